@@ -220,10 +220,10 @@ def statistics_given(X, responsibilities, weight, parameters, origins):
 # --- M-step -------------------------------------------------------------------------------------
 
 
-def m_step(X, responsibilities, weight, covariance_type, reg_covar=0.0, previous=None, held=None):
+def m_step(X, responsibilities, weight, covariance_type, reg_covar=0.0, previous=None, fixed=None):
     """Weights (9.26), means (9.24) and covariances (9.25), the latter written out.
 
-    `held` has three masks, (3, K), of those that stay as in `previous`; covariances are about held means.
+    `fixed` has three masks, (3, K), of those that stay as in `previous`; covariances are about fixed means.
 
     The restricted types maximise the same expected log-likelihood (Celeux & Govaert 1995): tied is
     the mean of the Σ_k weighed by N_k, diag their diagonals, spherical the mean of each diagonal; the
@@ -233,8 +233,8 @@ def m_step(X, responsibilities, weight, covariance_type, reg_covar=0.0, previous
     zero = np.zeros((K, d), dtype=X.dtype)
     counts, first, _ = statistics(X, responsibilities, weight, zero)
     means = first / counts[:, None]
-    if held is not None:
-        means = np.where(held[1][:, None], previous[1], means)
+    if fixed is not None:
+        means = np.where(fixed[1][:, None], previous[1], means)
     _, _, scatter = statistics(X, responsibilities, weight, means)
     kept = in_layout(scatter, covariance_type)
     mass = counts.sum() if shape_of(covariance_type) == "tied" else counts
@@ -242,10 +242,10 @@ def m_step(X, responsibilities, weight, covariance_type, reg_covar=0.0, previous
     ridge = reg_covar * np.eye(d, dtype=X.dtype)
     free = dense(covariances, covariance_type, K, d) + ridge
     weights, covariances = counts / weight.sum(), constrained(free, counts, covariance_type)
-    if held is not None:
-        left = 1 - previous[0][held[0]].sum()
-        weights = np.where(held[0], previous[0], left * counts / max(counts[~held[0]].sum(), 1e-300))
-        covariances = np.where(held[2][:, None, None], previous[2], covariances)
+    if fixed is not None:
+        left = 1 - previous[0][fixed[0]].sum()
+        weights = np.where(fixed[0], previous[0], left * counts / max(counts[~fixed[0]].sum(), 1e-300))
+        covariances = np.where(fixed[2][:, None, None], previous[2], covariances)
     return weights, means, covariances
 
 
@@ -279,7 +279,7 @@ def mean_log_likelihood(X, parameters, weight=None):
     return weight @ log_evidence(log_joint(X, *parameters)) / weight.sum()
 
 
-def em(X, parameters, covariance_type, n_passes, *, weight=None, reg_covar=0.0, held=None):
+def em(X, parameters, covariance_type, n_passes, *, weight=None, reg_covar=0.0, fixed=None):
     """The algorithm of section 9.2.2, from given parameters.
 
     Returns what each pass measured, (n_passes,), and the parameters: the start, then after each.
@@ -289,7 +289,7 @@ def em(X, parameters, covariance_type, n_passes, *, weight=None, reg_covar=0.0, 
     for _ in range(n_passes):
         joint = log_joint(X, *path[-1])
         bounds.append(weight @ log_evidence(joint) / weight.sum())
-        path.append(m_step(X, responsibilities(joint), weight, covariance_type, reg_covar, path[-1], held))
+        path.append(m_step(X, responsibilities(joint), weight, covariance_type, reg_covar, path[-1], fixed))
     return np.array(bounds), path
 
 

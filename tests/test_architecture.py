@@ -49,7 +49,7 @@ ROOMS = {
     """,
     "em": """
         problem | incomplete quasi_newton | stepwise textbook | e_step m_step solver
-        | held results stopping threads trace
+        | fixed results stopping threads trace
     """,
     "rows": """
         entrance | dask opening together watched | datasets factory incomplete npy partitions paths scratch sliced
@@ -58,7 +58,7 @@ ROOMS = {
         | text_format
     """,
     "validation": """
-        validation | held labels noise prior rows | given tables | arrays columns parameters | scalars where
+        validation | fixed labels noise prior rows | given tables | arrays columns parameters | scalars where
      """,
     "_candidates": "",
     "_frozen": "",
@@ -66,7 +66,7 @@ ROOMS = {
     "_em": "",
     "values": """
         completion | columns coordinates directions variational | parameters priors
-        | held | classes covariance noise statistics whitened | layouts
+        | fixed | classes covariance noise statistics whitened | layouts
     """,
     "blas": "",
     "_kernel": """

@@ -88,7 +88,7 @@ BESIDE = {
     "noise": lambda d: ({"noise": True}, {}),
     "prior": lambda d: ({"prior": "conjugate"}, {}),
     "labels": lambda d: ({}, {"labels": np.where(np.arange(N) % 4, -1, np.arange(N) % 2)}),
-    "held": lambda d: ({"frozen": {"means": [True, False, False]}, "means_init": table(d)[[9, 10, 11]]}, {}),
+    "fixed": lambda d: ({"fixed": {"means": [True, False, False]}, "means_init": table(d)[[9, 10, 11]]}, {}),
     "weights": lambda d: ({}, {"sample_weight": np.random.default_rng(4).random(N)}),
     "gaps": lambda d: ({"missing": "em"}, {}),
 }

@@ -348,7 +348,7 @@ def test_an_unknown_parameter_is_refused():
             bootstrap_lrt(X, 1, **{name: 3})
 
 
-@pytest.mark.parametrize("given", [{"frozen": {"weights": True}}, {"means_init": [[0.0, 0.0]]}, {"warm_start": True}])
+@pytest.mark.parametrize("given", [{"fixed": {"weights": True}}, {"means_init": [[0.0, 0.0]]}, {"warm_start": True}])
 def test_what_is_for_a_single_fit_is_refused(given):
     with pytest.raises(TypeError, match=f"^{next(iter(given))} applies to a single fit"):
         bootstrap_lrt(X, 1, **given)

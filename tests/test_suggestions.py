@@ -57,7 +57,7 @@ def test_functions_suggest_the_nearest_name():
         "'information'": lambda: gmm.standard_errors(fit, X, method="informations"),
         "'predictive'": lambda: posterior.score_samples(X, density="predictiv"),
         "'means'": lambda: gmm.adapt(fit, X, what=["mean"]),
-        "'weights'": lambda: GaussianMixture(2, frozen={"weight": True}).fit(X),
+        "'weights'": lambda: GaussianMixture(2, fixed={"weight": True}).fit(X),
         "'n_init'": lambda: fit.set_params(ninit=3),
     }
     for name, call in calls.items():

@@ -137,7 +137,7 @@ class EStep:
     ) -> PassBatch:
         """Make passes and updates in turn from `parameters`, as many as one compiled loop is worth.
 
-        The loop makes a single pass if that is worth threads, if it does not know `stopping`, if parameters are held or
+        The loop makes a single pass if that is worth threads, if it does not know `stopping`, if parameters are fixed or
         if the rows are not in memory. It ends early after a pass whose update needs help: see `gmm._em.Plan.run_em`.
 
         Parameters
@@ -158,7 +158,7 @@ class EStep:
             return PassBatch([statistics.mean_log_evidence], statistics, parameters)
         plan, scatter = self._plan_for_moments(parameters.whitened())
         tolerance = stopping.tolerance if isinstance(stopping, GainBelow) else None
-        single = tolerance is None or parameters.held is not None  # which the compiled update does not know
+        single = tolerance is None or parameters.fixed is not None  # which the compiled update does not know
         with blas_alone(max(plan.largest_product, family.work)):
             head, n_workers = self._run(plan)
             measured, statistics, estimate = plan.run_em(

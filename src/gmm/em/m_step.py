@@ -11,9 +11,9 @@ import numpy as np
 
 from gmm._kernel import mstep
 from gmm._kernel.mstep import MixtureFamily
-from gmm.em.held import held_in, moments_beside
+from gmm.em.fixed import fixed_in, moments_beside
 from gmm.values.covariance import CovarianceModel
-from gmm.values.held import Held, same_held
+from gmm.values.fixed import Fixed, same_fixed
 from gmm.values.layouts import Array, Layout, SingularMatrixError
 from gmm.values.noise import UniformNoise
 from gmm.values.parameters import MixtureParameters
@@ -74,7 +74,7 @@ class MStep:
     repaired : sequence of int
         Components that got a new place before; they count towards `repairs`.
     noise : UniformNoise, optional
-    held : Held, optional
+    fixed : Fixed, optional
         What stays as it is in the mixture before.
     """
 
@@ -89,7 +89,7 @@ class MStep:
         weight: float = 1.0,
         repaired: Sequence[int] = (),
         noise: UniformNoise | None = None,
-        held: Held | None = None,
+        fixed: Fixed | None = None,
     ) -> None:
         self._model = model
         self._ridge = ridge
@@ -98,7 +98,7 @@ class MStep:
         self._prior = prior
         self._weight = weight
         self._noise = noise
-        self._held = held
+        self._fixed = fixed
         self.repaired = list(repaired)
 
     @property
@@ -117,8 +117,8 @@ class MStep:
         """
         if isinstance(self._prior, VariationalPrior) and isinstance(parameters, MixturePosterior):
             return MixturePosterior.of(parameters.as_estimate(), self._model, self._prior, self._weight)
-        if not same_held(parameters.held, self._held):
-            return MixtureParameters.estimated(parameters.as_estimate(), self._model, parameters.noise, self._held)
+        if not same_fixed(parameters.fixed, self._fixed):
+            return MixtureParameters.estimated(parameters.as_estimate(), self._model, parameters.noise, self._fixed)
         return parameters
 
     def __call__(
@@ -131,10 +131,10 @@ class MStep:
         how["weight"] = self._weight  # the statistics' own differs by rounding
         if previous is None:
             return most_likely(statistics, self._model, self._ridge, **how)
-        if self._held is not None:
-            statistics = moments_beside(self._held, statistics, previous, self._prior)
+        if self._fixed is not None:
+            statistics = moments_beside(self._fixed, statistics, previous, self._prior)
         found = most_likely(statistics, self._model, self._ridge, previous=previous.covariances, **how)
-        return found if self._held is None else held_in(self._held, found, previous)
+        return found if self._fixed is None else fixed_in(self._fixed, found, previous)
 
 
 def _in_turn(task: Callable[[int, int], None], n: int, work: float) -> None:

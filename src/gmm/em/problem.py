@@ -18,7 +18,7 @@ from gmm.em.textbook import TextbookEM
 from gmm.rows.sources import Source
 from gmm.values.classes import KnownClasses
 from gmm.values.covariance import CovarianceModel
-from gmm.values.held import Held
+from gmm.values.fixed import Fixed
 from gmm.values.noise import UniformNoise
 from gmm.values.parameters import MixtureParameters
 from gmm.values.statistics import SufficientStatistics
@@ -76,14 +76,14 @@ class Problem:
         None for all usable cores.
     repair_empty : bool
         Whether components that lose their rows get a new place: in one run, at most as many as there are components.
-        In a variational fit none does, as it may do without some, nor where parameters are held.
+        In a variational fit none does, as it may do without some, nor where parameters are fixed.
     noise : UniformNoise, optional
         To which rows may belong instead of to a component.
     noise_share : float
         The least weight of noise that a run begins with.
     known : KnownClasses, optional
         Of the rows.
-    held : Held, optional
+    fixed : Fixed, optional
         Parameters of the mixture that a run begins with which stay; the others climb by EM alone.
     """
 
@@ -96,7 +96,7 @@ class Problem:
     noise: UniformNoise | None = None
     noise_share: float = 0.0
     known: KnownClasses | None = None
-    held: Held | None = None
+    fixed: Fixed | None = None
 
     @property
     def variational(self) -> bool:
@@ -162,7 +162,7 @@ class Problem:
         parameters, tolerance = m_step.taken(begin.parameters), settings.tolerance / unit
         bounds = tuple(bound / unit for bound in begin.bounds)
         solver: Solver
-        if settings.accelerated and self.held is None and (paused is None or paused.state is not None):
+        if settings.accelerated and self.fixed is None and (paused is None or paused.state is not None):
             solver = QuasiNewton(
                 parameters,
                 e_step,
@@ -184,7 +184,7 @@ class Problem:
         return SolverRun(solver, max_iter=settings.max_iter, before=before, unit=unit, **how)
 
     def _m_step(self, e_step: EStep, n_components: int, repaired: tuple[int, ...] = ()) -> MStep:
-        repairs = n_components if self.repair_empty and not self.variational and self.held is None else 0
+        repairs = n_components if self.repair_empty and not self.variational and self.fixed is None else 0
         return MStep(
             self.model,
             self.ridge,
@@ -194,5 +194,5 @@ class Problem:
             weight=self.rows.survey.weight,
             repaired=repaired,
             noise=self.noise,
-            held=self.held,
+            fixed=self.fixed,
         )

@@ -32,7 +32,7 @@ from gmm.validation.given import check_responsibilities, check_ridge
 from gmm.validation.parameters import check_callback, check_parameters, check_random_state
 from gmm.values.classes import KnownClasses
 from gmm.values.covariance import CovarianceModel, covariance_model
-from gmm.values.held import Held, same_held
+from gmm.values.fixed import Fixed, same_fixed
 from gmm.values.layouts import Array, SingularMatrixError
 from gmm.values.noise import UniformNoise
 from gmm.values.parameters import MixtureParameters
@@ -274,7 +274,7 @@ class EstimatedMixture(ExchangedMixture):
         self._check_same(previous, model, source, "warm_start", "Set warm_start=False")
         noise, _ = self._noise(source)
         moved = noise is not None and previous.noise is not None and not np.array_equal(noise.box, previous.noise.box)
-        if moved or not same_held(previous.held, self._held(model)):
+        if moved or not same_fixed(previous.fixed, self._fixed(model)):
             return Beginning(replace(previous, noise=noise))
         if past.ascent is None or past.problem != self._problem(source, known) or self.acceleration is None:
             return Beginning(previous, past.bounds)
@@ -315,7 +315,7 @@ class EstimatedMixture(ExchangedMixture):
         """Noise beside the components, and its weight at the start."""
         return None, 0.0
 
-    def _held(self, model: CovarianceModel) -> Held | None:
+    def _fixed(self, model: CovarianceModel) -> Fixed | None:
         """Parameters that stay as a fit finds them."""
         return None
 
@@ -405,7 +405,7 @@ def fit_settings(
         noise=noise,
         noise_share=noise_share,
         known=known,
-        held=mixture._held(model),
+        fixed=mixture._fixed(model),
     )
 
 

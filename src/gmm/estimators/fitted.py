@@ -34,7 +34,7 @@ from gmm.validation.given import check_array, check_parameters_given, check_prec
 from gmm.validation.parameters import check_is_fitted, check_n_samples, check_random_state
 from gmm.values.coordinates import Coordinates
 from gmm.values.covariance import CovarianceModel, covariance_model
-from gmm.values.held import PARTS
+from gmm.values.fixed import PARTS
 from gmm.values.layouts import Array
 from gmm.values.parameters import MixtureParameters
 from gmm.values.priors import NormalInverseWishart

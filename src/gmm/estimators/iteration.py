@@ -13,7 +13,7 @@ from gmm.estimators.fitted import FittedMixture, check_is_mixture, fitted_parame
 from gmm.estimators.mixture import GaussianMixture
 from gmm.estimators.scorer import Scorer
 from gmm.validation.given import check_statistics
-from gmm.validation.held import check_frozen
+from gmm.validation.fixed import check_fixed
 from gmm.validation.parameters import check_parameters
 from gmm.values.covariance import covariance_model
 from gmm.values.layouts import SingularMatrixError
@@ -64,7 +64,7 @@ def m_step(model: GaussianMixture, statistics: SufficientStatistics) -> Gaussian
     ----------
     model : GaussianMixture
         Its covariance type and `reg_covar` are used, and, if it is fitted, its covariances as the start of those
-        covariance types that iterate, and its parameters where they are `frozen`. It is not changed.
+        covariance types that iterate, and its parameters where they are `fixed`. It is not changed.
     statistics : SufficientStatistics
         From `statistics_of`, of all rows.
 
@@ -104,12 +104,12 @@ def m_step(model: GaussianMixture, statistics: SufficientStatistics) -> Gaussian
     d = statistics.first.shape[1] if before is None else before.n_features
     covariance = covariance_model(model.covariance_type, d)
     check_statistics(statistics, (model.n_components, d), covariance.moments)
-    held = check_frozen(model.frozen, model.n_components, covariance)
-    if before is None and (held is not None or model.noise is not False):
-        raise ValueError("expected a fitted model: another has no box of noise and no parameters to hold")
+    fixed = check_fixed(model.fixed, model.n_components, covariance)
+    if before is None and (fixed is not None or model.noise is not False):
+        raise ValueError("expected a fitted model: another has no box of noise and no parameters to fix")
     try:
         noise = None if before is None else before.noise
-        update = MStep(covariance, model.reg_covar, 0, noise=noise, held=held)
+        update = MStep(covariance, model.reg_covar, 0, noise=noise, fixed=fixed)
         parameters = update(statistics.reduced(covariance.moments), before)
     except SingularMatrixError as error:
         raise ValueError(ill_defined(error, covariance)) from None

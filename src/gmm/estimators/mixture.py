@@ -24,13 +24,13 @@ from gmm.rows.entrance import as_source
 from gmm.rows.sources import Source, box_of
 from gmm.validation.columns import check_columns, check_known_columns
 from gmm.validation.given import check_means_init, check_parameters_given, check_precisions_init, check_weights_init
-from gmm.validation.held import check_frozen
+from gmm.validation.fixed import check_fixed
 from gmm.validation.noise import check_noise
 from gmm.validation.parameters import check_level
 from gmm.validation.rows import check_feature_names, check_names
 from gmm.values.columns import Regression, marginal
 from gmm.values.covariance import DEFAULT_COVARIANCE_TYPE, CovarianceModel, covariance_model
-from gmm.values.held import Held
+from gmm.values.fixed import Fixed
 from gmm.values.noise import UniformNoise
 from gmm.values.parameters import MixtureParameters
 from gmm.values.priors import ConjugatePrior, NormalInverseWishart, parts
@@ -120,12 +120,12 @@ class GaussianMixture(StreamedMixture):
         values are missing at random given the others of their row (Little & Rubin 2019). Arrays and data frames only;
         each column needs a value. A row without any has no weight in a fit, a score or a criterion; its predictions are
         what the weights of the mixture say, and its log-likelihood is 0.
-    frozen : mapping of {"weights", "means", "covariances"} to bool or array-like of shape (K,), default=None
+    fixed : mapping of {"weights", "means", "covariances"} to bool or array-like of shape (K,), default=None
         *Beyond*: parameters that stay as the fit finds them, of all components or of those where a mask is True: in
         `weights_init`, `means_init` and `precisions_init`, which then have to be given, or in the previous fit, or what
         `from_parameters` made, with `warm_start`. The others are the best beside them: free weights share what is left,
-        and free covariances are about held means. Passes are those of ``acceleration=None``. Where covariances depend
-        on each other, all are held or none; weights not beside `noise`. ``n_parameters_`` counts free ones.
+        and free covariances are about fixed means. Passes are those of ``acceleration=None``. Where covariances depend
+        on each other, all are fixed or none; weights not beside `noise`. ``n_parameters_`` counts free ones.
 
     Attributes
     ----------
@@ -218,7 +218,7 @@ class GaussianMixture(StreamedMixture):
         prior: str | NormalInverseWishart | None = None,
         noise: bool | float | ArrayLike = False,
         missing: str = "error",
-        frozen: Mapping[str, bool | ArrayLike] | None = None,
+        fixed: Mapping[str, bool | ArrayLike] | None = None,
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -234,7 +234,7 @@ class GaussianMixture(StreamedMixture):
         self.n_threads = n_threads
         self.acceleration = acceleration
         self.refine, self.prior, self.noise = refine, prior, noise
-        self.missing, self.frozen = missing, frozen
+        self.missing, self.fixed = missing, fixed
 
     @classmethod
     def from_parameters(
@@ -514,13 +514,13 @@ class GaussianMixture(StreamedMixture):
     def _noise(self, source: Source) -> tuple[UniformNoise | None, float]:
         return check_noise(self.noise, source.n_features, partial(box_of, source))
 
-    def _held(self, model: CovarianceModel) -> Held | None:
-        held = check_frozen(self.frozen, self.n_components, model)
-        if held is not None and self.refine is not None:
-            raise ValueError(f"frozen parameters take no moves: expected refine=None, got {self.refine!r}")
-        if held is not None and held.weights.any() and self._is_noisy:
-            raise ValueError("frozen: weights cannot be held beside noise, whose weight is free: expected noise=False")
-        return held
+    def _fixed(self, model: CovarianceModel) -> Fixed | None:
+        fixed = check_fixed(self.fixed, self.n_components, model)
+        if fixed is not None and self.refine is not None:
+            raise ValueError(f"refine='split-merge' cannot be combined with fixed parameters: expected refine=None")
+        if fixed is not None and fixed.weights.any() and self._is_noisy:
+            raise ValueError("fixed: weights cannot be fixed beside noise, whose weight is free: expected noise=False")
+        return fixed
 
     def _refinement(self) -> str | None:
         return self.refine

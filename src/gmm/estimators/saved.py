@@ -171,8 +171,8 @@ def from_state(cls: type[_Mixture], header: dict[str, Any], arrays: dict[str, ND
         asked = given_prior(parameters.prior) | asked
     if parameters.noise is not None:
         asked = {"noise": parameters.noise.box} | asked
-    if parameters.held is not None:
-        asked = {"frozen": parameters.held.masks} | asked
+    if parameters.fixed is not None:
+        asked = {"fixed": parameters.fixed.masks} | asked
     estimator = cls(**asked)
     estimator._restore(header, arrays, parameters)
     return estimator

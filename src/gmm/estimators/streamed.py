@@ -106,8 +106,8 @@ class StreamedMixture(EstimatedMixture):
         past = past_of(self)
         source, names = self._block(X, sample_weight, past.parameters)
         model = covariance_model(self.covariance_type, source.n_features)
-        if self._held(model) is not None:
-            raise ValueError("partial_fit moves all parameters: expected frozen=None")
+        if self._fixed(model) is not None:
+            raise ValueError("partial_fit moves all parameters: expected fixed=None")
         try:
             stream, bounds, seconds, repaired = self._steps(self._begun(source, model, past), source, decay)
         except SingularMatrixError as error:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from gmm.exceptions import NotFittedError, raisable
 from gmm.values.covariance import CovarianceModel, stored_as
-from gmm.values.held import PARTS
+from gmm.values.fixed import PARTS
 from gmm.versions import imported
 
 __all__ = ["as_sklearn", "state_of_sklearn"]

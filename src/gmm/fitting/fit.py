@@ -25,10 +25,10 @@ from gmm.fitting.screening import SCREENING_PASSES, Screened, Screening, screeni
 from gmm.fitting.split_merge import MoveContext, SplitMerge
 from gmm.fitting.starts import StartRequest, from_means, from_responsibilities, start_statistics
 from gmm.rows.sources import ArraySource, Source
-from gmm.validation.held import check_held_given
+from gmm.validation.fixed import check_fixed_given
 from gmm.values.classes import KnownClasses
 from gmm.values.covariance import CovarianceModel
-from gmm.values.held import Held
+from gmm.values.fixed import Fixed
 from gmm.values.layouts import Array, SingularMatrixError
 from gmm.values.noise import UniformNoise
 from gmm.values.parameters import MixtureParameters
@@ -80,7 +80,7 @@ class FitSettings:
     noise: UniformNoise | None = None
     noise_share: float = 0.0  # weight of the noise at the start
     known: KnownClasses | None = None  # of the rows
-    held: Held | None = None
+    fixed: Fixed | None = None
 
     @property
     def variational(self) -> bool:
@@ -103,7 +103,7 @@ class FitSettings:
             noise=self.noise,
             noise_share=self.noise_share,
             known=self.known,
-            held=self.held,
+            fixed=self.fixed,
         )
 
     @property
@@ -395,7 +395,7 @@ def _screening(problem: Problem, settings: FitSettings, first: MixtureParameters
 
 
 def _start(problem: Problem, settings: FitSettings, seed: int, e_step: EStep) -> Beginning:
-    check_held_given(settings.held, settings.given.weights, settings.given.means, settings.given.precisions)
+    check_fixed_given(settings.fixed, settings.given.weights, settings.given.means, settings.given.precisions)
     rng, from_data = np.random.default_rng(seed), all(part is None for part in vars(settings.given).values())
     if settings.known is not None and from_data:
         if settings.init_params == "kmeans":

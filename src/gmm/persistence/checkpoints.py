@@ -345,7 +345,7 @@ def _result_from_state(header: Header, arrays: Arrays, problem: Problem, K: int)
     checked = {name: check_array(arrays[name], name, shape).astype(np.float64) for name, shape in shapes.items()}
     weights, means, covariances, whiteners, log_determinants = (checked[name] for name in _ESTIMATE)
     estimate = weights, means, covariances, whiteners, log_determinants
-    parameters = MixtureParameters.estimated(estimate, model, problem.noise, problem.held)
+    parameters = MixtureParameters.estimated(estimate, model, problem.noise, problem.fixed)
     if isinstance(problem.prior, VariationalPrior):
         parameters = MixturePosterior.of(estimate, model, problem.prior, problem.rows.survey.weight)
     evidence, weight = item(header, "log_evidence", float), item(header, "weight", float)

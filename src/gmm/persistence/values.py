@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from gmm.em.trace import PassRecord, Refinement, Trace
 from gmm.persistence.archive import Arrays, Header, item
 from gmm.validation.given import check_array, check_mixture
-from gmm.validation.held import check_held
+from gmm.validation.fixed import check_fixed_table
 from gmm.validation.noise import check_noise
 from gmm.values.covariance import CovarianceModel
-from gmm.values.held import PARTS, Held
+from gmm.values.fixed import PARTS, Fixed
 from gmm.values.layouts import Layout
 from gmm.values.parameters import MixtureParameters
 from gmm.values.priors import NormalInverseWishart, parts
@@ -60,12 +60,12 @@ def from_json_values(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def mixture_to_state(parameters: MixtureParameters) -> Arrays:
-    """Return the arrays of a mixture: weights, means and covariances, the box of its noise, and what was held."""
+    """Return the arrays of a mixture: weights, means and covariances, the box of its noise, and what was fixed."""
     arrays = {name: getattr(parameters, name) for name in PARTS}
     if parameters.noise is not None:
         arrays["noise"] = parameters.noise.box
-    if parameters.held is not None:
-        arrays["held"] = parameters.held.table.astype(np.float64)
+    if parameters.fixed is not None:
+        arrays["fixed"] = parameters.fixed.table.astype(np.float64)
     return arrays
 
 
@@ -82,23 +82,23 @@ def mixture_from_state(arrays: Arrays, model: CovarianceModel) -> MixtureParamet
     weights, means, covariances = (arrays[name] for name in PARTS)
     if "noise" not in arrays:
         mixture = check_mixture(weights, means, covariances, model)
-        return mixture.with_other(held=_held(arrays, mixture.n_components, model))
+        return mixture.with_other(fixed=_fixed(arrays, mixture.n_components, model))
     whole = float(weights.sum()) if weights.ndim == 1 and weights.dtype.kind == "f" else 0.0
     if not 0 < whole <= 1 + 1e-6:
         raise ValueError("expected weights that sum to at most 1 beside noise, got other ones")
     mixture = check_mixture(weights / whole, means, covariances, model)
     noise, _ = check_noise(arrays["noise"], mixture.n_features, lambda: mixture.means)
-    held = _held(arrays, mixture.n_components, model)
-    return mixture.with_other(weights=np.ascontiguousarray(weights, np.float64), noise=noise, held=held)
+    fixed = _fixed(arrays, mixture.n_components, model)
+    return mixture.with_other(weights=np.ascontiguousarray(weights, np.float64), noise=noise, fixed=fixed)
 
 
-def _held(arrays: Arrays, n_components: int, model: CovarianceModel) -> Held | None:
-    if "held" not in arrays:
+def _fixed(arrays: Arrays, n_components: int, model: CovarianceModel) -> Fixed | None:
+    if "fixed" not in arrays:
         return None
-    table = check_array(arrays["held"], "held", (len(PARTS), n_components))
+    table = check_array(arrays["fixed"], "fixed", (len(PARTS), n_components))
     if not np.isin(table, (0, 1)).all():
-        raise ValueError("expected 0 or 1 in 'held' (1 if a parameter was held)")
-    return check_held(table == 1, model)
+        raise ValueError("expected 0 or 1 in 'fixed' (1 if a parameter was fixed)")
+    return check_fixed_table(table == 1, model)
 
 
 def statistics_to_arrays(statistics: SufficientStatistics, prefix: str = "") -> Arrays:

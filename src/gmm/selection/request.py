@@ -34,7 +34,7 @@ SINGLE_FIT_ONLY = (
     "weights_init",
     "means_init",
     "precisions_init",
-    "frozen",
+    "fixed",
     "warm_start",
     "verbose",
     "verbose_interval",

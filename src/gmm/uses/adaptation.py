@@ -17,7 +17,7 @@ from gmm.estimators.scorer import Scorer
 from gmm.text.lists import quoted, suggestion
 from gmm.validation.given import check_statistics
 from gmm.validation.scalars import check_real, check_whole
-from gmm.values.held import PARTS
+from gmm.values.fixed import PARTS
 from gmm.values.layouts import DIAGONAL
 from gmm.values.parameters import MixtureParameters
 from gmm.values.statistics import SufficientStatistics

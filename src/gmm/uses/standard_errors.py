@@ -229,8 +229,8 @@ def standard_errors(
     if method == "information":
         if model.prior is not None:
             raise ValueError('expected a mixture without a prior for method="information"; the others take one')
-        if mixture.held is not None:
-            raise ValueError('expected a mixture with frozen=None for method="information"; the others take one')
+        if mixture.fixed is not None:
+            raise ValueError('expected a mixture with fixed=None for method="information"; the others take one')
         variances = variances_by_information(mixture, source, model.reg_covar, model.n_threads, known)
         weights, means, covariances = map(np.sqrt, variances)
         return StandardErrors(model, method, weights, means, covariances)
@@ -296,7 +296,7 @@ class _Refits:
     ) -> _Refits:
         mixture = fitted_parameters(model)
         settings = fit_settings(model, rows, mixture.model, known)
-        problem = replace(settings.problem(rows), noise=mixture.noise, held=mixture.held)
+        problem = replace(settings.problem(rows), noise=mixture.noise, fixed=mixture.fixed)
         passes = max(model.max_iter, _FEWEST_PASSES)
         solver = replace(settings.solver, tolerance=_NATS_LEFT, max_iter=passes, in_all=True)
         weight = np.ones(rows.n_rows) if rows.sample_weight is None else rows.sample_weight

@@ -125,7 +125,7 @@ _REQUIREMENTS: Mapping[str, Requirement] = {
     "covariance_prior": _ARRAY | _POSITIVE | _NONE,
     "noise": _BOOLEAN | _ARRAY | _SHARE,
     "missing": _a_str_among(("error", "em")),
-    "frozen": Requirement(("a mapping of names to masks",), lambda value: isinstance(value, Mapping)) | _NONE,
+    "fixed": Requirement(("a mapping of names to masks",), lambda value: isinstance(value, Mapping)) | _NONE,
     "prior": _a_str_among(("conjugate",)) | _an_instance(NormalInverseWishart) | _NONE,
 }
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gmm._kernel import mstep
 from gmm.values.covariance import CovarianceModel
-from gmm.values.held import Held
+from gmm.values.fixed import Fixed
 from gmm.values.layouts import Array
 from gmm.values.noise import UniformNoise
 from gmm.values.whitened import WhitenedMixture
@@ -34,7 +34,7 @@ class MixtureParameters:
     factors : tuple of arrays, optional
         Whiteners and log determinants of the covariances, if already known.
     noise : UniformNoise, optional
-    held : Held, optional
+    fixed : Fixed, optional
         Parameters that its fit did not choose.
 
     Raises
@@ -49,7 +49,7 @@ class MixtureParameters:
     model: CovarianceModel
     factors: InitVar[tuple[Array, Array] | None] = None
     noise: UniformNoise | None = None
-    held: Held | None = None
+    fixed: Fixed | None = None
     whiteners: Array = field(init=False)
     log_determinants: Array = field(init=False)
 
@@ -67,17 +67,17 @@ class MixtureParameters:
 
     @staticmethod
     def estimated(
-        estimate: Estimate, model: CovarianceModel, noise: UniformNoise | None = None, held: Held | None = None
+        estimate: Estimate, model: CovarianceModel, noise: UniformNoise | None = None, fixed: Fixed | None = None
     ) -> MixtureParameters:
         """Make the mixture from the result of a compiled update."""
         weights, means, covariances, whiteners, log_determinants = estimate
         shape = model.layout.shape(*means.shape)
         factors = whiteners.reshape(shape), log_determinants
-        return MixtureParameters(weights, means, covariances.reshape(shape), model, factors, noise, held)
+        return MixtureParameters(weights, means, covariances.reshape(shape), model, factors, noise, fixed)
 
     def updated(self, estimate: Estimate) -> MixtureParameters:
         """Make the mixture of another estimate of the same kind."""
-        return self.estimated(estimate, self.model, self.noise, self.held)
+        return self.estimated(estimate, self.model, self.noise, self.fixed)
 
     def as_estimate(self) -> Estimate:
         """Return what the compiled core reads."""
@@ -96,10 +96,10 @@ class MixtureParameters:
 
     @property
     def n_parameters(self) -> int:
-        """Free parameters: K − 1 weights, K·d means, the model's covariances, two of noise, less those held."""
+        """Free parameters: K − 1 weights, K·d means, the model's covariances, two of noise, less those fixed."""
         K, d = self.means.shape
-        held = 0 if self.held is None else self.held.n_parameters(self.model, d)
-        return K - 1 + K * d + self.model.n_parameters(K, d) + (0 if self.noise is None else 2) - held
+        fixed = 0 if self.fixed is None else self.fixed.n_parameters(self.model, d)
+        return K - 1 + K * d + self.model.n_parameters(K, d) + (0 if self.noise is None else 2) - fixed
 
     @property
     def noise_weight(self) -> float:
@@ -107,7 +107,7 @@ class MixtureParameters:
         return 0.0 if self.noise is None else max(0.0, mstep.noise_weight(self.weights))
 
     def with_other(self, **parts: Any) -> MixtureParameters:
-        """Return the mixture with other weights, means, noise or held parameters; covariances stay factored."""
+        """Return the mixture with other weights, means, noise or fixed parameters; covariances stay factored."""
         return replace(self, factors=(self.whiteners, self.log_determinants), **parts)
 
     def with_noise(self, noise: UniformNoise, share: float) -> MixtureParameters:

@@ -1,4 +1,4 @@
-"""`Held`: which parameters of a mixture stay as they are while the others are fitted."""
+"""`Fixed`: which parameters of a mixture stay as they are while the others are fitted."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ PARTS = "weights", "means", "covariances"
 
 
 @dataclass(frozen=True, eq=False)
-class Held:
+class Fixed:
     """Weights, means and covariances of components that a fit leaves as it finds them.
 
     Parameters
     ----------
     table : bool array of shape (3, K)
-        Whether the weight, the mean and the covariance of each component are held.
+        Whether the weight, the mean and the covariance of each component are fixed.
     """
 
     table: NDArray[np.bool_]
 
     @property
     def weights(self) -> NDArray[np.bool_]:
-        """Whose weights are held, (K,)."""
+        """Whose weights are fixed, (K,)."""
         return self.table[0]
 
     @property
     def means(self) -> NDArray[np.bool_]:
-        """Whose means are held, (K,)."""
+        """Whose means are fixed, (K,)."""
         return self.table[1]
 
     @property
     def covariances(self) -> NDArray[np.bool_]:
-        """Whose covariances are held, (K,)."""
+        """Whose covariances are fixed, (K,)."""
         return self.table[2]
 
     @property
     def masks(self) -> dict[str, list[bool]]:
-        """The rows of the table that hold something, by name."""
+        """The rows of the table that fix something, by name."""
         return {name: row.tolist() for name, row in zip(PARTS, self.table, strict=True) if row.any()}
 
     def n_parameters(self, model: CovarianceModel, n_features: int) -> int:
@@ -51,8 +51,8 @@ class Held:
         return min(weights, K - 1) + means * n_features + model.n_parameters(K, n_features) - free
 
 
-def same_held(one: Held | None, other: Held | None) -> bool:
-    """Return whether the same parameters are held."""
+def same_fixed(one: Fixed | None, other: Fixed | None) -> bool:
+    """Return whether the same parameters are fixed."""
     if one is None or other is None:
         return one is other
     return np.array_equal(one.table, other.table)

@@ -1,4 +1,4 @@
-"""Parameters that a fit holds: against the twin and scipy's optimum, what must not move, and what is refused."""
+"""Fixed parameters: against the twin and scipy's optimum, what must not move, and what is refused."""
 
 import io
 import pickle
@@ -25,7 +25,7 @@ MASKS = {
     "everything": {"weights": True, "means": True, "covariances": True},
 }
 every_model = pytest.mark.parametrize("name", PARSIMONIOUS)
-every_mask = pytest.mark.parametrize("held", MASKS)
+every_mask = pytest.mark.parametrize("fixed", MASKS)
 pytestmark = pytest.mark.filterwarnings("ignore:Best performing initialization")
 
 
@@ -47,18 +47,18 @@ def start(name, seed=5):
     return weights, 2.0 * rng.normal(size=(K, D)), model.constrained(stored, weights)
 
 
-def beginning(name, held, **how):
+def beginning(name, fixed, **how):
     return GaussianMixture.from_parameters(*start(name), covariance_type=name).set_params(
-        frozen=held, warm_start=True, **how
+        fixed=fixed, warm_start=True, **how
     )
 
 
-def table(held):
-    return np.array([np.broadcast_to(held.get(part, False), K) for part in ("weights", "means", "covariances")])
+def table(fixed):
+    return np.array([np.broadcast_to(fixed.get(part, False), K) for part in ("weights", "means", "covariances")])
 
 
-def assert_held(mixture, before, held):
-    for part, then, mask in zip(("weights_", "means_", "covariances_"), before, table(held), strict=True):
+def assert_fixed(mixture, before, fixed):
+    for part, then, mask in zip(("weights_", "means_", "covariances_"), before, table(fixed), strict=True):
         now = getattr(mixture, part)
         if mask.all():
             np.testing.assert_array_equal(now, then)
@@ -69,13 +69,13 @@ def assert_held(mixture, before, held):
 
 @pytest.mark.parametrize("name", reference.CLOSED_FORMS)
 @every_mask
-def test_passes_are_those_of_the_twin(name, held):
-    X, masks = rows(), MASKS[held]
+def test_passes_are_those_of_the_twin(name, fixed):
+    X, masks = rows(), MASKS[fixed]
     weight = np.random.default_rng(3).uniform(0.5, 2, len(X))
     mixture = beginning(name, masks, tol=0, max_iter=12, reg_covar=0.01).fit(X, sample_weight=weight)
     weights, means, covariances = start(name)
     given = weights, means, reference.dense(covariances, name, K, D)
-    bounds, path = reference.em(X, given, name, 13, weight=weight, reg_covar=0.01, held=table(masks))
+    bounds, path = reference.em(X, given, name, 13, weight=weight, reg_covar=0.01, fixed=table(masks))
     np.testing.assert_allclose(mixture.lower_bounds_, bounds[:12], rtol=1e-10)
     np.testing.assert_allclose(mixture.lower_bound_, bounds[12], rtol=1e-10)
     np.testing.assert_allclose(mixture.weights_, path[12][0], rtol=1e-8)
@@ -85,28 +85,28 @@ def test_passes_are_those_of_the_twin(name, held):
 
 
 @pytest.mark.parametrize("name", SEPARATE)
-def test_some_covariances_are_held_beside_others(name):
+def test_some_covariances_are_fixed_beside_others(name):
     X, masks = rows(), {"covariances": [False, True, False], "means": [True, False, False]}
     mixture = beginning(name, masks, tol=0, max_iter=12, reg_covar=0.01).fit(X)
     weights, means, covariances = start(name)
     given = weights, means, reference.dense(covariances, name, K, D)
-    bounds, _ = reference.em(X, given, name, 12, reg_covar=0.01, held=table(masks))
+    bounds, _ = reference.em(X, given, name, 12, reg_covar=0.01, fixed=table(masks))
     np.testing.assert_allclose(mixture.lower_bounds_, bounds, rtol=1e-10)
-    assert_held(mixture, (weights, means, covariances), masks)
+    assert_fixed(mixture, (weights, means, covariances), masks)
 
 
-def assert_climbs(mixture, X, held, **fit):
+def assert_climbs(mixture, X, fixed, **fit):
     """Fit from the mixture that the estimator holds, and see what stays."""
     before = [np.array(getattr(mixture, part), X.dtype) for part in ("weights_", "means_", "covariances_")]
     mixture.set_params(max_iter=20).fit(X, **fit)
     assert np.diff(mixture.lower_bounds_).min() > (-1e-5 if X.dtype == np.float32 else -1e-10)
-    assert_held(mixture, before, held)
+    assert_fixed(mixture, before, fixed)
 
 
 @every_model
 @every_mask
-def test_what_is_held_stays_and_the_likelihood_rises(name, held):
-    assert_climbs(beginning(name, MASKS[held], reg_covar=0, tol=0), rows(), MASKS[held])
+def test_what_is_fixed_stays_and_the_likelihood_rises(name, fixed):
+    assert_climbs(beginning(name, MASKS[fixed], reg_covar=0, tol=0), rows(), MASKS[fixed])
 
 
 @every_model
@@ -117,7 +117,7 @@ def test_with_a_prior_the_posterior_rises(name):
 
 @every_mask
 @pytest.mark.parametrize("how", ["float32", "weights", "gaps", "labels"])
-def test_held_parameters_go_with_all_kinds_of_rows(held, how):
+def test_fixed_parameters_go_with_all_kinds_of_rows(fixed, how):
     X, given, fit = rows(), {}, {}
     if how == "float32":
         X = X.astype(np.float32)
@@ -128,15 +128,15 @@ def test_held_parameters_go_with_all_kinds_of_rows(held, how):
         given["missing"] = "em"
     else:
         fit["labels"] = np.where(np.arange(len(X)) % 4, -1, (np.arange(len(X)) // 4) % 2)
-    assert_climbs(beginning("VVV", MASKS[held], reg_covar=0, tol=0, **given), X, MASKS[held], **fit)
+    assert_climbs(beginning("VVV", MASKS[fixed], reg_covar=0, tol=0, **given), X, MASKS[fixed], **fit)
 
 
-def test_held_parameters_go_with_noise():
+def test_fixed_parameters_go_with_noise():
     X, (weights, means, covariances) = rows(), start("VVV")
     given = {"weights_init": weights, "means_init": means, "precisions_init": np.linalg.inv(covariances)}
-    held = {"means": [True, False, True], "covariances": [False, True, False]}
-    mixture = GaussianMixture(K, frozen=held, noise=0.1, reg_covar=0, tol=0, max_iter=0, **given).fit(X)
-    assert_climbs(mixture.set_params(warm_start=True), X, held)
+    fixed = {"means": [True, False, True], "covariances": [False, True, False]}
+    mixture = GaussianMixture(K, fixed=fixed, noise=0.1, reg_covar=0, tol=0, max_iter=0, **given).fit(X)
+    assert_climbs(mixture.set_params(warm_start=True), X, fixed)
     assert 0 < mixture.noise_weight_ != pytest.approx(0.1, abs=1e-6)
 
 
@@ -144,13 +144,13 @@ def test_held_parameters_go_with_noise():
 def test_free_masks_are_the_ordinary_fit(accelerated):
     X, how = rows(), {"random_state": 0, "acceleration": accelerated}
     free = {"weights": False, "means": [False] * K}
-    ours, plain = GaussianMixture(K, frozen=free, **how).fit(X), GaussianMixture(K, **how).fit(X)
+    ours, plain = GaussianMixture(K, fixed=free, **how).fit(X), GaussianMixture(K, **how).fit(X)
     assert ours.lower_bounds_ == plain.lower_bounds_
     np.testing.assert_array_equal(ours.covariances_, plain.covariances_)
     assert ours.n_parameters_ == plain.n_parameters_
 
 
-def test_a_mixture_that_is_held_as_a_whole_is_scored():
+def test_a_mixture_that_is_fixed_as_a_whole_is_scored():
     mixture = beginning("full", MASKS["everything"])
     score = mixture.score(rows())
     mixture.fit(rows())
@@ -162,12 +162,12 @@ def test_a_new_component_beside_a_known_one_is_where_scipy_finds_it():
     rng = np.random.default_rng(5)
     X = np.concatenate([rng.multivariate_normal([0, 0], [[1, 0.5], [0.5, 2]], 300), rng.normal([2, 3], 0.6, (40, 2))])
     known = multivariate_normal([0, 0], [[1, 0.5], [0.5, 2]]).pdf(X)
-    held = {"means": [True, False], "covariances": [True, False]}
+    fixed = {"means": [True, False], "covariances": [True, False]}
     mixture = GaussianMixture(
         2,
         means_init=[[0, 0], [2, 2]],
         precisions_init=[np.linalg.inv([[1, 0.5], [0.5, 2]]), np.eye(2)],
-        frozen=held,
+        fixed=fixed,
         reg_covar=0,
         tol=1e-13,
         max_iter=2000,
@@ -187,14 +187,14 @@ def test_a_new_component_beside_a_known_one_is_where_scipy_finds_it():
 
 
 @pytest.mark.parametrize("name", PARSIMONIOUS)
-def test_one_component_of_a_held_mean_is_the_mode_of_its_covariance(name):
+def test_one_component_of_a_fixed_mean_is_the_mode_of_its_covariance(name):
     """log p of (μ, Σ) given rows has the scatter T + Λ + κ (μ − m)(μ − m)ᵀ over n + dof + d + 2 rows."""
     X, m, at = rows(), np.array([0.5, -1]), np.array([[3.0, -2.0]])
     mixture = GaussianMixture(
         1,
         covariance_type=name,
         means_init=at,
-        frozen={"means": True},
+        fixed={"means": True},
         prior=NormalInverseWishart(m, 30.0, 5.0, 1.5),
         reg_covar=0,
     ).fit(X)
@@ -208,18 +208,18 @@ def test_one_component_of_a_held_mean_is_the_mode_of_its_covariance(name):
     np.testing.assert_allclose(reference.dense(mixture.covariances_, name, 1, D)[0], expected, rtol=1e-10)
 
 
-def test_equal_weights_are_held_from_the_usual_starts():
-    equal = GaussianMixture(K, weights_init=np.full(K, 1 / K), frozen={"weights": True}, random_state=0, n_init=4)
+def test_equal_weights_are_fixed_from_the_usual_starts():
+    equal = GaussianMixture(K, weights_init=np.full(K, 1 / K), fixed={"weights": True}, random_state=0, n_init=4)
     equal.fit(rows())
     np.testing.assert_array_equal(equal.weights_, np.full(K, 1 / K))
     assert equal.n_parameters_ == GaussianMixture(K, random_state=0).fit(rows()).n_parameters_ - (K - 1)
 
 
 @every_model
-def test_held_parameters_are_not_counted(name):
+def test_fixed_parameters_are_not_counted(name):
     model = covariance_model(name)
     whole = beginning(name, None).n_parameters_
-    counts = {held: beginning(name, MASKS[held], max_iter=1).fit(rows()).n_parameters_ for held in MASKS}
+    counts = {fixed: beginning(name, MASKS[fixed], max_iter=1).fit(rows()).n_parameters_ for fixed in MASKS}
     of_covariances = model.n_parameters(K, D)
     assert counts == {
         "weights": whole - 1,
@@ -241,8 +241,8 @@ def test_free_weights_keep_their_proportions_to_counts():
 def test_a_component_that_loses_its_rows_stays():
     weights, means, covariances = start("full")
     mixture = GaussianMixture.from_parameters(weights, means + np.array([[0, 0], [1e4, 0], [0, 0]]), covariances)
-    held = {"covariances": [False, True, False]}
-    mixture.set_params(frozen=held, warm_start=True, reg_covar=0).fit(rows())
+    fixed = {"covariances": [False, True, False]}
+    mixture.set_params(fixed=fixed, warm_start=True, reg_covar=0).fit(rows())
     np.testing.assert_array_equal(mixture.covariances_[1], covariances[1])
     assert mixture.weights_[1] < 1e-15
     assert mixture.means_[1, 0] == means[1, 0] + 1e4
@@ -269,22 +269,22 @@ def test_a_warm_start_goes_on_to_the_same_bits():
 
 
 @pytest.mark.parametrize("acceleration", ["auto", None])
-def test_what_is_held_may_change_between_fits(acceleration):
+def test_what_is_fixed_may_change_between_fits(acceleration):
     X = rows()
     mixture = beginning("full", MASKS["means"], acceleration=acceleration).fit(X)
-    held, bound = mixture.means_[0].copy(), mixture.lower_bound_
-    mixture.set_params(frozen=None).fit(X)
-    assert (mixture.means_[0] != held).all()
+    fixed, bound = mixture.means_[0].copy(), mixture.lower_bound_
+    mixture.set_params(fixed=None).fit(X)
+    assert (mixture.means_[0] != fixed).all()
     assert mixture.lower_bound_ > bound
     assert mixture.n_parameters_ == beginning("full", None).n_parameters_
-    held = mixture.means_.copy()
-    mixture.set_params(frozen={"means": True}).fit(X)
-    np.testing.assert_array_equal(mixture.means_, held)
+    fixed = mixture.means_.copy()
+    mixture.set_params(fixed={"means": True}).fit(X)
+    np.testing.assert_array_equal(mixture.means_, fixed)
 
 
 def test_a_checkpoint_continues_to_the_same_bits(tmp_path):
     X, parts = rows(), dict(zip(("weights_init", "means_init"), start("full"), strict=False))
-    how = {"frozen": MASKS["all means"], "tol": 0, "max_iter": 9, **parts}
+    how = {"fixed": MASKS["all means"], "tol": 0, "max_iter": 9, **parts}
     whole = GaussianMixture(K, **how).fit(X)
 
     def stop(iteration):
@@ -296,26 +296,26 @@ def test_a_checkpoint_continues_to_the_same_bits(tmp_path):
     assert rest.n_parameters_ == whole.n_parameters_
     again = GaussianMixture(K, **how).fit(X, checkpoint=tmp_path / "fit", resume=True)
     assert again.n_parameters_ == whole.n_parameters_
-    with pytest.raises(ValueError, match="frozen was"):
-        GaussianMixture(K, **how | {"frozen": {"means": True}}).fit(X, checkpoint=tmp_path / "fit", resume=True)
+    with pytest.raises(ValueError, match="fixed was"):
+        GaussianMixture(K, **how | {"fixed": {"means": True}}).fit(X, checkpoint=tmp_path / "fit", resume=True)
 
 
-def test_what_is_held_is_saved_and_pickled():
+def test_what_is_fixed_is_saved_and_pickled():
     mixture = beginning("full", MASKS["all means"]).fit(rows())
     file = io.BytesIO()
     mixture.save(file)
     loaded = GaussianMixture.load(file.getvalue())
-    assert loaded.frozen == {"weights": [False, True, False], "means": [True] * K}
+    assert loaded.fixed == {"weights": [False, True, False], "means": [True] * K}
     for again in (loaded, pickle.loads(pickle.dumps(mixture))):
         assert again.n_parameters_ == mixture.n_parameters_
         assert again.bic(rows()) == mixture.bic(rows())
         again.set_params(warm_start=True).fit(rows(seed=3))
         np.testing.assert_array_equal(again.means_, mixture.means_)
-    assert clone(mixture).get_params()["frozen"] == MASKS["all means"]
-    assert "frozen={'means': True" in repr(mixture)
+    assert clone(mixture).get_params()["fixed"] == MASKS["all means"]
+    assert "fixed={'means': True" in repr(mixture)
 
 
-def test_a_step_by_hand_and_one_at_a_time_hold_too():
+def test_a_step_by_hand_and_one_at_a_time_fix_too():
     X = rows()
     fitted = beginning("full", MASKS["means"], tol=0, max_iter=3).fit(X)
     by_hand = beginning("full", MASKS["means"], tol=0, max_iter=0).fit(X)
@@ -325,20 +325,20 @@ def test_a_step_by_hand_and_one_at_a_time_hold_too():
     np.testing.assert_array_equal(by_hand.means_[0], fitted.means_[0])
     given = beginning("full", MASKS["means"])
     np.testing.assert_array_equal(gmm.m_step(given, gmm.statistics_of(given, X)).means_[0], given.means_[0])
-    with pytest.raises(ValueError, match="no parameters to hold"):
-        gmm.m_step(GaussianMixture(K, frozen={"means": True}), gmm.statistics_of(given, X))
+    with pytest.raises(ValueError, match="no parameters to fix"):
+        gmm.m_step(GaussianMixture(K, fixed={"means": True}), gmm.statistics_of(given, X))
     weights, means, covariances = start("full")
     given = {"weights_init": weights, "means_init": means, "precisions_init": np.linalg.inv(covariances)}
-    steps = list(gmm.em_steps(X, K, frozen=MASKS["means"], tol=0, max_iter=3, **given))
+    steps = list(gmm.em_steps(X, K, fixed=MASKS["means"], tol=0, max_iter=3, **given))
     np.testing.assert_array_equal(steps[-1].means[0], means[0])
     np.testing.assert_allclose([step.lower_bound for step in steps], fitted.lower_bounds_, rtol=1e-10)
 
 
-def test_standard_errors_of_what_is_held_are_none():
+def test_standard_errors_of_what_is_fixed_are_none():
     mixture = beginning("full", MASKS["means"]).fit(rows())
     errors = gmm.standard_errors(mixture, rows(), method="weights", n_replicates=5, random_state=0)
     assert errors.means[[0, 2]].max() < 1e-14 < errors.means[1].min()
-    with pytest.raises(ValueError, match='frozen=None for method="information"'):
+    with pytest.raises(ValueError, match='fixed=None for method="information"'):
         gmm.standard_errors(mixture, rows(), method="information")
 
 
@@ -348,36 +348,36 @@ def test_standard_errors_of_what_is_held_are_none():
 @pytest.mark.parametrize(
     ("message", "given"),
     [
-        ("frozen holds means: expected means_init", {"frozen": {"means": [True, False, False]}}),
-        ("frozen holds weights: expected weights_init", {"frozen": {"weights": True}}),
-        ("frozen holds covariances: expected precisions_init", {"frozen": {"covariances": True}}),
-        ("'covariances', got 'mean'", {"frozen": {"mean": True}}),
-        ("each of 3 components for 'means', got", {"frozen": {"means": [True, False]}}),
-        ("each of 3 components for 'means', got", {"frozen": {"means": [0, 1, 2]}}),
-        ("must be a mapping of names to masks", {"frozen": "means"}),
-        ("depend on each other", {"frozen": {"covariances": [True, False, False]}, "covariance_type": "EII"}),
-        ("covariances of tied depend", {"frozen": {"covariances": [True, False, False]}, "covariance_type": "tied"}),
-        ("no moves: expected refine=None", {"frozen": {"means": True}, "refine": "split-merge"}),
-        ("beside noise", {"frozen": {"weights": True}, "noise": True}),
+        ("means.*: expected means_init", {"fixed": {"means": [True, False, False]}}),
+        ("weights.*: expected weights_init", {"fixed": {"weights": True}}),
+        ("covariances.*: expected precisions_init", {"fixed": {"covariances": True}}),
+        ("'covariances', got 'mean'", {"fixed": {"mean": True}}),
+        ("each of 3 components for 'means', got", {"fixed": {"means": [True, False]}}),
+        ("each of 3 components for 'means', got", {"fixed": {"means": [0, 1, 2]}}),
+        ("must be a mapping of names to masks", {"fixed": "means"}),
+        ("depend on each other", {"fixed": {"covariances": [True, False, False]}, "covariance_type": "EII"}),
+        ("covariances of tied depend", {"fixed": {"covariances": [True, False, False]}, "covariance_type": "tied"}),
+        ("fixed parameters: expected refine=None", {"fixed": {"means": True}, "refine": "split-merge"}),
+        ("beside noise", {"fixed": {"weights": True}, "noise": True}),
     ],
 )
-def test_what_cannot_be_held_is_refused(message, given):
+def test_what_cannot_be_fixed_is_refused(message, given):
     with pytest.raises(ValueError, match=message):
         GaussianMixture(K, **given).fit(rows())
 
 
-@pytest.mark.parametrize("frozen", [{"means": None}, {"means": "yes"}, {"weights": [[True]]}, {1: True}, [], "means"])
-def test_nonsense_is_refused(frozen):
-    with pytest.raises(ValueError, match="frozen"):
-        GaussianMixture(K, means_init=np.eye(K, D), frozen=frozen).fit(rows())
+@pytest.mark.parametrize("fixed", [{"means": None}, {"means": "yes"}, {"weights": [[True]]}, {1: True}, [], "means"])
+def test_nonsense_is_refused(fixed):
+    with pytest.raises(ValueError, match="fixed"):
+        GaussianMixture(K, means_init=np.eye(K, D), fixed=fixed).fit(rows())
 
 
 def test_a_search_finds_all_parameters():
-    with pytest.raises(TypeError, match="frozen applies to a single fit"):
-        gmm.select(rows(), frozen={"weights": True})
+    with pytest.raises(TypeError, match="fixed applies to a single fit"):
+        gmm.select(rows(), fixed={"weights": True})
 
 
-def test_rows_in_a_file_are_passed_over_with_held_parameters(tmp_path):
+def test_rows_in_a_file_are_passed_over_with_fixed_parameters(tmp_path):
     X = rows()
     np.save(tmp_path / "rows.npy", X)
     here, there = (beginning("full", MASKS["means"]).fit(source) for source in (X, gmm.rows(tmp_path / "rows.npy")))
@@ -390,6 +390,6 @@ def test_blocks_move_all_parameters():
         beginning("full", MASKS["means"]).partial_fit(rows())
 
 
-def test_labels_alone_give_no_parameters_to_hold():
-    with pytest.raises(ValueError, match="frozen holds means"):
-        GaussianMixture(K, frozen={"means": True}).fit(rows(), labels=np.arange(180) % 3)
+def test_labels_alone_give_no_fixed_parameters():
+    with pytest.raises(ValueError, match="means.*: expected means_init"):
+        GaussianMixture(K, fixed={"means": True}).fit(rows(), labels=np.arange(180) % 3)
