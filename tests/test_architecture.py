@@ -58,7 +58,8 @@ ROOMS = {
         | text_format
     """,
     "validation": """
-        validation | fixed labels noise prior rows | given tables | arrays columns parameters | scalars where
+        validation | fixed labels noise prior rows | given tables | arrays columns parameters
+        | combinations scalars where
      """,
     "_candidates": "",
     "_frozen": "",

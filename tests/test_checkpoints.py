@@ -356,7 +356,7 @@ def test_starts_by_chance_are_those_of_the_interrupted_fit(make, tmp_path):
 
 def test_a_warm_start_is_told_that_it_has_no_checkpoint(tmp_path):
     mixture = fit_of(GaussianMixture(4, warm_start=True, **TIGHT), checkpoint=tmp_path / "fit.ckpt")
-    with pytest.raises(ValueError, match="a warm start continues a mixture that is in memory alone"):
+    with pytest.raises(ValueError, match="warm_start of a fitted mixture cannot be combined with checkpoint"):
         mixture.fit(X, checkpoint=tmp_path / "fit.ckpt")
 
 

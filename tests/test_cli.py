@@ -598,7 +598,7 @@ def test_fit_with_noise(tmp_path):
     assert f"<dt>uncertain rows</dt><dd>{(~sure).sum()}</dd>" in report
     assert f"noise of weight {model.noise_weight_:.4f}" in ok("info", tmp_path / "r" / "model.gmm").stdout
     assert "--noise: not with --bayesian" in fails(2, "fit", tmp_path / "d.csv", "--noise", "--bayesian")
-    assert "shows components alone" in fails(
+    assert "noise cannot be combined with plot_density" in fails(
         1, "plot", tmp_path / "r" / "model.gmm", tmp_path / "d.csv", "--kind", "density", "--out", tmp_path / "p.png"
     )
 

@@ -134,7 +134,7 @@ def test_data_frames_have_names_and_may_have_empty_partitions():
 
 def test_what_is_wrong_with_a_collection_is_said():
     X = da.from_array(ROWS, chunks=2000)
-    with pytest.raises(TypeError, match="expected standardize=False with rows in partitions"):
+    with pytest.raises(ValueError, match="standardize cannot be combined with rows in partitions"):
         gmm.select(X, 2, "full", standardize=True)
     broken = ROWS.copy()
     broken[8000, 1] = np.nan

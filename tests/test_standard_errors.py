@@ -238,7 +238,7 @@ def test_rows_from_anywhere(tmp_path):
 def test_a_prior_is_that_of_the_fit():
     mixture = fit(BLOBS, 3, prior="conjugate")
     assert standard_errors(mixture, BLOBS, n_replicates=20, random_state=0).n_left_out == 0
-    with pytest.raises(ValueError, match="without a prior"):
+    with pytest.raises(ValueError, match="a prior cannot be combined"):
         standard_errors(mixture, BLOBS, method="information")
 
 

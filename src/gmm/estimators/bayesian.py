@@ -18,6 +18,7 @@ from gmm.estimators.predictive import CredibleIntervals, PosteriorSample, draws,
 from gmm.estimators.scorer import Scorer, in_place, log_evidence_of, mean_of, place
 from gmm.rows.entrance import check_no_gaps, is_dask
 from gmm.rows.sources import Source
+from gmm.validation.combinations import refusal
 from gmm.validation.parameters import check_density, check_level, check_n_samples, check_random_state
 from gmm.validation.prior import DIRICHLET_PROCESS, check_has_posterior, check_variational_prior
 from gmm.values.classes import KnownClasses
@@ -399,7 +400,7 @@ class BayesianGaussianMixture(EstimatedMixture):
         self, labels: ArrayLike | None, components_per_class: int | Mapping[Any, int], source: Source
     ) -> tuple[NDArray[Any] | None, KnownClasses | None]:
         if labels is not None:
-            raise ValueError("labels say which components are whose: expected a GaussianMixture, or labels=None")
+            raise refusal("labels", type(self).__name__)
         return super()._known(labels, components_per_class, source)
 
     def _prior_parts(self) -> tuple[object, ...]:

@@ -26,8 +26,10 @@ from gmm.estimators.progress import ProgressPrinter
 from gmm.exceptions import ConvergenceWarning, LostClusterError, raisable, warn
 from gmm.log import LOGGER, follows_passes
 from gmm.rows.entrance import Names, as_source_to_fit
+from gmm.rows.partitions import PartitionedSource
 from gmm.rows.sources import Source
 from gmm.rows.watched import followed
+from gmm.validation.combinations import refusal
 from gmm.validation.given import check_responsibilities, check_ridge
 from gmm.validation.parameters import check_callback, check_parameters, check_random_state
 from gmm.values.classes import KnownClasses
@@ -250,9 +252,9 @@ class EstimatedMixture(ExchangedMixture):
         """Responsibilities for a seed, from an `init_params` that is an array or a callable."""
         start, resident = self.init_params, source.without_gaps
         if callable(start) and resident is None:
-            raise ValueError(
-                "a callable init_params needs X as an array, but these rows are not in memory: pass the name of a start"
-            )
+            raise refusal("a callable init_params", "rows beyond memory")
+        if isinstance(source, PartitionedSource):
+            raise refusal("responsibilities as init_params", "rows in partitions")
         make_rng = (
             np.random.default_rng if isinstance(self.random_state, np.random.Generator) else np.random.RandomState
         )

@@ -43,7 +43,7 @@ class ExchangedMixture(SavedMixture):
         >>> mixture.to_sklearn().predict([[-3.0], [2.0]])
         array([0, 1])
         """
-        without_noise(self, "scikit-learn")
+        without_noise(self, "scikit-learn's estimators")
         exact = copy(self)
         exact._dtype = np.dtype(np.float64)
         return as_sklearn(exact, fitted_parameters(self).model)

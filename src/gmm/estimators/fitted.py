@@ -30,6 +30,7 @@ from gmm.persistence import Described, describe
 from gmm.rows.entrance import as_source, is_dask
 from gmm.rows.sources import Source
 from gmm.text.html import Html
+from gmm.validation.combinations import refusal
 from gmm.validation.given import check_array, check_parameters_given, check_precisions_init
 from gmm.validation.parameters import check_is_fitted, check_n_samples, check_random_state
 from gmm.values.coordinates import Coordinates
@@ -331,7 +332,7 @@ class FittedMixture(Estimator, Described):
         """Set parameters by hand; an unfitted estimator counts as fitted once it has all three."""
         model = self._model()
         if self._parameters is not None:
-            without_noise(self, "assigning parameters")
+            without_noise(self, "assigned parameters")
         parts = dict(vars(self).get("_assigned", {}))
         if self._parameters is not None:
             parts = {name: getattr(self._parameters, name) for name in PARTS}
@@ -420,8 +421,8 @@ def past_of(mixture: FittedMixture) -> Past:
     return past if past.parameters is parameters else Past(parameters)
 
 
-def without_noise(mixture: FittedMixture, method: str) -> MixtureParameters:
-    """Return the parameters of a fitted mixture, for a method that knows no noise.
+def without_noise(mixture: FittedMixture, feature: str) -> MixtureParameters:
+    """Return the parameters of a fitted mixture, for a feature that excludes noise.
 
     Raises
     ------
@@ -432,7 +433,7 @@ def without_noise(mixture: FittedMixture, method: str) -> MixtureParameters:
     """
     parameters = fitted_parameters(mixture)
     if parameters.noise is not None:
-        raise ValueError(f"{method} knows components alone: expected a mixture fitted with noise=False")
+        raise refusal("noise", feature)
     return parameters
 
 

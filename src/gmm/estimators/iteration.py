@@ -12,8 +12,9 @@ from gmm.estimators.estimated import ill_defined
 from gmm.estimators.fitted import FittedMixture, check_is_mixture, fitted_parameters, hold, source_of
 from gmm.estimators.mixture import GaussianMixture
 from gmm.estimators.scorer import Scorer
-from gmm.validation.given import check_statistics
+from gmm.validation.combinations import refusal
 from gmm.validation.fixed import check_fixed
+from gmm.validation.given import check_statistics
 from gmm.validation.parameters import check_parameters
 from gmm.values.covariance import covariance_model
 from gmm.values.layouts import SingularMatrixError
@@ -99,7 +100,7 @@ def m_step(model: GaussianMixture, statistics: SufficientStatistics) -> Gaussian
     if not isinstance(statistics, SufficientStatistics):
         raise TypeError(f"expected SufficientStatistics, from statistics_of, got {type(statistics).__name__}")
     if getattr(model, "prior", model) is not None:  # a posterior is no mixture to update
-        raise ValueError("expected a GaussianMixture without a prior; fit takes one, partitioned_rows too")
+        raise refusal("a prior", "m_step")
     before = fitted_parameters(model) if model.__sklearn_is_fitted__() else None
     d = statistics.first.shape[1] if before is None else before.n_features
     covariance = covariance_model(model.covariance_type, d)

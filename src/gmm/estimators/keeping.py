@@ -13,6 +13,7 @@ import numpy as np
 from gmm import fitting
 from gmm.estimators.contract import Estimator
 from gmm.rows.sources import Source
+from gmm.validation.combinations import refusal
 from gmm.values.priors import NormalInverseWishart, parts
 
 __all__ = ["opened", "what_must_be_same"]
@@ -45,10 +46,7 @@ def opened(
         yield fitting.progress.Journal(seeds)
         return
     if not seeds:
-        raise ValueError(
-            "a warm start continues a mixture that is in memory alone, so no file can: expected checkpoint=None with "
-            "warm_start=True once the estimator is fitted"
-        )
+        raise refusal("warm_start of a fitted mixture", "checkpoint")
     from gmm.persistence.checkpoints import Checkpoint
 
     same = what_must_be_same(estimator, source)

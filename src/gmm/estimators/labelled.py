@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from gmm.persistence import item
 from gmm.rows.partitions import PartitionedSource
 from gmm.rows.sources import Source
+from gmm.validation.combinations import refusal
 from gmm.validation.labels import check_components_per_class, check_labels, classes_left
 from gmm.values.classes import KnownClasses
 
@@ -46,7 +47,7 @@ def known_classes(
             raise ValueError("components_per_class is for rows of known class: expected labels, got None")
         return None, None
     if isinstance(source, PartitionedSource):
-        raise TypeError(f"{source!r} stay where they are, and labels are here: expected rows that can be read here")
+        raise refusal("labels", "rows in partitions")
     classes, codes = check_labels(labels, source.n_rows)
     if source.sample_weight is not None and not source.sample_weight.all():
         classes, codes = classes_left(classes, codes, source.sample_weight > 0)

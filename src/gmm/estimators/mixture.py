@@ -23,8 +23,9 @@ from gmm.persistence import Readable, Writable
 from gmm.rows.entrance import as_source
 from gmm.rows.sources import Source, box_of
 from gmm.validation.columns import check_columns, check_known_columns
-from gmm.validation.given import check_means_init, check_parameters_given, check_precisions_init, check_weights_init
+from gmm.validation.combinations import refusal
 from gmm.validation.fixed import check_fixed
+from gmm.validation.given import check_means_init, check_parameters_given, check_precisions_init, check_weights_init
 from gmm.validation.noise import check_noise
 from gmm.validation.parameters import check_level
 from gmm.validation.rows import check_feature_names, check_names
@@ -517,9 +518,9 @@ class GaussianMixture(StreamedMixture):
     def _fixed(self, model: CovarianceModel) -> Fixed | None:
         fixed = check_fixed(self.fixed, self.n_components, model)
         if fixed is not None and self.refine is not None:
-            raise ValueError(f"refine='split-merge' cannot be combined with fixed parameters: expected refine=None")
+            raise refusal("fixed parameters", "refine='split-merge'")
         if fixed is not None and fixed.weights.any() and self._is_noisy:
-            raise ValueError("fixed: weights cannot be fixed beside noise, whose weight is free: expected noise=False")
+            raise refusal("fixed weights", "noise")
         return fixed
 
     def _refinement(self) -> str | None:

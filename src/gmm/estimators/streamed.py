@@ -17,6 +17,7 @@ from gmm.estimators.fitted import Past, climb, hold, past_of, source_of
 from gmm.exceptions import ConvergenceWarning, raisable, warn
 from gmm.rows.entrance import Names, as_source_to_fit, check_no_gaps
 from gmm.rows.sources import ArraySource, Source, chunks_in_order
+from gmm.validation.combinations import refusal
 from gmm.validation.parameters import check_parameters
 from gmm.validation.scalars import check_real
 from gmm.values.covariance import CovarianceModel, covariance_model
@@ -107,7 +108,7 @@ class StreamedMixture(EstimatedMixture):
         source, names = self._block(X, sample_weight, past.parameters)
         model = covariance_model(self.covariance_type, source.n_features)
         if self._fixed(model) is not None:
-            raise ValueError("partial_fit moves all parameters: expected fixed=None")
+            raise refusal("fixed parameters", "partial_fit")
         try:
             stream, bounds, seconds, repaired = self._steps(self._begun(source, model, past), source, decay)
         except SingularMatrixError as error:

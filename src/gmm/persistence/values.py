@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from gmm.em.trace import PassRecord, Refinement, Trace
 from gmm.persistence.archive import Arrays, Header, item
-from gmm.validation.given import check_array, check_mixture
 from gmm.validation.fixed import check_fixed_table
+from gmm.validation.given import check_array, check_mixture
 from gmm.validation.noise import check_noise
 from gmm.values.covariance import CovarianceModel
 from gmm.values.fixed import PARTS, Fixed

@@ -25,6 +25,7 @@ from gmm.rows.incomplete import IncompleteSource
 from gmm.rows.sources import ArraySource
 from gmm.selection import Selection
 from gmm.uses.combining import CombinedComponents, shares_of
+from gmm.validation.combinations import refusal
 from gmm.validation.parameters import check_is_fitted, check_random_state
 from gmm.validation.scalars import check_whole
 from gmm.values.layouts import Array
@@ -239,7 +240,7 @@ def components_alone(scene: Scene, picture: str) -> None:
     if scene.n_clusters < scene.n_components:
         raise ValueError(f"{picture} shows components alone: pass the mixture, combined.model")
     if scene.mixture.noise is not None:
-        raise ValueError(f"{picture} shows components alone: expected a mixture fitted with noise=False")
+        raise refusal("noise", picture)
 
 
 def fitted_mixture(model: Any) -> FittedMixture:

@@ -13,6 +13,7 @@ from gmm.rows.npy import NpySource, is_file_backed
 from gmm.rows.opening import gives_batches
 from gmm.rows.opening import rows as open_rows
 from gmm.rows.sources import ArraySource, Source
+from gmm.validation.combinations import refusal
 from gmm.validation.given import check_sample_weight
 from gmm.validation.rows import (
     check_enough_rows,
@@ -84,7 +85,7 @@ def as_source(
         source = X if isinstance(X, Source) else open_rows(X)
         names = source.feature_names
         if sample_weight is not None:
-            raise TypeError("expected sample_weight=None with a source of rows, which has its own weights")
+            raise refusal("sample_weight", "a source of rows")
     else:
         rows, names = check_rows(
             X, estimator=estimator, n_features=n_features, feature_names=feature_names, min_rows=min_rows

@@ -19,6 +19,7 @@ from gmm.rows.sources import ArraySource, Source
 from gmm.selection.table import Selection
 from gmm.text.lists import listed, quoted
 from gmm.validation.columns import coded, few_values, repeating, rescalings
+from gmm.validation.combinations import refusal
 from gmm.values.coordinates import Coordinates
 from gmm.values.noise import UniformNoise
 
@@ -39,7 +40,7 @@ def in_units(source: Source, noise: Noise, *, standardize: Any) -> tuple[Source,
     if not standardize:
         return source, noise, None
     if isinstance(source, PartitionedSource):
-        raise TypeError("expected standardize=False with rows in partitions: scale them where they lie")
+        raise refusal("standardize", "rows in partitions")
     units = _standard_deviations(source)
     return _standardized(source, units), (units.of_noise(noise[0]), noise[1]), units
 

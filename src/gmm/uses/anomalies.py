@@ -75,7 +75,7 @@ def anomaly_threshold(model: FittedMixture, X: ArrayLike, rate: float) -> Anomal
     from scipy.special import betaincinv
 
     rate = check_real(rate, "rate", "(0, 1)")
-    without_noise(model, "anomaly_threshold")  # under its density no row lies
+    without_noise(model, "anomaly_threshold")
     scores = np.sort(np.asarray(model.score_samples(X)))
     n = len(scores)
     up = rate * (1 + 1e-12)  # 1/k times k may be less than 1

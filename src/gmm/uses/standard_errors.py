@@ -29,6 +29,7 @@ from gmm.rows.sources import ArraySource, Source
 from gmm.text.amounts import counted
 from gmm.text.lists import aligned
 from gmm.uses.information import variances_by_information
+from gmm.validation.combinations import refusal
 from gmm.validation.parameters import check_callback, check_is_fitted, check_level
 from gmm.validation.scalars import check_choice, check_whole
 from gmm.values.classes import KnownClasses
@@ -228,9 +229,9 @@ def standard_errors(
     known = known_again(model, labels, source)
     if method == "information":
         if model.prior is not None:
-            raise ValueError('expected a mixture without a prior for method="information"; the others take one')
+            raise refusal("a prior", "method='information'")
         if mixture.fixed is not None:
-            raise ValueError('expected a mixture with fixed=None for method="information"; the others take one')
+            raise refusal("fixed parameters", "method='information'")
         variances = variances_by_information(mixture, source, model.reg_covar, model.n_threads, known)
         weights, means, covariances = map(np.sqrt, variances)
         return StandardErrors(model, method, weights, means, covariances)

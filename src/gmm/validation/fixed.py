@@ -12,7 +12,7 @@ from gmm.text.lists import quoted, suggestion
 from gmm.values.covariance import CovarianceModel
 from gmm.values.fixed import PARTS, Fixed
 
-__all__ = ["check_fixed", "check_fixed_table", "check_fixed_given"]
+__all__ = ["check_fixed", "check_fixed_given", "check_fixed_table"]
 
 
 def check_fixed(fixed: Mapping[str, Any] | None, n_components: int, model: CovarianceModel) -> Fixed | None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from gmm.exceptions import warn
 from gmm.validation.arrays import FloatArray, as_array, as_floats, place_in
+from gmm.validation.combinations import refusal
 from gmm.validation.tables import as_table, is_series
 from gmm.validation.where import name_of, row_and_column
 
@@ -202,7 +203,7 @@ def raise_nonfinite(
 def instead_of_gaps(missing: str | None, *, fitted: bool, imputes: bool, in_memory: bool) -> str:
     """Say what to do about NaN, given what the caller was told it is, None if it could not be told."""
     if missing is not None and not in_memory:
-        return "missing='em' is for rows in memory: pass an array or a data frame, or leave out the rows with NaN."
+        return str(refusal("missing='em'", "rows beyond memory"))
     drop = "drop the rows with missing values (X[~np.isnan(X).any(axis=1)])"
     if missing is None:
         return f"Fill the gaps, as the method impute of a mixture does, or {drop}."

@@ -1,0 +1,159 @@
+"""What goes with what: the pairs of features that exclude each other, and why.
+
+The one table from which the error messages and the page of the documentation come.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["EXCLUSIONS", "Exclusion", "refusal"]
+
+
+@dataclass(frozen=True)
+class Exclusion:
+    """Two features that cannot be combined, as users write them, the reason, and what to do instead."""
+
+    first: str
+    second: str
+    reason: str
+    instead: str
+
+    @property
+    def message(self) -> str:
+        """The error."""
+        return f"{self.first} cannot be combined with {self.second}: {self.reason}. Instead, {self.instead}."
+
+
+EXCLUSIONS = (
+    # A fit.
+    Exclusion(
+        "fixed weights",
+        "noise",
+        "all weights sum to one, and that of noise is estimated",
+        "fix means and covariances, or leave noise out",
+    ),
+    Exclusion(
+        "fixed parameters",
+        "refine='split-merge'",
+        "a move gives a component the place of another, and fixed parameters have theirs",
+        "leave one of them out",
+    ),
+    Exclusion(
+        "labels",
+        "BayesianGaussianMixture",
+        "a variational fit merges and reorders components, whatever class they have",
+        "use GaussianMixture, or leave labels out",
+    ),
+    Exclusion(
+        "labels",
+        "rows in partitions",
+        "the labels lie here, and the rows elsewhere",
+        "pass rows that can be read here",
+    ),
+    Exclusion(
+        "a callable init_params",
+        "rows beyond memory",
+        "the function takes all rows as one array",
+        "pass the name of a start",
+    ),
+    Exclusion(
+        "responsibilities as init_params",
+        "rows in partitions",
+        "the responsibilities lie here, and the rows elsewhere",
+        "pass the name of a start",
+    ),
+    Exclusion(
+        "sample_weight",
+        "a source of rows",
+        "a source has weights of its own",
+        "name their column where the source is opened, or yield (rows, weights)",
+    ),
+    Exclusion(
+        "warm_start of a fitted mixture",
+        "checkpoint",
+        "the fit begins with a mixture that only this process knows",
+        "leave one of them out",
+    ),
+    Exclusion(
+        "missing='em'",
+        "rows beyond memory",
+        "a pass takes rows with the same columns together, so it has to reach each row at any time",
+        "pass an array or a data frame, or leave out the rows with NaN",
+    ),
+    Exclusion(
+        "standardize",
+        "rows in partitions",
+        "the rows stay where they are",
+        "scale them there",
+    ),
+    # One block after the other, one pass at a time.
+    Exclusion(
+        "fixed parameters",
+        "partial_fit",
+        "sums over earlier blocks are about means that were free",
+        "call fit with all rows, or with fixed=None",
+    ),
+    # What a fitted mixture is used for.
+    Exclusion(
+        "noise",
+        "freeze",
+        "a frozen mixture is the sum of its components",
+        "fit with noise=False",
+    ),
+    Exclusion(
+        "noise",
+        "scikit-learn's estimators",
+        "they have no density beside the components'",
+        "fit with noise=False, or write to_onnx or to_json",
+    ),
+    Exclusion(
+        "noise",
+        "assigned parameters",
+        "the weights of the components do not say where noise lies",
+        "fit with noise=False",
+    ),
+    Exclusion(
+        "noise",
+        "anomaly_threshold",
+        "no row lies below the density of noise",
+        "fit with noise=False, or take the rows whose label is -1",
+    ),
+    Exclusion(
+        "noise",
+        "plot_density",
+        "its density is the same everywhere",
+        "fit with noise=False, or use plot_clusters",
+    ),
+    Exclusion(
+        "noise",
+        "plot_decision_boundaries",
+        "its region has no end",
+        "fit with noise=False, or use plot_clusters",
+    ),
+    Exclusion(
+        "a prior",
+        "method='information'",
+        "the information is that of the likelihood alone",
+        "use another method",
+    ),
+    Exclusion(
+        "fixed parameters",
+        "method='information'",
+        "the information is that of all parameters",
+        "use another method",
+    ),
+    Exclusion(
+        "a prior",
+        "m_step",
+        "sums over rows do not hold the prior",
+        "use fit, which takes partitioned rows as well",
+    ),
+)
+
+_BY_PAIR = {frozenset((row.first, row.second)): row for row in EXCLUSIONS}
+
+
+def refusal(first: str, second: str) -> ValueError:
+    """Return the error for two features that the table names."""
+    return ValueError(_BY_PAIR[frozenset((first, second))].message)

@@ -1,0 +1,137 @@
+"""What goes with what: each pair of features works, or is refused by the table; each row of the table is reached."""
+
+import itertools
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import gmm
+from gmm import BayesianGaussianMixture, GaussianMixture
+from gmm.plotting import plot_decision_boundaries, plot_density
+from gmm.validation.combinations import EXCLUSIONS
+
+PAGE = Path(__file__).parents[1] / "docs" / "what-goes-with-what.md"
+rng = np.random.default_rng(0)
+X = np.vstack([rng.normal(size=(60, 2)), rng.normal(size=(60, 2)) + 5])
+HALVES = np.eye(2)[np.repeat([0, 1], 60)]
+LABELS = np.where(np.arange(120) % 3 == 0, -1, np.repeat([0, 1], 60))
+FIXED = {"fixed": {"means": True}, "means_init": [[0, 0], [5, 5]]}
+
+
+def partitions(rows=X):
+    return gmm.partitioned_rows(lambda task: task(0, rows))
+
+
+def stream(rows=X):
+    return gmm.rows(lambda: [rows[:50], rows[50:]])
+
+
+def with_gaps():
+    return np.where(np.arange(240).reshape(120, 2) % 7 == 0, np.nan, X)
+
+
+def fit(rows=X, sample_weight=None, kind=GaussianMixture, how=(), **parameters):
+    return kind(n_components=2, random_state=0, **parameters).fit(rows, sample_weight=sample_weight, **dict(how))
+
+
+def noisy():
+    return fit(noise=[[-9, -9], [9, 9]])
+
+
+def fitted(**parameters):
+    return fit(**parameters).set_params(warm_start=True)
+
+
+REACHED = {
+    ("fixed weights", "noise"): lambda: fit(fixed={"weights": True}, weights_init=[0.5, 0.5], noise=True),
+    ("fixed parameters", "refine='split-merge'"): lambda: fit(refine="split-merge", **FIXED),
+    ("labels", "BayesianGaussianMixture"): lambda: fit(kind=BayesianGaussianMixture, how={"labels": LABELS}),
+    ("labels", "rows in partitions"): lambda: fit(partitions(), how={"labels": LABELS}),
+    ("a callable init_params", "rows beyond memory"): lambda: fit(stream(), init_params=lambda X, K, rng: HALVES),
+    ("responsibilities as init_params", "rows in partitions"): lambda: fit(partitions(), init_params=HALVES),
+    ("sample_weight", "a source of rows"): lambda: fit(stream(), sample_weight=np.ones(120)),
+    ("warm_start of a fitted mixture", "checkpoint"): lambda: fitted().fit(X, checkpoint="never-written"),
+    ("missing='em'", "rows beyond memory"): lambda: fit(stream(with_gaps()), missing="em"),
+    ("standardize", "rows in partitions"): lambda: gmm.select(partitions(), 2, standardize=True),
+    ("fixed parameters", "partial_fit"): lambda: GaussianMixture(2, **FIXED).partial_fit(X),
+    ("noise", "freeze"): lambda: noisy().freeze(),
+    ("noise", "scikit-learn's estimators"): lambda: noisy().to_sklearn(),
+    ("noise", "assigned parameters"): lambda: setattr(noisy(), "weights_", [0.5, 0.5]),
+    ("noise", "anomaly_threshold"): lambda: gmm.anomaly_threshold(noisy(), X, 0.1),
+    ("noise", "plot_density"): lambda: plot_density(noisy(), X),
+    ("noise", "plot_decision_boundaries"): lambda: plot_decision_boundaries(noisy(), X),
+    ("a prior", "method='information'"): lambda: gmm.standard_errors(fit(prior="conjugate"), X, method="information"),
+    ("fixed parameters", "method='information'"): lambda: gmm.standard_errors(fit(**FIXED), X, method="information"),
+    ("a prior", "m_step"): lambda: gmm.m_step(fit(prior="conjugate"), gmm.statistics_of(fit(), X)),
+}
+
+
+@pytest.mark.parametrize("row", EXCLUSIONS, ids=lambda row: f"{row.first} and {row.second}")
+def test_each_exclusion_is_reached(row):
+    with pytest.raises(ValueError, match=re.escape(row.message)):
+        REACHED[row.first, row.second]()
+
+
+def test_no_two_rows_say_the_same():
+    assert len(EXCLUSIONS) == len({frozenset((row.first, row.second)) for row in EXCLUSIONS}) == len(REACHED)
+
+
+# What a fit may have, as parameters of the estimator, arguments of `fit`, and what becomes of the rows.
+FEATURES = {
+    "sample_weight": {"how": {"sample_weight": np.ones(120)}},
+    "labels": {"how": {"labels": LABELS}},
+    "prior": {"prior": "conjugate"},
+    "noise": {"noise": True},
+    "gaps": {"missing": "em", "rows": lambda rows: with_gaps().astype(rows.dtype)},
+    "fixed means": FIXED,
+    "fixed weights": {"fixed": {"weights": True}, "weights_init": [0.5, 0.5]},
+    "refinement": {"refine": "split-merge"},
+    "several starts": {"n_init": 3},
+    "warm start": {"warm_start": True},
+    "responsibilities": {"init_params": HALVES},
+    "callable": {"init_params": lambda X, K, rng: HALVES},
+    "named start": {"init_params": "k-means++"},
+    "textbook EM": {"acceleration": None},
+    "callback": {"how": {"callback": lambda iteration: False}},
+    "float32": {"rows": lambda rows: rows.astype(np.float32)},
+    "VVE": {"covariance_type": "VVE"},
+    "stream": {"source": stream},
+    "partitions": {"source": partitions},
+}
+ONE_PARAMETER = [{"responsibilities", "callable", "named start"}, {"fixed means", "fixed weights"}]
+ONE_PARAMETER += [{"stream", "partitions"}]
+PAIRS = [
+    pair for pair in itertools.combinations(FEATURES, 2) if not any({*pair} <= together for together in ONE_PARAMETER)
+]
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids=" and ".join)
+@pytest.mark.filterwarnings("ignore::gmm.ConvergenceWarning")
+def test_a_pair_works_or_the_table_says_why_not(pair):
+    parameters, how, rows, source = {}, {}, X, np.asarray
+    for name in pair:
+        feature = dict(FEATURES[name])
+        how |= feature.pop("how", {})
+        rows = feature.pop("rows", np.asarray)(rows)
+        source = feature.pop("source", source)
+        parameters |= feature
+    mixture = GaussianMixture(2, random_state=0, max_iter=40, **parameters)
+    try:
+        mixture.fit(source(rows), **how)
+    except ValueError as error:
+        if not any(row.message in str(error) for row in EXCLUSIONS):
+            raise
+        return
+    bounds = mixture.lower_bounds_
+    assert np.isfinite(bounds).all()
+    if parameters.get("acceleration", "auto") is None:
+        assert (np.diff(bounds) > -1e-5).all()
+    assert mixture.weights_.sum() <= 1 + 1e-6
+
+
+def test_the_page_is_the_table():
+    rows = [f"| {row.first} | {row.second} | {row.reason} | {row.instead} |" for row in EXCLUSIONS]
+    page = PAGE.read_text(encoding="utf-8")
+    assert "\n".join(["| this | with this | because | instead |", "| --- | --- | --- | --- |", *rows]) in page
