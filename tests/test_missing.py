@@ -434,7 +434,7 @@ def test_what_cannot_be_learnt_from_is_an_error():
         fit.fit(np.where(np.arange(4) == 1, np.nan, np.nan_to_num(X)))
     with pytest.raises(ValueError, match="infinity"):
         fit.fit(np.where(np.isnan(X) & (np.arange(4) == 2), np.inf, X))
-    with pytest.raises(ValueError, match="in memory"):
+    with pytest.raises(ValueError, match="missing='em' cannot be combined with rows beyond memory"):
         fit.fit(gmm.rows(lambda: iter([X[:60], X[60:]])))
     with pytest.raises(gmm.InvalidParameterError, match="'missing' parameter"):
         GaussianMixture(2, missing="mean").fit(X)
