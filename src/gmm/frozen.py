@@ -184,7 +184,8 @@ class FrozenMixture(Described, CompiledMixture):
     @classmethod
     def from_arrays(cls, code: int, log_offset: _Array, centres: _Array, whiteners: _Array, origin: _Array) -> Self:
         """Prepare a mixture: see `arrays`."""
-        return cls(code, *np.shape(centres), prepare(code, log_offset, centres, whiteners, origin))
+        K, d = np.shape(centres)
+        return cls(code, K, d, prepare(code, log_offset, centres, whiteners, origin))
 
 
 def _layout_in(header: dict[str, Any]) -> int:
