@@ -13,6 +13,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
 
 from gmm import _em
+from gmm.persistence import checkpoints
 
 # `ci` draws the same examples in every run, so that a failure there is the failure at home. By hand:
 # pytest --hypothesis-profile=random
@@ -35,6 +36,13 @@ def _kernel_behind_a_test_is_the_one_before():
     before = _em.kernel()
     yield
     _em.use_kernel(before)
+
+
+@pytest.fixture
+def _always_due(monkeypatch):
+    """Let checkpoints be written whenever they may be."""
+    monkeypatch.setattr(checkpoints, "SECONDS", 0.0)
+    monkeypatch.setattr(checkpoints, "_SHARE", 0.0)
 
 
 @pytest.fixture

@@ -1,9 +1,10 @@
 """Damaged files: whatever stands in one, it is a valid mixture or selection, goes on to the same bits, or a ValueError.
 
-``python -m tests.fuzz_files --bytes 100000 --values 10000`` changes bytes of saved files (half of them inside of
-members, whose checksums are made right again) and values (of headers and arrays, checksums right), and loads and uses
-each, or goes on from it. That happens in a process of its own, whose memory and time are bounded, so that a crash is
-one more outcome, told with its number; ``--first`` tries a number again.
+``python -m tests.fuzz_files --bytes 100000 --values 10000 --mapped 10000`` changes bytes of saved files (half of them
+inside of members, whose checksums are made right again) and values (of headers and arrays, checksums right), and loads
+and uses each, or goes on from it; and bytes of prepared files, which are mapped. That happens in a process of its own,
+whose memory and time are bounded, so that a crash is one more outcome, told with its number; ``--first`` tries a number
+again.
 """
 
 import argparse
@@ -24,7 +25,7 @@ from pathlib import Path
 import numpy as np
 
 HERE = Path(__file__)
-KINDS = ("bytes", "values")
+KINDS = ("bytes", "values", "mapped")
 FAILED = "FAILED"
 SECONDS = 20  # for one file
 MEMORY = 1 << 30  # bytes beyond what a worker has when it begins
@@ -77,6 +78,38 @@ def checkpoints():
     return files
 
 
+def prepared():
+    """Files of frozen mixtures that can be mapped, as bytes."""
+    import gmm
+
+    rng, files = np.random.default_rng(0), []
+    X = np.concatenate([rng.normal(size=(30, 3)), rng.normal(4, 0.5, size=(30, 3))])
+    for name in ("full", "tied", "diag", "spherical"):
+        frozen = gmm.GaussianMixture(2, covariance_type=name, random_state=0, max_iter=5).fit(X).freeze()
+        files.append(saved(frozen, prepared=True))
+    return files
+
+
+def scored(content):
+    """What became of a prepared file: refused, or mapped, so that rows get numbers."""
+    import gmm
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "frozen")
+        path.write_bytes(content)
+        try:
+            frozen = gmm.load(path, mmap=True)
+        except ValueError as error:
+            return "ValueError" if str(error) else f"{FAILED} a ValueError that says nothing"
+        for n in (1, 3, 100):
+            for dtype in ("f4", "f8"):
+                X = np.arange(float(n * frozen.n_features)).reshape(n, -1).astype(dtype)
+                labels, responsibilities = frozen.predict(X), frozen.predict_proba(X)
+                assert set(labels) <= set(range(-1, frozen.n_components))
+                assert responsibilities.shape == (n, frozen.n_components)
+    return "a valid FrozenMixture"
+
+
 def numbers(mixture):
     return mixture.means_.tobytes(), mixture.covariances_.tobytes(), mixture.lower_bound_
 
@@ -94,9 +127,9 @@ def resumed(resume, expected, content):
     return "the same fit"
 
 
-def saved(what):
+def saved(what, **how):
     file = io.BytesIO()
-    what.save(file)
+    what.save(file, **how)
     return file.getvalue()
 
 
@@ -324,8 +357,11 @@ def use_selection(found):
 def work(kind, first, last):
     """Try the files of these numbers; of each write its number before and its outcome after."""
     warnings.simplefilter("ignore")
-    files = [(content, outcome) for content in corpus()] + checkpoints()
-    change = {"bytes": with_other_bytes, "values": with_other_values}[kind]
+    if kind == "mapped":
+        files = [(content, scored) for content in prepared()]
+    else:
+        files = [(content, outcome) for content in corpus()] + checkpoints()
+    change = {"bytes": with_other_bytes, "values": with_other_values, "mapped": damaged}[kind]
     bound_memory()
     for number in range(first, last):
         print(number, end=" ", flush=True)

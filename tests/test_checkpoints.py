@@ -1,6 +1,5 @@
 """Checkpoints: a fit that is killed anywhere continues to the same bits, and to no others."""
 
-import itertools
 import json
 import os
 import signal
@@ -14,6 +13,7 @@ import numpy as np
 import pytest
 
 import gmm
+from deaths import many_lives
 from gmm import BayesianGaussianMixture, GaussianMixture, NormalInverseWishart
 from gmm.cli import main
 from gmm.estimators.fitted import past_of
@@ -21,11 +21,10 @@ from gmm.persistence import checkpoints
 from gmm.persistence.checkpoints import Checkpoint
 from gmm.values.covariance import COVARIANCE_TYPES
 
-pytestmark = pytest.mark.filterwarnings("ignore:Best performing initialization")
-
-
-class Killed(BaseException):
-    """What ends a process, as far as one test can tell."""
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Best performing initialization"),
+    pytest.mark.usefixtures("_always_due"),
+]
 
 
 def clusters(n=600, d=3, dtype=np.float64):
@@ -57,31 +56,9 @@ def facts(mixture):
     return [array.tobytes() for array in numbers], mixture.lower_bound_, mixture.lower_bounds_, repr(traces), there
 
 
-@pytest.fixture(autouse=True)
-def _always_due(monkeypatch):
-    monkeypatch.setattr(checkpoints, "SECONDS", 0.0)
-    monkeypatch.setattr(checkpoints, "_SHARE", 0.0)
-
-
-def killed_at_every_write(monkeypatch, make, path, rows=X, **how):
+def killed_at_every_write(make, path, rows=X, **how):
     """Let a fit die at the first writing of each process after the one at its beginning; return it and its lives."""
-    write, lives = Checkpoint.write, itertools.count(1)
-    for life in lives:
-        left = iter([False, True])
-
-        def dying(file, progress, left=left):
-            write(file, progress)
-            if next(left, False) and progress.stage != "ended":
-                raise Killed
-
-        monkeypatch.setattr(Checkpoint, "write", dying)
-        try:
-            mixture = fit_of(make(), rows, checkpoint=path, resume=True, **how)
-        except Killed:
-            assert life < 500
-            continue
-        monkeypatch.setattr(Checkpoint, "write", write)
-        return mixture, life
+    return many_lives(Checkpoint, lambda: fit_of(make(), rows, checkpoint=path, resume=True, **how), 1, 500)
 
 
 def each_pass(iteration):
@@ -90,12 +67,12 @@ def each_pass(iteration):
 
 @pytest.mark.parametrize("acceleration", ["auto", None])
 @pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
-def test_a_fit_that_dies_after_every_pass_has_the_same_bits(covariance_type, acceleration, tmp_path, monkeypatch):
+def test_a_fit_that_dies_after_every_pass_has_the_same_bits(covariance_type, acceleration, tmp_path):
     def make():
         return GaussianMixture(4, covariance_type=covariance_type, acceleration=acceleration, **TIGHT)
 
     expected = fit_of(make())
-    mixture, lives = killed_at_every_write(monkeypatch, make, tmp_path / "fit.ckpt", callback=each_pass)
+    mixture, lives = killed_at_every_write(make, tmp_path / "fit.ckpt", callback=each_pass)
     assert facts(mixture) == facts(expected)
     assert lives >= expected.n_iter_
 
@@ -147,11 +124,11 @@ CASES = {
 
 @pytest.mark.parametrize("watched", [True, False])
 @pytest.mark.parametrize("case", CASES)
-def test_whatever_a_fit_consists_of(case, watched, tmp_path, monkeypatch):
+def test_whatever_a_fit_consists_of(case, watched, tmp_path):
     make, how = CASES[case]
     how = how | ({"callback": each_pass} if watched else {})
     expected = fit_of(make(), **how)
-    mixture, lives = killed_at_every_write(monkeypatch, make, tmp_path / "fit.ckpt", **how)
+    mixture, lives = killed_at_every_write(make, tmp_path / "fit.ckpt", **how)
     assert facts(mixture) == facts(expected)
     assert lives >= 2
     assert not case.startswith("split-merge") or expected.history_.refinement.tried >= 8

@@ -1,6 +1,5 @@
 """However a fit is watched, fed, interrupted and continued, its bits are the same: for every model, wide or not."""
 
-import itertools
 import pickle
 import warnings
 
@@ -8,16 +7,14 @@ import numpy as np
 import pytest
 
 import gmm
+from deaths import many_lives
 from gmm import BayesianGaussianMixture, GaussianMixture
-from gmm.persistence import checkpoints
 from gmm.persistence.checkpoints import Checkpoint
 from gmm.values.covariance import CLASSIC, PARSIMONIOUS
 
+pytestmark = pytest.mark.usefixtures("_always_due")
+
 N, PASSES = 60, 12
-
-
-class Killed(BaseException):
-    """What ends a process, as far as one test can tell."""
 
 
 def table(d):
@@ -43,39 +40,26 @@ def facts(mixture):
     return numbers(mixture), mixture.lower_bound_, mixture.lower_bounds_, repr(mixture.history_.passes)
 
 
-def watched(make, rows, how, tmp_path, monkeypatch):
+def watched(make, rows, how, tmp_path):
     return fit_of(make(), rows, callback=lambda iteration: False, **how)
 
 
-def printed(make, rows, how, tmp_path, monkeypatch):
+def printed(make, rows, how, tmp_path):
     return fit_of(make(verbose=2, verbose_interval=1), rows, **how)
 
 
-def read(make, rows, how, tmp_path, monkeypatch):
+def read(make, rows, how, tmp_path):
     source = gmm.rows(lambda: (rows[start : start + 17] for start in range(0, len(rows), 17)))
     return fit_of(make(), source, **how)
 
 
-def killed(make, rows, how, tmp_path, monkeypatch):
+def killed(make, rows, how, tmp_path):
     """Die after each pass, in a process of its own."""
-    write, path = Checkpoint.write, tmp_path / "fit.ckpt"
-    for life in itertools.count(1):
-        assert life < 3 * PASSES
-        left = iter([False, True])
-
-        def dying(file, progress, left=left):
-            write(file, progress)
-            if next(left, False) and progress.stage != "ended":
-                raise Killed
-
-        monkeypatch.setattr(Checkpoint, "write", dying)
-        try:
-            return fit_of(make(), rows, checkpoint=path, resume=True, callback=lambda iteration: False, **how)
-        except Killed:
-            continue
+    how = how | {"checkpoint": tmp_path / "fit.ckpt", "callback": lambda iteration: False}
+    return many_lives(Checkpoint, lambda: fit_of(make(), rows, resume=True, **how), 1, 3 * PASSES - 1)[0]
 
 
-def warm(make, rows, how, tmp_path, monkeypatch):
+def warm(make, rows, how, tmp_path):
     """Pause after each third of the passes, and go on from a pickle."""
     mixture = make(max_iter=PASSES // 3, warm_start=True)
     for _ in range(3):
@@ -98,16 +82,10 @@ FITS += [(BayesianGaussianMixture, model, beside) for model in CLASSIC for besid
 ARRAYS_ALONE = ("weights", "gaps")  # may have these: sources have weights of their own
 
 
-@pytest.fixture(autouse=True)
-def _always_due(monkeypatch):
-    monkeypatch.setattr(checkpoints, "SECONDS", 0.0)
-    monkeypatch.setattr(checkpoints, "_SHARE", 0.0)
-
-
 @pytest.mark.parametrize("acceleration", ["auto", None])
 @pytest.mark.parametrize("d", [1, 2])
 @pytest.mark.parametrize(("cls", "model", "beside"), FITS, ids=lambda value: getattr(value, "__name__", value))
-def test_bits_are_those_of_the_fit_alone(cls, model, beside, d, acceleration, tmp_path, monkeypatch):
+def test_bits_are_those_of_the_fit_alone(cls, model, beside, d, acceleration, tmp_path):
     rows, (parameters, how) = table(d), BESIDE[beside](d)
     if beside == "gaps" and d > 1:  # a row needs a value
         rows[::5, -1] = np.nan
@@ -118,7 +96,7 @@ def test_bits_are_those_of_the_fit_alone(cls, model, beside, d, acceleration, tm
 
     expected = fit_of(make(), rows, **how)
     ways = [watched, printed, killed] + ([read] if beside not in ARRAYS_ALONE else [])
-    different = [way.__name__ for way in ways if facts(way(make, rows, how, tmp_path, monkeypatch)) != facts(expected)]
-    if numbers(warm(make, rows, how, tmp_path, monkeypatch)) != numbers(expected):
+    different = [way.__name__ for way in ways if facts(way(make, rows, how, tmp_path)) != facts(expected)]
+    if numbers(warm(make, rows, how, tmp_path)) != numbers(expected):
         different.append("warm")
     assert different == []

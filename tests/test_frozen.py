@@ -250,10 +250,10 @@ def test_compiled_code_reads_no_further_than_it_was_told():
     with pytest.raises(ValueError, match="expected one of 0 parts, got 0"):
         _frozen.Call().walk_part(0)
     numbers = {"log_offset": np.zeros(2), "centres": np.zeros((2, 3)), "whiteners": np.ones(2), "origin": np.zeros(3)}
-    assert repr(FrozenMixture(3, **numbers)) == "FrozenMixture(K=2, d=3)"
+    assert repr(FrozenMixture.from_arrays(3, **numbers)) == "FrozenMixture(K=2, d=3)"
     for wrong in ({"log_offset": np.zeros(1)}, {"whiteners": np.ones(3)}, {"origin": np.zeros(2)}):
         with pytest.raises(ValueError, match=f"expected {next(iter(wrong))} of length"):
-            FrozenMixture(3, **numbers | wrong)
+            FrozenMixture.from_arrays(3, **numbers | wrong)
     for layout, centres in (
         (4, np.zeros((2, 3))),
         (-1, np.zeros((2, 3))),
@@ -261,7 +261,7 @@ def test_compiled_code_reads_no_further_than_it_was_told():
         (3, np.zeros((2, 0))),
     ):
         with pytest.raises(ValueError, match=r"expected centres \(K, d\) and a known layout"):
-            FrozenMixture(layout, **numbers | {"centres": centres})
+            FrozenMixture.from_arrays(layout, **numbers | {"centres": centres})
 
 
 def test_it_starts_no_thread_unless_asked(monkeypatch):

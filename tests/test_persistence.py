@@ -96,12 +96,12 @@ def test_a_failed_write_leaves_the_old_file(saved):
 
 
 def test_an_interrupted_write_leaves_nothing(saved, monkeypatch):
-    def interrupted(file, **members):
+    def interrupted(file, values, **how):
         file.write(b"PK")
         raise KeyboardInterrupt
 
     before = saved.read_bytes()
-    monkeypatch.setattr(np, "savez", interrupted)
+    monkeypatch.setattr(np.lib.format, "write_array", interrupted)
     with pytest.raises(KeyboardInterrupt):
         save_state(saved, HEADER, ARRAYS)
     assert saved.read_bytes() == before

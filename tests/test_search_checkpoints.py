@@ -8,13 +8,15 @@ import numpy as np
 import pytest
 
 import gmm
+from deaths import many_lives
 from gmm import GaussianMixture, GaussianMixtureSearch
 from gmm.cli import main
-from gmm.persistence import checkpoints
 from gmm.persistence.checkpoints import SearchCheckpoint
 from gmm.selection import engine, finishing
 from gmm.selection.cell import Cell
 from gmm.selection.engine import Clock
+
+pytestmark = pytest.mark.usefixtures("_always_due")
 
 RNG = np.random.default_rng(3)
 X = RNG.normal(size=(700, 2)) + 3 * RNG.integers(0, 3, (700, 1))
@@ -22,18 +24,8 @@ WEIGHT = RNG.integers(0, 3, 700).astype(float)
 COUNTS, TYPES = [1, 2, 3, 4], ["full", "EEI", "VEV"]
 
 
-class Killed(BaseException):
-    """What ends a process, as far as one test can tell."""
-
-
 def blocks():
     yield from np.array_split(X, 5)
-
-
-@pytest.fixture(autouse=True)
-def _always_due(monkeypatch):
-    monkeypatch.setattr(checkpoints, "SECONDS", 0.0)
-    monkeypatch.setattr(checkpoints, "_SHARE", 0.0)
 
 
 def facts(selection):
@@ -65,21 +57,8 @@ def test_a_search_that_dies_again_and_again_has_the_same_bits(case, tmp_path, mo
     monkeypatch.setattr(finishing, "SEARCHED", 500)
     monkeypatch.setattr(engine, "CELLS_WORTH_THREADS", 0)
     how = {"X": X, "n_components": COUNTS, "covariance_type": TYPES, "random_state": 1, "n_threads": 1} | CASES[case]
-    whole, path, write = facts(gmm.select(**how)), tmp_path / "search.ckpt", SearchCheckpoint.write
-    for life in itertools.count(1):
-        left = itertools.count()
-
-        def dying(file, left=left):
-            write(file)
-            if next(left) == 15:
-                raise Killed
-
-        monkeypatch.setattr(SearchCheckpoint, "write", dying)
-        try:
-            again = gmm.select(checkpoint=path, resume=True, **how)
-            break
-        except Killed:
-            assert life < 50
+    whole, path = facts(gmm.select(**how)), tmp_path / "search.ckpt"
+    again, life = many_lives(SearchCheckpoint, lambda: gmm.select(checkpoint=path, resume=True, **how), 15, 50)
     assert life > 2
     assert facts(again) == whole
 

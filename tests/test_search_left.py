@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 import gmm
+from deaths import many_lives
 from gmm.em.results import Totals
 from gmm.estimators import criteria
-from gmm.persistence import checkpoints
 from gmm.persistence.checkpoints import SearchCheckpoint
 from gmm.selection import engine, finishing
 from gmm.selection.bar import Bar
@@ -91,33 +91,13 @@ def test_the_cost_is_said_before_the_first_pass():
     assert set(last.values()) == {0.0}  # of the cells that were left, too
 
 
-@pytest.mark.usefixtures("_beyond_memory")
-def test_a_search_that_dies_again_and_again_leaves_the_same_cells(tmp_path, monkeypatch):
-    monkeypatch.setattr(checkpoints, "SECONDS", 0.0)
-    monkeypatch.setattr(checkpoints, "_SHARE", 0.0)
-    path, write, lives = tmp_path / "search.ckpt", SearchCheckpoint.write, 0
+@pytest.mark.usefixtures("_beyond_memory", "_always_due")
+def test_a_search_that_dies_again_and_again_leaves_the_same_cells(tmp_path):
+    path = tmp_path / "search.ckpt"
     whole, _ = of_file()
     assert sum(status.startswith("left") for status in whole.status) == 2
-
-    class Killed(BaseException):
-        pass
-
-    while True:
-        written = itertools.count()
-
-        def dying(file, written=written):
-            write(file)
-            if next(written) == 4:
-                raise Killed
-
-        monkeypatch.setattr(SearchCheckpoint, "write", dying)
-        try:
-            again, _ = of_file(checkpoint=path, resume=True)
-            break
-        except Killed:
-            lives += 1
-            assert lives < 60
-    assert lives > 5
+    (again, _), lives = many_lives(SearchCheckpoint, lambda: of_file(checkpoint=path, resume=True), 4, 60)
+    assert lives > 6
     assert again.status == whole.status
     for one, other in zip(again.estimators, whole.estimators, strict=True):
         assert one.lower_bounds_ == other.lower_bounds_

@@ -21,21 +21,12 @@ from libc.math cimport NAN, fabs
 
 from gmm._em cimport uses_tiles, write_lanes
 from gmm._kernel.block cimport data
-from gmm._kernel.few cimport prepare_few, room_for_few
 from gmm._kernel.lanes cimport Rows, Workspace, aligned, ask_nothing, lay_out_workspace, room_for_workspace
-from gmm._kernel.layout cimport Layout, is_layout, is_pooled, total_size
+from gmm._kernel.layout cimport Layout, is_axis_aligned, is_layout, is_pooled, total_size
 from gmm._kernel.lengths cimport expect
-from gmm._kernel.linear cimport condition_within, measure_extents, room_for_extents
-from gmm._kernel.plan cimport (
-    PassPlan,
-    choose_form,
-    is_narrow,
-    least_limit,
-    may_be_far,
-    prepare,
-    room_for,
-    work_of,
-)
+from gmm._kernel.linear cimport condition_within
+from gmm._kernel.plan cimport PassPlan, choose_form, least_limit, may_be_far, work_of
+from gmm._kernel.prepared cimport N_FORMS, Mixture, fill, lay_out
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -61,7 +52,6 @@ cdef extern from "swap.h" nogil:
     void* swap_pointer(void** place, void* value)
 
 cdef enum:
-    N_FORMS = 4                 # bit 0: linear, bit 1: float32
     N_SPARE = 4                 # scratch that a mixture keeps, each for a thread,
     SPARE_BYTES = 1048576       # … of so many bytes at most
     SLICE = 200000000           # multiply-adds between two looks for Ctrl-C
@@ -71,15 +61,6 @@ cdef enum Output:
     SCORE
     RESPONSIBILITIES
     LOG_JOINT
-
-cdef struct Mixture:
-    # In each form that rows may need.
-    PassPlan[N_FORMS] plans
-    const double* centres
-    const double* whiteners
-    const double* origin
-    const double* extents       # see `measure_extents`
-
 
 # --------------------------------------------------------------------------------------------- a call
 
@@ -408,8 +389,14 @@ cdef class Call:
         return 0
 
 
-cdef class CompiledMixture:
-    """A mixture that does not change, log ρ_ik = log_offset_k − ½‖W_k (x_i − c_k)‖²; see `FrozenMixture`.
+cdef int check_sizes(int layout, Py_ssize_t K, Py_ssize_t d) except -1:
+    if K < 1 or d < 1 or not is_layout(<Layout>layout):
+        raise ValueError(f"expected centres (K, d) and a known layout, got {(K, d)} and {layout}")
+    return 0
+
+
+def prepare(int layout, log_offset, centres, whiteners, origin):
+    """Prepare a mixture, log ρ_ik = log_offset_k − ½‖W_k (x_i − c_k)‖², in every form that rows may need.
 
     Parameters
     ----------
@@ -421,50 +408,65 @@ cdef class CompiledMixture:
         W_k, flat or in the shape of the layout.
     origin : array of shape (d,)
         Where the linear form stands.
+
+    Returns
+    -------
+    ndarray of float64
+        The numbers of a `CompiledMixture` with this layout, K and d; read-only, from a multiple of 64 bytes on.
+    """
+    cdef Py_ssize_t K, d
+    cdef double[::1] numbers
+    cdef Mixture mixture
+    K, d = np.shape(centres)
+    check_sizes(layout, K, d)
+    expect("log_offset", np.size(log_offset), K)
+    expect("whiteners", np.size(whiteners), total_size(<Layout>layout, K, d))
+    expect("origin", np.size(origin), d)
+    size = lay_out(&mixture, <Layout>layout, K, d, uses_tiles(), <double*>&mixture)
+    room = np.zeros(size + 8)                      # so that gaps are the same in every file
+    start = -room.ctypes.data % 64 // 8
+    prepared = room[start:start + size]
+    given = [np.ravel(each) for each in (log_offset, centres, whiteners, origin)]
+    np.concatenate(given, out=prepared[:sum(each.size for each in given)])
+    numbers = prepared
+    with nogil:
+        lay_out(&mixture, <Layout>layout, K, d, uses_tiles(), &numbers[0])
+        fill(&mixture)
+    prepared.flags.writeable = False
+    return prepared
+
+
+cdef class CompiledMixture:
+    """A mixture that does not change, log ρ_ik = log_offset_k − ½‖W_k (x_i − c_k)‖²; see `FrozenMixture`.
+
+    Parameters
+    ----------
+    layout : int
+        Code of the layout of the whiteners.
+    n_components, n_features : int
+    numbers : array of float64
+        What `prepare` returned; the mixture looks at it and copies nothing.
     """
 
     cdef Mixture mixture
-    cdef const double[::1] numbers        # log offsets, centres, whiteners and origin
-    cdef double[::1] room, extents
-    cdef list panels
+    cdef const double[::1] numbers
     cdef void* spare[N_SPARE]             # scratch that no call has: its size in bytes lies before it
 
-    def __cinit__(self, int layout, log_offset, centres, whiteners, origin):
-        cdef PassPlan* plan = &self.mixture.plans[0]
-        cdef const double[:, ::1] c = np.ascontiguousarray(centres, dtype=np.float64)
-        cdef Py_ssize_t K = c.shape[0], d = c.shape[1], each, form, size
-        cdef const double* log_offsets
-        cdef const double[::1] nowhere = np.zeros(d)       # what a call's rows will reach is not known
-        if K < 1 or d < 1 or not is_layout(<Layout>layout):
-            raise ValueError(f"expected centres (K, d) and a known layout, got {(K, d)} and {layout}")
-        plan.n_all, plan.n_features, plan.layout = K, d, <Layout>layout
-        plan.moments, plan.tiles, plan.axes = plan.layout, uses_tiles(), NULL
-        plan.hard = plan.given = plan.totals = plan.skips_empty = plan.noisy = False
-        size = total_size(plan.layout, K, d)
-        expect("log_offset", len(log_offset), K)
-        expect("whiteners", np.size(whiteners), size)
-        expect("origin", len(origin), d)
-        numbers = np.concatenate([log_offset, np.ravel(c), np.ravel(whiteners), origin], dtype=np.float64)
-        numbers.flags.writeable = False
+    def __cinit__(self, int layout, Py_ssize_t n_components, Py_ssize_t n_features, const double[::1] numbers):
+        cdef Py_ssize_t most = numbers.shape[0], expected
+        check_sizes(layout, n_components, n_features)
+        if most // n_components < n_features:      # else sizes might overflow
+            expected = most + 1
+        elif not is_axis_aligned(<Layout>layout) and most // n_features < n_features * (
+                1 if is_pooled(<Layout>layout) else n_components):
+            expected = most + 1
+        else:
+            expected = lay_out(&self.mixture, <Layout>layout, n_components, n_features, uses_tiles(),
+                               <double*>&numbers[0])
+        if expected != most or <size_t>&numbers[0] % 64:
+            raise ValueError(f"expected the prepared numbers of K={n_components} and d={n_features}, from a multiple "
+                             f"of 64 bytes on, got {most} numbers")
         self.numbers = numbers
-        log_offsets = &self.numbers[0]
-        self.mixture.centres = log_offsets + K
-        self.mixture.whiteners = self.mixture.centres + K * d
-        self.mixture.origin = self.mixture.whiteners + size
-        self.extents = np.empty(room_for_extents(K, d))
-        self.mixture.extents = &self.extents[0]
-        measure_extents(self.mixture.whiteners, self.mixture.centres, plan.layout, K, d, self.mixture.origin,
-                        &self.extents[0])
-        each = room_for(plan.layout, plan.moments, K, d)
-        self.room, self.panels = np.empty(N_FORMS * each), []
-        for form in range(N_FORMS):
-            self.mixture.plans[form] = plan[0] if form < 2 else self.mixture.plans[form - 2]
-            if form & 1 == 0 or is_narrow(plan.layout, K, d):      # else never asked for
-                prepare(&self.mixture.plans[form], log_offsets, self.mixture.centres, self.mixture.whiteners,
-                        self.mixture.origin, &nowhere[0], form & 2, False, form, &self.room[form * each])
-                panels = np.empty(room_for_few(&self.mixture.plans[form]) + 8)
-                self.panels.append(panels)
-                prepare_few(&self.mixture.plans[form], aligned(<double*><size_t>panels.ctypes.data))
 
     def __dealloc__(self):
         for place in range(N_SPARE):
@@ -511,8 +513,14 @@ cdef class CompiledMixture:
     def arrays(self):
         """The layout's code, log offsets (K,), centres (K, d), whiteners (flat) and origin (d,), read-only."""
         cdef Py_ssize_t K = self.n_components, d = self.n_features
-        log_offset, centres, rest = np.split(self.numbers.base, [K, K + K * d])
-        return int(self.mixture.plans[0].layout), log_offset, centres.reshape(K, d), rest[:-d], rest[-d:]
+        cdef Py_ssize_t end = self.mixture.extents - self.mixture.log_offset
+        log_offset, centres, whiteners, origin, _ = np.split(self.prepared, [K, K + K * d, end - d, end])
+        return int(self.mixture.plans[0].layout), log_offset, centres.reshape(K, d), whiteners, origin
+
+    @property
+    def prepared(self):
+        """All that the mixture looks at, as `prepare` returned it, read-only."""
+        return np.asarray(self.numbers)
 
     def predict(self, X, *, out=None, n_threads=1):
         """Predict the most probable component of each row.

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm._frozen import CompiledMixture
+from gmm._frozen import CompiledMixture, prepare
 from gmm.exchange.onnx import write_onnx
 from gmm.persistence import Described, Readable, Writable, describe, item, load_object, save_state, with_metadata
 from gmm.values.layouts import layout_of_code
@@ -18,7 +18,10 @@ from gmm.versions import __version__
 
 __all__ = ["FrozenMixture", "get_include"]
 
+_Array = NDArray[np.float64]
+
 _ARRAYS = ("log_offset", "centres", "whiteners", "origin")
+_PREPARED_VERSION = 1  # of the order and meaning of prepared numbers
 
 
 class FrozenMixture(Described, CompiledMixture):
@@ -59,21 +62,24 @@ class FrozenMixture(Described, CompiledMixture):
         """Return the sizes."""
         return f"{type(self).__name__}(K={self.n_components}, d={self.n_features})"
 
-    def __reduce__(self) -> tuple[type[Self], tuple[Any, ...], dict[str, Any]]:
+    def __reduce__(self) -> tuple[Callable[..., Self], tuple[Any, ...], dict[str, Any]]:
         """Pickle the numbers that define the mixture and its metadata, no memory of the kernel's."""
-        return type(self), self.arrays, self.metadata
+        return self.from_arrays, self.arrays, self.metadata
 
     def __setstate__(self, metadata: dict[str, Any]) -> None:
         """Take the metadata of a pickle."""
         describe(self, metadata)
 
-    def save(self, file: Writable, *, metadata: Mapping[str, Any] | None = None) -> None:
+    def save(self, file: Writable, *, prepared: bool = False, metadata: Mapping[str, Any] | None = None) -> None:
         """Write the mixture to a file that holds only numbers and text.
 
         Parameters
         ----------
         file : str, os.PathLike or binary file
             A path, used as given, or a file open for writing.
+        prepared : bool, default=False
+            Whether to write as well what scoring looks at, for ``load(mmap=True)``; files get three to four times as
+            large.
         metadata : dict of JSON values, optional
             What else people or programs should know: names, dates, the number of rows, scores of the rows. None writes
             those of the file or the estimator that this comes from. Nothing is added, so the same object gives the
@@ -86,7 +92,10 @@ class FrozenMixture(Described, CompiledMixture):
         """
         layout, *arrays = self.arrays
         header = {"gmm_version": __version__, "class": FrozenMixture.__name__, "layout": layout}
-        save_state(file, with_metadata(self, metadata, header), dict(zip(_ARRAYS, arrays, strict=True)))
+        members = dict(zip(_ARRAYS, arrays, strict=True))
+        if prepared:
+            header["prepared"], members["prepared"] = _PREPARED_VERSION, self.prepared
+        save_state(file, with_metadata(self, metadata, header), members)
 
     def to_onnx(self, file: Writable, *, dtype: str = "float32", arithmetic: str = "float64") -> None:
         """Write the mixture as an ONNX model, for runtimes without Python, as ``GaussianMixture.to_onnx`` does.
@@ -109,13 +118,17 @@ class FrozenMixture(Described, CompiledMixture):
         write_onnx(file, mixture, dtype=dtype, arithmetic=arithmetic, about={})
 
     @classmethod
-    def load(cls, file: Readable) -> Self:
+    def load(cls, file: Readable, *, mmap: bool = False) -> Self:
         """Read a mixture that `save` wrote.
 
         Parameters
         ----------
         file : str, os.PathLike, binary file or bytes
             A path, a file open for reading, which is read to its end, or the content of such a file.
+        mmap : bool, default=False
+            Whether to score from the file itself, without reading it first: processes share its memory. For a path
+            that was saved with ``prepared=True``. Only what is small is checked, so not the checksums. `save` replaces
+            a file, which harms no mixture; a file that is cut short in its place ends the processes that use it.
 
         Returns
         -------
@@ -127,33 +140,73 @@ class FrozenMixture(Described, CompiledMixture):
             If the file is not a saved frozen mixture, or does not hold a valid one; the message says what is wrong.
             Loading runs no code from the file.
         """
-        return load_object(file, {FrozenMixture.__name__: cls.from_state})
+        return load_object(file, {FrozenMixture.__name__: cls.from_mapped if mmap else cls.from_state}, mmap=mmap)
 
     @classmethod
     def from_state(cls, header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Self:
         """Make the mixture whose header and arrays these are; see `load`."""
-        code = item(header, "layout", int)
-        if not 0 <= code < 4:
-            raise ValueError(f"expected layout 0 to 3 in its header, got {code}")
+        code = _layout_in(header)
         log_offset, centres, whiteners, origin = (np.asarray(arrays[name], dtype=np.float64) for name in _ARRAYS)
-        if centres.ndim != 2 or not centres.size:
-            raise ValueError(f"expected centres of shape (K, d), got {centres.shape}")
-        K, d = centres.shape
+        K, d = _sizes(centres)
         layout = layout_of_code(code)
         shapes = {"log_offset": (K,), "whiteners": (int(np.prod(layout.shape(K, d))),), "origin": (d,)}
         for name, shape in shapes.items():
             if arrays[name].shape != shape:
                 raise ValueError(f"expected {name} of shape {shape}, got {arrays[name].shape}")
         whitener = whiteners.reshape(layout.shape(K, d))
-        if not all(np.isfinite(values).all() for values in (centres, whiteners, origin)):
-            raise ValueError("expected finite centres, whiteners and origin")
-        if not log_offset.max() > -np.inf or not log_offset.max() < np.inf:
-            raise ValueError("expected log offsets below infinity, and one of them finite")
+        _check_numbers(log_offset, centres, whiteners, origin)
         if not (layout.diagonal(whitener, d) > 0).all():
             raise ValueError("expected whiteners with positive diagonals")
         if not layout.axis_aligned and np.triu(whitener, 1).any():
             raise ValueError("expected lower triangular whiteners")
-        return cls(code, log_offset, centres, whiteners, origin)
+        return cls.from_arrays(code, log_offset, centres, whiteners, origin)
+
+    @classmethod
+    def from_mapped(cls, header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Self:
+        """Make the mixture whose prepared numbers lie in a file; the sizes of its centres say how."""
+        anew = "load it with mmap=False, and save that with prepared=True"
+        if "prepared" not in arrays:
+            raise ValueError(f"expected the array 'prepared' for mmap=True: {anew}")
+        numbers, version = arrays["prepared"], header.get("prepared")
+        if version != _PREPARED_VERSION or numbers.dtype != np.float64 or numbers.ndim != 1:
+            raise ValueError(
+                f"expected float64 numbers prepared by version {_PREPARED_VERSION} of the kernel, got "
+                f"{numbers.dtype} by version {version!r:.60}: {anew}"
+            )
+        try:
+            frozen = cls(_layout_in(header), *_sizes(arrays["centres"]), numbers)
+        except ValueError as error:
+            raise ValueError(f"{error}: {anew}") from None
+        _, log_offset, centres, _, origin = frozen.arrays
+        _check_numbers(log_offset, centres, origin)
+        return frozen
+
+    @classmethod
+    def from_arrays(cls, code: int, log_offset: _Array, centres: _Array, whiteners: _Array, origin: _Array) -> Self:
+        """Prepare a mixture: see `arrays`."""
+        K, d = np.shape(centres)
+        return cls(code, K, d, prepare(code, log_offset, centres, whiteners, origin))
+
+
+def _layout_in(header: dict[str, Any]) -> int:
+    code = item(header, "layout", int)
+    if not 0 <= code < 4:
+        raise ValueError(f"expected layout 0 to 3 in its header, got {code}")
+    return code
+
+
+def _sizes(centres: _Array) -> tuple[int, int]:
+    if centres.ndim != 2 or not centres.size:
+        raise ValueError(f"expected centres of shape (K, d), got {centres.shape}")
+    K, d = centres.shape
+    return K, d
+
+
+def _check_numbers(log_offset: _Array, *finite: _Array) -> None:
+    if not all(np.isfinite(values).all() for values in finite):
+        raise ValueError("expected finite centres, whiteners and origin")
+    if not log_offset.max() > -np.inf or not log_offset.max() < np.inf:
+        raise ValueError("expected log offsets below infinity, and one of them finite")
 
 
 def get_include() -> str:

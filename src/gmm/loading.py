@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 from numpy.typing import NDArray
 
@@ -19,6 +19,13 @@ from gmm.selection.table import selection_from_state
 
 __all__ = ["load"]
 
+
+def _not_mapped(name: str, header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> NoReturn:
+    raise ValueError(
+        f"mmap=True is for a FrozenMixture, got a {name}: load it without, freeze() it, save that with prepared=True"
+    )
+
+
 _Saved = SavedMixture | FrozenMixture | MixtureClassifier | Selection
 _MAKERS: dict[str, Callable[[dict[str, Any], dict[str, NDArray[Any]]], _Saved]] = {
     BayesianGaussianMixture.__name__: partial(from_state, BayesianGaussianMixture),
@@ -28,14 +35,22 @@ _MAKERS: dict[str, Callable[[dict[str, Any], dict[str, NDArray[Any]]], _Saved]] 
     Selection.__name__: partial(selection_from_state, Selection),
 }
 
+_MAPPED: dict[str, Callable[[dict[str, Any], dict[str, NDArray[Any]]], _Saved]] = {
+    name: FrozenMixture.from_mapped if name == FrozenMixture.__name__ else partial(_not_mapped, name)
+    for name in _MAKERS
+}
 
-def load(file: Readable) -> _Saved:
+
+def load(file: Readable, *, mmap: bool = False) -> _Saved:
     """Load a mixture, frozen or not, a classifier or a selection that its `save` method wrote.
 
     Parameters
     ----------
     file : str, os.PathLike, binary file or bytes
         A path, a file opened in binary mode (read to its end), or the content of such a file.
+    mmap : bool, default=False
+        Of a path, whether to score from the file itself, for a frozen mixture that was saved with ``prepared=True``;
+        see `FrozenMixture.load`.
 
     Returns
     -------
@@ -65,7 +80,7 @@ def load(file: Readable) -> _Saved:
     >>> gmm.load(file.getvalue()).weights_
     array([0.5, 0.5])
     """
-    return load_object(file, _MAKERS)
+    return load_object(file, _MAPPED if mmap else _MAKERS, mmap=mmap)
 
 
 publish("gmm", [load])

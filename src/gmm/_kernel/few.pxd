@@ -54,7 +54,7 @@ cdef inline Py_ssize_t room_for_few(const PassPlan* plan) noexcept nogil:
     cdef Py_ssize_t size = size_of_panels(plan)
     if plan.common_quadratic:
         size += triangle_of(plan.n_features, panel_width(item_size(plan)))
-    return size if plan.tiles else 0
+    return (size * item_size(plan) + sizeof(double) - 1) // sizeof(double) if plan.tiles else 0
 
 
 cdef inline void prepare_few(
@@ -62,16 +62,28 @@ cdef inline void prepare_few(
     double* room,                                  # OUT what the plan points into, at a multiple of 64 bytes
 ) noexcept nogil:
     """Let up to half a group of rows be scored by panels."""
-    if not plan.tiles:
-        return
-    plan.few_rows, plan.panels = pad(item_size(plan)) // 2, room
-    if plan.single:
-        fill_panels(plan, <float*>room)
-    else:
-        fill_panels(plan, room)
+    lay_out_few(plan, room)
+    fill_few(plan)
 
 
-cdef inline void fill_panels(PassPlan* plan, real* out) noexcept nogil:
+cdef inline void lay_out_few(
+    PassPlan* plan,                                # IN laid out, OUT what few rows need
+    double* room,
+) noexcept nogil:
+    if plan.tiles:
+        plan.few_rows, plan.panels = pad(item_size(plan)) // 2, room
+        plan.common_panels = <char*>room + size_of_panels(plan) * item_size(plan)
+
+
+cdef inline void fill_few(const PassPlan* plan) noexcept nogil:
+    """Write the panels of a plan that is filled."""
+    if plan.tiles and plan.single:
+        fill_panels(plan, <float*>plan.panels)
+    elif plan.tiles:
+        fill_panels(plan, <double*>plan.panels)
+
+
+cdef inline void fill_panels(const PassPlan* plan, real* out) noexcept nogil:
     cdef Py_ssize_t K = plan.n_components, d = plan.n_features, width = panel_width(sizeof(real)), k
     cdef const real* coefficients = <const real*>plan.coefficients
     if plan.linear:
@@ -83,7 +95,6 @@ cdef inline void fill_panels(PassPlan* plan, real* out) noexcept nogil:
     else:
         fill_axes(plan, <const real*>plan.centres, coefficients, width, out)
     if plan.common_quadratic:
-        plan.common_panels = out + size_of_panels(plan)
         fill_triangle(<const real*>plan.common, d, width, <real*>plan.common_panels)
 
 

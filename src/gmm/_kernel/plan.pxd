@@ -217,6 +217,64 @@ cdef inline const double* looked_at(
     return room
 
 
+cdef inline Py_ssize_t n_coefficients(const PassPlan* plan) noexcept nogil:
+    if plan.linear:
+        return plan.n_components * plan.n_moments
+    return total_size(plan.layout, plan.n_components, plan.n_features)
+
+
+cdef inline Py_ssize_t lay_out_form(
+    PassPlan* plan,                                # IN its form, OUT sizes and pointers
+    bint common_scatter, const double* log_offset, const double* whiteners,
+    double* room,                                  # of what `fill_form` writes
+) noexcept nogil:
+    """Point into the numbers of a form; return how many doubles of `room` they take."""
+    cdef Py_ssize_t d = plan.n_features, steps = plan.n_components * d, end = d + steps
+    cdef bint pooled = plan.linear and is_pooled(plan.layout)
+    cdef float* narrow
+    plan.common_scatter, plan.common_quadratic = pooled and common_scatter, pooled and not common_scatter
+    measure(plan)
+    plan.log_offset, plan.origin, plan.centres = log_offset, room, room + d
+    plan.coefficients, plan.common, plan.few_rows = whiteners, whiteners, 0
+    if plan.linear:
+        plan.coefficients = room + end
+        end += n_coefficients(plan)
+    if plan.single:
+        narrow = <float*>(room + end)
+        plan.centres, plan.coefficients = narrow, narrow + steps
+        end += (steps + n_coefficients(plan) + 1) // 2
+        if plan.common_quadratic:
+            plan.common = room + end
+            end += (d * d + 1) // 2
+    return end
+
+
+cdef inline void fill_form(
+    const PassPlan* plan,                          # IN pointing to what is OUT
+    const double* centres, const double* whiteners, const double* origin,
+) noexcept nogil:
+    """Bring the mixture into the form of a plan that `lay_out_form` has laid out."""
+    cdef Py_ssize_t K = plan.n_components, d = plan.n_features, j, k
+    cdef double* subtracted = <double*>plan.origin
+    cdef double* steps = subtracted + d
+    cdef const double* coefficients = whiteners
+    # Rows far from the origin lose digits on loading, which the centred form would need.
+    for j in range(d):
+        subtracted[j] = origin[j] if plan.linear or plan.single else 0
+    for k in range(K):
+        for j in range(d):
+            steps[k * d + j] = centres[k * d + j] - subtracted[j]
+    if plan.linear:
+        coefficients = steps + K * d
+        linear_coefficients(plan.log_offset, centres, whiteners, plan.layout, origin, K, d, plan.n_moments,
+                            <double*>coefficients)
+    if plan.single:
+        narrow(steps, K * d, <float*>plan.centres)
+        narrow(coefficients, n_coefficients(plan), <float*>plan.coefficients)
+        if plan.common_quadratic:
+            narrow(whiteners, d * d, <float*>plan.common)
+
+
 cdef inline void prepare(
     PassPlan* plan,                                # IN n_all, n_features, layouts and what to do, OUT the rest
     const double* log_offset, const double* centres, const double* whiteners,
@@ -225,51 +283,22 @@ cdef inline void prepare(
     double* room,                                  # OUT what the plan points into: see `room_for`
 ) noexcept nogil:
     """Choose the form of a pass with this mixture, and bring the mixture into it."""
-    cdef Py_ssize_t all_size = total_size(plan.layout, plan.n_all, plan.n_features), d = plan.n_features, j, k
-    cdef Py_ssize_t K, size, n_coefficients
-    cdef double* subtracted = room + plan.n_all * (1 + d) + all_size
-    cdef double* steps = subtracted + d
-    cdef double* coefficients
-    cdef double* wide
+    cdef Py_ssize_t d = plan.n_features
+    cdef double* looked = room
+    room += plan.n_all * (1 + d) + total_size(plan.layout, plan.n_all, d)
     plan.all_offsets, plan.all_centres = log_offset, centres
-    plan.n_components = K = n_looked_at(plan)
-    size = total_size(plan.layout, K, d)
-    coefficients = steps + K * d
-    log_offset = looked_at(plan, log_offset, 1, room)
-    centres = looked_at(plan, centres, d, room + plan.n_all)
-    whiteners = looked_at(plan, whiteners, component_stride(plan.layout, d), room + plan.n_all * (1 + d))
-    plan.kappa = condition(whiteners, centres, plan.layout, K, d, origin, reach, subtracted)
+    plan.n_components = n_looked_at(plan)
+    log_offset = looked_at(plan, log_offset, 1, looked)
+    centres = looked_at(plan, centres, d, looked + plan.n_all)
+    whiteners = looked_at(plan, whiteners, component_stride(plan.layout, d), looked + plan.n_all * (1 + d))
+    plan.kappa = condition(whiteners, centres, plan.layout, plan.n_components, d, origin, reach, room)
     choose_form(plan, single, reach, form)
     plan.far = may_be_far(plan)
-    plan.common_scatter = plan.linear and is_pooled(plan.layout) and common_scatter
-    plan.common_quadratic = plan.linear and is_pooled(plan.layout) and not common_scatter
-    measure(plan)
-    # Rows far from the origin lose digits on loading, which the centred form would need.
-    for j in range(d):
-        subtracted[j] = origin[j] if plan.linear or plan.single else 0
-    for k in range(K):
-        for j in range(d):
-            steps[k * d + j] = centres[k * d + j] - subtracted[j]
-    plan.log_offset, plan.origin, plan.centres = log_offset, subtracted, steps
-    plan.coefficients, plan.common, plan.few_rows = whiteners, whiteners, 0
-    n_coefficients = size
-    if plan.linear:
-        n_coefficients = K * plan.n_moments
-        linear_coefficients(log_offset, centres, whiteners, plan.layout, origin, K, d, plan.n_moments,
-                            coefficients)
-        plan.coefficients = coefficients
-    if plan.single:
-        wide = coefficients + max(K * plan.n_moments, size)
-        plan.centres = narrowed(steps, K * d, <float*>wide)
-        wide += K * d
-        plan.coefficients = narrowed(<double*>plan.coefficients, n_coefficients, <float*>wide)
-        wide += n_coefficients
-        if plan.common_quadratic:
-            plan.common = narrowed(whiteners, size, <float*>wide)
+    lay_out_form(plan, common_scatter, log_offset, whiteners, room)
+    fill_form(plan, centres, whiteners, origin)
 
 
-cdef inline float* narrowed(const double* values, Py_ssize_t n, float* out) noexcept nogil:
+cdef inline void narrow(const double* values, Py_ssize_t n, float* out) noexcept nogil:
     cdef Py_ssize_t i
     for i in range(n):
         out[i] = <float>values[i]
-    return out

@@ -157,7 +157,8 @@ class Scorer:
     def frozen(self) -> FrozenMixture:
         """Return the mixture as one that scores rows by itself, with the same bits."""
         mixture, origin, _ = self._prepared
-        return FrozenMixture(mixture.layout.code, mixture.log_offset, mixture.centres, mixture.whiteners, origin)
+        numbers = mixture.log_offset, mixture.centres, mixture.whiteners, origin
+        return FrozenMixture.from_arrays(mixture.layout.code, *numbers)
 
     @property
     def _prepared(self) -> Prepared:

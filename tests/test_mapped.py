@@ -1,0 +1,271 @@
+"""Frozen mixtures that score from a file, whose memory processes share: the same bits, and no crash."""
+
+import copy
+import hashlib
+import io
+import json
+import multiprocessing
+import os
+import pickle
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fuzz_files
+import gmm
+from gmm import FrozenMixture, _em, _frozen
+from test_frozen import FLOATS, LAYOUTS, METHODS, mixture, rows_of
+
+ALL = (*METHODS, "log_joint")
+SIZES = (1, 1), (2, 3), (4, 4), (3, 50), (9, 17)  # 50 features are too many for the linear form of a full covariance
+linux = pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / "frozen.gmm"
+    mixture().freeze().save(path, prepared=True)
+    return path
+
+
+def changed(path, *, without=(), **parts):
+    """Write the file again, aligned, with other arrays or other values in its header."""
+    with np.load(path) as archive:
+        arrays = {name: archive[name] for name in archive.files if name not in without}
+    header = json.loads(arrays.pop("header").tobytes())
+    for name, value in parts.items():
+        (arrays if isinstance(value, np.ndarray) else header)[name] = value
+    header = {name: value for name, value in header.items() if not name.startswith("format") and name not in without}
+    gmm.persistence.save_state(path, header, arrays)
+    return path
+
+
+def is_mapped(frozen):
+    base = frozen.prepared
+    while base is not None:
+        if isinstance(base, np.memmap):
+            return True
+        base = base.obj if isinstance(base, memoryview) else getattr(base, "base", None)
+    return False
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize(("K", "d"), SIZES)
+@pytest.mark.parametrize("covariance_type", LAYOUTS)
+def test_it_has_the_same_bits(covariance_type, K, d, dtype, tmp_path):
+    estimator = mixture(covariance_type, K, d)
+    frozen = estimator.freeze()
+    frozen.save(tmp_path / "frozen", prepared=True)
+    mapped = FrozenMixture.load(tmp_path / "frozen", mmap=True)
+    assert is_mapped(mapped)
+    assert not is_mapped(frozen)
+    for scale in (1.0, 300.0, 1e6) if dtype is np.float32 else (1.0, 300.0, 1e6, 1e152):
+        rows = (rows_of(estimator, 2500) * scale).astype(dtype)
+        for n in (0, 1, 2, 5, 31, 2500):
+            for method in ALL:
+                expected = getattr(frozen, method)(rows[:n])
+                np.testing.assert_array_equal(getattr(mapped, method)(rows[:n]), expected)
+    assert pickle.dumps(mapped) == pickle.dumps(frozen)
+
+
+@pytest.mark.parametrize("name", _em.kernels())
+def test_every_kernel_has_the_same_bits(name, tmp_path):
+    before = _em.kernel()
+    _em.use_kernel(name)
+    try:
+        test_it_has_the_same_bits("tied", 4, 4, np.float32, tmp_path)
+        test_it_has_the_same_bits("full", 4, 4, np.float64, tmp_path)
+    finally:
+        _em.use_kernel(before)
+
+
+def test_copies_pickles_and_the_whole_file_are_the_same(path):
+    mapped, X = gmm.load(path, mmap=True), rows_of(mixture(), 40)
+    for other in (pickle.loads(pickle.dumps(mapped)), copy.deepcopy(mapped), gmm.load(path)):
+        assert not is_mapped(other)
+        np.testing.assert_array_equal(other.log_joint(X), mapped.log_joint(X))
+    before = path.read_bytes()
+    mapped.save(path, prepared=True)
+    assert path.read_bytes() == before
+    gmm.load(path).save(path, prepared=True)
+    assert path.read_bytes() == before
+
+
+def test_metadata_come_along(path):
+    mixture().freeze().save(path, prepared=True, metadata={"rows": 3})
+    assert gmm.load(path, mmap=True).metadata == {"rows": 3}
+
+
+def test_it_is_an_archive_of_numpy_whose_arrays_are_aligned(path):
+    with np.load(path) as archive:
+        assert set(archive.files) == {"header", "log_offset", "centres", "whiteners", "origin", "prepared"}
+        np.testing.assert_array_equal(archive["prepared"], mixture().freeze().prepared)
+    content = path.read_bytes()
+    with zipfile.ZipFile(path) as archive:
+        assert archive.testzip() is None
+        for name in archive.namelist():
+            values = np.lib.format.read_array(archive.open(name))
+            if values.nbytes > 8:
+                assert content.index(values.tobytes()) % 64 == 0
+
+
+@linux
+def test_processes_share_its_memory(tmp_path):
+    path = tmp_path / "frozen"
+    mixture(K=16, d=64).freeze().save(path, prepared=True)
+    mapped = gmm.load(path, mmap=True)
+    mapped.predict(np.zeros((100, 64)))
+    mapped.predict(np.zeros((100, 64), np.float32))
+    sizes = {"Private_Dirty": 0, "Size": 0}
+    counts = False
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        name, _, value = line.partition(":")
+        if "-" in name.split(" ")[0]:
+            counts = line.endswith(str(path))
+        elif counts and name in sizes:
+            sizes[name] += int(value.split()[0]) * 1024
+    assert sizes["Size"] >= mapped.prepared.nbytes
+    assert sizes["Private_Dirty"] == 0
+
+
+def _score(mapped, X, pipe):
+    pipe.send(mapped.log_joint(X))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+def test_forks_score_with_it(path):
+    mapped, X = gmm.load(path, mmap=True), rows_of(mixture(), 40)
+    context = multiprocessing.get_context("fork")
+    ours, theirs = context.Pipe()
+    worker = context.Process(target=_score, args=(mapped, X, theirs))
+    worker.start()
+    np.testing.assert_array_equal(ours.recv(), mapped.log_joint(X))
+    worker.join()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a mapped file cannot be replaced elsewhere")
+def test_a_file_that_is_replaced_leaves_those_who_use_it_what_it_was(path):
+    mapped, X = gmm.load(path, mmap=True), rows_of(mixture(), 40)
+    expected = mixture().freeze().log_joint(X)
+    mixture("tied", K=2, d=4).freeze().save(path, prepared=True)
+    np.testing.assert_array_equal(mapped.log_joint(X), expected)
+    assert gmm.load(path, mmap=True).n_components == 2
+    path.unlink()
+    np.testing.assert_array_equal(mapped.log_joint(X), expected)
+
+
+def test_nothing_is_written_to_it(path):
+    mapped = gmm.load(path, mmap=True)
+    with pytest.raises(ValueError, match="read-only"):
+        mapped.prepared[0] = 1.0
+
+
+def test_other_files_are_refused_with_a_remedy(path, tmp_path):
+    mixture().freeze().save(tmp_path / "plain")
+    for load in (gmm.load, FrozenMixture.load):
+        with pytest.raises(ValueError, match=r"plain .*'prepared'.*save .*prepared=True"):
+            load(tmp_path / "plain", mmap=True)
+    mixture().save(tmp_path / "estimator")
+    with pytest.raises(ValueError, match=r"GaussianMixture.*freeze.*prepared=True"):
+        gmm.load(tmp_path / "estimator", mmap=True)
+    gmm.select(np.random.default_rng(0).normal(size=(50, 1)), [1], random_state=0).save(tmp_path / "selection")
+    with pytest.raises(ValueError, match="Selection"):
+        gmm.load(tmp_path / "selection", mmap=True)
+    for content in (path.read_bytes(), io.BytesIO(path.read_bytes()), None):
+        with pytest.raises(TypeError, match=r"path.*mmap=True"):
+            gmm.load(content, mmap=True)
+    with pytest.raises(OSError, match="absent"):
+        gmm.load(tmp_path / "absent", mmap=True)
+    for content in (b"", b"x", path.read_bytes()[:-30], path.read_bytes()[30:]):
+        (tmp_path / "cut").write_bytes(content)
+        with pytest.raises(ValueError, match=r"cut .*damaged"):
+            gmm.load(tmp_path / "cut", mmap=True)
+
+
+@pytest.mark.parametrize(
+    ("parts", "match"),
+    [
+        ({"prepared": 0}, "version 0: .*prepared=True"),
+        ({"prepared": 2}, "version 2: .*prepared=True"),
+        ({"prepared": np.zeros(100)}, "K=4 and d=4.*100 numbers.*prepared=True"),
+        ({"prepared": np.zeros(0)}, "0 numbers"),
+        ({"prepared": np.zeros((2, 50))}, "float64 numbers"),
+        ({"prepared": np.zeros(100, np.float32)}, "float64 numbers.*float32"),
+        ({"centres": np.zeros((4, 5))}, "K=4 and d=5"),
+        ({"centres": np.zeros((0, 4))}, "centres"),
+        ({"layout": 1}, "numbers"),
+        ({"layout": 7}, "layout"),
+        ({"layout": None}, "layout"),
+    ],
+)
+def test_numbers_of_another_kernel_or_size_are_refused(parts, match, path):
+    with pytest.raises(ValueError, match=match):
+        gmm.load(changed(path, **parts), mmap=True)
+
+
+@pytest.mark.parametrize(("K", "d"), [(2**62, 1), (1, 2**62), (2**31, 2**31), (2**20, 2**22), (2**32, 2**31)])
+@pytest.mark.parametrize("layout", range(4))
+def test_no_sizes_reach_beyond_the_numbers(layout, K, d):
+    with pytest.raises(ValueError, match="expected the prepared numbers"):
+        FrozenMixture(layout, K, d, np.zeros(1000))
+
+
+def test_numbers_are_not_taken_from_any_address():
+    numbers = mixture().freeze().prepared
+    room = np.empty(numbers.size + 8)
+    start = (-room.ctypes.data % 64 // 8) + 1
+    room[start : start + numbers.size] = numbers
+    with pytest.raises(ValueError, match="64 bytes"):
+        FrozenMixture(0, 4, 4, room[start : start + numbers.size])
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_what_is_small_is_checked(value, path):
+    numbers = np.array(mixture().freeze().prepared)
+    for index in (4, 4 + 16 + 64):  # a centre, the origin
+        damaged = numbers.copy()
+        damaged[index] = value
+        with pytest.raises(ValueError, match="finite"):
+            gmm.load(changed(path, prepared=damaged), mmap=True)
+    numbers[:4] = value
+    with pytest.raises(ValueError, match="log offsets"):
+        gmm.load(changed(path, prepared=numbers), mmap=True)
+
+
+@pytest.mark.parametrize("covariance_type", LAYOUTS)
+def test_whatever_the_numbers_are_it_scores(covariance_type, path):
+    """With a file whose small parts are right, rows get some numbers and labels of components."""
+    estimator = mixture(covariance_type)
+    rng, X = np.random.default_rng(0), rows_of(estimator, 60)
+    for _ in range(60):
+        numbers = np.array(estimator.freeze().prepared)
+        start = numbers.size - _frozen.prepare(*estimator.freeze().arrays).size + 20
+        places = rng.integers(start, numbers.size, 5)
+        numbers[places] = rng.choice([np.nan, np.inf, -np.inf, 0.0, 1e308, -1e308, 5e-324], 5)
+        estimator.freeze().save(path, prepared=True)
+        try:
+            mapped = gmm.load(changed(path, prepared=numbers), mmap=True)
+        except ValueError:
+            continue
+        for rows in (X, X[:1], X.astype(np.float32), X[:1].astype(np.float32)):
+            assert set(mapped.predict(rows)) <= {-1, 0, 1, 2, 3}
+            for method in ALL:
+                getattr(mapped, method)(rows)
+
+
+def test_a_change_of_the_order_of_prepared_numbers_is_a_new_version():
+    """Where this fails, prepared numbers have another order or meaning: raise `_PREPARED_VERSION` in `frozen.py`."""
+    _em.use_kernel(_em.kernels()[1])
+    digest = hashlib.sha256()
+    for code, size in enumerate((18, 9, 6, 2)):
+        centres, whiteners = np.arange(6.0).reshape(2, 3), np.arange(1.0, 1 + size)
+        digest.update(_frozen.prepare(code, np.arange(2.0), centres, whiteners, np.ones(3)).tobytes())
+    assert digest.hexdigest()[:16] == "d7d230bb131b739b"
+
+
+def test_damaged_files_score_or_are_refused():
+    for number, told in fuzz_files.outcomes("mapped", 0, 300):
+        assert not told.startswith(fuzz_files.FAILED), f"{number}: {told}"
