@@ -56,7 +56,6 @@ REACHED = {
     ("missing='em'", "rows beyond memory"): lambda: fit(stream(with_gaps()), missing="em"),
     ("standardize", "rows in partitions"): lambda: gmm.select(partitions(), 2, standardize=True),
     ("fixed parameters", "partial_fit"): lambda: GaussianMixture(2, **FIXED).partial_fit(X),
-    ("noise", "freeze"): lambda: noisy().freeze(),
     ("noise", "scikit-learn's estimators"): lambda: noisy().to_sklearn(),
     ("noise", "assigned parameters"): lambda: setattr(noisy(), "weights_", [0.5, 0.5]),
     ("noise", "anomaly_threshold"): lambda: gmm.anomaly_threshold(noisy(), X, 0.1),

@@ -62,6 +62,25 @@ def test_it_has_the_estimators_bits(covariance_type, dtype, order):
             np.testing.assert_array_equal(ours, theirs, err_msg=f"{method}, {scale}")
 
 
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("covariance_type", [*LAYOUTS, "EEI", "VEV"])
+def test_it_has_the_estimators_noise(covariance_type, dtype):
+    rng = np.random.default_rng(5)
+    X = np.vstack([rng.normal(size=(200, 4)), rng.normal(size=(200, 4)) + 5, rng.uniform(-8, 12, (150, 4))]).astype(
+        dtype
+    )
+    estimator = GaussianMixture(2, covariance_type=covariance_type, noise=True, random_state=0).fit(X)
+    frozen, file = estimator.freeze(), io.BytesIO()
+    frozen.save(file)
+    assert (frozen.predict(X) == -1).sum() > 20
+    for scale in (1, 300, 1e6):
+        for n in (1, 5, 33, 550):
+            for each in (frozen, pickle.loads(pickle.dumps(frozen)), FrozenMixture.load(file.getvalue())):
+                for method in METHODS:
+                    rows = (X[:n] * scale).astype(dtype)
+                    np.testing.assert_array_equal(getattr(each, method)(rows), getattr(estimator, method)(rows))
+
+
 @pytest.mark.parametrize("name", _em.kernels())
 def test_every_kernel_scores(name):
     _em.use_kernel(name)
@@ -250,10 +269,10 @@ def test_compiled_code_reads_no_further_than_it_was_told():
     with pytest.raises(ValueError, match="expected one of 0 parts, got 0"):
         _frozen.Call().walk_part(0)
     numbers = {"log_offset": np.zeros(2), "centres": np.zeros((2, 3)), "whiteners": np.ones(2), "origin": np.zeros(3)}
-    assert repr(FrozenMixture.from_arrays(3, **numbers)) == "FrozenMixture(K=2, d=3)"
+    assert repr(FrozenMixture.from_arrays(3, **numbers, log_noise=-np.inf)) == "FrozenMixture(K=2, d=3)"
     for wrong in ({"log_offset": np.zeros(1)}, {"whiteners": np.ones(3)}, {"origin": np.zeros(2)}):
         with pytest.raises(ValueError, match=f"expected {next(iter(wrong))} of length"):
-            FrozenMixture.from_arrays(3, **numbers | wrong)
+            FrozenMixture.from_arrays(3, **numbers | wrong, log_noise=-np.inf)
     for layout, centres in (
         (4, np.zeros((2, 3))),
         (-1, np.zeros((2, 3))),
@@ -261,7 +280,7 @@ def test_compiled_code_reads_no_further_than_it_was_told():
         (3, np.zeros((2, 0))),
     ):
         with pytest.raises(ValueError, match=r"expected centres \(K, d\) and a known layout"):
-            FrozenMixture.from_arrays(layout, **numbers | {"centres": centres})
+            FrozenMixture.from_arrays(layout, **numbers | {"centres": centres}, log_noise=-np.inf)
 
 
 def test_it_starts_no_thread_unless_asked(monkeypatch):

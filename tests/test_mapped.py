@@ -101,7 +101,7 @@ def test_metadata_come_along(path):
 
 def test_it_is_an_archive_of_numpy_whose_arrays_are_aligned(path):
     with np.load(path) as archive:
-        assert set(archive.files) == {"header", "log_offset", "centres", "whiteners", "origin", "prepared"}
+        assert set(archive.files) == {"header", "log_offset", "centres", "whiteners", "origin", "log_noise", "prepared"}
         np.testing.assert_array_equal(archive["prepared"], mixture().freeze().prepared)
     content = path.read_bytes()
     with zipfile.ZipFile(path) as archive:

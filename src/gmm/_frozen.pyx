@@ -17,7 +17,7 @@ from cpython.buffer cimport (
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
 from cpython.pycapsule cimport PyCapsule_New
-from libc.math cimport NAN, fabs
+from libc.math cimport INFINITY, NAN, fabs
 
 from gmm._em cimport uses_tiles, write_lanes
 from gmm._kernel.block cimport data
@@ -395,7 +395,7 @@ cdef int check_sizes(int layout, Py_ssize_t K, Py_ssize_t d) except -1:
     return 0
 
 
-def prepare(int layout, log_offset, centres, whiteners, origin):
+def prepare(int layout, log_offset, centres, whiteners, origin, double log_noise=-INFINITY):
     """Prepare a mixture, log ρ_ik = log_offset_k − ½‖W_k (x_i − c_k)‖², in every form that rows may need.
 
     Parameters
@@ -408,11 +408,13 @@ def prepare(int layout, log_offset, centres, whiteners, origin):
         W_k, flat or in the shape of the layout.
     origin : array of shape (d,)
         Where the linear form stands.
+    log_noise : float
+        Log density of noise, its weight included; −∞ for none.
 
     Returns
     -------
     ndarray of float64
-        The numbers of a `CompiledMixture` with this layout, K and d; read-only, from a multiple of 64 bytes on.
+        The numbers of a `CompiledMixture` with this layout, K, d and noise; read-only, from a multiple of 64 bytes on.
     """
     cdef Py_ssize_t K, d
     cdef double[::1] numbers
@@ -422,7 +424,7 @@ def prepare(int layout, log_offset, centres, whiteners, origin):
     expect("log_offset", np.size(log_offset), K)
     expect("whiteners", np.size(whiteners), total_size(<Layout>layout, K, d))
     expect("origin", np.size(origin), d)
-    size = lay_out(&mixture, <Layout>layout, K, d, uses_tiles(), <double*>&mixture)
+    size = lay_out(&mixture, <Layout>layout, K, d, uses_tiles(), log_noise, <double*>&mixture)
     room = np.zeros(size + 8)                      # so that gaps are the same in every file
     start = -room.ctypes.data % 64 // 8
     prepared = room[start:start + size]
@@ -430,7 +432,7 @@ def prepare(int layout, log_offset, centres, whiteners, origin):
     np.concatenate(given, out=prepared[:sum(each.size for each in given)])
     numbers = prepared
     with nogil:
-        lay_out(&mixture, <Layout>layout, K, d, uses_tiles(), &numbers[0])
+        lay_out(&mixture, <Layout>layout, K, d, uses_tiles(), log_noise, &numbers[0])
         fill(&mixture)
     prepared.flags.writeable = False
     return prepared
@@ -446,13 +448,17 @@ cdef class CompiledMixture:
     n_components, n_features : int
     numbers : array of float64
         What `prepare` returned; the mixture looks at it and copies nothing.
+    log_noise : float
     """
 
     cdef Mixture mixture
     cdef const double[::1] numbers
     cdef void* spare[N_SPARE]             # scratch that no call has: its size in bytes lies before it
 
-    def __cinit__(self, int layout, Py_ssize_t n_components, Py_ssize_t n_features, const double[::1] numbers):
+    def __cinit__(
+        self, int layout, Py_ssize_t n_components, Py_ssize_t n_features, const double[::1] numbers,
+        double log_noise=-INFINITY,
+    ):
         cdef Py_ssize_t most = numbers.shape[0], expected
         check_sizes(layout, n_components, n_features)
         if most // n_components < n_features:      # else sizes might overflow
@@ -462,7 +468,7 @@ cdef class CompiledMixture:
             expected = most + 1
         else:
             expected = lay_out(&self.mixture, <Layout>layout, n_components, n_features, uses_tiles(),
-                               <double*>&numbers[0])
+                               log_noise, <double*>&numbers[0])
         if expected != most or <size_t>&numbers[0] % 64:
             raise ValueError(f"expected the prepared numbers of K={n_components} and d={n_features}, from a multiple "
                              f"of 64 bytes on, got {most} numbers")
@@ -511,11 +517,11 @@ cdef class CompiledMixture:
 
     @property
     def arrays(self):
-        """The layout's code, log offsets (K,), centres (K, d), whiteners (flat) and origin (d,), read-only."""
+        """The layout's code, log offsets (K,), centres (K, d), whiteners (flat), origin (d,), and log noise."""
         cdef Py_ssize_t K = self.n_components, d = self.n_features
         cdef Py_ssize_t end = self.mixture.extents - self.mixture.log_offset
         log_offset, centres, whiteners, origin, _ = np.split(self.prepared, [K, K + K * d, end - d, end])
-        return int(self.mixture.plans[0].layout), log_offset, centres.reshape(K, d), whiteners, origin
+        return int(self.mixture.plans[0].layout), log_offset, centres.reshape(K, d), whiteners, origin, self.mixture.plans[0].log_noise
 
     @property
     def prepared(self):
@@ -535,7 +541,7 @@ cdef class CompiledMixture:
         Returns
         -------
         ndarray of int, shape (n,)
-            −1 for a row with NaN or infinity.
+            −1 for noise, and for a row with NaN or infinity.
         """
         return self.score_into(X, LABELS, out, n_threads)
 
@@ -552,7 +558,7 @@ cdef class CompiledMixture:
         Returns
         -------
         ndarray of shape (n, K)
-            Of X's dtype. Rows sum to 1; NaN for a row with NaN or infinity.
+            Of X's dtype. Rows sum to 1, less the probability of noise; NaN for a row with NaN or infinity.
         """
         return self.score_into(X, RESPONSIBILITIES, out, n_threads)
 
@@ -576,7 +582,7 @@ cdef class CompiledMixture:
     def log_joint(self, X, *, out=None, n_threads=1):
         """Compute the log joint densities of each row and each component, log ρ_ik.
 
-        Their log-sum-exp is `score_samples`, and their softmax `predict_proba`, up to the range of the dtype.
+        Without noise, their log-sum-exp is `score_samples` and their softmax `predict_proba`, up to the range of the dtype.
 
         Parameters
         ----------

@@ -20,7 +20,7 @@ __all__ = ["FrozenMixture", "get_include"]
 
 _Array = NDArray[np.float64]
 
-_ARRAYS = ("log_offset", "centres", "whiteners", "origin")
+_ARRAYS = ("log_offset", "centres", "whiteners", "origin", "log_noise")
 _PREPARED_VERSION = 1  # of the order and meaning of prepared numbers
 
 
@@ -29,7 +29,7 @@ class FrozenMixture(Described, CompiledMixture):
 
     It scores float32 and float64 arrays with the estimator's bits, but is no estimator: it checks dtype and shape only,
     starts threads only if `n_threads` asks for them, and writes to `out`. Rows may have any strides, and a row with NaN
-    or infinity gets NaN and the label −1. All threads may share it. C and Cython open it by ``gmm_api.h`` and
+    or infinity gets NaN and the label −1, which is that of noise too. All threads may share it. C and Cython open it by ``gmm_api.h`` and
     ``gmm/api.pxd``.
 
     Attributes
@@ -92,7 +92,7 @@ class FrozenMixture(Described, CompiledMixture):
         """
         layout, *arrays = self.arrays
         header = {"gmm_version": __version__, "class": FrozenMixture.__name__, "layout": layout}
-        members = dict(zip(_ARRAYS, arrays, strict=True))
+        members = {name: np.asarray(values) for name, values in zip(_ARRAYS, arrays, strict=True)}
         if prepared:
             header["prepared"], members["prepared"] = _PREPARED_VERSION, self.prepared
         save_state(file, with_metadata(self, metadata, header), members)
@@ -112,9 +112,10 @@ class FrozenMixture(Described, CompiledMixture):
         ModuleNotFoundError, ValueError
             As that method.
         """
-        code, log_offset, centres, whiteners, _ = self.arrays
+        code, log_offset, centres, whiteners, _, log_noise = self.arrays
         layout = layout_of_code(code)
-        mixture = WhitenedMixture(layout, log_offset, centres, whiteners.reshape(layout.shape(*centres.shape)))
+        whiteners = whiteners.reshape(layout.shape(*centres.shape))
+        mixture = WhitenedMixture(layout, log_offset, centres, whiteners, log_noise)
         write_onnx(file, mixture, dtype=dtype, arithmetic=arithmetic, about={})
 
     @classmethod
@@ -146,20 +147,22 @@ class FrozenMixture(Described, CompiledMixture):
     def from_state(cls, header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Self:
         """Make the mixture whose header and arrays these are; see `load`."""
         code = _layout_in(header)
-        log_offset, centres, whiteners, origin = (np.asarray(arrays[name], dtype=np.float64) for name in _ARRAYS)
+        log_offset, centres, whiteners, origin, log_noise = (
+            np.asarray(arrays[name], dtype=np.float64) for name in _ARRAYS
+        )
         K, d = _sizes(centres)
         layout = layout_of_code(code)
-        shapes = {"log_offset": (K,), "whiteners": (int(np.prod(layout.shape(K, d))),), "origin": (d,)}
+        shapes = {"log_offset": (K,), "whiteners": (int(np.prod(layout.shape(K, d))),), "origin": (d,), "log_noise": ()}
         for name, shape in shapes.items():
             if arrays[name].shape != shape:
                 raise ValueError(f"expected {name} of shape {shape}, got {arrays[name].shape}")
         whitener = whiteners.reshape(layout.shape(K, d))
-        _check_numbers(log_offset, centres, whiteners, origin)
+        _check_numbers(log_offset, float(log_noise), centres, whiteners, origin)
         if not (layout.diagonal(whitener, d) > 0).all():
             raise ValueError("expected whiteners with positive diagonals")
         if not layout.axis_aligned and np.triu(whitener, 1).any():
             raise ValueError("expected lower triangular whiteners")
-        return cls.from_arrays(code, log_offset, centres, whiteners, origin)
+        return cls.from_arrays(code, log_offset, centres, whiteners, origin, float(log_noise))
 
     @classmethod
     def from_mapped(cls, header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Self:
@@ -174,18 +177,21 @@ class FrozenMixture(Described, CompiledMixture):
                 f"{numbers.dtype} by version {version!r:.60}: {anew}"
             )
         try:
-            frozen = cls(_layout_in(header), *_sizes(arrays["centres"]), numbers)
-        except ValueError as error:
+            log_noise = float(arrays["log_noise"])
+            frozen = cls(_layout_in(header), *_sizes(arrays["centres"]), numbers, log_noise)
+        except (TypeError, ValueError) as error:
             raise ValueError(f"{error}: {anew}") from None
-        _, log_offset, centres, _, origin = frozen.arrays
-        _check_numbers(log_offset, centres, origin)
+        _, log_offset, centres, _, origin, log_noise = frozen.arrays
+        _check_numbers(log_offset, log_noise, centres, origin)
         return frozen
 
     @classmethod
-    def from_arrays(cls, code: int, log_offset: _Array, centres: _Array, whiteners: _Array, origin: _Array) -> Self:
+    def from_arrays(
+        cls, code: int, log_offset: _Array, centres: _Array, whiteners: _Array, origin: _Array, log_noise: float
+    ) -> Self:
         """Prepare a mixture: see `arrays`."""
         K, d = np.shape(centres)
-        return cls(code, K, d, prepare(code, log_offset, centres, whiteners, origin))
+        return cls(code, K, d, prepare(code, log_offset, centres, whiteners, origin, log_noise), log_noise)
 
 
 def _layout_in(header: dict[str, Any]) -> int:
@@ -202,11 +208,13 @@ def _sizes(centres: _Array) -> tuple[int, int]:
     return K, d
 
 
-def _check_numbers(log_offset: _Array, *finite: _Array) -> None:
+def _check_numbers(log_offset: _Array, log_noise: float, *finite: _Array) -> None:
     if not all(np.isfinite(values).all() for values in finite):
         raise ValueError("expected finite centres, whiteners and origin")
     if not log_offset.max() > -np.inf or not log_offset.max() < np.inf:
         raise ValueError("expected log offsets below infinity, and one of them finite")
+    if not log_noise < np.inf:
+        raise ValueError(f"expected a log density of noise below infinity, got {log_noise}")
 
 
 def get_include() -> str:

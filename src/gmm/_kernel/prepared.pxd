@@ -2,9 +2,9 @@
 from libc.string cimport memset
 
 from gmm._kernel.few cimport fill_few, lay_out_few, room_for_few
-from gmm._kernel.layout cimport Layout, total_size
+from gmm._kernel.layout cimport Layout, is_pooled, total_size
 from gmm._kernel.linear cimport measure_extents, room_for_extents
-from gmm._kernel.plan cimport PassPlan, choose_form, fill_form, is_narrow, lay_out_form
+from gmm._kernel.plan cimport PassPlan, choose_form, fill_form, is_narrow, lay_out_form, set_noise
 
 cdef enum:
     N_FORMS = 4                 # bit 0: linear, bit 1: float32
@@ -19,9 +19,10 @@ cdef struct Mixture:
     const double* extents       # see `measure_extents`
 
 
-cdef inline bint is_asked_for(Layout layout, Py_ssize_t K, Py_ssize_t d, int form) noexcept nogil:
+cdef inline bint is_asked_for(const PassPlan* plan, int form) noexcept nogil:
     """Return whether rows may need a form."""
-    return form & 1 == 0 or is_narrow(layout, K, d)
+    return form & 1 == 0 or (is_narrow(plan.layout, plan.n_components, plan.n_features)
+                             and not (plan.noisy and is_pooled(plan.layout)))
 
 
 cdef inline Py_ssize_t whole(Py_ssize_t n) noexcept nogil:
@@ -31,9 +32,10 @@ cdef inline Py_ssize_t whole(Py_ssize_t n) noexcept nogil:
 
 cdef inline Py_ssize_t lay_out(
     Mixture* mixture, Layout layout, Py_ssize_t K, Py_ssize_t d, bint tiles,       # OUT pointers, IN
+    double log_noise,                              # weight included; −∞ for none
     double* numbers,                               # at a multiple of 64 bytes
 ) noexcept nogil:
-    """Point into the prepared numbers of a mixture; return how many there are, which the sizes alone decide.
+    """Point into the prepared numbers of a mixture; return how many there are, which sizes and noise alone decide.
 
     They are log offsets, centres, whiteners, origin, extents, and the numbers and panels of each form.
     """
@@ -49,11 +51,12 @@ cdef inline Py_ssize_t lay_out(
     end = whole(K + K * d + total_size(layout, K, d) + d + room_for_extents(K, d))
     for form in range(N_FORMS):
         plan = &mixture.plans[form]
-        if not is_asked_for(layout, K, d, form):
-            plan[0] = mixture.plans[form - 1]
-            continue
         plan.n_all, plan.n_components, plan.n_features = K, K, d
         plan.layout, plan.moments, plan.tiles = layout, layout, tiles
+        set_noise(plan, log_noise)
+        if not is_asked_for(plan, form):
+            plan[0] = mixture.plans[form - 1]
+            continue
         plan.all_offsets, plan.all_centres = mixture.log_offset, mixture.centres
         choose_form(plan, form & 2, NULL, form)
         end += whole(lay_out_form(plan, False, mixture.log_offset, mixture.whiteners, numbers + end))
@@ -70,6 +73,6 @@ cdef inline void fill(Mixture* mixture) noexcept nogil:
     measure_extents(mixture.whiteners, mixture.centres, plan.layout, K, d, mixture.origin, <double*>mixture.extents)
     for form in range(N_FORMS):
         plan = &mixture.plans[form]
-        if is_asked_for(plan.layout, K, d, form):
+        if is_asked_for(plan, form):
             fill_form(plan, mixture.centres, mixture.whiteners, mixture.origin)
             fill_few(plan)

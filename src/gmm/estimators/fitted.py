@@ -239,7 +239,6 @@ class FittedMixture(Estimator, Described):
             Its results are those of this estimator's methods, and later changes of the estimator do not reach it. Its
             `metadata` are this estimator's, and "feature_names" if the estimator knows them.
         """
-        without_noise(self, "freeze")
         names = given_names(self)
         return describe(self._scorer().frozen(), ({"feature_names": names} if names else {}) | self.metadata)
 

@@ -157,7 +157,7 @@ class Scorer:
     def frozen(self) -> FrozenMixture:
         """Return the mixture as one that scores rows by itself, with the same bits."""
         mixture, origin, _ = self._prepared
-        numbers = mixture.log_offset, mixture.centres, mixture.whiteners, origin
+        numbers = mixture.log_offset, mixture.centres, mixture.whiteners, origin, mixture.log_noise
         return FrozenMixture.from_arrays(mixture.layout.code, *numbers)
 
     @property

@@ -57,8 +57,8 @@ static inline size_t gmm_scratch_size(const gmm_mixture *mixture, ptrdiff_t n_ro
 }
 
 /* Score rows (n, d), one behind the other. Of the results, each NULL where it is not wanted, labels and log_likelihood
- * are (n), responsibilities and log_joint (n, K). A row that is not finite gets the label -1 and NaN; the number of such
- * rows is returned. Threads may share the mixture, and each needs a scratch of its own. */
+ * are (n), responsibilities and log_joint (n, K). A row of noise gets the label -1. A row that is not finite gets
+ * the label -1 and NaN; the number of such rows is returned. Threads may share the mixture, and each needs a scratch of its own. */
 static inline ptrdiff_t gmm_score(const gmm_mixture *mixture, const double *rows, ptrdiff_t n_rows, ptrdiff_t *labels,
                                   double *log_likelihood, double *responsibilities, double *log_joint, void *scratch)
 {

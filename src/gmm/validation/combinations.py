@@ -97,12 +97,6 @@ EXCLUSIONS = (
     # What a fitted mixture is used for.
     Exclusion(
         "noise",
-        "freeze",
-        "a frozen mixture is the sum of its components",
-        "fit with noise=False",
-    ),
-    Exclusion(
-        "noise",
         "scikit-learn's estimators",
         "they have no density beside the components'",
         "fit with noise=False, or write to_onnx or to_json",
