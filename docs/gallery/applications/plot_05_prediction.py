@@ -111,11 +111,10 @@ for ax, (title, errors) in zip(axes, drawn.items(), strict=True):
     ax.invert_yaxis()
 
 # %%
-# Where one column alone shall be predicted, always from the same others, and
-# nothing else is wanted, use a method that is made for it. A mixture is for
-# several questions to one model: which columns are known may change from row to
-# row, an interval may be lopsided or reach over two peaks, and the same fit
-# clusters, samples and finds anomalies.
+# If you only ever predict one column from the same others, use a regression
+# method. A mixture answers several questions with one model: the known columns
+# may change from row to row, an interval may be lopsided or reach over two
+# peaks, and the same fit clusters, samples and finds anomalies.
 
 # %%
 # What to try next

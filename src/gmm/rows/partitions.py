@@ -319,8 +319,8 @@ class EngineSource(PartitionedSource):
 def partitioned_rows(total: Callable[[Task], Any]) -> Source:
     """Make rows that an engine holds in partitions ready for `fit`, `score`, the criteria and `select`.
 
-    What a fit needs of the rows is sums over them, so it sends tasks to the rows instead of reading them. Each task is
-    picklable and small, O(K·d²) numbers, and so is its result.
+    A fit needs only sums over the rows, so it sends tasks to the rows instead of reading them. Each task is picklable
+    and small, O(K·d²) numbers, and so is its result.
 
     Parameters
     ----------
