@@ -26,7 +26,7 @@ from gmm.estimators.mixture import GaussianMixture
 from gmm.exceptions import ConvergenceWarning
 from gmm.fitting.degenerate import degenerate_components
 from gmm.fitting.fit import COMPARISON_DEFAULTS
-from gmm.fitting.racing import best_of, short_runs
+from gmm.fitting.racing import best_of, has_degenerate, short_runs
 from gmm.fitting.seeds import shared_seed
 from gmm.fitting.split_merge import OFFSET
 from gmm.rows.entrance import as_one_array, as_source
@@ -482,16 +482,16 @@ class _Fits:
 
     def _with_one_split(self, null: GaussianMixture, rows: NDArray[Any]) -> MixtureParameters | None:
         """Return a start of K + 1 components: the best of short runs that each split one component of `null`."""
-        parameters, ridge = fitted_parameters(null), null.reg_covar
+        parameters = fitted_parameters(null)
         source = IncompleteSource(rows) if np.isnan(rows).any() else ArraySource(rows)
-        problem = Problem(rows=source, model=parameters.model, ridge=ridge, n_threads=self.parameters["n_threads"])
+        problem = Problem(
+            rows=source, model=parameters.model, ridge=null.reg_covar, n_threads=self.parameters["n_threads"]
+        )
         with problem.e_step() as e_step:
             statistics = e_step(parameters.whitened())
         results = short_runs(problem, _splits(parameters, statistics), _SPLIT_PASSES)
-        best = results[best_of(results, len(rows), ridge)]
-        if best is None or degenerate_components(best.parameters, len(rows), ridge).any():
-            return None
-        return best.parameters
+        best = results[best_of(problem, results)]
+        return None if best is None or has_degenerate(problem, best) else best.parameters
 
     def _with_halves(self, null: GaussianMixture) -> GaussianMixture:
         """Return the same density as `null`, with the heaviest component written as two."""
