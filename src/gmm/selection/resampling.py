@@ -153,15 +153,14 @@ def held_out_log_likelihood(
     _check_folds(len(rows), n_splits, estimator)
     dealt = np.array_split(check_random_state(random_state).permutation(len(rows)), n_splits)
     means = np.empty(n_splits)
-    for number, fold in enumerate(dealt):
-        held = np.zeros(len(rows), dtype=bool)
-        held[fold] = True
+    for number, fold in enumerate(map(np.sort, dealt)):
+        others = np.delete(rows, fold, axis=0)
         try:
-            fitted = _fitted_copy(estimator, rows[~held], None if weight is None else weight[~held])
+            fitted = _fitted_copy(estimator, others, None if weight is None else np.delete(weight, fold))
         except Exception as error:
-            error.add_note(f"In fold {number + 1} of {n_splits}, fitted to {int((~held).sum())} rows.")
+            error.add_note(f"In fold {number + 1} of {n_splits}, fitted to {len(others)} rows.")
             raise
-        means[number] = np.average(fitted.score_samples(rows[held]), weights=None if weight is None else weight[held])
+        means[number] = np.average(fitted.score_samples(rows[fold]), weights=None if weight is None else weight[fold])
     return HeldOut(
         means, np.array([len(fold) if weight is None else weight[fold].sum() for fold in dealt], dtype=float)
     )
