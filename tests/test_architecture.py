@@ -32,7 +32,7 @@ ROOMS = {
     "loading": "",
     "selection": """
         selection | classifier estimator | search resampling cross_validation | contenders finishing request | engine
-        | keeping | cell | bar candidates | standard | table | from_file | grid | failure status target
+        | keeping | cell | bar candidates | standard | table | from_file | grid | failure target | status
     """,
     "uses": "adaptation anomalies combining directions overlap standard_errors tracking | information",
     "estimators": """

@@ -3,6 +3,7 @@
 import re
 import warnings
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -512,3 +513,9 @@ def test_single_whole_numbers():
     for value in (1, 6, 2.0, True, "3", None, np.bool_(True)):
         with pytest.raises(InvalidParameterError, match="expected n to be a whole number from 2 to 5, got"):
             check_whole(value, "n", 2, 5)
+
+
+@pytest.mark.parametrize("place", ["rows.csv", Path("rows.parquet")], ids=str)
+def test_a_path_is_told_how_to_be_opened(place):
+    with pytest.raises(TypeError, match=rf"for X, got .*{place}.*gmm\.rows\("):
+        GaussianMixture(2).fit(place)

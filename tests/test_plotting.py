@@ -832,3 +832,12 @@ def test_missing_values_are_drawn_at_their_conditional_means(plot):
     )
     with pytest.raises(ValueError, match=r"set_params\(missing='em'\)"):
         plot(GaussianMixture(2, random_state=0).fit(whole), gaps)
+
+
+@pytest.mark.parametrize("picture", [plot_clusters, plot_decision_boundaries, plot_density, plot_uncertainty])
+def test_rows_without_a_value_alone_are_no_picture(picture):
+    rows = np.random.default_rng(0).normal(size=(60, 2))
+    rows[::7, 1] = np.nan
+    fit = GaussianMixture(2, missing="em", random_state=0).fit(rows)
+    with pytest.raises(ValueError, match="rows to draw, got 5 rows without a value"):
+        picture(fit, np.full((5, 2), np.nan))

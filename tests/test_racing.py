@@ -12,8 +12,9 @@ from gmm.em.trace import PassRecord
 from gmm.fitting.racing import best_of, is_hopeless, short_runs
 from gmm.rows.sources import ArraySource
 from gmm.values.covariance import covariance_model
-from gmm.values.layouts import SPHERICAL
+from gmm.values.layouts import FULL, SPHERICAL
 from gmm.values.parameters import MixtureParameters
+from gmm.values.statistics import SufficientStatistics
 from gmm.values.whitened import WhitenedMixture
 
 ROWS = np.random.default_rng(0).normal(size=(200, 2)) + 6.0 * (np.arange(200) % 2)[:, None]
@@ -26,8 +27,8 @@ def mixture(means, covariance_type="diag"):
     return MixtureParameters(np.full(len(means), 1 / len(means)), means, covariances, model)
 
 
-def problem(rows=ROWS, ridge=1e-6):
-    return Problem(rows=ArraySource(rows), model=covariance_model("diag"), ridge=ridge, n_threads=1)
+def problem(rows=ROWS, ridge=1e-6, model="diag"):
+    return Problem(rows=ArraySource(rows), model=covariance_model(model), ridge=ridge, n_threads=1)
 
 
 @pytest.mark.parametrize(
@@ -54,23 +55,45 @@ def test_short_runs_share_passes_and_are_those_of_each_start_alone():
         (alone,) = short_runs(problem(), [start], 5)
         assert alone.lower_bound == result.lower_bound
         assert result.state is None
-    assert best_of(together, len(ROWS), 1e-6) == 0
+    assert best_of(problem(), together) == 0
 
 
 def test_a_start_that_ends_in_a_singular_covariance_has_no_result():
     rows = np.concatenate([ROWS, np.full((9, 2), 40.0)])
-    results = short_runs(problem(rows, 0.0), [mixture([[3, 3], [40, 40]]), mixture([[0, 0], [6, 6]])], 9)
+    of_rows = problem(rows, 0.0)
+    results = short_runs(of_rows, [mixture([[3, 3], [40, 40]]), mixture([[0, 0], [6, 6]])], 9)
     assert results[0] is None
-    assert best_of(results, len(rows), 0.0) == 1
-    assert best_of([None, None], len(rows), 0.0) == 0
+    assert best_of(of_rows, results) == 1
+    assert best_of(of_rows, [None, None]) == 0
 
 
 def test_the_best_is_without_degenerate_components_though_it_is_lower():
     rows = np.concatenate([ROWS, np.full((9, 2), 40.0)])
-    collapsed, good = short_runs(problem(rows), [mixture([[3, 3], [40, 40]]), mixture([[0, 0], [6, 6]])], 9)
+    of_rows = problem(rows)
+    collapsed, good = short_runs(of_rows, [mixture([[3, 3], [40, 40]]), mixture([[0, 0], [6, 6]])], 9)
     assert collapsed.lower_bound > good.lower_bound
-    assert best_of([collapsed, good], len(rows), 1e-6) == 1
-    assert best_of([collapsed], len(rows), 1e-6) == 0
+    assert best_of(of_rows, [collapsed, good]) == 1
+    assert best_of(of_rows, [collapsed]) == 0
+
+
+@pytest.mark.parametrize("name", ["EVI", "EVE", "EVV"])
+def test_a_component_on_ties_that_is_scaled_to_the_volume_of_the_other_is_degenerate(name):
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(400, 3))
+    rows[:200, 2] = 0.5
+    tied, of_rows = np.repeat(np.eye(2), 200, axis=0), problem(rows, model=name)
+    starts = [moments(rows, one).reduced(of_rows.model.moments) for one in (tied, rng.permutation(tied))]
+    on_ties, good = short_runs(of_rows, starts, 5)
+    assert on_ties.lower_bound > good.lower_bound
+    assert best_of(of_rows, [on_ties, good]) == 1
+
+
+def moments(rows, responsibilities):
+    """The statistics of rows that belong to components."""
+    r = responsibilities
+    second = np.einsum("ik,ij,il->kjl", r, rows, rows)
+    origins = np.zeros((r.shape[1], rows.shape[1]))
+    return SufficientStatistics(FULL, origins, r.sum(axis=0), r.T @ rows, second, 0.0, float(len(rows)))
 
 
 @dataclass(frozen=True)

@@ -749,7 +749,7 @@ def test_attempts_are_counted_from_where_a_solution_was_found():
 def test_cells_within_ten_contest_the_best(small):
     near = [n for n in small.ranked()[1:] if small.scores[n] <= small.scores.min() + 10]
     assert small.contested == near
-    assert f"{len(near)} more cell" in repr(small) or not near
+    assert f"{len(near)} other cell" in repr(small) or not near
     assert f"found again by {small.n_found_again} of {small.n_fresh_starts} fresh start" in repr(small)
 
 

@@ -2,17 +2,24 @@
 
 import itertools
 from math import inf
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import gmm
 from deaths import many_lives
+from gmm.em.problem import Problem
 from gmm.em.results import Totals
 from gmm.estimators import criteria
+from gmm.fitting.racing import short_runs
 from gmm.persistence.checkpoints import SearchCheckpoint
+from gmm.rows.sources import ArraySource
 from gmm.selection import engine, finishing
 from gmm.selection.bar import Bar
+from gmm.values.covariance import covariance_model
+from gmm.values.layouts import SingularMatrixError
+from test_racing import moments
 
 RNG = np.random.default_rng(1)
 N, D, K = 60_000, 4, 5
@@ -165,3 +172,41 @@ def test_an_explicit_tolerance_counts(source, monkeypatch):
     np.testing.assert_array_equal(default.best.means_, selection.best.means_)
     search = gmm.GaussianMixtureSearch(3, **how).fit(X)
     np.testing.assert_array_equal(default.best.means_, search.best_estimator_.means_)
+
+
+@pytest.mark.usefixtures("_beyond_memory")
+@pytest.mark.parametrize("failing", [["VVV"], ["VVV", "EEE", "VVI"]])
+def test_a_cell_that_is_singular_on_all_rows_is_a_failed_cell(failing, monkeypatch):
+    fit = finishing.fit_mixture
+
+    def fit_or_fail(source, settings, *rest, **how):
+        if settings.model.name in failing:
+            raise SingularMatrixError(1)
+        return fit(source, settings, *rest, **how)
+
+    monkeypatch.setattr(finishing, "fit_mixture", fit_or_fail)
+    types = ["VVV", "EEE", "VVI"]
+    if len(failing) == 3:
+        with pytest.raises(ValueError, match="component 1 is singular") as caught:
+            gmm.select(gmm.rows(Counted()), [2], types, random_state=0)
+        assert isinstance(caught.value.__cause__, SingularMatrixError)
+        return
+    found = gmm.select(gmm.rows(Counted()), [2], types, random_state=0)
+    status = dict(zip(found.covariance_type, found.status, strict=True))
+    assert status["VVV"].startswith("failed: ")
+    assert "component 1 is singular" in status["VVV"]
+    assert found.best.covariance_type in ("EEE", "VVI")
+
+
+@pytest.mark.parametrize("name", ["EVI", "EVE", "EVV"])
+def test_a_cell_with_a_component_on_ties_sets_no_bar(name):
+    """Equal volumes lift the component's variances: the statistics alone tell that it is on ties."""
+    rows = np.random.default_rng(0).normal(size=(400, 3))
+    rows[:200, 2] = 0.5
+    source, found = ArraySource(rows), gmm.select(rows, [2], name, random_state=0, max_iter=1)
+    of_rows = Problem(rows=source, model=covariance_model(name), ridge=1e-6, n_threads=1)
+    finish = finishing._Finish(found, source, SimpleNamespace(reg_covar=1e-6), None, None, None)
+    for shares, on_ties in ((np.repeat(np.eye(2), 200, axis=0), True), (np.tile(np.eye(2), (200, 1)), False)):
+        (result,) = short_runs(of_rows, [moments(rows, shares).reduced(of_rows.model.moments)], 5)
+        finish._set_score(0, result)
+        assert (finish.bar(1).score == inf) == on_ties

@@ -281,8 +281,9 @@ def split_merged(
     """
     journal = journal or Journal(())
 
-    def degenerate(parameters: MixtureParameters) -> NDArray[np.bool_]:
-        return degenerate_components(parameters, n_effective, settings.reg_covar)
+    def degenerate(parameters: MixtureParameters, statistics: SufficientStatistics | None) -> NDArray[np.bool_]:
+        without_prior = None if settings.prior is not None else statistics
+        return degenerate_components(parameters, n_effective, settings.reg_covar, without_prior)
 
     def watched(iteration: Iteration) -> bool:
         return callback(replace(iteration, start=best.trace.start))

@@ -49,7 +49,7 @@ def labelled_start(problem: Problem, rng: Rng) -> MixtureParameters:
         views = _views(problem, sample, known) * (_TRIES if drawn else 1)
         starts += [_partitioned(on_sample, everything, view, rng, _LLOYD_PASSES) for view in views]
     results = short_runs(on_sample, starts, _PASSES)
-    best = results[best_of(results, sample.n_effective, problem.ridge)]
+    best = results[best_of(on_sample, results)]
     if best is not None:
         return best.parameters
     with on_sample.e_step() as e_step:

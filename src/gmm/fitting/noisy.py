@@ -73,7 +73,7 @@ def noisy_start(
     if not starts:
         raise failures[0]
     results = short_runs(on_sample, starts, _PASSES)
-    best = results[best_of(results, sample.n_effective, problem.ridge)]
+    best = results[best_of(on_sample, results)]
     return starts[0] if best is None else best.parameters
 
 

@@ -49,13 +49,19 @@ def short_runs(
     return results
 
 
-def best_of(results: Sequence[SolverResult | None], n_effective: float, ridge: float) -> int:
+def has_degenerate(problem: Problem, result: SolverResult) -> bool:
+    """Tell whether a result has a degenerate component."""
+    statistics = None if problem.prior is not None else result.statistics
+    return bool(degenerate_components(result.parameters, problem.rows.n_effective, problem.ridge, statistics).any())
+
+
+def best_of(problem: Problem, results: Sequence[SolverResult | None]) -> int:
     """Return the index of the highest result without degenerate components, or of the highest if there is none."""
     bounds = [-inf if result is None else result.lower_bound for result in results]
 
     def is_usable(number: int) -> bool:
         result = results[number]
-        return result is not None and not degenerate_components(result.parameters, n_effective, ridge).any()
+        return result is not None and not has_degenerate(problem, result)
 
     falling = sorted(range(len(results)), key=lambda number: -bounds[number])
     return next(filter(is_usable, falling), falling[0])

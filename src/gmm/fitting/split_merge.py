@@ -37,7 +37,7 @@ _EPS, _TINY = float(np.finfo(np.float64).eps), float(np.finfo(np.float64).tiny)
 _MOST_GAIN = 1e300  # nats: whatever is added to it is a number
 
 Watch = Callable[[Iteration], bool]
-Degenerate = Callable[[MixtureParameters], NDArray[np.bool_]]
+Degenerate = Callable[[MixtureParameters, SufficientStatistics | None], NDArray[np.bool_]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,7 +145,7 @@ class SplitMerge:
         diagnostics = where.e_step.diagnostics(base.parameters.whitened(), principal)
         self._count(1, where)
         kept: dict[int, SufficientStatistics] = {}
-        degenerate = self._degenerate(best.parameters)
+        degenerate = self._degenerate(best.parameters, best.statistics)
         least = best.lower_bound + max(self._settings.tolerance, _LEAST_GAIN)
         known = where.problem.known
         promising = moves(diagnostics, degenerate, None if known is None else known.owners)
@@ -161,7 +161,11 @@ class SplitMerge:
             end = self._followed(statistics, base.lower_bound, least, where)
             if self._stop_requested():
                 return None
-            if end is not None and end.lower_bound > least and not self._degenerate(end.parameters).any():
+            if (
+                end is not None
+                and end.lower_bound > least
+                and not self._degenerate(end.parameters, end.statistics).any()
+            ):
                 kept_move = move.dropped, move.split, end.lower_bound - best.lower_bound
                 return Refined(end, (*before.moves, kept_move), 0, self._tally)
             if number < len(promising):
@@ -189,7 +193,7 @@ class SplitMerge:
 
         def gives_up(iteration: Iteration) -> bool:
             bounds.append(max([iteration.lower_bound, *bounds[-1:]]))  # a rejected trial is lower
-            if len(bounds) % _CHECKED == 0 and self._degenerate(iteration.parameters).any():
+            if len(bounds) % _CHECKED == 0 and self._degenerate(iteration.parameters, None).any():
                 return True
             return len(bounds) >= _FIRST_JUDGED and is_hopeless(bounds, target)
 

@@ -24,6 +24,7 @@ from gmm.rows.entrance import as_one_array, as_source
 from gmm.rows.incomplete import IncompleteSource
 from gmm.rows.sources import ArraySource
 from gmm.selection import Selection
+from gmm.text.amounts import counted
 from gmm.uses.combining import CombinedComponents, shares_of
 from gmm.validation.combinations import refusal
 from gmm.validation.parameters import check_is_fitted, check_random_state
@@ -222,6 +223,10 @@ def make_scene(
     """Make a scene of checked rows, and choose at most `max_points` rows of positive weight to draw."""
     weight = source.sample_weight
     drawn = np.arange(source.n_rows) if weight is None else np.flatnonzero(weight)
+    if not len(drawn):
+        raise ValueError(
+            f"expected rows to draw, got {counted(source.n_rows, 'row')} without a value or a weight: pass others"
+        )
     if len(drawn) > max_points:
         drawn = np.sort(check_random_state(random_state).choice(drawn, max_points, replace=False))
     responsibilities, _ = scored(mixture, np.ascontiguousarray(source.rows[drawn]), n_threads)

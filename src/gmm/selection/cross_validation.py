@@ -64,9 +64,7 @@ def _held_out(estimator: GaussianMixture, rows: NDArray[Any], weight: Array | No
     """Return the mean log density of rows under fits to the other folds; −∞ if one fails or is degenerate."""
     scores = np.empty(len(rows))
     for fold in np.array_split(np.random.default_rng(0).permutation(len(rows)), _FOLDS):  # the same for every cell
-        training = np.ones(len(rows), dtype=bool)
-        training[fold] = False
-        part = ArraySource(rows[training], None if weight is None else weight[training])
+        part = ArraySource(np.delete(rows, fold, axis=0), None if weight is None else np.delete(weight, fold))
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")

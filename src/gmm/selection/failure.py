@@ -6,6 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gmm.estimators.estimated import ill_defined
+from gmm.selection.status import FAILED
+from gmm.values.covariance import covariance_model
+from gmm.values.layouts import SingularMatrixError
+
 __all__ = ["Failure"]
 
 # What rows, numbers and sizes may lead to, in words; any other error is a fault of this package.
@@ -22,6 +27,14 @@ class Failure:
     def is_fault(self) -> bool:
         """Whether the package failed, rather than refused."""
         return not isinstance(self.error, _REFUSALS) or isinstance(self.error, np.linalg.LinAlgError)
+
+    def status(self, covariance_type: str) -> str:
+        """Return the status of a cell of this type."""
+        error, text = self.error, str(self.error)
+        if isinstance(error, SingularMatrixError):
+            text = ill_defined(error, covariance_model(covariance_type))
+        text = " ".join(text.split())
+        return FAILED + (f"{type(error).__name__}: {text}".rstrip(": ") if self.is_fault or not text else text)
 
     def __str__(self) -> str:
         """Return a line for the log."""

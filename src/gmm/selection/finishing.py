@@ -30,10 +30,12 @@ from gmm.rows.partitions import PartitionedSource
 from gmm.rows.sources import Source
 from gmm.rows.together import together
 from gmm.selection.bar import Bar
+from gmm.selection.failure import Failure
 from gmm.selection.grid import distinct
 from gmm.selection.keeping import name_on_all_rows
 from gmm.selection.status import status_of, was_left
 from gmm.selection.table import Entry, Progress, Selection
+from gmm.values.layouts import SingularMatrixError
 from gmm.values.parameters import MixtureParameters
 
 SEARCHED = 200_000  # rows
@@ -149,6 +151,15 @@ class _Finish:
 
     def entry(self, number: int, source: Source) -> Entry:
         """Fit a cell to all rows."""
+        try:
+            return self._entry(number, source)
+        except SingularMatrixError as error:
+            found, name = self._found, self._found.covariance_type[number]
+            self._scores.pop(number, None)
+            K, seconds = int(found.n_components[number]), float(found.seconds[number])
+            return Entry(K, name, Failure(error).status(name), seconds, error=error)
+
+    def _entry(self, number: int, source: Source) -> Entry:
         on_sample = self._found.estimators[number]
         assert on_sample is not None  # ranked cells have a fit
         begin, prior = fitted_parameters(on_sample), on_sample.prior
@@ -161,7 +172,21 @@ class _Finish:
             prior=None if prior is None else prior_of(prior, model, K, source, self._settings.n_threads),
         )
         result = self._result(number, source, settings, begin)
-        return _entry(self._found, number, on_sample, result, source, settings, self._names)
+        scorer = Scorer(result.parameters, settings.n_threads)
+        totals, of_one = scorer.totals(source), scorer.log_likelihood_of_one(source, settings.reg_covar)
+        n_parameters, n = result.parameters.n_parameters, source.survey.weight
+        estimator = GaussianMixture(**on_sample.get_params())
+        set_fitted(estimator, result, source, self._names, settings.prior)
+        return Entry(
+            n_components=K,
+            covariance_type=self._found.covariance_type[number],
+            status=status_of(result.trace, self._first_degenerate(result)),
+            seconds=float(self._found.seconds[number]),
+            estimator=estimator,
+            loglik=totals.log_likelihood,
+            n_parameters=n_parameters,
+            scores=criteria.evaluate(totals, n_parameters, n, of_one),
+        )
 
     def _result(self, number: int, source: Source, settings: FitSettings, begin: MixtureParameters) -> SolverResult:
         name = name_on_all_rows(begin)
@@ -171,9 +196,10 @@ class _Finish:
             return kept
         watch = _Watch(self, number, settings, () if kept is None else kept.trace.passes)
         if kept is not None:
-            self.set_score(number, kept.parameters, kept.lower_bound)
+            self._set_score(number, kept)
 
         def note(result: SolverResult) -> None:
+            self._set_score(number, result)
             self._unwritten[name] = {}, result
             if isinstance(self._source, PartitionedSource):  # one cell after the other, without readings
                 self.keep()
@@ -181,19 +207,23 @@ class _Finish:
         def note_progress(journal: Journal) -> None:
             note(journal.progress.run or journal.progress.mixture_fit.result)
 
-        journal = Journal(()) if self._file is None else Journal((), note_progress)
+        journal = Journal((), note_progress)
         result = fit_mixture(source, settings, journal, beginning=kept or Beginning(begin), callback=watch).result
         if watch.reason_to_leave is not None and not result.trace.converged:
             result = replace(result, trace=replace(result.trace, reason=watch.reason_to_leave))
             note(result)
         return result
 
-    def set_score(self, number: int, parameters: MixtureParameters, lower_bound: float) -> None:
+    def _set_score(self, number: int, result: SolverResult) -> None:
         """Note the criterion that a cell has reached; a degenerate one has none."""
         weight, criterion = self._source.survey.weight, self._found.criterion
-        bad = degenerate_components(parameters, self._source.n_effective, self._settings.reg_covar).any()
-        score = criteria.least(criterion, weight * lower_bound, parameters.n_parameters, weight)
-        self._scores[number] = inf if bad else score
+        score = criteria.least(criterion, weight * result.lower_bound, result.parameters.n_parameters, weight)
+        self._scores[number] = score if self._first_degenerate(result) < 0 else inf
+
+    def _first_degenerate(self, result: SolverResult) -> int:
+        statistics = None if self._found.best.prior is not None else result.statistics
+        bad = degenerate_components(result.parameters, self._source.n_effective, self._settings.reg_covar, statistics)
+        return int(bad.argmax()) if bad.any() else -1
 
     def bar(self, number: int) -> Bar | None:
         """Return what a cell has to come near; None if passes do not tell its criterion."""
@@ -223,39 +253,9 @@ class _Watch:
         finish, number, parameters = self._finish, self._number, iteration.parameters
         before = self._passes[-1].remaining if self._passes else inf
         self._passes.append(PassRecord(iteration.lower_bound, nan, iteration.remaining, iteration.accepted))
-        finish.set_score(number, parameters, iteration.lower_bound)
         bar = finish.bar(number)
         self.reason_to_leave = None if bar is None else bar.reason_to_leave(self._passes, parameters.n_parameters)
         most = 0 if self.reason_to_leave else self._settings.max_iter - iteration.n_iter
         passes = passes_left(iteration.remaining, before, self._settings.tol, most) if most else 0.0
         finish.report(number, iteration, iteration.seconds * passes)
         return self.reason_to_leave is not None
-
-
-def _entry(
-    found: Selection,
-    number: int,
-    on_sample: GaussianMixture,
-    result: SolverResult,
-    source: Source,
-    settings: FitSettings,
-    names: NDArray[np.object_] | None,
-) -> Entry:
-    scorer = Scorer(result.parameters, settings.n_threads)
-    totals, of_one = scorer.totals(source), scorer.log_likelihood_of_one(source, settings.reg_covar)
-    n_parameters, n = result.parameters.n_parameters, source.survey.weight
-    scores = criteria.evaluate(totals, n_parameters, n, of_one)
-    estimator = GaussianMixture(**on_sample.get_params())
-    set_fitted(estimator, result, source, names, settings.prior)
-    statistics = None if settings.prior is not None else result.statistics
-    bad = degenerate_components(result.parameters, source.n_effective, settings.reg_covar, statistics)
-    return Entry(
-        n_components=result.parameters.n_components,
-        covariance_type=found.covariance_type[number],
-        status=status_of(result.trace, int(bad.argmax()) if bad.any() else -1),
-        seconds=float(found.seconds[number]),
-        estimator=estimator,
-        loglik=totals.log_likelihood,
-        n_parameters=n_parameters,
-        scores=scores,
-    )

@@ -293,7 +293,7 @@ def certainty(selection: SearchTable) -> Iterator[str]:
     if len(distinct(selection)) > 1:
         n = len(contesting(selection))
         limit = f"{near(selection.criterion):g} {title(selection.criterion)}"
-        yield f"{counted(n, 'more cell') if n else 'no other cell'} within {limit}"
+        yield f"{counted(n, 'other cell') if n else 'no other cell'} within {limit}"
 
 
 def ranking(selection: SearchTable, cells: Sequence[int]) -> list[list[str]]:

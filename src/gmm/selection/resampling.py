@@ -26,7 +26,7 @@ from gmm.estimators.mixture import GaussianMixture
 from gmm.exceptions import ConvergenceWarning
 from gmm.fitting.degenerate import degenerate_components
 from gmm.fitting.fit import COMPARISON_DEFAULTS
-from gmm.fitting.racing import best_of, short_runs
+from gmm.fitting.racing import best_of, has_degenerate, short_runs
 from gmm.fitting.seeds import shared_seed
 from gmm.fitting.split_merge import OFFSET
 from gmm.rows.entrance import as_one_array, as_source
@@ -153,15 +153,14 @@ def held_out_log_likelihood(
     _check_folds(len(rows), n_splits, estimator)
     dealt = np.array_split(check_random_state(random_state).permutation(len(rows)), n_splits)
     means = np.empty(n_splits)
-    for number, fold in enumerate(dealt):
-        held = np.zeros(len(rows), dtype=bool)
-        held[fold] = True
+    for number, fold in enumerate(map(np.sort, dealt)):
+        others = np.delete(rows, fold, axis=0)
         try:
-            fitted = _fitted_copy(estimator, rows[~held], None if weight is None else weight[~held])
+            fitted = _fitted_copy(estimator, others, None if weight is None else np.delete(weight, fold))
         except Exception as error:
-            error.add_note(f"In fold {number + 1} of {n_splits}, fitted to {int((~held).sum())} rows.")
+            error.add_note(f"In fold {number + 1} of {n_splits}, fitted to {len(others)} rows.")
             raise
-        means[number] = np.average(fitted.score_samples(rows[held]), weights=None if weight is None else weight[held])
+        means[number] = np.average(fitted.score_samples(rows[fold]), weights=None if weight is None else weight[fold])
     return HeldOut(
         means, np.array([len(fold) if weight is None else weight[fold].sum() for fold in dealt], dtype=float)
     )
@@ -482,16 +481,16 @@ class _Fits:
 
     def _with_one_split(self, null: GaussianMixture, rows: NDArray[Any]) -> MixtureParameters | None:
         """Return a start of K + 1 components: the best of short runs that each split one component of `null`."""
-        parameters, ridge = fitted_parameters(null), null.reg_covar
+        parameters = fitted_parameters(null)
         source = IncompleteSource(rows) if np.isnan(rows).any() else ArraySource(rows)
-        problem = Problem(rows=source, model=parameters.model, ridge=ridge, n_threads=self.parameters["n_threads"])
+        problem = Problem(
+            rows=source, model=parameters.model, ridge=null.reg_covar, n_threads=self.parameters["n_threads"]
+        )
         with problem.e_step() as e_step:
             statistics = e_step(parameters.whitened())
         results = short_runs(problem, _splits(parameters, statistics), _SPLIT_PASSES)
-        best = results[best_of(results, len(rows), ridge)]
-        if best is None or degenerate_components(best.parameters, len(rows), ridge).any():
-            return None
-        return best.parameters
+        best = results[best_of(problem, results)]
+        return None if best is None or has_degenerate(problem, best) else best.parameters
 
     def _with_halves(self, null: GaussianMixture) -> GaussianMixture:
         """Return the same density as `null`, with the heaviest component written as two."""

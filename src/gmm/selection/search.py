@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from gmm.em.results import Totals
 from gmm.estimators import criteria
-from gmm.estimators.estimated import ill_defined, set_fitted
+from gmm.estimators.estimated import set_fitted
 from gmm.estimators.mixture import GaussianMixture
 from gmm.estimators.scorer import Scorer
 from gmm.fitting.fit import FitSettings, GivenStart
@@ -49,7 +49,6 @@ from gmm.values.covariance import (
     CovarianceModel,
     covariance_model,
 )
-from gmm.values.layouts import SingularMatrixError
 from gmm.values.priors import ConjugatePrior
 
 _SMALLEST_TOL = 1e-9  # nats per row, above rounding errors
@@ -354,10 +353,7 @@ def _status(result: Solution | Failure | None, name: str) -> str:
     if result is None:
         return NOT_TRIED
     if isinstance(result, Failure):
-        error = result.error
-        text = ill_defined(error, covariance_model(name)) if isinstance(error, SingularMatrixError) else str(error)
-        text = " ".join(text.split())
-        return FAILED + (f"{type(error).__name__}: {text}".rstrip(": ") if result.is_fault or not text else text)
+        return result.status(name)
     return status_of(result.result.trace, result.degenerate)
 
 

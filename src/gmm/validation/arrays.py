@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from os import PathLike
 from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
@@ -131,10 +132,11 @@ def refuse_sparse(name: str) -> NoReturn:
 def _refuse_containers(values: object, name: str) -> None:
     if values is None:
         raise TypeError(f"Expected an array-like of numbers for {name}, got None.")
-    if isinstance(values, str | bytes):
+    if isinstance(values, str | bytes | PathLike):
+        kind = "a path" if isinstance(values, PathLike) else "text"
         raise TypeError(
-            f"Expected an array-like of numbers for {name}, got text: {_short(values)}. "
-            "If it is the name of a file, read the file first."
+            f"Expected an array-like of numbers for {name}, got {kind}: {_short(values)}. "
+            "To take the rows of a file, open it by gmm.rows(path)."
         )
     if hasattr(values, "nnz"):
         refuse_sparse(name)
