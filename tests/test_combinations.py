@@ -63,6 +63,7 @@ REACHED = {
     ("noise", "plot_decision_boundaries"): lambda: plot_decision_boundaries(noisy(), X),
     ("a prior", "method='information'"): lambda: gmm.standard_errors(fit(prior="conjugate"), X, method="information"),
     ("fixed parameters", "method='information'"): lambda: gmm.standard_errors(fit(**FIXED), X, method="information"),
+    ("a prior", "bootstrap_lrt"): lambda: gmm.bootstrap_lrt(X, 1, prior="conjugate"),
     ("a prior", "m_step"): lambda: gmm.m_step(fit(prior="conjugate"), gmm.statistics_of(fit(), X)),
 }
 

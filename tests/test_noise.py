@@ -326,8 +326,17 @@ def test_what_refuses(fitted):
     ):
         with pytest.raises(ValueError, match="noise cannot be combined with"):
             call()
-    with pytest.raises(TypeError, match="leave noise out"):
-        gmm.bootstrap_lrt(X, 2, noise=True)
+
+
+def test_the_bootstrap_test_counts_groups_beside_noise():
+    rng = np.random.default_rng(0)
+    X = np.vstack([rng.normal(size=(150, 2)), rng.normal(6, 1, size=(150, 2)), rng.uniform(-12, 18, (100, 2))])
+    one, two = (gmm.bootstrap_lrt(X, K, noise=True, n_replicates=19, random_state=0) for K in (1, 2))
+    assert one.p_value == 0.05
+    assert two.p_value > 0.2
+    assert one.null.noise_weight_ == pytest.approx(one.alternative.noise_weight_, abs=0.05)
+    assert two.statistic == pytest.approx(2 * (two.alternative.score(X) - two.null.score(X)) * len(X))
+    assert (two.replicates >= 0).all()
 
 
 @pytest.mark.parametrize("covariance_type", ["full", "diag", "tied", "VEV"])

@@ -33,6 +33,7 @@ from gmm.rows.entrance import as_one_array, as_source
 from gmm.rows.incomplete import IncompleteSource
 from gmm.rows.sources import ArraySource
 from gmm.selection.request import SINGLE_FIT_ONLY
+from gmm.validation.combinations import refusal
 from gmm.validation.parameters import check_callback, check_random_state
 from gmm.validation.rows import check_enough_rows
 from gmm.validation.scalars import check_whole, is_whole
@@ -320,7 +321,7 @@ def bootstrap_lrt(
         If the data or a number are invalid, or the mixture of K components has a degenerate component, whose
         likelihood means nothing, or no drawn table can be fitted.
     TypeError
-        If `GaussianMixture` has no such parameter, it applies to a single fit, or for `prior`.
+        If `GaussianMixture` has no such parameter, or it applies to a single fit.
 
     References
     ----------
@@ -373,9 +374,8 @@ def _check_parameters(parameters: dict[str, Any]) -> None:
         raise TypeError(
             f"{inapplicable[0]} applies to a single fit, not to fits of K and K + 1 components: leave it out"
         )
-    for name, none in (("prior", None), ("noise", False)):
-        if parameters.get(name, none) is not none:
-            raise TypeError(f"bootstrap_lrt compares likelihoods of components alone: leave {name} out")
+    if parameters.get("prior") is not None:
+        raise refusal("a prior", "bootstrap_lrt")
 
 
 def _with_replicates(
@@ -484,7 +484,11 @@ class _Fits:
         parameters = fitted_parameters(null)
         source = IncompleteSource(rows) if np.isnan(rows).any() else ArraySource(rows)
         problem = Problem(
-            rows=source, model=parameters.model, ridge=null.reg_covar, n_threads=self.parameters["n_threads"]
+            rows=source,
+            model=parameters.model,
+            ridge=null.reg_covar,
+            n_threads=self.parameters["n_threads"],
+            noise=parameters.noise,
         )
         with problem.e_step() as e_step:
             statistics = e_step(parameters.whitened())
@@ -499,7 +503,8 @@ class _Fits:
         order = np.append(np.arange(self.n_components), heaviest)
         weights = parameters.weights[order]
         weights[[heaviest, -1]] /= 2
-        twice = MixtureParameters(weights, parameters.means[order], parameters.covariances_of(order), parameters.model)
+        parts = weights, parameters.means[order], parameters.covariances_of(order), parameters.model
+        twice = MixtureParameters(*parts, noise=parameters.noise)
         mixture = GaussianMixture(**null.get_params() | {"n_components": len(order)})
         hold(mixture, twice, None, np.dtype(np.float64))
         return mixture

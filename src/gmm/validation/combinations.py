@@ -139,6 +139,12 @@ EXCLUSIONS = (
     ),
     Exclusion(
         "a prior",
+        "bootstrap_lrt",
+        "the test compares maxima of the likelihood",
+        "leave the prior out, or compare by held_out_log_likelihood",
+    ),
+    Exclusion(
+        "a prior",
         "m_step",
         "sums over rows do not hold the prior",
         "use fit, which takes partitioned rows as well",
