@@ -70,7 +70,7 @@ ROOMS = {
     """,
     "blas": "",
     "_kernel": """
-        loop mstep first_look candidate | quasi_newton | frame merging | state | lanes update | objective
+        loop mstep first_look candidate tiles | quasi_newton | frame merging | state | lanes update | objective
         | constraint diagnostics far few moments
         | block estimate orientation plan seeding triangles volumes whitener
         | axes belief cholesky leaves linear | layout twin | blas lengths

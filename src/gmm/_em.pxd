@@ -29,8 +29,6 @@ cdef class CandidateRows:
     ) except -1
 
 
-cdef bint uses_tiles() noexcept nogil
-
 # Writes what `rows` asks for of lanes first … last − 1; `wide`: x are doubles, else floats.
 cdef void write_lanes(
     const PassPlan* plan, const Rows* rows, const void* x, bint wide, Py_ssize_t first, Py_ssize_t last,

@@ -19,7 +19,7 @@ from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
 from cpython.pycapsule cimport PyCapsule_New
 from libc.math cimport NAN, fabs
 
-from gmm._em cimport uses_tiles, write_lanes
+from gmm._em cimport write_lanes
 from gmm._kernel.block cimport data
 from gmm._kernel.few cimport prepare_few, room_for_few
 from gmm._kernel.lanes cimport Rows, Workspace, aligned, ask_nothing, lay_out_workspace, room_for_workspace
@@ -36,6 +36,7 @@ from gmm._kernel.plan cimport (
     room_for,
     work_of,
 )
+from gmm._kernel.tiles cimport kernel_in_use
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -438,7 +439,7 @@ cdef class CompiledMixture:
         if K < 1 or d < 1 or not is_layout(<Layout>layout):
             raise ValueError(f"expected centres (K, d) and a known layout, got {(K, d)} and {layout}")
         plan.n_all, plan.n_features, plan.layout = K, d, <Layout>layout
-        plan.moments, plan.tiles, plan.axes = plan.layout, uses_tiles(), NULL
+        plan.moments, plan.kernel, plan.axes = plan.layout, kernel_in_use(), NULL
         plan.hard = plan.given = plan.totals = plan.skips_empty = plan.noisy = False
         size = total_size(plan.layout, K, d)
         expect("log_offset", len(log_offset), K)

@@ -6,10 +6,10 @@ from libc.math cimport INFINITY, exp, fabs, log, log1p
 from libc.string cimport memset
 
 from gmm._kernel.blas cimport real
-from gmm._kernel.leaves cimport times
+from gmm._kernel.leaves cimport Kernel, times
 from gmm._kernel.layout cimport DIAGONAL, FULL, SPHERICAL, Layout
 
-cdef extern from "tile.h" nogil:
+cdef extern from "compiler.h" nogil:
     void tile_prefetch(const void* address)
 
 cdef enum:
@@ -94,7 +94,7 @@ cdef inline void load_mass(
 
 
 cdef inline void append_products(
-    bint tiles, Layout moments, Py_ssize_t d, Py_ssize_t n, Py_ssize_t ld,
+    Kernel kernel, Layout moments, Py_ssize_t d, Py_ssize_t n, Py_ssize_t ld,
     real* features,                                # IN (1 + d, n), OUT the terms behind
 ) noexcept nogil:
     """Append to [1, x]: x_i x_j (i ≥ j) for full, x_j² for diagonal, x·x for spherical, nothing for tied."""
@@ -104,11 +104,11 @@ cdef inline void append_products(
     if moments == FULL:
         for i in range(d):
             for j in range(i + 1):
-                times(tiles, x + i * ld, x + j * ld, out, n)
+                times(kernel, x + i * ld, x + j * ld, out, n)
                 out += ld
     elif moments == DIAGONAL:
         for j in range(d):
-            times(tiles, x + j * ld, x + j * ld, out + j * ld, n)
+            times(kernel, x + j * ld, x + j * ld, out + j * ld, n)
     elif moments == SPHERICAL:
         memset(out, 0, n * sizeof(real))
         for j in range(d):

@@ -17,7 +17,7 @@ from gmm._kernel.layout cimport (
     matrix_size,
     n_matrices,
 )
-from gmm._kernel.leaves cimport few_diagonal, few_multiply, few_triangular, pad, panel_width
+from gmm._kernel.leaves cimport few_diagonal, few_multiply, few_triangular, is_twin, pad, panel_width
 from gmm._kernel.plan cimport PassPlan
 
 
@@ -54,7 +54,7 @@ cdef inline Py_ssize_t room_for_few(const PassPlan* plan) noexcept nogil:
     cdef Py_ssize_t size = size_of_panels(plan)
     if plan.common_quadratic:
         size += triangle_of(plan.n_features, panel_width(item_size(plan)))
-    return size if plan.tiles else 0
+    return 0 if is_twin(plan.kernel) else size
 
 
 cdef inline void prepare_few(
@@ -62,7 +62,7 @@ cdef inline void prepare_few(
     double* room,                                  # OUT what the plan points into, at a multiple of 64 bytes
 ) noexcept nogil:
     """Let up to half a group of rows be scored by panels."""
-    if not plan.tiles:
+    if is_twin(plan.kernel):
         return
     plan.few_rows, plan.panels = pad(item_size(plan)) // 2, room
     if plan.single:
@@ -195,13 +195,13 @@ cdef inline void log_density_few(
     for k in range(K):
         memset(tile + k * ld + n, 0, (padded - n) * sizeof(real))
     if plan.linear:
-        few_multiply(panels, rows, plan.n_density, tile, ld, K, n, plan.n_density)
+        few_multiply(plan.kernel, panels, rows, plan.n_density, tile, ld, K, n, plan.n_density)
     elif is_dense(plan.layout):
         for k in range(K):
             centre = <const real*>plan.centres + k * d
             for r in range(n):
                 for j in range(d):
                     z[r * d + j] = rows[r * d + j] - centre[j]
-            few_triangular(panels + k * stride, z, d, plan.log_offset[k], tile + k * ld, d, n)
+            few_triangular(plan.kernel, panels + k * stride, z, d, plan.log_offset[k], tile + k * ld, d, n)
     else:
-        few_diagonal(panels, rows, d, plan.log_offset, tile, ld, K, n, d)
+        few_diagonal(plan.kernel, panels, rows, d, plan.log_offset, tile, ld, K, n, d)

@@ -162,7 +162,7 @@ cdef inline void centre_rows(
     cdef Py_ssize_t j, d = plan.n_features
     cdef const real* centre = <const real*>plan.centres + k * d
     for j in range(d):
-        subtract(plan.tiles, block + j * ld, centre[j], z + j * ld, n)
+        subtract(plan.kernel, block + j * ld, centre[j], z + j * ld, n)
 
 
 cdef inline void log_density_centred(
@@ -175,10 +175,10 @@ cdef inline void log_density_centred(
     for k in range(plan.n_components):
         if is_dense(plan.layout):
             centre_rows(plan, block, k, n, ld, z)
-            log_density_triangular(plan.tiles, whiteners + k * stride, z, ld, plan.log_offset[k], y,
+            log_density_triangular(plan.kernel, whiteners + k * stride, z, ld, plan.log_offset[k], y,
                                    tile + k * ld, d, n)
         else:
-            log_density_diagonal(plan.tiles, whiteners + k * stride, axis_stride(plan.layout), block, ld,
+            log_density_diagonal(plan.kernel, whiteners + k * stride, axis_stride(plan.layout), block, ld,
                                  <const real*>plan.centres + k * d, plan.log_offset[k], tile + k * ld, d, n)
 
 
@@ -191,9 +191,9 @@ cdef inline void add_common_quadratic(
 ) noexcept nogil:
     cdef Py_ssize_t r, d = plan.n_features
     if n <= plan.few_rows:
-        few_triangular(<const real*>plan.common_panels, block, few_stride(plan), 0.0, square, d, n)
+        few_triangular(plan.kernel, <const real*>plan.common_panels, block, few_stride(plan), 0.0, square, d, n)
     else:
-        log_density_triangular(plan.tiles, <const real*>plan.common, block, ld, 0.0, y, square, d, padded)
+        log_density_triangular(plan.kernel, <const real*>plan.common, block, ld, 0.0, y, square, d, padded)
     for r in range(n):
         log_evidence[r] += square[r]
 
@@ -210,11 +210,11 @@ cdef inline double responsibilities(
     cdef const int* code = NULL if rows.code == NULL else rows.code + start
     cdef bint only_labels = plan.hard or not measured and rows.responsibility == NULL and rows.largest == NULL
     if only_labels or rows.label != NULL:
-        choose(plan.tiles, tile, ld, evidence, <real*>workspace.best, K, padded)
+        choose(plan.kernel, tile, ld, evidence, <real*>workspace.best, K, padded)
         if plan.noisy:
             prefer_noise(plan.log_noise, code, n, padded, evidence, <real*>workspace.best)
     if not only_labels:
-        normalise(plan.tiles, tile, ld, <const real*>workspace.mass, evidence, K, padded)
+        normalise(plan.kernel, tile, ld, <const real*>workspace.mass, evidence, K, padded)
         if plan.noisy:
             share_with_noise(plan.log_noise, code, n, K, padded, ld, <real*>workspace.square, tile, evidence)
     if real is double:
@@ -238,7 +238,7 @@ cdef inline void accumulate_linear(
         return
     if plan.hard:
         give_to_best(<const real*>workspace.best, <const real*>workspace.mass, K, n, ld, tile)
-    add_products(plan.tiles, tile, ld, features, ld, block_sums, sums, terms, K, terms, n)
+    add_products(plan.kernel, tile, ld, features, ld, block_sums, sums, terms, K, terms, n)
 
 
 cdef inline void accumulate_centred(
@@ -254,18 +254,18 @@ cdef inline void accumulate_centred(
     if plan.hard:
         give_to_best(<const real*>workspace.best, <const real*>workspace.mass, K, n, ld, tile)
     if is_axis_aligned(plan.moments):
-        add_products(plan.tiles, tile, ld, centred, ld, block_sums, sums, row, K, 1, n)
+        add_products(plan.kernel, tile, ld, centred, ld, block_sums, sums, row, K, 1, n)
         for k in range(K):
-            add_axis_moments(plan.tiles, block, ld, <const real*>plan.centres + k * d, tile + k * ld,
+            add_axis_moments(plan.kernel, block, ld, <const real*>plan.centres + k * d, tile + k * ld,
                              sums + k * row + 1, sums + k * row + 1 + d, axis_stride(plan.moments), d, n)
         return
     for k in range(K):
         responsibility = tile + k * ld
         centre_rows(plan, block, k, n, ld, z)
         for j in range(d):
-            times(plan.tiles, z + j * ld, responsibility, y + j * ld, n)
-        add_gram(plan.tiles, y, z, ld, block_sums, second + k * component_stride(plan.moments, d), d, n)
-        add_products(plan.tiles, responsibility, ld, centred, ld, block_sums, sums + k * row, row, 1, row, n)
+            times(plan.kernel, z + j * ld, responsibility, y + j * ld, n)
+        add_gram(plan.kernel, y, z, ld, block_sums, second + k * component_stride(plan.moments, d), d, n)
+        add_products(plan.kernel, responsibility, ld, centred, ld, block_sums, sums + k * row, row, 1, row, n)
 
 
 # --------------------------------------------------------------------------------------------- lanes
@@ -286,7 +286,7 @@ cdef inline void load_block(
         load_mass(weight, n, padded, <real*>workspace.mass)
         workspace.n_ones = n if weight == NULL else -1
     if plan.linear and not few:
-        append_products(plan.tiles, plan.moments, plan.n_features, padded, workspace.ld, features)
+        append_products(plan.kernel, plan.moments, plan.n_features, padded, workspace.ld, features)
 
 
 cdef inline void one_block(
@@ -310,7 +310,7 @@ cdef inline void one_block(
         if few:
             log_density_few(plan, features, n, padded, ld, centred + ld, tile)
         elif plan.linear:
-            multiply(plan.tiles, <const real*>plan.coefficients, terms, features, ld, tile, ld,
+            multiply(plan.kernel, <const real*>plan.coefficients, terms, features, ld, tile, ld,
                      K, padded, plan.n_density)
         else:
             log_density_centred(plan, block, padded, ld, centred + ld, y, tile)

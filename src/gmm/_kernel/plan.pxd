@@ -9,7 +9,7 @@ from libc.math cimport INFINITY
 from libc.string cimport memcpy
 
 from gmm._kernel.layout cimport Layout, component_stride, is_axis_aligned, is_pooled, matrix_size, total_size
-from gmm._kernel.leaves cimport pad
+from gmm._kernel.leaves cimport Kernel, pad
 from gmm._kernel.linear cimport condition, has_products, linear_coefficients, n_terms
 
 # Where the forms change over, measured: see ARCHITECTURE.md, "The kernel".
@@ -49,7 +49,7 @@ cdef struct PassPlan:
     const double* allowed       # (n_all, n_codes) 0 or −∞: which components rows may belong to, by their codes; or NULL
     Py_ssize_t n_codes
     bint skips_empty            # components of log offset −∞ are skipped; only where nothing is written for each row
-    bint tiles                  # arithmetic from tile.h, else its twin
+    Kernel kernel
     bint common_scatter         # tied linear: the caller knows Σ (x − origin)(x − origin)ᵀ
     bint common_quadratic       # tied linear otherwise: ‖Wx‖² is added row by row
     double kappa
