@@ -22,15 +22,21 @@ from gmm._kernel.candidate cimport (
     whiteners_to_rows,
 )
 from gmm._kernel.estimate cimport Estimate, estimate_in, estimate_size
-from gmm._kernel.lanes cimport aligned
+from gmm._kernel.family cimport Family
 from gmm._kernel.layout cimport FULL, SPHERICAL, Layout, is_layout, matrix_size
 from gmm._kernel.lengths cimport expect, expect_matrix
-from gmm._kernel.moments cimport Moments, moments_in, moments_size
-from gmm._kernel.mstep cimport MixtureFamily, estimate_arrays, moments_arrays
-from gmm._kernel.objective cimport parameter_term
+from gmm._kernel.moments cimport Moments, moments_in, moments_size, move_to_means
+from gmm._kernel.mstep cimport (
+    MixtureFamily,
+    estimate_arrays,
+    moments_arrays,
+    most_likely,
+    parameter_term,
+    room_for_update,
+)
 from gmm._kernel.seeding cimport Seeding, first_seed, lay_out_seeding, load_seeding_block, next_seed, room_for_seeding
 from gmm._kernel.tiles cimport kernel_in_use
-from gmm._kernel.update cimport Family, most_likely, move_to_means, room_for_update
+from gmm._kernel.workspace cimport aligned
 
 import numpy as np
 

@@ -1,8 +1,9 @@
 """What `_candidates.pyx` and `_frozen.pyx` use of the pass."""
-from gmm._kernel.lanes cimport Rows, Workspace
 from gmm._kernel.layout cimport Layout
 from gmm._kernel.moments cimport Moments
 from gmm._kernel.plan cimport PassPlan
+from gmm._kernel.rows cimport Rows
+from gmm._kernel.workspace cimport Workspace
 
 
 cdef class Scratch:

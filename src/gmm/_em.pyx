@@ -16,31 +16,24 @@ This module has what Python sees: workers' scratch, the pass and its results; `m
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.string cimport memcpy
 
-from gmm._kernel.block cimport data
 from gmm._kernel.estimate cimport Estimate, estimate_in, estimate_size
 from gmm._kernel.few cimport prepare_few, room_for_few
 from gmm._kernel.first_look cimport Survey
-from gmm._kernel.lanes cimport (
-    Rows,
-    Workspace,
-    aligned,
-    describe_rows,
-    lay_out_workspace,
-    merge_siblings,
-    room_for_workspace,
-)
+from gmm._kernel.lanes cimport merge_siblings
 from gmm._kernel.layout cimport SPHERICAL, Layout, is_layout, is_pooled, n_matrices, total_size
 from gmm._kernel.leaves cimport is_twin
 from gmm._kernel.lengths cimport expect, expect_matrix
 from gmm._kernel.linear cimport condition_within, measure_extents, room_for_extents
 from gmm._kernel.loop cimport LoopInputs, Partition, lloyd, rounding_of, run_em, run_quasi_newton, walk
-from gmm._kernel.moments cimport Moments, moments_in, moments_size, unpack_moments
-from gmm._kernel.mstep cimport QuasiNewtonState, MixtureFamily, estimate_arrays, moments_arrays
+from gmm._kernel.moments cimport Moments, moments_in, moments_size
+from gmm._kernel.mstep cimport QuasiNewtonState, MixtureFamily, estimate_arrays, moments_arrays, room_for_update
 from gmm._kernel.plan cimport (
     PassPlan, choose_form, least_limit, may_be_far, prepare, room_for, same_room, set_noise, work_of,
 )
+from gmm._kernel.rows cimport Rows, data, describe_rows
+from gmm._kernel.sums cimport unpack_moments
 from gmm._kernel.tiles cimport kernel_in_use
-from gmm._kernel.update cimport room_for_update
+from gmm._kernel.workspace cimport Workspace, aligned, lay_out_workspace, room_for_workspace
 
 import functools
 

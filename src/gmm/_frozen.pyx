@@ -20,9 +20,7 @@ from cpython.pycapsule cimport PyCapsule_New
 from libc.math cimport NAN, fabs
 
 from gmm._em cimport write_lanes
-from gmm._kernel.block cimport data
 from gmm._kernel.few cimport prepare_few, room_for_few
-from gmm._kernel.lanes cimport Rows, Workspace, aligned, ask_nothing, lay_out_workspace, room_for_workspace
 from gmm._kernel.layout cimport Layout, is_layout, is_pooled, total_size
 from gmm._kernel.lengths cimport expect
 from gmm._kernel.linear cimport condition_within, measure_extents, room_for_extents
@@ -36,7 +34,9 @@ from gmm._kernel.plan cimport (
     room_for,
     work_of,
 )
+from gmm._kernel.rows cimport Rows, ask_nothing, data
 from gmm._kernel.tiles cimport kernel_in_use
+from gmm._kernel.workspace cimport Workspace, aligned, lay_out_workspace, room_for_workspace
 
 from concurrent.futures import ThreadPoolExecutor
 

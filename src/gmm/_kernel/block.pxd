@@ -8,6 +8,7 @@ from libc.string cimport memset
 from gmm._kernel.blas cimport real
 from gmm._kernel.leaves cimport Kernel, times
 from gmm._kernel.layout cimport DIAGONAL, FULL, SPHERICAL, Layout
+from gmm._kernel.rows cimport data
 
 cdef extern from "compiler.h" nogil:
     void tile_prefetch(const void* address)
@@ -15,28 +16,6 @@ cdef extern from "compiler.h" nogil:
 cdef enum:
     AHEAD = 64                # rows that are prefetched before they are needed
     LINE = 64                 # bytes of the cache
-
-ctypedef fused data:
-    float
-    double
-
-
-cdef inline bint look_at(
-    const data* row, Py_ssize_t column_stride, Py_ssize_t d, double weight, const double* origin,      # IN (d,)
-    double* sums, double* low, double* high,       # IN, OUT (d,) Σ w (x − origin), least, greatest
-) noexcept nogil:
-    """Add a row to the survey; return whether all of it is finite."""
-    cdef Py_ssize_t j
-    cdef double x
-    cdef bint broken = False
-    for j in range(d):
-        x = row[j * column_stride]
-        broken |= x - x != 0
-        sums[j] += weight * (x - origin[j])
-        low[j] = x if x < low[j] else low[j]
-        high[j] = x if x > high[j] else high[j]
-    return not broken
-
 
 cdef inline void load_rows(
     const data* rows, Py_ssize_t row_stride, Py_ssize_t column_stride,     # IN, strides in items

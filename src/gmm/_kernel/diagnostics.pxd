@@ -12,15 +12,7 @@ from libc.math cimport INFINITY, exp, log1p
 from gmm._kernel.block cimport share_with_noise
 from gmm._kernel.leaves cimport Kernel, add_products, choose, multiply, normalise, subtract, times
 from gmm._kernel.layout cimport axis_stride, component_stride, is_dense, is_pooled
-from gmm._kernel.plan cimport N_POWERS, PassPlan, n_diagnostics
-
-cdef enum:
-    BUFFERS = 6               # of d rows: z, y, y², y³, y⁴, A x
-
-
-cdef inline Py_ssize_t diagnostic_rows(const PassPlan* plan) noexcept nogil:
-    """Rows of scratch."""
-    return plan.n_components + BUFFERS * plan.n_features + 3 if plan.axes != NULL else 0
+from gmm._kernel.plan cimport BUFFERS, N_POWERS, PassPlan, n_diagnostics
 
 
 cdef inline double log_rest_of_best(double lead) noexcept nogil:

@@ -6,7 +6,6 @@ prepared for it apart from `prepare`, as it is worth a copy of the coefficients 
 from libc.string cimport memset
 
 from gmm._kernel.blas cimport real
-from gmm._kernel.block cimport data
 from gmm._kernel.layout cimport (
     DIAGONAL,
     FULL,
@@ -19,6 +18,7 @@ from gmm._kernel.layout cimport (
 )
 from gmm._kernel.leaves cimport few_diagonal, few_multiply, few_triangular, is_twin, pad, panel_width
 from gmm._kernel.plan cimport PassPlan
+from gmm._kernel.rows cimport data
 
 
 cdef inline Py_ssize_t item_size(const PassPlan* plan) noexcept nogil:

@@ -2,42 +2,18 @@
 from libc.math cimport INFINITY
 from libc.string cimport memcpy
 
-from gmm._kernel cimport belief
+from gmm._kernel cimport belief, objective as objectives, quasi_newton, update
 from gmm._kernel.constraint cimport NONE, Constraint, constrain, is_known, layout_of, room_for_constraint
 from gmm._kernel.estimate cimport Estimate, estimate_in, estimate_size
+from gmm._kernel.family cimport Family, Objective, likelihood, log_noise_of, rest_of
 from gmm._kernel.layout cimport Layout, is_layout, matrix_size, n_matrices, total_size
 from gmm._kernel.lengths cimport expect, expect_matrix
 from gmm._kernel.merging cimport combine, evidence_of_empty, promise_of
 from gmm._kernel.moments cimport Moments, moments_in, moments_size
-from gmm._kernel.objective cimport (
-    Objective,
-    evidence_bound,
-    is_bound,
-    likelihood,
-    log_offsets,
-    parameter_term,
-    posterior,
-)
-from gmm._kernel.quasi_newton cimport next_mixture, start_anew, take_pass
-from gmm._kernel.state cimport (
-    MEMORY,
-    State,
-    lay_out,
-    room_for_state,
-    room_to_keep,
-    set_weight,
-)
-from gmm._kernel.update cimport (
-    Family,
-    begin,
-    constrain_covariances,
-    estimate_covariances,
-    finish,
-    log_noise_of,
-    rest_of,
-    room_for_update,
-    update_work,
-)
+from gmm._kernel.objective cimport evidence_bound, is_bound, log_offsets, posterior
+from gmm._kernel.quasi_newton cimport set_weight, start_anew
+from gmm._kernel.state cimport MEMORY, State, lay_out, next_mixture, room_for_state, room_to_keep
+from gmm._kernel.update cimport begin, constrain_covariances, estimate_covariances, finish, update_work
 from gmm._kernel.whitener cimport first_singular, whiten as whiten_all
 
 from copy import copy
@@ -60,6 +36,28 @@ cdef moments_arrays(buffer, Py_ssize_t K, Py_ssize_t d, const Moments* moments):
     n = K * d
     return (buffer[:n].reshape(K, d), buffer[n:n + K], buffer[n + K:2 * n + K].reshape(K, d), buffer[2 * n + K:],
             moments.log_evidence, moments.weight)
+
+
+cdef double parameter_term(
+    const Objective* objective, Layout layout, Py_ssize_t K, Py_ssize_t d, const Estimate* mixture,
+) noexcept nogil:
+    return objectives.parameter_term(objective, layout, K, d, mixture)
+
+
+cdef Py_ssize_t room_for_update(const Family* family) noexcept nogil:
+    return update.room_for_update(family)
+
+
+cdef Py_ssize_t most_likely(
+    const Moments* moments, const Family* family, double noise, const double* previous, double* room, Estimate* out,
+) noexcept nogil:
+    return update.most_likely(moments, family, noise, previous, room, out)
+
+
+cdef void take_pass(
+    State* state, const Moments* moments, double rounding, bint repair_empty, double* record,
+) noexcept nogil:
+    quasi_newton.take_pass(state, moments, rounding, repair_empty, record)
 
 
 cdef class MixtureFamily:
@@ -366,7 +364,7 @@ cdef class QuasiNewtonState:
         self.family = family
         self.state.family = family.family
         self.state.tolerance, self.state.confirm_stop = tolerance, confirm_stop
-        self.room = np.zeros(room_for_state(&self.state.family))
+        self.room = np.zeros(room_for_state(&self.state.family, room_for_update(&self.state.family)))
         lay_out(&self.state, &self.room[0])
         start_anew(&self.state)
 

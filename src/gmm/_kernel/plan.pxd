@@ -23,6 +23,7 @@ cdef enum:
     LANE_ROWS = 2048
     LANE_WORK = 2000000000    # multiply-adds, some tenths of a second
     N_POWERS = 3              # of the coordinates along the axes: the second to the fourth
+    BUFFERS = 6               # of d rows, for diagnostics: z, y, y², y³, y⁴, A x
 
 cdef struct PassPlan:
     # What all workers of one pass read.
@@ -140,6 +141,11 @@ cdef inline bint may_be_far(const PassPlan* plan) noexcept nogil:
 cdef inline Py_ssize_t n_diagnostics(const PassPlan* plan) noexcept nogil:
     """Sums of `diagnostics.pxd` in a node, before the last two."""
     return plan.n_components * (1 + N_POWERS * plan.n_features) if plan.axes != NULL else 0
+
+
+cdef inline Py_ssize_t diagnostic_rows(const PassPlan* plan) noexcept nogil:
+    """Rows of scratch for diagnostics."""
+    return plan.n_components + BUFFERS * plan.n_features + 3 if plan.axes != NULL else 0
 
 
 cdef inline double work_of(const PassPlan* plan, Py_ssize_t rows) noexcept nogil:
