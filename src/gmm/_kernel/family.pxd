@@ -3,6 +3,17 @@ from libc.math cimport INFINITY, log
 
 from gmm._kernel.layout cimport Layout
 
+cdef struct Constraint:
+    # One row of the table in `mstep.pyx`; the functions are those of `constraint.pxd`.
+    Layout layout               # of the covariances that it constrains
+    bint volumes_vary           # which makes it none for one feature
+    Py_ssize_t (*workspace_size)(Py_ssize_t K, Py_ssize_t d) noexcept nogil         # of `solve`, in doubles
+    # Replaces free covariances by the most likely ones, with weights (K,) that sum to 1. Returns whether there are any.
+    # A search begins at `previous`, which an earlier call wrote, or is NULL.
+    bint (*solve)(Py_ssize_t K, Py_ssize_t d, const double* weights, const double* previous, double* covariances,
+                  double* workspace) noexcept nogil
+
+
 cdef enum ObjectiveKind:
     LIKELIHOOD = 0
     POSTERIOR = 1
@@ -37,7 +48,7 @@ cdef struct Family:
     # The mixtures to choose from, and what an update maximises over them.
     Layout covariance_layout
     Layout moment_layout        # the same as yet: an update divides scatters by counts
-    int constraint              # on the covariances, beyond their layout: its code in `constraint.pxd`, 0 for none
+    const Constraint* constraint    # on the covariances, beyond their layout; NULL for none
     Py_ssize_t K
     Py_ssize_t d
     double ridge                # on the covariances' diagonals, before they are constrained
@@ -46,7 +57,7 @@ cdef struct Family:
 
 
 cdef inline bint is_constrained(const Family* family) noexcept nogil:
-    return family.constraint != 0
+    return family.constraint != NULL
 
 
 cdef inline bint has_noise(const Family* family) noexcept nogil:

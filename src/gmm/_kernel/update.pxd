@@ -2,7 +2,7 @@
 from libc.math cimport NAN
 from libc.string cimport memcpy
 
-from gmm._kernel.constraint cimport Constraint, constrain, room_for_constraint, work_of_constraint
+from gmm._kernel.constraint cimport constrain, constraint_workspace_size, work_of_constraint
 from gmm._kernel.estimate cimport Estimate
 from gmm._kernel.family cimport Family, has_noise, is_constrained, rest_of
 from gmm._kernel.layout cimport (
@@ -32,7 +32,7 @@ from gmm._kernel.whitener cimport first_singular, whiten
 cdef inline double update_work(const Family* family) noexcept nogil:
     """Multiply-adds of an update, roughly."""
     cdef Py_ssize_t K = family.K, d = family.d
-    cdef double work = work_of_constraint(<Constraint>family.constraint, K, d) if is_constrained(family) else 0
+    cdef double work = work_of_constraint(family.constraint, K, d)
     if is_dense(family.covariance_layout):
         return work + <double>K * d * d + n_matrices(family.covariance_layout, K) * <double>d * d * d
     return work + <double>K * d
@@ -40,7 +40,7 @@ cdef inline double update_work(const Family* family) noexcept nogil:
 
 cdef inline Py_ssize_t room_for_update(const Family* family) noexcept nogil:
     """Doubles of scratch."""
-    return family.K + room_for_constraint(<Constraint>family.constraint, family.K, family.d)
+    return family.K + constraint_workspace_size(family.constraint, family.K, family.d)
 
 
 cdef inline Py_ssize_t most_likely(
@@ -132,7 +132,7 @@ cdef inline void constrain_covariances(
         return
     for k in range(K):
         room[k] = divisor(&family.objective, out.weights[k])
-    if constrain(<Constraint>family.constraint, K, d, room, previous, out.covariances, room + K):
+    if constrain(family.constraint, K, d, room, previous, out.covariances, room + K):
         whiten(layout, n_matrices(layout, K), d, out.covariances, out.whiteners, out.log_determinants)
     else:
         out.log_determinants[0] = NAN
