@@ -128,6 +128,7 @@ def types(session: nox.Session) -> None:
         "gmm._frozen",
         "gmm._kernel.mstep",
         "gmm._kernel.first_look",
+        "gmm._kernel.tiles",
         "--allowlist",
         ".ci/stubtest-allowlist",
     )

@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 import tarfile
+from pathlib import Path
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
@@ -12,13 +13,8 @@ from setuptools.command.build_ext import build_ext
 from setuptools.command.sdist import sdist
 
 DEBUG = os.environ.get("GMM_DEBUG", "0") not in ("", "0")
-DIRECTIVES = {
-    "boundscheck": DEBUG,
-    "initializedcheck": DEBUG,
-    "wraparound": False,
-    "cdivision": True,
-    "freethreading_compatible": True,
-}
+DIRECTIVES = {"wraparound": False, "cdivision": True, "freethreading_compatible": True}
+DIRECTIVES |= {"boundscheck": DEBUG, "initializedcheck": DEBUG}
 SHARED = Extension("gmm._kernel.cython_types", [])  # memoryviews, functions: a copy in each is 0.2 MB of a wheel
 # The compiler may fuse a multiplication with an addition, so instruction sets differ in the last digit. No exception
 # passes through the modules, whose unwind tables would be 4 % of them.
@@ -27,14 +23,13 @@ CHECKED = ["-O1", "-g", "-Werror=uninitialized"]
 
 
 class BuildExtension(build_ext):
-    """Run Cython and the C compiler, on all modules at once.
+    """Run Cython and the C compiler, on all modules at once, where anything that they are made of has changed.
 
-    Cython runs here, not when this file is read, so that an sdist and metadata need no C code. The C is always
-    compiled: flags are no part of a file's age.
+    Cython runs here, not when this file is read, so that an sdist and metadata need no C code.
     """
 
     def build_extensions(self):
-        self.force, self.parallel = True, self.parallel or len(self.extensions)
+        self.parallel = self.parallel or len(self.extensions)
         translated = cythonize(
             self.extensions,
             build_dir="build/cython-debug" if DEBUG else "build/cython",
@@ -43,8 +38,12 @@ class BuildExtension(build_ext):
             shared_utility_qualified_name=SHARED.name,
             module_name=SHARED.name,  # of that module: the others are named by their extensions
         )
+        record, called = Path("build/called"), repr([DEBUG, *map(os.environ.get, ("CC", "CFLAGS", "LDFLAGS"))])
+        if not record.exists() or record.read_text() != called:
+            record.write_text(called)  # newer than what was compiled by other arguments
         for extension, c in zip(self.extensions, translated, strict=True):
             extension.sources = c.sources
+            extension.depends = [*map(str, Path("src").rglob("*.h")), "setup.py", str(record)]
             if self.compiler.compiler_type == "msvc":
                 extension.extra_compile_args = self.windows_arguments()
                 continue
@@ -92,7 +91,7 @@ class SourceDistribution(sdist):
 setup(
     ext_modules=[
         Extension(f"gmm.{name}", [f"src/gmm/{name.replace('.', '/')}.pyx"], include_dirs=["src/gmm/_kernel"])
-        for name in ("_em", "_candidates", "_frozen", "_kernel.mstep", "_kernel.first_look")
+        for name in ("_em", "_candidates", "_frozen", "_kernel.mstep", "_kernel.first_look", "_kernel.tiles")
     ]
     + [SHARED],
     cmdclass={"build_ext": BuildExtension, "sdist": SourceDistribution},

@@ -117,7 +117,7 @@ def bridge() -> ctypes.CDLL:
 
 def available() -> list[str]:
     """Return the kernels that this machine can run."""
-    return list(import_module("gmm._em").kernels())
+    return list(import_module("gmm._kernel.tiles").kernels())
 
 
 def measured(kernel: str, coretype: str, settings: Settings, report: Report) -> dict[str, int]:

@@ -12,7 +12,7 @@ from hypothesis import is_hypothesis_test, seed, settings
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
 
-from gmm import _em
+from gmm._kernel import tiles
 from gmm.persistence import checkpoints
 
 # `ci` draws the same examples in every run, so that a failure there is the failure at home. By hand:
@@ -33,9 +33,9 @@ def pytest_runtest_setup(item):
 
 @pytest.fixture(autouse=True)
 def _kernel_behind_a_test_is_the_one_before():
-    before = _em.kernel()
+    before = tiles.kernel()
     yield
-    _em.use_kernel(before)
+    tiles.use_kernel(before)
 
 
 @pytest.fixture

@@ -71,10 +71,10 @@ ROOMS = {
     """,
     "blas": "",
     "_kernel": """
-        loop mstep first_look candidate | quasi_newton | frame merging | state | lanes update | objective prepared
-        | constraint diagnostics far few moments
-        | block estimate orientation plan seeding triangles volumes whitener
-        | axes belief cholesky leaves linear | layout twin | blas lengths
+        loop candidate | mstep first_look tiles | quasi_newton | frame merging | state | lanes update
+        | objective workspace prepared | constraint diagnostics far few sums
+        | block moments orientation plan seeding volumes whitener
+        | axes belief estimate family leaves linear rows triangles | cholesky layout twin | blas lengths
     """,
     "text": "amounts html lists | printable",
     "log": "",

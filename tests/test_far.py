@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 import reference
-from gmm import GaussianMixture, _em
+from gmm import GaussianMixture
+from gmm._kernel import tiles
 
-every_kernel = pytest.mark.parametrize("kernel", _em.kernels())
+every_kernel = pytest.mark.parametrize("kernel", tiles.kernels())
 every_type = pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical"])
 
 LARGEST = float(np.finfo(np.float64).max)
@@ -32,7 +33,7 @@ FAR = np.array(
 @pytest.fixture(autouse=True)
 def best_kernel_again():
     yield
-    _em.use_kernel(_em.kernels()[-1])
+    tiles.use_kernel(tiles.kernels()[-1])
 
 
 def mixture_of(covariance_type, scale=1.0, means=MEANS, weights=WEIGHTS):
@@ -55,7 +56,7 @@ def squares(mixture, row):
 @every_type
 @pytest.mark.parametrize("scale", [1e-200, 1e-3, 1.0, 1e8])
 def test_log_densities_are_right_or_infinite(kernel, covariance_type, scale):
-    _em.use_kernel(kernel)
+    tiles.use_kernel(kernel)
     mixture = mixture_of(covariance_type, scale)
     got = mixture.score_samples(FAR)
     for row, value in zip(FAR, got, strict=True):
@@ -67,7 +68,7 @@ def test_log_densities_are_right_or_infinite(kernel, covariance_type, scale):
 @every_type
 @pytest.mark.parametrize("scale", [1e-200, 1.0])
 def test_the_nearest_component_takes_all_of_a_far_row(kernel, covariance_type, scale):
-    _em.use_kernel(kernel)
+    tiles.use_kernel(kernel)
     mixture = mixture_of(covariance_type, scale)
     shares, labels = mixture.predict_proba(FAR), mixture.predict(FAR)
     np.testing.assert_allclose(shares.sum(axis=1), 1, rtol=1e-15)
@@ -81,7 +82,7 @@ def test_the_nearest_component_takes_all_of_a_far_row(kernel, covariance_type, s
 @every_kernel
 @pytest.mark.parametrize("covariance_type", ["full", "diag"])
 def test_a_far_row_leaves_the_others_as_they_are(kernel, covariance_type):
-    _em.use_kernel(kernel)
+    tiles.use_kernel(kernel)
     mixture, near = mixture_of(covariance_type), np.random.default_rng(0).normal(size=(300, 2))
     rows = np.concatenate([near[:150], FAR, near[150:]])
     others = np.r_[0:150, len(rows) - 150 : len(rows)]
@@ -116,7 +117,7 @@ def test_the_mean_of_numbers_whose_sum_overflows_is_right():
 @every_kernel
 @every_type
 def test_rows_in_single_precision_are_as_far_as_in_double(kernel, covariance_type):
-    _em.use_kernel(kernel)
+    tiles.use_kernel(kernel)
     mixture = mixture_of(covariance_type)
     rows = np.array([[1e18, 0], [1e19, 1e19], [1e25, 0], [-3e38, 3e38], [1, 1]], dtype=np.float32)
     wide = mixture.score_samples(rows.astype(np.float64))

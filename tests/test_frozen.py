@@ -14,7 +14,8 @@ from scipy.special import logsumexp
 
 import gmm
 import reference
-from gmm import FrozenMixture, GaussianMixture, _em, _frozen
+from gmm import FrozenMixture, GaussianMixture, _frozen
+from gmm._kernel import tiles
 from gmm.persistence import load_state, save_state
 
 METHODS = ("predict", "predict_proba", "score_samples")
@@ -81,21 +82,21 @@ def test_it_has_the_estimators_noise(covariance_type, dtype):
                     np.testing.assert_array_equal(getattr(each, method)(rows), getattr(estimator, method)(rows))
 
 
-@pytest.mark.parametrize("name", _em.kernels())
+@pytest.mark.parametrize("name", tiles.kernels())
 def test_every_kernel_scores(name):
-    _em.use_kernel(name)
+    tiles.use_kernel(name)
     estimator = mixture(K=9, d=50)  # too wide for the linear form
     X = rows_of(estimator)
     np.testing.assert_array_equal(estimator.freeze().predict_proba(X), estimator.predict_proba(X))
 
 
-@pytest.mark.parametrize("kernel", _em.kernels())
+@pytest.mark.parametrize("kernel", tiles.kernels())
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize("covariance_type", LAYOUTS)
 @pytest.mark.parametrize(("K", "d"), [(1, 1), (3, 2), (17, 16), (9, 17), (5, 33), (2, 70)])
 def test_a_row_has_the_same_bits_in_a_call_of_any_number(K, d, covariance_type, dtype, kernel):
     # Fewer rows than a group of vectors are scored by another way through the same products.
-    _em.use_kernel(kernel)
+    tiles.use_kernel(kernel)
     estimator = mixture(covariance_type, K, d)
     frozen, rows = estimator.freeze(), rows_of(estimator, 70)
     for scale in (1.0, 300.0, 1e6):
@@ -113,10 +114,10 @@ def test_a_row_has_the_same_bits_in_a_call_of_any_number(K, d, covariance_type, 
                     np.testing.assert_array_equal(few, many[:n], err_msg=f"{method}, {scale}, {n}")
 
 
-@pytest.mark.parametrize("name", _em.kernels())
+@pytest.mark.parametrize("name", tiles.kernels())
 @pytest.mark.parametrize("noise", [False, True])
 def test_an_estimators_row_has_the_same_bits_in_a_call_of_any_number(name, noise):
-    _em.use_kernel(name)
+    tiles.use_kernel(name)
     rng = np.random.default_rng(0)
     X = np.concatenate([rng.normal(size=(200, 3)), rng.normal(8, 1, size=(200, 3)), rng.uniform(-30, 30, (40, 3))])
     estimator = GaussianMixture(2, noise=noise, random_state=0).fit(X)

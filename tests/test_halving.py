@@ -9,6 +9,7 @@ import pytest
 import reference
 from gmm import GaussianMixture, _em
 from gmm._candidates import Candidate, CandidateView
+from gmm._kernel import tiles
 from gmm.em.m_step import mixture_family
 from gmm.em.problem import Problem
 from gmm.fitting import halving
@@ -49,13 +50,13 @@ def candidate(covariance_type, layout=SPHERICAL, *, weight=None, single=False, n
     return one, Y
 
 
-@pytest.mark.parametrize("kernel", ["blas", _em.kernels()[-1]])
+@pytest.mark.parametrize("kernel", ["blas", tiles.kernels()[-1]])
 @pytest.mark.parametrize("single", [False, True])
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("layout", SHOWN)
 @closed_forms
 def test_a_candidate_is_its_twin(covariance_type, layout, weighted, single, kernel):
-    _em.use_kernel(kernel)
+    tiles.use_kernel(kernel)
     weight = WEIGHT if weighted else None
     one, Y = candidate(covariance_type, layout, weight=weight, single=single, n_passes=3)
     mass = np.ones(N) if weight is None else weight

@@ -7,8 +7,8 @@ import pytest
 from scipy.cluster.hierarchy import fcluster, linkage
 
 import reference
-from gmm import GaussianMixture, _candidates, _em
-from gmm._kernel import first_look
+from gmm import GaussianMixture, _candidates
+from gmm._kernel import first_look, tiles
 from gmm.fitting import starts as initialization
 from gmm.fitting.hierarchy import Hierarchy
 from gmm.fitting.sampling import kmeans_plusplus, sampled
@@ -165,7 +165,7 @@ def test_partitions_that_agree_are_one_start():
     assert len(partitions(5, [np.random.default_rng(seed) for seed in range(3)])) > 1
 
 
-@pytest.mark.parametrize("kernel", _em.kernels())
+@pytest.mark.parametrize("kernel", tiles.kernels())
 @pytest.mark.parametrize("d", [2, 6, 7, 20])
 def test_kmeans_in_the_metric_of_the_covariance_gives_each_row_to_its_nearest_there(kernel, d, monkeypatch):
     rng = np.random.default_rng(d)
@@ -186,7 +186,7 @@ def test_kmeans_in_the_metric_of_the_covariance_gives_each_row_to_its_nearest_th
 
     partition = initialization.partition
     monkeypatch.setattr(initialization, "partition", watched)
-    _em.use_kernel(kernel)
+    tiles.use_kernel(kernel)
     moments = covariance_model("full").moments
     partitions = Portfolio(ArraySource(rows), moments, np.random.default_rng(0), None).partitions
     partitions(4, [np.random.default_rng(seed) for seed in range(4)])
@@ -271,7 +271,7 @@ def test_kmeans_plusplus_has_seeds_for_more_components_than_rows():
     assert set(seeds[:, 0]) == {1.0, 2.0}
 
 
-@pytest.mark.parametrize("kernel", _em.kernels())
+@pytest.mark.parametrize("kernel", tiles.kernels())
 @pytest.mark.parametrize(("n", "d", "K", "n_draws"), [(1, 1, 1, 2), (3, 2, 3, 1), (150, 4, 3, 3), (700, 9, 20, 4)])
 def test_seeds_are_those_of_the_textbook_for_the_same_uniforms(kernel, n, d, K, n_draws):
     rng = np.random.default_rng(n)
@@ -279,7 +279,7 @@ def test_seeds_are_those_of_the_textbook_for_the_same_uniforms(kernel, n, d, K, 
     weight[rng.uniform(size=n) < 0.2] = 0
     weight[0] = 1
     uniforms = rng.uniform(size=1 + (K - 1) * n_draws)
-    _em.use_kernel(kernel)
+    tiles.use_kernel(kernel)
     got = _candidates.kmeans_seeds(rows, weight, uniforms, K, n_draws)
     np.testing.assert_array_equal(got, reference.kmeans_seeds(rows, weight, uniforms, K, n_draws))
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import reference
 from gmm import _em
-from gmm._kernel import mstep
+from gmm._kernel import mstep, tiles
 from gmm.em.e_step import EStep
 from gmm.rows.sources import ArraySource
 from gmm.values.layouts import DIAGONAL, FULL, SPHERICAL, TIED
@@ -34,10 +34,10 @@ every_dtype = pytest.mark.parametrize("dtype", DTYPES)
 every_case = pytest.mark.parametrize(("dtype", "form"), CASES.values(), ids=CASES)
 
 
-@pytest.fixture(params=_em.kernels())
+@pytest.fixture(params=tiles.kernels())
 def kernel(request):
     """Each kernel that this machine can run."""
-    _em.use_kernel(request.param)
+    tiles.use_kernel(request.param)
     return request.param
 
 
@@ -46,8 +46,8 @@ every_kernel = pytest.mark.usefixtures("kernel")
 
 def ways(dtype):
     """Yield every form for rows of this type, by every kernel in turn, and words for a message."""
-    for name in _em.kernels():
-        _em.use_kernel(name)
+    for name in tiles.kernels():
+        tiles.use_kernel(name)
         for case, (of_dtype, form) in CASES.items():
             if of_dtype is dtype:
                 yield form, f"{case}, kernel {name}"
@@ -344,14 +344,14 @@ def lane_rows(e_step, mixture):
     n=st.integers(1, 400),
     weighted=st.booleans(),
     hard=st.booleans(),
-    kernel=st.sampled_from(_em.kernels()),
+    kernel=st.sampled_from(tiles.kernels()),
 )
 def test_every_size_is_the_twins(name, dtype, form, K, d, n, weighted, hard, kernel):
     if hard:  # in float32 arithmetic a row at a border may go to the other side
         form = form & LINEAR if form >= 0 else CENTRED
     rows, mixture = problem(name, K, d, n, dtype, seed=K + 100 * d)
     weight = np.random.default_rng(n).uniform(0, 2, n) if weighted else None
-    _em.use_kernel(kernel)
+    tiles.use_kernel(kernel)
     got = EStep(ArraySource(rows, weight), mixture.layout, form=form)(mixture, hard=hard)
     tolerance = 1e-11 if dtype == np.float64 or form in (CENTRED, LINEAR) else 2e-4
     assert_statistics_match(got, rows, mixture, tolerance, weight, hard=hard)
@@ -573,7 +573,7 @@ def test_components_of_weight_zero_cost_nothing(name, dtype, form):
 
 def test_a_kernel_that_is_not_there_is_refused():
     with pytest.raises(ValueError, match=r"expected a kernel that this machine can run, .*'blas'.*, got 'abacus'"):
-        _em.use_kernel("abacus")
+        tiles.use_kernel("abacus")
 
 
 @every_kernel

@@ -5,15 +5,16 @@ import numpy as np
 import pytest
 
 from gmm import _em
+from gmm._kernel import tiles
 from gmm.values.layouts import TIED
 from gmm.values.whitened import WhitenedMixture
 
-KERNELS = _em.kernels()
+KERNELS = tiles.kernels()
 
 
 @pytest.fixture(params=KERNELS)
 def kernel(request):
-    _em.use_kernel(request.param)
+    tiles.use_kernel(request.param)
     return request.param
 
 
@@ -72,7 +73,7 @@ def test_every_width_gives_what_the_twin_gives(kernel, K, n, dtype):
     rng = np.random.default_rng(K * 1000 + n)
     tile = (40 * rng.normal(size=(K, n))).astype(dtype)
     own, own_evidence = normalised(tile)
-    _em.use_kernel("blas")
+    tiles.use_kernel("blas")
     twin, twin_evidence = normalised(tile)
     tolerance = 1e-13 if dtype == np.float64 else 2e-5
     np.testing.assert_allclose(own_evidence, twin_evidence, rtol=tolerance)

@@ -10,6 +10,7 @@ import pytest
 import gmm
 import reference
 from gmm import GaussianMixture, _em
+from gmm._kernel import tiles
 from gmm.em.e_step import EStep
 from gmm.rows.sources import ArraySource
 from gmm.validation.labels import check_labels
@@ -25,9 +26,9 @@ K, D = 4, 2
 OWNERS = np.array([0, 0, 1, -1])  # two components of the first class, one of the second, one of none
 
 
-@pytest.fixture(params=_em.kernels())
+@pytest.fixture(params=tiles.kernels())
 def kernel(request):
-    _em.use_kernel(request.param)
+    tiles.use_kernel(request.param)
     return request.param
 
 

@@ -6,13 +6,14 @@ Whatever lies around what a function may read is NaN, and so is what it must not
 
 import ctypes
 from ctypes import c_double, c_int, c_ssize_t, c_void_p
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from gmm import _em
+from gmm._kernel import tiles
 
-LEVELS = _em.kernels()[1:]
+LEVELS = tiles.kernels()[1:]
 PAD = 256  # bytes: rows come in groups of so many
 PANEL = 128  # bytes of results that few.h computes together
 GUARD = 64  # bytes before, behind and between two features: the widest vector
@@ -290,7 +291,7 @@ LEAVES = (
 
 
 def test_each_function_has_a_case():
-    sets = [_em.leaf_addresses(level, single) for level in LEVELS for single in (False, True)]
+    sets = [tiles.leaf_addresses(level, single) for level in LEVELS for single in (False, True)]
     assert {len(addresses) for addresses in sets} <= {len(LEAVES)}
     assert len({address for addresses in sets for address in addresses}) == len(sets) * len(LEAVES)
 
@@ -299,14 +300,20 @@ def test_each_function_has_a_case():
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("case", LEAVES, ids=lambda case: case.__name__)
 def test_each_function_gives_what_numpy_gives(case, level, dtype):
-    address = _em.leaf_addresses(level, dtype == np.float32)[LEAVES.index(case)]
+    address = tiles.leaf_addresses(level, dtype == np.float32)[LEAVES.index(case)]
     for size in SIZES:
         for groups in GROUPS:
             rng = np.random.default_rng([size, groups])
             case(Call(np.dtype(dtype)), address, rng, size, groups * PAD // np.dtype(dtype).itemsize)
 
 
+def test_they_are_compiled_in_one_module_from_which_all_others_have_them():
+    source = Path(__file__).parents[1] / "src" / "gmm"
+    files = [*source.rglob("*.pyx"), *source.rglob("*.pxd")]
+    assert [path.name for path in files if 'extern from "tile.h"' in path.read_text(encoding="utf-8")] == ["tiles.pyx"]
+
+
 @pytest.mark.parametrize("name", ["blas", "sse5"])
 def test_another_kernel_has_no_such_functions(name):
     with pytest.raises(ValueError, match="not in list"):
-        _em.leaf_addresses(name, False)
+        tiles.leaf_addresses(name, False)

@@ -16,7 +16,8 @@ import pytest
 
 import fuzz_files
 import gmm
-from gmm import FrozenMixture, _em, _frozen
+from gmm import FrozenMixture, _frozen
+from gmm._kernel import tiles
 from test_frozen import FLOATS, LAYOUTS, METHODS, mixture, rows_of
 
 ALL = (*METHODS, "log_joint")
@@ -71,15 +72,15 @@ def test_it_has_the_same_bits(covariance_type, K, d, dtype, tmp_path):
     assert pickle.dumps(mapped) == pickle.dumps(frozen)
 
 
-@pytest.mark.parametrize("name", _em.kernels())
+@pytest.mark.parametrize("name", tiles.kernels())
 def test_every_kernel_has_the_same_bits(name, tmp_path):
-    before = _em.kernel()
-    _em.use_kernel(name)
+    before = tiles.kernel()
+    tiles.use_kernel(name)
     try:
         test_it_has_the_same_bits("tied", 4, 4, np.float32, tmp_path)
         test_it_has_the_same_bits("full", 4, 4, np.float64, tmp_path)
     finally:
-        _em.use_kernel(before)
+        tiles.use_kernel(before)
 
 
 def test_copies_pickles_and_the_whole_file_are_the_same(path):
@@ -258,7 +259,7 @@ def test_whatever_the_numbers_are_it_scores(covariance_type, path):
 
 def test_a_change_of_the_order_of_prepared_numbers_is_a_new_version():
     """Where this fails, prepared numbers have another order or meaning: raise `_PREPARED_VERSION` in `frozen.py`."""
-    _em.use_kernel(_em.kernels()[1])
+    tiles.use_kernel(tiles.kernels()[1])
     digest = hashlib.sha256()
     for code, size in enumerate((18, 9, 6, 2)):
         centres, whiteners = np.arange(6.0).reshape(2, 3), np.arange(1.0, 1 + size)

@@ -13,7 +13,8 @@ import pytest
 
 import gmm
 import reference
-from gmm import GaussianMixture, _em, select
+from gmm import GaussianMixture, select
+from gmm._kernel import tiles
 from gmm.em.e_step import EStep
 from gmm.estimators.fitted import fitted_parameters
 from gmm.estimators.scorer import Scorer
@@ -31,9 +32,9 @@ every_dtype = pytest.mark.parametrize("dtype", [np.float64, np.float32])
 K, D = 3, 2
 
 
-@pytest.fixture(params=_em.kernels())
+@pytest.fixture(params=tiles.kernels())
 def kernel(request):
-    _em.use_kernel(request.param)
+    tiles.use_kernel(request.param)
     return request.param
 
 

@@ -2,18 +2,19 @@
 
 import hashlib
 import os
+import pickle
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 
-from gmm import GaussianMixture, _em
+from gmm import GaussianMixture, _candidates, _em
+from gmm._kernel import mstep, tiles
+from gmm.values.layouts import DIAGONAL, SPHERICAL
 
 SCRIPT = "from tests.test_pinned_kernel import told; print(told())"
-EACH = (
-    "from tests.test_pinned_kernel import told, _em; [print(_em.use_kernel(name) or told()) for name in _em.kernels()]"
-)
+EACH = "from tests.test_pinned_kernel import *; [print(tiles.use_kernel(name) or told()) for name in tiles.kernels()]"
 
 
 def told():
@@ -23,7 +24,7 @@ def told():
     mixture = GaussianMixture(2, tol=1e-9, max_iter=500, random_state=0).fit(X)
     bits = b"".join(array.tobytes() for array in (mixture.means_, mixture.covariances_, mixture.predict_proba(X)))
     numbers = " ".join(map(repr, np.sort(mixture.means_, axis=0).ravel().tolist()))
-    return f"{_em.kernel()}\n{numbers}\n{hashlib.sha256(bits).hexdigest()}"
+    return f"{tiles.kernel()}\n{numbers}\n{hashlib.sha256(bits).hexdigest()}"
 
 
 def run(script, **environment):
@@ -34,17 +35,17 @@ def run(script, **environment):
 
 
 def test_the_named_kernel_runs_and_each_gives_the_numbers_of_the_twin():
-    answers = [run(SCRIPT, GMM_KERNEL=name).stdout for name in _em.kernels()]
+    answers = [run(SCRIPT, GMM_KERNEL=name).stdout for name in tiles.kernels()]
     assert "".join(answers) == run(EACH).stdout  # the bits of `use_kernel`, whatever a machine takes by itself
     used, numbers, bits = zip(*(answer.split("\n")[:3] for answer in answers), strict=True)
-    assert list(used) == _em.kernels()
+    assert list(used) == tiles.kernels()
     for own in numbers:
         np.testing.assert_allclose(np.array(own.split(), float), np.array(numbers[0].split(), float), rtol=1e-6)
     assert len(set(bits)) == len(bits), "each rounds in its own way"
 
 
 def test_without_a_name_the_best_kernel_runs():
-    assert run(SCRIPT, GMM_KERNEL="").stdout.split("\n")[0] == _em.kernels()[-1]
+    assert run(SCRIPT, GMM_KERNEL="").stdout.split("\n")[0] == tiles.kernels()[-1]
 
 
 @pytest.mark.parametrize("name", ["sse5", "AVX2", "avx2 ", "0"])
@@ -52,7 +53,51 @@ def test_another_name_is_refused_where_the_package_is_imported(name):
     refused = run("import gmm", GMM_KERNEL=name)
     assert refused.returncode == 1
     last = refused.stderr.strip().splitlines()[-1]
-    for word in ("ValueError", "GMM_KERNEL", "this machine", repr(name), *map(repr, _em.kernels())):
+    for word in ("ValueError", "GMM_KERNEL", "this machine", repr(name), *map(repr, tiles.kernels())):
         assert word in last
     with pytest.raises(ValueError, match="GMM_KERNEL"):
-        _em.use_kernel(name)
+        tiles.use_kernel(name)
+
+
+ROWS = np.random.default_rng(4).normal(size=(500, 3))
+
+
+def seeds():
+    """Of rows that are all there many times: once each is a seed, rounding alone says which the next ones are."""
+    rng = np.random.default_rng(3)
+    rows = np.repeat(rng.normal(size=(8, 3)), 40, axis=0)
+    return _candidates.kmeans_seeds(rows, np.ones(len(rows)), rng.uniform(size=1 + 49 * 4), 50, 4)
+
+
+def candidate():
+    table = _em.CandidateRows(ROWS, None, np.zeros(3), np.abs(ROWS).max(axis=0))
+    one, scratch = _candidates.Candidate(mstep.MixtureFamily(DIAGONAL.code, 0, 4, 3, 0.0), DIAGONAL), _em.Scratch()
+    view = _candidates.CandidateView(table, SPHERICAL.code, np.ones(1), np.zeros(3))
+    one.begin(scratch, view, ROWS[:4], n_lloyd=1, n_soft=0)
+    one.leave_view(scratch, table)
+    one.run(scratch, table, 1)
+    return one.statistics.second
+
+
+def fitted():
+    return GaussianMixture(4, means_init=ROWS[:4], acceleration=None, tol=1e9).fit(ROWS)
+
+
+# Sums over rows tell any two instruction sets apart; rows only whether products are rounded before they are added to.
+@pytest.mark.parametrize(
+    ("use", "sums"),
+    [
+        (lambda model: seeds(), False),
+        (lambda model: candidate(), True),
+        (lambda model: fitted().covariances_, True),
+        (lambda model: pickle.loads(pickle.dumps(model)).score_samples(ROWS), False),
+        (lambda model: model.freeze().score_samples(ROWS), False),
+    ],
+    ids=["seeds", "candidate", "fit", "scores", "frozen"],
+)
+def test_a_kernel_is_used_wherever_its_arithmetic_is(use, sums):
+    model, levels, bits = fitted(), tiles.kernels()[1:], set()
+    for name in levels:
+        tiles.use_kernel(name)
+        bits.add(use(model).tobytes())
+    assert len(bits) == (len(levels) if sums else min(len(levels), 2))

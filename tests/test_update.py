@@ -9,8 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import reference
-from gmm import _em
-from gmm._kernel import mstep
+from gmm._kernel import mstep, tiles
 from gmm.em.e_step import EStep, Partition
 from gmm.em.m_step import MStep, most_likely
 from gmm.em.results import PassBatch
@@ -285,12 +284,12 @@ def assert_same_bits(got, expected):
         assert ours.shape == theirs.shape
 
 
-@pytest.mark.parametrize("kernel", _em.kernels())
+@pytest.mark.parametrize("kernel", tiles.kernels())
 @pytest.mark.parametrize(("dtype", "weighted"), [(np.float64, True), (np.float32, False)])
 @pytest.mark.parametrize("form", [-1, 0, 1])
 @every_type
 def test_a_compiled_climb_is_the_same_pass_by_pass(covariance_type, form, dtype, weighted, kernel):
-    _em.use_kernel(kernel)
+    tiles.use_kernel(kernel)
     rows = blobs(dtype=dtype)
     source = ArraySource(rows, np.random.default_rng(1).uniform(size=len(rows)) if weighted else None)
     _, bursts = both_ways(source, begin(rows, covariance_type, rows[:3]), form=form)

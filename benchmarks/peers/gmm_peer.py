@@ -25,7 +25,7 @@ class GmmPeer(EstimatorPeer):
         if self.kernel:
             os.environ["GMM_KERNEL"] = self.kernel
         version = super().version()
-        kernel = getattr(import_module("gmm._em"), "kernel", str)()  # older commits have only one
+        kernel = import_module("gmm._kernel.tiles").kernel()
         if self.kernel not in ("", kernel):
             raise RuntimeError(f"expected kernel {self.kernel}, got {kernel or 'an unnamed one'}")
         return f"{version}, kernel {kernel}" if kernel else version

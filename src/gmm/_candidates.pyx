@@ -3,7 +3,7 @@ from cpython.exc cimport PyErr_CheckSignals
 from libc.math cimport log, sqrt
 from libc.string cimport memcpy
 
-from gmm._em cimport CandidateRows, Scratch, uses_tiles
+from gmm._em cimport CandidateRows, Scratch
 from gmm._kernel.candidate cimport (
     BeginRoom,
     ViewMetric,
@@ -22,14 +22,21 @@ from gmm._kernel.candidate cimport (
     whiteners_to_rows,
 )
 from gmm._kernel.estimate cimport Estimate, estimate_in, estimate_size
-from gmm._kernel.lanes cimport aligned
+from gmm._kernel.family cimport Family
 from gmm._kernel.layout cimport FULL, SPHERICAL, Layout, is_layout, matrix_size
 from gmm._kernel.lengths cimport expect, expect_matrix
-from gmm._kernel.moments cimport Moments, moments_in, moments_size
-from gmm._kernel.mstep cimport MixtureFamily, estimate_arrays, moments_arrays
-from gmm._kernel.objective cimport parameter_term
+from gmm._kernel.moments cimport Moments, moments_in, moments_size, move_to_means
+from gmm._kernel.mstep cimport (
+    MixtureFamily,
+    estimate_arrays,
+    moments_arrays,
+    most_likely,
+    parameter_term,
+    room_for_update,
+)
 from gmm._kernel.seeding cimport Seeding, first_seed, lay_out_seeding, load_seeding_block, next_seed, room_for_seeding
-from gmm._kernel.update cimport Family, most_likely, move_to_means, room_for_update
+from gmm._kernel.tiles cimport kernel_in_use
+from gmm._kernel.workspace cimport aligned
 
 import numpy as np
 
@@ -254,7 +261,7 @@ def kmeans_seeds(
     n_draws = min(n_draws, n_uniforms)             # so that no product below overflows
     expect("uniforms", n_uniforms, 1 + (n_seeds - 1) * n_draws)
     expect("weight", weight.shape[0], n)
-    seeding.n, seeding.d, seeding.n_draws, seeding.tiles = n, d, n_draws, uses_tiles()
+    seeding.n, seeding.d, seeding.n_draws, seeding.kernel = n, d, n_draws, kernel_in_use()
     cdef double[::1] room = np.zeros(room_for_seeding(&seeding) + 8)
     seeds = np.empty(n_seeds + n_draws, dtype=np.intp)
     cdef Py_ssize_t[::1] out = seeds

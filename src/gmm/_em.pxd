@@ -1,8 +1,9 @@
 """What `_candidates.pyx` and `_frozen.pyx` use of the pass."""
-from gmm._kernel.lanes cimport Rows, Workspace
 from gmm._kernel.layout cimport Layout
 from gmm._kernel.moments cimport Moments
 from gmm._kernel.plan cimport PassPlan
+from gmm._kernel.rows cimport Rows
+from gmm._kernel.workspace cimport Workspace
 
 
 cdef class Scratch:
@@ -28,8 +29,6 @@ cdef class CandidateRows:
         const double* centres, const double* whiteners, bint hard, double single_limit, Moments* out,
     ) except -1
 
-
-cdef bint uses_tiles() noexcept nogil
 
 # Writes what `rows` asks for of lanes first … last − 1; `wide`: x are doubles, else floats.
 cdef void write_lanes(

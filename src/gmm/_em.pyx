@@ -16,45 +16,30 @@ This module has what Python sees: workers' scratch, the pass and its results; `m
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.string cimport memcpy
 
-from gmm._kernel.block cimport data
 from gmm._kernel.estimate cimport Estimate, estimate_in, estimate_size
 from gmm._kernel.few cimport prepare_few, room_for_few
 from gmm._kernel.first_look cimport Survey
-from gmm._kernel.lanes cimport (
-    Rows,
-    Workspace,
-    aligned,
-    describe_rows,
-    lay_out_workspace,
-    merge_siblings,
-    room_for_workspace,
-)
+from gmm._kernel.lanes cimport merge_siblings
 from gmm._kernel.layout cimport SPHERICAL, Layout, is_layout, is_pooled, n_matrices, total_size
-from gmm._kernel.leaves cimport tile_double, tile_float, tile_leaves_double
+from gmm._kernel.leaves cimport is_twin
 from gmm._kernel.lengths cimport expect, expect_matrix
 from gmm._kernel.linear cimport condition_within, measure_extents, room_for_extents
 from gmm._kernel.loop cimport LoopInputs, Partition, lloyd, rounding_of, run_em, run_quasi_newton, walk
-from gmm._kernel.moments cimport Moments, moments_in, moments_size, unpack_moments
-from gmm._kernel.mstep cimport QuasiNewtonState, MixtureFamily, estimate_arrays, moments_arrays
+from gmm._kernel.moments cimport Moments, moments_in, moments_size
+from gmm._kernel.mstep cimport QuasiNewtonState, MixtureFamily, estimate_arrays, moments_arrays, room_for_update
 from gmm._kernel.plan cimport (
     PassPlan, choose_form, least_limit, may_be_far, prepare, room_for, same_room, set_noise, work_of,
 )
-from gmm._kernel.update cimport room_for_update
+from gmm._kernel.rows cimport Rows, data, describe_rows
+from gmm._kernel.sums cimport unpack_moments
+from gmm._kernel.tiles cimport kernel_in_use
+from gmm._kernel.workspace cimport Workspace, aligned, lay_out_workspace, room_for_workspace
 
 import functools
-import os
 
 import numpy as np
 
 from gmm.values import statistics
-
-cdef extern from "tile.h":
-    int tile_level
-    int tile_best()
-    const char* const tile_names[]
-
-cdef bint tiles = True      # see use_kernel
-cdef str current
 
 
 cdef class Scratch:
@@ -150,7 +135,7 @@ cdef class Plan:
         if allowed is not None:
             expect_matrix("allowed", allowed, K, max(allowed.shape[1], 1))
             self.allowed, plan.allowed, plan.n_codes = allowed, &allowed[0, 0], allowed.shape[1]
-        plan.hard, plan.given, plan.totals, plan.tiles = hard, given, totals, tiles
+        plan.hard, plan.given, plan.totals, plan.kernel = hard, given, totals, kernel_in_use()
         set_noise(plan, mixture.log_noise)
         self.accumulate, self.may_be_single, self.form = not rows_only, single, form
         if axes is not None:
@@ -239,7 +224,7 @@ cdef class Plan:
     def largest_product(self):
         """Multiply-adds of the largest single call of BLAS."""
         cdef PassPlan* plan = &self.plan
-        if plan.tiles:
+        if not is_twin(plan.kernel):
             return plan.n_features ** 3 if plan.common_scatter else 0
         if plan.linear:
             return plan.block * max(plan.n_components * plan.n_moments,
@@ -633,7 +618,7 @@ cdef class CandidateRows:
         cdef bint pooled = self.scatter is not None and is_pooled(layout) and is_pooled(moments)
         cdef const double* scatter = &self.scatter[0, 0] if pooled else NULL
         plan.n_all, plan.n_features, plan.layout, plan.moments = K, d, layout, moments
-        plan.hard, plan.tiles, plan.axes = hard, tiles, NULL
+        plan.hard, plan.kernel, plan.axes = hard, kernel_in_use(), NULL
         plan.given = plan.totals = plan.skips_empty = plan.noisy = False
         if scratch.room is None or scratch.room.shape[0] < needed:
             scratch.room = np.empty(needed)
@@ -652,10 +637,6 @@ cdef class CandidateRows:
 
 # -------------------------------------------------------------------------------- around the pass
 
-cdef bint uses_tiles() noexcept nogil:
-    return tiles
-
-
 cdef void write_lanes(
     const PassPlan* plan, const Rows* rows, const void* x, bint wide, Py_ssize_t first, Py_ssize_t last,
     Workspace* workspace,
@@ -664,36 +645,3 @@ cdef void write_lanes(
         walk(plan, rows, <const double*>x, first, last, workspace, False)
     else:
         walk(plan, rows, <const float*>x, first, last, workspace, False)
-
-
-def kernels():
-    """Return the kernels that this machine can run, the slowest first: "blas", then tile.h by instruction set."""
-    return ["blas"] + [tile_names[level].decode() for level in range(tile_best() + 1)]
-
-
-def kernel():
-    """Return the name of the kernel in use."""
-    return current
-
-
-def use_kernel(str name):
-    """Use the kernel called `name` from now on; `GMM_KERNEL` sets it for a process."""
-    global tiles, tile_level, current
-    known = kernels()
-    if name not in known:
-        raise ValueError(f"expected a kernel that this machine can run, one of {known} (GMM_KERNEL, use_kernel), "
-                         f"got {name!r}")
-    tiles = name != "blas"
-    tile_level = max(known.index(name) - 1, 0)
-    current = name
-
-
-use_kernel(os.environ.get("GMM_KERNEL") or kernels().pop())
-
-
-def leaf_addresses(str name, bint single):
-    """Return where the functions of tile.h begin in a kernel but "blas", in their order there: tests call each."""
-    cdef Py_ssize_t level = kernels().index(name, 1) - 1, size = sizeof(tile_leaves_double) // sizeof(void*), i
-    cdef const void* const* leaf = <const void* const*>tile_float[level] if single \
-        else <const void* const*>tile_double[level]
-    return [<size_t>leaf[i] for i in range(size)]

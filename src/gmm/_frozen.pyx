@@ -19,14 +19,15 @@ from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
 from cpython.pycapsule cimport PyCapsule_New
 from libc.math cimport INFINITY, NAN, fabs
 
-from gmm._em cimport uses_tiles, write_lanes
-from gmm._kernel.block cimport data
-from gmm._kernel.lanes cimport Rows, Workspace, aligned, ask_nothing, lay_out_workspace, room_for_workspace
+from gmm._em cimport write_lanes
 from gmm._kernel.layout cimport Layout, is_axis_aligned, is_layout, is_pooled, total_size
 from gmm._kernel.lengths cimport expect
 from gmm._kernel.linear cimport condition_within
 from gmm._kernel.plan cimport PassPlan, choose_form, least_limit, may_be_far, work_of
 from gmm._kernel.prepared cimport N_FORMS, Mixture, fill, lay_out
+from gmm._kernel.rows cimport Rows, ask_nothing, data
+from gmm._kernel.tiles cimport kernel_in_use
+from gmm._kernel.workspace cimport Workspace, aligned, lay_out_workspace, room_for_workspace
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -424,7 +425,7 @@ def prepare(int layout, log_offset, centres, whiteners, origin, double log_noise
     expect("log_offset", np.size(log_offset), K)
     expect("whiteners", np.size(whiteners), total_size(<Layout>layout, K, d))
     expect("origin", np.size(origin), d)
-    size = lay_out(&mixture, <Layout>layout, K, d, uses_tiles(), log_noise, <double*>&mixture)
+    size = lay_out(&mixture, <Layout>layout, K, d, kernel_in_use(), log_noise, <double*>&mixture)
     room = np.zeros(size + 8)                      # so that gaps are the same in every file
     start = -room.ctypes.data % 64 // 8
     prepared = room[start:start + size]
@@ -432,7 +433,7 @@ def prepare(int layout, log_offset, centres, whiteners, origin, double log_noise
     np.concatenate(given, out=prepared[:sum(each.size for each in given)])
     numbers = prepared
     with nogil:
-        lay_out(&mixture, <Layout>layout, K, d, uses_tiles(), log_noise, &numbers[0])
+        lay_out(&mixture, <Layout>layout, K, d, kernel_in_use(), log_noise, &numbers[0])
         fill(&mixture)
     prepared.flags.writeable = False
     return prepared
@@ -467,7 +468,7 @@ cdef class CompiledMixture:
                 1 if is_pooled(<Layout>layout) else n_components):
             expected = most + 1
         else:
-            expected = lay_out(&self.mixture, <Layout>layout, n_components, n_features, uses_tiles(),
+            expected = lay_out(&self.mixture, <Layout>layout, n_components, n_features, kernel_in_use(),
                                log_noise, <double*>&numbers[0])
         if expected != most or <size_t>&numbers[0] % 64:
             raise ValueError(f"expected the prepared numbers of K={n_components} and d={n_features}, from a multiple "

@@ -8,7 +8,7 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from gmm import _em
+from gmm._kernel import tiles
 from gmm.em.threads import usable_threads
 
 __version__ = version("gmm-em")
@@ -79,7 +79,7 @@ def show_versions() -> None:
     print(f"  python         {sys.version.split()[0]} ({sys.executable})")
     print(f"  machine        {platform.platform()}")
     print(f"  usable threads {usable_threads()}")
-    print(f"  kernel         {_em.kernel()}, of {', '.join(_em.kernels())}")
+    print(f"  kernel         {tiles.kernel()}, of {', '.join(tiles.kernels())}")
     print("Packages")
     for name in _PACKAGES:
         print(f"  {name:<14} {_version(name)}")

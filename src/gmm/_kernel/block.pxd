@@ -6,37 +6,16 @@ from libc.math cimport INFINITY, exp, fabs, log, log1p
 from libc.string cimport memset
 
 from gmm._kernel.blas cimport real
-from gmm._kernel.leaves cimport times
+from gmm._kernel.leaves cimport Kernel, times
 from gmm._kernel.layout cimport DIAGONAL, FULL, SPHERICAL, Layout
+from gmm._kernel.rows cimport data
 
-cdef extern from "tile.h" nogil:
+cdef extern from "compiler.h" nogil:
     void tile_prefetch(const void* address)
 
 cdef enum:
     AHEAD = 64                # rows that are prefetched before they are needed
     LINE = 64                 # bytes of the cache
-
-ctypedef fused data:
-    float
-    double
-
-
-cdef inline bint look_at(
-    const data* row, Py_ssize_t column_stride, Py_ssize_t d, double weight, const double* origin,      # IN (d,)
-    double* sums, double* low, double* high,       # IN, OUT (d,) Σ w (x − origin), least, greatest
-) noexcept nogil:
-    """Add a row to the survey; return whether all of it is finite."""
-    cdef Py_ssize_t j
-    cdef double x
-    cdef bint broken = False
-    for j in range(d):
-        x = row[j * column_stride]
-        broken |= x - x != 0
-        sums[j] += weight * (x - origin[j])
-        low[j] = x if x < low[j] else low[j]
-        high[j] = x if x > high[j] else high[j]
-    return not broken
-
 
 cdef inline void load_rows(
     const data* rows, Py_ssize_t row_stride, Py_ssize_t column_stride,     # IN, strides in items
@@ -94,7 +73,7 @@ cdef inline void load_mass(
 
 
 cdef inline void append_products(
-    bint tiles, Layout moments, Py_ssize_t d, Py_ssize_t n, Py_ssize_t ld,
+    Kernel kernel, Layout moments, Py_ssize_t d, Py_ssize_t n, Py_ssize_t ld,
     real* features,                                # IN (1 + d, n), OUT the terms behind
 ) noexcept nogil:
     """Append to [1, x]: x_i x_j (i ≥ j) for full, x_j² for diagonal, x·x for spherical, nothing for tied."""
@@ -104,11 +83,11 @@ cdef inline void append_products(
     if moments == FULL:
         for i in range(d):
             for j in range(i + 1):
-                times(tiles, x + i * ld, x + j * ld, out, n)
+                times(kernel, x + i * ld, x + j * ld, out, n)
                 out += ld
     elif moments == DIAGONAL:
         for j in range(d):
-            times(tiles, x + j * ld, x + j * ld, out + j * ld, n)
+            times(kernel, x + j * ld, x + j * ld, out + j * ld, n)
     elif moments == SPHERICAL:
         memset(out, 0, n * sizeof(real))
         for j in range(d):

@@ -7,8 +7,8 @@ spherical or diagonal ones. Its responsibilities give the family its first mixtu
 from libc.math cimport INFINITY, log
 from libc.string cimport memset
 
-from gmm._kernel.constraint cimport NONE
 from gmm._kernel.estimate cimport Estimate, estimate_in, estimate_size
+from gmm._kernel.family cimport Family, likelihood
 from gmm._kernel.layout cimport (
     DIAGONAL,
     FULL,
@@ -23,8 +23,6 @@ from gmm._kernel.layout cimport (
     total_size,
 )
 from gmm._kernel.moments cimport Moments, moments_in, moments_size
-from gmm._kernel.objective cimport likelihood
-from gmm._kernel.update cimport Family
 from gmm._kernel.whitener cimport half_trace_of_product
 
 
@@ -93,7 +91,7 @@ cdef inline Layout simpler_layout(Layout layout) noexcept nogil:
 cdef inline Family simpler_family(Layout layout, Py_ssize_t K, Py_ssize_t d) noexcept nogil:
     cdef Family family
     family.covariance_layout = family.moment_layout = layout
-    family.constraint, family.K, family.d = NONE, K, d
+    family.constraint, family.K, family.d = NULL, K, d
     family.ridge = 1e-6                     # of the variance of y
     family.objective, family.log_noise = likelihood(), -INFINITY
     return family

@@ -10,72 +10,44 @@ from libc.string cimport memcpy
 
 from gmm._kernel.axes cimport from_axes, principal_axes, room_for_axes
 from gmm._kernel.cholesky cimport invert_dense
-from gmm._kernel.layout cimport DIAGONAL, FULL, SPHERICAL, Layout, is_dense, matrix_size, total_size
-from gmm._kernel.orientation cimport common_axes, room_for_orientation, work_of_orientation
+from gmm._kernel.family cimport Constraint
+from gmm._kernel.layout cimport DIAGONAL, FULL, is_dense, total_size
+from gmm._kernel.orientation cimport common_axes, room_for_orientation
 from gmm._kernel.volumes cimport common_shape, room_for_volumes
 
-cdef enum Constraint:
-    NONE = 0
-    EII = 1
-    EEI = 2
-    VEI = 3
-    EVI = 4
-    VEE = 5
-    EVE = 6
-    VVE = 7
-    EEV = 8
-    VEV = 9
-    EVV = 10
-
-cdef inline bint is_known(Constraint constraint) noexcept nogil:
-    return NONE <= constraint <= EVV
-
-
-cdef inline Layout layout_of(Constraint constraint) noexcept nogil:
-    """Layout of the covariances that it constrains."""
-    if constraint == EII:
-        return SPHERICAL
-    return DIAGONAL if EEI <= constraint <= EVI else FULL
-
-
-cdef inline bint volumes_vary(Constraint constraint) noexcept nogil:
-    return constraint == VEI or constraint == VEE or constraint == VVE or constraint == VEV
-
-
-cdef inline Py_ssize_t room_for_constraint(Constraint constraint, Py_ssize_t K, Py_ssize_t d) noexcept nogil:
+cdef inline Py_ssize_t constraint_workspace_size(
+    const Constraint* constraint, Py_ssize_t K, Py_ssize_t d,
+) noexcept nogil:
     """In doubles."""
-    cdef Py_ssize_t size = matrix_size(layout_of(constraint), d)
-    if constraint == NONE:
-        return 0
-    return (K + K * d + room_for_axes(d) + room_for_orientation(K, d) + room_for_volumes(K, size)
-            if size > d else K + room_for_volumes(K, size))
+    return K + constraint.workspace_size(K, d) if constraint != NULL else 0
 
 
-cdef inline double work_of_constraint(Constraint constraint, Py_ssize_t K, Py_ssize_t d) noexcept nogil:
+cdef inline double work_of_constraint(const Constraint* constraint, Py_ssize_t K, Py_ssize_t d) noexcept nogil:
     """Multiply-adds, roughly."""
-    if constraint == EVE or constraint == VVE:
-        return work_of_orientation(K, d)
-    if is_dense(layout_of(constraint)):
+    if constraint == NULL:
+        return 0
+    if is_dense(constraint.layout):
         return 10. * K * d * d * d                 # eigenvectors, or a few factorisations
     return <double>K * d
 
 
 cdef inline bint constrain(
-    Constraint constraint, Py_ssize_t K, Py_ssize_t d,
+    const Constraint* constraint, Py_ssize_t K, Py_ssize_t d,
     const double* counts,                          # IN (K,)
     const double* previous,                        # IN what an earlier call wrote, or NULL
     double* covariances,                           # IN free, OUT under the constraint
-    double* room,                                  # scratch: see `room_for_constraint`
+    double* room,                                  # scratch: see `constraint_workspace_size`
 ) noexcept nogil:
     """Return whether there is a solution; without one, `covariances` are undefined.
 
     An iteration begins at `previous`, and its result is at least as likely.
     """
-    cdef Py_ssize_t n = total_size(layout_of(constraint), K, d), k
+    cdef Py_ssize_t n = total_size(constraint.layout, K, d), k
     cdef double* weights = room
     cdef double total = 0
     cdef int exponent
-    if constraint == NONE or K == 1 or (d == 1 and volumes_vary(constraint)):
+    cdef bint solved
+    if K == 1 or (d == 1 and constraint.volumes_vary):
         return True
     for k in range(K):
         total += counts[k]
@@ -87,7 +59,11 @@ cdef inline bint constrain(
         return False
     exponent = ilogb(total)
     rescale(covariances, n, -exponent)
-    if not constrain_scaled(constraint, K, d, weights, previous, covariances, room + K):
+    if d == 1:
+        solved = pool(K, 1, weights, covariances)
+    else:
+        solved = constraint.solve(K, d, weights, previous, covariances, room + K)
+    if not solved:
         return False
     rescale(covariances, n, exponent)
     return True
@@ -112,28 +88,7 @@ cdef inline void rescale(double* values, Py_ssize_t n, int exponent) noexcept no
         values[i] = values[i] * half * rest
 
 
-cdef inline bint constrain_scaled(
-    Constraint constraint, Py_ssize_t K, Py_ssize_t d,
-    const double* weights, const double* previous,         # IN
-    double* covariances,                           # IN, OUT
-    double* room,
-) noexcept nogil:
-    if constraint == EII or constraint == EEI or d == 1:
-        return pool(K, matrix_size(layout_of(constraint), d), weights, covariances)
-    if constraint == VEI:
-        return common_shape(DIAGONAL, DIAGONAL, K, d, weights, previous, covariances, room)
-    if constraint == VEE:
-        return common_shape(FULL, FULL, K, d, weights, previous, covariances, room)
-    if constraint == EVI:
-        return common_volume(K, d, weights, covariances)
-    if constraint == EVV:
-        return common_volume_dense(K, d, weights, covariances, room)
-    if constraint == EEV or constraint == VEV:
-        return own_axes(constraint, K, d, weights, previous, covariances, room)
-    return one_orientation(constraint, K, d, weights, previous, covariances, room)
-
-
-# ---------------------------------------------------------------------------------------- in closed form
+# ------------------------------------------------------------------------------------ arithmetic of solutions
 
 cdef inline bint pool(
     Py_ssize_t K, Py_ssize_t size, const double* weights,
@@ -201,10 +156,8 @@ cdef inline bint common_volume_dense(
     return True
 
 
-# ---------------------------------------------------------------------------------------- own orientations
-
 cdef inline bint own_axes(
-    Constraint constraint, Py_ssize_t K, Py_ssize_t d, const double* weights, const double* previous,
+    bint volumes_vary, Py_ssize_t K, Py_ssize_t d, const double* weights, const double* previous,
     double* covariances,                           # IN, OUT (K, d, d)
     double* room,
 ) noexcept nogil:
@@ -218,10 +171,10 @@ cdef inline bint own_axes(
             return False
         for j in range(d):
             values[k * d + j] = max(values[k * d + j], 0)      # which rounding made negative
-    if constraint == EEV:
-        solved = pool(K, d, weights, values)
-    else:
+    if volumes_vary:
         solved = common_shape(DIAGONAL, FULL, K, d, weights, previous, values, product)
+    else:
+        solved = pool(K, d, weights, values)
     for k in range(K):
         from_axes(covariances + k * d * d, values + k * d, d, product)
         memcpy(covariances + k * d * d, product, d * d * sizeof(double))
@@ -229,17 +182,91 @@ cdef inline bint own_axes(
 
 
 cdef inline bint one_orientation(
-    Constraint constraint, Py_ssize_t K, Py_ssize_t d, const double* weights, const double* previous,
+    bint equal_volumes, Py_ssize_t K, Py_ssize_t d, const double* weights, const double* previous,
     double* covariances,                           # IN, OUT (K, d, d)
     double* room,
 ) noexcept nogil:
     cdef Py_ssize_t k
     cdef double* values = room
     cdef double* axes = room + K * d
-    if not common_axes(constraint == EVE, K, d, weights, previous, covariances, values, axes, axes + d * d):
+    if not common_axes(equal_volumes, K, d, weights, previous, covariances, values, axes, axes + d * d):
         return False
-    if constraint == EVE and not common_volume(K, d, weights, values):
+    if equal_volumes and not common_volume(K, d, weights, values):
         return False
     for k in range(K):
         from_axes(axes, values + k * d, d, covariances + k * d * d)
     return True
+
+
+# ----------------------------------------------------- what the table names: `solve` and its workspace
+
+cdef inline Py_ssize_t no_workspace(Py_ssize_t K, Py_ssize_t d) noexcept nogil:
+    return 0
+
+
+cdef inline Py_ssize_t diagonal_workspace(Py_ssize_t K, Py_ssize_t d) noexcept nogil:
+    return room_for_volumes(K, d)
+
+
+cdef inline Py_ssize_t dense_workspace(Py_ssize_t K, Py_ssize_t d) noexcept nogil:
+    return K * d + room_for_axes(d) + room_for_orientation(K, d) + room_for_volumes(K, d * d)
+
+
+cdef inline bint solve_eii(
+    Py_ssize_t K, Py_ssize_t d, const double* weights, const double* previous, double* covariances, double* room,
+) noexcept nogil:
+    return pool(K, 1, weights, covariances)
+
+
+cdef inline bint solve_eei(
+    Py_ssize_t K, Py_ssize_t d, const double* weights, const double* previous, double* covariances, double* room,
+) noexcept nogil:
+    return pool(K, d, weights, covariances)
+
+
+cdef inline bint solve_vei(
+    Py_ssize_t K, Py_ssize_t d, const double* weights, const double* previous, double* covariances, double* room,
+) noexcept nogil:
+    return common_shape(DIAGONAL, DIAGONAL, K, d, weights, previous, covariances, room)
+
+
+cdef inline bint solve_evi(
+    Py_ssize_t K, Py_ssize_t d, const double* weights, const double* previous, double* covariances, double* room,
+) noexcept nogil:
+    return common_volume(K, d, weights, covariances)
+
+
+cdef inline bint solve_vee(
+    Py_ssize_t K, Py_ssize_t d, const double* weights, const double* previous, double* covariances, double* room,
+) noexcept nogil:
+    return common_shape(FULL, FULL, K, d, weights, previous, covariances, room)
+
+
+cdef inline bint solve_eve(
+    Py_ssize_t K, Py_ssize_t d, const double* weights, const double* previous, double* covariances, double* room,
+) noexcept nogil:
+    return one_orientation(True, K, d, weights, previous, covariances, room)
+
+
+cdef inline bint solve_vve(
+    Py_ssize_t K, Py_ssize_t d, const double* weights, const double* previous, double* covariances, double* room,
+) noexcept nogil:
+    return one_orientation(False, K, d, weights, previous, covariances, room)
+
+
+cdef inline bint solve_eev(
+    Py_ssize_t K, Py_ssize_t d, const double* weights, const double* previous, double* covariances, double* room,
+) noexcept nogil:
+    return own_axes(False, K, d, weights, previous, covariances, room)
+
+
+cdef inline bint solve_vev(
+    Py_ssize_t K, Py_ssize_t d, const double* weights, const double* previous, double* covariances, double* room,
+) noexcept nogil:
+    return own_axes(True, K, d, weights, previous, covariances, room)
+
+
+cdef inline bint solve_evv(
+    Py_ssize_t K, Py_ssize_t d, const double* weights, const double* previous, double* covariances, double* room,
+) noexcept nogil:
+    return common_volume_dense(K, d, weights, covariances, room)

@@ -10,17 +10,9 @@ in float64 arithmetic alone.
 from libc.math cimport INFINITY, exp, log1p
 
 from gmm._kernel.block cimport share_with_noise
-from gmm._kernel.leaves cimport add_products, choose, multiply, normalise, subtract, times
+from gmm._kernel.leaves cimport Kernel, add_products, choose, multiply, normalise, subtract, times
 from gmm._kernel.layout cimport axis_stride, component_stride, is_dense, is_pooled
-from gmm._kernel.plan cimport N_POWERS, PassPlan, n_diagnostics
-
-cdef enum:
-    BUFFERS = 6               # of d rows: z, y, y², y³, y⁴, A x
-
-
-cdef inline Py_ssize_t diagnostic_rows(const PassPlan* plan) noexcept nogil:
-    """Rows of scratch."""
-    return plan.n_components + BUFFERS * plan.n_features + 3 if plan.axes != NULL else 0
+from gmm._kernel.plan cimport BUFFERS, N_POWERS, PassPlan, n_diagnostics
 
 
 cdef inline double log_rest_of_best(double lead) noexcept nogil:
@@ -54,14 +46,14 @@ cdef inline void add_diagnostics(
     cdef bint once = is_pooled(plan.layout) and plan.linear
     weigh_rest(plan, tile, mass, n, ld, responsibilities, y + BUFFERS * d * ld, out)
     if once:
-        multiply(plan.tiles, plan.axes, d, block, ld, common, ld, d, n, d)
+        multiply(plan.kernel, plan.axes, d, block, ld, common, ld, d, n, d)
     for k in range(K):
         if once:
             step_along_axes(plan, common, k, n, ld, y + d * ld)
         else:
             whiten_along_axes(plan, block, k, n, ld, y, y + d * ld)
-        raise_to_powers(plan.tiles, d, n, ld, y + d * ld)
-        add_products(plan.tiles, responsibilities + k * ld, ld, y + 2 * d * ld, ld, block_sums,
+        raise_to_powers(plan.kernel, d, n, ld, y + d * ld)
+        add_products(plan.kernel, responsibilities + k * ld, ld, y + 2 * d * ld, ld, block_sums,
                      out + K + N_POWERS * d * k, N_POWERS * d, 1, N_POWERS * d, n)
 
 
@@ -77,11 +69,11 @@ cdef inline void weigh_rest(
     cdef double* peak = rows + ld
     cdef double* others = rows + 2 * ld
     cdef double total
-    choose(plan.tiles, tile, ld, peak, best, K, n)
+    choose(plan.kernel, tile, ld, peak, best, K, n)
     for k in range(K):
         for r in range(n):
             responsibilities[k * ld + r] = -INFINITY if best[r] == k else tile[k * ld + r]
-    normalise(plan.tiles, responsibilities, ld, mass, others, K, n)
+    normalise(plan.kernel, responsibilities, ld, mass, others, K, n)
     if plan.noisy:                                 # the room behind is not in use yet
         share_with_noise[double](plan.log_noise, NULL, 0, K, n, ld, responsibilities + K * ld, responsibilities, others)
     for r in range(n):
@@ -112,9 +104,9 @@ cdef inline void whiten_along_axes(
     cdef const double* axes = plan.axes + k * component_stride(plan.layout, d)
     cdef double scale
     for j in range(d):
-        subtract(plan.tiles, block + j * ld, centre[j], z + j * ld, n)
+        subtract(plan.kernel, block + j * ld, centre[j], z + j * ld, n)
     if is_dense(plan.layout):
-        multiply(plan.tiles, axes, d, z, ld, y, ld, d, n, d)
+        multiply(plan.kernel, axes, d, z, ld, y, ld, d, n, d)
         return
     for j in range(d):
         scale = axes[j * stride]
@@ -133,15 +125,15 @@ cdef inline void step_along_axes(
         step = 0
         for i in range(d):
             step += plan.axes[j * d + i] * centre[i]
-        subtract(plan.tiles, common + j * ld, step, y + j * ld, n)
+        subtract(plan.kernel, common + j * ld, step, y + j * ld, n)
 
 
 cdef inline void raise_to_powers(
-    bint tiles, Py_ssize_t d, Py_ssize_t n, Py_ssize_t ld,
+    Kernel kernel, Py_ssize_t d, Py_ssize_t n, Py_ssize_t ld,
     double* y,                                     # IN (d, n), OUT y², y³, y⁴ behind
 ) noexcept nogil:
     cdef Py_ssize_t j, step = d * ld
     for j in range(d):
-        times(tiles, y + j * ld, y + j * ld, y + step + j * ld, n)
-        times(tiles, y + step + j * ld, y + j * ld, y + 2 * step + j * ld, n)
-        times(tiles, y + step + j * ld, y + step + j * ld, y + 3 * step + j * ld, n)
+        times(kernel, y + j * ld, y + j * ld, y + step + j * ld, n)
+        times(kernel, y + step + j * ld, y + j * ld, y + 2 * step + j * ld, n)
+        times(kernel, y + step + j * ld, y + step + j * ld, y + 3 * step + j * ld, n)

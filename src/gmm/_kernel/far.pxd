@@ -6,9 +6,9 @@ size, and the nearest component takes all of the row, as it does in the limit.
 from libc.float cimport DBL_MAX
 from libc.math cimport INFINITY, fabs, ilogb, isfinite, scalbn
 
-from gmm._kernel.block cimport data
 from gmm._kernel.layout cimport apply_factor, component_stride
 from gmm._kernel.plan cimport PassPlan
+from gmm._kernel.rows cimport data
 
 
 cdef struct Square:

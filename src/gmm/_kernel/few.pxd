@@ -6,7 +6,6 @@ prepared for it apart from `prepare`, as it is worth a copy of the coefficients 
 from libc.string cimport memset
 
 from gmm._kernel.blas cimport real
-from gmm._kernel.block cimport data
 from gmm._kernel.layout cimport (
     DIAGONAL,
     FULL,
@@ -17,8 +16,9 @@ from gmm._kernel.layout cimport (
     matrix_size,
     n_matrices,
 )
-from gmm._kernel.leaves cimport few_diagonal, few_multiply, few_triangular, pad, panel_width
+from gmm._kernel.leaves cimport few_diagonal, few_multiply, few_triangular, is_twin, pad, panel_width
 from gmm._kernel.plan cimport PassPlan
+from gmm._kernel.rows cimport data
 
 
 cdef inline Py_ssize_t item_size(const PassPlan* plan) noexcept nogil:
@@ -54,7 +54,7 @@ cdef inline Py_ssize_t room_for_few(const PassPlan* plan) noexcept nogil:
     cdef Py_ssize_t size = size_of_panels(plan)
     if plan.common_quadratic:
         size += triangle_of(plan.n_features, panel_width(item_size(plan)))
-    return (size * item_size(plan) + sizeof(double) - 1) // sizeof(double) if plan.tiles else 0
+    return (size * item_size(plan) + sizeof(double) - 1) // sizeof(double) if not is_twin(plan.kernel) else 0
 
 
 cdef inline void prepare_few(
@@ -70,16 +70,18 @@ cdef inline void lay_out_few(
     PassPlan* plan,                                # IN laid out, OUT what few rows need
     double* room,
 ) noexcept nogil:
-    if plan.tiles:
+    if not is_twin(plan.kernel):
         plan.few_rows, plan.panels = pad(item_size(plan)) // 2, room
         plan.common_panels = <char*>room + size_of_panels(plan) * item_size(plan)
 
 
 cdef inline void fill_few(const PassPlan* plan) noexcept nogil:
     """Write the panels of a plan that is filled."""
-    if plan.tiles and plan.single:
+    if is_twin(plan.kernel):
+        return
+    if plan.single:
         fill_panels(plan, <float*>plan.panels)
-    elif plan.tiles:
+    else:
         fill_panels(plan, <double*>plan.panels)
 
 
@@ -206,13 +208,13 @@ cdef inline void log_density_few(
     for k in range(K):
         memset(tile + k * ld + n, 0, (padded - n) * sizeof(real))
     if plan.linear:
-        few_multiply(panels, rows, plan.n_density, tile, ld, K, n, plan.n_density)
+        few_multiply(plan.kernel, panels, rows, plan.n_density, tile, ld, K, n, plan.n_density)
     elif is_dense(plan.layout):
         for k in range(K):
             centre = <const real*>plan.centres + k * d
             for r in range(n):
                 for j in range(d):
                     z[r * d + j] = rows[r * d + j] - centre[j]
-            few_triangular(panels + k * stride, z, d, plan.log_offset[k], tile + k * ld, d, n)
+            few_triangular(plan.kernel, panels + k * stride, z, d, plan.log_offset[k], tile + k * ld, d, n)
     else:
-        few_diagonal(panels, rows, d, plan.log_offset, tile, ld, K, n, d)
+        few_diagonal(plan.kernel, panels, rows, d, plan.log_offset, tile, ld, K, n, d)

@@ -4,9 +4,8 @@ from libc.math cimport isfinite
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from gmm._kernel.block cimport data, look_at
-from gmm._kernel.lanes cimport Rows, describe_rows
 from gmm._kernel.lengths cimport expect
+from gmm._kernel.rows cimport Rows, data, describe_rows
 from gmm._kernel.seeding cimport Item, merge_equal, sort_by_value
 
 import numpy as np
@@ -21,6 +20,23 @@ cdef enum:
     AT_ONCE = 32  # numbers, to which as many are added at once
 
 cdef uint64_t MIXING = 0x9E3779B97F4A7C15  # odd
+
+
+cdef bint look_at(
+    const data* row, Py_ssize_t column_stride, Py_ssize_t d, double weight, const double* origin,      # IN (d,)
+    double* sums, double* low, double* high,       # IN, OUT (d,) Σ w (x − origin), least, greatest
+) noexcept nogil:
+    """Add a row to the survey; return whether all of it is finite."""
+    cdef Py_ssize_t j
+    cdef double x
+    cdef bint broken = False
+    for j in range(d):
+        x = row[j * column_stride]
+        broken |= x - x != 0
+        sums[j] += weight * (x - origin[j])
+        low[j] = x if x < low[j] else low[j]
+        high[j] = x if x > high[j] else high[j]
+    return not broken
 
 
 cdef class Survey:

@@ -21,6 +21,7 @@ from libc.string cimport memcpy, memset
 
 from gmm._kernel.blas cimport multiply_by_lower
 from gmm._kernel.estimate cimport Estimate
+from gmm._kernel.family cimport Family, has_noise, rest_of
 from gmm._kernel.layout cimport (
     Layout,
     add_to_diagonal,
@@ -44,7 +45,6 @@ from gmm._kernel.moments cimport Moments
 from gmm._kernel.objective cimport divisor, rows_per_mean
 from gmm._kernel.state cimport State, count_of, packed_of, remembered
 from gmm._kernel.triangles cimport conjugate, invert_triangle, multiply_triangles
-from gmm._kernel.update cimport Family, has_noise, rest_of
 
 cdef enum:
     NEAR = 3                  # percent of its spread and of its weight that a component may be from its frame

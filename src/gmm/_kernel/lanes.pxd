@@ -6,7 +6,6 @@ from gmm._kernel.block cimport (
     add_to_best,
     add_totals,
     append_products,
-    data,
     give_to_best,
     keep_to_classes,
     load_mass,
@@ -19,7 +18,7 @@ from gmm._kernel.block cimport (
     write_components,
     write_rows,
 )
-from gmm._kernel.diagnostics cimport add_diagnostics, diagnostic_rows
+from gmm._kernel.diagnostics cimport add_diagnostics
 from gmm._kernel.far cimport give_up_far_components, give_up_far_rows, settle_far_rows
 from gmm._kernel.few cimport few_features, few_stride, load_few, log_density_few
 from gmm._kernel.leaves cimport (
@@ -36,121 +35,14 @@ from gmm._kernel.leaves cimport (
     subtract,
     times,
 )
-from gmm._kernel.layout cimport axis_stride, component_stride, is_axis_aligned, is_dense, matrix_size
-from gmm._kernel.lengths cimport expect
+from gmm._kernel.layout cimport axis_stride, component_stride, is_axis_aligned, is_dense
 from gmm._kernel.plan cimport PassPlan
+from gmm._kernel.rows cimport Rows, data
+from gmm._kernel.workspace cimport Workspace
 
 
 cdef enum:
     HARD_BY_ROW = 8             # components from which hard assignment adds row by row
-
-
-cdef struct Rows:
-    # What a pass reads of the data and writes of every row; NULL where there is none.
-    Py_ssize_t n
-    Py_ssize_t first_lane       # the number of the lane that begins with the first row
-    Py_ssize_t row_stride       # items
-    Py_ssize_t column_stride    # items
-    const double* weight
-    const double* given         # (n, K)
-    const int* code             # (n,) 0 for rows of unknown class: see `keep_to_classes`
-    Py_ssize_t* label
-    double* log_evidence
-    void* score                 # (n,) the same in the type of the data
-    void* log_joint             # (n, K) likewise: log ρ; not of a tied mixture in the linear form
-    void* responsibility        # (n, K) likewise
-    void* largest               # (n,) likewise: the largest responsibility
-
-
-cdef inline Rows describe_rows(const data[:, :] rows, const double[::1] weight) except *:
-    """Check strides and weights; return what a pass reads of the rows."""
-    cdef Rows table
-    if weight is not None:
-        expect("weight", weight.shape[0], rows.shape[0])
-    if rows.strides[0] % <Py_ssize_t>sizeof(data) or rows.strides[1] % <Py_ssize_t>sizeof(data):
-        raise ValueError(f"expected strides of whole items, got {rows.strides[0]} and {rows.strides[1]} bytes")
-    table.n, table.first_lane = rows.shape[0], 0
-    table.row_stride = rows.strides[0] // <Py_ssize_t>sizeof(data)
-    table.column_stride = rows.strides[1] // <Py_ssize_t>sizeof(data)
-    table.weight = &weight[0] if weight is not None else NULL
-    table.given, table.code = NULL, NULL
-    ask_nothing(&table)
-    return table
-
-
-cdef inline void ask_nothing(Rows* rows) noexcept nogil:
-    rows.label, rows.log_evidence, rows.score = NULL, NULL, NULL
-    rows.log_joint, rows.responsibility, rows.largest = NULL, NULL, NULL
-
-
-cdef struct Workspace:
-    # One worker's scratch and its stack of partial sums; rows are `ld` items long.
-    Py_ssize_t ld
-    void* block                 # linear [1, x, products], else x
-    void* tile                  # (K, ld)
-    void* centred               # [1, z]
-    void* product               # (d, ld)
-    void* evidence
-    void* mass                  # (ld,) the rows' weights, zero behind them
-    Py_ssize_t n_ones           # rows for which `mass` is one; −1: other weights
-    bint loaded                 # `block` and `mass` hold all rows, from a pass of the same form before
-    void* best                  # (ld,) the likeliest component
-    void* diagnostics           # see `diagnostics.pxd`
-    void* square
-    void* block_sums
-    double* node
-    Py_ssize_t* level
-    Py_ssize_t* first_lane
-    Py_ssize_t n_nodes
-
-
-cdef inline double* aligned(double* buffer) noexcept nogil:
-    """Return the first item at a multiple of 64 bytes."""
-    return <double*>(<Py_ssize_t>buffer + 63 & ~<Py_ssize_t>63)
-
-
-cdef inline Py_ssize_t row_length(const PassPlan* plan, Py_ssize_t n_rows) noexcept nogil:
-    """Items between two features, in blocks of a pass over so many rows."""
-    cdef Py_ssize_t group = pad(sizeof(float) if plan.single else sizeof(double))
-    return (min(plan.block, n_rows + group - 1) // group | 1) * group
-
-
-cdef inline Py_ssize_t room_for_workspace(const PassPlan* plan, Py_ssize_t n_rows) noexcept nogil:
-    """Doubles that `lay_out_workspace` lays out, with those lost to `aligned`."""
-    cdef Py_ssize_t K = plan.n_components, d = plan.n_features
-    cdef Py_ssize_t wide = plan.n_moments if plan.linear else d, narrow = 0 if plan.linear else 1 + d
-    return (row_length(plan, n_rows) * (wide + K + narrow + d + 4 + diagnostic_rows(plan)) + 8
-            + max(plan.n_moments * K, matrix_size(plan.moments, d)))
-
-
-cdef inline void lay_out_workspace(
-    Workspace* workspace, const PassPlan* plan, Py_ssize_t n_rows,         # OUT but for the nodes, IN
-    double* work,                                  # scratch at a multiple of 64 bytes
-) noexcept nogil:
-    cdef Py_ssize_t K = plan.n_components, d = plan.n_features, ld = row_length(plan, n_rows)
-    cdef Py_ssize_t wide = plan.n_moments if plan.linear else d, narrow = 0 if plan.linear else 1 + d
-    workspace.ld = ld
-    workspace.block = work
-    workspace.tile = work + ld * wide
-    workspace.centred = work + ld * (wide + K)
-    workspace.product = work + ld * (wide + K + narrow)
-    workspace.evidence = work + ld * (wide + K + narrow + d)
-    workspace.mass = work + ld * (wide + K + narrow + d + 1)
-    workspace.square = work + ld * (wide + K + narrow + d + 2)
-    workspace.best = work + ld * (wide + K + narrow + d + 3)
-    workspace.diagnostics = work + ld * (wide + K + narrow + d + 4)
-    workspace.block_sums = work + ld * (wide + K + narrow + d + 4 + diagnostic_rows(plan))
-    workspace.n_ones, workspace.loaded = -1, False
-    fill_ones(plan.single, ld, workspace.block if plan.linear else workspace.centred)
-
-
-cdef inline void fill_ones(bint single, Py_ssize_t n, void* row) noexcept nogil:
-    cdef Py_ssize_t r
-    for r in range(n):
-        if single:
-            (<float*>row)[r] = 1
-        else:
-            (<double*>row)[r] = 1
 
 
 # ------------------------------------------------------------------------------------------- density
@@ -162,7 +54,7 @@ cdef inline void centre_rows(
     cdef Py_ssize_t j, d = plan.n_features
     cdef const real* centre = <const real*>plan.centres + k * d
     for j in range(d):
-        subtract(plan.tiles, block + j * ld, centre[j], z + j * ld, n)
+        subtract(plan.kernel, block + j * ld, centre[j], z + j * ld, n)
 
 
 cdef inline void log_density_centred(
@@ -175,10 +67,10 @@ cdef inline void log_density_centred(
     for k in range(plan.n_components):
         if is_dense(plan.layout):
             centre_rows(plan, block, k, n, ld, z)
-            log_density_triangular(plan.tiles, whiteners + k * stride, z, ld, plan.log_offset[k], y,
+            log_density_triangular(plan.kernel, whiteners + k * stride, z, ld, plan.log_offset[k], y,
                                    tile + k * ld, d, n)
         else:
-            log_density_diagonal(plan.tiles, whiteners + k * stride, axis_stride(plan.layout), block, ld,
+            log_density_diagonal(plan.kernel, whiteners + k * stride, axis_stride(plan.layout), block, ld,
                                  <const real*>plan.centres + k * d, plan.log_offset[k], tile + k * ld, d, n)
 
 
@@ -191,9 +83,9 @@ cdef inline void add_common_quadratic(
 ) noexcept nogil:
     cdef Py_ssize_t r, d = plan.n_features
     if n <= plan.few_rows:
-        few_triangular(<const real*>plan.common_panels, block, few_stride(plan), 0.0, square, d, n)
+        few_triangular(plan.kernel, <const real*>plan.common_panels, block, few_stride(plan), 0.0, square, d, n)
     else:
-        log_density_triangular(plan.tiles, <const real*>plan.common, block, ld, 0.0, y, square, d, padded)
+        log_density_triangular(plan.kernel, <const real*>plan.common, block, ld, 0.0, y, square, d, padded)
     for r in range(n):
         log_evidence[r] += square[r]
 
@@ -210,11 +102,11 @@ cdef inline double responsibilities(
     cdef const int* code = NULL if rows.code == NULL else rows.code + start
     cdef bint only_labels = plan.hard or not measured and rows.responsibility == NULL and rows.largest == NULL
     if only_labels or rows.label != NULL:
-        choose(plan.tiles, tile, ld, evidence, <real*>workspace.best, K, padded)
+        choose(plan.kernel, tile, ld, evidence, <real*>workspace.best, K, padded)
         if plan.noisy:
             prefer_noise(plan.log_noise, code, n, padded, evidence, <real*>workspace.best)
     if not only_labels:
-        normalise(plan.tiles, tile, ld, <const real*>workspace.mass, evidence, K, padded)
+        normalise(plan.kernel, tile, ld, <const real*>workspace.mass, evidence, K, padded)
         if plan.noisy:
             share_with_noise(plan.log_noise, code, n, K, padded, ld, <real*>workspace.square, tile, evidence)
     if real is double:
@@ -238,7 +130,7 @@ cdef inline void accumulate_linear(
         return
     if plan.hard:
         give_to_best(<const real*>workspace.best, <const real*>workspace.mass, K, n, ld, tile)
-    add_products(plan.tiles, tile, ld, features, ld, block_sums, sums, terms, K, terms, n)
+    add_products(plan.kernel, tile, ld, features, ld, block_sums, sums, terms, K, terms, n)
 
 
 cdef inline void accumulate_centred(
@@ -254,18 +146,18 @@ cdef inline void accumulate_centred(
     if plan.hard:
         give_to_best(<const real*>workspace.best, <const real*>workspace.mass, K, n, ld, tile)
     if is_axis_aligned(plan.moments):
-        add_products(plan.tiles, tile, ld, centred, ld, block_sums, sums, row, K, 1, n)
+        add_products(plan.kernel, tile, ld, centred, ld, block_sums, sums, row, K, 1, n)
         for k in range(K):
-            add_axis_moments(plan.tiles, block, ld, <const real*>plan.centres + k * d, tile + k * ld,
+            add_axis_moments(plan.kernel, block, ld, <const real*>plan.centres + k * d, tile + k * ld,
                              sums + k * row + 1, sums + k * row + 1 + d, axis_stride(plan.moments), d, n)
         return
     for k in range(K):
         responsibility = tile + k * ld
         centre_rows(plan, block, k, n, ld, z)
         for j in range(d):
-            times(plan.tiles, z + j * ld, responsibility, y + j * ld, n)
-        add_gram(plan.tiles, y, z, ld, block_sums, second + k * component_stride(plan.moments, d), d, n)
-        add_products(plan.tiles, responsibility, ld, centred, ld, block_sums, sums + k * row, row, 1, row, n)
+            times(plan.kernel, z + j * ld, responsibility, y + j * ld, n)
+        add_gram(plan.kernel, y, z, ld, block_sums, second + k * component_stride(plan.moments, d), d, n)
+        add_products(plan.kernel, responsibility, ld, centred, ld, block_sums, sums + k * row, row, 1, row, n)
 
 
 # --------------------------------------------------------------------------------------------- lanes
@@ -286,7 +178,7 @@ cdef inline void load_block(
         load_mass(weight, n, padded, <real*>workspace.mass)
         workspace.n_ones = n if weight == NULL else -1
     if plan.linear and not few:
-        append_products(plan.tiles, plan.moments, plan.n_features, padded, workspace.ld, features)
+        append_products(plan.kernel, plan.moments, plan.n_features, padded, workspace.ld, features)
 
 
 cdef inline void one_block(
@@ -310,7 +202,7 @@ cdef inline void one_block(
         if few:
             log_density_few(plan, features, n, padded, ld, centred + ld, tile)
         elif plan.linear:
-            multiply(plan.tiles, <const real*>plan.coefficients, terms, features, ld, tile, ld,
+            multiply(plan.kernel, <const real*>plan.coefficients, terms, features, ld, tile, ld,
                      K, padded, plan.n_density)
         else:
             log_density_centred(plan, block, padded, ld, centred + ld, y, tile)

@@ -2,15 +2,16 @@
 from libc.float cimport DBL_EPSILON
 from libc.math cimport fabs, sqrt
 
-from gmm._kernel.block cimport data
 from gmm._kernel.estimate cimport Estimate
-from gmm._kernel.lanes cimport Rows, Workspace, merge_siblings, walk_lanes
-from gmm._kernel.moments cimport Moments, unpack_moments
-from gmm._kernel.objective cimport parameter_term
+from gmm._kernel.family cimport Family, log_noise_of
+from gmm._kernel.lanes cimport merge_siblings, walk_lanes
+from gmm._kernel.moments cimport Moments, any_empty, move_to_means
+from gmm._kernel.mstep cimport most_likely, parameter_term, take_pass
 from gmm._kernel.plan cimport PassPlan, prepare, set_noise
-from gmm._kernel.quasi_newton cimport next_mixture, take_pass
-from gmm._kernel.state cimport State
-from gmm._kernel.update cimport Family, any_empty, log_noise_of, most_likely, move_to_means
+from gmm._kernel.rows cimport Rows, data
+from gmm._kernel.state cimport State, next_mixture
+from gmm._kernel.sums cimport unpack_moments
+from gmm._kernel.workspace cimport Workspace
 
 
 cdef struct LoopInputs:

@@ -29,7 +29,7 @@ from gmm._kernel.layout cimport (
     shift_second,
     subtract_outer,
 )
-from gmm._kernel.moments cimport Moments, moments_size
+from gmm._kernel.moments cimport Moments, moments_size, step_of
 from gmm._kernel.objective cimport (
     covariance_evidence,
     gain_of_merged_means,
@@ -38,7 +38,7 @@ from gmm._kernel.objective cimport (
     rows_per_mean,
 )
 from gmm._kernel.state cimport State
-from gmm._kernel.update cimport begin, estimate_covariances, step_of
+from gmm._kernel.update cimport begin, estimate_covariances
 from gmm._kernel.whitener cimport half_square, whiten
 
 cdef enum:

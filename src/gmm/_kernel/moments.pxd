@@ -1,13 +1,7 @@
-"""Moments from the sums of a pass: what `SufficientStatistics` holds, in one buffer."""
-from libc.string cimport memcpy, memmove, memset
+"""Moments, what `SufficientStatistics` holds, in one buffer."""
+from libc.float cimport DBL_EPSILON, DBL_MIN
 
-from gmm._kernel.blas cimport multiply_by_lower
-from gmm._kernel.layout cimport TIED, Layout, component_stride, mirror, n_matrices, total_size
-from gmm._kernel.linear cimport unpack_linear
-from gmm._kernel.plan cimport PassPlan, is_left_out
-
-cdef enum:
-    TRACE_BY_HAND = 58        # features up to which no pass holds BLAS, whose trmm takes threads from 6 on
+from gmm._kernel.layout cimport Layout, total_size
 
 
 cdef struct Moments:
@@ -33,76 +27,28 @@ cdef inline Moments moments_in(double* buffer, Py_ssize_t K, Py_ssize_t d) noexc
     return moments
 
 
-cdef inline void unpack_moments(
-    const PassPlan* plan, const double* sums,
-    const double* whiteners, const double* scatter,        # IN for `common_scatter`, which is not in the sums
-    Moments* moments,                              # OUT
-) noexcept nogil:
-    cdef Py_ssize_t K = plan.n_components, d = plan.n_features, k
-    cdef double* second = moments.second
-    write_origins(plan, moments.origins)
-    moments.log_evidence, moments.weight = sums[plan.n_sums - 2], sums[plan.n_sums - 1]
-    if plan.packed:
-        unpack_linear(sums, plan.moments, K, d, moments.counts, moments.first, second)
-    else:
-        unpack_linear(sums, TIED, K, d, moments.counts, moments.first, NULL)
-        memcpy(second, sums + K * plan.n_row, total_size(plan.moments, K, d) * sizeof(double))
-        for k in range(n_matrices(plan.moments, K)):
-            mirror(second + k * d * d, d)
-    if plan.common_scatter:
-        moments.log_evidence -= half_trace(whiteners, scatter, d, second)
-        memcpy(second, scatter, d * d * sizeof(double))
-    if K < plan.n_all:
-        make_room_for_all(plan, moments)
+cdef inline double least_count(const Moments* moments) noexcept nogil:
+    """Count up to which a component is empty."""
+    return DBL_EPSILON * moments.weight
 
 
-cdef inline void make_room_for_all(
-    const PassPlan* plan,
-    Moments* moments,                              # IN of the components that were looked at, OUT zero of the others
-) noexcept nogil:
-    cdef Py_ssize_t d = plan.n_features, size = component_stride(plan.moments, d), n = plan.n_components, k
-    for k in range(plan.n_all - 1, -1, -1):        # from behind, so that nothing is overwritten that is still to move
-        if is_left_out(plan, k):
-            memcpy(moments.origins + k * d, plan.all_centres + k * d, d * sizeof(double))
-            moments.counts[k] = 0
-            memset(moments.first + k * d, 0, d * sizeof(double))
-            memset(moments.second + k * size, 0, size * sizeof(double))
-            continue
-        n -= 1
-        memmove(moments.origins + k * d, moments.origins + n * d, d * sizeof(double))
-        moments.counts[k] = moments.counts[n]
-        memmove(moments.first + k * d, moments.first + n * d, d * sizeof(double))
-        memmove(moments.second + k * size, moments.second + n * size, size * sizeof(double))
-
-
-cdef inline void write_origins(const PassPlan* plan, double* origins) noexcept nogil:
-    """Write what was subtracted from the rows: in the centred form the centres, rounded as the rows are."""
-    cdef Py_ssize_t K = plan.n_components, d = plan.n_features, j, k
+cdef inline bint any_empty(const Moments* moments, Py_ssize_t K) noexcept nogil:
+    cdef Py_ssize_t k
     for k in range(K):
-        for j in range(d):
-            origins[k * d + j] = plan.origin[j]
-            if not plan.linear:
-                origins[k * d + j] += ((<const float*>plan.centres)[k * d + j] if plan.single
-                                       else (<const double*>plan.centres)[k * d + j])
+        if moments.counts[k] <= least_count(moments):
+            return True
+    return False
 
 
-cdef inline double half_trace(
-    const double* whitener, const double* scatter, Py_ssize_t d,       # IN (d, d)
-    double* product,                               # scratch (d, d)
-) noexcept nogil:
-    """½ tr W S Wᵀ."""
-    cdef Py_ssize_t i, j, r
-    cdef double total = 0
-    if d <= TRACE_BY_HAND:
-        memset(product, 0, d * d * sizeof(double))
-        for i in range(d):
-            for r in range(i + 1):
-                for j in range(i + 1):
-                    product[i * d + j] += whitener[i * d + r] * scatter[r * d + j]
-    else:
-        memcpy(product, scatter, d * d * sizeof(double))
-        multiply_by_lower(whitener, product, d, d, d)
-    for i in range(d):
-        for j in range(i + 1):
-            total += whitener[i * d + j] * product[i * d + j]
-    return total / 2
+cdef inline double step_of(const Moments* moments, Py_ssize_t k, Py_ssize_t j, Py_ssize_t d) noexcept nogil:
+    """Return x̄_k less the origin in feature j, 0 for a component without rows."""
+    return moments.first[k * d + j] / max(moments.counts[k], DBL_MIN)
+
+
+cdef inline void move_to_means(const Moments* moments, Py_ssize_t K, Py_ssize_t d, double* centres) noexcept nogil:
+    """Move each centre to the mean of its rows, if it has any."""
+    cdef Py_ssize_t j, k
+    for k in range(K):
+        if moments.counts[k] > 0:
+            for j in range(d):
+                centres[k * d + j] = moments.origins[k * d + j] + step_of(moments, k, j, d)

@@ -1,8 +1,9 @@
-"""What `gmm._em` uses of `mstep.pyx`."""
+"""What a pass and a start use of `mstep.pyx`, which compiles the work between two passes once for all modules."""
+from gmm._kernel.estimate cimport Estimate
+from gmm._kernel.family cimport Family, Objective
 from gmm._kernel.layout cimport Layout
 from gmm._kernel.moments cimport Moments
 from gmm._kernel.state cimport State
-from gmm._kernel.update cimport Family
 
 
 cdef class MixtureFamily:
@@ -25,3 +26,17 @@ cdef class QuasiNewtonState:
 cdef estimate_arrays(buffer, Layout layout, Py_ssize_t K, Py_ssize_t d)
 
 cdef moments_arrays(buffer, Py_ssize_t K, Py_ssize_t d, const Moments* moments)
+
+cdef double parameter_term(
+    const Objective* objective, Layout layout, Py_ssize_t K, Py_ssize_t d, const Estimate* mixture,
+) noexcept nogil
+
+cdef Py_ssize_t room_for_update(const Family* family) noexcept nogil
+
+cdef Py_ssize_t most_likely(
+    const Moments* moments, const Family* family, double noise, const double* previous, double* room, Estimate* out,
+) noexcept nogil
+
+cdef void take_pass(
+    State* state, const Moments* moments, double rounding, bint repair_empty, double* record,
+) noexcept nogil

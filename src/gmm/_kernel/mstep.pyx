@@ -2,42 +2,18 @@
 from libc.math cimport INFINITY
 from libc.string cimport memcpy
 
-from gmm._kernel cimport belief
-from gmm._kernel.constraint cimport NONE, Constraint, constrain, is_known, layout_of, room_for_constraint
+from gmm._kernel cimport belief, constraint as solutions, objective as objectives, quasi_newton, update
+from gmm._kernel.constraint cimport constrain, constraint_workspace_size
 from gmm._kernel.estimate cimport Estimate, estimate_in, estimate_size
-from gmm._kernel.layout cimport Layout, is_layout, matrix_size, n_matrices, total_size
+from gmm._kernel.family cimport Constraint, Family, Objective, likelihood, log_noise_of, rest_of
+from gmm._kernel.layout cimport DIAGONAL, FULL, SPHERICAL, Layout, is_layout, matrix_size, n_matrices, total_size
 from gmm._kernel.lengths cimport expect, expect_matrix
 from gmm._kernel.merging cimport combine, evidence_of_empty, promise_of
 from gmm._kernel.moments cimport Moments, moments_in, moments_size
-from gmm._kernel.objective cimport (
-    Objective,
-    evidence_bound,
-    is_bound,
-    likelihood,
-    log_offsets,
-    parameter_term,
-    posterior,
-)
-from gmm._kernel.quasi_newton cimport next_mixture, start_anew, take_pass
-from gmm._kernel.state cimport (
-    MEMORY,
-    State,
-    lay_out,
-    room_for_state,
-    room_to_keep,
-    set_weight,
-)
-from gmm._kernel.update cimport (
-    Family,
-    begin,
-    constrain_covariances,
-    estimate_covariances,
-    finish,
-    log_noise_of,
-    rest_of,
-    room_for_update,
-    update_work,
-)
+from gmm._kernel.objective cimport evidence_bound, is_bound, log_offsets, posterior
+from gmm._kernel.quasi_newton cimport set_weight, start_anew
+from gmm._kernel.state cimport MEMORY, State, lay_out, next_mixture, room_for_state, room_to_keep
+from gmm._kernel.update cimport begin, constrain_covariances, estimate_covariances, finish, update_work
 from gmm._kernel.whitener cimport first_singular, whiten as whiten_all
 
 from copy import copy
@@ -46,6 +22,27 @@ import numpy as np
 
 
 cdef double MOST_NUMBERS = 1e15       # in a family's parameters: sizes computed from them do not overflow
+
+# Each constraint on a layout; its code is its number here, from 1 on. `gmm.values.covariance` names them.
+cdef Constraint[10] CONSTRAINTS = [
+    Constraint(SPHERICAL, False, solutions.no_workspace, solutions.solve_eii),
+    Constraint(DIAGONAL, False, solutions.no_workspace, solutions.solve_eei),
+    Constraint(DIAGONAL, True, solutions.diagonal_workspace, solutions.solve_vei),
+    Constraint(DIAGONAL, False, solutions.no_workspace, solutions.solve_evi),
+    Constraint(FULL, True, solutions.dense_workspace, solutions.solve_vee),
+    Constraint(FULL, False, solutions.dense_workspace, solutions.solve_eve),
+    Constraint(FULL, True, solutions.dense_workspace, solutions.solve_vve),
+    Constraint(FULL, False, solutions.dense_workspace, solutions.solve_eev),
+    Constraint(FULL, True, solutions.dense_workspace, solutions.solve_vev),
+    Constraint(FULL, False, solutions.dense_workspace, solutions.solve_evv),
+]
+
+
+cdef const Constraint* constraint_of(int code) except? NULL:
+    """Return the constraint of this code; NULL for 0, which is none."""
+    if not 0 <= code <= <int>(sizeof(CONSTRAINTS) // sizeof(CONSTRAINTS[0])):
+        raise ValueError(f"expected the code of a constraint, or 0 for none, got {code}")
+    return &CONSTRAINTS[code - 1] if code > 0 else NULL
 
 
 cdef estimate_arrays(buffer, Layout layout, Py_ssize_t K, Py_ssize_t d):
@@ -62,6 +59,28 @@ cdef moments_arrays(buffer, Py_ssize_t K, Py_ssize_t d, const Moments* moments):
             moments.log_evidence, moments.weight)
 
 
+cdef double parameter_term(
+    const Objective* objective, Layout layout, Py_ssize_t K, Py_ssize_t d, const Estimate* mixture,
+) noexcept nogil:
+    return objectives.parameter_term(objective, layout, K, d, mixture)
+
+
+cdef Py_ssize_t room_for_update(const Family* family) noexcept nogil:
+    return update.room_for_update(family)
+
+
+cdef Py_ssize_t most_likely(
+    const Moments* moments, const Family* family, double noise, const double* previous, double* room, Estimate* out,
+) noexcept nogil:
+    return update.most_likely(moments, family, noise, previous, room, out)
+
+
+cdef void take_pass(
+    State* state, const Moments* moments, double rounding, bint repair_empty, double* record,
+) noexcept nogil:
+    quasi_newton.take_pass(state, moments, rounding, repair_empty, record)
+
+
 cdef class MixtureFamily:
     """The mixtures to choose from, and what a parameter update maximises over them.
 
@@ -70,7 +89,7 @@ cdef class MixtureFamily:
     covariance_layout : int
         The code of the layout that covariances are stored in.
     constraint : int
-        Its code in `constraint.pxd`; 0 for none beyond the layout.
+        Its number in `CONSTRAINTS`, from 1 on; 0 for none beyond the layout.
     n_components, n_features : int
     ridge : float
         Added to the covariances' diagonals before they are constrained, in squared units of the data.
@@ -93,13 +112,14 @@ cdef class MixtureFamily:
     """
 
     def __cinit__(
-        self, Layout covariance_layout, Constraint constraint, Py_ssize_t n_components, Py_ssize_t n_features,
+        self, Layout covariance_layout, int constraint, Py_ssize_t n_components, Py_ssize_t n_features,
         double ridge, prior=None, moment_layout=None, weights_prior=None, double log_noise=-INFINITY,
     ):
         cdef Layout moments = covariance_layout if moment_layout is None else <Layout>moment_layout
-        if (not is_layout(covariance_layout) or not is_known(constraint) or n_components < 1 or n_features < 1
+        cdef const Constraint* row = constraint_of(constraint)
+        if (not is_layout(covariance_layout) or n_components < 1 or n_features < 1
                 or <double>n_components * (n_components + <double>n_features * n_features) > MOST_NUMBERS
-                or constraint != NONE and covariance_layout != layout_of(constraint)):
+                or row != NULL and covariance_layout != row.layout):
             shape = covariance_layout, constraint, n_components, n_features
             raise ValueError(f"expected a layout, a constraint on it, components and features, got {shape}")
         if moments != covariance_layout:
@@ -108,7 +128,7 @@ cdef class MixtureFamily:
             raise ValueError(f"expected no noise in a variational posterior, got log density {log_noise}")
         cdef Family* family = &self.family
         family.covariance_layout, family.moment_layout = covariance_layout, moments
-        family.constraint, family.ridge, family.log_noise = constraint, ridge, log_noise
+        family.constraint, family.ridge, family.log_noise = row, ridge, log_noise
         family.K, family.d = n_components, n_features
         family.objective = likelihood()
         self.arguments = (covariance_layout, constraint, n_components, n_features, ridge, prior, moments, weights_prior,
@@ -309,7 +329,7 @@ def log_offset(
 
 
 def constrained(
-    Constraint constraint,
+    int constraint,
     const double[::1] covariances,
     const double[::1] counts,
     const double[::1] previous,
@@ -320,7 +340,7 @@ def constrained(
     Parameters
     ----------
     constraint : int
-        Its code in `constraint.pxd`.
+        Its number in `CONSTRAINTS`, from 1 on.
     covariances : flat array of (K,), (K, d) or (K, d, d)
     counts : array of shape (K,)
     previous : flat array like `covariances`, or None
@@ -334,18 +354,20 @@ def constrained(
     solved : bool
         Whether there is a solution.
     """
-    cdef Py_ssize_t K = counts.shape[0], size = total_size(layout_of(constraint), K, d)
-    if constraint == NONE or not is_known(constraint) or K < 1 or d < 1:
+    cdef const Constraint* row = constraint_of(constraint)
+    cdef Py_ssize_t K = counts.shape[0], size
+    if row == NULL or K < 1 or d < 1:
         raise ValueError(f"expected a constraint, a count and a feature at least, got {constraint}, {K} and {d}")
+    size = total_size(row.layout, K, d)
     expect("covariances", covariances.shape[0], size)
     if previous is not None:
         expect("previous", previous.shape[0], size)
     cdef bint solved
     cdef const double* before = NULL if previous is None else &previous[0]
-    result, room = np.array(covariances), np.empty(room_for_constraint(constraint, K, d))
+    result, room = np.array(covariances), np.empty(constraint_workspace_size(row, K, d))
     cdef double[::1] into = result, scratch = room
     with nogil:
-        solved = constrain(constraint, K, d, &counts[0], before, &into[0], &scratch[0])
+        solved = constrain(row, K, d, &counts[0], before, &into[0], &scratch[0])
     return result, bool(solved)
 
 
@@ -366,7 +388,7 @@ cdef class QuasiNewtonState:
         self.family = family
         self.state.family = family.family
         self.state.tolerance, self.state.confirm_stop = tolerance, confirm_stop
-        self.room = np.zeros(room_for_state(&self.state.family))
+        self.room = np.zeros(room_for_state(&self.state.family, room_for_update(&self.state.family)))
         lay_out(&self.state, &self.room[0])
         start_anew(&self.state)
 

@@ -34,6 +34,7 @@ from gmm._kernel.belief cimport (
     minus_wishart_divergence,
 )
 from gmm._kernel.estimate cimport Estimate
+from gmm._kernel.family cimport EVIDENCE_BOUND, LIKELIHOOD, POSTERIOR, Objective, likelihood
 from gmm._kernel.layout cimport (
     Layout,
     axis_stride,
@@ -52,36 +53,6 @@ from gmm._kernel.layout cimport (
 )
 from gmm._kernel.moments cimport Moments
 from gmm._kernel.whitener cimport half_square, half_trace_of_precision, half_trace_of_product
-
-cdef enum ObjectiveKind:
-    LIKELIHOOD = 0
-    POSTERIOR = 1
-    EVIDENCE_BOUND = 2
-
-
-cdef struct Objective:
-    # The likelihood has zeros and NULLs after its kind.
-    ObjectiveKind kind
-    const double* mean          # (d,) m
-    const double* scale         # one matrix Λ in the layout of the covariances
-    double shrinkage            # κ, in rows; 0: the means have no prior
-    double mean_terms           # means whose prior each covariance scales
-    double pseudocount          # c, in rows
-    double constant             # of the prior's log density
-    double concentration        # of the prior of the weights, in rows
-    bint sticks                 # which breaks sticks (a Dirichlet process); else it is a Dirichlet distribution
-    double weight               # n, of all rows
-
-
-cdef inline Objective likelihood() noexcept nogil:
-    cdef Objective objective
-    objective.kind = LIKELIHOOD
-    objective.mean = objective.scale = NULL
-    objective.shrinkage = objective.mean_terms = objective.pseudocount = objective.constant = 0
-    objective.concentration = objective.weight = 0
-    objective.sticks = False
-    return objective
-
 
 cdef inline Objective posterior(
     Layout layout, Py_ssize_t K, const double* mean, const double* scale,

@@ -44,11 +44,6 @@ cdef inline Py_ssize_t room_for_orientation(Py_ssize_t K, Py_ssize_t d) noexcept
     return K * d * d + 2 * d * d + room_for_axes(d) + K * d + 3 * K
 
 
-cdef inline double work_of_orientation(Py_ssize_t K, Py_ssize_t d) noexcept nogil:
-    """Multiply-adds of an update, roughly."""
-    return 10. * K * d * d * d
-
-
 cdef inline bint common_axes(
     bint equal_volumes, Py_ssize_t K, Py_ssize_t d,
     const double* weights,                         # IN (K,)

@@ -9,7 +9,7 @@ from libc.math cimport INFINITY
 from libc.string cimport memcpy
 
 from gmm._kernel.layout cimport Layout, component_stride, is_axis_aligned, is_pooled, matrix_size, total_size
-from gmm._kernel.leaves cimport pad
+from gmm._kernel.leaves cimport Kernel, pad
 from gmm._kernel.linear cimport condition, has_products, linear_coefficients, n_terms
 
 # Where the forms change over, measured: see ARCHITECTURE.md, "The kernel".
@@ -23,6 +23,7 @@ cdef enum:
     LANE_ROWS = 2048
     LANE_WORK = 2000000000    # multiply-adds, some tenths of a second
     N_POWERS = 3              # of the coordinates along the axes: the second to the fourth
+    BUFFERS = 6               # of d rows, for diagnostics: z, y, y², y³, y⁴, A x
 
 cdef struct PassPlan:
     # What all workers of one pass read.
@@ -49,7 +50,7 @@ cdef struct PassPlan:
     const double* allowed       # (n_all, n_codes) 0 or −∞: which components rows may belong to, by their codes; or NULL
     Py_ssize_t n_codes
     bint skips_empty            # components of log offset −∞ are skipped; only where nothing is written for each row
-    bint tiles                  # arithmetic from tile.h, else its twin
+    Kernel kernel
     bint common_scatter         # tied linear: the caller knows Σ (x − origin)(x − origin)ᵀ
     bint common_quadratic       # tied linear otherwise: ‖Wx‖² is added row by row
     double kappa
@@ -140,6 +141,11 @@ cdef inline bint may_be_far(const PassPlan* plan) noexcept nogil:
 cdef inline Py_ssize_t n_diagnostics(const PassPlan* plan) noexcept nogil:
     """Sums of `diagnostics.pxd` in a node, before the last two."""
     return plan.n_components * (1 + N_POWERS * plan.n_features) if plan.axes != NULL else 0
+
+
+cdef inline Py_ssize_t diagnostic_rows(const PassPlan* plan) noexcept nogil:
+    """Rows of scratch for diagnostics."""
+    return plan.n_components + BUFFERS * plan.n_features + 3 if plan.axes != NULL else 0
 
 
 cdef inline double work_of(const PassPlan* plan, Py_ssize_t rows) noexcept nogil:

@@ -3,6 +3,7 @@ from libc.string cimport memset
 
 from gmm._kernel.few cimport fill_few, lay_out_few, room_for_few
 from gmm._kernel.layout cimport Layout, is_pooled, total_size
+from gmm._kernel.leaves cimport Kernel
 from gmm._kernel.linear cimport measure_extents, room_for_extents
 from gmm._kernel.plan cimport PassPlan, choose_form, fill_form, is_narrow, lay_out_form, set_noise
 
@@ -31,7 +32,7 @@ cdef inline Py_ssize_t whole(Py_ssize_t n) noexcept nogil:
 
 
 cdef inline Py_ssize_t lay_out(
-    Mixture* mixture, Layout layout, Py_ssize_t K, Py_ssize_t d, bint tiles,       # OUT pointers, IN
+    Mixture* mixture, Layout layout, Py_ssize_t K, Py_ssize_t d, Kernel kernel,  # OUT pointers, IN
     double log_noise,                              # weight included; −∞ for none
     double* numbers,                               # at a multiple of 64 bytes
 ) noexcept nogil:
@@ -52,7 +53,7 @@ cdef inline Py_ssize_t lay_out(
     for form in range(N_FORMS):
         plan = &mixture.plans[form]
         plan.n_all, plan.n_components, plan.n_features = K, K, d
-        plan.layout, plan.moments, plan.tiles = layout, layout, tiles
+        plan.layout, plan.moments, plan.kernel = layout, layout, kernel
         set_noise(plan, log_noise)
         if not is_asked_for(plan, form):
             plan[0] = mixture.plans[form - 1]

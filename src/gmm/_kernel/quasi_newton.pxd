@@ -24,8 +24,8 @@ does a step of EM's own that lowers the objective: only rounding makes it do so.
 from libc.math cimport INFINITY, fabs, isfinite, isnan, sqrt
 from libc.string cimport memcpy, memmove
 
-from gmm._kernel.constraint cimport NONE
 from gmm._kernel.estimate cimport Estimate, estimate_size
+from gmm._kernel.family cimport has_noise, is_constrained, rest_of
 from gmm._kernel.frame cimport (
     add,
     follow,
@@ -46,10 +46,18 @@ from gmm._kernel.merging cimport (
     merge_is_due,
     merge_may_rise,
 )
-from gmm._kernel.moments cimport Moments, moments_size
-from gmm._kernel.objective cimport add_own_rows, adds_rows, is_bound, parameter_term, rows_per_covariance
-from gmm._kernel.state cimport MEMORY, State, change, set_weight, step
-from gmm._kernel.update cimport any_empty, has_noise, most_likely, rest_of
+from gmm._kernel.moments cimport Moments, any_empty, moments_size
+from gmm._kernel.objective cimport (
+    add_own_rows,
+    adds_rows,
+    is_bound,
+    parameter_term,
+    rows_per_covariance,
+    rows_per_mean,
+    rows_per_weight,
+)
+from gmm._kernel.state cimport MEMORY, State, change, next_mixture, step
+from gmm._kernel.update cimport most_likely
 from gmm._kernel.whitener cimport half_trace_of_precision
 
 cdef enum:
@@ -59,6 +67,18 @@ cdef enum:
     CLOSE_IN_A_ROW = 3        # … or so few, if the last of them projects …
     HOW_CLOSE = 100           # … so many times less: near a saddle projections fall, but not so far
     BEYOND_DOUBT = 30         # times the rounding: a step of EM's own that falls further ends the run
+
+
+cdef inline void set_weight(State* state, double weight) noexcept nogil:
+    """Take in the weight of all rows, and scale the objective's own rows by it."""
+    cdef double mean_rows = rows_per_mean(&state.family.objective)
+    cdef double covariance_rows = rows_per_covariance(&state.family.objective)
+    cdef double weight_rows = rows_per_weight(&state.family.objective)
+    state.held.weight = weight
+    # No rows are 0 per weight before the first pass too, when the weight is 0.
+    state.mean_rows = mean_rows / weight if mean_rows > 0 else 0
+    state.covariance_rows = covariance_rows / weight if covariance_rows > 0 else 0
+    state.weight_rows = weight_rows / weight if weight_rows > 0 else 0
 
 
 cdef inline void start_anew(State* state) noexcept nogil:
@@ -71,11 +91,6 @@ cdef inline void start_anew(State* state) noexcept nogil:
     state.radius = 1.5
     state.objective, state.rounding, state.fall = -INFINITY, 0, 0
     state.newton = state.remaining = INFINITY
-
-
-cdef inline const Estimate* next_mixture(const State* state) noexcept nogil:
-    """What the next pass measures."""
-    return &state.trial if state.trying or state.n_passes == 0 else &state.plain
 
 
 # --------------------------------------------------------------------------------- judging a pass
@@ -115,7 +130,7 @@ cdef inline void reject(State* state, const Moments* moments) noexcept nogil:
     """Go back to EM's update of the accepted state; the trial's gradient still makes a secant."""
     cdef Py_ssize_t n = state.size
     state.n_passes += 1
-    if not constrained(state) or updated(state, moments, &state.trial):
+    if not is_constrained(&state.family) or updated(state, moments, &state.trial):
         from_moments(state, model_moments(state, moments, &state.trial), state.work)
         add(-1, state.here, n, state.work)
         add(-1, state.move, n, state.work)
@@ -171,10 +186,6 @@ cdef inline void accept(State* state, const Moments* moments, double objective, 
     state.rounding = rounding
 
 
-cdef inline bint constrained(const State* state) noexcept nogil:
-    return state.family.constraint != NONE
-
-
 cdef inline bint updated(State* state, const Moments* moments, Estimate* out) noexcept nogil:
     return most_likely(moments, &state.family, state.family.ridge, state.best.covariances, state.scratch, out) < 0
 
@@ -184,12 +195,12 @@ cdef inline const Moments* model_moments(State* state, const Moments* moments, c
 
     They are the pass's own where nothing changes them, else in the trial's room.
     """
-    if not constrained(state) and not adds_rows(&state.family.objective):
+    if not is_constrained(&state.family) and not adds_rows(&state.family.objective):
         return moments
     memcpy(state.tried.origins, moments.origins,
            moments_size(state.family.moment_layout, state.family.K, state.family.d) * sizeof(double))
     state.tried.weight = moments.weight
-    if constrained(state):
+    if is_constrained(&state.family):
         moments_of_mixture(state, update, &state.tried)
     else:
         add_rows(state, 1, &state.tried)
@@ -360,7 +371,7 @@ cdef inline bint leads_to_mixture(State* state, double factor) noexcept nogil:
             i = m * size + j * stride
             if not state.trial.whiteners[i] <= sqrt(10.0) * state.plain.whiteners[i]:
                 return False
-    if constrained(state):
+    if is_constrained(&state.family):
         moments_of_mixture(state, &state.trial, &state.tried)
         from_moments(state, &state.tried, state.work)
         for i in range(state.size):

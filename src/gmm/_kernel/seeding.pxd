@@ -6,7 +6,7 @@ several rows drawn by their distance to the nearest seed so far, the one that lo
 from libc.math cimport INFINITY
 from libc.string cimport memcpy, memset
 
-from gmm._kernel.leaves cimport multiply, pad
+from gmm._kernel.leaves cimport Kernel, multiply, pad
 
 cdef enum:
     MOST_SEEDING_GROUPS = 7     # of `pad` rows in a block: odd, or features would alias in the first cache
@@ -24,7 +24,7 @@ cdef struct Seeding:
     Py_ssize_t block            # rows in a block
     Py_ssize_t n_blocks
     Py_ssize_t n_draws          # for each seed after the first
-    bint tiles
+    Kernel kernel
     double* features            # (n_blocks, 1 + d, block) ‖x‖² and x
     double* weight              # (n_blocks, block), 0 beyond n, as all of these
     double* distance            # (n_blocks, block) squared, to the nearest seed
@@ -232,7 +232,7 @@ cdef inline void measure_draws(
             s.coefficients[k * width + j] = -2 * block[j * s.block]
     for b in range(s.n_blocks):
         left = s.candidate + b * s.n_draws * s.block
-        multiply(s.tiles, s.coefficients, width, s.features + b * width * s.block, s.block, left, s.block,
+        multiply(s.kernel, s.coefficients, width, s.features + b * width * s.block, s.block, left, s.block,
                  n_rows, s.block, width)
         weight, distance = s.weight + b * s.block, s.distance + b * s.block
         for k in range(n_rows):

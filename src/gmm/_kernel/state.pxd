@@ -1,9 +1,8 @@
 """The state of the accelerated solver: mixtures, moments and secants, in one buffer."""
 from gmm._kernel.estimate cimport Estimate, estimate_in, estimate_size
+from gmm._kernel.family cimport Family
 from gmm._kernel.layout cimport Layout, matrix_count, matrix_size, n_matrices, packed_size, total_size
 from gmm._kernel.moments cimport Moments, moments_in, moments_size
-from gmm._kernel.objective cimport rows_per_covariance, rows_per_mean, rows_per_weight
-from gmm._kernel.update cimport Family, room_for_update
 
 cdef enum:
     MEMORY = 5                # secants
@@ -89,12 +88,12 @@ cdef inline Py_ssize_t room_for_frame(const Family* family) noexcept nogil:
     return K * (1 + d) + 2 * total_size(layout, K, d) + n_matrices(layout, K)
 
 
-cdef inline Py_ssize_t room_for_state(const Family* family) noexcept nogil:
-    """Doubles that `lay_out` points into."""
+cdef inline Py_ssize_t room_for_state(const Family* family, Py_ssize_t update) noexcept nogil:
+    """Doubles that `lay_out` points into, with so many for an update."""
     cdef Py_ssize_t K = family.K, d = family.d
     return (room_for_mixtures(family) + room_for_frame(family)
             + (5 + 2 * MEMORY) * state_size(family.moment_layout, K, d) + room_for_matrices(family.moment_layout, d)
-            + K * d + room_for_update(family))
+            + K * d + update)
 
 
 cdef inline void lay_out(State* state, double* room) noexcept nogil:
@@ -156,13 +155,6 @@ cdef inline double count_of(const State* state, const double* vector, Py_ssize_t
     return matrix_count(state.family.moment_layout, state.family.K, vector, m)
 
 
-cdef inline void set_weight(State* state, double weight) noexcept nogil:
-    """Take in the weight of all rows, and scale the objective's own rows by it."""
-    cdef double mean_rows = rows_per_mean(&state.family.objective)
-    cdef double covariance_rows = rows_per_covariance(&state.family.objective)
-    cdef double weight_rows = rows_per_weight(&state.family.objective)
-    state.held.weight = weight
-    # No rows are 0 per weight before the first pass too, when the weight is 0.
-    state.mean_rows = mean_rows / weight if mean_rows > 0 else 0
-    state.covariance_rows = covariance_rows / weight if covariance_rows > 0 else 0
-    state.weight_rows = weight_rows / weight if weight_rows > 0 else 0
+cdef inline const Estimate* next_mixture(const State* state) noexcept nogil:
+    """What the next pass measures."""
+    return &state.trial if state.trying or state.n_passes == 0 else &state.plain

@@ -1,10 +1,10 @@
 """The parameter update: from moments to the mixture of a family that maximises its objective."""
-from libc.float cimport DBL_EPSILON, DBL_MIN
-from libc.math cimport INFINITY, NAN, log
+from libc.math cimport NAN
 from libc.string cimport memcpy
 
-from gmm._kernel.constraint cimport NONE, Constraint, constrain, room_for_constraint, work_of_constraint
+from gmm._kernel.constraint cimport constrain, constraint_workspace_size, work_of_constraint
 from gmm._kernel.estimate cimport Estimate
+from gmm._kernel.family cimport Family, has_noise, is_constrained, rest_of
 from gmm._kernel.layout cimport (
     Layout,
     component_stride,
@@ -17,9 +17,8 @@ from gmm._kernel.layout cimport (
     n_matrices,
     subtract_outer,
 )
-from gmm._kernel.moments cimport Moments
+from gmm._kernel.moments cimport Moments, least_count, step_of
 from gmm._kernel.objective cimport (
-    Objective,
     add_to_scatter,
     divisor,
     is_bound,
@@ -30,67 +29,10 @@ from gmm._kernel.objective cimport (
 from gmm._kernel.whitener cimport first_singular, whiten
 
 
-cdef struct Family:
-    # The mixtures to choose from, and what an update maximises over them.
-    Layout covariance_layout
-    Layout moment_layout        # the same as yet: an update divides scatters by counts
-    Constraint constraint       # on the covariances, beyond their layout
-    Py_ssize_t K
-    Py_ssize_t d
-    double ridge                # on the covariances' diagonals, before they are constrained
-    double log_noise            # log density of uniform noise, whose weight the components leave; −∞: there is none
-    Objective objective
-
-
-cdef inline bint has_noise(const Family* family) noexcept nogil:
-    return family.log_noise > -INFINITY
-
-
-cdef inline double rest_of(const double* shares, Py_ssize_t K, double whole) noexcept nogil:
-    """What the components leave to noise, of weights or counts."""
-    cdef Py_ssize_t k
-    for k in range(K):
-        whole -= shares[k]
-    return whole
-
-
-cdef inline double log_noise_of(const Family* family, const double* weights) noexcept nogil:
-    """Log density of noise, its weight included."""
-    cdef double weight = rest_of(weights, family.K, 1) if has_noise(family) else 0
-    return log(weight) + family.log_noise if weight > 0 else -INFINITY
-
-
-cdef inline double least_count(const Moments* moments) noexcept nogil:
-    """Count up to which a component is empty."""
-    return DBL_EPSILON * moments.weight
-
-
-cdef inline bint any_empty(const Moments* moments, Py_ssize_t K) noexcept nogil:
-    cdef Py_ssize_t k
-    for k in range(K):
-        if moments.counts[k] <= least_count(moments):
-            return True
-    return False
-
-
-cdef inline double step_of(const Moments* moments, Py_ssize_t k, Py_ssize_t j, Py_ssize_t d) noexcept nogil:
-    """Return x̄_k less the origin in feature j, 0 for a component without rows."""
-    return moments.first[k * d + j] / max(moments.counts[k], DBL_MIN)
-
-
-cdef inline void move_to_means(const Moments* moments, Py_ssize_t K, Py_ssize_t d, double* centres) noexcept nogil:
-    """Move each centre to the mean of its rows, if it has any."""
-    cdef Py_ssize_t j, k
-    for k in range(K):
-        if moments.counts[k] > 0:
-            for j in range(d):
-                centres[k * d + j] = moments.origins[k * d + j] + step_of(moments, k, j, d)
-
-
 cdef inline double update_work(const Family* family) noexcept nogil:
     """Multiply-adds of an update, roughly."""
     cdef Py_ssize_t K = family.K, d = family.d
-    cdef double work = 0 if family.constraint == NONE else work_of_constraint(family.constraint, K, d)
+    cdef double work = work_of_constraint(family.constraint, K, d)
     if is_dense(family.covariance_layout):
         return work + <double>K * d * d + n_matrices(family.covariance_layout, K) * <double>d * d * d
     return work + <double>K * d
@@ -98,7 +40,7 @@ cdef inline double update_work(const Family* family) noexcept nogil:
 
 cdef inline Py_ssize_t room_for_update(const Family* family) noexcept nogil:
     """Doubles of scratch."""
-    return family.K + room_for_constraint(family.constraint, family.K, family.d)
+    return family.K + constraint_workspace_size(family.constraint, family.K, family.d)
 
 
 cdef inline Py_ssize_t most_likely(
@@ -153,7 +95,7 @@ cdef inline void estimate_covariances(
         divided_by = divisor(&family.objective, count)
         # The ridge widens the spread of the data's rows, not of those that the objective adds.
         divide(layout, d, divided_by, family.ridge * (count / divided_by), out.covariances + m * size)
-    if family.constraint == NONE:
+    if not is_constrained(family):
         whiten(layout, end - start, d, out.covariances + at, out.whiteners + at, out.log_determinants + start)
 
 
@@ -186,7 +128,7 @@ cdef inline void constrain_covariances(
     """Bring covariances under the family's constraint; the first log determinant is NaN where that is impossible."""
     cdef Layout layout = family.covariance_layout
     cdef Py_ssize_t K = family.K, d = family.d, k
-    if family.constraint == NONE:
+    if not is_constrained(family):
         return
     for k in range(K):
         room[k] = divisor(&family.objective, out.weights[k])

@@ -17,7 +17,7 @@ from gmm.text.lists import suggestion
 from gmm.values.layouts import DIAGONAL, FULL, SPHERICAL, TIED, Array, Layout, SingularMatrixError
 
 COMMON, _OWN, IDENTITY = "E", "V", "I"  # equal, variable, identity
-_FREEDOM = {IDENTITY: 0, COMMON: 1, _OWN: 2}
+_FREEDOM = {IDENTITY: 0, COMMON: 1, _OWN: 2}  # none of that part, one for all components, one for each
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,8 +31,10 @@ class CovarianceModel:
     ----------
     volume, shape, orientation : {"E", "V", "I"}
         E: equal in all components; V: variable; I: the identity.
+    layout : Layout
+        Of the covariances.
     constraint : int
-        Code of the constraint in the compiled update; 0 if the layout is the only constraint.
+        Number of the constraint in the table of `_kernel/mstep.pyx`; 0 if the layout is the only constraint.
     alias : str
         scikit-learn's name; empty if it has none.
     """
@@ -40,6 +42,7 @@ class CovarianceModel:
     volume: str
     shape: str
     orientation: str
+    layout: Layout
     constraint: int
     alias: str = ""
 
@@ -60,15 +63,6 @@ class CovarianceModel:
     def printed(self, n_features: int) -> str:
         """Return the name to print: for one feature, where only the volume is left, its letter."""
         return self.volume if n_features == 1 and self.shape == IDENTITY else self.known_as
-
-    @cached_property
-    def layout(self) -> Layout:
-        """Layout of the covariances."""
-        if self.shape == IDENTITY:
-            return SPHERICAL
-        if self.orientation == IDENTITY:
-            return DIAGONAL
-        return TIED if self.name == COMMON * 3 else FULL
 
     @property
     def moments(self) -> Layout:
@@ -100,9 +94,9 @@ class CovarianceModel:
 
     def n_parameters(self, n_components: int, n_features: int) -> int:
         """Count the free parameters of the covariances (Celeux & Govaert 1995, table 1)."""
-        K, d = n_components, n_features
-        copies = {IDENTITY: 0, COMMON: 1, _OWN: K}
-        return copies[self.volume] + copies[self.shape] * (d - 1) + copies[self.orientation] * (d * (d - 1) // 2)
+        d, copies = n_features, (0, 1, n_components)
+        volumes, shapes, orientations = (copies[_FREEDOM[part]] for part in self.name)
+        return volumes + shapes * (d - 1) + orientations * (d * (d - 1) // 2)
 
     def fewest_rows(self, n_features: int) -> int:
         """Number of rows below which a component overfits its rows."""
@@ -142,20 +136,20 @@ class CovarianceModel:
 # The maximum-likelihood estimates with S_k = Σ_i r_ik (x_i − μ_k)(x_i − μ_k)ᵀ, n = Σ_k n_k and d features; iterative
 # where there is no closed form (`constraint.pxd`).
 _REGISTRY = (
-    CovarianceModel("E", "I", "I", 1),  # λI: λ = Σ_k tr S_k / (n d)
-    CovarianceModel("V", "I", "I", 0, "spherical"),  # λ_k I: λ_k = tr S_k / (n_k d)
-    CovarianceModel("E", "E", "I", 2),  # λA: λA = Σ_k diag S_k / n
-    CovarianceModel("V", "E", "I", 3),  # λ_k A: λ_k = tr(A⁻¹ S_k) / (n_k d) with A ∝ Σ_k diag S_k / λ_k
-    CovarianceModel("E", "V", "I", 4),  # λA_k: A_k ∝ diag S_k, λ = Σ_k |diag S_k|^(1/d) / n
-    CovarianceModel("V", "V", "I", 0, "diag"),  # λ_k A_k: λ_k A_k = diag S_k / n_k
-    CovarianceModel("E", "E", "E", 0, "tied"),  # λDADᵀ: Σ = Σ_k S_k / n
-    CovarianceModel("V", "E", "E", 5),  # λ_k DADᵀ: λ_k = tr(C⁻¹ S_k) / (n_k d) with C ∝ Σ_k S_k / λ_k
-    CovarianceModel("E", "V", "E", 6),  # λDA_kDᵀ: D minimises Σ_k |diag DᵀS_kD|^(1/d), then as EVI
-    CovarianceModel("V", "V", "E", 7),  # λ_k DA_kDᵀ: D minimises Σ_k n_k log |diag DᵀS_kD|, then as VVI
-    CovarianceModel("E", "E", "V", 8),  # λD_kAD_kᵀ: D_k of S_k = D_k Ω_k D_kᵀ, λA = Σ_k Ω_k / n
-    CovarianceModel("V", "E", "V", 9),  # λ_k D_kAD_kᵀ: D_k likewise, then as VEI of Ω_k
-    CovarianceModel("E", "V", "V", 10),  # λD_kA_kD_kᵀ: Σ_k ∝ S_k, λ = Σ_k |S_k|^(1/d) / n
-    CovarianceModel("V", "V", "V", 0, "full"),  # λ_k D_kA_kD_kᵀ: Σ_k = S_k / n_k
+    CovarianceModel("E", "I", "I", SPHERICAL, 1),  # λI: λ = Σ_k tr S_k / (n d)
+    CovarianceModel("V", "I", "I", SPHERICAL, 0, "spherical"),  # λ_k I: λ_k = tr S_k / (n_k d)
+    CovarianceModel("E", "E", "I", DIAGONAL, 2),  # λA: λA = Σ_k diag S_k / n
+    CovarianceModel("V", "E", "I", DIAGONAL, 3),  # λ_k A: λ_k = tr(A⁻¹ S_k) / (n_k d) with A ∝ Σ_k diag S_k / λ_k
+    CovarianceModel("E", "V", "I", DIAGONAL, 4),  # λA_k: A_k ∝ diag S_k, λ = Σ_k |diag S_k|^(1/d) / n
+    CovarianceModel("V", "V", "I", DIAGONAL, 0, "diag"),  # λ_k A_k: λ_k A_k = diag S_k / n_k
+    CovarianceModel("E", "E", "E", TIED, 0, "tied"),  # λDADᵀ: Σ = Σ_k S_k / n
+    CovarianceModel("V", "E", "E", FULL, 5),  # λ_k DADᵀ: λ_k = tr(C⁻¹ S_k) / (n_k d) with C ∝ Σ_k S_k / λ_k
+    CovarianceModel("E", "V", "E", FULL, 6),  # λDA_kDᵀ: D minimises Σ_k |diag DᵀS_kD|^(1/d), then as EVI
+    CovarianceModel("V", "V", "E", FULL, 7),  # λ_k DA_kDᵀ: D minimises Σ_k n_k log |diag DᵀS_kD|, then as VVI
+    CovarianceModel("E", "E", "V", FULL, 8),  # λD_kAD_kᵀ: D_k of S_k = D_k Ω_k D_kᵀ, λA = Σ_k Ω_k / n
+    CovarianceModel("V", "E", "V", FULL, 9),  # λ_k D_kAD_kᵀ: D_k likewise, then as VEI of Ω_k
+    CovarianceModel("E", "V", "V", FULL, 10),  # λD_kA_kD_kᵀ: Σ_k ∝ S_k, λ = Σ_k |S_k|^(1/d) / n
+    CovarianceModel("V", "V", "V", FULL, 0, "full"),  # λ_k D_kA_kD_kᵀ: Σ_k = S_k / n_k
 )
 
 PARSIMONIOUS = tuple(model.name for model in _REGISTRY)

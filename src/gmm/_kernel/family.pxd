@@ -1,0 +1,78 @@
+"""The mixtures to choose from, and what is maximised over them: what `mstep.pyx` computes with."""
+from libc.math cimport INFINITY, log
+
+from gmm._kernel.layout cimport Layout
+
+cdef struct Constraint:
+    # One row of the table in `mstep.pyx`; the functions are those of `constraint.pxd`.
+    Layout layout               # of the covariances that it constrains
+    bint volumes_vary           # which makes it none for one feature
+    Py_ssize_t (*workspace_size)(Py_ssize_t K, Py_ssize_t d) noexcept nogil         # of `solve`, in doubles
+    # Replaces free covariances by the most likely ones, with weights (K,) that sum to 1. Returns whether there are any.
+    # A search begins at `previous`, which an earlier call wrote, or is NULL.
+    bint (*solve)(Py_ssize_t K, Py_ssize_t d, const double* weights, const double* previous, double* covariances,
+                  double* workspace) noexcept nogil
+
+
+cdef enum ObjectiveKind:
+    LIKELIHOOD = 0
+    POSTERIOR = 1
+    EVIDENCE_BOUND = 2
+
+
+cdef struct Objective:
+    # The likelihood has zeros and NULLs after its kind.
+    ObjectiveKind kind
+    const double* mean          # (d,) m
+    const double* scale         # one matrix Λ in the layout of the covariances
+    double shrinkage            # κ, in rows; 0: the means have no prior
+    double mean_terms           # means whose prior each covariance scales
+    double pseudocount          # c, in rows
+    double constant             # of the prior's log density
+    double concentration        # of the prior of the weights, in rows
+    bint sticks                 # which breaks sticks (a Dirichlet process); else it is a Dirichlet distribution
+    double weight               # n, of all rows
+
+
+cdef inline Objective likelihood() noexcept nogil:
+    cdef Objective objective
+    objective.kind = LIKELIHOOD
+    objective.mean = objective.scale = NULL
+    objective.shrinkage = objective.mean_terms = objective.pseudocount = objective.constant = 0
+    objective.concentration = objective.weight = 0
+    objective.sticks = False
+    return objective
+
+
+cdef struct Family:
+    # The mixtures to choose from, and what an update maximises over them.
+    Layout covariance_layout
+    Layout moment_layout        # the same as yet: an update divides scatters by counts
+    const Constraint* constraint    # on the covariances, beyond their layout; NULL for none
+    Py_ssize_t K
+    Py_ssize_t d
+    double ridge                # on the covariances' diagonals, before they are constrained
+    double log_noise            # log density of uniform noise, whose weight the components leave; −∞: there is none
+    Objective objective
+
+
+cdef inline bint is_constrained(const Family* family) noexcept nogil:
+    return family.constraint != NULL
+
+
+cdef inline bint has_noise(const Family* family) noexcept nogil:
+    return family.log_noise > -INFINITY
+
+
+cdef inline double rest_of(const double* shares, Py_ssize_t K, double whole) noexcept nogil:
+    """What the components leave to noise, of weights or counts."""
+    cdef Py_ssize_t k
+    for k in range(K):
+        whole -= shares[k]
+    return whole
+
+
+cdef inline double log_noise_of(const Family* family, const double* weights) noexcept nogil:
+    """Log density of noise, its weight included."""
+    cdef double weight = rest_of(weights, family.K, 1) if has_noise(family) else 0
+    return log(weight) + family.log_noise if weight > 0 else -INFINITY

@@ -1,0 +1,35 @@
+/* The functions of tile.h and few.h, as every module calls them: tables, one for each instruction set and type. */
+#ifndef GMM_LEAVES_H
+#define GMM_LEAVES_H
+
+#include <stddef.h>
+
+#define TILE_PAD 256   /* bytes of rows: four of the widest vectors */
+#define TILE_PANEL 128 /* bytes of results that few.h computes together */
+
+/* The head of each function tells what it does. */
+#define TILE_LEAVES(real)                                                                                              \
+    typedef struct {                                                                                                   \
+        void (*multiply)(const real *, ptrdiff_t, const real *, ptrdiff_t, real *, ptrdiff_t, ptrdiff_t, ptrdiff_t,    \
+                         ptrdiff_t);                                                                                   \
+        void (*add_products)(const real *, ptrdiff_t, const real *, ptrdiff_t, double *, ptrdiff_t, ptrdiff_t,         \
+                             ptrdiff_t, ptrdiff_t, int);                                                               \
+        void (*triangular)(const real *, const real *, ptrdiff_t, double, real *, ptrdiff_t, ptrdiff_t);               \
+        void (*diagonal)(const real *, ptrdiff_t, const real *, ptrdiff_t, const real *, double, real *, ptrdiff_t,    \
+                         ptrdiff_t);                                                                                   \
+        void (*add_axis_moments)(const real *, ptrdiff_t, const real *, const real *, double *, double *, ptrdiff_t,   \
+                                 ptrdiff_t, ptrdiff_t);                                                                \
+        void (*subtract)(const real *, real, real *, ptrdiff_t);                                                       \
+        void (*times)(const real *, const real *, real *, ptrdiff_t);                                                  \
+        void (*choose)(const real *, ptrdiff_t, ptrdiff_t, ptrdiff_t, real *, real *);                                 \
+        void (*normalise)(real *, ptrdiff_t, ptrdiff_t, ptrdiff_t, const real *, real *);                              \
+        void (*few_multiply)(const real *, const real *, ptrdiff_t, real *, ptrdiff_t, ptrdiff_t, ptrdiff_t,           \
+                             ptrdiff_t);                                                                               \
+        void (*few_triangular)(const real *, const real *, ptrdiff_t, double, real *, ptrdiff_t, ptrdiff_t);           \
+        void (*few_diagonal)(const real *, const real *, ptrdiff_t, const double *, real *, ptrdiff_t, ptrdiff_t,      \
+                             ptrdiff_t, ptrdiff_t);                                                                    \
+    } tile_leaves_##real;
+TILE_LEAVES(double)
+TILE_LEAVES(float)
+
+#endif

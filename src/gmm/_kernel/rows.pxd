@@ -1,0 +1,44 @@
+"""Rows as a pass sees them: where they lie, and where it writes what is asked of each."""
+from gmm._kernel.lengths cimport expect
+
+ctypedef fused data:
+    float
+    double
+
+
+cdef struct Rows:
+    # What a pass reads of the data and writes of every row; NULL where there is none.
+    Py_ssize_t n
+    Py_ssize_t first_lane       # the number of the lane that begins with the first row
+    Py_ssize_t row_stride       # items
+    Py_ssize_t column_stride    # items
+    const double* weight
+    const double* given         # (n, K)
+    const int* code             # (n,) 0 for rows of unknown class: see `keep_to_classes`
+    Py_ssize_t* label
+    double* log_evidence
+    void* score                 # (n,) the same in the type of the data
+    void* log_joint             # (n, K) likewise: log ρ; not of a tied mixture in the linear form
+    void* responsibility        # (n, K) likewise
+    void* largest               # (n,) likewise: the largest responsibility
+
+
+cdef inline Rows describe_rows(const data[:, :] rows, const double[::1] weight) except *:
+    """Check strides and weights; return what a pass reads of the rows."""
+    cdef Rows table
+    if weight is not None:
+        expect("weight", weight.shape[0], rows.shape[0])
+    if rows.strides[0] % <Py_ssize_t>sizeof(data) or rows.strides[1] % <Py_ssize_t>sizeof(data):
+        raise ValueError(f"expected strides of whole items, got {rows.strides[0]} and {rows.strides[1]} bytes")
+    table.n, table.first_lane = rows.shape[0], 0
+    table.row_stride = rows.strides[0] // <Py_ssize_t>sizeof(data)
+    table.column_stride = rows.strides[1] // <Py_ssize_t>sizeof(data)
+    table.weight = &weight[0] if weight is not None else NULL
+    table.given, table.code = NULL, NULL
+    ask_nothing(&table)
+    return table
+
+
+cdef inline void ask_nothing(Rows* rows) noexcept nogil:
+    rows.label, rows.log_evidence, rows.score = NULL, NULL, NULL
+    rows.log_joint, rows.responsibility, rows.largest = NULL, NULL, NULL
