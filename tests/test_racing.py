@@ -13,6 +13,7 @@ from gmm.fitting.racing import best_of, is_hopeless, short_runs
 from gmm.rows.sources import ArraySource
 from gmm.values.covariance import covariance_model
 from gmm.values.layouts import SPHERICAL
+from gmm.values.objective import Objective
 from gmm.values.parameters import MixtureParameters
 from gmm.values.whitened import WhitenedMixture
 
@@ -27,7 +28,7 @@ def mixture(means, covariance_type="diag"):
 
 
 def problem(rows=ROWS, ridge=1e-6):
-    return Problem(rows=ArraySource(rows), model=covariance_model("diag"), ridge=ridge, n_threads=1)
+    return Problem(ArraySource(rows), Objective(covariance_model("diag"), ridge), 1)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from gmm.rows.sources import ArraySource, Source
 from gmm.values.columns import Columns, Regression, marginal
 from gmm.values.completion import Completion, Gaps
 from gmm.values.layouts import Array
-from gmm.values.noise import UniformNoise
+from gmm.values.noise import Noise
 from gmm.values.parameters import MixtureParameters
 
 __all__ = ["ConditionalPrediction"]
@@ -136,29 +136,23 @@ def imputed(
     return rows
 
 
-def _filled(
-    seen: Completion, rows: Array, shares: Array, noise: UniformNoise | None, rng: fitting.sampling.Rng | None
-) -> Array:
+def _filled(seen: Completion, rows: Array, shares: Array, noise: Noise, rng: fitting.sampling.Rng | None) -> Array:
     """Return the missing columns of some rows (n, q), of which components have `shares` (K, n) and noise the rest."""
     (missing,) = np.nonzero(seen.gaps.missing[0])
-    box = None if noise is None else noise.of_columns(missing)
+    box = noise.of_columns(missing)
     with np.errstate(over="ignore", invalid="ignore"):
         if rng is None:
             means = (shares[:, :, None] * seen.means_given(rows)).sum(axis=0)
-            if box is not None:
-                means += (1 - shares.sum(axis=0))[:, None] * 0.5 * (box.low + box.high)
-            return np.asarray(means)
-        drawn = np.empty((len(rows), len(missing)))
-        total = 1.0 if box is not None else shares.sum(axis=0)
+            return np.asarray(means + (1 - shares.sum(axis=0))[:, None] * box.means)
+        drawn, K = np.empty((len(rows), len(missing))), len(shares)
+        total, last = (1.0, K) if box else (shares.sum(axis=0), K - 1)  # the sum of the shares is rounded
         chosen = (np.cumsum(shares, axis=0) <= total * rng.uniform(size=len(rows))).sum(axis=0)
-        if box is None:
-            chosen = np.minimum(chosen, len(shares) - 1)  # the sum of the shares is rounded
+        chosen = np.minimum(chosen, last)
         for component in np.unique(chosen):
             here = chosen == component
-            if component < len(shares):
-                drawn[here] = seen.drawn(int(component), rows[here], rng)
-            elif box is not None:
-                drawn[here] = box.sample(int(here.sum()), rng)
+            known = rows[here]
+            of_noise = (len(known), len(missing))
+            drawn[here] = seen.drawn(int(component), known, rng) if component < K else box.sample(of_noise, rng)
         return drawn
 
 

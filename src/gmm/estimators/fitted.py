@@ -431,7 +431,7 @@ def without_noise(mixture: FittedMixture, method: str) -> MixtureParameters:
         If it was fitted with noise.
     """
     parameters = fitted_parameters(mixture)
-    if parameters.noise is not None:
+    if parameters.noise:
         raise ValueError(f"{method} knows components alone: expected a mixture fitted with noise=False")
     return parameters
 

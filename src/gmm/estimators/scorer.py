@@ -22,6 +22,7 @@ from gmm.frozen import FrozenMixture
 from gmm.rows.partitions import PartitionedSource
 from gmm.rows.sources import Source
 from gmm.values.layouts import Array, Layout, SingularMatrixError
+from gmm.values.objective import Objective
 from gmm.values.parameters import MixtureParameters
 from gmm.values.statistics import SufficientStatistics
 from gmm.values.whitened import WhitenedMixture
@@ -143,11 +144,11 @@ class Scorer:
         None for a mixture of one component. Infinite if the rows have no variance in some direction and there is no
         ridge.
         """
-        model, noise = self.parameters.model, self.parameters.noise
+        noise = self.parameters.noise.with_share(0.0)
         if self.parameters.n_components == 1:
             return None
-        problem = Problem(rows=source, model=model, ridge=ridge, n_threads=self.n_threads, noise=noise)
-        one = fitting.incomplete.one_component if noise is None else fitting.noisy.one_beside_noise
+        problem = Problem(source, Objective(self.parameters.model, ridge, noise=noise), self.n_threads)
+        one = fitting.noisy.one_beside_noise if noise else fitting.incomplete.one_component
         try:
             fitted = one(problem)
         except SingularMatrixError:

@@ -94,7 +94,8 @@ class Schedule:
 
 def schedule_for(problem: Problem, n_components: int) -> Schedule:
     """Choose a schedule by the shape of the rows and by the model."""
-    return _schedule(problem.model, problem.rows.n_rows, problem.rows.n_features, n_components, problem.prior is None)
+    objective, rows = problem.objective, problem.rows
+    return _schedule(objective.model, rows.n_rows, rows.n_features, n_components, not objective.prior)
 
 
 @lru_cache
@@ -174,13 +175,13 @@ class _Halving:
         self, problem: Problem, sample: ArraySource, n_components: int, e_step: EStep, schedule: Schedule
     ) -> None:
         self._sample = sample
-        self._model: CovarianceModel = problem.model
-        self._ridge = problem.ridge
+        self._model: CovarianceModel = problem.objective.model
+        self._ridge = problem.objective.ridge
         self._K = n_components
         self._e_step = e_step
         self._schedule = schedule
         self._family = problem.family(n_components)
-        self._may_be_degenerate = n_components > 1 and not problem.variational
+        self._may_be_degenerate = n_components > 1 and not problem.objective.prior.variational
         self._centre = sample.survey.centre
         self._reach = sample.survey.reach(self._centre)
         self._n_effective = sample.n_effective

@@ -16,6 +16,7 @@ from gmm.text.lists import listed
 from gmm.values.completion import Completion, Gaps
 from gmm.values.covariance import CovarianceModel, stored_as
 from gmm.values.layouts import DIAGONAL, FULL, SPHERICAL, SingularMatrixError
+from gmm.values.objective import Objective
 from gmm.values.parameters import MixtureParameters
 from gmm.values.whitened import WhitenedMixture
 
@@ -36,7 +37,7 @@ def one_component(problem: Problem, settings: SolverSettings = FINELY) -> Mixtur
     rows = problem.rows
     one = WhitenedMixture(SPHERICAL, np.zeros(1), rows.survey.centre[None], np.ones(1))
     gaps = isinstance(rows, IncompleteSource)
-    with EStep(rows.without_gaps or rows, problem.model.moments, n_threads=problem.n_threads) as e_step:
+    with EStep(rows.without_gaps or rows, problem.objective.model.moments, n_threads=problem.n_threads) as e_step:
         begin = problem.beginning(e_step, e_step(one, hard=True))
     if not gaps:
         return begin.parameters
@@ -53,7 +54,7 @@ def completed(source: Source, models: Sequence[CovarianceModel], ridge: float, n
     if not isinstance(source, IncompleteSource) or source.filled is not None:
         return source
     one_model = stored_as(FULL if source.n_features <= _LARGEST else DIAGONAL)
-    problem = Problem(rows=source, model=one_model, ridge=ridge, n_threads=n_threads)
+    problem = Problem(source, Objective(one_model, ridge), n_threads)
     try:
         one = one_component(problem, _ROUGHLY).whitened()
     except SingularMatrixError:

@@ -15,7 +15,7 @@ from gmm.fitting.sampling import Rng, kmeans_plusplus, sample_size
 from gmm.fitting.starts import lloyd, partition
 from gmm.rows.sources import ArraySource, Source
 from gmm.values.classes import KnownClasses
-from gmm.values.layouts import Array
+from gmm.values.layouts import Array, Layout
 from gmm.values.parameters import MixtureParameters
 from gmm.values.statistics import SufficientStatistics
 
@@ -35,29 +35,29 @@ def labelled_start(problem: Problem, rng: Rng) -> MixtureParameters:
     Parameters
     ----------
     problem : Problem
-        With `known` classes.
+        Of rows with known classes.
     rng : Rng
     """
-    assert problem.known is not None  # it is asked for
-    sample, known = _sampled(problem.rows, problem.known, rng)
-    on_sample = replace(problem, rows=sample, known=known)
+    sample, moments = _sampled(problem.rows, rng), problem.objective.model.moments
+    known, on_sample = sample.known, replace(problem, rows=sample)
     labelled = known.codes > 0
-    starts = [] if known.n_free else [_partitioned(on_sample, labelled, _views(problem, sample, known)[0], rng, 0)]
+    starts = [] if known.n_free else [_partitioned(on_sample, labelled, _views(sample, moments)[0], rng, 0)]
     drawn = len(known.owners) > known.owners.max() + 1
     if drawn or not labelled.all():
         everything = np.ones(sample.n_rows, dtype=bool)
-        views = _views(problem, sample, known) * (_TRIES if drawn else 1)
+        views = _views(sample, moments) * (_TRIES if drawn else 1)
         starts += [_partitioned(on_sample, everything, view, rng, _LLOYD_PASSES) for view in views]
     results = short_runs(on_sample, starts, _PASSES)
-    best = results[best_of(results, sample.n_effective, problem.ridge)]
+    best = results[best_of(results, sample.n_effective, problem.objective.ridge)]
     if best is not None:
         return best.parameters
     with on_sample.e_step() as e_step:
         return on_sample.beginning(e_step, starts[0]).parameters
 
 
-def _sampled(source: Source, known: KnownClasses, rng: Rng) -> tuple[ArraySource, KnownClasses]:
+def _sampled(source: Source, rng: Rng) -> ArraySource:
     """Return some rows of unknown class and of each class, as a weighted set: equal rows merged, and sorted."""
+    known = source.known
     size, used = sample_size(len(known.owners)), np.ones(source.n_rows, dtype=bool)
     if source.sample_weight is not None:
         used = source.sample_weight > 0
@@ -71,11 +71,12 @@ def _sampled(source: Source, known: KnownClasses, rng: Rng) -> tuple[ArraySource
     coded = np.column_stack([part.rows.astype(np.float64), known.codes[indices]])
     merged, weight = distinct_rows(coded, part.sample_weight)
     codes = merged[:, -1].astype(np.intc)
-    return ArraySource(np.ascontiguousarray(merged[:, :-1]), weight), replace(known, codes=codes)
+    return ArraySource(np.ascontiguousarray(merged[:, :-1]), weight, replace(known, codes=codes))
 
 
-def _views(problem: Problem, sample: ArraySource, known: KnownClasses) -> tuple[View, View, View]:
+def _views(sample: ArraySource, moments: Layout) -> tuple[View, View, View]:
     """Return the sample in three metrics, the last that of the labelled rows about their classes' means."""
+    known = sample.known
     labelled = known.codes > 0
     codes, rows = known.codes[labelled] - 1, sample.rows[labelled]
     weight = None if sample.sample_weight is None else sample.sample_weight[labelled]
@@ -83,7 +84,6 @@ def _views(problem: Problem, sample: ArraySource, known: KnownClasses) -> tuple[
     sums = np.zeros((codes.max() + 1, sample.n_features))
     np.add.at(sums, codes, rows * mass[:, None])
     within = ArraySource(rows - (sums / np.bincount(codes, mass)[:, None])[codes], weight)
-    moments = problem.model.moments
     return *views_of(sample, moments), views_of(sample, moments, deviations=within)[1]
 
 
@@ -91,14 +91,13 @@ def _partitioned(
     problem: Problem, used: NDArray[np.bool_], view: View, rng: Rng, n_passes: int
 ) -> SufficientStatistics:
     """Return the statistics of assigning the used rows to the nearest centre that they may belong to."""
-    known, sample = problem.known, problem.rows
-    assert known is not None
+    sample, moments = problem.rows, problem.objective.model.moments
     assert isinstance(sample, ArraySource)
-    centres = view.in_own_units(_centres(view.rows, known, rng)) + sample.survey.centre
+    centres = view.in_own_units(_centres(view.rows, sample.known, rng)) + sample.survey.centre
     weight = None if sample.sample_weight is None else sample.sample_weight[used]
-    rows, codes = ArraySource(sample.rows[used], weight), replace(known, codes=known.codes[used])
+    rows = ArraySource(sample.rows[used], weight, sample.known.of_rows(used))
     for passes_left in range(n_passes, -1, -1):
-        statistics = partition(rows, centres, view.metric, problem.model.moments, problem.n_threads, known=codes)
+        statistics = partition(rows, centres, view.metric, moments, problem.n_threads)
         if passes_left:
             centres = statistics.means
     return statistics

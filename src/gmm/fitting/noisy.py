@@ -14,7 +14,7 @@ from gmm.fitting.sampling import sampled
 from gmm.fitting.starts import StartRequest, start_statistics
 from gmm.rows.sources import ArraySource
 from gmm.values.layouts import SingularMatrixError
-from gmm.values.noise import UniformNoise
+from gmm.values.noise import Noise
 from gmm.values.parameters import MixtureParameters
 from gmm.values.statistics import SufficientStatistics
 
@@ -56,8 +56,7 @@ def noisy_start(
     SingularMatrixError
         If every start has a singular covariance, and there is no ridge.
     """
-    noise = problem.noise
-    assert noise is not None  # it is asked for
+    noise = problem.objective.noise
     sample = sampled(problem.rows, n_components, rng, size=_ROWS)
     on_sample = replace(problem, rows=sample)
     starts, failures = [], []
@@ -73,7 +72,7 @@ def noisy_start(
     if not starts:
         raise failures[0]
     results = short_runs(on_sample, starts, _PASSES)
-    best = results[best_of(results, sample.n_effective, problem.ridge)]
+    best = results[best_of(results, sample.n_effective, problem.objective.ridge)]
     return starts[0] if best is None else best.parameters
 
 
@@ -87,7 +86,7 @@ def one_beside_noise(problem: Problem) -> MixtureParameters:
     """
 
     def whole(sample: ArraySource) -> SufficientStatistics:
-        request = StartRequest(1, problem.model, problem.ridge, problem.n_threads)
+        request = StartRequest(1, problem.objective.of_components, problem.n_threads)
         return start_statistics(sample, request, "kmeans", np.random.default_rng(0))
 
     begin = noisy_start(problem, 1, _LEAST_SHARE, whole, np.random.default_rng(0))
@@ -95,7 +94,7 @@ def one_beside_noise(problem: Problem) -> MixtureParameters:
         return problem.run(e_step, begin, FINELY).go().result.parameters
 
 
-def dense_parts(sample: ArraySource, noise: UniformNoise) -> list[ArraySource]:
+def dense_parts(sample: ArraySource, noise: Noise) -> list[ArraySource]:
     """Return the shares `KEPT` of the rows, or of some of them, whose neighbours are nearest."""
     from scipy.spatial import KDTree
 
@@ -104,7 +103,8 @@ def dense_parts(sample: ArraySource, noise: UniformNoise) -> list[ArraySource]:
     if sample.sample_weight is not None:  # a row without weight is nobody's neighbour
         sample = sample.subset(np.flatnonzero(sample.sample_weight))
     rows, weight = sample.rows, sample.sample_weight
-    scaled = (rows - noise.low) / (noise.high - noise.low)
+    low, high = noise.box
+    scaled = (rows - low) / (high - low)
     neighbour = min(_NEIGHBOUR, len(rows) - 1)
     distances = KDTree(scaled).query(scaled, [neighbour + 1])[0][:, 0]
     order = np.argsort(distances, kind="stable")

@@ -14,7 +14,6 @@ import numpy as np
 from gmm.blas import blas_alone
 from gmm.caching import cached_property
 from gmm.em.e_step import CENTRED_DOUBLE, EStep
-from gmm.em.m_step import Prior
 from gmm.em.problem import Problem
 from gmm.em.results import Partition
 from gmm.fitting.halving import best_candidate
@@ -23,9 +22,9 @@ from gmm.fitting.metrics import OWN_UNITS, Metric, View, views_of
 from gmm.fitting.racing import short_runs
 from gmm.fitting.sampling import Rng, kmeans_plusplus, sampled, sampled_share
 from gmm.rows.sources import ArraySource, Source
-from gmm.values.classes import KnownClasses
-from gmm.values.covariance import CovarianceModel
+from gmm.values.classes import ALL_UNKNOWN
 from gmm.values.layouts import SPHERICAL, Array, Layout
+from gmm.values.objective import Objective
 from gmm.values.statistics import SufficientStatistics
 from gmm.values.whitened import WhitenedMixture
 
@@ -37,32 +36,29 @@ class StartRequest:
     Parameters
     ----------
     n_components : int
-    model : CovarianceModel
-    ridge : float
+    objective : Objective
+        Of the components alone.
     n_threads : int, optional
     share : float
         Share of the rows that the sample holds.
-    prior : ConjugatePrior or VariationalPrior, optional
     moments : Layout, optional
         Layout of the second moments to return; what the model needs by default.
     """
 
     n_components: int
-    model: CovarianceModel
-    ridge: float
+    objective: Objective
     n_threads: int | None = None
     share: float = 1.0
-    prior: Prior | None = None
     moments: Layout | None = None
 
     @property
     def kept(self) -> Layout:
         """The layout of the second moments to return."""
-        return self.moments or self.model.moments
+        return self.moments or self.objective.model.moments
 
     def problem(self, sample: ArraySource) -> Problem:
         """Return the problem of fitting such a mixture to the sample."""
-        return Problem(rows=sample, model=self.model, ridge=self.ridge, prior=self.prior, n_threads=self.n_threads)
+        return Problem(sample, self.objective, self.n_threads)
 
 
 Start = Callable[[ArraySource, StartRequest, Rng], SufficientStatistics]
@@ -90,30 +86,22 @@ def from_responsibilities(
     sums = sum(weighted[first : first + len(rows)].T @ (rows - centre) for first, rows, _ in source.chunks())
     means = sums / np.where(counts > 0, counts, 1)[:, None] + centre
     origins = WhitenedMixture(SPHERICAL, np.zeros(K), means, np.ones(K))
-    with EStep(source, moments, n_threads=n_threads) as e_step:
+    with EStep(source.with_known(ALL_UNKNOWN), moments, n_threads=n_threads) as e_step:
         return e_step(origins, given=responsibilities)
 
 
-def from_means(
-    source: Source, means: Array, moments: Layout, *, n_threads: int | None = None, known: KnownClasses | None = None
-) -> SufficientStatistics:
+def from_means(source: Source, means: Array, moments: Layout, *, n_threads: int | None = None) -> SufficientStatistics:
     """Return the statistics of assigning each row to the nearest of `means`, (K, d), or of those of its class."""
     metric = Metric(SPHERICAL, np.array([1 / _farthest(source)]))
-    return partition(source, means, metric, moments, n_threads, known=known)
+    return partition(source, means, metric, moments, n_threads)
 
 
 def partition(
-    source: Source,
-    centres: Array,
-    metric: Metric,
-    moments: Layout,
-    n_threads: int | None,
-    *,
-    known: KnownClasses | None = None,
+    source: Source, centres: Array, metric: Metric, moments: Layout, n_threads: int | None
 ) -> SufficientStatistics:
-    """Return the statistics of assigning each row to the nearest of `centres` in a metric."""
+    """Return the statistics of assigning each row to the nearest of `centres`, or of its class's, in a metric."""
     # The whitener is a metric, not a spread, so the pass cannot derive the precision of another form from it.
-    with EStep(source, moments, n_threads=n_threads, form=CENTRED_DOUBLE, known=known) as e_step:
+    with EStep(source, moments, n_threads=n_threads, form=CENTRED_DOUBLE) as e_step:
         return e_step(metric.about(centres), hard=True)
 
 

@@ -113,7 +113,7 @@ def _poor_start(climb: SteppedFit, parameters: dict[str, Any]) -> dict[str, Arra
 
     The rows are far from each other: from close ones, EM needs many passes until components differ.
     """
-    K, model, source = climb.settings.n_components, climb.settings.model, climb.source
+    K, model, source = climb.settings.n_components, climb.settings.objective.model, climb.source
     shared = {name: parameters[name] for name in ("covariance_type", "reg_covar", "n_threads") if name in parameters}
     one = GaussianMixture(1, **shared).fit(source.rows, sample_weight=source.sample_weight)
     precisions = one.precisions_ if model.layout.pooled else np.repeat(one.precisions_, K, axis=0)

@@ -112,7 +112,7 @@ class Scene:
     def shares_of(self, responsibilities: Array) -> Array:
         """Probabilities of the clusters, and of noise, of responsibilities (n, K)."""
         merged = shares_of(self.clusters, responsibilities)
-        if self.mixture.noise is None:
+        if not self.mixture.noise:
             return merged
         return np.column_stack([merged, np.maximum(0, 1 - responsibilities.sum(axis=1))])
 
@@ -238,7 +238,7 @@ def components_alone(scene: Scene, picture: str) -> None:
     """
     if scene.n_clusters < scene.n_components:
         raise ValueError(f"{picture} shows components alone: pass the mixture, combined.model")
-    if scene.mixture.noise is not None:
+    if scene.mixture.noise:
         raise ValueError(f"{picture} shows components alone: expected a mixture fitted with noise=False")
 
 

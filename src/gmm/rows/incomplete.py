@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from gmm._kernel.first_look import Survey
 from gmm.caching import cached_property
 from gmm.rows.sources import ArraySource, Chunk, Source
+from gmm.values.classes import ALL_UNKNOWN, KnownClasses
 from gmm.values.layouts import Array
 
 __all__ = ["IncompleteSource", "Pattern"]
@@ -57,11 +58,13 @@ class IncompleteSource(Source):
     sample_weight : array of shape (n,), optional
     filled : array of shape (n, d), optional
         The rows with their gaps filled; by default, with the means of the columns.
+    known : KnownClasses
     """
 
     given: NDArray[Any]
     sample_weight: Array | None = None
     filled: NDArray[Any] | None = None
+    known: KnownClasses = ALL_UNKNOWN
 
     @classmethod
     def of(cls, given: NDArray[Any], sample_weight: Array | None) -> IncompleteSource:
@@ -105,6 +108,13 @@ class IncompleteSource(Source):
             patterns.append(Pattern(observed, missing, indices, part))
         return patterns
 
+    def with_known(self, known: KnownClasses) -> IncompleteSource:
+        """Return the same rows with other classes."""
+        other = super().with_known(known)
+        if other is not self:
+            vars(other).pop("without_gaps", None)
+        return other
+
     def filled_with(self, rows: NDArray[Any]) -> IncompleteSource:
         """Return the same rows, with others in the place of `filled`."""
         other = replace(self, filled=rows)
@@ -114,7 +124,7 @@ class IncompleteSource(Source):
     @cached_property
     def without_gaps(self) -> ArraySource:
         """The rows with their gaps filled."""
-        return ArraySource(self._with_means if self.filled is None else self.filled, self.sample_weight)
+        return ArraySource(self._with_means if self.filled is None else self.filled, self.sample_weight, self.known)
 
     @cached_property
     def survey(self) -> Survey:

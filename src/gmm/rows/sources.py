@@ -10,13 +10,14 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gmm._kernel.first_look import Survey
 from gmm.caching import cached_property
+from gmm.values.classes import ALL_UNKNOWN, KnownClasses
 from gmm.values.layouts import Array
 
 _HASHED_AT_ONCE = 1 << 16  # rows
@@ -47,6 +48,8 @@ class Source(ABC):
     ----------
     sample_weight : array of shape (n,), or None
         Weights of all rows.
+    known : KnownClasses
+        Their classes, which passes keep to.
     resident : ArraySource or None
         The same rows as one array if they are in memory, which compiled loops over many passes need.
     feature_names : array of str, shape (d,), or None
@@ -56,6 +59,7 @@ class Source(ABC):
     """
 
     sample_weight: Array | None = None
+    known: KnownClasses = ALL_UNKNOWN
     resident: ArraySource | None = None
     feature_names: NDArray[np.object_] | None = None
     reads_ahead: bool = False
@@ -98,6 +102,14 @@ class Source(ABC):
         weight = self.sample_weight
         return ArraySource(self.take(indices), None if weight is None else weight[indices])
 
+    def with_known(self, known: KnownClasses) -> Self:
+        """Return the same rows with other classes."""
+        if known is self.known:
+            return self
+        other = object.__new__(type(self))
+        vars(other).update(vars(self) | {"known": known})
+        return other
+
     @cached_property
     def n_used(self) -> int:
         """Number of rows with a positive weight."""
@@ -135,10 +147,11 @@ class Source(ABC):
 
 @dataclass(frozen=True, eq=False)
 class ArraySource(Source):
-    """Rows (n, d) in memory, in any memory order, float32 or float64, with their weights (n,)."""
+    """Rows (n, d) in memory, in any memory order, float32 or float64, with their weights (n,) and classes."""
 
     rows: NDArray[Any]
     sample_weight: Array | None = None
+    known: KnownClasses = ALL_UNKNOWN
 
     @property
     def n_rows(self) -> int:
@@ -191,7 +204,7 @@ class SameRows(SameColumns):
     def __init__(self, source: Source) -> None:
         self._source = source
         self.sample_weight, self.feature_names = source.sample_weight, source.feature_names
-        self.reads_ahead = source.reads_ahead
+        self.known, self.reads_ahead = source.known, source.reads_ahead
 
     @property
     def n_rows(self) -> int:

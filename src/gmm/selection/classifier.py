@@ -50,6 +50,7 @@ from gmm.validation.rows import check_feature_names
 from gmm.values.classes import KnownClasses
 from gmm.values.covariance import covariance_model
 from gmm.values.layouts import Array
+from gmm.values.noise import NO_NOISE
 from gmm.values.priors import NormalInverseWishart
 from gmm.versions import __version__
 
@@ -203,7 +204,7 @@ class MixtureClassifier(Estimator, Described):
         given, names = as_source_to_fit(X, sample_weight, estimator=self, missing=self.missing)
         if not isinstance(given, IncompleteSource):
             given = as_one_array(given, "MixtureClassifier.fit")
-        source, _, units = in_units(given, (None, 0.0), standardize=self.standardize)
+        source, _, units = in_units(given, NO_NOISE, standardize=self.standardize)
         rows: Any = ArraySource(source.given, source.sample_weight) if isinstance(source, IncompleteSource) else source
         numbers = sorted(set(requested_components(self.n_components)))
         types = requested_types(self.covariance_type, rows.n_features)
@@ -408,8 +409,8 @@ class MixtureClassifier(Estimator, Described):
                 failed = error
                 continue
             parameters = fitted_parameters(mixture)
-            source = source_of(mixture, rows)
-            with e_step_over(source, parameters.model.moments, n_threads=self.n_threads, known=known) as e_step:
+            source = source_of(mixture, rows).with_known(known)
+            with e_step_over(source, parameters.model.moments, n_threads=self.n_threads) as e_step:
                 statistics = e_step(parameters.whitened())
             free = statistics if self.prior is None else None
             degenerate = degenerate_components(parameters, rows.n_effective, self.reg_covar, free)

@@ -153,13 +153,8 @@ class _Finish:
         assert on_sample is not None  # ranked cells have a fit
         begin, prior = fitted_parameters(on_sample), on_sample.prior
         K, model = begin.n_components, begin.model
-        settings = replace(
-            self._settings,
-            n_components=K,
-            model=model,
-            refine=None,
-            prior=None if prior is None else prior_of(prior, model, K, source, self._settings.n_threads),
-        )
+        cell = self._settings.of_cell(K, model, prior_of(prior, model, K, source, self._settings.n_threads))
+        settings = replace(cell, refine=None)
         result = self._result(number, source, settings, begin)
         return _entry(self._found, number, on_sample, result, source, settings, self._names)
 
@@ -191,7 +186,7 @@ class _Finish:
     def set_score(self, number: int, parameters: MixtureParameters, lower_bound: float) -> None:
         """Note the criterion that a cell has reached; a degenerate one has none."""
         weight, criterion = self._source.survey.weight, self._found.criterion
-        bad = degenerate_components(parameters, self._source.n_effective, self._settings.reg_covar).any()
+        bad = degenerate_components(parameters, self._source.n_effective, self._settings.objective.ridge).any()
         score = criteria.least(criterion, weight * lower_bound, parameters.n_parameters, weight)
         self._scores[number] = inf if bad else score
 
@@ -226,8 +221,8 @@ class _Watch:
         finish.set_score(number, parameters, iteration.lower_bound)
         bar = finish.bar(number)
         self.reason_to_leave = None if bar is None else bar.reason_to_leave(self._passes, parameters.n_parameters)
-        most = 0 if self.reason_to_leave else self._settings.max_iter - iteration.n_iter
-        passes = passes_left(iteration.remaining, before, self._settings.tol, most) if most else 0.0
+        most = 0 if self.reason_to_leave else self._settings.solver.max_iter - iteration.n_iter
+        passes = passes_left(iteration.remaining, before, self._settings.solver.tolerance, most) if most else 0.0
         finish.report(number, iteration, iteration.seconds * passes)
         return self.reason_to_leave is not None
 
@@ -241,14 +236,14 @@ def _entry(
     settings: FitSettings,
     names: NDArray[np.object_] | None,
 ) -> Entry:
-    scorer = Scorer(result.parameters, settings.n_threads)
-    totals, of_one = scorer.totals(source), scorer.log_likelihood_of_one(source, settings.reg_covar)
+    scorer, objective = Scorer(result.parameters, settings.n_threads), settings.objective
+    totals, of_one = scorer.totals(source), scorer.log_likelihood_of_one(source, objective.ridge)
     n_parameters, n = result.parameters.n_parameters, source.survey.weight
     scores = criteria.evaluate(totals, n_parameters, n, of_one)
     estimator = GaussianMixture(**on_sample.get_params())
-    set_fitted(estimator, result, source, names, settings.prior)
-    statistics = None if settings.prior is not None else result.statistics
-    bad = degenerate_components(result.parameters, source.n_effective, settings.reg_covar, statistics)
+    set_fitted(estimator, result, source, names, objective)
+    statistics = None if objective.prior else result.statistics
+    bad = degenerate_components(result.parameters, source.n_effective, objective.ridge, statistics)
     return Entry(
         n_components=result.parameters.n_components,
         covariance_type=found.covariance_type[number],

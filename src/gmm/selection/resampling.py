@@ -38,6 +38,7 @@ from gmm.validation.rows import check_enough_rows
 from gmm.validation.scalars import check_whole, is_whole
 from gmm.values.covariance import DEFAULT_COVARIANCE_TYPE
 from gmm.values.layouts import Array
+from gmm.values.objective import Objective
 from gmm.values.parameters import MixtureParameters
 from gmm.values.statistics import SufficientStatistics
 
@@ -484,7 +485,7 @@ class _Fits:
         """Return a start of K + 1 components: the best of short runs that each split one component of `null`."""
         parameters, ridge = fitted_parameters(null), null.reg_covar
         source = IncompleteSource(rows) if np.isnan(rows).any() else ArraySource(rows)
-        problem = Problem(rows=source, model=parameters.model, ridge=ridge, n_threads=self.parameters["n_threads"])
+        problem = Problem(source, Objective(parameters.model, ridge), self.parameters["n_threads"])
         with problem.e_step() as e_step:
             statistics = e_step(parameters.whitened())
         results = short_runs(problem, _splits(parameters, statistics), _SPLIT_PASSES)

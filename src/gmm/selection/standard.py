@@ -20,10 +20,9 @@ from gmm.selection.table import Selection
 from gmm.text.lists import listed, quoted
 from gmm.validation.columns import coded, few_values, repeating, rescalings
 from gmm.values.coordinates import Coordinates
-from gmm.values.noise import UniformNoise
+from gmm.values.noise import Noise
 
 _FEW = 10  # rows, of fewer of which little can be said
-Noise = tuple[UniformNoise | None, float]  # and its weight at the start
 
 
 def in_units(source: Source, noise: Noise, *, standardize: Any) -> tuple[Source, Noise, Coordinates | None]:
@@ -41,7 +40,7 @@ def in_units(source: Source, noise: Noise, *, standardize: Any) -> tuple[Source,
     if isinstance(source, PartitionedSource):
         raise TypeError("expected standardize=False with rows in partitions: scale them where they lie")
     units = _standard_deviations(source)
-    return _standardized(source, units), (units.of_noise(noise[0]), noise[1]), units
+    return _standardized(source, units), units.of_noise(noise), units
 
 
 def _standard_deviations(source: Source) -> Coordinates:

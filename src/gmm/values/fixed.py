@@ -14,7 +14,7 @@ PARTS = "weights", "means", "covariances"
 
 @dataclass(frozen=True, eq=False)
 class Fixed:
-    """Weights, means and covariances of components that a fit leaves as it finds them.
+    """Weights, means and covariances of components that a fit leaves as it finds them; false if it fits all.
 
     Parameters
     ----------
@@ -23,6 +23,9 @@ class Fixed:
     """
 
     table: NDArray[np.bool_]
+
+    def __bool__(self) -> bool:
+        return bool(self.table.any())
 
     @property
     def weights(self) -> NDArray[np.bool_]:
@@ -44,15 +47,15 @@ class Fixed:
         """The rows of the table that fix something, by name."""
         return {name: row.tolist() for name, row in zip(PARTS, self.table, strict=True) if row.any()}
 
-    def n_parameters(self, model: CovarianceModel, n_features: int) -> int:
+    def equals(self, other: Fixed) -> bool:
+        """Whether the same parameters are fixed."""
+        return np.array_equal(self.table, other.table)
+
+    def n_parameters(self, model: CovarianceModel, n_components: int, n_features: int) -> int:
         """Count the parameters that would be free otherwise."""
-        K, (weights, means, covariances) = self.table.shape[1], self.table.sum(axis=1).tolist()
+        K, (weights, means, covariances) = n_components, self.table.sum(axis=1).tolist()
         free = 0 if covariances == K else model.n_parameters(K - covariances, n_features)
         return min(weights, K - 1) + means * n_features + model.n_parameters(K, n_features) - free
 
 
-def same_fixed(one: Fixed | None, other: Fixed | None) -> bool:
-    """Return whether the same parameters are fixed."""
-    if one is None or other is None:
-        return one is other
-    return np.array_equal(one.table, other.table)
+NOTHING_FIXED = Fixed(np.zeros((len(PARTS), 1), dtype=bool))
