@@ -66,7 +66,7 @@ ROOMS = {
     "_em": "",
     "values": """
         completion objective | columns coordinates directions partial variational | priors | parameters
-        | fixed noise | classes covariance statistics whitened | layouts
+        | fixed noise | classes covariance statistics weights whitened | layouts
     """,
     "blas": "",
     "_kernel": """

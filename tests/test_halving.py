@@ -182,14 +182,14 @@ def test_simpler_mixtures_choose_where_mixtures_are_dear(monkeypatch):
 
 @pytest.mark.parametrize(("n", "d", "n_components", "part"), [(150, 4, 3, 150), (5000, 2, 3, 400), (5000, 8, 20, 1600)])
 def test_candidates_begin_on_part_of_many_rows(n, d, n_components, part):
-    problem = Problem(rows=ArraySource(np.ones((n, d))), model=covariance_model("full"), ridge=RIDGE)
+    problem = Problem(ArraySource(np.ones((n, d))), Objective(covariance_model("full"), RIDGE))
     assert schedule_for(problem, n_components).part == part
     diagonal = schedule_for(replace(problem, model=covariance_model("diag")), n_components)
     assert diagonal.part <= part
 
 
 def test_few_rows_of_many_features_get_few_candidates():
-    problem = Problem(rows=ArraySource(np.ones((500, 30))), model=covariance_model("full"), ridge=RIDGE)
+    problem = Problem(ArraySource(np.ones((500, 30))), Objective(covariance_model("full"), RIDGE))
     assert schedule_for(problem, 20).n_candidates < schedule_for(problem, 2).n_candidates
 
 

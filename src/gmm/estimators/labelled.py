@@ -48,8 +48,8 @@ def known_classes(
     if isinstance(source, PartitionedSource):
         raise TypeError(f"{source!r} stay where they are, and labels are here: expected rows that can be read here")
     classes, codes = check_labels(labels, source.n_rows)
-    if source.sample_weight is not None and not source.sample_weight.all():
-        classes, codes = classes_left(classes, codes, source.sample_weight > 0)
+    if source.n_used < source.n_rows:
+        classes, codes = classes_left(classes, codes, source.weights > 0)
     if not len(classes):
         return classes, ALL_UNKNOWN
     owners = check_components_per_class(components_per_class, classes, codes, n_components)

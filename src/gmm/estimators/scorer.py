@@ -25,6 +25,7 @@ from gmm.values.layouts import Array, Layout, SingularMatrixError
 from gmm.values.objective import Objective
 from gmm.values.parameters import MixtureParameters
 from gmm.values.statistics import SufficientStatistics
+from gmm.values.weights import part_of
 from gmm.values.whitened import WhitenedMixture
 
 
@@ -81,7 +82,7 @@ class Scorer:
             return self.totals(source).log_likelihood
         weight, lane_rows = source.sample_weight, self._plan(source).lane_rows
         sums = [
-            _sums_of_lanes(values, None if weight is None else weight[first : first + len(values)], lane_rows)
+            _sums_of_lanes(values, part_of(weight, slice(first, first + len(values))), lane_rows)
             for first, values in self._log_evidence(source)
         ]
         return float(np.concatenate(sums).sum())

@@ -172,8 +172,8 @@ class StreamedMixture(EstimatedMixture):
         with closing(chunks_in_order(source, 1)) as chunks:
             for chunk in chunks:
                 began = perf_counter()
-                if chunk.sample_weight is None or chunk.sample_weight.any():
-                    block = ArraySource(chunk.rows, chunk.sample_weight)
+                block = ArraySource(chunk.rows, chunk.sample_weight)
+                if block.n_used:
                     stream, bound, empty = stream.taken(block, **how)
                     bounds.append(bound)
                     repaired += empty

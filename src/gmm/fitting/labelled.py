@@ -58,9 +58,7 @@ def labelled_start(problem: Problem, rng: Rng) -> MixtureParameters:
 def _sampled(source: Source, rng: Rng) -> ArraySource:
     """Return some rows of unknown class and of each class, as a weighted set: equal rows merged, and sorted."""
     known = source.known
-    size, used = sample_size(len(known.owners)), np.ones(source.n_rows, dtype=bool)
-    if source.sample_weight is not None:
-        used = source.sample_weight > 0
+    size, used = sample_size(len(known.owners)), source.weights > 0
     chosen = []
     for code in range(known.owners.max() + 2):
         rows = np.flatnonzero(used & (known.codes == code))
@@ -78,12 +76,11 @@ def _views(sample: ArraySource, moments: Layout) -> tuple[View, View, View]:
     """Return the sample in three metrics, the last that of the labelled rows about their classes' means."""
     known = sample.known
     labelled = known.codes > 0
-    codes, rows = known.codes[labelled] - 1, sample.rows[labelled]
-    weight = None if sample.sample_weight is None else sample.sample_weight[labelled]
-    mass = np.ones(len(rows)) if weight is None else weight
+    codes, part = known.codes[labelled] - 1, sample.subset(np.flatnonzero(labelled))
+    rows, mass = part.rows, part.weights
     sums = np.zeros((codes.max() + 1, sample.n_features))
     np.add.at(sums, codes, rows * mass[:, None])
-    within = ArraySource(rows - (sums / np.bincount(codes, mass)[:, None])[codes], weight)
+    within = ArraySource(rows - (sums / np.bincount(codes, mass)[:, None])[codes], part.sample_weight)
     return *views_of(sample, moments), views_of(sample, moments, deviations=within)[1]
 
 
@@ -94,8 +91,7 @@ def _partitioned(
     sample, moments = problem.rows, problem.objective.model.moments
     assert isinstance(sample, ArraySource)
     centres = view.in_own_units(_centres(view.rows, sample.known, rng)) + sample.survey.centre
-    weight = None if sample.sample_weight is None else sample.sample_weight[used]
-    rows = ArraySource(sample.rows[used], weight, sample.known.of_rows(used))
+    rows = sample.subset(np.flatnonzero(used)).with_known(sample.known.of_rows(used))
     for passes_left in range(n_passes, -1, -1):
         statistics = partition(rows, centres, view.metric, moments, problem.n_threads)
         if passes_left:
@@ -105,7 +101,7 @@ def _partitioned(
 
 def _centres(rows: ArraySource, known: KnownClasses, rng: Rng) -> Array:
     """Return where k-means begins, (K, d)."""
-    weight = np.ones(rows.n_rows) if rows.sample_weight is None else rows.sample_weight
+    weight = rows.weights
     centres: list[Array] = []
     for number in range(known.owners.max() + 1):
         of_class, n = known.codes == number + 1, int((known.owners == number).sum())

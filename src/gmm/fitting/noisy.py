@@ -100,14 +100,13 @@ def dense_parts(sample: ArraySource, noise: Noise) -> list[ArraySource]:
 
     if sample.n_rows > _ROWS:
         sample = sampled(sample, 1, np.random.default_rng(0), size=_ROWS)
-    if sample.sample_weight is not None:  # a row without weight is nobody's neighbour
-        sample = sample.subset(np.flatnonzero(sample.sample_weight))
-    rows, weight = sample.rows, sample.sample_weight
+    sample = sample.subset(np.flatnonzero(sample.weights))  # a row without weight is nobody's neighbour
+    rows = sample.rows
     low, high = noise.box
     scaled = (rows - low) / (high - low)
     neighbour = min(_NEIGHBOUR, len(rows) - 1)
     distances = KDTree(scaled).query(scaled, [neighbour + 1])[0][:, 0]
     order = np.argsort(distances, kind="stable")
-    reached = np.cumsum(np.ones(len(rows)) if weight is None else weight[order])
+    reached = np.cumsum(sample.weights[order])
     parts = (np.sort(order[reached <= share * reached[-1]]) for share in KEPT)
-    return [ArraySource(np.ascontiguousarray(rows[kept]), None if weight is None else weight[kept]) for kept in parts]
+    return [sample.subset(kept) for kept in parts]

@@ -26,6 +26,7 @@ from gmm.values.classes import ALL_UNKNOWN
 from gmm.values.layouts import SPHERICAL, Array, Layout
 from gmm.values.objective import Objective
 from gmm.values.statistics import SufficientStatistics
+from gmm.values.weights import weighed
 from gmm.values.whitened import WhitenedMixture
 
 
@@ -78,9 +79,7 @@ def from_responsibilities(
     source: Source, responsibilities: Array, moments: Layout, *, n_threads: int | None = None
 ) -> SufficientStatistics:
     """Return the statistics of given responsibilities (n, K), about the means they imply."""
-    weighted = responsibilities
-    if source.sample_weight is not None:
-        weighted = responsibilities * source.sample_weight[:, None]
+    weighted = weighed(responsibilities, source.sample_weight)
     counts = weighted.sum(axis=0)
     centre, K = source.survey.centre, len(counts)
     sums = sum(weighted[first : first + len(rows)].T @ (rows - centre) for first, rows, _ in source.chunks())
@@ -116,8 +115,9 @@ def lloyd(source: ArraySource, centres: Array, *, n_threads: int | None = None) 
     It stops when a pass gains less than 0.03 % of the squared deviations that the clusters explain.
     """
     rows, survey = source.rows, source.survey
-    weight = np.ones(source.n_rows) if source.sample_weight is None else source.sample_weight
-    total = float(np.einsum("ij,ij,i->", rows, rows, weight)) - survey.weight * float(survey.centre @ survey.centre)
+    total = float(np.einsum("ij,ij,i->", rows, rows, source.weights)) - survey.weight * float(
+        survey.centre @ survey.centre
+    )
     partition, ended, passes_left = Partition(centres, _farthest(source), total), False, _LLOYD_PASSES
     with EStep(source, SPHERICAL, n_threads=n_threads) as e_step:
         while passes_left > 0 and not ended:
@@ -182,8 +182,7 @@ def _kmeans_centres(view: View, n_components: int, rng: Rng, n_threads: int | No
 
 
 def _seeds(sample: ArraySource, n_components: int, rng: Rng) -> Array:
-    weight = np.ones(sample.n_rows) if sample.sample_weight is None else sample.sample_weight
-    return kmeans_plusplus(sample.rows, weight, n_components, rng)
+    return kmeans_plusplus(sample.rows, sample.weights, n_components, rng)
 
 
 def _hierarchical(sample: ArraySource, request: StartRequest, rng: Rng) -> SufficientStatistics:
@@ -197,8 +196,7 @@ class _Ward:
     """Ward's hierarchy of at most 1000 rows of a view."""
 
     def __init__(self, view: View, rng: Rng) -> None:
-        rows, weight = view.rows.rows, view.rows.sample_weight
-        weight = np.ones(len(rows)) if weight is None else weight
+        rows, weight = view.rows.rows, view.rows.weights
         if len(rows) > _HIERARCHY_ROWS:
             chosen = np.sort(rng.choice(len(rows), _HIERARCHY_ROWS, replace=False))
             rows, weight = rows[chosen], weight[chosen]

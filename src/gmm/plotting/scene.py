@@ -89,10 +89,8 @@ class Scene:
     @cached_property
     def weighted(self) -> tuple[NDArray[Any], Array]:
         """Rows of positive weight, (n_used, d), and their weights, (n_used,)."""
-        if self.sample_weight is None:
-            return self.rows, np.ones(len(self.rows))
-        positive = self.sample_weight > 0
-        return self.rows[positive], self.sample_weight[positive]
+        used = self.source.subset(np.flatnonzero(self.source.weights))
+        return used.rows, used.weights
 
     @property
     def n_clusters(self) -> int:
@@ -149,9 +147,7 @@ class Scene:
     @property
     def relative_weight(self) -> Array:
         """Weights of the drawn rows, divided by the mean positive weight, (s,)."""
-        weight = self.sample_weight
-        if weight is None:
-            return np.ones(len(self.drawn_index))
+        weight = self.source.weights
         return weight[self.drawn_index] * (self.source.n_used / weight.sum())
 
     @property
@@ -219,8 +215,7 @@ def make_scene(
     clusters: NDArray[np.intp] | None = None,
 ) -> Scene:
     """Make a scene of checked rows, and choose at most `max_points` rows of positive weight to draw."""
-    weight = source.sample_weight
-    drawn = np.arange(source.n_rows) if weight is None else np.flatnonzero(weight)
+    drawn = np.flatnonzero(source.weights)
     if len(drawn) > max_points:
         drawn = np.sort(check_random_state(random_state).choice(drawn, max_points, replace=False))
     responsibilities, _ = scored(mixture, np.ascontiguousarray(source.rows[drawn]), n_threads)

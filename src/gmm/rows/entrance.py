@@ -164,8 +164,7 @@ def as_source_to_fit(
 
 
 def _check_gaps(source: IncompleteSource, names: Names) -> None:
-    weight = np.ones(source.n_rows) if source.sample_weight is None else source.sample_weight
-    empty = np.isnan(source.given[weight > 0]).all(axis=0)
+    empty = np.isnan(source.given[source.weights > 0]).all(axis=0)
     if empty.any():
         raise_empty(
             column_text(int(empty.argmax()), None if names is None else list(names)), "X.dropna(axis=1, how='all')"

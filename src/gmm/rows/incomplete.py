@@ -15,6 +15,7 @@ from gmm.caching import cached_property
 from gmm.rows.sources import ArraySource, Chunk, Source
 from gmm.values.classes import ALL_UNKNOWN, KnownClasses
 from gmm.values.layouts import Array
+from gmm.values.weights import in_full, part_of
 
 __all__ = ["IncompleteSource", "Pattern"]
 
@@ -72,7 +73,7 @@ class IncompleteSource(Source):
         empty = np.isnan(given).all(axis=1)
         if not empty.any():
             return cls(given, sample_weight)
-        return cls(given, np.where(empty, 0.0, 1.0 if sample_weight is None else sample_weight))
+        return cls(given, np.where(empty, 0.0, in_full(sample_weight, len(given))))
 
     @property
     def n_rows(self) -> int:
@@ -104,7 +105,7 @@ class IncompleteSource(Source):
             missing = absent[indices[0]]
             observed = np.flatnonzero(~missing)
             rows = self.given[indices] if len(observed) == d else self.given[np.ix_(indices, observed)]
-            part = ArraySource(np.ascontiguousarray(rows), None if weight is None else weight[indices])
+            part = ArraySource(np.ascontiguousarray(rows), part_of(weight, indices))
             patterns.append(Pattern(observed, missing, indices, part))
         return patterns
 
@@ -151,7 +152,7 @@ class IncompleteSource(Source):
     @cached_property
     def _with_means(self) -> NDArray[Any]:
         absent = np.isnan(self.given)
-        used = ~absent if self.sample_weight is None else ~absent & (self.sample_weight > 0)[:, None]
+        used = ~absent & (self.weights > 0)[:, None]
         # About a value of each column, so that columns far from zero keep their digits; about 0 without values.
         about = np.nan_to_num(self.given[used.argmax(axis=0), np.arange(self.n_features)].astype(np.float64))
         with np.errstate(over="ignore"):

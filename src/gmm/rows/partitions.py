@@ -68,8 +68,8 @@ def look(number: int, given: Any) -> list[Look]:
     n, d = source.n_rows, source.n_features
     if not n:
         return [Look(number, n, d, source.dtype, names, False, None, 0.0, 0.0)]
-    weight = np.ones(n) if source.sample_weight is None else source.sample_weight
-    largest, weighted = float(weight.max()), source.sample_weight is not None
+    weight, weighted = source.weights, source.sample_weight is not None
+    largest = float(weight.max())
     shares = weight / largest
     return [Look(number, n, d, source.dtype, names, weighted, source.survey, largest, float(shares @ shares))]
 

@@ -19,6 +19,7 @@ from gmm._kernel.first_look import Survey
 from gmm.caching import cached_property
 from gmm.values.classes import ALL_UNKNOWN, KnownClasses
 from gmm.values.layouts import Array
+from gmm.values.weights import in_full, part_of, weighed
 
 _HASHED_AT_ONCE = 1 << 16  # rows
 
@@ -37,6 +38,16 @@ class Chunk(NamedTuple):
     first: int
     rows: NDArray[Any]
     sample_weight: Array | None
+
+    @property
+    def weights(self) -> Array:
+        """Weights of the rows, (m,), ones where they have none."""
+        return in_full(self.sample_weight, len(self.rows))
+
+    def part(self, start: int, stop: int) -> Chunk:
+        """Return rows start … stop − 1 of the chunk."""
+        index = slice(start, stop)
+        return Chunk(self.first + start, self.rows[index], part_of(self.sample_weight, index))
 
 
 class Source(ABC):
@@ -99,8 +110,12 @@ class Source(ABC):
 
     def subset(self, indices: NDArray[np.intp]) -> ArraySource:
         """Return the rows with these indices, which increase, and their weights."""
-        weight = self.sample_weight
-        return ArraySource(self.take(indices), None if weight is None else weight[indices])
+        return ArraySource(self.take(indices), part_of(self.sample_weight, indices))
+
+    @property
+    def weights(self) -> Array:
+        """Weights of all rows, (n,), ones where they have none."""
+        return in_full(self.sample_weight, self.n_rows)
 
     def with_known(self, known: KnownClasses) -> Self:
         """Return the same rows with other classes."""
@@ -181,6 +196,15 @@ class ArraySource(Source):
         """Return the rows with these indices."""
         return self.rows[indices]
 
+    def mean_of(self, values: Array) -> float:
+        """Return the weighted mean of values of the rows, (n,)."""
+        weight = self.sample_weight
+        return float(values.mean() if weight is None else values @ weight / weight.sum())
+
+    def weighed(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Return values of the rows, (n,) or (n, …), times their weights."""
+        return weighed(values, self.sample_weight)
+
 
 class SameColumns(Source):
     """Rows with the columns of another source."""
@@ -226,8 +250,8 @@ def box_of(source: Source) -> NDArray[Any]:
     if source.sample_weight is None or source.sample_weight.all():
         return source.survey.box.astype(np.float64)
     low, high = np.full((2, source.n_features), [[np.inf], [-np.inf]])
-    for _, rows, weight in source.chunks():
-        used = rows if weight is None else rows[weight > 0]
+    for chunk in source.chunks():
+        used = chunk.rows[chunk.weights > 0]
         low = np.fmin(low, np.fmin.reduce(used, axis=0, initial=np.inf))  # of NaN, which is no value, and a number
         high = np.fmax(high, np.fmax.reduce(used, axis=0, initial=-np.inf))  # the number
     return np.array([low, high])

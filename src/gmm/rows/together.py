@@ -164,21 +164,16 @@ def _in_whole_lanes(chunks: Iterator[Chunk], lane_rows: int) -> Iterator[Chunk]:
         left = chunk
         if begun is not None:
             missing = lane_rows - len(begun.rows)
-            begun, left = _joined(begun, _part(left, 0, missing)), _part(left, missing, len(left.rows))
+            begun, left = _joined(begun, left.part(0, missing)), left.part(missing, len(left.rows))
             if len(begun.rows) < lane_rows:
                 continue
             yield begun
         whole = len(left.rows) // lane_rows * lane_rows
         if whole:
-            yield _part(left, 0, whole)
-        begun = None if whole == len(left.rows) else _copied(_part(left, whole, len(left.rows)))
+            yield left.part(0, whole)
+        begun = None if whole == len(left.rows) else _copied(left.part(whole, len(left.rows)))
     if begun is not None:
         yield begun
-
-
-def _part(chunk: Chunk, start: int, stop: int) -> Chunk:
-    weight = chunk.sample_weight
-    return Chunk(chunk.first + start, chunk.rows[start:stop], None if weight is None else weight[start:stop])
 
 
 def _copied(chunk: Chunk) -> Chunk:

@@ -52,6 +52,7 @@ from gmm.values.covariance import covariance_model
 from gmm.values.layouts import Array
 from gmm.values.noise import NO_NOISE
 from gmm.values.priors import NormalInverseWishart
+from gmm.values.weights import in_full
 from gmm.versions import __version__
 
 __all__ = ["MixtureClassifier", "summary_of"]
@@ -214,8 +215,7 @@ class MixtureClassifier(Estimator, Described):
         if numbers != [1]:
             opened = self._opened(parts, classes)
             mixtures = self._of_each(opened, numbers, types, classes)
-        each = np.ones(rows.n_rows) if rows.sample_weight is None else rows.sample_weight
-        known = codes >= 0
+        each, known = rows.weights, codes >= 0
         if not mixtures or each[~known].any():
             whole = self._completed(source, types)
             mixtures, shares, loglik, n_parameters = self._of_all(whole, types, codes, mixtures, classes, names)
@@ -268,8 +268,7 @@ class MixtureClassifier(Estimator, Described):
         unknown = None if -1 in self.classes_.tolist() else -1
         classes, codes = check_labels(one_column(y), len(predicted), "y", unknown=unknown)
         known = codes >= 0
-        weights = check_sample_weight(sample_weight, len(predicted))
-        weights = np.ones(len(predicted)) if weights is None else weights
+        weights = in_full(check_sample_weight(sample_weight, len(predicted)), len(predicted))
         if not weights[known].sum() > 0:
             raise ValueError(f"expected a positive weight for a row of known class, of which y has {int(known.sum())}")
         return float(np.average(predicted[known] == classes[codes[known]], weights=weights[known]))

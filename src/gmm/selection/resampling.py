@@ -41,6 +41,7 @@ from gmm.values.layouts import Array
 from gmm.values.objective import Objective
 from gmm.values.parameters import MixtureParameters
 from gmm.values.statistics import SufficientStatistics
+from gmm.values.weights import in_full, part_of
 
 __all__ = ["BootstrapLRT", "HeldOut", "Replicate", "bootstrap_lrt", "held_out_log_likelihood"]
 
@@ -149,8 +150,8 @@ def held_out_log_likelihood(
         raise TypeError(f"expected a density estimator with {', '.join(_OF_ESTIMATORS)}, got {estimator!r:.80}")
     missing = getattr(estimator, "missing", None)
     rows, weight, _ = _checked(X, sample_weight, held_out_log_likelihood.__name__, missing)
-    if weight is not None:
-        rows, weight = rows[weight > 0], weight[weight > 0]
+    used = in_full(weight, len(rows)) > 0
+    rows, weight = rows[used], part_of(weight, used)
     _check_folds(len(rows), n_splits, estimator)
     dealt = np.array_split(check_random_state(random_state).permutation(len(rows)), n_splits)
     means = np.empty(n_splits)
@@ -158,14 +159,12 @@ def held_out_log_likelihood(
         held = np.zeros(len(rows), dtype=bool)
         held[fold] = True
         try:
-            fitted = _fitted_copy(estimator, rows[~held], None if weight is None else weight[~held])
+            fitted = _fitted_copy(estimator, rows[~held], part_of(weight, ~held))
         except Exception as error:
             error.add_note(f"In fold {number + 1} of {n_splits}, fitted to {int((~held).sum())} rows.")
             raise
-        means[number] = np.average(fitted.score_samples(rows[held]), weights=None if weight is None else weight[held])
-    return HeldOut(
-        means, np.array([len(fold) if weight is None else weight[fold].sum() for fold in dealt], dtype=float)
-    )
+        means[number] = np.average(fitted.score_samples(rows[held]), weights=part_of(weight, held))
+    return HeldOut(means, np.array([in_full(weight, len(rows))[fold].sum() for fold in dealt]))
 
 
 def _check_folds(n_rows: int, n_splits: int, estimator: object) -> None:

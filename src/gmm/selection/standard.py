@@ -21,6 +21,7 @@ from gmm.text.lists import listed, quoted
 from gmm.validation.columns import coded, few_values, repeating, rescalings
 from gmm.values.coordinates import Coordinates
 from gmm.values.noise import Noise
+from gmm.values.weights import weighed
 
 _FEW = 10  # rows, of fewer of which little can be said
 
@@ -47,11 +48,11 @@ def _standard_deviations(source: Source) -> Coordinates:
     """Return coordinates in standard deviations about the mean; a constant column keeps its unit."""
     about, weight = source.survey.centre, source.survey.weight
     sums, squares, missing = np.zeros((3, source.n_features))
-    for _, rows, weights in source.chunks():
-        away, gaps, w = rows - about, np.isnan(rows), np.ones(len(rows)) if weights is None else weights
+    for chunk in source.chunks():
+        away, gaps, w = chunk.rows - about, np.isnan(chunk.rows), chunk.weights
         away[gaps] = 0.0
         sums, missing = sums + w @ away, missing + w @ gaps
-        squares += np.einsum("ij,ij->j", away if weights is None else away * weights[:, None], away)
+        squares += np.einsum("ij,ij->j", weighed(away, chunk.sample_weight), away)
     # About the mean of what is there: where nothing is missing, this is `about`.
     shift = np.where(missing > 0, sums / (weight - missing), 0.0)
     centre, deviations = about + shift, np.sqrt(np.maximum(squares / (weight - missing) - shift**2, 0))

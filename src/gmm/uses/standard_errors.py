@@ -299,9 +299,8 @@ class _Refits:
         problem = Problem(rows.with_known(known), settings.objective.beside(mixture), settings.n_threads)
         passes = max(model.max_iter, _FEWEST_PASSES)
         solver = replace(settings.solver, tolerance=_NATS_LEFT, max_iter=passes, in_all=True)
-        weight = np.ones(rows.n_rows) if rows.sample_weight is None else rows.sample_weight
         labels = _labels(mixture, rows, model.n_threads)
-        return cls(model, mixture, rows, problem, solver, weight, labels, draw_rows)
+        return cls(model, mixture, rows, problem, solver, rows.weights, labels, draw_rows)
 
     def made(self, seeds: list[int]) -> Generator[_Replicate | None, None, None]:
         """Yield the refits in order; None for one with a degenerate component."""
