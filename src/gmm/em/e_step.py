@@ -19,7 +19,6 @@ from gmm.em.results import ComponentDiagnostics, Partition, PassBatch, RowResult
 from gmm.em.stopping import GainBelow, Stopping
 from gmm.em.threads import PASS_WORTH_THREADS, READING, usable_threads
 from gmm.em.trace import PassRecord
-from gmm.rows.partitions import PartitionedSource
 from gmm.rows.sources import Chunk, Source, chunks_in_order
 from gmm.values.layouts import SPHERICAL, TIED, Array, Layout
 from gmm.values.parameters import MixtureParameters
@@ -336,16 +335,12 @@ class EStep:
 
     def _sums(self, plan: _em.Plan, **arrays: NDArray[Any] | None) -> Array:
         """Return the sums of a pass over all rows, which is made where they are."""
-        if isinstance(self._source, PartitionedSource):
-            return self._source.summed(plan)
-        return plan.sums(self._run(plan, **arrays)[0])
+        sums = self._source.summed(plan)
+        return plan.sums(self._run(plan, **arrays)[0]) if sums is None else sums
 
     def _collected(self, plan: _em.Plan, sums: Array, scatter: Array | None) -> SufficientStatistics:
         statistics = plan.collect(sums, scatter)
-        if isinstance(self._source, PartitionedSource):
-            moment = statistics.first + statistics.counts[:, None] * (statistics.origins - self._source.survey.centre)
-            all_counted = statistics.counts.sum() > (1 - 1e-9) * statistics.weight  # none of the rows are noise
-            self._source.check_unchanged(statistics.weight, moment.sum(axis=0) if all_counted else None)
+        self._source.check_unchanged(statistics)
         return statistics
 
     def _run(self, plan: _em.Plan, **arrays: NDArray[Any] | None) -> tuple[_em.Scratch, int]:

@@ -14,8 +14,8 @@ import numpy as np
 from gmm.blas import blas_alone
 from gmm.em.e_step import EStep
 from gmm.em.results import ComponentDiagnostics, RowResults, Totals, Wanted
-from gmm.rows.incomplete import IncompleteSource, Pattern
-from gmm.rows.sources import Source
+from gmm.rows.incomplete import IncompleteSource
+from gmm.rows.sources import Pattern, Source
 from gmm.values.completion import Completion, Gaps
 from gmm.values.layouts import Array, Layout
 from gmm.values.noise import NO_NOISE, Noise

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from gmm import fitting
 from gmm.estimators.scorer import Scorer
-from gmm.rows.incomplete import IncompleteSource
 from gmm.rows.sources import ArraySource, Source
 from gmm.values.columns import Columns, Regression, marginal
 from gmm.values.completion import Completion, Gaps
@@ -82,13 +81,12 @@ def predicted(
     shape = source.n_rows, len(others)
     means, deviations = np.empty(shape, source.dtype), np.empty(shape, source.dtype)
     intervals = None if level is None else np.empty((*shape, 2), source.dtype)
-    patterns = source.patterns if isinstance(source, IncompleteSource) else [None]
-    for pattern in patterns:
-        rows, columns = (source, known) if pattern is None else (pattern.rows, known[pattern.observed])
+    for pattern in source.patterns:
+        columns = known[pattern.observed]
         part = marginal(mixture, np.concatenate([columns, others]))
         regression = Regression.of(part, *np.split(np.arange(part.n_features), [len(columns)]))
-        for some, of_rows in _conditionals(regression, rows, n_threads):
-            here = some if pattern is None else pattern.indices[some]
+        for some, of_rows in _conditionals(regression, pattern.rows, n_threads):
+            here = pattern.indices[some]
             with np.errstate(over="ignore", invalid="ignore"):
                 means[here], deviations[here] = of_rows.means, of_rows.deviations
                 if intervals is not None and level is not None:
@@ -119,7 +117,7 @@ def imputed(
 ) -> NDArray[Any]:
     """Return rows with their missing values replaced by conditional means or, with a generator, by draws."""
     rows = np.array(source.take(np.arange(source.n_rows)))
-    if not isinstance(source, IncompleteSource):
+    if not source.has_gaps:
         return rows
     responsibilities = Scorer(mixture, n_threads).responsibilities(source)
     whitened = mixture.whitened()
@@ -129,7 +127,7 @@ def imputed(
             step = max(1, _NUMBERS_AT_ONCE // (mixture.n_components * source.n_features))
             for start in range(0, len(pattern.indices), step):
                 part = pattern.indices[start : start + step]
-                known = source.given[np.ix_(part, pattern.observed)].astype(np.float64)
+                known = rows[np.ix_(part, pattern.observed)].astype(np.float64)
                 shares = responsibilities[part].T.astype(np.float64)
                 rows[np.ix_(part, pattern.missing)] = _filled(seen, known, shares, mixture.noise, rng)
     _check_finite(rows)

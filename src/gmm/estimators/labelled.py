@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm.persistence import item
-from gmm.rows.partitions import PartitionedSource
 from gmm.rows.sources import Source
 from gmm.validation.labels import check_components_per_class, check_labels, classes_left
 from gmm.values.classes import ALL_UNKNOWN, KnownClasses
@@ -45,7 +44,7 @@ def known_classes(
         if components_per_class != 1:
             raise ValueError("components_per_class is for rows of known class: expected labels, got None")
         return None, ALL_UNKNOWN
-    if isinstance(source, PartitionedSource):
+    if not source.here:
         raise TypeError(f"{source!r} stay where they are, and labels are here: expected rows that can be read here")
     classes, codes = check_labels(labels, source.n_rows)
     if source.n_used < source.n_rows:

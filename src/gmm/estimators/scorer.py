@@ -19,7 +19,6 @@ from gmm.em.problem import Problem
 from gmm.em.results import RowResults, Totals, Wanted
 from gmm.em.threads import PASS_WORTH_THREADS
 from gmm.frozen import FrozenMixture
-from gmm.rows.partitions import PartitionedSource
 from gmm.rows.sources import Source
 from gmm.values.layouts import Array, Layout, SingularMatrixError
 from gmm.values.objective import Objective
@@ -78,7 +77,7 @@ class Scorer:
     def log_likelihood(self, source: Source) -> float:
         """Σ_i w_i log Σ_k ρ_ik, in nats; the same bits from every source that serves rows."""
         _check_any(source)
-        if isinstance(source, PartitionedSource):
+        if not source.here:
             return self.totals(source).log_likelihood
         weight, lane_rows = source.sample_weight, self._plan(source).lane_rows
         sums = [

@@ -21,7 +21,6 @@ from gmm.plotting.pipeline import before, steps_of
 from gmm.plotting.style import colours
 from gmm.plotting.view import View, axis_deviations
 from gmm.rows.entrance import as_one_array, as_source
-from gmm.rows.incomplete import IncompleteSource
 from gmm.rows.sources import ArraySource
 from gmm.selection import Selection
 from gmm.uses.combining import CombinedComponents, shares_of
@@ -191,7 +190,7 @@ def scene_of(
         names = given or tuple(numbered if of_rows is None else map(str, of_rows))
     else:
         source = source_of(mixture, X, sample_weight)
-        if isinstance(source, IncompleteSource):
+        if source.has_gaps:
             source = ArraySource(imputed(parameters, source, mixture.n_threads), source.sample_weight)
     return make_scene(
         parameters,

@@ -3,47 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gmm._kernel.first_look import Survey
 from gmm.caching import cached_property
-from gmm.rows.sources import ArraySource, Chunk, Source
+from gmm.rows.sources import ArraySource, Chunk, Pattern, Source
 from gmm.values.classes import ALL_UNKNOWN, KnownClasses
 from gmm.values.layouts import Array
 from gmm.values.weights import in_full, part_of
 
-__all__ = ["IncompleteSource", "Pattern"]
-
-
-class Pattern(NamedTuple):
-    """Rows that have values in the same columns.
-
-    Parameters
-    ----------
-    observed : array of int
-        Columns.
-    missing : bool array of shape (d,)
-        Whether a column is another.
-    indices : array of int
-        The rows, in rising order.
-    rows : ArraySource
-        Their observed columns, with their weights.
-    """
-
-    observed: NDArray[np.intp]
-    missing: NDArray[np.bool_]
-    indices: NDArray[np.intp]
-    rows: ArraySource
-
-    @property
-    def weight(self) -> float:
-        """Weight of the rows."""
-        return self.rows.survey.weight if len(self.observed) else 0.0
+__all__ = ["IncompleteSource"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +40,8 @@ class IncompleteSource(Source):
     sample_weight: Array | None = None
     filled: NDArray[Any] | None = None
     known: KnownClasses = ALL_UNKNOWN
+
+    has_gaps = True
 
     @classmethod
     def of(cls, given: NDArray[Any], sample_weight: Array | None) -> IncompleteSource:
@@ -115,6 +91,21 @@ class IncompleteSource(Source):
         if other is not self:
             vars(other).pop("without_gaps", None)
         return other
+
+    @property
+    def unfilled(self) -> bool:  # type: ignore[override]
+        """Whether gaps are filled by the means of the columns alone."""
+        return self.filled is None
+
+    def through(self, function: Callable[[NDArray[Any]], NDArray[Any]]) -> IncompleteSource:
+        """Return rows that a function makes of these, gaps at the same places."""
+        filled = None if self.filled is None else function(self.filled)
+        return replace(self, given=function(self.given), filled=filled)
+
+    @property
+    def as_given(self) -> ArraySource:
+        """The rows as one array, NaN where a value is missing."""
+        return ArraySource(self.given, self.sample_weight)
 
     def filled_with(self, rows: NDArray[Any]) -> IncompleteSource:
         """Return the same rows, with others in the place of `filled`."""

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gmm import _em
 from gmm._kernel.first_look import Survey
 from gmm.caching import cached_property
 from gmm.values.classes import ALL_UNKNOWN, KnownClasses
 from gmm.values.layouts import Array
+from gmm.values.statistics import SufficientStatistics
 from gmm.values.weights import in_full, part_of, weighed
 
 _HASHED_AT_ONCE = 1 << 16  # rows
@@ -50,6 +52,32 @@ class Chunk(NamedTuple):
         return Chunk(self.first + start, self.rows[index], part_of(self.sample_weight, index))
 
 
+class Pattern(NamedTuple):
+    """Rows that have values in the same columns.
+
+    Parameters
+    ----------
+    observed : array of int
+        Columns.
+    missing : bool array of shape (d,)
+        Whether a column is another.
+    indices : array of int
+        The rows, in rising order.
+    rows : Source
+        Their observed columns, with their weights.
+    """
+
+    observed: NDArray[np.intp]
+    missing: NDArray[np.bool_]
+    indices: NDArray[np.intp]
+    rows: Source
+
+    @property
+    def weight(self) -> float:
+        """Weight of the rows."""
+        return self.rows.survey.weight if len(self.observed) else 0.0
+
+
 class Source(ABC):
     """Rows that can be read any number of times.
 
@@ -67,6 +95,12 @@ class Source(ABC):
         Names of the features, if they have any.
     reads_ahead : bool
         Whether chunks are made on a thread of their own.
+    here : bool
+        Whether rows can be read here; else passes go to them.
+    has_gaps : bool
+        Whether values may be missing.
+    unfilled : bool
+        Whether they are, and nothing has been chosen to stand in their places.
     """
 
     sample_weight: Array | None = None
@@ -74,6 +108,37 @@ class Source(ABC):
     resident: ArraySource | None = None
     feature_names: NDArray[np.object_] | None = None
     reads_ahead: bool = False
+    here: ClassVar[bool] = True
+    has_gaps: ClassVar[bool] = False
+    unfilled: bool = False
+
+    @property
+    def patterns(self) -> list[Pattern]:
+        """The rows by the columns that they have."""
+        d = self.n_features
+        return [Pattern(np.arange(d), np.zeros(d, dtype=bool), np.arange(self.n_rows), self)]
+
+    @property
+    def as_given(self) -> ArraySource | None:
+        """The rows as one array if they can be addressed as one, NaN where a value is missing."""
+        return self.addressable
+
+    def filled_with(self, rows: NDArray[Any]) -> Source:
+        """Return the rows with others in the places of missing values."""
+        return self
+
+    def through(self, function: Callable[[NDArray[Any]], NDArray[Any]]) -> Source | None:
+        """Return rows that a function makes of these, if they are in memory."""
+        resident = self.resident
+        return None if resident is None else ArraySource(function(resident.rows), self.sample_weight)
+
+    def summed(self, plan: _em.Plan) -> Array | None:
+        """Make a pass where the rows are, and return its sums; None if they can be read here."""
+        return None
+
+    def check_unchanged(self, statistics: SufficientStatistics) -> None:
+        """Check that the rows of a pass were those of the first look, if others may have changed them."""
+        return
 
     @property
     def addressable(self) -> ArraySource | None:

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gmm.rows.partitions import PartitionedSource
 from gmm.rows.sources import Chunk, SameRows, Source, chunks_in_order
 
 __all__ = ["Ended", "together"]
@@ -53,7 +52,7 @@ def together(
     list of Ended
         One for each task; None if it did not come to its end.
     """
-    if isinstance(source, PartitionedSource):  # it serves no rows
+    if not source.here:
         return [_alone(source, task) if task is tasks[0] or not is_up() else None for task in tasks]
     seats: list[_Seat] = []
     try:

@@ -33,7 +33,6 @@ from gmm.persistence import (
     with_metadata,
 )
 from gmm.rows.entrance import Names, as_one_array, as_source, as_source_to_fit
-from gmm.rows.incomplete import IncompleteSource
 from gmm.rows.sources import ArraySource, Source
 from gmm.selection.cross_validation import predictive_cell
 from gmm.selection.request import requested_components, requested_types
@@ -203,10 +202,10 @@ class MixtureClassifier(Estimator, Described):
         """
         check_parameters(self, STARTS, [name for name in _SETTINGS if name != "tol" or self.tol is not None])
         given, names = as_source_to_fit(X, sample_weight, estimator=self, missing=self.missing)
-        if not isinstance(given, IncompleteSource):
-            given = as_one_array(given, "MixtureClassifier.fit")
+        caller = "MixtureClassifier.fit"
+        given = given if given.has_gaps else as_one_array(given, caller)
         source, _, units = in_units(given, NO_NOISE, standardize=self.standardize)
-        rows: Any = ArraySource(source.given, source.sample_weight) if isinstance(source, IncompleteSource) else source
+        rows: Any = as_one_array(source, caller, gaps=True)
         numbers = sorted(set(requested_components(self.n_components)))
         types = requested_types(self.covariance_type, rows.n_features)
         classes, codes = classes_in(y, rows)

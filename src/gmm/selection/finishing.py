@@ -26,7 +26,6 @@ from gmm.fitting.moments import prior_of
 from gmm.fitting.progress import Journal
 from gmm.fitting.sampling import chosen_rows
 from gmm.persistence.checkpoints import SearchCheckpoint
-from gmm.rows.partitions import PartitionedSource
 from gmm.rows.sources import Source
 from gmm.rows.together import together
 from gmm.selection.bar import Bar
@@ -170,7 +169,7 @@ class _Finish:
 
         def note(result: SolverResult) -> None:
             self._unwritten[name] = {}, result
-            if isinstance(self._source, PartitionedSource):  # one cell after the other, without readings
+            if not self._source.here:  # one cell after the other, without readings
                 self.keep()
 
         def note_progress(journal: Journal) -> None:

@@ -193,9 +193,7 @@ def _checked(
 ) -> tuple[NDArray[Any], Array | None, NDArray[np.object_] | None]:
     """Return rows, weights and names of features, checked once for all fits."""
     source, names = as_source(X, sample_weight, estimator=caller, min_rows=2, missing=missing)
-    if isinstance(source, IncompleteSource):
-        return source.given, source.sample_weight, names
-    resident = as_one_array(source, caller)
+    resident = as_one_array(source, caller, gaps=True)
     return resident.rows, resident.sample_weight, names
 
 

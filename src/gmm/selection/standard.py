@@ -13,9 +13,7 @@ from numpy.typing import NDArray
 from gmm.estimators.fitted import in_other_units
 from gmm.exceptions import warn
 from gmm.rows.factory import FactorySource
-from gmm.rows.incomplete import IncompleteSource
-from gmm.rows.partitions import PartitionedSource
-from gmm.rows.sources import ArraySource, Source
+from gmm.rows.sources import Source
 from gmm.selection.table import Selection
 from gmm.text.lists import listed, quoted
 from gmm.validation.columns import coded, few_values, repeating, rescalings
@@ -38,7 +36,7 @@ def in_units(source: Source, noise: Noise, *, standardize: Any) -> tuple[Source,
         raise TypeError(f"expected True or False for standardize, got {standardize!r}")
     if not standardize:
         return source, noise, None
-    if isinstance(source, PartitionedSource):
+    if not source.here:
         raise TypeError("expected standardize=False with rows in partitions: scale them where they lie")
     units = _standard_deviations(source)
     return _standardized(source, units), units.of_noise(noise), units
@@ -61,12 +59,7 @@ def _standard_deviations(source: Source) -> Coordinates:
 
 
 def _standardized(source: Source, units: Coordinates) -> Source:
-    if isinstance(source, IncompleteSource):
-        filled = None if source.filled is None else units.of_rows(source.filled)
-        return replace(source, given=units.of_rows(source.given), filled=filled)
-    if source.resident is not None:
-        return ArraySource(units.of_rows(source.resident.rows), source.sample_weight)
-    return FactorySource(partial(_blocks, source, units))
+    return source.through(units.of_rows) or FactorySource(partial(_blocks, source, units))
 
 
 def _blocks(source: Source, units: Coordinates) -> Iterator[Any]:
@@ -113,8 +106,6 @@ def notes_on_copies(rows: NDArray[Any], names: Sequence[str]) -> tuple[str, ...]
 
 def log_volume(source: Source, units: Coordinates) -> float:
     """Σ_i w_i Σ_j log scale_j over the columns that row i has: log densities of scaled rows are larger by it."""
-    if not isinstance(source, IncompleteSource):
-        return source.survey.weight * units.log_volume
     logs = np.log(units.scales)
     return float(sum(of.weight * logs[of.observed].sum() for of in source.patterns))
 
