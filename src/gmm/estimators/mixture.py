@@ -520,7 +520,7 @@ class GaussianMixture(StreamedMixture):
         fixed = check_fixed(self.fixed, self.n_components, model)
         if fixed and self.refine is not None:
             raise ValueError("refine='split-merge' cannot be combined with fixed parameters: expected refine=None")
-        if self._is_noisy and fixed.weights.any():
+        if fixed and self._is_noisy and fixed.weights.any():
             raise ValueError("fixed: weights cannot be fixed beside noise, whose weight is free: expected noise=False")
         return fixed
 

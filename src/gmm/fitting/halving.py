@@ -144,7 +144,8 @@ def best_candidate(
 class _Part:
     """Part of the rows in the coordinates of a metric, scaled to a mean variance of 1, in random order."""
 
-    source: ArraySource
+    rows: Array
+    weights: Array
     view: CandidateView
 
     @classmethod
@@ -156,15 +157,15 @@ class _Part:
         reach = np.abs(rows).max(axis=0)
         passed = _em.CandidateRows(rows, weight, np.zeros(rows.shape[1]), reach, single_limit=single_limit)
         whitener = scale * view.metric.whitener.ravel()
-        return cls(ArraySource(rows, weight), CandidateView(passed, view.metric.layout.code, whitener, centre))
+        return cls(rows, view.rows.weights, CandidateView(passed, view.metric.layout.code, whitener, centre))
 
     def seeds(self, n_components: int, turn: int, schedule: Schedule, rng: Rng) -> Array:
         """Choose rows (K, d): by greedy D² sampling of a few, every other turn at random if the schedule says so."""
-        K, n, rows = n_components, self.source.n_rows, self.source.rows
+        K, n = n_components, len(self.rows)
         if schedule.random_seeds and turn % 2 == 0:
-            return rows[np.arange(turn * K, (turn + 1) * K) % n]
+            return self.rows[np.arange(turn * K, (turn + 1) * K) % n]
         few = min(n, schedule.n_seeding)
-        return kmeans_plusplus(rows[:few], self.source.weights[:few], K, rng)
+        return kmeans_plusplus(self.rows[:few], self.weights[:few], K, rng)
 
 
 class _Halving:

@@ -29,11 +29,13 @@ def check_fixed(fixed: Mapping[str, Any] | None, n_components: int, model: Covar
     ValueError
         If a name or a mask is invalid, or covariances that depend on each other are fixed in part.
     """
-    unknown = [name for name in fixed or () if name not in PARTS]
+    if not fixed:
+        return NOTHING_FIXED
+    unknown = [name for name in fixed if name not in PARTS]
     if unknown:
         near = suggestion(unknown[0], PARTS)
         raise ValueError(f"fixed: expected some of {quoted(PARTS)}, got {unknown[0]!r:.40}{near}")
-    table = np.array([_mask(name, (fixed or {}).get(name, False), n_components) for name in PARTS])
+    table = np.array([_mask(name, fixed.get(name, False), n_components) for name in PARTS])
     return check_fixed_table(table, model)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gmm.caching import cached_property
 from gmm.values.covariance import CovarianceModel
 
 PARTS = "weights", "means", "covariances"
@@ -25,7 +26,7 @@ class Fixed:
     table: NDArray[np.bool_]
 
     def __bool__(self) -> bool:
-        return bool(self.table.any())
+        return len(self.masks) > 0
 
     @property
     def weights(self) -> NDArray[np.bool_]:
@@ -42,14 +43,14 @@ class Fixed:
         """Whose covariances are fixed, (K,)."""
         return self.table[2]
 
-    @property
+    @cached_property
     def masks(self) -> dict[str, list[bool]]:
         """The rows of the table that fix something, by name."""
         return {name: row.tolist() for name, row in zip(PARTS, self.table, strict=True) if row.any()}
 
     def equals(self, other: Fixed) -> bool:
         """Whether the same parameters are fixed."""
-        return np.array_equal(self.table, other.table)
+        return self is other or np.array_equal(self.table, other.table)
 
     def n_parameters(self, model: CovarianceModel, n_components: int, n_features: int) -> int:
         """Count the parameters that would be free otherwise."""
