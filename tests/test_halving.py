@@ -184,7 +184,7 @@ def test_simpler_mixtures_choose_where_mixtures_are_dear(monkeypatch):
 def test_candidates_begin_on_part_of_many_rows(n, d, n_components, part):
     problem = Problem(ArraySource(np.ones((n, d))), Objective(covariance_model("full"), RIDGE))
     assert schedule_for(problem, n_components).part == part
-    diagonal = schedule_for(replace(problem, model=covariance_model("diag")), n_components)
+    diagonal = schedule_for(replace(problem, objective=Objective(covariance_model("diag"), RIDGE)), n_components)
     assert diagonal.part <= part
 
 
