@@ -49,7 +49,7 @@ ROOMS = {
     """,
     "em": """
         problem | incomplete quasi_newton | stepwise textbook | e_step m_step solver
-        | fixed results stopping threads trace
+        | results stopping threads trace
     """,
     "rows": """
         entrance | dask opening together watched | datasets factory incomplete npy partitions paths scratch sliced
@@ -66,8 +66,8 @@ ROOMS = {
     "api": "",
     "_em": "",
     "values": """
-        completion | columns coordinates directions variational | parameters priors
-        | fixed | classes covariance noise statistics whitened | layouts
+        completion objective | columns coordinates directions partial variational | priors | parameters
+        | fixed noise | classes covariance statistics weights whitened | layouts
     """,
     "blas": "",
     "_kernel": """

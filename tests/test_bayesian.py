@@ -14,6 +14,7 @@ import gmm
 import reference
 from gmm import BayesianGaussianMixture
 from gmm.values.covariance import CLASSIC, PARSIMONIOUS
+from gmm.values.objective import Objective
 from test_variational import a_case, a_prior, rows, written_out
 
 every_type = pytest.mark.parametrize("covariance_type", CLASSIC)
@@ -355,7 +356,7 @@ def test_a_monte_carlo_estimate_agrees_with_the_bound(covariance_type, weights):
     )
     r = mixture.predict_proba(X).T[:, None]
     per_draw = (r * (joint - np.log(np.maximum(r, 1e-300)))).sum(axis=(0, 2))
-    family = posterior.prior.family(posterior.model, 2, 0.0, posterior.weight)
+    family = Objective(posterior.model, prior=posterior.prior).family(posterior.means.shape, posterior.weight)
     shares, means, _, *factors = posterior.as_estimate()
     estimate = per_draw.mean() + family.parameter_term(shares, means, *factors)
     assert abs(estimate - mixture.lower_bound_) < 5 * per_draw.std() / np.sqrt(4000) + 0.05

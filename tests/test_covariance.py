@@ -10,8 +10,8 @@ import pytest
 
 import reference
 from gmm import GaussianMixture, em_steps, select
-from gmm.em.m_step import most_likely
 from gmm.values.covariance import CLASSIC, COVARIANCE_TYPES, PARSIMONIOUS, covariance_model, same_as, special_case
+from gmm.values.objective import Objective
 from gmm.values.parameters import MixtureParameters
 from gmm.values.statistics import SufficientStatistics
 
@@ -134,7 +134,7 @@ def estimated(model, covariances, counts, means=None):
     statistics = SufficientStatistics(
         model.moments, means, counts, np.zeros((K, d)), np.ascontiguousarray(second), 0.0, counts.sum()
     )
-    return model.layout.dense(most_likely(statistics, model, 0.0).covariances, K, d)
+    return model.layout.dense(Objective(model).update(statistics).covariances, K, d)
 
 
 @every_model
@@ -259,7 +259,7 @@ def climbed(X, responsibilities, model, n_passes=4):
         origins = np.tile(X.mean(axis=0), (K, 1))
         counts, first, second = reference.statistics(X, responsibilities, np.ones(len(X)), origins)
         kept = np.ascontiguousarray(reference.in_layout(second, model.name))
-        found = most_likely(SufficientStatistics(model.moments, origins, counts, first, kept, 0.0, len(X)), model, 0.0)
+        found = Objective(model).update(SufficientStatistics(model.moments, origins, counts, first, kept, 0.0, len(X)))
         covariances = model.layout.dense(found.covariances, K, d)
         joint = reference.log_joint(X, found.weights, found.means, covariances)
         responsibilities = reference.responsibilities(joint)

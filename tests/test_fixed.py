@@ -391,5 +391,5 @@ def test_blocks_move_all_parameters():
 
 
 def test_labels_alone_give_no_fixed_parameters():
-    with pytest.raises(ValueError, match="means.*: expected means_init"):
+    with pytest.raises(ValueError, match="expected means_init"):
         GaussianMixture(K, fixed={"means": True}).fit(rows(), labels=np.arange(180) % 3)

@@ -10,13 +10,13 @@ import reference
 from gmm import GaussianMixture, _em
 from gmm._candidates import Candidate, CandidateView
 from gmm._kernel import tiles
-from gmm.em.m_step import mixture_family
 from gmm.em.problem import Problem
 from gmm.fitting import halving
 from gmm.fitting.halving import Cut, Schedule, best_candidate, schedule_for
 from gmm.rows.sources import ArraySource
 from gmm.values.covariance import PARSIMONIOUS, covariance_model
 from gmm.values.layouts import DIAGONAL, SPHERICAL, TIED
+from gmm.values.objective import Objective
 from gmm.values.parameters import MixtureParameters
 
 every_type = pytest.mark.parametrize("covariance_type", PARSIMONIOUS)
@@ -42,7 +42,7 @@ def candidate(covariance_type, layout=SPHERICAL, *, weight=None, single=False, n
     scatter = (X - centre).T @ ((X - centre) if weight is None else (X - centre) * weight[:, None])
     rows = _em.CandidateRows(X, weight, centre, np.abs(X - centre).max(axis=0), scatter=scatter, single_limit=single)
     seen = _em.CandidateRows(Y, weight, np.zeros(D), np.abs(Y).max(axis=0), single_limit=single)
-    one, scratch = Candidate(mixture_family(model, (K, D), RIDGE), model.moments), _em.Scratch()
+    one, scratch = Candidate(Objective(model, RIDGE).family((K, D)), model.moments), _em.Scratch()
     view = CandidateView(seen, layout.code, SHOWN[layout].ravel(), centre)
     one.begin(scratch, view, Y[:K].copy(), n_lloyd=n_lloyd, n_soft=n_soft)
     one.leave_view(scratch, rows)
@@ -89,7 +89,7 @@ def test_a_candidate_makes_the_passes_that_it_is_told_to(covariance_type, n_lloy
 def test_the_statistics_of_a_candidate_are_those_of_its_mixture(covariance_type):
     one, _ = candidate(covariance_type, n_passes=2)
     model = covariance_model(covariance_type)
-    problem = Problem(rows=ArraySource(X), model=model, ridge=RIDGE)
+    problem = Problem(ArraySource(X), Objective(model, RIDGE))
     with problem.e_step() as e_step:
         updated = problem.beginning(e_step, one.statistics).parameters
     got = MixtureParameters.estimated(one.estimate, model)
@@ -112,7 +112,7 @@ def test_thinness_bounds_the_least_eigenvalue(covariance_type):
 def test_a_singular_covariance_makes_a_candidate_fail():
     model, rows = covariance_model("full"), np.column_stack([X[:, 0], X[:, 0]])
     passed = _em.CandidateRows(rows, None, np.zeros(D), np.abs(rows).max(axis=0))
-    one, scratch = Candidate(mixture_family(model, (K, D), 0.0), model.moments), _em.Scratch()
+    one, scratch = Candidate(Objective(model, 0.0).family((K, D)), model.moments), _em.Scratch()
     one.begin(scratch, CandidateView(passed, SPHERICAL.code, np.ones(1), np.zeros(D)), rows[:K], n_lloyd=1, n_soft=2)
     one.leave_view(scratch, passed)
     one.run(scratch, passed, 1)
@@ -124,7 +124,7 @@ def test_a_singular_covariance_makes_a_candidate_fail():
 def test_a_candidate_leaves_a_view_that_it_has_begun_in():
     model = covariance_model("diag")
     rows = _em.CandidateRows(X, None, np.zeros(D), np.abs(X).max(axis=0))
-    one = Candidate(mixture_family(model, (K, D), RIDGE), model.moments)
+    one = Candidate(Objective(model, RIDGE).family((K, D)), model.moments)
     with pytest.raises(ValueError, match="expected a candidate that has begun in a view"):
         one.leave_view(_em.Scratch(), rows)
 
@@ -134,7 +134,7 @@ def test_a_candidate_leaves_a_view_that_it_has_begun_in():
 
 def best(rows, covariance_type, n_components=K, *, weight=None, n_threads=1, seed=0, schedule=None, ridge=RIDGE):
     sample = ArraySource(rows, weight)
-    problem = Problem(rows=sample, model=covariance_model(covariance_type), ridge=ridge, n_threads=n_threads)
+    problem = Problem(sample, Objective(covariance_model(covariance_type), ridge), n_threads)
     return best_candidate(problem, sample, n_components, np.random.default_rng(seed), schedule=schedule)
 
 
@@ -161,7 +161,7 @@ def test_the_last_cut_sees_all_rows():
 
 def test_a_degenerate_candidate_loses_to_a_sound_one():
     sample = ArraySource(X)
-    problem = Problem(rows=sample, model=covariance_model("full"), ridge=RIDGE)
+    problem = Problem(sample, Objective(covariance_model("full"), RIDGE))
     sound = SimpleNamespace(lower_bound=-2.0, failed=False, least_weight=0.3, thinness=3.0)
     light = SimpleNamespace(lower_bound=-1.0, failed=False, least_weight=5 / N, thinness=3.0)
     failed = SimpleNamespace(lower_bound=-np.inf, failed=True, least_weight=0.3, thinness=3.0)
@@ -183,14 +183,14 @@ def test_simpler_mixtures_choose_where_mixtures_are_dear(monkeypatch):
 
 @pytest.mark.parametrize(("n", "d", "n_components", "part"), [(150, 4, 3, 150), (5000, 2, 3, 400), (5000, 8, 20, 1600)])
 def test_candidates_begin_on_part_of_many_rows(n, d, n_components, part):
-    problem = Problem(rows=ArraySource(np.ones((n, d))), model=covariance_model("full"), ridge=RIDGE)
+    problem = Problem(ArraySource(np.ones((n, d))), Objective(covariance_model("full"), RIDGE))
     assert schedule_for(problem, n_components).part == part
-    diagonal = schedule_for(replace(problem, model=covariance_model("diag")), n_components)
+    diagonal = schedule_for(replace(problem, objective=Objective(covariance_model("diag"), RIDGE)), n_components)
     assert diagonal.part <= part
 
 
 def test_few_rows_of_many_features_get_few_candidates():
-    problem = Problem(rows=ArraySource(np.ones((500, 30))), model=covariance_model("full"), ridge=RIDGE)
+    problem = Problem(ArraySource(np.ones((500, 30))), Objective(covariance_model("full"), RIDGE))
     assert schedule_for(problem, 20).n_candidates < schedule_for(problem, 2).n_candidates
 
 

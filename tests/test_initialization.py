@@ -23,6 +23,7 @@ from gmm.fitting.starts import (
 )
 from gmm.rows.sources import ArraySource
 from gmm.values.covariance import PARSIMONIOUS, covariance_model
+from gmm.values.objective import Objective
 
 every_type = pytest.mark.parametrize("covariance_type", PARSIMONIOUS)
 closed_forms = pytest.mark.parametrize("covariance_type", reference.CLOSED_FORMS)
@@ -39,7 +40,7 @@ ROWS = CENTRES[GROUPS] + rng.normal(size=(150, 2))
 def started(rows, covariance_type="full", init_params="kmeans", weight=None, K=3, seed=0):
     source, model = ArraySource(rows, weight), covariance_model(covariance_type)
     state = np.random.RandomState(seed)
-    return start_statistics(source, StartRequest(K, model, 1e-6), init_params, state)
+    return start_statistics(source, StartRequest(K, Objective(model, 1e-6)), init_params, state)
 
 
 def assert_close(got, expected):

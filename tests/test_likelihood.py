@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 import reference
 from gmm import ConvergenceWarning, GaussianMixture
-from gmm.em.m_step import MStep, most_likely, refilled
+from gmm.em.m_step import MStep, refilled
 from gmm.values.covariance import PARSIMONIOUS, covariance_model
 from gmm.values.layouts import SingularMatrixError
+from gmm.values.objective import Objective
 from gmm.values.statistics import SufficientStatistics
 
 every_type = pytest.mark.parametrize("covariance_type", PARSIMONIOUS)
@@ -49,7 +50,7 @@ def with_a_lost_component():
 def test_the_m_step_is_the_textbooks(covariance_type, ridge):
     rows, responsibilities = ordinary()
     given_statistics, model = statistics(covariance_type, rows, responsibilities)
-    got = most_likely(given_statistics, model, ridge)
+    got = Objective(model, ridge).update(given_statistics)
     weights, means, covariances = reference.m_step(rows, responsibilities, np.ones(50), covariance_type, ridge)
     np.testing.assert_allclose(got.weights, weights, rtol=1e-12)
     np.testing.assert_allclose(got.means, means, rtol=1e-10, atol=1e-13)
@@ -61,7 +62,7 @@ def test_the_m_step_is_the_textbooks(covariance_type, ridge):
 @every_type
 def test_parameters_are_read_only(covariance_type):
     given_statistics, model = statistics(covariance_type, *ordinary())
-    got = most_likely(given_statistics, model, 0.0)
+    got = Objective(model).update(given_statistics)
     for values in (got.weights, got.means, got.covariances, got.whiteners):
         with pytest.raises(ValueError, match="read-only"):
             values[...] = 0
@@ -73,7 +74,7 @@ def test_without_a_ridge_a_singular_covariance_names_its_component(covariance_ty
     responsibilities[:5, 0] = responsibilities[5, 1] = 1
     given_statistics, model = statistics(covariance_type, rows, responsibilities)
     with pytest.raises(SingularMatrixError) as caught:
-        most_likely(given_statistics, model, 0.0)
+        Objective(model).update(given_statistics)
     assert caught.value.component == 1
 
 
@@ -81,7 +82,7 @@ def test_without_a_ridge_a_singular_covariance_names_its_component(covariance_ty
 def test_a_ridge_lost_to_rounding_is_raised_until_it_is_felt(covariance_type):
     rows = 1e12 * np.array([[1.0, 1.0], [2.0, 2.0], [3.0, 3.0], [4.0, 4.0]])
     given_statistics, model = statistics(covariance_type, rows, np.ones((4, 1)))
-    got = most_likely(given_statistics, model, 1e-6)
+    got = Objective(model, 1e-6).update(given_statistics)
     assert np.isfinite(got.log_determinants).all()
     dense = reference.dense(got.covariances, covariance_type, 1, 2)[0]
     np.testing.assert_allclose(np.diag(dense), 1.25e24, rtol=1e-12)
@@ -106,11 +107,11 @@ def test_a_lost_component_gets_half_of_the_heaviest(covariance_type):
     donor = int(np.argmax(given_statistics.counts))
     assert got.counts[2] == got.counts[donor] == given_statistics.counts[donor] / 2
     assert got.counts.sum() == pytest.approx(50)
-    before, after = (most_likely(s, model, 1e-6) for s in (given_statistics, got))
+    before, after = (Objective(model, 1e-6).update(s) for s in (given_statistics, got))
     # The halves lie half a standard deviation to either side, and move nothing else.
     middle = (after.means[2] + after.means[donor]) / 2
     np.testing.assert_allclose(middle, before.means[donor], rtol=1e-9)
-    free = most_likely(given_statistics, covariance_model(reference.shape_of(covariance_type)), 1e-6)
+    free = Objective(covariance_model(reference.shape_of(covariance_type)), 1e-6).update(given_statistics)
     widest = np.linalg.eigvalsh(reference.dense(free.covariances, covariance_type, 3, 2)[donor])
     apart = np.linalg.norm(after.means[2] - after.means[donor])
     assert apart == pytest.approx(np.sqrt(widest[-1]), rel=1e-3)
@@ -132,7 +133,7 @@ def test_no_more_are_repaired_than_asked_for(covariance_type):
 @every_type
 def test_a_climb_repairs_at_most_as_often_as_it_has_components(covariance_type):
     given_statistics, model = statistics(covariance_type, *with_a_lost_component())
-    m_step = MStep(model, 1e-6, repairs=3)
+    m_step = MStep(Objective(model, 1e-6), repairs=3)
     for _ in range(9):
         m_step(given_statistics)
     assert m_step.repaired == [2, 2, 2]

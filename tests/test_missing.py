@@ -14,11 +14,11 @@ import gmm
 import reference
 from gmm import BayesianGaussianMixture, GaussianMixture
 from gmm.em.incomplete import e_step_over
-from gmm.em.m_step import most_likely
 from gmm.rows.incomplete import IncompleteSource
 from gmm.values.covariance import PARSIMONIOUS, covariance_model
 from gmm.values.layouts import FULL
-from gmm.values.noise import UniformNoise
+from gmm.values.noise import NO_NOISE, UniformNoise
+from gmm.values.objective import Objective
 from gmm.values.parameters import MixtureParameters
 
 every_type = pytest.mark.parametrize("covariance_type", PARSIMONIOUS)
@@ -34,12 +34,12 @@ def with_gaps(n=120, d=4, share=0.3, seed=0, scale=1.0, offset=0.0):
     return X * scale + offset
 
 
-def mixture(covariance_type, d=4, K=3, seed=0, noise=None):
+def mixture(covariance_type, d=4, K=3, seed=0, noise=NO_NOISE):
     rng, model = np.random.default_rng(seed), covariance_model(covariance_type)
     A = rng.normal(size=(K, d, 2 * d))
     free = A @ A.transpose(0, 2, 1) / d
     covariances = model.constrained(model.layout.reduced(free, FULL, d) / (K if model.layout.pooled else 1), np.ones(K))
-    weights = rng.dirichlet(np.full(K, 5.0)) * (1 if noise is None else 0.8)
+    weights = rng.dirichlet(np.full(K, 5.0)) * (0.8 if noise else 1)
     return MixtureParameters(weights, rng.normal(size=(K, d)) * 3, covariances, model, noise=noise)
 
 
@@ -197,7 +197,7 @@ def test_both_solvers_climb_to_where_em_stays(covariance_type):
     for fit in (fast, slow):
         assert np.diff(fit.history_.objective).min() > -1e-12
     statistics = gmm.statistics_of(fast, X)
-    again = most_likely(statistics, covariance_model(covariance_type), 1e-6, previous=fast._parameters.covariances)
+    again = Objective(covariance_model(covariance_type), 1e-6).update(statistics, fast._parameters)
     np.testing.assert_allclose(again.means, fast.means_, atol=1e-4)
     np.testing.assert_allclose(again.covariances, fast.covariances_, atol=1e-3)
 
@@ -552,7 +552,7 @@ def test_rows_without_a_value_change_no_fit(covariance_type, how):
 @pytest.mark.parametrize("noise", [False, 0.1, 0.9])
 def test_rows_without_a_value_have_the_weights_of_the_mixture(noise, dtype):
     X, Y, empty = with_empty_rows()
-    box = None if not noise else UniformNoise(np.full(4, -20.0), np.full(4, 20.0))
+    box = UniformNoise(np.full(4, -20.0), np.full(4, 20.0)) if noise else NO_NOISE
     parameters = mixture("VVV", noise=box)
     if box is not None:
         parameters = parameters.with_noise(box, noise)

@@ -320,7 +320,7 @@ def test_text_says_it(fitted):
 
 
 def test_what_refuses(fitted):
-    mixture, X = fitted
+    mixture, _ = fitted
     for call in (
         mixture.to_sklearn,
         lambda: setattr(mixture, "weights_", [0.2, 0.3, 0.5]),

@@ -16,12 +16,12 @@ from sklearn.base import clone
 import gmm
 import reference
 from gmm import GaussianMixture, NormalInverseWishart
-from gmm.em.m_step import mixture_family, most_likely
 from gmm.em.problem import Problem, SolverSettings
 from gmm.fitting import starts as initialization
 from gmm.fitting.degenerate import degenerate_components
 from gmm.rows.sources import ArraySource
 from gmm.values.covariance import PARSIMONIOUS, covariance_model
+from gmm.values.objective import Objective
 from gmm.values.parameters import MixtureParameters
 from gmm.values.priors import ConjugatePrior
 from gmm.values.statistics import SufficientStatistics
@@ -100,12 +100,12 @@ def fitted(name, X, prior, sample_weight=None, n_components=K, **asked):
 @every_model
 def test_the_log_density_is_scipys(name, shrinkage, d):
     mixture, prior = a_mixture(name, seed=1, d=d), a_prior(shrinkage, d + 1.5, d)
-    family = mixture_family(mixture.model, (K, d), 0.0, known(prior, name))
+    family = Objective(mixture.model, 0.0, known(prior, name)).family((K, d))
     weights, means, _, *factors = mixture.as_estimate()
     args = (weights, means, *factors)
     expected = log_density(name, mixture.means, mixture.covariances, prior)
     assert family.parameter_term(*args) == pytest.approx(expected, rel=1e-10)
-    assert mixture_family(mixture.model, (K, d), 0.0).parameter_term(*args) == 0
+    assert Objective(mixture.model, 0.0).family((K, d)).parameter_term(*args) == 0
 
 
 @pytest.mark.parametrize("prior", ["conjugate", "given"])
@@ -175,12 +175,8 @@ def test_the_update_is_no_worse_than_any_neighbour(name, seed):
     model = covariance_model(name)
     counts, first, second = reference.statistics(X, r, np.ones(40), np.zeros((K, D)))
     kept = np.ascontiguousarray(reference.in_layout(second, name))
-    best = most_likely(
-        SufficientStatistics(model.moments, np.zeros((K, D)), counts, first, kept, 0.0, 40.0),
-        model,
-        0.0,
-        prior=known(prior, name),
-    )
+    statistics = SufficientStatistics(model.moments, np.zeros((K, D)), counts, first, kept, 0.0, 40.0)
+    best = Objective(model, prior=known(prior, name)).update(statistics)
 
     def expected(weights, means, covariances):
         joint = reference.log_joint(X, weights, means, reference.dense(covariances, name, K, D))
@@ -238,9 +234,8 @@ def test_each_pass_is_the_twins(name, ridge, shrinkage):
     told = reference.accelerated_em(
         X, written_out, reference.shape_of(name), 12, weight=weight, reg_covar=ridge, belief=belief
     )
-    problem = Problem(
-        rows=ArraySource(X, weight), model=begin.model, ridge=ridge, prior=known(prior, name), repair_empty=False
-    )
+    objective = Objective(begin.model, ridge, known(prior, name))
+    problem = Problem(ArraySource(X, weight), objective, repair_empty=False)
     with problem.e_step() as e_step:
         run = problem.run(e_step, begin, SolverSettings(tolerance=0, max_iter=12))
         trace = run.go().result.trace
@@ -487,7 +482,7 @@ def test_an_update_in_ranges_is_the_update(name):
             task(k, k + 1)
 
     got, expected = (
-        most_likely(statistics, mixture.model, 0.1, prior=known(a_prior(), name), **how)
+        Objective(mixture.model, 0.1, known(a_prior(), name)).update(statistics, **how)
         for how in ({"spread": one_by_one}, {})
     )
     np.testing.assert_array_equal(got.covariances, expected.covariances)

@@ -22,6 +22,7 @@ from gmm.exceptions import ConvergenceWarning
 from gmm.rows.sources import ArraySource
 from gmm.values.covariance import CLASSIC, PARSIMONIOUS, covariance_model
 from gmm.values.layouts import DIAGONAL, FULL
+from gmm.values.objective import Objective
 from gmm.values.parameters import MixtureParameters
 
 every_type = pytest.mark.parametrize("covariance_type", PARSIMONIOUS)
@@ -49,7 +50,7 @@ def begun(X, covariance_type, K=3):
 
 
 def climbed(X, parameters, *, weight=None, ridge=0.0, tolerance=0.0, max_iter=30, n_threads=1, state=None, **how):
-    problem = Problem(rows=ArraySource(X, weight), model=parameters.model, ridge=ridge, n_threads=n_threads)
+    problem = Problem(ArraySource(X, weight), Objective(parameters.model, ridge), n_threads)
     settings = SolverSettings(tolerance=tolerance, max_iter=max_iter)
     with problem.e_step() as e_step:
         return problem.run(e_step, Beginning(parameters, state=state), settings, **how).go().result
@@ -215,7 +216,7 @@ def test_where_it_ends_em_stands_still(covariance_type):
     with EStep(ArraySource(X), covariance_model(covariance_type).moments) as e_step:
         ended = climbed(X, begun(X, covariance_type), ridge=1e-3, tolerance=1e-13, max_iter=3000)
         assert ended.trace.converged
-        again = MStep(ended.parameters.model, 1e-3, 0)(e_step(through_noise(ended.parameters, 1e-3)))
+        again = MStep(Objective(ended.parameters.model, 1e-3), 0)(e_step(through_noise(ended.parameters, 1e-3)))
     np.testing.assert_allclose(again.weights, ended.parameters.weights, atol=1e-5)
     np.testing.assert_allclose(again.means, ended.parameters.means, atol=1e-5)
     np.testing.assert_allclose(again.covariances, ended.parameters.covariances, atol=1e-5)

@@ -13,6 +13,7 @@ from gmm.fitting.racing import best_of, is_hopeless, short_runs
 from gmm.rows.sources import ArraySource
 from gmm.values.covariance import covariance_model
 from gmm.values.layouts import FULL, SPHERICAL
+from gmm.values.objective import Objective
 from gmm.values.parameters import MixtureParameters
 from gmm.values.statistics import SufficientStatistics
 from gmm.values.whitened import WhitenedMixture
@@ -28,7 +29,7 @@ def mixture(means, covariance_type="diag"):
 
 
 def problem(rows=ROWS, ridge=1e-6, model="diag"):
-    return Problem(rows=ArraySource(rows), model=covariance_model(model), ridge=ridge, n_threads=1)
+    return Problem(ArraySource(rows), Objective(covariance_model(model), ridge), 1)
 
 
 @pytest.mark.parametrize(

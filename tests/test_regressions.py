@@ -11,10 +11,10 @@ import gmm
 from gmm import GaussianMixture, select
 from gmm.blas import single_threaded_blas
 from gmm.em.e_step import EStep
-from gmm.em.m_step import ridged
 from gmm.rows.sources import ArraySource
 from gmm.values.covariance import covariance_model
 from gmm.values.layouts import FULL, SPHERICAL, SingularMatrixError
+from gmm.values.objective import ridged
 from gmm.values.whitened import WhitenedMixture
 
 RNG = np.random.default_rng(0)

@@ -14,6 +14,7 @@ from gmm.fitting.starts import STARTS
 from gmm.rows.sources import ArraySource
 from gmm.values.covariance import PARSIMONIOUS, covariance_model
 from gmm.values.layouts import SingularMatrixError
+from gmm.values.objective import Objective
 from gmm.values.parameters import MixtureParameters
 from gmm.values.priors import ConjugatePrior
 
@@ -140,7 +141,7 @@ def test_a_rare_component_asks_for_all_rows(rarest, screened):
 
 
 def screened_in_turn(*starts, rows=ROWS, ridge=1e-6):
-    screening = Screening(Problem(rows=ArraySource(rows), model=starts[0].model, ridge=ridge, n_threads=1))
+    screening = Screening(Problem(ArraySource(rows), Objective(starts[0].model, ridge), 1))
     return [screening(start) for start in starts]
 
 
@@ -185,7 +186,7 @@ def test_a_start_that_ends_in_a_singular_covariance_is_left():
     assert not second.promising
     assert second.lower_bound == -np.inf
     prior = ConjugatePrior(np.zeros(2), 0.01, 4.0, np.ones(2))
-    believing = Screening(Problem(rows=ArraySource(rows), model=sound.model, ridge=0.0, prior=prior))
+    believing = Screening(Problem(ArraySource(rows), Objective(sound.model, prior=prior)))
     assert np.isfinite([believing(start).lower_bound for start in (sound, spike)]).all()
 
 

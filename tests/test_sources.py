@@ -10,11 +10,11 @@ import pytest
 from gmm import GaussianMixture
 from gmm._kernel import mstep
 from gmm.em.e_step import EStep
-from gmm.em.m_step import mixture_family
 from gmm.fitting.sampling import chosen_rows
 from gmm.fitting.starts import STARTS
 from gmm.rows.sources import ArraySource, Chunk, Source
 from gmm.values.covariance import CLASSIC, covariance_model
+from gmm.values.objective import Objective
 from gmm.values.parameters import MixtureParameters
 from gmm.values.whitened import WhitenedMixture
 
@@ -200,7 +200,7 @@ def test_the_solver_climbs_with_statistics_of_another_process(name):
     here, there = context.Pipe()
     process = context.Process(target=statistics_elsewhere, args=(there, ROWS, name), daemon=True)
     process.start()
-    state = mstep.QuasiNewtonState(mixture_family(model, start.shape, 1e-6), 1e-6, True)
+    state = mstep.QuasiNewtonState(Objective(model, 1e-6).family(start.shape), 1e-6, True)
     flat = (begin.covariances.ravel(), begin.whiteners.ravel(), begin.log_determinants)
     state.begin(begin.weights, np.ascontiguousarray(begin.means), *flat)
     objectives = []

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import reference
 from gmm._kernel import mstep, tiles
 from gmm.em.e_step import EStep, Partition
-from gmm.em.m_step import MStep, most_likely
+from gmm.em.m_step import MStep
 from gmm.em.results import PassBatch
 from gmm.em.solver import SolverRun
 from gmm.em.stopping import GainBelow
@@ -20,6 +20,7 @@ from gmm.fitting.starts import lloyd
 from gmm.rows.sources import ArraySource
 from gmm.values.covariance import PARSIMONIOUS, covariance_model
 from gmm.values.layouts import SPHERICAL, SingularMatrixError
+from gmm.values.objective import Objective
 from gmm.values.parameters import MixtureParameters
 from gmm.values.statistics import SufficientStatistics
 
@@ -89,7 +90,7 @@ def test_the_update_is_the_textbooks(covariance_type, K, d, ridge, seed):
 @every_type
 def test_the_factors_are_those_of_the_covariances(covariance_type):
     *_, statistics = problem(covariance_type, 3, 5)
-    got = most_likely(statistics, covariance_model(covariance_type), 1e-6)
+    got = Objective(covariance_model(covariance_type), 1e-6).update(statistics)
     again = MixtureParameters(got.weights, got.means, got.covariances, got.model)
     np.testing.assert_array_equal(got.whiteners, again.whiteners)
     np.testing.assert_array_equal(got.log_determinants, again.log_determinants)
@@ -133,7 +134,7 @@ def test_a_component_without_rows_keeps_its_place_and_gets_the_ridge(covariance_
     responsibilities[:, 2] = 0
     statistics = statistics_of(covariance_type, rows, responsibilities, weight)
     model = covariance_model(covariance_type)
-    got = most_likely(statistics, model, 0.5)
+    got = Objective(model, 0.5).update(statistics)
     np.testing.assert_array_equal(got.means[2], statistics.origins[2])
     assert 0 < got.weights[2] <= np.finfo(float).eps
     assert np.isfinite(got.log_determinants).all()
@@ -146,7 +147,7 @@ def test_rounding_leaves_no_negative_variance(covariance_type):
     *_, statistics = problem(covariance_type, 2, 3)
     below = replace(statistics, second=-np.ones_like(statistics.second))
     np.testing.assert_array_equal(
-        most_likely(below, covariance_model(covariance_type), 0.25).covariances,
+        Objective(covariance_model(covariance_type), 0.25).update(below).covariances,
         np.full_like(statistics.second, 0.25),
     )
 
@@ -163,8 +164,8 @@ def test_an_update_that_is_worth_threads_is_the_same_on_any_number(covariance_ty
             assert work > 1e6
             e_step.spread(lambda start, end: (ranges.append((start, end)), task(start, end)), n, work)
 
-        got = MStep(model, 1e-6, 0, spread=spread)(statistics)
-    expected = most_likely(statistics, model, 1e-6)
+        got = MStep(Objective(model, 1e-6), 0, spread=spread)(statistics)
+    expected = Objective(model, 1e-6).update(statistics)
     for name in ("weights", "means", "covariances", "whiteners", "log_determinants"):
         np.testing.assert_array_equal(getattr(got, name), getattr(expected, name))
     if n_threads is not None:
@@ -263,10 +264,10 @@ def both_ways(source, parameters, *, ridge=1e-6, stopping=NEVER, max_iter=40, fo
     model = parameters.model
     how = {"stopping": stopping, "max_iter": max_iter}
     with Counting(source, model.moments, form=form) as e_step:
-        m_step = MStep(model, ridge, parameters.n_components)
+        m_step = MStep(Objective(model, ridge), parameters.n_components)
         found = maximise(parameters, e_step, m_step, **how)
     with OnePass(source, model.moments, form=form) as plain_e_step:
-        plain_m_step = MStep(model, ridge, parameters.n_components)
+        plain_m_step = MStep(Objective(model, ridge), parameters.n_components)
         expected = maximise(parameters, plain_e_step, plain_m_step, **how)
     assert m_step.repaired == plain_m_step.repaired
     assert_same_bits(found, expected)
@@ -315,7 +316,7 @@ def test_whatever_the_shape(covariance_type, n, d, K, layout):
     parameters = begin(rows, covariance_type, means)
     _, bursts = both_ways(ArraySource(rows), parameters, max_iter=6)
     # An update that is worth threads ends the loop.
-    assert bursts == ([1] * 6 if MStep(parameters.model, 1e-6, 0).family(parameters).work > 2e6 else [6])
+    assert bursts == ([1] * 6 if MStep(Objective(parameters.model, 1e-6), 0).family(parameters).work > 2e6 else [6])
 
 
 @pytest.mark.parametrize("max_iter", [0, 1, 2, 3, 500])
@@ -337,7 +338,7 @@ def test_a_climb_that_goes_on_knows_the_bound_before(covariance_type):
     rows = blobs()
     parameters = begin(rows, covariance_type, rows[:3])
     with EStep(ArraySource(rows), parameters.model.moments) as e_step:
-        m_step = MStep(parameters.model, 1e-6, 3)
+        m_step = MStep(Objective(parameters.model, 1e-6), 3)
         whole = maximise(parameters, e_step, m_step, stopping=GainBelow(1e-4), max_iter=500)
         first = whole.trace.lower_bounds[:-1]
         rest = maximise(whole.parameters, e_step, m_step, stopping=GainBelow(1e-4), max_iter=9, before=first)
@@ -362,7 +363,7 @@ def test_a_watched_climb_is_told_of_every_pass():
     rows = blobs()
     source, parameters, told = ArraySource(rows), begin(rows, "full", rows[:3]), []
     with Counting(source, parameters.model.moments) as e_step:
-        m_step = MStep(parameters.model, 1e-6, 3)
+        m_step = MStep(Objective(parameters.model, 1e-6), 3)
         watched = maximise(parameters, e_step, m_step, stopping=NEVER, max_iter=9, callback=told.append)
     assert e_step.bursts == [1] * 9
     assert tuple(record.lower_bound for record in told) == watched.trace.lower_bounds
@@ -374,14 +375,14 @@ def test_work_that_is_worth_threads_is_left_to_them(covariance_type):
     rows = blobs(60_000, 4)
     parameters = begin(rows, covariance_type, rows[:8])
     with Counting(ArraySource(rows), parameters.model.moments, n_threads=2) as e_step:
-        maximise(parameters, e_step, MStep(parameters.model, 1e-6, 3), stopping=NEVER, max_iter=3)
+        maximise(parameters, e_step, MStep(Objective(parameters.model, 1e-6), 3), stopping=NEVER, max_iter=3)
     assert e_step.bursts == [1, 1, 1]
 
 
 def test_a_loop_that_cannot_be_is_refused():
     rows = blobs()
     parameters = begin(rows, "diag", rows[:3])
-    how = {"family": MStep(parameters.model, 0.0, 0).family(parameters), "repair_empty": False}
+    how = {"family": MStep(Objective(parameters.model, 0.0), 0).family(parameters), "repair_empty": False}
     with pytest.raises(ValueError, match="layouts and shape of the family"):
         EStep(ArraySource(rows), SPHERICAL).run_em(parameters, NEVER, [], 2, **how)
     with pytest.raises(ValueError, match="at_most=0"):
@@ -424,7 +425,7 @@ def test_a_singular_update_is_the_same_error(covariance_type):
     for kind in (EStep, OnePass):
         with kind(ArraySource(rows), parameters.model.moments) as e_step:
             with pytest.raises(SingularMatrixError) as caught:
-                maximise(parameters, e_step, MStep(parameters.model, 0.0, 2), stopping=NEVER, max_iter=90)
+                maximise(parameters, e_step, MStep(Objective(parameters.model, 0.0), 2), stopping=NEVER, max_iter=90)
             told.append(caught.value.component)
     assert told == [1, 1]
 

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from scipy.special import xlogy
 
 import reference
-from gmm.em.m_step import most_likely
 from gmm.em.problem import Problem, SolverSettings
 from gmm.fitting.starts import from_responsibilities
 from gmm.rows.sources import ArraySource
 from gmm.values.covariance import CLASSIC, covariance_model
+from gmm.values.objective import Objective
 from gmm.values.variational import VariationalPrior
 
 every_type = pytest.mark.parametrize("name", CLASSIC)
@@ -57,16 +57,15 @@ def in_source(X, weight):
 def posterior_of(X, weight, r, name, prior, ridge=0.0):
     model = covariance_model(name)
     statistics = from_responsibilities(in_source(X, weight), r, model.moments)
-    return most_likely(statistics, model, ridge, prior=prior)
+    return Objective(model, ridge, prior).update(statistics)
 
 
 def run(X, weight, r, name, prior, *, max_iter, accelerated, ridge=0.0, tolerance=0.0, n_threads=None):
-    problem = Problem(
-        rows=in_source(X, weight), model=covariance_model(name), ridge=ridge, prior=prior, repair_empty=False
-    )
+    objective = Objective(covariance_model(name), ridge, prior)
+    problem = Problem(in_source(X, weight), objective, repair_empty=False)
     settings = SolverSettings(tolerance=tolerance, max_iter=max_iter, accelerated=accelerated)
     with problem.e_step() as e_step:
-        begin = problem.beginning(e_step, from_responsibilities(problem.rows, r, problem.model.moments))
+        begin = problem.beginning(e_step, from_responsibilities(problem.rows, r, objective.model.moments))
         return problem.run(e_step, begin, settings).go().result
 
 

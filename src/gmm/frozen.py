@@ -28,9 +28,9 @@ class FrozenMixture(Described, CompiledMixture):
     """A mixture that no longer changes, for services: made by ``GaussianMixture.freeze``, `load` or unpickling.
 
     It scores float32 and float64 arrays with the estimator's bits, but is no estimator: it checks dtype and shape only,
-    starts threads only if `n_threads` asks for them, and writes to `out`. Rows may have any strides, and a row with NaN
-    or infinity gets NaN and the label −1, which is that of noise too. All threads may share it. C and Cython open it by ``gmm_api.h`` and
-    ``gmm/api.pxd``.
+    starts threads only if `n_threads` asks for them, and writes to `out`. Rows may have any strides. A row with NaN or
+    infinity gets NaN and the label −1, which is that of noise too. All threads may share it. C and Cython open it by
+    ``gmm_api.h`` and ``gmm/api.pxd``.
 
     Attributes
     ----------

@@ -19,9 +19,7 @@ from gmm.em.results import ComponentDiagnostics, Partition, PassBatch, RowResult
 from gmm.em.stopping import GainBelow, Stopping
 from gmm.em.threads import PASS_WORTH_THREADS, READING, usable_threads
 from gmm.em.trace import PassRecord
-from gmm.rows.partitions import PartitionedSource
 from gmm.rows.sources import Chunk, Source, chunks_in_order
-from gmm.values.classes import KnownClasses
 from gmm.values.layouts import SPHERICAL, TIED, Array, Layout
 from gmm.values.parameters import MixtureParameters
 from gmm.values.statistics import SufficientStatistics
@@ -38,6 +36,8 @@ CENTRED_DOUBLE = 0
 class EStep:
     """Passes over one source, with second moments in the layout `moments`.
 
+    Passes with a component for each owner of its known classes leave rows of a class its components.
+
     Holds what lives as long as a fit: scratch memory and, if the work is worth it, a pool of threads. The result is
     bitwise the same for every `n_threads`.
 
@@ -51,8 +51,6 @@ class EStep:
         Origin of the linear form; the rows' centre by default.
     form : int
         Form to use instead of the one that the pass would choose: see `gmm._em.Plan`.
-    known : KnownClasses, optional
-        Of the rows: passes with a component for each of its `owners` leave rows of a class its components.
     beside : EStep, optional
         Open as well, for passes that alternate with these: its threads and scratch memory are used.
     """
@@ -65,7 +63,6 @@ class EStep:
         n_threads: int | None = None,
         origin: Array | None = None,
         form: int = _CHOOSE,
-        known: KnownClasses | None = None,
         beside: EStep | None = None,
     ) -> None:
         self._source = source
@@ -75,7 +72,7 @@ class EStep:
         self._moments = moments
         self._n_threads = n_threads
         self._form = form
-        self._known = known
+        self._known = source.known
         self._scratches: list[_em.Scratch] = [] if beside is None else beside._scratches
         self._beside = beside
         self._pool: ThreadPoolExecutor | None = None
@@ -137,8 +134,8 @@ class EStep:
     ) -> PassBatch:
         """Make passes and updates in turn from `parameters`, as many as one compiled loop is worth.
 
-        The loop makes a single pass if that is worth threads, if it does not know `stopping`, if parameters are fixed or
-        if the rows are not in memory. It ends early after a pass whose update needs help: see `gmm._em.Plan.run_em`.
+        The loop makes a single pass if that is worth threads, if it does not know `stopping`, if parameters are fixed
+        or if the rows are not in memory. It ends early after a pass whose update needs help: see `gmm._em.Plan.run_em`.
 
         Parameters
         ----------
@@ -158,7 +155,7 @@ class EStep:
             return PassBatch([statistics.mean_log_evidence], statistics, parameters)
         plan, scatter = self._plan_for_moments(parameters.whitened())
         tolerance = stopping.tolerance if isinstance(stopping, GainBelow) else None
-        single = tolerance is None or parameters.fixed is not None  # which the compiled update does not know
+        single = tolerance is None or bool(parameters.fixed)  # which the compiled update does not know
         with blas_alone(max(plan.largest_product, family.work)):
             head, n_workers = self._run(plan)
             measured, statistics, estimate = plan.run_em(
@@ -294,7 +291,6 @@ class EStep:
     def _plan(
         self, mixture: WhitenedMixture, *, form: int | None = None, axes: Array | None = None, **how: bool
     ) -> _em.Plan:
-        known = self._known
         return _em.Plan(
             mixture,
             self._moments,
@@ -303,12 +299,12 @@ class EStep:
             single=self._single and axes is None,
             form=self._form if form is None else form,
             axes=axes,
-            allowed=None if known is None or len(known.owners) != mixture.n_components else known.allowed,
+            allowed=self._known.table(mixture.n_components),
             **how,
         )
 
     def _codes(self, plan: _em.Plan) -> NDArray[np.intc] | None:
-        return self._known.codes if self._known is not None and plan.classified else None
+        return self._known.codes if plan.classified else None
 
     def _plan_for_moments(
         self, mixture: WhitenedMixture, *, axes: Array | None = None, **how: bool
@@ -339,16 +335,12 @@ class EStep:
 
     def _sums(self, plan: _em.Plan, **arrays: NDArray[Any] | None) -> Array:
         """Return the sums of a pass over all rows, which is made where they are."""
-        if isinstance(self._source, PartitionedSource):
-            return self._source.summed(plan)
-        return plan.sums(self._run(plan, **arrays)[0])
+        sums = self._source.summed(plan)
+        return plan.sums(self._run(plan, **arrays)[0]) if sums is None else sums
 
     def _collected(self, plan: _em.Plan, sums: Array, scatter: Array | None) -> SufficientStatistics:
         statistics = plan.collect(sums, scatter)
-        if isinstance(self._source, PartitionedSource):
-            moment = statistics.first + statistics.counts[:, None] * (statistics.origins - self._source.survey.centre)
-            all_counted = statistics.counts.sum() > (1 - 1e-9) * statistics.weight  # none of the rows are noise
-            self._source.check_unchanged(statistics.weight, moment.sum(axis=0) if all_counted else None)
+        self._source.check_unchanged(statistics)
         return statistics
 
     def _run(self, plan: _em.Plan, **arrays: NDArray[Any] | None) -> tuple[_em.Scratch, int]:

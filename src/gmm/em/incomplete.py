@@ -14,12 +14,11 @@ import numpy as np
 from gmm.blas import blas_alone
 from gmm.em.e_step import EStep
 from gmm.em.results import ComponentDiagnostics, RowResults, Totals, Wanted
-from gmm.rows.incomplete import IncompleteSource, Pattern
-from gmm.rows.sources import Source
-from gmm.values.classes import KnownClasses
+from gmm.rows.incomplete import IncompleteSource
+from gmm.rows.sources import Pattern, Source
 from gmm.values.completion import Completion, Gaps
 from gmm.values.layouts import Array, Layout
-from gmm.values.noise import UniformNoise
+from gmm.values.noise import NO_NOISE, Noise
 from gmm.values.statistics import SufficientStatistics
 from gmm.values.whitened import WhitenedMixture
 
@@ -42,10 +41,8 @@ class IncompleteEStep(EStep):
     moments : Layout
     n_threads : int, optional
     origin : array of shape (d,), optional
-    noise : UniformNoise, optional
+    noise : Noise
         What the log density of the noise in mixtures is of.
-    known : KnownClasses, optional
-        Of the rows.
     """
 
     def __init__(
@@ -55,11 +52,10 @@ class IncompleteEStep(EStep):
         *,
         n_threads: int | None = None,
         origin: Array | None = None,
-        noise: UniformNoise | None = None,
-        known: KnownClasses | None = None,
+        noise: Noise = NO_NOISE,
     ) -> None:
         origin = source.survey.centre if origin is None else origin
-        self._completed = EStep(source.without_gaps, moments, n_threads=n_threads, origin=origin, known=known)
+        self._completed = EStep(source.without_gaps, moments, n_threads=n_threads, origin=origin)
         how: dict[str, Any] = {"n_threads": n_threads, "beside": self._completed}
         super().__init__(source, moments, origin=origin, **how)
         parts: list[Part] = []
@@ -67,9 +63,9 @@ class IncompleteEStep(EStep):
         for pattern in source.patterns:
             if not len(pattern.observed):
                 continue
-            there = None if known is None else replace(known, codes=known.codes[pattern.indices])
+            rows = pattern.rows.with_known(source.known.of_rows(pattern.indices))
             about = np.ascontiguousarray(origin[pattern.observed])
-            parts.append((pattern, EStep(pattern.rows, moments, origin=about, known=there, **how)))
+            parts.append((pattern, EStep(rows, moments, origin=about, **how)))
         self._parts = _together(parts)
         self._weighing = _together([part for part in parts if part[0].weight > 0])
         self._shape, self._noise = (source.n_rows, source.dtype), noise
@@ -165,10 +161,9 @@ def e_step_over(
     *,
     n_threads: int | None = None,
     origin: Array | None = None,
-    noise: UniformNoise | None = None,
-    known: KnownClasses | None = None,
+    noise: Noise = NO_NOISE,
 ) -> EStep:
-    """Open passes over rows, of which values may be missing; `noise` is that of the mixtures, if any has noise."""
+    """Open passes over rows, of which values may be missing; `noise` is that of the mixtures."""
     if isinstance(source, IncompleteSource):
-        return IncompleteEStep(source, moments, n_threads=n_threads, origin=origin, noise=noise, known=known)
-    return EStep(source, moments, n_threads=n_threads, origin=origin, known=known)
+        return IncompleteEStep(source, moments, n_threads=n_threads, origin=origin, noise=noise)
+    return EStep(source, moments, n_threads=n_threads, origin=origin)

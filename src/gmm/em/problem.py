@@ -10,19 +10,15 @@ from typing import Any
 from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
 from gmm.em.e_step import EStep
 from gmm.em.incomplete import e_step_over
-from gmm.em.m_step import MStep, Prior, mixture_family
+from gmm.em.m_step import MStep
 from gmm.em.quasi_newton import QuasiNewton
 from gmm.em.solver import Iteration, Solver, SolverResult, SolverRun
 from gmm.em.stopping import GainBelow
 from gmm.em.textbook import TextbookEM
 from gmm.rows.sources import Source
-from gmm.values.classes import KnownClasses
-from gmm.values.covariance import CovarianceModel
-from gmm.values.fixed import Fixed
-from gmm.values.noise import UniformNoise
+from gmm.values.objective import Objective
 from gmm.values.parameters import MixtureParameters
 from gmm.values.statistics import SufficientStatistics
-from gmm.values.variational import VariationalPrior
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,57 +57,34 @@ class Beginning:
     repaired: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False)
 class Problem:
-    """Rows, and the mixtures among which a solver looks for the best.
+    """Rows, and what a solver maximises over mixtures of them.
 
     Parameters
     ----------
     rows : Source
-    model : CovarianceModel
-    ridge : float
-        Added to the diagonals of the covariances, in squared units of the data.
-    prior : ConjugatePrior or VariationalPrior, optional
+    objective : Objective
     n_threads : int, optional
         None for all usable cores.
     repair_empty : bool
         Whether components that lose their rows get a new place: in one run, at most as many as there are components.
         In a variational fit none does, as it may do without some, nor where parameters are fixed.
-    noise : UniformNoise, optional
-        To which rows may belong instead of to a component.
-    noise_share : float
-        The least weight of noise that a run begins with.
-    known : KnownClasses, optional
-        Of the rows.
-    fixed : Fixed, optional
-        Parameters of the mixture that a run begins with which stay; the others climb by EM alone.
     """
 
     rows: Source
-    model: CovarianceModel
-    ridge: float
-    prior: Prior | None = None
+    objective: Objective
     n_threads: int | None = None
     repair_empty: bool = True
-    noise: UniformNoise | None = None
-    noise_share: float = 0.0
-    known: KnownClasses | None = None
-    fixed: Fixed | None = None
-
-    @property
-    def variational(self) -> bool:
-        """Whether a posterior over mixtures is fitted."""
-        return isinstance(self.prior, VariationalPrior)
 
     def family(self, n_components: int) -> MixtureFamily:
         """Return the mixtures of so many components, and what is maximised over them, as the compiled core sees it."""
-        shape = n_components, self.rows.n_features
-        return mixture_family(self.model, shape, self.ridge, self.prior, self.rows.survey.weight, self.noise)
+        return self.objective.family((n_components, self.rows.n_features), self.rows.survey.weight)
 
     def e_step(self) -> EStep:
         """Open passes over the rows; close them with a ``with`` statement."""
-        how: dict[str, Any] = {"n_threads": self.n_threads, "known": self.known, "noise": self.noise}
-        return e_step_over(self.rows, self.model.moments, **how)
+        model, noise = self.objective.model, self.objective.noise
+        return e_step_over(self.rows, model.moments, n_threads=self.n_threads, noise=noise)
 
     def beginning(self, e_step: EStep, statistics: SufficientStatistics) -> Beginning:
         """Make the first M-step.
@@ -122,9 +95,9 @@ class Problem:
             If a covariance is singular and there is no ridge.
         """
         m_step = self._m_step(e_step, len(statistics.counts))
-        parameters = m_step(statistics)
-        if parameters.noise is not None and parameters.noise_weight < self.noise_share:
-            parameters = parameters.with_noise(parameters.noise, self.noise_share)
+        parameters, noise = m_step(statistics), self.objective.noise
+        if parameters.noise_weight < noise.share:
+            parameters = parameters.with_noise(noise, noise.share)
         return Beginning(parameters, repaired=tuple(m_step.repaired))
 
     def run(
@@ -159,10 +132,10 @@ class Problem:
         begin = Beginning(begin) if isinstance(begin, MixtureParameters) else begin
         m_step = self._m_step(e_step, begin.parameters.n_components, begin.repaired)
         unit = self.rows.survey.weight if settings.in_all else 1.0
-        parameters, tolerance = m_step.taken(begin.parameters), settings.tolerance / unit
+        parameters, tolerance = m_step.adopted(begin.parameters), settings.tolerance / unit
         bounds = tuple(bound / unit for bound in begin.bounds)
         solver: Solver
-        if settings.accelerated and self.fixed is None and (paused is None or paused.state is not None):
+        if settings.accelerated and not self.objective.fixed and (paused is None or paused.state is not None):
             solver = QuasiNewton(
                 parameters,
                 e_step,
@@ -184,15 +157,7 @@ class Problem:
         return SolverRun(solver, max_iter=settings.max_iter, before=before, unit=unit, **how)
 
     def _m_step(self, e_step: EStep, n_components: int, repaired: tuple[int, ...] = ()) -> MStep:
-        repairs = n_components if self.repair_empty and not self.variational and self.fixed is None else 0
-        return MStep(
-            self.model,
-            self.ridge,
-            repairs,
-            spread=e_step.spread,
-            prior=self.prior,
-            weight=self.rows.survey.weight,
-            repaired=repaired,
-            noise=self.noise,
-            fixed=self.fixed,
-        )
+        objective = self.objective
+        repairs = n_components if self.repair_empty and not (objective.prior.variational or objective.fixed) else 0
+        how: dict[str, Any] = {"spread": e_step.spread, "repaired": repaired}
+        return MStep(objective, repairs, weight=self.rows.survey.weight, **how)

@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gmm.em.e_step import EStep
-from gmm.em.m_step import most_likely, refilled
+from gmm.em.m_step import refilled
 from gmm.rows.sources import ArraySource
 from gmm.values.layouts import Array
+from gmm.values.objective import Objective
 from gmm.values.parameters import MixtureParameters
-from gmm.values.priors import ConjugatePrior
+from gmm.values.priors import FLAT, Prior
 from gmm.values.statistics import SufficientStatistics
 
 # Measured on the data of `python -m benchmarks stream`: with 1, what early mixtures made of their rows stays too long;
@@ -32,21 +33,19 @@ class Stream:
         Of all rows so far, per unit weight.
     weight : float
         What the past counts as.
-    prior : ConjugatePrior, optional
+    prior : Prior
     """
 
     parameters: MixtureParameters
     statistics: SufficientStatistics
     weight: float
-    prior: ConjugatePrior | None = None
+    prior: Prior = FLAT
 
     @classmethod
-    def from_mixture(
-        cls, parameters: MixtureParameters, weight: float, prior: ConjugatePrior | None, ridge: float = 0.0
-    ) -> Stream:
+    def from_mixture(cls, parameters: MixtureParameters, weight: float, objective: Objective) -> Stream:
         """Begin with a mixture that counts as rows of this weight, or as three rows for each of its parameters."""
         weight = weight or float(ROWS_PER_PARAMETER * parameters.n_parameters)
-        return cls(parameters, implied_statistics(parameters, ridge, weight=weight, prior=prior), weight, prior)
+        return cls(parameters, implied_statistics(parameters, objective, weight=weight), weight, objective.prior)
 
     def taken(
         self, block: ArraySource, *, ridge: float, decay: float, n_threads: int | None
@@ -69,33 +68,25 @@ class Stream:
             new = e_step(before.whitened()).recentred(before.means)
             mixed = self.statistics.recentred(before.means).scaled(kept) + new.scaled((1 - kept) / w)
             mixed, repaired = refilled(mixed, before.model, before.n_components)
-            parameters = most_likely(
-                mixed.scaled(past + w),
-                before.model,
-                ridge,
-                spread=e_step.spread,
-                previous=before.covariances,
-                prior=self.prior,
-                noise=before.noise,
-            )
+            objective = Objective(before.model, ridge, self.prior, before.noise)
+            parameters = objective.update(mixed.scaled(past + w), before, spread=e_step.spread)
         after = replace(self, parameters=parameters, statistics=mixed, weight=past + w)
         return after, new.mean_log_evidence, tuple(repaired)
 
 
 def implied_statistics(
-    parameters: MixtureParameters, ridge: float = 0.0, *, weight: float = 1.0, prior: ConjugatePrior | None = None
+    parameters: MixtureParameters, objective: Objective, *, weight: float = 1.0
 ) -> SufficientStatistics:
-    """Return statistics per unit weight for which an update returns the mixture, if they are of rows of this weight.
+    """Return statistics per unit weight, of rows of this weight, from which an update makes the mixture.
 
-    What the update adds, a ridge and a prior, is left out: beside the prior, they need not be those of any rows.
+    They leave out ridge and prior, which the update adds: beside a prior, they need not be those of any rows.
     """
     model, means, layout = parameters.model, parameters.means, parameters.model.layout
     counts, first = parameters.weights, np.zeros(means.shape)
     divisors = counts.sum(keepdims=True) if layout.pooled else counts
     added: Array | float = 0.0
     spread: Array | float = 1.0  # to which a ridge is added: that of the rows, not of those that a prior adds
-    if prior is not None:
-        moments = prior.as_moments(model, *means.shape)
+    if (moments := objective.prior.as_moments(model, *means.shape)) is not None:
         n_means = 0 if not moments.shrinkage else len(counts) if layout.pooled else 1
         of_rows, divisors = divisors, divisors + (moments.pseudocount + n_means) / weight
         spread = of_rows / divisors
@@ -103,6 +94,6 @@ def implied_statistics(
         first = moments.shrinkage / weight * step
         scale = moments.scale.reshape(layout.shape(1, means.shape[1]))
         added = (moments.shrinkage * layout.outer(step, step) + scale) / weight
-    second = layout.with_ridge(parameters.covariances, -ridge * spread)
+    second = layout.with_ridge(parameters.covariances, -objective.ridge * spread)
     second = second * divisors.reshape((-1,) + (1,) * (second.ndim - 1)) - added
     return SufficientStatistics(model.moments, means, counts, first, second, 0.0, 1.0)

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm import fitting
-from gmm.em.m_step import Prior
 from gmm.em.results import Wanted
 from gmm.estimators.estimated import EstimatedMixture
 from gmm.estimators.fitted import fitted_parameters, hold, source_of
@@ -24,6 +23,7 @@ from gmm.validation.prior import DIRICHLET_PROCESS, check_has_posterior, check_v
 from gmm.values.classes import KnownClasses
 from gmm.values.covariance import DEFAULT_COVARIANCE_TYPE, CovarianceModel
 from gmm.values.layouts import SPHERICAL
+from gmm.values.objective import Objective
 from gmm.values.variational import MixturePosterior
 
 __all__ = ["BayesianGaussianMixture"]
@@ -398,7 +398,7 @@ class BayesianGaussianMixture(EstimatedMixture):
 
     def _known(
         self, labels: ArrayLike | None, components_per_class: int | Mapping[Any, int], source: Source
-    ) -> tuple[NDArray[Any] | None, KnownClasses | None]:
+    ) -> tuple[NDArray[Any] | None, KnownClasses]:
         if labels is not None:
             raise refusal("labels", type(self).__name__)
         return super()._known(labels, components_per_class, source)
@@ -406,11 +406,12 @@ class BayesianGaussianMixture(EstimatedMixture):
     def _prior_parts(self) -> tuple[object, ...]:
         return tuple(np.asarray(getattr(self, name)).tolist() for name in _PRIOR)
 
-    def _prior(self, source: Source, model: CovarianceModel) -> Prior:
+    def _objective_of(self, source: Source, model: CovarianceModel) -> Objective:
         check_has_posterior(model, type(self).__name__)
         mean, covariance = fitting.moments.mean_and_covariance(model, source, self.n_threads)
         given = {name: getattr(self, name) for name in _PRIOR}
-        return check_variational_prior(given, model, int(self.n_components), mean, covariance, self.reg_covar)
+        prior = check_variational_prior(given, model, int(self.n_components), mean, covariance, self.reg_covar)
+        return Objective(model, self.reg_covar, prior)
 
 
 def posterior_of(mixture: BayesianGaussianMixture) -> MixturePosterior:

@@ -10,12 +10,11 @@ from numpy.typing import NDArray
 
 from gmm import fitting
 from gmm.estimators.scorer import Scorer
-from gmm.rows.incomplete import IncompleteSource
 from gmm.rows.sources import ArraySource, Source
 from gmm.values.columns import Columns, Regression, marginal
 from gmm.values.completion import Completion, Gaps
 from gmm.values.layouts import Array
-from gmm.values.noise import UniformNoise
+from gmm.values.noise import Noise
 from gmm.values.parameters import MixtureParameters
 
 __all__ = ["ConditionalPrediction"]
@@ -82,13 +81,12 @@ def predicted(
     shape = source.n_rows, len(others)
     means, deviations = np.empty(shape, source.dtype), np.empty(shape, source.dtype)
     intervals = None if level is None else np.empty((*shape, 2), source.dtype)
-    patterns = source.patterns if isinstance(source, IncompleteSource) else [None]
-    for pattern in patterns:
-        rows, columns = (source, known) if pattern is None else (pattern.rows, known[pattern.observed])
+    for pattern in source.patterns:
+        columns = known[pattern.observed]
         part = marginal(mixture, np.concatenate([columns, others]))
         regression = Regression.of(part, *np.split(np.arange(part.n_features), [len(columns)]))
-        for some, of_rows in _conditionals(regression, rows, n_threads):
-            here = some if pattern is None else pattern.indices[some]
+        for some, of_rows in _conditionals(regression, pattern.rows, n_threads):
+            here = pattern.indices[some]
             with np.errstate(over="ignore", invalid="ignore"):
                 means[here], deviations[here] = of_rows.means, of_rows.deviations
                 if intervals is not None and level is not None:
@@ -119,7 +117,7 @@ def imputed(
 ) -> NDArray[Any]:
     """Return rows with their missing values replaced by conditional means or, with a generator, by draws."""
     rows = np.array(source.take(np.arange(source.n_rows)))
-    if not isinstance(source, IncompleteSource):
+    if not source.has_gaps:
         return rows
     responsibilities = Scorer(mixture, n_threads).responsibilities(source)
     whitened = mixture.whitened()
@@ -129,36 +127,30 @@ def imputed(
             step = max(1, _NUMBERS_AT_ONCE // (mixture.n_components * source.n_features))
             for start in range(0, len(pattern.indices), step):
                 part = pattern.indices[start : start + step]
-                known = source.given[np.ix_(part, pattern.observed)].astype(np.float64)
+                known = rows[np.ix_(part, pattern.observed)].astype(np.float64)
                 shares = responsibilities[part].T.astype(np.float64)
                 rows[np.ix_(part, pattern.missing)] = _filled(seen, known, shares, mixture.noise, rng)
     _check_finite(rows)
     return rows
 
 
-def _filled(
-    seen: Completion, rows: Array, shares: Array, noise: UniformNoise | None, rng: fitting.sampling.Rng | None
-) -> Array:
+def _filled(seen: Completion, rows: Array, shares: Array, noise: Noise, rng: fitting.sampling.Rng | None) -> Array:
     """Return the missing columns of some rows (n, q), of which components have `shares` (K, n) and noise the rest."""
     (missing,) = np.nonzero(seen.gaps.missing[0])
-    box = None if noise is None else noise.of_columns(missing)
+    box = noise.of_columns(missing)
     with np.errstate(over="ignore", invalid="ignore"):
         if rng is None:
             means = (shares[:, :, None] * seen.means_given(rows)).sum(axis=0)
-            if box is not None:
-                means += (1 - shares.sum(axis=0))[:, None] * box.mean
-            return np.asarray(means)
-        drawn = np.empty((len(rows), len(missing)))
-        total = 1.0 if box is not None else shares.sum(axis=0)
+            return np.asarray(means + (1 - shares.sum(axis=0))[:, None] * box.means)
+        drawn, K = np.empty((len(rows), len(missing))), len(shares)
+        total, last = (1.0, K) if box else (shares.sum(axis=0), K - 1)  # the sum of the shares is rounded
         chosen = (np.cumsum(shares, axis=0) <= total * rng.uniform(size=len(rows))).sum(axis=0)
-        if box is None:
-            chosen = np.minimum(chosen, len(shares) - 1)  # the sum of the shares is rounded
+        chosen = np.minimum(chosen, last)
         for component in np.unique(chosen):
             here = chosen == component
-            if component < len(shares):
-                drawn[here] = seen.drawn(int(component), rows[here], rng)
-            elif box is not None:
-                drawn[here] = box.sample(int(here.sum()), rng)
+            known = rows[here]
+            of_noise = (len(known), len(missing))
+            drawn[here] = seen.drawn(int(component), known, rng) if component < K else box.sample(of_noise, rng)
         return drawn
 
 
@@ -174,13 +166,13 @@ class _Conditional:
         self._means = regression.means_given(rows)
         self._variances = layout.diagonal(regression.covariances, m)[:, None]
         self.means = (self._weights * self._means).sum(axis=0)
-        if self._noise is not None:
+        if self._noise:
             self._rest = np.maximum(1 - self._weights.sum(axis=0), 0)
-            self.means += self._rest * self._noise.mean
+            self.means += self._rest * self._noise.means
         spread = self._variances + (self._means - self.means) ** 2
         variances = (self._weights * spread).sum(axis=0)
-        if self._noise is not None:
-            variances += self._rest * (self._noise.variances + (self._noise.mean - self.means) ** 2)
+        if self._noise:
+            variances += self._rest * (self._noise.variances + (self._noise.means - self.means) ** 2)
         self.deviations = np.sqrt(variances)
 
     def quantiles(self, level: float) -> Array:
@@ -193,12 +185,12 @@ class _Conditional:
         present = self._weights > 0
         low = np.where(present, ends, np.inf).min(axis=0)
         high = np.where(present, ends, -np.inf).max(axis=0)
-        if self._noise is not None:
-            low, high = np.minimum(low, self._noise.low), np.maximum(high, self._noise.high)
+        if self._noise:
+            low, high = np.minimum(low, self._noise.box[0]), np.maximum(high, self._noise.box[1])
         for _ in range(_HALVINGS):
             middle = low + 0.5 * (high - low)
             share = (self._weights * ndtr((middle - self._means) / scales)).sum(axis=0)
-            if self._noise is not None:
+            if self._noise:
                 share += self._rest * self._noise.share_below(middle)
             below = share < level
             low, high = np.where(below, middle, low), np.where(below, high, middle)

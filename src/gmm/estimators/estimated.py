@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm import fitting
-from gmm.em.m_step import Prior
-from gmm.em.problem import Beginning
+from gmm.em.problem import Beginning, SolverSettings
 from gmm.em.solver import Iteration, SolverResult
 from gmm.em.stepwise import Stream
 from gmm.em.trace import Trace
@@ -34,11 +33,9 @@ from gmm.validation.given import check_responsibilities, check_ridge
 from gmm.validation.parameters import check_callback, check_parameters, check_random_state
 from gmm.values.classes import KnownClasses
 from gmm.values.covariance import CovarianceModel, covariance_model
-from gmm.values.fixed import Fixed, same_fixed
 from gmm.values.layouts import Array, SingularMatrixError
-from gmm.values.noise import UniformNoise
+from gmm.values.objective import Objective
 from gmm.values.parameters import MixtureParameters
-from gmm.values.priors import ConjugatePrior
 
 _ILL_DEFINED = (
     "Fitting the mixture model failed because some components have ill-defined empirical covariance (for instance "
@@ -139,8 +136,10 @@ class EstimatedMixture(ExchangedMixture):
         check_callback(callback)
         source, names = rows_to_fit(self, X, sample_weight)
         classes, known = self._known(labels, components_per_class, source)
-        model, printer = covariance_model(self.covariance_type, source.n_features), self._printer(source)
-        beginning, settings = self._resumed(model, source, known), fit_settings(self, source, model, known)
+        source, printer = source.with_known(known), self._printer(source)
+        model = covariance_model(self.covariance_type, source.n_features)
+        settings = fit_settings(self, source, model)
+        beginning = self._resumed(settings.objective, source)
         of_rows = source.n_rows, source.n_features, settings.n_components, model.known_as
         LOGGER.info("fit: rows %d, features %d, components %d, %s", *of_rows)
         seeds = () if beginning else fitting.seeds.start_seeds(self.random_state, self.n_init)
@@ -267,18 +266,16 @@ class EstimatedMixture(ExchangedMixture):
 
         return responsibilities
 
-    def _resumed(self, model: CovarianceModel, source: Source, known: KnownClasses | None) -> Beginning | None:
+    def _resumed(self, objective: Objective, source: Source) -> Beginning | None:
         """Where a warm start continues; None if there is none."""
         past = past_of(self)
         previous = past.parameters
         if not self.warm_start or previous is None:
             return None
-        self._check_same(previous, model, source, "warm_start", "Set warm_start=False")
-        noise, _ = self._noise(source)
-        moved = noise is not None and previous.noise is not None and not np.array_equal(noise.box, previous.noise.box)
-        if moved or not same_fixed(previous.fixed, self._fixed(model)):
-            return Beginning(replace(previous, noise=noise))
-        if past.ascent is None or past.problem != self._problem(source, known) or self.acceleration is None:
+        self._check_same(previous, objective.model, source, "warm_start", "Set warm_start=False")
+        if not (objective.noise.equals(previous.noise) and objective.fixed.equals(previous.fixed)):
+            return Beginning(replace(previous, noise=objective.noise))
+        if past.ascent is None or past.problem != self._problem(source) or self.acceleration is None:
             return Beginning(previous, past.bounds)
         ascent = copy(past.ascent)  # a fit that fails leaves the estimator as it was
         ascent.tolerance = self.tol / (source.survey.weight if self._in_all else 1.0)
@@ -288,7 +285,7 @@ class EstimatedMixture(ExchangedMixture):
         self, previous: MixtureParameters, model: CovarianceModel, source: Source, who: str, instead: str
     ) -> None:
         """Check that the parameters of the estimator still describe its mixture, which `who` continues."""
-        expected = (previous.n_components, previous.model.known_as, previous.n_features, previous.noise is not None)
+        expected = (previous.n_components, previous.model.known_as, previous.n_features, bool(previous.noise))
         requested = (self.n_components, model.known_as, source.n_features, self._is_noisy)
         if requested != expected:
             raise ValueError(
@@ -296,16 +293,16 @@ class EstimatedMixture(ExchangedMixture):
                 f"noise) = {expected}, got {requested}. {instead} to start over."
             )
 
-    def _problem(self, source: Source, known: KnownClasses | None) -> tuple[object, ...]:
+    def _problem(self, source: Source) -> tuple[object, ...]:
         """What must not change for an accelerated fit to continue: rows, weights, classes, ridge and prior."""
-        return source.fingerprint, known and known.fingerprint, self.reg_covar, *self._prior_parts()
+        return source.fingerprint, source.known.fingerprint, self.reg_covar, *self._prior_parts()
 
     def _prior_parts(self) -> tuple[object, ...]:
         """The parameters that describe the prior, as values that compare equal."""
         raise NotImplementedError
 
-    def _prior(self, source: Source, model: CovarianceModel) -> Prior | None:
-        """The prior with all its hyperparameters."""
+    def _objective_of(self, source: Source, model: CovarianceModel) -> Objective:
+        """What the parameters ask to maximise over mixtures of the rows."""
         raise NotImplementedError
 
     @property
@@ -313,26 +310,19 @@ class EstimatedMixture(ExchangedMixture):
         """Whether the parameters ask for noise."""
         return False
 
-    def _noise(self, source: Source) -> tuple[UniformNoise | None, float]:
-        """Noise beside the components, and its weight at the start."""
-        return None, 0.0
-
-    def _fixed(self, model: CovarianceModel) -> Fixed | None:
-        """Parameters that stay as a fit finds them."""
-        return None
-
     def _refinement(self) -> str | None:
         """How to go on from a converged fit."""
         return None
 
-    def _given(self, source: Source, model: CovarianceModel) -> fitting.fit.GivenStart:
-        """Parts of the start that the parameters give."""
-        given = None if isinstance(self.init_params, str) else self._responsibilities(source)
-        return fitting.fit.GivenStart(responsibilities=given)
+    def _start(self, source: Source, model: CovarianceModel) -> fitting.fit.StartSettings:
+        """Where the parameters ask to begin."""
+        if isinstance(self.init_params, str):
+            return fitting.fit.StartSettings(method=self.init_params)
+        return fitting.fit.StartSettings(responsibilities=self._responsibilities(source))
 
     def _known(
         self, labels: ArrayLike | None, components_per_class: int | Mapping[Any, int], source: Source
-    ) -> tuple[NDArray[Any] | None, KnownClasses | None]:
+    ) -> tuple[NDArray[Any] | None, KnownClasses]:
         """The classes in labels, and which components rows may belong to."""
         return known_classes(labels, components_per_class, self.n_components, source)
 
@@ -344,9 +334,9 @@ class EstimatedMixture(ExchangedMixture):
         settings: fitting.fit.FitSettings,
         classes: NDArray[Any] | None,
     ) -> Self:
-        problem = self._problem(source, settings.known) if self.warm_start else None
-        set_fitted(self, fit.result, source, names, settings.prior, traces=fit.traces, problem=problem)
-        record_classes(self, classes, settings.known)
+        problem = self._problem(source) if self.warm_start else None
+        set_fitted(self, fit.result, source, names, settings.objective, traces=fit.traces, problem=problem)
+        record_classes(self, classes, source.known)
         warn_about(fit, self.max_iter)
         return self
 
@@ -365,7 +355,7 @@ def set_fitted(
     result: SolverResult,
     source: Source,
     names: Names,
-    prior: Prior | None,
+    objective: Objective,
     *,
     traces: tuple[Trace, ...] = (),
     problem: tuple[object, ...] | None = None,
@@ -378,37 +368,32 @@ def set_fitted(
     past = Past(parameters, result.trace.lower_bounds or past_of(mixture).bounds, weight)
     if problem is not None:
         past = past._replace(ascent=result.state, problem=problem)
-    if isinstance(prior, ConjugatePrior):
-        stream = Stream.from_mixture(parameters, weight, prior, mixture.reg_covar)
+    if objective.prior and not objective.prior.variational:
+        stream = Stream.from_mixture(parameters, weight, objective)
         past = past._replace(stream=stream, prior_parts=mixture._prior_parts())
     of_fit = climb(result.trace, result.lower_bound, traces or (result.trace,))
     hold(mixture, parameters, names, source.dtype, _last_fit=past, **of_fit)
 
 
-def fit_settings(
-    mixture: EstimatedMixture, source: Source, model: CovarianceModel, known: KnownClasses | None = None
-) -> fitting.fit.FitSettings:
+def fit_settings(mixture: EstimatedMixture, source: Source, model: CovarianceModel) -> fitting.fit.FitSettings:
     """Return how the parameters of an estimator ask to fit the rows; those that depend on the rows are checked here."""
     check_ridge(mixture.reg_covar, source.survey.weight)
-    given = mixture._given(source, model)
-    noise, noise_share = mixture._noise(source)
-    return fitting.fit.FitSettings(
-        n_components=int(mixture.n_components),  # products of a narrower type would overflow
-        model=model,
-        tol=mixture.tol,
-        reg_covar=mixture.reg_covar,
+    start = mixture._start(source, model)
+    return settings_of(mixture, mixture._objective_of(source, model), start)
+
+
+def settings_of(
+    mixture: EstimatedMixture, objective: Objective, start: fitting.fit.StartSettings
+) -> fitting.fit.FitSettings:
+    """Return how the parameters of an estimator ask to maximise an objective from a start."""
+    solver = SolverSettings(
+        tolerance=mixture.tol,
         max_iter=int(mixture.max_iter),
-        init_params=str(mixture.init_params) if given.responsibilities is None else "",
-        given=given,
-        n_threads=mixture.n_threads,
-        acceleration=mixture.acceleration,
-        refine=mixture._refinement(),
-        prior=mixture._prior(source, model),
-        noise=noise,
-        noise_share=noise_share,
-        known=known,
-        fixed=mixture._fixed(model),
+        accelerated=mixture.acceleration is not None,
+        in_all=objective.prior.variational,
     )
+    K = int(mixture.n_components)  # products of a narrower type would overflow
+    return fitting.fit.FitSettings(K, objective, start, solver, mixture.n_threads, mixture._refinement())
 
 
 def warn_about(fit: fitting.progress.MixtureFit, max_iter: int) -> None:
@@ -416,7 +401,7 @@ def warn_about(fit: fitting.progress.MixtureFit, max_iter: int) -> None:
     trace = fit.result.trace
     if not trace.converged and 0 < max_iter <= len(trace):
         warn(_NOT_CONVERGED, raisable(ConvergenceWarning))
-    if fit.result.parameters.noise is not None and fit.result.statistics.counts.max() < 1:
+    if fit.result.parameters.noise and fit.result.statistics.counts.max() < 1:
         warn(_ALL_NOISE, raisable(ConvergenceWarning))
     warn_of_repairs(fit.repaired)
 

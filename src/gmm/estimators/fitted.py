@@ -431,7 +431,7 @@ def without_noise(mixture: FittedMixture, feature: str) -> MixtureParameters:
         If it was fitted with noise.
     """
     parameters = fitted_parameters(mixture)
-    if parameters.noise is not None:
+    if parameters.noise:
         raise refusal("noise", feature)
     return parameters
 

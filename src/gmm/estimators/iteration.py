@@ -7,7 +7,6 @@ from numpy.typing import ArrayLike
 
 from gmm import fitting
 from gmm._public import publish
-from gmm.em.m_step import MStep
 from gmm.estimators.estimated import ill_defined
 from gmm.estimators.fitted import FittedMixture, check_is_mixture, fitted_parameters, hold, source_of
 from gmm.estimators.mixture import GaussianMixture
@@ -18,6 +17,8 @@ from gmm.validation.given import check_statistics
 from gmm.validation.parameters import check_parameters
 from gmm.values.covariance import covariance_model
 from gmm.values.layouts import SingularMatrixError
+from gmm.values.noise import NO_NOISE
+from gmm.values.objective import Objective
 from gmm.values.statistics import SufficientStatistics
 
 __all__ = ["m_step", "statistics_of"]
@@ -106,12 +107,12 @@ def m_step(model: GaussianMixture, statistics: SufficientStatistics) -> Gaussian
     covariance = covariance_model(model.covariance_type, d)
     check_statistics(statistics, (model.n_components, d), covariance.moments)
     fixed = check_fixed(model.fixed, model.n_components, covariance)
-    if before is None and (fixed is not None or model.noise is not False):
+    if before is None and (fixed or model.noise is not False):
         raise ValueError("expected a fitted model: another has no box of noise and no parameters to fix")
     try:
-        noise = None if before is None else before.noise
-        update = MStep(covariance, model.reg_covar, 0, noise=noise, fixed=fixed)
-        parameters = update(statistics.reduced(covariance.moments), before)
+        noise = NO_NOISE if before is None else before.noise
+        objective = Objective(covariance, model.reg_covar, noise=noise, fixed=fixed)
+        parameters = objective.update(statistics.reduced(covariance.moments), before)
     except SingularMatrixError as error:
         raise ValueError(ill_defined(error, covariance)) from None
     after = type(model)(**model.get_params())

@@ -50,7 +50,7 @@ def opened(
     from gmm.persistence.checkpoints import Checkpoint
 
     same = what_must_be_same(estimator, source)
-    same |= {} if settings.known is None else {"a digest of the labels": settings.known.fingerprint}
+    same |= {"a digest of the labels": source.known.fingerprint} if source.known else {}
     file = Checkpoint(checkpoint, same)
     before = None
     if resume:

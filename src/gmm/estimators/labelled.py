@@ -8,11 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm.persistence import item
-from gmm.rows.partitions import PartitionedSource
 from gmm.rows.sources import Source
 from gmm.validation.combinations import refusal
 from gmm.validation.labels import check_components_per_class, check_labels, classes_left
-from gmm.values.classes import KnownClasses
+from gmm.values.classes import ALL_UNKNOWN, KnownClasses
 
 if TYPE_CHECKING:
     from gmm.estimators.fitted import FittedMixture
@@ -32,8 +31,8 @@ _ATTRIBUTES = "classes_", "component_classes_"
 
 def known_classes(
     labels: Any, components_per_class: Any, n_components: int, source: Source
-) -> tuple[NDArray[Any] | None, KnownClasses | None]:
-    """Return the classes in labels, and which components rows may belong to; None where no label is known.
+) -> tuple[NDArray[Any] | None, KnownClasses]:
+    """Return the classes in labels, None without labels, and which components rows may belong to.
 
     Raises
     ------
@@ -45,19 +44,19 @@ def known_classes(
     if labels is None:
         if components_per_class != 1:
             raise ValueError("components_per_class is for rows of known class: expected labels, got None")
-        return None, None
-    if isinstance(source, PartitionedSource):
+        return None, ALL_UNKNOWN
+    if not source.here:
         raise refusal("labels", "rows in partitions")
     classes, codes = check_labels(labels, source.n_rows)
-    if source.sample_weight is not None and not source.sample_weight.all():
-        classes, codes = classes_left(classes, codes, source.sample_weight > 0)
+    if source.n_used < source.n_rows:
+        classes, codes = classes_left(classes, codes, source.weights > 0)
     if not len(classes):
-        return classes, None
+        return classes, ALL_UNKNOWN
     owners = check_components_per_class(components_per_class, classes, codes, n_components)
     return classes, KnownClasses((codes + 1).astype(np.intc), owners)
 
 
-def known_again(mixture: FittedMixture, labels: Any, source: Source) -> KnownClasses | None:
+def known_again(mixture: FittedMixture, labels: Any, source: Source) -> KnownClasses:
     """Return which components of a fitted mixture rows may belong to, given the labels of its fit.
 
     Raises
@@ -70,24 +69,24 @@ def known_again(mixture: FittedMixture, labels: Any, source: Source) -> KnownCla
         told = "without labels: expected labels=None" if fitted is None else "with labels: expected these as labels"
         raise ValueError(f"the mixture was fitted {told}")
     if fitted is None:
-        return None
+        return ALL_UNKNOWN
     owners, others = mixture.component_classes_.tolist(), f"expected the labels of the fit, of classes {fitted}"
     if not np.isin(fitted, check_labels(labels, source.n_rows)[0]).all():
         raise ValueError(others)
     per_class = {label: owners.count(label) for label in fitted.tolist()}
     classes, known = known_classes(labels, per_class, mixture.n_components, source)
-    again = np.full(mixture.n_components, -1) if known is None else known.owners
+    again = known.owner_of_each(mixture.n_components)
     if classes is None or not np.array_equal(classes, fitted) or _classes_of(classes, again).tolist() != owners:
         raise ValueError(others)
     return known
 
 
-def record_classes(mixture: FittedMixture, classes: NDArray[Any] | None, known: KnownClasses | None = None) -> None:
+def record_classes(mixture: FittedMixture, classes: NDArray[Any] | None, known: KnownClasses = ALL_UNKNOWN) -> None:
     """Set what a fit knows of classes; those of an earlier fit do not outlive it."""
     for name in _ATTRIBUTES:
         vars(mixture).pop(name, None)
     if classes is not None:
-        owners = np.full(mixture.n_components, -1) if known is None else known.owners
+        owners = known.owner_of_each(mixture.n_components)
         mixture.classes_, mixture.component_classes_ = classes, _classes_of(classes, owners)
 
 

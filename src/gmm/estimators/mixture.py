@@ -32,9 +32,10 @@ from gmm.validation.rows import check_feature_names, check_names
 from gmm.values.columns import Regression, marginal
 from gmm.values.covariance import DEFAULT_COVARIANCE_TYPE, CovarianceModel, covariance_model
 from gmm.values.fixed import Fixed
-from gmm.values.noise import UniformNoise
+from gmm.values.noise import Noise
+from gmm.values.objective import Objective
 from gmm.values.parameters import MixtureParameters
-from gmm.values.priors import ConjugatePrior, NormalInverseWishart, parts
+from gmm.values.priors import NormalInverseWishart, Prior, parts
 
 __all__ = ["GaussianMixture"]
 
@@ -491,7 +492,7 @@ class GaussianMixture(StreamedMixture):
             covariance_type=self.covariance_type if same else parameters.model.known_as,
             random_state=self.random_state,
             n_threads=self.n_threads,
-            noise=False if parameters.noise is None else parameters.noise.box,
+            noise=parameters.noise.parameter,
             missing=self.missing,
         )
         names = given_names(self)
@@ -503,34 +504,36 @@ class GaussianMixture(StreamedMixture):
         prior = parts(self.prior) if isinstance(self.prior, NormalInverseWishart) else self.prior
         return prior, np.asarray(self.noise).tolist()
 
-    def _prior(self, source: Source, model: CovarianceModel) -> ConjugatePrior | None:
-        if self.prior is None:
-            return None
+    def _objective_of(self, source: Source, model: CovarianceModel) -> Objective:
+        noise, prior = self._noise(source), self._prior(source, model)
+        return Objective(model, self.reg_covar, prior, noise, self._fixed(model))
+
+    def _prior(self, source: Source, model: CovarianceModel) -> Prior:
         return fitting.moments.prior_of(self.prior, model, int(self.n_components), source, self.n_threads)
 
     @property
     def _is_noisy(self) -> bool:
         return np.ndim(self.noise) > 0 or bool(self.noise)
 
-    def _noise(self, source: Source) -> tuple[UniformNoise | None, float]:
+    def _noise(self, source: Source) -> Noise:
         return check_noise(self.noise, source.n_features, partial(box_of, source))
 
-    def _fixed(self, model: CovarianceModel) -> Fixed | None:
+    def _fixed(self, model: CovarianceModel) -> Fixed:
         fixed = check_fixed(self.fixed, self.n_components, model)
-        if fixed is not None and self.refine is not None:
+        if fixed and self.refine is not None:
             raise refusal("fixed parameters", "refine='split-merge'")
-        if fixed is not None and fixed.weights.any() and self._is_noisy:
+        if fixed and self._is_noisy and fixed.weights.any():
             raise refusal("fixed weights", "noise")
         return fixed
 
     def _refinement(self) -> str | None:
         return self.refine
 
-    def _given(self, source: Source, model: CovarianceModel) -> fitting.fit.GivenStart:
+    def _start(self, source: Source, model: CovarianceModel) -> fitting.fit.StartSettings:
         K, d = int(self.n_components), source.n_features
         weights, means, precisions = self.weights_init, self.means_init, self.precisions_init
         return replace(
-            super()._given(source, model),
+            super()._start(source, model),
             weights=None if weights is None else check_weights_init(weights, K),
             means=None if means is None else check_means_init(means, K, d),
             precisions=None if precisions is None else check_precisions_init(precisions, K, d, model),

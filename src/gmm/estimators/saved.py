@@ -169,9 +169,9 @@ def from_state(cls: type[_Mixture], header: dict[str, Any], arrays: dict[str, ND
     if cls._takes_posterior:
         parameters = posterior_from_state(header, arrays, parameters)
         asked = given_prior(parameters.prior) | asked
-    if parameters.noise is not None:
-        asked = {"noise": parameters.noise.box} | asked
-    if parameters.fixed is not None:
+    if parameters.noise:
+        asked = {"noise": parameters.noise.parameter} | asked
+    if parameters.fixed:
         asked = {"fixed": parameters.fixed.masks} | asked
     estimator = cls(**asked)
     estimator._restore(header, arrays, parameters)

@@ -19,11 +19,12 @@ from gmm.em.problem import Problem
 from gmm.em.results import RowResults, Totals, Wanted
 from gmm.em.threads import PASS_WORTH_THREADS
 from gmm.frozen import FrozenMixture
-from gmm.rows.partitions import PartitionedSource
 from gmm.rows.sources import Source
 from gmm.values.layouts import Array, Layout, SingularMatrixError
+from gmm.values.objective import Objective
 from gmm.values.parameters import MixtureParameters
 from gmm.values.statistics import SufficientStatistics
+from gmm.values.weights import part_of
 from gmm.values.whitened import WhitenedMixture
 
 
@@ -76,11 +77,11 @@ class Scorer:
     def log_likelihood(self, source: Source) -> float:
         """Σ_i w_i log Σ_k ρ_ik, in nats; the same bits from every source that serves rows."""
         _check_any(source)
-        if isinstance(source, PartitionedSource):
+        if not source.here:
             return self.totals(source).log_likelihood
         weight, lane_rows = source.sample_weight, self._plan(source).lane_rows
         sums = [
-            _sums_of_lanes(values, None if weight is None else weight[first : first + len(values)], lane_rows)
+            _sums_of_lanes(values, part_of(weight, slice(first, first + len(values))), lane_rows)
             for first, values in self._log_evidence(source)
         ]
         return float(np.concatenate(sums).sum())
@@ -143,11 +144,11 @@ class Scorer:
         None for a mixture of one component. Infinite if the rows have no variance in some direction and there is no
         ridge.
         """
-        model, noise = self.parameters.model, self.parameters.noise
+        noise = self.parameters.noise.with_share(0.0)
         if self.parameters.n_components == 1:
             return None
-        problem = Problem(rows=source, model=model, ridge=ridge, n_threads=self.n_threads, noise=noise)
-        one = fitting.incomplete.one_component if noise is None else fitting.noisy.one_beside_noise
+        problem = Problem(source, Objective(self.parameters.model, ridge, noise=noise), self.n_threads)
+        one = fitting.noisy.one_beside_noise if noise else fitting.incomplete.one_component
         try:
             fitted = one(problem)
         except SingularMatrixError:

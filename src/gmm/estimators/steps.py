@@ -176,7 +176,7 @@ class SteppedFit:
                     repaired = each.repaired
                     yield each
         except SingularMatrixError as error:
-            raise ValueError(ill_defined(error, self.settings.model)) from None
+            raise ValueError(ill_defined(error, self.settings.objective.model)) from None
         warn_of_repairs(repaired)
 
 
@@ -201,10 +201,10 @@ def prepare_stepped_fit(
     resident = as_one_array(checked, caller)
     source = replace(resident, rows=resident.rows.copy(order="K"))  # the caller's may change between two passes
     settings = fit_settings(estimator, source, covariance_model(estimator.covariance_type, source.n_features))
-    if settings.given.responsibilities is not None and not callable(estimator.init_params):
+    if settings.start.responsibilities is not None and not callable(estimator.init_params):
         # An array is validated and copied now; the result of a callable, when it is called.
-        start = settings.given.responsibilities(0).copy()
-        settings = replace(settings, given=replace(settings.given, responsibilities=lambda seed: start))
+        start = settings.start.responsibilities(0).copy()
+        settings = replace(settings, start=replace(settings.start, responsibilities=lambda seed: start))
     (seed,) = start_seeds(estimator.random_state, 1)
     return SteppedFit(source, names, settings, seed)
 

@@ -21,9 +21,11 @@ from gmm.validation.combinations import refusal
 from gmm.validation.parameters import check_parameters
 from gmm.validation.scalars import check_real
 from gmm.values.covariance import CovarianceModel, covariance_model
+from gmm.values.fixed import Fixed
 from gmm.values.layouts import Array, SingularMatrixError
+from gmm.values.objective import Objective
 from gmm.values.parameters import MixtureParameters
-from gmm.values.priors import ConjugatePrior
+from gmm.values.priors import Prior
 
 _ENDED = "one step for each block"
 _FEW_ROWS = (
@@ -107,7 +109,7 @@ class StreamedMixture(EstimatedMixture):
         past = past_of(self)
         source, names = self._block(X, sample_weight, past.parameters)
         model = covariance_model(self.covariance_type, source.n_features)
-        if self._fixed(model) is not None:
+        if self._fixed(model):
             raise refusal("fixed parameters", "partial_fit")
         try:
             stream, bounds, seconds, repaired = self._steps(self._begun(source, model, past), source, decay)
@@ -120,7 +122,10 @@ class StreamedMixture(EstimatedMixture):
         warn_of_repairs(tuple(repaired))
         return self
 
-    def _prior(self, source: Source, model: CovarianceModel) -> ConjugatePrior | None:
+    def _prior(self, source: Source, model: CovarianceModel) -> Prior:
+        raise NotImplementedError
+
+    def _fixed(self, model: CovarianceModel) -> Fixed:
         raise NotImplementedError
 
     def _block(
@@ -148,15 +153,15 @@ class StreamedMixture(EstimatedMixture):
                     "Clone the estimator to start over."
                 )
             return past.stream
-        prior = self._prior(source, model)
         if past.parameters is not None:
-            return Stream.from_mixture(past.parameters, past.weight, prior, self.reg_covar)
+            objective = Objective(model, self.reg_covar, self._prior(source, model))
+            return Stream.from_mixture(past.parameters, past.weight, objective)
         (seed,) = fitting.seeds.start_seeds(self.random_state, 1)
         settings = fit_settings(self, source, model)
-        start = fitting.fit.first_mixture(source, settings, seed)
-        if source.n_used < start.n_parameters and settings.given.precisions is None and prior is None:
+        start, prior = fitting.fit.first_mixture(source, settings, seed), settings.objective.prior
+        if source.n_used < start.n_parameters and settings.start.precisions is None and not prior:
             warn(_FEW_ROWS.format(source.n_used, start.n_parameters), raisable(ConvergenceWarning))
-        return Stream.from_mixture(start, 0.0, prior, self.reg_covar)
+        return Stream.from_mixture(start, 0.0, settings.objective)
 
     def _steps(
         self, stream: Stream, source: Source, decay: float
@@ -168,8 +173,8 @@ class StreamedMixture(EstimatedMixture):
         with closing(chunks_in_order(source, 1)) as chunks:
             for chunk in chunks:
                 began = perf_counter()
-                if chunk.sample_weight is None or chunk.sample_weight.any():
-                    block = ArraySource(chunk.rows, chunk.sample_weight)
+                block = ArraySource(chunk.rows, chunk.sample_weight)
+                if block.n_used:
                     stream, bound, empty = stream.taken(block, **how)
                     bounds.append(bound)
                     repaired += empty

@@ -57,7 +57,7 @@ class Summary:
             extent = f"{parameters.n_effective} with a row or more"
         else:
             extent = counted(parameters.n_parameters, "free parameter")
-        if parameters.noise is not None:
+        if parameters.noise:
             extent += f", noise of weight {parameters.noise_weight:.4f}"
         return cls(
             headline=f"{counted(K, 'component')}, {counted(d, 'feature')}, {parameters.model.printed(d)} covariance, "

@@ -53,7 +53,7 @@ def degenerate_components(
     """
     if isinstance(parameters, MixturePosterior):
         return np.zeros(parameters.n_components, dtype=bool)
-    if parameters.n_components == 1 and parameters.noise is None:
+    if parameters.n_components == 1 and not parameters.noise:
         unspanned = parameters.model.layout in (FULL, TIED) and n_effective < parameters.n_features + 1
         return _singular(parameters) | (flat_components(parameters, ridge) if unspanned else np.array([False]))
     model, d, rows = parameters.model, parameters.n_features, n_effective * parameters.weights
@@ -131,7 +131,7 @@ def _shares_ridge(parameters: MixtureParameters, ridge: float, away: Array) -> b
 
 def _any_thin(parameters: MixtureParameters) -> bool:
     """Tell whether a component may be thin; small tr Σ_k⁻¹W bound the eigenvalues, so that none has to be computed."""
-    if parameters.noise is not None:
+    if parameters.noise:
         return True
     if parameters.model.common:
         return False
@@ -147,12 +147,13 @@ def _pooled(parameters: MixtureParameters) -> Array:
     K, d = parameters.means.shape
     covariances = parameters.model.layout.dense(parameters.covariances, K, d)
     pooled = (parameters.weights @ covariances.reshape(K, d * d)).reshape(d, d)
-    return np.asarray(pooled if parameters.noise is None else pooled + np.diag(_of_noise(parameters)))
+    pooled.flat[:: d + 1] += _of_noise(parameters)
+    return np.asarray(pooled)
 
 
 def _of_noise(parameters: MixtureParameters) -> Array | float:
     """Return the variances of the noise times its weight, (d,); 0 without noise."""
-    return 0.0 if parameters.noise is None else parameters.noise_weight * parameters.noise.variances
+    return parameters.noise_weight * parameters.noise.variances
 
 
 def _thinnest(parameters: MixtureParameters) -> Array:

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm.em.e_step import EStep
-from gmm.em.m_step import Prior
 from gmm.em.problem import Beginning, Problem, SolverSettings
 from gmm.em.solver import Iteration, SolverResult, SolverRun
 from gmm.fitting.degenerate import degenerate_components
@@ -26,14 +25,12 @@ from gmm.fitting.split_merge import MoveContext, SplitMerge
 from gmm.fitting.starts import StartRequest, from_means, from_responsibilities, start_statistics
 from gmm.rows.sources import ArraySource, Source
 from gmm.validation.fixed import check_fixed_given
-from gmm.values.classes import KnownClasses
 from gmm.values.covariance import CovarianceModel
-from gmm.values.fixed import Fixed
 from gmm.values.layouts import Array, SingularMatrixError
-from gmm.values.noise import UniformNoise
+from gmm.values.objective import Objective
 from gmm.values.parameters import MixtureParameters
+from gmm.values.priors import Prior
 from gmm.values.statistics import SufficientStatistics
-from gmm.values.variational import VariationalPrior
 
 # Fits that are compared by n times their mean log-likelihoods must end closer to their optimum than one alone needs to.
 COMPARISON_DEFAULTS = {"tol": 1e-5, "max_iter": 1000}
@@ -44,11 +41,13 @@ _ROUNDING = 1e-5  # of responsibilities in float32 that sum to 1
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class GivenStart:
-    """Parts of the start that the caller gave; None leaves a part to the data.
+class StartSettings:
+    """Where a fit begins; None leaves a part to the data.
 
     Parameters
     ----------
+    method : str
+        A name in `STARTS`.
     weights : array of shape (K,)
     means : array of shape (K, d)
     precisions : array in the shape of the model's layout
@@ -56,65 +55,36 @@ class GivenStart:
         From a start's seed to an array of shape (n, K).
     """
 
+    method: str = ""
     weights: Array | None = None
     means: Array | None = None
     precisions: Array | None = None
     responsibilities: Callable[[int], Array] | None = None
 
+    @property
+    def from_data(self) -> bool:
+        """Whether all parts are left to the data."""
+        return all(part is None for part in (self.weights, self.means, self.precisions, self.responsibilities))
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+
+@dataclass(frozen=True, eq=False)
 class FitSettings:
-    """How to fit; the names are those of `GaussianMixture`'s parameters. A variational fit has nats in all as unit."""
+    """How to fit: so many components, what is maximised, where to begin, how to go on, and whether to refine."""
 
     n_components: int
-    model: CovarianceModel
-    tol: float
-    reg_covar: float
-    max_iter: int
-    init_params: str
-    given: GivenStart
+    objective: Objective
+    start: StartSettings
+    solver: SolverSettings
     n_threads: int | None
-    acceleration: str | None
     refine: str | None = None
-    prior: Prior | None = None
-    noise: UniformNoise | None = None
-    noise_share: float = 0.0  # weight of the noise at the start
-    known: KnownClasses | None = None  # of the rows
-    fixed: Fixed | None = None
 
-    @property
-    def variational(self) -> bool:
-        """Whether a posterior over mixtures is fitted."""
-        return isinstance(self.prior, VariationalPrior)
-
-    @property
-    def breaks_sticks(self) -> bool:
-        """Whether the order of the components matters."""
-        return isinstance(self.prior, VariationalPrior) and self.prior.sticks
+    def of_cell(self, n_components: int, model: CovarianceModel, prior: Prior) -> FitSettings:
+        """Return the same for other mixtures."""
+        return replace(self, n_components=n_components, objective=replace(self.objective, model=model, prior=prior))
 
     def problem(self, rows: Source) -> Problem:
         """Return the problem of fitting such a mixture to the rows."""
-        return Problem(
-            rows=rows,
-            model=self.model,
-            ridge=self.reg_covar,
-            prior=self.prior,
-            n_threads=self.n_threads,
-            noise=self.noise,
-            noise_share=self.noise_share,
-            known=self.known,
-            fixed=self.fixed,
-        )
-
-    @property
-    def solver(self) -> SolverSettings:
-        """Which solver to use, and when it ends."""
-        return SolverSettings(
-            tolerance=self.tol,
-            max_iter=self.max_iter,
-            accelerated=self.acceleration is not None,
-            in_all=self.variational,
-        )
+        return Problem(rows, self.objective, self.n_threads)
 
 
 def fit_mixture(
@@ -165,7 +135,7 @@ def fit_mixture(
             journal.note(replace(journal.progress, stage="order"))
         fit = journal.progress.mixture_fit
         if journal.progress.stage == "order":
-            if settings.breaks_sticks and solver.accelerated:
+            if settings.objective.prior.ordered and solver.accelerated:
                 fit = fit.improved(_ordered(problem, e_step, solver, each, journal))
             if watch.stopped:
                 return fit
@@ -282,8 +252,8 @@ def split_merged(
     journal = journal or Journal(())
 
     def degenerate(parameters: MixtureParameters, statistics: SufficientStatistics | None) -> NDArray[np.bool_]:
-        without_prior = None if settings.prior is not None else statistics
-        return degenerate_components(parameters, n_effective, settings.reg_covar, without_prior)
+        without_prior = None if settings.objective.prior else statistics
+        return degenerate_components(parameters, n_effective, settings.objective.ridge, without_prior)
 
     def watched(iteration: Iteration) -> bool:
         return callback(replace(iteration, start=best.trace.start))
@@ -386,8 +356,9 @@ def _starts(
 
 def _screening(problem: Problem, settings: FitSettings, first: MixtureParameters, seed: int) -> Screening | None:
     """Return a screening that has seen the first start; None if every start is to be run."""
-    without = settings.known is not None or settings.max_iter <= SCREENING_PASSES
-    rows = None if without else screening_rows(problem.rows, first, seed)
+    if problem.rows.known or settings.solver.max_iter <= SCREENING_PASSES:
+        return None
+    rows = screening_rows(problem.rows, first, seed)
     if rows is None:
         return None
     screening = Screening(replace(problem, rows=rows))
@@ -396,25 +367,26 @@ def _screening(problem: Problem, settings: FitSettings, first: MixtureParameters
 
 
 def _start(problem: Problem, settings: FitSettings, seed: int, e_step: EStep) -> Beginning:
-    check_fixed_given(settings.fixed, settings.given.weights, settings.given.means, settings.given.precisions)
-    rng, from_data = np.random.default_rng(seed), all(part is None for part in vars(settings.given).values())
-    if settings.known is not None and from_data:
-        if settings.init_params == "kmeans":
+    given, noise = settings.start, problem.objective.noise
+    check_fixed_given(problem.objective.fixed, given.weights, given.means, given.precisions)
+    rng = np.random.default_rng(seed)
+    if problem.rows.known and given.from_data:
+        if given.method == "kmeans":
             return Beginning(labelled_start(problem, rng))
-        return problem.beginning(e_step, start_within_classes(problem, settings.init_params, rng))
-    if settings.noise is None:
+        return problem.beginning(e_step, start_within_classes(problem, given.method, rng))
+    if not noise:
         return _start_without_noise(problem, settings, seed, e_step)
-    if from_data:
+    if given.from_data:
         start = partial(_start_statistics, settings=settings, seed=seed)
-        return Beginning(noisy_start(problem, settings.n_components, settings.noise_share, start, rng))
+        return Beginning(noisy_start(problem, settings.n_components, noise.share, start, rng))
     begin = _start_without_noise(problem, settings, seed, e_step)
     left = 1 - float(begin.parameters.weights.sum())
-    share = left if left > _ROUNDING else settings.noise_share
-    return replace(begin, parameters=begin.parameters.with_noise(settings.noise, share))
+    share = left if left > _ROUNDING else noise.share
+    return replace(begin, parameters=begin.parameters.with_noise(noise, share))
 
 
 def _start_without_noise(problem: Problem, settings: FitSettings, seed: int, e_step: EStep) -> Beginning:
-    given, model, K = settings.given, problem.model, settings.n_components
+    given, model, K = settings.start, problem.objective.model, settings.n_components
     covariances = None
     if given.precisions is not None:
         covariances = model.layout.inverse(given.precisions, problem.rows.n_features)
@@ -429,11 +401,11 @@ def _start_without_noise(problem: Problem, settings: FitSettings, seed: int, e_s
 
 
 def _start_statistics(source: Source, settings: FitSettings, seed: int) -> SufficientStatistics:
-    given, moments, n_threads = settings.given, settings.model.moments, settings.n_threads
-    source = source.without_gaps or source
+    given, objective, n_threads = settings.start, settings.objective.of_components, settings.n_threads
+    source, moments = source.without_gaps or source, objective.model.moments
     if given.means is not None:
-        return from_means(source, given.means, moments, n_threads=n_threads, known=settings.known)
+        return from_means(source, given.means, moments, n_threads=n_threads)
     if given.responsibilities is not None:
         return from_responsibilities(source, given.responsibilities(seed), moments, n_threads=n_threads)
-    request = StartRequest(settings.n_components, settings.model, settings.reg_covar, n_threads, prior=settings.prior)
-    return start_statistics(source, request, settings.init_params, np.random.default_rng(seed))
+    request = StartRequest(settings.n_components, objective, n_threads)
+    return start_statistics(source, request, given.method, np.random.default_rng(seed))

@@ -94,7 +94,8 @@ class Schedule:
 
 def schedule_for(problem: Problem, n_components: int) -> Schedule:
     """Choose a schedule by the shape of the rows and by the model."""
-    return _schedule(problem.model, problem.rows.n_rows, problem.rows.n_features, n_components, problem.prior is None)
+    objective, rows = problem.objective, problem.rows
+    return _schedule(objective.model, rows.n_rows, rows.n_features, n_components, not objective.prior)
 
 
 @lru_cache
@@ -144,20 +145,19 @@ class _Part:
     """Part of the rows in the coordinates of a metric, scaled to a mean variance of 1, in random order."""
 
     rows: Array
-    weight: Array | None
+    weights: Array
     view: CandidateView
 
     @classmethod
     def of(cls, view: View, centre: Array, *, single_limit: float) -> _Part:
         rows, weight = view.rows.rows, view.rows.sample_weight
-        squares = np.einsum("ij,ij->i", rows, rows)
-        variance = (squares.mean() if weight is None else squares @ weight / weight.sum()) / rows.shape[1]
+        variance = view.rows.mean_of(np.einsum("ij,ij->i", rows, rows)) / rows.shape[1]
         scale = 1 / math.sqrt(variance) if variance > 0 else 1.0
         rows = rows * scale
         reach = np.abs(rows).max(axis=0)
         passed = _em.CandidateRows(rows, weight, np.zeros(rows.shape[1]), reach, single_limit=single_limit)
         whitener = scale * view.metric.whitener.ravel()
-        return cls(rows, weight, CandidateView(passed, view.metric.layout.code, whitener, centre))
+        return cls(rows, view.rows.weights, CandidateView(passed, view.metric.layout.code, whitener, centre))
 
     def seeds(self, n_components: int, turn: int, schedule: Schedule, rng: Rng) -> Array:
         """Choose rows (K, d): by greedy D² sampling of a few, every other turn at random if the schedule says so."""
@@ -165,8 +165,7 @@ class _Part:
         if schedule.random_seeds and turn % 2 == 0:
             return self.rows[np.arange(turn * K, (turn + 1) * K) % n]
         few = min(n, schedule.n_seeding)
-        weight = np.ones(few) if self.weight is None else self.weight[:few]
-        return kmeans_plusplus(self.rows[:few], weight, K, rng)
+        return kmeans_plusplus(self.rows[:few], self.weights[:few], K, rng)
 
 
 class _Halving:
@@ -174,13 +173,13 @@ class _Halving:
         self, problem: Problem, sample: ArraySource, n_components: int, e_step: EStep, schedule: Schedule
     ) -> None:
         self._sample = sample
-        self._model: CovarianceModel = problem.model
-        self._ridge = problem.ridge
+        self._model: CovarianceModel = problem.objective.model
+        self._ridge = problem.objective.ridge
         self._K = n_components
         self._e_step = e_step
         self._schedule = schedule
         self._family = problem.family(n_components)
-        self._may_be_degenerate = n_components > 1 and not problem.variational
+        self._may_be_degenerate = n_components > 1 and not problem.objective.prior.variational
         self._centre = sample.survey.centre
         self._reach = sample.survey.reach(self._centre)
         self._n_effective = sample.n_effective
@@ -189,9 +188,8 @@ class _Halving:
     def best(self, rng: Rng) -> Candidate:
         sample, schedule = self._sample, self._schedule
         chosen = rng.permutation(sample.n_rows)[: schedule.part]
-        weight = None if sample.sample_weight is None else sample.sample_weight[chosen]
-        part = ArraySource(sample.rows[chosen], weight)
-        limit = _ROUGHLY if single_weights(weight) else 0.0
+        part = sample.subset(chosen)
+        limit = _ROUGHLY if single_weights(part.sample_weight) else 0.0
         rows = self._rows(part, single_limit=limit if schedule.single else 0)
         candidates = self._begun(part, rows, rng, single_limit=limit)
         for cut in schedule.cuts:
@@ -205,8 +203,8 @@ class _Halving:
     def _rows(self, source: ArraySource, *, single_limit: float) -> _em.CandidateRows:
         scatter = None
         if self._model.moments is TIED:
-            rows, weight = source.rows - self._centre, source.sample_weight
-            scatter = (rows if weight is None else rows * weight[:, None]).T @ rows
+            rows = source.rows - self._centre
+            scatter = source.weighed(rows).T @ rows
         return _em.CandidateRows(
             source.rows, source.sample_weight, self._centre, self._reach, scatter=scatter, single_limit=single_limit
         )

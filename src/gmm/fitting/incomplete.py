@@ -10,12 +10,12 @@ from gmm.em.e_step import EStep
 from gmm.em.problem import Problem, SolverSettings
 from gmm.exceptions import warn
 from gmm.rows.entrance import Names
-from gmm.rows.incomplete import IncompleteSource
 from gmm.rows.sources import Source
 from gmm.text.lists import listed
 from gmm.values.completion import Completion, Gaps
 from gmm.values.covariance import CovarianceModel, stored_as
 from gmm.values.layouts import DIAGONAL, FULL, SPHERICAL, SingularMatrixError
+from gmm.values.objective import Objective
 from gmm.values.parameters import MixtureParameters
 from gmm.values.whitened import WhitenedMixture
 
@@ -35,10 +35,9 @@ def one_component(problem: Problem, settings: SolverSettings = FINELY) -> Mixtur
     """
     rows = problem.rows
     one = WhitenedMixture(SPHERICAL, np.zeros(1), rows.survey.centre[None], np.ones(1))
-    gaps = isinstance(rows, IncompleteSource)
-    with EStep(rows.without_gaps or rows, problem.model.moments, n_threads=problem.n_threads) as e_step:
+    with EStep(rows.without_gaps or rows, problem.objective.model.moments, n_threads=problem.n_threads) as e_step:
         begin = problem.beginning(e_step, e_step(one, hard=True))
-    if not gaps:
+    if not rows.has_gaps:
         return begin.parameters
     with problem.e_step() as e_step:
         return problem.run(e_step, begin, settings).go().result.parameters
@@ -50,19 +49,23 @@ def completed(source: Source, models: Sequence[CovarianceModel], ridge: float, n
     With draws, the same in every fit, if a model has full covariances: conditional means lie in planes, on which such
     components collapse. Else with these means, which blur groups less. Rows that were filled before stay as they are.
     """
-    if not isinstance(source, IncompleteSource) or source.filled is not None:
+    if not source.unfilled:
         return source
     one_model = stored_as(FULL if source.n_features <= _LARGEST else DIAGONAL)
-    problem = Problem(rows=source, model=one_model, ridge=ridge, n_threads=n_threads)
+    problem = Problem(source, Objective(one_model, ridge), n_threads)
     try:
         one = one_component(problem, _ROUGHLY).whitened()
     except SingularMatrixError:
         return source
-    filled, rng, draw = source.given.copy(), np.random.default_rng(0), any(model.layout is FULL for model in models)
+    filled, rng, draw = (
+        source.take(np.arange(source.n_rows)),
+        np.random.default_rng(0),
+        any(model.layout is FULL for model in models),
+    )
     for pattern in source.patterns:
         if pattern.missing.any():
             seen = Completion.of(one, Gaps(pattern.missing[None]))
-            rows = pattern.rows.rows.astype(np.float64)
+            rows = filled[np.ix_(pattern.indices, pattern.observed)].astype(np.float64)
             found = seen.drawn(0, rows, rng) if draw else seen.means_given(rows)[0]
             filled[np.ix_(pattern.indices, pattern.missing)] = found
     return source.filled_with(filled)
@@ -74,7 +77,7 @@ def columns_apart(source: Source, names: Names, models: Sequence[CovarianceModel
     What such columns have to do with each other is not in the likelihood.
     """
     axis_aligned = all(model.layout.axis_aligned for model in models)
-    if axis_aligned or not isinstance(source, IncompleteSource) or source.filled is not None:
+    if axis_aligned or not source.unfilled:
         return ""
     seen = np.zeros((len(source.patterns), source.n_features))
     for row, pattern in zip(seen, source.patterns, strict=True):

@@ -14,8 +14,8 @@ from gmm.fitting.racing import best_of, short_runs
 from gmm.fitting.sampling import Rng, kmeans_plusplus, sample_size, sampled
 from gmm.fitting.starts import STARTS, StartRequest, from_means, from_responsibilities, lloyd, partition
 from gmm.rows.sources import ArraySource, Source
-from gmm.values.classes import KnownClasses
-from gmm.values.layouts import Array
+from gmm.values.classes import ALL_UNKNOWN, KnownClasses
+from gmm.values.layouts import Array, Layout
 from gmm.values.parameters import MixtureParameters
 from gmm.values.statistics import SufficientStatistics
 
@@ -35,18 +35,17 @@ def labelled_start(problem: Problem, rng: Rng) -> MixtureParameters:
     Parameters
     ----------
     problem : Problem
-        With `known` classes.
+        Of rows with known classes.
     rng : Rng
     """
-    assert problem.known is not None  # it is asked for
-    sample, known = _sampled(problem.rows, problem.known, rng)
-    on_sample = replace(problem, rows=sample, known=known)
+    sample, moments = _sampled(problem.rows, rng), problem.objective.model.moments
+    known, on_sample = sample.known, replace(problem, rows=sample)
     labelled = known.codes > 0
-    starts = [] if known.n_free else [_partitioned(on_sample, labelled, _views(problem, sample, known)[0], rng, 0)]
+    starts = [] if known.n_free else [_partitioned(on_sample, labelled, _views(sample, moments)[0], rng, 0)]
     drawn = len(known.owners) > known.owners.max() + 1
     if drawn or not labelled.all():
         everything = np.ones(sample.n_rows, dtype=bool)
-        views = _views(problem, sample, known) * (_TRIES if drawn else 1)
+        views = _views(sample, moments) * (_TRIES if drawn else 1)
         starts += [_partitioned(on_sample, everything, view, rng, _LLOYD_PASSES) for view in views]
     results = short_runs(on_sample, starts, _PASSES)
     best = results[best_of(on_sample, results)]
@@ -56,48 +55,43 @@ def labelled_start(problem: Problem, rng: Rng) -> MixtureParameters:
         return on_sample.beginning(e_step, starts[0]).parameters
 
 
-def start_within_classes(problem: Problem, init_params: str, rng: Rng) -> SufficientStatistics:
-    """Return the statistics of the start called `init_params`, made for each class and for the rows of unknown class.
+def start_within_classes(problem: Problem, method: str, rng: Rng) -> SufficientStatistics:
+    """Return the statistics of a start in `STARTS`, made for each class and for the rows of unknown class.
 
     Each row then belongs to the nearest mean of its class or, from the start "random", to components by chance.
 
     Parameters
     ----------
     problem : Problem
-        With `known` classes.
-    init_params : str
-        A name in `STARTS`.
+        With rows of known classes.
+    method : str
     rng : Rng
     """
-    assert problem.known is not None  # it is asked for
-    sample, known = _sampled(problem.rows, problem.known, rng)
-    moments, n_threads = problem.model.moments, problem.n_threads
-    if init_params == "random":
+    sample = _sampled(problem.rows, rng)
+    known, moments, n_threads = sample.known, problem.objective.model.moments, problem.n_threads
+    if method == "random":
         shares = np.exp(known.allowed).T[known.codes] * rng.uniform(size=(sample.n_rows, len(known.owners)))
         return from_responsibilities(sample, shares / shares.sum(axis=1, keepdims=True), moments, n_threads=n_threads)
     means = []
     for owner in dict.fromkeys(known.owners.tolist()):
-        used, n = known.codes == owner + 1, int((known.owners == owner).sum())
-        weight = None if sample.sample_weight is None else sample.sample_weight[used]
-        request = StartRequest(n, problem.model, problem.ridge, n_threads, prior=problem.prior)
-        means.append(STARTS[init_params](ArraySource(sample.rows[used], weight), request, rng).means)
-    return from_means(sample, np.concatenate(means), moments, n_threads=n_threads, known=known)
+        of_class, n = np.flatnonzero(known.codes == owner + 1), int((known.owners == owner).sum())
+        request = StartRequest(n, problem.objective.of_components, n_threads)
+        means.append(STARTS[method](sample.subset(of_class).with_known(ALL_UNKNOWN), request, rng).means)
+    return from_means(sample, np.concatenate(means), moments, n_threads=n_threads)
 
 
 def sampled_problem(problem: Problem, n_components: int, sample: ArraySource | None = None) -> Problem:
     """Return a problem on a sample of its rows, the same for every seed: a refinement is a function of the rows."""
     rng = np.random.default_rng(0)
-    if problem.known is None:
-        return replace(problem, rows=sample or sampled(problem.rows, n_components, rng))
-    rows, known = _sampled(problem.rows, problem.known, rng)
-    return replace(problem, rows=rows, known=known)
+    if problem.rows.known:
+        return replace(problem, rows=_sampled(problem.rows, rng))
+    return replace(problem, rows=sample or sampled(problem.rows, n_components, rng))
 
 
-def _sampled(source: Source, known: KnownClasses, rng: Rng) -> tuple[ArraySource, KnownClasses]:
+def _sampled(source: Source, rng: Rng) -> ArraySource:
     """Return some rows of unknown class and of each class, as a weighted set: equal rows merged, and sorted."""
-    size, used = sample_size(len(known.owners)), np.ones(source.n_rows, dtype=bool)
-    if source.sample_weight is not None:
-        used = source.sample_weight > 0
+    known = source.known
+    size, used = sample_size(len(known.owners)), source.weights > 0
     chosen = []
     for code in range(known.owners.max() + 2):
         rows = np.flatnonzero(used & (known.codes == code))
@@ -108,19 +102,18 @@ def _sampled(source: Source, known: KnownClasses, rng: Rng) -> tuple[ArraySource
     coded = np.column_stack([part.rows.astype(np.float64), known.codes[indices]])
     merged, weight = distinct_rows(coded, part.sample_weight)
     codes = merged[:, -1].astype(np.intc)
-    return ArraySource(np.ascontiguousarray(merged[:, :-1]), weight), replace(known, codes=codes)
+    return ArraySource(np.ascontiguousarray(merged[:, :-1]), weight, replace(known, codes=codes))
 
 
-def _views(problem: Problem, sample: ArraySource, known: KnownClasses) -> tuple[View, View, View]:
+def _views(sample: ArraySource, moments: Layout) -> tuple[View, View, View]:
     """Return the sample in three metrics, the last that of the labelled rows about their classes' means."""
+    known = sample.known
     labelled = known.codes > 0
-    codes, rows = known.codes[labelled] - 1, sample.rows[labelled]
-    weight = None if sample.sample_weight is None else sample.sample_weight[labelled]
-    mass = np.ones(len(rows)) if weight is None else weight
+    codes, part = known.codes[labelled] - 1, sample.subset(np.flatnonzero(labelled))
+    rows, mass = part.rows, part.weights
     sums = np.zeros((codes.max() + 1, sample.n_features))
     np.add.at(sums, codes, rows * mass[:, None])
-    within = ArraySource(rows - (sums / np.bincount(codes, mass)[:, None])[codes], weight)
-    moments = problem.model.moments
+    within = ArraySource(rows - (sums / np.bincount(codes, mass)[:, None])[codes], part.sample_weight)
     return *views_of(sample, moments), views_of(sample, moments, deviations=within)[1]
 
 
@@ -128,14 +121,12 @@ def _partitioned(
     problem: Problem, used: NDArray[np.bool_], view: View, rng: Rng, n_passes: int
 ) -> SufficientStatistics:
     """Return the statistics of assigning the used rows to the nearest centre that they may belong to."""
-    known, sample = problem.known, problem.rows
-    assert known is not None
+    sample, moments = problem.rows, problem.objective.model.moments
     assert isinstance(sample, ArraySource)
-    centres = view.in_own_units(_centres(view.rows, known, rng)) + sample.survey.centre
-    weight = None if sample.sample_weight is None else sample.sample_weight[used]
-    rows, codes = ArraySource(sample.rows[used], weight), replace(known, codes=known.codes[used])
+    centres = view.in_own_units(_centres(view.rows, sample.known, rng)) + sample.survey.centre
+    rows = sample.subset(np.flatnonzero(used)).with_known(sample.known.of_rows(used))
     for passes_left in range(n_passes, -1, -1):
-        statistics = partition(rows, centres, view.metric, problem.model.moments, problem.n_threads, known=codes)
+        statistics = partition(rows, centres, view.metric, moments, problem.n_threads)
         if passes_left:
             centres = statistics.means
     return statistics
@@ -143,7 +134,7 @@ def _partitioned(
 
 def _centres(rows: ArraySource, known: KnownClasses, rng: Rng) -> Array:
     """Return where k-means begins, (K, d)."""
-    weight = np.ones(rows.n_rows) if rows.sample_weight is None else rows.sample_weight
+    weight = rows.weights
     centres: list[Array] = []
     for number in range(known.owners.max() + 1):
         of_class, n = known.codes == number + 1, int((known.owners == number).sum())

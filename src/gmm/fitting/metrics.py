@@ -59,8 +59,7 @@ def views_of(sample: ArraySource, moments: Layout, *, deviations: ArraySource | 
     """
     rows, weight = sample.rows - sample.survey.centre, sample.sample_weight
     spread = ArraySource(rows, weight) if deviations is None else deviations
-    z, w = spread.rows, spread.sample_weight
-    weighted, total = z if w is None else z * w[:, None], (deviations or sample).survey.weight
+    z, weighted, total = spread.rows, spread.weighed(spread.rows), (deviations or sample).survey.weight
     if moments.axis_aligned and sample.n_features > _WHOLE_METRIC:
         variances = np.einsum("ij,ij->j", weighted, z) / total
         variances[variances == 0] = 1

@@ -10,26 +10,28 @@ import numpy as np
 from gmm.em.e_step import EStep
 from gmm.em.problem import Problem
 from gmm.fitting.incomplete import one_component
-from gmm.rows.incomplete import IncompleteSource
 from gmm.rows.sources import Source
 from gmm.validation.prior import check_prior
 from gmm.values.covariance import CovarianceModel, stored_as
 from gmm.values.layouts import DIAGONAL, FULL, SPHERICAL, TIED, Array, Layout, SingularMatrixError
+from gmm.values.objective import Objective
 from gmm.values.parameters import MixtureParameters
-from gmm.values.priors import ConjugatePrior, NormalInverseWishart
+from gmm.values.priors import FLAT, NormalInverseWishart, Prior
 from gmm.values.whitened import WhitenedMixture
 
-_OF_GAPS: WeakKeyDictionary[IncompleteSource, dict[int, MixtureParameters]] = WeakKeyDictionary()
+_OF_GAPS: WeakKeyDictionary[Source, dict[int, MixtureParameters]] = WeakKeyDictionary()
 
 
 def prior_of(
-    prior: NormalInverseWishart | str,
+    prior: NormalInverseWishart | str | None,
     model: CovarianceModel,
     n_components: int,
     source: Source,
     n_threads: int | None = None,
-) -> ConjugatePrior:
+) -> Prior:
     """Return the prior with all its hyperparameters; unset ones are estimated from the rows as one component."""
+    if prior is None:
+        return FLAT
     mean, covariance = mean_and_covariance(model, source, n_threads)
     return check_prior(prior, model, n_components, mean=mean, covariance=covariance)
 
@@ -37,7 +39,7 @@ def prior_of(
 def mean_and_covariance(model: CovarianceModel, source: Source, n_threads: int | None = None) -> tuple[Array, Array]:
     """Return the mean of the rows and their unbiased covariance or, for models of variances, its diagonal."""
     layout = DIAGONAL if model.layout.axis_aligned else TIED
-    if isinstance(source, IncompleteSource):
+    if source.has_gaps:
         with suppress(SingularMatrixError):
             return _from_gaps(source, layout, n_threads)
     one = WhitenedMixture(SPHERICAL, np.zeros(1), source.survey.centre[None], np.ones(1))
@@ -48,11 +50,11 @@ def mean_and_covariance(model: CovarianceModel, source: Source, n_threads: int |
     return statistics.means[0], scatter / max(statistics.weight - 1, statistics.weight / 2)
 
 
-def _from_gaps(source: IncompleteSource, layout: Layout, n_threads: int | None) -> tuple[Array, Array]:
+def _from_gaps(source: Source, layout: Layout, n_threads: int | None) -> tuple[Array, Array]:
     """Return the same of rows with missing values, by maximum likelihood; once for all fits to these rows."""
     known, weight = _OF_GAPS.setdefault(source, {}), source.survey.weight
     if layout.code not in known:
         model = stored_as(FULL if layout is TIED else layout)
-        known[layout.code] = one_component(Problem(rows=source, model=model, ridge=0.0, n_threads=n_threads))
+        known[layout.code] = one_component(Problem(source, Objective(model), n_threads))
     one = known[layout.code]
     return one.means[0], one.covariances[0] * (weight / max(weight - 1, weight / 2))

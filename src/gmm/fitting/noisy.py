@@ -14,7 +14,7 @@ from gmm.fitting.sampling import sampled
 from gmm.fitting.starts import StartRequest, start_statistics
 from gmm.rows.sources import ArraySource
 from gmm.values.layouts import SingularMatrixError
-from gmm.values.noise import UniformNoise
+from gmm.values.noise import Noise
 from gmm.values.parameters import MixtureParameters
 from gmm.values.statistics import SufficientStatistics
 
@@ -56,8 +56,7 @@ def noisy_start(
     SingularMatrixError
         If every start has a singular covariance, and there is no ridge.
     """
-    noise = problem.noise
-    assert noise is not None  # it is asked for
+    noise = problem.objective.noise
     sample = sampled(problem.rows, n_components, rng, size=_ROWS)
     on_sample = replace(problem, rows=sample)
     starts, failures = [], []
@@ -87,7 +86,7 @@ def one_beside_noise(problem: Problem) -> MixtureParameters:
     """
 
     def whole(sample: ArraySource) -> SufficientStatistics:
-        request = StartRequest(1, problem.model, problem.ridge, problem.n_threads)
+        request = StartRequest(1, problem.objective.of_components, problem.n_threads)
         return start_statistics(sample, request, "kmeans", np.random.default_rng(0))
 
     begin = noisy_start(problem, 1, _LEAST_SHARE, whole, np.random.default_rng(0))
@@ -95,19 +94,19 @@ def one_beside_noise(problem: Problem) -> MixtureParameters:
         return problem.run(e_step, begin, FINELY).go().result.parameters
 
 
-def dense_parts(sample: ArraySource, noise: UniformNoise) -> list[ArraySource]:
+def dense_parts(sample: ArraySource, noise: Noise) -> list[ArraySource]:
     """Return the shares `KEPT` of the rows, or of some of them, whose neighbours are nearest."""
     from scipy.spatial import KDTree
 
     if sample.n_rows > _ROWS:
         sample = sampled(sample, 1, np.random.default_rng(0), size=_ROWS)
-    if sample.sample_weight is not None:  # a row without weight is nobody's neighbour
-        sample = sample.subset(np.flatnonzero(sample.sample_weight))
-    rows, weight = sample.rows, sample.sample_weight
-    scaled = (rows - noise.low) / (noise.high - noise.low)
+    sample = sample.subset(np.flatnonzero(sample.weights))  # a row without weight is nobody's neighbour
+    rows = sample.rows
+    low, high = noise.box
+    scaled = (rows - low) / (high - low)
     neighbour = min(_NEIGHBOUR, len(rows) - 1)
     distances = KDTree(scaled).query(scaled, [neighbour + 1])[0][:, 0]
     order = np.argsort(distances, kind="stable")
-    reached = np.cumsum(np.ones(len(rows)) if weight is None else weight[order])
+    reached = np.cumsum(sample.weights[order])
     parts = (np.sort(order[reached <= share * reached[-1]]) for share in KEPT)
-    return [ArraySource(np.ascontiguousarray(rows[kept]), None if weight is None else weight[kept]) for kept in parts]
+    return [sample.subset(kept) for kept in parts]

@@ -51,8 +51,8 @@ def short_runs(
 
 def has_degenerate(problem: Problem, result: SolverResult) -> bool:
     """Tell whether a result has a degenerate component."""
-    statistics = None if problem.prior is not None else result.statistics
-    return bool(degenerate_components(result.parameters, problem.rows.n_effective, problem.ridge, statistics).any())
+    ridge, statistics = problem.objective.ridge, None if problem.objective.prior else result.statistics
+    return bool(degenerate_components(result.parameters, problem.rows.n_effective, ridge, statistics).any())
 
 
 def best_of(problem: Problem, results: Sequence[SolverResult | None]) -> int:

@@ -41,9 +41,7 @@ def chosen_rows(source: Source, size: int, rng: Rng) -> NDArray[np.intp]:
     """Return the indices of at most `size` rows of weight above 0, chosen at random, in rising order."""
     n_used = source.n_used
     chosen = np.sort(rng.choice(n_used, size, replace=False)) if n_used > size else np.arange(n_used)
-    if source.sample_weight is None or n_used == source.n_rows:
-        return chosen
-    return np.flatnonzero(source.sample_weight)[chosen]
+    return chosen if n_used == source.n_rows else np.flatnonzero(source.weights)[chosen]
 
 
 def kmeans_plusplus(rows: Array, weight: Array, n_components: int, rng: Rng) -> Array:

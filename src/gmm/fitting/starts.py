@@ -14,7 +14,6 @@ import numpy as np
 from gmm.blas import blas_alone
 from gmm.caching import cached_property
 from gmm.em.e_step import CENTRED_DOUBLE, EStep
-from gmm.em.m_step import Prior
 from gmm.em.problem import Problem
 from gmm.em.results import Partition
 from gmm.fitting.halving import best_candidate
@@ -23,10 +22,11 @@ from gmm.fitting.metrics import OWN_UNITS, Metric, View, views_of
 from gmm.fitting.racing import short_runs
 from gmm.fitting.sampling import Rng, kmeans_plusplus, sampled, sampled_share
 from gmm.rows.sources import ArraySource, Source
-from gmm.values.classes import KnownClasses
-from gmm.values.covariance import CovarianceModel
+from gmm.values.classes import ALL_UNKNOWN
 from gmm.values.layouts import SPHERICAL, Array, Layout
+from gmm.values.objective import Objective
 from gmm.values.statistics import SufficientStatistics
+from gmm.values.weights import weighed
 from gmm.values.whitened import WhitenedMixture
 
 
@@ -37,32 +37,29 @@ class StartRequest:
     Parameters
     ----------
     n_components : int
-    model : CovarianceModel
-    ridge : float
+    objective : Objective
+        Of the components alone.
     n_threads : int, optional
     share : float
         Share of the rows that the sample holds.
-    prior : ConjugatePrior or VariationalPrior, optional
     moments : Layout, optional
         Layout of the second moments to return; what the model needs by default.
     """
 
     n_components: int
-    model: CovarianceModel
-    ridge: float
+    objective: Objective
     n_threads: int | None = None
     share: float = 1.0
-    prior: Prior | None = None
     moments: Layout | None = None
 
     @property
     def kept(self) -> Layout:
         """The layout of the second moments to return."""
-        return self.moments or self.model.moments
+        return self.moments or self.objective.model.moments
 
     def problem(self, sample: ArraySource) -> Problem:
         """Return the problem of fitting such a mixture to the sample."""
-        return Problem(rows=sample, model=self.model, ridge=self.ridge, prior=self.prior, n_threads=self.n_threads)
+        return Problem(sample, self.objective, self.n_threads)
 
 
 Start = Callable[[ArraySource, StartRequest, Rng], SufficientStatistics]
@@ -82,38 +79,28 @@ def from_responsibilities(
     source: Source, responsibilities: Array, moments: Layout, *, n_threads: int | None = None
 ) -> SufficientStatistics:
     """Return the statistics of given responsibilities (n, K), about the means they imply."""
-    weighted = responsibilities
-    if source.sample_weight is not None:
-        weighted = responsibilities * source.sample_weight[:, None]
+    weighted = weighed(responsibilities, source.sample_weight)
     counts = weighted.sum(axis=0)
     centre, K = source.survey.centre, len(counts)
     sums = sum(weighted[first : first + len(rows)].T @ (rows - centre) for first, rows, _ in source.chunks())
     means = sums / np.where(counts > 0, counts, 1)[:, None] + centre
     origins = WhitenedMixture(SPHERICAL, np.zeros(K), means, np.ones(K))
-    with EStep(source, moments, n_threads=n_threads) as e_step:
+    with EStep(source.with_known(ALL_UNKNOWN), moments, n_threads=n_threads) as e_step:
         return e_step(origins, given=responsibilities)
 
 
-def from_means(
-    source: Source, means: Array, moments: Layout, *, n_threads: int | None = None, known: KnownClasses | None = None
-) -> SufficientStatistics:
+def from_means(source: Source, means: Array, moments: Layout, *, n_threads: int | None = None) -> SufficientStatistics:
     """Return the statistics of assigning each row to the nearest of `means`, (K, d), or of those of its class."""
     metric = Metric(SPHERICAL, np.array([1 / _farthest(source)]))
-    return partition(source, means, metric, moments, n_threads, known=known)
+    return partition(source, means, metric, moments, n_threads)
 
 
 def partition(
-    source: Source,
-    centres: Array,
-    metric: Metric,
-    moments: Layout,
-    n_threads: int | None,
-    *,
-    known: KnownClasses | None = None,
+    source: Source, centres: Array, metric: Metric, moments: Layout, n_threads: int | None
 ) -> SufficientStatistics:
-    """Return the statistics of assigning each row to the nearest of `centres` in a metric."""
+    """Return the statistics of assigning each row to the nearest of `centres`, or of its class's, in a metric."""
     # The whitener is a metric, not a spread, so the pass cannot derive the precision of another form from it.
-    with EStep(source, moments, n_threads=n_threads, form=CENTRED_DOUBLE, known=known) as e_step:
+    with EStep(source, moments, n_threads=n_threads, form=CENTRED_DOUBLE) as e_step:
         return e_step(metric.about(centres), hard=True)
 
 
@@ -128,8 +115,9 @@ def lloyd(source: ArraySource, centres: Array, *, n_threads: int | None = None) 
     It stops when a pass gains less than 0.03 % of the squared deviations that the clusters explain.
     """
     rows, survey = source.rows, source.survey
-    weight = np.ones(source.n_rows) if source.sample_weight is None else source.sample_weight
-    total = float(np.einsum("ij,ij,i->", rows, rows, weight)) - survey.weight * float(survey.centre @ survey.centre)
+    total = float(np.einsum("ij,ij,i->", rows, rows, source.weights)) - survey.weight * float(
+        survey.centre @ survey.centre
+    )
     partition, ended, passes_left = Partition(centres, _farthest(source), total), False, _LLOYD_PASSES
     with EStep(source, SPHERICAL, n_threads=n_threads) as e_step:
         while passes_left > 0 and not ended:
@@ -194,8 +182,7 @@ def _kmeans_centres(view: View, n_components: int, rng: Rng, n_threads: int | No
 
 
 def _seeds(sample: ArraySource, n_components: int, rng: Rng) -> Array:
-    weight = np.ones(sample.n_rows) if sample.sample_weight is None else sample.sample_weight
-    return kmeans_plusplus(sample.rows, weight, n_components, rng)
+    return kmeans_plusplus(sample.rows, sample.weights, n_components, rng)
 
 
 def _hierarchical(sample: ArraySource, request: StartRequest, rng: Rng) -> SufficientStatistics:
@@ -209,8 +196,7 @@ class _Ward:
     """Ward's hierarchy of at most 1000 rows of a view."""
 
     def __init__(self, view: View, rng: Rng) -> None:
-        rows, weight = view.rows.rows, view.rows.sample_weight
-        weight = np.ones(len(rows)) if weight is None else weight
+        rows, weight = view.rows.rows, view.rows.weights
         if len(rows) > _HIERARCHY_ROWS:
             chosen = np.sort(rng.choice(len(rows), _HIERARCHY_ROWS, replace=False))
             rows, weight = rows[chosen], weight[chosen]

@@ -29,8 +29,6 @@ from gmm.persistence.values import (
     traces_to_state,
 )
 from gmm.validation.given import check_array
-from gmm.values.parameters import MixtureParameters
-from gmm.values.variational import MixturePosterior, VariationalPrior
 from gmm.versions import __version__
 
 __all__ = ["Checkpoint", "SearchCheckpoint"]
@@ -339,15 +337,13 @@ _ESTIMATE = ("weights", "means", "covariances", "whiteners", "log_determinants")
 
 def _result_from_state(header: Header, arrays: Arrays, problem: Problem, K: int) -> SolverResult:
     """Rebuild a result; the shapes of its arrays are checked, as are those of the state by the compiled core."""
-    model, d = problem.model, problem.rows.n_features
+    model, d = problem.objective.model, problem.rows.n_features
     shapes = {"weights": (K,), "means": (K, d), "log_determinants": (1 if model.layout.pooled else K,)}
     shapes |= dict.fromkeys(("covariances", "whiteners"), (prod(model.layout.shape(K, d)),))
     checked = {name: check_array(arrays[name], name, shape).astype(np.float64) for name, shape in shapes.items()}
     weights, means, covariances, whiteners, log_determinants = (checked[name] for name in _ESTIMATE)
     estimate = weights, means, covariances, whiteners, log_determinants
-    parameters = MixtureParameters.estimated(estimate, model, problem.noise, problem.fixed)
-    if isinstance(problem.prior, VariationalPrior):
-        parameters = MixturePosterior.of(estimate, model, problem.prior, problem.rows.survey.weight)
+    parameters = problem.objective.mixture(estimate, problem.rows.survey.weight)
     evidence, weight = item(header, "log_evidence", float), item(header, "weight", float)
     statistics = statistics_from_arrays(arrays, model.moments, (K, d), evidence, weight)
     trace, _ = traces_from_state(header, arrays)

@@ -9,7 +9,7 @@ from gmm.persistence.archive import Arrays, Header, item, positive
 from gmm.persistence.values import statistics_from_arrays, statistics_to_arrays
 from gmm.validation.given import check_array
 from gmm.values.parameters import MixtureParameters
-from gmm.values.priors import ConjugatePrior
+from gmm.values.priors import FLAT, ConjugatePrior
 
 __all__ = ["stream_from_state", "stream_to_state"]
 
@@ -37,7 +37,7 @@ def stream_from_state(header: Header, arrays: Arrays, parameters: MixtureParamet
     """
     K, d = parameters.means.shape
     statistics = statistics_from_arrays(arrays, parameters.model.moments, (K, d), 0.0, 1.0, "stream/")
-    counts, prior = statistics.counts, None
+    counts, prior = statistics.counts, FLAT
     if (counts < 0).any() or not 0 < counts.sum() < 2 * max(parameters.weights.sum(), 1e-9):
         raise ValueError("expected counts of the sum 1, or less beside noise, in 'stream/counts'")
     if "prior" in header:

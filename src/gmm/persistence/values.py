@@ -15,7 +15,7 @@ from gmm.validation.fixed import check_fixed_table
 from gmm.validation.given import check_array, check_mixture
 from gmm.validation.noise import check_noise
 from gmm.values.covariance import CovarianceModel
-from gmm.values.fixed import PARTS, Fixed
+from gmm.values.fixed import NOTHING_FIXED, PARTS, Fixed
 from gmm.values.layouts import Layout
 from gmm.values.parameters import MixtureParameters
 from gmm.values.priors import NormalInverseWishart, parts
@@ -62,9 +62,9 @@ def from_json_values(values: Mapping[str, Any]) -> dict[str, Any]:
 def mixture_to_state(parameters: MixtureParameters) -> Arrays:
     """Return the arrays of a mixture: weights, means and covariances, the box of its noise, and what was fixed."""
     arrays = {name: getattr(parameters, name) for name in PARTS}
-    if parameters.noise is not None:
-        arrays["noise"] = parameters.noise.box
-    if parameters.fixed is not None:
+    if parameters.noise:
+        arrays["noise"] = np.asarray(parameters.noise.parameter)
+    if parameters.fixed:
         arrays["fixed"] = parameters.fixed.table.astype(np.float64)
     return arrays
 
@@ -87,14 +87,14 @@ def mixture_from_state(arrays: Arrays, model: CovarianceModel) -> MixtureParamet
     if not 0 < whole <= 1 + 1e-6:
         raise ValueError("expected weights that sum to at most 1 beside noise, got other ones")
     mixture = check_mixture(weights / whole, means, covariances, model)
-    noise, _ = check_noise(arrays["noise"], mixture.n_features, lambda: mixture.means)
+    noise = check_noise(arrays["noise"], mixture.n_features, lambda: mixture.means)
     fixed = _fixed(arrays, mixture.n_components, model)
     return mixture.with_other(weights=np.ascontiguousarray(weights, np.float64), noise=noise, fixed=fixed)
 
 
-def _fixed(arrays: Arrays, n_components: int, model: CovarianceModel) -> Fixed | None:
+def _fixed(arrays: Arrays, n_components: int, model: CovarianceModel) -> Fixed:
     if "fixed" not in arrays:
-        return None
+        return NOTHING_FIXED
     table = check_array(arrays["fixed"], "fixed", (len(PARTS), n_components))
     if not np.isin(table, (0, 1)).all():
         raise ValueError("expected 0 or 1 in 'fixed' (1 if a parameter was fixed)")

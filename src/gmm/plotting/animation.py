@@ -113,14 +113,13 @@ def _poor_start(climb: SteppedFit, parameters: dict[str, Any]) -> dict[str, Arra
 
     The rows are far from each other: from close ones, EM needs many passes until components differ.
     """
-    K, model, source = climb.settings.n_components, climb.settings.model, climb.source
+    K, model, source = climb.settings.n_components, climb.settings.objective.model, climb.source
     shared = {name: parameters[name] for name in ("covariance_type", "reg_covar", "n_threads") if name in parameters}
     one = GaussianMixture(1, **shared).fit(source.rows, sample_weight=source.sample_weight)
     precisions = one.precisions_ if model.layout.pooled else np.repeat(one.precisions_, K, axis=0)
-    weight = np.ones(source.n_rows) if source.sample_weight is None else source.sample_weight
     rows, scale = source.rows.astype(np.float64), np.sqrt(_variances(one))
     rng = check_random_state(parameters["random_state"])
-    means = scale * kmeans_plusplus((rows - one.means_) / scale, weight, K, rng) + one.means_
+    means = scale * kmeans_plusplus((rows - one.means_) / scale, source.weights, K, rng) + one.means_
     return {"weights_init": np.full(K, 1 / K), "means_init": means, "precisions_init": precisions}
 
 

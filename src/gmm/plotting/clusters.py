@@ -135,7 +135,8 @@ def _axis(ax: Axes, scene: Scene, view: View, edges: Array, small: bool) -> Entr
 def _noise_along(scene: Scene, view: View) -> float:
     """Return the density of the noise along a feature; 0 without noise, and along another direction."""
     noise = scene.mixture.noise
-    if noise is None or not view.of_features:
+    if not noise or not view.of_features:
         return 0.0
-    (width,) = np.abs(view.matrix) @ (noise.high - noise.low)
+    low, high = noise.box
+    (width,) = np.abs(view.matrix) @ (high - low)
     return float(scene.mixture.noise_weight / width)

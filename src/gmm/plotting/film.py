@@ -75,8 +75,8 @@ def film_of(climb: SteppedFit, random_state: Any, requested_view: Any) -> Film:
         for step in steps
     )
     assert last.reason is not None  # the last pass has one
-    objective = "log-likelihood" if climb.settings.prior is None else "log-likelihood and prior"
+    objective = "log-likelihood and prior" if climb.settings.objective.prior else "log-likelihood"
     label = f"mean {objective} (nats per row)"
-    if climb.settings.variational:
+    if climb.settings.objective.prior.variational:
         objective, label = "lower bound", "lower bound of the log evidence (nats)"
     return Film(scene, view, passes, objective, label, last.reason)

@@ -66,7 +66,7 @@ def component_entries(scene: Scene) -> Entries:
     for c in chosen:
         members = f" ({' + '.join(map(str, np.flatnonzero(scene.clusters == c)))})" if combined else ""
         entries.append((_dot(shades[c]), f"{c}{members}:  {percent(weights[c])},  {amount(counts[c])}"))
-    if scene.mixture.noise is not None:
+    if scene.mixture.noise:
         entries.append((_dot(NOISE), f"noise:  {percent(scene.mixture.noise_weight)},  {amount(n_noise)}"))
     left = len(weights) - len(chosen)
     return [*entries, note(f"and {counted(left, f'lighter {what}')}")] if left else entries

@@ -49,7 +49,7 @@ def before(
         if coordinates is None:
             named = getattr(step, "get_feature_names_out", None)
             return mixture, given[number + 1], None if named is None else tuple(map(str, named()))
-        if coordinates.scales.ndim == 2 and mixture.noise is not None:
+        if coordinates.scales.ndim == 2 and mixture.noise:
             raise ValueError(f"step {name!r} turns the box of the noise, which has no picture in front of it")
         mixture = coordinates.restored(mixture)
     return mixture, X, None

@@ -21,7 +21,6 @@ from gmm.plotting.pipeline import before, steps_of
 from gmm.plotting.style import colours
 from gmm.plotting.view import View, axis_deviations
 from gmm.rows.entrance import as_one_array, as_source
-from gmm.rows.incomplete import IncompleteSource
 from gmm.rows.sources import ArraySource
 from gmm.selection import Selection
 from gmm.text.amounts import counted
@@ -91,10 +90,8 @@ class Scene:
     @cached_property
     def weighted(self) -> tuple[NDArray[Any], Array]:
         """Rows of positive weight, (n_used, d), and their weights, (n_used,)."""
-        if self.sample_weight is None:
-            return self.rows, np.ones(len(self.rows))
-        positive = self.sample_weight > 0
-        return self.rows[positive], self.sample_weight[positive]
+        used = self.source.subset(np.flatnonzero(self.source.weights))
+        return used.rows, used.weights
 
     @property
     def n_clusters(self) -> int:
@@ -114,7 +111,7 @@ class Scene:
     def shares_of(self, responsibilities: Array) -> Array:
         """Probabilities of the clusters, and of noise, of responsibilities (n, K)."""
         merged = shares_of(self.clusters, responsibilities)
-        if self.mixture.noise is None:
+        if not self.mixture.noise:
             return merged
         return np.column_stack([merged, np.maximum(0, 1 - responsibilities.sum(axis=1))])
 
@@ -151,9 +148,7 @@ class Scene:
     @property
     def relative_weight(self) -> Array:
         """Weights of the drawn rows, divided by the mean positive weight, (s,)."""
-        weight = self.sample_weight
-        if weight is None:
-            return np.ones(len(self.drawn_index))
+        weight = self.source.weights
         return weight[self.drawn_index] * (self.source.n_used / weight.sum())
 
     @property
@@ -197,7 +192,7 @@ def scene_of(
         names = given or tuple(numbered if of_rows is None else map(str, of_rows))
     else:
         source = source_of(mixture, X, sample_weight)
-        if isinstance(source, IncompleteSource):
+        if source.has_gaps:
             source = ArraySource(imputed(parameters, source, mixture.n_threads), source.sample_weight)
     return make_scene(
         parameters,
@@ -221,8 +216,7 @@ def make_scene(
     clusters: NDArray[np.intp] | None = None,
 ) -> Scene:
     """Make a scene of checked rows, and choose at most `max_points` rows of positive weight to draw."""
-    weight = source.sample_weight
-    drawn = np.arange(source.n_rows) if weight is None else np.flatnonzero(weight)
+    drawn = np.flatnonzero(source.weights)
     if not len(drawn):
         raise ValueError(
             f"expected rows to draw, got {counted(source.n_rows, 'row')} without a value or a weight: pass others"
@@ -244,7 +238,7 @@ def components_alone(scene: Scene, picture: str) -> None:
     """
     if scene.n_clusters < scene.n_components:
         raise ValueError(f"{picture} shows components alone: pass the mixture, combined.model")
-    if scene.mixture.noise is not None:
+    if scene.mixture.noise:
         raise refusal("noise", picture)
 
 

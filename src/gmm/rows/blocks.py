@@ -18,6 +18,7 @@ from gmm.rows.ahead import read_ahead
 from gmm.rows.sources import Chunk, Source
 from gmm.validation.given import check_sample_weight
 from gmm.values.layouts import Array
+from gmm.values.weights import part_of
 
 _CHUNK_BYTES = 1 << 23
 _FEWEST_LANES = 8  # of a chunk, so that several workers have something to do
@@ -147,7 +148,7 @@ class BlockSource(Source):
                 raise ValueError(self._changed(f"{before.n_rows} rows the first time, and more than that now"))
             if stop < before.n_rows and len(rows) % lane_rows:
                 break
-            yield Chunk(first, rows, None if weight is None else weight[first:stop])
+            yield Chunk(first, rows, part_of(weight, slice(first, stop)))
         if stop != before.n_rows:
             raise ValueError(self._ended(stop))
         if checksum % 2**64 != before.checksum:
@@ -194,8 +195,8 @@ class BlockSource(Source):
                 n_rows, checksum = first + len(rows), checksum + bits
                 if weight is not None:
                     weights.append(weight)
-                elif self.given_weight is not None:
-                    weight = self.given_weight[first:n_rows]
+                else:
+                    weight = part_of(self.given_weight, slice(first, n_rows))
                 yield Chunk(first, rows, weight)
 
         looking = chunks()
@@ -251,4 +252,4 @@ class BlockSource(Source):
                     weight = np.empty(size) if weighted else None
         if full:
             rest = buffer[:full]
-            yield _Lanes(first, rest, None if weight is None else weight[:full], checksum_of(rest, first))
+            yield _Lanes(first, rest, part_of(weight, slice(full)), checksum_of(rest, first))

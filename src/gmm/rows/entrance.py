@@ -148,7 +148,7 @@ def as_source_to_fit(
         If missing values leave rows in so many patterns that passes take much longer.
     """
     source, names = as_source(X, sample_weight, estimator=estimator, min_rows=2, missing=missing)
-    if isinstance(source, IncompleteSource) and source is not X:
+    if source.has_gaps and source is not X:
         _check_gaps(source, names)
     check_enough_rows(source.n_used, n_components)
     survey = source.survey
@@ -164,14 +164,15 @@ def as_source_to_fit(
     return source, names
 
 
-def _check_gaps(source: IncompleteSource, names: Names) -> None:
-    weight = np.ones(source.n_rows) if source.sample_weight is None else source.sample_weight
-    empty = np.isnan(source.given[weight > 0]).all(axis=0)
+def _check_gaps(source: Source, names: Names) -> None:
+    n, empty = len(source.patterns), np.ones(source.n_features, dtype=bool)
+    for pattern in source.patterns:
+        empty &= pattern.missing if pattern.weight > 0 else True
     if empty.any():
         raise_empty(
             column_text(int(empty.argmax()), None if names is None else list(names)), "X.dropna(axis=1, how='all')"
         )
-    n, n_rows = len(source.patterns), source.n_rows
+    n_rows = source.n_rows
     if n > _MANY_PATTERNS:
         warn(
             f"The {n_rows:,} rows have values in {n:,} different sets of columns, and each pass looks at them set by "
@@ -188,30 +189,32 @@ def check_no_gaps(source: Source, caller: str) -> None:
     ValueError
         If there are some.
     """
-    if isinstance(source, IncompleteSource):
+    if source.has_gaps:
         raise ValueError(
             f"{caller} needs whole rows, and values are missing: drop such rows, or fill them by impute(X) of a "
             "mixture that was fitted with missing='em'"
         )
 
 
-def as_one_array(source: Source, caller: str) -> ArraySource:
-    """Return the rows as one array, which may be a map of a file.
+def as_one_array(source: Source, caller: str, *, gaps: bool = False) -> ArraySource:
+    """Return the rows as one array, which may be a map of a file; with `gaps`, NaN where a value is missing.
 
     Raises
     ------
     TypeError
         If the rows of the source cannot be addressed as an array.
     ValueError
-        If values are missing.
+        If values are missing, without `gaps`.
     """
-    check_no_gaps(source, caller)
-    if source.addressable is None:
+    if not gaps:
+        check_no_gaps(source, caller)
+    array = source.as_given
+    if array is None:
         raise TypeError(
             f"{caller} needs its rows in memory: expected an array or a data frame, got {source!r}; its method "
             "take(indices) gives a sample as an array"
         )
-    return source.addressable
+    return array
 
 
 def _farthest(source: Source, column: int) -> tuple[np.floating[Any], int]:

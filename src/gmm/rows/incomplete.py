@@ -3,45 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gmm._kernel.first_look import Survey
 from gmm.caching import cached_property
-from gmm.rows.sources import ArraySource, Chunk, Source
+from gmm.rows.sources import ArraySource, Chunk, Pattern, Source
+from gmm.values.classes import ALL_UNKNOWN, KnownClasses
 from gmm.values.layouts import Array
+from gmm.values.weights import in_full, part_of
 
-__all__ = ["IncompleteSource", "Pattern"]
-
-
-class Pattern(NamedTuple):
-    """Rows that have values in the same columns.
-
-    Parameters
-    ----------
-    observed : array of int
-        Columns.
-    missing : bool array of shape (d,)
-        Whether a column is another.
-    indices : array of int
-        The rows, in rising order.
-    rows : ArraySource
-        Their observed columns, with their weights.
-    """
-
-    observed: NDArray[np.intp]
-    missing: NDArray[np.bool_]
-    indices: NDArray[np.intp]
-    rows: ArraySource
-
-    @property
-    def weight(self) -> float:
-        """Weight of the rows."""
-        return self.rows.survey.weight if len(self.observed) else 0.0
+__all__ = ["IncompleteSource"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,11 +33,15 @@ class IncompleteSource(Source):
     sample_weight : array of shape (n,), optional
     filled : array of shape (n, d), optional
         The rows with their gaps filled; by default, with the means of the columns.
+    known : KnownClasses
     """
 
     given: NDArray[Any]
     sample_weight: Array | None = None
     filled: NDArray[Any] | None = None
+    known: KnownClasses = ALL_UNKNOWN
+
+    has_gaps = True
 
     @classmethod
     def of(cls, given: NDArray[Any], sample_weight: Array | None) -> IncompleteSource:
@@ -69,7 +49,7 @@ class IncompleteSource(Source):
         empty = np.isnan(given).all(axis=1)
         if not empty.any():
             return cls(given, sample_weight)
-        return cls(given, np.where(empty, 0.0, 1.0 if sample_weight is None else sample_weight))
+        return cls(given, np.where(empty, 0.0, in_full(sample_weight, len(given))))
 
     @property
     def n_rows(self) -> int:
@@ -101,9 +81,31 @@ class IncompleteSource(Source):
             missing = absent[indices[0]]
             observed = np.flatnonzero(~missing)
             rows = self.given[indices] if len(observed) == d else self.given[np.ix_(indices, observed)]
-            part = ArraySource(np.ascontiguousarray(rows), None if weight is None else weight[indices])
+            part = ArraySource(np.ascontiguousarray(rows), part_of(weight, indices))
             patterns.append(Pattern(observed, missing, indices, part))
         return patterns
+
+    def with_known(self, known: KnownClasses) -> IncompleteSource:
+        """Return the same rows with other classes."""
+        other = super().with_known(known)
+        if other is not self:
+            vars(other).pop("without_gaps", None)
+        return other
+
+    @property
+    def unfilled(self) -> bool:  # type: ignore[override]
+        """Whether gaps are filled by the means of the columns alone."""
+        return self.filled is None
+
+    def through(self, function: Callable[[NDArray[Any]], NDArray[Any]]) -> IncompleteSource:
+        """Return rows that a function makes of these, gaps at the same places."""
+        filled = None if self.filled is None else function(self.filled)
+        return replace(self, given=function(self.given), filled=filled)
+
+    @property
+    def as_given(self) -> ArraySource:
+        """The rows as one array, NaN where a value is missing."""
+        return ArraySource(self.given, self.sample_weight)
 
     def filled_with(self, rows: NDArray[Any]) -> IncompleteSource:
         """Return the same rows, with others in the place of `filled`."""
@@ -114,7 +116,7 @@ class IncompleteSource(Source):
     @cached_property
     def without_gaps(self) -> ArraySource:
         """The rows with their gaps filled."""
-        return ArraySource(self._with_means if self.filled is None else self.filled, self.sample_weight)
+        return ArraySource(self._with_means if self.filled is None else self.filled, self.sample_weight, self.known)
 
     @cached_property
     def survey(self) -> Survey:
@@ -141,7 +143,7 @@ class IncompleteSource(Source):
     @cached_property
     def _with_means(self) -> NDArray[Any]:
         absent = np.isnan(self.given)
-        used = ~absent if self.sample_weight is None else ~absent & (self.sample_weight > 0)[:, None]
+        used = ~absent & (self.weights > 0)[:, None]
         # About a value of each column, so that columns far from zero keep their digits; about 0 without values.
         about = np.nan_to_num(self.given[used.argmax(axis=0), np.arange(self.n_features)].astype(np.float64))
         with np.errstate(over="ignore"):

@@ -20,6 +20,7 @@ from gmm.text.lists import listed
 from gmm.validation.given import check_array, check_sample_weight
 from gmm.validation.rows import check_rows
 from gmm.values.layouts import Array
+from gmm.values.statistics import SufficientStatistics
 
 __all__ = ["EngineSource", "PartitionedSource", "Task", "partitioned_rows"]
 
@@ -68,8 +69,8 @@ def look(number: int, given: Any) -> list[Look]:
     n, d = source.n_rows, source.n_features
     if not n:
         return [Look(number, n, d, source.dtype, names, False, None, 0.0, 0.0)]
-    weight = np.ones(n) if source.sample_weight is None else source.sample_weight
-    largest, weighted = float(weight.max()), source.sample_weight is not None
+    weight, weighted = source.weights, source.sample_weight is not None
+    largest = float(weight.max())
     shares = weight / largest
     return [Look(number, n, d, source.dtype, names, weighted, source.survey, largest, float(shares @ shares))]
 
@@ -151,6 +152,8 @@ class PartitionedSource(Source):
     Rows of weight 0 are left out. Neither rows nor weights come here, but for samples.
     """
 
+    here = False
+
     @abstractmethod
     def total(self, task: Task) -> Any:
         """Return Σ_i task(i, rows of partition i), added in the order of the partitions."""
@@ -168,16 +171,17 @@ class PartitionedSource(Source):
             raise TypeError(self._no_total(sums, "an array of one dimension"))
         return sums
 
-    def check_unchanged(self, weight: float, moment: Array | None) -> None:
-        """Check the weight that a pass saw, and Σ w (x − centre), (d,), if it saw that.
+    def check_unchanged(self, statistics: SufficientStatistics) -> None:
+        """Check the weight of the rows of a pass and, unless some are noise, their mean.
 
         Raises
         ------
         ValueError
             If the rows are not those of the first look.
         """
-        survey = self.survey
-        moment = np.zeros(self.n_features) if moment is None else moment
+        survey, weight = self.survey, statistics.weight
+        moments = statistics.first + statistics.counts[:, None] * (statistics.origins - survey.centre)
+        moment = moments.sum(axis=0) * (statistics.counts.sum() > (1 - 1e-9) * weight)
         far = np.abs(moment) > _DRIFT * weight * survey.reach(survey.centre)
         if abs(weight - survey.weight) > 1e-9 * survey.weight or far.any():
             raise ValueError(

@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gmm import _em
 from gmm._kernel.first_look import Survey
 from gmm.caching import cached_property
+from gmm.values.classes import ALL_UNKNOWN, KnownClasses
 from gmm.values.layouts import Array
+from gmm.values.statistics import SufficientStatistics
+from gmm.values.weights import in_full, part_of, weighed
 
 _HASHED_AT_ONCE = 1 << 16  # rows
 
@@ -37,6 +41,42 @@ class Chunk(NamedTuple):
     rows: NDArray[Any]
     sample_weight: Array | None
 
+    @property
+    def weights(self) -> Array:
+        """Weights of the rows, (m,), ones where they have none."""
+        return in_full(self.sample_weight, len(self.rows))
+
+    def part(self, start: int, stop: int) -> Chunk:
+        """Return rows start … stop − 1 of the chunk."""
+        index = slice(start, stop)
+        return Chunk(self.first + start, self.rows[index], part_of(self.sample_weight, index))
+
+
+class Pattern(NamedTuple):
+    """Rows that have values in the same columns.
+
+    Parameters
+    ----------
+    observed : array of int
+        Columns.
+    missing : bool array of shape (d,)
+        Whether a column is another.
+    indices : array of int
+        The rows, in rising order.
+    rows : Source
+        Their observed columns, with their weights.
+    """
+
+    observed: NDArray[np.intp]
+    missing: NDArray[np.bool_]
+    indices: NDArray[np.intp]
+    rows: Source
+
+    @property
+    def weight(self) -> float:
+        """Weight of the rows."""
+        return self.rows.survey.weight if len(self.observed) else 0.0
+
 
 class Source(ABC):
     """Rows that can be read any number of times.
@@ -47,18 +87,58 @@ class Source(ABC):
     ----------
     sample_weight : array of shape (n,), or None
         Weights of all rows.
+    known : KnownClasses
+        Their classes, which passes keep to.
     resident : ArraySource or None
         The same rows as one array if they are in memory, which compiled loops over many passes need.
     feature_names : array of str, shape (d,), or None
         Names of the features, if they have any.
     reads_ahead : bool
         Whether chunks are made on a thread of their own.
+    here : bool
+        Whether rows can be read here; else passes go to them.
+    has_gaps : bool
+        Whether values may be missing.
+    unfilled : bool
+        Whether they are, and nothing has been chosen to stand in their places.
     """
 
     sample_weight: Array | None = None
+    known: KnownClasses = ALL_UNKNOWN
     resident: ArraySource | None = None
     feature_names: NDArray[np.object_] | None = None
     reads_ahead: bool = False
+    here: ClassVar[bool] = True
+    has_gaps: ClassVar[bool] = False
+    unfilled: bool = False
+
+    @property
+    def patterns(self) -> list[Pattern]:
+        """The rows by the columns that they have."""
+        d = self.n_features
+        return [Pattern(np.arange(d), np.zeros(d, dtype=bool), np.arange(self.n_rows), self)]
+
+    @property
+    def as_given(self) -> ArraySource | None:
+        """The rows as one array if they can be addressed as one, NaN where a value is missing."""
+        return self.addressable
+
+    def filled_with(self, rows: NDArray[Any]) -> Source:
+        """Return the rows with others in the places of missing values."""
+        return self
+
+    def through(self, function: Callable[[NDArray[Any]], NDArray[Any]]) -> Source | None:
+        """Return rows that a function makes of these, if they are in memory."""
+        resident = self.resident
+        return None if resident is None else ArraySource(function(resident.rows), self.sample_weight)
+
+    def summed(self, plan: _em.Plan) -> Array | None:
+        """Make a pass where the rows are, and return its sums; None if they can be read here."""
+        return None
+
+    def check_unchanged(self, statistics: SufficientStatistics) -> None:
+        """Check that the rows of a pass were those of the first look, if others may have changed them."""
+        return
 
     @property
     def addressable(self) -> ArraySource | None:
@@ -95,8 +175,20 @@ class Source(ABC):
 
     def subset(self, indices: NDArray[np.intp]) -> ArraySource:
         """Return the rows with these indices, which increase, and their weights."""
-        weight = self.sample_weight
-        return ArraySource(self.take(indices), None if weight is None else weight[indices])
+        return ArraySource(self.take(indices), part_of(self.sample_weight, indices))
+
+    @property
+    def weights(self) -> Array:
+        """Weights of all rows, (n,), ones where they have none."""
+        return in_full(self.sample_weight, self.n_rows)
+
+    def with_known(self, known: KnownClasses) -> Self:
+        """Return the same rows with other classes."""
+        if known is self.known:
+            return self
+        other = object.__new__(type(self))
+        vars(other).update(vars(self) | {"known": known})
+        return other
 
     @cached_property
     def n_used(self) -> int:
@@ -135,10 +227,11 @@ class Source(ABC):
 
 @dataclass(frozen=True, eq=False)
 class ArraySource(Source):
-    """Rows (n, d) in memory, in any memory order, float32 or float64, with their weights (n,)."""
+    """Rows (n, d) in memory, in any memory order, float32 or float64, with their weights (n,) and classes."""
 
     rows: NDArray[Any]
     sample_weight: Array | None = None
+    known: KnownClasses = ALL_UNKNOWN
 
     @property
     def n_rows(self) -> int:
@@ -168,6 +261,15 @@ class ArraySource(Source):
         """Return the rows with these indices."""
         return self.rows[indices]
 
+    def mean_of(self, values: Array) -> float:
+        """Return the weighted mean of values of the rows, (n,)."""
+        weight = self.sample_weight
+        return float(values.mean() if weight is None else values @ weight / weight.sum())
+
+    def weighed(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Return values of the rows, (n,) or (n, …), times their weights."""
+        return weighed(values, self.sample_weight)
+
 
 class SameColumns(Source):
     """Rows with the columns of another source."""
@@ -191,7 +293,7 @@ class SameRows(SameColumns):
     def __init__(self, source: Source) -> None:
         self._source = source
         self.sample_weight, self.feature_names = source.sample_weight, source.feature_names
-        self.reads_ahead = source.reads_ahead
+        self.known, self.reads_ahead = source.known, source.reads_ahead
 
     @property
     def n_rows(self) -> int:
@@ -213,8 +315,8 @@ def box_of(source: Source) -> NDArray[Any]:
     if source.sample_weight is None or source.sample_weight.all():
         return source.survey.box.astype(np.float64)
     low, high = np.full((2, source.n_features), [[np.inf], [-np.inf]])
-    for _, rows, weight in source.chunks():
-        used = rows if weight is None else rows[weight > 0]
+    for chunk in source.chunks():
+        used = chunk.rows[chunk.weights > 0]
         low = np.fmin(low, np.fmin.reduce(used, axis=0, initial=np.inf))  # of NaN, which is no value, and a number
         high = np.fmax(high, np.fmax.reduce(used, axis=0, initial=-np.inf))  # the number
     return np.array([low, high])

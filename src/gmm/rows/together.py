@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gmm.rows.partitions import PartitionedSource
 from gmm.rows.sources import Chunk, SameRows, Source, chunks_in_order
 
 __all__ = ["Ended", "together"]
@@ -53,7 +52,7 @@ def together(
     list of Ended
         One for each task; None if it did not come to its end.
     """
-    if isinstance(source, PartitionedSource):  # it serves no rows
+    if not source.here:
         return [_alone(source, task) if task is tasks[0] or not is_up() else None for task in tasks]
     seats: list[_Seat] = []
     try:
@@ -164,21 +163,16 @@ def _in_whole_lanes(chunks: Iterator[Chunk], lane_rows: int) -> Iterator[Chunk]:
         left = chunk
         if begun is not None:
             missing = lane_rows - len(begun.rows)
-            begun, left = _joined(begun, _part(left, 0, missing)), _part(left, missing, len(left.rows))
+            begun, left = _joined(begun, left.part(0, missing)), left.part(missing, len(left.rows))
             if len(begun.rows) < lane_rows:
                 continue
             yield begun
         whole = len(left.rows) // lane_rows * lane_rows
         if whole:
-            yield _part(left, 0, whole)
-        begun = None if whole == len(left.rows) else _copied(_part(left, whole, len(left.rows)))
+            yield left.part(0, whole)
+        begun = None if whole == len(left.rows) else _copied(left.part(whole, len(left.rows)))
     if begun is not None:
         yield begun
-
-
-def _part(chunk: Chunk, start: int, stop: int) -> Chunk:
-    weight = chunk.sample_weight
-    return Chunk(chunk.first + start, chunk.rows[start:stop], None if weight is None else weight[start:stop])
 
 
 def _copied(chunk: Chunk) -> Chunk:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from time import perf_counter
 
-from gmm.rows.partitions import PartitionedSource
 from gmm.rows.sources import Chunk, SameRows, Source
 
 __all__ = ["WatchedSource", "followed"]
@@ -36,5 +35,4 @@ class WatchedSource(SameRows):
 
 def followed(source: Source, seen: Callable[[int, float], object]) -> Source:
     """Return a source as one whose readings are followed, if it is read here and not in memory."""
-    unread = source.without_gaps is not None or isinstance(source, PartitionedSource)
-    return source if unread else WatchedSource(source, seen)
+    return WatchedSource(source, seen) if source.here and source.without_gaps is None else source

@@ -19,7 +19,8 @@ from gmm.fitting.starts import STARTS, Portfolio, StartRequest
 from gmm.rows.sources import ArraySource
 from gmm.values.covariance import CovarianceModel, special_case
 from gmm.values.layouts import DIAGONAL, FULL, SPHERICAL, Array, Layout
-from gmm.values.noise import UniformNoise
+from gmm.values.noise import NO_NOISE, Noise
+from gmm.values.objective import Objective
 from gmm.values.parameters import MixtureParameters
 from gmm.values.statistics import SufficientStatistics
 
@@ -82,7 +83,7 @@ class Starts:
         Gives the start; "kmeans" stands for partitions of several kinds.
     models : sequence of CovarianceModel
     seeds : sequence of int
-    noise : UniformNoise, optional
+    noise : Noise
         With it, starts also come from the rows in dense places alone.
 
     Attributes
@@ -97,15 +98,15 @@ class Starts:
         template: GaussianMixture,
         models: Sequence[CovarianceModel],
         seeds: Sequence[int],
-        noise: UniformNoise | None = None,
+        noise: Noise = NO_NOISE,
     ) -> None:
-        self._samples = [sample, *(() if noise is None else dense_parts(sample, noise))]
+        self._samples = [sample, *(dense_parts(sample, noise) if noise else ())]
         self._start = STARTS[str(template.init_params)]
         self._several = template.init_params == "kmeans"
         self._seeds = seeds
         self.moments = _richest(models)
-        ridge, n_threads = template.reg_covar, template.n_threads
-        self._request = StartRequest(1, models[0], ridge, n_threads, moments=self.moments)
+        objective, n_threads = Objective(models[0], template.reg_covar), template.n_threads
+        self._request = StartRequest(1, objective, n_threads, moments=self.moments)
         self._portfolios = [
             Portfolio(rows, self.moments, np.random.default_rng(seeds[0]), n_threads) for rows in self._samples
         ]
@@ -125,9 +126,8 @@ class Starts:
 
     def fresh(self, settings: FitSettings, number: int, n_threads: int | None) -> SufficientStatistics:
         """Return one start of a cell by itself, another one for each `number`."""
-        K, model = settings.n_components, settings.model
-        request = StartRequest(K, model, settings.reg_covar, n_threads, prior=settings.prior)
-        samples = self._enough(K)
+        K = settings.n_components
+        samples, request = self._enough(K), StartRequest(K, settings.objective.of_components, n_threads)
         return self._start(samples[number % len(samples)], request, np.random.default_rng([self._seeds[0], K, number]))
 
     def halfway(

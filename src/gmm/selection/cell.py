@@ -20,7 +20,7 @@ from gmm.fitting.sampling import LARGEST_SHARE, sampled, sampled_share
 from gmm.rows.sources import Source
 from gmm.selection.bar import Bar
 from gmm.values.layouts import Layout, SingularMatrixError
-from gmm.values.noise import UniformNoise
+from gmm.values.noise import NO_NOISE, Noise
 from gmm.values.parameters import MixtureParameters
 from gmm.values.statistics import SufficientStatistics
 
@@ -55,17 +55,17 @@ class SearchRows:
         The rows on which starts race; `all_rows` itself if there are few.
     n_effective : float
         Effective number of rows: `Source.n_effective`.
-    noise : UniformNoise, optional
+    noise : Noise
         That of every cell.
     """
 
     all_rows: Source
     sample: Source
     n_effective: float
-    noise: UniformNoise | None = None
+    noise: Noise = NO_NOISE
 
     @classmethod
-    def of(cls, source: Source, most_components: int, seed: int, noise: UniformNoise | None) -> SearchRows:
+    def of(cls, source: Source, most_components: int, seed: int, noise: Noise) -> SearchRows:
         """Take all rows and a sample; few rows are their own sample, weighted, so that results ignore their order."""
         rng, n_effective = np.random.default_rng(seed), source.n_effective
         sample = sampled(source, most_components, rng)
@@ -186,7 +186,7 @@ class Cell:
 
     @property
     def _moments(self) -> Layout:
-        return self.settings.model.moments
+        return self.settings.objective.model.moments
 
     def solved(
         self, worker: Worker, starts: Sequence[SufficientStatistics], present: Solution | None = None
@@ -345,14 +345,14 @@ class Cell:
         return self._solution(result if run.ended else replace(result, trace=replace(result.trace, reason=why_left)))
 
     def _solution(self, result: SolverResult) -> Solution:
-        statistics = None if self.settings.prior is not None else result.statistics
-        how = self.rows.n_effective, self.settings.reg_covar, statistics
+        objective = self.settings.objective
+        how = self.rows.n_effective, objective.ridge, None if objective.prior else result.statistics
         degenerate = degenerate_components(result.parameters, *how)
         return Solution(result, int(degenerate.argmax()) if degenerate.any() else -1)
 
     def _has_few_rows(self, parameters: MixtureParameters) -> bool:
         """Tell whether a component is about to lose its rows; other degenerate components show in the end."""
-        fewest = self.settings.model.fewest_rows(parameters.n_features)
+        fewest = self.settings.objective.model.fewest_rows(parameters.n_features)
         return bool(self.rows.n_effective * parameters.weights.min() < 2 * fewest)
 
     def _is_hopeless(self, run: SolverRun, target: float) -> bool:

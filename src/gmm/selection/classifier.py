@@ -33,7 +33,6 @@ from gmm.persistence import (
     with_metadata,
 )
 from gmm.rows.entrance import Names, as_one_array, as_source, as_source_to_fit
-from gmm.rows.incomplete import IncompleteSource
 from gmm.rows.sources import ArraySource, Source
 from gmm.selection.cross_validation import predictive_cell
 from gmm.selection.request import requested_components, requested_types
@@ -50,7 +49,9 @@ from gmm.validation.rows import check_feature_names
 from gmm.values.classes import KnownClasses
 from gmm.values.covariance import covariance_model
 from gmm.values.layouts import Array
+from gmm.values.noise import NO_NOISE
 from gmm.values.priors import NormalInverseWishart
+from gmm.values.weights import in_full
 from gmm.versions import __version__
 
 __all__ = ["MixtureClassifier", "summary_of"]
@@ -201,10 +202,10 @@ class MixtureClassifier(Estimator, Described):
         """
         check_parameters(self, STARTS, [name for name in _SETTINGS if name != "tol" or self.tol is not None])
         given, names = as_source_to_fit(X, sample_weight, estimator=self, missing=self.missing)
-        if not isinstance(given, IncompleteSource):
-            given = as_one_array(given, "MixtureClassifier.fit")
-        source, _, units = in_units(given, (None, 0.0), standardize=self.standardize)
-        rows: Any = ArraySource(source.given, source.sample_weight) if isinstance(source, IncompleteSource) else source
+        caller = "MixtureClassifier.fit"
+        given = given if given.has_gaps else as_one_array(given, caller)
+        source, _, units = in_units(given, NO_NOISE, standardize=self.standardize)
+        rows: Any = as_one_array(source, caller, gaps=True)
         numbers = sorted(set(requested_components(self.n_components)))
         types = requested_types(self.covariance_type, rows.n_features)
         classes, codes = classes_in(y, rows)
@@ -213,8 +214,7 @@ class MixtureClassifier(Estimator, Described):
         if numbers != [1]:
             opened = self._opened(parts, classes)
             mixtures = self._of_each(opened, numbers, types, classes)
-        each = np.ones(rows.n_rows) if rows.sample_weight is None else rows.sample_weight
-        known = codes >= 0
+        each, known = rows.weights, codes >= 0
         if not mixtures or each[~known].any():
             whole = self._completed(source, types)
             mixtures, shares, loglik, n_parameters = self._of_all(whole, types, codes, mixtures, classes, names)
@@ -267,8 +267,7 @@ class MixtureClassifier(Estimator, Described):
         unknown = None if -1 in self.classes_.tolist() else -1
         classes, codes = check_labels(one_column(y), len(predicted), "y", unknown=unknown)
         known = codes >= 0
-        weights = check_sample_weight(sample_weight, len(predicted))
-        weights = np.ones(len(predicted)) if weights is None else weights
+        weights = in_full(check_sample_weight(sample_weight, len(predicted)), len(predicted))
         if not weights[known].sum() > 0:
             raise ValueError(f"expected a positive weight for a row of known class, of which y has {int(known.sum())}")
         return float(np.average(predicted[known] == classes[codes[known]], weights=weights[known]))
@@ -408,8 +407,8 @@ class MixtureClassifier(Estimator, Described):
                 failed = error
                 continue
             parameters = fitted_parameters(mixture)
-            source = source_of(mixture, rows)
-            with e_step_over(source, parameters.model.moments, n_threads=self.n_threads, known=known) as e_step:
+            source = source_of(mixture, rows).with_known(known)
+            with e_step_over(source, parameters.model.moments, n_threads=self.n_threads) as e_step:
                 statistics = e_step(parameters.whitened())
             free = statistics if self.prior is None else None
             degenerate = degenerate_components(parameters, rows.n_effective, self.reg_covar, free)

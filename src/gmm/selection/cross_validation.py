@@ -8,16 +8,13 @@ from math import inf
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gmm.estimators.fitted import fitted_parameters
 from gmm.estimators.mixture import GaussianMixture
 from gmm.fitting.degenerate import degenerate_components
-from gmm.rows.incomplete import IncompleteSource
 from gmm.rows.sources import ArraySource, Source
 from gmm.selection.status import is_degenerate
 from gmm.selection.table import Selection
-from gmm.values.layouts import Array
 
 _FOLDS = 5
 _COMPARED = 10  # cells, best first, and the best of a single component
@@ -42,29 +39,30 @@ def predictive_cell(selection: Selection, source: Source, settings: Mapping[str,
     ranked = [cell for cell in selection.ranked() if not is_degenerate(selection.status[cell])]
     single = [cell for cell in ranked if selection.n_components[cell] == 1]
     compared = list(dict.fromkeys([*ranked[:_COMPARED], *single[:1]]))
-    rows, weight = _rows_of(source)
-    if len(compared) < 2 or len(rows) < 2 * _FOLDS:
+    rows = _rows_of(source)
+    if len(compared) < 2 or rows.n_rows < 2 * _FOLDS:
         return selection.best_index
     means = {}
     for cell in compared:
         K, kind = int(selection.n_components[cell]), selection.covariance_type[cell]
-        means[cell] = _held_out(GaussianMixture(K, covariance_type=kind, **settings), rows, weight)
+        means[cell] = _held_out(GaussianMixture(K, covariance_type=kind, **settings), rows)
     best = max(compared, key=means.__getitem__)
     return best if means[best] > -inf else selection.best_index
 
 
-def _rows_of(source: Source) -> tuple[NDArray[Any], Array | None]:
-    """Return the rows that weigh something, and their weights."""
-    rows = source.given if isinstance(source, IncompleteSource) else next(iter(source.chunks())).rows
-    weight = source.sample_weight
-    return (rows, None) if weight is None else (rows[weight > 0], weight[weight > 0])
+def _rows_of(source: Source) -> ArraySource:
+    """Return the rows that weigh something, with their gaps."""
+    (chunk,) = source.chunks()
+    return ArraySource(chunk.rows, chunk.sample_weight).subset(np.flatnonzero(chunk.weights))
 
 
-def _held_out(estimator: GaussianMixture, rows: NDArray[Any], weight: Array | None) -> float:
+def _held_out(estimator: GaussianMixture, rows: ArraySource) -> float:
     """Return the mean log density of rows under fits to the other folds; −∞ if one fails or is degenerate."""
-    scores = np.empty(len(rows))
-    for fold in np.array_split(np.random.default_rng(0).permutation(len(rows)), _FOLDS):  # the same for every cell
-        part = ArraySource(np.delete(rows, fold, axis=0), None if weight is None else np.delete(weight, fold))
+    scores = np.empty(rows.n_rows)
+    for fold in np.array_split(np.random.default_rng(0).permutation(rows.n_rows), _FOLDS):  # the same for every cell
+        training = np.ones(rows.n_rows, dtype=bool)
+        training[fold] = False
+        part = rows.subset(np.flatnonzero(training))
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -74,5 +72,5 @@ def _held_out(estimator: GaussianMixture, rows: NDArray[Any], weight: Array | No
         found = fitted_parameters(estimator)
         if degenerate_components(found, part.n_effective, estimator.reg_covar).any():
             return -inf
-        scores[fold] = estimator.score_samples(rows[fold])
-    return float(np.average(scores, weights=weight))
+        scores[fold] = estimator.score_samples(rows.rows[fold])
+    return float(np.average(scores, weights=rows.sample_weight))

@@ -159,8 +159,8 @@ class Cells:
         """Return the cell of a key."""
         if key not in self._known:
             K, model = key
-            of_cell = None if self.prior is None else prior_of(self.prior, model, K, self.rows.all_rows, 1)
-            settings = replace(self.settings, n_components=K, model=model, prior=of_cell)
+            prior = prior_of(self.prior, model, K, self.rows.all_rows, 1)
+            settings = self.settings.of_cell(K, model, prior)
             kept = None
             if self.file is not None:
                 kept = KeptCell(self.file, f"{K} {model.name}", settings.problem(self.rows.all_rows), K)
@@ -359,7 +359,7 @@ class Engine:
             return False
         # With a prior, each cell has its own objective.
         comparable = not (solution.is_degenerate or below.is_degenerate) and self._cells.prior is None
-        return comparable and solution.lower_bound < below.lower_bound - self._cells.settings.tol
+        return comparable and solution.lower_bound < below.lower_bound - self._cells.settings.solver.tolerance
 
 
 def _is_next_to(one: Key, other: Key) -> bool:

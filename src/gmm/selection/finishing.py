@@ -26,7 +26,6 @@ from gmm.fitting.moments import prior_of
 from gmm.fitting.progress import Journal
 from gmm.fitting.sampling import chosen_rows
 from gmm.persistence.checkpoints import SearchCheckpoint
-from gmm.rows.partitions import PartitionedSource
 from gmm.rows.sources import Source
 from gmm.rows.together import together
 from gmm.selection.bar import Bar
@@ -164,19 +163,14 @@ class _Finish:
         assert on_sample is not None  # ranked cells have a fit
         begin, prior = fitted_parameters(on_sample), on_sample.prior
         K, model = begin.n_components, begin.model
-        settings = replace(
-            self._settings,
-            n_components=K,
-            model=model,
-            refine=None,
-            prior=None if prior is None else prior_of(prior, model, K, source, self._settings.n_threads),
-        )
+        cell = self._settings.of_cell(K, model, prior_of(prior, model, K, source, self._settings.n_threads))
+        settings = replace(cell, refine=None)
         result = self._result(number, source, settings, begin)
-        scorer = Scorer(result.parameters, settings.n_threads)
-        totals, of_one = scorer.totals(source), scorer.log_likelihood_of_one(source, settings.reg_covar)
+        scorer, objective = Scorer(result.parameters, settings.n_threads), settings.objective
+        totals, of_one = scorer.totals(source), scorer.log_likelihood_of_one(source, objective.ridge)
         n_parameters, n = result.parameters.n_parameters, source.survey.weight
         estimator = GaussianMixture(**on_sample.get_params())
-        set_fitted(estimator, result, source, self._names, settings.prior)
+        set_fitted(estimator, result, source, self._names, objective)
         return Entry(
             n_components=K,
             covariance_type=self._found.covariance_type[number],
@@ -201,7 +195,7 @@ class _Finish:
         def note(result: SolverResult) -> None:
             self._set_score(number, result)
             self._unwritten[name] = {}, result
-            if isinstance(self._source, PartitionedSource):  # one cell after the other, without readings
+            if not self._source.here:  # one cell after the other, without readings
                 self.keep()
 
         def note_progress(journal: Journal) -> None:
@@ -221,8 +215,9 @@ class _Finish:
         self._scores[number] = score if self._first_degenerate(result) < 0 else inf
 
     def _first_degenerate(self, result: SolverResult) -> int:
-        statistics = None if self._found.best.prior is not None else result.statistics
-        bad = degenerate_components(result.parameters, self._source.n_effective, self._settings.reg_covar, statistics)
+        statistics = None if self._settings.objective.prior else result.statistics
+        ridge = self._settings.objective.ridge
+        bad = degenerate_components(result.parameters, self._source.n_effective, ridge, statistics)
         return int(bad.argmax()) if bad.any() else -1
 
     def bar(self, number: int) -> Bar | None:
@@ -255,7 +250,7 @@ class _Watch:
         self._passes.append(PassRecord(iteration.lower_bound, nan, iteration.remaining, iteration.accepted))
         bar = finish.bar(number)
         self.reason_to_leave = None if bar is None else bar.reason_to_leave(self._passes, parameters.n_parameters)
-        most = 0 if self.reason_to_leave else self._settings.max_iter - iteration.n_iter
-        passes = passes_left(iteration.remaining, before, self._settings.tol, most) if most else 0.0
+        most = 0 if self.reason_to_leave else self._settings.solver.max_iter - iteration.n_iter
+        passes = passes_left(iteration.remaining, before, self._settings.solver.tolerance, most) if most else 0.0
         finish.report(number, iteration, iteration.seconds * passes)
         return self.reason_to_leave is not None

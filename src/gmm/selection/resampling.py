@@ -39,8 +39,10 @@ from gmm.validation.rows import check_enough_rows
 from gmm.validation.scalars import check_whole, is_whole
 from gmm.values.covariance import DEFAULT_COVARIANCE_TYPE
 from gmm.values.layouts import Array
+from gmm.values.objective import Objective
 from gmm.values.parameters import MixtureParameters
 from gmm.values.statistics import SufficientStatistics
+from gmm.values.weights import in_full, part_of
 
 __all__ = ["BootstrapLRT", "HeldOut", "Replicate", "bootstrap_lrt", "held_out_log_likelihood"]
 
@@ -149,22 +151,21 @@ def held_out_log_likelihood(
         raise TypeError(f"expected a density estimator with {', '.join(_OF_ESTIMATORS)}, got {estimator!r:.80}")
     missing = getattr(estimator, "missing", None)
     rows, weight, _ = _checked(X, sample_weight, held_out_log_likelihood.__name__, missing)
-    if weight is not None:
-        rows, weight = rows[weight > 0], weight[weight > 0]
+    used = in_full(weight, len(rows)) > 0
+    rows, weight = rows[used], part_of(weight, used)
     _check_folds(len(rows), n_splits, estimator)
     dealt = np.array_split(check_random_state(random_state).permutation(len(rows)), n_splits)
     means = np.empty(n_splits)
     for number, fold in enumerate(map(np.sort, dealt)):
         others = np.delete(rows, fold, axis=0)
         try:
-            fitted = _fitted_copy(estimator, others, None if weight is None else np.delete(weight, fold))
+            others_weight = None if weight is None else np.delete(weight, fold)
+            fitted = _fitted_copy(estimator, others, others_weight)
         except Exception as error:
             error.add_note(f"In fold {number + 1} of {n_splits}, fitted to {len(others)} rows.")
             raise
-        means[number] = np.average(fitted.score_samples(rows[fold]), weights=None if weight is None else weight[fold])
-    return HeldOut(
-        means, np.array([len(fold) if weight is None else weight[fold].sum() for fold in dealt], dtype=float)
-    )
+        means[number] = np.average(fitted.score_samples(rows[fold]), weights=part_of(weight, fold))
+    return HeldOut(means, np.array([in_full(weight, len(rows))[fold].sum() for fold in dealt]))
 
 
 def _check_folds(n_rows: int, n_splits: int, estimator: object) -> None:
@@ -193,9 +194,7 @@ def _checked(
 ) -> tuple[NDArray[Any], Array | None, NDArray[np.object_] | None]:
     """Return rows, weights and names of features, checked once for all fits."""
     source, names = as_source(X, sample_weight, estimator=caller, min_rows=2, missing=missing)
-    if isinstance(source, IncompleteSource):
-        return source.given, source.sample_weight, names
-    resident = as_one_array(source, caller)
+    resident = as_one_array(source, caller, gaps=True)
     return resident.rows, resident.sample_weight, names
 
 
@@ -483,13 +482,8 @@ class _Fits:
         """Return a start of K + 1 components: the best of short runs that each split one component of `null`."""
         parameters = fitted_parameters(null)
         source = IncompleteSource(rows) if np.isnan(rows).any() else ArraySource(rows)
-        problem = Problem(
-            rows=source,
-            model=parameters.model,
-            ridge=null.reg_covar,
-            n_threads=self.parameters["n_threads"],
-            noise=parameters.noise,
-        )
+        objective = Objective(parameters.model, null.reg_covar, noise=parameters.noise)
+        problem = Problem(source, objective, self.parameters["n_threads"])
         with problem.e_step() as e_step:
             statistics = e_step(parameters.whitened())
         results = short_runs(problem, _splits(parameters, statistics), _SPLIT_PASSES)

@@ -13,10 +13,10 @@ from numpy.typing import ArrayLike
 
 from gmm.em.results import Totals
 from gmm.estimators import criteria
-from gmm.estimators.estimated import set_fitted
+from gmm.estimators.estimated import set_fitted, settings_of
 from gmm.estimators.mixture import GaussianMixture
 from gmm.estimators.scorer import Scorer
-from gmm.fitting.fit import FitSettings, GivenStart
+from gmm.fitting.fit import FitSettings, StartSettings
 from gmm.fitting.incomplete import columns_apart, completed, warn_of_apart
 from gmm.fitting.seeds import shared_seed, start_seeds
 from gmm.persistence.checkpoints import SearchCheckpoint
@@ -39,7 +39,7 @@ from gmm.selection.request import (
     requested_types,
     template_of,
 )
-from gmm.selection.standard import Noise, in_units, notes_on_columns, restored, warn_of_constants
+from gmm.selection.standard import in_units, notes_on_columns, restored, warn_of_constants
 from gmm.selection.status import FAILED, MORE_THAN_ROWS, NOT_TRIED, status_of
 from gmm.selection.table import Entry, Progress, Selection, check_criterion
 from gmm.validation.given import check_ridge
@@ -49,7 +49,8 @@ from gmm.values.covariance import (
     CovarianceModel,
     covariance_model,
 )
-from gmm.values.priors import ConjugatePrior
+from gmm.values.noise import Noise
+from gmm.values.objective import Objective
 
 _SMALLEST_TOL = 1e-9  # nats per row, above rounding errors
 _REFINED = 3  # cells at most, …
@@ -195,10 +196,10 @@ def _searched(
 ) -> Selection:
     template, opened, most = request.template, request.source, max(request.n_components)
     source = rows_to_search(opened, seed)
-    rows = SearchRows.of(source, most, seed, noise[0])
+    rows = SearchRows.of(source, most, seed, noise)
     whole = rows.sample.without_gaps
     assert whole is not None  # a search is over rows in memory
-    starts = Starts(whole, template, request.models, start_seeds(seed, template.n_init), noise[0])
+    starts = Starts(whole, template, request.models, start_seeds(seed, template.n_init), noise)
     with TaskPool(rows, *workers_and_threads(rows, len(request.types), most, template.n_threads), clock) as pool:
         settings = _settings(request, source.survey.weight, noise)
         engine = Engine(Cells(settings, rows, template.prior, pool.watch, clock.is_up, file), starts, pool)
@@ -337,9 +338,8 @@ class _Search:
         scores = self._measured[key][1]
         parameters = as_model(result.parameters, model)
         estimator = GaussianMixture(**request.parameters | {"n_components": n_components, "covariance_type": name})
-        found, prior = replace(result.result, parameters=parameters), self._engine.cell(key).settings.prior
-        prior = prior.stored_for(model) if isinstance(prior, ConjugatePrior) else prior
-        set_fitted(estimator, found, request.source, request.features, prior)
+        found, objective = replace(result.result, parameters=parameters), self._engine.cell(key).settings.objective
+        set_fitted(estimator, found, request.source, request.features, objective.stored_for(model))
         return replace(
             entry, estimator=estimator, loglik=scores["loglik"], n_parameters=parameters.n_parameters, scores=scores
         )
@@ -358,20 +358,9 @@ def _status(result: Solution | Failure | None, name: str) -> str:
 
 
 def _settings(request: Request, weight: float, noise: Noise) -> FitSettings:
-    """Settings of all cells, except the number of components and the model."""
+    """Settings of all cells, except the number of components, the model and the prior."""
     template = request.template
     tol = min(template.tol, max(WORTH / weight, _SMALLEST_TOL)) if request.tol is None else request.tol
-    return FitSettings(
-        n_components=template.n_components,
-        model=covariance_model(template.covariance_type),
-        tol=tol,
-        reg_covar=template.reg_covar,
-        max_iter=template.max_iter,
-        init_params=str(template.init_params),
-        given=GivenStart(),
-        n_threads=template.n_threads,
-        acceleration=template.acceleration,
-        refine="split-merge",
-        noise=noise[0],
-        noise_share=noise[1],
-    )
+    objective = Objective(request.models[0], template.reg_covar, noise=noise)
+    settings = settings_of(template, objective, StartSettings(method=str(template.init_params)))
+    return replace(settings, solver=replace(settings.solver, tolerance=tol), refine="split-merge")

@@ -13,18 +13,16 @@ from numpy.typing import NDArray
 from gmm.estimators.fitted import in_other_units
 from gmm.exceptions import warn
 from gmm.rows.factory import FactorySource
-from gmm.rows.incomplete import IncompleteSource
-from gmm.rows.partitions import PartitionedSource
-from gmm.rows.sources import ArraySource, Source
+from gmm.rows.sources import Source
 from gmm.selection.table import Selection
 from gmm.text.lists import listed, quoted
 from gmm.validation.columns import coded, few_values, repeating, rescalings
 from gmm.validation.combinations import refusal
 from gmm.values.coordinates import Coordinates
-from gmm.values.noise import UniformNoise
+from gmm.values.noise import Noise
+from gmm.values.weights import weighed
 
 _FEW = 10  # rows, of fewer of which little can be said
-Noise = tuple[UniformNoise | None, float]  # and its weight at the start
 
 
 def in_units(source: Source, noise: Noise, *, standardize: Any) -> tuple[Source, Noise, Coordinates | None]:
@@ -39,21 +37,21 @@ def in_units(source: Source, noise: Noise, *, standardize: Any) -> tuple[Source,
         raise TypeError(f"expected True or False for standardize, got {standardize!r}")
     if not standardize:
         return source, noise, None
-    if isinstance(source, PartitionedSource):
+    if not source.here:
         raise refusal("standardize", "rows in partitions")
     units = _standard_deviations(source)
-    return _standardized(source, units), (units.of_noise(noise[0]), noise[1]), units
+    return _standardized(source, units), units.of_noise(noise), units
 
 
 def _standard_deviations(source: Source) -> Coordinates:
     """Return coordinates in standard deviations about the mean; a constant column keeps its unit."""
     about, weight = source.survey.centre, source.survey.weight
     sums, squares, missing = np.zeros((3, source.n_features))
-    for _, rows, weights in source.chunks():
-        away, gaps, w = rows - about, np.isnan(rows), np.ones(len(rows)) if weights is None else weights
+    for chunk in source.chunks():
+        away, gaps, w = chunk.rows - about, np.isnan(chunk.rows), chunk.weights
         away[gaps] = 0.0
         sums, missing = sums + w @ away, missing + w @ gaps
-        squares += np.einsum("ij,ij->j", away if weights is None else away * weights[:, None], away)
+        squares += np.einsum("ij,ij->j", weighed(away, chunk.sample_weight), away)
     # About the mean of what is there: where nothing is missing, this is `about`.
     shift = np.where(missing > 0, sums / (weight - missing), 0.0)
     centre, deviations = about + shift, np.sqrt(np.maximum(squares / (weight - missing) - shift**2, 0))
@@ -62,12 +60,7 @@ def _standard_deviations(source: Source) -> Coordinates:
 
 
 def _standardized(source: Source, units: Coordinates) -> Source:
-    if isinstance(source, IncompleteSource):
-        filled = None if source.filled is None else units.of_rows(source.filled)
-        return replace(source, given=units.of_rows(source.given), filled=filled)
-    if source.resident is not None:
-        return ArraySource(units.of_rows(source.resident.rows), source.sample_weight)
-    return FactorySource(partial(_blocks, source, units))
+    return source.through(units.of_rows) or FactorySource(partial(_blocks, source, units))
 
 
 def _blocks(source: Source, units: Coordinates) -> Iterator[Any]:
@@ -114,8 +107,6 @@ def notes_on_copies(rows: NDArray[Any], names: Sequence[str]) -> tuple[str, ...]
 
 def log_volume(source: Source, units: Coordinates) -> float:
     """Σ_i w_i Σ_j log scale_j over the columns that row i has: log densities of scaled rows are larger by it."""
-    if not isinstance(source, IncompleteSource):
-        return source.survey.weight * units.log_volume
     logs = np.log(units.scales)
     return float(sum(of.weight * logs[of.observed].sum() for of in source.patterns))
 

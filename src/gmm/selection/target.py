@@ -32,7 +32,7 @@ def classes_in(y: Any, rows: ArraySource) -> tuple[NDArray[Any], NDArray[np.intp
         raise ValueError("MixtureClassifier requires y to be passed, but the target y is None")
     values = one_column(y)
     classes, codes = check_labels(values, rows.n_rows, "y", unknown=None)
-    used = np.ones(rows.n_rows, dtype=bool) if rows.sample_weight is None else rows.sample_weight > 0
+    used = rows.weights > 0
     if classes.dtype.kind == "i" and len(classes) > 2:
         used &= np.asarray(values) != -1
     classes, codes = classes_left(classes, codes, used)

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm._public import publish
-from gmm.em.m_step import most_likely
 from gmm.em.stepwise import implied_statistics
 from gmm.estimators.fitted import FittedMixture, fitted_parameters, hold, source_of
 from gmm.estimators.mixture import GaussianMixture
@@ -19,6 +18,7 @@ from gmm.validation.given import check_statistics
 from gmm.validation.scalars import check_real, check_whole
 from gmm.values.fixed import PARTS
 from gmm.values.layouts import DIAGONAL
+from gmm.values.objective import Objective
 from gmm.values.parameters import MixtureParameters
 from gmm.values.statistics import SufficientStatistics
 
@@ -104,7 +104,7 @@ def adapt(
         for _ in range(n_iter):
             adapted = _adapted(before, Scorer(adapted, model.n_threads).statistics(source), relevance, parts)
     K, name = before.n_components, before.model.known_as
-    noise = False if before.noise is None else before.noise.box
+    noise = before.noise.parameter
     after = GaussianMixture(K, covariance_type=name, reg_covar=model.reg_covar, n_threads=model.n_threads, noise=noise)
     hold(after, adapted, vars(model).get("feature_names_in_"), model.means_.dtype)
     return after
@@ -204,11 +204,11 @@ def _adapted(
     before: MixtureParameters, statistics: SufficientStatistics, relevance: float, parts: frozenset[str]
 ) -> MixtureParameters:
     """Return the mixture with the chosen parts updated by the rows, and by `relevance` rows of each component."""
-    model, K = before.model, before.n_components
+    model, K, objective = before.model, before.n_components, Objective(before.model)
     rows = statistics.reduced(model.moments).recentred(before.means)
     alike = replace(before, weights=np.full(K, 1 / K), factors=(before.whiteners, before.log_determinants))
     total = 1 + relevance  # without it, a high relevance would be infinite rows
-    both = rows.scaled(1 / total) + implied_statistics(alike).scaled(relevance / total * K)
+    both = rows.scaled(1 / total) + implied_statistics(alike, objective).scaled(relevance / total * K)
     weights, means, covariances = before.weights, before.means, before.covariances
     if "weights" in parts:
         share = rows.counts / (rows.counts + relevance)  # α of equation 10
@@ -219,7 +219,7 @@ def _adapted(
     else:  # covariances about the means that stay
         both = replace(both, first=np.zeros_like(both.first))
     if "covariances" in parts:
-        covariances = most_likely(both, model, 0.0, previous=covariances).covariances
+        covariances = objective.update(both, before).covariances
     return MixtureParameters(weights, means, covariances, model, noise=before.noise)
 
 

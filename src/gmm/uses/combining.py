@@ -171,11 +171,10 @@ def combine_components(
     source = source_for(model, X, sample_weight)
 
     def read() -> Iterator[tuple[Array, Array]]:
-        weight = source.sample_weight
+        weight = source.weights
         for first, _, shares in predicted_blocks(model, source, responsibilities=True):
             assert shares is not None  # they were asked for
-            of_rows = np.ones(len(shares)) if weight is None else weight[first : first + len(shares)]
-            yield np.ascontiguousarray(shares.T, dtype=np.float64), of_rows
+            yield np.ascontiguousarray(shares.T, dtype=np.float64), weight[first : first + len(shares)]
 
     kept = None if source.resident is None else list(read())
     blocks: Blocks = read if kept is None else lambda: kept

@@ -9,17 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gmm.caching import cached_property
-from gmm.em.incomplete import e_step_over
-from gmm.em.m_step import most_likely
+from gmm.em.problem import Problem
 from gmm.rows.sources import Source
-from gmm.values.classes import KnownClasses
 from gmm.values.layouts import SPHERICAL, Array
+from gmm.values.objective import Objective
 from gmm.values.parameters import MixtureParameters
 
 _MOST_NUMBERS = 2000  # of which each takes two passes, and matrices of that size
@@ -109,7 +107,7 @@ class LocalCoordinates:
 
 
 def variances_by_information(
-    mixture: MixtureParameters, source: Source, ridge: float, n_threads: int | None, known: KnownClasses | None = None
+    mixture: MixtureParameters, source: Source, ridge: float, n_threads: int | None
 ) -> tuple[Array, Array, Array]:
     """Return the variances of the estimates of weights (K,), means (K, d) and covariances, as the layout stores them.
 
@@ -126,21 +124,12 @@ def variances_by_information(
         )
     if (mixture.weights <= 0).any():
         raise ValueError(f"component {int(mixture.weights.argmin())} has no rows: {_UNSURE}")
-    how: dict[str, Any] = {"n_threads": n_threads, "noise": mixture.noise, "known": known}
-    with e_step_over(source, model.moments, **how) as e_step:
+    objective = Objective(model, ridge, noise=mixture.noise)
+    with Problem(source, objective, n_threads).e_step() as e_step:
 
         def em(point: Array) -> Array:
             statistics = e_step(here.at(point).whitened())
-            return here.of(
-                most_likely(
-                    statistics,
-                    model,
-                    ridge,
-                    spread=e_step.spread,
-                    previous=mixture.covariances,
-                    noise=mixture.noise,
-                )
-            )
+            return here.of(objective.update(statistics, mixture, spread=e_step.spread))
 
         statistics = e_step(mixture.whitened())
         free = model.layout.with_ridge(model.layout.per_count(statistics.scatter, statistics.counts), ridge)
@@ -174,7 +163,7 @@ def _if_components_were_known(here: LocalCoordinates, free: Array, counts: Array
     own = np.array([counts.sum()]) if model.layout.pooled else counts
     of_entries = np.repeat(2 / own, entries.size // len(own)) / (d if model.layout is SPHERICAL else 1)
     covariance = block_diag(of_weights, np.diag(np.repeat(1 / counts, d)), np.diag(of_entries))
-    blocks = [_spanned(of_weights, K - (mixture.noise is None)), np.eye(K * d)]
+    blocks = [_spanned(of_weights, K - (not mixture.noise)), np.eye(K * d)]
     if not model.constraint:
         blocks.append(np.eye(entries.size))
     else:

@@ -32,7 +32,7 @@ from gmm.uses.information import variances_by_information
 from gmm.validation.combinations import refusal
 from gmm.validation.parameters import check_callback, check_is_fitted, check_level
 from gmm.validation.scalars import check_choice, check_whole
-from gmm.values.classes import KnownClasses
+from gmm.values.classes import ALL_UNKNOWN, KnownClasses
 from gmm.values.layouts import Array, SingularMatrixError
 from gmm.values.parameters import MixtureParameters
 
@@ -226,17 +226,17 @@ def standard_errors(
     n_replicates = check_whole(n_replicates, "n_replicates", 2)
     source, mixture = source_of(model, X, sample_weight), fitted_parameters(model)
     _check_rows(source, mixture.n_parameters)
-    known = known_again(model, labels, source)
+    labelled = source.with_known(known_again(model, labels, source))
     if method == "information":
         if model.prior is not None:
             raise refusal("a prior", "method='information'")
-        if mixture.fixed is not None:
+        if mixture.fixed:
             raise refusal("fixed parameters", "method='information'")
-        variances = variances_by_information(mixture, source, model.reg_covar, model.n_threads, known)
+        variances = variances_by_information(mixture, labelled, model.reg_covar, model.n_threads)
         weights, means, covariances = map(np.sqrt, variances)
         return StandardErrors(model, method, weights, means, covariances)
     rows = source if isinstance(source, IncompleteSource) else as_one_array(source, standard_errors.__name__)
-    refits = _Refits.of(model, rows, known, draw_rows=method == "rows")
+    refits = _Refits.of(model, rows, labelled.known, draw_rows=method == "rows")
     seeds = np.random.default_rng(shared_seed(random_state)).integers(2**63, size=n_replicates).tolist()
     return _collected(model, method, refits.made(seeds), len(seeds), callback)
 
@@ -291,18 +291,17 @@ class _Refits:
         cls,
         model: GaussianMixture,
         rows: ArraySource | IncompleteSource,
-        known: KnownClasses | None = None,
+        known: KnownClasses = ALL_UNKNOWN,
         *,
         draw_rows: bool,
     ) -> _Refits:
         mixture = fitted_parameters(model)
-        settings = fit_settings(model, rows, mixture.model, known)
-        problem = replace(settings.problem(rows), noise=mixture.noise, fixed=mixture.fixed)
+        settings = fit_settings(model, rows, mixture.model)
+        problem = Problem(rows.with_known(known), settings.objective.beside(mixture), settings.n_threads)
         passes = max(model.max_iter, _FEWEST_PASSES)
         solver = replace(settings.solver, tolerance=_NATS_LEFT, max_iter=passes, in_all=True)
-        weight = np.ones(rows.n_rows) if rows.sample_weight is None else rows.sample_weight
         labels = _labels(mixture, rows, model.n_threads)
-        return cls(model, mixture, rows, problem, solver, weight, labels, draw_rows)
+        return cls(model, mixture, rows, problem, solver, rows.weights, labels, draw_rows)
 
     def made(self, seeds: list[int]) -> Generator[_Replicate | None, None, None]:
         """Yield the refits in order; None for one with a degenerate component."""
@@ -310,8 +309,9 @@ class _Refits:
         return replicated(self._refit, seeds, work=work, n_threads=self.model.n_threads)
 
     def _refit(self, seed: int, n_threads: int | None) -> _Replicate | None:
-        rows = replace(self.rows, sample_weight=self._drawn_weight(np.random.default_rng(seed)))
-        problem, ridge = replace(self.problem, rows=rows, n_threads=n_threads), self.problem.ridge
+        weight, known = self._drawn_weight(np.random.default_rng(seed)), self.problem.rows.known
+        rows, ridge = replace(self.rows, sample_weight=weight, known=known), self.problem.objective.ridge
+        problem = replace(self.problem, rows=rows, n_threads=n_threads)
         try:
             with problem.e_step() as e_step:
                 found = problem.run(e_step, self.mixture, self.solver).go().parameters
@@ -336,8 +336,8 @@ class _Refits:
         labels = _labels(found, self.rows, n_threads)
         shared = np.bincount(self.labels * (K + 1) + labels, self.weight, (K + 1) ** 2).reshape(K + 1, K + 1)
         of_both = shared[:K, :K].astype(np.float64)
-        if self.problem.known is not None:  # components stay with their class
-            owners = self.problem.known.owners
+        if known := self.problem.rows.known:  # components stay with their class
+            owners = known.owners
             of_both[owners[:, None] != owners] = -np.inf
         order = linear_sum_assignment(of_both, maximize=True)[1]
         arrays = ParameterArrays(found.weights[order], found.means[order], found.covariances_of(order))

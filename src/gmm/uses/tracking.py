@@ -11,7 +11,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from gmm._public import publish
 from gmm.em.e_step import EStep
-from gmm.em.m_step import most_likely
 from gmm.em.stepwise import implied_statistics
 from gmm.estimators.fitted import fitted_parameters, hold
 from gmm.estimators.mixture import GaussianMixture
@@ -24,7 +23,8 @@ from gmm.validation.noise import check_noise
 from gmm.validation.scalars import check_real, check_whole
 from gmm.values.covariance import DEFAULT_COVARIANCE_TYPE, CovarianceModel, covariance_model
 from gmm.values.layouts import Array
-from gmm.values.noise import UniformNoise
+from gmm.values.noise import Noise
+from gmm.values.objective import Objective
 from gmm.values.parameters import MixtureParameters
 from gmm.values.statistics import SufficientStatistics
 
@@ -87,7 +87,6 @@ class _Objects:
     def chosen(self, kept: NDArray[np.intp]) -> _Objects:
         """Return some of the objects."""
         noise, share = self.mixture.noise, 1 - float(self.mixture.weights[kept].sum())
-        assert noise is not None  # a tracker has it
         return _Objects(
             self.mixture.of_components(kept).with_noise(noise, max(_LEAST_NOISE, share)),
             self.statistics.reordered(kept),
@@ -184,11 +183,12 @@ class Tracker:
         reg_covar: float = 1e-6,
         random_state: int = 0,
     ) -> None:
-        self._noise = _checked_box(box)
+        self._noise, self._n_features = _checked_box(box), np.shape(box)[1]
         self._model = _checked_model(covariance_type)
         self._motion = check_real(motion, "motion", f"(0, {_MOST_MOTION})")
         self._forgetting = check_real(forgetting, "forgetting", "(0, 1)")
-        self._ridge = check_real(reg_covar, "reg_covar", "(0, inf)")
+        ridge = check_real(reg_covar, "reg_covar", "(0, inf)")
+        self._objective = Objective(self._model, ridge, noise=self._noise)
         self._min_rows, self._confirm = check_whole(min_rows, "min_rows"), check_whole(confirm, "confirm")
         self._random_state = random_state
         self._objects: _Objects | None = None
@@ -244,7 +244,7 @@ class Tracker:
     def tracks(self) -> Tracks:
         """Return a table of the objects so far that are confirmed, with the frames before they were."""
         shown = [entry for entry in self._entries if entry[1] in self._confirmed]
-        d = len(self._noise.low)
+        d = self._n_features
         frame, born, n_rows, position, velocity = zip(*shown, strict=True) if shown else ((), (), (), (), ())
         return Tracks(
             np.array(frame, dtype=np.intp),
@@ -261,7 +261,9 @@ class Tracker:
             return None
         parameters = self._objects.mixture
         mixture = GaussianMixture(
-            parameters.n_components, covariance_type=self._model.known_as, noise=self._noise.box.tolist()
+            parameters.n_components,
+            covariance_type=self._model.known_as,
+            noise=np.asarray(self._noise.parameter).tolist(),
         )
         hold(mixture, parameters, None, np.dtype(np.float64))
         return mixture
@@ -277,7 +279,7 @@ class Tracker:
             self._confirmed[born] = len(self._confirmed)
 
     def _rows(self, X: ArrayLike) -> ArraySource:
-        d = len(self._noise.low)
+        d = self._n_features
         if np.shape(X) == (0, d):
             return ArraySource(np.empty((0, d)))
         source, _ = as_source(X, estimator=self, n_features=d)
@@ -301,7 +303,7 @@ class Tracker:
                 new = e_step(mixture.whitened())
                 step = self._gain(mixture, rows, unforeseen) * (new.means - expected)
                 both = replace(past, origins=expected + step) + new
-                found = most_likely(both, self._model, self._ridge, noise=self._noise)
+                found = self._objective.update(both)
                 mixture = _like(found, found.weights, found.means, found.covariances)
         mixture = _like(found, found.weights, expected + step, found.covariances)
         return replace(
@@ -331,8 +333,8 @@ class Tracker:
             mixture = GaussianMixture(
                 K,
                 covariance_type=self._model.known_as,
-                noise=self._noise.box,
-                reg_covar=self._ridge,
+                noise=self._noise.parameter,
+                reg_covar=self._objective.ridge,
                 random_state=self._random_state,
                 n_threads=1,
             )
@@ -347,7 +349,7 @@ class Tracker:
             return None
         counts, numbers = born.weights * len(rows), self._born_so_far + np.arange(born.n_components)
         shares = _like(born, counts / n_rows, born.means, born.covariances)
-        statistics = implied_statistics(born).scaled(len(rows))
+        statistics = implied_statistics(born, Objective(self._model)).scaled(len(rows))
         return _Objects(shares, statistics, numbers, np.zeros(born.means.shape), np.ones_like(numbers), counts)
 
 
@@ -363,13 +365,11 @@ def _like(other: MixtureParameters, weights: Array, means: Array, covariances: A
     return MixtureParameters(weights, means.copy(), covariances.copy(), other.model, noise=other.noise)
 
 
-def _checked_box(box: ArrayLike) -> UniformNoise:
+def _checked_box(box: ArrayLike) -> Noise:
     shape = np.shape(box)
     if len(shape) != 2:
         raise ValueError(f"expected a box of shape (2, d), the corners of what a frame shows, got shape {shape}")
-    noise, _ = check_noise(box, shape[1], lambda: np.empty(0))
-    assert noise is not None  # a box was given
-    return noise
+    return check_noise(box, shape[1], lambda: np.empty(0))
 
 
 def _checked_model(covariance_type: str) -> CovarianceModel:

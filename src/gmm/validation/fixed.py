@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from gmm.text.lists import quoted, suggestion
 from gmm.values.covariance import CovarianceModel
-from gmm.values.fixed import PARTS, Fixed
+from gmm.values.fixed import NOTHING_FIXED, PARTS, Fixed
 
 __all__ = ["check_fixed", "check_fixed_given", "check_fixed_table"]
 
 
-def check_fixed(fixed: Mapping[str, Any] | None, n_components: int, model: CovarianceModel) -> Fixed | None:
-    """Return which parameters a fit leaves as they are; None if it fits all.
+def check_fixed(fixed: Mapping[str, Any] | None, n_components: int, model: CovarianceModel) -> Fixed:
+    """Return which parameters a fit leaves as they are.
 
     Parameters
     ----------
@@ -29,17 +29,19 @@ def check_fixed(fixed: Mapping[str, Any] | None, n_components: int, model: Covar
     ValueError
         If a name or a mask is invalid, or covariances that depend on each other are fixed in part.
     """
-    unknown = [name for name in fixed or () if name not in PARTS]
+    if not fixed:
+        return NOTHING_FIXED
+    unknown = [name for name in fixed if name not in PARTS]
     if unknown:
         near = suggestion(unknown[0], PARTS)
         raise ValueError(f"fixed: expected some of {quoted(PARTS)}, got {unknown[0]!r:.40}{near}")
-    table = np.array([_mask(name, (fixed or {}).get(name, False), n_components) for name in PARTS])
-    return check_fixed_table(table, model) if table.any() else None
+    table = np.array([_mask(name, fixed.get(name, False), n_components) for name in PARTS])
+    return check_fixed_table(table, model)
 
 
 def check_fixed_table(table: NDArray[np.bool_], model: CovarianceModel) -> Fixed:
     """Return what a table of masks fixes; see `check_fixed`."""
-    fixed = Fixed(table)
+    fixed = Fixed(table) if table.any() else NOTHING_FIXED
     joint = bool(model.constraint) or model.layout.pooled
     if joint and fixed.covariances.any() and not fixed.covariances.all():
         raise ValueError(
@@ -49,7 +51,7 @@ def check_fixed_table(table: NDArray[np.bool_], model: CovarianceModel) -> Fixed
     return fixed
 
 
-def check_fixed_given(fixed: Fixed | None, weights: Any, means: Any, precisions: Any) -> None:
+def check_fixed_given(fixed: Fixed, weights: Any, means: Any, precisions: Any) -> None:
     """Check that what is fixed is given, where a fit begins with these.
 
     Raises
@@ -58,7 +60,7 @@ def check_fixed_given(fixed: Fixed | None, weights: Any, means: Any, precisions:
         If a part that is fixed is None.
     """
     given = {"weights": weights, "means": means, "covariances": precisions}
-    for name in () if fixed is None else fixed.masks:
+    for name in fixed.masks:
         if given[name] is None:
             parameter = f"{name}_init" if name != "covariances" else "precisions_init"
             raise ValueError(

@@ -10,17 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm.validation.given import check_array
-from gmm.values.noise import UniformNoise
+from gmm.values.noise import NO_NOISE, Noise, UniformNoise
 
 __all__ = ["check_noise"]
 
 _SHARE = 0.05  # of noise at the start, unless a share is given
 
 
-def check_noise(
-    noise: Any, n_features: int, box_of_rows: Callable[[], NDArray[np.float64]]
-) -> tuple[UniformNoise | None, float]:
-    """Return the noise that a parameter asks for, and its weight at the start.
+def check_noise(noise: Any, n_features: int, box_of_rows: Callable[[], NDArray[np.float64]]) -> Noise:
+    """Return the noise that a parameter asks for.
 
     Parameters
     ----------
@@ -39,7 +37,7 @@ def check_noise(
     given = np.ndim(noise) > 0
     noise = noise if given else np.asarray(noise).item()
     if noise is False:
-        return None, 0.0
+        return NO_NOISE
     box = check_array(noise, "noise", (2, n_features)).astype(np.float64) if given else box_of_rows()
     flat = np.flatnonzero(~(box[1] > box[0]))
     if len(flat):
@@ -50,4 +48,4 @@ def check_noise(
     if not given and not isinstance(noise, Real):
         raise TypeError(f"expected noise to be True, False, a share or a box, got {noise!r:.80}")
     share = _SHARE if given or noise is True else float(noise)
-    return UniformNoise(np.ascontiguousarray(box[0]), np.ascontiguousarray(box[1])), share
+    return UniformNoise(np.ascontiguousarray(box[0]), np.ascontiguousarray(box[1]), share)

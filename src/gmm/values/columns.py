@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from gmm.values.covariance import CovarianceModel
 from gmm.values.layouts import Array
-from gmm.values.noise import UniformNoise
+from gmm.values.noise import NO_NOISE, Noise
 from gmm.values.parameters import MixtureParameters
 
 Columns = NDArray[np.intp]
@@ -20,8 +20,7 @@ def marginal(mixture: MixtureParameters, columns: Columns) -> MixtureParameters:
     model = mixture.model.of_columns
     covariances = model.layout.of_columns(mixture.covariances, columns)
     means = np.ascontiguousarray(mixture.means[:, columns])
-    noise = None if mixture.noise is None else mixture.noise.of_columns(columns)
-    return MixtureParameters(mixture.weights, means, covariances, model, noise=noise)
+    return MixtureParameters(mixture.weights, means, covariances, model, noise=mixture.noise.of_columns(columns))
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +39,7 @@ class Regression:
     covariances : array in the shape of the model's layout
         Of the other columns, given the known ones.
     model : CovarianceModel
-    noise : UniformNoise, optional
+    noise : Noise
         Of the other columns.
     """
 
@@ -49,7 +48,7 @@ class Regression:
     slopes: Array | None
     covariances: Array
     model: CovarianceModel
-    noise: UniformNoise | None = None
+    noise: Noise = NO_NOISE
 
     @classmethod
     def of(cls, mixture: MixtureParameters, known: Columns, others: Columns) -> Regression:
@@ -65,7 +64,7 @@ class Regression:
             return cls(alone, alone.means, None, alone.covariances, alone.model, alone.noise)
         model, before = mixture.model.of_columns, marginal(mixture, known)
         layout, means = model.layout, mixture.means[:, others]
-        noise = None if mixture.noise is None else mixture.noise.of_columns(others)
+        noise = mixture.noise.of_columns(others)
         if layout.axis_aligned:
             return cls(before, means, None, layout.of_columns(mixture.covariances, others), model, noise)
         ordered = layout.of_columns(mixture.covariances, np.concatenate([known, others]))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gmm.values.columns import Columns
 from gmm.values.layouts import DIAGONAL, Array
-from gmm.values.noise import UniformNoise
+from gmm.values.noise import NO_NOISE, Noise
 from gmm.values.statistics import SufficientStatistics
 from gmm.values.whitened import WhitenedMixture
 
@@ -56,13 +56,12 @@ class Completion:
     maps: Array
 
     @classmethod
-    def of(cls, mixture: WhitenedMixture, gaps: Gaps, noise: UniformNoise | None = None) -> Completion:
+    def of(cls, mixture: WhitenedMixture, gaps: Gaps, noise: Noise = NO_NOISE) -> Completion:
         """Integrate missing columns out; `noise` is what the mixture's `log_noise` is of, without its weight."""
         whiteners, maps, log_scales = (_by_axes if mixture.layout.axis_aligned else _by_factors)(mixture, gaps)
         log_offset = mixture.log_offset + (0.5 * log(2 * pi) * gaps.n_missing[:, None] - log_scales)
         log_noise = np.full(len(log_offset), mixture.log_noise)
-        if noise is not None:
-            log_noise += gaps.missing @ np.log(noise.high - noise.low)
+        log_noise += noise.log_volumes(gaps.missing)
         known = [
             WhitenedMixture(mixture.layout, offset, np.ascontiguousarray(mixture.centres[:, columns]), *of_pattern)
             for offset, columns, *of_pattern in zip(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from gmm.values.covariance import stored_as
 from gmm.values.layouts import FULL, Array
-from gmm.values.noise import UniformNoise
+from gmm.values.noise import Noise
 from gmm.values.parameters import MixtureParameters
 from gmm.values.priors import NormalInverseWishart
 
@@ -38,9 +38,9 @@ class Coordinates:
         """Return rows (n, d) in these coordinates, in their own type. For scales of columns."""
         return np.asarray((rows - self.centre) / self.scales, dtype=rows.dtype)
 
-    def of_noise(self, noise: UniformNoise | None) -> UniformNoise | None:
+    def of_noise(self, noise: Noise) -> Noise:
         """Return noise in these coordinates. For scales of columns."""
-        return None if noise is None else UniformNoise(*((noise.box - self.centre) / self.scales))
+        return noise.mapped(lambda corner: (corner - self.centre) / self.scales)
 
     def restored_prior(self, prior: NormalInverseWishart) -> NormalInverseWishart:
         """Return a prior on mixtures of y as one on those of x; what is None stays so. For scales of columns."""
@@ -66,9 +66,7 @@ class Coordinates:
             model = model.of_scaled_columns
         squares = scales**2 if layout.axis_aligned else np.outer(scales, scales)
         stored = mixture.covariances if model.layout is layout else mixture.covariances[:, None]
-        noise = mixture.noise
-        if noise is not None:
-            noise = replace(noise, low=self.centre + scales * noise.low, high=self.centre + scales * noise.high)
+        noise = mixture.noise.mapped(lambda corner: self.centre + scales * corner)
         return MixtureParameters(
             mixture.weights, self.centre + scales * mixture.means, stored * squares, model, noise=noise
         )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gmm.caching import cached_property
 from gmm.values.covariance import CovarianceModel
 
 PARTS = "weights", "means", "covariances"
@@ -14,7 +15,7 @@ PARTS = "weights", "means", "covariances"
 
 @dataclass(frozen=True, eq=False)
 class Fixed:
-    """Weights, means and covariances of components that a fit leaves as it finds them.
+    """Weights, means and covariances of components that a fit leaves as it finds them; false if it fits all.
 
     Parameters
     ----------
@@ -23,6 +24,9 @@ class Fixed:
     """
 
     table: NDArray[np.bool_]
+
+    def __bool__(self) -> bool:
+        return len(self.masks) > 0
 
     @property
     def weights(self) -> NDArray[np.bool_]:
@@ -39,20 +43,20 @@ class Fixed:
         """Whose covariances are fixed, (K,)."""
         return self.table[2]
 
-    @property
+    @cached_property
     def masks(self) -> dict[str, list[bool]]:
         """The rows of the table that fix something, by name."""
         return {name: row.tolist() for name, row in zip(PARTS, self.table, strict=True) if row.any()}
 
-    def n_parameters(self, model: CovarianceModel, n_features: int) -> int:
+    def equals(self, other: Fixed) -> bool:
+        """Whether the same parameters are fixed."""
+        return self is other or np.array_equal(self.table, other.table)
+
+    def n_parameters(self, model: CovarianceModel, n_components: int, n_features: int) -> int:
         """Count the parameters that would be free otherwise."""
-        K, (weights, means, covariances) = self.table.shape[1], self.table.sum(axis=1).tolist()
+        K, (weights, means, covariances) = n_components, self.table.sum(axis=1).tolist()
         free = 0 if covariances == K else model.n_parameters(K - covariances, n_features)
         return min(weights, K - 1) + means * n_features + model.n_parameters(K, n_features) - free
 
 
-def same_fixed(one: Fixed | None, other: Fixed | None) -> bool:
-    """Return whether the same parameters are fixed."""
-    if one is None or other is None:
-        return one is other
-    return np.array_equal(one.table, other.table)
+NOTHING_FIXED = Fixed(np.zeros((len(PARTS), 1), dtype=bool))

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from gmm._kernel import mstep
 from gmm.values.covariance import CovarianceModel
-from gmm.values.fixed import Fixed
+from gmm.values.fixed import NOTHING_FIXED, Fixed
 from gmm.values.layouts import Array
-from gmm.values.noise import UniformNoise
+from gmm.values.noise import NO_NOISE, Noise
 from gmm.values.whitened import WhitenedMixture
 
 # Weights, means, covariances and whiteners, both flat, and log|W|: see `gmm._kernel.mstep.Update`.
@@ -33,8 +33,8 @@ class MixtureParameters:
     model : CovarianceModel
     factors : tuple of arrays, optional
         Whiteners and log determinants of the covariances, if already known.
-    noise : UniformNoise, optional
-    fixed : Fixed, optional
+    noise : Noise
+    fixed : Fixed
         Parameters that its fit did not choose.
 
     Raises
@@ -48,8 +48,8 @@ class MixtureParameters:
     covariances: Array
     model: CovarianceModel
     factors: InitVar[tuple[Array, Array] | None] = None
-    noise: UniformNoise | None = None
-    fixed: Fixed | None = None
+    noise: Noise = NO_NOISE
+    fixed: Fixed = NOTHING_FIXED
     whiteners: Array = field(init=False)
     log_determinants: Array = field(init=False)
 
@@ -67,7 +67,7 @@ class MixtureParameters:
 
     @staticmethod
     def estimated(
-        estimate: Estimate, model: CovarianceModel, noise: UniformNoise | None = None, fixed: Fixed | None = None
+        estimate: Estimate, model: CovarianceModel, noise: Noise = NO_NOISE, fixed: Fixed = NOTHING_FIXED
     ) -> MixtureParameters:
         """Make the mixture from the result of a compiled update."""
         weights, means, covariances, whiteners, log_determinants = estimate
@@ -98,19 +98,19 @@ class MixtureParameters:
     def n_parameters(self) -> int:
         """Free parameters: K − 1 weights, K·d means, the model's covariances, two of noise, less those fixed."""
         K, d = self.means.shape
-        fixed = 0 if self.fixed is None else self.fixed.n_parameters(self.model, d)
-        return K - 1 + K * d + self.model.n_parameters(K, d) + (0 if self.noise is None else 2) - fixed
+        fixed = self.fixed.n_parameters(self.model, K, d)
+        return K - 1 + K * d + self.model.n_parameters(K, d) + self.noise.n_parameters - fixed
 
     @property
     def noise_weight(self) -> float:
         """Weight of the noise, which the components leave."""
-        return 0.0 if self.noise is None else max(0.0, mstep.noise_weight(self.weights))
+        return self.noise.weight(self.weights)
 
     def with_other(self, **parts: Any) -> MixtureParameters:
         """Return the mixture with other weights, means, noise or fixed parameters; covariances stay factored."""
         return replace(self, factors=(self.whiteners, self.log_determinants), **parts)
 
-    def with_noise(self, noise: UniformNoise, share: float) -> MixtureParameters:
+    def with_noise(self, noise: Noise, share: float) -> MixtureParameters:
         """Return the mixture with its components scaled so that they leave noise a share."""
         return self.with_other(weights=self.weights * ((1 - share) / self.weights.sum()), noise=noise)
 
@@ -126,19 +126,14 @@ class MixtureParameters:
     def sample(self, n: int, rng: np.random.RandomState | np.random.Generator) -> tuple[Array, NDArray[np.intp]]:
         """Draw rows (n, d), ordered by component, and their components (n,); noise, −1, comes last."""
         K, d = self.means.shape
-        if self.noise is not None:
-            n_noise = int(rng.binomial(n, self.noise_weight))
-            rows, components = self.with_other(noise=None).sample(n - n_noise, rng)
-            noise = self.noise.sample(n_noise, rng)
-            return np.concatenate([rows, noise]), np.concatenate([components, np.full(n_noise, -1)])
-        counts = rng.multinomial(n, self.weights / self.weights.sum())
-        rows = np.concatenate(
-            [
-                self.means[k] + self.model.layout.coloured(self.whiteners, k, rng.standard_normal((counts[k], d)))
-                for k in range(K)
-            ]
-        )
-        return rows, np.repeat(np.arange(K), counts)
+        n_noise = self.noise.number(n, self.noise_weight, rng)
+        counts = rng.multinomial(n - n_noise, self.weights / self.weights.sum())
+        rows = [
+            self.means[k] + self.model.layout.coloured(self.whiteners, k, rng.standard_normal((counts[k], d)))
+            for k in range(K)
+        ]
+        rows.append(self.noise.sample((n_noise, d), rng))
+        return np.concatenate(rows), np.repeat([*range(K), -1], [*counts, n_noise])
 
     @property
     def present(self) -> NDArray[np.intp]:
@@ -151,7 +146,6 @@ class MixtureParameters:
         log_offset = mstep.log_offset(
             layout.code, self.weights, np.ravel(self.whiteners), self.log_determinants, self.n_features
         )
-        log_noise = -inf
-        if self.noise is not None and self.noise_weight > 0:
-            log_noise = log(self.noise_weight) + self.noise.log_density
+        share = self.noise_weight
+        log_noise = log(share) + self.noise.log_density if share > 0 else -inf
         return WhitenedMixture(layout, log_offset, self.means, self.whiteners, log_noise)

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 from gmm._kernel.mstep import log_gamma_sum
 from gmm.values.covariance import CovarianceModel
 from gmm.values.layouts import DIAGONAL, FULL, SPHERICAL, Array
+from gmm.values.parameters import Estimate, MixtureParameters
 
 
 class PriorMoments(NamedTuple):
@@ -90,8 +91,45 @@ def parts(prior: NormalInverseWishart) -> dict[str, Any]:
     return {field.name: np.asarray(getattr(prior, field.name)).tolist() for field in fields(prior)}
 
 
+class Prior:
+    """No prior, which is false; its subclasses are the others."""
+
+    variational = False  # whether a posterior over mixtures is fitted
+    ordered = False  # whether the order of the components matters
+
+    def __bool__(self) -> bool:
+        return False
+
+    def as_moments(self, model: CovarianceModel, n_components: int, n_features: int) -> PriorMoments | None:
+        """Return the moments that the prior adds to an update."""
+        return None
+
+    def belief(self, weight: float) -> tuple[float, bool, float] | None:
+        """Return the prior of the weights as the compiled core takes it, given rows of this weight."""
+        return None
+
+    def mixture(self, estimate: Estimate, model: CovarianceModel, weight: float, **beside: Any) -> MixtureParameters:
+        """Return the result of a compiled update of rows of this weight, beside noise and fixed parameters."""
+        return MixtureParameters.estimated(estimate, model, **beside)
+
+    def adopted(self, parameters: MixtureParameters, weight: float) -> MixtureParameters:
+        """Return a mixture as one of a fit with this prior, to rows of this weight."""
+        return parameters
+
+    def shortfall(self, means: Array, counts: Array) -> Array:
+        """Return distances (K, d) whose squares an update leaves out of those of given means from the prior's."""
+        return np.zeros_like(means)
+
+    def stored_for(self, model: CovarianceModel) -> Prior:
+        """Return the prior for a model whose covariances are the same but for the layout, as those of one feature."""
+        return self
+
+
+FLAT = Prior()
+
+
 @dataclass(frozen=True, eq=False)
-class ConjugatePrior:
+class ConjugatePrior(Prior):
     """A `NormalInverseWishart` with all hyperparameters set.
 
     Parameters
@@ -106,6 +144,9 @@ class ConjugatePrior:
     shrinkage: float
     dof: float
     scale: Array
+
+    def __bool__(self) -> bool:
+        return True
 
     def as_moments(self, model: CovarianceModel, n_components: int, n_features: int) -> PriorMoments:
         """Return the prior as the moments that it adds to an update; see `gmm._kernel.mstep.MixtureFamily`.
@@ -127,6 +168,12 @@ class ConjugatePrior:
         if model.common and not model.layout.pooled:  # stored K times, but one prior
             scale, pseudocount = scale / K, pseudocount / K
         return PriorMoments(self.mean, np.ravel(scale).copy(), self.shrinkage, pseudocount, constant)
+
+    def shortfall(self, means: Array, counts: Array) -> Array:
+        """Return distances (K, d) whose squares an update leaves out: it has them κ n / (κ + n) times, not κ times."""
+        if self.shrinkage == 0:
+            return np.zeros_like(means)
+        return np.asarray((means - self.mean) * (self.shrinkage / np.sqrt(self.shrinkage + counts))[:, None])
 
     def stored_for(self, model: CovarianceModel) -> ConjugatePrior:
         """Return the prior for a model whose covariances are the same but for the layout, as those of one feature."""

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import lgamma, log
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm._kernel.mstep import MixtureFamily, log_gamma_sum
+from gmm._kernel.mstep import log_gamma_sum
 from gmm._kernel.mstep import log_offset as log_offsets
 from gmm.values.covariance import CovarianceModel
 from gmm.values.layouts import FULL, SPHERICAL, Array
 from gmm.values.parameters import Estimate, MixtureParameters
-from gmm.values.priors import PriorMoments
+from gmm.values.priors import Prior, PriorMoments
 from gmm.values.whitened import WhitenedMixture
 
 
 @dataclass(frozen=True, eq=False)
-class VariationalPrior:
+class VariationalPrior(Prior):
     """Prior of a mixture's weights, means and precisions Λ_k = Σ_k⁻¹ (Bishop 2006, 10.39 and 10.40).
 
     μ_k ~ N(mean, (shrinkage Λ_k)⁻¹), and Λ_k ~ Wishart with `dof` degrees of freedom and scale C⁻¹.
@@ -45,16 +46,35 @@ class VariationalPrior:
     concentration: float
     sticks: bool
 
-    def family(self, model: CovarianceModel, n_components: int, ridge: float, weight: float) -> MixtureFamily:
-        """Return the posteriors to choose from, given rows of this weight, as the compiled core takes them."""
-        shape = model.layout.code, model.constraint, n_components, len(self.mean), ridge
-        moments = self._as_moments(model, n_components)
-        return MixtureFamily(*shape, moments, model.moments.code, (self.concentration, self.sticks, weight))
+    variational = True
 
-    def _as_moments(self, model: CovarianceModel, K: int) -> PriorMoments:
-        copies = K if model.layout.pooled else 1
+    def __bool__(self) -> bool:
+        return True
+
+    @property
+    def ordered(self) -> bool:  # type: ignore[override]
+        """Whether the order of the components matters."""
+        return self.sticks
+
+    def as_moments(self, model: CovarianceModel, n_components: int, n_features: int) -> PriorMoments:
+        """Return the moments that the prior adds to an update."""
+        copies, K = n_components if model.layout.pooled else 1, n_components
         scale, constant = np.array(self.scale).reshape(-1), K * self._wishart_normaliser(model) + self._of_weights(K)
         return PriorMoments(self.mean, copies * scale, self.shrinkage, copies * self.dof, constant)
+
+    def belief(self, weight: float) -> tuple[float, bool, float]:
+        """Return the prior of the weights as the compiled core takes it, given rows of this weight."""
+        return self.concentration, self.sticks, weight
+
+    def mixture(self, estimate: Estimate, model: CovarianceModel, weight: float, **beside: Any) -> MixturePosterior:
+        """Return the result of a compiled update as a posterior, beside which there is nothing."""
+        return MixturePosterior.of(estimate, model, self, weight)
+
+    def adopted(self, parameters: MixtureParameters, weight: float) -> MixtureParameters:
+        """Return a posterior, which may be of another prior or rows, as one of this; a mixture as it is."""
+        if not isinstance(parameters, MixturePosterior):
+            return parameters
+        return MixturePosterior.of(parameters.as_estimate(), parameters.model, self, weight)
 
     def _wishart_normaliser(self, model: CovarianceModel) -> float:
         """Return log B of Bishop (2006), B.79."""

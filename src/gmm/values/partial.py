@@ -1,6 +1,6 @@
-"""The M-step of a mixture of which some parameters are fixed.
+"""Updates of a mixture of which some parameters are fixed.
 
-What maximises over the others is an update of all of them, from moments that say what is fixed.
+The others maximise beside these if all are updated from other moments.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ from numpy.typing import NDArray
 from gmm.values.fixed import Fixed
 from gmm.values.layouts import Array
 from gmm.values.parameters import MixtureParameters
-from gmm.values.priors import ConjugatePrior
+from gmm.values.priors import Prior
 from gmm.values.statistics import SufficientStatistics
 
-__all__ = ["fixed_in", "moments_beside"]
+__all__ = ["moments_beside", "restored"]
 
 
 def moments_beside(
-    fixed: Fixed, statistics: SufficientStatistics, previous: MixtureParameters, prior: object
+    fixed: Fixed, statistics: SufficientStatistics, previous: MixtureParameters, prior: Prior
 ) -> SufficientStatistics:
     """Return moments whose update has the free parameters that are best beside the fixed ones.
 
-    Those of a fixed mean are about it, as if it were the mean of the rows, since free covariances are about it; those of
-    a fixed covariance only have to be of some matrix that is not singular.
+    Those of a fixed mean are about it, as if it were the mean of the rows, as free covariances are about it; those of a
+    fixed covariance only have to be of some matrix that is not singular.
 
     Parameters
     ----------
@@ -32,17 +32,14 @@ def moments_beside(
         Of a pass.
     previous : MixtureParameters
         The mixture whose parameters stay.
-    prior : ConjugatePrior or None
-        The other prior, of a variational posterior, has no mixture of which to fix a part.
+    prior : Prior
+        Not variational: a posterior has no parameters to fix.
     """
     layout, of_mean = statistics.layout, fixed.means[:, None]
     about = statistics.recentred(np.where(of_mean, previous.means, statistics.origins))
     first, second = np.where(of_mean, 0.0, about.first), about.second
-    if isinstance(prior, ConjugatePrior) and prior.shrinkage > 0:
-        # An update adds the square of its own mean's distance from the prior's κ n / (κ + n) times, not κ times.
-        share = prior.shrinkage / np.sqrt(prior.shrinkage + about.counts)
-        off = np.where(of_mean, (previous.means - prior.mean) * share[:, None], 0.0)
-        second = second + layout.outer(off, off)
+    off = np.where(of_mean, prior.shortfall(previous.means, about.counts), 0.0)
+    second = second + layout.outer(off, off)
     if fixed.covariances.any():
         counts = np.maximum(about.counts, np.finfo(np.float64).eps * about.weight)
         root = first / np.sqrt(counts)[:, None]
@@ -52,8 +49,8 @@ def moments_beside(
     return SufficientStatistics(layout, about.origins, about.counts, first, second, about.log_evidence, about.weight)
 
 
-def fixed_in(fixed: Fixed, found: MixtureParameters, previous: MixtureParameters) -> MixtureParameters:
-    """Return the update `found` of such moments with what is fixed as it was."""
+def restored(fixed: Fixed, found: MixtureParameters, previous: MixtureParameters) -> MixtureParameters:
+    """Return the update `found` of such moments with the fixed parameters as they were."""
     mask = fixed.covariances
     return MixtureParameters(
         _weights(fixed, found.weights, previous.weights),
