@@ -203,13 +203,13 @@ def test_the_first_move_drops_the_superfluous_and_splits_the_stretched_along_its
     layout = covariance_model(covariance_type).layout
     principal = layout.principal(parameters.covariances)
     look = EStep(ArraySource(X), layout).diagnostics(parameters.whitened(), principal)
-    first = moves(look, np.zeros(4, dtype=bool))[0]
+    first = moves(look, np.zeros(4, dtype=bool), np.zeros(4, int))[0]
     assert first.dropped in (2, 3)
     assert first.split == 0
     direction = layout.deviation(principal, first.split, first.axis, 2)
     assert abs(direction[1]) > 10 * abs(direction[0])
     # Where there is a spike, it is what has to go.
-    assert {move.dropped for move in moves(look, np.array([False, True, False, False]))} == {1}
+    assert {move.dropped for move in moves(look, np.array([False, True, False, False]), np.zeros(4, int))} == {1}
 
 
 def test_the_promise_of_rows_very_far_away_is_a_number():
@@ -231,7 +231,7 @@ def test_no_move_drops_the_component_that_it_splits():
         parameters.whitened(), DIAGONAL.principal(parameters.covariances)
     )
     assert (split_gains(look).max(axis=1) > drop_losses(look)).all()
-    tried = moves(look, np.zeros(3, dtype=bool))
+    tried = moves(look, np.zeros(3, dtype=bool), np.zeros(3, int))
     assert tried
     assert all(move.dropped != move.split for move in tried)
 
