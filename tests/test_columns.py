@@ -197,7 +197,7 @@ def test_rows_in_files_and_in_many_blocks(tmp_path, monkeypatch):
     mixture, X = fitted("VVV")
     whole = mixture.predict_from(X[:, KNOWN], KNOWN, level=0.9)
     np.save(tmp_path / "known.npy", X[:, KNOWN])
-    from_file = mixture.predict_from(gmm.rows(tmp_path / "known.npy"), KNOWN, level=0.9)
+    from_file = mixture.predict_from(gmm.open_rows(tmp_path / "known.npy"), KNOWN, level=0.9)
     monkeypatch.setattr("gmm.estimators.conditional._NUMBERS_AT_ONCE", 100)
     in_blocks = mixture.predict_from(X[:, KNOWN], KNOWN, level=0.9)
     for other in (from_file, in_blocks):
@@ -244,7 +244,7 @@ def test_what_cannot_be_predicted():
     mixture, X = fitted("VVV")
     with pytest.raises(ValueError, match="as the fit had no names"):
         mixture.marginal("a")
-    with pytest.raises(ValueError, match="no column names: expected `columns`"):
+    with pytest.raises(ValueError, match="no column names: expected `known`"):
         mixture.predict_from(X[:, KNOWN])
     with pytest.raises(ValueError, match="got all 5 columns"):
         mixture.predict_from(X, range(5))

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from gmm import GaussianMixture, standard_errors
+from gmm import GaussianMixture
+from gmm.inference import standard_errors
 
 rng = np.random.default_rng(0)
 X = np.concatenate([rng.normal(-1, 1, (300, 1)), rng.normal(1, 1, (200, 1))])
@@ -12,7 +13,7 @@ HALF = np.where(rng.random(500) < 0.5, Y, None)
 CLOSE = {"tol": 1e-10, "max_iter": 5000, "random_state": 0, "reg_covar": 0}
 
 
-@pytest.mark.parametrize("method", ["information", "weights", "rows"])
+@pytest.mark.parametrize("method", ["information", "weighted-bootstrap", "bootstrap"])
 def test_of_rows_whose_class_is_known_it_is_the_closed_form(method):
     fit = GaussianMixture(2, **CLOSE).fit(X, labels=Y)
     errors = standard_errors(fit, X, labels=Y, method=method, n_replicates=1000, random_state=0)

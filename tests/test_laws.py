@@ -470,7 +470,7 @@ def test_the_rows_methods_agree_with_the_textbook_and_each_other(covariance_type
     assert fitted.bic(X) == pytest.approx(-2 * total + df * np.log(n), rel=1e-12)
     assert fitted.aic(X) == pytest.approx(-2 * total + 2 * df, rel=1e-12)
     best = joint.max(axis=1).sum()
-    assert fitted.icl(X) == pytest.approx(-2 * best + df * np.log(n), rel=1e-12)
+    assert fitted.criteria(X)["icl"] == pytest.approx(-2 * best + df * np.log(n), rel=1e-12)
 
 
 @every_type

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from gmm._frozen import CompiledMixture
-from gmm.exchange.onnx import write_onnx
 from gmm.persistence import Described, Readable, Writable, describe, item, load_object, save_state, with_metadata
+from gmm.persistence.predictions import Predicted, write_predictions
+from gmm.rows.entrance import as_source
+from gmm.rows.sources import Source
 from gmm.values.layouts import layout_of_code
-from gmm.values.whitened import WhitenedMixture
 from gmm.versions import __version__
 
 __all__ = ["FrozenMixture", "get_include"]
 
 _ARRAYS = ("log_offset", "centres", "whiteners", "origin")
+_ROWS_AT_ONCE = 1 << 16
 
 
 class FrozenMixture(Described, CompiledMixture):
@@ -88,25 +91,26 @@ class FrozenMixture(Described, CompiledMixture):
         header = {"gmm_version": __version__, "class": FrozenMixture.__name__, "layout": layout}
         save_state(file, with_metadata(self, metadata, header), dict(zip(_ARRAYS, arrays, strict=True)))
 
-    def to_onnx(self, file: Writable, *, dtype: str = "float32", arithmetic: str = "float64") -> None:
-        """Write the mixture as an ONNX model, for runtimes without Python, as ``GaussianMixture.to_onnx`` does.
+    def predict_to(self, X: ArrayLike, path: str | os.PathLike[str], *, responsibilities: bool = True) -> None:
+        """Write the most probable component of each row to a file, as `GaussianMixture.predict_to`, on this thread.
 
         Parameters
         ----------
-        file : str, os.PathLike or binary file
-            A path, used as given, or a file open for writing.
-        dtype, arithmetic : {"float32", "float64"}
-            Of rows and results, and what the runtime computes in.
-
-        Raises
-        ------
-        ModuleNotFoundError, ValueError
-            As that method.
+        X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
+            Finite rows.
+        path : str or os.PathLike
+            Its suffix tells the format: .parquet, .arrow, .feather, .csv or .tsv.
+        responsibilities : bool, default=True
+            Whether to write them.
         """
-        code, log_offset, centres, whiteners, _ = self.arrays
-        layout = layout_of_code(code)
-        mixture = WhitenedMixture(layout, log_offset, centres, whiteners.reshape(layout.shape(*centres.shape)))
-        write_onnx(file, mixture, dtype=dtype, arithmetic=arithmetic, about={})
+        source, _ = as_source(X, estimator=self, n_features=self.n_features)
+        write_predictions(path, self._predicted(source, responsibilities))
+
+    def _predicted(self, source: Source, responsibilities: bool) -> Iterator[Predicted]:
+        for first, rows, _ in source.chunks():
+            for start in range(0, len(rows), _ROWS_AT_ONCE):
+                part = rows[start : start + _ROWS_AT_ONCE]
+                yield first + start, self.predict(part), self.predict_proba(part) if responsibilities else None
 
     @classmethod
     def load(cls, file: Readable) -> Self:

@@ -213,7 +213,7 @@ class BayesianGaussianMixture(EstimatedMixture):
 
         Parameters
         ----------
-        X : array-like or data frame of shape (n, d), data set, or what `rows` returns
+        X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
         out : C-contiguous array of the result's dtype, shape (n,), default=None
             *Beyond*: where to write; it is also returned.
         density : {"variational", "plug-in", "predictive"}, default="variational"
@@ -244,7 +244,7 @@ class BayesianGaussianMixture(EstimatedMixture):
 
         Parameters
         ----------
-        X : array-like or data frame of shape (n, d), data set, or what `rows` returns
+        X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
         y : ignored
         sample_weight : array-like of shape (n,), default=None
         density : {"variational", "plug-in", "predictive"}, default="variational"

@@ -85,7 +85,7 @@ class CombinedComponents:
 
         Parameters
         ----------
-        X : array-like or data frame of shape (n, d), data set, or what `rows` returns
+        X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
         n_clusters : int, default=None
             From 1 to K; None for the suggested number.
 
@@ -100,7 +100,7 @@ class CombinedComponents:
 
         Parameters
         ----------
-        X : array-like or data frame of shape (n, d), data set, or what `rows` returns
+        X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
         n_clusters : int, default=None
 
         Returns
@@ -126,7 +126,7 @@ def combine_components(
     ----------
     model : GaussianMixture, BayesianGaussianMixture or FrozenMixture
         A fitted mixture. Its noise is never merged.
-    X : array-like or data frame of shape (n, d), data set, or what `rows` returns
+    X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
         Rows, as a rule those of the fit.
     sample_weight : array-like of shape (n,), default=None
 
@@ -162,7 +162,7 @@ def combine_components(
     >>> cross = rng.normal(size=(400, 2)) * np.repeat([[6, 1], [1, 6]], 200, axis=0)
     >>> X = np.concatenate([cross, rng.normal(size=(400, 2)) + np.repeat([[30, 0], [0, 30]], 200, axis=0)])
     >>> mixture = gmm.GaussianMixture(4, n_init=5, random_state=0).fit(X)
-    >>> combined = gmm.combine_components(mixture, X)
+    >>> combined = gmm.analysis.combine_components(mixture, X)
     >>> combined.n_clusters, sorted(np.bincount(combined.predict(X)).tolist())
     (3, [200, 200, 400])
     """
@@ -284,4 +284,4 @@ def shares_of(clusters: NDArray[np.intp], responsibilities: Any) -> NDArray[Any]
     return responsibilities @ np.eye(int(clusters.max()) + 1, dtype=responsibilities.dtype)[clusters]
 
 
-publish("gmm", [CombinedComponents, combine_components])
+publish("gmm.analysis", [CombinedComponents, combine_components])
