@@ -18,7 +18,7 @@ from gmm.rows.sources import Source
 from gmm.values.layouts import layout_of_code
 from gmm.versions import __version__
 
-__all__ = ["FrozenMixture", "get_include"]
+__all__ = ["FrozenMixture", "get_include", "predicted_blocks"]
 
 _ARRAYS = ("log_offset", "centres", "whiteners", "origin")
 _ROWS_AT_ONCE = 1 << 16
@@ -104,13 +104,7 @@ class FrozenMixture(Described, CompiledMixture):
             Whether to write them.
         """
         source, _ = as_source(X, estimator=self, n_features=self.n_features)
-        write_predictions(path, self._predicted(source, responsibilities))
-
-    def _predicted(self, source: Source, responsibilities: bool) -> Iterator[Predicted]:
-        for first, rows, _ in source.chunks():
-            for start in range(0, len(rows), _ROWS_AT_ONCE):
-                part = rows[start : start + _ROWS_AT_ONCE]
-                yield first + start, self.predict(part), self.predict_proba(part) if responsibilities else None
+        write_predictions(path, predicted_blocks(self, source, responsibilities=responsibilities))
 
     @classmethod
     def load(cls, file: Readable) -> Self:
@@ -158,6 +152,14 @@ class FrozenMixture(Described, CompiledMixture):
         if not layout.axis_aligned and np.triu(whitener, 1).any():
             raise ValueError("expected lower triangular whiteners")
         return cls(code, log_offset, centres, whiteners, origin)
+
+
+def predicted_blocks(model: FrozenMixture, source: Source, *, responsibilities: bool) -> Iterator[Predicted]:
+    """Yield the number of a row, and labels and responsibilities of the rows from there on."""
+    for first, rows, _ in source.chunks():
+        for start in range(0, len(rows), _ROWS_AT_ONCE):
+            part = rows[start : start + _ROWS_AT_ONCE]
+            yield first + start, model.predict(part), model.predict_proba(part) if responsibilities else None
 
 
 def get_include() -> str:
