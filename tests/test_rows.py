@@ -26,7 +26,7 @@ from gmm import GaussianMixture
 from gmm._kernel.first_look import checksum
 from gmm.cli.failures import CommandError
 from gmm.cli.tables import read
-from gmm.em import Iteration, e_step
+from gmm.em import Iteration
 from gmm.estimators import predictions, progress
 from gmm.rows import blocks
 from gmm.rows import delimited as delimited_module
@@ -687,7 +687,7 @@ def test_an_npy_file_is_one_array_only_where_none_of_it_is_converted(tmp_path):
 @pytest.mark.parametrize("suffix", ["parquet", "arrow", "csv", "tsv"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_predictions_are_written_in_pieces(suffix, dtype, tmp_path, monkeypatch):
-    monkeypatch.setattr(e_step, "_ROWS_AT_ONCE", 3000)
+    monkeypatch.setattr("gmm.em.e_step._ROWS_AT_ONCE", 3000)
     model, rows, path = in_memory("full", dtype, False, False), ROWS.astype(dtype), tmp_path / f"a.{suffix}"
     for X in (rows, gmm.open_rows(lambda: [rows[:10], rows[10:]])):
         model.predict_to(X, path)
