@@ -303,7 +303,7 @@ def test_weights_are_repeats_for_a_default_fit(covariance_type, init_params):
     expected = GaussianMixture(K, **asked).fit(repeated)
     assert weighted.n_iter_ == expected.n_iter_
     assert_same_mixture(weighted, expected, rtol=1e-7)
-    for name in ("score", "bic", "aic", "icl"):
+    for name in ("score", "bic", "aic", "criteria"):
         ours = getattr(weighted, name)(X, sample_weight=weight)
         assert ours == pytest.approx(getattr(expected, name)(repeated), rel=1e-9)
 

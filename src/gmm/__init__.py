@@ -13,7 +13,6 @@ from gmm.estimators.bayesian import BayesianGaussianMixture
 from gmm.estimators.conditional import ConditionalPrediction
 from gmm.estimators.mixture import GaussianMixture
 from gmm.estimators.predictive import CredibleIntervals, PosteriorSample
-from gmm.estimators.regressor import MixtureRegressor
 from gmm.exceptions import ConvergenceWarning, InvalidParameterError, LostClusterError, NotFittedError
 from gmm.frozen import FrozenMixture, get_include
 from gmm.rows.opening import open_rows
@@ -22,6 +21,7 @@ from gmm.versions import __version__, show_versions
 
 if TYPE_CHECKING:
     from gmm import analysis, em, exchange, inference, plotting, sources, tracking  # noqa: F401
+    from gmm.estimators.regressor import MixtureRegressor
     from gmm.loading import load
     from gmm.selection import GaussianMixtureSearch, MixtureClassifier, Progress, Selection, select
 
@@ -51,7 +51,7 @@ __all__ = [
 ]
 
 _MODULES = ("analysis", "em", "exchange", "inference", "plotting", "sources", "tracking")
-_HOME_OF = {"load": "gmm.loading"} | dict.fromkeys(
+_HOME_OF = {"MixtureRegressor": "gmm.estimators.regressor", "load": "gmm.loading"} | dict.fromkeys(
     ("GaussianMixtureSearch", "MixtureClassifier", "Progress", "Selection", "select"), "gmm.selection"
 )
 

@@ -303,9 +303,9 @@ class BayesianGaussianMixture(EstimatedMixture):
     def plug_in(self) -> GaussianMixture:
         """Return the mixture of ``weights_``, ``means_`` and ``covariances_``, without their uncertainty; *beyond*.
 
-        Its log density is ``score_samples(X, density="plug-in")``. It has what a posterior has not: criteria,
-        `GaussianMixture.marginal`, `GaussianMixture.condition`, `GaussianMixture.predict_from` and
-        `GaussianMixture.to_json`.
+        Its log density is ``score_samples(X, density="plug-in")``. It has what a posterior has not:
+        `GaussianMixture.criteria`, `GaussianMixture.marginal`, `GaussianMixture.condition` and
+        `GaussianMixture.predict_from`.
 
         Returns
         -------

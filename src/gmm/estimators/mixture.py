@@ -328,7 +328,7 @@ class GaussianMixture(StreamedMixture):
         >>> from gmm import GaussianMixture
         >>> mixture = GaussianMixture.from_parameters([0.5, 0.5], [[-2.0], [2.0]], [[[1.0]], [[1.0]]])
         >>> {name: round(value, 2) for name, value in mixture.criteria([[-3.0], [-1.0], [1.0], [3.0]] * 2).items()}
-        {'bic': 0}
+        {'bic': 44.05, 'aic': 43.65, 'aicc': 73.65, 'icl': 44.19, 'nec': 0.37}
         """
         source, scorer = source_of(self, X, sample_weight), self._scorer()
         totals, one = scorer.totals(source), scorer.log_likelihood_of_one(source, self.reg_covar)

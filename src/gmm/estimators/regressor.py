@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gmm._public import publish
 from gmm.estimators.conditional import ConditionalPrediction, predicted
 from gmm.estimators.contract import Estimator, record_features
 from gmm.estimators.fitted import fitted_html, without_noise
@@ -235,3 +236,6 @@ class MixtureRegressor(Estimator):
         tags.estimator_type, tags.regressor_tags, tags.target_tags.required = "regressor", RegressorTags(), True
         tags.target_tags.multi_output = True
         return tags
+
+
+publish("gmm", [MixtureRegressor])
