@@ -36,7 +36,7 @@ def documented(name: str) -> dict[str, list[str]]:
         value = inspect.getattr_static(kind, each)
         if isinstance(value, property):
             found["properties"].append(each)
-        elif inspect.isroutine(value) and inspect.getdoc(value):
+        elif callable(value) or isinstance(value, classmethod | staticmethod):
             found["methods"].append(each)
     return found
 
