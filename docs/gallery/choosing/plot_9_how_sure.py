@@ -99,7 +99,7 @@ def coverage(distance, method):
     return np.mean(held)
 
 
-methods = ("weights", "information")
+methods = ("weighted-bootstrap", "information")
 covered = {
     f"{distance} apart": {
         method: coverage(distance, method) for method in methods
