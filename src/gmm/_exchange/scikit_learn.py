@@ -98,7 +98,8 @@ def from_sklearn(estimator: Any) -> GaussianMixture | BayesianGaussianMixture:
     ValueError
         If it is not fitted (`NotFittedError`), or its attributes are not a valid mixture.
     """
-    theirs, kinds = imported("sklearn.mixture", "sklearn"), (GaussianMixture, BayesianGaussianMixture)
+    theirs = imported("sklearn.mixture", "sklearn")
+    kinds: tuple[type[GaussianMixture | BayesianGaussianMixture], ...] = (GaussianMixture, BayesianGaussianMixture)
     for kind in kinds:
         if isinstance(estimator, getattr(theirs, kind.__name__)):
             header, arrays = _state(estimator, getattr(theirs, kind.__name__))

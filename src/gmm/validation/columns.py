@@ -82,9 +82,9 @@ def check_known_columns(
     if known is None and target is None:
         raise ValueError("X has no column names: expected `known`, the columns that X holds, or `target`")
     every = np.arange(n_features, dtype=np.intp)
-    targets = None if target is None else check_columns(target, names, n_features)
+    targets = every[:0] if target is None else check_columns(target, names, n_features)
     columns = np.setdiff1d(every, targets) if known is None else check_columns(known, names, n_features)
-    others = np.setdiff1d(every, columns) if targets is None else targets
+    others = np.setdiff1d(every, columns) if target is None else targets
     if not len(others) or not len(columns):
         what = "known" if not len(others) else "a target"
         raise ValueError(f"expected a column that is not {what}, got all {n_features} columns")
