@@ -39,7 +39,7 @@ def test_of_half_the_labels_refits_agree_with_the_information(gaps):
 
 def test_the_labels_are_those_of_the_fit():
     fit, without = GaussianMixture(2, **CLOSE).fit(X, labels=HALF), GaussianMixture(2, random_state=0).fit(X)
-    for method in ("information", "weights"):
+    for method in ("information", "weighted-bootstrap"):
         with pytest.raises(ValueError, match="fitted with labels"):
             standard_errors(fit, X, method=method)
         with pytest.raises(ValueError, match="fitted without labels"):

@@ -34,10 +34,18 @@ def fit(X, K=2, weight=None, **how):
 # Standard errors of mclust 6.0.0 on R 4.2.2 for Old Faithful's two components in falling order of their weights:
 # f <- Mclust(faithful, G=2, modelNames=name); summary(MclustBootstrap(f, nboot=2000, type=type), what="se"), seed 1.
 MCLUST = {
-    ("VVV", "weights"): (0.02872, [[0.032072, 0.465329], [0.029707, 0.593999]], [0.020117, 0.27566, 4.35289]),
-    ("VVV", "rows"): (0.029156, [[0.031994, 0.465081], [0.029007, 0.582930]], [0.01961, 0.26123, 4.21241]),
-    ("EEE", "weights"): (0.028945, [[0.031289, 0.456668], [0.029494, 0.594416]], [0.012164, 0.15831, 2.92123]),
-    ("EEE", "rows"): (0.029085, [[0.03105, 0.45781], [0.028185, 0.611470]], [0.012192, 0.15864, 2.96516]),
+    ("VVV", "weighted-bootstrap"): (
+        0.02872,
+        [[0.032072, 0.465329], [0.029707, 0.593999]],
+        [0.020117, 0.27566, 4.35289],
+    ),
+    ("VVV", "bootstrap"): (0.029156, [[0.031994, 0.465081], [0.029007, 0.582930]], [0.01961, 0.26123, 4.21241]),
+    ("EEE", "weighted-bootstrap"): (
+        0.028945,
+        [[0.031289, 0.456668], [0.029494, 0.594416]],
+        [0.012164, 0.15831, 2.92123],
+    ),
+    ("EEE", "bootstrap"): (0.029085, [[0.03105, 0.45781], [0.028185, 0.611470]], [0.012192, 0.15864, 2.96516]),
 }
 
 
@@ -130,7 +138,7 @@ def test_weights_count_as_repeats(name):
         assert drawn[0].adjusted_rand.mean() == pytest.approx(drawn[1].adjusted_rand.mean(), abs=0.02)
 
 
-@pytest.mark.parametrize("method", ["weights", "information"])
+@pytest.mark.parametrize("method", ["weighted-bootstrap", "information"])
 def test_errors_move_and_scale_with_the_rows(method):
     scale, shift = np.array([10.0, 0.1]), np.array([1e4, -5.0])
     moved = BLOBS * scale + shift
@@ -268,7 +276,7 @@ def test_it_is_told_in_a_table_and_pickled():
 @pytest.mark.parametrize(
     ("how", "told"),
     [
-        ({"method": "jackknife"}, "a method among 'weights', 'rows', 'information', got 'jackknife'"),
+        ({"method": "jackknife"}, "a method among 'bootstrap', 'weighted-bootstrap', 'information', got 'jackknife'"),
         ({"n_replicates": 1}, "n_replicates to be a whole number from 2, got 1"),
         ({"sample_weight": np.full(200, 0.01)}, "number of parameters, 11, at least and to less than 1e.15, got 2;"),
         ({"X": BLOBS[:, :1]}, "1 features, but GaussianMixture is expecting 2"),
