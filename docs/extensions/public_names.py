@@ -2,7 +2,6 @@
 
 import inspect
 from importlib import import_module
-from typing import Any
 
 from docutils import nodes
 from sphinx.addnodes import pending_xref
@@ -26,23 +25,24 @@ def resolve(app: Sphinx, env: BuildEnvironment, node: pending_xref, contents: no
     return python.resolve_xref(env, node["refdoc"], app.builder, node["reftype"], name, node, contents)
 
 
-def documented(name: str) -> dict[str, list[str]]:
-    """Return the public properties and methods of a class that this package defines, for the page of the class."""
-    module, _, attribute = name.rpartition(".")
-    kind: Any = getattr(import_module(module), attribute)
-    own = [vars(base) for base in kind.__mro__ if base.__module__.partition(".")[0] == "gmm"]
+def documented(kind: type) -> dict[str, list[str]]:
+    """Return the properties and methods that the page of a class describes: its own, and those of internal bases."""
+    bases = [base for base in kind.__mro__ if base.__module__.partition(".")[0] == "gmm"]
+    own = [vars(base) for base in bases if base is kind or base.__name__ not in HOMES]
     found: dict[str, list[str]] = {"properties": [], "methods": []}
-    for each in sorted({each for members in own for each in members if not each.startswith("_")}):
-        value = inspect.getattr_static(kind, each)
+    for name in sorted({name for members in own for name in members if not name.startswith("_")}):
+        value = inspect.getattr_static(kind, name)
         if isinstance(value, property):
-            found["properties"].append(each)
+            found["properties"].append(name)
         elif callable(value) or isinstance(value, classmethod | staticmethod):
-            found["methods"].append(each)
+            found["methods"].append(name)
     return found
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Look again where Sphinx found nothing, and let templates ask."""
+    """Look again where Sphinx found nothing, and tell templates what pages of classes describe."""
     app.connect("missing-reference", resolve)
-    app.config.autosummary_context = {"documented": documented}
+    public = ((f"{module}.{name}", getattr(import_module(module), name)) for name, module in HOMES.items())
+    pages = {name: documented(value) for name, value in public if isinstance(value, type)}
+    app.config.autosummary_context = {"documented": pages}
     return {"parallel_read_safe": True, "parallel_write_safe": True}
