@@ -1,6 +1,7 @@
 """What is public: a name in single backquotes, in whatever module it stands, is one of ``gmm`` or of its modules."""
 
 import inspect
+import re
 from importlib import import_module
 
 from docutils import nodes
@@ -26,14 +27,19 @@ def resolve(app: Sphinx, env: BuildEnvironment, node: pending_xref, contents: no
 
 
 def documented(kind: type) -> dict[str, list[str]]:
-    """Return the properties and methods that the page of a class describes: its own, and those of internal bases."""
+    """Return the members that the page of a class lists: its own and those of internal bases.
+
+    Properties that the docstring has among its attributes are left out.
+    """
     bases = [base for base in kind.__mro__ if base.__module__.partition(".")[0] == "gmm"]
     own = [vars(base) for base in bases if base is kind or base.__name__ not in HOMES]
+    text = (inspect.getdoc(kind) or "").partition("Attributes\n----------\n")[2]
+    attributes = {name.strip() for line in re.findall(r"^\w[\w, ]*", text, re.MULTILINE) for name in line.split(",")}
     found: dict[str, list[str]] = {"properties": [], "methods": []}
     for name in sorted({name for members in own for name in members if not name.startswith("_")}):
         value = inspect.getattr_static(kind, name)
         if isinstance(value, property):
-            found["properties"].append(name)
+            found["properties"] += [name] if name not in attributes else []
         elif callable(value) or isinstance(value, classmethod | staticmethod):
             found["methods"].append(name)
     return found
