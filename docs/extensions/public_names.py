@@ -35,14 +35,14 @@ def documented(kind: type) -> dict[str, list[str]]:
     own = [vars(base) for base in bases if base is kind or base.__name__ not in HOMES]
     text = (inspect.getdoc(kind) or "").partition("Attributes\n----------\n")[2]
     attributes = {name.strip() for line in re.findall(r"^\w[\w, ]*", text, re.MULTILINE) for name in line.split(",")}
-    found: dict[str, list[str]] = {"properties": [], "methods": []}
-    for name in sorted({name for members in own for name in members if not name.startswith("_")}):
+    members: dict[str, list[str]] = {"properties": [], "methods": []}
+    for name in sorted({name for names in own for name in names if not name.startswith("_")}):
         value = inspect.getattr_static(kind, name)
         if isinstance(value, property):
-            found["properties"] += [name] if name not in attributes else []
+            members["properties"] += [name] if name not in attributes else []
         elif callable(value) or isinstance(value, classmethod | staticmethod):
-            found["methods"].append(name)
-    return found
+            members["methods"].append(name)
+    return members
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
