@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from gmm._public import publish
 from gmm.estimators.conditional import ConditionalPrediction, predicted
 from gmm.estimators.contract import Estimator, record_features
-from gmm.estimators.fitted import fitted_html, without_noise
+from gmm.estimators.fitted import fitted_html, fitted_parameters
 from gmm.estimators.mixture import GaussianMixture
 from gmm.fitting.starts import STARTS
 from gmm.rows.entrance import as_one_array, as_source, as_source_to_fit
@@ -220,7 +220,7 @@ class MixtureRegressor(Estimator):
         check_is_fitted(self)
         d, names = self.n_features_in_, vars(self).get("feature_names_in_")
         source, _ = as_source(X, estimator=self, n_features=d, feature_names=names, missing=self.missing)
-        parameters = without_noise(self.mixture_, "predict")
+        parameters = fitted_parameters(self.mixture_)
         known, targets = np.arange(d), np.arange(d, parameters.n_features)
         called = tuple(f"y{j}" for j in range(self.n_targets_))
         return predicted(parameters, source, known, targets, called, level=level, n_threads=self.n_threads)
