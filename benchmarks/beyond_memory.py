@@ -167,7 +167,7 @@ class FileFit(Fit):
     def __init__(self, path: Path, n_threads: int) -> None:
         import gmm
 
-        self.peer, self.n_threads, self.X = estimator_peer(OURS), n_threads, gmm.rows(path)
+        self.peer, self.n_threads, self.X = estimator_peer(OURS), n_threads, gmm.open_rows(path)
 
 
 class FileSearch:
@@ -178,7 +178,7 @@ class FileSearch:
         from gmm.rows.watched import followed
 
         self.n_threads, self.seconds = n_threads, list[float]()
-        self.source: Any = followed(gmm.rows(path), self.seen)
+        self.source: Any = followed(gmm.open_rows(path), self.seen)
 
     def seen(self, n_rows: int, seconds: float) -> None:
         """Note how long a reading of all rows took."""

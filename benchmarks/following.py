@@ -95,8 +95,8 @@ def video(seed: int, points: float = 20, every: int = 1, paths: dict[str, Path] 
 
 
 def followed(frames: Sequence[np.ndarray], motion: float = 1.0) -> list[dict[int, np.ndarray]]:
-    """Return where the tracks of a `gmm.Tracker` are in each frame, by number."""
-    from gmm import Tracker
+    """Return where the tracks of a `gmm.tracking.Tracker` are in each frame, by number."""
+    from gmm.tracking import Tracker
 
     tracker = Tracker(BOX, motion)
     for rows in frames:

@@ -42,12 +42,9 @@ myst_enable_extensions = ["attrs_inline", "colon_fence", "dollarmath"]
 myst_heading_anchors = 3
 myst_links_external_new_tab = False
 
-autosummary_ignore_module_all = False  # a module's page lists what its __all__ does
-autosummary_imported_members = True
 autodoc_typehints = "none"  # the docstrings tell types, with shapes and units
 toc_object_entries_show_parents = "hide"  # "On this page" is narrow
-numpydoc_show_inherited_class_members = {"gmm.plotting.FitAnimation": False}  # most of it is matplotlib's
-numpydoc_class_members_toctree = False
+numpydoc_show_class_members = False  # docs/templates/autosummary/class.rst lists methods, each on a page of its own
 
 plot_formats = [("png", 140)]
 plot_html_show_formats = False

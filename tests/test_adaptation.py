@@ -5,7 +5,9 @@ import pytest
 
 import gmm
 import reference
-from gmm import BayesianGaussianMixture, GaussianMixture, NotFittedError, adapt, fisher_vector, statistics_of
+from gmm import BayesianGaussianMixture, GaussianMixture, NotFittedError
+from gmm.analysis import adapt, fisher_vector
+from gmm.em import e_step
 from gmm.values.covariance import PARSIMONIOUS
 
 every_model = pytest.mark.parametrize("covariance_type", PARSIMONIOUS)
@@ -41,7 +43,7 @@ def assert_same(one, other, rtol=1e-10):
 @pytest.mark.parametrize("covariance_type", ["full", "diag", "VVV", "VVI"])
 def test_adapted_mixtures_are_those_of_the_paper(covariance_type, weighted):
     mixture, weight = fitted(covariance_type), WEIGHTS if weighted else None
-    got = adapt(mixture, NEW, weight, relevance=RELEVANCE, what=ALL)
+    got = adapt(mixture, NEW, weight, relevance=RELEVANCE, parameters=ALL)
     mass = np.ones(len(NEW)) if weight is None else weight
     expected = reference.adapted(NEW, numbers(mixture), mass, RELEVANCE)
     if covariance_type in ("diag", "VVI"):
@@ -55,7 +57,7 @@ def test_covariances_alone_are_about_the_means_that_stay(covariance_type):
     """Equation 13 of the paper with these means is no covariance: a component on rows far from the origin shows it."""
     mixture, far = fitted(covariance_type), NEW - 10
     weights, means, dense = numbers(mixture)
-    got = adapt(mixture, far, relevance=RELEVANCE, what=["covariances"])
+    got = adapt(mixture, far, relevance=RELEVANCE, parameters=["covariances"])
     np.testing.assert_array_equal(got.means_, mixture.means_)
     shares = reference.responsibilities(reference.log_joint(far, weights, means, dense))
     negative = 0
@@ -83,7 +85,7 @@ def test_a_component_counts_as_rows_of_its_own(covariance_type):
     joint = reference.log_joint(NEW, weights, means, dense)
     shares = np.concatenate([reference.responsibilities(joint), np.repeat(np.eye(K), 2 * D, axis=0)])
     weight = np.concatenate([np.ones(len(NEW)), np.full(len(pseudo), RELEVANCE / (2 * D))])
-    got = adapt(mixture, NEW, relevance=RELEVANCE, what=("means", "covariances"))
+    got = adapt(mixture, NEW, relevance=RELEVANCE, parameters=("means", "covariances"))
     np.testing.assert_array_equal(got.weights_, mixture.weights_)
     updated = GaussianMixture(K, covariance_type=covariance_type, max_iter=0, reg_covar=0, init_params=shares)
     expected = updated.fit(rows, sample_weight=weight)
@@ -96,9 +98,9 @@ def test_a_component_counts_as_rows_of_its_own(covariance_type):
 @every_model
 def test_from_no_relevance_to_all(covariance_type):
     mixture = fitted(covariance_type)
-    assert_same(adapt(mixture, NEW, relevance=1e12, what=ALL), mixture, 1e-6)
-    free = adapt(mixture, OLD, relevance=1e-9, what=ALL)
-    once = gmm.m_step(GaussianMixture(K, covariance_type=covariance_type, reg_covar=0), statistics_of(mixture, OLD))
+    assert_same(adapt(mixture, NEW, relevance=1e12, parameters=ALL), mixture, 1e-6)
+    free = adapt(mixture, OLD, relevance=1e-9, parameters=ALL)
+    once = gmm.em.m_step(GaussianMixture(K, covariance_type=covariance_type, reg_covar=0), e_step(mixture, OLD))
     np.testing.assert_allclose(free.means_, once.means_, rtol=1e-6)
     np.testing.assert_allclose(free.weights_, once.weights_, rtol=1e-6)
 
@@ -106,31 +108,31 @@ def test_from_no_relevance_to_all(covariance_type):
 @every_model
 def test_more_passes_arrive_at_a_fixed_point(covariance_type):
     mixture = fitted(covariance_type)
-    scores = [adapt(mixture, NEW, what=ALL, n_iter=n).score(NEW) for n in (1, 30)]
+    scores = [adapt(mixture, NEW, parameters=ALL, n_iter=n).score(NEW) for n in (1, 30)]
     assert scores[0] > mixture.score(NEW)
-    first, last = (adapt(mixture, NEW, what="means", n_iter=n).means_ for n in (60, 61))
+    first, last = (adapt(mixture, NEW, parameters="means", n_iter=n).means_ for n in (60, 61))
     np.testing.assert_allclose(first, last, atol=1e-4)
 
 
 def test_only_what_is_asked_for_changes():
     mixture = fitted()
     for part in ALL:
-        got = adapt(mixture, NEW, what=[part])
+        got = adapt(mixture, NEW, parameters=[part])
         changed = {name for name in ALL if not np.array_equal(getattr(got, f"{name}_"), getattr(mixture, f"{name}_"))}
         assert changed == {part}
 
 
 def test_statistics_of_blocks_do_for_rows():
     mixture = fitted("diag")
-    both = statistics_of(mixture, NEW[:20]) + statistics_of(mixture, NEW[20:])
-    assert_same(adapt(mixture, both, what=ALL), adapt(mixture, NEW, what=ALL))
+    both = e_step(mixture, NEW[:20]) + e_step(mixture, NEW[20:])
+    assert_same(adapt(mixture, both, parameters=ALL), adapt(mixture, NEW, parameters=ALL))
     np.testing.assert_allclose(fisher_vector(mixture, both), fisher_vector(mixture, NEW), rtol=1e-10)
 
 
 def test_components_without_new_rows_stay():
     mixture = fitted()
     far = mixture.means_[0] + [[0.5, 0.5]] * 5
-    got = adapt(mixture, far, what=("means", "covariances"))
+    got = adapt(mixture, far, parameters=("means", "covariances"))
     other = [k for k in range(K) if k != 0]
     np.testing.assert_allclose(got.means_[other], mixture.means_[other], atol=0.05)
     assert np.abs(got.means_[0] - mixture.means_[0]).max() > 0.1
@@ -138,10 +140,10 @@ def test_components_without_new_rows_stay():
 
 def test_a_mixture_of_endless_relevance_stays():
     mixture = fitted()
-    assert_same(adapt(mixture, NEW, relevance=1e308, what=ALL), mixture)
+    assert_same(adapt(mixture, NEW, relevance=1e308, parameters=ALL), mixture)
 
 
-@pytest.mark.parametrize("use", [statistics_of, adapt, fisher_vector])
+@pytest.mark.parametrize("use", [e_step, adapt, fisher_vector])
 def test_rows_whose_squares_overflow_are_refused(use):
     with pytest.raises(ValueError, match="the sum of squares overflows"):
         use(fitted("diag"), [[1e200, 0.0]])
@@ -158,7 +160,7 @@ def test_a_posterior_and_its_names_can_be_adapted():
 
     frame = pd.DataFrame(OLD, columns=["a", "b"])
     mixture = BayesianGaussianMixture(n_components=K, random_state=0).fit(frame)
-    got = adapt(mixture, pd.DataFrame(NEW, columns=["a", "b"]), what=ALL)
+    got = adapt(mixture, pd.DataFrame(NEW, columns=["a", "b"]), parameters=ALL)
     assert isinstance(got, GaussianMixture)
     assert list(got.feature_names_in_) == ["a", "b"]
     assert got.weights_.sum() == pytest.approx(1)
@@ -166,13 +168,13 @@ def test_a_posterior_and_its_names_can_be_adapted():
 
 def test_the_weight_of_noise_stays():
     mixture = fitted(noise=True)
-    got = adapt(mixture, NEW, what=ALL)
+    got = adapt(mixture, NEW, parameters=ALL)
     assert got.noise_weight_ == pytest.approx(mixture.noise_weight_) != 0
     assert np.isfinite(got.score(NEW))
 
 
 def test_the_same_bits_for_every_number_of_threads():
-    results = [adapt(fitted(n_threads=n), np.tile(NEW, (2000, 1)), what=ALL).covariances_ for n in (1, 3)]
+    results = [adapt(fitted(n_threads=n), np.tile(NEW, (2000, 1)), parameters=ALL).covariances_ for n in (1, 3)]
     np.testing.assert_array_equal(*results)
 
 
@@ -182,8 +184,8 @@ def test_the_same_bits_for_every_number_of_threads():
         ({"relevance": 0}, "relevance to be a number in"),
         ({"relevance": np.nan}, "relevance to be a number in"),
         ({"relevance": "much"}, "relevance to be a number in"),
-        ({"what": ()}, "what to name some of 'weights', 'means', 'covariances'"),
-        ({"what": ("shapes",)}, "what to name some of"),
+        ({"parameters": ()}, "parameters to name some of 'weights', 'means', 'covariances'"),
+        ({"parameters": ("shapes",)}, "parameters to name some of"),
         ({"n_iter": 0}, "n_iter to be a whole number from 1"),
         ({"n_iter": True}, "n_iter to be a whole number from 1"),
     ],
@@ -195,7 +197,7 @@ def test_wrong_arguments_are_named(wrong, message):
 
 def test_wrong_rows_and_statistics_are_named():
     mixture = fitted()
-    statistics = statistics_of(mixture, NEW)
+    statistics = e_step(mixture, NEW)
     with pytest.raises(NotFittedError):
         adapt(GaussianMixture(2), NEW)
     with pytest.raises(ValueError, match="3 features, but GaussianMixture is expecting 2"):
@@ -203,7 +205,7 @@ def test_wrong_rows_and_statistics_are_named():
     with pytest.raises(ValueError, match=r"row 1, column 0"):
         adapt(mixture, [[0.0, 0.0], [np.nan, 0.0]])
     with pytest.raises(ValueError, match=r"expected statistics of \(3, 2\) components and features, got \(2, 2\)"):
-        adapt(mixture, statistics_of(GaussianMixture(2).fit(OLD), NEW))
+        adapt(mixture, e_step(GaussianMixture(2).fit(OLD), NEW))
     with pytest.raises(TypeError, match="more than one pass"):
         adapt(mixture, statistics, n_iter=2)
     with pytest.raises(TypeError, match="no sample_weight with statistics"):

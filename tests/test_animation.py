@@ -9,7 +9,7 @@ import warnings
 import numpy as np
 import pytest
 
-from gmm import GaussianMixture, em_steps
+from gmm import GaussianMixture, em
 from gmm.values.covariance import PARSIMONIOUS
 
 plt = pytest.importorskip("matplotlib.pyplot")
@@ -54,14 +54,14 @@ def test_there_is_a_frame_for_the_start_and_for_each_pass(asked, tmp_path):
     film = animate_fit(PLANE, 2, **asked)
     assert isinstance(film, FitAnimation)
     if "means_init" in asked:
-        assert film.n_frames == 1 + len(list(em_steps(PLANE, 2, random_state=0, **asked)))
+        assert film.n_frames == 1 + len(list(em.steps(PLANE, 2, random_state=0, **asked)))
     assert film.n_frames > 2
     assert len(list(film.new_frame_seq())) == film.n_frames
     assert gif(film, tmp_path).n_frames == film.n_frames
 
 
 def test_frames_are_the_passes():
-    film, steps = animate_fit(PLANE, 2, **GIVEN), list(em_steps(PLANE, 2, responsibilities=True, **GIVEN))
+    film, steps = animate_fit(PLANE, 2, **GIVEN), list(em.steps(PLANE, 2, responsibilities=True, **GIVEN))
     for number, step in enumerate(steps, 1):
         left, right = shown(film, number)
         assert left.get_title(loc="left").startswith(f"Pass {number} of {len(steps)}")
@@ -82,7 +82,7 @@ def test_frames_are_the_passes():
 
 def test_ellipses_hold_what_they_say():
     film = animate_fit(PLANE, 2, **GIVEN)
-    steps = list(em_steps(PLANE, 2, **GIVEN))
+    steps = list(em.steps(PLANE, 2, **GIVEN))
     for number in (0, 1, len(steps)):
         left, _ = shown(film, number)
         step = steps[max(number, 1) - 1]
@@ -141,7 +141,7 @@ def test_weights_count_as_rows(tmp_path):
 def test_one_feature_is_a_histogram_with_densities():
     X = PLANE[:, :1]
     film, steps = animate_fit(X, 2, max_iter=5, tol=0, means_init=[[-1.0], [1.0]]), None
-    steps = list(em_steps(X, 2, max_iter=5, tol=0, means_init=[[-1.0], [1.0]]))
+    steps = list(em.steps(X, 2, max_iter=5, tol=0, means_init=[[-1.0], [1.0]]))
     for number, step in enumerate(steps, 1):
         left, _ = shown(film, number)
         x, total = left.lines[-1].get_data()  # above the marks of the rows
@@ -162,7 +162,7 @@ def test_more_features_are_seen_in_the_plane_that_tells_the_last_components_apar
     X = np.hstack([PLANE, np.random.default_rng(1).normal(size=(len(PLANE), 2))])
     film = animate_fit(X, 2, max_iter=4)
     assert "discriminating direction 1" in film._figure.axes[0].get_xlabel()
-    steps = list(em_steps(X, 2, max_iter=4, means_init=X[:2]))
+    steps = list(em.steps(X, 2, max_iter=4, means_init=X[:2]))
     film = animate_fit(X, 2, max_iter=4, means_init=X[:2], view=(2, 0))
     left, _ = shown(film, 3)
     assert (left.get_xlabel(), left.get_ylabel()) == ("x2", "x0")

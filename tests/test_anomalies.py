@@ -5,7 +5,8 @@ import pytest
 from scipy.stats import beta
 
 import gmm
-from gmm import GaussianMixture, anomaly_threshold
+from gmm import GaussianMixture
+from gmm.analysis import anomaly_threshold
 
 
 def test_the_rate_of_false_alarms_is_beta_distributed():

@@ -23,25 +23,30 @@ ROOMS = {
         | agreement arguments choice columns failures pictures report.columns report.origin report.story
         | option_values report.page
     """,
+    "gmm": "",
     "plotting": """
         plotting | animation | boundaries clusters density canvas uncertainty
         | convergence criteria entropies film frame marks | scene selection | files lines pipeline view
         | gif plane style
     """,
-    "gmm": "",
+    "analysis": "",
+    "inference": "",
+    "sources": "",
+    "tracking": "",
+    "exchange": "exchange | mclust onnx sklearn",
     "loading": "",
     "selection": """
         selection | classifier estimator | search resampling cross_validation | contenders finishing request | engine
         | keeping | cell | bar candidates | standard | table | from_file | grid | failure target | status
     """,
     "uses": "adaptation anomalies combining directions overlap standard_errors tracking | information",
+    "_exchange": "mclust onnx scikit_learn",
     "estimators": """
-        iteration steps | predictions | bayesian | mixture | streamed | estimated | exchanged keeping
+        iteration regressor steps | bayesian | mixture | streamed | estimated | keeping
         | saved | labelled | fitted | conditional | contract criteria predictive progress scorer summary
     """,
     "frozen": "",
-    "exchange": "mclust onnx scikit_learn",
-    "persistence": "persistence | checkpoints | posterior streams | values | archive | metadata places",
+    "persistence": "persistence | checkpoints predictions | posterior streams | values | archive | metadata places",
     "versions": "",
     "fitting": """
         fitting | fit | labelled moments noisy progress | starts | order screening split_merge halving | racing

@@ -373,7 +373,7 @@ def test_what_follows_from_the_posterior_cannot_be_assigned():
 def test_steps_are_the_passes_of_a_fit(acceleration, weights):
     X, mixture = some(weights=weights, acceleration=acceleration, max_iter=9, tol=0)
     asked = {"weight_concentration_prior_type": weights, "acceleration": acceleration, "max_iter": 9, "tol": 0}
-    steps = list(gmm.em_steps(X, 5, bayesian=True, random_state=0, **asked))
+    steps = list(gmm.em.steps(X, 5, bayesian=True, random_state=0, **asked))
     assert [step.lower_bound for step in steps] == mixture.fit(X).lower_bounds_
     assert steps[-1].counts.sum() == pytest.approx(len(X))
 
@@ -382,7 +382,7 @@ def test_a_dirichlet_process_is_sorted_where_that_raises_the_bound():
     higher = 0
     for seed in range(10):
         X, mixture = some(n_components=8, random_state=seed, max_iter=1000)
-        *_, last = gmm.em_steps(X, 8, bayesian=True, random_state=seed, max_iter=1000, acceleration="auto")
+        *_, last = gmm.em.steps(X, 8, bayesian=True, random_state=seed, max_iter=1000, acceleration="auto")
         mixture.fit(X)
         assert mixture.lower_bound_ >= last.lower_bound
         higher += mixture.lower_bound_ > last.lower_bound + 0.01
@@ -565,7 +565,7 @@ def groups_of(n, seed=0):
 
 def test_faded_components_are_left_out_of_passes_until_the_last_looks_at_all():
     X = groups_of(2000)
-    steps = list(gmm.em_steps(X, 20, bayesian=True, random_state=0, max_iter=1000, reg_covar=0, acceleration="auto"))
+    steps = list(gmm.em.steps(X, 20, bayesian=True, random_state=0, max_iter=1000, reg_covar=0, acceleration="auto"))
     empty = np.array([(step.counts == 0).sum() for step in steps])
     assert empty[0] == 0
     assert empty.max() >= 15  # exactly: such a component was not looked at

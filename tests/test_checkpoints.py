@@ -86,7 +86,7 @@ CASES = {
     ),
     "weights": (lambda: GaussianMixture(4, **TIGHT), {"sample_weight": WEIGHT}),
     "float32": (lambda: GaussianMixture(4, **TIGHT), {"rows": clusters(dtype=np.float32)}),
-    "source": (lambda: GaussianMixture(4, **TIGHT), {"rows": gmm.rows(blocks)}),
+    "source": (lambda: GaussianMixture(4, **TIGHT), {"rows": gmm.open_rows(blocks)}),
     "prior": (lambda: GaussianMixture(4, prior=NormalInverseWishart(dof=6), reg_covar=0, **TIGHT), {}),
     "noise": (lambda: GaussianMixture(4, noise=0.1, **TIGHT), {}),
     "noise, tied": (lambda: GaussianMixture(4, noise=True, covariance_type="tied", n_init=2, **TIGHT), {}),
@@ -117,7 +117,7 @@ CASES = {
         lambda: BayesianGaussianMixture(
             n_components=4, weight_concentration_prior_type="dirichlet_distribution", covariance_type="tied", **TIGHT
         ),
-        {"rows": gmm.rows(blocks)},
+        {"rows": gmm.open_rows(blocks)},
     ),
 }
 
@@ -143,7 +143,7 @@ def test_a_fit_continues_on_other_threads_and_from_another_kind_of_source(tmp_pa
     assert ended.n_iter_ == 4
     np.save(tmp_path / "X.npy", large)
     again = GaussianMixture(6, n_threads=1, verbose=0, **TIGHT)
-    assert facts(fit_of(again, gmm.rows(tmp_path / "X.npy"), checkpoint=path, resume=True)) == facts(expected)
+    assert facts(fit_of(again, gmm.open_rows(tmp_path / "X.npy"), checkpoint=path, resume=True)) == facts(expected)
 
 
 SCRIPT = """
@@ -156,7 +156,7 @@ SCRIPT = """
     def slow(iteration):
         print(iteration.n_iter, flush=True)
         time.sleep({seconds})
-    mixture.fit(gmm.rows({rows!r}), callback=slow, checkpoint={path!r}, resume=True)
+    mixture.fit(gmm.open_rows({rows!r}), callback=slow, checkpoint={path!r}, resume=True)
     mixture.save({saved!r})
 """
 

@@ -61,7 +61,7 @@ def test_all_labels_and_one_component_are_quadratic_discriminant_analysis(name):
 def test_edda_is_that_of_mclust(name):
     expected = MCLUST["edda"][name]
     ours = MixtureClassifier(covariance_type=name, reg_covar=0).fit(FLOWERS, SPECIES)
-    weights = np.concatenate([share * m.weights_ for share, m in zip(ours.priors_, ours.mixtures_, strict=True)])
+    weights = np.concatenate([share * m.weights_ for share, m in zip(ours.class_prior_, ours.mixtures_, strict=True)])
     means = np.concatenate([mixture.means_ for mixture in ours.mixtures_])
     one = [reference.dense(m.covariances_, m.covariance_type, 1, 4) for m in ours.mixtures_]
     joint = reference.log_joint(FLOWERS, weights, means, np.concatenate(one))
@@ -115,7 +115,9 @@ def test_several_components_are_a_cell_of_the_search_of_each_class():
         found = gmm.select(X[y == label], [1, 2], ["EII", "VVI"], random_state=0)
         (cell,) = (one for one in found.estimators if one.get_params() == mixture.get_params())
         np.testing.assert_array_equal(mixture.means_, cell.means_)
-    joint = np.column_stack([np.log(p) + m.score_samples(X) for p, m in zip(fit.priors_, fit.mixtures_, strict=True)])
+    joint = np.column_stack(
+        [np.log(p) + m.score_samples(X) for p, m in zip(fit.class_prior_, fit.mixtures_, strict=True)]
+    )
     np.testing.assert_allclose(fit.predict_proba(X), reference.responsibilities(joint), atol=1e-12)
     assert fit.log_likelihood_ == pytest.approx(joint[np.arange(len(X)), (y == "odd").astype(int)].sum())
 
@@ -131,13 +133,13 @@ def test_what_stands_for_unknown():
 
 def test_priors_are_those_given():
     X, y = table("wine")
-    shares, given = (MixtureClassifier(covariance_type="EEE", priors=p).fit(X, y) for p in (None, [0.8, 0.1, 0.1]))
-    np.testing.assert_allclose(shares.priors_, np.bincount(y) / len(y))
-    change = given.predict_log_proba(X) - shares.predict_log_proba(X) - np.log(given.priors_ / shares.priors_)
+    shares, given = (MixtureClassifier(covariance_type="EEE", class_prior=p).fit(X, y) for p in (None, [0.8, 0.1, 0.1]))
+    np.testing.assert_allclose(shares.class_prior_, np.bincount(y) / len(y))
+    change = given.predict_log_proba(X) - shares.predict_log_proba(X) - np.log(given.class_prior_ / shares.class_prior_)
     np.testing.assert_allclose(change, np.broadcast_to(change[:, :1], change.shape), atol=1e-9)
     for wrong in ([0.5, 0.5], [0.5, 0.5, 0.5]):
-        with pytest.raises(ValueError, match="The parameter 'priors'"):
-            MixtureClassifier(priors=wrong).fit(X, y)
+        with pytest.raises(ValueError, match="The parameter 'class_prior'"):
+            MixtureClassifier(class_prior=wrong).fit(X, y)
 
 
 def test_rows_far_from_all_classes_have_the_priors():
@@ -186,7 +188,7 @@ def test_missing_values_are_integrated_out(n_components, unknown):
             np.concatenate(
                 [
                     [np.log(prior) + reference.log_evidence(reference.log_joint(row[None, there], *seen))[0]]
-                    for prior, mixture in zip(fit.priors_, fit.mixtures_, strict=True)
+                    for prior, mixture in zip(fit.class_prior_, fit.mixtures_, strict=True)
                     for part in [mixture.marginal(np.flatnonzero(there).tolist())]
                     for dense in [
                         reference.dense(part.covariances_, part.covariance_type, part.n_components, sum(there))
@@ -213,7 +215,7 @@ def test_rows_with_gaps_count(n_components, n_covariances):
     n_means, n_weights = (sum(f(mixture.n_components) for mixture in fit.mixtures_) for f in (int, lambda K: K - 1))
     n_parameters = 4 * n_means + n_weights + 10 * n_covariances + 2
     assert fit.bic_ == pytest.approx(-2 * fit.log_likelihood_ + n_parameters * np.log(150))
-    np.testing.assert_allclose(fit.priors_, 1 / 3)
+    np.testing.assert_allclose(fit.class_prior_, 1 / 3)
 
 
 @pytest.mark.parametrize(
@@ -244,7 +246,7 @@ def test_rows_without_gaps_are_the_same_for_em():
 
 def test_a_fit_is_summarised():
     species = np.array(["setosa", "versicolor", "virginica"])[SPECIES]
-    fit = MixtureClassifier(covariance_type="VEV", priors=[0.5, 0.25, 0.25]).fit(FLOWERS, species)
+    fit = MixtureClassifier(covariance_type="VEV", class_prior=[0.5, 0.25, 0.25]).fit(FLOWERS, species)
     call, headline, headings, setosa, *_ = str(fit).splitlines()
     assert call == repr(fit)
     assert headline == "3 classes, 3 components, 4 features, log-likelihood -194.048 nats, BIC 578.499"
@@ -292,7 +294,7 @@ def test_standardized_columns_have_no_units(n_components, sparse):
     assert other.bic_ == pytest.approx(one.bic_ + 2 * shift, rel=1e-9)
     if not sparse:
         joint = np.column_stack(
-            [np.log(p) + m.score_samples(X) for p, m in zip(one.priors_, one.mixtures_, strict=True)]
+            [np.log(p) + m.score_samples(X) for p, m in zip(one.class_prior_, one.mixtures_, strict=True)]
         )
         assert one.log_likelihood_ == pytest.approx(joint[np.arange(len(X)), (y == "odd").astype(int)].sum())
 
@@ -313,7 +315,7 @@ def test_a_classifier_is_saved(n_components):
     loaded.save(other)
     assert other.getvalue() == file.getvalue()
     assert (loaded.n_components, loaded.covariance_type, loaded.n_iter_) == (n_components, ["EEE", "VVI"], fit.n_iter_)
-    assert loaded.priors is None
+    assert loaded.class_prior is None
     with_prior = MixtureClassifier(covariance_type="EEE", prior=gmm.NormalInverseWishart(shrinkage=0.1)).fit(X, y)
     with_prior.save(again := io.BytesIO())
     assert gmm.load(again.getvalue()).prior.shrinkage == 0.1

@@ -396,28 +396,28 @@ def test_codes_are_left_out_and_measurements_of_few_values_are_not(how, tmp_path
 def test_points_and_commas_that_may_group_are_asked_about(text, named, tmp_path):
     (tmp_path / "table.csv").write_text(text)
     with pytest.raises(ValueError, match="may have a decimal mark or separate thousands") as caught:
-        gmm.rows(tmp_path / "table.csv")
+        gmm.open_rows(tmp_path / "table.csv")
     assert all(each in str(caught.value) for each in named)
     with pytest.warns(UserWarning, match="separated thousands"):
-        whole = gmm.rows(tmp_path / "table.csv", decimal="," if "." in text else ".")
+        whole = gmm.open_rows(tmp_path / "table.csv", decimal="," if "." in text else ".")
     np.testing.assert_array_equal(next(iter(whole.chunks())).rows[:, 0], [1077, 950])
 
 
 def test_two_points_in_a_number_separate_thousands(tmp_path):
     (tmp_path / "table.csv").write_text("a;b\n1.077;1.263.336\n950;12.001\n")
     with pytest.warns(UserWarning, match="commas are read as decimal|separated thousands"):
-        rows = next(iter(gmm.rows(tmp_path / "table.csv").chunks())).rows
+        rows = next(iter(gmm.open_rows(tmp_path / "table.csv").chunks())).rows
     np.testing.assert_array_equal(rows, [[1077, 1263336], [950, 12001]])
 
 
 def test_a_wrong_decimal_mark_is_named_and_no_missing_value(tmp_path):
     (tmp_path / "table.csv").write_text("a;b\n1.25;2.5\n3.75;4.5\n")
     with pytest.raises(ValueError, match=r"line 2, column 'a'.*'1.25'; use decimal='.' if points are decimal"):
-        list(gmm.rows(tmp_path / "table.csv", decimal=",").chunks())
+        list(gmm.open_rows(tmp_path / "table.csv", decimal=",").chunks())
 
 
 @pytest.mark.parametrize("na_values", [None, -999])
 def test_values_for_missing_ones_are_a_list(na_values, tmp_path):
     (tmp_path / "table.csv").write_text("a,b\n1,2\n")
     with pytest.raises(TypeError, match="expected a list of texts for na_values"):
-        gmm.rows(tmp_path / "table.csv", na_values=na_values)
+        gmm.open_rows(tmp_path / "table.csv", na_values=na_values)

@@ -197,7 +197,7 @@ def test_rows_in_files_and_in_many_blocks(tmp_path, monkeypatch):
     mixture, X = fitted("VVV")
     whole = mixture.predict_from(X[:, KNOWN], KNOWN, level=0.9)
     np.save(tmp_path / "known.npy", X[:, KNOWN])
-    from_file = mixture.predict_from(gmm.rows(tmp_path / "known.npy"), KNOWN, level=0.9)
+    from_file = mixture.predict_from(gmm.open_rows(tmp_path / "known.npy"), KNOWN, level=0.9)
     monkeypatch.setattr("gmm.estimators.conditional._NUMBERS_AT_ONCE", 100)
     in_blocks = mixture.predict_from(X[:, KNOWN], KNOWN, level=0.9)
     for other in (from_file, in_blocks):
@@ -244,7 +244,7 @@ def test_what_cannot_be_predicted():
     mixture, X = fitted("VVV")
     with pytest.raises(ValueError, match="as the fit had no names"):
         mixture.marginal("a")
-    with pytest.raises(ValueError, match="no column names: expected `columns`"):
+    with pytest.raises(ValueError, match="no column names: expected `known`"):
         mixture.predict_from(X[:, KNOWN])
     with pytest.raises(ValueError, match="got all 5 columns"):
         mixture.predict_from(X, range(5))
@@ -288,3 +288,30 @@ def test_known_columns_may_come_without_names():
     assert named.predict_from([[2.0]], ["x"]).means == pytest.approx(1.8)  # and no warning, which is an error here
     with pytest.raises(ValueError, match="feature names"):
         named.predict_from(pd.DataFrame({"z": [2.0]}), ["x"])
+
+
+def test_targets_are_the_columns_to_predict_in_their_order():
+    mixture, X = fitted("VVV")
+    every = mixture.predict_from(X[:9, KNOWN], KNOWN, level=0.5)
+    some = mixture.predict_from(X[:9, KNOWN], KNOWN, target=[OTHERS[2], OTHERS[0]], level=0.5)
+    assert some.columns == (every.columns[2], every.columns[0])
+    for one, other in zip(some[1:], every[1:], strict=True):
+        np.testing.assert_allclose(one, other[:, [2, 0]], rtol=1e-9)
+    alone = mixture.predict_from(np.delete(X[:9], 2, axis=1), target=2)
+    np.testing.assert_array_equal(alone.means, mixture.predict_from(np.delete(X[:9], 2, axis=1), [0, 1, 3, 4]).means)
+    for known, target, words in (
+        (KNOWN, [KNOWN[0]], f"column {KNOWN[0]} is both"),
+        (None, range(D), "got all 5 columns"),
+        (KNOWN, [D], "columns from 0 to 4, got 5"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            mixture.predict_from(X[:9, KNOWN], known, target)
+
+
+def test_a_frame_needs_neither_known_columns_nor_targets():
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(90, 3)), columns=["a", "b", "c"])
+    mixture = GaussianMixture(2, random_state=0).fit(frame)
+    assert mixture.predict_from(frame[["c"]]).columns == ("a", "b")
+    assert mixture.predict_from(frame[["c"]], target="b").columns == ("b",)
+    with pytest.raises(ValueError, match="column 'b' is both"):
+        mixture.predict_from(frame[["b", "c"]], target="b")

@@ -9,6 +9,7 @@ import pytest
 
 import gmm
 from gmm import BayesianGaussianMixture, GaussianMixture
+from gmm.exchange.sklearn import to_sklearn
 from gmm.plotting import plot_decision_boundaries, plot_density
 from gmm.validation.combinations import EXCLUSIONS
 
@@ -21,11 +22,11 @@ FIXED = {"fixed": {"means": True}, "means_init": [[0, 0], [5, 5]]}
 
 
 def partitions(rows=X):
-    return gmm.partitioned_rows(lambda task: task(0, rows))
+    return gmm.sources.partitioned_rows(lambda task: task(0, rows))
 
 
 def stream(rows=X):
-    return gmm.rows(lambda: [rows[:50], rows[50:]])
+    return gmm.open_rows(lambda: [rows[:50], rows[50:]])
 
 
 def with_gaps():
@@ -34,6 +35,10 @@ def with_gaps():
 
 def fit(rows=X, sample_weight=None, kind=GaussianMixture, how=(), **parameters):
     return kind(n_components=2, random_state=0, **parameters).fit(rows, sample_weight=sample_weight, **dict(how))
+
+
+def information(**parameters):
+    return gmm.inference.standard_errors(fit(**parameters), X, method="information")
 
 
 def noisy():
@@ -56,15 +61,15 @@ REACHED = {
     ("missing='em'", "rows beyond memory"): lambda: fit(stream(with_gaps()), missing="em"),
     ("standardize", "rows in partitions"): lambda: gmm.select(partitions(), 2, standardize=True),
     ("fixed parameters", "partial_fit"): lambda: GaussianMixture(2, **FIXED).partial_fit(X),
-    ("noise", "scikit-learn's estimators"): lambda: noisy().to_sklearn(),
+    ("noise", "scikit-learn's estimators"): lambda: to_sklearn(noisy()),
     ("noise", "assigned parameters"): lambda: setattr(noisy(), "weights_", [0.5, 0.5]),
-    ("noise", "anomaly_threshold"): lambda: gmm.anomaly_threshold(noisy(), X, 0.1),
+    ("noise", "anomaly_threshold"): lambda: gmm.analysis.anomaly_threshold(noisy(), X, 0.1),
     ("noise", "plot_density"): lambda: plot_density(noisy(), X),
     ("noise", "plot_decision_boundaries"): lambda: plot_decision_boundaries(noisy(), X),
-    ("a prior", "method='information'"): lambda: gmm.standard_errors(fit(prior="conjugate"), X, method="information"),
-    ("fixed parameters", "method='information'"): lambda: gmm.standard_errors(fit(**FIXED), X, method="information"),
-    ("a prior", "bootstrap_lrt"): lambda: gmm.bootstrap_lrt(X, 1, prior="conjugate"),
-    ("a prior", "m_step"): lambda: gmm.m_step(fit(prior="conjugate"), gmm.statistics_of(fit(), X)),
+    ("a prior", "method='information'"): lambda: information(prior="conjugate"),
+    ("fixed parameters", "method='information'"): lambda: information(**FIXED),
+    ("a prior", "bootstrap_lrt"): lambda: gmm.inference.bootstrap_lrt(X, 1, prior="conjugate"),
+    ("a prior", "m_step"): lambda: gmm.em.m_step(fit(prior="conjugate"), gmm.em.e_step(fit(), X)),
 }
 
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 import gmm
 import reference
-from gmm import BayesianGaussianMixture, GaussianMixture, NotFittedError, combine_components
+from gmm import BayesianGaussianMixture, GaussianMixture, NotFittedError
+from gmm.analysis import combine_components
 from gmm.uses import combining
 from gmm.values.covariance import PARSIMONIOUS
 
@@ -53,7 +54,7 @@ def test_looking_ahead_spares_passes(monkeypatch):
     apart = GaussianMixture.from_parameters(np.full(8, 1 / 8), 50.0 * np.arange(8)[:, None], np.ones((8, 1, 1)))
     for mixture, rows, most in ((apart, apart.sample(200, random_state=0)[0], 2), (EXAMPLE, X, 4)):
         made.clear()
-        combine_components(mixture, gmm.rows(lambda rows=rows: np.array_split(rows, 3)))
+        combine_components(mixture, gmm.open_rows(lambda rows=rows: np.array_split(rows, 3)))
         assert len(made) <= most
 
 
@@ -95,7 +96,7 @@ def test_clusters_add_up_and_nest(covariance_type):
 def test_weights_count_rows_and_rows_may_be_streamed():
     weight = np.arange(len(X)) % 3
     assert_same(combine_components(EXAMPLE, X, weight), combine_components(EXAMPLE, np.repeat(X, weight, axis=0)))
-    streamed = gmm.rows(lambda: np.array_split(X, 7))
+    streamed = gmm.open_rows(lambda: np.array_split(X, 7))
     got = combine_components(EXAMPLE, streamed)
     assert_same(got, combine_components(EXAMPLE, X))
     np.testing.assert_array_equal(got.predict(streamed), got.predict(X))
@@ -159,6 +160,6 @@ def test_what_cannot_be_is_told():
     for wrong in (0, 7, 1.5, True, "2"):
         with pytest.raises(ValueError, match="n_clusters to be a whole number from 1 to 6"):
             got.predict(X, wrong)
-    partitions = gmm.partitioned_rows(lambda task: task(0, X))
+    partitions = gmm.sources.partitioned_rows(lambda task: task(0, X))
     with pytest.raises(TypeError, match="stay where they are"):
         combine_components(EXAMPLE, partitions)

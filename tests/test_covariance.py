@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import reference
-from gmm import GaussianMixture, em_steps, select
+from gmm import GaussianMixture, em, select
 from gmm.values.covariance import CLASSIC, COVARIANCE_TYPES, PARSIMONIOUS, covariance_model, same_as, special_case
 from gmm.values.objective import Objective
 from gmm.values.parameters import MixtureParameters
@@ -311,7 +311,7 @@ def test_a_model_of_one_feature_is_none_of_several():
         lambda: mixture.fit(X),
         lambda: mixture.partial_fit(X),
         lambda: select(X, 2, "V"),
-        lambda: next(iter(em_steps(X, 2, covariance_type="V"))),
+        lambda: next(iter(em.steps(X, 2, covariance_type="V"))),
         lambda: GaussianMixture.from_parameters([1.0], [[0.0, 1.0]], [1.0], covariance_type="V"),
     ):
         with pytest.raises(ValueError, match=expected):

@@ -91,11 +91,11 @@ def test_the_methods_are_the_formulas(name, dtype):
     one = GaussianMixture(1, covariance_type=name).fit(rows, sample_weight=WEIGHTS)
     loglik, of_one = (fitted.log_likelihood(rows, WEIGHTS) for fitted in (mixture, one))
     p, n = mixture.n_parameters_, WEIGHTS.sum()
-    assert mixture.aicc(rows, WEIGHTS) == pytest.approx(criteria.aicc(loglik, p, n), rel=1e-12)
+    assert mixture.criteria(rows, WEIGHTS)["aicc"] == pytest.approx(criteria.aicc(loglik, p, n), rel=1e-12)
     expected = entropy(mixture, rows, WEIGHTS) / (loglik - of_one)
-    assert mixture.nec(rows, WEIGHTS) == pytest.approx(expected, rel=1e-5 if dtype == np.float32 else 1e-9)
-    assert one.nec(rows, WEIGHTS) == 1
-    assert mixture.nec(rows) != pytest.approx(mixture.nec(rows, WEIGHTS), rel=1e-5)
+    assert mixture.criteria(rows, WEIGHTS)["nec"] == pytest.approx(expected, rel=1e-5 if dtype == np.float32 else 1e-9)
+    assert one.criteria(rows, WEIGHTS)["nec"] == 1
+    assert mixture.criteria(rows)["nec"] != pytest.approx(mixture.criteria(rows, WEIGHTS)["nec"], rel=1e-5)
 
 
 @pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["plain", "weighted"])
@@ -120,5 +120,5 @@ def test_nec_finds_clusters_and_bic_the_density():
     heavy = rng.standard_t(3, (300, 1)) * 0.5
     rows = np.concatenate([heavy, rng.normal(12, 1, (300, 1))])
     fits = [GaussianMixture(k, random_state=0, n_init=3, tol=1e-6, max_iter=1000).fit(rows) for k in (1, 2, 3)]
-    assert 1 + np.argmin([fit.nec(rows) for fit in fits]) == 2
+    assert 1 + np.argmin([fit.criteria(rows)["nec"] for fit in fits]) == 2
     assert 1 + np.argmin([fit.bic(rows) for fit in fits]) == 3

@@ -146,5 +146,5 @@ def test_what_is_wrong_with_a_collection_is_said():
         GaussianMixture(K).fit(dask.delayed(1))
     with pytest.raises(ValueError, match=r"sample_weight.shape == \(3,\), expected \(9000,\)"):
         GaussianMixture(K).fit(X, sample_weight=np.ones(3))
-    with pytest.raises(TypeError, match="em_steps needs its rows in memory"):
-        gmm.em_steps(X, 2)
+    with pytest.raises(TypeError, match=r"em\.steps needs its rows in memory"):
+        gmm.em.steps(X, 2)

@@ -14,7 +14,8 @@ from sklearn.pipeline import make_pipeline
 
 import gmm
 import reference
-from gmm import BayesianGaussianMixture, GaussianMixture, NotFittedError, directions
+from gmm import BayesianGaussianMixture, GaussianMixture, NotFittedError
+from gmm.analysis import directions
 from gmm.values.covariance import PARSIMONIOUS
 
 DATA = Path(__file__).parent / "data"
@@ -134,10 +135,10 @@ def test_weights_count_rows_and_rows_may_be_streamed():
     mixture, weight = fitted(), np.arange(len(X)) % 3
     one, other = directions(mixture, X, weight), directions(mixture, np.repeat(X, weight, axis=0))
     np.testing.assert_allclose(one.matrix, other.matrix, atol=1e-12)
-    streamed = gmm.rows(lambda: np.array_split(X, 7))
+    streamed = gmm.open_rows(lambda: np.array_split(X, 7))
     np.testing.assert_allclose(directions(mixture, streamed).matrix, directions(mixture, X).matrix, atol=1e-12)
     np.testing.assert_array_equal(one.transform(streamed), one.transform(X))
-    partitions = gmm.partitioned_rows(lambda task: task(0, X[:100]) + task(1, X[100:]))
+    partitions = gmm.sources.partitioned_rows(lambda task: task(0, X[:100]) + task(1, X[100:]))
     np.testing.assert_allclose(directions(mixture, partitions).matrix, directions(mixture, X).matrix, atol=1e-12)
     assert one.transform(X.astype(np.float32)).dtype == np.float32
 

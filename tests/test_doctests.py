@@ -13,6 +13,7 @@ import gmm
 
 MODULES = ["gmm", *(m.name for m in pkgutil.walk_packages(gmm.__path__, "gmm."))]
 WITH_EXAMPLES = [name for name in MODULES if b">>> " in Path(find_spec(name).origin).read_bytes()]
+PUBLIC = {"gmm", *(name for name in MODULES if not any(part.startswith("_") for part in name.split(".")))}
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
@@ -20,7 +21,7 @@ class Finder(doctest.DocTestFinder):
     """Looks at where a thing is defined, not at its `__module__`, which for public ones is the package."""
 
     def _from_module(self, module, value):
-        if getattr(value, "__module__", None) not in ("gmm", "gmm.plotting"):
+        if getattr(value, "__module__", None) not in PUBLIC:
             return super()._from_module(module, value)
         functions = vars(value).values() if isinstance(value, type) else [value]
         return any(getattr(function, "__globals__", None) is vars(module) for function in functions)

@@ -49,7 +49,7 @@ def printed(make, rows, how, tmp_path):
 
 
 def read(make, rows, how, tmp_path):
-    source = gmm.rows(lambda: (rows[start : start + 17] for start in range(0, len(rows), 17)))
+    source = gmm.open_rows(lambda: (rows[start : start + 17] for start in range(0, len(rows), 17)))
     return fit_of(make(), source, **how)
 
 

@@ -9,6 +9,7 @@ import pytest
 
 import reference
 from gmm import BayesianGaussianMixture, GaussianMixture, NotFittedError
+from gmm.exchange.onnx import to_onnx
 from gmm.values.covariance import CLASSIC, PARSIMONIOUS
 
 onnx = pytest.importorskip("onnx")
@@ -20,7 +21,7 @@ EXACT = {"float64": 1e-12, "float32": 1e-6}
 
 def written(mixture, **how):
     file = io.BytesIO()
-    mixture.to_onnx(file, **how)
+    to_onnx(mixture, file, **how)
     return file.getvalue()
 
 
@@ -148,7 +149,7 @@ def test_the_file_is_valid_and_says_what_it_is(tmp_path):
     pandas = pytest.importorskip("pandas")
     table = pandas.DataFrame(mixture().sample(200, random_state=1)[0], columns=list("abcdé"))
     fitted = GaussianMixture(2, covariance_type="VVE", random_state=0).fit(table)
-    fitted.to_onnx(tmp_path / "model.onnx")
+    to_onnx(fitted, tmp_path / "model.onnx")
     assert (tmp_path / "model.onnx").read_bytes() == written(fitted)
     model = onnx.load(tmp_path / "model.onnx")
     onnx.checker.check_model(model, full_check=True)
@@ -187,12 +188,12 @@ def test_other_types_are_refused_in_words(how, message):
 
 def test_what_cannot_be_written_leaves_nothing(tmp_path, monkeypatch):
     with pytest.raises(NotFittedError):
-        GaussianMixture().to_onnx(tmp_path / "model.onnx")
+        to_onnx(GaussianMixture(), tmp_path / "model.onnx")
     with pytest.raises(TypeError, match="binary mode"):
-        mixture().to_onnx(io.StringIO())
+        to_onnx(mixture(), io.StringIO())
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(ModuleNotFoundError, match="onnx is not installed: python -m pip install onnx"):
-        mixture().to_onnx(tmp_path / "model.onnx")
+        to_onnx(mixture(), tmp_path / "model.onnx")
     assert not list(tmp_path.iterdir())
 
 

@@ -320,26 +320,26 @@ def test_a_step_by_hand_and_one_at_a_time_fix_too():
     fitted = beginning("full", MASKS["means"], tol=0, max_iter=3).fit(X)
     by_hand = beginning("full", MASKS["means"], tol=0, max_iter=0).fit(X)
     for _ in range(3):
-        by_hand = gmm.m_step(by_hand, gmm.statistics_of(by_hand, X))
+        by_hand = gmm.em.m_step(by_hand, gmm.em.e_step(by_hand, X))
     np.testing.assert_allclose(by_hand.covariances_, fitted.covariances_, rtol=1e-10)
     np.testing.assert_array_equal(by_hand.means_[0], fitted.means_[0])
     given = beginning("full", MASKS["means"])
-    np.testing.assert_array_equal(gmm.m_step(given, gmm.statistics_of(given, X)).means_[0], given.means_[0])
+    np.testing.assert_array_equal(gmm.em.m_step(given, gmm.em.e_step(given, X)).means_[0], given.means_[0])
     with pytest.raises(ValueError, match="no parameters to fix"):
-        gmm.m_step(GaussianMixture(K, fixed={"means": True}), gmm.statistics_of(given, X))
+        gmm.em.m_step(GaussianMixture(K, fixed={"means": True}), gmm.em.e_step(given, X))
     weights, means, covariances = start("full")
     given = {"weights_init": weights, "means_init": means, "precisions_init": np.linalg.inv(covariances)}
-    steps = list(gmm.em_steps(X, K, fixed=MASKS["means"], tol=0, max_iter=3, **given))
+    steps = list(gmm.em.steps(X, K, fixed=MASKS["means"], tol=0, max_iter=3, **given))
     np.testing.assert_array_equal(steps[-1].means[0], means[0])
     np.testing.assert_allclose([step.lower_bound for step in steps], fitted.lower_bounds_, rtol=1e-10)
 
 
 def test_standard_errors_of_what_is_fixed_are_none():
     mixture = beginning("full", MASKS["means"]).fit(rows())
-    errors = gmm.standard_errors(mixture, rows(), method="weights", n_replicates=5, random_state=0)
+    errors = gmm.inference.standard_errors(mixture, rows(), method="weighted-bootstrap", n_replicates=5, random_state=0)
     assert errors.means[[0, 2]].max() < 1e-14 < errors.means[1].min()
     with pytest.raises(ValueError, match="fixed parameters cannot be combined with method='information'"):
-        gmm.standard_errors(mixture, rows(), method="information")
+        gmm.inference.standard_errors(mixture, rows(), method="information")
 
 
 # --- What is refused ----------------------------------------------------------------------------
@@ -380,7 +380,9 @@ def test_a_search_finds_all_parameters():
 def test_rows_in_a_file_are_passed_over_with_fixed_parameters(tmp_path):
     X = rows()
     np.save(tmp_path / "rows.npy", X)
-    here, there = (beginning("full", MASKS["means"]).fit(source) for source in (X, gmm.rows(tmp_path / "rows.npy")))
+    here, there = (
+        beginning("full", MASKS["means"]).fit(source) for source in (X, gmm.open_rows(tmp_path / "rows.npy"))
+    )
     assert here.lower_bounds_ == there.lower_bounds_
     np.testing.assert_array_equal(here.covariances_, there.covariances_)
 

@@ -33,9 +33,9 @@ def test_a_data_set_may_score_another_source(tmp_path):
             schema = pa.schema([("a", pa.float64())])
 
             def to_batches(self):
-                yield pa.record_batch({"a": base.score_samples(gmm.rows(sys.argv[1]))})
+                yield pa.record_batch({"a": base.score_samples(gmm.open_rows(sys.argv[1]))})
 
-        nested = gmm.GaussianMixture(2, random_state=0).fit(gmm.rows(Scores()))
+        nested = gmm.GaussianMixture(2, random_state=0).fit(gmm.open_rows(Scores()))
         alone = gmm.GaussianMixture(2, random_state=0).fit(base.score_samples(rows)[:, None])
         print((nested.means_ == alone.means_).all())
     """
@@ -54,9 +54,9 @@ def test_an_engine_may_score_another_one():
 
         def outer(task):
             with ThreadPoolExecutor(1) as pool:
-                return pool.submit(lambda: (base.score(gmm.partitioned_rows(inner)), task(0, rows))[1]).result()
+                return pool.submit(lambda: (base.score(gmm.sources.partitioned_rows(inner)), task(0, rows))[1]).result()
 
-        print(gmm.GaussianMixture(2, random_state=0).fit(gmm.partitioned_rows(outer)).converged_)
+        print(gmm.GaussianMixture(2, random_state=0).fit(gmm.sources.partitioned_rows(outer)).converged_)
     """
     assert run(code) == "True\n"
 
@@ -75,7 +75,7 @@ def test_a_fork_during_a_first_look_reads_on_its_own(scratch):
             forked.wait()
             yield rows[200:]
 
-        source = gmm.rows(blocks, scratch=sys.argv[1] == "True")
+        source = gmm.open_rows(blocks, scratch=sys.argv[1] == "True")
         thread = threading.Thread(target=lambda: source.n_rows)
         thread.start()
         begun.wait()
@@ -99,7 +99,7 @@ def test_forks_read_a_scratch_file_side_by_side():
         from gmm.rows import scratch
         scratch._BLOCK_BYTES = 1000
         rows = np.random.default_rng(0).normal(size=(20_000, 3))
-        source = gmm.rows(lambda: [rows], scratch=True)
+        source = gmm.open_rows(lambda: [rows], scratch=True)
         assert source.n_rows == len(rows)
         expected = gmm.GaussianMixture(2, random_state=0, max_iter=3, tol=0, n_threads=1)
         children = []
@@ -127,7 +127,7 @@ def test_a_fork_makes_a_scratch_file_of_its_own():
             for start in range(0, 9000, 10):
                 yield np.full((10, 2), turn[0]) + np.arange(start, start + 10)[:, None]
 
-        source = gmm.rows(blocks, scratch=True)
+        source = gmm.open_rows(blocks, scratch=True)
         next(source.blocks(weighted=False))  # makes a file, and ends early
         child = os.fork()
         turn[0] = 0 if child else 5

@@ -31,10 +31,10 @@ OBJECTS = {
     "GaussianMixtureSearch": gmm.GaussianMixtureSearch([2], "full", **HOW).fit(X),
     "Selection": gmm.select(X, [1, 2], "full", **HOW),
     "MixtureClassifier": MixtureClassifier(1, "full", **HOW).fit(X, Y),
-    "CombinedComponents": gmm.combine_components(MODEL, X),
-    "Directions": gmm.directions(MODEL, X),
-    "Tracker": gmm.Tracker([[0, 0], [9, 9]], motion=1.0),
-    "StandardErrors": gmm.standard_errors(MODEL, X, n_replicates=3, random_state=0),
+    "CombinedComponents": gmm.analysis.combine_components(MODEL, X),
+    "Directions": gmm.analysis.directions(MODEL, X),
+    "Tracker": gmm.tracking.Tracker([[0, 0], [9, 9]], motion=1.0),
+    "StandardErrors": gmm.inference.standard_errors(MODEL, X, n_replicates=3, random_state=0),
 }
 CHEAP = ("n_components", "n_replicates")
 # What is right, by the name of the argument.
@@ -44,7 +44,7 @@ RIGHT = {
     "X_out": X[:3],
     "model": MODEL,
     "estimator": MODEL,
-    "statistics": gmm.statistics_of(MODEL, X),
+    "statistics": gmm.em.e_step(MODEL, X),
     "rate": 0.9,
     "n_components": 2,
     "n_replicates": 3,
@@ -165,4 +165,4 @@ def test_containers_of_no_numbers_are_refused_in_words():
 def test_columns_of_a_file_are_names(columns, tmp_path):
     (tmp_path / "table.csv").write_text("a,b\n1,2\n3,4\n")
     with pytest.raises(TypeError, match="expected a list of names of columns, got"):
-        gmm.rows(tmp_path / "table.csv", columns=columns)
+        gmm.open_rows(tmp_path / "table.csv", columns=columns)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 import gmm
 from gmm import BayesianGaussianMixture, GaussianMixture
+from gmm.exchange.mclust import from_json
 from test_hostile_calls import (
     COVARIANCE_TYPES,
     EXTREMES,
@@ -186,8 +187,7 @@ def test_gaps(cls, data):
         filled = answer(fitted.impute, X, draw=data.draw(mainly(st.booleans(), junk)), random_state=0)
         assert filled is None or finite(filled)
         if cls is GaussianMixture:
-            for criterion in ("bic", "aic", "aicc", "icl", "nec"):
-                assert not np.isnan(getattr(fitted, criterion)(X, weight)), criterion
+            assert not np.isnan([*fitted.criteria(X, weight).values()]).any()
         used(fitted, X, data)
 
 
@@ -210,7 +210,7 @@ def test_known_classes(data):
     if fitted is not None:
         is_mixture(fitted, X)
         assert labels is None or len(fitted.component_classes_) == len(fitted.weights_)
-        answer(gmm.standard_errors, fitted, X, weight, labels=labels, n_replicates=2, random_state=0)
+        answer(gmm.inference.standard_errors, fitted, X, weight, labels=labels, n_replicates=2, random_state=0)
         answer(fitted.fit, X)
 
 
@@ -268,7 +268,7 @@ def test_a_classifier(data):
         mainly(st.lists(st.sampled_from(COVARIANCE_TYPES), min_size=1, max_size=2), junk)
     )
     if data.draw(st.integers(0, 3)) == 3:
-        how["priors"] = data.draw(mainly(fragments.map(np.ravel) | st.just([0.5, 0.5]), junk))
+        how["class_prior"] = data.draw(mainly(fragments.map(np.ravel) | st.just([0.5, 0.5]), junk))
     classifier = answer(gmm.MixtureClassifier(**how).fit, X, y, data.draw(weights_of(length(X))))
     event("refused" if classifier is None else "fitted")
     if classifier is not None:
@@ -292,7 +292,7 @@ def used(mixture, X, data):
     """One of the uses of a fitted mixture."""
     match data.draw(st.integers(0, 7)):
         case 0:
-            combined = answer(gmm.combine_components, mixture, X)
+            combined = answer(gmm.analysis.combine_components, mixture, X)
             if combined is not None:
                 assert finite(combined.entropies)
                 for n_clusters in (None, 1, data.draw(mainly(st.integers(0, 5), junk))):
@@ -304,7 +304,7 @@ def used(mixture, X, data):
             rows = data.draw(st.none() | st.just(X))
             balance = data.draw(mainly(st.sampled_from((0.0, 0.5, 1.0)), junk))
             number = data.draw(mainly(st.none() | st.integers(1, 4), junk))
-            found = answer(gmm.directions, mixture, rows, balance=balance, n_directions=number)
+            found = answer(gmm.analysis.directions, mixture, rows, balance=balance, n_directions=number)
             if found is not None:
                 assert finite(found.eigenvalues)
                 assert finite(found.matrix)
@@ -313,17 +313,26 @@ def used(mixture, X, data):
                 assert pickle.loads(pickle.dumps(found)).matrix.shape == found.matrix.shape
                 assert str(found)
         case 2:
-            what = data.draw(mainly(st.lists(st.sampled_from(("weights", "means", "covariances")), min_size=1), junk))
+            parameters = data.draw(
+                mainly(st.lists(st.sampled_from(("weights", "means", "covariances")), min_size=1), junk)
+            )
             relevance = data.draw(mainly(positive, junk))
-            adapted = answer(gmm.adapt, mixture, X, relevance=relevance, what=what, n_iter=data.draw(st.integers(0, 2)))
+            adapted = answer(
+                gmm.analysis.adapt,
+                mixture,
+                X,
+                relevance=relevance,
+                parameters=parameters,
+                n_iter=data.draw(st.integers(0, 2)),
+            )
             if adapted is not None:
                 is_mixture(adapted, X)
         case 3:
-            vector = answer(gmm.fisher_vector, mixture, X, normalise=data.draw(st.booleans()))
+            vector = answer(gmm.analysis.fisher_vector, mixture, X, normalise=data.draw(st.booleans()))
             assert vector is None or finite(vector)
         case 4:
             shares = answer(
-                gmm.overlap,
+                gmm.analysis.overlap,
                 mixture,
                 n_samples=data.draw(
                     mainly(
@@ -334,22 +343,22 @@ def used(mixture, X, data):
                 random_state=0,
             )
             assert shares is None or finite(shares)
-            columns = answer(gmm.column_overlap, mixture)
+            columns = answer(gmm.analysis.column_overlap, mixture)
             assert columns is None or finite(columns)
         case 5:
             threshold = answer(
-                gmm.anomaly_threshold, mixture, X, data.draw(mainly(st.sampled_from((0.1, 0.5, 0.9)), junk))
+                gmm.analysis.anomaly_threshold, mixture, X, data.draw(mainly(st.sampled_from((0.1, 0.5, 0.9)), junk))
             )
             assert threshold is None or not np.isnan(threshold).any()
         case 6:
-            statistics = answer(gmm.statistics_of, mixture, X)
+            statistics = answer(gmm.em.e_step, mixture, X)
             if statistics is not None:
-                again = answer(gmm.m_step, mixture, statistics)
+                again = answer(gmm.em.m_step, mixture, statistics)
                 if again is not None:
                     is_mixture(again, X)
         case 7:
-            method = data.draw(st.sampled_from(("weights", "rows", "information")))
-            errors = answer(gmm.standard_errors, mixture, X, method=method, n_replicates=3, random_state=0)
+            method = data.draw(st.sampled_from(("weighted-bootstrap", "bootstrap", "information")))
+            errors = answer(gmm.inference.standard_errors, mixture, X, method=method, n_replicates=3, random_state=0)
             if errors is not None:
                 assert all(finite(part) for part in (errors.weights, errors.means, errors.covariances))
                 intervals = answer(errors.intervals, data.draw(mainly(st.sampled_from((0.5, 0.95)), junk)))
@@ -396,7 +405,7 @@ def test_following(data):
     }
     how = {name: data.draw(mainly(known[name], junk)) for name in names}
     motion = data.draw(mainly(positive, junk))
-    tracker = answer(gmm.Tracker, box, motion, **how)
+    tracker = answer(gmm.tracking.Tracker, box, motion, **how)
     event("refused" if tracker is None else "made")
     for _ in range(data.draw(st.integers(1, 4)) if tracker is not None else 0):
         X = data.draw(mainly(tables(columns=[len(np.transpose(box))]), any_rows))
@@ -432,7 +441,7 @@ def test_where_answers_go(cls, data):
 @given(content=st.binary(max_size=40) | junk)
 def test_what_is_no_file(content):
     classes = (GaussianMixture, BayesianGaussianMixture, gmm.MixtureClassifier, gmm.Selection, gmm.FrozenMixture)
-    for loader in (gmm.load, *(cls.load for cls in classes), GaussianMixture.from_json):
+    for loader in (gmm.load, *(cls.load for cls in classes), from_json):
         if isinstance(content, str | int):
             with pytest.raises((ValueError, TypeError, OSError)):
                 loader(content)
@@ -446,12 +455,14 @@ def test_what_is_no_file(content):
         lambda mixture, X: gmm.select(X, 1, np.array("full")),
         lambda mixture, X: gmm.select(X, 1, "full").best_by(np.array(["bic", "aic"])),
         lambda mixture, X: mixture.marginal(np.ma.masked),
-        lambda mixture, X: gmm.standard_errors(mixture, X, method=np.array(["weights", "rows"])),
+        lambda mixture, X: gmm.inference.standard_errors(
+            mixture, X, method=np.array(["weighted-bootstrap", "bootstrap"])
+        ),
         lambda mixture, X: gmm.MixtureClassifier().fit(X, [0, 1] * 5).score(X, [0, 1] * 5, np.full(10, 1j)),
         lambda mixture, X: GaussianMixture(noise={}).fit(X),
         lambda mixture, X: mixture.impute(X, draw=np.array([1, 2])),
-        lambda mixture, X: gmm.adapt(mixture, X, what=None),
-        lambda mixture, X: gmm.adapt(mixture, X, what=[["means"]]),
+        lambda mixture, X: gmm.analysis.adapt(mixture, X, parameters=None),
+        lambda mixture, X: gmm.analysis.adapt(mixture, X, parameters=[["means"]]),
     ],
 )
 def test_what_numpy_once_refused(call):

@@ -77,7 +77,7 @@ LONG = {
         4,
         "import gmm, os, tempfile; path = os.path.join(tempfile.mkdtemp(), 'X.npy'); np.save(path, X); "
         "print('ready', flush=True); "
-        "GaussianMixture(8, max_iter=10**9, tol=0, n_threads={n_threads}).fit(gmm.rows(path)); os.remove(path)",
+        "GaussianMixture(8, max_iter=10**9, tol=0, n_threads={n_threads}).fit(gmm.open_rows(path)); os.remove(path)",
     ),
     "several fits over a file": (
         300_000,
@@ -85,7 +85,7 @@ LONG = {
         "import gmm, os, tempfile; path = os.path.join(tempfile.mkdtemp(), 'X.npy'); np.save(path, X); "
         "from gmm.rows.together import together; model = GaussianMixture(8, max_iter=10**9, tol=0, "
         "n_threads={n_threads}); print('ready', flush=True); "
-        "together(gmm.rows(path), [model.fit] * 3, lambda: False); os.remove(path)",
+        "together(gmm.open_rows(path), [model.fit] * 3, lambda: False); os.remove(path)",
     ),
     "a slow reader": (
         1000,

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from gmm import GaussianMixture, standard_errors
+from gmm import GaussianMixture
+from gmm.inference import standard_errors
 
 rng = np.random.default_rng(0)
 X = np.concatenate([rng.normal(-1, 1, (300, 1)), rng.normal(1, 1, (200, 1))])
@@ -12,7 +13,7 @@ HALF = np.where(rng.random(500) < 0.5, Y, None)
 CLOSE = {"tol": 1e-10, "max_iter": 5000, "random_state": 0, "reg_covar": 0}
 
 
-@pytest.mark.parametrize("method", ["information", "weights", "rows"])
+@pytest.mark.parametrize("method", ["information", "weighted-bootstrap", "bootstrap"])
 def test_of_rows_whose_class_is_known_it_is_the_closed_form(method):
     fit = GaussianMixture(2, **CLOSE).fit(X, labels=Y)
     errors = standard_errors(fit, X, labels=Y, method=method, n_replicates=1000, random_state=0)
@@ -38,7 +39,7 @@ def test_of_half_the_labels_refits_agree_with_the_information(gaps):
 
 def test_the_labels_are_those_of_the_fit():
     fit, without = GaussianMixture(2, **CLOSE).fit(X, labels=HALF), GaussianMixture(2, random_state=0).fit(X)
-    for method in ("information", "weights"):
+    for method in ("information", "weighted-bootstrap"):
         with pytest.raises(ValueError, match="fitted with labels"):
             standard_errors(fit, X, method=method)
         with pytest.raises(ValueError, match="fitted without labels"):

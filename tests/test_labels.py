@@ -253,7 +253,7 @@ def test_threads_and_files_change_no_bit(tmp_path, dtype, noise):
     labels = np.append(labels, np.full(2000, -1))
     np.save(tmp_path / "rows.npy", X)
     fits, mapped = [], np.load(tmp_path / "rows.npy", mmap_mode="r")
-    streamed = gmm.rows(lambda: iter([X[:9999], X[9999:]]))
+    streamed = gmm.open_rows(lambda: iter([X[:9999], X[9999:]]))
     for rows, n_threads in [(X, 1), (X, 3), (mapped, 2), (streamed, 1)]:
         fit = GaussianMixture(K, random_state=0, n_threads=n_threads, noise=noise)
         fits.append(fit.fit(rows, labels=labels, components_per_class={0: 2}))
@@ -353,7 +353,7 @@ def test_what_does_not_go_with_labels_is_refused():
     with pytest.raises(ValueError, match="labels cannot be combined with BayesianGaussianMixture"):
         gmm.BayesianGaussianMixture(n_components=3).fit(X, labels=labels)
     with pytest.raises(ValueError, match="labels cannot be combined with rows in partitions"):
-        GaussianMixture(3).fit(gmm.partitioned_rows(lambda task: task(0, X)), labels=labels)
+        GaussianMixture(3).fit(gmm.sources.partitioned_rows(lambda task: task(0, X)), labels=labels)
     plan = _em.Plan(mixture_near("full", X), FULL, np.zeros(D), np.ones(D), single=False)
     plan.begin(scratch := _em.Scratch(), 100)
     with pytest.raises(ValueError, match="expected a plan that knows which components"):

@@ -303,7 +303,7 @@ def test_weights_are_repeats_for_a_default_fit(covariance_type, init_params):
     expected = GaussianMixture(K, **asked).fit(repeated)
     assert weighted.n_iter_ == expected.n_iter_
     assert_same_mixture(weighted, expected, rtol=1e-7)
-    for name in ("score", "bic", "aic", "icl"):
+    for name in ("score", "bic", "aic", "criteria"):
         ours = getattr(weighted, name)(X, sample_weight=weight)
         assert ours == pytest.approx(getattr(expected, name)(repeated), rel=1e-9)
 
@@ -470,7 +470,7 @@ def test_the_rows_methods_agree_with_the_textbook_and_each_other(covariance_type
     assert fitted.bic(X) == pytest.approx(-2 * total + df * np.log(n), rel=1e-12)
     assert fitted.aic(X) == pytest.approx(-2 * total + 2 * df, rel=1e-12)
     best = joint.max(axis=1).sum()
-    assert fitted.icl(X) == pytest.approx(-2 * best + df * np.log(n), rel=1e-12)
+    assert fitted.criteria(X)["icl"] == pytest.approx(-2 * best + df * np.log(n), rel=1e-12)
 
 
 @every_type

@@ -21,7 +21,7 @@ from test_missing import APPLES, with_gaps
 def test_the_information_is_that_of_the_values_that_are_there():
     """Sizes of 18 apples and worms of 12: of the size, the errors are those of all 18; of the worms, by a Hessian."""
     fit = GaussianMixture(1, missing="em", reg_covar=0, tol=1e-14, max_iter=2000).fit(APPLES)
-    errors = gmm.standard_errors(fit, APPLES, method="information")
+    errors = gmm.inference.standard_errors(fit, APPLES, method="information")
     mean, S = fit.means_[0], fit.covariances_[0]
     at = np.array([*mean, S[0, 0], S[0, 1], S[1, 1]])
 
@@ -55,15 +55,15 @@ def test_refits_to_rows_with_gaps_agree_with_the_information(how):
         X = np.concatenate([X, rng.uniform(-20, 20, (40, 2))])
     X[rng.random(len(X)) < 0.4, 1] = np.nan
     fit = GaussianMixture(2, missing="em", tol=1e-9, max_iter=2000, random_state=0, **how).fit(X)
-    by_information = gmm.standard_errors(fit, X, method="information")
-    for method in ("weights", "rows"):
-        errors = gmm.standard_errors(fit, X, method=method, n_replicates=200, random_state=0)
+    by_information = gmm.inference.standard_errors(fit, X, method="information")
+    for method in ("weighted-bootstrap", "bootstrap"):
+        errors = gmm.inference.standard_errors(fit, X, method=method, n_replicates=200, random_state=0)
         np.testing.assert_allclose(errors.means, by_information.means, rtol=0.25)
         np.testing.assert_allclose(errors.weights, by_information.weights, rtol=0.25)
         assert errors.n_left_out == 0
     if not how:  # the column without gaps has the errors that it has alone
         alone = GaussianMixture(2, random_state=0).fit(X[:, :1])
-        whole = gmm.standard_errors(alone, X[:, :1], method="information")
+        whole = gmm.inference.standard_errors(alone, X[:, :1], method="information")
         np.testing.assert_allclose(by_information.means[:, 0], whole.means[:, 0], rtol=0.02)
 
 
@@ -133,13 +133,13 @@ def test_directions_are_of_the_values_that_are_there():
     holed = np.where((rng.random(X.shape) < 0.6) & (np.arange(3) == 2), np.nan, X)
     fit = GaussianMixture(2, missing="em", random_state=0).fit(holed)
     one = GaussianMixture(1, missing="em", reg_covar=0, tol=1e-12, max_iter=1000).fit(holed)
-    found = gmm.directions(fit, holed)
+    found = gmm.analysis.directions(fit, holed)
     np.testing.assert_allclose(found.centre, one.means_[0], rtol=1e-5)
     np.testing.assert_allclose(found.scales, np.sqrt(np.diag(one.covariances_[0])), rtol=1e-4)
     np.testing.assert_allclose(
         found.matrix @ one.covariances_[0] @ found.matrix.T, np.eye(len(found.matrix)), atol=1e-4
     )
-    np.testing.assert_allclose(found.scales, gmm.directions(fit, X).scales, rtol=0.05)
+    np.testing.assert_allclose(found.scales, gmm.analysis.directions(fit, X).scales, rtol=0.05)
 
 
 @pytest.mark.parametrize("zero", [False, True])

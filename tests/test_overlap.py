@@ -8,7 +8,8 @@ import pytest
 from scipy.integrate import quad
 from scipy.special import ndtr
 
-from gmm import GaussianMixture, column_overlap, overlap
+from gmm import GaussianMixture
+from gmm.analysis import column_overlap, overlap
 from gmm.estimators.fitted import fitted_parameters
 from gmm.values.covariance import COVARIANCE_TYPES
 

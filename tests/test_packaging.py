@@ -22,6 +22,10 @@ from gmm.versions import EXTRAS
 ROOT = Path(__file__).parents[1]
 SOURCES = ROOT / "src" / "gmm"
 INSTALLED = Path(gmm.__file__).parent
+PUBLIC = [
+    *(f"gmm.{name}" for name in ("analysis", "em", "exchange", "inference", "plotting", "sources", "tracking")),
+    *(f"gmm.exchange.{name}" for name in ("mclust", "onnx", "sklearn")),
+]
 
 FOREIGN = """
 # cython: language_level=3
@@ -106,10 +110,11 @@ def test_one_version_everywhere():
     assert f"\n## [{number}]" in (ROOT / "CHANGELOG.md").read_text()
 
 
-@pytest.mark.parametrize("package", ["gmm", "gmm.plotting"])
+@pytest.mark.parametrize("package", ["gmm", *PUBLIC])
 def test_public_names_are_the_packages(package):
     module = importlib.import_module(package)
-    for name in set(module.__all__) - {"__version__"}:
+    assert len(module.__all__) <= 24
+    for name in set(module.__all__) - {"__version__", "mclust", "onnx", "sklearn"}:
         public = getattr(module, name)
         assert public.__module__ == package
         assert pickle.loads(pickle.dumps(public)) is public
@@ -118,8 +123,8 @@ def test_public_names_are_the_packages(package):
 
 def test_pickles_name_no_module_below_the_package():
     mixture = gmm.GaussianMixture().fit([[0.0], [1.0]])
-    for value in (mixture, mixture.history_, gmm.NormalInverseWishart()):
-        assert f"gmm\n{type(value).__name__}\n".encode() in pickle.dumps(value, protocol=2)
+    for value, module in ((mixture, "gmm"), (mixture.history_, "gmm.em"), (gmm.NormalInverseWishart(), "gmm")):
+        assert f"{module}\n{type(value).__name__}\n".encode() in pickle.dumps(value, protocol=2)
     with pytest.raises(ValueError, match=r"an instance of 'gmm\.NormalInverseWishart'"):
         gmm.GaussianMixture(prior=3).fit([[0.0], [1.0]])
 
@@ -133,18 +138,25 @@ def test_import_costs_numpy_and_scipy_alone():
 
 def test_import_leaves_fits_and_the_search_until_they_are_asked_for():
     told = python("-c", "import sys, gmm; print(*sys.modules); gmm.select; assert 'gmm.selection' in sys.modules")
+    assert not set(PUBLIC) & set(told.split())
     assert not [name for name in told.split() if name.startswith(("gmm.selection", "gmm.fitting."))]
     assert set(gmm.__all__) <= set(dir(gmm))
     with pytest.raises(AttributeError, match="module 'gmm' has no attribute 'selct'"):
         _ = gmm.selct
 
 
-@pytest.mark.parametrize("name", ["EMStep", "Selection", "Replicate"])
-def test_what_is_imported_later_is_pickled_as_public_from_the_start(name):
-    homes = {"EMStep": "estimators.steps", "Selection": "selection.table", "Replicate": "selection.resampling"}
-    of = f"gmm.{homes[name]}"
+@pytest.mark.parametrize(
+    ("name", "of", "public"),
+    [
+        ("EMStep", "gmm.estimators.steps", "gmm.em"),
+        ("MixtureRegressor", "gmm.estimators.regressor", "gmm"),
+        ("Replicate", "gmm.selection.resampling", "gmm.inference"),
+        ("Selection", "gmm.selection.table", "gmm"),
+    ],
+)
+def test_what_is_imported_later_is_pickled_as_public_from_the_start(name, of, public):
     told = python("-c", f"import {of} as m, pickle; print(b'{of}' in pickle.dumps(m.{name}), m.{name}.__module__)")
-    assert told.split() == ["False", "gmm"]
+    assert told.split() == ["False", public]
 
 
 def test_the_stub_names_what_the_compiled_module_has():

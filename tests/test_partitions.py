@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 import gmm
-from gmm import BayesianGaussianMixture, GaussianMixture, m_step, partitioned_rows, statistics_of
+from gmm import BayesianGaussianMixture, GaussianMixture
 from gmm._kernel.first_look import Survey
+from gmm.em import e_step, m_step
 from gmm.em.e_step import EStep
 from gmm.rows.sources import ArraySource
+from gmm.sources import partitioned_rows
 from gmm.values.covariance import CLASSIC
 
 rng = np.random.default_rng(5)
@@ -51,7 +53,7 @@ def test_a_fit_over_partitions_is_the_fit_in_memory(covariance_type, weighted):
     X = partitioned_rows(engine(ROWS, weight))
     parts = GaussianMixture(K, **how).fit(X)
     assert_near(parts, whole)
-    for name in ("score", "log_likelihood", "bic", "aic", "icl", "nec"):
+    for name in ("score", "log_likelihood", "bic", "aic", "criteria"):
         expected = getattr(whole, name)(ROWS, sample_weight=weight)
         assert getattr(whole, name)(X) == pytest.approx(expected, rel=1e-10), name
 
@@ -184,16 +186,16 @@ def test_rows_that_change_between_passes_are_noticed():
 @pytest.mark.parametrize("covariance_type", [*CLASSIC, "EVE"])
 def test_statistics_of_any_partition_add_up_to_the_whole(covariance_type):
     mixture = GaussianMixture(K, covariance_type=covariance_type, random_state=0).fit(ROWS)
-    whole = statistics_of(mixture, ROWS, WEIGHTS)
+    whole = e_step(mixture, ROWS, WEIGHTS)
     blocks = zip(np.split(ROWS, [1, 5, 2500]), np.split(WEIGHTS + 1e-9, [1, 5, 2500]), strict=True)
-    parts = [pickle.loads(pickle.dumps(statistics_of(mixture, rows, weight))) for rows, weight in blocks]
-    exact = statistics_of(mixture, ROWS, WEIGHTS + 1e-9)
+    parts = [pickle.loads(pickle.dumps(e_step(mixture, rows, weight))) for rows, weight in blocks]
+    exact = e_step(mixture, ROWS, WEIGHTS + 1e-9)
     for some in (reduce(add, parts), parts[2] + parts[0] + (parts[3] + parts[1])):
         for name in ("counts", "first", "second", "log_evidence", "weight"):
             scale = np.abs(getattr(exact, name)).max()
             np.testing.assert_allclose(getattr(some, name), getattr(exact, name), rtol=1e-12, atol=1e-12 * scale)
     np.testing.assert_array_equal(whole.origins, mixture.means_)
-    remote = statistics_of(mixture, partitioned_rows(engine(ROWS, WEIGHTS)))
+    remote = e_step(mixture, partitioned_rows(engine(ROWS, WEIGHTS)))
     np.testing.assert_allclose(remote.second, whole.second, rtol=1e-12, atol=1e-9)
 
 
@@ -205,7 +207,7 @@ def test_the_two_halves_make_the_iterations_of_em(covariance_type):
         mixture = GaussianMixture(K, max_iter=0, **how).fit(ROWS)
         expected = GaussianMixture(K, max_iter=3, **how).fit(ROWS)
     for bound in expected.lower_bounds_:
-        statistics = reduce(add, (statistics_of(mixture, block) for block in np.split(ROWS, [100, 3000])))
+        statistics = reduce(add, (e_step(mixture, block) for block in np.split(ROWS, [100, 3000])))
         assert statistics.mean_log_evidence == pytest.approx(bound, rel=1e-12)
         mixture = m_step(mixture, statistics)
     np.testing.assert_allclose(mixture.means_, expected.means_, rtol=1e-10)
@@ -214,15 +216,15 @@ def test_the_two_halves_make_the_iterations_of_em(covariance_type):
 
 def test_the_m_step_says_what_it_does_not_take():
     mixture = GaussianMixture(K, random_state=0).fit(ROWS)
-    statistics = statistics_of(mixture, ROWS)
+    statistics = e_step(mixture, ROWS)
     with pytest.raises(ValueError, match="a prior cannot be combined with m_step"):
         m_step(GaussianMixture(K, prior="conjugate"), statistics)
     with pytest.raises(ValueError, match=r"statistics of \(4, 3\) components and features, got \(3, 3\)"):
         m_step(GaussianMixture(4), statistics)
     with pytest.raises(ValueError, match="moments"):
-        m_step(GaussianMixture(K), statistics_of(GaussianMixture(K, covariance_type="diag").fit(ROWS), ROWS))
+        m_step(GaussianMixture(K), e_step(GaussianMixture(K, covariance_type="diag").fit(ROWS), ROWS))
     with pytest.raises(ValueError, match="covariance of component 0 is singular"):
-        m_step(GaussianMixture(K, reg_covar=0), statistics_of(mixture, ROWS[:1]))
+        m_step(GaussianMixture(K, reg_covar=0), e_step(mixture, ROWS[:1]))
     assert m_step(GaussianMixture(K, covariance_type="diag"), statistics).covariances_.shape == (K, D)
 
 
@@ -244,28 +246,28 @@ def test_a_plan_is_a_value_that_can_be_sent():
 
 def test_statistics_of_another_mixture_are_refused():
     mixture = GaussianMixture(K, random_state=0).fit(ROWS)
-    narrow = statistics_of(GaussianMixture(K, random_state=0).fit(ROWS[:, :2]), ROWS[:, :2])
+    narrow = e_step(GaussianMixture(K, random_state=0).fit(ROWS[:, :2]), ROWS[:, :2])
     with pytest.raises(ValueError, match=r"expected statistics of \(3, 3\) components and features, got \(3, 2\)"):
         m_step(mixture, narrow)
-    of_variances = statistics_of(GaussianMixture(K, covariance_type="diag", random_state=0).fit(ROWS), ROWS)
+    of_variances = e_step(GaussianMixture(K, covariance_type="diag", random_state=0).fit(ROWS), ROWS)
     with pytest.raises(ValueError, match=r"second moments \(3, 3, 3\), got \(3, 3\)"):
         m_step(mixture, of_variances)
     with pytest.raises(ValueError, match="a prior cannot be combined with m_step"):
-        m_step(GaussianMixture(K, prior="conjugate").fit(ROWS), statistics_of(mixture, ROWS))
+        m_step(GaussianMixture(K, prior="conjugate").fit(ROWS), e_step(mixture, ROWS))
 
 
 def test_what_is_made_of_a_float32_mixture_is_float32():
     X = ROWS.astype(np.float32)
     mixture = GaussianMixture(K, random_state=0).fit(X)
-    for made in (m_step(mixture, statistics_of(mixture, X)), gmm.adapt(mixture, X), mixture.marginal([0, 1])):
+    for made in (m_step(mixture, e_step(mixture, X)), gmm.analysis.adapt(mixture, X), mixture.marginal([0, 1])):
         assert made.means_.dtype == np.float32
 
 
 def test_statistics_of_different_mixtures_do_not_add_up():
-    one = statistics_of(GaussianMixture(3, random_state=0).fit(ROWS), ROWS)
+    one = e_step(GaussianMixture(3, random_state=0).fit(ROWS), ROWS)
     for other in (GaussianMixture(3, covariance_type="diag", random_state=0), GaussianMixture(1)):
         with pytest.raises(ValueError, match="expected statistics of the same mixture"):
-            one + statistics_of(other.fit(ROWS), ROWS)
+            one + e_step(other.fit(ROWS), ROWS)
     with pytest.raises(TypeError):
         one + 1
 

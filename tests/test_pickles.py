@@ -32,7 +32,12 @@ def test_a_mixture_is_pickled_as_values(cls, covariance_type):
     assert pickle.dumps(mixture, protocol=2) == before
     own = {name for name in classes_in(before) if name.startswith("gmm.")}
     values = {name for name in own if name.startswith("gmm.values.")}
-    assert own - values == {f"gmm.{cls.__name__}", "gmm.Trace", "gmm.em.trace.PassRecord", "gmm.estimators.fitted.Past"}
+    assert own - values == {
+        f"gmm.{cls.__name__}",
+        "gmm.em.Trace",
+        "gmm.em.trace.PassRecord",
+        "gmm.estimators.fitted.Past",
+    }
     file = io.BytesIO()
     mixture.save(file)
     # Besides what a file has, the whiteners: they have the bits of the fit's last update.

@@ -13,7 +13,8 @@ from matplotlib.contour import ContourSet
 from matplotlib.path import Path as Outline
 
 import gmm
-from gmm import GaussianMixture, GaussianMixtureSearch, NotFittedError, combine_components, directions, select
+from gmm import GaussianMixture, GaussianMixtureSearch, NotFittedError, select
+from gmm.analysis import combine_components, directions
 from gmm.estimators.contract import names_of_features
 from gmm.estimators.fitted import fitted_parameters
 from gmm.exceptions import InvalidParameterError
@@ -607,7 +608,7 @@ def test_what_cannot_be_drawn_is_refused(plot):
     with pytest.raises(NotFittedError):
         plot(GaussianMixtureSearch(), X)
     with pytest.raises(TypeError, match="a picture needs its rows in memory"):
-        plot(GaussianMixture().fit(np.eye(3)), gmm.rows(lambda: [np.eye(3)]))
+        plot(GaussianMixture().fit(np.eye(3)), gmm.open_rows(lambda: [np.eye(3)]))
     with pytest.raises(TypeError, match="expected a fitted GaussianMixture"):
         plot("model.gmm", X)
     with pytest.raises(ValueError, match="3 features, but GaussianMixture is expecting 2"):

@@ -6,14 +6,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from gmm import (
-    GaussianMixture,
-    GaussianMixtureSearch,
-    InvalidParameterError,
-    NotFittedError,
-    combine_components,
-    select,
-)
+from gmm import GaussianMixture, GaussianMixtureSearch, InvalidParameterError, NotFittedError, select
+from gmm.analysis import combine_components
 from gmm.em.trace import PassRecord, Trace
 from gmm.selection import NOT_CONVERGED
 from gmm.values.covariance import PARSIMONIOUS

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gmm import GaussianMixture, InvalidParameterError, bootstrap_lrt, held_out_log_likelihood
+from gmm import GaussianMixture, InvalidParameterError
 from gmm.em import threads
 from gmm.em.e_step import EStep
 from gmm.estimators.fitted import fitted_parameters
+from gmm.inference import bootstrap_lrt, held_out_log_likelihood
 from gmm.rows.sources import ArraySource
 from gmm.selection import resampling
 from gmm.values.covariance import COVARIANCE_TYPES, PARSIMONIOUS

@@ -22,11 +22,11 @@ import pytest
 
 import gmm
 import reference
-from gmm import GaussianMixture, Iteration
+from gmm import GaussianMixture
 from gmm._kernel.first_look import checksum
 from gmm.cli.failures import CommandError
 from gmm.cli.tables import read
-from gmm.em import e_step
+from gmm.em import Iteration
 from gmm.estimators import predictions, progress
 from gmm.rows import blocks
 from gmm.rows import delimited as delimited_module
@@ -63,7 +63,7 @@ def table_of(rows, weight=None):
 
 def parquet(rows, weight, folder, size):
     pa.parquet.write_table(table_of(rows, weight), folder / "a.parquet", row_group_size=max(size, 100))
-    return gmm.rows(folder / "a.parquet", weight=None if weight is None else "w")
+    return gmm.open_rows(folder / "a.parquet", weight=None if weight is None else "w")
 
 
 def folder_of_parquet(rows, weight, folder, size):
@@ -72,19 +72,19 @@ def folder_of_parquet(rows, weight, folder, size):
     for name, part in zip(("a", "b/a", "b/b"), np.split(np.arange(len(rows)), [1, 4000]), strict=True):
         table = table_of(rows[part], None if weight is None else weight[part])
         pa.parquet.write_table(table, folder / "part" / f"{name}.parquet", row_group_size=max(size, 100))
-    return gmm.rows(folder / "part", weight=None if weight is None else "w")
+    return gmm.open_rows(folder / "part", weight=None if weight is None else "w")
 
 
 def arrow(rows, weight, folder, size):
     pa.feather.write_feather(table_of(rows, weight), folder / "a.arrow", chunksize=size)
-    return gmm.rows(str(folder / "a.arrow"), columns=NAMES, weight=None if weight is None else "w")
+    return gmm.open_rows(str(folder / "a.arrow"), columns=NAMES, weight=None if weight is None else "w")
 
 
 def arrow_stream(rows, weight, folder, size):
     table = table_of(rows, weight)
     with pa.ipc.new_stream(folder / "a.arrows", table.schema) as writer:
         writer.write_table(table, max_chunksize=size)
-    return gmm.rows(folder / "a.arrows", weight=None if weight is None else "w")
+    return gmm.open_rows(folder / "a.arrows", weight=None if weight is None else "w")
 
 
 def delimited(rows, weight, folder, size):
@@ -93,13 +93,13 @@ def delimited(rows, weight, folder, size):
         ";".join(map(repr, map(float, row))) for row in zip(*columns, strict=True)
     ]
     (folder / "a.csv").write_text("\n".join(lines) + "\n")
-    return gmm.rows(folder / "a.csv", weight=None if weight is None else "w")
+    return gmm.open_rows(folder / "a.csv", weight=None if weight is None else "w")
 
 
 def npy(rows, weight, folder, size):
     path = folder / f"{len(list(folder.iterdir()))}.npy"  # Windows writes no file anew that is mapped
     np.save(path, np.asarray(rows, order="C" if size % 2 else "F"))
-    return gmm.rows(path) if weight is None else NpySource(np.load(path, mmap_mode="r"), weight)
+    return gmm.open_rows(path) if weight is None else NpySource(np.load(path, mmap_mode="r"), weight)
 
 
 def factory(rows, weight, folder, size):
@@ -108,7 +108,7 @@ def factory(rows, weight, folder, size):
             block = rows[start : start + size]
             yield block if weight is None else (block, weight[start : start + size])
 
-    return gmm.rows(made)
+    return gmm.open_rows(made)
 
 
 def factory_of_frames(rows, weight, folder, size):
@@ -117,18 +117,18 @@ def factory_of_frames(rows, weight, folder, size):
             block = pd.DataFrame(rows[start : start + max(size, 300)], columns=NAMES)
             yield block if weight is None else (block, weight[start : start + max(size, 300)])
 
-    return gmm.rows(made)
+    return gmm.open_rows(made)
 
 
 def dataset(rows, weight, folder, size):
     folder_of_parquet(rows, weight, folder, size)
     data = pa.dataset.dataset(folder / "part", format="parquet")
-    return data if weight is None else gmm.rows(data, weight="w")
+    return data if weight is None else gmm.open_rows(data, weight="w")
 
 
 def table(rows, weight, folder, size):
     batches = table_of(rows, weight).to_batches(max_chunksize=size)
-    return gmm.rows(pa.Table.from_batches(batches), weight=None if weight is None else "w")
+    return gmm.open_rows(pa.Table.from_batches(batches), weight=None if weight is None else "w")
 
 
 SOURCES = [parquet, folder_of_parquet, arrow, arrow_stream, delimited, npy, factory, factory_of_frames, dataset, table]
@@ -200,7 +200,9 @@ class Looks:
 def looks_before_the_first_pass(**how):
     looks = Looks([ROWS[:100], ROWS[100:]])
     seen = []
-    GaussianMixture(K, random_state=0, **how).fit(gmm.rows(looks), callback=lambda _: seen.append(looks.count) or True)
+    GaussianMixture(K, random_state=0, **how).fit(
+        gmm.open_rows(looks), callback=lambda _: seen.append(looks.count) or True
+    )
     return seen[0] - 1
 
 
@@ -216,11 +218,11 @@ def test_a_given_start_needs_one_look_before_the_first_pass():
 
 def test_empty_blocks_are_fine():
     some = [ROWS[:0], ROWS[:4000], ROWS[:0], ROWS[:0], ROWS[4000:], ROWS[:0]]
-    assert_same(fitted(gmm.rows(lambda: some), None, "full", False), in_memory("full", np.float64, False, False))
+    assert_same(fitted(gmm.open_rows(lambda: some), None, "full", False), in_memory("full", np.float64, False, False))
     with pytest.raises(ValueError, match=r"0 sample\(s\) \(shape=\(0, 3\)\)"):
-        GaussianMixture(K).fit(gmm.rows(lambda: [ROWS[:0]]))
+        GaussianMixture(K).fit(gmm.open_rows(lambda: [ROWS[:0]]))
     with pytest.raises(ValueError, match="one block of rows at least from the factory"):
-        gmm.rows(lambda: [])
+        gmm.open_rows(lambda: [])
 
 
 @pytest.mark.parametrize(
@@ -236,25 +238,25 @@ def test_empty_blocks_are_fine():
 )
 def test_a_block_of_another_kind_is_refused(block, kind, message):
     with pytest.raises(kind, match=message):
-        GaussianMixture(K).fit(gmm.rows(lambda: [ROWS[:50], block]))
+        GaussianMixture(K).fit(gmm.open_rows(lambda: [ROWS[:50], block]))
 
 
 def test_weights_of_a_block_are_checked():
     for weight, message in ((WEIGHTS[:4], "shape"), (np.full(5, np.nan), "NaN"), (None, "weights")):
         with pytest.raises((ValueError, TypeError), match=message):
-            GaussianMixture(K).fit(gmm.rows(lambda weight=weight: [(ROWS[:50], WEIGHTS[:50]), (ROWS[:5], weight)]))
+            GaussianMixture(K).fit(gmm.open_rows(lambda weight=weight: [(ROWS[:50], WEIGHTS[:50]), (ROWS[:5], weight)]))
     with pytest.raises(ValueError, match="Negative values"):
-        GaussianMixture(K).fit(gmm.rows(lambda: [(ROWS[:50], -WEIGHTS[:50])]))
+        GaussianMixture(K).fit(gmm.open_rows(lambda: [(ROWS[:50], -WEIGHTS[:50])]))
 
 
 def test_what_gives_its_rows_once_is_refused():
     with pytest.raises(TypeError, match="anew each time it is called, got a generator"):
-        gmm.rows(block for block in [ROWS])
+        gmm.open_rows(block for block in [ROWS])
     once = iter([ROWS[:50], ROWS[50:]])
     with pytest.raises(ValueError, match="gave 9000 rows the first time and none now"):
-        GaussianMixture(K).fit(gmm.rows(lambda: once))
+        GaussianMixture(K).fit(gmm.open_rows(lambda: once))
     with pytest.raises(TypeError, match="expected an iterable of blocks"):
-        gmm.rows(lambda: ROWS)
+        gmm.open_rows(lambda: ROWS)
 
 
 @pytest.mark.parametrize(
@@ -280,7 +282,7 @@ def test_a_source_that_changes_between_passes_is_noticed(later, message):
 
     mixture = GaussianMixture(K, random_state=0, max_iter=3, tol=0)
     with pytest.raises(ValueError, match=f"the factory made changed between two readings: {message}"):
-        mixture.fit(gmm.rows(made))
+        mixture.fit(gmm.open_rows(made))
     assert not hasattr(mixture, "means_"), "a fit that fails leaves the estimator as it was"
 
 
@@ -294,7 +296,7 @@ def test_names_that_change_places_in_a_file_are_noticed(kind, tmp_path):
         write[kind](table, path)
 
     write_under(NAMES)
-    source = gmm.rows(path)
+    source = gmm.open_rows(path)
     assert source.n_rows == N
     write_under(["b", "a", "c"])
     with pytest.raises(
@@ -324,7 +326,10 @@ def test_a_checksum_is_that_of_its_slow_twin_in_pieces_too(d, order, dtype):
 def test_a_value_that_is_not_finite_is_named():
     rows = ROWS.copy()
     rows[8500, 1] = np.nan
-    for source in (gmm.rows(pa.Table.from_pandas(pd.DataFrame(rows, columns=NAMES))), gmm.rows(lambda: [rows])):
+    for source in (
+        gmm.open_rows(pa.Table.from_pandas(pd.DataFrame(rows, columns=NAMES))),
+        gmm.open_rows(lambda: [rows]),
+    ):
         with pytest.raises(ValueError, match=r"NaN[^$]*row 8500, column 1"):
             GaussianMixture(K).fit(source)
 
@@ -335,7 +340,7 @@ def test_a_truncated_parquet_file_is_named(at, tmp_path):
     content = (tmp_path / "a.parquet").read_bytes()
     (tmp_path / "a.parquet").write_bytes(content[: int(at * len(content)) if isinstance(at, float) else at])
     with pytest.raises(ValueError, match=r"a\.parquet is not a whole Parquet file"):
-        gmm.rows(tmp_path / "a.parquet")
+        gmm.open_rows(tmp_path / "a.parquet")
 
 
 def test_a_parquet_file_that_is_damaged_inside_is_named(tmp_path):
@@ -373,7 +378,7 @@ def test_a_page_that_is_not_what_its_checksum_says_is_an_error(how, tmp_path):
     with pytest.raises(
         ValueError, match=r"(a\.parquet|the FileSystemDataset) (is damaged|cannot be read): .*integrity"
     ):
-        GaussianMixture(K).fit(gmm.rows(opened))
+        GaussianMixture(K).fit(gmm.open_rows(opened))
     assert how != "filtered" or not data.format.default_fragment_scan_options.page_checksum_verification
 
 
@@ -390,7 +395,7 @@ def test_what_a_data_set_says_of_its_files_is_kept(filtered, tmp_path):
     with pytest.raises(OSError, match="size limit"):
         data.to_table()
     with pytest.raises(ValueError, match="size limit"):
-        GaussianMixture(1).fit(gmm.rows(data))
+        GaussianMixture(1).fit(gmm.open_rows(data))
 
 
 @pytest.mark.parametrize("number", [2, 8002, 70_000])
@@ -406,7 +411,7 @@ def test_a_bad_row_of_a_text_is_named(line, message, number, tmp_path):
     lines[number - 1] = line
     (tmp_path / "a.csv").write_text("\n".join(lines))
     with pytest.raises(ValueError, match=message.format(number)):
-        GaussianMixture(K).fit(gmm.rows(tmp_path / "a.csv"))
+        GaussianMixture(K).fit(gmm.open_rows(tmp_path / "a.csv"))
 
 
 @posix
@@ -417,7 +422,7 @@ def test_a_truncated_npy_file_is_named(tmp_path):
     with pytest.raises(ValueError, match=r"0\.npy changed between two readings: it ends at byte"):
         GaussianMixture(K).fit(source)
     with pytest.raises(ValueError, match=r"0\.npy is not an array of numbers"):
-        gmm.rows(tmp_path / "0.npy")
+        gmm.open_rows(tmp_path / "0.npy")
 
 
 def test_data_sets_may_be_filtered_or_in_parts_by_folders(tmp_path):
@@ -428,12 +433,16 @@ def test_data_sets_may_be_filtered_or_in_parts_by_folders(tmp_path):
         partitioning=pa.dataset.partitioning(pa.schema([("w", pa.int64())]), flavor="hive"),
     )
     data = pa.dataset.dataset(tmp_path / "parts", partitioning="hive")
-    assert_same(fitted(gmm.rows(data, columns=NAMES), None, "full", False), in_memory("full", np.float64, False, False))
-    with_part = fitted(gmm.rows(data, columns=["a", "w"]), None, "diag", False)
+    assert_same(
+        fitted(gmm.open_rows(data, columns=NAMES), None, "full", False), in_memory("full", np.float64, False, False)
+    )
+    with_part = fitted(gmm.open_rows(data, columns=["a", "w"]), None, "diag", False)
     assert_same(with_part, fitted(np.column_stack([ROWS[:, 0], np.arange(N) // 3000]), None, "diag", False))
     some = data.filter(pa.dataset.field("w") != 1)
     kept = np.arange(N) // 3000 != 1
-    assert_same(fitted(gmm.rows(some, columns=NAMES), None, "full", False), fitted(ROWS[kept], None, "full", False))
+    assert_same(
+        fitted(gmm.open_rows(some, columns=NAMES), None, "full", False), fitted(ROWS[kept], None, "full", False)
+    )
 
 
 def test_columns_are_checked(tmp_path):
@@ -441,30 +450,30 @@ def test_columns_are_checked(tmp_path):
     pa.parquet.write_table(table, tmp_path / "a.parquet")
     path = tmp_path / "a.parquet"
     with pytest.raises(ValueError, match=r"no column 'd' in .*a\.parquet, which has 'a', 'b', 'c', 'w', 'species'"):
-        gmm.rows(path, columns=["a", "d"])
+        gmm.open_rows(path, columns=["a", "d"])
     with pytest.raises(ValueError, match=r"column 'species' of .* holds string, expected numbers"):
-        gmm.rows(path)
+        gmm.open_rows(path)
     with pytest.raises(ValueError, match="expected distinct columns"):
-        gmm.rows(path, columns=["a", "w"], weight="w")
+        gmm.open_rows(path, columns=["a", "w"], weight="w")
     (tmp_path / "a.sav").touch()
     with pytest.raises(ValueError, match=r"unknown file type '\.sav'"):
-        gmm.rows(tmp_path / "a.sav")
+        gmm.open_rows(tmp_path / "a.sav")
     with pytest.raises(TypeError, match="an array or a data frame is passed to fit"):
-        gmm.rows(ROWS)
+        gmm.open_rows(ROWS)
     for absent in ("b.parquet", "b.csv", "b.npy", "b"):
         with pytest.raises(FileNotFoundError, match=f"No such file or directory: .*{absent}"):
-            gmm.rows(tmp_path / absent)
-    chosen = gmm.rows(path, columns=["c", "a"], weight="w")
+            gmm.open_rows(tmp_path / absent)
+    chosen = gmm.open_rows(path, columns=["c", "a"], weight="w")
     fitted_ = fitted(chosen, None, "full", False)
     assert list(fitted_.feature_names_in_) == ["c", "a"]
     assert_same(fitted_, fitted(ROWS[:, [2, 0]], WEIGHTS, "full", False))
     with pytest.raises(ValueError, match="Feature names must be in the same order"):
-        fitted_.predict(gmm.rows(path, columns=["a", "c"]))
+        fitted_.predict(gmm.open_rows(path, columns=["a", "c"]))
 
 
 def test_integers_and_missing_values_of_columns():
     table = pa.table({"a": [1, 2, 3, None], "b": pa.array([1, 0, 1, 1]).cast(pa.bool_()), "c": [0.5, 1, 2, 3]})
-    source = gmm.rows(table)
+    source = gmm.open_rows(table)
     (chunk,) = source._whole_lanes(1)
     np.testing.assert_array_equal(chunk.rows, [[1, 1, 0.5], [2, 0, 1], [3, 1, 2], [np.nan, 1, 3]])
 
@@ -504,7 +513,7 @@ def test_numbers_of_any_type_in_a_file(tmp_path):
         np.save(path, numbers.astype(dtype))
         whole = np.load(path)
         assert_same(
-            GaussianMixture(2, random_state=0).fit(gmm.rows(path)),
+            GaussianMixture(2, random_state=0).fit(gmm.open_rows(path)),
             GaussianMixture(2, random_state=0).fit(whole),
         )
 
@@ -520,16 +529,16 @@ def test_an_array_may_come_as_a_source(weight):
 
 
 def test_rows_that_are_not_in_memory_are_refused_in_words():
-    source = gmm.rows(lambda: [ROWS])
-    with pytest.raises(TypeError, match=r"em_steps needs its rows in memory: .* got <rows of the factory"):
-        list(gmm.em_steps(source, 2))
+    source = gmm.open_rows(lambda: [ROWS])
+    with pytest.raises(TypeError, match=r"em.steps needs its rows in memory: .* got <rows of the factory"):
+        list(gmm.em.steps(source, 2))
     with pytest.raises(TypeError, match="its own weights"):
         GaussianMixture(2).fit(source, sample_weight=WEIGHTS)
 
 
 @pytest.mark.parametrize("weight", [None, np.where(np.arange(N) % 4, WEIGHTS, 0.0)], ids=["", "weighted"])
 def test_a_search_of_few_rows_is_that_in_memory(weight):
-    source = gmm.rows(lambda: [ROWS if weight is None else (ROWS, weight)])
+    source = gmm.open_rows(lambda: [ROWS if weight is None else (ROWS, weight)])
     one = gmm.select(source, [2, 3], ["full", "EEI"], random_state=0)
     other = gmm.select(ROWS, [2, 3], ["full", "EEI"], random_state=0, sample_weight=weight)
     np.testing.assert_array_equal(one.scores, other.scores)
@@ -541,7 +550,7 @@ def test_a_search_of_many_rows_finishes_its_best_cells_on_all(prior, monkeypatch
     monkeypatch.setattr(finishing, "SEARCHED", 3000)
     how = {"random_state": 0, "prior": prior}
     counts, types = range(1, 5), ["full", "EII", "VVI"]
-    many = gmm.select(gmm.rows(lambda: np.split(ROWS, 9)), counts, types, **how)
+    many = gmm.select(gmm.open_rows(lambda: np.split(ROWS, 9)), counts, types, **how)
     whole = gmm.select(ROWS, counts, types, **how)
     assert len(many.scores) == 3
     assert (many.n_searched, whole.n_searched) == (3000, 0)
@@ -579,17 +588,17 @@ def test_a_guess_about_the_first_line_is_a_warning(text, said, read_as, tmp_path
     with pytest.warns(
         UserWarning, match=rf"a\.csv: the first line .*{said}.*; use header=(True|False) if it"
     ) as caught:
-        source = gmm.rows(path)
+        source = gmm.open_rows(path)
     assert [warning.filename for warning in caught] == [__file__]
     assert source.n_rows == read_as
     lines = len(text.splitlines())
-    assert [gmm.rows(path, header=header).n_rows for header in (True, False)] == [lines - 1, lines]
+    assert [gmm.open_rows(path, header=header).n_rows for header in (True, False)] == [lines - 1, lines]
 
 
 def test_a_first_line_that_may_be_either_is_asked_about(tmp_path):
     (tmp_path / "a.csv").write_text("1,2,3\n4,5,6\n")
     with pytest.raises(ValueError, match="use header=True if it holds column names, header=False if it is a row"):
-        gmm.rows(tmp_path / "a.csv")
+        gmm.open_rows(tmp_path / "a.csv")
 
 
 def test_only_text_has_a_first_line(tmp_path):
@@ -597,18 +606,18 @@ def test_only_text_has_a_first_line(tmp_path):
     parquet(ROWS, None, tmp_path, 1000)
     for name in ("a.npy", "a.parquet"):
         with pytest.raises(ValueError, match=rf"{name}: header, decimal and na_values apply to delimited text"):
-            gmm.rows(tmp_path / name, header=True)
+            gmm.open_rows(tmp_path / name, header=True)
     for data in (lambda: [ROWS], table_of(ROWS)):
         with pytest.raises(TypeError, match="header, decimal and na_values apply to delimited text"):
-            gmm.rows(data, header=False)
+            gmm.open_rows(data, header=False)
 
 
 def test_a_search_of_a_long_npy_file_is_one_of_a_sample(monkeypatch, tmp_path):
     monkeypatch.setattr(finishing, "SEARCHED", 3000)
     np.save(tmp_path / "a.npy", ROWS)
     how = {"random_state": 0, "prior": None}
-    found = gmm.select(gmm.rows(tmp_path / "a.npy"), range(1, 4), ["full", "EII"], **how)
-    same = gmm.select(gmm.rows(lambda: [ROWS]), range(1, 4), ["full", "EII"], **how)
+    found = gmm.select(gmm.open_rows(tmp_path / "a.npy"), range(1, 4), ["full", "EII"], **how)
+    same = gmm.select(gmm.open_rows(lambda: [ROWS]), range(1, 4), ["full", "EII"], **how)
     assert len(found.scores) == 3
     np.testing.assert_array_equal(found.scores, same.scores)
 
@@ -616,7 +625,7 @@ def test_a_search_of_a_long_npy_file_is_one_of_a_sample(monkeypatch, tmp_path):
 @pytest.mark.parametrize("how", [{"time_limit": 0}, {"callback": lambda progress: progress.n_components == 2}])
 def test_a_search_that_was_ended_finishes_its_best_cell_alone(how, monkeypatch):
     monkeypatch.setattr(finishing, "SEARCHED", 3000)
-    found = gmm.select(gmm.rows(lambda: [ROWS]), range(1, 4), ["full", "EII", "VVI"], random_state=0, **how)
+    found = gmm.select(gmm.open_rows(lambda: [ROWS]), range(1, 4), ["full", "EII", "VVI"], random_state=0, **how)
     assert len(found.scores) == 1
     assert not found.complete
 
@@ -624,7 +633,7 @@ def test_a_search_that_was_ended_finishes_its_best_cell_alone(how, monkeypatch):
 @pytest.mark.parametrize("ends", [False, True])
 def test_each_pass_over_all_rows_is_told_and_may_end_all_cells_but_the_best(ends, monkeypatch):
     monkeypatch.setattr(finishing, "SEARCHED", 3000)
-    source, how = gmm.rows(lambda: [ROWS]), {"n_components": [2, 3], "covariance_type": ["full", "EII"]}
+    source, how = gmm.open_rows(lambda: [ROWS]), {"n_components": [2, 3], "covariance_type": ["full", "EII"]}
     whole, passes = gmm.select(source, **how, random_state=0), []
 
     def callback(progress):
@@ -655,10 +664,10 @@ def test_the_time_limit_reaches_the_finish(monkeypatch):
         return finishing_fit(*args, **how)
 
     finishing_fit = finishing.fit_mixture
-    whole = gmm.select(gmm.rows(lambda: [ROWS]), range(1, 4), ["full", "EII"], random_state=0)
+    whole = gmm.select(gmm.open_rows(lambda: [ROWS]), range(1, 4), ["full", "EII"], random_state=0)
     monkeypatch.setattr(finishing, "fit_mixture", fit_mixture)
     monkeypatch.setattr(Clock, "is_up", lambda clock: bool(finished_cells))
-    found = gmm.select(gmm.rows(lambda: [ROWS]), range(1, 4), ["full", "EII"], random_state=0, time_limit=600)
+    found = gmm.select(gmm.open_rows(lambda: [ROWS]), range(1, 4), ["full", "EII"], random_state=0, time_limit=600)
     assert len(finished_cells) == len(found.scores) == 1
     assert (whole.complete, found.complete) == (True, False)
     np.testing.assert_array_equal(found.best.means_, whole.best.means_)
@@ -667,34 +676,34 @@ def test_the_time_limit_reaches_the_finish(monkeypatch):
 def test_an_npy_file_is_one_array_only_where_none_of_it_is_converted(tmp_path):
     for dtype in ("f4", "f8"):
         np.save(tmp_path / f"{dtype}.npy", ROWS.astype(dtype))
-        next(gmm.em_steps(gmm.rows(tmp_path / f"{dtype}.npy"), 2))
+        next(gmm.em.steps(gmm.open_rows(tmp_path / f"{dtype}.npy"), 2))
     for dtype in ("i4", "f2", ">f8" if sys.byteorder == "little" else "<f8"):
         path = tmp_path / f"{np.dtype(dtype).name}_converted.npy"
         np.save(path, ROWS.astype(dtype))
         with pytest.raises(TypeError, match="needs its rows"):
-            gmm.em_steps(gmm.rows(path), 2)
+            gmm.em.steps(gmm.open_rows(path), 2)
 
 
 @pytest.mark.parametrize("suffix", ["parquet", "arrow", "csv", "tsv"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_predictions_are_written_in_pieces(suffix, dtype, tmp_path, monkeypatch):
-    monkeypatch.setattr(e_step, "_ROWS_AT_ONCE", 3000)
+    monkeypatch.setattr("gmm.em.e_step._ROWS_AT_ONCE", 3000)
     model, rows, path = in_memory("full", dtype, False, False), ROWS.astype(dtype), tmp_path / f"a.{suffix}"
-    for X in (rows, gmm.rows(lambda: [rows[:10], rows[10:]])):
-        gmm.write_predictions(model, X, path)
+    for X in (rows, gmm.open_rows(lambda: [rows[:10], rows[10:]])):
+        model.predict_to(X, path)
         written = read(str(path))[0].to_pandas()
         assert list(written) == ["row", "component", "p_0", "p_1", "p_2"]
         np.testing.assert_array_equal(written["row"], np.arange(N) + 1)
         np.testing.assert_array_equal(written["component"], model.predict(rows))
         exact = 0 if dtype == np.float64 or suffix in ("parquet", "arrow") else 1e-6
         np.testing.assert_allclose(written.iloc[:, 2:], model.predict_proba(rows), rtol=exact)
-    gmm.write_predictions(model, rows, path, responsibilities=False)
+    model.predict_to(rows, path, responsibilities=False)
     assert read(str(path))[0].column_names == ["row", "component"]
 
 
 def test_only_labels_have_a_dictionary_in_parquet(tmp_path):
     path = tmp_path / "a.parquet"
-    gmm.write_predictions(in_memory("full", np.float64, False, False), ROWS, path)
+    in_memory("full", np.float64, False, False).predict_to(ROWS, path)
     group = pa.parquet.read_metadata(path).row_group(0)
     columns = [group.column(j) for j in range(group.num_columns)]
     assert [column.path_in_schema for column in columns if column.has_dictionary_page] == ["component"]
@@ -709,15 +718,15 @@ def test_what_was_read_can_be_pickled(kind, tmp_path):
     path = tmp_path / f"a.{kind}"
     if kind == "parquet":
         pa.parquet.write_table(table_of(ROWS, WEIGHTS), path)
-        source = gmm.rows(path, weight="w")
+        source = gmm.open_rows(path, weight="w")
     elif kind == "csv":
         pa.csv.write_csv(table_of(ROWS), path)
-        source = gmm.rows(path)
+        source = gmm.open_rows(path)
     elif kind == "blocks":
-        source = gmm.rows(blocks_of_rows)
+        source = gmm.open_rows(blocks_of_rows)
     else:
         np.save(path.with_suffix(".npy"), np.asfortranarray(ROWS))
-        source = gmm.rows(path.with_suffix(".npy"))
+        source = gmm.open_rows(path.with_suffix(".npy"))
         if kind == "map":
             source = NpySource(source.mapped, WEIGHTS)
     for expected in (
@@ -737,18 +746,18 @@ def test_a_frozen_mixture_writes_its_predictions(tmp_path, monkeypatch):
     monkeypatch.setattr(predictions, "_ROWS_AT_ONCE", 3000)
     model, path = in_memory("full", np.float64, False, False), tmp_path / "a.parquet"
     frozen = model.freeze()
-    for X in (ROWS, gmm.rows(lambda: [ROWS[:10], ROWS[10:]])):
-        gmm.write_predictions(frozen, X, path)
+    for X in (ROWS, gmm.open_rows(lambda: [ROWS[:10], ROWS[10:]])):
+        frozen.predict_to(X, path)
         written = read(str(path))[0].to_pandas()
         np.testing.assert_array_equal(written["row"], np.arange(N) + 1)
         np.testing.assert_array_equal(written["component"], model.predict(ROWS))
         np.testing.assert_allclose(written.iloc[:, 2:], model.predict_proba(ROWS), atol=1e-11)
-    gmm.write_predictions(frozen, ROWS, path, responsibilities=False)
+    frozen.predict_to(ROWS, path, responsibilities=False)
     assert read(str(path))[0].column_names == ["row", "component"]
     with pytest.raises(ValueError, match=f"X has {D + 1} features, but FrozenMixture is expecting {D} features"):
-        gmm.write_predictions(frozen, np.ones((2, D + 1)), path)
+        frozen.predict_to(np.ones((2, D + 1)), path)
     with pytest.raises(ValueError, match="NaN"):
-        gmm.write_predictions(frozen, np.full((2, D), np.nan), path)
+        frozen.predict_to(np.full((2, D), np.nan), path)
     assert len(list(tmp_path.iterdir())) == 1
 
 
@@ -757,18 +766,18 @@ def test_predictions_that_fail_leave_the_file_as_it_was(tmp_path):
     path.write_text("before")
     turns = itertools.chain([ROWS], itertools.repeat(ROWS[:5000]))
     with pytest.raises(ValueError, match="changed between two readings"):
-        gmm.write_predictions(model, gmm.rows(lambda: [next(turns)]), path)
+        model.predict_to(gmm.open_rows(lambda: [next(turns)]), path)
     assert [file.name for file in tmp_path.iterdir()] == ["a.csv"]
     assert path.read_text() == "before"
     with pytest.raises(ValueError, match=r"a\.txt: expected a name ending in one of '.parquet'"):
-        gmm.write_predictions(model, ROWS, tmp_path / "a.txt")
+        model.predict_to(ROWS, tmp_path / "a.txt")
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32"])
 def test_text_in_another_encoding_is_told(encoding, tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("a,b\n1,2\n3,4\n", encoding=encoding)
-    for reader in (gmm.rows, functools.partial(read_text, source=str(path), says=TextFormat())):
+    for reader in (gmm.open_rows, functools.partial(read_text, source=str(path), says=TextFormat())):
         with pytest.raises(
             ValueError, match=r"a\.csv is no text in UTF-8, but holds zero bytes, as UTF-16 does: convert"
         ):
@@ -778,7 +787,7 @@ def test_text_in_another_encoding_is_told(encoding, tmp_path):
 def test_long_passes_tell_their_pace(capsys, monkeypatch):
     monkeypatch.setattr(progress, "_QUIET", 0.0)
     monkeypatch.setattr(progress, "_LONG", 0.0)
-    told = GaussianMixture(5, random_state=0, tol=1e-6, max_iter=1000, verbose=1).fit(gmm.rows(lambda: [ROWS]))
+    told = GaussianMixture(5, random_state=0, tol=1e-6, max_iter=1000, verbose=1).fit(gmm.open_rows(lambda: [ROWS]))
     text = capsys.readouterr().out
     assert re.search(r"start 1/1  \d+.% of the rows, [\d,]+ rows/s, the pass ends in 0 s\n", text)
     assert re.search(r"pass    2  log-likelihood .* rows/s  at most \d+ s left\n", text)
@@ -844,7 +853,7 @@ def test_posteriors_and_refinements_of_rows_beyond_memory(tmp_path):
 def test_compressed_text_without_names(tmp_path):
     lines = [",".join(map(repr, map(float, row))) for row in ROWS]
     (tmp_path / "a.csv.gz").write_bytes(gzip.compress("\n".join(lines).encode()))
-    source = gmm.rows(tmp_path / "a.csv.gz", header=False)
+    source = gmm.open_rows(tmp_path / "a.csv.gz", header=False)
     assert list(source.feature_names) == ["x0", "x1", "x2"]
     assert_same(fitted(source, None, "full", False), in_memory("full", np.float64, False, False))
 
@@ -864,7 +873,7 @@ def test_no_column_is_lost_in_silence(files, how, error, message, tmp_path):
     for name, text in files.items():
         (tmp_path / name).write_text(text)
     with pytest.raises(error, match=message):
-        gmm.rows(tmp_path, **how)
+        gmm.open_rows(tmp_path, **how)
 
 
 @pytest.mark.parametrize("at", [1, 3000, 8999])
@@ -874,7 +883,7 @@ def test_a_line_may_be_longer_than_a_block(at, tmp_path, monkeypatch):
     lines = ["a,text,b,c", *(f"{x!r},t,{y!r},{z!r}" for x, y, z in ROWS.tolist())]
     lines[at] = lines[at].replace("t", "long " * 100_000)
     (tmp_path / "a.csv").write_text("\n".join(lines))
-    source = gmm.rows(tmp_path / "a.csv", columns=NAMES)
+    source = gmm.open_rows(tmp_path / "a.csv", columns=NAMES)
     assert_same(fitted(source, None, "full", False), in_memory("full", np.float64, False, False))
     np.testing.assert_array_equal(read_text("a.csv", str(tmp_path / "a.csv"), TextFormat())[0]["c"], ROWS[:, 2])
 
@@ -884,7 +893,7 @@ def test_a_line_that_no_block_holds_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr(delimited_module, "_LARGEST_BLOCK", 1 << 12)
     (tmp_path / "a.csv").write_text("a,text\n1,t\n" + "1,t\n" * 3000 + "2," + "long" * 10_000 + "\n")
     with pytest.raises(ValueError, match=r"a\.csv.*: a line is longer than 4,096 bytes: .*line feed"):
-        GaussianMixture(1).fit(gmm.rows(tmp_path / "a.csv", columns=["a"]))
+        GaussianMixture(1).fit(gmm.open_rows(tmp_path / "a.csv", columns=["a"]))
     with pytest.raises(ValueError, match=r"a\.csv.*: a line is longer than 4,096 bytes"):
         read_text("a.csv", str(tmp_path / "a.csv"), TextFormat())
 
@@ -892,7 +901,7 @@ def test_a_line_that_no_block_holds_is_told(tmp_path, monkeypatch):
 def test_a_file_of_names_alone_has_no_rows(tmp_path):
     (tmp_path / "a.csv").write_text("a,b\n")
     with pytest.raises(ValueError, match="0 sample"):
-        gmm.GaussianMixture(1).fit(gmm.rows(tmp_path))
+        gmm.GaussianMixture(1).fit(gmm.open_rows(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -900,6 +909,6 @@ def test_a_file_of_names_alone_has_no_rows(tmp_path):
     [([2, 0], TypeError), ([-1], IndexError), ([0, 3], IndexError), ([True, False, True], TypeError)],
 )
 def test_rows_that_are_not_there_cannot_be_taken(indices, error):
-    source = gmm.rows(lambda: [np.arange(6.0).reshape(3, 2)])
+    source = gmm.open_rows(lambda: [np.arange(6.0).reshape(3, 2)])
     with pytest.raises(error, match="row numbers"):
         source.take(indices)

@@ -111,7 +111,7 @@ def test_a_table_of_another_package_has_the_bits_of_the_array(make, dtype, weigh
     rows, weight = ROWS.astype(dtype), WEIGHTS if weighted else None
     data = make(rows, weight, tmp_path)
     how = {"columns": NAMES[::-1], "weight": "w" if weighted else None}
-    source = gmm.rows(data, scratch=make in ONCE, **how)
+    source = gmm.open_rows(data, scratch=make in ONCE, **how)
     mixture = fit(source)
     assert bits(mixture) == bits(fit(np.ascontiguousarray(rows[:, ::-1]), weight))
     assert list(mixture.feature_names_in_) == NAMES[::-1]
@@ -121,7 +121,7 @@ def test_a_table_of_another_package_has_the_bits_of_the_array(make, dtype, weigh
 @pytest.mark.parametrize("make", [*TABLES, *ONCE])
 def test_a_column_of_text_is_named(make, tmp_path):
     with pytest.raises(ValueError, match=r"column 'text' of .* holds .*(string|large|view).*, expected numbers"):
-        gmm.rows(make(ROWS, None, tmp_path), scratch=True)
+        gmm.open_rows(make(ROWS, None, tmp_path), scratch=True)
 
 
 @pytest.mark.parametrize("make", [lazy_frame, relation, scanner])
@@ -140,11 +140,11 @@ def test_a_query_is_rows_for_fit_and_predict_as_it_is(make, tmp_path):
 @pytest.mark.parametrize("make", [reader, stream])
 def test_what_can_be_read_once_says_so(make, tmp_path):
     with pytest.raises(TypeError, match=r"RecordBatch\w*Reader, which can be read only once: scratch=True"):
-        gmm.rows(make(ROWS, None, tmp_path))
+        gmm.open_rows(make(ROWS, None, tmp_path))
     with pytest.raises(TypeError, match="scratch=True keeps a copy"):
         fit(make(ROWS, None, tmp_path))
     with pytest.raises(ValueError, match="the Scanner cannot be read again: give scratch=True"):
-        fit(gmm.rows(scanner_of_a_stream(ROWS, None, tmp_path), columns=NAMES))
+        fit(gmm.open_rows(scanner_of_a_stream(ROWS, None, tmp_path), columns=NAMES))
 
 
 def test_blocks_that_come_once_are_copied():
@@ -152,7 +152,7 @@ def test_blocks_that_come_once_are_copied():
         for start in range(0, N, 700):
             yield ROWS[start : start + 700], WEIGHTS[start : start + 700]
 
-    source = gmm.rows(made(), scratch=True)
+    source = gmm.open_rows(made(), scratch=True)
     assert isinstance(source, ScratchSource)
     assert repr(source).startswith("<rows of the generator: 3 features, float64")
     assert bits(fit(source)) == bits(fit(ROWS, WEIGHTS))
@@ -161,7 +161,7 @@ def test_blocks_that_come_once_are_copied():
 def test_rows_that_come_once_are_copied_beyond_a_value_that_is_not_finite():
     rows = ROWS.copy()
     rows[100, 1] = np.nan
-    source = gmm.rows(iter(np.array_split(rows, 20)), scratch=True)
+    source = gmm.open_rows(iter(np.array_split(rows, 20)), scratch=True)
     with pytest.raises(ValueError, match=r"NaN[^$]*row 100, column 1"):
         fit(source)
     np.testing.assert_array_equal(source.take(np.arange(N)), rows)
@@ -173,7 +173,7 @@ def test_without_room_for_a_copy_of_what_comes_once_there_is_an_error(monkeypatc
 
     monkeypatch.setattr(scratch, "_write_at", full)
     with pytest.raises(OSError, match="no room for a copy of the list_iterator: No space left on device"):
-        gmm.rows(iter([ROWS]), scratch=True)
+        gmm.open_rows(iter([ROWS]), scratch=True)
 
 
 def hdf5(rows, folder):
@@ -206,7 +206,7 @@ ARRAYS = [hdf5, zarr_array, memory_map, part_of_a_memory_map]
 @pytest.mark.parametrize("make", ARRAYS)
 def test_an_array_of_another_package_has_the_bits_of_the_array(make, dtype, tmp_path):
     rows = (10 * ROWS).astype(dtype)
-    source = gmm.rows(make(rows, tmp_path))
+    source = gmm.open_rows(make(rows, tmp_path))
     assert isinstance(source, SlicedSource)
     mixture = fit(source)
     assert bits(mixture) == bits(fit(rows))
@@ -216,15 +216,15 @@ def test_an_array_of_another_package_has_the_bits_of_the_array(make, dtype, tmp_
 
 def test_a_large_memory_map_is_read_from_its_file(tmp_path, monkeypatch):
     monkeypatch.setattr(npy, "_WORTH_READING", 1000)
-    assert isinstance(gmm.rows(memory_map(ROWS, tmp_path)), NpySource)
+    assert isinstance(gmm.open_rows(memory_map(ROWS, tmp_path)), NpySource)
 
 
 @pytest.mark.parametrize("make", ARRAYS)
 def test_what_is_no_table_of_numbers_is_refused(make, tmp_path):
     with pytest.raises(ValueError, match=r"shape \(rows, columns\), got float64 of shape \(9000, 3, 1\)"):
-        gmm.rows(make(ROWS[:, :, None], tmp_path) if make not in (hdf5, zarr_array) else three(make, tmp_path))
+        gmm.open_rows(make(ROWS[:, :, None], tmp_path) if make not in (hdf5, zarr_array) else three(make, tmp_path))
     with pytest.raises(TypeError, match="columns and weight name columns of a table"):
-        gmm.rows(make(ROWS, tmp_path / "again" if (tmp_path / "again").mkdir() else tmp_path), columns=["a"])
+        gmm.open_rows(make(ROWS, tmp_path / "again" if (tmp_path / "again").mkdir() else tmp_path), columns=["a"])
 
 
 def three(make, folder):
@@ -236,31 +236,31 @@ def three(make, folder):
 def test_groups_of_arrays_say_what_to_pass(tmp_path):
     array = hdf5(ROWS, tmp_path)
     with pytest.raises(TypeError, match=r"got File; pass one of its arrays: data\['X'\]"):
-        gmm.rows(array.file)
+        gmm.open_rows(array.file)
     array.file.close()
     for name, advice in (("a.h5", r"gmm\.rows\(h5py\.File"), ("a.xlsx", "read_excel"), ("a.jsonl", "scan_ndjson")):
         (tmp_path / name).touch()
         with pytest.raises(ValueError, match=rf"{name}: unknown file type .*{advice}"):
-            gmm.rows(tmp_path / name)
+            gmm.open_rows(tmp_path / name)
 
 
 @pytest.mark.parametrize("path", ["s3://bucket/x.parquet", "https://example.org/x.csv", "gs://bucket/*.parquet"])
 def test_a_url_says_how(path):
     for data in (path, [path]):
         with pytest.raises(ValueError, match=r"is a URL, expected a local path: .*pyarrow\.dataset.*fsspec"):
-            gmm.rows(data)
+            gmm.open_rows(data)
 
 
 def test_a_pattern_that_matches_nothing_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"No file matches: .*\*\.parquet"):
-        gmm.rows(tmp_path / "*.parquet")
+        gmm.open_rows(tmp_path / "*.parquet")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no file is named so on Windows")
 def test_a_file_whose_name_is_a_pattern_is_itself(tmp_path):
     for name in ("[a].csv", "a.csv"):
         (tmp_path / name).write_text(f"x,y\n{len(name)},2\n3,4\n")
-    assert gmm.rows(tmp_path / "[a].csv").take(np.array([0]))[0, 0] == 7
+    assert gmm.open_rows(tmp_path / "[a].csv").take(np.array([0]))[0, 0] == 7
 
 
 @pytest.mark.parametrize("as_pattern", [False, True])
@@ -274,10 +274,10 @@ def test_files_of_another_kind_in_a_folder_are_told(as_pattern, tmp_path):
     with pytest.warns(
         UserWarning, match=r"of another kind are not read: 'README\.md', 'a\.parquet\.crc', 'notes\.txt'$"
     ):
-        source = gmm.rows(path)
+        source = gmm.open_rows(path)
     assert bits(fit(source)) == bits(fit(ROWS))
     for file in tmp_path.glob("*.parquet"):
         file.unlink()
     (tmp_path / "notes.txt").unlink()
     with pytest.raises(ValueError, match=r"holds no files of rows, but 'README\.md', 'a\.parquet\.crc': expected"):
-        gmm.rows(path)
+        gmm.open_rows(path)

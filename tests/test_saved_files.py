@@ -43,7 +43,9 @@ def told(saved):
         facts |= {f"mixture {n}": told(each) for n, each in enumerate(saved.estimators) if each is not None}
         return plain(facts | {"ranked": saved.ranked()})
     if isinstance(saved, MixtureClassifier):
-        facts = {name: getattr(saved, name) for name in ("classes_", "priors_", "log_likelihood_", "bic_", "n_iter_")}
+        facts = {
+            name: getattr(saved, name) for name in ("classes_", "class_prior_", "log_likelihood_", "bic_", "n_iter_")
+        }
         facts |= {f"mixture {n}": told(each) for n, each in enumerate(saved.mixtures_)}
         facts |= {
             "feature_names": list(saved.feature_names_in_),

@@ -58,7 +58,7 @@ def fit(rows, weight=None, covariance_type="full"):
 def test_the_bits_are_those_in_memory_and_the_data_are_read_once(covariance_type, dtype, weighted):
     rows, weight = ROWS.astype(dtype), WEIGHT if weighted else None
     data = Counted(rows, weight)
-    source = gmm.rows(data, scratch=True)
+    source = gmm.open_rows(data, scratch=True)
     mixture = fit(source, covariance_type=covariance_type)
     assert bits(mixture) == bits(fit(rows, weight, covariance_type))
     np.testing.assert_array_equal(mixture.predict_proba(source), mixture.predict_proba(rows))
@@ -81,7 +81,7 @@ def test_files_of_all_kinds(suffix, tmp_path):
         pyarrow.parquet.write_table(pyarrow.table(dict(zip("abc", ROWS.T, strict=True))), path)
     else:
         np.save(path, ROWS)
-    source = gmm.rows(path, scratch=folder)
+    source = gmm.open_rows(path, scratch=folder)
     expected = fit(ROWS)
     assert source.n_rows == 9000
     path.write_bytes(b"")  # nothing reads it again
@@ -91,7 +91,7 @@ def test_files_of_all_kinds(suffix, tmp_path):
 
 def test_a_reading_that_ends_early_is_begun_again():
     data = Counted()
-    source = gmm.rows(data, scratch=True)
+    source = gmm.open_rows(data, scratch=True)
     first = source.blocks(weighted=False)
     next(first)
     first.close()
@@ -102,7 +102,7 @@ def test_a_reading_that_ends_early_is_begun_again():
 
 
 def test_a_second_reading_beside_the_first_reads_the_data():
-    source = gmm.rows(Counted(), scratch=True)
+    source = gmm.open_rows(Counted(), scratch=True)
     one, other = source.blocks(weighted=False), source.blocks(weighted=False)
     both = [np.concatenate([block.rows for block in pair]) for pair in zip(*zip(one, other, strict=True), strict=True)]
     np.testing.assert_array_equal(both[0], ROWS)
@@ -110,14 +110,14 @@ def test_a_second_reading_beside_the_first_reads_the_data():
 
 
 def test_threads_share_it():
-    source = gmm.rows(Counted(), scratch=True)
+    source = gmm.open_rows(Counted(), scratch=True)
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda _: bits(fit(source)), range(4)))
     assert all(one == bits(fit(ROWS)) for one in found)
 
 
 def test_a_pickle_reads_the_data_anew():
-    source = gmm.rows(Counted(), scratch=True)
+    source = gmm.open_rows(Counted(), scratch=True)
     expected = bits(fit(source))
     again = pickle.loads(pickle.dumps(source))
     assert isinstance(again, ScratchSource)
@@ -141,7 +141,7 @@ class Full:
 def test_without_room_each_pass_reads_the_data(room, monkeypatch):
     monkeypatch.setattr(scratch, "_write_at", Full(room))
     data = Counted()
-    source = gmm.rows(data, scratch=True)
+    source = gmm.open_rows(data, scratch=True)
     with pytest.warns(RuntimeWarning, match="There is no scratch file of .*: No space left on device"):
         assert source.n_rows == 9000
     mixture = fit(source)
@@ -152,7 +152,7 @@ def test_without_room_each_pass_reads_the_data(room, monkeypatch):
 
 def test_a_folder_that_is_none_is_told(tmp_path):
     with pytest.raises(NotADirectoryError, match=r"expected a folder for scratch, got '.*nowhere'"):
-        gmm.rows(Counted(), scratch=tmp_path / "nowhere")
+        gmm.open_rows(Counted(), scratch=tmp_path / "nowhere")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
@@ -162,7 +162,7 @@ def test_no_file_stays_behind_a_process_that_is_killed(tmp_path):
         def blocks():
             for seed in range(20):
                 yield np.random.default_rng(seed).normal(size=(1000, 3))
-        source = gmm.rows(blocks, scratch={str(tmp_path)!r})
+        source = gmm.open_rows(blocks, scratch={str(tmp_path)!r})
         gmm.GaussianMixture(3, tol=0, max_iter=10**9).fit(source, callback=lambda i: print(i.n_iter, flush=True))
     """
     process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], stdout=subprocess.PIPE, text=True)

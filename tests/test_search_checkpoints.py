@@ -47,8 +47,8 @@ CASES = {
     "with weights": {"sample_weight": WEIGHT},
     "of textbook EM": {"acceleration": None},
     "with cells that fail": {"reg_covar": 0.0, "X": np.repeat(X[:12], 9, axis=0)},
-    "of rows beyond memory": {"X": gmm.rows(blocks)},
-    "of rows beyond memory, with a prior": {"X": gmm.rows(blocks), "prior": "conjugate"},
+    "of rows beyond memory": {"X": gmm.open_rows(blocks)},
+    "of rows beyond memory, with a prior": {"X": gmm.open_rows(blocks), "prior": "conjugate"},
 }
 
 
@@ -67,7 +67,7 @@ def test_what_was_solved_is_not_solved_again(tmp_path, monkeypatch):
     monkeypatch.setattr(finishing, "SEARCHED", 500)
     path, passes = tmp_path / "search.ckpt", []
     how = {"n_components": COUNTS, "covariance_type": TYPES, "random_state": 1, "checkpoint": path}
-    for rows in (X, gmm.rows(blocks)):
+    for rows in (X, gmm.open_rows(blocks)):
         whole = gmm.select(rows, **how)
         with monkeypatch.context() as patched:
             for name in ("_solved", "_retried", "_refined"):
@@ -97,7 +97,7 @@ def test_a_search_whose_time_was_up_goes_on(tmp_path, monkeypatch):
         assert facts(gmm.select(X, **how, checkpoint=tmp_path / "search.ckpt", resume=True)) == whole
 
 
-@pytest.mark.parametrize("rows", [X, gmm.rows(blocks)], ids=["", "beyond memory"])
+@pytest.mark.parametrize("rows", [X, gmm.open_rows(blocks)], ids=["", "beyond memory"])
 def test_a_search_that_its_callback_ended_goes_on(rows, tmp_path, monkeypatch):
     monkeypatch.setattr(finishing, "SEARCHED", 500)
     how = {"n_components": COUNTS, "covariance_type": TYPES, "random_state": 2, "checkpoint": tmp_path / "search.ckpt"}

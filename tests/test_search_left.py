@@ -42,7 +42,7 @@ class Counted:
 
 def of_file(**how):
     counted = Counted()
-    return gmm.select(gmm.rows(counted), COUNTS, "VVV", random_state=0, n_threads=1, **how), counted.readings
+    return gmm.select(gmm.open_rows(counted), COUNTS, "VVV", random_state=0, n_threads=1, **how), counted.readings
 
 
 @pytest.fixture
@@ -164,7 +164,7 @@ def test_no_criterion_is_below_what_its_likelihood_allows(criterion):
 def test_an_explicit_tolerance_counts(source, monkeypatch):
     monkeypatch.setattr(finishing, "SEARCHED", 4000)
     few = ROWS[:5000]
-    X, how = few if source == "array" else gmm.rows(lambda: [few]), {"covariance_type": "VVI", "random_state": 0}
+    X, how = few if source == "array" else gmm.open_rows(lambda: [few]), {"covariance_type": "VVI", "random_state": 0}
     for tol in (1e-2, 1e-7, None):
         selection = gmm.select(X, 3, tol=tol, **how)
         assert selection.best.history_.reason.endswith(f"below tol={tol or 0.025 / len(few):g}")

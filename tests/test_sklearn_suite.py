@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from gmm import BayesianGaussianMixture, GaussianMixture
+from gmm import BayesianGaussianMixture, GaussianMixture, MixtureRegressor
 from gmm.values.covariance import CLASSIC
 
 SUITE = Path(__file__).parent / "sklearn_suite"
@@ -35,12 +35,10 @@ def test_mixture_tests_of_scikit_learn_pass(tmp_path):
 
 
 def estimators():
-    return [
-        mixture(n_components=n, covariance_type=name)
-        for mixture in (GaussianMixture, BayesianGaussianMixture)
-        for name in CLASSIC
-        for n in (1, 2)  # with one component predict() is constant, which hides much
-    ]
+    kinds = [(mixture, name) for mixture in (GaussianMixture, BayesianGaussianMixture) for name in CLASSIC]
+    kinds += [(MixtureRegressor, name) for name in ("full", "tied")]  # others predict the means of few components
+    # With one component predict() of a mixture is constant, which hides much.
+    return [estimator(n_components=n, covariance_type=name) for estimator, name in kinds for n in (1, 2)]
 
 
 with warnings.catch_warnings():

@@ -85,7 +85,7 @@ def test_weighted_rows_in_pieces_are_scored_and_fitted_alike(covariance_type):
     assert_same(pieces, whole)
     for name in ("predict", "predict_proba", "score_samples"):
         np.testing.assert_array_equal(getattr(whole, name)(in_blocks(ROWS)), getattr(whole, name)(ROWS), err_msg=name)
-    for name in ("score", "bic", "icl", "nec"):
+    for name in ("score", "bic", "criteria"):
         assert getattr(whole, name)(in_blocks(ROWS, WEIGHTS)) == getattr(whole, name)(ROWS, sample_weight=WEIGHTS), name
 
 
@@ -152,7 +152,7 @@ class RearrangedSource(BlockSource):
         return iter(chunks if lane_rows == 1 else self.arranged(chunks))
 
 
-@pytest.mark.parametrize("method", ["predict", "predict_proba", "score_samples", "bic", "icl", "fit"])
+@pytest.mark.parametrize("method", ["predict", "predict_proba", "score_samples", "bic", "criteria", "fit"])
 @pytest.mark.parametrize(
     ("arranged", "message"),
     [
@@ -169,7 +169,7 @@ def test_chunks_that_are_not_all_rows_in_order_are_refused(method, arranged, mes
         getattr(fitted, method)(source)
 
 
-@pytest.mark.parametrize("criterion", ["bic", "aic", "aicc", "icl"])
+@pytest.mark.parametrize("criterion", ["bic", "aic", "criteria"])
 def test_a_criterion_counts_the_parameters_of_the_mixture_that_it_scored(criterion):
     """Another thread may fit the estimator anew meanwhile."""
     mixture = GaussianMixture(K, random_state=0).fit(ROWS)

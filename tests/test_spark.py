@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gmm import GaussianMixture, partitioned_rows
+from gmm import GaussianMixture
+from gmm.sources import partitioned_rows
 
 PAGE = Path(__file__).parents[1] / "docs" / "clusters.md"
 

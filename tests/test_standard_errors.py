@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 import gmm
-from gmm import BayesianGaussianMixture, GaussianMixture, standard_errors
+from gmm import BayesianGaussianMixture, GaussianMixture
 from gmm.em import threads
 from gmm.estimators.fitted import fitted_parameters
+from gmm.inference import standard_errors
 from gmm.rows.sources import ArraySource
 from gmm.uses import standard_errors as module
 from gmm.values.covariance import PARSIMONIOUS
@@ -33,10 +34,18 @@ def fit(X, K=2, weight=None, **how):
 # Standard errors of mclust 6.0.0 on R 4.2.2 for Old Faithful's two components in falling order of their weights:
 # f <- Mclust(faithful, G=2, modelNames=name); summary(MclustBootstrap(f, nboot=2000, type=type), what="se"), seed 1.
 MCLUST = {
-    ("VVV", "weights"): (0.02872, [[0.032072, 0.465329], [0.029707, 0.593999]], [0.020117, 0.27566, 4.35289]),
-    ("VVV", "rows"): (0.029156, [[0.031994, 0.465081], [0.029007, 0.582930]], [0.01961, 0.26123, 4.21241]),
-    ("EEE", "weights"): (0.028945, [[0.031289, 0.456668], [0.029494, 0.594416]], [0.012164, 0.15831, 2.92123]),
-    ("EEE", "rows"): (0.029085, [[0.03105, 0.45781], [0.028185, 0.611470]], [0.012192, 0.15864, 2.96516]),
+    ("VVV", "weighted-bootstrap"): (
+        0.02872,
+        [[0.032072, 0.465329], [0.029707, 0.593999]],
+        [0.020117, 0.27566, 4.35289],
+    ),
+    ("VVV", "bootstrap"): (0.029156, [[0.031994, 0.465081], [0.029007, 0.582930]], [0.01961, 0.26123, 4.21241]),
+    ("EEE", "weighted-bootstrap"): (
+        0.028945,
+        [[0.031289, 0.456668], [0.029494, 0.594416]],
+        [0.012164, 0.15831, 2.92123],
+    ),
+    ("EEE", "bootstrap"): (0.029085, [[0.03105, 0.45781], [0.028185, 0.611470]], [0.012192, 0.15864, 2.96516]),
 }
 
 
@@ -122,14 +131,14 @@ def test_weights_count_as_repeats(name):
     exact.append(standard_errors(other, repeated, method="information"))
     for a, b in zip(*map(parts_of, exact), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-10)
-    for method in ("weights", "rows"):
+    for method in ("weighted-bootstrap", "bootstrap"):
         how = {"method": method, "n_replicates": 400, "random_state": 0}
         drawn = standard_errors(one, BLOBS, weight, **how), standard_errors(other, repeated, **how)
         np.testing.assert_allclose(drawn[0].means, drawn[1].means, rtol=0.25)
         assert drawn[0].adjusted_rand.mean() == pytest.approx(drawn[1].adjusted_rand.mean(), abs=0.02)
 
 
-@pytest.mark.parametrize("method", ["weights", "information"])
+@pytest.mark.parametrize("method", ["weighted-bootstrap", "information"])
 def test_errors_move_and_scale_with_the_rows(method):
     scale, shift = np.array([10.0, 0.1]), np.array([1e4, -5.0])
     moved = BLOBS * scale + shift
@@ -156,7 +165,7 @@ def test_noise_has_its_share_of_the_errors():
     assert 0.005 < shares.std() < 0.03
 
 
-@pytest.mark.parametrize("method", ["weights", "rows", "information"])
+@pytest.mark.parametrize("method", ["weighted-bootstrap", "bootstrap", "information"])
 def test_intervals_cover_the_truth(method):
     truth = GaussianMixture.from_parameters([0.4, 0.6], [[-2.0], [2.0]], [[1.0], [1.5]], covariance_type="diag")
     covered = []
@@ -221,15 +230,15 @@ def test_components_that_are_exchanged_are_matched():
 
 def test_rows_from_anywhere(tmp_path):
     mixture = fit(BLOBS)
-    blocks = gmm.rows(lambda: (BLOBS[i : i + 50] for i in range(0, 200, 50)))
+    blocks = gmm.open_rows(lambda: (BLOBS[i : i + 50] for i in range(0, 200, 50)))
     one, other = (standard_errors(mixture, X, method="information") for X in (BLOBS, blocks))
     np.testing.assert_array_equal(one.means, other.means)
-    elsewhere = gmm.partitioned_rows(lambda task: task(0, BLOBS[:70]) + task(1, BLOBS[70:]))
+    elsewhere = gmm.sources.partitioned_rows(lambda task: task(0, BLOBS[:70]) + task(1, BLOBS[70:]))
     for a, b in zip(*map(parts_of, (one, standard_errors(mixture, elsewhere, method="information"))), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-6)
     np.save(tmp_path / "rows.npy", BLOBS)
     file, memory = (standard_errors(mixture, X, n_replicates=5, random_state=0) for X in
-                    (gmm.rows(tmp_path / "rows.npy"), BLOBS))  # fmt: skip
+                    (gmm.open_rows(tmp_path / "rows.npy"), BLOBS))  # fmt: skip
     np.testing.assert_array_equal(file.means, memory.means)
     with pytest.raises(TypeError, match="standard_errors needs its rows in memory"):
         standard_errors(mixture, blocks)
@@ -245,7 +254,7 @@ def test_a_prior_is_that_of_the_fit():
 def test_degenerate_refits_are_left_out():
     X = np.random.default_rng(4).normal(size=(30, 2))
     mixture = fit(X, 2, weight=None)
-    errors = standard_errors(mixture, X, n_replicates=100, method="rows", random_state=0)
+    errors = standard_errors(mixture, X, n_replicates=100, method="bootstrap", random_state=0)
     assert 0 < errors.n_left_out < 99
     assert len(errors.adjusted_rand) == 100 - errors.n_left_out
     assert f"{errors.n_left_out} left out" in repr(errors)
@@ -267,7 +276,7 @@ def test_it_is_told_in_a_table_and_pickled():
 @pytest.mark.parametrize(
     ("how", "told"),
     [
-        ({"method": "jackknife"}, "a method among 'weights', 'rows', 'information', got 'jackknife'"),
+        ({"method": "jackknife"}, "a method among 'bootstrap', 'weighted-bootstrap', 'information', got 'jackknife'"),
         ({"n_replicates": 1}, "n_replicates to be a whole number from 2, got 1"),
         ({"sample_weight": np.full(200, 0.01)}, "number of parameters, 11, at least and to less than 1e.15, got 2;"),
         ({"X": BLOBS[:, :1]}, "1 features, but GaussianMixture is expecting 2"),
@@ -305,7 +314,7 @@ def test_a_weight_of_minus_zero_is_zero():
     assert np.array_equal(standard_errors(mixture, X, weight, n_replicates=5, random_state=0).means, zero.means)
 
 
-@pytest.mark.parametrize("method", ["weights", "rows", "information"])
+@pytest.mark.parametrize("method", ["weighted-bootstrap", "bootstrap", "information"])
 def test_rows_whose_squares_overflow_are_refused(method):
     X = np.random.default_rng(0).normal(size=(20, 2))
     mixture = GaussianMixture(random_state=0).fit(X)

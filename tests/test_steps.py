@@ -1,4 +1,4 @@
-"""Climbs told start by start and pass by pass: `histories_`, and `em_steps`."""
+"""Climbs told start by start and pass by pass: `histories_`, and `em.steps`."""
 
 import pickle
 import threading
@@ -10,7 +10,7 @@ import pytest
 
 import gmm
 import reference
-from gmm import GaussianMixture, em_steps, select
+from gmm import GaussianMixture, em, select
 from gmm.selection import engine
 from gmm.values.covariance import PARSIMONIOUS
 
@@ -128,7 +128,7 @@ def test_a_climb_without_time_says_so(monkeypatch):
     assert "not finished" not in told
 
 
-# --- em_steps -----------------------------------------------------------------------------------
+# --- em.steps -----------------------------------------------------------------------------------
 
 ITERATIVE = {"max_iter": 12, "tol": 0.0}
 
@@ -139,7 +139,7 @@ def parts(step):
 
 def start_of(X, K, name):
     """A start that is a mixture of the model: its weights, means and covariances, and what makes a fit begin there."""
-    (step,) = em_steps(X, K, covariance_type=name, random_state=0, max_iter=1)
+    (step,) = em.steps(X, K, covariance_type=name, random_state=0, max_iter=1)
     model = GaussianMixture.from_parameters(*parts(step), covariance_type=name)
     given = {"weights_init": step.weights, "means_init": step.means, "precisions_init": model.precisions_}
     return parts(step), given
@@ -153,7 +153,7 @@ def test_each_step_is_the_textbooks(name, weighted):
     (weights, means, covariances), given = start_of(X, 3, name)
     start = weights, means, reference.dense(covariances, name, 3, 2)
     bounds, path = reference.em(X, start, name, 12, weight=weight, reg_covar=1e-6)
-    steps = list(em_steps(X, 3, covariance_type=name, sample_weight=weight, **given, **ITERATIVE))
+    steps = list(em.steps(X, 3, covariance_type=name, sample_weight=weight, **given, **ITERATIVE))
     assert [step.n_iter for step in steps] == list(range(1, 13))
     np.testing.assert_allclose([step.lower_bound for step in steps], bounds, rtol=1e-9)
     for step, expected in zip(steps, path, strict=False):
@@ -170,7 +170,7 @@ def test_the_next_weights_are_the_counts_shares(name, weighted):
     X = overlapping(4)
     weight = np.random.default_rng(1).uniform(0.5, 2, len(X)) if weighted else None
     total = len(X) if weight is None else weight.sum()
-    steps = list(em_steps(X, 3, covariance_type=name, sample_weight=weight, random_state=0, **ITERATIVE))
+    steps = list(em.steps(X, 3, covariance_type=name, sample_weight=weight, random_state=0, **ITERATIVE))
     for one, two in pairwise(steps):
         np.testing.assert_allclose(two.weights, one.counts / total, rtol=1e-12)
         assert two.lower_bound > one.lower_bound - 1e-9
@@ -187,7 +187,7 @@ def test_steps_are_the_passes_of_fit(name, acceleration, dtype, max_iter):
     weight = np.random.default_rng(2).uniform(0.5, 2, len(X))
     asked = {"covariance_type": name, "acceleration": acceleration, "max_iter": max_iter, "random_state": 0}
     fitted = GaussianMixture(3, **asked).fit(X, sample_weight=weight)
-    steps = list(em_steps(X, 3, sample_weight=weight, responsibilities=True, **asked))
+    steps = list(em.steps(X, 3, sample_weight=weight, responsibilities=True, **asked))
     assert [step.lower_bound for step in steps] == fitted.lower_bounds_
     assert [step.accepted for step in steps] == list(fitted.history_.accepted)
     assert len(steps) == fitted.n_iter_
@@ -204,7 +204,7 @@ def test_steps_are_the_passes_of_fit(name, acceleration, dtype, max_iter):
 def test_a_step_that_was_taken_back_tells_what_stands():
     told = []
     for seed in range(30):
-        steps = list(em_steps(overlapping(seed), 4, acceleration="auto", tol=1e-9, max_iter=400, random_state=0))
+        steps = list(em.steps(overlapping(seed), 4, acceleration="auto", tol=1e-9, max_iter=400, random_state=0))
         told += [(one, two) for one, two in pairwise(steps) if not two.accepted]
     assert told
     for one, two in told:
@@ -216,12 +216,12 @@ def test_a_step_that_was_taken_back_tells_what_stands():
 @pytest.mark.parametrize("name", PARSIMONIOUS)
 def test_responsibilities_are_those_of_the_steps_mixture(name):
     X = overlapping(6, d=3)
-    for step in em_steps(X, 3, covariance_type=name, responsibilities=True, random_state=0, max_iter=4, tol=0):
+    for step in em.steps(X, 3, covariance_type=name, responsibilities=True, random_state=0, max_iter=4, tol=0):
         model = GaussianMixture.from_parameters(*parts(step), covariance_type=name)
         np.testing.assert_allclose(step.responsibilities, model.predict_proba(X), atol=1e-12)
         np.testing.assert_allclose(step.responsibilities.sum(axis=0), step.counts, rtol=1e-9)
         assert step.lower_bound == pytest.approx(model.score(X), rel=1e-12)
-    assert next(em_steps(X, 3)).responsibilities is None
+    assert next(em.steps(X, 3)).responsibilities is None
 
 
 def test_nothing_is_computed_before_it_is_asked_for():
@@ -231,7 +231,7 @@ def test_nothing_is_computed_before_it_is_asked_for():
         calls.append(K)
         return rng.dirichlet(np.ones(K), len(rows))
 
-    steps = em_steps(overlapping(0), 3, init_params=start, random_state=0)
+    steps = em.steps(overlapping(0), 3, init_params=start, random_state=0)
     assert calls == []
     assert next(steps).n_iter == 1
     assert calls == [3]
@@ -240,7 +240,7 @@ def test_nothing_is_computed_before_it_is_asked_for():
 def test_a_generator_that_is_closed_leaves_no_thread():
     X = overlapping(0, n=60_000, d=8, K=4)
     before = set(threading.enumerate())
-    steps = em_steps(X, 4, init_params="random_from_data", random_state=0, n_threads=2)
+    steps = em.steps(X, 4, init_params="random_from_data", random_state=0, n_threads=2)
     next(steps)
     assert [thread.name for thread in set(threading.enumerate()) - before]
     steps.close()
@@ -248,7 +248,7 @@ def test_a_generator_that_is_closed_leaves_no_thread():
 
 
 def test_what_a_step_tells_cannot_be_written_into():
-    step = next(em_steps(overlapping(0), 2, responsibilities=True))
+    step = next(em.steps(overlapping(0), 2, responsibilities=True))
     for array in (*parts(step), step.counts, step.responsibilities):
         with pytest.raises(ValueError, match="read-only"):
             array[...] = 0
@@ -257,13 +257,13 @@ def test_what_a_step_tells_cannot_be_written_into():
 
 
 def test_no_pass_is_no_step():
-    assert list(em_steps(overlapping(0), 2, max_iter=0)) == []
+    assert list(em.steps(overlapping(0), 2, max_iter=0)) == []
 
 
 def test_a_seed_gives_the_fits_start_whatever_kind_it_is():
     X = overlapping(7)
     for seed in (3, np.random.RandomState(3), np.random.default_rng(3)):
-        first = next(em_steps(X, 4, init_params="random", random_state=pickle.loads(pickle.dumps(seed))))
+        first = next(em.steps(X, 4, init_params="random", random_state=pickle.loads(pickle.dumps(seed))))
         fitted = GaussianMixture(4, init_params="random", random_state=seed, max_iter=0).fit(X)
         np.testing.assert_array_equal(first.means, fitted.means_)
 
@@ -281,7 +281,7 @@ def test_a_seed_gives_the_fits_start_whatever_kind_it_is():
         (
             {"X": GaussianMixture(2), "n_components": overlapping(0)},
             TypeError,
-            "em_steps makes its own estimator: expected rows",
+            "em.steps makes its own estimator: expected rows",
         ),
         ({"tol": -1.0}, ValueError, "'tol' parameter of GaussianMixture must be a float in the range"),
         ({"covariance_type": "round"}, ValueError, "'covariance_type' parameter"),
@@ -293,7 +293,7 @@ def test_a_seed_gives_the_fits_start_whatever_kind_it_is():
 )
 def test_bad_input_is_refused_at_the_call(asked, error, match):
     with pytest.raises(error, match=match):
-        em_steps(**{"X": overlapping(0), "n_components": 2} | asked)
+        em.steps(**{"X": overlapping(0), "n_components": 2} | asked)
 
 
 @pytest.mark.parametrize(
@@ -318,9 +318,9 @@ def test_what_becomes_of_the_rows_after_the_call_changes_no_step(rows):
     starts = ["kmeans", lambda X, K, rng: np.where(np.argsort(np.argsort(X[:, :1], 0), 0) % K == np.arange(K), 1.0, 0)]
     for X in (rows, Held()) if isinstance(rows, np.ndarray) else (rows,):
         for start in starts:
-            expected = [step.lower_bound for step in em_steps(X, 3, init_params=start, **asked)]
+            expected = [step.lower_bound for step in em.steps(X, 3, init_params=start, **asked)]
             kept = np.array(rows)
-            steps = em_steps(X, 3, init_params=start, **asked)
+            steps = em.steps(X, 3, init_params=start, **asked)
             found = []
             for step in steps:
                 found.append(step.lower_bound)
@@ -328,7 +328,7 @@ def test_what_becomes_of_the_rows_after_the_call_changes_no_step(rows):
                 rows[-1] = rows[1]
             rows[:] = kept if isinstance(rows, np.ndarray) else kept.tolist()
             assert found == expected
-            steps = em_steps(X, 3, init_params=start, **asked)
+            steps = em.steps(X, 3, init_params=start, **asked)
             rows[:] = rows[::-1] if isinstance(rows, list) else 0 * kept
             assert [step.lower_bound for step in steps] == expected
             rows[:] = kept if isinstance(rows, np.ndarray) else kept.tolist()
@@ -347,29 +347,29 @@ def test_what_becomes_of_the_rows_after_the_call_changes_no_step(rows):
 )
 def test_what_becomes_of_a_given_start_after_the_call_changes_no_step(given):
     asked = {"random_state": 0, "max_iter": 3, "tol": 0.0} | given
-    expected = [step.lower_bound for step in em_steps(overlapping(5), 3, **asked)]
-    steps = em_steps(overlapping(5), 3, **asked)
+    expected = [step.lower_bound for step in em.steps(overlapping(5), 3, **asked)]
+    steps = em.steps(overlapping(5), 3, **asked)
     for array in given.values():
         array += 7.0
     assert [step.lower_bound for step in steps] == expected
 
 
 def test_what_means_nothing_may_be_said_with_its_default():
-    assert next(em_steps(overlapping(0), 2, n_init=1, warm_start=False, refine=None)).n_iter == 1
-    assert next(em_steps(overlapping(0), 2, n_init=np.int64(1), warm_start=np.bool_(False))).n_iter == 1
+    assert next(em.steps(overlapping(0), 2, n_init=1, warm_start=False, refine=None)).n_iter == 1
+    assert next(em.steps(overlapping(0), 2, n_init=np.int64(1), warm_start=np.bool_(False))).n_iter == 1
 
 
 def test_a_singular_covariance_is_told_as_fit_tells_it():
     X = np.repeat([[0.0], [10.0]], 5, axis=0)
     asked = {"reg_covar": 0.0, "random_state": 0}
     with pytest.raises(ValueError, match=r"ill-defined empirical covariance.*component 0 is singular"):
-        list(em_steps(X, 2, **asked))
+        list(em.steps(X, 2, **asked))
 
 
 def test_a_component_without_rows_is_told():
     X = np.concatenate([overlapping(0), [[60.0, 60.0]]])
     far = {"means_init": [[0.0, 0.0], [1e4, 1e4]], "weights_init": [0.5, 0.5], "precisions_init": [1.0, 1.0]}
     with pytest.warns(gmm.ConvergenceWarning, match="lost all rows"):
-        steps = list(em_steps(X, 2, covariance_type="spherical", **far))
+        steps = list(em.steps(X, 2, covariance_type="spherical", **far))
     assert steps[0].counts[1] == 0
     assert steps[-1].counts.min() > 0

@@ -111,19 +111,19 @@ def test_a_source_is_taken_in_blocks_of_its_own(tmp_path):
     rows, weight = drawn(3000), np.random.default_rng(1).uniform(0, 2, 3000)
     np.save(tmp_path / "X.npy", rows)
     one = begun().partial_fit(rows)
-    for source in (gmm.rows(tmp_path / "X.npy"), gmm.rows(lambda: iter(in_blocks(rows, 77)))):
+    for source in (gmm.open_rows(tmp_path / "X.npy"), gmm.open_rows(lambda: iter(in_blocks(rows, 77)))):
         assert bits(begun().partial_fit(source)) == bits(one)
-    weighted = gmm.rows(lambda: ((rows[i : i + 500], weight[i : i + 500]) for i in range(0, 3000, 500)))
+    weighted = gmm.open_rows(lambda: ((rows[i : i + 500], weight[i : i + 500]) for i in range(0, 3000, 500)))
     assert bits(begun().partial_fit(weighted)) == bits(begun().partial_fit(rows, sample_weight=weight))
     many = drawn(600_000)
     np.save(tmp_path / "X.npy", many)
-    streamed = begun().partial_fit(gmm.rows(tmp_path / "X.npy"))
+    streamed = begun().partial_fit(gmm.open_rows(tmp_path / "X.npy"))
     assert streamed.n_iter_ == len(streamed.lower_bounds_) == len(streamed.history_) == 2
     by_hand = begun().partial_fit(many[: 1 << 19])
     by_hand.partial_fit(many[1 << 19 :])
     assert bits(streamed) == bits(by_hand)
     assert streamed.lower_bounds_[1:] == by_hand.lower_bounds_
-    assert bits(GaussianMixture(K, random_state=0).partial_fit(gmm.rows(tmp_path / "X.npy"))) != bits(streamed)
+    assert bits(GaussianMixture(K, random_state=0).partial_fit(gmm.open_rows(tmp_path / "X.npy"))) != bits(streamed)
 
 
 # --- The state of a stream ------------------------------------------------------------------------
@@ -307,7 +307,7 @@ def test_a_bad_block_is_refused_and_changes_nothing(name):
 def test_a_source_that_fails_midway_changes_nothing(tmp_path):
     path = tmp_path / "X.npy"
     np.save(path, drawn(600_000))
-    mixture, source = begun(), gmm.rows(path)
+    mixture, source = begun(), gmm.open_rows(path)
     assert source.survey.nonfinite is None
     before = pickle.dumps(mixture)
     np.save(path, drawn(600_000) + 1)

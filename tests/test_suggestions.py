@@ -54,9 +54,9 @@ def test_functions_suggest_the_nearest_name():
         "'bic'": lambda: gmm.select(X, 2, criterion="BIC"),
         "'icl'": lambda: gmm.select(X, 1, "EII").ranked("ICL"),
         "'reg_covar'": lambda: gmm.select(X, 2, regcovar=1),
-        "'information'": lambda: gmm.standard_errors(fit, X, method="informations"),
+        "'information'": lambda: gmm.inference.standard_errors(fit, X, method="informations"),
         "'predictive'": lambda: posterior.score_samples(X, density="predictiv"),
-        "'means'": lambda: gmm.adapt(fit, X, what=["mean"]),
+        "'means'": lambda: gmm.analysis.adapt(fit, X, parameters=["mean"]),
         "'weights'": lambda: GaussianMixture(2, fixed={"weight": True}).fit(X),
         "'n_init'": lambda: fit.set_params(ninit=3),
     }
@@ -77,5 +77,5 @@ def test_one_and_several_are_counted():
 def test_a_source_of_several_tables_says_how_many_more(tmp_path):
     for n in range(10):
         np.savetxt(tmp_path / f"{n}.csv", X, delimiter=",", header="a,b", comments="")
-    assert isinstance(source := gmm.rows(tmp_path), TableSource)
+    assert isinstance(source := gmm.open_rows(tmp_path), TableSource)
     assert source.name.endswith("0.csv and 9 more")

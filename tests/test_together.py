@@ -49,7 +49,7 @@ def test_cells_are_finished_together_with_the_bits_of_one_after_the_other(how, d
 
     def found():
         counted = Counted(ROWS.astype(dtype), weight)
-        selection = gmm.select(gmm.rows(counted), [2, 3, 4], types, random_state=0, n_threads=1, **how)
+        selection = gmm.select(gmm.open_rows(counted), [2, 3, 4], types, random_state=0, n_threads=1, **how)
         return selection, counted.readings
 
     jointly, readings = found()
@@ -66,7 +66,7 @@ def test_cells_are_finished_together_with_the_bits_of_one_after_the_other(how, d
 
 def test_there_are_as_many_readings_as_in_the_longest_task():
     counted = Counted()
-    source = gmm.rows(counted)
+    source = gmm.open_rows(counted)
     assert source.n_rows == N
     seen = []
 
@@ -89,7 +89,7 @@ def test_there_are_as_many_readings_as_in_the_longest_task():
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_each_task_has_lanes_of_its_own(weight, order, monkeypatch):
     monkeypatch.setattr(blocks, "_CHUNK_BYTES", 24 * 1000)
-    source = gmm.rows(Counted(np.asarray(ROWS, order=order), weight))
+    source = gmm.open_rows(Counted(np.asarray(ROWS, order=order), weight))
     lanes = [1, 7, 999, 1000, 2048, 8999, 9000, 10**6]
 
     def task(rows, lane_rows):
@@ -140,13 +140,13 @@ def test_what_a_task_raises_ends_all_and_leaves_no_thread():
 
     before = threading.active_count()
     with pytest.raises(ArithmeticError, match="as planned"):
-        together(gmm.rows(Counted()), [goes_on, fails, goes_on], never)
+        together(gmm.open_rows(Counted()), [goes_on, fails, goes_on], never)
     assert threading.active_count() == before
 
 
 def test_a_source_that_changes_is_noticed():
     rows = [ROWS]
-    source = gmm.rows(lambda: rows)
+    source = gmm.open_rows(lambda: rows)
     assert source.n_rows == N
 
     def task(rows_):
@@ -172,7 +172,7 @@ def test_a_task_may_leave_a_reading_and_begin_another(monkeypatch):
     def stays(rows):
         return np.concatenate([chunk.rows.copy() for chunk in rows.chunks()])
 
-    source = gmm.rows(counted)
+    source = gmm.open_rows(counted)
     one, other = together(source, [leaves, stays], never)
     np.testing.assert_array_equal(one.result[0], ROWS[: len(one.result[0])])
     for all_rows in (one.result[1], other.result):
@@ -191,7 +191,7 @@ def test_once_the_time_is_up_the_first_task_goes_on_alone(after):
         return "whole"
 
     before = threading.active_count()
-    first, second = together(gmm.rows(Counted()), [task, task], lambda: len(passes) >= 2 * after)
+    first, second = together(gmm.open_rows(Counted()), [task, task], lambda: len(passes) >= 2 * after)
     assert (first.result, second) == ("whole", None)
     assert passes == [N] * (5 + after)
     assert threading.active_count() == before

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import gmm
-from gmm import Tracker
+from gmm.tracking import Tracker
 
 BOX = [[0, 0], [100, 60]]
 

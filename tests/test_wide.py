@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import gmm
-from gmm import GaussianMixture, NormalInverseWishart, bootstrap_lrt, em_steps, held_out_log_likelihood, load, select
+from gmm import GaussianMixture, NormalInverseWishart, em, load, select
 from gmm.cli import main
+from gmm.inference import bootstrap_lrt, held_out_log_likelihood
 from gmm.plotting import (
     animate_fit,
     plane,
@@ -83,7 +84,7 @@ def test_what_a_fitted_mixture_says(fitted, tmp_path):
         assert fitted._repr_html_()
         assert len(set(fitted.predict(X))) == K
         np.testing.assert_allclose(fitted.predict_proba(X).sum(axis=1), 1)
-        assert np.isfinite([fitted.score(X), fitted.bic(X), fitted.icl(X), fitted.nec(X)]).all()
+        assert np.isfinite([fitted.score(X), *fitted.criteria(X).values()]).all()
         assert fitted.sample(5)[0].shape == (5, D)
         assert fitted.precisions_.shape == fitted.covariances_.shape
         fitted.save(tmp_path / "mixture.npz")
@@ -97,7 +98,7 @@ def test_fits_one_pass_at_a_time_from_given_means_and_responsibilities(fitted):
     name, asked = fitted.covariance_type, {"n_components": K, "random_state": 0, "max_iter": 3}
     shares = fitted.predict_proba(X)
     with no_matrix_of_all_features():
-        assert list(em_steps(X, **asked, covariance_type=name))
+        assert list(em.steps(X, **asked, covariance_type=name))
         GaussianMixture(**asked, covariance_type=name, means_init=fitted.means_).fit(X)
         GaussianMixture(**asked, covariance_type=name, precisions_init=fitted.precisions_).fit(X)
         GaussianMixture(**asked, covariance_type=name, init_params=lambda X, K, rng: shares).fit(X)
@@ -154,7 +155,7 @@ def test_the_command_and_its_report(tmp_path, monkeypatch, capsys):
 def test_directions_hold_no_matrix_of_all_features():
     mixture = GaussianMixture(K, covariance_type="diag", random_state=0).fit(X)
     with no_matrix_of_all_features():
-        found = gmm.directions(mixture, n_directions=2)
+        found = gmm.analysis.directions(mixture, n_directions=2)
         assert found.transform(X).shape == (N, 2)
 
 

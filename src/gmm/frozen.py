@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from gmm._frozen import CompiledMixture, prepare
-from gmm.exchange.onnx import write_onnx
 from gmm.persistence import Described, Readable, Writable, describe, item, load_object, save_state, with_metadata
+from gmm.persistence.predictions import Predicted, write_predictions
+from gmm.rows.entrance import as_source
+from gmm.rows.sources import Source
 from gmm.values.layouts import layout_of_code
-from gmm.values.whitened import WhitenedMixture
 from gmm.versions import __version__
 
-__all__ = ["FrozenMixture", "get_include"]
+__all__ = ["FrozenMixture", "get_include", "predicted_blocks"]
 
 _Array = NDArray[np.float64]
 
 _ARRAYS = ("log_offset", "centres", "whiteners", "origin", "log_noise")
 _PREPARED_VERSION = 1  # of the order and meaning of prepared numbers
+_ROWS_AT_ONCE = 1 << 16
 
 
 class FrozenMixture(Described, CompiledMixture):
@@ -97,26 +100,20 @@ class FrozenMixture(Described, CompiledMixture):
             header["prepared"], members["prepared"] = _PREPARED_VERSION, self.prepared
         save_state(file, with_metadata(self, metadata, header), members)
 
-    def to_onnx(self, file: Writable, *, dtype: str = "float32", arithmetic: str = "float64") -> None:
-        """Write the mixture as an ONNX model, for runtimes without Python, as ``GaussianMixture.to_onnx`` does.
+    def predict_to(self, X: ArrayLike, path: str | os.PathLike[str], *, responsibilities: bool = True) -> None:
+        """Write the most probable component of each row to a file, as `GaussianMixture.predict_to`, on this thread.
 
         Parameters
         ----------
-        file : str, os.PathLike or binary file
-            A path, used as given, or a file open for writing.
-        dtype, arithmetic : {"float32", "float64"}
-            Of rows and results, and what the runtime computes in.
-
-        Raises
-        ------
-        ModuleNotFoundError, ValueError
-            As that method.
+        X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
+            Finite rows.
+        path : str or os.PathLike
+            Its suffix tells the format: .parquet, .arrow, .feather, .csv or .tsv.
+        responsibilities : bool, default=True
+            Whether to write them.
         """
-        code, log_offset, centres, whiteners, _, log_noise = self.arrays
-        layout = layout_of_code(code)
-        whiteners = whiteners.reshape(layout.shape(*centres.shape))
-        mixture = WhitenedMixture(layout, log_offset, centres, whiteners, log_noise)
-        write_onnx(file, mixture, dtype=dtype, arithmetic=arithmetic, about={})
+        source, _ = as_source(X, estimator=self, n_features=self.n_features)
+        write_predictions(path, predicted_blocks(self, source, responsibilities=responsibilities))
 
     @classmethod
     def load(cls, file: Readable, *, mmap: bool = False) -> Self:
@@ -215,6 +212,14 @@ def _check_numbers(log_offset: _Array, log_noise: float, *finite: _Array) -> Non
         raise ValueError("expected log offsets below infinity, and one of them finite")
     if not log_noise < np.inf:
         raise ValueError(f"expected a log density of noise below infinity, got {log_noise}")
+
+
+def predicted_blocks(model: FrozenMixture, source: Source, *, responsibilities: bool) -> Iterator[Predicted]:
+    """Yield the number of a row, and labels and responsibilities of the rows from there on."""
+    for first, rows, _ in source.chunks():
+        for start in range(0, len(rows), _ROWS_AT_ONCE):
+            part = rows[start : start + _ROWS_AT_ONCE]
+            yield first + start, model.predict(part), model.predict_proba(part) if responsibilities else None
 
 
 def get_include() -> str:

@@ -109,8 +109,8 @@ for name, rows in faults.items():
 #
 # - Save the model with ``pump.save("pump.gmm")``, and read it with `gmm.load`
 #   where new readings arrive.
-# - `gmm.anomaly_threshold` gives the threshold and an interval for its rate in
-#   one call.
+# - `gmm.analysis.anomaly_threshold` gives the threshold and an interval for its
+#   rate in one call.
 # - How many held-out rows does a rate of 0.1 % need?
 # - :doc:`/recipes` has this as a few lines to copy.
 #

@@ -11,7 +11,9 @@ voices can be compared sound by sound.
 import matplotlib.pyplot as plt
 import numpy as np
 
-from gmm import GaussianMixture, adapt, fisher_vector, statistics_of
+from gmm import GaussianMixture
+from gmm.analysis import adapt, fisher_vector
+from gmm.em import e_step
 
 # %%
 # Real systems compute some 20 numbers for each hundredth of a second, such as
@@ -114,7 +116,7 @@ ax.legend()
 # rows, it goes n / (n + 16) of the way to their mean. The relevance, 16, is how
 # many rows a component of the mixture of everybody counts as.
 
-statistics = statistics_of(background, enrolled[0])
+statistics = e_step(background, enrolled[0])
 moved = np.linalg.norm(adapted[0].means_ - background.means_, axis=1)
 way = np.linalg.norm(statistics.means - background.means_, axis=1)
 fig, ax = plt.subplots(figsize=(6, 3.2), layout="constrained")
@@ -138,10 +140,10 @@ ax.legend()
 # What to try next
 # ----------------
 #
-# - ``adapt(..., what=("weights", "means", "covariances"))`` adapts all.
+# - ``adapt(..., parameters=("weights", "means", "covariances"))`` adapts all.
 # - Statistics of recordings add up:
-#   ``adapt(background, statistics_of(background, monday) +
-#   statistics_of(background, tuesday))``.
+#   ``adapt(background, e_step(background, monday) +
+#   e_step(background, tuesday))``.
 #
-# Used here: `gmm.adapt`, `gmm.fisher_vector`, `gmm.statistics_of`,
-# `gmm.GaussianMixture`.
+# Used here: `gmm.analysis.adapt`, `gmm.analysis.fisher_vector`,
+# `gmm.em.e_step`, `gmm.GaussianMixture`.

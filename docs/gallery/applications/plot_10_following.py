@@ -4,8 +4,8 @@ Follow objects that move
 
 A scanner, or what moves in a video, gives a cloud of points for each frame:
 several for each object, and clutter. Which object of this frame is which of the
-one before? `gmm.Tracker` keeps a component for each object, moves it on by its
-velocity, and lets the points of the next frame correct it.
+one before? `gmm.tracking.Tracker` keeps a component for each object, moves it
+on by its velocity, and lets the points of the next frame correct it.
 """
 
 import base64
@@ -18,7 +18,7 @@ import pandas as pd
 from benchmarks.following import BOX, alone, followed, judged, video
 from matplotlib.animation import PillowWriter
 
-from gmm import Tracker
+from gmm.tracking import Tracker
 
 # %%
 # The video is simulated, so that the truth is known: two objects cross, one
@@ -138,9 +138,9 @@ for motion, score in limits.items():
 # ----------------
 #
 # - ``tracker.mixture`` is the mixture of the last frame, for
-#   `gmm.plotting.plot_clusters` or `gmm.overlap`.
+#   `gmm.plotting.plot_clusters` or `gmm.analysis.overlap`.
 # - ``forgetting`` near 1 follows objects whose shape changes quickly.
 # - Slow change of one stream, without objects that come and go, is for
 #   ``GaussianMixture.partial_fit`` with ``decay``.
 #
-# Used here: `gmm.Tracker`.
+# Used here: `gmm.tracking.Tracker`.

@@ -80,7 +80,7 @@ print(f"BIC chooses {by_bic}, AIC {by_aic}")
 #
 # - :ref:`sphx_glr_auto_gallery_choosing_plot_2_shared_shape.py`: choose the
 #   covariance model as well.
-# - `gmm.held_out_log_likelihood` measures what AIC estimates;
-#   `gmm.bootstrap_lrt` tests K components against K + 1.
+# - `gmm.inference.held_out_log_likelihood` measures what AIC estimates;
+#   `gmm.inference.bootstrap_lrt` tests K components against K + 1.
 #
 # Used here: `gmm.select`, `gmm.GaussianMixture`, `gmm.plotting.plot_criteria`.

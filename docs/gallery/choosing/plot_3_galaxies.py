@@ -68,7 +68,7 @@ plot_clusters(found.estimators[four], galaxies)
 # What to try next
 # ----------------
 #
-# - `gmm.bootstrap_lrt` tests three components against four.
+# - `gmm.inference.bootstrap_lrt` tests three components against four.
 # - ``select(galaxies, criterion="aic")`` uses a less strict criterion.
 #
 # Used here: `gmm.select`, `gmm.plotting.plot_selection`,

@@ -3,8 +3,8 @@ Fewer dimensions that keep the groups
 =====================================
 
 Principal components keep the variance, whether it is between groups or not.
-`gmm.directions` keeps the differences between the components of a fitted
-mixture, in means and in covariances (Scrucca 2010), and says how many
+`gmm.analysis.directions` keeps the differences between the components of a
+fitted mixture, in means and in covariances (Scrucca 2010), and says how many
 directions that takes.
 """
 
@@ -16,7 +16,8 @@ from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.metrics import adjusted_rand_score
 
-from gmm import GaussianMixture, directions
+from gmm import GaussianMixture
+from gmm.analysis import directions
 from gmm.plotting import plot_clusters
 
 # %%
@@ -145,5 +146,5 @@ for name, labels in agreement.items():
 # - ``view="pairs"`` shows single columns: of more than six, those in which the
 #   components differ most.
 #
-# Used here: `gmm.GaussianMixture`, `gmm.directions`, `gmm.Directions`,
-# `gmm.plotting.plot_clusters`.
+# Used here: `gmm.GaussianMixture`, `gmm.analysis.directions`,
+# `gmm.analysis.Directions`, `gmm.plotting.plot_clusters`.

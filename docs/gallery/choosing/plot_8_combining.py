@@ -3,9 +3,9 @@ Clusters of several components
 ==============================
 
 BIC counts the Gaussians that a density needs. A cluster that is not Gaussian
-needs several. `gmm.combine_components` keeps the mixture and merges components
-into clusters, step by step, always the two between which rows are the least
-decided (Baudry and others 2010).
+needs several. `gmm.analysis.combine_components` keeps the mixture and merges
+components into clusters, step by step, always the two between which rows are
+the least decided (Baudry and others 2010).
 """
 
 import numpy as np
@@ -13,7 +13,8 @@ from sklearn.cluster import HDBSCAN
 from sklearn.datasets import make_moons
 from sklearn.metrics import adjusted_rand_score
 
-from gmm import combine_components, select
+from gmm import select
+from gmm.analysis import combine_components
 from gmm.plotting import plot_clusters, plot_entropies
 
 # sphinx_gallery_thumbnail_number = 2
@@ -115,5 +116,6 @@ for noise in (0.06, 0.12):
 # - ``criterion="icl"`` chooses fewer components from the start: it prefers
 #   components that are clusters by themselves, and pays with the density.
 #
-# Used here: `gmm.combine_components`, `gmm.CombinedComponents`, `gmm.select`,
-# `gmm.plotting.plot_clusters`, `gmm.plotting.plot_entropies`.
+# Used here: `gmm.analysis.combine_components`,
+# `gmm.analysis.CombinedComponents`, `gmm.select`, `gmm.plotting.plot_clusters`,
+# `gmm.plotting.plot_entropies`.

@@ -3,8 +3,9 @@ How sure are the numbers?
 =========================
 
 A fit prints means with many digits. How many of them would another sample of
-the same size repeat? And would it find the same groups? `gmm.standard_errors`
-answers by fitting again, a few hundred times, to the rows with random weights.
+the same size repeat? And would it find the same groups?
+`gmm.inference.standard_errors` answers by fitting again, a few hundred times,
+to the rows with random weights.
 """
 
 from importlib.resources import files
@@ -31,8 +32,8 @@ three = gmm.GaussianMixture(3, covariance_type="EEE", **close).fit(eruptions)
 for mixture in (two, three):
     print(f"BIC {mixture.bic(eruptions):.1f}")
 
-sure = gmm.standard_errors(two, eruptions, random_state=0)
-unsure = gmm.standard_errors(three, eruptions, random_state=0)
+sure = gmm.inference.standard_errors(two, eruptions, random_state=0)
+unsure = gmm.inference.standard_errors(three, eruptions, random_state=0)
 print(sure)
 print(unsure)
 
@@ -54,14 +55,14 @@ for ax, errors in zip(axes, (sure, unsure), strict=True):
 # Why? Row i and column j: the share of group i's rows that look more like
 # those of j. A fifth of the third group could as well be of the first.
 
-shares = gmm.overlap(three)
+shares = gmm.analysis.overlap(three)
 print(shares.round(3))
 
 # %%
 # And which column tells a group from the rest? 0 is alone in its place, 1 is
 # no difference. Waiting hardly helps to find the third group.
 
-common = gmm.column_overlap(three)
+common = gmm.analysis.column_overlap(three)
 print(pd.DataFrame(common, columns=eruptions.columns).round(2))
 
 # %%
@@ -69,7 +70,7 @@ print(pd.DataFrame(common, columns=eruptions.columns).round(2))
 # refits, only two passes for each parameter, and rows that need not be in
 # memory; its intervals are symmetric, also where the refits are not.
 
-exact = gmm.standard_errors(three, eruptions, method="information")
+exact = gmm.inference.standard_errors(three, eruptions, method="information")
 for errors in (unsure, exact):
     print(errors.method, errors.intervals(0.9).means[2, 1].round(1))
 
@@ -90,7 +91,7 @@ def coverage(distance, method):
     held = []
     for seed in range(60):
         rows, _ = truth.sample(400, random_state=seed)
-        errors = gmm.standard_errors(
+        errors = gmm.inference.standard_errors(
             fit.fit(rows), rows, method=method, n_replicates=80, random_state=0
         )
         ends = errors.intervals(0.9).means
@@ -98,7 +99,7 @@ def coverage(distance, method):
     return np.mean(held)
 
 
-methods = ("weights", "information")
+methods = ("weighted-bootstrap", "information")
 covered = {
     f"{distance} apart": {
         method: coverage(distance, method) for method in methods
@@ -108,13 +109,14 @@ covered = {
 print(pd.DataFrame(covered).round(2))
 
 # %%
-# So these errors can be trusted where groups are apart, and are too small
-# where groups run into each other, whichever way they are computed: the fit is
-# biased then, and no refit that begins at it will say so. Nor do they know that
-# the number of groups was chosen from the same rows: for that, repeat the whole
-# search, as `gmm.select`, on resampled rows, or test by `gmm.bootstrap_lrt`. Of
-# few rows, a prior and `gmm.BayesianGaussianMixture` are the safer start,
-# although the intervals of a variational posterior are too narrow as well.
+# So these errors can be trusted where groups are apart, and are too small where
+# groups run into each other, whichever way they are computed: the fit is biased
+# then, and no refit that begins at it will say so. Nor do they know that the
+# number of groups was chosen from the same rows: for that, repeat the whole
+# search, as `gmm.select`, on resampled rows, or test by
+# `gmm.inference.bootstrap_lrt`. Of few rows, a prior and
+# `gmm.BayesianGaussianMixture` are the safer start, although the intervals of a
+# variational posterior are too narrow as well.
 
 # %%
 # What to try next
@@ -125,5 +127,5 @@ print(pd.DataFrame(covered).round(2))
 # - ``sample_weight`` counts as repeated rows, in refits and information.
 # - ``gmm fit --report`` has a section on it.
 #
-# Used here: `gmm.standard_errors`, `gmm.overlap`, `gmm.column_overlap`,
-# `gmm.plotting.plot_clusters`.
+# Used here: `gmm.inference.standard_errors`, `gmm.analysis.overlap`,
+# `gmm.analysis.column_overlap`, `gmm.plotting.plot_clusters`.

@@ -4,18 +4,18 @@ One E-step and one M-step, by hand
 
 EM repeats two steps until the likelihood stops rising. The E-step shares each
 row among the components; the M-step updates each component from its shares.
-`gmm.em_steps` makes one pass at a time, so you can check each number with
+`gmm.em.steps` makes one pass at a time, so you can check each number with
 pencil and paper, or with four lines of NumPy.
 """
 
 import numpy as np
 from scipy.stats import norm
 
-from gmm import GaussianMixture, em_steps
+from gmm import GaussianMixture, em
 from gmm.plotting import plot_clusters, plot_convergence
 
 X = np.array([[0.0], [1.0], [1.5], [4.0], [5.0], [6.5]])
-steps = em_steps(X, 2, means_init=[[1.0], [4.0]], responsibilities=True)
+steps = em.steps(X, 2, means_init=[[1.0], [4.0]], responsibilities=True)
 first = next(steps)
 # sphinx_gallery_thumbnail_number = 2
 
@@ -36,7 +36,7 @@ joint = first.weights * norm.pdf(X, first.means.ravel(), deviations)
 responsibilities = joint / joint.sum(axis=1, keepdims=True)
 print(responsibilities.round(4))
 print(
-    "as em_steps has it:", np.allclose(responsibilities, first.responsibilities)
+    "as em.steps has it:", np.allclose(responsibilities, first.responsibilities)
 )
 
 # %%
@@ -44,7 +44,7 @@ print(
 # EM increases.
 
 bound = np.log(joint.sum(axis=1)).mean()
-print(f"{bound:.6f} by hand, {first.lower_bound:.6f} by em_steps")
+print(f"{bound:.6f} by hand, {first.lower_bound:.6f} by em.steps")
 
 # %%
 # The M-step. The count of a component is the sum of its responsibilities. Its
@@ -67,7 +67,7 @@ print("the likelihood has risen:", second.lower_bound > first.lower_bound)
 # component can collapse.
 
 print(
-    "by em_steps they are larger by",
+    "by em.steps they are larger by",
     (second.covariances.ravel() - variances).round(12),
 )
 
@@ -102,5 +102,5 @@ plot_clusters(mixture, X)
 # - ``acceleration="auto"``: the steps of the default solver, some of which may
 #   be rejected.
 #
-# Used here: `gmm.em_steps`, `gmm.EMStep`, `gmm.plotting.plot_convergence`,
+# Used here: `gmm.em.steps`, `gmm.em.EMStep`, `gmm.plotting.plot_convergence`,
 # `gmm.plotting.plot_clusters`.

@@ -66,5 +66,5 @@ print(default.history_.reason)
 # - :doc:`/how-a-fit-climbs` explains what the passes do.
 # - ``refine="split-merge"`` leaves local optima that no pass can leave.
 #
-# Used here: `gmm.GaussianMixture`, `gmm.Trace`,
+# Used here: `gmm.GaussianMixture`, `gmm.em.Trace`,
 # `gmm.plotting.plot_convergence`.

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from gmm._exchange.mclust import to_json
+from gmm._exchange.onnx import to_onnx
 from gmm.cli.classes import class_json
 from gmm.cli.describe import MixtureFacts, ending, mixture_json
 from gmm.cli.failures import CommandError, UsageError
@@ -18,8 +20,9 @@ from gmm.cli.show import Screen
 from gmm.cli.write import check_suffix, check_table, check_writable, write_json, write_table
 from gmm.estimators.bayesian import BayesianGaussianMixture
 from gmm.estimators.contract import names_of_features
+from gmm.estimators.fitted import fitted_parameters, source_of
 from gmm.estimators.mixture import GaussianMixture
-from gmm.estimators.predictions import predicted_blocks, source_for, write_predictions
+from gmm.estimators.scorer import Scorer
 from gmm.persistence import load_state, replaceable, suffix_to_write, write_atomically
 from gmm.rows.writing import beside, class_columns, in_step, prediction_columns, write_blocks
 from gmm.selection import MixtureClassifier
@@ -76,11 +79,12 @@ def _write_blocks(
     model: GaussianMixture | BayesianGaussianMixture, rows: RowsOnDisk, options: argparse.Namespace
 ) -> None:
     if not options.keep:
-        write_predictions(model, rows.frame, options.out, responsibilities=options.proba)
+        model.predict_to(rows.frame, options.out, responsibilities=options.proba)
         return
+    scorer, source = Scorer(fitted_parameters(model), model.n_threads), source_of(model, rows.frame)
     blocks = (
         prediction_columns(np.arange(first + 1, first + 1 + len(labels)), labels, proba)
-        for first, labels, proba in predicted_blocks(model, source_for(model, rows.frame), options.proba)
+        for first, labels, proba in scorer.predicted(source, responsibilities=options.proba)
     )
     suffix, own = suffix_to_write(options.out, ".csv"), own_blocks(options)
     write_atomically(options.out, lambda file: write_blocks(file, suffix, in_step(own, blocks)))
@@ -161,9 +165,9 @@ def export(options: argparse.Namespace) -> None:
     check_writable(options.out)
     model = load_mixture(options.model)
     if options.out.lower().endswith(".onnx"):
-        model.to_onnx(options.out)
+        to_onnx(model, options.out)
     elif isinstance(model, GaussianMixture):
-        model.to_json(options.out)
+        to_json(model, options.out)
     else:
         raise CommandError(f"{options.model}: mclust has no Bayesian mixtures; .onnx takes it")
     if replaceable(options.out):  # else it may be the terminal

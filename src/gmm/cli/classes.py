@@ -117,7 +117,7 @@ def _show(screen: Screen, classifier: MixtureClassifier, fitted: Fitted, agreeme
 
 def class_json(classifier: MixtureClassifier) -> dict[str, Any]:
     """Convert a classifier to JSON values; how a class was fitted is there only where that was by itself."""
-    parts: Any = zip(classifier.classes_.tolist(), classifier.priors_.tolist(), classifier.mixtures_, strict=True)
+    parts: Any = zip(classifier.classes_.tolist(), classifier.class_prior_.tolist(), classifier.mixtures_, strict=True)
     return {
         "loglik": classifier.log_likelihood_,
         "bic": classifier.bic_,

@@ -18,7 +18,7 @@ from gmm.cli.failures import CommandError, UsageError
 from gmm.cli.rows import Frame, columns_to_keep, columns_to_read, unused_notes
 from gmm.cli.tables import format_of
 from gmm.rows.factory import FactorySource
-from gmm.rows.opening import batches_of, open_rows, schema_of
+from gmm.rows.opening import batches_of, block_source, schema_of
 from gmm.rows.paths import files_of
 from gmm.rows.sources import Source
 from gmm.rows.suffixes import NPY, suffix_of
@@ -141,7 +141,7 @@ def _fields(options: argparse.Namespace) -> tuple[dict[str, pa.Field], tuple[str
         warnings.simplefilter("always")
         schema = schema_of(options.file, format_of(options))
         if schema is None:
-            width = open_rows(options.file, None, None, format_of(options)).n_features
+            width = block_source(options.file, None, None, format_of(options)).n_features
             schema = pa.schema([(f"x{j}", pa.float64()) for j in range(width)])
     notes = tuple(str(warning.message).removeprefix(f"{options.file}: ") for warning in caught)
     return {field.name: field for field in schema}, notes
@@ -159,8 +159,8 @@ def _opened(options: argparse.Namespace, names: Sequence[str], columns: Sequence
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # told of by `_fields`
         if not _is_array(options.file):
-            return open_rows(options.file, columns, weight, says)
-    array = open_rows(options.file, None, None, says)
+            return block_source(options.file, columns, weight, says)
+    array = block_source(options.file, None, None, says)
     if weight is None and list(columns) == list(names):
         vars(array)["feature_names"] = np.array(columns, dtype=object)
         return array

@@ -35,7 +35,6 @@ from gmm.estimators.criteria import CRITERIA
 from gmm.estimators.estimated import EstimatedMixture
 from gmm.estimators.fitted import fitted_parameters, source_of
 from gmm.estimators.mixture import GaussianMixture
-from gmm.estimators.predictions import write_predictions
 from gmm.estimators.scorer import Scorer
 from gmm.rows.writing import prediction_columns
 from gmm.selection import Selection
@@ -220,7 +219,7 @@ class Fitted:
         """Write the model and the labels; `kind` is their format."""
         self.model.save(out / "model.gmm")
         if isinstance(self.rows, RowsOnDisk):
-            write_predictions(self.model, self.rows.frame, out / f"labels.{kind}")
+            self.model.predict_to(self.rows.frame, out / f"labels.{kind}")
             return
         proba = self.model.predict_proba(self.rows.frame)
         write_table(out / f"labels.{kind}", prediction_columns(self.table.numbers, self.labels, proba))

@@ -10,6 +10,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Generic, Protocol
 
 from gmm._kernel.mstep import QuasiNewtonState
+from gmm._public import publish
 from gmm.em.trace import PassRecord, Trace
 from gmm.values.statistics import SufficientStatistics
 from gmm.values.whitened import WhitenedMixture
@@ -244,3 +245,6 @@ class SolverRun(Generic[P]):
             accepted=last.accepted,
         )
         return bool(callback(iteration))
+
+
+publish("gmm.em", [Iteration])

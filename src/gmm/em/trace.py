@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from gmm._public import publish
 from gmm.caching import cached_property
 from gmm.text.amounts import counted
 
@@ -122,3 +123,6 @@ class Trace:
     def __len__(self) -> int:
         """Return the number of passes."""
         return len(self.passes)
+
+
+publish("gmm.em", [Trace])

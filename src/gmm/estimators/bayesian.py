@@ -214,7 +214,7 @@ class BayesianGaussianMixture(EstimatedMixture):
 
         Parameters
         ----------
-        X : array-like or data frame of shape (n, d), data set, or what `rows` returns
+        X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
         out : C-contiguous array of the result's dtype, shape (n,), default=None
             *Beyond*: where to write; it is also returned.
         density : {"variational", "plug-in", "predictive"}, default="variational"
@@ -245,7 +245,7 @@ class BayesianGaussianMixture(EstimatedMixture):
 
         Parameters
         ----------
-        X : array-like or data frame of shape (n, d), data set, or what `rows` returns
+        X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
         y : ignored
         sample_weight : array-like of shape (n,), default=None
         density : {"variational", "plug-in", "predictive"}, default="variational"
@@ -304,9 +304,9 @@ class BayesianGaussianMixture(EstimatedMixture):
     def plug_in(self) -> GaussianMixture:
         """Return the mixture of ``weights_``, ``means_`` and ``covariances_``, without their uncertainty; *beyond*.
 
-        Its log density is ``score_samples(X, density="plug-in")``. It has what a posterior has not: criteria,
-        `GaussianMixture.marginal`, `GaussianMixture.condition`, `GaussianMixture.predict_from` and
-        `GaussianMixture.to_json`.
+        Its log density is ``score_samples(X, density="plug-in")``. It has what a posterior has not:
+        `GaussianMixture.criteria`, `GaussianMixture.marginal`, `GaussianMixture.condition` and
+        `GaussianMixture.predict_from`.
 
         Returns
         -------

@@ -17,11 +17,11 @@ from gmm.em.solver import Iteration, SolverResult
 from gmm.em.stepwise import Stream
 from gmm.em.trace import Trace
 from gmm.estimators.conditional import imputed
-from gmm.estimators.exchanged import ExchangedMixture
 from gmm.estimators.fitted import Past, climb, fitted_parameters, hold, past_of, source_of
 from gmm.estimators.keeping import opened
 from gmm.estimators.labelled import known_classes, record_classes
 from gmm.estimators.progress import ProgressPrinter
+from gmm.estimators.saved import SavedMixture
 from gmm.exceptions import ConvergenceWarning, LostClusterError, raisable, warn
 from gmm.log import LOGGER, follows_passes
 from gmm.rows.entrance import Names, as_source_to_fit
@@ -52,7 +52,7 @@ _ALL_NOISE = (
 )
 
 
-class EstimatedMixture(ExchangedMixture):
+class EstimatedMixture(SavedMixture):
     """Base class of estimators whose parameters say how a mixture is fitted."""
 
     n_init: int
@@ -82,12 +82,12 @@ class EstimatedMixture(ExchangedMixture):
 
         Parameters
         ----------
-        X : array-like or data frame of shape (n, d), data set, or what `rows` returns
+        X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
             Rows. float32 rows give float32 results; integers are converted to float64.
         y : ignored
         sample_weight : array-like of shape (n,), default=None
-            *Beyond*: weights of the rows; a row of weight 2 counts as two rows. Not with what `rows` returns, which has
-            its own.
+            *Beyond*: weights of the rows; a row of weight 2 counts as two rows. Not with what `open_rows` returns,
+            which has its own.
         callback : callable, default=None
             *Beyond*: called with an `Iteration` after each pass. A true return value ends the fit.
         checkpoint : str or os.PathLike, default=None

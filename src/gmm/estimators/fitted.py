@@ -5,6 +5,7 @@ Parameters as attributes, scores of rows, samples. Subclasses add files and the 
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
@@ -27,6 +28,7 @@ from gmm.estimators.scorer import Scorer, log_evidence_of, place
 from gmm.estimators.summary import Summary
 from gmm.frozen import FrozenMixture
 from gmm.persistence import Described, describe
+from gmm.persistence.predictions import write_predictions
 from gmm.rows.entrance import as_source, is_dask
 from gmm.rows.sources import Source
 from gmm.text.html import Html
@@ -105,7 +107,7 @@ class FittedMixture(Estimator, Described):
 
         Parameters
         ----------
-        X : array-like or data frame of shape (n, d), data set, or what `rows` returns
+        X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
         out : array of intp, shape (n,), default=None
             *Beyond*: where to write; it is also returned.
 
@@ -119,6 +121,46 @@ class FittedMixture(Estimator, Described):
         labels = self._scorer().labels(source, place(out, source, labels=True))
         return labels if out is None else out
 
+    def predict_to(self, X: ArrayLike, path: str | os.PathLike[str], *, responsibilities: bool = True) -> None:
+        """Write the most probable component of each row to a file, and its responsibilities, by blocks; *beyond*.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
+        path : str or os.PathLike
+            Its suffix tells the format: .parquet, .arrow, .feather, .csv or .tsv. The file appears when it is complete.
+        responsibilities : bool, default=True
+            Whether to write them, as the columns p_0, p_1, ..., behind the columns row (numbers from 1) and component
+            (from 0). ``gmm predict`` writes the same columns.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the rows are not those of the fit, or the suffix is unknown.
+        OSError
+            If the file cannot be written; one that was there is left as it was.
+        ModuleNotFoundError
+            If pyarrow is not installed.
+
+        Examples
+        --------
+        >>> import gmm
+        >>> from importlib.resources import files
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> faithful = gmm.open_rows(files("gmm") / "data" / "faithful.csv")
+        >>> mixture = gmm.GaussianMixture(2, random_state=0).fit(faithful)
+        >>> with TemporaryDirectory() as folder:
+        ...     mixture.predict_to(faithful, Path(folder) / "labels.csv", responsibilities=False)
+        ...     print((Path(folder) / "labels.csv").read_text()[:30])
+        row,component
+        1,0
+        2,1
+        3,0
+        4,1
+        """
+        write_predictions(path, self._scorer().predicted(source_of(self, X), responsibilities=responsibilities))
+
     def predict_proba(self, X: ArrayLike, *, out: Any = None) -> NDArray[Any]:
         """Compute the responsibilities: the probability of each component given each row.
 
@@ -127,7 +169,7 @@ class FittedMixture(Estimator, Described):
 
         Parameters
         ----------
-        X : array-like or data frame of shape (n, d), data set, or what `rows` returns
+        X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
         out : C-contiguous array of the result's dtype, shape (n, K), default=None
             *Beyond*: where to write; it is also returned.
 
@@ -148,7 +190,7 @@ class FittedMixture(Estimator, Described):
 
         Parameters
         ----------
-        X : array-like or data frame of shape (n, d), data set, or what `rows` returns
+        X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
         out : C-contiguous array of the result's dtype, shape (n,), default=None
             *Beyond*: where to write; it is also returned.
 
@@ -169,7 +211,7 @@ class FittedMixture(Estimator, Described):
 
         Parameters
         ----------
-        X : array-like or data frame of shape (n, d), data set, or what `rows` returns
+        X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
         y : ignored
         sample_weight : array-like of shape (n,), default=None
             *Beyond*: weights of the rows.
@@ -188,7 +230,7 @@ class FittedMixture(Estimator, Described):
 
         Parameters
         ----------
-        X : array-like or data frame of shape (n, d), data set, or what `rows` returns
+        X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
         sample_weight : array-like of shape (n,), default=None
         classified : bool, default=False
             Count each row under its most probable component only: the classification log-likelihood, which `icl` uses.

@@ -1,4 +1,4 @@
-"""`statistics_of` and `m_step`: the two halves of an iteration of EM, for a loop of one's own."""
+"""`e_step` and `m_step`: the two halves of an iteration of EM, for a loop of one's own."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from gmm.values.noise import NO_NOISE
 from gmm.values.objective import Objective
 from gmm.values.statistics import SufficientStatistics
 
-__all__ = ["m_step", "statistics_of"]
+__all__ = ["e_step", "m_step"]
 
 
-def statistics_of(model: FittedMixture, X: ArrayLike, sample_weight: ArrayLike | None = None) -> SufficientStatistics:
+def e_step(model: FittedMixture, X: ArrayLike, sample_weight: ArrayLike | None = None) -> SufficientStatistics:
     """Compute the moments of rows, weighted by their responsibilities: the E-step of EM.
 
     Parameters
     ----------
     model : GaussianMixture or BayesianGaussianMixture
         A fitted mixture.
-    X : array-like or data frame of shape (n, d), data set, or what `rows` or `partitioned_rows` returns
+    X : array-like or data frame of shape (n, d), data set, or what `open_rows` or `partitioned_rows` returns
     sample_weight : array-like of shape (n,), default=None
 
     Returns
@@ -51,7 +51,7 @@ def statistics_of(model: FittedMixture, X: ArrayLike, sample_weight: ArrayLike |
     >>> import numpy as np, gmm
     >>> X = np.random.default_rng(0).normal(size=(1000, 2))
     >>> mixture = gmm.GaussianMixture(2, random_state=0).fit(X)
-    >>> both = gmm.statistics_of(mixture, X[:300]) + gmm.statistics_of(mixture, X[300:])
+    >>> both = gmm.em.e_step(mixture, X[:300]) + gmm.em.e_step(mixture, X[300:])
     >>> both.counts.sum().round(6), round(abs(both.mean_log_evidence - mixture.score(X)), 12)
     (np.float64(1000.0), 0.0)
     """
@@ -68,7 +68,7 @@ def m_step(model: GaussianMixture, statistics: SufficientStatistics) -> Gaussian
         Its covariance type and `reg_covar` are used, and, if it is fitted, its covariances as the start of those
         covariance types that iterate, and its parameters where they are `fixed`. It is not changed.
     statistics : SufficientStatistics
-        From `statistics_of`, of all rows.
+        From `gmm.em.e_step`, of all rows.
 
     Returns
     -------
@@ -83,7 +83,7 @@ def m_step(model: GaussianMixture, statistics: SufficientStatistics) -> Gaussian
 
     See Also
     --------
-    statistics_of : From rows to statistics.
+    e_step : From rows to statistics.
 
     Examples
     --------
@@ -91,15 +91,15 @@ def m_step(model: GaussianMixture, statistics: SufficientStatistics) -> Gaussian
     >>> X = np.random.default_rng(0).normal(size=(1000, 2))
     >>> mixture = gmm.GaussianMixture(2, max_iter=0, random_state=0).fit(X)
     >>> for _ in range(10):
-    ...     statistics = gmm.statistics_of(mixture, X)
-    ...     mixture = gmm.m_step(mixture, statistics)
+    ...     statistics = gmm.em.e_step(mixture, X)
+    ...     mixture = gmm.em.m_step(mixture, statistics)
     >>> mixture.score(X) > statistics.mean_log_evidence
     True
     """
     check_is_mixture(model)
     check_parameters(model, fitting.starts.STARTS)
     if not isinstance(statistics, SufficientStatistics):
-        raise TypeError(f"expected SufficientStatistics, from statistics_of, got {type(statistics).__name__}")
+        raise TypeError(f"expected SufficientStatistics, from em.e_step, got {type(statistics).__name__}")
     if getattr(model, "prior", model) is not None:  # a posterior is no mixture to update
         raise refusal("a prior", "m_step")
     before = fitted_parameters(model) if model.__sklearn_is_fitted__() else None
@@ -121,4 +121,4 @@ def m_step(model: GaussianMixture, statistics: SufficientStatistics) -> Gaussian
     return after
 
 
-publish("gmm", [m_step, statistics_of])
+publish("gmm.em", [e_step, m_step])

@@ -16,10 +16,7 @@ from gmm.estimators.conditional import ConditionalPrediction, given, predicted
 from gmm.estimators.contract import given_names, names_of_features
 from gmm.estimators.fitted import fitted_parameters, hold, source_of
 from gmm.estimators.labelled import copy_classes
-from gmm.estimators.saved import from_state
 from gmm.estimators.streamed import StreamedMixture
-from gmm.exchange.mclust import read_mclust, write_mclust
-from gmm.persistence import Readable, Writable
 from gmm.rows.entrance import as_source
 from gmm.rows.sources import Source, box_of
 from gmm.validation.columns import check_columns, check_known_columns
@@ -173,7 +170,7 @@ class GaussianMixture(StreamedMixture):
     See Also
     --------
     select : Choose the number of components and the covariance type.
-    em_steps : Run a fit one pass at a time.
+    gmm.em.steps : Run a fit one pass at a time.
 
     References
     ----------
@@ -283,55 +280,12 @@ class GaussianMixture(StreamedMixture):
         hold(mixture, parameters, check_feature_names(feature_names, parameters.n_features), np.dtype(np.float64))
         return mixture
 
-    def to_json(self, file: Writable, X: ArrayLike | None = None) -> None:
-        """Write the mixture as JSON in the terms of mclust, for R; *beyond*.
-
-        ``modelName``, ``d``, ``G``, ``df`` and ``parameters``: ``pro``, ``mean`` (d × G) and ``variance``, which has
-        ``sigma`` (d × d × G) and mclust's decomposition of it. Noise has the last of G + 1 proportions, ``Vinv``, and,
-        beside mclust's names, the corners of its box as ``noise`` (2 × d). Numbers are written with all their digits.
-
-        Parameters
-        ----------
-        file : str, os.PathLike or binary file
-            A path, used as given, or a file open for writing.
-        X : array-like or data frame of shape (n, d), data set, or what `rows` returns, default=None
-            The rows, for ``n``, ``loglik`` and ``bic``, which has mclust's sign: largest is best. None leaves them out.
-        """
-        parameters, fit = fitted_parameters(self), {}
-        if X is not None:
-            source = source_of(self, X)
-            loglik = self._scorer().log_likelihood(source)
-            bic = -criteria.bic(loglik, parameters.n_parameters, source.n_rows)
-            fit = {"n": source.n_rows, "loglik": loglik, "bic": bic}
-        write_mclust(file, parameters, given_names(self), fit)
-
-    @classmethod
-    def from_json(cls, file: Readable) -> Self:
-        """Make a fitted mixture from JSON in the terms of mclust, written by `to_json` or by R; *beyond*.
-
-        Parameters
-        ----------
-        file : str, os.PathLike, binary file or bytes
-            A path, a file open for reading, which is read to its end, or the content of such a file.
-
-        Returns
-        -------
-        GaussianMixture
-            Of a file by `to_json`, every number of the mixture is bit for bit the one that was written.
-
-        Raises
-        ------
-        ValueError
-            If the file is no JSON or does not hold a valid mixture; the message says what is wrong.
-        """
-        return read_mclust(file, partial(from_state, cls))
-
     def bic(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Compute the Bayesian information criterion (BIC); smaller is better.
 
         Parameters
         ----------
-        X : array-like or data frame of shape (n, d), data set, or what `rows` returns
+        X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
         sample_weight : array-like of shape (n,), default=None
             *Beyond*: weights of the rows; their sum then takes the place of n.
 
@@ -348,35 +302,39 @@ class GaussianMixture(StreamedMixture):
         source, scorer = source_of(self, X, sample_weight), self._scorer()
         return criteria.aic(scorer.log_likelihood(source), scorer.parameters.n_parameters)
 
-    def aicc(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """Compute Akaike's criterion with the small-sample correction (AICc); smaller is better; *beyond*.
+    def criteria(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> dict[str, float]:
+        """Compute all criteria in one pass; smaller is better for each; *beyond*.
 
-        Takes the parameters of `bic`. Infinite unless n > p + 1, with p free parameters (Hurvich & Tsai 1989).
+        "nec" also needs a mixture of one component, so the rows are read once or twice more.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
+        sample_weight : array-like of shape (n,), default=None
+            Weights of the rows; their sum then takes the place of n.
+
+        Returns
+        -------
+        dict of str to float
+            "bic" and "aic", the same as by the methods, up to rounding. "aicc", AIC with the small-sample correction,
+            infinite unless n > p + 1 for p free parameters (Hurvich & Tsai 1989). "icl", the integrated completed
+            likelihood: BIC with the classification log-likelihood Σ_i w_i max_k log ρ_ik (Biernacki, Celeux & Govaert
+            2000). "nec", the normalised entropy criterion: the entropy of the responsibilities, divided by the gain in
+            log-likelihood over a single component of the same covariance type, fitted to X with the same `reg_covar`
+            (Celeux & Soromenho 1996). It is 1 for one component (Biernacki, Celeux & Govaert 1999), and has no unit;
+            the others are in nats. With `noise`, the single component lies beside the same noise, and the
+            responsibilities include that of the noise.
+
+        Examples
+        --------
+        >>> from gmm import GaussianMixture
+        >>> mixture = GaussianMixture.from_parameters([0.5, 0.5], [[-2.0], [2.0]], [[[1.0]], [[1.0]]])
+        >>> {name: round(value, 2) for name, value in mixture.criteria([[-3.0], [-1.0], [1.0], [3.0]] * 2).items()}
+        {'bic': 44.05, 'aic': 43.65, 'aicc': 73.65, 'icl': 44.19, 'nec': 0.37}
         """
         source, scorer = source_of(self, X, sample_weight), self._scorer()
-        return criteria.aicc(scorer.log_likelihood(source), scorer.parameters.n_parameters, source.survey.weight)
-
-    def icl(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """Compute the integrated completed likelihood (ICL); smaller is better; *beyond*.
-
-        This is BIC with the classification log-likelihood Σ_i w_i max_k log ρ_ik (Biernacki, Celeux & Govaert 2000).
-        Takes the parameters of `bic`.
-        """
-        source, scorer = source_of(self, X, sample_weight), self._scorer()
-        loglik = scorer.classification_log_likelihood(source)
-        return criteria.icl(loglik, scorer.parameters.n_parameters, source.survey.weight)
-
-    def nec(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """Compute the normalised entropy criterion (NEC); smaller is better; *beyond*.
-
-        This is the entropy of the responsibilities, divided by the gain in log-likelihood over a single component of
-        the same covariance type, fitted to X with the same `reg_covar` (Celeux & Soromenho 1996). It is 1 for one
-        component (Biernacki, Celeux & Govaert 1999). With `noise`, the single component lies beside the same noise, and
-        the responsibilities include that of the noise. Takes the parameters of `bic`; dimensionless.
-        """
-        source, scorer = source_of(self, X, sample_weight), self._scorer()
-        totals, loglik_of_one = scorer.totals(source), scorer.log_likelihood_of_one(source, self.reg_covar)
-        return criteria.nec(totals.entropy, totals.log_likelihood, loglik_of_one)
+        totals, one = scorer.totals(source), scorer.log_likelihood_of_one(source, self.reg_covar)
+        return criteria.evaluate(totals, scorer.parameters.n_parameters, source.survey.weight, one)
 
     def marginal(self, columns: Any) -> Self:
         """Return the mixture of some columns; *beyond*.
@@ -434,55 +392,56 @@ class GaussianMixture(StreamedMixture):
         if not hasattr(values, "keys"):
             raise TypeError(f"expected a mapping of columns to values, got {values!r:.80}")
         numbers = {column: _number(column, value) for column, value in dict(values).items()}
-        known, others = self._split(list(numbers))
+        known, others = check_known_columns(list(numbers), None, given_names(self), fitted_parameters(self).n_features)
         source, _ = as_source(np.array([list(numbers.values())]), estimator=self)
         regression = Regression.of(fitted_parameters(self), known, others)
         return self._with(given(regression, source), others)
 
-    def predict_from(self, X: ArrayLike, columns: Any = None, *, level: float | None = None) -> ConditionalPrediction:
-        """Predict the other columns from some of them, row by row: mixture regression; *beyond*.
+    def predict_from(
+        self, X: ArrayLike, known: Any = None, target: Any = None, *, level: float | None = None
+    ) -> ConditionalPrediction:
+        """Predict some columns from others, row by row: mixture regression; *beyond*.
 
         A row's prediction is the mean of `condition` for its values: the components' linear regressions, weighed by
-        how well each component explains the known values. Noise predicts the middle of its box.
+        how well each component explains the known values. Noise predicts the middle of its box. If you only ever
+        predict the same columns from the same others, `MixtureRegressor` has scikit-learn's methods.
 
         Parameters
         ----------
-        X : array-like or data frame of shape (n, q), data set, or what `rows` returns
+        X : array-like or data frame of shape (n, q), data set, or what `open_rows` returns
             Values of q known columns; with ``missing="em"``, of those that a row has.
-        columns : sequence of str or int, default=None
-            Which columns these are, in order. None takes the names of X.
+        known : str, int or sequence of these, default=None
+            The columns of the fit that X holds, in its order. None takes the names of X or, without names, all columns
+            but `target`.
+        target : str, int or sequence of these, default=None
+            The columns to predict, in this order. None predicts all that are not known, in the order of the fit.
         level : float, default=None
             Probability of central intervals, such as 0.9; None computes none.
 
         Returns
         -------
         ConditionalPrediction
-            ``columns``, ``means``, ``deviations`` and ``intervals`` of the columns that are not known, in the order of
-            the fit.
+            ``columns``, ``means``, ``deviations`` and ``intervals`` of the predicted columns.
 
         Examples
         --------
         >>> from gmm import GaussianMixture
         >>> mixture = GaussianMixture.from_parameters([1.0], [[0.0, 0.0]], [[[1.0, 0.9], [0.9, 1.0]]])
-        >>> mixture.predict_from([[2.0], [-1.0]], [0]).means.round(2)
+        >>> mixture.predict_from([[2.0], [-1.0]], target=1).means.round(2)
         array([[ 1.8],
                [-0.9]])
         """
         level = None if level is None else check_level(level)
         parameters = fitted_parameters(self)
         source, names = as_source(X, estimator=self, missing=self.missing, fitted=True)
-        if columns is None and names is None:
-            raise ValueError("X has no column names: expected `columns`, those of the mixture that X holds, in order")
-        known, others = self._split(names if columns is None else columns)
-        if columns is not None and names is not None and given_names(self):
-            check_names(names, np.array(given_names(self), object)[known], self)
-        if source.n_features != len(known):
-            raise ValueError(f"X has {source.n_features} columns, but {len(known)} are known")
-        asked = tuple(names_of_features(self)[j] for j in others)
-        return predicted(parameters, source, known, others, asked, level=level, n_threads=self.n_threads)
-
-    def _split(self, known: Any) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        return check_known_columns(known, given_names(self), fitted_parameters(self).n_features)
+        of_fit = given_names(self)
+        given, targets = check_known_columns(names if known is None else known, target, of_fit, parameters.n_features)
+        if known is not None and names is not None and of_fit:
+            check_names(names, np.array(of_fit, object)[given], self)
+        if source.n_features != len(given):
+            raise ValueError(f"X has {source.n_features} columns, but {len(given)} are known")
+        called = tuple(names_of_features(self)[j] for j in targets)
+        return predicted(parameters, source, given, targets, called, level=level, n_threads=self.n_threads)
 
     def _with(self, parameters: MixtureParameters, columns: NDArray[np.intp]) -> Self:
         """Return an estimator that holds a mixture of some of the columns."""

@@ -19,6 +19,7 @@ from gmm.em.problem import Problem
 from gmm.em.results import RowResults, Totals, Wanted
 from gmm.em.threads import PASS_WORTH_THREADS
 from gmm.frozen import FrozenMixture
+from gmm.persistence.predictions import Predicted
 from gmm.rows.sources import Source
 from gmm.values.layouts import Array, Layout, SingularMatrixError
 from gmm.values.objective import Objective
@@ -73,6 +74,12 @@ class Scorer:
         """Yield the same for some consecutive rows after the other, each time with the number of the first."""
         with self._e_step(source) as e_step:
             yield from e_step.row_blocks(self._prepared.mixture, **wanted)
+
+    def predicted(self, source: Source, *, responsibilities: bool) -> Iterator[Predicted]:
+        """Yield the number of a row, and labels and responsibilities of the rows from there on."""
+        for first, results in self.blocks(source, labels=True, responsibilities=responsibilities or None):
+            assert results.labels is not None  # they were requested
+            yield first, results.labels, results.responsibilities
 
     def log_likelihood(self, source: Source) -> float:
         """Σ_i w_i log Σ_k ρ_ik, in nats; the same bits from every source that serves rows."""

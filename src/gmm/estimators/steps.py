@@ -1,4 +1,4 @@
-"""`em_steps`: a fit one pass at a time, for teaching and for inspection."""
+"""`steps`: a fit one pass at a time, for teaching and for inspection."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from gmm.validation.parameters import check_parameters
 from gmm.values.covariance import covariance_model
 from gmm.values.layouts import SingularMatrixError
 
-__all__ = ["EMStep", "em_steps"]
+__all__ = ["EMStep", "steps"]
 
 _UNSUPPORTED = {
     "n_init": "the steps are those of a single start; call it once per random_state",
@@ -76,7 +76,7 @@ class EMStep:
     reason: str | None = None
 
 
-def em_steps(
+def steps(
     X: ArrayLike,
     n_components: int,
     *,
@@ -132,10 +132,10 @@ def em_steps(
     One E-step and one M-step by hand. The second step follows from the responsibilities of the first.
 
     >>> import numpy as np
-    >>> from gmm import em_steps
+    >>> from gmm import em
     >>> X = np.array([[0.0], [1.0], [4.0], [5.0]])
-    >>> steps = em_steps(X, 2, means_init=[[1.0], [5.0]], responsibilities=True)
-    >>> one, two = next(steps), next(steps)
+    >>> passes = em.steps(X, 2, means_init=[[1.0], [5.0]], responsibilities=True)
+    >>> one, two = next(passes), next(passes)
     >>> one.weights, one.means.ravel()
     (array([0.5, 0.5]), array([1., 5.]))
 
@@ -154,7 +154,7 @@ def em_steps(
     >>> np.allclose(counts / len(X), two.weights), np.allclose(r.T @ X / counts[:, None], two.means)
     (True, True)
     """
-    fit = prepare_stepped_fit(X, n_components, sample_weight, parameters, caller=em_steps.__name__, bayesian=bayesian)
+    fit = prepare_stepped_fit(X, n_components, sample_weight, parameters, caller="em.steps", bayesian=bayesian)
     return _steps(fit, bool(responsibilities))
 
 
@@ -189,7 +189,7 @@ def prepare_stepped_fit(
     caller: str,
     bayesian: bool = False,
 ) -> SteppedFit:
-    """Validate the arguments of `em_steps`; error messages name `caller`."""
+    """Validate the arguments of `steps`; error messages name `caller`."""
     if hasattr(X, "get_params"):
         raise TypeError(
             f"{caller} makes its own estimator: expected rows first, then the number of components, "
@@ -260,4 +260,4 @@ def _step(stepped: SteppedPass, fit: SteppedFit, responsibilities: NDArray[Any] 
     )
 
 
-publish("gmm", [EMStep, em_steps])
+publish("gmm.em", [EMStep, steps])

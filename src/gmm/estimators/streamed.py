@@ -58,7 +58,7 @@ class StreamedMixture(EstimatedMixture):
 
         Parameters
         ----------
-        X : array-like or data frame of shape (n, d), data set, or what `rows` returns
+        X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
             An array is one block, of one row at least and of as many as components in the first call. Of rows beyond
             memory, each 8 MB are one.
         y : ignored

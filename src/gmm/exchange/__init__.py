@@ -1,1 +1,5 @@
-"""Fitted mixtures in the terms of other software, a file for each; their packages are imported only when asked for."""
+"""Fitted mixtures for other software and from it, a module for each; its packages are imported only when asked for."""
+
+from gmm.exchange import mclust, onnx, sklearn
+
+__all__ = ["mclust", "onnx", "sklearn"]

@@ -73,7 +73,7 @@ def animate_fit(
     bayesian : bool, default=False
         Fit a `gmm.BayesianGaussianMixture`, whose components fade as they lose their rows; from its default start.
     **parameters
-        Further parameters of the fit, as for `gmm.em_steps`. The default here is ``tol=1e-5`` (1e-3 if `bayesian`),
+        Further parameters of the fit, as for `gmm.em.steps`. The default here is ``tol=1e-5`` (1e-3 if `bayesian`),
         which does not mistake a slow beginning for convergence. ``max_iter`` limits the number of frames, and
         ``acceleration="auto"`` shows how the default fit needs fewer.
 
@@ -86,7 +86,7 @@ def animate_fit(
     Raises
     ------
     ValueError, TypeError
-        If the rows or parameters are invalid, as in `em_steps`; if the view does not exist; or if `interval` is not
+        If the rows or parameters are invalid, as in `gmm.em.steps`; if the view does not exist; or if `interval` is not
         from 1 to 655350, the longest delay of a GIF.
 
     Examples

@@ -42,16 +42,17 @@ def plot_clusters(
     model : GaussianMixture, GaussianMixtureSearch, a pipeline that ends in one, or CombinedComponents
         The fitted model. A pipeline is drawn in the units of X, if its steps are affine, as scalers are and PCA; behind
         a PCA of fewer components than columns, in those of what it leaves. Of a `BayesianGaussianMixture` in a pipeline
-        the mixture of posterior means is drawn. Of `gmm.combine_components`, components of one cluster have its colour.
+        the mixture of posterior means is drawn. Of `gmm.analysis.combine_components`, components of one cluster have
+        its colour.
     X : array-like or data frame of shape (n, d)
         Rows, as for `predict`. Missing values of a mixture with ``missing="em"`` are drawn at their conditional means.
     ax : Axes, default=None
         Axes to draw on; None makes a new figure.
     view : None, int, str, sequence of int or str, Directions, "discriminating" or "pairs", default=None
         One or two features, by index or name; three to six, for a grid of all their pairs; the first two of
-        `gmm.directions`; the plane in which the components differ most; or pairs of all features, if more than six of
-        the six in which the components differ most, each alone. None draws one or two features as they are, and more in
-        the discriminating plane.
+        `gmm.analysis.directions`; the plane in which the components differ most; or pairs of all features, if more than
+        six of the six in which the components differ most, each alone. None draws one or two features as they are, and
+        more in the discriminating plane.
     content : float or sequence of float, default=(0.5, 0.95)
         Share of its component that each ellipse holds in the view. An empty sequence draws no ellipses.
     sample_weight : array-like of shape (n,), default=None

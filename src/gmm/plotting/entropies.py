@@ -21,7 +21,7 @@ def plot_entropies(combined: CombinedComponents, *, by: str = "clusters", ax: Ax
     Parameters
     ----------
     combined : CombinedComponents
-        From `gmm.combine_components`.
+        From `gmm.analysis.combine_components`.
     by : {"clusters", "rows"}, default="clusters"
         The horizontal axis: the number of clusters, or the weight of the rows merged from there down to 1 cluster.
     ax : Axes, default=None
@@ -38,7 +38,8 @@ def plot_entropies(combined: CombinedComponents, *, by: str = "clusters", ax: Ax
 
     Examples
     --------
-    >>> from gmm import GaussianMixture, combine_components
+    >>> from gmm import GaussianMixture
+    >>> from gmm.analysis import combine_components
     >>> from gmm.plotting import plot_entropies
     >>> X = [[i + 30 * (i % 3)] for i in range(30)]
     >>> combined = combine_components(GaussianMixture(4, random_state=0).fit(X), X)
@@ -46,7 +47,7 @@ def plot_entropies(combined: CombinedComponents, *, by: str = "clusters", ax: Ax
     'clusters'
     """
     if not isinstance(combined, CombinedComponents):
-        raise TypeError(f"expected what gmm.combine_components returns, got {type(combined).__name__}")
+        raise TypeError(f"expected what gmm.analysis.combine_components returns, got {type(combined).__name__}")
     check_choice(by, "by", ("clusters", "rows"))
     entropies, K = combined.entropies, len(combined.entropies)
     best = combined.n_clusters if by == "clusters" else combined.n_clusters_by_rows

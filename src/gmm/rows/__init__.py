@@ -1,4 +1,4 @@
 """Sources of rows, the checks that turn X into one, and tables written block by block.
 
-`gmm.rows` is the function of `opening`: import modules by ``from gmm.rows.blocks import …``.
+`gmm.open_rows` is the function of `opening`: import modules by ``from gmm.rows.blocks import …``.
 """

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from gmm._kernel.first_look import Survey
 from gmm._kernel.first_look import checksum as checksum_of
+from gmm._public import publish
 from gmm.caching import cached_property
 from gmm.rows.ahead import read_ahead
 from gmm.rows.sources import Chunk, Source
@@ -253,3 +254,6 @@ class BlockSource(Source):
         if full:
             rest = buffer[:full]
             yield _Lanes(first, rest, part_of(weight, slice(full)), checksum_of(rest, first))
+
+
+publish("gmm.sources", [Block, BlockSource])

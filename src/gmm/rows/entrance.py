@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from gmm.exceptions import warn
 from gmm.rows.incomplete import IncompleteSource
 from gmm.rows.npy import NpySource, is_file_backed
-from gmm.rows.opening import gives_batches
-from gmm.rows.opening import rows as open_rows
+from gmm.rows.opening import gives_batches, open_rows
 from gmm.rows.sources import ArraySource, Source
 from gmm.validation.combinations import refusal
 from gmm.validation.given import check_sample_weight

@@ -1,4 +1,4 @@
-"""`rows`: the source for a path, what another package holds, or a function that gives blocks."""
+"""`open_rows`: the source for a path, what another package holds, or a function that gives blocks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from gmm.rows.text_format import TextFormat
 if TYPE_CHECKING:
     from gmm.rows.tables import Part
 
-__all__ = ["batches_of", "gives_batches", "open_rows", "rows", "schema_of"]
+__all__ = ["batches_of", "block_source", "gives_batches", "open_rows", "schema_of"]
 
 _Path = str | os.PathLike[str]
 _DUCKDB = ("duckdb.DuckDBPyRelation", "_duckdb.DuckDBPyRelation")
@@ -29,7 +29,7 @@ _SLICED = ("h5py.Dataset", "zarr.Array", "numpy.memmap")
 _AT_ONCE = 1 << 16  # rows
 
 
-def rows(
+def open_rows(
     data: _Path | Sequence[_Path] | Callable[[], Iterable[Any]] | Any,
     *,
     columns: Sequence[str] | None = None,
@@ -95,7 +95,7 @@ def rows(
     ...     for part in range(4):
     ...         rng = np.random.default_rng(part)
     ...         yield rng.normal(size=(1000, 2)) + 10 * (rng.uniform(size=(1000, 1)) < 0.3)
-    >>> mixture = gmm.GaussianMixture(2, random_state=0).fit(gmm.rows(blocks))
+    >>> mixture = gmm.GaussianMixture(2, random_state=0).fit(gmm.open_rows(blocks))
     >>> mixture.weights_.round(1)
     array([0.7, 0.3])
     """
@@ -106,12 +106,12 @@ def rows(
             f"expected a function that returns the blocks anew each time it is called, got a {type(data).__name__}, "
             "which can be read only once: scratch=True keeps a copy of its rows"
         )
-    source = open_rows(data, columns, weight, TextFormat.of(header, decimal, na_values))
+    source = block_source(data, columns, weight, TextFormat.of(header, decimal, na_values))
     return ScratchSource(source, None if scratch is True else scratch) if scratch else source
 
 
-def open_rows(data: Any, columns: Sequence[str] | None, weight: str | None, says: TextFormat) -> BlockSource:
-    """Return the source of `rows`, of delimited text as the user says."""
+def block_source(data: Any, columns: Sequence[str] | None, weight: str | None, says: TextFormat) -> BlockSource:
+    """Return the source of `open_rows`, of delimited text as the user says."""
     if isinstance(data, str | os.PathLike):
         return _of_paths([data], columns, weight, says)
     if isinstance(data, list | tuple) and data and all(isinstance(item, str | os.PathLike) for item in data):

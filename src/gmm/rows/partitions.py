@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from gmm import _em
 from gmm._kernel.first_look import Survey
+from gmm._public import publish
 from gmm.caching import cached_property
 from gmm.rows.sources import ArraySource, Chunk, Source, single_weights
 from gmm.text.lists import listed
@@ -346,7 +347,7 @@ def partitioned_rows(total: Callable[[Task], Any]) -> Source:
 
     See Also
     --------
-    statistics_of, m_step : The two halves of an iteration of EM, for a loop of one's own.
+    gmm.em.e_step, gmm.em.m_step : The two halves of an iteration of EM, for a loop of one's own.
     rows : Rows in files, and from functions that give blocks.
 
     Examples
@@ -358,7 +359,7 @@ def partitioned_rows(total: Callable[[Task], Any]) -> Source:
     >>> partitions = [rng.normal(size=(1000, 2)) + 10 * (rng.uniform(size=(1000, 1)) < 0.3) for _ in range(4)]
     >>> def total(task):
     ...     return reduce(add, map(task, range(4), partitions))
-    >>> mixture = gmm.GaussianMixture(2, random_state=0).fit(gmm.partitioned_rows(total))
+    >>> mixture = gmm.GaussianMixture(2, random_state=0).fit(gmm.sources.partitioned_rows(total))
     >>> mixture.weights_.round(1)
     array([0.7, 0.3])
     """
@@ -398,3 +399,6 @@ def _check_alike(one: Look, other: Look) -> None:
                 f"expected the same {what} in all partitions, got {a} in partition {one.number} and {b} in partition "
                 f"{other.number}"
             )
+
+
+publish("gmm.sources", [PartitionedSource, partitioned_rows])

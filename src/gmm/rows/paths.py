@@ -34,7 +34,8 @@ def files_of(path: str | os.PathLike[str]) -> list[Path]:
     if _URL.match(text):
         raise ValueError(
             f"{text!r} is a URL, expected a local path: open it as a data set, "
-            f"gmm.rows(pyarrow.dataset.dataset({text!r})), with filesystem=fsspec.filesystem(…) where pyarrow has none"
+            f"gmm.open_rows(pyarrow.dataset.dataset({text!r})), with filesystem=fsspec.filesystem(…) where pyarrow "
+            "has none"
         )
     if os.path.isdir(text):
         return _of_rows(_below(Path(text)), f"the folder {text}")

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from gmm import _em
 from gmm._kernel.first_look import Survey
+from gmm._public import publish
 from gmm.caching import cached_property
 from gmm.values.classes import ALL_UNKNOWN, KnownClasses
 from gmm.values.layouts import Array
@@ -343,3 +344,6 @@ def chunks_in_order(source: Source, lane_rows: int) -> Generator[Chunk, None, No
         yield chunk
     if stop != source.n_rows:
         raise ValueError(f"expected chunks of all {source.n_rows} rows of the source, got the first {stop}")
+
+
+publish("gmm.sources", [Chunk, Source])

@@ -17,8 +17,10 @@ _READERS = {  # of pandas
     **{".sav": "read_spss", ".dta": "read_stata", ".sas7bdat": "read_sas", ".json": "read_json"},
 }
 _INSTEAD = {
-    **dict.fromkeys((".h5", ".hdf5"), "open it by h5py, and pass one of its arrays: gmm.rows(h5py.File(path)[name])"),
-    **dict.fromkeys((".jsonl", ".ndjson"), "pass a query: gmm.rows(polars.scan_ndjson(path))"),
+    **dict.fromkeys(
+        (".h5", ".hdf5"), "open it by h5py, and pass one of its arrays: gmm.open_rows(h5py.File(path)[name])"
+    ),
+    **dict.fromkeys((".jsonl", ".ndjson"), "pass a query: gmm.open_rows(polars.scan_ndjson(path))"),
 }
 
 

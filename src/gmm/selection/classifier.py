@@ -56,7 +56,7 @@ from gmm.versions import __version__
 
 __all__ = ["MixtureClassifier", "summary_of"]
 
-_REQUEST = "n_components", "covariance_type", "priors", "standardize"
+_REQUEST = "n_components", "covariance_type", "class_prior", "standardize"
 _TOL = 1e-5  # of single fits; a search chooses its own by the number of rows
 _SETTINGS = "tol", "reg_covar", "max_iter", "n_init", "random_state", "n_threads", "prior", "missing"
 _COLLAPSED = (
@@ -81,7 +81,7 @@ class MixtureClassifier(Estimator, Described):
         Numbers of components per class to try. 1 is EDDA.
     covariance_type : str or sequence of str, default="all"
         Covariance types to try; "all" tries the 14 models, of one column the two that there are, "E" and "V".
-    priors : array-like of shape (C,), default=None
+    class_prior : array-like of shape (C,), default=None
         Prior probabilities of the sorted classes; None takes their shares in the fit.
     tol, reg_covar, max_iter, n_init, random_state, n_threads
         As in `select`; with one component per class, `tol` is 1e-5 by default.
@@ -98,7 +98,7 @@ class MixtureClassifier(Estimator, Described):
     ----------
     classes_ : ndarray of shape (C,)
         The classes, sorted.
-    priors_ : ndarray of shape (C,)
+    class_prior_ : ndarray of shape (C,)
         Their prior probabilities.
     mixtures_ : tuple of GaussianMixture
         The mixture of each class.
@@ -135,7 +135,7 @@ class MixtureClassifier(Estimator, Described):
     """
 
     classes_: NDArray[Any]
-    priors_: Array
+    class_prior_: Array
     mixtures_: tuple[GaussianMixture, ...]
     log_likelihood_: float
     bic_: float
@@ -146,7 +146,7 @@ class MixtureClassifier(Estimator, Described):
         n_components: int | Iterable[int] = 1,
         covariance_type: str | Sequence[str] = "all",
         *,
-        priors: ArrayLike | None = None,
+        class_prior: ArrayLike | None = None,
         tol: float | None = None,
         reg_covar: float = 1e-6,
         max_iter: int = 1000,
@@ -159,7 +159,7 @@ class MixtureClassifier(Estimator, Described):
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
-        self.priors = priors
+        self.class_prior = class_prior
         self.tol = tol
         self.reg_covar = reg_covar
         self.max_iter = max_iter
@@ -209,7 +209,7 @@ class MixtureClassifier(Estimator, Described):
         numbers = sorted(set(requested_components(self.n_components)))
         types = requested_types(self.covariance_type, rows.n_features)
         classes, codes = classes_in(y, rows)
-        priors = None if self.priors is None else check_weights_init(self.priors, len(classes), "priors")
+        prior = None if self.class_prior is None else check_weights_init(self.class_prior, len(classes), "class_prior")
         parts, mixtures = [rows.subset(np.flatnonzero(codes == code)) for code in range(len(classes))], []
         if numbers != [1]:
             opened = self._opened(parts, classes)
@@ -231,7 +231,7 @@ class MixtureClassifier(Estimator, Described):
             loglik -= log_volume(source, units)
         vars(self).pop("_metadata", None)
         self.classes_, self.mixtures_ = classes, tuple(mixtures)
-        self.priors_ = shares if priors is None else priors
+        self.class_prior_ = shares if prior is None else prior
         self.log_likelihood_, self.bic_ = loglik, bic(loglik, n_parameters, source.survey.weight)
         estimators: list[Estimator] = [self, *mixtures]
         for estimator in estimators:
@@ -297,7 +297,7 @@ class MixtureClassifier(Estimator, Described):
             "n_iter": self.n_iter_,
             "mixtures": [],
         }
-        arrays: dict[str, NDArray[Any]] = {"priors": self.priors_}
+        arrays: dict[str, NDArray[Any]] = {"class_prior": self.class_prior_}
         for number, mixture in enumerate(self.mixtures_):
             of_mixture, its_arrays = state_of(mixture)
             header["mixtures"].append(of_mixture)
@@ -318,8 +318,8 @@ class MixtureClassifier(Estimator, Described):
         request = item(header, "request", dict)
         classes = sorted_classes(item(header, "classes", list))
         classifier = cls(**parameters, **{name: request[name] for name in _REQUEST})
-        check_weights_init(arrays["priors"], len(classes))
-        classifier.classes_, classifier.priors_ = classes, arrays["priors"].astype(np.float64)
+        check_weights_init(arrays["class_prior"], len(classes))
+        classifier.classes_, classifier.class_prior_ = classes, arrays["class_prior"].astype(np.float64)
         headers, mixtures = item(header, "mixtures", list), []
         for number, of_mixture in enumerate(headers):
             own = {name.partition("/")[2]: a for name, a in arrays.items() if name.startswith(f"{number}/")}
@@ -437,7 +437,7 @@ class MixtureClassifier(Estimator, Described):
         scorers = [Scorer(fitted_parameters(mixture), self.n_threads) for mixture in self.mixtures_]
         densities = np.stack([log_evidence_of(scorer, source, True) for scorer in scorers], axis=1).astype(np.float64)
         with np.errstate(divide="ignore"):
-            priors = np.log(self.priors_)
+            priors = np.log(self.class_prior_)
         joint = densities + priors
         joint[np.isneginf(joint).all(axis=1)] = priors
         return np.asarray(joint)
@@ -446,7 +446,7 @@ class MixtureClassifier(Estimator, Described):
 def summary_of(classifier: MixtureClassifier) -> ClassSummary:
     """Return the summary of a fitted classifier."""
     mixtures = [fitted_parameters(mixture) for mixture in classifier.mixtures_]
-    of_classes = classifier.classes_.tolist(), classifier.priors_, mixtures, names_of_features(classifier)
+    of_classes = classifier.classes_.tolist(), classifier.class_prior_, mixtures, names_of_features(classifier)
     return ClassSummary.of(*of_classes, loglik=classifier.log_likelihood_, bic=classifier.bic_)
 
 

@@ -159,7 +159,7 @@ class GaussianMixtureSearch(Estimator):
 
         Parameters
         ----------
-        X : array-like or data frame of shape (n, d), data set, or what `rows` returns
+        X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
             Rows.
         y : ignored
         sample_weight : array-like of shape (n,), default=None

@@ -140,7 +140,8 @@ def held_out_log_likelihood(
     Examples
     --------
     >>> import numpy as np
-    >>> from gmm import GaussianMixture, held_out_log_likelihood
+    >>> from gmm import GaussianMixture
+    >>> from gmm.inference import held_out_log_likelihood
     >>> rng = np.random.default_rng(0)
     >>> X = np.concatenate([rng.normal(-4, 1, (100, 1)), rng.normal(4, 1, (100, 1))])
     >>> means = [held_out_log_likelihood(GaussianMixture(k), X, random_state=0).mean for k in (1, 2)]
@@ -330,7 +331,7 @@ def bootstrap_lrt(
     Examples
     --------
     >>> import numpy as np
-    >>> from gmm import bootstrap_lrt
+    >>> from gmm.inference import bootstrap_lrt
     >>> rng = np.random.default_rng(0)
     >>> X = np.concatenate([rng.normal(-4, 1, (100, 1)), rng.normal(4, 1, (100, 1))])
     >>> bootstrap_lrt(X, 1, n_replicates=19, random_state=0).p_value
@@ -515,4 +516,4 @@ def _is_degenerate(fit: GaussianMixture, n_rows: int) -> bool:
     return bool(degenerate_components(fitted_parameters(fit), n_rows, fit.reg_covar).any())
 
 
-publish("gmm", [BootstrapLRT, HeldOut, Replicate, bootstrap_lrt, held_out_log_likelihood])
+publish("gmm.inference", [BootstrapLRT, HeldOut, Replicate, bootstrap_lrt, held_out_log_likelihood])

@@ -93,7 +93,7 @@ def select(
 
     Parameters
     ----------
-    X : array-like or data frame of shape (n, d), data set, or what `rows` returns
+    X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
         Rows. If they are beyond memory, the search runs on 200,000 of them, drawn at random; the three best cells are
         then finished on all rows, and are the result.
     n_components : int or iterable of int, default=range(1, 10)
@@ -110,7 +110,7 @@ def select(
     n_threads : int or None, default=None
         Number of threads; None uses all available cores. Results do not depend on it.
     sample_weight : array-like of shape (n,), default=None
-        Weights of the rows; the criteria use their sum as the sample size. Not with what `rows` returns, which has
+        Weights of the rows; the criteria use their sum as the sample size. Not with what `open_rows` returns, which has
         its own.
     callback : callable, default=None
         Called with a `Progress` for each cell, once all cells with its number of components are fitted. A true return

@@ -31,7 +31,7 @@ def adapt(
     sample_weight: ArrayLike | None = None,
     *,
     relevance: float = 16.0,
-    what: Collection[str] = ("means",),
+    parameters: Collection[str] = ("means",),
     n_iter: int = 1,
 ) -> GaussianMixture:
     """Adapt a fitted mixture to few new rows: MAP estimates, with the mixture as prior.
@@ -44,12 +44,12 @@ def adapt(
     ----------
     model : GaussianMixture or BayesianGaussianMixture
         A fitted mixture, which is not changed.
-    X : array-like or data frame of shape (n, d), data set, what `rows` returns, or SufficientStatistics
-        The new rows, or `statistics_of` them under `model`.
+    X : array-like or data frame of shape (n, d), data set, what `open_rows` returns, or SufficientStatistics
+        The new rows, or `gmm.em.e_step` of them under `model`.
     sample_weight : array-like of shape (n,), default=None
     relevance : float, default=16.0
         Rows that a component counts as, above 0.
-    what : collection of {"weights", "means", "covariances"}, default=("means",)
+    parameters : collection of {"weights", "means", "covariances"}, default=("means",)
         What is adapted. The rest stays as it is, and so does the weight of noise. Covariances alone are about the means
         that stay, α E(x − μ)² + (1 − α) σ². Equation 13 subtracts the square of a mean from E x², which is a variance
         about the adapted mean alone; with the mean that stays it may be negative.
@@ -84,12 +84,12 @@ def adapt(
     >>> rng = np.random.default_rng(0)
     >>> X = rng.normal(size=(1000, 1)) + np.repeat([[0], [9]], 500, axis=0)
     >>> everybody = gmm.GaussianMixture(2, means_init=[[0], [9]]).fit(X)
-    >>> somebody = gmm.adapt(everybody, rng.normal(10, 1, (16, 1)))
+    >>> somebody = gmm.analysis.adapt(everybody, rng.normal(10, 1, (16, 1)))
     >>> (somebody.means_ - everybody.means_).ravel().round(1)
     array([0. , 0.4])
     """
     of_model = fitted_parameters(model)
-    parts = _checked_parts(what)
+    parts = _checked_parts(parameters)
     relevance, n_iter = check_real(relevance, "relevance", "(0, inf)"), check_whole(n_iter, "n_iter")
     factors = of_model.whiteners, of_model.log_determinants
     before = MixtureParameters(
@@ -123,8 +123,8 @@ def fisher_vector(
     ----------
     model : GaussianMixture
         A fitted mixture with diagonal covariances: "diag", or EEI, VEI, EVI, VVI.
-    X : array-like or data frame of shape (n, d), data set, what `rows` returns, or SufficientStatistics
-        The set of rows, or `statistics_of` them.
+    X : array-like or data frame of shape (n, d), data set, what `open_rows` returns, or SufficientStatistics
+        The set of rows, or `gmm.em.e_step` of them.
     sample_weight : array-like of shape (n,), default=None
     normalise : bool, default=True
         Take signed square roots, then divide by the length.
@@ -152,7 +152,7 @@ def fisher_vector(
     >>> import numpy as np, gmm
     >>> rng = np.random.default_rng(0)
     >>> mixture = gmm.GaussianMixture(3, covariance_type="diag", random_state=0).fit(rng.normal(size=(1000, 2)))
-    >>> gmm.fisher_vector(mixture, rng.normal(size=(50, 2)) + 1).shape
+    >>> gmm.analysis.fisher_vector(mixture, rng.normal(size=(50, 2)) + 1).shape
     (15,)
     """
     mixture = fitted_parameters(model)
@@ -191,12 +191,13 @@ def _statistics(
     return X
 
 
-def _checked_parts(what: Collection[str]) -> frozenset[str]:
-    one = isinstance(what, str | memoryview) or getattr(what, "ndim", 1) == 0 or not isinstance(what, Collection)
-    parts = frozenset(map(str, [what] if one else what))
+def _checked_parts(parameters: Collection[str]) -> frozenset[str]:
+    one = isinstance(parameters, str | memoryview) or getattr(parameters, "ndim", 1) == 0
+    one = one or not isinstance(parameters, Collection)
+    parts = frozenset(map(str, [parameters] if one else parameters))
     if not parts or not parts <= set(PARTS):
         near = "".join(suggestion(part, PARTS) for part in sorted(parts - set(PARTS))[:1])
-        raise ValueError(f"expected what to name some of {quoted(PARTS)}, got {what!r:.80}{near}")
+        raise ValueError(f"expected parameters to name some of {quoted(PARTS)}, got {parameters!r:.80}{near}")
     return parts
 
 
@@ -223,4 +224,4 @@ def _adapted(
     return MixtureParameters(weights, means, covariances, model, noise=before.noise)
 
 
-publish("gmm", [adapt, fisher_vector])
+publish("gmm.analysis", [adapt, fisher_vector])

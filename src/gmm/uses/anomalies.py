@@ -39,7 +39,7 @@ def anomaly_threshold(model: FittedMixture, X: ArrayLike, rate: float) -> Anomal
     ----------
     model : GaussianMixture or BayesianGaussianMixture
         A fitted mixture.
-    X : array-like or data frame of shape (n, d), data set, or what `rows` returns
+    X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
         Normal rows that the mixture was not fitted to: those of the fit score too well.
     rate : float
         Share of false alarms, such as 0.01; (n + 1) · `rate` must be at least 1, and should be 10 or more.
@@ -64,7 +64,8 @@ def anomaly_threshold(model: FittedMixture, X: ArrayLike, rate: float) -> Anomal
     Examples
     --------
     >>> import numpy as np
-    >>> from gmm import GaussianMixture, anomaly_threshold
+    >>> from gmm import GaussianMixture
+    >>> from gmm.analysis import anomaly_threshold
     >>> rng = np.random.default_rng(1)
     >>> mixture = GaussianMixture().fit(rng.normal(size=(1000, 2)))
     >>> threshold = anomaly_threshold(mixture, rng.normal(size=(2000, 2)), 0.01)
@@ -89,4 +90,4 @@ def anomaly_threshold(model: FittedMixture, X: ArrayLike, rate: float) -> Anomal
     return AnomalyThreshold(float(scores[rank - 1]), low, high)
 
 
-publish("gmm", [AnomalyThreshold, anomaly_threshold])
+publish("gmm.analysis", [AnomalyThreshold, anomaly_threshold])

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm._public import publish
-from gmm.estimators.fitted import FittedMixture
-from gmm.estimators.predictions import predicted_blocks, source_for
-from gmm.frozen import FrozenMixture
+from gmm.estimators.fitted import FittedMixture, fitted_parameters, source_of
+from gmm.estimators.scorer import Scorer
+from gmm.frozen import FrozenMixture, predicted_blocks
+from gmm.persistence.predictions import Predicted
+from gmm.rows.entrance import as_source
+from gmm.rows.sources import Source
 from gmm.text.amounts import counted
 from gmm.validation.scalars import check_whole
 from gmm.values.layouts import Array
@@ -85,7 +89,7 @@ class CombinedComponents:
 
         Parameters
         ----------
-        X : array-like or data frame of shape (n, d), data set, or what `rows` returns
+        X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
         n_clusters : int, default=None
             From 1 to K; None for the suggested number.
 
@@ -100,7 +104,7 @@ class CombinedComponents:
 
         Parameters
         ----------
-        X : array-like or data frame of shape (n, d), data set, or what `rows` returns
+        X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
         n_clusters : int, default=None
 
         Returns
@@ -126,7 +130,7 @@ def combine_components(
     ----------
     model : GaussianMixture, BayesianGaussianMixture or FrozenMixture
         A fitted mixture. Its noise is never merged.
-    X : array-like or data frame of shape (n, d), data set, or what `rows` returns
+    X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
         Rows, as a rule those of the fit.
     sample_weight : array-like of shape (n,), default=None
 
@@ -162,17 +166,17 @@ def combine_components(
     >>> cross = rng.normal(size=(400, 2)) * np.repeat([[6, 1], [1, 6]], 200, axis=0)
     >>> X = np.concatenate([cross, rng.normal(size=(400, 2)) + np.repeat([[30, 0], [0, 30]], 200, axis=0)])
     >>> mixture = gmm.GaussianMixture(4, n_init=5, random_state=0).fit(X)
-    >>> combined = gmm.combine_components(mixture, X)
+    >>> combined = gmm.analysis.combine_components(mixture, X)
     >>> combined.n_clusters, sorted(np.bincount(combined.predict(X)).tolist())
     (3, [200, 200, 400])
     """
     if not isinstance(model, FittedMixture | FrozenMixture):
         raise TypeError(f"expected a fitted mixture, got {type(model).__name__}; of a search, pass the best one")
-    source = source_for(model, X, sample_weight)
+    source, predicted = _opened(model, X, sample_weight)
 
     def read() -> Iterator[tuple[Array, Array]]:
         weight = source.weights
-        for first, _, shares in predicted_blocks(model, source, responsibilities=True):
+        for first, _, shares in predicted(source, responsibilities=True):
             assert shares is not None  # they were asked for
             yield np.ascontiguousarray(shares.T, dtype=np.float64), weight[first : first + len(shares)]
 
@@ -186,6 +190,17 @@ def combine_components(
     cumulative = np.concatenate([[0.0], np.cumsum(merged_rows)])[:n]
     by_number, by_rows = (_change_point(x, entropies[:n]) for x in (np.arange(1.0, n + 1), cumulative))
     return CombinedComponents(model, merges, entropies, merged_rows, by_number, by_rows, n)
+
+
+def _opened(
+    model: FittedMixture | FrozenMixture, X: ArrayLike, sample_weight: ArrayLike | None
+) -> tuple[Source, Callable[..., Iterator[Predicted]]]:
+    """Return the rows, and the function that predicts them block by block."""
+    if isinstance(model, FrozenMixture):
+        return as_source(X, sample_weight, estimator=model, n_features=model.n_features)[0], partial(
+            predicted_blocks, model
+        )
+    return source_of(model, X, sample_weight), Scorer(fitted_parameters(model), model.n_threads).predicted
 
 
 def _merges(blocks: Blocks, empty: NDArray[np.bool_]) -> NDArray[np.intp]:
@@ -283,4 +298,4 @@ def shares_of(clusters: NDArray[np.intp], responsibilities: Any) -> NDArray[Any]
     return responsibilities @ np.eye(int(clusters.max()) + 1, dtype=responsibilities.dtype)[clusters]
 
 
-publish("gmm", [CombinedComponents, combine_components])
+publish("gmm.analysis", [CombinedComponents, combine_components])

@@ -74,7 +74,7 @@ class Directions:
 
         Parameters
         ----------
-        X : array-like or data frame of shape (n, d), data set, or what `rows` returns
+        X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
 
         Returns
         -------
@@ -130,7 +130,7 @@ def directions(
     ----------
     model : GaussianMixture or BayesianGaussianMixture
         A fitted mixture.
-    X : array-like or data frame of shape (n, d), data set, or what `rows` returns, default=None
+    X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns, default=None
         Rows, whose mean and covariance are used; one pass. None uses the mixture's own, which are the same for a fit of
         "full" or "tied".
     sample_weight : array-like of shape (n,), default=None
@@ -171,7 +171,7 @@ def directions(
     >>> rng = np.random.default_rng(0)
     >>> X = rng.normal(size=(300, 5)) + 6 * np.eye(3, 5)[rng.integers(3, size=300)]
     >>> mixture = gmm.GaussianMixture(3, covariance_type="tied", random_state=0).fit(X)
-    >>> plane = gmm.directions(mixture)
+    >>> plane = gmm.analysis.directions(mixture)
     >>> plane.transform(X).shape
     (300, 2)
     >>> bool((plane.mixture.predict(plane.transform(X)) == mixture.predict(X)).all())
@@ -210,4 +210,4 @@ def _mean_and_covariance(model: FittedMixture, X: ArrayLike, sample_weight: Arra
     return mean, covariance
 
 
-publish("gmm", [Directions, directions])
+publish("gmm.analysis", [Directions, directions])

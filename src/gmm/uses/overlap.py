@@ -45,7 +45,8 @@ def overlap(model: FittedMixture, *, n_samples: int = 100_000, random_state: int
 
     Examples
     --------
-    >>> from gmm import GaussianMixture, overlap
+    >>> from gmm import GaussianMixture
+    >>> from gmm.analysis import overlap
     >>> mixture = GaussianMixture.from_parameters([0.5, 0.5], [[0.0], [2.0]], [1, 1], covariance_type="spherical")
     >>> overlap(mixture).round(2)
     array([[0.  , 0.16],
@@ -89,7 +90,8 @@ def column_overlap(model: FittedMixture) -> Array:
 
     Examples
     --------
-    >>> from gmm import GaussianMixture, column_overlap
+    >>> from gmm import GaussianMixture
+    >>> from gmm.analysis import column_overlap
     >>> means = [[0.0, 0.0], [2.0, 0.0]]
     >>> mixture = GaussianMixture.from_parameters([0.5, 0.5], means, [1, 1], covariance_type="spherical")
     >>> column_overlap(mixture).round(2)
@@ -135,4 +137,4 @@ def _densities(x: Array, others: Array, means: Array, deviations: Array) -> Arra
         return np.asarray(np.exp(logs - logs[:, others.any(axis=0)].max(axis=1, keepdims=True)))
 
 
-publish("gmm", [column_overlap, overlap])
+publish("gmm.analysis", [column_overlap, overlap])

@@ -38,10 +38,14 @@ from gmm.values.parameters import MixtureParameters
 
 __all__ = ["StandardErrors", "standard_errors"]
 
-Method = Literal["weights", "rows", "information"]
+Method = Literal["bootstrap", "weighted-bootstrap", "information"]
 Callback = Callable[[int, int], object]
 
-_METHODS = {"weights": "refits to weighted rows", "rows": "refits to rows drawn anew", "information": "the information"}
+_METHODS = {
+    "bootstrap": "refits to rows drawn anew",
+    "weighted-bootstrap": "refits to weighted rows",
+    "information": "the information",
+}
 _LARGEST_REACH = 1e140
 _NATS_LEFT = 1e-3  # where a refit stops: a few hundredths of a standard error
 _FEWEST_PASSES, _MOST_ROWS = 1000, 1e15
@@ -64,7 +68,7 @@ class StandardErrors:
     ----------
     model : GaussianMixture
         The mixture, whose `weights_`, `means_` and `covariances_` are the estimates.
-    method : {"weights", "rows", "information"}
+    method : {"bootstrap", "weighted-bootstrap", "information"}
     weights : ndarray of shape (K,)
     means : ndarray of shape (K, d)
     covariances : ndarray in the shape of ``model.covariances_``
@@ -145,7 +149,7 @@ def standard_errors(
     sample_weight: ArrayLike | None = None,
     *,
     labels: ArrayLike | None = None,
-    method: Method = "weights",
+    method: Method = "weighted-bootstrap",
     n_replicates: int = 200,
     random_state: int | Rng | None = None,
     callback: Callback | None = None,
@@ -156,15 +160,15 @@ def standard_errors(
     ----------
     model : GaussianMixture
         The mixture that was fitted to these rows.
-    X : array-like or data frame of shape (n, d), or what `rows` returns
+    X : array-like or data frame of shape (n, d), or what `open_rows` returns
         The rows of the fit. Refits need them in memory or in an .npy file.
     sample_weight : array-like of shape (n,), default=None
         Weights of the rows; a row of weight 2 counts as two rows.
     labels : array-like of shape (n,), default=None
         Those of the fit, if it had some: the errors are then of the semi-supervised likelihood.
-    method : {"weights", "rows", "information"}, default="weights"
-        "weights": refits to the same rows with random weights, the weighted likelihood bootstrap, which leaves no row
-        out, so small components survive. "rows": refits to rows drawn with replacement, the usual bootstrap.
+    method : {"bootstrap", "weighted-bootstrap", "information"}, default="weighted-bootstrap"
+        "bootstrap": refits to rows drawn with replacement. "weighted-bootstrap": refits to the same rows with random
+        weights, the weighted likelihood bootstrap, which leaves no row out, so small components survive.
         "information": no refits but two passes for each parameter; the information matrix that was observed (Louis
         1982), computed by Meng & Rubin's SEM. It is for many rows and components that are well apart, and tells nothing
         of the clustering.
@@ -212,7 +216,7 @@ def standard_errors(
     >>> rng = np.random.default_rng(0)
     >>> X = np.concatenate([rng.normal(-4, 1, (100, 1)), rng.normal(4, 1, (100, 1))])
     >>> mixture = gmm.GaussianMixture(2, random_state=0).fit(X)
-    >>> gmm.standard_errors(mixture, X, method="information")
+    >>> gmm.inference.standard_errors(mixture, X, method="information")
     StandardErrors by the information
                   weight              x0
       0  0.5000 ± 0.0354  -3.919 ± 0.096
@@ -236,7 +240,7 @@ def standard_errors(
         weights, means, covariances = map(np.sqrt, variances)
         return StandardErrors(model, method, weights, means, covariances)
     rows = source if isinstance(source, IncompleteSource) else as_one_array(source, standard_errors.__name__)
-    refits = _Refits.of(model, rows, labelled.known, draw_rows=method == "rows")
+    refits = _Refits.of(model, rows, labelled.known, draw_rows=method == "bootstrap")
     seeds = np.random.default_rng(shared_seed(random_state)).integers(2**63, size=n_replicates).tolist()
     return _collected(model, method, refits.made(seeds), len(seeds), callback)
 
@@ -377,4 +381,4 @@ def _collected(
     return StandardErrors(model, method, weights, means, covariances, replicates, stability, n_left_out)
 
 
-publish("gmm", [StandardErrors, standard_errors])
+publish("gmm.inference", [StandardErrors, standard_errors])

@@ -161,7 +161,7 @@ class Tracker:
     --------
     >>> import numpy as np, gmm
     >>> rng = np.random.default_rng(0)
-    >>> tracker = gmm.Tracker([[0, 0], [100, 100]], motion=1.0)
+    >>> tracker = gmm.tracking.Tracker([[0, 0], [100, 100]], motion=1.0)
     >>> for t in range(20):
     ...     first, second = rng.normal([10 + 4 * t, 50], 2, (15, 2)), rng.normal([50, 90 - 4 * t], 2, (15, 2))
     ...     labels = tracker.update(np.concatenate([first, second, rng.uniform(0, 100, (10, 2))]))
@@ -381,4 +381,4 @@ def _checked_model(covariance_type: str) -> CovarianceModel:
     return model
 
 
-publish("gmm", [Tracker, Tracks])
+publish("gmm.tracking", [Tracker, Tracks])

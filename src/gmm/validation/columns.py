@@ -70,20 +70,29 @@ def check_columns(columns: Any, names: Sequence[str], n_features: int) -> NDArra
 
 
 def check_known_columns(
-    columns: Any, names: Sequence[str], n_features: int
+    known: Any, target: Any, names: Sequence[str], n_features: int
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Check the columns that are known, and return their indices and those of the others, in the order of the fit.
+    """Check known columns and targets, one of which is None for all others, in the order of the fit; return indices.
 
     Raises
     ------
     ValueError, TypeError
-        As `check_columns`; also if there are no others.
+        As `check_columns`; also if both are None, there are no others, or a target is known.
     """
-    known = check_columns(columns, names, n_features)
-    others = np.setdiff1d(np.arange(n_features, dtype=np.intp), known)
-    if not len(others):
-        raise ValueError(f"expected a column that is not known, got all {n_features} columns")
-    return known, others
+    if known is None and target is None:
+        raise ValueError("X has no column names: expected `known`, the columns that X holds, or `target`")
+    every = np.arange(n_features, dtype=np.intp)
+    targets = every[:0] if target is None else check_columns(target, names, n_features)
+    columns = np.setdiff1d(every, targets) if known is None else check_columns(known, names, n_features)
+    others = np.setdiff1d(every, columns) if target is None else targets
+    if not len(others) or not len(columns):
+        what = "known" if not len(others) else "a target"
+        raise ValueError(f"expected a column that is not {what}, got all {n_features} columns")
+    both = np.intersect1d(columns, others)
+    if len(both):
+        name = repr(names[both[0]]) if names else str(both[0])
+        raise ValueError(f"expected targets that are not known, but column {name} is both: leave it out of X")
+    return columns, others
 
 
 def coded(columns: Iterable[tuple[str, int]], n_rows: int) -> list[str]:

@@ -26,6 +26,7 @@ __all__ = [
     "check_ridge",
     "check_sample_weight",
     "check_statistics",
+    "check_targets",
     "check_weights_init",
 ]
 
@@ -85,6 +86,23 @@ def check_sample_weight(sample_weight: Any, n_rows: int) -> Floats | None:
             f"{_LEAST_WEIGHT:g} and {1 / _LEAST_WEIGHT:g}. Divide it by its maximum."
         )
     return weights
+
+
+def check_targets(y: Any, n_rows: int, *, missing: str = "error") -> FloatArray:
+    """Check the targets of a regression, (n_rows,) or (n_rows, m); with `missing` "em", NaN is a missing one.
+
+    Raises
+    ------
+    ValueError
+        If there are none, the shape is wrong or a value is not finite; the message gives its index.
+    """
+    if y is None:
+        raise ValueError("MixtureRegressor requires y to be passed, but the target y is None")
+    targets = _floats(y, "y")
+    if targets.ndim not in (1, 2) or len(targets) != n_rows or not targets.size:
+        raise ValueError(f"expected y of shape ({n_rows},) or ({n_rows}, m), as many rows as X, got {targets.shape}")
+    _check_finite(np.where(np.isnan(targets), 0, targets) if missing == "em" else targets, "Input y", "y")
+    return targets
 
 
 def check_ridge(reg_covar: float, weight: float) -> None:
@@ -452,7 +470,7 @@ def check_statistics(statistics: SufficientStatistics, shape: tuple[int, ...], m
     if statistics.first.shape != tuple(shape):
         raise ValueError(
             f"expected statistics of {tuple(shape)} components and features, got {statistics.first.shape}: "
-            "statistics_of makes them with the same mixture"
+            "em.e_step makes them with the same mixture"
         )
     if not determines(statistics.layout, moments):
         raise ValueError(

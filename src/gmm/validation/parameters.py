@@ -189,7 +189,7 @@ def check_n_samples(n_samples: object) -> int:
     return int(n_samples)
 
 
-def check_level(level: object) -> float:
+def check_level(level: object, name: str = "level") -> float:
     """Check the probability of an interval.
 
     Raises
@@ -198,7 +198,7 @@ def check_level(level: object) -> float:
         If it is not a number between 0 and 1.
     """
     if not is_real(level) or not 0 < float(level) < (1 + float(level)) / 2 < 1:
-        raise ValueError(f"expected a level between 0 and 1, got {level!r}")
+        raise ValueError(f"expected a {name} between 0 and 1, got {level!r}")
     return float(level)
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from gmm._public import publish
 from gmm.values.layouts import Array, Layout
 
 
@@ -185,3 +186,6 @@ class SufficientStatistics:
         second[component] = 0.5 * self.second[component] - slope
         second[into] = 0.5 * self.second[component] + slope
         return second
+
+
+publish("gmm.em", [SufficientStatistics])

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from copy import copy
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gmm._public import publish
+from gmm.estimators.bayesian import BayesianGaussianMixture
+from gmm.estimators.fitted import fitted_parameters, hold, without_noise
+from gmm.estimators.mixture import GaussianMixture
+from gmm.estimators.saved import from_state
 from gmm.exceptions import NotFittedError, raisable
-from gmm.values.covariance import CovarianceModel, stored_as
+from gmm.persistence import build_object
+from gmm.values.covariance import stored_as
 from gmm.values.fixed import PARTS
 from gmm.versions import imported
 
-__all__ = ["as_sklearn", "state_of_sklearn"]
+__all__ = ["from_sklearn", "to_sklearn"]
 
 _OF_MIXTURE = ("weights_", "means_", "covariances_", "precisions_", "precisions_cholesky_")
 _PRIORS = ("mean_precision_prior", "mean_prior", "degrees_of_freedom_prior", "covariance_prior")
@@ -27,23 +35,38 @@ _OF_FIT = ("converged_", "n_iter_", "lower_bound_", "lower_bounds_", "n_features
 _STARTS = ("kmeans", "k-means++", "random", "random_from_data")
 
 
-def as_sklearn(mixture: Any, model: CovarianceModel) -> Any:
-    """Make scikit-learn's estimator of the same class name, parameters and fitted attributes.
+def to_sklearn(model: GaussianMixture | BayesianGaussianMixture) -> Any:
+    """Make scikit-learn's estimator of the same name, with the fitted attributes of a mixture.
+
+    Parameters and fitted attributes are the same, in float64, with these exceptions: a constrained covariance model
+    becomes the covariance type that stores it, so that `bic` and `aic` there count its parameters; a start that
+    scikit-learn does not have becomes its default, and a numpy Generator for `random_state` None; parameters that
+    it does not have, `prior` among them, are left out.
 
     Parameters
     ----------
-    mixture : estimator
-        Fitted; its attributes are named as scikit-learn's.
-    model : CovarianceModel
-        Of its covariances.
+    model : GaussianMixture or BayesianGaussianMixture
+        A fitted mixture.
 
     Returns
     -------
     sklearn.mixture.GaussianMixture or sklearn.mixture.BayesianGaussianMixture
+        It needs this package no longer.
+
+    Examples
+    --------
+    >>> from gmm import GaussianMixture
+    >>> from gmm.exchange.sklearn import to_sklearn
+    >>> mixture = GaussianMixture.from_parameters([0.5, 0.5], [[-1.0], [1.0]], [[[1.0]], [[1.0]]])
+    >>> to_sklearn(mixture).predict([[-3.0], [2.0]])
+    array([0, 1])
     """
+    layout = without_noise(model, "scikit-learn").model.layout
+    mixture: Any = copy(model)
+    hold(mixture, fitted_parameters(model), vars(model).get("feature_names_in_"), np.dtype(np.float64))
     estimator = getattr(imported("sklearn.mixture", "sklearn"), type(mixture).__name__)()
     theirs = {name: getattr(mixture, name) for name in estimator.get_params()}
-    theirs["covariance_type"] = stored_as(model.layout).alias
+    theirs["covariance_type"] = stored_as(layout).alias
     if not isinstance(theirs["init_params"], str) or theirs["init_params"] not in _STARTS:
         del theirs["init_params"]
     if isinstance(theirs["random_state"], np.random.Generator):
@@ -55,32 +78,45 @@ def as_sklearn(mixture: Any, model: CovarianceModel) -> Any:
     return estimator
 
 
-def state_of_sklearn(estimator: Any, name: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """Return a fitted estimator of scikit-learn's as the header and arrays of a saved mixture.
+def from_sklearn(estimator: Any) -> GaussianMixture | BayesianGaussianMixture:
+    """Make a fitted mixture from scikit-learn's estimator of the same name.
 
     Parameters
     ----------
     estimator : sklearn.mixture.GaussianMixture or sklearn.mixture.BayesianGaussianMixture
-    name : str
-        Name of the class that is expected.
+        Fitted. Its parameters and fitted attributes are taken over; ``lower_bound_`` is its own number, which
+        belongs to the parameters before the last update and, for a posterior, lacks constants.
+
+    Returns
+    -------
+    GaussianMixture or BayesianGaussianMixture
 
     Raises
     ------
     TypeError
-        If it is not of that class.
-    NotFittedError
-        If it is not fitted.
+        If it is another class's.
+    ValueError
+        If it is not fitted (`NotFittedError`), or its attributes are not a valid mixture.
     """
-    kind = getattr(imported("sklearn.mixture", "sklearn"), name)
-    if not isinstance(estimator, kind):
-        own = type(estimator)
-        raise TypeError(
-            f"expected a fitted sklearn.mixture.{name}, got {own.__module__}.{own.__name__}: {estimator!r:.80}"
-        )
+    theirs = imported("sklearn.mixture", "sklearn")
+    kinds: tuple[type[GaussianMixture | BayesianGaussianMixture], ...] = (GaussianMixture, BayesianGaussianMixture)
+    for kind in kinds:
+        if isinstance(estimator, getattr(theirs, kind.__name__)):
+            header, arrays = _state(estimator, getattr(theirs, kind.__name__))
+            return build_object("the estimator of scikit-learn", "mixture", partial(from_state, kind), header, arrays)
+    own, expected = type(estimator), " or ".join(kind.__name__ for kind in kinds)
+    raise TypeError(
+        f"expected a fitted sklearn.mixture.{expected}, got {own.__module__}.{own.__name__}: {estimator!r:.80}"
+    )
+
+
+def _state(estimator: Any, kind: type[Any]) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Return a fitted estimator of scikit-learn's as the header and arrays of a saved mixture."""
     missing = [f"{part}_" for part in PARTS if not hasattr(estimator, f"{part}_")]
     if missing:
         raise raisable(NotFittedError)(
-            f"expected a fitted sklearn.mixture.{name}, got one without {', '.join(missing)}: call its 'fit' first"
+            f"expected a fitted sklearn.mixture.{kind.__name__}, got one without {', '.join(missing)}: call its 'fit' "
+            "first"
         )
     params = estimator.get_params(deep=False)
     header: dict[str, Any] = {
@@ -120,3 +156,6 @@ def _writable(value: Any) -> Any:
     if isinstance(value, tuple):
         return tuple(map(_writable, value))
     return value.copy() if isinstance(value, np.ndarray) else value
+
+
+publish("gmm.exchange.sklearn", [from_sklearn, to_sklearn])

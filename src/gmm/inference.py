@@ -1,0 +1,14 @@
+"""How sure a fit is: standard errors and intervals, tests of the number of components, held-out likelihoods."""
+
+from gmm.selection.resampling import BootstrapLRT, HeldOut, Replicate, bootstrap_lrt, held_out_log_likelihood
+from gmm.uses.standard_errors import StandardErrors, standard_errors
+
+__all__ = [
+    "BootstrapLRT",
+    "HeldOut",
+    "Replicate",
+    "StandardErrors",
+    "bootstrap_lrt",
+    "held_out_log_likelihood",
+    "standard_errors",
+]

@@ -1,0 +1,11 @@
+"""Where rows come from when they are no array: what `open_rows` returns, and what to subclass for rows elsewhere.
+
+A `BlockSource` yields blocks of rows, a `PartitionedSource` sends each pass to the rows where they are; any other way
+to serve rows is a subclass of `Source`. `partitioned_rows` makes a source of partitions that an engine holds.
+"""
+
+from gmm.rows.blocks import Block, BlockSource
+from gmm.rows.partitions import PartitionedSource, partitioned_rows
+from gmm.rows.sources import Chunk, Source
+
+__all__ = ["Block", "BlockSource", "Chunk", "PartitionedSource", "Source", "partitioned_rows"]

@@ -1,0 +1,144 @@
+"""`MixtureRegressor`: least squares with one component, `predict_from` with several, scikit-learn's contract."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import norm
+from sklearn.base import clone
+from sklearn.metrics import r2_score
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from gmm import GaussianMixture, InvalidParameterError, MixtureRegressor, NotFittedError, open_rows
+from gmm.values.covariance import CLASSIC, PARSIMONIOUS
+
+RNG = np.random.default_rng(5)
+X = RNG.normal(size=(300, 3)) * [1, 20, 0.1] + [0, 300, 0]
+Y = np.column_stack([X @ [2.0, -0.1, 30.0] + 7, np.abs(X[:, 0])]) + RNG.normal(size=(300, 2)) * [0.5, 0.1]
+WEIGHTS = RNG.integers(0, 4, 300).astype(float)
+
+
+def least_squares(X, y, weights):
+    root = np.sqrt(weights)[:, None]
+    design = np.column_stack([np.ones(len(X)), X])
+    return design @ np.linalg.lstsq(design * root, y.reshape(len(y), -1) * root, rcond=None)[0]
+
+
+@pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["plain", "weighted"])
+@pytest.mark.parametrize("targets", [0, [0, 1]], ids=["one", "two"])
+def test_one_component_is_least_squares(targets, weights):
+    y = Y[:, targets]
+    fit = MixtureRegressor(reg_covar=0).fit(X, y, weights)
+    expected = least_squares(X, y, np.ones(300) if weights is None else weights).reshape(y.shape)
+    np.testing.assert_allclose(fit.predict(X), expected, rtol=1e-8, atol=1e-8)
+    assert fit.score(X, y, weights) == pytest.approx(r2_score(y, expected, sample_weight=weights), abs=1e-8)
+
+
+def test_intervals_of_one_component_are_those_of_its_residuals():
+    fit = MixtureRegressor(reg_covar=0).fit(X, Y[:, 0])
+    spread = np.std(Y[:, 0] - fit.predict(X))
+    ends = fit.predict(X)[:, None] + norm.ppf([0.1, 0.9]) * spread
+    np.testing.assert_allclose(fit.predict_interval(X, coverage=0.8), ends, rtol=1e-8, atol=1e-8)
+
+
+@pytest.mark.parametrize("name", [*CLASSIC, "VVE", "EEI"])
+def test_predictions_are_those_of_the_mixture_of_all_columns(name):
+    how = {"n_components": 3, "covariance_type": name, "random_state": 0, "tol": 1e-2}
+    fit = MixtureRegressor(**how).fit(X, Y)
+    whole = GaussianMixture(**how).fit(np.column_stack([X, Y]))
+    np.testing.assert_array_equal(fit.mixture_.means_, whole.means_)
+    expected = whole.predict_from(X, target=[3, 4], level=0.95)
+    np.testing.assert_array_equal(fit.predict(X), expected.means)
+    np.testing.assert_array_equal(fit.predict_interval(X), expected.intervals)
+
+
+def test_more_components_follow_a_bend_and_intervals_hold_their_coverage():
+    bent, flat = (MixtureRegressor(K, n_init=3, random_state=0).fit(X[:, :1], Y[:, 1]) for K in (3, 1))
+    new = RNG.normal(size=(4000, 1))
+    truth = np.abs(new[:, 0]) + RNG.normal(size=4000) * 0.1
+    assert bent.score(new, truth) > 0.9 > 0.2 > flat.score(new, truth)
+    low, high = bent.predict_interval(new, coverage=0.8).T
+    assert 0.75 < np.mean((low < truth) & (truth < high)) < 0.85
+
+
+def test_a_weight_of_two_is_two_rows():
+    how = {"n_components": 2, "random_state": 0, "init_params": "random_from_data", "tol": 1e-10, "max_iter": 500}
+    start = np.eye(2)[(X[:, 0] > 0).astype(int)]
+    repeats = WEIGHTS.astype(int)
+    one = MixtureRegressor(**how | {"init_params": start}).fit(X, Y[:, 1], WEIGHTS)
+    other = MixtureRegressor(**how | {"init_params": np.repeat(start, repeats, axis=0)})
+    other.fit(np.repeat(X, repeats, axis=0), np.repeat(Y[:, 1], repeats))
+    np.testing.assert_allclose(one.predict(X), other.predict(X), rtol=1e-6)
+
+
+def test_gaps_in_features_and_targets_are_integrated_out():
+    features, targets = X.copy(), Y.copy()
+    features[::7, 2], targets[::5, 1] = np.nan, np.nan
+    fit = MixtureRegressor(missing="em").fit(features, targets)
+    assert np.isfinite(fit.predict(features)).all()
+    assert fit.score(X, Y) > 0.4
+    with pytest.raises(ValueError, match="Input y contains NaN"):
+        MixtureRegressor().fit(X, targets)
+    targets[3, 0] = np.inf
+    with pytest.raises(ValueError, match=r"infinity.*row 3, column 0 of y"):
+        MixtureRegressor(missing="em").fit(features, targets)
+
+
+def test_types_shapes_and_sources_are_kept(tmp_path):
+    single = MixtureRegressor().fit(X.astype(np.float32), Y[:, 0].astype(np.float32))
+    assert single.predict(X.astype(np.float32)).dtype == np.float32
+    assert MixtureRegressor().fit(X, Y[:, :1]).predict(X).shape == (300, 1)
+    fit = MixtureRegressor(2, random_state=0).fit(X, Y[:, 0])
+    assert fit.predict(X).shape == (300,)
+    assert fit.predict_interval(X).shape == (300, 2)
+    np.save(tmp_path / "X.npy", X)
+    np.testing.assert_array_equal(fit.predict(open_rows(tmp_path / "X.npy")), fit.predict(X))
+    for again in (pickle.loads(pickle.dumps(fit)), clone(fit).fit(X, Y[:, 0])):
+        np.testing.assert_array_equal(again.predict(X), fit.predict(X))
+
+
+def test_it_works_in_pipelines_and_searches():
+    pipeline = make_pipeline(StandardScaler(), MixtureRegressor(3, random_state=0))
+    search = GridSearchCV(pipeline, {"mixtureregressor__covariance_type": ["full", "diag"]}, cv=3).fit(X, Y[:, 1])
+    assert search.best_params_ == {"mixtureregressor__covariance_type": "full"}
+    assert cross_val_score(pipeline, X, Y[:, 0]).min() > 0.9
+    assert "MixtureRegressor" in search.best_estimator_[-1]._repr_html_()
+
+
+def test_features_keep_their_names():
+    frame = pd.DataFrame(X, columns=["a", "b", "c"])
+    fit = MixtureRegressor().fit(frame, Y[:, 0])
+    assert fit.feature_names_in_.tolist() == ["a", "b", "c"]
+    with pytest.raises(ValueError, match="feature names"):
+        fit.predict(frame[["b", "a", "c"]])
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "words"),
+    [
+        (lambda: MixtureRegressor().predict(X), NotFittedError, "not fitted yet"),
+        (lambda: MixtureRegressor().fit(X, None), ValueError, "y is None"),
+        (lambda: MixtureRegressor().fit(X, Y[:9]), ValueError, r"\(300,\) or \(300, m\).*got \(9, 2\)"),
+        (lambda: MixtureRegressor().fit(X, Y[:, 0]).score(X, Y), ValueError, "1 targets, as in the fit, got 2"),
+        (lambda: MixtureRegressor("2").fit(X, Y), InvalidParameterError, "n_components.*MixtureRegressor"),
+        (lambda: MixtureRegressor(covariance_type="ful").fit(X, Y), InvalidParameterError, "covariance_type"),
+        (lambda: MixtureRegressor().fit(X, Y).predict_interval(X, coverage=95), ValueError, "a coverage between 0 and"),
+        (lambda: MixtureRegressor().fit(X, Y).predict(X[:, :2]), ValueError, "2 features.*expecting 3"),
+    ],
+)
+def test_wrong_input_is_named(call, kind, words):
+    with pytest.raises(kind, match=words):
+        call()
+
+
+def test_a_constant_target_scores_as_scikit_learn_has_it():
+    fit, y = MixtureRegressor().fit(X, Y[:, 0]), np.full(300, 2.0)
+    assert fit.score(X, y) == r2_score(y, fit.predict(X)) == 0
+
+
+def test_every_covariance_type_predicts():
+    for name in PARSIMONIOUS:
+        assert np.isfinite(MixtureRegressor(2, covariance_type=name, random_state=0).fit(X, Y).predict(X)).all()
