@@ -35,10 +35,10 @@ def one_component(problem: Problem, settings: SolverSettings = FINELY) -> Mixtur
     """
     rows = problem.rows
     one = WhitenedMixture(SPHERICAL, np.zeros(1), rows.survey.centre[None], np.ones(1))
-    gaps = isinstance(rows, IncompleteSource)
-    with EStep(rows.without_gaps or rows, problem.model.moments, n_threads=problem.n_threads) as e_step:
+    whole = rows.used.without_gaps if isinstance(rows, IncompleteSource) else rows
+    with EStep(whole, problem.model.moments, n_threads=problem.n_threads) as e_step:
         begin = problem.beginning(e_step, e_step(one, hard=True))
-    if not gaps:
+    if whole is rows:
         return begin.parameters
     with problem.e_step() as e_step:
         return problem.run(e_step, begin, settings).go().result.parameters
