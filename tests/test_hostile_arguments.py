@@ -73,7 +73,8 @@ FOREIGN = (
     LogisticRegression(),
 )
 NOT_OF_ONE = ("get_include", "show_versions")  # have no argument
-OF_OTHERS = ("get_params", "set_params", "get_metadata_routing", "from_state", "from_kernel", "of")  # are not called so
+MAKERS = ("from_state", "from_mapped", "from_arrays", "from_kernel", "of")  # are called by others of the package
+OF_OTHERS = ("get_params", "set_params", "get_metadata_routing", *MAKERS)  # are not called so
 FUNCTIONS = [name for name in gmm.__all__ if inspect.isfunction(getattr(gmm, name)) and name not in NOT_OF_ONE]
 
 

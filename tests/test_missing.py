@@ -548,6 +548,15 @@ def test_rows_without_a_value_change_no_fit(covariance_type, how):
     np.testing.assert_array_equal(one.impute(Y)[~empty], one.impute(X))
 
 
+@pytest.mark.parametrize("seed", [0, 3])
+def test_rows_without_a_value_change_no_search(seed):
+    X, Y, _ = with_empty_rows(seed)
+    how = {"missing": "em", "random_state": 0}
+    one, other = (gmm.select(rows, [1, 2, 3], ["VVE", "EEE", "VVI"], **how) for rows in (X, Y))
+    np.testing.assert_array_equal(other.scores, one.scores)
+    np.testing.assert_array_equal(other.best.covariances_, one.best.covariances_)
+
+
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("noise", [False, 0.1, 0.9])
 def test_rows_without_a_value_have_the_weights_of_the_mixture(noise, dtype):

@@ -503,6 +503,25 @@ def test_a_callback_may_end_it():
     assert found.status == ("ok",) * 4 + ("not tried",) * 6
 
 
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_cells_of_one_number_of_components_are_told_one_by_one(n_threads, monkeypatch):
+    events, solved = [], Cell._solved
+
+    def noted(cell, *given):
+        events.append(cell.settings.model.name)
+        return solved(cell, *given)
+
+    monkeypatch.setattr(Cell, "_solved", noted)
+    monkeypatch.setattr(engine, "CELLS_WORTH_THREADS", 0)
+    types = ["EII", "VVI", "VVV"]
+    how = {"random_state": 0, "n_threads": n_threads}
+    select(ROWS, [2], types, callback=lambda r: events.append((r.cell, r.covariance_type)), **how)
+    told = [event for event in events if isinstance(event, tuple)]
+    assert told == list(enumerate(types))
+    if n_threads == 1:
+        assert events[:4] == ["EII", (0, "EII"), "VVI", (1, "VVI")]
+
+
 @pytest.fixture
 def interruptible():
     """A shell's background job ignores the interrupt, and so would these tests."""

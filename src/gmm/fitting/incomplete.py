@@ -35,7 +35,8 @@ def one_component(problem: Problem, settings: SolverSettings = FINELY) -> Mixtur
     """
     rows = problem.rows
     one = WhitenedMixture(SPHERICAL, np.zeros(1), rows.survey.centre[None], np.ones(1))
-    with EStep(rows.without_gaps or rows, problem.objective.model.moments, n_threads=problem.n_threads) as e_step:
+    whole = rows.used.without_gaps if isinstance(rows, IncompleteSource) else rows
+    with EStep(whole, problem.objective.model.moments, n_threads=problem.n_threads) as e_step:
         begin = problem.beginning(e_step, e_step(one, hard=True))
     if not rows.has_gaps:
         return begin.parameters

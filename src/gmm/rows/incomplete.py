@@ -113,6 +113,15 @@ class IncompleteSource(Source):
         vars(other).update({name: getattr(self, name) for name in ("patterns", "survey", "_with_means")})
         return other
 
+    @property
+    def used(self) -> IncompleteSource:
+        """The rows of weight above 0, so that others, among which sums are rounded otherwise, change no bit."""
+        if self.sample_weight is None or self.n_used == self.n_rows:
+            return self
+        there = self.sample_weight > 0
+        weight = None if (self.sample_weight[there] == 1).all() else self.sample_weight[there]
+        return IncompleteSource(self.given[there], weight, None if self.filled is None else self.filled[there])
+
     @cached_property
     def without_gaps(self) -> ArraySource:
         """The rows with their gaps filled."""

@@ -45,6 +45,7 @@ class Key(NamedTuple):
 Outcomes = dict[Key, Solution | Failure]
 Diagnosed = tuple[Solution, ComponentDiagnostics]
 Task = Callable[[Worker], Any]
+Report = Callable[[Key, Solution | Failure], object]
 Begin = Callable[[Key, Worker], list[SufficientStatistics]]
 
 
@@ -90,21 +91,35 @@ class TaskPool:
         for worker in self._all:
             worker.close()
 
-    def __call__(self, tasks: Mapping[Key, Task], *, in_any_case: bool = False) -> dict[Key, Any]:
-        """Return results in task order; tasks not started before the time limit are left out, or run `in_any_case`."""
-        run = partial(self._run, in_any_case=in_any_case)
+    def __call__(
+        self, tasks: Mapping[Key, Task], *, in_any_case: bool = False, report: Report | None = None
+    ) -> dict[Key, Any]:
+        """Return results in task order; tasks not started before the time limit are left out, or run `in_any_case`.
+
+        `report` is called with each, in this order, once those before are there.
+        """
+        run, results = partial(self._run, in_any_case=in_any_case), dict[Key, Any]()
+
+        def add(key: Key, result: Any, tried: bool) -> None:
+            if tried:
+                results[key] = result
+                if report is not None:
+                    report(key, result)
+
         if self._pool is None or len(tasks) == 1:
-            done = {key: run(key, task) for key, task in tasks.items()}
+            for key, task in tasks.items():
+                add(key, *run(key, task))
         else:
             futures = {key: self._pool.submit(run, key, task) for key, task in tasks.items()}
             try:
-                done = {key: future.result() for key, future in futures.items()}
+                for key, future in futures.items():
+                    add(key, *future.result())
             except BaseException:
                 self._interrupted = True
                 self._pool.shutdown(wait=False, cancel_futures=True)
                 wait([future for future in futures.values() if not future.cancelled()])
                 raise
-        return {key: result for key, (result, tried) in done.items() if tried}
+        return results
 
     def _run(self, key: Key, task: Task, *, in_any_case: bool) -> tuple[Any, bool]:
         if self._clock.is_up() and not in_any_case:
@@ -189,12 +204,15 @@ class Engine:
         self._served: dict[tuple[Key, Key], Solution] = {}
         self._refined: dict[Key, Solution] = {}
 
-    def solve(self, keys: Sequence[Key]) -> None:
-        """Fit one number of components by some models: from starts, from one component fewer, and from each other."""
+    def solve(self, keys: Sequence[Key], report: Report) -> None:
+        """Fit one number of components by some models: from starts, from one component fewer, and from each other.
+
+        `report` is called with the first outcome of each.
+        """
         less = {key: self._less(key) for key in keys}
         self._diagnose(chain.from_iterable(less.values()))
         starts = self._starts.of(keys[0].n_components)
-        self._improve({key: partial(self._beginning, starts, self._news(key, less[key])) for key in keys})
+        self._improve({key: partial(self._beginning, starts, self._news(key, less[key])) for key in keys}, report)
         self._share(keys)
         self.free(keys)
 
@@ -305,14 +323,14 @@ class Engine:
         self._keep({key: solution})
         return other
 
-    def _improve(self, begins: Mapping[Key, Begin]) -> None:
+    def _improve(self, begins: Mapping[Key, Begin], report: Report | None = None) -> None:
         """Solve cells from new starts; a cell keeps its present solution unless a better one comes of them."""
         tasks: dict[Key, Task] = {}
         for key, begin in begins.items():
             outcome = self.outcomes.get(key)
             present = outcome if isinstance(outcome, Solution) else None
             tasks[key] = partial(_solved, self.cell, key, partial(begin, key), present)
-        self._keep(self._tasks(tasks))
+        self._keep(self._tasks(tasks, report=report))
 
     def _keep(self, results: Mapping[Key, Solution | Failure]) -> None:
         for key, result in results.items():

@@ -21,6 +21,7 @@ from gmm.fitting.incomplete import columns_apart, completed, warn_of_apart
 from gmm.fitting.seeds import shared_seed, start_seeds
 from gmm.persistence.checkpoints import SearchCheckpoint
 from gmm.rows.entrance import as_source_to_fit
+from gmm.rows.incomplete import IncompleteSource
 from gmm.rows.sources import box_of
 from gmm.selection.bar import Bar
 from gmm.selection.candidates import Starts, as_model
@@ -113,10 +114,10 @@ def select(
         Weights of the rows; the criteria use their sum as the sample size. Not with what `open_rows` returns, which has
         its own.
     callback : callable, default=None
-        Called with a `Progress` for each cell, once all cells with its number of components are fitted. A true return
-        value ends the search with the fits made so far. Of rows beyond memory, it is also called before the best cells
-        are finished on all rows, with about how many readings of them that takes, and after each pass over them, on
-        other threads; a true value then ends all cells but the best.
+        Called with a `Progress` for each cell, once it is fitted for the first time. A true return value ends the
+        search, once all cells with this number of components are fitted, with the fits made so far. Of rows beyond
+        memory, it is also called before the best cells are finished on all rows, with about how many readings of them
+        that takes, and after each pass over them, on other threads; a true value then ends all cells but the best.
     time_limit : float or None, default=None
         Time limit in seconds, after which the search ends with the fits made so far, at least one. See
         ``Selection.complete``. Of rows beyond memory, the best cell is finished on all rows in any case, and the others
@@ -174,7 +175,8 @@ def select(
     types = requested_types(covariance_type, opened.n_features)
     models = [covariance_model(name) for name in types]
     warn_of_apart(columns_apart(opened, features, models))
-    opened = completed(opened, models, template.reg_covar, n_threads)
+    used = opened.used if isinstance(opened, IncompleteSource) else opened
+    opened = completed(used, models, template.reg_covar, n_threads)
     check_fewest(min(counts), opened)
     check_ridge(template.reg_covar, opened.survey.weight)
     noise = check_noise(template.noise, opened.n_features, partial(box_of, opened))
@@ -239,6 +241,7 @@ class _Search:
     def _solve_all(self, callback: Callable[[Progress], object] | None) -> bool:
         """Fit every number of components, in rising order; return whether the callback ended the search."""
         request, engine, n_rows = self._request, self._engine, self._request.source.n_used
+        reports = _Reports(request, callback)
         for K in sorted(set(request.n_components)):
             keys = request.keys(K)
             if n_rows < K:
@@ -246,20 +249,13 @@ class _Search:
                 engine.outcomes |= dict.fromkeys(keys, Failure(reason))
             else:
                 self._set_bar()
-                engine.solve(keys)
-            if callback is not None and self._is_stopped(K, callback):
+                engine.solve(keys, reports)
+            for key in keys:
+                reports(key, engine.outcomes.get(key))
+            if reports.is_over:
                 return True
             if self._clock.is_up():
                 break
-        return False
-
-    def _is_stopped(self, n_components: int, callback: Callable[[Progress], object]) -> bool:
-        cells = self._request.cells
-        for number, (K, name) in enumerate(cells):
-            if n_components == K:
-                status = _status(self._engine.outcomes.get(self._request.key(K, name)), name)
-                if callback(Progress(number, len(cells), K, name, status)):
-                    return True
         return False
 
     def _improve(self) -> None:
@@ -343,6 +339,30 @@ class _Search:
         return replace(
             entry, estimator=estimator, loglik=scores["loglik"], n_parameters=parameters.n_parameters, scores=scores
         )
+
+
+class _Reports:
+    """Tells the callback of every cell once, when its first outcome is there.
+
+    Attributes
+    ----------
+    is_over : bool
+        Whether the callback has ended the search.
+    """
+
+    def __init__(self, request: Request, callback: Callable[[Progress], object] | None) -> None:
+        self._request, self._callback = request, callback
+        self._left = [] if callback is None else list(enumerate(request.cells))
+        self.is_over = False
+
+    def __call__(self, key: Key, outcome: Solution | Failure | None) -> None:
+        """Tell of the cells that share an outcome."""
+        request = self._request
+        for cell in [cell for cell in self._left if request.key(*cell[1]) == key]:
+            self._left.remove(cell)
+            number, (K, name) = cell
+            progress = Progress(number, len(request.cells), K, name, _status(outcome, name))
+            self.is_over = self.is_over or bool(self._callback and self._callback(progress))
 
 
 def _totals(solution: Solution, worker: Worker) -> tuple[Solution, Totals]:
