@@ -24,13 +24,13 @@ class RowTable:
         values: NDArray[Any],
         weight: _Array | None = None,
         code: NDArray[np.intc] | None = None,
-        *,
-        first_lane: int = 0,
-        given: _Array | None = None,
         label: NDArray[np.intp] | None = None,
         log_evidence: _Array | None = None,
         responsibility: NDArray[Any] | None = None,
         largest: NDArray[Any] | None = None,
+        *,
+        first_lane: int = 0,
+        given: _Array | None = None,
     ) -> Self: ...
 
 @disjoint_base

@@ -17,23 +17,23 @@ from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.string cimport memcpy
 
 from gmm._kernel.estimate cimport Estimate, estimate_in, estimate_size
-from gmm._kernel.few cimport prepare_few, room_for_few
+from gmm._kernel.few cimport prepare_few, few_panels_size
 from gmm._kernel.first_look cimport Survey
 from gmm._kernel.lanes cimport merge_siblings
 from gmm._kernel.layout cimport SPHERICAL, Layout, is_layout, is_pooled, n_matrices, total_size
 from gmm._kernel.leaves cimport is_twin
 from gmm._kernel.lengths cimport expect, expect_matrix
-from gmm._kernel.linear cimport condition_within, measure_extents, room_for_extents
+from gmm._kernel.linear cimport condition_within, measure_extents, extents_size
 from gmm._kernel.loop cimport LoopInputs, Partition, lloyd, rounding_of, run_em, run_quasi_newton, walk
 from gmm._kernel.moments cimport Moments, moments_in, moments_size
-from gmm._kernel.mstep cimport QuasiNewtonState, MixtureFamily, estimate_arrays, moments_arrays, room_for_update
+from gmm._kernel.mstep cimport QuasiNewtonState, MixtureFamily, estimate_arrays, moments_arrays, update_workspace_size
 from gmm._kernel.plan cimport (
-    PassPlan, choose_form, least_limit, may_be_far, prepare, room_for, same_room, set_noise, work_of,
+    PassPlan, choose_form, least_limit, may_be_far, prepare, prepared_size, same_workspace, set_noise, work_of,
 )
 from gmm._kernel.rows cimport Rows, data, describe_rows
 from gmm._kernel.sums cimport unpack_moments
 from gmm._kernel.tiles cimport kernel_in_use
-from gmm._kernel.workspace cimport Workspace, aligned, lay_out_workspace, room_for_workspace
+from gmm._kernel.workspace cimport Workspace, aligned, lay_out_workspace, workspace_size
 
 import functools
 
@@ -52,7 +52,7 @@ cdef class Scratch:
         cdef Py_ssize_t n_lanes = (n_rows + plan.lane - 1) // plan.lane, slots = 3, size
         while (<Py_ssize_t>1 << (slots // 2)) < n_lanes + 1:
             slots += 2
-        size = slots * (plan.n_sums + 2) + room_for_workspace(plan, n_rows)
+        size = slots * (plan.n_sums + 2) + workspace_size(plan, n_rows)
         if self.buffer is None or self.buffer.shape[0] < size:
             self.buffer = np.empty(size)
         self.workspace.node = &self.buffer[0]
@@ -72,22 +72,27 @@ cdef class RowTable:
     weight : array of shape (n,), optional
     code : array of shape (n,), optional
         Which components rows may belong to, for a plan with `allowed`.
+    label, log_evidence : array of shape (n,), optional
+        Results; so are `responsibility`, (n, K), and `largest`, (n,), in the type of the values.
     first_lane : int
         The number of the lane that begins with the first of the rows, where others came before these.
     given : array of shape (n, K), optional
         Responsibilities, for a plan that asks for them.
-    label, log_evidence : array of shape (n,), optional
-        Results; so are `responsibility`, (n, K), and `largest`, (n,), in the type of the values.
     """
 
     cdef Rows rows
     cdef Py_ssize_t n_features, n_given, n_responsibilities
-    cdef list arrays                      # whose memory `rows` points into
+    cdef object values, responsibility, largest    # `rows` points into these arrays
+    cdef const double[::1] weight
+    cdef const int[::1] code
+    cdef const double[:, ::1] given
+    cdef Py_ssize_t[::1] label
+    cdef double[::1] log_evidence
 
     def __cinit__(
-        self, values, const double[::1] weight=None, const int[::1] code=None, *, Py_ssize_t first_lane=0,
-        const double[:, ::1] given=None, Py_ssize_t[::1] label=None, double[::1] log_evidence=None,
-        responsibility=None, largest=None,
+        self, values, const double[::1] weight=None, const int[::1] code=None, Py_ssize_t[::1] label=None,
+        double[::1] log_evidence=None, responsibility=None, largest=None, *, Py_ssize_t first_lane=0,
+        const double[:, ::1] given=None,
     ):
         cdef const float[:, :] floats
         cdef const double[:, :] doubles
@@ -112,8 +117,8 @@ cdef class RowTable:
         if log_evidence is not None:
             expect("log_evidence", log_evidence.shape[0], self.rows.n)
             self.rows.log_evidence = &log_evidence[0]
-        arrays = values, weight, code, given, label, log_evidence, responsibility, largest
-        self.arrays = [memoryview(array) for array in arrays if array is not None]
+        self.values, self.responsibility, self.largest = values, responsibility, largest
+        self.weight, self.code, self.given, self.label, self.log_evidence = weight, code, given, label, log_evidence
 
     cdef int point_to_results(self, data[:, ::1] responsibility, data[::1] largest) except -1:
         if responsibility is not None:
@@ -193,7 +198,7 @@ cdef class Plan:
             if self.axes.shape[0] != self.whiteners.shape[0] or single or given or totals or rows_only:
                 raise ValueError("expected axes in the layout of the whiteners, and a pass in float64 over densities")
             plan.axes = &self.axes[0]
-        self.room = np.empty(room_for(plan.layout, plan.moments, K, d))
+        self.room = np.empty(prepared_size(plan.layout, plan.moments, K, d))
         prepare(plan, &self.log_offset[0], &self.centres[0, 0], &self.whiteners[0], &origin[0], &reach[0], single,
                 common_scatter, form, &self.room[0])
         if rows_only:
@@ -203,10 +208,10 @@ cdef class Plan:
         """Prepare what many calls for few rows need."""
         cdef PassPlan* plan = &self.plan
         cdef Py_ssize_t K = plan.n_all, d = plan.n_features
-        self.extents = np.empty(room_for_extents(K, d))
+        self.extents = np.empty(extents_size(K, d))
         measure_extents(&self.whiteners[0], &self.centres[0, 0], plan.layout, K, d, &self.origin[0], &self.extents[0])
         if not plan.far:
-            self.panels = np.empty(room_for_few(plan) + 8)
+            self.panels = np.empty(few_panels_size(plan) + 8)
             prepare_few(plan, aligned(&self.panels[0]))
         return 0
 
@@ -323,7 +328,7 @@ cdef class Plan:
         return (n_rows + self.plan.lane - 1) // self.plan.lane
 
     cdef int check_ready(self, Scratch scratch) except -1:
-        if scratch.n_rows < 1 or not same_room(&scratch.plan, &self.plan):
+        if scratch.n_rows < 1 or not same_workspace(&scratch.plan, &self.plan):
             raise ValueError("expected a scratch that `begin` has made ready for this plan")
         return 0
 
@@ -444,7 +449,7 @@ cdef class Plan:
         cdef Workspace* workspace = self.merged(scratch)
         cdef Moments moments
         cdef Estimate[2] estimates
-        cdef double[::1] measured = np.empty(at_most), both, work = np.empty(room_for_update(&family.family))
+        cdef double[::1] measured = np.empty(at_most), both, work = np.empty(update_workspace_size(&family.family))
         cdef double[::1] room = np.empty(self.room.shape[0])
         buffer = self.moments_buffer(&moments)
         size = estimate_size(plan.layout, K, d)
@@ -620,7 +625,7 @@ cdef class CandidateRows:
         """Pass over the rows with a mixture; its moments go into `out`."""
         cdef PassPlan plan
         cdef Rows table = describe_rows[double](self.rows, self.weight)
-        cdef Py_ssize_t d = self.rows.shape[1], needed = room_for(layout, moments, K, d)
+        cdef Py_ssize_t d = self.rows.shape[1], needed = prepared_size(layout, moments, K, d)
         cdef bint pooled = self.scatter is not None and is_pooled(layout) and is_pooled(moments)
         cdef const double* scatter = &self.scatter[0, 0] if pooled else NULL
         plan.n_all, plan.n_features, plan.layout, plan.moments = K, d, layout, moments
@@ -630,7 +635,7 @@ cdef class CandidateRows:
             scratch.room = np.empty(needed)
         prepare(&plan, log_offset, centres, whiteners, &self.origin[0], &self.reach[0], single_limit, pooled, -1,
                 &scratch.room[0])
-        if scratch.owner is not self or not same_room(&scratch.plan, &plan):
+        if scratch.owner is not self or not same_workspace(&scratch.plan, &plan):
             scratch.make_ready(&plan, table.n)
         scratch.workspace.n_nodes = 0
         with nogil:

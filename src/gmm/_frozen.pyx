@@ -20,10 +20,10 @@ from cpython.pycapsule cimport PyCapsule_New
 from libc.math cimport NAN, fabs
 
 from gmm._em cimport write_lanes
-from gmm._kernel.few cimport prepare_few, room_for_few
+from gmm._kernel.few cimport prepare_few, few_panels_size
 from gmm._kernel.layout cimport Layout, is_layout, is_pooled, total_size
 from gmm._kernel.lengths cimport expect
-from gmm._kernel.linear cimport condition_within, measure_extents, room_for_extents
+from gmm._kernel.linear cimport condition_within, measure_extents, extents_size
 from gmm._kernel.plan cimport (
     PassPlan,
     choose_form,
@@ -31,12 +31,12 @@ from gmm._kernel.plan cimport (
     least_limit,
     may_be_far,
     prepare,
-    room_for,
+    prepared_size,
     work_of,
 )
 from gmm._kernel.rows cimport Rows, ask_nothing, data
 from gmm._kernel.tiles cimport kernel_in_use
-from gmm._kernel.workspace cimport Workspace, aligned, lay_out_workspace, room_for_workspace
+from gmm._kernel.workspace cimport Workspace, aligned, lay_out_workspace, workspace_size
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -194,7 +194,7 @@ cdef size_t scratch_size(const gmm_mixture* opened, Py_ssize_t n_rows) noexcept 
     cdef const Mixture* mixture = <const Mixture*>opened
     cdef Py_ssize_t most = 0, form
     for form in range(N_FORMS):
-        most = max(most, room_for_workspace(&mixture.plans[form], n_rows))
+        most = max(most, workspace_size(&mixture.plans[form], n_rows))
     return <size_t>(mixture.plans[0].n_features + most + 8) * sizeof(double)
 
 
@@ -450,18 +450,18 @@ cdef class CompiledMixture:
         self.mixture.centres = log_offsets + K
         self.mixture.whiteners = self.mixture.centres + K * d
         self.mixture.origin = self.mixture.whiteners + size
-        self.extents = np.empty(room_for_extents(K, d))
+        self.extents = np.empty(extents_size(K, d))
         self.mixture.extents = &self.extents[0]
         measure_extents(self.mixture.whiteners, self.mixture.centres, plan.layout, K, d, self.mixture.origin,
                         &self.extents[0])
-        each = room_for(plan.layout, plan.moments, K, d)
+        each = prepared_size(plan.layout, plan.moments, K, d)
         self.room, self.panels = np.empty(N_FORMS * each), []
         for form in range(N_FORMS):
             self.mixture.plans[form] = plan[0] if form < 2 else self.mixture.plans[form - 2]
             if form & 1 == 0 or is_narrow(plan.layout, K, d):      # else never asked for
                 prepare(&self.mixture.plans[form], log_offsets, self.mixture.centres, self.mixture.whiteners,
                         self.mixture.origin, &nowhere[0], form & 2, False, form, &self.room[form * each])
-                panels = np.empty(room_for_few(&self.mixture.plans[form]) + 8)
+                panels = np.empty(few_panels_size(&self.mixture.plans[form]) + 8)
                 self.panels.append(panels)
                 prepare_few(&self.mixture.plans[form], aligned(<double*><size_t>panels.ctypes.data))
 
