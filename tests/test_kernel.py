@@ -193,8 +193,8 @@ def test_rows_without_weights_count_once_after_rows_with_weights(form):
     lane = plan.lane_rows
     rows, weight = rows[: 2 * lane], np.random.default_rng(0).uniform(1, 2, lane)
     plan.begin(scratch, 2 * lane)
-    plan.walk(scratch, rows[:lane], 0, 1, weight=weight)
-    plan.walk(scratch, rows[lane:], 0, 1, first_lane=1)
+    plan.walk(scratch, _em.RowTable(rows[:lane], weight), 0, 1)
+    plan.walk(scratch, _em.RowTable(rows[lane:], first_lane=1), 0, 1)
     assert_statistics_match(plan.collect(plan.sums(scratch)), rows, mixture, 1e-12, np.append(weight, np.ones(lane)))
 
 
@@ -226,8 +226,9 @@ def test_a_plan_is_the_same_after_a_loop():
     def climbed():
         scratch = _em.Scratch()
         plan.begin(scratch, len(rows))
-        plan.walk(scratch, rows, 0, 1)
-        return plan.run_em(scratch, rows, None, None, None, at_most=3, family=family, estimate=estimate, **how)
+        table = _em.RowTable(rows)
+        plan.walk(scratch, table, 0, 1)
+        return plan.run_em(scratch, table, None, at_most=3, family=family, estimate=estimate, **how)
 
     first, again = climbed(), climbed()
     assert len(first[0]) == 3

@@ -43,7 +43,8 @@ def normalised(tile, zero_weights=0):
     assert plan.single == single
     n = tile.shape[1]
     log_evidence, responsibilities = np.empty(n), np.empty((n, len(log_offset)), dtype=tile.dtype)
-    plan.score(np.ascontiguousarray(tile.T), log_evidence=log_evidence, responsibility=responsibilities)
+    rows = np.ascontiguousarray(tile.T)
+    plan.score(_em.RowTable(rows, log_evidence=log_evidence, responsibility=responsibilities))
     return responsibilities.T, log_evidence
 
 

@@ -357,7 +357,7 @@ def test_what_does_not_go_with_labels_is_refused():
     plan = _em.Plan(mixture_near("full", X), FULL, np.zeros(D), np.ones(D), single=False)
     plan.begin(scratch := _em.Scratch(), 100)
     with pytest.raises(ValueError, match="expected a plan that knows which components"):
-        plan.walk(scratch, X, 0, 1, code=np.zeros(100, np.intc))
+        plan.walk(scratch, _em.RowTable(X, code=np.zeros(100, np.intc)), 0, 1)
 
 
 def test_rows_of_no_weight_say_nothing():

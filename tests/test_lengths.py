@@ -47,7 +47,7 @@ def begun(plan, n_rows=N):
 
 def walked(plan, **how):
     scratch = begun(plan)
-    plan.walk(scratch, ROWS, 0, 1, **how)
+    plan.walk(scratch, _em.RowTable(ROWS, **how), 0, 1)
     return scratch
 
 
@@ -109,7 +109,8 @@ def climb(plan=None, scratch=None, **changed):
     }
     parameters |= {name: changed.pop(name) for name in parameters.keys() & changed.keys()}
     given |= changed | {"estimate": tuple(parameters.values())}
-    return plan.run_em(walked(plan) if scratch is None else scratch, **given)
+    table = _em.RowTable(*(given.pop(name) for name in ("rows", "weight", "code")))
+    return plan.run_em(walked(plan) if scratch is None else scratch, table, **given)
 
 
 def begin(ascent, **changed):
@@ -128,7 +129,9 @@ def ascend(plan=None, scratch=None, *, rows=ROWS, weight=None, at_most=2, ascent
     plan = plan or a_plan()
     ascent = ascent or begin(mstep.QuasiNewtonState(family(), 1e-3, True))
     scratch = walked(plan) if scratch is None else scratch
-    return plan.run_quasi_newton(scratch, rows, weight, None, None, at_most=at_most, state=ascent, repair_empty=False)
+    return plan.run_quasi_newton(
+        scratch, _em.RowTable(rows, weight), None, at_most=at_most, state=ascent, repair_empty=False
+    )
 
 
 def lloyd(plan=None, scratch=None, *, rows=ROWS, weight=None, at_most=2, centres=None):
@@ -136,7 +139,7 @@ def lloyd(plan=None, scratch=None, *, rows=ROWS, weight=None, at_most=2, centres
     centres = np.arange(6.0).reshape(K, D) if centres is None else centres
     scratch = walked(plan) if scratch is None else scratch
     how = {"spread": 1.0, "inertia": np.inf, "total": 1e3, "least_gain": 0.0}
-    return plan.lloyd(scratch, rows, weight, at_most=at_most, centres=centres, **how)
+    return plan.lloyd(scratch, _em.RowTable(rows, weight), at_most=at_most, centres=centres, **how)
 
 
 def update(layout=FULL, **changed):
@@ -162,18 +165,18 @@ def restored(index=None, value=None, room=None):
 
 def rows_pass(**outputs):
     plan = a_plan(rows_only=True)
-    plan.walk(begun(plan), ROWS, 0, 1, **outputs)
+    plan.walk(begun(plan), _em.RowTable(ROWS, **outputs), 0, 1)
 
 
 def walk(rows=ROWS, first=0, last=1, plan=None, scratch=None, **how):
     plan = plan or a_plan()
-    plan.walk(scratch or begun(plan), rows, first, last, **how)
+    plan.walk(scratch or begun(plan), _em.RowTable(rows, **how), first, last)
 
 
 def walk_twice(first, last):
     plan = a_plan()
     scratch = walked(plan)
-    plan.walk(scratch, ROWS, first, last)
+    plan.walk(scratch, _em.RowTable(ROWS), first, last)
 
 
 def seeds(rows=ROWS, weight=None, n_uniforms=7, n_seeds=3, n_draws=3):
@@ -469,10 +472,11 @@ def test_a_wrong_length_is_a_value_error(call, value):
     "call",
     [
         lambda: a_plan().begin(None, N),
-        lambda: a_plan().walk(None, ROWS, 0, 1),
+        lambda: a_plan().walk(None, _em.RowTable(ROWS), 0, 1),
+        lambda: a_plan().walk(begun(a_plan()), None, 0, 1),
         lambda: climb(family=None),
         lambda: a_plan().run_quasi_newton(
-            walked(a_plan()), ROWS, None, None, None, at_most=1, state=None, repair_empty=True
+            walked(a_plan()), _em.RowTable(ROWS), None, at_most=1, state=None, repair_empty=True
         ),
         lambda: mstep.QuasiNewtonState(None, 1e-3, True),
         lambda: mstep.Update(None, np.zeros((K, D)), np.ones(K), np.zeros((K, D)), whiteners(FULL), 1.0),

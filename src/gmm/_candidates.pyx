@@ -32,9 +32,16 @@ from gmm._kernel.mstep cimport (
     moments_arrays,
     most_likely,
     parameter_term,
-    room_for_update,
+    update_workspace_size,
 )
-from gmm._kernel.seeding cimport Seeding, first_seed, lay_out_seeding, load_seeding_block, next_seed, room_for_seeding
+from gmm._kernel.seeding cimport (
+    Seeding,
+    first_seed,
+    lay_out_seeding,
+    load_seeding_block,
+    next_seed,
+    seeding_buffer_size,
+)
 from gmm._kernel.tiles cimport kernel_in_use
 from gmm._kernel.workspace cimport aligned
 
@@ -111,7 +118,7 @@ cdef class Candidate:
             raise ValueError(f"expected the layout of the family's moments, got {moments.code}")
         self.family, self.layout = family, moments
         self.failed, self.lower_bound, self.begin_buffer = False, -np.inf, None
-        self.buffer = np.zeros(before + 2 * size + max(room_for_update(f), matrix_size(f.covariance_layout, d)))
+        self.buffer = np.zeros(before + 2 * size + max(update_workspace_size(f), matrix_size(f.covariance_layout, d)))
         self.moments = moments_in(&self.buffer[0], K, d)
         self.estimates[0] = estimate_in(&self.buffer[0] + before, f.covariance_layout, K, d)
         self.estimates[1] = estimate_in(&self.buffer[0] + before + size, f.covariance_layout, K, d)
@@ -262,7 +269,7 @@ def kmeans_seeds(
     expect("uniforms", n_uniforms, 1 + (n_seeds - 1) * n_draws)
     expect("weight", weight.shape[0], n)
     seeding.n, seeding.d, seeding.n_draws, seeding.kernel = n, d, n_draws, kernel_in_use()
-    cdef double[::1] room = np.zeros(room_for_seeding(&seeding) + 8)
+    cdef double[::1] room = np.zeros(seeding_buffer_size(&seeding) + 8)
     seeds = np.empty(n_seeds + n_draws, dtype=np.intp)
     cdef Py_ssize_t[::1] out = seeds
     cdef double* start = aligned(&room[0])

@@ -30,8 +30,7 @@ cdef class CandidateRows:
     ) except -1
 
 
-# Writes what `rows` asks for of lanes first … last − 1; `wide`: x are doubles, else floats.
+# Writes what `rows` asks for of lanes first … last − 1.
 cdef void write_lanes(
-    const PassPlan* plan, const Rows* rows, const void* x, bint wide, Py_ssize_t first, Py_ssize_t last,
-    Workspace* workspace,
+    const PassPlan* plan, const Rows* rows, Py_ssize_t first, Py_ssize_t last, Workspace* workspace,
 ) noexcept nogil

@@ -18,6 +18,22 @@ class Scratch:
     def __init__(self) -> None: ...
 
 @disjoint_base
+class RowTable:
+    def __new__(
+        cls,
+        values: NDArray[Any],
+        weight: _Array | None = None,
+        code: NDArray[np.intc] | None = None,
+        label: NDArray[np.intp] | None = None,
+        log_evidence: _Array | None = None,
+        responsibility: NDArray[Any] | None = None,
+        largest: NDArray[Any] | None = None,
+        *,
+        first_lane: int = 0,
+        given: _Array | None = None,
+    ) -> Self: ...
+
+@disjoint_base
 class Plan:
     @property
     def common_scatter(self) -> bool: ...
@@ -54,39 +70,16 @@ class Plan:
     ) -> Self: ...
     def suits(self, survey: Survey, single: bool) -> bool: ...
     def begin(self, scratch: Scratch, n_rows: int) -> None: ...
-    def walk(
-        self,
-        scratch: Scratch,
-        rows: NDArray[Any],
-        first: int,
-        last: int,
-        first_lane: int = 0,
-        weight: _Array | None = None,
-        given: _Array | None = None,
-        label: NDArray[np.intp] | None = None,
-        log_evidence: _Array | None = None,
-        responsibility: NDArray[Any] | None = None,
-        largest: NDArray[Any] | None = None,
-        code: NDArray[np.intc] | None = None,
-    ) -> None: ...
-    def score(
-        self,
-        rows: NDArray[Any],
-        label: NDArray[np.intp] | None = None,
-        log_evidence: _Array | None = None,
-        responsibility: NDArray[Any] | None = None,
-        largest: NDArray[Any] | None = None,
-    ) -> None: ...
+    def walk(self, scratch: Scratch, table: RowTable, first: int, last: int) -> None: ...
+    def score(self, table: RowTable) -> None: ...
     def join(self, scratches: list[Scratch]) -> None: ...
     def sums(self, scratch: Scratch) -> _Array: ...
     def collect(self, sums: _Array, scatter: _Array | None = None) -> SufficientStatistics: ...
     def run_em(
         self,
         scratch: Scratch,
-        rows: NDArray[Any],
-        weight: _Array | None,
+        table: RowTable,
         scatter: _Array | None,
-        code: NDArray[np.intc] | None,
         *,
         at_most: int,
         family: MixtureFamily,
@@ -98,10 +91,8 @@ class Plan:
     def run_quasi_newton(
         self,
         scratch: Scratch,
-        rows: NDArray[Any],
-        weight: _Array | None,
+        table: RowTable,
         scatter: _Array | None,
-        code: NDArray[np.intc] | None,
         *,
         at_most: int,
         state: QuasiNewtonState,
@@ -110,8 +101,7 @@ class Plan:
     def lloyd(
         self,
         scratch: Scratch,
-        rows: NDArray[Any],
-        weight: _Array | None,
+        table: RowTable,
         *,
         at_most: int,
         centres: _Array,

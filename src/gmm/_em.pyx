@@ -17,23 +17,23 @@ from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.string cimport memcpy
 
 from gmm._kernel.estimate cimport Estimate, estimate_in, estimate_size
-from gmm._kernel.few cimport prepare_few, room_for_few
+from gmm._kernel.few cimport prepare_few, few_panels_size
 from gmm._kernel.first_look cimport Survey
 from gmm._kernel.lanes cimport merge_siblings
 from gmm._kernel.layout cimport SPHERICAL, Layout, is_layout, is_pooled, n_matrices, total_size
 from gmm._kernel.leaves cimport is_twin
 from gmm._kernel.lengths cimport expect, expect_matrix
-from gmm._kernel.linear cimport condition_within, measure_extents, room_for_extents
+from gmm._kernel.linear cimport condition_within, measure_extents, extents_size
 from gmm._kernel.loop cimport LoopInputs, Partition, lloyd, rounding_of, run_em, run_quasi_newton, walk
 from gmm._kernel.moments cimport Moments, moments_in, moments_size
-from gmm._kernel.mstep cimport QuasiNewtonState, MixtureFamily, estimate_arrays, moments_arrays, room_for_update
+from gmm._kernel.mstep cimport QuasiNewtonState, MixtureFamily, estimate_arrays, moments_arrays, update_workspace_size
 from gmm._kernel.plan cimport (
-    PassPlan, choose_form, least_limit, may_be_far, prepare, room_for, same_room, set_noise, work_of,
+    PassPlan, choose_form, least_limit, may_be_far, prepare, prepared_size, same_workspace, set_noise, work_of,
 )
 from gmm._kernel.rows cimport Rows, data, describe_rows
 from gmm._kernel.sums cimport unpack_moments
 from gmm._kernel.tiles cimport kernel_in_use
-from gmm._kernel.workspace cimport Workspace, aligned, lay_out_workspace, room_for_workspace
+from gmm._kernel.workspace cimport Workspace, aligned, lay_out_workspace, workspace_size
 
 import functools
 
@@ -52,7 +52,7 @@ cdef class Scratch:
         cdef Py_ssize_t n_lanes = (n_rows + plan.lane - 1) // plan.lane, slots = 3, size
         while (<Py_ssize_t>1 << (slots // 2)) < n_lanes + 1:
             slots += 2
-        size = slots * (plan.n_sums + 2) + room_for_workspace(plan, n_rows)
+        size = slots * (plan.n_sums + 2) + workspace_size(plan, n_rows)
         if self.buffer is None or self.buffer.shape[0] < size:
             self.buffer = np.empty(size)
         self.workspace.node = &self.buffer[0]
@@ -63,16 +63,71 @@ cdef class Scratch:
         self.plan, self.n_rows, self.next_lane, self.owner = plan[0], n_rows, 0, None
 
 
-cdef Rows rows_of(const PassPlan* plan, const data[:, :] rows, const double[::1] weight, const int[::1] code) except *:
-    cdef Rows table = describe_rows(rows, weight)
-    if rows.shape[1] != plan.n_features:
-        raise ValueError(f"expected rows of {plan.n_features} features, got {rows.shape[1]}")
-    if code is not None:
-        if plan.allowed == NULL:
-            raise ValueError("expected a plan that knows which components rows may belong to, by their codes")
-        expect("code", code.shape[0], table.n)
-        table.code = &code[0]
-    return table
+cdef class RowTable:
+    """Rows for a pass: their values, what is known of each, and where results for each are written.
+
+    Parameters
+    ----------
+    values : array of shape (n, d), float32 or float64
+    weight : array of shape (n,), optional
+    code : array of shape (n,), optional
+        Which components rows may belong to, for a plan with `allowed`.
+    label, log_evidence : array of shape (n,), optional
+        Results; so are `responsibility`, (n, K), and `largest`, (n,), in the type of the values.
+    first_lane : int
+        The number of the lane that begins with the first of the rows, where others came before these.
+    given : array of shape (n, K), optional
+        Responsibilities, for a plan that asks for them.
+    """
+
+    cdef Rows rows
+    cdef Py_ssize_t n_features, n_given, n_responsibilities
+    cdef object values, responsibility, largest    # `rows` points into these arrays
+    cdef const double[::1] weight
+    cdef const int[::1] code
+    cdef const double[:, ::1] given
+    cdef Py_ssize_t[::1] label
+    cdef double[::1] log_evidence
+
+    def __cinit__(
+        self, values, const double[::1] weight=None, const int[::1] code=None, Py_ssize_t[::1] label=None,
+        double[::1] log_evidence=None, responsibility=None, largest=None, *, Py_ssize_t first_lane=0,
+        const double[:, ::1] given=None,
+    ):
+        cdef const float[:, :] floats
+        cdef const double[:, :] doubles
+        if values.itemsize == sizeof(float):
+            floats = values
+            self.rows, self.n_features = describe_rows(floats, weight), floats.shape[1]
+            self.point_to_results[float](responsibility, largest)
+        else:
+            doubles = values
+            self.rows, self.n_features = describe_rows(doubles, weight), doubles.shape[1]
+            self.point_to_results[double](responsibility, largest)
+        self.rows.first_lane = first_lane
+        if code is not None:
+            expect("code", code.shape[0], self.rows.n)
+            self.rows.code = &code[0]
+        if given is not None:
+            expect("given", given.shape[0], self.rows.n)
+            self.rows.given, self.n_given = &given[0, 0], given.shape[1]
+        if label is not None:
+            expect("label", label.shape[0], self.rows.n)
+            self.rows.label = &label[0]
+        if log_evidence is not None:
+            expect("log_evidence", log_evidence.shape[0], self.rows.n)
+            self.rows.log_evidence = &log_evidence[0]
+        self.values, self.responsibility, self.largest = values, responsibility, largest
+        self.weight, self.code, self.given, self.label, self.log_evidence = weight, code, given, label, log_evidence
+
+    cdef int point_to_results(self, data[:, ::1] responsibility, data[::1] largest) except -1:
+        if responsibility is not None:
+            expect("responsibility", responsibility.shape[0], self.rows.n)
+            self.rows.responsibility, self.n_responsibilities = &responsibility[0, 0], responsibility.shape[1]
+        if largest is not None:
+            expect("largest", largest.shape[0], self.rows.n)
+            self.rows.largest = &largest[0]
+        return 0
 
 
 cdef class Plan:
@@ -143,7 +198,7 @@ cdef class Plan:
             if self.axes.shape[0] != self.whiteners.shape[0] or single or given or totals or rows_only:
                 raise ValueError("expected axes in the layout of the whiteners, and a pass in float64 over densities")
             plan.axes = &self.axes[0]
-        self.room = np.empty(room_for(plan.layout, plan.moments, K, d))
+        self.room = np.empty(prepared_size(plan.layout, plan.moments, K, d))
         prepare(plan, &self.log_offset[0], &self.centres[0, 0], &self.whiteners[0], &origin[0], &reach[0], single,
                 common_scatter, form, &self.room[0])
         if rows_only:
@@ -153,10 +208,10 @@ cdef class Plan:
         """Prepare what many calls for few rows need."""
         cdef PassPlan* plan = &self.plan
         cdef Py_ssize_t K = plan.n_all, d = plan.n_features
-        self.extents = np.empty(room_for_extents(K, d))
+        self.extents = np.empty(extents_size(K, d))
         measure_extents(&self.whiteners[0], &self.centres[0, 0], plan.layout, K, d, &self.origin[0], &self.extents[0])
         if not plan.far:
-            self.panels = np.empty(room_for_few(plan) + 8)
+            self.panels = np.empty(few_panels_size(plan) + 8)
             prepare_few(plan, aligned(&self.panels[0]))
         return 0
 
@@ -237,83 +292,43 @@ cdef class Plan:
             raise ValueError(f"expected one row at least, got n_rows={n_rows}")
         scratch.make_ready(&self.plan, n_rows)
 
-    def walk(
-        self,
-        Scratch scratch not None,
-        const data[:, :] rows,
-        Py_ssize_t first,
-        Py_ssize_t last,
-        Py_ssize_t first_lane=0,
-        const double[::1] weight=None,
-        const double[:, ::1] given=None,
-        Py_ssize_t[::1] label=None,
-        double[::1] log_evidence=None,
-        data[:, ::1] responsibility=None,
-        data[::1] largest=None,
-        const int[::1] code=None,
-    ):
-        """Add up lanes first … last − 1 of the rows in `scratch`, and write what is asked of every row.
+    def walk(self, Scratch scratch not None, RowTable table not None, Py_ssize_t first, Py_ssize_t last):
+        """Add up lanes first … last − 1 of the rows in `scratch`, and write what the table asks of every row.
 
-        They follow those that the scratch has walked before. `first_lane` is the number of the lane that begins with
-        the first of the rows, where others came before these. `code` says which components rows may belong to.
+        They follow those that the scratch has walked before.
         """
-        self.walk_rows(scratch, rows, first, last, first_lane, weight, given, label, log_evidence, responsibility,
-                       largest, code)
-
-    cdef int walk_rows(
-        self, Scratch scratch, const data[:, :] rows, Py_ssize_t first, Py_ssize_t last, Py_ssize_t first_lane,
-        const double[::1] weight, const double[:, ::1] given, Py_ssize_t[::1] label, double[::1] log_evidence,
-        data[:, ::1] responsibility, data[::1] largest, const int[::1] code,
-    ) except -1:
-        cdef Rows table = rows_of(&self.plan, rows, weight, code)
-        cdef Py_ssize_t n = table.n, K = self.plan.n_components
-        table.first_lane = first_lane
-        if not self.accumulate:
-            table.weight = NULL
-        if self.plan.given:
-            expect_matrix("given", given, n, K)
-            table.given = &given[0, 0]
-        if label is not None:
-            expect("label", label.shape[0], n)
-            table.label = &label[0]
-        if log_evidence is not None:
-            expect("log_evidence", log_evidence.shape[0], n)
-            table.log_evidence = &log_evidence[0]
-        if responsibility is not None:
-            expect("responsibility", responsibility.shape[0], n)
-            expect("a row of responsibility", responsibility.shape[1], K)
-            table.responsibility = &responsibility[0, 0]
-        if largest is not None:
-            expect("largest", largest.shape[0], n)
-            table.largest = &largest[0]
-        self.check_lanes(scratch, n, first, last, first_lane)
+        cdef Rows rows = self.rows_of(table)
+        self.check_lanes(scratch, rows.n, first, last, rows.first_lane)
         with nogil:
-            walk(&self.plan, &table, &rows[0, 0], first, last, &scratch.workspace, self.accumulate)
-        scratch.next_lane = first_lane + last
-        return 0
+            walk(&self.plan, &rows, first, last, &scratch.workspace, self.accumulate)
+        scratch.next_lane = rows.first_lane + last
 
-    def score(self, rows, label=None, log_evidence=None, responsibility=None, largest=None):
+    def score(self, RowTable table not None):
         """Write what `walk` writes, of rows that need no threads."""
-        if rows.itemsize == sizeof(float):
-            self.score_in[float](rows, label, log_evidence, responsibility, largest)
-        else:
-            self.score_in[double](rows, label, log_evidence, responsibility, largest)
-
-    cdef int score_in(
-        self, const data[:, :] rows, Py_ssize_t[::1] label, double[::1] log_evidence, data[:, ::1] responsibility,
-        data[::1] largest,
-    ) except -1:
-        cdef Py_ssize_t n = rows.shape[0]
         cdef Scratch scratch = Scratch()
-        self.begin(scratch, n)
-        return self.walk_rows[data](scratch, rows, 0, self.n_lanes(n), 0, None, None, label, log_evidence,
-                                    responsibility, largest, None)
+        self.begin(scratch, table.rows.n)
+        self.walk(scratch, table, 0, self.n_lanes(table.rows.n))
+
+    cdef Rows rows_of(self, RowTable table) except *:
+        """Return what this pass reads and writes of a table."""
+        cdef Rows rows = table.rows
+        cdef Py_ssize_t K = self.plan.n_components
+        expect("a row", table.n_features, self.plan.n_features)
+        if rows.code != NULL and self.plan.allowed == NULL:
+            raise ValueError("expected a plan that knows which components rows may belong to, by their codes")
+        if self.plan.given:
+            expect("given", table.n_given, K)
+        if rows.responsibility != NULL:
+            expect("a row of responsibility", table.n_responsibilities, K)
+        if not self.accumulate:
+            rows.weight = NULL
+        return rows
 
     cdef Py_ssize_t n_lanes(self, Py_ssize_t n_rows) noexcept:
         return (n_rows + self.plan.lane - 1) // self.plan.lane
 
     cdef int check_ready(self, Scratch scratch) except -1:
-        if scratch.n_rows < 1 or not same_room(&scratch.plan, &self.plan):
+        if scratch.n_rows < 1 or not same_workspace(&scratch.plan, &self.plan):
             raise ValueError("expected a scratch that `begin` has made ready for this plan")
         return 0
 
@@ -400,10 +415,8 @@ cdef class Plan:
     def run_em(
         self,
         Scratch scratch not None,
-        const data[:, :] rows,
-        const double[::1] weight,
+        RowTable table not None,
         const double[:, ::1] scatter,
-        const int[::1] code,
         *,
         Py_ssize_t at_most,
         MixtureFamily family not None,
@@ -432,11 +445,11 @@ cdef class Plan:
         cdef Py_ssize_t K = plan.n_all, d = plan.n_features, n, size
         weights, means, covariances, _, log_determinants = estimate
         cdef Estimate begin = self.measured(family, weights, means, covariances, log_determinants)
-        cdef LoopInputs inputs = self.inputs(rows_of(&plan, rows, weight, code), scratch, scatter, at_most)
+        cdef LoopInputs inputs = self.inputs(table, scratch, scatter, at_most)
         cdef Workspace* workspace = self.merged(scratch)
         cdef Moments moments
         cdef Estimate[2] estimates
-        cdef double[::1] measured = np.empty(at_most), both, work = np.empty(room_for_update(&family.family))
+        cdef double[::1] measured = np.empty(at_most), both, work = np.empty(update_workspace_size(&family.family))
         cdef double[::1] room = np.empty(self.room.shape[0])
         buffer = self.moments_buffer(&moments)
         size = estimate_size(plan.layout, K, d)
@@ -445,7 +458,7 @@ cdef class Plan:
         estimates[0] = estimate_in(&both[0], plan.layout, K, d)
         estimates[1] = estimate_in(&both[0] + size, plan.layout, K, d)
         with nogil:
-            n = run_em(&plan, &inputs, &rows[0, 0], &room[0], &family.family, &begin, before, tolerance, repair_empty,
+            n = run_em(&plan, &inputs, &room[0], &family.family, &begin, before, tolerance, repair_empty,
                        &work[0], workspace, &moments, estimates, &measured[0])
         last = estimate_arrays(buffers[(n - 1) % 2].copy(), plan.layout, K, d) if n > 1 else None
         return np.asarray(measured[:n]).tolist(), self.as_statistics(buffer, &moments), last
@@ -453,10 +466,8 @@ cdef class Plan:
     def run_quasi_newton(
         self,
         Scratch scratch not None,
-        const data[:, :] rows,
-        const double[::1] weight,
+        RowTable table not None,
         const double[:, ::1] scatter,
-        const int[::1] code,
         *,
         Py_ssize_t at_most,
         QuasiNewtonState state not None,
@@ -476,7 +487,7 @@ cdef class Plan:
         """
         cdef PassPlan plan = self.plan
         cdef Py_ssize_t n, i
-        cdef LoopInputs inputs = self.inputs(rows_of(&plan, rows, weight, code), scratch, scatter, at_most)
+        cdef LoopInputs inputs = self.inputs(table, scratch, scatter, at_most)
         cdef Workspace* workspace = self.merged(scratch)
         cdef Moments moments
         cdef double[:, ::1] records = np.empty((at_most, 4))
@@ -485,15 +496,14 @@ cdef class Plan:
             raise ValueError("expected moments and whiteners in the layouts and shape of the state's family")
         _alive = self.moments_buffer(&moments)
         with nogil:
-            n = run_quasi_newton(&plan, &inputs, &rows[0, 0], &room[0], repair_empty, workspace, &moments, &state.state,
+            n = run_quasi_newton(&plan, &inputs, &room[0], repair_empty, workspace, &moments, &state.state,
                                  &records[0, 0])
         return [(records[i, 0], records[i, 1], records[i, 2], records[i, 3] > 0) for i in range(n)]
 
     def lloyd(
         self,
         Scratch scratch not None,
-        const data[:, :] rows,
-        const double[::1] weight,
+        RowTable table not None,
         *,
         Py_ssize_t at_most,
         const double[:, ::1] centres,
@@ -518,7 +528,7 @@ cdef class Plan:
         """
         cdef PassPlan plan = self.plan
         cdef Py_ssize_t K = plan.n_components, n
-        cdef LoopInputs inputs = self.inputs(rows_of[data](&plan, rows, weight, None), scratch, None, at_most)
+        cdef LoopInputs inputs = self.inputs(table, scratch, None, at_most)
         cdef Workspace* workspace = self.merged(scratch)
         cdef Moments moments
         cdef Partition partition
@@ -533,14 +543,15 @@ cdef class Plan:
         partition.total = total
         _alive = self.moments_buffer(&moments)
         with nogil:
-            n = lloyd(&plan, &inputs, &rows[0, 0], &room[0], least_gain, workspace, &moments, &log_offset[0],
+            n = lloyd(&plan, &inputs, &room[0], least_gain, workspace, &moments, &log_offset[0],
                       &whiteners[0], &partition, &ended)
         return n, bool(ended), moved, partition.spread, partition.inertia
 
     cdef LoopInputs inputs(
-        self, Rows rows, Scratch scratch, const double[:, ::1] scatter, Py_ssize_t at_most,
+        self, RowTable table, Scratch scratch, const double[:, ::1] scatter, Py_ssize_t at_most,
     ) except *:
         cdef LoopInputs inputs
+        cdef Rows rows = self.rows_of(table)
         if at_most < 1:
             raise ValueError(f"expected one pass at least, got at_most={at_most}")
         if self.plan.given or self.plan.totals:
@@ -614,7 +625,7 @@ cdef class CandidateRows:
         """Pass over the rows with a mixture; its moments go into `out`."""
         cdef PassPlan plan
         cdef Rows table = describe_rows[double](self.rows, self.weight)
-        cdef Py_ssize_t d = self.rows.shape[1], needed = room_for(layout, moments, K, d)
+        cdef Py_ssize_t d = self.rows.shape[1], needed = prepared_size(layout, moments, K, d)
         cdef bint pooled = self.scatter is not None and is_pooled(layout) and is_pooled(moments)
         cdef const double* scatter = &self.scatter[0, 0] if pooled else NULL
         plan.n_all, plan.n_features, plan.layout, plan.moments = K, d, layout, moments
@@ -624,11 +635,11 @@ cdef class CandidateRows:
             scratch.room = np.empty(needed)
         prepare(&plan, log_offset, centres, whiteners, &self.origin[0], &self.reach[0], single_limit, pooled, -1,
                 &scratch.room[0])
-        if scratch.owner is not self or not same_room(&scratch.plan, &plan):
+        if scratch.owner is not self or not same_workspace(&scratch.plan, &plan):
             scratch.make_ready(&plan, table.n)
         scratch.workspace.n_nodes = 0
         with nogil:
-            walk(&plan, &table, &self.rows[0, 0], 0, (table.n + plan.lane - 1) // plan.lane, &scratch.workspace, True)
+            walk(&plan, &table, 0, (table.n + plan.lane - 1) // plan.lane, &scratch.workspace, True)
             merge_siblings(&scratch.workspace, plan.n_sums, True)
             unpack_moments(&plan, scratch.workspace.node, whiteners, scatter if plan.common_scatter else NULL, out)
         scratch.owner, scratch.workspace.loaded = self, table.n <= plan.block
@@ -638,10 +649,6 @@ cdef class CandidateRows:
 # -------------------------------------------------------------------------------- around the pass
 
 cdef void write_lanes(
-    const PassPlan* plan, const Rows* rows, const void* x, bint wide, Py_ssize_t first, Py_ssize_t last,
-    Workspace* workspace,
+    const PassPlan* plan, const Rows* rows, Py_ssize_t first, Py_ssize_t last, Workspace* workspace,
 ) noexcept nogil:
-    if wide:
-        walk(plan, rows, <const double*>x, first, last, workspace, False)
-    else:
-        walk(plan, rows, <const float*>x, first, last, workspace, False)
+    walk(plan, rows, first, last, workspace, False)

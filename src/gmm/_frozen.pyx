@@ -27,7 +27,7 @@ from gmm._kernel.plan cimport PassPlan, choose_form, least_limit, may_be_far, wo
 from gmm._kernel.prepared cimport N_FORMS, Mixture, fill, lay_out
 from gmm._kernel.rows cimport Rows, ask_nothing, data
 from gmm._kernel.tiles cimport kernel_in_use
-from gmm._kernel.workspace cimport Workspace, aligned, lay_out_workspace, room_for_workspace
+from gmm._kernel.workspace cimport Workspace, aligned, lay_out_workspace, workspace_size
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -146,8 +146,9 @@ cdef inline Py_ssize_t n_lanes(const PassPlan* plan, const Rows* rows) noexcept 
     return (rows.n + plan.lane - 1) // plan.lane
 
 
-cdef Rows contiguous_rows(Py_ssize_t n, Py_ssize_t d) noexcept nogil:
+cdef Rows contiguous_rows(const void* values, bint single, Py_ssize_t n, Py_ssize_t d) noexcept nogil:
     cdef Rows rows
+    rows.values, rows.single = values, single
     rows.n, rows.first_lane, rows.row_stride, rows.column_stride = n, 0, d, 1
     rows.weight, rows.given, rows.code = NULL, NULL, NULL
     ask_nothing(&rows)
@@ -174,7 +175,7 @@ cdef size_t scratch_size(const gmm_mixture* opened, Py_ssize_t n_rows) noexcept 
     cdef const Mixture* mixture = <const Mixture*>opened
     cdef Py_ssize_t most = 0, form
     for form in range(N_FORMS):
-        most = max(most, room_for_workspace(&mixture.plans[form], n_rows))
+        most = max(most, workspace_size(&mixture.plans[form], n_rows))
     return <size_t>(mixture.plans[0].n_features + most + 8) * sizeof(double)
 
 
@@ -183,16 +184,15 @@ cdef Py_ssize_t score_rows(
     data* log_likelihood, data* responsibilities, data* log_joint, void* scratch,
 ) noexcept nogil:
     cdef Py_ssize_t K = mixture.plans[0].n_components, d = mixture.plans[0].n_features, n_broken
-    cdef Rows rows = contiguous_rows(n, d)
+    cdef Rows rows = contiguous_rows(x, sizeof(data) == sizeof(float), n, d)
     cdef Workspace workspace
     cdef PassPlan plan
     cdef double* reach = aligned(<double*>scratch)     # C gives no alignment
-    cdef bint wide = sizeof(data) == sizeof(double)
     rows.label, rows.score, rows.responsibility, rows.log_joint = labels, log_likelihood, responsibilities, log_joint
     n_broken = measure_reach(x, &rows, d, mixture.origin, reach)
-    plan = plan_for(mixture, not wide, log_joint != NULL, reach)
+    plan = plan_for(mixture, rows.single, log_joint != NULL, reach)
     lay_out_workspace(&workspace, &plan, n, aligned(reach + d))
-    write_lanes(&plan, &rows, x, wide, 0, n_lanes(&plan, &rows), &workspace)
+    write_lanes(&plan, &rows, 0, n_lanes(&plan, &rows), &workspace)
     if n_broken > 0:
         mark_broken(x, &rows, d, K)
     return n_broken
@@ -352,8 +352,6 @@ cdef class Call:
 
     cdef PassPlan plan
     cdef Rows rows
-    cdef const void* x
-    cdef bint wide
     cdef Py_ssize_t n_parts               # 0 before there are rows
     cdef CompiledMixture mixture          # which lends scratch
 
@@ -367,7 +365,7 @@ cdef class Call:
             while first < last:
                 end = min(first + together, last)
                 with nogil:
-                    write_lanes(&self.plan, &self.rows, self.x, self.wide, first, end, &workspace)
+                    write_lanes(&self.plan, &self.rows, first, end, &workspace)
                 PyErr_CheckSignals()
                 first = end
         finally:
@@ -625,23 +623,23 @@ cdef class CompiledMixture:
         cdef Rows* rows = &call.rows
         cdef double* reach = self.borrow(x.shape[0])
         call.mixture = self
-        call.x, call.wide, call.rows = x.buf, x.itemsize == sizeof(double), contiguous_rows(x.shape[0], d)
+        call.rows = contiguous_rows(x.buf, x.itemsize == sizeof(float), x.shape[0], d)
         rows.row_stride, rows.column_stride = x.strides[0] // x.itemsize, x.strides[1] // x.itemsize
         rows.label = <Py_ssize_t*>out if kind == LABELS else NULL
         rows.score = out if kind == SCORE else NULL
         rows.responsibility = out if kind == RESPONSIBILITIES else NULL
         rows.log_joint = out if kind == LOG_JOINT else NULL
         with nogil:
-            if call.wide:
-                n_broken = measure_reach(<const double*>x.buf, rows, d, self.mixture.origin, reach)
-            else:
+            if rows.single:
                 n_broken = measure_reach(<const float*>x.buf, rows, d, self.mixture.origin, reach)
-            call.plan = plan_for(&self.mixture, not call.wide, kind == LOG_JOINT, reach)
+            else:
+                n_broken = measure_reach(<const double*>x.buf, rows, d, self.mixture.origin, reach)
+            call.plan = plan_for(&self.mixture, rows.single, kind == LOG_JOINT, reach)
         self.take_back(reach)
         call.walk_all(n_threads)
         if n_broken > 0:
-            if call.wide:
-                mark_broken(<const double*>x.buf, rows, d, K)
-            else:
+            if rows.single:
                 mark_broken(<const float*>x.buf, rows, d, K)
+            else:
+                mark_broken(<const double*>x.buf, rows, d, K)
         return 0

@@ -6,7 +6,7 @@ from libc.float cimport DBL_EPSILON
 from libc.math cimport atan2, cos, fabs, sin, sqrt
 from libc.string cimport memcpy, memset
 
-from gmm._kernel.blas cimport eigenvectors, multiply, multiply_transposed, room_for_eigenvectors
+from gmm._kernel.blas cimport eigenvectors, multiply, multiply_transposed, eigenvectors_workspace_size
 
 cdef enum:
     WIDEST_BY_ROTATION = 8    # order up to which LAPACK takes longer for eigenvectors
@@ -52,14 +52,14 @@ cdef inline void turn(
 
 # ---------------------------------------------------------------------------------------- of one matrix
 
-cdef inline Py_ssize_t room_for_axes(Py_ssize_t d) noexcept nogil:
-    return room_for_eigenvectors(d)
+cdef inline Py_ssize_t axes_workspace_size(Py_ssize_t d) noexcept nogil:
+    return eigenvectors_workspace_size(d)
 
 
 cdef inline bint principal_axes(
     double* matrix, Py_ssize_t d,                  # IN symmetric, OUT its eigenvectors, one a row
     double* values,                                # OUT (d,), ascending
-    double* room,                                  # scratch: see `room_for_axes`
+    double* room,                                  # scratch: see `axes_workspace_size`
 ) noexcept nogil:
     """Return whether LAPACK converged; rotations always do."""
     cdef Py_ssize_t j

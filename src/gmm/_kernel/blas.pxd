@@ -79,7 +79,7 @@ cdef inline bint invert_cholesky(
     return info == 0
 
 
-cdef inline Py_ssize_t room_for_eigenvectors(Py_ssize_t m) noexcept nogil:
+cdef inline Py_ssize_t eigenvectors_workspace_size(Py_ssize_t m) noexcept nogil:
     """Doubles of scratch: LAPACK's work, and its integers."""
     return 1 + 6 * m + 2 * m * m + 3 + 5 * m
 
@@ -88,7 +88,7 @@ cdef inline bint eigenvectors(
     double* matrix,                      # IN (m, m), symmetric, OUT a unit eigenvector in each row
     double* values,                      # OUT (m,), ascending
     Py_ssize_t m,
-    double* room,                        # scratch: see `room_for_eigenvectors`
+    double* room,                        # scratch: see `eigenvectors_workspace_size`
 ) noexcept nogil:
     """Return whether LAPACK converged."""
     cdef int order = <int>m, n_room = 1 + 6 * order + 2 * order * order, n_integers = 3 + 5 * order, info = 0

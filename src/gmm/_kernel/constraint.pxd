@@ -8,12 +8,12 @@ diagonal ones; the others full ones.
 from libc.math cimport exp, fabs, ilogb, isfinite, ldexp, log
 from libc.string cimport memcpy
 
-from gmm._kernel.axes cimport from_axes, principal_axes, room_for_axes
+from gmm._kernel.axes cimport from_axes, principal_axes, axes_workspace_size
 from gmm._kernel.cholesky cimport invert_dense
 from gmm._kernel.family cimport Constraint
 from gmm._kernel.layout cimport DIAGONAL, FULL, is_dense, total_size
-from gmm._kernel.orientation cimport common_axes, room_for_orientation
-from gmm._kernel.volumes cimport common_shape, room_for_volumes
+from gmm._kernel.orientation cimport common_axes, orientation_workspace_size
+from gmm._kernel.volumes cimport common_shape, volumes_workspace_size
 
 cdef inline Py_ssize_t constraint_workspace_size(
     const Constraint* constraint, Py_ssize_t K, Py_ssize_t d,
@@ -205,11 +205,11 @@ cdef inline Py_ssize_t no_workspace(Py_ssize_t K, Py_ssize_t d) noexcept nogil:
 
 
 cdef inline Py_ssize_t diagonal_workspace(Py_ssize_t K, Py_ssize_t d) noexcept nogil:
-    return room_for_volumes(K, d)
+    return volumes_workspace_size(K, d)
 
 
 cdef inline Py_ssize_t dense_workspace(Py_ssize_t K, Py_ssize_t d) noexcept nogil:
-    return K * d + room_for_axes(d) + room_for_orientation(K, d) + room_for_volumes(K, d * d)
+    return K * d + axes_workspace_size(d) + orientation_workspace_size(K, d) + volumes_workspace_size(K, d * d)
 
 
 cdef inline bint solve_eii(

@@ -56,7 +56,7 @@ cdef inline Square square_of(
     return square
 
 
-cdef inline void settle_far_rows(
+cdef inline void resolve_overflowed_rows(
     const PassPlan* plan, const double* block, Py_ssize_t n, Py_ssize_t ld,    # IN (d, n)
     double* scratch,                               # (2, d)
     double* tile,                                  # IN, OUT log ρ (K, n), at least −DBL_MAX for the nearest component
@@ -82,7 +82,7 @@ cdef inline void settle_far_rows(
                 tile[k * ld + r] = -INFINITY if less(nearest, square) else log_density
 
 
-cdef inline void give_up_far_components(
+cdef inline void flag_overflowed_components(
     Py_ssize_t n,
     data* log_joint,                               # IN, OUT (n,) −∞ where it is beyond float64
 ) noexcept nogil:
@@ -92,7 +92,7 @@ cdef inline void give_up_far_components(
             log_joint[i] = -INFINITY
 
 
-cdef inline void give_up_far_rows(
+cdef inline void flag_overflowed_rows(
     const double* mass, Py_ssize_t n,
     double* log_evidence,                          # IN, OUT (n,) −∞ where it is beyond float64, 0 for rows of no weight
 ) noexcept nogil:

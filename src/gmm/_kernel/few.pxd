@@ -49,7 +49,7 @@ cdef inline Py_ssize_t size_of_panels(const PassPlan* plan) noexcept nogil:
     return panels_of(K, 2 * d, width)
 
 
-cdef inline Py_ssize_t room_for_few(const PassPlan* plan) noexcept nogil:
+cdef inline Py_ssize_t few_panels_size(const PassPlan* plan) noexcept nogil:
     """Doubles that `prepare_few` writes."""
     cdef Py_ssize_t size = size_of_panels(plan)
     if plan.common_quadratic:

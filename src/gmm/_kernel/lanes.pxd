@@ -19,7 +19,7 @@ from gmm._kernel.block cimport (
     write_rows,
 )
 from gmm._kernel.diagnostics cimport add_diagnostics
-from gmm._kernel.far cimport give_up_far_components, give_up_far_rows, settle_far_rows
+from gmm._kernel.far cimport flag_overflowed_components, flag_overflowed_rows, resolve_overflowed_rows
 from gmm._kernel.few cimport few_features, few_stride, load_few, log_density_few
 from gmm._kernel.leaves cimport (
     add_axis_moments,
@@ -111,7 +111,7 @@ cdef inline double responsibilities(
             share_with_noise(plan.log_noise, code, n, K, padded, ld, <real*>workspace.square, tile, evidence)
     if real is double:
         if plan.far:
-            give_up_far_rows(<const double*>workspace.mass, n, evidence)
+            flag_overflowed_rows(<const double*>workspace.mass, n, evidence)
     if plan.common_quadratic and measured:
         add_common_quadratic(plan, block, n, padded, ld, <real*>workspace.product, <real*>workspace.square, evidence)
     return 0 if rows_only else weighted_sum(rows.weight + start if rows.weight != NULL else NULL, evidence, n)
@@ -213,11 +213,11 @@ cdef inline void one_block(
                 add_diagnostics(plan, block, tile, <const double*>workspace.mass, padded, ld,
                                 <double*>workspace.diagnostics, <double*>workspace.block_sums, sums)
             if plan.far:
-                settle_far_rows(plan, block, n, ld, y, tile)
+                resolve_overflowed_rows(plan, block, n, ld, y, tile)
         if sums == NULL and rows.log_joint != NULL:
             write_components(tile, K, n, ld, <data*>rows.log_joint + start * K)
             if plan.far:
-                give_up_far_components(n * K, <data*>rows.log_joint + start * K)
+                flag_overflowed_components(n * K, <data*>rows.log_joint + start * K)
         evidence = responsibilities(plan, rows, workspace, block, start, n, padded, sums == NULL, tile)
     if sums == NULL:
         write_rows(tile, <real*>workspace.evidence, <real*>workspace.best, K, n, ld, plan.noisy,

@@ -86,7 +86,7 @@ cdef inline double condition(
     return kappa
 
 
-cdef inline Py_ssize_t room_for_extents(Py_ssize_t K, Py_ssize_t d) noexcept nogil:
+cdef inline Py_ssize_t extents_size(Py_ssize_t K, Py_ssize_t d) noexcept nogil:
     """Doubles that `measure_extents` writes."""
     return 2 * (K + 1) * d
 

@@ -34,6 +34,15 @@ cdef struct Partition:
 
 
 cdef inline void walk(
+    const PassPlan* plan, const Rows* rows, Py_ssize_t first, Py_ssize_t last, Workspace* workspace, bint accumulate,
+) noexcept nogil:
+    if rows.single:
+        walk_in_type(plan, rows, <const float*>rows.values, first, last, workspace, accumulate)
+    else:
+        walk_in_type(plan, rows, <const double*>rows.values, first, last, workspace, accumulate)
+
+
+cdef inline void walk_in_type(
     const PassPlan* plan, const Rows* rows, const data* x, Py_ssize_t first, Py_ssize_t last,
     Workspace* workspace, bint accumulate,
 ) noexcept nogil:
@@ -44,7 +53,7 @@ cdef inline void walk(
 
 
 cdef inline bint walk_again(
-    PassPlan* plan, const LoopInputs* inputs, const data* x, double* room,
+    PassPlan* plan, const LoopInputs* inputs, double* room,
     const double* log_offset, const double* centres, const double* whiteners,
     Workspace* workspace,                                  # IN, OUT laid out for the form of the pass before
 ) noexcept nogil:
@@ -56,14 +65,14 @@ cdef inline bint walk_again(
     if plan.linear != linear or plan.single != single or plan.n_components != n_components:
         return False
     workspace.n_nodes = 0
-    walk(plan, &inputs.rows, x, 0, (inputs.rows.n + plan.lane - 1) // plan.lane, workspace, True)
+    walk(plan, &inputs.rows, 0, (inputs.rows.n + plan.lane - 1) // plan.lane, workspace, True)
     merge_siblings(workspace, plan.n_sums, True)
     workspace.loaded = inputs.rows.n <= plan.block
     return True
 
 
 cdef inline Py_ssize_t run_em(
-    PassPlan* plan, const LoopInputs* inputs, const data* x, double* room,
+    PassPlan* plan, const LoopInputs* inputs, double* room,
     const Family* family, const Estimate* begin, double before, double tolerance, bint repair_empty,
     double* scratch,                               # of an update
     Workspace* workspace,                                  # IN the sums of the first pass
@@ -88,7 +97,7 @@ cdef inline Py_ssize_t run_em(
             return n
         measured = estimate
         set_noise(plan, log_noise_of(family, estimate.weights))
-        if not walk_again(plan, inputs, x, room, estimate.log_offset, estimate.means, estimate.whiteners, workspace):
+        if not walk_again(plan, inputs, room, estimate.log_offset, estimate.means, estimate.whiteners, workspace):
             return n
 
 
@@ -100,7 +109,7 @@ cdef inline double rounding_of(const PassPlan* plan) noexcept nogil:
 
 
 cdef inline Py_ssize_t run_quasi_newton(
-    PassPlan* plan, const LoopInputs* inputs, const data* x, double* room, bint repair_empty,
+    PassPlan* plan, const LoopInputs* inputs, double* room, bint repair_empty,
     Workspace* workspace,                                  # IN the sums of the first pass
     Moments* moments,                              # scratch
     State* state,                                  # IN, OUT
@@ -116,13 +125,13 @@ cdef inline Py_ssize_t run_quasi_newton(
         mixture = next_mixture(state)
         set_noise(plan, log_noise_of(&state.family, mixture.weights))
         if (state.converged or state.stuck or n == inputs.at_most
-                or not walk_again(plan, inputs, x, room, mixture.log_offset, mixture.means, mixture.whiteners,
+                or not walk_again(plan, inputs, room, mixture.log_offset, mixture.means, mixture.whiteners,
                                   workspace)):
             return n
 
 
 cdef inline Py_ssize_t lloyd(
-    PassPlan* plan, const LoopInputs* inputs, const data* x, double* room, double least_gain,
+    PassPlan* plan, const LoopInputs* inputs, double* room, double least_gain,
     Workspace* workspace,                                  # IN the sums of the first pass, with hard assignment
     Moments* moments,                              # OUT of the last pass
     double* log_offset, double* whiteners,         # scratch (K,), zero, and (K,)
@@ -146,6 +155,6 @@ cdef inline Py_ssize_t lloyd(
         partition.spread = sqrt(partition.inertia / (d * moments.weight))
         for k in range(K):
             whiteners[k] = 1 / partition.spread
-        if n == inputs.at_most or not walk_again(plan, inputs, x, room, log_offset, partition.centres,
+        if n == inputs.at_most or not walk_again(plan, inputs, room, log_offset, partition.centres,
                                                  whiteners, workspace):
             return n

@@ -31,7 +31,7 @@ cdef double parameter_term(
     const Objective* objective, Layout layout, Py_ssize_t K, Py_ssize_t d, const Estimate* mixture,
 ) noexcept nogil
 
-cdef Py_ssize_t room_for_update(const Family* family) noexcept nogil
+cdef Py_ssize_t update_workspace_size(const Family* family) noexcept nogil
 
 cdef Py_ssize_t most_likely(
     const Moments* moments, const Family* family, double noise, const double* previous, double* room, Estimate* out,

@@ -12,7 +12,7 @@ from gmm._kernel.merging cimport combine, evidence_of_empty, promise_of
 from gmm._kernel.moments cimport Moments, moments_in, moments_size
 from gmm._kernel.objective cimport evidence_bound, is_bound, log_offsets, posterior
 from gmm._kernel.quasi_newton cimport set_weight, start_anew
-from gmm._kernel.state cimport MEMORY, State, lay_out, next_mixture, room_for_state, room_to_keep
+from gmm._kernel.state cimport MEMORY, State, lay_out, next_mixture, state_buffer_size, pickled_size
 from gmm._kernel.update cimport begin, constrain_covariances, estimate_covariances, finish, update_work
 from gmm._kernel.whitener cimport first_singular, whiten as whiten_all
 
@@ -65,8 +65,8 @@ cdef double parameter_term(
     return objectives.parameter_term(objective, layout, K, d, mixture)
 
 
-cdef Py_ssize_t room_for_update(const Family* family) noexcept nogil:
-    return update.room_for_update(family)
+cdef Py_ssize_t update_workspace_size(const Family* family) noexcept nogil:
+    return update.update_workspace_size(family)
 
 
 cdef Py_ssize_t most_likely(
@@ -224,7 +224,7 @@ cdef class Update:
         moments.first, moments.second = <double*>&first[0, 0], <double*>&second[0]
         moments.weight = weight
         self.buffer = np.empty(estimate_size(layout, K, d))
-        self.room = np.empty(room_for_update(&family.family))
+        self.room = np.empty(update_workspace_size(&family.family))
         self.estimate = estimate_in(&self.buffer[0], layout, K, d)
         begin(moments, &family.family, &self.estimate)
 
@@ -388,7 +388,7 @@ cdef class QuasiNewtonState:
         self.family = family
         self.state.family = family.family
         self.state.tolerance, self.state.confirm_stop = tolerance, confirm_stop
-        self.room = np.zeros(room_for_state(&self.state.family, room_for_update(&self.state.family)))
+        self.room = np.zeros(state_buffer_size(&self.state.family, update_workspace_size(&self.state.family)))
         lay_out(&self.state, &self.room[0])
         start_anew(&self.state)
 
@@ -400,7 +400,7 @@ cdef class QuasiNewtonState:
                    state.newton, state.remaining, state.fall, state.converged, state.stuck, state.held.log_evidence,
                    state.held.weight, state.merging, state.last_merges, state.merge_wait, state.merge_failures,
                    state.merge_limit, state.merge_objective)
-        kept = self.room[:room_to_keep(state, &self.room[0], state.n_pairs)]
+        kept = self.room[:pickled_size(state, &self.room[0], state.n_pairs)]
         return QuasiNewtonState, shape, (scalars, np.array(kept))
 
     def __setstate__(self, saved):
@@ -417,7 +417,7 @@ cdef class QuasiNewtonState:
         read.gains[0], read.gains[1], read.gains[2] = gains
         if not 0 <= read.n_pairs <= MEMORY:
             raise ValueError(f"expected a QuasiNewtonState of up to {<int>MEMORY} secants, got {read.n_pairs}")
-        n = room_to_keep(state, &self.room[0], read.n_pairs)
+        n = pickled_size(state, &self.room[0], read.n_pairs)
         expect("the room of a QuasiNewtonState", room.shape[0], n)
         state[0] = read
         self.room[:n] = room

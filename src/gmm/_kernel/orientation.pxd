@@ -13,7 +13,7 @@ from gmm._kernel.axes cimport (
     identity,
     in_axes,
     principal_axes,
-    room_for_axes,
+    axes_workspace_size,
     turn,
     turn_rows,
 )
@@ -40,8 +40,8 @@ cdef inline Py_ssize_t n_planes(Py_ssize_t d) noexcept nogil:
     return d * (d - 1) // 2
 
 
-cdef inline Py_ssize_t room_for_orientation(Py_ssize_t K, Py_ssize_t d) noexcept nogil:
-    return K * d * d + 2 * d * d + room_for_axes(d) + K * d + 3 * K
+cdef inline Py_ssize_t orientation_workspace_size(Py_ssize_t K, Py_ssize_t d) noexcept nogil:
+    return K * d * d + 2 * d * d + axes_workspace_size(d) + K * d + 3 * K
 
 
 cdef inline bint common_axes(
@@ -57,7 +57,7 @@ cdef inline bint common_axes(
     cdef double* product = turned + K * d * d
     cdef Py_ssize_t j, k
     planes.K, planes.power, planes.weights = K, 1. / d if equal_volumes else 0, weights
-    planes.shares = product + 2 * d * d + room_for_axes(d) + K * d
+    planes.shares = product + 2 * d * d + axes_workspace_size(d) + K * d
     planes.level = planes.shares + K
     planes.slope = planes.level + K
     if previous == NULL or not axes_of(previous, K, d, turned, axes):

@@ -182,7 +182,7 @@ cdef inline void measure(PassPlan* plan) noexcept nogil:
         plan.lane += plan.block
 
 
-cdef inline bint same_room(const PassPlan* one, const PassPlan* other) noexcept nogil:
+cdef inline bint same_workspace(const PassPlan* one, const PassPlan* other) noexcept nogil:
     """Return whether both passes need the same scratch."""
     return (one.n_components == other.n_components and one.n_features == other.n_features
             and one.layout == other.layout and one.moments == other.moments and one.linear == other.linear
@@ -190,7 +190,7 @@ cdef inline bint same_room(const PassPlan* one, const PassPlan* other) noexcept 
             and (one.axes == NULL) == (other.axes == NULL))
 
 
-cdef inline Py_ssize_t room_for(Layout layout, Layout moments, Py_ssize_t K, Py_ssize_t d) noexcept nogil:
+cdef inline Py_ssize_t prepared_size(Layout layout, Layout moments, Py_ssize_t K, Py_ssize_t d) noexcept nogil:
     """Doubles that `prepare` writes."""
     cdef Py_ssize_t size = total_size(layout, K, d)
     return d + 2 * (K * d + size + max(K * n_terms(moments, d), size)) + K * (1 + d) + size
@@ -286,7 +286,7 @@ cdef inline void prepare(
     const double* log_offset, const double* centres, const double* whiteners,
     const double* origin, const double* reach,     # IN (d,), (d,) max |x − origin|
     double single, bint common_scatter, int form,  # IN see `choose_form`
-    double* room,                                  # OUT what the plan points into: see `room_for`
+    double* room,                                  # OUT what the plan points into: see `prepared_size`
 ) noexcept nogil:
     """Choose the form of a pass with this mixture, and bring the mixture into it."""
     cdef Py_ssize_t d = plan.n_features

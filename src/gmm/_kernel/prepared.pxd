@@ -1,10 +1,10 @@
 """A mixture in every form of the pass that rows may need, with panels for few rows, as one array of numbers."""
 from libc.string cimport memset
 
-from gmm._kernel.few cimport fill_few, lay_out_few, room_for_few
+from gmm._kernel.few cimport fill_few, lay_out_few, few_panels_size
 from gmm._kernel.layout cimport Layout, is_pooled, total_size
 from gmm._kernel.leaves cimport Kernel
-from gmm._kernel.linear cimport measure_extents, room_for_extents
+from gmm._kernel.linear cimport measure_extents, extents_size
 from gmm._kernel.plan cimport PassPlan, choose_form, fill_form, is_narrow, lay_out_form, set_noise
 
 cdef enum:
@@ -49,7 +49,7 @@ cdef inline Py_ssize_t lay_out(
     mixture.whiteners = mixture.centres + K * d
     mixture.origin = mixture.whiteners + total_size(layout, K, d)
     mixture.extents = mixture.origin + d
-    end = whole(K + K * d + total_size(layout, K, d) + d + room_for_extents(K, d))
+    end = whole(K + K * d + total_size(layout, K, d) + d + extents_size(K, d))
     for form in range(N_FORMS):
         plan = &mixture.plans[form]
         plan.n_all, plan.n_components, plan.n_features = K, K, d
@@ -62,7 +62,7 @@ cdef inline Py_ssize_t lay_out(
         choose_form(plan, form & 2, NULL, form)
         end += whole(lay_out_form(plan, False, mixture.log_offset, mixture.whiteners, numbers + end))
         lay_out_few(plan, numbers + end)
-        end += whole(room_for_few(plan))
+        end += whole(few_panels_size(plan))
     return end
 
 

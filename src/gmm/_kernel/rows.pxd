@@ -8,6 +8,8 @@ ctypedef fused data:
 
 cdef struct Rows:
     # What a pass reads of the data and writes of every row; NULL where there is none.
+    const void* values
+    bint single                 # `values` are floats, else doubles
     Py_ssize_t n
     Py_ssize_t first_lane       # the number of the lane that begins with the first row
     Py_ssize_t row_stride       # items
@@ -30,7 +32,8 @@ cdef inline Rows describe_rows(const data[:, :] rows, const double[::1] weight) 
         expect("weight", weight.shape[0], rows.shape[0])
     if rows.strides[0] % <Py_ssize_t>sizeof(data) or rows.strides[1] % <Py_ssize_t>sizeof(data):
         raise ValueError(f"expected strides of whole items, got {rows.strides[0]} and {rows.strides[1]} bytes")
-    table.n, table.first_lane = rows.shape[0], 0
+    table.values = &rows[0, 0] if rows.shape[0] > 0 and rows.shape[1] > 0 else NULL
+    table.single, table.n, table.first_lane = sizeof(data) == sizeof(float), rows.shape[0], 0
     table.row_stride = rows.strides[0] // <Py_ssize_t>sizeof(data)
     table.column_stride = rows.strides[1] // <Py_ssize_t>sizeof(data)
     table.weight = &weight[0] if weight is not None else NULL

@@ -147,7 +147,7 @@ cdef inline Py_ssize_t merge_equal(
 
 # ----------------------------------------------------------------------------------------- seeds
 
-cdef inline Py_ssize_t room_for_seeding(Seeding* s) noexcept nogil:
+cdef inline Py_ssize_t seeding_buffer_size(Seeding* s) noexcept nogil:
     """Choose the blocks; return the doubles that `lay_out_seeding` needs."""
     cdef Py_ssize_t group = pad(sizeof(double))
     cdef Py_ssize_t groups = min((s.n + group - 1) // group, MOST_SEEDING_GROUPS)

@@ -39,7 +39,7 @@ cdef struct State:
     double* residual            # f = G(here) − here
     double* move                # to the state that is measured next
     double* secants             # (MEMORY, 2, size): steps, the oldest first, and the changes of −f along them
-    double* matrices            # scratch: see `room_for_matrices`
+    double* matrices            # scratch: see `matrices_workspace_size`
     double* shifts              # scratch (K, d)
     double* scratch             # of an update
     int n_pairs
@@ -70,30 +70,30 @@ cdef inline Py_ssize_t state_size(Layout layout, Py_ssize_t K, Py_ssize_t d) noe
     return K * (1 + d) + n_matrices(layout, K) * packed_size(layout, d)
 
 
-cdef inline Py_ssize_t room_for_matrices(Layout layout, Py_ssize_t d) noexcept nogil:
+cdef inline Py_ssize_t matrices_workspace_size(Layout layout, Py_ssize_t d) noexcept nogil:
     """Room for one matrix of second moments, and for a product of it or of first moments."""
     cdef Py_ssize_t size = matrix_size(layout, d)
     return size + max(size, d)
 
 
-cdef inline Py_ssize_t room_for_mixtures(const Family* family) noexcept nogil:
+cdef inline Py_ssize_t mixtures_size(const Family* family) noexcept nogil:
     """Doubles of the mixtures and moments, with which the room begins."""
     cdef Py_ssize_t K = family.K, d = family.d
     return 3 * estimate_size(family.covariance_layout, K, d) + 2 * moments_size(family.moment_layout, K, d)
 
 
-cdef inline Py_ssize_t room_for_frame(const Family* family) noexcept nogil:
+cdef inline Py_ssize_t frame_size(const Family* family) noexcept nogil:
     cdef Layout layout = family.covariance_layout
     cdef Py_ssize_t K = family.K, d = family.d
     return K * (1 + d) + 2 * total_size(layout, K, d) + n_matrices(layout, K)
 
 
-cdef inline Py_ssize_t room_for_state(const Family* family, Py_ssize_t update) noexcept nogil:
+cdef inline Py_ssize_t state_buffer_size(const Family* family, Py_ssize_t update) noexcept nogil:
     """Doubles that `lay_out` points into, with so many for an update."""
     cdef Py_ssize_t K = family.K, d = family.d
-    return (room_for_mixtures(family) + room_for_frame(family)
-            + (5 + 2 * MEMORY) * state_size(family.moment_layout, K, d) + room_for_matrices(family.moment_layout, d)
-            + K * d + update)
+    return (mixtures_size(family) + frame_size(family)
+            + (5 + 2 * MEMORY) * state_size(family.moment_layout, K, d)
+            + matrices_workspace_size(family.moment_layout, d) + K * d + update)
 
 
 cdef inline void lay_out(State* state, double* room) noexcept nogil:
@@ -121,7 +121,7 @@ cdef inline void lay_out(State* state, double* room) noexcept nogil:
     state.move = room + 4 * size
     state.secants = room + 5 * size
     state.matrices = state.secants + 2 * MEMORY * size
-    state.shifts = state.matrices + room_for_matrices(moment_layout, d)
+    state.shifts = state.matrices + matrices_workspace_size(moment_layout, d)
     state.scratch = state.shifts + K * d
 
 
@@ -130,7 +130,7 @@ cdef inline Py_ssize_t remembered(Py_ssize_t n_pairs) noexcept nogil:
     return 3 + 2 * n_pairs
 
 
-cdef inline Py_ssize_t room_to_keep(const State* state, const double* room, Py_ssize_t n_pairs) noexcept nogil:
+cdef inline Py_ssize_t pickled_size(const State* state, const double* room, Py_ssize_t n_pairs) noexcept nogil:
     """Doubles of what lies before the scratch, given the number of secants: a pickle holds no more."""
     return state.here - room + remembered(n_pairs) * state.size
 

@@ -38,7 +38,7 @@ cdef inline double update_work(const Family* family) noexcept nogil:
     return work + <double>K * d
 
 
-cdef inline Py_ssize_t room_for_update(const Family* family) noexcept nogil:
+cdef inline Py_ssize_t update_workspace_size(const Family* family) noexcept nogil:
     """Doubles of scratch."""
     return family.K + constraint_workspace_size(family.constraint, family.K, family.d)
 
@@ -47,7 +47,7 @@ cdef inline Py_ssize_t most_likely(
     const Moments* moments, const Family* family,  # IN
     double noise,                                  # IN a variance: see `log_offsets`
     const double* previous,                        # IN covariances that a search is not to be worse than, or NULL
-    double* room,                                  # scratch: see `room_for_update`
+    double* room,                                  # scratch: see `update_workspace_size`
     Estimate* out,                                 # OUT
 ) noexcept nogil:
     """Return the first component whose covariance is not positive definite; −1 where all are."""
@@ -122,7 +122,7 @@ cdef inline double positive(double x) noexcept nogil:
 
 cdef inline void constrain_covariances(
     const Family* family, const double* previous,  # IN
-    double* room,                                  # scratch: see `room_for_update`
+    double* room,                                  # scratch: see `update_workspace_size`
     Estimate* out,                                 # IN counts and free covariances, OUT covariances and their factors
 ) noexcept nogil:
     """Bring covariances under the family's constraint; the first log determinant is NaN where that is impossible."""

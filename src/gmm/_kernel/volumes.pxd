@@ -12,7 +12,7 @@ cdef enum:
     LONGEST_STEP = 10         # of a log volume
 
 
-cdef inline Py_ssize_t room_for_volumes(Py_ssize_t K, Py_ssize_t size) noexcept nogil:
+cdef inline Py_ssize_t volumes_workspace_size(Py_ssize_t K, Py_ssize_t size) noexcept nogil:
     return K * size + 2 * size + K * K + 3 * K
 
 
@@ -20,7 +20,7 @@ cdef inline bint common_shape(
     Layout layout, Layout kept, Py_ssize_t K, Py_ssize_t d,
     const double* weights, const double* previous,         # IN `previous` in the layout `kept`
     double* matrices,                              # IN C_k, OUT λ_k A
-    double* room,                                  # scratch: see `room_for_volumes`
+    double* room,                                  # scratch: see `volumes_workspace_size`
 ) noexcept nogil:
     """Minimise log|Σ_k w_k C_k / λ_k| + d Σ_k w_k log λ_k, convex in the log λ_k, by Newton's method.
 

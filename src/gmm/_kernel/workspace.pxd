@@ -36,7 +36,7 @@ cdef inline Py_ssize_t row_length(const PassPlan* plan, Py_ssize_t n_rows) noexc
     return (min(plan.block, n_rows + group - 1) // group | 1) * group
 
 
-cdef inline Py_ssize_t room_for_workspace(const PassPlan* plan, Py_ssize_t n_rows) noexcept nogil:
+cdef inline Py_ssize_t workspace_size(const PassPlan* plan, Py_ssize_t n_rows) noexcept nogil:
     """Doubles that `lay_out_workspace` lays out, with those lost to `aligned`."""
     cdef Py_ssize_t K = plan.n_components, d = plan.n_features
     cdef Py_ssize_t wide = plan.n_moments if plan.linear else d, narrow = 0 if plan.linear else 1 + d

@@ -160,10 +160,8 @@ class EStep:
             head, n_workers = self._run(plan)
             measured, statistics, estimate = plan.run_em(
                 head,
-                resident.rows,
-                resident.sample_weight,
+                _em.RowTable(resident.rows, resident.sample_weight, self._codes(plan)),
                 scatter,
-                self._codes(plan),
                 at_most=1 if single else min(at_most, self._worth_a_loop(plan, n_workers, family.work)),
                 family=family,
                 estimate=parameters.as_estimate(),
@@ -197,10 +195,8 @@ class EStep:
             at_most = min(at_most, self._worth_a_loop(plan, n_workers, work))
             passes = plan.run_quasi_newton(
                 head,
-                resident.rows,
-                resident.sample_weight,
+                _em.RowTable(resident.rows, resident.sample_weight, self._codes(plan)),
                 scatter,
-                self._codes(plan),
                 at_most=at_most,
                 state=state,
                 repair_empty=repair_empty,
@@ -225,8 +221,7 @@ class EStep:
             head, n_workers = self._run(plan)
             passes, ended, centres, spread, inertia = plan.lloyd(
                 head,
-                resident.rows,
-                resident.sample_weight,
+                _em.RowTable(resident.rows, resident.sample_weight),
                 at_most=min(at_most, self._worth_a_loop(plan, n_workers, 0.0)),
                 centres=partition.centres,
                 spread=partition.spread,
@@ -363,13 +358,14 @@ class EStep:
         n_lanes, n_workers = -(-len(chunk.rows) // plan.lane_rows), len(scratches)
         step = max(1, int(_SLICE / plan.work))
         how: dict[str, Any] = {"first_lane": chunk.first // plan.lane_rows, "weight": chunk.sample_weight} | arrays
+        table = _em.RowTable(chunk.rows, **how)
 
         def walk(worker: int) -> None:
             last = n_lanes * (worker + 1) // n_workers
             for lane in range(n_lanes * worker // n_workers, last, step):
                 if self._stopped:
                     return
-                plan.walk(scratches[worker], chunk.rows, lane, min(lane + step, last), **how)
+                plan.walk(scratches[worker], table, lane, min(lane + step, last))
 
         self._spread(walk, n_workers)
 

@@ -65,7 +65,7 @@ class Scorer:
             plan = self._plan(source)
             if source.n_rows * plan.work < PASS_WORTH_THREADS * plan.lane_rows:
                 results = RowResults.room(source.n_rows, self.parameters.n_components, source.dtype, **wanted)
-                plan.score(resident.rows, *results)
+                plan.score(_em.RowTable(resident.rows, None, None, *results))
                 return results
         with self._e_step(source) as e_step:
             return e_step.rows(self._prepared.mixture, **wanted)

@@ -33,10 +33,9 @@ def one_component(problem: Problem, settings: SolverSettings = FINELY) -> Mixtur
     SingularMatrixError
         If its covariance is singular and there is no ridge.
     """
-    rows = problem.rows
+    rows, moments = problem.rows, problem.objective.model.moments
     one = WhitenedMixture(SPHERICAL, np.zeros(1), rows.survey.centre[None], np.ones(1))
-    whole = rows.used.without_gaps if isinstance(rows, IncompleteSource) else rows
-    with EStep(whole, problem.objective.model.moments, n_threads=problem.n_threads) as e_step:
+    with EStep(rows.informative.without_gaps or rows, moments, n_threads=problem.n_threads) as e_step:
         begin = problem.beginning(e_step, e_step(one, hard=True))
     if not rows.has_gaps:
         return begin.parameters

@@ -114,7 +114,7 @@ class IncompleteSource(Source):
         return other
 
     @property
-    def used(self) -> IncompleteSource:
+    def informative(self) -> IncompleteSource:
         """The rows of weight above 0, so that others, among which sums are rounded otherwise, change no bit."""
         if self.sample_weight is None or self.n_used == self.n_rows:
             return self

@@ -115,7 +115,7 @@ class Pass:
             return 0.0
         scratch = _em.Scratch()
         self.plan.begin(scratch, source.n_rows)
-        self.plan.walk(scratch, source.rows, 0, n_lanes, weight=source.sample_weight)
+        self.plan.walk(scratch, _em.RowTable(source.rows, source.sample_weight), 0, n_lanes)
         return self.plan.sums(scratch)
 
 

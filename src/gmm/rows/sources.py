@@ -147,6 +147,11 @@ class Source(ABC):
         return self.resident
 
     @property
+    def informative(self) -> Source:
+        """The rows that say something: of rows with gaps, those with a value and a weight."""
+        return self
+
+    @property
     def without_gaps(self) -> ArraySource | None:
         """The rows in memory, if they are there, with something in the place of missing values."""
         return self.resident

@@ -21,7 +21,6 @@ from gmm.fitting.incomplete import columns_apart, completed, warn_of_apart
 from gmm.fitting.seeds import shared_seed, start_seeds
 from gmm.persistence.checkpoints import SearchCheckpoint
 from gmm.rows.entrance import as_source_to_fit
-from gmm.rows.incomplete import IncompleteSource
 from gmm.rows.sources import box_of
 from gmm.selection.bar import Bar
 from gmm.selection.candidates import Starts, as_model
@@ -175,8 +174,7 @@ def select(
     types = requested_types(covariance_type, opened.n_features)
     models = [covariance_model(name) for name in types]
     warn_of_apart(columns_apart(opened, features, models))
-    used = opened.used if isinstance(opened, IncompleteSource) else opened
-    opened = completed(used, models, template.reg_covar, n_threads)
+    opened = completed(opened.informative, models, template.reg_covar, n_threads)
     check_fewest(min(counts), opened)
     check_ridge(template.reg_covar, opened.survey.weight)
     noise = check_noise(template.noise, opened.n_features, partial(box_of, opened))
