@@ -15,6 +15,7 @@ from gmm.rows.incomplete import IncompleteSource
 from gmm.rows.sources import box_of
 from gmm.selection.standard import in_units
 from gmm.values.covariance import covariance_model
+from gmm.values.noise import NO_NOISE
 from test_missing import APPLES, with_gaps
 
 
@@ -165,7 +166,7 @@ def test_units_of_a_search_are_those_of_the_values_that_are_there(weighted):
     centre = np.nansum(there * np.nan_to_num(X), axis=0) / there.sum(axis=0)
     deviations = np.sqrt(np.nansum(there * (X - centre) ** 2, axis=0) / there.sum(axis=0))
     for filled in (None, np.nan_to_num(X, nan=1e3)):
-        units = in_units(IncompleteSource(X, weight, filled), (None, 0.0), standardize=True)[2]
+        units = in_units(IncompleteSource(X, weight, filled), NO_NOISE, standardize=True)[2]
         np.testing.assert_allclose(units.scales, deviations, rtol=1e-12)
 
 
@@ -182,7 +183,7 @@ def test_filled_values_are_read_by_that_name_alone():
 def test_columns_of_one_value_keep_their_unit():
     X = np.column_stack([with_gaps(n=100, d=2), np.full(100, 1e6)])
     X[::3, 2] = np.nan
-    units = in_units(IncompleteSource(X), (None, 0.0), standardize=True)[2]
+    units = in_units(IncompleteSource(X), NO_NOISE, standardize=True)[2]
     assert units.scales[2] == 1
 
 

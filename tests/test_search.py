@@ -233,7 +233,7 @@ def test_a_general_model_is_freed_by_a_special_case(monkeypatch, small):
 
     def lamed(self, worker, starts, present=None):
         """The full model's own starts lead nowhere."""
-        if present is None and self.settings.model.layout is FULL and self.settings.n_components > 1:
+        if present is None and self.settings.objective.model.layout is FULL and self.settings.n_components > 1:
             starts = [starts[0].reduced(FULL).recentred(starts[0].origins)]
             starts = [type(starts[0])(**vars(starts[0]) | {"second": starts[0].second * 0 + 9 * np.eye(3)})]
             problem, e_step = self.settings.problem(ArraySource(ROWS)), worker.all(FULL)
@@ -801,7 +801,7 @@ def test_a_cell_that_fails_is_a_failed_cell(task, error, monkeypatch):
     whole = getattr(Cell, task)
 
     def failing(cell, *given):
-        if cell.settings.model.name == "EEE" or task == "_retried":
+        if cell.settings.objective.model.name == "EEE" or task == "_retried":
             raise error
         return whole(cell, *given)
 

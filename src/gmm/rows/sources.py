@@ -318,7 +318,7 @@ class SameRows(SameColumns):
 
 def box_of(source: Source) -> NDArray[Any]:
     """Return the least and the largest number of each feature of rows that weigh something, (2, d), in float64."""
-    if source.sample_weight is None or source.sample_weight.all():
+    if source.n_used == source.n_rows:
         return source.survey.box.astype(np.float64)
     low, high = np.full((2, source.n_features), [[np.inf], [-np.inf]])
     for chunk in source.chunks():

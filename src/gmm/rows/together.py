@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gmm.rows.sources import Chunk, SameRows, Source, chunks_in_order
+from gmm.values.weights import joined
 
 __all__ = ["Ended", "together"]
 
@@ -180,7 +181,5 @@ def _copied(chunk: Chunk) -> Chunk:
 
 
 def _joined(one: Chunk, other: Chunk) -> Chunk:
-    weight = None
-    if one.sample_weight is not None and other.sample_weight is not None:
-        weight = np.concatenate([one.sample_weight, other.sample_weight])
-    return Chunk(one.first, np.concatenate([one.rows, other.rows]), weight)
+    weights = joined(one.sample_weight, other.sample_weight)
+    return Chunk(one.first, np.concatenate([one.rows, other.rows]), weights)

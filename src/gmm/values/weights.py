@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from gmm.values.layouts import Array
 
-__all__ = ["in_full", "part_of", "weighed"]
+__all__ = ["in_full", "joined", "part_of", "weighed"]
 
 
 def in_full(weight: Array | None, n: int) -> Array:
@@ -20,6 +20,11 @@ def in_full(weight: Array | None, n: int) -> Array:
 def part_of(weight: Array | None, index: slice | NDArray[Any]) -> Array | None:
     """Return the weights of some rows."""
     return None if weight is None else weight[index]
+
+
+def joined(one: Array | None, other: Array | None) -> Array | None:
+    """Return the weights of rows and of others behind them, which both have weights or neither."""
+    return None if one is None or other is None else np.concatenate([one, other])
 
 
 def weighed(values: NDArray[Any], weight: Array | None) -> NDArray[Any]:
