@@ -7,15 +7,15 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Sequence
+from operator import ne
 
 from gmm import selection
 from gmm.cli.bayesian import fit_posterior
 from gmm.cli.classes import fit_classes
 from gmm.cli.drawn import Drawings
 from gmm.cli.failures import CommandError, UsageError
-from gmm.cli.on_disk import RowsOnDisk
-from gmm.cli.result import Result, fit_parameters, make_directory, rows_to_fit
-from gmm.cli.rows import Rows
+from gmm.cli.result import Result, fit_parameters, make_directory
+from gmm.cli.rows import Rows, rows_to_fit
 from gmm.cli.show import Screen
 from gmm.cli.write import write_json
 from gmm.estimators.criteria import CRITERIA
@@ -50,13 +50,13 @@ def fit(options: argparse.Namespace) -> None:
     options.components, options.criterion = options.components or list(_COMPONENTS), options.criterion or CRITERIA[0]
     names = _covariance_types(options)
     Drawings.check(options)
-    rows, notes = rows_to_fit(screen, options)
+    rows = rows_to_fit(screen, options)
     out = make_directory(options.out)
     drawings = Drawings.of(options, out)
     types = (OF_ONE_FEATURE if len(rows.names) == 1 else PARSIMONIOUS) if names is None else names
     started = time.perf_counter()
     outcome, warned = _search(screen, rows, types, options)
-    result = Result(rows, options, notes, warned, time.perf_counter() - started, outcome)
+    result = Result(rows, options, warned, time.perf_counter() - started, outcome)
     if result.parameter_warning:
         screen.note(result.parameter_warning)
     if out is not None:
@@ -76,25 +76,29 @@ def _covariance_types(options: argparse.Namespace) -> list[str] | None:
     known = (*COVARIANCE_TYPES, *OF_ONE_FEATURE)
     unknown = [name for name in names if name not in (*known, "all")]
     if unknown:
-        near = suggestion(unknown[0], known)
+        near = _neighbours(unknown[0]) or suggestion(unknown[0], known)
         raise UsageError(f"{option} {','.join(unknown)}: expected all, or names among {','.join(known)}{near}")
     return None if "all" in names else list(dict.fromkeys(names))
 
 
+def _neighbours(name: str) -> str:
+    """Suggest the models of three letters of which one is another one."""
+    near = [model for model in PARSIMONIOUS if sum(map(ne, model, name.upper())) == 1] if len(name) == 3 else []
+    return f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+
+
 def _search(
-    screen: Screen, rows: Rows | RowsOnDisk, types: Sequence[str], options: argparse.Namespace
+    screen: Screen, rows: Rows, types: Sequence[str], options: argparse.Namespace
 ) -> tuple[selection.Selection, tuple[str, ...]]:
     """Run the search, and print and return its warnings."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        warnings.filterwarnings("ignore", ".* are constant")  # of which the notes on the table have told
         with screen.progress(options.components, len(types)) as advance:
             outcome = selection.select(
-                rows.frame,
+                rows.source,
                 options.components,
                 types,
                 criterion=options.criterion,
-                sample_weight=rows.sample_weight,
                 callback=advance,
                 time_limit=options.time_limit,
                 checkpoint=options.checkpoint,

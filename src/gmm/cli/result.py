@@ -24,25 +24,20 @@ from gmm.cli.describe import (
     mixture_json,
     parameter_warning,
 )
-from gmm.cli.failures import CommandError, UsageError
-from gmm.cli.on_disk import RowsOnDisk, rows_on_disk_to_fit
-from gmm.cli.rows import Rows, numeric_rows
+from gmm.cli.rows import Rows
 from gmm.cli.show import Screen
-from gmm.cli.tables import format_of, read
-from gmm.cli.write import write_json, write_table
+from gmm.cli.write import write_json, write_predictions, write_table
 from gmm.estimators.bayesian import BayesianGaussianMixture
 from gmm.estimators.criteria import CRITERIA
 from gmm.estimators.estimated import EstimatedMixture
-from gmm.estimators.fitted import fitted_parameters, source_of
+from gmm.estimators.fitted import fitted_parameters
 from gmm.estimators.mixture import GaussianMixture
-from gmm.estimators.predictions import write_predictions
 from gmm.estimators.scorer import Scorer
-from gmm.rows.writing import prediction_columns
 from gmm.selection import Selection
 from gmm.text.amounts import counted
 from gmm.uses.combining import CombinedComponents, combine_components
 
-__all__ = ["Fitted", "Posterior", "Result", "fit_parameters", "make_directory", "rows_to_fit"]
+__all__ = ["Fitted", "Posterior", "Result", "fit_parameters", "make_directory"]
 
 _BUNDLED = "Old Faithful"
 _MOST_COMBINED = 1e8  # rows times squared components: a few seconds
@@ -59,17 +54,14 @@ class Fitted:
         The fitted rows.
     options : argparse.Namespace
         The options of ``gmm fit``.
-    notes : tuple of str
-        Notes on the table, such as columns and rows that were left out.
     warnings : tuple of str
         Warnings issued during the fit.
     seconds : float
         Duration of the fit, in seconds.
     """
 
-    rows: Rows | RowsOnDisk
+    rows: Rows
     options: argparse.Namespace
-    notes: tuple[str, ...]
     warnings: tuple[str, ...]
     seconds: float
 
@@ -88,24 +80,21 @@ class Fitted:
         """Name of the data."""
         return self.options.file or _BUNDLED
 
-    @property
-    def table(self) -> Rows:
-        """The rows, which are in memory where there is a report or a picture."""
-        assert isinstance(self.rows, Rows)  # `rows_on_disk_to_fit` refuses --report and --plot
-        return self.rows
-
     @cached_property
-    def whole(self) -> Rows:
-        """The same, with conditional means in the place of missing values."""
-        return self.table.without_gaps(self.model)
+    def whole(self) -> Any:
+        """The rows in memory, with conditional means in the place of missing values."""
+        return self.rows.without_gaps(self.model)
 
     @cached_property
     def labels(self) -> NDArray[np.int64]:
-        """Most probable component of each row, shape (n,)."""
-        return np.asarray(self.model.predict(self.rows.frame))
+        """Most probable component of each row in memory, shape (n,)."""
+        return np.asarray(self.model.predict(self.rows.source))
 
     def _labels_by_blocks(self) -> Iterator[NDArray[np.int64]]:
-        for _, results in self._scorer.blocks(source_of(self.model, self.rows.frame), labels=True):
+        if self.rows.in_memory:
+            yield self.labels
+            return
+        for _, results in self._scorer.blocks(self.rows.source, labels=True):
             assert results.labels is not None  # they were asked for
             yield results.labels
 
@@ -116,14 +105,14 @@ class Fitted:
     @cached_property
     def certainty(self) -> NDArray[np.float64]:
         """Largest responsibility of each row, shape (n,)."""
-        return self._scorer.largest_responsibilities(source_of(self.model, self.rows.frame))
+        return self._scorer.largest_responsibilities(self.rows.source)
 
     @cached_property
     def agreement(self) -> Agreement | None:
         """Agreement of the components with the label column, if there is one."""
         if self.rows.labels is None:
             return None
-        return compare(self.rows.labels, self.labels, self.model.n_components)
+        return compare(self.rows.labels, self._labels_by_blocks(), self.model.n_components)
 
     @cached_property
     def combined(self) -> CombinedComponents | None:
@@ -133,9 +122,9 @@ class Fitted:
         seconds.
         """
         K = len(self.shown)
-        if K < 4 or not isinstance(self.rows, Rows) or self.rows.n_rows * K**2 > _MOST_COMBINED:
+        if K < 4 or not self.rows.in_memory or self.rows.n_rows * K**2 > _MOST_COMBINED:
             return None
-        combined = combine_components(self.model, self.rows.frame, self.rows.weights)
+        combined = combine_components(self.model, self.rows.source)
         before, after = combined.entropies[combined.n_present - 1], combined.entropies[combined.n_clusters - 1]
         overlap = before > _LEAST_OVERLAP * self.total_weight and after < before / 2
         return combined if overlap and combined.n_clusters < combined.n_present else None
@@ -164,7 +153,7 @@ class Fitted:
         -------
         Axes or ndarray of Axes
         """
-        return plot(self.model, self.whole.frame, sample_weight=self.table.weights, **options)
+        return plot(self.model, self.whole, **options)
 
     @property
     def units(self) -> str:
@@ -174,9 +163,9 @@ class Fitted:
     @cached_property
     def _rows_of(self) -> NDArray[np.int64]:
         """Number of rows that are noise, and of each component's, by the most probable."""
-        found = iter([self.labels]) if isinstance(self.rows, Rows) else self._labels_by_blocks()
         size = self.model.n_components + 1
-        counts: NDArray[np.int64] = np.sum([np.bincount(labels + 1, minlength=size) for labels in found], axis=0)
+        each = [np.bincount(labels + 1, minlength=size) for labels in self._labels_by_blocks()]
+        counts: NDArray[np.int64] = np.sum(each, axis=0)
         return counts  # noise has the label −1
 
     @property
@@ -202,7 +191,7 @@ class Fitted:
             "n_rows": self.rows.n_rows,
             "columns": list(self.rows.names),
             "total_weight": self.total_weight,
-            "notes": list(self.notes),
+            "notes": list(self.rows.notes),
         }
 
     def show_groups(self, screen: Screen) -> None:
@@ -219,11 +208,7 @@ class Fitted:
     def write_model(self, out: Path, kind: str) -> None:
         """Write the model and the labels; `kind` is their format."""
         self.model.save(out / "model.gmm")
-        if isinstance(self.rows, RowsOnDisk):
-            write_predictions(self.model, self.rows.frame, out / f"labels.{kind}")
-            return
-        proba = self.model.predict_proba(self.rows.frame)
-        write_table(out / f"labels.{kind}", prediction_columns(self.table.numbers, self.labels, proba))
+        write_predictions(out / f"labels.{kind}", self.model, self.rows)
 
 
 @dataclass(frozen=True, eq=False)
@@ -274,7 +259,7 @@ class Result(Fitted):
             for cell in cells_json(self.search)
         ]
         table = pa.Table.from_pylist(cells)
-        write_table(out / "criteria.csv", dict(zip(table.column_names, table.columns, strict=True)))
+        write_table(out / "criteria.csv", [dict(zip(table.column_names, table.columns, strict=True))])
         write_json(out / "result.json", self.document())
 
     def document(self) -> dict[str, Any]:
@@ -384,39 +369,6 @@ class Posterior(Fitted):
         if out is not None:
             screen.line()
             screen.line(f"written to {out}: model.gmm, labels.{self.options.format}, result.json")
-
-
-def rows_to_fit(screen: Screen, options: argparse.Namespace) -> tuple[Rows | RowsOnDisk, tuple[str, ...]]:
-    """Read or open the table that the options name, and print and return the notes on it.
-
-    Raises
-    ------
-    CommandError
-        If it has too few rows.
-    """
-    if options.blocks:
-        with screen.working("reading"):
-            opened = rows_on_disk_to_fit(options)
-        screen.notes(opened.notes)
-        return opened, opened.notes
-    if options.drop_missing and options.missing:
-        raise UsageError("--drop-missing: not with --missing, which keeps the rows with missing values")
-    with screen.working("reading"):
-        table, notes = read(options.file, format_of(options))
-    rows = numeric_rows(
-        table,
-        columns=options.columns,
-        exclude=options.exclude or (),
-        label_column=options.label_column,
-        weight_column=options.weight_column,
-        drop_missing=options.drop_missing,
-        keep_missing=options.missing is not None,
-        to_fit=True,
-    )
-    if len(rows.values) == 1:
-        raise CommandError(f"the table has 1 row{'' if table.num_rows == 1 else ' left'}; at least 2 are needed")
-    screen.notes((*notes, *rows.notes))
-    return rows, (*notes, *rows.notes)
 
 
 def fit_parameters(options: argparse.Namespace, tol: float | None) -> dict[str, Any]:

@@ -57,19 +57,22 @@ class IncompleteSource(Source):
     sample_weight : array of shape (n,), optional
     filled : array of shape (n, d), optional
         The rows with their gaps filled; by default, with the means of the columns.
+    feature_names : array of str, shape (d,), optional
     """
 
     given: NDArray[Any]
     sample_weight: Array | None = None
     filled: NDArray[Any] | None = None
+    feature_names: NDArray[np.object_] | None = None
 
     @classmethod
-    def of(cls, given: NDArray[Any], sample_weight: Array | None) -> IncompleteSource:
+    def of(cls, rows: ArraySource) -> IncompleteSource:
         """Take the weight from rows without a value."""
+        given, weight = np.ascontiguousarray(rows.rows), rows.sample_weight
         empty = np.isnan(given).all(axis=1)
-        if not empty.any():
-            return cls(given, sample_weight)
-        return cls(given, np.where(empty, 0.0, 1.0 if sample_weight is None else sample_weight))
+        if empty.any():
+            weight = np.where(empty, 0.0, 1.0 if weight is None else weight)
+        return cls(given, weight, feature_names=rows.feature_names)
 
     @property
     def n_rows(self) -> int:

@@ -135,10 +135,11 @@ class Source(ABC):
 
 @dataclass(frozen=True, eq=False)
 class ArraySource(Source):
-    """Rows (n, d) in memory, in any memory order, float32 or float64, with their weights (n,)."""
+    """Rows (n, d) in memory, in any memory order, float32 or float64, with their weights (n,) and names (d,)."""
 
     rows: NDArray[Any]
     sample_weight: Array | None = None
+    feature_names: NDArray[np.object_] | None = None
 
     @property
     def n_rows(self) -> int:

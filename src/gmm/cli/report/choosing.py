@@ -75,8 +75,8 @@ def _choice(result: Result, pictures: Mapping[str, Picture]) -> Html:
         covariances=wording.covariance_sentence(shape, model.n_components, len(result.rows.names)),
         compared=_compared(search) if len(search.status) > 1 else "",
         runner_up=wording.runner_up_sentence(search.criterion, _rivals(result)),
-        certainty=wording.search_certainty_sentence(list(certainty(search))),
-        scale=wording.scale_sentence(search.criterion),
+        certainty=list(certainty(search)),
+        scale=wording.SCALES[search.criterion],
         picture=pictures.get("selection"),
         ranking=_ranking(search),
         grid=Grid.of(search),
@@ -129,6 +129,6 @@ def _ranking(search: Selection) -> Html:
     infinite = any("inf" in column for column in columns)
     _, _, *headings = (heading for heading, *_ in columns)
     rows = zip(*(["∞" if text == "inf" else text for text in texts] for _, *texts in columns), strict=True)
-    caption = wording.ranking_caption(title(search.criterion), len(score) - 1, infinite=infinite)
+    caption = wording.ranking_caption(title(search.criterion), infinite=infinite)
     numeric = [1, *range(3, len(columns))]
     return table(["", "groups", *headings], list(rows), caption=caption, best=0, numeric=numeric)

@@ -31,7 +31,7 @@ def posterior_story(result: Posterior) -> Story:
     if n == model.n_components > 1:
         warnings.append("No component is empty; more may be better (--max-components).")
     return Story(
-        summary=wording.left_sentence(n, model.n_components, rows.n_rows, rows.names),
+        summary=wording.summary_sentence(n, range(2), rows.n_rows, rows.names),
         remark="",
         numbers={"components": str(model.n_components), "lower bound of the log evidence": bound},
         warnings=warnings,
@@ -64,7 +64,7 @@ def _section(result: Posterior) -> Html:
             covariance_model(model.covariance_type), len(shown), len(result.rows.names)
         ),
         several=len(shown) > 1,
-        intervals=wording.interval_sentence(_LEVEL),
+        level=f"{100 * _LEVEL:g} %",
         table=_intervals(result, counts),
         n_columns_hidden=len(result.rows.names) - COLUMNS_SHOWN,
     )

@@ -32,14 +32,12 @@ _APART, _TELLING = 1e-3, 0.7  # overlap of two groups that are apart; area in co
 
 def trust(result: Fitted) -> Html | None:
     """Say how far weights and means may be off, and which groups are alike; None where it would take too long."""
-    model, d = result.model, result.table.values.shape[1]
-    if not isinstance(model, GaussianMixture) or _work(result.table.values, model.n_components) > _MOST_WORK:
+    model, d = result.model, result.rows.values.shape[1]
+    if not isinstance(model, GaussianMixture) or _work(result.rows.values, model.n_components) > _MOST_WORK:
         return None
     errors, why, stability, alike, telling = None, "", None, "", []
     try:
-        errors = standard_errors(
-            model, result.table.frame, result.table.weights, n_replicates=_REFITS, random_state=result.options.seed
-        )
+        errors = standard_errors(model, result.rows.source, n_replicates=_REFITS, random_state=result.options.seed)
     except ValueError as error:  # weights that add up to too little, or a component that has collapsed
         why = str(error)
     if model.n_components > 1:
