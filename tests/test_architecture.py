@@ -19,8 +19,8 @@ ROOMS = {
     "cli": """
         fit | bayesian report | apply drawn report.sections report.trust
         | report.choosing report.posterior | report.figures
-        | classes plot | result | on_disk | rows saved | report.wording show | cli | describe tables write
-        | agreement arguments choice columns failures pictures report.columns report.origin report.story
+        | classes plot | result | write | rows saved | report.wording show | cli | columns describe
+        | agreement arguments choice failures pictures report.columns report.origin report.story
         | option_values report.page
     """,
     "plotting": """
@@ -52,13 +52,14 @@ ROOMS = {
         | held results stopping threads trace
     """,
     "rows": """
-        entrance | dask opening together watched | datasets factory incomplete npy partitions paths scratch sliced
-        tables | arrow blocks lazy_frame orc relation | ahead sources delimited parquet writing | header_line
+        entrance | dask file_table opening together watched | parts
+        | datasets factory incomplete npy_table orc partitions paths scratch sliced tables | arrow npy
+        | blocks lazy_frame relation | ahead sources delimited parquet writing | header_line
         | numerals suffixes
         | text_format
     """,
     "validation": """
-        validation | held labels noise prior rows | given tables | arrays columns parameters | scalars where
+        validation | held labels measurements noise prior rows | given tables | arrays columns parameters | scalars where
      """,
     "_candidates": "",
     "_frozen": "",
@@ -106,8 +107,10 @@ PYARROW = [
     "arrow",
     "datasets",
     "delimited",
+    "file_table",
     "header_line",
     "lazy_frame",
+    "npy_table",
     "numerals",
     "orc",
     "parquet",
