@@ -9,7 +9,7 @@ from typing import Any
 
 from gmm.cli.classes import class_json
 from gmm.cli.describe import MixtureFacts, ending, mixture_json
-from gmm.cli.failures import CommandError, UsageError
+from gmm.cli.failures import CommandError, UsageError, refuse
 from gmm.cli.rows import Rows, rows_for
 from gmm.cli.saved import load_mixture, load_model
 from gmm.cli.show import Screen
@@ -58,9 +58,7 @@ def _write(options: argparse.Namespace, rows: Rows, columns: Mapping[str, Any]) 
 
 
 def _predict_classes(classifier: MixtureClassifier, options: argparse.Namespace) -> None:
-    for given in ("known", "level", "blocks"):
-        if getattr(options, given):
-            raise UsageError(f"--{given}: not with a classifier, which predicts classes of rows in memory")
+    refuse(options, ("known", "level", "blocks"), "not with a classifier, which predicts classes of rows in memory")
     rows = rows_for(classifier, options, Screen(options.quiet))
     proba = classifier.predict_proba(rows.source)
     predicted = classifier.classes_[proba.argmax(axis=1)]

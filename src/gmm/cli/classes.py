@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import re
 import time
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 
 from gmm.cli.agreement import Agreement, Labels, compare
 from gmm.cli.describe import agreement_json, mixture_json
-from gmm.cli.failures import CommandError, UsageError
+from gmm.cli.failures import CommandError, refuse
 from gmm.cli.result import Fitted, fit_parameters, make_directory
 from gmm.cli.rows import rows_to_fit
 from gmm.cli.show import Screen
@@ -29,7 +28,7 @@ from gmm.text.amounts import counted, percent
 __all__ = ["class_json", "fit_classes"]
 
 _INTEGER = re.compile(r"0|-?[1-9]\d*")  # as it is printed again
-# Options of a search without labels, or of its results.
+# Options of a search without labels, or of its results; BIC is the criterion of both.
 _OF_A_SEARCH = (
     *("criterion", "noise", "refine", "time_limit", "checkpoint", "report", "plot", "label_column"),
     *("bayesian", "max_components", "blocks"),
@@ -44,22 +43,15 @@ def fit_classes(screen: Screen, options: argparse.Namespace, covariance_type: st
     CommandError
         If the table or an option is invalid.
     """
-    for given in _OF_A_SEARCH:
-        if getattr(options, given) not in (None, False) and (given, options.criterion) != ("criterion", "bic"):
-            raise UsageError(f"--{given.replace('_', '-')}: not with --class-column")
+    refuse(options, _OF_A_SEARCH[options.criterion == "bic" :], "not with --class-column")
     options = argparse.Namespace(**vars(options) | {"label_column": options.class_column})
     rows = rows_to_fit(screen, options)
     assert rows.labels is not None  # the column is in the table
     labels, out, started = _classes(rows.labels), make_directory(options.out), time.perf_counter()
     classifier = _classifier(options, covariance_type)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        with screen.working("fitting"):
-            classifier.fit(rows.source, labels)
-    warned = tuple(dict.fromkeys(str(warning.message) for warning in caught))
-    for text in warned:
-        screen.note(text)
-    fitted = Fitted(rows, options, warned, time.perf_counter() - started)
+    with screen.warnings() as warned, screen.working("fitting"):
+        classifier.fit(rows.source, labels)
+    fitted = Fitted(rows, options, tuple(warned), time.perf_counter() - started)
     proba, classes = classifier.predict_proba(rows.source), [str(label) for label in classifier.classes_.tolist()]
     labelled, predicted = rows.labels.among(classes), proba.argmax(axis=1)
     agreement = compare(labelled, iter([predicted]), len(classes))
@@ -74,9 +66,7 @@ def fit_classes(screen: Screen, options: argparse.Namespace, covariance_type: st
         write_json(None, document)
     else:
         _show(screen, classifier, fitted, agreement, right)
-        if out is not None:
-            screen.line()
-            screen.line(f"written to {out}: model.gmm, labels.{options.format}, result.json")
+        screen.written(out, "model.gmm", f"labels.{options.format}", "result.json")
 
 
 def _classifier(options: argparse.Namespace, covariance_type: str | Sequence[str]) -> MixtureClassifier:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import time
-import warnings
-from collections import Counter
 from collections.abc import Sequence
 from operator import ne
 
@@ -17,7 +15,6 @@ from gmm.cli.failures import CommandError, UsageError
 from gmm.cli.result import Result, fit_parameters, make_directory
 from gmm.cli.rows import Rows, rows_to_fit
 from gmm.cli.show import Screen
-from gmm.cli.write import write_json
 from gmm.estimators.criteria import CRITERIA
 from gmm.text.amounts import counted
 from gmm.text.lists import suggestion
@@ -59,13 +56,7 @@ def fit(options: argparse.Namespace) -> None:
     result = Result(rows, options, warned, time.perf_counter() - started, outcome)
     if result.parameter_warning:
         screen.note(result.parameter_warning)
-    if out is not None:
-        with screen.working("writing"):
-            result.write(out, options.format)
-    if options.json:
-        write_json(None, result.document())
-    else:
-        result.show(screen, out)
+    result.finish(screen, out)
     drawings.write(result, screen)
     _require_convergence(outcome, options)
 
@@ -91,29 +82,13 @@ def _search(
     screen: Screen, rows: Rows, types: Sequence[str], options: argparse.Namespace
 ) -> tuple[selection.Selection, tuple[str, ...]]:
     """Run the search, and print and return its warnings."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        with screen.progress(options.components, len(types)) as advance:
-            outcome = selection.select(
-                rows.source,
-                options.components,
-                types,
-                criterion=options.criterion,
-                callback=advance,
-                time_limit=options.time_limit,
-                checkpoint=options.checkpoint,
-                resume=options.resume,
-                refine=options.refine,
-                prior=options.prior,
-                noise=bool(options.noise),
-                standardize=bool(options.scale),
-                **fit_parameters(options, None),
-            )
-    messages = Counter(str(warning.message) for warning in caught)
-    warned = tuple(text if times == 1 else f"{text} ({times} times)" for text, times in messages.items())
-    for text in warned:
-        screen.note(text)
-    return outcome, warned
+    same = {
+        name: vars(options)[name] for name in ("criterion", "time_limit", "checkpoint", "resume", "refine", "prior")
+    }
+    same |= {"noise": bool(options.noise), "standardize": bool(options.scale), **fit_parameters(options, None)}
+    with screen.warnings() as warned, screen.progress(options.components, len(types)) as advance:
+        outcome = selection.select(rows.source, options.components, types, callback=advance, **same)
+    return outcome, tuple(warned)
 
 
 def _require_convergence(outcome: selection.Selection, options: argparse.Namespace) -> None:

@@ -194,8 +194,33 @@ class Fitted:
             "notes": list(self.rows.notes),
         }
 
-    def show_groups(self, screen: Screen) -> None:
-        """Print the mixture and its agreement with labels, if there are any."""
+    @property
+    def headline(self) -> str:
+        """The chosen mixture in one line."""
+        raise NotImplementedError
+
+    def document(self) -> dict[str, Any]:
+        """Convert the result to JSON values: the data, the mixture, the agreement with labels."""
+        clusters = None if self.combined is None else self.combined.clusters().tolist()
+        best = {**mixture_json(self.model), "rows_per_component": self.counts.tolist(), "clusters": clusters}
+        agreement = None if self.agreement is None else agreement_json(self.agreement)
+        return {"data": self.about_data(), "seed": self.options.seed, "best": best, "agreement": agreement}
+
+    def write(self, out: Path, kind: str) -> list[str]:
+        """Write the model, the labels in the format `kind`, and JSON to a directory; return the names of the files."""
+        self.model.save(out / "model.gmm")
+        write_predictions(out / f"labels.{kind}", self.model, self.rows)
+        write_json(out / "result.json", self.document())
+        return ["model.gmm", f"labels.{kind}", "result.json"]
+
+    def show(self, screen: Screen) -> None:
+        """Print the size of the data, the mixture and its agreement with labels, if there are any."""
+        n, d = self.rows.n_rows, len(self.rows.names)
+        screen.line(f"{self.source}: {counted(n, 'row')}, {counted(d, 'column')}")
+        screen.line()
+        self._show_search(screen)
+        screen.line(self.headline)
+        screen.line()
         screen.mixture(MixtureFacts.of(self.model), self.counts, self.shown)
         if self.combined is not None:
             screen.line()
@@ -205,10 +230,20 @@ class Fitted:
             columns = {k: str(k) for k in self.shown} | ({self.model.n_components: "noise"} if self.n_noise else {})
             screen.agreement(self.agreement, self.options.label_column, columns)
 
-    def write_model(self, out: Path, kind: str) -> None:
-        """Write the model and the labels; `kind` is their format."""
-        self.model.save(out / "model.gmm")
-        write_predictions(out / f"labels.{kind}", self.model, self.rows)
+    def _show_search(self, screen: Screen) -> None:
+        """Print how the mixture was chosen, if it was."""
+
+    def finish(self, screen: Screen, out: Path | None) -> None:
+        """Write and print the result."""
+        names: list[str] = []
+        if out is not None:
+            with screen.working("writing"):
+                names = self.write(out, self.options.format)
+        if self.options.json:
+            write_json(None, self.document())
+            return
+        self.show(screen)
+        screen.written(out, *names)
 
 
 @dataclass(frozen=True, eq=False)
@@ -243,69 +278,38 @@ class Result(Fitted):
         """Warning if the mixture has at least as many parameters as there are rows; else empty."""
         return parameter_warning(self.n_parameters, self.total_weight, self.units)
 
-    def write(self, out: Path, kind: str) -> None:
-        """Write the model, labels, criteria and JSON.
-
-        Parameters
-        ----------
-        out : Path
-            An existing directory.
-        kind : {"csv", "parquet"}
-            Format of the labels.
-        """
-        self.write_model(out, kind)
+    def write(self, out: Path, kind: str) -> list[str]:
+        """Write the model, labels, criteria and JSON."""
+        names = super().write(out, kind)
         cells = [
             {name: value for name, value in cell.items() if name not in ("seconds", "best")}
             for cell in cells_json(self.search)
         ]
         table = pa.Table.from_pylist(cells)
         write_table(out / "criteria.csv", [dict(zip(table.column_names, table.columns, strict=True))])
-        write_json(out / "result.json", self.document())
+        return [*names[:2], "criteria.csv", *names[2:]]
 
     def document(self) -> dict[str, Any]:
-        """Convert the result to JSON values: the data, all cells, the chosen mixture, the agreement with labels."""
-        best = self.search.best_index
-        agreement = self.agreement
-        return {
-            "data": self.about_data(),
-            "seed": self.options.seed,
-            "criterion": self.search.criterion,
-            "prior": self.options.prior,
-            "noise": bool(self.options.noise),
-            "standardized": self.search.standardized,
-            "complete": self.search.complete,
-            "n_fresh_starts": self.search.n_fresh_starts,
-            "n_found_again": self.search.n_found_again,
-            "n_searched": self.search.n_searched,
-            "best": {
-                **mixture_json(self.model),
-                "n_parameters": self.n_parameters,
-                "loglik": finite_or_none(self.search.loglik[best]),
-                **{name: finite_or_none(getattr(self.search, name)[best]) for name in CRITERIA},
-                "status": self.search.status[best],
-                "rows_per_component": self.counts.tolist(),
-                "clusters": None if self.combined is None else self.combined.clusters().tolist(),
-            },
-            "cells": cells_json(self.search),
-            "agreement": None if agreement is None else agreement_json(agreement),
+        """Convert the result to JSON values: beside the mixture, all cells and what the search was for."""
+        search, document = self.search, super().document()
+        best = search.best_index
+        document["best"] |= {
+            "n_parameters": self.n_parameters,
+            "loglik": finite_or_none(search.loglik[best]),
+            **{name: finite_or_none(getattr(search, name)[best]) for name in CRITERIA},
+            "status": search.status[best],
         }
+        facts = ("criterion", "standardized", "complete", "n_fresh_starts", "n_found_again", "n_searched")
+        asked = {"prior": self.options.prior, "noise": bool(self.options.noise), "cells": cells_json(search)}
+        return {**document, **{name: getattr(search, name) for name in facts}, **asked}
 
-    def show(self, screen: Screen, out: Path | None) -> None:
-        """Print the size of the data, the table of cells, the chosen mixture and the directory of the files."""
-        n, d = self.rows.n_rows, len(self.rows.names)
-        screen.line(f"{self.source}: {counted(n, 'row')}, {counted(d, 'column')}")
-        screen.line()
+    def _show_search(self, screen: Screen) -> None:
         screen.cells(self.search)
         screen.line()
-        screen.line(self._headline())
-        screen.line()
-        self.show_groups(screen)
-        if out is not None:
-            screen.line()
-            files = ("model.gmm", f"labels.{self.options.format}", "criteria.csv", "result.json")
-            screen.line(f"written to {out}: {', '.join(files)}")
 
-    def _headline(self) -> str:
+    @property
+    def headline(self) -> str:
+        """The chosen mixture in one line."""
         model, loglik = self.model, self.search.loglik[self.search.best_index]
         prior = "" if self.options.prior is None else f", {self.options.prior} prior"
         if self.options.noise:
@@ -339,36 +343,18 @@ class Posterior(Fitted):
         return ((np.asarray(self.model.counts_) >= 1) | (self.counts > 0)).nonzero()[0].tolist()
 
     def document(self) -> dict[str, Any]:
-        """Convert the result to JSON values: the data, the mixture, the agreement with labels."""
-        model = self.model
-        return {
-            "data": self.about_data(),
-            "seed": self.options.seed,
-            "best": {
-                **mixture_json(model),
-                "n_effective_components": model.n_effective_components_,
-                "expected_rows": np.asarray(model.counts_, dtype=np.float64).tolist(),
-                "rows_per_component": self.counts.tolist(),
-                "clusters": None if self.combined is None else self.combined.clusters().tolist(),
-            },
-            "agreement": None if self.agreement is None else agreement_json(self.agreement),
-        }
+        """Convert the result to JSON values."""
+        document, expected = super().document(), np.asarray(self.model.counts_, dtype=np.float64).tolist()
+        effective = {"n_effective_components": self.model.n_effective_components_, "expected_rows": expected}
+        document["best"] |= effective
+        return document
 
-    def show(self, screen: Screen, out: Path | None) -> None:
-        """Print the size of the data, the mixture and the directory of the files."""
-        n, d = self.rows.n_rows, len(self.rows.names)
-        screen.line(f"{self.source}: {counted(n, 'row')}, {counted(d, 'column')}")
-        screen.line()
-        model = self.model
-        screen.line(
-            f"{counted(len(self.shown), 'component')} of {model.n_components} in use, "
-            f"{model.covariance_type}: {ending(model)}, lower bound of the log evidence {model.lower_bound_:.2f}"
-        )
-        screen.line()
-        self.show_groups(screen)
-        if out is not None:
-            screen.line()
-            screen.line(f"written to {out}: model.gmm, labels.{self.options.format}, result.json")
+    @property
+    def headline(self) -> str:
+        """The mixture in one line."""
+        used = f"{counted(len(self.shown), 'component')} of {self.model.n_components} in use"
+        bound = f"lower bound of the log evidence {self.model.lower_bound_:.2f}"
+        return f"{used}, {self.model.covariance_type}: {ending(self.model)}, {bound}"
 
 
 def fit_parameters(options: argparse.Namespace, tol: float | None) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from gmm.caching import cached_property
 from gmm.cli.agreement import Labels
 from gmm.cli.columns import LEFT_OUT_SHOWN, OPTIONS, SHOWN, check_present, columns_to_read, measurements, slices
-from gmm.cli.failures import CommandError, UsageError
+from gmm.cli.failures import CommandError, UsageError, refuse
 from gmm.cli.show import Screen
 from gmm.estimators.estimated import EstimatedMixture
 from gmm.rows.entrance import as_source, as_source_to_fit
@@ -222,9 +222,7 @@ def _open(options: argparse.Namespace) -> FileTable:
     """Open the table that the options name."""
     blocks, says = _by_blocks(options), TextFormat.of(options.header, options.decimal, options.na, OPTIONS)
     if blocks:
-        for name in _IN_MEMORY:
-            if vars(options).get(name):
-                raise UsageError(f"--{name.replace('_', '-')}: not with --blocks; it needs the table in memory")
+        refuse(options, _IN_MEMORY, "not with --blocks; it needs the table in memory")
         if options.file in (None, "-"):
             raise UsageError("--blocks reads the table once for each pass: expected a file")
     if options.file is None:

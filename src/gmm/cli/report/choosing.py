@@ -36,11 +36,11 @@ _RIVALS = 25  # at most this many cells are compared with the best
 
 def search_story(result: Result, pictures: Mapping[str, Picture]) -> Story:
     """Tell of the search: the criterion, the mixtures that were compared and the rivals of the chosen one."""
-    search, options, K = result.search, result.options, result.model.n_components
+    search, K = result.search, result.model.n_components
     loglik = search.loglik[search.best_index]
     per_unit = with_minus(f"{loglik / result.total_weight:.4f}")
     return Story(
-        summary=wording.summary_sentence(K, options.components, result.rows.n_rows, result.rows.names),
+        summary=wording.summary_sentence(K, result.options.components, result.rows.n_rows, result.rows.names),
         remark=wording.rival_sentence(search.criterion, K, _rivals(result)),
         numbers={title(search.criterion): written(search.criterion, search.scores[search.best_index])},
         warnings=_warnings(result),
@@ -48,16 +48,6 @@ def search_story(result: Result, pictures: Mapping[str, Picture]) -> Story:
         subject="The chosen mixture",
         reached=f"Its log-likelihood is {with_minus(f'{loglik:.2f}')} nats, {per_unit} per {result.unit}, with "
         f"{counted(result.n_parameters, 'free parameter')}. The search took {result.seconds:.2g} s.",
-        settings={
-            "tolerance (tol)": _tolerance(options.tol, result.unit),
-            "maximum passes": f"{options.max_iter:,}",
-            "starts per number of groups": str(options.n_init),
-            "added to each variance": f"{options.reg_covar:g}",
-            "units of the search": "standard deviations" if options.scale else "the columns' own",
-            "prior": options.prior or "none",
-            "noise": "uniform over the box of the rows" if options.noise else "none",
-            "refinement": options.refine or "best cells only",
-        },
         terms=render("terms_search", weighted=result.rows.weights is not None),
     )
 
@@ -109,10 +99,6 @@ def _warnings(result: Result) -> list[str]:
     if at_the_edge(search):
         warnings.append("The best mixture has the largest number of groups tried; more may be better (--components).")
     return warnings
-
-
-def _tolerance(tol: float | None, unit: str) -> str:
-    return f"1e-05 nats per {unit}, less on large tables" if tol is None else f"{tol:g} nats per {unit}"
 
 
 def _compared(search: Selection) -> str:

@@ -129,7 +129,7 @@ def fitting(result: Fitted, story: Story, pictures: Mapping[str, Picture]) -> Ht
         subject=story.subject,
         reached=story.reached,
         picture=pictures.get("convergence"),
-        settings=story.settings,
+        settings={name: value for name, value in result.model.get_params().items() if value is not None},
     )
 
 

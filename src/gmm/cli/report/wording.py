@@ -66,7 +66,7 @@ def summary_sentence(n_components: int, tried: Sequence[int], n_rows: int, names
     asked = ", as requested," if len(set(tried)) == 1 else ""
     verb = "describes" if n_components == 1 else "describe"
     columns = counted(len(names), "column") if len(names) > _NAMED else _and(names)
-    return f"{counted(n_components, 'group')}{asked} {verb} {counted(n_rows, 'row')} of {columns} best."
+    return f"{counted(n_components, 'group')}{asked} {verb} {counted(n_rows, 'row')} of {columns}."
 
 
 def empty_sentence(n_components: int, n_empty: int, expected: float, unit: str) -> str:
@@ -110,7 +110,7 @@ def covariance_sentence(model: CovarianceModel, n_components: int, n_columns: in
     """Describe the shapes of groups under a covariance model."""
     one, many = n_components == 1, n_columns > 2
     if n_columns == 1:
-        return "one variance" if one or model.common else "a separate variance for each"
+        return "one variance for all" if one or model.common else "a separate variance for each"
     round_, long = ("sphere", "ellipsoid") if many else ("circle", "ellipse")
     axes = ", with axes along the columns" if model.orientation == IDENTITY else ""
     if one:
