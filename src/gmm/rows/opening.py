@@ -50,11 +50,11 @@ def rows(
         A file, a folder of files, or a pattern such as ``"data/*.parquet"``: Parquet, Arrow or Feather, ORC, delimited
         text (possibly compressed), or one .npy file, which the suffix tells; without one, it is text. The files of a
         folder, and of its folders, are read in the order of their paths; those whose names begin with a dot or an
-        underscore are not, and a warning names those of another kind. A ``pyarrow.dataset.Dataset`` or its ``Scanner``, an Arrow table, any object with
-        `schema` and `to_batches`, a polars ``LazyFrame``, a DuckDB relation; an h5py data set, a zarr array or a memory
-        map of shape (n, d). A function that returns an iterable of blocks, from the beginning each time it is called:
-        arrays or data frames, or tuples of one and the weights of its rows. With `scratch`, also what can be read only
-        once: an iterator of such blocks, or a stream of Arrow.
+        underscore are not, and a warning names those of another kind. A ``pyarrow.dataset.Dataset`` or its ``Scanner``,
+        an Arrow table, any object with `schema` and `to_batches`, a polars ``LazyFrame``, a DuckDB relation; an h5py
+        data set, a zarr array or a memory map of shape (n, d). A function that returns an iterable of blocks, from the
+        beginning each time it is called: arrays or data frames, or tuples of one and the weights of its rows. With
+        `scratch`, also what can be read only once: an iterator of such blocks, or a stream of Arrow.
     columns : sequence of str, default=None
         The features, by their names; all columns but the weight's by default.
     weight : str, default=None
