@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Sequence
-from operator import ne
 
 from gmm import selection
 from gmm.cli.bayesian import fit_posterior
@@ -67,15 +66,9 @@ def _covariance_types(options: argparse.Namespace) -> list[str] | None:
     known = (*COVARIANCE_TYPES, *OF_ONE_FEATURE)
     unknown = [name for name in names if name not in (*known, "all")]
     if unknown:
-        near = _neighbours(unknown[0]) or suggestion(unknown[0], known)
+        near = suggestion(unknown[0], known)
         raise UsageError(f"{option} {','.join(unknown)}: expected all, or names among {','.join(known)}{near}")
     return None if "all" in names else list(dict.fromkeys(names))
-
-
-def _neighbours(name: str) -> str:
-    """Suggest the models of three letters of which one is another one."""
-    near = [model for model in PARSIMONIOUS if sum(map(ne, model, name.upper())) == 1] if len(name) == 3 else []
-    return f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
 
 
 def _search(

@@ -49,7 +49,7 @@ def opening(result: Fitted, story: Story) -> Html:
 def groups(result: Fitted, pictures: Mapping[str, Picture]) -> Html:
     """Describe each group in sentences, and all groups in a table."""
     facts = MixtureFacts.of(result.model)
-    overall = Columns(next(iter(result.whole.chunks())).rows, result.rows.weights)
+    overall = Columns(result.whole.rows, result.rows.weights)
     several, strongest = len(result.shown) > 1, facts.strongest_correlations[result.shown[0]]
     return render(
         "groups",
