@@ -59,8 +59,9 @@ ROOMS = {
         | text_format
     """,
     "validation": """
-        validation | held labels measurements noise prior rows | given tables | arrays columns parameters | scalars where
-     """,
+        validation | held labels measurements noise prior rows | given tables | arrays columns parameters
+        | scalars where
+    """,
     "_candidates": "",
     "_frozen": "",
     "api": "",

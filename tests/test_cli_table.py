@@ -159,6 +159,13 @@ def test_a_table_of_constants_is_told(how, named, tmp_path):
     assert all(each in told for each in ("constant", "'a'", "'b'"))
 
 
+@BOTH
+def test_a_weight_that_is_none_is_named(how, tmp_path):
+    (tmp_path / "t.csv").write_text("a,w\n1,1\n2,1\n4,-2\n5,1\n")
+    told = fails(1, "fit", tmp_path / "t.csv", "--weight-column", "w", *ONE, *how)
+    assert all(each in told for each in ("'w'", "-2", "row 3"))
+
+
 def test_a_constant_that_was_asked_for_is_told_once(tmp_path):
     pa.parquet.write_table(pa.table({"a": measured()[:, 0], "b": np.full(N, 3)}), tmp_path / "t.parquet")
     told = ok("fit", tmp_path / "t.parquet", *ONE, "--columns", "a,b").stderr

@@ -248,7 +248,13 @@ def _rows(
     if not named:
         numbers.feature_names = None
     source = numbers if _by_blocks(options) else ArraySource(*numbers.array(), numbers.feature_names)
-    if source.n_rows == 0:
+    try:
+        empty = source.n_rows == 0
+    except ValueError:  # a weight may be negative, for which there are words here
+        if weight is not None:
+            _check_weights(table.numbers([weight]).array()[0][:, 0], weight, None)
+        raise
+    if empty:
         raise CommandError("the table has no rows")
     return Rows(tuple(names), source, (), table)
 
@@ -278,7 +284,7 @@ def _checked(rows: Rows, options: argparse.Namespace, weight: str | None, *, kee
         if rows.n_rows == 0:
             raise CommandError("no rows are left: all have missing values")
         if rows.weights is not None:
-            _check_weights(rows, rows.weights, str(weight))
+            _check_weights(rows.weights, str(weight), rows.chosen)
     _check_finite(rows)
     return rows
 
@@ -340,11 +346,11 @@ def _check_finite(rows: Rows) -> None:
         raise CommandError(f"{what} value in {where}: leave such rows out of the file{instead}")
 
 
-def _check_weights(rows: Rows, weights: NDArray[np.float64], column: str) -> None:
+def _check_weights(weights: NDArray[np.floating], column: str, chosen: NDArray[np.intp] | None) -> None:
     bad = ~((weights >= 0) & np.isfinite(weights))
     if bad.any():
         first = int(np.argmax(bad))
+        row = 1 + int(first if chosen is None else chosen[first])
         raise CommandError(
-            f"expected finite, non-negative weights in column {column!r}, got {weights[first]:g} in row "
-            f"{rows.numbers(first, first + 1)[0]}"
+            f"expected finite, non-negative weights in column {column!r}, got {weights[first]:g} in row {row}"
         )
