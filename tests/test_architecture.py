@@ -19,8 +19,8 @@ ROOMS = {
     "cli": """
         fit | bayesian report | apply drawn report.sections report.trust
         | report.choosing report.posterior | report.figures
-        | classes plot | result | on_disk | rows saved | report.wording show | cli | describe tables write
-        | agreement arguments choice columns failures pictures report.columns report.origin report.story
+        | classes plot | result | write | rows saved | report.wording show | cli | columns describe
+        | agreement arguments choice failures pictures report.columns report.origin report.story
         | option_values report.page
     """,
     "gmm": "",
@@ -57,13 +57,14 @@ ROOMS = {
         | results stopping threads trace
     """,
     "rows": """
-        entrance | dask opening together watched | datasets factory incomplete npy partitions paths scratch sliced
-        tables | arrow blocks lazy_frame orc relation | ahead sources delimited parquet writing | header_line
+        entrance | dask file_table opening together watched | parts
+        | datasets factory incomplete npy_table orc partitions paths scratch sliced tables | arrow npy
+        | blocks lazy_frame relation | ahead sources delimited parquet writing | header_line
         | numerals suffixes
         | text_format
     """,
     "validation": """
-        validation | fixed labels noise prior rows | given tables | arrays columns parameters
+        validation | fixed labels measurements noise prior rows | given tables | arrays columns parameters
         | combinations scalars where
      """,
     "_candidates": "",
@@ -112,8 +113,10 @@ PYARROW = [
     "arrow",
     "datasets",
     "delimited",
+    "file_table",
     "header_line",
     "lazy_frame",
+    "npy_table",
     "numerals",
     "orc",
     "parquet",

@@ -1,5 +1,6 @@
 """The command line with --blocks: the bytes of the same table in memory, of files that are read for each pass."""
 
+import csv
 import json
 
 import numpy as np
@@ -91,7 +92,7 @@ def test_fit_tells_of_columns_as_in_memory(folder):
     }.items():
         assert any(column in line and what in line and "--columns" in line for line in told.splitlines())
     whole = ok("fit", folder / "rows.parquet", "--components", 1, "--covariance", "diag")
-    assert whole.stderr.replace("text 'x' in row 1", "type string") == told
+    assert whole.stderr == told
     shown = ("fit", folder / "rows.parquet", "--components", 1, "--covariance", "diag", "--json", "--blocks")
     assert json.loads(ok(*shown).stdout)["data"]["columns"] == ["a", "b", "w"]
     assert "id" in json.loads(ok(*shown, "--columns", "a,id").stdout)["data"]["columns"]
@@ -130,7 +131,7 @@ def test_a_posterior_is_fitted_block_by_block(folder):
 
 def test_what_does_not_go_with_blocks_is_said(folder, tmp_path):
     table = folder / "rows.parquet"
-    for option in (["--drop-missing"], ["--label-column", "t"], ["--plot", "x.png"]):
+    for option in (["--drop-missing"], ["--missing", "em"], ["--plot", "x.png"]):
         assert f"{option[0]}: not with --blocks" in fails(2, "fit", table, "--blocks", *option)
     assert "expected a file" in fails(2, "fit", "--blocks")
     assert "expected a file" in fails(2, "fit", "-", "--blocks", stdin="a\n1\n2\n")
@@ -140,7 +141,6 @@ def test_what_does_not_go_with_blocks_is_said(folder, tmp_path):
     assert "column 't'" in fails(1, "fit", table, "--columns", "a,t", "--blocks")
     ok("fit", table, "--columns", "a,b", "--components", 1, "--out", tmp_path)
     model = tmp_path / "model.gmm"
-    assert "expected --out" in fails(2, "predict", model, table, "--blocks")
     assert "--known: not with --blocks" in fails(2, "predict", model, table, "--blocks", "--known", "a")
     np.save(tmp_path / "one.npy", np.ones((1, 2)))
     assert "1 row" in fails(1, "fit", tmp_path / "one.npy", "--blocks")
@@ -183,6 +183,6 @@ def test_kept_columns_are_those_of_the_rows_that_are_left(tmp_path):
     how = ("predict", tmp_path / "model.gmm", tmp_path / "rows.csv", "--drop-missing", "--keep", "who,component")
     found = ok(*how).stdout.splitlines()
     assert found[0] == "who,component,row,component_"
-    assert found[4] == '"name 4",4,5,0'
+    assert next(csv.reader(found[4:])) == ["name 4", "4", "5", "0"]
     known = ok(*how, "--known", "a").stdout.splitlines()
     assert known[0] == "who,component,row,b,b_sd"

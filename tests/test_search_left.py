@@ -188,10 +188,10 @@ def test_a_cell_that_is_singular_on_all_rows_is_a_failed_cell(failing, monkeypat
     types = ["VVV", "EEE", "VVI"]
     if len(failing) == 3:
         with pytest.raises(ValueError, match="component 1 is singular") as caught:
-            gmm.select(gmm.rows(Counted()), [2], types, random_state=0)
+            gmm.select(gmm.open_rows(Counted()), [2], types, random_state=0)
         assert isinstance(caught.value.__cause__, SingularMatrixError)
         return
-    found = gmm.select(gmm.rows(Counted()), [2], types, random_state=0)
+    found = gmm.select(gmm.open_rows(Counted()), [2], types, random_state=0)
     status = dict(zip(found.covariance_type, found.status, strict=True))
     assert status["VVV"].startswith("failed: ")
     assert "component 1 is singular" in status["VVV"]

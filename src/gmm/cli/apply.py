@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any
-
-import numpy as np
 
 from gmm._exchange.mclust import to_json
 from gmm._exchange.onnx import to_onnx
 from gmm.cli.classes import class_json
 from gmm.cli.describe import MixtureFacts, ending, mixture_json
-from gmm.cli.failures import CommandError, UsageError
-from gmm.cli.on_disk import RowsOnDisk, own_blocks, rows_on_disk
-from gmm.cli.rows import Rows, read_rows_for
+from gmm.cli.failures import CommandError, UsageError, refuse
+from gmm.cli.rows import Rows, rows_for
 from gmm.cli.saved import load_mixture, load_model
 from gmm.cli.show import Screen
-from gmm.cli.write import check_suffix, check_table, check_writable, write_json, write_table
+from gmm.cli.write import check_suffix, check_table, check_writable, write_json, write_predictions, write_table
 from gmm.estimators.bayesian import BayesianGaussianMixture
 from gmm.estimators.contract import names_of_features
-from gmm.estimators.fitted import fitted_parameters, source_of
 from gmm.estimators.mixture import GaussianMixture
-from gmm.estimators.scorer import Scorer
-from gmm.persistence import load_state, replaceable, suffix_to_write, write_atomically
-from gmm.rows.writing import beside, class_columns, in_step, prediction_columns, write_blocks
+from gmm.persistence import load_state, replaceable
+from gmm.rows.writing import beside, class_columns, in_step
 from gmm.selection import MixtureClassifier
 from gmm.selection.classifier import summary_of
 from gmm.text.amounts import counted
@@ -47,57 +43,30 @@ def predict(options: argparse.Namespace) -> None:
         return
     if options.level:
         raise CommandError("--level is the probability of intervals of predicted columns: it needs --known")
-    if options.blocks:
-        _predict_blocks(model, options)
-        return
-    rows, X = read_rows_for(model, options, Screen(options.quiet))
-    proba = model.predict_proba(X) if options.proba else None
-    _write(options, rows, prediction_columns(rows.numbers, np.asarray(model.predict(X)), proba))
+    rows = rows_for(model, options, Screen(options.quiet))
+    with _writing(options):
+        write_predictions(options.out, model, rows, proba=options.proba, keep=options.keep or ())
+
+
+def _writing(options: argparse.Namespace) -> AbstractContextManager[None]:
+    return Screen(options.quiet or options.out is None).working("writing")
 
 
 def _write(options: argparse.Namespace, rows: Rows, columns: Mapping[str, Any]) -> None:
     """Write columns behind those of the table that are kept."""
-    with Screen(options.quiet or options.out is None).working("writing"):
-        write_table(options.out, {**rows.own, **beside(rows.own, columns)})
-
-
-def _predict_blocks(model: GaussianMixture | BayesianGaussianMixture, options: argparse.Namespace) -> None:
-    if options.out is None:
-        raise UsageError("--blocks writes to a file: expected --out")
-    names = names_of_features(model) if hasattr(model, "feature_names_in_") else None
-    screen = Screen(options.quiet)
-    with screen.working("reading"):
-        rows = rows_on_disk(options, names)
-    screen.notes(rows.notes)
-    if names is None:
-        vars(rows.frame)["feature_names"] = None
-    with screen.working("writing"):
-        _write_blocks(model, rows, options)
-
-
-def _write_blocks(
-    model: GaussianMixture | BayesianGaussianMixture, rows: RowsOnDisk, options: argparse.Namespace
-) -> None:
-    if not options.keep:
-        model.predict_to(rows.frame, options.out, responsibilities=options.proba)
-        return
-    scorer, source = Scorer(fitted_parameters(model), model.n_threads), source_of(model, rows.frame)
-    blocks = (
-        prediction_columns(np.arange(first + 1, first + 1 + len(labels)), labels, proba)
-        for first, labels, proba in scorer.predicted(source, responsibilities=options.proba)
-    )
-    suffix, own = suffix_to_write(options.out, ".csv"), own_blocks(options)
-    write_atomically(options.out, lambda file: write_blocks(file, suffix, in_step(own, blocks)))
+    blocks: Iterable[Mapping[str, Any]] = [columns]
+    with _writing(options):
+        write_table(options.out, in_step(rows.own(options.keep), blocks) if options.keep else blocks)
 
 
 def _predict_classes(classifier: MixtureClassifier, options: argparse.Namespace) -> None:
-    for given in ("known", "level", "blocks"):
-        if getattr(options, given):
-            raise UsageError(f"--{given}: not with a classifier, which predicts classes of rows in memory")
-    rows, X = read_rows_for(classifier, options, Screen(options.quiet))
-    proba = classifier.predict_proba(X)
+    refuse(options, ("known", "level", "blocks"), "not with a classifier, which predicts classes of rows in memory")
+    rows = rows_for(classifier, options, Screen(options.quiet))
+    proba = classifier.predict_proba(rows.source)
     predicted = classifier.classes_[proba.argmax(axis=1)]
-    columns = class_columns(rows.numbers, predicted, classifier.classes_, proba if options.proba else None)
+    columns = class_columns(
+        rows.numbers(0, rows.n_rows), predicted, classifier.classes_, proba if options.proba else None
+    )
     _write(options, rows, columns)
 
 
@@ -108,9 +77,9 @@ def _predict_columns(model: GaussianMixture | BayesianGaussianMixture, options: 
     if unknown:
         raise CommandError(f"--known: the model has no column {unknown[0]!r}; its columns are {quoted(names)}")
     known = [names.index(name) for name in options.known]
-    rows, X = read_rows_for(mixture.marginal(known), options, Screen(options.quiet), names)
-    prediction = mixture.predict_from(X, known, level=options.level)
-    columns = beside(prediction.columns, {"row": rows.numbers})
+    rows = rows_for(mixture.marginal(known), options, Screen(options.quiet), names)
+    prediction = mixture.predict_from(rows.source, known, level=options.level)
+    columns = beside(prediction.columns, {"row": rows.numbers(0, rows.n_rows)})
     for j, name in enumerate(prediction.columns):
         ends = () if prediction.intervals is None else zip(("low", "high"), prediction.intervals[:, j].T, strict=True)
         others = [*columns, *prediction.columns]
@@ -128,7 +97,7 @@ def sample(options: argparse.Namespace) -> None:
     columns = dict(zip(names_of_features(model), X.T, strict=True))
     if options.component:
         columns |= beside(columns, {"component": components})
-    write_table(options.out, columns)
+    write_table(options.out, [columns])
 
 
 def info(options: argparse.Namespace) -> None:

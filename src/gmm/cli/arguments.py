@@ -127,7 +127,7 @@ def _add_fit(commands: argparse._SubParsersAction[_Parser]) -> argparse.Argument
     out.add_argument("--report", metavar="HTML", nargs="?", const=True,
                      help="write an HTML report, one file that includes its pictures "
                           "(default report.html, in DIR if --out is given); needs matplotlib")  # fmt: skip
-    out.add_argument("--plot", metavar="PICTURE",
+    out.add_argument("--plot", metavar="PICTURE", nargs="?", const="",
                      help="write a picture of the rows and the best mixture: .png, .svg or .pdf; "
                           "needs matplotlib")  # fmt: skip
     out.add_argument("--checkpoint", metavar="FILE",
@@ -163,8 +163,8 @@ def _add_search(command: argparse.ArgumentParser) -> None:
                         help="add uniform noise over the box of the rows: a row may belong to it instead of to a "
                              "component, and has the label -1 then")  # fmt: skip
     search.add_argument("--scale", action="store_true", default=None,
-                        help="search in units of each column's standard deviation, so that units do not matter; "
-                             "results are in the columns' own units")  # fmt: skip
+                        help="search, or fit a classifier, in units of each column's standard deviation, so that units "
+                             "do not matter; results are in the columns' own units")  # fmt: skip
     _add_climb(search)
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import time
-import warnings
 
 from gmm.cli.drawn import Drawings
-from gmm.cli.failures import CommandError, UsageError
-from gmm.cli.result import Posterior, fit_parameters, make_directory, rows_to_fit
+from gmm.cli.failures import CommandError, UsageError, refuse
+from gmm.cli.result import Posterior, fit_parameters, make_directory
+from gmm.cli.rows import rows_to_fit
 from gmm.cli.show import Screen
-from gmm.cli.write import write_json
 from gmm.estimators.bayesian import BayesianGaussianMixture
 from gmm.text.amounts import counted
 from gmm.values.covariance import CLASSIC, DEFAULT_COVARIANCE_TYPE
@@ -34,30 +33,16 @@ def fit_posterior(screen: Screen, options: argparse.Namespace) -> None:
     name = _covariance_type(options)
     if options.components is not None:
         raise UsageError("--components: not with --bayesian, which takes --max-components")
-    for given in _OF_A_SEARCH:
-        if getattr(options, given) is not None:
-            raise UsageError(f"--{given.replace('_', '-')}: not with --bayesian")
+    refuse(options, _OF_A_SEARCH, "not with --bayesian")
     Drawings.check(options)
-    rows, notes = rows_to_fit(screen, options)
+    rows = rows_to_fit(screen, options)
     out = make_directory(options.out)
     drawings, started = Drawings.of(options, out), time.perf_counter()
     model = _model(name, rows.n_rows, options)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        with screen.working("fitting"):
-            model.fit(
-                rows.frame, sample_weight=rows.sample_weight, checkpoint=options.checkpoint, resume=options.resume
-            )
-    warned = tuple(str(warning.message) for warning in caught)
-    result = Posterior(rows, options, notes, warned, time.perf_counter() - started, model)
-    if out is not None:
-        with screen.working("writing"):
-            result.write_model(out, options.format)
-        write_json(out / "result.json", result.document())
-    if options.json:
-        write_json(None, result.document())
-    else:
-        result.show(screen, out)
+    with screen.warnings() as warned, screen.working("fitting"):
+        model.fit(rows.source, checkpoint=options.checkpoint, resume=options.resume)
+    result = Posterior(rows, options, tuple(warned), time.perf_counter() - started, model)
+    result.finish(screen, out)
     drawings.write(result, screen)
     if not model.converged_:
         raise CommandError(

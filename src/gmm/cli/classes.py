@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import re
 import time
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,10 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm.cli.agreement import Agreement, compare
+from gmm.cli.agreement import Agreement, Labels, compare
 from gmm.cli.describe import agreement_json, mixture_json
-from gmm.cli.failures import CommandError, UsageError
-from gmm.cli.result import Fitted, fit_parameters, make_directory, rows_to_fit
+from gmm.cli.failures import CommandError, refuse
+from gmm.cli.result import Fitted, fit_parameters, make_directory
+from gmm.cli.rows import rows_to_fit
 from gmm.cli.show import Screen
 from gmm.cli.write import write_json, write_table
 from gmm.rows.delimited import is_number
@@ -28,9 +28,9 @@ from gmm.text.amounts import counted, percent
 __all__ = ["class_json", "fit_classes"]
 
 _INTEGER = re.compile(r"0|-?[1-9]\d*")  # as it is printed again
-# Options of a search without labels, or of its results.
+# Options of a search without labels, or of its results; BIC is the criterion of both.
 _OF_A_SEARCH = (
-    *("criterion", "noise", "refine", "scale", "time_limit", "checkpoint", "report", "plot", "label_column"),
+    *("criterion", "noise", "refine", "time_limit", "checkpoint", "report", "plot", "label_column"),
     *("bayesian", "max_components", "blocks"),
 )
 
@@ -43,30 +43,21 @@ def fit_classes(screen: Screen, options: argparse.Namespace, covariance_type: st
     CommandError
         If the table or an option is invalid.
     """
-    for given in _OF_A_SEARCH:
-        if getattr(options, given) not in (None, False) and (given, options.criterion) != ("criterion", "bic"):
-            raise UsageError(f"--{given.replace('_', '-')}: not with --class-column")
+    refuse(options, _OF_A_SEARCH[options.criterion == "bic" :], "not with --class-column")
     options = argparse.Namespace(**vars(options) | {"label_column": options.class_column})
-    rows, notes = rows_to_fit(screen, options)
+    rows = rows_to_fit(screen, options)
     assert rows.labels is not None  # the column is in the table
     labels, out, started = _classes(rows.labels), make_directory(options.out), time.perf_counter()
     classifier = _classifier(options, covariance_type)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        with screen.working("fitting"):
-            classifier.fit(rows.frame, labels, sample_weight=rows.sample_weight)
-    warned = tuple(dict.fromkeys(str(warning.message) for warning in caught))
-    for text in warned:
-        screen.note(text)
-    fitted = Fitted(rows, options, notes, warned, time.perf_counter() - started)
-    proba = classifier.predict_proba(rows.frame)
-    names, predicted = np.array([str(label) for label in classifier.classes_.tolist()], object), proba.argmax(axis=1)
-    told = np.array(rows.labels, object)
-    known = np.isin(told, names)
-    labelled = [label if of_class else None for label, of_class in zip(rows.labels, known, strict=True)]
-    agreement = compare(labelled, predicted, len(names))
-    is_right, weight = names[predicted] == told, rows.sample_weight
-    right = float(np.average(is_right[known], weights=None if weight is None else weight[known]))
+    with screen.warnings() as warned, screen.working("fitting"):
+        classifier.fit(rows.source, labels)
+    fitted = Fitted(rows, options, tuple(warned), time.perf_counter() - started)
+    proba, classes = classifier.predict_proba(rows.source), [str(label) for label in classifier.classes_.tolist()]
+    labelled, predicted = rows.labels.among(classes), proba.argmax(axis=1)
+    agreement = compare(labelled, iter([predicted]), len(classes))
+    known, weight = labelled.codes >= 0, rows.weights
+    is_right = np.array(classes, object)[predicted[known]] == labelled.names[labelled.codes[known]]
+    right = float(np.average(is_right, weights=None if weight is None else weight[known]))
     of_rows = {"accuracy": right, "agreement": agreement_json(agreement)}
     document = {"data": fitted.about_data(), "seed": options.seed, "best": class_json(classifier), **of_rows}
     if out is not None:
@@ -75,9 +66,7 @@ def fit_classes(screen: Screen, options: argparse.Namespace, covariance_type: st
         write_json(None, document)
     else:
         _show(screen, classifier, fitted, agreement, right)
-        if out is not None:
-            screen.line()
-            screen.line(f"written to {out}: model.gmm, labels.{options.format}, result.json")
+        screen.written(out, "model.gmm", f"labels.{options.format}", "result.json")
 
 
 def _classifier(options: argparse.Namespace, covariance_type: str | Sequence[str]) -> MixtureClassifier:
@@ -85,6 +74,7 @@ def _classifier(options: argparse.Namespace, covariance_type: str | Sequence[str
         options.components or 1,
         covariance_type,
         prior=options.prior,
+        standardize=bool(options.scale),
         **fit_parameters(options, None),
     )
 
@@ -95,8 +85,9 @@ def _write(
     """Write the model, the predicted classes of the fitted rows, and JSON."""
     classifier.save(out / "model.gmm")
     classes = classifier.classes_
-    columns = class_columns(fitted.table.numbers, classes[proba.argmax(axis=1)], classes, proba)
-    write_table(out / f"labels.{fitted.options.format}", columns)
+    numbers = fitted.rows.numbers(0, fitted.rows.n_rows)
+    columns = class_columns(numbers, classes[proba.argmax(axis=1)], classes, proba)
+    write_table(out / f"labels.{fitted.options.format}", [columns])
     write_json(out / "result.json", document)
 
 
@@ -132,7 +123,7 @@ def _known(values: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _classes(labels: Sequence[str | None]) -> NDArray[Any]:
+def _classes(labels: Labels) -> NDArray[Any]:
     """Return labels as classes: whole numbers if all are, else texts; None is unknown.
 
     Raises
@@ -140,9 +131,9 @@ def _classes(labels: Sequence[str | None]) -> NDArray[Any]:
     CommandError
         If they are numbers with fractions.
     """
-    texts = [label for label in dict.fromkeys(labels) if label is not None]
+    texts = labels.names.tolist()
     fractions = [text for text in texts if is_number(text) and not float(text).is_integer()]
     if fractions and all(map(is_number, texts)):
         raise CommandError(f"Unknown label type: expected classes that are whole numbers or words, got {fractions[0]}")
-    numbers = all(label is None or _INTEGER.fullmatch(label) for label in labels)
-    return np.array([label if label is None or not numbers else int(label) for label in labels], dtype=object)
+    classes = [int(text) for text in texts] if all(map(_INTEGER.fullmatch, texts)) else texts
+    return np.array([*classes, None], dtype=object)[labels.codes]

@@ -1,152 +1,129 @@
-"""Which columns are no measurements: those that number the rows, constants, codes, and copies of others.
-
-Each is so for all rows, or not at all: the first rows suspect a column, and later ones clear it.
-"""
+"""Which columns are fitted unless `--columns` names them, and what is said of the others."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
+from gmm.cli.failures import CommandError
+from gmm.rows.numerals import Obstacle, is_numeric
+from gmm.rows.text_format import Words
 from gmm.text.amounts import counted
-from gmm.text.lists import listed
-from gmm.validation.columns import Rescaling, is_code, most_codes, rescalings
+from gmm.text.lists import listed, quoted
+from gmm.validation.columns import COPIES
+from gmm.validation.measurements import ColumnKinds
 
-__all__ = ["SHOWN", "Columns", "slices"]
+__all__ = ["LEFT_OUT_SHOWN", "OPTIONS", "SHOWN", "check_present", "columns_to_read", "measurements", "slices"]
 
-SHOWN = 4
-_FEW = 10  # with fewer rows, columns that number them are not reported
+SHOWN, LEFT_OUT_SHOWN = 4, 8
 _CODES_EACH = 2  # codes for each other column up to which they are left out
-_EXACT = 2.0**53
 _SLICE = 1 << 20  # values
 
+OPTIONS = Words(
+    named="--header",
+    unnamed="--no-header",
+    decimal="--decimal {}",
+    missing="--na {!r}",
+    columns="--columns",
+    all="--header, --decimal and --na apply",
+)
 
-class Columns:
-    """What the columns of a table are, read block by block until nothing is open.
+
+def columns_to_read(
+    fields: Mapping[str, pa.Field],
+    columns: Sequence[str] | None = None,
+    exclude: Iterable[str] = (),
+    not_fitted: Iterable[str] = (),
+) -> tuple[list[str], tuple[str, ...]]:
+    """Choose the columns that are to be read as numbers, in memory or not.
 
     Parameters
     ----------
-    names : sequence of str
-        Names of the d columns.
-    blocks : iterable of arrays of shape (m, d)
-        All rows in order; missing values are NaN.
-    n_rows : int
-        Number of rows in all.
+    fields : mapping of str to pyarrow.Field
+        Names, types and obstacles of all columns.
+    columns : sequence of str, optional
+        Those to choose; by default all numeric ones.
+    exclude, not_fitted : iterable of str
+        Those not to choose: the options of the user, and columns that serve as something else.
+
+    Returns
+    -------
+    names : list of str
+    notes : tuple of str
+        Says which columns are left out, and why.
+
+    Raises
+    ------
+    CommandError
+        If a column is not there, is both chosen and not to be, or is not one of numbers; if there are none to choose;
+        or if a column of numbers and other texts would be left out.
     """
+    if all(pa.types.is_null(field.type) for field in fields.values()):
+        raise CommandError("the table has no rows, or none with a value")
+    out = {*exclude, *not_fitted}
+    check_present(fields, [*(columns or ()), *exclude, *not_fitted])
+    if overlap := sorted(out.intersection(columns or ())):
+        raise CommandError(f"columns cannot be both fitted and left out: {quoted(overlap)}")
+    if columns is not None:
+        for name in columns:
+            if why := _why_not_numeric(fields[name]):
+                raise CommandError(f"expected numbers in column {name!r}, got {why}{_remedy(fields[name])}")
+        return list(dict.fromkeys(columns)), ()
+    reasons = {name: _why_not_numeric(field) for name, field in fields.items() if name not in out}
+    for name in reasons:
+        obstacle = Obstacle.of(fields[name])
+        if obstacle is not None and obstacle.mostly_numbers:
+            raise CommandError(
+                f"column {name!r} holds numbers, and {obstacle.reason}{_remedy(fields[name])}; --exclude {name!r} "
+                "leaves it out, and --columns names those to fit"
+            )
+    if reasons.get("") == "":
+        reasons[""] = "no name, as for row numbers"
+    chosen = [name for name, why in reasons.items() if not why]
+    left_out = listed((f"{name!r} ({why})" for name, why in reasons.items() if why), LEFT_OUT_SHOWN)
+    notes = (f"left out: {left_out}",) if left_out else ()
+    if not chosen:
+        raise CommandError(f"the table has no numeric columns to fit; {notes[0] if notes else 'left out: none'}")
+    return chosen, notes
 
-    def __init__(self, names: Sequence[str], blocks: Iterable[NDArray[Any]], n_rows: int) -> None:
-        d = len(names)
-        self._names, self._n_rows = tuple(names), n_rows
-        self._whole, self._increase, self._distinct = np.full((3, d), True)
-        self._low, self._high = np.full(d, np.inf), np.full(d, -np.inf)
-        self._n_present, self._sums = np.zeros(d, np.int64), np.zeros((2, d), np.uint64)
-        self._origin = np.zeros(d)
-        self._last = np.full(d, np.nan)
-        self._seen: dict[int, NDArray[Any]] = {j: np.empty(0) for j in range(d)} if d > 1 else {}
-        self._pairs: list[Rescaling] = []
-        self._most = most_codes(n_rows)
-        with np.errstate(all="ignore"):  # of infinite values, which are an error later
-            for block in blocks:
-                self._look(block if np.issubdtype(block.dtype, np.floating) else block.astype(np.float64))
-                if not (self._open | (self._low == self._high)).any() and not self._pairs and not self._seen:
-                    break
 
-    @property
-    def _open(self) -> NDArray[np.bool_]:
-        """Which columns may still number the rows."""
-        return self._whole & (self._increase | self._distinct)
+def check_present(names: Collection[str], wanted: Iterable[str]) -> None:
+    """Check that a table has the wanted columns.
 
-    def _look(self, rows: NDArray[Any]) -> None:
-        constant = ~(self._low < self._high)
-        before = np.where(constant & np.isfinite(self._low), self._low, np.nan).astype(rows.dtype)
-        low, high = np.fmin(self._low, np.fmin.reduce(rows)), np.fmax(self._high, np.fmax.reduce(rows))
-        self._pairs = [pair for pair in self._pairs if pair.holds(rows)]
-        fresh = np.flatnonzero(constant & (low < high))
-        if len(fresh) > 1:
-            both = np.concatenate([before[None, fresh], rows[:, fresh]])
-            self._pairs += [pair.among(fresh) for pair in rescalings(both)]
-        self._low, self._high = low, high
-        self._n_present += (~np.isnan(rows)).sum(axis=0)
-        self._whole &= ((rows == np.floor(rows)) | np.isnan(rows)).all(axis=0) & (low > -_EXACT) & (high < _EXACT)
-        self._seen = {j: values for j, values in self._seen.items() if self._whole[j]}
-        self._distinct &= self._n_present <= high - low + 1  # for more, there are too few numbers
-        for j in map(int, np.flatnonzero(self._whole)):
-            if self._open[j] or j in self._seen:
-                self._look_at_whole(j, rows[:, j])
+    Raises
+    ------
+    CommandError
+        If one is not there.
+    """
+    absent = [name for name in dict.fromkeys(wanted) if name not in names]
+    if absent:
+        noun = "column" if len(absent) == 1 else "columns"
+        raise CommandError(f"no {noun} {quoted(absent)}; the table has {quoted(names)}")
 
-    def _look_at_whole(self, j: int, column: NDArray[Any]) -> None:
-        column = column[~np.isnan(column)].astype(np.float64)
-        if not len(column):
-            return
-        if np.isnan(self._last[j]):
-            self._origin[j] = column[0]
-        places = (column - self._origin[j]).astype(np.int64).astype(np.uint64)
-        self._sums[:, j] += [places.sum(), (places * places).sum()]
-        self._increase[j] &= not (column[0] <= self._last[j]) and bool((np.diff(column) > 0).all())
-        self._last[j] = column[-1]
-        if j in self._seen:
-            self._seen[j] = np.union1d(self._seen[j], column)
-            if len(self._seen[j]) > self._most:
-                del self._seen[j]
 
-    def _number_rows(self) -> NDArray[np.bool_]:
-        """Return which are whole numbers, of most rows, that increase, beside others, or are consecutive in any order.
+def _why_not_numeric(field: pa.Field) -> str:
+    if is_numeric(field.type):
+        return ""
+    obstacle = Obstacle.of(field)
+    if obstacle is not None:
+        return obstacle.reason
+    return "no values" if pa.types.is_null(field.type) else f"type {field.type}"
 
-        Consecutive ones have the sum and the sum of squares that they must have.
-        """
-        n, wrap = self._n_present.astype(object), 2**64
-        shift = np.array([int(o - low) if np.isfinite(low) and np.isfinite(o) else 0
-                          for o, low in zip(self._origin, self._low, strict=True)], object)  # fmt: skip
-        first, second = self._sums.astype(object)
-        sums = (first + n * shift) % wrap, (second + 2 * shift * first + n * shift * shift) % wrap
-        expected = (n * (n - 1) // 2) % wrap, ((n - 1) * n * (2 * n - 1) // 6) % wrap
-        consecutive = (
-            self._distinct & (self._high - self._low == n - 1) & (sums[0] == expected[0]) & (sums[1] == expected[1])
-        )
-        some = (2 * n > self._n_rows) & (self._n_rows >= _FEW)
-        return np.asarray(self._whole & some & (consecutive | (self._increase & (len(self._names) > 1))), dtype=bool)
 
-    def chosen(self, *, named: bool) -> tuple[NDArray[np.intp], tuple[str, ...]]:
-        """Return the columns to fit, and notes on others; all columns where they were `named`."""
-        kept, notes = np.full(len(self._names), True), []
-        for kind, columns in self._kinds(named=named):
-            new = {j: what for j, what in columns.items() if kept[j]}
-            others = int(kept.sum()) - len(new)
-            left = not named and others > 0 and len(new) <= kind.most * others
-            if new:
-                notes.append(kind.note([f"{self._names[j]!r}{what}" for j, what in new.items()], left=left))
-            if left:
-                kept[list(new)] = False
-        return np.flatnonzero(kept), tuple(notes)
-
-    def _kinds(self, *, named: bool) -> Iterable[tuple[_Kind, Mapping[int, str]]]:
-        """Return the columns of each kind, with what to say of them."""
-        numbers = {} if named else {int(j): "" for j in np.flatnonzero(self._number_rows())}
-        codes = {} if named else {
-            j: f" ({len(values)} distinct values)" for j, values in self._seen.items() if is_code(values, self._n_rows)
-        }  # fmt: skip
-        copies = dict[int, str]()
-        for pair in self._pairs if self._n_rows >= _FEW else ():
-            copy, original = pair.copy, pair.original
-            if copy in numbers | codes and original not in numbers | codes:
-                copy, original = original, copy
-            copies[copy] = f" (of {self._names[original]!r})"
-        constant = np.flatnonzero((self._low == self._high) & (self._n_present > 1))
-        return [
-            (_NUMBERS, numbers),
-            (_CONSTANT, {int(j): f" ({self._low[j]:g})" for j in constant}),
-            (_CODES, codes),
-            (_COPIES, dict(sorted(copies.items()))),
-        ]
+def _remedy(field: pa.Field) -> str:
+    obstacle = Obstacle.of(field)
+    remedy = "" if obstacle is None else obstacle.remedy(OPTIONS)
+    return f"; {remedy}" if remedy else ""
 
 
 @dataclass(frozen=True)
 class _Kind:
-    """What is said of columns that are no measurements, and up to how many for each other column are left out."""
+    """The words for columns that are no measurements, and up to how many for each other column are left out."""
 
     one: str
     several: str
@@ -164,7 +141,40 @@ class _Kind:
 _NUMBERS = _Kind("numbers the rows, like an identifier", "number the rows, like identifiers")
 _CONSTANT = _Kind("is constant", "are constant")
 _CODES = _Kind("may be a code", "may be codes", most=_CODES_EACH)
-_COPIES = _Kind("is a copy or a rescaling", "are copies or rescalings")
+_COPIES = _Kind(*COPIES)
+
+
+def measurements(
+    names: Sequence[str], blocks: Iterable[NDArray[Any]], n_rows: int, *, named: bool
+) -> tuple[list[int], tuple[str, ...]]:
+    """Return the columns to fit, and notes on others; all columns where the user `named` them.
+
+    Raises
+    ------
+    CommandError
+        If all are constant.
+    """
+    kinds = ColumnKinds(blocks, n_rows, len(names))
+    suspects = [(_COPIES, {j: f" (of {names[original]!r})" for j, original in kinds.copies.items()})]
+    if not named:
+        suspects = [
+            (_NUMBERS, dict.fromkeys(kinds.numbers, "")),
+            (_CONSTANT, {j: f" ({value:g})" for j, value in kinds.constants.items()}),
+            (_CODES, {j: f" ({n} distinct values)" for j, n in kinds.codes.items()}),
+            *suspects,
+        ]
+    if len(kinds.constants) == len(names):
+        raise CommandError(f"nothing to fit: all columns are constant: {quoted(names, SHOWN)}")
+    fitted, notes = set(range(len(names))), []
+    for kind, columns in suspects:
+        fresh = {j: what for j, what in columns.items() if j in fitted}
+        others = len(fitted) - len(fresh)
+        left = not named and others > 0 and len(fresh) <= kind.most * others
+        if fresh:
+            notes.append(kind.note([f"{names[j]!r}{what}" for j, what in fresh.items()], left=left))
+        if left:
+            fitted -= fresh.keys()
+    return sorted(fitted), tuple(notes)
 
 
 def slices(values: NDArray[Any]) -> Iterable[NDArray[Any]]:

@@ -45,6 +45,8 @@ class Drawings:
                 f"--report {options.report}: expected a name ending in .html; if it is the table to fit, put it first: "
                 "gmm fit FILE --report"
             )
+        if options.plot == "":
+            raise UsageError("--plot: expected the picture to write behind it: --plot picture.png")
         if options.plot is not None:
             check_suffix("--plot", options.plot, pictures.SUFFIXES)
             check_writable(options.plot)
@@ -68,8 +70,8 @@ class Drawings:
         if self.plot is not None:
             pictures.save(result.draw(pictures.drawing().plot_clusters), self.plot)
             say(f"picture written to {self.plot}")
-            if result.table.filled_note:
-                screen.note(f"in the picture, {result.table.filled_note.rstrip('.')}")
+            if result.rows.filled_note:
+                screen.note(f"in the picture, {result.rows.filled_note.rstrip('.')}")
         if self.report is not None:
             write_text(self.report, _report_module().render_report(result, self.origin))
             say(f"report written to {self.report}")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import time
-import warnings
-from collections import Counter
 from collections.abc import Sequence
 
 from gmm import selection
@@ -13,11 +11,9 @@ from gmm.cli.bayesian import fit_posterior
 from gmm.cli.classes import fit_classes
 from gmm.cli.drawn import Drawings
 from gmm.cli.failures import CommandError, UsageError
-from gmm.cli.on_disk import RowsOnDisk
-from gmm.cli.result import Result, fit_parameters, make_directory, rows_to_fit
-from gmm.cli.rows import Rows
+from gmm.cli.result import Result, fit_parameters, make_directory
+from gmm.cli.rows import Rows, rows_to_fit
 from gmm.cli.show import Screen
-from gmm.cli.write import write_json
 from gmm.estimators.criteria import CRITERIA
 from gmm.text.amounts import counted
 from gmm.text.lists import suggestion
@@ -50,22 +46,16 @@ def fit(options: argparse.Namespace) -> None:
     options.components, options.criterion = options.components or list(_COMPONENTS), options.criterion or CRITERIA[0]
     names = _covariance_types(options)
     Drawings.check(options)
-    rows, notes = rows_to_fit(screen, options)
+    rows = rows_to_fit(screen, options)
     out = make_directory(options.out)
     drawings = Drawings.of(options, out)
     types = (OF_ONE_FEATURE if len(rows.names) == 1 else PARSIMONIOUS) if names is None else names
     started = time.perf_counter()
     outcome, warned = _search(screen, rows, types, options)
-    result = Result(rows, options, notes, warned, time.perf_counter() - started, outcome)
+    result = Result(rows, options, warned, time.perf_counter() - started, outcome)
     if result.parameter_warning:
         screen.note(result.parameter_warning)
-    if out is not None:
-        with screen.working("writing"):
-            result.write(out, options.format)
-    if options.json:
-        write_json(None, result.document())
-    else:
-        result.show(screen, out)
+    result.finish(screen, out)
     drawings.write(result, screen)
     _require_convergence(outcome, options)
 
@@ -82,34 +72,16 @@ def _covariance_types(options: argparse.Namespace) -> list[str] | None:
 
 
 def _search(
-    screen: Screen, rows: Rows | RowsOnDisk, types: Sequence[str], options: argparse.Namespace
+    screen: Screen, rows: Rows, types: Sequence[str], options: argparse.Namespace
 ) -> tuple[selection.Selection, tuple[str, ...]]:
     """Run the search, and print and return its warnings."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        warnings.filterwarnings("ignore", ".* are constant")  # of which the notes on the table have told
-        with screen.progress(options.components, len(types)) as advance:
-            outcome = selection.select(
-                rows.frame,
-                options.components,
-                types,
-                criterion=options.criterion,
-                sample_weight=rows.sample_weight,
-                callback=advance,
-                time_limit=options.time_limit,
-                checkpoint=options.checkpoint,
-                resume=options.resume,
-                refine=options.refine,
-                prior=options.prior,
-                noise=bool(options.noise),
-                standardize=bool(options.scale),
-                **fit_parameters(options, None),
-            )
-    messages = Counter(str(warning.message) for warning in caught)
-    warned = tuple(text if times == 1 else f"{text} ({times} times)" for text, times in messages.items())
-    for text in warned:
-        screen.note(text)
-    return outcome, warned
+    same = {
+        name: vars(options)[name] for name in ("criterion", "time_limit", "checkpoint", "resume", "refine", "prior")
+    }
+    same |= {"noise": bool(options.noise), "standardize": bool(options.scale), **fit_parameters(options, None)}
+    with screen.warnings() as warned, screen.progress(options.components, len(types)) as advance:
+        outcome = selection.select(rows.source, options.components, types, callback=advance, **same)
+    return outcome, tuple(warned)
 
 
 def _require_convergence(outcome: selection.Selection, options: argparse.Namespace) -> None:

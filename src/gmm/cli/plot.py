@@ -7,10 +7,9 @@ from typing import Any
 
 from gmm.cli import pictures
 from gmm.cli.failures import CommandError, UsageError
-from gmm.cli.rows import Rows, read_rows_for
+from gmm.cli.rows import Rows, bundled, rows_for
 from gmm.cli.saved import load_mixture
 from gmm.cli.show import Screen
-from gmm.cli.tables import faithful
 from gmm.cli.write import check_suffix, check_writable
 from gmm.estimators.contract import names_of_features
 from gmm.estimators.estimated import EstimatedMixture
@@ -43,9 +42,9 @@ def plot(options: argparse.Namespace) -> None:
         drawn = _convergence(drawing, model, options)
     else:
         view = _view(model, options)
-        rows, X = _rows(screen, model, options)
-        drawn_model = combine_components(model, X) if options.kind == "combined" else model
-        drawn = getattr(drawing, _FUNCTIONS[options.kind])(drawn_model, _whole(rows, X, model), view=view)
+        rows = _rows(screen, model, options)
+        drawn_model = combine_components(model, rows.source) if options.kind == "combined" else model
+        drawn = getattr(drawing, _FUNCTIONS[options.kind])(drawn_model, rows.source, view=view)
         if rows.filled_note:
             screen.note(f"in the picture, {rows.filled_note.rstrip('.')}")
     pictures.save(drawn, out)
@@ -67,17 +66,11 @@ def _convergence(drawing: Any, model: EstimatedMixture, options: argparse.Namesp
     return drawing.plot_convergence(model)
 
 
-def _rows(screen: Screen, model: EstimatedMixture, options: argparse.Namespace) -> tuple[Rows, Any]:
+def _rows(screen: Screen, model: EstimatedMixture, options: argparse.Namespace) -> Rows:
     """Read the rows of the table; without one, a model of the Old Faithful data is drawn with the bundled rows."""
-    if options.file is None and list(getattr(model, "feature_names_in_", ())) != faithful().column_names:
+    if options.file is None and list(getattr(model, "feature_names_in_", ())) != list(bundled().fields):
         raise UsageError(f"--kind {options.kind} needs a table of rows: gmm plot MODEL FILE")
-    return read_rows_for(model, options, screen)
-
-
-def _whole(rows: Rows, X: Any, model: EstimatedMixture) -> Any:
-    """Return the rows X with their gaps filled."""
-    whole = rows.without_gaps(model)
-    return whole.values if X is rows.values else whole.frame
+    return rows_for(model, options, screen)
 
 
 def _view(model: EstimatedMixture, options: argparse.Namespace) -> Any:

@@ -24,24 +24,20 @@ from gmm.cli.describe import (
     mixture_json,
     parameter_warning,
 )
-from gmm.cli.failures import CommandError, UsageError
-from gmm.cli.on_disk import RowsOnDisk, rows_on_disk_to_fit
-from gmm.cli.rows import Rows, numeric_rows
+from gmm.cli.rows import Rows
 from gmm.cli.show import Screen
-from gmm.cli.tables import format_of, read
-from gmm.cli.write import write_json, write_table
+from gmm.cli.write import write_json, write_predictions, write_table
 from gmm.estimators.bayesian import BayesianGaussianMixture
 from gmm.estimators.criteria import CRITERIA
 from gmm.estimators.estimated import EstimatedMixture
-from gmm.estimators.fitted import fitted_parameters, source_of
+from gmm.estimators.fitted import fitted_parameters
 from gmm.estimators.mixture import GaussianMixture
 from gmm.estimators.scorer import Scorer
-from gmm.rows.writing import prediction_columns
 from gmm.selection import Selection
 from gmm.text.amounts import counted
 from gmm.uses.combining import CombinedComponents, combine_components
 
-__all__ = ["Fitted", "Posterior", "Result", "fit_parameters", "make_directory", "rows_to_fit"]
+__all__ = ["Fitted", "Posterior", "Result", "fit_parameters", "make_directory"]
 
 _BUNDLED = "Old Faithful"
 _MOST_COMBINED = 1e8  # rows times squared components: a few seconds
@@ -58,17 +54,14 @@ class Fitted:
         The fitted rows.
     options : argparse.Namespace
         The options of ``gmm fit``.
-    notes : tuple of str
-        Notes on the table, such as columns and rows that were left out.
     warnings : tuple of str
         Warnings issued during the fit.
     seconds : float
         Duration of the fit, in seconds.
     """
 
-    rows: Rows | RowsOnDisk
+    rows: Rows
     options: argparse.Namespace
-    notes: tuple[str, ...]
     warnings: tuple[str, ...]
     seconds: float
 
@@ -87,24 +80,21 @@ class Fitted:
         """Name of the data."""
         return self.options.file or _BUNDLED
 
-    @property
-    def table(self) -> Rows:
-        """The rows, which are in memory where there is a report or a picture."""
-        assert isinstance(self.rows, Rows)  # `rows_on_disk_to_fit` refuses --report and --plot
-        return self.rows
-
     @cached_property
-    def whole(self) -> Rows:
-        """The same, with conditional means in the place of missing values."""
-        return self.table.without_gaps(self.model)
+    def whole(self) -> Any:
+        """The rows in memory, with conditional means in the place of missing values."""
+        return self.rows.without_gaps(self.model)
 
     @cached_property
     def labels(self) -> NDArray[np.int64]:
-        """Most probable component of each row, shape (n,)."""
-        return np.asarray(self.model.predict(self.rows.frame))
+        """Most probable component of each row in memory, shape (n,)."""
+        return np.asarray(self.model.predict(self.rows.source))
 
     def _labels_by_blocks(self) -> Iterator[NDArray[np.int64]]:
-        for _, results in self._scorer.blocks(source_of(self.model, self.rows.frame), labels=True):
+        if self.rows.in_memory:
+            yield self.labels
+            return
+        for _, results in self._scorer.blocks(self.rows.source, labels=True):
             assert results.labels is not None  # they were asked for
             yield results.labels
 
@@ -115,14 +105,14 @@ class Fitted:
     @cached_property
     def certainty(self) -> NDArray[np.float64]:
         """Largest responsibility of each row, shape (n,)."""
-        return self._scorer.largest_responsibilities(source_of(self.model, self.rows.frame))
+        return self._scorer.largest_responsibilities(self.rows.source)
 
     @cached_property
     def agreement(self) -> Agreement | None:
         """Agreement of the components with the label column, if there is one."""
         if self.rows.labels is None:
             return None
-        return compare(self.rows.labels, self.labels, self.model.n_components)
+        return compare(self.rows.labels, self._labels_by_blocks(), self.model.n_components)
 
     @cached_property
     def combined(self) -> CombinedComponents | None:
@@ -132,9 +122,9 @@ class Fitted:
         seconds.
         """
         K = len(self.shown)
-        if K < 4 or not isinstance(self.rows, Rows) or self.rows.n_rows * K**2 > _MOST_COMBINED:
+        if K < 4 or not self.rows.in_memory or self.rows.n_rows * K**2 > _MOST_COMBINED:
             return None
-        combined = combine_components(self.model, self.rows.frame, self.rows.weights)
+        combined = combine_components(self.model, self.rows.source)
         before, after = combined.entropies[combined.n_present - 1], combined.entropies[combined.n_clusters - 1]
         overlap = before > _LEAST_OVERLAP * self.total_weight and after < before / 2
         return combined if overlap and combined.n_clusters < combined.n_present else None
@@ -163,7 +153,7 @@ class Fitted:
         -------
         Axes or ndarray of Axes
         """
-        return plot(self.model, self.whole.frame, sample_weight=self.table.weights, **options)
+        return plot(self.model, self.whole, **options)
 
     @property
     def units(self) -> str:
@@ -173,9 +163,9 @@ class Fitted:
     @cached_property
     def _rows_of(self) -> NDArray[np.int64]:
         """Number of rows that are noise, and of each component's, by the most probable."""
-        found = iter([self.labels]) if isinstance(self.rows, Rows) else self._labels_by_blocks()
         size = self.model.n_components + 1
-        counts: NDArray[np.int64] = np.sum([np.bincount(labels + 1, minlength=size) for labels in found], axis=0)
+        each = [np.bincount(labels + 1, minlength=size) for labels in self._labels_by_blocks()]
+        counts: NDArray[np.int64] = np.sum(each, axis=0)
         return counts  # noise has the label −1
 
     @property
@@ -201,11 +191,36 @@ class Fitted:
             "n_rows": self.rows.n_rows,
             "columns": list(self.rows.names),
             "total_weight": self.total_weight,
-            "notes": list(self.notes),
+            "notes": list(self.rows.notes),
         }
 
-    def show_groups(self, screen: Screen) -> None:
-        """Print the mixture and its agreement with labels, if there are any."""
+    @property
+    def headline(self) -> str:
+        """The chosen mixture in one line."""
+        raise NotImplementedError
+
+    def document(self) -> dict[str, Any]:
+        """Convert the result to JSON values: the data, the mixture, the agreement with labels."""
+        clusters = None if self.combined is None else self.combined.clusters().tolist()
+        best = {**mixture_json(self.model), "rows_per_component": self.counts.tolist(), "clusters": clusters}
+        agreement = None if self.agreement is None else agreement_json(self.agreement)
+        return {"data": self.about_data(), "seed": self.options.seed, "best": best, "agreement": agreement}
+
+    def write(self, out: Path, kind: str) -> list[str]:
+        """Write the model, the labels in the format `kind`, and JSON to a directory; return the names of the files."""
+        self.model.save(out / "model.gmm")
+        write_predictions(out / f"labels.{kind}", self.model, self.rows)
+        write_json(out / "result.json", self.document())
+        return ["model.gmm", f"labels.{kind}", "result.json"]
+
+    def show(self, screen: Screen) -> None:
+        """Print the size of the data, the mixture and its agreement with labels, if there are any."""
+        n, d = self.rows.n_rows, len(self.rows.names)
+        screen.line(f"{self.source}: {counted(n, 'row')}, {counted(d, 'column')}")
+        screen.line()
+        self._show_search(screen)
+        screen.line(self.headline)
+        screen.line()
         screen.mixture(MixtureFacts.of(self.model), self.counts, self.shown)
         if self.combined is not None:
             screen.line()
@@ -215,14 +230,20 @@ class Fitted:
             columns = {k: str(k) for k in self.shown} | ({self.model.n_components: "noise"} if self.n_noise else {})
             screen.agreement(self.agreement, self.options.label_column, columns)
 
-    def write_model(self, out: Path, kind: str) -> None:
-        """Write the model and the labels; `kind` is their format."""
-        self.model.save(out / "model.gmm")
-        if isinstance(self.rows, RowsOnDisk):
-            self.model.predict_to(self.rows.frame, out / f"labels.{kind}")
+    def _show_search(self, screen: Screen) -> None:
+        """Print how the mixture was chosen, if it was."""
+
+    def finish(self, screen: Screen, out: Path | None) -> None:
+        """Write and print the result."""
+        names: list[str] = []
+        if out is not None:
+            with screen.working("writing"):
+                names = self.write(out, self.options.format)
+        if self.options.json:
+            write_json(None, self.document())
             return
-        proba = self.model.predict_proba(self.rows.frame)
-        write_table(out / f"labels.{kind}", prediction_columns(self.table.numbers, self.labels, proba))
+        self.show(screen)
+        screen.written(out, *names)
 
 
 @dataclass(frozen=True, eq=False)
@@ -257,69 +278,38 @@ class Result(Fitted):
         """Warning if the mixture has at least as many parameters as there are rows; else empty."""
         return parameter_warning(self.n_parameters, self.total_weight, self.units)
 
-    def write(self, out: Path, kind: str) -> None:
-        """Write the model, labels, criteria and JSON.
-
-        Parameters
-        ----------
-        out : Path
-            An existing directory.
-        kind : {"csv", "parquet"}
-            Format of the labels.
-        """
-        self.write_model(out, kind)
+    def write(self, out: Path, kind: str) -> list[str]:
+        """Write the model, labels, criteria and JSON."""
+        names = super().write(out, kind)
         cells = [
             {name: value for name, value in cell.items() if name not in ("seconds", "best")}
             for cell in cells_json(self.search)
         ]
         table = pa.Table.from_pylist(cells)
-        write_table(out / "criteria.csv", dict(zip(table.column_names, table.columns, strict=True)))
-        write_json(out / "result.json", self.document())
+        write_table(out / "criteria.csv", [dict(zip(table.column_names, table.columns, strict=True))])
+        return [*names[:2], "criteria.csv", *names[2:]]
 
     def document(self) -> dict[str, Any]:
-        """Convert the result to JSON values: the data, all cells, the chosen mixture, the agreement with labels."""
-        best = self.search.best_index
-        agreement = self.agreement
-        return {
-            "data": self.about_data(),
-            "seed": self.options.seed,
-            "criterion": self.search.criterion,
-            "prior": self.options.prior,
-            "noise": bool(self.options.noise),
-            "standardized": self.search.standardized,
-            "complete": self.search.complete,
-            "n_fresh_starts": self.search.n_fresh_starts,
-            "n_found_again": self.search.n_found_again,
-            "n_searched": self.search.n_searched,
-            "best": {
-                **mixture_json(self.model),
-                "n_parameters": self.n_parameters,
-                "loglik": finite_or_none(self.search.loglik[best]),
-                **{name: finite_or_none(getattr(self.search, name)[best]) for name in CRITERIA},
-                "status": self.search.status[best],
-                "rows_per_component": self.counts.tolist(),
-                "clusters": None if self.combined is None else self.combined.clusters().tolist(),
-            },
-            "cells": cells_json(self.search),
-            "agreement": None if agreement is None else agreement_json(agreement),
+        """Convert the result to JSON values: beside the mixture, all cells and what the search was for."""
+        search, document = self.search, super().document()
+        best = search.best_index
+        document["best"] |= {
+            "n_parameters": self.n_parameters,
+            "loglik": finite_or_none(search.loglik[best]),
+            **{name: finite_or_none(getattr(search, name)[best]) for name in CRITERIA},
+            "status": search.status[best],
         }
+        facts = ("criterion", "standardized", "complete", "n_fresh_starts", "n_found_again", "n_searched")
+        asked = {"prior": self.options.prior, "noise": bool(self.options.noise), "cells": cells_json(search)}
+        return {**document, **{name: getattr(search, name) for name in facts}, **asked}
 
-    def show(self, screen: Screen, out: Path | None) -> None:
-        """Print the size of the data, the table of cells, the chosen mixture and the directory of the files."""
-        n, d = self.rows.n_rows, len(self.rows.names)
-        screen.line(f"{self.source}: {counted(n, 'row')}, {counted(d, 'column')}")
-        screen.line()
+    def _show_search(self, screen: Screen) -> None:
         screen.cells(self.search)
         screen.line()
-        screen.line(self._headline())
-        screen.line()
-        self.show_groups(screen)
-        if out is not None:
-            screen.line()
-            files = ("model.gmm", f"labels.{self.options.format}", "criteria.csv", "result.json")
-            screen.line(f"written to {out}: {', '.join(files)}")
 
-    def _headline(self) -> str:
+    @property
+    def headline(self) -> str:
+        """The chosen mixture in one line."""
         model, loglik = self.model, self.search.loglik[self.search.best_index]
         prior = "" if self.options.prior is None else f", {self.options.prior} prior"
         if self.options.noise:
@@ -353,69 +343,18 @@ class Posterior(Fitted):
         return ((np.asarray(self.model.counts_) >= 1) | (self.counts > 0)).nonzero()[0].tolist()
 
     def document(self) -> dict[str, Any]:
-        """Convert the result to JSON values: the data, the mixture, the agreement with labels."""
-        model = self.model
-        return {
-            "data": self.about_data(),
-            "seed": self.options.seed,
-            "best": {
-                **mixture_json(model),
-                "n_effective_components": model.n_effective_components_,
-                "expected_rows": np.asarray(model.counts_, dtype=np.float64).tolist(),
-                "rows_per_component": self.counts.tolist(),
-                "clusters": None if self.combined is None else self.combined.clusters().tolist(),
-            },
-            "agreement": None if self.agreement is None else agreement_json(self.agreement),
-        }
+        """Convert the result to JSON values."""
+        document, expected = super().document(), np.asarray(self.model.counts_, dtype=np.float64).tolist()
+        effective = {"n_effective_components": self.model.n_effective_components_, "expected_rows": expected}
+        document["best"] |= effective
+        return document
 
-    def show(self, screen: Screen, out: Path | None) -> None:
-        """Print the size of the data, the mixture and the directory of the files."""
-        n, d = self.rows.n_rows, len(self.rows.names)
-        screen.line(f"{self.source}: {counted(n, 'row')}, {counted(d, 'column')}")
-        screen.line()
-        model = self.model
-        screen.line(
-            f"{counted(len(self.shown), 'component')} of {model.n_components} in use, "
-            f"{model.covariance_type}: {ending(model)}, lower bound of the log evidence {model.lower_bound_:.2f}"
-        )
-        screen.line()
-        self.show_groups(screen)
-        if out is not None:
-            screen.line()
-            screen.line(f"written to {out}: model.gmm, labels.{self.options.format}, result.json")
-
-
-def rows_to_fit(screen: Screen, options: argparse.Namespace) -> tuple[Rows | RowsOnDisk, tuple[str, ...]]:
-    """Read or open the table that the options name, and print and return the notes on it.
-
-    Raises
-    ------
-    CommandError
-        If it has too few rows.
-    """
-    if options.blocks:
-        with screen.working("reading"):
-            opened = rows_on_disk_to_fit(options)
-        screen.notes(opened.notes)
-        return opened, opened.notes
-    if options.drop_missing and options.missing:
-        raise UsageError("--drop-missing: not with --missing, which keeps the rows with missing values")
-    with screen.working("reading"):
-        table, notes = read(options.file, format_of(options))
-    rows = numeric_rows(
-        table,
-        columns=options.columns,
-        exclude=options.exclude or (),
-        label_column=options.label_column,
-        weight_column=options.weight_column,
-        drop_missing=options.drop_missing,
-        keep_missing=options.missing is not None,
-        to_fit=True,
-    )
-    if len(rows.values) == 1:
-        raise CommandError(f"the table has 1 row{'' if table.num_rows == 1 else ' left'}; at least 2 are needed")
-    screen.notes((*notes, *rows.notes))
-    return rows, (*notes, *rows.notes)
+    @property
+    def headline(self) -> str:
+        """The mixture in one line."""
+        used = f"{counted(len(self.shown), 'component')} of {self.model.n_components} in use"
+        bound = f"lower bound of the log evidence {self.model.lower_bound_:.2f}"
+        return f"{used}, {self.model.covariance_type}: {ending(self.model)}, {bound}"
 
 
 def fit_parameters(options: argparse.Namespace, tol: float | None) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The numeric rows of a table: choice of columns, missing values and checks.
+"""The rows of a table: choice of columns, missing values and checks, in memory or read block by block.
 
 Messages give column names, and row numbers as in the file (from 1, without the header).
 """
@@ -6,81 +6,117 @@ Messages give column names, and row numbers as in the file (from 1, without the 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from importlib.resources import files
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from gmm.cli.columns import SHOWN, Columns, slices
-from gmm.cli.failures import CommandError
+from gmm.caching import cached_property
+from gmm.cli.agreement import Labels
+from gmm.cli.columns import LEFT_OUT_SHOWN, OPTIONS, SHOWN, check_present, columns_to_read, measurements, slices
+from gmm.cli.failures import CommandError, UsageError, refuse
 from gmm.cli.show import Screen
-from gmm.cli.tables import OPTIONS, format_of, read
-from gmm.estimators.contract import names_of_features
 from gmm.estimators.estimated import EstimatedMixture
-from gmm.rows.delimited import is_missing
-from gmm.rows.numerals import Obstacle
+from gmm.rows.entrance import as_source, as_source_to_fit
+from gmm.rows.file_table import FileTable
+from gmm.rows.sources import ArraySource, Source
+from gmm.rows.text_format import TextFormat
 from gmm.selection import MixtureClassifier
 from gmm.text.amounts import counted
 from gmm.text.lists import listed, quoted
 
-__all__ = ["Frame", "Rows", "columns_to_keep", "columns_to_read", "numeric_rows", "read_rows_for", "unused_notes"]
+__all__ = ["Rows", "bundled", "rows_for", "rows_to_fit"]
 
-_LEFT_OUT_SHOWN = 8
+_IN_MEMORY = ("drop_missing", "missing", "report", "plot")  # options
+_BUNDLED = "faithful.csv"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Rows:
-    """The numeric rows of a table, with notes on what was left out.
+    """The rows of a table that are fitted or scored.
 
     Attributes
     ----------
     names : tuple of str
         Names of the d columns.
-    values : ndarray of float64 or float32, shape (n, d)
-        Finite values, or NaN where missing values are kept.
-    numbers : ndarray of int, shape (n,)
-        Row numbers in the table, from 1.
-    labels : tuple of str or None, length n, or None
-        The label column.
-    weights : ndarray of float64, shape (n,), or None
-        The weight column.
+    source : Source
+        The checked rows, as estimators take them, with their weights and, where the model has them, names.
     notes : tuple of str
-        Notes for the user on columns and rows, one line each.
-    own : mapping of str to pyarrow.ChunkedArray
-        Columns of the table that are written beside predictions.
+        Notes for the user on how the table was read and what was left out, one line each.
+    table : FileTable, or None once it has been read
+    chosen : ndarray of int, or None
+        Which rows of the table these are, counted from 0; None if all.
+    labels : Labels, optional
+        The label column.
     """
 
     names: tuple[str, ...]
-    values: NDArray[np.floating]
-    numbers: NDArray[np.int64]
-    labels: tuple[str | None, ...] | None = None
-    weights: NDArray[np.float64] | None = None
-    notes: tuple[str, ...] = ()
-    own: Mapping[str, Any] = field(default_factory=dict)
+    source: Any
+    notes: tuple[str, ...]
+    table: Any
+    chosen: NDArray[np.intp] | None = None
+    labels: Labels | None = None
 
     @property
     def n_rows(self) -> int:
         """Number of rows, n."""
-        return len(self.values)
+        return int(self.source.n_rows)
 
     @property
-    def sample_weight(self) -> NDArray[np.float64] | None:
-        """The weights to fit `frame` with."""
-        return self.weights
+    def weights(self) -> NDArray[np.float64] | None:
+        """The weight column."""
+        weights: NDArray[np.float64] | None = self.source.sample_weight
+        return weights
 
     @property
-    def frame(self) -> Any:
-        """The rows as a `Frame`, which estimators accept as a data frame."""
-        return Frame(self.names, self.values)
+    def in_memory(self) -> bool:
+        """Whether the rows are in memory."""
+        return self.source.without_gaps is not None
 
-    def without_gaps(self, model: EstimatedMixture) -> Rows:
+    @cached_property
+    def values(self) -> NDArray[np.floating]:
+        """The rows in memory, (n, d), NaN where a value is missing."""
+        rows: NDArray[np.floating] = next(iter(self.source.chunks())).rows
+        return rows
+
+    def numbers(self, first: int, stop: int) -> NDArray[np.integer[Any]]:
+        """Numbers in the table, from 1, of some of the rows, counted from 0."""
+        return np.arange(first + 1, stop + 1) if self.chosen is None else self.chosen[first:stop] + 1
+
+    def own(self, names: Sequence[str]) -> Iterator[pa.Table]:
+        """Read columns of the table as they are, for these rows; "all" alone are all.
+
+        Raises
+        ------
+        CommandError
+            If one is not there.
+        """
+        names = list(self.table.fields) if names == ["all"] else list(dict.fromkeys(names))
+        check_present(self.table.fields, names)
+        first = 0
+        for block in self.table.columns(names):
+            if self.chosen is None:
+                yield block
+                continue
+            ends = np.searchsorted(self.chosen, [first, first + len(block)])
+            yield block.take(self.chosen[slice(*ends)] - first)
+            first += len(block)
+
+    def subset(self, indices: NDArray[np.intp]) -> Any:
+        """Return rows in memory by their positions (from 0)."""
+        return ArraySource(self.values[indices], None, feature_names=self.source.feature_names)
+
+    def without_gaps(self, model: EstimatedMixture) -> Any:
         """Return the rows with conditional means in the place of missing values."""
-        X = self.frame if hasattr(model, "feature_names_in_") else self.values
-        return replace(self, values=model.impute(X)) if np.isnan(self.values).any() else self
+        if not np.isnan(self.values).any():
+            return self.source
+        return ArraySource(model.impute(self.source), self.weights, feature_names=self.source.feature_names)
 
     @property
     def filled_note(self) -> str:
@@ -89,99 +125,51 @@ class Rows:
         what = "has missing values, drawn at their" if n == 1 else "have missing values, drawn at their"
         return f"{counted(n, 'row')} {what} conditional means." if n else ""
 
-    def subset(self, chosen: slice | NDArray[np.int64]) -> Any:
-        """Return the rows at the given positions (from 0) as a `Frame`."""
-        return Frame(self.names, self.values[chosen])
 
-
-@dataclass(frozen=True, eq=False)
-class Frame:
-    """A matrix with column names and the part of Arrow's table interface that estimators use.
-
-    Attributes
-    ----------
-    column_names : tuple of str
-        Names of the d columns.
-    values : ndarray of float, shape (n, d)
-    """
-
-    column_names: tuple[str, ...]
-    values: NDArray[np.floating]
-
-    def __len__(self) -> int:
-        return len(self.values)
-
-    def column(self, j: int) -> NDArray[np.floating]:
-        """Return a view of column j, counted from 0."""
-        return self.values[:, j]
-
-
-def numeric_rows(
-    table: pa.Table,
-    *,
-    columns: Sequence[str] | None = None,
-    exclude: Iterable[str] = (),
-    label_column: str | None = None,
-    weight_column: str | None = None,
-    drop_missing: bool = False,
-    keep_missing: bool = False,
-    to_fit: bool = False,
-    instead: str = "with --missing em, they are fitted as they are",
-) -> Rows:
-    """Choose the columns to fit and convert them to a matrix.
-
-    Parameters
-    ----------
-    table : pyarrow.Table
-    columns : sequence of str, default=None
-        Columns to fit; None stands for all numeric columns.
-    exclude : iterable of str
-        Columns to leave out.
-    label_column, weight_column : str, default=None
-        Columns of labels and row weights, which are not fitted.
-    drop_missing : bool, default=False
-        Leave out rows with missing values; otherwise they are an error.
-    keep_missing : bool, default=False
-        Keep them instead, as NaN, in rows that have a value.
-    to_fit : bool, default=False
-        Leave out columns that are no measurements, unless `columns` names them, and say so.
-    instead : str
-        What else than --drop-missing the error of missing values advises.
-
-    Returns
-    -------
-    Rows
+def rows_to_fit(screen: Screen, options: argparse.Namespace) -> Rows:
+    """Read the table that the options name, or open it with --blocks, and print the notes on it.
 
     Raises
     ------
     CommandError
-        If a name is not in the table, no numeric column or no row is left, or values are missing or infinite. The
-        message names columns and rows.
+        If a name is not in the table, no numeric column or fewer than two rows are left, or values are not finite.
+    UsageError
+        If an option does not go with another one.
     """
-    if table.num_rows == 0:
-        raise CommandError("the table has no rows")
-    fields = {field.name: field for field in table.schema}
-    not_fitted = [name for name in (label_column, weight_column) if name is not None]
-    chosen, notes = columns_to_read(fields, columns, exclude, not_fitted)
-    weight = [] if weight_column is None else columns_to_read(fields, [weight_column])[0]
-    rows = _rows(table, chosen, weight, label_column)
-    rows = _measurements(rows, named=columns is not None) if to_fit else rows
-    if keep_missing and rows.weights is not None and np.isnan(rows.weights).any():
-        raise CommandError(f"missing values in column {weight[0]!r}: leave out rows without a weight, or weigh them 0")
-    rows = _some_present(rows) if keep_missing else _without_missing(rows, weight, drop_missing, instead)
-    _check_finite(rows)
-    if rows.weights is not None:
-        _check_weights(rows, rows.weights, str(weight_column))
-    return replace(rows, notes=(*notes, *rows.notes))
+    if options.drop_missing and options.missing:
+        raise UsageError("--drop-missing: not with --missing, which keeps the rows with missing values")
+    weight, label = options.weight_column, options.label_column
+    with screen.working("reading"):
+        table = _open(options)
+        others = [name for name in (label, weight) if name is not None]
+        columns, notes = columns_to_read(table.fields, options.columns, options.exclude or (), others)
+        if weight is not None:
+            columns_to_read(table.fields, [weight])
+        rows = _rows(table, columns, options, weight=weight)
+        rows = _measurements(rows, weight, named=options.columns is not None)
+        instead = "with --missing em, they are fitted as they are"
+        rows = _checked(rows, options, weight, keep=options.missing is not None, instead=instead)
+        if rows.n_rows < 2:
+            raise CommandError(f"the table has 1 row{'' if rows.chosen is None else ' left'}; at least 2 are needed")
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            source, _ = as_source_to_fit(rows.source, None, estimator="gmm fit", missing=options.missing)
+        if label is not None:
+            blocks = (block[label] for block in table.columns([label]))
+            rows = replace(rows, labels=Labels.of(blocks, options.na, rows.chosen))
+    told = (str(warning.message) for warning in caught)
+    notes = (*table.notes([*rows.names, *others]), *notes, *rows.notes, *told)
+    screen.notes(notes)
+    return replace(rows, source=source, notes=notes, table=None)
 
 
-def read_rows_for(
+def rows_for(
     model: EstimatedMixture | MixtureClassifier,
     options: argparse.Namespace,
     screen: Screen,
     predicted: Sequence[str] = (),
-) -> tuple[Rows, Any]:
-    """Read the rows to apply a saved model to, and print notes on them.
+) -> Rows:
+    """Read the rows to apply a saved model to, or open them with --blocks, and print notes on them.
 
     Parameters
     ----------
@@ -193,198 +181,112 @@ def read_rows_for(
     predicted : sequence of str
         Further columns that are of use, though not read.
 
-    Returns
-    -------
-    rows : Rows
-    X : Frame or ndarray
-        The rows for the model's methods: with column names if the model has feature names.
+    Raises
+    ------
+    CommandError, UsageError
+        As `rows_to_fit`.
     """
+    names = model.feature_names_in_ if hasattr(model, "feature_names_in_") else None
     with screen.working("reading"):
-        table, notes = read(options.file, format_of(options))
-    names = names_of_features(model) if hasattr(model, "feature_names_in_") else None
-    keep = model.missing == "em" and not options.drop_missing
-    rows = _match_columns(table, names, model.n_features_in_, options.drop_missing, keep_missing=keep)
-    unused = () if names is None else unused_notes(table.column_names, (*names, *predicted))
-    screen.notes((*notes, *unused, *rows.notes))
-    own = columns_to_keep(table.column_names, vars(options).get("keep"))
-    rows = replace(rows, own={name: table[name].take(rows.numbers - 1) for name in own})
-    return rows, rows.values if names is None else rows.frame
+        table = _open(options)
+        columns, left = columns_to_read(table.fields, None if names is None else list(names))
+        if len(columns) != model.n_features_in_:
+            expected = counted(model.n_features_in_, "numeric column")
+            raise CommandError(f"the model expects {expected}, got {len(columns)}: {quoted(columns)}")
+        rows = _rows(table, columns, options, named=names is not None)
+        keep = model.missing == "em" and not options.drop_missing
+        rows = _checked(
+            rows, options, None, keep=keep, instead="a model of gmm fit --missing em takes them as they are"
+        )
+        how: dict[str, Any] = {"n_features": model.n_features_in_, "feature_names": names, "missing": model.missing}
+        source, _ = as_source(rows.source, estimator=model, **how)
+    unused = [] if names is None else [name for name in table.fields if name not in {*names, *predicted}]
+    told = (f"columns not used by the model: {quoted(unused)}",) if unused else ()
+    screen.notes((*table.notes(columns), *told, *left, *rows.notes))
+    return replace(rows, source=source, table=table if vars(options).get("keep") else None)
 
 
-def columns_to_keep(names: Sequence[str], wanted: Sequence[str] | None) -> list[str]:
-    """Return the columns of a table that are wanted beside predictions, if any; "all" are all.
+def bundled() -> FileTable:
+    """Return the Old Faithful data: 272 rows of ``eruptions`` and ``waiting`` until the next one, in minutes.
 
-    Raises
-    ------
-    CommandError
-        If one is not there.
+    References
+    ----------
+    A. Azzalini, A. W. Bowman (1990). A look at some data on the Old Faithful geyser.
+    *Applied Statistics* 39, 357-365.
     """
-    if wanted == ["all"]:
-        return list(names)
-    _check_present(names, wanted or ())
-    return list(dict.fromkeys(wanted or ()))
+    content = (files("gmm") / "data" / _BUNDLED).read_bytes()
+    return FileTable(_BUNDLED, TextFormat(words=OPTIONS), whole=True, content=content)
 
 
-def _match_columns(
-    table: pa.Table, names: Sequence[str] | None, n_features: int, drop_missing: bool, *, keep_missing: bool = False
+def _open(options: argparse.Namespace) -> FileTable:
+    """Open the table that the options name."""
+    blocks, says = _by_blocks(options), TextFormat.of(options.header, options.decimal, options.na, OPTIONS)
+    if blocks:
+        refuse(options, _IN_MEMORY, "not with --blocks; it needs the table in memory")
+        if options.file in (None, "-"):
+            raise UsageError("--blocks reads the table once for each pass: expected a file")
+    if options.file is None:
+        return bundled()
+    content = sys.stdin.buffer.read() if options.file == "-" else None
+    return FileTable(options.file, says, whole=not blocks, content=content)
+
+
+def _by_blocks(options: argparse.Namespace) -> bool:
+    return bool(vars(options).get("blocks"))
+
+
+def _rows(
+    table: FileTable,
+    names: Sequence[str],
+    options: argparse.Namespace,
+    *,
+    weight: str | None = None,
+    named: bool = True,
 ) -> Rows:
-    """Select the columns that a model was fitted to, in its order.
-
-    Parameters
-    ----------
-    table : pyarrow.Table
-    names : sequence of str or None
-        The model's feature names, if any.
-    n_features : int
-        The model's number of features.
-    drop_missing, keep_missing : bool
-        As in `numeric_rows`.
-
-    Returns
-    -------
-    Rows
-
-    Raises
-    ------
-    CommandError
-        If columns are missing or not numeric, or values are missing or infinite.
-    """
-    how: dict[str, Any] = {
-        "drop_missing": drop_missing,
-        "keep_missing": keep_missing,
-        "instead": "a model of gmm fit --missing em takes them as they are",
-    }
-    if names is None:
-        rows = numeric_rows(table, **how)
-        if len(rows.names) != n_features:
-            raise CommandError(
-                f"the model expects {counted(n_features, 'numeric column')}, got {len(rows.names)}: "
-                f"{quoted(rows.names)}"
-            )
-        return rows
-    return numeric_rows(table, columns=list(names), **how)
+    """Return columns of numbers, and the weights, as they are in the table."""
+    numbers = table.numbers(names, weight)
+    if not named:
+        numbers.feature_names = None
+    source = numbers if _by_blocks(options) else ArraySource(*numbers.array(), feature_names=numbers.feature_names)
+    try:
+        empty = source.n_rows == 0
+    except ValueError:  # a weight may be negative, for which there are words here
+        if weight is not None:
+            _check_weights(table.numbers([weight]).array()[0][:, 0], weight, None)
+        raise
+    if empty:
+        raise CommandError("the table has no rows")
+    return Rows(tuple(names), source, (), table)
 
 
-def unused_notes(columns: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
-    """Tell which columns of a table are not among those of a model."""
-    used = set(names)
-    unused = [name for name in columns if name not in used]
-    return (f"columns not used by the model: {quoted(unused)}",) if unused else ()
-
-
-def columns_to_read(
-    fields: Mapping[str, pa.Field],
-    columns: Sequence[str] | None = None,
-    exclude: Iterable[str] = (),
-    not_fitted: Iterable[str] = (),
-) -> tuple[list[str], tuple[str, ...]]:
-    """Choose the columns that are to be read as numbers, in memory or not.
-
-    Parameters
-    ----------
-    fields : mapping of str to pyarrow.Field
-        Names, types and obstacles of all columns.
-    columns : sequence of str, optional
-        Those to choose; by default all numeric ones.
-    exclude, not_fitted : iterable of str
-        Those not to choose: the options of the user, and columns that serve as something else.
-
-    Returns
-    -------
-    names : list of str
-    notes : tuple of str
-        Says which columns are left out, and why.
-
-    Raises
-    ------
-    CommandError
-        If a column is not there, is both chosen and not to be, or is not one of numbers; if there are none to choose;
-        or if a column of numbers and other texts would be left out.
-    """
-    out = {*exclude, *not_fitted}
-    _check_present(fields, [*(columns or ()), *exclude, *not_fitted])
-    if overlap := sorted(out.intersection(columns or ())):
-        raise CommandError(f"columns cannot be both fitted and left out: {quoted(overlap)}")
-    if columns is not None:
-        for name in columns:
-            if why := _why_not_numeric(fields[name]):
-                raise CommandError(f"expected numbers in column {name!r}, got {why}{_remedy(fields[name])}")
-        return list(dict.fromkeys(columns)), ()
-    reasons = {name: _why_not_numeric(field) for name, field in fields.items() if name not in out}
-    for name in reasons:
-        obstacle = Obstacle.of(fields[name])
-        if obstacle is not None and obstacle.mostly_numbers:
-            raise CommandError(
-                f"column {name!r} holds numbers, and {obstacle.reason}{_remedy(fields[name])}; --exclude {name!r} "
-                "leaves it out, and --columns names those to fit"
-            )
-    if reasons.get("") == "":
-        reasons[""] = "no name, as for row numbers"
-    chosen = [name for name, why in reasons.items() if not why]
-    left_out = listed((f"{name!r} ({why})" for name, why in reasons.items() if why), _LEFT_OUT_SHOWN)
-    notes = (f"left out: {left_out}",) if left_out else ()
-    if not chosen:
-        raise CommandError(f"the table has no numeric columns to fit; {notes[0] if notes else 'left out: none'}")
-    return chosen, notes
-
-
-def _check_present(names: Collection[str], wanted: Iterable[str]) -> None:
-    absent = [name for name in dict.fromkeys(wanted) if name not in names]
-    if absent:
-        noun = "column" if len(absent) == 1 else "columns"
-        raise CommandError(f"no {noun} {quoted(absent)}; the table has {quoted(names)}")
-
-
-def _why_not_numeric(field: pa.Field) -> str:
-    kind, obstacle = field.type, Obstacle.of(field)
-    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
-        return ""
-    if obstacle is not None:
-        return obstacle.reason
-    return "no values" if pa.types.is_null(kind) else f"type {kind}"
-
-
-def _remedy(field: pa.Field) -> str:
-    obstacle = Obstacle.of(field)
-    remedy = "" if obstacle is None else obstacle.remedy(OPTIONS)
-    return f"; {remedy}" if remedy else ""
-
-
-def _rows(table: pa.Table, names: Sequence[str], weight: Sequence[str], label: str | None) -> Rows:
-    arrays = [_as_numpy(table[name]) for name in names]
-    values = np.empty((table.num_rows, len(names)), dtype=np.result_type(*arrays))
-    for j, array in enumerate(arrays):
-        values[:, j] = array
-    return Rows(
-        names=tuple(names),
-        values=values,
-        numbers=np.arange(1, table.num_rows + 1),
-        labels=None if label is None else tuple(_as_text(table[label])),
-        weights=_as_numpy(table[weight[0]]).astype(np.float64) if weight else None,
-    )
-
-
-def _as_numpy(column: pa.ChunkedArray) -> NDArray[np.floating]:
-    """Return float32 as it is and everything else as float64, missing values as NaN."""
-    if not pa.types.is_float32(column.type):
-        column = pc.cast(column, pa.float64(), safe=False)
-    return np.asarray(column.to_numpy(zero_copy_only=False))
-
-
-def _as_text(column: pa.ChunkedArray) -> Iterable[str | None]:
-    """Return labels; whole numbers without .0, which a column with gaps often has."""
-    values = column.to_pylist()
-    if pa.types.is_floating(column.type) and all(value is None or value != value or value % 1 == 0 for value in values):
-        values = [value if value is None or value != value else int(value) for value in values]
-    for value in values:
-        yield None if value is None or is_missing(str(value)) else str(value)
-
-
-def _measurements(rows: Rows, *, named: bool) -> Rows:
+def _measurements(rows: Rows, weight: str | None, *, named: bool) -> Rows:
     """Return the rows without columns that are no measurements, unless the user named them."""
-    kept, notes = Columns(rows.names, slices(rows.values), rows.n_rows).chosen(named=named)
-    values = rows.values if len(kept) == len(rows.names) else np.ascontiguousarray(rows.values[:, kept])
-    return replace(rows, names=tuple(rows.names[j] for j in kept), values=values, notes=(*rows.notes, *notes))
+    if not rows.in_memory:
+        _check_finite(rows)
+    blocks = slices(rows.values) if rows.in_memory else (chunk.rows for chunk in rows.source.chunks())
+    fitted, notes = measurements(rows.names, blocks, rows.n_rows, named=named)
+    if len(fitted) == len(rows.names):
+        return replace(rows, notes=notes)
+    names = tuple(rows.names[j] for j in fitted)
+    source: Source = rows.table.numbers(names, weight)
+    if rows.in_memory:
+        values = np.ascontiguousarray(rows.values[:, fitted])
+        source = ArraySource(values, rows.weights, feature_names=source.feature_names)
+    return replace(rows, names=names, source=source, notes=notes)
+
+
+def _checked(rows: Rows, options: argparse.Namespace, weight: str | None, *, keep: bool, instead: str) -> Rows:
+    """Return the rows with values and weights that can be used; `keep` keeps missing values, of whole rows apart."""
+    if rows.in_memory:
+        if keep and rows.weights is not None and np.isnan(rows.weights).any():
+            raise CommandError(f"missing values in column {weight!r}: leave out rows without a weight, or weigh them 0")
+        rows = _some_present(rows) if keep else _without_missing(rows, weight, options.drop_missing, instead)
+        if rows.n_rows == 0:
+            raise CommandError("no rows are left: all have missing values")
+        if rows.weights is not None:
+            _check_weights(rows.weights, str(weight), rows.chosen)
+    _check_finite(rows)
+    return rows
 
 
 def _some_present(rows: Rows) -> Rows:
@@ -395,39 +297,32 @@ def _some_present(rows: Rows) -> Rows:
         return rows
     told = f"missing values in {some.sum()} of {counted(len(some), 'row')}, {gaps.mean():.1%} of all values"
     rows = replace(rows, notes=(*rows.notes, told))
-    return _kept(rows, ~empty, f"{counted(int(empty.sum()), 'row')} without a value left out") if empty.any() else rows
+    return (
+        _subset(rows, ~empty, f"{counted(int(empty.sum()), 'row')} without a value left out") if empty.any() else rows
+    )
 
 
-def _without_missing(rows: Rows, weight: Sequence[str], drop: bool, instead: str) -> Rows:
-    missing = np.isnan(rows.values)
-    names = list(rows.names)
+def _without_missing(rows: Rows, weight: str | None, drop: bool, instead: str) -> Rows:
+    missing, names = np.isnan(rows.values), list(rows.names)
     if rows.weights is not None:
-        missing = np.column_stack([missing, np.isnan(rows.weights)])
-        names += weight
+        missing, names = np.column_stack([missing, np.isnan(rows.weights)]), [*names, str(weight)]
     bad = missing.any(axis=1)
     if not bad.any():
         return rows
-    columns = listed((f"{name}: {n}" for name, n in zip(names, missing.sum(axis=0), strict=True) if n), _LEFT_OUT_SHOWN)
+    columns = listed((f"{name}: {n}" for name, n in zip(names, missing.sum(axis=0), strict=True) if n), LEFT_OUT_SHOWN)
     share = f"{bad.sum()} of {counted(len(bad), 'row')}"
     if not drop:
         raise CommandError(
             f"missing values in {share} ({columns}): {_positions(missing, names)}; use --drop-missing to leave these "
             f"rows out; {instead}"
         )
-    return _kept(rows, ~bad, f"{share} left out because of missing values ({columns})")
+    return _subset(rows, ~bad, f"{share} left out because of missing values ({columns})")
 
 
-def _kept(rows: Rows, keep: NDArray[np.bool_], note: str) -> Rows:
-    return replace(
-        rows,
-        values=rows.values[keep],
-        numbers=rows.numbers[keep],
-        labels=None
-        if rows.labels is None
-        else tuple(label for label, kept in zip(rows.labels, keep, strict=True) if kept),
-        weights=None if rows.weights is None else rows.weights[keep],
-        notes=(*rows.notes, note),
-    )
+def _subset(rows: Rows, keep: NDArray[np.bool_], note: str) -> Rows:
+    weights = None if rows.weights is None else rows.weights[keep]
+    source = ArraySource(rows.values[keep], weights, feature_names=rows.source.feature_names)
+    return replace(rows, source=source, chosen=np.flatnonzero(keep), notes=(*rows.notes, note))
 
 
 def _positions(bad: NDArray[np.bool_], names: Sequence[str]) -> str:
@@ -438,22 +333,24 @@ def _positions(bad: NDArray[np.bool_], names: Sequence[str]) -> str:
 
 
 def _check_finite(rows: Rows) -> None:
-    if len(rows.values) == 0:
-        raise CommandError("no rows are left: all have missing values")
-    infinite = np.isinf(rows.values)
-    if infinite.any():
-        i, j = np.argwhere(infinite)[0]
-        raise CommandError(
-            f"infinite values in {counted(int(infinite.any(axis=1).sum()), 'row')}, the first in "
-            f"row {rows.numbers[i]}, column {rows.names[j]!r}; fix or remove these rows"
-        )
+    """Check that no value is infinite or, of rows read block by block, missing."""
+    infinite: Any = np.argwhere(np.isinf(rows.values)) if rows.in_memory else [rows.source.survey.nonfinite]
+    place = next(iter(infinite), None)
+    if place is not None:
+        row, column = map(int, place)
+        missing = np.isnan(rows.source.take(np.array([row]))[0, column])
+        what, instead = "an infinite", ""
+        if missing:
+            what, instead = "a missing", ", or use --drop-missing or, in a fit, --missing em without --blocks"
+        where = f"row {rows.numbers(row, row + 1)[0]}, column {rows.names[column]!r}"
+        raise CommandError(f"{what} value in {where}: leave such rows out of the file{instead}")
 
 
-def _check_weights(rows: Rows, weights: NDArray[np.float64], column: str) -> None:
+def _check_weights(weights: NDArray[np.floating], column: str, chosen: NDArray[np.intp] | None) -> None:
     bad = ~((weights >= 0) & np.isfinite(weights))
     if bad.any():
         first = int(np.argmax(bad))
+        row = 1 + int(first if chosen is None else chosen[first])
         raise CommandError(
-            f"expected finite, non-negative weights in column {column!r}, got {weights[first]:g} in row "
-            f"{rows.numbers[first]}"
+            f"expected finite, non-negative weights in column {column!r}, got {weights[first]:g} in row {row}"
         )

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Any
-
 from gmm.cli.failures import CommandError
 from gmm.estimators.bayesian import BayesianGaussianMixture
 from gmm.estimators.mixture import GaussianMixture
-from gmm.estimators.saved import from_state
-from gmm.persistence import load_object
+from gmm.loading import load
 from gmm.selection import MixtureClassifier
 
 __all__ = ["load_mixture", "load_model"]
-
-_MAKERS: dict[str, Any] = {
-    kind.__name__: partial(from_state, kind) for kind in (GaussianMixture, BayesianGaussianMixture)
-}
 
 
 def load_mixture(path: str) -> GaussianMixture | BayesianGaussianMixture:
@@ -24,10 +16,10 @@ def load_mixture(path: str) -> GaussianMixture | BayesianGaussianMixture:
 
     Raises
     ------
-    ValueError
-        As `gmm.load`; also if the file holds a selection.
     CommandError
-        If it holds a classifier.
+        If the file holds something else.
+    ValueError
+        As `load`.
     """
     model = load_model(path)
     if isinstance(model, MixtureClassifier):
@@ -40,7 +32,10 @@ def load_model(path: str) -> GaussianMixture | BayesianGaussianMixture | Mixture
 
     Raises
     ------
-    ValueError
-        As `gmm.load`; also if the file holds a selection.
+    CommandError, ValueError
+        As `load_mixture`.
     """
-    return load_object(path, {**_MAKERS, "MixtureClassifier": MixtureClassifier.from_state})
+    model = load(path)
+    if not isinstance(model, GaussianMixture | BayesianGaussianMixture | MixtureClassifier):
+        raise CommandError(f"{path} holds a {type(model).__name__}, expected a mixture")
+    return model

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sys
+import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from math import nan
+from pathlib import Path
 from threading import Timer
 from typing import Any
 
@@ -78,6 +81,23 @@ class Screen:
     def line(self, text: str = "") -> None:
         """Print a line of the results."""
         self._out.print(escape(text), soft_wrap=True)
+
+    @contextmanager
+    def warnings(self) -> Iterator[list[str]]:
+        """Print the warnings of a fit as notes behind it; the list has them then."""
+        texts: list[str] = []
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            yield texts
+        for text, times in Counter(str(warning.message) for warning in caught).items():
+            texts.append(text if times == 1 else f"{text} ({times} times)")
+        self.notes(texts)
+
+    def written(self, out: Path | None, *files: str) -> None:
+        """Print which files are in the directory of the results, if there is one."""
+        if out is not None:
+            self.line()
+            self.line(f"written to {out}: {', '.join(files)}")
 
     @contextmanager
     def working(self, what: str) -> Iterator[None]:

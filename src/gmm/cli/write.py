@@ -7,15 +7,27 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from gmm.cli.failures import UsageError
+from gmm.cli.rows import Rows
+from gmm.estimators.estimated import EstimatedMixture
+from gmm.estimators.fitted import fitted_parameters, source_of
+from gmm.estimators.scorer import Scorer
 from gmm.persistence import replaceable, suffix_to_write, write_atomically
-from gmm.rows.writing import WRITERS, write_blocks
+from gmm.rows.writing import WRITERS, in_step, prediction_columns, write_blocks
 
-__all__ = ["check_suffix", "check_table", "check_writable", "write_json", "write_table", "write_text"]
+__all__ = [
+    "check_suffix",
+    "check_table",
+    "check_writable",
+    "write_json",
+    "write_predictions",
+    "write_table",
+    "write_text",
+]
 
 
 def check_suffix(option: str, path: str, suffixes: Iterable[str]) -> None:
@@ -66,8 +78,8 @@ def check_writable(path: str | os.PathLike[str]) -> None:
         raise type(error)(error.errno, error.strerror, str(path)) from None
 
 
-def write_table(path: str | os.PathLike[str] | None, columns: Mapping[str, Any]) -> None:
-    """Write columns in the format of the path's suffix, or as CSV to standard output if the path is None.
+def write_table(path: str | os.PathLike[str] | None, blocks: Iterable[Mapping[str, Any]]) -> None:
+    """Write blocks of columns in the format of the path's suffix, or as CSV to standard output if the path is None.
 
     Raises
     ------
@@ -76,10 +88,27 @@ def write_table(path: str | os.PathLike[str] | None, columns: Mapping[str, Any])
     """
     if path is None:
         sys.stdout.flush()
-        write_blocks(sys.stdout.buffer, ".csv", [columns])
+        write_blocks(sys.stdout.buffer, ".csv", blocks)
         return
     suffix = suffix_to_write(path, ".csv")
-    write_atomically(path, lambda file: write_blocks(file, suffix, [columns]))
+    write_atomically(path, lambda file: write_blocks(file, suffix, blocks))
+
+
+def write_predictions(
+    path: str | os.PathLike[str] | None,
+    model: EstimatedMixture,
+    rows: Rows,
+    *,
+    proba: bool = True,
+    keep: Sequence[str] = (),
+) -> None:
+    """Write the component of each row, its probabilities, and columns of the table to keep, block by block."""
+    scorer, source = Scorer(fitted_parameters(model), model.n_threads), source_of(model, rows.source)
+    blocks: Iterable[Mapping[str, Any]] = (
+        prediction_columns(rows.numbers(first, first + len(labels)), labels, soft)
+        for first, labels, soft in scorer.predicted(source, responsibilities=proba)
+    )
+    write_table(path, in_step(rows.own(keep), blocks) if keep else blocks)
 
 
 def write_json(path: Path | None, document: Mapping[str, Any]) -> None:

@@ -8,7 +8,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.ipc
 
-__all__ = ["ArrowPart", "BatchesPart", "ReaderPart"]
+__all__ = ["ArrowPart", "BatchesPart", "ReaderPart", "native_file"]
+
+
+def native_file(path: str, content: bytes | None) -> pa.NativeFile:
+    """Open a file, or its content."""
+    return pa.OSFile(path) if content is None else pa.BufferReader(content)
 
 
 class ArrowPart:
@@ -17,6 +22,8 @@ class ArrowPart:
     Parameters
     ----------
     path : str
+    content : bytes, optional
+        The content of a file that can be read only once.
 
     Raises
     ------
@@ -24,14 +31,14 @@ class ArrowPart:
         If it is no such file.
     """
 
-    def __init__(self, path: str) -> None:
-        self.name = path
-        with pa.OSFile(path) as file:
+    def __init__(self, path: str, content: bytes | None = None) -> None:
+        self.name, self._content = path, content
+        with native_file(path, content) as file:
             self.schema: pa.Schema = self._reader(file).schema
 
     def batches(self, columns: Sequence[str], at_once: int) -> Iterator[pa.RecordBatch]:
         """Read the columns from the first row on, in the batches of the file."""
-        with pa.OSFile(self.name) as file:
+        with native_file(self.name, self._content) as file:
             try:
                 yield from _batches(self._reader(file))
             except (pa.ArrowException, OSError) as error:

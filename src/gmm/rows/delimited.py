@@ -21,14 +21,13 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from gmm.caching import cached_property
-from gmm.exceptions import warn
 from gmm.rows.header_line import has_column_names
 from gmm.rows.numerals import (
     MISSING,
     Obstacle,
     as_numbers,
     decimal_mark,
-    grouped_note,
+    grouped_examples,
     is_number,
     is_text,
     like_number,
@@ -37,8 +36,9 @@ from gmm.rows.numerals import (
 from gmm.rows.suffixes import COMPRESSED
 from gmm.rows.text_format import TextFormat
 from gmm.text.amounts import counted
+from gmm.text.lists import listed
 
-__all__ = ["TextPart", "is_missing", "is_number", "read_text"]
+__all__ = ["TextPart", "is_missing", "is_number"]
 
 T = TypeVar("T")
 
@@ -46,63 +46,31 @@ _MAGIC = {b"\x1f\x8b": "gzip", b"BZh91AY&SY": "bz2", b"\x28\xb5\x2f\xfd": "zstd"
 _ARCHIVE = b"PK\x03\x04"
 _BLANKS = tuple(" " * length for length in range(1, 9))
 _FAULTS = (pa.ArrowInvalid, pa.ArrowKeyError, UnicodeDecodeError, csv.Error, OSError)
-_CUT = "straddl"  # pyarrow's word for a line that no block holds
+_CUT, _NOT_UTF_8 = "straddl", "invalid UTF8"  # pyarrow's words for a line that no block holds, and other encodings
 _BLOCK, _LARGEST_BLOCK = 1 << 20, 1 << 30  # bytes; a block of pyarrow's reader must hold a whole line
 _UTF_8, _WESTERN, _LATIN_1 = "utf8", "cp1252", "latin-1"
+_NAMED = 3  # texts that a note shows
 _NO_UTF_8 = "the text is not UTF-8, so it is read as Latin-1 (Windows-1252)"
 
 
-def read_text(path: str, source: str | bytes, says: TextFormat) -> tuple[pa.Table, tuple[str, ...]]:
-    """Read delimited text, compressed or not.
+class TextPart:
+    """A file of delimited text; a value that is no number is an error that tells its line.
 
     Parameters
     ----------
     path : str
         Name for messages; its suffix gives the compression.
-    source : str or bytes
-        The path of the file, or its content.
     says : TextFormat
         What the user says of the text.
-
-    Returns
-    -------
-    table : pyarrow.Table
-        The columns, named ``x0``, ``x1``, ... if the first line is a row. Those of text carry their `Obstacle`.
-    notes : tuple of str
-        Says how the text was read where that is a guess.
-
-    Raises
-    ------
-    ValueError
-        If the text is not a table, or may be read in several ways.
-    """
-    try:
-        text, notes = _Text.of(path, source, says)
-        named, note = has_column_names(path, text, says)
-        table = text.named if named else text.unnamed
-        if any(map(pa.types.is_binary, table.schema.types)):  # behind the beginning, it is no UTF-8
-            text = replace(text, encoding=_LATIN_1)
-            table, notes = text.named if named else text.unnamed, (*notes, _NO_UTF_8)
-        table.column_names  # noqa: B018  decodes the names, which may fail
-    except _FAULTS as error:
-        raise ValueError(f"{path} is not a table: {_reason(error)}") from error
-    numbers = numbers_in(table, text.decimal, text.missing, typed=False)
-    return numbers, tuple(filter(None, (*notes, grouped_note(table, numbers, text.decimal), note)))
-
-
-class TextPart:
-    """A file of delimited text, read block by block; a value that is no number is an error that tells its line.
-
-    Parameters
-    ----------
-    path : str
-    says : TextFormat
-        What the user says of the text; a guess is a warning.
+    content : bytes, optional
+        The content of a file that can be read only once.
+    whole : bool, default=False
+        Look at the whole text and keep its numbers in memory; by default the first block stands for the whole.
 
     Attributes
     ----------
     schema, guessed : pyarrow.Schema
-        The columns as they are read, and with the types, and obstacles to numbers, that the first block suggests.
+        The columns as they are read, and with the types, and obstacles to numbers, that the text suggests.
 
     Raises
     ------
@@ -110,49 +78,65 @@ class TextPart:
         If the text is not a table, or may be read in several ways.
     """
 
-    def __init__(self, path: str, says: TextFormat) -> None:
+    def __init__(self, path: str, says: TextFormat, *, content: bytes | None = None, whole: bool = False) -> None:
         self.name = path
         try:
-            text, notes = _TextToStream.of(path, path, says)
+            text, notes = _Text.of(path, path if content is None else content, says, whole=whole)
             named, note = has_column_names(path, text, says)
             self._names = None if named else text.default_names
-            beginning = text.named if named else text.unnamed
-            numbers = numbers_in(beginning, text.decimal, text.missing, typed=False)
-            self.guessed: pa.Schema = numbers.schema
-            grouped = grouped_note(beginning, numbers, text.decimal)
-            self._grouped = {
-                field.name: pa.string()
-                for field, before in zip(self.guessed, beginning.schema, strict=True)
-                if is_text(before.type) and not is_text(field.type)
-            }
-            self._text = replace(text)  # without the block that it has read
-            self.schema: pa.Schema = pa.schema([(name, pa.float64()) for name in self.guessed.names])
+            table = text.named if named else text.unnamed
+            if any(map(pa.types.is_binary, table.schema.types)):  # behind the beginning, it is no UTF-8
+                text, notes = replace(text, encoding=_LATIN_1), (*notes, _NO_UTF_8)
+                table = text.named if named else text.unnamed
+            numbers = numbers_in(table, text.decimal, text.missing)
         except _FAULTS as error:
             raise ValueError(f"{path} is not a table: {_reason(error)}") from error
-        for each in filter(None, (*notes, grouped, note)):
-            warn(f"{path}: {each}", UserWarning)
+        self.guessed: pa.Schema = numbers.schema
+        self._notes, self._groups = (*notes, note), grouped_examples(table, numbers, text.decimal)
+        self._converted = {
+            field.name
+            for field, before in zip(self.guessed, table.schema, strict=True)
+            if is_text(before.type) and not is_text(field.type)
+        }
+        self._text = replace(text)  # without the block that it has read
+        self._whole = numbers if whole else None
+        self.schema = numbers.schema if whole else pa.schema([(name, pa.float64()) for name in numbers.schema.names])
+
+    def notes(self, columns: Sequence[str] | None) -> tuple[str, ...]:
+        """Tell how the text is read where that is a guess, and of thousands in these columns, or in all."""
+        examples = [text for name, text in self._groups.items() if columns is None or name in columns]
+        groups = f"separated thousands are read, {listed(examples, _NAMED)}" if examples else ""
+        return tuple(filter(None, (*self._notes, groups)))
 
     def batches(self, columns: Sequence[str], at_once: int) -> Iterator[pa.RecordBatch]:
-        """Read the columns, as float64, from the first row on."""
-        return self._batches(dict.fromkeys(columns, pa.float64()))
+        """Read the columns as numbers from the first row on."""
+        if self._whole is not None:
+            yield from self._whole.select(columns).to_batches()
+            return
+        n_rows = 0
+        types = {name: pa.string() if name in self._converted else pa.float64() for name in columns}
+        for batch in self._batches(types, self._text.absent):
+            yield self._with_numbers(batch, n_rows)
+            n_rows += len(batch)
 
-    def typed_batches(self, columns: Sequence[str], at_once: int) -> Iterator[pa.RecordBatch]:
-        """Read the columns, with the types that the first block suggests, from the first row on."""
-        kinds = {name: self.guessed.field(name).type for name in columns}
-        return self._batches({name: pa.string() if pa.types.is_null(kind) else kind for name, kind in kinds.items()})
+    def texts(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """Read the columns as they are written, from the first row on; an empty field is null."""
+        return self._batches(dict.fromkeys(columns, pa.string()), [""])
 
-    def _batches(self, types: Mapping[str, pa.DataType]) -> Iterator[pa.RecordBatch]:
-        types, n_rows = {name: self._grouped.get(name, kind) for name, kind in types.items()}, 0
+    def _batches(self, types: Mapping[str, pa.DataType], missing: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        text: _Text | None = self._text
+        n_rows = 0
         try:
-            for text in self._text.in_larger_blocks():
+            while text is not None:
                 try:
-                    for batch in text.batches(self._names, types, n_rows):
-                        yield self._with_numbers(batch, n_rows)
+                    for batch in text.batches(self._names, types, missing, n_rows):
+                        yield batch
                         n_rows += len(batch)
                     self._text = text
                     return
                 except pa.ArrowInvalid as error:
-                    if not text.is_cut(error):
+                    text = text.read_otherwise(error)
+                    if text is None:
                         raise
         except _FAULTS as error:
             raise ValueError(f"{self.name}: {_reason(error, self.schema.names, self._text.says)}") from error
@@ -161,7 +145,7 @@ class TextPart:
         """Return a batch in which texts are numbers; `n_before` rows come before it."""
         columns = list(batch.columns)
         for j, (name, column) in enumerate(zip(batch.schema.names, batch.columns, strict=True)):
-            if name in self._grouped:
+            if name in self._converted:
                 columns[j], unreadable = as_numbers(column, self._text.decimal, self._text.missing)
                 row = pc.index(unreadable, True).as_py()
                 if row >= 0:
@@ -186,10 +170,11 @@ class _Text:
     delimiter: str
     block: int  # bytes, which hold a whole line
     says: TextFormat
+    whole: bool  # or the first block stands for it
     decimal: str = "."
 
     @classmethod
-    def of(cls, path: str, source: str | bytes, says: TextFormat) -> tuple[Self, tuple[str, ...]]:
+    def of(cls, path: str, source: str | bytes, says: TextFormat, *, whole: bool) -> tuple[Self, tuple[str, ...]]:
         """Look at the beginning of a text; return also what to tell of it.
 
         Raises
@@ -210,7 +195,7 @@ class _Text:
         if "\0" in first:
             raise ValueError(f"{path} is no text in UTF-8, but holds zero bytes, as UTF-16 does: convert it to UTF-8")
         block = min(max(_BLOCK, 8 * len(first)), _LARGEST_BLOCK)
-        text = cls(source, compression, encoding, first, _delimiter(first), block, says, says.decimal or ".")
+        text = cls(source, compression, encoding, first, _delimiter(first), block, says, whole, says.decimal or ".")
         if says.decimal is None and _may_have_decimal_commas(beginning, text.delimiter):
             texts, grouped = text.with_whole_lines(cls.texts), text.delimiter == ";"
             mark = decimal_mark(texts, text.missing, says.words, points_may_group=grouped)
@@ -228,6 +213,11 @@ class _Text:
     def missing(self) -> tuple[str, ...]:
         """Texts that stand for a missing value."""
         return (*MISSING, *self.says.na_values)
+
+    @property
+    def absent(self) -> tuple[str, ...]:
+        """The same, and blanks."""
+        return (*self.missing, *_BLANKS)
 
     @cached_property
     def fields(self) -> list[str]:
@@ -247,27 +237,21 @@ class _Text:
     def default_names(self) -> list[str]:
         return [f"x{j}" for j in range(len(self.fields))]
 
-    def in_larger_blocks(self) -> Iterator[Self]:
-        """Yield the text in blocks of the same size and larger ones, for lines that are longer than the first."""
-        yield self
-        block = self.block
-        while block < _LARGEST_BLOCK:
-            block = min(8 * block, _LARGEST_BLOCK)
-            yield replace(self, block=block)
-
-    def is_cut(self, error: pa.ArrowInvalid) -> bool:
-        """Return whether an error says that a line is longer than a block, and blocks may be larger."""
-        return _CUT in str(error) and self.block < _LARGEST_BLOCK
+    def read_otherwise(self, error: pa.ArrowInvalid) -> Self | None:
+        """Return the text in larger blocks or in Latin-1, where one of these may mend the error; else None."""
+        if _CUT in str(error) and self.block < _LARGEST_BLOCK:
+            return replace(self, block=min(8 * self.block, _LARGEST_BLOCK))
+        return replace(self, encoding=_LATIN_1) if _NOT_UTF_8 in str(error) and self.encoding == _UTF_8 else None
 
     def with_whole_lines(self, read: Callable[[Self], T]) -> T:
         """Return what a function reads of the text, in larger blocks while one holds no whole line."""
-        for text in self.in_larger_blocks():
-            try:
-                return read(text)
-            except pa.ArrowInvalid as error:
-                if not text.is_cut(error):
-                    raise
-        raise AssertionError("the largest blocks end it")
+        try:
+            return read(self)
+        except pa.ArrowInvalid as error:
+            other = self.read_otherwise(error)
+            if other is None:
+                raise
+        return other.with_whole_lines(read)
 
     def texts(self) -> pa.Table:
         """Return the first block, below a line of names, as texts."""
@@ -276,12 +260,28 @@ class _Text:
     def first_block(self, names: Sequence[str] | None, types: Mapping[str, pa.DataType]) -> pa.Table:
         """Return the first block, of the columns of these types alone if there are any."""
         with _opened(self.source, self.compression) as stream:
-            reader = self.reader(stream, names, types)
+            reader = self._reader(stream, names, types, self.absent)
             return pa.Table.from_batches(islice(reader, 1), reader.schema)
 
-    def reader(self, stream: pa.NativeFile, names: Sequence[str] | None, types: Mapping[str, pa.DataType]) -> Any:
+    def batches(
+        self, names: Sequence[str] | None, types: Mapping[str, pa.DataType], missing: Sequence[str], n_before: int
+    ) -> Iterator[pa.RecordBatch]:
+        """Read the columns of these types from the row on that `n_before` come before."""
+        with _opened(self.source, self.compression) as stream:
+            for batch in self._reader(stream, names, types, missing):
+                if len(batch) > n_before:
+                    yield batch.slice(n_before)
+                n_before = max(0, n_before - len(batch))
+
+    def _reader(
+        self,
+        stream: pa.NativeFile,
+        names: Sequence[str] | None,
+        types: Mapping[str, pa.DataType],
+        missing: Sequence[str],
+    ) -> Any:
         """Return an iterator of record batches, with the columns of these types alone if there are any."""
-        how = self._conversion(column_types=types, include_columns=list(types))
+        how = self._conversion(missing, column_types=types, include_columns=list(types))
         return pa.csv.open_csv(stream, *self._options(names, False), how)
 
     def _parsed(self, names: Sequence[str] | None) -> pa.Table:
@@ -294,8 +294,10 @@ class _Text:
             return self._read(names, use_threads=False)  # only then does the error give the line
 
     def _read(self, names: Sequence[str] | None, *, use_threads: bool) -> pa.Table:
+        if not self.whole:
+            return self.first_block(names, {})
         with _opened(self.source, self.compression) as stream:
-            return pa.csv.read_csv(stream, *self._options(names, use_threads), self._conversion())
+            return pa.csv.read_csv(stream, *self._options(names, use_threads), self._conversion(self.absent))
 
     def _options(self, names: Sequence[str] | None, use_threads: bool) -> tuple[Any, Any]:
         reading = pa.csv.ReadOptions(
@@ -303,26 +305,9 @@ class _Text:
         )
         return reading, pa.csv.ParseOptions(delimiter=self.delimiter)
 
-    def _conversion(self, **more: Any) -> Any:
-        absent = [*self.missing, *_BLANKS]
-        return pa.csv.ConvertOptions(null_values=absent, strings_can_be_null=True, decimal_point=self.decimal, **more)
-
-
-class _TextToStream(_Text):
-    """Text that is too long to be in memory: its first block stands for the whole."""
-
-    def _read(self, names: Sequence[str] | None, *, use_threads: bool) -> pa.Table:
-        return self.first_block(names, {})
-
-    def batches(
-        self, names: Sequence[str] | None, types: Mapping[str, pa.DataType], n_before: int
-    ) -> Iterator[pa.RecordBatch]:
-        """Read the columns of these types from the row on that `n_before` come before."""
-        with _opened(self.source, self.compression) as stream:
-            for batch in self.reader(stream, names, types):
-                if len(batch) > n_before:
-                    yield batch.slice(n_before)
-                n_before = max(0, n_before - len(batch))
+    def _conversion(self, missing: Sequence[str], **more: Any) -> Any:
+        how = {"null_values": list(missing), "strings_can_be_null": True, "decimal_point": self.decimal}
+        return pa.csv.ConvertOptions(**how, **more)
 
 
 def _reason(error: Exception, names: Sequence[str] = (), says: TextFormat | None = None) -> str:

@@ -118,7 +118,7 @@ def _finite(
     if missing == "em" and resident is not None:
         infinite = np.isinf(resident.rows)
         if not infinite.any():
-            return IncompleteSource.of(np.ascontiguousarray(resident.rows), resident.sample_weight)
+            return IncompleteSource.of(resident)
         row, column = np.unravel_index(infinite.argmax(), infinite.shape)
         nonfinite = int(row), int(column)
     value = source.take(np.array(nonfinite[:1]))[0, nonfinite[1]]

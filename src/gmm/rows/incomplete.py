@@ -34,22 +34,25 @@ class IncompleteSource(Source):
     filled : array of shape (n, d), optional
         The rows with their gaps filled; by default, with the means of the columns.
     known : KnownClasses
+    feature_names : array of str, shape (d,), optional
     """
 
     given: NDArray[Any]
     sample_weight: Array | None = None
     filled: NDArray[Any] | None = None
     known: KnownClasses = ALL_UNKNOWN
+    feature_names: NDArray[np.object_] | None = None
 
     has_gaps = True
 
     @classmethod
-    def of(cls, given: NDArray[Any], sample_weight: Array | None) -> IncompleteSource:
+    def of(cls, rows: ArraySource) -> IncompleteSource:
         """Take the weight from rows without a value."""
+        given, weight = np.ascontiguousarray(rows.rows), rows.sample_weight
         empty = np.isnan(given).all(axis=1)
-        if not empty.any():
-            return cls(given, sample_weight)
-        return cls(given, np.where(empty, 0.0, in_full(sample_weight, len(given))))
+        if empty.any():
+            weight = np.where(empty, 0.0, in_full(weight, len(given)))
+        return cls(given, weight, feature_names=rows.feature_names)
 
     @property
     def n_rows(self) -> int:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from gmm.rows.sources import ArraySource
 from gmm.validation.arrays import float_type, to_kernel_floats
 from gmm.values.layouts import Array
 
-__all__ = ["NpySource", "is_file_backed", "npy_source"]
+__all__ = ["NpySource", "is_file_backed", "loaded", "npy_source"]
 
 _BLOCK_BYTES = 1 << 20
 _WORTH_READING = 1 << 26  # bytes: smaller maps are arrays like others, over which compiled loops make many passes
@@ -76,6 +76,10 @@ class NpySource(BlockSource):
 
     def blocks(self, *, weighted: bool) -> Iterator[Block]:
         """Read the file from the beginning."""
+        return (Block(to_kernel_floats(raw)) for raw in self.raw_blocks())
+
+    def raw_blocks(self) -> Iterator[NDArray[Any]]:
+        """Read the file from the beginning, in its own type; each block is valid until the next is asked for."""
         n, d = self.mapped.shape
         by_column = not self.mapped.flags.c_contiguous
         step = max(1, _BLOCK_BYTES // (max(d, 1) * self.mapped.itemsize))
@@ -88,7 +92,7 @@ class NpySource(BlockSource):
                 for item, part in parts:
                     file.seek(self.mapped.offset + item * raw.itemsize)
                     self._fill(file, part)
-                yield Block(to_kernel_floats(raw[:rows]))
+                yield raw[:rows]
 
     def _fill(self, file: FileIO, part: NDArray[Any]) -> None:
         """Read until the buffer is full; one call may give less."""
@@ -110,17 +114,35 @@ def npy_source(path: str | os.PathLike[str]) -> NpySource:
     ValueError
         If it is damaged, or holds no numbers of shape (n, d).
     """
+    array = loaded(Path(path), os.fspath(path))
+    if not isinstance(array, np.memmap) or array.ndim != 2:
+        raise ValueError(_expected(os.fspath(path), array))
+    return NpySource(array)
+
+
+def loaded(file: Path | BinaryIO, name: str) -> NDArray[Any]:
+    """Map an array of numbers of one or two dimensions in a file, or read that of a stream; `name` is for messages.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged, or holds something else.
+    """
     try:
         # Mapped, so that a false shape in a damaged header allocates nothing.
-        mapped = np.load(Path(path), mmap_mode="r", allow_pickle=False)
+        array = np.load(file, mmap_mode="r" if isinstance(file, Path) else None, allow_pickle=False)
     except OSError:
         raise
     except Exception as error:  # numpy may raise anything on a damaged header
-        raise ValueError(f"{path} is not an array of numbers: {error}") from error
-    if not isinstance(mapped, np.memmap) or mapped.ndim != 2 or mapped.dtype.kind not in "biuf":
-        got = f"{mapped.dtype} of shape {mapped.shape}" if isinstance(mapped, np.ndarray) else "an archive of arrays"
-        raise ValueError(f"{path}: expected numbers of shape (rows, columns), got {got}")
-    return NpySource(mapped)
+        raise ValueError(f"{name} is not an array of numbers: {error}") from error
+    if not isinstance(array, np.ndarray) or array.ndim not in (1, 2) or array.dtype.kind not in "biuf":
+        raise ValueError(_expected(name, array))
+    return array
+
+
+def _expected(name: str, array: Any) -> str:
+    got = f"{array.dtype} of shape {array.shape}" if isinstance(array, np.ndarray) else "an archive of arrays"
+    return f"{name}: expected numbers of shape (rows, columns), got {got}"
 
 
 def _mapped_again(place: tuple[Any, ...], given_weight: Array | None) -> NpySource:

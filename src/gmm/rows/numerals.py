@@ -13,15 +13,15 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from gmm.rows.text_format import DECIMALS, Words
-from gmm.text.lists import listed
 
 __all__ = [
     "MISSING",
     "Obstacle",
     "as_numbers",
     "decimal_mark",
-    "grouped_note",
+    "grouped_examples",
     "is_number",
+    "is_numeric",
     "is_text",
     "like_number",
     "numbers_in",
@@ -80,6 +80,11 @@ def is_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
+def is_numeric(kind: pa.DataType) -> bool:
+    """Return whether a column of this type holds numbers."""
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
+
+
 def is_number(text: str) -> bool:
     """Return whether Python can convert the text to a float."""
     try:
@@ -119,35 +124,30 @@ def as_numbers(column: Any, decimal: str, missing: Collection[str]) -> tuple[Any
     return numbers, pc.invert(pc.or_(readable, absent))
 
 
-def numbers_in(table: pa.Table, decimal: str, missing: Collection[str], *, typed: bool) -> pa.Table:
-    """Return a table in which columns of text that hold numbers are numbers, and others carry their `Obstacle`.
-
-    Columns of `typed` tables, which say what they hold, stay as they are.
-    """
+def numbers_in(table: pa.Table, decimal: str, missing: Collection[str]) -> pa.Table:
+    """Return a table in which columns of text that hold numbers are numbers, and others carry their `Obstacle`."""
     columns, fields = list(table.columns), list(table.schema)
     for j, (column, field) in enumerate(zip(table.columns, table.schema, strict=True)):
-        if not is_text(field.type):
-            continue
-        numbers, unreadable = as_numbers(column, decimal, missing)
-        if pc.any(unreadable).as_py():
-            fields[j] = _obstacle(column, numbers, unreadable, decimal, typed=typed).on(field)
-        elif typed:
-            fields[j] = Obstacle("numbers stored as text").on(field)
-        else:
-            columns[j], fields[j] = numbers, pa.field(field.name, pa.float64())
+        if is_text(field.type):
+            numbers, unreadable = as_numbers(column, decimal, missing)
+            if pc.any(unreadable).as_py():
+                fields[j] = _obstacle(column, numbers, unreadable, decimal).on(field)
+            else:
+                columns[j], fields[j] = numbers, pa.field(field.name, pa.float64())
     return pa.Table.from_arrays(columns, schema=pa.schema(fields, table.schema.metadata))
 
 
-def grouped_note(before: pa.Table, after: pa.Table, decimal: str) -> str:
-    """Tell in which columns, now numbers, thousands were separated, by an example of each; empty if there are none."""
-    examples = []
+def grouped_examples(before: pa.Table, after: pa.Table, decimal: str) -> dict[str, str]:
+    """Return an example of separated thousands for each column of text, now of numbers, that has some."""
+    examples = {}
     for name, text, numbers in zip(before.column_names, before.columns, after.columns, strict=True):
         if is_text(text.type) and not is_text(numbers.type):
             marked = pc.match_substring_regex(pc.utf8_trim_whitespace(text), rf"\d[{_grouping(decimal)}]\d")
             row = pc.index(marked, True).as_py()
             if row >= 0:
-                examples.append(f"{_shortened(text[row].as_py())} of column {name!r} as {numbers[row].as_py():.15g}")
-    return f"separated thousands are read, {listed(examples, _NAMED)}" if examples else ""
+                value = f"{numbers[row].as_py():.15g}"
+                examples[name] = f"{_shortened(text[row].as_py())} of column {name!r} as {value}"
+    return examples
 
 
 def decimal_mark(table: pa.Table, missing: Collection[str], words: Words, *, points_may_group: bool) -> str:
@@ -197,7 +197,7 @@ def decimal_mark(table: pa.Table, missing: Collection[str], words: Words, *, poi
     return "," if "," in shown else "."
 
 
-def _obstacle(column: Any, numbers: Any, unreadable: Any, decimal: str, *, typed: bool) -> Obstacle:
+def _obstacle(column: Any, numbers: Any, unreadable: Any, decimal: str) -> Obstacle:
     texts = pc.utf8_trim_whitespace(column)
     n_numbers, n_unreadable = len(numbers) - numbers.null_count, pc.sum(unreadable).as_py()
     (other,) = (pattern.pattern for mark, pattern in _NUMBER.items() if mark != decimal)
@@ -207,7 +207,7 @@ def _obstacle(column: Any, numbers: Any, unreadable: Any, decimal: str, *, typed
     return Obstacle(
         reason=f"text {_shortened(texts[row].as_py())} in row {row + 1}",
         texts=tuple(different) if len(different) <= _NAMED else tuple(different[:1]),
-        mostly_numbers=n_numbers + n_other > n_unreadable - n_other and not typed,
+        mostly_numbers=n_numbers + n_other > n_unreadable - n_other,
     )
 
 

@@ -4,29 +4,29 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gmm.exceptions import warn
 from gmm.rows.blocks import BlockSource
 from gmm.rows.factory import FactorySource, OnceSource
 from gmm.rows.npy import NpySource, is_file_backed, npy_source
+from gmm.rows.parts import check_no_text, notes_of, part_of
 from gmm.rows.paths import files_of
 from gmm.rows.scratch import ScratchSource
 from gmm.rows.sliced import SlicedSource
 from gmm.rows.sources import Source
-from gmm.rows.suffixes import ARROW, NPY, ORC, PARQUET, TEXT, suffix_of, unknown_type
+from gmm.rows.suffixes import NPY, suffix_of
 from gmm.rows.text_format import TextFormat
 
 if TYPE_CHECKING:
     from gmm.rows.tables import Part
 
-__all__ = ["batches_of", "block_source", "gives_batches", "open_rows", "schema_of"]
+__all__ = ["block_source", "gives_batches", "open_rows"]
 
 _Path = str | os.PathLike[str]
 _DUCKDB = ("duckdb.DuckDBPyRelation", "_duckdb.DuckDBPyRelation")
 _READERS = ("pyarrow.Scanner", "pyarrow.RecordBatchReader", "pyarrow.RecordBatchFileReader")
 _SLICED = ("h5py.Dataset", "zarr.Array", "numpy.memmap")
-_AT_ONCE = 1 << 16  # rows
 
 
 def open_rows(
@@ -48,13 +48,13 @@ def open_rows(
     ----------
     data : path, list of paths, data set, query, array of another package, or callable
         A file, a folder of files, or a pattern such as ``"data/*.parquet"``: Parquet, Arrow or Feather, ORC, delimited
-        text (possibly compressed), or one .npy file, which the suffix tells. The files of a folder, and of its folders,
-        are read in the order of their paths; those whose names begin with a dot or an underscore are not, and a warning
-        names those of another kind. A ``pyarrow.dataset.Dataset`` or its ``Scanner``, an Arrow table, any object with
-        `schema` and `to_batches`, a polars ``LazyFrame``, a DuckDB relation; an h5py data set, a zarr array or a memory
-        map of shape (n, d). A function that returns an iterable of blocks, from the beginning each time it is called:
-        arrays or data frames, or tuples of one and the weights of its rows. With `scratch`, also what can be read only
-        once: an iterator of such blocks, or a stream of Arrow.
+        text (possibly compressed), or one .npy file, which the suffix tells; without one, it is text. The files of a
+        folder, and of its folders, are read in the order of their paths; those whose names begin with a dot or an
+        underscore are not, and a warning names those of another kind. A ``pyarrow.dataset.Dataset`` or its ``Scanner``,
+        an Arrow table, any object with `schema` and `to_batches`, a polars ``LazyFrame``, a DuckDB relation; an h5py
+        data set, a zarr array or a memory map of shape (n, d). A function that returns an iterable of blocks, from the
+        beginning each time it is called: arrays or data frames, or tuples of one and the weights of its rows. With
+        `scratch`, also what can be read only once: an iterator of such blocks, or a stream of Arrow.
     columns : sequence of str, default=None
         The features, by their names; all columns but the weight's by default.
     weight : str, default=None
@@ -174,22 +174,6 @@ def _table(data: Any) -> Part | None:
     return None
 
 
-def schema_of(path: _Path, says: TextFormat) -> Any:
-    """Return the Arrow schema of a file, or of the first in a folder; None of .npy."""
-    file = files_of(path)[0]
-    if suffix_of(file) in NPY:
-        return None
-    part = _part(file, says)
-    return getattr(part, "guessed", part.schema)  # text is read as numbers, whatever it holds
-
-
-def batches_of(path: _Path, columns: Sequence[str], says: TextFormat) -> Iterator[Any]:
-    """Yield columns of a file, or of the files of a folder, as record batches of the types that they have."""
-    for file in files_of(path):
-        part = _part(file, says)
-        yield from getattr(part, "typed_batches", part.batches)(columns, _AT_ONCE)
-
-
 def gives_batches(data: object) -> bool:
     """Return whether an object gives record batches, as Arrow's tables and data sets do, or queries of others."""
     if _is_a(data, "polars.LazyFrame", *_DUCKDB, *_READERS):
@@ -200,45 +184,25 @@ def gives_batches(data: object) -> bool:
 def _of_paths(
     paths: Sequence[_Path], columns: Sequence[str] | None, weight: str | None, says: TextFormat
 ) -> BlockSource:
-    files = [file for path in paths for file in files_of(path)]
+    listed = [files_of(path) for path in paths]
+    for note in filter(None, (others for _, others in listed)):
+        warn(note, UserWarning)
+    files = [file for each, _ in listed for file in each]
     if any(suffix_of(file) in NPY for file in files):
         if len(files) > 1 or columns is not None or weight is not None:
             raise ValueError(
                 "a .npy file is read alone and has no names of columns: expected one path and nothing else"
             )
-        _check_no_text(files[0], says)
+        check_no_text(files[0], says)
         return npy_source(files[0])
-    return _of_parts([_part(file, says) for file in files], columns, weight)
+    parts = [part_of(file, says) for file in files]
+    for part in parts:
+        for note in notes_of(part, columns):
+            warn(f"{part.name}: {note}", UserWarning)
+    return _of_parts(parts, columns, weight)
 
 
 def _of_parts(parts: Sequence[Part], columns: Sequence[str] | None, weight: str | None) -> BlockSource:
     from gmm.rows.tables import TableSource
 
     return TableSource(parts, columns, weight)
-
-
-def _check_no_text(path: Path, says: TextFormat) -> None:
-    if not says.is_silent:
-        raise ValueError(f"{path}: {says.words.all} to delimited text, not to a {path.suffix} file")
-
-
-def _part(path: Path, says: TextFormat) -> Part:
-    suffix = suffix_of(path)
-    if suffix in TEXT:
-        from gmm.rows.delimited import TextPart
-
-        return TextPart(str(path), says)
-    _check_no_text(path, says)
-    if suffix in PARQUET:
-        from gmm.rows.parquet import ParquetPart
-
-        return ParquetPart(str(path))
-    if suffix in ARROW:
-        from gmm.rows.arrow import ArrowPart
-
-        return ArrowPart(str(path))
-    if suffix in ORC:
-        from gmm.rows.orc import ORCPart
-
-        return ORCPart(str(path))
-    raise ValueError(unknown_type(str(path), suffix, (*PARQUET, *ARROW, *ORC, *TEXT, *NPY)))

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 import pyarrow as pa
 import pyarrow.orc
 
+from gmm.rows.arrow import native_file
+
 __all__ = ["ORCPart"]
 
 
@@ -16,6 +18,8 @@ class ORCPart:
     Parameters
     ----------
     path : str
+    content : bytes, optional
+        The content of a file that can be read only once.
 
     Raises
     ------
@@ -23,8 +27,8 @@ class ORCPart:
         If it is not an ORC file.
     """
 
-    def __init__(self, path: str) -> None:
-        self.name = path
+    def __init__(self, path: str, content: bytes | None = None) -> None:
+        self.name, self._content = path, content
         self.schema: pa.Schema = self._opened().schema
 
     def batches(self, columns: Sequence[str], at_once: int) -> Iterator[pa.RecordBatch]:
@@ -38,7 +42,7 @@ class ORCPart:
             raise ValueError(f"{self.name} is damaged: {error}") from error
 
     def _opened(self) -> pa.orc.ORCFile:
-        file = pa.OSFile(self.name)
+        file = native_file(self.name, self._content)
         try:
             return pa.orc.ORCFile(file)
         except (pa.ArrowException, OSError) as error:

@@ -20,6 +20,8 @@ class ParquetPart:
     Parameters
     ----------
     path : str
+    content : bytes, optional
+        The content of a file that can be read only once.
 
     Raises
     ------
@@ -27,14 +29,18 @@ class ParquetPart:
         If it is not a Parquet file.
     """
 
-    def __init__(self, path: str) -> None:
-        self.name = path
-        with _opened(path, path) as file:
+    def __init__(self, path: str, content: bytes | None = None) -> None:
+        self.name, self._content = path, content
+        with _opened(self._source, path) as file:
             self.schema: pa.Schema = file.schema_arrow
 
     def batches(self, columns: Sequence[str], at_once: int) -> Iterator[pa.RecordBatch]:
         """Read the columns, `at_once` rows at a time, from the first row on."""
-        return parquet_batches(self.name, self.name, columns, at_once)
+        return parquet_batches(self._source, self.name, columns, at_once)
+
+    @property
+    def _source(self) -> str | pa.NativeFile:
+        return self.name if self._content is None else pa.BufferReader(self._content)
 
 
 def parquet_batches(

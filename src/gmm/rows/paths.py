@@ -9,7 +9,6 @@ from errno import ENOENT
 from glob import glob
 from pathlib import Path
 
-from gmm.exceptions import warn
 from gmm.rows.suffixes import ARROW, NPY, ORC, PARQUET, TEXT, suffix_of
 from gmm.text.lists import quoted
 
@@ -20,8 +19,8 @@ _URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+://")
 _NAMED = 4
 
 
-def files_of(path: str | os.PathLike[str]) -> list[Path]:
-    """Return the files of rows in the order of their paths; of a folder or a pattern, a warning names the others.
+def files_of(path: str | os.PathLike[str]) -> tuple[list[Path], str]:
+    """Return the files of rows in the order of their paths and, of a folder or a pattern, a note on others.
 
     Raises
     ------
@@ -40,7 +39,7 @@ def files_of(path: str | os.PathLike[str]) -> list[Path]:
     if os.path.isdir(text):
         return _of_rows(_below(Path(text)), f"the folder {text}")
     if os.path.exists(text):
-        return [Path(text)]
+        return [Path(text)], ""
     if not any(wildcard in text for wildcard in "*?["):
         raise FileNotFoundError(ENOENT, os.strerror(ENOENT), text)
     matches = [Path(match) for match in sorted(glob(text, recursive=True))]
@@ -59,8 +58,8 @@ def _below(folder: Path) -> list[Path]:
     )
 
 
-def _of_rows(files: Sequence[Path], where: str) -> list[Path]:
-    """Return the tables or, where there are none, the texts; beside tables a text tells about them."""
+def _of_rows(files: Sequence[Path], where: str) -> tuple[list[Path], str]:
+    """Return the tables or, where there are none, the texts; texts beside tables describe them."""
     suffixes = {suffix_of(file) for file in files}
     kinds = TEXT if suffixes.isdisjoint(_TABLES) else _TABLES
     tables = [file for file in files if suffix_of(file) in kinds]
@@ -68,6 +67,4 @@ def _of_rows(files: Sequence[Path], where: str) -> list[Path]:
     if not tables:
         instead = f", but {quoted(others, _NAMED)}" if others else ""
         raise ValueError(f"{where} holds no files of rows{instead}: expected {quoted((*_TABLES, *TEXT))}")
-    if others:
-        warn(f"{where}: files of another kind are not read: {quoted(others, _NAMED)}", UserWarning)
-    return tables
+    return tables, f"{where}: files of another kind are not read: {quoted(others, _NAMED)}" if others else ""

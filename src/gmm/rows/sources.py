@@ -233,11 +233,12 @@ class Source(ABC):
 
 @dataclass(frozen=True, eq=False)
 class ArraySource(Source):
-    """Rows (n, d) in memory, in any memory order, float32 or float64, with their weights (n,) and classes."""
+    """Rows (n, d) in memory, in any order, float32 or float64, with weights (n,), classes and feature names (d,)."""
 
     rows: NDArray[Any]
     sample_weight: Array | None = None
     known: KnownClasses = ALL_UNKNOWN
+    feature_names: NDArray[np.object_] | None = None
 
     @property
     def n_rows(self) -> int:

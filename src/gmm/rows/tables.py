@@ -11,6 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from gmm.rows.blocks import Block, BlockSource
+from gmm.rows.numerals import is_numeric
 from gmm.text.lists import quoted
 
 __all__ = ["Part", "TableSource"]
@@ -108,6 +109,16 @@ class TableSource(BlockSource):
                 columns = tuple(_as_numpy(batch.column(name)) for name in names)
                 yield Block(columns[: self.n_features], columns[-1] if weighted else None)
 
+    def array(self) -> tuple[NDArray[Any], NDArray[np.float64] | None]:
+        """Read all rows, NaN and infinite values among them, and their weights into memory."""
+        blocks = list(self.blocks(weighted=self.weighted))
+        rows, first = np.empty((sum(map(len, blocks)), self.n_features), self._dtype), 0
+        for block in blocks:
+            block.copy_to(rows[first : first + len(block)], 0)
+            first += len(block)
+        weights = [np.asarray(block.sample_weight, dtype=np.float64) for block in blocks] if self.weighted else []
+        return rows, np.concatenate(weights) if weights else None
+
     def _check_others(self, names: Sequence[str]) -> None:
         for part in self._parts[1:]:
             if more := sorted(set(part.schema.names) - set(names)):
@@ -120,7 +131,7 @@ class TableSource(BlockSource):
         for field in schema:
             if field.name not in self._columns and field.name != self._weight:
                 continue
-            if not _is_number(field.type):
+            if not (is_numeric(field.type) or pa.types.is_boolean(field.type) or pa.types.is_null(field.type)):
                 raise ValueError(
                     f"column {field.name!r} of {where} holds {field.type}, expected numbers; columns=[…] names the "
                     "columns to use"
@@ -138,17 +149,6 @@ def _check_names(present: Sequence[str], wanted: Sequence[str], where: str) -> N
     if absent:
         noun = "column" if len(absent) == 1 else "columns"
         raise ValueError(f"no {noun} {quoted(absent)} in {where}, which has {quoted(present)}")
-
-
-def _is_number(kind: pa.DataType) -> bool:
-    types = pa.types
-    return bool(
-        types.is_integer(kind)
-        or types.is_floating(kind)
-        or types.is_decimal(kind)
-        or types.is_boolean(kind)
-        or types.is_null(kind)
-    )
 
 
 def _is_single(kind: pa.DataType) -> bool:

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 __all__ = ["WRITERS", "beside", "class_columns", "in_step", "prediction_columns", "write_blocks"]
 
+_AT_ONCE = 1 << 18  # rows
+
 
 def _parquet(file: BinaryIO, schema: pa.Schema) -> pa.parquet.ParquetWriter:
     # A dictionary of numbers that hardly repeat is most of the time, and of the file.
@@ -44,11 +46,23 @@ WRITERS: Mapping[str, Callable[[BinaryIO, pa.Schema], Any]] = {
 
 def write_blocks(file: BinaryIO, suffix: str, blocks: Iterable[Mapping[str, Any]]) -> None:
     """Write blocks of columns, one after the other; `suffix` is one of `WRITERS`."""
-    tables = (pa.table(dict(block)) for block in blocks)
+    tables = _even(pa.table(dict(block)) for block in blocks)
     first = next(tables)
     with WRITERS[suffix](file, first.schema) as writer:
         for table in chain([first], tables):
             writer.write_table(table)
+
+
+def _even(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """Yield the rows of tables in tables of one length: what is written shall not depend on how the rows were read."""
+    waiting: pa.Table | None = None
+    for table in tables:
+        waiting = table if waiting is None else pa.concat_tables([waiting, table])
+        while waiting.num_rows > _AT_ONCE:
+            yield waiting.slice(0, _AT_ONCE).combine_chunks()
+            waiting = waiting.slice(_AT_ONCE)
+    if waiting is not None:
+        yield waiting.combine_chunks()
 
 
 def beside(others: Iterable[str], columns: Mapping[str, Any]) -> dict[str, Any]:
@@ -62,8 +76,8 @@ def beside(others: Iterable[str], columns: Mapping[str, Any]) -> dict[str, Any]:
     return named
 
 
-def in_step(batches: Iterator[pa.RecordBatch], blocks: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Yield blocks of columns behind the same rows of a table, whose batches have other lengths.
+def in_step(tables: Iterator[pa.Table], blocks: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield blocks of columns behind the same rows of a table, which come in tables of other lengths.
 
     Raises
     ------
@@ -74,10 +88,9 @@ def in_step(batches: Iterator[pa.RecordBatch], blocks: Iterable[Mapping[str, Any
     for block in blocks:
         n = len(next(iter(block.values())))
         while waiting is None or waiting.num_rows < n:
-            batch = next(batches, None)
-            if batch is None:
+            more = next(tables, None)
+            if more is None:
                 raise ValueError("the table changed between two readings: it has fewer rows now")
-            more = pa.Table.from_batches([batch])
             waiting = more if waiting is None else pa.concat_tables([waiting, more])
         here, waiting = waiting.slice(0, n), waiting.slice(n)
         own = dict(zip(here.column_names, here.columns, strict=True))

@@ -16,13 +16,11 @@ from gmm.rows.factory import FactorySource
 from gmm.rows.sources import Source
 from gmm.selection.table import Selection
 from gmm.text.lists import listed, quoted
-from gmm.validation.columns import coded, few_values, repeating, rescalings
+from gmm.validation.columns import COPIES, FEW_ROWS, coded, few_values, repeating, rescalings
 from gmm.validation.combinations import refusal
 from gmm.values.coordinates import Coordinates
 from gmm.values.noise import Noise
 from gmm.values.weights import weighed
-
-_FEW = 10  # rows, of fewer of which little can be said
 
 
 def in_units(source: Source, noise: Noise, *, standardize: Any) -> tuple[Source, Noise, Coordinates | None]:
@@ -99,10 +97,10 @@ def notes_on_columns(source: Source, names: NDArray[np.object_] | None) -> tuple
 def notes_on_copies(rows: NDArray[Any], names: Sequence[str]) -> tuple[str, ...]:
     """Point out columns that are others in other units, which make covariances singular."""
     floats = rows if np.issubdtype(rows.dtype, np.floating) else rows.astype(np.float64)
-    pairs = rescalings(floats) if len(floats) >= _FEW else ()
+    pairs = rescalings(floats) if len(floats) >= FEW_ROWS else ()
     copies = listed((f"{names[pair.copy]!r} (of {names[pair.original]!r})" for pair in pairs), 4)
-    what = "column {} is a copy or a rescaling" if len(pairs) == 1 else "columns {} are copies or rescalings"
-    return (f"{what.format(copies)}, which makes covariances singular: leave out",) if copies else ()
+    what = f"column {copies} {COPIES[0]}" if len(pairs) == 1 else f"columns {copies} {COPIES[1]}"
+    return (f"{what}, which makes covariances singular: leave out",) if copies else ()
 
 
 def log_volume(source: Source, units: Coordinates) -> float:

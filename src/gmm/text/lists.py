@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 
 from gmm.text.printable import printable
 
@@ -24,12 +25,30 @@ def listed(texts: Iterable[str], most: int) -> str:
 
 
 def suggestion(name: object, names: Iterable[str]) -> str:
-    """Return ``"; did you mean 'full'?"`` with the nearest of the names, capitals apart; empty if none is near."""
+    """Return ``"; did you mean 'full'?"`` with the nearest of the names, capitals apart; empty if none is near.
+
+    Of several that are as near, it names those that differ in the fewest places.
+    """
     from difflib import get_close_matches  # is loaded for a message alone
 
-    by_lower = {each.lower(): each for each in names}
-    near = get_close_matches(name.lower(), by_lower, n=1) if isinstance(name, str) else []
-    return f"; did you mean {by_lower[near[0]]!r}?" if near else ""
+    if not isinstance(name, str):
+        return ""
+    by_lower, lower = {each.lower(): each for each in names}, name.lower()
+    near = get_close_matches(lower, by_lower, n=_LISTED)
+    alike = [each for each in near if _likeness(lower, each) == _likeness(lower, near[0])]
+    fewest = min((_differing(lower, each) for each in alike), default=0)
+    best = sorted(repr(by_lower[each]) for each in alike if _differing(lower, each) == fewest)
+    return f"; did you mean {' or '.join(best)}?" if best else ""
+
+
+def _likeness(one: str, other: str) -> float:
+    from difflib import SequenceMatcher
+
+    return SequenceMatcher(None, other, one).ratio()
+
+
+def _differing(one: str, other: str) -> int:
+    return sum(a != b for a, b in zip_longest(one, other))
 
 
 def aligned(cells: Sequence[Sequence[str]]) -> list[str]:

@@ -136,7 +136,7 @@ def _refuse_containers(values: object, name: str) -> None:
         kind = "a path" if isinstance(values, PathLike) else "text"
         raise TypeError(
             f"Expected an array-like of numbers for {name}, got {kind}: {_short(values)}. "
-            "To take the rows of a file, open it by gmm.rows(path)."
+            "To take the rows of a file, open it by gmm.open_rows(path)."
         )
     if hasattr(values, "nnz"):
         refuse_sparse(name)

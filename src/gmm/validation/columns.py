@@ -13,6 +13,8 @@ from gmm.text.lists import quoted, suggestion
 from gmm.validation.scalars import is_whole
 
 __all__ = [
+    "COPIES",
+    "FEW_ROWS",
     "Rescaling",
     "check_columns",
     "check_known_columns",
@@ -25,6 +27,8 @@ __all__ = [
 ]
 
 MOST_CODES, _ROWS_PER_CODE = 10, 20  # distinct values, and rows for each of them, that make a code likely
+FEW_ROWS = 10  # of fewer, little can be said of columns
+COPIES = ("is a copy or a rescaling", "are copies or rescalings")  # of one column and of several
 _ROWS_PER_TIE = 5  # with which a component can settle on one value
 _MOST_YEARS, _YEARS = 30, (1800, 2100)
 _NEAR, _ROUNDING = 1e-5, 16  # in standard deviations; in units of eps

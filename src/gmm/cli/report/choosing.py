@@ -36,11 +36,11 @@ _RIVALS = 25  # at most this many cells are compared with the best
 
 def search_story(result: Result, pictures: Mapping[str, Picture]) -> Story:
     """Tell of the search: the criterion, the mixtures that were compared and the rivals of the chosen one."""
-    search, options, K = result.search, result.options, result.model.n_components
+    search, K = result.search, result.model.n_components
     loglik = search.loglik[search.best_index]
     per_unit = with_minus(f"{loglik / result.total_weight:.4f}")
     return Story(
-        summary=wording.summary_sentence(K, options.components, result.rows.n_rows, result.rows.names),
+        summary=wording.summary_sentence(K, result.options.components, result.rows.n_rows, result.rows.names),
         remark=wording.rival_sentence(search.criterion, K, _rivals(result)),
         numbers={title(search.criterion): written(search.criterion, search.scores[search.best_index])},
         warnings=_warnings(result),
@@ -48,16 +48,6 @@ def search_story(result: Result, pictures: Mapping[str, Picture]) -> Story:
         subject="The chosen mixture",
         reached=f"Its log-likelihood is {with_minus(f'{loglik:.2f}')} nats, {per_unit} per {result.unit}, with "
         f"{counted(result.n_parameters, 'free parameter')}. The search took {result.seconds:.2g} s.",
-        settings={
-            "tolerance (tol)": _tolerance(options.tol, result.unit),
-            "maximum passes": f"{options.max_iter:,}",
-            "starts per number of groups": str(options.n_init),
-            "added to each variance": f"{options.reg_covar:g}",
-            "units of the search": "standard deviations" if options.scale else "the columns' own",
-            "prior": options.prior or "none",
-            "noise": "uniform over the box of the rows" if options.noise else "none",
-            "refinement": options.refine or "best cells only",
-        },
         terms=render("terms_search", weighted=result.rows.weights is not None),
     )
 
@@ -75,8 +65,8 @@ def _choice(result: Result, pictures: Mapping[str, Picture]) -> Html:
         covariances=wording.covariance_sentence(shape, model.n_components, len(result.rows.names)),
         compared=_compared(search) if len(search.status) > 1 else "",
         runner_up=wording.runner_up_sentence(search.criterion, _rivals(result)),
-        certainty=wording.search_certainty_sentence(list(certainty(search))),
-        scale=wording.scale_sentence(search.criterion),
+        certainty=list(certainty(search)),
+        scale=wording.SCALES[search.criterion],
         picture=pictures.get("selection"),
         ranking=_ranking(search),
         grid=Grid.of(search),
@@ -111,10 +101,6 @@ def _warnings(result: Result) -> list[str]:
     return warnings
 
 
-def _tolerance(tol: float | None, unit: str) -> str:
-    return f"1e-05 nats per {unit}, less on large tables" if tol is None else f"{tol:g} nats per {unit}"
-
-
 def _compared(search: Selection) -> str:
     ranked = search.ranked()
     tried = sorted({int(K) for K in search.n_components[ranked]})
@@ -129,6 +115,6 @@ def _ranking(search: Selection) -> Html:
     infinite = any("inf" in column for column in columns)
     _, _, *headings = (heading for heading, *_ in columns)
     rows = zip(*(["∞" if text == "inf" else text for text in texts] for _, *texts in columns), strict=True)
-    caption = wording.ranking_caption(title(search.criterion), len(score) - 1, infinite=infinite)
+    caption = wording.ranking_caption(title(search.criterion), infinite=infinite)
     numeric = [1, *range(3, len(columns))]
     return table(["", "groups", *headings], list(rows), caption=caption, best=0, numeric=numeric)

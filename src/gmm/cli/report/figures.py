@@ -39,14 +39,14 @@ def draw_pictures(result: Fitted) -> dict[str, Picture]:
         plans["pairs"] = lambda: result.draw(draw.plot_clusters, view="pairs"), _PAIRS
     if result.combined is not None:
         plans["combined"] = (
-            lambda: draw.plot_clusters(result.combined, result.whole.frame, sample_weight=result.table.weights),
+            lambda: draw.plot_clusters(result.combined, result.whole),
             _COMBINED,
         )
     if K > 1:
         if d > 1 and not result.options.noise:
             plans["boundaries"] = lambda: result.draw(draw.plot_decision_boundaries), _BOUNDARIES
         plans["uncertainty"] = lambda: result.draw(draw.plot_uncertainty), _UNCERTAINTY
-    filled = result.table.filled_note
+    filled = result.rows.filled_note
     plans = {name: (plan, f"{caption} {filled}".rstrip()) for name, (plan, caption) in plans.items()}
     if isinstance(result, Result) and len(set(result.search.n_components[result.search.ranked()])) > 1:
         plans["selection"] = lambda: draw.plot_selection(result.search), _SELECTION

@@ -17,38 +17,23 @@ from gmm.values.covariance import covariance_model
 __all__ = ["posterior_story"]
 
 _LEVEL = 0.95
-_PRIORS = {
-    "dirichlet_process": "Dirichlet process (stick breaking)",
-    "dirichlet_distribution": "symmetric Dirichlet distribution",
-}
 
 
 def posterior_story(result: Posterior) -> Story:
     """Tell of the components that are left, their intervals and the bound."""
     model, rows, n = result.model, result.rows, len(result.shown)
-    bound, prior = with_minus(f"{model.lower_bound_:.2f}"), model.weight_concentration_prior_type
+    bound = with_minus(f"{model.lower_bound_:.2f}")
     warnings = [] if model.converged_ else [f"The fit had {ending(model)}."]
     if n == model.n_components > 1:
         warnings.append("No component is empty; more may be better (--max-components).")
     return Story(
-        summary=wording.left_sentence(n, model.n_components, rows.n_rows, rows.names),
+        summary=wording.summary_sentence(n, range(2), rows.n_rows, rows.names),
         remark="",
         numbers={"components": str(model.n_components), "lower bound of the log evidence": bound},
         warnings=warnings,
         section=Section("posterior", "Posterior", "What is left, and how certain it is", _section(result)),
         subject="The fit",
         reached=f"Its lower bound of the log evidence is {bound} nats. The fit took {result.seconds:.2g} s.",
-        settings={
-            "largest number of components": f"{model.n_components}",
-            "prior of the weights": f"{_PRIORS[prior]}, concentration {model.weight_concentration_prior_:.4g}",
-            "prior of the means": f"at the mean of the rows, with a precision of {model.mean_precision_prior_:.4g}",
-            "prior of the covariances": f"{model.degrees_of_freedom_prior_:.4g} degrees of freedom, from the "
-            "covariance of the rows",
-            "tolerance (tol)": f"{model.tol:g} nats in all",
-            "maximum passes": f"{model.max_iter:,}",
-            "starts": str(model.n_init),
-            "added to each variance": f"{model.reg_covar:g}",
-        },
         terms=render("terms_posterior"),
     )
 
@@ -64,7 +49,7 @@ def _section(result: Posterior) -> Html:
             covariance_model(model.covariance_type), len(shown), len(result.rows.names)
         ),
         several=len(shown) > 1,
-        intervals=wording.interval_sentence(_LEVEL),
+        level=f"{100 * _LEVEL:g} %",
         table=_intervals(result, counts),
         n_columns_hidden=len(result.rows.names) - COLUMNS_SHOWN,
     )

@@ -28,7 +28,7 @@ _LABELS_SHOWN = 50
 
 def opening(result: Fitted, story: Story) -> Html:
     """Render the summary: two or three sentences, the key numbers and warnings."""
-    rows, K = result.table, len(result.shown)
+    rows, K = result.rows, len(result.shown)
     n, d = rows.values.shape
     numbers = {"rows": f"{n:,}"}
     if rows.weights is not None:
@@ -41,7 +41,7 @@ def opening(result: Fitted, story: Story) -> Html:
         numbers["noise"] = counted(result.n_noise, "row")
     if K > 1:
         numbers["uncertain rows"] = f"{_uncertain(result):,}"
-    separation = wording.separation_sentence(*_of_groups(result)) if K > 1 and result.n_noise < n else ""
+    separation = wording.separation_sentence(*_of_groups(result)[:2]) if K > 1 and result.n_noise < n else ""
     sentences = [story.summary, separation, wording.noise_sentence(result.n_noise, n), story.remark]
     return render("opening", sentences=sentences, numbers=numbers, warnings=[*story.warnings, *result.warnings])
 
@@ -49,7 +49,7 @@ def opening(result: Fitted, story: Story) -> Html:
 def groups(result: Fitted, pictures: Mapping[str, Picture]) -> Html:
     """Describe each group in sentences, and all groups in a table."""
     facts = MixtureFacts.of(result.model)
-    overall = Columns(result.whole.values, result.table.weights)
+    overall = Columns(result.whole.rows, result.rows.weights)
     several, strongest = len(result.shown) > 1, facts.strongest_correlations[result.shown[0]]
     return render(
         "groups",
@@ -95,7 +95,7 @@ def agreement(result: Fitted) -> Html:
 
 def data(result: Fitted, origin: Origin) -> Html:
     """Summarise the fitted columns, and say what was left out."""
-    rows = result.table
+    rows = result.rows
     columns = Columns(rows.values[:, :COLUMNS_SHOWN], rows.weights)
     headings = ["column", "smallest", "lower quartile", "median", "upper quartile", "largest", "mean", "sd"]
     numbers = np.vstack([columns.quantiles, columns.means, columns.spreads]).T
@@ -114,7 +114,7 @@ def data(result: Fitted, origin: Origin) -> Html:
         rows=rows,
         weight_column=result.options.weight_column,
         total_weight=f"{result.total_weight:,.6g}",
-        notes=result.notes,
+        notes=result.rows.notes,
         table=table(headings, body, caption=caption),
         n_columns_hidden=len(rows.names) - COLUMNS_SHOWN,
     )
@@ -129,7 +129,7 @@ def fitting(result: Fitted, story: Story, pictures: Mapping[str, Picture]) -> Ht
         subject=story.subject,
         reached=story.reached,
         picture=pictures.get("convergence"),
-        settings=story.settings,
+        settings={name: value for name, value in result.model.get_params().items() if value is not None},
     )
 
 
@@ -158,9 +158,7 @@ def _cards(result: Fitted, facts: MixtureFacts, overall: Columns) -> list[dict[s
             "colour": css_colour(palette[k]),
             "share": wording.format_share(model.weights_[k]),
             "n_rows": result.counts[k],
-            "sentences": wording.component_sentences(
-                facts.names, means[k], facts.spreads[k], whole, facts.strongest_correlations[k]
-            ),
+            "sentences": wording.component_sentences(facts.names, means[k], whole, facts.strongest_correlations[k]),
         }
         for k in result.shown
     ]
@@ -195,7 +193,7 @@ def _mean_and_spread(mean: float, spread: float, scale: float) -> str:
 
 def _table_of_uncertain(result: Fitted) -> Html:
     """Tabulate the least certain rows; empty if every row is certain."""
-    rows, names = result.table, result.table.names
+    rows, names = result.rows, result.rows.names
     of_groups = np.flatnonzero(result.labels >= 0)
     order = of_groups[np.argsort(result.certainty[of_groups], kind="stable")[:_MOST_UNCERTAIN]]
     chosen = order[result.certainty[order] < _LIMIT]
@@ -204,9 +202,14 @@ def _table_of_uncertain(result: Fitted) -> Html:
     body = []
     for i, probabilities in zip(chosen, result.model.predict_proba(rows.subset(chosen)), strict=True):
         values = ["missing" if np.isnan(value) else f"{value:.6g}" for value in rows.values[i, :_VALUES_SHOWN]]
-        body.append([rows.numbers[i], *_two_most_probable(probabilities), *values])
+        body.append([rows.numbers(i, i + 1)[0], *_two_most_probable(probabilities), *values])
     headings = ["row", "group", "probability", "next group", "probability", *names[:_VALUES_SHOWN]]
-    return table(headings, body, caption=wording.uncertain_caption(len(body)), numeric=range(len(headings)))
+    return table(
+        headings,
+        body,
+        caption="The least certain rows, numbered as in the file, not counting the header.",
+        numeric=range(len(headings)),
+    )
 
 
 def _two_most_probable(probabilities: NDArray[np.floating]) -> Sequence[object]:

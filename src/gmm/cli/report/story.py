@@ -28,8 +28,6 @@ class Story:
         What has converged.
     reached : str
         What it reached, and in which time, as sentences.
-    settings : mapping of str to str
-        Settings of the fit.
     terms : Html
         Entries of the glossary.
     """
@@ -41,5 +39,4 @@ class Story:
     section: Section
     subject: str
     reached: str
-    settings: Mapping[str, str]
     terms: Html

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from gmm.estimators.fitted import fitted_parameters
 from gmm.estimators.mixture import GaussianMixture
 from gmm.text.amounts import percent
 from gmm.text.html import Html, table
-from gmm.uses.overlap import column_overlap, overlap
+from gmm.uses.overlap import overlap
 from gmm.uses.standard_errors import StandardErrors, standard_errors
 from gmm.values.layouts import Array
 
@@ -26,20 +25,17 @@ __all__ = ["trust"]
 _REFITS, _MOST_WORK = 100, 1e6  # multiply-adds of a pass: of more, refits would take longer than some seconds
 _PATTERN_WORK = 4e4  # of rows that have the same columns, beside theirs
 _DRAWN = 20_000
-_NAMED = 3  # columns of a group
-_APART, _TELLING = 1e-3, 0.7  # overlap of two groups that are apart; area in common in a column that tells
+_APART = 1e-3  # overlap of two groups that are apart
 
 
 def trust(result: Fitted) -> Html | None:
     """Say how far weights and means may be off, and which groups are alike; None where it would take too long."""
-    model, d = result.model, result.table.values.shape[1]
-    if not isinstance(model, GaussianMixture) or _work(result.table.values, model.n_components) > _MOST_WORK:
+    model, d = result.model, result.rows.values.shape[1]
+    if not isinstance(model, GaussianMixture) or _work(result.rows.values, model.n_components) > _MOST_WORK:
         return None
-    errors, why, stability, alike, telling = None, "", None, "", []
+    errors, why, stability, alike = None, "", None, ""
     try:
-        errors = standard_errors(
-            model, result.table.frame, result.table.weights, n_replicates=_REFITS, random_state=result.options.seed
-        )
+        errors = standard_errors(model, result.rows.source, n_replicates=_REFITS, random_state=result.options.seed)
     except ValueError as error:  # weights that add up to too little, or a component that has collapsed
         why = str(error)
     if model.n_components > 1:
@@ -47,15 +43,12 @@ def trust(result: Fitted) -> Html | None:
             assert errors.adjusted_rand is not None  # there were refits
             stability = errors.adjusted_rand.mean(), *np.quantile(errors.adjusted_rand, [0.025, 0.975])
         alike = _alike(overlap(model, n_samples=_DRAWN))
-        names = names_of_features(model)
-        telling = [_telling(k, names, shares) for k, shares in enumerate(np.atleast_2d(column_overlap(model)))]
     return render(
         "trust",
         n_refits=0 if errors is None else _REFITS - errors.n_left_out,
         why=why,
         stability=stability,
         alike=alike,
-        telling=telling,
         table="" if errors is None else _table(result, errors),
         n_columns_hidden=0 if errors is None else d - COLUMNS_SHOWN,
     )
@@ -95,13 +88,3 @@ def _alike(shares: Array) -> str:
         f"The two groups most alike are {i} and {j}: {percent(shares[i, j])} of the rows of group {i} look more like "
         f"those of group {j}, and {percent(shares[j, i])} the other way round."
     )
-
-
-def _telling(component: int, names: Sequence[str], common: Array) -> str:
-    """Name the columns that tell a group from the rest, given what the two have in common in each."""
-    order = np.argsort(common, kind="stable")[:_NAMED]
-    chosen = [j for j in order if common[j] < _TELLING]
-    if not chosen:
-        return f"No single column tells group {component} from the rest."
-    told = ", ".join(f"{names[j]} ({percent(common[j])} in common)" for j in chosen)
-    return f"Group {component} differs from the rest most in {told}."
