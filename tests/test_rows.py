@@ -27,7 +27,7 @@ from gmm._kernel.first_look import checksum
 from gmm.cli.failures import CommandError
 from gmm.cli.tables import read
 from gmm.em import Iteration
-from gmm.estimators import predictions, progress
+from gmm.estimators import progress
 from gmm.rows import blocks
 from gmm.rows import delimited as delimited_module
 from gmm.rows import npy as npy_module
@@ -743,7 +743,7 @@ def test_what_was_read_can_be_pickled(kind, tmp_path):
 
 
 def test_a_frozen_mixture_writes_its_predictions(tmp_path, monkeypatch):
-    monkeypatch.setattr(predictions, "_ROWS_AT_ONCE", 3000)
+    monkeypatch.setattr("gmm.frozen._ROWS_AT_ONCE", 3000)
     model, path = in_memory("full", np.float64, False, False), tmp_path / "a.parquet"
     frozen = model.freeze()
     for X in (ROWS, gmm.open_rows(lambda: [ROWS[:10], ROWS[10:]])):
