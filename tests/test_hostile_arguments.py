@@ -15,7 +15,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 import gmm
-from gmm import BayesianGaussianMixture, GaussianMixture, MixtureClassifier
+from gmm import BayesianGaussianMixture, GaussianMixture, MixtureClassifier, MixtureRegressor
+from gmm.exchange import mclust, onnx, sklearn
 from test_hostile_calls import answer
 
 rng = np.random.default_rng(0)
@@ -31,6 +32,7 @@ OBJECTS = {
     "GaussianMixtureSearch": gmm.GaussianMixtureSearch([2], "full", **HOW).fit(X),
     "Selection": gmm.select(X, [1, 2], "full", **HOW),
     "MixtureClassifier": MixtureClassifier(1, "full", **HOW).fit(X, Y),
+    "MixtureRegressor": MixtureRegressor(2, **HOW).fit(X, Y),
     "CombinedComponents": gmm.analysis.combine_components(MODEL, X),
     "Directions": gmm.analysis.directions(MODEL, X),
     "Tracker": gmm.tracking.Tracker([[0, 0], [9, 9]], motion=1.0),
@@ -50,7 +52,7 @@ RIGHT = {
     "n_replicates": 3,
     "total": lambda task: reduce(add, map(task, range(2), np.split(X, 2))),
     "data": lambda: iter([X]),
-    "to": "predictions.csv",
+    "path": "predictions.csv",
     "file": "model.gmm",
     "weights": [0.5, 0.5],
     "means": X[:2],
@@ -63,6 +65,7 @@ RIGHT = {
     "n_samples": 3,
     "n_clusters": 1,
     "level": 0.9,
+    "coverage": 0.9,
 }
 WRONG = (None, 5, "x", b"x", object(), [], {}, memoryview(b""), memoryview(np.zeros((2, 2))), np.datetime64("2020"))
 FOREIGN = (
@@ -75,7 +78,9 @@ FOREIGN = (
 NOT_OF_ONE = ("get_include", "show_versions")  # have no argument
 MAKERS = ("from_state", "from_mapped", "from_arrays", "from_kernel", "of")  # are called by others of the package
 OF_OTHERS = ("get_params", "set_params", "get_metadata_routing", *MAKERS)  # are not called so
-FUNCTIONS = [name for name in gmm.__all__ if inspect.isfunction(getattr(gmm, name)) and name not in NOT_OF_ONE]
+FACES = gmm, gmm.analysis, gmm.em, mclust, onnx, sklearn, gmm.inference, gmm.sources
+PUBLIC = {name: getattr(face, name) for face in FACES for name in face.__all__}
+FUNCTIONS = [name for name, value in PUBLIC.items() if inspect.isfunction(value) and name not in NOT_OF_ONE]
 
 
 def public_methods(name):
@@ -98,14 +103,16 @@ def arguments(function):
 def test_an_argument_is_right_or_refused_in_words(of, name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     MODEL.save("model.gmm")
-    names, needed = arguments(getattr(OBJECTS[of] if of else gmm, name))
+    names, needed = arguments(getattr(OBJECTS[of], name) if of else PUBLIC[name])
     needed += [each for each in CHEAP if each in names and each not in needed]
     right = {each: RIGHT[each] for each in needed}
     if name == "select":
         right["covariance_type"] = "full"
     for argument in names:
         for wrong in WRONG + FOREIGN * (argument in ("model", "estimator", "statistics")):
-            function = getattr(copy.deepcopy(OBJECTS[of]) if of else gmm, name)  # a method may change its object
+            function = (
+                getattr(copy.deepcopy(OBJECTS[of]), name) if of else PUBLIC[name]
+            )  # a method may change its object
             try:
                 found = answer(function, **right | {argument: wrong})
             except OSError:  # of a path without a file

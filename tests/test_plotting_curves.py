@@ -321,7 +321,7 @@ def test_of_mixtures_the_rows_decide():
     ax = plot_criteria(models, ROWS, criteria=("bic", "aicc", "icl"), sample_weight=weight)
     values = {}
     for name in ("bic", "aicc", "icl"):
-        values[name] = [getattr(models[n], name)(ROWS, weight) for n in (1, 2, 0)]
+        values[name] = [models[n].criteria(ROWS, weight)[name] for n in (1, 2, 0)]
     assert [line for line in line_data(ax) if len(line[0]) == 3] == [((1, 2, 3), tuple(v)) for v in values.values()]
     smallest = [(1 + int(np.argmin(v)), min(v)) for v in values.values()]
     assert markers(ax, "*") == smallest

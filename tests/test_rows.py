@@ -184,7 +184,7 @@ def test_rows_are_scored_alike(make, tmp_path):
     known = in_memory("full", np.float64, True, False)
     for name in ("predict", "predict_proba", "score_samples"):
         np.testing.assert_array_equal(getattr(model, name)(source), getattr(known, name)(ROWS), err_msg=name)
-    for name in ("score", "bic", "aic", "icl", "nec"):
+    for name in ("score", "bic", "aic", "criteria"):
         assert getattr(model, name)(source) == getattr(known, name)(ROWS, sample_weight=WEIGHTS), name
     assert source.n_rows == N
     assert source.fingerprint == as_source(ROWS, WEIGHTS, estimator="a test")[0].fingerprint

@@ -238,7 +238,7 @@ def test_groups_of_arrays_say_what_to_pass(tmp_path):
     with pytest.raises(TypeError, match=r"got File; pass one of its arrays: data\['X'\]"):
         gmm.open_rows(array.file)
     array.file.close()
-    for name, advice in (("a.h5", r"gmm\.rows\(h5py\.File"), ("a.xlsx", "read_excel"), ("a.jsonl", "scan_ndjson")):
+    for name, advice in (("a.h5", r"gmm\.open_rows\(h5py\.File"), ("a.xlsx", "read_excel"), ("a.jsonl", "scan_ndjson")):
         (tmp_path / name).touch()
         with pytest.raises(ValueError, match=rf"{name}: unknown file type .*{advice}"):
             gmm.open_rows(tmp_path / name)

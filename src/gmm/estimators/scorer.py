@@ -77,7 +77,7 @@ class Scorer:
 
     def predicted(self, source: Source, *, responsibilities: bool) -> Iterator[Predicted]:
         """Yield the number of a row, and labels and responsibilities of the rows from there on."""
-        for first, results in self.blocks(source, labels=True, responsibilities=responsibilities or None):
+        for first, results in self.blocks(source, labels=True, responsibilities=True if responsibilities else None):
             assert results.labels is not None  # they were requested
             yield first, results.labels, results.responsibilities
 

@@ -166,7 +166,8 @@ def _of_mixtures(
         raise raisable(InvalidParameterError)(
             f"expected fitted mixtures, one for each number of components; got these numbers: {counts.tolist()}"
         )
-    values = [np.array([getattr(model, name)(X, sample_weight) for model in ordered]) for name in names]
+    scores = [model.criteria(X, sample_weight) for model in ordered]
+    values = [np.array([of_model[name] for of_model in scores]) for name in names]
     for name, of_name in zip(names, values, strict=True):
         if not np.isfinite(of_name).any():
             raise raisable(InvalidParameterError)(
