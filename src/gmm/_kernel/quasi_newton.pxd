@@ -408,7 +408,7 @@ cdef inline bint try_merge(State* state, double relative_rounding, bint accepted
 
     Where the run has converged, it ends when none of the merges that are left raises the bound.
     """
-    cdef Py_ssize_t into, gone
+    cdef Py_ssize_t into = 0, gone = 0
     if accepted and state.converged and is_bound(&state.family.objective):
         state.last_merges, state.merge_limit = True, INFINITY
     elif not state.last_merges and not (accepted and state.since_negative >= PATIENCE and merge_is_due(state)):
