@@ -2,7 +2,7 @@
 
 import pytest
 
-from gmm.text.amounts import amount, counted, percent
+from gmm._text.amounts import amount, counted, percent
 
 
 @pytest.mark.parametrize(

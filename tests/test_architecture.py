@@ -16,16 +16,18 @@ SOURCES = PYTHON + CYTHON
 # is on a lower level, of its own room or of a room below, and nothing beside or above it.
 ROOMS = {
     "__main__": "",
-    "cli": """
+    "_cli": """
         fit | bayesian report | apply drawn report.sections report.trust
         | report.choosing report.posterior | report.figures
-        | classes plot | result | write | rows saved | report.wording show | cli | columns describe
+        | classes plot | result | write | rows saved | report.wording show | _cli | columns describe
         | agreement arguments choice failures pictures report.columns report.origin report.story
         | option_values report.page
     """,
     "gmm": "",
-    "plotting": """
-        plotting | animation | boundaries clusters density canvas uncertainty
+    "em": "",
+    "plotting": "",
+    "_plotting": """
+        _plotting | animation | boundaries clusters density canvas uncertainty
         | convergence criteria entropies film frame marks | scene selection | files lines pipeline view
         | gif plane style
     """,
@@ -34,58 +36,58 @@ ROOMS = {
     "sources": "",
     "tracking": "",
     "exchange": "exchange | mclust onnx sklearn",
-    "loading": "",
-    "selection": """
-        selection | classifier estimator | search resampling cross_validation | contenders finishing request | engine
+    "_loading": "",
+    "_selection": """
+        _selection | classifier estimator | search resampling cross_validation | contenders finishing request | engine
         | keeping | cell | bar candidates | standard | table | from_file | grid | failure target | status
     """,
-    "uses": "adaptation anomalies combining directions overlap standard_errors tracking | information",
+    "_uses": "adaptation anomalies combining directions overlap standard_errors tracking | information",
     "_exchange": "mclust onnx scikit_learn",
-    "estimators": """
+    "_estimators": """
         iteration regressor steps | bayesian | mixture | streamed | estimated | keeping
         | saved | labelled | fitted | conditional | contract criteria predictive progress scorer summary
     """,
-    "frozen": "",
-    "persistence": "persistence | checkpoints predictions | posterior streams | values | archive | metadata places",
-    "versions": "",
-    "fitting": """
-        fitting | fit | labelled moments noisy progress | starts | order screening split_merge halving | racing
+    "_frozen_mixture": "",
+    "_persistence": "_persistence | checkpoints predictions | posterior streams | values | archive | metadata places",
+    "_versions": "",
+    "_fitting": """
+        _fitting | fit | labelled moments noisy progress | starts | order screening split_merge halving | racing
         | degenerate hierarchy incomplete metrics seeds | sampling
     """,
-    "em": """
+    "_passes": """
         problem | incomplete quasi_newton | stepwise textbook | e_step m_step solver
         | results stopping threads trace
     """,
-    "rows": """
+    "_rows": """
         entrance | dask file_table opening together watched | parts
         | datasets factory incomplete npy_table orc partitions paths scratch sliced tables | arrow npy
         | blocks lazy_frame relation | ahead sources delimited parquet writing | header_line
         | numerals suffixes
         | text_format
     """,
-    "validation": """
-        validation | fixed labels measurements noise prior rows | given tables | arrays columns parameters
+    "_validation": """
+        _validation | fixed labels measurements noise prior rows | given tables | arrays columns parameters
         | combinations scalars where
      """,
     "_candidates": "",
     "_frozen": "",
     "api": "",
     "_em": "",
-    "values": """
+    "_values": """
         completion objective | columns coordinates directions partial variational | priors | parameters
         | fixed noise | classes covariance statistics weights whitened | layouts
     """,
-    "blas": "",
+    "_blas": "",
     "_kernel": """
         loop candidate | mstep first_look tiles | quasi_newton | frame merging | state | lanes update
         | objective workspace prepared | constraint diagnostics far few sums
         | block moments orientation plan seeding volumes whitener
         | axes belief estimate family leaves linear rows triangles | cholesky layout twin | blas lengths
     """,
-    "text": "amounts html lists | printable",
-    "log": "",
-    "exceptions": "",
-    "caching": "",
+    "_text": "amounts html lists | printable",
+    "_log": "",
+    "_exceptions": "",
+    "_caching": "",
     "_public": "",
 }
 
@@ -126,10 +128,10 @@ PYARROW = [
 ]
 # Rooms and modules that no other imports when it is loaded, and what they need.
 EXTRAS = {
-    "cli": {"jinja2", "pyarrow", "rich"},
-    "plotting": {"matplotlib"},
-    "rows.dask": {"dask", "distributed"},
-    **{f"rows.{module}": {"pyarrow"} for module in PYARROW},
+    "_cli": {"jinja2", "pyarrow", "rich"},
+    "_plotting": {"matplotlib"},
+    "_rows.dask": {"dask", "distributed"},
+    **{f"_rows.{module}": {"pyarrow"} for module in PYARROW},
 }
 
 
@@ -305,8 +307,8 @@ def test_what_is_computed_once_has_no_lock():
 
     broken(
         locked,
-        [path for path in PYTHON if module_of(path) != "caching"],
-        "in Python 3.11 all objects of a class share the lock of functools.cached_property; take gmm.caching's",
+        [path for path in PYTHON if module_of(path) != "_caching"],
+        "in Python 3.11 all objects of a class share the lock of functools.cached_property; take gmm._caching's",
     )
 
 
@@ -317,7 +319,7 @@ def test_an_extra_is_imported_in_its_room_alone():
 
     broken(elsewhere, PYTHON, "what an extra installs is imported in one room")
     templates = [path for path in PYTHON if any(name.startswith("jinja2") for _, name in python_imports(path))]
-    assert [module_of(path) for path in templates] == ["cli.report.page"]
+    assert [module_of(path) for path in templates] == ["_cli.report.page"]
 
 
 def test_covariance_types_are_objects():
@@ -327,8 +329,8 @@ def test_covariance_types_are_objects():
 
     broken(
         named,
-        [path for path in PYTHON if module_of(path) != "values.covariance"],
-        "a covariance type is a string in values/covariance.py alone, else each new type must visit every place that "
+        [path for path in PYTHON if module_of(path) != "_values.covariance"],
+        "a covariance type is a string in _values/covariance.py alone, else each new type must visit every place that "
         "compares it; ask the model object",
     )
 
@@ -425,7 +427,7 @@ def test_values_are_frozen():
 
     broken(
         thawed,
-        [path for path in PYTHON if room(path) != "cli"],
+        [path for path in PYTHON if room(path) != "_cli"],
         "only estimators hold state; below them are frozen values: no set-up in tests, no locks between threads",
     )
 

@@ -14,10 +14,10 @@ import scipy.sparse
 from sklearn.mixture import GaussianMixture as Peer
 
 from gmm import GaussianMixture
-from gmm.exceptions import InvalidParameterError
-from gmm.validation.rows import check_rows
-from gmm.validation.scalars import check_real, check_whole
-from gmm.values.covariance import CLASSIC
+from gmm._exceptions import InvalidParameterError
+from gmm._validation.rows import check_rows
+from gmm._validation.scalars import check_real, check_whole
+from gmm._values.covariance import CLASSIC
 
 rng = np.random.RandomState(0)
 ROWS = np.concatenate([rng.normal(size=(30, 3)), rng.normal(8.0, 2.0, size=(30, 3))])

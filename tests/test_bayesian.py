@@ -13,8 +13,8 @@ from scipy.stats import multivariate_normal, multivariate_t
 import gmm
 import reference
 from gmm import BayesianGaussianMixture
-from gmm.values.covariance import CLASSIC, PARSIMONIOUS
-from gmm.values.objective import Objective
+from gmm._values.covariance import CLASSIC, PARSIMONIOUS
+from gmm._values.objective import Objective
 from test_variational import a_case, a_prior, rows, written_out
 
 every_type = pytest.mark.parametrize("covariance_type", CLASSIC)
@@ -434,7 +434,7 @@ def test_far_rows_and_components_without_rows_leave_finite_numbers(weights):
 
 @pytest.mark.parametrize("name", ["shares", "mean_prior", "covariance_prior"])
 def test_a_damaged_posterior_is_a_value_error(name):
-    from gmm.persistence import load_state, save_state
+    from gmm._persistence import load_state, save_state
 
     X, mixture = some()
     file = io.BytesIO()
@@ -462,7 +462,7 @@ def test_a_damaged_posterior_is_a_value_error(name):
 def test_the_command_line_fits_one(tmp_path, capsys):
     import json
 
-    from gmm.cli import main
+    from gmm._cli import main
 
     rng = np.random.default_rng(0)
     centres = np.array([[0, 0], [8, 0], [0, 8]])
@@ -496,7 +496,7 @@ def test_the_command_line_fits_one(tmp_path, capsys):
 
 
 def test_the_command_compares_labels_with_components_in_use(tmp_path, capsys):
-    from gmm.cli import main
+    from gmm._cli import main
 
     table = tmp_path / "rows.csv"
     table.write_text("a,kind\n" + "".join(f"{10 * (i % 2) + i / 100},{'xy'[i % 2]}\n" for i in range(100)))

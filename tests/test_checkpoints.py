@@ -15,11 +15,11 @@ import pytest
 import gmm
 from deaths import many_lives
 from gmm import BayesianGaussianMixture, GaussianMixture, NormalInverseWishart
-from gmm.cli import main
-from gmm.estimators.fitted import past_of
-from gmm.persistence import checkpoints
-from gmm.persistence.checkpoints import Checkpoint
-from gmm.values.covariance import COVARIANCE_TYPES
+from gmm._cli import main
+from gmm._estimators.fitted import past_of
+from gmm._persistence import checkpoints
+from gmm._persistence.checkpoints import Checkpoint
+from gmm._values.covariance import COVARIANCE_TYPES
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Best performing initialization"),
@@ -150,7 +150,7 @@ SCRIPT = """
     import sys, time, numpy as np, warnings
     warnings.simplefilter("ignore")
     import gmm
-    from gmm.persistence import checkpoints
+    from gmm._persistence import checkpoints
     checkpoints.SECONDS = checkpoints._SHARE = 0
     mixture = gmm.GaussianMixture(5, n_init=3, tol=1e-8, max_iter=80, random_state={seed})
     def slow(iteration):
@@ -369,8 +369,8 @@ def test_a_pipeline_hands_it_on(tmp_path):
 
 COMMAND = """
     import sys, time
-    from gmm.cli import main
-    from gmm.persistence import checkpoints
+    from gmm._cli import main
+    from gmm._persistence import checkpoints
     checkpoints.SECONDS = checkpoints._SHARE = 0
     write = checkpoints.Checkpoint.write
     checkpoints.Checkpoint.write = lambda file, progress: (write(file, progress), time.sleep(0.1))
@@ -414,7 +414,7 @@ def test_ctrl_c_says_how_to_go_on(tmp_path, monkeypatch, capsys):
     pytest.importorskip("pyarrow")
     monkeypatch.chdir(tmp_path)
     np.save("X.npy", X)
-    monkeypatch.setattr("gmm.cli.bayesian.write_json", interrupt)
+    monkeypatch.setattr("gmm._cli.bayesian.write_json", interrupt)
     words = ["fit", "X.npy", "--bayesian", "--max-components", "2", "--json"]
     for more, told in (([], ""), (["--checkpoint", "a.ckpt"], "; --checkpoint a.ckpt --resume goes on")):
         assert main([*words, *more]) == 130

@@ -8,9 +8,9 @@ import pytest
 from rich.console import Console
 
 from gmm import select
-from gmm.cli.choice import choice
-from gmm.estimators.criteria import CRITERIA
-from gmm.values.covariance import CLASSIC, PARSIMONIOUS
+from gmm._cli.choice import choice
+from gmm._estimators.criteria import CRITERIA
+from gmm._values.covariance import CLASSIC, PARSIMONIOUS
 
 X = np.loadtxt(files("gmm") / "data" / "faithful.csv", delimiter=",", skiprows=1)
 

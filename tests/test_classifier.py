@@ -20,9 +20,9 @@ from sklearn.utils.estimator_checks import check_estimator
 import gmm
 import reference
 from gmm import GaussianMixture, MixtureClassifier
-from gmm.estimators.fitted import fitted_parameters
-from gmm.rows.sources import ArraySource
-from gmm.selection.cross_validation import predictive_cell
+from gmm._estimators.fitted import fitted_parameters
+from gmm._rows.sources import ArraySource
+from gmm._selection.cross_validation import predictive_cell
 
 TABLES = {"iris": load_iris, "wine": load_wine, "cancer": load_breast_cancer}
 DATA = Path(__file__).parent / "data"

@@ -20,8 +20,8 @@ from sklearn.datasets import load_iris
 from sklearn.metrics import adjusted_rand_score
 
 import gmm
-from gmm.cli import main
-from gmm.cli.write import write_json, write_table
+from gmm._cli import main
+from gmm._cli.write import write_json, write_table
 from gmm.exchange.mclust import from_json
 
 FAST = ("--components", "1:3", "--n-init", "1", "--covariance", "full,diag")
@@ -166,7 +166,7 @@ def test_every_file_of_a_result(result, iris):
     np.testing.assert_allclose(proba, loaded.predict_proba(X), rtol=1e-12)
     assert [int(row) for row in labels["row"]] == list(range(1, 151))
     cells = table((out / "criteria.csv").read_text())
-    assert cells["covariance_type"] == list(gmm.values.covariance.PARSIMONIOUS)
+    assert cells["covariance_type"] == list(gmm._values.covariance.PARSIMONIOUS)
     best = document["best"]
     assert best["columns"] == list(loaded.feature_names_in_)
     np.testing.assert_array_equal(best["means"], loaded.means_)
@@ -207,7 +207,7 @@ def test_a_run_is_reproducible_and_seeded(iris):
     assert documents[2]["seed"] == 3
 
 
-@pytest.mark.parametrize("criterion", gmm.estimators.criteria.CRITERIA)
+@pytest.mark.parametrize("criterion", gmm._estimators.criteria.CRITERIA)
 def test_the_criterion_chooses(criterion, iris):
     done = ok("fit", iris, "--exclude", "species", *FAST, "--json", "--criterion", criterion)
     document = json.loads(done.stdout)
@@ -228,7 +228,7 @@ def test_models_are_covariance_types_by_either_name(iris):
     assert by_models == by_types
     assert [cell["covariance_type"] for cell in by_models] == ["EEE", "diag"] * 2
     names = cells(*few, "--models", "VII", "--models", "all")
-    assert [cell["covariance_type"] for cell in names] == list(gmm.values.covariance.PARSIMONIOUS) * 2
+    assert [cell["covariance_type"] for cell in names] == list(gmm._values.covariance.PARSIMONIOUS) * 2
 
 
 def test_one_column_has_two_models(tmp_path):
@@ -925,14 +925,14 @@ def test_piped_output_has_no_colours_and_no_progress(iris):
 
 INTERRUPTED_SEARCH = """
 import os, signal, sys, threading
-import gmm.selection
-from gmm.cli import main
+import gmm._selection
+from gmm._cli import main
 
 def begun(*asked, **how):
     threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
     return select(*asked, **how)
 
-select, gmm.selection.select = gmm.selection.select, begun
+select, gmm._selection.select = gmm._selection.select, begun
 sys.exit(main())
 """
 
@@ -971,9 +971,9 @@ class TestOnATerminal:
 
     def test_reading_and_writing_are_shown_if_they_take_long(self, model, iris, tmp_path):
         script = (
-            "import gmm.cli.apply as a, gmm.cli.show as s, sys, time; s._PATIENCE = 0.1; write = a.write_predictions\n"
+            "import gmm._cli.apply as a, gmm._cli.show as s, sys, time; s._PATIENCE = 0.1; write = a.write_predictions\n"
             "a.write_predictions = lambda *of, **how: (time.sleep(0.8), write(*of, **how))\n"
-            "from gmm.cli import main; sys.exit(main())"
+            "from gmm._cli import main; sys.exit(main())"
         )
         slow = f"(sleep 0.8; cat '{iris}') | {sys.executable} -c '{script}' predict {model} - --out {tmp_path}/p.csv"
         shown = on_terminal("bash", "-c", slow)
@@ -983,7 +983,7 @@ class TestOnATerminal:
 
     def test_passes_over_all_rows_are_told(self, iris):
         script = (
-            "import gmm.selection.finishing as f, sys; f.SEARCHED = 100; from gmm.cli import main; sys.exit(main())"
+            "import gmm._selection.finishing as f, sys; f.SEARCHED = 100; from gmm._cli import main; sys.exit(main())"
         )
         shown = on_terminal(sys.executable, "-c", script, "fit", iris, *FAST, "--exclude", "species", "--blocks")
         assert re.search(r"all rows, pass \d+: [\d,]+ rows/s, 0 s left", shown)

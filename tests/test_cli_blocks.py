@@ -9,8 +9,8 @@ import pyarrow.parquet
 import pytest
 
 import gmm
-from gmm.rows import blocks
-from gmm.selection import finishing
+from gmm._rows import blocks
+from gmm._selection import finishing
 from test_cli import fails, ok
 
 N = 4000

@@ -10,7 +10,7 @@ import pyarrow.parquet
 import pytest
 
 import gmm
-from gmm.rows import blocks, entrance
+from gmm._rows import blocks, entrance
 from test_cli import fails, ok
 
 BOTH = pytest.mark.parametrize("how", [(), ("--blocks",)], ids=["memory", "blocks"])

@@ -9,9 +9,9 @@ import pytest
 
 import gmm
 from gmm import BayesianGaussianMixture, GaussianMixture
+from gmm._validation.combinations import EXCLUSIONS
 from gmm.exchange.sklearn import to_sklearn
 from gmm.plotting import plot_decision_boundaries, plot_density
-from gmm.validation.combinations import EXCLUSIONS
 
 PAGE = Path(__file__).parents[1] / "docs" / "what-goes-with-what.md"
 rng = np.random.default_rng(0)

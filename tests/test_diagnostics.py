@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import reference
-from gmm.em.e_step import EStep
-from gmm.rows.sources import ArraySource
-from gmm.values.layouts import FULL, TIED
+from gmm._passes.e_step import EStep
+from gmm._rows.sources import ArraySource
+from gmm._values.layouts import FULL, TIED
 from test_kernel import (
     CENTRED,
     LINEAR,

@@ -14,8 +14,8 @@ import pytest
 
 import gmm
 from gmm import GaussianMixture
-from gmm.cli import main
-from gmm.values.covariance import PARSIMONIOUS, covariance_model
+from gmm._cli import main
+from gmm._values.covariance import PARSIMONIOUS, covariance_model
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"

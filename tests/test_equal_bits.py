@@ -9,8 +9,8 @@ import pytest
 import gmm
 from deaths import many_lives
 from gmm import BayesianGaussianMixture, GaussianMixture
-from gmm.persistence.checkpoints import Checkpoint
-from gmm.values.covariance import CLASSIC, PARSIMONIOUS
+from gmm._persistence.checkpoints import Checkpoint
+from gmm._values.covariance import CLASSIC, PARSIMONIOUS
 
 pytestmark = pytest.mark.usefixtures("_always_due")
 

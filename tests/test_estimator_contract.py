@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 
 import gmm
 from gmm import GaussianMixture
-from gmm.exceptions import InvalidParameterError, raisable
+from gmm._exceptions import InvalidParameterError, raisable
 
 rng = np.random.RandomState(0)
 ROWS = np.concatenate([rng.normal(size=(40, 2)), rng.normal(7.0, 2.0, size=(40, 2))])
@@ -51,7 +51,7 @@ def test_a_whole_life_imports_nothing_optional():
 
 
 def test_errors_are_ours_alone_where_scikit_learn_is_not_loaded():
-    code = "import gmm\nfrom gmm.exceptions import raisable\nprint(raisable(gmm.NotFittedError) is gmm.NotFittedError)"
+    code = "import gmm\nfrom gmm._exceptions import raisable\nprint(raisable(gmm.NotFittedError) is gmm.NotFittedError)"
     assert run_python(code) == ["True"]
 
 

@@ -9,7 +9,7 @@ import threading
 import numpy as np
 import pytest
 
-from gmm.caching import cached_property
+from gmm._caching import cached_property
 
 posix = pytest.mark.skipif(not hasattr(os, "fork"), reason="forks, as POSIX has them")
 
@@ -96,7 +96,7 @@ def test_forks_read_a_scratch_file_side_by_side():
     """Two processes that share the file must not share the place in it."""
     code = """
         import os, numpy as np, gmm
-        from gmm.rows import scratch
+        from gmm._rows import scratch
         scratch._BLOCK_BYTES = 1000
         rows = np.random.default_rng(0).normal(size=(20_000, 3))
         source = gmm.open_rows(lambda: [rows], scratch=True)

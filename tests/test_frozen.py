@@ -16,7 +16,7 @@ import gmm
 import reference
 from gmm import FrozenMixture, GaussianMixture, _frozen
 from gmm._kernel import tiles
-from gmm.persistence import load_state, save_state
+from gmm._persistence import load_state, save_state
 
 METHODS = ("predict", "predict_proba", "score_samples")
 LAYOUTS = "full", "tied", "diag", "spherical"

@@ -9,15 +9,15 @@ import pytest
 import reference
 from gmm import GaussianMixture, _em
 from gmm._candidates import Candidate, CandidateView
+from gmm._fitting import halving
+from gmm._fitting.halving import Cut, Schedule, best_candidate, schedule_for
 from gmm._kernel import tiles
-from gmm.em.problem import Problem
-from gmm.fitting import halving
-from gmm.fitting.halving import Cut, Schedule, best_candidate, schedule_for
-from gmm.rows.sources import ArraySource
-from gmm.values.covariance import PARSIMONIOUS, covariance_model
-from gmm.values.layouts import DIAGONAL, SPHERICAL, TIED
-from gmm.values.objective import Objective
-from gmm.values.parameters import MixtureParameters
+from gmm._passes.problem import Problem
+from gmm._rows.sources import ArraySource
+from gmm._values.covariance import PARSIMONIOUS, covariance_model
+from gmm._values.layouts import DIAGONAL, SPHERICAL, TIED
+from gmm._values.objective import Objective
+from gmm._values.parameters import MixtureParameters
 
 every_type = pytest.mark.parametrize("covariance_type", PARSIMONIOUS)
 closed_forms = pytest.mark.parametrize("covariance_type", reference.CLOSED_FORMS)

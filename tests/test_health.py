@@ -5,13 +5,13 @@ import pytest
 
 import gmm
 import reference
-from gmm.estimators.fitted import fitted_parameters
-from gmm.fitting.degenerate import degenerate_components
-from gmm.rows.sources import ArraySource
-from gmm.values.covariance import PARSIMONIOUS, covariance_model
-from gmm.values.layouts import FULL, TIED
-from gmm.values.parameters import MixtureParameters
-from gmm.values.statistics import SufficientStatistics
+from gmm._estimators.fitted import fitted_parameters
+from gmm._fitting.degenerate import degenerate_components
+from gmm._rows.sources import ArraySource
+from gmm._values.covariance import PARSIMONIOUS, covariance_model
+from gmm._values.layouts import FULL, TIED
+from gmm._values.parameters import MixtureParameters
+from gmm._values.statistics import SufficientStatistics
 
 RIDGE = 1e-6
 every_type = pytest.mark.parametrize("name", PARSIMONIOUS)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.cluster.hierarchy import fcluster, linkage
 
-from gmm.fitting.hierarchy import Hierarchy
+from gmm._fitting.hierarchy import Hierarchy
 
 
 def ward(rows, weight, n_clusters):

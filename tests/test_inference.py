@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from gmm.em.results import PassBatch
-from gmm.em.solver import SolverRun
-from gmm.em.stopping import GainBelow
-from gmm.em.textbook import TextbookEM
-from gmm.em.trace import Trace
-from gmm.values.layouts import DIAGONAL
-from gmm.values.statistics import SufficientStatistics
+from gmm._passes.results import PassBatch
+from gmm._passes.solver import SolverRun
+from gmm._passes.stopping import GainBelow
+from gmm._passes.textbook import TextbookEM
+from gmm._passes.trace import Trace
+from gmm._values.layouts import DIAGONAL
+from gmm._values.statistics import SufficientStatistics
 
 NEVER = GainBelow(0.0)
 

@@ -8,11 +8,10 @@ from scipy.cluster.hierarchy import fcluster, linkage
 
 import reference
 from gmm import GaussianMixture, _candidates
-from gmm._kernel import first_look, tiles
-from gmm.fitting import starts as initialization
-from gmm.fitting.hierarchy import Hierarchy
-from gmm.fitting.sampling import kmeans_plusplus, sampled
-from gmm.fitting.starts import (
+from gmm._fitting import starts as initialization
+from gmm._fitting.hierarchy import Hierarchy
+from gmm._fitting.sampling import kmeans_plusplus, sampled
+from gmm._fitting.starts import (
     STARTS,
     Portfolio,
     StartRequest,
@@ -21,9 +20,10 @@ from gmm.fitting.starts import (
     lloyd,
     start_statistics,
 )
-from gmm.rows.sources import ArraySource
-from gmm.values.covariance import PARSIMONIOUS, covariance_model
-from gmm.values.objective import Objective
+from gmm._kernel import first_look, tiles
+from gmm._rows.sources import ArraySource
+from gmm._values.covariance import PARSIMONIOUS, covariance_model
+from gmm._values.objective import Objective
 
 every_type = pytest.mark.parametrize("covariance_type", PARSIMONIOUS)
 closed_forms = pytest.mark.parametrize("covariance_type", reference.CLOSED_FORMS)

@@ -13,14 +13,15 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from gmm import GaussianMixture, blas
-from gmm.blas import single_threaded_blas
-from gmm.em.threads import usable_threads
-from gmm.estimators.fitted import fitted_parameters
-from gmm.estimators.scorer import Scorer
-from gmm.fitting import halving, starts
-from gmm.fitting.metrics import views_of
-from gmm.rows.sources import ArraySource
+from gmm import GaussianMixture
+from gmm import _blas as blas
+from gmm._blas import single_threaded_blas
+from gmm._estimators.fitted import fitted_parameters
+from gmm._estimators.scorer import Scorer
+from gmm._fitting import halving, starts
+from gmm._fitting.metrics import views_of
+from gmm._passes.threads import usable_threads
+from gmm._rows.sources import ArraySource
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals and forks as POSIX has them")
 quiet = pytest.mark.filterwarnings("ignore:Best performing initialization")
@@ -83,7 +84,7 @@ LONG = {
         300_000,
         4,
         "import gmm, os, tempfile; path = os.path.join(tempfile.mkdtemp(), 'X.npy'); np.save(path, X); "
-        "from gmm.rows.together import together; model = GaussianMixture(8, max_iter=10**9, tol=0, "
+        "from gmm._rows.together import together; model = GaussianMixture(8, max_iter=10**9, tol=0, "
         "n_threads={n_threads}); print('ready', flush=True); "
         "together(gmm.open_rows(path), [model.fit] * 3, lambda: False); os.remove(path)",
     ),

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 import reference
 from gmm import _em
 from gmm._kernel import mstep, tiles
-from gmm.em.e_step import EStep
-from gmm.rows.sources import ArraySource
-from gmm.values.layouts import DIAGONAL, FULL, SPHERICAL, TIED
-from gmm.values.whitened import WhitenedMixture
+from gmm._passes.e_step import EStep
+from gmm._rows.sources import ArraySource
+from gmm._values.layouts import DIAGONAL, FULL, SPHERICAL, TIED
+from gmm._values.whitened import WhitenedMixture
 
 LAYOUTS = {"full": FULL, "tied": TIED, "diag": DIAGONAL, "spherical": SPHERICAL}
 NAMES = {layout: name for name, layout in LAYOUTS.items()}

@@ -6,8 +6,8 @@ import pytest
 
 from gmm import _em
 from gmm._kernel import tiles
-from gmm.values.layouts import TIED
-from gmm.values.whitened import WhitenedMixture
+from gmm._values.layouts import TIED
+from gmm._values.whitened import WhitenedMixture
 
 KERNELS = tiles.kernels()
 

@@ -8,7 +8,7 @@ import pytest
 from gmm import _candidates, _em
 from gmm._candidates import Candidate, CandidateView
 from gmm._kernel import first_look, mstep
-from gmm.values.layouts import layout_of_code
+from gmm._values.layouts import layout_of_code
 
 K, D, N = 3, 2, 40
 ROWS = np.random.default_rng(0).normal(size=(N, D))

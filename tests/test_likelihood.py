@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 import reference
 from gmm import ConvergenceWarning, GaussianMixture
-from gmm.em.m_step import MStep, refilled
-from gmm.values.covariance import PARSIMONIOUS, covariance_model
-from gmm.values.layouts import SingularMatrixError
-from gmm.values.objective import Objective
-from gmm.values.statistics import SufficientStatistics
+from gmm._passes.m_step import MStep, refilled
+from gmm._values.covariance import PARSIMONIOUS, covariance_model
+from gmm._values.layouts import SingularMatrixError
+from gmm._values.objective import Objective
+from gmm._values.statistics import SufficientStatistics
 
 every_type = pytest.mark.parametrize("covariance_type", PARSIMONIOUS)
 closed_forms = pytest.mark.parametrize("covariance_type", reference.CLOSED_FORMS)

@@ -40,7 +40,7 @@ def changed(path, *, without=(), **parts):
     for name, value in parts.items():
         (arrays if isinstance(value, np.ndarray) else header)[name] = value
     header = {name: value for name, value in header.items() if not name.startswith("format") and name not in without}
-    gmm.persistence.save_state(path, header, arrays)
+    gmm._persistence.save_state(path, header, arrays)
     return path
 
 
@@ -258,7 +258,7 @@ def test_whatever_the_numbers_are_it_scores(covariance_type, path):
 
 
 def test_a_change_of_the_order_of_prepared_numbers_is_a_new_version():
-    """Where this fails, prepared numbers have another order or meaning: raise `_PREPARED_VERSION` in `frozen.py`."""
+    """Where this fails, prepared numbers have another order or meaning: raise `_PREPARED_VERSION` in `_frozen_mixture.py`."""
     tiles.use_kernel(tiles.kernels()[1])
     digest = hashlib.sha256()
     for code, size in enumerate((18, 9, 6, 2)):

@@ -15,10 +15,10 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
 from gmm import GaussianMixture, GaussianMixtureSearch, select
-from gmm.cli.choice import choice
-from gmm.estimators.criteria import CRITERIA
-from gmm.text.html import Cell, Html, block, details, escaped, line, sparkline, style, table
-from gmm.values.covariance import COVARIANCE_TYPES, PARSIMONIOUS
+from gmm._cli.choice import choice
+from gmm._estimators.criteria import CRITERIA
+from gmm._text.html import Cell, Html, block, details, escaped, line, sparkline, style, table
+from gmm._values.covariance import COVARIANCE_TYPES, PARSIMONIOUS
 
 WICKED = "<b>&\"x'"
 RNG = np.random.default_rng(0)

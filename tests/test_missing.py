@@ -13,13 +13,13 @@ from scipy.stats import multivariate_normal
 import gmm
 import reference
 from gmm import BayesianGaussianMixture, GaussianMixture
-from gmm.em.incomplete import e_step_over
-from gmm.rows.incomplete import IncompleteSource
-from gmm.values.covariance import PARSIMONIOUS, covariance_model
-from gmm.values.layouts import FULL
-from gmm.values.noise import NO_NOISE, UniformNoise
-from gmm.values.objective import Objective
-from gmm.values.parameters import MixtureParameters
+from gmm._passes.incomplete import e_step_over
+from gmm._rows.incomplete import IncompleteSource
+from gmm._values.covariance import PARSIMONIOUS, covariance_model
+from gmm._values.layouts import FULL
+from gmm._values.noise import NO_NOISE, UniformNoise
+from gmm._values.objective import Objective
+from gmm._values.parameters import MixtureParameters
 
 every_type = pytest.mark.parametrize("covariance_type", PARSIMONIOUS)
 
@@ -135,7 +135,7 @@ def test_patterns_are_prepared_in_groups(monkeypatch):
     X, parameters = with_gaps(), mixture("full").whitened()
     with e_step_over(IncompleteSource(X), FULL) as e_step:
         together = e_step(parameters)
-    monkeypatch.setattr("gmm.em.incomplete._NUMBERS_AT_ONCE", 50)
+    monkeypatch.setattr("gmm._passes.incomplete._NUMBERS_AT_ONCE", 50)
     with e_step_over(IncompleteSource(X), FULL) as e_step:
         apart = e_step(parameters)
         assert len(e_step._parts) > 2

@@ -7,15 +7,15 @@ import pytest
 
 import gmm
 from gmm import GaussianMixture
-from gmm.cli import main
-from gmm.em.incomplete import e_step_over
-from gmm.estimators.fitted import fitted_parameters
-from gmm.fitting.moments import mean_and_covariance
-from gmm.rows.incomplete import IncompleteSource
-from gmm.rows.sources import box_of
-from gmm.selection.standard import in_units
-from gmm.values.covariance import covariance_model
-from gmm.values.noise import NO_NOISE
+from gmm._cli import main
+from gmm._estimators.fitted import fitted_parameters
+from gmm._fitting.moments import mean_and_covariance
+from gmm._passes.incomplete import e_step_over
+from gmm._rows.incomplete import IncompleteSource
+from gmm._rows.sources import box_of
+from gmm._selection.standard import in_units
+from gmm._values.covariance import covariance_model
+from gmm._values.noise import NO_NOISE
 from test_missing import APPLES, with_gaps
 
 

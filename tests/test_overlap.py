@@ -9,9 +9,9 @@ from scipy.integrate import quad
 from scipy.special import ndtr
 
 from gmm import GaussianMixture
+from gmm._estimators.fitted import fitted_parameters
+from gmm._values.covariance import COVARIANCE_TYPES
 from gmm.analysis import column_overlap, overlap
-from gmm.estimators.fitted import fitted_parameters
-from gmm.values.covariance import COVARIANCE_TYPES
 
 rng = np.random.default_rng(0)
 X = np.concatenate([rng.normal([-2, 0, 0], [1, 2, 1], (120, 3)), rng.normal([2, 1, 0], [2, 1, 1], (80, 3))])
@@ -115,7 +115,7 @@ def test_the_common_area_of_a_thin_and_a_wide_density_is_exact():
 
 def test_many_rows_are_drawn_in_parts(monkeypatch):
     mixture = GaussianMixture(2, random_state=0).fit(X)
-    monkeypatch.setattr("gmm.uses.overlap._NUMBERS_AT_ONCE", 3000)
+    monkeypatch.setattr("gmm._uses.overlap._NUMBERS_AT_ONCE", 3000)
     parts = overlap(mixture, n_samples=10_500)
     monkeypatch.undo()
     np.testing.assert_array_equal(parts, overlap(mixture, n_samples=10_500))

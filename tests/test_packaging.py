@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 import gmm
-from gmm.versions import EXTRAS
+from gmm._versions import EXTRAS
 
 ROOT = Path(__file__).parents[1]
 SOURCES = ROOT / "src" / "gmm"
@@ -88,7 +88,7 @@ def test_templates_and_style_sheets_ship_inside():
         {path.relative_to(folder): path.read_bytes() for kind in ("html", "css") for path in folder.rglob(f"*.{kind}")}
         for folder in (SOURCES, INSTALLED)
     )
-    assert Path("cli/report/templates/page.html") in here
+    assert Path("_cli/report/templates/page.html") in here
     assert here == there
 
 
@@ -137,9 +137,9 @@ def test_import_costs_numpy_and_scipy_alone():
 
 
 def test_import_leaves_fits_and_the_search_until_they_are_asked_for():
-    told = python("-c", "import sys, gmm; print(*sys.modules); gmm.select; assert 'gmm.selection' in sys.modules")
+    told = python("-c", "import sys, gmm; print(*sys.modules); gmm.select; assert 'gmm._selection' in sys.modules")
     assert not set(PUBLIC) & set(told.split())
-    assert not [name for name in told.split() if name.startswith(("gmm.selection", "gmm.fitting."))]
+    assert not [name for name in told.split() if name.startswith(("gmm._selection", "gmm._fitting."))]
     assert set(gmm.__all__) <= set(dir(gmm))
     with pytest.raises(AttributeError, match="module 'gmm' has no attribute 'selct'"):
         _ = gmm.selct
@@ -148,10 +148,10 @@ def test_import_leaves_fits_and_the_search_until_they_are_asked_for():
 @pytest.mark.parametrize(
     ("name", "of", "public"),
     [
-        ("EMStep", "gmm.estimators.steps", "gmm.em"),
-        ("MixtureRegressor", "gmm.estimators.regressor", "gmm"),
-        ("Replicate", "gmm.selection.resampling", "gmm.inference"),
-        ("Selection", "gmm.selection.table", "gmm"),
+        ("EMStep", "gmm._estimators.steps", "gmm.em"),
+        ("MixtureRegressor", "gmm._estimators.regressor", "gmm"),
+        ("Replicate", "gmm._selection.resampling", "gmm.inference"),
+        ("Selection", "gmm._selection.table", "gmm"),
     ],
 )
 def test_what_is_imported_later_is_pickled_as_public_from_the_start(name, of, public):

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from gmm import BayesianGaussianMixture, GaussianMixture
-from gmm.estimators.fitted import past_of
-from gmm.values.covariance import CLASSIC, COVARIANCE_TYPES, covariance_model
+from gmm._estimators.fitted import past_of
+from gmm._values.covariance import CLASSIC, COVARIANCE_TYPES, covariance_model
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(600, 5)) + RNG.integers(0, 3, (600, 1)) * 1.5
@@ -31,12 +31,12 @@ def test_a_mixture_is_pickled_as_values(cls, covariance_type):
         use(X)
     assert pickle.dumps(mixture, protocol=2) == before
     own = {name for name in classes_in(before) if name.startswith("gmm.")}
-    values = {name for name in own if name.startswith("gmm.values.")}
+    values = {name for name in own if name.startswith("gmm._values.")}
     assert own - values == {
         f"gmm.{cls.__name__}",
         "gmm.em.Trace",
-        "gmm.em.trace.PassRecord",
-        "gmm.estimators.fitted.Past",
+        "gmm._passes.trace.PassRecord",
+        "gmm._estimators.fitted.Past",
     }
     file = io.BytesIO()
     mixture.save(file)

@@ -11,7 +11,7 @@ import pytest
 
 from gmm import GaussianMixture, _candidates, _em
 from gmm._kernel import mstep, tiles
-from gmm.values.layouts import DIAGONAL, SPHERICAL
+from gmm._values.layouts import DIAGONAL, SPHERICAL
 
 SCRIPT = "from tests.test_pinned_kernel import told; print(told())"
 EACH = "from tests.test_pinned_kernel import *; [print(tiles.use_kernel(name) or told()) for name in tiles.kernels()]"

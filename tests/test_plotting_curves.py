@@ -7,18 +7,18 @@ import numpy as np
 import pytest
 
 from gmm import GaussianMixture, GaussianMixtureSearch, InvalidParameterError, NotFittedError, select
+from gmm._passes.trace import PassRecord, Trace
+from gmm._selection import NOT_CONVERGED
+from gmm._values.covariance import PARSIMONIOUS
 from gmm.analysis import combine_components
-from gmm.em.trace import PassRecord, Trace
-from gmm.selection import NOT_CONVERGED
-from gmm.values.covariance import PARSIMONIOUS
 
 plt = pytest.importorskip("matplotlib.pyplot")
 
 from matplotlib.colors import to_hex  # noqa: E402
 from matplotlib.text import Text  # noqa: E402
 
+from gmm._plotting.lines import spaced  # noqa: E402
 from gmm.plotting import plot_convergence, plot_criteria, plot_entropies, plot_selection  # noqa: E402
-from gmm.plotting.lines import spaced  # noqa: E402
 
 RNG = np.random.default_rng(0)
 ROWS = np.concatenate([RNG.normal(-3, 1, (60, 2)), RNG.normal(3, 1, (90, 2)) * [1, 0.3]])

@@ -6,11 +6,11 @@ from matplotlib.path import Path
 from scipy import stats
 
 from gmm import GaussianMixture
-from gmm.estimators.contract import names_of_features
-from gmm.estimators.fitted import fitted_parameters
-from gmm.exceptions import InvalidParameterError
-from gmm.plotting.view import discriminating, ellipse, view_of
-from gmm.values.covariance import COVARIANCE_TYPES
+from gmm._estimators.contract import names_of_features
+from gmm._estimators.fitted import fitted_parameters
+from gmm._exceptions import InvalidParameterError
+from gmm._plotting.view import discriminating, ellipse, view_of
+from gmm._values.covariance import COVARIANCE_TYPES
 
 MODELS = [name for name in COVARIANCE_TYPES if name.isupper()]
 NAMES = ("length", "width", "height", "depth")

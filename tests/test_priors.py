@@ -16,15 +16,15 @@ from sklearn.base import clone
 import gmm
 import reference
 from gmm import GaussianMixture, NormalInverseWishart
-from gmm.em.problem import Problem, SolverSettings
-from gmm.fitting import starts as initialization
-from gmm.fitting.degenerate import degenerate_components
-from gmm.rows.sources import ArraySource
-from gmm.values.covariance import PARSIMONIOUS, covariance_model
-from gmm.values.objective import Objective
-from gmm.values.parameters import MixtureParameters
-from gmm.values.priors import ConjugatePrior
-from gmm.values.statistics import SufficientStatistics
+from gmm._fitting import starts as initialization
+from gmm._fitting.degenerate import degenerate_components
+from gmm._passes.problem import Problem, SolverSettings
+from gmm._rows.sources import ArraySource
+from gmm._values.covariance import PARSIMONIOUS, covariance_model
+from gmm._values.objective import Objective
+from gmm._values.parameters import MixtureParameters
+from gmm._values.priors import ConjugatePrior
+from gmm._values.statistics import SufficientStatistics
 
 HERE = Path(__file__).parent / "data"
 IRIS = np.loadtxt(HERE / "iris.csv", delimiter=",", skiprows=1)

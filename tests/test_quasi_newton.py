@@ -13,17 +13,17 @@ from sklearn.datasets import load_iris
 
 import reference
 from gmm import GaussianMixture
+from gmm._estimators.fitted import fitted_parameters
+from gmm._exceptions import ConvergenceWarning
 from gmm._kernel import mstep
-from gmm.em.e_step import EStep
-from gmm.em.m_step import MStep
-from gmm.em.problem import Beginning, Problem, SolverSettings
-from gmm.estimators.fitted import fitted_parameters
-from gmm.exceptions import ConvergenceWarning
-from gmm.rows.sources import ArraySource
-from gmm.values.covariance import CLASSIC, PARSIMONIOUS, covariance_model
-from gmm.values.layouts import DIAGONAL, FULL
-from gmm.values.objective import Objective
-from gmm.values.parameters import MixtureParameters
+from gmm._passes.e_step import EStep
+from gmm._passes.m_step import MStep
+from gmm._passes.problem import Beginning, Problem, SolverSettings
+from gmm._rows.sources import ArraySource
+from gmm._values.covariance import CLASSIC, PARSIMONIOUS, covariance_model
+from gmm._values.layouts import DIAGONAL, FULL
+from gmm._values.objective import Objective
+from gmm._values.parameters import MixtureParameters
 
 every_type = pytest.mark.parametrize("covariance_type", PARSIMONIOUS)
 classic = pytest.mark.parametrize("covariance_type", CLASSIC)
@@ -426,7 +426,7 @@ def test_a_component_without_rows_is_given_a_new_place(covariance_type):
     assert (model.weights_ > 0.01).all()
 
 
-@pytest.mark.filterwarnings("ignore:.*lost all rows", "ignore::gmm.exceptions.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore:.*lost all rows", "ignore::gmm._exceptions.ConvergenceWarning")
 @every_type
 def test_a_ridge_that_rounding_eats_leaves_the_climb_to_em(covariance_type):
     converged = {1: 0, 2: 0}

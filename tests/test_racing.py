@@ -6,17 +6,17 @@ from math import inf
 import numpy as np
 import pytest
 
-from gmm.em.problem import Problem
-from gmm.em.solver import SolverRun
-from gmm.em.trace import PassRecord
-from gmm.fitting.racing import best_of, is_hopeless, short_runs
-from gmm.rows.sources import ArraySource
-from gmm.values.covariance import covariance_model
-from gmm.values.layouts import FULL, SPHERICAL
-from gmm.values.objective import Objective
-from gmm.values.parameters import MixtureParameters
-from gmm.values.statistics import SufficientStatistics
-from gmm.values.whitened import WhitenedMixture
+from gmm._fitting.racing import best_of, is_hopeless, short_runs
+from gmm._passes.problem import Problem
+from gmm._passes.solver import SolverRun
+from gmm._passes.trace import PassRecord
+from gmm._rows.sources import ArraySource
+from gmm._values.covariance import covariance_model
+from gmm._values.layouts import FULL, SPHERICAL
+from gmm._values.objective import Objective
+from gmm._values.parameters import MixtureParameters
+from gmm._values.statistics import SufficientStatistics
+from gmm._values.whitened import WhitenedMixture
 
 ROWS = np.random.default_rng(0).normal(size=(200, 2)) + 6.0 * (np.arange(200) % 2)[:, None]
 

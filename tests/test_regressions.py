@@ -9,13 +9,13 @@ import pytest
 
 import gmm
 from gmm import GaussianMixture, select
-from gmm.blas import single_threaded_blas
-from gmm.em.e_step import EStep
-from gmm.rows.sources import ArraySource
-from gmm.values.covariance import covariance_model
-from gmm.values.layouts import FULL, SPHERICAL, SingularMatrixError
-from gmm.values.objective import ridged
-from gmm.values.whitened import WhitenedMixture
+from gmm._blas import single_threaded_blas
+from gmm._passes.e_step import EStep
+from gmm._rows.sources import ArraySource
+from gmm._values.covariance import covariance_model
+from gmm._values.layouts import FULL, SPHERICAL, SingularMatrixError
+from gmm._values.objective import ridged
+from gmm._values.whitened import WhitenedMixture
 
 RNG = np.random.default_rng(0)
 X = np.concatenate([RNG.normal(-3, 1, (60, 2)), RNG.normal(3, 1, (60, 2))])

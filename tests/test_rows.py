@@ -23,20 +23,20 @@ import pytest
 import gmm
 import reference
 from gmm import GaussianMixture
+from gmm._estimators import progress
 from gmm._kernel.first_look import checksum
+from gmm._rows import blocks
+from gmm._rows import delimited as delimited_module
+from gmm._rows import npy as npy_module
+from gmm._rows.entrance import as_source
+from gmm._rows.file_table import FileTable
+from gmm._rows.npy import NpySource
+from gmm._rows.sources import ArraySource
+from gmm._rows.text_format import TextFormat
+from gmm._selection import finishing
+from gmm._selection.engine import Clock
+from gmm._values.covariance import CLASSIC
 from gmm.em import Iteration
-from gmm.estimators import progress
-from gmm.rows import blocks
-from gmm.rows import delimited as delimited_module
-from gmm.rows import npy as npy_module
-from gmm.rows.entrance import as_source
-from gmm.rows.file_table import FileTable
-from gmm.rows.npy import NpySource
-from gmm.rows.sources import ArraySource
-from gmm.rows.text_format import TextFormat
-from gmm.selection import finishing
-from gmm.selection.engine import Clock
-from gmm.values.covariance import CLASSIC
 
 posix = pytest.mark.skipif(os.name != "posix", reason="a file that is mapped changes, as POSIX lets it")
 rng = np.random.default_rng(3)
@@ -692,7 +692,7 @@ def test_an_npy_file_is_one_array_only_where_none_of_it_is_converted(tmp_path):
 @pytest.mark.parametrize("suffix", ["parquet", "arrow", "csv", "tsv"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_predictions_are_written_in_pieces(suffix, dtype, tmp_path, monkeypatch):
-    monkeypatch.setattr("gmm.em.e_step._ROWS_AT_ONCE", 3000)
+    monkeypatch.setattr("gmm._passes.e_step._ROWS_AT_ONCE", 3000)
     model, rows, path = in_memory("full", dtype, False, False), ROWS.astype(dtype), tmp_path / f"a.{suffix}"
     for X in (rows, gmm.open_rows(lambda: [rows[:10], rows[10:]])):
         model.predict_to(X, path)
@@ -748,7 +748,7 @@ def test_what_was_read_can_be_pickled(kind, tmp_path):
 
 
 def test_a_frozen_mixture_writes_its_predictions(tmp_path, monkeypatch):
-    monkeypatch.setattr("gmm.frozen._ROWS_AT_ONCE", 3000)
+    monkeypatch.setattr("gmm._frozen_mixture._ROWS_AT_ONCE", 3000)
     model, path = in_memory("full", np.float64, False, False), tmp_path / "a.parquet"
     frozen = model.freeze()
     for X in (ROWS, gmm.open_rows(lambda: [ROWS[:10], ROWS[10:]])):

@@ -11,10 +11,10 @@ import pytest
 
 import gmm
 from gmm import GaussianMixture
-from gmm.rows import blocks, npy, scratch, sliced
-from gmm.rows.npy import NpySource
-from gmm.rows.scratch import ScratchSource
-from gmm.rows.sliced import SlicedSource
+from gmm._rows import blocks, npy, scratch, sliced
+from gmm._rows.npy import NpySource
+from gmm._rows.scratch import ScratchSource
+from gmm._rows.sliced import SlicedSource
 
 RNG = np.random.default_rng(3)
 N, D, K = 9000, 3, 3

@@ -21,7 +21,7 @@ from gmm import (
     NormalInverseWishart,
     Selection,
 )
-from gmm.persistence import FORMAT_VERSION, load_state
+from gmm._persistence import FORMAT_VERSION, load_state
 
 pytestmark = pytest.mark.filterwarnings("ignore:X does not have valid feature names")
 ROOT = Path(__file__).parents[1]

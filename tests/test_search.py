@@ -19,13 +19,13 @@ from sklearn.utils.estimator_checks import check_estimator
 
 import gmm
 from gmm import GaussianMixture, GaussianMixtureSearch, NotFittedError, Selection, select
-from gmm.estimators.criteria import CRITERIA
-from gmm.rows.sources import ArraySource
-from gmm.selection import candidates, contenders, engine, table
-from gmm.selection.cell import Cell, Solution
-from gmm.values.covariance import PARSIMONIOUS, covariance_model
-from gmm.values.layouts import DIAGONAL, FULL, SPHERICAL, TIED
-from gmm.values.parameters import MixtureParameters
+from gmm._estimators.criteria import CRITERIA
+from gmm._rows.sources import ArraySource
+from gmm._selection import candidates, contenders, engine, table
+from gmm._selection.cell import Cell, Solution
+from gmm._values.covariance import PARSIMONIOUS, covariance_model
+from gmm._values.layouts import DIAGONAL, FULL, SPHERICAL, TIED
+from gmm._values.parameters import MixtureParameters
 
 HERE = Path(__file__).parent / "data"
 IRIS = np.loadtxt(HERE / "iris.csv", delimiter=",", skiprows=1)
@@ -311,7 +311,7 @@ def test_more_starts_find_no_less(iris):
 def test_full_moments_tell_the_others(layout):
     source = ArraySource(ROWS)
     responsibilities = np.random.default_rng(0).dirichlet(np.ones(3), len(ROWS))
-    full, own = (gmm.fitting.starts.from_responsibilities(source, responsibilities, kept) for kept in (FULL, layout))
+    full, own = (gmm._fitting.starts.from_responsibilities(source, responsibilities, kept) for kept in (FULL, layout))
     got = full.reduced(layout)
     np.testing.assert_allclose(got.second, own.second, rtol=1e-10)
     assert got.layout is layout
@@ -323,7 +323,7 @@ def test_full_moments_tell_the_others(layout):
 )
 def test_poorer_moments_do_not_tell_richer_ones(have, want):
     source = ArraySource(ROWS)
-    statistics = gmm.fitting.starts.from_responsibilities(source, np.ones((len(ROWS), 1)), have)
+    statistics = gmm._fitting.starts.from_responsibilities(source, np.ones((len(ROWS), 1)), have)
     with pytest.raises(ValueError, match="expected moments that determine"):
         statistics.reduced(want)
 
@@ -331,7 +331,7 @@ def test_poorer_moments_do_not_tell_richer_ones(have, want):
 def test_a_grown_mixture_has_an_empty_component_that_a_split_fills():
     source = ArraySource(ROWS)
     for kept in (FULL, TIED, DIAGONAL, SPHERICAL):
-        one = gmm.fitting.starts.from_responsibilities(source, np.ones((len(ROWS), 1)), kept)
+        one = gmm._fitting.starts.from_responsibilities(source, np.ones((len(ROWS), 1)), kept)
         two = one.grown()
         assert two.counts.tolist() == [len(ROWS), 0]
         halves = two.split(0, 1, np.array([0.1, 0.0, 0.0]))
@@ -356,7 +356,7 @@ def test_a_split_is_of_the_component_that_fits_worst():
     rows = np.concatenate([np.hstack([two_in_one, rng.normal(size=(400, 1))]), rng.normal(20, 1, (400, 2))])
     mixture = GaussianMixture(2, random_state=0).fit(rows)
     worst = int(np.argmin(mixture.means_[:, 0]))
-    with gmm.em.e_step.EStep(ArraySource(rows), FULL) as e_step:
+    with gmm._passes.e_step.EStep(ArraySource(rows), FULL) as e_step:
         diagnostics = candidates.diagnosed(e_step, mixture._parameters)
     first = candidates.splits(diagnostics, mixture._parameters)[0]
     np.testing.assert_allclose(first.counts[[worst, 2]], 200, rtol=1e-3)

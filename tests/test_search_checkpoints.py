@@ -10,11 +10,11 @@ import pytest
 import gmm
 from deaths import many_lives
 from gmm import GaussianMixture, GaussianMixtureSearch
-from gmm.cli import main
-from gmm.persistence.checkpoints import SearchCheckpoint
-from gmm.selection import engine, finishing
-from gmm.selection.cell import Cell
-from gmm.selection.engine import Clock
+from gmm._cli import main
+from gmm._persistence.checkpoints import SearchCheckpoint
+from gmm._selection import engine, finishing
+from gmm._selection.cell import Cell
+from gmm._selection.engine import Clock
 
 pytestmark = pytest.mark.usefixtures("_always_due")
 

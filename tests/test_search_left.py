@@ -9,16 +9,16 @@ import pytest
 
 import gmm
 from deaths import many_lives
-from gmm.em.problem import Problem
-from gmm.em.results import Totals
-from gmm.estimators import criteria
-from gmm.fitting.racing import short_runs
-from gmm.persistence.checkpoints import SearchCheckpoint
-from gmm.rows.sources import ArraySource
-from gmm.selection import engine, finishing
-from gmm.selection.bar import Bar
-from gmm.values.covariance import covariance_model
-from gmm.values.layouts import SingularMatrixError
+from gmm._estimators import criteria
+from gmm._fitting.racing import short_runs
+from gmm._passes.problem import Problem
+from gmm._passes.results import Totals
+from gmm._persistence.checkpoints import SearchCheckpoint
+from gmm._rows.sources import ArraySource
+from gmm._selection import engine, finishing
+from gmm._selection.bar import Bar
+from gmm._values.covariance import covariance_model
+from gmm._values.layouts import SingularMatrixError
 from test_racing import moments
 
 RNG = np.random.default_rng(1)

@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 
 from gmm import Selection, select
-from gmm.estimators.criteria import CRITERIA
-from gmm.values.covariance import PARSIMONIOUS
+from gmm._estimators.criteria import CRITERIA
+from gmm._values.covariance import PARSIMONIOUS
 
 rng = np.random.default_rng(0)
 X = np.concatenate([rng.normal(-4, 1, (60, 2)), rng.normal(4, 1, (40, 2))])

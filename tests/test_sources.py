@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 
 from gmm import GaussianMixture
+from gmm._fitting.sampling import chosen_rows
+from gmm._fitting.starts import STARTS
 from gmm._kernel import mstep
-from gmm.em.e_step import EStep
-from gmm.fitting.sampling import chosen_rows
-from gmm.fitting.starts import STARTS
-from gmm.rows.sources import ArraySource, Chunk, Source
-from gmm.values.covariance import CLASSIC, covariance_model
-from gmm.values.objective import Objective
-from gmm.values.parameters import MixtureParameters
-from gmm.values.whitened import WhitenedMixture
+from gmm._passes.e_step import EStep
+from gmm._rows.sources import ArraySource, Chunk, Source
+from gmm._values.covariance import CLASSIC, covariance_model
+from gmm._values.objective import Objective
+from gmm._values.parameters import MixtureParameters
+from gmm._values.whitened import WhitenedMixture
 
 rng = np.random.default_rng(5)
 N, D, K = 9000, 3, 3

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from gmm import GaussianMixture
-from gmm.em.e_step import EStep
-from gmm.fitting.degenerate import degenerate_components
-from gmm.fitting.split_merge import drop_losses, moves, split_gains, without
-from gmm.rows.sources import ArraySource
-from gmm.values.covariance import PARSIMONIOUS, covariance_model
-from gmm.values.layouts import DIAGONAL
-from gmm.values.parameters import MixtureParameters
+from gmm._fitting.degenerate import degenerate_components
+from gmm._fitting.split_merge import drop_losses, moves, split_gains, without
+from gmm._passes.e_step import EStep
+from gmm._rows.sources import ArraySource
+from gmm._values.covariance import PARSIMONIOUS, covariance_model
+from gmm._values.layouts import DIAGONAL
+from gmm._values.parameters import MixtureParameters
 from test_published import IRIS, IRIS_BIC
 
 every_type = pytest.mark.parametrize("covariance_type", PARSIMONIOUS)

@@ -7,11 +7,11 @@ import pytest
 from sklearn.base import clone
 
 from gmm import GaussianMixture, GaussianMixtureSearch, NormalInverseWishart, Selection, open_rows, select
-from gmm.cli import main
-from gmm.estimators.fitted import fitted_parameters
-from gmm.selection import finishing
-from gmm.values.coordinates import Coordinates
-from gmm.values.covariance import PARSIMONIOUS, covariance_model
+from gmm._cli import main
+from gmm._estimators.fitted import fitted_parameters
+from gmm._selection import finishing
+from gmm._values.coordinates import Coordinates
+from gmm._values.covariance import PARSIMONIOUS, covariance_model
 
 rng = np.random.default_rng(3)
 X = np.concatenate([rng.normal(m, 1, (60, 3)) @ np.diag([1, 5, 0.2]) for m in (-3, 0, 4)])

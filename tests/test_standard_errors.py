@@ -9,12 +9,12 @@ import pytest
 
 import gmm
 from gmm import BayesianGaussianMixture, GaussianMixture
-from gmm.em import threads
-from gmm.estimators.fitted import fitted_parameters
+from gmm._estimators.fitted import fitted_parameters
+from gmm._passes import threads
+from gmm._rows.sources import ArraySource
+from gmm._uses import standard_errors as module
+from gmm._values.covariance import PARSIMONIOUS
 from gmm.inference import standard_errors
-from gmm.rows.sources import ArraySource
-from gmm.uses import standard_errors as module
-from gmm.values.covariance import PARSIMONIOUS
 
 FAITHFUL = np.loadtxt(files("gmm") / "data" / "faithful.csv", delimiter=",", skiprows=1)
 PARTS = ("weights", "means", "covariances")

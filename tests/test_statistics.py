@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import reference
-from gmm.values.layouts import DIAGONAL, FULL, SPHERICAL, TIED
-from gmm.values.statistics import SufficientStatistics
+from gmm._values.layouts import DIAGONAL, FULL, SPHERICAL, TIED
+from gmm._values.statistics import SufficientStatistics
 
 LAYOUTS = {"full": FULL, "tied": TIED, "diag": DIAGONAL, "spherical": SPHERICAL}
 every_layout = pytest.mark.parametrize("name", LAYOUTS)

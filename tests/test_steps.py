@@ -11,8 +11,8 @@ import pytest
 import gmm
 import reference
 from gmm import GaussianMixture, em, select
-from gmm.selection import engine
-from gmm.values.covariance import PARSIMONIOUS
+from gmm._selection import engine
+from gmm._values.covariance import PARSIMONIOUS
 
 
 def overlapping(seed, n=400, d=2, K=3, distance=2.0):

@@ -6,7 +6,7 @@ from sklearn.datasets import load_iris, load_wine
 
 import reference
 from gmm import select
-from gmm.values.covariance import PARSIMONIOUS
+from gmm._values.covariance import PARSIMONIOUS
 
 IRIS, SPECIES = load_iris(return_X_y=True)
 WINE, KINDS = load_wine(return_X_y=True)

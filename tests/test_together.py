@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 import gmm
-from gmm.rows import blocks
-from gmm.rows.sources import ArraySource, Chunk
-from gmm.rows.together import Ended, together
-from gmm.selection import finishing
-from gmm.selection.bar import Bar
+from gmm._rows import blocks
+from gmm._rows.sources import ArraySource, Chunk
+from gmm._rows.together import Ended, together
+from gmm._selection import finishing
+from gmm._selection.bar import Bar
 
 RNG = np.random.default_rng(5)
 N = 9000

@@ -9,20 +9,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import reference
+from gmm._fitting.starts import lloyd
 from gmm._kernel import mstep, tiles
-from gmm.em.e_step import EStep, Partition
-from gmm.em.m_step import MStep
-from gmm.em.results import PassBatch
-from gmm.em.solver import SolverRun
-from gmm.em.stopping import GainBelow
-from gmm.em.textbook import TextbookEM
-from gmm.fitting.starts import lloyd
-from gmm.rows.sources import ArraySource
-from gmm.values.covariance import PARSIMONIOUS, covariance_model
-from gmm.values.layouts import SPHERICAL, SingularMatrixError
-from gmm.values.objective import Objective
-from gmm.values.parameters import MixtureParameters
-from gmm.values.statistics import SufficientStatistics
+from gmm._passes.e_step import EStep, Partition
+from gmm._passes.m_step import MStep
+from gmm._passes.results import PassBatch
+from gmm._passes.solver import SolverRun
+from gmm._passes.stopping import GainBelow
+from gmm._passes.textbook import TextbookEM
+from gmm._rows.sources import ArraySource
+from gmm._values.covariance import PARSIMONIOUS, covariance_model
+from gmm._values.layouts import SPHERICAL, SingularMatrixError
+from gmm._values.objective import Objective
+from gmm._values.parameters import MixtureParameters
+from gmm._values.statistics import SufficientStatistics
 
 NEVER = GainBelow(0.0)
 every_type = pytest.mark.parametrize("covariance_type", PARSIMONIOUS)

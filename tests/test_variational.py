@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from scipy.special import xlogy
 
 import reference
-from gmm.em.problem import Problem, SolverSettings
-from gmm.fitting.starts import from_responsibilities
-from gmm.rows.sources import ArraySource
-from gmm.values.covariance import CLASSIC, covariance_model
-from gmm.values.objective import Objective
-from gmm.values.variational import VariationalPrior
+from gmm._fitting.starts import from_responsibilities
+from gmm._passes.problem import Problem, SolverSettings
+from gmm._rows.sources import ArraySource
+from gmm._values.covariance import CLASSIC, covariance_model
+from gmm._values.objective import Objective
+from gmm._values.variational import VariationalPrior
 
 every_type = pytest.mark.parametrize("name", CLASSIC)
 every_prior = pytest.mark.parametrize("sticks", [False, True])

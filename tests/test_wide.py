@@ -9,20 +9,20 @@ import pytest
 
 import gmm
 from gmm import GaussianMixture, NormalInverseWishart, em, load, select
-from gmm.cli import main
+from gmm._cli import main
+from gmm._plotting import plane
+from gmm._values import directions
+from gmm._values.covariance import covariance_model
+from gmm._values.parameters import MixtureParameters
 from gmm.inference import bootstrap_lrt, held_out_log_likelihood
 from gmm.plotting import (
     animate_fit,
-    plane,
     plot_clusters,
     plot_convergence,
     plot_decision_boundaries,
     plot_density,
     plot_uncertainty,
 )
-from gmm.values import directions
-from gmm.values.covariance import covariance_model
-from gmm.values.parameters import MixtureParameters
 
 AXIS_ALIGNED = ["EII", "VII", "EEI", "VEI", "EVI", "VVI"]
 every_model = pytest.mark.parametrize("name", AXIS_ALIGNED)
@@ -139,7 +139,7 @@ def test_films():
 
 def test_the_command_and_its_report(tmp_path, monkeypatch, capsys):
     # What makes a page's SVG of a picture sees no feature, and takes most of the time.
-    monkeypatch.setattr("gmm.plotting.files.inline_svg", lambda *asked: "<svg></svg>")
+    monkeypatch.setattr("gmm._plotting.files.inline_svg", lambda *asked: "<svg></svg>")
 
     def told(d):
         table = tmp_path / f"{d}.csv"

@@ -8,7 +8,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from gmm.cli import main
+from gmm._cli import main
 
 
 def help_of(command: str) -> str:

@@ -9,21 +9,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from gmm import _public
-from gmm.estimators.bayesian import BayesianGaussianMixture
-from gmm.estimators.conditional import ConditionalPrediction
-from gmm.estimators.mixture import GaussianMixture
-from gmm.estimators.predictive import CredibleIntervals, PosteriorSample
-from gmm.exceptions import ConvergenceWarning, InvalidParameterError, LostClusterError, NotFittedError
-from gmm.frozen import FrozenMixture, get_include
-from gmm.rows.opening import open_rows
-from gmm.values.priors import NormalInverseWishart
-from gmm.versions import __version__, show_versions
+from gmm._estimators.bayesian import BayesianGaussianMixture
+from gmm._estimators.conditional import ConditionalPrediction
+from gmm._estimators.mixture import GaussianMixture
+from gmm._estimators.predictive import CredibleIntervals, PosteriorSample
+from gmm._exceptions import ConvergenceWarning, InvalidParameterError, LostClusterError, NotFittedError
+from gmm._frozen_mixture import FrozenMixture, get_include
+from gmm._rows.opening import open_rows
+from gmm._values.priors import NormalInverseWishart
+from gmm._versions import __version__, show_versions
 
 if TYPE_CHECKING:
     from gmm import analysis, em, exchange, inference, plotting, sources, tracking  # noqa: F401
-    from gmm.estimators.regressor import MixtureRegressor
-    from gmm.loading import load
-    from gmm.selection import GaussianMixtureSearch, MixtureClassifier, Progress, Selection, select
+    from gmm._estimators.regressor import MixtureRegressor
+    from gmm._loading import load
+    from gmm._selection import GaussianMixtureSearch, MixtureClassifier, Progress, Selection, select
 
 __all__ = [
     "BayesianGaussianMixture",
@@ -51,8 +51,8 @@ __all__ = [
 ]
 
 _MODULES = ("analysis", "em", "exchange", "inference", "plotting", "sources", "tracking")
-_HOME_OF = {"MixtureRegressor": "gmm.estimators.regressor", "load": "gmm.loading"} | dict.fromkeys(
-    ("GaussianMixtureSearch", "MixtureClassifier", "Progress", "Selection", "select"), "gmm.selection"
+_HOME_OF = {"MixtureRegressor": "gmm._estimators.regressor", "load": "gmm._loading"} | dict.fromkeys(
+    ("GaussianMixtureSearch", "MixtureClassifier", "Progress", "Selection", "select"), "gmm._selection"
 )
 
 

@@ -2,6 +2,6 @@
 
 import sys
 
-from gmm.cli import main
+from gmm._cli import main
 
 sys.exit(main())

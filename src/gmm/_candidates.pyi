@@ -6,8 +6,8 @@ from typing_extensions import disjoint_base
 
 from gmm._em import CandidateRows, Scratch
 from gmm._kernel.mstep import MixtureFamily
-from gmm.values.layouts import Layout
-from gmm.values.statistics import SufficientStatistics
+from gmm._values.layouts import Layout
+from gmm._values.statistics import SufficientStatistics
 
 _Array = NDArray[np.float64]
 _Estimate = tuple[_Array, _Array, _Array, _Array, _Array]

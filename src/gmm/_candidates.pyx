@@ -47,7 +47,7 @@ from gmm._kernel.workspace cimport aligned
 
 import numpy as np
 
-from gmm.values import statistics
+from gmm._values import statistics
 
 
 cdef class CandidateView:

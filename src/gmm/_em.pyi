@@ -6,9 +6,9 @@ from typing_extensions import disjoint_base
 
 from gmm._kernel.first_look import Survey
 from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
-from gmm.values.layouts import Layout
-from gmm.values.statistics import SufficientStatistics
-from gmm.values.whitened import WhitenedMixture
+from gmm._values.layouts import Layout
+from gmm._values.statistics import SufficientStatistics
+from gmm._values.whitened import WhitenedMixture
 
 _Array = NDArray[np.float64]
 _Estimate = tuple[_Array, _Array, _Array, _Array, _Array]

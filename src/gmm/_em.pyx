@@ -39,7 +39,7 @@ import functools
 
 import numpy as np
 
-from gmm.values import statistics
+from gmm._values import statistics
 
 
 cdef class Scratch:

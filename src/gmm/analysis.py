@@ -1,10 +1,10 @@
 """What a fitted mixture says about rows: clusters, overlap, directions, anomalies, and few new rows for it."""
 
-from gmm.uses.adaptation import adapt, fisher_vector
-from gmm.uses.anomalies import AnomalyThreshold, anomaly_threshold
-from gmm.uses.combining import CombinedComponents, combine_components
-from gmm.uses.directions import Directions, directions
-from gmm.uses.overlap import column_overlap, overlap
+from gmm._uses.adaptation import adapt, fisher_vector
+from gmm._uses.anomalies import AnomalyThreshold, anomaly_threshold
+from gmm._uses.combining import CombinedComponents, combine_components
+from gmm._uses.directions import Directions, directions
+from gmm._uses.overlap import column_overlap, overlap
 
 __all__ = [
     "AnomalyThreshold",

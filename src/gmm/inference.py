@@ -1,7 +1,7 @@
 """How sure a fit is: standard errors and intervals, tests of the number of components, held-out likelihoods."""
 
-from gmm.selection.resampling import BootstrapLRT, HeldOut, Replicate, bootstrap_lrt, held_out_log_likelihood
-from gmm.uses.standard_errors import StandardErrors, standard_errors
+from gmm._selection.resampling import BootstrapLRT, HeldOut, Replicate, bootstrap_lrt, held_out_log_likelihood
+from gmm._uses.standard_errors import StandardErrors, standard_errors
 
 __all__ = [
     "BootstrapLRT",

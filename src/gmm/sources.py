@@ -4,8 +4,8 @@ A `BlockSource` yields blocks of rows, a `PartitionedSource` sends each pass to 
 to serve rows is a subclass of `Source`. `partitioned_rows` makes a source of partitions that an engine holds.
 """
 
-from gmm.rows.blocks import Block, BlockSource
-from gmm.rows.partitions import PartitionedSource, partitioned_rows
-from gmm.rows.sources import Chunk, Source
+from gmm._rows.blocks import Block, BlockSource
+from gmm._rows.partitions import PartitionedSource, partitioned_rows
+from gmm._rows.sources import Chunk, Source
 
 __all__ = ["Block", "BlockSource", "Chunk", "PartitionedSource", "Source", "partitioned_rows"]

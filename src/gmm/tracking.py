@@ -1,5 +1,5 @@
 """Objects that frames of rows show, each with an identity that lasts from one frame to the next."""
 
-from gmm.uses.tracking import Tracker, Tracks
+from gmm._uses.tracking import Tracker, Tracks
 
 __all__ = ["Tracker", "Tracks"]

@@ -9,19 +9,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gmm._estimators.contract import given_names
+from gmm._estimators.criteria import bic
+from gmm._estimators.fitted import fitted_parameters, source_of
+from gmm._estimators.mixture import GaussianMixture
+from gmm._estimators.saved import from_state
+from gmm._estimators.scorer import Scorer
+from gmm._persistence import Readable, Writable, build_object, item
+from gmm._persistence.places import name_of_source, read_bytes, write_to
 from gmm._public import publish
-from gmm.estimators.contract import given_names
-from gmm.estimators.criteria import bic
-from gmm.estimators.fitted import fitted_parameters, source_of
-from gmm.estimators.mixture import GaussianMixture
-from gmm.estimators.saved import from_state
-from gmm.estimators.scorer import Scorer
-from gmm.persistence import Readable, Writable, build_object, item
-from gmm.persistence.places import name_of_source, read_bytes, write_to
-from gmm.values.covariance import COMMON, IDENTITY, CovarianceModel, covariance_model
-from gmm.values.layouts import FULL, Array
-from gmm.values.parameters import MixtureParameters
-from gmm.versions import __version__
+from gmm._values.covariance import COMMON, IDENTITY, CovarianceModel, covariance_model
+from gmm._values.layouts import FULL, Array
+from gmm._values.parameters import MixtureParameters
+from gmm._versions import __version__
 
 __all__ = ["from_json", "to_json"]
 

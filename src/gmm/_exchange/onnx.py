@@ -12,17 +12,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gmm._estimators.bayesian import BayesianGaussianMixture
+from gmm._estimators.contract import given_names
+from gmm._estimators.fitted import fitted_parameters
+from gmm._estimators.mixture import GaussianMixture
+from gmm._frozen_mixture import FrozenMixture
+from gmm._persistence.places import Writable, write_to
 from gmm._public import publish
-from gmm.estimators.bayesian import BayesianGaussianMixture
-from gmm.estimators.contract import given_names
-from gmm.estimators.fitted import fitted_parameters
-from gmm.estimators.mixture import GaussianMixture
-from gmm.frozen import FrozenMixture
-from gmm.persistence.places import Writable, write_to
-from gmm.validation.scalars import check_choice
-from gmm.values.layouts import Array, layout_of_code
-from gmm.values.whitened import WhitenedMixture
-from gmm.versions import __version__, imported
+from gmm._validation.scalars import check_choice
+from gmm._values.layouts import Array, layout_of_code
+from gmm._values.whitened import WhitenedMixture
+from gmm._versions import __version__, imported
 
 __all__ = ["to_onnx"]
 

@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gmm._estimators.bayesian import BayesianGaussianMixture
+from gmm._estimators.fitted import fitted_parameters, hold, without_noise
+from gmm._estimators.mixture import GaussianMixture
+from gmm._estimators.saved import from_state
+from gmm._exceptions import NotFittedError, raisable
+from gmm._persistence import build_object
 from gmm._public import publish
-from gmm.estimators.bayesian import BayesianGaussianMixture
-from gmm.estimators.fitted import fitted_parameters, hold, without_noise
-from gmm.estimators.mixture import GaussianMixture
-from gmm.estimators.saved import from_state
-from gmm.exceptions import NotFittedError, raisable
-from gmm.persistence import build_object
-from gmm.values.covariance import stored_as
-from gmm.values.fixed import PARTS
-from gmm.versions import imported
+from gmm._values.covariance import stored_as
+from gmm._values.fixed import PARTS
+from gmm._versions import imported
 
 __all__ = ["from_sklearn", "to_sklearn"]
 

@@ -7,7 +7,7 @@
 | DIAGONAL | (K, d) | axis-aligned: its diagonal |
 | SPHERICAL | (K,) | axis-aligned: the mean of its diagonal |
 
-`gmm.values.layouts` has the same four for NumPy, by the same codes.
+`gmm._values.layouts` has the same four for NumPy, by the same codes.
 """
 
 cdef enum Layout:

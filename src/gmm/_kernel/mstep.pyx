@@ -23,7 +23,7 @@ import numpy as np
 
 cdef double MOST_NUMBERS = 1e15       # in a family's parameters: sizes computed from them do not overflow
 
-# Each constraint on a layout; its code is its number here, from 1 on. `gmm.values.covariance` names them.
+# Each constraint on a layout; its code is its number here, from 1 on. `gmm._values.covariance` names them.
 cdef Constraint[10] CONSTRAINTS = [
     Constraint(SPHERICAL, False, solutions.no_workspace, solutions.solve_eii),
     Constraint(DIAGONAL, False, solutions.no_workspace, solutions.solve_eei),

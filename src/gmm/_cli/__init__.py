@@ -1,0 +1,87 @@
+"""The command ``gmm``: entry point, exit codes and one-line error messages.
+
+Each subcommand has its own module. Modules that need an optional dependency are imported only when they are used.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+from gmm._cli.arguments import parse
+from gmm._cli.failures import CommandError
+from gmm._text.printable import printable
+from gmm._versions import EXTRAS, install_line
+
+__all__ = ["main"]
+
+OK, FAILED, INTERRUPTED = 0, 1, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run ``gmm`` and return its exit code.
+
+    Parameters
+    ----------
+    arguments : sequence of str, default=None
+        The arguments after the program's name; None stands for ``sys.argv[1:]``.
+
+    Returns
+    -------
+    int
+        0 on success, 1 on failure, 2 if the arguments contradict the data or each other, 130 on interrupt.
+
+    Raises
+    ------
+    SystemExit
+        With code 2 if the arguments cannot be parsed, with code 0 after ``--help`` and ``--version``.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # an ASCII terminal shows ? for Δ
+    options = parse(arguments)
+    try:
+        options.run(options)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _discard_output()
+        return OK
+    except KeyboardInterrupt:
+        kept = vars(options).get("checkpoint")
+        hint = f"; --checkpoint {kept} --resume goes on" if kept and os.path.exists(kept) else ""
+        return _report_failure(options.command, f"interrupted{hint}", INTERRUPTED)
+    except Exception as error:
+        if options.debug:
+            traceback.print_exc()
+        return _report_failure(options.command, f"error: {_reason(error)}", _exit_code(error))
+    return OK
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ModuleNotFoundError) and error.name is not None:
+        package = error.name.partition(".")[0]
+        for extra, packages in EXTRAS.items():
+            if package in packages:
+                return f"{package} is not installed: {install_line(extra)}"
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    message = " ".join(str(error).split())
+    if isinstance(error, CommandError | ValueError | OSError):
+        return message
+    return f"{type(error).__name__}: {message} (--debug shows the traceback)"
+
+
+def _exit_code(error: Exception) -> int:
+    return error.exit_code if isinstance(error, CommandError) else FAILED
+
+
+def _report_failure(command: str, line: str, code: int) -> int:
+    print(printable(f"gmm {command}: {line}"), file=sys.stderr)
+    return code
+
+
+def _discard_output() -> None:
+    """Redirect standard output, so that the interpreter does not flush into a closed pipe at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,143 @@
+"""``gmm predict``, ``gmm sample``, ``gmm info`` and ``gmm export``, which use a saved model."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
+from typing import Any
+
+from gmm._cli.classes import class_json
+from gmm._cli.describe import MixtureFacts, ending, mixture_json
+from gmm._cli.failures import CommandError, UsageError, refuse
+from gmm._cli.rows import Rows, rows_for
+from gmm._cli.saved import load_mixture, load_model
+from gmm._cli.show import Screen
+from gmm._cli.write import check_suffix, check_table, check_writable, write_json, write_predictions, write_table
+from gmm._estimators.bayesian import BayesianGaussianMixture
+from gmm._estimators.contract import names_of_features
+from gmm._estimators.mixture import GaussianMixture
+from gmm._exchange.mclust import to_json
+from gmm._exchange.onnx import to_onnx
+from gmm._persistence import load_state, replaceable
+from gmm._rows.writing import beside, class_columns, in_step
+from gmm._selection import MixtureClassifier
+from gmm._selection.classifier import summary_of
+from gmm._text.amounts import counted
+from gmm._text.lists import quoted
+
+__all__ = ["export", "info", "predict", "sample"]
+
+
+def predict(options: argparse.Namespace) -> None:
+    """Run ``gmm predict``, which labels the rows of a table or predicts columns that it has not."""
+    check_table("--out", options.out)
+    model = load_model(options.model)
+    if isinstance(model, MixtureClassifier):
+        _predict_classes(model, options)
+        return
+    if options.known and options.blocks:
+        raise UsageError("--known: not with --blocks; it needs the table in memory")
+    if options.known:
+        _predict_columns(model, options)
+        return
+    if options.level:
+        raise CommandError("--level is the probability of intervals of predicted columns: it needs --known")
+    rows = rows_for(model, options, Screen(options.quiet))
+    with _writing(options):
+        write_predictions(options.out, model, rows, proba=options.proba, keep=options.keep or ())
+
+
+def _writing(options: argparse.Namespace) -> AbstractContextManager[None]:
+    return Screen(options.quiet or options.out is None).working("writing")
+
+
+def _write(options: argparse.Namespace, rows: Rows, columns: Mapping[str, Any]) -> None:
+    """Write columns behind those of the table that are kept."""
+    blocks: Iterable[Mapping[str, Any]] = [columns]
+    with _writing(options):
+        write_table(options.out, in_step(rows.own(options.keep), blocks) if options.keep else blocks)
+
+
+def _predict_classes(classifier: MixtureClassifier, options: argparse.Namespace) -> None:
+    refuse(options, ("known", "level", "blocks"), "not with a classifier, which predicts classes of rows in memory")
+    rows = rows_for(classifier, options, Screen(options.quiet))
+    proba = classifier.predict_proba(rows.source)
+    predicted = classifier.classes_[proba.argmax(axis=1)]
+    columns = class_columns(
+        rows.numbers(0, rows.n_rows), predicted, classifier.classes_, proba if options.proba else None
+    )
+    _write(options, rows, columns)
+
+
+def _predict_columns(model: GaussianMixture | BayesianGaussianMixture, options: argparse.Namespace) -> None:
+    mixture = model if isinstance(model, GaussianMixture) else model.plug_in()
+    names = names_of_features(mixture)
+    unknown = [name for name in options.known if name not in names]
+    if unknown:
+        raise CommandError(f"--known: the model has no column {unknown[0]!r}; its columns are {quoted(names)}")
+    known = [names.index(name) for name in options.known]
+    rows = rows_for(mixture.marginal(known), options, Screen(options.quiet), names)
+    prediction = mixture.predict_from(rows.source, known, level=options.level)
+    columns = beside(prediction.columns, {"row": rows.numbers(0, rows.n_rows)})
+    for j, name in enumerate(prediction.columns):
+        ends = () if prediction.intervals is None else zip(("low", "high"), prediction.intervals[:, j].T, strict=True)
+        others = [*columns, *prediction.columns]
+        columns[name] = prediction.means[:, j]
+        spread = {f"{name}_sd": prediction.deviations[:, j]} | {f"{name}_{end}": values for end, values in ends}
+        columns |= beside(others, spread)
+    _write(options, rows, columns)
+
+
+def sample(options: argparse.Namespace) -> None:
+    """Run ``gmm sample``, which draws rows from a saved model."""
+    check_table("--out", options.out)
+    model = load_mixture(options.model)
+    X, components = model.sample(options.rows, random_state=options.seed)
+    columns = dict(zip(names_of_features(model), X.T, strict=True))
+    if options.component:
+        columns |= beside(columns, {"component": components})
+    write_table(options.out, [columns])
+
+
+def info(options: argparse.Namespace) -> None:
+    """Run ``gmm info``, which prints the parameters of a saved model."""
+    model = load_model(options.model)
+    header, _ = load_state(options.model)
+    if options.json:
+        versions = {key: header.get(key) for key in ("format_version", "gmm_version")}
+        document = class_json(model) if isinstance(model, MixtureClassifier) else mixture_json(model)
+        write_json(None, {**versions, **document})
+        return
+    screen = Screen(options.quiet)
+    saved_by = f"saved by gmm {header['gmm_version']}, " if "gmm_version" in header else ""
+    saved_by += f"format {header['format_version']}"
+    if isinstance(model, MixtureClassifier):
+        headline, *table = str(summary_of(model)).splitlines()
+        for line in (headline, saved_by, "", *table):
+            screen.line(line)
+        return
+    noise = f", noise of weight {model.noise_weight_:.4f}" if model.noise_weight_ else ""
+    screen.line(
+        f"{counted(model.n_components, 'component')}, {model.covariance_type}{noise}, "
+        f"{counted(model.n_features_in_, 'column')}, {counted(model.n_parameters_, 'parameter')}: "
+        f"{ending(model)}"
+    )
+    screen.line(saved_by)
+    screen.line()
+    screen.mixture(MixtureFacts.of(model))
+
+
+def export(options: argparse.Namespace) -> None:
+    """Run ``gmm export``, which writes a saved model for other software."""
+    check_suffix("--out", options.out, (".json", ".onnx"))
+    check_writable(options.out)
+    model = load_mixture(options.model)
+    if options.out.lower().endswith(".onnx"):
+        to_onnx(model, options.out)
+    elif isinstance(model, GaussianMixture):
+        to_json(model, options.out)
+    else:
+        raise CommandError(f"{options.model}: mclust has no Bayesian mixtures; .onnx takes it")
+    if replaceable(options.out):  # else it may be the terminal
+        Screen(options.quiet).line(f"written to {options.out}")

@@ -1,0 +1,325 @@
+"""The argument parser: commands, options and their allowed values."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from difflib import get_close_matches
+from importlib import import_module
+from typing import NoReturn
+
+from gmm._cli.option_values import components, names, natural, non_negative, positive, positive_number, probability
+from gmm._estimators.criteria import CRITERIA
+from gmm._text.printable import printable
+
+__all__ = ["parse"]
+
+_EPILOG = """\
+exit codes: 0 success, 1 failure, 2 bad usage, 130 interrupted.
+
+examples:
+  gmm fit                                             fit the bundled Old Faithful data
+  gmm fit iris.csv --label-column species --out results
+  gmm fit big.parquet --models EEE,VVV --components 2:20 --time-limit 60
+  gmm fit iris.csv --out results --report             also write an HTML report
+  gmm predict results/model.gmm more.csv --proba --out labels.csv
+  gmm predict results/model.gmm part.csv --known height,age --level 0.9
+  gmm plot results/model.gmm iris.csv --out iris.svg
+"""
+
+_CLOSE = 0.75  # similarity, from 0 to 1, of a mistyped option to the one that is suggested
+_KINDS = ("clusters", "pairs", "density", "boundaries", "uncertainty", "combined", "convergence")
+_FILE_HELP = (
+    "table: .csv, .tsv or .txt (also .gz), .parquet, .arrow, .feather, .orc or .npy, or a folder of these; - reads CSV "
+    "from standard input"
+)
+
+
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parse the command line; on bad usage, print one line and exit with code 2.
+
+    Parameters
+    ----------
+    arguments : sequence of str, default=None
+        The arguments after the program's name; None stands for ``sys.argv[1:]``.
+
+    Returns
+    -------
+    argparse.Namespace
+        The options, ``command`` (the command's name), ``run`` (the function to call with the options) and ``words``
+        (the arguments as given).
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    parser, commands = _parser()
+    if words[:1] == ["select"]:
+        parser.error("no command 'select'; use gmm fit, which also selects the model")
+    options, unknown = parser.parse_known_args(words, argparse.Namespace(words=words))
+    if unknown:
+        commands[options.command].reject(unknown)
+    return options
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: error: {printable(' '.join(message.split()))} (see {self.prog} --help)\n")
+
+    def reject(self, words: Sequence[str]) -> NoReturn:
+        known = [option for option in self._option_string_actions if option.startswith("--")]
+        if words[0].startswith("-"):
+            near = get_close_matches(words[0].partition("=")[0], known, 1, _CLOSE)
+            hint = f"; did you mean {near[0]}?" if near else ""
+        else:
+            hint = "; gmm reads one table at a time"
+        self.error(f"unrecognized arguments: {' '.join(words)}{hint}")
+
+
+class _Version(argparse.Action):
+    """Print the version; `gmm` is imported only then."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        print(f"gmm {import_module('gmm').__version__}")
+        parser.exit(0)
+
+
+class _Command:
+    """The function of a command, imported when it is called."""
+
+    def __init__(self, module: str, function: str) -> None:
+        self.module, self.function = module, function
+
+    def __call__(self, options: argparse.Namespace) -> None:
+        getattr(import_module(f".{self.module}", __package__), self.function)(options)
+
+
+def _parser() -> tuple[_Parser, dict[str, _Parser]]:
+    parser = _Parser(
+        prog="gmm",
+        description="Fit, choose and use Gaussian mixtures.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for add in (_add_fit, _add_predict, _add_sample, _add_info, _add_export, _add_plot):
+        command = add(commands)
+        command.add_argument("--quiet", action="store_true", help="print errors only")
+        command.add_argument("--debug", action="store_true", help="show tracebacks")
+    return parser, commands.choices
+
+
+def _add_fit(commands: argparse._SubParsersAction[_Parser]) -> argparse.ArgumentParser:
+    command = commands.add_parser(
+        "fit",
+        help="fit mixtures to a table and choose the best",
+        description="Fit every number of components with every covariance model and choose the best by a criterion. "
+        "The fits reuse each other's solutions. Without FILE, the bundled Old Faithful data are fitted.",
+    )
+    command.set_defaults(run=_Command("fit", "fit"))
+    command.add_argument("file", metavar="FILE", nargs="?", help=_FILE_HELP)
+    _add_search(command)
+    _add_columns(command)
+    out = command.add_argument_group("results")
+    out.add_argument("--out", metavar="DIR", help="write the model, labels, criteria and JSON to this directory")
+    out.add_argument("--format", choices=("csv", "parquet"), default="csv",
+                     help="format of the labels in DIR (default csv)")  # fmt: skip
+    out.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    out.add_argument("--report", metavar="HTML", nargs="?", const=True,
+                     help="write an HTML report, one file that includes its pictures "
+                          "(default report.html, in DIR if --out is given); needs matplotlib")  # fmt: skip
+    out.add_argument("--plot", metavar="PICTURE", nargs="?", const="",
+                     help="write a picture of the rows and the best mixture: .png, .svg or .pdf; "
+                          "needs matplotlib")  # fmt: skip
+    out.add_argument("--checkpoint", metavar="FILE",
+                     help="keep in FILE how far the search or the fit has come, every five seconds")  # fmt: skip
+    out.add_argument("--resume", action="store_true",
+                     help="go on from the file of --checkpoint, to the same bits; begin if there is none")  # fmt: skip
+    return command
+
+
+def _add_search(command: argparse.ArgumentParser) -> None:
+    search = command.add_argument_group("search")
+    search.add_argument("--components", metavar="K", type=components,
+                        help="one number (3), a list (2,4,6) or an inclusive range (1:9, the default)")  # fmt: skip
+    search.add_argument("--bayesian", action="store_true",
+                        help="fit one variational Bayesian mixture, which leaves empty the components that it does not "
+                             "need, instead of a search; of --covariance one of full (default), tied, diag, "
+                             "spherical")  # fmt: skip
+    search.add_argument("--max-components", metavar="K", type=positive,
+                        help="largest number of components of --bayesian (default 20)")  # fmt: skip
+    types = search.add_mutually_exclusive_group()
+    types.add_argument("--covariance", metavar="NAMES", type=names, action="extend",
+                       help="covariance models: all 14 (default) or a list such as EEE,VVV or full,diag")  # fmt: skip
+    types.add_argument("--models", metavar="NAMES", type=names, action="extend",
+                       help="same as --covariance")  # fmt: skip
+    search.add_argument("--criterion", choices=CRITERIA,
+                        help="criterion to choose by; smaller is better (default bic)")  # fmt: skip
+    search.add_argument("--time-limit", metavar="SECONDS", type=positive_number,
+                        help="stop starting new fits after SECONDS; the output says if the search is "
+                             "incomplete")  # fmt: skip
+    search.add_argument("--prior", choices=("conjugate",),
+                        help="prior that guards against degenerate components, with mclust's defaults")  # fmt: skip
+    search.add_argument("--noise", action="store_true", default=None,
+                        help="add uniform noise over the box of the rows: a row may belong to it instead of to a "
+                             "component, and has the label -1 then")  # fmt: skip
+    search.add_argument("--scale", action="store_true", default=None,
+                        help="search, or fit a classifier, in units of each column's standard deviation, so that units "
+                             "do not matter; results are in the columns' own units")  # fmt: skip
+    _add_climb(search)
+
+
+def _add_climb(search: argparse._ActionsContainer) -> None:
+    search.add_argument("--n-init", metavar="N", type=positive, default=1,
+                        help="number of random restarts per fit (default 1)")  # fmt: skip
+    search.add_argument("--max-iter", metavar="N", type=positive, default=1000,
+                        help="maximum number of passes per start (default 1000)")  # fmt: skip
+    search.add_argument("--tol", metavar="T", type=non_negative, default=None,
+                        help="stop when the estimated remaining gain is below T nats per row (default 1e-5), or nats "
+                             "in all with --bayesian (default 1e-3)")  # fmt: skip
+    search.add_argument("--refine", choices=("split-merge",),
+                        help="try split-merge moves for every mixture (default: only for the best ones)")  # fmt: skip
+    search.add_argument("--reg-covar", metavar="R", type=non_negative, default=1e-6,
+                        help="added to every variance (default 1e-6)")  # fmt: skip
+    search.add_argument("--seed", metavar="S", type=natural, default=0,
+                        help="random seed of the starts (default 0; the same seed gives the same result)")  # fmt: skip
+    search.add_argument("--threads", metavar="N", type=positive,
+                        help="number of threads (default: all usable cores)")  # fmt: skip
+
+
+def _add_columns(command: argparse.ArgumentParser) -> None:
+    columns = command.add_argument_group("columns and rows")
+    columns.add_argument("--columns", metavar="A,B", type=names, action="extend",
+                         help="columns to fit (default: all numeric ones but constants, codes, copies, and those "
+                              "that number rows)")  # fmt: skip
+    columns.add_argument("--exclude", metavar="C", type=names, action="extend",
+                         help="columns to leave out")  # fmt: skip
+    columns.add_argument("--class-column", metavar="C",
+                         help="column of classes, empty where unknown: fit a classifier, with a mixture for each class "
+                              "of one component or as many of --components as BIC chooses")  # fmt: skip
+    columns.add_argument("--label-column", metavar="L",
+                         help="column of labels to compare with the components; not fitted")  # fmt: skip
+    columns.add_argument("--weight-column", metavar="W",
+                         help="column of row weights; not fitted")  # fmt: skip
+    _add_reading(columns)
+    columns.add_argument("--missing", choices=("em",),
+                         help="fit to the values that are there, by EM; whether one is missing may depend on the "
+                              "others of its row only")  # fmt: skip
+    _add_blocks(columns, "; a search then runs on a sample, and its three best cells on all rows")
+
+
+def _add_blocks(command: argparse._ActionsContainer, more: str = "") -> None:
+    command.add_argument("--blocks", action="store_true",
+                         help=f"read the table block by block, once for each pass, not into memory{more}")  # fmt: skip
+
+
+def _add_reading(command: argparse._ActionsContainer) -> None:
+    command.add_argument("--header", action=argparse.BooleanOptionalAction,
+                         help="whether the first line of delimited text holds column names "
+                              "(default: decided from its fields and the columns below)")  # fmt: skip
+    command.add_argument("--decimal", choices=(".", ","),
+                         help="decimal mark of delimited text (default: decided from its fields); the other one may "
+                              "separate thousands")  # fmt: skip
+    command.add_argument("--na", metavar="TEXT", action="append", default=[],
+                         help="text that stands for a missing value in delimited text, beside NA, NaN, null, ? and an "
+                              "empty field; may be repeated")  # fmt: skip
+    command.add_argument("--drop-missing", action="store_true",
+                         help="leave out rows with missing values")  # fmt: skip
+
+
+def _add_predict(commands: argparse._SubParsersAction[_Parser]) -> argparse.ArgumentParser:
+    command = commands.add_parser(
+        "predict",
+        help="label the rows of a table with a saved model",
+        description="Label each row with its most probable component or class, or predict the columns not --known. "
+        "Columns are matched by name; if the model has no names, the numeric columns are used in order.",
+    )
+    command.set_defaults(run=_Command("apply", "predict"))
+    command.add_argument("model", metavar="MODEL", help="a saved model")
+    command.add_argument("file", metavar="FILE", help=_FILE_HELP)
+    wanted = command.add_mutually_exclusive_group()
+    wanted.add_argument("--proba", action="store_true", help="also write the probabilities of components or classes")
+    wanted.add_argument("--known", metavar="A,B", type=names, action="extend",
+                        help="predict the model's other columns from these: their conditional means and standard "
+                             "deviations")  # fmt: skip
+    command.add_argument("--level", metavar="P", type=probability,
+                         help="with --known, also intervals of this probability, such as 0.9")  # fmt: skip
+    command.add_argument("--keep", metavar="A,B", type=names, action="extend",
+                         help="columns of the table to write as well, before the predicted ones; all for all of "
+                              "them")  # fmt: skip
+    _add_reading(command)
+    _add_blocks(command)
+    _add_out(command)
+    return command
+
+
+def _add_sample(commands: argparse._SubParsersAction[_Parser]) -> argparse.ArgumentParser:
+    command = commands.add_parser(
+        "sample", help="draw rows from a saved model", description="Draw rows from a saved model."
+    )
+    command.set_defaults(run=_Command("apply", "sample"))
+    command.add_argument("model", metavar="MODEL", help="a saved model")
+    command.add_argument("-n", "--rows", metavar="N", type=positive, required=True,
+                         help="number of rows")  # fmt: skip
+    command.add_argument("--seed", metavar="S", type=natural, default=0,
+                         help="random seed (default 0; the same seed gives the same rows)")  # fmt: skip
+    command.add_argument("--component", action="store_true",
+                         help="add a column with the component of each row")  # fmt: skip
+    _add_out(command)
+    return command
+
+
+def _add_info(commands: argparse._SubParsersAction[_Parser]) -> argparse.ArgumentParser:
+    command = commands.add_parser(
+        "info", help="show a saved model", description="Show the parameters of a saved model."
+    )
+    command.set_defaults(run=_Command("apply", "info"))
+    command.add_argument("model", metavar="MODEL", help="a saved model")
+    command.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    return command
+
+
+def _add_export(commands: argparse._SubParsersAction[_Parser]) -> argparse.ArgumentParser:
+    command = commands.add_parser(
+        "export",
+        help="write a saved model for other software",
+        description="Write a saved model for other software: .onnx for ONNX runtimes, with float32 rows and results "
+        "(needs onnx), or .json in mclust's terms, for R.",
+    )
+    command.set_defaults(run=_Command("apply", "export"))
+    command.add_argument("model", metavar="MODEL", help="a saved model")
+    command.add_argument(
+        "--out", metavar="FILE", required=True, help=".onnx or .json; without a suffix, as /dev/stdout, .json"
+    )
+    return command
+
+
+def _add_plot(commands: argparse._SubParsersAction[_Parser]) -> argparse.ArgumentParser:
+    command = commands.add_parser(
+        "plot",
+        help="draw a saved model with the rows of a table",
+        description="Draw a saved model with the rows of a table. Columns are matched by name; if the model has no "
+        "names, the numeric columns are used in order. More than two columns are projected onto the plane in which the "
+        "components differ most, unless --features names columns. Needs matplotlib.",
+    )
+    command.set_defaults(run=_Command("plot", "plot"))
+    command.add_argument("model", metavar="MODEL", help="a saved model")
+    command.add_argument("file", metavar="FILE", nargs="?",
+                         help=_FILE_HELP + "; not used with --kind convergence, and optional for a model of the Old "
+                              "Faithful data")  # fmt: skip
+    command.add_argument("--kind", choices=_KINDS, default=_KINDS[0],
+                         help="clusters: rows and components; pairs: every pair of columns, at most six; "
+                              "density: contours of the density; boundaries: regions of the components; uncertainty: "
+                              "uncertain rows; combined: clusters of several components (of three always two); "
+                              f"convergence: the passes of the fit (default {_KINDS[0]})")  # fmt: skip
+    command.add_argument("--features", metavar="A,B", type=names,
+                         help="columns to draw: one or two, or every pair of up to six")  # fmt: skip
+    command.add_argument("--out", metavar="PICTURE",
+                         help=".png, .svg or .pdf (default: KIND.png in the current directory)")  # fmt: skip
+    _add_reading(command)
+    return command
+
+
+def _add_out(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--out", metavar="FILE",
+                         help=".csv, .tsv, .parquet, .arrow or .feather "
+                              "(default: CSV on standard output)")  # fmt: skip

@@ -1,0 +1,139 @@
+"""``gmm fit --class-column``: a classifier, whose classes a column of the table names."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmm._cli.agreement import Agreement, Labels, compare
+from gmm._cli.describe import agreement_json, mixture_json
+from gmm._cli.failures import CommandError, refuse
+from gmm._cli.result import Fitted, fit_parameters, make_directory
+from gmm._cli.rows import rows_to_fit
+from gmm._cli.show import Screen
+from gmm._cli.write import write_json, write_table
+from gmm._rows.delimited import is_number
+from gmm._rows.writing import class_columns
+from gmm._selection import MixtureClassifier
+from gmm._selection.classifier import summary_of
+from gmm._text.amounts import counted, percent
+
+__all__ = ["class_json", "fit_classes"]
+
+_INTEGER = re.compile(r"0|-?[1-9]\d*")  # as it is printed again
+# Options of a search without labels, or of its results; BIC is the criterion of both.
+_OF_A_SEARCH = (
+    *("criterion", "noise", "refine", "time_limit", "checkpoint", "report", "plot", "label_column"),
+    *("bayesian", "max_components", "blocks"),
+)
+
+
+def fit_classes(screen: Screen, options: argparse.Namespace, covariance_type: str | Sequence[str]) -> None:
+    """Run ``gmm fit --class-column``.
+
+    Raises
+    ------
+    CommandError
+        If the table or an option is invalid.
+    """
+    refuse(options, _OF_A_SEARCH[options.criterion == "bic" :], "not with --class-column")
+    options = argparse.Namespace(**vars(options) | {"label_column": options.class_column})
+    rows = rows_to_fit(screen, options)
+    assert rows.labels is not None  # the column is in the table
+    labels, out, started = _classes(rows.labels), make_directory(options.out), time.perf_counter()
+    classifier = _classifier(options, covariance_type)
+    with screen.warnings() as warned, screen.working("fitting"):
+        classifier.fit(rows.source, labels)
+    fitted = Fitted(rows, options, tuple(warned), time.perf_counter() - started)
+    proba, classes = classifier.predict_proba(rows.source), [str(label) for label in classifier.classes_.tolist()]
+    labelled, predicted = rows.labels.among(classes), proba.argmax(axis=1)
+    agreement = compare(labelled, iter([predicted]), len(classes))
+    known, weight = labelled.codes >= 0, rows.weights
+    is_right = np.array(classes, object)[predicted[known]] == labelled.names[labelled.codes[known]]
+    right = float(np.average(is_right, weights=None if weight is None else weight[known]))
+    of_rows = {"accuracy": right, "agreement": agreement_json(agreement)}
+    document = {"data": fitted.about_data(), "seed": options.seed, "best": class_json(classifier), **of_rows}
+    if out is not None:
+        _write(out, classifier, fitted, proba, document)
+    if options.json:
+        write_json(None, document)
+    else:
+        _show(screen, classifier, fitted, agreement, right)
+        screen.written(out, "model.gmm", f"labels.{options.format}", "result.json")
+
+
+def _classifier(options: argparse.Namespace, covariance_type: str | Sequence[str]) -> MixtureClassifier:
+    return MixtureClassifier(
+        options.components or 1,
+        covariance_type,
+        prior=options.prior,
+        standardize=bool(options.scale),
+        **fit_parameters(options, None),
+    )
+
+
+def _write(
+    out: Path, classifier: MixtureClassifier, fitted: Fitted, proba: NDArray[Any], document: dict[str, Any]
+) -> None:
+    """Write the model, the predicted classes of the fitted rows, and JSON."""
+    classifier.save(out / "model.gmm")
+    classes = classifier.classes_
+    numbers = fitted.rows.numbers(0, fitted.rows.n_rows)
+    columns = class_columns(numbers, classes[proba.argmax(axis=1)], classes, proba)
+    write_table(out / f"labels.{fitted.options.format}", [columns])
+    write_json(out / "result.json", document)
+
+
+def _show(screen: Screen, classifier: MixtureClassifier, fitted: Fitted, agreement: Agreement, right: float) -> None:
+    """Print the size of the data, the classes, and how the fitted rows are predicted."""
+    n, d = fitted.rows.n_rows, len(fitted.rows.names)
+    for line in (
+        f"{fitted.source}: {counted(n, 'row')}, {counted(d, 'column')}",
+        "",
+        *str(summary_of(classifier)).splitlines(),
+        "",
+    ):
+        screen.line(line)
+    names = dict(enumerate(map(str, classifier.classes_.tolist())))
+    screen.agreement(agreement, fitted.options.class_column, names)
+    screen.line(f"{percent(right, 1)} of the labelled rows are predicted right; of new rows, it may be fewer")
+
+
+def class_json(classifier: MixtureClassifier) -> dict[str, Any]:
+    """Convert a classifier to JSON values; how a class was fitted is there only where that was by itself."""
+    parts: Any = zip(classifier.classes_.tolist(), classifier.class_prior_.tolist(), classifier.mixtures_, strict=True)
+    return {
+        "loglik": classifier.log_likelihood_,
+        "bic": classifier.bic_,
+        "n_iter": classifier.n_iter_,
+        "classes": [
+            {"class": label, "prior": prior, **_known(mixture_json(mixture))} for label, prior, mixture in parts
+        ],
+    }
+
+
+def _known(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _classes(labels: Labels) -> NDArray[Any]:
+    """Return labels as classes: whole numbers if all are, else texts; None is unknown.
+
+    Raises
+    ------
+    CommandError
+        If they are numbers with fractions.
+    """
+    texts = labels.names.tolist()
+    fractions = [text for text in texts if is_number(text) and not float(text).is_integer()]
+    if fractions and all(map(is_number, texts)):
+        raise CommandError(f"Unknown label type: expected classes that are whole numbers or words, got {fractions[0]}")
+    classes = [int(text) for text in texts] if all(map(_INTEGER.fullmatch, texts)) else texts
+    return np.array([*classes, None], dtype=object)[labels.codes]

@@ -1,0 +1,183 @@
+"""Which columns are fitted unless `--columns` names them, and what is said of the others."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from gmm._cli.failures import CommandError
+from gmm._rows.numerals import Obstacle, is_numeric
+from gmm._rows.text_format import Words
+from gmm._text.amounts import counted
+from gmm._text.lists import listed, quoted
+from gmm._validation.columns import COPIES
+from gmm._validation.measurements import ColumnKinds
+
+__all__ = ["LEFT_OUT_SHOWN", "OPTIONS", "SHOWN", "check_present", "columns_to_read", "measurements", "slices"]
+
+SHOWN, LEFT_OUT_SHOWN = 4, 8
+_CODES_EACH = 2  # codes for each other column up to which they are left out
+_SLICE = 1 << 20  # values
+
+OPTIONS = Words(
+    named="--header",
+    unnamed="--no-header",
+    decimal="--decimal {}",
+    missing="--na {!r}",
+    columns="--columns",
+    all="--header, --decimal and --na apply",
+)
+
+
+def columns_to_read(
+    fields: Mapping[str, pa.Field],
+    columns: Sequence[str] | None = None,
+    exclude: Iterable[str] = (),
+    not_fitted: Iterable[str] = (),
+) -> tuple[list[str], tuple[str, ...]]:
+    """Choose the columns that are to be read as numbers, in memory or not.
+
+    Parameters
+    ----------
+    fields : mapping of str to pyarrow.Field
+        Names, types and obstacles of all columns.
+    columns : sequence of str, optional
+        Those to choose; by default all numeric ones.
+    exclude, not_fitted : iterable of str
+        Those not to choose: the options of the user, and columns that serve as something else.
+
+    Returns
+    -------
+    names : list of str
+    notes : tuple of str
+        Says which columns are left out, and why.
+
+    Raises
+    ------
+    CommandError
+        If a column is not there, is both chosen and not to be, or is not one of numbers; if there are none to choose;
+        or if a column of numbers and other texts would be left out.
+    """
+    if all(pa.types.is_null(field.type) for field in fields.values()):
+        raise CommandError("the table has no rows, or none with a value")
+    out = {*exclude, *not_fitted}
+    check_present(fields, [*(columns or ()), *exclude, *not_fitted])
+    if overlap := sorted(out.intersection(columns or ())):
+        raise CommandError(f"columns cannot be both fitted and left out: {quoted(overlap)}")
+    if columns is not None:
+        for name in columns:
+            if why := _why_not_numeric(fields[name]):
+                raise CommandError(f"expected numbers in column {name!r}, got {why}{_remedy(fields[name])}")
+        return list(dict.fromkeys(columns)), ()
+    reasons = {name: _why_not_numeric(field) for name, field in fields.items() if name not in out}
+    for name in reasons:
+        obstacle = Obstacle.of(fields[name])
+        if obstacle is not None and obstacle.mostly_numbers:
+            raise CommandError(
+                f"column {name!r} holds numbers, and {obstacle.reason}{_remedy(fields[name])}; --exclude {name!r} "
+                "leaves it out, and --columns names those to fit"
+            )
+    if reasons.get("") == "":
+        reasons[""] = "no name, as for row numbers"
+    chosen = [name for name, why in reasons.items() if not why]
+    left_out = listed((f"{name!r} ({why})" for name, why in reasons.items() if why), LEFT_OUT_SHOWN)
+    notes = (f"left out: {left_out}",) if left_out else ()
+    if not chosen:
+        raise CommandError(f"the table has no numeric columns to fit; {notes[0] if notes else 'left out: none'}")
+    return chosen, notes
+
+
+def check_present(names: Collection[str], wanted: Iterable[str]) -> None:
+    """Check that a table has the wanted columns.
+
+    Raises
+    ------
+    CommandError
+        If one is not there.
+    """
+    absent = [name for name in dict.fromkeys(wanted) if name not in names]
+    if absent:
+        noun = "column" if len(absent) == 1 else "columns"
+        raise CommandError(f"no {noun} {quoted(absent)}; the table has {quoted(names)}")
+
+
+def _why_not_numeric(field: pa.Field) -> str:
+    if is_numeric(field.type):
+        return ""
+    obstacle = Obstacle.of(field)
+    if obstacle is not None:
+        return obstacle.reason
+    return "no values" if pa.types.is_null(field.type) else f"type {field.type}"
+
+
+def _remedy(field: pa.Field) -> str:
+    obstacle = Obstacle.of(field)
+    remedy = "" if obstacle is None else obstacle.remedy(OPTIONS)
+    return f"; {remedy}" if remedy else ""
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """The words for columns that are no measurements, and up to how many for each other column are left out."""
+
+    one: str
+    several: str
+    most: float = np.inf
+
+    def note(self, columns: Sequence[str], *, left: bool) -> str:
+        what, them = (self.one, "it") if len(columns) == 1 else (self.several, "them")
+        if left:
+            return f"left out: {listed(columns, SHOWN)}, which {what}; use --columns to name the columns to fit"
+        which = f"column {columns[0]}" if len(columns) == 1 else f"{counted(len(columns), 'column')}"
+        names = "" if len(columns) == 1 else f": {listed(columns, SHOWN)}"
+        return f"{which} {what}{names}; use --exclude to leave {them} out"
+
+
+_NUMBERS = _Kind("numbers the rows, like an identifier", "number the rows, like identifiers")
+_CONSTANT = _Kind("is constant", "are constant")
+_CODES = _Kind("may be a code", "may be codes", most=_CODES_EACH)
+_COPIES = _Kind(*COPIES)
+
+
+def measurements(
+    names: Sequence[str], blocks: Iterable[NDArray[Any]], n_rows: int, *, named: bool
+) -> tuple[list[int], tuple[str, ...]]:
+    """Return the columns to fit, and notes on others; all columns where the user `named` them.
+
+    Raises
+    ------
+    CommandError
+        If all are constant.
+    """
+    kinds = ColumnKinds(blocks, n_rows, len(names))
+    suspects = [(_COPIES, {j: f" (of {names[original]!r})" for j, original in kinds.copies.items()})]
+    if not named:
+        suspects = [
+            (_NUMBERS, dict.fromkeys(kinds.numbers, "")),
+            (_CONSTANT, {j: f" ({value:g})" for j, value in kinds.constants.items()}),
+            (_CODES, {j: f" ({n} distinct values)" for j, n in kinds.codes.items()}),
+            *suspects,
+        ]
+    if len(kinds.constants) == len(names):
+        raise CommandError(f"nothing to fit: all columns are constant: {quoted(names, SHOWN)}")
+    fitted, notes = set(range(len(names))), []
+    for kind, columns in suspects:
+        fresh = {j: what for j, what in columns.items() if j in fitted}
+        others = len(fitted) - len(fresh)
+        left = not named and others > 0 and len(fresh) <= kind.most * others
+        if fresh:
+            notes.append(kind.note([f"{names[j]!r}{what}" for j, what in fresh.items()], left=left))
+        if left:
+            fitted -= fresh.keys()
+    return sorted(fitted), tuple(notes)
+
+
+def slices(values: NDArray[Any]) -> Iterable[NDArray[Any]]:
+    """Return a matrix as blocks of rows."""
+    step = max(1, _SLICE // max(1, values.shape[1]))
+    return (values[first : first + step] for first in range(0, len(values), step))

@@ -1,0 +1,56 @@
+"""The HTML report of a fit: one file that includes its pictures, for readers who did not run the fit.
+
+`sections.py` computes the values of each section, `wording.py` its sentences, `figures.py` its pictures, `columns.py`
+and `origin.py` the facts about the data; `templates/` holds the layout and the glossary. What differs between a search
+and a variational fit is a `story.py`, told by `choosing.py` or `posterior.py`.
+"""
+
+from gmm._cli.report import sections
+from gmm._cli.report.choosing import search_story
+from gmm._cli.report.figures import draw_pictures
+from gmm._cli.report.origin import Origin
+from gmm._cli.report.page import Section, render, render_page
+from gmm._cli.report.posterior import posterior_story
+from gmm._cli.report.trust import trust
+from gmm._cli.result import Posterior, Result
+
+__all__ = ["Origin", "render_report"]
+
+
+def render_report(result: Result | Posterior, origin: Origin) -> str:
+    """Render a result as a self-contained HTML document.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If matplotlib is not installed.
+    """
+    pictures = draw_pictures(result)
+    story = posterior_story(result) if isinstance(result, Posterior) else search_story(result, pictures)
+    K, labelled = len(result.shown), result.agreement is not None
+    several = K > 1
+    picture = render("picture", clusters=pictures["clusters"], pairs=pictures.get("pairs"))
+    parts = [
+        Section("picture", "Picture", "What it looks like", picture),
+        Section(
+            "groups",
+            *(("Groups", "The groups") if several else ("Group", "The group")),
+            sections.groups(result, pictures),
+        ),
+        story.section,
+    ]
+    if several:
+        parts.append(Section("certainty", "Certainty", "Certainty", sections.certainty(result, pictures)))
+    if (sure := trust(result)) is not None:
+        parts.append(Section("trust", "Trust", "How sure the numbers are", sure))
+    if labelled:
+        parts.append(Section("labels", "Labels", "Groups and labels", sections.agreement(result)))
+    parts += [
+        Section("data", "Data", "The data", sections.data(result, origin)),
+        Section("fit", "Fit", "Convergence", sections.fitting(result, story, pictures)),
+        Section("reproduction", "Reproduce", "Reproduce this report", sections.reproduction(result, origin)),
+        Section("terms", "Terms", "What the terms mean", render("terms", terms=story.terms, labelled=labelled)),
+    ]
+    name = result.source if result.options.file is None else origin.file
+    title = f"{name}: {K} {'groups' if several else 'group'}"
+    return render_page(sections.opening(result, story), parts, name=name, title=title, origin=origin)

@@ -1,0 +1,84 @@
+"""Rendering of the HTML templates; the only module that imports Jinja2."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from gmm._text.amounts import counted
+from gmm._text.html import Html, style
+
+__all__ = ["Section", "css_colour", "render", "render_page"]
+
+# HTML forbids these characters, and surrogates.
+_FORBIDDEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ufffe\uffff]")
+_NEGATIVE = re.compile(r'(?<=gmm-number">)-(?=[\d.])')  # at the start of a cell of a table
+_LIGHT, _GREY = 190, 24  # a light grey: the minimum of its RGB values, and their largest difference
+_FAINT_ON_DARK = "#39424c"
+_VISIBLE = 0.22  # luminance, for a contrast above 4:1 on the dark background
+
+_TEMPLATES = Environment(
+    loader=PackageLoader("gmm._cli.report"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_TEMPLATES.filters["counted"] = counted
+
+
+@dataclass(frozen=True)
+class Section:
+    """A section of the page: its id, its link text in the contents, its title and its body."""
+
+    name: str
+    link: str
+    title: str
+    body: Html
+
+
+def render(template: str, **values: object) -> Html:
+    """Render a template; text values are escaped, `Html` values are not. Numbers in tables get minus signs.
+
+    Raises
+    ------
+    jinja2.UndefinedError
+        If the template uses a value that was not given.
+    """
+    return Html(_NEGATIVE.sub("\N{MINUS SIGN}", _TEMPLATES.get_template(f"{template}.html").render(values)))
+
+
+def render_page(opening: Html, sections: Sequence[Section], **values: object) -> str:
+    """Render the whole page as one self-contained document."""
+    bodies = "".join(section.body for section in sections)
+    colours = sorted(set(re.findall(r"var\(--on-([0-9a-f]{6})", bodies)))
+    on_dark = {colour: _for_dark(colour) for colour in colours}
+    shared = {"shared_style": Html(style()), "on_dark": on_dark}
+    document = render("page", opening=opening, sections=sections, **shared, **values)
+    return _FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", document)
+
+
+def css_colour(colour: str) -> str:
+    """Return a CSS value for ``#rrggbb`` that is lighter on a dark background."""
+    return f"var(--on-{colour[1:]}, {colour})"
+
+
+def _for_dark(colour: str) -> str:
+    """Lighten a colour until it is visible on dark; light greys, which are faint on white, become faint on dark."""
+    parts = [int(colour[i : i + 2], 16) for i in (0, 2, 4)]
+    if min(parts) > _LIGHT and max(parts) - min(parts) < _GREY:
+        return _FAINT_ON_DARK
+    mixed, share = parts, 0.0
+    while _luminance(mixed) < _VISIBLE and share < 1:
+        share += 0.05
+        mixed = [round(part + share * (255 - part)) for part in parts]
+    return "#" + "".join(f"{part:02x}" for part in mixed)
+
+
+def _luminance(parts: Sequence[int]) -> float:
+    """Relative luminance as defined by WCAG 2, from 0 to 1."""
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (part / 255 for part in parts)]
+    return sum(weight * c for weight, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))

@@ -1,0 +1,217 @@
+"""The sections of a report: each function computes its values and renders its template."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmm._cli.describe import MixtureFacts, clusters_sentence, ending
+from gmm._cli.report import wording
+from gmm._cli.report.columns import COLUMNS_SHOWN, Columns
+from gmm._cli.report.figures import Picture, colours
+from gmm._cli.report.origin import Origin
+from gmm._cli.report.page import css_colour, render
+from gmm._cli.report.story import Story
+from gmm._cli.result import Fitted
+from gmm._text.amounts import counted, percent
+from gmm._text.html import Cell, Html, table
+
+__all__ = ["agreement", "certainty", "data", "fitting", "groups", "opening", "reproduction"]
+
+_LIMIT = 0.9  # a row is uncertain if its largest probability is below this
+_MOST_UNCERTAIN = 10
+_VALUES_SHOWN = 4
+_LABELS_SHOWN = 50
+
+
+def opening(result: Fitted, story: Story) -> Html:
+    """Render the summary: two or three sentences, the key numbers and warnings."""
+    rows, K = result.rows, len(result.shown)
+    n, d = rows.values.shape
+    numbers = {"rows": f"{n:,}"}
+    if rows.weights is not None:
+        numbers["total weight"] = f"{result.total_weight:,.6g}"
+    numbers["columns" if d > 1 else "column"] = str(d)
+    numbers["groups" if K > 1 else "group"] = str(K)
+    numbers["covariance model"] = result.searched
+    numbers |= story.numbers
+    if result.n_noise:
+        numbers["noise"] = counted(result.n_noise, "row")
+    if K > 1:
+        numbers["uncertain rows"] = f"{_uncertain(result):,}"
+    separation = wording.separation_sentence(*_of_groups(result)[:2]) if K > 1 and result.n_noise < n else ""
+    sentences = [story.summary, separation, wording.noise_sentence(result.n_noise, n), story.remark]
+    return render("opening", sentences=sentences, numbers=numbers, warnings=[*story.warnings, *result.warnings])
+
+
+def groups(result: Fitted, pictures: Mapping[str, Picture]) -> Html:
+    """Describe each group in sentences, and all groups in a table."""
+    facts = MixtureFacts.of(result.model)
+    overall = Columns(result.whole.rows, result.rows.weights)
+    several, strongest = len(result.shown) > 1, facts.strongest_correlations[result.shown[0]]
+    return render(
+        "groups",
+        groups=_cards(result, facts, overall) if several else [],
+        overlap="" if result.combined is None else clusters_sentence(result.combined.clusters(), result.shown, "group"),
+        picture=pictures.get("combined"),
+        correlation="" if several else wording.correlation_sentence(facts.names, strongest, "Over all rows"),
+        table=_table_of_groups(result, facts, overall),
+        n_columns_hidden=len(facts.names) - COLUMNS_SHOWN,
+    )
+
+
+def certainty(result: Fitted, pictures: Mapping[str, Picture]) -> Html:
+    """Say how many rows are uncertain, and list the least certain ones."""
+    return render(
+        "certainty",
+        sentence=wording.certainty_sentence(*_of_groups(result)),
+        pictures=[pictures[name] for name in ("boundaries", "uncertainty") if name in pictures],
+        table=_table_of_uncertain(result),
+    )
+
+
+def agreement(result: Fitted) -> Html:
+    """Compare the groups with the label column."""
+    labels = result.agreement
+    assert labels is not None  # the section exists only if there are labels
+    largest = max(1, int(labels.counts.max(initial=0)))
+    noise = range(result.model.n_components, labels.counts.shape[1])
+    columns = [*result.shown, *noise]
+    body = [
+        [label, *(Cell(str(count) if count else "·", shade=count / largest) for count in counts[columns])]
+        for label, counts in zip(labels.labels[:_LABELS_SHOWN], labels.counts, strict=False)
+    ]
+    headings = [result.options.label_column, *(f"group {k}" for k in result.shown), *("noise" for _ in noise)]
+    return render(
+        "labels",
+        sentence=wording.agreement_sentence(labels.adjusted_rand_index),
+        n_unlabelled=labels.n_unlabelled,
+        table=table(headings, body, caption="Rows by label and group."),
+        n_labels_hidden=len(labels.labels) - _LABELS_SHOWN,
+    )
+
+
+def data(result: Fitted, origin: Origin) -> Html:
+    """Summarise the fitted columns, and say what was left out."""
+    rows = result.rows
+    columns = Columns(rows.values[:, :COLUMNS_SHOWN], rows.weights)
+    headings = ["column", "smallest", "lower quartile", "median", "upper quartile", "largest", "mean", "sd"]
+    numbers = np.vstack([columns.quantiles, columns.means, columns.spreads]).T
+    body = [
+        [name, *(wording.format_value(float(value), spread) for value in values)]
+        for name, values, spread in zip(rows.names[:COLUMNS_SHOWN], numbers, columns.spreads, strict=False)
+    ]
+    caption = "The fitted columns (sd: standard deviation)."
+    if columns.n_missing.any():
+        headings.append("missing")
+        body = [[*line, f"{missing:,}"] for line, missing in zip(body, columns.n_missing, strict=True)]
+        caption = "The values that the fitted columns have, and how many are missing (sd: standard deviation)."
+    return render(
+        "data",
+        file=origin.file,
+        rows=rows,
+        weight_column=result.options.weight_column,
+        total_weight=f"{result.total_weight:,.6g}",
+        notes=result.rows.notes,
+        table=table(headings, body, caption=caption),
+        n_columns_hidden=len(rows.names) - COLUMNS_SHOWN,
+    )
+
+
+def fitting(result: Fitted, story: Story, pictures: Mapping[str, Picture]) -> Html:
+    """Say how the fit of the chosen mixture went, and give its settings."""
+    return render(
+        "fit",
+        model=result.model,
+        ending=ending(result.model),
+        subject=story.subject,
+        reached=story.reached,
+        picture=pictures.get("convergence"),
+        settings={name: value for name, value in result.model.get_params().items() if value is not None},
+    )
+
+
+def reproduction(result: Fitted, origin: Origin) -> Html:
+    """Give what is needed to reproduce the result."""
+    return render("reproduction", origin=origin, options=result.options)
+
+
+def _of_groups(result: Fitted) -> tuple[int, int, float, str]:
+    """Return how many rows are uncertain, of how many that are not noise, below which limit, and which these are."""
+    which = " outside the noise" if result.n_noise else ""
+    return _uncertain(result), len(result.labels) - result.n_noise, _LIMIT, which
+
+
+def _uncertain(result: Fitted) -> int:
+    return int((result.certainty[result.labels >= 0] < _LIMIT).sum())
+
+
+def _cards(result: Fitted, facts: MixtureFacts, overall: Columns) -> list[dict[str, object]]:
+    model, palette = result.model, colours(result.model.n_components)
+    means = np.asarray(model.means_, dtype=np.float64)
+    whole = overall.means, overall.spreads
+    return [
+        {
+            "number": k,
+            "colour": css_colour(palette[k]),
+            "share": wording.format_share(model.weights_[k]),
+            "n_rows": result.counts[k],
+            "sentences": wording.component_sentences(facts.names, means[k], whole, facts.strongest_correlations[k]),
+        }
+        for k in result.shown
+    ]
+
+
+def _table_of_groups(result: Fitted, facts: MixtureFacts, overall: Columns) -> Html:
+    """Tabulate means and standard deviations: a row per column of the data, a column per group and one for all rows."""
+    shown, several = result.shown, len(result.shown) > 1
+    weights, all_means = result.model.weights_[shown], result.model.means_[shown]
+    body: list[list[object]] = [
+        ["weight", *(f"{weight:.4f}" for weight in weights), "1"],
+        ["rows", *(f"{count:,}" for count in result.counts[shown]), f"{result.rows.n_rows:,}"],
+    ]
+    for j, name in enumerate(facts.names[:COLUMNS_SHOWN]):
+        centre, scale = overall.means[j], overall.spreads[j]
+        means = all_means[:, j]
+        shades = np.abs(means - centre) / scale / 2 if scale > 0 and several else np.zeros(len(shown))
+        cells = [
+            Cell(_mean_and_spread(mean, spread, scale), shade=shade)
+            for mean, spread, shade in zip(means, facts.spreads[shown, j], shades, strict=True)
+        ]
+        body.append([name, *cells, _mean_and_spread(centre, scale, scale)])
+    caption = "Mean ± standard deviation of each column" + (
+        " in each group; the deeper the shade, the further the mean is from that of all rows." if several else "."
+    )
+    return table(["", *(f"group {k}" for k in shown), "all rows"], body, caption=caption)
+
+
+def _mean_and_spread(mean: float, spread: float, scale: float) -> str:
+    return f"{wording.format_value(mean, scale)} ± {wording.format_value(spread, scale)}"
+
+
+def _table_of_uncertain(result: Fitted) -> Html:
+    """Tabulate the least certain rows; empty if every row is certain."""
+    rows, names = result.rows, result.rows.names
+    of_groups = np.flatnonzero(result.labels >= 0)
+    order = of_groups[np.argsort(result.certainty[of_groups], kind="stable")[:_MOST_UNCERTAIN]]
+    chosen = order[result.certainty[order] < _LIMIT]
+    if len(chosen) == 0:
+        return Html()
+    body = []
+    for i, probabilities in zip(chosen, result.model.predict_proba(rows.subset(chosen)), strict=True):
+        values = ["missing" if np.isnan(value) else f"{value:.6g}" for value in rows.values[i, :_VALUES_SHOWN]]
+        body.append([rows.numbers(i, i + 1)[0], *_two_most_probable(probabilities), *values])
+    headings = ["row", "group", "probability", "next group", "probability", *names[:_VALUES_SHOWN]]
+    return table(
+        headings,
+        body,
+        caption="The least certain rows, numbered as in the file, not counting the header.",
+        numeric=range(len(headings)),
+    )
+
+
+def _two_most_probable(probabilities: NDArray[np.floating]) -> Sequence[object]:
+    first, second = np.argsort(-probabilities, kind="stable")[:2]
+    return first, percent(probabilities[first], 1), second, percent(probabilities[second], 1)

@@ -1,0 +1,42 @@
+"""What a report tells about the way a mixture was found, which differs between a search and a variational fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from gmm._cli.report.page import Section
+from gmm._text.html import Html
+
+__all__ = ["Story"]
+
+
+@dataclass(frozen=True)
+class Story:
+    """The parts of a report that the other sections leave open.
+
+    Attributes
+    ----------
+    summary, remark : str
+        The first and the last sentence of the opening; the last may be empty.
+    numbers : mapping of str to str
+        Key numbers beside those of the data.
+    warnings : sequence of str
+    section : Section
+        Why this mixture.
+    subject : str
+        What has converged.
+    reached : str
+        What it reached, and in which time, as sentences.
+    terms : Html
+        Entries of the glossary.
+    """
+
+    summary: str
+    remark: str
+    numbers: Mapping[str, str]
+    warnings: Sequence[str]
+    section: Section
+    subject: str
+    reached: str
+    terms: Html

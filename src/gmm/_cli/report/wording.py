@@ -1,0 +1,220 @@
+"""Sentences that interpret numbers; independent of the page and its templates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmm._cli.describe import decimals
+from gmm._selection.grid import title, written
+from gmm._text.amounts import counted, percent, with_minus
+from gmm._values.covariance import COMMON, IDENTITY, CovarianceModel
+
+__all__ = [
+    "SCALES",
+    "agreement_sentence",
+    "certainty_sentence",
+    "compared_sentence",
+    "component_sentences",
+    "correlation_sentence",
+    "covariance_sentence",
+    "empty_sentence",
+    "format_share",
+    "format_value",
+    "noise_sentence",
+    "ranking_caption",
+    "rival_sentence",
+    "runner_up_sentence",
+    "separation_sentence",
+    "summary_sentence",
+]
+
+_NAMED = 3  # at most this many columns are named in a sentence
+# Differences of a mean, in standard deviations of all rows, that are called "somewhat", unqualified and "much".
+_SOMEWHAT, _CLEARLY, _MUCH = 0.25, 0.75, 1.75
+_CORRELATED = 0.1
+_OPEN = 2.0  # smaller differences of a criterion are inconclusive
+_MOST_DECIMALS = 9
+_EVIDENCE = (
+    (_OPEN, "barely worth mentioning"),
+    (6.0, "positive evidence"),
+    (10.0, "strong evidence"),
+)  # Kass & Raftery
+_SEPARATION = ((0.5, "overlap heavily"), (0.8, "overlap"), (0.97, "are mostly separated"))  # by shares of sure rows
+_AGREEMENT = (
+    (0.1, "no better than chance"),
+    (0.5, "weakly"),
+    (0.8, "partly"),
+    (0.95, "closely"),
+    (1, "almost exactly"),
+)
+_BURNHAM = "have substantial support, those beyond 10 essentially none (Burnham & Anderson 2002)."
+SCALES = {
+    "bic": "A difference in BIC below 2 is barely worth mentioning; 2 to 6 is positive evidence, 6 to 10 strong, above "
+    "10 very strong (Kass & Raftery 1995).",
+    "aic": f"Models within 2 of the smallest AIC {_BURNHAM} AIC tends to choose more groups than BIC.",
+    "aicc": f"Models within 2 of the smallest AICc {_BURNHAM} AICc is AIC corrected for few rows.",
+    "icl": "ICL is BIC with a penalty for overlapping groups. There is no agreed scale for its differences.",
+    "nec": "NEC weighs the overlap of the groups against what they explain; below 1, there are groups.",
+}
+
+
+def summary_sentence(n_components: int, tried: Sequence[int], n_rows: int, names: Sequence[str]) -> str:
+    """Say how many groups describe which rows; "as requested" if only one number was tried."""
+    asked = ", as requested," if len(set(tried)) == 1 else ""
+    verb = "describes" if n_components == 1 else "describe"
+    columns = counted(len(names), "column") if len(names) > _NAMED else _and(names)
+    return f"{counted(n_components, 'group')}{asked} {verb} {counted(n_rows, 'row')} of {columns}."
+
+
+def empty_sentence(n_components: int, n_empty: int, expected: float, unit: str) -> str:
+    """Say what a variational fit began with, and what its empty components expect; `unit` is rows in the plural."""
+    little = f"{expected:.2g}" if expected >= 1e-3 else "less than 0.001"
+    empty = f"{n_empty} of them empty, which expect {little} {unit}" if n_empty else "none of them empty"
+    return f"The fit began with {counted(n_components, 'component')} and leaves {empty}."
+
+
+def compared_sentence(n_ranked: int, n_cells: int, tried: Sequence[int], n_types: int) -> str:
+    """Say how many of the requested mixtures were fitted and compared."""
+    many = counted(n_cells, "mixture") if n_ranked == n_cells else f"{n_ranked:,} of {counted(n_cells, 'mixture')}"
+    in_turn = len(tried) > 1 and list(tried) == list(range(tried[0], tried[-1] + 1))
+    numbers = f"{tried[0]} to {tried[-1]}" if in_turn else ", ".join(map(str, tried))
+    return f"Compared: {many}, by groups ({numbers}) and {counted(n_types, 'covariance model')}."
+
+
+def ranking_caption(criterion: str, *, infinite: bool) -> str:
+    """Return the caption of the table of the best mixtures, which explains its headings."""
+    caption = (
+        f"The best by {criterion} (loglik: log-likelihood in nats; df: free parameters; Δ: distance from the best). "
+        "Smaller is better, except for the log-likelihood."
+    )
+    return f"{caption} AICc is infinite (∞) where there are about as many parameters as rows." if infinite else caption
+
+
+def correlation_sentence(
+    names: Sequence[str], strongest: tuple[int, int, float] | None, where: str = "Within the group,"
+) -> str:
+    """Say which two columns are most strongly correlated; empty if `strongest` is None."""
+    if strongest is None:
+        return ""
+    i, j, value = strongest
+    signed = with_minus(f"{round(value, 2) + 0.0:+.2f}")  # never -0.00
+    if abs(value) < _CORRELATED:
+        return f"{where} no two columns are correlated (strongest correlation {signed})."
+    return f"{where} {names[i]} and {names[j]} {'rise together' if value > 0 else 'oppose'} (correlation {signed})."
+
+
+def covariance_sentence(model: CovarianceModel, n_components: int, n_columns: int) -> str:
+    """Describe the shapes of groups under a covariance model."""
+    one, many = n_components == 1, n_columns > 2
+    if n_columns == 1:
+        return "one variance for all" if one or model.common else "a separate variance for each"
+    round_, long = ("sphere", "ellipsoid") if many else ("circle", "ellipse")
+    axes = ", with axes along the columns" if model.orientation == IDENTITY else ""
+    if one:
+        return f"a {round_}" if model.shape == IDENTITY else f"an {long}{axes}"
+    if model.shape == IDENTITY:
+        return f"{round_}s of {'equal' if model.volume == COMMON else 'different'} size"
+    letters = {"volume": model.volume, "shape": model.shape, "orientation": model.orientation}
+    equal = [what for what, letter in letters.items() if letter == COMMON]
+    different = [what for what, letter in letters.items() if letter not in (COMMON, IDENTITY)]
+    parts = [f"of {how} {_and(whats)}" for how, whats in (("equal", equal), ("different", different)) if whats]
+    return f"{long}s {' and '.join(parts)}{axes}"
+
+
+def runner_up_sentence(criterion: str, rivals: Sequence[tuple[int, str, float]]) -> str:
+    """Say how close the next best cells are; empty if there are none.
+
+    `rivals` are (n_components, covariance model, distance to the best), best first.
+    """
+    if not rivals:
+        return ""
+    K, name, distance = rivals[0]
+    word = f": {_step(_EVIDENCE, distance, 'very strong evidence')}" if criterion == "bic" else ""
+    near = sum(distance < _OPEN for *_, distance in rivals) if criterion in ("bic", "aic", "aicc") else 0
+    others = f" Within 2 of the best {title(criterion)} are {near:,}: the choice is open." if near > 1 else ""
+    return f"The runner-up, {counted(K, 'group')} with {name}, is {written(criterion, distance)} behind{word}.{others}"
+
+
+def rival_sentence(criterion: str, n_components: int, rivals: Sequence[tuple[int, str, float]]) -> str:
+    """Say which other number of groups fits almost as well; empty if none does or the criterion has no scale."""
+    others = [(K, distance) for K, _, distance in rivals if n_components != K and distance < _OPEN]
+    if not others or criterion not in ("bic", "aic", "aicc"):
+        return ""
+    K, distance = others[0]
+    fit = "fits" if K == 1 else "fit"
+    return (
+        f"{counted(K, 'group')} {fit} almost as well ({title(criterion)} only {written(criterion, distance)} higher)."
+    )
+
+
+def component_sentences(
+    names: Sequence[str],
+    means: NDArray[np.float64],
+    overall: tuple[NDArray[np.float64], NDArray[np.float64]],
+    strongest: tuple[int, int, float] | None,
+) -> list[str]:
+    """Compare a component with the means and standard deviations of all rows, in one or two sentences."""
+    centre, scale = overall
+    scores, phrases = np.divide(means - centre, scale, out=np.zeros(len(means)), where=scale > 0), []
+    for j in np.argsort(-np.abs(scores), kind="stable")[:_NAMED]:
+        size = abs(scores[j])
+        if size >= _SOMEWHAT:
+            degree = "much " if size >= _MUCH else "" if size >= _CLEARLY else "somewhat "
+            value, usual = format_value(means[j], scale[j]), format_value(centre[j], scale[j])
+            more = "higher" if scores[j] > 0 else "lower"
+            phrases.append(f"{degree}{more} {names[j]} ({value} against {usual})")
+    first = _and(phrases) if phrases else "its means are close to those of all rows"
+    return [f"{first[0].upper()}{first[1:]}.", *filter(None, [correlation_sentence(names, strongest)])]
+
+
+def certainty_sentence(n_uncertain: int, n_rows: int, limit: float, which: str = "") -> str:
+    """Say for how many rows no group reaches a probability of `limit`; `which` rows these are goes behind the word."""
+    if n_uncertain == 0:
+        return f"Every row{which} belongs to its group with a probability of at least {percent(limit, 0)}."
+    return (
+        f"For {n_uncertain:,} of {counted(n_rows, 'row')}{which} ({format_share(n_uncertain / n_rows)}), no group "
+        f"reaches a probability of {percent(limit, 0)}: treat these labels with caution."
+    )
+
+
+def separation_sentence(n_uncertain: int, n_rows: int) -> str:
+    """Say how well the groups are separated, by the rows whose group is uncertain."""
+    return f"They {_step(_SEPARATION, 1 - n_uncertain / n_rows, 'are well separated')}."
+
+
+def noise_sentence(n_noise: int, n_rows: int) -> str:
+    """Say how many rows belong to no group; empty if none does."""
+    belong = "belongs" if n_noise == 1 else "belong"
+    rows = f"{counted(n_noise, 'row')} ({format_share(n_noise / n_rows)}) {belong}"
+    return f"{rows} to no group, but to noise that is spread evenly over the box of the rows." if n_noise else ""
+
+
+def agreement_sentence(index: float) -> str:
+    """Interpret an adjusted Rand index."""
+    how = _step(_AGREEMENT, index, "exactly")
+    return f"Groups and labels agree {how}: the adjusted Rand index is {index:.4f} (1: identical, 0: by chance)."
+
+
+def format_share(share: float) -> str:
+    """Format a share in per cent with one decimal, or with more if it would wrongly round to 0 or 100."""
+    digits = 1
+    while 0 < share < 1 and round(100 * share, digits) in (0, 100) and digits < _MOST_DECIMALS:
+        digits += 1
+    return percent(share, digits)
+
+
+def format_value(value: float, spread: float) -> str:
+    """Format a value with a number of decimals that suits a standard deviation."""
+    digits = decimals(spread, abs(value))
+    return with_minus(f"{value:.6g}" if digits is None else f"{value:.{digits}f}")
+
+
+def _step(steps: Sequence[tuple[float, str]], value: float, last: str) -> str:
+    return next((word for limit, word in steps if value < limit), last)
+
+
+def _and(words: Sequence[str]) -> str:
+    return " and ".join([*([", ".join(words[:-1])] if len(words) > 1 else []), words[-1]])

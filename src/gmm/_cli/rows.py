@@ -1,0 +1,356 @@
+"""The rows of a table: choice of columns, missing values and checks, in memory or read block by block.
+
+Messages give column names, and row numbers as in the file (from 1, without the header).
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from gmm._caching import cached_property
+from gmm._cli.agreement import Labels
+from gmm._cli.columns import LEFT_OUT_SHOWN, OPTIONS, SHOWN, check_present, columns_to_read, measurements, slices
+from gmm._cli.failures import CommandError, UsageError, refuse
+from gmm._cli.show import Screen
+from gmm._estimators.estimated import EstimatedMixture
+from gmm._rows.entrance import as_source, as_source_to_fit
+from gmm._rows.file_table import FileTable
+from gmm._rows.sources import ArraySource, Source
+from gmm._rows.text_format import TextFormat
+from gmm._selection import MixtureClassifier
+from gmm._text.amounts import counted
+from gmm._text.lists import listed, quoted
+
+__all__ = ["Rows", "bundled", "rows_for", "rows_to_fit"]
+
+_IN_MEMORY = ("drop_missing", "missing", "report", "plot")  # options
+_BUNDLED = "faithful.csv"
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """The rows of a table that are fitted or scored.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Names of the d columns.
+    source : Source
+        The checked rows, as estimators take them, with their weights and, where the model has them, names.
+    notes : tuple of str
+        Notes for the user on how the table was read and what was left out, one line each.
+    table : FileTable, or None once it has been read
+    chosen : ndarray of int, or None
+        Which rows of the table these are, counted from 0; None if all.
+    labels : Labels, optional
+        The label column.
+    """
+
+    names: tuple[str, ...]
+    source: Any
+    notes: tuple[str, ...]
+    table: Any
+    chosen: NDArray[np.intp] | None = None
+    labels: Labels | None = None
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows, n."""
+        return int(self.source.n_rows)
+
+    @property
+    def weights(self) -> NDArray[np.float64] | None:
+        """The weight column."""
+        weights: NDArray[np.float64] | None = self.source.sample_weight
+        return weights
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether the rows are in memory."""
+        return self.source.without_gaps is not None
+
+    @cached_property
+    def values(self) -> NDArray[np.floating]:
+        """The rows in memory, (n, d), NaN where a value is missing."""
+        rows: NDArray[np.floating] = next(iter(self.source.chunks())).rows
+        return rows
+
+    def numbers(self, first: int, stop: int) -> NDArray[np.integer[Any]]:
+        """Numbers in the table, from 1, of some of the rows, counted from 0."""
+        return np.arange(first + 1, stop + 1) if self.chosen is None else self.chosen[first:stop] + 1
+
+    def own(self, names: Sequence[str]) -> Iterator[pa.Table]:
+        """Read columns of the table as they are, for these rows; "all" alone are all.
+
+        Raises
+        ------
+        CommandError
+            If one is not there.
+        """
+        names = list(self.table.fields) if names == ["all"] else list(dict.fromkeys(names))
+        check_present(self.table.fields, names)
+        first = 0
+        for block in self.table.columns(names):
+            if self.chosen is None:
+                yield block
+                continue
+            ends = np.searchsorted(self.chosen, [first, first + len(block)])
+            yield block.take(self.chosen[slice(*ends)] - first)
+            first += len(block)
+
+    def subset(self, indices: NDArray[np.intp]) -> Any:
+        """Return rows in memory by their positions (from 0)."""
+        return ArraySource(self.values[indices], None, feature_names=self.source.feature_names)
+
+    def without_gaps(self, model: EstimatedMixture) -> Any:
+        """Return the rows with conditional means in the place of missing values."""
+        if not np.isnan(self.values).any():
+            return self.source
+        return ArraySource(model.impute(self.source), self.weights, feature_names=self.source.feature_names)
+
+    @property
+    def filled_note(self) -> str:
+        """What to say of a picture of the rows without gaps; empty if there are none."""
+        n = int(np.isnan(self.values).any(axis=1).sum())
+        what = "has missing values, drawn at their" if n == 1 else "have missing values, drawn at their"
+        return f"{counted(n, 'row')} {what} conditional means." if n else ""
+
+
+def rows_to_fit(screen: Screen, options: argparse.Namespace) -> Rows:
+    """Read the table that the options name, or open it with --blocks, and print the notes on it.
+
+    Raises
+    ------
+    CommandError
+        If a name is not in the table, no numeric column or fewer than two rows are left, or values are not finite.
+    UsageError
+        If an option does not go with another one.
+    """
+    if options.drop_missing and options.missing:
+        raise UsageError("--drop-missing: not with --missing, which keeps the rows with missing values")
+    weight, label = options.weight_column, options.label_column
+    with screen.working("reading"):
+        table = _open(options)
+        others = [name for name in (label, weight) if name is not None]
+        columns, notes = columns_to_read(table.fields, options.columns, options.exclude or (), others)
+        if weight is not None:
+            columns_to_read(table.fields, [weight])
+        rows = _rows(table, columns, options, weight=weight)
+        rows = _measurements(rows, weight, named=options.columns is not None)
+        instead = "with --missing em, they are fitted as they are"
+        rows = _checked(rows, options, weight, keep=options.missing is not None, instead=instead)
+        if rows.n_rows < 2:
+            raise CommandError(f"the table has 1 row{'' if rows.chosen is None else ' left'}; at least 2 are needed")
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            source, _ = as_source_to_fit(rows.source, None, estimator="gmm fit", missing=options.missing)
+        if label is not None:
+            blocks = (block[label] for block in table.columns([label]))
+            rows = replace(rows, labels=Labels.of(blocks, options.na, rows.chosen))
+    told = (str(warning.message) for warning in caught)
+    notes = (*table.notes([*rows.names, *others]), *notes, *rows.notes, *told)
+    screen.notes(notes)
+    return replace(rows, source=source, notes=notes, table=None)
+
+
+def rows_for(
+    model: EstimatedMixture | MixtureClassifier,
+    options: argparse.Namespace,
+    screen: Screen,
+    predicted: Sequence[str] = (),
+) -> Rows:
+    """Read the rows to apply a saved model to, or open them with --blocks, and print notes on them.
+
+    Parameters
+    ----------
+    model : EstimatedMixture or MixtureClassifier
+    options : argparse.Namespace
+        With ``file``, ``header`` and ``drop_missing``.
+    screen : Screen
+        Prints the notes.
+    predicted : sequence of str
+        Further columns that are of use, though not read.
+
+    Raises
+    ------
+    CommandError, UsageError
+        As `rows_to_fit`.
+    """
+    names = model.feature_names_in_ if hasattr(model, "feature_names_in_") else None
+    with screen.working("reading"):
+        table = _open(options)
+        columns, left = columns_to_read(table.fields, None if names is None else list(names))
+        if len(columns) != model.n_features_in_:
+            expected = counted(model.n_features_in_, "numeric column")
+            raise CommandError(f"the model expects {expected}, got {len(columns)}: {quoted(columns)}")
+        rows = _rows(table, columns, options, named=names is not None)
+        keep = model.missing == "em" and not options.drop_missing
+        rows = _checked(
+            rows, options, None, keep=keep, instead="a model of gmm fit --missing em takes them as they are"
+        )
+        how: dict[str, Any] = {"n_features": model.n_features_in_, "feature_names": names, "missing": model.missing}
+        source, _ = as_source(rows.source, estimator=model, **how)
+    unused = [] if names is None else [name for name in table.fields if name not in {*names, *predicted}]
+    told = (f"columns not used by the model: {quoted(unused)}",) if unused else ()
+    screen.notes((*table.notes(columns), *told, *left, *rows.notes))
+    return replace(rows, source=source, table=table if vars(options).get("keep") else None)
+
+
+def bundled() -> FileTable:
+    """Return the Old Faithful data: 272 rows of ``eruptions`` and ``waiting`` until the next one, in minutes.
+
+    References
+    ----------
+    A. Azzalini, A. W. Bowman (1990). A look at some data on the Old Faithful geyser.
+    *Applied Statistics* 39, 357-365.
+    """
+    content = (files("gmm") / "data" / _BUNDLED).read_bytes()
+    return FileTable(_BUNDLED, TextFormat(words=OPTIONS), whole=True, content=content)
+
+
+def _open(options: argparse.Namespace) -> FileTable:
+    """Open the table that the options name."""
+    blocks, says = _by_blocks(options), TextFormat.of(options.header, options.decimal, options.na, OPTIONS)
+    if blocks:
+        refuse(options, _IN_MEMORY, "not with --blocks; it needs the table in memory")
+        if options.file in (None, "-"):
+            raise UsageError("--blocks reads the table once for each pass: expected a file")
+    if options.file is None:
+        return bundled()
+    content = sys.stdin.buffer.read() if options.file == "-" else None
+    return FileTable(options.file, says, whole=not blocks, content=content)
+
+
+def _by_blocks(options: argparse.Namespace) -> bool:
+    return bool(vars(options).get("blocks"))
+
+
+def _rows(
+    table: FileTable,
+    names: Sequence[str],
+    options: argparse.Namespace,
+    *,
+    weight: str | None = None,
+    named: bool = True,
+) -> Rows:
+    """Return columns of numbers, and the weights, as they are in the table."""
+    numbers = table.numbers(names, weight)
+    if not named:
+        numbers.feature_names = None
+    source = numbers if _by_blocks(options) else ArraySource(*numbers.array(), feature_names=numbers.feature_names)
+    try:
+        empty = source.n_rows == 0
+    except ValueError:  # a weight may be negative, for which there are words here
+        if weight is not None:
+            _check_weights(table.numbers([weight]).array()[0][:, 0], weight, None)
+        raise
+    if empty:
+        raise CommandError("the table has no rows")
+    return Rows(tuple(names), source, (), table)
+
+
+def _measurements(rows: Rows, weight: str | None, *, named: bool) -> Rows:
+    """Return the rows without columns that are no measurements, unless the user named them."""
+    if not rows.in_memory:
+        _check_finite(rows)
+    blocks = slices(rows.values) if rows.in_memory else (chunk.rows for chunk in rows.source.chunks())
+    fitted, notes = measurements(rows.names, blocks, rows.n_rows, named=named)
+    if len(fitted) == len(rows.names):
+        return replace(rows, notes=notes)
+    names = tuple(rows.names[j] for j in fitted)
+    source: Source = rows.table.numbers(names, weight)
+    if rows.in_memory:
+        values = np.ascontiguousarray(rows.values[:, fitted])
+        source = ArraySource(values, rows.weights, feature_names=source.feature_names)
+    return replace(rows, names=names, source=source, notes=notes)
+
+
+def _checked(rows: Rows, options: argparse.Namespace, weight: str | None, *, keep: bool, instead: str) -> Rows:
+    """Return the rows with values and weights that can be used; `keep` keeps missing values, of whole rows apart."""
+    if rows.in_memory:
+        if keep and rows.weights is not None and np.isnan(rows.weights).any():
+            raise CommandError(f"missing values in column {weight!r}: leave out rows without a weight, or weigh them 0")
+        rows = _some_present(rows) if keep else _without_missing(rows, weight, options.drop_missing, instead)
+        if rows.n_rows == 0:
+            raise CommandError("no rows are left: all have missing values")
+        if rows.weights is not None:
+            _check_weights(rows.weights, str(weight), rows.chosen)
+    _check_finite(rows)
+    return rows
+
+
+def _some_present(rows: Rows) -> Rows:
+    """Leave out rows without a value."""
+    gaps = np.isnan(rows.values)
+    empty, some = gaps.all(axis=1), gaps.any(axis=1)
+    if not some.any():
+        return rows
+    told = f"missing values in {some.sum()} of {counted(len(some), 'row')}, {gaps.mean():.1%} of all values"
+    rows = replace(rows, notes=(*rows.notes, told))
+    return (
+        _subset(rows, ~empty, f"{counted(int(empty.sum()), 'row')} without a value left out") if empty.any() else rows
+    )
+
+
+def _without_missing(rows: Rows, weight: str | None, drop: bool, instead: str) -> Rows:
+    missing, names = np.isnan(rows.values), list(rows.names)
+    if rows.weights is not None:
+        missing, names = np.column_stack([missing, np.isnan(rows.weights)]), [*names, str(weight)]
+    bad = missing.any(axis=1)
+    if not bad.any():
+        return rows
+    columns = listed((f"{name}: {n}" for name, n in zip(names, missing.sum(axis=0), strict=True) if n), LEFT_OUT_SHOWN)
+    share = f"{bad.sum()} of {counted(len(bad), 'row')}"
+    if not drop:
+        raise CommandError(
+            f"missing values in {share} ({columns}): {_positions(missing, names)}; use --drop-missing to leave these "
+            f"rows out; {instead}"
+        )
+    return _subset(rows, ~bad, f"{share} left out because of missing values ({columns})")
+
+
+def _subset(rows: Rows, keep: NDArray[np.bool_], note: str) -> Rows:
+    weights = None if rows.weights is None else rows.weights[keep]
+    source = ArraySource(rows.values[keep], weights, feature_names=rows.source.feature_names)
+    return replace(rows, source=source, chosen=np.flatnonzero(keep), notes=(*rows.notes, note))
+
+
+def _positions(bad: NDArray[np.bool_], names: Sequence[str]) -> str:
+    """List the first rows and their columns: ``row 3 (waiting), row 9 (waiting), …``."""
+    numbers = np.flatnonzero(bad.any(axis=1))
+    first = [f"row {i + 1} ({listed((names[int(j)] for j in np.flatnonzero(bad[i])), SHOWN)})" for i in numbers[:SHOWN]]
+    return ", ".join(first) + (", …" if len(numbers) > SHOWN else "")
+
+
+def _check_finite(rows: Rows) -> None:
+    """Check that no value is infinite or, of rows read block by block, missing."""
+    infinite: Any = np.argwhere(np.isinf(rows.values)) if rows.in_memory else [rows.source.survey.nonfinite]
+    place = next(iter(infinite), None)
+    if place is not None:
+        row, column = map(int, place)
+        missing = np.isnan(rows.source.take(np.array([row]))[0, column])
+        what, instead = "an infinite", ""
+        if missing:
+            what, instead = "a missing", ", or use --drop-missing or, in a fit, --missing em without --blocks"
+        where = f"row {rows.numbers(row, row + 1)[0]}, column {rows.names[column]!r}"
+        raise CommandError(f"{what} value in {where}: leave such rows out of the file{instead}")
+
+
+def _check_weights(weights: NDArray[np.floating], column: str, chosen: NDArray[np.intp] | None) -> None:
+    bad = ~((weights >= 0) & np.isfinite(weights))
+    if bad.any():
+        first = int(np.argmax(bad))
+        row = 1 + int(first if chosen is None else chosen[first])
+        raise CommandError(
+            f"expected finite, non-negative weights in column {column!r}, got {weights[first]:g} in row {row}"
+        )

@@ -1,0 +1,41 @@
+"""Saved mixtures, as the commands that use one open them."""
+
+from __future__ import annotations
+
+from gmm._cli.failures import CommandError
+from gmm._estimators.bayesian import BayesianGaussianMixture
+from gmm._estimators.mixture import GaussianMixture
+from gmm._loading import load
+from gmm._selection import MixtureClassifier
+
+__all__ = ["load_mixture", "load_model"]
+
+
+def load_mixture(path: str) -> GaussianMixture | BayesianGaussianMixture:
+    """Load a mixture of either kind.
+
+    Raises
+    ------
+    CommandError
+        If the file holds something else.
+    ValueError
+        As `load`.
+    """
+    model = load_model(path)
+    if isinstance(model, MixtureClassifier):
+        raise CommandError(f"{path} holds a classifier: gmm predict and gmm info take it")
+    return model
+
+
+def load_model(path: str) -> GaussianMixture | BayesianGaussianMixture | MixtureClassifier:
+    """Load a mixture of either kind, or a classifier.
+
+    Raises
+    ------
+    CommandError, ValueError
+        As `load_mixture`.
+    """
+    model = load(path)
+    if not isinstance(model, GaussianMixture | BayesianGaussianMixture | MixtureClassifier):
+        raise CommandError(f"{path} holds a {type(model).__name__}, expected a mixture")
+    return model

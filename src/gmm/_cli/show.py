@@ -1,0 +1,289 @@
+"""Terminal output: the progress bar, the table of cells and the summary of a mixture."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from math import nan
+from pathlib import Path
+from threading import Timer
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.cells import cell_len
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from gmm import _selection as selection
+from gmm._cli.agreement import Agreement
+from gmm._cli.choice import choice, headed_table
+from gmm._cli.describe import MixtureFacts, decimals
+from gmm._text.amounts import counted, duration
+from gmm._text.printable import printable_lines
+
+__all__ = ["Screen"]
+
+_COLUMNS_SHOWN = 24
+_PATIENCE = 1.0  # seconds without a word
+_UNCUT = 10_000
+_GAP = 3  # between two columns of a table
+_LABELS_SHOWN = 30
+
+
+class _Console(Console):
+    """A console that raises BrokenPipeError, where rich itself would exit with code 1, and shows no control characters.
+
+    All text goes through `render_str`.
+    """
+
+    def render_str(self, text: str, **how: Any) -> Text:
+        """Make text of a string."""
+        return super().render_str(printable_lines(text), **how)
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
+class Screen:
+    """Terminal output: tables go to standard output, progress and notes to standard error.
+
+    Parameters
+    ----------
+    quiet : bool
+        Print nothing.
+    """
+
+    def __init__(self, quiet: bool) -> None:
+        self._quiet = quiet
+        self._width = Console().width
+        # Wide enough for any table: wrapped lines are better than truncated numbers.
+        self._out = _Console(quiet=quiet, highlight=False, emoji=False, width=_UNCUT)
+        self._err = _Console(quiet=quiet, highlight=False, emoji=False, stderr=True)
+
+    def note(self, text: str) -> None:
+        """Print a note on standard error; a sentence loses its capital letter and its full stop."""
+        first = text[:1].lower() if text[1:2].islower() else text[:1]
+        self._err.print(f"[dim]note:[/] {escape((first + text[1:]).removesuffix('.'))}", soft_wrap=True)
+
+    def notes(self, texts: Iterable[str]) -> None:
+        """Print several notes."""
+        for text in texts:
+            self.note(text)
+
+    def line(self, text: str = "") -> None:
+        """Print a line of the results."""
+        self._out.print(escape(text), soft_wrap=True)
+
+    @contextmanager
+    def warnings(self) -> Iterator[list[str]]:
+        """Print the warnings of a fit as notes behind it; the list has them then."""
+        texts: list[str] = []
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            yield texts
+        for text, times in Counter(str(warning.message) for warning in caught).items():
+            texts.append(text if times == 1 else f"{text} ({times} times)")
+        self.notes(texts)
+
+    def written(self, out: Path | None, *files: str) -> None:
+        """Print which files are in the directory of the results, if there is one."""
+        if out is not None:
+            self.line()
+            self.line(f"written to {out}: {', '.join(files)}")
+
+    @contextmanager
+    def working(self, what: str) -> Iterator[None]:
+        """Say what is being done, and for how long, if it takes more than a second and standard error is a terminal."""
+        if self._quiet or not sys.stderr.isatty():
+            yield
+            return
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+        status = Progress(*columns, console=self._err, transient=True)
+        status.add_task(what)
+        patience = Timer(_PATIENCE, status.start)
+        patience.daemon = True
+        patience.start()
+        try:
+            yield
+        finally:
+            patience.cancel()
+            patience.join()
+            status.stop()
+
+    @contextmanager
+    def progress(self, n_components: Sequence[int], n_models: int) -> Iterator[Callable[[selection.Progress], None]]:
+        """Show a progress bar during a search if standard error is a terminal.
+
+        Parameters
+        ----------
+        n_components : sequence of int
+            Numbers of components in the order in which they are fitted.
+        n_models : int
+            Number of covariance models.
+
+        Yields
+        ------
+        callable
+            The callback for the search, called after each cell.
+        """
+        bar = Progress(
+            SpinnerColumn(),
+            TextColumn("fitting"),
+            BarColumn(bar_width=None),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[now]}"),
+            console=self._err,
+            transient=True,
+            expand=True,
+            disable=self._quiet or not sys.stderr.isatty(),
+        )
+        labels = [f"K={k}" for k in n_components]
+        with bar:
+            task = bar.add_task("fitting", total=len(labels) * n_models, now=labels[0])
+            left = dict[int, float]()  # of each cell that is finished on all rows
+
+            def advance(done: selection.Progress) -> None:
+                if done.readings and not left:
+                    self.note(f"the best models are finished on all rows: about {done.readings} readings of the file")
+                if done.readings and done.iteration is None:
+                    left[done.cell] = nan
+                    return
+                if done.iteration is not None:
+                    left[done.cell] = done.seconds_left
+                    bar.update(task, now=_pace(done, list(left.values())))
+                    return
+                count = done.cell + 1
+                now = labels[count // n_models] if count < done.n_cells else "improving the best"
+                bar.update(task, completed=count, now=now)
+
+            yield advance
+
+    def cells(self, search: selection.Selection) -> None:
+        """Print the cells of a search: a grid of the criterion if there are many, and the best cells."""
+        for part in choice(search, self._width):
+            self._show(part)
+
+    def mixture(
+        self, facts: MixtureFacts, counts: NDArray[np.int64] | None = None, shown: Sequence[int] | None = None
+    ) -> None:
+        """Print the weights, means and standard deviations of a mixture.
+
+        Parameters
+        ----------
+        facts : MixtureFacts
+        counts : ndarray of int, shape (K,), default=None
+            Number of rows per component.
+        shown : sequence of int, default=None
+            The components to print; None prints all.
+        """
+        shown = range(facts.model.n_components) if shown is None else shown
+        for number, part in enumerate(_fitting(_columns_of_mixture(facts), self._width)):
+            if number:
+                self.line()
+            self._show(_mixture_table(facts, counts, part, shown))
+        hidden = len(facts.names) - _COLUMNS_SHOWN
+        if hidden > 0:
+            self.line(f"… and {counted(hidden, 'more column')} (--json prints all)")
+
+    def agreement(self, agreement: Agreement, name: str, columns: Mapping[int, str]) -> None:
+        """Print the cross-table of labels and some columns, by their headings; `name` is that of the label column."""
+        table = headed_table()
+        table.add_column(escape(name))
+        for heading in columns.values():
+            table.add_column(heading, justify="right")
+        pairs = zip(agreement.labels, agreement.counts, strict=True)
+        for label, counts in islice(pairs, _LABELS_SHOWN):
+            table.add_row(escape(label), *(str(n) if n else "[dim]·[/]" for n in counts[list(columns)]))
+        wide = len(columns) > _COLUMNS_SHOWN
+        if wide:
+            self.line(f"table of labels with {counted(len(columns), 'column')} left out (--json prints all)")
+        else:
+            self._show(table)
+        hidden = 0 if wide else len(agreement.labels) - _LABELS_SHOWN
+        if hidden > 0:
+            self.line(f"… and {counted(hidden, 'more label')}")
+        n = agreement.n_unlabelled
+        apart = f" of the labelled rows; {counted(n, 'row')} {'has' if n == 1 else 'have'} no label" if n else ""
+        self.line(f"adjusted Rand index {agreement.adjusted_rand_index:.4f}{apart}")
+
+    def _show(self, part: Table | Text) -> None:
+        """Print a table or a line without trailing spaces."""
+        with self._out.capture() as printed:
+            self._out.print(Text(printable_lines(part.plain), part.style) if isinstance(part, Text) else part)
+        for line in Text.from_ansi(printed.get().rstrip("\n")).split("\n"):
+            line.rstrip()
+            self._out.print(line, soft_wrap=True)
+
+
+def _columns_of_mixture(facts: MixtureFacts) -> list[tuple[str, list[str]]]:
+    columns = [
+        (name, _mean_and_spread(facts.model.means_[:, j], facts.spreads[:, j]))
+        for j, name in enumerate(facts.names[:_COLUMNS_SHOWN])
+    ]
+    if any(facts.strongest_correlations):
+        title = "correlation" if len(facts.names) == 2 else "strongest correlation"
+        columns.append((title, [_correlation(facts, pair) for pair in facts.strongest_correlations]))
+    return columns
+
+
+def _correlation(facts: MixtureFacts, pair: tuple[int, int, float] | None) -> str:
+    if pair is None:
+        return ""
+    i, j, value = pair
+    between = "" if len(facts.names) == 2 else f" {facts.names[i]}, {facts.names[j]}"
+    return f"{value:+.2f}{between}"
+
+
+def _mean_and_spread(means: NDArray[np.floating], spreads: NDArray[np.float64]) -> list[str]:
+    digits = decimals(float(np.median(spreads)), float(np.abs(means).max()))
+    mean, spread = (".6g", ".3g") if digits is None else (f".{digits}f", f".{digits}f")
+    return [f"{m:{mean}} ± {s:{spread}}" for m, s in zip(means, spreads, strict=True)]
+
+
+def _fitting(columns: Sequence[tuple[str, list[str]]], width: int) -> Iterator[Sequence[tuple[str, list[str]]]]:
+    """Split columns into groups that fit the width, each printed as a table with the columns of the components."""
+    part: list[tuple[str, list[str]]] = []
+    used = margin = len("component   weight   ") + 7  # 7 for the column of rows
+    for name, entries in columns:
+        needed = max(cell_len(name), *map(cell_len, entries)) + _GAP
+        if part and used + needed > width:
+            yield part
+            part, used = [], margin
+        part.append((name, entries))
+        used += needed
+    yield part
+
+
+def _pace(done: selection.Progress, left: list[float]) -> str:
+    """Say how far the cells have come on all rows, of which each needs so many seconds more."""
+    assert done.iteration is not None  # it is of a pass over all rows
+    pace, longest = f"all rows, pass {done.iteration.n_iter}: {done.rows_per_second:,.0f} rows/s", np.max(left)
+    return pace if np.isnan(longest) else f"{pace}, {duration(longest)} left"
+
+
+def _mixture_table(
+    facts: MixtureFacts,
+    counts: NDArray[np.int64] | None,
+    part: Sequence[tuple[str, list[str]]],
+    shown: Sequence[int],
+) -> Table:
+    table = headed_table()
+    table.add_column("component", justify="right")
+    table.add_column("weight", justify="right")
+    if counts is not None:
+        table.add_column("rows", justify="right")
+    for name, _ in part:
+        table.add_column(escape(name), justify="left" if "correlation" in name else "right")
+    for k in shown:
+        rows = [] if counts is None else [str(counts[k])]
+        table.add_row(str(k), f"{facts.model.weights_[k]:.4f}", *rows, *(escape(entries[k]) for _, entries in part))
+    return table

@@ -1,0 +1,145 @@
+"""Output for scripts: tables, text and JSON, written atomically, and checks of output paths."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from gmm._cli.failures import UsageError
+from gmm._cli.rows import Rows
+from gmm._estimators.estimated import EstimatedMixture
+from gmm._estimators.fitted import fitted_parameters, source_of
+from gmm._estimators.scorer import Scorer
+from gmm._persistence import replaceable, suffix_to_write, write_atomically
+from gmm._rows.writing import WRITERS, in_step, prediction_columns, write_blocks
+
+__all__ = [
+    "check_suffix",
+    "check_table",
+    "check_writable",
+    "write_json",
+    "write_predictions",
+    "write_table",
+    "write_text",
+]
+
+
+def check_suffix(option: str, path: str, suffixes: Iterable[str]) -> None:
+    """Check that a path has one of the suffixes, given in lower case, or is a pipe or a device without one.
+
+    Raises
+    ------
+    UsageError
+        If it has not; the message names the option that gave the path.
+    """
+    suffixes = tuple(suffixes)
+    if suffix_to_write(path, suffixes[0]) not in suffixes:
+        raise UsageError(f"{option} {path}: expected a name ending in one of {', '.join(suffixes)}")
+
+
+def check_table(option: str, path: str | None) -> None:
+    """Check that a table can be written to a path; None stands for standard output.
+
+    Raises
+    ------
+    UsageError
+        If the suffix is not that of a table; the message names the option that gave the path.
+    OSError
+        As for `check_writable`.
+    """
+    if path is not None:
+        check_suffix(option, path, WRITERS)
+        check_writable(path)
+
+
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Check that a file can be written to a path.
+
+    Raises
+    ------
+    OSError
+        If the path is a directory, or its directory is missing or not writable.
+    """
+    if os.path.isdir(path):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not replaceable(path):
+        return
+    target = Path(os.path.realpath(path))
+    try:
+        with tempfile.TemporaryFile(dir=target.parent):
+            pass
+    except OSError as error:
+        raise type(error)(error.errno, error.strerror, str(path)) from None
+
+
+def write_table(path: str | os.PathLike[str] | None, blocks: Iterable[Mapping[str, Any]]) -> None:
+    """Write blocks of columns in the format of the path's suffix, or as CSV to standard output if the path is None.
+
+    Raises
+    ------
+    OSError
+        If the path cannot be written.
+    """
+    if path is None:
+        sys.stdout.flush()
+        write_blocks(sys.stdout.buffer, ".csv", blocks)
+        return
+    suffix = suffix_to_write(path, ".csv")
+    write_atomically(path, lambda file: write_blocks(file, suffix, blocks))
+
+
+def write_predictions(
+    path: str | os.PathLike[str] | None,
+    model: EstimatedMixture,
+    rows: Rows,
+    *,
+    proba: bool = True,
+    keep: Sequence[str] = (),
+) -> None:
+    """Write the component of each row, its probabilities, and columns of the table to keep, block by block."""
+    scorer, source = Scorer(fitted_parameters(model), model.n_threads), source_of(model, rows.source)
+    blocks: Iterable[Mapping[str, Any]] = (
+        prediction_columns(rows.numbers(first, first + len(labels)), labels, soft)
+        for first, labels, soft in scorer.predicted(source, responsibilities=proba)
+    )
+    write_table(path, in_step(rows.own(keep), blocks) if keep else blocks)
+
+
+def write_json(path: Path | None, document: Mapping[str, Any]) -> None:
+    """Write JSON values to a file, or to standard output if the path is None.
+
+    Raises
+    ------
+    ValueError
+        If a number is NaN or infinite.
+    OSError
+        If the path cannot be written.
+    """
+    text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    if path is None:
+        sys.stdout.write(_encoded(text).decode())
+    else:
+        write_text(path, text)
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Write a text atomically, as UTF-8.
+
+    Raises
+    ------
+    OSError
+        If the path cannot be written.
+    """
+    content = _encoded(text)
+    write_atomically(path, lambda file: file.write(content))
+
+
+def _encoded(text: str) -> bytes:
+    """Encode as UTF-8; undecodable bytes of a file name become escapes, which JSON can read."""
+    return text.encode("utf-8", "backslashreplace")

@@ -1,0 +1,427 @@
+"""`BayesianGaussianMixture`: a variational posterior over mixtures, with the interface of scikit-learn's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, NoReturn
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gmm import _fitting as fitting
+from gmm._estimators.estimated import EstimatedMixture
+from gmm._estimators.fitted import fitted_parameters, hold, source_of
+from gmm._estimators.mixture import GaussianMixture
+from gmm._estimators.predictive import CredibleIntervals, PosteriorSample, draws, intervals, log_predictive
+from gmm._estimators.scorer import Scorer, in_place, log_evidence_of, mean_of, place
+from gmm._passes.results import Wanted
+from gmm._rows.entrance import check_no_gaps, is_dask
+from gmm._rows.sources import Source
+from gmm._validation.combinations import refusal
+from gmm._validation.parameters import check_density, check_level, check_n_samples, check_random_state
+from gmm._validation.prior import DIRICHLET_PROCESS, check_has_posterior, check_variational_prior
+from gmm._values.classes import KnownClasses
+from gmm._values.covariance import DEFAULT_COVARIANCE_TYPE, CovarianceModel
+from gmm._values.layouts import SPHERICAL
+from gmm._values.objective import Objective
+from gmm._values.variational import MixturePosterior
+
+__all__ = ["BayesianGaussianMixture"]
+
+_PRIOR = (
+    "weight_concentration_prior_type",
+    "weight_concentration_prior",
+    "mean_precision_prior",
+    "mean_prior",
+    "degrees_of_freedom_prior",
+    "covariance_prior",
+)
+
+
+class BayesianGaussianMixture(EstimatedMixture):
+    """Variational Bayesian mixture of Gaussians, which leaves empty the components that it does not need.
+
+    A drop-in replacement for ``sklearn.mixture.BayesianGaussianMixture``: the same parameters, attributes and methods.
+    Additions are marked *beyond*.
+
+    The fit maximises a lower bound of the log evidence over a posterior of weights, means and precisions. By default it
+    takes quasi-Newton steps on EM's sufficient statistics, and merges two components where that raises the bound,
+    unless their rows lie apart. Where it converges, it tries all merges that are left, sorts the components of a
+    Dirichlet process by their rows, and goes on as long as that raises the bound. With ``acceleration=None`` it makes
+    the updates of scikit-learn, pass by pass.
+
+    Every covariance type is one model, a full Wishart distribution for each precision, whose posterior has a common
+    scale ("tied"), a diagonal one, or a multiple of the identity. So bounds compare numbers of components, priors and
+    starts, but not covariance types: with the same `covariance_prior`, the best bound of "full" is never below that of
+    another.
+
+    Parameters
+    ----------
+    n_components : int, default=1
+        Largest number of components, K.
+    covariance_type : {"full", "tied", "diag", "spherical"}, default="full"
+        As for `GaussianMixture`, whose ten constrained models have no conjugate prior.
+    tol : float, default=1e-3
+        Convergence threshold, in nats in all (not per row, unlike that of `GaussianMixture`): per row, a fit would stop
+        before it empties components. Stop when the estimated remaining gain has stayed below `tol` for three to five
+        passes; without `acceleration`, when one pass changes the bound by less.
+    reg_covar : float, default=1e-6
+        Added to the covariance of the rows of each component, in squared units of the data. With `acceleration`, it is
+        noise of that variance on the rows, which the bound and `counts_` include and ``predict_proba`` does not: where
+        it is not small beside the components' variances, set `acceleration` to None for scikit-learn's fixed point.
+    max_iter : int, default=100
+        Maximum number of passes over the rows. 0 returns the start.
+    n_init : int, default=1
+        Number of starts; the fit with the highest bound is kept.
+    init_params : str, array-like of shape (n, K) or callable, default="kmeans"
+        How to start, as for `GaussianMixture`.
+    weight_concentration_prior_type : {"dirichlet_process", "dirichlet_distribution"}, default="dirichlet_process"
+        Prior of the weights: stick breaking, or a symmetric Dirichlet distribution.
+    weight_concentration_prior : float, default=None
+        Its concentration, γ or α_0: the lower, the fewer components. None is 1 / K.
+    mean_precision_prior : float, default=None
+        Precision β_0 of the prior of the means, in rows. None is 1.
+    mean_prior : array-like of shape (d,), default=None
+        Mean of that prior. None is the mean of the rows.
+    degrees_of_freedom_prior : float, default=None
+        Degrees of freedom ν_0 of the Wishart prior of the precisions, above d − 1. None is d.
+    covariance_prior : float or array-like, default=None
+        Inverse of that prior's scale: (d, d) for "full" and "tied", (d,) for "diag", a number for "spherical". None is
+        the unbiased covariance of the rows, with `reg_covar` on its diagonal if it is singular. Of weights that add up
+        to less than 2, it does not depend on their scale.
+    random_state : int, RandomState, Generator or None, default=None
+        Seed of the starts, of `sample` and of `sample_posterior`.
+    warm_start : bool, default=False
+        Continue from the previous fit in the next call of `fit`.
+    verbose : int, default=0
+        1 prints the passes, 2 also prints the elapsed time.
+    verbose_interval : int, default=10
+        Number of passes between two lines.
+    n_threads : int, default=None
+        *Beyond*: number of threads; the result is bitwise the same for every number.
+    acceleration : {"auto", None}, default="auto"
+        *Beyond*: "auto" takes quasi-Newton steps and merges components; the objective never decreases. None is
+        coordinate ascent with scikit-learn's stopping rule.
+    missing : {"error", "em"}, default="error"
+        *Beyond*: what NaN is; "em" integrates missing values out, as in `GaussianMixture`.
+
+    Attributes
+    ----------
+    weights_ : ndarray of shape (K,)
+        Expected weights; those of a Dirichlet process are renormalised.
+    means_ : ndarray of shape (K, d)
+        Expected means.
+    covariances_, precisions_, precisions_cholesky_ : ndarray
+        Inverses of the expected precisions; the expected precisions; and their upper triangular factors. In the shapes
+        of `GaussianMixture`.
+    weight_concentration_ : ndarray of shape (K,), or a tuple of two
+        Of the posterior of the weights: a Dirichlet's, or the two parameters of the beta distribution of each stick.
+    mean_precision_ : ndarray of shape (K,)
+        β_k = β_0 + n_k.
+    degrees_of_freedom_ : ndarray of shape (K,), or a number for "tied"
+        ν_k = ν_0 + n_k.
+    weight_concentration_prior_, mean_precision_prior_, mean_prior_, degrees_of_freedom_prior_, covariance_prior_
+        The prior that was used.
+    counts_ : ndarray of shape (K,)
+        *Beyond*: expected numbers of rows n_k, or their weight.
+    n_effective_components_ : int
+        *Beyond*: number of components that expect one row at least, n_k ≥ 1.
+    converged_ : bool
+        Whether the stopping rule was met before `max_iter`.
+    n_iter_ : int
+        Number of passes of the best start.
+    lower_bound_ : float
+        Lower bound of the log evidence, in nats, all constants included; scikit-learn's lacks some. `reg_covar` is part
+        of it with `acceleration` alone.
+    lower_bounds_ : list of float
+        Lower bound measured by each pass, before its update.
+    history_, histories_, n_parameters_, n_features_in_, feature_names_in_
+        As for `GaussianMixture`, in nats in all.
+
+    See Also
+    --------
+    GaussianMixture : Maximum likelihood, for a known number of components.
+    select : Choose the number of components and the covariance type by a criterion.
+
+    References
+    ----------
+    C. M. Bishop (2006). *Pattern Recognition and Machine Learning*, section 10.2. D. M. Blei, M. I. Jordan (2006).
+    Variational inference for Dirichlet process mixtures. *Bayesian Analysis* 1, 121-143.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gmm import BayesianGaussianMixture
+    >>> rng = np.random.default_rng(0)
+    >>> X = np.concatenate([rng.normal(0, 1, (60, 2)), rng.normal(8, 1, (40, 2))])
+    >>> mixture = BayesianGaussianMixture(n_components=5, random_state=0).fit(X)
+    >>> mixture.n_effective_components_
+    2
+    >>> mixture.counts_.round(1)
+    array([60., 40.,  0.,  0.,  0.])
+    >>> mixture.predict([[0, 0], [9, 7]])
+    array([0, 1])
+    """
+
+    _takes_posterior: ClassVar[bool] = True
+    _in_all: ClassVar[bool] = True
+    _bound_name: ClassVar[str] = "lower bound of the log evidence"
+    _objective: ClassVar[tuple[str, str]] = ("lower bound", "nats")
+
+    def __init__(
+        self,
+        *,
+        n_components: int = 1,
+        covariance_type: str = DEFAULT_COVARIANCE_TYPE,
+        tol: float = 1e-3,
+        reg_covar: float = 1e-6,
+        max_iter: int = 100,
+        n_init: int = 1,
+        init_params: str | ArrayLike | Callable[..., ArrayLike] = "kmeans",
+        weight_concentration_prior_type: str = DIRICHLET_PROCESS,
+        weight_concentration_prior: float | None = None,
+        mean_precision_prior: float | None = None,
+        mean_prior: ArrayLike | None = None,
+        degrees_of_freedom_prior: float | None = None,
+        covariance_prior: float | ArrayLike | None = None,
+        random_state: int | np.random.RandomState | np.random.Generator | None = None,
+        warm_start: bool = False,
+        verbose: int = 0,
+        verbose_interval: int = 10,
+        n_threads: int | None = None,
+        acceleration: str | None = "auto",
+        missing: str = "error",
+    ) -> None:
+        self.n_components = n_components
+        self.covariance_type = covariance_type
+        self.tol = tol
+        self.reg_covar = reg_covar
+        self.max_iter, self.n_init = max_iter, n_init
+        self.init_params = init_params
+        self.weight_concentration_prior_type = weight_concentration_prior_type
+        self.weight_concentration_prior = weight_concentration_prior
+        self.mean_precision_prior = mean_precision_prior
+        self.mean_prior = mean_prior
+        self.degrees_of_freedom_prior = degrees_of_freedom_prior
+        self.covariance_prior = covariance_prior
+        self.random_state = random_state
+        self.warm_start = warm_start
+        self.verbose, self.verbose_interval = verbose, verbose_interval
+        self.n_threads, self.acceleration, self.missing = n_threads, acceleration, missing
+
+    def score_samples(self, X: ArrayLike, *, out: Any = None, density: str = "variational") -> NDArray[Any]:
+        """Compute the log density of each row.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
+        out : C-contiguous array of the result's dtype, shape (n,), default=None
+            *Beyond*: where to write; it is also returned.
+        density : {"variational", "plug-in", "predictive"}, default="variational"
+            "variational": scikit-learn's log Σ_k exp E log ρ_ik, which is no density: its integral is below 1.
+            *Beyond*: "plug-in", of the mixture of ``weights_``, ``means_`` and ``covariances_``; "predictive", of the
+            posterior, a mixture of Student's t distributions (Bishop 2006, 10.81).
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            In nats; float32 for float32 rows, else float64.
+        """
+        if is_dask(X):
+            return self._lazily("score_samples", X, out, density=density)
+        source = source_of(self, X)
+        values = self._log_density(source, density, place(out, source))
+        return values if out is None else out
+
+    def score(
+        self,
+        X: ArrayLike,
+        y: object = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        density: str = "variational",
+    ) -> float:
+        """Compute the mean of `score_samples`, weighed by `sample_weight` (*beyond*).
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
+        y : ignored
+        sample_weight : array-like of shape (n,), default=None
+        density : {"variational", "plug-in", "predictive"}, default="variational"
+
+        Returns
+        -------
+        float
+            In nats per unit weight.
+        """
+        source = source_of(self, X, sample_weight)
+        if check_density(density) == "predictive":
+            return mean_of(self._log_density(source, density), source.sample_weight)
+        plug_in = Scorer(posterior_of(self).plugged_in(), self.n_threads)
+        scorer = self._scorer() if density == "variational" else plug_in
+        return scorer.score(source)
+
+    def sample_posterior(
+        self, n_samples: int = 1, random_state: int | np.random.RandomState | np.random.Generator | None = None
+    ) -> PosteriorSample:
+        """Draw mixtures from the posterior; *beyond*.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of mixtures, n.
+        random_state : int, RandomState, Generator or None, default=None
+            Seed; None uses the estimator's `random_state`.
+
+        Returns
+        -------
+        PosteriorSample
+            ``weights`` (n, K), ``means`` (n, K, d) and ``covariances`` (n, K, d, d), which are full matrices for every
+            covariance type.
+        """
+        posterior, n = posterior_of(self), check_n_samples(n_samples)
+        return draws(posterior, n, check_random_state(self.random_state if random_state is None else random_state))
+
+    def credible_intervals(self, level: float = 0.95) -> CredibleIntervals:
+        """Compute central credible intervals of each weight and of each coordinate of each mean; *beyond*.
+
+        They are those of the variational posterior, which is narrower than the exact one.
+
+        Parameters
+        ----------
+        level : float, default=0.95
+            Posterior probability of each interval.
+
+        Returns
+        -------
+        CredibleIntervals
+            ``weights`` (K, 2) and ``means`` (K, d, 2). Those of a Dirichlet process's weights are quantiles of 10 000
+            draws, the same in every call.
+        """
+        return intervals(posterior_of(self), check_level(level), np.random.default_rng(0))
+
+    def plug_in(self) -> GaussianMixture:
+        """Return the mixture of ``weights_``, ``means_`` and ``covariances_``, without their uncertainty; *beyond*.
+
+        Its log density is ``score_samples(X, density="plug-in")``. It has what a posterior has not:
+        `GaussianMixture.criteria`, `GaussianMixture.marginal`, `GaussianMixture.condition` and
+        `GaussianMixture.predict_from`.
+
+        Returns
+        -------
+        GaussianMixture
+        """
+        parameters = posterior_of(self).plugged_in()
+        mixture = GaussianMixture(
+            parameters.n_components,
+            covariance_type=parameters.model.known_as,
+            reg_covar=self.reg_covar,
+            random_state=self.random_state,
+            n_threads=self.n_threads,
+            missing=self.missing,
+        )
+        hold(mixture, parameters, vars(self).get("feature_names_in_"), self._dtype)
+        return mixture
+
+    @property
+    def weight_concentration_(self) -> NDArray[Any] | tuple[NDArray[Any], NDArray[Any]]:
+        """Parameters of the posterior of the weights."""
+        posterior = posterior_of(self)
+        if not posterior.prior.sticks:
+            return self._public(posterior.prior.concentration + posterior.counts)
+        own, rest = posterior.prior.sticks_of(posterior.counts)
+        return self._public(own), self._public(rest)
+
+    @property
+    def mean_precision_(self) -> NDArray[Any]:
+        """Precisions β_k of the means, (K,)."""
+        return self._public(posterior_of(self).mean_precisions)
+
+    @property
+    def degrees_of_freedom_(self) -> NDArray[Any] | float:
+        """Degrees of freedom ν_k, (K,), or a number that all components share."""
+        posterior = posterior_of(self)
+        return float(posterior.dof[0]) if posterior.model.layout.pooled else self._public(posterior.dof)
+
+    @property
+    def weight_concentration_prior_(self) -> float:
+        """Concentration of the prior of the weights."""
+        return posterior_of(self).prior.concentration
+
+    @property
+    def mean_precision_prior_(self) -> float:
+        """Precision β_0 of the prior of the means."""
+        return posterior_of(self).prior.shrinkage
+
+    @property
+    def mean_prior_(self) -> NDArray[Any]:
+        """Mean of the prior of the means, (d,)."""
+        return self._public(posterior_of(self).prior.mean)
+
+    @property
+    def degrees_of_freedom_prior_(self) -> float:
+        """Degrees of freedom ν_0 of the prior of the precisions."""
+        return posterior_of(self).prior.dof
+
+    @property
+    def covariance_prior_(self) -> NDArray[Any] | float:
+        """Inverse of the scale of the prior of the precisions."""
+        posterior = posterior_of(self)
+        scale = posterior.prior.scale
+        return float(scale) if posterior.model.layout is SPHERICAL else self._public(scale)
+
+    @property
+    def counts_(self) -> NDArray[Any]:
+        """Expected numbers of rows n_k, (K,)."""
+        return self._public(posterior_of(self).counts)
+
+    @property
+    def n_effective_components_(self) -> int:
+        """Number of components that expect one row at least."""
+        return posterior_of(self).n_effective
+
+    def _assign(self, **given: ArrayLike) -> NoReturn:
+        raise AttributeError(
+            f"cannot assign {next(iter(given))}_ of a {type(self).__name__}: it follows from the posterior. "
+            "GaussianMixture.from_parameters makes a mixture of given numbers."
+        )
+
+    def _log_density(self, source: Source, density: str, where: Wanted = True) -> NDArray[Any]:
+        if check_density(density) == "variational":
+            return self._log_evidence(source, where)
+        posterior = posterior_of(self)
+        if density == "predictive":
+            check_no_gaps(source, "density='predictive'")
+            return in_place(log_predictive(posterior, source), source, where)
+        return log_evidence_of(Scorer(posterior.plugged_in(), self.n_threads), source, where)
+
+    def _known(
+        self, labels: ArrayLike | None, components_per_class: int | Mapping[Any, int], source: Source
+    ) -> tuple[NDArray[Any] | None, KnownClasses]:
+        if labels is not None:
+            raise refusal("labels", type(self).__name__)
+        return super()._known(labels, components_per_class, source)
+
+    def _prior_parts(self) -> tuple[object, ...]:
+        return tuple(np.asarray(getattr(self, name)).tolist() for name in _PRIOR)
+
+    def _objective_of(self, source: Source, model: CovarianceModel) -> Objective:
+        check_has_posterior(model, type(self).__name__)
+        mean, covariance = fitting.moments.mean_and_covariance(model, source, self.n_threads)
+        given = {name: getattr(self, name) for name in _PRIOR}
+        prior = check_variational_prior(given, model, int(self.n_components), mean, covariance, self.reg_covar)
+        return Objective(model, self.reg_covar, prior)
+
+
+def posterior_of(mixture: BayesianGaussianMixture) -> MixturePosterior:
+    """Return the posterior of a fitted estimator.
+
+    Raises
+    ------
+    NotFittedError
+        If there is none yet.
+    """
+    posterior = fitted_parameters(mixture)
+    assert isinstance(posterior, MixturePosterior)  # no other is ever held
+    return posterior

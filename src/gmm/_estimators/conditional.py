@@ -1,0 +1,206 @@
+"""Some columns from the others: conditional means, deviations and intervals of a mixture; values for gaps in rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmm import _fitting as fitting
+from gmm._estimators.scorer import Scorer
+from gmm._rows.sources import ArraySource, Source
+from gmm._values.columns import Columns, Regression, marginal
+from gmm._values.completion import Completion, Gaps
+from gmm._values.layouts import Array
+from gmm._values.noise import Noise
+from gmm._values.parameters import MixtureParameters
+
+__all__ = ["ConditionalPrediction"]
+
+_NUMBERS_AT_ONCE = 1 << 20  # of rows times components times columns
+_HALVINGS = 64
+
+
+class ConditionalPrediction(NamedTuple):
+    """What a mixture predicts of some columns from the others, for each row.
+
+    Attributes
+    ----------
+    columns : tuple of str
+        Names of the m predicted columns.
+    means : ndarray of shape (n, m)
+        Conditional means: of all predictions, those with the least expected squared error if the mixture is right.
+    deviations : ndarray of shape (n, m)
+        Conditional standard deviations.
+    intervals : ndarray of shape (n, m, 2), or None
+        Lower and upper ends of central intervals, if a level was given: quantiles of the conditional mixture.
+    """
+
+    columns: tuple[str, ...]
+    means: NDArray[Any]
+    deviations: NDArray[Any]
+    intervals: NDArray[Any] | None
+
+
+def given(regression: Regression, source: Source) -> MixtureParameters:
+    """Return the mixture of the other columns given the one row of a source.
+
+    Raises
+    ------
+    ValueError
+        If a mean overflows.
+    """
+    weights = Scorer(regression.known).responsibilities(source)
+    with np.errstate(over="ignore", invalid="ignore"):
+        # Far away, noise leaves components nothing, and 0 has no logarithm.
+        shares = weights[0] if weights[0].any() else np.full(len(weights[0]), np.finfo(np.float64).tiny)
+        mixture = regression.given(source.take(np.arange(1))[0], shares)
+    _check_finite(mixture.means)
+    return mixture
+
+
+def predicted(
+    mixture: MixtureParameters,
+    source: Source,
+    known: Columns,
+    others: Columns,
+    names: tuple[str, ...],
+    *,
+    level: float | None,
+    n_threads: int | None,
+) -> ConditionalPrediction:
+    """Predict the columns `others`, of these names, for all rows of a source of the `known` ones, in its type.
+
+    Raises
+    ------
+    ValueError
+        If a prediction overflows.
+    """
+    shape = source.n_rows, len(others)
+    means, deviations = np.empty(shape, source.dtype), np.empty(shape, source.dtype)
+    intervals = None if level is None else np.empty((*shape, 2), source.dtype)
+    for pattern in source.patterns:
+        columns = known[pattern.observed]
+        part = marginal(mixture, np.concatenate([columns, others]))
+        regression = Regression.of(part, *np.split(np.arange(part.n_features), [len(columns)]))
+        for some, of_rows in _conditionals(regression, pattern.rows, n_threads):
+            here = pattern.indices[some]
+            with np.errstate(over="ignore", invalid="ignore"):
+                means[here], deviations[here] = of_rows.means, of_rows.deviations
+                if intervals is not None and level is not None:
+                    intervals[here] = np.stack([of_rows.quantiles((1 + side * level) / 2) for side in (-1, 1)], axis=2)
+    _check_finite(means + deviations)
+    return ConditionalPrediction(names, means, deviations, intervals)
+
+
+def _conditionals(
+    regression: Regression, source: Source, n_threads: int | None
+) -> Iterator[tuple[slice, _Conditional]]:
+    """Yield which rows of a source come next, and what they say of the other columns."""
+    scorer, (K, m) = Scorer(regression.known, n_threads), regression.means.shape
+    step = max(1, _NUMBERS_AT_ONCE // (K * (m + source.n_features)))
+    for first, rows, _ in source.chunks():
+        for start in range(0, len(rows), step):
+            part, here = rows[start : start + step], slice(first + start, first + start + step)
+            if source.n_features:
+                responsibilities = scorer.responsibilities(ArraySource(part))
+            else:
+                responsibilities = np.tile(regression.known.weights, (len(part), 1))
+            with np.errstate(over="ignore", invalid="ignore"):
+                yield here, _Conditional(regression, part.astype(np.float64), responsibilities.T.astype(np.float64))
+
+
+def imputed(
+    mixture: MixtureParameters, source: Source, n_threads: int | None, rng: fitting.sampling.Rng | None = None
+) -> NDArray[Any]:
+    """Return rows with their missing values replaced by conditional means or, with a generator, by draws."""
+    rows = np.array(source.take(np.arange(source.n_rows)))
+    if not source.has_gaps:
+        return rows
+    responsibilities = Scorer(mixture, n_threads).responsibilities(source)
+    whitened = mixture.whitened()
+    for pattern in source.patterns:
+        if pattern.missing.any():
+            seen = Completion.of(whitened, Gaps(pattern.missing[None]), mixture.noise)
+            step = max(1, _NUMBERS_AT_ONCE // (mixture.n_components * source.n_features))
+            for start in range(0, len(pattern.indices), step):
+                part = pattern.indices[start : start + step]
+                known = rows[np.ix_(part, pattern.observed)].astype(np.float64)
+                shares = responsibilities[part].T.astype(np.float64)
+                rows[np.ix_(part, pattern.missing)] = _filled(seen, known, shares, mixture.noise, rng)
+    _check_finite(rows)
+    return rows
+
+
+def _filled(seen: Completion, rows: Array, shares: Array, noise: Noise, rng: fitting.sampling.Rng | None) -> Array:
+    """Return the missing columns of some rows (n, q), of which components have `shares` (K, n) and noise the rest."""
+    (missing,) = np.nonzero(seen.gaps.missing[0])
+    box = noise.of_columns(missing)
+    with np.errstate(over="ignore", invalid="ignore"):
+        if rng is None:
+            means = (shares[:, :, None] * seen.means_given(rows)).sum(axis=0)
+            return np.asarray(means + (1 - shares.sum(axis=0))[:, None] * box.means)
+        drawn, K = np.empty((len(rows), len(missing))), len(shares)
+        total, last = (1.0, K) if box else (shares.sum(axis=0), K - 1)  # the sum of the shares is rounded
+        chosen = (np.cumsum(shares, axis=0) <= total * rng.uniform(size=len(rows))).sum(axis=0)
+        chosen = np.minimum(chosen, last)
+        for component in np.unique(chosen):
+            here = chosen == component
+            known = rows[here]
+            of_noise = (len(known), len(missing))
+            drawn[here] = seen.drawn(int(component), known, rng) if component < K else box.sample(of_noise, rng)
+        return drawn
+
+
+class _Conditional:
+    """The conditional mixtures of some rows: weights (K, n, 1), component means (K, n, m), variances (K or 1, 1, m).
+
+    Noise has the rest of the weight, (n, 1).
+    """
+
+    def __init__(self, regression: Regression, rows: Array, responsibilities: Array) -> None:
+        layout, m = regression.model.layout, regression.means.shape[1]
+        self._weights, self._noise = responsibilities[:, :, None], regression.noise
+        self._means = regression.means_given(rows)
+        self._variances = layout.diagonal(regression.covariances, m)[:, None]
+        self.means = (self._weights * self._means).sum(axis=0)
+        if self._noise:
+            self._rest = np.maximum(1 - self._weights.sum(axis=0), 0)
+            self.means += self._rest * self._noise.means
+        spread = self._variances + (self._means - self.means) ** 2
+        variances = (self._weights * spread).sum(axis=0)
+        if self._noise:
+            variances += self._rest * (self._noise.variances + (self._noise.means - self.means) ** 2)
+        self.deviations = np.sqrt(variances)
+
+    def quantiles(self, level: float) -> Array:
+        """Return the quantiles of each row and column, (n, m), by bisection."""
+        from scipy.special import ndtr, ndtri
+
+        scales = np.sqrt(self._variances)
+        # A quantile of the mixture lies between the least and the largest of its components'.
+        ends = self._means + ndtri(level) * scales
+        present = self._weights > 0
+        low = np.where(present, ends, np.inf).min(axis=0)
+        high = np.where(present, ends, -np.inf).max(axis=0)
+        if self._noise:
+            low, high = np.minimum(low, self._noise.box[0]), np.maximum(high, self._noise.box[1])
+        for _ in range(_HALVINGS):
+            middle = low + 0.5 * (high - low)
+            share = (self._weights * ndtr((middle - self._means) / scales)).sum(axis=0)
+            if self._noise:
+                share += self._rest * self._noise.share_below(middle)
+            below = share < level
+            low, high = np.where(below, middle, low), np.where(below, high, middle)
+        return np.asarray(low + 0.5 * (high - low))
+
+
+def _check_finite(predictions: NDArray[Any]) -> None:
+    bad = ~np.isfinite(predictions).all(axis=1)
+    if bad.any():
+        raise ValueError(
+            f"the prediction from row {int(np.argmax(bad))} overflows {predictions.dtype}: its known columns lie too "
+            "far from the mixture"
+        )

@@ -1,0 +1,209 @@
+"""Model selection criteria as formulas over numbers: BIC, AIC, AICc, ICL and NEC; smaller is better for all.
+
+`loglik` is the total log-likelihood of the data in nats, `n_parameters` the number p of free parameters, and `n` the
+number of rows or, for weighted data, the sum of the weights. Criteria other than NEC are in nats. Beside them, the
+agreement of two partitions.
+"""
+
+from math import inf, log
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmm._passes.results import Totals
+
+__all__ = ["BY_LIKELIHOOD", "CRITERIA", "adjusted_rand_index", "aic", "aicc", "bic", "evaluate", "icl", "least", "nec"]
+
+CRITERIA = ("bic", "aic", "aicc", "icl", "nec")
+BY_LIKELIHOOD = ("bic", "aic", "aicc")  # criteria that depend on the fit by its log-likelihood alone
+
+# Relative difference of a log-likelihood summed in two orders.
+_ROUNDING = 1e-10
+
+
+def bic(loglik: float, n_parameters: int, n: float) -> float:
+    """Return the Bayesian information criterion, ``-2 loglik + p ln n``.
+
+    Some programs, such as mclust, print its negative.
+
+    References
+    ----------
+    G. Schwarz (1978). Estimating the dimension of a model. *Annals of Statistics* 6, 461-464.
+
+    Examples
+    --------
+    >>> round(bic(-1126.326, 11, 272), 2)
+    2314.32
+    """
+    return -2.0 * loglik + n_parameters * log(n)
+
+
+def aic(loglik: float, n_parameters: int) -> float:
+    """Return Akaike's information criterion, ``-2 loglik + 2 p``.
+
+    References
+    ----------
+    H. Akaike (1974). A new look at the statistical model identification. *IEEE Transactions on Automatic Control* 19,
+    716-723.
+
+    Examples
+    --------
+    >>> aic(-100.0, 5)
+    210.0
+    """
+    return -2.0 * loglik + 2.0 * n_parameters
+
+
+def aicc(loglik: float, n_parameters: int, n: float) -> float:
+    """Return Akaike's criterion with the small-sample correction, ``aic + 2 p (p + 1) / (n - p - 1)``.
+
+    Never below `aic`; infinite unless n > p + 1.
+
+    References
+    ----------
+    C. M. Hurvich, C.-L. Tsai (1989). Regression and time series model selection in small samples. *Biometrika* 76,
+    297-307.
+
+    Examples
+    --------
+    >>> aicc(-100.0, 5, 26)
+    213.0
+    >>> aicc(-100.0, 5, 6)
+    inf
+    """
+    spare = n - n_parameters - 1
+    if spare <= 0:
+        return inf
+    return aic(loglik, n_parameters) + 2.0 * n_parameters * (n_parameters + 1) / spare
+
+
+def icl(classification_loglik: float, n_parameters: int, n: float) -> float:
+    """Return the integrated completed likelihood, ``-2 loglik_c + p ln n``.
+
+    This is BIC with each row counted under its most probable component only. It prefers components that do not
+    overlap, and is never below BIC.
+
+    Parameters
+    ----------
+    classification_loglik : float
+        ``sum_i w_i max_k log rho_ik`` in nats, where ``rho_ik`` is the joint density of row i and component k.
+    n_parameters : int
+    n : float
+
+    References
+    ----------
+    C. Biernacki, G. Celeux, G. Govaert (2000). Assessing a mixture model for clustering with the integrated completed
+    likelihood. *IEEE Transactions on Pattern Analysis and Machine Intelligence* 22, 719-725, the approximation of its
+    section 3.
+
+    Examples
+    --------
+    >>> icl(-100.0, 5, 1)
+    200.0
+    """
+    return bic(classification_loglik, n_parameters, n)
+
+
+def nec(entropy: float, loglik: float, loglik_of_one: float | None) -> float:
+    """Return the normalised entropy criterion, ``entropy / (loglik - loglik_of_one)``.
+
+    It compares the overlap of the components with their gain over a single component, and does not count parameters: it
+    selects clusterings, not densities. It is 1 for one component by definition, so several are chosen only if their
+    criterion is below 1. Infinite for several components that gain nothing over one. Uniform noise beside the
+    components counts as one of them in the entropy, and stands beside the single component as well.
+
+    Parameters
+    ----------
+    entropy : float
+        ``-sum_i w_i sum_k r_ik log r_ik`` of the responsibilities ``r_ik``, in nats.
+    loglik : float
+    loglik_of_one : float or None
+        Log-likelihood of one component of the same covariance type, fitted to the same data, beside the same noise if
+        there is any; None if the mixture has one component.
+
+    References
+    ----------
+    G. Celeux, G. Soromenho (1996). An entropy criterion for assessing the number of clusters in a mixture model.
+    *Journal of Classification* 13, 195-212. C. Biernacki, G. Celeux, G. Govaert (1999). An improvement of the NEC
+    criterion for assessing the number of clusters in a mixture model. *Pattern Recognition Letters* 20, 267-272, for
+    one component.
+
+    Examples
+    --------
+    >>> nec(5.0, -100.0, -150.0)
+    0.1
+    >>> nec(0.0, -150.0, None)
+    1.0
+    """
+    if loglik_of_one is None:
+        return 1.0
+    gain = loglik - loglik_of_one
+    if gain <= _ROUNDING * abs(loglik_of_one):
+        return 1.0 if entropy == 0 else inf
+    return entropy / gain
+
+
+def evaluate(totals: Totals, n_parameters: int, n: float, loglik_of_one: float | None) -> dict[str, float]:
+    """Return all criteria of one fit by their names in ``CRITERIA``; NaN for those that a NaN enters.
+
+    Examples
+    --------
+    >>> evaluate(Totals(-100.0, -101.0, 1.0), 5, 1, -110.0)
+    {'bic': 200.0, 'aic': 210.0, 'aicc': inf, 'icl': 202.0, 'nec': 0.1}
+    """
+    loglik = totals.log_likelihood
+    return {
+        "bic": bic(loglik, n_parameters, n),
+        "aic": aic(loglik, n_parameters),
+        "aicc": aicc(loglik, n_parameters, n),
+        "icl": icl(totals.classification, n_parameters, n),
+        "nec": nec(totals.entropy, loglik, loglik_of_one),
+    }
+
+
+def least(criterion: str, loglik: float, n_parameters: int, n: float) -> float:
+    """Return the smallest value that a criterion can have at a log-likelihood; it falls as the likelihood rises.
+
+    It is the criterion itself for those of ``BY_LIKELIHOOD``, BIC for ICL, which is never below it, and −∞ for NEC,
+    which the likelihood does not bound.
+
+    Examples
+    --------
+    >>> least("icl", -100.0, 5, 1), least("nec", -100.0, 5, 1)
+    (200.0, -inf)
+    """
+    if criterion == "aic":
+        return aic(loglik, n_parameters)
+    if criterion == "aicc":
+        return aicc(loglik, n_parameters, n)
+    return -inf if criterion == "nec" else bic(loglik, n_parameters, n)
+
+
+def adjusted_rand_index(counts: NDArray[np.number]) -> float:
+    """Return the adjusted Rand index of a cross-table.
+
+    Parameters
+    ----------
+    counts : ndarray of shape (n_labels, K)
+        Rows, or their weights, of each label in each component.
+
+    Returns
+    -------
+    float
+        1 for identical partitions, 0 in expectation for independent ones.
+
+    References
+    ----------
+    L. Hubert, P. Arabie (1985). Comparing partitions. *Journal of Classification* 2, 193-218, equation 5.
+    """
+    together = _pairs(counts)
+    by_label, by_component = _pairs(counts.sum(axis=1)), _pairs(counts.sum(axis=0))
+    every = _pairs(counts.sum())
+    expected = by_label * by_component / every if every else 0.0
+    largest = 0.5 * (by_label + by_component)
+    return 1.0 if largest == expected else (together - expected) / (largest - expected)
+
+
+def _pairs(counts: NDArray[np.number]) -> float:
+    sizes = np.asarray(counts, dtype=np.float64)
+    return float(np.sum(sizes * (sizes - 1.0)) / 2.0)

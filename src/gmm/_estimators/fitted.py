@@ -1,0 +1,577 @@
+"""`FittedMixture`: everything a mixture does once it has parameters, however they were estimated.
+
+Parameters as attributes, scores of rows, samples. Subclasses add files and the fit.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from typing import Any, ClassVar, NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gmm._estimators.contract import (
+    Estimator,
+    as_dtype,
+    as_public_array,
+    given_names,
+    names_of_features,
+    record_features,
+)
+from gmm._estimators.scorer import Scorer, log_evidence_of, place
+from gmm._estimators.summary import Summary
+from gmm._frozen_mixture import FrozenMixture
+from gmm._kernel.mstep import QuasiNewtonState
+from gmm._passes.results import Wanted
+from gmm._passes.stepwise import Stream
+from gmm._passes.trace import Trace
+from gmm._persistence import Described, describe
+from gmm._persistence.predictions import write_predictions
+from gmm._rows.entrance import as_source, is_dask
+from gmm._rows.sources import Source
+from gmm._text.html import Html
+from gmm._validation.combinations import refusal
+from gmm._validation.given import check_array, check_parameters_given, check_precisions_init
+from gmm._validation.parameters import check_is_fitted, check_n_samples, check_random_state
+from gmm._values.coordinates import Coordinates
+from gmm._values.covariance import CovarianceModel, covariance_model
+from gmm._values.fixed import PARTS
+from gmm._values.layouts import Array
+from gmm._values.parameters import MixtureParameters
+from gmm._values.priors import NormalInverseWishart
+
+__all__ = ["FittedMixture", "check_is_mixture", "fitted_parameters", "in_other_units", "source_of", "without_noise"]
+
+_Mixture = TypeVar("_Mixture", bound="FittedMixture")
+
+
+class Past(NamedTuple):
+    """What a fit leaves for one that continues it.
+
+    It is one value, and of one mixture, so that threads that share an estimator never see parts of two fits.
+
+    Parameters
+    ----------
+    parameters : MixtureParameters, optional
+        The mixture that the fit found; if the estimator holds another one, this past is over.
+    bounds : tuple of float
+        The lower bound after each pass.
+    weight : float
+        Of the rows.
+    ascent : QuasiNewtonState, optional
+        Where an accelerated fit can continue.
+    problem : tuple
+        What `ascent` climbs.
+    stream : Stream, optional
+        What is remembered of rows that came block by block, or with a prior.
+    prior_parts : tuple
+        Prior and noise of `stream`; empty once it was loaded.
+    """
+
+    parameters: MixtureParameters | None = None
+    bounds: tuple[float, ...] = ()
+    weight: float = 0.0
+    ascent: QuasiNewtonState | None = None
+    problem: tuple[object, ...] = ()
+    stream: Stream | None = None
+    prior_parts: tuple[object, ...] = ()
+
+
+class FittedMixture(Estimator, Described):
+    """Base class of estimators that hold one mixture once they are fitted."""
+
+    n_components: int
+    covariance_type: str
+    random_state: int | np.random.RandomState | np.random.Generator | None
+    n_threads: int | None
+    reg_covar: float
+    converged_: bool
+    n_iter_: int
+    lower_bound_: float
+    classes_: NDArray[Any]
+    component_classes_: NDArray[Any]
+    lower_bounds_: list[float]
+    history_: Trace
+    histories_: tuple[Trace, ...]
+
+    _bound_name: ClassVar[str] = "mean log-likelihood"
+    _objective: ClassVar[tuple[str, str]] = ("log-likelihood", "nats per row")
+    _parameters: MixtureParameters | None = None
+    _dtype: np.dtype[Any] = np.dtype(np.float64)
+    _last_fit: Past = Past()
+
+    def predict(self, X: ArrayLike, *, out: Any = None) -> NDArray[np.intp]:
+        """Predict the most probable component of each row.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
+        out : array of intp, shape (n,), default=None
+            *Beyond*: where to write; it is also returned.
+
+        Returns
+        -------
+        ndarray of int, shape (n,)
+        """
+        if is_dask(X):
+            return self._lazily("predict", X, out, np.dtype(np.intp))
+        source = source_of(self, X)
+        labels = self._scorer().labels(source, place(out, source, labels=True))
+        return labels if out is None else out
+
+    def predict_to(self, X: ArrayLike, path: str | os.PathLike[str], *, responsibilities: bool = True) -> None:
+        """Write the most probable component of each row to a file, and its responsibilities, by blocks; *beyond*.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
+        path : str or os.PathLike
+            Its suffix tells the format: .parquet, .arrow, .feather, .csv or .tsv. The file appears when it is complete.
+        responsibilities : bool, default=True
+            Whether to write them, as the columns p_0, p_1, ..., behind the columns row (numbers from 1) and component
+            (from 0). ``gmm predict`` writes the same columns.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the rows are not those of the fit, or the suffix is unknown.
+        OSError
+            If the file cannot be written; one that was there is left as it was.
+        ModuleNotFoundError
+            If pyarrow is not installed.
+
+        Examples
+        --------
+        >>> import gmm
+        >>> from importlib.resources import files
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> faithful = gmm.open_rows(files("gmm") / "data" / "faithful.csv")
+        >>> mixture = gmm.GaussianMixture(2, random_state=0).fit(faithful)
+        >>> with TemporaryDirectory() as folder:
+        ...     mixture.predict_to(faithful, Path(folder) / "labels.csv", responsibilities=False)
+        ...     print((Path(folder) / "labels.csv").read_text()[:30])
+        row,component
+        1,0
+        2,1
+        3,0
+        4,1
+        """
+        write_predictions(path, self._scorer().predicted(source_of(self, X), responsibilities=responsibilities))
+
+    def predict_proba(self, X: ArrayLike, *, out: Any = None) -> NDArray[Any]:
+        """Compute the responsibilities: the probability of each component given each row.
+
+        A row may be so far away that its log density underflows float64 for every component. It then belongs to the
+        nearest component, with distances in each component's own standard deviations; components equally near share it.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
+        out : C-contiguous array of the result's dtype, shape (n, K), default=None
+            *Beyond*: where to write; it is also returned.
+
+        Returns
+        -------
+        ndarray of shape (n, K)
+            Rows sum to 1. float32 for float32 rows, else float64.
+        """
+        if is_dask(X):
+            return self._lazily("predict_proba", X, out, shape=(fitted_parameters(self).n_components,))
+        source = source_of(self, X)
+        where = place(out, source, n_columns=fitted_parameters(self).n_components)
+        responsibilities = self._scorer().responsibilities(source, where)
+        return responsibilities if out is None else out
+
+    def score_samples(self, X: ArrayLike, *, out: Any = None) -> NDArray[Any]:
+        """Compute the log-likelihood of each row.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
+        out : C-contiguous array of the result's dtype, shape (n,), default=None
+            *Beyond*: where to write; it is also returned.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            In nats; float32 for float32 rows, else float64. −∞ where it underflows that type: beyond about 1e154
+            standard deviations in float64 and 2e19 in float32.
+        """
+        if is_dask(X):
+            return self._lazily("score_samples", X, out)
+        source = source_of(self, X)
+        values = self._log_evidence(source, place(out, source))
+        return values if out is None else out
+
+    def score(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> float:
+        """Compute the mean log-likelihood of the rows.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
+        y : ignored
+        sample_weight : array-like of shape (n,), default=None
+            *Beyond*: weights of the rows.
+
+        Returns
+        -------
+        float
+            In nats per unit weight; without weights, the mean of ``score_samples(X)``.
+        """
+        return self._scorer().score(source_of(self, X, sample_weight))
+
+    def log_likelihood(
+        self, X: ArrayLike, sample_weight: ArrayLike | None = None, *, classified: bool = False
+    ) -> float:
+        """Compute the total log-likelihood of the rows; *beyond*.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
+        sample_weight : array-like of shape (n,), default=None
+        classified : bool, default=False
+            Count each row under its most probable component only: the classification log-likelihood, which `icl` uses.
+
+        Returns
+        -------
+        float
+            In nats: Σ_i w_i log Σ_k ρ_ik or, if `classified`, Σ_i w_i max_k log ρ_ik, where ρ_ik is the joint density
+            of row i and component k.
+        """
+        source = source_of(self, X, sample_weight)
+        scorer = self._scorer()
+        return scorer.classification_log_likelihood(source) if classified else scorer.log_likelihood(source)
+
+    def sample(
+        self,
+        n_samples: int = 1,
+        random_state: int | np.random.RandomState | np.random.Generator | None = None,
+    ) -> tuple[NDArray[Any], NDArray[np.intp]]:
+        """Draw rows from the mixture.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of rows.
+        random_state : int, RandomState, Generator or None, default=None
+            *Beyond*: seed of this draw; None uses the estimator's `random_state`.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, d)
+            Rows, ordered by component.
+        y : ndarray of int, shape (n_samples,)
+            The component that each row was drawn from.
+        """
+        parameters = fitted_parameters(self)
+        n = check_n_samples(n_samples)
+        rng = check_random_state(self.random_state if random_state is None else random_state)
+        rows, labels = parameters.sample(n, rng)
+        return as_dtype(rows, self._dtype), labels
+
+    def freeze(self) -> FrozenMixture:
+        """Make an immutable copy that scores rows in a service, in microseconds; *beyond*.
+
+        Returns
+        -------
+        FrozenMixture
+            Its results are those of this estimator's methods, and later changes of the estimator do not reach it. Its
+            `metadata` are this estimator's, and "feature_names" if the estimator knows them.
+        """
+        names = given_names(self)
+        return describe(self._scorer().frozen(), ({"feature_names": names} if names else {}) | self.metadata)
+
+    @property
+    def weights_(self) -> NDArray[Any]:
+        """Weights π_k, (K,)."""
+        return self._public(fitted_parameters(self).weights)
+
+    @weights_.setter
+    def weights_(self, values: ArrayLike) -> None:
+        self._assign(weights=values)
+
+    @property
+    def means_(self) -> NDArray[Any]:
+        """Means μ_k, (K, d)."""
+        return self._public(fitted_parameters(self).means)
+
+    @means_.setter
+    def means_(self, values: ArrayLike) -> None:
+        self._assign(means=values)
+
+    @property
+    def covariances_(self) -> NDArray[Any]:
+        """Covariances Σ_k, in the shape of the covariance type."""
+        return self._public(fitted_parameters(self).covariances)
+
+    @covariances_.setter
+    def covariances_(self, values: ArrayLike) -> None:
+        self._assign(covariances=values)
+
+    @property
+    def precisions_(self) -> NDArray[Any]:
+        """Inverses of the covariances, in the same shape."""
+        parameters = fitted_parameters(self)
+        return self._public(parameters.model.layout.gram(parameters.whiteners))
+
+    @precisions_.setter
+    def precisions_(self, values: ArrayLike) -> None:
+        model = self._model()
+        K, d = self._shape_for(values)
+        precisions = check_precisions_init(values, K, d, model)
+        self._assign(covariances=model.layout.inverse(precisions, d))
+
+    @property
+    def precisions_cholesky_(self) -> NDArray[Any]:
+        """Upper triangular factors of the precisions, or 1/σ, in the same shape."""
+        parameters = fitted_parameters(self)
+        return self._public(parameters.model.layout.transposed(parameters.whiteners))
+
+    @precisions_cholesky_.setter
+    def precisions_cholesky_(self, values: ArrayLike) -> None:
+        layout = self._model().layout
+        factors = check_array(values, "precisions_cholesky_", layout.shape(*self._shape_for(values))).astype(np.float64)
+        self.precisions_ = layout.gram(layout.transposed(factors))
+
+    @property
+    def n_parameters_(self) -> int:
+        """Number of free parameters."""
+        return fitted_parameters(self).n_parameters
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return self._parameters is not None
+
+    def __str__(self) -> str:
+        """Return the constructor call and, once fitted, a summary of the mixture below it."""
+        return super().__str__() if self._parameters is None else f"{self!r}\n{self._summary()}"
+
+    def _html_parts(self) -> list[Html]:
+        return fitted_html(self)
+
+    def _summary(self) -> Summary:
+        history, lower_bound = vars(self).get("history_"), vars(self).get("lower_bound_")
+        parameters, names = fitted_parameters(self), names_of_features(self)
+        return Summary.of(parameters, history, lower_bound, names, objective=self._bound_name)
+
+    def _model(self) -> CovarianceModel:
+        return covariance_model(self.covariance_type) if self._parameters is None else self._parameters.model
+
+    def _shape_for(self, values: ArrayLike) -> tuple[int, int]:
+        """K and d of the mixture or, before a fit, those that such covariances imply."""
+        if self._parameters is not None:
+            return self._parameters.n_components, self._parameters.n_features
+        shape = np.shape(values)
+        return self.n_components, shape[-1] if len(shape) > 1 else 1
+
+    def _public(self, values: Array) -> NDArray[Any]:
+        return as_public_array(values, self._dtype)
+
+    def _assign(self, **given: ArrayLike) -> None:
+        """Set parameters by hand; an unfitted estimator counts as fitted once it has all three."""
+        model = self._model()
+        if self._parameters is not None:
+            without_noise(self, "assigned parameters")
+        parts = dict(vars(self).get("_assigned", {}))
+        if self._parameters is not None:
+            parts = {name: getattr(self._parameters, name) for name in PARTS}
+        parts |= given
+        if len(parts) < len(PARTS):
+            self._assigned = parts
+            return
+        checked = check_parameters_given(**parts, model=model)
+        d = checked.n_features if self._parameters is None else self._parameters.n_features
+        expected = (self.n_components if self._parameters is None else self._parameters.n_components, d)
+        if checked.means.shape != expected:
+            raise ValueError(f"expected means of shape {expected}, as the mixture has, got {checked.means.shape}")
+        self._parameters = checked
+        # The record of the fit does not describe these parameters.
+        for name in ("history_", "histories_", "converged_", "n_iter_", "lower_bound_", "lower_bounds_", "_metadata"):
+            vars(self).pop(name, None)
+        if "n_features_in_" not in vars(self):
+            record_features(self, self._parameters.n_features, None)
+
+    @property
+    def noise_weight_(self) -> float:
+        """Weight of the noise, which the components leave; 0 without."""
+        return fitted_parameters(self).noise_weight
+
+    def _lazily(
+        self,
+        method: str,
+        X: Any,
+        out: Any,
+        dtype: np.dtype[Any] | None = None,
+        shape: tuple[int, ...] = (),
+        **how: str,
+    ) -> Any:
+        """Return a Dask array of what a method gives for each partition of a Dask collection."""
+        from gmm._rows.dask import mapped
+
+        if out is not None:
+            raise TypeError(f"expected out=None with a Dask collection, whose {method} is a Dask array")
+        kind: Any = type(self)
+        other = kind(n_components=self.n_components, covariance_type=self.covariance_type, n_threads=1)
+        other.missing = vars(self).get("missing", "error")
+        hold(other, fitted_parameters(self), vars(self).get("feature_names_in_"), self._dtype)
+        return mapped(partial(getattr(other, method), **how), X, dtype, shape)
+
+    def _scorer(self) -> Scorer:
+        return Scorer(fitted_parameters(self), self.n_threads)
+
+    def _log_evidence(self, source: Source, where: Wanted = True) -> NDArray[Any]:
+        """Return the log-likelihood of each row, (n,), in the type of the rows; an array is where to write."""
+        return log_evidence_of(self._scorer(), source, where)
+
+
+def fitted_parameters(mixture: FittedMixture) -> MixtureParameters:
+    """Return the parameters of a fitted mixture.
+
+    Raises
+    ------
+    NotFittedError
+        If the mixture has no parameters yet.
+    """
+    check_is_mixture(mixture)
+    check_is_fitted(mixture)
+    assert mixture._parameters is not None  # this is what was checked
+    return mixture._parameters
+
+
+def check_is_mixture(mixture: object) -> None:
+    """Check that this is a mixture of this package, fitted or not.
+
+    Raises
+    ------
+    TypeError
+        If it is something else.
+    """
+    if not isinstance(mixture, FittedMixture):
+        what = f"the class {mixture.__name__}" if isinstance(mixture, type) else type(mixture).__name__
+        raise TypeError(
+            f"expected a GaussianMixture or a BayesianGaussianMixture, got {what}; a mixture that a pipeline or a "
+            "search has fitted is their steps[-1][1] and best_estimator_"
+        )
+
+
+def past_of(mixture: FittedMixture) -> Past:
+    """Return what continues from the present mixture; that of an estimator without one has no parameters."""
+    past, parameters = mixture._last_fit, mixture._parameters
+    return past if past.parameters is parameters else Past(parameters)
+
+
+def without_noise(mixture: FittedMixture, feature: str) -> MixtureParameters:
+    """Return the parameters of a fitted mixture, for a feature that excludes noise.
+
+    Raises
+    ------
+    NotFittedError
+        If the mixture has no parameters yet.
+    ValueError
+        If it was fitted with noise.
+    """
+    parameters = fitted_parameters(mixture)
+    if parameters.noise:
+        raise refusal("noise", feature)
+    return parameters
+
+
+def source_of(
+    mixture: FittedMixture, X: ArrayLike, sample_weight: ArrayLike | None = None, *, missing: str | None = None
+) -> Source:
+    """Check rows that a fitted mixture is to score.
+
+    Parameters
+    ----------
+    mixture : FittedMixture
+    X : array-like of shape (n, d) or a source of rows
+    sample_weight : array-like of shape (n,), optional
+    missing : {"error", "em"}, optional
+        What NaN is; None takes the mixture's parameter.
+
+    Returns
+    -------
+    Source
+        The rows and their weights.
+
+    Raises
+    ------
+    NotFittedError
+        If the mixture has no parameters yet.
+    ValueError, TypeError
+        If the rows or weights are invalid, or do not have the features that the mixture was fitted on.
+    """
+    check_is_mixture(mixture)
+    check_is_fitted(mixture)
+    names = vars(mixture).get("feature_names_in_")
+    missing = getattr(mixture, "missing", None) if missing is None else missing
+    source, _ = as_source(
+        X,
+        sample_weight,
+        estimator=mixture,
+        n_features=mixture.n_features_in_,
+        feature_names=names,
+        missing=missing,
+    )
+    return source
+
+
+def hold(
+    mixture: FittedMixture,
+    parameters: MixtureParameters,
+    names: NDArray[np.object_] | None,
+    dtype: np.dtype[Any],
+    **fit: Any,
+) -> None:
+    """Set the parameters of an estimator, the names of their features, the type of its arrays, and what else is given.
+
+    All at once, so that fits in several threads do not mix.
+    """
+    vars(mixture).pop("_metadata", None)  # of other parameters
+    vars(mixture).update(fit | {"_parameters": parameters, "_dtype": dtype})
+    record_features(mixture, parameters.n_features, names)
+
+
+def climb(trace: Trace, lower_bound: float, traces: tuple[Trace, ...]) -> dict[str, Any]:
+    """Return the attributes that describe how a fit went."""
+    return {
+        "history_": trace,
+        "histories_": traces,
+        "converged_": trace.converged,
+        "n_iter_": len(trace),
+        "lower_bound_": lower_bound,
+        "lower_bounds_": list(trace.lower_bounds),
+    }
+
+
+def in_other_units(mixture: _Mixture, units: Coordinates, raised: float) -> _Mixture:
+    """Return an estimator in the units of the columns, where log densities are larger by a number.
+
+    Its covariance type is that of its mixture there; of its other parameters, a `NormalInverseWishart` comes along, and
+    `reg_covar` is that of the column with the smallest unit.
+    """
+    parameters, name = units.restored(fitted_parameters(mixture)), mixture.covariance_type
+    if covariance_model(name) is not parameters.model:
+        name = parameters.model.name
+    kind: Any = type(mixture)
+    given = mixture.get_params() | {"covariance_type": name}
+    given["reg_covar"] *= float(units.scales.min()) ** 2
+    if isinstance(given.get("prior"), NormalInverseWishart):
+        given["prior"] = units.restored_prior(given["prior"])
+    other = kind(**given)
+    if "history_" not in vars(mixture):  # a part of a fit, such as one class of several
+        hold(other, parameters, vars(mixture).get("feature_names_in_"), mixture._dtype)
+        return other
+    traces = tuple(trace.raised(raised) for trace in mixture.histories_)
+    trace = mixture.history_.raised(raised)
+    of_fit = climb(trace, mixture.lower_bound_ + raised, traces)
+    past = Past(parameters, trace.lower_bounds, past_of(mixture).weight)
+    hold(other, parameters, vars(mixture).get("feature_names_in_"), mixture._dtype, _last_fit=past, **of_fit)
+    return other
+
+
+def fitted_html(mixture: FittedMixture) -> list[Html]:
+    """Return the summary of a fitted mixture as parts of a page; none before a fit."""
+    return [] if mixture._parameters is None else mixture._summary().html()

@@ -1,0 +1,516 @@
+"""`GaussianMixture`: the estimator, with the interface of scikit-learn's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gmm import _fitting as fitting
+from gmm._estimators import criteria
+from gmm._estimators.conditional import ConditionalPrediction, given, predicted
+from gmm._estimators.contract import given_names, names_of_features
+from gmm._estimators.fitted import fitted_parameters, hold, source_of
+from gmm._estimators.labelled import copy_classes
+from gmm._estimators.streamed import StreamedMixture
+from gmm._rows.entrance import as_source
+from gmm._rows.sources import Source, box_of
+from gmm._validation.columns import check_columns, check_known_columns
+from gmm._validation.combinations import refusal
+from gmm._validation.fixed import check_fixed
+from gmm._validation.given import check_means_init, check_parameters_given, check_precisions_init, check_weights_init
+from gmm._validation.noise import check_noise
+from gmm._validation.parameters import check_level
+from gmm._validation.rows import check_feature_names, check_names
+from gmm._values.columns import Regression, marginal
+from gmm._values.covariance import DEFAULT_COVARIANCE_TYPE, CovarianceModel, covariance_model
+from gmm._values.fixed import Fixed
+from gmm._values.noise import Noise
+from gmm._values.objective import Objective
+from gmm._values.parameters import MixtureParameters
+from gmm._values.priors import NormalInverseWishart, Prior, parts
+
+__all__ = ["GaussianMixture"]
+
+
+class GaussianMixture(StreamedMixture):
+    """Gaussian mixture model Σ_k π_k N(μ_k, Σ_k), fitted by expectation–maximisation (EM).
+
+    A drop-in replacement for ``sklearn.mixture.GaussianMixture``: the same parameters, attributes and methods.
+    Additions are marked *beyond*.
+
+    By default a fit takes quasi-Newton steps on EM's sufficient statistics and needs fewer passes over the rows than
+    EM. With ``acceleration=None`` and the same initial weights, means and precisions, it runs the passes of
+    scikit-learn, but returns the parameters that the last pass evaluated, not the update after it. The default starts
+    differ from scikit-learn's; their trial passes are not counted in ``n_iter_``.
+
+    Parameters
+    ----------
+    n_components : int, default=1
+        Number of components, K.
+    covariance_type : str, default="full"
+        "full": one covariance matrix per component; "tied": one matrix for all; "diag": variances per component and
+        feature; "spherical": one variance per component. *Beyond*: any of the 14 models Σ_k = λ_k D_k A_k D_kᵀ, named
+        by three letters for the volumes λ_k, the shapes A_k and the orientations D_k. Each is equal in all components
+        (E), variable (V) or the identity (I): EII, VII, EEI, VEI, EVI, VVI, EEE, VEE, EVE, VVE, EEV, VEV, EVV, VVV.
+        scikit-learn's four are VVV, EEE, VVI and VII. Of one column: "E", equal variances, and "V".
+    tol : float, default=1e-3
+        Convergence threshold, in nats per row. Stop when the estimated remaining gain has stayed below `tol` for three
+        to five passes; without `acceleration`, when one pass changes the mean log-likelihood by less than `tol`. With
+        0, run until `max_iter`.
+    reg_covar : float, default=1e-6
+        Added to the diagonal of the covariances, in squared units of the data. A fit with a positive value does not
+        fail on degenerate data.
+    max_iter : int, default=100
+        Maximum number of passes over the rows, including rejected ones. 0 returns the start.
+    n_init : int, default=1
+        Number of starts; the fit with the highest likelihood is kept. The first start is the one of ``n_init=1``, so
+        more starts never give a lower likelihood. A start whose covariance becomes singular, without a ridge or a
+        prior, is left out. *Beyond*: on large tables, each further start is first tried for
+        some passes on a sample of the rows, and dropped unless it comes close to the best one so far.
+    init_params : str, array-like of shape (n, K) or callable, default="kmeans"
+        How to start: "kmeans", the best of twelve candidates from k-means; "k-means++"; "random"; "random_from_data".
+        *Beyond*: "hierarchical", Ward's clustering of up to 1000 rows, which is deterministic for tables of at most
+        1000 rows; an array of responsibilities; or a callable ``(X, K, rng)`` that returns one, where ``rng`` is a
+        RandomState, or a Generator if `random_state` is one. With `noise`, what they leave of a row is noise.
+    weights_init : array-like of shape (K,), default=None
+        Initial weights.
+    means_init : array-like of shape (K, d), default=None
+        Initial means. Given alone, each row starts in the component of the nearest mean (*beyond*; scikit-learn takes
+        the rest from `init_params`).
+    precisions_init : array-like, default=None
+        Initial precisions, in the shape of ``precisions_``.
+    random_state : int, RandomState, Generator or None, default=None
+        Seed of the starts and of `sample`. None uses numpy's global state; a generator is advanced.
+    warm_start : bool, default=False
+        Continue from the previous fit in the next call of `fit`. Thirty fits with ``max_iter=1`` give the same result
+        as one with ``max_iter=30``.
+    verbose : int, default=0
+        1 prints the passes, 2 also prints the elapsed time.
+    verbose_interval : int, default=10
+        Number of passes between two lines.
+    n_threads : int, default=None
+        *Beyond*: number of threads. None uses all available cores, within the limit that ``threadpoolctl`` sets for
+        BLAS. The result is bitwise the same for every number of threads.
+    acceleration : {"auto", None}, default="auto"
+        *Beyond*: "auto" takes quasi-Newton steps on EM's sufficient statistics. The objective never decreases, except
+        when an empty component is reseeded; it includes `reg_covar`, as noise of that variance added to the rows.
+        None is textbook EM with scikit-learn's stopping rule.
+    refine : {"split-merge"} or None, default=None
+        *Beyond*: "split-merge" tries to improve the converged fit: it drops one component, splits another in its place,
+        fits again, and keeps moves that raise the likelihood without a degenerate component. It takes about 5 to 15
+        times the passes of the fit; see ``history_.refinement``. A fit that did not converge is not refined. A callback
+        is called after the passes of moves too; each move counts them from 1.
+    prior : {"conjugate"}, NormalInverseWishart or None, default=None
+        *Beyond*: prior on the component means and covariances. The fit then maximises the posterior density (MAP)
+        instead of the likelihood. "conjugate" is `NormalInverseWishart` with unset hyperparameters estimated from the
+        data; with it no component degenerates, even with ``reg_covar=0``. Scores and criteria do not include the prior.
+    noise : bool, float or array-like of shape (2, d), default=False
+        *Beyond*: True adds uniform noise over the box of the rows, to which rows may belong instead of to a component
+        (Banfield & Raftery 1993), as mclust does. A float is the share of noise that the fit starts from, 0.05 by
+        default; an array, the lower and upper corner of the box. Its density is the same outside of the box.
+    missing : {"error", "em"}, default="error"
+        *Beyond*: what NaN is. "em" takes it for a missing value: EM integrates these out, so that the fit maximises the
+        likelihood of the values that are there, and scores, predictions and criteria take them so too. That is right if
+        values are missing at random given the others of their row (Little & Rubin 2019). Arrays and data frames only;
+        each column needs a value. A row without any has no weight in a fit, a score or a criterion; its predictions are
+        what the weights of the mixture say, and its log-likelihood is 0.
+    fixed : mapping of {"weights", "means", "covariances"} to bool or array-like of shape (K,), default=None
+        *Beyond*: parameters that stay as the fit finds them, of all components or of those where a mask is True: in
+        `weights_init`, `means_init` and `precisions_init`, which then have to be given, or in the previous fit, or what
+        `from_parameters` made, with `warm_start`. The others are the best beside them: free weights share what is left,
+        and free covariances are about fixed means. Passes are those of ``acceleration=None``. Where covariances depend
+        on each other, all are fixed or none; weights not beside `noise`. ``n_parameters_`` counts free ones.
+
+    Attributes
+    ----------
+    weights_ : ndarray of shape (K,)
+        Mixture weights π_k; with `noise`, they sum to 1 less its weight.
+    noise_weight_ : float
+        *Beyond*: weight of the noise; 0 without.
+    means_ : ndarray of shape (K, d)
+        Means μ_k.
+    covariances_, precisions_, precisions_cholesky_ : ndarray
+        Covariances Σ_k, their inverses, and the upper triangular Cholesky factors of the inverses. (K, d, d) for "full"
+        and VEE, EVE, VVE, EEV, VEV, EVV; (d, d) for "tied"; (K, d) for "diag" and EEI, VEI, EVI; (K,) for "spherical"
+        and EII. These arrays, the weights and the means are read-only; assign a new array to change the mixture.
+    converged_ : bool
+        Whether the stopping rule was met before `max_iter`.
+    n_iter_ : int
+        Number of passes of the best start or, after a refinement, of its last fit.
+    lower_bound_ : float
+        Mean log-likelihood of the fitted parameters, in nats per unit weight. With `acceleration` it is a lower bound,
+        too low by the order of (`reg_covar` / variance)²; `score` is exact. With a `prior`, its log density per unit
+        weight is added.
+    lower_bounds_ : list of float
+        Lower bound measured by each pass, before its update; a rejected pass repeats the last accepted value. If the
+        fit ends at `max_iter`, the last update is evaluated by one more pass, which is not in the list.
+    history_ : Trace
+        *Beyond*: the objective, estimated remaining gain, acceptance and time of each pass; the reason for stopping;
+        and the result of a refinement.
+    histories_ : tuple of Trace
+        *Beyond*: traces of the starts that were fitted in full, in order; ``history_`` is that of the best. After a
+        refinement, the trace of its last fit, which is then ``history_``, replaces that of its start.
+    classes_ : ndarray
+        *Beyond*: the classes in the `labels` of `fit`, sorted; only after a fit with labels.
+    component_classes_ : ndarray of shape (K,)
+        *Beyond*: the class of each component, so that ``component_classes_[predict(X)]`` are the classes of rows; −1,
+        or None beside classes that are strings, of a component without a class.
+    n_parameters_ : int
+        *Beyond*: number of free parameters.
+    n_features_in_ : int
+        Number of features, d.
+    feature_names_in_ : ndarray of str, shape (d,)
+        Names of the features, if all columns of X had string names.
+
+    See Also
+    --------
+    select : Choose the number of components and the covariance type.
+    gmm.em.steps : Run a fit one pass at a time.
+
+    References
+    ----------
+    A. P. Dempster, N. M. Laird, D. B. Rubin (1977). Maximum likelihood from incomplete data via the EM algorithm.
+    *Journal of the Royal Statistical Society B* 39, 1-38. N. Ueda, R. Nakano, Z. Ghahramani, G. E. Hinton (2000). SMEM
+    algorithm for mixture models. *Neural Computation* 12, 2109-2128. G. Celeux, G. Govaert (1995). Gaussian
+    parsimonious clustering models. *Pattern Recognition* 28, 781-793. C. Fraley, A. E. Raftery (2007). Bayesian
+    regularization for normal mixture estimation and model-based clustering. *Journal of Classification* 24, 155-181.
+    C. M. Bishop (2006). *Pattern Recognition and Machine Learning*, section 9.2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gmm import GaussianMixture
+    >>> X = np.array([[1, 2], [1, 4], [1, 0], [10, 2], [10, 4], [10, 0]])
+    >>> mixture = GaussianMixture(n_components=2, random_state=0).fit(X)
+    >>> mixture.means_.round(6)
+    array([[10.,  2.],
+           [ 1.,  2.]])
+    >>> mixture.predict([[0, 0], [12, 3]])
+    array([1, 0])
+    """
+
+    def __init__(
+        self,
+        n_components: int = 1,
+        *,
+        covariance_type: str = DEFAULT_COVARIANCE_TYPE,
+        tol: float = 1e-3,
+        reg_covar: float = 1e-6,
+        max_iter: int = 100,
+        n_init: int = 1,
+        init_params: str | ArrayLike | Callable[..., ArrayLike] = "kmeans",
+        weights_init: ArrayLike | None = None,
+        means_init: ArrayLike | None = None,
+        precisions_init: ArrayLike | None = None,
+        random_state: int | np.random.RandomState | np.random.Generator | None = None,
+        warm_start: bool = False,
+        verbose: int = 0,
+        verbose_interval: int = 10,
+        n_threads: int | None = None,
+        acceleration: str | None = "auto",
+        refine: str | None = None,
+        prior: str | NormalInverseWishart | None = None,
+        noise: bool | float | ArrayLike = False,
+        missing: str = "error",
+        fixed: Mapping[str, bool | ArrayLike] | None = None,
+    ) -> None:
+        self.n_components = n_components
+        self.covariance_type = covariance_type
+        self.tol = tol
+        self.reg_covar = reg_covar
+        self.max_iter = max_iter
+        self.n_init = n_init
+        self.init_params = init_params
+        self.weights_init, self.means_init, self.precisions_init = weights_init, means_init, precisions_init
+        self.random_state = random_state
+        self.warm_start = warm_start
+        self.verbose, self.verbose_interval = verbose, verbose_interval
+        self.n_threads = n_threads
+        self.acceleration = acceleration
+        self.refine, self.prior, self.noise = refine, prior, noise
+        self.missing, self.fixed = missing, fixed
+
+    @classmethod
+    def from_parameters(
+        cls,
+        weights: ArrayLike,
+        means: ArrayLike,
+        covariances: ArrayLike,
+        *,
+        covariance_type: str = DEFAULT_COVARIANCE_TYPE,
+        feature_names: Sequence[str] | None = None,
+    ) -> Self:
+        """Make a fitted estimator from known parameters; *beyond*.
+
+        Parameters
+        ----------
+        weights : array-like of shape (K,)
+            Non-negative, with the sum 1.
+        means : array-like of shape (K, d)
+        covariances : array-like
+            Positive definite, in the shape of ``covariances_`` for `covariance_type`.
+        covariance_type : str, default="full"
+        feature_names : sequence of str, default=None
+            Names of the d features.
+
+        Returns
+        -------
+        GaussianMixture
+
+        Raises
+        ------
+        ValueError
+            If the numbers are not a mixture; the message names the entry that is wrong.
+
+        Examples
+        --------
+        >>> from gmm import GaussianMixture
+        >>> mixture = GaussianMixture.from_parameters([0.5, 0.5], [[-1.0], [1.0]], [[[1.0]], [[1.0]]])
+        >>> round(mixture.score([[0.0]]), 4)
+        -1.4189
+        """
+        model = covariance_model(covariance_type, np.shape(means)[-1] if np.ndim(means) else 1)
+        parameters = check_parameters_given(weights, means, covariances, model)
+        mixture = cls(parameters.n_components, covariance_type=covariance_type)
+        hold(mixture, parameters, check_feature_names(feature_names, parameters.n_features), np.dtype(np.float64))
+        return mixture
+
+    def bic(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Compute the Bayesian information criterion (BIC); smaller is better.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
+        sample_weight : array-like of shape (n,), default=None
+            *Beyond*: weights of the rows; their sum then takes the place of n.
+
+        Returns
+        -------
+        float
+            In nats.
+        """
+        source, scorer = source_of(self, X, sample_weight), self._scorer()
+        return criteria.bic(scorer.log_likelihood(source), scorer.parameters.n_parameters, source.survey.weight)
+
+    def aic(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Compute Akaike's information criterion (AIC), with the parameters of `bic`; smaller is better."""
+        source, scorer = source_of(self, X, sample_weight), self._scorer()
+        return criteria.aic(scorer.log_likelihood(source), scorer.parameters.n_parameters)
+
+    def criteria(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> dict[str, float]:
+        """Compute all criteria in one pass; smaller is better for each; *beyond*.
+
+        "nec" also needs a mixture of one component, so the rows are read once or twice more.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
+        sample_weight : array-like of shape (n,), default=None
+            Weights of the rows; their sum then takes the place of n.
+
+        Returns
+        -------
+        dict of str to float
+            "bic" and "aic", the same as by the methods, up to rounding. "aicc", AIC with the small-sample correction,
+            infinite unless n > p + 1 for p free parameters (Hurvich & Tsai 1989). "icl", the integrated completed
+            likelihood: BIC with the classification log-likelihood Σ_i w_i max_k log ρ_ik (Biernacki, Celeux & Govaert
+            2000). "nec", the normalised entropy criterion: the entropy of the responsibilities, divided by the gain in
+            log-likelihood over a single component of the same covariance type, fitted to X with the same `reg_covar`
+            (Celeux & Soromenho 1996). It is 1 for one component (Biernacki, Celeux & Govaert 1999), and has no unit;
+            the others are in nats. With `noise`, the single component lies beside the same noise, and the
+            responsibilities include that of the noise.
+
+        Examples
+        --------
+        >>> from gmm import GaussianMixture
+        >>> mixture = GaussianMixture.from_parameters([0.5, 0.5], [[-2.0], [2.0]], [[[1.0]], [[1.0]]])
+        >>> {name: round(value, 2) for name, value in mixture.criteria([[-3.0], [-1.0], [1.0], [3.0]] * 2).items()}
+        {'bic': 44.05, 'aic': 43.65, 'aicc': 73.65, 'icl': 44.19, 'nec': 0.37}
+        """
+        source, scorer = source_of(self, X, sample_weight), self._scorer()
+        totals, one = scorer.totals(source), scorer.log_likelihood_of_one(source, self.reg_covar)
+        return criteria.evaluate(totals, scorer.parameters.n_parameters, source.survey.weight, one)
+
+    def marginal(self, columns: Any) -> Self:
+        """Return the mixture of some columns; *beyond*.
+
+        Every component keeps its number and weight. Covariances that are equal or proportional stay so; those of
+        EVI, and of EVE, VVE, EEV, VEV and EVV, become those of "diag" and "full", as a part of them has no constraint.
+
+        Parameters
+        ----------
+        columns : str, int or sequence of these
+            Names of the fit, or indices from 0, in the order that the result shall have.
+
+        Returns
+        -------
+        GaussianMixture
+            It predicts, samples, is saved and drawn like a fitted one; it has no record of a fit.
+
+        Examples
+        --------
+        >>> from gmm import GaussianMixture
+        >>> mixture = GaussianMixture.from_parameters([0.5, 0.5], [[0, 0], [3, 4]], [1, 1], covariance_type="spherical")
+        >>> mixture.marginal(1).means_
+        array([[0.],
+               [4.]])
+        """
+        parameters = fitted_parameters(self)
+        chosen = check_columns(columns, given_names(self), parameters.n_features)
+        return self._with(marginal(parameters, chosen), chosen)
+
+    def condition(self, values: Mapping[Any, float]) -> Self:
+        """Return the mixture of the other columns, given values of some; *beyond*.
+
+        Components keep their numbers; their weights are the responsibilities that `predict_proba` of the `marginal`
+        gives for the values. Covariance types are those of `marginal`.
+
+        Parameters
+        ----------
+        values : mapping of columns to numbers
+            Columns by the names of the fit, or by index.
+
+        Returns
+        -------
+        GaussianMixture
+            Of the columns that `values` does not name, in the order of the fit.
+
+        Examples
+        --------
+        >>> from gmm import GaussianMixture
+        >>> covariances = [[[1.0, 0.9], [0.9, 1.0]]]
+        >>> mixture = GaussianMixture.from_parameters([1.0], [[0.0, 0.0]], covariances, feature_names=["x", "y"])
+        >>> given = mixture.condition({"x": 2.0})
+        >>> given.means_.round(2), given.covariances_.round(2)
+        (array([[1.8]]), array([[[0.19]]]))
+        """
+        if not hasattr(values, "keys"):
+            raise TypeError(f"expected a mapping of columns to values, got {values!r:.80}")
+        numbers = {column: _number(column, value) for column, value in dict(values).items()}
+        known, others = check_known_columns(list(numbers), None, given_names(self), fitted_parameters(self).n_features)
+        source, _ = as_source(np.array([list(numbers.values())]), estimator=self)
+        regression = Regression.of(fitted_parameters(self), known, others)
+        return self._with(given(regression, source), others)
+
+    def predict_from(
+        self, X: ArrayLike, known: Any = None, target: Any = None, *, level: float | None = None
+    ) -> ConditionalPrediction:
+        """Predict some columns from others, row by row: mixture regression; *beyond*.
+
+        A row's prediction is the mean of `condition` for its values: the components' linear regressions, weighed by
+        how well each component explains the known values. Noise predicts the middle of its box. If you only ever
+        predict the same columns from the same others, `MixtureRegressor` has scikit-learn's methods.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n, q), data set, or what `open_rows` returns
+            Values of q known columns; with ``missing="em"``, of those that a row has.
+        known : str, int or sequence of these, default=None
+            The columns of the fit that X holds, in its order. None takes the names of X or, without names, all columns
+            but `target`.
+        target : str, int or sequence of these, default=None
+            The columns to predict, in this order. None predicts all that are not known, in the order of the fit.
+        level : float, default=None
+            Probability of central intervals, such as 0.9; None computes none.
+
+        Returns
+        -------
+        ConditionalPrediction
+            ``columns``, ``means``, ``deviations`` and ``intervals`` of the predicted columns.
+
+        Examples
+        --------
+        >>> from gmm import GaussianMixture
+        >>> mixture = GaussianMixture.from_parameters([1.0], [[0.0, 0.0]], [[[1.0, 0.9], [0.9, 1.0]]])
+        >>> mixture.predict_from([[2.0], [-1.0]], target=1).means.round(2)
+        array([[ 1.8],
+               [-0.9]])
+        """
+        level = None if level is None else check_level(level)
+        parameters = fitted_parameters(self)
+        source, names = as_source(X, estimator=self, missing=self.missing, fitted=True)
+        of_fit = given_names(self)
+        given, targets = check_known_columns(names if known is None else known, target, of_fit, parameters.n_features)
+        if known is not None and names is not None and of_fit:
+            check_names(names, np.array(of_fit, object)[given], self)
+        if source.n_features != len(given):
+            raise ValueError(f"X has {source.n_features} columns, but {len(given)} are known")
+        called = tuple(names_of_features(self)[j] for j in targets)
+        return predicted(parameters, source, given, targets, called, level=level, n_threads=self.n_threads)
+
+    def _with(self, parameters: MixtureParameters, columns: NDArray[np.intp]) -> Self:
+        """Return an estimator that holds a mixture of some of the columns."""
+        same = covariance_model(self.covariance_type) is parameters.model
+        mixture = type(self)(
+            parameters.n_components,
+            covariance_type=self.covariance_type if same else parameters.model.known_as,
+            random_state=self.random_state,
+            n_threads=self.n_threads,
+            noise=parameters.noise.parameter,
+            missing=self.missing,
+        )
+        names = given_names(self)
+        hold(mixture, parameters, np.array(names, object)[columns] if names else None, self._dtype)
+        copy_classes(self, mixture)
+        return mixture
+
+    def _prior_parts(self) -> tuple[object, ...]:
+        prior = parts(self.prior) if isinstance(self.prior, NormalInverseWishart) else self.prior
+        return prior, np.asarray(self.noise).tolist()
+
+    def _objective_of(self, source: Source, model: CovarianceModel) -> Objective:
+        noise, prior = self._noise(source), self._prior(source, model)
+        return Objective(model, self.reg_covar, prior, noise, self._fixed(model))
+
+    def _prior(self, source: Source, model: CovarianceModel) -> Prior:
+        return fitting.moments.prior_of(self.prior, model, int(self.n_components), source, self.n_threads)
+
+    @property
+    def _is_noisy(self) -> bool:
+        return np.ndim(self.noise) > 0 or bool(self.noise)
+
+    def _noise(self, source: Source) -> Noise:
+        return check_noise(self.noise, source.n_features, partial(box_of, source))
+
+    def _fixed(self, model: CovarianceModel) -> Fixed:
+        fixed = check_fixed(self.fixed, self.n_components, model)
+        if fixed and self.refine is not None:
+            raise refusal("fixed parameters", "refine='split-merge'")
+        if fixed and self._is_noisy and fixed.weights.any():
+            raise refusal("fixed weights", "noise")
+        return fixed
+
+    def _refinement(self) -> str | None:
+        return self.refine
+
+    def _start(self, source: Source, model: CovarianceModel) -> fitting.fit.StartSettings:
+        K, d = int(self.n_components), source.n_features
+        weights, means, precisions = self.weights_init, self.means_init, self.precisions_init
+        return replace(
+            super()._start(source, model),
+            weights=None if weights is None else check_weights_init(weights, K),
+            means=None if means is None else check_means_init(means, K, d),
+            precisions=None if precisions is None else check_precisions_init(precisions, K, d, model),
+        )
+
+
+def _number(column: Any, value: Any) -> float:
+    """Return the value of a known column.
+
+    Raises
+    ------
+    ValueError
+        If it is no finite number.
+    """
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = np.nan
+    if not np.isfinite(number):
+        raise ValueError(f"expected a finite number for column {column!r}, got {value!r:.80}; name known columns alone")
+    return number

@@ -1,0 +1,123 @@
+"""The posterior predictive density of rows, and draws and intervals of a variational posterior."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from gmm import _fitting as fitting
+from gmm._rows.sources import Source
+from gmm._values.layouts import Array
+from gmm._values.variational import MixturePosterior
+
+_DRAWS = 10_000  # of sticks, whose products have no quantiles in closed form
+
+
+class PosteriorSample(NamedTuple):
+    """Draws from a variational posterior.
+
+    Attributes
+    ----------
+    weights : ndarray of shape (n, K)
+    means : ndarray of shape (n, K, d)
+    covariances : ndarray of shape (n, K, d, d)
+        Full matrices for every covariance type: a type restricts the scale of the posterior, not its draws.
+    """
+
+    weights: Array
+    means: Array
+    covariances: Array
+
+
+class CredibleIntervals(NamedTuple):
+    """Central intervals of the marginals of a variational posterior: lower and upper ends along the last axis.
+
+    Attributes
+    ----------
+    weights : ndarray of shape (K, 2)
+    means : ndarray of shape (K, d, 2)
+    """
+
+    weights: Array
+    means: Array
+
+
+def log_predictive(posterior: MixturePosterior, source: Source) -> Array:
+    """Log density of each row under the mixture of Student's t distributions (Bishop 2006, 10.81): (n,)."""
+    found = np.empty(source.n_rows)
+    for first, rows, _ in source.chunks():
+        found[first : first + len(rows)] = _log_predictive(posterior, rows.astype(np.float64))
+    return found
+
+
+def _log_predictive(posterior: MixturePosterior, rows: Array) -> Array:
+    from scipy.special import gammaln, logsumexp
+
+    d, layout = posterior.n_features, posterior.model.layout
+    log_determinants = np.broadcast_to(posterior.log_determinants, posterior.n_components)
+    columns = []
+    with np.errstate(divide="ignore"):
+        log_weights = np.log(posterior.weights)
+    for k, (nu, beta) in enumerate(zip(posterior.dof, posterior.mean_precisions, strict=True)):
+        free = nu + 1 - d
+        # Of L_k = free β / (1 + β) W_k (10.82), with Σ_k⁻¹ = ν W_k.
+        factor = beta / (1 + beta) / nu
+        steps, exponents = scaled(rows / 2 - posterior.means[k] / 2)  # the halves' difference is finite
+        z, more = scaled(layout.whitened(posterior.whiteners, k, steps))
+        with np.errstate(divide="ignore"):
+            log_square = np.log(np.einsum("ij,ij->i", z, z)) + 2 * np.log(2) * (exponents + more + 1)
+        constant = gammaln((nu + 1) / 2) - gammaln(free / 2) + log_determinants[k] + d / 2 * np.log(factor / np.pi)
+        columns.append(constant - (nu + 1) / 2 * np.logaddexp(0, np.log(factor) + log_square))
+    return np.asarray(logsumexp(np.stack(columns, axis=1) + log_weights, axis=1))
+
+
+def scaled(rows: Array) -> tuple[Array, Array]:
+    """Divide each row by the power of two that leaves its largest number below 1; return the exponents too."""
+    exponents = np.frexp(np.abs(rows).max(axis=1))[1]
+    return np.ldexp(rows, -exponents[:, None]), exponents
+
+
+def draws(posterior: MixturePosterior, n: int, rng: fitting.sampling.Rng) -> PosteriorSample:
+    """Draw n mixtures."""
+    K, d = posterior.means.shape
+    dof, beta = posterior.dof, posterior.mean_precisions
+    means, covariances = np.empty((n, K, d)), np.empty((n, K, d, d))
+    white = posterior.model.layout.dense(posterior.whiteners, K, d)
+    for k in range(K):
+        # Bartlett: Λ = Lᵀ A Aᵀ L with W_k = Lᵀ L; so B = (Aᵀ L)⁻¹ has B Bᵀ = Λ⁻¹.
+        A = np.tril(rng.standard_normal((n, d, d)), -1)
+        A[:, np.arange(d), np.arange(d)] = np.sqrt(rng.chisquare(dof[k] - np.arange(d), (n, d)))
+        B = np.linalg.inv(np.swapaxes(A, 1, 2) @ (white[k] / np.sqrt(dof[k])))
+        covariances[:, k] = B @ np.swapaxes(B, 1, 2)
+        means[:, k] = posterior.means[k] + (B @ rng.standard_normal((n, d, 1)))[..., 0] / np.sqrt(beta[k])
+    return PosteriorSample(_weights(posterior, n, rng), means, covariances)
+
+
+def _weights(posterior: MixturePosterior, n: int, rng: fitting.sampling.Rng) -> Array:
+    prior, counts = posterior.prior, posterior.counts
+    if not prior.sticks:
+        return rng.dirichlet(prior.concentration + counts, n)
+    parts = rng.beta(*prior.sticks_of(counts), (n, len(counts)))
+    left = np.cumprod(np.concatenate([np.ones((n, 1)), 1 - parts[:, :-1]], axis=1), axis=1)
+    weights = parts * left
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True))
+
+
+def intervals(posterior: MixturePosterior, level: float, rng: fitting.sampling.Rng) -> CredibleIntervals:
+    """Return central intervals that hold `level` of the posterior probability."""
+    from scipy.special import betaincinv, stdtrit
+
+    prior, (K, d) = posterior.prior, posterior.means.shape
+    tails = np.array([(1 - level) / 2, (1 + level) / 2])
+    if prior.sticks:
+        weights = np.quantile(_weights(posterior, _DRAWS, rng), tails, axis=0).T
+    else:
+        own = (prior.concentration + posterior.counts)[:, None]
+        weights = betaincinv(own, own.sum() - own, tails)
+    # μ_k has a t distribution with ν_k + 1 − d degrees of freedom.
+    free = posterior.dof + 1 - d
+    variances = np.broadcast_to(posterior.model.layout.diagonal(posterior.covariances, d), (K, d))
+    scale = np.sqrt(variances * (posterior.dof / (posterior.mean_precisions * free))[:, None])
+    means = posterior.means[..., None] + scale[..., None] * stdtrit(free[:, None], tails)[:, None, :]
+    return CredibleIntervals(weights, means)

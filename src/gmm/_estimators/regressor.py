@@ -1,0 +1,241 @@
+"""`MixtureRegressor`: the mean of some columns given the others, as an estimator with `fit(X, y)`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gmm._estimators.conditional import ConditionalPrediction, predicted
+from gmm._estimators.contract import Estimator, record_features
+from gmm._estimators.fitted import fitted_html, fitted_parameters
+from gmm._estimators.mixture import GaussianMixture
+from gmm._fitting.starts import STARTS
+from gmm._public import publish
+from gmm._rows.entrance import as_one_array, as_source, as_source_to_fit
+from gmm._rows.incomplete import IncompleteSource
+from gmm._text.html import Html
+from gmm._validation.given import check_sample_weight, check_targets
+from gmm._validation.parameters import check_is_fitted, check_level, check_parameters
+from gmm._values.covariance import DEFAULT_COVARIANCE_TYPE
+from gmm._values.priors import NormalInverseWishart
+
+__all__ = ["MixtureRegressor"]
+
+
+class MixtureRegressor(Estimator):
+    """Regression by a Gaussian mixture of features and targets together.
+
+    The prediction is the mean of the targets given the features: the linear regressions of the components, weighed by
+    the probabilities of the components for the row. With one component it is least squares; with more it bends, and
+    the spread of the targets depends on the features.
+
+    Parameters
+    ----------
+    n_components : int, default=1
+        Number of components, K.
+    covariance_type : str, default="full"
+        As in `GaussianMixture`. In types with diagonal covariances, components predict their mean alone.
+    tol, reg_covar, max_iter, n_init, init_params, random_state, n_threads, prior
+        As in `GaussianMixture`. `reg_covar` shrinks the slopes, as ridge regression does; 0 is unbiased.
+    missing : {"error", "em"}, default="error"
+        As in `GaussianMixture`: "em" takes NaN in X or y for a missing value, in fits and predictions.
+
+    Attributes
+    ----------
+    mixture_ : GaussianMixture
+        The mixture of the features, and behind them the targets.
+    n_iter_ : int
+        Number of passes of its fit.
+    n_targets_ : int
+        Number of targets, m.
+    n_features_in_ : int
+        Number of features, d.
+    feature_names_in_ : ndarray of str, shape (d,)
+        Names of the features, if all columns of X had string names.
+
+    See Also
+    --------
+    GaussianMixture.predict_from : Any columns from any others, with one fit.
+
+    References
+    ----------
+    Z. Ghahramani, M. I. Jordan (1994). Supervised learning from incomplete data via an EM approach. *Advances in Neural
+    Information Processing Systems* 6, 120-127.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gmm import MixtureRegressor
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.uniform(-3, 3, (400, 1))
+    >>> y = np.abs(X[:, 0]) + rng.normal(0, 0.1, 400)
+    >>> regressor = MixtureRegressor(n_components=2, random_state=0).fit(X, y)
+    >>> regressor.predict([[-2], [2]]).round(1)
+    array([2., 2.])
+    >>> regressor.predict_interval([[2]], coverage=0.9).round(1)
+    array([[1.8, 2.2]])
+    """
+
+    mixture_: GaussianMixture
+    n_iter_: int
+    n_targets_: int
+    _is_vector: bool
+
+    def __init__(
+        self,
+        n_components: int = 1,
+        *,
+        covariance_type: str = DEFAULT_COVARIANCE_TYPE,
+        tol: float = 1e-3,
+        reg_covar: float = 1e-6,
+        max_iter: int = 100,
+        n_init: int = 1,
+        init_params: str | ArrayLike | Callable[..., ArrayLike] = "kmeans",
+        random_state: int | np.random.RandomState | np.random.Generator | None = None,
+        n_threads: int | None = None,
+        prior: str | NormalInverseWishart | None = None,
+        missing: str = "error",
+    ) -> None:
+        self.n_components = n_components
+        self.covariance_type = covariance_type
+        self.tol = tol
+        self.reg_covar = reg_covar
+        self.max_iter = max_iter
+        self.n_init = n_init
+        self.init_params = init_params
+        self.random_state = random_state
+        self.n_threads = n_threads
+        self.prior = prior
+        self.missing = missing
+
+    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
+        """Fit the mixture of features and targets.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n, d)
+            Features.
+        y : array-like of shape (n,) or (n, m)
+            Targets.
+        sample_weight : array-like of shape (n,), default=None
+            Weights of the rows; a row of weight 2 counts as two rows.
+
+        Returns
+        -------
+        MixtureRegressor
+            The estimator itself.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the input is unusable; the message says where.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If the fit did not converge within `max_iter` passes.
+        """
+        check_parameters(self, STARTS)
+        source, names = as_source_to_fit(
+            X, sample_weight, estimator=self, n_components=self.n_components, missing=self.missing
+        )
+        rows = (
+            source.given if isinstance(source, IncompleteSource) else as_one_array(source, "MixtureRegressor.fit").rows
+        )
+        targets = check_targets(y, len(rows), missing=self.missing)
+        mixture = GaussianMixture(**self.get_params(deep=False))
+        mixture.fit(np.column_stack([rows, targets]), sample_weight=source.sample_weight)
+        self.mixture_, self.n_iter_ = mixture, mixture.n_iter_
+        self.n_targets_ = 1 if targets.ndim == 1 else targets.shape[1]
+        self._is_vector = targets.ndim == 1
+        record_features(self, rows.shape[1], names)
+        return self
+
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
+        """Predict the targets of each row: their means given its features.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
+
+        Returns
+        -------
+        ndarray of shape (n,) or (n, m), as `y` was
+            float32 for float32 rows, else float64.
+        """
+        means = self._predicted(X, None).means
+        return means[:, 0] if self._is_vector else means
+
+    def predict_interval(self, X: ArrayLike, coverage: float = 0.95) -> NDArray[Any]:
+        """Predict central intervals of the targets given the features of each row.
+
+        They are quantiles of the conditional mixture, as if the fitted mixture were the true one.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
+        coverage : float, default=0.95
+            The probability that a target lies in its interval.
+
+        Returns
+        -------
+        ndarray of shape (n, 2) or (n, m, 2), as `y` was
+            Lower and upper ends.
+        """
+        intervals = self._predicted(X, check_level(coverage, "coverage")).intervals
+        assert intervals is not None  # there is a level
+        return intervals[:, 0] if self._is_vector else intervals
+
+    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Compute the coefficient of determination R² of the predictions, the mean of all targets.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
+        y : array-like of shape (n,) or (n, m)
+            The true targets.
+        sample_weight : array-like of shape (n,), default=None
+
+        Returns
+        -------
+        float
+            1 for perfect predictions, 0 for the mean of `y`. A constant target counts as 0, or 1 if it is met exactly.
+        """
+        expected = self.predict(X).reshape(-1, self.n_targets_)
+        targets = check_targets(y, len(expected)).reshape(len(expected), -1).astype(np.float64)
+        if targets.shape != expected.shape:
+            raise ValueError(f"expected y with {self.n_targets_} targets, as in the fit, got {targets.shape[1]}")
+        weights = check_sample_weight(sample_weight, len(expected))
+        errors = np.average((targets - expected) ** 2, axis=0, weights=weights)
+        centre = np.average(targets, axis=0, weights=weights)
+        spread = np.average((targets - centre) ** 2, axis=0, weights=weights)
+        shares = np.where(errors == 0, 0.0, 1.0)
+        np.divide(errors, spread, out=shares, where=spread > 0)
+        return float(np.mean(1 - shares))
+
+    def _predicted(self, X: ArrayLike, level: float | None) -> ConditionalPrediction:
+        check_is_fitted(self)
+        d, names = self.n_features_in_, vars(self).get("feature_names_in_")
+        source, _ = as_source(X, estimator=self, n_features=d, feature_names=names, missing=self.missing)
+        parameters = fitted_parameters(self.mixture_)
+        known, targets = np.arange(d), np.arange(d, parameters.n_features)
+        called = tuple(f"y{j}" for j in range(self.n_targets_))
+        return predicted(parameters, source, known, targets, called, level=level, n_threads=self.n_threads)
+
+    def _html_parts(self) -> Sequence[Html]:
+        return fitted_html(self.mixture_) if "mixture_" in vars(self) else ()
+
+    def __sklearn_tags__(self) -> Any:
+        """Return scikit-learn's tags: a regressor of one or several targets."""
+        from sklearn.utils import RegressorTags
+
+        tags = super().__sklearn_tags__()
+        tags.estimator_type, tags.regressor_tags, tags.target_tags.required = "regressor", RegressorTags(), True
+        tags.target_tags.multi_output = True
+        return tags
+
+
+publish("gmm", [MixtureRegressor])

@@ -1,0 +1,258 @@
+"""`Scorer`: log densities, labels and responsibilities of rows under a fixed mixture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import inf
+from typing import Any, Literal, NamedTuple
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmm import _em
+from gmm import _fitting as fitting
+from gmm._frozen import check_place
+from gmm._frozen_mixture import FrozenMixture
+from gmm._passes.e_step import EStep
+from gmm._passes.incomplete import e_step_over
+from gmm._passes.problem import Problem
+from gmm._passes.results import RowResults, Totals, Wanted
+from gmm._passes.threads import PASS_WORTH_THREADS
+from gmm._persistence.predictions import Predicted
+from gmm._rows.sources import Source
+from gmm._values.layouts import Array, Layout, SingularMatrixError
+from gmm._values.objective import Objective
+from gmm._values.parameters import MixtureParameters
+from gmm._values.statistics import SufficientStatistics
+from gmm._values.weights import part_of
+from gmm._values.whitened import WhitenedMixture
+
+
+class Prepared(NamedTuple):
+    """A mixture prepared for scoring, independent of the rows.
+
+    Parameters
+    ----------
+    mixture : WhitenedMixture
+    origin : array of shape (d,)
+        The mixture's mean: the rows' own centre would depend on what is scored together.
+    plans : list of Plan
+        One for each form of the pass that rows have needed so far. It scores rows too few for threads; of more, it
+        tells the work and the lanes.
+    """
+
+    mixture: WhitenedMixture
+    origin: Array
+    plans: list[_em.Plan]
+
+
+# Kept as long as the mixture lives; not in the estimator, which scoring must not change, nor in its pickles.
+_PREPARED: WeakKeyDictionary[MixtureParameters, Prepared] = WeakKeyDictionary()
+
+
+@dataclass(frozen=True, eq=False)
+class Scorer:
+    """Scores rows under a mixture; preparations are cached for the mixture's lifetime."""
+
+    parameters: MixtureParameters
+    n_threads: int | None = None
+
+    def rows(self, source: Source, **wanted: Wanted) -> RowResults:
+        """Return `labels`, `log_evidence`, `responsibilities` or `largest` of each row, as `RowResults.room` asks."""
+        resident = source.resident
+        if resident is not None:
+            plan = self._plan(source)
+            if source.n_rows * plan.work < PASS_WORTH_THREADS * plan.lane_rows:
+                results = RowResults.room(source.n_rows, self.parameters.n_components, source.dtype, **wanted)
+                plan.score(_em.RowTable(resident.rows, None, None, *results))
+                return results
+        with self._e_step(source) as e_step:
+            return e_step.rows(self._prepared.mixture, **wanted)
+
+    def blocks(self, source: Source, **wanted: Wanted) -> Iterator[tuple[int, RowResults]]:
+        """Yield the same for some consecutive rows after the other, each time with the number of the first."""
+        with self._e_step(source) as e_step:
+            yield from e_step.row_blocks(self._prepared.mixture, **wanted)
+
+    def predicted(self, source: Source, *, responsibilities: bool) -> Iterator[Predicted]:
+        """Yield the number of a row, and labels and responsibilities of the rows from there on."""
+        for first, results in self.blocks(source, labels=True, responsibilities=True if responsibilities else None):
+            assert results.labels is not None  # they were requested
+            yield first, results.labels, results.responsibilities
+
+    def log_likelihood(self, source: Source) -> float:
+        """Σ_i w_i log Σ_k ρ_ik, in nats; the same bits from every source that serves rows."""
+        _check_any(source)
+        if not source.here:
+            return self.totals(source).log_likelihood
+        weight, lane_rows = source.sample_weight, self._plan(source).lane_rows
+        sums = [
+            _sums_of_lanes(values, part_of(weight, slice(first, first + len(values))), lane_rows)
+            for first, values in self._log_evidence(source)
+        ]
+        return float(np.concatenate(sums).sum())
+
+    def score(self, source: Source) -> float:
+        """Mean log evidence per unit weight; in float32, as scikit-learn's, for such rows in memory without weights."""
+        if source.resident is not None and source.dtype == np.float32 and source.sample_weight is None:
+            return mean_of(log_evidence_of(self, source, True))
+        return self.log_likelihood(source) / source.survey.weight
+
+    def classification_log_likelihood(self, source: Source) -> float:
+        """Σ_i w_i max_k log ρ_ik, in nats."""
+        _check_any(source)
+        with self._e_step(source) as e_step:
+            return e_step(self._prepared.mixture, hard=True).log_evidence
+
+    def statistics(self, source: Source) -> SufficientStatistics:
+        """Compute the moments that the model needs, about the mixture's means; ValueError if they overflow."""
+        _check_any(source)
+        mixture = self._prepared.mixture
+        with (
+            self._e_step(source, self.parameters.model.moments) as e_step,
+            np.errstate(over="ignore", invalid="ignore"),
+        ):
+            statistics = e_step(mixture).recentred(mixture.centres)
+        if not np.isfinite(statistics.second).all():
+            raise ValueError(
+                "Input X contains a value so far from the means of the mixture that the sum of squares overflows. Drop "
+                "the row, or divide the column by its standard deviation from the fit on."
+            )
+        return statistics
+
+    def totals(self, source: Source) -> Totals:
+        """Sum what the criteria need, in one pass."""
+        _check_any(source)
+        with self._e_step(source) as e_step:
+            return e_step.totals(self._prepared.mixture)
+
+    def labels(self, source: Source, where: Literal[True] | NDArray[Any] = True) -> NDArray[np.intp]:
+        """The most probable component of each row, −1 for noise, (n,); an array is where to write."""
+        labels = self.rows(source, labels=where).labels
+        assert labels is not None  # it was asked for
+        return labels
+
+    def responsibilities(self, source: Source, where: Literal[True] | NDArray[Any] = True) -> NDArray[Any]:
+        """The probability of each component given each row, (n, K), in the type of the rows."""
+        responsibilities = self.rows(source, responsibilities=where).responsibilities
+        assert responsibilities is not None  # it was asked for
+        return responsibilities
+
+    def largest_responsibilities(self, source: Source) -> Array:
+        """The largest responsibility of each row, (n,)."""
+        largest = self.rows(source, largest=True).largest
+        assert largest is not None  # it was asked for
+        return largest.astype(np.float64, copy=False)
+
+    def log_likelihood_of_one(self, source: Source, ridge: float) -> float | None:
+        """Log-likelihood of one component of the same model beside the same noise, fitted with that ridge, in nats.
+
+        None for a mixture of one component. Infinite if the rows have no variance in some direction and there is no
+        ridge.
+        """
+        noise = self.parameters.noise.with_share(0.0)
+        if self.parameters.n_components == 1:
+            return None
+        problem = Problem(source, Objective(self.parameters.model, ridge, noise=noise), self.n_threads)
+        one = fitting.noisy.one_beside_noise if noise else fitting.incomplete.one_component
+        try:
+            fitted = one(problem)
+        except SingularMatrixError:
+            return inf
+        return Scorer(fitted, self.n_threads).log_likelihood(source)
+
+    def frozen(self) -> FrozenMixture:
+        """Return the mixture as one that scores rows by itself, with the same bits."""
+        mixture, origin, _ = self._prepared
+        numbers = mixture.log_offset, mixture.centres, mixture.whiteners, origin, mixture.log_noise
+        return FrozenMixture.from_arrays(mixture.layout.code, *numbers)
+
+    @property
+    def _prepared(self) -> Prepared:
+        prepared = _PREPARED.get(self.parameters)
+        if prepared is None:
+            origin = np.asarray(self.parameters.weights @ self.parameters.means)
+            prepared = _PREPARED[self.parameters] = Prepared(self.parameters.whitened(), origin, [])
+        return prepared
+
+    def _log_evidence(self, source: Source) -> Iterator[tuple[int, Array]]:
+        """Yield the number of a row, the first of a lane, and the log evidence of the rows from there on."""
+        in_memory = source.resident is not None
+        parts = [(0, self.rows(source, log_evidence=True))] if in_memory else self.blocks(source, log_evidence=True)
+        for first, results in parts:
+            assert results.log_evidence is not None  # it was asked for
+            yield first, results.log_evidence
+
+    def _plan(self, source: Source) -> _em.Plan:
+        mixture, origin, plans = self._prepared
+        survey, single = source.survey, source.single
+        for plan in plans:
+            if plan.suits(survey, single):
+                return plan
+        plans.append(_em.Plan(mixture, None, origin, survey.reach(origin), single=single, rows_only=True))
+        return plans[-1]
+
+    def _e_step(self, source: Source, moments: Layout | None = None) -> EStep:
+        layout, noise = moments or self.parameters.model.layout, self.parameters.noise
+        return e_step_over(source, layout, n_threads=self.n_threads, origin=self._prepared.origin, noise=noise)
+
+
+def _check_any(source: Source) -> None:
+    """Raise a ValueError if there is nothing to sum over: no row has a value."""
+    if source.survey.weight == 0:
+        raise ValueError(
+            f"expected a row with a value at least, got {source.n_rows} without any: such rows have predictions, "
+            "but no likelihood"
+        )
+
+
+def place(out: Any, source: Source, *, n_columns: int = 0, labels: bool = False) -> Literal[True] | NDArray[Any]:
+    """Return the array to write numbers of the rows to, as `RowResults.room` asks: a new one if `out` is None.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As those of `FrozenMixture`, if the numbers do not fit into `out`.
+    """
+    if out is None:
+        return True
+    resident = source.resident
+    rows = resident.rows if resident is not None else np.broadcast_to(source.dtype.type(0), (source.n_rows, 1))
+    check_place(out, rows, n_columns=n_columns, labels=labels)
+    return np.asarray(out)
+
+
+def log_evidence_of(scorer: Scorer, source: Source, where: Wanted) -> NDArray[Any]:
+    """Return the log-likelihood of each row, (n,), in the type of the rows; an array is where to write."""
+    found = scorer.rows(source, log_evidence=where if source.dtype == np.float64 else True).log_evidence
+    assert found is not None  # it was asked for
+    return in_place(found, source, where)
+
+
+def in_place(values: Array, source: Source, where: Wanted) -> NDArray[Any]:
+    """Return float64 values in the type of the rows, written to an array if there is one."""
+    with np.errstate(over="ignore"):
+        if not isinstance(where, np.ndarray):
+            return values.astype(source.dtype, copy=False)
+        if where is not values:
+            where[...] = values
+        return where
+
+
+def mean_of(values: NDArray[Any], weight: Array | None = None) -> float:
+    """Return the mean, weighed in float64, or summed in it if the sum overflows the values' own type."""
+    if weight is not None:
+        used = weight > 0  # a row of weight 0 may be −∞
+        return float(weight[used] @ values[used].astype(np.float64) / weight[used].sum())
+    with np.errstate(over="ignore"):
+        mean = float(values.mean())
+    return mean if np.isfinite(mean) else float((values.astype(np.float64) / len(values)).sum())
+
+
+def _sums_of_lanes(values: Array, weight: Array | None, lane_rows: int) -> Array:
+    """Σ_i w_i v_i of each lane, over rows of positive weight: a row of weight 0 may be −∞."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        weighed = values if weight is None else np.where(weight > 0, weight * values, 0.0)
+        return np.add.reduceat(weighed, np.arange(0, len(values), lane_rows), dtype=np.float64)

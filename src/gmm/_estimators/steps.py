@@ -1,0 +1,263 @@
+"""`steps`: a fit one pass at a time, for teaching and for inspection."""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Generator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gmm._estimators.bayesian import BayesianGaussianMixture
+from gmm._estimators.contract import as_public_array
+from gmm._estimators.estimated import EstimatedMixture, fit_settings, ill_defined, warn_of_repairs
+from gmm._estimators.mixture import GaussianMixture
+from gmm._estimators.scorer import Scorer
+from gmm._exceptions import InvalidParameterError, raisable
+from gmm._fitting.fit import FitSettings, SteppedPass, iter_passes
+from gmm._fitting.seeds import start_seeds
+from gmm._fitting.starts import STARTS
+from gmm._public import publish
+from gmm._rows.entrance import as_one_array, as_source_to_fit
+from gmm._rows.sources import ArraySource
+from gmm._validation.parameters import check_parameters
+from gmm._values.covariance import covariance_model
+from gmm._values.layouts import SingularMatrixError
+
+__all__ = ["EMStep", "steps"]
+
+_UNSUPPORTED = {
+    "n_init": "the steps are those of a single start; call it once per random_state",
+    "warm_start": "to continue from a mixture, pass it as weights_init, means_init and precisions_init",
+    "refine": "a refinement runs many fits; use GaussianMixture instead",
+    "verbose": "print the fields of each step instead",
+    "verbose_interval": "print the fields of each step instead",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class EMStep:
+    """One pass of EM over the rows: the mixture that it evaluated, and the results.
+
+    Arrays are read-only and have the dtype of the rows, except `counts`.
+
+    Attributes
+    ----------
+    n_iter : int
+        Number of the pass, from 1. The first evaluates the start.
+    weights : ndarray of shape (K,)
+    means : ndarray of shape (K, d)
+    covariances : ndarray
+        In the shape of the covariance type, as ``GaussianMixture.covariances_``.
+    counts : ndarray of float64, shape (K,)
+        Soft counts Σ_i w_i r_ik of the components. In textbook EM, the next weights are the counts over their sum.
+    lower_bound : float
+        Mean log-likelihood of this mixture, in nats per unit weight; see ``GaussianMixture.lower_bound_``.
+    responsibilities : ndarray of shape (n, K) or None
+        r_ik, the probability of component k given row i; None unless requested.
+    accepted : bool
+        False if an accelerated step lowered the objective and was rejected. The other fields then repeat the last
+        accepted mixture.
+    reason : str or None
+        Why the fit ended, in the last step; None before.
+    """
+
+    n_iter: int
+    weights: NDArray[Any]
+    means: NDArray[Any]
+    covariances: NDArray[Any]
+    counts: NDArray[np.float64]
+    lower_bound: float
+    responsibilities: NDArray[Any] | None = None
+    accepted: bool = True
+    reason: str | None = None
+
+
+def steps(
+    X: ArrayLike,
+    n_components: int,
+    *,
+    sample_weight: ArrayLike | None = None,
+    responsibilities: bool = False,
+    bayesian: bool = False,
+    **parameters: Any,
+) -> Generator[EMStep, None, None]:
+    """Fit a mixture one pass at a time.
+
+    The steps are the passes of ``GaussianMixture(n_components, **parameters).fit(X)``, bit for bit, ``n_iter_`` of
+    them. Each is computed when the generator is advanced. A step holds the mixture before its parameter update: if the
+    fit converges, the last step holds the mixture that `fit` returns; if it reaches `max_iter`, `fit` returns the
+    update after the last step.
+
+    Parameters
+    ----------
+    X : array-like or data frame of shape (n, d)
+        Rows.
+    n_components : int
+        Number of components, K.
+    sample_weight : array-like of shape (n,), default=None
+        Weights of the rows; a row of weight 2 counts as two rows.
+    responsibilities : bool, default=False
+        Include the responsibilities in each step, at the cost of one more pass per step.
+    bayesian : bool, default=False
+        Fit a `BayesianGaussianMixture` instead: weights, means and covariances are those of its posterior, and the
+        lower bound is that of the log evidence, in nats in all. With ``acceleration="auto"``, the steps end where `fit`
+        first sorts the components of a Dirichlet process.
+    **parameters
+        Further parameters of the estimator for a single start, such as ``covariance_type``, ``init_params``,
+        ``means_init``, ``tol`` and ``max_iter``. The default here is textbook EM, ``acceleration=None``.
+
+    Returns
+    -------
+    generator of EMStep
+        The input is validated and copied at the call, so later changes to the caller's arrays have no effect. The
+        start and the passes are computed from the first ``next`` on.
+
+    Raises
+    ------
+    ValueError, TypeError
+        At the call, for unusable input and for parameters that do not apply to a single start. While iterating, if a
+        covariance becomes singular with ``reg_covar=0``.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If a component lost all its rows and was reseeded. There is no warning at `max_iter`; see ``EMStep.reason``.
+
+    Examples
+    --------
+    One E-step and one M-step by hand. The second step follows from the responsibilities of the first.
+
+    >>> import numpy as np
+    >>> from gmm import em
+    >>> X = np.array([[0.0], [1.0], [4.0], [5.0]])
+    >>> passes = em.steps(X, 2, means_init=[[1.0], [5.0]], responsibilities=True)
+    >>> one, two = next(passes), next(passes)
+    >>> one.weights, one.means.ravel()
+    (array([0.5, 0.5]), array([1., 5.]))
+
+    The E-step divides each row among the components in proportion to weight times density.
+
+    >>> variances = one.covariances.ravel()
+    >>> density = np.exp(-((X - one.means.T) ** 2) / (2 * variances)) / np.sqrt(2 * np.pi * variances)
+    >>> joint = one.weights * density
+    >>> r = joint / joint.sum(axis=1, keepdims=True)
+    >>> np.allclose(r, one.responsibilities), np.allclose(np.log(joint.sum(axis=1)).mean(), one.lower_bound)
+    (True, True)
+
+    The M-step computes weights and means from the rows weighted by the responsibilities.
+
+    >>> counts = r.sum(axis=0)
+    >>> np.allclose(counts / len(X), two.weights), np.allclose(r.T @ X / counts[:, None], two.means)
+    (True, True)
+    """
+    fit = prepare_stepped_fit(X, n_components, sample_weight, parameters, caller="em.steps", bayesian=bayesian)
+    return _steps(fit, bool(responsibilities))
+
+
+@dataclass(frozen=True, eq=False)
+class SteppedFit:
+    """A validated fit from one start; iterating runs its passes."""
+
+    source: ArraySource
+    feature_names: NDArray[np.object_] | None
+    settings: FitSettings
+    seed: int
+
+    def __iter__(self) -> Generator[SteppedPass, None, None]:
+        """Run the passes one by one, with the errors and warnings of `fit`."""
+        repaired: tuple[int, ...] = ()
+        try:
+            with closing(iter_passes(self.source, self.settings, self.seed)) as passes:
+                for each in passes:
+                    repaired = each.repaired
+                    yield each
+        except SingularMatrixError as error:
+            raise ValueError(ill_defined(error, self.settings.objective.model)) from None
+        warn_of_repairs(repaired)
+
+
+def prepare_stepped_fit(
+    X: ArrayLike,
+    n_components: int,
+    sample_weight: ArrayLike | None,
+    parameters: dict[str, Any],
+    *,
+    caller: str,
+    bayesian: bool = False,
+) -> SteppedFit:
+    """Validate the arguments of `steps`; error messages name `caller`."""
+    if hasattr(X, "get_params"):
+        raise TypeError(
+            f"{caller} makes its own estimator: expected rows first, then the number of components, "
+            f"got {type(X).__name__} first"
+        )
+    estimator = _estimator(n_components, parameters, caller, BayesianGaussianMixture if bayesian else GaussianMixture)
+    how: dict[str, Any] = {"n_components": n_components, "missing": estimator.missing}
+    checked, names = as_source_to_fit(X, sample_weight, estimator=estimator, **how)
+    resident = as_one_array(checked, caller)
+    source = replace(resident, rows=resident.rows.copy(order="K"))  # the caller's may change between two passes
+    settings = fit_settings(estimator, source, covariance_model(estimator.covariance_type, source.n_features))
+    if settings.start.responsibilities is not None and not callable(estimator.init_params):
+        # An array is validated and copied now; the result of a callable, when it is called.
+        start = settings.start.responsibilities(0).copy()
+        settings = replace(settings, start=replace(settings.start, responsibilities=lambda seed: start))
+    (seed,) = start_seeds(estimator.random_state, 1)
+    return SteppedFit(source, names, settings, seed)
+
+
+def _estimator(
+    n_components: int, parameters: dict[str, Any], caller: str, kind: type[GaussianMixture | BayesianGaussianMixture]
+) -> EstimatedMixture:
+    known = kind().get_params()
+    unknown = sorted(parameters.keys() - known.keys())
+    if unknown:
+        supported = ", ".join(sorted(known.keys() - _UNSUPPORTED.keys() - {"n_components"}))
+        raise TypeError(f"{caller} has no parameter {unknown[0]!r}; expected some of {supported}")
+    for name, instead in _UNSUPPORTED.items():
+        if name in parameters and not _is_default(parameters[name], known[name]):
+            message = f"{caller} takes no {name}: {instead}. Got {name}={parameters[name]!r}."
+            raise raisable(InvalidParameterError)(message)
+    estimator = kind(**{"n_components": n_components, "acceleration": None} | parameters)
+    check_parameters(estimator, STARTS)
+    return estimator
+
+
+def _is_default(value: object, default: object) -> bool:
+    """Whether a value is the default; an array never is, even if it equals it element by element."""
+    return value is default or (isinstance(value, numbers.Number | np.bool_) and bool(value == default))
+
+
+def _steps(fit: SteppedFit, responsibilities: bool) -> Generator[EMStep, None, None]:
+    with closing(iter(fit)) as passes:
+        for each in passes:
+            yield _step(each, fit, _responsibilities(each, fit) if responsibilities else None)
+
+
+def _responsibilities(stepped: SteppedPass, fit: SteppedFit) -> NDArray[Any]:
+    values = Scorer(stepped.iteration.parameters, fit.settings.n_threads).responsibilities(fit.source)
+    values.flags.writeable = False
+    return values
+
+
+def _step(stepped: SteppedPass, fit: SteppedFit, responsibilities: NDArray[Any] | None) -> EMStep:
+    iteration, counts, dtype = stepped.iteration, np.array(stepped.statistics.counts), fit.source.dtype
+    counts.flags.writeable = False
+    parameters = iteration.parameters
+    return EMStep(
+        iteration.n_iter,
+        as_public_array(parameters.weights, dtype),
+        as_public_array(parameters.means, dtype),
+        as_public_array(parameters.covariances, dtype),
+        counts,
+        iteration.lower_bound,
+        responsibilities,
+        iteration.accepted,
+        stepped.reason,
+    )
+
+
+publish("gmm.em", [EMStep, steps])

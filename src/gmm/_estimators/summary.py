@@ -1,0 +1,158 @@
+"""`Summary`: text and HTML summaries of a fitted mixture, for `print` and for notebooks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmm._passes.trace import Trace
+from gmm._text.amounts import counted
+from gmm._text.html import Cell, Html, escaped, line, sparkline, table
+from gmm._text.lists import aligned
+from gmm._values.parameters import MixtureParameters
+from gmm._values.variational import MixturePosterior
+
+_MAX_COMPONENTS = 12
+_MAX_FEATURES = 6
+_MEANING = "mean ± standard deviation"
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Weights, means and standard deviations of the components, and how the fit ended.
+
+    The table, `headings` and `rows`, has the first components and features only; `left_out` says how many are missing.
+    `weights` are those of the components in the table. `ending` is empty if the parameters were not fitted.
+    """
+
+    headline: str
+    ending: str
+    headings: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    left_out: str
+    weights: tuple[float, ...]
+    objective: str
+    lower_bounds: tuple[float, ...]
+
+    @classmethod
+    def of(
+        cls,
+        parameters: MixtureParameters,
+        trace: Trace | None,
+        lower_bound: float | None,
+        feature_names: Sequence[str],
+        *,
+        objective: str,
+    ) -> Summary:
+        """Summarise a mixture and, if it was fitted, its `trace` and `lower_bound`, of an `objective` by name."""
+        K, d = parameters.means.shape
+        n_rows, n_columns = min(K, _MAX_COMPONENTS), min(d, _MAX_FEATURES)
+        fit = trace if trace is not None and len(trace) else None
+        cut = [counted(K - n_rows, "more component")] if n_rows < K else []
+        cut += [counted(d - n_columns, "more feature")] if n_columns < d else []
+        if isinstance(parameters, MixturePosterior):
+            extent = f"{parameters.n_effective} with a row or more"
+        else:
+            extent = counted(parameters.n_parameters, "free parameter")
+        if parameters.noise:
+            extent += f", noise of weight {parameters.noise_weight:.4f}"
+        return cls(
+            headline=f"{counted(K, 'component')}, {counted(d, 'feature')}, {parameters.model.printed(d)} covariance, "
+            + extent,
+            ending=f"{fit.ending} ({fit.reason}), {objective} {lower_bound:.6g} nats" if fit else "",
+            headings=("", "weight", *feature_names[:n_columns]),
+            rows=_rows(parameters, n_rows, n_columns),
+            left_out=f"… and {', '.join(cut)}" if cut else "",
+            weights=tuple(parameters.weights[:n_rows].tolist()),
+            objective=objective,
+            lower_bounds=fit.lower_bounds if fit else (),
+        )
+
+    def __str__(self) -> str:
+        """Return the summary as lines of text."""
+        lines = aligned([self.headings, *self.rows])
+        notes = [f"  {note}" for note in (self.left_out, f"({_MEANING})") if note]
+        return "\n".join([self.headline, *[self.ending] * bool(self.ending), *lines, *notes])
+
+    def html(self) -> list[Html]:
+        """Return the summary as parts of a page, with a bar for each weight and a sparkline of the lower bounds."""
+        rows = [
+            [number, Cell(weight, bar=share), *rest]
+            for (number, weight, *rest), share in zip(self.rows, self.weights, strict=True)
+        ]
+        notes = "; ".join(note for note in (self.left_out, _MEANING) if note)
+        parts = [line(self.headline, "title"), table(self.headings, rows), line(notes, "faint")]
+        if self.ending:
+            curve = sparkline(self.lower_bounds, label=f"{self.objective}, pass 1 to {len(self.lower_bounds)}")
+            parts.append(line(Html(f"{curve}<span>{escaped(self.ending)}</span>"), "beside"))
+        return parts
+
+
+@dataclass(frozen=True)
+class ClassSummary:
+    """The components of each class of a classifier, in a table as that of a `Summary`.
+
+    `headings` and `rows` have the first components and features only; `left_out` says how many are missing.
+    """
+
+    headline: str
+    headings: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    left_out: str
+
+    @classmethod
+    def of(
+        cls,
+        labels: Sequence[object],
+        priors: NDArray[np.float64],
+        mixtures: Sequence[MixtureParameters],
+        feature_names: Sequence[str],
+        *,
+        loglik: float,
+        bic: float,
+    ) -> ClassSummary:
+        """Summarise the mixtures of classes, which have prior probabilities."""
+        d = len(feature_names)
+        rows, n_columns = [], min(d, _MAX_FEATURES)
+        for label, prior, parameters in zip(labels, priors, mixtures, strict=True):
+            told = (str(label), f"{prior:.4f}", parameters.model.printed(d))
+            for number, (_, *cells) in enumerate(_rows(parameters, parameters.n_components, n_columns)):
+                rows.append((*(told if number == 0 else ("", "", "")), *cells))
+        cut = [counted(len(rows) - _MAX_COMPONENTS, "more component")] if len(rows) > _MAX_COMPONENTS else []
+        cut += [counted(d - n_columns, "more feature")] if n_columns < d else []
+        size = (
+            f"{counted(len(mixtures), 'class', 'classes')}, {counted(len(rows), 'component')}, {counted(d, 'feature')}"
+        )
+        return cls(
+            headline=f"{size}, log-likelihood {loglik:.6g} nats, BIC {bic:.6g}",
+            headings=("class", "prior", "covariance", "weight", *feature_names[:n_columns]),
+            rows=tuple(rows[:_MAX_COMPONENTS]),
+            left_out=f"… and {', '.join(cut)}" if cut else "",
+        )
+
+    def __str__(self) -> str:
+        """Return the summary as lines of text."""
+        notes = [f"  {note}" for note in (self.left_out, f"({_MEANING})") if note]
+        return "\n".join([self.headline, *aligned([self.headings, *self.rows]), *notes])
+
+    def html(self) -> list[Html]:
+        """Return the summary as parts of a page."""
+        notes = "; ".join(note for note in (self.left_out, _MEANING) if note)
+        return [line(self.headline, "title"), table(self.headings, self.rows), line(notes, "faint")]
+
+
+def _rows(parameters: MixtureParameters, n_rows: int, n_columns: int) -> tuple[tuple[str, ...], ...]:
+    K, d = parameters.means.shape
+    variances = parameters.model.layout.diagonal(parameters.covariances, d)
+    spreads = np.broadcast_to(np.sqrt(variances), (K, d))
+    return tuple(
+        (
+            str(k),
+            f"{parameters.weights[k]:.4f}",
+            *(f"{parameters.means[k, j]:.4g} ± {spreads[k, j]:.3g}" for j in range(n_columns)),
+        )
+        for k in range(n_rows)
+    )

@@ -1,0 +1,176 @@
+"""Degenerate components: collapsed on a few rows or on ties, so that their likelihood means nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmm._values.covariance import CovarianceModel, stored_as
+from gmm._values.layouts import FULL, TIED, Array, SingularMatrixError
+from gmm._values.parameters import MixtureParameters
+from gmm._values.statistics import SufficientStatistics
+from gmm._values.variational import MixturePosterior
+
+# In variances of the pooled covariance within components. A direction above 1e-3 of the data's variances is above this.
+THIN = 1e-4
+# A thin component with at least so many times the fewest rows, and variances above the ridge, is a tight cluster.
+_MANY = 10
+_ON_RIDGE = 2  # ridges: a variance up to this says more of the ridge than of the rows
+_FAR = 10  # times as large: how far the data's variance is above that of a component on the ridge
+_TIED = 1e-5  # ridges: rows with one value in a column leave no more than this above the ridge
+
+
+def degenerate_components(
+    parameters: MixtureParameters,
+    n_effective: float,
+    ridge: float,
+    statistics: SufficientStatistics | None = None,
+) -> NDArray[np.bool_]:
+    """Tell which components are degenerate, (K,).
+
+    A degenerate component has fewer rows than its model needs (half a row is rounded up), or correlations that are
+    singular to rounding, as those of a column and its copy; or it is thin: the least eigenvalue of W⁻¹Σ_k, where
+    W = Σ_k π_k Σ_k with the noise among them, is tiny; or it is on the ridge, so that its likelihood is what the ridge
+    makes of it: in some direction it has hardly more variance than the ridge, and W far more. If all components are so
+    narrow, they may be clusters in small units, which have some variance of their own; only where each has one value of
+    a column that varies, and nothing but the ridge beside it, are they degenerate. A thin component of many rows, above
+    the ridge, is a tight cluster, which is not degenerate. A single component is degenerate if its correlations are
+    singular to rounding, or if it has too few rows to span all directions and hardly more than the ridge as variance in
+    some of them. A posterior has no degenerate component: the prior sees to that.
+
+    Parameters
+    ----------
+    parameters : MixtureParameters
+    n_effective : float
+        Effective number of rows: `Source.n_effective`.
+    ridge : float
+        In the covariances' diagonals.
+    statistics : SufficientStatistics, optional
+        Of the last pass of a fit without a prior. Where components of their own shapes are scaled to one volume, they
+        tell the covariances before, of which some may be on the ridge.
+    """
+    if isinstance(parameters, MixturePosterior):
+        return np.zeros(parameters.n_components, dtype=bool)
+    if parameters.n_components == 1 and not parameters.noise:
+        unspanned = parameters.model.layout in (FULL, TIED) and n_effective < parameters.n_features + 1
+        return _singular(parameters) | (flat_components(parameters, ridge) if unspanned else np.array([False]))
+    model, d, rows = parameters.model, parameters.n_features, n_effective * parameters.weights
+    degenerate = np.asarray(are_too_few(rows, model, d)) | _singular(parameters)
+    degenerate |= _on_ridge(_unscaled(parameters, ridge, statistics), ridge)
+    if not _any_thin(parameters):
+        return degenerate
+    return np.asarray(degenerate | ((_thinnest(parameters) < THIN) & (rows < _MANY * model.fewest_rows(d))))
+
+
+def are_too_few(rows: Array | float, model: CovarianceModel, n_features: int) -> NDArray[np.bool_] | np.bool_ | bool:
+    """Tell whether a component of so many effective rows has fewer than its model needs, half a row rounded up."""
+    return rows < model.fewest_rows(n_features) - 0.5
+
+
+def _singular(parameters: MixtureParameters) -> NDArray[np.bool_]:
+    """Tell which components have correlations R that are singular to rounding, (K,): 1 / λ_min(R) ≤ tr R⁻¹."""
+    if parameters.model.layout.axis_aligned:
+        return np.zeros(parameters.n_components, dtype=bool)
+    inverse = np.square(parameters.whiteners).sum(axis=-2)  # the diagonals of Σ_k⁻¹, or of the one Σ⁻¹
+    traces = (inverse * _column_variances(parameters)).sum(axis=1)
+    return np.asarray(2 * parameters.n_features * np.finfo(np.float64).eps * traces >= 1)
+
+
+def flat_components(parameters: MixtureParameters, ridge: float) -> NDArray[np.bool_]:
+    """Tell which components have hardly more than the ridge as variance in some direction, (K,)."""
+    covariances = parameters.model.layout.dense(parameters.covariances, *parameters.means.shape)
+    return np.asarray(np.linalg.eigvalsh(covariances)[:, 0] <= _ON_RIDGE * ridge)
+
+
+def _unscaled(
+    parameters: MixtureParameters, ridge: float, statistics: SufficientStatistics | None
+) -> MixtureParameters:
+    """Return the mixture with the covariances that its components had before they were scaled to one volume."""
+    model = parameters.model
+    if statistics is None or not model.scales_shapes or ridge == 0:
+        return parameters
+    free = model.layout.per_count(statistics.scatter, np.maximum(statistics.counts, np.finfo(np.float64).tiny))
+    try:
+        return replace(parameters, covariances=model.layout.with_ridge(free, ridge), model=stored_as(model.layout))
+    except SingularMatrixError:  # to rounding
+        return parameters
+
+
+def _on_ridge(parameters: MixtureParameters, ridge: float) -> NDArray[np.bool_]:
+    """Tell which components have hardly more variance than the ridge where the rows have far more, (K,)."""
+    variances = _column_variances(parameters)
+    within = parameters.weights @ variances + _of_noise(parameters)
+    away = parameters.means - parameters.weights @ parameters.means / parameters.weights.sum()
+    total = within + parameters.weights @ away**2
+    high = _ON_RIDGE * ridge
+    on_ridge = (variances <= high) & (_FAR * variances < within)
+    on_ridge |= (variances <= (1 + _TIED) * ridge) & (_FAR * variances < total)
+    found: NDArray[np.bool_] = np.asarray(on_ridge.any(axis=1))
+    if parameters.model.layout is TIED and ridge > 0:
+        return found | (len(found) > 1 and _shares_ridge(parameters, ridge, away))
+    if parameters.model.layout is not FULL or ridge == 0:
+        return found
+    # tr Σ_k⁻¹ bounds the eigenvalues, so that few have to be computed.
+    traces = (parameters.whiteners**2).reshape(len(found), -1).sum(axis=1)
+    for k in np.flatnonzero(~found & (traces * high >= 1)):
+        values, axes = np.linalg.eigh(parameters.covariances[k])
+        flat = (axes / np.sqrt(values))[:, values <= high]
+        found[k] = flat.size > 0 and np.linalg.eigvalsh(flat.T @ _pooled(parameters) @ flat)[-1] > _FAR
+    return found
+
+
+def _shares_ridge(parameters: MixtureParameters, ridge: float, away: Array) -> bool:
+    """Tell whether one covariance has the ridge alone in a direction in which the means differ by far more."""
+    values, axes = np.linalg.eigh(parameters.covariances)
+    rounding = len(values) * np.finfo(np.float64).eps * values[-1]
+    between = np.sqrt(parameters.weights)[:, None] * (away @ axes[:, values <= (1 + _TIED) * ridge + rounding])
+    return bool((between**2).sum(axis=0).max(initial=0) > _FAR * ridge)
+
+
+def _any_thin(parameters: MixtureParameters) -> bool:
+    """Tell whether a component may be thin; small tr Σ_k⁻¹W bound the eigenvalues, so that none has to be computed."""
+    if parameters.noise:
+        return True
+    if parameters.model.common:
+        return False
+    if parameters.model.layout is not FULL:
+        return True
+    whiteners = parameters.whiteners
+    traces = (whiteners @ _pooled(parameters) * whiteners).reshape(len(whiteners), -1).sum(axis=1)
+    return not bool((THIN * traces < 1).all())
+
+
+def _pooled(parameters: MixtureParameters) -> Array:
+    """Return W of covariances with correlations, (d, d)."""
+    K, d = parameters.means.shape
+    covariances = parameters.model.layout.dense(parameters.covariances, K, d)
+    pooled = (parameters.weights @ covariances.reshape(K, d * d)).reshape(d, d)
+    pooled.flat[:: d + 1] += _of_noise(parameters)
+    return np.asarray(pooled)
+
+
+def _of_noise(parameters: MixtureParameters) -> Array | float:
+    """Return the variances of the noise times its weight, (d,); 0 without noise."""
+    return parameters.noise_weight * parameters.noise.variances
+
+
+def _thinnest(parameters: MixtureParameters) -> Array:
+    """Return the least eigenvalues of W⁻¹Σ_k, (K,)."""
+    layout, weights = parameters.model.layout, parameters.weights
+    if layout.axis_aligned:
+        variances = _column_variances(parameters)
+        return np.asarray((variances / (weights @ variances + _of_noise(parameters))).min(axis=1))
+    covariances = layout.dense(parameters.covariances, *parameters.means.shape)
+    try:
+        whitener = np.linalg.inv(np.linalg.cholesky(_pooled(parameters)))
+    except np.linalg.LinAlgError:  # singular to rounding: no direction is thinner than the rest
+        return np.ones(len(weights))
+    return np.asarray(np.linalg.eigvalsh(whitener @ covariances @ whitener.T)[:, 0])
+
+
+def _column_variances(parameters: MixtureParameters) -> Array:
+    """Return the variance of each column in each component, (K, d)."""
+    variances = parameters.model.layout.diagonal(parameters.covariances, parameters.n_features)
+    return np.asarray(np.broadcast_to(variances, parameters.means.shape))

@@ -1,0 +1,411 @@
+"""One fit: starts, solver runs, and the best of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmm._fitting.degenerate import degenerate_components
+from gmm._fitting.labelled import labelled_start, sampled_problem, start_within_classes
+from gmm._fitting.noisy import noisy_start
+from gmm._fitting.order import in_falling_order
+from gmm._fitting.progress import FitProgress, Journal, Listener, MixtureFit
+from gmm._fitting.sampling import LARGEST_SHARE, sampled_share
+from gmm._fitting.screening import SCREENING_PASSES, Screened, Screening, screening_rows
+from gmm._fitting.split_merge import MoveContext, SplitMerge
+from gmm._fitting.starts import StartRequest, from_means, from_responsibilities, start_statistics
+from gmm._passes.e_step import EStep
+from gmm._passes.problem import Beginning, Problem, SolverSettings
+from gmm._passes.solver import Iteration, SolverResult, SolverRun
+from gmm._rows.sources import ArraySource, Source
+from gmm._validation.fixed import check_fixed_given
+from gmm._values.covariance import CovarianceModel
+from gmm._values.layouts import Array, SingularMatrixError
+from gmm._values.objective import Objective
+from gmm._values.parameters import MixtureParameters
+from gmm._values.priors import Prior
+from gmm._values.statistics import SufficientStatistics
+
+# Fits that are compared by n times their mean log-likelihoods must end closer to their optimum than one alone needs to.
+COMPARISON_DEFAULTS = {"tol": 1e-5, "max_iter": 1000}
+
+OnSkip = Callable[[int, Screened | None], object]
+
+_ROUNDING = 1e-5  # of responsibilities in float32 that sum to 1
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class StartSettings:
+    """Where a fit begins; None leaves a part to the data.
+
+    Parameters
+    ----------
+    method : str
+        A name in `STARTS`.
+    weights : array of shape (K,)
+    means : array of shape (K, d)
+    precisions : array in the shape of the model's layout
+    responsibilities : callable
+        From a start's seed to an array of shape (n, K).
+    """
+
+    method: str = ""
+    weights: Array | None = None
+    means: Array | None = None
+    precisions: Array | None = None
+    responsibilities: Callable[[int], Array] | None = None
+
+    @property
+    def from_data(self) -> bool:
+        """Whether all parts are left to the data."""
+        return all(part is None for part in (self.weights, self.means, self.precisions, self.responsibilities))
+
+
+@dataclass(frozen=True, eq=False)
+class FitSettings:
+    """How to fit: so many components, what is maximised, where to begin, how to go on, and whether to refine."""
+
+    n_components: int
+    objective: Objective
+    start: StartSettings
+    solver: SolverSettings
+    n_threads: int | None
+    refine: str | None = None
+
+    def of_cell(self, n_components: int, model: CovarianceModel, prior: Prior) -> FitSettings:
+        """Return the same for other mixtures."""
+        return replace(self, n_components=n_components, objective=replace(self.objective, model=model, prior=prior))
+
+    def problem(self, rows: Source) -> Problem:
+        """Return the problem of fitting such a mixture to the rows."""
+        return Problem(rows, self.objective, self.n_threads)
+
+
+def fit_mixture(
+    source: Source,
+    settings: FitSettings,
+    journal: Journal,
+    *,
+    beginning: Beginning | SolverResult | None = None,
+    callback: Callable[[Iteration], object] | None = None,
+    on_end: Callable[[SolverResult], object] | None = None,
+    on_skip: OnSkip | None = None,
+) -> MixtureFit:
+    """Run the solver from each promising start and return the best result.
+
+    Parameters
+    ----------
+    source : Source
+    settings : FitSettings
+    journal : Journal
+        Of the seeds, one for each start, or of an earlier fit that this one continues; it is told how far the fit has
+        come. The first start does not depend on how many there are.
+    beginning : Beginning or SolverResult, optional
+        Where to begin or continue, instead of from starts.
+    callback : callable, optional
+        Called after each pass; a truthy return value ends the run, and no further start is tried.
+    on_end : callable, optional
+        Called with the result of each run.
+    on_skip : callable, optional
+        Called with the index of each start that is left out, from 0, and the result of its screening; with None if a
+        covariance became singular.
+
+    Raises
+    ------
+    SingularMatrixError
+        If there is no ridge and every start ends in a singular covariance.
+    """
+    problem, solver, watch = settings.problem(source), settings.solver, Listener(callback)
+    each = None if callback is None else watch
+    with problem.e_step() as e_step:
+        if journal.progress.stage == "starts":
+            for result in _runs(problem, settings, journal, beginning, e_step, each, on_skip):
+                if on_end is not None:
+                    on_end(result)
+                ended = journal.progress.with_end(result)
+                if watch.stopped:
+                    return ended.mixture_fit
+                journal.note(ended)
+            journal.note(replace(journal.progress, stage="order"))
+        fit = journal.progress.mixture_fit
+        if journal.progress.stage == "order":
+            if settings.objective.prior.ordered and solver.accelerated:
+                fit = fit.improved(_ordered(problem, e_step, solver, each, journal))
+            if watch.stopped:
+                return fit
+            journal.note(replace(journal.progress, fit=fit, stage="refinement"))
+        if journal.progress.stage == "refinement":
+            if settings.refine is not None and fit.result.trace.converged:
+                asked = watch, lambda: watch.stopped, source.n_effective
+                fit = fit.improved(split_merged(source, settings, fit.result, e_step, *asked, journal=journal))
+            if not watch.stopped:
+                journal.note(FitProgress(journal.progress.seeds, "ended", fit))
+        return fit
+
+
+def first_mixture(source: Source, settings: FitSettings, seed: int) -> MixtureParameters:
+    """Return the mixture that the first pass of a fit would measure."""
+    problem = settings.problem(source)
+    with problem.e_step() as e_step:
+        return _start(problem, settings, seed, e_step).parameters
+
+
+@dataclass(frozen=True, eq=False)
+class SteppedPass:
+    """One pass of a run.
+
+    Parameters
+    ----------
+    iteration : Iteration
+    statistics : SufficientStatistics
+        Of the current mixture after the pass.
+    reason : str or None
+        Why it was the last pass; None before.
+    repaired : tuple of int
+        The components that the run had to give a new place so far.
+    """
+
+    iteration: Iteration
+    statistics: SufficientStatistics
+    reason: str | None
+    repaired: tuple[int, ...]
+
+
+def iter_passes(source: Source, settings: FitSettings, seed: int) -> Generator[SteppedPass, None, None]:
+    """Yield the passes of the run that `fit_mixture` makes from one start, each made when it is asked for."""
+    made: list[tuple[Iteration, SolverResult]] = []
+
+    def record(iteration: Iteration) -> None:
+        # At once: on reaching max_iter the run makes the pending update and measures it.
+        made.append((iteration, run.result))
+
+    problem = settings.problem(source)
+    with problem.e_step() as e_step:
+        begin = _start(problem, settings, seed, e_step)
+        run = problem.run(e_step, begin, settings.solver, callback=record)
+        while not run.ended:
+            now = run.go(1)
+            if made:  # a run of no passes ends without one
+                iteration, result = made.pop()
+                last = now.result if now.ended else None
+                reason, repaired = (None, result.repaired) if last is None else (last.trace.reason, last.repaired)
+                yield SteppedPass(iteration, result.statistics, reason, repaired)
+
+
+def _ordered(
+    problem: Problem,
+    e_step: EStep,
+    solver: SolverSettings,
+    callback: Callable[[Iteration], object] | None,
+    journal: Journal,
+) -> SolverResult:
+    """Return the best result with its components in falling order, or where the journal's run leads from there."""
+    fit, paused = journal.progress.mixture_fit, journal.progress.run
+
+    def pause(result: SolverResult, run: SolverRun) -> None:
+        if result is not journal.progress.mixture_fit.result:
+            journal.note(replace(journal.progress, fit=replace(fit, result=result)))
+        journal.pause(run)
+
+    return in_falling_order(problem, e_step, fit.result, solver, callback, paused=paused, on_pause=pause)
+
+
+def split_merged(
+    source: Source,
+    settings: FitSettings,
+    best: SolverResult,
+    e_step: EStep,
+    callback: Callable[[Iteration], bool],
+    stop_requested: Callable[[], bool],
+    n_effective: float,
+    sample: ArraySource | None = None,
+    *,
+    journal: Journal | None = None,
+) -> SolverResult:
+    """Improve a converged result by split–merge moves; of many rows, moves are tried on a sample first.
+
+    Parameters
+    ----------
+    source : Source
+        All rows.
+    settings : FitSettings
+    best : SolverResult
+    e_step : EStep
+        Open over `source`.
+    callback : callable
+        Called after each pass of a move; a truthy return value ends the run of the move.
+    stop_requested : callable
+        Asked whether to return the best solution so far.
+    n_effective : float
+        Effective number of rows: `Source.n_effective`.
+    sample : ArraySource, optional
+        The sample; drawn here if None.
+    journal : Journal, optional
+        Where the moves continue, and what is told of them.
+    """
+    journal = journal or Journal(())
+
+    def degenerate(parameters: MixtureParameters, statistics: SufficientStatistics | None) -> NDArray[np.bool_]:
+        without_prior = None if settings.objective.prior else statistics
+        return degenerate_components(parameters, n_effective, settings.objective.ridge, without_prior)
+
+    def watched(iteration: Iteration) -> bool:
+        return callback(replace(iteration, start=best.trace.start))
+
+    share = sampled_share(source, settings.n_components) if sample is None else sample.n_rows / source.n_rows
+    problem, screen = replace(settings.problem(source), repair_empty=False), None
+    with ExitStack() as stack:
+        if share < LARGEST_SHARE:
+            on_sample = sampled_problem(problem, settings.n_components, sample)
+            screen = MoveContext(on_sample, stack.enter_context(on_sample.e_step()), share)
+        return SplitMerge(
+            MoveContext(problem, e_step),
+            degenerate,
+            settings.solver,
+            screen=screen,
+            callback=watched,
+            stop_requested=stop_requested,
+            keep=lambda refined: journal.note(replace(journal.progress, refined=refined)),
+        ).refined(best, journal.progress.refined)
+
+
+def _runs(
+    problem: Problem,
+    settings: FitSettings,
+    journal: Journal,
+    beginning: Beginning | SolverResult | None,
+    e_step: EStep,
+    callback: Callable[[Iteration], object] | None,
+    on_skip: OnSkip | None,
+) -> Iterator[SolverResult]:
+    """Yield where the run of each start ended; one whose covariance becomes singular is left out.
+
+    Raises
+    ------
+    SingularMatrixError
+        If all are.
+    """
+    failure: SingularMatrixError | None = None
+    for number, begin in _starts(problem, settings, journal, beginning, e_step, on_skip):
+        try:
+            if isinstance(begin, SingularMatrixError):
+                raise begin
+            run = problem.run(e_step, begin, settings.solver, start=number, callback=callback, on_pause=journal.pause)
+            result = run.go().result
+        except SingularMatrixError as error:
+            failure = failure or error
+            journal.drop_run()
+            if on_skip is not None:
+                on_skip(number, None)
+        else:
+            yield result
+    if failure is not None and journal.progress.fit is None:
+        raise failure
+
+
+def _starts(
+    problem: Problem,
+    settings: FitSettings,
+    journal: Journal,
+    beginning: Beginning | SolverResult | None,
+    e_step: EStep,
+    on_skip: OnSkip | None,
+) -> Iterator[tuple[int, Beginning | SolverResult | SingularMatrixError]]:
+    """Yield the index of each start that is still to be run, and where its run begins or continues, or why it cannot.
+
+    Starts that were decided before the fit was paused are made again, since later ones are compared with them. Starts
+    that are not promising are run after all while every run has failed.
+    """
+    seeds, paused, n_decided = journal.progress.seeds, journal.progress.run, journal.progress.n_decided
+    single = beginning or (paused if len(seeds) == 1 else None)
+    if single is not None:
+        yield 0, single
+        return
+    screening: Screening | None = None
+    unpromising: list[tuple[int, Beginning]] = []
+    first = True
+    for number, seed in enumerate(seeds):
+        try:
+            begin = _start(problem, settings, seed, e_step)
+        except SingularMatrixError as error:
+            if number >= n_decided:
+                yield number, error
+            continue
+        screened = screening(begin.parameters) if screening is not None else None
+        if number >= n_decided:
+            if paused is not None and paused.trace.start == number:
+                yield number, paused
+            elif screened is None:
+                yield number, begin
+            elif screened.promising:
+                yield number, replace(begin, parameters=screened.parameters)
+            elif journal.progress.fit is None:
+                unpromising.append((number, begin))
+            elif on_skip is not None:
+                on_skip(number, screened)
+        if first and number + 1 < len(seeds):
+            screening, first = _screening(problem, settings, begin.parameters, seed), False
+    yield from ((number, begin) for number, begin in unpromising if journal.progress.fit is None)
+
+
+def _screening(problem: Problem, settings: FitSettings, first: MixtureParameters, seed: int) -> Screening | None:
+    """Return a screening that has seen the first start; None if every start is to be run."""
+    if problem.rows.known or settings.solver.max_iter <= SCREENING_PASSES:
+        return None
+    rows = screening_rows(problem.rows, first, seed)
+    if rows is None:
+        return None
+    screening = Screening(replace(problem, rows=rows))
+    screening(first)
+    return screening
+
+
+def _start(problem: Problem, settings: FitSettings, seed: int, e_step: EStep) -> Beginning:
+    given, noise = settings.start, problem.objective.noise
+    check_fixed_given(problem.objective.fixed, given.weights, given.means, given.precisions)
+    rng = np.random.default_rng(seed)
+    if problem.rows.known and given.from_data:
+        if given.method == "kmeans":
+            return Beginning(labelled_start(problem, rng))
+        return problem.beginning(e_step, start_within_classes(problem, given.method, rng))
+    if not noise:
+        return _start_without_noise(problem, settings, seed, e_step)
+    if given.from_data:
+        start = partial(_start_statistics, settings=settings, seed=seed)
+        return Beginning(noisy_start(problem, settings.n_components, noise.share, start, rng))
+    begin = _start_without_noise(problem, settings, seed, e_step)
+    left = 1 - float(begin.parameters.weights.sum())
+    share = left if left > _ROUNDING else noise.share
+    return replace(begin, parameters=begin.parameters.with_noise(noise, share))
+
+
+def _start_without_noise(problem: Problem, settings: FitSettings, seed: int, e_step: EStep) -> Beginning:
+    given, model, K = settings.start, problem.objective.model, settings.n_components
+    covariances = None
+    if given.precisions is not None:
+        covariances = model.layout.inverse(given.precisions, problem.rows.n_features)
+        shares = np.full(K, 1 / K) if given.weights is None else given.weights
+        covariances = model.constrained(covariances, np.maximum(shares, 1e-300))
+        if given.weights is not None and given.means is not None:
+            return Beginning(MixtureParameters(given.weights, given.means, covariances, model))
+    begin = problem.beginning(e_step, _start_statistics(problem.rows, settings, seed))
+    parts: dict[str, Any] = {"weights": given.weights, "means": given.means, "covariances": covariances}
+    parts = {name: part for name, part in parts.items() if part is not None}
+    return replace(begin, parameters=replace(begin.parameters, **parts)) if parts else begin
+
+
+def _start_statistics(source: Source, settings: FitSettings, seed: int) -> SufficientStatistics:
+    given, objective, n_threads = settings.start, settings.objective.of_components, settings.n_threads
+    source, moments = source.without_gaps or source, objective.model.moments
+    if given.means is not None:
+        return from_means(source, given.means, moments, n_threads=n_threads)
+    if given.responsibilities is not None:
+        return from_responsibilities(source, given.responsibilities(seed), moments, n_threads=n_threads)
+    request = StartRequest(settings.n_components, objective, n_threads)
+    return start_statistics(source, request, given.method, np.random.default_rng(seed))

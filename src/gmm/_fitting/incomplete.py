@@ -1,0 +1,98 @@
+"""A single component fitted to rows with missing values, and rows that it completes, from which starts are made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from gmm._exceptions import warn
+from gmm._passes.e_step import EStep
+from gmm._passes.problem import Problem, SolverSettings
+from gmm._rows.entrance import Names
+from gmm._rows.sources import Source
+from gmm._text.lists import listed
+from gmm._values.completion import Completion, Gaps
+from gmm._values.covariance import CovarianceModel, stored_as
+from gmm._values.layouts import DIAGONAL, FULL, SPHERICAL, SingularMatrixError
+from gmm._values.objective import Objective
+from gmm._values.parameters import MixtureParameters
+from gmm._values.whitened import WhitenedMixture
+
+_LARGEST = 100  # features of which a full covariance is fitted
+_PAIRS_SHOWN = 4
+_ROUGHLY = SolverSettings(tolerance=1e-3, max_iter=20, confirm_stop=False)
+FINELY = SolverSettings(tolerance=1e-9, max_iter=500)
+
+
+def one_component(problem: Problem, settings: SolverSettings = FINELY) -> MixtureParameters:
+    """Fit a single component.
+
+    Raises
+    ------
+    SingularMatrixError
+        If its covariance is singular and there is no ridge.
+    """
+    rows, moments = problem.rows, problem.objective.model.moments
+    one = WhitenedMixture(SPHERICAL, np.zeros(1), rows.survey.centre[None], np.ones(1))
+    with EStep(rows.informative.without_gaps or rows, moments, n_threads=problem.n_threads) as e_step:
+        begin = problem.beginning(e_step, e_step(one, hard=True))
+    if not rows.has_gaps:
+        return begin.parameters
+    with problem.e_step() as e_step:
+        return problem.run(e_step, begin, settings).go().result.parameters
+
+
+def completed(source: Source, models: Sequence[CovarianceModel], ridge: float, n_threads: int | None = None) -> Source:
+    """Return rows with their gaps filled for the starts of fits of `models`, given what is there, under one Gaussian.
+
+    With draws, the same in every fit, if a model has full covariances: conditional means lie in planes, on which such
+    components collapse. Else with these means, which blur groups less. Rows that were filled before stay as they are.
+    """
+    if not source.unfilled:
+        return source
+    one_model = stored_as(FULL if source.n_features <= _LARGEST else DIAGONAL)
+    problem = Problem(source, Objective(one_model, ridge), n_threads)
+    try:
+        one = one_component(problem, _ROUGHLY).whitened()
+    except SingularMatrixError:
+        return source
+    filled, rng, draw = (
+        source.take(np.arange(source.n_rows)),
+        np.random.default_rng(0),
+        any(model.layout is FULL for model in models),
+    )
+    for pattern in source.patterns:
+        if pattern.missing.any():
+            seen = Completion.of(one, Gaps(pattern.missing[None]))
+            rows = filled[np.ix_(pattern.indices, pattern.observed)].astype(np.float64)
+            found = seen.drawn(0, rows, rng) if draw else seen.means_given(rows)[0]
+            filled[np.ix_(pattern.indices, pattern.missing)] = found
+    return source.filled_with(filled)
+
+
+def columns_apart(source: Source, names: Names, models: Sequence[CovarianceModel]) -> str:
+    """Name the pairs of columns that no row has together, if a model has covariances; empty if there are none.
+
+    What such columns have to do with each other is not in the likelihood.
+    """
+    axis_aligned = all(model.layout.axis_aligned for model in models)
+    if axis_aligned or not source.unfilled:
+        return ""
+    seen = np.zeros((len(source.patterns), source.n_features))
+    for row, pattern in zip(seen, source.patterns, strict=True):
+        row[pattern.observed] = pattern.weight > 0
+    called = [f"x{j}" if names is None else str(names[j]) for j in range(source.n_features)]
+    pairs = np.argwhere(np.triu(seen.T @ seen == 0))
+    return listed((f"{called[i]!r} and {called[j]!r}" for i, j in pairs), _PAIRS_SHOWN) if len(pairs) else ""
+
+
+def warn_of_apart(columns: str, whose: str = "") -> None:
+    """Warn of pairs of columns that `columns_apart` names; `whose` says of which rows, if not of all."""
+    if columns:
+        warn(
+            f"No row{whose} has values in both of these columns: {columns}. Nothing says how they vary together, so "
+            "the fitted covariance is that of the starts, or of a prior. Leave one of them out, add rows that have "
+            "both, or fit a model without covariances: 'diag', 'spherical', or a name that ends in I.",
+            UserWarning,
+        )

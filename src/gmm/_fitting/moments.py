@@ -1,0 +1,60 @@
+"""Mean and covariance of all rows, and the prior that they complete."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from gmm._fitting.incomplete import one_component
+from gmm._passes.e_step import EStep
+from gmm._passes.problem import Problem
+from gmm._rows.sources import Source
+from gmm._validation.prior import check_prior
+from gmm._values.covariance import CovarianceModel, stored_as
+from gmm._values.layouts import DIAGONAL, FULL, SPHERICAL, TIED, Array, Layout, SingularMatrixError
+from gmm._values.objective import Objective
+from gmm._values.parameters import MixtureParameters
+from gmm._values.priors import FLAT, NormalInverseWishart, Prior
+from gmm._values.whitened import WhitenedMixture
+
+_OF_GAPS: WeakKeyDictionary[Source, dict[int, MixtureParameters]] = WeakKeyDictionary()
+
+
+def prior_of(
+    prior: NormalInverseWishart | str | None,
+    model: CovarianceModel,
+    n_components: int,
+    source: Source,
+    n_threads: int | None = None,
+) -> Prior:
+    """Return the prior with all its hyperparameters; unset ones are estimated from the rows as one component."""
+    if prior is None:
+        return FLAT
+    mean, covariance = mean_and_covariance(model, source, n_threads)
+    return check_prior(prior, model, n_components, mean=mean, covariance=covariance)
+
+
+def mean_and_covariance(model: CovarianceModel, source: Source, n_threads: int | None = None) -> tuple[Array, Array]:
+    """Return the mean of the rows and their unbiased covariance or, for models of variances, its diagonal."""
+    layout = DIAGONAL if model.layout.axis_aligned else TIED
+    if source.has_gaps:
+        with suppress(SingularMatrixError):
+            return _from_gaps(source, layout, n_threads)
+    one = WhitenedMixture(SPHERICAL, np.zeros(1), source.survey.centre[None], np.ones(1))
+    with EStep(source.without_gaps or source, layout, n_threads=n_threads) as e_step:
+        statistics = e_step(one)
+    scatter = statistics.scatter[0] if model.layout.axis_aligned else statistics.scatter
+    # Of weights that add up to less than two, which are shares rather than numbers of rows, their scale cancels.
+    return statistics.means[0], scatter / max(statistics.weight - 1, statistics.weight / 2)
+
+
+def _from_gaps(source: Source, layout: Layout, n_threads: int | None) -> tuple[Array, Array]:
+    """Return the same of rows with missing values, by maximum likelihood; once for all fits to these rows."""
+    known, weight = _OF_GAPS.setdefault(source, {}), source.survey.weight
+    if layout.code not in known:
+        model = stored_as(FULL if layout is TIED else layout)
+        known[layout.code] = one_component(Problem(source, Objective(model), n_threads))
+    one = known[layout.code]
+    return one.means[0], one.covariances[0] * (weight / max(weight - 1, weight / 2))

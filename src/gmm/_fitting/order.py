@@ -1,0 +1,68 @@
+"""The order of the components of a Dirichlet process: its bound is higher, the earlier heavy ones come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+
+from gmm._passes.e_step import EStep
+from gmm._passes.problem import Problem, SolverSettings
+from gmm._passes.solver import Iteration, SolverResult, SolverRun
+from gmm._passes.trace import Trace
+
+_ROWS = 0.1  # by which a component must outweigh the one before it
+
+
+def in_falling_order(
+    problem: Problem,
+    e_step: EStep,
+    result: SolverResult,
+    settings: SolverSettings,
+    callback: Callable[[Iteration], object] | None,
+    *,
+    paused: SolverResult | None = None,
+    on_pause: Callable[[SolverResult, SolverRun], object] = lambda result, run: None,
+) -> SolverResult:
+    """Sort the components of a converged result by their rows and run on, as long as that raises the bound.
+
+    Parameters
+    ----------
+    problem : Problem
+    e_step : EStep
+        Open over the rows of the problem.
+    result : SolverResult
+    settings : SolverSettings
+        With the maximum number of passes of all runs together.
+    callback : callable, optional
+        Called after each pass; each run counts its own.
+    paused : SolverResult, optional
+        The first of these runs, where it had been paused.
+    on_pause : callable, optional
+        Called wherever a run could pause, with the result that the run is to raise.
+    """
+    while result.trace.converged and (np.diff(result.statistics.counts) > _ROWS).any():
+        left = settings.max_iter - len(result.trace)
+        if left <= 0:
+            break
+        order = np.argsort(-result.statistics.counts, kind="stable")
+        begin = paused or problem.beginning(e_step, result.statistics.reordered(order))
+        run = problem.run(
+            e_step,
+            begin,
+            replace(settings, max_iter=left),
+            start=result.trace.start,
+            callback=callback,
+            on_pause=partial(on_pause, result),
+        ).go()
+        paused = None
+        if not run.lower_bound > result.lower_bound:
+            break
+        result = replace(run.result, trace=_joined(result.trace, run.result.trace))
+    return result
+
+
+def _joined(before: Trace, after: Trace) -> Trace:
+    return replace(after, passes=before.passes + after.passes, seconds=before.seconds + after.seconds)

@@ -1,0 +1,51 @@
+"""Samples of the rows, for work that does not need all of them, and rows to seed k-means with."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmm import _candidates
+from gmm._kernel.first_look import distinct_rows
+from gmm._rows.sources import ArraySource, Source
+from gmm._values.layouts import Array
+
+Rng = np.random.RandomState | np.random.Generator
+
+LARGEST_SHARE = 0.5  # of the rows: a larger sample saves too little
+_ROWS_PER_COMPONENT = 1000
+_FEWEST_ROWS = 10_000
+
+
+def sample_size(n_components: int) -> int:
+    """Return how many rows `sampled` takes."""
+    return max(_FEWEST_ROWS, _ROWS_PER_COMPONENT * n_components)
+
+
+def sampled_share(source: Source, n_components: int) -> float:
+    """Return the share of the rows that `sampled` takes."""
+    return min(1.0, sample_size(n_components) / source.n_rows)
+
+
+def sampled(source: Source, n_components: int, rng: Rng, *, size: int | None = None) -> ArraySource:
+    """Return a random subset of many rows, or all of few rows as a weighted set: equal rows merged, and sorted."""
+    size = size or sample_size(n_components)
+    part = source.subset(chosen_rows(source, size, rng))
+    rows, weight = np.ascontiguousarray(part.rows, dtype=np.float64), part.sample_weight
+    return ArraySource(rows, weight) if source.n_used > size else ArraySource(*distinct_rows(rows, weight))
+
+
+def chosen_rows(source: Source, size: int, rng: Rng) -> NDArray[np.intp]:
+    """Return the indices of at most `size` rows of weight above 0, chosen at random, in rising order."""
+    n_used = source.n_used
+    chosen = np.sort(rng.choice(n_used, size, replace=False)) if n_used > size else np.arange(n_used)
+    return chosen if n_used == source.n_rows else np.flatnonzero(source.weights)[chosen]
+
+
+def kmeans_plusplus(rows: Array, weight: Array, n_components: int, rng: Rng) -> Array:
+    """Choose seeds (K, d) by D² sampling, each the best of 2 + ⌊log K⌋ draws (Arthur & Vassilvitskii 2007)."""
+    n_draws = 2 + int(math.log(n_components))
+    uniforms = rng.uniform(size=1 + (n_components - 1) * n_draws)
+    return rows[_candidates.kmeans_seeds(np.ascontiguousarray(rows), weight, uniforms, n_components, n_draws)]

@@ -1,0 +1,299 @@
+"""Split–merge: moves out of a solution that EM alone cannot leave (Ueda et al. 2000).
+
+A move drops one component, whose rows go to its neighbours, and splits another one in two. Moves are found from one
+pass and arithmetic on statistics, without random numbers, and kept only if they raise the likelihood.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmm._fitting.racing import is_hopeless
+from gmm._passes.e_step import EStep
+from gmm._passes.problem import Beginning, Problem, SolverSettings
+from gmm._passes.results import ComponentDiagnostics
+from gmm._passes.solver import Iteration, SolverResult
+from gmm._passes.trace import Refinement
+from gmm._values.layouts import Array, Layout, SingularMatrixError
+from gmm._values.parameters import MixtureParameters
+from gmm._values.statistics import SufficientStatistics
+
+# Measured on ten real data sets by four types.
+_TRIES = 8  # moves that fail in a row, before the search ends
+_FIRST_JUDGED = 5  # passes of a move before it may be given up
+_SCREENING = 30  # passes on a sample
+_EACH_DROPPED, _EACH_SPLIT = 2, 3  # how often a component is tried in one round; more often if there are few components
+_AXES = 3  # along which a component may be split
+OFFSET = 0.8  # standard deviations between the mean of the whole and that of each half
+_CHECKED = 8  # passes between two checks for degenerate components
+_MOST_ROUNDS = 50
+_LEAST_GAIN = 1e-5  # nats per unit weight
+
+_EPS, _TINY = float(np.finfo(np.float64).eps), float(np.finfo(np.float64).tiny)
+_MOST_GAIN = 1e300  # nats: whatever is added to it is a number
+
+Watch = Callable[[Iteration], bool]
+Degenerate = Callable[[MixtureParameters, SufficientStatistics | None], NDArray[np.bool_]]
+
+
+@dataclass(frozen=True, eq=False)
+class MoveContext:
+    """Rows on which moves are tried, the E-step over them, and their share of all rows.
+
+    A move fails if a component loses its rows, so the problem repairs none.
+    """
+
+    problem: Problem
+    e_step: EStep
+    share: float = 1.0
+
+
+@dataclass(frozen=True)
+class Move:
+    """Drop one component and split another along an axis, for a promised gain in nats per unit weight."""
+
+    dropped: int
+    split: int
+    axis: int
+    promise: float
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How many runs a search made, moves it tried and passes over all rows it took."""
+
+    runs: int = 0
+    tried: int = 0
+    passes: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Refined:
+    """How far a search has come.
+
+    Parameters
+    ----------
+    best : SolverResult
+    moves : tuple of (int, int, float)
+        Moves that were kept, as in `Refinement`.
+    failed : int
+        Moves from `best` that were tried and failed.
+    tally : Tally
+    """
+
+    best: SolverResult
+    moves: tuple[tuple[int, int, float], ...] = ()
+    failed: int = 0
+    tally: Tally = Tally()
+
+
+class SplitMerge:
+    """A search for moves that improve a solution, and the passes it takes.
+
+    `context` has all rows, `screen` a sample on which moves are tried first. `degenerate` returns which components of a
+    mixture are degenerate, (K,). `callback` is called after each pass, and a truthy return value ends the run of the
+    move; `stop_requested` is asked after each move whether to return the best solution so far. `keep` is called after
+    each move with how far the search has come.
+    """
+
+    def __init__(
+        self,
+        context: MoveContext,
+        degenerate: Degenerate,
+        settings: SolverSettings,
+        *,
+        screen: MoveContext | None,
+        callback: Watch,
+        stop_requested: Callable[[], bool],
+        keep: Callable[[Refined], object] = lambda refined: None,
+    ) -> None:
+        self._context = context
+        self._screen = screen
+        self._degenerate = degenerate
+        self._settings = settings
+        self._callback = callback
+        self._stop_requested = stop_requested
+        self._keep = keep
+        self._tally = Tally()
+
+    def refined(self, result: SolverResult, before: Refined | None = None) -> SolverResult:
+        """Return the best solution that moves reach from a result, higher and without degenerate components, or itself.
+
+        The search continues from where it had come `before`.
+        """
+        if result.parameters.n_components == 1 or self._settings.max_iter == 0:
+            return result
+        now = before or Refined(result)
+        self._tally = now.tally
+        while len(now.moves) < _MOST_ROUNDS and (better := self._improved(now)) is not None:
+            now = better
+            self._keep(now)
+        refinement = Refinement(now.moves, self._tally.tried, len(result.trace) + self._tally.passes)
+        return replace(now.best, trace=replace(now.best.trace, start=result.trace.start, refinement=refinement))
+
+    def _improved(self, before: Refined) -> Refined | None:
+        """Return the end of the first move that leads higher, or None if none of a few does."""
+        best = before.best
+        where = self._screen or self._context
+        base = best if self._screen is None else self._run(where, best.parameters, _SCREENING)
+        layout = base.parameters.model.layout
+        principal = layout.principal(base.parameters.covariances)
+        diagnostics = where.e_step.diagnostics(base.parameters.whitened(), principal)
+        self._count(1, where)
+        kept: dict[int, SufficientStatistics] = {}
+        degenerate = self._degenerate(best.parameters, best.statistics)
+        least = best.lower_bound + max(self._settings.tolerance, _LEAST_GAIN)
+        owners = where.problem.rows.known.owner_of_each(best.parameters.n_components)
+        promising = moves(diagnostics, degenerate, owners)
+        for number, move in enumerate(promising, start=1):
+            if move.dropped not in kept:
+                kept[move.dropped] = without(where.e_step, base.parameters, move.dropped)
+                self._count(1, where)
+            if number <= before.failed:
+                self._tally = before.tally  # which counts the passes up to here, that were made again
+                continue
+            statistics = split_along(kept[move.dropped], move.split, move.dropped, layout, principal, move.axis)
+            self._tally = replace(self._tally, tried=self._tally.tried + 1)
+            end = self._followed(statistics, base.lower_bound, least, where)
+            if self._stop_requested():
+                return None
+            if (
+                end is not None
+                and end.lower_bound > least
+                and not self._degenerate(end.parameters, end.statistics).any()
+            ):
+                kept_move = move.dropped, move.split, end.lower_bound - best.lower_bound
+                return Refined(end, (*before.moves, kept_move), 0, self._tally)
+            if number < len(promising):
+                self._keep(replace(before, failed=number, tally=self._tally))
+        return None
+
+    def _followed(
+        self, statistics: SufficientStatistics, base: float, least: float, where: MoveContext
+    ) -> SolverResult | None:
+        """Return where a move leads; on a sample it has to pass `base` first."""
+        try:
+            begin = where.problem.beginning(where.e_step, statistics)
+            if self._screen is not None:
+                screened = self._run(where, begin, _SCREENING, self._watch(min(base, least)))
+                if screened.lower_bound < min(base, least):
+                    return None
+                begin = Beginning(screened.parameters)
+            return self._run(self._context, begin, self._settings.max_iter, self._watch(least))
+        except SingularMatrixError:
+            return None
+
+    def _watch(self, target: float) -> Watch:
+        """Return what ends a run that will not reach `target`, or reaches it by a degenerate component."""
+        bounds: list[float] = []
+
+        def gives_up(iteration: Iteration) -> bool:
+            bounds.append(max([iteration.lower_bound, *bounds[-1:]]))  # a rejected trial is lower
+            if len(bounds) % _CHECKED == 0 and self._degenerate(iteration.parameters, None).any():
+                return True
+            return len(bounds) >= _FIRST_JUDGED and is_hopeless(bounds, target)
+
+        return gives_up
+
+    def _run(
+        self,
+        where: MoveContext,
+        begin: Beginning | MixtureParameters,
+        passes: int,
+        watch: Watch = lambda iteration: False,
+    ) -> SolverResult:
+        self._tally = replace(self._tally, runs=self._tally.runs + 1)
+        number = self._tally.runs
+
+        def callback(iteration: Iteration) -> bool:
+            return self._callback(replace(iteration, move=number)) or watch(iteration)
+
+        settings = replace(self._settings, max_iter=passes)
+        result = where.problem.run(where.e_step, begin, settings, callback=callback).go().result
+        closing = len(result.trace) == passes and not result.trace.converged
+        self._count(len(result.trace) + closing, where)
+        return result
+
+    def _count(self, passes: int, where: MoveContext) -> None:
+        self._tally = replace(self._tally, passes=self._tally.passes + passes * where.share)
+
+
+def split_along(
+    statistics: SufficientStatistics,
+    component: int,
+    into: int,
+    layout: Layout,
+    principal: Array,
+    axis: int,
+    *,
+    offset: float = OFFSET,
+) -> SufficientStatistics:
+    """Split a component in two along an axis of `principal`, the means 2·`offset` standard deviations apart."""
+    deviation = layout.deviation(principal, component, axis, statistics.first.shape[1])
+    return statistics.split(component, into, offset * deviation)
+
+
+def moves(diagnostics: ComponentDiagnostics, degenerate: NDArray[np.bool_], owners: NDArray[np.intp]) -> list[Move]:
+    """Return the moves worth trying, by falling promise; if there are degenerate components, each drops one of them.
+
+    Components are dropped and split within the class of their `owners`, (K,). See `drop_losses` and `split_gains`.
+    """
+    counts = diagnostics.statistics.counts
+    loss, gain = drop_losses(diagnostics), split_gains(diagnostics)
+    axes = np.argsort(-gain, axis=1, kind="stable")[:, :_AXES]
+    promise = np.take_along_axis(gain, axes, axis=1) - loss[:, None, None]
+    forbidden = np.eye(len(counts), dtype=bool) | (owners[:, None] != owners)
+    if degenerate.any():
+        forbidden |= ~degenerate[:, None]
+    promise[forbidden] = -np.inf
+    return _ranked(promise, axes)
+
+
+def drop_losses(diagnostics: ComponentDiagnostics) -> Array:
+    """Return the loss of dropping each component, whose rows go to the others, (K,), in nats per unit weight.
+
+    It is exactly the mean over rows of log(1 − π_j) − log(1 − r_ij).
+    """
+    counts, weight = diagnostics.statistics.counts, diagnostics.statistics.weight
+    return np.asarray(np.log1p(-np.minimum(counts / weight, 1 - _EPS)) - diagnostics.log_rest / weight)
+
+
+def without(e_step: EStep, parameters: MixtureParameters, component: int) -> SufficientStatistics:
+    """Return the statistics of the rows once a component is dropped and the others take over its rows."""
+    mixture = parameters.whitened()
+    log_offset = mixture.log_offset.copy()
+    log_offset[component] = -np.inf
+    return e_step(replace(mixture, log_offset=log_offset))
+
+
+def split_gains(diagnostics: ComponentDiagnostics) -> Array:
+    """Estimate the gain of splitting each component along each of its axes, (K, d), in nats per unit weight.
+
+    To leading order it follows from how far the component's Hermite moments along the axis are from a Gaussian's.
+    """
+    counts, weight = diagnostics.statistics.counts, diagnostics.statistics.weight
+    second, third, fourth = diagnostics.powers / np.maximum(counts, _TINY)[:, None]
+    with np.errstate(over="ignore"):  # of rows very far away
+        gain = np.maximum(second - 1, 0) ** 2 / 4 + third**2 / 12 + (fourth - 6 * second + 3) ** 2 / 48
+    return np.asarray(np.minimum(gain, _MOST_GAIN) * (counts / weight)[:, None])
+
+
+def _ranked(promise: Array, axes: NDArray[np.intp]) -> list[Move]:
+    """Return the first of all (j, k, axis), given `axes` (K, _) for each k, limiting how often a component comes up."""
+    K = len(promise)
+    most_dropped, most_split = (max(each, -(-_TRIES // K)) for each in (_EACH_DROPPED, _EACH_SPLIT))
+    dropped, split = [0] * K, [0] * K
+    ranked: list[Move] = []
+    for flat in np.argsort(-promise, axis=None, kind="stable"):
+        j, k, number = (int(i) for i in np.unravel_index(flat, promise.shape))
+        if promise[j, k, number] == -np.inf or len(ranked) == _TRIES:
+            break
+        if dropped[j] < most_dropped and split[k] < most_split:
+            dropped[j] += 1
+            split[k] += 1
+            ranked.append(Move(j, k, int(axes[k, number]), float(promise[j, k, number])))
+    return ranked

@@ -1,0 +1,313 @@
+"""Starts: each looks at a sample of the rows and returns statistics, like an E-step.
+
+Starts see the rows as a weighted set: equal rows merged and sorted by value. As long as all rows fit the sample, their
+order does not matter, and a row written twice equals a row of weight 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from gmm._blas import blas_alone
+from gmm._caching import cached_property
+from gmm._fitting.halving import best_candidate
+from gmm._fitting.hierarchy import Hierarchy
+from gmm._fitting.metrics import OWN_UNITS, Metric, View, views_of
+from gmm._fitting.racing import short_runs
+from gmm._fitting.sampling import Rng, kmeans_plusplus, sampled, sampled_share
+from gmm._passes.e_step import CENTRED_DOUBLE, EStep
+from gmm._passes.problem import Problem
+from gmm._passes.results import Partition
+from gmm._rows.sources import ArraySource, Source
+from gmm._values.classes import ALL_UNKNOWN
+from gmm._values.layouts import SPHERICAL, Array, Layout
+from gmm._values.objective import Objective
+from gmm._values.statistics import SufficientStatistics
+from gmm._values.weights import weighed
+from gmm._values.whitened import WhitenedMixture
+
+
+@dataclass(frozen=True)
+class StartRequest:
+    """The mixture that a start is asked for.
+
+    Parameters
+    ----------
+    n_components : int
+    objective : Objective
+        Of the components alone.
+    n_threads : int, optional
+    share : float
+        Share of the rows that the sample holds.
+    moments : Layout, optional
+        Layout of the second moments to return; what the model needs by default.
+    """
+
+    n_components: int
+    objective: Objective
+    n_threads: int | None = None
+    share: float = 1.0
+    moments: Layout | None = None
+
+    @property
+    def kept(self) -> Layout:
+        """The layout of the second moments to return."""
+        return self.moments or self.objective.model.moments
+
+    def problem(self, sample: ArraySource) -> Problem:
+        """Return the problem of fitting such a mixture to the sample."""
+        return Problem(sample, self.objective, self.n_threads)
+
+
+Start = Callable[[ArraySource, StartRequest, Rng], SufficientStatistics]
+
+_LLOYD_PASSES = 150
+_LLOYD_GAIN = 3e-4
+_FEW_CLUSTERS = 8  # over the number of components: how often a search partitions in each metric
+# Measured on 200k × 8 and × 16 and 50k × 64 (docs/measurements.md): of many rows, most passes of the fit are made on a
+# sample, where they are cheap.
+_SAMPLE_PASSES = 100
+_SMALL_SAMPLE = 1 / 3  # of the rows
+_HIERARCHY_ROWS = 1000
+_NEARLY = 0.005  # of the data's reach: k-means centres that are one partition
+
+
+def from_responsibilities(
+    source: Source, responsibilities: Array, moments: Layout, *, n_threads: int | None = None
+) -> SufficientStatistics:
+    """Return the statistics of given responsibilities (n, K), about the means they imply."""
+    weighted = weighed(responsibilities, source.sample_weight)
+    counts = weighted.sum(axis=0)
+    centre, K = source.survey.centre, len(counts)
+    sums = sum(weighted[first : first + len(rows)].T @ (rows - centre) for first, rows, _ in source.chunks())
+    means = sums / np.where(counts > 0, counts, 1)[:, None] + centre
+    origins = WhitenedMixture(SPHERICAL, np.zeros(K), means, np.ones(K))
+    with EStep(source.with_known(ALL_UNKNOWN), moments, n_threads=n_threads) as e_step:
+        return e_step(origins, given=responsibilities)
+
+
+def from_means(source: Source, means: Array, moments: Layout, *, n_threads: int | None = None) -> SufficientStatistics:
+    """Return the statistics of assigning each row to the nearest of `means`, (K, d), or of those of its class."""
+    metric = Metric(SPHERICAL, np.array([1 / _farthest(source)]))
+    return partition(source, means, metric, moments, n_threads)
+
+
+def partition(
+    source: Source, centres: Array, metric: Metric, moments: Layout, n_threads: int | None
+) -> SufficientStatistics:
+    """Return the statistics of assigning each row to the nearest of `centres`, or of its class's, in a metric."""
+    # The whitener is a metric, not a spread, so the pass cannot derive the precision of another form from it.
+    with EStep(source, moments, n_threads=n_threads, form=CENTRED_DOUBLE) as e_step:
+        return e_step(metric.about(centres), hard=True)
+
+
+def _farthest(source: Source) -> float:
+    """Return the largest distance from the centre in any feature, or 1 if that is 0."""
+    return float(source.survey.reach(source.survey.centre).max()) or 1.0
+
+
+def lloyd(source: ArraySource, centres: Array, *, n_threads: int | None = None) -> Array:
+    """Return the centres of k-means from given ones (Lloyd 1982), by E-steps with hard assignment.
+
+    It stops when a pass gains less than 0.03 % of the squared deviations that the clusters explain.
+    """
+    rows, survey = source.rows, source.survey
+    total = float(np.einsum("ij,ij,i->", rows, rows, source.weights)) - survey.weight * float(
+        survey.centre @ survey.centre
+    )
+    partition, ended, passes_left = Partition(centres, _farthest(source), total), False, _LLOYD_PASSES
+    with EStep(source, SPHERICAL, n_threads=n_threads) as e_step:
+        while passes_left > 0 and not ended:
+            partition, passes, ended = e_step.run_lloyd(partition, _LLOYD_GAIN, passes_left)
+            passes_left -= passes
+    return partition.centres
+
+
+def _kmeans(sample: ArraySource, request: StartRequest, rng: Rng) -> SufficientStatistics:
+    """Return the best of some candidates that begin from k-means, in the data's own units and in those of `views_of`.
+
+    Each metric fails on some data (Scrucca & Raftery 2015), so there are candidates of both; they are compared by the
+    likelihood after a few passes of EM. Where the sample is a small part of the rows, the best runs on there.
+    """
+    if request.n_components == 1:
+        return _whole(sample, request.kept, request.n_threads)
+    problem = request.problem(sample)
+    best = best_candidate(problem, sample, request.n_components, rng)
+    if request.share > _SMALL_SAMPLE:
+        return best
+    result = short_runs(problem, [best], _SAMPLE_PASSES)[0]
+    return best if result is None else result.statistics
+
+
+class _Partitions:
+    """Different partitions of one sample into the same number of clusters."""
+
+    def __init__(self, sample: ArraySource, moments: Layout, n_threads: int | None) -> None:
+        self._sample = sample
+        self._moments = moments
+        self._n_threads = n_threads
+        self._near = _NEARLY * sample.survey.reach(sample.survey.centre)
+        self._kept: list[tuple[Array, Metric]] = []
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def add(self, centres: Array, metric: Metric) -> None:
+        """Keep sorted centres (K, d), given from the sample's centre, unless nearly the same are there."""
+        if not any((np.abs(centres - other) <= self._near).all() for other, _ in self._kept):
+            self._kept.append((centres, metric))
+
+    def statistics(self) -> list[SufficientStatistics]:
+        """Assign each row to its nearest centre, for each partition."""
+        centre = self._sample.survey.centre
+        return [
+            partition(self._sample, centres + centre, metric, self._moments, self._n_threads)
+            for centres, metric in self._kept
+        ]
+
+
+def _whole(sample: ArraySource, moments: Layout, n_threads: int | None) -> SufficientStatistics:
+    """Return the statistics of one cluster of all rows."""
+    return partition(sample, sample.survey.centre[None], OWN_UNITS, moments, n_threads)
+
+
+def _kmeans_centres(view: View, n_components: int, rng: Rng, n_threads: int | None) -> Array:
+    """Return sorted k-means centres (K, d) in a metric, from the sample's centre in its own units."""
+    seeds = _seeds(view.rows, n_components, rng)
+    centres = view.in_own_units(lloyd(view.rows, seeds, n_threads=n_threads))
+    return centres[np.lexsort(centres.T[::-1])]
+
+
+def _seeds(sample: ArraySource, n_components: int, rng: Rng) -> Array:
+    return kmeans_plusplus(sample.rows, sample.weights, n_components, rng)
+
+
+def _hierarchical(sample: ArraySource, request: StartRequest, rng: Rng) -> SufficientStatistics:
+    """Assign each row to the nearest mean of Ward's clusters of at most 1000 rows, in whitened units."""
+    view = views_of(sample, request.kept)[1]
+    centres = _Ward(view, rng).centres(request.n_components) + sample.survey.centre
+    return partition(sample, centres, view.metric, request.kept, request.n_threads)
+
+
+class _Ward:
+    """Ward's hierarchy of at most 1000 rows of a view."""
+
+    def __init__(self, view: View, rng: Rng) -> None:
+        rows, weight = view.rows.rows, view.rows.weights
+        if len(rows) > _HIERARCHY_ROWS:
+            chosen = np.sort(rng.choice(len(rows), _HIERARCHY_ROWS, replace=False))
+            rows, weight = rows[chosen], weight[chosen]
+        self._moments = np.column_stack([weight, rows * weight[:, None]])
+        self._hierarchy = Hierarchy(rows, weight)
+        self._view = view
+
+    def centres(self, n_components: int) -> Array:
+        """Return the clusters' means from the sample's centre, (K, d), in its own units."""
+        clusters = self._hierarchy.clusters(n_components)
+        sums = np.zeros((clusters.max() + 1, self._moments.shape[1]))
+        np.add.at(sums, clusters, self._moments)
+        means = self._view.in_own_units(sums[:, 1:] / sums[:, :1])
+        # With fewer rows than components, some means are repeated.
+        return np.resize(means, (n_components, means.shape[1]))
+
+
+@dataclass(frozen=True, eq=False)
+class Portfolio:
+    """Partitions of one sample into any number of clusters: by k-means in both metrics, and by Ward's method.
+
+    Parameters
+    ----------
+    sample : ArraySource
+    moments : Layout
+        Layout of the second moments to return.
+    rng : Rng
+        Chooses the rows of Ward's hierarchy, which takes at most 1000.
+    n_threads : int, optional
+    """
+
+    sample: ArraySource
+    moments: Layout
+    rng: Rng
+    n_threads: int | None
+
+    @cached_property
+    def _views(self) -> tuple[View, View]:
+        return views_of(self.sample, self.moments)
+
+    @cached_property
+    def _ward(self) -> _Ward:
+        return _Ward(self._views[1], self.rng)
+
+    def partitions(self, n_components: int, rngs: Sequence[Rng]) -> list[SufficientStatistics]:
+        """Return two k-means partitions for each of `rngs`, and Ward's partition, without near duplicates.
+
+        Of few clusters there are more k-means partitions, because they are cheap and each shows only one grouping.
+        """
+        if n_components == 1:
+            return [_whole(self.sample, self.moments, self.n_threads)]
+        with blas_alone(float(self.sample.n_rows) * self.sample.n_features**2):
+            return self._partitions(n_components, rngs)
+
+    def _partitions(self, n_components: int, rngs: Sequence[Rng]) -> list[SufficientStatistics]:
+        partitions = _Partitions(self.sample, self.moments, self.n_threads)
+        rounds = max(1, _FEW_CLUSTERS // n_components)
+        for rng in rngs:
+            for view in self._views * rounds:
+                partitions.add(_kmeans_centres(view, n_components, rng, self.n_threads), view.metric)
+        by_ward = self._ward.centres(n_components)
+        partitions.add(by_ward[np.lexsort(by_ward.T[::-1])], self._views[1].metric)
+        return partitions.statistics()
+
+    def by_rows(
+        self, n_components: int, moments: Layout, rng: np.random.Generator, n_threads: int | None
+    ) -> SufficientStatistics:
+        """Return the partition by the nearest of random rows, in one of the metrics by chance."""
+        view = self._views[int(rng.integers(2))]
+        chosen = rng.choice(view.rows.n_rows, n_components, replace=n_components > view.rows.n_rows)
+        centres = view.in_own_units(view.rows.rows[chosen]) + self.sample.survey.centre
+        return partition(self.sample, centres, view.metric, moments, n_threads)
+
+
+def _plus_plus(sample: ArraySource, request: StartRequest, rng: Rng) -> SufficientStatistics:
+    centre = sample.survey.centre
+    centred = ArraySource(sample.rows - centre, sample.sample_weight)
+    seeds = _seeds(centred, request.n_components, rng) + centre
+    return from_means(sample, seeds, request.kept, n_threads=request.n_threads)
+
+
+def _rows_of_data(sample: ArraySource, request: StartRequest, rng: Rng) -> SufficientStatistics:
+    enough = sample.n_rows >= request.n_components
+    chosen = rng.choice(sample.n_rows, request.n_components, replace=not enough)
+    return from_means(sample, sample.rows[chosen], request.kept, n_threads=request.n_threads)
+
+
+def _random(sample: ArraySource, request: StartRequest, rng: Rng) -> SufficientStatistics:
+    responsibilities = rng.uniform(size=(sample.n_rows, request.n_components))
+    responsibilities /= responsibilities.sum(axis=1, keepdims=True)
+    return from_responsibilities(sample, responsibilities, request.kept, n_threads=request.n_threads)
+
+
+STARTS: dict[str, Start] = {
+    "kmeans": _kmeans,
+    "k-means++": _plus_plus,
+    "random": _random,
+    "random_from_data": _rows_of_data,
+    "hierarchical": _hierarchical,
+}
+
+
+def start_statistics(source: Source, request: StartRequest, init_params: str, rng: Rng) -> SufficientStatistics:
+    """Return the statistics of the start called `init_params`, from a sample of the rows.
+
+    Components come from the heaviest to the lightest, and by falling means where they weigh the same.
+    """
+    sample = sampled(source, request.n_components, rng)
+    request = replace(request, share=sampled_share(source, request.n_components))
+    with blas_alone(float(sample.n_rows) * sample.n_features**2):
+        statistics = STARTS[init_params](sample, request, rng)
+    # Rounded, so that components of the same weight are ordered by their means, not by the last digit.
+    shares = np.round(statistics.counts / statistics.weight, 9)
+    return statistics.reordered(np.lexsort((*-statistics.means.T[::-1], -shares)))

@@ -1,0 +1,426 @@
+"""The E-step: one pass over the rows, from a whitened mixture to sufficient statistics or to numbers for every row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import closing
+from dataclasses import replace
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmm import _em
+from gmm._blas import blas_alone
+from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
+from gmm._passes.results import ComponentDiagnostics, Partition, PassBatch, RowResults, Totals, Wanted
+from gmm._passes.stopping import GainBelow, Stopping
+from gmm._passes.threads import PASS_WORTH_THREADS, READING, usable_threads
+from gmm._passes.trace import PassRecord
+from gmm._rows.sources import Chunk, Source, chunks_in_order
+from gmm._values.layouts import SPHERICAL, TIED, Array, Layout
+from gmm._values.parameters import MixtureParameters
+from gmm._values.statistics import SufficientStatistics
+from gmm._values.whitened import WhitenedMixture
+
+# Multiply-adds between two checks for Ctrl-C: some tens of milliseconds.
+_SLICE = 2e8
+_ROWS_AT_ONCE = 1 << 17  # rows of which `row_blocks` yields the results at a time
+# Forms of a pass: −1 lets the pass choose; else bit 0 is the linear form, bit 1 float32 arithmetic.
+_CHOOSE = -1
+CENTRED_DOUBLE = 0
+
+
+class EStep:
+    """Passes over one source, with second moments in the layout `moments`.
+
+    Passes with a component for each owner of its known classes leave rows of a class its components.
+
+    Holds what lives as long as a fit: scratch memory and, if the work is worth it, a pool of threads. The result is
+    bitwise the same for every `n_threads`.
+
+    Parameters
+    ----------
+    source : Source
+    moments : Layout
+    n_threads : int, optional
+        None for all usable cores.
+    origin : array of shape (d,), optional
+        Origin of the linear form; the rows' centre by default.
+    form : int
+        Form to use instead of the one that the pass would choose: see `gmm._em.Plan`.
+    beside : EStep, optional
+        Open as well, for passes that alternate with these: its threads and scratch memory are used.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        moments: Layout,
+        *,
+        n_threads: int | None = None,
+        origin: Array | None = None,
+        form: int = _CHOOSE,
+        beside: EStep | None = None,
+    ) -> None:
+        self._source = source
+        self._origin = source.survey.centre if origin is None else origin
+        self._reach = source.survey.reach(self._origin)
+        self._single = source.single
+        self._moments = moments
+        self._n_threads = n_threads
+        self._form = form
+        self._known = source.known
+        self._scratches: list[_em.Scratch] = [] if beside is None else beside._scratches
+        self._beside = beside
+        self._pool: ThreadPoolExecutor | None = None
+        self._stopped = False  # tells workers that another has failed
+        self._total_scatter: Array | None = None
+
+    def __enter__(self) -> EStep:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._pool is not None:
+            self._pool.shutdown()
+
+    def __call__(
+        self, mixture: WhitenedMixture, *, hard: bool = False, given: Array | None = None
+    ) -> SufficientStatistics:
+        """Compute the sufficient statistics of the responsibilities under `mixture`.
+
+        Parameters
+        ----------
+        mixture : WhitenedMixture
+        hard : bool
+            Assign every row to its most probable component (classification EM); ``log_evidence`` is then
+            Σ_i w_i max_k log ρ_ik.
+        given : array of shape (n, K), optional
+            Use these responsibilities. Only the centres of `mixture` matter then, as origins, and there is no evidence.
+        """
+        return self.rounded(mixture, hard=hard, given=given)[0]
+
+    def rounded(
+        self, mixture: WhitenedMixture, *, hard: bool = False, given: Array | None = None
+    ) -> tuple[SufficientStatistics, float]:
+        """Return the same, and how far the mean log evidence may be off by rounding, relatively."""
+        plan, scatter = self._plan_for_moments(mixture, hard=hard, given=given is not None)
+        with blas_alone(plan.largest_product):
+            return self._collected(plan, self._sums(plan, given=given), scatter), plan.rounding
+
+    def measure(self, parameters: MixtureParameters, family: MixtureFamily) -> SufficientStatistics:
+        """Make a pass whose evidence includes what the objective of `family` adds to it."""
+        statistics = self(parameters.whitened())
+        weights, means, _, whiteners, log_determinants = parameters.as_estimate()
+        term = family.parameter_term(weights, means, whiteners, log_determinants)
+        return replace(statistics, log_evidence=statistics.log_evidence + term)
+
+    def run_em(
+        self,
+        parameters: MixtureParameters,
+        stopping: Stopping,
+        bounds: list[float],
+        at_most: int,
+        *,
+        family: MixtureFamily,
+        repair_empty: bool,
+    ) -> PassBatch:
+        """Make passes and updates in turn from `parameters`, as many as one compiled loop is worth.
+
+        The loop makes a single pass if that is worth threads, if it does not know `stopping`, if parameters are fixed
+        or if the rows are not in memory. It ends early after a pass whose update needs help: see `gmm._em.Plan.run_em`.
+
+        Parameters
+        ----------
+        parameters : MixtureParameters
+        stopping : Stopping
+        bounds : list of float
+            Lower bounds of earlier passes.
+        at_most : int
+        family : MixtureFamily
+            The mixtures to choose among, with ridge and prior.
+        repair_empty : bool
+            Whether the loop ends when a component loses its rows, so that it can be given a new place.
+        """
+        resident = self._source.resident
+        if resident is None:
+            statistics = self.measure(parameters, family)
+            return PassBatch([statistics.mean_log_evidence], statistics, parameters)
+        plan, scatter = self._plan_for_moments(parameters.whitened())
+        tolerance = stopping.tolerance if isinstance(stopping, GainBelow) else None
+        single = tolerance is None or bool(parameters.fixed)  # which the compiled update does not know
+        with blas_alone(max(plan.largest_product, family.work)):
+            head, n_workers = self._run(plan)
+            measured, statistics, estimate = plan.run_em(
+                head,
+                _em.RowTable(resident.rows, resident.sample_weight, self._codes(plan)),
+                scatter,
+                at_most=1 if single else min(at_most, self._worth_a_loop(plan, n_workers, family.work)),
+                family=family,
+                estimate=parameters.as_estimate(),
+                before=bounds[-1] if bounds else np.nan,
+                tolerance=np.nan if tolerance is None else tolerance,
+                repair_empty=repair_empty,
+            )
+        if estimate is not None:
+            parameters = parameters.updated(estimate)
+        return PassBatch(measured, statistics, parameters)
+
+    def run_quasi_newton(self, state: QuasiNewtonState, at_most: int, *, repair_empty: bool) -> list[PassRecord]:
+        """Make passes between which `state` chooses the next mixture, as many as one compiled loop is worth.
+
+        Parameters
+        ----------
+        state : QuasiNewtonState
+            For mixtures in the layout of the moments.
+        at_most : int
+        repair_empty : bool
+            As in `run_em`.
+        """
+        mixture, work, resident = WhitenedMixture(self._moments, *state.next()), state.work, self._source.resident
+        if resident is None:
+            statistics, rounding = self.rounded(mixture)
+            with blas_alone(work):
+                return [PassRecord(*state.take(statistics, rounding, repair_empty=repair_empty))]
+        plan, scatter = self._plan_for_moments(mixture)
+        with blas_alone(max(plan.largest_product, work)):
+            head, n_workers = self._run(plan)
+            at_most = min(at_most, self._worth_a_loop(plan, n_workers, work))
+            passes = plan.run_quasi_newton(
+                head,
+                _em.RowTable(resident.rows, resident.sample_weight, self._codes(plan)),
+                scatter,
+                at_most=at_most,
+                state=state,
+                repair_empty=repair_empty,
+            )
+        return [PassRecord(*made) for made in passes]
+
+    def run_lloyd(self, partition: Partition, least_gain: float, at_most: int) -> tuple[Partition, int, bool]:
+        """Make passes of k-means (Lloyd 1982) over rows in memory, as many as one compiled loop is worth.
+
+        Returns
+        -------
+        partition : Partition
+        passes : int
+        ended : bool
+            Whether the last pass gained less than the share `least_gain` of what is explained, total − inertia.
+        """
+        K, resident = len(partition.centres), self._source.resident
+        assert resident is not None  # k-means runs on samples
+        mixture = WhitenedMixture(SPHERICAL, np.zeros(K), partition.centres, np.full(K, 1 / partition.spread))
+        plan = self._plan(mixture, hard=True)
+        with blas_alone(plan.largest_product):
+            head, n_workers = self._run(plan)
+            passes, ended, centres, spread, inertia = plan.lloyd(
+                head,
+                _em.RowTable(resident.rows, resident.sample_weight),
+                at_most=min(at_most, self._worth_a_loop(plan, n_workers, 0.0)),
+                centres=partition.centres,
+                spread=partition.spread,
+                inertia=partition.inertia,
+                total=partition.total,
+                least_gain=least_gain,
+            )
+        return Partition(centres, spread, partition.total, inertia), passes, ended
+
+    def diagnostics(self, mixture: WhitenedMixture, axes: Array) -> ComponentDiagnostics:
+        """Make a pass that also measures how far the components are from Gaussian, in float64.
+
+        Parameters
+        ----------
+        mixture : WhitenedMixture
+            Of at least two components.
+        axes : array in the shape of the mixture's whiteners
+            One row for each axis: coordinates are its products with x − c_k. If the axes are the features', one number
+            for each feature, or for all.
+        """
+        plan, scatter = self._plan_for_moments(mixture, axes=axes)
+        with blas_alone(plan.largest_product):
+            sums = self._sums(plan)
+            statistics = plan.collect(sums, scatter)
+        K, d = statistics.first.shape
+        n_powers = 3 * K * d
+        powers = sums[-2 - n_powers : -2].reshape(K, -1, d)
+        return ComponentDiagnostics(
+            statistics, sums[-2 - n_powers - K : -2 - n_powers], np.ascontiguousarray(powers.transpose(1, 0, 2))
+        )
+
+    def totals(self, mixture: WhitenedMixture) -> Totals:
+        """Compute the sums that criteria need, by one pass."""
+        plan = self._plan(mixture, totals=True)
+        with blas_alone(plan.largest_product):
+            classification, entropy, log_likelihood, _ = self._sums(plan).tolist()
+        return Totals(log_likelihood, classification, entropy)
+
+    def rows(self, mixture: WhitenedMixture, **wanted: Wanted) -> RowResults:
+        """Compute numbers for every row, as `RowResults.room` asks."""
+        plan = self._plan(mixture, rows_only=True)
+        results = RowResults.room(self._source.n_rows, mixture.n_components, self._source.dtype, **wanted)
+        with blas_alone(plan.largest_product):
+            self._run(plan, **results.outputs)
+        return results
+
+    def row_blocks(self, mixture: WhitenedMixture, **wanted: Wanted) -> Iterator[tuple[int, RowResults]]:
+        """Yield the numbers for consecutive rows, with the number of the first; as for `rows`, with the same bits."""
+        plan = self._plan(mixture, rows_only=True)
+        scratches = self._prepared_scratches(plan, self._workers(plan))
+        step = plan.lane_rows * max(1, _ROWS_AT_ONCE // plan.lane_rows)
+        with closing(chunks_in_order(self._source, plan.lane_rows)) as chunks:
+            for chunk in chunks:
+                for start in range(0, len(chunk.rows), step):
+                    part = Chunk(chunk.first + start, chunk.rows[start : start + step], None)
+                    results = RowResults.room(len(part.rows), mixture.n_components, self._source.dtype, **wanted)
+                    with blas_alone(plan.largest_product):
+                        self._walk_chunk(plan, scratches, part, results.outputs)
+                        plan.join(scratches)
+                    yield part.first, results
+
+    def _plan(
+        self, mixture: WhitenedMixture, *, form: int | None = None, axes: Array | None = None, **how: bool
+    ) -> _em.Plan:
+        return _em.Plan(
+            mixture,
+            self._moments,
+            self._origin,
+            self._reach,
+            single=self._single and axes is None,
+            form=self._form if form is None else form,
+            axes=axes,
+            allowed=self._known.table(mixture.n_components),
+            **how,
+        )
+
+    def _codes(self, plan: _em.Plan) -> NDArray[np.intc] | None:
+        return self._known.codes if plan.classified else None
+
+    def _plan_for_moments(
+        self, mixture: WhitenedMixture, *, axes: Array | None = None, **how: bool
+    ) -> tuple[_em.Plan, Array | None]:
+        """Return the plan of a pass that adds up moments, and the rows' scatter if the pass needs it."""
+        pooled = mixture.layout is TIED and self._moments is TIED
+        plan = self._plan(mixture, common_scatter=pooled, axes=axes, **how)
+        return plan, self._common_scatter() if plan.common_scatter else None
+
+    def _worth_a_loop(self, plan: _em.Plan, n_workers: int, update_work: float) -> int:
+        """Return how many passes one call may make, given that `n_workers` made the first."""
+        if n_workers > 1 or update_work > PASS_WORTH_THREADS:
+            return 1
+        return 1 + int(_SLICE / (self._n_lanes(plan) * plan.work + update_work))
+
+    def _n_lanes(self, plan: _em.Plan) -> int:
+        return -(-self._source.n_rows // plan.lane_rows)
+
+    def _common_scatter(self) -> Array:
+        """Return the rows' scatter about their centre, from which pooled second moments follow."""
+        if self._total_scatter is None:
+            d = self._source.n_features
+            one = WhitenedMixture(TIED, np.zeros(1), self._origin[None], np.eye(d))
+            plan = self._plan(one, form=CENTRED_DOUBLE)
+            with blas_alone(plan.largest_product):
+                self._total_scatter = plan.collect(self._sums(plan)).second
+        return self._total_scatter
+
+    def _sums(self, plan: _em.Plan, **arrays: NDArray[Any] | None) -> Array:
+        """Return the sums of a pass over all rows, which is made where they are."""
+        sums = self._source.summed(plan)
+        return plan.sums(self._run(plan, **arrays)[0]) if sums is None else sums
+
+    def _collected(self, plan: _em.Plan, sums: Array, scatter: Array | None) -> SufficientStatistics:
+        statistics = plan.collect(sums, scatter)
+        self._source.check_unchanged(statistics)
+        return statistics
+
+    def _run(self, plan: _em.Plan, **arrays: NDArray[Any] | None) -> tuple[_em.Scratch, int]:
+        """Walk all rows; return the scratch that holds the sums, and the number of workers."""
+        n_workers = self._workers(plan)
+        scratches = self._prepared_scratches(plan, n_workers)
+        arrays["code"] = self._codes(plan)
+        with closing(chunks_in_order(self._source, plan.lane_rows)) as chunks:
+            for chunk in chunks:
+                stop = chunk.first + len(chunk.rows)
+                parts = {name: None if array is None else array[chunk.first : stop] for name, array in arrays.items()}
+                self._walk_chunk(plan, scratches, chunk, parts)
+                plan.join(scratches)
+        return scratches[0], n_workers
+
+    def _walk_chunk(
+        self, plan: _em.Plan, scratches: list[_em.Scratch], chunk: Chunk, arrays: dict[str, NDArray[Any] | None]
+    ) -> None:
+        """Walk the lanes of a chunk; each worker takes a consecutive share."""
+        n_lanes, n_workers = -(-len(chunk.rows) // plan.lane_rows), len(scratches)
+        step = max(1, int(_SLICE / plan.work))
+        how: dict[str, Any] = {"first_lane": chunk.first // plan.lane_rows, "weight": chunk.sample_weight} | arrays
+        table = _em.RowTable(chunk.rows, **how)
+
+        def walk(worker: int) -> None:
+            last = n_lanes * (worker + 1) // n_workers
+            for lane in range(n_lanes * worker // n_workers, last, step):
+                if self._stopped:
+                    return
+                plan.walk(scratches[worker], table, lane, min(lane + step, last))
+
+        self._spread(walk, n_workers)
+
+    def spread(self, task: Callable[[int, int], None], n: int, work: float, product: float | None = None) -> None:
+        """Run ``task(start, end)`` over all of 0 … n − 1, in threads if `work`, in multiply-adds, is worth them.
+
+        `product` is the work of the largest call of BLAS, if that is less.
+        """
+        n_workers = self._n_workers(n, work / n)
+        step = max(1, int(_SLICE * n / work))
+
+        def share(worker: int) -> None:
+            last = n * (worker + 1) // n_workers
+            for start in range(n * worker // n_workers, last, step):
+                task(start, min(start + step, last))
+
+        with blas_alone(work if product is None else product):
+            self._spread(share, n_workers)
+
+    def _workers(self, plan: _em.Plan) -> int:
+        """Return how many workers walk the rows; where they are read ahead, the reader is a thread as well."""
+        n_workers = self._n_workers(self._n_lanes(plan), plan.work)
+        busy = self._source.reads_ahead and plan.work < n_workers * READING * plan.lane_rows * self._source.n_features
+        return max(1, n_workers - 1) if busy else n_workers
+
+    def _n_workers(self, n_tasks: int, work: float) -> int:
+        if n_tasks == 1 or self._n_threads == 1 or n_tasks * work < PASS_WORTH_THREADS:
+            return 1
+        if self._n_threads is None:
+            self._n_threads = usable_threads()
+        return min(self._n_threads, n_tasks)
+
+    def _prepared_scratches(self, plan: _em.Plan, n_workers: int) -> list[_em.Scratch]:
+        while len(self._scratches) < n_workers:
+            self._scratches.append(_em.Scratch())
+        for scratch in self._scratches[:n_workers]:
+            plan.begin(scratch, self._source.n_rows)
+        return self._scratches[:n_workers]
+
+    def _spread(self, walk: Callable[[int], None], n_workers: int) -> None:
+        """Run ``walk(0) … walk(n_workers − 1)``, the first here; leave no thread running on an exception."""
+        if n_workers == 1:
+            walk(0)
+            return
+        owner = self._beside or self
+        if owner._pool is None:
+            # The pool is sized for the largest request; threads start on demand.
+            owner._pool = ThreadPoolExecutor((self._n_threads or n_workers) - 1, thread_name_prefix="gmm")
+        others = [owner._pool.submit(walk, worker) for worker in range(1, n_workers)]
+        try:
+            walk(0)
+            for other in others:
+                other.result()
+        except BaseException:
+            self._stopped = True
+            wait(others)
+            self._stopped = False
+            raise

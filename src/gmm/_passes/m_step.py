@@ -1,0 +1,103 @@
+"""The M-step of a run: the update of its objective, and repairs of empty components."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from gmm._kernel.mstep import MixtureFamily
+from gmm._values.covariance import CovarianceModel
+from gmm._values.layouts import Array, Layout
+from gmm._values.objective import Objective, Spread, in_turn, positive_counts
+from gmm._values.parameters import MixtureParameters
+from gmm._values.statistics import SufficientStatistics
+
+_EPS = float(np.finfo(np.float64).eps)
+
+
+class MStep:
+    """The M-step of one run, which may give components without rows a new place.
+
+    Parameters
+    ----------
+    objective : Objective
+    repairs : int
+        Maximum number of components that get a new place.
+    weight : float
+        Of all rows: that of statistics differs by rounding.
+    spread : callable, optional
+        As in `Objective.update`.
+    repaired : sequence of int
+        Components that got a new place before; they count towards `repairs`.
+    """
+
+    def __init__(
+        self,
+        objective: Objective,
+        repairs: int,
+        *,
+        weight: float = 1.0,
+        spread: Spread = in_turn,
+        repaired: Sequence[int] = (),
+    ) -> None:
+        self._objective = objective
+        self._repairs = repairs
+        self._weight = weight
+        self._spread = spread
+        self.repaired = list(repaired)
+
+    @property
+    def repair_empty(self) -> bool:
+        """Whether a component without rows is given a new place."""
+        return self._repairs > len(self.repaired)
+
+    def family(self, parameters: MixtureParameters) -> MixtureFamily:
+        """Return the mixtures of that shape, as the compiled core sees them."""
+        return self._objective.family(parameters.means.shape, self._weight)
+
+    def adopted(self, parameters: MixtureParameters) -> MixtureParameters:
+        """Return a mixture, which may be of another fit, as one of this."""
+        return self._objective.adopted(parameters, self._weight)
+
+    def __call__(
+        self, statistics: SufficientStatistics, previous: MixtureParameters | None = None
+    ) -> MixtureParameters:
+        """Maximise the expected complete-data log-likelihood, ridge and prior included; never worse than `previous`."""
+        statistics, repaired = refilled(statistics, self._objective.model, self._repairs - len(self.repaired))
+        self.repaired += repaired
+        return self._objective.update(statistics, previous, weight=self._weight, spread=self._spread)
+
+
+def refilled(
+    statistics: SufficientStatistics, model: CovarianceModel, at_most: int
+) -> tuple[SufficientStatistics, list[int]]:
+    """Give each component without rows half of the heaviest one, split along its widest direction.
+
+    Parameters
+    ----------
+    statistics : SufficientStatistics
+    model : CovarianceModel
+    at_most : int
+        Maximum number of components to repair; further ones stay where they are.
+
+    Returns
+    -------
+    statistics : SufficientStatistics
+    repaired : list of int
+        The components that were given a new place.
+    """
+    empty = (statistics.counts <= _EPS * statistics.weight).nonzero()[0]
+    repaired = [int(k) for k in empty[: at_most if len(statistics.counts) > 1 else 0]]
+    for k in repaired:
+        donor = int(np.argmax(statistics.counts))
+        free = model.layout.per_count(statistics.scatter, positive_counts(statistics))
+        statistics = split_widest(statistics, donor, k, model.layout, free, offset=0.5)
+    return statistics, repaired
+
+
+def split_widest(
+    statistics: SufficientStatistics, component: int, into: int, layout: Layout, covariances: Array, *, offset: float
+) -> SufficientStatistics:
+    """Split a component in two along its widest direction, the means 2·`offset` standard deviations apart."""
+    return statistics.split(component, into, offset * layout.widest(covariances, component, statistics.first.shape[1]))

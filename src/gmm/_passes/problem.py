@@ -1,0 +1,163 @@
+"""`Problem`: rows, and the mixtures to choose among. It opens both steps of EM, and starts every solver run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import inf
+from typing import Any
+
+from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
+from gmm._passes.e_step import EStep
+from gmm._passes.incomplete import e_step_over
+from gmm._passes.m_step import MStep
+from gmm._passes.quasi_newton import QuasiNewton
+from gmm._passes.solver import Iteration, Solver, SolverResult, SolverRun
+from gmm._passes.stopping import GainBelow
+from gmm._passes.textbook import TextbookEM
+from gmm._rows.sources import Source
+from gmm._values.objective import Objective
+from gmm._values.parameters import MixtureParameters
+from gmm._values.statistics import SufficientStatistics
+
+
+@dataclass(frozen=True, kw_only=True)
+class SolverSettings:
+    """Which solver to use, `QuasiNewton` or `TextbookEM`, and when it ends.
+
+    `tolerance` is in nats per unit weight or, `in_all`, in nats, as the run's record then is; `max_iter` is in passes;
+    `confirm_stop` is for `QuasiNewton`.
+    """
+
+    tolerance: float
+    max_iter: int
+    accelerated: bool = True
+    confirm_stop: bool = True
+    in_all: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Beginning:
+    """Where a run begins, or continues.
+
+    Parameters
+    ----------
+    parameters : MixtureParameters
+    bounds : tuple of float
+        Lower bounds that passes before this run measured.
+    state : QuasiNewtonState, optional
+        State of the accelerated run that this one continues.
+    repaired : tuple of int
+        Components that were given a new place before this run.
+    """
+
+    parameters: MixtureParameters
+    bounds: tuple[float, ...] = ()
+    state: QuasiNewtonState | None = None
+    repaired: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """Rows, and what a solver maximises over mixtures of them.
+
+    Parameters
+    ----------
+    rows : Source
+    objective : Objective
+    n_threads : int, optional
+        None for all usable cores.
+    repair_empty : bool
+        Whether components that lose their rows get a new place: in one run, at most as many as there are components.
+        In a variational fit none does, as it may do without some, nor where parameters are fixed.
+    """
+
+    rows: Source
+    objective: Objective
+    n_threads: int | None = None
+    repair_empty: bool = True
+
+    def family(self, n_components: int) -> MixtureFamily:
+        """Return the mixtures of so many components, and what is maximised over them, as the compiled core sees it."""
+        return self.objective.family((n_components, self.rows.n_features), self.rows.survey.weight)
+
+    def e_step(self) -> EStep:
+        """Open passes over the rows; close them with a ``with`` statement."""
+        model, noise = self.objective.model, self.objective.noise
+        return e_step_over(self.rows, model.moments, n_threads=self.n_threads, noise=noise)
+
+    def beginning(self, e_step: EStep, statistics: SufficientStatistics) -> Beginning:
+        """Make the first M-step.
+
+        Raises
+        ------
+        SingularMatrixError
+            If a covariance is singular and there is no ridge.
+        """
+        m_step = self._m_step(e_step, len(statistics.counts))
+        parameters, noise = m_step(statistics), self.objective.noise
+        if parameters.noise_weight < noise.share:
+            parameters = parameters.with_noise(noise, noise.share)
+        return Beginning(parameters, repaired=tuple(m_step.repaired))
+
+    def run(
+        self,
+        e_step: EStep,
+        begin: Beginning | MixtureParameters | SolverResult,
+        settings: SolverSettings,
+        *,
+        start: int = 0,
+        callback: Callable[[Iteration], object] | None = None,
+        on_pause: Callable[[SolverRun], object] | None = None,
+    ) -> SolverRun:
+        """Prepare a solver run; `SolverRun.go` makes its passes.
+
+        Parameters
+        ----------
+        e_step : EStep
+            Open over the same rows, for the moments of the same model.
+        begin : Beginning, MixtureParameters or SolverResult
+            The `result` of a run that paused is where it continues, with the same bits.
+        settings : SolverSettings
+        start : int
+            Index of the start, for the record.
+        callback : callable, optional
+            Called with an `Iteration` after each pass; a truthy return value ends the run.
+        on_pause : callable, optional
+            As in `SolverRun`.
+        """
+        paused = begin if isinstance(begin, SolverResult) else None
+        if isinstance(begin, SolverResult):
+            begin = Beginning(begin.parameters, begin.trace.lower_bounds, begin.state, begin.repaired)
+        begin = Beginning(begin) if isinstance(begin, MixtureParameters) else begin
+        m_step = self._m_step(e_step, begin.parameters.n_components, begin.repaired)
+        unit = self.rows.survey.weight if settings.in_all else 1.0
+        parameters, tolerance = m_step.adopted(begin.parameters), settings.tolerance / unit
+        bounds = tuple(bound / unit for bound in begin.bounds)
+        solver: Solver
+        if settings.accelerated and not self.objective.fixed and (paused is None or paused.state is not None):
+            solver = QuasiNewton(
+                parameters,
+                e_step,
+                m_step,
+                tolerance=tolerance,
+                confirm_stop=settings.confirm_stop,
+                unit=unit,
+                state=begin.state,
+                bound=-inf if paused is None else bounds[-1],
+            )
+        else:
+            measured = None if paused is None else paused.statistics
+            if measured is not None:
+                bounds = (*bounds[:-1], measured.mean_log_evidence)  # without the rounding of the units
+            rule = GainBelow(tolerance, unit)
+            solver = TextbookEM(parameters, e_step, m_step, rule, before=bounds, statistics=measured)
+        before = begin.bounds[-1] if begin.bounds else None
+        how: dict[str, Any] = {"start": start, "callback": callback, "paused": paused, "on_pause": on_pause}
+        return SolverRun(solver, max_iter=settings.max_iter, before=before, unit=unit, **how)
+
+    def _m_step(self, e_step: EStep, n_components: int, repaired: tuple[int, ...] = ()) -> MStep:
+        objective = self.objective
+        repairs = n_components if self.repair_empty and not (objective.prior.variational or objective.fixed) else 0
+        how: dict[str, Any] = {"spread": e_step.spread, "repaired": repaired}
+        return MStep(objective, repairs, weight=self.rows.survey.weight, **how)

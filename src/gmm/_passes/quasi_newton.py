@@ -1,0 +1,131 @@
+"""The accelerated solver: EM preconditions a limited-memory quasi-Newton method on sufficient statistics.
+
+Its objective is the likelihood of the rows seen through noise N(0, ridge I): the E-step subtracts ½·ridge·tr Σ_k⁻¹ from
+log ρ_ik, and then the M-step that adds the ridge to the covariances never lowers the objective. Each pass records the
+bound of the plain likelihood beside it. The steps, their memory and stopping rule R* are compiled; `quasi_newton.pxd`
+describes them and cites the sources.
+"""
+
+from __future__ import annotations
+
+import math
+from copy import copy
+
+from gmm._kernel.mstep import QuasiNewtonState
+from gmm._passes.e_step import EStep
+from gmm._passes.m_step import MStep
+from gmm._passes.stopping import GainBelow
+from gmm._passes.textbook import TextbookEM
+from gmm._passes.trace import PassRecord
+from gmm._values.parameters import MixtureParameters
+from gmm._values.statistics import SufficientStatistics
+
+
+class QuasiNewton:
+    """Solve by passes between which a `QuasiNewtonState` chooses the next mixture.
+
+    The run starts from `parameters`, or continues from `state`, whose last pass measured `bound`. It stops when five
+    accepted passes in a row project a remaining gain below `tolerance`, in nats per unit weight, or three passes of
+    which the last projects less than a hundredth of it; without `confirm_stop`, after the first such pass. It says why
+    in units of `unit` nats.
+    """
+
+    def __init__(
+        self,
+        parameters: MixtureParameters,
+        e_step: EStep,
+        m_step: MStep,
+        *,
+        tolerance: float,
+        confirm_stop: bool = True,
+        unit: float = 1.0,
+        state: QuasiNewtonState | None = None,
+        bound: float = -math.inf,
+    ) -> None:
+        self._e_step = e_step
+        self._m_step = m_step
+        self._unit = unit
+        self._begun = parameters
+        self._current: MixtureParameters | None = parameters
+        self._bound = bound
+        self._closing: SufficientStatistics | None = None
+        self._instead: TextbookEM | None = None
+        self._state = state or QuasiNewtonState(m_step.family(parameters), tolerance, confirm_stop)
+        self.state: QuasiNewtonState | None = self._state
+        if state is None:
+            self._begin(parameters)
+
+    @property
+    def parameters(self) -> MixtureParameters:
+        """The current mixture: the last one that was measured and kept."""
+        if self._instead is not None:
+            return self._instead.parameters
+        if self._current is None:
+            self._current = self._begun.updated(self._state.measured())
+        return self._current
+
+    @property
+    def statistics(self) -> SufficientStatistics:
+        """Statistics from the pass that measured the current mixture; their evidence leaves out a prior."""
+        if self._instead is not None:
+            return self._instead.statistics
+        return self._closing or self._kept_statistics()
+
+    @property
+    def repaired(self) -> tuple[int, ...]:
+        """Components that were given a new place."""
+        return tuple(self._m_step.repaired)
+
+    def advance(self, at_most: int) -> list[PassRecord]:
+        """Make as many passes as one compiled loop is worth."""
+        if self._state.stuck and self._instead is None:
+            self._repair()
+        if self._instead is not None:
+            return self._instead.advance(at_most)
+        self._current = None
+        passes = self._e_step.run_quasi_newton(self._state, at_most, repair_empty=self._m_step.repair_empty)
+        self._bound = passes[-1].lower_bound
+        return passes
+
+    def why_stop(self) -> str | None:
+        """Return why to stop now, or None to continue."""
+        if self._instead is not None:
+            return self._instead.why_stop()
+        if not self._state.converged:
+            return None
+        if self._state.fall:
+            return f"limited by rounding: EM's own step lowers the objective by {self._state.fall * self._unit:.2g}"
+        remaining, tolerance = self._state.remaining * self._unit, self._state.tolerance * self._unit
+        return f"projected remaining gain {remaining:.2g} below tol={tolerance:g}"
+
+    def close(self) -> tuple[str, float]:
+        """Measure the pending trial and keep it unless it is worse; a run that continues measures it again."""
+        if self._instead is not None:
+            return self._instead.close()
+        if self._bound == -math.inf:  # no pass was made
+            self._closing = self._e_step.measure(self.parameters, self._m_step.family(self.parameters))
+            return "max_iter reached", self._closing.mean_log_evidence
+        if self._state.stuck:
+            return "max_iter reached, before a repair", self._bound
+        self.state = copy(self._state)
+        return "max_iter reached", self.advance(1)[-1].lower_bound
+
+    def _kept_statistics(self) -> SufficientStatistics:
+        return SufficientStatistics.from_kernel(self._begun.model.moments, *self._state.moments())
+
+    def _repair(self) -> None:
+        """Restart with a component in a new place; if a covariance needs help instead, continue by textbook EM.
+
+        Such a covariance is singular but for the ridge, which rounding eats: no objective can measure its gain.
+        """
+        before = len(self._m_step.repaired)
+        parameters = self._m_step(self.statistics, self.parameters)
+        if len(self._m_step.repaired) > before:
+            self._begin(parameters)
+        else:
+            self.state = None
+            stopping = GainBelow(self._state.tolerance, self._unit)
+            self._instead = TextbookEM(parameters, self._e_step, self._m_step, stopping, before=(self._bound,))
+
+    def _begin(self, parameters: MixtureParameters) -> None:
+        self._state.begin(*parameters.as_estimate())

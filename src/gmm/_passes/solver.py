@@ -1,0 +1,250 @@
+"""The loop of every solver run: passes until a stopping rule, a callback or the maximum number ends it."""
+
+from __future__ import annotations
+
+import math
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import perf_counter
+from typing import TYPE_CHECKING, Generic, Protocol
+
+from gmm._kernel.mstep import QuasiNewtonState
+from gmm._passes.trace import PassRecord, Trace
+from gmm._public import publish
+from gmm._values.statistics import SufficientStatistics
+from gmm._values.whitened import WhitenedMixture
+
+
+class Whitenable(Protocol):
+    """What a solver improves: a mixture, or a posterior over mixtures, that a pass can read."""
+
+    def whitened(self) -> WhitenedMixture:
+        """Return what a pass reads."""
+
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    from gmm._values.parameters import MixtureParameters
+
+    P = TypeVar("P", bound=Whitenable, default=MixtureParameters)
+    P_co = TypeVar("P_co", bound=Whitenable, default=MixtureParameters, covariant=True)
+else:  # Python's own has no defaults before 3.13
+    P, P_co = typing.TypeVar("P"), typing.TypeVar("P_co", covariant=True)
+
+
+@dataclass(frozen=True, repr=False)
+class Iteration(Generic[P]):
+    """One pass, as a callback sees it.
+
+    Parameters
+    ----------
+    start : int
+        Index of the start, from 0.
+    n_iter : int
+        Number of the pass, from 1.
+    lower_bound : float
+        Mean log-likelihood of `parameters`, in nats per unit weight; of a posterior, the lower bound of the log
+        evidence, in nats in all, as `gain` and `remaining` then are.
+    gain : float
+        Change of the lower bound since the previous pass; infinite on the first pass.
+    seconds : float
+        Time of the pass and of the update before it.
+    parameters : MixtureParameters
+        The mixture that the pass measured; after a rejected pass, the last accepted mixture.
+    remaining : float
+        Projected remaining gain, in nats per unit weight; infinite where it is unknown.
+    accepted : bool
+        Whether the pass measured a mixture that was kept.
+    move : int
+        Number of the refinement move that the pass belongs to, from 1; 0 before the refinement.
+    """
+
+    start: int
+    n_iter: int
+    lower_bound: float
+    gain: float
+    seconds: float
+    parameters: P
+    remaining: float = float("inf")
+    accepted: bool = True
+    move: int = 0
+
+    def __repr__(self) -> str:
+        """Show the numbers of the pass, rounded."""
+        at = f"start={self.start}, n_iter={self.n_iter}" + f", move={self.move}" * bool(self.move)
+        numbers = f"lower_bound={self.lower_bound:.6g}, gain={self.gain:.3g}, remaining={self.remaining:.3g}"
+        return f"Iteration({at}, {numbers}{'' if self.accepted else ', not accepted'})"
+
+
+@dataclass(frozen=True, eq=False)
+class SolverResult(Generic[P]):
+    """Where a run ended.
+
+    Parameters
+    ----------
+    parameters : MixtureParameters
+    statistics : SufficientStatistics
+        From the pass that measured `parameters`.
+    lower_bound : float
+        Mean log-likelihood of `parameters`, in nats per unit weight.
+    trace : Trace
+    repaired : tuple of int
+        Components that lost their rows and were given a new place, in that order.
+    state : QuasiNewtonState or None
+        Where an accelerated run can continue.
+    """
+
+    parameters: P
+    statistics: SufficientStatistics
+    lower_bound: float
+    trace: Trace
+    repaired: tuple[int, ...] = ()
+    state: QuasiNewtonState | None = None
+
+
+class Solver(Protocol[P_co]):
+    """An algorithm that makes one or more passes at a time."""
+
+    @property
+    def parameters(self) -> P_co:
+        """The current mixture: the last one that was measured and kept."""
+
+    @property
+    def statistics(self) -> SufficientStatistics:
+        """Statistics from the pass that measured the current mixture; their evidence may leave out a prior."""
+
+    @property
+    def repaired(self) -> tuple[int, ...]:
+        """Components that were given a new place."""
+
+    @property
+    def state(self) -> QuasiNewtonState | None:
+        """Where an accelerated run can continue."""
+
+    def advance(self, at_most: int) -> list[PassRecord]:
+        """Make one or more passes; only the last of them may meet the stopping rule."""
+
+    def why_stop(self) -> str | None:
+        """Return why to stop now, or None to continue."""
+
+    def close(self) -> tuple[str, float]:
+        """Finish at the maximum number of passes; return the reason and the lower bound of the current mixture."""
+
+
+class SolverRun(Generic[P]):
+    """One run of a solver. It can pause after any pass and continue.
+
+    Parameters
+    ----------
+    solver : Solver
+    max_iter : int
+        Maximum number of passes.
+    start : int
+        Index of the start, for the record.
+    callback : callable, optional
+        Called with an `Iteration` after each pass; a truthy return value ends the run.
+    before : float, optional
+        The last lower bound of an earlier run that this one continues.
+    unit : float
+        The solver's numbers are recorded times this: the weight of all rows, for nats in all.
+    paused : SolverResult, optional
+        What the `result` of this run was when it paused; the solver is the one of that time.
+    on_pause : callable, optional
+        Called with the run wherever it could pause: after one or more passes, unless the last met the stopping rule.
+
+    Attributes
+    ----------
+    passes : list of PassRecord
+        The passes so far.
+    lower_bound : float
+        Mean log-likelihood of the current mixture, in nats per unit weight.
+    ended, converged : bool
+        Whether the run is over, and whether the solver's stopping rule ended it.
+    """
+
+    def __init__(
+        self,
+        solver: Solver[P],
+        *,
+        max_iter: int,
+        start: int = 0,
+        callback: Callable[[Iteration[P]], object] | None = None,
+        before: float | None = None,
+        unit: float = 1.0,
+        paused: SolverResult[P] | None = None,
+        on_pause: Callable[[SolverRun[P]], object] | None = None,
+    ) -> None:
+        self._solver = solver
+        self._max_iter = max_iter
+        self._start = start
+        self._callback = callback
+        self._before = before
+        self._unit = unit
+        self._on_pause = on_pause
+        self._seconds: list[float] = [] if paused is None else list(paused.trace.seconds)
+        self._reason = "not finished"
+        self.passes: list[PassRecord] = [] if paused is None else list(paused.trace.passes)
+        self.lower_bound = -math.inf if paused is None else paused.lower_bound
+        self.ended = self.converged = False
+        if self.passes:
+            self._end_if(solver.why_stop(), stopped=False)
+
+    @property
+    def parameters(self) -> P:
+        """The current mixture."""
+        return self._solver.parameters
+
+    @property
+    def result(self) -> SolverResult[P]:
+        """The current mixture and the passes so far, as a value."""
+        solver = self._solver
+        trace = Trace(tuple(self.passes), tuple(self._seconds), self._reason, self.converged, self._start)
+        return SolverResult(
+            solver.parameters, solver.statistics, self.lower_bound, trace, solver.repaired, solver.state
+        )
+
+    def go(self, at_most: int | None = None) -> SolverRun[P]:
+        """Make up to `at_most` further passes, or all; the last possible one lets the solver finish its update."""
+        enough = self._max_iter if at_most is None else min(len(self.passes) + at_most, self._max_iter)
+        while not self.ended and len(self.passes) < enough:
+            self._advance(1 if self._callback is not None else enough - len(self.passes))
+            if self._on_pause is not None and not self.converged:
+                self._on_pause(self)
+        if not self.ended and enough == self._max_iter:
+            self._reason, lower_bound = self._solver.close()
+            self.lower_bound = lower_bound * self._unit
+            self.ended = True
+        return self
+
+    def _advance(self, at_most: int) -> None:
+        began = perf_counter()
+        made = [record.times(self._unit) for record in self._solver.advance(at_most)]
+        self.passes += made
+        self._seconds += [(perf_counter() - began) / len(made)] * len(made)
+        self.lower_bound = made[-1].lower_bound
+        stopped = self._callback is not None and self._stopped_by(self._callback, made[-1])
+        self._before = self.lower_bound
+        self._end_if(self._solver.why_stop(), stopped=stopped)
+
+    def _end_if(self, why: str | None, *, stopped: bool) -> None:
+        if why or stopped:
+            self._reason, self.ended, self.converged = why or "stopped by the callback", True, why is not None
+
+    def _stopped_by(self, callback: Callable[[Iteration[P]], object], last: PassRecord) -> bool:
+        gain = math.inf if self._before is None else last.lower_bound - self._before
+        iteration = Iteration(
+            self._start,
+            len(self.passes),
+            last.lower_bound,
+            gain,
+            self._seconds[-1],
+            self._solver.parameters,
+            remaining=last.remaining,
+            accepted=last.accepted,
+        )
+        return bool(callback(iteration))
+
+
+publish("gmm.em", [Iteration])

@@ -1,0 +1,99 @@
+"""Stepwise EM: a mixture that is updated after each block of rows, which is then forgotten."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from gmm._passes.e_step import EStep
+from gmm._passes.m_step import refilled
+from gmm._rows.sources import ArraySource
+from gmm._values.layouts import Array
+from gmm._values.objective import Objective
+from gmm._values.parameters import MixtureParameters
+from gmm._values.priors import FLAT, Prior
+from gmm._values.statistics import SufficientStatistics
+
+# Measured on the data of `python -m benchmarks stream`: with 1, what early mixtures made of their rows stays too long;
+# with 4, small blocks decide too much.
+_POWER = 3
+ROWS_PER_PARAMETER = 3  # that a start counts as
+
+
+@dataclass(frozen=True, eq=False)
+class Stream:
+    """What stepwise EM remembers of the rows so far (Cappé & Moulines 2009).
+
+    Parameters
+    ----------
+    parameters : MixtureParameters
+        The current mixture.
+    statistics : SufficientStatistics
+        Of all rows so far, per unit weight.
+    weight : float
+        What the past counts as.
+    prior : Prior
+    """
+
+    parameters: MixtureParameters
+    statistics: SufficientStatistics
+    weight: float
+    prior: Prior = FLAT
+
+    @classmethod
+    def from_mixture(cls, parameters: MixtureParameters, weight: float, objective: Objective) -> Stream:
+        """Begin with a mixture that counts as rows of this weight, or as three rows for each of its parameters."""
+        weight = weight or float(ROWS_PER_PARAMETER * parameters.n_parameters)
+        return cls(parameters, implied_statistics(parameters, objective, weight=weight), weight, objective.prior)
+
+    def taken(
+        self, block: ArraySource, *, ridge: float, decay: float, n_threads: int | None
+    ) -> tuple[Stream, float, tuple[int, ...]]:
+        """Return the stream after a block, the block's mean log-likelihood before it, and components that were empty.
+
+        The statistics are averages of those of the blocks, in which a block that ends at weight W has the share
+        1 − (1 − w / W)³ of all up to it. With `decay`, the past counts as 3 / decay at most: its share then falls by
+        `decay` for each unit of weight.
+
+        Raises
+        ------
+        SingularMatrixError
+            If a covariance is singular and there is no ridge.
+        """
+        before, w = self.parameters, block.survey.weight
+        past = min(self.weight, _POWER / decay) if decay else self.weight
+        kept = (past / (past + w)) ** _POWER
+        with EStep(block, before.model.moments, n_threads=n_threads) as e_step:
+            new = e_step(before.whitened()).recentred(before.means)
+            mixed = self.statistics.recentred(before.means).scaled(kept) + new.scaled((1 - kept) / w)
+            mixed, repaired = refilled(mixed, before.model, before.n_components)
+            objective = Objective(before.model, ridge, self.prior, before.noise)
+            parameters = objective.update(mixed.scaled(past + w), before, spread=e_step.spread)
+        after = replace(self, parameters=parameters, statistics=mixed, weight=past + w)
+        return after, new.mean_log_evidence, tuple(repaired)
+
+
+def implied_statistics(
+    parameters: MixtureParameters, objective: Objective, *, weight: float = 1.0
+) -> SufficientStatistics:
+    """Return statistics per unit weight, of rows of this weight, from which an update makes the mixture.
+
+    They leave out ridge and prior, which the update adds: beside a prior, they need not be those of any rows.
+    """
+    model, means, layout = parameters.model, parameters.means, parameters.model.layout
+    counts, first = parameters.weights, np.zeros(means.shape)
+    divisors = counts.sum(keepdims=True) if layout.pooled else counts
+    added: Array | float = 0.0
+    spread: Array | float = 1.0  # to which a ridge is added: that of the rows, not of those that a prior adds
+    if (moments := objective.prior.as_moments(model, *means.shape)) is not None:
+        n_means = 0 if not moments.shrinkage else len(counts) if layout.pooled else 1
+        of_rows, divisors = divisors, divisors + (moments.pseudocount + n_means) / weight
+        spread = of_rows / divisors
+        step = means - moments.mean
+        first = moments.shrinkage / weight * step
+        scale = moments.scale.reshape(layout.shape(1, means.shape[1]))
+        added = (moments.shrinkage * layout.outer(step, step) + scale) / weight
+    second = layout.with_ridge(parameters.covariances, -objective.ridge * spread)
+    second = second * divisors.reshape((-1,) + (1,) * (second.ndim - 1)) - added
+    return SufficientStatistics(model.moments, means, counts, first, second, 0.0, 1.0)

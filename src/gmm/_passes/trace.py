@@ -1,0 +1,128 @@
+"""`Trace`: the passes of a solver run, as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from gmm._caching import cached_property
+from gmm._public import publish
+from gmm._text.amounts import counted
+
+
+class PassRecord(NamedTuple):
+    """Numbers of one pass.
+
+    Parameters
+    ----------
+    lower_bound : float
+        Lower bound of the mean log-likelihood of the measured mixture, in nats per unit weight.
+    objective : float
+        Value of the objective, in nats per unit weight.
+    remaining : float
+        Projected remaining gain of the objective; infinite where it is unknown.
+    accepted : bool
+        Whether the mixture was kept. If not, the numbers are those of the last mixture that was kept.
+    """
+
+    lower_bound: float
+    objective: float
+    remaining: float = float("inf")
+    accepted: bool = True
+
+    def times(self, unit: float) -> PassRecord:
+        """Return the record in other units."""
+        return PassRecord(self.lower_bound * unit, self.objective * unit, self.remaining * unit, self.accepted)
+
+    def raised(self, by: float) -> PassRecord:
+        """Return the record of likelihoods that are larger by a constant."""
+        return self._replace(lower_bound=self.lower_bound + by, objective=self.objective + by)
+
+
+@dataclass(frozen=True)
+class Refinement:
+    """Moves of a split–merge refinement.
+
+    Parameters
+    ----------
+    moves : tuple of (int, int, float)
+        Moves that were kept: the component dropped, the one split, and the gain in nats per unit weight.
+    tried : int
+        Number of moves tried.
+    passes : float
+        Passes of all moves and of the run before them, in passes over all rows.
+    """
+
+    moves: tuple[tuple[int, int, float], ...]
+    tried: int
+    passes: float
+
+
+@dataclass(frozen=True, repr=False)
+class Trace:
+    """The passes of one solver run.
+
+    Parameters
+    ----------
+    passes : tuple of PassRecord
+    seconds : tuple of float
+        Time of each pass and of the update before it; their mean, where several passes were made in one compiled loop.
+    reason : str
+        Why the run ended.
+    converged : bool
+        Whether the stopping rule ended it.
+    start : int
+        Index of the start among ``n_init``, from 0.
+    refinement : Refinement, optional
+        The split–merge moves; None if there was no refinement, or the run did not converge.
+
+    The properties `lower_bounds`, `objective`, `remaining` and `accepted` are the columns of `passes`.
+    """
+
+    passes: tuple[PassRecord, ...]
+    seconds: tuple[float, ...]
+    reason: str
+    converged: bool
+    start: int = 0
+    refinement: Refinement | None = None
+
+    @cached_property
+    def lower_bounds(self) -> tuple[float, ...]:
+        """Lower bound measured by each pass, before its update; a rejected pass repeats the last accepted value."""
+        return tuple(record.lower_bound for record in self.passes)
+
+    @property
+    def objective(self) -> tuple[float, ...]:
+        """Objective after each pass: with ridge and prior if the run is accelerated, else the lower bounds."""
+        return tuple(record.objective for record in self.passes)
+
+    @property
+    def remaining(self) -> tuple[float, ...]:
+        """Projected remaining gain after each pass, in nats per unit weight; infinite where it is unknown."""
+        return tuple(record.remaining for record in self.passes)
+
+    @property
+    def accepted(self) -> tuple[bool, ...]:
+        """Whether each pass measured a mixture that was kept."""
+        return tuple(record.accepted for record in self.passes)
+
+    @property
+    def ending(self) -> str:
+        """How the run ended, as text: ``converged after 12 passes``."""
+        how = "converged" if self.converged else "not converged"
+        return f"{how} after {counted(len(self), 'pass', 'passes')}"
+
+    def raised(self, by: float) -> Trace:
+        """Return the trace of likelihoods that are larger by a constant."""
+        return replace(self, passes=tuple(record.raised(by) for record in self.passes))
+
+    def __repr__(self) -> str:
+        """Show how the run ended, and why."""
+        return f"Trace({self.ending}: {self.reason})"
+
+    def __len__(self) -> int:
+        """Return the number of passes."""
+        return len(self.passes)
+
+
+publish("gmm.em", [Trace])

@@ -1,0 +1,57 @@
+"""Saved models: safe, versioned files of numbers and JSON, without pickle.
+
+Each class decides what it saves; this package only reads and writes files.
+"""
+
+from gmm._persistence.archive import (
+    FORMAT,
+    FORMAT_VERSION,
+    build_object,
+    item,
+    load_object,
+    load_state,
+    positive,
+    save_state,
+)
+from gmm._persistence.metadata import Described, describe, with_metadata
+from gmm._persistence.places import Readable, Writable, replaceable, suffix_to_write, write_atomically
+from gmm._persistence.posterior import given_prior, posterior_from_state, posterior_to_state
+from gmm._persistence.streams import stream_from_state, stream_to_state
+from gmm._persistence.values import (
+    from_json_values,
+    mixture_from_state,
+    mixture_to_state,
+    to_json_values,
+    traces_from_state,
+    traces_to_state,
+)
+
+__all__ = [
+    "FORMAT",
+    "FORMAT_VERSION",
+    "Described",
+    "Readable",
+    "Writable",
+    "build_object",
+    "describe",
+    "from_json_values",
+    "given_prior",
+    "item",
+    "load_object",
+    "load_state",
+    "mixture_from_state",
+    "mixture_to_state",
+    "positive",
+    "posterior_from_state",
+    "posterior_to_state",
+    "replaceable",
+    "save_state",
+    "stream_from_state",
+    "stream_to_state",
+    "suffix_to_write",
+    "to_json_values",
+    "traces_from_state",
+    "traces_to_state",
+    "with_metadata",
+    "write_atomically",
+]

@@ -1,0 +1,329 @@
+"""The file format: an uncompressed ``.npz`` archive that holds numeric arrays and one JSON header."""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from io import BytesIO
+from math import inf, prod
+from typing import Any, BinaryIO, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmm._persistence.metadata import check_metadata, describe
+from gmm._persistence.places import Readable, Writable, name_of_source, read_bytes, write_to
+
+Arrays = dict[str, NDArray[Any]]
+Header = dict[str, Any]
+Saved = TypeVar("Saved")
+Value = TypeVar("Value")
+
+__all__ = [
+    "FORMAT",
+    "FORMAT_VERSION",
+    "Arrays",
+    "Header",
+    "build_object",
+    "item",
+    "load_object",
+    "load_state",
+    "map_state",
+    "save_state",
+]
+
+FORMAT = "gmm-em model"
+FORMAT_VERSION = 1
+
+_HEADER = "header"
+_ALIGNMENT = 64  # bytes; the data of every array begin at a multiple of it
+_LOCAL_HEADER = 30  # bytes before the name of a member
+_KINDS = "biuf"  # booleans, integers and floats, which need no pickle
+_PADDING = 0xD935  # extra field of a member that aligns it
+_SIZE_FIELD = 20  # bytes, which zipfile adds for large members
+_LONGEST_ARRAY_HEADER = 1 << 14
+_ARRAY_HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+
+
+def save_state(target: Writable, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write a header and arrays to a path or an open file.
+
+    The same values give the same bytes. An existing file is replaced only after the new one is complete.
+
+    Parameters
+    ----------
+    target : str, os.PathLike or binary file
+        Where to write; no suffix is added to a path.
+    header : mapping of str to JSON values
+        Everything that is not an array. The keys ``format`` and ``format_version`` are added.
+    arrays : mapping of str to ndarray
+        Boolean, integer or float arrays of any shape.
+
+    Raises
+    ------
+    TypeError
+        If a header value has no JSON form, an array does not hold numbers, or `target` is neither a path nor a binary
+        file.
+    ValueError
+        If an array is named ``header``, or the header sets a reserved key.
+    OSError
+        If the target cannot be written.
+
+    See Also
+    --------
+    load_state : Read it back.
+    """
+    members: dict[str, Any] = {_HEADER: _encoded(header)}
+    for name, values in arrays.items():
+        members[name] = _checked(name, values)
+    write_to(target, lambda file: _write(file, members))
+
+
+def load_state(source: Readable) -> tuple[Header, Arrays]:
+    """Read the header and the arrays of a saved model.
+
+    Parameters
+    ----------
+    source : str, os.PathLike, binary file or bytes
+        A file written by `save_state`, in this or any earlier version of the format.
+
+    Returns
+    -------
+    header : dict
+        The header as saved, with ``format`` and ``format_version``.
+    arrays : dict of str to ndarray
+        The arrays as saved, in native byte order.
+
+    Raises
+    ------
+    ValueError
+        If the source is not a saved model, is damaged or truncated, or was written by a newer version of the format.
+        The message names the source.
+    TypeError
+        If `source` is not a path, a binary file or bytes.
+    OSError
+        If the source cannot be read.
+    """
+    content, name = read_bytes(source), name_of_source(source)
+    with _damage(name), zipfile.ZipFile(BytesIO(content)) as archive:
+        members = _members(archive, len(content))
+        arrays = {member: _copied(_array(member, archive.read(entry))) for member, entry in members.items()}
+        header = json.loads(arrays.pop(_HEADER).tobytes().decode())
+        where = header["format"], item(header, "format_version", int)
+    _check_format(name, *where)
+    return header, arrays
+
+
+def map_state(source: Readable) -> tuple[Header, Arrays]:
+    """Read the header of a saved model, and map its arrays into memory, which processes share.
+
+    Parameters
+    ----------
+    source : str or os.PathLike
+
+    Returns
+    -------
+    header : dict
+        As `load_state` returns it.
+    arrays : dict of str to ndarray
+        Read-only, in the byte order of the file. Nothing is read before it is used, so no checksum is compared.
+
+    Raises
+    ------
+    ValueError, TypeError, OSError
+        As by `load_state`.
+    """
+    if not isinstance(source, str | os.PathLike):
+        raise TypeError(f"expected a path for mmap=True, got {type(source).__name__}: pass mmap=False")
+    name = name_of_source(source)
+    with open(source, "rb") as file, _damage(name):
+        content = np.asarray(np.memmap(file, np.uint8, "r"))
+        with zipfile.ZipFile(file) as archive:
+            members = _members(archive, content.size)
+            header = json.loads(_array(_HEADER, archive.read(members.pop(_HEADER))).tobytes().decode())
+            arrays = {member: _array(member, _content_of(member, entry, content)) for member, entry in members.items()}
+        where = header["format"], item(header, "format_version", int)
+    _check_format(name, *where)
+    return header, arrays
+
+
+def load_object(
+    source: Readable, builders: Mapping[str, Callable[[Header, Arrays], Saved]], *, mmap: bool = False
+) -> Saved:
+    """Read a file and build the object that was saved in it.
+
+    Parameters
+    ----------
+    source : str, os.PathLike, binary file or bytes
+    builders : mapping of str to callable
+        For each class name, a function that builds the object from the header and the arrays.
+    mmap : bool
+        Whether to map the arrays, see `map_state`.
+
+    Raises
+    ------
+    ValueError
+        As for `load_state`, and if the file holds another class or values that are missing or invalid.
+    """
+    header, arrays = map_state(source) if mmap else load_state(source)
+    name, kind = name_of_source(source), header.get("class")
+    if not isinstance(kind, str) or kind not in builders:
+        raise ValueError(f"{name} holds {kind!r}, expected {' or '.join(map(repr, builders))}")
+
+    def build(header: Header, arrays: Arrays) -> Saved:
+        metadata = check_metadata(header.pop("metadata", {}))
+        return describe(builders[kind](header, arrays), metadata)
+
+    return build_object(name, kind, build, header, arrays)
+
+
+def build_object(
+    subject: str, noun: str, build: Callable[[Header, Arrays], Saved], header: Header, arrays: Arrays
+) -> Saved:
+    """Build an object from a header and arrays, or say what is wrong with them.
+
+    Raises
+    ------
+    ValueError
+        If something is missing ("`subject` is not a complete `noun`") or invalid ("`subject` is not a valid `noun`").
+    """
+    try:
+        return build(header, arrays)
+    except KeyError as error:
+        raise ValueError(f"{subject} is not a complete {noun}: {error} is missing") from None
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{subject} is not a valid {noun}: {error}") from None
+
+
+def item(header: Mapping[str, Any], name: str, kind: type[Value]) -> Value:
+    """Return the header's value for `name`, checked to be of type `kind`.
+
+    Raises
+    ------
+    KeyError
+        If the header has no such name.
+    ValueError
+        If the value has another type, or is NaN; a boolean does not count as a number.
+    """
+    value = header[name]
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool) or value != value:
+        raise ValueError(f"expected {kind.__name__} for {name!r} in its header, got {value!r:.60}")
+    return value
+
+
+def positive(header: Header, name: str) -> float:
+    """Return a positive, finite number of a header."""
+    value = item(header, name, float)
+    if not 0 < value < inf:
+        raise ValueError(f"expected a positive number for {name!r} in its header, got {value!r}")
+    return value
+
+
+def _encoded(header: Mapping[str, Any]) -> NDArray[np.uint8]:
+    reserved = {"format", "format_version"} & header.keys()
+    if reserved:
+        raise ValueError(f"the header may not set the reserved keys {sorted(reserved)}: rename them")
+    document = {"format": FORMAT, "format_version": FORMAT_VERSION, **header}
+    for key, value in header.items():
+        try:
+            json.dumps(value)
+        except TypeError as error:
+            raise TypeError(f"expected a JSON value for {key!r} in the header, got {value!r}") from error
+    return np.frombuffer(json.dumps(document, indent=1).encode(), dtype=np.uint8)
+
+
+def _checked(name: str, values: NDArray[Any]) -> NDArray[Any]:
+    if name == _HEADER:
+        raise ValueError(f"no array may be named {_HEADER!r}, which is reserved: rename it")
+    values = np.asarray(values)
+    if values.dtype.kind not in _KINDS:
+        raise TypeError(f"expected numbers in array {name!r}, got dtype {values.dtype}")
+    return values
+
+
+def _write(file: BinaryIO, members: Mapping[str, NDArray[Any]]) -> None:
+    """Write an archive as `numpy.savez` does, but with the data of each array at a multiple of 64 bytes."""
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, values in members.items():
+            entry = zipfile.ZipInfo(f"{name}.npy")
+            start = archive.start_dir + _LOCAL_HEADER + len(entry.filename.encode()) + _SIZE_FIELD
+            blank = -(start + 6) % _ALIGNMENT
+            entry.extra = struct.pack("<HHH", _PADDING, 2 + blank, _ALIGNMENT) + bytes(blank)
+            with archive.open(entry, "w", force_zip64=True) as member:  # numpy pads its own headers
+                np.lib.format.write_array(member, values, allow_pickle=False)
+
+
+def _members(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
+    """Return what an archive of so many bytes holds, by name; all members together are no larger."""
+    members: dict[str, zipfile.ZipInfo] = {}
+    entries = archive.infolist()
+    for entry in entries:
+        if entry.compress_type != zipfile.ZIP_STORED:
+            raise ValueError(f"its member {entry.filename!r} is compressed")
+    if sum(entry.file_size for entry in entries) > size:  # members may overlap
+        raise ValueError("its members are larger than the file")
+    for entry in entries:
+        name = entry.filename.removesuffix(".npy")
+        if name in members:
+            raise ValueError(f"its member {name!r} is there twice")
+        members[name] = entry
+    return members
+
+
+def _content_of(name: str, entry: zipfile.ZipInfo, content: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return a member's part of the file, which its local header says again."""
+    lengths = entry.header_offset + _LOCAL_HEADER - 4
+    if not 0 <= lengths <= content.size - 4:
+        raise ValueError(f"its member {name!r} begins behind its end")
+    start = lengths + 4 + sum(struct.unpack("<HH", content[lengths : lengths + 4].tobytes()))
+    if start + entry.file_size > content.size:
+        raise ValueError(f"its member {name!r} ends behind its end")
+    return content[start : start + entry.file_size]
+
+
+def _array(name: str, member: bytes | NDArray[np.uint8]) -> NDArray[Any]:
+    """Look at a ``.npy`` member, after checking that the size in its header is the size of its data."""
+    stream = BytesIO(bytes(member[:_LONGEST_ARRAY_HEADER]))
+    version = np.lib.format.read_magic(stream)
+    if version not in _ARRAY_HEADERS:
+        raise ValueError(f"its member {name!r} has version {version} of .npy, expected (1, 0) or (2, 0)")
+    shape, fortran_order, dtype = _ARRAY_HEADERS[version](stream)
+    if dtype.kind not in _KINDS:
+        raise ValueError(f"its member {name!r} holds {dtype}, expected real numbers")
+    expected, size = prod(shape) * dtype.itemsize, len(member) - stream.tell()
+    if size != expected:
+        raise ValueError(f"its member {name!r} has {size} bytes, expected {expected} for shape {shape} of {dtype}")
+    return np.ndarray(shape, dtype, member, stream.tell(), order="F" if fortran_order else "C")
+
+
+def _copied(values: NDArray[Any]) -> NDArray[Any]:
+    return np.array(values, dtype=values.dtype.newbyteorder("="), order="C")
+
+
+@contextmanager
+def _damage(name: str) -> Iterator[None]:
+    """Say that a file is damaged: zipfile, numpy and json may raise anything then."""
+    try:
+        yield
+    except Exception as error:
+        raise ValueError(f"{name} is not a saved model, or damaged: {_reason(error)}") from error
+
+
+def _check_format(name: str, format_: Any, version: int) -> None:
+    if format_ != FORMAT:
+        raise ValueError(f"{name} is not a saved model: its format is {format_!r:.60}, expected {FORMAT!r}")
+    if version > FORMAT_VERSION:
+        raise ValueError(
+            f"{name} has format version {version}, but this version of gmm reads versions up to {FORMAT_VERSION}: "
+            "install a newer gmm-em"
+        )
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, KeyError):
+        return f"it has no {error.args[0]}"
+    return " ".join(str(error).split()) or type(error).__name__

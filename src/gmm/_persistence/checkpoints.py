@@ -1,0 +1,359 @@
+"""`Checkpoint`: a file of how far a fit has come, from which it continues with the same bits."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from math import prod
+from threading import Lock
+from time import perf_counter
+from typing import Any, ClassVar, TypeVar, get_args
+
+import numpy as np
+
+from gmm._exceptions import warn
+from gmm._fitting.progress import FitProgress, Journal, MixtureFit, Stage
+from gmm._fitting.split_merge import Refined, Tally
+from gmm._kernel.mstep import QuasiNewtonState
+from gmm._passes.problem import Problem
+from gmm._passes.solver import SolverResult
+from gmm._persistence.archive import Arrays, Header, build_object, item, load_state, save_state
+from gmm._persistence.places import replaceable
+from gmm._persistence.values import (
+    statistics_from_arrays,
+    statistics_to_arrays,
+    traces_from_state,
+    traces_to_state,
+)
+from gmm._validation.given import check_array
+from gmm._versions import __version__
+
+__all__ = ["Checkpoint", "SearchCheckpoint"]
+
+T = TypeVar("T")
+
+SECONDS = 5.0  # between two writings, at least …
+_SHARE = 50  # … and times as long as a writing takes: 2 % of the fit
+
+
+class _KeptFile:
+    """The file of one fit, or of one search.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+    same : mapping of str to JSON values
+        What must be the same to continue, by the names that a message has for it.
+    """
+
+    _class: ClassVar[str]
+    _what: ClassVar[str]
+
+    def __init__(self, path: str | os.PathLike[str], same: Mapping[str, Any]) -> None:
+        if not isinstance(path, str | os.PathLike):
+            raise TypeError(f"expected a path or None for checkpoint, got {type(path).__name__}: {path!r:.60}")
+        if not replaceable(path):
+            raise ValueError(f"expected a file for checkpoint, which is read again, got {os.fspath(path)!r}")
+        self._path = path
+        self._same = dict(same)
+        self._due = 0.0
+        self._failed = False
+
+    def _read(self, build: Callable[[Header, Arrays], T]) -> T | None:
+        """Return what is built of the state in the file; None if there is no file."""
+        if not os.path.exists(self._path):
+            return None
+        name = os.fspath(self._path)
+        header, arrays = load_state(self._path)
+        if header.get("class") != self._class:
+            raise ValueError(f"{name} is no checkpoint of a {self._what}: it holds {header.get('class')!r:.60}")
+        if header.get("gmm_version") != __version__:
+            raise ValueError(
+                f"{name} was written by version {header.get('gmm_version')!r:.60} of gmm, this is {__version__}, whose "
+                f"bits may be others: finish the {self._what} with that version, or begin it anew"
+            )
+        before, state = build_object(
+            name, self._class, lambda h, _: (item(h, "fit", dict), item(h, "progress", dict)), header, arrays
+        )
+        differences = [
+            f"{key} was {before.get(key)!r:.80} and is {self._same.get(key)!r:.80}"
+            for key in {**before, **self._same}
+            if before.get(key) != self._same.get(key)
+        ]
+        if differences:
+            raise ValueError(f"{name} is a checkpoint of another {self._what}: {'; '.join(differences)}")
+        if header.get("digest") != _digest(state, arrays):
+            raise ValueError(f"{name} is damaged: it is not what was written. Begin the {self._what} anew")
+        return build_object(name, self._class, build, state, arrays)
+
+    def check_place(self) -> None:
+        """Check that the file to be written replaces nothing but a checkpoint.
+
+        Raises
+        ------
+        ValueError
+            If there is another file.
+        """
+        if os.path.exists(self._path) and os.path.getsize(self._path) > 0:
+            try:
+                kind = load_state(self._path)[0].get("class")
+            except ValueError:
+                kind = None
+            if kind != self._class:
+                raise ValueError(f"{os.fspath(self._path)} is no checkpoint: expected one, or a path without a file")
+
+    @contextmanager
+    def telling(self) -> Iterator[None]:
+        """Make Ctrl-C tell how to go on."""
+        try:
+            yield
+        except KeyboardInterrupt as interrupt:
+            interrupt.add_note(f"the same {self._what} with resume=True goes on from {os.fspath(self._path)}")
+            raise
+
+    def _write(self, state: Header, arrays: Arrays) -> None:
+        began = perf_counter()
+        header = {"gmm_version": __version__, "class": self._class, "fit": self._same, "progress": state}
+        header["digest"] = _digest(state, arrays)
+        save_state(self._path, header, arrays)
+        self._rest(perf_counter() - began)
+
+    def _keep(self, write: Callable[[], object], *, now: bool) -> None:
+        """Write if it is time; warn once if that fails, since the fit is worth more."""
+        if not now and perf_counter() < self._due:
+            return
+        began = perf_counter()
+        try:
+            write()
+        except OSError as error:
+            self._rest(perf_counter() - began)
+            if not self._failed:
+                warn(
+                    f"The checkpoint {os.fspath(self._path)} could not be written ({error.strerror}); the one before "
+                    f"is as it was, and the {self._what} goes on.",
+                    RuntimeWarning,
+                )
+            self._failed = True
+
+    def _rest(self, seconds: float) -> None:
+        self._due = perf_counter() + max(SECONDS, _SHARE * seconds)
+
+
+class Checkpoint(_KeptFile):
+    """The file of one fit: how far it has come."""
+
+    _class, _what = "Checkpoint", "fit"
+
+    def read(self, problem: Problem, n_components: int) -> FitProgress | None:
+        """Return how far the fit had come; None if there is no file.
+
+        Raises
+        ------
+        ValueError
+            If the file is no checkpoint, is damaged, or is of another fit; the message says what differs.
+        """
+        return self._read(lambda header, arrays: _from_state(header, arrays, problem, n_components))
+
+    def write(self, progress: FitProgress) -> None:
+        """Replace the file, once the new one is complete.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written; the file that was there stays.
+        """
+        self._write(*_to_state(progress))
+
+    def keep(self, journal: Journal, *, now: bool = False) -> None:
+        """Write how far a fit has come, if it is time."""
+        self._keep(lambda: self.write(journal.progress), now=now)
+
+
+class SearchCheckpoint(_KeptFile):
+    """The file of one search: its seed, and results that its order of work leads to, by names of their own."""
+
+    _class, _what = "SearchCheckpoint", "search"
+
+    def __init__(self, path: str | os.PathLike[str], same: Mapping[str, Any], seed: int) -> None:
+        super().__init__(path, same)
+        self.seed = seed
+        self._headers: dict[str, Header] = {}
+        self._arrays: dict[str, Arrays] = {}
+        self._lock = Lock()  # cells are solved on several threads
+
+    def resume(self) -> None:
+        """Take the seed and the results of the file, if there is one.
+
+        Raises
+        ------
+        ValueError
+            If the file is no checkpoint, is damaged, or is of another search; the message says what differs.
+        """
+
+        def build(header: Header, arrays: Arrays) -> None:
+            self.seed, self._headers = item(header, "seed", int), item(header, "results", dict)
+            for path, values in arrays.items():
+                name, _, key = path.rpartition("/")
+                self._arrays.setdefault(name, {})[key] = values
+
+        self._read(build)
+
+    def find(self, name: str, problem: Problem, n_components: int) -> tuple[Header, SolverResult | None] | None:
+        """Return what was added by this name; None if nothing was."""
+        with self._lock:
+            header, arrays = self._headers.get(name), self._arrays.get(name, {})
+        if header is None:
+            return None
+
+        def build(header: Header, arrays: Arrays) -> tuple[Header, SolverResult | None]:
+            result = _result_from_state(header, arrays, problem, n_components) if arrays else None
+            return item(header, "beside", dict), result
+
+        return build_object(os.fspath(self._path), self._class, build, header, arrays)
+
+    def add(self, name: str, beside: Header, result: SolverResult | None) -> None:
+        """Keep a result, and what is beside it, by a name, which may have had another; write if it is time."""
+        self.add_together({name: (beside, result)})
+
+    def add_together(self, results: Mapping[str, tuple[Header, SolverResult | None]]) -> None:
+        """Keep several results, of which the file never has some without the others; write if it is time."""
+        states = {name: ({}, {}) if one is None else _result_to_state(one) for name, (_, one) in results.items()}
+        with self._lock:
+            for name, (header, arrays) in states.items():
+                self._headers[name] = header | {"beside": results[name][0]}
+                self._arrays[name] = arrays
+            self.keep()
+
+    def keep(self, *, now: bool = False) -> None:
+        """Write, if it is time."""
+        self._keep(self.write, now=now)
+
+    def write(self) -> None:
+        """Replace the file, once the new one is complete.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written; the file that was there stays.
+        """
+        arrays = {f"{name}/{key}": values for name, each in self._arrays.items() for key, values in each.items()}
+        self._write({"seed": self.seed, "results": self._headers}, arrays)
+
+
+def _digest(state: Header, arrays: Arrays) -> str:
+    """Return a digest of what a checkpoint holds: no check of single values could tell that all belong together."""
+    digest = hashlib.blake2b(json.dumps(state, sort_keys=True).encode(), digest_size=16)
+    for name in sorted(arrays):
+        values = np.ascontiguousarray(arrays[name])
+        digest.update(f"{name} {values.dtype.str} {np.shape(arrays[name])}".encode())
+        digest.update(values.data)
+    return digest.hexdigest()
+
+
+def _to_state(progress: FitProgress) -> tuple[Header, Arrays]:
+    header: Header = {"seeds": list(progress.seeds), "stage": progress.stage}
+    arrays: Arrays = {}
+
+    def add(name: str, result: SolverResult) -> Header:
+        of_result, its_arrays = _result_to_state(result)
+        arrays.update({f"{name}/{key}": values for key, values in its_arrays.items()})
+        return of_result
+
+    if progress.fit is not None:
+        header["fit"] = add("fit", progress.fit.result) | {"starts_repaired": list(progress.fit.repaired), "traces": []}
+        for number, trace in enumerate(progress.fit.traces):
+            of_trace, passes = traces_to_state(trace, (trace,))
+            header["fit"]["traces"].append(of_trace)
+            arrays.update({f"traces/{number}/{key}": values for key, values in passes.items()})
+    if progress.run is not None:
+        header["run"] = add("run", progress.run)
+    if progress.refined is not None:
+        refined, tally = progress.refined, progress.refined.tally
+        counted = {"failed": refined.failed, "runs": tally.runs, "tried": tally.tried, "all_passes": tally.passes}
+        header["refined"] = add("refined", refined.best) | counted | {"moves": list(refined.moves)}
+    return header, arrays
+
+
+def _from_state(header: Header, arrays: Arrays, problem: Problem, n_components: int) -> FitProgress:
+    def result(name: str) -> SolverResult:
+        return _result_from_state(item(header, name, dict), _under(arrays, name), problem, n_components)
+
+    stage, fit, refined = item(header, "stage", str), None, None
+    if stage not in get_args(Stage):
+        raise ValueError(f"expected a stage of a fit in its header, got {stage!r:.60}")
+    if "fit" in header:
+        best, saved = result("fit"), header["fit"]
+        traces = [
+            traces_from_state(each, _under(arrays, f"traces/{number}"))[0]
+            for number, each in enumerate(item(saved, "traces", list))
+        ]
+        traces = [best.trace if trace == best.trace else trace for trace in traces]
+        if not traces:
+            raise ValueError("expected a trace at least in 'traces' in its header, got none")
+        fit = MixtureFit(best, _integers(saved, "starts_repaired"), tuple(traces))
+    if "refined" in header:
+        saved = header["refined"]
+        moves = tuple((int(dropped), int(split), float(gain)) for dropped, split, gain in item(saved, "moves", list))
+        tally = Tally(item(saved, "runs", int), item(saved, "tried", int), item(saved, "all_passes", float))
+        refined = Refined(result("refined"), moves, item(saved, "failed", int), tally)
+    if stage != "starts" and fit is None:
+        raise KeyError("fit")
+    run, seeds = result("run") if "run" in header else None, _integers(header, "seeds")
+    if not seeds:
+        raise ValueError("expected a seed at least in 'seeds' in its header, got none")
+    return FitProgress(seeds, stage, fit, run, refined)  # type: ignore[arg-type]
+
+
+def _under(arrays: Arrays, name: str) -> Arrays:
+    return {key.removeprefix(f"{name}/"): values for key, values in arrays.items() if key.startswith(f"{name}/")}
+
+
+def _integers(header: Header, name: str) -> tuple[int, ...]:
+    return tuple(item({name: value}, name, int) for value in item(header, name, list))
+
+
+def _result_to_state(result: SolverResult) -> tuple[Header, Arrays]:
+    header, arrays = traces_to_state(result.trace, (result.trace,))
+    statistics = result.statistics
+    header |= {
+        "lower_bound": result.lower_bound,
+        "repaired": list(result.repaired),
+        "log_evidence": statistics.log_evidence,
+        "weight": statistics.weight,
+    }
+    arrays |= dict(zip(_ESTIMATE, result.parameters.as_estimate(), strict=True))
+    arrays |= statistics_to_arrays(statistics)
+    if result.state is not None:
+        _, (_, *settings), (scalars, arrays["state"]) = result.state.__reduce__()
+        header["state"] = [*settings, scalars]
+    return header, arrays
+
+
+_ESTIMATE = ("weights", "means", "covariances", "whiteners", "log_determinants")
+
+
+def _result_from_state(header: Header, arrays: Arrays, problem: Problem, K: int) -> SolverResult:
+    """Rebuild a result; the shapes of its arrays are checked, as are those of the state by the compiled core."""
+    model, d = problem.objective.model, problem.rows.n_features
+    shapes = {"weights": (K,), "means": (K, d), "log_determinants": (1 if model.layout.pooled else K,)}
+    shapes |= dict.fromkeys(("covariances", "whiteners"), (prod(model.layout.shape(K, d)),))
+    checked = {name: check_array(arrays[name], name, shape).astype(np.float64) for name, shape in shapes.items()}
+    weights, means, covariances, whiteners, log_determinants = (checked[name] for name in _ESTIMATE)
+    estimate = weights, means, covariances, whiteners, log_determinants
+    parameters = problem.objective.mixture(estimate, problem.rows.survey.weight)
+    evidence, weight = item(header, "log_evidence", float), item(header, "weight", float)
+    statistics = statistics_from_arrays(arrays, model.moments, (K, d), evidence, weight)
+    trace, _ = traces_from_state(header, arrays)
+    state = None
+    if "state" in header:
+        tolerance, confirm_stop, scalars = item(header, "state", list)
+        state = QuasiNewtonState(problem.family(K), tolerance, confirm_stop)
+        try:
+            state.__setstate__((scalars, arrays["state"]))
+        except OverflowError as error:
+            raise ValueError(f"expected the numbers of a solver in 'state' in its header: {error}") from None
+    bound, repaired = item(header, "lower_bound", float), _integers(header, "repaired")
+    return SolverResult(parameters, statistics, bound, trace, repaired, state)

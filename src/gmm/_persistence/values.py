@@ -1,0 +1,220 @@
+"""Conversion of estimator parameters, priors and traces to the header and the arrays of a file, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmm._passes.trace import PassRecord, Refinement, Trace
+from gmm._persistence.archive import Arrays, Header, item
+from gmm._validation.fixed import check_fixed_table
+from gmm._validation.given import check_array, check_mixture
+from gmm._validation.noise import check_noise
+from gmm._values.covariance import CovarianceModel
+from gmm._values.fixed import NOTHING_FIXED, PARTS, Fixed
+from gmm._values.layouts import Layout
+from gmm._values.parameters import MixtureParameters
+from gmm._values.priors import NormalInverseWishart, parts
+from gmm._values.statistics import SufficientStatistics
+
+__all__ = [
+    "from_json_values",
+    "mixture_from_state",
+    "mixture_to_state",
+    "to_json_values",
+    "traces_from_state",
+    "traces_to_state",
+]
+
+_MOMENTS = ("origins", "counts", "first", "second")
+
+_LARGEST = 1e300  # JSON integers have no limit; this one fits a float
+
+
+def to_json_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Convert values for a header: keep scalars, text, booleans and None, and write priors as dictionaries.
+
+    Parameters
+    ----------
+    values : mapping of str to object
+        For example, the parameters of an estimator.
+
+    Returns
+    -------
+    dict
+        JSON values. Values of any other type, such as arrays and callables, are left out.
+    """
+    kinds = (str, int, float, np.bool_, np.integer, np.floating, NormalInverseWishart)
+    kept = {name: value for name, value in values.items() if value is None or isinstance(value, kinds)}
+    named = {name: parts(value) if isinstance(value, NormalInverseWishart) else value for name, value in kept.items()}
+    return {name: value.item() if isinstance(value, np.generic) else value for name, value in named.items()}
+
+
+def from_json_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Undo `to_json_values`: rebuild the priors from their dictionaries."""
+    return {name: NormalInverseWishart(**value) if isinstance(value, dict) else value for name, value in values.items()}
+
+
+def mixture_to_state(parameters: MixtureParameters) -> Arrays:
+    """Return the arrays of a mixture: weights, means and covariances, the box of its noise, and what was fixed."""
+    arrays = {name: getattr(parameters, name) for name in PARTS}
+    if parameters.noise:
+        arrays["noise"] = np.asarray(parameters.noise.parameter)
+    if parameters.fixed:
+        arrays["fixed"] = parameters.fixed.table.astype(np.float64)
+    return arrays
+
+
+def mixture_from_state(arrays: Arrays, model: CovarianceModel) -> MixtureParameters:
+    """Make the mixture of saved arrays.
+
+    Raises
+    ------
+    KeyError
+        If an array is missing.
+    ValueError
+        If something is invalid.
+    """
+    weights, means, covariances = (arrays[name] for name in PARTS)
+    if "noise" not in arrays:
+        mixture = check_mixture(weights, means, covariances, model)
+        return mixture.with_other(fixed=_fixed(arrays, mixture.n_components, model))
+    whole = float(weights.sum()) if weights.ndim == 1 and weights.dtype.kind == "f" else 0.0
+    if not 0 < whole <= 1 + 1e-6:
+        raise ValueError("expected weights that sum to at most 1 beside noise, got other ones")
+    mixture = check_mixture(weights / whole, means, covariances, model)
+    noise = check_noise(arrays["noise"], mixture.n_features, lambda: mixture.means)
+    fixed = _fixed(arrays, mixture.n_components, model)
+    return mixture.with_other(weights=np.ascontiguousarray(weights, np.float64), noise=noise, fixed=fixed)
+
+
+def _fixed(arrays: Arrays, n_components: int, model: CovarianceModel) -> Fixed:
+    if "fixed" not in arrays:
+        return NOTHING_FIXED
+    table = check_array(arrays["fixed"], "fixed", (len(PARTS), n_components))
+    if not np.isin(table, (0, 1)).all():
+        raise ValueError("expected 0 or 1 in 'fixed' (1 if a parameter was fixed)")
+    return check_fixed_table(table == 1, model)
+
+
+def statistics_to_arrays(statistics: SufficientStatistics, prefix: str = "") -> Arrays:
+    """Convert the moments to arrays, whose names begin with `prefix`."""
+    return {f"{prefix}{name}": getattr(statistics, name) for name in _MOMENTS}
+
+
+def statistics_from_arrays(
+    arrays: Arrays, layout: Layout, shape: tuple[int, int], log_evidence: float, weight: float, prefix: str = ""
+) -> SufficientStatistics:
+    """Rebuild the statistics of K components and d features, `shape`.
+
+    Raises
+    ------
+    KeyError
+        If an array is missing.
+    ValueError
+        If an array is invalid; the message names it.
+    """
+    shapes = {"origins": shape, "counts": shape[:1], "first": shape, "second": layout.shape(*shape)}
+    moments = {}
+    for name, expected in shapes.items():
+        moments[name] = check_array(arrays[prefix + name], prefix + name, expected).astype(np.float64)
+    return SufficientStatistics(layout, **moments, log_evidence=log_evidence, weight=weight)
+
+
+def traces_to_state(best: Trace, traces: Sequence[Trace]) -> tuple[Header, Arrays]:
+    """Convert traces, which include `best`, to header entries and arrays."""
+    header, arrays = _trace_to_state(best)
+    others = [_trace_to_state(trace) for trace in traces if trace is not best]
+    if others:
+        header["others"] = [other for other, _ in others]
+    for number, (_, passes) in enumerate(others):
+        arrays |= {f"{_prefix(number)}{name}": values for name, values in passes.items()}
+    return header, arrays
+
+
+def traces_from_state(header: Header, arrays: Arrays) -> tuple[Trace, tuple[Trace, ...]]:
+    """Rebuild the best trace and all traces; entries that are not part of a trace are ignored.
+
+    Raises
+    ------
+    KeyError
+        If an entry is missing.
+    ValueError
+        If an entry is invalid; the message names it.
+    """
+    best = _trace_from_state(header, arrays)
+    others = [
+        _trace_from_state(item({"others": other}, "others", dict), arrays, _prefix(number))
+        for number, other in enumerate(item({"others": []} | header, "others", list))
+    ]
+    return best, tuple(sorted([best, *others], key=lambda trace: trace.start))
+
+
+def _prefix(number: int) -> str:
+    return f"others/{number}/"
+
+
+def _trace_to_state(trace: Trace) -> tuple[Header, Arrays]:
+    header: Header = {"reason": trace.reason, "converged": trace.converged, "start": trace.start}
+    if trace.refinement is not None:
+        header["refinement"] = asdict(trace.refinement)
+    passes = np.array(trace.passes, dtype=np.float64).reshape(-1, 4)
+    return header, {"passes": passes, "seconds": np.array(trace.seconds, dtype=np.float64)}
+
+
+def _trace_from_state(header: Header, arrays: Arrays, prefix: str = "") -> Trace:
+    passes = _passes(arrays, prefix)
+    seconds = arrays[f"{prefix}seconds"]
+    if seconds.shape != (len(passes),) or not (seconds >= 0).all():
+        raise ValueError(f"expected {len(passes)} non-negative times in '{prefix}seconds', got shape {seconds.shape}")
+    start = item(header, "start", int)
+    if start < 0:
+        raise ValueError(f"expected a non-negative number in 'start', got {start}")
+    return Trace(
+        passes,
+        tuple(seconds.tolist()),
+        item(header, "reason", str),
+        item(header, "converged", bool),
+        start,
+        _refinement(item(header, "refinement", dict)) if "refinement" in header else None,
+    )
+
+
+def _passes(arrays: Arrays, prefix: str) -> tuple[PassRecord, ...]:
+    if not prefix and "lower_bounds" in arrays:  # saved before passes recorded an objective
+        bounds = _table(arrays, "lower_bounds", ())
+        return tuple(PassRecord(bound, bound) for bound in bounds.tolist())
+    passes = _table(arrays, f"{prefix}passes", (4,))
+    if not np.isin(passes[:, 3], (0, 1)).all():
+        raise ValueError(f"expected 0 or 1 in the last column of '{prefix}passes' (1 if a pass was accepted)")
+    return tuple(PassRecord(a, b, c, bool(accepted)) for a, b, c, accepted in passes.tolist())
+
+
+def _table(arrays: Arrays, name: str, row: tuple[int, ...]) -> NDArray[Any]:
+    values = arrays[name]
+    if values.ndim != 1 + len(row) or values.shape[1:] != row:
+        raise ValueError(f"expected shape {('n', *row)} for {name!r}, got {values.shape}")
+    if np.isnan(values).any():
+        raise ValueError(f"expected numbers in {name!r}, got NaN at {tuple(np.argwhere(np.isnan(values))[0].tolist())}")
+    return values.astype(np.float64)
+
+
+def _refinement(saved: Header) -> Refinement:
+    moves, passes = item(saved, "moves", list), saved["passes"]
+    for move in moves:
+        if not (isinstance(move, list) and len(move) == 3 and all(map(_is_number, move))):
+            raise ValueError(
+                f"expected two components and a gain in each entry of 'moves' in its header, got {move!r:.60}"
+            )
+    if not _is_number(passes):
+        raise ValueError(f"expected a number for 'passes' in its header, got {passes!r:.60}")
+    typed_moves = tuple((int(dropped), int(split), float(gain)) for dropped, split, gain in moves)
+    return Refinement(typed_moves, item(saved, "tried", int), float(passes))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _LARGEST

@@ -1,0 +1,238 @@
+"""`animate_fit`: the components and the log-likelihood of a fit, with a frame for each pass."""
+
+from __future__ import annotations
+
+import base64
+import os
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib import pyplot as plt
+from matplotlib.animation import FFMpegWriter, FuncAnimation
+from numpy.typing import ArrayLike
+
+from gmm._estimators.fitted import fitted_parameters
+from gmm._estimators.mixture import GaussianMixture
+from gmm._estimators.steps import SteppedFit, prepare_stepped_fit
+from gmm._fitting.sampling import kmeans_plusplus
+from gmm._plotting.canvas import canvas_of
+from gmm._plotting.film import Film, film_of
+from gmm._plotting.gif import AS_DRAWN, gif
+from gmm._plotting.style import STYLE
+from gmm._text.amounts import counted
+from gmm._validation.parameters import check_random_state
+from gmm._validation.scalars import check_whole, is_real
+from gmm._values.layouts import Array
+
+_FIRST, _LAST = 1000, 2500  # least duration of these frames in a GIF, in milliseconds
+_LONGEST = 655_350  # milliseconds: a GIF stores hundredths of a second in 16 bits
+_FILMS = (".mp4", ".m4v", ".mov", ".mkv", ".avi", ".webm", ".webp", ".apng", ".avif")
+_STARTS = ("init_params", "weights_init", "means_init", "precisions_init")
+
+
+def animate_fit(
+    X: ArrayLike,
+    n_components: int,
+    *,
+    view: Any = None,
+    interval: int = 200,
+    sample_weight: ArrayLike | None = None,
+    random_state: int | np.random.RandomState | np.random.Generator | None = 0,
+    bayesian: bool = False,
+    **parameters: Any,
+) -> FitAnimation:
+    """Animate a fit: the start, then a frame for each pass.
+
+    The first frame shows the rows in grey and the ellipses of the start. Each of the others shows a pass: rows
+    coloured by responsibility, ellipses of the mixture before the update (they hold 50 % and 95 % of each component),
+    the paths of the means, and beside them the mean log-likelihood so far. With one feature, densities over a
+    histogram take the place of ellipses.
+
+    Unless you give a start, the fit begins from a poor one, so that there is something to see: its means are rows
+    drawn by k-means++, and each component has the covariance of all rows. `random_state` chooses the start; another
+    start may lead to another optimum.
+
+    Parameters
+    ----------
+    X : array-like or data frame of shape (n, d)
+        Rows. All are fitted; at most 2000, chosen at random, are drawn.
+    n_components : int
+        Number of components, K.
+    view : None, int, str, pair of int or str, "discriminating" or Directions, default=None
+        One or two features, by index or name; or the plane in which the components of the last mixture differ most.
+        None draws one or two features as they are, and more in that plane.
+    interval : int, default=200
+        Milliseconds between frames.
+    sample_weight : array-like of shape (n,), default=None
+        Weights of the rows. Heavier rows are drawn larger.
+    random_state : int, RandomState, Generator or None, default=0
+        Seed of the start and of the rows to draw.
+    bayesian : bool, default=False
+        Fit a `gmm.BayesianGaussianMixture`, whose components fade as they lose their rows; from its default start.
+    **parameters
+        Further parameters of the fit, as for `gmm.em.steps`. The default here is ``tol=1e-5`` (1e-3 if `bayesian`),
+        which does not mistake a slow beginning for convergence. ``max_iter`` limits the number of frames, and
+        ``acceleration="auto"`` shows how the default fit needs fewer.
+
+    Returns
+    -------
+    FitAnimation
+        A Matplotlib animation, which notebooks display. ``save("fit.gif")`` needs no other software;
+        ``save("fit.mp4")`` needs ffmpeg.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the rows or parameters are invalid, as in `gmm.em.steps`; if the view does not exist; or if `interval` is not
+        from 1 to 655350, the longest delay of a GIF.
+
+    Examples
+    --------
+    >>> from gmm.plotting import animate_fit
+    >>> film = animate_fit([[0.0], [1.0], [2.0], [7.0], [9.0]], 2, max_iter=3)
+    >>> film.n_frames
+    4
+    """
+    check_whole(interval, "interval, in milliseconds,", 1, _LONGEST)
+    fit_parameters = {"tol": 1e-3 if bayesian else 1e-5, "random_state": random_state} | parameters
+    rows = X, n_components, sample_weight
+    prepare = partial(prepare_stepped_fit, *rows, caller=animate_fit.__name__, bayesian=bayesian)
+    climb = prepare(fit_parameters)
+    if not bayesian and not any(parameters.get(name) is not None for name in _STARTS):
+        climb = prepare(fit_parameters | _poor_start(climb, fit_parameters))
+    film = film_of(climb, random_state, view)
+    with mpl.rc_context(STYLE):
+        return FitAnimation(film, int(interval))
+
+
+def _poor_start(climb: SteppedFit, parameters: dict[str, Any]) -> dict[str, Array]:
+    """Choose random rows as means, equal weights, and for each component the covariance of all rows.
+
+    The rows are far from each other: from close ones, EM needs many passes until components differ.
+    """
+    K, model, source = climb.settings.n_components, climb.settings.objective.model, climb.source
+    shared = {name: parameters[name] for name in ("covariance_type", "reg_covar", "n_threads") if name in parameters}
+    one = GaussianMixture(1, **shared).fit(source.rows, sample_weight=source.sample_weight)
+    precisions = one.precisions_ if model.layout.pooled else np.repeat(one.precisions_, K, axis=0)
+    rows, scale = source.rows.astype(np.float64), np.sqrt(_variances(one))
+    rng = check_random_state(parameters["random_state"])
+    means = scale * kmeans_plusplus((rows - one.means_) / scale, source.weights, K, rng) + one.means_
+    return {"weights_init": np.full(K, 1 / K), "means_init": means, "precisions_init": precisions}
+
+
+def _variances(one: GaussianMixture) -> Array:
+    parameters = fitted_parameters(one)
+    return np.asarray(parameters.model.layout.diagonal(parameters.covariances, parameters.n_features)[0])
+
+
+class FitAnimation(FuncAnimation):
+    """The animation of a fit, as returned by `animate_fit`.
+
+    Attributes
+    ----------
+    n_frames : int
+        Number of frames: one for the start, and one for each pass.
+    """
+
+    def __init__(self, film: Film, interval: int) -> None:
+        self.n_frames = 1 + len(film.passes)
+        self._film, self._frame_interval = film, interval
+        self._canvas = canvas_of(film)
+        self._figure = self._canvas.figure
+        draw = self._canvas.draw
+        super().__init__(self._figure, draw, frames=self.n_frames, interval=interval, cache_frame_data=False)
+        # Matplotlib would warn about an animation that is neither shown nor saved, which is legitimate.
+        self._draw_was_started = True
+
+    def save(
+        self,
+        filename: str | os.PathLike[str],
+        writer: Any = None,
+        fps: float | None = None,
+        dpi: float | str | None = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> None:
+        """Write the animation to a file, and close its figure unless a window shows it.
+
+        The animation can be saved and shown again afterwards.
+
+        Parameters
+        ----------
+        filename : str or os.PathLike
+            Name of the file. A ``.gif`` needs only Pillow, which comes with Matplotlib, and pauses on its first and
+            last frame. ``.mp4`` and other video formats need ffmpeg.
+        writer, *args, **kwargs
+            As for ``matplotlib.animation.Animation.save``. With a `writer`, the file extension is not checked.
+        fps : float, optional
+            Frames per second; None follows `interval`.
+        dpi : float or "figure", optional
+            Dots per inch; None is Matplotlib's default, or the figure's resolution for a GIF.
+
+        Raises
+        ------
+        ValueError
+            If the file extension is not supported, a format other than GIF is requested without ffmpeg, or `fps` or
+            `dpi` is not a finite number above 0.
+        OSError
+            If the file cannot be written.
+        """
+        _check_rates(fps, dpi)
+        path = Path(filename)
+        if path.is_dir() and path.suffix:
+            raise IsADirectoryError(f"expected the name of a file, got {str(path)!r}, which is a folder")
+        if not path.parent.is_dir():
+            raise FileNotFoundError(
+                f"cannot save {path.name!r}: there is no folder {str(path.parent)!r}; create it first"
+            )
+        if writer is None:
+            _check_kind(path)
+        if writer is None and path.suffix.lower() == ".gif" and not args and not kwargs:
+            path.write_bytes(self._gif(fps, None if dpi == "figure" else dpi))
+        else:
+            others: tuple[Any, ...] = (fps, dpi, *args)
+            with mpl.rc_context(AS_DRAWN):
+                super().save(os.fspath(filename), writer, *others, **kwargs)
+        if getattr(self._figure.canvas, "required_interactive_framework", None) is None:
+            plt.close(self._figure)
+
+    def _repr_html_(self) -> str:
+        encoded = base64.b64encode(self._gif()).decode()
+        plt.close(self._figure)  # otherwise a notebook also shows a still image
+        text = f"Animation of a fit: its start and {counted(self.n_frames - 1, 'pass', 'passes')}"
+        return f'<img alt="{text}" style="max-width:100%" src="data:image/gif;base64,{encoded}">'
+
+    def _gif(self, fps: float | None = None, dpi: Any = None) -> bytes:
+        wait = self._frame_interval if fps is None else round(1000 / fps)
+        if wait > _LONGEST:
+            raise ValueError(
+                f"fps is too low for a .gif, whose frames last at most {_LONGEST // 1000} s; got fps={fps!r}"
+            )
+        waits = [max(wait, _FIRST), *[wait] * (self.n_frames - 2), max(wait, _LAST)]
+        return gif(self._figure, self._canvas.draw, waits, dpi)
+
+
+def _check_rates(fps: Any, dpi: Any) -> None:
+    for name, value, keywords in (("fps", fps, ()), ("dpi", dpi, ("figure",))):
+        if value is None or value in keywords:
+            continue
+        if not is_real(value) or not 0 < float(value) < np.inf:
+            others = ", 'figure' or None" if keywords else ", or None"
+            raise ValueError(f"{name} must be a finite number above 0{others}; got {value!r}")
+
+
+def _check_kind(path: Path) -> None:
+    """Reject a format that neither Pillow nor ffmpeg writes, unless another Matplotlib writer is configured."""
+    kind = path.suffix.lower()
+    if kind == ".gif" or not mpl.rcParams["animation.writer"].startswith("ffmpeg"):
+        return
+    if kind not in _FILMS:
+        raise ValueError(
+            f"expected a file name that ends in .gif, which Pillow writes, or in {', '.join(_FILMS[:-1])} or "
+            f"{_FILMS[-1]}, which ffmpeg writes; got {str(path)!r}"
+        )
+    if not FFMpegWriter.isAvailable():
+        raise ValueError(f"saving {str(path)!r} needs ffmpeg, which is not installed: install it, or save a .gif")

@@ -1,0 +1,212 @@
+"""Everything around a plot: its figure or the caller's Axes, the grid of pairs, labels, and the legend with its notes.
+
+A panel draws the inside of one Axes, in one view.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib import pyplot as plt
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from numpy.typing import NDArray
+
+from gmm._exceptions import InvalidParameterError, raisable
+from gmm._plotting.scene import Scene, limits, outside_limits
+from gmm._plotting.style import NOISE, STYLE, axes_of, closed_on_failure, colours, fix_tick_colours, inks_of
+from gmm._plotting.view import MOST_PAIRED, View, columns_of, literal, view_of
+from gmm._text.amounts import amount, counted, percent
+from gmm._values.directions import telling
+from gmm._values.layouts import Array
+
+_MOST_LISTED = 8
+_LONGEST_OF_PAIRS = 18  # characters of a feature's name in a grid of pairs
+Entries = list[tuple[Artist, str]]
+
+
+class Panel(Protocol):
+    """Draws the inside of one Axes."""
+
+    def __call__(self, ax: Axes, scene: Scene, view: View, edges: Array, *, small: bool) -> Entries:
+        """Draw, and return the entries of the legend; `small` for a panel in a grid."""
+
+
+def draw(scene: Scene, view: Any, ax: Axes | None, panel: Panel, title: str) -> Any:
+    """Draw one panel on `ax` or in a new figure, or a grid of panels; return the Axes or an array of Axes."""
+    paired = _paired(scene, view)
+    if paired is not None:
+        return _pairs(scene, *paired, ax, panel, title)
+    chosen = view_of(scene.mixture, scene.names, view)
+    with axes_of(ax, figsize=(7.2, 4.5)) as target:
+        _check_scales(target)
+        edges = limits(scene, chosen)
+        entries = _drawn(target, scene, chosen, panel, edges)
+        for axis, label in zip((target.xaxis, target.yaxis), chosen.labels, strict=False):
+            axis.set_label_text(label)
+        target.set_title(title)
+        _legend(target, [*entries, *map(note, notes(scene, chosen, edges))], scene, chosen, outside=ax is None)
+    return target
+
+
+def component_entries(scene: Scene) -> Entries:
+    """Make legend entries with the weight and rows of each component or cluster; of the heaviest if there are many."""
+    combined = scene.n_clusters < scene.n_components
+    what = "cluster" if combined else "component"
+    shades, (n_noise, *counts) = colours(scene.n_clusters), scene.counts
+    weights, chosen = np.bincount(scene.clusters, scene.mixture.weights), np.unique(scene.clusters[scene.present])
+    if len(chosen) > _MOST_LISTED:
+        chosen = np.sort(chosen[np.argsort(-weights[chosen], kind="stable")[: _MOST_LISTED - 2]])
+    word = "rows" if scene.sample_weight is None else "weight of rows"
+    entries: Entries = [note(f"{what + ' (components)' * combined}: weight, {word}")]
+    for c in chosen:
+        members = f" ({' + '.join(map(str, np.flatnonzero(scene.clusters == c)))})" if combined else ""
+        entries.append((_dot(shades[c]), f"{c}{members}:  {percent(weights[c])},  {amount(counts[c])}"))
+    if scene.mixture.noise:
+        entries.append((_dot(NOISE), f"noise:  {percent(scene.mixture.noise_weight)},  {amount(n_noise)}"))
+    left = len(weights) - len(chosen)
+    return [*entries, note(f"and {counted(left, f'lighter {what}')}")] if left else entries
+
+
+def heading(scene: Scene) -> str:
+    """Return the number of components, in words, and how many are not empty or how many clusters they are."""
+    left, K = len(scene.present), scene.n_components
+    if scene.n_clusters < K:
+        return f"{counted(scene.n_clusters, 'cluster')} of {counted(K, 'component')}"
+    return f"{left} of {counted(K, 'component')}" if left < K else counted(K, "component")
+
+
+def note(text: str) -> tuple[Artist, str]:
+    """Make a legend entry that has no mark."""
+    return Line2D([], [], linestyle=""), text
+
+
+def marginal_note(what: str, view: View, *, small: bool) -> Entries:
+    """Say in the legend that a panel ignores the features outside the view, if there are any."""
+    return [] if view.whole else [note(f"{what} {'each' if small else 'this'} view only")]
+
+
+def _check_scales(ax: Axes) -> None:
+    scales = {ax.get_xscale(), ax.get_yscale()} - {"linear"}
+    if scales:
+        raise raisable(InvalidParameterError)(
+            f"ax must have linear scales, since components are ellipses there alone; got {', '.join(sorted(scales))}"
+        )
+
+
+def _paired(scene: Scene, view: Any) -> tuple[list[int], list[str]] | None:
+    """Return the features of a grid of pairs and what the legend says of them, or None if the view is another."""
+    d = len(scene.names)
+    if isinstance(view, str) and view == "pairs":
+        most = sorted(np.argsort(-telling(scene.mixture), kind="stable")[:MOST_PAIRED].tolist())
+        return most, [f"{len(most)} of {d} features, in which", "components differ most"] if d > len(most) else []
+    if isinstance(view, str | bytes) or not isinstance(view, Sequence | np.ndarray) or len(view) <= 2:
+        return None
+    return columns_of(view, scene.names), []
+
+
+def _pairs(
+    scene: Scene, columns: list[int], said: list[str], ax: Axes | None, panel: Panel, title: str
+) -> NDArray[np.object_]:
+    m, d = len(columns), len(scene.names)
+    if ax is not None:
+        raise raisable(InvalidParameterError)("view='pairs' draws a grid of its own: give it no ax, or another view")
+    with mpl.rc_context(STYLE), closed_on_failure():
+        size = max(2.0 * m + 1.0, 4.5)
+        figure, made = plt.subplots(m, m, figsize=(size, size), squeeze=False)
+        grid: Any = np.asarray(made, dtype=object)
+        entries: Entries = []
+        names = tuple(literal(scene.names[j], _LONGEST_OF_PAIRS) for j in columns)
+        features = View(np.eye(d)[columns], np.zeros(d), names, of_features=True)
+        every = limits(scene, features)
+        for i, j in np.ndindex(m, m):
+            fix_tick_colours(grid[i, j])
+            if j > i:
+                grid[i, j].set_axis_off()
+                continue
+            view = view_of(scene.mixture, scene.names, columns[j] if i == j else (columns[j], columns[i]))
+            drawn = _drawn(grid[i, j], scene, view, panel, every[[j] if i == j else [j, i]], small=True)
+            if (i, j) == (min(1, m - 1), 0):  # all planes have the same legend; a histogram's has more
+                entries = drawn
+            _label_outer(grid[i, j], names, i, j, m)
+        figure.suptitle(title, fontsize=11)
+        handles = [*entries, *map(note, [*said, *notes(scene, features, every)])]
+        figure.legend(*_handles_and_texts(handles), loc="upper right", fontsize=9, bbox_to_anchor=(0.99, 0.95))
+    return grid
+
+
+def _label_outer(ax: Axes, names: Sequence[str], i: int, j: int, d: int) -> None:
+    ax.set_xlabel(names[j] if i == d - 1 else "")
+    ax.set_ylabel(names[i] if j == 0 and i > 0 else "")
+    ax.tick_params(labelbottom=i == d - 1, labelleft=j == 0 and i > 0, labelsize=8)
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.get_offset_text().set_fontsize(8)
+    if i == j:
+        ax.tick_params(left=False)
+
+
+def _drawn(ax: Axes, scene: Scene, view: View, panel: Panel, edges: Array, *, small: bool = False) -> Entries:
+    entries = panel(ax, scene, view, edges, small=small)
+    ax.set_xlim(*edges[0])
+    if view.n_axes == 2:
+        ax.set_ylim(*edges[1])
+    return entries
+
+
+def notes(scene: Scene, view: View, edges: Array) -> list[str]:
+    """List the rows and components that are not drawn."""
+    lines = []
+    if len(scene.drawn_index) < scene.source.n_used:
+        lines.append(f"{len(scene.drawn_index):,} of {counted(scene.source.n_used, 'row')} shown")
+    n_rows, components = outside_limits(scene, view, edges)
+    if n_rows:
+        lines.append(f"outside the axes: {counted(n_rows, 'row')}")
+    if components:
+        listed = ", ".join(map(str, components[:5])) + (", …" if len(components) > 5 else "")
+        lines.append(f"outside the axes: {'components' if len(components) > 1 else 'component'} {listed}")
+    return lines
+
+
+def _legend(ax: Axes, entries: Entries, scene: Scene, view: View, *, outside: bool) -> None:
+    handles, texts = _handles_and_texts(entries)
+    if outside:
+        ax.legend(handles, texts, loc="upper left", bbox_to_anchor=(1.01, 1.0), fontsize=9, borderaxespad=0)
+        return
+    place: Any = _emptiest_corner(ax, scene, view)
+    inks = inks_of(ax)
+    ax.legend(
+        handles,
+        texts,
+        loc=place,
+        fontsize=8,
+        frameon=True,
+        framealpha=0.85,
+        facecolor=inks.paper,
+        edgecolor=inks.pale_edge,
+        labelcolor=inks.ink,
+    )
+
+
+def _emptiest_corner(ax: Axes, scene: Scene, view: View) -> str:
+    """Return the corner with the fewest drawn rows; in a view of one axis, an upper corner."""
+    points = view.project(scene.drawn_rows)
+    low, high = np.sort(np.array([ax.get_xlim(), ax.get_ylim()]), axis=1).T
+    place = (points - low[: view.n_axes]) / (high - low)[: view.n_axes]
+    right = place[:, 0] > 0.5
+    upper = place[:, 1] > 0.5 if view.n_axes == 2 else np.ones(len(place), dtype=bool)
+    corners = {"upper right": right & upper, "upper left": ~right & upper}
+    if view.n_axes == 2:
+        corners |= {"lower left": ~right & ~upper, "lower right": right & ~upper}
+    return min(corners, key=lambda corner: np.count_nonzero(corners[corner]))
+
+
+def _handles_and_texts(entries: Entries) -> tuple[list[Artist], list[str]]:
+    return [handle for handle, _ in entries], [text for _, text in entries]
+
+
+def _dot(colour: Any) -> Line2D:
+    return Line2D([], [], marker="o", linestyle="", color=colour, markersize=7)

@@ -1,0 +1,344 @@
+"""`Scene`: the fitted mixture and the checked, subsampled rows that a plot draws; this module draws nothing.
+
+It also computes axis limits, and the grids on which curves and contours are evaluated.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gmm._caching import cached_property
+from gmm._estimators.conditional import imputed
+from gmm._estimators.contract import names_of_features
+from gmm._estimators.fitted import FittedMixture, fitted_parameters, source_of
+from gmm._estimators.mixture import GaussianMixture
+from gmm._estimators.scorer import Scorer
+from gmm._plotting.pipeline import before, steps_of
+from gmm._plotting.style import colours
+from gmm._plotting.view import View, axis_deviations
+from gmm._rows.entrance import as_one_array, as_source
+from gmm._rows.sources import ArraySource
+from gmm._selection import Selection
+from gmm._text.amounts import counted
+from gmm._uses.combining import CombinedComponents, shares_of
+from gmm._validation.combinations import refusal
+from gmm._validation.parameters import check_is_fitted, check_random_state
+from gmm._validation.scalars import check_whole
+from gmm._values.layouts import Array
+from gmm._values.parameters import MixtureParameters
+
+_REACH = 3.0  # standard deviations of a component that should fit into the axes
+_CORE = 0.9  # the heaviest components that reach this total weight set the scale of the axes
+_BEYOND = 2.0  # the axes may extend on either side by this multiple of the core's width
+_FINE = 4  # grid points per standard deviation around a component that an even grid would miss
+_MOST_POINTS = 1_000_000  # in a grid; fewer for many components
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """A fitted mixture and the rows to draw with it.
+
+    Attributes
+    ----------
+    mixture : MixtureParameters
+    names : tuple of str
+        Feature names.
+    source : ArraySource
+        All rows (n, d) and their weights (n,) or None.
+    drawn_index : array of shape (s,)
+        Indices of the rows drawn as individual points.
+    responsibilities : array of shape (s, K)
+        Responsibilities of the drawn rows, computed from all features.
+    n_threads : int or None
+        Number of threads for scoring rows.
+    clusters : array of int, shape (K,)
+        The cluster of each component; each is one, unless they are combined.
+    """
+
+    mixture: MixtureParameters
+    names: tuple[str, ...]
+    source: ArraySource
+    drawn_index: NDArray[np.intp]
+    responsibilities: Array
+    n_threads: int | None
+    clusters: NDArray[np.intp]
+
+    @property
+    def n_components(self) -> int:
+        """Number of components, K."""
+        return self.mixture.n_components
+
+    @property
+    def rows(self) -> NDArray[Any]:
+        """All rows, (n, d)."""
+        return self.source.rows
+
+    @property
+    def drawn_rows(self) -> NDArray[Any]:
+        """The rows drawn as individual points, (s, d)."""
+        return self.rows[self.drawn_index]
+
+    @property
+    def sample_weight(self) -> Array | None:
+        """Weights of all rows, (n,)."""
+        return self.source.sample_weight
+
+    @cached_property
+    def weighted(self) -> tuple[NDArray[Any], Array]:
+        """Rows of positive weight, (n_used, d), and their weights, (n_used,)."""
+        used = self.source.subset(np.flatnonzero(self.source.weights))
+        return used.rows, used.weights
+
+    @property
+    def n_clusters(self) -> int:
+        """Number of clusters; K unless components are combined."""
+        return int(self.clusters.max()) + 1
+
+    @property
+    def shades(self) -> Array:
+        """Colours of the components, (K, 3): those of their clusters."""
+        return colours(self.n_clusters)[self.clusters]
+
+    @property
+    def shares(self) -> Array:
+        """Probabilities of the clusters given each drawn row, with that of the noise behind if there is any."""
+        return self.shares_of(self.responsibilities)
+
+    def shares_of(self, responsibilities: Array) -> Array:
+        """Probabilities of the clusters, and of noise, of responsibilities (n, K)."""
+        merged = shares_of(self.clusters, responsibilities)
+        if not self.mixture.noise:
+            return merged
+        return np.column_stack([merged, np.maximum(0, 1 - responsibilities.sum(axis=1))])
+
+    @cached_property
+    def _shares_of_all(self) -> Array:
+        return self.shares_of(scored(self.mixture, self.rows, self.n_threads)[0])
+
+    @property
+    def uncertainty(self) -> Array:
+        """One minus the largest probability of a cluster, or of noise, for each drawn row, (s,)."""
+        return np.asarray(1 - self.shares.max(axis=1))
+
+    @cached_property
+    def uncertainty_of_all(self) -> Array:
+        """The same for every row, (n,); costs a pass over the rows."""
+        if self.n_clusters < self.n_components:
+            return np.asarray(1 - self._shares_of_all.max(axis=1))
+        return 1 - Scorer(self.mixture, self.n_threads).largest_responsibilities(ArraySource(self.rows))
+
+    @property
+    def certainty(self) -> Array:
+        """Certainty of each drawn row's assignment, (s,): 0 if clusters, and noise, are equally probable, up to 1."""
+        return certainty(self.shares)
+
+    @cached_property
+    def counts(self) -> Array:
+        """Total weight of the rows assigned to noise and to each cluster, (1 + n_clusters,); costs a pass over them."""
+        if self.n_clusters < self.n_components:
+            every = np.roll(np.arange(-1, self.n_clusters), -1)[self._shares_of_all.argmax(axis=1)]
+            return np.bincount(every + 1, self.sample_weight, minlength=self.n_clusters + 1).astype(np.float64)
+        labels = Scorer(self.mixture, self.n_threads).labels(self.source)
+        return np.bincount(labels + 1, self.sample_weight, minlength=self.n_components + 1).astype(np.float64)
+
+    @property
+    def relative_weight(self) -> Array:
+        """Weights of the drawn rows, divided by the mean positive weight, (s,)."""
+        weight = self.source.weights
+        return weight[self.drawn_index] * (self.source.n_used / weight.sum())
+
+    @property
+    def present(self) -> NDArray[np.intp]:
+        """Indices of the components that are not empty."""
+        return self.mixture.present
+
+
+def scene_of(
+    model: Any, X: ArrayLike, *, sample_weight: ArrayLike | None = None, max_points: int = 5000, random_state: Any = 0
+) -> Scene:
+    """Check a model and rows, and make a scene of them.
+
+    Parameters
+    ----------
+    model : GaussianMixture, GaussianMixtureSearch, a pipeline that ends in one, or CombinedComponents
+        The fitted model.
+    X : array-like or data frame of shape (n, d)
+        Rows, as for ``model.predict``. Missing values are drawn at their conditional means, if the mixture was fitted
+        with ``missing="em"``; rows without a value are not drawn.
+    sample_weight : array-like of shape (n,), default=None
+    max_points : int, default=5000
+        Maximum number of rows drawn as points. Larger tables are subsampled without replacement.
+    random_state : int, RandomState, Generator or None, default=0
+
+    Raises
+    ------
+    NotFittedError, TypeError
+        As `fitted_mixture`; also if the rows are not in memory.
+    ValueError
+        If the mixture cannot score the rows, `max_points` is below 1, or a step of a pipeline is not affine.
+    """
+    clusters = model.clusters() if isinstance(model, CombinedComponents) else None
+    mixture = fitted_mixture(model if clusters is None else model.model)
+    max_points = check_whole(max_points, "max_points")
+    parameters, names = fitted_parameters(mixture), names_of_features(mixture)
+    if steps := steps_of(model):
+        parameters, X, given = before(steps, parameters, X)
+        source, of_rows = as_source(X, sample_weight, estimator=model)
+        numbered = (f"x{j}" for j in range(parameters.n_features))
+        names = given or tuple(numbered if of_rows is None else map(str, of_rows))
+    else:
+        source = source_of(mixture, X, sample_weight)
+        if source.has_gaps:
+            source = ArraySource(imputed(parameters, source, mixture.n_threads), source.sample_weight)
+    return make_scene(
+        parameters,
+        names,
+        as_one_array(source, "a picture"),
+        max_points=max_points,
+        random_state=random_state,
+        n_threads=mixture.n_threads,
+        clusters=clusters,
+    )
+
+
+def make_scene(
+    mixture: MixtureParameters,
+    names: tuple[str, ...],
+    source: ArraySource,
+    *,
+    max_points: int,
+    random_state: Any,
+    n_threads: int | None,
+    clusters: NDArray[np.intp] | None = None,
+) -> Scene:
+    """Make a scene of checked rows, and choose at most `max_points` rows of positive weight to draw."""
+    drawn = np.flatnonzero(source.weights)
+    if not len(drawn):
+        raise ValueError(
+            f"expected rows to draw, got {counted(source.n_rows, 'row')} without a value or a weight: pass others"
+        )
+    if len(drawn) > max_points:
+        drawn = np.sort(check_random_state(random_state).choice(drawn, max_points, replace=False))
+    responsibilities, _ = scored(mixture, np.ascontiguousarray(source.rows[drawn]), n_threads)
+    clusters = np.arange(mixture.n_components) if clusters is None else clusters
+    return Scene(mixture, names, source, drawn, responsibilities, n_threads, clusters)
+
+
+def components_alone(scene: Scene, picture: str) -> None:
+    """Check that there is no noise and that no components are combined, for a picture that does not show it.
+
+    Raises
+    ------
+    ValueError
+        If its mixture has noise, or clusters of several components.
+    """
+    if scene.n_clusters < scene.n_components:
+        raise ValueError(f"{picture} shows components alone: pass the mixture, combined.model")
+    if scene.mixture.noise:
+        raise refusal("noise", picture)
+
+
+def fitted_mixture(model: Any) -> FittedMixture:
+    """Return a fitted mixture, or the best mixture of a fitted search; of a pipeline, that of its last step.
+
+    Raises
+    ------
+    NotFittedError
+        If the model is not fitted.
+    TypeError
+        If it is none of these.
+    """
+    if not isinstance(model, type) and getattr(model, "steps", None):
+        model = model.steps[-1][1]
+    if hasattr(model, "__sklearn_is_fitted__") and not isinstance(model, type):
+        check_is_fitted(model)
+    mixture = getattr(model, "best_estimator_", model)
+    if not isinstance(mixture, FittedMixture):
+        raise TypeError(f"expected a fitted GaussianMixture or GaussianMixtureSearch, got {_description(model)}")
+    return mixture
+
+
+def _description(model: Any) -> str:
+    if isinstance(model, type):
+        return f"the class {model.__name__}: create an instance and fit it, as in {model.__name__}().fit(X)"
+    name = type(model).__name__
+    if isinstance(model, Selection):
+        return f"a {name}: pass its best mixture, selection.best"
+    if name != GaussianMixture.__name__:
+        return name
+    return (
+        f"{type(model).__module__}.{name}: import it from gmm instead, or convert the fitted mixture with "
+        "gmm.GaussianMixture.from_parameters(m.weights_, m.means_, m.covariances_, covariance_type=m.covariance_type)"
+    )
+
+
+def scored(mixture: MixtureParameters, rows: NDArray[Any], n_threads: int | None = None) -> tuple[Array, Array]:
+    """Return the responsibilities (n, K) and log densities (n,) of rows, in nats."""
+    scores = Scorer(mixture, n_threads).rows(ArraySource(rows), responsibilities=True, log_evidence=True)
+    assert scores.responsibilities is not None  # requested above
+    assert scores.log_evidence is not None
+    return scores.responsibilities.astype(np.float64, copy=False), scores.log_evidence
+
+
+def certainty(shares: Array) -> Array:
+    """Rescale the largest of the K probabilities of each row, of clusters or noise, from [1/K, 1] to [0, 1]."""
+    K = shares.shape[-1]
+    largest = shares.max(axis=-1)
+    return np.ones_like(largest) if K == 1 else np.clip((largest - 1 / K) / (1 - 1 / K), 0, 1)
+
+
+def limits(scene: Scene, view: View) -> Array:
+    """Compute the limits of each axis, (m, 2).
+
+    The axes cover all rows and components, but extend on either side by at most twice the width of the heaviest
+    components, so that outliers do not squeeze everything else. The legend counts what lies outside.
+    """
+    points, mixture = view.project(scene.weighted[0]), view.marginal(scene.mixture)
+    reach = _REACH * axis_deviations(mixture)
+    low, high = mixture.means - reach, mixture.means + reach
+    order = np.argsort(-mixture.weights, kind="stable")
+    before = np.cumsum(mixture.weights[order]) - mixture.weights[order]
+    core = order[before < _CORE - 1e-9]
+    core_low, core_high = low[core].min(axis=0), high[core].max(axis=0)
+    room, margin = _BEYOND * (core_high - core_low), 0.02 * (core_high - core_low)
+    least, most = core_low - room, core_high + room
+    points = np.concatenate([points, low[scene.present], high[scene.present]])
+    # Points outside do not stretch the axes at all: the limits are those of the points inside.
+    near = (points >= least) & (points <= most)
+    low, high = points.min(axis=0, initial=np.inf, where=near), points.max(axis=0, initial=-np.inf, where=near)
+    return np.stack([low - margin, high + margin], axis=1)
+
+
+def outside_limits(scene: Scene, view: View, edges: Array) -> tuple[int, list[int]]:
+    """Return the number of rows outside the axes, and the components whose means are outside."""
+    points = view.project(scene.weighted[0])
+    means = view.project(scene.mixture.means)[scene.present]
+    rows, components = (((a < edges[:, 0]) | (a > edges[:, 1])).any(axis=1) for a in (points, means))
+    return int(np.count_nonzero(rows)), scene.present[components].tolist()
+
+
+def coordinates(mixture: MixtureParameters, edges: Array, n: int = 240) -> list[Array]:
+    """Choose coordinates along each axis at which to evaluate a mixture of full covariances.
+
+    They are evenly spaced from edge to edge, with extra points around components that are narrow compared with the
+    spacing. If these would be too many, only the heaviest narrow components get extra points.
+    """
+    spreads = axis_deviations(mixture)
+    offsets = np.linspace(-6, 6, 12 * _FINE + 1)
+    most = n + (_MOST_POINTS / max(1, len(spreads) / 8)) ** (1 / len(edges)) / 2
+    axes = []
+    for j, (low, high) in enumerate(edges):
+        thin = np.flatnonzero((spreads[:, j] < 4 * (high - low) / n) & (mixture.weights > 0))
+        thin = thin[np.argsort(-mixture.weights[thin], kind="stable")][: int(most / len(offsets))]
+        about = (mixture.means[thin, j, None] + offsets * spreads[thin, j, None]).ravel()
+        axes.append(np.unique(np.concatenate([np.linspace(low, high, n), about[(about > low) & (about < high)]])))
+    return axes
+
+
+def grid(axes: list[Array]) -> Array:
+    """Return all points of a grid, (n_0 · n_1 …, m); the first axis varies fastest."""
+    return np.stack([part.ravel() for part in np.meshgrid(*axes)], axis=1)

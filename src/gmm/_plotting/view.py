@@ -1,0 +1,226 @@
+"""`View`: a linear map onto one or two axes, in which the marginal of a mixture of d features is exact.
+
+Views for plots, projections of rows and mixtures, and the ellipse of a Gaussian. This module draws nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmm._exceptions import InvalidParameterError, raisable
+from gmm._plotting.plane import plane_of
+from gmm._text.amounts import counted
+from gmm._uses.directions import Directions
+from gmm._validation.scalars import check_real, is_whole
+from gmm._values.directions import projected_mixture
+from gmm._values.layouts import Array
+from gmm._values.parameters import MixtureParameters
+
+MOST_PAIRED = 6  # features in a grid of pairs
+_LONGEST = 40  # characters in a line of a label
+_LONGEST_OF_SEVERAL = 18  # characters of a feature's name in a label of several
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """A linear view y = A (x − c) of rows x.
+
+    Attributes
+    ----------
+    matrix : array of shape (m, d)
+        A; m is 1 or 2.
+    centre : array of shape (d,)
+        c; zeros if the axes are features, so that the axes show the features' own values.
+    labels : tuple of str
+        One for each axis, escaped for matplotlib (`literal`).
+    of_features : bool
+        Whether each axis is a feature. Otherwise both are directions.
+    """
+
+    matrix: Array
+    centre: Array
+    labels: tuple[str, ...]
+    of_features: bool
+
+    @property
+    def n_axes(self) -> int:
+        """Number of axes, m."""
+        return len(self.matrix)
+
+    @property
+    def whole(self) -> bool:
+        """Whether the view has as many axes as there are features."""
+        return self.n_axes == self.matrix.shape[1]
+
+    def project(self, rows: NDArray[Any]) -> Array:
+        """Project rows (n, d) onto the axes, (n, m), in float64."""
+        if self.of_features:
+            return np.asarray(rows[:, self.matrix.argmax(axis=1)], dtype=np.float64)
+        return np.asarray((rows - self.centre) @ self.matrix.T)
+
+    def marginal(self, mixture: MixtureParameters) -> MixtureParameters:
+        """Return the projected mixture: weights π_k, means A (μ_k − c), full covariances A Σ_k Aᵀ."""
+        means = np.ascontiguousarray(self.project(mixture.means))
+        covariances = mixture.model.layout.projected(mixture.covariances, mixture.n_components, self.matrix)
+        return projected_mixture(mixture.weights, means, covariances)
+
+
+def axis_deviations(mixture: MixtureParameters) -> Array:
+    """Return the standard deviation of each component along each axis, (K, m), for full covariances."""
+    return np.asarray(np.sqrt(np.einsum("kjj->kj", mixture.covariances)))
+
+
+def view_of(mixture: MixtureParameters, names: Sequence[str], view: Any = None) -> View:
+    """Return the view that a caller requested.
+
+    Parameters
+    ----------
+    mixture : MixtureParameters
+    names : sequence of str
+        Names of the d features.
+    view : None, int, str, pair of int or str, "discriminating", Directions, or View
+        None selects the features if there are at most two, else the discriminating plane. A feature is given by
+        index or name. Of directions, the first two are seen.
+
+    Raises
+    ------
+    InvalidParameterError
+        If a feature does not exist or is given twice, or `view` is anything else.
+    """
+    if isinstance(view, View):
+        return view
+    if isinstance(view, Directions):
+        return _view_of_directions(view, names)
+    if view is None:
+        view = "discriminating" if len(names) > 2 else tuple(range(len(names)))
+    if isinstance(view, str) and view == "discriminating":
+        return discriminating(mixture, names)
+    return _view_of_features(view, names)
+
+
+def discriminating(mixture: MixtureParameters, names: Sequence[str]) -> View:
+    """Return the plane in which the components differ most (`plane.plane_of`), or the only feature.
+
+    The axes of the plane measure the distance from the mixture's mean in the mixture's standard deviations.
+    """
+    if mixture.n_features == 1:
+        return _view_of_features(0, names)
+    plane = plane_of(mixture)
+    labels = tuple(
+        _label(plane.matrix[i] * plane.scales, f"{plane.kinds[i]} direction {i + 1}", names) for i in range(2)
+    )
+    return View(plane.matrix, plane.centre, labels, of_features=False)
+
+
+def _view_of_directions(directions: Directions, names: Sequence[str]) -> View:
+    matrix = directions.matrix[:2]
+    if matrix.shape[1] != len(names):
+        raise _view_error(f"directions of {counted(matrix.shape[1], 'feature')}", names)
+    labels = tuple(_label(row * directions.scales, f"direction {i + 1}", names) for i, row in enumerate(matrix))
+    return View(matrix, directions.centre, labels, of_features=False)
+
+
+def ellipse(mean: Array, covariance: Array, content: float, n_vertices: int = 181) -> Array:
+    """Return the ellipse that holds the share `content` of a two-dimensional Gaussian, as a polygon (n_vertices, 2).
+
+    Its radius in standard deviations is √(−2 log(1 − content)), the quantile of χ² with two degrees of freedom.
+
+    Parameters
+    ----------
+    mean : array of shape (2,)
+    covariance : array of shape (2, 2)
+    content : float
+        Between 0 and 1.
+    n_vertices : int, default=181
+
+    Raises
+    ------
+    InvalidParameterError
+        If `content` is not between 0 and 1.
+    """
+    radius = np.sqrt(-2 * np.log1p(-check_real(content, "content", "(0, 1)")))
+    angles = np.linspace(0, 2 * np.pi, n_vertices)
+    variances, axes = np.linalg.eigh(covariance)
+    circle = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    return np.asarray(mean + radius * circle * np.sqrt(np.maximum(variances, 0)) @ axes.T)
+
+
+def check_contents(content: Any) -> list[float]:
+    """Check one share or several; return them without duplicates, in ascending order."""
+    return sorted({check_real(part, "content", "(0, 1)") for part in np.atleast_1d(np.asarray(content, dtype=object))})
+
+
+def content_label(content: float) -> str:
+    """Format the content of a region in per cent, with all digits given: ``50 %``, ``99.5 %``."""
+    return f"{100 * content:.6g}\N{NO-BREAK SPACE}%"
+
+
+def literal(name: str, longest: int = _LONGEST) -> str:
+    """Shorten the middle of a long feature name, and escape each $, which would begin a formula."""
+    tail = longest // 3
+    short = name if len(name) <= longest else f"{name[: longest - 1 - tail]}…{name[-tail:]}"
+    return short.replace("$", r"\$")
+
+
+def columns_of(view: Any, names: Sequence[str]) -> list[int]:
+    """Return the indices of a feature, or of several different ones.
+
+    Raises
+    ------
+    InvalidParameterError
+        If one does not exist or is given twice, or they are none or more than six.
+    """
+    several = isinstance(view, Sequence | np.ndarray) and not isinstance(view, str | bytes | bytearray)
+    chosen = list(view) if several else [view]
+    if not 1 <= len(chosen) <= MOST_PAIRED:
+        raise _view_error(f"{len(chosen)} features", names)
+    columns = [column for feature in chosen if (column := _column(feature, names)) is not None]
+    if len(columns) < len(chosen):
+        missing = " and no ".join(repr(feature) for feature in chosen if _column(feature, names) is None)
+        raise _view_error(f"{view!r}, and there is no {missing}" if several else repr(view), names)
+    if len(set(columns)) < len(columns):
+        twice = next(j for j in columns if columns.count(j) > 1)
+        raise _view_error(f"the feature {names[twice]!r} twice", names)
+    return columns
+
+
+def _view_of_features(view: Any, names: Sequence[str]) -> View:
+    columns = columns_of(view, names)
+    if len(columns) > 2:
+        raise _view_error(f"{len(columns)} features", names)
+    labels = tuple(literal(names[j]) for j in columns)
+    matrix = np.zeros((len(columns), len(names)))
+    matrix[np.arange(len(columns)), columns] = 1
+    return View(matrix, np.zeros(len(names)), labels, of_features=True)
+
+
+def _column(feature: Any, names: Sequence[str]) -> int | None:
+    if isinstance(feature, str) and feature in names:
+        return list(names).index(feature)
+    if is_whole(feature) and 0 <= int(feature) < len(names):
+        return int(feature)
+    return None
+
+
+def _view_error(got: str, names: Sequence[str]) -> InvalidParameterError:
+    listed = ", ".join(map(repr, names[:12])) + (", …" if len(names) > 12 else "")
+    return raisable(InvalidParameterError)(
+        f"view must be None, a feature, two to {MOST_PAIRED} features, 'discriminating', directions or 'pairs'; got "
+        f"{got}. The features are 0 to {len(names) - 1}: {listed}"
+    )
+
+
+def _label(loadings: Array, heading: str, names: Sequence[str]) -> str:
+    size = np.abs(loadings)
+    heaviest = [j for j in np.argsort(-size, kind="stable")[:3] if size[j] >= 0.3 * size.max()]
+    signed = [f"{'−' if loadings[j] < 0 else '+'}{literal(names[j], _LONGEST_OF_SEVERAL)}" for j in heaviest]
+    lines = [signed[0]]
+    for part in signed[1:]:
+        fits = len(lines[-1]) + len(part) <= _LONGEST
+        lines = [*lines[:-1], f"{lines[-1]}  {part}"] if fits else [*lines, part]
+    return "\n".join([heading, *lines])

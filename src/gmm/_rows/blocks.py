@@ -1,0 +1,259 @@
+"""`BlockSource`: rows that come in blocks of any size, read anew for every pass, put together to whole lanes."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections import deque
+from collections.abc import Generator, Iterator
+from itertools import chain, cycle
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmm._caching import cached_property
+from gmm._kernel.first_look import Survey
+from gmm._kernel.first_look import checksum as checksum_of
+from gmm._public import publish
+from gmm._rows.ahead import read_ahead
+from gmm._rows.sources import Chunk, Source
+from gmm._validation.given import check_sample_weight
+from gmm._values.layouts import Array
+from gmm._values.weights import part_of
+
+_CHUNK_BYTES = 1 << 23
+_FEWEST_LANES = 8  # of a chunk, so that several workers have something to do
+_BUFFERS = 3  # a chunk is walked, one waits, one is being filled: see `read_ahead`
+
+
+class Block(NamedTuple):
+    """Consecutive rows as they are read.
+
+    Parameters
+    ----------
+    rows : array of shape (m, d), or tuple of d arrays of shape (m,)
+        Numbers of any type that the type of the source holds.
+    sample_weight : array of shape (m,), optional
+        Of a source with weights, if they were asked for.
+    """
+
+    rows: NDArray[Any] | tuple[NDArray[Any], ...]
+    sample_weight: NDArray[Any] | None = None
+
+    def __len__(self) -> int:
+        return len(self.rows[0]) if isinstance(self.rows, tuple) else len(self.rows)
+
+    def copy_to(self, out: NDArray[Any], start: int) -> None:
+        """Copy the rows from `start` on, as many as `out` has."""
+        stop = start + len(out)
+        if isinstance(self.rows, tuple):
+            for j, column in enumerate(self.rows):
+                out[:, j] = column[start:stop]
+        else:
+            out[...] = self.rows[start:stop]
+
+
+class _Lanes(NamedTuple):
+    """Whole lanes of rows in a buffer that is used again, the number of the first, and their checksum."""
+
+    first: int
+    rows: NDArray[Any]
+    sample_weight: Array | None
+    checksum: int
+
+
+class _FirstLook(NamedTuple):
+    """What the first reading of all rows finds; later ones are compared with it."""
+
+    survey: Survey | None
+    n_rows: int
+    checksum: int
+    sample_weight: Array | None
+
+
+class BlockSource(Source):
+    """Rows that come in blocks, and are never in memory together.
+
+    A subclass defines `n_features`, `dtype`, `name` and `blocks`. Weights are read once and kept: 8 bytes a row.
+
+    Attributes
+    ----------
+    weighted : bool
+        Whether blocks have weights.
+    given_weight : array of shape (n,), or None
+        Weights of all rows that do not come with the blocks.
+    feature_major : bool
+        Whether blocks hold a feature's values together, as columns of files do.
+    reads_ahead : bool
+        Whether blocks are read on a thread of their own.
+    once : bool
+        Whether blocks can be read only once, so that the first reading goes to the end.
+    """
+
+    weighted: bool = False
+    given_weight: Array | None = None
+    feature_major: ClassVar[bool] = False
+    reads_ahead = True
+    once: bool = False
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """What messages call the source."""
+
+    @abstractmethod
+    def blocks(self, *, weighted: bool) -> Iterator[Block]:
+        """Begin to read anew: yield all rows in order, with weights only if they are asked for."""
+
+    def __repr__(self) -> str:
+        """Show where the rows come from, without reading them."""
+        return f"<rows of {self.name}: {self.n_features} features, {self.dtype}>"
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickle where the rows come from; another process reads them anew."""
+        found = {
+            name for kind in type(self).__mro__ for name, of in vars(kind).items() if isinstance(of, cached_property)
+        }
+        return {name: value for name, value in vars(self).items() if name not in found}
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows, n; of a source with a value that is not finite, only those up to it."""
+        return self._first_look.n_rows
+
+    @property
+    def survey(self) -> Survey:
+        """Survey of all rows, made once."""
+        survey = self._first_look.survey
+        if survey is None:
+            raise ValueError(f"expected one row at least, got none from {self.name}")
+        return survey
+
+    @property
+    def sample_weight(self) -> Array | None:  # type: ignore[override]
+        """Weights of all rows."""
+        return self._first_look.sample_weight if self.weighted else self.given_weight
+
+    def chunks(self, lane_rows: int = 1) -> Iterator[Chunk]:
+        """Read all rows, in chunks of whole lanes; each is valid until the next is asked for.
+
+        Raises
+        ------
+        ValueError
+            If there are more, fewer or other rows than the first time.
+        """
+        before, weight, stop, checksum = self._first_look, self.sample_weight, 0, 0
+        for first, rows, _, bits in self._whole_lanes(lane_rows):
+            stop, checksum = first + len(rows), checksum + bits
+            if stop > before.n_rows:
+                raise ValueError(self._changed(f"{before.n_rows} rows the first time, and more than that now"))
+            if stop < before.n_rows and len(rows) % lane_rows:
+                break
+            yield Chunk(first, rows, part_of(weight, slice(first, stop)))
+        if stop != before.n_rows:
+            raise ValueError(self._ended(stop))
+        if checksum % 2**64 != before.checksum:
+            raise ValueError(
+                self._changed(f"{stop} rows each time, but other values, or in another order of rows or columns")
+            )
+
+    def take(self, indices: NDArray[np.intp]) -> NDArray[Any]:
+        """Return the rows with these indices, which increase, by one reading up to the last of them.
+
+        Raises
+        ------
+        IndexError, TypeError
+            If there are no such rows, or these are no integers that increase.
+        ValueError
+            If the rows end before they did.
+        """
+        indices = np.asarray(indices)
+        if indices.dtype.kind not in "iu" or indices.ndim != 1 or (np.diff(indices) < 0).any():
+            raise TypeError("expected an array of row numbers that increase; numpy.sort brings them into order")
+        taken, done, read = np.empty((len(indices), self.n_features), self.dtype), 0, 0
+        if not len(indices):
+            return taken
+        if indices[0] < 0:
+            raise IndexError(f"expected row numbers from 0 on, got {indices[0]}")
+        for first, rows, *_ in self._whole_lanes(1):
+            read = first + len(rows)
+            stop = int(np.searchsorted(indices, read))
+            taken[done:stop] = rows[indices[done:stop] - first]
+            done = stop
+            if done == len(indices):
+                return taken
+        if read == self.n_rows:
+            raise IndexError(f"expected row numbers from 0 to {read - 1}, got {indices[0]} to {indices[-1]}")
+        raise ValueError(self._ended(read))
+
+    @cached_property
+    def _first_look(self) -> _FirstLook:
+        n_rows, checksum, weights = 0, 0, []
+
+        def chunks() -> Iterator[Chunk]:
+            nonlocal n_rows, checksum
+            for first, rows, weight, bits in self._whole_lanes(1, weighted=self.weighted):
+                n_rows, checksum = first + len(rows), checksum + bits
+                if weight is not None:
+                    weights.append(weight)
+                else:
+                    weight = part_of(self.given_weight, slice(first, n_rows))
+                yield Chunk(first, rows, weight)
+
+        looking = chunks()
+        begin = next(looking, None)
+        if begin is None:
+            return _FirstLook(None, 0, 0, np.empty(0) if self.weighted else None)
+        survey = Survey(chain([begin], looking), self.n_features)
+        if self.once:
+            deque(looking, maxlen=0)  # the survey ends at a value that is not finite
+        weight = np.concatenate(weights) if self.weighted else None
+        weights.clear()
+        if survey.nonfinite is None:
+            weight = check_sample_weight(weight, n_rows)
+        return _FirstLook(survey, n_rows, checksum % 2**64, weight)
+
+    def _ended(self, n_rows: int) -> str:
+        """Word the error for rows that end after `n_rows`."""
+        before = self._first_look.n_rows
+        if n_rows > 0:
+            return self._changed(f"{before} rows the first time, {n_rows} now")
+        return (
+            f"{self.name} gave {before} rows the first time and none now: expected the same rows each time that they "
+            "are read, as often as there are passes"
+        )
+
+    def _changed(self, how: str) -> str:
+        expected = "the same rows and columns, in the same order, each time"
+        return f"{self.name} changed between two readings: {how}; expected {expected}"
+
+    def _whole_lanes(self, lane_rows: int, *, weighted: bool = False) -> Iterator[_Lanes]:
+        """Read all rows; as `read_ahead` needs, what it yields stays valid until the next but one is made."""
+        made = self._filled(lane_rows, weighted)
+        return read_ahead(made) if self.reads_ahead else made
+
+    def _filled(self, lane_rows: int, weighted: bool) -> Generator[_Lanes, None, None]:
+        d, order = self.n_features, "F" if self.feature_major else "C"
+        lanes = max(_FEWEST_LANES, _CHUNK_BYTES // (lane_rows * max(d, 1) * self.dtype.itemsize))
+        size = lane_rows * lanes
+        buffers = cycle([np.empty((size, d), self.dtype, order=order) for _ in range(_BUFFERS)])  # type: ignore[call-overload]
+        first, full, buffer = 0, 0, next(buffers)
+        weight = np.empty(size) if weighted else None
+        for block in self.blocks(weighted=weighted):
+            start = 0
+            while start < len(block):
+                step = min(len(block) - start, size - full)
+                block.copy_to(buffer[full : full + step], start)
+                if weight is not None and block.sample_weight is not None:
+                    weight[full : full + step] = block.sample_weight[start : start + step]
+                start, full = start + step, full + step
+                if full == size:
+                    yield _Lanes(first, buffer, weight, checksum_of(buffer, first))
+                    first, full, buffer = first + size, 0, next(buffers)
+                    weight = np.empty(size) if weighted else None
+        if full:
+            rest = buffer[:full]
+            yield _Lanes(first, rest, part_of(weight, slice(full)), checksum_of(rest, first))
+
+
+publish("gmm.sources", [Block, BlockSource])

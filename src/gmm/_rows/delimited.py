@@ -1,0 +1,383 @@
+"""Reading of delimited text: detects compression, the delimiter, and whether the first line holds column names.
+
+All at once as a table, or block by block.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import PurePath
+from typing import Any, Self, TypeVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+
+from gmm._caching import cached_property
+from gmm._rows.header_line import has_column_names
+from gmm._rows.numerals import (
+    MISSING,
+    Obstacle,
+    as_numbers,
+    decimal_mark,
+    grouped_examples,
+    is_number,
+    is_text,
+    like_number,
+    numbers_in,
+)
+from gmm._rows.suffixes import COMPRESSED
+from gmm._rows.text_format import TextFormat
+from gmm._text.amounts import counted
+from gmm._text.lists import listed
+
+__all__ = ["TextPart", "is_missing", "is_number"]
+
+T = TypeVar("T")
+
+_MAGIC = {b"\x1f\x8b": "gzip", b"BZh91AY&SY": "bz2", b"\x28\xb5\x2f\xfd": "zstd"}
+_ARCHIVE = b"PK\x03\x04"
+_BLANKS = tuple(" " * length for length in range(1, 9))
+_FAULTS = (pa.ArrowInvalid, pa.ArrowKeyError, UnicodeDecodeError, csv.Error, OSError)
+_CUT, _NOT_UTF_8 = "straddl", "invalid UTF8"  # pyarrow's words for a line that no block holds, and other encodings
+_BLOCK, _LARGEST_BLOCK = 1 << 20, 1 << 30  # bytes; a block of pyarrow's reader must hold a whole line
+_UTF_8, _WESTERN, _LATIN_1 = "utf8", "cp1252", "latin-1"
+_NAMED = 3  # texts that a note shows
+_NO_UTF_8 = "the text is not UTF-8, so it is read as Latin-1 (Windows-1252)"
+
+
+class TextPart:
+    """A file of delimited text; a value that is no number is an error that tells its line.
+
+    Parameters
+    ----------
+    path : str
+        Name for messages; its suffix gives the compression.
+    says : TextFormat
+        What the user says of the text.
+    content : bytes, optional
+        The content of a file that can be read only once.
+    whole : bool, default=False
+        Look at the whole text and keep its numbers in memory; by default the first block stands for the whole.
+
+    Attributes
+    ----------
+    schema, guessed : pyarrow.Schema
+        The columns as they are read, and with the types, and obstacles to numbers, that the text suggests.
+
+    Raises
+    ------
+    ValueError
+        If the text is not a table, or may be read in several ways.
+    """
+
+    def __init__(self, path: str, says: TextFormat, *, content: bytes | None = None, whole: bool = False) -> None:
+        self.name = path
+        try:
+            text, notes = _Text.of(path, path if content is None else content, says, whole=whole)
+            named, note = has_column_names(path, text, says)
+            self._names = None if named else text.default_names
+            table = text.named if named else text.unnamed
+            if any(map(pa.types.is_binary, table.schema.types)):  # behind the beginning, it is no UTF-8
+                text, notes = replace(text, encoding=_LATIN_1), (*notes, _NO_UTF_8)
+                table = text.named if named else text.unnamed
+            numbers = numbers_in(table, text.decimal, text.missing)
+        except _FAULTS as error:
+            raise ValueError(f"{path} is not a table: {_reason(error)}") from error
+        self.guessed: pa.Schema = numbers.schema
+        self._notes, self._groups = (*notes, note), grouped_examples(table, numbers, text.decimal)
+        self._converted = {
+            field.name
+            for field, before in zip(self.guessed, table.schema, strict=True)
+            if is_text(before.type) and not is_text(field.type)
+        }
+        self._text = replace(text)  # without the block that it has read
+        self._whole = numbers if whole else None
+        self.schema = numbers.schema if whole else pa.schema([(name, pa.float64()) for name in numbers.schema.names])
+
+    def notes(self, columns: Sequence[str] | None) -> tuple[str, ...]:
+        """Tell how the text is read where that is a guess, and of thousands in these columns, or in all."""
+        examples = [text for name, text in self._groups.items() if columns is None or name in columns]
+        groups = f"separated thousands are read, {listed(examples, _NAMED)}" if examples else ""
+        return tuple(filter(None, (*self._notes, groups)))
+
+    def batches(self, columns: Sequence[str], at_once: int) -> Iterator[pa.RecordBatch]:
+        """Read the columns as numbers from the first row on."""
+        if self._whole is not None:
+            yield from self._whole.select(columns).to_batches()
+            return
+        n_rows = 0
+        types = {name: pa.string() if name in self._converted else pa.float64() for name in columns}
+        for batch in self._batches(types, self._text.absent):
+            yield self._with_numbers(batch, n_rows)
+            n_rows += len(batch)
+
+    def texts(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """Read the columns as they are written, from the first row on; an empty field is null."""
+        return self._batches(dict.fromkeys(columns, pa.string()), [""])
+
+    def _batches(self, types: Mapping[str, pa.DataType], missing: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        text: _Text | None = self._text
+        n_rows = 0
+        try:
+            while text is not None:
+                try:
+                    for batch in text.batches(self._names, types, missing, n_rows):
+                        yield batch
+                        n_rows += len(batch)
+                    self._text = text
+                    return
+                except pa.ArrowInvalid as error:
+                    text = text.read_otherwise(error)
+                    if text is None:
+                        raise
+        except _FAULTS as error:
+            raise ValueError(f"{self.name}: {_reason(error, self.schema.names, self._text.says)}") from error
+
+    def _with_numbers(self, batch: pa.RecordBatch, n_before: int) -> pa.RecordBatch:
+        """Return a batch in which texts are numbers; `n_before` rows come before it."""
+        columns = list(batch.columns)
+        for j, (name, column) in enumerate(zip(batch.schema.names, batch.columns, strict=True)):
+            if name in self._converted:
+                columns[j], unreadable = as_numbers(column, self._text.decimal, self._text.missing)
+                row = pc.index(unreadable, True).as_py()
+                if row >= 0:
+                    where = f"{self.name}: row {n_before + row + 1}, column {name!r}"
+                    raise ValueError(f"{where}: {_no_number(column[row].as_py(), self._text.says)}")
+        return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
+
+
+def is_missing(text: str) -> bool:
+    """Return whether the text is empty or stands for a missing value, such as NA."""
+    return text.strip() in MISSING
+
+
+@dataclass(frozen=True, eq=False)
+class _Text:
+    """Delimited text and how it is written, before it is parsed."""
+
+    source: str | bytes
+    compression: str | None
+    encoding: str
+    line: str  # the first line that is not empty
+    delimiter: str
+    block: int  # bytes, which hold a whole line
+    says: TextFormat
+    whole: bool  # or the first block stands for it
+    decimal: str = "."
+
+    @classmethod
+    def of(cls, path: str, source: str | bytes, says: TextFormat, *, whole: bool) -> tuple[Self, tuple[str, ...]]:
+        """Look at the beginning of a text; return also what to tell of it.
+
+        Raises
+        ------
+        ValueError
+            If it is no text, or its decimal mark cannot be told.
+        """
+        compression = _compression(path, source)
+        with _opened(source, compression) as stream:
+            beginning = stream.read(_BLOCK)
+        encoding = _encoding(beginning)
+        with _opened(source, compression) as stream:
+            # Read with universal newlines; a line may have any length.
+            lines = (line.rstrip("\n") for line in io.TextIOWrapper(stream, _signed(encoding), "replace"))
+            first = next(filter(None, lines), "")
+        if beginning.startswith(_ARCHIVE):
+            raise ValueError(f"{path} is no text but a ZIP archive, as .xlsx and .ods files are: save the table as CSV")
+        if "\0" in first:
+            raise ValueError(f"{path} is no text in UTF-8, but holds zero bytes, as UTF-16 does: convert it to UTF-8")
+        block = min(max(_BLOCK, 8 * len(first)), _LARGEST_BLOCK)
+        text = cls(source, compression, encoding, first, _delimiter(first), block, says, whole, says.decimal or ".")
+        if says.decimal is None and _may_have_decimal_commas(beginning, text.delimiter):
+            texts, grouped = text.with_whole_lines(cls.texts), text.delimiter == ";"
+            mark = decimal_mark(texts, text.missing, says.words, points_may_group=grouped)
+            text = replace(text, decimal=mark)
+        return text, text.notes
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What to tell of how the text is read."""
+        commas = f"commas are read as decimal; use {self.says.words.decimal.format('.')} if they are not"
+        told = {_NO_UTF_8: self.encoding != _UTF_8, commas: self.decimal == "," and self.says.decimal is None}
+        return tuple(note for note, holds in told.items() if holds)
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Texts that stand for a missing value."""
+        return (*MISSING, *self.says.na_values)
+
+    @property
+    def absent(self) -> tuple[str, ...]:
+        """The same, and blanks."""
+        return (*self.missing, *_BLANKS)
+
+    @cached_property
+    def fields(self) -> list[str]:
+        return next(csv.reader([self.line], delimiter=self.delimiter), [])
+
+    @cached_property
+    def named(self) -> pa.Table:
+        """The table if the first line holds column names."""
+        return self._parsed(None)
+
+    @property
+    def unnamed(self) -> pa.Table:
+        """The table if the first line is a row."""
+        return self._parsed(self.default_names)
+
+    @property
+    def default_names(self) -> list[str]:
+        return [f"x{j}" for j in range(len(self.fields))]
+
+    def read_otherwise(self, error: pa.ArrowInvalid) -> Self | None:
+        """Return the text in larger blocks or in Latin-1, where one of these may mend the error; else None."""
+        if _CUT in str(error) and self.block < _LARGEST_BLOCK:
+            return replace(self, block=min(8 * self.block, _LARGEST_BLOCK))
+        return replace(self, encoding=_LATIN_1) if _NOT_UTF_8 in str(error) and self.encoding == _UTF_8 else None
+
+    def with_whole_lines(self, read: Callable[[Self], T]) -> T:
+        """Return what a function reads of the text, in larger blocks while one holds no whole line."""
+        try:
+            return read(self)
+        except pa.ArrowInvalid as error:
+            other = self.read_otherwise(error)
+            if other is None:
+                raise
+        return other.with_whole_lines(read)
+
+    def texts(self) -> pa.Table:
+        """Return the first block, below a line of names, as texts."""
+        return self.first_block(None, dict.fromkeys(self.fields, pa.string()))
+
+    def first_block(self, names: Sequence[str] | None, types: Mapping[str, pa.DataType]) -> pa.Table:
+        """Return the first block, of the columns of these types alone if there are any."""
+        with _opened(self.source, self.compression) as stream:
+            reader = self._reader(stream, names, types, self.absent)
+            return pa.Table.from_batches(islice(reader, 1), reader.schema)
+
+    def batches(
+        self, names: Sequence[str] | None, types: Mapping[str, pa.DataType], missing: Sequence[str], n_before: int
+    ) -> Iterator[pa.RecordBatch]:
+        """Read the columns of these types from the row on that `n_before` come before."""
+        with _opened(self.source, self.compression) as stream:
+            for batch in self._reader(stream, names, types, missing):
+                if len(batch) > n_before:
+                    yield batch.slice(n_before)
+                n_before = max(0, n_before - len(batch))
+
+    def _reader(
+        self,
+        stream: pa.NativeFile,
+        names: Sequence[str] | None,
+        types: Mapping[str, pa.DataType],
+        missing: Sequence[str],
+    ) -> Any:
+        """Return an iterator of record batches, with the columns of these types alone if there are any."""
+        how = self._conversion(missing, column_types=types, include_columns=list(types))
+        return pa.csv.open_csv(stream, *self._options(names, False), how)
+
+    def _parsed(self, names: Sequence[str] | None) -> pa.Table:
+        return self.with_whole_lines(lambda text: text._read_with_lines(names))
+
+    def _read_with_lines(self, names: Sequence[str] | None) -> pa.Table:
+        try:
+            return self._read(names, use_threads=True)
+        except pa.ArrowInvalid:
+            return self._read(names, use_threads=False)  # only then does the error give the line
+
+    def _read(self, names: Sequence[str] | None, *, use_threads: bool) -> pa.Table:
+        if not self.whole:
+            return self.first_block(names, {})
+        with _opened(self.source, self.compression) as stream:
+            return pa.csv.read_csv(stream, *self._options(names, use_threads), self._conversion(self.absent))
+
+    def _options(self, names: Sequence[str] | None, use_threads: bool) -> tuple[Any, Any]:
+        reading = pa.csv.ReadOptions(
+            column_names=names, block_size=self.block, use_threads=use_threads, encoding=self.encoding
+        )
+        return reading, pa.csv.ParseOptions(delimiter=self.delimiter)
+
+    def _conversion(self, missing: Sequence[str], **more: Any) -> Any:
+        how = {"null_values": list(missing), "strings_can_be_null": True, "decimal_point": self.decimal}
+        return pa.csv.ConvertOptions(**how, **more)
+
+
+def _reason(error: Exception, names: Sequence[str] = (), says: TextFormat | None = None) -> str:
+    """Word the errors of a line with too few or too many fields, and of a field; return others as they are."""
+    text = str(error)
+    if _CUT in text:
+        return f"a line is longer than {_LARGEST_BLOCK:,} bytes: look for a missing line feed"
+    absent = re.search(r"Column (.*) in include_columns does not exist", text)
+    if absent is not None:
+        return f"no column {absent[1]} in it any more"
+    field = re.search(
+        r"In CSV column #(\d+): Row #(\d+): CSV conversion error to \w+: invalid value '(.*)'", text, re.S
+    )
+    if field is not None and int(field[1]) < len(names) and says is not None:
+        return f"line {field[2]}, column {names[int(field[1])]!r}: {_no_number(field[3], says)}"
+    uneven = re.search(r"Row #(\d+): Expected (\d+) columns, got (\d+)", text)
+    if uneven is None:
+        return text
+    line, expected, found = map(int, uneven.groups())
+    return f"line {line} has {counted(found, 'field')}, expected {expected}"
+
+
+def _no_number(text: str, says: TextFormat) -> str:
+    remedy = Obstacle(text, (text,), mostly_numbers=True).remedy(says.words)
+    return f"expected a number, got {text!r}; {remedy}; {says.words.columns} names the columns to use"
+
+
+def _delimiter(line: str) -> str:
+    """Return the most frequent delimiter; a space counts only between numbers, a decimal comma does not count."""
+    candidates = [",", "\t", ";", "|"]
+    for mark in candidates[1:]:
+        if mark in line and all(map(like_number, line.split(mark))):
+            return mark
+    unquoted = re.sub(r'"[^"]*"', "", line)  # the csv module rejects fields over 128 KiB
+    counts = [unquoted.count(delimiter) for delimiter in candidates]
+    if max(counts) > 0:
+        return candidates[int(np.argmax(counts))]
+    return " " if " " in line and all(is_number(word) for word in line.split(" ")) else ","
+
+
+def _compression(path: str, source: str | bytes) -> str | None:
+    suffix = PurePath(path).suffix.lower()
+    if suffix in COMPRESSED:
+        return COMPRESSED[suffix]
+    with _opened(source, None) as stream:
+        first = stream.read(max(map(len, _MAGIC)))
+    return next((name for magic, name in _MAGIC.items() if first.startswith(magic)), None)
+
+
+def _encoding(beginning: bytes) -> str:
+    """Return UTF-8, or what text that is none is most likely to be."""
+    for encoding in (_UTF_8, _WESTERN):
+        try:
+            codecs.getincrementaldecoder(encoding)().decode(beginning)
+        except UnicodeDecodeError:
+            continue
+        return encoding
+    return _LATIN_1
+
+
+def _signed(encoding: str) -> str:
+    """Return the encoding without the mark that UTF-8 may begin with."""
+    return "utf-8-sig" if encoding == _UTF_8 else encoding
+
+
+def _may_have_decimal_commas(beginning: bytes, delimiter: str) -> bool:
+    """Return whether fields may hold decimal commas, or points that separate thousands before them."""
+    marks = {",": b'"', ";": b",."}.get(delimiter, b",")
+    return any(mark in beginning for mark in marks)
+
+
+def _opened(source: str | bytes, compression: str | None) -> pa.NativeFile:
+    return pa.input_stream(source if isinstance(source, str) else pa.py_buffer(source), compression=compression)

@@ -1,0 +1,226 @@
+"""Convert X to a checked source of rows; no other module converts it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmm._exceptions import warn
+from gmm._rows.incomplete import IncompleteSource
+from gmm._rows.npy import NpySource, is_file_backed
+from gmm._rows.opening import gives_batches, open_rows
+from gmm._rows.sources import ArraySource, Source
+from gmm._validation.combinations import refusal
+from gmm._validation.given import check_sample_weight
+from gmm._validation.rows import (
+    check_enough_rows,
+    check_names,
+    check_rows,
+    check_shape,
+    instead_of_gaps,
+    raise_empty,
+    raise_nonfinite,
+    raise_too_heavy,
+    raise_too_large,
+)
+from gmm._validation.tables import is_table
+from gmm._validation.where import column_text, name_of
+
+# Distances from the centre, and their weighted squares, below which sums over rows stay finite.
+_LARGEST_REACH = 1e150
+_LARGEST_SQUARES = 1e306
+_MANY_PATTERNS = 300
+_PATTERN_SECONDS = 1e-4  # of a pass, beside its rows
+
+Names = NDArray[np.object_] | None
+
+
+def as_source(
+    X: Any,
+    sample_weight: Any = None,
+    *,
+    estimator: object,
+    n_features: int | None = None,
+    feature_names: Names = None,
+    min_rows: int = 1,
+    missing: str | None = None,
+    fitted: bool | None = None,
+) -> tuple[Source, Names]:
+    """Return X as a source of finite rows, or of rows with missing values, and its feature names.
+
+    Parameters
+    ----------
+    X : Source, array-like, data frame or data set of shape (n, d)
+        A source is used as it is, with its own weights. A large memory map is read in pieces, and so is a data set. A
+        Dask collection stays where it is.
+    sample_weight : array-like of shape (n,), number or None
+    estimator : object
+        The estimator or its name, for messages.
+    n_features, feature_names, min_rows
+        As in `gmm._validation.rows.check_rows`.
+    missing : {"error", "em"}, optional
+        What NaN is; None where it is always an error.
+    fitted : bool, optional
+        Whether the mixture is; None says so if there is `n_features`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If X or the weights are unusable; the message says where.
+    """
+    source: Source
+    checked = False
+    if is_file_backed(X):
+        source = NpySource(X, check_sample_weight(sample_weight, len(X)))
+        names = source.feature_names
+    elif is_dask(X):
+        from gmm._rows.dask import DaskSource
+
+        source = DaskSource(X, sample_weight)
+        names = source.feature_names
+    elif isinstance(X, Source) or (gives_batches(X) and not is_table(X)):
+        source = X if isinstance(X, Source) else open_rows(X)
+        names = source.feature_names
+        if sample_weight is not None:
+            raise refusal("sample_weight", "a source of rows")
+    else:
+        rows, names = check_rows(
+            X, estimator=estimator, n_features=n_features, feature_names=feature_names, min_rows=min_rows
+        )
+        source, checked = ArraySource(rows, check_sample_weight(sample_weight, len(rows))), True
+    if not checked:
+        if n_features is not None:
+            check_names(names, feature_names, estimator)
+        check_shape((source.n_rows, source.n_features), name_of(estimator), n_features, min_rows)
+    called = feature_names if names is None else names
+    imputes = n_features is not None and hasattr(estimator, "impute")  # which takes all columns
+    fitted = n_features is not None if fitted is None else fitted
+    return _finite(source, estimator, called, missing, fitted=fitted, imputes=imputes), names
+
+
+def _finite(
+    source: Source, estimator: object, names: Names, missing: str | None, *, fitted: bool, imputes: bool
+) -> Source:
+    """Return rows whose values are finite or, if they may, missing.
+
+    `fitted` says whether the mixture is, and `imputes` whether its method `impute` takes such rows.
+
+    Raises
+    ------
+    ValueError
+        If another value is not finite.
+    """
+    nonfinite, resident = source.survey.nonfinite, source.resident
+    if nonfinite is None:
+        return source
+    if missing == "em" and resident is not None:
+        infinite = np.isinf(resident.rows)
+        if not infinite.any():
+            return IncompleteSource.of(resident)
+        row, column = np.unravel_index(infinite.argmax(), infinite.shape)
+        nonfinite = int(row), int(column)
+    value = source.take(np.array(nonfinite[:1]))[0, nonfinite[1]]
+    instead = instead_of_gaps(missing, fitted=fitted, imputes=imputes, in_memory=resident is not None)
+    raise_nonfinite(value, *nonfinite, estimator=estimator, feature_names=names, instead=instead)
+
+
+def is_dask(X: object) -> bool:
+    """Return whether X is a Dask collection."""
+    return hasattr(X, "__dask_graph__") and not isinstance(X, type)
+
+
+def as_source_to_fit(
+    X: Any, sample_weight: Any, *, estimator: object, n_components: int = 1, missing: str | None = None
+) -> tuple[Source, Names]:
+    """Return the rows to fit `n_components` to, and their feature names.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `as_source`; also for too few rows, for values whose squares overflow, and for columns without a value.
+
+    Warns
+    -----
+    UserWarning
+        If missing values leave rows in so many patterns that passes take much longer.
+    """
+    source, names = as_source(X, sample_weight, estimator=estimator, min_rows=2, missing=missing)
+    if source.has_gaps and source is not X:
+        _check_gaps(source, names)
+    check_enough_rows(source.n_used, n_components)
+    survey = source.survey
+    reach = survey.reach(survey.centre)
+    column = int(np.argmax(reach))
+    if not reach[column] < _LARGEST_REACH:
+        value, row = _farthest(source, column)
+        centre = survey.centre[column]
+        raise_too_large(value, row, column, centre=centre, estimator=estimator, feature_names=names)
+    if not survey.weight * float(reach[column]) * float(reach[column]) < _LARGEST_SQUARES:
+        value, row = _farthest(source, column)
+        raise_too_heavy(value, row, column, weight=survey.weight, estimator=estimator)
+    return source, names
+
+
+def _check_gaps(source: Source, names: Names) -> None:
+    n, empty = len(source.patterns), np.ones(source.n_features, dtype=bool)
+    for pattern in source.patterns:
+        empty &= pattern.missing if pattern.weight > 0 else True
+    if empty.any():
+        raise_empty(
+            column_text(int(empty.argmax()), None if names is None else list(names)), "X.dropna(axis=1, how='all')"
+        )
+    n_rows = source.n_rows
+    if n > _MANY_PATTERNS:
+        warn(
+            f"The {n_rows:,} rows have values in {n:,} different sets of columns, and each pass looks at them set by "
+            f"set, which takes about {n * _PATTERN_SECONDS:.1g} s. Columns that are rarely there cost most of that.",
+            UserWarning,
+        )
+
+
+def check_no_gaps(source: Source, caller: str) -> None:
+    """Check that no values are missing, for a method that needs whole rows.
+
+    Raises
+    ------
+    ValueError
+        If there are some.
+    """
+    if source.has_gaps:
+        raise ValueError(
+            f"{caller} needs whole rows, and values are missing: drop such rows, or fill them by impute(X) of a "
+            "mixture that was fitted with missing='em'"
+        )
+
+
+def as_one_array(source: Source, caller: str, *, gaps: bool = False) -> ArraySource:
+    """Return the rows as one array, which may be a map of a file; with `gaps`, NaN where a value is missing.
+
+    Raises
+    ------
+    TypeError
+        If the rows of the source cannot be addressed as an array.
+    ValueError
+        If values are missing, without `gaps`.
+    """
+    if not gaps:
+        check_no_gaps(source, caller)
+    array = source.as_given
+    if array is None:
+        raise TypeError(
+            f"{caller} needs its rows in memory: expected an array or a data frame, got {source!r}; its method "
+            "take(indices) gives a sample as an array"
+        )
+    return array
+
+
+def _farthest(source: Source, column: int) -> tuple[np.floating[Any], int]:
+    farthest: list[tuple[float, np.floating[Any], int]] = []
+    for first, rows, _ in source.chunks():
+        distances = np.abs(rows[:, column] - source.survey.centre[column])
+        row = int(np.nanargmax(distances))
+        farthest.append((float(distances[row]), rows[row, column], first + row))
+    _, value, row = max(farthest, key=lambda entry: entry[0])
+    return value, row

@@ -1,0 +1,138 @@
+"""`FileTable`: the columns of a file, or of the files of a folder, as numbers and as they are."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path, PurePath
+from typing import Any
+
+import pyarrow as pa
+
+from gmm._rows.numerals import Obstacle, is_text
+from gmm._rows.parts import notes_of, part_of
+from gmm._rows.paths import files_of
+from gmm._rows.tables import Part, TableSource
+from gmm._rows.text_format import TextFormat
+from gmm._text.lists import quoted
+
+__all__ = ["FileTable"]
+
+_AT_ONCE = 1 << 16  # rows
+
+
+class FileTable:
+    """A table in one file or several. Blanks around the names of columns do not count.
+
+    Parameters
+    ----------
+    path : str or Path
+        A file, a folder or a pattern.
+    says : TextFormat
+        What the user says of delimited text.
+    whole : bool
+        Whether it is read into memory. Text is then judged by all of it, else by its first block.
+    content : bytes, optional
+        The content of the file, if it was read before.
+
+    Attributes
+    ----------
+    fields : dict of str to pyarrow.Field
+        Names and types of the columns, with obstacles to numbers.
+
+    Raises
+    ------
+    ValueError
+        If a file is no table, or two of them do not belong together.
+    """
+
+    def __init__(self, path: str | Path, says: TextFormat, *, whole: bool, content: bytes | None = None) -> None:
+        if content is None:
+            files, self._others = files_of(path)
+            opened = [part_of(file, says, content=_content(file), whole=whole) for file in files]
+        else:
+            opened, self._others = [part_of(PurePath(path), says, content=content, whole=whole)], ""
+        self._parts = [_Stripped(part) for part in opened]
+        first = self._parts[0]
+        for part in self._parts:
+            if absent := [name for name in first.fields if name not in part.fields]:
+                raise ValueError(f"{part.name}: no column {absent[0]!r}, which {first.name} has")
+        self.fields = {name: _together(name, self._parts) for name in first.fields}
+
+    def notes(self, columns: Sequence[str]) -> tuple[str, ...]:
+        """Tell how these columns are read, and which files of a folder are not."""
+        notes = (note for part in self._parts for note in part.notes(columns))
+        return tuple(dict.fromkeys(filter(None, (self._others, *notes))))
+
+    def numbers(self, columns: Sequence[str], weight: str | None = None) -> TableSource:
+        """Return the rows of columns of numbers, with their weights."""
+        return TableSource(self._parts, columns, weight)
+
+    def columns(self, names: Sequence[str]) -> Iterator[pa.Table]:
+        """Read columns block by block as they are, those of delimited text as texts."""
+        schema = pa.schema([(name, _plain(self.fields[name].type)) for name in names])
+        for part in self._parts:
+            for batch in part.batches(names, _AT_ONCE) if part.typed else part.texts(names):
+                table = pa.Table.from_batches([batch])
+                yield table.cast(schema) if part.typed else table
+
+
+class _Stripped:
+    """A table without the blanks around the names of its columns."""
+
+    def __init__(self, part: Part) -> None:
+        self._part: Any = part
+        self.name, self.typed = part.name, not hasattr(part, "texts")
+        names = [name.strip() for name in part.schema.names]
+        if repeated := sorted(name for name, times in Counter(names).items() if times > 1):
+            raise ValueError(
+                f"{self.name}: column names must be unique, but these occur more than once: {quoted(repeated)}"
+            )
+        self._names = dict(zip(names, part.schema.names, strict=True))
+        self.schema = pa.schema([field.with_name(field.name.strip()) for field in part.schema])
+        fields = getattr(part, "guessed", part.schema)  # streamed text is read as numbers, whatever it holds
+        self.fields = {field.name.strip(): field.with_name(field.name.strip()) for field in fields}
+
+    def notes(self, columns: Sequence[str]) -> tuple[str, ...]:
+        return notes_of(self._part, [self._names[name] for name in columns])
+
+    def batches(self, columns: Sequence[str], at_once: int) -> Iterator[pa.RecordBatch]:
+        return self._renamed(self._part.batches([self._names[name] for name in columns], at_once), columns)
+
+    def texts(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        return self._renamed(self._part.texts([self._names[name] for name in columns]), columns)
+
+    def _renamed(self, batches: Iterator[pa.RecordBatch], columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            places = {name: place for place, name in enumerate(batch.schema.names)}
+            there = [name for name in columns if self._names[name] in places]
+            yield pa.RecordBatch.from_arrays([batch.column(places[self._names[name]]) for name in there], names=there)
+
+
+def _content(file: Path) -> bytes | None:
+    """Return the content of a pipe, which can be read only once; None of a file."""
+    with file.open("rb") as stream:  # raises OSError if missing or unreadable
+        return None if stream.seekable() else stream.read()
+
+
+def _together(name: str, parts: Sequence[_Stripped]) -> pa.Field:
+    """Return a column of several files as one."""
+    fields = [part.fields[name] for part in parts]
+    texts = [is_text(field.type) for field in fields]
+    if any(texts):
+        first = texts.index(True)
+        obstacle = Obstacle.of(fields[first])
+        if all(texts) or obstacle is None:
+            return fields[first]
+        of_file = f"{obstacle.reason} of {parts[first].name}"  # numbers in others
+        return replace(obstacle, reason=of_file, mostly_numbers=True).on(fields[first])
+    try:
+        return pa.unify_schemas([pa.schema([field]) for field in fields], promote_options="permissive").field(name)
+    except pa.ArrowTypeError as error:
+        raise ValueError(f"{parts[0].name} and the files beside it have columns of other types: {error}") from error
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    """Return the type of the values of a dictionary; others as they are."""
+    return kind.value_type if pa.types.is_dictionary(kind) else kind

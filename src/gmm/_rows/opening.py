@@ -1,0 +1,208 @@
+"""`open_rows`: the source for a path, what another package holds, or a function that gives blocks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from gmm._exceptions import warn
+from gmm._rows.blocks import BlockSource
+from gmm._rows.factory import FactorySource, OnceSource
+from gmm._rows.npy import NpySource, is_file_backed, npy_source
+from gmm._rows.parts import check_no_text, notes_of, part_of
+from gmm._rows.paths import files_of
+from gmm._rows.scratch import ScratchSource
+from gmm._rows.sliced import SlicedSource
+from gmm._rows.sources import Source
+from gmm._rows.suffixes import NPY, suffix_of
+from gmm._rows.text_format import TextFormat
+
+if TYPE_CHECKING:
+    from gmm._rows.tables import Part
+
+__all__ = ["block_source", "gives_batches", "open_rows"]
+
+_Path = str | os.PathLike[str]
+_DUCKDB = ("duckdb.DuckDBPyRelation", "_duckdb.DuckDBPyRelation")
+_READERS = ("pyarrow.Scanner", "pyarrow.RecordBatchReader", "pyarrow.RecordBatchFileReader")
+_SLICED = ("h5py.Dataset", "zarr.Array", "numpy.memmap")
+
+
+def open_rows(
+    data: _Path | Sequence[_Path] | Callable[[], Iterable[Any]] | Any,
+    *,
+    columns: Sequence[str] | None = None,
+    weight: str | None = None,
+    header: bool | None = None,
+    decimal: str | None = None,
+    na_values: Sequence[str] = (),
+    scratch: bool | _Path = False,
+) -> Source:
+    """Make rows that need not fit into memory ready for `fit`, `predict`, `score` and the criteria.
+
+    They are read anew for every pass, block by block, and give the same bits as an array of the same rows, but for
+    `score` of float32 rows, which of an array is a mean in float32.
+
+    Parameters
+    ----------
+    data : path, list of paths, data set, query, array of another package, or callable
+        A file, a folder of files, or a pattern such as ``"data/*.parquet"``: Parquet, Arrow or Feather, ORC, delimited
+        text (possibly compressed), or one .npy file, which the suffix tells; without one, it is text. The files of a
+        folder, and of its folders, are read in the order of their paths; those whose names begin with a dot or an
+        underscore are not, and a warning names those of another kind. A ``pyarrow.dataset.Dataset`` or its ``Scanner``,
+        an Arrow table, any object with `schema` and `to_batches`, a polars ``LazyFrame``, a DuckDB relation; an h5py
+        data set, a zarr array or a memory map of shape (n, d). A function that returns an iterable of blocks, from the
+        beginning each time it is called: arrays or data frames, or tuples of one and the weights of its rows. With
+        `scratch`, also what can be read only once: an iterator of such blocks, or a stream of Arrow.
+    columns : sequence of str, default=None
+        The features, by their names; all columns but the weight's by default.
+    weight : str, default=None
+        The column of the rows' weights, which are kept in memory: 8 bytes a row.
+    header : bool, default=None
+        Whether the first line of delimited text holds column names. None decides from the text, with a warning if that
+        line holds numbers.
+    decimal : {".", ","}, default=None
+        The decimal mark of delimited text; the other one may then separate thousands. None decides from the first
+        megabyte, with a warning if that says a comma.
+    na_values : list of str, default=()
+        Texts that stand for a missing value in delimited text, beside an empty field, NA, NaN, null and their like.
+    scratch : bool, str or os.PathLike, default=False
+        Decode the rows once, into a temporary file in this folder, or in the system's if True, and read that for every
+        later pass: worth it where decoding takes longer than a pass, as of text. It takes 8 bytes a number (4 of
+        float32), has no name, and is gone when the process ends, however it does. Without room for it, a warning says
+        so, and each pass reads the data. What can be read only once is copied at once, or an error says why not.
+
+    Returns
+    -------
+    Source
+        To be passed as ``X``. It also has `n_rows`, `n_features`, `dtype` and `feature_names`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the data cannot be read as a table of numbers, the message says where; for a URL, and what can be read only
+        once.
+    FileNotFoundError
+        If there is no file by this name, or none that matches.
+    ModuleNotFoundError
+        If pyarrow, which reads all files but .npy, is not installed.
+
+    Examples
+    --------
+    >>> import numpy as np, gmm
+    >>> def blocks():
+    ...     for part in range(4):
+    ...         rng = np.random.default_rng(part)
+    ...         yield rng.normal(size=(1000, 2)) + 10 * (rng.uniform(size=(1000, 1)) < 0.3)
+    >>> mixture = gmm.GaussianMixture(2, random_state=0).fit(gmm.open_rows(blocks))
+    >>> mixture.weights_.round(1)
+    array([0.7, 0.3])
+    """
+    if not isinstance(scratch, bool | str | os.PathLike):
+        raise TypeError(f"expected True, False or a folder for scratch, got {scratch!r:.80}")
+    if not scratch and _reads_once(data):
+        raise TypeError(
+            f"expected a function that returns the blocks anew each time it is called, got a {type(data).__name__}, "
+            "which can be read only once: scratch=True keeps a copy of its rows"
+        )
+    source = block_source(data, columns, weight, TextFormat.of(header, decimal, na_values))
+    return ScratchSource(source, None if scratch is True else scratch) if scratch else source
+
+
+def block_source(data: Any, columns: Sequence[str] | None, weight: str | None, says: TextFormat) -> BlockSource:
+    """Return the source of `open_rows`, of delimited text as the user says."""
+    if isinstance(data, str | os.PathLike):
+        return _of_paths([data], columns, weight, says)
+    if isinstance(data, list | tuple) and data and all(isinstance(item, str | os.PathLike) for item in data):
+        return _of_paths(data, columns, weight, says)
+    if not says.is_silent:
+        raise TypeError(f"{says.words.all} to delimited text: expected a path with it, got {type(data).__name__}")
+    if (part := _table(data)) is not None:
+        return _of_parts([part], columns, weight)
+    if columns is not None or weight is not None:
+        raise TypeError("columns and weight name columns of a table: expected a path or a data set with them")
+    if is_file_backed(data):
+        return NpySource(data)
+    if _is_a(data, *_SLICED):
+        return SlicedSource(data)
+    if callable(data):
+        return FactorySource(data)
+    if isinstance(data, Iterator):
+        return OnceSource(data)
+    instead = (
+        f"pass one of its arrays: data[{next(iter(data), 'name')!r}]"
+        if _is_a(data, "h5py.Group", "zarr.Group")
+        else "an array or a data frame is passed to fit and predict as it is"
+    )
+    raise TypeError(
+        f"expected a path, a data set or a function that returns blocks, got {type(data).__name__}; {instead}"
+    )
+
+
+def _is_a(data: object, *names: str) -> bool:
+    """Return whether an object is of a class by one of these names, "package.Class", or derived from one."""
+    return any(f"{kind.__module__.partition('.')[0]}.{kind.__name__}" in names for kind in type(data).__mro__)
+
+
+def _reads_once(data: object) -> bool:
+    return (isinstance(data, Iterator) and not callable(data)) or _is_a(data, "pyarrow.RecordBatchReader")
+
+
+def _table(data: Any) -> Part | None:
+    """Return the part that reads a table of another package, which is recognised by its name; None of what is none."""
+    if _is_a(data, "polars.LazyFrame"):
+        from gmm._rows.lazy_frame import LazyFramePart
+
+        return LazyFramePart(data)
+    if _is_a(data, *_DUCKDB):
+        from gmm._rows.relation import RelationPart
+
+        return RelationPart(data)
+    if _is_a(data, "pyarrow.Dataset"):
+        from gmm._rows.datasets import DatasetPart
+
+        return DatasetPart(data)
+    if _is_a(data, *_READERS):
+        from gmm._rows.arrow import ReaderPart
+
+        return ReaderPart(data)
+    if gives_batches(data):
+        from gmm._rows.arrow import BatchesPart
+
+        return BatchesPart(data)
+    return None
+
+
+def gives_batches(data: object) -> bool:
+    """Return whether an object gives record batches, as Arrow's tables and data sets do, or queries of others."""
+    if _is_a(data, "polars.LazyFrame", *_DUCKDB, *_READERS):
+        return True
+    return hasattr(data, "to_batches") and hasattr(data, "schema") and not isinstance(data, type)
+
+
+def _of_paths(
+    paths: Sequence[_Path], columns: Sequence[str] | None, weight: str | None, says: TextFormat
+) -> BlockSource:
+    listed = [files_of(path) for path in paths]
+    for note in filter(None, (others for _, others in listed)):
+        warn(note, UserWarning)
+    files = [file for each, _ in listed for file in each]
+    if any(suffix_of(file) in NPY for file in files):
+        if len(files) > 1 or columns is not None or weight is not None:
+            raise ValueError(
+                "a .npy file is read alone and has no names of columns: expected one path and nothing else"
+            )
+        check_no_text(files[0], says)
+        return npy_source(files[0])
+    parts = [part_of(file, says) for file in files]
+    for part in parts:
+        for note in notes_of(part, columns):
+            warn(f"{part.name}: {note}", UserWarning)
+    return _of_parts(parts, columns, weight)
+
+
+def _of_parts(parts: Sequence[Part], columns: Sequence[str] | None, weight: str | None) -> BlockSource:
+    from gmm._rows.tables import TableSource
+
+    return TableSource(parts, columns, weight)

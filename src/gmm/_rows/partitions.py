@@ -1,0 +1,404 @@
+"""`PartitionedSource`: rows that lie in partitions elsewhere. Tasks go to the rows, and only sums come back."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmm import _em
+from gmm._caching import cached_property
+from gmm._kernel.first_look import Survey
+from gmm._public import publish
+from gmm._rows.sources import ArraySource, Chunk, Source, single_weights
+from gmm._text.lists import listed
+from gmm._validation.given import check_array, check_sample_weight
+from gmm._validation.rows import check_rows
+from gmm._values.layouts import Array
+from gmm._values.statistics import SufficientStatistics
+
+__all__ = ["EngineSource", "PartitionedSource", "Task", "partitioned_rows"]
+
+T = TypeVar("T")
+Task = Callable[[int, Any], Any]  # from the number of a partition and its rows to what can be added
+
+_DRIFT = 1e-4  # of the reach: between the means of the rows at the first look and in a pass, which may be in float32
+
+
+class Look(NamedTuple):
+    """What the first look at a partition finds.
+
+    Parameters
+    ----------
+    number : int
+        Which partition.
+    n_rows : int
+        Rows of a positive weight; if there are none, the rest means nothing.
+    n_features : int
+    dtype : dtype
+    names : array of str, optional
+        Names of the features.
+    weighted : bool
+    survey : Survey, optional
+        None without rows.
+    largest : float
+        The largest weight.
+    squares : float
+        Σ w², in units of its square.
+    """
+
+    number: int
+    n_rows: int
+    n_features: int
+    dtype: np.dtype[Any]
+    names: NDArray[np.object_] | None
+    weighted: bool
+    survey: Survey | None
+    largest: float
+    squares: float
+
+
+def look(number: int, given: Any) -> list[Look]:
+    """Look at a partition for the first time."""
+    source, names = _opened(number, given)
+    n, d = source.n_rows, source.n_features
+    if not n:
+        return [Look(number, n, d, source.dtype, names, False, None, 0.0, 0.0)]
+    weight, weighted = source.weights, source.sample_weight is not None
+    largest = float(weight.max())
+    shares = weight / largest
+    return [Look(number, n, d, source.dtype, names, weighted, source.survey, largest, float(shares @ shares))]
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What the partitions are at every reading: how many rows they have, of which type."""
+
+    n_rows: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    def rows(self, number: int, given: Any) -> ArraySource:
+        """Return the rows of a partition.
+
+        Raises
+        ------
+        ValueError
+            If there are more or fewer than before.
+        """
+        source, _ = _opened(number, given, self.dtype)
+        if source.n_rows != self.n_rows[number]:
+            raise ValueError(
+                f"partition {number} changed between two readings: {self.n_rows[number]} rows the first time, "
+                f"{source.n_rows} now; expected the same rows each time"
+            )
+        return source
+
+
+@dataclass(frozen=True)
+class Pass:
+    """The task that makes a pass over a partition; its sums, of which there are O(K·d²), add up."""
+
+    plan: _em.Plan
+    expected: Expected
+
+    def __call__(self, number: int, given: Any) -> Array | float:
+        """Walk the rows of a partition, on one thread; of none, the sums are 0."""
+        source = self.expected.rows(number, given)
+        n_lanes = -(-source.n_rows // self.plan.lane_rows)
+        if not n_lanes:
+            return 0.0
+        scratch = _em.Scratch()
+        self.plan.begin(scratch, source.n_rows)
+        self.plan.walk(scratch, _em.RowTable(source.rows, source.sample_weight), 0, n_lanes)
+        return self.plan.sums(scratch)
+
+
+@dataclass(frozen=True)
+class Take:
+    """The task that picks rows by their numbers, which increase."""
+
+    indices: NDArray[np.intp]
+    expected: Expected
+
+    def __call__(self, number: int, given: Any) -> list[tuple[int, NDArray[Any], Array | None]]:
+        """Return the number of the partition, and those of its rows that are wanted, with their weights."""
+        first = sum(self.expected.n_rows[:number])
+        start, stop = np.searchsorted(self.indices, [first, first + self.expected.n_rows[number]])
+        if start == stop:
+            return []
+        part = self.expected.rows(number, given).subset(self.indices[start:stop] - first)
+        return [(number, part.rows, part.sample_weight)]
+
+
+@dataclass(frozen=True)
+class Digest:
+    """The task that makes a digest of a partition."""
+
+    expected: Expected
+
+    def __call__(self, number: int, given: Any) -> list[tuple[int, str]]:
+        """Return the number of the partition and its digest."""
+        return [(number, self.expected.rows(number, given).fingerprint)]
+
+
+class PartitionedSource(Source):
+    """Rows that lie in partitions elsewhere, numbered from 0; a subclass says how tasks get there.
+
+    Rows of weight 0 are left out. Neither rows nor weights come here, but for samples.
+    """
+
+    here = False
+
+    @abstractmethod
+    def total(self, task: Task) -> Any:
+        """Return Σ_i task(i, rows of partition i), added in the order of the partitions."""
+
+    def summed(self, plan: _em.Plan) -> Array:
+        """Make a pass; return the sums over all rows.
+
+        Raises
+        ------
+        ValueError
+            If a partition has not as many rows as before.
+        """
+        sums = self.total(Pass(plan, self._expected))
+        if not isinstance(sums, np.ndarray) or sums.dtype.kind != "f" or sums.ndim != 1:
+            raise TypeError(self._no_total(sums, "an array of one dimension"))
+        return sums
+
+    def check_unchanged(self, statistics: SufficientStatistics) -> None:
+        """Check the weight of the rows of a pass and, unless some are noise, their mean.
+
+        Raises
+        ------
+        ValueError
+            If the rows are not those of the first look.
+        """
+        survey, weight = self.survey, statistics.weight
+        moments = statistics.first + statistics.counts[:, None] * (statistics.origins - survey.centre)
+        moment = moments.sum(axis=0) * (statistics.counts.sum() > (1 - 1e-9) * weight)
+        far = np.abs(moment) > _DRIFT * weight * survey.reach(survey.centre)
+        if abs(weight - survey.weight) > 1e-9 * survey.weight or far.any():
+            raise ValueError(
+                f"{self!r} changed between two passes: their weight was {survey.weight:.10g} and is {weight:.10g}, and "
+                f"their mean moved by {moment / weight}; expected the same rows each time"
+            )
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows, n."""
+        return sum(found.n_rows for found in self._looks)
+
+    @property
+    def n_features(self) -> int:
+        """Number of features, d."""
+        return self._first.n_features
+
+    @cached_property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the rows: float64 if some are."""
+        return np.result_type(*(found.dtype for found in self._looks if found.n_rows))
+
+    @property
+    def feature_names(self) -> NDArray[np.object_] | None:  # type: ignore[override]
+        """Names of the features, if they have any."""
+        return self._first.names
+
+    @property
+    def n_used(self) -> int:
+        """Number of rows with a positive weight."""
+        return self.n_rows
+
+    @property
+    def n_effective(self) -> float:
+        """The effective number of rows, (Σ w)² / Σ w²."""
+        largest = max(found.largest for found in self._looks)
+        squares = sum(found.squares * (found.largest / largest) ** 2 for found in self._looks)
+        return (self.survey.weight / largest) ** 2 / squares
+
+    @property
+    def single(self) -> bool:
+        """Whether passes may compute in float32."""
+        largest = np.array([found.largest for found in self._looks if found.n_rows])
+        return self.dtype == np.float32 and single_weights(largest if self._first.weighted else None)
+
+    @cached_property
+    def survey(self) -> Survey:
+        """Survey of all rows."""
+        self._first  # noqa: B018 - which raises where there are no rows
+        parts = zip(self._starts, self._looks, strict=True)
+        return Survey([(first, found.survey, None) for first, found in parts if found.survey], self.n_features)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Digest of all rows and weights, the same for the same rows in the same partitions."""
+        return hashlib.blake2b(repr(sorted(self._collected(Digest(self._expected), tuple))).encode()).hexdigest()
+
+    def chunks(self, lane_rows: int = 1) -> Iterator[Chunk]:
+        """Refuse to bring the rows here.
+
+        Raises
+        ------
+        TypeError
+            Always.
+        """
+        raise TypeError(
+            f"{self!r} stay where they are: expected an array for what needs a number for each row; give the engine "
+            "model.freeze() to apply it to each partition, or take(indices) a sample"
+        )
+
+    def take(self, indices: NDArray[np.intp]) -> NDArray[Any]:
+        """Return the rows with these indices, which increase."""
+        return self.subset(indices).rows
+
+    def subset(self, indices: NDArray[np.intp]) -> ArraySource:
+        """Return the rows with these indices, which increase, and their weights."""
+        parts = sorted(self._collected(Take(np.asarray(indices), self._expected), tuple), key=lambda part: part[0])
+        if not parts:
+            return ArraySource(np.empty((0, self.n_features), self.dtype))
+        _, rows, weights = zip(*parts, strict=True)
+        return ArraySource(np.concatenate(rows), np.concatenate(weights) if self._first.weighted else None)
+
+    def _collected(self, task: Task, kind: type[T]) -> list[T]:
+        """Return what a task whose results are lists returns of all partitions."""
+        found = self.total(task)
+        if not isinstance(found, list) or not all(isinstance(part, kind) for part in found):
+            raise TypeError(self._no_total(found, f"a list of {kind.__name__}"))
+        return found
+
+    def _no_total(self, found: object, wanted: str) -> str:
+        return (
+            f"expected of {self!r} the sum by + of what the task returned for each partition, {wanted}, got "
+            f"{type(found).__name__}: {found!r:.60}"
+        )
+
+    @cached_property
+    def _looks(self) -> list[Look]:
+        looks = sorted(self._collected(look, Look), key=lambda found: found.number)
+        numbers = [found.number for found in looks]
+        if numbers != list(range(len(looks))):
+            raise ValueError(f"expected partitions numbered from 0, each once, got {listed(map(str, numbers), 10)}")
+        with_rows = [found for found in looks if found.n_rows]
+        for found in with_rows:
+            _check_alike(with_rows[0], found)
+        return looks
+
+    @cached_property
+    def _first(self) -> Look:
+        """The first partition that has rows."""
+        found = next((found for found in self._looks if found.n_rows), None)
+        if found is None:
+            raise ValueError(f"expected one row at least in the partitions of {self!r}, got none")
+        return found
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        return list(accumulate((found.n_rows for found in self._looks), initial=0))[:-1]
+
+    @property
+    def _expected(self) -> Expected:
+        return Expected(tuple(found.n_rows for found in self._looks), self.dtype)
+
+
+class EngineSource(PartitionedSource):
+    """Rows in the partitions of a caller's engine."""
+
+    def __init__(self, total: Callable[[Task], Any]) -> None:
+        self._total = total
+
+    def __repr__(self) -> str:
+        """Show whose rows they are."""
+        return f"<rows of the engine {getattr(self._total, '__name__', type(self._total).__name__)}>"
+
+    def total(self, task: Task) -> Any:
+        """Let the engine add up."""
+        return self._total(task)
+
+
+def partitioned_rows(total: Callable[[Task], Any]) -> Source:
+    """Make rows that an engine holds in partitions ready for `fit`, `score`, the criteria and `select`.
+
+    A fit needs only sums over the rows, so it sends tasks to the rows instead of reading them. Each task is picklable
+    and small, O(K·d²) numbers, and so is its result.
+
+    Parameters
+    ----------
+    total : callable
+        ``total(task)`` calls ``task(number, rows)`` for each partition, wherever that is, and returns the sum of the
+        results by ``+``. Partitions are numbered from 0; their rows are an array, a data frame, an Arrow table, or a
+        tuple of one of these and the weights of its rows. Results that are added in the same order give the same bits.
+
+    Returns
+    -------
+    Source
+        To be passed as ``X``.
+
+    Notes
+    -----
+    Nothing but sums and samples comes back: `predict` and its like are for the partitions themselves, by
+    ``model.freeze()``. Every pass compares the number of rows in each partition with the first look. Rows of weight 0
+    are left out.
+
+    See Also
+    --------
+    gmm.em.e_step, gmm.em.m_step : The two halves of an iteration of EM, for a loop of one's own.
+    rows : Rows in files, and from functions that give blocks.
+
+    Examples
+    --------
+    >>> from functools import reduce
+    >>> from operator import add
+    >>> import numpy as np, gmm
+    >>> rng = np.random.default_rng(0)
+    >>> partitions = [rng.normal(size=(1000, 2)) + 10 * (rng.uniform(size=(1000, 1)) < 0.3) for _ in range(4)]
+    >>> def total(task):
+    ...     return reduce(add, map(task, range(4), partitions))
+    >>> mixture = gmm.GaussianMixture(2, random_state=0).fit(gmm.sources.partitioned_rows(total))
+    >>> mixture.weights_.round(1)
+    array([0.7, 0.3])
+    """
+    if not callable(total):
+        raise TypeError(f"expected a function that adds up a task over partitions, got {type(total).__name__}")
+    return EngineSource(total)
+
+
+def _opened(
+    number: int, given: Any, dtype: np.dtype[Any] | None = None
+) -> tuple[ArraySource, NDArray[np.object_] | None]:
+    """Return the rows of a partition that have a positive weight, and the names of their features."""
+    name = f"partition {number}"
+    rows, weight = given if isinstance(given, tuple) else (given, None)
+    floats, names = check_rows(rows, estimator=name, min_rows=0)
+    if weight is not None:
+        try:
+            weight = check_array(weight, "weights", (len(floats),)).astype(np.float64)
+            if weight.any():
+                check_sample_weight(weight, len(floats))
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from error
+        if not weight.all():
+            floats, weight = floats[weight > 0], weight[weight > 0]
+    return ArraySource(floats if dtype is None else floats.astype(dtype, copy=False), weight), names
+
+
+def _check_alike(one: Look, other: Look) -> None:
+    """Raise ValueError unless two partitions have the same columns, and both have weights or neither."""
+    for what, a, b in [
+        ("features", one.n_features, other.n_features),
+        ("feature names", *(None if each.names is None else list(each.names) for each in (one, other))),
+        ("weights", one.weighted, other.weighted),
+    ]:
+        if a != b:
+            raise ValueError(
+                f"expected the same {what} in all partitions, got {a} in partition {one.number} and {b} in partition "
+                f"{other.number}"
+            )
+
+
+publish("gmm.sources", [PartitionedSource, partitioned_rows])

@@ -1,0 +1,66 @@
+"""Files as tables: the suffix chooses how each is read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import PurePath
+from typing import TYPE_CHECKING
+
+from gmm._rows.suffixes import ARROW, NPY, ORC, PARQUET, TEXT, suffix_of, unknown_type
+from gmm._rows.text_format import TextFormat
+
+if TYPE_CHECKING:
+    from gmm._rows.tables import Part
+
+__all__ = ["check_no_text", "notes_of", "part_of"]
+
+
+def part_of(path: PurePath, says: TextFormat, *, content: bytes | None = None, whole: bool = False) -> Part:
+    """Open a file, or its content; without a suffix, it is text. `whole` is as for `TextPart`.
+
+    Raises
+    ------
+    ValueError
+        If the suffix is unknown, the file is none of its kind, or it is no text although something is said of text.
+    """
+    suffix, name = suffix_of(path), str(path)
+    if not suffix or suffix in TEXT:
+        from gmm._rows.delimited import TextPart
+
+        return TextPart(name, says, content=content, whole=whole)
+    check_no_text(path, says)
+    if suffix in PARQUET:
+        from gmm._rows.parquet import ParquetPart
+
+        return ParquetPart(name, content)
+    if suffix in ARROW:
+        from gmm._rows.arrow import ArrowPart
+
+        return ArrowPart(name, content)
+    if suffix in ORC:
+        from gmm._rows.orc import ORCPart
+
+        return ORCPart(name, content)
+    if suffix in NPY:
+        from gmm._rows.npy_table import NpyPart
+
+        return NpyPart(name, content)
+    raise ValueError(unknown_type(name, suffix, (*PARQUET, *ARROW, *ORC, *TEXT, *NPY)))
+
+
+def check_no_text(path: PurePath, says: TextFormat) -> None:
+    """Check that nothing is said of delimited text, as this file is none.
+
+    Raises
+    ------
+    ValueError
+        If something is.
+    """
+    if not says.is_silent and suffix_of(path) not in TEXT:
+        raise ValueError(f"{path}: {says.words.all} to delimited text, not to a {path.suffix} file")
+
+
+def notes_of(part: Part, columns: Sequence[str] | None) -> tuple[str, ...]:
+    """Tell how these columns of a file are read, or all of them, where that is a guess."""
+    notes: tuple[str, ...] = part.notes(columns) if hasattr(part, "notes") else ()
+    return notes

@@ -1,0 +1,355 @@
+"""`Source`: rows that can be read in chunks, any number of times.
+
+`ArraySource` holds an array in memory. Another subclass of `Source` can take its place in `fit`, `predict` and `score`;
+it gives the same bits as an array of the same rows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmm import _em
+from gmm._caching import cached_property
+from gmm._kernel.first_look import Survey
+from gmm._public import publish
+from gmm._values.classes import ALL_UNKNOWN, KnownClasses
+from gmm._values.layouts import Array
+from gmm._values.statistics import SufficientStatistics
+from gmm._values.weights import in_full, part_of, weighed
+
+_HASHED_AT_ONCE = 1 << 16  # rows
+
+
+class Chunk(NamedTuple):
+    """Consecutive rows of a source.
+
+    Parameters
+    ----------
+    first : int
+        Index of the first row in the source.
+    rows : array of shape (m, d), float32 or float64
+    sample_weight : array of shape (m,), or None
+    """
+
+    first: int
+    rows: NDArray[Any]
+    sample_weight: Array | None
+
+    @property
+    def weights(self) -> Array:
+        """Weights of the rows, (m,), ones where they have none."""
+        return in_full(self.sample_weight, len(self.rows))
+
+    def part(self, start: int, stop: int) -> Chunk:
+        """Return rows start … stop − 1 of the chunk."""
+        index = slice(start, stop)
+        return Chunk(self.first + start, self.rows[index], part_of(self.sample_weight, index))
+
+
+class Pattern(NamedTuple):
+    """Rows that have values in the same columns.
+
+    Parameters
+    ----------
+    observed : array of int
+        Columns.
+    missing : bool array of shape (d,)
+        Whether a column is another.
+    indices : array of int
+        The rows, in rising order.
+    rows : Source
+        Their observed columns, with their weights.
+    """
+
+    observed: NDArray[np.intp]
+    missing: NDArray[np.bool_]
+    indices: NDArray[np.intp]
+    rows: Source
+
+    @property
+    def weight(self) -> float:
+        """Weight of the rows."""
+        return self.rows.survey.weight if len(self.observed) else 0.0
+
+
+class Source(ABC):
+    """Rows that can be read any number of times.
+
+    A subclass defines the abstract members and, where rows have weights, sets `sample_weight`.
+
+    Attributes
+    ----------
+    sample_weight : array of shape (n,), or None
+        Weights of all rows.
+    known : KnownClasses
+        Their classes, which passes keep to.
+    resident : ArraySource or None
+        The same rows as one array if they are in memory, which compiled loops over many passes need.
+    feature_names : array of str, shape (d,), or None
+        Names of the features, if they have any.
+    reads_ahead : bool
+        Whether chunks are made on a thread of their own.
+    here : bool
+        Whether rows can be read here; else passes go to them.
+    has_gaps : bool
+        Whether values may be missing.
+    unfilled : bool
+        Whether they are, and nothing has been chosen to stand in their places.
+    """
+
+    sample_weight: Array | None = None
+    known: KnownClasses = ALL_UNKNOWN
+    resident: ArraySource | None = None
+    feature_names: NDArray[np.object_] | None = None
+    reads_ahead: bool = False
+    here: ClassVar[bool] = True
+    has_gaps: ClassVar[bool] = False
+    unfilled: bool = False
+
+    @property
+    def patterns(self) -> list[Pattern]:
+        """The rows by the columns that they have."""
+        d = self.n_features
+        return [Pattern(np.arange(d), np.zeros(d, dtype=bool), np.arange(self.n_rows), self)]
+
+    @property
+    def as_given(self) -> ArraySource | None:
+        """The rows as one array if they can be addressed as one, NaN where a value is missing."""
+        return self.addressable
+
+    def filled_with(self, rows: NDArray[Any]) -> Source:
+        """Return the rows with others in the places of missing values."""
+        return self
+
+    def through(self, function: Callable[[NDArray[Any]], NDArray[Any]]) -> Source | None:
+        """Return rows that a function makes of these, if they are in memory."""
+        resident = self.resident
+        return None if resident is None else ArraySource(function(resident.rows), self.sample_weight)
+
+    def summed(self, plan: _em.Plan) -> Array | None:
+        """Make a pass where the rows are, and return its sums; None if they can be read here."""
+        return None
+
+    def check_unchanged(self, statistics: SufficientStatistics) -> None:
+        """Check that the rows of a pass were those of the first look, if others may have changed them."""
+        return
+
+    @property
+    def addressable(self) -> ArraySource | None:
+        """The same rows as one array, if they can be addressed as one."""
+        return self.resident
+
+    @property
+    def informative(self) -> Source:
+        """The rows that say something: of rows with gaps, those with a value and a weight."""
+        return self
+
+    @property
+    def without_gaps(self) -> ArraySource | None:
+        """The rows in memory, if they are there, with something in the place of missing values."""
+        return self.resident
+
+    @property
+    @abstractmethod
+    def n_rows(self) -> int:
+        """Number of rows, n."""
+
+    @property
+    @abstractmethod
+    def n_features(self) -> int:
+        """Number of features, d."""
+
+    @property
+    @abstractmethod
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the rows, float32 or float64, and so of results per row."""
+
+    @abstractmethod
+    def chunks(self, lane_rows: int = 1) -> Iterator[Chunk]:
+        """Yield all rows in order, in chunks of whole lanes of `lane_rows` rows; the last lane may be shorter."""
+
+    @abstractmethod
+    def take(self, indices: NDArray[np.intp]) -> NDArray[Any]:
+        """Return the rows with these indices, which increase."""
+
+    def subset(self, indices: NDArray[np.intp]) -> ArraySource:
+        """Return the rows with these indices, which increase, and their weights."""
+        return ArraySource(self.take(indices), part_of(self.sample_weight, indices))
+
+    @property
+    def weights(self) -> Array:
+        """Weights of all rows, (n,), ones where they have none."""
+        return in_full(self.sample_weight, self.n_rows)
+
+    def with_known(self, known: KnownClasses) -> Self:
+        """Return the same rows with other classes."""
+        if known is self.known:
+            return self
+        other = object.__new__(type(self))
+        vars(other).update(vars(self) | {"known": known})
+        return other
+
+    @cached_property
+    def n_used(self) -> int:
+        """Number of rows with a positive weight."""
+        return self.n_rows if self.sample_weight is None else int(np.count_nonzero(self.sample_weight))
+
+    @property
+    def n_effective(self) -> float:
+        """The effective number of rows, (Σ w)² / Σ w² (Kish 1965)."""
+        if self.sample_weight is None:
+            return float(self.n_rows)
+        shares = self.sample_weight / self.sample_weight.max()
+        return float(shares.sum() ** 2 / (shares @ shares))
+
+    @cached_property
+    def single(self) -> bool:
+        """Whether passes may compute in float32: the rows are float32, and sums of their weights stay in its range."""
+        return self.dtype == np.float32 and single_weights(self.sample_weight)
+
+    @cached_property
+    def survey(self) -> Survey:
+        """Survey of all rows, made once."""
+        return Survey(self.chunks(), self.n_features)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Digest of all rows and weights, the same for equal rows from any source; a warm start compares it."""
+        digest = hashlib.blake2b(repr(((self.n_rows, self.n_features), self.dtype.str)).encode())
+        for chunk in self.chunks():
+            for start in range(0, len(chunk.rows), _HASHED_AT_ONCE):
+                digest.update(np.ascontiguousarray(chunk.rows[start : start + _HASHED_AT_ONCE]).data)
+        if self.sample_weight is not None:
+            digest.update(np.ascontiguousarray(self.sample_weight).data)
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True, eq=False)
+class ArraySource(Source):
+    """Rows (n, d) in memory, in any order, float32 or float64, with weights (n,), classes and feature names (d,)."""
+
+    rows: NDArray[Any]
+    sample_weight: Array | None = None
+    known: KnownClasses = ALL_UNKNOWN
+    feature_names: NDArray[np.object_] | None = None
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows, n."""
+        return len(self.rows)
+
+    @property
+    def n_features(self) -> int:
+        """Number of features, d."""
+        return int(self.rows.shape[1])
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the rows."""
+        return self.rows.dtype
+
+    @property
+    def resident(self) -> ArraySource:  # type: ignore[override]
+        """The source itself."""
+        return self
+
+    def chunks(self, lane_rows: int = 1) -> Iterator[Chunk]:
+        """Yield all rows as one chunk."""
+        yield Chunk(0, self.rows, self.sample_weight)
+
+    def take(self, indices: NDArray[np.intp]) -> NDArray[Any]:
+        """Return the rows with these indices."""
+        return self.rows[indices]
+
+    def mean_of(self, values: Array) -> float:
+        """Return the weighted mean of values of the rows, (n,)."""
+        weight = self.sample_weight
+        return float(values.mean() if weight is None else values @ weight / weight.sum())
+
+    def weighed(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Return values of the rows, (n,) or (n, …), times their weights."""
+        return weighed(values, self.sample_weight)
+
+
+class SameColumns(Source):
+    """Rows with the columns of another source."""
+
+    _source: Source
+
+    @property
+    def n_features(self) -> int:
+        """Number of features, d."""
+        return self._source.n_features
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the rows."""
+        return self._source.dtype
+
+
+class SameRows(SameColumns):
+    """The rows of another source; a subclass tells how `chunks` come to them."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self.sample_weight, self.feature_names = source.sample_weight, source.feature_names
+        self.known, self.reads_ahead = source.known, source.reads_ahead
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows, n."""
+        return self._source.n_rows
+
+    @property
+    def survey(self) -> Survey:
+        """Survey of all rows."""
+        return self._source.survey
+
+    def take(self, indices: NDArray[np.intp]) -> NDArray[Any]:
+        """Return rows of the other source, by a reading of their own."""
+        return self._source.take(indices)
+
+
+def box_of(source: Source) -> NDArray[Any]:
+    """Return the least and the largest number of each feature of rows that weigh something, (2, d), in float64."""
+    if source.n_used == source.n_rows:
+        return source.survey.box.astype(np.float64)
+    low, high = np.full((2, source.n_features), [[np.inf], [-np.inf]])
+    for chunk in source.chunks():
+        used = chunk.rows[chunk.weights > 0]
+        low = np.fmin(low, np.fmin.reduce(used, axis=0, initial=np.inf))  # of NaN, which is no value, and a number
+        high = np.fmax(high, np.fmax.reduce(used, axis=0, initial=-np.inf))  # the number
+    return np.array([low, high])
+
+
+def single_weights(sample_weight: Array | None) -> bool:
+    """Return whether sums with these weights stay in the range of float32."""
+    return sample_weight is None or bool(1e-6 < sample_weight.max() < 1e6)
+
+
+def chunks_in_order(source: Source, lane_rows: int) -> Generator[Chunk, None, None]:
+    """Yield the chunks of a source, checked to be all of its rows in order.
+
+    Raises
+    ------
+    ValueError
+        If rows are missing, repeated or out of order.
+    """
+    stop = 0
+    for chunk in source.chunks(lane_rows):
+        if chunk.first != stop:
+            raise ValueError(f"expected chunks in order, row {stop} next, got one from row {chunk.first}")
+        stop += len(chunk.rows)
+        yield chunk
+    if stop != source.n_rows:
+        raise ValueError(f"expected chunks of all {source.n_rows} rows of the source, got the first {stop}")
+
+
+publish("gmm.sources", [Chunk, Source])

@@ -1,0 +1,162 @@
+"""`TableSource`: columns of tables that are read batch by batch, one table after the other."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from gmm._rows.blocks import Block, BlockSource
+from gmm._rows.numerals import is_numeric
+from gmm._text.lists import quoted
+
+__all__ = ["Part", "TableSource"]
+
+_BATCH_BYTES = 1 << 20
+
+
+class Part(Protocol):
+    """A table that can be read again and again."""
+
+    @property
+    def name(self) -> str:
+        """What messages call the table."""
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Names and types of all columns."""
+
+    def batches(self, columns: Sequence[str], at_once: int) -> Iterator[pa.RecordBatch]:
+        """Begin to read anew: yield these columns, some `at_once` rows at a time."""
+
+
+class TableSource(BlockSource):
+    """Columns of one or more tables.
+
+    Parameters
+    ----------
+    parts : sequence of Part
+        Their rows follow each other.
+    columns : sequence of str, optional
+        The features; by default all columns but the weight's.
+    weight : str, optional
+        The column of the rows' weights.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing or does not hold numbers.
+    """
+
+    feature_major: ClassVar[bool] = True
+
+    def __init__(self, parts: Sequence[Part], columns: Sequence[str] | None = None, weight: str | None = None) -> None:
+        self._parts = tuple(parts)
+        first = self._parts[0]
+        if isinstance(columns, str):
+            raise TypeError(f"expected a list of columns, got the string {columns!r}: columns=[{columns!r}]")
+        if columns is None:
+            columns = [name for name in first.schema.names if name != weight]
+            self._check_others(first.schema.names)
+        names: Any = columns
+        self._columns = tuple(names) if isinstance(names, Iterable) else (names,)
+        if not all(isinstance(name, str) for name in self._columns):
+            raise TypeError(f"expected a list of names of columns, got {columns!r:.80}")
+        if not self._columns:
+            raise ValueError(f"expected one column at least of {first.name} beside the weight's, got none")
+        self._weight = weight
+        self.weighted = weight is not None
+        self.once = any(getattr(part, "once", False) for part in self._parts)
+        self.feature_names = np.array(self._columns, dtype=object)
+        for part in self._parts:
+            _check_names(part.schema.names, [*self._columns, *([] if weight is None else [weight])], part.name)
+        single = all(_is_single(part.schema.field(name).type) for part in self._parts for name in self._columns)
+        self._dtype = np.dtype(np.float32 if single and self._columns else np.float64)
+        for part in self._parts:
+            self._check_types(part.schema, part.name)
+
+    @property
+    def name(self) -> str:
+        """The first table's name, and how many more there are."""
+        more = len(self._parts) - 1
+        return self._parts[0].name + (f" and {more:,} more" if more else "")
+
+    @property
+    def n_features(self) -> int:
+        """Number of features, d."""
+        return len(self._columns)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the rows: float32 if all columns are."""
+        return self._dtype
+
+    def blocks(self, *, weighted: bool) -> Iterator[Block]:
+        """Read the tables one after the other."""
+        names = [*self._columns, *([str(self._weight)] if weighted else ())]
+        at_once = max(1, _BATCH_BYTES // (self._dtype.itemsize * len(names)))
+        schema: pa.Schema | None = None
+        for part in self._parts:
+            for batch in part.batches(names, at_once):
+                if schema is None or not batch.schema.equals(schema):  # a file may have been written anew
+                    schema = batch.schema
+                    _check_names(schema.names, names, part.name)
+                    self._check_types(schema, part.name)
+                columns = tuple(_as_numpy(batch.column(name)) for name in names)
+                yield Block(columns[: self.n_features], columns[-1] if weighted else None)
+
+    def array(self) -> tuple[NDArray[Any], NDArray[np.float64] | None]:
+        """Read all rows, NaN and infinite values among them, and their weights into memory."""
+        blocks = list(self.blocks(weighted=self.weighted))
+        rows, first = np.empty((sum(map(len, blocks)), self.n_features), self._dtype), 0
+        for block in blocks:
+            block.copy_to(rows[first : first + len(block)], 0)
+            first += len(block)
+        weights = [np.asarray(block.sample_weight, dtype=np.float64) for block in blocks] if self.weighted else []
+        return rows, np.concatenate(weights) if weights else None
+
+    def _check_others(self, names: Sequence[str]) -> None:
+        for part in self._parts[1:]:
+            if more := sorted(set(part.schema.names) - set(names)):
+                raise ValueError(
+                    f"{part.name} has {quoted(more)}, which {self._parts[0].name} has not; columns=[…] names the "
+                    "columns to use"
+                )
+
+    def _check_types(self, schema: pa.Schema, where: str) -> None:
+        for field in schema:
+            if field.name not in self._columns and field.name != self._weight:
+                continue
+            if not (is_numeric(field.type) or pa.types.is_boolean(field.type) or pa.types.is_null(field.type)):
+                raise ValueError(
+                    f"column {field.name!r} of {where} holds {field.type}, expected numbers; columns=[…] names the "
+                    "columns to use"
+                )
+            if self._dtype == np.float32 and field.name != self._weight and not _is_single(field.type):
+                raise ValueError(f"column {field.name!r} of {where} holds {field.type}, expected float as before")
+
+
+def _check_names(present: Sequence[str], wanted: Sequence[str], where: str) -> None:
+    names = Counter(present)
+    repeated = [name for name in wanted if names[name] > 1]
+    if repeated or len(set(wanted)) < len(wanted):
+        raise ValueError(f"expected distinct columns of {where}, got {quoted(repeated or wanted)}")
+    absent = [name for name in wanted if name not in names]
+    if absent:
+        noun = "column" if len(absent) == 1 else "columns"
+        raise ValueError(f"no {noun} {quoted(absent)} in {where}, which has {quoted(present)}")
+
+
+def _is_single(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_float32(kind) or pa.types.is_float16(kind))
+
+
+def _as_numpy(column: pa.Array) -> NDArray[Any]:
+    """Return the values, missing ones as NaN; without a copy where that is possible."""
+    if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
+        column = column.cast(pa.float64())
+    return np.asarray(column.to_numpy(zero_copy_only=False))

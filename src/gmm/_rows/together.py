@@ -1,0 +1,185 @@
+"""`together`: tasks that read the same rows take turns, and one reading serves all that wait for one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from threading import Semaphore, Thread
+from time import perf_counter
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gmm._rows.sources import Chunk, SameRows, Source, chunks_in_order
+from gmm._values.weights import joined
+
+__all__ = ["Ended", "together"]
+
+_LOOK_UP = 0.2  # seconds; on Windows, Ctrl-C waits for the end of a wait
+_LAST_TURN = 0.5
+_GONE = -1
+
+
+class Ended(NamedTuple):
+    """What a task returned, and the seconds of its turns, without the readings."""
+
+    result: Any
+    seconds: float
+
+
+def together(
+    source: Source,
+    tasks: Sequence[Callable[[Source], Any]],
+    is_up: Callable[[], bool],
+    between: Callable[[], object] = lambda: None,
+) -> list[Ended | None]:
+    """Run tasks over one source, of which one goes on at a time, so that each may use all threads.
+
+    A task sees the rows as it would alone, with the same bits. It waits where it asks for them, and a reading begins
+    when all wait: there are as many as in the longest task.
+
+    Parameters
+    ----------
+    source : Source
+    tasks : sequence of callable
+        Each is called with a source of the same rows.
+    is_up : callable
+        Tells whether the time is up: then only the first task goes on.
+    between : callable, optional
+        Called before each reading, while all tasks wait; never if the source serves no rows.
+
+    Returns
+    -------
+    list of Ended
+        One for each task; None if it did not come to its end.
+    """
+    if not source.here:
+        return [_alone(source, task) if task is tasks[0] or not is_up() else None for task in tasks]
+    seats: list[_Seat] = []
+    try:
+        for task in tasks:
+            seats.append(_Seat(source, task))
+            if len(seats) == 1 or not is_up():
+                seats[-1].go_on()
+            else:
+                seats[-1].let_go()
+        while waiting := [seat for seat in seats if seat.wanted != _GONE]:
+            between()
+            with closing(chunks_in_order(source, 1)) as chunks:
+                for chunk in chunks:
+                    for seat in waiting:
+                        if seat is not seats[0] and is_up():
+                            seat.let_go()
+                        elif seat.wanted == chunk.first:
+                            seat.go_on(chunk)
+            for seat in waiting:
+                if seat.wanted == source.n_rows:
+                    seat.go_on()
+    finally:
+        for seat in seats:
+            seat.let_go()
+    return [Ended(seat.result, seat.seconds) if seat.has_ended else None for seat in seats]
+
+
+def _alone(source: Source, task: Callable[[Source], Any]) -> Ended:
+    began = perf_counter()
+    return Ended(task(source), perf_counter() - began)
+
+
+class _LetGo(BaseException):
+    """Ends a task that nobody waits for."""
+
+
+class _Seat(SameRows):
+    """The rows as one task sees them, on a thread of its own, which goes on when it is told to.
+
+    `wanted` is the number of the row that it waits for: 0 for that of a new reading.
+    """
+
+    def __init__(self, source: Source, task: Callable[[Source], Any]) -> None:
+        super().__init__(source)
+        self._task = task
+        self._turn, self._rest = Semaphore(0), Semaphore(0)
+        self._chunk: Chunk | None = None
+        self._is_let_go = False
+        self._errors: list[BaseException] = []
+        self.wanted, self.seconds = 0, 0.0
+        self.has_ended, self.result = False, None
+        self._thread = Thread(target=self._work, name="gmm-task", daemon=True)
+
+    def chunks(self, lane_rows: int = 1) -> Iterator[Chunk]:
+        """Wait for the next reading, and yield what it serves."""
+        return _in_whole_lanes(self._served(), lane_rows)
+
+    def go_on(self, chunk: Chunk | None = None) -> None:
+        """Let the task go on, with rows or without, until it waits again or ends."""
+        began, self._chunk = perf_counter(), chunk
+        if self._thread.ident is None:
+            self._thread.start()  # Ctrl-C may come while it waits for the thread to begin
+        self._turn.release()
+        while not self._rest.acquire(timeout=_LOOK_UP):
+            pass
+        self.seconds += perf_counter() - began
+        if self._errors:
+            raise self._errors.pop()
+
+    def let_go(self) -> None:
+        """End the task where it waits; where it computes, wait for it no longer than half a second."""
+        self._is_let_go, self.wanted = True, _GONE
+        self._turn.release()
+        if self._thread.is_alive():
+            self._thread.join(_LAST_TURN)
+
+    def _served(self) -> Iterator[Chunk]:
+        self.wanted = 0
+        while (chunk := self._wait()) is not None:
+            self.wanted = chunk.first + len(chunk.rows)
+            yield chunk
+
+    def _wait(self) -> Chunk | None:
+        self._rest.release()
+        self._turn.acquire()
+        if self._is_let_go:
+            raise _LetGo
+        return self._chunk
+
+    def _work(self) -> None:
+        self._turn.acquire()
+        try:
+            if not self._is_let_go:
+                self.result = self._task(self)
+                self.has_ended = True
+        except _LetGo:
+            pass
+        except BaseException as error:
+            self._errors.append(error)
+        self.wanted = _GONE
+        self._rest.release()
+
+
+def _in_whole_lanes(chunks: Iterator[Chunk], lane_rows: int) -> Iterator[Chunk]:
+    """Yield the same rows in whole lanes: parts of chunks as they are, and copies of what lies across two."""
+    begun: Chunk | None = None
+    for chunk in chunks:
+        left = chunk
+        if begun is not None:
+            missing = lane_rows - len(begun.rows)
+            begun, left = _joined(begun, left.part(0, missing)), left.part(missing, len(left.rows))
+            if len(begun.rows) < lane_rows:
+                continue
+            yield begun
+        whole = len(left.rows) // lane_rows * lane_rows
+        if whole:
+            yield left.part(0, whole)
+        begun = None if whole == len(left.rows) else _copied(left.part(whole, len(left.rows)))
+    if begun is not None:
+        yield begun
+
+
+def _copied(chunk: Chunk) -> Chunk:
+    return chunk._replace(rows=chunk.rows.copy())
+
+
+def _joined(one: Chunk, other: Chunk) -> Chunk:
+    weights = joined(one.sample_weight, other.sample_weight)
+    return Chunk(one.first, np.concatenate([one.rows, other.rows]), weights)

@@ -1,0 +1,38 @@
+"""`WatchedSource`: a source whose readings are followed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from time import perf_counter
+
+from gmm._rows.sources import Chunk, SameRows, Source
+
+__all__ = ["WatchedSource", "followed"]
+
+
+class WatchedSource(SameRows):
+    """The rows of another source.
+
+    Parameters
+    ----------
+    watched : Source
+        Not in memory.
+    seen : callable
+        Called with the number of rows that a reading has served, and the seconds since it began, after each chunk.
+    """
+
+    def __init__(self, watched: Source, seen: Callable[[int, float], object]) -> None:
+        super().__init__(watched)
+        self._seen = seen
+
+    def chunks(self, lane_rows: int = 1) -> Iterator[Chunk]:
+        """Yield the chunks of the other source."""
+        began = perf_counter()
+        for chunk in self._source.chunks(lane_rows):
+            yield chunk
+            self._seen(chunk.first + len(chunk.rows), perf_counter() - began)
+
+
+def followed(source: Source, seen: Callable[[int, float], object]) -> Source:
+    """Return a source as one whose readings are followed, if it is read here and not in memory."""
+    return WatchedSource(source, seen) if source.here and source.without_gaps is None else source

@@ -1,0 +1,179 @@
+"""Candidate starts of a cell: partitions, solutions of its model with a component more or less, and of other models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+
+from gmm._estimators.mixture import GaussianMixture
+from gmm._fitting.fit import FitSettings
+from gmm._fitting.noisy import dense_parts
+from gmm._fitting.sampling import Rng
+from gmm._fitting.split_merge import OFFSET, drop_losses, split_along, split_gains, without
+from gmm._fitting.starts import STARTS, Portfolio, StartRequest
+from gmm._passes.e_step import EStep
+from gmm._passes.results import ComponentDiagnostics
+from gmm._rows.sources import ArraySource
+from gmm._values.covariance import CovarianceModel, special_case
+from gmm._values.layouts import DIAGONAL, FULL, SPHERICAL, Array, Layout
+from gmm._values.noise import NO_NOISE, Noise
+from gmm._values.objective import Objective
+from gmm._values.parameters import MixtureParameters
+from gmm._values.statistics import SufficientStatistics
+
+_SPLITS = 2  # components of the smaller mixture to split, one in each start
+_DROPS = 2  # components of the larger one to drop, one in each start
+
+
+def _richest(models: Sequence[CovarianceModel]) -> Layout:
+    """Return the layout of moments from which those of all `models` follow."""
+    layouts = list(dict.fromkeys(model.moments for model in models))
+    if len(layouts) == 1:
+        return layouts[0]
+    return DIAGONAL if set(layouts) == {DIAGONAL, SPHERICAL} else FULL
+
+
+def as_model(parameters: MixtureParameters, model: CovarianceModel) -> MixtureParameters:
+    """Return the same mixture under another model, for one component or one feature, where the models coincide."""
+    if parameters.model is model:
+        return parameters
+    if parameters.model.layout is model.layout:
+        return replace(parameters, model=model)
+    K, d = parameters.n_components, parameters.n_features
+    dense = parameters.model.layout.dense(parameters.covariances, K, d)
+    share = K if model.layout.pooled else 1
+    covariances = model.layout.reduced(np.ascontiguousarray(dense), FULL, d) / share
+    return replace(parameters, covariances=covariances, model=model)
+
+
+@cache
+def levels(models: tuple[CovarianceModel, ...]) -> list[list[CovarianceModel]]:
+    """Return the models in levels, each after all its special cases."""
+    left, ordered = list(models), []
+    while left:
+        ordered.append([model for model in left if not any(special_case(other, model) for other in left)])
+        left = [model for model in left if model not in ordered[-1]]
+    return ordered
+
+
+def special_cases(model: CovarianceModel, models: Sequence[CovarianceModel]) -> list[CovarianceModel]:
+    """Return those of `models` that are special cases of `model`."""
+    return [other for other in models if special_case(other, model)]
+
+
+@cache
+def neighbours(model: CovarianceModel, models: tuple[CovarianceModel, ...]) -> list[CovarianceModel]:
+    """Return the nearest special cases of `model` and the nearest models that generalise it."""
+    below = special_cases(model, models)
+    above = [other for other in models if special_case(model, other)]
+    nearest = [one for one in below if not any(special_case(one, other) for other in below)]
+    return nearest + [one for one in above if not any(special_case(other, one) for other in above)]
+
+
+class Starts:
+    """Statistics of starts on a sample for any number of components, shared by all models.
+
+    Parameters
+    ----------
+    sample : ArraySource
+    template : GaussianMixture
+        Gives the start; "kmeans" stands for partitions of several kinds.
+    models : sequence of CovarianceModel
+    seeds : sequence of int
+    noise : Noise
+        With it, starts also come from the rows in dense places alone.
+
+    Attributes
+    ----------
+    moments : Layout
+        Layout of the statistics, from which the moments of all models follow.
+    """
+
+    def __init__(
+        self,
+        sample: ArraySource,
+        template: GaussianMixture,
+        models: Sequence[CovarianceModel],
+        seeds: Sequence[int],
+        noise: Noise = NO_NOISE,
+    ) -> None:
+        self._samples = [sample, *(dense_parts(sample, noise) if noise else ())]
+        self._start = STARTS[str(template.init_params)]
+        self._several = template.init_params == "kmeans"
+        self._seeds = seeds
+        self.moments = _richest(models)
+        objective, n_threads = Objective(models[0], template.reg_covar), template.n_threads
+        self._request = StartRequest(1, objective, n_threads, moments=self.moments)
+        self._portfolios = [
+            Portfolio(rows, self.moments, np.random.default_rng(seeds[0]), n_threads) for rows in self._samples
+        ]
+
+    def of(self, n_components: int) -> list[SufficientStatistics]:
+        """Return the starts of `n_components`."""
+        rngs: list[Rng] = [np.random.default_rng([seed, n_components]) for seed in self._seeds]
+        if self._several:
+            portfolios = self._portfolios[: len(self._enough(n_components))]
+            return [start for portfolio in portfolios for start in portfolio.partitions(n_components, rngs)]
+        request = replace(self._request, n_components=n_components)
+        return [self._start(rows, request, rng) for rows in self._enough(n_components) for rng in rngs]
+
+    def _enough(self, n_components: int) -> list[ArraySource]:
+        """Return the sample, and those of its dense parts that have more rows than components."""
+        return [rows for rows in self._samples if rows is self._samples[0] or rows.n_rows > n_components]
+
+    def fresh(self, settings: FitSettings, number: int, n_threads: int | None) -> SufficientStatistics:
+        """Return one start of a cell by itself, another one for each `number`."""
+        K = settings.n_components
+        samples, request = self._enough(K), StartRequest(K, settings.objective.of_components, n_threads)
+        return self._start(samples[number % len(samples)], request, np.random.default_rng([self._seeds[0], K, number]))
+
+    def halfway(
+        self, parameters: MixtureParameters, statistics: SufficientStatistics, number: int, n_threads: int | None
+    ) -> SufficientStatistics:
+        """Return the mean of a solution's statistics and of those of a random partition."""
+        rng = np.random.default_rng([self._seeds[0], parameters.n_components, number])
+        other = self._portfolios[0].by_rows(parameters.n_components, statistics.layout, rng, n_threads)
+        return other + statistics.scaled(other.weight / statistics.weight)
+
+
+def diagnosed(e_step: EStep, parameters: MixtureParameters) -> ComponentDiagnostics:
+    """Make the pass that other cells need to begin from a solution: its statistics, and which components to split."""
+    if parameters.n_components == 1:
+        statistics = e_step(parameters.whitened())
+        return ComponentDiagnostics(statistics, np.zeros(1), np.zeros((3, 1, parameters.n_features)))
+    return e_step.diagnostics(parameters.whitened(), parameters.model.layout.principal(parameters.covariances))
+
+
+def splits(
+    diagnostics: ComponentDiagnostics, parameters: MixtureParameters, offset: float = OFFSET
+) -> list[SufficientStatistics]:
+    """Return starts of one component more: each splits one of the worst-fitting components along its worst axis.
+
+    `diagnostics` are of `parameters`, from `diagnosed`.
+    """
+    layout, K = parameters.model.layout, parameters.n_components
+    principal = layout.principal(parameters.covariances)
+    statistics = diagnostics.statistics.reduced(parameters.model.moments).grown()
+    gains = split_gains(diagnostics) if K > 1 else _widths(layout, principal, parameters.n_features)
+    axes = gains.argmax(axis=1)
+    worst = np.argsort(-gains.max(axis=1), kind="stable")[:_SPLITS]
+    return [split_along(statistics, int(k), K, layout, principal, int(axes[k]), offset=offset) for k in worst]
+
+
+def drops(
+    e_step: EStep, diagnostics: ComponentDiagnostics, parameters: MixtureParameters
+) -> list[SufficientStatistics]:
+    """Return starts of one component less: each drops one of the components that cost least to drop."""
+    least = np.argsort(drop_losses(diagnostics), kind="stable")[:_DROPS]
+    left = [np.delete(np.arange(parameters.n_components), j) for j in least]
+    return [without(e_step, parameters, int(j)).reordered(rest) for j, rest in zip(least, left, strict=True)]
+
+
+def _widths(layout: Layout, principal: Array, n_features: int) -> Array:
+    """Return the variances of a single component along its axes, (1, d)."""
+    if layout.axis_aligned:
+        return 1 / layout.diagonal(principal, n_features) ** 2
+    return np.asarray(1 / (principal**2).sum(axis=-1).reshape(1, n_features))

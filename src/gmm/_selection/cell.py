@@ -1,0 +1,362 @@
+"""How one cell is solved: starts race, the best are finished, and the highest without degenerate components is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
+from math import inf
+
+import numpy as np
+
+from gmm._fitting.degenerate import degenerate_components
+from gmm._fitting.fit import FitSettings, split_merged
+from gmm._fitting.racing import RECENT, first_leg, is_hopeless
+from gmm._fitting.sampling import LARGEST_SHARE, sampled, sampled_share
+from gmm._passes.e_step import EStep
+from gmm._passes.incomplete import e_step_over
+from gmm._passes.problem import Problem
+from gmm._passes.solver import Iteration, SolverResult, SolverRun
+from gmm._rows.sources import Source
+from gmm._selection.bar import Bar
+from gmm._values.layouts import Layout, SingularMatrixError
+from gmm._values.noise import NO_NOISE, Noise
+from gmm._values.parameters import MixtureParameters
+from gmm._values.statistics import SufficientStatistics
+
+# Sample on which starts are compared; all rows if it would hold more than LARGEST_SHARE of them.
+_SAMPLE_ROWS, _ROWS_PER_PARAMETER = 10_000, 20
+_RACE = 6  # passes of each start, …
+_FIRST_ROUND, _IN_SIGHT = 3, 10  # … after so many of which it is out, if so many more gains like its last are too few
+_RACE_ON_SAMPLE, _SECOND_HEAT = 10, 30  # passes, which cost little beside those over all rows
+_RIVALRY = 0.02  # nats per row: a start that is nearer to the first than this may pass it
+_RIVALRY_AFTER = 0.002  # after the second heat
+_BETTER = 1e-4  # nats per row: how much a start must beat the present solution by, on a sample
+_HEAT = 3  # starts in the second heat
+_FINISHED = 2  # starts that are finished, not counting those with degenerate components
+_LEG = 6  # passes between two checks of a run
+_LAST_RESORT = 50  # passes of the best of them, where all have degenerate components
+_CHECKED = 16  # passes before a run is checked for degenerate components
+_TRUST = 3  # a run may gain so many times its projected remaining gain
+_AGAIN = 0.25  # nats in all: a run that ends so near to a solution has found it again
+_OUT_OF_TIME, _DEGENERATE = "time limit of the search reached", "stopped early: a component is degenerate"
+WORTH = 0.025  # nats in all, below which a fit may be left: 0.05 of a criterion
+
+
+@dataclass(frozen=True, eq=False)
+class SearchRows:
+    """The rows of a search.
+
+    Parameters
+    ----------
+    all_rows : Source
+        The rows on which cells are finished.
+    sample : Source
+        The rows on which starts race; `all_rows` itself if there are few.
+    n_effective : float
+        Effective number of rows: `Source.n_effective`.
+    noise : Noise
+        That of every cell.
+    """
+
+    all_rows: Source
+    sample: Source
+    n_effective: float
+    noise: Noise = NO_NOISE
+
+    @classmethod
+    def of(cls, source: Source, most_components: int, seed: int, noise: Noise) -> SearchRows:
+        """Take all rows and a sample; few rows are their own sample, weighted, so that results ignore their order."""
+        rng, n_effective = np.random.default_rng(seed), source.n_effective
+        sample = sampled(source, most_components, rng)
+        whole = sampled_share(source, most_components) == 1
+        rows = sample if whole and source.resident is not None else source
+        size = max(_SAMPLE_ROWS, _ROWS_PER_PARAMETER * most_components * source.n_features)
+        if size > LARGEST_SHARE * rows.n_rows:
+            return cls(rows, rows if whole else sample, n_effective, noise)
+        return cls(rows, sampled(sample, most_components, rng, size=size), n_effective, noise)
+
+    @property
+    def whole(self) -> bool:
+        """Whether starts race on all rows."""
+        return self.sample is self.all_rows
+
+
+class Worker:
+    """One thread of a search, with its E-steps; their passes have `n_threads`."""
+
+    def __init__(self, search_rows: SearchRows, n_threads: int | None) -> None:
+        self.search_rows = search_rows
+        self.n_threads = n_threads
+        self._open = ExitStack()
+        self._e_steps: dict[tuple[bool, int], EStep] = {}
+
+    def all(self, moments: Layout) -> EStep:
+        """Return passes over all rows."""
+        return self._e_step(self.search_rows.all_rows, moments)
+
+    def sample(self, moments: Layout) -> EStep:
+        """Return passes over the rows on which starts race."""
+        return self._e_step(self.search_rows.sample, moments)
+
+    def close(self) -> None:
+        """Release threads and memory."""
+        self._open.close()
+        self._e_steps.clear()
+
+    def _e_step(self, source: Source, moments: Layout) -> EStep:
+        key = (source is self.search_rows.all_rows, moments.code)
+        if key not in self._e_steps:
+            e_step = e_step_over(source, moments, n_threads=self.n_threads, noise=self.search_rows.noise)
+            self._e_steps[key] = self._open.enter_context(e_step)
+        return self._e_steps[key]
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """The best result of a cell.
+
+    Parameters
+    ----------
+    result : SolverResult
+    degenerate : int
+        The first degenerate component, −1 if there is none.
+    pace : float
+        The lower bound that it reaches in a race; −∞ if that was not measured.
+    """
+
+    result: SolverResult
+    degenerate: int
+    pace: float = -inf
+
+    @property
+    def parameters(self) -> MixtureParameters:
+        """The mixture."""
+        return self.result.parameters
+
+    def __str__(self) -> str:
+        """Return a line for the log."""
+        end = f", component {self.degenerate} is degenerate" if self.is_degenerate else ""
+        return f"log-likelihood {self.lower_bound:.6f} nats per unit weight{end}"
+
+    @property
+    def is_degenerate(self) -> bool:
+        """Whether a component is degenerate."""
+        return self.degenerate >= 0
+
+    @property
+    def lower_bound(self) -> float:
+        """Mean log-likelihood over all rows, in nats per unit weight."""
+        return self.result.lower_bound
+
+    def beats(self, other: Solution | None) -> bool:
+        """Whether it is the better of two: first without degenerate components, then higher."""
+        if other is None:
+            return True
+        return (not self.is_degenerate, self.lower_bound) > (not other.is_degenerate, other.lower_bound)
+
+
+def _in_sight(run: SolverRun, lead: float) -> bool:
+    if len(run.passes) < 2:
+        return True
+    before, last = run.passes[-2:]
+    return last.lower_bound + _IN_SIGHT * (last.lower_bound - before.lower_bound) >= lead
+
+
+Solve = Callable[[], tuple[Solution, bool]]
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """One number of components and one model, and how it is solved.
+
+    `callback` is called after each pass, and may raise; `time_is_up` is asked whether to leave runs where they are.
+    `kept` returns what an interrupted search has found, or asks for it. A run that will not come near `bar` is left.
+    """
+
+    settings: FitSettings
+    rows: SearchRows
+    callback: Callable[[Iteration], object] | None
+    time_is_up: Callable[[], bool]
+    kept: Callable[[Solve, Solution | None, Callable[[], bool]], tuple[Solution, bool]] | None = None
+    bar: Bar | None = None
+
+    def _found(self, solve: Solve, present: Solution | None) -> tuple[Solution, bool]:
+        return solve() if self.kept is None else self.kept(solve, present, self.time_is_up)
+
+    @property
+    def _moments(self) -> Layout:
+        return self.settings.objective.model.moments
+
+    def solved(
+        self, worker: Worker, starts: Sequence[SufficientStatistics], present: Solution | None = None
+    ) -> Solution:
+        """Return the best of the present solution and of what the starts lead to.
+
+        Raises
+        ------
+        SingularMatrixError
+            If every start ends in a singular covariance, and there is no present solution.
+        """
+        return self._found(lambda: (self._solved(worker, starts, present), False), present)[0]
+
+    def _solved(self, worker: Worker, starts: Sequence[SufficientStatistics], present: Solution | None) -> Solution:
+        best = present if present is not None and not present.is_degenerate else None
+        lead = -inf if best is None else best.pace
+        runs, failure = self._raced(worker, starts, lead)
+        rivalry = _RIVALRY if self.rows.whole else _RIVALRY_AFTER
+        last_resort, left_off, finished = (present if best is None else None), None, 0
+        for raced in runs:
+            least = lead + _BETTER if best is present and not self.rows.whole else lead - rivalry
+            reached = raced.lower_bound
+            if best is not None and (finished == _FINISHED or reached < least):
+                break
+            try:
+                run = self._over_all_rows(worker, raced)
+                end = self._finished(run, -inf if best is None else best.lower_bound)
+            except SingularMatrixError as error:
+                failure = error
+                continue
+            finished += run.ended or end is not None
+            if end is None:
+                continue
+            if not end.is_degenerate and end.beats(best):
+                best, lead = end, max(lead, reached)
+            elif end.is_degenerate and end.beats(last_resort):
+                last_resort, left_off = end, run
+        if best is not None:
+            return best if best is present else self._paced(worker, best)
+        if last_resort is None:
+            raise failure or ValueError("no start came to a finite likelihood: are rows very far from the others?")
+        if left_off is not None:
+            with suppress(SingularMatrixError):
+                return self._judged(left_off.go(_LAST_RESORT), _DEGENERATE)
+        return last_resort
+
+    def retried(self, worker: Worker, start: SufficientStatistics, present: Solution) -> tuple[Solution, bool]:
+        """Return the better of the present solution and of what a start leads to; and whether both are the same."""
+        return self._found(lambda: self._retried(worker, start, present), present)
+
+    def _retried(self, worker: Worker, start: SufficientStatistics, present: Solution) -> tuple[Solution, bool]:
+        first = self._first_leg(
+            self.settings.problem(self.rows.sample), worker.sample(self._moments), start, _FIRST_ROUND
+        )
+        if not isinstance(first, SolverRun):
+            return present, False
+        if not self.rows.whole:
+            self._race_on([first], _RACE_ON_SAMPLE + _SECOND_HEAT - _FIRST_ROUND)
+            if first.lower_bound < present.pace + _BETTER:
+                return present, first.lower_bound > present.pace - _BETTER
+        try:
+            run = self._over_all_rows(worker, first)
+            end = self._finished(run, present.lower_bound)
+        except SingularMatrixError:
+            return present, False
+        if end is None or end.is_degenerate or not run.converged:
+            near = run.lower_bound > present.lower_bound - _AGAIN / self.rows.all_rows.survey.weight
+            return present, near and end is None
+        same = end.lower_bound < present.lower_bound + _AGAIN / self.rows.all_rows.survey.weight
+        return self._paced(worker, end), same
+
+    def refined(self, worker: Worker, solution: Solution) -> Solution:
+        """Improve a solution by split–merge moves."""
+        return self._found(lambda: (self._refined(worker, solution), False), solution)[0]
+
+    def _refined(self, worker: Worker, solution: Solution) -> Solution:
+        if not solution.result.trace.converged:
+            return solution
+        e_step, rows = worker.all(self._moments), self.rows
+        how = (lambda iteration: bool(self.callback and self.callback(iteration)), self.time_is_up, rows.n_effective)
+        sample = None if rows.whole else rows.sample.resident
+        end = self._solution(split_merged(rows.all_rows, self.settings, solution.result, e_step, *how, sample))
+        return solution if solution.beats(end) else self._paced(worker, end)
+
+    def _raced(
+        self, worker: Worker, starts: Sequence[SufficientStatistics], lead: float
+    ) -> tuple[list[SolverRun], SingularMatrixError | None]:
+        """Run the starts for some passes; return the runs, the highest first, and the last error.
+
+        Starts that fall behind `lead`, which the present solution reaches, or behind the first start are left there.
+        """
+        problem, e_step = self.settings.problem(self.rows.sample), worker.sample(self._moments)
+        runs: list[SolverRun] = []
+        failure: SingularMatrixError | None = None
+        for start in starts:
+            leg = self._first_leg(problem, e_step, start.reduced(self._moments), _FIRST_ROUND)
+            if isinstance(leg, SolverRun):
+                runs.append(leg)
+            else:
+                failure = leg
+        lead = max([lead, *(run.lower_bound for run in runs)])
+        passes = _RACE if self.rows.whole else _RACE_ON_SAMPLE
+        self._race_on([run for run in runs if _in_sight(run, lead)], passes - _FIRST_ROUND)
+        runs.sort(key=lambda run: -run.lower_bound)
+        if not self.rows.whole:
+            lead = max([run.lower_bound for run in runs[:1]], default=-inf)
+            runs = [run for run in runs[:_HEAT] if run.lower_bound >= lead - _RIVALRY]
+            self._race_on(runs, _SECOND_HEAT)
+            runs.sort(key=lambda run: -run.lower_bound)
+        return runs, failure
+
+    def _race_on(self, runs: Sequence[SolverRun], passes: int) -> None:
+        """Make further passes; a run that ends in a singular covariance is left before that."""
+        for run in runs:
+            with suppress(SingularMatrixError):
+                run.go(passes)
+
+    def _paced(self, worker: Worker, solution: Solution) -> Solution:
+        """Measure what a solution reaches in a race."""
+        if self.rows.whole:
+            return replace(solution, pace=solution.lower_bound)
+        problem, e_step = self.settings.problem(self.rows.sample), worker.sample(self._moments)
+        leg = self._first_leg(problem, e_step, solution.parameters, _SECOND_HEAT)
+        return replace(solution, pace=leg.lower_bound if isinstance(leg, SolverRun) else -inf)
+
+    def _over_all_rows(self, worker: Worker, run: SolverRun) -> SolverRun:
+        """Return the run that finishes a start: the one of the race itself if that is over all rows."""
+        if self.rows.whole:
+            return run
+        problem, e_step = self.settings.problem(self.rows.all_rows), worker.all(self._moments)
+        return problem.run(e_step, run.parameters, self.settings.solver, callback=self.callback).go(_LEG)
+
+    def _first_leg(
+        self, problem: Problem, e_step: EStep, start: SufficientStatistics | MixtureParameters, passes: int
+    ) -> SolverRun | SingularMatrixError:
+        return first_leg(problem, e_step, start, self.settings.solver, passes, self.callback)
+
+    def _finished(self, run: SolverRun, target: float) -> Solution | None:
+        """Return the end of a run, early if a component is degenerate or the bar far; None if below `target`."""
+        while not run.ended and not self.time_is_up():
+            if self._is_hopeless(run, target):
+                return None
+            why_left = self.bar and self.bar.reason_to_leave(run.passes, run.parameters.n_parameters)
+            if why_left:
+                return self._judged(run, why_left) if run.lower_bound > target else None
+            if len(run.passes) >= _CHECKED and self._has_few_rows(run.parameters):
+                judged = self._judged(run, _DEGENERATE)
+                if judged.is_degenerate:
+                    return judged
+            run.go(_LEG)
+        return self._judged(run) if run.lower_bound > target else None
+
+    def _judged(self, run: SolverRun, why_left: str = _OUT_OF_TIME) -> Solution:
+        """Return where a run stands; `why_left` is the reason to record if it could continue."""
+        result = run.result
+        return self._solution(result if run.ended else replace(result, trace=replace(result.trace, reason=why_left)))
+
+    def _solution(self, result: SolverResult) -> Solution:
+        objective = self.settings.objective
+        how = self.rows.n_effective, objective.ridge, None if objective.prior else result.statistics
+        degenerate = degenerate_components(result.parameters, *how)
+        return Solution(result, int(degenerate.argmax()) if degenerate.any() else -1)
+
+    def _has_few_rows(self, parameters: MixtureParameters) -> bool:
+        """Tell whether a component is about to lose its rows; other degenerate components show in the end."""
+        fewest = self.settings.objective.model.fewest_rows(parameters.n_features)
+        return bool(self.rows.n_effective * parameters.weights.min() < 2 * fewest)
+
+    def _is_hopeless(self, run: SolverRun, target: float) -> bool:
+        """Tell whether a run will not end above `target` by as much as matters."""
+        bounds = [record.lower_bound for record in run.passes[-RECENT:]]
+        remaining = _TRUST * run.passes[-1].remaining if run.passes else inf
+        return is_hopeless(bounds, target + WORTH / self.rows.all_rows.survey.weight, remaining=remaining)

@@ -1,0 +1,468 @@
+"""`MixtureClassifier`: a Gaussian mixture for each class (EDDA and MclustDA)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gmm._estimators.contract import Estimator, given_names, names_of_features, record_features
+from gmm._estimators.criteria import bic
+from gmm._estimators.fitted import fitted_parameters, hold, in_other_units, source_of
+from gmm._estimators.labelled import sorted_classes
+from gmm._estimators.mixture import GaussianMixture
+from gmm._estimators.saved import from_state, state_of
+from gmm._estimators.scorer import Scorer, log_evidence_of
+from gmm._estimators.summary import ClassSummary
+from gmm._exceptions import warn
+from gmm._fitting.degenerate import degenerate_components
+from gmm._fitting.incomplete import columns_apart, completed, warn_of_apart
+from gmm._fitting.starts import STARTS
+from gmm._passes.incomplete import e_step_over
+from gmm._persistence import (
+    Described,
+    Readable,
+    Writable,
+    from_json_values,
+    item,
+    load_object,
+    save_state,
+    to_json_values,
+    with_metadata,
+)
+from gmm._rows.entrance import Names, as_one_array, as_source, as_source_to_fit
+from gmm._rows.sources import ArraySource, Source
+from gmm._selection.cross_validation import predictive_cell
+from gmm._selection.request import requested_components, requested_types
+from gmm._selection.search import select
+from gmm._selection.standard import in_units, log_volume
+from gmm._selection.status import is_degenerate
+from gmm._selection.target import classes_in, one_column
+from gmm._text.html import Html
+from gmm._text.lists import quoted
+from gmm._validation.given import check_sample_weight, check_weights_init
+from gmm._validation.labels import check_components_per_class, check_labels
+from gmm._validation.parameters import check_is_fitted, check_parameters
+from gmm._validation.rows import check_feature_names
+from gmm._values.classes import KnownClasses
+from gmm._values.covariance import covariance_model
+from gmm._values.layouts import Array
+from gmm._values.noise import NO_NOISE
+from gmm._values.priors import NormalInverseWishart
+from gmm._values.weights import in_full
+from gmm._versions import __version__
+
+__all__ = ["MixtureClassifier", "summary_of"]
+
+_REQUEST = "n_components", "covariance_type", "class_prior", "standardize"
+_TOL = 1e-5  # of single fits; a search chooses its own by the number of rows
+_SETTINGS = "tol", "reg_covar", "max_iter", "n_init", "random_state", "n_threads", "prior", "missing"
+_COLLAPSED = (
+    "A component of {} has collapsed: it has too few rows or, as on rounded columns or copies of columns, hardly more "
+    "than reg_covar as variance in some direction, so that its likelihood and BIC mean little. Use a conjugate prior, "
+    "{} or more rows."
+)
+
+
+class MixtureClassifier(Estimator, Described):
+    """Classifier whose classes are Gaussian mixtures: p(c | x) ∝ π_c p_c(x).
+
+    With one component per class this is EDDA (Bensmail & Celeux 1996): all classes have the same covariance model, of
+    which BIC chooses one. EEE is linear, VVV quadratic discriminant analysis. With more it is MclustDA (Fraley &
+    Raftery 2002): every class has its own number of components and model. Of the ten best by BIC, and the best of a
+    single component, it takes the one with the highest density of held-out rows (five folds): more components may
+    follow rows rather than classes. Rows without a label take part in the fit by EM.
+
+    Parameters
+    ----------
+    n_components : int or iterable of int, default=1
+        Numbers of components per class to try. 1 is EDDA.
+    covariance_type : str or sequence of str, default="all"
+        Covariance types to try; "all" tries the 14 models, of one column the two that there are, "E" and "V".
+    class_prior : array-like of shape (C,), default=None
+        Prior probabilities of the sorted classes; None takes their shares in the fit.
+    tol, reg_covar, max_iter, n_init, random_state, n_threads
+        As in `select`; with one component per class, `tol` is 1e-5 by default.
+    prior : {"conjugate"}, NormalInverseWishart or None, default=None
+        As in `GaussianMixture`. With several components and few or rounded rows, it keeps BIC from choosing spikes.
+    missing : {"error", "em"}, default="error"
+        As in `GaussianMixture`: "em" takes NaN in X for missing values, in fits and predictions.
+    standardize : bool, default=False
+        Fit in units of each column's standard deviation over all rows, so that units do not matter; mixtures,
+        likelihoods and BIC are those of the original columns, and `reg_covar` and a `NormalInverseWishart` as in
+        `select`.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (C,)
+        The classes, sorted.
+    class_prior_ : ndarray of shape (C,)
+        Their prior probabilities.
+    mixtures_ : tuple of GaussianMixture
+        The mixture of each class.
+    log_likelihood_ : float
+        Of rows and labels together, in nats, with the shares in the fit as priors.
+    bic_ : float
+        BIC of the fit; smaller is better. The shares count as C − 1 parameters, which mclust does not count.
+    n_iter_ : int
+        Number of passes of the fit, or of the longest of several.
+    n_features_in_ : int
+        Number of features, d.
+    feature_names_in_ : ndarray of str, shape (d,)
+        Names of the features, if all columns of X had string names.
+
+    See Also
+    --------
+    GaussianMixture.fit : Its `labels` are for groups that include known classes.
+
+    References
+    ----------
+    H. Bensmail, G. Celeux (1996). Regularized Gaussian discriminant analysis through eigenvalue decomposition. *Journal
+    of the American Statistical Association* 91, 1743-1748. C. Fraley, A. E. Raftery (2002). Model-based clustering,
+    discriminant analysis, and density estimation. *Journal of the American Statistical Association* 97, 611-631.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gmm import MixtureClassifier
+    >>> rng = np.random.default_rng(0)
+    >>> X = np.concatenate([rng.normal(0, 1, (50, 2)), rng.normal(4, 1, (50, 2))])
+    >>> classifier = MixtureClassifier().fit(X, ["low"] * 50 + ["high"] * 50)
+    >>> classifier.predict([[0, 0], [5, 4]]).tolist(), classifier.mixtures_[0].covariance_type
+    (['low', 'high'], 'EII')
+    """
+
+    classes_: NDArray[Any]
+    class_prior_: Array
+    mixtures_: tuple[GaussianMixture, ...]
+    log_likelihood_: float
+    bic_: float
+    n_iter_: int
+
+    def __init__(
+        self,
+        n_components: int | Iterable[int] = 1,
+        covariance_type: str | Sequence[str] = "all",
+        *,
+        class_prior: ArrayLike | None = None,
+        tol: float | None = None,
+        reg_covar: float = 1e-6,
+        max_iter: int = 1000,
+        n_init: int = 1,
+        random_state: int | np.random.RandomState | np.random.Generator | None = None,
+        n_threads: int | None = None,
+        prior: str | NormalInverseWishart | None = None,
+        missing: str = "error",
+        standardize: bool = False,
+    ) -> None:
+        self.n_components = n_components
+        self.covariance_type = covariance_type
+        self.class_prior = class_prior
+        self.tol = tol
+        self.reg_covar = reg_covar
+        self.max_iter = max_iter
+        self.n_init = n_init
+        self.random_state = random_state
+        self.n_threads = n_threads
+        self.prior = prior
+        self.missing = missing
+        self.standardize = standardize
+
+    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
+        """Fit a mixture to each class.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n, d)
+            Rows.
+        y : array-like of shape (n,)
+            Classes, integers or strings. None and NaN are unknown, and so is −1 beside two other classes or more;
+            beside one, −1 is a class, as scikit-learn's problems of two classes have it: `classes_` tells. Rows of
+            unknown class take part by EM, with one covariance type for all classes; each class keeps the number of
+            components that its labelled rows choose.
+        sample_weight : array-like of shape (n,), default=None
+            Weights of the rows; a row of weight 2 counts as two rows.
+
+        Returns
+        -------
+        MixtureClassifier
+            The estimator itself.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the input is unusable; the message says where.
+
+        Warns
+        -----
+        UserWarning
+            If a component has collapsed on few or rounded rows, or has covariances of columns that no row has together.
+        """
+        check_parameters(self, STARTS, [name for name in _SETTINGS if name != "tol" or self.tol is not None])
+        given, names = as_source_to_fit(X, sample_weight, estimator=self, missing=self.missing)
+        caller = "MixtureClassifier.fit"
+        given = given if given.has_gaps else as_one_array(given, caller)
+        source, _, units = in_units(given, NO_NOISE, standardize=self.standardize)
+        rows: Any = as_one_array(source, caller, gaps=True)
+        numbers = sorted(set(requested_components(self.n_components)))
+        types = requested_types(self.covariance_type, rows.n_features)
+        classes, codes = classes_in(y, rows)
+        prior = None if self.class_prior is None else check_weights_init(self.class_prior, len(classes), "class_prior")
+        parts, mixtures = [rows.subset(np.flatnonzero(codes == code)) for code in range(len(classes))], []
+        if numbers != [1]:
+            opened = self._opened(parts, classes)
+            mixtures = self._of_each(opened, numbers, types, classes)
+        each, known = rows.weights, codes >= 0
+        if not mixtures or each[~known].any():
+            whole = self._completed(source, types)
+            mixtures, shares, loglik, n_parameters = self._of_all(whole, types, codes, mixtures, classes, names)
+            warn_of_apart(columns_apart(source, names, [fitted_parameters(mixtures[0]).model]))
+        else:
+            _warn_of_apart(classes, mixtures, opened, names)
+            weight = np.bincount(codes[known], each[known])
+            shares = weight / weight.sum()
+            loglik = weight @ np.log(shares) + sum(map(GaussianMixture.log_likelihood, mixtures, parts))
+            n_parameters = sum(mixture.n_parameters_ for mixture in mixtures) + len(classes) - 1
+            self.n_iter_ = max(mixture.n_iter_ for mixture in mixtures)
+        if units is not None:
+            mixtures = [in_other_units(mixture, units, -units.log_volume) for mixture in mixtures]
+            loglik -= log_volume(source, units)
+        vars(self).pop("_metadata", None)
+        self.classes_, self.mixtures_ = classes, tuple(mixtures)
+        self.class_prior_ = shares if prior is None else prior
+        self.log_likelihood_, self.bic_ = loglik, bic(loglik, n_parameters, source.survey.weight)
+        estimators: list[Estimator] = [self, *mixtures]
+        for estimator in estimators:
+            record_features(estimator, rows.n_features, names)
+        return self
+
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
+        """Predict the class of each row, (n,)."""
+        joint = self._log_joint(X)
+        return self.classes_[joint.argmax(axis=1)]
+
+    def predict_proba(self, X: ArrayLike) -> Array:
+        """Compute the probabilities of the classes for each row, (n, C)."""
+        return np.asarray(np.exp(self.predict_log_proba(X)))
+
+    def predict_log_proba(self, X: ArrayLike) -> Array:
+        """Compute the logarithms of `predict_proba`, (n, C)."""
+        joint = self._log_joint(X)
+        joint -= joint.max(axis=1, keepdims=True)  # of rows far away, the sums would lose the digits that count
+        return np.asarray(joint - np.logaddexp.reduce(joint, axis=1)[:, None])
+
+    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Compute the accuracy: the share of rows of known class, by weight, whose class is predicted right.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n, d)
+        y : array-like of shape (n,)
+            Classes; rows where it is None or NaN do not count, nor those of −1 where it is no class of the fit.
+        sample_weight : array-like of shape (n,), default=None
+        """
+        predicted = self.predict(X)
+        unknown = None if -1 in self.classes_.tolist() else -1
+        classes, codes = check_labels(one_column(y), len(predicted), "y", unknown=unknown)
+        known = codes >= 0
+        weights = in_full(check_sample_weight(sample_weight, len(predicted)), len(predicted))
+        if not weights[known].sum() > 0:
+            raise ValueError(f"expected a positive weight for a row of known class, of which y has {int(known.sum())}")
+        return float(np.average(predicted[known] == classes[codes[known]], weights=weights[known]))
+
+    def save(self, file: Writable, *, metadata: Mapping[str, Any] | None = None) -> None:
+        """Write the fitted classifier to a file that holds only numbers and text.
+
+        Parameters
+        ----------
+        file : str, os.PathLike or binary file
+            A path, used as given, or a file open for writing.
+        metadata : dict of JSON values, optional
+            What else people or programs should know: names, dates, the number of rows, scores of the rows. None writes
+            those of the file that this comes from. Nothing is added, so the same object gives the same bytes.
+        """
+        check_is_fitted(self)
+        given = {name: value for name, value in self.get_params().items() if name in _SETTINGS}
+        header = {
+            "gmm_version": __version__,
+            "class": type(self).__name__,
+            "parameters": to_json_values(given),
+            "request": {name: _listed(getattr(self, name)) for name in _REQUEST},
+            "classes": self.classes_.tolist(),
+            "feature_names": given_names(self),
+            "log_likelihood": self.log_likelihood_,
+            "bic": self.bic_,
+            "n_iter": self.n_iter_,
+            "mixtures": [],
+        }
+        arrays: dict[str, NDArray[Any]] = {"class_prior": self.class_prior_}
+        for number, mixture in enumerate(self.mixtures_):
+            of_mixture, its_arrays = state_of(mixture)
+            header["mixtures"].append(of_mixture)
+            arrays |= {f"{number}/{name}": values for name, values in its_arrays.items()}
+        save_state(file, with_metadata(self, metadata, header), arrays)
+
+    @classmethod
+    def load(cls, file: Readable) -> Self:
+        """Read a classifier that `save` wrote; a `random_state` that is a generator comes back as None."""
+        return load_object(file, {cls.__name__: cls.from_state})
+
+    @classmethod
+    def from_state(cls, header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Self:
+        """Make the classifier of a file's header and arrays, and check them."""
+        parameters = from_json_values(item(header, "parameters", dict))
+        tol = parameters.get("tol", _TOL)
+        check_parameters(GaussianMixture(**parameters | {"tol": _TOL if tol is None else tol}), STARTS)
+        request = item(header, "request", dict)
+        classes = sorted_classes(item(header, "classes", list))
+        classifier = cls(**parameters, **{name: request[name] for name in _REQUEST})
+        check_weights_init(arrays["class_prior"], len(classes))
+        classifier.classes_, classifier.class_prior_ = classes, arrays["class_prior"].astype(np.float64)
+        headers, mixtures = item(header, "mixtures", list), []
+        for number, of_mixture in enumerate(headers):
+            own = {name.partition("/")[2]: a for name, a in arrays.items() if name.startswith(f"{number}/")}
+            mixtures.append(from_state(GaussianMixture, of_mixture, own))
+        if len(mixtures) != len(classes) or len({mixture.n_features_in_ for mixture in mixtures}) != 1:
+            raise ValueError("expected a mixture for each class, all of the same features")
+        classifier.mixtures_, d = tuple(mixtures), mixtures[0].n_features_in_
+        classifier.log_likelihood_, classifier.bic_ = item(header, "log_likelihood", float), item(header, "bic", float)
+        classifier.n_iter_ = item(header, "n_iter", int)
+        record_features(classifier, d, check_feature_names(item(header, "feature_names", list) or None, d))
+        return classifier
+
+    def __str__(self) -> str:
+        """Return the constructor call and, once fitted, a summary of the classes below it."""
+        return f"{self!r}\n{summary_of(self)}" if "classes_" in vars(self) else super().__str__()
+
+    def _html_parts(self) -> Sequence[Html]:
+        return summary_of(self).html() if "classes_" in vars(self) else ()
+
+    def __sklearn_tags__(self) -> Any:
+        """Return scikit-learn's tags: a classifier."""
+        from sklearn.utils import ClassifierTags
+
+        tags = super().__sklearn_tags__()
+        tags.estimator_type, tags.classifier_tags, tags.target_tags.required = "classifier", ClassifierTags(), True
+        return tags
+
+    @property
+    def _settings(self) -> dict[str, Any]:
+        """The parameters of a single fit."""
+        return {name: getattr(self, name) for name in _SETTINGS} | {"tol": _TOL if self.tol is None else self.tol}
+
+    def _opened(self, parts: list[ArraySource], classes: NDArray[Any]) -> list[Source]:
+        """Return the labelled rows of each class, checked for a fit."""
+        for label, part in zip(classes.tolist(), parts, strict=True):
+            if part.n_rows < 2:
+                raise ValueError(f"class {label!r} has 1 labelled row: expected two or more, or n_components=1")
+        return [as_source_to_fit(part, None, estimator=self, missing=self.missing)[0] for part in parts]
+
+    def _completed(self, source: Source, types: list[str]) -> Source:
+        """Return rows with their gaps filled for the starts of all types."""
+        return completed(source, [covariance_model(name) for name in types], self.reg_covar, self.n_threads)
+
+    def _of_each(
+        self, parts: list[Source], numbers: list[int], types: list[str], classes: NDArray[Any]
+    ) -> list[GaussianMixture]:
+        """Mixtures of the labelled rows of each class, of the best by BIC those that predict best."""
+        how = self._settings
+        mixtures, collapsed = [], []
+        for label, part in zip(classes.tolist(), parts, strict=True):
+            found = select(self._completed(part, types), numbers, types, **how | {"tol": self.tol})
+            cell = predictive_cell(found, part, how)
+            mixture = found.estimators[cell]
+            assert mixture is not None  # cells that are compared have a fit
+            mixtures.append(mixture)
+            if is_degenerate(found.status[cell]):
+                collapsed.append(label)
+        self._warn_of(collapsed, several=True)
+        return mixtures
+
+    def _warn_of(self, labels: list[Any], *, several: bool) -> None:
+        if labels:
+            instead = "fewer components" if several else "a simpler covariance model"
+            warn(_COLLAPSED.format(_called(labels), instead), UserWarning)
+
+    def _of_all(
+        self,
+        rows: Any,
+        types: list[str],
+        codes: NDArray[np.intp],
+        before: list[GaussianMixture],
+        classes: NDArray[Any],
+        names: Names,
+    ) -> tuple[list[GaussianMixture], Array, float, int]:
+        """Fit all classes at once with each covariance type; return the best mixture's parts, shares and likelihood."""
+        n_classes = len(classes)
+        numbers = [mixture.n_components for mixture in before] or [1] * n_classes
+        owners = check_components_per_class(dict(enumerate(numbers)), np.arange(n_classes), codes, sum(numbers))
+        known, best, failed = KnownClasses((codes + 1).astype(np.intc), owners), None, None
+        for name in types:
+            mixture = GaussianMixture(sum(numbers), covariance_type=name, **self._settings)
+            try:
+                mixture.fit(rows, labels=codes, components_per_class=dict(enumerate(numbers)))
+            except ValueError as error:  # a singular covariance without a ridge
+                failed = error
+                continue
+            parameters = fitted_parameters(mixture)
+            source = source_of(mixture, rows).with_known(known)
+            with e_step_over(source, parameters.model.moments, n_threads=self.n_threads) as e_step:
+                statistics = e_step(parameters.whitened())
+            free = statistics if self.prior is None else None
+            degenerate = degenerate_components(parameters, rows.n_effective, self.reg_covar, free)
+            rank = bool(degenerate.any()), bic(statistics.log_evidence, parameters.n_parameters, source.survey.weight)
+            if best is None or rank < best[0]:
+                best, self.n_iter_ = (rank, parameters, statistics.log_evidence, owners[degenerate]), mixture.n_iter_
+        if best is None:
+            raise failed or AssertionError("there is a type at least")
+        _, parameters, loglik, collapsed = best
+        self._warn_of(classes[np.unique(collapsed)].tolist(), several=sum(numbers) > n_classes)
+        parts = [parameters.of_components(owners == number) for number in range(n_classes)]
+        shares = np.array([parameters.weights[owners == number].sum() for number in range(n_classes)])
+        how: dict[str, Any] = {"reg_covar": self.reg_covar, "missing": self.missing}
+        mixtures = [GaussianMixture(one.n_components, covariance_type=one.model.known_as, **how) for one in parts]
+        for mixture, part in zip(mixtures, parts, strict=True):
+            hold(mixture, part, names, rows.dtype)
+        return mixtures, shares / shares.sum(), loglik, parameters.n_parameters
+
+    def _log_joint(self, X: ArrayLike) -> Array:
+        """Log prior and density of each class, (n, C); of rows too far from all, the log priors."""
+        check_is_fitted(self)
+        names = vars(self).get("feature_names_in_")
+        source, _ = as_source(
+            X, estimator=self, n_features=self.n_features_in_, feature_names=names, missing=self.missing
+        )
+        scorers = [Scorer(fitted_parameters(mixture), self.n_threads) for mixture in self.mixtures_]
+        densities = np.stack([log_evidence_of(scorer, source, True) for scorer in scorers], axis=1).astype(np.float64)
+        with np.errstate(divide="ignore"):
+            priors = np.log(self.class_prior_)
+        joint = densities + priors
+        joint[np.isneginf(joint).all(axis=1)] = priors
+        return np.asarray(joint)
+
+
+def summary_of(classifier: MixtureClassifier) -> ClassSummary:
+    """Return the summary of a fitted classifier."""
+    mixtures = [fitted_parameters(mixture) for mixture in classifier.mixtures_]
+    of_classes = classifier.classes_.tolist(), classifier.class_prior_, mixtures, names_of_features(classifier)
+    return ClassSummary.of(*of_classes, loglik=classifier.log_likelihood_, bic=classifier.bic_)
+
+
+def _warn_of_apart(classes: NDArray[Any], mixtures: list[GaussianMixture], parts: list[Source], names: Names) -> None:
+    """Warn of covariances of columns that no row of a class has together, once for all classes with the same ones."""
+    found: dict[str, list[Any]] = {}
+    for label, mixture, part in zip(classes.tolist(), mixtures, parts, strict=True):
+        found.setdefault(columns_apart(part, names, [fitted_parameters(mixture).model]), []).append(label)
+    for columns, labels in found.items():
+        warn_of_apart(columns, f" of {_called(labels)}")
+
+
+def _called(labels: list[Any]) -> str:
+    return f"{'class' if len(labels) == 1 else 'classes'} {quoted(labels)}"
+
+
+def _listed(value: Any) -> Any:
+    """Return numbers and names as they are, and several of them as a list."""
+    return value if value is None or isinstance(value, int | str) else np.asarray(list(value)).tolist()

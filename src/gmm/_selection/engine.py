@@ -1,0 +1,408 @@
+"""The order of a search: components from few to many, and for each number the models in stages that share starts.
+
+A stage is a list of tasks, one for each cell. No task depends on another of its stage, so the result does not depend on
+the number of threads.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import chain
+from queue import SimpleQueue
+from typing import Any, NamedTuple
+
+from gmm._exceptions import warn
+from gmm._fitting.fit import FitSettings
+from gmm._fitting.moments import prior_of
+from gmm._log import LOGGER
+from gmm._passes.results import ComponentDiagnostics
+from gmm._passes.solver import Iteration
+from gmm._passes.threads import CELLS_WORTH_THREADS, usable_threads
+from gmm._persistence.checkpoints import SearchCheckpoint
+from gmm._selection.bar import Bar
+from gmm._selection.candidates import Starts, as_model, diagnosed, drops, levels, neighbours, special_cases, splits
+from gmm._selection.cell import Cell, SearchRows, Solution, Worker
+from gmm._selection.failure import Failure
+from gmm._selection.keeping import KeptCell
+from gmm._values.covariance import CovarianceModel, same_as
+from gmm._values.priors import NormalInverseWishart
+from gmm._values.statistics import SufficientStatistics
+
+_NEAR = 0.3  # standard deviations from the mean of the whole to that of each half: the likelihood hardly changes
+
+
+class Key(NamedTuple):
+    """A cell that is fitted; requested cells whose models coincide share one."""
+
+    n_components: int
+    model: CovarianceModel
+
+
+Outcomes = dict[Key, Solution | Failure]
+Diagnosed = tuple[Solution, ComponentDiagnostics]
+Task = Callable[[Worker], Any]
+Report = Callable[[Key, Solution | Failure], object]
+Begin = Callable[[Key, Worker], list[SufficientStatistics]]
+
+
+class Clock:
+    """The time limit of a search, in seconds from now; it does not end before there is a solution."""
+
+    def __init__(self, seconds: float | None) -> None:
+        self._end = None if seconds is None else time.perf_counter() + seconds
+        self.has_solution = False
+
+    def is_up(self) -> bool:
+        """Tell whether to begin nothing more."""
+        return self.has_solution and self._end is not None and time.perf_counter() >= self._end
+
+
+class TaskPool:
+    """Run tasks for cells, on several threads if there are several workers, and time them.
+
+    `n_workers` cells are solved at a time, the passes of each on `n_threads`.
+    """
+
+    def __init__(self, rows: SearchRows, n_workers: int, n_threads: int | None, clock: Clock) -> None:
+        self._clock = clock
+        self._workers: SimpleQueue[Worker] = SimpleQueue()
+        self._all = [Worker(rows, n_threads) for _ in range(n_workers)]
+        for worker in self._all:
+            self._workers.put(worker)
+        self._pool = ThreadPoolExecutor(n_workers, thread_name_prefix="gmm-cell") if n_workers > 1 else None
+        self._interrupted = False
+        self.seconds: dict[Key, float] = {}
+
+    @property
+    def watch(self) -> Callable[[Iteration], None] | None:
+        """A callback for each pass, which ends cells on other threads once this one is interrupted."""
+        return None if self._pool is None else self._end_if_interrupted
+
+    def __enter__(self) -> TaskPool:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._pool is not None:
+            self._pool.shutdown()
+        for worker in self._all:
+            worker.close()
+
+    def __call__(
+        self, tasks: Mapping[Key, Task], *, in_any_case: bool = False, report: Report | None = None
+    ) -> dict[Key, Any]:
+        """Return results in task order; tasks not started before the time limit are left out, or run `in_any_case`.
+
+        `report` is called with each, in this order, once those before are there.
+        """
+        run, results = partial(self._run, in_any_case=in_any_case), dict[Key, Any]()
+
+        def add(key: Key, result: Any, tried: bool) -> None:
+            if tried:
+                results[key] = result
+                if report is not None:
+                    report(key, result)
+
+        if self._pool is None or len(tasks) == 1:
+            for key, task in tasks.items():
+                add(key, *run(key, task))
+        else:
+            futures = {key: self._pool.submit(run, key, task) for key, task in tasks.items()}
+            try:
+                for key, future in futures.items():
+                    add(key, *future.result())
+            except BaseException:
+                self._interrupted = True
+                self._pool.shutdown(wait=False, cancel_futures=True)
+                wait([future for future in futures.values() if not future.cancelled()])
+                raise
+        return results
+
+    def _run(self, key: Key, task: Task, *, in_any_case: bool) -> tuple[Any, bool]:
+        if self._clock.is_up() and not in_any_case:
+            return None, False
+        worker, began = self._workers.get(), time.perf_counter()
+        try:
+            result = task(worker)
+        except OSError:  # rows that cannot be read, or the end of an interrupted search
+            raise
+        except Exception as error:
+            result = _failure(key, error)
+        finally:
+            self._workers.put(worker)
+            self.seconds[key] = self.seconds.get(key, 0.0) + time.perf_counter() - began
+        if isinstance(result, Solution):
+            self._clock.has_solution = True
+        return result, True
+
+    def _end_if_interrupted(self, _: Iteration) -> None:
+        if self._interrupted:
+            raise InterruptedError
+
+
+def workers_and_threads(
+    rows: SearchRows, n_cells: int, most_components: int, n_threads: int | None
+) -> tuple[int, int | None]:
+    """Return how many of `n_cells` independent cells to solve at a time, and the number of threads for each."""
+    usable = usable_threads() if n_threads is None else n_threads
+    d = rows.all_rows.n_features
+    work = rows.all_rows.n_rows * most_components * (d + 1) * (d + 2) / 2
+    n_workers = min(usable, n_cells) if work > CELLS_WORTH_THREADS else 1
+    return (1, n_threads) if n_workers == 1 else (n_workers, max(1, usable // n_workers))
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """The cells of a search.
+
+    `settings` are those of every cell, but for its number of components, its model and its prior. `watch` and
+    `time_is_up` are for `Cell`; `file` keeps what cells find.
+    """
+
+    settings: FitSettings
+    rows: SearchRows
+    prior: NormalInverseWishart | str | None
+    watch: Callable[[Iteration], object] | None
+    time_is_up: Callable[[], bool]
+    file: SearchCheckpoint | None
+    _known: dict[Key, Cell] = field(default_factory=dict, init=False)
+
+    def __call__(self, key: Key) -> Cell:
+        """Return the cell of a key."""
+        if key not in self._known:
+            K, model = key
+            prior = prior_of(self.prior, model, K, self.rows.all_rows, 1)
+            settings = self.settings.of_cell(K, model, prior)
+            kept = None
+            if self.file is not None:
+                kept = KeptCell(self.file, f"{K} {model.name}", settings.problem(self.rows.all_rows), K)
+            self._known[key] = Cell(settings, self.rows, self.watch, self.time_is_up, kept)
+        return self._known[key]
+
+
+class Engine:
+    """A search over cells: which are solved when, and from what.
+
+    Attributes
+    ----------
+    outcomes : dict of Key to Solution or Failure
+    bar : Bar or None
+        What cells have to come near, fixed for a stage; None finishes each.
+    """
+
+    def __init__(self, cells: Cells, starts: Starts, pool: TaskPool) -> None:
+        self._cells = cells
+        self._n_features = cells.rows.all_rows.n_features
+        self._starts = starts
+        self._tasks = pool
+        self.outcomes: Outcomes = {}
+        self.bar: Bar | None = None
+        self._diagnosed: dict[Key, Diagnosed] = {}
+        self._served: dict[tuple[Key, Key], Solution] = {}
+        self._refined: dict[Key, Solution] = {}
+
+    def solve(self, keys: Sequence[Key], report: Report) -> None:
+        """Fit one number of components by some models: from starts, from one component fewer, and from each other.
+
+        `report` is called with the first outcome of each.
+        """
+        less = {key: self._less(key) for key in keys}
+        self._diagnose(chain.from_iterable(less.values()))
+        starts = self._starts.of(keys[0].n_components)
+        self._improve({key: partial(self._beginning, starts, self._news(key, less[key])) for key in keys}, report)
+        self._share(keys)
+        self.free(keys)
+
+    def go_on(self, keys: Sequence[Key]) -> None:
+        """Continue from solutions of one component fewer that are new."""
+        self._go({key: self._less(key) for key in keys})
+
+    def go_back(self, keys: Sequence[Key]) -> None:
+        """Continue from solutions of one component more."""
+        d = self._n_features
+        self._go({key: [Key(key.n_components + 1, same_as(key.model, key.n_components + 1, d))] for key in keys})
+
+    def _go(self, sources: Mapping[Key, Sequence[Key]]) -> None:
+        self._diagnose(chain.from_iterable(sources.values()))
+        self._improve_by({key: self._news(key, of_key) for key, of_key in sources.items()})
+        self._share(list(sources))
+
+    def exchange(self, keys: Sequence[Key]) -> None:
+        """Start cells from each other's new solutions: of other models, and of one component more or fewer."""
+        self._diagnose(keys)
+        self._improve_by({key: self._news(key, [other for other in keys if _is_next_to(other, key)]) for key in keys})
+
+    def _share(self, keys: Sequence[Key]) -> None:
+        """Start cells of one number of components from each other's solutions, special cases first."""
+        models = tuple(key.model for key in keys)
+        if keys[0].n_components == 1 or len(models) == 1:
+            return
+        self._diagnose(keys)
+        for level in levels(models):
+            here = [Key(keys[0].n_components, model) for model in level]
+            self._improve_by(
+                {
+                    key: self._news(key, [Key(key.n_components, m) for m in neighbours(key.model, models)])
+                    for key in here
+                }
+            )
+            self._diagnose(here)
+
+    def _news(self, key: Key, sources: Iterable[Key]) -> list[Diagnosed]:
+        """Return the sources' solutions from which a cell has not started yet."""
+        news: list[Diagnosed] = []
+        for source in sources:
+            pair = self._diagnosed.get(source)
+            if pair and pair[0] is self.outcomes[source] is not self._served.get((key, source)):
+                self._served[key, source] = pair[0]
+                news.append(pair)
+        return news
+
+    def _improve_by(self, news: Mapping[Key, Sequence[Diagnosed]]) -> None:
+        """Solve again the cells for which other cells have new solutions."""
+        self._improve({key: partial(self._beginning, [], of_key) for key, of_key in news.items() if of_key})
+
+    def _beginning(
+        self, starts: Sequence[SufficientStatistics], news: Iterable[Diagnosed], key: Key, worker: Worker
+    ) -> list[SufficientStatistics]:
+        """Return starts, and those made from solutions of other cells."""
+        begins = list(starts)
+        for solution, diagnostics in news:
+            more = key.n_components - solution.parameters.n_components
+            if more > 0:
+                begins += splits(diagnostics, as_model(solution.parameters, key.model))
+            elif more < 0:
+                begins += drops(worker.sample(key.model.moments), diagnostics, solution.parameters)
+            else:
+                begins.append(diagnostics.statistics)
+        return begins
+
+    def free(self, keys: Iterable[Key]) -> None:
+        """Improve cells that are stuck: a cell whose model contains theirs as a special case has a higher likelihood.
+
+        The cell starts from that mixture, as it is or with one component split by a little, and is then refined by
+        split–merge.
+        """
+        for key in keys:
+            below = self._below(key)
+            for lower in below:
+                if self._stuck(key, lower):
+                    self._diagnose([lower])
+                    if lower in self._diagnosed:  # there was time for the pass
+                        self._improve({key: partial(self._from_below, self._diagnosed[lower])})
+            if any(self._stuck(key, lower) for lower in below):
+                self.refine([key])
+
+    def refine(self, keys: Iterable[Key]) -> None:
+        """Improve cells without degenerate components by split–merge."""
+        tasks: dict[Key, Task] = {}
+        for key in keys:
+            solution = self.outcomes[key]
+            # Refining a solution again that no move improves would find the same.
+            if isinstance(solution, Solution) and not solution.is_degenerate and self._refined.get(key) is not solution:
+                tasks[key] = partial(self.cell(key).refined, solution=solution)
+        results = self._tasks(tasks)
+        self._keep(results)
+        self._refined |= {key: result for key, result in results.items() if isinstance(result, Solution)}
+
+    def cell(self, key: Key) -> Cell:
+        """Return how a cell is solved."""
+        return replace(self._cells(key), bar=self.bar)
+
+    def retry(self, tasks: Mapping[Key, Callable[[Key, Worker], Any]]) -> dict[Key, Any]:
+        """Run tasks that look for better solutions of cells; return what they found, without those that failed."""
+        results = self._tasks({key: partial(task, key) for key, task in tasks.items()})
+        return {key: result for key, result in results.items() if not isinstance(result, Failure)}
+
+    def renew(self, key: Key, solution: Solution) -> bool:
+        """Keep a solution of a cell; return whether it is another one."""
+        other = solution is not self.outcomes[key]
+        self._keep({key: solution})
+        return other
+
+    def _improve(self, begins: Mapping[Key, Begin], report: Report | None = None) -> None:
+        """Solve cells from new starts; a cell keeps its present solution unless a better one comes of them."""
+        tasks: dict[Key, Task] = {}
+        for key, begin in begins.items():
+            outcome = self.outcomes.get(key)
+            present = outcome if isinstance(outcome, Solution) else None
+            tasks[key] = partial(_solved, self.cell, key, partial(begin, key), present)
+        self._keep(self._tasks(tasks, report=report))
+
+    def _keep(self, results: Mapping[Key, Solution | Failure]) -> None:
+        for key, result in results.items():
+            before = self.outcomes.get(key)
+            if isinstance(result, Solution) or not isinstance(before, Solution):
+                self.outcomes[key] = result
+                if result is not before:
+                    LOGGER.info("search: components %d, %s  %s", key.n_components, key.model.known_as, result)
+
+    def _diagnose(self, keys: Iterable[Key]) -> None:
+        """Make the pass that other cells need, over solutions that are new."""
+        tasks: dict[Key, Task] = {}
+        for key in keys:
+            solution = self.outcomes.get(key)
+            if isinstance(solution, Solution) and self._diagnosed.get(key, (None,))[0] is not solution:
+                tasks[key] = partial(self._with_diagnostics, solution)
+        results = self._tasks(tasks)
+        self._diagnosed |= {key: result for key, result in results.items() if not isinstance(result, Failure)}
+
+    def _with_diagnostics(self, solution: Solution, worker: Worker) -> Diagnosed:
+        return solution, diagnosed(worker.sample(self._starts.moments), solution.parameters)
+
+    def _less(self, key: Key) -> list[Key]:
+        """Return the cell of one component fewer, if it was fitted."""
+        K = key.n_components - 1
+        less = Key(K, same_as(key.model, K, self._n_features)) if K else key
+        return [less] if K and less in self.outcomes else []
+
+    def _below(self, key: Key) -> list[Key]:
+        """Return the fitted cells whose mixtures are all mixtures of this cell, or limits of them."""
+        models = [other.model for other in self.outcomes if other.n_components == key.n_components]
+        special = [Key(key.n_components, other) for other in special_cases(key.model, models)]
+        return self._less(key) + special
+
+    def _from_below(self, below: Diagnosed, key: Key, worker: Worker) -> list[SufficientStatistics]:
+        lower, diagnostics = below
+        if lower.parameters.n_components == key.n_components:
+            return [diagnostics.statistics]
+        return splits(diagnostics, as_model(lower.parameters, key.model), offset=_NEAR)
+
+    def _stuck(self, key: Key, lower: Key) -> bool:
+        solution, below = self.outcomes.get(key), self.outcomes.get(lower)
+        if not isinstance(solution, Solution) or not isinstance(below, Solution):
+            return False
+        # With a prior, each cell has its own objective.
+        comparable = not (solution.is_degenerate or below.is_degenerate) and self._cells.prior is None
+        return comparable and solution.lower_bound < below.lower_bound - self._cells.settings.solver.tolerance
+
+
+def _is_next_to(one: Key, other: Key) -> bool:
+    """Tell whether two cells differ in their model alone, or by one component alone."""
+    step = abs(one.n_components - other.n_components)
+    return (step == 0) == (one.model is not other.model) and step <= 1
+
+
+def _solved(
+    cell: Callable[[Key], Cell],
+    key: Key,
+    begin: Callable[[Worker], list[SufficientStatistics]],
+    present: Solution | None,
+    worker: Worker,
+) -> Solution:
+    return cell(key).solved(worker, begin(worker), present)
+
+
+def _failure(key: Key, error: Exception) -> Failure:
+    """Record why a task of a cell failed; a fault is told at once, as the cell may have a solution that hides it."""
+    failure = Failure(error)
+    if failure.is_fault:
+        warn(
+            f"A part of the search failed, {key.n_components} components of {key.model.name}: "
+            f"{type(error).__name__}: {error}. The search goes on without it; please report this.",
+            RuntimeWarning,
+        )
+    return failure

@@ -1,0 +1,256 @@
+"""Rows beyond memory: a search runs on a sample of them, and its best cells are finished on all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from math import inf, nan
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmm._estimators import criteria
+from gmm._estimators.estimated import set_fitted
+from gmm._estimators.fitted import fitted_parameters
+from gmm._estimators.mixture import GaussianMixture
+from gmm._estimators.progress import passes_left
+from gmm._estimators.scorer import Scorer
+from gmm._fitting.degenerate import degenerate_components
+from gmm._fitting.fit import FitSettings, fit_mixture
+from gmm._fitting.moments import prior_of
+from gmm._fitting.progress import Journal
+from gmm._fitting.sampling import chosen_rows
+from gmm._passes.problem import Beginning
+from gmm._passes.solver import Iteration, SolverResult
+from gmm._passes.trace import PassRecord
+from gmm._persistence.checkpoints import SearchCheckpoint
+from gmm._rows.sources import Source
+from gmm._rows.together import together
+from gmm._selection.bar import Bar
+from gmm._selection.failure import Failure
+from gmm._selection.grid import distinct
+from gmm._selection.keeping import name_on_all_rows
+from gmm._selection.status import status_of, was_left
+from gmm._selection.table import Entry, Progress, Selection
+from gmm._values.layouts import SingularMatrixError
+from gmm._values.parameters import MixtureParameters
+
+SEARCHED = 200_000  # rows
+_FINISHED = 3  # cells, of different models
+_READINGS_OF_CRITERIA = 3
+
+
+def rows_to_search(source: Source, seed: int) -> Source:
+    """Return the rows, as an array, if they are in memory or few; else a sample of them."""
+    if source.without_gaps is not None:
+        return source
+    whole = source.n_rows <= SEARCHED
+    return source.subset(
+        np.arange(source.n_rows) if whole else chosen_rows(source, SEARCHED, np.random.default_rng(seed))
+    )
+
+
+def finished(
+    found: Selection,
+    source: Source,
+    settings: FitSettings,
+    names: NDArray[np.object_] | None,
+    is_up: Callable[[], bool],
+    file: SearchCheckpoint | None,
+    callback: Callable[[Progress], object] | None,
+) -> Selection:
+    """Return the best cells of a search on a sample, fitted to all rows from where they ended there.
+
+    They are fitted side by side, and one that cannot come near the best of the others is left.
+
+    Parameters
+    ----------
+    found : Selection
+    source : Source
+        All rows.
+    settings : FitSettings
+        Those of every cell, but for its number of components, its model and its prior.
+    names : array of str, shape (d,), optional
+        Names of the features.
+    is_up : callable
+        Tells whether the time is up; then, or if the search was ended, only the best is finished.
+    file : SearchCheckpoint, optional
+        Keeps how far each has come.
+    callback : callable, optional
+        Called for each cell before the first pass, and after each pass, on the thread of its cell, of which one goes on
+        at a time; a true value is as the time.
+    """
+    numbers = distinct(found)[: _FINISHED if found.complete else 1]
+    finish = _Finish(found, source, settings, names, file, callback)
+    for number in numbers:
+        finish.report(number)
+    tasks = [partial(finish.entry, number) for number in numbers]
+    ended = together(source, tasks, lambda: finish.is_over or is_up(), finish.keep)
+    finish.keep()
+    entries = {
+        number: replace(one.result, seconds=one.result.seconds + one.seconds)
+        for number, one in zip(numbers, ended, strict=True)
+        if one is not None
+    }
+    complete = found.complete and len(entries) == len(numbers)
+    selection = Selection.of([entries[number] for number in sorted(entries)], found.criterion, complete=complete)
+    kept = {name: getattr(found, name) for name in ("n_fresh_starts", "n_found_again", "notes")}
+    return replace(selection, **kept)
+
+
+class _Finish:
+    """Cells that are fitted to all rows side by side: the criterion of each so far, and what a file will keep.
+
+    Attributes
+    ----------
+    is_over : bool
+        Whether the callback has ended the search.
+    """
+
+    def __init__(
+        self,
+        found: Selection,
+        source: Source,
+        settings: FitSettings,
+        names: NDArray[np.object_] | None,
+        file: SearchCheckpoint | None,
+        callback: Callable[[Progress], object] | None,
+    ) -> None:
+        self._found, self._source, self._settings, self._names = found, source, settings, names
+        self._file, self._callback = file, callback
+        self._readings = found.best.n_iter_ + _READINGS_OF_CRITERIA
+        self._scores: dict[int, float] = {}
+        self._unwritten: dict[str, tuple[dict[str, Any], SolverResult]] = {}
+        self.is_over = False
+
+    def keep(self) -> None:
+        """Write how far the cells have come. All wait for the same reading, so that they go on as they would have."""
+        if self._file is not None and self._unwritten:
+            self._file.add_together(self._unwritten)
+            self._unwritten = {}
+
+    def report(self, number: int, iteration: Iteration | None = None, seconds_left: float = nan) -> None:
+        """Tell the callback of a cell, and of its last pass."""
+        found = self._found
+        speed = nan if iteration is None else self._source.n_rows / iteration.seconds
+        cell = Progress(
+            number,
+            len(found.status),
+            int(found.n_components[number]),
+            found.covariance_type[number],
+            found.status[number],
+            iteration,
+            speed,
+            seconds_left,
+            self._readings,
+        )
+        self.is_over |= self._callback is not None and bool(self._callback(cell))
+
+    def entry(self, number: int, source: Source) -> Entry:
+        """Fit a cell to all rows."""
+        try:
+            return self._entry(number, source)
+        except SingularMatrixError as error:
+            found, name = self._found, self._found.covariance_type[number]
+            self._scores.pop(number, None)
+            K, seconds = int(found.n_components[number]), float(found.seconds[number])
+            return Entry(K, name, Failure(error).status(name), seconds, error=error)
+
+    def _entry(self, number: int, source: Source) -> Entry:
+        on_sample = self._found.estimators[number]
+        assert on_sample is not None  # ranked cells have a fit
+        begin, prior = fitted_parameters(on_sample), on_sample.prior
+        K, model = begin.n_components, begin.model
+        cell = self._settings.of_cell(K, model, prior_of(prior, model, K, source, self._settings.n_threads))
+        settings = replace(cell, refine=None)
+        result = self._result(number, source, settings, begin)
+        scorer, objective = Scorer(result.parameters, settings.n_threads), settings.objective
+        totals, of_one = scorer.totals(source), scorer.log_likelihood_of_one(source, objective.ridge)
+        n_parameters, n = result.parameters.n_parameters, source.survey.weight
+        estimator = GaussianMixture(**on_sample.get_params())
+        set_fitted(estimator, result, source, self._names, objective)
+        return Entry(
+            n_components=K,
+            covariance_type=self._found.covariance_type[number],
+            status=status_of(result.trace, self._first_degenerate(result)),
+            seconds=float(self._found.seconds[number]),
+            estimator=estimator,
+            loglik=totals.log_likelihood,
+            n_parameters=n_parameters,
+            scores=criteria.evaluate(totals, n_parameters, n, of_one),
+        )
+
+    def _result(self, number: int, source: Source, settings: FitSettings, begin: MixtureParameters) -> SolverResult:
+        name = name_on_all_rows(begin)
+        before = self._file and self._file.find(name, settings.problem(source), begin.n_components)
+        kept = before[1] if before else None
+        if kept is not None and was_left(kept.trace.reason):
+            return kept
+        watch = _Watch(self, number, settings, () if kept is None else kept.trace.passes)
+        if kept is not None:
+            self._set_score(number, kept)
+
+        def note(result: SolverResult) -> None:
+            self._set_score(number, result)
+            self._unwritten[name] = {}, result
+            if not self._source.here:  # one cell after the other, without readings
+                self.keep()
+
+        def note_progress(journal: Journal) -> None:
+            note(journal.progress.run or journal.progress.mixture_fit.result)
+
+        journal = Journal((), note_progress)
+        result = fit_mixture(source, settings, journal, beginning=kept or Beginning(begin), callback=watch).result
+        if watch.reason_to_leave is not None and not result.trace.converged:
+            result = replace(result, trace=replace(result.trace, reason=watch.reason_to_leave))
+            note(result)
+        return result
+
+    def _set_score(self, number: int, result: SolverResult) -> None:
+        """Note the criterion that a cell has reached; a degenerate one has none."""
+        weight, criterion = self._source.survey.weight, self._found.criterion
+        score = criteria.least(criterion, weight * result.lower_bound, result.parameters.n_parameters, weight)
+        self._scores[number] = score if self._first_degenerate(result) < 0 else inf
+
+    def _first_degenerate(self, result: SolverResult) -> int:
+        statistics = None if self._settings.objective.prior else result.statistics
+        ridge = self._settings.objective.ridge
+        bad = degenerate_components(result.parameters, self._source.n_effective, ridge, statistics)
+        return int(bad.argmax()) if bad.any() else -1
+
+    def bar(self, number: int) -> Bar | None:
+        """Return what a cell has to come near; None if passes do not tell its criterion."""
+        criterion = self._found.criterion
+        if criterion not in criteria.BY_LIKELIHOOD or self._found.best.prior is not None:
+            return None
+        best = min((score for other, score in self._scores.items() if other != number), default=inf)
+        return Bar(criterion, best, self._source.survey.weight)
+
+
+class _Watch:
+    """Follows the passes of a cell on all rows, and ends it once it cannot come near the best of the others.
+
+    Attributes
+    ----------
+    reason_to_leave : str or None
+        Why the cell was ended; None before.
+    """
+
+    def __init__(self, finish: _Finish, number: int, settings: FitSettings, passes: Sequence[PassRecord]) -> None:
+        self._finish, self._number, self._settings = finish, number, settings
+        self._passes = list(passes)
+        self.reason_to_leave: str | None = None
+
+    def __call__(self, iteration: Iteration) -> bool:
+        """Tell of a pass; return whether it is the last."""
+        finish, number, parameters = self._finish, self._number, iteration.parameters
+        before = self._passes[-1].remaining if self._passes else inf
+        self._passes.append(PassRecord(iteration.lower_bound, nan, iteration.remaining, iteration.accepted))
+        bar = finish.bar(number)
+        self.reason_to_leave = None if bar is None else bar.reason_to_leave(self._passes, parameters.n_parameters)
+        most = 0 if self.reason_to_leave else self._settings.solver.max_iter - iteration.n_iter
+        passes = passes_left(iteration.remaining, before, self._settings.solver.tolerance, most) if most else 0.0
+        finish.report(number, iteration, iteration.seconds * passes)
+        return self.reason_to_leave is not None

@@ -1,0 +1,391 @@
+"""The layout of a search, as values: a grid of the criterion, a ranking of the best cells, and notes on both.
+
+`repr`, notebooks and the command line each render them in their own way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import ceil, isnan, nan
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from gmm._estimators.criteria import CRITERIA
+from gmm._estimators.mixture import GaussianMixture
+from gmm._selection.status import (
+    FAILED,
+    MORE_THAN_ROWS,
+    NOT_CONVERGED,
+    NOT_TRIED,
+    OK,
+    has_failed,
+    is_degenerate,
+    was_left,
+)
+from gmm._text.amounts import counted, with_minus
+from gmm._text.html import Cell, Html, table
+from gmm._values.covariance import CovarianceModel, covariance_model, same_as
+
+__all__ = [
+    "Grid",
+    "GridCell",
+    "at_the_edge",
+    "behind",
+    "certainty",
+    "contesting",
+    "distance",
+    "distinct",
+    "failures",
+    "incomplete",
+    "legend",
+    "near",
+    "of_interest",
+    "ranking",
+    "title",
+    "written",
+]
+
+_DECIMALS = {"nec": 3}
+_NEAR = {"nec": 0.1}  # the distance to the best up to which a cell contests it; else 10
+_LARGEST_FIXED = 1e12  # larger numbers are written with an exponent
+
+
+class SearchTable(Protocol):
+    """The part of a `Selection` that the layout reads."""
+
+    @property
+    def criterion(self) -> str: ...
+    @property
+    def n_components(self) -> NDArray[Any]: ...
+    @property
+    def covariance_type(self) -> tuple[str, ...]: ...
+    @property
+    def loglik(self) -> NDArray[Any]: ...
+    @property
+    def n_parameters(self) -> NDArray[Any]: ...
+    @property
+    def scores(self) -> NDArray[Any]: ...
+    @property
+    def status(self) -> tuple[str, ...]: ...
+    @property
+    def estimators(self) -> tuple[GaussianMixture | None, ...]: ...
+    @property
+    def best_index(self) -> int: ...
+    @property
+    def complete(self) -> bool: ...
+    @property
+    def n_fresh_starts(self) -> int: ...
+    @property
+    def n_searched(self) -> int: ...
+    @property
+    def notes(self) -> tuple[str, ...]: ...
+    @property
+    def n_found_again(self) -> int: ...
+    @property
+    def best(self) -> GaussianMixture: ...
+    def ranked(self) -> list[int]: ...
+
+
+@dataclass(frozen=True)
+class GridCell:
+    """A cell of the grid.
+
+    `text` is the criterion with the marks that the legend explains, or "failed" or "–". `details` gives the model,
+    log-likelihood, number of parameters, distance to the best, and status. `chosen_from` says if the cell was a
+    candidate for the best; `behind` is its distance to the best, NaN if there is no fit.
+    """
+
+    text: str = ""
+    details: str = ""
+    best: bool = False
+    failed: bool = False
+    chosen_from: bool = False
+    behind: float = nan
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The criterion by model and number of components; the rows are whichever of the two are more numerous.
+
+    `names` are the headings of the rows, with `corner` above them, and `headings` those of the columns. A column is
+    `size` characters wide, including the gap before it; `many` columns stand side by side, further ones below. A cell
+    at the distance `far` from the best has half the shade.
+    """
+
+    caption: str
+    corner: str
+    names: tuple[str, ...]
+    headings: tuple[str, ...]
+    rows: tuple[tuple[GridCell, ...], ...]
+    models_down: bool
+    size: int
+    many: int
+    legend: tuple[str, ...]
+    far: float
+
+    @classmethod
+    def of(cls, selection: SearchTable, width: int | None = None) -> Grid:
+        """Lay out a search.
+
+        Parameters
+        ----------
+        selection : SearchTable
+        width : int, optional
+            Characters of a line; decimals are dropped if all columns then fit side by side.
+        """
+        tried = {
+            int(K) for K, status in zip(selection.n_components, selection.status, strict=True) if status != NOT_TRIED
+        }
+        counts, types = [str(K) for K in sorted(tried)], list(dict.fromkeys(selection.covariance_type))
+        models_down = len(types) > len(counts)
+        corner, names, columns = ("model", types, counts) if models_down else ("K", counts, types)
+        headings = [f"K={column}" for column in columns] if models_down else columns
+        room = None if width is None else width - max(map(len, (corner, *names)))
+        decimals, size = _fitting(selection, headings, room)
+        parts = 1 if room is None else ceil(len(columns) / max(1, room // size))
+        numbers = {
+            (str(K), name): n
+            for n, (K, name) in enumerate(zip(selection.n_components, selection.covariance_type, strict=True))
+        }
+        cells = (
+            (numbers.get((column, name) if models_down else (name, column)) for column in columns) for name in names
+        )
+        return cls(
+            caption=f"{title(selection.criterion)} by covariance model and number of components",
+            corner=corner,
+            names=tuple(names),
+            headings=tuple(headings),
+            rows=tuple(tuple(_cell(selection, number, decimals) for number in row) for row in cells),
+            models_down=models_down,
+            size=size,
+            many=ceil(len(columns) / parts),
+            legend=tuple(legend(selection)),
+            far=near(selection.criterion),
+        )
+
+    def lines(self) -> Iterator[str]:
+        """Yield the lines of the grid as text."""
+        margin = max(map(len, (self.corner, *self.names)))
+        for first in range(0, len(self.headings), self.many):
+            if first:
+                yield ""
+            within = slice(first, first + self.many)
+            heading = self.corner.ljust(margin) + "".join(name.rjust(self.size) for name in self.headings[within])
+            yield heading
+            yield "─" * len(heading)
+            for name, row in zip(self.names, self.rows, strict=True):
+                left = name.ljust(margin) if self.models_down else name.rjust(margin)
+                yield left + "".join(cell.text.rjust(self.size) for cell in row[within])
+
+    def html(self) -> Html:
+        """Return the grid as an HTML table; cells closer to the best have a deeper colour."""
+        rows = [[name, *map(self._shaded, row)] for name, row in zip(self.names, self.rows, strict=True)]
+        return table([self.corner, *self.headings], rows, caption=self.caption)
+
+    def _shaded(self, cell: GridCell) -> Cell:
+        kind = "best" if cell.best else "" if cell.chosen_from else "muted"
+        shade = 1 / (1 + max(cell.behind, 0.0) / self.far) if cell.chosen_from and not isnan(cell.behind) else 0.0
+        return Cell(cell.text, title=cell.details, kind=kind, shade=shade)
+
+
+def _fitting(selection: SearchTable, headings: Sequence[str], room: int | None) -> tuple[int, int]:
+    """The number of decimals with which all columns fit side by side, else the usual one; and the column width."""
+    sizes = {}
+    most = _decimals(selection.criterion)
+    for decimals in range(most, most - 3, -1):
+        entries = (_entry(selection, number, decimals) for number in range(len(selection.status)))
+        sizes[decimals] = 1 + max(map(len, (*headings, *entries)))
+        if room is None or sizes[decimals] * len(headings) <= room:
+            return decimals, sizes[decimals]
+    return most, sizes[most]
+
+
+def _cell(selection: SearchTable, number: int | None, decimals: int) -> GridCell:
+    if number is None:
+        return GridCell()
+    status = selection.status[number]
+    details = [_name(selection, number)]
+    if selection.estimators[number] is not None:
+        details.append(
+            f"log-likelihood {selection.loglik[number]:.2f}, {selection.n_parameters[number]} free parameters"
+        )
+        details.append(f"Δ{title(selection.criterion)} {distance(selection, number)}")
+    if status != OK:
+        details.append(status)
+    return GridCell(
+        text=_entry(selection, number, decimals),
+        details="; ".join(details),
+        best=number == selection.best_index,
+        failed=has_failed(status),
+        chosen_from=selection.estimators[number] is not None and not is_degenerate(status),
+        behind=behind(selection, number),
+    )
+
+
+def _entry(selection: SearchTable, number: int, decimals: int) -> str:
+    if has_failed(selection.status[number]):
+        return "failed"
+    if selection.status[number] == NOT_TRIED:
+        return "–"
+    return f"{_mark(selection, number)}{_number(selection.scores[number], decimals)}"
+
+
+def _number(value: float, decimals: int) -> str:
+    return f"{value:.{decimals}f}" if abs(value) < _LARGEST_FIXED else f"{value:.4g}"
+
+
+def _name(selection: SearchTable, number: int) -> str:
+    K = int(selection.n_components[number])
+    return f"{counted(K, 'component')}, {selection.covariance_type[number]}"
+
+
+def _mark(selection: SearchTable, number: int) -> str:
+    status = selection.status[number]
+    best = "★" if number == selection.best_index and len(selection.status) > 1 else ""
+    if status == NOT_CONVERGED:
+        return best + "~"
+    if was_left(status):
+        return best + "≤"
+    return best + "^" if is_degenerate(status) else best
+
+
+def written(criterion: str, value: float) -> str:
+    """Format a criterion or a difference for a sentence, with the criterion's number of decimals, as in tables."""
+    return with_minus(f"{value:.{_decimals(criterion)}f}" if abs(value) < _LARGEST_FIXED else f"{value:.4g}")
+
+
+def behind(selection: SearchTable, number: int) -> float:
+    """How much greater the criterion of a cell is than the best; 0 where both are infinite, as AICc of few rows is."""
+    score, best = float(selection.scores[number]), float(selection.scores[selection.best_index])
+    return 0.0 if score == best else score - best
+
+
+def distance(selection: SearchTable, number: int) -> str:
+    """Format how much greater the criterion of a cell is than the best."""
+    return _number(behind(selection, number), _decimals(selection.criterion))
+
+
+def distinct(selection: SearchTable) -> list[int]:
+    """Rank the candidate cells, best first; of cells that are one model under several names, keep the first."""
+    d, first = selection.best.n_features_in_, dict[tuple[int, CovarianceModel], int]()
+    candidates = [number for number in selection.ranked() if not is_degenerate(selection.status[number])]
+    for number in candidates or selection.ranked():
+        K = int(selection.n_components[number])
+        first.setdefault((K, same_as(covariance_model(selection.covariance_type[number]), K, d)), number)
+    return list(first.values())
+
+
+def contesting(selection: SearchTable) -> list[int]:
+    """Return the other cells from which the best is not far enough to be sure of it, best first."""
+    limit = selection.scores[selection.best_index] + near(selection.criterion)
+    return [number for number in distinct(selection)[1:] if selection.scores[number] <= limit]
+
+
+def certainty(selection: SearchTable) -> Iterator[str]:
+    """Tell how sure the choice is: on what it rests, how often the best was found again, and how many are near it."""
+    if selection.n_searched:
+        yield f"searched on {counted(selection.n_searched, 'row')} drawn at random, these cells finished on all"
+    if selection.n_fresh_starts:
+        starts = counted(selection.n_fresh_starts, "fresh start")
+        yield f"found again by {selection.n_found_again} of {starts}"
+    if len(distinct(selection)) > 1:
+        n = len(contesting(selection))
+        limit = f"{near(selection.criterion):g} {title(selection.criterion)}"
+        yield f"{counted(n, 'other cell') if n else 'no other cell'} within {limit}"
+
+
+def ranking(selection: SearchTable, cells: Sequence[int]) -> list[list[str]]:
+    """Return the columns of a table of cells, headings first; the criterion that chose comes before the others."""
+    others, chose = [name for name in CRITERIA if name != selection.criterion], _decimals(selection.criterion)
+    return [
+        ["", *(_mark(selection, n) for n in cells)],
+        ["K", *(str(selection.n_components[n]) for n in cells)],
+        ["model", *(selection.covariance_type[n] for n in cells)],
+        ["loglik", *(f"{selection.loglik[n]:.2f}" for n in cells)],
+        ["df", *(str(selection.n_parameters[n]) for n in cells)],
+        [title(selection.criterion), *(f"{selection.scores[n]:.{chose}f}" for n in cells)],
+        [f"Δ{title(selection.criterion)}", *(distance(selection, n) for n in cells)],
+        *([title(name), *(f"{getattr(selection, name)[n]:.{_decimals(name)}f}" for n in cells)] for name in others),
+    ]
+
+
+def legend(selection: SearchTable, *, of_grid: bool = True) -> Iterator[str]:
+    """Explain the marks in a grid or a list, and note if the best has the most components that were tried."""
+    if len(selection.status) > 1:
+        yield "★ best (smallest)"
+    if NOT_CONVERGED in selection.status:
+        yield "~ not converged"
+    if any(map(was_left, selection.status)):
+        yield f"≤ left: cannot come within {of_interest(selection.criterion):g} of the best"
+    if any(is_degenerate(status) for status in selection.status):
+        if is_degenerate(selection.status[selection.best_index]):
+            yield "^ every fit has a degenerate component (few rows or ties): do not use these criteria"
+        else:
+            yield "^ a component is degenerate (few rows or ties): not chosen"
+    if of_grid and NOT_TRIED in selection.status:
+        yield "– not tried"
+    if at_the_edge(selection):
+        yield "the best has the largest number of components tried: more may be better"
+
+
+def at_the_edge(selection: SearchTable) -> bool:
+    """Return whether the best has the largest of several numbers of components, so that more may be better."""
+    fitted = selection.n_components[selection.ranked()]
+    return bool(fitted.min() < fitted.max() == selection.n_components[selection.best_index])
+
+
+def failures(selection: SearchTable) -> Iterator[str]:
+    """Yield why cells failed, one line for all models with the same reason, and which had too few rows."""
+    models: dict[tuple[int, str], list[str]] = {}
+    skipped: dict[str, list[int]] = {}
+    for K, name, status in zip(
+        selection.n_components.tolist(), selection.covariance_type, selection.status, strict=True
+    ):
+        if status.startswith(MORE_THAN_ROWS):
+            skipped.setdefault(status.removeprefix(FAILED), []).append(K)
+        elif has_failed(status):
+            models.setdefault((K, status), []).append(name)
+    every = len(dict.fromkeys(selection.covariance_type))
+    for (K, status), names in models.items():
+        yield f"{K} {'all models' if len(names) == every > 1 else ', '.join(names)} {status}"
+    for reason, numbers in skipped.items():
+        yield f"K = {_range(sorted(set(numbers)))} skipped: {reason}"
+
+
+def _range(numbers: Sequence[int]) -> str:
+    """Write ascending numbers: ``5 to 9`` if there are several in a row, else ``2, 5``."""
+    first, last = numbers[0], numbers[-1]
+    in_a_row = len(numbers) > 1 and last - first == len(numbers) - 1
+    return f"{first} to {last}" if in_a_row else ", ".join(map(str, numbers))
+
+
+def incomplete(selection: SearchTable) -> str:
+    """Describe what a search that was ended early left out; empty if it completed."""
+    if selection.complete:
+        return ""
+    left = selection.status.count(NOT_TRIED)
+    if left:
+        n = len(selection.status)
+        return f"incomplete (time limit reached): {n - left:,} of {n:,} models tried"
+    return "incomplete (time limit reached): every model was fitted once, but better fits may exist"
+
+
+def near(criterion: str) -> float:
+    """Return the difference of criteria up to which the choice between two cells is not sure."""
+    return _NEAR.get(criterion, 10.0)
+
+
+def of_interest(criterion: str) -> float:
+    """Return the difference from the best criterion up to which a cell of many rows is finished."""
+    return 4 * near(criterion)
+
+
+def title(criterion: str) -> str:
+    """Return the name of a criterion as it is printed."""
+    return {"aicc": "AICc"}.get(criterion, criterion.upper())
+
+
+def _decimals(criterion: str) -> int:
+    return _DECIMALS.get(criterion, 2)

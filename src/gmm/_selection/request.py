@@ -1,0 +1,188 @@
+"""What a search is asked for: cells, and the parameters that all of them share, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import inf
+from operator import index
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmm._caching import cached_property
+from gmm._estimators.mixture import GaussianMixture
+from gmm._fitting.fit import COMPARISON_DEFAULTS
+from gmm._fitting.starts import STARTS
+from gmm._rows.sources import Source
+from gmm._selection.engine import Key
+from gmm._text.lists import suggestion
+from gmm._validation.parameters import check_parameters
+from gmm._validation.scalars import is_real
+from gmm._values.covariance import (
+    COVARIANCE_TYPES,
+    OF_ONE_FEATURE,
+    PARSIMONIOUS,
+    CovarianceModel,
+    covariance_model,
+    same_as,
+)
+
+# Parameters about the start, continuation or output of a single fit.
+SINGLE_FIT_ONLY = (
+    "weights_init",
+    "means_init",
+    "precisions_init",
+    "fixed",
+    "warm_start",
+    "verbose",
+    "verbose_interval",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """The validated request; `template` holds the parameters that all cells share.
+
+    `tol` is the tolerance that was asked for; None leaves it to the number of rows.
+    """
+
+    n_components: list[int]
+    types: list[str]
+    criterion: str
+    template: GaussianMixture
+    source: Source
+    features: NDArray[np.object_] | None
+    tol: float | None
+
+    @property
+    def cells(self) -> list[tuple[int, str]]:
+        """The cells, as they were asked for."""
+        return [(K, name) for K in self.n_components for name in self.types]
+
+    @cached_property
+    def parameters(self) -> dict[str, Any]:
+        """The parameters that all cells share."""
+        return self.template.get_params()
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the search is for, as JSON values."""
+        return {"n_components": self.n_components, "covariance_type": self.types, "criterion": self.criterion} | {
+            "tol": self.tol
+        }
+
+    @property
+    def models(self) -> list[CovarianceModel]:
+        """The models to fit, in the order of the largest number of components first."""
+        most = sorted(self.n_components, reverse=True)
+        return list(dict.fromkeys(self.key(K, name).model for K in most for name in self.types))
+
+    def key(self, n_components: int, name: str) -> Key:
+        """The cell to fit for a requested one: several types may be one model."""
+        return Key(n_components, same_as(covariance_model(name), n_components, self.source.n_features))
+
+    def keys(self, n_components: int) -> list[Key]:
+        """The cells to fit for a number of components."""
+        return list(dict.fromkeys(self.key(n_components, name) for name in self.types))
+
+
+def template_of(parameters: dict[str, Any]) -> GaussianMixture:
+    """Return an unfitted mixture with the parameters that all cells share.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If one is unknown, invalid or for a single fit.
+    """
+    inapplicable = [name for name in SINGLE_FIT_ONLY if name in parameters]
+    if inapplicable:
+        raise TypeError(f"{inapplicable[0]} applies to a single fit, not to a search: leave it out")
+    unknown = sorted(parameters.keys() - GaussianMixture().get_params().keys())
+    if unknown:
+        instead = {
+            "labels": "GaussianMixture.fit takes labels, and MixtureClassifier searches with them",
+            "models": "use covariance_type to choose the models",
+        }
+        names = {"covariance_type", *GaussianMixture().get_params()} - {*SINGLE_FIT_ONLY}
+        hint = f"; {instead[unknown[0]]}" if unknown[0] in instead else suggestion(unknown[0], names)
+        raise TypeError(f"select has no parameter {unknown[0]!r}{hint}")
+    if parameters.get("tol", ...) is None:
+        parameters = {name: value for name, value in parameters.items() if name != "tol"}
+    template = GaussianMixture(**COMPARISON_DEFAULTS | parameters)
+    check_parameters(template, STARTS)
+    if not isinstance(template.init_params, str):
+        raise TypeError(
+            f"expected the name of a start in init_params, among {tuple(STARTS)}, since a search needs starts for "
+            f"every number of components; got {type(template.init_params).__name__}"
+        )
+    return template
+
+
+def checked_limit(time_limit: Any) -> float | None:
+    """Return a time limit in seconds.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is not a number of at least 0.
+    """
+    if time_limit is None:
+        return None
+    if not is_real(time_limit):
+        raise TypeError(f"expected a number of seconds or None for time_limit, got {time_limit!r}")
+    if not 0 <= float(time_limit) <= inf:
+        raise ValueError(f"expected time_limit of at least 0 seconds, got {time_limit!r}")
+    return float(time_limit)
+
+
+def requested_components(n_components: int | Iterable[int]) -> list[int]:
+    """Return the numbers of components as a list.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If one is not a whole number of at least 1.
+    """
+    many = n_components if isinstance(n_components, Iterable) else [n_components]
+    try:
+        requested = [index(k) for k in many]
+    except (TypeError, NotImplementedError) as error:  # the second of a memoryview
+        raise TypeError(f"expected whole numbers in n_components, got {n_components!r}") from error
+    if not requested or min(requested) < 1:
+        raise ValueError(f"expected n_components of at least 1, got {n_components!r}")
+    return requested
+
+
+def requested_types(covariance_type: str | Iterable[str], n_features: int) -> list[str]:
+    """Return the covariance types as a list of names; "all" is every model of so many features.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If one is unknown.
+    """
+    numbers = isinstance(covariance_type, memoryview) or getattr(covariance_type, "ndim", 1) == 0
+    if numbers or not isinstance(covariance_type, Iterable):
+        raise TypeError(f'expected covariance types by name, or "all", got {covariance_type!r}')
+    if isinstance(covariance_type, str):
+        every = OF_ONE_FEATURE if n_features == 1 else PARSIMONIOUS
+        names = list(every) if covariance_type == "all" else [covariance_type]
+    else:
+        names = list(covariance_type)
+    if not names:
+        raise ValueError(f"expected a covariance type among {COVARIANCE_TYPES}, got none")
+    for name in names:
+        covariance_model(name, n_features)
+    return names
+
+
+def check_fewest(n_components: int, source: Source) -> None:
+    """Raise a ValueError if there are too few rows for the smallest number of components."""
+    if source.n_used < n_components:
+        weighted = " with a positive weight" if source.n_used < source.n_rows else ""
+        raise ValueError(
+            f"{n_components:,} components need at least {n_components:,} rows; the table has "
+            f"{source.n_used:,}{weighted}"
+        )

@@ -1,0 +1,519 @@
+"""Model comparison by refitting: held-out folds, and replicates drawn from a fitted mixture.
+
+Criteria computed from the training data are in `gmm._estimators.criteria`.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from math import nan
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gmm._estimators.contract import record_features
+from gmm._estimators.fitted import fitted_parameters, hold
+from gmm._estimators.mixture import GaussianMixture
+from gmm._exceptions import ConvergenceWarning
+from gmm._fitting.degenerate import degenerate_components
+from gmm._fitting.fit import COMPARISON_DEFAULTS
+from gmm._fitting.racing import best_of, has_degenerate, short_runs
+from gmm._fitting.seeds import shared_seed
+from gmm._fitting.split_merge import OFFSET
+from gmm._passes.m_step import split_widest
+from gmm._passes.problem import Problem
+from gmm._passes.threads import replicated
+from gmm._public import publish
+from gmm._rows.entrance import as_one_array, as_source
+from gmm._rows.incomplete import IncompleteSource
+from gmm._rows.sources import ArraySource
+from gmm._selection.request import SINGLE_FIT_ONLY
+from gmm._validation.combinations import refusal
+from gmm._validation.parameters import check_callback, check_random_state
+from gmm._validation.rows import check_enough_rows
+from gmm._validation.scalars import check_whole, is_whole
+from gmm._values.covariance import DEFAULT_COVARIANCE_TYPE
+from gmm._values.layouts import Array
+from gmm._values.objective import Objective
+from gmm._values.parameters import MixtureParameters
+from gmm._values.statistics import SufficientStatistics
+from gmm._values.weights import in_full, part_of
+
+__all__ = ["BootstrapLRT", "HeldOut", "Replicate", "bootstrap_lrt", "held_out_log_likelihood"]
+
+Seed = int | np.random.RandomState | np.random.Generator | None
+
+_OF_ESTIMATORS = "get_params", "fit", "score_samples"
+_SPLIT_PASSES = 15
+
+
+class DensityEstimator(Protocol):
+    """An estimator that `held_out_log_likelihood` can evaluate."""
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the parameters of the constructor."""
+
+    def fit(self, X: Any, *, sample_weight: Any = None) -> Any:
+        """Estimate the density from rows."""
+
+    def score_samples(self, X: Any) -> NDArray[Any]:
+        """Return the log density of each row, in nats."""
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """Log-likelihood of held-out rows, fold by fold.
+
+    Attributes
+    ----------
+    folds : ndarray of float64, shape (n_splits,)
+        Mean log-likelihood of each fold under the fit to the others, in nats per row (per unit weight).
+    weights : ndarray of float64, shape (n_splits,)
+        Number of rows of each fold, or the sum of their weights.
+    """
+
+    folds: Array
+    weights: Array
+
+    @property
+    def mean(self) -> float:
+        """Mean over all rows, each held out once, in nats per row."""
+        return float(np.average(self.folds, weights=self.weights))
+
+    @property
+    def standard_error(self) -> float:
+        """Standard error of the mean, from the spread of the folds, in nats per row."""
+        return float(self.folds.std(ddof=1) / np.sqrt(len(self.folds)))
+
+    def __repr__(self) -> str:
+        """Return the mean and its standard error."""
+        return f"HeldOut({self.mean:.4f} ± {self.standard_error:.4f} nats per row, {len(self.folds)} folds)"
+
+
+def held_out_log_likelihood(
+    estimator: DensityEstimator,
+    X: Any,
+    *,
+    n_splits: int = 5,
+    random_state: Seed = None,
+    sample_weight: ArrayLike | None = None,
+) -> HeldOut:
+    """Estimate the log-likelihood of new rows by cross-validation (Smyth 2000).
+
+    The rows are split into folds at random; each fold is scored under a fit to the others.
+
+    Parameters
+    ----------
+    estimator : GaussianMixture
+        Or any density estimator with `get_params`, `fit` and `score_samples`. A copy is fitted for each fold; the
+        estimator itself is left unchanged.
+    X : array-like or data frame of shape (n, d)
+        The rows.
+    n_splits : int, default=5
+        Number of folds.
+    random_state : int, RandomState, Generator or None, default=None
+        Seed of the split into folds. The copies keep the estimator's own.
+    sample_weight : array-like of shape (n,), default=None
+        Weights of the rows. A row of weight 2 counts as two rows in the same fold; rows of weight 0 are ignored.
+
+    Returns
+    -------
+    HeldOut
+        Mean log-likelihood of each fold and of all rows; larger is better.
+
+    Raises
+    ------
+    ValueError
+        If the data or `n_splits` are invalid, or the folds leave too few rows to fit. If a fit fails, a note on the
+        error names the fold.
+
+    References
+    ----------
+    P. Smyth (2000). Model selection for probabilistic clustering using cross-validated likelihood. *Statistics and
+    Computing* 10, 63-72.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gmm import GaussianMixture
+    >>> from gmm.inference import held_out_log_likelihood
+    >>> rng = np.random.default_rng(0)
+    >>> X = np.concatenate([rng.normal(-4, 1, (100, 1)), rng.normal(4, 1, (100, 1))])
+    >>> means = [held_out_log_likelihood(GaussianMixture(k), X, random_state=0).mean for k in (1, 2)]
+    >>> np.round(means, 1)
+    array([-2.8, -2.1])
+    """
+    if isinstance(estimator, type) or not all(hasattr(estimator, name) for name in _OF_ESTIMATORS):
+        raise TypeError(f"expected a density estimator with {', '.join(_OF_ESTIMATORS)}, got {estimator!r:.80}")
+    missing = getattr(estimator, "missing", None)
+    rows, weight, _ = _checked(X, sample_weight, held_out_log_likelihood.__name__, missing)
+    used = in_full(weight, len(rows)) > 0
+    rows, weight = rows[used], part_of(weight, used)
+    _check_folds(len(rows), n_splits, estimator)
+    dealt = np.array_split(check_random_state(random_state).permutation(len(rows)), n_splits)
+    means = np.empty(n_splits)
+    for number, fold in enumerate(map(np.sort, dealt)):
+        others = np.delete(rows, fold, axis=0)
+        try:
+            others_weight = None if weight is None else np.delete(weight, fold)
+            fitted = _fitted_copy(estimator, others, others_weight)
+        except Exception as error:
+            error.add_note(f"In fold {number + 1} of {n_splits}, fitted to {len(others)} rows.")
+            raise
+        means[number] = np.average(fitted.score_samples(rows[fold]), weights=part_of(weight, fold))
+    return HeldOut(means, np.array([in_full(weight, len(rows))[fold].sum() for fold in dealt]))
+
+
+def _check_folds(n_rows: int, n_splits: int, estimator: object) -> None:
+    check_whole(n_splits, "n_splits", 2)
+    if n_rows < n_splits:
+        raise ValueError(
+            f"expected as many rows as folds, n_splits={n_splits}, got {n_rows} (those of weight 0 left out)"
+        )
+    K = getattr(estimator, "n_components", 1)
+    needed, left = max(2, K if is_whole(K) else 1), n_rows - -(-n_rows // n_splits)
+    if left < needed:
+        raise ValueError(
+            f"{n_rows} rows in n_splits={n_splits} folds leave {left} to fit, expected at least {needed}, one for each "
+            "component. Use more folds or fewer components."
+        )
+
+
+def _fitted_copy(estimator: DensityEstimator, rows: NDArray[Any], weight: Array | None) -> DensityEstimator:
+    copy = type(estimator)(**deepcopy(estimator.get_params(deep=False)))
+    # Not every density estimator accepts weights.
+    return copy.fit(rows) if weight is None else copy.fit(rows, sample_weight=weight)
+
+
+def _checked(
+    X: Any, sample_weight: Any, caller: str, missing: str | None = None
+) -> tuple[NDArray[Any], Array | None, NDArray[np.object_] | None]:
+    """Return rows, weights and names of features, checked once for all fits."""
+    source, names = as_source(X, sample_weight, estimator=caller, min_rows=2, missing=missing)
+    resident = as_one_array(source, caller, gaps=True)
+    return resident.rows, resident.sample_weight, names
+
+
+@dataclass(frozen=True)
+class Replicate:
+    """One finished replicate, as `bootstrap_lrt` passes it to its callback.
+
+    Attributes
+    ----------
+    number, n_replicates : int
+        Index of the replicate, from 0, and the number requested.
+    statistic : float
+        Test statistic of the replicate; NaN if it is left out, because no mixture of K components could be fitted.
+    p_value : float
+        p-value from this replicate and those before it.
+    """
+
+    number: int
+    n_replicates: int
+    statistic: float
+    p_value: float
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class BootstrapLRT:
+    """Result of a test of K components against K + 1.
+
+    Attributes
+    ----------
+    statistic : float
+        −2 log λ = 2 (log-likelihood of K + 1 − log-likelihood of K), never negative.
+    replicates : ndarray of float64, shape (n_kept,)
+        Statistics of data drawn from the mixture of K components.
+    null, alternative : GaussianMixture
+        The mixtures of K and of K + 1 components, fitted to the data.
+    n_replicates : int
+        Number of replicates requested; fewer were made if the callback ended the test.
+    n_left_out : int
+        Number of replicates without a statistic: every fit of K components to them has a singular covariance.
+    """
+
+    statistic: float
+    replicates: Array
+    null: GaussianMixture
+    alternative: GaussianMixture
+    n_replicates: int
+    n_left_out: int = 0
+
+    @property
+    def p_value(self) -> float:
+        """(1 + number of replicates at least as large) / (1 + number of replicates); small is evidence against K.
+
+        Replicates that were left out do not count.
+        """
+        return float(1 + (self.replicates >= self.statistic).sum()) / (1 + len(self.replicates))
+
+    def __repr__(self) -> str:
+        """Return a summary of the test."""
+        K, done = self.null.n_components, len(self.replicates)
+        of = "" if done == self.n_replicates else f" of {self.n_replicates}"
+        median, high = np.quantile(self.replicates, [0.5, 0.95])
+        left_out = f"; {self.n_left_out} more could not be fitted" if self.n_left_out else ""
+        return (
+            f"BootstrapLRT of {K} against {K + 1} components, {self.null.covariance_type}: p = {self.p_value:.3g}\n"
+            f"−2 log λ = {self.statistic:.2f}; of {done}{of} replicates "
+            f"half are above {median:.2f}, 5 % above {high:.2f}{left_out}"
+        )
+
+
+def bootstrap_lrt(
+    X: Any,
+    n_components: int,
+    *,
+    covariance_type: str = DEFAULT_COVARIANCE_TYPE,
+    n_replicates: int = 99,
+    n_init: int = 3,
+    random_state: Seed = None,
+    n_threads: int | None = None,
+    callback: Callable[[Replicate], object] | None = None,
+    **parameters: Any,
+) -> BootstrapLRT:
+    """Test K components against K + 1 by a bootstrapped likelihood ratio (McLachlan 1987).
+
+    The usual χ² distribution does not hold for a number of components. Both mixtures are therefore fitted to the data
+    and to many tables drawn from the smaller one. The p-value is the share of tables on which the additional component
+    gains at least as much. With ``missing="em"``, tables have the gaps of the data, by chance.
+
+    With ``reg_covar=0``, a fit with a singular covariance has no likelihood to compare, so it is left out, for the data
+    and for drawn tables alike. If every fit of K + 1 components has one, the additional component gains nothing; if
+    every fit of K components to a drawn table has, the table is left out, and `n_left_out` counts it.
+
+    Parameters
+    ----------
+    X : array-like or data frame of shape (n, d)
+        The rows.
+    n_components : int
+        K, the smaller number.
+    covariance_type : str, default="full"
+        The covariance type of both mixtures.
+    n_replicates : int, default=99
+        Number of tables to draw; the smallest possible p-value is 1 / (1 + n_replicates).
+    n_init : int, default=3
+        Number of starts of each fit. Fits of K + 1 components also start from the mixture of K with one component
+        split; on replicates, fits of K also start from the mixture that the table was drawn from.
+    random_state : int, RandomState, Generator or None, default=None
+        Seed of starts and draws. Anything but an int is drawn from once.
+    n_threads : int or None, default=None
+        Number of threads; None uses all available cores. The result does not depend on it.
+    callback : callable, default=None
+        Called with a `Replicate` after each replicate, in order. If it returns True, the test ends with those so far.
+    **parameters
+        Other parameters of `GaussianMixture`, the same for all fits. The defaults are ``tol=1e-5, max_iter=1000``.
+
+    Returns
+    -------
+    BootstrapLRT
+        Statistic, replicates, p-value and both mixtures. If no mixture of K + 1 components is better than that of K
+        without a degenerate component, the alternative is the latter with one component written as two halves.
+
+    Raises
+    ------
+    ValueError
+        If the data or a number are invalid, or the mixture of K components has a degenerate component, whose
+        likelihood means nothing, or no drawn table can be fitted.
+    TypeError
+        If `GaussianMixture` has no such parameter, or it applies to a single fit.
+
+    References
+    ----------
+    G. J. McLachlan (1987). On bootstrapping the likelihood ratio test statistic for the number of components in a
+    normal mixture. *Applied Statistics* 36, 318-324.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gmm.inference import bootstrap_lrt
+    >>> rng = np.random.default_rng(0)
+    >>> X = np.concatenate([rng.normal(-4, 1, (100, 1)), rng.normal(4, 1, (100, 1))])
+    >>> bootstrap_lrt(X, 1, n_replicates=19, random_state=0).p_value
+    0.05
+    >>> bootstrap_lrt(X, 2, n_replicates=19, random_state=0).p_value > 0.1
+    True
+    """
+    check_callback(callback)
+    n_components, n_replicates = check_whole(n_components, "n_components"), check_whole(n_replicates, "n_replicates")
+    _check_parameters(parameters)
+    rows, _, names = _checked(X, None, bootstrap_lrt.__name__, parameters.get("missing", "error"))
+    check_enough_rows(len(rows), n_components + 1)
+    rng = np.random.default_rng(shared_seed(random_state))
+    how = (
+        COMPARISON_DEFAULTS
+        | parameters
+        | {"covariance_type": covariance_type, "n_init": n_init, "n_threads": n_threads}
+    )
+    fits = _Fits(n_components, how)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        observed = fits.pair(rows, int(rng.integers(2**31)))
+        if _is_degenerate(observed.null, len(rows)):
+            raise ValueError(
+                f"a component of the mixture of {n_components} has collapsed on a few rows or on ties, so that its "
+                "likelihood means nothing. Use fewer components, a larger reg_covar or another n_init."
+            )
+        for fit in (observed.null, observed.alternative):
+            record_features(fit, rows.shape[1], names)
+        test = BootstrapLRT(observed.statistic, np.empty(0), observed.null, observed.alternative, n_replicates)
+        return _with_replicates(test, _drawn(fits, observed.null, np.isnan(rows), rng, n_replicates), callback)
+
+
+def _check_parameters(parameters: dict[str, Any]) -> None:
+    unknown = sorted(parameters.keys() - GaussianMixture().get_params().keys())
+    if unknown:
+        raise TypeError(f"bootstrap_lrt has no parameter {unknown[0]!r}; it takes those of GaussianMixture")
+    inapplicable = [name for name in SINGLE_FIT_ONLY if name in parameters]
+    if inapplicable:
+        raise TypeError(
+            f"{inapplicable[0]} applies to a single fit, not to fits of K and K + 1 components: leave it out"
+        )
+    if parameters.get("prior") is not None:
+        raise refusal("a prior", "bootstrap_lrt")
+
+
+def _with_replicates(
+    test: BootstrapLRT, drawn: Generator[float, None, None], callback: Callable[[Replicate], object] | None
+) -> BootstrapLRT:
+    statistics: list[float] = []
+    with closing(drawn):
+        for number, statistic in enumerate(drawn):
+            statistics.append(statistic)
+            left_out = np.isnan(statistics)
+            test = replace(test, replicates=np.array(statistics)[~left_out], n_left_out=int(left_out.sum()))
+            test.replicates.flags.writeable = False
+            if callback is not None and callback(Replicate(number, test.n_replicates, statistic, test.p_value)):
+                break
+    if not len(test.replicates):
+        raise ValueError(
+            f"every fit of {test.null.n_components} components to each of {test.n_left_out} drawn tables has a "
+            "singular covariance, so that there is nothing to compare with. Use fewer components, a larger reg_covar "
+            "or another n_init."
+        )
+    return test
+
+
+def _drawn(
+    fits: _Fits, null: GaussianMixture, gaps: NDArray[np.bool_], rng: np.random.Generator, n_replicates: int
+) -> Generator[float, None, None]:
+    """Yield the statistics of replicates in order, whatever the number of threads; NaN if K components collapse."""
+    has_gaps = bool(gaps.any())
+
+    def statistic(seed: int, n_threads: int | None) -> float:
+        own = np.random.default_rng(seed)
+        rows, _ = null.sample(len(gaps), own)
+        if has_gaps:
+            own.shuffle(rows)  # they come component by component, of which the gaps know nothing
+            rows[gaps] = np.nan
+        each, truth = fits.on_threads(n_threads), fitted_parameters(null)
+        try:
+            return each.pair(rows, int(own.integers(2**31)), truth).statistic
+        except ValueError:  # singular covariances without a ridge
+            return nan
+
+    seeds = rng.integers(2**63, size=n_replicates).tolist()
+    work = float(len(gaps) * (fits.n_components + 1) * null.n_features_in_**2)
+    return replicated(statistic, seeds, work=work, n_threads=fits.parameters["n_threads"])
+
+
+@dataclass(frozen=True, eq=False)
+class _Pair:
+    """Both mixtures of a test, fitted to the same rows."""
+
+    null: GaussianMixture
+    alternative: GaussianMixture
+    statistic: float
+
+
+@dataclass(frozen=True)
+class _Fits:
+    """How both mixtures of a test are fitted."""
+
+    n_components: int
+    parameters: dict[str, Any]
+
+    def on_threads(self, n_threads: int | None) -> _Fits:
+        return replace(self, parameters=self.parameters | {"n_threads": n_threads})
+
+    def pair(self, rows: NDArray[Any], seed: int, truth: MixtureParameters | None = None) -> _Pair:
+        """Fit K and K + 1 components; K also from the true mixture, if it is known."""
+        null, loglik = self._best(rows, self.n_components, seed, truth)
+        try:
+            alternative, higher = self._best(rows, self.n_components + 1, seed, self._with_one_split(null, rows))
+        except ValueError:  # singular covariances without a ridge
+            return _Pair(null, self._with_halves(null), 0.0)
+        if higher < loglik or _is_degenerate(alternative, len(rows)):
+            return _Pair(null, self._with_halves(null), 0.0)
+        return _Pair(null, alternative, 2 * (higher - loglik))
+
+    def _best(
+        self, rows: NDArray[Any], n_components: int, seed: int, begin: MixtureParameters | None
+    ) -> tuple[GaussianMixture, float]:
+        """Return the fit of the highest likelihood, without degenerate components if there is one, and its value.
+
+        Raises
+        ------
+        ValueError
+            If every fit has a singular covariance.
+        """
+        starts: list[dict[str, Any]] = [{"random_state": seed}]
+        if begin is not None:
+            precisions = begin.model.layout.gram(begin.whiteners)
+            given = {"weights_init": begin.weights, "means_init": begin.means, "precisions_init": precisions}
+            starts.append(given | {"n_init": 1})
+        fits, failures = [], []
+        for start in starts:
+            try:
+                fits.append(GaussianMixture(n_components, **self.parameters | start).fit(rows))
+            except ValueError as error:
+                failures.append(error)
+        if not fits:
+            raise failures[0]
+        ranked = [(not _is_degenerate(fit, len(rows)), fit.log_likelihood(rows), -i) for i, fit in enumerate(fits)]
+        _, loglik, place = max(ranked)
+        return fits[-place], loglik
+
+    def _with_one_split(self, null: GaussianMixture, rows: NDArray[Any]) -> MixtureParameters | None:
+        """Return a start of K + 1 components: the best of short runs that each split one component of `null`."""
+        parameters = fitted_parameters(null)
+        source = IncompleteSource(rows) if np.isnan(rows).any() else ArraySource(rows)
+        objective = Objective(parameters.model, null.reg_covar, noise=parameters.noise)
+        problem = Problem(source, objective, self.parameters["n_threads"])
+        with problem.e_step() as e_step:
+            statistics = e_step(parameters.whitened())
+        results = short_runs(problem, _splits(parameters, statistics), _SPLIT_PASSES)
+        best = results[best_of(problem, results)]
+        return None if best is None or has_degenerate(problem, best) else best.parameters
+
+    def _with_halves(self, null: GaussianMixture) -> GaussianMixture:
+        """Return the same density as `null`, with the heaviest component written as two."""
+        parameters = fitted_parameters(null)
+        heaviest = int(np.argmax(parameters.weights))
+        order = np.append(np.arange(self.n_components), heaviest)
+        weights = parameters.weights[order]
+        weights[[heaviest, -1]] /= 2
+        parts = weights, parameters.means[order], parameters.covariances_of(order), parameters.model
+        twice = MixtureParameters(*parts, noise=parameters.noise)
+        mixture = GaussianMixture(**null.get_params() | {"n_components": len(order)})
+        hold(mixture, twice, None, np.dtype(np.float64))
+        return mixture
+
+
+def _splits(parameters: MixtureParameters, statistics: SufficientStatistics) -> Iterator[SufficientStatistics]:
+    """Yield statistics of K + 1 components, each with one component split along its widest direction."""
+    K, layout, grown = parameters.n_components, parameters.model.layout, statistics.grown()
+    for k in range(K):
+        yield split_widest(grown, k, K, layout, parameters.covariances, offset=OFFSET)
+
+
+def _is_degenerate(fit: GaussianMixture, n_rows: int) -> bool:
+    return bool(degenerate_components(fitted_parameters(fit), n_rows, fit.reg_covar).any())
+
+
+publish("gmm.inference", [BootstrapLRT, HeldOut, Replicate, bootstrap_lrt, held_out_log_likelihood])

@@ -1,0 +1,384 @@
+"""`select`: turns a request into cells, has the engine fit them, and compares them by a criterion."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from functools import partial
+from math import inf
+from typing import Any
+
+from numpy.typing import ArrayLike
+
+from gmm._estimators import criteria
+from gmm._estimators.estimated import set_fitted, settings_of
+from gmm._estimators.mixture import GaussianMixture
+from gmm._estimators.scorer import Scorer
+from gmm._fitting.fit import FitSettings, StartSettings
+from gmm._fitting.incomplete import columns_apart, completed, warn_of_apart
+from gmm._fitting.seeds import shared_seed, start_seeds
+from gmm._passes.results import Totals
+from gmm._persistence.checkpoints import SearchCheckpoint
+from gmm._rows.entrance import as_source_to_fit
+from gmm._rows.sources import box_of
+from gmm._selection.bar import Bar
+from gmm._selection.candidates import Starts, as_model
+from gmm._selection.cell import WORTH, SearchRows, Solution, Worker
+from gmm._selection.contenders import Contenders
+from gmm._selection.engine import Cells, Clock, Engine, Key, TaskPool, workers_and_threads
+from gmm._selection.failure import Failure
+from gmm._selection.finishing import finished, rows_to_search
+from gmm._selection.grid import near
+from gmm._selection.keeping import kept_search
+from gmm._selection.request import (
+    Request,
+    check_fewest,
+    checked_limit,
+    requested_components,
+    requested_types,
+    template_of,
+)
+from gmm._selection.standard import in_units, notes_on_columns, restored, warn_of_constants
+from gmm._selection.status import FAILED, MORE_THAN_ROWS, NOT_TRIED, status_of
+from gmm._selection.table import Entry, Progress, Selection, check_criterion
+from gmm._validation.given import check_ridge
+from gmm._validation.noise import check_noise
+from gmm._validation.parameters import check_callback
+from gmm._values.covariance import (
+    CovarianceModel,
+    covariance_model,
+)
+from gmm._values.noise import Noise
+from gmm._values.objective import Objective
+
+_SMALLEST_TOL = 1e-9  # nats per row, above rounding errors
+_REFINED = 3  # cells at most, …
+_REACH = 0.02  # … that become the best if their log-likelihood grows by this, in nats per row
+
+
+def select(
+    X: Any,
+    n_components: int | Iterable[int] = range(1, 10),
+    covariance_type: str | Sequence[str] = "all",
+    *,
+    criterion: str = "bic",
+    n_init: int = 1,
+    random_state: Any = None,
+    n_threads: int | None = None,
+    sample_weight: ArrayLike | None = None,
+    callback: Callable[[Progress], object] | None = None,
+    time_limit: float | None = None,
+    standardize: bool = False,
+    checkpoint: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    **parameters: Any,
+) -> Selection:
+    """Choose the number of components and the covariance type of a mixture, and fit it.
+
+    Each requested number of components is fitted with each requested covariance type; such a pair is a *cell* of the
+    search. All cells are fitted together and reuse each other's solutions:
+
+    - starts are made once per number of components, and the best of them are used for each type;
+    - a cell also starts from the fit with one component less, with the worst-fitting components split, and from the
+      fits of the most similar types;
+    - if a special case of a cell's model has a higher likelihood, the cell continues from that fit;
+    - the best cells are refined by split–merge moves;
+    - the cells within 20 of the best criterion (NEC: 0.2) are solved again from fresh starts, until they stay.
+
+    A cell may therefore reach a higher likelihood than a single fit of `GaussianMixture`. On many rows (from some ten
+    thousands on), a cell is left before it converges once its projected gain cannot bring it within 40 of the best
+    criterion so far; its status says so. Cells with a `prior`, searches by NEC and, of rows beyond memory, by ICL are
+    finished in any case.
+
+    Parameters
+    ----------
+    X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
+        Rows. If they are beyond memory, the search runs on 200,000 of them, drawn at random; the three best cells are
+        then finished on all rows, and are the result.
+    n_components : int or iterable of int, default=range(1, 10)
+        Numbers of components to try.
+    covariance_type : str or sequence of str, default="all"
+        Covariance types to try; "all" tries the 14 models, of one column the two that there are, "E" and "V".
+    criterion : {"bic", "aic", "aicc", "icl", "nec"}, default="bic"
+        Criterion that chooses the best mixture; smaller is better.
+    n_init : int, default=1
+        Number of seeds for the starts. Each one after the first adds two k-means partitions per number of components.
+        This makes a better result likely but not certain, since it changes the course of the search.
+    random_state : int, RandomState, Generator or None, default=None
+        Seed of the starts. With an int, results are reproducible.
+    n_threads : int or None, default=None
+        Number of threads; None uses all available cores. Results do not depend on it.
+    sample_weight : array-like of shape (n,), default=None
+        Weights of the rows; the criteria use their sum as the sample size. Not with what `open_rows` returns, which has
+        its own.
+    callback : callable, default=None
+        Called with a `Progress` for each cell, once it is fitted for the first time. A true return value ends the
+        search, once all cells with this number of components are fitted, with the fits made so far. Of rows beyond
+        memory, it is also called before the best cells are finished on all rows, with about how many readings of them
+        that takes, and after each pass over them, on other threads; a true value then ends all cells but the best.
+    time_limit : float or None, default=None
+        Time limit in seconds, after which the search ends with the fits made so far, at least one. See
+        ``Selection.complete``. Of rows beyond memory, the best cell is finished on all rows in any case, and the others
+        if the time allows.
+    standardize : bool, default=False
+        Search in units of each column's standard deviation, so that units do not matter; mixtures, likelihoods and
+        criteria are those of the original columns. `reg_covar` and a `NormalInverseWishart` are in these units about
+        the mean, a box of `noise` is in the original ones. The mixtures found have the prior in the original units, as
+        further fits need it, and `reg_covar` in the smallest of them. Six models (EII, VII, EVE, VVE, EEV, VEV) are
+        others in original units: their mixtures come as EEI, VEI, EVV, VVV, EVV and VVV there, which count more
+        parameters than the table, whose names and numbers of parameters are those of the models searched.
+    checkpoint : path, default=None
+        File in which to keep what the search has found and, of rows beyond memory, how far its best cells are finished:
+        from time to time, at most 2 % of it, and at its end. It is replaced as a whole.
+    resume : bool, default=False
+        Continue the search of the file `checkpoint` to the result that it would have had; begin it if there is no such
+        file. X, its weights, the version of gmm and all other parameters must be the same, but for `n_threads`,
+        `callback` and `time_limit`, which counts anew. Starts are made again, what was solved is not.
+    **parameters
+        Further parameters of `GaussianMixture`, used for all cells: ``reg_covar``, ``init_params`` (a name),
+        ``acceleration``, ``prior``, ``noise``, ``missing``, ``refine="split-merge"`` to refine every cell, ``tol`` and
+        ``max_iter``. The defaults here are ``tol=None``, which is 1e-5, reduced on large tables so that criteria are
+        accurate to about 0.05, and ``max_iter=1000``.
+
+    Returns
+    -------
+    Selection
+        Table of all cells, with the best one. The status of a cell says if it could not be fitted.
+
+    Raises
+    ------
+    ValueError
+        If the data, a name or a number is invalid, or no cell could be fitted.
+    TypeError
+        If `GaussianMixture` has no such parameter, or it does not apply to a search.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gmm import select
+    >>> rng = np.random.default_rng(0)
+    >>> X = np.concatenate([rng.normal(-4, 1, (100, 2)), rng.normal(4, 1, (100, 2))])
+    >>> selection = select(X, range(1, 4), random_state=0)
+    >>> selection.best.n_components
+    2
+    """
+    check_criterion(criterion)
+    check_callback(callback)
+    clock = Clock(checked_limit(time_limit))
+    counts = requested_components(n_components)
+    template = template_of(parameters | {"n_init": n_init, "n_threads": n_threads, "random_state": random_state})
+    seed = shared_seed(random_state)
+    opened, features = as_source_to_fit(X, sample_weight, estimator=select.__name__, missing=template.missing)
+    warn_of_constants(opened, features)
+    types = requested_types(covariance_type, opened.n_features)
+    models = [covariance_model(name) for name in types]
+    warn_of_apart(columns_apart(opened, features, models))
+    opened = completed(opened.informative, models, template.reg_covar, n_threads)
+    check_fewest(min(counts), opened)
+    check_ridge(template.reg_covar, opened.survey.weight)
+    noise = check_noise(template.noise, opened.n_features, partial(box_of, opened))
+    opened, noise, units = in_units(opened, noise, standardize=standardize)
+    request = Request(counts, types, criterion, template, opened, features, parameters.get("tol"))
+    with kept_search(template, opened, request.facts, seed, checkpoint=checkpoint, resume=resume) as file:
+        template.random_state = seed = seed if file is None else file.seed
+        found = _searched(request, seed, noise, clock, callback, file)
+    return found if units is None else restored(found, units, opened)
+
+
+def _searched(
+    request: Request,
+    seed: int,
+    noise: Noise,
+    clock: Clock,
+    callback: Callable[[Progress], object] | None,
+    file: SearchCheckpoint | None,
+) -> Selection:
+    template, opened, most = request.template, request.source, max(request.n_components)
+    source = rows_to_search(opened, seed)
+    rows = SearchRows.of(source, most, seed, noise)
+    whole = rows.sample.without_gaps
+    assert whole is not None  # a search is over rows in memory
+    starts = Starts(whole, template, request.models, start_seeds(seed, template.n_init), noise)
+    with TaskPool(rows, *workers_and_threads(rows, len(request.types), most, template.n_threads), clock) as pool:
+        settings = _settings(request, source.survey.weight, noise)
+        engine = Engine(Cells(settings, rows, template.prior, pool.watch, clock.is_up, file), starts, pool)
+        found = _Search(replace(request, source=source), rows, starts, engine, pool, clock).run(callback)
+    found = replace(found, notes=notes_on_columns(source, request.features))
+    if source.n_rows == opened.n_rows:
+        return found
+    settings = _settings(request, opened.survey.weight, noise)
+    found = finished(found, opened, settings, request.features, clock.is_up, file, callback)
+    return replace(found, n_searched=source.n_rows)
+
+
+class _Search:
+    def __init__(
+        self, request: Request, rows: SearchRows, starts: Starts, engine: Engine, pool: TaskPool, clock: Clock
+    ) -> None:
+        self._request = request
+        self._rows = rows
+        self._engine = engine
+        self._pool = pool
+        self._clock = clock
+        self._measured: dict[Key, tuple[Solution, dict[str, float]]] = {}
+        self._of_one: dict[CovarianceModel, float | None] = {}
+        self._contenders = Contenders(engine, starts, self._scores, near(request.criterion))
+
+    def run(self, callback: Callable[[Progress], object] | None) -> Selection:
+        stopped = self._solve_all(callback)
+        if not stopped:
+            self._improve()
+        self._measure(self._engine.outcomes)
+        entries = [self._entry(K, name) for K, name in self._request.cells]
+        complete = not stopped and not self._clock.is_up()
+        selection = Selection.of(entries, self._request.criterion, complete=complete)
+        fresh, again = self._contenders.freshly_found(self._request.key(*self._request.cells[selection.best_index]))
+        return replace(selection, n_fresh_starts=fresh, n_found_again=again)
+
+    def _solve_all(self, callback: Callable[[Progress], object] | None) -> bool:
+        """Fit every number of components, in rising order; return whether the callback ended the search."""
+        request, engine, n_rows = self._request, self._engine, self._request.source.n_used
+        reports = _Reports(request, callback)
+        for K in sorted(set(request.n_components)):
+            keys = request.keys(K)
+            if n_rows < K:
+                reason = ValueError(f"{MORE_THAN_ROWS.removeprefix(FAILED)} ({n_rows:,})")
+                engine.outcomes |= dict.fromkeys(keys, Failure(reason))
+            else:
+                self._set_bar()
+                engine.solve(keys, reports)
+            for key in keys:
+                reports(key, engine.outcomes.get(key))
+            if reports.is_over:
+                return True
+            if self._clock.is_up():
+                break
+        return False
+
+    def _improve(self) -> None:
+        """Refine the best cells, or all if requested, then improve cells that their special cases now surpass."""
+        engine, request = self._engine, self._request
+        self._set_bar()
+        self._exchange()
+        self._set_bar()
+        scores = self._scores()
+        keys = list(scores)
+        if request.template.refine is None:
+            reach = min(scores.values(), default=inf) + 2 * _REACH * self._rows.all_rows.survey.weight
+            keys = sorted((key for key in keys if scores[key] <= reach), key=scores.__getitem__)[:_REFINED]
+        engine.refine(keys)
+        self._set_bar()
+        engine.free(sorted(engine.outcomes, key=self._size))
+        self._contenders.settle()
+
+    def _exchange(self) -> None:
+        """Let cells begin from new solutions of one component more, and of one component fewer."""
+        found, engine = self._engine.outcomes, self._engine
+        # With too few rows for a number of components, its cells stay failed: they get no start from others.
+        counts = sorted({key.n_components for key in found if isinstance(found[key], Solution)})
+        for K in reversed(counts):
+            engine.go_back(self._request.keys(K))
+        for K in counts:
+            engine.go_on(self._request.keys(K))
+
+    def _scores(self) -> dict[Key, float]:
+        """Return the criterion of cells with a solution without degenerate components."""
+        found = self._engine.outcomes.items()
+        keys = [key for key, one in found if isinstance(one, Solution) and not one.is_degenerate]
+        self._measure(keys)
+        return {key: self._measured[key][1][self._request.criterion] for key in keys}
+
+    def _set_bar(self) -> None:
+        """Let cells of many rows end once they cannot come near the best; few rows are worth the whole table."""
+        if not self._rows.whole and self._request.template.prior is None:
+            best = min(self._scores().values(), default=inf)
+            self._engine.bar = Bar(self._request.criterion, best, self._rows.all_rows.survey.weight)
+
+    def _size(self, key: Key) -> tuple[int, int]:
+        K, model = key
+        return K, model.n_parameters(K, self._request.source.n_features)
+
+    def _measure(self, keys: Iterable[Key]) -> None:
+        """Compute the log-likelihood and criteria of solutions that do not have them yet."""
+        tasks = {}
+        for key in keys:
+            solution = self._engine.outcomes[key]
+            if isinstance(solution, Solution) and self._measured.get(key, (None, {}))[0] is not solution:
+                tasks[key] = partial(_totals, solution)
+        n = self._rows.all_rows.survey.weight
+        for key, (solution, totals) in self._pool(tasks, in_any_case=True).items():
+            of_one = self._log_likelihood_of_one(solution)
+            scores = criteria.evaluate(totals, solution.parameters.n_parameters, n, of_one)
+            self._measured[key] = (solution, scores | {"loglik": totals.log_likelihood})
+
+    def _log_likelihood_of_one(self, solution: Solution) -> float | None:
+        """Log-likelihood of a single component of the solution's model, which `nec` compares with."""
+        model = solution.parameters.model
+        if solution.parameters.n_components == 1:
+            return None
+        if model not in self._of_one:
+            template = self._request.template
+            scorer = Scorer(solution.parameters, template.n_threads)
+            self._of_one[model] = scorer.log_likelihood_of_one(self._rows.all_rows, template.reg_covar)
+        return self._of_one[model]
+
+    def _entry(self, n_components: int, name: str) -> Entry:
+        request, key = self._request, self._request.key(n_components, name)
+        result, model = self._engine.outcomes.get(key), covariance_model(name)
+        entry = Entry(n_components, name, _status(result, name), self._pool.seconds.get(key, 0.0))
+        if not isinstance(result, Solution):
+            return entry if result is None else replace(entry, error=result.error)
+        scores = self._measured[key][1]
+        parameters = as_model(result.parameters, model)
+        estimator = GaussianMixture(**request.parameters | {"n_components": n_components, "covariance_type": name})
+        found, objective = replace(result.result, parameters=parameters), self._engine.cell(key).settings.objective
+        set_fitted(estimator, found, request.source, request.features, objective.stored_for(model))
+        return replace(
+            entry, estimator=estimator, loglik=scores["loglik"], n_parameters=parameters.n_parameters, scores=scores
+        )
+
+
+class _Reports:
+    """Tells the callback of every cell once, when its first outcome is there.
+
+    Attributes
+    ----------
+    is_over : bool
+        Whether the callback has ended the search.
+    """
+
+    def __init__(self, request: Request, callback: Callable[[Progress], object] | None) -> None:
+        self._request, self._callback = request, callback
+        self._left = [] if callback is None else list(enumerate(request.cells))
+        self.is_over = False
+
+    def __call__(self, key: Key, outcome: Solution | Failure | None) -> None:
+        """Tell of the cells that share an outcome."""
+        request = self._request
+        for cell in [cell for cell in self._left if request.key(*cell[1]) == key]:
+            self._left.remove(cell)
+            number, (K, name) = cell
+            progress = Progress(number, len(request.cells), K, name, _status(outcome, name))
+            self.is_over = self.is_over or bool(self._callback and self._callback(progress))
+
+
+def _totals(solution: Solution, worker: Worker) -> tuple[Solution, Totals]:
+    return solution, Scorer(solution.parameters, worker.n_threads).totals(worker.search_rows.all_rows)
+
+
+def _status(result: Solution | Failure | None, name: str) -> str:
+    if result is None:
+        return NOT_TRIED
+    if isinstance(result, Failure):
+        return result.status(name)
+    return status_of(result.result.trace, result.degenerate)
+
+
+def _settings(request: Request, weight: float, noise: Noise) -> FitSettings:
+    """Settings of all cells, except the number of components, the model and the prior."""
+    template = request.template
+    tol = min(template.tol, max(WORTH / weight, _SMALLEST_TOL)) if request.tol is None else request.tol
+    objective = Objective(request.models[0], template.reg_covar, noise=noise)
+    settings = settings_of(template, objective, StartSettings(method=str(template.init_params)))
+    return replace(settings, solver=replace(settings.solver, tolerance=tol), refine="split-merge")

@@ -1,0 +1,126 @@
+"""Units of a search: rows in standard deviations on their way in, the table on its way out; columns without any."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmm._estimators.fitted import in_other_units
+from gmm._exceptions import warn
+from gmm._rows.factory import FactorySource
+from gmm._rows.sources import Source
+from gmm._selection.table import Selection
+from gmm._text.lists import listed, quoted
+from gmm._validation.columns import COPIES, FEW_ROWS, coded, few_values, repeating, rescalings
+from gmm._validation.combinations import refusal
+from gmm._values.coordinates import Coordinates
+from gmm._values.noise import Noise
+from gmm._values.weights import weighed
+
+
+def in_units(source: Source, noise: Noise, *, standardize: Any) -> tuple[Source, Noise, Coordinates | None]:
+    """Return rows and noise in the units of a search, and these units, if they are standard deviations.
+
+    Raises
+    ------
+    TypeError
+        If `standardize` is not True or False, or the rows lie elsewhere, where they cannot be scaled on their way.
+    """
+    if not isinstance(standardize, bool | np.bool_):
+        raise TypeError(f"expected True or False for standardize, got {standardize!r}")
+    if not standardize:
+        return source, noise, None
+    if not source.here:
+        raise refusal("standardize", "rows in partitions")
+    units = _standard_deviations(source)
+    return _standardized(source, units), units.of_noise(noise), units
+
+
+def _standard_deviations(source: Source) -> Coordinates:
+    """Return coordinates in standard deviations about the mean; a constant column keeps its unit."""
+    about, weight = source.survey.centre, source.survey.weight
+    sums, squares, missing = np.zeros((3, source.n_features))
+    for chunk in source.chunks():
+        away, gaps, w = chunk.rows - about, np.isnan(chunk.rows), chunk.weights
+        away[gaps] = 0.0
+        sums, missing = sums + w @ away, missing + w @ gaps
+        squares += np.einsum("ij,ij->j", weighed(away, chunk.sample_weight), away)
+    # About the mean of what is there: where nothing is missing, this is `about`.
+    shift = np.where(missing > 0, sums / (weight - missing), 0.0)
+    centre, deviations = about + shift, np.sqrt(np.maximum(squares / (weight - missing) - shift**2, 0))
+    rounding = 8 * np.finfo(np.float64).eps * np.abs(centre)  # which a constant column leaves of its mean
+    return Coordinates(centre, np.where(deviations > rounding, deviations, 1.0))
+
+
+def _standardized(source: Source, units: Coordinates) -> Source:
+    return source.through(units.of_rows) or FactorySource(partial(_blocks, source, units))
+
+
+def _blocks(source: Source, units: Coordinates) -> Iterator[Any]:
+    for _, rows, weights in source.chunks():
+        scaled = units.of_rows(rows)
+        yield scaled if weights is None else (scaled, weights)
+
+
+def warn_of_constants(source: Source, names: NDArray[np.object_] | None) -> None:
+    """Warn of columns that do not vary, whose part of all criteria is that of the ridge alone."""
+    low, high = source.survey.box
+    constant = np.flatnonzero(low == high)
+    if len(constant):
+        columns = quoted(f"x{j}" if names is None else names[j] for j in constant)
+        what = "All columns" if len(constant) == source.n_features else f"Column(s) {columns}"
+        text = f"{what} are constant: likelihoods and criteria depend on reg_covar or a prior there. Leave these out."
+        warn(text, UserWarning)
+
+
+def notes_on_columns(source: Source, names: NDArray[np.object_] | None) -> tuple[str, ...]:
+    """Point out columns of few values, on which components settle, which may be codes, and copies of columns."""
+    rows = next(iter(source.chunks())).rows
+    every = [f"x{j}" for j in range(source.n_features)] if names is None else list(names)
+    counts = list(zip(every, few_values(rows), strict=True))
+    codes, ties = coded(counts, len(rows)), repeating(counts, len(rows))
+    notes = []
+    if codes:
+        what = f"column {codes[0]} may be a code" if len(codes) == 1 else f"columns {listed(codes, 4)} may be codes"
+        notes.append(f"{what}, which can drive the choice: try without")
+    if ties:
+        what = f"column {ties[0]}" if len(ties) == 1 else f"columns {listed(ties, 4)}"
+        notes.append(f"{what}: components that settle on one value are degenerate, and not chosen")
+    return (*notes, *notes_on_copies(rows, every))
+
+
+def notes_on_copies(rows: NDArray[Any], names: Sequence[str]) -> tuple[str, ...]:
+    """Point out columns that are others in other units, which make covariances singular."""
+    floats = rows if np.issubdtype(rows.dtype, np.floating) else rows.astype(np.float64)
+    pairs = rescalings(floats) if len(floats) >= FEW_ROWS else ()
+    copies = listed((f"{names[pair.copy]!r} (of {names[pair.original]!r})" for pair in pairs), 4)
+    what = f"column {copies} {COPIES[0]}" if len(pairs) == 1 else f"columns {copies} {COPIES[1]}"
+    return (f"{what}, which makes covariances singular: leave out",) if copies else ()
+
+
+def log_volume(source: Source, units: Coordinates) -> float:
+    """Σ_i w_i Σ_j log scale_j over the columns that row i has: log densities of scaled rows are larger by it."""
+    logs = np.log(units.scales)
+    return float(sum(of.weight * logs[of.observed].sum() for of in source.patterns))
+
+
+def restored(found: Selection, units: Coordinates, source: Source) -> Selection:
+    """Return a search of rows in these coordinates as one of the rows themselves.
+
+    Likelihoods and criteria become those of the rows; the number of parameters stays that of the models searched.
+    """
+    shift = log_volume(source, units)
+    raised = -shift / source.survey.weight
+    moved = {name: getattr(found, name) + 2 * shift for name in ("bic", "aic", "aicc", "icl")}
+    estimators = tuple(
+        None if estimator is None else in_other_units(estimator, units, raised) for estimator in found.estimators
+    )
+    for values in (moved | {"loglik": (loglik := found.loglik - shift)}).values():
+        values.flags.writeable = False
+    scores = moved.get(found.criterion, found.scores)
+    return replace(found, **moved, loglik=loglik, scores=scores, estimators=estimators, standardized=True)

@@ -1,0 +1,42 @@
+"""The status of a cell of a search: one of these words, or one followed by details."""
+
+from gmm._passes.trace import Trace
+
+OK = "ok"
+NOT_CONVERGED = "not converged"
+NOT_TRIED = "not tried"
+DEGENERATE = "degenerate: "
+FAILED = "failed: "
+LEFT = "left: "
+MORE_THAN_ROWS = FAILED + "more components than rows"
+
+
+def status_of(trace: Trace, degenerate: int) -> str:
+    """Return the status of a cell with a fit, of which this is the first degenerate component, −1 if there is none."""
+    if degenerate >= 0:
+        return f"{DEGENERATE}component {degenerate}"
+    if trace.reason.startswith(LEFT):
+        return trace.reason
+    return OK if trace.converged else NOT_CONVERGED
+
+
+def is_known(status: object) -> bool:
+    """Return whether this is the status of a cell."""
+    if not isinstance(status, str):
+        return False
+    return status in (OK, NOT_CONVERGED, NOT_TRIED) or is_degenerate(status) or has_failed(status) or was_left(status)
+
+
+def is_degenerate(status: str) -> bool:
+    """Return whether every fit of the cell has a degenerate component, so that its criteria are meaningless."""
+    return status.startswith(DEGENERATE)
+
+
+def was_left(status: str) -> bool:
+    """Return whether the cell was left before it converged, since it could not come near the best."""
+    return status.startswith(LEFT)
+
+
+def has_failed(status: str) -> bool:
+    """Return whether the cell has no fit because fitting failed."""
+    return status.startswith(FAILED)

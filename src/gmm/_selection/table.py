@@ -1,0 +1,462 @@
+"""`Selection`: the result of a search, as a table that can be printed, ranked, saved and loaded."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
+from math import nan
+from typing import Any, Self, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmm._estimators import criteria
+from gmm._estimators.fitted import fitted_html
+from gmm._estimators.mixture import GaussianMixture
+from gmm._estimators.saved import state_of
+from gmm._passes.solver import Iteration
+from gmm._persistence import Described, Readable, Writable, item, load_object, save_state, with_metadata
+from gmm._selection.from_file import check_together, mixture_of_cell, whole_numbers
+from gmm._selection.grid import Grid, certainty, contesting, distance, distinct, failures, incomplete, ranking, title
+from gmm._selection.status import FAILED, has_failed, is_degenerate
+from gmm._text.amounts import counted
+from gmm._text.html import Html, block, details, joined, line, table
+from gmm._validation.scalars import check_choice
+from gmm._versions import __version__
+
+_Table = TypeVar("_Table", bound="Selection")
+_WIDTH = 80  # characters of a line of `repr`
+_NEXT = 5  # cells named after the best
+# The first columns keep their positions, on which scripts may rely.
+_FRAME_FIRST = ("n_components", "covariance_type", "loglik", "n_parameters", "bic", "aic", "icl", "status")
+_COUNTS = ("n_fresh_starts", "n_found_again", "n_searched")
+_NUMBERS = ("loglik", *criteria.CRITERIA, "scores", "seconds")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One cell of a search, or a step to finish it on rows beyond memory, as `select` reports it to its callback.
+
+    Attributes
+    ----------
+    cell, n_cells : int
+        Index of the cell in the table, and the number of cells.
+    n_components : int
+        Number of components.
+    covariance_type : str
+        Covariance type.
+    status : str
+        As in `Selection`. The cell may still be improved.
+    iteration : Iteration or None
+        The pass over all rows, of a cell that is being finished on them; None before the first.
+    rows_per_second, seconds_left : float
+        How fast that pass was, and how long the cell will take from there, projected; NaN where it is not known.
+    readings : int
+        About how many readings of all rows it takes to finish the best cells, which share them: as many passes as the
+        best needed on the sample, and those of the criteria. 0 as long as the search is in memory.
+    """
+
+    cell: int
+    n_cells: int
+    n_components: int
+    covariance_type: str
+    status: str
+    iteration: Iteration | None = None
+    rows_per_second: float = nan
+    seconds_left: float = nan
+    readings: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """One cell of the table: the fields of `Selection`, criteria by name in `scores`; the error that left no fit."""
+
+    n_components: int
+    covariance_type: str
+    status: str
+    seconds: float
+    estimator: GaussianMixture | None = None
+    loglik: float = nan
+    n_parameters: int = 0
+    scores: Mapping[str, float] | None = None
+    error: Exception | None = None
+
+    def score(self, criterion: str) -> float:
+        """Return the criterion of this name; NaN if there is no fit."""
+        return nan if self.scores is None else self.scores[criterion]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Selection(Described):
+    """Result of a search: a table of all cells, that is, all pairs of a number of components and a covariance type.
+
+    Cells are ordered by number of components, then by covariance type, as requested. Arrays have one entry per cell,
+    NaN where there is no fit.
+
+    Attributes
+    ----------
+    criterion : str
+        The criterion that chose the best cell: "bic", "aic", "aicc", "icl" or "nec".
+    n_components : ndarray of int, shape (n_cells,)
+        Number of components.
+    covariance_type : tuple of str
+        Covariance type, as requested.
+    loglik : ndarray of float64, shape (n_cells,)
+        Total log-likelihood in nats, weighted if weights were given.
+    n_parameters : ndarray of int, shape (n_cells,)
+        Number of free parameters.
+    bic, aic, aicc, icl, nec : ndarray of float64, shape (n_cells,)
+        The criteria; smaller is better.
+    scores : ndarray of float64, shape (n_cells,)
+        The criterion that chose.
+    status : tuple of str
+        ``"ok"``; ``"not converged"``; ``"left: at least 452 BIC behind the best"`` if, on many rows, the cell was left
+        before it converged, since its projected gain does not bring it within 40 of the best criterion: it would end
+        with a higher log-likelihood than the one here; ``"degenerate: component k"`` if in every fit of the cell a
+        component has collapsed on a few rows or on ties, so that its criteria are meaningless; ``"failed: "`` followed
+        by the reason; ``"not tried"`` if the search ended earlier.
+    seconds : ndarray of float64, shape (n_cells,)
+        Time spent on the cell alone, without work that cells share.
+    estimators : tuple of GaussianMixture or None
+        The fitted mixtures; None where there is no fit.
+    best_index : int
+        Index of the cell with the smallest criterion, among cells that neither failed nor are degenerate; among the
+        degenerate ones if there are no others. The first in case of a tie.
+    complete : bool
+        Whether the search completed, rather than being ended by `time_limit` or a callback.
+    n_fresh_starts, n_found_again : int
+        Number of fresh starts that were made for the best cell once its solution had been found, and how many of them
+        led to it again; 0 for a single component, and in files of earlier versions.
+    standardized : bool
+        Whether columns were searched in units of their standard deviations. `covariance_type` and `n_parameters` are
+        then those of the models there; see `select`.
+    n_searched : int
+        Number of rows in the sample on which the search ran; 0 if it ran on all rows.
+    notes : tuple of str
+        What a reader should know of the columns: which may be codes of categories, which have few distinct values,
+        and which are copies or rescalings of others.
+    """
+
+    criterion: str
+    n_components: NDArray[np.int64]
+    covariance_type: tuple[str, ...]
+    loglik: NDArray[np.float64]
+    n_parameters: NDArray[np.int64]
+    bic: NDArray[np.float64]
+    aic: NDArray[np.float64]
+    aicc: NDArray[np.float64]
+    icl: NDArray[np.float64]
+    nec: NDArray[np.float64]
+    scores: NDArray[np.float64]
+    status: tuple[str, ...]
+    seconds: NDArray[np.float64]
+    estimators: tuple[GaussianMixture | None, ...]
+    best_index: int
+    complete: bool = True
+    n_fresh_starts: int = 0
+    n_found_again: int = 0
+    standardized: bool = False
+    n_searched: int = 0
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, entries: Sequence[Entry], criterion: str, *, complete: bool) -> Self:
+        """Make the table of these cells.
+
+        Raises
+        ------
+        ValueError
+            If none of them has a fit.
+        """
+        scores: dict[str, Any] = {
+            name: _frozen([entry.score(name) for entry in entries], np.float64) for name in criteria.CRITERIA
+        }
+        return cls(
+            criterion=criterion,
+            n_components=_frozen([entry.n_components for entry in entries], np.int64),
+            covariance_type=tuple(entry.covariance_type for entry in entries),
+            loglik=_frozen([entry.loglik for entry in entries], np.float64),
+            n_parameters=_frozen([entry.n_parameters for entry in entries], np.int64),
+            **scores,
+            scores=_frozen([entry.score(criterion) for entry in entries], np.float64),
+            status=tuple(entry.status for entry in entries),
+            seconds=_frozen([entry.seconds for entry in entries], np.float64),
+            estimators=tuple(entry.estimator for entry in entries),
+            best_index=_best_index(entries, criterion),
+            complete=complete,
+        )
+
+    @property
+    def best(self) -> GaussianMixture:
+        """Fitted mixture of the best cell."""
+        best = self.estimators[self.best_index]
+        assert best is not None  # best_index is that of a fitted cell
+        return best
+
+    @property
+    def contested(self) -> list[int]:
+        """Indices of the other cells within 10 of the best criterion (NEC: 0.1), best first: the choice is not sure."""
+        return contesting(self)
+
+    def ranked(self, criterion: str | None = None) -> list[int]:
+        """Rank the fitted cells, best first; degenerate ones come last, since their criteria are meaningless.
+
+        Parameters
+        ----------
+        criterion : str, default=None
+            "bic", "aic", "aicc", "icl" or "nec"; None takes the criterion of the search.
+
+        Returns
+        -------
+        list of int
+            Indices of the cells.
+
+        Raises
+        ------
+        ValueError
+            For any other criterion.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from gmm import select
+        >>> selection = select(np.random.default_rng(0).normal(size=(50, 2)), (1, 2), ["EII", "VVV"], random_state=0)
+        >>> for cell in selection.ranked("icl")[:2]:
+        ...     print(selection.n_components[cell], selection.covariance_type[cell])
+        1 EII
+        1 VVV
+        """
+        if criterion is not None:
+            check_criterion(criterion)
+        scores = self.scores if criterion is None else getattr(self, criterion)
+        fitted = [number for number, estimator in enumerate(self.estimators) if estimator is not None]
+        return sorted(fitted, key=lambda n: (is_degenerate(self.status[n]), np.isnan(scores[n]), scores[n]))
+
+    def best_by(self, criterion: str) -> GaussianMixture:
+        """Return the fitted mixture that another criterion would have chosen; a degenerate one only if all are.
+
+        On many rows, cells that the criterion of the search could not choose are left before they converge (`status`):
+        search by this criterion to have them finished.
+
+        Parameters
+        ----------
+        criterion : str
+            "bic", "aic", "aicc", "icl" or "nec".
+
+        Returns
+        -------
+        GaussianMixture
+
+        Raises
+        ------
+        ValueError
+            For any other criterion.
+        """
+        best = self.estimators[self.ranked(check_criterion(criterion))[0]]
+        assert best is not None  # ranked cells have a fit
+        return best
+
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """Return the columns of the table.
+
+        Returns
+        -------
+        dict of str to ndarray of shape (n_cells,)
+            ``n_components``, ``covariance_type``, ``loglik``, ``n_parameters``, the criteria by their names, ``status``
+            and ``seconds``.
+        """
+        types, status = np.array(self.covariance_type), np.array(self.status)
+        numbers = {name: getattr(self, name) for name in ("loglik", "n_parameters", *criteria.CRITERIA)}
+        cells = {"n_components": self.n_components, "covariance_type": types}
+        return cells | numbers | {"status": status, "seconds": self.seconds}
+
+    def to_frame(self) -> Any:
+        """Return the table as a data frame of pandas or polars.
+
+        Returns
+        -------
+        pandas.DataFrame or polars.DataFrame
+            One row per cell, with columns ``n_components``, ``covariance_type``, ``loglik``, ``n_parameters``, ``bic``,
+            ``aic``, ``icl``, ``status``, ``aicc``, ``nec`` and ``seconds``. A library that is already imported is
+            preferred, then pandas.
+
+        Raises
+        ------
+        ImportError
+            If neither library is installed.
+        """
+        columns = self.columns()
+        ordered = (*_FRAME_FIRST, *(name for name in columns if name not in _FRAME_FIRST))
+        texts = ("covariance_type", "status")  # as lists, which pandas stores as objects, as it does when reading files
+        data = {name: list(getattr(self, name)) if name in texts else columns[name] for name in ordered}
+        return _frame_library().DataFrame(data)
+
+    def save(self, file: Writable, *, metadata: Mapping[str, Any] | None = None) -> None:
+        """Write the table and all fitted mixtures to a file that holds only numbers and text.
+
+        Parameters
+        ----------
+        file : str, os.PathLike or binary file
+            A path, used as given (no suffix is added), or a file open for writing, which need not be seekable.
+        metadata : dict of JSON values, optional
+            What else people or programs should know: names, dates, the number of rows, scores of the rows. None writes
+            those of the file that this comes from. Nothing is added, so the same object gives the same bytes.
+
+        Examples
+        --------
+        >>> import tempfile, pathlib, numpy as np
+        >>> from gmm import Selection, select
+        >>> selection = select(np.random.default_rng(0).normal(size=(50, 2)), 1)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder) / "selection.gmm"
+        ...     selection.save(path)
+        ...     Selection.load(path).best.n_components
+        1
+        """
+        arrays: dict[str, NDArray[Any]] = {name: getattr(self, name) for name in _NUMBERS}
+        arrays |= {"n_components": self.n_components, "n_parameters": self.n_parameters}
+        headers: list[dict[str, Any] | None] = []
+        for number, estimator in enumerate(self.estimators):
+            header, parts = (None, {}) if estimator is None else state_of(estimator)
+            headers.append(header)
+            arrays |= {f"{number}/{name}": values for name, values in parts.items()}
+        fields = ("criterion", "covariance_type", "status", "best_index", "complete", "notes", *_COUNTS)
+        header = {"gmm_version": __version__, "class": type(self).__name__, "mixtures": headers}
+        header |= {name: getattr(self, name) for name in (*fields, "standardized")}
+        save_state(file, with_metadata(self, metadata, header), arrays)
+
+    @classmethod
+    def load(cls, file: Readable) -> Self:
+        """Read a selection that `save` wrote.
+
+        Parameters
+        ----------
+        file : str, os.PathLike, binary file or bytes
+            A path, a file open for reading, which is read to its end, or the content of such a file.
+
+        Returns
+        -------
+        Selection
+
+        Raises
+        ------
+        ValueError
+            If the file is not a saved selection, was written by a newer version, or is inconsistent; the message says
+            which.
+        """
+        return load_object(file, {cls.__name__: partial(selection_from_state, cls)})
+
+    def __repr__(self) -> str:
+        """Return the criterion as a grid, with a star at the best cell, and the distances of the next ones."""
+        grid = Grid.of(self, _WIDTH)
+        lines = list(grid.lines())
+        together = "   ".join(grid.legend)
+        lines += [together] * bool(together) if len(together) <= _WIDTH else grid.legend
+        nearest = [f"{self.n_components[n]} {self.covariance_type[n]} +{distance(self, n)}" for n in self._nearest()]
+        lines += [f"next by Δ{title(self.criterion)}: {', '.join(nearest)}"] * bool(nearest)
+        notes = ("; ".join(certainty(self)), *failures(self), incomplete(self), *self.notes)
+        return "\n".join([self._headline(), *lines, *filter(None, notes)])
+
+    def _nearest(self) -> list[int]:
+        return distinct(self)[1 : 1 + _NEXT]
+
+    def _repr_html_(self) -> str:
+        """Return HTML for notebooks: the grid, the best cells with all criteria, and the best mixture in a fold."""
+        return block(*html_parts(self))
+
+    def _headline(self) -> str:
+        K = int(self.n_components[self.best_index])
+        ended = "" if self.complete else " (incomplete)"
+        of_columns = " of standardised columns" if self.standardized else ""
+        return (
+            f"Selection by {title(self.criterion)} among {counted(len(self.status), 'cell')}{of_columns}{ended}: "
+            f"{counted(K, 'component')}, {self.covariance_type[self.best_index]}"
+        )
+
+
+def selection_from_state(cls: type[_Table], header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> _Table:
+    """Make a selection of the header and arrays that `Selection.save` wrote.
+
+    Raises
+    ------
+    KeyError, ValueError
+        If something is missing or invalid.
+    """
+    parts: dict[str, dict[str, NDArray[Any]]] = {}
+    for name, values in arrays.items():
+        number, _, part = name.partition("/")
+        parts.setdefault(number, {})[part] = values
+    selection = cls(
+        criterion=item(header, "criterion", str),
+        covariance_type=tuple(item(header, "covariance_type", list)),
+        status=tuple(item(header, "status", list)),
+        best_index=item(header, "best_index", int),
+        complete=item(header, "complete", bool),
+        n_fresh_starts=item({"n_fresh_starts": 0} | header, "n_fresh_starts", int),
+        n_found_again=item({"n_found_again": 0} | header, "n_found_again", int),
+        standardized=item({"standardized": False} | header, "standardized", bool),
+        n_searched=item({"n_searched": 0} | header, "n_searched", int),
+        notes=tuple(item({"notes": []} | header, "notes", list)),
+        estimators=tuple(
+            None if saved is None else mixture_of_cell(number, saved, parts.get(str(number), {}))
+            for number, saved in enumerate(item(header, "mixtures", list))
+        ),
+        n_components=_frozen(whole_numbers(arrays, "n_components"), np.int64),
+        n_parameters=_frozen(whole_numbers(arrays, "n_parameters"), np.int64),
+        **{name: _frozen(arrays[name], np.float64) for name in _NUMBERS},
+    )
+    check_together(selection)
+    return selection
+
+
+def html_parts(selection: Selection) -> list[Html]:
+    """Return a selection as parts of a page."""
+    grid = Grid.of(selection)
+    parts = [line(selection._headline(), "title"), grid.html()]
+    if grid.legend:
+        parts.append(line(" · ".join(grid.legend), "faint"))
+    headings, *rows = zip(*ranking(selection, [selection.best_index, *selection._nearest()]), strict=True)
+    if len(rows) > 1:
+        numbers = [j for j, name in enumerate(headings) if name not in ("", "model")]
+        caption = f"Best cells by {title(selection.criterion)}"
+        parts.append(table(headings, rows, caption=caption, best=0, numeric=numbers))
+    notes = ("; ".join(certainty(selection)), *failures(selection), incomplete(selection), *selection.notes)
+    parts += [line(note, "faint") for note in notes if note]
+    return [*parts, details("the best mixture", joined(*fitted_html(selection.best)))]
+
+
+def check_criterion(criterion: object) -> str:
+    """Return the name of a criterion; raise a ValueError if it is none."""
+    return check_choice(criterion, "a criterion", criteria.CRITERIA)
+
+
+def _best_index(entries: Sequence[Entry], criterion: str) -> int:
+    """The cell with the smallest criterion; a degenerate one only if there are no others."""
+    fitted = [number for number, entry in enumerate(entries) if entry.estimator is not None]
+    if not fitted:
+        first = next(entry for entry in entries if has_failed(entry.status))
+        raise ValueError(
+            f"no mixture could be fitted, all {len(entries)} cells failed; with {first.n_components} components, "
+            f"{first.covariance_type}: {first.status.removeprefix(FAILED)}"
+        ) from first.error
+    candidates = [number for number in fitted if not is_degenerate(entries[number].status)]
+    return min(candidates or fitted, key=lambda number: entries[number].score(criterion))
+
+
+def _frozen(values: Sequence[float] | NDArray[Any], dtype: Any) -> NDArray[Any]:
+    array = np.array(values, dtype=dtype)
+    array.flags.writeable = False
+    return array
+
+
+def _frame_library() -> Any:
+    names = sorted(("pandas", "polars"), key=lambda name: name not in sys.modules)
+    for name in names:
+        try:
+            return import_module(name)
+        except ImportError:
+            continue
+    raise ImportError("to_frame needs pandas or polars: install one of them")

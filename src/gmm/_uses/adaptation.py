@@ -1,0 +1,227 @@
+"""`adapt` and `fisher_vector`: what rows say of a mixture that was fitted to others."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gmm._estimators.fitted import FittedMixture, fitted_parameters, hold, source_of
+from gmm._estimators.mixture import GaussianMixture
+from gmm._estimators.scorer import Scorer
+from gmm._passes.stepwise import implied_statistics
+from gmm._public import publish
+from gmm._text.lists import quoted, suggestion
+from gmm._validation.given import check_statistics
+from gmm._validation.scalars import check_real, check_whole
+from gmm._values.fixed import PARTS
+from gmm._values.layouts import DIAGONAL
+from gmm._values.objective import Objective
+from gmm._values.parameters import MixtureParameters
+from gmm._values.statistics import SufficientStatistics
+
+__all__ = ["adapt", "fisher_vector"]
+
+
+def adapt(
+    model: FittedMixture,
+    X: ArrayLike | SufficientStatistics,
+    sample_weight: ArrayLike | None = None,
+    *,
+    relevance: float = 16.0,
+    parameters: Collection[str] = ("means",),
+    n_iter: int = 1,
+) -> GaussianMixture:
+    """Adapt a fitted mixture to few new rows: MAP estimates, with the mixture as prior.
+
+    Each component counts as `relevance` rows of its own distribution. So components that the new rows reach move, and
+    the others stay; and component k of two adapted mixtures is comparable. The means of a mixture of many components,
+    adapted to one recording, are the supervector that stands for its speaker.
+
+    Parameters
+    ----------
+    model : GaussianMixture or BayesianGaussianMixture
+        A fitted mixture, which is not changed.
+    X : array-like or data frame of shape (n, d), data set, what `open_rows` returns, or SufficientStatistics
+        The new rows, or `gmm.em.e_step` of them under `model`.
+    sample_weight : array-like of shape (n,), default=None
+    relevance : float, default=16.0
+        Rows that a component counts as, above 0.
+    parameters : collection of {"weights", "means", "covariances"}, default=("means",)
+        What is adapted. The rest stays as it is, and so does the weight of noise. Covariances alone are about the means
+        that stay, α E(x − μ)² + (1 − α) σ². Equation 13 subtracts the square of a mean from E x², which is a variance
+        about the adapted mean alone; with the mean that stays it may be negative.
+    n_iter : int, default=1
+        Number of passes. After the first, responsibilities are those of the adapted mixture; the prior stays.
+
+    Returns
+    -------
+    GaussianMixture
+        With the covariance type of `model`, and the adapted mixture.
+
+    Raises
+    ------
+    NotFittedError
+        If the model is not fitted.
+    ValueError, TypeError
+        If the rows or an argument are unusable; the message says where.
+
+    See Also
+    --------
+    GaussianMixture.partial_fit : Go on learning from blocks of rows.
+    fisher_vector : The direction in which rows pull a mixture.
+
+    References
+    ----------
+    D. A. Reynolds, T. F. Quatieri, R. B. Dunn (2000). Speaker verification using adapted Gaussian mixture models.
+    *Digital Signal Processing* 10, 19-41, equations 7 to 13.
+
+    Examples
+    --------
+    >>> import numpy as np, gmm
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(1000, 1)) + np.repeat([[0], [9]], 500, axis=0)
+    >>> everybody = gmm.GaussianMixture(2, means_init=[[0], [9]]).fit(X)
+    >>> somebody = gmm.analysis.adapt(everybody, rng.normal(10, 1, (16, 1)))
+    >>> (somebody.means_ - everybody.means_).ravel().round(1)
+    array([0. , 0.4])
+    """
+    of_model = fitted_parameters(model)
+    parts = _checked_parts(parameters)
+    relevance, n_iter = check_real(relevance, "relevance", "(0, inf)"), check_whole(n_iter, "n_iter")
+    factors = of_model.whiteners, of_model.log_determinants
+    before = MixtureParameters(
+        of_model.weights, of_model.means, of_model.covariances, of_model.model, factors, of_model.noise
+    )
+    if isinstance(X, SufficientStatistics):
+        if n_iter > 1:
+            raise TypeError("expected rows for more than one pass, got statistics, which are of one")
+        adapted = _adapted(before, _statistics(model, X, sample_weight), relevance, parts)
+    else:
+        source, adapted = source_of(model, X, sample_weight), before
+        for _ in range(n_iter):
+            adapted = _adapted(before, Scorer(adapted, model.n_threads).statistics(source), relevance, parts)
+    K, name = before.n_components, before.model.known_as
+    noise = before.noise.parameter
+    after = GaussianMixture(K, covariance_type=name, reg_covar=model.reg_covar, n_threads=model.n_threads, noise=noise)
+    hold(after, adapted, vars(model).get("feature_names_in_"), model.means_.dtype)
+    return after
+
+
+def fisher_vector(
+    model: FittedMixture,
+    X: ArrayLike | SufficientStatistics,
+    sample_weight: ArrayLike | None = None,
+    *,
+    normalise: bool = True,
+) -> NDArray[np.float64]:
+    """Describe a set of rows by the gradient of its mean log-likelihood: one vector, whatever the number of rows.
+
+    Parameters
+    ----------
+    model : GaussianMixture
+        A fitted mixture with diagonal covariances: "diag", or EEI, VEI, EVI, VVI.
+    X : array-like or data frame of shape (n, d), data set, what `open_rows` returns, or SufficientStatistics
+        The set of rows, or `gmm.em.e_step` of them.
+    sample_weight : array-like of shape (n,), default=None
+    normalise : bool, default=True
+        Take signed square roots, then divide by the length.
+
+    Returns
+    -------
+    ndarray of shape (K + 2 K d,)
+        Derivatives by weights (K,), means (K, d) and standard deviations (K, d), in units in which all vary alike where
+        the mixture is true: divided by the roots of their Fisher information, for responsibilities of 0 and 1.
+
+    Raises
+    ------
+    NotFittedError
+        If the model is not fitted.
+    ValueError
+        If its covariances are not diagonal, or the rows are unusable.
+
+    References
+    ----------
+    J. Sánchez, F. Perronnin, T. Mensink, J. Verbeek (2013). Image classification with the Fisher vector: theory and
+    practice. *International Journal of Computer Vision* 105, 222-245, equations 16 to 18.
+
+    Examples
+    --------
+    >>> import numpy as np, gmm
+    >>> rng = np.random.default_rng(0)
+    >>> mixture = gmm.GaussianMixture(3, covariance_type="diag", random_state=0).fit(rng.normal(size=(1000, 2)))
+    >>> gmm.analysis.fisher_vector(mixture, rng.normal(size=(50, 2)) + 1).shape
+    (15,)
+    """
+    mixture = fitted_parameters(model)
+    if mixture.model.moments is not DIAGONAL:
+        raise ValueError(
+            f'fisher_vector needs diagonal covariances: expected covariance_type="diag", got {mixture.model.known_as}'
+        )
+    statistics = _statistics(model, X, sample_weight).reduced(DIAGONAL).recentred(mixture.means)
+    statistics = statistics.scaled(1 / statistics.weight)
+    present = np.maximum(mixture.weights, np.finfo(np.float64).tiny)  # components of weight 0 have no derivatives
+    roots, deviations = np.sqrt(present), np.sqrt(mixture.covariances)
+    with np.errstate(over="ignore", invalid="ignore"):
+        by_weight = (statistics.counts - mixture.weights) / roots
+        by_mean = statistics.first / deviations / roots[:, None]
+        by_deviation = (statistics.second / mixture.covariances - statistics.counts[:, None]) / roots[:, None]
+        vector = np.concatenate([by_weight, by_mean.ravel(), by_deviation.ravel() / np.sqrt(2)])
+        if not np.abs(vector).sum() < np.inf:
+            raise ValueError("expected rows nearer to the mixture: in its standard deviations, their squares overflow")
+    if not normalise:
+        return vector
+    vector = np.sign(vector) * np.sqrt(np.abs(vector))
+    length = float(np.linalg.norm(vector))
+    return vector / length if length > 0 else vector
+
+
+def _statistics(
+    model: FittedMixture, X: ArrayLike | SufficientStatistics, sample_weight: ArrayLike | None
+) -> SufficientStatistics:
+    """Return given statistics, checked, or those of rows."""
+    mixture = fitted_parameters(model)
+    if not isinstance(X, SufficientStatistics):
+        return Scorer(mixture, model.n_threads).statistics(source_of(model, X, sample_weight))
+    if sample_weight is not None:
+        raise TypeError("expected no sample_weight with statistics, which have the weights in them")
+    check_statistics(X, mixture.means.shape, mixture.model.moments)
+    return X
+
+
+def _checked_parts(parameters: Collection[str]) -> frozenset[str]:
+    one = isinstance(parameters, str | memoryview) or getattr(parameters, "ndim", 1) == 0
+    one = one or not isinstance(parameters, Collection)
+    parts = frozenset(map(str, [parameters] if one else parameters))
+    if not parts or not parts <= set(PARTS):
+        near = "".join(suggestion(part, PARTS) for part in sorted(parts - set(PARTS))[:1])
+        raise ValueError(f"expected parameters to name some of {quoted(PARTS)}, got {parameters!r:.80}{near}")
+    return parts
+
+
+def _adapted(
+    before: MixtureParameters, statistics: SufficientStatistics, relevance: float, parts: frozenset[str]
+) -> MixtureParameters:
+    """Return the mixture with the chosen parts updated by the rows, and by `relevance` rows of each component."""
+    model, K, objective = before.model, before.n_components, Objective(before.model)
+    rows = statistics.reduced(model.moments).recentred(before.means)
+    alike = replace(before, weights=np.full(K, 1 / K), factors=(before.whiteners, before.log_determinants))
+    total = 1 + relevance  # without it, a high relevance would be infinite rows
+    both = rows.scaled(1 / total) + implied_statistics(alike, objective).scaled(relevance / total * K)
+    weights, means, covariances = before.weights, before.means, before.covariances
+    if "weights" in parts:
+        share = rows.counts / (rows.counts + relevance)  # α of equation 10
+        weights = share * rows.counts / rows.weight + (1 - share) * before.weights
+        weights *= before.weights.sum() / weights.sum()
+    if "means" in parts:
+        means = both.means
+    else:  # covariances about the means that stay
+        both = replace(both, first=np.zeros_like(both.first))
+    if "covariances" in parts:
+        covariances = objective.update(both, before).covariances
+    return MixtureParameters(weights, means, covariances, model, noise=before.noise)
+
+
+publish("gmm.analysis", [adapt, fisher_vector])

@@ -1,0 +1,93 @@
+"""`anomaly_threshold`: the log density below which rows are rarer than a stated rate."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from gmm._estimators.fitted import FittedMixture, without_noise
+from gmm._public import publish
+from gmm._validation.scalars import check_real
+
+__all__ = ["AnomalyThreshold", "anomaly_threshold"]
+
+_CONFIDENCE = 0.95
+
+
+class AnomalyThreshold(NamedTuple):
+    """A threshold for `score_samples`, and how sure its rate of false alarms is.
+
+    Attributes
+    ----------
+    log_density : float
+        Rows below it are rarer than the rate, in nats.
+    low, high : float
+        95 % confidence interval of the rate of false alarms among new rows like those that gave the threshold.
+    """
+
+    log_density: float
+    low: float
+    high: float
+
+
+def anomaly_threshold(model: FittedMixture, X: ArrayLike, rate: float) -> AnomalyThreshold:
+    """Find the log density below which a share `rate` of new normal rows is expected.
+
+    Parameters
+    ----------
+    model : GaussianMixture or BayesianGaussianMixture
+        A fitted mixture.
+    X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
+        Normal rows that the mixture was not fitted to: those of the fit score too well.
+    rate : float
+        Share of false alarms, such as 0.01; (n + 1) · `rate` must be at least 1, and should be 10 or more.
+
+    Returns
+    -------
+    AnomalyThreshold
+        A score of X. Whatever the distribution of new rows like X, one of them scores below with a probability of at
+        most `rate` on average; ``low`` and ``high`` say how far that may be off for this X, if the scores do not tie.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the rows do not fit the mixture, are too few for the rate, the rate is not between 0 and 1, or the mixture
+        has noise, under whose density no row lies: there, ``predict(X) == -1`` tells rows of no component.
+
+    References
+    ----------
+    V. Vovk (2012). Conditional validity of inductive conformal predictors. *Asian Conference on Machine Learning*,
+    475-490.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gmm import GaussianMixture
+    >>> from gmm.analysis import anomaly_threshold
+    >>> rng = np.random.default_rng(1)
+    >>> mixture = GaussianMixture().fit(rng.normal(size=(1000, 2)))
+    >>> threshold = anomaly_threshold(mixture, rng.normal(size=(2000, 2)), 0.01)
+    >>> alarms = mixture.score_samples(rng.normal(size=(50_000, 2))) < threshold.log_density
+    >>> bool(threshold.low < alarms.mean() < threshold.high)
+    True
+    """
+    from scipy.special import betaincinv
+
+    rate = check_real(rate, "rate", "(0, 1)")
+    without_noise(model, "anomaly_threshold")
+    scores = np.sort(np.asarray(model.score_samples(X)))
+    n = len(scores)
+    up = rate * (1 + 1e-12)  # 1/k times k may be less than 1
+    rank = min(int(up * (n + 1)), n)
+    if rank < 1:
+        least = int(np.ceil(1 / up)) - 1
+        raise ValueError(f"expected at least {least:,} rows for a rate of {rate:g}, got {n:,}")
+    tails = (1 - _CONFIDENCE) / 2, (1 + _CONFIDENCE) / 2
+    # New rows fall below the k-th of n scores at a rate that is Beta(k, n + 1 − k) distributed.
+    low, high = (float(betaincinv(rank, n + 1 - rank, tail)) for tail in tails)
+    return AnomalyThreshold(float(scores[rank - 1]), low, high)
+
+
+publish("gmm.analysis", [AnomalyThreshold, anomaly_threshold])

@@ -1,0 +1,213 @@
+"""`directions`: few directions that hold the differences between the components of a fitted mixture."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gmm._estimators.contract import given_names
+from gmm._estimators.fitted import FittedMixture, fitted_parameters, hold, source_of
+from gmm._estimators.mixture import GaussianMixture
+from gmm._fitting.moments import mean_and_covariance
+from gmm._public import publish
+from gmm._rows.entrance import as_source
+from gmm._text.amounts import counted
+from gmm._validation.scalars import check_real, check_whole
+from gmm._values.covariance import DEFAULT_COVARIANCE_TYPE, covariance_model
+from gmm._values.directions import differences, leading, projected_mixture
+from gmm._values.layouts import Array
+
+__all__ = ["Directions", "directions"]
+
+_MIN_EIGENVALUE = 1e-10  # below it, components differ only by rounding
+
+
+class Directions:
+    """Directions in feature space in which the components of a mixture differ, the most telling first.
+
+    A transformer that is fitted already: a step of scikit-learn's pipelines, in which it stays as it is.
+
+    Attributes
+    ----------
+    eigenvalues : ndarray of shape (m,)
+        Of the kernel: how much the components differ along each.
+    matrix : ndarray of shape (m, d)
+        Coefficients of the features. Along each the rows have unit variance, and between them no correlation.
+    centre : ndarray of shape (d,)
+        What the directions are measured from: the mean.
+    scales : ndarray of shape (d,)
+        Standard deviations of the features; ``matrix * scales`` are coefficients of standardised features.
+    feature_names : tuple of str
+        Those of the fit; empty if there were none.
+    mixture : GaussianMixture
+        The mixture as it is seen in the directions, exactly; its noise, which has no shape there, is left out.
+    """
+
+    def __init__(
+        self,
+        eigenvalues: NDArray[np.float64],
+        matrix: NDArray[np.float64],
+        centre: NDArray[np.float64],
+        scales: NDArray[np.float64],
+        feature_names: tuple[str, ...],
+        mixture: GaussianMixture,
+    ) -> None:
+        self.eigenvalues, self.matrix = eigenvalues, matrix
+        self.centre, self.scales = centre, scales
+        self.feature_names, self.mixture = feature_names, mixture
+
+    def __repr__(self) -> str:
+        """Return the sizes and the eigenvalues."""
+        m, d = self.matrix.shape
+        listed = ", ".join(f"{value:.3g}" for value in self.eigenvalues)
+        return f"<Directions: {m} of {counted(d, 'feature')}, eigenvalues {listed}>"
+
+    @property
+    def unit_vectors(self) -> NDArray[np.float64]:
+        """The same directions as vectors of length 1, (m, d), which mclust calls the basis."""
+        return np.asarray(self.matrix / np.linalg.norm(self.matrix, axis=1, keepdims=True))
+
+    def transform(self, X: ArrayLike) -> NDArray[Any]:
+        """Compute the coordinates of rows along the directions.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
+
+        Returns
+        -------
+        ndarray of shape (n, m)
+            float32 for float32 rows, else float64.
+        """
+        names = np.array(self.feature_names, dtype=object) if self.feature_names else None
+        source, _ = as_source(X, estimator=self, n_features=len(self.centre), feature_names=names)
+        coordinates = np.empty((source.n_rows, len(self.matrix)), source.dtype)
+        for first, rows, _ in source.chunks():
+            coordinates[first : first + len(rows)] = (rows - self.centre) @ self.matrix.T
+        return coordinates
+
+    def fit(self, X: object = None, y: object = None) -> Self:
+        """Do nothing, for pipelines: the directions are those of a mixture.
+
+        Returns
+        -------
+        Directions
+            Itself.
+        """
+        return self
+
+    def fit_transform(self, X: ArrayLike, y: object = None) -> NDArray[Any]:
+        """Return `transform` of X."""
+        return self.transform(X)
+
+    def get_feature_names_out(self, input_features: object = None) -> NDArray[np.object_]:
+        """Return the names of the coordinates: direction1, direction2, …."""
+        return np.array([f"direction{i + 1}" for i in range(len(self.matrix))], dtype=object)
+
+    def __sklearn_clone__(self) -> Self:
+        return self
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+
+def directions(
+    model: FittedMixture,
+    X: ArrayLike | None = None,
+    sample_weight: ArrayLike | None = None,
+    *,
+    balance: float = 0.5,
+    n_directions: int | None = None,
+) -> Directions:
+    """Find few directions that hold the differences in means and covariances of a mixture's components (GMMDR).
+
+    They solve M v = λ Σ v, where Σ is the covariance of all rows, B that of the means, W the mean of the covariances,
+    and M = 2 b B Σ⁻¹ B + 2 (1 − b) Σ_k π_k (Σ_k − W) Σ⁻¹ (Σ_k − W), with the balance b.
+
+    Parameters
+    ----------
+    model : GaussianMixture or BayesianGaussianMixture
+        A fitted mixture.
+    X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns, default=None
+        Rows, whose mean and covariance are used; one pass. None uses the mixture's own, which are the same for a fit of
+        "full" or "tied".
+    sample_weight : array-like of shape (n,), default=None
+    balance : float, default=0.5
+        From 1, means alone, as mclust's ``MclustDR`` by default: then there are at most K − 1 directions. To 0,
+        covariances alone. 0.5 is M of Scrucca 2010.
+    n_directions : int, default=None
+        The most directions; None for all in which components differ.
+
+    Returns
+    -------
+    Directions
+        As mclust's, up to signs: the coefficient that is largest in standard deviations is positive.
+
+    Raises
+    ------
+    NotFittedError
+        If the model is not fitted.
+    ValueError
+        If the components do not differ, or an argument is unusable.
+
+    Notes
+    -----
+    The eigenvalue of the differences in covariances has no upper bound, so that one wide component may lead. The
+    directions are of these components: they tell nothing of groups that the mixture does not know. Of "diag" and
+    "spherical" with more than 64 features, without X, only the 64 in which variances differ most are sought for
+    differences of covariances; with X, K matrices d × d are made.
+
+    References
+    ----------
+    L. Scrucca (2010). Dimension reduction for model-based clustering. *Statistics and Computing* 20, 471-484.
+    L. Scrucca (2014). Graphical tools for model-based mixture discriminant analysis. *Advances in Data Analysis and
+    Classification* 8, 147-165.
+
+    Examples
+    --------
+    >>> import numpy as np, gmm
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(300, 5)) + 6 * np.eye(3, 5)[rng.integers(3, size=300)]
+    >>> mixture = gmm.GaussianMixture(3, covariance_type="tied", random_state=0).fit(X)
+    >>> plane = gmm.analysis.directions(mixture)
+    >>> plane.transform(X).shape
+    (300, 2)
+    >>> bool((plane.mixture.predict(plane.transform(X)) == mixture.predict(X)).all())
+    True
+    """
+    if not isinstance(model, FittedMixture):
+        raise TypeError(f"expected a fitted mixture, got {type(model).__name__}; of a search, pass the best one")
+    parameters = fitted_parameters(model)
+    balance = check_real(balance, "balance", "[0, 1]")
+    if n_directions is not None:
+        check_whole(n_directions, "n_directions")
+    if X is None and sample_weight is not None:
+        raise TypeError("expected X with sample_weight")
+    apart = differences(parameters, None if X is None else _mean_and_covariance(model, X, sample_weight))
+    values, vectors = leading(apart.kernel(balance), _MIN_EIGENVALUE)
+    if not len(values):
+        raise ValueError("the components do not differ: expected several, with other means or covariances")
+    matrix, centre = apart.in_features(vectors[:, :n_directions]), apart.centre
+    weights, means = parameters.weights / parameters.weights.sum(), (parameters.means - centre) @ matrix.T
+    covariances = parameters.model.layout.projected(parameters.covariances, parameters.n_components, matrix)
+    seen = GaussianMixture(parameters.n_components, n_threads=model.n_threads)
+    of_seen = projected_mixture(weights, np.ascontiguousarray(means), covariances)
+    hold(seen, of_seen, None, np.dtype(np.float64))
+    return Directions(values[:n_directions], matrix, centre, apart.scales, tuple(given_names(model)), seen)
+
+
+def _mean_and_covariance(model: FittedMixture, X: ArrayLike, sample_weight: ArrayLike | None) -> tuple[Array, Array]:
+    """Return the mean and covariance of rows, by maximum likelihood."""
+    source, full = source_of(model, X, sample_weight), covariance_model(DEFAULT_COVARIANCE_TYPE)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, unbiased = mean_and_covariance(full, source, model.n_threads)
+        weight = source.survey.weight
+        covariance = unbiased * (max(weight - 1, weight / 2) / weight)
+    if not (np.isfinite(covariance).all() and (np.diag(covariance) > 0).any()):
+        raise ValueError("expected rows that vary and have finite squares, for their covariance")
+    return mean, covariance
+
+
+publish("gmm.analysis", [Directions, directions])

@@ -1,0 +1,384 @@
+"""`standard_errors`: how far weights, means, covariances and the clustering may be off, given the rows of a fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gmm._estimators.contract import names_of_features
+from gmm._estimators.criteria import adjusted_rand_index
+from gmm._estimators.estimated import fit_settings
+from gmm._estimators.fitted import fitted_parameters, source_of
+from gmm._estimators.labelled import known_again
+from gmm._estimators.mixture import GaussianMixture
+from gmm._estimators.scorer import Scorer
+from gmm._fitting.degenerate import degenerate_components
+from gmm._fitting.sampling import Rng
+from gmm._fitting.seeds import shared_seed
+from gmm._passes.problem import Problem, SolverSettings
+from gmm._passes.threads import replicated
+from gmm._public import publish
+from gmm._rows.entrance import as_one_array
+from gmm._rows.incomplete import IncompleteSource
+from gmm._rows.sources import ArraySource, Source
+from gmm._text.amounts import counted
+from gmm._text.lists import aligned
+from gmm._uses.information import variances_by_information
+from gmm._validation.combinations import refusal
+from gmm._validation.parameters import check_callback, check_is_fitted, check_level
+from gmm._validation.scalars import check_choice, check_whole
+from gmm._values.classes import ALL_UNKNOWN, KnownClasses
+from gmm._values.layouts import Array, SingularMatrixError
+from gmm._values.parameters import MixtureParameters
+
+__all__ = ["StandardErrors", "standard_errors"]
+
+Method = Literal["bootstrap", "weighted-bootstrap", "information"]
+Callback = Callable[[int, int], object]
+
+_METHODS = {
+    "bootstrap": "refits to rows drawn anew",
+    "weighted-bootstrap": "refits to weighted rows",
+    "information": "the information",
+}
+_LARGEST_REACH = 1e140
+_NATS_LEFT = 1e-3  # where a refit stops: a few hundredths of a standard error
+_FEWEST_PASSES, _MOST_ROWS = 1000, 1e15
+_FEATURES_SHOWN = 6
+
+
+class ParameterArrays(NamedTuple):
+    """Numbers that belong to weights (…K…), means (…K, d…) and covariances, as the mixture's type stores these."""
+
+    weights: Array
+    means: Array
+    covariances: Array
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class StandardErrors:
+    """Standard errors of a mixture's estimates.
+
+    Attributes
+    ----------
+    model : GaussianMixture
+        The mixture, whose `weights_`, `means_` and `covariances_` are the estimates.
+    method : {"bootstrap", "weighted-bootstrap", "information"}
+    weights : ndarray of shape (K,)
+    means : ndarray of shape (K, d)
+    covariances : ndarray in the shape of ``model.covariances_``
+        The standard errors.
+    replicates : named tuple of ndarrays, or None
+        ``weights``, ``means`` and ``covariances`` of each refit along the first axis; None without refits.
+    adjusted_rand : ndarray of shape (number of replicates,), or None
+        Agreement of the clustering by each refit with that by the mixture, on all rows: 1 if it is the same.
+    n_left_out : int
+        Number of refits with a degenerate component, which are no replicates.
+    """
+
+    model: GaussianMixture
+    method: Method
+    weights: Array
+    means: Array
+    covariances: Array
+    replicates: ParameterArrays | None = None
+    adjusted_rand: Array | None = None
+    n_left_out: int = 0
+
+    def intervals(self, level: float = 0.95) -> ParameterArrays:
+        """Compute confidence intervals.
+
+        Parameters
+        ----------
+        level : float, default=0.95
+
+        Returns
+        -------
+        named tuple of ndarrays
+            ``weights``, ``means`` and ``covariances`` with the lower and upper ends along the last axis: the quantiles
+            of the replicates or, by the information, those of normal distributions of means and covariances and of the
+            logarithms of weights' odds and of variances.
+        """
+        from scipy.special import expit, ndtri
+
+        tails = np.array([(1 - check_level(level)) / 2, (1 + float(level)) / 2])
+        if self.replicates is not None:
+            return ParameterArrays(*(np.moveaxis(np.quantile(part, tails, axis=0), 0, -1) for part in self.replicates))
+        mixture, steps = fitted_parameters(self.model), ndtri(tails)
+        weights, variances = mixture.weights[:, None], mixture.covariances[..., None]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            slope = self.weights[:, None] / (weights * (1 - weights))
+            odds = np.where(weights < 1, expit(np.log(weights / (1 - weights)) + steps * slope), weights)
+            factors = variances * np.exp(steps * self.covariances[..., None] / variances)
+        means = mixture.means[..., None] + steps * self.means[..., None]
+        plain = variances + steps * self.covariances[..., None]
+        layout = mixture.model.layout
+        diagonal = True if layout.axis_aligned else np.eye(mixture.n_features, dtype=bool)[..., None]
+        return ParameterArrays(odds, means, np.where(diagonal, factors, plain))
+
+    def __repr__(self) -> str:
+        """Return a table of weights and means with their standard errors."""
+        mixture, names = fitted_parameters(self.model), names_of_features(self.model)[:_FEATURES_SHOWN]
+        cells = [["", "weight", *names]]
+        for k in range(mixture.n_components):
+            numbers = [(mixture.means[k, j], self.means[k, j]) for j in range(len(names))]
+            weight = f"{mixture.weights[k]:.4f} ± {self.weights[k]:.4f}"
+            cells.append([str(k), weight, *(f"{mean:.4g} ± {error:.2g}" for mean, error in numbers)])
+        lines = [f"StandardErrors by {_METHODS[self.method]}", *aligned(cells)]
+        if (more := mixture.n_features - len(names)) > 0:
+            lines.append(f"  … and {counted(more, 'more feature')}")
+        if self.adjusted_rand is not None:
+            low, high = np.quantile(self.adjusted_rand, [0.025, 0.975])
+            left_out = f", {self.n_left_out} left out" if self.n_left_out else ""
+            lines.append(
+                f"  clustering: adjusted Rand index {self.adjusted_rand.mean():.3f} ({low:.3f} to {high:.3f}) over "
+                + counted(len(self.adjusted_rand), "refit")
+                + left_out
+            )
+        return "\n".join(lines)
+
+
+def standard_errors(
+    model: GaussianMixture,
+    X: ArrayLike,
+    sample_weight: ArrayLike | None = None,
+    *,
+    labels: ArrayLike | None = None,
+    method: Method = "weighted-bootstrap",
+    n_replicates: int = 200,
+    random_state: int | Rng | None = None,
+    callback: Callback | None = None,
+) -> StandardErrors:
+    """Compute standard errors of weights, means and covariances, and how stable the clustering is.
+
+    Parameters
+    ----------
+    model : GaussianMixture
+        The mixture that was fitted to these rows.
+    X : array-like or data frame of shape (n, d), or what `open_rows` returns
+        The rows of the fit. Refits need them in memory or in an .npy file.
+    sample_weight : array-like of shape (n,), default=None
+        Weights of the rows; a row of weight 2 counts as two rows.
+    labels : array-like of shape (n,), default=None
+        Those of the fit, if it had some: the errors are then of the semi-supervised likelihood.
+    method : {"bootstrap", "weighted-bootstrap", "information"}, default="weighted-bootstrap"
+        "bootstrap": refits to rows drawn with replacement. "weighted-bootstrap": refits to the same rows with random
+        weights, the weighted likelihood bootstrap, which leaves no row out, so small components survive.
+        "information": no refits but two passes for each parameter; the information matrix that was observed (Louis
+        1982), computed by Meng & Rubin's SEM. It is for many rows and components that are well apart, and tells nothing
+        of the clustering.
+    n_replicates : int, default=200
+        Number of refits.
+    random_state : int, RandomState, Generator or None, default=None
+        Seed of the refits. Anything but an int is drawn from once.
+    callback : callable, default=None
+        Called with the number of refits so far and of all, after each of them, in order. If it returns True, those so
+        far are the result.
+
+    Returns
+    -------
+    StandardErrors
+
+    Raises
+    ------
+    NotFittedError
+        If the model is not fitted.
+    TypeError
+        For a `BayesianGaussianMixture`, which has `credible_intervals`.
+    ValueError
+        If an argument is invalid, if the mixture was fitted with other labels, if the weights add up to fewer rows than
+        there are parameters, if fewer than two refits are without a degenerate component, or if the information does
+        not determine all parameters.
+
+    Notes
+    -----
+    Refits begin at the mixture, so components keep their numbers; the few that are exchanged are matched by the rows
+    that they share. The errors are those around this optimum: whether there is another one is for `n_init` and `select`
+    to say. They take the number of components and the covariance type as known.
+
+    References
+    ----------
+    A. O'Hagan, T. B. Murphy, L. Scrucca, I. C. Gormley (2019). Investigation of parameter uncertainty in clustering
+    using a Gaussian mixture model via jackknife, bootstrap and weighted likelihood bootstrap. *Computational
+    Statistics* 34, 1779-1813. M. A. Newton, A. E. Raftery (1994). Approximate Bayesian inference with the weighted
+    likelihood bootstrap. *Journal of the Royal Statistical Society* B 56, 3-48. X.-L. Meng, D. B. Rubin (1991). Using
+    EM to obtain asymptotic variance-covariance matrices: the SEM algorithm. *Journal of the American Statistical
+    Association* 86, 899-909.
+
+    Examples
+    --------
+    >>> import numpy as np, gmm
+    >>> rng = np.random.default_rng(0)
+    >>> X = np.concatenate([rng.normal(-4, 1, (100, 1)), rng.normal(4, 1, (100, 1))])
+    >>> mixture = gmm.GaussianMixture(2, random_state=0).fit(X)
+    >>> gmm.inference.standard_errors(mixture, X, method="information")
+    StandardErrors by the information
+                  weight              x0
+      0  0.5000 ± 0.0354  -3.919 ± 0.096
+      1  0.5000 ± 0.0354   3.949 ± 0.096
+    """
+    if not isinstance(model, GaussianMixture):
+        raise TypeError(f"expected a GaussianMixture, got {type(model).__name__}; a posterior has credible_intervals")
+    check_is_fitted(model)
+    check_callback(callback)
+    check_choice(method, "a method", tuple(_METHODS))
+    n_replicates = check_whole(n_replicates, "n_replicates", 2)
+    source, mixture = source_of(model, X, sample_weight), fitted_parameters(model)
+    _check_rows(source, mixture.n_parameters)
+    labelled = source.with_known(known_again(model, labels, source))
+    if method == "information":
+        if model.prior is not None:
+            raise refusal("a prior", "method='information'")
+        if mixture.fixed:
+            raise refusal("fixed parameters", "method='information'")
+        variances = variances_by_information(mixture, labelled, model.reg_covar, model.n_threads)
+        weights, means, covariances = map(np.sqrt, variances)
+        return StandardErrors(model, method, weights, means, covariances)
+    rows = source if isinstance(source, IncompleteSource) else as_one_array(source, standard_errors.__name__)
+    refits = _Refits.of(model, rows, labelled.known, draw_rows=method == "bootstrap")
+    seeds = np.random.default_rng(shared_seed(random_state)).integers(2**63, size=n_replicates).tolist()
+    return _collected(model, method, refits.made(seeds), len(seeds), callback)
+
+
+def _check_rows(source: Source, n_parameters: int) -> None:
+    """Check that there are enough rows for so many parameters, and that sums over them stay finite."""
+    if not n_parameters <= source.survey.weight < _MOST_ROWS:
+        raise ValueError(
+            f"expected rows whose weights add up to the number of parameters, {n_parameters}, at least and to "
+            f"less than {_MOST_ROWS:g}, got {source.survey.weight:.6g}; a row of weight 2 counts as two rows"
+        )
+    if not source.survey.reach(source.survey.centre).max() < _LARGEST_REACH:
+        raise ValueError(
+            f"expected rows within {_LARGEST_REACH:g} of their centre, so that squares add up: drop the rest"
+        )
+
+
+class _Replicate(NamedTuple):
+    parameters: ParameterArrays
+    adjusted_rand: float
+
+
+@dataclass(frozen=True, eq=False)
+class _Refits:
+    """How a mixture is fitted again to its rows with other weights.
+
+    Parameters
+    ----------
+    mixture : MixtureParameters
+    rows : ArraySource or IncompleteSource
+    problem : Problem
+        That of the fit.
+    solver : SolverSettings
+        Which ends closer to the optimum than a fit alone has to.
+    weight : array of shape (n,)
+        Of the rows.
+    labels : array of shape (n,)
+        The clustering by the mixture; noise is K.
+    """
+
+    model: GaussianMixture
+    mixture: MixtureParameters
+    rows: ArraySource | IncompleteSource
+    problem: Problem
+    solver: SolverSettings
+    weight: Array
+    labels: NDArray[np.intp]
+    draw_rows: bool
+
+    @classmethod
+    def of(
+        cls,
+        model: GaussianMixture,
+        rows: ArraySource | IncompleteSource,
+        known: KnownClasses = ALL_UNKNOWN,
+        *,
+        draw_rows: bool,
+    ) -> _Refits:
+        mixture = fitted_parameters(model)
+        settings = fit_settings(model, rows, mixture.model)
+        problem = Problem(rows.with_known(known), settings.objective.beside(mixture), settings.n_threads)
+        passes = max(model.max_iter, _FEWEST_PASSES)
+        solver = replace(settings.solver, tolerance=_NATS_LEFT, max_iter=passes, in_all=True)
+        labels = _labels(mixture, rows, model.n_threads)
+        return cls(model, mixture, rows, problem, solver, rows.weights, labels, draw_rows)
+
+    def made(self, seeds: list[int]) -> Generator[_Replicate | None, None, None]:
+        """Yield the refits in order; None for one with a degenerate component."""
+        work = float(self.rows.n_rows * self.mixture.n_components * self.mixture.n_features**2)
+        return replicated(self._refit, seeds, work=work, n_threads=self.model.n_threads)
+
+    def _refit(self, seed: int, n_threads: int | None) -> _Replicate | None:
+        weight, known = self._drawn_weight(np.random.default_rng(seed)), self.problem.rows.known
+        rows, ridge = replace(self.rows, sample_weight=weight, known=known), self.problem.objective.ridge
+        problem = replace(self.problem, rows=rows, n_threads=n_threads)
+        try:
+            with problem.e_step() as e_step:
+                found = problem.run(e_step, self.mixture, self.solver).go().parameters
+        except SingularMatrixError:
+            return None
+        if degenerate_components(found, self.rows.n_effective, ridge).any():
+            return None
+        return self._matched(found, n_threads)
+
+    def _drawn_weight(self, rng: np.random.Generator) -> Array:
+        total = self.weight.sum()
+        if self.draw_rows:
+            return rng.multinomial(round(total), self.weight / total).astype(np.float64)
+        drawn = rng.standard_gamma(self.weight + 0.0)  # of w rows, the sum of w exponentials; −0 is refused
+        return np.asarray(drawn * (total / drawn.sum()))
+
+    def _matched(self, found: MixtureParameters, n_threads: int | None) -> _Replicate:
+        """Return a refit with its components in the order of the mixture's."""
+        from scipy.optimize import linear_sum_assignment
+
+        K = found.n_components
+        labels = _labels(found, self.rows, n_threads)
+        shared = np.bincount(self.labels * (K + 1) + labels, self.weight, (K + 1) ** 2).reshape(K + 1, K + 1)
+        of_both = shared[:K, :K].astype(np.float64)
+        if known := self.problem.rows.known:  # components stay with their class
+            owners = known.owners
+            of_both[owners[:, None] != owners] = -np.inf
+        order = linear_sum_assignment(of_both, maximize=True)[1]
+        arrays = ParameterArrays(found.weights[order], found.means[order], found.covariances_of(order))
+        return _Replicate(arrays, adjusted_rand_index(shared))
+
+
+def _labels(mixture: MixtureParameters, rows: Source, n_threads: int | None) -> NDArray[np.intp]:
+    return np.asarray(Scorer(mixture, n_threads).labels(rows) % (mixture.n_components + 1))
+
+
+def _collected(
+    model: GaussianMixture,
+    method: Method,
+    made: Generator[_Replicate | None, None, None],
+    n_replicates: int,
+    callback: Callback | None,
+) -> StandardErrors:
+    kept: list[_Replicate] = []
+    n_left_out = 0
+    with closing(made):  # at once, also on Ctrl-C in the callback
+        for number, replicate in enumerate(made, 1):
+            if replicate is None:
+                n_left_out += 1
+            else:
+                kept.append(replicate)
+            if callback is not None and callback(number, n_replicates):
+                break
+    if len(kept) < 2:
+        raise ValueError(
+            f"{n_left_out} of {len(kept) + n_left_out} refits, which begin at the mixture, have a component that has "
+            "collapsed on a few rows or on ties: expected two without. Use fewer components, another covariance type "
+            "or a prior."
+        )
+    replicates = ParameterArrays(*(np.array(part) for part in zip(*(one.parameters for one in kept), strict=True)))
+    weights, means, covariances = (part.std(axis=0, ddof=1) for part in replicates)
+    stability = np.array([one.adjusted_rand for one in kept])
+    return StandardErrors(model, method, weights, means, covariances, replicates, stability, n_left_out)
+
+
+publish("gmm.inference", [StandardErrors, standard_errors])

@@ -1,0 +1,384 @@
+"""`Tracker`: objects that are followed from frame to frame, each a component of a mixture beside noise."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gmm._estimators.fitted import fitted_parameters, hold
+from gmm._estimators.mixture import GaussianMixture
+from gmm._estimators.scorer import Scorer
+from gmm._exceptions import ConvergenceWarning
+from gmm._passes.e_step import EStep
+from gmm._passes.stepwise import implied_statistics
+from gmm._public import publish
+from gmm._rows.entrance import as_one_array, as_source
+from gmm._rows.sources import ArraySource
+from gmm._text.amounts import counted
+from gmm._validation.noise import check_noise
+from gmm._validation.scalars import check_real, check_whole
+from gmm._values.covariance import DEFAULT_COVARIANCE_TYPE, CovarianceModel, covariance_model
+from gmm._values.layouts import Array
+from gmm._values.noise import Noise
+from gmm._values.objective import Objective
+from gmm._values.parameters import MixtureParameters
+from gmm._values.statistics import SufficientStatistics
+
+__all__ = ["Tracker", "Tracks"]
+
+_PASSES = 5  # over the rows of a frame
+_AT_FIRST = 9.0  # times the variance of the movement, as long as the velocity is unknown
+_LEAST_NOISE = 0.01  # of the weight
+_MOST_MOTION = 1e140  # whose square is a number, and times a count as well
+_TRIED_IN_VAIN = 1  # numbers of new objects beyond the best
+
+
+class Tracks(NamedTuple):
+    """A row for each object that a frame shows, in the order of the frames.
+
+    Attributes
+    ----------
+    frame : ndarray of int, shape (n,)
+    track : ndarray of int, shape (n,)
+        The object's number, which it keeps.
+    n_rows : ndarray of float, shape (n,)
+        Rows of the frame that are the object's.
+    position : ndarray of shape (n, d)
+    velocity : ndarray of shape (n, d)
+        Per frame.
+    """
+
+    frame: NDArray[np.intp]
+    track: NDArray[np.intp]
+    n_rows: Array
+    position: Array
+    velocity: Array
+
+
+@dataclass(frozen=True, eq=False)
+class _Objects:
+    """The objects after a frame.
+
+    Parameters
+    ----------
+    mixture : MixtureParameters
+    statistics : SufficientStatistics
+        Of the rows so far, the older the fewer.
+    numbers : int array of shape (K,)
+        In the order of their births.
+    velocity : array of shape (K, d)
+    age : int array of shape (K,)
+        Number of frames since the object was born, that one included.
+    n_rows : array of shape (K,)
+        Of this frame.
+    """
+
+    mixture: MixtureParameters
+    statistics: SufficientStatistics
+    numbers: NDArray[np.intp]
+    velocity: Array
+    age: NDArray[np.intp]
+    n_rows: Array
+
+    def chosen(self, kept: NDArray[np.intp]) -> _Objects:
+        """Return some of the objects."""
+        noise, share = self.mixture.noise, 1 - float(self.mixture.weights[kept].sum())
+        return _Objects(
+            self.mixture.of_components(kept).with_noise(noise, max(_LEAST_NOISE, share)),
+            self.statistics.reordered(kept),
+            self.numbers[kept],
+            self.velocity[kept],
+            self.age[kept],
+            self.n_rows[kept],
+        )
+
+    def with_born(self, born: _Objects) -> _Objects:
+        """Return the objects and new ones."""
+        one, two = self.mixture, born.mixture
+        a, b = self.statistics, born.statistics
+        statistics = replace(
+            a,
+            origins=np.concatenate([a.origins, b.origins]),
+            counts=np.concatenate([a.counts, b.counts]),
+            first=np.concatenate([a.first, b.first]),
+            second=np.concatenate([a.second, b.second]),
+        )
+        mixture = _like(
+            one,
+            np.concatenate([one.weights, two.weights]),
+            np.concatenate([one.means, two.means]),
+            np.concatenate([one.covariances, two.covariances]),
+        )
+        return _Objects(
+            mixture,
+            statistics,
+            np.concatenate([self.numbers, born.numbers]),
+            np.concatenate([self.velocity, born.velocity]),
+            np.concatenate([self.age, born.age]),
+            np.concatenate([self.n_rows, born.n_rows]),
+        )
+
+
+class Tracker:
+    """Follows objects that several rows of each frame show, such as points of a scanner or of moving pixels.
+
+    Each object is a component of a mixture beside uniform noise, which takes the clutter. Before a frame, components
+    move on by their velocities; its rows then update them, while older rows are forgotten. Rows that no object explains
+    give birth to new ones, if BIC is better with them, and an object without rows goes when its weight is lost.
+
+    Parameters
+    ----------
+    box : array-like of shape (2, d)
+        The corners of what a frame shows.
+    motion : float
+        Standard deviation of the movement from frame to frame that the velocity does not foresee, in units of the rows.
+    forgetting : float, default=0.3
+        Share of older rows that each frame forgets, between 0 and 1.
+    min_rows : int, default=5
+        Number of rows that an object needs to be born, and below which it goes, of those that are not forgotten.
+    confirm : int, default=3
+        Number of frames that have to show an object before it is one of `tracks`.
+    covariance_type : {"full", "diag", "spherical"}, default="full"
+    reg_covar : float, default=1e-6
+    random_state : int, default=0
+        Seed of the fits that look for new objects.
+
+    Attributes
+    ----------
+    n_frames : int
+        Number of frames so far.
+
+    Notes
+    -----
+    Where two objects overlap, rows tell little of which is which. There, an object's position follows its velocity the
+    more, the less its rows are its own.
+
+    Examples
+    --------
+    >>> import numpy as np, gmm
+    >>> rng = np.random.default_rng(0)
+    >>> tracker = gmm.tracking.Tracker([[0, 0], [100, 100]], motion=1.0)
+    >>> for t in range(20):
+    ...     first, second = rng.normal([10 + 4 * t, 50], 2, (15, 2)), rng.normal([50, 90 - 4 * t], 2, (15, 2))
+    ...     labels = tracker.update(np.concatenate([first, second, rng.uniform(0, 100, (10, 2))]))
+    >>> tracks = tracker.tracks()
+    >>> np.unique(tracks.track), tracks.position[-2:].round()
+    (array([0, 1]), array([[50., 14.],
+           [86., 50.]]))
+    """
+
+    def __init__(
+        self,
+        box: ArrayLike,
+        motion: float,
+        *,
+        forgetting: float = 0.3,
+        min_rows: int = 5,
+        confirm: int = 3,
+        covariance_type: str = DEFAULT_COVARIANCE_TYPE,
+        reg_covar: float = 1e-6,
+        random_state: int = 0,
+    ) -> None:
+        self._noise, self._n_features = _checked_box(box), np.shape(box)[1]
+        self._model = _checked_model(covariance_type)
+        self._motion = check_real(motion, "motion", f"(0, {_MOST_MOTION})")
+        self._forgetting = check_real(forgetting, "forgetting", "(0, 1)")
+        ridge = check_real(reg_covar, "reg_covar", "(0, inf)")
+        self._objective = Objective(self._model, ridge, noise=self._noise)
+        self._min_rows, self._confirm = check_whole(min_rows, "min_rows"), check_whole(confirm, "confirm")
+        self._random_state = random_state
+        self._objects: _Objects | None = None
+        self._born_so_far = 0
+        self._entries: list[tuple[int, int, float, Array, Array]] = []
+        self._times_seen: dict[int, int] = {}
+        self._confirmed: dict[int, int] = {}  # the numbers of tracks, by the order of their births
+        self.n_frames = 0
+
+    def __repr__(self) -> str:
+        """Return the number of frames and of tracks."""
+        return f"Tracker({counted(self.n_frames, 'frame')}, {counted(len(self._confirmed), 'track')})"
+
+    def update(self, X: ArrayLike) -> NDArray[np.intp]:
+        """Take the rows of the next frame.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n, d)
+            There may be none, of shape (0, d).
+
+        Returns
+        -------
+        ndarray of int, shape (n,)
+            The number of each row's object, which stays the same from frame to frame; −1 for clutter, and for objects
+            that are not confirmed yet.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the rows are unusable; the tracker is then unchanged.
+        """
+        rows = self._rows(X)
+        objects = None if self._objects is None else self._moved(self._objects, rows)
+        labels = _labels(objects, rows)
+        born = self._born(rows.rows[labels < 0], rows.n_rows)
+        if born is not None:
+            objects = born if objects is None else objects.with_born(born)
+        if objects is not None:
+            kept = np.flatnonzero(objects.statistics.counts >= self._min_rows)
+            objects = objects.chosen(kept) if len(kept) else None
+        self._objects, self._born_so_far = objects, self._born_so_far + (0 if born is None else len(born.numbers))
+        if objects is not None:
+            for k in np.flatnonzero(objects.n_rows >= self._min_rows):
+                self._note(objects, int(k))
+        self.n_frames += 1
+        labels = _labels(objects, rows)
+        if objects is None:
+            return labels
+        numbers = np.array([*(self._confirmed.get(born, -1) for born in objects.numbers.tolist()), -1])
+        return numbers[labels]  # noise has the label −1, the last
+
+    def tracks(self) -> Tracks:
+        """Return a table of the objects so far that are confirmed, with the frames before they were."""
+        shown = [entry for entry in self._entries if entry[1] in self._confirmed]
+        d = self._n_features
+        frame, born, n_rows, position, velocity = zip(*shown, strict=True) if shown else ((), (), (), (), ())
+        return Tracks(
+            np.array(frame, dtype=np.intp),
+            np.array([self._confirmed[number] for number in born], dtype=np.intp),
+            np.array(n_rows, dtype=np.float64),
+            np.array(position, dtype=np.float64).reshape(-1, d),
+            np.array(velocity, dtype=np.float64).reshape(-1, d),
+        )
+
+    @property
+    def mixture(self) -> GaussianMixture | None:
+        """The objects of the last frame as a fitted mixture, in the order of their births; None if there are none."""
+        if self._objects is None:
+            return None
+        parameters = self._objects.mixture
+        mixture = GaussianMixture(
+            parameters.n_components,
+            covariance_type=self._model.known_as,
+            noise=np.asarray(self._noise.parameter).tolist(),
+        )
+        hold(mixture, parameters, None, np.dtype(np.float64))
+        return mixture
+
+    def _note(self, objects: _Objects, k: int) -> None:
+        """Note that the frame shows an object, and confirm it if it was seen often enough."""
+        born = int(objects.numbers[k])
+        self._entries.append(
+            (self.n_frames, born, float(objects.n_rows[k]), objects.mixture.means[k], objects.velocity[k])
+        )
+        self._times_seen[born] = self._times_seen.get(born, 0) + 1
+        if self._times_seen[born] == self._confirm:
+            self._confirmed[born] = len(self._confirmed)
+
+    def _rows(self, X: ArrayLike) -> ArraySource:
+        d = self._n_features
+        if np.shape(X) == (0, d):
+            return ArraySource(np.empty((0, d)))
+        source, _ = as_source(X, estimator=self, n_features=d)
+        return as_one_array(source, type(self).__name__)
+
+    def _moved(self, before: _Objects, rows: ArraySource) -> _Objects:
+        """Return the objects after their rows of a frame."""
+        velocity, past = before.velocity, before.statistics.scaled(1 - self._forgetting)
+        expected = before.mixture.means + velocity
+        past = replace(past.recentred(before.mixture.means), origins=expected)
+        layout = self._model.layout
+        unforeseen = np.where(before.age == 1, _AT_FIRST, 1.0) * self._motion**2
+        wide = layout.with_ridge(before.mixture.covariances, unforeseen)
+        mixture = _like(before.mixture, before.mixture.weights, expected, wide)
+        if rows.n_rows == 0:
+            narrow = _like(before.mixture, before.mixture.weights, expected, before.mixture.covariances)
+            return replace(before, mixture=narrow, statistics=past, age=before.age + 1, n_rows=np.zeros(len(expected)))
+        step = np.zeros_like(expected)
+        with EStep(rows, self._model.moments, n_threads=1) as e_step:
+            for _ in range(_PASSES):
+                new = e_step(mixture.whitened())
+                step = self._gain(mixture, rows, unforeseen) * (new.means - expected)
+                both = replace(past, origins=expected + step) + new
+                found = self._objective.update(both)
+                mixture = _like(found, found.weights, found.means, found.covariances)
+        mixture = _like(found, found.weights, expected + step, found.covariances)
+        return replace(
+            before,
+            mixture=mixture,
+            statistics=both,
+            velocity=velocity + np.maximum(self._forgetting, 1 / before.age)[:, None] * step,
+            age=before.age + 1,
+            n_rows=new.counts,
+        )
+
+    def _gain(self, mixture: MixtureParameters, rows: ArraySource, unforeseen: Array) -> Array:
+        """Return how far, from 0 to 1, each object goes from where it was expected to the mean of its rows, (K, 1).
+
+        That is Kalman's gain, in which rows count the less, the more they are another object's as well.
+        """
+        shares = Scorer(mixture, 1).responsibilities(rows)
+        rest = shares.sum(axis=1, keepdims=True) - shares
+        own = (shares * np.maximum(shares - rest, 0)).sum(axis=0)
+        variances = self._model.layout.diagonal(mixture.covariances, mixture.n_features).mean(axis=1)
+        return np.asarray(own * unforeseen / (own * unforeseen + variances))[:, None]
+
+    def _born(self, rows: Array, n_rows: int) -> _Objects | None:
+        """Return new objects in rows, of all of the frame, that no object explains: as many as BIC prefers to noise."""
+        best, born = -2.0 * len(rows) * self._noise.log_density, None
+        for K in range(1, len(rows) // max(self._min_rows, 2) + 1):
+            mixture = GaussianMixture(
+                K,
+                covariance_type=self._model.known_as,
+                noise=self._noise.parameter,
+                reg_covar=self._objective.ridge,
+                random_state=self._random_state,
+                n_threads=1,
+            )
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ConvergenceWarning)  # noise took all rows, or a component lost its own
+                bic = mixture.fit(rows).bic(rows)
+            if bic < best:
+                best, born = bic, fitted_parameters(mixture)
+            elif (0 if born is None else born.n_components) + _TRIED_IN_VAIN < K:
+                break
+        if born is None:
+            return None
+        counts, numbers = born.weights * len(rows), self._born_so_far + np.arange(born.n_components)
+        shares = _like(born, counts / n_rows, born.means, born.covariances)
+        statistics = implied_statistics(born, Objective(self._model)).scaled(len(rows))
+        return _Objects(shares, statistics, numbers, np.zeros(born.means.shape), np.ones_like(numbers), counts)
+
+
+def _labels(objects: _Objects | None, rows: ArraySource) -> NDArray[np.intp]:
+    if objects is None or rows.n_rows == 0:
+        return np.full(rows.n_rows, -1, dtype=np.intp)
+    return Scorer(objects.mixture, 1).labels(rows)
+
+
+def _like(other: MixtureParameters, weights: Array, means: Array, covariances: Array) -> MixtureParameters:
+    """Return a mixture with the model and the noise of another; noise keeps a share, else it would not come back."""
+    weights = weights * min(1.0, (1 - _LEAST_NOISE) / float(weights.sum()))
+    return MixtureParameters(weights, means.copy(), covariances.copy(), other.model, noise=other.noise)
+
+
+def _checked_box(box: ArrayLike) -> Noise:
+    shape = np.shape(box)
+    if len(shape) != 2:
+        raise ValueError(f"expected a box of shape (2, d), the corners of what a frame shows, got shape {shape}")
+    return check_noise(box, shape[1], lambda: np.empty(0))
+
+
+def _checked_model(covariance_type: str) -> CovarianceModel:
+    model = covariance_model(covariance_type)
+    if model.constraint or model.layout.pooled:
+        raise ValueError(
+            f"objects have a covariance of their own: expected one of full, diag and spherical, got {covariance_type!r}"
+        )
+    return model
+
+
+publish("gmm.tracking", [Tracker, Tracks])

@@ -1,0 +1,238 @@
+"""Validation of columns that a user names or numbers, and which may be codes of categories."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmm._text.lists import quoted, suggestion
+from gmm._validation.scalars import is_whole
+
+__all__ = [
+    "COPIES",
+    "FEW_ROWS",
+    "Rescaling",
+    "check_columns",
+    "check_known_columns",
+    "coded",
+    "few_values",
+    "is_code",
+    "most_codes",
+    "repeating",
+    "rescalings",
+]
+
+MOST_CODES, _ROWS_PER_CODE = 10, 20  # distinct values, and rows for each of them, that make a code likely
+FEW_ROWS = 10  # of fewer, little can be said of columns
+COPIES = ("is a copy or a rescaling", "are copies or rescalings")  # of one column and of several
+_ROWS_PER_TIE = 5  # with which a component can settle on one value
+_MOST_YEARS, _YEARS = 30, (1800, 2100)
+_NEAR, _ROUNDING = 1e-5, 16  # in standard deviations; in units of eps
+_RATIOS = (0.7548776662466927, 0.5698402909980532)  # whose multiples fill the unit square evenly
+_BEGINNING = 1000  # rows that show of most columns that they have more
+
+
+def check_columns(columns: Any, names: Sequence[str], n_features: int) -> NDArray[np.intp]:
+    """Check some of the columns of a fitted mixture.
+
+    Parameters
+    ----------
+    columns : str, int or iterable of these
+        Names of the fit, or indices from 0; negative ones count from the end.
+    names : sequence of str
+        Names of the fit; empty if there were none.
+    n_features : int
+        d.
+
+    Returns
+    -------
+    ndarray of intp
+        Indices, in the order given.
+
+    Raises
+    ------
+    ValueError
+        If there are none, one is not a column, or one comes twice.
+    TypeError
+        If one is neither text nor an integer.
+    """
+    if isinstance(columns, bytes | bytearray | memoryview):
+        raise TypeError(f"expected the name of a column or its index, or a list of these, got {columns!r:.80}")
+    one = isinstance(columns, str) or not isinstance(columns, Iterable) or getattr(columns, "ndim", 1) == 0
+    listed = [columns] if one else list(columns)
+    if not listed:
+        raise ValueError("expected at least one column, got none")
+    found = [_index(column, names, n_features) for column in listed]
+    repeated = [column for i, column in enumerate(listed) if found[i] in found[:i]]
+    if repeated:
+        raise ValueError(f"expected each column once, got {repeated[0]!r} again")
+    return np.array(found, dtype=np.intp)
+
+
+def check_known_columns(
+    known: Any, target: Any, names: Sequence[str], n_features: int
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Check known columns and targets, one of which is None for all others, in the order of the fit; return indices.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `check_columns`; also if both are None, there are no others, or a target is known.
+    """
+    if known is None and target is None:
+        raise ValueError("X has no column names: expected `known`, the columns that X holds, or `target`")
+    every = np.arange(n_features, dtype=np.intp)
+    targets = every[:0] if target is None else check_columns(target, names, n_features)
+    columns = np.setdiff1d(every, targets) if known is None else check_columns(known, names, n_features)
+    others = np.setdiff1d(every, columns) if target is None else targets
+    if not len(others) or not len(columns):
+        what = "known" if not len(others) else "a target"
+        raise ValueError(f"expected a column that is not {what}, got all {n_features} columns")
+    both = np.intersect1d(columns, others)
+    if len(both):
+        name = repr(names[both[0]]) if names else str(both[0])
+        raise ValueError(f"expected targets that are not known, but column {name} is both: leave it out of X")
+    return columns, others
+
+
+def coded(columns: Iterable[tuple[str, int]], n_rows: int) -> list[str]:
+    """Return the columns, by name and number of distinct values, that may be codes: there are few values.
+
+    As codes of categories they have no distances, and components settle on single values.
+    """
+    listed = list(columns)
+    most = min(MOST_CODES, n_rows // _ROWS_PER_CODE) if len(listed) > 1 else 0
+    return [_with_count(name, n) for name, n in listed if 1 < n <= most]
+
+
+def repeating(columns: Iterable[tuple[str, int]], n_rows: int) -> list[str]:
+    """Return the columns, likewise, of few values for so many rows, fractions as well, that are not `coded`."""
+    listed, most = list(columns), min(MOST_CODES, n_rows // _ROWS_PER_TIE)
+    codes = coded(listed, n_rows)
+    return [text for name, n in listed if 1 < n <= most and (text := _with_count(name, n)) not in codes]
+
+
+def _with_count(name: str, n: int) -> str:
+    return f"{name!r} ({n} distinct values)"
+
+
+def few_values(rows: NDArray[Any]) -> list[int]:
+    """Count distinct values of each column of rows (n, d), but NaN: exact up to `MOST_CODES`, else a lower bound."""
+    there = [column[~np.isnan(column)] for column in rows.T]
+    counts = [len(np.unique(column[:_BEGINNING])) for column in there]
+    return [len(np.unique(x)) if n <= MOST_CODES < len(x) else n for x, n in zip(there, counts, strict=True)]
+
+
+def most_codes(n_rows: int) -> int:
+    """Return how many distinct values of a column have to be known to say whether they are codes."""
+    return min(_MOST_YEARS, n_rows // _ROWS_PER_CODE)
+
+
+def is_code(values: NDArray[Any], n_rows: int) -> bool:
+    """Return whether a column of whole numbers with these distinct values may be a code, or a year.
+
+    Codes are ten or fewer, years thirty or fewer from 1800 to 2100 of which at least every other is there; on each
+    come twenty rows or more.
+    """
+    n = len(values)
+    if not 1 < n <= most_codes(n_rows):
+        return False
+    first, last = values.min(), values.max()
+    return n <= MOST_CODES or bool(_YEARS[0] <= first and last <= _YEARS[1] and last - first < 2 * n)
+
+
+@dataclass(frozen=True)
+class Rescaling:
+    """A column that is another one, but for its unit and its origin.
+
+    Attributes
+    ----------
+    copy, original : int
+        The columns.
+    slope, intercept : float
+        The copy is `slope` times the original plus `intercept`.
+    tolerance : float
+        Difference beyond rounding that goes unnoticed.
+    """
+
+    copy: int
+    original: int
+    slope: float
+    intercept: float
+    tolerance: float
+
+    def among(self, columns: NDArray[np.intp]) -> Rescaling:
+        """Return it for a matrix of which these columns were looked at."""
+        return replace(self, copy=int(columns[self.copy]), original=int(columns[self.original]))
+
+    def holds(self, rows: NDArray[Any]) -> bool:
+        """Return whether it is true of rows (n, d), NaN in both columns or in none."""
+        copy, scaled = rows[:, self.copy], self.slope * rows[:, self.original]
+        rounding = _ROUNDING * np.finfo(rows.dtype).eps * (np.abs(copy) + np.abs(scaled) + abs(self.intercept))
+        missing = np.isnan(copy)
+        near = np.abs(copy - scaled - self.intercept) <= self.tolerance + rounding
+        return bool((np.isnan(scaled) == missing).all() and (near | missing).all())
+
+
+def rescalings(rows: NDArray[Any]) -> list[Rescaling]:
+    """Return which columns of rows (n, d) are copies of earlier ones, or have only another unit and origin.
+
+    A column is compared with those alone that have nearly the same projections on two fixed directions.
+    """
+    prints = _fingerprints(rows)
+    order = [int(j) for j in np.argsort(prints[0]) if np.isfinite(prints[0, j])]
+    groups: list[list[int]] = []
+    window: list[list[int]] = []  # groups whose columns may be near
+    for j in order:
+        window = [group for group in window if prints[0, j] - prints[0, group[0]] <= 2 * _NEAR]
+        near = (group for group in window if abs(prints[1, j] - prints[1, group[0]]) <= 2 * _NEAR)
+        home = next((group for group in near if _rescaling(rows, group[0], j) is not None), None)
+        if home is None:
+            window.append([j])
+            groups.append(window[-1])
+        else:
+            home.append(j)
+    pairs = [_rescaling(rows, min(group), j) for group in groups for j in sorted(group) if j != min(group)]
+    return [pair for pair in pairs if pair is not None]
+
+
+def _fingerprints(rows: NDArray[Any]) -> NDArray[np.float64]:
+    """Return two numbers for each column, the same for its copies in any unit; NaN where it does not vary."""
+    n, missing = len(rows), np.isnan(rows)
+    with np.errstate(all="ignore"):  # of columns that are constant, empty or infinite
+        means = np.where(missing, 0.0, rows).sum(axis=0, dtype=np.float64) / (n - missing.sum(axis=0))
+        away = np.where(missing, 0.0, rows - means)
+        directions = np.outer(_RATIOS, np.arange(1, n + 1)) % 1 - 0.5
+        prints: NDArray[np.float64] = np.abs(directions @ away) / np.sqrt(np.square(away).sum(axis=0))
+    return prints
+
+
+def _rescaling(rows: NDArray[Any], original: int, copy: int) -> Rescaling | None:
+    """Return how one column is another one, if it is."""
+    x, y = rows[:, original].astype(np.float64), rows[:, copy].astype(np.float64)
+    low, high = np.nanargmin(x), np.nanargmax(x)
+    slope = (y[high] - y[low]) / (x[high] - x[low])
+    if not (np.isfinite(slope) and slope):
+        return None
+    tolerance = _NEAR * float(np.nanstd(y))
+    pair = Rescaling(copy, original, float(slope), float(y[low] - slope * x[low]), tolerance)
+    return pair if pair.holds(rows) else None
+
+
+def _index(column: object, names: Sequence[str], n_features: int) -> int:
+    if isinstance(column, str):
+        if names.count(column) == 1:
+            return names.index(column)
+        if not names:
+            raise ValueError(f"expected indices from 0 to {n_features - 1}, as the fit had no names, got {column!r}")
+        near = suggestion(column, names)
+        raise ValueError(f"expected one of the columns {quoted(names)}, each name once, got {column!r}{near}")
+    if not is_whole(column):
+        raise TypeError(f"expected the name of a column or its index, got {column!r}")
+    if not -n_features <= int(column) < n_features:
+        raise ValueError(f"expected columns from 0 to {n_features - 1}, got {column!r}")
+    return int(column) % n_features

@@ -1,0 +1,78 @@
+"""Validation of the parameters that a user wants to fix."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmm._text.lists import quoted, suggestion
+from gmm._values.covariance import CovarianceModel
+from gmm._values.fixed import NOTHING_FIXED, PARTS, Fixed
+
+__all__ = ["check_fixed", "check_fixed_given", "check_fixed_table"]
+
+
+def check_fixed(fixed: Mapping[str, Any] | None, n_components: int, model: CovarianceModel) -> Fixed:
+    """Return which parameters a fit leaves as they are.
+
+    Parameters
+    ----------
+    fixed : mapping of {"weights", "means", "covariances"} to bool or array-like of shape (n_components,), or None
+    n_components : int
+    model : CovarianceModel
+
+    Raises
+    ------
+    ValueError
+        If a name or a mask is invalid, or covariances that depend on each other are fixed in part.
+    """
+    if not fixed:
+        return NOTHING_FIXED
+    unknown = [name for name in fixed if name not in PARTS]
+    if unknown:
+        near = suggestion(unknown[0], PARTS)
+        raise ValueError(f"fixed: expected some of {quoted(PARTS)}, got {unknown[0]!r:.40}{near}")
+    table = np.array([_mask(name, fixed.get(name, False), n_components) for name in PARTS])
+    return check_fixed_table(table, model)
+
+
+def check_fixed_table(table: NDArray[np.bool_], model: CovarianceModel) -> Fixed:
+    """Return what a table of masks fixes; see `check_fixed`."""
+    fixed = Fixed(table) if table.any() else NOTHING_FIXED
+    joint = bool(model.constraint) or model.layout.pooled
+    if joint and fixed.covariances.any() and not fixed.covariances.all():
+        raise ValueError(
+            f"fixed: covariances of {model.known_as} depend on each other, so that all of them are fixed or none: "
+            "expected True, or the covariance_type 'full', 'diag' or 'spherical'"
+        )
+    return fixed
+
+
+def check_fixed_given(fixed: Fixed, weights: Any, means: Any, precisions: Any) -> None:
+    """Check that what is fixed is given, where a fit begins with these.
+
+    Raises
+    ------
+    ValueError
+        If a part that is fixed is None.
+    """
+    given = {"weights": weights, "means": means, "covariances": precisions}
+    for name in fixed.masks:
+        if given[name] is None:
+            parameter = f"{name}_init" if name != "covariances" else "precisions_init"
+            raise ValueError(
+                f"fixed={{{name!r}: …}}: expected {parameter}, or a mixture to go on from with warm_start=True"
+            )
+
+
+def _mask(name: str, value: Any, n_components: int) -> NDArray[np.bool_]:
+    mask = np.asarray(value)
+    if mask.dtype != bool or mask.shape not in ((), (n_components,)):
+        raise ValueError(
+            f"fixed: expected True, False or one of them for each of {n_components} components for {name!r}, got "
+            f"{value!r:.80}"
+        )
+    return np.broadcast_to(mask, n_components)

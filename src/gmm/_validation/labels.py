@@ -1,0 +1,118 @@
+"""Validation of the classes of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmm._validation.scalars import is_whole
+
+__all__ = ["check_components_per_class", "check_labels", "classes_left"]
+
+
+def check_labels(labels: Any, n_rows: int, name: str = "labels", *, unknown: int | None = -1) -> tuple[Any, Any]:
+    """Return the classes, sorted, and the index of each row's class, −1 where it is unknown.
+
+    Parameters
+    ----------
+    labels : array-like of shape (n_rows,)
+        Integers, truth values or strings; None, NaN and NA are unknown.
+    n_rows : int
+    name : str
+    unknown : int, optional
+        A number that stands for unknown as well.
+
+    Raises
+    ------
+    ValueError
+        If the shape is wrong, or labels are not of one kind, or too large.
+    """
+    values = np.asarray(labels, dtype=None if hasattr(labels, "dtype") else object)  # else NaN beside words is "nan"
+    if values.shape != (n_rows,):
+        raise ValueError(f"expected {name} of shape {(n_rows,)}, one for each row, got {values.shape}")
+    if values.dtype.kind in "fO":
+        known = np.array([not _is_missing(value) for value in values], dtype=bool)
+    else:
+        known = np.ones(n_rows, dtype=bool)
+    given = values[known]
+    if given.dtype.kind == "O" and len({isinstance(value, str) for value in given}) == 1:
+        given = np.array(given.tolist())
+    _check_range(given, name)
+    if given.dtype.kind == "u" or (given.dtype.kind in "fO" and all(_has_no_fraction(value) for value in given)):
+        given = given.astype(np.int64)
+    if given.dtype.kind not in "ibU" or given.ndim != 1:
+        raise ValueError(
+            f"Unknown label type: expected {name} that are integers, or strings, or missing (None, NaN), "
+            f"got {given[:3]!r:.80}"
+        )
+    if unknown is not None and given.dtype.kind == "i":
+        known[known] = given != unknown
+        given = given[given != unknown]
+    codes = np.full(n_rows, -1, dtype=np.intp)
+    classes, codes[known] = np.unique(given, return_inverse=True)
+    return classes, codes
+
+
+def classes_left(
+    classes: NDArray[Any], codes: NDArray[np.intp], used: NDArray[np.bool_]
+) -> tuple[NDArray[Any], NDArray[np.intp]]:
+    """Return the classes of the used rows, and the index of each row's class, −1 where it is unknown or unused."""
+    used = used & (codes >= 0)
+    left = np.unique(codes[used])
+    return classes[left], np.where(used, np.searchsorted(left, codes), -1)
+
+
+def _check_range(given: NDArray[Any], name: str) -> None:
+    numbers = given.tolist() if given.dtype.kind in "ufO" else []
+    for value in numbers:
+        if isinstance(value, int | float | np.number) and not -(2**63) <= value < 2**63:
+            raise ValueError(f"expected {name} between -2**63 and 2**63 - 1, got {value!r:.80}")
+
+
+def _is_missing(value: Any) -> bool:
+    """Return whether a value is None, NaN or pandas' NA, which is neither equal to itself nor not."""
+    try:
+        return value is None or bool(value != value)
+    except TypeError:
+        return True
+
+
+def _has_no_fraction(value: Any) -> bool:
+    return isinstance(value, float | np.floating) and float(value).is_integer()
+
+
+def check_components_per_class(
+    per_class: Any, classes: NDArray[Any], codes: NDArray[np.intp], n_components: int
+) -> NDArray[np.intp]:
+    """Return the class of each component, (K,): classes in order, then −1 for components of none.
+
+    Raises
+    ------
+    ValueError
+        If there are too few components, or too few rows for them.
+    """
+    named = per_class if isinstance(per_class, Mapping) else dict.fromkeys(classes.tolist(), per_class)
+    unknown = [label for label in named if label not in classes.tolist()]
+    if unknown:
+        raise ValueError(f"components_per_class names {unknown[0]!r}: expected classes among {classes.tolist()!r:.200}")
+    numbers = [named.get(label, 1) for label in classes.tolist()]
+    for label, number, rows in zip(classes.tolist(), numbers, np.bincount(codes[codes >= 0]), strict=True):
+        if not is_whole(number) or number < 1:
+            raise ValueError(f"expected components_per_class of 1 or more, got {number!r:.40} for class {label!r}")
+        if rows < number:
+            raise ValueError(f"class {label!r} has {rows} labelled rows for {number} components: expected one for each")
+    n_free = n_components - sum(numbers)
+    if n_free < 0:
+        raise ValueError(
+            f"expected n_components >= {sum(numbers)}, for {len(classes)} classes in labels with their "
+            f"components_per_class, got {n_components}"
+        )
+    if n_free > int((codes < 0).sum()):
+        raise ValueError(
+            f"{n_free} of {n_components} components belong to no class, but there are {int((codes < 0).sum())} rows "
+            f"without a label: expected n_components={sum(numbers)}, or other components_per_class"
+        )
+    return np.append(np.repeat(np.arange(len(classes)), numbers), np.full(n_free, -1))

@@ -1,0 +1,255 @@
+"""Validation of an estimator's parameters and state, with scikit-learn's messages.
+
+`given` checks parameters whose shape depends on the data.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import sys
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gmm._exceptions import InvalidParameterError, NotFittedError, raisable
+from gmm._text.lists import suggestion
+from gmm._validation.scalars import check_choice, is_real, is_whole
+from gmm._validation.where import name_of
+from gmm._values.covariance import COVARIANCE_TYPES, OF_ONE_FEATURE
+from gmm._values.priors import NormalInverseWishart
+
+__all__ = [
+    "check_callback",
+    "check_density",
+    "check_is_fitted",
+    "check_level",
+    "check_n_samples",
+    "check_parameters",
+    "check_random_state",
+]
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """The values that a parameter may have.
+
+    Attributes
+    ----------
+    texts : tuple of str
+        Descriptions of the alternatives.
+    holds : callable
+        Returns whether a value is allowed.
+    names : collection of str
+        Strings among the alternatives, of which a message suggests the nearest.
+    """
+
+    texts: tuple[str, ...]
+    holds: Callable[[Any], bool]
+    names: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """Return the alternatives as one phrase: "a, b or c"."""
+        head = ", ".join(self.texts[:-1])
+        return f"{head} or {self.texts[-1]}" if head else self.texts[-1]
+
+    def __or__(self, other: Requirement) -> Requirement:
+        """Return the requirement that at least one of the two holds."""
+        names = self.names + other.names
+        return Requirement(self.texts + other.texts, lambda value: self.holds(value) or other.holds(value), names)
+
+
+def _an_int(least: int, most: float = math.inf) -> Requirement:
+    def holds(value: Any) -> bool:
+        return is_whole(value) and least <= int(value) <= most
+
+    closing = f"{int(most)}]" if most < math.inf else "inf)"
+    return Requirement((f"an int in the range [{least}, {closing}",), holds)
+
+
+def _is_nonnegative_finite(value: Any) -> bool:
+    return is_real(value) and bool(0 <= value < math.inf)  # False for NaN
+
+
+def _is_array_like(value: Any) -> bool:
+    sized = any(hasattr(value, name) for name in ("__len__", "shape", "__array__"))
+    return sized and not np.isscalar(value) and not hasattr(value, "nnz")
+
+
+def _an_instance(cls: type) -> Requirement:
+    place = "gmm" if cls.__module__.startswith("gmm.") else cls.__module__  # public names are the package's
+    text = f"an instance of '{cls.__qualname__ if place == 'builtins' else f'{place}.{cls.__qualname__}'}'"
+    return Requirement((text,), lambda value: isinstance(value, cls))
+
+
+def _a_str_among(names: Collection[str]) -> Requirement:
+    text = f"a str among {{{', '.join(map(repr, names))}}}"
+    return Requirement((text,), lambda value: isinstance(value, str) and value in names, tuple(names))
+
+
+_NONE = Requirement(("None",), lambda value: value is None)
+_BOOLEAN = _an_instance(bool) | _an_instance(np.bool_)
+_CALLABLE = Requirement(("a callable",), callable)
+_ARRAY = Requirement(("an array-like",), _is_array_like)
+_FLOAT = Requirement(("a float in the range [0.0, inf)",), _is_nonnegative_finite)
+_POSITIVE = Requirement(("a float in the range (0.0, inf)",), lambda value: _is_nonnegative_finite(value) and value > 0)
+_SHARE = Requirement(
+    ("a float in the range (0.0, 1.0)",), lambda value: _is_nonnegative_finite(value) and 0 < value < 1
+)
+_SEED = _an_int(0, 2**32 - 1) | _an_instance(np.random.RandomState) | _an_instance(np.random.Generator) | _NONE
+
+_REQUIREMENTS: Mapping[str, Requirement] = {
+    "n_components": _an_int(1),
+    "covariance_type": _a_str_among((*COVARIANCE_TYPES, *OF_ONE_FEATURE)),
+    "tol": _FLOAT,
+    "reg_covar": _FLOAT,
+    "max_iter": _an_int(0),
+    "n_init": _an_int(1),
+    "weights_init": _ARRAY | _NONE,
+    "means_init": _ARRAY | _NONE,
+    "precisions_init": _ARRAY | _NONE,
+    "random_state": _SEED,
+    "refine": _a_str_among(("split-merge",)) | _NONE,
+    "warm_start": _BOOLEAN,
+    "verbose": _an_int(0) | _BOOLEAN,
+    "verbose_interval": _an_int(1),
+    "n_threads": _an_int(1) | _NONE,
+    "acceleration": _a_str_among(("auto",)) | _NONE,
+    "weight_concentration_prior_type": _a_str_among(("dirichlet_process", "dirichlet_distribution")),
+    "weight_concentration_prior": _POSITIVE | _NONE,
+    "mean_precision_prior": _POSITIVE | _NONE,
+    "mean_prior": _ARRAY | _NONE,
+    "degrees_of_freedom_prior": _POSITIVE | _NONE,
+    "covariance_prior": _ARRAY | _POSITIVE | _NONE,
+    "noise": _BOOLEAN | _ARRAY | _SHARE,
+    "missing": _a_str_among(("error", "em")),
+    "fixed": Requirement(("a mapping of names to masks",), lambda value: isinstance(value, Mapping)) | _NONE,
+    "prior": _a_str_among(("conjugate",)) | _an_instance(NormalInverseWishart) | _NONE,
+}
+
+
+@functools.cache
+def _a_start(names: tuple[str, ...]) -> Requirement:
+    return _a_str_among(names) | _CALLABLE | _ARRAY
+
+
+def check_parameters(estimator: Any, starts: Collection[str], only: Collection[str] | None = None) -> None:
+    """Check the types and values of an estimator's parameters.
+
+    Parameters
+    ----------
+    estimator : Estimator
+        Its `get_params` returns the parameters by name.
+    starts : collection of str
+        The strings allowed for `init_params`; a callable and an array are allowed too.
+    only : collection of str, optional
+        Names of parameters; None checks all.
+
+    Raises
+    ------
+    InvalidParameterError
+        For the first invalid parameter, in order of names.
+    """
+    for parameter, value in estimator.get_params(deep=False).items():
+        required = _a_start(tuple(starts)) if parameter == "init_params" else _REQUIREMENTS.get(parameter)
+        checked = required is not None and (only is None or parameter in only)
+        if required is not None and checked and not required.holds(value):
+            raise raisable(InvalidParameterError)(
+                f"The {parameter!r} parameter of {name_of(estimator)} must be {required}. Got {value!r} instead"
+                f"{suggestion(value, required.names) or '.'}"
+            )
+
+
+def check_callback(callback: object) -> None:
+    """Check that a callback is None or callable.
+
+    Raises
+    ------
+    TypeError
+        If it is neither.
+    """
+    if callback is not None and not callable(callback):
+        raise TypeError(f"callback must be a callable or None. Got {callback!r} instead.")
+
+
+def check_n_samples(n_samples: object) -> int:
+    """Check the number of rows to sample.
+
+    Raises
+    ------
+    ValueError
+        If it is not a positive integer.
+    """
+    if not is_whole(n_samples) or int(n_samples) < 1:
+        raise ValueError(f"Invalid value for 'n_samples': {n_samples!r} . The sampling requires at least one sample.")
+    if int(n_samples) > sys.maxsize:
+        raise ValueError(f"Invalid value for 'n_samples': {n_samples!r} . Expected at most {sys.maxsize}.")
+    return int(n_samples)
+
+
+def check_level(level: object, name: str = "level") -> float:
+    """Check the probability of an interval.
+
+    Raises
+    ------
+    ValueError
+        If it is not a number between 0 and 1.
+    """
+    if not is_real(level) or not 0 < float(level) < (1 + float(level)) / 2 < 1:
+        raise ValueError(f"expected a {name} between 0 and 1, got {level!r}")
+    return float(level)
+
+
+def check_density(density: object) -> str:
+    """Check the name of a density of a variational posterior.
+
+    Raises
+    ------
+    ValueError
+        If there is no such density.
+    """
+    return check_choice(density, "density", ("variational", "plug-in", "predictive"))
+
+
+def check_random_state(seed: Any) -> np.random.RandomState | np.random.Generator:
+    """Return the random number generator for a seed.
+
+    Parameters
+    ----------
+    seed : None, int, RandomState or Generator
+        None stands for numpy's global state; an int seeds a new `RandomState`; a generator is returned itself.
+
+    Returns
+    -------
+    RandomState or Generator
+
+    Raises
+    ------
+    ValueError
+        If `seed` is anything else.
+    """
+    if seed is None or seed is np.random:
+        # numpy has no public name for the global state that `np.random.seed` sets.
+        return np.random.mtrand._rand
+    if isinstance(seed, np.random.RandomState | np.random.Generator):
+        return seed
+    if is_whole(seed):
+        return np.random.RandomState(int(seed))
+    raise ValueError(f"{seed!r} cannot be used to seed a numpy.random.RandomState instance")
+
+
+def check_is_fitted(estimator: Any) -> None:
+    """Check that an estimator is fitted.
+
+    Raises
+    ------
+    NotFittedError
+        If `estimator.__sklearn_is_fitted__()` is false.
+    """
+    if not estimator.__sklearn_is_fitted__():
+        raise raisable(NotFittedError)(
+            f"This {name_of(estimator)} instance is not fitted yet. Call 'fit' with appropriate "
+            "arguments before using this estimator."
+        )

@@ -1,0 +1,219 @@
+"""Validation of priors; hyperparameters that are not set are estimated from the rows."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from gmm._exceptions import InvalidParameterError, raisable
+from gmm._validation.given import Floats, check_array, check_matrices
+from gmm._validation.scalars import is_real
+from gmm._values.covariance import CLASSIC, CovarianceModel
+from gmm._values.layouts import FULL, SPHERICAL, SingularMatrixError
+from gmm._values.priors import ConjugatePrior, NormalInverseWishart
+from gmm._values.variational import VariationalPrior
+
+DIRICHLET_PROCESS, DIRICHLET = "dirichlet_process", "dirichlet_distribution"
+
+# Beyond these, the logarithm of the density overflows.
+_LARGEST_DOF, _LEAST_SHRINKAGE = 1e300, 1e-300
+_FARTHEST = 1e150  # a prior's mean from the rows'
+_COLLINEAR = 1e-12  # an eigenvalue of correlations: the square of the rounding of float32 rows is less
+_MOST_PRIOR_ROWS = 1e10  # of a variational prior: beyond, differences of log-gamma functions lose the bound
+
+
+def check_prior(
+    prior: NormalInverseWishart | str, model: CovarianceModel, n_components: int, *, mean: Floats, covariance: Floats
+) -> ConjugatePrior:
+    """Check a prior and fill in the hyperparameters that are not set.
+
+    Parameters
+    ----------
+    prior : NormalInverseWishart or str
+        A string stands for `NormalInverseWishart()`, with no hyperparameter set.
+    model : CovarianceModel
+    n_components : int
+        K.
+    mean : ndarray of shape (d,)
+        Mean of the rows.
+    covariance : ndarray of shape (d, d)
+        Unbiased covariance of the rows; for diagonal and spherical models only its diagonal, of shape (d,).
+
+    Returns
+    -------
+    ConjugatePrior
+
+    Raises
+    ------
+    ValueError
+        If a hyperparameter has the wrong shape, is not finite or is out of range, or if the scale is to be estimated
+        and a column is constant.
+    """
+    prior = NormalInverseWishart() if isinstance(prior, str) else prior
+    d = len(mean)
+    shrinkage = _number(prior.shrinkage, "shrinkage")
+    if shrinkage < 0:
+        raise ValueError(f"expected prior.shrinkage of at least 0, got {shrinkage:g}")
+    if 0 < shrinkage < _LEAST_SHRINKAGE:
+        raise ValueError(f"expected prior.shrinkage of 0, or of at least {_LEAST_SHRINKAGE:g}, got {shrinkage:g}")
+    dof = d + 2.0 if prior.dof is None else _number(prior.dof, "dof")
+    if not dof > d - 1:
+        raise ValueError(f"expected prior.dof above d − 1 = {d - 1}, got {dof:g}")
+    if dof > _LARGEST_DOF:
+        raise ValueError(f"expected prior.dof of at most {_LARGEST_DOF:g}, got {dof:g}")
+    centre = mean if prior.mean is None else _check_mean(prior.mean, "prior.mean", mean)
+    if prior.scale is None:
+        scale = _estimated_scale(covariance, model, n_components)
+    else:
+        scale = _check_scale(prior.scale, model, d)
+    return ConjugatePrior(centre, shrinkage, dof, scale)
+
+
+def _check_scale(scale: Any, model: CovarianceModel, d: int) -> Floats:
+    if np.ndim(scale) == 0:
+        number = _number(scale, "scale")
+        if not number > 0:
+            raise ValueError(f"expected prior.scale above 0, got {number:g}")
+        return np.full(d, number) if model.layout.axis_aligned else number * np.eye(d)
+    matrix = check_array(scale, "prior.scale", (d, d)).astype(np.float64)
+    check_matrices(matrix[None], "prior.scale", ["the matrix"])
+    return np.diagonal(matrix) if model.layout.axis_aligned else matrix
+
+
+def _check_mean(value: Any, name: str, mean: Floats) -> Floats:
+    """Check the mean of a prior, given that of the rows."""
+    centre = check_array(value, name, mean.shape).astype(np.float64)
+    far = np.abs(centre / 2 - mean / 2) > _FARTHEST / 2  # halves: their difference is finite
+    if far.any():
+        j = int(far.argmax())
+        raise ValueError(
+            f"expected {name} within {_FARTHEST:g} of the mean of the rows, so that squares are finite, got "
+            f"{centre[j]:g} for feature {j}, whose mean is {mean[j]:g}"
+        )
+    return centre
+
+
+def _number(value: Any, name: str) -> float:
+    if not is_real(value) or not math.isfinite(value):
+        raise ValueError(f"expected a finite number for prior.{name}, got {value!r}")
+    return float(value)
+
+
+def _estimated_scale(covariance: Floats, model: CovarianceModel, n_components: int) -> Floats:
+    """Fraley & Raftery (2007), section 3.2: the K components share the volume of the rows."""
+    d = len(covariance)
+    variances = np.full(d, covariance.mean()) if model.layout.axis_aligned else np.diagonal(covariance)
+    if not (variances > 0).all():
+        column = int(np.argmin(variances))
+        raise ValueError(
+            f"cannot estimate prior.scale from the rows: column {column} is constant. Set prior.scale, or drop that "
+            "column"
+        )
+    if model.layout.axis_aligned:
+        covariance = variances
+    elif _are_collinear(covariance, variances):
+        covariance = np.diag(variances)
+    return covariance / n_components ** (2 / d)
+
+
+def _are_collinear(covariance: Floats, variances: Floats) -> bool:
+    """Tell whether columns follow from others, whatever their units, but for rounding."""
+    deviations = np.sqrt(variances)
+    correlations = covariance / deviations[:, None] / deviations
+    return bool(np.linalg.eigvalsh(correlations)[0] < _COLLINEAR)
+
+
+def check_has_posterior(model: CovarianceModel, name: str) -> None:
+    """Check that the Wishart prior is conjugate to a covariance model; `name` is the estimator's.
+
+    Raises
+    ------
+    InvalidParameterError
+        If it is not.
+    """
+    if model.alias not in CLASSIC:
+        raise raisable(InvalidParameterError)(
+            f"{name} has no posterior for covariance_type={model.name!r}: a Wishart prior is conjugate to "
+            f"{', '.join(map(repr, CLASSIC))} alone. Choose one of these, or fit {model.name} by GaussianMixture, with "
+            "prior='conjugate' for the mode of its posterior."
+        )
+
+
+def check_variational_prior(
+    given: dict[str, Any], model: CovarianceModel, n_components: int, mean: Floats, covariance: Floats, ridge: float
+) -> VariationalPrior:
+    """Check the prior of a variational fit and fill in, as scikit-learn does, the hyperparameters that are None.
+
+    Parameters
+    ----------
+    given : dict
+        The parameters of `BayesianGaussianMixture` by name.
+    model : CovarianceModel
+    n_components : int
+        K.
+    mean : ndarray of shape (d,)
+        Mean of the rows.
+    covariance : ndarray of shape (d, d)
+        Unbiased covariance of the rows; for diagonal and spherical models only its diagonal, of shape (d,).
+    ridge : float
+        Added to the diagonal of the covariance where it is singular.
+
+    Raises
+    ------
+    ValueError
+        If a hyperparameter has the wrong shape, is not finite or is out of range, or if the covariance is singular.
+    """
+    d = len(mean)
+    concentration, precision = given["weight_concentration_prior"], given["mean_precision_prior"]
+    dof, centre = given["degrees_of_freedom_prior"], given["mean_prior"]
+    dof = float(d if dof is None else dof)
+    for name in ("weight_concentration_prior", "mean_precision_prior", "degrees_of_freedom_prior"):
+        if given[name] is not None and given[name] > _MOST_PRIOR_ROWS:
+            raise ValueError(f"expected {name} of at most {_MOST_PRIOR_ROWS:g}, got {given[name]:g}")
+    if not dof > d - 1:
+        raise ValueError(f"The parameter 'degrees_of_freedom_prior' should be greater than {d - 1}, but got {dof:.3f}.")
+    if given["covariance_prior"] is None:
+        scale = _proper(covariance, model, ridge)
+    else:
+        scale = _check_covariance_prior(given["covariance_prior"], model, d)
+    return VariationalPrior(
+        mean if centre is None else _check_mean(centre, "mean_prior", mean),
+        1.0 if precision is None else float(precision),
+        dof,
+        scale,
+        1 / n_components if concentration is None else float(concentration),
+        given["weight_concentration_prior_type"] == DIRICHLET_PROCESS,
+    )
+
+
+def _proper(covariance: Floats, model: CovarianceModel, ridge: float) -> Floats:
+    """Return the covariance of the rows as the scale of a prior, which must not be singular."""
+    if model.layout is SPHERICAL:
+        covariance = covariance.mean()
+    for added in (0.0, ridge):
+        scale = covariance + added * (np.eye(len(covariance)) if covariance.ndim == 2 else 1.0)
+        if scale.ndim < 2 and (scale > 0).all():
+            return scale
+        if scale.ndim == 2:
+            try:
+                FULL.whiten(scale[None], len(scale))
+            except SingularMatrixError:
+                continue
+            return scale
+    raise ValueError(
+        "cannot take covariance_prior from the rows: their covariance is singular. Set covariance_prior, raise "
+        "reg_covar, or drop columns that are constant or follow from others"
+    )
+
+
+def _check_covariance_prior(value: Any, model: CovarianceModel, d: int) -> Floats:
+    shape = model.layout.shape(1, d)
+    shape = shape if model.layout.pooled else shape[1:]
+    scale = check_array(value, f"{model.known_as} covariance_prior", shape).astype(np.float64)
+    if scale.ndim == 2:
+        check_matrices(scale[None], f"{model.known_as} covariance_prior", ["the matrix"])
+    elif not (scale > 0).all():
+        raise ValueError(f"'{model.known_as} covariance_prior' should be positive, but got {value!r}")
+    return scale

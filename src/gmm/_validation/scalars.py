@@ -1,0 +1,71 @@
+"""Validation of single numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import inf
+from numbers import Integral, Real
+from typing import Any, TypeGuard
+
+from gmm._exceptions import InvalidParameterError, raisable
+from gmm._text.lists import quoted, suggestion
+
+__all__ = ["check_choice", "check_real", "check_whole", "is_real", "is_whole"]
+
+
+def is_whole(value: Any) -> TypeGuard[int]:
+    """Return whether a value is an integer, which a boolean is not."""
+    return type(value) is int or (isinstance(value, Integral) and not isinstance(value, bool))
+
+
+def is_real(value: Any) -> TypeGuard[float]:
+    """Return whether a value is a real number, which a boolean is not."""
+    return type(value) is float or (isinstance(value, Real) and not isinstance(value, bool))
+
+
+def check_whole(value: Any, name: str, least: int = 1, most: int | None = None) -> int:
+    """Check a whole number from `least` to `most`; return it as an int.
+
+    Raises
+    ------
+    InvalidParameterError
+        If it is anything else.
+    """
+    if is_whole(value) and least <= int(value) and (most is None or int(value) <= most):
+        return int(value)
+    to = "" if most is None else f" to {most}"
+    raise raisable(InvalidParameterError)(f"expected {name} to be a whole number from {least}{to}, got {value!r:.80}")
+
+
+def check_choice(value: Any, name: str, choices: Sequence[str]) -> str:
+    """Check a name among several; return it.
+
+    Raises
+    ------
+    InvalidParameterError
+        If it is none of them; the message suggests the nearest.
+    """
+    if isinstance(value, str) and value in choices:
+        return value
+    raise raisable(InvalidParameterError)(
+        f"expected {name} among {quoted(choices)}, got {value!r:.80}{suggestion(value, choices)}"
+    )
+
+
+def check_real(value: Any, name: str, interval: str) -> float:
+    """Check a real number in an interval, such as ``"[0, 1)"``; return it as a float.
+
+    Raises
+    ------
+    InvalidParameterError
+        If it is anything else.
+    """
+    low, high = map(float, interval[1:-1].split(", "))
+    if is_real(value):
+        try:
+            number = float(value)
+        except OverflowError:  # an integer of some hundred digits
+            number = inf
+        if low < number < high or (number == low and "[" in interval) or (number == high and "]" in interval):
+            return number
+    raise raisable(InvalidParameterError)(f"expected {name} to be a number in {interval}, got {value!r:.80}")

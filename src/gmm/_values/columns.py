@@ -1,0 +1,92 @@
+"""Some columns of a mixture, alone or given the others: exact mixtures again, component by component."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmm._values.covariance import CovarianceModel
+from gmm._values.layouts import Array
+from gmm._values.noise import NO_NOISE, Noise
+from gmm._values.parameters import MixtureParameters
+
+Columns = NDArray[np.intp]
+
+
+def marginal(mixture: MixtureParameters, columns: Columns) -> MixtureParameters:
+    """Return the mixture of some columns, in this order."""
+    model = mixture.model.of_columns
+    covariances = model.layout.of_columns(mixture.covariances, columns)
+    means = np.ascontiguousarray(mixture.means[:, columns])
+    return MixtureParameters(mixture.weights, means, covariances, model, noise=mixture.noise.of_columns(columns))
+
+
+@dataclass(frozen=True, eq=False)
+class Regression:
+    """The other columns of a mixture given those of `known`: in component k, N(means_k + slopes_k (x − μ_k), Σ_k).
+
+    Parameters
+    ----------
+    known : MixtureParameters
+        The marginal mixture of the q known columns, with means μ_k; it weighs the components. If q is 0, that of the
+        others, of which only the weights count.
+    means : array of shape (K, m)
+        Of the m other columns.
+    slopes : array of shape (K, m, q) or (1, m, q), or None
+        None where the columns of a component are independent.
+    covariances : array in the shape of the model's layout
+        Of the other columns, given the known ones.
+    model : CovarianceModel
+    noise : Noise
+        Of the other columns.
+    """
+
+    known: MixtureParameters
+    means: Array
+    slopes: Array | None
+    covariances: Array
+    model: CovarianceModel
+    noise: Noise = NO_NOISE
+
+    @classmethod
+    def of(cls, mixture: MixtureParameters, known: Columns, others: Columns) -> Regression:
+        """Regress the columns `others` on `known`; together they are all columns (Bishop 2006, 2.81 and 2.82).
+
+        Raises
+        ------
+        SingularMatrixError
+            If a covariance is not positive definite, to rounding, in the order of the columns that this needs.
+        """
+        if not len(known):
+            alone = marginal(mixture, others)
+            return cls(alone, alone.means, None, alone.covariances, alone.model, alone.noise)
+        model, before = mixture.model.of_columns, marginal(mixture, known)
+        layout, means = model.layout, mixture.means[:, others]
+        noise = mixture.noise.of_columns(others)
+        if layout.axis_aligned:
+            return cls(before, means, None, layout.of_columns(mixture.covariances, others), model, noise)
+        ordered = layout.of_columns(mixture.covariances, np.concatenate([known, others]))
+        q, d = len(known), mixture.n_features
+        # Of Σ = L Lᵀ in this order, L⁻¹ has the inverse factor of the conditional covariance in its last rows.
+        rows = layout.whiten(ordered, d)[0].reshape(-1, d, d)[:, q:]
+        factors = np.linalg.inv(rows[:, :, q:])
+        covariances = factors @ factors.transpose(0, 2, 1)
+        covariances = 0.5 * (covariances + covariances.transpose(0, 2, 1))
+        return cls(
+            before, means, -factors @ rows[:, :, :q], covariances.reshape(layout.shape(*means.shape)), model, noise
+        )
+
+    def means_given(self, rows: Array) -> Array:
+        """Return the means of the other columns in each component, given rows (n, q): (K, n, m)."""
+        K, m = self.means.shape
+        if self.slopes is None:
+            return np.broadcast_to(self.means[:, None], (K, len(rows), m))
+        steps = rows - self.known.means[:, None]
+        return np.asarray(self.means[:, None] + steps @ self.slopes.transpose(0, 2, 1))
+
+    def given(self, row: Array, weights: Array) -> MixtureParameters:
+        """Return the mixture of the other columns given one row (q,), to which the components have these weights."""
+        means = np.ascontiguousarray(self.means_given(row[None])[:, 0])
+        return MixtureParameters(weights, means, self.covariances, self.model, noise=self.noise)

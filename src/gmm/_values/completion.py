@@ -1,0 +1,156 @@
+"""`Completion`: a mixture seen in some columns only, and what its statistics there say about all columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import log, pi
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmm._values.columns import Columns
+from gmm._values.layouts import DIAGONAL, Array
+from gmm._values.noise import NO_NOISE, Noise
+from gmm._values.statistics import SufficientStatistics
+from gmm._values.whitened import WhitenedMixture
+
+
+class Gaps:
+    """Which columns P patterns of rows lack, and what follows from that alone.
+
+    Parameters
+    ----------
+    missing : bool array of shape (P, d)
+    """
+
+    def __init__(self, missing: NDArray[np.bool_]) -> None:
+        P, d = missing.shape
+        j = np.arange(d)
+        self.missing, self.n_missing = missing, missing.sum(axis=1)
+        self.observed: list[Columns] = [np.flatnonzero(~gaps) for gaps in missing]
+        # The missing columns first, then the others in reverse, and where entries of d × d matrices go to from there.
+        self.order = np.argsort(np.where(missing, j, 2 * d - j), axis=1)
+        place = np.argsort(self.order, axis=1)
+        self.entries = (d * place[:, :, None] + place[:, None]).reshape(P, 1, d * d)
+
+
+@dataclass(frozen=True, eq=False)
+class Completion:
+    """Rows of P patterns, in component k: c_k + M_pk y, of which y has what is there, x − c_k, and else white noise.
+
+    Parameters
+    ----------
+    gaps : Gaps
+    known : list of WhitenedMixture
+        Of the columns that each pattern has: the mixture with the others integrated out.
+    centres : array of shape (K, d)
+    maps : array of shape (P, K, d, d) or (P, 1, d, d), or (P, K, d)
+        M_pk: of a column that is there, a row of the identity; of another, its slopes on those that are there and a
+        root of the covariance that is left. Only its diagonal where the columns of a component are independent.
+    """
+
+    gaps: Gaps
+    known: list[WhitenedMixture]
+    centres: Array
+    maps: Array
+
+    @classmethod
+    def of(cls, mixture: WhitenedMixture, gaps: Gaps, noise: Noise = NO_NOISE) -> Completion:
+        """Integrate missing columns out; `noise` is what the mixture's `log_noise` is of, without its weight."""
+        whiteners, maps, log_scales = (_by_axes if mixture.layout.axis_aligned else _by_factors)(mixture, gaps)
+        log_offset = mixture.log_offset + (0.5 * log(2 * pi) * gaps.n_missing[:, None] - log_scales)
+        log_noise = np.full(len(log_offset), mixture.log_noise)
+        log_noise += noise.log_volumes(gaps.missing)
+        known = [
+            WhitenedMixture(mixture.layout, offset, np.ascontiguousarray(mixture.centres[:, columns]), *of_pattern)
+            for offset, columns, *of_pattern in zip(
+                log_offset, gaps.observed, whiteners, log_noise.tolist(), strict=True
+            )
+        ]
+        return cls(gaps, known, mixture.centres, maps)
+
+    def expanded(self, found: Sequence[SufficientStatistics]) -> SufficientStatistics:
+        """Return the expected statistics of all columns from those that each pattern has, about the centres.
+
+        The moments of the rows are those of y, mapped; the noise in y has second moments n_k (Little & Rubin 2019,
+        section 11.2; Ghahramani & Jordan 1994).
+        """
+        layout, (P, d), K = found[0].layout, self.gaps.missing.shape, len(self.centres)
+        by_axes = layout.axis_aligned
+        counts = np.array([part.counts for part in found])
+        spread = counts.sum(axis=1, keepdims=True) if layout.pooled else counts
+        noise = np.where(self.gaps.missing[:, None], spread[:, :, None], 0.0)
+        first, steps, second = np.zeros((P, K, d)), np.zeros((P, K, d)), noise
+        if not by_axes:
+            second = noise[..., None] * np.eye(d)
+        for p, (columns, known, part) in enumerate(zip(self.gaps.observed, self.known, found, strict=True)):
+            first[p][:, columns], steps[p][:, columns] = part.first, part.origins - known.centres
+            if by_axes:
+                second[p][:, columns] = layout.diagonal(part.second, len(columns))
+            else:
+                second[p][:, columns[:, None], columns] = part.second
+        mass = counts[..., None] * steps
+        both, first = 2 * first + mass, first + mass
+        if by_axes:
+            second = layout.reduced(((second + both * steps) * self.maps**2).sum(axis=0), DIAGONAL, d)
+        else:
+            if layout.pooled:
+                second += (both.swapaxes(1, 2) @ steps)[:, None]
+            else:
+                second += both[..., None] * steps[:, :, None]
+            maps = self.maps if self.maps.ndim == 4 else self.maps[..., None] * np.eye(d)
+            first = (maps @ first[..., None])[..., 0]
+            second = (maps @ second @ maps.swapaxes(2, 3)).sum(axis=0)
+            second = (0.5 * (second + second.swapaxes(1, 2))).reshape(layout.shape(K, d))
+        log_evidence, weight = sum(part.log_evidence for part in found), sum(part.weight for part in found)
+        return SufficientStatistics(
+            layout, self.centres, counts.sum(axis=0), first.sum(axis=0), second, log_evidence, weight
+        )
+
+    def means_given(self, rows: Array) -> Array:
+        """Return the means of the missing columns in each component, (K, n, m), given rows (n, q) of one pattern."""
+        (gaps,), (maps,), (known,) = self.gaps.missing, self.maps, self.known
+        centres = self.centres[:, None, gaps]
+        if maps.ndim == 2:
+            return np.broadcast_to(centres, (len(centres), len(rows), centres.shape[2]))
+        return np.asarray(centres + (rows - known.centres[:, None]) @ maps[:, gaps][:, :, ~gaps].transpose(0, 2, 1))
+
+    def drawn(self, component: int, rows: Array, rng: np.random.RandomState | np.random.Generator) -> Array:
+        """Draw the missing columns in one component, given rows (n, q) of one pattern: (n, m)."""
+        (gaps,), (maps,) = self.gaps.missing, self.maps
+        white, root = rng.standard_normal((len(rows), int(gaps.sum()))), maps[min(component, len(maps) - 1)][gaps]
+        return self.means_given(rows)[component] + (white * root if maps.ndim == 2 else white @ root[:, gaps].T)
+
+
+def _by_axes(mixture: WhitenedMixture, gaps: Gaps) -> tuple[list[Array], Array, Array]:
+    """Return whiteners of what each pattern has, the diagonals of the maps, and Σ log|scale| of what is missing."""
+    layout, (K, d) = mixture.layout, mixture.centres.shape
+    whiteners = mixture.whiteners.reshape(layout.shape(K, d))
+    scales = np.where(gaps.missing[:, None], layout.diagonal(whiteners, d), 1.0)
+    of_known = [layout.of_columns(whiteners, columns) for columns in gaps.observed]
+    return of_known, 1 / scales, np.log(scales).sum(axis=2)
+
+
+def _by_factors(mixture: WhitenedMixture, gaps: Gaps) -> tuple[list[Array], Array, Array]:
+    """Return the same where whiteners are matrices.
+
+    ‖W x‖² = ‖R x‖² for the triangular factor R of W = Q R. With the missing columns first, its last rows are a whitener
+    of the others; these come in reverse, so that it is a lower triangle once it is turned.
+    """
+    layout, (K, d), P = mixture.layout, mixture.centres.shape, len(gaps.order)
+    ordered = mixture.whiteners.reshape(-1, d, d)[:, :, gaps.order].transpose(2, 0, 1, 3)
+    R = np.asarray(np.linalg.qr(ordered, mode="r"), dtype=np.float64)
+    of_missing = (np.arange(d) < gaps.n_missing[:, None])[:, None]
+    scales = np.diagonal(R, axis1=2, axis2=3)
+    log_scales = np.where(of_missing, np.log(np.abs(scales)), 0.0).sum(axis=2)
+    R *= np.where(of_missing, 1.0, np.sign(scales))[..., None]
+    of_known = [
+        np.ascontiguousarray(factors[:, m:, m:][:, ::-1, ::-1]).reshape(layout.shape(K, d - m))
+        for factors, m in zip(R, gaps.n_missing.tolist(), strict=True)
+    ]
+    # The inverse of [[R_mm, R_mo], [0, 1]] is [[root, slopes], [0, 1]]; its other rows are the identity's.
+    most, maps = int(gaps.n_missing.max()), np.where(of_missing[..., None], R, np.eye(d))
+    maps[:, :, :most, :most] = np.linalg.inv(maps[:, :, :most, :most])
+    maps[:, :, :most, most:] = -maps[:, :, :most, :most] @ maps[:, :, :most, most:]
+    return of_known, np.take_along_axis(maps.reshape(P, -1, d * d), gaps.entries, 2).reshape(R.shape), log_scales

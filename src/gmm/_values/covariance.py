@@ -1,0 +1,209 @@
+"""`CovarianceModel`: the constraints on a mixture's covariances, with the registry of all models.
+
+Only this module knows the models by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from gmm._caching import cached_property
+from gmm._kernel import mstep
+from gmm._text.lists import suggestion
+from gmm._values.layouts import DIAGONAL, FULL, SPHERICAL, TIED, Array, Layout, SingularMatrixError
+
+COMMON, _OWN, IDENTITY = "E", "V", "I"  # equal, variable, identity
+_FREEDOM = {IDENTITY: 0, COMMON: 1, _OWN: 2}  # none of that part, one for all components, one for each
+
+
+@dataclass(frozen=True, eq=False)
+class CovarianceModel:
+    """Covariances Σ_k = λ_k D_k A_k D_kᵀ with volumes λ_k, shapes A_k, |A_k| = 1, and orientations D_k.
+
+    The models are those of Banfield & Raftery (1993) and Celeux & Govaert (1995), with the names that mclust made
+    standard.
+
+    Parameters
+    ----------
+    volume, shape, orientation : {"E", "V", "I"}
+        E: equal in all components; V: variable; I: the identity.
+    layout : Layout
+        Of the covariances.
+    constraint : int
+        Number of the constraint in the table of `_kernel/mstep.pyx`; 0 if the layout is the only constraint.
+    alias : str
+        scikit-learn's name; empty if it has none.
+    """
+
+    volume: str
+    shape: str
+    orientation: str
+    layout: Layout
+    constraint: int
+    alias: str = ""
+
+    def __reduce__(self) -> tuple[Callable[[str], CovarianceModel], tuple[str]]:
+        """Unpickle to the registered model: models are compared by identity."""
+        return covariance_model, (self.name,)
+
+    @cached_property
+    def name(self) -> str:
+        """The letters of volume, shape and orientation."""
+        return self.volume + self.shape + self.orientation
+
+    @property
+    def known_as(self) -> str:
+        """scikit-learn's name or, if there is none, the three letters."""
+        return self.alias or self.name
+
+    def printed(self, n_features: int) -> str:
+        """Return the name to print: for one feature, where only the volume is left, its letter."""
+        return self.volume if n_features == 1 and self.shape == IDENTITY else self.known_as
+
+    @property
+    def moments(self) -> Layout:
+        """Layout of the second moments that an estimate needs."""
+        return self.layout
+
+    @property
+    def common(self) -> bool:
+        """Whether all components share one covariance."""
+        return _OWN not in self.name
+
+    @property
+    def scales_shapes(self) -> bool:
+        """Whether components of their own shape are scaled to one volume."""
+        return (self.volume, self.shape) == (COMMON, _OWN)
+
+    @property
+    def of_columns(self) -> CovarianceModel:
+        """Model of the covariances of some features, alone or given the others: proportional ones stay so."""
+        return stored_as(self.layout) if _OWN in (self.shape, self.orientation) else self
+
+    @property
+    def of_scaled_columns(self) -> CovarianceModel:
+        """The smallest model of its covariances after columns are multiplied by numbers: itself, of eight models."""
+        if self.shape == IDENTITY:
+            return _MODELS[self.volume + COMMON + IDENTITY]
+        free = self.orientation not in (self.shape, IDENTITY)
+        return _MODELS[self.volume + _OWN * 2] if free else self
+
+    def n_parameters(self, n_components: int, n_features: int) -> int:
+        """Count the free parameters of the covariances (Celeux & Govaert 1995, table 1)."""
+        d, copies = n_features, (0, 1, n_components)
+        volumes, shapes, orientations = (copies[_FREEDOM[part]] for part in self.name)
+        return volumes + shapes * (d - 1) + orientations * (d * (d - 1) // 2)
+
+    def fewest_rows(self, n_features: int) -> int:
+        """Number of rows below which a component overfits its rows."""
+        return 2 * (n_features + 1) if self.orientation == _OWN and n_features > 1 else n_features + 2
+
+    def constrained(self, covariances: Array, counts: Array, *, previous: Array | None = None) -> Array:
+        """Maximise the expected complete-data log-likelihood −½ Σ_k n_k (log|Σ_k| + tr Σ_k⁻¹C_k) under the constraint.
+
+        Parameters
+        ----------
+        covariances : array in the shape of `layout`
+            Unconstrained covariances C_k = S_k / n_k, possibly with a ridge.
+        counts : array of shape (K,)
+            n_k = Σ_i w_i r_ik.
+        previous : array in the shape of `layout`, optional
+            Covariances of this model; EVE and VVE begin from their axes, and the result is at least as good.
+
+        Returns
+        -------
+        array in the shape of `layout`
+
+        Raises
+        ------
+        SingularMatrixError
+            If the maximum is not positive definite.
+        """
+        if not self.constraint:
+            return covariances
+        n_features = 1 if self.layout is SPHERICAL else covariances.shape[-1]
+        before = None if previous is None else np.ravel(previous)
+        result, is_definite = mstep.constrained(self.constraint, np.ravel(covariances), counts, before, n_features)
+        if not is_definite:
+            raise SingularMatrixError(0)
+        return result.reshape(covariances.shape)
+
+
+# The maximum-likelihood estimates with S_k = Σ_i r_ik (x_i − μ_k)(x_i − μ_k)ᵀ, n = Σ_k n_k and d features; iterative
+# where there is no closed form (`constraint.pxd`).
+_REGISTRY = (
+    CovarianceModel("E", "I", "I", SPHERICAL, 1),  # λI: λ = Σ_k tr S_k / (n d)
+    CovarianceModel("V", "I", "I", SPHERICAL, 0, "spherical"),  # λ_k I: λ_k = tr S_k / (n_k d)
+    CovarianceModel("E", "E", "I", DIAGONAL, 2),  # λA: λA = Σ_k diag S_k / n
+    CovarianceModel("V", "E", "I", DIAGONAL, 3),  # λ_k A: λ_k = tr(A⁻¹ S_k) / (n_k d) with A ∝ Σ_k diag S_k / λ_k
+    CovarianceModel("E", "V", "I", DIAGONAL, 4),  # λA_k: A_k ∝ diag S_k, λ = Σ_k |diag S_k|^(1/d) / n
+    CovarianceModel("V", "V", "I", DIAGONAL, 0, "diag"),  # λ_k A_k: λ_k A_k = diag S_k / n_k
+    CovarianceModel("E", "E", "E", TIED, 0, "tied"),  # λDADᵀ: Σ = Σ_k S_k / n
+    CovarianceModel("V", "E", "E", FULL, 5),  # λ_k DADᵀ: λ_k = tr(C⁻¹ S_k) / (n_k d) with C ∝ Σ_k S_k / λ_k
+    CovarianceModel("E", "V", "E", FULL, 6),  # λDA_kDᵀ: D minimises Σ_k |diag DᵀS_kD|^(1/d), then as EVI
+    CovarianceModel("V", "V", "E", FULL, 7),  # λ_k DA_kDᵀ: D minimises Σ_k n_k log |diag DᵀS_kD|, then as VVI
+    CovarianceModel("E", "E", "V", FULL, 8),  # λD_kAD_kᵀ: D_k of S_k = D_k Ω_k D_kᵀ, λA = Σ_k Ω_k / n
+    CovarianceModel("V", "E", "V", FULL, 9),  # λ_k D_kAD_kᵀ: D_k likewise, then as VEI of Ω_k
+    CovarianceModel("E", "V", "V", FULL, 10),  # λD_kA_kD_kᵀ: Σ_k ∝ S_k, λ = Σ_k |S_k|^(1/d) / n
+    CovarianceModel("V", "V", "V", FULL, 0, "full"),  # λ_k D_kA_kD_kᵀ: Σ_k = S_k / n_k
+)
+
+PARSIMONIOUS = tuple(model.name for model in _REGISTRY)
+CLASSIC = ("full", "tied", "diag", "spherical")
+OF_ONE_FEATURE = (COMMON, _OWN)  # mclust's names where only volumes are left
+COVARIANCE_TYPES = (*CLASSIC, *PARSIMONIOUS)
+DEFAULT_COVARIANCE_TYPE = "full"
+
+_MODELS = {name: model for model in _REGISTRY for name in (model.name, model.alias) if name}
+_MODELS |= {volume: _MODELS[volume + IDENTITY * 2] for volume in OF_ONE_FEATURE}
+
+
+def covariance_model(name: object, n_features: int = 1) -> CovarianceModel:
+    """Return the model of this name.
+
+    Raises
+    ------
+    ValueError
+        If there is no such model, or it is one of a single feature and there are more.
+    """
+    model = _MODELS.get(name) if isinstance(name, str) else None
+    if model is None:
+        expected = ", ".join(map(repr, (*COVARIANCE_TYPES, *OF_ONE_FEATURE)))
+        near = suggestion(name, _MODELS)
+        raise ValueError(f"expected a covariance type among {expected}, got {name!r:.80}{near}")
+    if n_features > 1 and name in OF_ONE_FEATURE:
+        raise ValueError(
+            f"covariance type {name!r} is for one column: for {n_features} columns, expected a name of three letters "
+            f"such as {model.name!r}, or one of {', '.join(map(repr, CLASSIC))}"
+        )
+    return model
+
+
+def stored_as(layout: Layout) -> CovarianceModel:
+    """Return the model of all covariances that a layout can store."""
+    return next(model for model in _REGISTRY if model.layout is layout and not model.constraint)
+
+
+@cache
+def special_case(constrained: CovarianceModel, general: CovarianceModel) -> bool:
+    """Return whether the first model is nested in the second, and not the same."""
+    freedoms = [(_FREEDOM[one], _FREEDOM[other]) for one, other in zip(constrained.name, general.name, strict=True)]
+    return constrained is not general and all(one <= other for one, other in freedoms)
+
+
+@cache
+def same_as(model: CovarianceModel, n_components: int, n_features: int) -> CovarianceModel:
+    """Return the first model of the registry that is equivalent for these numbers of components and features.
+
+    With one component, "variable" is "equal"; with one feature, only the volume is left.
+    """
+    volume, shape, orientation = model.volume, model.shape, model.orientation
+    if n_components == 1:
+        volume, shape, orientation = (COMMON if part == _OWN else part for part in model.name)
+    if n_features == 1:
+        shape = orientation = IDENTITY
+    return _MODELS[volume + shape + orientation]

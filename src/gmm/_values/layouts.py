@@ -1,0 +1,370 @@
+"""`Layout`: four ways to store one symmetric d × d matrix per component, with their operations.
+
+Covariances, their whiteners and second moments are stored so. Constraints on covariances are in `covariance`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmm._blas import blas_alone
+from gmm._kernel import mstep
+
+Array = NDArray[np.float64]
+
+
+class SingularMatrixError(ValueError):
+    """The matrix of `component` is not positive definite."""
+
+    def __init__(self, component: int) -> None:
+        super().__init__(f"the matrix of component {component} is not positive definite")
+        self.component = component
+
+
+class Layout(Protocol):
+    """Operations on stored matrices of K components and d features."""
+
+    @property
+    def code(self) -> int:
+        """Code of the layout in the compiled modules."""
+
+    @property
+    def pooled(self) -> bool:
+        """Whether all components share one matrix."""
+
+    @property
+    def axis_aligned(self) -> bool:
+        """Whether only variances are stored, so that no d × d matrix is ever needed."""
+
+    def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
+        """Shape of the array."""
+
+    def outer(self, a: Array, b: Array) -> Array:
+        """Symmetric products ½(a_k b_kᵀ + b_k a_kᵀ) in this layout, of a and b of shape (K, d)."""
+
+    def whiten(self, matrices: Array, n_features: int) -> tuple[Array, Array]:
+        """Whiteners W with Σ⁻¹ = WᵀW and log|W| (K,) or (1,).
+
+        Raises
+        ------
+        SingularMatrixError
+            Where a matrix is not positive definite.
+        """
+
+    def principal(self, matrices: Array) -> Array:
+        """Whiteners along the principal axes: rows u_jᵀ/s_j with Σ = Σ_j s_j² u_j u_jᵀ.
+
+        If the axes are those of the features, only the numbers 1/s_j, in the shape of the layout.
+        """
+
+    def deviation(self, principal: Array, component: int, axis: int, n_features: int) -> Array:
+        """One standard deviation along an axis of `principal`, (d,)."""
+
+    def widest(self, matrices: Array, component: int, n_features: int) -> Array:
+        """One standard deviation of `component` along its widest direction, (d,)."""
+
+    def gram(self, whiteners: Array) -> Array:
+        """The matrices WᵀW."""
+
+    def inverse(self, matrices: Array, n_features: int) -> Array:
+        """The inverses of positive definite matrices; raises as `whiten` does."""
+
+    def transposed(self, whiteners: Array) -> Array:
+        """The factors Wᵀ, scikit-learn's ``precisions_cholesky_``; its own inverse."""
+
+    def whitened(self, whiteners: Array, component: int, rows: Array) -> Array:
+        """Rows (n, d) whitened by `component`: W x."""
+
+    def coloured(self, whiteners: Array, component: int, white: Array) -> Array:
+        """White noise (n, d) coloured with the covariance of `component`: W⁻¹ z."""
+
+    def diagonal(self, matrices: Array, n_features: int) -> Array:
+        """The diagonals, (K, d) or (1, d)."""
+
+    def per_count(self, scatter: Array, counts: Array) -> Array:
+        """Scatter matrices divided by counts, (K,): S_k / n_k, or their sum by the total count if pooled."""
+
+    def with_ridge(self, matrices: Array, ridge: Array | float) -> Array:
+        """The matrices with `ridge`, a number or one per matrix, added to their diagonals."""
+
+    def dense(self, matrices: Array, n_components: int, n_features: int) -> Array:
+        """The full matrices, (K, d, d)."""
+
+    def projected(self, matrices: Array, n_components: int, directions: Array) -> Array:
+        """The matrices A Σ_k Aᵀ, (K, m, m), for the m directions in the rows of A, (m, d)."""
+
+    def of_columns(self, matrices: Array, columns: NDArray[np.intp]) -> Array:
+        """The matrices of some of the features, in this order."""
+
+    def reduced(self, moments: Array, layout: Layout, n_features: int) -> Array:
+        """Convert second moments from a `layout` that stores at least as much.
+
+        Raises
+        ------
+        ValueError
+            If it stores less.
+        """
+
+
+class _Stored(Layout, Protocol):
+    """Operations that are the same in all layouts."""
+
+    def __reduce__(self) -> tuple[Callable[[int], Layout], tuple[int]]:
+        """Unpickle to the one instance: layouts are compared by identity."""
+        return layout_of_code, (self.code,)
+
+    def whiten(self, matrices: Array, n_features: int) -> tuple[Array, Array]:
+        with blas_alone(0 if self.axis_aligned else n_features**3):
+            whiteners, log_determinants, failed = mstep.whiten(self.code, np.ravel(matrices), n_features)
+        if failed >= 0:
+            raise SingularMatrixError(failed)
+        return whiteners.reshape(matrices.shape), log_determinants
+
+    def inverse(self, matrices: Array, n_features: int) -> Array:
+        with blas_alone(0 if self.axis_aligned else n_features**3):
+            return self.gram(self.whiten(matrices, n_features)[0])
+
+    def projected(self, matrices: Array, n_components: int, directions: Array) -> Array:
+        return directions @ self.dense(matrices, n_components, directions.shape[1]) @ directions.T
+
+
+@dataclass(frozen=True)
+class _Full(_Stored):
+    """One matrix per component, (K, d, d)."""
+
+    code: int = 0
+    pooled: bool = False
+    axis_aligned: bool = False
+
+    def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
+        return (n_components, n_features, n_features)
+
+    def outer(self, a: Array, b: Array) -> Array:
+        product = a[:, :, None] * b[:, None, :]
+        return product if a is b else 0.5 * (product + product.transpose(0, 2, 1))
+
+    def principal(self, matrices: Array) -> Array:
+        variances, axes = np.linalg.eigh(matrices)
+        # A matrix that passes Cholesky factorisation may still get a negative eigenvalue by rounding.
+        variances = np.maximum(variances, np.finfo(np.float64).eps * variances[:, -1:])
+        return np.asarray(axes.transpose(0, 2, 1) / np.sqrt(variances)[:, :, None], dtype=np.float64)
+
+    def deviation(self, principal: Array, component: int, axis: int, n_features: int) -> Array:
+        return TIED.deviation(principal[component], component, axis, n_features)
+
+    def widest(self, matrices: Array, component: int, n_features: int) -> Array:
+        return TIED.widest(matrices[component], component, n_features)
+
+    def gram(self, whiteners: Array) -> Array:
+        return whiteners.transpose(0, 2, 1) @ whiteners
+
+    def transposed(self, whiteners: Array) -> Array:
+        return np.ascontiguousarray(whiteners.transpose(0, 2, 1))
+
+    def whitened(self, whiteners: Array, component: int, rows: Array) -> Array:
+        return TIED.whitened(whiteners[component], component, rows)
+
+    def coloured(self, whiteners: Array, component: int, white: Array) -> Array:
+        return TIED.coloured(whiteners[component], component, white)
+
+    def diagonal(self, matrices: Array, n_features: int) -> Array:
+        return np.diagonal(matrices, axis1=1, axis2=2)
+
+    def per_count(self, scatter: Array, counts: Array) -> Array:
+        return scatter / counts[:, None, None]
+
+    def with_ridge(self, matrices: Array, ridge: Array | float) -> Array:
+        ridged = matrices.copy()
+        K, d, _ = matrices.shape
+        ridged.reshape(K, d * d)[:, :: d + 1] += np.reshape(ridge, (-1, 1))
+        return ridged
+
+    def dense(self, matrices: Array, n_components: int, n_features: int) -> Array:
+        return matrices
+
+    def of_columns(self, matrices: Array, columns: NDArray[np.intp]) -> Array:
+        return np.ascontiguousarray(matrices[:, columns[:, None], columns])
+
+    def reduced(self, moments: Array, layout: Layout, n_features: int) -> Array:
+        return _checked(layout, self, moments)
+
+
+@dataclass(frozen=True)
+class _Tied(_Stored):
+    """One matrix for all components, (d, d)."""
+
+    code: int = 1
+    pooled: bool = True
+    axis_aligned: bool = False
+
+    def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
+        return (n_features, n_features)
+
+    def outer(self, a: Array, b: Array) -> Array:
+        product = a.T @ b
+        return 0.5 * (product + product.T)
+
+    def principal(self, matrices: Array) -> Array:
+        return FULL.principal(matrices[None])[0]
+
+    def deviation(self, principal: Array, component: int, axis: int, n_features: int) -> Array:
+        row = principal[axis]
+        return row / (row @ row)
+
+    def widest(self, matrices: Array, component: int, n_features: int) -> Array:
+        variances, axes = np.linalg.eigh(matrices)
+        return np.asarray(np.sqrt(max(variances[-1], 0.0)) * axes[:, -1], dtype=np.float64)
+
+    def gram(self, whiteners: Array) -> Array:
+        return whiteners.T @ whiteners
+
+    def transposed(self, whiteners: Array) -> Array:
+        return np.ascontiguousarray(whiteners.T)
+
+    def whitened(self, whiteners: Array, component: int, rows: Array) -> Array:
+        return rows @ whiteners.T
+
+    def coloured(self, whiteners: Array, component: int, white: Array) -> Array:
+        return np.asarray(np.linalg.solve(whiteners, white.T).T, dtype=np.float64)
+
+    def diagonal(self, matrices: Array, n_features: int) -> Array:
+        return np.diagonal(matrices)[None]
+
+    def per_count(self, scatter: Array, counts: Array) -> Array:
+        return np.asarray(scatter / counts.sum(), dtype=np.float64)
+
+    def with_ridge(self, matrices: Array, ridge: Array | float) -> Array:
+        return matrices + np.ravel(ridge)[0] * np.eye(len(matrices))
+
+    def dense(self, matrices: Array, n_components: int, n_features: int) -> Array:
+        return np.broadcast_to(matrices, (n_components, n_features, n_features))
+
+    def of_columns(self, matrices: Array, columns: NDArray[np.intp]) -> Array:
+        return np.ascontiguousarray(matrices[columns[:, None], columns])
+
+    def reduced(self, moments: Array, layout: Layout, n_features: int) -> Array:
+        if layout is TIED:
+            return moments
+        return _checked(layout, self, moments).sum(axis=0)
+
+
+class _Elementwise(_Stored):
+    """Operations of the diagonal and the spherical layout, which store variances."""
+
+    axis_aligned = True
+
+    def principal(self, matrices: Array) -> Array:
+        return 1 / np.sqrt(matrices)
+
+    def deviation(self, principal: Array, component: int, axis: int, n_features: int) -> Array:
+        step = np.zeros(n_features)
+        step[axis] = 1 / self.diagonal(principal, n_features)[component, axis]
+        return step
+
+    def widest(self, matrices: Array, component: int, n_features: int) -> Array:
+        variances, step = self.diagonal(matrices, n_features)[component], np.zeros(n_features)
+        axis = int(variances.argmax())
+        step[axis] = np.sqrt(max(variances[axis], 0.0))
+        return step
+
+    def gram(self, whiteners: Array) -> Array:
+        return whiteners**2
+
+    def transposed(self, whiteners: Array) -> Array:
+        return whiteners
+
+    def whitened(self, whiteners: Array, component: int, rows: Array) -> Array:
+        return rows * whiteners[component]
+
+    def coloured(self, whiteners: Array, component: int, white: Array) -> Array:
+        return white / whiteners[component]
+
+    def projected(self, matrices: Array, n_components: int, directions: Array) -> Array:
+        return directions * self.diagonal(matrices, directions.shape[1])[:, None] @ directions.T
+
+    def per_count(self, scatter: Array, counts: Array) -> Array:
+        return np.asarray(np.maximum(scatter, 0) / counts.reshape((-1,) + (1,) * (scatter.ndim - 1)), dtype=np.float64)
+
+    def with_ridge(self, matrices: Array, ridge: Array | float) -> Array:
+        return matrices + np.reshape(ridge, (-1,) + (1,) * (matrices.ndim - 1))
+
+
+@dataclass(frozen=True)
+class _Diagonal(_Elementwise):
+    """One variance per component and feature, (K, d)."""
+
+    code: int = 2
+    pooled: bool = False
+
+    def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
+        return (n_components, n_features)
+
+    def outer(self, a: Array, b: Array) -> Array:
+        return a * b
+
+    def diagonal(self, matrices: Array, n_features: int) -> Array:
+        return matrices
+
+    def dense(self, matrices: Array, n_components: int, n_features: int) -> Array:
+        return matrices[:, :, None] * np.eye(n_features)
+
+    def of_columns(self, matrices: Array, columns: NDArray[np.intp]) -> Array:
+        return np.ascontiguousarray(matrices[:, columns])
+
+    def reduced(self, moments: Array, layout: Layout, n_features: int) -> Array:
+        return np.ascontiguousarray(layout.diagonal(_checked(layout, self, moments), n_features))
+
+
+@dataclass(frozen=True)
+class _Spherical(_Elementwise):
+    """One number per component, (K,): the mean of the diagonal."""
+
+    code: int = 3
+    pooled: bool = False
+
+    def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
+        return (n_components,)
+
+    def outer(self, a: Array, b: Array) -> Array:
+        return np.einsum("kj,kj->k", a, b) / a.shape[1]
+
+    def diagonal(self, matrices: Array, n_features: int) -> Array:
+        return np.repeat(matrices[:, None], n_features, axis=1)
+
+    def dense(self, matrices: Array, n_components: int, n_features: int) -> Array:
+        return matrices[:, None, None] * np.eye(n_features)
+
+    def of_columns(self, matrices: Array, columns: NDArray[np.intp]) -> Array:
+        return matrices
+
+    def reduced(self, moments: Array, layout: Layout, n_features: int) -> Array:
+        if layout is SPHERICAL:
+            return moments
+        return DIAGONAL.reduced(moments, layout, n_features).mean(axis=1)
+
+
+def determines(layout: Layout, wanted: Layout) -> bool:
+    """Return whether second moments in a layout have all that are `wanted`."""
+    return layout is wanted or layout is FULL or (layout is DIAGONAL and wanted is SPHERICAL)
+
+
+def _checked(layout: Layout, wanted: Layout, moments: Array) -> Array:
+    if not determines(layout, wanted):
+        raise ValueError(f"expected moments that determine those of {wanted}, got moments of {layout}")
+    return moments
+
+
+FULL: Layout = _Full()
+TIED: Layout = _Tied()
+DIAGONAL: Layout = _Diagonal()
+SPHERICAL: Layout = _Spherical()
+
+
+def layout_of_code(code: int) -> Layout:
+    """Return the layout with this code in the compiled modules."""
+    return (FULL, TIED, DIAGONAL, SPHERICAL)[code]

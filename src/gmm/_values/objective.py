@@ -1,0 +1,191 @@
+"""`Objective`: what a fit maximises, and the mixtures over which it does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from gmm._kernel import mstep
+from gmm._kernel.mstep import MixtureFamily
+from gmm._values.covariance import CovarianceModel
+from gmm._values.fixed import NOTHING_FIXED, Fixed
+from gmm._values.layouts import Array, SingularMatrixError
+from gmm._values.noise import NO_NOISE, Noise
+from gmm._values.parameters import Estimate, MixtureParameters
+from gmm._values.partial import moments_beside, restored
+from gmm._values.priors import FLAT, Prior
+from gmm._values.statistics import SufficientStatistics
+
+Spread = Callable[[Callable[[int, int], None], int, float], None]
+
+_EPS = float(np.finfo(np.float64).eps)
+
+
+def in_turn(task: Callable[[int, int], None], n: int, work: float) -> None:
+    """Run a task at once, on this thread."""
+    task(0, n)
+
+
+@dataclass(frozen=True, eq=False)
+class Objective:
+    """The log-likelihood, or with a prior the log posterior density or the evidence bound, of mixtures of a model.
+
+    Parameters
+    ----------
+    model : CovarianceModel
+    ridge : float
+        Added to the diagonals of the covariances, in squared units of the data.
+    prior : Prior
+    noise : Noise
+        To which rows may belong instead of to a component.
+    fixed : Fixed
+        Parameters of the mixture that a run begins with which stay; the others climb by EM alone.
+    """
+
+    model: CovarianceModel
+    ridge: float = 0.0
+    prior: Prior = FLAT
+    noise: Noise = NO_NOISE
+    fixed: Fixed = NOTHING_FIXED
+
+    @property
+    def of_components(self) -> Objective:
+        """That of the components alone, without noise and fixed parameters, for the starts."""
+        return replace(self, noise=NO_NOISE, fixed=NOTHING_FIXED)
+
+    def beside(self, mixture: MixtureParameters) -> Objective:
+        """Return the same beside the noise and the fixed parameters of a mixture."""
+        return replace(self, noise=mixture.noise, fixed=mixture.fixed)
+
+    def stored_for(self, model: CovarianceModel) -> Objective:
+        """Return the same for a model whose covariances are the same but for the layout."""
+        return replace(self, model=model, prior=self.prior.stored_for(model))
+
+    def family(self, shape: tuple[int, ...], weight: float = 1.0) -> MixtureFamily:
+        """Return the mixtures with means of a shape, given rows of this weight, as the compiled core takes them."""
+        model, (K, d) = self.model, shape
+        return MixtureFamily(
+            model.layout.code,
+            model.constraint,
+            K,
+            d,
+            self.ridge,
+            self.prior.as_moments(model, K, d),
+            model.moments.code,
+            self.prior.belief(weight),
+            log_noise=self.noise.log_density,
+        )
+
+    def mixture(self, estimate: Estimate, weight: float) -> MixtureParameters:
+        """Return the result of a compiled update of rows of this weight."""
+        return self.prior.mixture(estimate, self.model, weight, noise=self.noise, fixed=self.fixed)
+
+    def adopted(self, parameters: MixtureParameters, weight: float) -> MixtureParameters:
+        """Return a mixture as one of this objective and of rows of this weight; it may be of another fit."""
+        parameters = self.prior.adopted(parameters, weight)
+        return parameters if parameters.fixed.equals(self.fixed) else parameters.with_other(fixed=self.fixed)
+
+    def update(
+        self,
+        statistics: SufficientStatistics,
+        previous: MixtureParameters | None = None,
+        *,
+        weight: float | None = None,
+        spread: Spread = in_turn,
+    ) -> MixtureParameters:
+        """Compute weights n_k / n, means, and the model's covariances of S_k / n_k with the ridge on the diagonals.
+
+        With a prior, the mode of the posterior or, with a `VariationalPrior`, a `MixturePosterior`.
+
+        Parameters
+        ----------
+        statistics : SufficientStatistics
+        previous : MixtureParameters, optional
+            The mixture before: its fixed parameters stay, and covariances that iterate begin at its own.
+        weight : float, optional
+            Of all rows, which a variational posterior counts; that of the statistics by default.
+        spread : callable
+            Runs the updates of the covariances, in threads if they are worth it: see `EStep.spread`.
+
+        Raises
+        ------
+        SingularMatrixError
+            If a covariance is not positive definite and there is no ridge.
+        """
+        weight = statistics.weight if weight is None else weight
+        if previous is None or not self.fixed:
+            return self._updated(statistics, previous, weight, spread)
+        statistics = moments_beside(self.fixed, statistics, previous, self.prior)
+        return restored(self.fixed, self._updated(statistics, previous, weight, spread), previous)
+
+    def _updated(
+        self, statistics: SufficientStatistics, previous: MixtureParameters | None, weight: float, spread: Spread
+    ) -> MixtureParameters:
+        family, before = (
+            self.family(statistics.first.shape, weight),
+            None if previous is None else previous.covariances,
+        )
+        update = mstep.Update(
+            family,
+            np.ascontiguousarray(statistics.origins),
+            statistics.counts,
+            np.ascontiguousarray(statistics.first),
+            np.ravel(statistics.second),
+            statistics.weight,
+            None if before is None else np.ravel(before),
+        )
+        spread(update.covariances, update.n_covariances, family.work)
+        if self.model.constraint:
+            spread(update.constrain, 1, family.work)
+        estimate, failed = update.finish()
+        if failed < 0:
+            return self.mixture(estimate, weight)
+        if self.prior:
+            raise SingularMatrixError(failed)
+        counts = positive_counts(statistics)
+        free = self.model.layout.per_count(statistics.scatter, counts)
+        mixture = ridged(counts, statistics.means, free, self.model, self.ridge, before)
+        weights = self.noise.shares(counts, statistics.weight)
+        return mixture.with_other(weights=weights, noise=self.noise, fixed=self.fixed)
+
+
+def positive_counts(statistics: SufficientStatistics) -> Array:
+    """Return the counts, raised above 0: a component without rows keeps its place, with the ridge alone."""
+    return np.maximum(statistics.counts, _EPS * statistics.weight)
+
+
+def ridged(
+    counts: Array,
+    means: Array,
+    free: Array,
+    model: CovarianceModel,
+    ridge: float,
+    previous: Array | None = None,
+) -> MixtureParameters:
+    """Return the mixture of free covariances S_k / n_k with `ridge` on their diagonals, and more if rounding needs it.
+
+    Raises
+    ------
+    SingularMatrixError
+        If a covariance is not positive definite and `ridge` is 0.
+    """
+    layout = model.layout
+    once = layout.with_ridge(free, ridge)
+    extra = np.zeros(1 if layout.pooled else len(counts))
+    weights, d = counts / counts.sum(), means.shape[1]
+    while True:
+        try:
+            covariances = model.constrained(layout.with_ridge(once, extra), counts, previous=previous)
+            return MixtureParameters(weights, means, covariances, model)
+        except SingularMatrixError as error:
+            if ridge == 0:
+                raise
+            # Constrained covariances depend on each other: raise all of them.
+            k = slice(None) if model.constraint else slice(error.component, error.component + 1)
+            # Not the diagonal: after a component has jumped far, cancellation may have left it negative.
+            scale = np.abs(once if layout.pooled else once[k]).max()
+            extra[k] = np.maximum(4 * extra[k], d * _EPS * scale)
+            if not (0 < extra[k].max() <= 4 * d * scale < np.inf):
+                raise

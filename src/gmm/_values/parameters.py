@@ -1,0 +1,151 @@
+"""`MixtureParameters`: the weights, means and covariances of a mixture."""
+
+from __future__ import annotations
+
+from dataclasses import InitVar, dataclass, field, replace
+from math import inf, log
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmm._kernel import mstep
+from gmm._values.covariance import CovarianceModel
+from gmm._values.fixed import NOTHING_FIXED, Fixed
+from gmm._values.layouts import Array
+from gmm._values.noise import NO_NOISE, Noise
+from gmm._values.whitened import WhitenedMixture
+
+# Weights, means, covariances and whiteners, both flat, and log|W|: see `gmm._kernel.mstep.Update`.
+Estimate = tuple[Array, Array, Array, Array, Array]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class MixtureParameters:
+    """A Gaussian mixture Σ_k π_k N(μ_k, Σ_k), with uniform noise if the weights leave it a share.
+
+    Parameters
+    ----------
+    weights : array of shape (K,)
+        π_k, summing to 1 less the weight of the noise.
+    means : array of shape (K, d)
+    covariances : array in the shape of the model's layout
+    model : CovarianceModel
+    factors : tuple of arrays, optional
+        Whiteners and log determinants of the covariances, if already known.
+    noise : Noise
+    fixed : Fixed
+        Parameters that its fit did not choose.
+
+    Raises
+    ------
+    SingularMatrixError
+        If a covariance is not positive definite.
+    """
+
+    weights: Array
+    means: Array
+    covariances: Array
+    model: CovarianceModel
+    factors: InitVar[tuple[Array, Array] | None] = None
+    noise: Noise = NO_NOISE
+    fixed: Fixed = NOTHING_FIXED
+    whiteners: Array = field(init=False)
+    log_determinants: Array = field(init=False)
+
+    def __post_init__(self, factors: tuple[Array, Array] | None) -> None:
+        whiteners, log_determinants = factors or self.model.layout.whiten(self.covariances, self.n_features)
+        object.__setattr__(self, "whiteners", whiteners)
+        object.__setattr__(self, "log_determinants", log_determinants)
+        for values in (self.weights, self.means, self.covariances, whiteners):
+            values.flags.writeable = False
+
+    def __repr__(self) -> str:
+        """Return the sizes and the model; the arrays may be large."""
+        K, d = self.means.shape
+        return f"MixtureParameters(K={K}, d={d}, {self.model.known_as})"
+
+    @staticmethod
+    def estimated(
+        estimate: Estimate, model: CovarianceModel, noise: Noise = NO_NOISE, fixed: Fixed = NOTHING_FIXED
+    ) -> MixtureParameters:
+        """Make the mixture from the result of a compiled update."""
+        weights, means, covariances, whiteners, log_determinants = estimate
+        shape = model.layout.shape(*means.shape)
+        factors = whiteners.reshape(shape), log_determinants
+        return MixtureParameters(weights, means, covariances.reshape(shape), model, factors, noise, fixed)
+
+    def updated(self, estimate: Estimate) -> MixtureParameters:
+        """Make the mixture of another estimate of the same kind."""
+        return self.estimated(estimate, self.model, self.noise, self.fixed)
+
+    def as_estimate(self) -> Estimate:
+        """Return what the compiled core reads."""
+        means = np.ascontiguousarray(self.means)
+        return self.weights, means, np.ravel(self.covariances), np.ravel(self.whiteners), self.log_determinants
+
+    @property
+    def n_components(self) -> int:
+        """K."""
+        return len(self.weights)
+
+    @property
+    def n_features(self) -> int:
+        """D."""
+        return int(self.means.shape[1])
+
+    @property
+    def n_parameters(self) -> int:
+        """Free parameters: K − 1 weights, K·d means, the model's covariances, two of noise, less those fixed."""
+        K, d = self.means.shape
+        fixed = self.fixed.n_parameters(self.model, K, d)
+        return K - 1 + K * d + self.model.n_parameters(K, d) + self.noise.n_parameters - fixed
+
+    @property
+    def noise_weight(self) -> float:
+        """Weight of the noise, which the components leave."""
+        return self.noise.weight(self.weights)
+
+    def with_other(self, **parts: Any) -> MixtureParameters:
+        """Return the mixture with other weights, means, noise or fixed parameters; covariances stay factored."""
+        return replace(self, factors=(self.whiteners, self.log_determinants), **parts)
+
+    def with_noise(self, noise: Noise, share: float) -> MixtureParameters:
+        """Return the mixture with its components scaled so that they leave noise a share."""
+        return self.with_other(weights=self.weights * ((1 - share) / self.weights.sum()), noise=noise)
+
+    def of_components(self, kept: NDArray[np.intp] | NDArray[np.bool_]) -> MixtureParameters:
+        """Return the mixture of some components, without noise; their weights sum to 1."""
+        weights = self.weights[kept] / self.weights[kept].sum()
+        return MixtureParameters(weights, self.means[kept], self.covariances_of(kept), self.model)
+
+    def covariances_of(self, kept: NDArray[np.intp] | NDArray[np.bool_]) -> Array:
+        """Return the covariances of some components, which are all there are if all components share one."""
+        return self.covariances if self.model.layout.pooled else self.covariances[kept]
+
+    def sample(self, n: int, rng: np.random.RandomState | np.random.Generator) -> tuple[Array, NDArray[np.intp]]:
+        """Draw rows (n, d), ordered by component, and their components (n,); noise, −1, comes last."""
+        K, d = self.means.shape
+        n_noise = self.noise.number(n, self.noise_weight, rng)
+        counts = rng.multinomial(n - n_noise, self.weights / self.weights.sum())
+        rows = [
+            self.means[k] + self.model.layout.coloured(self.whiteners, k, rng.standard_normal((counts[k], d)))
+            for k in range(K)
+        ]
+        rows.append(self.noise.sample((n_noise, d), rng))
+        return np.concatenate(rows), np.repeat([*range(K), -1], [*counts, n_noise])
+
+    @property
+    def present(self) -> NDArray[np.intp]:
+        """Indices of the components that are not empty."""
+        return np.flatnonzero(self.weights > 0)
+
+    def whitened(self) -> WhitenedMixture:
+        """Return what a pass reads: whiteners, means, and log_offset_k = log π_k + log|W_k| − d/2·log 2π."""
+        layout = self.model.layout
+        log_offset = mstep.log_offset(
+            layout.code, self.weights, np.ravel(self.whiteners), self.log_determinants, self.n_features
+        )
+        share = self.noise_weight
+        log_noise = log(share) + self.noise.log_density if share > 0 else -inf
+        return WhitenedMixture(layout, log_offset, self.means, self.whiteners, log_noise)

@@ -1,0 +1,191 @@
+"""`SufficientStatistics`: the result of a pass, and all that a parameter update reads.
+
+Statistics of parts of the rows can be added, so they are also what threads, chunks and machines exchange.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmm._public import publish
+from gmm._values.layouts import Array, Layout
+
+
+@dataclass(frozen=True, eq=False)
+class SufficientStatistics:
+    """Moments of n rows, weighted by responsibilities r_ik, about given origins o_k.
+
+    Parameters
+    ----------
+    layout : Layout
+        Layout of the second moments.
+    origins : array of shape (K, d)
+    counts : array of shape (K,)
+        Σ_i w_i r_ik.
+    first : array of shape (K, d)
+        Σ_i w_i r_ik (x_i − o_k).
+    second : array in the shape of `layout`
+        Σ_i w_i r_ik (x_i − o_k)(x_i − o_k)ᵀ; summed over k for the tied layout, the mean of
+        its diagonal for the spherical one.
+    log_evidence : float
+        Σ_i w_i log Σ_k ρ_ik, in nats.
+    weight : float
+        Σ_i w_i.
+    """
+
+    layout: Layout
+    origins: Array
+    counts: Array
+    first: Array
+    second: Array
+    log_evidence: float
+    weight: float
+
+    @classmethod
+    def from_kernel(
+        cls,
+        layout: Layout,
+        origins: Array,
+        counts: Array,
+        first: Array,
+        second: Array,
+        log_evidence: float,
+        weight: float,
+    ) -> SufficientStatistics:
+        """Make the value of what the compiled core returns, whose second moments are flat."""
+        return cls(layout, origins, counts, first, second.reshape(layout.shape(*first.shape)), log_evidence, weight)
+
+    @property
+    def means(self) -> Array:
+        """Means of the components, (K, d); the origin for a component without rows."""
+        return self.origins + self.first / self._divisors[:, None]
+
+    @property
+    def scatter(self) -> Array:
+        """Second moments about the means, in the shape of `layout`."""
+        root = self.first / np.sqrt(self._divisors)[:, None]
+        return self.second - self.layout.outer(root, root)
+
+    @property
+    def _divisors(self) -> Array:
+        # Moments of a component without rows are zero; avoid 0/0.
+        return np.maximum(self.counts, np.finfo(np.float64).tiny)
+
+    @property
+    def mean_log_evidence(self) -> float:
+        """Log evidence per unit weight, in nats."""
+        return self.log_evidence / self.weight
+
+    def __add__(self, other: SufficientStatistics) -> SufficientStatistics:
+        """Return the statistics of both sets of rows together.
+
+        Raises
+        ------
+        ValueError
+            If they are of mixtures of another size or another storage of second moments.
+        """
+        if not isinstance(other, SufficientStatistics):
+            return NotImplemented
+        if (self.layout, self.first.shape) != (other.layout, other.first.shape):
+            raise ValueError(
+                f"expected statistics of the same mixture: means {self.first.shape}, second moments "
+                f"{self.second.shape}; got {other.first.shape} and {other.second.shape}"
+            )
+        if not np.array_equal(self.origins, other.origins):
+            other = other.recentred(self.origins)
+        return replace(
+            self,
+            counts=self.counts + other.counts,
+            first=self.first + other.first,
+            second=self.second + other.second,
+            log_evidence=self.log_evidence + other.log_evidence,
+            weight=self.weight + other.weight,
+        )
+
+    def scaled(self, factor: float) -> SufficientStatistics:
+        """Return the statistics of the same rows with weights multiplied by `factor`."""
+        return replace(
+            self,
+            counts=factor * self.counts,
+            first=factor * self.first,
+            second=factor * self.second,
+            log_evidence=factor * self.log_evidence,
+            weight=factor * self.weight,
+        )
+
+    def recentred(self, origins: Array) -> SufficientStatistics:
+        """Return the same moments about other `origins`, (K, d)."""
+        step = self.origins - origins
+        mass = self.counts[:, None] * step
+        second = self.second + self.layout.outer(2 * self.first + mass, step)
+        return replace(self, origins=origins, first=self.first + mass, second=second)
+
+    def reordered(self, order: NDArray[np.intp]) -> SufficientStatistics:
+        """Return the components in another `order`, (K,)."""
+        return replace(
+            self,
+            origins=self.origins[order],
+            counts=self.counts[order],
+            first=self.first[order],
+            second=self.second if self.layout.pooled else self.second[order],
+        )
+
+    def reduced(self, layout: Layout) -> SufficientStatistics:
+        """Convert the second moments to another `layout`: full ones to any, diagonal ones to spherical.
+
+        Raises
+        ------
+        ValueError
+            If these do not determine them.
+        """
+        if layout is self.layout:
+            return self
+        second = layout.reduced(self.second, self.layout, self.first.shape[1])
+        return replace(self, layout=layout, second=second)
+
+    def grown(self) -> SufficientStatistics:
+        """Append an empty component."""
+        second = self.second
+        if not self.layout.pooled:
+            second = np.concatenate([second, np.zeros_like(second[:1])])
+        return replace(
+            self,
+            origins=np.concatenate([self.origins, self.origins[:1]]),
+            counts=np.append(self.counts, 0.0),
+            first=np.concatenate([self.first, np.zeros_like(self.first[:1])]),
+            second=second,
+        )
+
+    def split(self, component: int, into: int, offset: Array) -> SufficientStatistics:
+        """Move half of `component` to the empty component `into`, with the two means 2·`offset` (d,) apart.
+
+        The zeroth, first and second moments of the two together stay the same.
+        """
+        counts, first, origins = self.counts.copy(), self.first.copy(), self.origins.copy()
+        half = 0.5 * counts[component]
+        origins[into] = origins[component]
+        counts[[component, into]] = half
+        first[component] = 0.5 * self.first[component] - half * offset
+        first[into] = 0.5 * self.first[component] + half * offset
+        return replace(
+            self,
+            origins=origins,
+            counts=counts,
+            first=first,
+            second=self._split_second(component, into, offset),
+        )
+
+    def _split_second(self, component: int, into: int, offset: Array) -> Array:
+        if self.layout.pooled:
+            return self.second
+        second = self.second.copy()
+        slope = self.layout.outer(self.first[component][None], offset[None])[0]
+        second[component] = 0.5 * self.second[component] - slope
+        second[into] = 0.5 * self.second[component] + slope
+        return second
+
+
+publish("gmm.em", [SufficientStatistics])

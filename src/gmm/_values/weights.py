@@ -1,0 +1,32 @@
+"""Weights of rows, where None stands for ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmm._values.layouts import Array
+
+__all__ = ["in_full", "joined", "part_of", "weighed"]
+
+
+def in_full(weight: Array | None, n: int) -> Array:
+    """Return the weights of n rows as an array."""
+    return np.ones(n) if weight is None else weight
+
+
+def part_of(weight: Array | None, index: slice | NDArray[Any]) -> Array | None:
+    """Return the weights of some rows."""
+    return None if weight is None else weight[index]
+
+
+def joined(one: Array | None, other: Array | None) -> Array | None:
+    """Return the weights of rows and of others behind them, which both have weights or neither."""
+    return None if one is None or other is None else np.concatenate([one, other])
+
+
+def weighed(values: NDArray[Any], weight: Array | None) -> NDArray[Any]:
+    """Return values of rows, (n,) or (n, d), times their weights."""
+    return values if weight is None else (values.T * weight).T

@@ -1,0 +1,40 @@
+"""`WhitenedMixture`: the input of a pass, for any mixture of Gaussian form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf
+
+from gmm._values.layouts import Array, Layout
+
+
+@dataclass(frozen=True, eq=False)
+class WhitenedMixture:
+    """Any Gaussian mixture as a pass reads it: log ρ_ik = log_offset_k − ½‖W_k (x_i − c_k)‖².
+
+    For maximum likelihood, log_offset_k = log π_k + log|W_k| − d/2·log 2π. Other estimates of this form use the same
+    pass.
+
+    Parameters
+    ----------
+    layout : Layout
+        Layout of the whiteners.
+    log_offset : array of shape (K,)
+        In nats.
+    centres : array of shape (K, d)
+    whiteners : array in the shape of `layout`
+        W_k, lower triangular if stored as matrices.
+    log_noise : float
+        Log density of uniform noise, its weight included, to which rows belong as well; −∞ for none.
+    """
+
+    layout: Layout
+    log_offset: Array
+    centres: Array
+    whiteners: Array
+    log_noise: float = -inf
+
+    @property
+    def n_components(self) -> int:
+        """K."""
+        return len(self.log_offset)

@@ -1,4 +1,0 @@
-"""Sources of rows, the checks that turn X into one, and tables written block by block.
-
-`gmm.open_rows` is the function of `opening`: import modules by ``from gmm.rows.blocks import …``.
-"""
