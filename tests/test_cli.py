@@ -971,7 +971,8 @@ class TestOnATerminal:
 
     def test_reading_and_writing_are_shown_if_they_take_long(self, model, iris, tmp_path):
         script = (
-            "import gmm._cli.apply as a, gmm._cli.show as s, sys, time; s._PATIENCE = 0.1; write = a.write_predictions\n"
+            "import gmm._cli.apply as a, gmm._cli.show as s, sys, time; s._PATIENCE = 0.1\n"
+            "write = a.write_predictions\n"
             "a.write_predictions = lambda *of, **how: (time.sleep(0.8), write(*of, **how))\n"
             "from gmm._cli import main; sys.exit(main())"
         )

@@ -258,7 +258,7 @@ def test_whatever_the_numbers_are_it_scores(covariance_type, path):
 
 
 def test_a_change_of_the_order_of_prepared_numbers_is_a_new_version():
-    """Where this fails, prepared numbers have another order or meaning: raise `_PREPARED_VERSION` in `_frozen_mixture.py`."""
+    """If this fails, prepared numbers have another order or meaning: raise `_PREPARED_VERSION` (_frozen_mixture.py)."""
     tiles.use_kernel(tiles.kernels()[1])
     digest = hashlib.sha256()
     for code, size in enumerate((18, 9, 6, 2)):

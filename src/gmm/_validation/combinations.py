@@ -99,7 +99,7 @@ EXCLUSIONS = (
         "noise",
         "scikit-learn's estimators",
         "they have no density beside the components'",
-        "fit with noise=False, or write to_onnx or to_json",
+        "fit with noise=False, or use gmm.exchange.onnx or gmm.exchange.mclust",
     ),
     Exclusion(
         "noise",
