@@ -517,5 +517,5 @@ def test_single_whole_numbers():
 
 @pytest.mark.parametrize("place", ["rows.csv", Path("rows.parquet")], ids=str)
 def test_a_path_is_told_how_to_be_opened(place):
-    with pytest.raises(TypeError, match=rf"for X, got .*{place}.*gmm\.rows\("):
+    with pytest.raises(TypeError, match=rf"for X, got .*{place}.*gmm\.open_rows\("):
         GaussianMixture(2).fit(place)

@@ -6,7 +6,14 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from gmm import GaussianMixture, GaussianMixtureSearch, InvalidParameterError, NotFittedError, select
+from gmm import (
+    BayesianGaussianMixture,
+    GaussianMixture,
+    GaussianMixtureSearch,
+    InvalidParameterError,
+    NotFittedError,
+    select,
+)
 from gmm._passes.trace import PassRecord, Trace
 from gmm._selection import NOT_CONVERGED
 from gmm._values.covariance import PARSIMONIOUS
@@ -359,6 +366,7 @@ def test_what_criteria_cannot_be_drawn_of_is_refused_before_there_is_a_figure(fo
         ({"models": [1, 2], "X": ROWS}, TypeError, f"{kinds}; got list with int"),
         ({"models": [one, None], "X": ROWS}, TypeError, f"{kinds}; got list with NoneType"),
         ({"models": ROWS}, TypeError, f"{kinds}; got ndarray with ndarray"),
+        ({"models": [BayesianGaussianMixture().fit(ROWS)], "X": ROWS}, TypeError, "got BayesianGaussianMixture, whose"),
         ({"models": found, "X": ["bic", "aic"]}, ValueError, r"X must be .*; did you mean criteria=\['bic', 'aic'\]\?"),
         ({"models": found, "X": "icl"}, ValueError, r"X must be .*; did you mean criteria='icl'\?"),
         ({"models": [one], "X": ["icl"]}, ValueError, r"X must be .*; did you mean criteria=\['icl'\]\?"),

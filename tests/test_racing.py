@@ -83,7 +83,7 @@ def test_a_component_on_ties_that_is_scaled_to_the_volume_of_the_other_is_degene
     rows = rng.normal(size=(400, 3))
     rows[:200, 2] = 0.5
     tied, of_rows = np.repeat(np.eye(2), 200, axis=0), problem(rows, model=name)
-    starts = [moments(rows, one).reduced(of_rows.model.moments) for one in (tied, rng.permutation(tied))]
+    starts = [moments(rows, one).reduced(of_rows.objective.model.moments) for one in (tied, rng.permutation(tied))]
     on_ties, good = short_runs(of_rows, starts, 5)
     assert on_ties.lower_bound > good.lower_bound
     assert best_of(of_rows, [on_ties, good]) == 1

@@ -508,7 +508,7 @@ def test_cells_of_one_number_of_components_are_told_one_by_one(n_threads, monkey
     events, solved = [], Cell._solved
 
     def noted(cell, *given):
-        events.append(cell.settings.model.name)
+        events.append(cell.settings.objective.model.name)
         return solved(cell, *given)
 
     monkeypatch.setattr(Cell, "_solved", noted)

@@ -19,6 +19,7 @@ from gmm._selection import engine, finishing
 from gmm._selection.bar import Bar
 from gmm._values.covariance import covariance_model
 from gmm._values.layouts import SingularMatrixError
+from gmm._values.objective import Objective
 from test_racing import moments
 
 RNG = np.random.default_rng(1)
@@ -180,7 +181,7 @@ def test_a_cell_that_is_singular_on_all_rows_is_a_failed_cell(failing, monkeypat
     fit = finishing.fit_mixture
 
     def fit_or_fail(source, settings, *rest, **how):
-        if settings.model.name in failing:
+        if settings.objective.model.name in failing:
             raise SingularMatrixError(1)
         return fit(source, settings, *rest, **how)
 
@@ -204,9 +205,9 @@ def test_a_cell_with_a_component_on_ties_sets_no_bar(name):
     rows = np.random.default_rng(0).normal(size=(400, 3))
     rows[:200, 2] = 0.5
     source, found = ArraySource(rows), gmm.select(rows, [2], name, random_state=0, max_iter=1)
-    of_rows = Problem(rows=source, model=covariance_model(name), ridge=1e-6, n_threads=1)
-    finish = finishing._Finish(found, source, SimpleNamespace(reg_covar=1e-6), None, None, None)
+    of_rows = Problem(source, Objective(covariance_model(name), 1e-6), 1)
+    finish = finishing._Finish(found, source, SimpleNamespace(objective=of_rows.objective), None, None, None)
     for shares, on_ties in ((np.repeat(np.eye(2), 200, axis=0), True), (np.tile(np.eye(2), (200, 1)), False)):
-        (result,) = short_runs(of_rows, [moments(rows, shares).reduced(of_rows.model.moments)], 5)
+        (result,) = short_runs(of_rows, [moments(rows, shares).reduced(of_rows.objective.model.moments)], 5)
         finish._set_score(0, result)
         assert (finish.bar(1).score == inf) == on_ties

@@ -10,7 +10,6 @@ from matplotlib.axes import Axes
 from numpy.typing import ArrayLike, NDArray
 
 from gmm._estimators.criteria import CRITERIA
-from gmm._estimators.fitted import FittedMixture
 from gmm._estimators.mixture import GaussianMixture
 from gmm._exceptions import InvalidParameterError, raisable
 from gmm._plotting.lines import Line, draw_line, label_ends, limit_height, mark_best, set_counts_axis
@@ -176,14 +175,17 @@ def _of_mixtures(
     return counts, [np.where(np.isfinite(of_name), of_name, np.nan) for of_name in values]
 
 
-def _mixtures(models: Any) -> list[FittedMixture]:
+def _mixtures(models: Any) -> list[GaussianMixture]:
     expected = "expected a Selection, a fitted GaussianMixtureSearch, or a list of fitted mixtures; got "
     if not isinstance(models, Iterable) or isinstance(models, str | Mapping):
         raise TypeError(expected + type(models).__name__)
     mixtures = []
     for model in models:
         try:
-            mixtures.append(fitted_mixture(model))
+            mixture = fitted_mixture(model)
         except TypeError:
             raise TypeError(f"{expected}{type(models).__name__} with {type(model).__name__}") from None
+        if not isinstance(mixture, GaussianMixture):
+            raise TypeError(f"{expected}{type(mixture).__name__}, whose number of components has no criterion")
+        mixtures.append(mixture)
     return mixtures

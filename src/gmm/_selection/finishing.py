@@ -215,7 +215,7 @@ class _Finish:
         self._scores[number] = score if self._first_degenerate(result) < 0 else inf
 
     def _first_degenerate(self, result: SolverResult) -> int:
-        statistics = None if self._settings.objective.prior else result.statistics
+        statistics = None if self._found.best.prior is not None else result.statistics
         ridge = self._settings.objective.ridge
         bad = degenerate_components(result.parameters, self._source.n_effective, ridge, statistics)
         return int(bad.argmax()) if bad.any() else -1
