@@ -537,7 +537,7 @@ def test_rows_that_are_not_in_memory_are_refused_in_words():
     source = gmm.open_rows(lambda: [ROWS])
     with pytest.raises(TypeError, match=r"em.steps needs its rows in memory: .* got <rows of the factory"):
         list(gmm.em.steps(source, 2))
-    with pytest.raises(TypeError, match="its own weights"):
+    with pytest.raises(ValueError, match="sample_weight cannot be combined with a source of rows"):
         GaussianMixture(2).fit(source, sample_weight=WEIGHTS)
 
 
