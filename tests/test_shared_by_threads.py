@@ -139,8 +139,8 @@ def test_a_warm_start_looks_once_at_what_it_continues(cls):
     class Overtaken(cls):
         overtaken = False
 
-        def _problem(self, source, known):
-            problem = super()._problem(source, known)
+        def _problem(self, source):
+            problem = super()._problem(source)
             if self.overtaken:
                 self.overtaken = False
                 self.set_params(warm_start=False).fit(OTHER).set_params(warm_start=True)
