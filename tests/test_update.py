@@ -189,7 +189,7 @@ def test_moments_of_another_layout_are_refused(covariance_type):
 
 @pytest.mark.parametrize(("layout", "constraint"), [(0, 1), (1, 5), (2, 10), (3, 3), (2, 11), (4, 0)])
 def test_a_family_has_its_constraints_layout(layout, constraint):
-    with pytest.raises(ValueError, match="a constraint on it|code of a constraint"):
+    with pytest.raises(ValueError, match=r"a constraint on it|code of a constraint"):
         mstep.MixtureFamily(layout, constraint, 2, 3, 0.0)
 
 

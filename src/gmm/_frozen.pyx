@@ -519,8 +519,9 @@ cdef class CompiledMixture:
         """The layout's code, log offsets (K,), centres (K, d), whiteners (flat), origin (d,), and log noise."""
         cdef Py_ssize_t K = self.n_components, d = self.n_features
         cdef Py_ssize_t end = self.mixture.extents - self.mixture.log_offset
+        cdef PassPlan* plan = &self.mixture.plans[0]
         log_offset, centres, whiteners, origin, _ = np.split(self.prepared, [K, K + K * d, end - d, end])
-        return int(self.mixture.plans[0].layout), log_offset, centres.reshape(K, d), whiteners, origin, self.mixture.plans[0].log_noise
+        return int(plan.layout), log_offset, centres.reshape(K, d), whiteners, origin, plan.log_noise
 
     @property
     def prepared(self):
@@ -581,7 +582,8 @@ cdef class CompiledMixture:
     def log_joint(self, X, *, out=None, n_threads=1):
         """Compute the log joint densities of each row and each component, log ρ_ik.
 
-        Without noise, their log-sum-exp is `score_samples` and their softmax `predict_proba`, up to the range of the dtype.
+        Without noise, their log-sum-exp is `score_samples` and their softmax `predict_proba`, up to the range of the
+        dtype.
 
         Parameters
         ----------
