@@ -20,7 +20,7 @@ ROOMS = {
         fit | bayesian report | apply drawn report.sections report.trust
         | report.choosing report.posterior | report.figures
         | classes plot | result | write | rows saved | report.wording show | _cli | columns describe
-        | agreement arguments choice failures pictures report.columns report.origin report.story
+        | agreement arguments choice failures pictures report.columns report.origin report.narrative
         | option_values report.page
     """,
     "gmm": "",

@@ -10,11 +10,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from gmm import _fitting as fitting
 from gmm._estimators.estimated import EstimatedMixture
-from gmm._estimators.fitted import fitted_parameters, hold, source_of
+from gmm._estimators.fitted import fitted_parameters, set_mixture, source_of
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.predictive import CredibleIntervals, PosteriorSample, draws, intervals, log_predictive
 from gmm._estimators.scorer import Scorer, in_place, log_evidence_of, mean_of, place
-from gmm._passes.results import Wanted
+from gmm._passes.results import Output
 from gmm._rows.entrance import check_no_gaps, is_dask
 from gmm._rows.sources import Source
 from gmm._validation.combinations import refusal
@@ -321,7 +321,7 @@ class BayesianGaussianMixture(EstimatedMixture):
             n_threads=self.n_threads,
             missing=self.missing,
         )
-        hold(mixture, parameters, vars(self).get("feature_names_in_"), self._dtype)
+        set_mixture(mixture, parameters, vars(self).get("feature_names_in_"), self._dtype)
         return mixture
 
     @property
@@ -387,7 +387,7 @@ class BayesianGaussianMixture(EstimatedMixture):
             "GaussianMixture.from_parameters makes a mixture of given numbers."
         )
 
-    def _log_density(self, source: Source, density: str, where: Wanted = True) -> NDArray[Any]:
+    def _log_density(self, source: Source, density: str, where: Output = True) -> NDArray[Any]:
         if check_density(density) == "variational":
             return self._log_evidence(source, where)
         posterior = posterior_of(self)

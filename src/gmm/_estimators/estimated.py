@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gmm import _fitting as fitting
 from gmm._estimators.conditional import imputed
-from gmm._estimators.fitted import Past, climb, fitted_parameters, hold, past_of, source_of
+from gmm._estimators.fitted import Past, fit_attributes, fitted_parameters, past_of, set_mixture, source_of
 from gmm._estimators.keeping import opened
 from gmm._estimators.labelled import known_classes, record_classes
 from gmm._estimators.progress import ProgressPrinter
@@ -221,7 +221,7 @@ class EstimatedMixture(SavedMixture):
             "mixture.set_params(warm_start=True).fit(X) continues from there"
         )
         told.mixture = type(self)(**self.get_params())
-        hold(told.mixture, latest.parameters, names, np.dtype(np.float64))
+        set_mixture(told.mixture, latest.parameters, names, np.dtype(np.float64))
         return told
 
     def _watch(
@@ -275,11 +275,11 @@ class EstimatedMixture(SavedMixture):
         self._check_same(previous, objective.model, source, "warm_start", "Set warm_start=False")
         if not (objective.noise.equals(previous.noise) and objective.fixed.equals(previous.fixed)):
             return Beginning(replace(previous, noise=objective.noise))
-        if past.ascent is None or past.problem != self._problem(source) or self.acceleration is None:
+        if past.solver_state is None or past.problem != self._problem(source) or self.acceleration is None:
             return Beginning(previous, past.bounds)
-        ascent = copy(past.ascent)  # a fit that fails leaves the estimator as it was
-        ascent.tolerance = self.tol / (source.survey.weight if self._in_all else 1.0)
-        return Beginning(previous, past.bounds, ascent)
+        solver_state = copy(past.solver_state)  # a fit that fails leaves the estimator as it was
+        solver_state.tolerance = self.tol / (source.survey.weight if self._in_all else 1.0)
+        return Beginning(previous, past.bounds, solver_state)
 
     def _check_same(
         self, previous: MixtureParameters, model: CovarianceModel, source: Source, who: str, instead: str
@@ -346,7 +346,7 @@ def rows_to_fit(mixture: EstimatedMixture, X: ArrayLike, sample_weight: ArrayLik
     K, missing = int(mixture.n_components), mixture.missing
     source, names = as_source_to_fit(X, sample_weight, estimator=mixture, n_components=K, missing=missing)
     models = [covariance_model(mixture.covariance_type)]
-    fitting.incomplete.warn_of_apart(fitting.incomplete.columns_apart(source, names, models))
+    fitting.incomplete.warn_of_unobserved_pairs(fitting.incomplete.never_observed_together(source, names, models))
     return fitting.incomplete.completed(source, models, mixture.reg_covar, mixture.n_threads), names
 
 
@@ -367,12 +367,12 @@ def set_fitted(
     parameters, weight = result.parameters, source.survey.weight
     past = Past(parameters, result.trace.lower_bounds or past_of(mixture).bounds, weight)
     if problem is not None:
-        past = past._replace(ascent=result.state, problem=problem)
+        past = past._replace(solver_state=result.state, problem=problem)
     if objective.prior and not objective.prior.variational:
         stream = Stream.from_mixture(parameters, weight, objective)
         past = past._replace(stream=stream, prior_parts=mixture._prior_parts())
-    of_fit = climb(result.trace, result.lower_bound, traces or (result.trace,))
-    hold(mixture, parameters, names, source.dtype, _last_fit=past, **of_fit)
+    of_fit = fit_attributes(result.trace, result.lower_bound, traces or (result.trace,))
+    set_mixture(mixture, parameters, names, source.dtype, _last_fit=past, **of_fit)
 
 
 def fit_settings(mixture: EstimatedMixture, source: Source, model: CovarianceModel) -> fitting.fit.FitSettings:
@@ -390,7 +390,7 @@ def settings_of(
         tolerance=mixture.tol,
         max_iter=int(mixture.max_iter),
         accelerated=mixture.acceleration is not None,
-        in_all=objective.prior.variational,
+        bound_is_total=objective.prior.variational,
     )
     K = int(mixture.n_components)  # products of a narrower type would overflow
     return fitting.fit.FitSettings(K, objective, start, solver, mixture.n_threads, mixture._refinement())

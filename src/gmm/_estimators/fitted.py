@@ -24,7 +24,7 @@ from gmm._estimators.scorer import Scorer, log_evidence_of, place
 from gmm._estimators.summary import Summary
 from gmm._frozen_mixture import FrozenMixture
 from gmm._kernel.mstep import QuasiNewtonState
-from gmm._passes.results import Wanted
+from gmm._passes.results import Output
 from gmm._passes.stepwise import Stream
 from gmm._passes.trace import Trace
 from gmm._persistence import Described, describe
@@ -60,10 +60,10 @@ class Past(NamedTuple):
         The lower bound after each pass.
     weight : float
         Of the rows.
-    ascent : QuasiNewtonState, optional
+    solver_state : QuasiNewtonState, optional
         Where an accelerated fit can continue.
     problem : tuple
-        What `ascent` climbs.
+        What `solver_state` climbs.
     stream : Stream, optional
         What is remembered of rows that came block by block, or with a prior.
     prior_parts : tuple
@@ -73,7 +73,7 @@ class Past(NamedTuple):
     parameters: MixtureParameters | None = None
     bounds: tuple[float, ...] = ()
     weight: float = 0.0
-    ascent: QuasiNewtonState | None = None
+    solver_state: QuasiNewtonState | None = None
     problem: tuple[object, ...] = ()
     stream: Stream | None = None
     prior_parts: tuple[object, ...] = ()
@@ -415,13 +415,13 @@ class FittedMixture(Estimator, Described):
         kind: Any = type(self)
         other = kind(n_components=self.n_components, covariance_type=self.covariance_type, n_threads=1)
         other.missing = vars(self).get("missing", "error")
-        hold(other, fitted_parameters(self), vars(self).get("feature_names_in_"), self._dtype)
+        set_mixture(other, fitted_parameters(self), vars(self).get("feature_names_in_"), self._dtype)
         return mapped(partial(getattr(other, method), **how), X, dtype, shape)
 
     def _scorer(self) -> Scorer:
         return Scorer(fitted_parameters(self), self.n_threads)
 
-    def _log_evidence(self, source: Source, where: Wanted = True) -> NDArray[Any]:
+    def _log_evidence(self, source: Source, where: Output = True) -> NDArray[Any]:
         """Return the log-likelihood of each row, (n,), in the type of the rows; an array is where to write."""
         return log_evidence_of(self._scorer(), source, where)
 
@@ -518,7 +518,7 @@ def source_of(
     return source
 
 
-def hold(
+def set_mixture(
     mixture: FittedMixture,
     parameters: MixtureParameters,
     names: NDArray[np.object_] | None,
@@ -534,7 +534,7 @@ def hold(
     record_features(mixture, parameters.n_features, names)
 
 
-def climb(trace: Trace, lower_bound: float, traces: tuple[Trace, ...]) -> dict[str, Any]:
+def fit_attributes(trace: Trace, lower_bound: float, traces: tuple[Trace, ...]) -> dict[str, Any]:
     """Return the attributes that describe how a fit went."""
     return {
         "history_": trace,
@@ -562,13 +562,13 @@ def in_other_units(mixture: _Mixture, units: Coordinates, raised: float) -> _Mix
         given["prior"] = units.restored_prior(given["prior"])
     other = kind(**given)
     if "history_" not in vars(mixture):  # a part of a fit, such as one class of several
-        hold(other, parameters, vars(mixture).get("feature_names_in_"), mixture._dtype)
+        set_mixture(other, parameters, vars(mixture).get("feature_names_in_"), mixture._dtype)
         return other
     traces = tuple(trace.raised(raised) for trace in mixture.histories_)
     trace = mixture.history_.raised(raised)
-    of_fit = climb(trace, mixture.lower_bound_ + raised, traces)
+    of_fit = fit_attributes(trace, mixture.lower_bound_ + raised, traces)
     past = Past(parameters, trace.lower_bounds, past_of(mixture).weight)
-    hold(other, parameters, vars(mixture).get("feature_names_in_"), mixture._dtype, _last_fit=past, **of_fit)
+    set_mixture(other, parameters, vars(mixture).get("feature_names_in_"), mixture._dtype, _last_fit=past, **of_fit)
     return other
 
 

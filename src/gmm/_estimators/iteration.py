@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 
 from gmm import _fitting as fitting
 from gmm._estimators.estimated import ill_defined
-from gmm._estimators.fitted import FittedMixture, check_is_mixture, fitted_parameters, hold, source_of
+from gmm._estimators.fitted import FittedMixture, check_is_mixture, fitted_parameters, set_mixture, source_of
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer
 from gmm._public import publish
@@ -117,7 +117,7 @@ def m_step(model: GaussianMixture, statistics: SufficientStatistics) -> Gaussian
         raise ValueError(ill_defined(error, covariance)) from None
     after = type(model)(**model.get_params())
     dtype = np.dtype(np.float64) if before is None else model.means_.dtype
-    hold(after, parameters, vars(model).get("feature_names_in_"), dtype)
+    set_mixture(after, parameters, vars(model).get("feature_names_in_"), dtype)
     return after
 
 

@@ -59,7 +59,7 @@ def opened(
         file.check_place()
     journal = fitting.progress.Journal(seeds if before is None else before, file.keep)
     file.write(journal.progress)  # what keeps it from being written shows before the first pass
-    with file.telling():
+    with file.hint_on_interrupt():
         yield journal
     file.keep(journal, now=True)
 

@@ -14,7 +14,7 @@ from gmm import _fitting as fitting
 from gmm._estimators import criteria
 from gmm._estimators.conditional import ConditionalPrediction, given, predicted
 from gmm._estimators.contract import given_names, names_of_features
-from gmm._estimators.fitted import fitted_parameters, hold, source_of
+from gmm._estimators.fitted import fitted_parameters, set_mixture, source_of
 from gmm._estimators.labelled import copy_classes
 from gmm._estimators.streamed import StreamedMixture
 from gmm._rows.entrance import as_source
@@ -277,7 +277,9 @@ class GaussianMixture(StreamedMixture):
         model = covariance_model(covariance_type, np.shape(means)[-1] if np.ndim(means) else 1)
         parameters = check_parameters_given(weights, means, covariances, model)
         mixture = cls(parameters.n_components, covariance_type=covariance_type)
-        hold(mixture, parameters, check_feature_names(feature_names, parameters.n_features), np.dtype(np.float64))
+        set_mixture(
+            mixture, parameters, check_feature_names(feature_names, parameters.n_features), np.dtype(np.float64)
+        )
         return mixture
 
     def bic(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
@@ -455,7 +457,7 @@ class GaussianMixture(StreamedMixture):
             missing=self.missing,
         )
         names = given_names(self)
-        hold(mixture, parameters, np.array(names, object)[columns] if names else None, self._dtype)
+        set_mixture(mixture, parameters, np.array(names, object)[columns] if names else None, self._dtype)
         copy_classes(self, mixture)
         return mixture
 

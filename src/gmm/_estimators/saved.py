@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gmm import _fitting as fitting
 from gmm._estimators.contract import given_names
-from gmm._estimators.fitted import FittedMixture, Past, climb, fitted_parameters, hold, past_of
+from gmm._estimators.fitted import FittedMixture, Past, fit_attributes, fitted_parameters, past_of, set_mixture
 from gmm._estimators.labelled import classes_to_state, restore_classes
 from gmm._persistence import (
     Readable,
@@ -133,13 +133,13 @@ class SavedMixture(FittedMixture):
         past, of_fit = Past(parameters), dict[str, Any]()
         if "lower_bound" in header:
             best, traces = traces_from_state(header, arrays)
-            of_fit = climb(best, item(header, "lower_bound", float), traces)
+            of_fit = fit_attributes(best, item(header, "lower_bound", float), traces)
             past = past._replace(bounds=best.lower_bounds)
         if "weight_seen" in header:
             past = past._replace(weight=positive(header, "weight_seen"))
         if "stream" in header:
             past = past._replace(stream=stream_from_state(item(header, "stream", dict), arrays, parameters))
-        hold(self, parameters, names, np.dtype(header["dtype"]), _last_fit=past, **of_fit)
+        set_mixture(self, parameters, names, np.dtype(header["dtype"]), _last_fit=past, **of_fit)
         restore_classes(self, header, parameters.n_components)
 
 

@@ -18,7 +18,7 @@ from gmm._frozen_mixture import FrozenMixture
 from gmm._passes.e_step import EStep
 from gmm._passes.incomplete import e_step_over
 from gmm._passes.problem import Problem
-from gmm._passes.results import RowResults, Totals, Wanted
+from gmm._passes.results import Output, RowResults, Totals
 from gmm._passes.threads import PASS_WORTH_THREADS
 from gmm._persistence.predictions import Predicted
 from gmm._rows.sources import Source
@@ -59,7 +59,7 @@ class Scorer:
     parameters: MixtureParameters
     n_threads: int | None = None
 
-    def rows(self, source: Source, **wanted: Wanted) -> RowResults:
+    def rows(self, source: Source, **wanted: Output) -> RowResults:
         """Return `labels`, `log_evidence`, `responsibilities` or `largest` of each row, as `RowResults.room` asks."""
         resident = source.resident
         if resident is not None:
@@ -71,7 +71,7 @@ class Scorer:
         with self._e_step(source) as e_step:
             return e_step.rows(self._prepared.mixture, **wanted)
 
-    def blocks(self, source: Source, **wanted: Wanted) -> Iterator[tuple[int, RowResults]]:
+    def blocks(self, source: Source, **wanted: Output) -> Iterator[tuple[int, RowResults]]:
         """Yield the same for some consecutive rows after the other, each time with the number of the first."""
         with self._e_step(source) as e_step:
             yield from e_step.row_blocks(self._prepared.mixture, **wanted)
@@ -224,14 +224,14 @@ def place(out: Any, source: Source, *, n_columns: int = 0, labels: bool = False)
     return np.asarray(out)
 
 
-def log_evidence_of(scorer: Scorer, source: Source, where: Wanted) -> NDArray[Any]:
+def log_evidence_of(scorer: Scorer, source: Source, where: Output) -> NDArray[Any]:
     """Return the log-likelihood of each row, (n,), in the type of the rows; an array is where to write."""
     found = scorer.rows(source, log_evidence=where if source.dtype == np.float64 else True).log_evidence
     assert found is not None  # it was asked for
     return in_place(found, source, where)
 
 
-def in_place(values: Array, source: Source, where: Wanted) -> NDArray[Any]:
+def in_place(values: Array, source: Source, where: Output) -> NDArray[Any]:
     """Return float64 values in the type of the rows, written to an array if there is one."""
     with np.errstate(over="ignore"):
         if not isinstance(where, np.ndarray):

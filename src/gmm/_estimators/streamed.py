@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from gmm import _fitting as fitting
 from gmm._estimators.estimated import EstimatedMixture, fit_settings, ill_defined, warn_of_repairs
-from gmm._estimators.fitted import Past, climb, hold, past_of, source_of
+from gmm._estimators.fitted import Past, fit_attributes, past_of, set_mixture, source_of
 from gmm._exceptions import ConvergenceWarning, raisable, warn
 from gmm._passes.stepwise import Stream
 from gmm._passes.trace import PassRecord, Trace
@@ -117,8 +117,8 @@ class StreamedMixture(EstimatedMixture):
             raise ValueError(ill_defined(error, model)) from None
         past = Past(stream.parameters, tuple(bounds), stream=stream, prior_parts=self._prior_parts())
         trace = Trace(tuple(PassRecord(bound, bound) for bound in bounds), tuple(seconds), _ENDED, False)
-        of_fit = climb(trace, bounds[-1], (trace,))
-        hold(self, stream.parameters, names, source.dtype, _last_fit=past, **of_fit)
+        of_fit = fit_attributes(trace, bounds[-1], (trace,))
+        set_mixture(self, stream.parameters, names, source.dtype, _last_fit=past, **of_fit)
         warn_of_repairs(tuple(repaired))
         return self
 

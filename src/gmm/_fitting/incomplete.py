@@ -71,7 +71,7 @@ def completed(source: Source, models: Sequence[CovarianceModel], ridge: float, n
     return source.filled_with(filled)
 
 
-def columns_apart(source: Source, names: Names, models: Sequence[CovarianceModel]) -> str:
+def never_observed_together(source: Source, names: Names, models: Sequence[CovarianceModel]) -> str:
     """Name the pairs of columns that no row has together, if a model has covariances; empty if there are none.
 
     What such columns have to do with each other is not in the likelihood.
@@ -87,8 +87,8 @@ def columns_apart(source: Source, names: Names, models: Sequence[CovarianceModel
     return listed((f"{called[i]!r} and {called[j]!r}" for i, j in pairs), _PAIRS_SHOWN) if len(pairs) else ""
 
 
-def warn_of_apart(columns: str, whose: str = "") -> None:
-    """Warn of pairs of columns that `columns_apart` names; `whose` says of which rows, if not of all."""
+def warn_of_unobserved_pairs(columns: str, whose: str = "") -> None:
+    """Warn of pairs of columns that `never_observed_together` names; `whose` says of which rows, if not of all."""
     if columns:
         warn(
             f"No row{whose} has values in both of these columns: {columns}. Nothing says how they vary together, so "

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from gmm import _em
 from gmm._blas import blas_alone
 from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
-from gmm._passes.results import ComponentDiagnostics, Partition, PassBatch, RowResults, Totals, Wanted
+from gmm._passes.results import ComponentDiagnostics, Output, Partition, PassBatch, RowResults, Totals
 from gmm._passes.stopping import GainBelow, Stopping
 from gmm._passes.threads import PASS_WORTH_THREADS, READING, usable_threads
 from gmm._passes.trace import PassRecord
@@ -260,7 +260,7 @@ class EStep:
             classification, entropy, log_likelihood, _ = self._sums(plan).tolist()
         return Totals(log_likelihood, classification, entropy)
 
-    def rows(self, mixture: WhitenedMixture, **wanted: Wanted) -> RowResults:
+    def rows(self, mixture: WhitenedMixture, **wanted: Output) -> RowResults:
         """Compute numbers for every row, as `RowResults.room` asks."""
         plan = self._plan(mixture, rows_only=True)
         results = RowResults.room(self._source.n_rows, mixture.n_components, self._source.dtype, **wanted)
@@ -268,7 +268,7 @@ class EStep:
             self._run(plan, **results.outputs)
         return results
 
-    def row_blocks(self, mixture: WhitenedMixture, **wanted: Wanted) -> Iterator[tuple[int, RowResults]]:
+    def row_blocks(self, mixture: WhitenedMixture, **wanted: Output) -> Iterator[tuple[int, RowResults]]:
         """Yield the numbers for consecutive rows, with the number of the first; as for `rows`, with the same bits."""
         plan = self._plan(mixture, rows_only=True)
         scratches = self._prepared_scratches(plan, self._workers(plan))

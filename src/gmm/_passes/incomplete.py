@@ -13,7 +13,7 @@ import numpy as np
 
 from gmm._blas import blas_alone
 from gmm._passes.e_step import EStep
-from gmm._passes.results import ComponentDiagnostics, RowResults, Totals, Wanted
+from gmm._passes.results import ComponentDiagnostics, Output, RowResults, Totals
 from gmm._rows.incomplete import IncompleteSource
 from gmm._rows.sources import Pattern, Source
 from gmm._values.completion import Completion, Gaps
@@ -100,11 +100,11 @@ class IncompleteEStep(EStep):
         ]
         return Totals(*np.sum(found, axis=0).tolist())
 
-    def rows(self, mixture: WhitenedMixture, **wanted: Wanted) -> RowResults:
+    def rows(self, mixture: WhitenedMixture, **wanted: Output) -> RowResults:
         """Compute numbers for every row, given its observed columns."""
         n, dtype = self._shape
         results = RowResults.room(n, mixture.n_components, dtype, **wanted)
-        asked: dict[str, Wanted] = {name: True for name, value in wanted.items() if value is not None}
+        asked: dict[str, Output] = {name: True for name, value in wanted.items() if value is not None}
         for seen, parts in self._seen(mixture, self._parts):
             for (pattern, part), known in zip(parts, seen.known, strict=True):
                 for into, of_part in zip(results, part.rows(known, **asked), strict=True):
@@ -117,7 +117,7 @@ class IncompleteEStep(EStep):
                     into[pattern.indices] = of_all
         return results
 
-    def row_blocks(self, mixture: WhitenedMixture, **wanted: Wanted) -> Iterator[tuple[int, RowResults]]:
+    def row_blocks(self, mixture: WhitenedMixture, **wanted: Output) -> Iterator[tuple[int, RowResults]]:
         """Yield the numbers for all rows at once."""
         yield 0, self.rows(mixture, **wanted)
 

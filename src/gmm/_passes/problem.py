@@ -25,15 +25,15 @@ from gmm._values.statistics import SufficientStatistics
 class SolverSettings:
     """Which solver to use, `QuasiNewton` or `TextbookEM`, and when it ends.
 
-    `tolerance` is in nats per unit weight or, `in_all`, in nats, as the run's record then is; `max_iter` is in passes;
-    `confirm_stop` is for `QuasiNewton`.
+    `tolerance` is in nats per unit weight or, if the `bound_is_total`, in nats, as the run's record then is; `max_iter`
+    is in passes; `confirm_stop` is for `QuasiNewton`.
     """
 
     tolerance: float
     max_iter: int
     accelerated: bool = True
     confirm_stop: bool = True
-    in_all: bool = False
+    bound_is_total: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +131,7 @@ class Problem:
             begin = Beginning(begin.parameters, begin.trace.lower_bounds, begin.state, begin.repaired)
         begin = Beginning(begin) if isinstance(begin, MixtureParameters) else begin
         m_step = self._m_step(e_step, begin.parameters.n_components, begin.repaired)
-        unit = self.rows.survey.weight if settings.in_all else 1.0
+        unit = self.rows.survey.weight if settings.bound_is_total else 1.0
         parameters, tolerance = m_step.adopted(begin.parameters), settings.tolerance / unit
         bounds = tuple(bound / unit for bound in begin.bounds)
         solver: Solver

@@ -12,7 +12,7 @@ from gmm._values.layouts import Array
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
 
-Wanted = Literal[True] | NDArray[Any] | None
+Output = Literal[True] | NDArray[Any] | None
 
 
 class RowResults(NamedTuple):
@@ -40,10 +40,10 @@ class RowResults(NamedTuple):
         n: int,
         K: int,
         dtype: np.dtype[Any],
-        labels: Wanted = None,
-        log_evidence: Wanted = None,
-        responsibilities: Wanted = None,
-        largest: Wanted = None,
+        labels: Output = None,
+        log_evidence: Output = None,
+        responsibilities: Output = None,
+        largest: Output = None,
     ) -> RowResults:
         """Make room for numbers of n rows: an array is where to write, True asks for a new one."""
         return RowResults(

@@ -39,7 +39,7 @@ SECONDS = 5.0  # between two writings, at least …
 _SHARE = 50  # … and times as long as a writing takes: 2 % of the fit
 
 
-class _KeptFile:
+class _StateFile:
     """The file of one fit, or of one search.
 
     Parameters
@@ -59,7 +59,7 @@ class _KeptFile:
             raise ValueError(f"expected a file for checkpoint, which is read again, got {os.fspath(path)!r}")
         self._path = path
         self._same = dict(same)
-        self._due = 0.0
+        self._next_write = 0.0
         self._failed = False
 
     def _read(self, build: Callable[[Header, Arrays], T]) -> T | None:
@@ -106,7 +106,7 @@ class _KeptFile:
                 raise ValueError(f"{os.fspath(self._path)} is no checkpoint: expected one, or a path without a file")
 
     @contextmanager
-    def telling(self) -> Iterator[None]:
+    def hint_on_interrupt(self) -> Iterator[None]:
         """Make Ctrl-C tell how to go on."""
         try:
             yield
@@ -119,17 +119,17 @@ class _KeptFile:
         header = {"gmm_version": __version__, "class": self._class, "fit": self._same, "progress": state}
         header["digest"] = _digest(state, arrays)
         save_state(self._path, header, arrays)
-        self._rest(perf_counter() - began)
+        self._schedule_next(perf_counter() - began)
 
     def _keep(self, write: Callable[[], object], *, now: bool) -> None:
         """Write if it is time; warn once if that fails, since the fit is worth more."""
-        if not now and perf_counter() < self._due:
+        if not now and perf_counter() < self._next_write:
             return
         began = perf_counter()
         try:
             write()
         except OSError as error:
-            self._rest(perf_counter() - began)
+            self._schedule_next(perf_counter() - began)
             if not self._failed:
                 warn(
                     f"The checkpoint {os.fspath(self._path)} could not be written ({error.strerror}); the one before "
@@ -138,11 +138,11 @@ class _KeptFile:
                 )
             self._failed = True
 
-    def _rest(self, seconds: float) -> None:
-        self._due = perf_counter() + max(SECONDS, _SHARE * seconds)
+    def _schedule_next(self, seconds: float) -> None:
+        self._next_write = perf_counter() + max(SECONDS, _SHARE * seconds)
 
 
-class Checkpoint(_KeptFile):
+class Checkpoint(_StateFile):
     """The file of one fit: how far it has come."""
 
     _class, _what = "Checkpoint", "fit"
@@ -172,7 +172,7 @@ class Checkpoint(_KeptFile):
         self._keep(lambda: self.write(journal.progress), now=now)
 
 
-class SearchCheckpoint(_KeptFile):
+class SearchCheckpoint(_StateFile):
     """The file of one search: its seed, and results that its order of work leads to, by names of their own."""
 
     _class, _what = "SearchCheckpoint", "search"

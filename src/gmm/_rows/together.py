@@ -17,7 +17,7 @@ __all__ = ["Ended", "together"]
 
 _LOOK_UP = 0.2  # seconds; on Windows, Ctrl-C waits for the end of a wait
 _LAST_TURN = 0.5
-_GONE = -1
+_CANCELLED = -1
 
 
 class Ended(NamedTuple):
@@ -55,30 +55,32 @@ def together(
     """
     if not source.here:
         return [_alone(source, task) if task is tasks[0] or not is_up() else None for task in tasks]
-    seats: list[_Seat] = []
+    subscribers: list[_Subscriber] = []
     try:
         for task in tasks:
-            seats.append(_Seat(source, task))
-            if len(seats) == 1 or not is_up():
-                seats[-1].go_on()
+            subscribers.append(_Subscriber(source, task))
+            if len(subscribers) == 1 or not is_up():
+                subscribers[-1].resume()
             else:
-                seats[-1].let_go()
-        while waiting := [seat for seat in seats if seat.wanted != _GONE]:
+                subscribers[-1].cancel()
+        while waiting := [subscriber for subscriber in subscribers if subscriber.wanted != _CANCELLED]:
             between()
             with closing(chunks_in_order(source, 1)) as chunks:
                 for chunk in chunks:
-                    for seat in waiting:
-                        if seat is not seats[0] and is_up():
-                            seat.let_go()
-                        elif seat.wanted == chunk.first:
-                            seat.go_on(chunk)
-            for seat in waiting:
-                if seat.wanted == source.n_rows:
-                    seat.go_on()
+                    for subscriber in waiting:
+                        if subscriber is not subscribers[0] and is_up():
+                            subscriber.cancel()
+                        elif subscriber.wanted == chunk.first:
+                            subscriber.resume(chunk)
+            for subscriber in waiting:
+                if subscriber.wanted == source.n_rows:
+                    subscriber.resume()
     finally:
-        for seat in seats:
-            seat.let_go()
-    return [Ended(seat.result, seat.seconds) if seat.has_ended else None for seat in seats]
+        for subscriber in subscribers:
+            subscriber.cancel()
+    return [
+        Ended(subscriber.result, subscriber.seconds) if subscriber.has_ended else None for subscriber in subscribers
+    ]
 
 
 def _alone(source: Source, task: Callable[[Source], Any]) -> Ended:
@@ -90,7 +92,7 @@ class _LetGo(BaseException):
     """Ends a task that nobody waits for."""
 
 
-class _Seat(SameRows):
+class _Subscriber(SameRows):
     """The rows as one task sees them, on a thread of its own, which goes on when it is told to.
 
     `wanted` is the number of the row that it waits for: 0 for that of a new reading.
@@ -101,7 +103,7 @@ class _Seat(SameRows):
         self._task = task
         self._turn, self._rest = Semaphore(0), Semaphore(0)
         self._chunk: Chunk | None = None
-        self._is_let_go = False
+        self._is_cancelled = False
         self._errors: list[BaseException] = []
         self.wanted, self.seconds = 0, 0.0
         self.has_ended, self.result = False, None
@@ -111,7 +113,7 @@ class _Seat(SameRows):
         """Wait for the next reading, and yield what it serves."""
         return _in_whole_lanes(self._served(), lane_rows)
 
-    def go_on(self, chunk: Chunk | None = None) -> None:
+    def resume(self, chunk: Chunk | None = None) -> None:
         """Let the task go on, with rows or without, until it waits again or ends."""
         began, self._chunk = perf_counter(), chunk
         if self._thread.ident is None:
@@ -123,9 +125,9 @@ class _Seat(SameRows):
         if self._errors:
             raise self._errors.pop()
 
-    def let_go(self) -> None:
+    def cancel(self) -> None:
         """End the task where it waits; where it computes, wait for it no longer than half a second."""
-        self._is_let_go, self.wanted = True, _GONE
+        self._is_cancelled, self.wanted = True, _CANCELLED
         self._turn.release()
         if self._thread.is_alive():
             self._thread.join(_LAST_TURN)
@@ -139,21 +141,21 @@ class _Seat(SameRows):
     def _wait(self) -> Chunk | None:
         self._rest.release()
         self._turn.acquire()
-        if self._is_let_go:
+        if self._is_cancelled:
             raise _LetGo
         return self._chunk
 
     def _work(self) -> None:
         self._turn.acquire()
         try:
-            if not self._is_let_go:
+            if not self._is_cancelled:
                 self.result = self._task(self)
                 self.has_ended = True
         except _LetGo:
             pass
         except BaseException as error:
             self._errors.append(error)
-        self.wanted = _GONE
+        self.wanted = _CANCELLED
         self._rest.release()
 
 

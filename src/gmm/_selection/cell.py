@@ -27,7 +27,8 @@ from gmm._values.statistics import SufficientStatistics
 # Sample on which starts are compared; all rows if it would hold more than LARGEST_SHARE of them.
 _SAMPLE_ROWS, _ROWS_PER_PARAMETER = 10_000, 20
 _RACE = 6  # passes of each start, …
-_FIRST_ROUND, _IN_SIGHT = 3, 10  # … after so many of which it is out, if so many more gains like its last are too few
+_FIRST_ROUND = 3  # … after so many of which it is out,
+_CATCH_UP_PASSES = 10  # if so many more gains like its last are too few
 _RACE_ON_SAMPLE, _SECOND_HEAT = 10, 30  # passes, which cost little beside those over all rows
 _RIVALRY = 0.02  # nats per row: a start that is nearer to the first than this may pass it
 _RIVALRY_AFTER = 0.002  # after the second heat
@@ -37,10 +38,10 @@ _FINISHED = 2  # starts that are finished, not counting those with degenerate co
 _LEG = 6  # passes between two checks of a run
 _LAST_RESORT = 50  # passes of the best of them, where all have degenerate components
 _CHECKED = 16  # passes before a run is checked for degenerate components
-_TRUST = 3  # a run may gain so many times its projected remaining gain
-_AGAIN = 0.25  # nats in all: a run that ends so near to a solution has found it again
+_GAIN_SAFETY = 3  # a run may gain so many times its projected remaining gain
+_SAME_OPTIMUM = 0.25  # nats in all: a run that ends so near to a solution has found it again
 _OUT_OF_TIME, _DEGENERATE = "time limit of the search reached", "stopped early: a component is degenerate"
-WORTH = 0.025  # nats in all, below which a fit may be left: 0.05 of a criterion
+CRITERION_ACCURACY = 0.025  # nats in all, below which a fit may be left: 0.05 of a criterion
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,13 +122,13 @@ class Solution:
     result : SolverResult
     degenerate : int
         The first degenerate component, −1 if there is none.
-    pace : float
+    race_bound : float
         The lower bound that it reaches in a race; −∞ if that was not measured.
     """
 
     result: SolverResult
     degenerate: int
-    pace: float = -inf
+    race_bound: float = -inf
 
     @property
     def parameters(self) -> MixtureParameters:
@@ -160,7 +161,7 @@ def _in_sight(run: SolverRun, lead: float) -> bool:
     if len(run.passes) < 2:
         return True
     before, last = run.passes[-2:]
-    return last.lower_bound + _IN_SIGHT * (last.lower_bound - before.lower_bound) >= lead
+    return last.lower_bound + _CATCH_UP_PASSES * (last.lower_bound - before.lower_bound) >= lead
 
 
 Solve = Callable[[], tuple[Solution, bool]]
@@ -202,7 +203,7 @@ class Cell:
 
     def _solved(self, worker: Worker, starts: Sequence[SufficientStatistics], present: Solution | None) -> Solution:
         best = present if present is not None and not present.is_degenerate else None
-        lead = -inf if best is None else best.pace
+        lead = -inf if best is None else best.race_bound
         runs, failure = self._raced(worker, starts, lead)
         rivalry = _RIVALRY if self.rows.whole else _RIVALRY_AFTER
         last_resort, left_off, finished = (present if best is None else None), None, 0
@@ -245,17 +246,17 @@ class Cell:
             return present, False
         if not self.rows.whole:
             self._race_on([first], _RACE_ON_SAMPLE + _SECOND_HEAT - _FIRST_ROUND)
-            if first.lower_bound < present.pace + _BETTER:
-                return present, first.lower_bound > present.pace - _BETTER
+            if first.lower_bound < present.race_bound + _BETTER:
+                return present, first.lower_bound > present.race_bound - _BETTER
         try:
             run = self._over_all_rows(worker, first)
             end = self._finished(run, present.lower_bound)
         except SingularMatrixError:
             return present, False
         if end is None or end.is_degenerate or not run.converged:
-            near = run.lower_bound > present.lower_bound - _AGAIN / self.rows.all_rows.survey.weight
+            near = run.lower_bound > present.lower_bound - _SAME_OPTIMUM / self.rows.all_rows.survey.weight
             return present, near and end is None
-        same = end.lower_bound < present.lower_bound + _AGAIN / self.rows.all_rows.survey.weight
+        same = end.lower_bound < present.lower_bound + _SAME_OPTIMUM / self.rows.all_rows.survey.weight
         return self._paced(worker, end), same
 
     def refined(self, worker: Worker, solution: Solution) -> Solution:
@@ -307,10 +308,10 @@ class Cell:
     def _paced(self, worker: Worker, solution: Solution) -> Solution:
         """Measure what a solution reaches in a race."""
         if self.rows.whole:
-            return replace(solution, pace=solution.lower_bound)
+            return replace(solution, race_bound=solution.lower_bound)
         problem, e_step = self.settings.problem(self.rows.sample), worker.sample(self._moments)
         leg = self._first_leg(problem, e_step, solution.parameters, _SECOND_HEAT)
-        return replace(solution, pace=leg.lower_bound if isinstance(leg, SolverRun) else -inf)
+        return replace(solution, race_bound=leg.lower_bound if isinstance(leg, SolverRun) else -inf)
 
     def _over_all_rows(self, worker: Worker, run: SolverRun) -> SolverRun:
         """Return the run that finishes a start: the one of the race itself if that is over all rows."""
@@ -358,5 +359,5 @@ class Cell:
     def _is_hopeless(self, run: SolverRun, target: float) -> bool:
         """Tell whether a run will not end above `target` by as much as matters."""
         bounds = [record.lower_bound for record in run.passes[-RECENT:]]
-        remaining = _TRUST * run.passes[-1].remaining if run.passes else inf
-        return is_hopeless(bounds, target + WORTH / self.rows.all_rows.survey.weight, remaining=remaining)
+        remaining = _GAIN_SAFETY * run.passes[-1].remaining if run.passes else inf
+        return is_hopeless(bounds, target + CRITERION_ACCURACY / self.rows.all_rows.survey.weight, remaining=remaining)

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gmm._estimators.contract import Estimator, given_names, names_of_features, record_features
 from gmm._estimators.criteria import bic
-from gmm._estimators.fitted import fitted_parameters, hold, in_other_units, source_of
+from gmm._estimators.fitted import fitted_parameters, in_other_units, set_mixture, source_of
 from gmm._estimators.labelled import sorted_classes
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.saved import from_state, state_of
@@ -18,7 +18,7 @@ from gmm._estimators.scorer import Scorer, log_evidence_of
 from gmm._estimators.summary import ClassSummary
 from gmm._exceptions import warn
 from gmm._fitting.degenerate import degenerate_components
-from gmm._fitting.incomplete import columns_apart, completed, warn_of_apart
+from gmm._fitting.incomplete import completed, never_observed_together, warn_of_unobserved_pairs
 from gmm._fitting.starts import STARTS
 from gmm._passes.incomplete import e_step_over
 from gmm._persistence import (
@@ -218,7 +218,7 @@ class MixtureClassifier(Estimator, Described):
         if not mixtures or each[~known].any():
             whole = self._completed(source, types)
             mixtures, shares, loglik, n_parameters = self._of_all(whole, types, codes, mixtures, classes, names)
-            warn_of_apart(columns_apart(source, names, [fitted_parameters(mixtures[0]).model]))
+            warn_of_unobserved_pairs(never_observed_together(source, names, [fitted_parameters(mixtures[0]).model]))
         else:
             _warn_of_apart(classes, mixtures, opened, names)
             weight = np.bincount(codes[known], each[known])
@@ -424,7 +424,7 @@ class MixtureClassifier(Estimator, Described):
         how: dict[str, Any] = {"reg_covar": self.reg_covar, "missing": self.missing}
         mixtures = [GaussianMixture(one.n_components, covariance_type=one.model.known_as, **how) for one in parts]
         for mixture, part in zip(mixtures, parts, strict=True):
-            hold(mixture, part, names, rows.dtype)
+            set_mixture(mixture, part, names, rows.dtype)
         return mixtures, shares / shares.sum(), loglik, parameters.n_parameters
 
     def _log_joint(self, X: ArrayLike) -> Array:
@@ -454,9 +454,9 @@ def _warn_of_apart(classes: NDArray[Any], mixtures: list[GaussianMixture], parts
     """Warn of covariances of columns that no row of a class has together, once for all classes with the same ones."""
     found: dict[str, list[Any]] = {}
     for label, mixture, part in zip(classes.tolist(), mixtures, parts, strict=True):
-        found.setdefault(columns_apart(part, names, [fitted_parameters(mixture).model]), []).append(label)
+        found.setdefault(never_observed_together(part, names, [fitted_parameters(mixture).model]), []).append(label)
     for columns, labels in found.items():
-        warn_of_apart(columns, f" of {_called(labels)}")
+        warn_of_unobserved_pairs(columns, f" of {_called(labels)}")
 
 
 def _called(labels: list[Any]) -> str:

@@ -212,28 +212,32 @@ class Engine:
         less = {key: self._less(key) for key in keys}
         self._diagnose(chain.from_iterable(less.values()))
         starts = self._starts.of(keys[0].n_components)
-        self._improve({key: partial(self._beginning, starts, self._news(key, less[key])) for key in keys}, report)
+        self._improve(
+            {key: partial(self._beginning, starts, self._new_solutions(key, less[key])) for key in keys}, report
+        )
         self._share(keys)
-        self.free(keys)
+        self.unstick(keys)
 
-    def go_on(self, keys: Sequence[Key]) -> None:
+    def grow(self, keys: Sequence[Key]) -> None:
         """Continue from solutions of one component fewer that are new."""
         self._go({key: self._less(key) for key in keys})
 
-    def go_back(self, keys: Sequence[Key]) -> None:
+    def shrink(self, keys: Sequence[Key]) -> None:
         """Continue from solutions of one component more."""
         d = self._n_features
         self._go({key: [Key(key.n_components + 1, same_as(key.model, key.n_components + 1, d))] for key in keys})
 
     def _go(self, sources: Mapping[Key, Sequence[Key]]) -> None:
         self._diagnose(chain.from_iterable(sources.values()))
-        self._improve_by({key: self._news(key, of_key) for key, of_key in sources.items()})
+        self._improve_by({key: self._new_solutions(key, of_key) for key, of_key in sources.items()})
         self._share(list(sources))
 
     def exchange(self, keys: Sequence[Key]) -> None:
         """Start cells from each other's new solutions: of other models, and of one component more or fewer."""
         self._diagnose(keys)
-        self._improve_by({key: self._news(key, [other for other in keys if _is_next_to(other, key)]) for key in keys})
+        self._improve_by(
+            {key: self._new_solutions(key, [other for other in keys if _is_next_to(other, key)]) for key in keys}
+        )
 
     def _share(self, keys: Sequence[Key]) -> None:
         """Start cells of one number of components from each other's solutions, special cases first."""
@@ -245,13 +249,13 @@ class Engine:
             here = [Key(keys[0].n_components, model) for model in level]
             self._improve_by(
                 {
-                    key: self._news(key, [Key(key.n_components, m) for m in neighbours(key.model, models)])
+                    key: self._new_solutions(key, [Key(key.n_components, m) for m in neighbours(key.model, models)])
                     for key in here
                 }
             )
             self._diagnose(here)
 
-    def _news(self, key: Key, sources: Iterable[Key]) -> list[Diagnosed]:
+    def _new_solutions(self, key: Key, sources: Iterable[Key]) -> list[Diagnosed]:
         """Return the sources' solutions from which a cell has not started yet."""
         news: list[Diagnosed] = []
         for source in sources:
@@ -280,7 +284,7 @@ class Engine:
                 begins.append(diagnostics.statistics)
         return begins
 
-    def free(self, keys: Iterable[Key]) -> None:
+    def unstick(self, keys: Iterable[Key]) -> None:
         """Improve cells that are stuck: a cell whose model contains theirs as a special case has a higher likelihood.
 
         The cell starts from that mixture, as it is or with one component split by a little, and is then refined by

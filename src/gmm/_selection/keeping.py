@@ -60,7 +60,7 @@ def kept_search(
     else:
         file.check_place()
     file.write()  # what keeps it from being written shows before the first pass
-    with file.telling():
+    with file.hint_on_interrupt():
         yield file
     file.keep(now=True)
 
@@ -79,7 +79,8 @@ class KeptCell:
         if found is None:
             solution, answer = solve()
             if not time_is_up():  # else it might have become better
-                beside = {"answer": bool(answer), "degenerate": solution.degenerate, "pace": repr(solution.pace)}
+                beside = {"answer": bool(answer), "degenerate": solution.degenerate}
+                beside["race_bound"] = repr(solution.race_bound)
                 result = None if solution is present else replace(solution.result, state=None)
                 self._file.add(name, beside, result)
             return solution, answer
@@ -88,7 +89,7 @@ class KeptCell:
         if of_run is None:
             assert present is not None  # it was kept
             return present, answer
-        return Solution(of_run, item(kept, "degenerate", int), float(item(kept, "pace", str))), answer
+        return Solution(of_run, item(kept, "degenerate", int), float(item(kept, "race_bound", str))), answer
 
 
 def name_on_all_rows(begin: MixtureParameters) -> str:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm._estimators.contract import record_features
-from gmm._estimators.fitted import fitted_parameters, hold
+from gmm._estimators.fitted import fitted_parameters, set_mixture
 from gmm._estimators.mixture import GaussianMixture
 from gmm._exceptions import ConvergenceWarning
 from gmm._fitting.degenerate import degenerate_components
@@ -501,7 +501,7 @@ class _Fits:
         parts = weights, parameters.means[order], parameters.covariances_of(order), parameters.model
         twice = MixtureParameters(*parts, noise=parameters.noise)
         mixture = GaussianMixture(**null.get_params() | {"n_components": len(order)})
-        hold(mixture, twice, None, np.dtype(np.float64))
+        set_mixture(mixture, twice, None, np.dtype(np.float64))
         return mixture
 
 

@@ -16,7 +16,7 @@ from gmm._estimators.estimated import set_fitted, settings_of
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer
 from gmm._fitting.fit import FitSettings, StartSettings
-from gmm._fitting.incomplete import columns_apart, completed, warn_of_apart
+from gmm._fitting.incomplete import completed, never_observed_together, warn_of_unobserved_pairs
 from gmm._fitting.seeds import shared_seed, start_seeds
 from gmm._passes.results import Totals
 from gmm._persistence.checkpoints import SearchCheckpoint
@@ -24,7 +24,7 @@ from gmm._rows.entrance import as_source_to_fit
 from gmm._rows.sources import box_of
 from gmm._selection.bar import Bar
 from gmm._selection.candidates import Starts, as_model
-from gmm._selection.cell import WORTH, SearchRows, Solution, Worker
+from gmm._selection.cell import CRITERION_ACCURACY, SearchRows, Solution, Worker
 from gmm._selection.contenders import Contenders
 from gmm._selection.engine import Cells, Clock, Engine, Key, TaskPool, workers_and_threads
 from gmm._selection.failure import Failure
@@ -173,7 +173,7 @@ def select(
     warn_of_constants(opened, features)
     types = requested_types(covariance_type, opened.n_features)
     models = [covariance_model(name) for name in types]
-    warn_of_apart(columns_apart(opened, features, models))
+    warn_of_unobserved_pairs(never_observed_together(opened, features, models))
     opened = completed(opened.informative, models, template.reg_covar, n_threads)
     check_fewest(min(counts), opened)
     check_ridge(template.reg_covar, opened.survey.weight)
@@ -269,7 +269,7 @@ class _Search:
             keys = sorted((key for key in keys if scores[key] <= reach), key=scores.__getitem__)[:_REFINED]
         engine.refine(keys)
         self._set_bar()
-        engine.free(sorted(engine.outcomes, key=self._size))
+        engine.unstick(sorted(engine.outcomes, key=self._size))
         self._contenders.settle()
 
     def _exchange(self) -> None:
@@ -278,9 +278,9 @@ class _Search:
         # With too few rows for a number of components, its cells stay failed: they get no start from others.
         counts = sorted({key.n_components for key in found if isinstance(found[key], Solution)})
         for K in reversed(counts):
-            engine.go_back(self._request.keys(K))
+            engine.shrink(self._request.keys(K))
         for K in counts:
-            engine.go_on(self._request.keys(K))
+            engine.grow(self._request.keys(K))
 
     def _scores(self) -> dict[Key, float]:
         """Return the criterion of cells with a solution without degenerate components."""
@@ -378,7 +378,7 @@ def _status(result: Solution | Failure | None, name: str) -> str:
 def _settings(request: Request, weight: float, noise: Noise) -> FitSettings:
     """Settings of all cells, except the number of components, the model and the prior."""
     template = request.template
-    tol = min(template.tol, max(WORTH / weight, _SMALLEST_TOL)) if request.tol is None else request.tol
+    tol = min(template.tol, max(CRITERION_ACCURACY / weight, _SMALLEST_TOL)) if request.tol is None else request.tol
     objective = Objective(request.models[0], template.reg_covar, noise=noise)
     settings = settings_of(template, objective, StartSettings(method=str(template.init_params)))
     return replace(settings, solver=replace(settings.solver, tolerance=tol), refine="split-merge")

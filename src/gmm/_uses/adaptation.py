@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gmm._estimators.fitted import FittedMixture, fitted_parameters, hold, source_of
+from gmm._estimators.fitted import FittedMixture, fitted_parameters, set_mixture, source_of
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer
 from gmm._passes.stepwise import implied_statistics
@@ -106,7 +106,7 @@ def adapt(
     K, name = before.n_components, before.model.known_as
     noise = before.noise.parameter
     after = GaussianMixture(K, covariance_type=name, reg_covar=model.reg_covar, n_threads=model.n_threads, noise=noise)
-    hold(after, adapted, vars(model).get("feature_names_in_"), model.means_.dtype)
+    set_mixture(after, adapted, vars(model).get("feature_names_in_"), model.means_.dtype)
     return after
 
 

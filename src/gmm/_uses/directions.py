@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm._estimators.contract import given_names
-from gmm._estimators.fitted import FittedMixture, fitted_parameters, hold, source_of
+from gmm._estimators.fitted import FittedMixture, fitted_parameters, set_mixture, source_of
 from gmm._estimators.mixture import GaussianMixture
 from gmm._fitting.moments import mean_and_covariance
 from gmm._public import publish
@@ -194,7 +194,7 @@ def directions(
     covariances = parameters.model.layout.projected(parameters.covariances, parameters.n_components, matrix)
     seen = GaussianMixture(parameters.n_components, n_threads=model.n_threads)
     of_seen = projected_mixture(weights, np.ascontiguousarray(means), covariances)
-    hold(seen, of_seen, None, np.dtype(np.float64))
+    set_mixture(seen, of_seen, None, np.dtype(np.float64))
     return Directions(values[:n_directions], matrix, centre, apart.scales, tuple(given_names(model)), seen)
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gmm._estimators.fitted import fitted_parameters, hold
+from gmm._estimators.fitted import fitted_parameters, set_mixture
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer
 from gmm._exceptions import ConvergenceWarning
@@ -265,7 +265,7 @@ class Tracker:
             covariance_type=self._model.known_as,
             noise=np.asarray(self._noise.parameter).tolist(),
         )
-        hold(mixture, parameters, None, np.dtype(np.float64))
+        set_mixture(mixture, parameters, None, np.dtype(np.float64))
         return mixture
 
     def _note(self, objects: _Objects, k: int) -> None:

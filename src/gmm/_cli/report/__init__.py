@@ -6,11 +6,11 @@ and a variational fit is a `story.py`, told by `choosing.py` or `posterior.py`.
 """
 
 from gmm._cli.report import sections
-from gmm._cli.report.choosing import search_story
+from gmm._cli.report.choosing import search_narrative
 from gmm._cli.report.figures import draw_pictures
 from gmm._cli.report.origin import Origin
 from gmm._cli.report.page import Section, render, render_page
-from gmm._cli.report.posterior import posterior_story
+from gmm._cli.report.posterior import posterior_narrative
 from gmm._cli.report.trust import trust
 from gmm._cli.result import Posterior, Result
 
@@ -26,7 +26,7 @@ def render_report(result: Result | Posterior, origin: Origin) -> str:
         If matplotlib is not installed.
     """
     pictures = draw_pictures(result)
-    story = posterior_story(result) if isinstance(result, Posterior) else search_story(result, pictures)
+    story = posterior_narrative(result) if isinstance(result, Posterior) else search_narrative(result, pictures)
     K, labelled = len(result.shown), result.agreement is not None
     several = K > 1
     picture = render("picture", clusters=pictures["clusters"], pairs=pictures.get("pairs"))

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from gmm._cli.describe import ending
 from gmm._cli.report import wording
 from gmm._cli.report.figures import Picture
+from gmm._cli.report.narrative import Narrative
 from gmm._cli.report.page import Section, render
-from gmm._cli.report.story import Story
 from gmm._cli.result import Result
 from gmm._selection import Selection
 from gmm._selection.grid import (
@@ -28,18 +28,18 @@ from gmm._text.amounts import counted, with_minus
 from gmm._text.html import Html, table
 from gmm._values.covariance import covariance_model
 
-__all__ = ["search_story"]
+__all__ = ["search_narrative"]
 
 _TOP = 10
 _RIVALS = 25  # at most this many cells are compared with the best
 
 
-def search_story(result: Result, pictures: Mapping[str, Picture]) -> Story:
+def search_narrative(result: Result, pictures: Mapping[str, Picture]) -> Narrative:
     """Tell of the search: the criterion, the mixtures that were compared and the rivals of the chosen one."""
     search, K = result.search, result.model.n_components
     loglik = search.loglik[search.best_index]
     per_unit = with_minus(f"{loglik / result.total_weight:.4f}")
-    return Story(
+    return Narrative(
         summary=wording.summary_sentence(K, result.options.components, result.rows.n_rows, result.rows.names),
         remark=wording.rival_sentence(search.criterion, K, _rivals(result)),
         numbers={title(search.criterion): written(search.criterion, search.scores[search.best_index])},

@@ -7,26 +7,26 @@ import numpy as np
 from gmm._cli.describe import MixtureFacts, ending
 from gmm._cli.report import wording
 from gmm._cli.report.columns import COLUMNS_SHOWN
+from gmm._cli.report.narrative import Narrative
 from gmm._cli.report.page import Section, render
-from gmm._cli.report.story import Story
 from gmm._cli.result import Posterior
 from gmm._text.amounts import with_minus
 from gmm._text.html import Html, table
 from gmm._values.covariance import covariance_model
 
-__all__ = ["posterior_story"]
+__all__ = ["posterior_narrative"]
 
 _LEVEL = 0.95
 
 
-def posterior_story(result: Posterior) -> Story:
+def posterior_narrative(result: Posterior) -> Narrative:
     """Tell of the components that are left, their intervals and the bound."""
     model, rows, n = result.model, result.rows, len(result.shown)
     bound = with_minus(f"{model.lower_bound_:.2f}")
     warnings = [] if model.converged_ else [f"The fit had {ending(model)}."]
     if n == model.n_components > 1:
         warnings.append("No component is empty; more may be better (--max-components).")
-    return Story(
+    return Narrative(
         summary=wording.summary_sentence(n, range(2), rows.n_rows, rows.names),
         remark="",
         numbers={"components": str(model.n_components), "lower bound of the log evidence": bound},

@@ -11,9 +11,9 @@ from gmm._cli.describe import MixtureFacts, clusters_sentence, ending
 from gmm._cli.report import wording
 from gmm._cli.report.columns import COLUMNS_SHOWN, Columns
 from gmm._cli.report.figures import Picture, colours
+from gmm._cli.report.narrative import Narrative
 from gmm._cli.report.origin import Origin
 from gmm._cli.report.page import css_colour, render
-from gmm._cli.report.story import Story
 from gmm._cli.result import Fitted
 from gmm._text.amounts import counted, percent
 from gmm._text.html import Cell, Html, table
@@ -26,7 +26,7 @@ _VALUES_SHOWN = 4
 _LABELS_SHOWN = 50
 
 
-def opening(result: Fitted, story: Story) -> Html:
+def opening(result: Fitted, story: Narrative) -> Html:
     """Render the summary: two or three sentences, the key numbers and warnings."""
     rows, K = result.rows, len(result.shown)
     n, d = rows.values.shape
@@ -120,7 +120,7 @@ def data(result: Fitted, origin: Origin) -> Html:
     )
 
 
-def fitting(result: Fitted, story: Story, pictures: Mapping[str, Picture]) -> Html:
+def fitting(result: Fitted, story: Narrative, pictures: Mapping[str, Picture]) -> Html:
     """Say how the fit of the chosen mixture went, and give its settings."""
     return render(
         "fit",

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from gmm._cli.report.page import Section
 from gmm._text.html import Html
 
-__all__ = ["Story"]
+__all__ = ["Narrative"]
 
 
 @dataclass(frozen=True)
-class Story:
+class Narrative:
     """The parts of a report that the other sections leave open.
 
     Attributes
