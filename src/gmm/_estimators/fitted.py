@@ -63,7 +63,7 @@ class Past(NamedTuple):
     solver_state : QuasiNewtonState, optional
         Where an accelerated fit can continue.
     problem : tuple
-        What `solver_state` climbs.
+        What `solver_state` maximises.
     stream : Stream, optional
         What is remembered of rows that came block by block, or with a prior.
     prior_parts : tuple

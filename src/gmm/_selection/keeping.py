@@ -79,7 +79,7 @@ class KeptCell:
         if found is None:
             solution, answer = solve()
             if not time_is_up():  # else it might have become better
-                beside = {"answer": bool(answer), "degenerate": solution.degenerate}
+                beside: dict[str, Any] = {"answer": bool(answer), "degenerate": solution.degenerate}
                 beside["race_bound"] = repr(solution.race_bound)
                 result = None if solution is present else replace(solution.result, state=None)
                 self._file.add(name, beside, result)
