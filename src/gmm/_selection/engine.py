@@ -229,15 +229,13 @@ class Engine:
 
     def _go(self, sources: Mapping[Key, Sequence[Key]]) -> None:
         self._diagnose(chain.from_iterable(sources.values()))
-        self._improve_by({key: self._new_solutions(key, of_key) for key, of_key in sources.items()})
+        self._improve_by(sources)
         self._share(list(sources))
 
     def exchange(self, keys: Sequence[Key]) -> None:
         """Start cells from each other's new solutions: of other models, and of one component more or fewer."""
         self._diagnose(keys)
-        self._improve_by(
-            {key: self._new_solutions(key, [other for other in keys if _is_next_to(other, key)]) for key in keys}
-        )
+        self._improve_by({key: [other for other in keys if _is_next_to(other, key)] for key in keys})
 
     def _share(self, keys: Sequence[Key]) -> None:
         """Start cells of one number of components from each other's solutions, special cases first."""
@@ -247,12 +245,7 @@ class Engine:
         self._diagnose(keys)
         for level in levels(models):
             here = [Key(keys[0].n_components, model) for model in level]
-            self._improve_by(
-                {
-                    key: self._new_solutions(key, [Key(key.n_components, m) for m in neighbours(key.model, models)])
-                    for key in here
-                }
-            )
+            self._improve_by({key: [Key(key.n_components, m) for m in neighbours(key.model, models)] for key in here})
             self._diagnose(here)
 
     def _new_solutions(self, key: Key, sources: Iterable[Key]) -> list[Diagnosed]:
@@ -265,8 +258,9 @@ class Engine:
                 news.append(pair)
         return news
 
-    def _improve_by(self, news: Mapping[Key, Sequence[Diagnosed]]) -> None:
-        """Solve again the cells for which other cells have new solutions."""
+    def _improve_by(self, sources: Mapping[Key, Iterable[Key]]) -> None:
+        """Solve again the cells for which other cells, their sources, have new solutions."""
+        news = {key: self._new_solutions(key, of_key) for key, of_key in sources.items()}
         self._improve({key: partial(self._beginning, [], of_key) for key, of_key in news.items() if of_key})
 
     def _beginning(
