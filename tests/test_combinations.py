@@ -1,5 +1,6 @@
 """What goes with what: each pair of features works, or is refused by the table; each row of the table is reached."""
 
+import ast
 import itertools
 import re
 from pathlib import Path
@@ -77,6 +78,19 @@ REACHED = {
 def test_each_exclusion_is_reached(row):
     with pytest.raises(ValueError, match=re.escape(row.message)):
         REACHED[row.first, row.second]()
+
+
+def test_every_refusal_in_the_code_is_a_row():
+    """A pair that the table lacks would be a KeyError, which only the one who meets it would see."""
+    for path in Path(gmm.__file__).parent.rglob("*.py"):
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(call, ast.Call) and getattr(call.func, "id", "") in ("refusal", "without_noise"):
+                first, second = (getattr(each, "value", None) for each in call.args)
+                first = first if call.func.id == "refusal" else "noise"
+                if second is None:
+                    assert path.name in ("fitted.py", "scene.py"), f"{path}: name both features of a refusal"
+                else:
+                    assert (first, second) in REACHED, path
 
 
 def test_no_two_rows_say_the_same():

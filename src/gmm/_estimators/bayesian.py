@@ -400,7 +400,7 @@ class BayesianGaussianMixture(EstimatedMixture):
         self, labels: ArrayLike | None, components_per_class: int | Mapping[Any, int], source: Source
     ) -> tuple[NDArray[Any] | None, KnownClasses]:
         if labels is not None:
-            raise refusal("labels", type(self).__name__)
+            raise refusal("labels", "BayesianGaussianMixture")
         return super()._known(labels, components_per_class, source)
 
     def _prior_parts(self) -> tuple[object, ...]:

@@ -233,7 +233,7 @@ class FittedMixture(Estimator, Described):
         X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
         sample_weight : array-like of shape (n,), default=None
         classified : bool, default=False
-            Count each row under its most probable component only: the classification log-likelihood, which `icl` uses.
+            Count each row under its most probable component only: the classification log-likelihood, which ICL uses.
 
         Returns
         -------

@@ -37,9 +37,7 @@ def known_classes(
     Raises
     ------
     ValueError
-        If the labels are unusable, or do not go with the number of components.
-    TypeError
-        If the rows are not here.
+        If the labels are unusable, do not go with the number of components, or the rows lie in partitions.
     """
     if labels is None:
         if components_per_class != 1:

@@ -36,10 +36,6 @@ cdef struct Planes:
     double* slope               # (K,) r
 
 
-cdef inline Py_ssize_t n_planes(Py_ssize_t d) noexcept nogil:
-    return d * (d - 1) // 2
-
-
 cdef inline Py_ssize_t orientation_workspace_size(Py_ssize_t K, Py_ssize_t d) noexcept nogil:
     return K * d * d + 2 * d * d + axes_workspace_size(d) + K * d + 3 * K
 

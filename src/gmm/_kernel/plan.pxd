@@ -130,7 +130,7 @@ cdef inline double least_limit(const PassPlan* plan, double single) noexcept nog
 
 
 cdef inline void set_noise(PassPlan* plan, double log_noise) noexcept nogil:
-    """Set the log density of uniform noise, its weight included; −∞ for none. To be called before `prepare`."""
+    """Set the log density of uniform noise, its weight included; −∞ for none. To be called before `lay_out_form`."""
     plan.log_noise, plan.noisy = log_noise, log_noise > -INFINITY
 
 

@@ -5,7 +5,7 @@ Rows run along vectors; `ld` is the distance between two features or components.
 from libc.math cimport exp, log
 from libc.string cimport memcpy, memset
 
-from gmm._kernel.blas cimport multiply, multiply_by_lower, multiply_transposed, real
+from gmm._kernel.blas cimport multiply_by_lower, multiply_transposed, real
 
 
 cdef inline void add_products(

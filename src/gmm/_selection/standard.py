@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gmm._estimators.criteria import CRITERIA
 from gmm._estimators.fitted import in_other_units
 from gmm._exceptions import warn
 from gmm._rows.factory import FactorySource
@@ -29,7 +30,9 @@ def in_units(source: Source, noise: Noise, *, standardize: Any) -> tuple[Source,
     Raises
     ------
     TypeError
-        If `standardize` is not True or False, or the rows lie elsewhere, where they cannot be scaled on their way.
+        If `standardize` is not True or False.
+    ValueError
+        If the rows lie in partitions, where they cannot be scaled on their way.
     """
     if not isinstance(standardize, bool | np.bool_):
         raise TypeError(f"expected True or False for standardize, got {standardize!r}")
@@ -116,7 +119,7 @@ def restored(found: Selection, units: Coordinates, source: Source) -> Selection:
     """
     shift = log_volume(source, units)
     raised = -shift / source.survey.weight
-    moved = {name: getattr(found, name) + 2 * shift for name in ("bic", "aic", "aicc", "icl")}
+    moved = {name: getattr(found, name) + 2 * shift for name in CRITERIA if name != "nec"}  # a ratio of gains
     estimators = tuple(
         None if estimator is None else in_other_units(estimator, units, raised) for estimator in found.estimators
     )
