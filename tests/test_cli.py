@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import threading
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -1005,3 +1006,14 @@ class TestOnATerminal:
             [sys.executable, "-c", INTERRUPTED_SEARCH, *words], cwd=tmp_path, capture_output=True, text=True, timeout=60
         )
         assert (done.returncode, done.stdout, done.stderr) == (130, "", "gmm fit: interrupted\n")
+
+
+def test_predictions_do_not_replace_their_table(tmp_path):
+    table = tmp_path / "d.csv"
+    table.write_bytes((files("gmm") / "data" / "faithful.csv").read_bytes())
+    ok("fit", table, "--components", "2", "--models", "EEE", "--out", tmp_path / "r")
+    before = table.read_bytes()
+    for more in ([], ["--blocks"], ["--keep", "all"]):
+        error = fails(2, "predict", tmp_path / "r" / "model.gmm", table, *more, "--out", table)
+        assert "this is the table itself" in error
+    assert table.read_bytes() == before

@@ -217,7 +217,7 @@ def test_a_cell_that_starts_badly_is_freed_by_a_smaller_mixture(monkeypatch):
     """Starts that put all components in one place leave K=3 below K=2, until K=2's solution is split."""
     monkeypatch.setattr(candidates.Starts, "of", useless)
     monkeypatch.setattr(engine, "splits", lambda *args, **how: [])
-    monkeypatch.setattr(engine.Engine, "free", lambda self, keys: None)
+    monkeypatch.setattr(engine.Engine, "unstick", lambda self, keys: None)
     monkeypatch.setattr(engine.Engine, "refine", lambda self, keys: None)
     stuck = select(ROWS, [2, 3], "full", random_state=0)
     assert stuck.loglik[1] < stuck.loglik[0]

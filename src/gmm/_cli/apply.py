@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
@@ -32,6 +33,7 @@ __all__ = ["export", "info", "predict", "sample"]
 def predict(options: argparse.Namespace) -> None:
     """Run ``gmm predict``, which labels the rows of a table or predicts columns that it has not."""
     check_table("--out", options.out)
+    _check_other_file(options)
     model = load_model(options.model)
     if isinstance(model, MixtureClassifier):
         _predict_classes(model, options)
@@ -46,6 +48,13 @@ def predict(options: argparse.Namespace) -> None:
     rows = rows_for(model, options, Screen(options.quiet))
     with _writing(options):
         write_predictions(options.out, model, rows, proba=options.proba, keep=options.keep or ())
+
+
+def _check_other_file(options: argparse.Namespace) -> None:
+    """Check that predictions do not take the place of the table that they are of."""
+    there = [path for path in (options.file, options.out) if path is not None and os.path.isfile(path)]
+    if len(there) == 2 and os.path.samefile(*there):
+        raise UsageError(f"--out {options.out}: this is the table itself, which it would replace: name another file")
 
 
 def _writing(options: argparse.Namespace) -> AbstractContextManager[None]:

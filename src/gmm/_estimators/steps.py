@@ -87,10 +87,10 @@ def steps(
 ) -> Generator[EMStep, None, None]:
     """Fit a mixture one pass at a time.
 
-    The steps are the passes of ``GaussianMixture(n_components, **parameters).fit(X)``, bit for bit, ``n_iter_`` of
-    them. Each is computed when the generator is advanced. A step holds the mixture before its parameter update: if the
-    fit converges, the last step holds the mixture that `fit` returns; if it reaches `max_iter`, `fit` returns the
-    update after the last step.
+    The steps are the passes of ``GaussianMixture(n_components, acceleration=None, **parameters).fit(X)``, bit for bit,
+    ``n_iter_`` of them, unless `parameters` name another acceleration. Each is computed when the generator is advanced.
+    A step holds the mixture before its parameter update: if the fit converges, the last step holds the mixture that
+    `fit` returns; if it reaches `max_iter`, `fit` returns the update after the last step.
 
     Parameters
     ----------

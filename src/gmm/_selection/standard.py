@@ -20,8 +20,11 @@ from gmm._text.lists import listed, quoted
 from gmm._validation.columns import COPIES, FEW_ROWS, coded, few_values, repeating, rescalings
 from gmm._validation.combinations import refusal
 from gmm._values.coordinates import Coordinates
+from gmm._values.layouts import Array
 from gmm._values.noise import Noise
 from gmm._values.weights import weighed
+
+_AT_ONCE = 1 << 12  # rows
 
 
 def in_units(source: Source, noise: Noise, *, standardize: Any) -> tuple[Source, Noise, Coordinates | None]:
@@ -44,15 +47,23 @@ def in_units(source: Source, noise: Noise, *, standardize: Any) -> tuple[Source,
     return _standardized(source, units), units.of_noise(noise), units
 
 
+def _pieces(source: Source) -> Iterator[tuple[NDArray[Any], Array]]:
+    """Yield rows and their weights, as many at once and as they lie in memory for every source, for the same bits."""
+    for chunk in source.chunks(_AT_ONCE):
+        for start in range(0, len(chunk.rows), _AT_ONCE):
+            part = slice(start, start + _AT_ONCE)
+            yield np.ascontiguousarray(chunk.rows[part]), chunk.weights[part]
+
+
 def _standard_deviations(source: Source) -> Coordinates:
     """Return coordinates in standard deviations about the mean; a constant column keeps its unit."""
     about, weight = source.survey.centre, source.survey.weight
     sums, squares, missing = np.zeros((3, source.n_features))
-    for chunk in source.chunks():
-        away, gaps, w = chunk.rows - about, np.isnan(chunk.rows), chunk.weights
+    for rows, weights in _pieces(source):
+        away, gaps = rows - about, np.isnan(rows)
         away[gaps] = 0.0
-        sums, missing = sums + w @ away, missing + w @ gaps
-        squares += np.einsum("ij,ij->j", weighed(away, chunk.sample_weight), away)
+        sums, missing = sums + weights @ away, missing + weights @ gaps
+        squares += np.einsum("ij,ij->j", weighed(away, weights), away)
     # About the mean of what is there: where nothing is missing, this is `about`.
     shift = np.where(missing > 0, sums / (weight - missing), 0.0)
     centre, deviations = about + shift, np.sqrt(np.maximum(squares / (weight - missing) - shift**2, 0))
