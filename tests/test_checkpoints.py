@@ -133,7 +133,7 @@ def test_whatever_a_fit_consists_of(case, watched, tmp_path):
     assert lives >= 2
     assert not case.startswith("split-merge") or expected.history_.refinement.tried >= 8
     assert case != "split-merge" or expected.history_.refinement.moves
-    assert not case.startswith("rounding") or past_of(mixture).ascent is None
+    assert not case.startswith("rounding") or past_of(mixture).solver_state is None
 
 
 def test_a_fit_continues_on_other_threads_and_from_another_kind_of_source(tmp_path):

@@ -75,7 +75,7 @@ def test_a_warm_start_is_pickled_without_its_scratch(cls, covariance_type):
     asked = {"n_components": 3, "random_state": 0, "warm_start": True, "max_iter": 1, "tol": 0.0, "reg_covar": 1e-3}
     mixture, sizes = cls(covariance_type=covariance_type, **asked), []
     for _ in range(4):
-        (scalars, kept) = past_of(mixture.fit(X)).ascent.__reduce__()[2]
+        (scalars, kept) = past_of(mixture.fit(X)).solver_state.__reduce__()[2]
         n_pairs = scalars[1]
         sizes.append((n_pairs, len(kept)))
     # A secant is two states: counts, first moments, and second ones, of matrices their lower triangles.
