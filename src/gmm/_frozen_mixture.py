@@ -216,10 +216,9 @@ def _check_numbers(log_offset: _Array, log_noise: float, *finite: _Array) -> Non
 
 def predicted_blocks(model: FrozenMixture, source: Source, *, responsibilities: bool) -> Iterator[Predicted]:
     """Yield the number of a row, and labels and responsibilities of the rows from there on."""
-    for first, rows, _ in source.chunks():
-        for start in range(0, len(rows), _ROWS_AT_ONCE):
-            part = rows[start : start + _ROWS_AT_ONCE]
-            yield first + start, model.predict(part), model.predict_proba(part) if responsibilities else None
+    for chunk in source.chunks():
+        for first, rows, _ in chunk.pieces(_ROWS_AT_ONCE):
+            yield first, model.predict(rows), model.predict_proba(rows) if responsibilities else None
 
 
 def get_include() -> str:

@@ -101,9 +101,9 @@ def _conditionals(
     """Yield which rows of a source come next, and what they say of the other columns."""
     scorer, (K, m) = Scorer(regression.known, n_threads), regression.means.shape
     step = max(1, _NUMBERS_AT_ONCE // (K * (m + source.n_features)))
-    for first, rows, _ in source.chunks():
-        for start in range(0, len(rows), step):
-            part, here = rows[start : start + step], slice(first + start, first + start + step)
+    for chunk in source.chunks():
+        for first, part, _ in chunk.pieces(step):
+            here = slice(first, first + len(part))
             if source.n_features:
                 responsibilities = scorer.responsibilities(ArraySource(part))
             else:

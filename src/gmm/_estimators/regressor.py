@@ -15,7 +15,6 @@ from gmm._estimators.mixture import GaussianMixture
 from gmm._fitting.starts import STARTS
 from gmm._public import publish
 from gmm._rows.entrance import as_one_array, as_source, as_source_to_fit
-from gmm._rows.incomplete import IncompleteSource
 from gmm._text.html import Html
 from gmm._validation.given import check_sample_weight, check_targets
 from gmm._validation.parameters import check_is_fitted, check_level, check_parameters
@@ -142,9 +141,7 @@ class MixtureRegressor(Estimator):
         source, names = as_source_to_fit(
             X, sample_weight, estimator=self, n_components=self.n_components, missing=self.missing
         )
-        rows = (
-            source.given if isinstance(source, IncompleteSource) else as_one_array(source, "MixtureRegressor.fit").rows
-        )
+        rows = as_one_array(source, "MixtureRegressor.fit", gaps=True).rows
         targets = check_targets(y, len(rows), missing=self.missing)
         mixture = GaussianMixture(**self.get_params(deep=False))
         mixture.fit(np.column_stack([rows, targets]), sample_weight=source.sample_weight)

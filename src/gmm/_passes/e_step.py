@@ -275,8 +275,7 @@ class EStep:
         step = plan.lane_rows * max(1, _ROWS_AT_ONCE // plan.lane_rows)
         with closing(chunks_in_order(self._source, plan.lane_rows)) as chunks:
             for chunk in chunks:
-                for start in range(0, len(chunk.rows), step):
-                    part = Chunk(chunk.first + start, chunk.rows[start : start + step], None)
+                for part in chunk._replace(sample_weight=None).pieces(step):
                     results = RowResults.room(len(part.rows), mixture.n_components, self._source.dtype, **wanted)
                     with blas_alone(plan.largest_product):
                         self._walk_chunk(plan, scratches, part, results.outputs)

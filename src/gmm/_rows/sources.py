@@ -52,6 +52,10 @@ class Chunk(NamedTuple):
         index = slice(start, stop)
         return Chunk(self.first + start, self.rows[index], part_of(self.sample_weight, index))
 
+    def pieces(self, at_most: int) -> Iterator[Chunk]:
+        """Yield the rows in order, so many at a time."""
+        return (self.part(start, start + at_most) for start in range(0, len(self.rows), at_most))
+
 
 class Pattern(NamedTuple):
     """Rows that have values in the same columns.
@@ -224,8 +228,8 @@ class Source(ABC):
         """Digest of all rows and weights, the same for equal rows from any source; a warm start compares it."""
         digest = hashlib.blake2b(repr(((self.n_rows, self.n_features), self.dtype.str)).encode())
         for chunk in self.chunks():
-            for start in range(0, len(chunk.rows), _HASHED_AT_ONCE):
-                digest.update(np.ascontiguousarray(chunk.rows[start : start + _HASHED_AT_ONCE]).data)
+            for piece in chunk.pieces(_HASHED_AT_ONCE):
+                digest.update(np.ascontiguousarray(piece.rows).data)
         if self.sample_weight is not None:
             digest.update(np.ascontiguousarray(self.sample_weight).data)
         return digest.hexdigest()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,6 @@ from gmm._text.lists import listed, quoted
 from gmm._validation.columns import COPIES, FEW_ROWS, coded, few_values, repeating, rescalings
 from gmm._validation.combinations import refusal
 from gmm._values.coordinates import Coordinates
-from gmm._values.layouts import Array
 from gmm._values.noise import Noise
 from gmm._values.weights import weighed
 
@@ -47,19 +47,13 @@ def in_units(source: Source, noise: Noise, *, standardize: Any) -> tuple[Source,
     return _standardized(source, units), units.of_noise(noise), units
 
 
-def _pieces(source: Source) -> Iterator[tuple[NDArray[Any], Array]]:
-    """Yield rows and their weights, as many at once and as they lie in memory for every source, for the same bits."""
-    for chunk in source.chunks(_AT_ONCE):
-        for start in range(0, len(chunk.rows), _AT_ONCE):
-            part = slice(start, start + _AT_ONCE)
-            yield np.ascontiguousarray(chunk.rows[part]), chunk.weights[part]
-
-
 def _standard_deviations(source: Source) -> Coordinates:
     """Return coordinates in standard deviations about the mean; a constant column keeps its unit."""
     about, weight = source.survey.centre, source.survey.weight
     sums, squares, missing = np.zeros((3, source.n_features))
-    for rows, weights in _pieces(source):
+    # In pieces of the same size and order in memory from every source, for the same bits.
+    for piece in chain.from_iterable(chunk.pieces(_AT_ONCE) for chunk in source.chunks(_AT_ONCE)):
+        rows, weights = np.ascontiguousarray(piece.rows), piece.weights
         away, gaps = rows - about, np.isnan(rows)
         away[gaps] = 0.0
         sums, missing = sums + weights @ away, missing + weights @ gaps
