@@ -3,18 +3,15 @@
 Matplotlib is imported only here and is installed by the extra ``plot``.
 """
 
-from gmm._plotting import (
-    FitAnimation,
-    animate_fit,
-    plot_clusters,
-    plot_convergence,
-    plot_criteria,
-    plot_decision_boundaries,
-    plot_density,
-    plot_entropies,
-    plot_selection,
-    plot_uncertainty,
-)
+from gmm._plotting.animation import FitAnimation, animate_fit
+from gmm._plotting.boundaries import plot_decision_boundaries
+from gmm._plotting.clusters import plot_clusters
+from gmm._plotting.convergence import plot_convergence
+from gmm._plotting.criteria import plot_criteria
+from gmm._plotting.density import plot_density
+from gmm._plotting.entropies import plot_entropies
+from gmm._plotting.selection import plot_selection
+from gmm._plotting.uncertainty import plot_uncertainty
 
 __all__ = [
     "FitAnimation",

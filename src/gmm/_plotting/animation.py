@@ -22,6 +22,7 @@ from gmm._plotting.canvas import canvas_of
 from gmm._plotting.film import Film, film_of
 from gmm._plotting.gif import AS_DRAWN, gif
 from gmm._plotting.style import STYLE
+from gmm._public import publish
 from gmm._text.amounts import counted
 from gmm._validation.parameters import check_random_state
 from gmm._validation.scalars import check_whole, is_real
@@ -236,3 +237,6 @@ def _check_kind(path: Path) -> None:
         )
     if not FFMpegWriter.isAvailable():
         raise ValueError(f"saving {str(path)!r} needs ffmpeg, which is not installed: install it, or save a .gif")
+
+
+publish("gmm.plotting", [FitAnimation, animate_fit])

@@ -20,6 +20,7 @@ from gmm._plotting.marks import numbers, row_colours, rows
 from gmm._plotting.scene import Scene, certainty, components_alone, coordinates, grid, scene_of, scored
 from gmm._plotting.style import colours, inks_of
 from gmm._plotting.view import View
+from gmm._public import publish
 from gmm._values.layouts import Array
 from gmm._values.parameters import MixtureParameters
 
@@ -238,3 +239,6 @@ def _points(mixture: MixtureParameters, edges: Array) -> list[Array]:
         before = responsibilities[each, left] > responsibilities[each, right]
         low, high = np.where(before, middle, low), np.where(before, high, middle)
     return [np.array([[point]]) for point in 0.5 * (low + high)]
+
+
+publish("gmm.plotting", [plot_decision_boundaries])

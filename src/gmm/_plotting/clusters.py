@@ -17,6 +17,7 @@ from gmm._plotting.marks import curve, ellipses, histogram, numbers, row_colours
 from gmm._plotting.scene import Scene, scene_of
 from gmm._plotting.style import inks_of
 from gmm._plotting.view import View, check_contents, content_label
+from gmm._public import publish
 from gmm._values.layouts import Array
 
 
@@ -141,3 +142,6 @@ def _noise_along(scene: Scene, view: View) -> float:
     low, high = noise.box
     (width,) = np.abs(view.matrix) @ (high - low)
     return float(scene.mixture.noise_weight / width)
+
+
+publish("gmm.plotting", [plot_clusters])

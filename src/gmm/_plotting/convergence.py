@@ -14,6 +14,7 @@ from gmm._exceptions import InvalidParameterError, raisable
 from gmm._passes.trace import Trace
 from gmm._plotting.scene import fitted_mixture
 from gmm._plotting.style import FAINT, axes_of, colours, inks_of
+from gmm._public import publish
 from gmm._selection import GaussianMixtureSearch
 from gmm._text.amounts import counted
 
@@ -138,3 +139,6 @@ def _summary(trace: Trace) -> str:
     done = trace.refinement
     moves = "" if done is None else f"; split–merge kept {len(done.moves)} of {counted(done.tried, 'move')}"
     return f"{ending}{moves}\n{trace.reason}"
+
+
+publish("gmm.plotting", [plot_convergence])

@@ -16,6 +16,7 @@ from gmm._plotting.lines import Line, draw_line, label_ends, limit_height, mark_
 from gmm._plotting.scene import fitted_mixture
 from gmm._plotting.selection import cells_of, check_criterion, indices_of, table_of
 from gmm._plotting.style import axes_of, colours
+from gmm._public import publish
 from gmm._selection import GaussianMixtureSearch, Selection
 from gmm._selection.grid import title
 from gmm._text.amounts import counted
@@ -189,3 +190,6 @@ def _mixtures(models: Any) -> list[GaussianMixture]:
             raise TypeError(f"{expected}{type(mixture).__name__}, whose number of components has no criterion")
         mixtures.append(mixture)
     return mixtures
+
+
+publish("gmm.plotting", [plot_criteria])

@@ -22,6 +22,7 @@ from gmm._plotting.marks import curve, numbers, rows, rug
 from gmm._plotting.scene import Scene, components_alone, coordinates, grid, scene_of, scored
 from gmm._plotting.style import inks_of
 from gmm._plotting.view import View, axis_deviations, check_contents, content_label, ellipse
+from gmm._public import publish
 from gmm._values.directions import projected_mixture
 from gmm._values.layouts import Array
 from gmm._values.parameters import MixtureParameters
@@ -246,3 +247,6 @@ def _line_widths(n: int) -> list[float]:
 
 def _tints(ax: Axes, n: int) -> Array:
     return np.asarray(_shades(ax)(np.linspace(0.95, 0.25, n)))
+
+
+publish("gmm.plotting", [plot_density])

@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 
 from gmm._plotting.lines import mark_best, set_counts_axis
 from gmm._plotting.style import axes_of, colours, inks_of
+from gmm._public import publish
 from gmm._text.amounts import counted
 from gmm._uses.combining import CombinedComponents
 from gmm._validation.scalars import check_choice
@@ -66,3 +67,6 @@ def plot_entropies(combined: CombinedComponents, *, by: str = "clusters", ax: Ax
         target.set_ylabel("entropy, nats")
         target.set_title(f"{counted(best, 'cluster')} suggested of {counted(K, 'component')}")
     return target
+
+
+publish("gmm.plotting", [plot_entropies])

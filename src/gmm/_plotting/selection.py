@@ -14,6 +14,7 @@ from gmm._estimators.criteria import CRITERIA
 from gmm._exceptions import InvalidParameterError, raisable
 from gmm._plotting.lines import Line, draw_line, label_ends, limit_height, mark_best, set_counts_axis
 from gmm._plotting.style import FAINT, axes_of, colours, inks_of
+from gmm._public import publish
 from gmm._selection import NOT_CONVERGED, OK, GaussianMixtureSearch, Selection
 from gmm._selection.grid import title
 from gmm._selection.status import has_failed, is_degenerate, was_left
@@ -191,3 +192,6 @@ def _not_drawn(table: Selection, cells: Cells) -> list[str]:
     ]
     counts = [f"{why.count(reason)} {reason}" for reason in dict.fromkeys(why) if reason != OK]
     return [f"not drawn: {', '.join(counts)}"] if counts else []
+
+
+publish("gmm.plotting", [plot_selection])

@@ -16,6 +16,7 @@ from gmm._plotting.marks import numbers, rows
 from gmm._plotting.scene import Scene, coordinates, scene_of, scored
 from gmm._plotting.style import Inks, inks_of
 from gmm._plotting.view import View
+from gmm._public import publish
 from gmm._text.amounts import percent
 from gmm._values.layouts import Array
 
@@ -121,3 +122,6 @@ def _ink(uncertainty: Array, inks: Inks) -> Array:
     depth = np.clip(2 * uncertainty, 0, 1)[:, None] ** 0.5
     shades = (1 - depth) * np.array(to_rgb(inks.faint)) + depth * np.array(to_rgb(inks.ink))
     return np.column_stack([shades, 0.35 + 0.5 * depth])
+
+
+publish("gmm.plotting", [plot_uncertainty])
