@@ -209,5 +209,5 @@ def test_a_cell_with_a_component_on_ties_sets_no_bar(name):
     finish = finishing._Finish(found, source, SimpleNamespace(objective=of_rows.objective), None, None, None)
     for shares, on_ties in ((np.repeat(np.eye(2), 200, axis=0), True), (np.tile(np.eye(2), (200, 1)), False)):
         (result,) = short_runs(of_rows, [moments(rows, shares).reduced(of_rows.objective.model.moments)], 5)
-        finish._set_score(0, result)
+        finish._set_score(0, result, of_rows.objective)
         assert (finish.bar(1).score == inf) == on_ties

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from gmm._values.covariance import CovarianceModel, stored_as
 from gmm._values.layouts import FULL, TIED, Array, SingularMatrixError
+from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
 from gmm._values.variational import MixturePosterior
@@ -62,6 +63,16 @@ def degenerate_components(
     if not _any_thin(parameters):
         return degenerate
     return np.asarray(degenerate | ((_thinnest(parameters) < THIN) & (rows < _MANY * model.fewest_rows(d))))
+
+
+def degenerate_under(
+    objective: Objective,
+    n_effective: float,
+    parameters: MixtureParameters,
+    statistics: SufficientStatistics | None = None,
+) -> NDArray[np.bool_]:
+    """Tell which components of a fit are degenerate, (K,); beside a prior, its statistics say nothing of them."""
+    return degenerate_components(parameters, n_effective, objective.ridge, None if objective.prior else statistics)
 
 
 def are_too_few(rows: Array | float, model: CovarianceModel, n_features: int) -> NDArray[np.bool_] | np.bool_ | bool:

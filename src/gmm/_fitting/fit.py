@@ -9,9 +9,8 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from gmm._fitting.degenerate import degenerate_components
+from gmm._fitting.degenerate import degenerate_under
 from gmm._fitting.labelled import labelled_start, sampled_problem, start_within_classes
 from gmm._fitting.noisy import noisy_start
 from gmm._fitting.order import in_falling_order
@@ -251,10 +250,6 @@ def split_merged(
     """
     journal = journal or Journal(())
 
-    def degenerate(parameters: MixtureParameters, statistics: SufficientStatistics | None) -> NDArray[np.bool_]:
-        without_prior = None if settings.objective.prior else statistics
-        return degenerate_components(parameters, n_effective, settings.objective.ridge, without_prior)
-
     def watched(iteration: Iteration) -> bool:
         return callback(replace(iteration, start=best.trace.start))
 
@@ -266,7 +261,7 @@ def split_merged(
             screen = MoveContext(on_sample, stack.enter_context(on_sample.e_step()), share)
         return SplitMerge(
             MoveContext(problem, e_step),
-            degenerate,
+            partial(degenerate_under, settings.objective, n_effective),
             settings.solver,
             screen=screen,
             callback=watched,

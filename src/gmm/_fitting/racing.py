@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from math import inf
 
-from gmm._fitting.degenerate import degenerate_components
+from gmm._fitting.degenerate import degenerate_under
 from gmm._passes.e_step import EStep
 from gmm._passes.problem import Problem, SolverSettings
 from gmm._passes.solver import Iteration, SolverResult, SolverRun
@@ -51,8 +51,8 @@ def short_runs(
 
 def has_degenerate(problem: Problem, result: SolverResult) -> bool:
     """Tell whether a result has a degenerate component."""
-    ridge, statistics = problem.objective.ridge, None if problem.objective.prior else result.statistics
-    return bool(degenerate_components(result.parameters, problem.rows.n_effective, ridge, statistics).any())
+    objective, n_effective = problem.objective, problem.rows.n_effective
+    return bool(degenerate_under(objective, n_effective, result.parameters, result.statistics).any())
 
 
 def best_of(problem: Problem, results: Sequence[SolverResult | None]) -> int:

@@ -9,7 +9,7 @@ from math import inf
 
 import numpy as np
 
-from gmm._fitting.degenerate import degenerate_components
+from gmm._fitting.degenerate import degenerate_under
 from gmm._fitting.fit import FitSettings, split_merged
 from gmm._fitting.racing import RECENT, first_leg, is_hopeless
 from gmm._fitting.sampling import LARGEST_SHARE, sampled, sampled_share
@@ -346,9 +346,8 @@ class Cell:
         return self._solution(result if run.ended else replace(result, trace=replace(result.trace, reason=why_left)))
 
     def _solution(self, result: SolverResult) -> Solution:
-        objective = self.settings.objective
-        how = self.rows.n_effective, objective.ridge, None if objective.prior else result.statistics
-        degenerate = degenerate_components(result.parameters, *how)
+        objective, n_effective = self.settings.objective, self.rows.n_effective
+        degenerate = degenerate_under(objective, n_effective, result.parameters, result.statistics)
         return Solution(result, int(degenerate.argmax()) if degenerate.any() else -1)
 
     def _has_few_rows(self, parameters: MixtureParameters) -> bool:

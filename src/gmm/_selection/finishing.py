@@ -17,7 +17,7 @@ from gmm._estimators.fitted import fitted_parameters
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.progress import passes_left
 from gmm._estimators.scorer import Scorer
-from gmm._fitting.degenerate import degenerate_components
+from gmm._fitting.degenerate import degenerate_under
 from gmm._fitting.fit import FitSettings, fit_mixture
 from gmm._fitting.moments import prior_of
 from gmm._fitting.progress import Journal
@@ -35,6 +35,7 @@ from gmm._selection.keeping import name_on_all_rows
 from gmm._selection.status import status_of, was_left
 from gmm._selection.table import Entry, Progress, Selection
 from gmm._values.layouts import SingularMatrixError
+from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 
 SEARCHED = 200_000  # rows
@@ -174,7 +175,7 @@ class _Finish:
         return Entry(
             n_components=K,
             covariance_type=self._found.covariance_type[number],
-            status=status_of(result.trace, self._first_degenerate(result)),
+            status=status_of(result.trace, self._first_degenerate(result, objective)),
             seconds=float(self._found.seconds[number]),
             estimator=estimator,
             loglik=totals.log_likelihood,
@@ -190,10 +191,10 @@ class _Finish:
             return kept
         watch = _Watch(self, number, settings, () if kept is None else kept.trace.passes)
         if kept is not None:
-            self._set_score(number, kept)
+            self._set_score(number, kept, settings.objective)
 
         def note(result: SolverResult) -> None:
-            self._set_score(number, result)
+            self._set_score(number, result, settings.objective)
             self._unwritten[name] = {}, result
             if not self._source.here:  # one cell after the other, without readings
                 self.keep()
@@ -208,16 +209,14 @@ class _Finish:
             note(result)
         return result
 
-    def _set_score(self, number: int, result: SolverResult) -> None:
+    def _set_score(self, number: int, result: SolverResult, objective: Objective) -> None:
         """Note the criterion that a cell has reached; a degenerate one has none."""
         weight, criterion = self._source.survey.weight, self._found.criterion
         score = criteria.least(criterion, weight * result.lower_bound, result.parameters.n_parameters, weight)
-        self._scores[number] = score if self._first_degenerate(result) < 0 else inf
+        self._scores[number] = score if self._first_degenerate(result, objective) < 0 else inf
 
-    def _first_degenerate(self, result: SolverResult) -> int:
-        statistics = None if self._found.best.prior is not None else result.statistics
-        ridge = self._settings.objective.ridge
-        bad = degenerate_components(result.parameters, self._source.n_effective, ridge, statistics)
+    def _first_degenerate(self, result: SolverResult, objective: Objective) -> int:
+        bad = degenerate_under(objective, self._source.n_effective, result.parameters, result.statistics)
         return int(bad.argmax()) if bad.any() else -1
 
     def bar(self, number: int) -> Bar | None:
