@@ -200,11 +200,11 @@ def test_wrong_rows_and_statistics_are_named():
     statistics = e_step(mixture, NEW)
     with pytest.raises(NotFittedError):
         adapt(GaussianMixture(2), NEW)
-    with pytest.raises(ValueError, match="3 features, but GaussianMixture is expecting 2"):
+    with pytest.raises(ValueError, match=r"3.*but GaussianMixture.*expecting 2"):
         adapt(mixture, np.ones((4, 3)))
     with pytest.raises(ValueError, match=r"row 1, column 0"):
         adapt(mixture, [[0.0, 0.0], [np.nan, 0.0]])
-    with pytest.raises(ValueError, match=r"expected statistics of \(3, 2\) components and features, got \(2, 2\)"):
+    with pytest.raises(ValueError, match=r"of \(3, 2\).*got \(2, 2\)"):
         adapt(mixture, e_step(GaussianMixture(2).fit(OLD), NEW))
     with pytest.raises(TypeError, match="more than one pass"):
         adapt(mixture, statistics, n_iter=2)

@@ -263,9 +263,7 @@ def test_matplotlib_can_save_it_too(tmp_path):
 
 def test_without_ffmpeg_a_film_is_refused_in_words(tmp_path, monkeypatch):
     monkeypatch.setattr(films.FFMpegWriter, "isAvailable", classmethod(lambda cls: False))
-    with pytest.raises(
-        ValueError, match=r"film\.mp4' needs ffmpeg, which is not installed: install it, or save a \.gif"
-    ):
+    with pytest.raises(ValueError, match=r"film\.mp4'.*a \.gif"):
         animate_fit(PLANE, 2, max_iter=2).save(tmp_path / "film.mp4")
 
 

@@ -40,13 +40,13 @@ def test_it_is_a_score_of_the_rows():
 @pytest.mark.parametrize("rate", [0, 1, -0.1, "x", None, True, np.nan])
 def test_rates_that_are_none(rate):
     mixture = GaussianMixture.from_parameters([1.0], [[0.0]], [[[1.0]]])
-    with pytest.raises(ValueError, match=r"rate to be a number in .0, 1."):
+    with pytest.raises(ValueError, match=r"number in .0, 1."):
         anomaly_threshold(mixture, [[0.0]], rate)
 
 
 def test_too_few_rows_and_no_mixture():
     mixture = GaussianMixture.from_parameters([1.0], [[0.0]], [[[1.0]]])
-    with pytest.raises(ValueError, match=r"at least 99 rows for a rate of 0\.01, got 98"):
+    with pytest.raises(ValueError, match=r"least 99.*of 0\.01, got 98"):
         anomaly_threshold(mixture, np.zeros((98, 1)), 0.01)
     with pytest.raises(gmm.NotFittedError):
         anomaly_threshold(GaussianMixture(), np.zeros((98, 1)), 0.5)

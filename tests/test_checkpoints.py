@@ -230,9 +230,9 @@ def test_another_version_is_refused(tmp_path, monkeypatch):
 def test_another_estimator_and_other_files_are_refused(tmp_path):
     path = tmp_path / "fit.ckpt"
     paused(path).save(tmp_path / "model.gmm")
-    with pytest.raises(ValueError, match="the estimator was 'GaussianMixture' and is 'BayesianGaussianMixture'"):
+    with pytest.raises(ValueError, match=r"was 'GaussianMixture'.*is 'BayesianGaussianMixture'"):
         fit_of(BayesianGaussianMixture(n_components=4, **TIGHT), checkpoint=path, resume=True)
-    with pytest.raises(ValueError, match=r"model\.gmm is no checkpoint of a fit: it holds 'GaussianMixture'"):
+    with pytest.raises(ValueError, match=r"model\.gmm.*holds 'GaussianMixture'"):
         fit_of(GaussianMixture(4, **TIGHT), checkpoint=tmp_path / "model.gmm", resume=True)
     with pytest.raises(ValueError, match="holds 'Checkpoint', expected"):
         gmm.load(path)

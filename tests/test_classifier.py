@@ -337,7 +337,7 @@ def test_what_it_cannot_do_is_said():
     ]:
         with pytest.raises(ValueError, match=match):
             MixtureClassifier().fit(X, given)
-    with pytest.raises(ValueError, match="class 7 has 1 labelled row: expected two or more, or n_components=1"):
+    with pytest.raises(ValueError, match=r"class 7 has 1.*or n_components=1"):
         MixtureClassifier(2).fit(X, np.where(np.arange(150) == 3, 7, y))
     with pytest.raises(ValueError, match="ill-defined"):
         MixtureClassifier(covariance_type="VVV", reg_covar=0).fit(X, np.where(np.arange(150) == 3, 7, y))
@@ -346,7 +346,7 @@ def test_what_it_cannot_do_is_said():
             with pytest.raises(ValueError, match=r"covariance.type"):
                 MixtureClassifier(n_components, types).fit(X, y)
     for n_components in (0, [], [2, 0]):
-        with pytest.raises(ValueError, match="expected n_components of at least 1"):
+        with pytest.raises(ValueError, match=r"expected n_components.*least 1"):
             MixtureClassifier(n_components).fit(X, y)
     for wrong in ({"tol": "small"}, {"missing": "mean"}, {"n_init": 0}):
         with pytest.raises(gmm.InvalidParameterError, match=f"'{next(iter(wrong))}' parameter of MixtureClassifier"):

@@ -248,9 +248,9 @@ def test_what_cannot_be_predicted():
         mixture.predict_from(X[:, KNOWN])
     with pytest.raises(ValueError, match="got all 5 columns"):
         mixture.predict_from(X, range(5))
-    with pytest.raises(ValueError, match="X has 3 columns, but 2 are known"):
+    with pytest.raises(ValueError, match=r"has 3.*but 2"):
         mixture.predict_from(X[:, :3], KNOWN)
-    with pytest.raises(ValueError, match="a level between 0 and 1"):
+    with pytest.raises(ValueError, match="between 0 and 1"):
         mixture.predict_from(X[:, KNOWN], KNOWN, level=1.0)
     with pytest.raises(ValueError, match="expected a finite number for column 0, got nan"):
         mixture.condition({0: np.nan})

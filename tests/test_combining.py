@@ -158,7 +158,7 @@ def test_what_cannot_be_is_told():
         combine_components(gmm.select(X, n_components=2, covariance_type="EII"), X)
     got = combine_components(EXAMPLE, X)
     for wrong in (0, 7, 1.5, True, "2"):
-        with pytest.raises(ValueError, match="n_clusters to be a whole number from 1 to 6"):
+        with pytest.raises(ValueError, match=r"n_clusters.*from 1 to 6"):
             got.predict(X, wrong)
     partitions = gmm.sources.partitioned_rows(lambda task: task(0, X))
     with pytest.raises(TypeError, match="stay where they are"):

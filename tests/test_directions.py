@@ -190,10 +190,10 @@ def test_what_cannot_be_is_told():
     with pytest.raises(ValueError, match="do not differ"):
         directions(GaussianMixture().fit(X))
     for wrong in (-0.1, 1.5, np.nan, "half", True):
-        with pytest.raises(ValueError, match=r"balance to be a number in .0, 1."):
+        with pytest.raises(ValueError, match=r"number in .0, 1."):
             directions(mixture, balance=wrong)
     for wrong in (0, 1.5, True):
-        with pytest.raises(ValueError, match="n_directions to be a whole number from 1"):
+        with pytest.raises(ValueError, match=r"n_directions.*from 1"):
             directions(mixture, n_directions=wrong)
     with pytest.raises(TypeError, match="X with sample_weight"):
         directions(mixture, sample_weight=np.ones(3))

@@ -283,7 +283,7 @@ def test_noise_has_the_last_proportion_and_mclusts_density(covariance_type):
     np.testing.assert_array_equal(again.predict(IRIS), mixture.predict(IRIS))
     assert again.noise_weight_ == mixture.noise_weight_
     without_box = {name: value for name, value in parameters.items() if name != "noise"}
-    with pytest.raises(ValueError, match=r"'Vinv'.* the box of the noise: add 'noise'"):
+    with pytest.raises(ValueError, match=r"'Vinv'.*add 'noise'"):
         from_json(json.dumps(json.loads(content) | {"parameters": without_box}).encode())
 
 

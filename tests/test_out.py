@@ -88,7 +88,7 @@ def test_a_wrong_place_is_refused_as_the_frozen_mixture_refuses_it(mixture, out)
 
 
 def test_wrong_places_of_the_other_results(mixture):
-    with pytest.raises(TypeError, match=r"expected out of dtype int64, as X asks for.*got ndarray of dtype float64"):
+    with pytest.raises(TypeError, match=r"dtype int64.*asks for.*got.*dtype float64"):
         mixture.predict(ROWS[:4], out=np.zeros(4))
     with pytest.raises(ValueError, match=r"expected out of shape \(4,\)"):
         mixture.predict(ROWS[:4], out=np.zeros(3, dtype=np.intp))
@@ -97,7 +97,7 @@ def test_wrong_places_of_the_other_results(mixture):
             mixture.score_samples(ROWS[:4], out=np.zeros((4, 1)), **how)
         with pytest.raises(TypeError, match="expected out of dtype float32"):
             mixture.score_samples(ROWS[:4].astype(np.float32), out=np.zeros(4), **how)
-    with pytest.raises(ValueError, match=r"expected out of shape \(20000, 2\)"):
+    with pytest.raises(ValueError, match=r"shape \(20000, 2\)"):
         mixture.predict_proba(Halves(ROWS), out=np.zeros((4, 2)))
 
 

@@ -141,7 +141,7 @@ def test_import_leaves_fits_and_the_search_until_they_are_asked_for():
     assert not set(PUBLIC) & set(told.split())
     assert not [name for name in told.split() if name.startswith(("gmm._selection", "gmm._fitting."))]
     assert set(gmm.__all__) <= set(dir(gmm))
-    with pytest.raises(AttributeError, match="module 'gmm' has no attribute 'selct'"):
+    with pytest.raises(AttributeError, match=r"module 'gmm'.*attribute 'selct'"):
         _ = gmm.selct
 
 

@@ -177,7 +177,7 @@ def test_rows_that_change_between_passes_are_noticed():
         tasks.clear()
         return partitioned_rows(total)
 
-    with pytest.raises(ValueError, match=r"partition 0 changed between two readings: 9000 rows the first time, 8999"):
+    with pytest.raises(ValueError, match=r"partition 0.*9000.*8999"):
         GaussianMixture(K, random_state=0).fit(changing(ROWS[1:]))
     with pytest.raises(ValueError, match="changed between two passes"):
         GaussianMixture(K, random_state=0).fit(changing(ROWS + 0.1))
@@ -219,7 +219,7 @@ def test_the_m_step_says_what_it_does_not_take():
     statistics = e_step(mixture, ROWS)
     with pytest.raises(ValueError, match="a prior cannot be combined with m_step"):
         m_step(GaussianMixture(K, prior="conjugate"), statistics)
-    with pytest.raises(ValueError, match=r"statistics of \(4, 3\) components and features, got \(3, 3\)"):
+    with pytest.raises(ValueError, match=r"of \(4, 3\).*got \(3, 3\)"):
         m_step(GaussianMixture(4), statistics)
     with pytest.raises(ValueError, match="moments"):
         m_step(GaussianMixture(K), e_step(GaussianMixture(K, covariance_type="diag").fit(ROWS), ROWS))
@@ -247,7 +247,7 @@ def test_a_plan_is_a_value_that_can_be_sent():
 def test_statistics_of_another_mixture_are_refused():
     mixture = GaussianMixture(K, random_state=0).fit(ROWS)
     narrow = e_step(GaussianMixture(K, random_state=0).fit(ROWS[:, :2]), ROWS[:, :2])
-    with pytest.raises(ValueError, match=r"expected statistics of \(3, 3\) components and features, got \(3, 2\)"):
+    with pytest.raises(ValueError, match=r"of \(3, 3\).*got \(3, 2\)"):
         m_step(mixture, narrow)
     of_variances = e_step(GaussianMixture(K, covariance_type="diag", random_state=0).fit(ROWS), ROWS)
     with pytest.raises(ValueError, match=r"second moments \(3, 3, 3\), got \(3, 3\)"):

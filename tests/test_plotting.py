@@ -611,13 +611,13 @@ def test_what_cannot_be_drawn_is_refused(plot):
         plot(GaussianMixture().fit(np.eye(3)), gmm.open_rows(lambda: [np.eye(3)]))
     with pytest.raises(TypeError, match="expected a fitted GaussianMixture"):
         plot("model.gmm", X)
-    with pytest.raises(ValueError, match="3 features, but GaussianMixture is expecting 2"):
+    with pytest.raises(ValueError, match=r"3.*but GaussianMixture.*expecting 2"):
         plot(model, np.zeros((5, 3)))
     with pytest.raises(ValueError, match="NaN"):
         plot(model, [[0.0, np.nan]])
-    with pytest.raises(InvalidParameterError, match="expected max_points to be a whole number from 1, got 0"):
+    with pytest.raises(InvalidParameterError, match=r"expected max_points.*from 1, got 0"):
         plot(model, X, max_points=0)
-    with pytest.raises(InvalidParameterError, match="The features are 0 to 1"):
+    with pytest.raises(InvalidParameterError, match="are 0 to 1"):
         plot(model, X, view="x7")
     assert not plt.get_fignums()
 

@@ -195,7 +195,7 @@ def test_it_draws_where_it_is_told_to():
 def test_a_mixture_without_a_history_is_refused():
     with pytest.raises(InvalidParameterError, match="has none, because its parameters were given or set by hand"):
         plot_convergence(GaussianMixture.from_parameters([1.0], [[0.0]], [[[1.0]]]))
-    with pytest.raises(InvalidParameterError, match=r"at least one pass.*max_iter of 1 or more"):
+    with pytest.raises(InvalidParameterError, match=r"one pass.*max_iter of 1"):
         plot_convergence(GaussianMixture(2, max_iter=0).fit(ROWS))
 
 
@@ -341,14 +341,14 @@ def test_criteria_of_what_cannot_be_compared_are_refused(found):
     one = GaussianMixture(1).fit(ROWS)
     with pytest.raises(InvalidParameterError, match="pass X, or a Selection"):
         plot_criteria([one])
-    with pytest.raises(InvalidParameterError, match=r"one for each number of components.*\[1, 1\]"):
+    with pytest.raises(InvalidParameterError, match=r"of components.*\[1, 1\]"):
         plot_criteria([one, one], ROWS)
     with pytest.raises(NotFittedError, match="GaussianMixture instance is not fitted"):
         plot_criteria([one, GaussianMixture(2)], ROWS)
-    with pytest.raises(InvalidParameterError, match="no cell of covariance_type 'full'; it has EII, VII"):
+    with pytest.raises(InvalidParameterError, match=r"of covariance_type 'full'.*has EII, VII"):
         plot_criteria(found, covariance_type="full")
     nec = np.where(np.array(found.covariance_type) == "EII", np.inf, found.nec)
-    with pytest.raises(InvalidParameterError, match="no non-degenerate cell of covariance_type 'EII' has a finite NEC"):
+    with pytest.raises(InvalidParameterError, match=r"of covariance_type 'EII'.*finite NEC"):
         plot_criteria(replace(found, nec=nec), criteria=("bic", "nec"), covariance_type="EII")
 
 

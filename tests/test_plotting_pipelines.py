@@ -101,9 +101,7 @@ def test_behind_a_step_that_loses_directions_what_it_leaves_is_drawn():
 
 @pytest.mark.parametrize("step", [FunctionTransformer(np.arcsinh), PolynomialFeatures(2)], ids=["arcsinh", "squares"])
 def test_steps_that_are_not_affine_are_refused(step):
-    with pytest.raises(
-        ValueError, match=r"step '\w+' \(\w+\) is not affine, .* the rows pipeline\[:-1\].transform\(X\)"
-    ):
+    with pytest.raises(ValueError, match=r"step '\w+' \(\w+\).*rows pipeline\[:-1\].transform\(X\)"):
         plot_clusters(piped([StandardScaler(), step]), X)
     words = pd.DataFrame({"a": X[:, 0], "b": ["x", "y", "z"] * 60})
     coded = ColumnTransformer([("a", "passthrough", ["a"]), ("b", OneHotEncoder(), ["b"])])

@@ -182,9 +182,9 @@ def test_a_view_that_cannot_be_is_refused_with_what_there_is(wanted):
 
 def test_of_a_pair_both_are_told():
     model = four_features()
-    with pytest.raises(InvalidParameterError, match=r"got \('a', 'b'\), and there is no 'a' and no 'b'\."):
+    with pytest.raises(InvalidParameterError, match=r"got \('a', 'b'\).*no 'a'.*no 'b'\."):
         view(model, ("a", "b"))
-    with pytest.raises(InvalidParameterError, match=r"got \(0, 9\), and there is no 9\."):
+    with pytest.raises(InvalidParameterError, match=r"got \(0, 9\).*no 9\."):
         view(model, (0, 9))
     with pytest.raises(InvalidParameterError, match=r"got b'x0'\."):
         view(model, b"x0")
@@ -192,5 +192,5 @@ def test_of_a_pair_both_are_told():
 
 @pytest.mark.parametrize("content", [0, 1, -0.5, 95, np.nan, "0.5", None])
 def test_a_content_that_cannot_be_is_refused(content):
-    with pytest.raises(InvalidParameterError, match=r"expected content to be a number in .0, 1."):
+    with pytest.raises(InvalidParameterError, match=r"number in .0, 1."):
         ellipse(np.zeros(2), np.eye(2), content)

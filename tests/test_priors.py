@@ -376,7 +376,7 @@ def test_no_covariance_is_singular_without_a_ridge(name, acceleration, X):
 @every_model
 def test_rows_that_are_all_one_row_need_a_scale(name):
     X = np.full((20, D), 7.0)
-    with pytest.raises(ValueError, match=r"cannot estimate prior\.scale from the rows: column 0 is constant"):
+    with pytest.raises(ValueError, match=r"estimate prior\.scale.*column 0"):
         fitted(name, X, "conjugate")
     mixture = fitted(name, X, NormalInverseWishart(scale=1.0), n_components=1)
     np.testing.assert_allclose(mixture.means_, 7)

@@ -23,7 +23,7 @@ X = np.concatenate([RNG.normal(-3, 1, (60, 2)), RNG.normal(3, 1, (60, 2))])
 
 def test_means_of_another_width_are_refused():
     mixture = GaussianMixture.from_parameters([1.0], [[0.0]], [1.0], covariance_type="spherical")
-    with pytest.raises(ValueError, match=r"expected means of shape \(1, 1\)"):
+    with pytest.raises(ValueError, match=r"shape \(1, 1\)"):
         mixture.means_ = [[0.0, 0.0, 0.0]]
     assert mixture.means_.shape == (1, 1)
 
@@ -31,7 +31,7 @@ def test_means_of_another_width_are_refused():
 def test_rows_of_another_width_never_reach_the_loops():
     mixture = GaussianMixture(2, random_state=0).fit(X)
     mixture.n_features_in_ = 1
-    with pytest.raises(ValueError, match=r"of length 1, .* got 2"):
+    with pytest.raises(ValueError, match=r"length 1, .* got 2"):
         mixture.score_samples(X[:, :1])
 
 
@@ -229,7 +229,7 @@ def test_a_form_that_is_not_defined_is_not_taken():
 def test_strides_of_broken_items_are_refused():
     records = np.zeros(250, dtype=[("a", "f8", (2,)), ("b", "f4")])
     mixture = WhitenedMixture(SPHERICAL, np.zeros(1), np.zeros((1, 2)), np.ones(1))
-    with pytest.raises(ValueError, match="strides of whole items, got 20 and 8"):
+    with pytest.raises(ValueError, match="got 20 and 8"):
         EStep(ArraySource(records["a"]), SPHERICAL)(mixture)
 
 
@@ -270,7 +270,7 @@ def test_memory_order_of_given_means_changes_no_bits():
 def test_a_ridge_whose_sum_over_the_rows_overflows_is_refused():
     rows, heavy = np.random.default_rng(0).normal(size=(9, 2)), np.r_[np.ones(8), 1e200]
     for call in (GaussianMixture(reg_covar=1e300).fit, lambda X, **how: select(X, [1, 2], reg_covar=1e300, **how)):
-        with pytest.raises(ValueError, match=r"reg_covar is too large: 1e[+]300, for rows of weight 1e[+]200"):
+        with pytest.raises(ValueError, match=r"reg_covar.*1e[+]300.*weight 1e[+]200"):
             call(rows, sample_weight=heavy)
     GaussianMixture(reg_covar=1e300).fit(rows)
 

@@ -83,7 +83,7 @@ def test_gaps_in_features_and_targets_are_integrated_out():
     with pytest.raises(ValueError, match="Input y contains NaN"):
         MixtureRegressor().fit(X, targets)
     targets[3, 0] = np.inf
-    with pytest.raises(ValueError, match=r"infinity.*row 3, column 0 of y"):
+    with pytest.raises(ValueError, match=r"infinity.*row 3, column 0"):
         MixtureRegressor(missing="em").fit(features, targets)
 
 

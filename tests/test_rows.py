@@ -380,9 +380,7 @@ def test_a_page_that_is_not_what_its_checksum_says_is_an_error(how, tmp_path):
         options = pa.dataset.ParquetFragmentScanOptions(page_checksum_verification=True, buffer_size=4096)
         data = pa.dataset.dataset(path, format=pa.dataset.ParquetFileFormat(default_fragment_scan_options=options))
     opened = {"path": path, "filtered": data.filter(pa.dataset.field("a") > -math.inf)}.get(how, data)
-    with pytest.raises(
-        ValueError, match=r"(a\.parquet|the FileSystemDataset) (is damaged|cannot be read): .*integrity"
-    ):
+    with pytest.raises(ValueError, match=r"(a\.parquet|the FileSystemDataset).*integrity"):
         GaussianMixture(K).fit(gmm.open_rows(opened))
     assert how != "filtered" or not data.format.default_fragment_scan_options.page_checksum_verification
 
@@ -565,7 +563,7 @@ def test_a_search_of_many_rows_finishes_its_best_cells_on_all(prior, monkeypatch
     many.save(tmp_path / "many.gmm")
     assert gmm.load(tmp_path / "many.gmm").n_searched == 3000
     replace(many, n_searched=-1).save(tmp_path / "wrong.gmm")
-    with pytest.raises(ValueError, match="expected a number of rows in 'n_searched', got -1"):
+    with pytest.raises(ValueError, match="in 'n_searched', got -1"):
         gmm.load(tmp_path / "wrong.gmm")
     assert (many.best.n_components, many.best.covariance_type) == (whole.best.n_components, whole.best.covariance_type)
     assert many.status[many.best_index] == "ok"
@@ -602,7 +600,7 @@ def test_a_guess_about_the_first_line_is_a_warning(text, said, read_as, tmp_path
 
 def test_a_first_line_that_may_be_either_is_asked_about(tmp_path):
     (tmp_path / "a.csv").write_text("1,2,3\n4,5,6\n")
-    with pytest.raises(ValueError, match="use header=True if it holds column names, header=False if it is a row"):
+    with pytest.raises(ValueError, match=r"use header=True.*header=False"):
         gmm.open_rows(tmp_path / "a.csv")
 
 
@@ -774,7 +772,7 @@ def test_predictions_that_fail_leave_the_file_as_it_was(tmp_path):
         model.predict_to(gmm.open_rows(lambda: [next(turns)]), path)
     assert [file.name for file in tmp_path.iterdir()] == ["a.csv"]
     assert path.read_text() == "before"
-    with pytest.raises(ValueError, match=r"a\.txt: expected a name ending in one of '.parquet'"):
+    with pytest.raises(ValueError, match=r"a\.txt.*of '.parquet'"):
         model.predict_to(ROWS, tmp_path / "a.txt")
 
 
@@ -783,9 +781,7 @@ def test_text_in_another_encoding_is_told(encoding, tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("a,b\n1,2\n3,4\n", encoding=encoding)
     for reader in (gmm.open_rows, functools.partial(FileTable, says=TextFormat(), whole=True)):
-        with pytest.raises(
-            ValueError, match=r"a\.csv is no text in UTF-8, but holds zero bytes, as UTF-16 does: convert"
-        ):
+        with pytest.raises(ValueError, match=r"a\.csv.*in UTF-8.*as UTF-16"):
             reader(str(path))
 
 
@@ -898,9 +894,9 @@ def test_a_line_that_no_block_holds_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr(delimited_module, "_BLOCK", 1 << 10)
     monkeypatch.setattr(delimited_module, "_LARGEST_BLOCK", 1 << 12)
     (tmp_path / "a.csv").write_text("a,text\n1,t\n" + "1,t\n" * 3000 + "2," + "long" * 10_000 + "\n")
-    with pytest.raises(ValueError, match=r"a\.csv.*: a line is longer than 4,096 bytes: .*line feed"):
+    with pytest.raises(ValueError, match=r"a\.csv.*than 4,096.*line"):
         GaussianMixture(1).fit(gmm.open_rows(tmp_path / "a.csv", columns=["a"]))
-    with pytest.raises(ValueError, match=r"a\.csv.*: a line is longer than 4,096 bytes"):
+    with pytest.raises(ValueError, match=r"a\.csv.*than 4,096"):
         FileTable(tmp_path / "a.csv", TextFormat(), whole=True)
 
 

@@ -139,7 +139,7 @@ def test_a_query_is_rows_for_fit_and_predict_as_it_is(make, tmp_path):
 
 @pytest.mark.parametrize("make", [reader, stream])
 def test_what_can_be_read_once_says_so(make, tmp_path):
-    with pytest.raises(TypeError, match=r"RecordBatch\w*Reader, which can be read only once: scratch=True"):
+    with pytest.raises(TypeError, match=r"RecordBatch\w*Reader.*scratch=True"):
         gmm.open_rows(make(ROWS, None, tmp_path))
     with pytest.raises(TypeError, match="scratch=True keeps a copy"):
         fit(make(ROWS, None, tmp_path))
@@ -247,7 +247,7 @@ def test_groups_of_arrays_say_what_to_pass(tmp_path):
 @pytest.mark.parametrize("path", ["s3://bucket/x.parquet", "https://example.org/x.csv", "gs://bucket/*.parquet"])
 def test_a_url_says_how(path):
     for data in (path, [path]):
-        with pytest.raises(ValueError, match=r"is a URL, expected a local path: .*pyarrow\.dataset.*fsspec"):
+        with pytest.raises(ValueError, match=r"a URL.*pyarrow\.dataset.*fsspec"):
             gmm.open_rows(data)
 
 
@@ -279,5 +279,5 @@ def test_files_of_another_kind_in_a_folder_are_told(as_pattern, tmp_path):
     for file in tmp_path.glob("*.parquet"):
         file.unlink()
     (tmp_path / "notes.txt").unlink()
-    with pytest.raises(ValueError, match=r"holds no files of rows, but 'README\.md', 'a\.parquet\.crc': expected"):
+    with pytest.raises(ValueError, match=r"but 'README\.md', 'a\.parquet\.crc'"):
         gmm.open_rows(path)

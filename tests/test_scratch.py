@@ -151,7 +151,7 @@ def test_without_room_each_pass_reads_the_data(room, monkeypatch):
 
 
 def test_a_folder_that_is_none_is_told(tmp_path):
-    with pytest.raises(NotADirectoryError, match=r"expected a folder for scratch, got '.*nowhere'"):
+    with pytest.raises(NotADirectoryError, match=r"got '.*nowhere'"):
         gmm.open_rows(Counted(), scratch=tmp_path / "nowhere")
 
 

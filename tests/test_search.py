@@ -391,7 +391,7 @@ def test_time_ends_between_fits(monkeypatch):
 
 
 def test_without_time_failures_are_no_result():
-    with pytest.raises(ValueError, match="9 components need at least 9 rows; the table has 4"):
+    with pytest.raises(ValueError, match=r"9.*least 9.*has 4"):
         select(ROWS[:4], [9, 10], "full", random_state=0, time_limit=0)
 
 
@@ -430,7 +430,7 @@ def test_one_component_of_too_few_rows_is_no_choice():
 
 
 def test_what_is_no_parameter_is_told_with_what_is_meant():
-    with pytest.raises(TypeError, match="no parameter 'models'; use covariance_type to choose the models"):
+    with pytest.raises(TypeError, match="parameter 'models'; use covariance_type"):
         select(ROWS, 2, models=["EII"])
     with pytest.raises(TypeError, match="covariance types by name"):
         select(ROWS, 2, None)

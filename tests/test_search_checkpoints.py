@@ -130,11 +130,11 @@ def test_other_files_are_refused(tmp_path):
     fit, search = tmp_path / "fit.ckpt", tmp_path / "search.ckpt"
     GaussianMixture(2, random_state=0).fit(X, checkpoint=fit)
     gmm.select(X, 2, "full", random_state=0, checkpoint=search)
-    with pytest.raises(ValueError, match=r"fit\.ckpt is no checkpoint of a search: it holds 'Checkpoint'"):
+    with pytest.raises(ValueError, match=r"fit\.ckpt.*holds 'Checkpoint'"):
         gmm.select(X, 2, "full", random_state=0, checkpoint=fit, resume=True)
     with pytest.raises(ValueError, match=r"fit\.ckpt is no checkpoint: expected one, or a path without a file"):
         gmm.select(X, 2, "full", random_state=0, checkpoint=fit)
-    with pytest.raises(ValueError, match=r"search\.ckpt is no checkpoint of a fit: it holds 'SearchCheckpoint'"):
+    with pytest.raises(ValueError, match=r"search\.ckpt.*holds 'SearchCheckpoint'"):
         GaussianMixture(2).fit(X, checkpoint=search, resume=True)
     with pytest.raises(ValueError, match="continues a search from a file: expected its path as checkpoint, got None"):
         gmm.select(X, 2, "full", resume=True)

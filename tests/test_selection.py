@@ -104,7 +104,7 @@ def test_a_failed_cell_is_told_and_the_rest_goes_on():
 
 
 def test_no_cell_at_all_is_an_error():
-    with pytest.raises(ValueError, match=r"9 components need at least 9 rows; the table has 5$"):
+    with pytest.raises(ValueError, match=r"9.*least 9.*has 5$"):
         select(X[:5], [9])
     with pytest.raises(ValueError, match=r"the table has 2 with a positive weight$"):
         select(X[:5], [3], sample_weight=[1, 0, 0, 1, 0])

@@ -155,7 +155,7 @@ def test_a_source_that_changes_is_noticed():
         for _ in rows_.chunks():
             pass
 
-    with pytest.raises(ValueError, match="changed between two readings: 9000 rows the first time, 8999 now"):
+    with pytest.raises(ValueError, match=r"9000.*8999"):
         together(source, [task, task], never)
 
 
