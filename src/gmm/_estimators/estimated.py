@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import replace
+from functools import partial
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -26,14 +27,16 @@ from gmm._passes.stepwise import Stream
 from gmm._passes.trace import Trace
 from gmm._rows.entrance import Names, as_source_to_fit
 from gmm._rows.partitions import PartitionedSource
-from gmm._rows.sources import Source
+from gmm._rows.sources import Source, box_of
 from gmm._rows.watched import followed
 from gmm._validation.combinations import refusal
 from gmm._validation.given import check_responsibilities, check_ridge
+from gmm._validation.noise import check_noise
 from gmm._validation.parameters import check_callback, check_parameters, check_random_state
 from gmm._values.classes import KnownClasses
 from gmm._values.covariance import CovarianceModel, covariance_model
 from gmm._values.layouts import Array, SingularMatrixError
+from gmm._values.noise import Noise
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 
@@ -63,6 +66,7 @@ class EstimatedMixture(SavedMixture):
     verbose: int
     verbose_interval: int
     acceleration: str | None
+    noise: bool | float | ArrayLike
     missing: str
     _in_all: ClassVar[bool] = False  # whether bounds and `tol` are nats in all, not per unit weight
 
@@ -308,7 +312,11 @@ class EstimatedMixture(SavedMixture):
     @property
     def _is_noisy(self) -> bool:
         """Whether the parameters ask for noise."""
-        return False
+        return np.ndim(self.noise) > 0 or bool(self.noise)
+
+    def _noise(self, source: Source) -> Noise:
+        """Return the noise that the parameters ask for."""
+        return check_noise(self.noise, source.n_features, partial(box_of, source))
 
     def _refinement(self) -> str | None:
         """How to go on from a converged fit."""

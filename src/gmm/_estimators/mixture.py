@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -18,18 +17,16 @@ from gmm._estimators.fitted import fitted_parameters, set_mixture, source_of
 from gmm._estimators.labelled import copy_classes
 from gmm._estimators.streamed import StreamedMixture
 from gmm._rows.entrance import as_source
-from gmm._rows.sources import Source, box_of
+from gmm._rows.sources import Source
 from gmm._validation.columns import check_columns, check_known_columns
 from gmm._validation.combinations import refusal
 from gmm._validation.fixed import check_fixed
 from gmm._validation.given import check_means_init, check_parameters_given, check_precisions_init, check_weights_init
-from gmm._validation.noise import check_noise
 from gmm._validation.parameters import check_level
 from gmm._validation.rows import check_feature_names, check_names
 from gmm._values.columns import Regression, marginal
 from gmm._values.covariance import DEFAULT_COVARIANCE_TYPE, CovarianceModel, covariance_model
 from gmm._values.fixed import Fixed
-from gmm._values.noise import Noise
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 from gmm._values.priors import NormalInverseWishart, Prior, parts
@@ -471,13 +468,6 @@ class GaussianMixture(StreamedMixture):
 
     def _prior(self, source: Source, model: CovarianceModel) -> Prior:
         return fitting.moments.prior_of(self.prior, model, int(self.n_components), source, self.n_threads)
-
-    @property
-    def _is_noisy(self) -> bool:
-        return np.ndim(self.noise) > 0 or bool(self.noise)
-
-    def _noise(self, source: Source) -> Noise:
-        return check_noise(self.noise, source.n_features, partial(box_of, source))
 
     def _fixed(self, model: CovarianceModel) -> Fixed:
         fixed = check_fixed(self.fixed, self.n_components, model)
