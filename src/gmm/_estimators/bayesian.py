@@ -198,10 +198,8 @@ class BayesianGaussianMixture(EstimatedMixture):
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
-        self.tol = tol
-        self.reg_covar = reg_covar
-        self.max_iter, self.n_init = max_iter, n_init
-        self.init_params = init_params
+        self.tol, self.reg_covar = tol, reg_covar
+        self.max_iter, self.n_init, self.init_params = max_iter, n_init, init_params
         self.weight_concentration_prior_type = weight_concentration_prior_type
         self.weight_concentration_prior = weight_concentration_prior
         self.mean_precision_prior = mean_precision_prior

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from gmm._kernel.mstep import log_gamma_sum
 from gmm._kernel.mstep import log_offset as log_offsets
 from gmm._values.covariance import CovarianceModel
-from gmm._values.fixed import NOTHING_FIXED, Fixed
+from gmm._values.fixed import Fixed
 from gmm._values.layouts import FULL, SPHERICAL, Array
 from gmm._values.noise import NO_NOISE, Noise
 from gmm._values.parameters import Estimate, MixtureParameters
@@ -68,12 +68,7 @@ class VariationalPrior(Prior):
         return self.concentration, self.sticks, weight
 
     def mixture(
-        self,
-        estimate: Estimate,
-        model: CovarianceModel,
-        weight: float,
-        noise: Noise = NO_NOISE,
-        fixed: Fixed = NOTHING_FIXED,
+        self, estimate: Estimate, model: CovarianceModel, weight: float, noise: Noise, fixed: Fixed
     ) -> MixturePosterior:
         """Return the result of a compiled update as a posterior, in which nothing is fixed."""
         return MixturePosterior.of(estimate, model, self, weight, noise)
