@@ -257,6 +257,8 @@ def test_classes_in_one_place_stay_apart_and_components_of_one_class_merge(covar
     np.testing.assert_allclose(np.add.reduceat(mixture.counts_, [0, 4]), [200, 200])
     assert mixture.n_effective_components_ == 2
     assert mixture_of(covariance_type, weights, n_components=8).fit(X).n_effective_components_ == 1
+    one_each = mixture_of(covariance_type, weights, n_components=2, tol=1e-8).fit(X, labels=labels)
+    assert all(one_each.history_.accepted)  # no merge of the two is tried
 
 
 def test_components_of_a_dirichlet_process_are_sorted_within_their_class():

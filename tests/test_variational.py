@@ -212,6 +212,13 @@ def test_the_bound_never_falls(name, sticks, accelerated, seed, weighted, noisy,
     assert (np.diff(objective) >= -1e-12 * (1 + np.abs(objective[1:]))).all()
 
 
+def test_a_pass_has_a_component_left_where_noise_takes_all_rows():
+    X, _, r, _, prior = a_case(271, "spherical", False, d=4, K=8, n=60, weighted=False, noisy=True)
+    result = run(X, None, r, "spherical", prior, max_iter=60, accelerated=True, noisy=True)
+    assert result.parameters.noise_count == pytest.approx(60)
+    assert np.isfinite(result.trace.objective).all()
+
+
 @pytest.mark.parametrize("ridge", [0.0, 0.1])
 @every_type
 @every_prior

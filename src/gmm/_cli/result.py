@@ -29,7 +29,6 @@ from gmm._cli.show import Screen
 from gmm._cli.write import write_json, write_predictions, write_table
 from gmm._estimators.bayesian import BayesianGaussianMixture
 from gmm._estimators.criteria import CRITERIA
-from gmm._estimators.estimated import EstimatedMixture
 from gmm._estimators.fitted import fitted_parameters
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer
@@ -66,7 +65,7 @@ class Fitted:
     seconds: float
 
     @property
-    def model(self) -> EstimatedMixture:
+    def model(self) -> GaussianMixture | BayesianGaussianMixture:
         """The mixture."""
         raise NotImplementedError
 

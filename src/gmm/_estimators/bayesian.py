@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm import _fitting as fitting
-from gmm._estimators.estimated import EstimatedMixture
-from gmm._estimators.fitted import fitted_parameters, set_mixture, source_of
+from gmm._estimators import estimated, saved
+from gmm._estimators.fitted import FittedMixture, fitted_parameters, set_mixture, source_of
 from gmm._estimators.labelled import copy_classes
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.predictive import CredibleIntervals, PosteriorSample, draws, intervals, log_predictive
@@ -37,7 +37,7 @@ _PRIOR = (
 )
 
 
-class BayesianGaussianMixture(EstimatedMixture):
+class BayesianGaussianMixture(FittedMixture):
     """Variational Bayesian mixture of Gaussians, which leaves empty the components that it does not need.
 
     A drop-in replacement for ``sklearn.mixture.BayesianGaussianMixture``: the same parameters, attributes and methods.
@@ -166,8 +166,7 @@ class BayesianGaussianMixture(EstimatedMixture):
     array([0, 1])
     """
 
-    _takes_posterior: ClassVar[bool] = True
-    _in_all: ClassVar[bool] = True
+    _variational: ClassVar[bool] = True
     _bound_name: ClassVar[str] = "lower bound of the log evidence"
     _objective: ClassVar[tuple[str, str]] = ("lower bound", "nats")
 
@@ -211,6 +210,10 @@ class BayesianGaussianMixture(EstimatedMixture):
         self.verbose, self.verbose_interval = verbose, verbose_interval
         self.n_threads, self.acceleration = n_threads, acceleration
         self.noise, self.missing = noise, missing
+
+    fit, fit_predict, impute = estimated.fit, estimated.fit_predict, estimated.impute
+    save = saved.save
+    load = classmethod(saved.load)  # type: ignore[var-annotated]
 
     def score_samples(self, X: ArrayLike, *, out: Any = None, density: str = "variational") -> NDArray[Any]:
         """Compute the log density of each row.
@@ -401,15 +404,12 @@ class BayesianGaussianMixture(EstimatedMixture):
             return in_place(log_predictive(posterior, source), source, where)
         return log_evidence_of(Scorer(posterior.plugged_in(), self.n_threads), source, where)
 
-    def _prior_parts(self) -> tuple[object, ...]:
-        return tuple(np.asarray(getattr(self, name)).tolist() for name in (*_PRIOR, "noise"))
-
     def _objective_of(self, source: Source, model: CovarianceModel) -> Objective:
         check_has_posterior(model, type(self).__name__)
         mean, covariance = fitting.moments.mean_and_covariance(model, source, self.n_threads)
         given = {name: getattr(self, name) for name in _PRIOR}
         prior = check_variational_prior(given, model, int(self.n_components), mean, covariance, self.reg_covar)
-        return Objective(model, self.reg_covar, prior, self._noise(source))
+        return Objective(model, self.reg_covar, prior, estimated.noise_of(self, source))
 
 
 def posterior_of(mixture: BayesianGaussianMixture) -> MixturePosterior:
