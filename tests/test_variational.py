@@ -210,6 +210,7 @@ def test_the_bound_never_falls(name, sticks, accelerated, seed, weighted, noisy,
     result = run(X, weight, r, name, prior, max_iter=60, ridge=ridge, **how)
     objective = np.array(result.trace.objective)
     assert (np.diff(objective) >= -1e-12 * (1 + np.abs(objective[1:]))).all()
+    assert result.parameters.shares.sum() <= 1 + 1e-9
 
 
 def test_a_pass_has_a_component_left_where_noise_takes_all_rows():

@@ -173,8 +173,7 @@ def fit(
     except LostClusterError as error:
         raise _told(self, error, printer.latest, names) from error
     printer.refined(found.result)
-    _record(self, found, source, names, settings.objective, classes)
-    return self
+    return _adopt(self, found, source, names, settings.objective, classes)
 
 
 def fit_predict(
@@ -361,19 +360,20 @@ def rows_to_fit(mixture: FittedMixture, X: ArrayLike, sample_weight: ArrayLike |
     return fitting.incomplete.completed(source, models, mixture.reg_covar, mixture.n_threads), names
 
 
-def _record(
-    self: FittedMixture,
+def _adopt(
+    self: _Mixture,
     found: fitting.progress.MixtureFit,
     source: Source,
     names: Names,
     objective: Objective,
     classes: NDArray[Any] | None,
-) -> None:
+) -> _Mixture:
     """Let an estimator hold a fit, and warn of what is wrong with it."""
     problem = _problem(self, source) if self.warm_start else None
     set_fitted(self, found.result, source, names, objective, traces=found.traces, problem=problem)
     record_classes(self, classes, source.known)
     warn_about(found, self.max_iter)
+    return self
 
 
 def set_fitted(
