@@ -10,9 +10,11 @@ from scipy.special import logsumexp
 from scipy.stats import multivariate_normal, multivariate_t
 
 import gmm
+import reference
 from gmm import BayesianGaussianMixture
 from gmm._estimators.bayesian import posterior_of
 from test_bayesian import every_prior, every_type, every_way
+from test_variational import written_out
 
 pytestmark = pytest.mark.filterwarnings("ignore:Best performing initialization")
 CENTRES = np.array([[0.0, 0.0], [6.0, 1.0], [-4.0, 6.0]])
@@ -138,6 +140,37 @@ def test_gaps_go_along(beside):
     objective = np.array(mixture.fit(X, **how).history_.objective)
     assert (np.diff(objective) >= -1e-11 * np.abs(objective[1:])).all()
     assert mixture.noise_weight_ == pytest.approx(whole.noise_weight_, abs=0.05)
+
+
+def seen_through_gaps(X, posterior, twin):
+    """ln ρ_nk with a posterior N(·, (E Λ_mm)⁻¹) of the missing values: its energy at their mean, and its entropy."""
+    means, precisions = posterior.means, np.linalg.inv(posterior.covariances)
+    columns = []
+    for k, (m, P) in enumerate(zip(means, precisions, strict=True)):
+        full, gain = X.copy(), np.zeros(len(X))
+        for row, x in enumerate(X):
+            gone = np.isnan(x)
+            of_missing = P[np.ix_(gone, gone)]
+            full[row, gone] = m[gone] - np.linalg.solve(of_missing, P[np.ix_(gone, ~gone)] @ (x - m)[~gone])
+            gain[row] = (gone.sum() * np.log(2 * np.pi) - np.linalg.slogdet(of_missing)[1]) / 2
+        columns.append(reference.expected_log_joint(full, posterior, twin)[:, k] + gain)
+    return np.stack(columns, axis=1)
+
+
+@every_type
+@every_prior
+def test_the_bound_of_rows_with_gaps_is_the_brute_force_one(covariance_type, weights):
+    X, *_ = table(n=60, n_noise=0)
+    X = np.column_stack([X, X.sum(axis=1) + np.random.default_rng(1).normal(size=len(X))])
+    X[np.random.default_rng(0).random(X.shape) < 0.2] = np.nan
+    X = X[~np.isnan(X).all(axis=1)]
+    mixture = mixture_of(covariance_type, weights, missing="em", max_iter=3, acceleration=None, n_components=3).fit(X)
+    prior, posterior = posterior_of(mixture).prior, written_out(posterior_of(mixture))
+    C = posterior_of(mixture).model.layout.dense(np.asarray(prior.scale)[None], 1, 3)[0]
+    twin = reference.VariationalPrior(prior.mean, prior.shrinkage, prior.dof, C, prior.concentration, prior.sticks)
+    of_rows = logsumexp(seen_through_gaps(X, posterior, twin), axis=1).sum()
+    without_rows = reference.evidence_bound(X[:0], np.empty((0, 3)), 1.0, posterior, twin)
+    assert mixture.lower_bound_ == pytest.approx(of_rows + without_rows, rel=1e-9)
 
 
 # --- Noise --------------------------------------------------------------------------------------
