@@ -245,7 +245,7 @@ def _told(self: FittedMixture, error: LostClusterError, latest: Iteration | None
 
 
 def _watch(
-    self: FittedMixture, callback: Callable[[Iteration], object] | None, printer: ProgressPrinter, source: Source
+    mixture: FittedMixture, callback: Callable[[Iteration], object] | None, printer: ProgressPrinter, source: Source
 ) -> Callable[[Iteration], bool] | None:
     """What is called after each pass."""
 
@@ -253,7 +253,7 @@ def _watch(
         printer.step(iteration)
         return callback is not None and bool(callback(iteration))
 
-    asked = self.verbose or callback is not None or follows_passes()
+    asked = mixture.verbose or callback is not None or follows_passes()
     return watched if asked or source.resident is None else None
 
 
@@ -269,20 +269,20 @@ def _printer(self: FittedMixture, source: Source) -> ProgressPrinter:
     )
 
 
-def _responsibilities(self: FittedMixture, source: Source) -> Callable[[int], Array]:
+def _responsibilities(mixture: FittedMixture, source: Source) -> Callable[[int], Array]:
     """Responsibilities for a seed, from an `init_params` that is an array or a callable."""
-    start, resident = self.init_params, source.without_gaps
+    start, resident = mixture.init_params, source.without_gaps
     if callable(start) and resident is None:
         raise refusal("a callable init_params", "rows beyond memory")
     if isinstance(source, PartitionedSource):
         raise refusal("responsibilities as init_params", "rows in partitions")
-    make_rng = np.random.default_rng if isinstance(self.random_state, np.random.Generator) else np.random.RandomState
+    make_rng = np.random.default_rng if isinstance(mixture.random_state, np.random.Generator) else np.random.RandomState
 
     def responsibilities(seed: int) -> Array:
         values = start
         if callable(start) and resident is not None:
-            values = start(resident.rows, self.n_components, make_rng(seed))
-        return check_responsibilities(values, source.n_rows, self.n_components, beside_noise=is_noisy(self))
+            values = start(resident.rows, mixture.n_components, make_rng(seed))
+        return check_responsibilities(values, source.n_rows, mixture.n_components, beside_noise=is_noisy(mixture))
 
     return responsibilities
 
@@ -304,11 +304,11 @@ def _resumed(self: FittedMixture, objective: Objective, source: Source) -> Begin
 
 
 def check_same(
-    self: FittedMixture, previous: MixtureParameters, model: CovarianceModel, source: Source, who: str, instead: str
+    mixture: FittedMixture, previous: MixtureParameters, model: CovarianceModel, source: Source, who: str, instead: str
 ) -> None:
     """Check that the parameters of the estimator still describe its mixture, which `who` continues."""
     expected = (previous.n_components, previous.model.known_as, previous.n_features, bool(previous.noise))
-    requested = (self.n_components, model.known_as, source.n_features, is_noisy(self))
+    requested = (mixture.n_components, model.known_as, source.n_features, is_noisy(mixture))
     if requested != expected:
         raise ValueError(
             f"{who} continues the previous fit: expected the same (n_components, covariance_type, n_features, "
@@ -316,35 +316,35 @@ def check_same(
         )
 
 
-def _problem(self: FittedMixture, source: Source) -> tuple[object, ...]:
+def _problem(mixture: FittedMixture, source: Source) -> tuple[object, ...]:
     """What must not change for an accelerated fit to continue: rows, weights, classes, ridge and prior."""
-    return source.fingerprint, source.known.fingerprint, self.reg_covar, *prior_parts(self)
+    return source.fingerprint, source.known.fingerprint, mixture.reg_covar, *prior_parts(mixture)
 
 
-def noise_of(self: FittedMixture, source: Source) -> Noise:
+def noise_of(mixture: FittedMixture, source: Source) -> Noise:
     """Return the noise that the parameters ask for."""
-    return check_noise(self.noise, source.n_features, partial(box_of, source))
+    return check_noise(mixture.noise, source.n_features, partial(box_of, source))
 
 
-def is_noisy(self: FittedMixture) -> bool:
+def is_noisy(mixture: FittedMixture) -> bool:
     """Whether the parameters ask for noise."""
-    return np.ndim(self.noise) > 0 or bool(self.noise)
+    return np.ndim(mixture.noise) > 0 or bool(mixture.noise)
 
 
-def prior_parts(self: FittedMixture) -> tuple[object, ...]:
+def prior_parts(mixture: FittedMixture) -> tuple[object, ...]:
     """Return the parameters that describe the prior and the noise, as values that compare equal."""
-    given = [vars(self)[name] for name in _PRIOR if name in vars(self)]
+    given = [vars(mixture)[name] for name in _PRIOR if name in vars(mixture)]
     return tuple(parts(each) if isinstance(each, NormalInverseWishart) else np.asarray(each).tolist() for each in given)
 
 
-def start_of(self: FittedMixture, source: Source, model: CovarianceModel) -> fitting.fit.StartSettings:
+def start_of(mixture: FittedMixture, source: Source, model: CovarianceModel) -> fitting.fit.StartSettings:
     """Return where the parameters ask to begin."""
-    K, d = int(self.n_components), source.n_features
-    weights, means, precisions = (vars(self).get(name) for name in ("weights_init", "means_init", "precisions_init"))
-    named = isinstance(self.init_params, str)
+    K, d = int(mixture.n_components), source.n_features
+    weights, means, precisions = (vars(mixture).get(name) for name in ("weights_init", "means_init", "precisions_init"))
+    named = isinstance(mixture.init_params, str)
     return fitting.fit.StartSettings(
-        method=str(self.init_params) if named else "",
-        responsibilities=None if named else _responsibilities(self, source),
+        method=str(mixture.init_params) if named else "",
+        responsibilities=None if named else _responsibilities(mixture, source),
         weights=None if weights is None else check_weights_init(weights, K),
         means=None if means is None else check_means_init(means, K, d),
         precisions=None if precisions is None else check_precisions_init(precisions, K, d, model),
@@ -361,7 +361,7 @@ def rows_to_fit(mixture: FittedMixture, X: ArrayLike, sample_weight: ArrayLike |
 
 
 def _adopt(
-    self: _Mixture,
+    mixture: _Mixture,
     found: fitting.progress.MixtureFit,
     source: Source,
     names: Names,
@@ -369,11 +369,11 @@ def _adopt(
     classes: NDArray[Any] | None,
 ) -> _Mixture:
     """Let an estimator hold a fit, and warn of what is wrong with it."""
-    problem = _problem(self, source) if self.warm_start else None
-    set_fitted(self, found.result, source, names, objective, traces=found.traces, problem=problem)
-    record_classes(self, classes, source.known)
-    warn_about(found, self.max_iter)
-    return self
+    problem = _problem(mixture, source) if mixture.warm_start else None
+    set_fitted(mixture, found.result, source, names, objective, traces=found.traces, problem=problem)
+    record_classes(mixture, classes, source.known)
+    warn_about(found, mixture.max_iter)
+    return mixture
 
 
 def set_fitted(

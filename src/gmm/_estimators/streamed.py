@@ -22,20 +22,20 @@ _LARGEST_SQUARES = 1e300
 
 
 def block_of(
-    self: FittedMixture, X: ArrayLike, sample_weight: ArrayLike | None, previous: MixtureParameters | None
+    mixture: FittedMixture, X: ArrayLike, sample_weight: ArrayLike | None, previous: MixtureParameters | None
 ) -> tuple[Source, Names]:
     """Check the rows of a block; return them, and the names of the features."""
     if previous is None:
-        how: dict[str, Any] = {"n_components": self.n_components, "missing": self.missing}
-        source, names = as_source_to_fit(X, sample_weight, estimator=self, **how)
+        how: dict[str, Any] = {"n_components": mixture.n_components, "missing": mixture.missing}
+        source, names = as_source_to_fit(X, sample_weight, estimator=mixture, **how)
         check_no_gaps(source, "partial_fit")
         return source, names
-    source = source_of(self, X, sample_weight)
+    source = source_of(mixture, X, sample_weight)
     check_no_gaps(source, "partial_fit")
-    model = covariance_model(self.covariance_type)
-    check_same(self, previous, model, source, "partial_fit", "Clone the estimator")
+    model = covariance_model(mixture.covariance_type)
+    check_same(mixture, previous, model, source, "partial_fit", "Clone the estimator")
     _check_near(previous.means, source)
-    return source, vars(self).get("feature_names_in_")
+    return source, vars(mixture).get("feature_names_in_")
 
 
 def stream_blocks(
