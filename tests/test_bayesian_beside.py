@@ -199,6 +199,19 @@ def test_noise_may_take_all_rows():
     assert (mixture.predict(X) == -1).all()
 
 
+@pytest.mark.parametrize("seed", [16, 17, 53, 64])
+def test_no_step_gives_components_more_rows_than_there_are(seed):
+    """Where noise fades from a large share, long steps would leave it less than nothing."""
+    rng, counts = np.random.default_rng(seed), []
+    d, K, side = 1 + seed % 2, 1 + seed % 4, (2.5, 4, 6, 10, 30)[seed % 5]
+    X, box = rng.normal(size=(80, d)), [[-side] * d, [side] * d]
+    start = rng.dirichlet(np.ones(K), 80) * rng.uniform(0.02, 0.9)
+    how = {"covariance_type": ("full", "diag", "tied")[seed % 3], "n_components": K, "tol": 1e-9, "max_iter": 80}
+    mixture = mixture_of(**how, noise=box, init_params=start, random_state=seed)
+    mixture.fit(X, callback=lambda iteration: counts.append(iteration.parameters.counts.sum()))
+    assert max(counts) <= 80 * (1 + 1e-9)
+
+
 @every_prior
 def test_merges_beside_noise_end_no_lower_than_plain_passes(weights):
     for seed in range(5):
