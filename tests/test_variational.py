@@ -247,6 +247,23 @@ def test_a_merge_promises_what_the_bound_gains_but_for_entropy(name, sticks, rid
     assert state.promise(into, gone) == pytest.approx(expected, rel=1e-8, abs=1e-7)
 
 
+def test_a_merge_within_a_class_leaves_its_last_component_to_be_looked_at():
+    rng, codes = np.random.default_rng(0), np.repeat([1, 2], 150).astype(np.intc)
+    X, halves = rng.normal(size=(300, 2)) + 6 * (codes == 2)[:, None], rng.dirichlet([5, 5], 300)
+    r = np.hstack([halves * (codes == 1)[:, None], halves * (codes == 2)[:, None]])
+    prior = VariationalPrior(np.zeros(2), 1.0, 2.0, np.eye(2), 0.25, False)
+    objective, trials = objective_of(X, "full", prior, 0.0, False), []
+    rows = in_source(X, None).with_known(KnownClasses(codes, np.array([0, 0, 1, 1])))
+    problem = Problem(rows, objective, repair_empty=False)
+    with problem.e_step() as e_step:
+        begin = problem.beginning(e_step, from_responsibilities(rows, r, objective.model.moments))
+        passes = problem.run(e_step, begin, SolverSettings(tolerance=1e-6, max_iter=40))
+        while not passes.ended:
+            state = passes.go(1).result.state
+            trials += [state.next()[0]] if state.__reduce__()[2][0][17] else []  # while it merges
+    assert [np.isfinite(offsets).tolist() for offsets in trials] == [[True] * 4, [True, True, True, False]]
+
+
 def test_a_promise_is_of_two_components_of_a_bound():
     X, weight, r, _, prior = a_case(0, "full", True)
     state = run(X, weight, r, "full", prior, max_iter=1, accelerated=True).state
