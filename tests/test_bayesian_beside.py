@@ -221,6 +221,17 @@ def test_merges_beside_noise_end_no_lower_than_plain_passes(weights):
         assert mixture_of("full", weights, **how).fit(X).lower_bound_ >= plain.lower_bound_ - 0.1, seed
 
 
+@pytest.mark.parametrize("seed", [0, 2])
+def test_rows_of_noise_put_no_distance_between_components(seed):
+    """The scatter of all components is that of their rows alone, of which there are few here."""
+    rng = np.random.default_rng(seed)
+    group = rng.normal(size=(200, 2))
+    halves = np.column_stack([group[:, 0] < 0, group[:, 0] >= 0])
+    how = {"covariance_prior": np.eye(2), "mean_precision_prior": 0.01, "n_components": 2, "noise": True}
+    mixture = mixture_of("tied", init_params=np.concatenate([halves, np.zeros((800, 2))]), **how)
+    assert mixture.fit(np.concatenate([group, rng.uniform(-30, 30, (800, 2))])).n_effective_components_ == 1
+
+
 @every_type
 @every_prior
 def test_densities_include_noise(covariance_type, weights):
