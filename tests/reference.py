@@ -669,7 +669,8 @@ def constrained_maximum(model, free, counts, starts):
 @dataclass(frozen=True)
 class VariationalPrior:
     """μ_k | Λ_k ~ N(mean, (β_0 Λ_k)⁻¹) and Λ_k ~ W(C⁻¹, ν_0) (10.40); the weights' prior is Dir(α_0) (10.39), or
-    breaks sticks Beta(1, α_0) (Blei & Jordan 2006)."""
+    breaks sticks Beta(1, α_0) (Blei & Jordan 2006). Uniform noise has a share τ ~ Beta(1, 1) of the rows; its column of
+    joint densities and of responsibilities is the last."""
 
     mean: np.ndarray
     beta: float
@@ -677,6 +678,7 @@ class VariationalPrior:
     C: np.ndarray  # (d, d)
     alpha: float
     sticks: bool
+    log_noise: float | None = None  # its log density; None: there is none
 
 
 @dataclass(frozen=True)
@@ -688,6 +690,7 @@ class VariationalPosterior:
     means: np.ndarray
     dof: np.ndarray
     inverse_scales: np.ndarray  # (K, d, d)
+    n_noise: float = 0.0
 
     @property
     def covariances(self):
@@ -697,8 +700,9 @@ class VariationalPosterior:
 def variational_posterior(X, responsibilities, weight, covariance_type, prior, ridge=0.0):
     """The best posterior given responsibilities: where a type restricts W_k, tr A_k W_k = d still holds, so that all
     types have ν_k = ν_0 + n_k; W_k⁻¹ is what the type keeps of A_k = C + n_k S_k + …, their mean if it is common."""
-    K, d = responsibilities.shape[1], X.shape[1]
-    counts, first, second = statistics(X, responsibilities, weight, np.tile(prior.mean, (K, 1)))
+    K, d = responsibilities.shape[1] - (prior.log_noise is not None), X.shape[1]
+    counts, first, second = statistics(X, responsibilities[:, :K], weight, np.tile(prior.mean, (K, 1)))
+    n_noise = (weight * responsibilities[:, K:].sum(axis=1)).sum()
     beta = prior.beta + counts
     means = prior.mean + first / beta[:, None]
     A = prior.C + second - np.einsum("ki,kj,k->kij", first, first, 1 / beta) + ridge * counts[:, None, None] * np.eye(d)
@@ -708,7 +712,13 @@ def variational_posterior(X, responsibilities, weight, covariance_type, prior, r
         A, dof = np.stack([A.mean(axis=0)] * K), np.full(K, dof.mean())
     elif shape != "full":
         A = dense(in_layout(A, covariance_type), covariance_type, K, d)
-    return VariationalPosterior(counts, beta, means, dof, A)
+    return VariationalPosterior(counts, beta, means, dof, A, n_noise)
+
+
+def noise_share(posterior):
+    """Parameters of the beta posterior of τ, E ln τ and E ln (1 − τ)."""
+    a, b = 1 + posterior.n_noise, 1 + posterior.counts.sum()
+    return a, b, digamma(a) - digamma(a + b), digamma(b) - digamma(a + b)
 
 
 def sticks(counts, alpha):
@@ -725,12 +735,14 @@ def expected_log_weights(counts, prior):
     return digamma(a) - digamma(a + b) + np.array([rest[:k].sum() for k in range(len(a))])
 
 
-def expected_weights(counts, prior):
+def expected_weights(counts, prior, n_noise=0.0):
+    """Of a Dirichlet process renormalised; with uniform noise, shares of what it leaves."""
+    left = 1 if prior.log_noise is None else (1 + counts.sum()) / (2 + counts.sum() + n_noise)
     if not prior.sticks:
-        return (prior.alpha + counts) / (prior.alpha + counts).sum()
+        return left * (prior.alpha + counts) / (prior.alpha + counts).sum()
     a, b = sticks(counts, prior.alpha)
     weights = np.array([a[k] / (a[k] + b[k]) * np.prod((b / (a + b))[:k]) for k in range(len(a))])
-    return weights / weights.sum()
+    return left * weights / weights.sum()
 
 
 def expected_log_precision(posterior):
@@ -741,7 +753,7 @@ def expected_log_precision(posterior):
 
 
 def expected_log_joint(X, posterior, prior, noise=0.0):
-    """ln ρ_nk (10.46), of rows seen through noise of that variance: (n, K)."""
+    """ln ρ_nk (10.46), of rows seen through noise of that variance: (n, K), or (n, K + 1) with uniform noise."""
     d = X.shape[1]
     columns = []
     for k, nu in enumerate(posterior.dof):
@@ -749,7 +761,11 @@ def expected_log_joint(X, posterior, prior, noise=0.0):
         z = X - posterior.means[k]
         columns.append(-np.einsum("ni,ij,nj->n", z, precision, z) / 2 - noise * np.trace(precision) / 2)
     constant = expected_log_precision(posterior) / 2 - d / (2 * posterior.beta) - d * np.log(2 * np.pi) / 2
-    return np.stack(columns, axis=1) + constant + expected_log_weights(posterior.counts, prior)
+    joint = np.stack(columns, axis=1) + constant + expected_log_weights(posterior.counts, prior)
+    if prior.log_noise is None:
+        return joint
+    _, _, log_share, log_rest = noise_share(posterior)
+    return beside_noise(joint + log_rest, log_share + prior.log_noise)
 
 
 def evidence_bound(X, responsibilities, weight, posterior, prior, noise=0.0):
@@ -758,7 +774,7 @@ def evidence_bound(X, responsibilities, weight, posterior, prior, noise=0.0):
     w = np.broadcast_to(weight, len(X))
     log_pi, log_precision = expected_log_weights(posterior.counts, prior), expected_log_precision(posterior)
     log_joint = expected_log_joint(X, posterior, prior, noise)
-    rows_and_labels = (w[:, None] * responsibilities * log_joint).sum()  # (10.71), (10.72)
+    rows_and_labels = (w[:, None] * np.where(responsibilities > 0, responsibilities * log_joint, 0)).sum()  # (10.71 f.)
     entropy = -(w[:, None] * xlogy(responsibilities, responsibilities)).sum()  # (10.75)
     if prior.sticks:
         a, b = sticks(posterior.counts, prior.alpha)
@@ -769,6 +785,9 @@ def evidence_bound(X, responsibilities, weight, posterior, prior, noise=0.0):
         alpha = prior.alpha + posterior.counts
         of_weights = gammaln(K * prior.alpha) - K * gammaln(prior.alpha) + ((prior.alpha - 1) * log_pi).sum()  # (10.73)
         of_weights -= gammaln(alpha.sum()) - gammaln(alpha).sum() + ((alpha - 1) * log_pi).sum()  # (10.76)
+    if prior.log_noise is not None:
+        a, b, log_share, log_rest = noise_share(posterior)
+        of_weights -= (a - 1) * log_share + (b - 1) * log_rest - betaln(a, b)  # ln p(τ) = 0
     total = rows_and_labels + entropy + of_weights
     for k in range(K):
         nu, W, step = posterior.dof[k], np.linalg.inv(posterior.inverse_scales[k]), posterior.means[k] - prior.mean

@@ -45,7 +45,7 @@ ROOMS = {
     "_exchange": "mclust onnx scikit_learn",
     "_estimators": """
         iteration regressor steps | bayesian | mixture | streamed | estimated | keeping
-        | saved | labelled | fitted | conditional | contract criteria predictive progress scorer summary
+        | saved units | labelled | fitted | conditional | contract criteria predictive progress scorer summary
     """,
     "_frozen_mixture": "",
     "_persistence": "_persistence | checkpoints predictions | posterior streams | values | archive | metadata places",
@@ -404,6 +404,16 @@ def test_the_build_is_portable():
         "openmp": "hangs after fork, and sums differ between thread counts",
     }.items():
         assert flag not in text, f"no {flag} in setup.py: {why}"
+
+
+def test_estimators_have_two_base_classes_at_most():
+    import gmm
+
+    for name in gmm.__all__:
+        public = getattr(gmm, name)
+        if isinstance(public, type) and hasattr(public, "get_params"):
+            bases = [base for base in public.__mro__[1:] if base is not object]
+            assert len(bases) <= 2, f"{name} has {bases}: turn what several estimators share into functions"
 
 
 def test_estimators_do_not_draw():

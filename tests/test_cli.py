@@ -599,7 +599,9 @@ def test_fit_with_noise(tmp_path):
     assert "outside the noise" in report
     assert f"<dt>uncertain rows</dt><dd>{(~sure).sum()}</dd>" in report
     assert f"noise of weight {model.noise_weight_:.4f}" in ok("info", tmp_path / "r" / "model.gmm").stdout
-    assert "--noise: not with --bayesian" in fails(2, "fit", tmp_path / "d.csv", "--noise", "--bayesian")
+    posterior = ok("fit", tmp_path / "d.csv", "--noise", "--bayesian", "--out", tmp_path / "b", "--report")
+    model = gmm.load(tmp_path / "b" / "model.gmm")
+    assert f"noise of weight {model.noise_weight_:.4f} with {(model.predict(rows) < 0).sum()} rows" in posterior.stdout
     assert "noise cannot be combined with plot_density" in fails(
         1, "plot", tmp_path / "r" / "model.gmm", tmp_path / "d.csv", "--kind", "density", "--out", tmp_path / "p.png"
     )

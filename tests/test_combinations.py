@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import gmm
-from gmm import BayesianGaussianMixture, GaussianMixture
+from gmm import GaussianMixture
 from gmm._validation.combinations import EXCLUSIONS
 from gmm.exchange.sklearn import to_sklearn
 from gmm.plotting import plot_decision_boundaries, plot_density
@@ -53,7 +53,6 @@ def fitted(**parameters):
 REACHED = {
     ("fixed weights", "noise"): lambda: fit(fixed={"weights": True}, weights_init=[0.5, 0.5], noise=True),
     ("fixed parameters", "refine='split-merge'"): lambda: fit(refine="split-merge", **FIXED),
-    ("labels", "BayesianGaussianMixture"): lambda: fit(kind=BayesianGaussianMixture, how={"labels": LABELS}),
     ("labels", "rows in partitions"): lambda: fit(partitions(), how={"labels": LABELS}),
     ("a callable init_params", "rows beyond memory"): lambda: fit(stream(), init_params=lambda X, K, rng: HALVES),
     ("responsibilities as init_params", "rows in partitions"): lambda: fit(partitions(), init_params=HALVES),

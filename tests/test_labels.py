@@ -350,8 +350,6 @@ def test_what_does_not_go_with_labels_is_refused():
         GaussianMixture(3).fit(X, labels=np.arange(100) % 2)
     with pytest.raises(ValueError, match="components_per_class is for rows of known class: expected labels, got None"):
         GaussianMixture(3).fit(X, components_per_class=2)
-    with pytest.raises(ValueError, match="labels cannot be combined with BayesianGaussianMixture"):
-        gmm.BayesianGaussianMixture(n_components=3).fit(X, labels=labels)
     with pytest.raises(ValueError, match="labels cannot be combined with rows in partitions"):
         GaussianMixture(3).fit(gmm.sources.partitioned_rows(lambda task: task(0, X)), labels=labels)
     plan = _em.Plan(mixture_near("full", X), FULL, np.zeros(D), np.ones(D), single=False)

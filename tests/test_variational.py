@@ -12,7 +12,9 @@ import reference
 from gmm._fitting.starts import from_responsibilities
 from gmm._passes.problem import Problem, SolverSettings
 from gmm._rows.sources import ArraySource
+from gmm._values.classes import ALL_UNKNOWN, KnownClasses
 from gmm._values.covariance import CLASSIC, covariance_model
+from gmm._values.noise import NO_NOISE, UniformNoise
 from gmm._values.objective import Objective
 from gmm._values.variational import VariationalPrior
 
@@ -28,7 +30,7 @@ def rows(rng, n=120, d=3, groups=3):
     return centres[group] + np.einsum("nij,nj->ni", turn[group], rng.normal(size=(n, d)))
 
 
-def a_prior(rng, name, d, sticks):
+def a_prior(rng, name, d, sticks, log_noise=None):
     """A random prior, as the twin and as a fit take it."""
     variances = rng.uniform(0.2, 3, d)
     C = np.diag(np.full(d, variances[0]) if name == "spherical" else variances)
@@ -38,32 +40,61 @@ def a_prior(rng, name, d, sticks):
     mean, beta, dof = rng.normal(size=d), rng.uniform(0.01, 3), d - 1 + rng.uniform(0.05, 4)
     alpha = 10 ** rng.uniform(-2, 1)
     scale = {"full": C, "tied": C, "diag": np.diag(C), "spherical": C[0, 0]}[name]
-    twin = reference.VariationalPrior(mean, beta, dof, C, alpha, sticks)
+    twin = reference.VariationalPrior(mean, beta, dof, C, alpha, sticks, log_noise)
     return twin, VariationalPrior(mean, beta, dof, np.asarray(scale), alpha, sticks)
 
 
-def a_case(seed, name, sticks, *, K=4, n=120, d=3, weighted=True):
+def a_case(seed, name, sticks, *, K=4, n=120, d=3, weighted=True, noisy=False):
     rng = np.random.default_rng(seed)
     X = rows(rng, n, d)
     weight = rng.uniform(0.1, 2, n) if weighted else None
-    r = rng.dirichlet(np.full(K, 0.3), n)
-    return X, weight, r, *a_prior(rng, name, d, sticks)
+    r = rng.dirichlet(np.full(K + noisy, 0.3), n)
+    return X, weight, r, *a_prior(rng, name, d, sticks, noise_of(X).log_density if noisy else None)
+
+
+def noise_of(X):
+    return UniformNoise(X.min(axis=0), X.max(axis=0))
+
+
+def of_components(r, noisy):
+    """Responsibilities without the column of noise."""
+    return np.ascontiguousarray(r[:, : r.shape[1] - noisy])
+
+
+def objective_of(X, name, prior, ridge, noisy, noise=NO_NOISE):
+    return Objective(covariance_model(name), ridge, prior, noise_of(X) if noisy else noise)
 
 
 def in_source(X, weight):
     return ArraySource(np.asfortranarray(X), weight)
 
 
-def posterior_of(X, weight, r, name, prior, ridge=0.0):
-    model = covariance_model(name)
-    statistics = from_responsibilities(in_source(X, weight), r, model.moments)
-    return Objective(model, ridge, prior).update(statistics)
+def some_classes(seed, K, n, together=()):
+    """Classes of components, those named in one of them, and of rows: of some it is unknown, and of the last class."""
+    rng = np.random.default_rng(seed)
+    owners = np.sort(rng.integers(0, K, size=K))
+    if len(together):
+        owners[min(together) : max(together) + 1] = owners[min(together)]
+    owners = np.unique(owners, return_inverse=True)[1]
+    if seed % 2 and owners.max():
+        owners[owners == owners.max()] = -1
+    return KnownClasses(rng.integers(0, owners.max() + 2, n).astype(np.intc), owners)
 
 
-def run(X, weight, r, name, prior, *, max_iter, accelerated, ridge=0.0, tolerance=0.0, n_threads=None):
-    objective = Objective(covariance_model(name), ridge, prior)
-    problem = Problem(in_source(X, weight), objective, repair_empty=False)
-    settings = SolverSettings(tolerance=tolerance, max_iter=max_iter, accelerated=accelerated)
+def within(log_joint, known, noisy):
+    return reference.within_classes(log_joint, known.codes - 1, [*known.owners, -2] if noisy else known.owners)
+
+
+def posterior_of(X, weight, r, name, prior, ridge=0.0, noisy=False):
+    objective = objective_of(X, name, prior, ridge, noisy)
+    shares, moments = of_components(r, noisy), objective.model.moments
+    return objective.update(from_responsibilities(in_source(X, weight), shares, moments))
+
+
+def run(X, weight, r, name, prior, *, max_iter, accelerated, ridge=0.0, noisy=False, known=ALL_UNKNOWN, noise=NO_NOISE):
+    objective, r = objective_of(X, name, prior, ridge, noisy, noise), of_components(r, noisy)
+    problem = Problem(in_source(X, weight).with_known(known), objective, repair_empty=False)
+    settings = SolverSettings(tolerance=0, max_iter=max_iter, accelerated=accelerated)
     with problem.e_step() as e_step:
         begin = problem.beginning(e_step, from_responsibilities(problem.rows, r, objective.model.moments))
         return problem.run(e_step, begin, settings).go().result
@@ -78,54 +109,74 @@ def written_out(posterior):
         posterior.means,
         posterior.dof,
         dense * posterior.dof[:, None, None],
+        posterior.noise_count,
     )
 
 
 @pytest.mark.parametrize("ridge", [0.0, 0.1])
 @every_type
 @every_prior
-@given(seed=seeds)
-def test_the_posterior_is_the_twins(name, sticks, ridge, seed):
-    X, weight, r, twin, prior = a_case(seed, name, sticks)
-    got = posterior_of(X, weight, r, name, prior, ridge)
+@given(seed=seeds, noisy=st.booleans())
+def test_the_posterior_is_the_twins(name, sticks, ridge, seed, noisy):
+    X, weight, r, twin, prior = a_case(seed, name, sticks, noisy=noisy)
+    got = posterior_of(X, weight, r, name, prior, ridge, noisy)
     expected = reference.variational_posterior(X, r, weight, name, twin, ridge)
-    for part in ("counts", "beta", "means", "dof", "inverse_scales"):
+    for part in ("counts", "beta", "means", "dof", "inverse_scales", "n_noise"):
         np.testing.assert_allclose(getattr(written_out(got), part), getattr(expected, part), rtol=1e-9, atol=1e-12)
-    np.testing.assert_allclose(got.weights, reference.expected_weights(expected.counts, twin), rtol=1e-12)
+    weights = reference.expected_weights(expected.counts, twin, expected.n_noise)
+    np.testing.assert_allclose(got.weights, weights, rtol=1e-12)
 
 
 @every_type
 @every_prior
-@given(seed=seeds)
-def test_what_a_pass_reads_is_the_expected_log_density(name, sticks, seed):
-    X, weight, r, twin, prior = a_case(seed, name, sticks)
-    posterior = posterior_of(X, weight, r, name, prior)
+@given(seed=seeds, noisy=st.booleans())
+def test_what_a_pass_reads_is_the_expected_log_density(name, sticks, seed, noisy):
+    X, weight, r, twin, prior = a_case(seed, name, sticks, noisy=noisy)
+    posterior = posterior_of(X, weight, r, name, prior, noisy=noisy)
     seen, K, d = posterior.whitened(), *posterior.means.shape
     whiteners = posterior.model.layout.dense(seen.whiteners, K, d)
     got = reference.whitened_log_joint(X, seen.log_offset, seen.centres, whiteners)
+    got = reference.beside_noise(got, seen.log_noise) if noisy else got
     expected = reference.expected_log_joint(X, written_out(posterior), twin)
     np.testing.assert_allclose(got, expected, rtol=1e-9, atol=1e-9)
 
 
 @every_type
 @every_prior
-@given(seed=seeds, weighted=st.booleans(), d=st.integers(1, 5), K=st.integers(1, 6))
-def test_the_bound_is_the_brute_force_one(name, sticks, seed, weighted, d, K):
-    X, weight, r, twin, prior = a_case(seed, name, sticks, d=d, K=K, weighted=weighted)
-    result = run(X, weight, r, name, prior, max_iter=2, accelerated=False)
+@given(seed=seeds, weighted=st.booleans(), d=st.integers(1, 5), K=st.integers(1, 6), noisy=st.booleans())
+def test_the_bound_is_the_brute_force_one(name, sticks, seed, weighted, d, K, noisy):
+    X, weight, r, twin, prior = a_case(seed, name, sticks, d=d, K=K, weighted=weighted, noisy=noisy)
+    known = some_classes(seed, K, len(X))
+    result = run(X, weight, r, name, prior, max_iter=2, accelerated=False, noisy=noisy, known=known)
     w, posterior = (1.0 if weight is None else weight), written_out(result.parameters)
-    best = reference.responsibilities(reference.expected_log_joint(X, posterior, twin))
+    best = reference.responsibilities(within(reference.expected_log_joint(X, posterior, twin), known, noisy))
     expected = reference.evidence_bound(X, best, w, posterior, twin)
     assert result.lower_bound * np.broadcast_to(w, len(X)).sum() == pytest.approx(expected, rel=1e-9)
 
 
-@pytest.mark.parametrize("part", ["counts", "beta", "means", "dof", "inverse_scales"])
+@pytest.mark.parametrize("accelerated", [False, True])
 @every_type
 @every_prior
 @given(seed=seeds)
-def test_the_update_is_no_worse_than_any_neighbour(name, sticks, part, seed):
+def test_noise_without_rows_costs_its_prior_alone(name, sticks, accelerated, seed):
+    """Of no row being noise, the prior Beta(1, 1) has the logarithm −log (1 + n); nothing else changes."""
+    X, _, r, _, prior = a_case(seed, name, sticks, weighted=False)
+    far = UniformNoise(np.full(3, -1e200), np.full(3, 1e200))
+    without = run(X, None, r, name, prior, max_iter=30, accelerated=accelerated)
+    beside = run(X, None, r, name, prior, max_iter=30, accelerated=accelerated, noise=far)
+    n = len(X)
+    assert n * beside.lower_bound == pytest.approx(n * without.lower_bound - np.log1p(n), abs=1e-5)
+    np.testing.assert_allclose(beside.parameters.counts, without.parameters.counts, atol=1e-5 * n)
+    assert beside.parameters.noise_count == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.parametrize("part", ["counts", "beta", "means", "dof", "inverse_scales", "n_noise"])
+@every_type
+@every_prior
+@given(seed=seeds, noisy=st.booleans())
+def test_the_update_is_no_worse_than_any_neighbour(name, sticks, part, seed, noisy):
     """The bound as a function of the posterior, responsibilities given, has its maximum where the twin says."""
-    X, weight, r, twin, _ = a_case(seed, name, sticks)
+    X, weight, r, twin, _ = a_case(seed, name, sticks, noisy=noisy or part == "n_noise")
     best = reference.variational_posterior(X, r, weight, name, twin, 0.2)
     most = reference.evidence_bound(X, r, weight, best, twin, 0.2)
     rng, by = np.random.default_rng(seed), getattr(best, part)
@@ -136,7 +187,7 @@ def test_the_update_is_no_worse_than_any_neighbour(name, sticks, part, seed):
     elif part == "dof" and name == "tied":
         change = 0.01 * rng.normal()
     else:
-        change = 0.01 * rng.normal(size=by.shape)
+        change = 0.01 * rng.normal(size=np.shape(by))
     other = replace(best, **{part: by * (1 + change)})
     assert reference.evidence_bound(X, r, weight, other, twin, 0.2) <= most + 1e-11 * abs(most)
 
@@ -145,30 +196,47 @@ def test_the_update_is_no_worse_than_any_neighbour(name, sticks, part, seed):
 @every_type
 @every_prior
 @given(
-    seed=seeds, weighted=st.booleans(), d=st.integers(1, 4), K=st.integers(1, 8), ridge=st.sampled_from([0, 1e-6, 0.3])
+    seed=seeds,
+    weighted=st.booleans(),
+    noisy=st.booleans(),
+    d=st.integers(1, 4),
+    K=st.integers(1, 8),
+    ridge=st.sampled_from([0, 1e-6, 0.3]),
 )
-def test_the_bound_never_falls(name, sticks, accelerated, seed, weighted, d, K, ridge):
-    X, weight, r, _, prior = a_case(seed, name, sticks, d=d, K=K, n=60, weighted=weighted)
+def test_the_bound_never_falls(name, sticks, accelerated, seed, weighted, noisy, d, K, ridge):
+    X, weight, r, _, prior = a_case(seed, name, sticks, d=d, K=K, n=60, weighted=weighted, noisy=noisy)
+    how = {"accelerated": accelerated, "noisy": noisy, "known": some_classes(seed, K, 60) if seed % 3 else ALL_UNKNOWN}
     ridge = ridge if accelerated else 0.0  # textbook EM sees the rows without the noise of a ridge
-    result = run(X, weight, r, name, prior, max_iter=60, accelerated=accelerated, ridge=ridge)
+    result = run(X, weight, r, name, prior, max_iter=60, ridge=ridge, **how)
     objective = np.array(result.trace.objective)
     assert (np.diff(objective) >= -1e-12 * (1 + np.abs(objective[1:]))).all()
+    assert result.parameters.shares.sum() <= 1 + 1e-9
+
+
+def test_a_pass_has_a_component_left_where_noise_takes_all_rows():
+    X, _, r, _, prior = a_case(271, "spherical", False, d=4, K=8, n=60, weighted=False, noisy=True)
+    result = run(X, None, r, "spherical", prior, max_iter=60, accelerated=True, noisy=True)
+    assert result.parameters.noise_count == pytest.approx(60)
+    assert np.isfinite(result.trace.objective).all()
 
 
 @pytest.mark.parametrize("ridge", [0.0, 0.1])
 @every_type
 @every_prior
-@given(seed=seeds, d=st.integers(1, 4), K=st.integers(2, 6), weighted=st.booleans())
-def test_what_a_merge_promises_is_what_the_bound_gains_but_for_entropy(name, sticks, ridge, seed, d, K, weighted):
-    X, weight, r, twin, prior = a_case(seed, name, sticks, d=d, K=K, weighted=weighted)
+@given(seed=seeds, d=st.integers(1, 4), K=st.integers(2, 6), weighted=st.booleans(), noisy=st.booleans())
+def test_a_merge_promises_what_the_bound_gains_but_for_entropy(name, sticks, ridge, seed, d, K, weighted, noisy):
+    X, weight, r, twin, prior = a_case(seed, name, sticks, d=d, K=K, weighted=weighted, noisy=noisy)
     weight = np.ones(len(X)) if weight is None else weight
-    state = run(X, weight, r, name, prior, max_iter=1, accelerated=True, ridge=ridge).state
-    first = written_out(posterior_of(X, weight, r, name, prior, ridge))
-    shares = reference.responsibilities(reference.expected_log_joint(X, first, twin, ridge))
     into, gone = sorted(np.random.default_rng(seed).choice(K, 2, replace=False).tolist())
+    known = some_classes(seed, K, len(X), (into, gone))
+    last = np.flatnonzero(known.owners == known.owners[gone])[-1]
+    how = {"max_iter": 1, "accelerated": True, "ridge": ridge, "noisy": noisy, "known": known}
+    state = run(X, weight, r, name, prior, **how).state
+    first = written_out(posterior_of(X, weight, r, name, prior, ridge, noisy))
+    shares = reference.responsibilities(within(reference.expected_log_joint(X, first, twin, ridge), known, noisy))
     joint = shares.copy()
     joint[:, into] += joint[:, gone]
-    joint = np.hstack([np.delete(joint, gone, axis=1), np.zeros((len(X), 1))])
+    joint = np.insert(np.delete(joint, gone, axis=1), last, 0, axis=1)  # those behind it in its class move up
 
     def bound(responsibilities):
         posterior = reference.variational_posterior(X, responsibilities, weight, name, twin, ridge)
@@ -177,6 +245,23 @@ def test_what_a_merge_promises_is_what_the_bound_gains_but_for_entropy(name, sti
     lost = (weight[:, None] * (xlogy(joint, joint) - xlogy(shares, shares))).sum()
     expected = bound(joint) - bound(shares) + lost
     assert state.promise(into, gone) == pytest.approx(expected, rel=1e-8, abs=1e-7)
+
+
+def test_a_merge_within_a_class_leaves_its_last_component_to_be_looked_at():
+    rng, codes = np.random.default_rng(0), np.repeat([1, 2], 150).astype(np.intc)
+    X, halves = rng.normal(size=(300, 2)) + 6 * (codes == 2)[:, None], rng.dirichlet([5, 5], 300)
+    r = np.hstack([halves * (codes == 1)[:, None], halves * (codes == 2)[:, None]])
+    prior = VariationalPrior(np.zeros(2), 1.0, 2.0, np.eye(2), 0.25, False)
+    objective, trials = objective_of(X, "full", prior, 0.0, False), []
+    rows = in_source(X, None).with_known(KnownClasses(codes, np.array([0, 0, 1, 1])))
+    problem = Problem(rows, objective, repair_empty=False)
+    with problem.e_step() as e_step:
+        begin = problem.beginning(e_step, from_responsibilities(rows, r, objective.model.moments))
+        passes = problem.run(e_step, begin, SolverSettings(tolerance=1e-6, max_iter=40))
+        while not passes.ended:
+            state = passes.go(1).result.state
+            trials += [state.next()[0]] if state.__reduce__()[2][0][17] else []  # while it merges
+    assert [np.isfinite(offsets).tolist() for offsets in trials] == [[True] * 4, [True, True, True, False]]
 
 
 def test_a_promise_is_of_two_components_of_a_bound():

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm._frozen import CompiledMixture, prepare
-from gmm._persistence import Described, Readable, Writable, describe, item, load_object, save_state, with_metadata
+from gmm._persistence import Readable, Writable, describe, item, load_object, metadata_of, save_state, with_metadata
 from gmm._persistence.predictions import Predicted, write_predictions
 from gmm._rows.entrance import as_source
 from gmm._rows.sources import Source
@@ -27,7 +27,7 @@ _PREPARED_VERSION = 1  # of the order and meaning of prepared numbers
 _ROWS_AT_ONCE = 1 << 16
 
 
-class FrozenMixture(Described, CompiledMixture):
+class FrozenMixture(CompiledMixture):
     """A mixture that no longer changes, for services: made by ``GaussianMixture.freeze``, `load` or unpickling.
 
     It scores float32 and float64 arrays with the estimator's bits, but is no estimator: it checks dtype and shape only,
@@ -60,6 +60,8 @@ class FrozenMixture(Described, CompiledMixture):
     """
 
     __slots__ = ("__weakref__", "_metadata")
+
+    metadata = property(metadata_of)
 
     def __repr__(self) -> str:
         """Return the sizes."""

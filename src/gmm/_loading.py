@@ -9,8 +9,9 @@ from typing import Any, NoReturn
 from numpy.typing import NDArray
 
 from gmm._estimators.bayesian import BayesianGaussianMixture
+from gmm._estimators.fitted import FittedMixture
 from gmm._estimators.mixture import GaussianMixture
-from gmm._estimators.saved import SavedMixture, from_state
+from gmm._estimators.saved import from_state
 from gmm._frozen_mixture import FrozenMixture
 from gmm._persistence import Readable, load_object
 from gmm._public import publish
@@ -26,7 +27,7 @@ def _not_mapped(name: str, header: dict[str, Any], arrays: dict[str, NDArray[Any
     )
 
 
-_Saved = SavedMixture | FrozenMixture | MixtureClassifier | Selection
+_Saved = FittedMixture | FrozenMixture | MixtureClassifier | Selection
 _MAKERS: dict[str, Callable[[dict[str, Any], dict[str, NDArray[Any]]], _Saved]] = {
     BayesianGaussianMixture.__name__: partial(from_state, BayesianGaussianMixture),
     FrozenMixture.__name__: FrozenMixture.from_state,

@@ -18,7 +18,7 @@ __all__ = ["fit_posterior"]
 
 _MAX_COMPONENTS, _TOL = 20, 1e-3
 # Options of a search alone.
-_OF_A_SEARCH = ("criterion", "noise", "prior", "refine", "scale", "time_limit")
+_OF_A_SEARCH = ("criterion", "prior", "refine", "scale", "time_limit")
 
 
 def fit_posterior(screen: Screen, options: argparse.Namespace) -> None:
@@ -54,6 +54,7 @@ def _model(name: str, n_rows: int, options: argparse.Namespace) -> BayesianGauss
     return BayesianGaussianMixture(
         n_components=min(options.max_components or _MAX_COMPONENTS, n_rows),
         covariance_type=name,
+        noise=bool(options.noise),
         **fit_parameters(options, _TOL),
     )
 

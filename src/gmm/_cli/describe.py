@@ -14,7 +14,7 @@ from gmm._caching import cached_property
 from gmm._cli.agreement import Agreement
 from gmm._estimators.contract import names_of_features
 from gmm._estimators.criteria import CRITERIA
-from gmm._estimators.estimated import EstimatedMixture
+from gmm._estimators.fitted import FittedMixture
 from gmm._selection import Selection
 from gmm._text.amounts import counted
 from gmm._values.covariance import covariance_model
@@ -38,19 +38,19 @@ class MixtureFacts:
 
     Attributes
     ----------
-    model : EstimatedMixture
+    model : FittedMixture
     names : tuple of str
         Names of the d columns, by default ``x0``, ``x1``, ...
     spreads : ndarray of float64, shape (K, d)
         Standard deviation per component and column.
     """
 
-    model: EstimatedMixture
+    model: FittedMixture
     names: tuple[str, ...]
     spreads: NDArray[np.float64]
 
     @classmethod
-    def of(cls, model: EstimatedMixture) -> MixtureFacts:
+    def of(cls, model: FittedMixture) -> MixtureFacts:
         """Collect the facts about a fitted mixture."""
         layout = covariance_model(model.covariance_type).layout
         covariances = np.asarray(model.covariances_, dtype=np.float64)
@@ -69,7 +69,7 @@ class MixtureFacts:
         return [_strongest_correlation(*each) for each in zip(dense, self.spreads, strict=True)]
 
 
-def mixture_json(model: EstimatedMixture) -> dict[str, Any]:
+def mixture_json(model: FittedMixture) -> dict[str, Any]:
     """Convert a mixture to JSON values.
 
     Returns
@@ -114,7 +114,7 @@ def decimals(spread: float, largest: float) -> int | None:
     return needed if needed <= 6 and largest < 1e9 else None
 
 
-def ending(model: EstimatedMixture) -> str:
+def ending(model: FittedMixture) -> str:
     """Say how the fit of a mixture ended, for example ``converged after 12 passes``."""
     return model.history_.ending if hasattr(model, "history_") else "parameters given, not fitted"
 
@@ -184,7 +184,7 @@ def finite_or_none(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def _convergence_json(model: EstimatedMixture) -> dict[str, Any]:
+def _convergence_json(model: FittedMixture) -> dict[str, Any]:
     if not hasattr(model, "history_"):
         return {"converged": None, "n_iter": None, "lower_bound": None}
     return {

@@ -12,7 +12,7 @@ from gmm._cli.saved import load_mixture
 from gmm._cli.show import Screen
 from gmm._cli.write import check_suffix, check_writable
 from gmm._estimators.contract import names_of_features
-from gmm._estimators.estimated import EstimatedMixture
+from gmm._estimators.fitted import FittedMixture
 from gmm._text.lists import quoted
 from gmm._uses.combining import combine_components
 
@@ -60,20 +60,20 @@ def _check_unused(options: argparse.Namespace) -> None:
             raise UsageError(f"{unused[0]}: not used by --kind convergence, which draws passes, not rows; leave it out")
 
 
-def _convergence(drawing: Any, model: EstimatedMixture, options: argparse.Namespace) -> Any:
+def _convergence(drawing: Any, model: FittedMixture, options: argparse.Namespace) -> Any:
     if not hasattr(model, "history_"):
         raise CommandError(f"{options.model}: its parameters were given, not fitted, so it has no passes to draw")
     return drawing.plot_convergence(model)
 
 
-def _rows(screen: Screen, model: EstimatedMixture, options: argparse.Namespace) -> Rows:
+def _rows(screen: Screen, model: FittedMixture, options: argparse.Namespace) -> Rows:
     """Read the rows of the table; without one, a model of the Old Faithful data is drawn with the bundled rows."""
     if options.file is None and list(getattr(model, "feature_names_in_", ())) != list(bundled().fields):
         raise UsageError(f"--kind {options.kind} needs a table of rows: gmm plot MODEL FILE")
     return rows_for(model, options, screen)
 
 
-def _view(model: EstimatedMixture, options: argparse.Namespace) -> Any:
+def _view(model: FittedMixture, options: argparse.Namespace) -> Any:
     """Return the `view` argument of `gmm.plotting`."""
     if options.features is None:
         return "pairs" if options.kind == "pairs" else None

@@ -29,7 +29,6 @@ from gmm._cli.show import Screen
 from gmm._cli.write import write_json, write_predictions, write_table
 from gmm._estimators.bayesian import BayesianGaussianMixture
 from gmm._estimators.criteria import CRITERIA
-from gmm._estimators.estimated import EstimatedMixture
 from gmm._estimators.fitted import fitted_parameters
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer
@@ -66,7 +65,7 @@ class Fitted:
     seconds: float
 
     @property
-    def model(self) -> EstimatedMixture:
+    def model(self) -> GaussianMixture | BayesianGaussianMixture:
         """The mixture."""
         raise NotImplementedError
 
@@ -177,6 +176,13 @@ class Fitted:
     def n_noise(self) -> int:
         """Number of rows that are noise rather than any component's."""
         return int(self._rows_of[0])
+
+    @property
+    def beside(self) -> str:
+        """What lies beside the components, in words; empty without noise."""
+        if not self.options.noise:
+            return ""
+        return f", noise of weight {self.model.noise_weight_:.4f} with {counted(self.n_noise, 'row')}"
 
     @property
     def total_weight(self) -> float:
@@ -312,10 +318,8 @@ class Result(Fitted):
         """The chosen mixture in one line."""
         model, loglik = self.model, self.search.loglik[self.search.best_index]
         prior = "" if self.options.prior is None else f", {self.options.prior} prior"
-        if self.options.noise:
-            prior += f", noise of weight {model.noise_weight_:.4f} with {counted(self.n_noise, 'row')}"
         return (
-            f"{counted(model.n_components, 'component')}, {self.searched}{prior}: "
+            f"{counted(model.n_components, 'component')}, {self.searched}{prior}{self.beside}: "
             f"{ending(model)}, log-likelihood {loglik:.2f} "
             f"({loglik / self.total_weight:.4f} per {self.unit})"
         )
@@ -354,7 +358,7 @@ class Posterior(Fitted):
         """The mixture in one line."""
         used = f"{counted(len(self.shown), 'component')} of {self.model.n_components} in use"
         bound = f"lower bound of the log evidence {self.model.lower_bound_:.2f}"
-        return f"{used}, {self.model.covariance_type}: {ending(self.model)}, {bound}"
+        return f"{used}, {self.model.covariance_type}{self.beside}: {ending(self.model)}, {bound}"
 
 
 def fit_parameters(options: argparse.Namespace, tol: float | None) -> dict[str, Any]:

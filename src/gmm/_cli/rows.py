@@ -22,7 +22,9 @@ from gmm._cli.agreement import Labels
 from gmm._cli.columns import LEFT_OUT_SHOWN, OPTIONS, SHOWN, check_present, columns_to_read, measurements, slices
 from gmm._cli.failures import CommandError, UsageError, refuse
 from gmm._cli.show import Screen
-from gmm._estimators.estimated import EstimatedMixture
+from gmm._estimators.bayesian import BayesianGaussianMixture
+from gmm._estimators.fitted import FittedMixture
+from gmm._estimators.mixture import GaussianMixture
 from gmm._rows.entrance import as_source, as_source_to_fit
 from gmm._rows.file_table import FileTable
 from gmm._rows.sources import ArraySource, Source
@@ -112,7 +114,7 @@ class Rows:
         """Return rows in memory by their positions (from 0)."""
         return ArraySource(self.values[indices], None, feature_names=self.source.feature_names)
 
-    def without_gaps(self, model: EstimatedMixture) -> Any:
+    def without_gaps(self, model: GaussianMixture | BayesianGaussianMixture) -> Any:
         """Return the rows with conditional means in the place of missing values."""
         if not np.isnan(self.values).any():
             return self.source
@@ -164,7 +166,7 @@ def rows_to_fit(screen: Screen, options: argparse.Namespace) -> Rows:
 
 
 def rows_for(
-    model: EstimatedMixture | MixtureClassifier,
+    model: FittedMixture | MixtureClassifier,
     options: argparse.Namespace,
     screen: Screen,
     predicted: Sequence[str] = (),
@@ -173,7 +175,7 @@ def rows_for(
 
     Parameters
     ----------
-    model : EstimatedMixture or MixtureClassifier
+    model : FittedMixture or MixtureClassifier
     options : argparse.Namespace
         With ``file``, ``header`` and ``drop_missing``.
     screen : Screen

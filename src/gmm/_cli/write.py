@@ -13,8 +13,7 @@ from typing import Any
 
 from gmm._cli.failures import UsageError
 from gmm._cli.rows import Rows
-from gmm._estimators.estimated import EstimatedMixture
-from gmm._estimators.fitted import fitted_parameters, source_of
+from gmm._estimators.fitted import FittedMixture, fitted_parameters, source_of
 from gmm._estimators.scorer import Scorer
 from gmm._persistence import replaceable, suffix_to_write, write_atomically
 from gmm._rows.writing import WRITERS, in_step, prediction_columns, write_blocks
@@ -96,7 +95,7 @@ def write_table(path: str | os.PathLike[str] | None, blocks: Iterable[Mapping[st
 
 def write_predictions(
     path: str | os.PathLike[str] | None,
-    model: EstimatedMixture,
+    model: FittedMixture,
     rows: Rows,
     *,
     proba: bool = True,

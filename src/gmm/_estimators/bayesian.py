@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm import _fitting as fitting
-from gmm._estimators.estimated import EstimatedMixture
-from gmm._estimators.fitted import fitted_parameters, set_mixture, source_of
+from gmm._estimators import estimated, saved
+from gmm._estimators.fitted import FittedMixture, fitted_parameters, set_mixture, source_of
+from gmm._estimators.labelled import copy_classes
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.predictive import CredibleIntervals, PosteriorSample, draws, intervals, log_predictive
 from gmm._estimators.scorer import Scorer, in_place, log_evidence_of, mean_of, place
 from gmm._passes.results import Output
 from gmm._rows.entrance import check_no_gaps, is_dask
 from gmm._rows.sources import Source
-from gmm._validation.combinations import refusal
 from gmm._validation.parameters import check_density, check_level, check_n_samples, check_random_state
 from gmm._validation.prior import DIRICHLET_PROCESS, check_has_posterior, check_variational_prior
-from gmm._values.classes import KnownClasses
 from gmm._values.covariance import DEFAULT_COVARIANCE_TYPE, CovarianceModel
 from gmm._values.layouts import SPHERICAL
 from gmm._values.objective import Objective
@@ -38,7 +37,7 @@ _PRIOR = (
 )
 
 
-class BayesianGaussianMixture(EstimatedMixture):
+class BayesianGaussianMixture(FittedMixture):
     """Variational Bayesian mixture of Gaussians, which leaves empty the components that it does not need.
 
     A drop-in replacement for ``sklearn.mixture.BayesianGaussianMixture``: the same parameters, attributes and methods.
@@ -102,13 +101,17 @@ class BayesianGaussianMixture(EstimatedMixture):
     acceleration : {"auto", None}, default="auto"
         *Beyond*: "auto" takes quasi-Newton steps and merges components; the objective never decreases. None is
         coordinate ascent with scikit-learn's stopping rule.
+    noise : bool, float or array-like of shape (2, d), default=False
+        *Beyond*: uniform noise beside the components, as for `GaussianMixture`. The prior of its weight is uniform.
     missing : {"error", "em"}, default="error"
         *Beyond*: what NaN is; "em" integrates missing values out, as in `GaussianMixture`.
 
     Attributes
     ----------
     weights_ : ndarray of shape (K,)
-        Expected weights; those of a Dirichlet process are renormalised.
+        Expected weights; those of a Dirichlet process are renormalised. With `noise`, they sum to 1 less its weight.
+    noise_weight_ : float
+        *Beyond*: expected weight of the noise; 0 without.
     means_ : ndarray of shape (K, d)
         Expected means.
     covariances_, precisions_, precisions_cholesky_ : ndarray
@@ -135,7 +138,7 @@ class BayesianGaussianMixture(EstimatedMixture):
         of it with `acceleration` alone.
     lower_bounds_ : list of float
         Lower bound measured by each pass, before its update.
-    history_, histories_, n_parameters_, n_features_in_, feature_names_in_
+    history_, histories_, classes_, component_classes_, n_parameters_, n_features_in_, feature_names_in_
         As for `GaussianMixture`, in nats in all.
 
     See Also
@@ -163,8 +166,7 @@ class BayesianGaussianMixture(EstimatedMixture):
     array([0, 1])
     """
 
-    _takes_posterior: ClassVar[bool] = True
-    _in_all: ClassVar[bool] = True
+    _variational: ClassVar[bool] = True
     _bound_name: ClassVar[str] = "lower bound of the log evidence"
     _objective: ClassVar[tuple[str, str]] = ("lower bound", "nats")
 
@@ -190,14 +192,13 @@ class BayesianGaussianMixture(EstimatedMixture):
         verbose_interval: int = 10,
         n_threads: int | None = None,
         acceleration: str | None = "auto",
+        noise: bool | float | ArrayLike = False,
         missing: str = "error",
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
-        self.tol = tol
-        self.reg_covar = reg_covar
-        self.max_iter, self.n_init = max_iter, n_init
-        self.init_params = init_params
+        self.tol, self.reg_covar = tol, reg_covar
+        self.max_iter, self.n_init, self.init_params = max_iter, n_init, init_params
         self.weight_concentration_prior_type = weight_concentration_prior_type
         self.weight_concentration_prior = weight_concentration_prior
         self.mean_precision_prior = mean_precision_prior
@@ -207,7 +208,12 @@ class BayesianGaussianMixture(EstimatedMixture):
         self.random_state = random_state
         self.warm_start = warm_start
         self.verbose, self.verbose_interval = verbose, verbose_interval
-        self.n_threads, self.acceleration, self.missing = n_threads, acceleration, missing
+        self.n_threads, self.acceleration = n_threads, acceleration
+        self.noise, self.missing = noise, missing
+
+    fit, fit_predict, impute = estimated.fit, estimated.fit_predict, estimated.impute
+    save = saved.save
+    load = classmethod(saved.load)  # type: ignore[var-annotated]
 
     def score_samples(self, X: ArrayLike, *, out: Any = None, density: str = "variational") -> NDArray[Any]:
         """Compute the log density of each row.
@@ -278,7 +284,7 @@ class BayesianGaussianMixture(EstimatedMixture):
         -------
         PosteriorSample
             ``weights`` (n, K), ``means`` (n, K, d) and ``covariances`` (n, K, d, d), which are full matrices for every
-            covariance type.
+            covariance type. Beside noise, weights sum to 1 less its own.
         """
         posterior, n = posterior_of(self), check_n_samples(n_samples)
         return draws(posterior, n, check_random_state(self.random_state if random_state is None else random_state))
@@ -296,8 +302,8 @@ class BayesianGaussianMixture(EstimatedMixture):
         Returns
         -------
         CredibleIntervals
-            ``weights`` (K, 2) and ``means`` (K, d, 2). Those of a Dirichlet process's weights are quantiles of 10 000
-            draws, the same in every call.
+            ``weights`` (K, 2) and ``means`` (K, d, 2). Those of a Dirichlet process's weights, or beside noise, are
+            quantiles of 10 000 draws, the same in every call.
         """
         return intervals(posterior_of(self), check_level(level), np.random.default_rng(0))
 
@@ -319,9 +325,11 @@ class BayesianGaussianMixture(EstimatedMixture):
             reg_covar=self.reg_covar,
             random_state=self.random_state,
             n_threads=self.n_threads,
+            noise=parameters.noise.parameter,
             missing=self.missing,
         )
         set_mixture(mixture, parameters, vars(self).get("feature_names_in_"), self._dtype)
+        copy_classes(self, mixture)
         return mixture
 
     @property
@@ -396,22 +404,12 @@ class BayesianGaussianMixture(EstimatedMixture):
             return in_place(log_predictive(posterior, source), source, where)
         return log_evidence_of(Scorer(posterior.plugged_in(), self.n_threads), source, where)
 
-    def _known(
-        self, labels: ArrayLike | None, components_per_class: int | Mapping[Any, int], source: Source
-    ) -> tuple[NDArray[Any] | None, KnownClasses]:
-        if labels is not None:
-            raise refusal("labels", "BayesianGaussianMixture")
-        return super()._known(labels, components_per_class, source)
-
-    def _prior_parts(self) -> tuple[object, ...]:
-        return tuple(np.asarray(getattr(self, name)).tolist() for name in _PRIOR)
-
     def _objective_of(self, source: Source, model: CovarianceModel) -> Objective:
         check_has_posterior(model, type(self).__name__)
         mean, covariance = fitting.moments.mean_and_covariance(model, source, self.n_threads)
         given = {name: getattr(self, name) for name in _PRIOR}
         prior = check_variational_prior(given, model, int(self.n_components), mean, covariance, self.reg_covar)
-        return Objective(model, self.reg_covar, prior)
+        return Objective(model, self.reg_covar, prior, estimated.noise_of(self, source))
 
 
 def posterior_of(mixture: BayesianGaussianMixture) -> MixturePosterior:

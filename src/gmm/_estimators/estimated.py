@@ -1,4 +1,4 @@
-"""`EstimatedMixture`: what is the same in every estimator that is fitted by passes over rows."""
+"""How mixtures are fitted by passes over rows: `fit`, `fit_predict` and `impute`, which are methods of estimators."""
 
 from __future__ import annotations
 
@@ -6,18 +6,26 @@ import os
 from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import replace
-from typing import Any, ClassVar, Self
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm import _fitting as fitting
 from gmm._estimators.conditional import imputed
-from gmm._estimators.fitted import Past, fit_attributes, fitted_parameters, past_of, set_mixture, source_of
+from gmm._estimators.fitted import (
+    FittedMixture,
+    Past,
+    fit_attributes,
+    fitted_parameters,
+    past_of,
+    set_mixture,
+    source_of,
+)
 from gmm._estimators.keeping import opened
 from gmm._estimators.labelled import known_classes, record_classes
 from gmm._estimators.progress import ProgressPrinter
-from gmm._estimators.saved import SavedMixture
 from gmm._exceptions import ConvergenceWarning, LostClusterError, raisable, warn
 from gmm._log import LOGGER, follows_passes
 from gmm._passes.problem import Beginning, SolverSettings
@@ -26,17 +34,37 @@ from gmm._passes.stepwise import Stream
 from gmm._passes.trace import Trace
 from gmm._rows.entrance import Names, as_source_to_fit
 from gmm._rows.partitions import PartitionedSource
-from gmm._rows.sources import Source
+from gmm._rows.sources import Source, box_of
 from gmm._rows.watched import followed
 from gmm._validation.combinations import refusal
-from gmm._validation.given import check_responsibilities, check_ridge
+from gmm._validation.given import (
+    check_means_init,
+    check_precisions_init,
+    check_responsibilities,
+    check_ridge,
+    check_weights_init,
+)
+from gmm._validation.noise import check_noise
 from gmm._validation.parameters import check_callback, check_parameters, check_random_state
-from gmm._values.classes import KnownClasses
 from gmm._values.covariance import CovarianceModel, covariance_model
 from gmm._values.layouts import Array, SingularMatrixError
+from gmm._values.noise import Noise
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
+from gmm._values.priors import NormalInverseWishart, parts
 
+_Mixture = TypeVar("_Mixture", bound=FittedMixture)
+
+_PRIOR = (  # parameters that describe the prior and the noise, of one estimator or another
+    "prior",
+    "weight_concentration_prior_type",
+    "weight_concentration_prior",
+    "mean_precision_prior",
+    "mean_prior",
+    "degrees_of_freedom_prior",
+    "covariance_prior",
+    "noise",
+)
 _ILL_DEFINED = (
     "Fitting the mixture model failed because some components have ill-defined empirical covariance (for instance "
     "caused by singleton or collapsed samples). Try to decrease the number of components, increase reg_covar, or scale "
@@ -52,296 +80,278 @@ _ALL_NOISE = (
 )
 
 
-class EstimatedMixture(SavedMixture):
-    """Base class of estimators whose parameters say how a mixture is fitted."""
+def fit(
+    self: _Mixture,
+    X: ArrayLike,
+    y: object = None,
+    sample_weight: ArrayLike | None = None,
+    callback: Callable[[Iteration], object] | None = None,
+    *,
+    checkpoint: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    labels: ArrayLike | None = None,
+    components_per_class: int | Mapping[Any, int] = 1,
+) -> _Mixture:
+    """Fit the mixture to rows.
 
-    n_init: int
-    tol: float
-    max_iter: int
-    init_params: str | ArrayLike | Callable[..., ArrayLike]
-    warm_start: bool
-    verbose: int
-    verbose_interval: int
-    acceleration: str | None
-    missing: str
-    _in_all: ClassVar[bool] = False  # whether bounds and `tol` are nats in all, not per unit weight
+    Parameters
+    ----------
+    X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
+        Rows. float32 rows give float32 results; integers are converted to float64.
+    y : ignored
+    sample_weight : array-like of shape (n,), default=None
+        *Beyond*: weights of the rows; a row of weight 2 counts as two rows. Not with what `open_rows` returns,
+        which has its own.
+    callback : callable, default=None
+        *Beyond*: called with an `Iteration` after each pass. A true return value ends the fit.
+    checkpoint : str or os.PathLike, default=None
+        *Beyond*: a file that keeps how far the fit has come. It is written before the first pass, after a pass
+        where the last writing is five seconds and fifty times its own duration ago, and at the end. A fit that is
+        killed loses what it did since. The file is replaced as a whole, so it is valid at any time; if it cannot be
+        written during the fit, the one before stays, and a warning says so.
+    resume : bool, default=False
+        *Beyond*: continue the fit of the file `checkpoint` to the bits of a fit without interruption; begin it if
+        there is no such file. X, its weights, the version of gmm and all parameters but `n_threads`, `verbose`,
+        `verbose_interval` and `warm_start` must be the same; a callable counts by its name. A fit that had ended is
+        returned as it was, one that a callback ended goes on.
+    labels : array-like of shape (n,), default=None
+        *Beyond*: the classes of rows, integers or strings; −1, None and NaN are unknown. Rows of a class belong to
+        its components alone, and the others to any: semi-supervised EM. The likelihood of a row of known class is
+        that of its class's part of the mixture. Components come in the order of the sorted classes, and behind them
+        those of no class, which hold rows of unknown class alone.
+    components_per_class : int or mapping of classes to int, default=1
+        *Beyond*: how many components each class has, or some classes have if not 1. The rest of `n_components`
+        belong to no class.
 
-    def fit(
-        self,
-        X: ArrayLike,
-        y: object = None,
-        sample_weight: ArrayLike | None = None,
-        callback: Callable[[Iteration], object] | None = None,
-        *,
-        checkpoint: str | os.PathLike[str] | None = None,
-        resume: bool = False,
-        labels: ArrayLike | None = None,
-        components_per_class: int | Mapping[Any, int] = 1,
-    ) -> Self:
-        """Fit the mixture to rows.
+    Returns
+    -------
+    Self
+        The estimator itself.
 
-        Parameters
-        ----------
-        X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
-            Rows. float32 rows give float32 results; integers are converted to float64.
-        y : ignored
-        sample_weight : array-like of shape (n,), default=None
-            *Beyond*: weights of the rows; a row of weight 2 counts as two rows. Not with what `open_rows` returns,
-            which has its own.
-        callback : callable, default=None
-            *Beyond*: called with an `Iteration` after each pass. A true return value ends the fit.
-        checkpoint : str or os.PathLike, default=None
-            *Beyond*: a file that keeps how far the fit has come. It is written before the first pass, after a pass
-            where the last writing is five seconds and fifty times its own duration ago, and at the end. A fit that is
-            killed loses what it did since. The file is replaced as a whole, so it is valid at any time; if it cannot be
-            written during the fit, the one before stays, and a warning says so.
-        resume : bool, default=False
-            *Beyond*: continue the fit of the file `checkpoint` to the bits of a fit without interruption; begin it if
-            there is no such file. X, its weights, the version of gmm and all parameters but `n_threads`, `verbose`,
-            `verbose_interval` and `warm_start` must be the same; a callable counts by its name. A fit that had ended is
-            returned as it was, one that a callback ended goes on.
-        labels : array-like of shape (n,), default=None
-            *Beyond*: the classes of rows, integers or strings; −1, None and NaN are unknown. Rows of a class belong to
-            its components alone, and the others to any: semi-supervised EM. The likelihood of a row of known class is
-            that of its class's part of the mixture. Components come in the order of the sorted classes, and behind them
-            those of no class, which hold rows of unknown class alone.
-        components_per_class : int or mapping of classes to int, default=1
-            *Beyond*: how many components each class has, or some classes have if not 1. The rest of `n_components`
-            belong to no class.
+    Raises
+    ------
+    ValueError, TypeError
+        If the input is unusable; the message says where. With ``reg_covar=0``, also if a covariance becomes
+        singular from every start; with `resume`, if the file is damaged or of another fit. The estimator is then
+        unchanged.
+    OSError
+        If the file `checkpoint` cannot be written before the first pass.
+    LostClusterError
+        If the rows lie on a cluster that is gone. Its attribute `mixture` has the parameters of the last pass.
 
-        Returns
-        -------
-        Self
-            The estimator itself.
-
-        Raises
-        ------
-        ValueError, TypeError
-            If the input is unusable; the message says where. With ``reg_covar=0``, also if a covariance becomes
-            singular from every start; with `resume`, if the file is damaged or of another fit. The estimator is then
-            unchanged.
-        OSError
-            If the file `checkpoint` cannot be written before the first pass.
-        LostClusterError
-            If the rows lie on a cluster that is gone. Its attribute `mixture` has the parameters of the last pass.
-
-        Warns
-        -----
-        ConvergenceWarning
-            If the fit did not converge within `max_iter` passes, or a component lost all its rows and was reseeded.
-        RuntimeWarning
-            If the file `checkpoint` could not be written during the fit.
-        """
-        check_parameters(self, fitting.starts.STARTS)
-        check_callback(callback)
-        source, names = rows_to_fit(self, X, sample_weight)
-        classes, known = self._known(labels, components_per_class, source)
-        source, printer = source.with_known(known), self._printer(source)
-        model = covariance_model(self.covariance_type, source.n_features)
-        settings = fit_settings(self, source, model)
-        beginning = self._resumed(settings.objective, source)
-        of_rows = source.n_rows, source.n_features, settings.n_components, model.known_as
-        LOGGER.info("fit: rows %d, features %d, components %d, %s", *of_rows)
-        seeds = () if beginning else fitting.seeds.start_seeds(self.random_state, self.n_init)
-        try:
-            with opened(self, source, settings, seeds, checkpoint=checkpoint, resume=resume) as journal:
-                fit = fitting.fit.fit_mixture(
-                    followed(source, printer.reading) if self.verbose else source,
-                    settings,
-                    journal,
-                    beginning=beginning,
-                    callback=self._watch(callback, printer, source),
-                    on_end=printer.end,
-                    on_skip=printer.skip,
-                )
-        except SingularMatrixError as error:
-            raise ValueError(ill_defined(error, model)) from None
-        except LostClusterError as error:
-            raise self._told(error, printer.latest, names) from error
-        printer.refined(fit.result)
-        return self._adopt(fit, source, names, settings, classes)
-
-    def fit_predict(
-        self,
-        X: ArrayLike,
-        y: object = None,
-        sample_weight: ArrayLike | None = None,
-        callback: Callable[[Iteration], object] | None = None,
-        **how: Any,
-    ) -> NDArray[np.intp]:
-        """Return ``fit(X, …).predict(X)`` for the same arguments: the most probable component of each row, (n,)."""
-        return self.fit(X, y, sample_weight, callback, **how).predict(X)
-
-    def impute(
-        self,
-        X: ArrayLike,
-        *,
-        draw: bool = False,
-        random_state: int | np.random.RandomState | np.random.Generator | None = None,
-    ) -> NDArray[Any]:
-        """Fill in missing values given the others of their row; *beyond*.
-
-        Parameters
-        ----------
-        X : array-like or data frame of shape (n, d)
-            NaN stands for a missing value, whatever `missing` is. Each row needs a value.
-        draw : bool, default=False
-            False gives conditional means, which have the least expected squared error; they vary less than values do.
-            True draws from the conditional distribution: several such tables are multiple imputations (Rubin 1987),
-            but for the uncertainty of the mixture itself.
-        random_state : int, RandomState, Generator or None, default=None
-            Seed of the draws; None uses the estimator's `random_state`.
-
-        Returns
-        -------
-        ndarray of shape (n, d)
-            float32 for float32 rows, else float64; values that are there stay.
-
-        Examples
-        --------
-        >>> from gmm import GaussianMixture
-        >>> mixture = GaussianMixture.from_parameters([1.0], [[0.0, 0.0]], [[[1.0, 0.9], [0.9, 1.0]]])
-        >>> mixture.impute([[2.0, float("nan")], [1.0, 1.0]])
-        array([[2. , 1.8],
-               [1. , 1. ]])
-        """
-        if not isinstance(draw, bool | np.bool_):
-            raise TypeError(f"expected draw to be True or False, got {draw!r:.80}")
-        source = source_of(self, X, missing="em")
-        rng = check_random_state(self.random_state if random_state is None else random_state) if draw else None
-        return imputed(fitted_parameters(self), source, self.n_threads, rng)
-
-    def _told(self, error: LostClusterError, latest: Iteration | None, names: Names) -> LostClusterError:
-        """Return the error that tells how far the fit had come."""
-        if latest is None:
-            return error
-        told = LostClusterError(
-            f"{error}; after pass {latest.n_iter} of start {latest.start + 1} the fit had come to "
-            f"{latest.lower_bound:.6g} {self._objective[1]}, whose parameters the attribute `mixture` has; "
-            "mixture.set_params(warm_start=True).fit(X) continues from there"
-        )
-        told.mixture = type(self)(**self.get_params())
-        set_mixture(told.mixture, latest.parameters, names, np.dtype(np.float64))
-        return told
-
-    def _watch(
-        self, callback: Callable[[Iteration], object] | None, printer: ProgressPrinter, source: Source
-    ) -> Callable[[Iteration], bool] | None:
-        """What is called after each pass."""
-
-        def watched(iteration: Iteration) -> bool:
-            printer.step(iteration)
-            return callback is not None and bool(callback(iteration))
-
-        asked = self.verbose or callback is not None or follows_passes()
-        return watched if asked or source.resident is None else None
-
-    def _printer(self, source: Source) -> ProgressPrinter:
-        return ProgressPrinter(
-            int(self.verbose),
-            self.verbose_interval,
-            self.n_init,
-            self._objective,
-            n_rows=source.n_rows,
-            tol=self.tol,
-            max_iter=self.max_iter,
-        )
-
-    def _responsibilities(self, source: Source) -> Callable[[int], Array]:
-        """Responsibilities for a seed, from an `init_params` that is an array or a callable."""
-        start, resident = self.init_params, source.without_gaps
-        if callable(start) and resident is None:
-            raise refusal("a callable init_params", "rows beyond memory")
-        if isinstance(source, PartitionedSource):
-            raise refusal("responsibilities as init_params", "rows in partitions")
-        make_rng = (
-            np.random.default_rng if isinstance(self.random_state, np.random.Generator) else np.random.RandomState
-        )
-
-        def responsibilities(seed: int) -> Array:
-            values = start
-            if callable(start) and resident is not None:
-                values = start(resident.rows, self.n_components, make_rng(seed))
-            return check_responsibilities(values, source.n_rows, self.n_components, beside_noise=self._is_noisy)
-
-        return responsibilities
-
-    def _resumed(self, objective: Objective, source: Source) -> Beginning | None:
-        """Where a warm start continues; None if there is none."""
-        past = past_of(self)
-        previous = past.parameters
-        if not self.warm_start or previous is None:
-            return None
-        self._check_same(previous, objective.model, source, "warm_start", "Set warm_start=False")
-        if not (objective.noise.equals(previous.noise) and objective.fixed.equals(previous.fixed)):
-            return Beginning(replace(previous, noise=objective.noise))
-        if past.solver_state is None or past.problem != self._problem(source) or self.acceleration is None:
-            return Beginning(previous, past.bounds)
-        solver_state = copy(past.solver_state)  # a fit that fails leaves the estimator as it was
-        solver_state.tolerance = self.tol / (source.survey.weight if self._in_all else 1.0)
-        return Beginning(previous, past.bounds, solver_state)
-
-    def _check_same(
-        self, previous: MixtureParameters, model: CovarianceModel, source: Source, who: str, instead: str
-    ) -> None:
-        """Check that the parameters of the estimator still describe its mixture, which `who` continues."""
-        expected = (previous.n_components, previous.model.known_as, previous.n_features, bool(previous.noise))
-        requested = (self.n_components, model.known_as, source.n_features, self._is_noisy)
-        if requested != expected:
-            raise ValueError(
-                f"{who} continues the previous fit: expected the same (n_components, covariance_type, n_features, "
-                f"noise) = {expected}, got {requested}. {instead} to start over."
+    Warns
+    -----
+    ConvergenceWarning
+        If the fit did not converge within `max_iter` passes, or a component lost all its rows and was reseeded.
+    RuntimeWarning
+        If the file `checkpoint` could not be written during the fit.
+    """
+    check_parameters(self, fitting.starts.STARTS)
+    check_callback(callback)
+    source, names = rows_to_fit(self, X, sample_weight)
+    classes, known = known_classes(labels, components_per_class, self.n_components, source)
+    source, printer = source.with_known(known), _printer(self, source)
+    model = covariance_model(self.covariance_type, source.n_features)
+    settings = fit_settings(self, source, model)
+    beginning = _resumed(self, settings.objective, source)
+    of_rows = source.n_rows, source.n_features, settings.n_components, model.known_as
+    LOGGER.info("fit: rows %d, features %d, components %d, %s", *of_rows)
+    seeds = () if beginning else fitting.seeds.start_seeds(self.random_state, self.n_init)
+    try:
+        with opened(self, source, settings, seeds, checkpoint=checkpoint, resume=resume) as journal:
+            found = fitting.fit.fit_mixture(
+                followed(source, printer.reading) if self.verbose else source,
+                settings,
+                journal,
+                beginning=beginning,
+                callback=_watch(self, callback, printer, source),
+                on_end=printer.end,
+                on_skip=printer.skip,
             )
+    except SingularMatrixError as error:
+        raise ValueError(ill_defined(error, model)) from None
+    except LostClusterError as error:
+        raise _told(self, error, printer.latest, names) from error
+    printer.refined(found.result)
+    return _adopt(self, found, source, names, settings.objective, classes)
 
-    def _problem(self, source: Source) -> tuple[object, ...]:
-        """What must not change for an accelerated fit to continue: rows, weights, classes, ridge and prior."""
-        return source.fingerprint, source.known.fingerprint, self.reg_covar, *self._prior_parts()
 
-    def _prior_parts(self) -> tuple[object, ...]:
-        """The parameters that describe the prior, as values that compare equal."""
-        raise NotImplementedError
+def fit_predict(
+    self: FittedMixture,
+    X: ArrayLike,
+    y: object = None,
+    sample_weight: ArrayLike | None = None,
+    callback: Callable[[Iteration], object] | None = None,
+    **how: Any,
+) -> NDArray[np.intp]:
+    """Return ``fit(X, …).predict(X)`` for the same arguments: the most probable component of each row, (n,)."""
+    estimator: Any = self  # whose `fit` may be a subclass's
+    labels: NDArray[np.intp] = estimator.fit(X, y, sample_weight, callback, **how).predict(X)
+    return labels
 
-    def _objective_of(self, source: Source, model: CovarianceModel) -> Objective:
-        """What the parameters ask to maximise over mixtures of the rows."""
-        raise NotImplementedError
 
-    @property
-    def _is_noisy(self) -> bool:
-        """Whether the parameters ask for noise."""
-        return False
+def impute(
+    self: FittedMixture,
+    X: ArrayLike,
+    *,
+    draw: bool = False,
+    random_state: int | np.random.RandomState | np.random.Generator | None = None,
+) -> NDArray[Any]:
+    """Fill in missing values given the others of their row; *beyond*.
 
-    def _refinement(self) -> str | None:
-        """How to go on from a converged fit."""
+    Parameters
+    ----------
+    X : array-like or data frame of shape (n, d)
+        NaN stands for a missing value, whatever `missing` is. Each row needs a value.
+    draw : bool, default=False
+        False gives conditional means, which have the least expected squared error; they vary less than values do.
+        True draws from the conditional distribution: several such tables are multiple imputations (Rubin 1987),
+        but for the uncertainty of the mixture itself.
+    random_state : int, RandomState, Generator or None, default=None
+        Seed of the draws; None uses the estimator's `random_state`.
+
+    Returns
+    -------
+    ndarray of shape (n, d)
+        float32 for float32 rows, else float64; values that are there stay.
+
+    Examples
+    --------
+    >>> from gmm import GaussianMixture
+    >>> mixture = GaussianMixture.from_parameters([1.0], [[0.0, 0.0]], [[[1.0, 0.9], [0.9, 1.0]]])
+    >>> mixture.impute([[2.0, float("nan")], [1.0, 1.0]])
+    array([[2. , 1.8],
+           [1. , 1. ]])
+    """
+    if not isinstance(draw, bool | np.bool_):
+        raise TypeError(f"expected draw to be True or False, got {draw!r:.80}")
+    source = source_of(self, X, missing="em")
+    rng = check_random_state(self.random_state if random_state is None else random_state) if draw else None
+    return imputed(fitted_parameters(self), source, self.n_threads, rng)
+
+
+def _told(self: FittedMixture, error: LostClusterError, latest: Iteration | None, names: Names) -> LostClusterError:
+    """Return the error that tells how far the fit had come."""
+    if latest is None:
+        return error
+    told = LostClusterError(
+        f"{error}; after pass {latest.n_iter} of start {latest.start + 1} the fit had come to "
+        f"{latest.lower_bound:.6g} {self._objective[1]}, whose parameters the attribute `mixture` has; "
+        "mixture.set_params(warm_start=True).fit(X) continues from there"
+    )
+    told.mixture = type(self)(**self.get_params())
+    set_mixture(told.mixture, latest.parameters, names, np.dtype(np.float64))
+    return told
+
+
+def _watch(
+    mixture: FittedMixture, callback: Callable[[Iteration], object] | None, printer: ProgressPrinter, source: Source
+) -> Callable[[Iteration], bool] | None:
+    """What is called after each pass."""
+
+    def watched(iteration: Iteration) -> bool:
+        printer.step(iteration)
+        return callback is not None and bool(callback(iteration))
+
+    asked = mixture.verbose or callback is not None or follows_passes()
+    return watched if asked or source.resident is None else None
+
+
+def _printer(self: FittedMixture, source: Source) -> ProgressPrinter:
+    return ProgressPrinter(
+        int(self.verbose),
+        self.verbose_interval,
+        self.n_init,
+        self._objective,
+        n_rows=source.n_rows,
+        tol=self.tol,
+        max_iter=self.max_iter,
+    )
+
+
+def _responsibilities(mixture: FittedMixture, source: Source) -> Callable[[int], Array]:
+    """Responsibilities for a seed, from an `init_params` that is an array or a callable."""
+    start, resident = mixture.init_params, source.without_gaps
+    if callable(start) and resident is None:
+        raise refusal("a callable init_params", "rows beyond memory")
+    if isinstance(source, PartitionedSource):
+        raise refusal("responsibilities as init_params", "rows in partitions")
+    make_rng = np.random.default_rng if isinstance(mixture.random_state, np.random.Generator) else np.random.RandomState
+
+    def responsibilities(seed: int) -> Array:
+        values = start
+        if callable(start) and resident is not None:
+            values = start(resident.rows, mixture.n_components, make_rng(seed))
+        return check_responsibilities(values, source.n_rows, mixture.n_components, beside_noise=is_noisy(mixture))
+
+    return responsibilities
+
+
+def _resumed(self: FittedMixture, objective: Objective, source: Source) -> Beginning | None:
+    """Where a warm start continues; None if there is none."""
+    past = past_of(self)
+    previous = past.parameters
+    if not self.warm_start or previous is None:
         return None
-
-    def _start(self, source: Source, model: CovarianceModel) -> fitting.fit.StartSettings:
-        """Where the parameters ask to begin."""
-        if isinstance(self.init_params, str):
-            return fitting.fit.StartSettings(method=self.init_params)
-        return fitting.fit.StartSettings(responsibilities=self._responsibilities(source))
-
-    def _known(
-        self, labels: ArrayLike | None, components_per_class: int | Mapping[Any, int], source: Source
-    ) -> tuple[NDArray[Any] | None, KnownClasses]:
-        """The classes in labels, and which components rows may belong to."""
-        return known_classes(labels, components_per_class, self.n_components, source)
-
-    def _adopt(
-        self,
-        fit: fitting.progress.MixtureFit,
-        source: Source,
-        names: Names,
-        settings: fitting.fit.FitSettings,
-        classes: NDArray[Any] | None,
-    ) -> Self:
-        problem = self._problem(source) if self.warm_start else None
-        set_fitted(self, fit.result, source, names, settings.objective, traces=fit.traces, problem=problem)
-        record_classes(self, classes, source.known)
-        warn_about(fit, self.max_iter)
-        return self
+    check_same(self, previous, objective.model, source, "warm_start", "Set warm_start=False")
+    if not (objective.noise.equals(previous.noise) and objective.fixed.equals(previous.fixed)):
+        return Beginning(replace(previous, noise=objective.noise))
+    if past.solver_state is None or past.problem != _problem(self, source) or self.acceleration is None:
+        return Beginning(previous, past.bounds)
+    solver_state = copy(past.solver_state)  # a fit that fails leaves the estimator as it was
+    solver_state.tolerance = self.tol / (source.survey.weight if self._variational else 1.0)
+    return Beginning(previous, past.bounds, solver_state)
 
 
-def rows_to_fit(mixture: EstimatedMixture, X: ArrayLike, sample_weight: ArrayLike | None) -> tuple[Source, Names]:
+def check_same(
+    mixture: FittedMixture, previous: MixtureParameters, model: CovarianceModel, source: Source, who: str, instead: str
+) -> None:
+    """Check that the parameters of the estimator still describe its mixture, which `who` continues."""
+    expected = (previous.n_components, previous.model.known_as, previous.n_features, bool(previous.noise))
+    requested = (mixture.n_components, model.known_as, source.n_features, is_noisy(mixture))
+    if requested != expected:
+        raise ValueError(
+            f"{who} continues the previous fit: expected the same (n_components, covariance_type, n_features, "
+            f"noise) = {expected}, got {requested}. {instead} to start over."
+        )
+
+
+def _problem(mixture: FittedMixture, source: Source) -> tuple[object, ...]:
+    """What must not change for an accelerated fit to continue: rows, weights, classes, ridge and prior."""
+    return source.fingerprint, source.known.fingerprint, mixture.reg_covar, *prior_parts(mixture)
+
+
+def noise_of(mixture: FittedMixture, source: Source) -> Noise:
+    """Return the noise that the parameters ask for."""
+    return check_noise(mixture.noise, source.n_features, partial(box_of, source))
+
+
+def is_noisy(mixture: FittedMixture) -> bool:
+    """Whether the parameters ask for noise."""
+    return np.ndim(mixture.noise) > 0 or bool(mixture.noise)
+
+
+def prior_parts(mixture: FittedMixture) -> tuple[object, ...]:
+    """Return the parameters that describe the prior and the noise, as values that compare equal."""
+    given = [vars(mixture)[name] for name in _PRIOR if name in vars(mixture)]
+    return tuple(parts(each) if isinstance(each, NormalInverseWishart) else np.asarray(each).tolist() for each in given)
+
+
+def start_of(mixture: FittedMixture, source: Source, model: CovarianceModel) -> fitting.fit.StartSettings:
+    """Return where the parameters ask to begin."""
+    K, d = int(mixture.n_components), source.n_features
+    weights, means, precisions = (vars(mixture).get(name) for name in ("weights_init", "means_init", "precisions_init"))
+    named = isinstance(mixture.init_params, str)
+    return fitting.fit.StartSettings(
+        method=str(mixture.init_params) if named else "",
+        responsibilities=None if named else _responsibilities(mixture, source),
+        weights=None if weights is None else check_weights_init(weights, K),
+        means=None if means is None else check_means_init(means, K, d),
+        precisions=None if precisions is None else check_precisions_init(precisions, K, d, model),
+    )
+
+
+def rows_to_fit(mixture: FittedMixture, X: ArrayLike, sample_weight: ArrayLike | None) -> tuple[Source, Names]:
     """Return the rows that an estimator is to be fitted to, gaps filled for starts, and their feature names."""
     K, missing = int(mixture.n_components), mixture.missing
     source, names = as_source_to_fit(X, sample_weight, estimator=mixture, n_components=K, missing=missing)
@@ -350,8 +360,24 @@ def rows_to_fit(mixture: EstimatedMixture, X: ArrayLike, sample_weight: ArrayLik
     return fitting.incomplete.completed(source, models, mixture.reg_covar, mixture.n_threads), names
 
 
+def _adopt(
+    mixture: _Mixture,
+    found: fitting.progress.MixtureFit,
+    source: Source,
+    names: Names,
+    objective: Objective,
+    classes: NDArray[Any] | None,
+) -> _Mixture:
+    """Let an estimator hold a fit, and warn of what is wrong with it."""
+    problem = _problem(mixture, source) if mixture.warm_start else None
+    set_fitted(mixture, found.result, source, names, objective, traces=found.traces, problem=problem)
+    record_classes(mixture, classes, source.known)
+    warn_about(found, mixture.max_iter)
+    return mixture
+
+
 def set_fitted(
-    mixture: EstimatedMixture,
+    mixture: FittedMixture,
     result: SolverResult,
     source: Source,
     names: Names,
@@ -370,20 +396,20 @@ def set_fitted(
         past = past._replace(solver_state=result.state, problem=problem)
     if objective.prior and not objective.prior.variational:
         stream = Stream.from_mixture(parameters, weight, objective)
-        past = past._replace(stream=stream, prior_parts=mixture._prior_parts())
+        past = past._replace(stream=stream, prior_parts=prior_parts(mixture))
     of_fit = fit_attributes(result.trace, result.lower_bound, traces or (result.trace,))
     set_mixture(mixture, parameters, names, source.dtype, _last_fit=past, **of_fit)
 
 
-def fit_settings(mixture: EstimatedMixture, source: Source, model: CovarianceModel) -> fitting.fit.FitSettings:
+def fit_settings(self: FittedMixture, source: Source, model: CovarianceModel) -> fitting.fit.FitSettings:
     """Return how the parameters of an estimator ask to fit the rows; those that depend on the rows are checked here."""
-    check_ridge(mixture.reg_covar, source.survey.weight)
-    start = mixture._start(source, model)
-    return settings_of(mixture, mixture._objective_of(source, model), start)
+    check_ridge(self.reg_covar, source.survey.weight)
+    start = start_of(self, source, model)
+    return settings_of(self, self._objective_of(source, model), start)
 
 
 def settings_of(
-    mixture: EstimatedMixture, objective: Objective, start: fitting.fit.StartSettings
+    mixture: FittedMixture, objective: Objective, start: fitting.fit.StartSettings
 ) -> fitting.fit.FitSettings:
     """Return how the parameters of an estimator ask to maximise an objective from a start."""
     solver = SolverSettings(
@@ -393,7 +419,7 @@ def settings_of(
         bound_is_total=objective.prior.variational,
     )
     K = int(mixture.n_components)  # products of a narrower type would overflow
-    return fitting.fit.FitSettings(K, objective, start, solver, mixture.n_threads, mixture._refinement())
+    return fitting.fit.FitSettings(K, objective, start, solver, mixture.n_threads, vars(mixture).get("refine"))
 
 
 def warn_about(fit: fitting.progress.MixtureFit, max_iter: int) -> None:

@@ -1,13 +1,15 @@
 """`FittedMixture`: everything a mixture does once it has parameters, however they were estimated.
 
-Parameters as attributes, scores of rows, samples. Subclasses add files and the fit.
+Parameters as attributes, scores of rows, samples. Subclasses say what a fit maximises; their methods for fits and files
+are the functions of `estimated` and `saved`.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from functools import partial
-from typing import Any, ClassVar, NamedTuple, TypeVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -27,7 +29,7 @@ from gmm._kernel.mstep import QuasiNewtonState
 from gmm._passes.results import Output
 from gmm._passes.stepwise import Stream
 from gmm._passes.trace import Trace
-from gmm._persistence import Described, describe
+from gmm._persistence import describe, metadata_of
 from gmm._persistence.predictions import write_predictions
 from gmm._rows.entrance import as_source, is_dask
 from gmm._rows.sources import Source
@@ -35,16 +37,13 @@ from gmm._text.html import Html
 from gmm._validation.combinations import refusal
 from gmm._validation.given import check_array, check_parameters_given, check_precisions_init
 from gmm._validation.parameters import check_is_fitted, check_n_samples, check_random_state
-from gmm._values.coordinates import Coordinates
 from gmm._values.covariance import CovarianceModel, covariance_model
 from gmm._values.fixed import PARTS
 from gmm._values.layouts import Array
+from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
-from gmm._values.priors import NormalInverseWishart
 
-__all__ = ["FittedMixture", "check_is_mixture", "fitted_parameters", "in_other_units", "source_of", "without_noise"]
-
-_Mixture = TypeVar("_Mixture", bound="FittedMixture")
+__all__ = ["FittedMixture", "check_is_mixture", "fitted_parameters", "source_of", "without_noise"]
 
 
 class Past(NamedTuple):
@@ -79,14 +78,24 @@ class Past(NamedTuple):
     prior_parts: tuple[object, ...] = ()
 
 
-class FittedMixture(Estimator, Described):
-    """Base class of estimators that hold one mixture once they are fitted."""
+class FittedMixture(Estimator):
+    """Base class of estimators that hold one mixture once they are fitted, whose parameters say how."""
 
     n_components: int
     covariance_type: str
     random_state: int | np.random.RandomState | np.random.Generator | None
     n_threads: int | None
     reg_covar: float
+    n_init: int
+    tol: float
+    max_iter: int
+    init_params: str | ArrayLike | Callable[..., ArrayLike]
+    warm_start: bool
+    verbose: int
+    verbose_interval: int
+    acceleration: str | None
+    noise: bool | float | ArrayLike
+    missing: str
     converged_: bool
     n_iter_: int
     lower_bound_: float
@@ -95,7 +104,9 @@ class FittedMixture(Estimator, Described):
     lower_bounds_: list[float]
     history_: Trace
     histories_: tuple[Trace, ...]
+    metadata = property(metadata_of)
 
+    _variational: ClassVar[bool] = False  # whether a posterior is fitted; its bounds and `tol` are nats in all
     _bound_name: ClassVar[str] = "mean log-likelihood"
     _objective: ClassVar[tuple[str, str]] = ("log-likelihood", "nats per row")
     _parameters: MixtureParameters | None = None
@@ -341,6 +352,10 @@ class FittedMixture(Estimator, Described):
         """Number of free parameters."""
         return fitted_parameters(self).n_parameters
 
+    def _objective_of(self, source: Source, model: CovarianceModel) -> Objective:
+        """What the parameters ask to maximise over mixtures of the rows."""
+        raise NotImplementedError
+
     def __sklearn_is_fitted__(self) -> bool:
         return self._parameters is not None
 
@@ -544,32 +559,6 @@ def fit_attributes(trace: Trace, lower_bound: float, traces: tuple[Trace, ...]) 
         "lower_bound_": lower_bound,
         "lower_bounds_": list(trace.lower_bounds),
     }
-
-
-def in_other_units(mixture: _Mixture, units: Coordinates, raised: float) -> _Mixture:
-    """Return an estimator in the units of the columns, where log densities are larger by a number.
-
-    Its covariance type is that of its mixture there; of its other parameters, a `NormalInverseWishart` comes along, and
-    `reg_covar` is that of the column with the smallest unit.
-    """
-    parameters, name = units.restored(fitted_parameters(mixture)), mixture.covariance_type
-    if covariance_model(name) is not parameters.model:
-        name = parameters.model.name
-    kind: Any = type(mixture)
-    given = mixture.get_params() | {"covariance_type": name}
-    given["reg_covar"] *= float(units.scales.min()) ** 2
-    if isinstance(given.get("prior"), NormalInverseWishart):
-        given["prior"] = units.restored_prior(given["prior"])
-    other = kind(**given)
-    if "history_" not in vars(mixture):  # a part of a fit, such as one class of several
-        set_mixture(other, parameters, vars(mixture).get("feature_names_in_"), mixture._dtype)
-        return other
-    traces = tuple(trace.raised(raised) for trace in mixture.histories_)
-    trace = mixture.history_.raised(raised)
-    of_fit = fit_attributes(trace, mixture.lower_bound_ + raised, traces)
-    past = Past(parameters, trace.lower_bounds, past_of(mixture).weight)
-    set_mixture(other, parameters, vars(mixture).get("feature_names_in_"), mixture._dtype, _last_fit=past, **of_fit)
-    return other
 
 
 def fitted_html(mixture: FittedMixture) -> list[Html]:

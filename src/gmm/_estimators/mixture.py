@@ -3,41 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from functools import partial
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm import _fitting as fitting
-from gmm._estimators import criteria
+from gmm._estimators import criteria, estimated, saved
 from gmm._estimators.conditional import ConditionalPrediction, given, predicted
 from gmm._estimators.contract import given_names, names_of_features
-from gmm._estimators.fitted import fitted_parameters, set_mixture, source_of
+from gmm._estimators.estimated import fit_settings, ill_defined, is_noisy, noise_of, prior_parts, warn_of_repairs
+from gmm._estimators.fitted import (
+    FittedMixture,
+    Past,
+    fit_attributes,
+    fitted_parameters,
+    past_of,
+    set_mixture,
+    source_of,
+)
 from gmm._estimators.labelled import copy_classes
-from gmm._estimators.streamed import StreamedMixture
+from gmm._estimators.streamed import block_of, stream_blocks
+from gmm._exceptions import ConvergenceWarning, raisable, warn
+from gmm._passes.stepwise import Stream
+from gmm._passes.trace import PassRecord, Trace
 from gmm._rows.entrance import as_source
-from gmm._rows.sources import Source, box_of
+from gmm._rows.sources import Source
 from gmm._validation.columns import check_columns, check_known_columns
 from gmm._validation.combinations import refusal
 from gmm._validation.fixed import check_fixed
-from gmm._validation.given import check_means_init, check_parameters_given, check_precisions_init, check_weights_init
-from gmm._validation.noise import check_noise
-from gmm._validation.parameters import check_level
+from gmm._validation.given import check_parameters_given
+from gmm._validation.parameters import check_level, check_parameters
 from gmm._validation.rows import check_feature_names, check_names
+from gmm._validation.scalars import check_real
 from gmm._values.columns import Regression, marginal
 from gmm._values.covariance import DEFAULT_COVARIANCE_TYPE, CovarianceModel, covariance_model
 from gmm._values.fixed import Fixed
-from gmm._values.noise import Noise
+from gmm._values.layouts import SingularMatrixError
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
-from gmm._values.priors import NormalInverseWishart, Prior, parts
+from gmm._values.priors import NormalInverseWishart, Prior
 
 __all__ = ["GaussianMixture"]
 
+_ENDED = "one step for each block"
+_FEW_ROWS = (
+    "The first block has {} rows for {} free parameters, so the start fits these rows alone, and the stream may not "
+    "recover. Begin with more rows, with given parameters or with a prior."
+)
 
-class GaussianMixture(StreamedMixture):
+
+class GaussianMixture(FittedMixture):
     """Gaussian mixture model Σ_k π_k N(μ_k, Σ_k), fitted by expectation–maximisation (EM).
 
     A drop-in replacement for ``sklearn.mixture.GaussianMixture``: the same parameters, attributes and methods.
@@ -235,6 +251,10 @@ class GaussianMixture(StreamedMixture):
         self.refine, self.prior, self.noise = refine, prior, noise
         self.missing, self.fixed = missing, fixed
 
+    fit, fit_predict, impute = estimated.fit, estimated.fit_predict, estimated.impute
+    save = saved.save
+    load = classmethod(saved.load)  # type: ignore[var-annotated]
+
     @classmethod
     def from_parameters(
         cls,
@@ -281,6 +301,91 @@ class GaussianMixture(StreamedMixture):
             mixture, parameters, check_feature_names(feature_names, parameters.n_features), np.dtype(np.float64)
         )
         return mixture
+
+    def partial_fit(
+        self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None, *, decay: float = 0.0
+    ) -> Self:
+        """Update the mixture by a block of rows, which are not needed again; *beyond*.
+
+        This is stepwise EM: one pass over the block with the present mixture, whose statistics are averaged with those
+        of the blocks before it, and one update. A block of weight w, after rows of weight W, has the share
+        1 − (W / (W + w))³ in the average, about 3 w / W: what early, poorer mixtures made of their rows is forgotten,
+        and blocks may be of any size. The mixtures need not be averaged in addition:
+        the shares already average, and the last third of the rows has 70 %.
+
+        The first call starts from its block, by `init_params` or from what is given of weights, means and precisions;
+        give it some rows for each free parameter, as three of which the start counts. A mixture that was fitted or
+        loaded goes on, and its past counts as the weight of the rows of that fit, beside which a `prior` counts once;
+        one of given parameters, as a start. `tol`, `max_iter`,
+        `n_init`, `acceleration` and `refine` do not matter here. What is not set of a `prior`, and the box of `noise`,
+        come from the fit or the first block.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
+            An array is one block, of one row at least and of as many as components in the first call. Of rows beyond
+            memory, each 8 MB are one.
+        y : ignored
+        sample_weight : array-like of shape (n,), default=None
+            Weights of the rows; a row of weight 2 counts as two rows.
+        decay : float, default=0
+            Share of the past that each unit of weight replaces, below 1, for streams that drift: the mixture then
+            follows about the last 1 / `decay` rows. With 0, steps shorten for ever.
+
+        Returns
+        -------
+        Self
+            The estimator itself. ``lower_bounds_`` holds the mean log-likelihood of each block of this call before its
+            update, ``lower_bound_`` the last of them; ``n_iter_`` is their number, and ``converged_`` is False.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the block is unusable; the message says where. With ``reg_covar=0``, also if a covariance becomes
+            singular. The estimator is then unchanged.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If a component lost all its rows and was reseeded; also if the first block has fewer rows than the mixture
+            has free parameters, so that the start fits them alone, without `precisions_init` or a `prior`.
+
+        References
+        ----------
+        O. Cappé, E. Moulines (2009). On-line expectation–maximization algorithm for latent data models. *Journal of the
+        Royal Statistical Society B* 71, 593-613. R. M. Neal, G. E. Hinton (1998). A view of the EM algorithm that
+        justifies incremental, sparse, and other variants. *Learning in Graphical Models*, 355-368.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from gmm import GaussianMixture
+        >>> rng = np.random.default_rng(0)
+        >>> mixture = GaussianMixture(n_components=2, random_state=0)
+        >>> for day in range(20):
+        ...     block = rng.normal(size=(300, 1)) + 6 * (rng.uniform(size=(300, 1)) < 0.25)
+        ...     mixture = mixture.partial_fit(block)
+        >>> mixture.weights_.round(2), mixture.means_.ravel().round(1)
+        (array([0.76, 0.24]), array([0., 6.]))
+        """
+        check_parameters(self, fitting.starts.STARTS)
+        decay = check_real(decay, "decay", "[0, 1)")
+        past = past_of(self)
+        source, names = block_of(self, X, sample_weight, past.parameters)
+        model = covariance_model(self.covariance_type, source.n_features)
+        if self._fixed(model):
+            raise refusal("fixed parameters", "partial_fit")
+        how: dict[str, Any] = {"ridge": self.reg_covar, "decay": decay, "n_threads": self.n_threads}
+        try:
+            stream, bounds, seconds, repaired = stream_blocks(self._begun(source, model, past), source, **how)
+        except SingularMatrixError as error:
+            raise ValueError(ill_defined(error, model)) from None
+        past = Past(stream.parameters, tuple(bounds), stream=stream, prior_parts=prior_parts(self))
+        trace = Trace(tuple(PassRecord(bound, bound) for bound in bounds), tuple(seconds), _ENDED, False)
+        of_fit = fit_attributes(trace, bounds[-1], (trace,))
+        set_mixture(self, stream.parameters, names, source.dtype, _last_fit=past, **of_fit)
+        warn_of_repairs(tuple(repaired))
+        return self
 
     def bic(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Compute the Bayesian information criterion (BIC); smaller is better.
@@ -461,44 +566,39 @@ class GaussianMixture(StreamedMixture):
         copy_classes(self, mixture)
         return mixture
 
-    def _prior_parts(self) -> tuple[object, ...]:
-        prior = parts(self.prior) if isinstance(self.prior, NormalInverseWishart) else self.prior
-        return prior, np.asarray(self.noise).tolist()
+    def _begun(self, source: Source, model: CovarianceModel, past: Past) -> Stream:
+        """Return the stream so far; of a first call, the start, and of a mixture from elsewhere, the mixture."""
+        if past.stream is not None:
+            if past.prior_parts not in ((), prior_parts(self)):
+                raise ValueError(
+                    "partial_fit continues a stream with the prior and noise that it began with, and these are others. "
+                    "Clone the estimator to start over."
+                )
+            return past.stream
+        if past.parameters is not None:
+            objective = Objective(model, self.reg_covar, self._prior(source, model))
+            return Stream.from_mixture(past.parameters, past.weight, objective)
+        (seed,) = fitting.seeds.start_seeds(self.random_state, 1)
+        settings = fit_settings(self, source, model)
+        start, prior = fitting.fit.first_mixture(source, settings, seed), settings.objective.prior
+        if source.n_used < start.n_parameters and settings.start.precisions is None and not prior:
+            warn(_FEW_ROWS.format(source.n_used, start.n_parameters), raisable(ConvergenceWarning))
+        return Stream.from_mixture(start, 0.0, settings.objective)
 
     def _objective_of(self, source: Source, model: CovarianceModel) -> Objective:
-        noise, prior = self._noise(source), self._prior(source, model)
+        noise, prior = noise_of(self, source), self._prior(source, model)
         return Objective(model, self.reg_covar, prior, noise, self._fixed(model))
 
     def _prior(self, source: Source, model: CovarianceModel) -> Prior:
         return fitting.moments.prior_of(self.prior, model, int(self.n_components), source, self.n_threads)
 
-    @property
-    def _is_noisy(self) -> bool:
-        return np.ndim(self.noise) > 0 or bool(self.noise)
-
-    def _noise(self, source: Source) -> Noise:
-        return check_noise(self.noise, source.n_features, partial(box_of, source))
-
     def _fixed(self, model: CovarianceModel) -> Fixed:
         fixed = check_fixed(self.fixed, self.n_components, model)
         if fixed and self.refine is not None:
             raise refusal("fixed parameters", "refine='split-merge'")
-        if fixed and self._is_noisy and fixed.weights.any():
+        if fixed and is_noisy(self) and fixed.weights.any():
             raise refusal("fixed weights", "noise")
         return fixed
-
-    def _refinement(self) -> str | None:
-        return self.refine
-
-    def _start(self, source: Source, model: CovarianceModel) -> fitting.fit.StartSettings:
-        K, d = int(self.n_components), source.n_features
-        weights, means, precisions = self.weights_init, self.means_init, self.precisions_init
-        return replace(
-            super()._start(source, model),
-            weights=None if weights is None else check_weights_init(weights, K),
-            means=None if means is None else check_means_init(means, K, d),
-            precisions=None if precisions is None else check_precisions_init(precisions, K, d, model),
-        )
 
 
 def _number(column: Any, value: Any) -> float:

@@ -11,7 +11,7 @@ from gmm._rows.sources import Source
 from gmm._values.layouts import Array
 from gmm._values.variational import MixturePosterior
 
-_DRAWS = 10_000  # of sticks, whose products have no quantiles in closed form
+_DRAWS = 10_000  # of products of beta variables, which have no quantiles in closed form
 
 
 class PosteriorSample(NamedTuple):
@@ -44,7 +44,7 @@ class CredibleIntervals(NamedTuple):
 
 
 def log_predictive(posterior: MixturePosterior, source: Source) -> Array:
-    """Log density of each row under the mixture of Student's t distributions (Bishop 2006, 10.81): (n,)."""
+    """Log density of each row under Student's t distributions (Bishop 2006, 10.81), and noise: (n,)."""
     found = np.empty(source.n_rows)
     for first, rows, _ in source.chunks():
         found[first : first + len(rows)] = _log_predictive(posterior, rows.astype(np.float64))
@@ -69,6 +69,9 @@ def _log_predictive(posterior: MixturePosterior, rows: Array) -> Array:
             log_square = np.log(np.einsum("ij,ij->i", z, z)) + 2 * np.log(2) * (exponents + more + 1)
         constant = gammaln((nu + 1) / 2) - gammaln(free / 2) + log_determinants[k] + d / 2 * np.log(factor / np.pi)
         columns.append(constant - (nu + 1) / 2 * np.logaddexp(0, np.log(factor) + log_square))
+    if posterior.noise:
+        columns.append(np.full(len(rows), posterior.noise.log_density))
+        log_weights = np.append(log_weights, np.log(posterior.noise_weight))
     return np.asarray(logsumexp(np.stack(columns, axis=1) + log_weights, axis=1))
 
 
@@ -95,6 +98,14 @@ def draws(posterior: MixturePosterior, n: int, rng: fitting.sampling.Rng) -> Pos
 
 
 def _weights(posterior: MixturePosterior, n: int, rng: fitting.sampling.Rng) -> Array:
+    weights = _shares(posterior, n, rng)
+    if posterior.noise:
+        weights = weights * rng.beta(1 + posterior.weight - posterior.noise_count, 1 + posterior.noise_count, (n, 1))
+    return weights
+
+
+def _shares(posterior: MixturePosterior, n: int, rng: fitting.sampling.Rng) -> Array:
+    """Draw the weights as shares of what noise leaves."""
     prior, counts = posterior.prior, posterior.counts
     if not prior.sticks:
         return rng.dirichlet(prior.concentration + counts, n)
@@ -110,7 +121,7 @@ def intervals(posterior: MixturePosterior, level: float, rng: fitting.sampling.R
 
     prior, (K, d) = posterior.prior, posterior.means.shape
     tails = np.array([(1 - level) / 2, (1 + level) / 2])
-    if prior.sticks:
+    if prior.sticks or posterior.noise:
         weights = np.quantile(_weights(posterior, _DRAWS, rng), tails, axis=0).T
     else:
         own = (prior.concentration + posterior.counts)[:, None]

@@ -1,10 +1,10 @@
-"""`SavedMixture`: fitted mixtures that go to files and come from them."""
+"""Fitted mixtures that go to files and come from them; `save` and `load` are methods of theirs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,110 +40,59 @@ from gmm._values.parameters import MixtureParameters
 from gmm._values.variational import MixturePosterior
 from gmm._versions import __version__
 
-__all__ = ["SavedMixture", "from_state", "state_of"]
+__all__ = ["from_state", "load", "save", "state_of"]
 
-_Mixture = TypeVar("_Mixture", bound="SavedMixture")
-
-
-class SavedMixture(FittedMixture):
-    """Base class of estimators that are saved without pickle."""
-
-    _takes_posterior: ClassVar[bool] = False
-
-    def save(self, file: Writable, *, metadata: Mapping[str, Any] | None = None) -> None:
-        """Write the fitted mixture to a file that holds only numbers and text; *beyond*.
-
-        Constructor parameters are saved if they are numbers, names or a prior. Generators, callables and arrays that
-        describe a start are not saved.
-
-        Parameters
-        ----------
-        file : str, os.PathLike or binary file
-            A path, used as given (no suffix is added), or a file open for writing, which need not be seekable.
-        metadata : dict of JSON values, optional
-            What else people or programs should know: names, dates, the number of rows, scores of the rows. None writes
-            those of the file that this comes from. Nothing is added, so the same object gives the same bytes.
-
-        Raises
-        ------
-        TypeError
-            If `metadata` holds something that JSON has no form for; the message says where.
-        ValueError
-            If a constructor parameter is invalid, so that `load` would refuse the file, or a number of `metadata` is
-            not finite.
-        """
-        header, arrays = state_of(self)
-        save_state(file, with_metadata(self, metadata, header), arrays)
-
-    @classmethod
-    def load(cls, file: Readable) -> Self:
-        """Read a mixture that `save` wrote; *beyond*.
-
-        Parameters
-        ----------
-        file : str, os.PathLike, binary file or bytes
-            A path, a file open for reading, which is read to its end, or the content of such a file.
-
-        Returns
-        -------
-        GaussianMixture
-
-        Raises
-        ------
-        ValueError
-            If the file is not a saved model, was written by a newer version, or does not hold a valid mixture; the
-            message says which. Loading runs no code from the file, so files from others are safe to open.
-        """
-        return load_object(file, {cls.__name__: partial(from_state, cls)})
-
-    def _state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-        parameters = fitted_parameters(self)
-        # They may have been set after the fit, and `load` refuses invalid ones.
-        check_parameters(self, fitting.starts.STARTS)
-        header: dict[str, Any] = {
-            "gmm_version": __version__,
-            "class": type(self).__name__,
-            "parameters": to_json_values(self.get_params()),
-            "covariance_model": parameters.model.name,
-            "dtype": self._dtype.name,
-            "feature_names": given_names(self),
-        }
-        arrays = mixture_to_state(parameters)
-        if isinstance(parameters, MixturePosterior):
-            posterior, of_posterior = posterior_to_state(parameters)
-            header, arrays = header | posterior, arrays | of_posterior
-        if "history_" in vars(self):
-            traces, passes = traces_to_state(self.history_, self.histories_)
-            header |= {**traces, "lower_bound": self.lower_bound_}
-            arrays |= passes
-        header |= classes_to_state(self)
-        past = past_of(self)
-        header |= {"weight_seen": past.weight} if past.weight else {}
-        if past.stream is not None:
-            header["stream"], of_stream = stream_to_state(past.stream)
-            arrays |= of_stream
-        return header, arrays
-
-    def _restore(self, header: dict[str, Any], arrays: dict[str, NDArray[Any]], parameters: MixtureParameters) -> None:
-        """Take what `_state` returned; `parameters` are made of it."""
-        names = check_feature_names(item(header, "feature_names", list) or None, parameters.n_features)
-        if header["dtype"] not in ("float32", "float64"):
-            raise ValueError(f"expected dtype float32 or float64, got {header['dtype']!r}")
-        check_parameters(self, fitting.starts.STARTS)
-        past, of_fit = Past(parameters), dict[str, Any]()
-        if "lower_bound" in header:
-            best, traces = traces_from_state(header, arrays)
-            of_fit = fit_attributes(best, item(header, "lower_bound", float), traces)
-            past = past._replace(bounds=best.lower_bounds)
-        if "weight_seen" in header:
-            past = past._replace(weight=positive(header, "weight_seen"))
-        if "stream" in header:
-            past = past._replace(stream=stream_from_state(item(header, "stream", dict), arrays, parameters))
-        set_mixture(self, parameters, names, np.dtype(header["dtype"]), _last_fit=past, **of_fit)
-        restore_classes(self, header, parameters.n_components)
+_Mixture = TypeVar("_Mixture", bound=FittedMixture)
 
 
-def state_of(mixture: SavedMixture) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+def save(self: FittedMixture, file: Writable, *, metadata: Mapping[str, Any] | None = None) -> None:
+    """Write the fitted mixture to a file that holds only numbers and text; *beyond*.
+
+    Constructor parameters are saved if they are numbers, names or a prior. Generators, callables and arrays that
+    describe a start are not saved.
+
+    Parameters
+    ----------
+    file : str, os.PathLike or binary file
+        A path, used as given (no suffix is added), or a file open for writing, which need not be seekable.
+    metadata : dict of JSON values, optional
+        What else people or programs should know: names, dates, the number of rows, scores of the rows. None writes
+        those of the file that this comes from. Nothing is added, so the same object gives the same bytes.
+
+    Raises
+    ------
+    TypeError
+        If `metadata` holds something that JSON has no form for; the message says where.
+    ValueError
+        If a constructor parameter is invalid, so that `load` would refuse the file, or a number of `metadata` is
+        not finite.
+    """
+    header, arrays = state_of(self)
+    save_state(file, with_metadata(self, metadata, header), arrays)
+
+
+def load(cls: type[_Mixture], file: Readable) -> _Mixture:
+    """Read a mixture that `save` wrote; *beyond*.
+
+    Parameters
+    ----------
+    file : str, os.PathLike, binary file or bytes
+        A path, a file open for reading, which is read to its end, or the content of such a file.
+
+    Returns
+    -------
+    GaussianMixture
+
+    Raises
+    ------
+    ValueError
+        If the file is not a saved model, was written by a newer version, or does not hold a valid mixture; the
+        message says which. Loading runs no code from the file, so files from others are safe to open.
+    """
+    return load_object(file, {cls.__name__: partial(from_state, cls)})
+
+
+def state_of(self: FittedMixture) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Return what `save` writes: a header of JSON values, and arrays by their names.
 
     Raises
@@ -153,7 +102,32 @@ def state_of(mixture: SavedMixture) -> tuple[dict[str, Any], dict[str, NDArray[A
     ValueError
         If a parameter of the estimator is invalid.
     """
-    return mixture._state()
+    parameters = fitted_parameters(self)
+    # They may have been set after the fit, and `load` refuses invalid ones.
+    check_parameters(self, fitting.starts.STARTS)
+    header: dict[str, Any] = {
+        "gmm_version": __version__,
+        "class": type(self).__name__,
+        "parameters": to_json_values(self.get_params()),
+        "covariance_model": parameters.model.name,
+        "dtype": self._dtype.name,
+        "feature_names": given_names(self),
+    }
+    arrays = mixture_to_state(parameters)
+    if isinstance(parameters, MixturePosterior):
+        posterior, of_posterior = posterior_to_state(parameters)
+        header, arrays = header | posterior, arrays | of_posterior
+    if "history_" in vars(self):
+        traces, passes = traces_to_state(self.history_, self.histories_)
+        header |= {**traces, "lower_bound": self.lower_bound_}
+        arrays |= passes
+    header |= classes_to_state(self)
+    past = past_of(self)
+    header |= {"weight_seen": past.weight} if past.weight else {}
+    if past.stream is not None:
+        header["stream"], of_stream = stream_to_state(past.stream)
+        arrays |= of_stream
+    return header, arrays
 
 
 def from_state(cls: type[_Mixture], header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> _Mixture:
@@ -166,7 +140,7 @@ def from_state(cls: type[_Mixture], header: dict[str, Any], arrays: dict[str, ND
     """
     parameters = mixture_from_state(arrays, covariance_model(item(header, "covariance_model", str)))
     asked = from_json_values(item(header, "parameters", dict))  # but for arrays, which are not saved among them
-    if cls._takes_posterior:
+    if _takes_posterior(cls):
         parameters = posterior_from_state(header, arrays, parameters)
         asked = given_prior(parameters.prior) | asked
     if parameters.noise:
@@ -174,5 +148,30 @@ def from_state(cls: type[_Mixture], header: dict[str, Any], arrays: dict[str, ND
     if parameters.fixed:
         asked = {"fixed": parameters.fixed.masks} | asked
     estimator = cls(**asked)
-    estimator._restore(header, arrays, parameters)
+    _restore(estimator, header, arrays, parameters)
     return estimator
+
+
+def _takes_posterior(cls: type[FittedMixture]) -> bool:
+    return hasattr(cls, "sample_posterior")
+
+
+def _restore(
+    self: FittedMixture, header: dict[str, Any], arrays: dict[str, NDArray[Any]], parameters: MixtureParameters
+) -> None:
+    """Take what `state_of` returned; `parameters` are made of it."""
+    names = check_feature_names(item(header, "feature_names", list) or None, parameters.n_features)
+    if header["dtype"] not in ("float32", "float64"):
+        raise ValueError(f"expected dtype float32 or float64, got {header['dtype']!r}")
+    check_parameters(self, fitting.starts.STARTS)
+    past, of_fit = Past(parameters), dict[str, Any]()
+    if "lower_bound" in header:
+        best, traces = traces_from_state(header, arrays)
+        of_fit = fit_attributes(best, item(header, "lower_bound", float), traces)
+        past = past._replace(bounds=best.lower_bounds)
+    if "weight_seen" in header:
+        past = past._replace(weight=positive(header, "weight_seen"))
+    if "stream" in header:
+        past = past._replace(stream=stream_from_state(item(header, "stream", dict), arrays, parameters))
+    set_mixture(self, parameters, names, np.dtype(header["dtype"]), _last_fit=past, **of_fit)
+    restore_classes(self, header, parameters.n_components)

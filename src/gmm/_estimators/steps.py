@@ -13,7 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from gmm._estimators.bayesian import BayesianGaussianMixture
 from gmm._estimators.contract import as_public_array
-from gmm._estimators.estimated import EstimatedMixture, fit_settings, ill_defined, warn_of_repairs
+from gmm._estimators.estimated import fit_settings, ill_defined, warn_of_repairs
+from gmm._estimators.fitted import FittedMixture
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer
 from gmm._exceptions import InvalidParameterError, raisable
@@ -211,7 +212,7 @@ def prepare_stepped_fit(
 
 def _estimator(
     n_components: int, parameters: dict[str, Any], caller: str, kind: type[GaussianMixture | BayesianGaussianMixture]
-) -> EstimatedMixture:
+) -> FittedMixture:
     known = kind().get_params()
     unknown = sorted(parameters.keys() - known.keys())
     if unknown:

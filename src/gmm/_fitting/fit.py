@@ -375,7 +375,7 @@ def _start(problem: Problem, settings: FitSettings, seed: int, e_step: EStep) ->
         start = partial(_start_statistics, settings=settings, seed=seed)
         return Beginning(noisy_start(problem, settings.n_components, noise.share, start, rng))
     begin = _start_without_noise(problem, settings, seed, e_step)
-    left = 1 - float(begin.parameters.weights.sum())
+    left = 1 - float(begin.parameters.as_estimate()[0].sum())
     share = left if left > _ROUNDING else noise.share
     return replace(begin, parameters=begin.parameters.with_noise(noise, share))
 

@@ -1,4 +1,4 @@
-"""The order of the components of a Dirichlet process: its bound is higher, the earlier heavy ones come."""
+"""The order of the components of a Dirichlet process, or of each class: the bound is higher where heavy ones lead."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def in_falling_order(
     paused: SolverResult | None = None,
     on_pause: Callable[[SolverResult, SolverRun], object] = lambda result, run: None,
 ) -> SolverResult:
-    """Sort the components of a converged result by their rows and run on, as long as that raises the bound.
+    """Sort the components of a converged result, or of each class, by their rows; run on as long as the bound rises.
 
     Parameters
     ----------
@@ -43,11 +43,13 @@ def in_falling_order(
     on_pause : callable, optional
         Called wherever a run could pause, with the result that the run is to raise.
     """
-    while result.trace.converged and (np.diff(result.statistics.counts) > _ROWS).any():
+    owners = problem.rows.known.owner_of_each(result.parameters.n_components)
+    together, last = np.diff(owners) == 0, owners.max() + 1  # components of no class come last
+    while result.trace.converged and (np.diff(result.statistics.counts)[together] > _ROWS).any():
         left = settings.max_iter - len(result.trace)
         if left <= 0:
             break
-        order = np.argsort(-result.statistics.counts, kind="stable")
+        order = np.lexsort((-result.statistics.counts, np.where(owners < 0, last, owners)))
         begin = paused or problem.beginning(e_step, result.statistics.reordered(order))
         run = problem.run(
             e_step,

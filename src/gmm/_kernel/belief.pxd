@@ -119,21 +119,35 @@ cdef inline double minus_weights_divergence(
 
 
 cdef inline double gain_of_merged_weights(
-    Py_ssize_t K, const double* counts, Py_ssize_t into, Py_ssize_t gone,      # IN into < gone
+    Py_ssize_t K, const double* counts, Py_ssize_t into, Py_ssize_t gone, Py_ssize_t last,     # IN into < gone <= last
     double concentration, bint sticks,
 ) noexcept nogil:
-    """By how much log ∫ p(z | π) p(π) dπ rises if `gone` joins `into`, those behind move up, and the last is empty."""
+    """By how much log ∫ p(z | π) p(π) dπ rises if `gone` joins `into`, those up to `last` move up, and it is empty."""
     cdef Py_ssize_t k
-    cdef double both = counts[into] + counts[gone], later = 0, gain
+    cdef double both = counts[into] + counts[gone], later = 0, behind = 0, gain
     if not sticks:
         return (lgamma(concentration + both) + lgamma(concentration)
                 - lgamma(concentration + counts[into]) - lgamma(concentration + counts[gone]))
     for k in range(gone + 1, K):
         later += counts[k]
-    gain = log_beta(1, concentration) - log_beta(1 + counts[gone], concentration + later)
+        behind += counts[k] if k > last else 0
+    gain = log_beta(1, concentration + behind) - log_beta(1 + counts[gone], concentration + later)
     for k in range(gone - 1, into, -1):            # sticks between them lose the rows of `gone` behind them
         gain += log_beta(1 + counts[k], concentration + later)
         gain -= log_beta(1 + counts[k], concentration + later + counts[gone])
         later += counts[k]
     return (gain + log_beta(1 + both, concentration + later)
             - log_beta(1 + counts[into], concentration + later + counts[gone]))
+
+
+# -------------------------------------------------------------------------------------------- noise
+
+cdef inline double expected_log_share(double rows, double others) noexcept nogil:
+    """E log τ of a share τ whose prior is uniform."""
+    return digamma(1 + rows) - digamma(2 + rows + others)
+
+
+cdef inline double minus_share_divergence(double rows, double others) noexcept nogil:
+    """−KL(q(τ) ‖ p(τ))."""
+    return (log_beta(1 + rows, 1 + others) - rows * expected_log_share(rows, others)
+            - others * expected_log_share(others, rows))

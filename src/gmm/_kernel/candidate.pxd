@@ -4,7 +4,7 @@ A view has the coordinates y = V (x − centre) of a metric V, in which the vari
 moves the seeds. For families with diagonal or full covariances, a few passes of EM then fit a simpler mixture, with
 spherical or diagonal ones. Its responsibilities give the family its first mixture, in the coordinates of x.
 """
-from libc.math cimport INFINITY, log
+from libc.math cimport log
 from libc.string cimport memset
 
 from gmm._kernel.estimate cimport Estimate, estimate_in, estimate_size
@@ -93,7 +93,7 @@ cdef inline Family simpler_family(Layout layout, Py_ssize_t K, Py_ssize_t d) noe
     family.covariance_layout = family.moment_layout = layout
     family.constraint, family.K, family.d = NULL, K, d
     family.ridge = 1e-6                     # of the variance of y
-    family.objective, family.log_noise = likelihood(), -INFINITY
+    family.objective, family.owners = likelihood(), NULL
     return family
 
 

@@ -1,5 +1,5 @@
 """The mixtures to choose from, and what is maximised over them: what `mstep.pyx` computes with."""
-from libc.math cimport INFINITY, log
+from libc.math cimport INFINITY
 
 from gmm._kernel.layout cimport Layout
 
@@ -21,7 +21,7 @@ cdef enum ObjectiveKind:
 
 
 cdef struct Objective:
-    # The likelihood has zeros and NULLs after its kind.
+    # The likelihood without noise has zeros and NULLs after its kind.
     ObjectiveKind kind
     const double* mean          # (d,) m
     const double* scale         # one matrix Λ in the layout of the covariances
@@ -32,6 +32,7 @@ cdef struct Objective:
     double concentration        # of the prior of the weights, in rows
     bint sticks                 # which breaks sticks (a Dirichlet process); else it is a Dirichlet distribution
     double weight               # n, of all rows
+    double log_noise            # log density of uniform noise, whose weight the components leave; −∞: there is none
 
 
 cdef inline Objective likelihood() noexcept nogil:
@@ -41,6 +42,7 @@ cdef inline Objective likelihood() noexcept nogil:
     objective.shrinkage = objective.mean_terms = objective.pseudocount = objective.constant = 0
     objective.concentration = objective.weight = 0
     objective.sticks = False
+    objective.log_noise = -INFINITY
     return objective
 
 
@@ -52,7 +54,7 @@ cdef struct Family:
     Py_ssize_t K
     Py_ssize_t d
     double ridge                # on the covariances' diagonals, before they are constrained
-    double log_noise            # log density of uniform noise, whose weight the components leave; −∞: there is none
+    const int* owners           # (K,) classes of the components, equal ones side by side; NULL where rows have none
     Objective objective
 
 
@@ -60,8 +62,8 @@ cdef inline bint is_constrained(const Family* family) noexcept nogil:
     return family.constraint != NULL
 
 
-cdef inline bint has_noise(const Family* family) noexcept nogil:
-    return family.log_noise > -INFINITY
+cdef inline bint has_noise(const Objective* objective) noexcept nogil:
+    return objective.log_noise > -INFINITY
 
 
 cdef inline double rest_of(const double* shares, Py_ssize_t K, double whole) noexcept nogil:
@@ -72,7 +74,9 @@ cdef inline double rest_of(const double* shares, Py_ssize_t K, double whole) noe
     return whole
 
 
-cdef inline double log_noise_of(const Family* family, const double* weights) noexcept nogil:
-    """Log density of noise, its weight included."""
-    cdef double weight = rest_of(weights, family.K, 1) if has_noise(family) else 0
-    return log(weight) + family.log_noise if weight > 0 else -INFINITY
+cdef inline Py_ssize_t last_of_class(const Family* family, Py_ssize_t k) noexcept nogil:
+    """The last component of the class of one, or of all where rows have no classes."""
+    cdef Py_ssize_t last = family.K - 1
+    while family.owners != NULL and family.owners[last] != family.owners[k]:
+        last -= 1
+    return last

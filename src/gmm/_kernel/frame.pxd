@@ -84,7 +84,7 @@ cdef inline double unit_of_mean(const State* state, double weight) noexcept nogi
 cdef inline double unit_of_matrix(const State* state, const double* weights, Py_ssize_t m) noexcept nogil:
     """Return the unit of what is off the diagonal; on it, it is larger by √2."""
     cdef double weight = 1 if is_pooled(state.family.moment_layout) else weights[m]
-    if has_noise(&state.family):
+    if has_noise(&state.family.objective):
         weight = matrix_count(state.family.moment_layout, state.family.K, weights, m)
     return sqrt(weight + state.covariance_rows)
 
@@ -355,7 +355,7 @@ cdef inline void moments_of_mixture(
 cdef inline double inner(const State* state, const double* a, const double* b) noexcept nogil:
     """⟨a, b⟩ in the metric of the complete data's Fisher information, the objective's own rows included."""
     cdef double product = product_sum(a, b, state.size), weight
-    if has_noise(&state.family):                   # whose count is what the components leave
+    if has_noise(&state.family.objective):         # whose count is what the components leave
         weight = rest_of(state.best.weights, state.family.K, 1)
         if weight > 0:
             product += sum_of_counts(state, a) * sum_of_counts(state, b) / weight

@@ -3,10 +3,11 @@ from libc.float cimport DBL_EPSILON
 from libc.math cimport fabs, sqrt
 
 from gmm._kernel.estimate cimport Estimate
-from gmm._kernel.family cimport Family, log_noise_of
+from gmm._kernel.family cimport Family
 from gmm._kernel.lanes cimport merge_siblings, walk_lanes
 from gmm._kernel.moments cimport Moments, any_empty, move_to_means
 from gmm._kernel.mstep cimport most_likely, parameter_term, take_pass
+from gmm._kernel.objective cimport log_noise
 from gmm._kernel.plan cimport PassPlan, prepare, set_noise
 from gmm._kernel.rows cimport Rows, data
 from gmm._kernel.state cimport State, next_mixture
@@ -96,7 +97,7 @@ cdef inline Py_ssize_t run_em(
         if most_likely(moments, family, 0, measured.covariances, scratch, estimate) >= 0:
             return n
         measured = estimate
-        set_noise(plan, log_noise_of(family, estimate.weights))
+        set_noise(plan, log_noise(&family.objective, K, estimate.weights))
         if not walk_again(plan, inputs, room, estimate.log_offset, estimate.means, estimate.whiteners, workspace):
             return n
 
@@ -123,7 +124,7 @@ cdef inline Py_ssize_t run_quasi_newton(
         take_pass(state, moments, rounding_of(plan), repair_empty, records + 4 * n)
         n += 1
         mixture = next_mixture(state)
-        set_noise(plan, log_noise_of(&state.family, mixture.weights))
+        set_noise(plan, log_noise(&state.family.objective, plan.n_all, mixture.weights))
         if (state.converged or state.stuck or n == inputs.at_most
                 or not walk_again(plan, inputs, room, mixture.log_offset, mixture.means, mixture.whiteners,
                                   workspace)):

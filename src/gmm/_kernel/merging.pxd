@@ -10,11 +10,12 @@ as soon as the bound is higher.  Merges are tried while passes gain less than a 
 with a longer wait, and when the run has converged, without one.
 
 Components whose means lie apart are left alone: with few rows for the features, the prior may make the bound prefer
-one for several groups.
+one for several groups.  So are components of different classes, where rows have classes.
 """
 from libc.math cimport INFINITY, isfinite, log1p
 from libc.string cimport memcpy, memmove, memset
 
+from gmm._kernel.family cimport has_noise, last_of_class, rest_of
 from gmm._kernel.layout cimport (
     Layout,
     add_to_diagonal,
@@ -99,7 +100,7 @@ cdef inline bint choose_pair(State* state, double least, Py_ssize_t* into, Py_ss
     cdef double empty = evidence_of_empty(state)
     for k in range(K):
         for j in range(k):
-            if counts[j] < few or counts[k] < few:
+            if counts[j] < few or counts[k] < few or last_of_class(&state.family, j) < k:
                 continue
             combine(state, j, k)
             promise = promise_of(state, j, k, empty)
@@ -117,7 +118,8 @@ cdef inline double promise_of(const State* state, Py_ssize_t into, Py_ssize_t go
     cdef Py_ssize_t K = state.family.K, d = state.family.d
     cdef const double* counts = state.held.counts
     cdef const double* before = state.plain.log_determinants
-    cdef double gain = gain_of_merged_shares(&state.family.objective, K, counts, into, gone)
+    cdef double gain = gain_of_merged_shares(
+        &state.family.objective, K, counts, into, gone, last_of_class(&state.family, gone))
     gain += gain_of_merged_means(&state.family.objective, d, counts[into], counts[gone])
     gain += evidence_of(state, state.tried.counts, state.trial.log_determinants, into)
     gain -= evidence_of(state, counts, before, into)
@@ -166,10 +168,11 @@ cdef inline double squared_distance(State* state, Py_ssize_t of, Py_ssize_t one,
     cdef double* scatter = state.matrices
     cdef double* whitener = state.matrices + size
     cdef double* mean = state.shifts
-    cdef double rows = moments.weight if is_pooled(layout) else d + moments.counts[of], share, log_determinant
+    cdef double every = component_rows(state), rows = every if is_pooled(layout) else d + moments.counts[of]
+    cdef double share, log_determinant
     memset(scatter, 0, size * sizeof(double))
     for k in range(K):
-        share = 1 if is_pooled(layout) else d / moments.weight + (k == of)
+        share = 1 if is_pooled(layout) else d / every + (k == of)
         for j in range(d):
             mean[j] = share * step_of(moments, k, j, d)
         subtract_outer(layout, d, moments.first + k * d, mean, scatter)
@@ -183,6 +186,11 @@ cdef inline double squared_distance(State* state, Py_ssize_t of, Py_ssize_t one,
         mean[d + j] = moments.origins[other * d + j] + step_of(moments, other, j, d)
     # Rows that are equal in a column leave it to the bound.
     return 2 * rows * half_square(layout, d, whitener, mean, mean + d) if isfinite(log_determinant) else 0
+
+
+cdef inline double component_rows(const State* state) noexcept nogil:
+    """Rows of all components."""
+    return -rest_of(state.held.counts, state.family.K, 0) if has_noise(&state.family.objective) else state.held.weight
 
 
 # ------------------------------------------------------------------------------------- the two as one
@@ -234,9 +242,10 @@ cdef inline void empty_component(Moments* moments, Layout layout, Py_ssize_t d, 
 
 
 cdef inline void merge(State* state, Py_ssize_t into, Py_ssize_t gone) noexcept nogil:
-    """Write the accepted moments with one component less to `tried`; those behind move up, the last is empty."""
+    """Write the accepted moments with one component less to `tried`: of its class, those behind move up."""
     cdef Layout layout = state.family.moment_layout
-    cdef Py_ssize_t K = state.family.K, d = state.family.d, after = K - 1 - gone
+    cdef Py_ssize_t K = state.family.K, d = state.family.d
+    cdef Py_ssize_t last = last_of_class(&state.family, gone), after = last - gone
     cdef Py_ssize_t size = component_stride(layout, d)
     cdef Moments* moments = &state.tried
     memcpy(moments.origins, state.held.origins, moments_size(layout, K, d) * sizeof(double))
@@ -246,5 +255,5 @@ cdef inline void merge(State* state, Py_ssize_t into, Py_ssize_t gone) noexcept 
     memmove(moments.counts + gone, moments.counts + gone + 1, after * sizeof(double))
     memmove(moments.first + gone * d, moments.first + (gone + 1) * d, after * d * sizeof(double))
     memmove(moments.second + gone * size, moments.second + (gone + 1) * size, after * size * sizeof(double))
-    empty_component(moments, layout, d, K - 1)
+    empty_component(moments, layout, d, last)
     mirror_all(layout, K, d, moments.second)

@@ -10,7 +10,8 @@ cdef class MixtureFamily:
     cdef Family family
     cdef object arguments
     cdef const double[::1] mean
-    cdef const double[::1] scale          # the family's objective points into both
+    cdef const double[::1] scale
+    cdef const int[::1] owners            # the family points into these
 
     cdef bint takes(self, Layout covariance_layout, Layout moment_layout, Py_ssize_t K, Py_ssize_t d)
 

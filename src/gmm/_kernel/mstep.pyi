@@ -26,6 +26,7 @@ class MixtureFamily:
         moment_layout: int | None = None,
         weights_prior: tuple[float, bool, float] | None = None,
         log_noise: float = -inf,
+        owners: NDArray[np.intc] | None = None,
     ) -> Self: ...
     def parameter_term(self, weights: _Array, means: _Array, whiteners: _Array, log_determinants: _Array) -> float: ...
 
@@ -59,8 +60,9 @@ def log_offset(
     whiteners: _Array,
     log_determinants: _Array,
     d: int,
+    log_noise: float = -inf,
     variational: tuple[float, float, float, bool, float] | None = None,
-) -> _Array: ...
+) -> tuple[_Array, float]: ...
 
 @disjoint_base
 class QuasiNewtonState:

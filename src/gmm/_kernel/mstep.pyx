@@ -5,7 +5,7 @@ from libc.string cimport memcpy
 from gmm._kernel cimport belief, constraint as solutions, objective as objectives, quasi_newton, update
 from gmm._kernel.constraint cimport constrain, constraint_workspace_size
 from gmm._kernel.estimate cimport Estimate, estimate_in, estimate_size
-from gmm._kernel.family cimport Constraint, Family, Objective, likelihood, log_noise_of, rest_of
+from gmm._kernel.family cimport Constraint, Family, Objective, likelihood, rest_of
 from gmm._kernel.layout cimport DIAGONAL, FULL, SPHERICAL, Layout, is_layout, matrix_size, n_matrices, total_size
 from gmm._kernel.lengths cimport expect, expect_matrix
 from gmm._kernel.merging cimport combine, evidence_of_empty, promise_of
@@ -104,6 +104,8 @@ cdef class MixtureFamily:
         whether that breaks sticks, and the weight of all rows. A mixture's weights are then the shares of the rows.
     log_noise : float, optional
         Log density of uniform noise, to which rows belong with the weight that the components leave; −∞ for none.
+    owners : array of int, (K,), optional
+        The class of each component, equal ones side by side: only components of one class are merged.
 
     Raises
     ------
@@ -114,6 +116,7 @@ cdef class MixtureFamily:
     def __cinit__(
         self, Layout covariance_layout, int constraint, Py_ssize_t n_components, Py_ssize_t n_features,
         double ridge, prior=None, moment_layout=None, weights_prior=None, double log_noise=-INFINITY,
+        const int[::1] owners=None,
     ):
         cdef Layout moments = covariance_layout if moment_layout is None else <Layout>moment_layout
         cdef const Constraint* row = constraint_of(constraint)
@@ -124,15 +127,18 @@ cdef class MixtureFamily:
             raise ValueError(f"expected a layout, a constraint on it, components and features, got {shape}")
         if moments != covariance_layout:
             raise ValueError(f"expected moments in the layout of the covariances, {covariance_layout}, got {moments}")
-        if weights_prior is not None and log_noise > -INFINITY:
-            raise ValueError(f"expected no noise in a variational posterior, got log density {log_noise}")
+        if owners is not None:
+            expect("owners", owners.shape[0], n_components)
         cdef Family* family = &self.family
         family.covariance_layout, family.moment_layout = covariance_layout, moments
-        family.constraint, family.ridge, family.log_noise = row, ridge, log_noise
+        family.constraint, family.ridge = row, ridge
         family.K, family.d = n_components, n_features
+        family.owners = NULL if owners is None else &owners[0]
         family.objective = likelihood()
+        family.objective.log_noise = log_noise
+        self.owners = owners
         self.arguments = (covariance_layout, constraint, n_components, n_features, ridge, prior, moments, weights_prior,
-                          log_noise)
+                          log_noise, None if owners is None else np.asarray(owners))
         if prior is None:
             return
         self.mean, self.scale, shrinkage, pseudocount, constant = prior
@@ -145,6 +151,7 @@ cdef class MixtureFamily:
             concentration, sticks, weight = weights_prior
             family.objective = evidence_bound(&self.mean[0], &self.scale[0], shrinkage, pseudocount, constant,
                                               concentration, sticks, weight)
+        family.objective.log_noise = log_noise
 
     def __reduce__(self):
         return MixtureFamily, self.arguments
@@ -306,12 +313,14 @@ def log_offset(
     const double[::1] whiteners,
     const double[::1] log_determinants,
     Py_ssize_t d,
+    double log_noise=-INFINITY,
     tuple variational=None,
 ):
     """Return what a pass adds to the log density of each component, log π_k + log|W_k| − d/2·log 2π: (K,).
 
-    `variational` makes that the expectation under a variational posterior: the shrinkage and pseudocount of its prior,
-    and a `weights_prior` as of a `MixtureFamily`; `weights` are then the shares of the rows.
+    Also return `log_noise`, as of a `MixtureFamily`, with the weight of noise. `variational` makes both expectations
+    under a variational posterior: the shrinkage and pseudocount of its prior, and a `weights_prior` as of a
+    `MixtureFamily`; `weights` are then the shares of the rows.
     """
     cdef Py_ssize_t K = weights.shape[0]
     if K < 1 or d < 1 or not is_layout(layout):
@@ -324,8 +333,9 @@ def log_offset(
     if variational is not None:
         shrinkage, pseudocount, concentration, sticks, weight = variational
         objective = evidence_bound(NULL, NULL, shrinkage, pseudocount, 0, concentration, sticks, weight)
+    objective.log_noise = log_noise
     log_offsets(&objective, layout, K, d, &weights[0], &whiteners[0], &log_determinants[0], 0, &into[0])
-    return offsets
+    return offsets, objectives.log_noise(&objective, K, &weights[0])
 
 
 def constrained(
@@ -504,8 +514,8 @@ cdef class QuasiNewtonState:
         memcpy(&into[0], mixture.log_offset, K * sizeof(double))
         memcpy(&into[K], mixture.means, K * d * sizeof(double))
         memcpy(&into[K + K * d], mixture.whiteners, size * sizeof(double))
-        return flat[:K], flat[K:K + K * d].reshape(K, d), flat[K + K * d:], log_noise_of(
-            &self.state.family, mixture.weights)
+        return flat[:K], flat[K:K + K * d].reshape(K, d), flat[K + K * d:], objectives.log_noise(
+            &self.state.family.objective, K, mixture.weights)
 
     def take(self, statistics, double rounding, *, bint repair_empty):
         """Accept or reject a pass of the mixture that `next` returned, and choose the next one, without rows.

@@ -9,7 +9,8 @@ With n_k the count of component k, x̄_k and S_k the mean of its rows and their 
 | scatter | S_k | S_k + Λ + κ n_k / (κ + n_k) (x̄_k − m)(x̄_k − m)ᵀ | as MAP | `add_to_scatter` |
 | divisor of the scatter | n_k | n_k + 1 + c | n_k + c | `divisor` |
 | log offset, + ½ d log 2π | log π_k + log det W_k | likewise | E log π_k + ½ E log det Λ_k − d/(2β_k) | `log_offsets` |
-| added to the log evidence | 0 | log p(μ, Σ) | −KL(q(π, μ, Σ) ‖ p(π, μ, Σ)) | `parameter_term` |
+| log density of noise | log (1 − Σ_k π_k) − log V | likewise | E log τ − log V | `log_noise` |
+| added to the log evidence | 0 | log p(μ, Σ) | −KL(q(τ, π, μ, Σ) ‖ p(τ, π, μ, Σ)) | `parameter_term` |
 
 The prior is conjugate (Fraley & Raftery 2007, section 3): μ_k | Σ_k ~ N(m, Σ_k / κ), and Σ_k has an inverse Wishart
 or inverse gamma density worth c rows with scatter Λ. The divisor's 1 is the factor |Σ_k|^−½ of the mean's density: K
@@ -20,21 +21,25 @@ N(m_k, Σ_k / β_k) with β_k = κ + n_k, and the precision Λ_k ~ Wishart with 
 W_kᵀ W_k = Σ_k⁻¹. Here c is ν_0, and the scatter Λ of the table is the inverse of the prior's scale; where all
 components share a covariance, both are K times as much, and ν_k is a K-th of the divisor. A layout restricts the
 posterior, never the prior, so all of them are one model, and the Wishart's functions are those of d features. A
-mixture's "weights" are the shares n_k / n: with them and the weight n of all rows, q(π) is known.
+mixture's "weights" are the shares n_k / n: with them and the weight n of all rows, q(π) is known.  Beside noise, whose
+share τ has a uniform prior and the posterior Beta(1 + n_0, 1 + n − n_0), π_k are shares of the rest: E log (1 − τ) is
+added to E log π_k.
 """
-from libc.math cimport M_PI, log
+from libc.math cimport INFINITY, M_PI, log
 
 from gmm._kernel.belief cimport (
+    expected_log_share,
     expected_log_weights,
     gain_of_merged_weights,
     half_expected_log_precision,
     log_wishart_volume,
     minus_mean_divergence,
+    minus_share_divergence,
     minus_weights_divergence,
     minus_wishart_divergence,
 )
 from gmm._kernel.estimate cimport Estimate
-from gmm._kernel.family cimport EVIDENCE_BOUND, LIKELIHOOD, POSTERIOR, Objective, likelihood
+from gmm._kernel.family cimport EVIDENCE_BOUND, LIKELIHOOD, POSTERIOR, Objective, has_noise, likelihood, rest_of
 from gmm._kernel.layout cimport (
     Layout,
     axis_stride,
@@ -93,6 +98,11 @@ cdef inline double dof(
     """ν_k, the degrees of freedom of a component."""
     cdef double count = objective.weight * matrix_count(layout, K, weights, matrix_of(layout, k))
     return divisor(objective, count) / (K if is_pooled(layout) else 1)
+
+
+cdef inline double noise_count(const Objective* objective, Py_ssize_t K, const double* weights) noexcept nogil:
+    """n_0, of a bound; rounding may let the components leave less than nothing."""
+    return objective.weight * max(0, rest_of(weights, K, 1))
 
 
 # --------------------------------------------------------------------------- counts to parameters
@@ -171,12 +181,16 @@ cdef inline void log_offsets(
     double* log_offset,                            # OUT (K,) log π_k + log|W_k| − d/2·log 2π − ½ noise tr Σ_k⁻¹
 ) noexcept nogil:
     cdef Py_ssize_t k
-    cdef double constant = 0.5 * d * log(2 * M_PI)
+    cdef double constant = 0.5 * d * log(2 * M_PI), of_noise
     if is_bound(objective):
         expected_log_weights(K, weights, objective.weight, objective.concentration, objective.sticks, log_offset)
     else:
         for k in range(K):
             log_offset[k] = log(weights[k])
+    if is_bound(objective) and has_noise(objective):
+        of_noise = noise_count(objective, K, weights)
+        for k in range(K):
+            log_offset[k] += expected_log_share(objective.weight - of_noise, of_noise)
     for k in range(K):
         log_offset[k] = log_offset[k] + log_determinants[matrix_of(layout, k)] - constant
         if noise > 0:
@@ -184,6 +198,15 @@ cdef inline void log_offsets(
         if is_bound(objective):
             log_offset[k] += half_expected_log_precision(dof(objective, layout, K, weights, k), d)
             log_offset[k] -= 0.5 * d / (objective.shrinkage + objective.weight * weights[k])
+
+
+cdef inline double log_noise(const Objective* objective, Py_ssize_t K, const double* weights) noexcept nogil:
+    """Log density of noise, its weight included."""
+    cdef double rest = rest_of(weights, K, 1) if has_noise(objective) else 0, count
+    if is_bound(objective) and has_noise(objective):
+        count = noise_count(objective, K, weights)
+        return expected_log_share(count, objective.weight - count) + objective.log_noise
+    return log(rest) + objective.log_noise if rest > 0 else -INFINITY
 
 
 cdef inline double parameter_term(
@@ -211,11 +234,14 @@ cdef inline double parameter_term(
 cdef inline double minus_divergence(
     const Objective* objective, Layout layout, Py_ssize_t K, Py_ssize_t d, const Estimate* mixture,
 ) noexcept nogil:
-    """−KL(q(π, μ, Σ) ‖ p(π, μ, Σ)) of the posterior that a mixture stands for."""
+    """−KL(q(τ, π, μ, Σ) ‖ p(τ, π, μ, Σ)) of the posterior that a mixture stands for."""
     cdef Py_ssize_t size = matrix_size(layout, d), k, m
     cdef double beta = objective.shrinkage, prior_dof = divisor(objective, 0) / (K if is_pooled(layout) else 1)
     cdef double total = objective.constant + minus_weights_divergence(
         K, mixture.weights, objective.weight, objective.concentration, objective.sticks)
+    cdef double count = noise_count(objective, K, mixture.weights)
+    if has_noise(objective):
+        total += minus_share_divergence(count, objective.weight - count)
     for m in range(n_matrices(layout, K)):
         total -= half_trace_of_product(layout, d, mixture.whiteners + m * size, objective.scale)
         k = first_component(layout, m)
@@ -249,9 +275,9 @@ cdef inline double gain_of_merged_means(
 
 
 cdef inline double gain_of_merged_shares(
-    const Objective* objective, Py_ssize_t K, const double* counts, Py_ssize_t into, Py_ssize_t gone,
+    const Objective* objective, Py_ssize_t K, const double* counts, Py_ssize_t into, Py_ssize_t gone, Py_ssize_t last,
 ) noexcept nogil:
-    return gain_of_merged_weights(K, counts, into, gone, objective.concentration, objective.sticks)
+    return gain_of_merged_weights(K, counts, into, gone, last, objective.concentration, objective.sticks)
 
 
 # ------------------------------------------------------------ rows of its own, for the accelerated solver
@@ -266,6 +292,11 @@ cdef inline double rows_per_weight(const Objective* objective) noexcept nogil:
     if not is_bound(objective):
         return 0
     return 1 if objective.sticks else objective.concentration
+
+
+cdef inline double least_noise(const Objective* objective, double count, double weight) noexcept nogil:
+    """Rows that a step must leave noise: a tenth, or any number where a prior holds it, but for rounding."""
+    return -1e-12 * weight if is_bound(objective) else 0.1 * count
 
 
 cdef inline double rows_per_covariance(const Objective* objective) noexcept nogil:

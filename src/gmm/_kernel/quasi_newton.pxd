@@ -25,7 +25,7 @@ from libc.math cimport INFINITY, fabs, isfinite, isnan, sqrt
 from libc.string cimport memcpy, memmove
 
 from gmm._kernel.estimate cimport Estimate, estimate_size
-from gmm._kernel.family cimport has_noise, is_constrained, rest_of
+from gmm._kernel.family cimport has_noise, is_constrained, last_of_class, rest_of
 from gmm._kernel.frame cimport (
     add,
     follow,
@@ -51,6 +51,7 @@ from gmm._kernel.objective cimport (
     add_own_rows,
     adds_rows,
     is_bound,
+    least_noise,
     parameter_term,
     rows_per_covariance,
     rows_per_mean,
@@ -360,8 +361,8 @@ cdef inline bint leads_to_mixture(State* state, double factor) noexcept nogil:
     for k in range(K):
         if state.plain.log_offset[k] > -INFINITY and not state.tried.counts[k] >= 0.1 * state.held.counts[k]:
             return False
-    if has_noise(&state.family) and not rest_of(
-            state.tried.counts, K, state.tried.weight) >= 0.1 * rest_of(state.held.counts, K, state.held.weight):
+    if has_noise(&state.family.objective) and not rest_of(state.tried.counts, K, state.tried.weight) >= least_noise(
+            &state.family.objective, rest_of(state.held.counts, K, state.held.weight), state.held.weight):
         return False
     add_rows(state, -1, &state.tried)              # the update adds them again
     if not updated(state, &state.tried, &state.trial):
@@ -416,7 +417,7 @@ cdef inline bint try_merge(State* state, double relative_rounding, bint accepted
     while choose_pair(state, -cost_of_component(state) / 4 if state.last_merges else 0, &into, &gone):
         merge(state, into, gone)
         if updated(state, &state.tried, &state.trial):
-            measure_merge(state, relative_rounding)
+            measure_merge(state, last_of_class(&state.family, gone), relative_rounding)
             return True
     state.converged = state.last_merges
     end_merge(state, False)
@@ -424,8 +425,8 @@ cdef inline bint try_merge(State* state, double relative_rounding, bint accepted
     return False
 
 
-cdef inline void measure_merge(State* state, double relative_rounding) noexcept nogil:
-    cdef Py_ssize_t last = state.family.K - 1
+cdef inline void measure_merge(State* state, Py_ssize_t last, double relative_rounding) noexcept nogil:
+    """Let the next pass measure the merge, whose `last` component is empty."""
     cdef double offset = state.trial.log_offset[last]
     state.merging = state.trying = True
     state.converged = False
@@ -449,11 +450,13 @@ cdef inline void leave_out_faded(
 ) noexcept nogil:
     """Leave out of the next pass components that each have at most 1/K of `relative_rounding` times all rows.
 
-    The log evidence then falls by about their counts.
+    The log evidence then falls by about their counts.  A pass needs a component, also where noise has all rows.
     """
-    cdef Py_ssize_t K = state.family.K, k
+    cdef Py_ssize_t K = state.family.K, heaviest = 0, k
     if not is_bound(&state.family.objective):
         return
+    for k in range(1, K):
+        heaviest = k if counts[k] > counts[heaviest] else heaviest
     for k in range(K):
-        if K * counts[k] <= relative_rounding * state.held.weight:
+        if k != heaviest and K * counts[k] <= relative_rounding * state.held.weight:
             mixture.log_offset[k] = -INFINITY

@@ -148,5 +148,5 @@ cdef inline Py_ssize_t finish(
         for j in range(d):
             out.means[k * d + j] += moments.origins[k * d + j]
         shrink_mean(&family.objective, d, out.weights[k], out.means + k * d)
-    normalise_weights(K, moments.weight if has_noise(family) else -rest_of(out.weights, K, 0), out.weights)
+    normalise_weights(K, moments.weight if has_noise(&family.objective) else -rest_of(out.weights, K, 0), out.weights)
     return first_singular(out.log_determinants, n_matrices(family.covariance_layout, K))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from gmm._kernel.mstep import MixtureFamily
+from gmm._values.classes import ALL_UNKNOWN, KnownClasses
 from gmm._values.covariance import CovarianceModel
 from gmm._values.layouts import Array, Layout
 from gmm._values.objective import Objective, Spread, in_turn, positive_counts
@@ -26,6 +27,8 @@ class MStep:
         Maximum number of components that get a new place.
     weight : float
         Of all rows: that of statistics differs by rounding.
+    classes : KnownClasses
+        Of the rows.
     spread : callable, optional
         As in `Objective.update`.
     repaired : sequence of int
@@ -38,12 +41,14 @@ class MStep:
         repairs: int,
         *,
         weight: float = 1.0,
+        classes: KnownClasses = ALL_UNKNOWN,
         spread: Spread = in_turn,
         repaired: Sequence[int] = (),
     ) -> None:
         self._objective = objective
         self._repairs = repairs
         self._weight = weight
+        self._classes = classes
         self._spread = spread
         self.repaired = list(repaired)
 
@@ -54,7 +59,7 @@ class MStep:
 
     def family(self, parameters: MixtureParameters) -> MixtureFamily:
         """Return the mixtures of that shape, as the compiled core sees them."""
-        return self._objective.family(parameters.means.shape, self._weight)
+        return self._objective.family(parameters.means.shape, self._weight, self._classes)
 
     def adopted(self, parameters: MixtureParameters) -> MixtureParameters:
         """Return a mixture, which may be of another fit, as one of this."""

@@ -79,7 +79,8 @@ class Problem:
 
     def family(self, n_components: int) -> MixtureFamily:
         """Return the mixtures of so many components, and what is maximised over them, as the compiled core sees it."""
-        return self.objective.family((n_components, self.rows.n_features), self.rows.survey.weight)
+        rows = self.rows
+        return self.objective.family((n_components, rows.n_features), rows.survey.weight, rows.known)
 
     def e_step(self) -> EStep:
         """Open passes over the rows; close them with a ``with`` statement."""
@@ -159,5 +160,5 @@ class Problem:
     def _m_step(self, e_step: EStep, n_components: int, repaired: tuple[int, ...] = ()) -> MStep:
         objective = self.objective
         repairs = n_components if self.repair_empty and not (objective.prior.variational or objective.fixed) else 0
-        how: dict[str, Any] = {"spread": e_step.spread, "repaired": repaired}
+        how: dict[str, Any] = {"spread": e_step.spread, "repaired": repaired, "classes": self.rows.known}
         return MStep(objective, repairs, weight=self.rows.survey.weight, **how)

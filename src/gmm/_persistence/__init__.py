@@ -13,7 +13,7 @@ from gmm._persistence.archive import (
     positive,
     save_state,
 )
-from gmm._persistence.metadata import Described, describe, with_metadata
+from gmm._persistence.metadata import describe, metadata_of, with_metadata
 from gmm._persistence.places import Readable, Writable, replaceable, suffix_to_write, write_atomically
 from gmm._persistence.posterior import given_prior, posterior_from_state, posterior_to_state
 from gmm._persistence.streams import stream_from_state, stream_to_state
@@ -29,7 +29,6 @@ from gmm._persistence.values import (
 __all__ = [
     "FORMAT",
     "FORMAT_VERSION",
-    "Described",
     "Readable",
     "Writable",
     "build_object",
@@ -39,6 +38,7 @@ __all__ = [
     "item",
     "load_object",
     "load_state",
+    "metadata_of",
     "mixture_from_state",
     "mixture_to_state",
     "positive",

@@ -8,32 +8,26 @@ from copy import deepcopy
 from math import isfinite
 from typing import Any, TypeVar
 
-__all__ = ["Described", "check_metadata", "describe", "with_metadata"]
+__all__ = ["check_metadata", "describe", "metadata_of", "with_metadata"]
 
 _DEEPEST = 20  # levels; a value that contains itself has no end
 _Thing = TypeVar("_Thing")
 
 
-class Described:
-    """Base class of what is saved with metadata."""
-
-    __slots__ = ()
-
-    @property
-    def metadata(self) -> dict[str, Any]:
-        """What `save` was given as `metadata` when the file was written that this was loaded from; a copy."""
-        own: dict[str, Any] = getattr(self, "_metadata", {})
-        return deepcopy(own)
+def metadata_of(thing: object) -> dict[str, Any]:
+    """What `save` was given as `metadata` when the file was written that this was loaded from; a copy."""
+    own: dict[str, Any] = getattr(thing, "_metadata", {})
+    return deepcopy(own)
 
 
 def describe(thing: _Thing, metadata: dict[str, Any]) -> _Thing:
-    """Set the metadata of something that is `Described`, also if it is immutable otherwise."""
+    """Set the metadata of something, also if it is immutable otherwise."""
     if metadata:
         object.__setattr__(thing, "_metadata", metadata)
     return thing
 
 
-def with_metadata(thing: Described, metadata: Mapping[str, Any] | None, header: Mapping[str, Any]) -> dict[str, Any]:
+def with_metadata(thing: object, metadata: Mapping[str, Any] | None, header: Mapping[str, Any]) -> dict[str, Any]:
     """Return the header of a file with the metadata; None stands for those that `thing` has already.
 
     Raises
@@ -41,7 +35,7 @@ def with_metadata(thing: Described, metadata: Mapping[str, Any] | None, header: 
     TypeError, ValueError
         As `check_metadata`.
     """
-    chosen = thing.metadata if metadata is None else check_metadata(metadata)
+    chosen = metadata_of(thing) if metadata is None else check_metadata(metadata)
     return {**header, **({"metadata": chosen} if chosen else {})}
 
 

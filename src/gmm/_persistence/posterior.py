@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from gmm._persistence.archive import Arrays, Header, item, positive
+from gmm._persistence.values import sum_beside_noise
 from gmm._validation.given import check_shares
 from gmm._validation.prior import DIRICHLET, DIRICHLET_PROCESS, check_has_posterior, check_variational_prior
 from gmm._values.parameters import MixtureParameters
@@ -55,12 +56,14 @@ def posterior_from_state(header: Header, arrays: Arrays, parameters: MixturePara
     if saved[_TYPE] not in (DIRICHLET_PROCESS, DIRICHLET):
         raise ValueError(f"expected a prior of weights for {_TYPE!r} in its header, got {saved[_TYPE]!r:.60}")
     given = numbers | {name: arrays[name] for name in _ARRAYS} | {_TYPE: saved[_TYPE]}
-    shares = check_shares(arrays["shares"], parameters.n_components, "shares")
+    shares, noise = arrays["shares"], parameters.noise
+    check_shares(shares / sum_beside_noise(shares, "shares") if noise else shares, parameters.n_components, "shares")
+    shares = shares.astype(np.float64)
     rows_mean = np.resize(arrays["mean_prior"], d)  # the distance from theirs was checked when they were there
     prior = check_variational_prior(given, model, len(shares), rows_mean, np.ones(d), 0.0)
     weights, means, covariances, whiteners, log_determinants = parameters.as_estimate()
     posterior = MixturePosterior.of(
-        (shares, means, covariances, whiteners, log_determinants), model, prior, numbers["weight"]
+        (shares, means, covariances, whiteners, log_determinants), model, prior, numbers["weight"], noise
     )
     if not np.allclose(posterior.weights, weights, rtol=1e-6, atol=1e-9):
         raise ValueError("expected weights that follow from 'shares' and the prior")

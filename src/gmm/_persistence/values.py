@@ -25,6 +25,7 @@ __all__ = [
     "from_json_values",
     "mixture_from_state",
     "mixture_to_state",
+    "sum_beside_noise",
     "to_json_values",
     "traces_from_state",
     "traces_to_state",
@@ -83,13 +84,24 @@ def mixture_from_state(arrays: Arrays, model: CovarianceModel) -> MixtureParamet
     if "noise" not in arrays:
         mixture = check_mixture(weights, means, covariances, model)
         return mixture.with_other(fixed=_fixed(arrays, mixture.n_components, model))
-    whole = float(weights.sum()) if weights.ndim == 1 and weights.dtype.kind == "f" else 0.0
-    if not 0 < whole <= 1 + 1e-6:
-        raise ValueError("expected weights that sum to at most 1 beside noise, got other ones")
-    mixture = check_mixture(weights / whole, means, covariances, model)
+    mixture = check_mixture(weights / sum_beside_noise(weights, "weights"), means, covariances, model)
     noise = check_noise(arrays["noise"], mixture.n_features, lambda: mixture.means)
     fixed = _fixed(arrays, mixture.n_components, model)
     return mixture.with_other(weights=np.ascontiguousarray(weights, np.float64), noise=noise, fixed=fixed)
+
+
+def sum_beside_noise(shares: NDArray[Any], name: str) -> float:
+    """Return the sum of weights that leave noise a share.
+
+    Raises
+    ------
+    ValueError
+        If it is not in (0, 1].
+    """
+    whole = float(shares.sum()) if shares.ndim == 1 and shares.dtype.kind == "f" else 0.0
+    if not 0 < whole <= 1 + 1e-6:
+        raise ValueError(f"expected {name} that sum to at most 1 beside noise, got other ones")
+    return whole
 
 
 def _fixed(arrays: Arrays, n_components: int, model: CovarianceModel) -> Fixed:

@@ -10,24 +10,25 @@ from numpy.typing import ArrayLike, NDArray
 
 from gmm._estimators.contract import Estimator, given_names, names_of_features, record_features
 from gmm._estimators.criteria import bic
-from gmm._estimators.fitted import fitted_parameters, in_other_units, set_mixture, source_of
+from gmm._estimators.fitted import fitted_parameters, set_mixture, source_of
 from gmm._estimators.labelled import sorted_classes
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.saved import from_state, state_of
 from gmm._estimators.scorer import Scorer, log_evidence_of
 from gmm._estimators.summary import ClassSummary
+from gmm._estimators.units import in_other_units
 from gmm._exceptions import warn
 from gmm._fitting.degenerate import degenerate_components
 from gmm._fitting.incomplete import completed, never_observed_together, warn_of_unobserved_pairs
 from gmm._fitting.starts import STARTS
 from gmm._passes.incomplete import e_step_over
 from gmm._persistence import (
-    Described,
     Readable,
     Writable,
     from_json_values,
     item,
     load_object,
+    metadata_of,
     save_state,
     to_json_values,
     with_metadata,
@@ -66,7 +67,7 @@ _COLLAPSED = (
 )
 
 
-class MixtureClassifier(Estimator, Described):
+class MixtureClassifier(Estimator):
     """Classifier whose classes are Gaussian mixtures: p(c | x) ∝ π_c p_c(x).
 
     With one component per class this is EDDA (Bensmail & Celeux 1996): all classes have the same covariance model, of
@@ -140,6 +141,7 @@ class MixtureClassifier(Estimator, Described):
     log_likelihood_: float
     bic_: float
     n_iter_: int
+    metadata = property(metadata_of)
 
     def __init__(
         self,

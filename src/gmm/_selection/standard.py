@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm._estimators.criteria import CRITERIA
-from gmm._estimators.fitted import in_other_units
+from gmm._estimators.units import in_other_units
 from gmm._exceptions import warn
 from gmm._rows.factory import FactorySource
 from gmm._rows.sources import Source

@@ -18,7 +18,7 @@ from gmm._estimators.fitted import fitted_html
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.saved import state_of
 from gmm._passes.solver import Iteration
-from gmm._persistence import Described, Readable, Writable, item, load_object, save_state, with_metadata
+from gmm._persistence import Readable, Writable, item, load_object, metadata_of, save_state, with_metadata
 from gmm._selection.from_file import check_together, mixture_of_cell, whole_numbers
 from gmm._selection.grid import Grid, certainty, contesting, distance, distinct, failures, incomplete, ranking, title
 from gmm._selection.status import FAILED, has_failed, is_degenerate
@@ -90,7 +90,7 @@ class Entry:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Selection(Described):
+class Selection:
     """Result of a search: a table of all cells, that is, all pairs of a number of components and a covariance type.
 
     Cells are ordered by number of components, then by covariance type, as requested. Arrays have one entry per cell,
@@ -161,6 +161,8 @@ class Selection(Described):
     standardized: bool = False
     n_searched: int = 0
     notes: tuple[str, ...] = ()
+
+    metadata = property(metadata_of)
 
     @classmethod
     def of(cls, entries: Sequence[Entry], criterion: str, *, complete: bool) -> Self:

@@ -41,12 +41,6 @@ EXCLUSIONS = (
     ),
     Exclusion(
         "labels",
-        "BayesianGaussianMixture",
-        "a variational fit merges and reorders components, whatever class they have",
-        "use GaussianMixture, or leave labels out",
-    ),
-    Exclusion(
-        "labels",
         "rows in partitions",
         "the labels lie here, and the rows elsewhere",
         "pass rows that can be read here",

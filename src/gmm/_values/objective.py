@@ -9,6 +9,7 @@ import numpy as np
 
 from gmm._kernel import mstep
 from gmm._kernel.mstep import MixtureFamily
+from gmm._values.classes import ALL_UNKNOWN, KnownClasses
 from gmm._values.covariance import CovarianceModel
 from gmm._values.fixed import NOTHING_FIXED, Fixed
 from gmm._values.layouts import Array, SingularMatrixError
@@ -63,7 +64,7 @@ class Objective:
         """Return the same for a model whose covariances are the same but for the layout."""
         return replace(self, model=model, prior=self.prior.stored_for(model))
 
-    def family(self, shape: tuple[int, ...], weight: float = 1.0) -> MixtureFamily:
+    def family(self, shape: tuple[int, ...], weight: float = 1.0, classes: KnownClasses = ALL_UNKNOWN) -> MixtureFamily:
         """Return the mixtures with means of a shape, given rows of this weight, as the compiled core takes them."""
         model, (K, d) = self.model, shape
         return MixtureFamily(
@@ -76,11 +77,12 @@ class Objective:
             model.moments.code,
             self.prior.belief(weight),
             log_noise=self.noise.log_density,
+            owners=classes.owner_codes(K),
         )
 
     def mixture(self, estimate: Estimate, weight: float) -> MixtureParameters:
         """Return the result of a compiled update of rows of this weight."""
-        return self.prior.mixture(estimate, self.model, weight, noise=self.noise, fixed=self.fixed)
+        return self.prior.mixture(estimate, self.model, weight, self.noise, self.fixed)
 
     def adopted(self, parameters: MixtureParameters, weight: float) -> MixtureParameters:
         """Return a mixture as one of this objective and of rows of this weight; it may be of another fit."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import InitVar, dataclass, field, replace
-from math import inf, log
 from typing import Any
 
 import numpy as np
@@ -142,10 +141,8 @@ class MixtureParameters:
 
     def whitened(self) -> WhitenedMixture:
         """Return what a pass reads: whiteners, means, and log_offset_k = log π_k + log|W_k| − d/2·log 2π."""
-        layout = self.model.layout
-        log_offset = mstep.log_offset(
-            layout.code, self.weights, np.ravel(self.whiteners), self.log_determinants, self.n_features
+        layout, factors = self.model.layout, (np.ravel(self.whiteners), self.log_determinants)
+        log_offset, log_noise = mstep.log_offset(
+            layout.code, self.weights, *factors, self.n_features, self.noise.log_density
         )
-        share = self.noise_weight
-        log_noise = log(share) + self.noise.log_density if share > 0 else -inf
         return WhitenedMixture(layout, log_offset, self.means, self.whiteners, log_noise)

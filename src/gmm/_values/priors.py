@@ -15,7 +15,9 @@ from numpy.typing import ArrayLike
 
 from gmm._kernel.mstep import log_gamma_sum
 from gmm._values.covariance import CovarianceModel
+from gmm._values.fixed import Fixed
 from gmm._values.layouts import DIAGONAL, FULL, SPHERICAL, Array
+from gmm._values.noise import Noise
 from gmm._values.parameters import Estimate, MixtureParameters
 
 
@@ -108,9 +110,11 @@ class Prior:
         """Return the prior of the weights as the compiled core takes it, given rows of this weight."""
         return None
 
-    def mixture(self, estimate: Estimate, model: CovarianceModel, weight: float, **beside: Any) -> MixtureParameters:
+    def mixture(
+        self, estimate: Estimate, model: CovarianceModel, weight: float, noise: Noise, fixed: Fixed
+    ) -> MixtureParameters:
         """Return the result of a compiled update of rows of this weight, beside noise and fixed parameters."""
-        return MixtureParameters.estimated(estimate, model, **beside)
+        return MixtureParameters.estimated(estimate, model, noise, fixed)
 
     def adopted(self, parameters: MixtureParameters, weight: float) -> MixtureParameters:
         """Return a mixture as one of a fit with this prior, to rows of this weight."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import lgamma, log
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +11,9 @@ from numpy.typing import NDArray
 from gmm._kernel.mstep import log_gamma_sum
 from gmm._kernel.mstep import log_offset as log_offsets
 from gmm._values.covariance import CovarianceModel
+from gmm._values.fixed import Fixed
 from gmm._values.layouts import FULL, SPHERICAL, Array
+from gmm._values.noise import NO_NOISE, Noise
 from gmm._values.parameters import Estimate, MixtureParameters
 from gmm._values.priors import Prior, PriorMoments
 from gmm._values.whitened import WhitenedMixture
@@ -66,15 +67,17 @@ class VariationalPrior(Prior):
         """Return the prior of the weights as the compiled core takes it, given rows of this weight."""
         return self.concentration, self.sticks, weight
 
-    def mixture(self, estimate: Estimate, model: CovarianceModel, weight: float, **beside: Any) -> MixturePosterior:
-        """Return the result of a compiled update as a posterior, beside which there is nothing."""
-        return MixturePosterior.of(estimate, model, self, weight)
+    def mixture(
+        self, estimate: Estimate, model: CovarianceModel, weight: float, noise: Noise, fixed: Fixed
+    ) -> MixturePosterior:
+        """Return the result of a compiled update as a posterior, in which nothing is fixed."""
+        return MixturePosterior.of(estimate, model, self, weight, noise)
 
     def adopted(self, parameters: MixtureParameters, weight: float) -> MixtureParameters:
         """Return a posterior, which may be of another prior or rows, as one of this; a mixture as it is."""
         if not isinstance(parameters, MixturePosterior):
             return parameters
-        return MixturePosterior.of(parameters.as_estimate(), parameters.model, self, weight)
+        return MixturePosterior.of(parameters.as_estimate(), parameters.model, self, weight, parameters.noise)
 
     def _wishart_normaliser(self, model: CovarianceModel) -> float:
         """Return log B of Bishop (2006), B.79."""
@@ -110,6 +113,8 @@ class VariationalPrior(Prior):
 class MixturePosterior(MixtureParameters):
     """A variational posterior; as a mixture, that of its expected weights and means, and of Σ_k = (E Λ_k)⁻¹.
 
+    The weight of noise has a uniform prior, and the posterior Beta(1 + n_0, 1 + n − n_0).
+
     Parameters
     ----------
     shares : array of shape (K,)
@@ -124,16 +129,26 @@ class MixturePosterior(MixtureParameters):
     prior: VariationalPrior
 
     @classmethod
-    def of(cls, estimate: Estimate, model: CovarianceModel, prior: VariationalPrior, weight: float) -> MixturePosterior:
+    def of(
+        cls,
+        estimate: Estimate,
+        model: CovarianceModel,
+        prior: VariationalPrior,
+        weight: float,
+        noise: Noise = NO_NOISE,
+    ) -> MixturePosterior:
         """Make the posterior from the result of a compiled update of a family of the prior."""
         shares, means, covariances, whiteners, log_determinants = estimate
-        shape = model.layout.shape(*means.shape)
+        shape, weights = model.layout.shape(*means.shape), prior.expected_weights(weight * shares)
+        if noise:
+            weights = weights * (1 - (1 + weight * noise.weight(shares)) / (2 + weight))
         return cls(
-            prior.expected_weights(weight * shares),
+            weights,
             means,
             covariances.reshape(shape),
             model,
             (whiteners.reshape(shape), log_determinants),
+            noise,
             shares=shares,
             weight=weight,
             prior=prior,
@@ -141,7 +156,12 @@ class MixturePosterior(MixtureParameters):
 
     def updated(self, estimate: Estimate) -> MixturePosterior:
         """Make the posterior of another estimate with the same prior and rows."""
-        return self.of(estimate, self.model, self.prior, self.weight)
+        return self.of(estimate, self.model, self.prior, self.weight, self.noise)
+
+    def with_noise(self, noise: Noise, share: float) -> MixturePosterior:
+        """Return the posterior with rows taken from its components so that they leave noise a share."""
+        shares, *parts = self.as_estimate()
+        return self.of((shares * ((1 - share) / shares.sum()), *parts), self.model, self.prior, self.weight, noise)
 
     def as_estimate(self) -> Estimate:
         """Return what the compiled core reads: shares of the rows in place of weights."""
@@ -151,6 +171,11 @@ class MixturePosterior(MixtureParameters):
     def counts(self) -> Array:
         """Expected numbers of rows n_k, (K,)."""
         return self.weight * self.shares
+
+    @property
+    def noise_count(self) -> float:
+        """Expected number of rows of noise n_0."""
+        return self.weight * self.noise.weight(self.shares)
 
     @property
     def n_effective(self) -> int:
@@ -171,7 +196,7 @@ class MixturePosterior(MixtureParameters):
     def dof(self) -> Array:
         """Degrees of freedom ν_k, (K,); where all components share a covariance, that of each."""
         if self.model.layout.pooled:
-            return np.full(self.n_components, self.prior.dof + self.weight / self.n_components)
+            return np.full(self.n_components, self.prior.dof + (self.weight - self.noise_count) / self.n_components)
         return self.prior.dof + self.counts
 
     def whitened(self) -> WhitenedMixture:
@@ -180,10 +205,12 @@ class MixturePosterior(MixtureParameters):
         shares, _, _, whiteners, log_determinants = self.as_estimate()
         pseudocount = prior.dof * (self.n_components if layout.pooled else 1)
         belief = prior.shrinkage, pseudocount, prior.concentration, prior.sticks, self.weight
-        log_offset = log_offsets(layout.code, shares, whiteners, log_determinants, self.n_features, belief)
-        return WhitenedMixture(layout, log_offset, self.means, self.whiteners)
+        log_offset, log_noise = log_offsets(
+            layout.code, shares, whiteners, log_determinants, self.n_features, self.noise.log_density, belief
+        )
+        return WhitenedMixture(layout, log_offset, self.means, self.whiteners, log_noise)
 
     def plugged_in(self) -> MixtureParameters:
-        """Return the mixture of the posterior's means, without their uncertainty."""
+        """Return the mixture of the posterior's means, without their uncertainty, beside the same noise."""
         factors = self.whiteners, self.log_determinants
-        return MixtureParameters(self.weights, self.means, self.covariances, self.model, factors)
+        return MixtureParameters(self.weights, self.means, self.covariances, self.model, factors, self.noise)

@@ -1,0 +1,40 @@
+"""Mixtures that were fitted in other units than those of the columns."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from gmm._estimators.fitted import FittedMixture, Past, fit_attributes, fitted_parameters, past_of, set_mixture
+from gmm._values.coordinates import Coordinates
+from gmm._values.covariance import covariance_model
+from gmm._values.priors import NormalInverseWishart
+
+__all__ = ["in_other_units"]
+
+_Mixture = TypeVar("_Mixture", bound=FittedMixture)
+
+
+def in_other_units(self: _Mixture, units: Coordinates, raised: float) -> _Mixture:
+    """Return an estimator in the units of the columns, where log densities are larger by a number.
+
+    Its covariance type is that of its mixture there; of its other parameters, a `NormalInverseWishart` comes along, and
+    `reg_covar` is that of the column with the smallest unit.
+    """
+    parameters, name = units.restored(fitted_parameters(self)), self.covariance_type
+    if covariance_model(name) is not parameters.model:
+        name = parameters.model.name
+    kind: Any = type(self)
+    given = self.get_params() | {"covariance_type": name}
+    given["reg_covar"] *= float(units.scales.min()) ** 2
+    if isinstance(given.get("prior"), NormalInverseWishart):
+        given["prior"] = units.restored_prior(given["prior"])
+    other = kind(**given)
+    if "history_" not in vars(self):  # a part of a fit, such as one class of several
+        set_mixture(other, parameters, vars(self).get("feature_names_in_"), self._dtype)
+        return other
+    traces = tuple(trace.raised(raised) for trace in self.histories_)
+    trace = self.history_.raised(raised)
+    of_fit = fit_attributes(trace, self.lower_bound_ + raised, traces)
+    past = Past(parameters, trace.lower_bounds, past_of(self).weight)
+    set_mixture(other, parameters, vars(self).get("feature_names_in_"), self._dtype, _last_fit=past, **of_fit)
+    return other
