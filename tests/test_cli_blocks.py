@@ -138,6 +138,7 @@ def test_what_does_not_go_with_blocks_is_said(folder, tmp_path):
     assert "no column 'z'" in fails(1, "fit", table, "--columns", "a,z", "--blocks")
     assert "both fitted and left out: 'a'" in fails(1, "fit", table, "--columns", "a", "--exclude", "a", "--blocks")
     assert "no numeric columns" in fails(1, "fit", table, "--exclude", "id,a,b,c,k,w", "--blocks")
+    assert "by options: 'a', 'b'" in fails(1, "fit", table, "--exclude", "id,a,b,c,k,w,t", "--blocks")
     assert "column 't'" in fails(1, "fit", table, "--columns", "a,t", "--blocks")
     ok("fit", table, "--columns", "a,b", "--components", 1, "--out", tmp_path)
     model = tmp_path / "model.gmm"

@@ -151,7 +151,7 @@ def test_units_do_not_matter():
     ("how", "told"),
     [
         ({"box": [0, 1]}, "a box of shape \\(2, d\\)"),
-        ({"box": [[0, 0], [0, 1]]}, "noise"),
+        ({"box": [[0, 0], [0, 1]]}, "column 0 of box"),
         ({"motion": 0}, "motion to be a number in .0, 1e.140., got 0"),
         ({"motion": 1e200}, "motion to be a number in .0, 1e.140., got 1e.200"),
         ({"forgetting": 1.0}, "forgetting to be a number in .0, 1., got 1.0"),

@@ -88,7 +88,8 @@ def columns_to_read(
     left_out = listed((f"{name!r} ({why})" for name, why in reasons.items() if why), LEFT_OUT_SHOWN)
     notes = (f"left out: {left_out}",) if left_out else ()
     if not chosen:
-        raise CommandError(f"the table has no numeric columns to fit; {notes[0] if notes else 'left out: none'}")
+        why = notes[0] if notes else f"all are left out by options: {quoted(sorted(out))}"
+        raise CommandError(f"the table has no numeric columns to fit; {why}")
     return chosen, notes
 
 

@@ -19,11 +19,11 @@ from gmm._public import publish
 from gmm._rows.entrance import as_one_array, as_source
 from gmm._rows.sources import ArraySource
 from gmm._text.amounts import counted
-from gmm._validation.noise import check_noise
+from gmm._validation.noise import check_box
 from gmm._validation.scalars import check_real, check_whole
 from gmm._values.covariance import DEFAULT_COVARIANCE_TYPE, CovarianceModel, covariance_model
 from gmm._values.layouts import Array
-from gmm._values.noise import Noise
+from gmm._values.noise import Noise, UniformNoise
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
@@ -369,7 +369,7 @@ def _checked_box(box: ArrayLike) -> Noise:
     shape = np.shape(box)
     if len(shape) != 2:
         raise ValueError(f"expected a box of shape (2, d), the corners of what a frame shows, got shape {shape}")
-    return check_noise(box, shape[1], lambda: np.empty(0))
+    return UniformNoise(*check_box(box, "box", shape[1]))
 
 
 def _checked_model(covariance_type: str) -> CovarianceModel:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from gmm._validation.given import check_array
 from gmm._values.noise import NO_NOISE, Noise, UniformNoise
 
-__all__ = ["check_noise"]
+__all__ = ["check_box", "check_noise"]
 
 _SHARE = 0.05  # of noise at the start, unless a share is given
 
@@ -34,18 +34,28 @@ def check_noise(noise: Any, n_features: int, box_of_rows: Callable[[], NDArray[n
     ValueError
         If the box is none: wrong shape, numbers that are not finite, or no volume.
     """
-    given = np.ndim(noise) > 0
-    noise = noise if given else np.asarray(noise).item()
+    if np.ndim(noise) > 0:
+        return UniformNoise(*check_box(noise, "noise", n_features), _SHARE)
+    noise = np.asarray(noise).item()
     if noise is False:
         return NO_NOISE
-    box = check_array(noise, "noise", (2, n_features)).astype(np.float64) if given else box_of_rows()
-    flat = np.flatnonzero(~(box[1] > box[0]))
+    if not isinstance(noise, Real):
+        raise TypeError(f"expected noise to be True, False, a share or a box, got {noise!r:.80}")
+    share = _SHARE if noise is True else float(noise)
+    return UniformNoise(*_with_volume(box_of_rows(), "the rows"), share)
+
+
+def check_box(box: Any, name: str, n_features: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the low and the high corner, (d,), of the box that a parameter gives."""
+    return _with_volume(check_array(box, name, (2, n_features)).astype(np.float64), name)
+
+
+def _with_volume(box: NDArray[np.float64], name: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    low, high = np.ascontiguousarray(box)
+    flat = np.flatnonzero(~(high > low))
     if len(flat):
         raise ValueError(
-            f"noise needs a box with a volume: expected low < high in every column, got {box[0, flat[0]]:g} and "
-            f"{box[1, flat[0]]:g} in column {flat[0]}"
+            f"expected a box with a volume, low < high in every column, got {low[flat[0]]:g} and {high[flat[0]]:g} in "
+            f"column {flat[0]} of {name}"
         )
-    if not given and not isinstance(noise, Real):
-        raise TypeError(f"expected noise to be True, False, a share or a box, got {noise!r:.80}")
-    share = _SHARE if given or noise is True else float(noise)
-    return UniformNoise(np.ascontiguousarray(box[0]), np.ascontiguousarray(box[1]), share)
+    return low, high
