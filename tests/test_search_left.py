@@ -79,7 +79,7 @@ def test_losers_cost_no_more_readings_than_the_best(monkeypatch):
     of_best = whole.best.n_iter_
     assert left.best.lower_bounds_ == whole.best.lower_bounds_
     assert max(one.n_iter_ for one in left.estimators) <= 1.5 * of_best
-    assert readings <= 1.5 * of_best + 5 < more  # the first look, the sample and three for criteria
+    assert readings == of_best + 3 < more  # the first look, the sample and one for criteria
     for n_components in (K - 1, K + 1):
         check_left(left, whole, n_components)
 

@@ -40,7 +40,7 @@ from gmm._values.parameters import MixtureParameters
 
 SEARCHED = 200_000  # rows
 _FINISHED = 3  # cells, of different models
-_READINGS_OF_CRITERIA = 3
+_READINGS_OF_CRITERIA = 1
 
 
 def rows_to_search(source: Source, seed: int) -> Source:
@@ -87,8 +87,8 @@ def finished(
     finish = _Finish(found, source, settings, names, file, callback)
     for number in numbers:
         finish.report(number)
-    tasks = [partial(finish.entry, number) for number in numbers]
-    ended = together(source, tasks, lambda: finish.is_over or is_up(), finish.keep)
+    tasks = [partial(finish.entry, number) for number in numbers] + finish.tasks_of_one(numbers)
+    ended = together(source, tasks, lambda: finish.is_over or is_up(), finish.keep)[: len(numbers)]
     finish.keep()
     entries = {
         number: replace(one.result, seconds=one.result.seconds + one.seconds)
@@ -123,6 +123,7 @@ class _Finish:
         self._file, self._callback = file, callback
         self._readings = found.best.n_iter_ + _READINGS_OF_CRITERIA
         self._scores: dict[int, float] = {}
+        self._ones: dict[str, float | None] = {}
         self._unwritten: dict[str, tuple[dict[str, Any], SolverResult]] = {}
         self.is_over = False
 
@@ -149,6 +150,23 @@ class _Finish:
         )
         self.is_over |= self._callback is not None and bool(self._callback(cell))
 
+    def tasks_of_one(self, numbers: Sequence[int]) -> list[Callable[[Source], float | None]]:
+        """Return tasks that fit one component of each model while the cells are on their way: NEC compares with it."""
+        of_model = {
+            self._found.covariance_type[number]: number for number in numbers if self._found.n_components[number] > 1
+        }
+        return [partial(self._of_one, number) for number in of_model.values()]
+
+    def _of_one(self, number: int, source: Source) -> float | None:
+        name, on_sample = self._found.covariance_type[number], self._found.estimators[number]
+        assert on_sample is not None  # ranked cells have a fit
+        if on_sample.n_components == 1:
+            return None
+        if name not in self._ones:
+            scorer = Scorer(fitted_parameters(on_sample), self._settings.n_threads)
+            self._ones[name] = scorer.log_likelihood_of_one(source, self._settings.objective.ridge)
+        return self._ones[name]
+
     def entry(self, number: int, source: Source) -> Entry:
         """Fit a cell to all rows."""
         try:
@@ -168,7 +186,7 @@ class _Finish:
         settings = replace(cell, refine=None)
         result = self._result(number, source, settings, begin)
         scorer, objective = Scorer(result.parameters, settings.n_threads), settings.objective
-        totals, of_one = scorer.totals(source), scorer.log_likelihood_of_one(source, objective.ridge)
+        totals = scorer.totals(source)
         n_parameters, n = result.parameters.n_parameters, source.survey.weight
         estimator = GaussianMixture(**on_sample.get_params())
         set_fitted(estimator, result, source, self._names, objective)
@@ -180,7 +198,7 @@ class _Finish:
             estimator=estimator,
             loglik=totals.log_likelihood,
             n_parameters=n_parameters,
-            scores=criteria.evaluate(totals, n_parameters, n, of_one),
+            scores=criteria.evaluate(totals, n_parameters, n, self._of_one(number, source)),
         )
 
     def _result(self, number: int, source: Source, settings: FitSettings, begin: MixtureParameters) -> SolverResult:
