@@ -27,12 +27,12 @@ from gmm._passes.solver import Iteration, SolverResult
 from gmm._passes.trace import PassRecord
 from gmm._persistence.checkpoints import SearchCheckpoint
 from gmm._rows.sources import Source
-from gmm._rows.together import together
+from gmm._rows.together import Ended, together
 from gmm._selection.bar import Bar
 from gmm._selection.failure import Failure
 from gmm._selection.grid import distinct
 from gmm._selection.keeping import name_on_all_rows
-from gmm._selection.status import status_of, was_left
+from gmm._selection.status import has_failed, is_degenerate, status_of, was_left
 from gmm._selection.table import Entry, Progress, Selection
 from gmm._values.layouts import SingularMatrixError
 from gmm._values.objective import Objective
@@ -87,14 +87,17 @@ def finished(
     finish = _Finish(found, source, settings, names, file, callback)
     for number in numbers:
         finish.report(number)
-    tasks = [partial(finish.entry, number) for number in numbers] + finish.tasks_of_one(numbers)
-    ended = together(source, tasks, lambda: finish.is_over or is_up(), finish.keep)[: len(numbers)]
-    finish.keep()
-    entries = {
-        number: replace(one.result, seconds=one.result.seconds + one.seconds)
-        for number, one in zip(numbers, ended, strict=True)
-        if one is not None
-    }
+    entries: dict[int, Entry] = {}
+    waiting = numbers
+    while waiting:
+        tasks = [partial(finish.entry, number) for number in waiting] + finish.tasks_of_one(waiting)
+        ended = together(source, tasks, lambda: finish.is_over or is_up(), finish.keep)
+        finish.keep()
+        news = {number: finish.timed(number, one) for number, one in zip(waiting, ended, strict=False) if one}
+        entries |= news
+        # A cell that collapses may have set the bar that others were left by.
+        collapsed = any(is_degenerate(one.status) or has_failed(one.status) for one in news.values())
+        waiting = [number for number, one in news.items() if collapsed and was_left(one.status)]
     complete = found.complete and len(entries) == len(numbers)
     selection = Selection.of([entries[number] for number in sorted(entries)], found.criterion, complete=complete)
     kept = {name: getattr(found, name) for name in ("n_fresh_starts", "n_found_again", "notes")}
@@ -124,6 +127,8 @@ class _Finish:
         self._readings = found.best.n_iter_ + _READINGS_OF_CRITERIA
         self._scores: dict[int, float] = {}
         self._ones: dict[str, float | None] = {}
+        self._left: dict[int, SolverResult] = {}
+        self._seconds = dict(enumerate(found.seconds.tolist()))
         self._unwritten: dict[str, tuple[dict[str, Any], SolverResult]] = {}
         self.is_over = False
 
@@ -167,6 +172,11 @@ class _Finish:
             self._ones[name] = scorer.log_likelihood_of_one(source, self._settings.objective.ridge)
         return self._ones[name]
 
+    def timed(self, number: int, ended: Ended) -> Entry:
+        """Return an entry with all the seconds that its cell has taken."""
+        self._seconds[number] += ended.seconds
+        return replace(ended.result, seconds=self._seconds[number])
+
     def entry(self, number: int, source: Source) -> Entry:
         """Fit a cell to all rows."""
         try:
@@ -174,8 +184,7 @@ class _Finish:
         except SingularMatrixError as error:
             found, name = self._found, self._found.covariance_type[number]
             self._scores.pop(number, None)
-            K, seconds = int(found.n_components[number]), float(found.seconds[number])
-            return Entry(K, name, Failure(error).status(name), seconds, error=error)
+            return Entry(int(found.n_components[number]), name, Failure(error).status(name), 0.0, error=error)
 
     def _entry(self, number: int, source: Source) -> Entry:
         on_sample = self._found.estimators[number]
@@ -194,7 +203,7 @@ class _Finish:
             n_components=K,
             covariance_type=self._found.covariance_type[number],
             status=status_of(result.trace, self._first_degenerate(result, objective)),
-            seconds=float(self._found.seconds[number]),
+            seconds=0.0,
             estimator=estimator,
             loglik=totals.log_likelihood,
             n_parameters=n_parameters,
@@ -205,11 +214,13 @@ class _Finish:
         name = name_on_all_rows(begin)
         before = self._file and self._file.find(name, settings.problem(source), begin.n_components)
         kept = before[1] if before else None
-        if kept is not None and was_left(kept.trace.reason):
-            return kept
-        watch = _Watch(self, number, settings, () if kept is None else kept.trace.passes)
         if kept is not None:
             self._set_score(number, kept, settings.objective)
+            if was_left(kept.trace.reason) and number not in self._left:
+                self._left[number] = kept
+                return kept
+        kept = self._left.pop(number, kept)
+        watch = _Watch(self, number, settings, () if kept is None else kept.trace.passes)
 
         def note(result: SolverResult) -> None:
             self._set_score(number, result, settings.objective)
@@ -223,7 +234,7 @@ class _Finish:
         journal = Journal((), note_progress)
         result = fit_mixture(source, settings, journal, beginning=kept or Beginning(begin), callback=watch).result
         if watch.reason_to_leave is not None and not result.trace.converged:
-            result = replace(result, trace=replace(result.trace, reason=watch.reason_to_leave))
+            self._left[number] = result = replace(result, trace=replace(result.trace, reason=watch.reason_to_leave))
             note(result)
         return result
 
