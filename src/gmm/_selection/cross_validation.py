@@ -44,11 +44,17 @@ def predictive_cells(
     settings : mapping
         Further parameters of the fits, by the names of `GaussianMixture`.
     """
+    compared = [_compared(search) for search in searches]
+    if all(len(cells) == 1 for cells in compared):
+        return [cell for (cell,) in compared]
     rows = _Rows.of(parts)
     prior = np.bincount(rows.owner, rows.weights) if class_prior is None else class_prior
     with np.errstate(divide="ignore"):
         log_prior = np.log(prior / prior.sum())
-    found = [_densities(search, number, rows, settings) for number, search in enumerate(searches)]
+    found = [
+        _densities(search, cells, number, rows, settings)
+        for number, (search, cells) in enumerate(zip(searches, compared, strict=True))
+    ]
     joint = [
         np.nan_to_num(np.stack(list(of_class.values())) + share)
         for of_class, share in zip(found, log_prior, strict=True)
@@ -79,16 +85,21 @@ class _Rows(NamedTuple):
         return cls(values, weights[used], owner, fold)
 
 
-def _densities(search: Selection, number: int, rows: _Rows, settings: Mapping[str, Any]) -> dict[int, Array]:
+def _compared(search: Selection) -> list[int]:
+    near = [cell for cell in search.ranked() if not is_degenerate(search.status[cell])][:_COMPARED]
+    return [cell for cell in distinct(search) if cell in near or search.n_components[cell] == 1] or [search.best_index]
+
+
+def _densities(
+    search: Selection, cells: Sequence[int], number: int, rows: _Rows, settings: Mapping[str, Any]
+) -> dict[int, Array]:
     """Return the log densities of all rows, (n,), under fits of the cells of a class that leave each row's fold out.
 
     Where no cell has such fits, they are those of the best one, which has seen the rows.
     """
-    near = [cell for cell in search.ranked() if not is_degenerate(search.status[cell])][:_COMPARED]
-    compared = [cell for cell in distinct(search) if cell in near or search.n_components[cell] == 1]
     found: dict[int, Array] = {}
     if np.count_nonzero(rows.owner == number) >= 2 * _FOLDS:
-        for cell in compared:
+        for cell in cells:
             K, kind = int(search.n_components[cell]), search.covariance_type[cell]
             scores = _held_out(GaussianMixture(K, covariance_type=kind, **settings), number, rows)
             found |= {} if scores is None else {cell: scores}
