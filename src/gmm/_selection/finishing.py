@@ -88,17 +88,17 @@ def finished(
     for number in numbers:
         finish.report(number)
     entries: dict[int, Entry] = {}
-    waiting = numbers
+    waiting, complete = numbers, found.complete
     while waiting:
         tasks = [partial(finish.entry, number) for number in waiting] + finish.tasks_of_one(waiting)
         ended = together(source, tasks, lambda: finish.is_over or is_up(), finish.keep)
         finish.keep()
         news = {number: finish.timed(number, one) for number, one in zip(waiting, ended, strict=False) if one}
         entries |= news
+        complete &= len(news) == len(waiting)
         # A cell that collapses may have set the bar that others were left by.
         collapsed = any(is_degenerate(one.status) or has_failed(one.status) for one in news.values())
         waiting = [number for number, one in news.items() if collapsed and was_left(one.status)]
-    complete = found.complete and len(entries) == len(numbers)
     selection = Selection.of([entries[number] for number in sorted(entries)], found.criterion, complete=complete)
     kept = {name: getattr(found, name) for name in ("n_fresh_starts", "n_found_again", "notes")}
     return replace(selection, **kept)
