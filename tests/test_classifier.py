@@ -1,6 +1,7 @@
 """`MixtureClassifier` against discriminant analysis, mclust, and a twin; and scikit-learn's checks."""
 
 import io
+import itertools
 import json
 import pickle
 import warnings
@@ -22,7 +23,7 @@ import reference
 from gmm import GaussianMixture, MixtureClassifier
 from gmm._estimators.fitted import fitted_parameters
 from gmm._rows.sources import ArraySource
-from gmm._selection.cross_validation import predictive_cell
+from gmm._selection.cross_validation import predictive_cells
 
 TABLES = {"iris": load_iris, "wine": load_wine, "cancer": load_breast_cancer}
 DATA = Path(__file__).parent / "data"
@@ -274,9 +275,36 @@ def test_of_two_cells_the_one_that_predicts_is_taken():
     """Of few rows in many columns, BIC takes a second component, or covariances, that held-out rows speak against."""
     X = StandardScaler().fit_transform(load_wine().data[:59])
     found = gmm.select(X, [1, 2], ["EEI", "VVE"], random_state=0)
-    chosen = predictive_cell(found, ArraySource(X), {"random_state": 0})
+    (chosen,) = predictive_cells([found], [ArraySource(X)], None, {"random_state": 0})
     assert (found.best.n_components, found.covariance_type[found.best_index]) == (2, "VVE")
     assert found.n_components[chosen] == 1
+
+
+def test_no_other_cell_of_a_class_makes_the_classes_of_held_out_rows_more_probable():
+    X, y = load_wine(return_X_y=True)
+    X, y = X[y < 2][:, [0, 3, 9]], y[y < 2]
+    parts, prior = [X[y == 0], X[y == 1]], np.bincount(y) / len(y)
+    searches = [gmm.select(part, [1, 2, 3], ["EII", "VVI", "VVV"], random_state=0) for part in parts]
+    chosen = predictive_cells(searches, [ArraySource(part) for part in parts], None, {"random_state": 0})
+    fold = np.empty(len(X), int)
+    for own in (np.flatnonzero(y == 0), np.flatnonzero(y == 1)):
+        for number, part in enumerate(np.array_split(np.random.default_rng(0).permutation(own), 5)):
+            fold[part] = number
+    joint = np.full((2, 9, len(X)), -np.inf)
+    for label, cell, number in itertools.product(range(2), range(9), range(5)):
+        K, name = searches[label].n_components[cell], searches[label].covariance_type[cell]
+        fit = gmm.GaussianMixture(int(K), covariance_type=name, random_state=0).fit(X[(y == label) & (fold != number)])
+        joint[label, cell, fold == number] = fit.score_samples(X[fold == number]) + np.log(prior[label])
+
+    def probability(one, other):
+        both = np.stack([joint[0, one], joint[1, other]])
+        return np.maximum(both[y, np.arange(len(X))] - np.logaddexp.reduce(both), -5).mean()
+
+    best = probability(*chosen)
+    by_density = [joint[label][:, y == label].mean(axis=1).argmax() for label in range(2)]
+    assert best > probability(*by_density) + 0.01
+    for cell in range(9):
+        assert best >= max(probability(cell, chosen[1]), probability(chosen[0], cell)) - 1e-6
 
 
 @pytest.mark.parametrize("n_components", [1, [1, 2]])

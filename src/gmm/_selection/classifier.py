@@ -35,7 +35,7 @@ from gmm._persistence import (
 )
 from gmm._rows.entrance import Names, as_one_array, as_source, as_source_to_fit
 from gmm._rows.sources import ArraySource, Source
-from gmm._selection.cross_validation import predictive_cell
+from gmm._selection.cross_validation import predictive_cells
 from gmm._selection.request import requested_components, requested_types
 from gmm._selection.search import select
 from gmm._selection.standard import in_units, log_volume
@@ -72,9 +72,9 @@ class MixtureClassifier(Estimator):
 
     With one component per class this is EDDA (Bensmail & Celeux 1996): all classes have the same covariance model, of
     which BIC chooses one. EEE is linear, VVV quadratic discriminant analysis. With more it is MclustDA (Fraley &
-    Raftery 2002): every class has its own number of components and model. Of the ten best by BIC, and the best of a
-    single component, it takes the one with the highest density of held-out rows (five folds): more components may
-    follow rows rather than classes. Rows without a label take part in the fit by EM.
+    Raftery 2002): every class has its own number of components and model. Of the ten best of each class by BIC, and
+    those of a single component, it takes the ones that together make the classes of held-out rows most probable (five
+    folds): more components may follow rows rather than classes. Rows without a label take part in the fit by EM.
 
     Parameters
     ----------
@@ -215,7 +215,7 @@ class MixtureClassifier(Estimator):
         parts, mixtures = [rows.subset(np.flatnonzero(codes == code)) for code in range(len(classes))], []
         if numbers != [1]:
             opened = self._opened(parts, classes)
-            mixtures = self._of_each(opened, numbers, types, classes)
+            mixtures = self._of_each(opened, numbers, types, classes, prior)
         each, known = rows.weights, codes >= 0
         if not mixtures or each[~known].any():
             whole = self._completed(source, types)
@@ -366,21 +366,25 @@ class MixtureClassifier(Estimator):
         return completed(source, [covariance_model(name) for name in types], self.reg_covar, self.n_threads)
 
     def _of_each(
-        self, parts: list[Source], numbers: list[int], types: list[str], classes: NDArray[Any]
+        self,
+        parts: list[Source],
+        numbers: list[int],
+        types: list[str],
+        classes: NDArray[Any],
+        prior: Array | None,
     ) -> list[GaussianMixture]:
         """Mixtures of the labelled rows of each class, of the best by BIC those that predict best."""
         how = self._settings
-        mixtures, collapsed = [], []
-        for label, part in zip(classes.tolist(), parts, strict=True):
-            found = select(self._completed(part, types), numbers, types, **how | {"tol": self.tol})
-            cell = predictive_cell(found, part, how)
-            mixture = found.estimators[cell]
-            assert mixture is not None  # cells that are compared have a fit
-            mixtures.append(mixture)
-            if is_degenerate(found.status[cell]):
-                collapsed.append(label)
+        found = [select(self._completed(part, types), numbers, types, **how | {"tol": self.tol}) for part in parts]
+        cells = predictive_cells(found, parts, prior, how)
+        collapsed = [
+            label
+            for label, search, cell in zip(classes.tolist(), found, cells, strict=True)
+            if is_degenerate(search.status[cell])
+        ]
         self._warn_of(collapsed, several=True)
-        return mixtures
+        chosen = [search.estimators[cell] for search, cell in zip(found, cells, strict=True)]
+        return [mixture for mixture in chosen if mixture is not None]  # cells that are compared have a fit
 
     def _warn_of(self, labels: list[Any], *, several: bool) -> None:
         if labels:

@@ -1,76 +1,145 @@
-"""Which cell of a search to predict with: of those near the best, the one that predicts rows held out."""
+"""Which cells to predict classes with: of those near the best of each class, the ones that tell held-out rows apart."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
-from math import inf
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gmm._estimators.fitted import fitted_parameters
 from gmm._estimators.mixture import GaussianMixture
 from gmm._fitting.degenerate import degenerate_components
 from gmm._rows.sources import ArraySource, Source
+from gmm._selection.grid import distinct
 from gmm._selection.status import is_degenerate
 from gmm._selection.table import Selection
+from gmm._values.layouts import Array
 
 _FOLDS = 5
-_COMPARED = 10  # cells, best first, and the best of a single component
+_COMPARED = 10  # cells of a class, best first, and those of a single component
+_LEAST = -5.0  # nats: what the log probability of a row's class counts at least, so that no row decides alone
+_BETTER = 1e-9  # nats per row, above rounding errors
 
 
-def predictive_cell(selection: Selection, source: Source, settings: Mapping[str, Any]) -> int:
-    """Return the index of the cell, of those near the best, with the highest log density of rows held out.
+def predictive_cells(
+    searches: Sequence[Selection], parts: Sequence[Source], class_prior: Array | None, settings: Mapping[str, Any]
+) -> list[int]:
+    """Return the index of a cell for each class, near its best, that together find the classes of held-out rows.
 
-    The cells are fitted again to four fifths of the rows, five times; one with a component that degenerates is out. A
-    search that finds every optimum comes to small and peculiar components, which raise the likelihood, and so the
-    criterion, of the rows they were made for alone.
+    The cells are fitted again to four fifths of the rows of their class, five times; one with a component that
+    degenerates is out. A class begins with the cell of the highest density at its own rows: a search that finds every
+    optimum comes to small and peculiar components, which raise the likelihood of the rows they were made for alone.
 
     Parameters
     ----------
-    selection : Selection
-        The cells, fitted to all rows.
-    source : Source
-        The rows, as the search had them.
+    searches : sequence of Selection
+        The cells of each class, fitted to all its rows.
+    parts : sequence of Source
+        The rows of each class, as its search had them.
+    class_prior : array of shape (C,), optional
+        Prior probabilities of the classes; None takes their shares of the weight.
     settings : mapping
         Further parameters of the fits, by the names of `GaussianMixture`.
     """
-    ranked = [cell for cell in selection.ranked() if not is_degenerate(selection.status[cell])]
-    single = [cell for cell in ranked if selection.n_components[cell] == 1]
-    compared = list(dict.fromkeys([*ranked[:_COMPARED], *single[:1]]))
-    rows = _rows_of(source)
-    if len(compared) < 2 or rows.n_rows < 2 * _FOLDS:
-        return selection.best_index
-    means = {}
-    for cell in compared:
-        K, kind = int(selection.n_components[cell]), selection.covariance_type[cell]
-        means[cell] = _held_out(GaussianMixture(K, covariance_type=kind, **settings), rows)
-    best = max(compared, key=means.__getitem__)
-    return best if means[best] > -inf else selection.best_index
+    compared = [_compared(search) for search in searches]
+    if all(len(cells) == 1 for cells in compared):
+        return [cell for (cell,) in compared]
+    rows = _Rows.of(parts)
+    prior = np.bincount(rows.owner, rows.weights) if class_prior is None else class_prior
+    with np.errstate(divide="ignore"):
+        log_prior = np.log(prior / prior.sum())
+    found = [
+        _densities(search, cells, number, rows, settings)
+        for number, (search, cells) in enumerate(zip(searches, compared, strict=True))
+    ]
+    joint = [
+        np.nan_to_num(np.stack(list(of_class.values())) + share)
+        for of_class, share in zip(found, log_prior, strict=True)
+    ]
+    return [list(of_class)[place] for of_class, place in zip(found, _told_apart(joint, rows), strict=True)]
 
 
-def _rows_of(source: Source) -> ArraySource:
-    """Return the rows that weigh something, with their gaps."""
-    (chunk,) = source.chunks()
-    return ArraySource(chunk.rows, chunk.sample_weight).subset(np.flatnonzero(chunk.weights))
+class _Rows(NamedTuple):
+    """The rows of all classes that weigh something, one class after the other, with the numbers of class and fold."""
+
+    values: NDArray[Any]
+    weights: Array
+    owner: NDArray[np.intp]
+    fold: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, parts: Sequence[Source]) -> Self:
+        chunks = [next(iter(part.chunks())) for part in parts]
+        weights = np.concatenate([chunk.weights for chunk in chunks])
+        used = weights > 0
+        owner = np.repeat(np.arange(len(chunks)), [len(chunk.rows) for chunk in chunks])[used]
+        fold = np.empty(len(owner), dtype=np.intp)
+        for number in range(len(chunks)):
+            own = np.flatnonzero(owner == number)
+            for place, part in enumerate(np.array_split(np.random.default_rng(0).permutation(own), _FOLDS)):
+                fold[part] = place
+        values = np.concatenate([chunk.rows for chunk in chunks])[used]
+        return cls(values, weights[used], owner, fold)
 
 
-def _held_out(estimator: GaussianMixture, rows: ArraySource) -> float:
-    """Return the mean log density of rows under fits to the other folds; −∞ if one fails or is degenerate."""
-    scores = np.empty(rows.n_rows)
-    for fold in np.array_split(np.random.default_rng(0).permutation(rows.n_rows), _FOLDS):  # the same for every cell
-        training = np.ones(rows.n_rows, dtype=bool)
-        training[fold] = False
-        part = rows.subset(np.flatnonzero(training))
+def _compared(search: Selection) -> list[int]:
+    near = [cell for cell in search.ranked() if not is_degenerate(search.status[cell])][:_COMPARED]
+    return [cell for cell in distinct(search) if cell in near or search.n_components[cell] == 1] or [search.best_index]
+
+
+def _densities(
+    search: Selection, cells: Sequence[int], number: int, rows: _Rows, settings: Mapping[str, Any]
+) -> dict[int, Array]:
+    """Return the log densities of all rows, (n,), under fits of the cells of a class that leave each row's fold out.
+
+    Where no cell has such fits, they are those of the best one, which has seen the rows.
+    """
+    found: dict[int, Array] = {}
+    if np.count_nonzero(rows.owner == number) >= 2 * _FOLDS:
+        for cell in cells:
+            K, kind = int(search.n_components[cell]), search.covariance_type[cell]
+            scores = _held_out(GaussianMixture(K, covariance_type=kind, **settings), number, rows)
+            found |= {} if scores is None else {cell: scores}
+    return found or {search.best_index: search.best.score_samples(rows.values).astype(np.float64)}
+
+
+def _held_out(estimator: GaussianMixture, number: int, rows: _Rows) -> Array | None:
+    """Return the log densities of all rows under fits to the other folds of a class; None if one is no use."""
+    scores = np.empty(len(rows.values))
+    for fold in range(_FOLDS):
+        here = rows.fold == fold
+        training = ArraySource(rows.values, rows.weights).subset(np.flatnonzero(~here & (rows.owner == number)))
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                estimator.fit(part.rows, sample_weight=part.sample_weight)
+                estimator.fit(training.rows, sample_weight=training.sample_weight)
         except (ValueError, ArithmeticError):  # a singular covariance without a ridge, or too few rows
-            return -inf
-        found = fitted_parameters(estimator)
-        if degenerate_components(found, part.n_effective, estimator.reg_covar).any():
-            return -inf
-        scores[fold] = estimator.score_samples(rows.rows[fold])
-    return float(np.average(scores, weights=rows.sample_weight))
+            return None
+        if degenerate_components(fitted_parameters(estimator), training.n_effective, estimator.reg_covar).any():
+            return None
+        scores[here] = estimator.score_samples(rows.values[here])
+    return scores
+
+
+def _told_apart(joint: Sequence[Array], rows: _Rows) -> list[int]:
+    """Return the place of a cell in each class's densities times prior, (cells, n), logarithms.
+
+    From the cells with the highest density at the rows of their own class, one class after the other takes the cell by
+    which the classes of all rows are most probable, until none changes.
+    """
+    own = [rows.owner == number for number in range(len(joint))]
+    chosen = [int((table[:, mine] @ rows.weights[mine]).argmax()) for table, mine in zip(joint, own, strict=True)]
+    weights, before = rows.weights / rows.weights.sum(), list[int]()
+    while chosen != before:
+        before = chosen.copy()
+        for number, table in enumerate(joint):
+            present = np.stack([joint[other][place] for other, place in enumerate(chosen)])
+            others = np.logaddexp.reduce(np.delete(present, number, axis=0), axis=0)
+            right = np.where(own[number], table, present[rows.owner, np.arange(len(rows.owner))])
+            values = np.maximum(right - np.logaddexp(others, table), _LEAST) @ weights
+            if values.max() > values[chosen[number]] + _BETTER:
+                chosen[number] = int(values.argmax())
+    return chosen

@@ -27,12 +27,12 @@ from gmm._passes.solver import Iteration, SolverResult
 from gmm._passes.trace import PassRecord
 from gmm._persistence.checkpoints import SearchCheckpoint
 from gmm._rows.sources import Source
-from gmm._rows.together import together
+from gmm._rows.together import Ended, together
 from gmm._selection.bar import Bar
 from gmm._selection.failure import Failure
 from gmm._selection.grid import distinct
 from gmm._selection.keeping import name_on_all_rows
-from gmm._selection.status import status_of, was_left
+from gmm._selection.status import has_failed, is_degenerate, status_of, was_left
 from gmm._selection.table import Entry, Progress, Selection
 from gmm._values.layouts import SingularMatrixError
 from gmm._values.objective import Objective
@@ -40,7 +40,7 @@ from gmm._values.parameters import MixtureParameters
 
 SEARCHED = 200_000  # rows
 _FINISHED = 3  # cells, of different models
-_READINGS_OF_CRITERIA = 3
+_READINGS_OF_CRITERIA = 1
 
 
 def rows_to_search(source: Source, seed: int) -> Source:
@@ -87,15 +87,18 @@ def finished(
     finish = _Finish(found, source, settings, names, file, callback)
     for number in numbers:
         finish.report(number)
-    tasks = [partial(finish.entry, number) for number in numbers]
-    ended = together(source, tasks, lambda: finish.is_over or is_up(), finish.keep)
-    finish.keep()
-    entries = {
-        number: replace(one.result, seconds=one.result.seconds + one.seconds)
-        for number, one in zip(numbers, ended, strict=True)
-        if one is not None
-    }
-    complete = found.complete and len(entries) == len(numbers)
+    entries: dict[int, Entry] = {}
+    waiting, complete = numbers, found.complete
+    while waiting:
+        tasks = [partial(finish.entry, number) for number in waiting] + finish.tasks_of_one(waiting)
+        ended = together(source, tasks, lambda: finish.is_over or is_up(), finish.keep)
+        finish.keep()
+        news = {number: finish.timed(number, one) for number, one in zip(waiting, ended, strict=False) if one}
+        entries |= news
+        complete &= len(news) == len(waiting)
+        # A cell that collapses may have set the bar that others were left by.
+        collapsed = any(is_degenerate(one.status) or has_failed(one.status) for one in news.values())
+        waiting = [number for number, one in news.items() if collapsed and was_left(one.status)]
     selection = Selection.of([entries[number] for number in sorted(entries)], found.criterion, complete=complete)
     kept = {name: getattr(found, name) for name in ("n_fresh_starts", "n_found_again", "notes")}
     return replace(selection, **kept)
@@ -123,6 +126,9 @@ class _Finish:
         self._file, self._callback = file, callback
         self._readings = found.best.n_iter_ + _READINGS_OF_CRITERIA
         self._scores: dict[int, float] = {}
+        self._ones: dict[str, float | None] = {}
+        self._left: dict[int, SolverResult] = {}
+        self._seconds = dict(enumerate(found.seconds.tolist()))
         self._unwritten: dict[str, tuple[dict[str, Any], SolverResult]] = {}
         self.is_over = False
 
@@ -149,6 +155,28 @@ class _Finish:
         )
         self.is_over |= self._callback is not None and bool(self._callback(cell))
 
+    def tasks_of_one(self, numbers: Sequence[int]) -> list[Callable[[Source], float | None]]:
+        """Return tasks that fit one component of each model while the cells are on their way: NEC compares with it."""
+        of_model = {
+            self._found.covariance_type[number]: number for number in numbers if self._found.n_components[number] > 1
+        }
+        return [partial(self._of_one, number) for number in of_model.values()]
+
+    def _of_one(self, number: int, source: Source) -> float | None:
+        name, on_sample = self._found.covariance_type[number], self._found.estimators[number]
+        assert on_sample is not None  # ranked cells have a fit
+        if on_sample.n_components == 1:
+            return None
+        if name not in self._ones:
+            scorer = Scorer(fitted_parameters(on_sample), self._settings.n_threads)
+            self._ones[name] = scorer.log_likelihood_of_one(source, self._settings.objective.ridge)
+        return self._ones[name]
+
+    def timed(self, number: int, ended: Ended) -> Entry:
+        """Return an entry with all the seconds that its cell has taken."""
+        self._seconds[number] += ended.seconds
+        return replace(ended.result, seconds=self._seconds[number])
+
     def entry(self, number: int, source: Source) -> Entry:
         """Fit a cell to all rows."""
         try:
@@ -156,8 +184,7 @@ class _Finish:
         except SingularMatrixError as error:
             found, name = self._found, self._found.covariance_type[number]
             self._scores.pop(number, None)
-            K, seconds = int(found.n_components[number]), float(found.seconds[number])
-            return Entry(K, name, Failure(error).status(name), seconds, error=error)
+            return Entry(int(found.n_components[number]), name, Failure(error).status(name), 0.0, error=error)
 
     def _entry(self, number: int, source: Source) -> Entry:
         on_sample = self._found.estimators[number]
@@ -168,7 +195,7 @@ class _Finish:
         settings = replace(cell, refine=None)
         result = self._result(number, source, settings, begin)
         scorer, objective = Scorer(result.parameters, settings.n_threads), settings.objective
-        totals, of_one = scorer.totals(source), scorer.log_likelihood_of_one(source, objective.ridge)
+        totals = scorer.totals(source)
         n_parameters, n = result.parameters.n_parameters, source.survey.weight
         estimator = GaussianMixture(**on_sample.get_params())
         set_fitted(estimator, result, source, self._names, objective)
@@ -176,22 +203,24 @@ class _Finish:
             n_components=K,
             covariance_type=self._found.covariance_type[number],
             status=status_of(result.trace, self._first_degenerate(result, objective)),
-            seconds=float(self._found.seconds[number]),
+            seconds=0.0,
             estimator=estimator,
             loglik=totals.log_likelihood,
             n_parameters=n_parameters,
-            scores=criteria.evaluate(totals, n_parameters, n, of_one),
+            scores=criteria.evaluate(totals, n_parameters, n, self._of_one(number, source)),
         )
 
     def _result(self, number: int, source: Source, settings: FitSettings, begin: MixtureParameters) -> SolverResult:
         name = name_on_all_rows(begin)
         before = self._file and self._file.find(name, settings.problem(source), begin.n_components)
         kept = before[1] if before else None
-        if kept is not None and was_left(kept.trace.reason):
-            return kept
-        watch = _Watch(self, number, settings, () if kept is None else kept.trace.passes)
         if kept is not None:
             self._set_score(number, kept, settings.objective)
+            if was_left(kept.trace.reason) and number not in self._left:
+                self._left[number] = kept
+                return kept
+        kept = self._left.pop(number, kept)
+        watch = _Watch(self, number, settings, () if kept is None else kept.trace.passes)
 
         def note(result: SolverResult) -> None:
             self._set_score(number, result, settings.objective)
@@ -205,7 +234,7 @@ class _Finish:
         journal = Journal((), note_progress)
         result = fit_mixture(source, settings, journal, beginning=kept or Beginning(begin), callback=watch).result
         if watch.reason_to_leave is not None and not result.trace.converged:
-            result = replace(result, trace=replace(result.trace, reason=watch.reason_to_leave))
+            self._left[number] = result = replace(result, trace=replace(result.trace, reason=watch.reason_to_leave))
             note(result)
         return result
 
