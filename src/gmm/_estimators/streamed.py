@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 from time import perf_counter
 from typing import Any, Self
 
@@ -17,7 +18,6 @@ from gmm._passes.stepwise import Stream
 from gmm._passes.trace import PassRecord, Trace
 from gmm._rows.entrance import Names, as_source_to_fit, check_no_gaps
 from gmm._rows.sources import ArraySource, Source, chunks_in_order
-from gmm._validation.combinations import refusal
 from gmm._validation.parameters import check_parameters
 from gmm._validation.scalars import check_real
 from gmm._values.covariance import CovarianceModel, covariance_model
@@ -54,7 +54,8 @@ class StreamedMixture(EstimatedMixture):
         loaded goes on, and its past counts as the weight of the rows of that fit, beside which a `prior` counts once;
         one of given parameters, as a start. `tol`, `max_iter`,
         `n_init`, `acceleration` and `refine` do not matter here. What is not set of a `prior`, and the box of `noise`,
-        come from the fit or the first block.
+        come from the fit or the first block. Parameters that are `fixed` stay as the mixture has them; which these are
+        may change between blocks.
 
         Parameters
         ----------
@@ -109,8 +110,6 @@ class StreamedMixture(EstimatedMixture):
         past = past_of(self)
         source, names = self._block(X, sample_weight, past.parameters)
         model = covariance_model(self.covariance_type, source.n_features)
-        if self._fixed(model):
-            raise refusal("fixed parameters", "partial_fit")
         try:
             stream, bounds, seconds, repaired = self._steps(self._begun(source, model, past), source, decay)
         except SingularMatrixError as error:
@@ -152,9 +151,11 @@ class StreamedMixture(EstimatedMixture):
                     "partial_fit continues a stream with the prior and noise that it began with, and these are others. "
                     "Clone the estimator to start over."
                 )
-            return past.stream
+            objective = replace(past.stream.objective, ridge=self.reg_covar, fixed=self._fixed(model))
+            return replace(past.stream, objective=objective)
         if past.parameters is not None:
-            objective = Objective(model, self.reg_covar, self._prior(source, model))
+            prior = self._prior(source, model)
+            objective = Objective(model, self.reg_covar, prior, past.parameters.noise, self._fixed(model))
             return Stream.from_mixture(past.parameters, past.weight, objective)
         (seed,) = fitting.seeds.start_seeds(self.random_state, 1)
         settings = fit_settings(self, source, model)
@@ -169,13 +170,12 @@ class StreamedMixture(EstimatedMixture):
         bounds: list[float] = []
         seconds: list[float] = []
         repaired: list[int] = []
-        how: dict[str, Any] = {"ridge": self.reg_covar, "decay": decay, "n_threads": self.n_threads}
         with closing(chunks_in_order(source, 1)) as chunks:
             for chunk in chunks:
                 began = perf_counter()
                 block = ArraySource(chunk.rows, chunk.sample_weight)
                 if block.n_used:
-                    stream, bound, empty = stream.taken(block, **how)
+                    stream, bound, empty = stream.taken(block, decay=decay, n_threads=self.n_threads)
                     bounds.append(bound)
                     repaired += empty
                     seconds.append(perf_counter() - began)

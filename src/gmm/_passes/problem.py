@@ -68,8 +68,8 @@ class Problem:
     n_threads : int, optional
         None for all usable cores.
     repair_empty : bool
-        Whether components that lose their rows get a new place: in one run, at most as many as there are components.
-        In a variational fit none does, as it may do without some, nor where parameters are fixed.
+        Whether components that lose their rows get a new place: in one run, at most as many as there are components,
+        and none where the objective is not `repairable`.
     """
 
     rows: Source
@@ -158,6 +158,6 @@ class Problem:
 
     def _m_step(self, e_step: EStep, n_components: int, repaired: tuple[int, ...] = ()) -> MStep:
         objective = self.objective
-        repairs = n_components if self.repair_empty and not (objective.prior.variational or objective.fixed) else 0
+        repairs = n_components if self.repair_empty and objective.repairable else 0
         how: dict[str, Any] = {"spread": e_step.spread, "repaired": repaired}
         return MStep(objective, repairs, weight=self.rows.survey.weight, **how)

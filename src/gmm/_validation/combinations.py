@@ -87,13 +87,6 @@ EXCLUSIONS = (
         "the rows stay where they are",
         "scale them there",
     ),
-    # One block after the other, one pass at a time.
-    Exclusion(
-        "fixed parameters",
-        "partial_fit",
-        "sums over earlier blocks are about means that were free",
-        "call fit with all rows, or with fixed=None",
-    ),
     # What a fitted mixture is used for.
     Exclusion(
         "noise",

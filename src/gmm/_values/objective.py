@@ -51,6 +51,11 @@ class Objective:
     fixed: Fixed = NOTHING_FIXED
 
     @property
+    def repairable(self) -> bool:
+        """Whether a component without rows may get a new place; a variational fit may do without it."""
+        return not (self.prior.variational or self.fixed)
+
+    @property
     def of_components(self) -> Objective:
         """That of the components alone, without noise and fixed parameters, for the starts."""
         return replace(self, noise=NO_NOISE, fixed=NOTHING_FIXED)
