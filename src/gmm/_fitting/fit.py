@@ -24,11 +24,9 @@ from gmm._passes.problem import Beginning, Problem, SolverSettings
 from gmm._passes.solver import Iteration, SolverResult, SolverRun
 from gmm._rows.sources import ArraySource, Source
 from gmm._validation.fixed import check_fixed_given
-from gmm._values.covariance import CovarianceModel
 from gmm._values.layouts import Array, SingularMatrixError
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
-from gmm._values.priors import Prior
 from gmm._values.statistics import SufficientStatistics
 
 # Fits that are compared by n times their mean log-likelihoods must end closer to their optimum than one alone needs to.
@@ -76,10 +74,6 @@ class FitSettings:
     solver: SolverSettings
     n_threads: int | None
     refine: str | None = None
-
-    def of_cell(self, n_components: int, model: CovarianceModel, prior: Prior) -> FitSettings:
-        """Return the same for other mixtures."""
-        return replace(self, n_components=n_components, objective=replace(self.objective, model=model, prior=prior))
 
     def problem(self, rows: Source) -> Problem:
         """Return the problem of fitting such a mixture to the rows."""

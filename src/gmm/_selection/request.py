@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from operator import index
 from typing import Any
@@ -12,10 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm._caching import cached_property
+from gmm._estimators.estimated import settings_of
 from gmm._estimators.mixture import GaussianMixture
-from gmm._fitting.fit import COMPARISON_DEFAULTS
+from gmm._fitting.fit import COMPARISON_DEFAULTS, FitSettings, StartSettings
+from gmm._fitting.moments import prior_of
 from gmm._fitting.starts import STARTS
 from gmm._rows.sources import Source
+from gmm._selection.cell import CRITERION_ACCURACY
 from gmm._selection.engine import Key
 from gmm._text.lists import suggestion
 from gmm._validation.parameters import check_parameters
@@ -28,7 +31,10 @@ from gmm._values.covariance import (
     covariance_model,
     same_as,
 )
+from gmm._values.noise import Noise
+from gmm._values.objective import Objective
 
+_SMALLEST_TOL = 1e-9  # nats per row, above rounding errors
 # Parameters about the start, continuation or output of a single fit.
 SINGLE_FIT_ONLY = (
     "weights_init",
@@ -45,7 +51,7 @@ SINGLE_FIT_ONLY = (
 class Request:
     """The validated request; `template` holds the parameters that all cells share.
 
-    `tol` is the tolerance that was asked for; None leaves it to the number of rows.
+    `tol` is the tolerance that was asked for; None leaves it to the number of rows. `noise` is that of every cell.
     """
 
     n_components: list[int]
@@ -55,6 +61,7 @@ class Request:
     source: Source
     features: NDArray[np.object_] | None
     tol: float | None
+    noise: Noise
 
     @property
     def cells(self) -> list[tuple[int, str]]:
@@ -82,6 +89,17 @@ class Request:
     def key(self, n_components: int, name: str) -> Key:
         """The cell to fit for a requested one: several types may be one model."""
         return Key(n_components, same_as(covariance_model(name), n_components, self.source.n_features))
+
+    def settings(self, key: Key, rows: Source, n_threads: int | None = 1) -> FitSettings:
+        """Return how a cell is fitted; its prior is completed by these rows, on so many threads."""
+        (K, model), template = key, self.template
+        prior = prior_of(template.prior, model, K, rows, n_threads)
+        objective = Objective(model, template.reg_covar, prior, self.noise)
+        settings, tol = settings_of(template, objective, StartSettings(method=str(template.init_params))), self.tol
+        if tol is None:
+            tol = min(template.tol, max(CRITERION_ACCURACY / self.source.survey.weight, _SMALLEST_TOL))
+        solver = replace(settings.solver, tolerance=tol)
+        return replace(settings, n_components=K, solver=solver, refine="split-merge")
 
     def keys(self, n_components: int) -> list[Key]:
         """The cells to fit for a number of components."""

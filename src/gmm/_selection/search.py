@@ -12,10 +12,9 @@ from typing import Any
 from numpy.typing import ArrayLike
 
 from gmm._estimators import criteria
-from gmm._estimators.estimated import set_fitted, settings_of
+from gmm._estimators.estimated import set_fitted
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer
-from gmm._fitting.fit import FitSettings, StartSettings
 from gmm._fitting.incomplete import completed, never_observed_together, warn_of_unobserved_pairs
 from gmm._fitting.seeds import shared_seed, start_seeds
 from gmm._passes.results import Totals
@@ -24,7 +23,7 @@ from gmm._rows.entrance import as_source_to_fit
 from gmm._rows.sources import box_of
 from gmm._selection.bar import Bar
 from gmm._selection.candidates import Starts, as_model
-from gmm._selection.cell import CRITERION_ACCURACY, SearchRows, Solution, Worker
+from gmm._selection.cell import SearchRows, Solution, Worker
 from gmm._selection.contenders import Contenders
 from gmm._selection.engine import Cells, Clock, Engine, Key, TaskPool, workers_and_threads
 from gmm._selection.failure import Failure
@@ -49,10 +48,7 @@ from gmm._values.covariance import (
     CovarianceModel,
     covariance_model,
 )
-from gmm._values.noise import Noise
-from gmm._values.objective import Objective
 
-_SMALLEST_TOL = 1e-9  # nats per row, above rounding errors
 _REFINED = 3  # cells at most, …
 _REACH = 0.02  # … that become the best if their log-likelihood grows by this, in nats per row
 
@@ -179,36 +175,33 @@ def select(
     check_ridge(template.reg_covar, opened.survey.weight)
     noise = check_noise(template.noise, opened.n_features, partial(box_of, opened))
     opened, noise, units = in_units(opened, noise, standardize=standardize)
-    request = Request(counts, types, criterion, template, opened, features, parameters.get("tol"))
+    request = Request(counts, types, criterion, template, opened, features, parameters.get("tol"), noise)
     with kept_search(template, opened, request.facts, seed, checkpoint=checkpoint, resume=resume) as file:
         template.random_state = seed = seed if file is None else file.seed
-        found = _searched(request, seed, noise, clock, callback, file)
+        found = _searched(request, seed, clock, callback, file)
     return found if units is None else restored(found, units, opened)
 
 
 def _searched(
     request: Request,
     seed: int,
-    noise: Noise,
     clock: Clock,
     callback: Callable[[Progress], object] | None,
     file: SearchCheckpoint | None,
 ) -> Selection:
     template, opened, most = request.template, request.source, max(request.n_components)
     source = rows_to_search(opened, seed)
-    rows = SearchRows.of(source, most, seed, noise)
+    here, rows = replace(request, source=source), SearchRows.of(source, most, seed, request.noise)
     whole = rows.sample.without_gaps
     assert whole is not None  # a search is over rows in memory
-    starts = Starts(whole, template, request.models, start_seeds(seed, template.n_init), noise)
+    starts = Starts(whole, template, request.models, start_seeds(seed, template.n_init), request.noise)
     with TaskPool(rows, *workers_and_threads(rows, len(request.types), most, template.n_threads), clock) as pool:
-        settings = _settings(request, source.survey.weight, noise)
-        engine = Engine(Cells(settings, rows, template.prior, pool.watch, clock.is_up, file), starts, pool)
-        found = _Search(replace(request, source=source), rows, starts, engine, pool, clock).run(callback)
+        engine = Engine(Cells(here.settings, rows, pool.watch, clock.is_up, file), starts, pool)
+        found = _Search(here, rows, starts, engine, pool, clock).run(callback)
     found = replace(found, notes=notes_on_columns(source, request.features))
     if source.n_rows == opened.n_rows:
         return found
-    settings = _settings(request, opened.survey.weight, noise)
-    found = finished(found, opened, settings, request.features, clock.is_up, file, callback)
+    found = finished(found, request, clock.is_up, file, callback)
     return replace(found, n_searched=source.n_rows)
 
 
@@ -373,12 +366,3 @@ def _status(result: Solution | Failure | None, name: str) -> str:
     if isinstance(result, Failure):
         return result.status(name)
     return status_of(result.result.trace, result.degenerate)
-
-
-def _settings(request: Request, weight: float, noise: Noise) -> FitSettings:
-    """Settings of all cells, except the number of components, the model and the prior."""
-    template = request.template
-    tol = min(template.tol, max(CRITERION_ACCURACY / weight, _SMALLEST_TOL)) if request.tol is None else request.tol
-    objective = Objective(request.models[0], template.reg_covar, noise=noise)
-    settings = settings_of(template, objective, StartSettings(method=str(template.init_params)))
-    return replace(settings, solver=replace(settings.solver, tolerance=tol), refine="split-merge")
