@@ -52,7 +52,7 @@ def fitted(**parameters):
 
 REACHED = {
     ("fixed weights", "noise"): lambda: fit(fixed={"weights": True}, weights_init=[0.5, 0.5], noise=True),
-    ("fixed parameters", "refine='split-merge'"): lambda: fit(refine="split-merge", **FIXED),
+    ("fixed weights", "select"): lambda: gmm.select(X, 2, fixed={"weights": True, "means": True}, means_init=[[0, 0]]),
     ("labels", "BayesianGaussianMixture"): lambda: fit(kind=BayesianGaussianMixture, how={"labels": LABELS}),
     ("labels", "rows in partitions"): lambda: fit(partitions(), how={"labels": LABELS}),
     ("a callable init_params", "rows beyond memory"): lambda: fit(stream(), init_params=lambda X, K, rng: HALVES),
@@ -61,6 +61,7 @@ REACHED = {
     ("warm_start of a fitted mixture", "checkpoint"): lambda: fitted().fit(X, checkpoint="never-written"),
     ("missing='em'", "rows beyond memory"): lambda: fit(stream(with_gaps()), missing="em"),
     ("standardize", "rows in partitions"): lambda: gmm.select(partitions(), 2, standardize=True),
+    ("fixed parameters", "standardize"): lambda: gmm.select(X, 2, standardize=True, **FIXED),
     ("noise", "scikit-learn's estimators"): lambda: to_sklearn(noisy()),
     ("noise", "assigned parameters"): lambda: setattr(noisy(), "weights_", [0.5, 0.5]),
     ("noise", "anomaly_threshold"): lambda: gmm.analysis.anomaly_threshold(noisy(), X, 0.1),

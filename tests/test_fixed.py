@@ -465,7 +465,6 @@ def test_standard_errors_of_what_is_fixed_are_none():
         ("must be a mapping of names to masks", {"fixed": "means"}),
         ("depend on each other", {"fixed": {"covariances": [True, False, False]}, "covariance_type": "EII"}),
         ("covariances of tied depend", {"fixed": {"covariances": [True, False, False]}, "covariance_type": "tied"}),
-        ("fixed parameters cannot be combined with refine", {"fixed": {"means": True}, "refine": "split-merge"}),
         ("fixed weights cannot be combined with noise", {"fixed": {"weights": True}, "noise": True}),
     ],
 )
@@ -478,11 +477,6 @@ def test_what_cannot_be_fixed_is_refused(message, given):
 def test_nonsense_is_refused(fixed):
     with pytest.raises(ValueError, match="fixed"):
         GaussianMixture(K, means_init=np.eye(K, D), fixed=fixed).fit(rows())
-
-
-def test_a_search_finds_all_parameters():
-    with pytest.raises(TypeError, match="fixed applies to a single fit"):
-        gmm.select(rows(), fixed={"weights": True})
 
 
 def test_rows_in_a_file_are_passed_over_with_fixed_parameters(tmp_path):

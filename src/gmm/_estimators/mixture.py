@@ -481,8 +481,6 @@ class GaussianMixture(StreamedMixture):
 
     def _fixed(self, model: CovarianceModel) -> Fixed:
         fixed = check_fixed(self.fixed, self.n_components, model)
-        if fixed and self.refine is not None:
-            raise refusal("fixed parameters", "refine='split-merge'")
         if fixed and self._is_noisy and fixed.weights.any():
             raise refusal("fixed weights", "noise")
         return fixed

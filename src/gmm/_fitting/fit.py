@@ -248,7 +248,8 @@ def split_merged(
         return callback(replace(iteration, start=best.trace.start))
 
     share = sampled_share(source, settings.n_components) if sample is None else sample.n_rows / source.n_rows
-    problem, screen = replace(settings.problem(source), repair_empty=False), None
+    objective, screen = settings.objective.beside(best.parameters), None
+    problem = Problem(source, objective, settings.n_threads, repair_empty=False)
     with ExitStack() as stack:
         if share < LARGEST_SHARE:
             on_sample = sampled_problem(problem, settings.n_components, sample)

@@ -20,6 +20,7 @@ from gmm._fitting.starts import STARTS
 from gmm._rows.sources import Source
 from gmm._selection.cell import CRITERION_ACCURACY
 from gmm._selection.engine import Key
+from gmm._selection.fixed import FixedComponents
 from gmm._text.lists import suggestion
 from gmm._validation.parameters import check_parameters
 from gmm._validation.scalars import is_real
@@ -35,6 +36,7 @@ from gmm._values.noise import Noise
 from gmm._values.objective import Objective
 
 _SMALLEST_TOL = 1e-9  # nats per row, above rounding errors
+_OF_FIXED = "means_init", "precisions_init", "fixed"
 # Parameters about the start, continuation or output of a single fit.
 SINGLE_FIT_ONLY = (
     "weights_init",
@@ -51,7 +53,8 @@ SINGLE_FIT_ONLY = (
 class Request:
     """The validated request; `template` holds the parameters that all cells share.
 
-    `tol` is the tolerance that was asked for; None leaves it to the number of rows. `noise` is that of every cell.
+    `tol` is the tolerance that was asked for; None leaves it to the number of rows. `noise` and `fixed` are those of
+    every cell.
     """
 
     n_components: list[int]
@@ -62,6 +65,7 @@ class Request:
     features: NDArray[np.object_] | None
     tol: float | None
     noise: Noise
+    fixed: FixedComponents | None
 
     @property
     def cells(self) -> list[tuple[int, str]]:
@@ -95,6 +99,8 @@ class Request:
         (K, model), template = key, self.template
         prior = prior_of(template.prior, model, K, rows, n_threads)
         objective = Objective(model, template.reg_covar, prior, self.noise)
+        if self.fixed is not None:
+            objective = objective.around(self.fixed.anchor(K, model))
         settings, tol = settings_of(template, objective, StartSettings(method=str(template.init_params))), self.tol
         if tol is None:
             tol = min(template.tol, max(CRITERION_ACCURACY / self.source.survey.weight, _SMALLEST_TOL))
@@ -114,16 +120,20 @@ def template_of(parameters: dict[str, Any]) -> GaussianMixture:
     TypeError, ValueError
         If one is unknown, invalid or for a single fit.
     """
+    parameters = {name: value for name, value in parameters.items() if name not in _OF_FIXED or value is not None}
     inapplicable = [name for name in SINGLE_FIT_ONLY if name in parameters]
+    if parameters.get("fixed"):
+        inapplicable = [name for name in inapplicable if name not in _OF_FIXED]
     if inapplicable:
-        raise TypeError(f"{inapplicable[0]} applies to a single fit, not to a search: leave it out")
+        unless = ", or say by fixed which components it is of" if inapplicable[0] in _OF_FIXED else ""
+        raise TypeError(f"{inapplicable[0]} applies to a single fit, not to a search: leave it out{unless}")
     unknown = sorted(parameters.keys() - GaussianMixture().get_params().keys())
     if unknown:
         instead = {
             "labels": "GaussianMixture.fit takes labels, and MixtureClassifier searches with them",
             "models": "use covariance_type to choose the models",
         }
-        names = {"covariance_type", *GaussianMixture().get_params()} - {*SINGLE_FIT_ONLY}
+        names = {"covariance_type", *GaussianMixture().get_params()} - {*SINGLE_FIT_ONLY} | {*_OF_FIXED}
         hint = f"; {instead[unknown[0]]}" if unknown[0] in instead else suggestion(unknown[0], names)
         raise TypeError(f"select has no parameter {unknown[0]!r}{hint}")
     if parameters.get("tol", ...) is None:

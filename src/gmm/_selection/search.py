@@ -28,6 +28,7 @@ from gmm._selection.contenders import Contenders
 from gmm._selection.engine import Cells, Clock, Engine, Key, TaskPool, workers_and_threads
 from gmm._selection.failure import Failure
 from gmm._selection.finishing import finished, rows_to_search
+from gmm._selection.fixed import fixed_components
 from gmm._selection.grid import near
 from gmm._selection.keeping import kept_search
 from gmm._selection.request import (
@@ -135,7 +136,12 @@ def select(
         Further parameters of `GaussianMixture`, used for all cells: ``reg_covar``, ``init_params`` (a name),
         ``acceleration``, ``prior``, ``noise``, ``missing``, ``refine="split-merge"`` to refine every cell, ``tol`` and
         ``max_iter``. The defaults here are ``tol=None``, which is 1e-5, reduced on large tables so that criteria are
-        accurate to about 0.05, and ``max_iter=1000``.
+        accurate to about 0.05, and ``max_iter=1000``. ``fixed={"means": True}`` fixes the m rows of ``means_init`` as
+        means of the first m components of every cell, and the search is over how many others there are, from none on:
+        classes that are known beside new ones. ``fixed={"means": True, "covariances": True}`` fixes as well the
+        ``precisions_init`` of these m, in the shape of `covariance_type`, "full", "diag" or "spherical" where there are
+        others; a mask of m fixes some of them. Criteria count free parameters, and each mixture has what it holds as
+        `means_init` and masks for all its components, as further fits need them.
 
     Returns
     -------
@@ -158,6 +164,10 @@ def select(
     >>> selection = select(X, range(1, 4), random_state=0)
     >>> selection.best.n_components
     2
+    >>> known = select(X, range(1, 4), "full", fixed={"means": True}, means_init=[[4, 4]], random_state=0)
+    >>> known.best.means_.round(1)
+    array([[ 4. ,  4. ],
+           [-4.1, -3.9]])
     """
     check_criterion(criterion)
     check_callback(callback)
@@ -174,8 +184,9 @@ def select(
     check_fewest(min(counts), opened)
     check_ridge(template.reg_covar, opened.survey.weight)
     noise = check_noise(template.noise, opened.n_features, partial(box_of, opened))
+    fixed = fixed_components(template, counts, types, opened.n_features, standardize=standardize)
     opened, noise, units = in_units(opened, noise, standardize=standardize)
-    request = Request(counts, types, criterion, template, opened, features, parameters.get("tol"), noise)
+    request = Request(counts, types, criterion, template, opened, features, parameters.get("tol"), noise, fixed)
     with kept_search(template, opened, request.facts, seed, checkpoint=checkpoint, resume=resume) as file:
         template.random_state = seed = seed if file is None else file.seed
         found = _searched(request, seed, clock, callback, file)
@@ -194,7 +205,8 @@ def _searched(
     here, rows = replace(request, source=source), SearchRows.of(source, most, seed, request.noise)
     whole = rows.sample.without_gaps
     assert whole is not None  # a search is over rows in memory
-    starts = Starts(whole, template, request.models, start_seeds(seed, template.n_init), request.noise)
+    seeds, places = start_seeds(seed, template.n_init), None if request.fixed is None else request.fixed.means
+    starts = Starts(whole, template, request.models, seeds, request.noise, places)
     with TaskPool(rows, *workers_and_threads(rows, len(request.types), most, template.n_threads), clock) as pool:
         engine = Engine(Cells(here.settings, rows, pool.watch, clock.is_up, file), starts, pool)
         found = _Search(here, rows, starts, engine, pool, clock).run(callback)
@@ -327,6 +339,8 @@ class _Search:
         estimator = GaussianMixture(**request.parameters | {"n_components": n_components, "covariance_type": name})
         found, objective = replace(result.result, parameters=parameters), self._engine.cell(key).settings.objective
         set_fitted(estimator, found, request.source, request.features, objective.stored_for(model))
+        if request.fixed is not None:
+            estimator.set_params(**request.fixed.parameters(estimator))
         return replace(
             entry, estimator=estimator, loglik=scores["loglik"], n_parameters=parameters.n_parameters, scores=scores
         )

@@ -34,10 +34,10 @@ EXCLUSIONS = (
         "fix means and covariances, or leave noise out",
     ),
     Exclusion(
-        "fixed parameters",
-        "refine='split-merge'",
-        "a move gives a component the place of another, and fixed parameters have theirs",
-        "leave one of them out",
+        "fixed weights",
+        "select",
+        "weights sum to one in every cell, so that those of one are not those of another",
+        "fix means, or means and covariances",
     ),
     Exclusion(
         "labels",
@@ -86,6 +86,12 @@ EXCLUSIONS = (
         "rows in partitions",
         "the rows stay where they are",
         "scale them there",
+    ),
+    Exclusion(
+        "fixed parameters",
+        "standardize",
+        "they are in the units of the rows",
+        "divide the columns, and what is given, by their standard deviations",
     ),
     # What a fitted mixture is used for.
     Exclusion(
