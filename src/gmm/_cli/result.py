@@ -34,7 +34,7 @@ from gmm._estimators.fitted import fitted_parameters
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer
 from gmm._selection import Selection
-from gmm._text.amounts import counted
+from gmm._text.amounts import counted, noise_of_weight
 from gmm._uses.combining import CombinedComponents, combine_components
 
 __all__ = ["Fitted", "Posterior", "Result", "fit_parameters", "make_directory"]
@@ -313,7 +313,7 @@ class Result(Fitted):
         model, loglik = self.model, self.search.loglik[self.search.best_index]
         prior = "" if self.options.prior is None else f", {self.options.prior} prior"
         if self.options.noise:
-            prior += f", noise of weight {model.noise_weight_:.4f} with {counted(self.n_noise, 'row')}"
+            prior += f", {noise_of_weight(model.noise_weight_)} with {counted(self.n_noise, 'row')}"
         return (
             f"{counted(model.n_components, 'component')}, {self.searched}{prior}: "
             f"{ending(model)}, log-likelihood {loglik:.2f} "
