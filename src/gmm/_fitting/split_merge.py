@@ -139,7 +139,7 @@ class SplitMerge:
         """Return the end of the first move that leads higher, or None if none of a few does."""
         best = before.best
         where = self._screen or self._context
-        base = best if self._screen is None else self._run(where, best.parameters, _SCREENING)
+        base = best if self._screen is None else self._run(where, Beginning(best.parameters), _SCREENING)
         layout = base.parameters.model.layout
         principal = layout.principal(base.parameters.covariances)
         diagnostics = where.e_step.diagnostics(base.parameters.whitened(), principal)
@@ -202,7 +202,7 @@ class SplitMerge:
     def _run(
         self,
         where: MoveContext,
-        begin: Beginning | MixtureParameters,
+        begin: Beginning,
         passes: int,
         watch: Watch = lambda iteration: False,
     ) -> SolverResult:

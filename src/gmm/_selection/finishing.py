@@ -194,7 +194,8 @@ class _Finish:
             note(journal.progress.run or journal.progress.mixture_fit.result)
 
         journal = Journal((), note_progress)
-        result = fit_mixture(source, settings, journal, beginning=kept or Beginning(begin), callback=watch).result
+        beginning = Beginning.at_pause(kept) if kept else Beginning(begin)
+        result = fit_mixture(source, settings, journal, beginning=beginning, callback=watch).result
         if watch.reason_to_leave is not None and not result.trace.converged:
             result = replace(result, trace=replace(result.trace, reason=watch.reason_to_leave))
             note(result)
