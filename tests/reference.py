@@ -333,7 +333,7 @@ def rows_of(parameters):
     return np.concatenate(rows), np.repeat(np.eye(K), 2 * d, axis=0), np.repeat(weights / (2 * d), 2 * d)
 
 
-def stepwise_em(blocks, parameters, covariance_type, past, *, decay=0.0, reg_covar=0.0):
+def stepwise_em(blocks, parameters, covariance_type, past, *, decay=0.0, reg_covar=0.0, fixed=None):
     """Stepwise EM (Cappé & Moulines 2009) over (rows, weight) pairs, in a twin that forgets no row.
 
     Each row keeps the responsibilities that it had when it came; what changes is its weight. The start is rows as well,
@@ -350,7 +350,7 @@ def stepwise_em(blocks, parameters, covariance_type, past, *, decay=0.0, reg_cov
         rows = np.concatenate([rows, X])
         responsible = np.concatenate([responsible, responsibilities(log_joint(X, *parameters))])
         shares = np.concatenate([kept * shares, (1 - kept) * weight / w])
-        parameters = m_step(rows, responsible, shares, covariance_type, reg_covar)
+        parameters = m_step(rows, responsible, shares, covariance_type, reg_covar, parameters, fixed)
         path.append(parameters)
     return path
 

@@ -38,8 +38,8 @@ ROOMS = {
     "exchange": "exchange | mclust onnx sklearn",
     "_loading": "",
     "_selection": """
-        _selection | classifier estimator | search resampling cross_validation | contenders finishing request | engine
-        | keeping | cell | bar candidates | standard | table | from_file | grid | failure target | status
+        _selection | classifier estimator | search resampling cross_validation | contenders finishing | request
+        | engine fixed | keeping | cell | bar candidates | standard | table | from_file | grid | failure target | status
     """,
     "_uses": "adaptation anomalies combining directions overlap standard_errors tracking | information",
     "_exchange": "mclust onnx scikit_learn",

@@ -421,3 +421,15 @@ def test_a_row_without_weight_changes_nothing():
     )
     assert [m.covariance_type for m in beside.mixtures_] == [m.covariance_type for m in alone.mixtures_]
     assert beside.bic_ == pytest.approx(alone.bic_, rel=1e-9)
+
+
+def test_classes_whose_rows_weigh_nothing_are_named_and_unknown_ones_are_not():
+    y = np.where(np.arange(150) % 5 == 0, -1, SPECIES)
+    weight = np.where(SPECIES == 1, 0.0, np.where(y == -1, 0.0, 1.0))
+    with pytest.warns(UserWarning, match=r"class 1 has no row with a positive weight") as caught:
+        classifier = MixtureClassifier(covariance_type="EEE").fit(FLOWERS, y, sample_weight=weight)
+    assert "-1" not in str(caught[0].message)
+    assert classifier.classes_.tolist() == [0, 2]
+    kept = weight > 0
+    without = MixtureClassifier(covariance_type="EEE").fit(FLOWERS[kept], y[kept])
+    np.testing.assert_allclose(classifier.predict_proba(FLOWERS), without.predict_proba(FLOWERS), atol=1e-9)

@@ -52,7 +52,7 @@ def fitted(**parameters):
 
 REACHED = {
     ("fixed weights", "noise"): lambda: fit(fixed={"weights": True}, weights_init=[0.5, 0.5], noise=True),
-    ("fixed parameters", "refine='split-merge'"): lambda: fit(refine="split-merge", **FIXED),
+    ("fixed weights", "select"): lambda: gmm.select(X, 2, fixed={"weights": True, "means": True}, means_init=[[0, 0]]),
     ("labels", "rows in partitions"): lambda: fit(partitions(), how={"labels": LABELS}),
     ("a callable init_params", "rows beyond memory"): lambda: fit(stream(), init_params=lambda X, K, rng: HALVES),
     ("responsibilities as init_params", "rows in partitions"): lambda: fit(partitions(), init_params=HALVES),
@@ -60,7 +60,7 @@ REACHED = {
     ("warm_start of a fitted mixture", "checkpoint"): lambda: fitted().fit(X, checkpoint="never-written"),
     ("missing='em'", "rows beyond memory"): lambda: fit(stream(with_gaps()), missing="em"),
     ("standardize", "rows in partitions"): lambda: gmm.select(partitions(), 2, standardize=True),
-    ("fixed parameters", "partial_fit"): lambda: GaussianMixture(2, **FIXED).partial_fit(X),
+    ("fixed parameters", "standardize"): lambda: gmm.select(X, 2, standardize=True, **FIXED),
     ("noise", "scikit-learn's estimators"): lambda: to_sklearn(noisy()),
     ("noise", "assigned parameters"): lambda: setattr(noisy(), "weights_", [0.5, 0.5]),
     ("noise", "anomaly_threshold"): lambda: gmm.analysis.anomaly_threshold(noisy(), X, 0.1),

@@ -256,6 +256,114 @@ def test_bits_are_the_same_for_every_number_of_threads(n_threads):
     np.testing.assert_array_equal(one.covariances_, several.covariances_)
 
 
+# --- One block after the other -------------------------------------------------------------------
+
+
+def blocks():
+    """Blocks of rows and their weights, one of a single row."""
+    X = rows()
+    weight = np.random.default_rng(6).integers(1, 4, len(X)).astype(float)
+    return [(X[start:end], weight[start:end]) for start, end in [(0, 70), (70, 71), (71, 180)]]
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.01])
+@pytest.mark.parametrize("name", reference.CLOSED_FORMS)
+@every_mask
+def test_steps_are_those_of_the_twin(name, fixed, decay):
+    masks, before = MASKS[fixed], start(name)
+    mixture = beginning(name, masks, reg_covar=1e-3)
+    given = *before[:2], reference.dense(before[2], name, K, D)
+    past = 3 * (GaussianMixture.from_parameters(*before, covariance_type=name).n_parameters_ - n_fixed(name, masks))
+    how = {"decay": decay, "reg_covar": 1e-3, "fixed": table(masks)}
+    path = reference.stepwise_em(blocks(), given, name, max(past, 3), **how)
+    for (X, weight), (weights, means, covariances) in zip(blocks(), path, strict=True):
+        mixture.partial_fit(X, sample_weight=weight, decay=decay)
+        assert_fixed(mixture, before, masks)
+        np.testing.assert_allclose(mixture.weights_, weights, rtol=1e-9)
+        np.testing.assert_allclose(mixture.means_, means, rtol=1e-9, atol=1e-9)
+        dense = reference.dense(mixture.covariances_, name, K, D)
+        np.testing.assert_allclose(dense, covariances, rtol=1e-8, atol=1e-9)
+
+
+def n_fixed(name, masks):
+    """Fixed parameters, counted by hand."""
+    weights, means, covariances = (int(mask.sum()) for mask in table(masks))
+    return min(weights, K - 1) + means * D + (covariances > 0) * covariance_model(name).n_parameters(K, D)
+
+
+@every_mask
+def test_blocks_count_their_weights_as_repeats(fixed):
+    once, again = beginning("full", MASKS[fixed]), beginning("full", MASKS[fixed])
+    for X, weight in blocks():
+        once.partial_fit(X, sample_weight=weight)
+        again.partial_fit(np.repeat(X, weight.astype(int), axis=0))
+    np.testing.assert_allclose(once.means_, again.means_, rtol=1e-10, atol=1e-10)
+    np.testing.assert_allclose(once.covariances_, again.covariances_, rtol=1e-9, atol=1e-10)
+
+
+@pytest.mark.parametrize(
+    "how", [{"prior": NormalInverseWishart([0.5, -1], 2.0, 5.0, 1.5)}, {"noise": [[-9, -9], [9, 9]]}]
+)
+@every_model
+def test_an_optimum_beside_fixed_parameters_stays_where_it_is(name, how):
+    """With a mean that is fixed, the prior counts once in a fit that goes on, as with a free one."""
+    weights, means, covariances = start(name)
+    precisions = reference.in_layout(np.linalg.inv(reference.dense(covariances, name, K, D)), name)
+    if covariance_model(name).layout.pooled:
+        precisions = precisions / K
+    given = {"weights_init": weights, "means_init": means, "precisions_init": precisions}
+    how = {"fixed": {"means": [True, False, False]}, "covariance_type": name, "tol": 1e-13, "max_iter": 3000, **how}
+    mixture = GaussianMixture(K, **how, **given).fit(rows())
+    before = mixture.weights_, mixture.means_, mixture.covariances_
+    mixture.partial_fit(rows(), sample_weight=np.full(180, 1e-6))
+    for now, then in zip((mixture.weights_, mixture.means_, mixture.covariances_), before, strict=True):
+        np.testing.assert_allclose(now, then, rtol=2e-3, atol=2e-3)
+    np.testing.assert_array_equal(mixture.means_[0], means[0])
+
+
+def test_blocks_from_a_start_leave_fixed_parameters(tmp_path):
+    X, (_, means, covariances) = rows(), start("full")
+    given = {"means_init": means, "precisions_init": np.linalg.inv(covariances)}
+    fixed = {"means": [True, False, True]}
+    mixture = GaussianMixture(K, fixed=fixed, **given)
+    for block in (X[:90], X[90:]):
+        mixture.partial_fit(block)
+    np.testing.assert_array_equal(mixture.means_[[0, 2]], means[[0, 2]])
+    assert (mixture.means_[1] != means[1]).all()
+    assert mixture.n_parameters_ == GaussianMixture(K).fit(X).n_parameters_ - 2 * D
+    mixture.save(tmp_path / "stream.gmm")
+    again = gmm.load(tmp_path / "stream.gmm")
+    np.testing.assert_array_equal(again.partial_fit(X).covariances_, mixture.partial_fit(X).covariances_)
+    mixture.set_params(fixed=None).partial_fit(X)
+    assert (mixture.means_ != means).all()
+    with pytest.raises(ValueError, match="expected means_init"):
+        GaussianMixture(K, fixed=fixed).partial_fit(X)
+
+
+def test_blocks_give_no_new_place_to_a_component_without_rows():
+    far = np.array([1e4, 0.0])
+    weights, means, covariances = start("full")
+    mixture = GaussianMixture.from_parameters(weights, means + far * [[0], [1], [0]], covariances)
+    mixture.set_params(fixed={"covariances": [False, True, False]})
+    for _ in range(40):
+        mixture.partial_fit(rows(), decay=0.5)
+    np.testing.assert_allclose(mixture.means_[1], means[1] + far)
+    np.testing.assert_array_equal(mixture.covariances_[1], covariances[1])
+
+
+def test_blocks_of_a_mixture_that_is_fixed_as_a_whole_score_it():
+    mixture = beginning("full", MASKS["everything"], prior=NormalInverseWishart())
+    score = mixture.score(rows())
+    assert mixture.partial_fit(rows()).lower_bounds_ == [pytest.approx(score)]
+    assert_fixed(mixture, start("full"), MASKS["everything"])
+
+
+def test_free_masks_are_the_ordinary_blocks():
+    free, plain = (beginning("full", fixed).partial_fit(rows()) for fixed in ({"means": [False] * K}, None))
+    for name in ("weights_", "means_", "covariances_"):
+        np.testing.assert_array_equal(getattr(free, name), getattr(plain, name))
+
+
 # --- What goes on, and where to -----------------------------------------------------------------
 
 
@@ -357,7 +465,6 @@ def test_standard_errors_of_what_is_fixed_are_none():
         ("must be a mapping of names to masks", {"fixed": "means"}),
         ("depend on each other", {"fixed": {"covariances": [True, False, False]}, "covariance_type": "EII"}),
         ("covariances of tied depend", {"fixed": {"covariances": [True, False, False]}, "covariance_type": "tied"}),
-        ("fixed parameters cannot be combined with refine", {"fixed": {"means": True}, "refine": "split-merge"}),
         ("fixed weights cannot be combined with noise", {"fixed": {"weights": True}, "noise": True}),
     ],
 )
@@ -372,11 +479,6 @@ def test_nonsense_is_refused(fixed):
         GaussianMixture(K, means_init=np.eye(K, D), fixed=fixed).fit(rows())
 
 
-def test_a_search_finds_all_parameters():
-    with pytest.raises(TypeError, match="fixed applies to a single fit"):
-        gmm.select(rows(), fixed={"weights": True})
-
-
 def test_rows_in_a_file_are_passed_over_with_fixed_parameters(tmp_path):
     X = rows()
     np.save(tmp_path / "rows.npy", X)
@@ -385,11 +487,6 @@ def test_rows_in_a_file_are_passed_over_with_fixed_parameters(tmp_path):
     )
     assert here.lower_bounds_ == there.lower_bounds_
     np.testing.assert_array_equal(here.covariances_, there.covariances_)
-
-
-def test_blocks_move_all_parameters():
-    with pytest.raises(ValueError, match="fixed parameters cannot be combined with partial_fit"):
-        beginning("full", MASKS["means"]).partial_fit(rows())
 
 
 def test_labels_alone_give_no_fixed_parameters():

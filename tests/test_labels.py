@@ -2,6 +2,7 @@
 
 import io
 import pickle
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -361,7 +362,8 @@ def test_what_does_not_go_with_labels_is_refused():
 def test_rows_of_no_weight_say_nothing():
     X, labels, *_ = table(n=300)
     weight = np.where(labels == 1, 0.0, 1.0)
-    fit = GaussianMixture(3, random_state=0).fit(X, None, weight, labels=labels)
+    with pytest.warns(UserWarning, match="class 1 has no row with a positive weight"):
+        fit = GaussianMixture(3, random_state=0).fit(X, None, weight, labels=labels)
     assert list(fit.classes_) == [0]
     assert np.isfinite(fit.lower_bound_)
 
@@ -470,3 +472,20 @@ def test_split_merge_moves_components_within_their_class(n, noise):
     )
     np.testing.assert_allclose(np.sort(refined.means_[:3, 0]), [-20, 0, 20], atol=0.3)
     np.testing.assert_allclose(np.sort(refined.means_[3:, 0]), [-10, 10], atol=0.3)
+
+
+def test_a_class_whose_rows_weigh_nothing_is_named():
+    X, labels = np.arange(12.0)[:, None] ** 2, np.array(["a", "b", "c"] * 4)
+    weight = np.where(labels == "b", 0.0, 1.0)
+    with pytest.warns(UserWarning, match="class 'b' has no row with a positive weight"):
+        mixture = GaussianMixture(2, random_state=0).fit(X, labels=labels, sample_weight=weight)
+    assert mixture.classes_.tolist() == ["a", "c"]
+    without = GaussianMixture(2, random_state=0).fit(X[labels != "b"], labels=labels[labels != "b"])
+    np.testing.assert_allclose(mixture.means_, without.means_)
+    weight[0] = 0
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        GaussianMixture(3, random_state=0, reg_covar=1).fit(
+            X, labels=labels, sample_weight=np.maximum(weight, labels == "b")
+        )
+    assert not [one for one in caught if "class" in str(one.message)]

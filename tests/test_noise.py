@@ -2,6 +2,8 @@
 
 import io
 import pickle
+import subprocess
+import sys
 from dataclasses import replace
 from functools import reduce
 from importlib.resources import files
@@ -321,6 +323,17 @@ def test_text_says_it(fitted):
     mixture, _ = fitted
     assert f"noise of weight {mixture.noise_weight_:.4f}" in str(mixture)
     assert f"noise of weight {mixture.noise_weight_:.4f}" in mixture._repr_html_()
+
+
+@pytest.mark.parametrize("apart", [6, 60])
+def test_noise_whose_weight_is_lost_is_still_said(apart, tmp_path):
+    rows = np.random.default_rng(0).normal(size=(400, 2)) * 0.3 + np.repeat([[0, 0], [apart, apart]], 200, axis=0)
+    mixture = GaussianMixture(2, noise=True, random_state=0, tol=1e-12, max_iter=500).fit(rows)
+    assert mixture.noise_weight_ < 1e-4
+    mixture.save(tmp_path / "model.gmm")
+    info = subprocess.run([sys.executable, "-m", "gmm", "info", tmp_path / "model.gmm"], capture_output=True, text=True)
+    for text in (str(mixture), mixture._repr_html_(), info.stdout):
+        assert "noise of weight below 0.0001" in text
 
 
 def test_what_refuses(fitted):

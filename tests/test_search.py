@@ -23,6 +23,7 @@ from gmm._estimators.criteria import CRITERIA
 from gmm._rows.sources import ArraySource
 from gmm._selection import candidates, contenders, engine, table
 from gmm._selection.cell import Cell, Solution
+from gmm._values import covariance
 from gmm._values.covariance import PARSIMONIOUS, covariance_model
 from gmm._values.layouts import DIAGONAL, FULL, SPHERICAL, TIED
 from gmm._values.parameters import MixtureParameters
@@ -90,6 +91,18 @@ def test_no_cell_is_below_one_whose_mixtures_are_all_its_own(data, seed):
 
 def general(constrained, model):
     return candidates.special_case(constrained, model)
+
+
+@pytest.mark.parametrize("acceleration", ["auto", None])
+def test_a_search_ends_with_a_constraint_that_does_not_maximise(monkeypatch, acceleration):
+    """A new model, VFI, is as free as VEI, and its update is that of EVI; such a search once never ended."""
+    new = covariance.CovarianceModel("V", "F", "I", DIAGONAL, covariance_model("EVI").constraint)
+    monkeypatch.setitem(covariance._FREEDOM, "F", 1)
+    for name, model in {"VFI": new, "EFI": covariance_model("EEI")}.items():
+        monkeypatch.setitem(covariance._MODELS, name, model)
+    found = select(ROWS, range(1, 5), ["VEI", "VFI", "VVI"], acceleration=acceleration, random_state=0)
+    assert len(found.status) == 12
+    assert max(len(mixture.history_) for mixture in found.estimators if mixture) <= 1000
 
 
 @pytest.mark.parametrize("n_threads", [1, 3])

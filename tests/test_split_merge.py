@@ -19,6 +19,7 @@ every_type = pytest.mark.parametrize("covariance_type", PARSIMONIOUS)
 # From where the others are stuck, EEV finds out by itself.
 stuck_types = pytest.mark.parametrize("covariance_type", [name for name in PARSIMONIOUS if name != "EEV"])
 PRECISE = {"tol": 1e-7, "max_iter": 20_000}
+NONE = np.zeros(4, dtype=bool)
 CORNERS = np.array([[-9.0, -9.0], [-9.0, 9.0], [9.0, -9.0], [9.0, 9.0]])
 # One component between the last two corners, two in the first.
 STUCK = np.array([[9.0, 0.0], [-9.0, 9.0], [-10.0, -10.0], [-8.0, -8.0]])
@@ -203,13 +204,13 @@ def test_the_first_move_drops_the_superfluous_and_splits_the_stretched_along_its
     layout = covariance_model(covariance_type).layout
     principal = layout.principal(parameters.covariances)
     look = EStep(ArraySource(X), layout).diagnostics(parameters.whitened(), principal)
-    first = moves(look, np.zeros(4, dtype=bool), np.zeros(4, int))[0]
+    first = moves(look, NONE, np.zeros(4, int), NONE)[0]
     assert first.dropped in (2, 3)
     assert first.split == 0
     direction = layout.deviation(principal, first.split, first.axis, 2)
     assert abs(direction[1]) > 10 * abs(direction[0])
     # Where there is a spike, it is what has to go.
-    assert {move.dropped for move in moves(look, np.array([False, True, False, False]), np.zeros(4, int))} == {1}
+    assert {move.dropped for move in moves(look, np.array([False, True, False, False]), np.zeros(4, int), NONE)} == {1}
 
 
 def test_the_promise_of_rows_very_far_away_is_a_number():
@@ -231,7 +232,7 @@ def test_no_move_drops_the_component_that_it_splits():
         parameters.whitened(), DIAGONAL.principal(parameters.covariances)
     )
     assert (split_gains(look).max(axis=1) > drop_losses(look)).all()
-    tried = moves(look, np.zeros(3, dtype=bool), np.zeros(3, int))
+    tried = moves(look, NONE[:3], np.zeros(3, int), NONE[:3])
     assert tried
     assert all(move.dropped != move.split for move in tried)
 

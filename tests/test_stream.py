@@ -233,8 +233,8 @@ def test_a_prior_is_estimated_once_and_weighs_what_it_weighs_in_a_fit():
     means = fitted.means_
     np.testing.assert_allclose(fitted.partial_fit(X).means_, means, atol=0.6)
     one, far = begun(prior="conjugate"), begun(prior="conjugate").partial_fit(X + 100)
-    assert past_of(one).stream.prior is not None
-    np.testing.assert_array_equal(past_of(far).stream.prior.mean, past_of(one).stream.prior.mean)
+    assert past_of(one).stream.objective.prior is not None
+    np.testing.assert_array_equal(past_of(far).stream.objective.prior.mean, past_of(one).stream.objective.prior.mean)
 
 
 @pytest.mark.parametrize(

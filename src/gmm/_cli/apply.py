@@ -17,6 +17,7 @@ from gmm._cli.show import Screen
 from gmm._cli.write import check_suffix, check_table, check_writable, write_json, write_predictions, write_table
 from gmm._estimators.bayesian import BayesianGaussianMixture
 from gmm._estimators.contract import names_of_features
+from gmm._estimators.fitted import fitted_parameters
 from gmm._estimators.mixture import GaussianMixture
 from gmm._exchange.mclust import to_json
 from gmm._exchange.onnx import to_onnx
@@ -24,7 +25,7 @@ from gmm._persistence import load_state, replaceable
 from gmm._rows.writing import beside, class_columns, in_step
 from gmm._selection import MixtureClassifier
 from gmm._selection.classifier import summary_of
-from gmm._text.amounts import counted
+from gmm._text.amounts import counted, noise_of_weight
 from gmm._text.lists import quoted
 
 __all__ = ["export", "info", "predict", "sample"]
@@ -126,7 +127,7 @@ def info(options: argparse.Namespace) -> None:
         for line in (headline, saved_by, "", *table):
             screen.line(line)
         return
-    noise = f", noise of weight {model.noise_weight_:.4f}" if model.noise_weight_ else ""
+    noise = f", {noise_of_weight(model.noise_weight_)}" if fitted_parameters(model).noise else ""
     screen.line(
         f"{counted(model.n_components, 'component')}, {model.covariance_type}{noise}, "
         f"{counted(model.n_features_in_, 'column')}, {counted(model.n_parameters_, 'parameter')}: "

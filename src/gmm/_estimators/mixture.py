@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -318,7 +319,8 @@ class GaussianMixture(FittedMixture):
         loaded goes on, and its past counts as the weight of the rows of that fit, beside which a `prior` counts once;
         one of given parameters, as a start. `tol`, `max_iter`,
         `n_init`, `acceleration` and `refine` do not matter here. What is not set of a `prior`, and the box of `noise`,
-        come from the fit or the first block.
+        come from the fit or the first block. Parameters that are `fixed` stay as the mixture has them; which these are
+        may change between blocks.
 
         Parameters
         ----------
@@ -373,11 +375,10 @@ class GaussianMixture(FittedMixture):
         past = past_of(self)
         source, names = block_of(self, X, sample_weight, past.parameters)
         model = covariance_model(self.covariance_type, source.n_features)
-        if self._fixed(model):
-            raise refusal("fixed parameters", "partial_fit")
-        how: dict[str, Any] = {"ridge": self.reg_covar, "decay": decay, "n_threads": self.n_threads}
         try:
-            stream, bounds, seconds, repaired = stream_blocks(self._begun(source, model, past), source, **how)
+            stream, bounds, seconds, repaired = stream_blocks(
+                self._begun(source, model, past), source, decay=decay, n_threads=self.n_threads
+            )
         except SingularMatrixError as error:
             raise ValueError(ill_defined(error, model)) from None
         past = Past(stream.parameters, tuple(bounds), stream=stream, prior_parts=prior_parts(self))
@@ -574,9 +575,11 @@ class GaussianMixture(FittedMixture):
                     "partial_fit continues a stream with the prior and noise that it began with, and these are others. "
                     "Clone the estimator to start over."
                 )
-            return past.stream
+            objective = replace(past.stream.objective, ridge=self.reg_covar, fixed=self._fixed(model))
+            return replace(past.stream, objective=objective)
         if past.parameters is not None:
-            objective = Objective(model, self.reg_covar, self._prior(source, model))
+            prior = self._prior(source, model)
+            objective = Objective(model, self.reg_covar, prior, past.parameters.noise, self._fixed(model))
             return Stream.from_mixture(past.parameters, past.weight, objective)
         (seed,) = fitting.seeds.start_seeds(self.random_state, 1)
         settings = fit_settings(self, source, model)
@@ -594,8 +597,6 @@ class GaussianMixture(FittedMixture):
 
     def _fixed(self, model: CovarianceModel) -> Fixed:
         fixed = check_fixed(self.fixed, self.n_components, model)
-        if fixed and self.refine is not None:
-            raise refusal("fixed parameters", "refine='split-merge'")
         if fixed and is_noisy(self) and fixed.weights.any():
             raise refusal("fixed weights", "noise")
         return fixed

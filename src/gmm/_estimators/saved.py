@@ -172,6 +172,7 @@ def _restore(
     if "weight_seen" in header:
         past = past._replace(weight=positive(header, "weight_seen"))
     if "stream" in header:
-        past = past._replace(stream=stream_from_state(item(header, "stream", dict), arrays, parameters))
+        stream = stream_from_state(item(header, "stream", dict), arrays, parameters, self.reg_covar)
+        past = past._replace(stream=stream)
     set_mixture(self, parameters, names, np.dtype(header["dtype"]), _last_fit=past, **of_fit)
     restore_classes(self, header, parameters.n_components)

@@ -39,19 +39,18 @@ def block_of(
 
 
 def stream_blocks(
-    stream: Stream, source: Source, *, ridge: float, decay: float, n_threads: int | None
+    stream: Stream, source: Source, *, decay: float, n_threads: int | None
 ) -> tuple[Stream, list[float], list[float], list[int]]:
     """Follow the blocks of a source; return the stream, and bounds, seconds and repairs of its blocks."""
     bounds: list[float] = []
     seconds: list[float] = []
     repaired: list[int] = []
-    how: dict[str, Any] = {"ridge": ridge, "decay": decay, "n_threads": n_threads}
     with closing(chunks_in_order(source, 1)) as chunks:
         for chunk in chunks:
             began = perf_counter()
             block = ArraySource(chunk.rows, chunk.sample_weight)
             if block.n_used:
-                stream, bound, empty = stream.taken(block, **how)
+                stream, bound, empty = stream.taken(block, decay=decay, n_threads=n_threads)
                 bounds.append(bound)
                 repaired += empty
                 seconds.append(perf_counter() - began)

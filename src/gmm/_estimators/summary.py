@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm._passes.trace import Trace
-from gmm._text.amounts import counted
+from gmm._text.amounts import counted, noise_of_weight
 from gmm._text.html import Cell, Html, escaped, line, sparkline, table
 from gmm._text.lists import aligned
 from gmm._values.parameters import MixtureParameters
@@ -58,7 +58,7 @@ class Summary:
         else:
             extent = counted(parameters.n_parameters, "free parameter")
         if parameters.noise:
-            extent += f", noise of weight {parameters.noise_weight:.4f}"
+            extent += f", {noise_of_weight(parameters.noise_weight)}"
         return cls(
             headline=f"{counted(K, 'component')}, {counted(d, 'feature')}, {parameters.model.printed(d)} covariance, "
             + extent,

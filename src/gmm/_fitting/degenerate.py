@@ -71,8 +71,12 @@ def degenerate_under(
     parameters: MixtureParameters,
     statistics: SufficientStatistics | None = None,
 ) -> NDArray[np.bool_]:
-    """Tell which components of a fit are degenerate, (K,); beside a prior, its statistics say nothing of them."""
-    return degenerate_components(parameters, n_effective, objective.ridge, None if objective.prior else statistics)
+    """Tell which components of a fit are degenerate, (K,); beside a prior, its statistics say nothing of them.
+
+    A fixed covariance says nothing of the rows.
+    """
+    free = None if objective.prior else statistics
+    return degenerate_components(parameters, n_effective, objective.ridge, free) & ~objective.fixed.covariances
 
 
 def are_too_few(rows: Array | float, model: CovarianceModel, n_features: int) -> NDArray[np.bool_] | np.bool_ | bool:

@@ -24,11 +24,9 @@ from gmm._passes.problem import Beginning, Problem, SolverSettings
 from gmm._passes.solver import Iteration, SolverResult, SolverRun
 from gmm._rows.sources import ArraySource, Source
 from gmm._validation.fixed import check_fixed_given
-from gmm._values.covariance import CovarianceModel
 from gmm._values.layouts import Array, SingularMatrixError
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
-from gmm._values.priors import Prior
 from gmm._values.statistics import SufficientStatistics
 
 # Fits that are compared by n times their mean log-likelihoods must end closer to their optimum than one alone needs to.
@@ -77,10 +75,6 @@ class FitSettings:
     n_threads: int | None
     refine: str | None = None
 
-    def of_cell(self, n_components: int, model: CovarianceModel, prior: Prior) -> FitSettings:
-        """Return the same for other mixtures."""
-        return replace(self, n_components=n_components, objective=replace(self.objective, model=model, prior=prior))
-
     def problem(self, rows: Source) -> Problem:
         """Return the problem of fitting such a mixture to the rows."""
         return Problem(rows, self.objective, self.n_threads)
@@ -91,7 +85,7 @@ def fit_mixture(
     settings: FitSettings,
     journal: Journal,
     *,
-    beginning: Beginning | SolverResult | None = None,
+    beginning: Beginning | None = None,
     callback: Callable[[Iteration], object] | None = None,
     on_end: Callable[[SolverResult], object] | None = None,
     on_skip: OnSkip | None = None,
@@ -105,7 +99,7 @@ def fit_mixture(
     journal : Journal
         Of the seeds, one for each start, or of an earlier fit that this one continues; it is told how far the fit has
         come. The first start does not depend on how many there are.
-    beginning : Beginning or SolverResult, optional
+    beginning : Beginning, optional
         Where to begin or continue, instead of from starts.
     callback : callable, optional
         Called after each pass; a truthy return value ends the run, and no further start is tried.
@@ -254,7 +248,8 @@ def split_merged(
         return callback(replace(iteration, start=best.trace.start))
 
     share = sampled_share(source, settings.n_components) if sample is None else sample.n_rows / source.n_rows
-    problem, screen = replace(settings.problem(source), repair_empty=False), None
+    objective, screen = settings.objective.beside(best.parameters), None
+    problem = Problem(source, objective, settings.n_threads, repair_empty=False)
     with ExitStack() as stack:
         if share < LARGEST_SHARE:
             on_sample = sampled_problem(problem, settings.n_components, sample)
@@ -274,7 +269,7 @@ def _runs(
     problem: Problem,
     settings: FitSettings,
     journal: Journal,
-    beginning: Beginning | SolverResult | None,
+    beginning: Beginning | None,
     e_step: EStep,
     callback: Callable[[Iteration], object] | None,
     on_skip: OnSkip | None,
@@ -308,17 +303,17 @@ def _starts(
     problem: Problem,
     settings: FitSettings,
     journal: Journal,
-    beginning: Beginning | SolverResult | None,
+    beginning: Beginning | None,
     e_step: EStep,
     on_skip: OnSkip | None,
-) -> Iterator[tuple[int, Beginning | SolverResult | SingularMatrixError]]:
+) -> Iterator[tuple[int, Beginning | SingularMatrixError]]:
     """Yield the index of each start that is still to be run, and where its run begins or continues, or why it cannot.
 
     Starts that were decided before the fit was paused are made again, since later ones are compared with them. Starts
     that are not promising are run after all while every run has failed.
     """
-    seeds, paused, n_decided = journal.progress.seeds, journal.progress.run, journal.progress.n_decided
-    single = beginning or (paused if len(seeds) == 1 else None)
+    seeds, run, n_decided = journal.progress.seeds, journal.progress.run, journal.progress.n_decided
+    single = beginning or (Beginning.at_pause(run) if run is not None and len(seeds) == 1 else None)
     if single is not None:
         yield 0, single
         return
@@ -334,8 +329,8 @@ def _starts(
             continue
         screened = screening(begin.parameters) if screening is not None else None
         if number >= n_decided:
-            if paused is not None and paused.trace.start == number:
-                yield number, paused
+            if run is not None and run.trace.start == number:
+                yield number, Beginning.at_pause(run)
             elif screened is None:
                 yield number, begin
             elif screened.promising:

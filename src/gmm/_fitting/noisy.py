@@ -11,7 +11,7 @@ from gmm._fitting.incomplete import FINELY
 from gmm._fitting.racing import best_of, short_runs
 from gmm._fitting.sampling import sampled
 from gmm._fitting.starts import StartRequest, start_statistics
-from gmm._passes.problem import Problem
+from gmm._passes.problem import Beginning, Problem
 from gmm._rows.sources import ArraySource
 from gmm._values.layouts import SingularMatrixError
 from gmm._values.noise import Noise
@@ -91,7 +91,7 @@ def one_beside_noise(problem: Problem) -> MixtureParameters:
 
     begin = noisy_start(problem, 1, _LEAST_SHARE, whole, np.random.default_rng(0))
     with problem.e_step() as e_step:
-        return problem.run(e_step, begin, FINELY).go().result.parameters
+        return problem.run(e_step, Beginning(begin), FINELY).go().result.parameters
 
 
 def dense_parts(sample: ArraySource, noise: Noise) -> list[ArraySource]:

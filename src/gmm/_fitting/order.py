@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 
 from gmm._passes.e_step import EStep
-from gmm._passes.problem import Problem, SolverSettings
+from gmm._passes.problem import Beginning, Problem, SolverSettings
 from gmm._passes.solver import Iteration, SolverResult, SolverRun
 from gmm._passes.trace import Trace
 
@@ -50,7 +50,7 @@ def in_falling_order(
         if left <= 0:
             break
         order = np.lexsort((-result.statistics.counts, np.where(owners < 0, last, owners)))
-        begin = paused or problem.beginning(e_step, result.statistics.reordered(order))
+        begin = Beginning.at_pause(paused) if paused else problem.beginning(e_step, result.statistics.reordered(order))
         run = problem.run(
             e_step,
             begin,

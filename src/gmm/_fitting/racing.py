@@ -8,7 +8,7 @@ from math import inf
 
 from gmm._fitting.degenerate import degenerate_under
 from gmm._passes.e_step import EStep
-from gmm._passes.problem import Problem, SolverSettings
+from gmm._passes.problem import Beginning, Problem, SolverSettings
 from gmm._passes.solver import Iteration, SolverResult, SolverRun
 from gmm._values.layouts import SingularMatrixError
 from gmm._values.parameters import MixtureParameters
@@ -30,7 +30,7 @@ def first_leg(
 ) -> SolverRun | SingularMatrixError:
     """Run a start for some passes; return the error if a covariance becomes singular."""
     try:
-        begin = problem.beginning(e_step, start) if isinstance(start, SufficientStatistics) else start
+        begin = Beginning(start) if isinstance(start, MixtureParameters) else problem.beginning(e_step, start)
         return problem.run(e_step, begin, settings, callback=callback).go(passes)
     except SingularMatrixError as error:
         return error

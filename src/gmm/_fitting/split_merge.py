@@ -139,7 +139,7 @@ class SplitMerge:
         """Return the end of the first move that leads higher, or None if none of a few does."""
         best = before.best
         where = self._screen or self._context
-        base = best if self._screen is None else self._run(where, best.parameters, _SCREENING)
+        base = best if self._screen is None else self._run(where, Beginning(best.parameters), _SCREENING)
         layout = base.parameters.model.layout
         principal = layout.principal(base.parameters.covariances)
         diagnostics = where.e_step.diagnostics(base.parameters.whitened(), principal)
@@ -148,7 +148,7 @@ class SplitMerge:
         degenerate = self._degenerate(best.parameters, best.statistics)
         least = best.lower_bound + max(self._settings.tolerance, _LEAST_GAIN)
         owners = where.problem.rows.known.owner_of_each(best.parameters.n_components)
-        promising = moves(diagnostics, degenerate, owners)
+        promising = moves(diagnostics, degenerate, owners, best.parameters.fixed.components)
         for number, move in enumerate(promising, start=1):
             if move.dropped not in kept:
                 kept[move.dropped] = without(where.e_step, base.parameters, move.dropped)
@@ -202,7 +202,7 @@ class SplitMerge:
     def _run(
         self,
         where: MoveContext,
-        begin: Beginning | MixtureParameters,
+        begin: Beginning,
         passes: int,
         watch: Watch = lambda iteration: False,
     ) -> SolverResult:
@@ -237,16 +237,22 @@ def split_along(
     return statistics.split(component, into, offset * deviation)
 
 
-def moves(diagnostics: ComponentDiagnostics, degenerate: NDArray[np.bool_], owners: NDArray[np.intp]) -> list[Move]:
+def moves(
+    diagnostics: ComponentDiagnostics,
+    degenerate: NDArray[np.bool_],
+    owners: NDArray[np.intp],
+    fixed: NDArray[np.bool_],
+) -> list[Move]:
     """Return the moves worth trying, by falling promise; if there are degenerate components, each drops one of them.
 
-    Components are dropped and split within the class of their `owners`, (K,). See `drop_losses` and `split_gains`.
+    Components are dropped and split within the class of their `owners`, (K,); those of which something is `fixed` are
+    not dropped. See `drop_losses` and `split_gains`.
     """
     counts = diagnostics.statistics.counts
     loss, gain = drop_losses(diagnostics), split_gains(diagnostics)
     axes = np.argsort(-gain, axis=1, kind="stable")[:, :_AXES]
     promise = np.take_along_axis(gain, axes, axis=1) - loss[:, None, None]
-    forbidden = np.eye(len(counts), dtype=bool) | (owners[:, None] != owners)
+    forbidden = np.eye(len(counts), dtype=bool) | (owners[:, None] != owners) | fixed[:, None]
     if degenerate.any():
         forbidden |= ~degenerate[:, None]
     promise[forbidden] = -np.inf

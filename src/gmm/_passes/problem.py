@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
-from typing import Any
 
 from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
 from gmm._passes.e_step import EStep
@@ -49,12 +48,20 @@ class Beginning:
         State of the accelerated run that this one continues.
     repaired : tuple of int
         Components that were given a new place before this run.
+    paused : SolverResult, optional
+        The `result` of the run when it paused, from where it continues with the same bits.
     """
 
     parameters: MixtureParameters
     bounds: tuple[float, ...] = ()
     state: QuasiNewtonState | None = None
     repaired: tuple[int, ...] = ()
+    paused: SolverResult | None = None
+
+    @classmethod
+    def at_pause(cls, result: SolverResult) -> Beginning:
+        """Continue a run where it paused."""
+        return cls(result.parameters, result.trace.lower_bounds, result.state, result.repaired, result)
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,8 +75,8 @@ class Problem:
     n_threads : int, optional
         None for all usable cores.
     repair_empty : bool
-        Whether components that lose their rows get a new place: in one run, at most as many as there are components.
-        In a variational fit none does, as it may do without some, nor where parameters are fixed.
+        Whether components that lose their rows get a new place: in one run, at most as many as there are components,
+        and none where the objective is not `repairable`.
     """
 
     rows: Source
@@ -104,7 +111,7 @@ class Problem:
     def run(
         self,
         e_step: EStep,
-        begin: Beginning | MixtureParameters | SolverResult,
+        begin: Beginning,
         settings: SolverSettings,
         *,
         start: int = 0,
@@ -117,8 +124,7 @@ class Problem:
         ----------
         e_step : EStep
             Open over the same rows, for the moments of the same model.
-        begin : Beginning, MixtureParameters or SolverResult
-            The `result` of a run that paused is where it continues, with the same bits.
+        begin : Beginning
         settings : SolverSettings
         start : int
             Index of the start, for the record.
@@ -127,17 +133,24 @@ class Problem:
         on_pause : callable, optional
             As in `SolverRun`.
         """
-        paused = begin if isinstance(begin, SolverResult) else None
-        if isinstance(begin, SolverResult):
-            begin = Beginning(begin.parameters, begin.trace.lower_bounds, begin.state, begin.repaired)
-        begin = Beginning(begin) if isinstance(begin, MixtureParameters) else begin
-        m_step = self._m_step(e_step, begin.parameters.n_components, begin.repaired)
         unit = self.rows.survey.weight if settings.bound_is_total else 1.0
+        return SolverRun(
+            self._solver(e_step, begin, settings, unit),
+            max_iter=settings.max_iter,
+            start=start,
+            callback=callback,
+            before=begin.bounds[-1] if begin.bounds else None,
+            unit=unit,
+            paused=begin.paused,
+            on_pause=on_pause,
+        )
+
+    def _solver(self, e_step: EStep, begin: Beginning, settings: SolverSettings, unit: float) -> Solver:
+        m_step, paused = self._m_step(e_step, begin.parameters.n_components, begin.repaired), begin.paused
         parameters, tolerance = m_step.adopted(begin.parameters), settings.tolerance / unit
         bounds = tuple(bound / unit for bound in begin.bounds)
-        solver: Solver
         if settings.accelerated and not self.objective.fixed and (paused is None or paused.state is not None):
-            solver = QuasiNewton(
+            return QuasiNewton(
                 parameters,
                 e_step,
                 m_step,
@@ -147,18 +160,20 @@ class Problem:
                 state=begin.state,
                 bound=-inf if paused is None else bounds[-1],
             )
-        else:
-            measured = None if paused is None else paused.statistics
-            if measured is not None:
-                bounds = (*bounds[:-1], measured.mean_log_evidence)  # without the rounding of the units
-            rule = GainBelow(tolerance, unit)
-            solver = TextbookEM(parameters, e_step, m_step, rule, before=bounds, statistics=measured)
-        before = begin.bounds[-1] if begin.bounds else None
-        how: dict[str, Any] = {"start": start, "callback": callback, "paused": paused, "on_pause": on_pause}
-        return SolverRun(solver, max_iter=settings.max_iter, before=before, unit=unit, **how)
+        measured = None if paused is None else paused.statistics
+        if measured is not None:
+            bounds = (*bounds[:-1], measured.mean_log_evidence)  # without the rounding of the units
+        rule = GainBelow(tolerance, unit)
+        return TextbookEM(parameters, e_step, m_step, rule, before=bounds, statistics=measured)
 
     def _m_step(self, e_step: EStep, n_components: int, repaired: tuple[int, ...] = ()) -> MStep:
         objective = self.objective
-        repairs = n_components if self.repair_empty and not (objective.prior.variational or objective.fixed) else 0
-        how: dict[str, Any] = {"spread": e_step.spread, "repaired": repaired, "classes": self.rows.known}
-        return MStep(objective, repairs, weight=self.rows.survey.weight, **how)
+        repairs = n_components if self.repair_empty and objective.repairable else 0
+        return MStep(
+            objective,
+            repairs,
+            weight=self.rows.survey.weight,
+            spread=e_step.spread,
+            repaired=repaired,
+            classes=self.rows.known,
+        )

@@ -12,7 +12,6 @@ from gmm._rows.sources import ArraySource
 from gmm._values.layouts import Array
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
-from gmm._values.priors import FLAT, Prior
 from gmm._values.statistics import SufficientStatistics
 
 # Measured on the data of `python -m benchmarks stream`: with 1, what early mixtures made of their rows stays too long;
@@ -33,22 +32,23 @@ class Stream:
         Of all rows so far, per unit weight.
     weight : float
         What the past counts as.
-    prior : Prior
+    objective : Objective
     """
 
     parameters: MixtureParameters
     statistics: SufficientStatistics
     weight: float
-    prior: Prior = FLAT
+    objective: Objective
 
     @classmethod
     def from_mixture(cls, parameters: MixtureParameters, weight: float, objective: Objective) -> Stream:
         """Begin with a mixture that counts as rows of this weight, or as three rows for each of its parameters."""
-        weight = weight or float(ROWS_PER_PARAMETER * parameters.n_parameters)
-        return cls(parameters, implied_statistics(parameters, objective, weight=weight), weight, objective.prior)
+        parameters = objective.adopted(parameters, weight)
+        weight = weight or float(ROWS_PER_PARAMETER * max(parameters.n_parameters, 1))
+        return cls(parameters, implied_statistics(parameters, objective, weight=weight), weight, objective)
 
     def taken(
-        self, block: ArraySource, *, ridge: float, decay: float, n_threads: int | None
+        self, block: ArraySource, *, decay: float, n_threads: int | None
     ) -> tuple[Stream, float, tuple[int, ...]]:
         """Return the stream after a block, the block's mean log-likelihood before it, and components that were empty.
 
@@ -61,14 +61,13 @@ class Stream:
         SingularMatrixError
             If a covariance is singular and there is no ridge.
         """
-        before, w = self.parameters, block.survey.weight
+        before, objective, w = self.parameters, self.objective, block.survey.weight
         past = min(self.weight, _POWER / decay) if decay else self.weight
         kept = (past / (past + w)) ** _POWER
         with EStep(block, before.model.moments, n_threads=n_threads) as e_step:
             new = e_step(before.whitened()).recentred(before.means)
             mixed = self.statistics.recentred(before.means).scaled(kept) + new.scaled((1 - kept) / w)
-            mixed, repaired = refilled(mixed, before.model, before.n_components)
-            objective = Objective(before.model, ridge, self.prior, before.noise)
+            mixed, repaired = refilled(mixed, before.model, before.n_components if objective.repairable else 0)
             parameters = objective.update(mixed.scaled(past + w), before, spread=e_step.spread)
         after = replace(self, parameters=parameters, statistics=mixed, weight=past + w)
         return after, new.mean_log_evidence, tuple(repaired)

@@ -8,6 +8,7 @@ from gmm._passes.stepwise import Stream
 from gmm._persistence.archive import Arrays, Header, item, positive
 from gmm._persistence.values import statistics_from_arrays, statistics_to_arrays
 from gmm._validation.given import check_array
+from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 from gmm._values.priors import FLAT, ConjugatePrior
 
@@ -16,7 +17,7 @@ __all__ = ["stream_from_state", "stream_to_state"]
 
 def stream_to_state(stream: Stream) -> tuple[Header, Arrays]:
     """Convert all but the mixture to header entries and arrays."""
-    statistics, prior = stream.statistics, stream.prior
+    statistics, prior = stream.statistics, stream.objective.prior
     header: Header = {"weight": stream.weight}
     arrays = statistics_to_arrays(statistics, "stream/")
     if isinstance(prior, ConjugatePrior):
@@ -25,7 +26,7 @@ def stream_to_state(stream: Stream) -> tuple[Header, Arrays]:
     return header, arrays
 
 
-def stream_from_state(header: Header, arrays: Arrays, parameters: MixtureParameters) -> Stream:
+def stream_from_state(header: Header, arrays: Arrays, parameters: MixtureParameters, ridge: float) -> Stream:
     """Rebuild the stream whose mixture is `parameters`.
 
     Raises
@@ -46,4 +47,5 @@ def stream_from_state(header: Header, arrays: Arrays, parameters: MixtureParamet
         mean = check_array(arrays["stream/prior_mean"], "stream/prior_mean", (d,)).astype(np.float64)
         scale = check_array(arrays["stream/prior_scale"], "stream/prior_scale", shape).astype(np.float64)
         prior = ConjugatePrior(mean, item(saved, "shrinkage", float), positive(saved, "dof"), scale)
-    return Stream(parameters, statistics, positive(header, "weight"), prior)
+    objective = Objective(parameters.model, ridge, prior).beside(parameters)
+    return Stream(parameters, statistics, positive(header, "weight"), objective)

@@ -85,6 +85,8 @@ class Starts:
     seeds : sequence of int
     noise : Noise
         With it, starts also come from the rows in dense places alone.
+    places : array of shape (n, d), optional
+        Means of the first components, which are fixed.
 
     Attributes
     ----------
@@ -99,11 +101,14 @@ class Starts:
         models: Sequence[CovarianceModel],
         seeds: Sequence[int],
         noise: Noise = NO_NOISE,
+        places: Array | None = None,
     ) -> None:
         self._samples = [sample, *(dense_parts(sample, noise) if noise else ())]
         self._start = STARTS[str(template.init_params)]
         self._several = template.init_params == "kmeans"
-        self._seeds = seeds
+        self._seeds, self._places = seeds, places
+        low, high = sample.survey.box
+        self._extent = np.where(high > low, high - low, 1.0)
         self.moments = _richest(models)
         objective, n_threads = Objective(models[0], template.reg_covar), template.n_threads
         self._request = StartRequest(1, objective, n_threads, moments=self.moments)
@@ -116,9 +121,21 @@ class Starts:
         rngs: list[Rng] = [np.random.default_rng([seed, n_components]) for seed in self._seeds]
         if self._several:
             portfolios = self._portfolios[: len(self._enough(n_components))]
-            return [start for portfolio in portfolios for start in portfolio.partitions(n_components, rngs)]
-        request = replace(self._request, n_components=n_components)
-        return [self._start(rows, request, rng) for rows in self._enough(n_components) for rng in rngs]
+            starts = [start for portfolio in portfolios for start in portfolio.partitions(n_components, rngs)]
+        else:
+            request = replace(self._request, n_components=n_components)
+            starts = [self._start(rows, request, rng) for rows in self._enough(n_components) for rng in rngs]
+        return [self._in_places(start) for start in starts]
+
+    def _in_places(self, start: SufficientStatistics) -> SufficientStatistics:
+        """Return a start whose first components are those nearest to the fixed means, one for each."""
+        if self._places is None:
+            return start
+        from scipy.optimize import linear_sum_assignment
+
+        away = (self._places[:, None] - start.means) / self._extent
+        first = linear_sum_assignment((away**2).sum(axis=-1))[1]
+        return start.reordered(np.append(first, np.setdiff1d(np.arange(len(start.counts)), first)))
 
     def _enough(self, n_components: int) -> list[ArraySource]:
         """Return the sample, and those of its dense parts that have more rows than components."""
@@ -128,7 +145,8 @@ class Starts:
         """Return one start of a cell by itself, another one for each `number`."""
         K = settings.n_components
         samples, request = self._enough(K), StartRequest(K, settings.objective.of_components, n_threads)
-        return self._start(samples[number % len(samples)], request, np.random.default_rng([self._seeds[0], K, number]))
+        rng = np.random.default_rng([self._seeds[0], K, number])
+        return self._in_places(self._start(samples[number % len(samples)], request, rng))
 
     def halfway(
         self, parameters: MixtureParameters, statistics: SufficientStatistics, number: int, n_threads: int | None
@@ -166,8 +184,9 @@ def splits(
 def drops(
     e_step: EStep, diagnostics: ComponentDiagnostics, parameters: MixtureParameters
 ) -> list[SufficientStatistics]:
-    """Return starts of one component less: each drops one of the components that cost least to drop."""
-    least = np.argsort(drop_losses(diagnostics), kind="stable")[:_DROPS]
+    """Return starts of one component less: each drops one of the free components that cost least to drop."""
+    losses = np.where(parameters.fixed.components, np.inf, drop_losses(diagnostics))
+    least = [j for j in np.argsort(losses, kind="stable")[:_DROPS] if losses[j] < np.inf]
     left = [np.delete(np.arange(parameters.n_components), j) for j in least]
     return [without(e_step, parameters, int(j)).reordered(rest) for j, rest in zip(least, left, strict=True)]
 

@@ -15,7 +15,7 @@ from gmm._fitting.racing import RECENT, first_leg, is_hopeless
 from gmm._fitting.sampling import LARGEST_SHARE, sampled, sampled_share
 from gmm._passes.e_step import EStep
 from gmm._passes.incomplete import e_step_over
-from gmm._passes.problem import Problem
+from gmm._passes.problem import Beginning, Problem
 from gmm._passes.solver import Iteration, SolverResult, SolverRun
 from gmm._rows.sources import Source
 from gmm._selection.bar import Bar
@@ -318,7 +318,7 @@ class Cell:
         if self.rows.whole:
             return run
         problem, e_step = self.settings.problem(self.rows.all_rows), worker.all(self._moments)
-        return problem.run(e_step, run.parameters, self.settings.solver, callback=self.callback).go(_LEG)
+        return problem.run(e_step, Beginning(run.parameters), self.settings.solver, callback=self.callback).go(_LEG)
 
     def _first_leg(
         self, problem: Problem, e_step: EStep, start: SufficientStatistics | MixtureParameters, passes: int

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gmm._estimators.contract import Estimator, given_names, names_of_features, record_features
 from gmm._estimators.criteria import bic
+from gmm._estimators.estimated import fit_settings
 from gmm._estimators.fitted import fitted_parameters, set_mixture, source_of
 from gmm._estimators.labelled import sorted_classes
 from gmm._estimators.mixture import GaussianMixture
@@ -18,7 +19,7 @@ from gmm._estimators.scorer import Scorer, log_evidence_of
 from gmm._estimators.summary import ClassSummary
 from gmm._estimators.units import in_other_units
 from gmm._exceptions import warn
-from gmm._fitting.degenerate import degenerate_components
+from gmm._fitting.degenerate import degenerate_under
 from gmm._fitting.incomplete import completed, never_observed_together, warn_of_unobserved_pairs
 from gmm._fitting.starts import STARTS
 from gmm._passes.incomplete import e_step_over
@@ -200,7 +201,8 @@ class MixtureClassifier(Estimator):
         Warns
         -----
         UserWarning
-            If a component has collapsed on few or rounded rows, or has covariances of columns that no row has together.
+            If a component has collapsed on few or rounded rows, or has covariances of columns that no row has together;
+            also if no row of a class has a positive weight, so that it is left out.
         """
         check_parameters(self, STARTS, [name for name in _SETTINGS if name != "tol" or self.tol is not None])
         given, names = as_source_to_fit(X, sample_weight, estimator=self, missing=self.missing)
@@ -416,8 +418,8 @@ class MixtureClassifier(Estimator):
             source = source_of(mixture, rows).with_known(known)
             with e_step_over(source, parameters.model.moments, n_threads=self.n_threads) as e_step:
                 statistics = e_step(parameters.whitened())
-            free = statistics if self.prior is None else None
-            degenerate = degenerate_components(parameters, rows.n_effective, self.reg_covar, free)
+            objective = fit_settings(mixture, source, parameters.model).objective
+            degenerate = degenerate_under(objective, rows.n_effective, parameters, statistics)
             rank = bool(degenerate.any()), bic(statistics.log_evidence, parameters.n_parameters, source.survey.weight)
             if best is None or rank < best[0]:
                 best, self.n_iter_ = (rank, parameters, statistics.log_evidence, owners[degenerate]), mixture.n_iter_

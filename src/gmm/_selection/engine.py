@@ -17,19 +17,18 @@ from typing import Any, NamedTuple
 
 from gmm._exceptions import warn
 from gmm._fitting.fit import FitSettings
-from gmm._fitting.moments import prior_of
 from gmm._log import LOGGER
 from gmm._passes.results import ComponentDiagnostics
 from gmm._passes.solver import Iteration
 from gmm._passes.threads import CELLS_WORTH_THREADS, usable_threads
 from gmm._persistence.checkpoints import SearchCheckpoint
+from gmm._rows.sources import Source
 from gmm._selection.bar import Bar
 from gmm._selection.candidates import Starts, as_model, diagnosed, drops, levels, neighbours, special_cases, splits
 from gmm._selection.cell import Cell, SearchRows, Solution, Worker
 from gmm._selection.failure import Failure
 from gmm._selection.keeping import KeptCell
 from gmm._values.covariance import CovarianceModel, same_as
-from gmm._values.priors import NormalInverseWishart
 from gmm._values.statistics import SufficientStatistics
 
 _NEAR = 0.3  # standard deviations from the mean of the whole to that of each half: the likelihood hardly changes
@@ -158,13 +157,12 @@ def workers_and_threads(
 class Cells:
     """The cells of a search.
 
-    `settings` are those of every cell, but for its number of components, its model and its prior. `watch` and
-    `time_is_up` are for `Cell`; `file` keeps what cells find.
+    `settings` returns how a cell is fitted to rows; `watch` and `time_is_up` are for `Cell`; `file` keeps what cells
+    find.
     """
 
-    settings: FitSettings
+    settings: Callable[[Key, Source], FitSettings]
     rows: SearchRows
-    prior: NormalInverseWishart | str | None
     watch: Callable[[Iteration], object] | None
     time_is_up: Callable[[], bool]
     file: SearchCheckpoint | None
@@ -173,12 +171,11 @@ class Cells:
     def __call__(self, key: Key) -> Cell:
         """Return the cell of a key."""
         if key not in self._known:
-            K, model = key
-            prior = prior_of(self.prior, model, K, self.rows.all_rows, 1)
-            settings = self.settings.of_cell(K, model, prior)
-            kept = None
+            rows, kept = self.rows.all_rows, None
+            settings = self.settings(key, rows)
             if self.file is not None:
-                kept = KeptCell(self.file, f"{K} {model.name}", settings.problem(self.rows.all_rows), K)
+                name = f"{key.n_components} {key.model.name}"
+                kept = KeptCell(self.file, name, settings.problem(rows), key.n_components)
             self._known[key] = Cell(settings, self.rows, self.watch, self.time_is_up, kept)
         return self._known[key]
 
@@ -373,9 +370,10 @@ class Engine:
         solution, below = self.outcomes.get(key), self.outcomes.get(lower)
         if not isinstance(solution, Solution) or not isinstance(below, Solution):
             return False
+        settings = self._cells(key).settings
         # With a prior, each cell has its own objective.
-        comparable = not (solution.is_degenerate or below.is_degenerate) and self._cells.prior is None
-        return comparable and solution.lower_bound < below.lower_bound - self._cells.settings.solver.tolerance
+        comparable = not (solution.is_degenerate or below.is_degenerate or settings.objective.prior)
+        return comparable and solution.lower_bound < below.lower_bound - settings.solver.tolerance
 
 
 def _is_next_to(one: Key, other: Key) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -61,6 +61,8 @@ class GaussianMixtureSearch(Estimator):
         Whether to search in units of each column's standard deviation; see `select`.
     missing : {"error", "em"}, default="error"
         What NaN is; "em" integrates missing values out, as in `GaussianMixture`.
+    means_init, precisions_init, fixed
+        Known components, the first of every cell; see `select`.
 
     Attributes
     ----------
@@ -126,6 +128,9 @@ class GaussianMixtureSearch(Estimator):
         noise: bool | float | ArrayLike = False,
         standardize: bool = False,
         missing: str = "error",
+        means_init: ArrayLike | None = None,
+        precisions_init: ArrayLike | None = None,
+        fixed: Mapping[str, bool | ArrayLike] | None = None,
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -139,11 +144,10 @@ class GaussianMixtureSearch(Estimator):
         self.n_threads = n_threads
         self.time_limit = time_limit
         self.acceleration = acceleration
-        self.refine = refine
-        self.prior = prior
-        self.noise = noise
+        self.refine, self.prior, self.noise = refine, prior, noise
         self.standardize = standardize
         self.missing = missing
+        self.means_init, self.precisions_init, self.fixed = means_init, precisions_init, fixed
 
     def fit(
         self,

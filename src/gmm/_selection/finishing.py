@@ -9,7 +9,6 @@ from math import inf, nan
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gmm._estimators import criteria
 from gmm._estimators.estimated import set_fitted
@@ -19,7 +18,6 @@ from gmm._estimators.progress import passes_left
 from gmm._estimators.scorer import Scorer
 from gmm._fitting.degenerate import degenerate_under
 from gmm._fitting.fit import FitSettings, fit_mixture
-from gmm._fitting.moments import prior_of
 from gmm._fitting.progress import Journal
 from gmm._fitting.sampling import chosen_rows
 from gmm._passes.problem import Beginning
@@ -29,9 +27,11 @@ from gmm._persistence.checkpoints import SearchCheckpoint
 from gmm._rows.sources import Source
 from gmm._rows.together import Ended, together
 from gmm._selection.bar import Bar
+from gmm._selection.engine import Key
 from gmm._selection.failure import Failure
 from gmm._selection.grid import distinct
 from gmm._selection.keeping import name_on_all_rows
+from gmm._selection.request import Request
 from gmm._selection.status import has_failed, is_degenerate, status_of, was_left
 from gmm._selection.table import Entry, Progress, Selection
 from gmm._values.layouts import SingularMatrixError
@@ -55,9 +55,7 @@ def rows_to_search(source: Source, seed: int) -> Source:
 
 def finished(
     found: Selection,
-    source: Source,
-    settings: FitSettings,
-    names: NDArray[np.object_] | None,
+    request: Request,
     is_up: Callable[[], bool],
     file: SearchCheckpoint | None,
     callback: Callable[[Progress], object] | None,
@@ -69,12 +67,8 @@ def finished(
     Parameters
     ----------
     found : Selection
-    source : Source
-        All rows.
-    settings : FitSettings
-        Those of every cell, but for its number of components, its model and its prior.
-    names : array of str, shape (d,), optional
-        Names of the features.
+    request : Request
+        With all rows.
     is_up : callable
         Tells whether the time is up; then, or if the search was ended, only the best is finished.
     file : SearchCheckpoint, optional
@@ -84,14 +78,14 @@ def finished(
         at a time; a true value is as the time.
     """
     numbers = distinct(found)[: _FINISHED if found.complete else 1]
-    finish = _Finish(found, source, settings, names, file, callback)
+    finish = _Finish(found, request, file, callback)
     for number in numbers:
         finish.report(number)
     entries: dict[int, Entry] = {}
     waiting, complete = numbers, found.complete
     while waiting:
         tasks = [partial(finish.entry, number) for number in waiting] + finish.tasks_of_one(waiting)
-        ended = together(source, tasks, lambda: finish.is_over or is_up(), finish.keep)
+        ended = together(request.source, tasks, lambda: finish.is_over or is_up(), finish.keep)
         finish.keep()
         news = {number: finish.timed(number, one) for number, one in zip(waiting, ended, strict=False) if one}
         entries |= news
@@ -116,13 +110,11 @@ class _Finish:
     def __init__(
         self,
         found: Selection,
-        source: Source,
-        settings: FitSettings,
-        names: NDArray[np.object_] | None,
+        request: Request,
         file: SearchCheckpoint | None,
         callback: Callable[[Progress], object] | None,
     ) -> None:
-        self._found, self._source, self._settings, self._names = found, source, settings, names
+        self._found, self._request, self._source = found, request, request.source
         self._file, self._callback = file, callback
         self._readings = found.best.n_iter_ + _READINGS_OF_CRITERIA
         self._scores: dict[int, float] = {}
@@ -168,8 +160,9 @@ class _Finish:
         if on_sample.n_components == 1:
             return None
         if name not in self._ones:
-            scorer = Scorer(fitted_parameters(on_sample), self._settings.n_threads)
-            self._ones[name] = scorer.log_likelihood_of_one(source, self._settings.objective.ridge)
+            template = self._request.template
+            scorer = Scorer(fitted_parameters(on_sample), template.n_threads)
+            self._ones[name] = scorer.log_likelihood_of_one(source, template.reg_covar)
         return self._ones[name]
 
     def timed(self, number: int, ended: Ended) -> Entry:
@@ -189,18 +182,17 @@ class _Finish:
     def _entry(self, number: int, source: Source) -> Entry:
         on_sample = self._found.estimators[number]
         assert on_sample is not None  # ranked cells have a fit
-        begin, prior = fitted_parameters(on_sample), on_sample.prior
-        K, model = begin.n_components, begin.model
-        cell = self._settings.of_cell(K, model, prior_of(prior, model, K, source, self._settings.n_threads))
-        settings = replace(cell, refine=None)
+        begin, n_threads = fitted_parameters(on_sample), self._request.template.n_threads
+        settings = self._request.settings(Key(begin.n_components, begin.model), source, n_threads)
+        settings = replace(settings, refine=None)
         result = self._result(number, source, settings, begin)
-        scorer, objective = Scorer(result.parameters, settings.n_threads), settings.objective
+        scorer, objective = Scorer(result.parameters, n_threads), settings.objective
         totals = scorer.totals(source)
         n_parameters, n = result.parameters.n_parameters, source.survey.weight
         estimator = GaussianMixture(**on_sample.get_params())
-        set_fitted(estimator, result, source, self._names, objective)
+        set_fitted(estimator, result, source, self._request.features, objective)
         return Entry(
-            n_components=K,
+            n_components=begin.n_components,
             covariance_type=self._found.covariance_type[number],
             status=status_of(result.trace, self._first_degenerate(result, objective)),
             seconds=0.0,
@@ -232,7 +224,8 @@ class _Finish:
             note(journal.progress.run or journal.progress.mixture_fit.result)
 
         journal = Journal((), note_progress)
-        result = fit_mixture(source, settings, journal, beginning=kept or Beginning(begin), callback=watch).result
+        beginning = Beginning.at_pause(kept) if kept else Beginning(begin)
+        result = fit_mixture(source, settings, journal, beginning=beginning, callback=watch).result
         if watch.reason_to_leave is not None and not result.trace.converged:
             self._left[number] = result = replace(result, trace=replace(result.trace, reason=watch.reason_to_leave))
             note(result)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from operator import index
 from typing import Any
@@ -12,11 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm._caching import cached_property
+from gmm._estimators.estimated import settings_of
 from gmm._estimators.mixture import GaussianMixture
-from gmm._fitting.fit import COMPARISON_DEFAULTS
+from gmm._fitting.fit import COMPARISON_DEFAULTS, FitSettings, StartSettings
+from gmm._fitting.moments import prior_of
 from gmm._fitting.starts import STARTS
 from gmm._rows.sources import Source
+from gmm._selection.cell import CRITERION_ACCURACY
 from gmm._selection.engine import Key
+from gmm._selection.fixed import FixedComponents
 from gmm._text.lists import suggestion
 from gmm._validation.parameters import check_parameters
 from gmm._validation.scalars import is_real
@@ -28,7 +32,11 @@ from gmm._values.covariance import (
     covariance_model,
     same_as,
 )
+from gmm._values.noise import Noise
+from gmm._values.objective import Objective
 
+_SMALLEST_TOL = 1e-9  # nats per row, above rounding errors
+_OF_FIXED = "means_init", "precisions_init", "fixed"
 # Parameters about the start, continuation or output of a single fit.
 SINGLE_FIT_ONLY = (
     "weights_init",
@@ -45,7 +53,8 @@ SINGLE_FIT_ONLY = (
 class Request:
     """The validated request; `template` holds the parameters that all cells share.
 
-    `tol` is the tolerance that was asked for; None leaves it to the number of rows.
+    `tol` is the tolerance that was asked for; None leaves it to the number of rows. `noise` and `fixed` are those of
+    every cell.
     """
 
     n_components: list[int]
@@ -55,6 +64,8 @@ class Request:
     source: Source
     features: NDArray[np.object_] | None
     tol: float | None
+    noise: Noise
+    fixed: FixedComponents | None
 
     @property
     def cells(self) -> list[tuple[int, str]]:
@@ -83,6 +94,19 @@ class Request:
         """The cell to fit for a requested one: several types may be one model."""
         return Key(n_components, same_as(covariance_model(name), n_components, self.source.n_features))
 
+    def settings(self, key: Key, rows: Source, n_threads: int | None = 1) -> FitSettings:
+        """Return how a cell is fitted; its prior is completed by these rows, on so many threads."""
+        (K, model), template = key, self.template
+        prior = prior_of(template.prior, model, K, rows, n_threads)
+        objective = Objective(model, template.reg_covar, prior, self.noise)
+        if self.fixed is not None:
+            objective = objective.around(self.fixed.anchor(K, model))
+        settings, tol = settings_of(template, objective, StartSettings(method=str(template.init_params))), self.tol
+        if tol is None:
+            tol = min(template.tol, max(CRITERION_ACCURACY / self.source.survey.weight, _SMALLEST_TOL))
+        solver = replace(settings.solver, tolerance=tol)
+        return replace(settings, n_components=K, solver=solver, refine="split-merge")
+
     def keys(self, n_components: int) -> list[Key]:
         """The cells to fit for a number of components."""
         return list(dict.fromkeys(self.key(n_components, name) for name in self.types))
@@ -96,16 +120,20 @@ def template_of(parameters: dict[str, Any]) -> GaussianMixture:
     TypeError, ValueError
         If one is unknown, invalid or for a single fit.
     """
+    parameters = {name: value for name, value in parameters.items() if name not in _OF_FIXED or value is not None}
     inapplicable = [name for name in SINGLE_FIT_ONLY if name in parameters]
+    if parameters.get("fixed"):
+        inapplicable = [name for name in inapplicable if name not in _OF_FIXED]
     if inapplicable:
-        raise TypeError(f"{inapplicable[0]} applies to a single fit, not to a search: leave it out")
+        unless = ", or say by fixed which components it is of" if inapplicable[0] in _OF_FIXED else ""
+        raise TypeError(f"{inapplicable[0]} applies to a single fit, not to a search: leave it out{unless}")
     unknown = sorted(parameters.keys() - GaussianMixture().get_params().keys())
     if unknown:
         instead = {
             "labels": "GaussianMixture.fit takes labels, and MixtureClassifier searches with them",
             "models": "use covariance_type to choose the models",
         }
-        names = {"covariance_type", *GaussianMixture().get_params()} - {*SINGLE_FIT_ONLY}
+        names = {"covariance_type", *GaussianMixture().get_params()} - {*SINGLE_FIT_ONLY} | {*_OF_FIXED}
         hint = f"; {instead[unknown[0]]}" if unknown[0] in instead else suggestion(unknown[0], names)
         raise TypeError(f"select has no parameter {unknown[0]!r}{hint}")
     if parameters.get("tol", ...) is None:

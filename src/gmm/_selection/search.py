@@ -12,10 +12,9 @@ from typing import Any
 from numpy.typing import ArrayLike
 
 from gmm._estimators import criteria
-from gmm._estimators.estimated import set_fitted, settings_of
+from gmm._estimators.estimated import set_fitted
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer
-from gmm._fitting.fit import FitSettings, StartSettings
 from gmm._fitting.incomplete import completed, never_observed_together, warn_of_unobserved_pairs
 from gmm._fitting.seeds import shared_seed, start_seeds
 from gmm._passes.results import Totals
@@ -24,11 +23,12 @@ from gmm._rows.entrance import as_source_to_fit
 from gmm._rows.sources import box_of
 from gmm._selection.bar import Bar
 from gmm._selection.candidates import Starts, as_model
-from gmm._selection.cell import CRITERION_ACCURACY, SearchRows, Solution, Worker
+from gmm._selection.cell import SearchRows, Solution, Worker
 from gmm._selection.contenders import Contenders
 from gmm._selection.engine import Cells, Clock, Engine, Key, TaskPool, workers_and_threads
 from gmm._selection.failure import Failure
 from gmm._selection.finishing import finished, rows_to_search
+from gmm._selection.fixed import fixed_components
 from gmm._selection.grid import near
 from gmm._selection.keeping import kept_search
 from gmm._selection.request import (
@@ -49,10 +49,7 @@ from gmm._values.covariance import (
     CovarianceModel,
     covariance_model,
 )
-from gmm._values.noise import Noise
-from gmm._values.objective import Objective
 
-_SMALLEST_TOL = 1e-9  # nats per row, above rounding errors
 _REFINED = 3  # cells at most, …
 _REACH = 0.02  # … that become the best if their log-likelihood grows by this, in nats per row
 
@@ -139,7 +136,12 @@ def select(
         Further parameters of `GaussianMixture`, used for all cells: ``reg_covar``, ``init_params`` (a name),
         ``acceleration``, ``prior``, ``noise``, ``missing``, ``refine="split-merge"`` to refine every cell, ``tol`` and
         ``max_iter``. The defaults here are ``tol=None``, which is 1e-5, reduced on large tables so that criteria are
-        accurate to about 0.05, and ``max_iter=1000``.
+        accurate to about 0.05, and ``max_iter=1000``. ``fixed={"means": True}`` fixes the m rows of ``means_init`` as
+        means of the first m components of every cell, and the search is over how many others there are, from none on:
+        classes that are known beside new ones. ``fixed={"means": True, "covariances": True}`` fixes as well the
+        ``precisions_init`` of these m, in the shape of `covariance_type`, "full", "diag" or "spherical" where there are
+        others; a mask of m fixes some of them. Criteria count free parameters, and each mixture has what it holds as
+        `means_init` and masks for all its components, as further fits need them.
 
     Returns
     -------
@@ -162,6 +164,10 @@ def select(
     >>> selection = select(X, range(1, 4), random_state=0)
     >>> selection.best.n_components
     2
+    >>> known = select(X, range(1, 4), "full", fixed={"means": True}, means_init=[[4, 4]], random_state=0)
+    >>> known.best.means_.round(1)
+    array([[ 4. ,  4. ],
+           [-4.1, -3.9]])
     """
     check_criterion(criterion)
     check_callback(callback)
@@ -178,37 +184,36 @@ def select(
     check_fewest(min(counts), opened)
     check_ridge(template.reg_covar, opened.survey.weight)
     noise = check_noise(template.noise, opened.n_features, partial(box_of, opened))
+    fixed = fixed_components(template, counts, types, opened.n_features, standardize=standardize)
     opened, noise, units = in_units(opened, noise, standardize=standardize)
-    request = Request(counts, types, criterion, template, opened, features, parameters.get("tol"))
+    request = Request(counts, types, criterion, template, opened, features, parameters.get("tol"), noise, fixed)
     with kept_search(template, opened, request.facts, seed, checkpoint=checkpoint, resume=resume) as file:
         template.random_state = seed = seed if file is None else file.seed
-        found = _searched(request, seed, noise, clock, callback, file)
+        found = _searched(request, seed, clock, callback, file)
     return found if units is None else restored(found, units, opened)
 
 
 def _searched(
     request: Request,
     seed: int,
-    noise: Noise,
     clock: Clock,
     callback: Callable[[Progress], object] | None,
     file: SearchCheckpoint | None,
 ) -> Selection:
     template, opened, most = request.template, request.source, max(request.n_components)
     source = rows_to_search(opened, seed)
-    rows = SearchRows.of(source, most, seed, noise)
+    here, rows = replace(request, source=source), SearchRows.of(source, most, seed, request.noise)
     whole = rows.sample.without_gaps
     assert whole is not None  # a search is over rows in memory
-    starts = Starts(whole, template, request.models, start_seeds(seed, template.n_init), noise)
+    seeds, places = start_seeds(seed, template.n_init), None if request.fixed is None else request.fixed.means
+    starts = Starts(whole, template, request.models, seeds, request.noise, places)
     with TaskPool(rows, *workers_and_threads(rows, len(request.types), most, template.n_threads), clock) as pool:
-        settings = _settings(request, source.survey.weight, noise)
-        engine = Engine(Cells(settings, rows, template.prior, pool.watch, clock.is_up, file), starts, pool)
-        found = _Search(replace(request, source=source), rows, starts, engine, pool, clock).run(callback)
+        engine = Engine(Cells(here.settings, rows, pool.watch, clock.is_up, file), starts, pool)
+        found = _Search(here, rows, starts, engine, pool, clock).run(callback)
     found = replace(found, notes=notes_on_columns(source, request.features))
     if source.n_rows == opened.n_rows:
         return found
-    settings = _settings(request, opened.survey.weight, noise)
-    found = finished(found, opened, settings, request.features, clock.is_up, file, callback)
+    found = finished(found, request, clock.is_up, file, callback)
     return replace(found, n_searched=source.n_rows)
 
 
@@ -334,6 +339,8 @@ class _Search:
         estimator = GaussianMixture(**request.parameters | {"n_components": n_components, "covariance_type": name})
         found, objective = replace(result.result, parameters=parameters), self._engine.cell(key).settings.objective
         set_fitted(estimator, found, request.source, request.features, objective.stored_for(model))
+        if request.fixed is not None:
+            estimator.set_params(**request.fixed.parameters(estimator))
         return replace(
             entry, estimator=estimator, loglik=scores["loglik"], n_parameters=parameters.n_parameters, scores=scores
         )
@@ -373,12 +380,3 @@ def _status(result: Solution | Failure | None, name: str) -> str:
     if isinstance(result, Failure):
         return result.status(name)
     return status_of(result.result.trace, result.degenerate)
-
-
-def _settings(request: Request, weight: float, noise: Noise) -> FitSettings:
-    """Settings of all cells, except the number of components, the model and the prior."""
-    template = request.template
-    tol = min(template.tol, max(CRITERION_ACCURACY / weight, _SMALLEST_TOL)) if request.tol is None else request.tol
-    objective = Objective(request.models[0], template.reg_covar, noise=noise)
-    settings = settings_of(template, objective, StartSettings(method=str(template.init_params)))
-    return replace(settings, solver=replace(settings.solver, tolerance=tol), refine="split-merge")

@@ -32,10 +32,9 @@ def classes_in(y: Any, rows: ArraySource) -> tuple[NDArray[Any], NDArray[np.intp
         raise ValueError("MixtureClassifier requires y to be passed, but the target y is None")
     values = one_column(y)
     classes, codes = check_labels(values, rows.n_rows, "y", unknown=None)
-    used = rows.weights > 0
     if classes.dtype.kind == "i" and len(classes) > 2:
-        used &= np.asarray(values) != -1
-    classes, codes = classes_left(classes, codes, used)
+        codes = np.where(np.asarray(values) == -1, -1, codes)
+    classes, codes = classes_left(classes, codes, rows.weights > 0)
     if not len(classes):
         raise ValueError("expected rows with a class in y, but all are unknown")
     return classes, codes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["amount", "counted", "duration", "percent", "with_minus"]
+__all__ = ["amount", "counted", "duration", "noise_of_weight", "percent", "with_minus"]
 
 _HYPHEN = re.compile(r"(?<!\w)-(?=[\d.])")
 
@@ -32,6 +32,11 @@ def percent(share: float, decimals: int | None = None) -> str:
     """Format a share as a percentage with a no-break space; by default with two digits: ``21 %``, ``0.35 %``."""
     form = (".0f" if share >= 0.095 else ".2g") if decimals is None else f".{decimals}f"
     return f"{100 * share:{form}}\N{NO-BREAK SPACE}%"
+
+
+def noise_of_weight(weight: float) -> str:
+    """Say that there is noise, and its weight, which may be lost to rounding."""
+    return f"noise of weight {weight:.4f}" if weight >= 1e-4 else "noise of weight below 0.0001"
 
 
 def with_minus(text: str) -> str:

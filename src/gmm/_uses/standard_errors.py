@@ -17,10 +17,10 @@ from gmm._estimators.fitted import fitted_parameters, source_of
 from gmm._estimators.labelled import known_again
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer
-from gmm._fitting.degenerate import degenerate_components
+from gmm._fitting.degenerate import degenerate_under
 from gmm._fitting.sampling import Rng
 from gmm._fitting.seeds import shared_seed
-from gmm._passes.problem import Problem, SolverSettings
+from gmm._passes.problem import Beginning, Problem, SolverSettings
 from gmm._passes.threads import replicated
 from gmm._public import publish
 from gmm._rows.entrance import as_one_array
@@ -314,14 +314,14 @@ class _Refits:
 
     def _refit(self, seed: int, n_threads: int | None) -> _Replicate | None:
         weight, known = self._drawn_weight(np.random.default_rng(seed)), self.problem.rows.known
-        rows, ridge = replace(self.rows, sample_weight=weight, known=known), self.problem.objective.ridge
+        rows = replace(self.rows, sample_weight=weight, known=known)
         problem = replace(self.problem, rows=rows, n_threads=n_threads)
         try:
             with problem.e_step() as e_step:
-                found = problem.run(e_step, self.mixture, self.solver).go().parameters
+                found = problem.run(e_step, Beginning(self.mixture), self.solver).go().parameters
         except SingularMatrixError:
             return None
-        if degenerate_components(found, self.rows.n_effective, ridge).any():
+        if degenerate_under(self.problem.objective, self.rows.n_effective, found).any():
             return None
         return self._matched(found, n_threads)
 

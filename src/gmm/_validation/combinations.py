@@ -34,10 +34,10 @@ EXCLUSIONS = (
         "fix means and covariances, or leave noise out",
     ),
     Exclusion(
-        "fixed parameters",
-        "refine='split-merge'",
-        "a move gives a component the place of another, and fixed parameters have theirs",
-        "leave one of them out",
+        "fixed weights",
+        "select",
+        "weights sum to one in every cell, so that those of one are not those of another",
+        "fix means, or means and covariances",
     ),
     Exclusion(
         "labels",
@@ -81,12 +81,11 @@ EXCLUSIONS = (
         "the rows stay where they are",
         "scale them there",
     ),
-    # One block after the other, one pass at a time.
     Exclusion(
         "fixed parameters",
-        "partial_fit",
-        "sums over earlier blocks are about means that were free",
-        "call fit with all rows, or with fixed=None",
+        "standardize",
+        "they are in the units of the rows",
+        "divide the columns, and what is given, by their standard deviations",
     ),
     # What a fitted mixture is used for.
     Exclusion(

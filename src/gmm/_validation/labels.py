@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gmm._exceptions import warn
+from gmm._text.lists import quoted
 from gmm._validation.scalars import is_whole
 
 __all__ = ["check_components_per_class", "check_labels", "classes_left"]
@@ -59,9 +61,19 @@ def check_labels(labels: Any, n_rows: int, name: str = "labels", *, unknown: int
 def classes_left(
     classes: NDArray[Any], codes: NDArray[np.intp], used: NDArray[np.bool_]
 ) -> tuple[NDArray[Any], NDArray[np.intp]]:
-    """Return the classes of the used rows, and the index of each row's class, −1 where it is unknown or unused."""
+    """Return the classes of the rows that weigh something, and each row's class, −1 where it is unknown or unused.
+
+    Warns
+    -----
+    UserWarning
+        If a class has no such row.
+    """
     used = used & (codes >= 0)
     left = np.unique(codes[used])
+    lost = classes[np.setdiff1d(codes[codes >= 0], left)].tolist()
+    if lost:
+        has = "class {} has" if len(lost) == 1 else "classes {} have"
+        warn(f"{has.format(quoted(lost))} no row with a positive weight: left out of the fit", UserWarning)
     return classes[left], np.where(used, np.searchsorted(left, codes), -1)
 
 

@@ -36,12 +36,12 @@ def check_noise(noise: Any, n_features: int, box_of_rows: Callable[[], NDArray[n
     """
     if np.ndim(noise) > 0:
         return UniformNoise(*check_box(noise, "noise", n_features), _SHARE)
-    noise = np.asarray(noise).item()
-    if noise is False:
+    one: Any = np.asarray(noise).item()
+    if one is False:
         return NO_NOISE
-    if not isinstance(noise, Real):
+    if not isinstance(one, Real):
         raise TypeError(f"expected noise to be True, False, a share or a box, got {noise!r:.80}")
-    share = _SHARE if noise is True else float(noise)
+    share = _SHARE if one is True else float(one)
     return UniformNoise(*_with_volume(box_of_rows(), "the rows"), share)
 
 

@@ -190,9 +190,9 @@ def stored_as(layout: Layout) -> CovarianceModel:
 
 @cache
 def special_case(constrained: CovarianceModel, general: CovarianceModel) -> bool:
-    """Return whether the first model is nested in the second, and not the same."""
+    """Return whether the first model is nested in the second and has less freedom: a strict partial order."""
     freedoms = [(_FREEDOM[one], _FREEDOM[other]) for one, other in zip(constrained.name, general.name, strict=True)]
-    return constrained is not general and all(one <= other for one, other in freedoms)
+    return any(one < other for one, other in freedoms) and all(one <= other for one, other in freedoms)
 
 
 @cache

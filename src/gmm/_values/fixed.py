@@ -43,6 +43,11 @@ class Fixed:
         """Whose covariances are fixed, (K,)."""
         return self.table[2]
 
+    @property
+    def components(self) -> NDArray[np.bool_]:
+        """Of which components something is fixed, (K,)."""
+        return np.asarray(self.table.any(axis=0))
+
     @cached_property
     def masks(self) -> dict[str, list[bool]]:
         """The rows of the table that fix something, by name."""
@@ -51,6 +56,10 @@ class Fixed:
     def equals(self, other: Fixed) -> bool:
         """Whether the same parameters are fixed."""
         return self is other or np.array_equal(self.table, other.table)
+
+    def beside(self, n_others: int) -> Fixed:
+        """Return the same beside further components, of which nothing is fixed."""
+        return Fixed(np.pad(self.table, ((0, 0), (0, n_others))))
 
     def n_parameters(self, model: CovarianceModel, n_components: int, n_features: int) -> int:
         """Count the parameters that would be free otherwise."""

@@ -43,6 +43,8 @@ class Objective:
         To which rows may belong instead of to a component.
     fixed : Fixed
         Parameters of the mixture that a run begins with which stay; the others climb by EM alone.
+    anchor : MixtureParameters, optional
+        Has the fixed parameters of every run, whatever it begins with.
     """
 
     model: CovarianceModel
@@ -50,19 +52,29 @@ class Objective:
     prior: Prior = FLAT
     noise: Noise = NO_NOISE
     fixed: Fixed = NOTHING_FIXED
+    anchor: MixtureParameters | None = None
+
+    @property
+    def repairable(self) -> bool:
+        """Whether a component without rows may get a new place; a variational fit may do without it."""
+        return not (self.prior.variational or self.fixed)
 
     @property
     def of_components(self) -> Objective:
         """That of the components alone, without noise and fixed parameters, for the starts."""
-        return replace(self, noise=NO_NOISE, fixed=NOTHING_FIXED)
+        return replace(self, noise=NO_NOISE, fixed=NOTHING_FIXED, anchor=None)
 
     def beside(self, mixture: MixtureParameters) -> Objective:
         """Return the same beside the noise and the fixed parameters of a mixture."""
-        return replace(self, noise=mixture.noise, fixed=mixture.fixed)
+        return replace(self.around(mixture), noise=mixture.noise)
+
+    def around(self, anchor: MixtureParameters) -> Objective:
+        """Return the same with the fixed parameters of a mixture."""
+        return replace(self, fixed=anchor.fixed, anchor=anchor if anchor.fixed else None)
 
     def stored_for(self, model: CovarianceModel) -> Objective:
         """Return the same for a model whose covariances are the same but for the layout."""
-        return replace(self, model=model, prior=self.prior.stored_for(model))
+        return replace(self, model=model, prior=self.prior.stored_for(model), anchor=None)
 
     def family(self, shape: tuple[int, ...], weight: float = 1.0, classes: KnownClasses = ALL_UNKNOWN) -> MixtureFamily:
         """Return the mixtures with means of a shape, given rows of this weight, as the compiled core takes them."""
@@ -87,6 +99,8 @@ class Objective:
     def adopted(self, parameters: MixtureParameters, weight: float) -> MixtureParameters:
         """Return a mixture as one of this objective and of rows of this weight; it may be of another fit."""
         parameters = self.prior.adopted(parameters, weight)
+        if self.anchor is not None:
+            return restored(self.fixed, parameters, self.anchor)
         return parameters if parameters.fixed.equals(self.fixed) else parameters.with_other(fixed=self.fixed)
 
     def update(
