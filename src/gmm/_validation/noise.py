@@ -36,13 +36,14 @@ def check_noise(noise: Any, n_features: int, box_of_rows: Callable[[], NDArray[n
     """
     if np.ndim(noise) > 0:
         return UniformNoise(*check_box(noise, "noise", n_features), _SHARE)
-    one: Any = np.asarray(noise).item()
-    if one is False:
+    share = np.asarray(noise).item()
+    if share is False:
         return NO_NOISE
-    if not isinstance(one, Real):
+    if share is True:
+        share = _SHARE
+    elif not isinstance(share, Real):
         raise TypeError(f"expected noise to be True, False, a share or a box, got {noise!r:.80}")
-    share = _SHARE if one is True else float(one)
-    return UniformNoise(*_with_volume(box_of_rows(), "the rows"), share)
+    return UniformNoise(*_with_volume(box_of_rows(), "the rows"), float(share))
 
 
 def check_box(box: Any, name: str, n_features: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
