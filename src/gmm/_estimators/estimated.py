@@ -145,8 +145,8 @@ def fit(
         If the fit did not converge within `max_iter` passes, or a component lost all its rows and was reseeded.
     RuntimeWarning
         If the file `checkpoint` could not be written during the fit.
-        UserWarning
-            If no row of a class has a positive weight, so that it is left out.
+    UserWarning
+        If no row of a class has a positive weight, so that it is left out.
     """
     check_parameters(self, fitting.starts.STARTS)
     check_callback(callback)
