@@ -77,7 +77,7 @@ class Rows:
     @property
     def in_memory(self) -> bool:
         """Whether the rows are in memory."""
-        return self.source.without_gaps is not None
+        return self.source.without_gaps.resident is not None
 
     @cached_property
     def values(self) -> NDArray[np.floating]:

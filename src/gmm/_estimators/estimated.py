@@ -249,7 +249,7 @@ class EstimatedMixture(SavedMixture):
 
     def _responsibilities(self, source: Source) -> Callable[[int], Array]:
         """Responsibilities for a seed, from an `init_params` that is an array or a callable."""
-        start, resident = self.init_params, source.without_gaps
+        start, resident = self.init_params, source.without_gaps.resident
         if callable(start) and resident is None:
             raise refusal("a callable init_params", "rows beyond memory")
         if isinstance(source, PartitionedSource):

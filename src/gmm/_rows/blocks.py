@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections import deque
 from collections.abc import Generator, Iterator
 from itertools import chain, cycle
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,6 +88,8 @@ class BlockSource(Source):
         Whether blocks are read on a thread of their own.
     once : bool
         Whether blocks can be read only once, so that the first reading goes to the end.
+    gaps : bool
+        Whether NaN is a missing value.
     """
 
     weighted: bool = False
@@ -95,6 +97,7 @@ class BlockSource(Source):
     feature_major: ClassVar[bool] = False
     reads_ahead = True
     once: bool = False
+    gaps: bool = False
 
     @property
     @abstractmethod
@@ -115,6 +118,12 @@ class BlockSource(Source):
             name for kind in type(self).__mro__ for name, of in vars(kind).items() if isinstance(of, cached_property)
         }
         return {name: value for name, value in vars(self).items() if name not in found}
+
+    def with_gaps(self) -> Self:
+        """Return the source as one whose first look takes NaN for a missing value."""
+        other = object.__new__(type(self))
+        vars(other).update(BlockSource.__getstate__(self) | {"gaps": True})
+        return other
 
     @property
     def n_rows(self) -> int:
@@ -198,7 +207,7 @@ class BlockSource(Source):
                     weights.append(weight)
                 else:
                     weight = part_of(self.given_weight, slice(first, n_rows))
-                yield Chunk(first, rows, weight)
+                yield Chunk(first, np.nan_to_num(rows) if self.gaps else rows, weight)
 
         looking = chunks()
         begin = next(looking, None)

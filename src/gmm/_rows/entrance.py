@@ -112,17 +112,18 @@ def _finite(
     ValueError
         If another value is not finite.
     """
-    nonfinite, resident = source.survey.nonfinite, source.resident
+    nonfinite = source.survey.nonfinite
     if nonfinite is None:
         return source
-    if missing == "em" and resident is not None:
-        infinite = np.isinf(resident.rows)
-        if not infinite.any():
-            return IncompleteSource.of(resident)
-        row, column = np.unravel_index(infinite.argmax(), infinite.shape)
-        nonfinite = int(row), int(column)
+    if missing == "em":
+        incomplete = IncompleteSource.of(source.with_gaps())
+        if all(of.survey is None or of.survey.nonfinite is None for of in incomplete.patterns):
+            return incomplete
+        nonfinite = next(
+            (first + row, column) for first, rows, _ in incomplete.chunks() for row, column in np.argwhere(np.isinf(rows))
+        )
     value = source.take(np.array(nonfinite[:1]))[0, nonfinite[1]]
-    instead = instead_of_gaps(missing, fitted=fitted, imputes=imputes, in_memory=resident is not None)
+    instead = instead_of_gaps(missing, fitted=fitted, imputes=imputes)
     raise_nonfinite(value, *nonfinite, estimator=estimator, feature_names=names, instead=instead)
 
 

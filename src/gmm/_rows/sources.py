@@ -58,7 +58,7 @@ class Chunk(NamedTuple):
 
 
 class Pattern(NamedTuple):
-    """Rows that have values in the same columns.
+    """A set of columns, and what is known of the rows that have values in these alone.
 
     Parameters
     ----------
@@ -66,21 +66,52 @@ class Pattern(NamedTuple):
         Columns.
     missing : bool array of shape (d,)
         Whether a column is another.
-    indices : array of int
-        The rows, in rising order.
-    rows : Source
-        Their observed columns, with their weights.
+    n_rows : int
+        How many rows there are.
+    survey : Survey, optional
+        Of their observed columns, if there are any.
+    heaviest : float
+        Their largest weight.
     """
 
     observed: NDArray[np.intp]
     missing: NDArray[np.bool_]
-    indices: NDArray[np.intp]
-    rows: Source
+    n_rows: int
+    survey: Survey | None
+    heaviest: float
+
+    @classmethod
+    def of(cls, missing: NDArray[np.bool_]) -> Pattern:
+        """Return a pattern without rows."""
+        return cls(np.flatnonzero(~missing), missing, 0, None, 0.0)
 
     @property
     def weight(self) -> float:
         """Weight of the rows."""
-        return self.rows.survey.weight if len(self.observed) else 0.0
+        return 0.0 if self.survey is None else self.survey.weight
+
+
+class Piece(NamedTuple):
+    """Rows of one pattern.
+
+    Parameters
+    ----------
+    pattern : int
+        Which of the source's patterns.
+    indices : array of int
+        The numbers of the rows in the source, which increase.
+    rows : ArraySource
+        Their observed columns, with their weights.
+    """
+
+    pattern: int
+    indices: NDArray[np.intp]
+    rows: ArraySource
+
+    def part(self, index: slice) -> Piece:
+        """Return some of the rows, as copies."""
+        rows = ArraySource(self.rows.rows[index].copy(), part_of(self.rows.sample_weight, index))
+        return Piece(self.pattern, self.indices[index], rows)
 
 
 class Source(ABC):
@@ -119,18 +150,23 @@ class Source(ABC):
 
     @property
     def patterns(self) -> list[Pattern]:
-        """The rows by the columns that they have."""
+        """The sets of columns that rows have."""
         d = self.n_features
-        return [Pattern(np.arange(d), np.zeros(d, dtype=bool), np.arange(self.n_rows), self)]
+        return [Pattern(np.arange(d), np.zeros(d, dtype=bool), self.n_rows, self.survey, 1.0)]
+
+    def pieces(self) -> Iterator[Piece]:
+        """Yield the rows by pattern, chunk by chunk."""
+        for first, rows, weight in self.chunks():
+            yield Piece(0, np.arange(first, first + len(rows)), ArraySource(rows, weight))
+
+    def with_gaps(self) -> Source:
+        """Return the source as one whose first look takes NaN for a missing value."""
+        return self
 
     @property
     def as_given(self) -> ArraySource | None:
         """The rows as one array if they can be addressed as one, NaN where a value is missing."""
         return self.addressable
-
-    def filled_with(self, rows: NDArray[Any]) -> Source:
-        """Return the rows with others in the places of missing values."""
-        return self
 
     def through(self, function: Callable[[NDArray[Any]], NDArray[Any]]) -> Source | None:
         """Return rows that a function makes of these, if they are in memory."""
@@ -156,9 +192,9 @@ class Source(ABC):
         return self
 
     @property
-    def without_gaps(self) -> ArraySource | None:
-        """The rows in memory, if they are there, with something in the place of missing values."""
-        return self.resident
+    def without_gaps(self) -> Source:
+        """The rows, with something in the place of missing values."""
+        return self
 
     @property
     @abstractmethod
@@ -186,6 +222,10 @@ class Source(ABC):
     def subset(self, indices: NDArray[np.intp]) -> ArraySource:
         """Return the rows with these indices, which increase, and their weights."""
         return ArraySource(self.take(indices), part_of(self.sample_weight, indices))
+
+    def part(self, indices: NDArray[np.intp]) -> Source:
+        """Return the rows with these indices, which increase, in memory, with their gaps."""
+        return self.subset(indices)
 
     @property
     def weights(self) -> Array:
@@ -335,7 +375,12 @@ def box_of(source: Source) -> NDArray[Any]:
 
 def single_weights(sample_weight: Array | None) -> bool:
     """Return whether sums with these weights stay in the range of float32."""
-    return sample_weight is None or bool(1e-6 < sample_weight.max() < 1e6)
+    return sample_weight is None or in_range(sample_weight.max())
+
+
+def in_range(heaviest: float) -> bool:
+    """Return whether sums with weights, of which this is the largest, stay in the range of float32."""
+    return bool(1e-6 < heaviest < 1e6)
 
 
 def chunks_in_order(source: Source, lane_rows: int) -> Generator[Chunk, None, None]:

@@ -197,7 +197,7 @@ def _searched(
     template, opened, most = request.template, request.source, max(request.n_components)
     source = rows_to_search(opened, seed)
     rows = SearchRows.of(source, most, seed, noise)
-    whole = rows.sample.without_gaps
+    whole = rows.sample.without_gaps.resident
     assert whole is not None  # a search is over rows in memory
     starts = Starts(whole, template, request.models, start_seeds(seed, template.n_init), noise)
     with TaskPool(rows, *workers_and_threads(rows, len(request.types), most, template.n_threads), clock) as pool:

@@ -28,6 +28,7 @@ __all__ = [
     "raise_nonfinite",
     "raise_too_heavy",
     "raise_too_large",
+    "raise_too_many_patterns",
 ]
 
 
@@ -200,10 +201,8 @@ def raise_nonfinite(
     )
 
 
-def instead_of_gaps(missing: str | None, *, fitted: bool, imputes: bool, in_memory: bool) -> str:
+def instead_of_gaps(missing: str | None, *, fitted: bool, imputes: bool) -> str:
     """Say what to do about NaN, given what the caller was told it is, None if it could not be told."""
-    if missing is not None and not in_memory:
-        return str(refusal("missing='em'", "rows beyond memory"))
     drop = "drop the rows with missing values (X[~np.isnan(X).any(axis=1)])"
     if missing is None:
         return f"Fill the gaps, as the method impute of a mixture does, or {drop}."
@@ -222,6 +221,21 @@ def raise_empty(place: str, instead: str) -> NoReturn:
         Always.
     """
     raise ValueError(f"All values of {place} of X are missing, so there is nothing to learn from it: pass {instead}.")
+
+
+def raise_too_many_patterns(n_patterns: int, n_rows: int) -> NoReturn:
+    """Raise the error for rows beyond memory whose patterns have no room in it.
+
+    Raises
+    ------
+    ValueError
+        Always.
+    """
+    raise ValueError(
+        f"The first {n_rows:,} rows have values in {n_patterns:,} different sets of columns, too many to keep rows of "
+        "each set until they are enough for a pass: leave out columns that are rarely there, fill the gaps of some by "
+        "an imputer, or pass a sample of the rows as an array."
+    )
 
 
 def raise_too_large(
