@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gmm import _fitting as fitting
-from gmm._estimators.estimated import EstimatedMixture, fit_settings, ill_defined, warn_of_repairs
+from gmm._estimators.estimated import EstimatedMixture, fit_settings, ill_defined, rows_to_fit, warn_of_repairs
 from gmm._estimators.fitted import Past, fit_attributes, past_of, set_mixture, source_of
 from gmm._exceptions import ConvergenceWarning, raisable, warn
 from gmm._passes.stepwise import Stream
 from gmm._passes.trace import PassRecord, Trace
-from gmm._rows.entrance import Names, as_source_to_fit, check_no_gaps
+from gmm._rows.entrance import Names
+from gmm._rows.incomplete import IncompleteSource
 from gmm._rows.sources import ArraySource, Source, chunks_in_order
 from gmm._validation.combinations import refusal
 from gmm._validation.parameters import check_parameters
@@ -133,12 +134,8 @@ class StreamedMixture(EstimatedMixture):
     ) -> tuple[Source, Names]:
         """Check the rows of a block; return them, and the names of the features."""
         if previous is None:
-            how: dict[str, Any] = {"n_components": self.n_components, "missing": self.missing}
-            source, names = as_source_to_fit(X, sample_weight, estimator=self, **how)
-            check_no_gaps(source, "partial_fit")
-            return source, names
+            return rows_to_fit(self, X, sample_weight)
         source = source_of(self, X, sample_weight)
-        check_no_gaps(source, "partial_fit")
         model = covariance_model(self.covariance_type)
         self._check_same(previous, model, source, "partial_fit", "Clone the estimator")
         _check_near(previous.means, source)
@@ -173,7 +170,8 @@ class StreamedMixture(EstimatedMixture):
         with closing(chunks_in_order(source, 1)) as chunks:
             for chunk in chunks:
                 began = perf_counter()
-                block = ArraySource(chunk.rows, chunk.sample_weight)
+                rows = ArraySource(chunk.rows, chunk.sample_weight)
+                block = IncompleteSource.of(rows) if source.has_gaps else rows
                 if block.n_used:
                     stream, bound, empty = stream.taken(block, **how)
                     bounds.append(bound)

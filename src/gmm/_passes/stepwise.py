@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from gmm._passes.e_step import EStep
+from gmm._passes.incomplete import e_step_over
 from gmm._passes.m_step import refilled
-from gmm._rows.sources import ArraySource
+from gmm._rows.sources import Source
 from gmm._values.layouts import Array
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
@@ -48,7 +48,7 @@ class Stream:
         return cls(parameters, implied_statistics(parameters, objective, weight=weight), weight, objective.prior)
 
     def taken(
-        self, block: ArraySource, *, ridge: float, decay: float, n_threads: int | None
+        self, block: Source, *, ridge: float, decay: float, n_threads: int | None
     ) -> tuple[Stream, float, tuple[int, ...]]:
         """Return the stream after a block, the block's mean log-likelihood before it, and components that were empty.
 
@@ -64,7 +64,7 @@ class Stream:
         before, w = self.parameters, block.survey.weight
         past = min(self.weight, _POWER / decay) if decay else self.weight
         kept = (past / (past + w)) ** _POWER
-        with EStep(block, before.model.moments, n_threads=n_threads) as e_step:
+        with e_step_over(block, before.model.moments, n_threads=n_threads, noise=before.noise) as e_step:
             new = e_step(before.whitened()).recentred(before.means)
             mixed = self.statistics.recentred(before.means).scaled(kept) + new.scaled((1 - kept) / w)
             mixed, repaired = refilled(mixed, before.model, before.n_components)

@@ -120,7 +120,9 @@ def _finite(
         if all(of.survey is None or of.survey.nonfinite is None for of in incomplete.patterns):
             return incomplete
         nonfinite = next(
-            (first + row, column) for first, rows, _ in incomplete.chunks() for row, column in np.argwhere(np.isinf(rows))
+            (first + row, column)
+            for first, rows, _ in incomplete.chunks()
+            for row, column in np.argwhere(np.isinf(rows))
         )
     value = source.take(np.array(nonfinite[:1]))[0, nonfinite[1]]
     instead = instead_of_gaps(missing, fitted=fitted, imputes=imputes)

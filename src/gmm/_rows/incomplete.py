@@ -100,7 +100,9 @@ class IncompleteSource(Source):
 
     def pieces(self) -> Iterator[Piece]:
         """Yield the rows of each pattern in a chunk; in memory, all rows of a pattern at once."""
-        return self._numbered(self._read())
+        if self.given.resident is not None:
+            return self._numbered(self._read())
+        return chain.from_iterable(map(self.split, self.chunks()))
 
     def lanes(self, order: Sequence[int], lane_rows: Callable[[int], int]) -> Iterator[tuple[int, Piece]]:
         """Yield the rows of some patterns in whole lanes, each time with the number of those before them.
@@ -120,7 +122,7 @@ class IncompleteSource(Source):
                 whole = (n - 1) // lane_rows(number) * lane_rows(number)
                 one = _joined(waiting[number])
                 yield n_before[number], one.part(slice(whole))
-                waiting[number] = [one.part(np.arange(whole, n))]
+                waiting[number] = [one.part(np.arange(whole, n))]  # a copy, so that the others can go
                 n_before[number] += whole
         for number in order:
             yield n_before[number], _joined(waiting.pop(number))
@@ -140,7 +142,9 @@ class IncompleteSource(Source):
     def through(self, function: Callable[[NDArray[Any]], NDArray[Any]]) -> IncompleteSource:
         """Return rows that a function makes of these, gaps at the same places."""
         given, filled = (
-            None if rows is None else rows.through(function) or _made(partial(_mapped, rows, function), self.sample_weight)
+            None
+            if rows is None
+            else rows.through(function) or _made(partial(_mapped, rows, function), self.sample_weight)
             for rows in (self.given, self.filled)
         )
         assert given is not None  # as there are rows
@@ -169,9 +173,7 @@ class IncompleteSource(Source):
             return self
         there = self.sample_weight > 0
         weight = None if (self.sample_weight[there] == 1).all() else self.sample_weight[there]
-        given, filled = (
-            None if rows is None else _chosen(rows, there, weight) for rows in (self.given, self.filled)
-        )
+        given, filled = (None if rows is None else _chosen(rows, there, weight) for rows in (self.given, self.filled))
         assert given is not None  # as there are rows
         return IncompleteSource(given.with_gaps(), weight, filled)
 
@@ -195,7 +197,9 @@ class IncompleteSource(Source):
     @cached_property
     def survey(self) -> Survey:
         """Survey of the rows, with the means of the columns in their gaps: it says where the given values lie."""
-        chunks = (chunk._replace(rows=np.where(np.isnan(chunk.rows), self._means, chunk.rows)) for chunk in self.chunks())
+        chunks = (
+            chunk._replace(rows=np.where(np.isnan(chunk.rows), self._means, chunk.rows)) for chunk in self.chunks()
+        )
         return Survey(chunks, self.n_features)
 
     def chunks(self, lane_rows: int = 1) -> Iterator[Chunk]:
@@ -213,7 +217,8 @@ class IncompleteSource(Source):
 
     def split(self, chunk: Chunk) -> Iterator[Piece]:
         """Yield the rows of each pattern in a chunk."""
-        return self._numbered(_split(chunk))
+        keys, _ = self._patterns
+        return self._numbered(_split(chunk, keys))
 
     def _numbered(self, pieces: Iterable[_Keyed]) -> Iterator[Piece]:
         keys, _ = self._patterns
@@ -289,7 +294,9 @@ class FilledSource(SameRows):
         order = [number for number, pattern in enumerate(patterns) if pattern.missing.any()]
         for _, (number, here, part) in self._source.lanes(order, lambda number: LANES):
             batches = (part.rows[start : start + LANES] for start in range(0, len(here), LANES))
-            values = np.concatenate([np.broadcast_to(fill(number, rows), (len(rows), patterns[number].missing.sum())) for rows in batches])
+            values = np.concatenate(
+                [np.broadcast_to(fill(number, rows), (len(rows), patterns[number].missing.sum())) for rows in batches]
+            )
             wanted = np.isin(here, indices)
             places = np.searchsorted(indices, here[wanted])
             taken[np.ix_(places, patterns[number].missing)] = values[wanted]
@@ -330,29 +337,30 @@ def _with(pattern: Pattern, rows: ArraySource) -> Pattern:
     return pattern._replace(n_rows=n + rows.n_rows, survey=survey, heaviest=max(pattern.heaviest, heaviest))
 
 
-def _split(chunk: Chunk) -> Iterator[_Keyed]:
-    """Yield the rows of each pattern in a chunk, in the order of its keys."""
-    absent = np.isnan(chunk.rows)
-    keys, which = np.unique(_keys(absent), return_inverse=True)
-    order = np.argsort(which.astype(np.min_scalar_type(len(keys))), kind="stable")
-    ends = np.bincount(which, minlength=len(keys)).cumsum()
-    for key, here in zip(keys.tolist(), np.split(order, ends[:-1]), strict=True):
-        missing = absent[here[0]]
-        rows = chunk.rows[np.ix_(here, ~missing)] if missing.any() else chunk.rows[here]
-        part = ArraySource(np.ascontiguousarray(rows), part_of(chunk.sample_weight, here))
-        yield key, missing, Piece(-1, here + chunk.first, part)
+def _split(chunk: Chunk, known: NDArray[Any] | None = None) -> Iterator[_Keyed]:
+    """Yield the rows of each pattern in a chunk, in the order of its keys, of which all may be known."""
+    keys = _keys(chunk.rows)
+    known, which = np.unique(keys, return_inverse=True) if known is None else (known, np.searchsorted(known, keys))
+    order = np.argsort(which.astype(np.min_scalar_type(len(known))), kind="stable")
+    ends = np.bincount(which, minlength=len(known)).cumsum()
+    for key, here in zip(known.tolist(), np.split(order, ends[:-1]), strict=True):
+        if len(here):
+            rows, weight = chunk.rows.take(here, axis=0), part_of(chunk.sample_weight, here)
+            missing = np.isnan(rows[0])
+            if missing.any():
+                rows = rows.take(np.flatnonzero(~missing), axis=1)
+            yield key, missing, Piece(-1, here + chunk.first, ArraySource(rows, weight))
 
 
-def _keys(absent: NDArray[np.bool_]) -> NDArray[Any]:
+def _keys(rows: NDArray[Any]) -> NDArray[Any]:
     """Return a key for the pattern of each row: its 32 first columns decide first, among them the last."""
-    n, d = absent.shape
-    words = np.zeros((n, 4 * max(2, -(-d // 32))), np.uint8)
-    packed = np.packbits(absent, axis=1, bitorder="little")
-    words[:, : packed.shape[1]] = packed
-    numbers = words.view("<u4")
-    if numbers.shape[1] == 2:
-        return numbers[:, 0].astype(np.uint64) << np.uint64(32) | numbers[:, 1]
-    return numbers.astype(">u4").view(f"S{4 * numbers.shape[1]}")[:, 0]
+    n, d = rows.shape
+    absent, words = np.zeros((n, -(-d // 8) * 8), dtype=bool), np.zeros((n, max(2, -(-d // 32))), "<u4")
+    np.isnan(rows, out=absent[:, :d])
+    words.view(np.uint8)[:, : absent.shape[1] // 8] = np.packbits(absent.ravel(), bitorder="little").reshape(n, -1)
+    if words.shape[1] == 2:
+        return words[:, 0].astype(np.uint64) << np.uint64(32) | words[:, 1]
+    return words.astype(">u4").view(f"S{4 * words.shape[1]}")[:, 0]
 
 
 def _joined(pieces: list[Piece]) -> Piece:

@@ -108,9 +108,9 @@ class Piece(NamedTuple):
     indices: NDArray[np.intp]
     rows: ArraySource
 
-    def part(self, index: slice) -> Piece:
-        """Return some of the rows, as copies."""
-        rows = ArraySource(self.rows.rows[index].copy(), part_of(self.rows.sample_weight, index))
+    def part(self, index: slice | NDArray[np.intp]) -> Piece:
+        """Return some of the rows."""
+        rows = ArraySource(self.rows.rows[index], part_of(self.rows.sample_weight, index))
         return Piece(self.pattern, self.indices[index], rows)
 
 

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from gmm._exceptions import warn
 from gmm._validation.arrays import FloatArray, as_array, as_floats, place_in
-from gmm._validation.combinations import refusal
 from gmm._validation.tables import as_table, is_series
 from gmm._validation.where import name_of, row_and_column
 
