@@ -408,7 +408,7 @@ class EStep:
         return min(self._n_threads, n_tasks)
 
     def scratches(self, plan: _em.Plan, n_rows: int, head: _em.Scratch | None = None) -> list[_em.Scratch]:
-        """Return scratch for each worker of a pass over so many rows, made ready but for `head`, which may hold sums."""
+        """Return scratch for each worker of a pass over so many rows, made ready, but for a `head` that has sums."""
         n_workers = self._workers(plan, n_rows)
         while len(self._scratches) < n_workers:
             self._scratches.append(_em.Scratch())

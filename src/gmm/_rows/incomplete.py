@@ -161,7 +161,21 @@ class IncompleteSource(Source):
         filled: Source = FilledSource(self, begin)
         if self.given.resident is not None:
             filled = ArraySource(filled.take(np.arange(self.n_rows)), self.sample_weight)
-        other = replace(self, filled=filled)
+        return self._same(filled=filled)
+
+    @property
+    def read(self) -> Source:
+        """The source whose chunks passes read."""
+        return self.given
+
+    def read_by(self, reader: Source) -> IncompleteSource:
+        """Return the rows as another source reads them."""
+        other = self._same(given=reader)
+        return other.filled_by(self.filled.begin) if isinstance(self.filled, FilledSource) else other
+
+    def _same(self, **parts: Source) -> IncompleteSource:
+        """Return the same rows from or filled by other sources, with what is known of them."""
+        other = replace(self, **parts)
         computed = ("_patterns", "_whole", "survey", "_means")
         vars(other).update({name: vars(self)[name] for name in computed if name in vars(self)})
         return other
@@ -269,7 +283,7 @@ class FilledSource(SameRows):
 
     def __init__(self, source: IncompleteSource, begin: Callable[[], Fill]) -> None:
         super().__init__(source)
-        self._begin = begin
+        self.begin = begin
 
     @cached_property
     def survey(self) -> Survey:  # type: ignore[override]
@@ -278,7 +292,7 @@ class FilledSource(SameRows):
 
     def chunks(self, lane_rows: int = 1) -> Iterator[Chunk]:
         """Yield the chunks of the other source, filled."""
-        fill, patterns = self._begin(), self._source.patterns
+        fill, patterns = self.begin(), self._source.patterns
         for chunk in self._source.chunks(lane_rows):
             rows = chunk.rows.copy()
             for number, indices, part in self._source.split(chunk):
@@ -289,7 +303,7 @@ class FilledSource(SameRows):
 
     def take(self, indices: NDArray[np.intp]) -> NDArray[Any]:
         """Return the rows with these indices, which increase, with the bits that they have in memory."""
-        fill, patterns = self._begin(), self._source.patterns
+        fill, patterns = self.begin(), self._source.patterns
         taken = np.array(self._source.take(indices))
         order = [number for number, pattern in enumerate(patterns) if pattern.missing.any()]
         for _, (number, here, part) in self._source.lanes(order, lambda number: LANES):

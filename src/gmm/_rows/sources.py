@@ -223,6 +223,15 @@ class Source(ABC):
         """Return the rows with these indices, which increase, and their weights."""
         return ArraySource(self.take(indices), part_of(self.sample_weight, indices))
 
+    @property
+    def read(self) -> Source:
+        """The source whose chunks passes read."""
+        return self
+
+    def read_by(self, reader: Source) -> Source:
+        """Return the rows as another source reads them, whose rows are those of `read`."""
+        return reader
+
     def part(self, indices: NDArray[np.intp]) -> Source:
         """Return the rows with these indices, which increase, in memory, with their gaps."""
         return self.subset(indices)
