@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
@@ -16,7 +16,8 @@ from gmm._caching import cached_property
 from gmm._passes.e_step import EStep
 from gmm._passes.results import ComponentDiagnostics, Output, RowResults, Totals
 from gmm._rows.incomplete import IncompleteSource
-from gmm._rows.sources import Chunk, Piece, Source, chunks_in_order
+from gmm._rows.partitions import Expected, IncompletePartitions
+from gmm._rows.sources import Chunk, Pattern, Piece, Source, chunks_in_order
 from gmm._values.completion import Completion, Gaps
 from gmm._values.layouts import TIED, Array, Layout
 from gmm._values.noise import NO_NOISE, Noise
@@ -231,6 +232,65 @@ class IncompleteEStep(EStep):
         return blas_alone(mixture.centres.shape[1] ** 3)
 
 
+class _Elsewhere(EStep):
+    """Passes over rows with missing values that lie in partitions."""
+
+    def __init__(self, source: IncompletePartitions, moments: Layout, noise: Noise, **how: Any) -> None:
+        super().__init__(source, moments, **how)
+        self._rows, self._layout = source, moments
+        self._completed = EStep(source.without_gaps, moments, **how)
+        origin = source.survey.centre if how["origin"] is None else how["origin"]
+        self._task = partial(_Pass, source.given.expected, source.by_key, moments, origin, noise)
+
+    def rounded(
+        self, mixture: WhitenedMixture, *, hard: bool = False, given: Array | None = None
+    ) -> tuple[SufficientStatistics, float]:
+        """Compute the expected statistics of all columns."""
+        assert given is None  # which lie here, as `refusal` says
+        sums, (K, d) = self._rows.given.sums_of(self._task(mixture, hard=hard)), mixture.centres.shape
+        counts, first, second, (log_evidence, weight, rounding) = np.split(sums, [K, K + K * d, len(sums) - 3])
+        moments = first.reshape(K, d), second.reshape(self._layout.shape(K, d))
+        statistics = SufficientStatistics(self._layout, mixture.centres, counts, *moments, log_evidence, weight)
+        self._rows.check_unchanged(statistics)
+        return statistics, rounding / weight
+
+    def diagnostics(self, mixture: WhitenedMixture, axes: Array) -> ComponentDiagnostics:
+        """Measure how far the components are from Gaussian in the completed rows; it only orders what is tried."""
+        return replace(self._completed.diagnostics(mixture, axes), statistics=self(mixture))
+
+    def totals(self, mixture: WhitenedMixture) -> Totals:
+        """Compute the sums that criteria need."""
+        return Totals(*self._rows.given.sums_of(self._task(mixture, totals=True)).tolist())
+
+
+@dataclass(frozen=True, eq=False)
+class _Pass:
+    """The task that makes a pass over a partition; its sums, of all columns, add up."""
+
+    expected: Expected
+    by_key: dict[Any, Pattern]
+    moments: Layout
+    origin: Array
+    noise: Noise
+    mixture: WhitenedMixture
+    hard: bool = False
+    totals: bool = False
+
+    def __call__(self, number: int, given: Any) -> Array | float:
+        """Walk the rows of a partition, on one thread; of none, the sums are 0."""
+        rows = self.expected.rows(number, given)
+        if not rows.n_rows:
+            return 0.0
+        source = IncompleteSource(rows, rows.sample_weight).among(self.by_key)
+        how: dict[str, Any] = {"n_threads": 1, "origin": self.origin, "noise": self.noise}
+        with IncompleteEStep(source, self.moments, **how) as e_step:
+            if self.totals:
+                return np.array(e_step.totals(self.mixture))
+            found, rounding = e_step.rounded(self.mixture, hard=self.hard)
+        moments = found.counts, found.first.ravel(), found.second.ravel()
+        return np.concatenate([*moments, [found.log_evidence, found.weight, found.weight * rounding]])
+
+
 def _without_values(weights: WhitenedMixture, dtype: np.dtype[Any]) -> RowResults:
     """Return what the weights say of a row without a value."""
     log_weights, noise = weights.log_offset, weights.log_noise
@@ -261,6 +321,8 @@ def e_step_over(
     noise: Noise = NO_NOISE,
 ) -> EStep:
     """Open passes over rows, of which values may be missing; `noise` is that of the mixtures."""
+    if isinstance(source, IncompletePartitions):
+        return _Elsewhere(source, moments, noise, n_threads=n_threads, origin=origin)
     if isinstance(source, IncompleteSource):
         return IncompleteEStep(source, moments, n_threads=n_threads, origin=origin, noise=noise)
     return EStep(source, moments, n_threads=n_threads, origin=origin)

@@ -114,16 +114,11 @@ class BlockSource(Source):
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickle where the rows come from; another process reads them anew."""
-        found = {
-            name for kind in type(self).__mro__ for name, of in vars(kind).items() if isinstance(of, cached_property)
-        }
-        return {name: value for name, value in vars(self).items() if name not in found}
+        return vars(self.anew())
 
     def with_gaps(self) -> Self:
         """Return the source as one whose first look takes NaN for a missing value."""
-        other = object.__new__(type(self))
-        vars(other).update(BlockSource.__getstate__(self) | {"gaps": True})
-        return other
+        return self.anew(gaps=True)
 
     @property
     def n_rows(self) -> int:

@@ -11,6 +11,7 @@ from gmm._exceptions import warn
 from gmm._rows.incomplete import IncompleteSource
 from gmm._rows.npy import NpySource, is_file_backed
 from gmm._rows.opening import gives_batches, open_rows
+from gmm._rows.partitions import IncompletePartitions
 from gmm._rows.sources import ArraySource, Source
 from gmm._validation.combinations import refusal
 from gmm._validation.given import check_sample_weight
@@ -116,14 +117,10 @@ def _finite(
     if nonfinite is None:
         return source
     if missing == "em":
-        incomplete = IncompleteSource.of(source.with_gaps())
+        incomplete = (IncompleteSource if source.here else IncompletePartitions).of(source.with_gaps())
         if all(of.survey is None or of.survey.nonfinite is None for of in incomplete.patterns):
             return incomplete
-        nonfinite = next(
-            (first + row, column)
-            for first, rows, _ in incomplete.chunks()
-            for row, column in np.argwhere(np.isinf(rows))
-        )
+        nonfinite = incomplete.infinite
     value = source.take(np.array(nonfinite[:1]))[0, nonfinite[1]]
     instead = instead_of_gaps(missing, fitted=fitted, imputes=imputes)
     raise_nonfinite(value, *nonfinite, estimator=estimator, feature_names=names, instead=instead)

@@ -96,13 +96,19 @@ class IncompleteSource(Source):
     @property
     def patterns(self) -> list[Pattern]:
         """The sets of columns that rows have, in the order of their keys."""
-        return self._patterns[1]
+        return list(self.by_key.values())
 
     def pieces(self) -> Iterator[Piece]:
         """Yield the rows of each pattern in a chunk; in memory, all rows of a pattern at once."""
         if self.given.resident is not None:
             return self._numbered(self._read())
         return chain.from_iterable(map(self.split, self.chunks()))
+
+    @property
+    def infinite(self) -> tuple[int, int]:
+        """Row and column of the first infinite value, where there is one."""
+        places = ((first + i, j) for first, rows, _ in self.chunks() for i, j in np.argwhere(np.isinf(rows)).tolist())
+        return next(places)
 
     def lanes(self, order: Sequence[int], lane_rows: Callable[[int], int]) -> Iterator[tuple[int, Piece]]:
         """Yield the rows of some patterns in whole lanes, each time with the number of those before them.
@@ -176,7 +182,7 @@ class IncompleteSource(Source):
     def _same(self, **parts: Source) -> IncompleteSource:
         """Return the same rows from or filled by other sources, with what is known of them."""
         other = replace(self, **parts)
-        computed = ("_patterns", "_whole", "survey", "_means")
+        computed = ("by_key", "_whole", "survey", "_means")
         vars(other).update({name: vars(self)[name] for name in computed if name in vars(self)})
         return other
 
@@ -231,11 +237,10 @@ class IncompleteSource(Source):
 
     def split(self, chunk: Chunk) -> Iterator[Piece]:
         """Yield the rows of each pattern in a chunk."""
-        keys, _ = self._patterns
-        return self._numbered(_split(chunk, keys))
+        return self._numbered(_split(chunk, np.array(list(self.by_key))))
 
     def _numbered(self, pieces: Iterable[_Keyed]) -> Iterator[Piece]:
-        keys, _ = self._patterns
+        keys = np.array(list(self.by_key))
         return (piece._replace(pattern=int(np.searchsorted(keys, key))) for key, _, piece in pieces)
 
     def _read(self) -> Iterable[_Keyed]:
@@ -247,8 +252,15 @@ class IncompleteSource(Source):
         return list(chain.from_iterable(map(_split, self.chunks())))
 
     @cached_property
-    def _patterns(self) -> tuple[NDArray[Any], list[Pattern]]:
+    def by_key(self) -> dict[Any, Pattern]:
+        """The patterns by their keys, which increase."""
         return _patterns_of(self._read(), in_memory=self.given.resident is not None)
+
+    def among(self, by_key: dict[Any, Pattern]) -> IncompleteSource:
+        """Return the rows as some of others, with their patterns, which tell the forms of passes."""
+        other = replace(self)
+        vars(other)["by_key"] = {key: by_key[key]._replace(n_rows=of.n_rows) for key, of in self.by_key.items()}
+        return other
 
     @cached_property
     def _means(self) -> NDArray[Any]:
@@ -317,8 +329,8 @@ class FilledSource(SameRows):
         return taken
 
 
-def _patterns_of(pieces: Iterable[_Keyed], *, in_memory: bool) -> tuple[NDArray[Any], list[Pattern]]:
-    """Return the keys of the patterns in rows, which increase, and the patterns.
+def _patterns_of(pieces: Iterable[_Keyed], *, in_memory: bool) -> dict[Any, Pattern]:
+    """Return the patterns in rows by their keys, which increase.
 
     Raises
     ------
@@ -333,8 +345,7 @@ def _patterns_of(pieces: Iterable[_Keyed], *, in_memory: bool) -> tuple[NDArray[
         n_bytes += _n_bytes(pattern) - (_n_bytes(before) if before else 0)
         if n_bytes > _MOST_BYTES and not in_memory:
             raise_too_many_patterns(len(seen), int(indices[-1]) + 1)
-    keys = sorted(seen)
-    return np.array(keys), [seen[key] for key in keys]
+    return dict(sorted(seen.items()))
 
 
 def _n_bytes(pattern: Pattern) -> int:

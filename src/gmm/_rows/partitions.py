@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +16,14 @@ from gmm import _em
 from gmm._caching import cached_property
 from gmm._kernel.first_look import Survey
 from gmm._public import publish
-from gmm._rows.sources import ArraySource, Chunk, Source, single_weights
+from gmm._rows.incomplete import Fill, FilledSource, IncompleteSource
+from gmm._rows.sources import ArraySource, Chunk, Pattern, Source, single_weights
 from gmm._text.lists import listed
 from gmm._validation.given import check_array, check_sample_weight
 from gmm._validation.rows import check_rows
 from gmm._values.layouts import Array
 from gmm._values.statistics import SufficientStatistics
+from gmm._values.weights import in_full, part_of
 
 __all__ = ["EngineSource", "PartitionedSource", "Task", "partitioned_rows"]
 
@@ -51,6 +53,8 @@ class Look(NamedTuple):
         The largest weight.
     squares : float
         Σ w², in units of its square.
+    patterns : dict
+        Of rows with gaps: the patterns by their keys.
     """
 
     number: int
@@ -62,26 +66,63 @@ class Look(NamedTuple):
     survey: Survey | None
     largest: float
     squares: float
+    patterns: dict[Any, Pattern]
 
 
-def look(number: int, given: Any) -> list[Look]:
-    """Look at a partition for the first time."""
-    source, names = _opened(number, given)
-    n, d = source.n_rows, source.n_features
-    if not n:
-        return [Look(number, n, d, source.dtype, names, False, None, 0.0, 0.0)]
-    weight, weighted = source.weights, source.sample_weight is not None
-    largest = float(weight.max())
-    shares = weight / largest
-    return [Look(number, n, d, source.dtype, names, weighted, source.survey, largest, float(shares @ shares))]
+@dataclass(frozen=True, eq=False)
+class Opening:
+    """How the rows of a partition are taken: with or without gaps, or with `means` of columns in their places."""
+
+    gaps: bool = False
+    means: NDArray[Any] | None = None
+
+    def rows(
+        self, number: int, given: Any, dtype: np.dtype[Any] | None = None
+    ) -> tuple[ArraySource, NDArray[np.object_] | None]:
+        """Return the rows that have a positive weight and, if there may be gaps, a value; and names of features."""
+        name = f"partition {number}"
+        values, weight = given if isinstance(given, tuple) else (given, None)
+        floats, names = check_rows(values, estimator=name, min_rows=0)
+        if weight is not None:
+            try:
+                weight = check_array(weight, "weights", (len(floats),)).astype(np.float64)
+                if weight.any():
+                    check_sample_weight(weight, len(floats))
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from error
+        used = in_full(weight, len(floats)) > 0
+        if self.gaps:
+            used = used & ~np.isnan(floats).all(axis=1)
+        if not used.all():
+            floats, weight = floats[used], part_of(weight, used)
+        if self.means is not None:
+            floats = np.where(np.isnan(floats), self.means.astype(floats.dtype), floats)
+        return ArraySource(floats if dtype is None else floats.astype(dtype, copy=False), weight), names
+
+    def __call__(self, number: int, given: Any) -> list[Look]:
+        """Look at a partition for the first time."""
+        source, names = self.rows(number, given)
+        n, d = source.n_rows, source.n_features
+        if not n:
+            return [Look(number, n, d, source.dtype, names, False, None, 0.0, 0.0, {})]
+        weight, weighted = source.weights, source.sample_weight is not None
+        largest = float(weight.max())
+        shares = weight / largest
+        patterns, whole = {}, source
+        if self.gaps and self.means is None:
+            patterns = IncompleteSource(source, source.sample_weight).by_key
+            whole = replace(source, rows=np.where(np.isnan(source.rows), 0, source.rows))
+        found = number, n, d, source.dtype, names, weighted, whole.survey, largest, float(shares @ shares)
+        return [Look(*found, patterns)]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Expected:
-    """What the partitions are at every reading: how many rows they have, of which type."""
+    """What the partitions are at every reading: how many rows they have, of which type, and how they are taken."""
 
     n_rows: tuple[int, ...]
     dtype: np.dtype[Any]
+    opening: Opening
 
     def rows(self, number: int, given: Any) -> ArraySource:
         """Return the rows of a partition.
@@ -91,7 +132,7 @@ class Expected:
         ValueError
             If there are more or fewer than before.
         """
-        source, _ = _opened(number, given, self.dtype)
+        source, _ = self.opening.rows(number, given, self.dtype)
         if source.n_rows != self.n_rows[number]:
             raise ValueError(
                 f"partition {number} changed between two readings: {self.n_rows[number]} rows the first time, "
@@ -154,6 +195,7 @@ class PartitionedSource(Source):
     """
 
     here = False
+    opening = Opening()
 
     @abstractmethod
     def total(self, task: Task) -> Any:
@@ -167,7 +209,11 @@ class PartitionedSource(Source):
         ValueError
             If a partition has not as many rows as before.
         """
-        sums = self.total(Pass(plan, self._expected))
+        return self.sums_of(Pass(plan, self.expected))
+
+    def sums_of(self, task: Task) -> Array:
+        """Return what a task adds up over the partitions."""
+        sums = self.total(task)
         if not isinstance(sums, np.ndarray) or sums.dtype.kind != "f" or sums.ndim != 1:
             raise TypeError(self._no_total(sums, "an array of one dimension"))
         return sums
@@ -189,6 +235,19 @@ class PartitionedSource(Source):
                 f"{self!r} changed between two passes: their weight was {survey.weight:.10g} and is {weight:.10g}, and "
                 f"their mean moved by {moment / weight}; expected the same rows each time"
             )
+
+    def with_gaps(self) -> PartitionedSource:
+        """Return the source as one whose first look takes NaN for a missing value."""
+        return self.anew(opening=Opening(gaps=True))
+
+    @property
+    def by_key(self) -> dict[Any, Pattern]:
+        """Of rows with gaps: the patterns by their keys, which increase."""
+        seen: dict[Any, Pattern] = {}
+        for found in self._looks:
+            for key, pattern in found.patterns.items():
+                seen[key] = seen[key].joined(pattern) if key in seen else pattern
+        return dict(sorted(seen.items()))
 
     @property
     def n_rows(self) -> int:
@@ -238,7 +297,7 @@ class PartitionedSource(Source):
     @cached_property
     def fingerprint(self) -> str:
         """Digest of all rows and weights, the same for the same rows in the same partitions."""
-        return hashlib.blake2b(repr(sorted(self._collected(Digest(self._expected), tuple))).encode()).hexdigest()
+        return hashlib.blake2b(repr(sorted(self._collected(Digest(self.expected), tuple))).encode()).hexdigest()
 
     def chunks(self, lane_rows: int = 1) -> Iterator[Chunk]:
         """Refuse to bring the rows here.
@@ -259,7 +318,7 @@ class PartitionedSource(Source):
 
     def subset(self, indices: NDArray[np.intp]) -> ArraySource:
         """Return the rows with these indices, which increase, and their weights."""
-        parts = sorted(self._collected(Take(np.asarray(indices), self._expected), tuple), key=lambda part: part[0])
+        parts = sorted(self._collected(Take(np.asarray(indices), self.expected), tuple), key=lambda part: part[0])
         if not parts:
             return ArraySource(np.empty((0, self.n_features), self.dtype))
         _, rows, weights = zip(*parts, strict=True)
@@ -280,7 +339,7 @@ class PartitionedSource(Source):
 
     @cached_property
     def _looks(self) -> list[Look]:
-        looks = sorted(self._collected(look, Look), key=lambda found: found.number)
+        looks = sorted(self._collected(self.opening, Look), key=lambda found: found.number)
         numbers = [found.number for found in looks]
         if numbers != list(range(len(looks))):
             raise ValueError(f"expected partitions numbered from 0, each once, got {listed(map(str, numbers), 10)}")
@@ -302,8 +361,101 @@ class PartitionedSource(Source):
         return list(accumulate((found.n_rows for found in self._looks), initial=0))[:-1]
 
     @property
-    def _expected(self) -> Expected:
-        return Expected(tuple(found.n_rows for found in self._looks), self.dtype)
+    def expected(self) -> Expected:
+        """What the partitions are at every reading."""
+        return Expected(tuple(found.n_rows for found in self._looks), self.dtype, self.opening)
+
+
+class IncompletePartitions(IncompleteSource):
+    """Rows in partitions elsewhere, of which some values are missing."""
+
+    given: PartitionedSource
+    here = False
+    begin: ClassVar[Callable[[], Fill] | None] = None
+
+    @classmethod
+    def of(cls, rows: Source) -> IncompletePartitions:
+        """Leave out rows without a value."""
+        return cls(rows)
+
+    @property
+    def infinite(self) -> tuple[int, int]:
+        """Row and column of the first infinite value, where there is one."""
+        return self.given.survey.nonfinite
+
+    @cached_property
+    def by_key(self) -> dict[Any, Pattern]:
+        """The patterns by their keys, which increase."""
+        return self.given.by_key
+
+    @property
+    def n_used(self) -> int:
+        """Number of rows with a positive weight."""
+        return self.given.n_rows
+
+    @property
+    def n_effective(self) -> float:
+        """The effective number of rows, (Σ w)² / Σ w²."""
+        return self.given.n_effective
+
+    @property
+    def fingerprint(self) -> str:
+        """Digest of all rows and weights."""
+        return self.given.fingerprint
+
+    @cached_property
+    def without_gaps(self) -> PartitionedSource:
+        """The rows with the means of the columns in their gaps."""
+        sums, weights = np.zeros((2, self.n_features))
+        for pattern in self.patterns:
+            if pattern.survey is not None:
+                sums[pattern.observed] += pattern.weight * pattern.survey.centre
+                weights[pattern.observed] += pattern.weight
+        return self.given.anew(opening=Opening(gaps=True, means=sums / np.maximum(weights, np.finfo(np.float64).tiny)))
+
+    @property
+    def survey(self) -> Survey:
+        """Survey of the rows, with the means of the columns in their gaps."""
+        return self.without_gaps.survey
+
+    def subset(self, indices: NDArray[np.intp]) -> ArraySource:
+        """Return the rows with these indices, their gaps filled, and their weights."""
+        part, numbers = self.given.subset(indices), list(self.by_key)
+        rows = IncompleteSource(part, part.sample_weight)
+        at = [numbers.index(key) for key in rows.by_key]
+        means = self.without_gaps.opening.means
+
+        def begin() -> Fill:
+            fill = self.begin() if self.begin is not None else lambda number, rows: means[self.patterns[number].missing]
+            return lambda number, rows: fill(at[number], rows)
+
+        return replace(part, rows=FilledSource(rows, begin).take(np.arange(part.n_rows)))
+
+    def part(self, indices: NDArray[np.intp]) -> IncompleteSource:
+        """Return the rows with these indices, which increase, here, with their gaps."""
+        part = self.given.subset(indices)
+        return IncompleteSource(part, part.sample_weight, self.subset(indices))
+
+    def filled_by(self, begin: Callable[[], Fill]) -> IncompletePartitions:
+        """Return the same rows, of which samples are filled otherwise."""
+        other = replace(self, filled=self.without_gaps)
+        vars(other)["begin"] = begin
+        return other
+
+    def check_unchanged(self, statistics: SufficientStatistics) -> None:
+        """Check the weight of the rows of a pass.
+
+        Raises
+        ------
+        ValueError
+            If it is not that of the first look.
+        """
+        weight = self.survey.weight
+        if abs(statistics.weight - weight) > 1e-9 * weight:
+            raise ValueError(
+                f"{self.given!r} changed between two passes: their weight was {weight:.10g} and is "
+                f"{statistics.weight:.10g}; expected the same rows each time"
+            )
 
 
 class EngineSource(PartitionedSource):
@@ -366,25 +518,6 @@ def partitioned_rows(total: Callable[[Task], Any]) -> Source:
     if not callable(total):
         raise TypeError(f"expected a function that adds up a task over partitions, got {type(total).__name__}")
     return EngineSource(total)
-
-
-def _opened(
-    number: int, given: Any, dtype: np.dtype[Any] | None = None
-) -> tuple[ArraySource, NDArray[np.object_] | None]:
-    """Return the rows of a partition that have a positive weight, and the names of their features."""
-    name = f"partition {number}"
-    rows, weight = given if isinstance(given, tuple) else (given, None)
-    floats, names = check_rows(rows, estimator=name, min_rows=0)
-    if weight is not None:
-        try:
-            weight = check_array(weight, "weights", (len(floats),)).astype(np.float64)
-            if weight.any():
-                check_sample_weight(weight, len(floats))
-        except ValueError as error:
-            raise ValueError(f"{name}: {error}") from error
-        if not weight.all():
-            floats, weight = floats[weight > 0], weight[weight > 0]
-    return ArraySource(floats if dtype is None else floats.astype(dtype, copy=False), weight), names
 
 
 def _check_alike(one: Look, other: Look) -> None:

@@ -85,6 +85,12 @@ class Pattern(NamedTuple):
         """Return a pattern without rows."""
         return cls(np.flatnonzero(~missing), missing, 0, None, 0.0)
 
+    def joined(self, other: Pattern) -> Pattern:
+        """Return the pattern with further rows, those of another."""
+        n, surveys, q = self.n_rows, (self.survey, other.survey), len(self.observed)
+        survey = Survey([(n if i else 0, each, None) for i, each in enumerate(surveys) if each], q) if q else None
+        return self._replace(n_rows=n + other.n_rows, survey=survey, heaviest=max(self.heaviest, other.heaviest))
+
     @property
     def weight(self) -> float:
         """Weight of the rows."""
@@ -240,6 +246,15 @@ class Source(ABC):
     def weights(self) -> Array:
         """Weights of all rows, (n,), ones where they have none."""
         return in_full(self.sample_weight, self.n_rows)
+
+    def anew(self, **changes: Any) -> Self:
+        """Return the source with other attributes, before any look at its rows."""
+        found = {
+            name for kind in type(self).__mro__ for name, of in vars(kind).items() if isinstance(of, cached_property)
+        }
+        other = object.__new__(type(self))
+        vars(other).update({name: value for name, value in vars(self).items() if name not in found} | changes)
+        return other
 
     def with_known(self, known: KnownClasses) -> Self:
         """Return the same rows with other classes."""
