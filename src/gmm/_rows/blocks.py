@@ -88,8 +88,6 @@ class BlockSource(Source):
         Whether blocks are read on a thread of their own.
     once : bool
         Whether blocks can be read only once, so that the first reading goes to the end.
-    gaps : bool
-        Whether NaN is a missing value.
     """
 
     weighted: bool = False
@@ -97,7 +95,6 @@ class BlockSource(Source):
     feature_major: ClassVar[bool] = False
     reads_ahead = True
     once: bool = False
-    gaps: bool = False
 
     @property
     @abstractmethod
@@ -202,7 +199,7 @@ class BlockSource(Source):
                     weights.append(weight)
                 else:
                     weight = part_of(self.given_weight, slice(first, n_rows))
-                yield Chunk(first, np.nan_to_num(rows) if self.gaps else rows, weight)
+                yield Chunk(first, np.where(np.isnan(rows), 0, rows) if self.gaps else rows, weight)
 
         looking = chunks()
         begin = next(looking, None)

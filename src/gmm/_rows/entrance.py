@@ -114,12 +114,12 @@ def _finite(
         If another value is not finite.
     """
     nonfinite = source.survey.nonfinite
-    if nonfinite is None:
+    if nonfinite is None and not source.gaps:
         return source
     if missing == "em":
         incomplete = (IncompleteSource if source.here else IncompletePartitions).of(source.with_gaps())
         if all(of.survey is None or of.survey.nonfinite is None for of in incomplete.patterns):
-            return incomplete
+            return incomplete if any(of.missing.any() for of in incomplete.patterns) else source
         nonfinite = incomplete.infinite
     value = source.take(np.array(nonfinite[:1]))[0, nonfinite[1]]
     instead = instead_of_gaps(missing, fitted=fitted, imputes=imputes)

@@ -63,10 +63,7 @@ class IncompleteSource(Source):
         source = cls(rows, rows.sample_weight)
         if all(len(pattern.observed) for pattern in source.patterns):
             return source
-        empty = [piece.indices for piece in source.pieces() if not piece.rows.n_features]
-        weight = in_full(rows.sample_weight, rows.n_rows).copy()
-        weight[np.concatenate(empty)] = 0.0
-        return cls(rows, weight)
+        return cls(rows, np.where(source.empty, 0.0, in_full(rows.sample_weight, rows.n_rows)))
 
     @property
     def n_rows(self) -> int:
@@ -191,11 +188,23 @@ class IncompleteSource(Source):
         """The rows of weight above 0, so that others, among which sums are rounded otherwise, change no bit."""
         if self.sample_weight is None or self.n_used == self.n_rows:
             return self
-        there = self.sample_weight > 0
-        weight = None if (self.sample_weight[there] == 1).all() else self.sample_weight[there]
+        return self.chosen(self.sample_weight > 0)
+
+    def chosen(self, there: NDArray[np.bool_]) -> IncompleteSource:
+        """Return some of the rows."""
+        weight = part_of(self.sample_weight, there)
+        weight = None if weight is None or (weight == 1).all() else weight
         given, filled = (None if rows is None else _chosen(rows, there, weight) for rows in (self.given, self.filled))
         assert given is not None  # as there are rows
         return IncompleteSource(given.with_gaps(), weight, filled)
+
+    @property
+    def empty(self) -> NDArray[np.bool_]:
+        """Whether rows have no value, (n,)."""
+        empty = np.zeros(self.n_rows, dtype=bool)
+        for piece in self.pieces():
+            empty[piece.indices] = not piece.rows.n_features
+        return empty
 
     def part(self, indices: NDArray[np.intp]) -> IncompleteSource:
         """Return the rows with these indices, which increase, in memory, with their gaps."""
@@ -403,7 +412,7 @@ def _chosen(rows: Source, there: NDArray[np.bool_], weight: Array | None) -> Sou
     """Return the rows that are chosen, with these weights."""
     resident = rows.resident
     if resident is not None:
-        return ArraySource(resident.rows[there], weight)
+        return replace(resident, rows=resident.rows[there], sample_weight=weight)
     return _made(lambda: (part[there[first : first + len(part)]] for first, part, _ in rows.chunks()), weight)
 
 

@@ -139,8 +139,10 @@ class Source(ABC):
         Whether chunks are made on a thread of their own.
     here : bool
         Whether rows can be read here; else passes go to them.
+    gaps : bool
+        Whether the first look takes NaN for a missing value.
     has_gaps : bool
-        Whether values may be missing.
+        Whether values are missing.
     unfilled : bool
         Whether they are, and nothing has been chosen to stand in their places.
     """
@@ -151,6 +153,7 @@ class Source(ABC):
     feature_names: NDArray[np.object_] | None = None
     reads_ahead: bool = False
     here: ClassVar[bool] = True
+    gaps: bool = False
     has_gaps: ClassVar[bool] = False
     unfilled: bool = False
 
