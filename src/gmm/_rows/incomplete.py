@@ -390,7 +390,7 @@ def _keys(rows: NDArray[Any]) -> NDArray[Any]:
     """Return a key for the pattern of each row: its 32 first columns decide first, among them the last."""
     n, d = rows.shape
     absent, words = np.zeros((n, -(-d // 8) * 8), dtype=bool), np.zeros((n, max(2, -(-d // 32))), "<u4")
-    np.isnan(rows, out=absent[:, :d])
+    absent[:, :d] = np.isnan(rows)  # not by out=: numpy writes wrong places where strides are not one
     words.view(np.uint8)[:, : absent.shape[1] // 8] = np.packbits(absent.ravel(), bitorder="little").reshape(n, -1)
     if words.shape[1] == 2:
         return words[:, 0].astype(np.uint64) << np.uint64(32) | words[:, 1]
