@@ -442,15 +442,10 @@ def test_what_cannot_be_learnt_from_is_an_error():
         fit.fit(np.where(np.arange(4) == 1, np.nan, np.nan_to_num(X)))
     with pytest.raises(ValueError, match="infinity"):
         fit.fit(np.where(np.isnan(X) & (np.arange(4) == 2), np.inf, X))
-    with pytest.raises(ValueError, match="missing='em' cannot be combined with rows beyond memory"):
-        fit.fit(gmm.open_rows(lambda: iter([X[:60], X[60:]])))
     with pytest.raises(gmm.InvalidParameterError, match="'missing' parameter"):
         GaussianMixture(2, missing="mean").fit(X)
-    fit.fit(X)
-    first = GaussianMixture(2, missing="em").partial_fit
-    for needs_whole_rows in (fit.partial_fit, first, lambda rows: next(gmm.em.steps(rows, 2, missing="em"))):
-        with pytest.raises(ValueError, match="needs whole rows"):
-            needs_whole_rows(X)
+    with pytest.raises(ValueError, match="needs whole rows"):
+        gmm.em.steps(X, 2, missing="em")
 
 
 def test_predictions_say_what_to_do_about_gaps():

@@ -16,7 +16,7 @@ from gmm import _em
 from gmm._caching import cached_property
 from gmm._kernel.first_look import Survey
 from gmm._public import publish
-from gmm._rows.incomplete import Fill, FilledSource, IncompleteSource
+from gmm._rows.incomplete import LANES, Fill, IncompleteSource
 from gmm._rows.sources import ArraySource, Chunk, Pattern, Source, single_weights
 from gmm._text.lists import listed
 from gmm._validation.given import check_array, check_sample_weight
@@ -76,6 +76,11 @@ class Opening:
     gaps: bool = False
     means: NDArray[Any] | None = None
 
+    @property
+    def finds_gaps(self) -> bool:
+        """Whether rows have gaps."""
+        return self.gaps and self.means is None
+
     def rows(
         self, number: int, given: Any, dtype: np.dtype[Any] | None = None
     ) -> tuple[ArraySource, NDArray[np.object_] | None]:
@@ -109,7 +114,7 @@ class Opening:
         largest = float(weight.max())
         shares = weight / largest
         patterns, whole = {}, source
-        if self.gaps and self.means is None:
+        if self.finds_gaps:
             patterns = IncompleteSource(source, source.sample_weight).by_key
             whole = replace(source, rows=np.where(np.isnan(source.rows), 0, source.rows))
         found = number, n, d, source.dtype, names, weighted, whole.survey, largest, float(shares @ shares)
@@ -167,14 +172,22 @@ class Take:
     indices: NDArray[np.intp]
     expected: Expected
 
-    def __call__(self, number: int, given: Any) -> list[tuple[int, NDArray[Any], Array | None]]:
-        """Return the number of the partition, and those of its rows that are wanted, with their weights."""
+    def __call__(self, number: int, given: Any) -> list[tuple[int, NDArray[Any], Array | None, NDArray[np.intp]]]:
+        """Return the number of the partition, and those of its rows that are wanted, with their weights.
+
+        Of rows with gaps, also how many rows before each in the partition have the same pattern.
+        """
         first = sum(self.expected.n_rows[:number])
         start, stop = np.searchsorted(self.indices, [first, first + self.expected.n_rows[number]])
         if start == stop:
             return []
-        part = self.expected.rows(number, given).subset(self.indices[start:stop] - first)
-        return [(number, part.rows, part.sample_weight)]
+        rows, wanted = self.expected.rows(number, given), self.indices[start:stop] - first
+        ranks = np.zeros(rows.n_rows, np.intp)
+        if self.expected.opening.finds_gaps:
+            for piece in IncompleteSource(rows).pieces():
+                ranks[piece.indices] = np.arange(len(piece.indices))
+        part = rows.subset(wanted)
+        return [(number, part.rows, part.sample_weight, ranks[wanted])]
 
 
 @dataclass(frozen=True)
@@ -318,11 +331,20 @@ class PartitionedSource(Source):
 
     def subset(self, indices: NDArray[np.intp]) -> ArraySource:
         """Return the rows with these indices, which increase, and their weights."""
+        return self.ranked(indices)[0]
+
+    def ranked(self, indices: NDArray[np.intp]) -> tuple[ArraySource, NDArray[np.intp]]:
+        """Return the same and, of rows with gaps, how many rows before each have the same pattern."""
         parts = sorted(self._collected(Take(np.asarray(indices), self.expected), tuple), key=lambda part: part[0])
         if not parts:
-            return ArraySource(np.empty((0, self.n_features), self.dtype))
-        _, rows, weights = zip(*parts, strict=True)
-        return ArraySource(np.concatenate(rows), np.concatenate(weights) if self._first.weighted else None)
+            return ArraySource(np.empty((0, self.n_features), self.dtype)), np.empty(0, np.intp)
+        for number, rows, _, ranks in parts if self.opening.finds_gaps else ():
+            some, before = IncompleteSource(ArraySource(rows)), self._looks[:number]
+            for key, piece in zip(some.by_key, some.pieces(), strict=True):
+                ranks[piece.indices] += sum(found.patterns[key].n_rows for found in before if key in found.patterns)
+        _, rows, weights, ranks = zip(*parts, strict=True)
+        weight = np.concatenate(weights) if self._first.weighted else None
+        return ArraySource(np.concatenate(rows), weight), np.concatenate(ranks)
 
     def _collected(self, task: Task, kind: type[T]) -> list[T]:
         """Return what a task whose results are lists returns of all partitions."""
@@ -420,16 +442,20 @@ class IncompletePartitions(IncompleteSource):
 
     def subset(self, indices: NDArray[np.intp]) -> ArraySource:
         """Return the rows with these indices, their gaps filled, and their weights."""
-        part, numbers = self.given.subset(indices), list(self.by_key)
-        rows = IncompleteSource(part, part.sample_weight)
-        at = [numbers.index(key) for key in rows.by_key]
-        means = self.without_gaps.opening.means
-
-        def begin() -> Fill:
-            fill = self.begin() if self.begin is not None else lambda number, rows: means[self.patterns[number].missing]
-            return lambda number, rows: fill(at[number], rows)
-
-        return replace(part, rows=FilledSource(rows, begin).take(np.arange(part.n_rows)))
+        if self.begin is None:
+            return self.without_gaps.subset(indices)
+        (part, ranks), numbers, fill = self.given.ranked(indices), list(self.by_key), self.begin()
+        some, rows = IncompleteSource(part), part.rows.copy()
+        for key, (_, here, known) in zip(some.by_key, some.pieces(), strict=True):
+            number, pattern = numbers.index(key), self.by_key[key]
+            for start in range(0, ranks[here[-1]] + 1 if pattern.missing.any() else 0, LANES):
+                # What other rows have changes nothing; only they have to be there, as in memory.
+                batch = np.zeros((min(LANES, pattern.n_rows - start), known.n_features), known.dtype)
+                wanted = ranks[here] // LANES == start // LANES
+                places = ranks[here][wanted] - start
+                batch[places] = known.rows[wanted]
+                rows[np.ix_(here[wanted], pattern.missing)] = fill(number, batch)[places]
+        return replace(part, rows=rows)
 
     def part(self, indices: NDArray[np.intp]) -> IncompleteSource:
         """Return the rows with these indices, which increase, here, with their gaps."""
