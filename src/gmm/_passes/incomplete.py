@@ -137,9 +137,9 @@ class IncompleteEStep(EStep):
         return results
 
     def row_blocks(self, mixture: WhitenedMixture, **wanted: Output) -> Iterator[tuple[int, RowResults]]:
-        """Yield the numbers for consecutive rows, with the number of the first."""
-        score = self._scoring(mixture)
-        with closing(chunks_in_order(self._rows, 1)) as chunks:
+        """Yield the numbers for consecutive rows, with the number of the first; as for whole rows, whole lanes."""
+        score, lane_rows = self._scoring(mixture), self.plan(mixture, rows_only=True).lane_rows
+        with closing(chunks_in_order(self._rows, lane_rows)) as chunks:
             for chunk in chunks:
                 results = RowResults.room(len(chunk.rows), mixture.n_components, self._rows.dtype, **wanted)
                 for piece in self._rows.split(chunk):

@@ -117,10 +117,13 @@ def _finite(
     if nonfinite is None and not source.gaps:
         return source
     if missing == "em":
-        incomplete = (IncompleteSource if source.here else IncompletePartitions).of(source.with_gaps())
-        if all(of.survey is None or of.survey.nonfinite is None for of in incomplete.patterns):
-            return incomplete if any(of.missing.any() for of in incomplete.patterns) else source
-        nonfinite = incomplete.infinite
+        given = source.with_gaps()
+        nonfinite = given.survey.nonfinite if given.gaps else None
+        if nonfinite is None:
+            incomplete = (IncompleteSource if source.here else IncompletePartitions).of(given)
+            if all(of.survey is None or of.survey.nonfinite is None for of in incomplete.patterns):
+                return incomplete if any(of.missing.any() for of in incomplete.patterns) else source
+            nonfinite = incomplete.infinite
     value = source.take(np.array(nonfinite[:1]))[0, nonfinite[1]]
     instead = instead_of_gaps(missing, fitted=fitted, imputes=imputes)
     raise_nonfinite(value, *nonfinite, estimator=estimator, feature_names=names, instead=instead)

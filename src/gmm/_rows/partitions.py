@@ -251,7 +251,7 @@ class PartitionedSource(Source):
 
     def with_gaps(self) -> PartitionedSource:
         """Return the source as one whose first look takes NaN for a missing value."""
-        return self.anew(opening=Opening(gaps=True))
+        return self.anew(opening=Opening(gaps=True), gaps=True)
 
     @property
     def by_key(self) -> dict[Any, Pattern]:
@@ -399,11 +399,6 @@ class IncompletePartitions(IncompleteSource):
     def of(cls, rows: Source) -> IncompletePartitions:
         """Leave out rows without a value."""
         return cls(rows)
-
-    @property
-    def infinite(self) -> tuple[int, int]:
-        """Row and column of the first infinite value, where there is one."""
-        return self.given.survey.nonfinite
 
     @cached_property
     def by_key(self) -> dict[Any, Pattern]:
