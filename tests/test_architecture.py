@@ -59,8 +59,9 @@ ROOMS = {
         | results stopping threads trace
     """,
     "_rows": """
-        entrance | dask file_table opening together watched | parts partitions | incomplete
-        | datasets factory npy_table orc paths scratch sliced tables | arrow npy
+        entrance | dask file_table opening together watched | parts incomplete_partitions
+        | partitions | tasks | incomplete | datasets factory npy_table orc paths scratch sliced tables patterns
+        | arrow npy
         | blocks lazy_frame relation | ahead sources delimited parquet writing | header_line
         | numerals suffixes
         | text_format

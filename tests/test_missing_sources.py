@@ -13,7 +13,7 @@ import gmm
 import reference
 from gmm import BayesianGaussianMixture, GaussianMixture
 from gmm._passes.incomplete import e_step_over
-from gmm._rows import blocks, incomplete
+from gmm._rows import blocks, incomplete, patterns
 from gmm._rows.entrance import as_source
 from gmm._selection import finishing
 from gmm._values.covariance import PARSIMONIOUS, covariance_model
@@ -104,7 +104,7 @@ def test_weighted_rows_and_lanes_that_fill_up(covariance_type, dtype, monkeypatc
     how = {"covariance_type": covariance_type, "missing": "em", "random_state": 0, "max_iter": 8}
     one = GaussianMixture(3, **how).fit(rows, sample_weight=weight)
     for waiting, cuts, n_threads in ((1 << 12, (7, 9000), 1), (1 << 12, (19_999,), 3), (1 << 30, (500,), 2)):
-        monkeypatch.setattr(incomplete, "_WAITING", waiting)
+        monkeypatch.setattr(incomplete, "WAITING", waiting)
         assert_same(one, GaussianMixture(3, n_threads=n_threads, **how).fit(stream(rows, cuts, weight)))
 
 
@@ -261,7 +261,7 @@ def test_infinity_is_refused_where_it_is():
 
 def test_more_patterns_than_memory_is_for_are_an_error(monkeypatch):
     rows = with_gaps(n=600, d=12, share=0.5)
-    monkeypatch.setattr(incomplete, "_MOST_BYTES", 100_000)
+    monkeypatch.setattr(patterns, "_MOST_BYTES", 100_000)
     with pytest.raises(ValueError, match=r"different sets of columns(.|\n)*rarely there(.|\n)*sample"):
         GaussianMixture(1, missing="em").fit(stream(rows, (100,)))
     with pytest.warns(UserWarning, match="different sets of columns"):

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from gmm import _fitting as fitting
 from gmm._estimators.scorer import Scorer
+from gmm._rows.incomplete import IncompleteSource
 from gmm._rows.sources import ArraySource, Source
 from gmm._values.columns import Columns, Regression, marginal
 from gmm._values.completion import Completion, Gaps
@@ -121,6 +122,8 @@ def imputed(
     rows = np.array(source.take(np.arange(source.n_rows)))
     if not source.has_gaps:
         return rows
+    if source.read.resident is None:  # where products have the rounding of rows that are there at once
+        source = IncompleteSource.of(ArraySource(rows.copy()))
     responsibilities = Scorer(mixture, n_threads).responsibilities(source)
     whitened, patterns = mixture.whitened(), source.patterns
     for number, indices, _ in source.pieces():

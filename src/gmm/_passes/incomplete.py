@@ -16,8 +16,9 @@ from gmm._caching import cached_property
 from gmm._passes.e_step import EStep
 from gmm._passes.results import ComponentDiagnostics, Output, RowResults, Totals
 from gmm._rows.incomplete import IncompleteSource
-from gmm._rows.partitions import Expected, IncompletePartitions
+from gmm._rows.incomplete_partitions import IncompletePartitions
 from gmm._rows.sources import Chunk, Pattern, Piece, Source, chunks_in_order
+from gmm._rows.tasks import Expected
 from gmm._values.completion import Completion, Gaps
 from gmm._values.layouts import TIED, Array, Layout
 from gmm._values.noise import NO_NOISE, Noise

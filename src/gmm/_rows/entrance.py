@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from gmm._exceptions import warn
 from gmm._rows.incomplete import IncompleteSource
+from gmm._rows.incomplete_partitions import IncompletePartitions
 from gmm._rows.npy import NpySource, is_file_backed
 from gmm._rows.opening import gives_batches, open_rows
-from gmm._rows.partitions import IncompletePartitions
 from gmm._rows.sources import ArraySource, Source
 from gmm._validation.combinations import refusal
 from gmm._validation.given import check_sample_weight

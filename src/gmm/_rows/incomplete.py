@@ -14,19 +14,14 @@ from numpy.typing import NDArray
 from gmm._caching import cached_property
 from gmm._kernel.first_look import Survey
 from gmm._rows.factory import FactorySource
+from gmm._rows.patterns import LANES, WAITING, Keyed, joined, patterns_of, split
 from gmm._rows.sources import ArraySource, Chunk, Pattern, Piece, SameRows, Source
-from gmm._validation.rows import raise_too_many_patterns
 from gmm._values.classes import ALL_UNKNOWN, KnownClasses
 from gmm._values.layouts import Array
 from gmm._values.weights import in_full, part_of
 
 __all__ = ["Fill", "FilledSource", "IncompleteSource"]
 
-LANES = 1 << 11  # rows of a pattern that are filled together; no lane of a pass has more
-_WAITING = 2 * LANES  # rows of a pattern, from which on whole lanes are walked
-_MOST_BYTES = 1 << 31  # of rows that wait, and of what is remembered of each pattern
-
-_Keyed = tuple[Any, NDArray[np.bool_], Piece]  # the key of a pattern, what is missing, and rows
 Fill = Callable[[int, NDArray[Any]], NDArray[Any]]  # from the number of a pattern and its next rows to missing values
 
 
@@ -121,14 +116,14 @@ class IncompleteSource(Source):
                 continue
             waiting[number].append(piece)
             n = sum(len(each.indices) for each in waiting[number])
-            if n >= _WAITING and self.given.resident is None:
+            if n >= WAITING and self.given.resident is None:
                 whole = (n - 1) // lane_rows(number) * lane_rows(number)
-                one = _joined(waiting[number])
+                one = joined(waiting[number])
                 yield n_before[number], one.part(slice(whole))
                 waiting[number] = [one.part(np.arange(whole, n))]  # a copy, so that the others can go
                 n_before[number] += whole
         for number in order:
-            yield n_before[number], _joined(waiting.pop(number))
+            yield n_before[number], joined(waiting.pop(number))
 
     def with_known(self, known: KnownClasses) -> IncompleteSource:
         """Return the same rows with other classes."""
@@ -246,24 +241,24 @@ class IncompleteSource(Source):
 
     def split(self, chunk: Chunk) -> Iterator[Piece]:
         """Yield the rows of each pattern in a chunk."""
-        return self._numbered(_split(chunk, np.array(list(self.by_key))))
+        return self._numbered(split(chunk, np.array(list(self.by_key))))
 
-    def _numbered(self, pieces: Iterable[_Keyed]) -> Iterator[Piece]:
+    def _numbered(self, pieces: Iterable[Keyed]) -> Iterator[Piece]:
         keys = np.array(list(self.by_key))
         return (piece._replace(pattern=int(np.searchsorted(keys, key))) for key, _, piece in pieces)
 
-    def _read(self) -> Iterable[_Keyed]:
+    def _read(self) -> Iterable[Keyed]:
         """Read all rows by pattern, chunk by chunk; in memory, once."""
-        return self._whole if self.given.resident is not None else chain.from_iterable(map(_split, self.chunks()))
+        return self._whole if self.given.resident is not None else chain.from_iterable(map(split, self.chunks()))
 
     @cached_property
-    def _whole(self) -> list[_Keyed]:
-        return list(chain.from_iterable(map(_split, self.chunks())))
+    def _whole(self) -> list[Keyed]:
+        return list(chain.from_iterable(map(split, self.chunks())))
 
     @cached_property
     def by_key(self) -> dict[Any, Pattern]:
         """The patterns by their keys, which increase."""
-        return _patterns_of(self._read(), in_memory=self.given.resident is not None)
+        return patterns_of(self._read(), in_memory=self.given.resident is not None)
 
     def among(self, by_key: dict[Any, Pattern]) -> IncompleteSource:
         """Return the rows as some of others, with their patterns, which tell the forms of passes."""
@@ -336,76 +331,6 @@ class FilledSource(SameRows):
             places = np.searchsorted(indices, here[wanted])
             taken[np.ix_(places, patterns[number].missing)] = values[wanted]
         return taken
-
-
-def _patterns_of(pieces: Iterable[_Keyed], *, in_memory: bool) -> dict[Any, Pattern]:
-    """Return the patterns in rows by their keys, which increase.
-
-    Raises
-    ------
-    ValueError
-        If rows beyond memory have more patterns than memory is for.
-    """
-    seen: dict[Any, Pattern] = {}
-    n_bytes = 0
-    for key, missing, (_, indices, rows) in pieces:
-        before = seen.get(key)
-        pattern = seen[key] = _with(before or Pattern.of(missing), rows)
-        n_bytes += _n_bytes(pattern) - (_n_bytes(before) if before else 0)
-        if n_bytes > _MOST_BYTES and not in_memory:
-            raise_too_many_patterns(len(seen), int(indices[-1]) + 1)
-    return dict(sorted(seen.items()))
-
-
-def _n_bytes(pattern: Pattern) -> int:
-    return 1000 + 40 * len(pattern.missing) + 8 * len(pattern.observed) * min(pattern.n_rows, _WAITING)
-
-
-def _with(pattern: Pattern, rows: ArraySource) -> Pattern:
-    """Return a pattern with further rows."""
-    n, survey, heaviest = pattern.n_rows, pattern.survey, rows.weights.max()
-    if not n:
-        survey = rows.survey if rows.n_features else None
-    elif survey is not None:
-        survey = Survey([(0, survey, None), (n, rows.rows, rows.sample_weight)], rows.n_features)
-    return pattern._replace(n_rows=n + rows.n_rows, survey=survey, heaviest=max(pattern.heaviest, heaviest))
-
-
-def _split(chunk: Chunk, known: NDArray[Any] | None = None) -> Iterator[_Keyed]:
-    """Yield the rows of each pattern in a chunk, in the order of its keys, of which all may be known."""
-    keys = _keys(chunk.rows)
-    known, which = np.unique(keys, return_inverse=True) if known is None else (known, np.searchsorted(known, keys))
-    order = np.argsort(which.astype(np.min_scalar_type(len(known))), kind="stable")
-    ends = np.bincount(which, minlength=len(known)).cumsum()
-    for key, here in zip(known.tolist(), np.split(order, ends[:-1]), strict=True):
-        if len(here):
-            rows, weight = chunk.rows.take(here, axis=0), part_of(chunk.sample_weight, here)
-            missing = np.isnan(rows[0])
-            if missing.any():
-                rows = rows.take(np.flatnonzero(~missing), axis=1)
-            yield key, missing, Piece(-1, here + chunk.first, ArraySource(rows, weight))
-
-
-def _keys(rows: NDArray[Any]) -> NDArray[Any]:
-    """Return a key for the pattern of each row: its 32 first columns decide first, among them the last."""
-    n, d = rows.shape
-    absent, words = np.zeros((n, -(-d // 8) * 8), dtype=bool), np.zeros((n, max(2, -(-d // 32))), "<u4")
-    absent[:, :d] = np.isnan(rows)  # not by out=: numpy writes wrong places where strides are not one
-    words.view(np.uint8)[:, : absent.shape[1] // 8] = np.packbits(absent.ravel(), bitorder="little").reshape(n, -1)
-    if words.shape[1] == 2:
-        return words[:, 0].astype(np.uint64) << np.uint64(32) | words[:, 1]
-    return words.astype(">u4").view(f"S{4 * words.shape[1]}")[:, 0]
-
-
-def _joined(pieces: list[Piece]) -> Piece:
-    if len(pieces) == 1:
-        return pieces[0]
-    weights = [piece.rows.sample_weight for piece in pieces]
-    rows = ArraySource(
-        np.concatenate([piece.rows.rows for piece in pieces]),
-        None if weights[0] is None else np.concatenate(weights),  # type: ignore[arg-type]
-    )
-    return Piece(pieces[0].pattern, np.concatenate([piece.indices for piece in pieces]), rows)
 
 
 def _chosen(rows: Source, there: NDArray[np.bool_], weight: Array | None) -> Source:

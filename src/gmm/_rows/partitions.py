@@ -5,9 +5,8 @@ from __future__ import annotations
 import hashlib
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
 from itertools import accumulate
-from typing import Any, ClassVar, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,14 +15,12 @@ from gmm import _em
 from gmm._caching import cached_property
 from gmm._kernel.first_look import Survey
 from gmm._public import publish
-from gmm._rows.incomplete import LANES, Fill, IncompleteSource
+from gmm._rows.incomplete import IncompleteSource
 from gmm._rows.sources import ArraySource, Chunk, Pattern, Source, single_weights
+from gmm._rows.tasks import Digest, Expected, Look, Opening, Pass, Take
 from gmm._text.lists import listed
-from gmm._validation.given import check_array, check_sample_weight
-from gmm._validation.rows import check_rows
 from gmm._values.layouts import Array
 from gmm._values.statistics import SufficientStatistics
-from gmm._values.weights import in_full, part_of
 
 __all__ = ["EngineSource", "PartitionedSource", "Task", "partitioned_rows"]
 
@@ -31,174 +28,6 @@ T = TypeVar("T")
 Task = Callable[[int, Any], Any]  # from the number of a partition and its rows to what can be added
 
 _DRIFT = 1e-4  # of the reach: between the means of the rows at the first look and in a pass, which may be in float32
-
-
-class Look(NamedTuple):
-    """What the first look at a partition finds.
-
-    Parameters
-    ----------
-    number : int
-        Which partition.
-    n_rows : int
-        Rows of a positive weight; if there are none, the rest means nothing.
-    n_features : int
-    dtype : dtype
-    names : array of str, optional
-        Names of the features.
-    weighted : bool
-    survey : Survey, optional
-        None without rows.
-    largest : float
-        The largest weight.
-    squares : float
-        Σ w², in units of its square.
-    patterns : dict
-        Of rows with gaps: the patterns by their keys.
-    """
-
-    number: int
-    n_rows: int
-    n_features: int
-    dtype: np.dtype[Any]
-    names: NDArray[np.object_] | None
-    weighted: bool
-    survey: Survey | None
-    largest: float
-    squares: float
-    patterns: dict[Any, Pattern]
-
-
-@dataclass(frozen=True, eq=False)
-class Opening:
-    """How the rows of a partition are taken: with or without gaps, or with `means` of columns in their places."""
-
-    gaps: bool = False
-    means: NDArray[Any] | None = None
-
-    @property
-    def finds_gaps(self) -> bool:
-        """Whether rows have gaps."""
-        return self.gaps and self.means is None
-
-    def rows(
-        self, number: int, given: Any, dtype: np.dtype[Any] | None = None
-    ) -> tuple[ArraySource, NDArray[np.object_] | None]:
-        """Return the rows that have a positive weight and, if there may be gaps, a value; and names of features."""
-        name = f"partition {number}"
-        values, weight = given if isinstance(given, tuple) else (given, None)
-        floats, names = check_rows(values, estimator=name, min_rows=0)
-        if weight is not None:
-            try:
-                weight = check_array(weight, "weights", (len(floats),)).astype(np.float64)
-                if weight.any():
-                    check_sample_weight(weight, len(floats))
-            except ValueError as error:
-                raise ValueError(f"{name}: {error}") from error
-        used = in_full(weight, len(floats)) > 0
-        if self.gaps:
-            used = used & ~np.isnan(floats).all(axis=1)
-        if not used.all():
-            floats, weight = floats[used], part_of(weight, used)
-        if self.means is not None:
-            floats = np.where(np.isnan(floats), self.means.astype(floats.dtype), floats)
-        return ArraySource(floats if dtype is None else floats.astype(dtype, copy=False), weight), names
-
-    def __call__(self, number: int, given: Any) -> list[Look]:
-        """Look at a partition for the first time."""
-        source, names = self.rows(number, given)
-        n, d = source.n_rows, source.n_features
-        if not n:
-            return [Look(number, n, d, source.dtype, names, False, None, 0.0, 0.0, {})]
-        weight, weighted = source.weights, source.sample_weight is not None
-        largest = float(weight.max())
-        shares = weight / largest
-        patterns, whole = {}, source
-        if self.finds_gaps:
-            patterns = IncompleteSource(source, source.sample_weight).by_key
-            whole = replace(source, rows=np.where(np.isnan(source.rows), 0, source.rows))
-        found = number, n, d, source.dtype, names, weighted, whole.survey, largest, float(shares @ shares)
-        return [Look(*found, patterns)]
-
-
-@dataclass(frozen=True, eq=False)
-class Expected:
-    """What the partitions are at every reading: how many rows they have, of which type, and how they are taken."""
-
-    n_rows: tuple[int, ...]
-    dtype: np.dtype[Any]
-    opening: Opening
-
-    def rows(self, number: int, given: Any) -> ArraySource:
-        """Return the rows of a partition.
-
-        Raises
-        ------
-        ValueError
-            If there are more or fewer than before.
-        """
-        source, _ = self.opening.rows(number, given, self.dtype)
-        if source.n_rows != self.n_rows[number]:
-            raise ValueError(
-                f"partition {number} changed between two readings: {self.n_rows[number]} rows the first time, "
-                f"{source.n_rows} now; expected the same rows each time"
-            )
-        return source
-
-
-@dataclass(frozen=True)
-class Pass:
-    """The task that makes a pass over a partition; its sums, of which there are O(K·d²), add up."""
-
-    plan: _em.Plan
-    expected: Expected
-
-    def __call__(self, number: int, given: Any) -> Array | float:
-        """Walk the rows of a partition, on one thread; of none, the sums are 0."""
-        source = self.expected.rows(number, given)
-        n_lanes = -(-source.n_rows // self.plan.lane_rows)
-        if not n_lanes:
-            return 0.0
-        scratch = _em.Scratch()
-        self.plan.begin(scratch, source.n_rows)
-        self.plan.walk(scratch, _em.RowTable(source.rows, source.sample_weight), 0, n_lanes)
-        return self.plan.sums(scratch)
-
-
-@dataclass(frozen=True)
-class Take:
-    """The task that picks rows by their numbers, which increase."""
-
-    indices: NDArray[np.intp]
-    expected: Expected
-
-    def __call__(self, number: int, given: Any) -> list[tuple[int, NDArray[Any], Array | None, NDArray[np.intp]]]:
-        """Return the number of the partition, and those of its rows that are wanted, with their weights.
-
-        Of rows with gaps, also how many rows before each in the partition have the same pattern.
-        """
-        first = sum(self.expected.n_rows[:number])
-        start, stop = np.searchsorted(self.indices, [first, first + self.expected.n_rows[number]])
-        if start == stop:
-            return []
-        rows, wanted = self.expected.rows(number, given), self.indices[start:stop] - first
-        ranks = np.zeros(rows.n_rows, np.intp)
-        if self.expected.opening.finds_gaps:
-            for piece in IncompleteSource(rows).pieces():
-                ranks[piece.indices] = np.arange(len(piece.indices))
-        part = rows.subset(wanted)
-        return [(number, part.rows, part.sample_weight, ranks[wanted])]
-
-
-@dataclass(frozen=True)
-class Digest:
-    """The task that makes a digest of a partition."""
-
-    expected: Expected
-
-    def __call__(self, number: int, given: Any) -> list[tuple[int, str]]:
-        """Return the number of the partition and its digest."""
-        return [(number, self.expected.rows(number, given).fingerprint)]
 
 
 class PartitionedSource(Source):
@@ -386,97 +215,6 @@ class PartitionedSource(Source):
     def expected(self) -> Expected:
         """What the partitions are at every reading."""
         return Expected(tuple(found.n_rows for found in self._looks), self.dtype, self.opening)
-
-
-class IncompletePartitions(IncompleteSource):
-    """Rows in partitions elsewhere, of which some values are missing."""
-
-    given: PartitionedSource
-    here = False
-    begin: ClassVar[Callable[[], Fill] | None] = None
-
-    @classmethod
-    def of(cls, rows: Source) -> IncompletePartitions:
-        """Leave out rows without a value."""
-        return cls(rows)
-
-    @cached_property
-    def by_key(self) -> dict[Any, Pattern]:
-        """The patterns by their keys, which increase."""
-        return self.given.by_key
-
-    @property
-    def n_used(self) -> int:
-        """Number of rows with a positive weight."""
-        return self.given.n_rows
-
-    @property
-    def n_effective(self) -> float:
-        """The effective number of rows, (Σ w)² / Σ w²."""
-        return self.given.n_effective
-
-    @property
-    def fingerprint(self) -> str:
-        """Digest of all rows and weights."""
-        return self.given.fingerprint
-
-    @cached_property
-    def without_gaps(self) -> PartitionedSource:
-        """The rows with the means of the columns in their gaps."""
-        sums, weights = np.zeros((2, self.n_features))
-        for pattern in self.patterns:
-            if pattern.survey is not None:
-                sums[pattern.observed] += pattern.weight * pattern.survey.centre
-                weights[pattern.observed] += pattern.weight
-        return self.given.anew(opening=Opening(gaps=True, means=sums / np.maximum(weights, np.finfo(np.float64).tiny)))
-
-    @property
-    def survey(self) -> Survey:
-        """Survey of the rows, with the means of the columns in their gaps."""
-        return self.without_gaps.survey
-
-    def subset(self, indices: NDArray[np.intp]) -> ArraySource:
-        """Return the rows with these indices, their gaps filled, and their weights."""
-        if self.begin is None:
-            return self.without_gaps.subset(indices)
-        (part, ranks), numbers, fill = self.given.ranked(indices), list(self.by_key), self.begin()
-        some, rows = IncompleteSource(part), part.rows.copy()
-        for key, (_, here, known) in zip(some.by_key, some.pieces(), strict=True):
-            number, pattern = numbers.index(key), self.by_key[key]
-            for start in range(0, ranks[here[-1]] + 1 if pattern.missing.any() else 0, LANES):
-                # What other rows have changes nothing; only they have to be there, as in memory.
-                batch = np.zeros((min(LANES, pattern.n_rows - start), known.n_features), known.dtype)
-                wanted = ranks[here] // LANES == start // LANES
-                places = ranks[here][wanted] - start
-                batch[places] = known.rows[wanted]
-                rows[np.ix_(here[wanted], pattern.missing)] = fill(number, batch)[places]
-        return replace(part, rows=rows)
-
-    def part(self, indices: NDArray[np.intp]) -> IncompleteSource:
-        """Return the rows with these indices, which increase, here, with their gaps."""
-        part = self.given.subset(indices)
-        return IncompleteSource(part, part.sample_weight, self.subset(indices))
-
-    def filled_by(self, begin: Callable[[], Fill]) -> IncompletePartitions:
-        """Return the same rows, of which samples are filled otherwise."""
-        other = replace(self, filled=self.without_gaps)
-        vars(other)["begin"] = begin
-        return other
-
-    def check_unchanged(self, statistics: SufficientStatistics) -> None:
-        """Check the weight of the rows of a pass.
-
-        Raises
-        ------
-        ValueError
-            If it is not that of the first look.
-        """
-        weight = self.survey.weight
-        if abs(statistics.weight - weight) > 1e-9 * weight:
-            raise ValueError(
-                f"{self.given!r} changed between two passes: their weight was {weight:.10g} and is "
-                f"{statistics.weight:.10g}; expected the same rows each time"
-            )
 
 
 class EngineSource(PartitionedSource):
