@@ -84,7 +84,7 @@ class IncompleteEStep(EStep):
         how: dict[str, Any] = {"n_threads": n_threads, "beside": self._hub}
         super().__init__(source, moments, origin=origin, **how)
         self._rows, self._noise, self._layout = source, noise, moments
-        self._over = partial(EStep, moments=moments, origin=origin, **how)
+        self._over_all = how | {"origin": origin}
         parts = {
             number: EStep(source, moments, origin=np.ascontiguousarray(origin[of.observed]), pattern=of, **how)
             for number, of in enumerate(source.patterns)
@@ -150,9 +150,9 @@ class IncompleteEStep(EStep):
     @cached_property
     def _completed(self) -> EStep:
         """Passes over the rows with their gaps filled."""
-        return self._over(self._rows.without_gaps)
+        return EStep(self._rows.without_gaps, self._layout, **self._over_all)
 
-    def _prepare(self, mixture: WhitenedMixture, **how: bool) -> Callable[[_Group], _Prepared]:
+    def _prepare(self, mixture: WhitenedMixture, **how: Any) -> Callable[[_Group], _Prepared]:
         def prepare(group: _Group) -> _Prepared:
             with self._blas(mixture):
                 seen = Completion.of(mixture, group.gaps, self._noise)
@@ -221,7 +221,7 @@ class IncompleteEStep(EStep):
                 found = RowResults.room(len(piece.indices), K, self._rows.dtype, **wanted)
                 plan = prepared(at[piece.pattern]).plans[i]
                 unweighed = piece._replace(rows=replace(piece.rows, sample_weight=None))
-                self._walk(group.parts[i], plan, 0, unweighed, **found.outputs)
+                self._walk(group.parts[i], plan, 0, unweighed, **dict[str, Any](found.outputs))
             for into, of_rows in zip(results, found, strict=True):
                 if into is not None and of_rows is not None:
                     into[where] = of_rows
@@ -308,7 +308,9 @@ def _together(source: IncompleteSource, parts: dict[int, EStep]) -> list[_Group]
     numbers = sorted(parts, key=lambda number: int(patterns[number].missing.sum()))
     step = max(1, _NUMBERS_AT_ONCE // source.n_features**2)
     return [
-        _Group(some, Gaps(np.array([patterns[number].missing for number in some])), tuple(map(parts.get, some)))
+        _Group(
+            some, Gaps(np.array([patterns[number].missing for number in some])), tuple(parts[number] for number in some)
+        )
         for some in (tuple(numbers[start : start + step]) for start in range(0, len(numbers), step))
     ]
 

@@ -15,7 +15,7 @@ from gmm._caching import cached_property
 from gmm._kernel.first_look import Survey
 from gmm._rows.factory import FactorySource
 from gmm._rows.patterns import LANES, WAITING, Keyed, joined, patterns_of, split
-from gmm._rows.sources import ArraySource, Chunk, Pattern, Piece, SameRows, Source
+from gmm._rows.sources import ArraySource, Chunk, Pattern, Piece, SameRows, Source, chunks_in_order
 from gmm._values.classes import ALL_UNKNOWN, KnownClasses
 from gmm._values.layouts import Array
 from gmm._values.weights import in_full, part_of
@@ -94,7 +94,7 @@ class IncompleteSource(Source):
         """Yield the rows of each pattern in a chunk; in memory, all rows of a pattern at once."""
         if self.given.resident is not None:
             return self._numbered(self._read())
-        return chain.from_iterable(map(self.split, self.chunks()))
+        return chain.from_iterable(map(self.split, chunks_in_order(self, 1)))
 
     @property
     def infinite(self) -> tuple[int, int]:
@@ -171,7 +171,7 @@ class IncompleteSource(Source):
         other = self._same(given=reader)
         return other.filled_by(self.filled.begin) if isinstance(self.filled, FilledSource) else other
 
-    def _same(self, **parts: Source) -> IncompleteSource:
+    def _same(self, **parts: Any) -> IncompleteSource:
         """Return the same rows from or filled by other sources, with what is known of them."""
         other = replace(self, **parts)
         computed = ("by_key", "_whole", "survey", "_means")
@@ -302,7 +302,7 @@ class FilledSource(SameRows):
         self.begin = begin
 
     @cached_property
-    def survey(self) -> Survey:  # type: ignore[override]
+    def survey(self) -> Survey:
         """Survey of the filled rows."""
         return Survey(self.chunks(), self.n_features)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,6 @@ class IncompletePartitions(IncompleteSource):
 
     given: PartitionedSource
     here = False
-    begin: ClassVar[Callable[[], Fill] | None] = None
 
     @classmethod
     def of(cls, rows: Source) -> IncompletePartitions:
@@ -70,9 +69,10 @@ class IncompletePartitions(IncompleteSource):
 
     def subset(self, indices: NDArray[np.intp]) -> ArraySource:
         """Return the rows with these indices, their gaps filled, and their weights."""
-        if self.begin is None:
+        begin: Callable[[], Fill] | None = vars(self).get("begin")
+        if begin is None:
             return self.without_gaps.subset(indices)
-        (part, ranks), numbers, fill = self.given.ranked(indices), list(self.by_key), self.begin()
+        (part, ranks), numbers, fill = self.given.ranked(indices), list(self.by_key), begin()
         some, rows = IncompleteSource(part), part.rows.copy()
         for key, (_, here, known) in zip(some.by_key, some.pieces(), strict=True):
             number, pattern = numbers.index(key), self.by_key[key]
