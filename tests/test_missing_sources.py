@@ -12,6 +12,7 @@ import pytest
 import gmm
 import reference
 from gmm import BayesianGaussianMixture, GaussianMixture
+from gmm._estimators.estimated import rows_to_fit
 from gmm._passes.incomplete import e_step_over
 from gmm._rows import blocks, incomplete, patterns
 from gmm._rows.entrance import as_source
@@ -159,14 +160,16 @@ def test_a_fit_over_partitions_is_the_fit_in_memory(covariance_type, how):
     assert np.diff(other.history_.objective).min() > -1e-10
 
 
-def test_starts_over_partitions_see_the_draws_of_rows_in_memory():
-    rows = with_gaps(n=12_000, share=0.1)
+def test_starts_see_the_draws_of_rows_in_memory():
+    """Also of patterns that are filled in several batches."""
+    rows = with_gaps(n=40_000, share=0.1)
     fit = GaussianMixture(3, missing="em", random_state=0)
-    from gmm._estimators.estimated import rows_to_fit
-
-    one, other = (rows_to_fit(fit, X, None)[0] for X in (rows, partitions(rows)))
-    some = np.sort(np.random.default_rng(0).choice(12_000, 500, replace=False))
-    np.testing.assert_allclose(one.subset(some).rows, other.subset(some).rows, rtol=1e-9, atol=1e-9)
+    array, blocks, there = (rows_to_fit(fit, X, None)[0] for X in (rows, stream(rows), partitions(rows)))
+    some = np.sort(np.random.default_rng(0).choice(40_000, 500, replace=False))
+    np.testing.assert_array_equal(array.subset(some).rows, blocks.subset(some).rows)
+    np.testing.assert_allclose(array.subset(some).rows, there.subset(some).rows, rtol=1e-9, atol=1e-9)
+    chunks = np.concatenate([chunk.rows for chunk in blocks.without_gaps.chunks()])
+    np.testing.assert_allclose(chunks, array.without_gaps.rows, rtol=1e-12, atol=1e-12)
 
 
 def test_the_same_partitions_give_the_same_bits():
@@ -181,10 +184,10 @@ def test_a_posterior_is_fitted_to_blocks():
 
 
 def test_labels_go_with_blocks():
-    labels = np.where(np.arange(N) % 3, -1, (np.nan_to_num(ROWS[:, 0]) > 2).astype(int))
-    one, other = (
-        GaussianMixture(3, missing="em", random_state=0).fit(rows, labels=labels) for rows in (ROWS, stream())
-    )
+    rows = with_gaps(n=20_000, share=0.04)
+    labels = np.where(np.arange(len(rows)) % 3, -1, (np.nan_to_num(rows[:, 0]) > 2).astype(int))
+    how = {"missing": "em", "random_state": 0, "max_iter": 8}
+    one, other = (GaussianMixture(3, **how).fit(X, labels=labels) for X in (rows, stream(rows)))
     assert_same(one, other)
 
 
@@ -200,6 +203,8 @@ def test_a_search_on_a_sample_with_gaps_is_finished_on_all_rows(monkeypatch):
     """The sample keeps its gaps, so that its criteria do not count filled values."""
     monkeypatch.setattr(finishing, "SEARCHED", 1500)
     for rows in (stream(), partitions()):
+        source, _ = as_source(rows, estimator="x", missing="em")
+        assert np.isnan(finishing.rows_to_search(source, 0).as_given.rows).any()
         found = gmm.select(rows, [1, 2], ["VVV", "VVI"], missing="em", random_state=0)
         whole = gmm.select(ROWS, [1, 2], ["VVV", "VVI"], missing="em", random_state=0)
         assert found.n_searched == 1500

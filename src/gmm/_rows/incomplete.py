@@ -109,19 +109,21 @@ class IncompleteSource(Source):
         in the order of `order`; in memory, these are all.
         """
         waiting: dict[int, list[Piece]] = {number: [] for number in order}
-        n_before = dict.fromkeys(order, 0)
+        n_before, n_waiting = dict.fromkeys(order, 0), dict.fromkeys(order, 0)
         for piece in self.pieces():
             number = piece.pattern
             if number not in waiting:
                 continue
             waiting[number].append(piece)
-            n = sum(len(each.indices) for each in waiting[number])
+            n_waiting[number] += len(piece.indices)
+            n = n_waiting[number]
             if n >= WAITING and self.given.resident is None:
                 whole = (n - 1) // lane_rows(number) * lane_rows(number)
                 one = joined(waiting[number])
                 yield n_before[number], one.part(slice(whole))
                 waiting[number] = [one.part(np.arange(whole, n))]  # a copy, so that the others can go
                 n_before[number] += whole
+                n_waiting[number] -= whole
         for number in order:
             yield n_before[number], joined(waiting.pop(number))
 
