@@ -172,6 +172,20 @@ def test_starts_see_the_draws_of_rows_in_memory():
     np.testing.assert_allclose(chunks, array.without_gaps.rows, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+def test_dask_collections_have_gaps(weighted):
+    array = pytest.importorskip("dask.array")
+    weight = WEIGHTS if weighted else None
+    rows, weights = array.from_array(ROWS, chunks=(700, 4)), None if weight is None else array.from_array(weight, 700)
+    start = {"means_init": np.nan_to_num(ROWS[:3]), "weights_init": np.full(3, 1 / 3)}
+    how = {"missing": "em", "max_iter": 5, "precisions_init": np.stack([np.eye(4)] * 3), **start}
+    one = GaussianMixture(3, **how).fit(ROWS, sample_weight=weight)
+    other = GaussianMixture(3, **how).fit(rows, sample_weight=weights)
+    np.testing.assert_allclose(one.lower_bounds_, other.lower_bounds_, rtol=1e-9)
+    np.testing.assert_allclose(one.means_, other.means_, rtol=1e-6)
+    np.testing.assert_array_equal(other.predict(rows).compute(), other.predict(ROWS))
+
+
 def test_the_same_partitions_give_the_same_bits():
     how = {"missing": "em", "random_state": 0, "max_iter": 5}
     assert_same(GaussianMixture(3, **how).fit(partitions()), GaussianMixture(3, **how).fit(partitions()))

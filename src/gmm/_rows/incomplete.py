@@ -25,7 +25,7 @@ __all__ = ["Fill", "FilledSource", "IncompleteSource"]
 Fill = Callable[[int, NDArray[Any]], NDArray[Any]]  # from the number of a pattern and its next rows to missing values
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class IncompleteSource(Source):
     """Rows with NaN where a value is missing. A row without a value has no weight: it says nothing.
 
@@ -49,6 +49,10 @@ class IncompleteSource(Source):
     known: KnownClasses = ALL_UNKNOWN
 
     has_gaps = True
+
+    def __repr__(self) -> str:
+        """Show the rows as they are given."""
+        return repr(self.given)
 
     @classmethod
     def of(cls, rows: Source) -> IncompleteSource:
