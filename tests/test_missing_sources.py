@@ -278,6 +278,19 @@ def test_infinity_is_refused_where_it_is():
             GaussianMixture(2).fit(X)
 
 
+def test_gaps_that_change_between_readings_are_noticed():
+    calls = []
+
+    def changing():
+        calls.append(1)
+        rows = with_gaps(n=400, share=0.0)
+        rows[::5, 1], rows[7, 3 if len(calls) > 8 else 1] = np.nan, np.nan
+        yield from np.split(rows, 4)
+
+    with pytest.raises(ValueError, match="changed between two readings"):
+        GaussianMixture(2, missing="em", random_state=0).fit(gmm.open_rows(changing))
+
+
 def test_more_patterns_than_memory_is_for_are_an_error(monkeypatch):
     rows = with_gaps(n=600, d=12, share=0.5)
     monkeypatch.setattr(patterns, "_MOST_BYTES", 100_000)

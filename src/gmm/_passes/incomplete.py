@@ -204,11 +204,10 @@ class IncompleteEStep(EStep):
 
     def _scoring(self, mixture: WhitenedMixture) -> Callable[[Piece, Any, RowResults], None]:
         """Return what writes the numbers of some rows of a pattern to their places."""
-        places = {number: (group, i) for group in self._groups for i, number in enumerate(group.numbers)}
+        places = {number: (at, i) for at, group in enumerate(self._groups) for i, number in enumerate(group.numbers)}
         K, d = mixture.centres.shape
         at_most = max(2, _NUMBERS_PREPARED // (3 * K * max(_NUMBERS_AT_ONCE, d * d)))
         prepared = lru_cache(at_most)(lambda at: self._prepare(mixture, rows_only=True)(self._groups[at]))
-        at = {number: at for at, group in enumerate(self._groups) for number in group.numbers}
 
         def score(piece: Piece, where: Any, results: RowResults) -> None:
             if not piece.rows.n_features:
@@ -216,12 +215,12 @@ class IncompleteEStep(EStep):
                 (weights,) = Completion.of(mixture, Gaps(missing), self._noise).known
                 found = _without_values(weights, self._rows.dtype)
             else:
-                group, i = places[piece.pattern]
+                at, i = places[piece.pattern]
                 wanted: dict[str, Output] = {name: True for name, into in results._asdict().items() if into is not None}
                 found = RowResults.room(len(piece.indices), K, self._rows.dtype, **wanted)
-                plan = prepared(at[piece.pattern]).plans[i]
+                plan = prepared(at).plans[i]
                 unweighed = piece._replace(rows=replace(piece.rows, sample_weight=None))
-                self._walk(group.parts[i], plan, 0, unweighed, **dict[str, Any](found.outputs))
+                self._walk(self._groups[at].parts[i], plan, 0, unweighed, **dict[str, Any](found.outputs))
             for into, of_rows in zip(results, found, strict=True):
                 if into is not None and of_rows is not None:
                     into[where] = of_rows

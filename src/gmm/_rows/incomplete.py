@@ -16,6 +16,7 @@ from gmm._kernel.first_look import Survey
 from gmm._rows.factory import FactorySource
 from gmm._rows.patterns import LANES, WAITING, Keyed, joined, patterns_of, split
 from gmm._rows.sources import ArraySource, Chunk, Pattern, Piece, SameRows, Source, chunks_in_order
+from gmm._validation.rows import raise_changed_gaps
 from gmm._values.classes import ALL_UNKNOWN, KnownClasses
 from gmm._values.layouts import Array
 from gmm._values.weights import in_full, part_of
@@ -129,6 +130,8 @@ class IncompleteSource(Source):
                 n_before[number] += whole
                 n_waiting[number] -= whole
         for number in order:
+            if n_before[number] + n_waiting[number] != self.patterns[number].n_rows:
+                raise_changed_gaps()
             yield n_before[number], joined(waiting.pop(number))
 
     def with_known(self, known: KnownClasses) -> IncompleteSource:
@@ -269,6 +272,8 @@ class IncompleteSource(Source):
     def among(self, by_key: dict[Any, Pattern]) -> IncompleteSource:
         """Return the rows as some of others, with their patterns, which tell the forms of passes."""
         other = replace(self)
+        if not self.by_key.keys() <= by_key.keys():
+            raise_changed_gaps()
         vars(other)["by_key"] = {key: by_key[key]._replace(n_rows=of.n_rows) for key, of in self.by_key.items()}
         return other
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from gmm._kernel.first_look import Survey
 from gmm._rows.sources import ArraySource, Chunk, Pattern, Piece
-from gmm._validation.rows import raise_too_many_patterns
+from gmm._validation.rows import raise_changed_gaps, raise_too_many_patterns
 from gmm._values.weights import part_of
 
 __all__ = ["LANES", "WAITING", "Keyed", "joined", "patterns_of", "split"]
@@ -56,9 +56,21 @@ def _with(pattern: Pattern, rows: ArraySource) -> Pattern:
 
 
 def split(chunk: Chunk, known: NDArray[Any] | None = None) -> Iterator[Keyed]:
-    """Yield the rows of each pattern in a chunk, in the order of its keys, of which all may be known."""
+    """Yield the rows of each pattern in a chunk, in the order of its keys, of which all may be known.
+
+    Raises
+    ------
+    ValueError
+        If a row has another key.
+    """
     keys = _keys(chunk.rows)
-    known, which = np.unique(keys, return_inverse=True) if known is None else (known, np.searchsorted(known, keys))
+    if known is None:
+        known, which = np.unique(keys, return_inverse=True)
+    else:
+        which = np.searchsorted(known, keys)
+        others = known[np.minimum(which, len(known) - 1)] != keys
+        if others.any():
+            raise_changed_gaps(chunk.first + int(others.argmax()))
     order = np.argsort(which.astype(np.min_scalar_type(len(known))), kind="stable")
     ends = np.bincount(which, minlength=len(known)).cumsum()
     for key, here in zip(known.tolist(), np.split(order, ends[:-1]), strict=True):
@@ -82,6 +94,7 @@ def _keys(rows: NDArray[Any]) -> NDArray[Any]:
 
 
 def joined(pieces: list[Piece]) -> Piece:
+    """Return rows of one pattern behind each other."""
     if len(pieces) == 1:
         return pieces[0]
     weights = [piece.rows.sample_weight for piece in pieces]

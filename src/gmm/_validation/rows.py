@@ -23,6 +23,7 @@ __all__ = [
     "check_rows",
     "check_shape",
     "instead_of_gaps",
+    "raise_changed_gaps",
     "raise_empty",
     "raise_nonfinite",
     "raise_too_heavy",
@@ -220,6 +221,21 @@ def raise_empty(place: str, instead: str) -> NoReturn:
         Always.
     """
     raise ValueError(f"All values of {place} of X are missing, so there is nothing to learn from it: pass {instead}.")
+
+
+def raise_changed_gaps(row: int | None = None) -> NoReturn:
+    """Raise the error for rows that have values in other columns than at the first look.
+
+    Raises
+    ------
+    ValueError
+        Always.
+    """
+    place = "rows have" if row is None else f"row {row} has"
+    raise ValueError(
+        f"the rows changed between two readings: {place} values in other columns than the first time; expected the "
+        "same rows each time"
+    )
 
 
 def raise_too_many_patterns(n_patterns: int, n_rows: int) -> NoReturn:
