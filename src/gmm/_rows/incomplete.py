@@ -90,8 +90,8 @@ class IncompleteSource(Source):
         """Whether chunks are made on a thread of their own."""
         return self.given.reads_ahead
 
-    @property
-    def patterns(self) -> list[Pattern]:
+    @cached_property
+    def patterns(self) -> list[Pattern]:  # type: ignore[override]
         """The sets of columns that rows have, in the order of their keys."""
         return list(self.by_key.values())
 
@@ -250,11 +250,15 @@ class IncompleteSource(Source):
 
     def split(self, chunk: Chunk) -> Iterator[Piece]:
         """Yield the rows of each pattern in a chunk."""
-        return self._numbered(split(chunk, np.array(list(self.by_key))))
+        return self._numbered(split(chunk, self._keys))
 
     def _numbered(self, pieces: Iterable[Keyed]) -> Iterator[Piece]:
-        keys = np.array(list(self.by_key))
+        keys = self._keys
         return (piece._replace(pattern=int(np.searchsorted(keys, key))) for key, _, piece in pieces)
+
+    @cached_property
+    def _keys(self) -> NDArray[Any]:
+        return np.array(list(self.by_key))
 
     def _read(self) -> Iterable[Keyed]:
         """Read all rows by pattern, chunk by chunk; in memory, once."""
