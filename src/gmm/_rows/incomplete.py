@@ -91,7 +91,7 @@ class IncompleteSource(Source):
         return self.given.reads_ahead
 
     @cached_property
-    def patterns(self) -> list[Pattern]:  # type: ignore[override]
+    def patterns(self) -> list[Pattern]:
         """The sets of columns that rows have, in the order of their keys."""
         return list(self.by_key.values())
 
