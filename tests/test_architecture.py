@@ -55,12 +55,13 @@ ROOMS = {
         | degenerate hierarchy incomplete metrics seeds | sampling
     """,
     "_passes": """
-        problem | incomplete quasi_newton | stepwise textbook | e_step m_step solver
+        problem stepwise | incomplete quasi_newton | textbook | e_step m_step solver
         | results stopping threads trace
     """,
     "_rows": """
-        entrance | dask file_table opening together watched | parts
-        | datasets factory incomplete npy_table orc partitions paths scratch sliced tables | arrow npy
+        entrance | dask file_table opening together watched | parts incomplete_partitions
+        | partitions | tasks | incomplete | datasets factory npy_table orc paths scratch sliced tables patterns
+        | arrow npy
         | blocks lazy_frame relation | ahead sources delimited parquet writing | header_line
         | numerals suffixes
         | text_format

@@ -430,7 +430,9 @@ def test_missing_values_may_be_integrated_out(tmp_path):
     assert again == "".join(line.rsplit(",", 2)[0] + "\n" for line in (out / "labels.csv").read_text().splitlines())
     ok("plot", out / "model.gmm", path, "--out", tmp_path / "q.png")
     assert "not with --missing" in fails(2, "fit", path, *how, "--drop-missing")
-    assert "not with --blocks" in fails(2, "fit", path, *how, "--blocks")
+    ok("fit", path, *how, "--blocks", "--out", tmp_path / "blocks")
+    assert (tmp_path / "blocks" / "labels.csv").read_bytes() == (out / "labels.csv").read_bytes()
+    assert ok("predict", out / "model.gmm", path, "--blocks").stdout == again
 
 
 def test_rows_without_a_label_are_fitted(tmp_path):

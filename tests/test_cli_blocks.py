@@ -131,7 +131,7 @@ def test_a_posterior_is_fitted_block_by_block(folder):
 
 def test_what_does_not_go_with_blocks_is_said(folder, tmp_path):
     table = folder / "rows.parquet"
-    for option in (["--drop-missing"], ["--missing", "em"], ["--plot", "x.png"]):
+    for option in (["--drop-missing"], ["--plot", "x.png"]):
         assert f"{option[0]}: not with --blocks" in fails(2, "fit", table, "--blocks", *option)
     assert "expected a file" in fails(2, "fit", "--blocks")
     assert "expected a file" in fails(2, "fit", "-", "--blocks", stdin="a\n1\n2\n")

@@ -58,7 +58,6 @@ REACHED = {
     ("responsibilities as init_params", "rows in partitions"): lambda: fit(partitions(), init_params=HALVES),
     ("sample_weight", "a source of rows"): lambda: fit(stream(), sample_weight=np.ones(120)),
     ("warm_start of a fitted mixture", "checkpoint"): lambda: fitted().fit(X, checkpoint="never-written"),
-    ("missing='em'", "rows beyond memory"): lambda: fit(stream(with_gaps()), missing="em"),
     ("standardize", "rows in partitions"): lambda: gmm.select(partitions(), 2, standardize=True),
     ("fixed parameters", "standardize"): lambda: gmm.select(X, 2, standardize=True, **FIXED),
     ("noise", "scikit-learn's estimators"): lambda: to_sklearn(noisy()),

@@ -15,6 +15,7 @@ import reference
 from gmm import BayesianGaussianMixture, GaussianMixture
 from gmm._passes.incomplete import e_step_over
 from gmm._rows.incomplete import IncompleteSource
+from gmm._rows.sources import ArraySource
 from gmm._values.covariance import PARSIMONIOUS, covariance_model
 from gmm._values.layouts import FULL
 from gmm._values.noise import NO_NOISE, UniformNoise
@@ -43,6 +44,10 @@ def mixture(covariance_type, d=4, K=3, seed=0, noise=NO_NOISE):
     return MixtureParameters(weights, rng.normal(size=(K, d)) * 3, covariances, model, noise=noise)
 
 
+def incomplete(X, weight=None):
+    return IncompleteSource.of(ArraySource(X, weight))
+
+
 def written_out(parameters):
     K, d = parameters.means.shape
     return parameters.weights, parameters.means, parameters.model.layout.dense(parameters.covariances, K, d)
@@ -55,7 +60,7 @@ def test_a_pass_is_the_twins(covariance_type, all_moments, hard):
     X, parameters = with_gaps(), mixture(covariance_type)
     weight = np.random.default_rng(1).uniform(0.5, 2, len(X))
     moments = FULL if all_moments else parameters.model.moments
-    with e_step_over(IncompleteSource(X, weight), moments) as e_step:
+    with e_step_over(incomplete(X, weight), moments) as e_step:
         got = e_step(parameters.whitened(), hard=hard)
     joint = reference.log_joint_given(X, *written_out(parameters))
     r = reference.hard_responsibilities(joint) if hard else reference.responsibilities(joint)
@@ -76,12 +81,15 @@ def test_patterns_are_the_distinct_ones(d):
     kinds[np.arange(7), rng.integers(d, size=7)] = False
     gaps = kinds[rng.integers(7, size=300)]
     X = np.where(gaps, np.nan, rng.normal(size=(300, d)))
-    patterns = IncompleteSource(X).patterns
+    source = incomplete(X)
+    patterns = source.patterns
     assert len(patterns) == len(np.unique(gaps, axis=0))
-    assert sorted(np.concatenate([pattern.indices for pattern in patterns])) == list(range(300))
-    for pattern in patterns:
-        assert gaps[pattern.indices][:, pattern.missing].all()
-        np.testing.assert_array_equal(pattern.rows.rows, X[np.ix_(pattern.indices, pattern.observed)])
+    pieces = list(source.pieces())
+    assert sorted(np.concatenate([piece.indices for piece in pieces])) == list(range(300))
+    for number, indices, rows in pieces:
+        assert gaps[indices][:, patterns[number].missing].all()
+        assert patterns[number].n_rows == len(indices)
+        np.testing.assert_array_equal(rows.rows, X[np.ix_(indices, patterns[number].observed)])
 
 
 # --- Passes ---------------------------------------------------------------------------------------
@@ -95,7 +103,7 @@ def test_rows_see_their_columns_of_the_noise():
     widths = np.log(noise.high - noise.low)
     log_noise = np.log(parameters.noise_weight) - (~np.isnan(X) * widths).sum(axis=1)
     joint = np.column_stack([joint, log_noise])
-    with e_step_over(IncompleteSource(X, weight), FULL, noise=noise) as e_step:
+    with e_step_over(incomplete(X, weight), FULL, noise=noise) as e_step:
         got, rows = e_step(parameters.whitened()), e_step.rows(parameters.whitened(), responsibilities=True)
     assert got.log_evidence == pytest.approx(weight @ reference.log_evidence(joint), rel=1e-12)
     np.testing.assert_allclose(rows.responsibilities, reference.responsibilities(joint)[:, :-1], atol=1e-12)
@@ -133,12 +141,12 @@ def test_threads_change_no_bit():
 def test_patterns_are_prepared_in_groups(monkeypatch):
     """Sums are the same whichever patterns are prepared together, but for rounding."""
     X, parameters = with_gaps(), mixture("full").whitened()
-    with e_step_over(IncompleteSource(X), FULL) as e_step:
+    with e_step_over(incomplete(X), FULL) as e_step:
         together = e_step(parameters)
     monkeypatch.setattr("gmm._passes.incomplete._NUMBERS_AT_ONCE", 50)
-    with e_step_over(IncompleteSource(X), FULL) as e_step:
+    with e_step_over(incomplete(X), FULL) as e_step:
         apart = e_step(parameters)
-        assert len(e_step._parts) > 2
+        assert len(e_step._groups) > 2
     np.testing.assert_allclose(together.second, apart.second, rtol=1e-12, atol=1e-12)
     assert together.log_evidence == pytest.approx(apart.log_evidence, rel=1e-14)
 
@@ -147,7 +155,7 @@ def test_a_closed_pass_is_freed_at_once():
     """Scratch memory would else wait for the garbage collector."""
     gc.disable()
     try:
-        with e_step_over(IncompleteSource(with_gaps()), FULL) as e_step:
+        with e_step_over(incomplete(with_gaps()), FULL) as e_step:
             e_step(mixture("full").whitened())
         left = weakref.ref(e_step)
         del e_step
@@ -434,15 +442,10 @@ def test_what_cannot_be_learnt_from_is_an_error():
         fit.fit(np.where(np.arange(4) == 1, np.nan, np.nan_to_num(X)))
     with pytest.raises(ValueError, match="infinity"):
         fit.fit(np.where(np.isnan(X) & (np.arange(4) == 2), np.inf, X))
-    with pytest.raises(ValueError, match="missing='em' cannot be combined with rows beyond memory"):
-        fit.fit(gmm.open_rows(lambda: iter([X[:60], X[60:]])))
     with pytest.raises(gmm.InvalidParameterError, match="'missing' parameter"):
         GaussianMixture(2, missing="mean").fit(X)
-    fit.fit(X)
-    first = GaussianMixture(2, missing="em").partial_fit
-    for needs_whole_rows in (fit.partial_fit, first, lambda rows: next(gmm.em.steps(rows, 2, missing="em"))):
-        with pytest.raises(ValueError, match="needs whole rows"):
-            needs_whole_rows(X)
+    with pytest.raises(ValueError, match="needs whole rows"):
+        gmm.em.steps(X, 2, missing="em")
 
 
 def test_predictions_say_what_to_do_about_gaps():

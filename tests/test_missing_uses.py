@@ -12,11 +12,15 @@ from gmm._estimators.fitted import fitted_parameters
 from gmm._fitting.moments import mean_and_covariance
 from gmm._passes.incomplete import e_step_over
 from gmm._rows.incomplete import IncompleteSource
-from gmm._rows.sources import box_of
+from gmm._rows.sources import ArraySource, box_of
 from gmm._selection.standard import in_units
 from gmm._values.covariance import covariance_model
 from gmm._values.noise import NO_NOISE
 from test_missing import APPLES, with_gaps
+
+
+def incomplete(X, weight=None, filled=None):
+    return IncompleteSource(ArraySource(X), weight, None if filled is None else ArraySource(filled, weight))
 
 
 def test_the_information_is_that_of_the_values_that_are_there():
@@ -148,7 +152,7 @@ def test_the_box_of_noise_is_that_of_the_values_that_are_there(zero):
     """Also where values that fill gaps lie outside of it, as conditional means may."""
     given = np.array([[0.0, 1.0], [1.0, np.nan], [2.0, 4.0], [9.0, 9.0]])
     filled = np.array([[0.0, 1.0], [1.0, 77.0], [2.0, 4.0], [9.0, 9.0]])
-    source = IncompleteSource(given, np.array([1.0, 1.0, 1.0, 0.0 if zero else 2.0]), filled)
+    source = incomplete(given, np.array([1.0, 1.0, 1.0, 0.0 if zero else 2.0]), filled)
     np.testing.assert_array_equal(box_of(source), [[0, 1], [2, 4] if zero else [9, 9]])
 
 
@@ -166,16 +170,16 @@ def test_units_of_a_search_are_those_of_the_values_that_are_there(weighted):
     centre = np.nansum(there * np.nan_to_num(X), axis=0) / there.sum(axis=0)
     deviations = np.sqrt(np.nansum(there * (X - centre) ** 2, axis=0) / there.sum(axis=0))
     for filled in (None, np.nan_to_num(X, nan=1e3)):
-        units = in_units(IncompleteSource(X, weight, filled), NO_NOISE, standardize=True)[2]
+        units = in_units(incomplete(X, weight, filled), NO_NOISE, standardize=True)[2]
         np.testing.assert_allclose(units.scales, deviations, rtol=1e-12)
 
 
 def test_filled_values_are_read_by_that_name_alone():
     X = with_gaps()
-    ((first, rows, _),) = IncompleteSource(X, None, np.nan_to_num(X)).chunks()
+    ((first, rows, _),) = incomplete(X, None, np.nan_to_num(X)).chunks()
     assert first == 0
     np.testing.assert_array_equal(rows, X)
-    source, some = IncompleteSource(X, None, np.nan_to_num(X)), np.array([2, 5, 9])
+    source, some = incomplete(X, None, np.nan_to_num(X)), np.array([2, 5, 9])
     np.testing.assert_array_equal(source.take(some), X[some])
     np.testing.assert_array_equal(source.subset(some).rows, np.nan_to_num(X[some]))
 
@@ -183,13 +187,13 @@ def test_filled_values_are_read_by_that_name_alone():
 def test_columns_of_one_value_keep_their_unit():
     X = np.column_stack([with_gaps(n=100, d=2), np.full(100, 1e6)])
     X[::3, 2] = np.nan
-    units = in_units(IncompleteSource(X), NO_NOISE, standardize=True)[2]
+    units = in_units(incomplete(X), NO_NOISE, standardize=True)[2]
     assert units.scales[2] == 1
 
 
 def test_a_prior_of_gaps_without_variance_is_that_of_filled_rows():
     X = np.array([[0.0, 1.0], [1.0, np.nan], [2.0, 1.0], [3.0, 1.0], [np.nan, 1.0]])
-    mean, covariance = mean_and_covariance(covariance_model("full"), IncompleteSource(X))
+    mean, covariance = mean_and_covariance(covariance_model("full"), incomplete(X))
     assert np.isfinite(mean).all()
     assert np.isfinite(covariance).all()
 
@@ -197,7 +201,7 @@ def test_a_prior_of_gaps_without_variance_is_that_of_filled_rows():
 def test_blocks_of_rows_are_of_the_values_that_are_there():
     X = with_gaps()
     fit = GaussianMixture(2, missing="em", random_state=0).fit(X)
-    parameters, source = fitted_parameters(fit), IncompleteSource(X, None, np.nan_to_num(X))
+    parameters, source = fitted_parameters(fit), incomplete(X, None, np.nan_to_num(X))
     with e_step_over(source, parameters.model.moments) as e_step:
         ((first, found),) = e_step.row_blocks(parameters.whitened(), log_evidence=True)
     assert first == 0

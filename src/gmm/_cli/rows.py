@@ -35,7 +35,7 @@ from gmm._text.lists import listed, quoted
 
 __all__ = ["Rows", "bundled", "rows_for", "rows_to_fit"]
 
-_IN_MEMORY = ("drop_missing", "missing", "report", "plot")  # options
+_IN_MEMORY = ("drop_missing", "report", "plot")  # options
 _BUNDLED = "faithful.csv"
 
 
@@ -79,7 +79,7 @@ class Rows:
     @property
     def in_memory(self) -> bool:
         """Whether the rows are in memory."""
-        return self.source.without_gaps is not None
+        return self.source.without_gaps.resident is not None
 
     @cached_property
     def values(self) -> NDArray[np.floating]:
@@ -147,7 +147,7 @@ def rows_to_fit(screen: Screen, options: argparse.Namespace) -> Rows:
         columns, notes = columns_to_read(table.fields, options.columns, options.exclude or (), others)
         if weight is not None:
             columns_to_read(table.fields, [weight])
-        rows = _rows(table, columns, options, weight=weight)
+        rows = _rows(table, columns, options, weight=weight, keep=options.missing is not None)
         rows = _measurements(rows, weight, named=options.columns is not None)
         instead = "with --missing em, they are fitted as they are"
         rows = _checked(rows, options, weight, keep=options.missing is not None, instead=instead)
@@ -156,13 +156,14 @@ def rows_to_fit(screen: Screen, options: argparse.Namespace) -> Rows:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             source, _ = as_source_to_fit(rows.source, None, estimator="gmm fit", missing=options.missing)
+        rows = _with_values(replace(rows, source=source))
         if label is not None:
             blocks = (block[label] for block in table.columns([label]))
             rows = replace(rows, labels=Labels.of(blocks, options.na, rows.chosen))
     told = (str(warning.message) for warning in caught)
     notes = (*table.notes([*rows.names, *others]), *notes, *rows.notes, *told)
     screen.notes(notes)
-    return replace(rows, source=source, notes=notes, table=None)
+    return replace(rows, notes=notes, table=None)
 
 
 def rows_for(
@@ -195,17 +196,18 @@ def rows_for(
         if len(columns) != model.n_features_in_:
             expected = counted(model.n_features_in_, "numeric column")
             raise CommandError(f"the model expects {expected}, got {len(columns)}: {quoted(columns)}")
-        rows = _rows(table, columns, options, named=names is not None)
         keep = model.missing == "em" and not options.drop_missing
+        rows = _rows(table, columns, options, named=names is not None, keep=keep)
         rows = _checked(
             rows, options, None, keep=keep, instead="a model of gmm fit --missing em takes them as they are"
         )
         how: dict[str, Any] = {"n_features": model.n_features_in_, "feature_names": names, "missing": model.missing}
         source, _ = as_source(rows.source, estimator=model, **how)
+        rows = _with_values(replace(rows, source=source))
     unused = [] if names is None else [name for name in table.fields if name not in {*names, *predicted}]
     told = (f"columns not used by the model: {quoted(unused)}",) if unused else ()
     screen.notes((*table.notes(columns), *told, *left, *rows.notes))
-    return replace(rows, source=source, table=table if vars(options).get("keep") else None)
+    return replace(rows, table=table if vars(options).get("keep") else None)
 
 
 def bundled() -> FileTable:
@@ -244,12 +246,15 @@ def _rows(
     *,
     weight: str | None = None,
     named: bool = True,
+    keep: bool,
 ) -> Rows:
     """Return columns of numbers, and the weights, as they are in the table."""
     numbers = table.numbers(names, weight)
     if not named:
         numbers.feature_names = None
-    source = numbers if _by_blocks(options) else ArraySource(*numbers.array(), feature_names=numbers.feature_names)
+    source: Source = numbers.with_gaps() if keep else numbers
+    if not _by_blocks(options):
+        source = ArraySource(*numbers.array(), feature_names=numbers.feature_names)
     try:
         empty = source.n_rows == 0
     except ValueError:  # a weight may be negative, for which there are words here
@@ -271,6 +276,7 @@ def _measurements(rows: Rows, weight: str | None, *, named: bool) -> Rows:
         return replace(rows, notes=notes)
     names = tuple(rows.names[j] for j in fitted)
     source: Source = rows.table.numbers(names, weight)
+    source = source.with_gaps() if rows.source.gaps else source
     if rows.in_memory:
         values = np.ascontiguousarray(rows.values[:, fitted])
         source = ArraySource(values, rows.weights, feature_names=source.feature_names)
@@ -282,7 +288,8 @@ def _checked(rows: Rows, options: argparse.Namespace, weight: str | None, *, kee
     if rows.in_memory:
         if keep and rows.weights is not None and np.isnan(rows.weights).any():
             raise CommandError(f"missing values in column {weight!r}: leave out rows without a weight, or weigh them 0")
-        rows = _some_present(rows) if keep else _without_missing(rows, weight, options.drop_missing, instead)
+        if not keep:
+            rows = _without_missing(rows, weight, options.drop_missing, instead)
         if rows.n_rows == 0:
             raise CommandError("no rows are left: all have missing values")
         if rows.weights is not None:
@@ -291,17 +298,19 @@ def _checked(rows: Rows, options: argparse.Namespace, weight: str | None, *, kee
     return rows
 
 
-def _some_present(rows: Rows) -> Rows:
-    """Leave out rows without a value."""
-    gaps = np.isnan(rows.values)
-    empty, some = gaps.all(axis=1), gaps.any(axis=1)
-    if not some.any():
+def _with_values(rows: Rows) -> Rows:
+    """Leave out rows without a value, and say how many values are missing."""
+    source = rows.source
+    if not source.has_gaps:
         return rows
-    told = f"missing values in {some.sum()} of {counted(len(some), 'row')}, {gaps.mean():.1%} of all values"
-    rows = replace(rows, notes=(*rows.notes, told))
-    return (
-        _subset(rows, ~empty, f"{counted(int(empty.sum()), 'row')} without a value left out") if empty.any() else rows
-    )
+    some = sum(of.n_rows for of in source.patterns if of.missing.any())
+    share = sum(of.n_rows * of.missing.mean() for of in source.patterns) / source.n_rows
+    notes = (*rows.notes, f"missing values in {some} of {counted(source.n_rows, 'row')}, {share:.1%} of all values")
+    empty = source.empty
+    if empty.any():
+        source, notes = source.chosen(~empty), (*notes, f"{counted(int(empty.sum()), 'row')} without a value left out")
+        rows = replace(rows, chosen=np.flatnonzero(~empty))
+    return replace(rows, source=source, notes=notes)
 
 
 def _without_missing(rows: Rows, weight: str | None, drop: bool, instead: str) -> Rows:
@@ -343,7 +352,7 @@ def _check_finite(rows: Rows) -> None:
         missing = np.isnan(rows.source.take(np.array([row]))[0, column])
         what, instead = "an infinite", ""
         if missing:
-            what, instead = "a missing", ", or use --drop-missing or, in a fit, --missing em without --blocks"
+            what, instead = "a missing", ", or use --drop-missing without --blocks or, in a fit, --missing em"
         where = f"row {rows.numbers(row, row + 1)[0]}, column {rows.names[column]!r}"
         raise CommandError(f"{what} value in {where}: leave such rows out of the file{instead}")
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from gmm import _fitting as fitting
 from gmm._estimators.scorer import Scorer
+from gmm._rows.incomplete import IncompleteSource
 from gmm._rows.sources import ArraySource, Source
 from gmm._values.columns import Columns, Regression, marginal
 from gmm._values.completion import Completion, Gaps
@@ -81,12 +82,14 @@ def predicted(
     shape = source.n_rows, len(others)
     means, deviations = np.empty(shape, source.dtype), np.empty(shape, source.dtype)
     intervals = None if level is None else np.empty((*shape, 2), source.dtype)
-    for pattern in source.patterns:
-        columns = known[pattern.observed]
-        part = marginal(mixture, np.concatenate([columns, others]))
-        regression = Regression.of(part, *np.split(np.arange(part.n_features), [len(columns)]))
-        for some, of_rows in _conditionals(regression, pattern.rows, n_threads):
-            here = pattern.indices[some]
+    patterns, regressions = source.patterns, dict[int, Regression]()
+    for number, indices, rows in source.pieces():
+        if number not in regressions:
+            columns = known[patterns[number].observed]
+            part = marginal(mixture, np.concatenate([columns, others]))
+            regressions[number] = Regression.of(part, *np.split(np.arange(part.n_features), [len(columns)]))
+        for some, of_rows in _conditionals(regressions[number], rows, n_threads):
+            here = indices[some]
             with np.errstate(over="ignore", invalid="ignore"):
                 means[here], deviations[here] = of_rows.means, of_rows.deviations
                 if intervals is not None and level is not None:
@@ -119,14 +122,17 @@ def imputed(
     rows = np.array(source.take(np.arange(source.n_rows)))
     if not source.has_gaps:
         return rows
+    if source.read.resident is None:  # where products have the rounding of rows that are there at once
+        source = IncompleteSource.of(ArraySource(rows.copy()))
     responsibilities = Scorer(mixture, n_threads).responsibilities(source)
-    whitened = mixture.whitened()
-    for pattern in source.patterns:
+    whitened, patterns = mixture.whitened(), source.patterns
+    for number, indices, _ in source.pieces():
+        pattern = patterns[number]
         if pattern.missing.any():
             seen = Completion.of(whitened, Gaps(pattern.missing[None]), mixture.noise)
             step = max(1, _NUMBERS_AT_ONCE // (mixture.n_components * source.n_features))
-            for start in range(0, len(pattern.indices), step):
-                part = pattern.indices[start : start + step]
+            for start in range(0, len(indices), step):
+                part = indices[start : start + step]
                 known = rows[np.ix_(part, pattern.observed)].astype(np.float64)
                 shares = responsibilities[part].T.astype(np.float64)
                 rows[np.ix_(part, pattern.missing)] = _filled(seen, known, shares, mixture.noise, rng)

@@ -273,7 +273,7 @@ def _printer(self: FittedMixture, source: Source) -> ProgressPrinter:
 
 def _responsibilities(mixture: FittedMixture, source: Source) -> Callable[[int], Array]:
     """Responsibilities for a seed, from an `init_params` that is an array or a callable."""
-    start, resident = mixture.init_params, source.without_gaps
+    start, resident = mixture.init_params, source.without_gaps.resident
     if callable(start) and resident is None:
         raise refusal("a callable init_params", "rows beyond memory")
     if isinstance(source, PartitionedSource):

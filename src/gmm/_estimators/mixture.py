@@ -133,9 +133,9 @@ class GaussianMixture(FittedMixture):
     missing : {"error", "em"}, default="error"
         *Beyond*: what NaN is. "em" takes it for a missing value: EM integrates these out, so that the fit maximises the
         likelihood of the values that are there, and scores, predictions and criteria take them so too. That is right if
-        values are missing at random given the others of their row (Little & Rubin 2019). Arrays and data frames only;
-        each column needs a value. A row without any has no weight in a fit, a score or a criterion; its predictions are
-        what the weights of the mixture say, and its log-likelihood is 0.
+        values are missing at random given the others of their row (Little & Rubin 2019). Each column needs
+        a value. A row without any has no weight in a fit, a score or a criterion; its predictions are what the weights
+        of the mixture say, and its log-likelihood is 0.
     fixed : mapping of {"weights", "means", "covariances"} to bool or array-like of shape (K,), default=None
         *Beyond*: parameters that stay as the fit finds them, of all components or of those where a mask is True: in
         `weights_init`, `means_init` and `precisions_init`, which then have to be given, or in the previous fit, or what

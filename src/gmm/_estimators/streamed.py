@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from contextlib import closing
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gmm._estimators.estimated import check_same
+from gmm._estimators.estimated import check_same, rows_to_fit
 from gmm._estimators.fitted import FittedMixture, source_of
 from gmm._passes.stepwise import Stream
-from gmm._rows.entrance import Names, as_source_to_fit, check_no_gaps
+from gmm._rows.entrance import Names
+from gmm._rows.incomplete import IncompleteSource
 from gmm._rows.sources import ArraySource, Source, chunks_in_order
 from gmm._values.covariance import covariance_model
 from gmm._values.layouts import Array
@@ -26,12 +26,8 @@ def block_of(
 ) -> tuple[Source, Names]:
     """Check the rows of a block; return them, and the names of the features."""
     if previous is None:
-        how: dict[str, Any] = {"n_components": mixture.n_components, "missing": mixture.missing}
-        source, names = as_source_to_fit(X, sample_weight, estimator=mixture, **how)
-        check_no_gaps(source, "partial_fit")
-        return source, names
+        return rows_to_fit(mixture, X, sample_weight)
     source = source_of(mixture, X, sample_weight)
-    check_no_gaps(source, "partial_fit")
     model = covariance_model(mixture.covariance_type)
     check_same(mixture, previous, model, source, "partial_fit", "Clone the estimator")
     _check_near(previous.means, source)
@@ -48,7 +44,8 @@ def stream_blocks(
     with closing(chunks_in_order(source, 1)) as chunks:
         for chunk in chunks:
             began = perf_counter()
-            block = ArraySource(chunk.rows, chunk.sample_weight)
+            rows = ArraySource(chunk.rows, chunk.sample_weight)
+            block = IncompleteSource.of(rows) if source.has_gaps else rows
             if block.n_used:
                 stream, bound, empty = stream.taken(block, decay=decay, n_threads=n_threads)
                 bounds.append(bound)

@@ -392,7 +392,7 @@ def _start_without_noise(problem: Problem, settings: FitSettings, seed: int, e_s
 
 def _start_statistics(source: Source, settings: FitSettings, seed: int) -> SufficientStatistics:
     given, objective, n_threads = settings.start, settings.objective.of_components, settings.n_threads
-    source, moments = source.without_gaps or source, objective.model.moments
+    source, moments = source.without_gaps, objective.model.moments
     if given.means is not None:
         return from_means(source, given.means, moments, n_threads=n_threads)
     if given.responsibilities is not None:

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gmm._exceptions import warn
 from gmm._passes.e_step import EStep
 from gmm._passes.problem import Problem, SolverSettings
 from gmm._rows.entrance import Names
-from gmm._rows.sources import Source
+from gmm._rows.incomplete import Fill, IncompleteSource
+from gmm._rows.sources import Pattern, Source
 from gmm._text.lists import listed
 from gmm._values.completion import Completion, Gaps
 from gmm._values.covariance import CovarianceModel, stored_as
-from gmm._values.layouts import DIAGONAL, FULL, SPHERICAL, SingularMatrixError
+from gmm._values.layouts import DIAGONAL, FULL, SPHERICAL, Array, SingularMatrixError
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 from gmm._values.whitened import WhitenedMixture
 
 _LARGEST = 100  # features of which a full covariance is fitted
 _PAIRS_SHOWN = 4
+_DRAWN_AT_ONCE = 1 << 16
 _ROUGHLY = SolverSettings(tolerance=1e-3, max_iter=20, confirm_stop=False)
 FINELY = SolverSettings(tolerance=1e-9, max_iter=500)
 
@@ -35,7 +39,7 @@ def one_component(problem: Problem, settings: SolverSettings = FINELY) -> Mixtur
     """
     rows, moments = problem.rows, problem.objective.model.moments
     one = WhitenedMixture(SPHERICAL, np.zeros(1), rows.survey.centre[None], np.ones(1))
-    with EStep(rows.informative.without_gaps or rows, moments, n_threads=problem.n_threads) as e_step:
+    with EStep(rows.informative.without_gaps, moments, n_threads=problem.n_threads) as e_step:
         begin = problem.beginning(e_step, e_step(one, hard=True))
     if not rows.has_gaps:
         return begin.parameters
@@ -49,7 +53,7 @@ def completed(source: Source, models: Sequence[CovarianceModel], ridge: float, n
     With draws, the same in every fit, if a model has full covariances: conditional means lie in planes, on which such
     components collapse. Else with these means, which blur groups less. Rows that were filled before stay as they are.
     """
-    if not source.unfilled:
+    if not isinstance(source, IncompleteSource) or not source.unfilled:
         return source
     one_model = stored_as(FULL if source.n_features <= _LARGEST else DIAGONAL)
     problem = Problem(source, Objective(one_model, ridge), n_threads)
@@ -57,18 +61,36 @@ def completed(source: Source, models: Sequence[CovarianceModel], ridge: float, n
         one = one_component(problem, _ROUGHLY).whitened()
     except SingularMatrixError:
         return source
-    filled, rng, draw = (
-        source.take(np.arange(source.n_rows)),
-        np.random.default_rng(0),
-        any(model.layout is FULL for model in models),
-    )
-    for pattern in source.patterns:
-        if pattern.missing.any():
-            seen = Completion.of(one, Gaps(pattern.missing[None]))
-            rows = filled[np.ix_(pattern.indices, pattern.observed)].astype(np.float64)
-            found = seen.drawn(0, rows, rng) if draw else seen.means_given(rows)[0]
-            filled[np.ix_(pattern.indices, pattern.missing)] = found
-    return source.filled_with(filled)
+    return source.filled_by(_filling(one, source.patterns, draw=any(model.layout is FULL for model in models)))
+
+
+def _filling(one: WhitenedMixture, patterns: list[Pattern], *, draw: bool) -> Callable[[], Fill]:
+    """Return what begins to fill gaps: with draws, or with conditional means.
+
+    Draws of all rows are one sequence, pattern after pattern, of which each has its part in whatever order rows come.
+    """
+    rng, states = np.random.default_rng(0), []
+    for pattern in patterns:
+        states.append(rng.bit_generator.state)
+        left = pattern.n_rows * int(pattern.missing.sum()) if draw else 0
+        for start in range(0, left, _DRAWN_AT_ONCE):
+            rng.standard_normal(min(_DRAWN_AT_ONCE, left - start))
+
+    def begin() -> Fill:
+        rngs: dict[int, np.random.Generator] = {}
+
+        def fill(number: int, rows: NDArray[Any]) -> Array:
+            seen, known = Completion.of(one, Gaps(patterns[number].missing[None])), rows.astype(np.float64)
+            if not draw:
+                return seen.means_given(known)[0]
+            if number not in rngs:
+                rngs[number] = np.random.default_rng(0)
+                rngs[number].bit_generator.state = states[number]
+            return seen.drawn(0, known, rngs[number])
+
+        return fill
+
+    return begin
 
 
 def never_observed_together(source: Source, names: Names, models: Sequence[CovarianceModel]) -> str:

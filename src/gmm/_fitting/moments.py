@@ -43,7 +43,7 @@ def mean_and_covariance(model: CovarianceModel, source: Source, n_threads: int |
         with suppress(SingularMatrixError):
             return _from_gaps(source, layout, n_threads)
     one = WhitenedMixture(SPHERICAL, np.zeros(1), source.survey.centre[None], np.ones(1))
-    with EStep(source.without_gaps or source, layout, n_threads=n_threads) as e_step:
+    with EStep(source.without_gaps, layout, n_threads=n_threads) as e_step:
         statistics = e_step(one)
     scatter = statistics.scatter[0] if model.layout.axis_aligned else statistics.scatter
     # Of weights that add up to less than two, which are shares rather than numbers of rows, their scale cancels.

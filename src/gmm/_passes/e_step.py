@@ -19,7 +19,7 @@ from gmm._passes.results import ComponentDiagnostics, Output, Partition, PassBat
 from gmm._passes.stopping import GainBelow, Stopping
 from gmm._passes.threads import PASS_WORTH_THREADS, READING, usable_threads
 from gmm._passes.trace import PassRecord
-from gmm._rows.sources import Chunk, Source, chunks_in_order
+from gmm._rows.sources import Chunk, Pattern, Source, chunks_in_order, in_range
 from gmm._values.layouts import SPHERICAL, TIED, Array, Layout
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
@@ -53,6 +53,8 @@ class EStep:
         Form to use instead of the one that the pass would choose: see `gmm._em.Plan`.
     beside : EStep, optional
         Open as well, for passes that alternate with these: its threads and scratch memory are used.
+    pattern : Pattern, optional
+        Pass over the rows of a pattern of the source alone, which `walk` is given.
     """
 
     def __init__(
@@ -64,11 +66,14 @@ class EStep:
         origin: Array | None = None,
         form: int = _CHOOSE,
         beside: EStep | None = None,
+        pattern: Pattern | None = None,
     ) -> None:
         self._source = source
-        self._origin = source.survey.centre if origin is None else origin
-        self._reach = source.survey.reach(self._origin)
-        self._single = source.single
+        survey = source.survey if pattern is None else pattern.survey
+        assert survey is not None  # a pattern without columns has no passes
+        self._origin = survey.centre if origin is None else origin
+        self._reach = survey.reach(self._origin)
+        self._single = source.single if pattern is None else source.dtype == np.float32 and in_range(pattern.heaviest)
         self._moments = moments
         self._n_threads = n_threads
         self._form = form
@@ -216,7 +221,7 @@ class EStep:
         K, resident = len(partition.centres), self._source.resident
         assert resident is not None  # k-means runs on samples
         mixture = WhitenedMixture(SPHERICAL, np.zeros(K), partition.centres, np.full(K, 1 / partition.spread))
-        plan = self._plan(mixture, hard=True)
+        plan = self.plan(mixture, hard=True)
         with blas_alone(plan.largest_product):
             head, n_workers = self._run(plan)
             passes, ended, centres, spread, inertia = plan.lloyd(
@@ -255,14 +260,14 @@ class EStep:
 
     def totals(self, mixture: WhitenedMixture) -> Totals:
         """Compute the sums that criteria need, by one pass."""
-        plan = self._plan(mixture, totals=True)
+        plan = self.plan(mixture, totals=True)
         with blas_alone(plan.largest_product):
             classification, entropy, log_likelihood, _ = self._sums(plan).tolist()
         return Totals(log_likelihood, classification, entropy)
 
     def rows(self, mixture: WhitenedMixture, **wanted: Output) -> RowResults:
         """Compute numbers for every row, as `RowResults.room` asks."""
-        plan = self._plan(mixture, rows_only=True)
+        plan = self.plan(mixture, rows_only=True)
         results = RowResults.room(self._source.n_rows, mixture.n_components, self._source.dtype, **wanted)
         with blas_alone(plan.largest_product):
             self._run(plan, **results.outputs)
@@ -270,21 +275,21 @@ class EStep:
 
     def row_blocks(self, mixture: WhitenedMixture, **wanted: Output) -> Iterator[tuple[int, RowResults]]:
         """Yield the numbers for consecutive rows, with the number of the first; as for `rows`, with the same bits."""
-        plan = self._plan(mixture, rows_only=True)
-        scratches = self._prepared_scratches(plan, self._workers(plan))
+        plan = self.plan(mixture, rows_only=True)
+        scratches = self.scratches(plan, self._source.n_rows)
         step = plan.lane_rows * max(1, _ROWS_AT_ONCE // plan.lane_rows)
         with closing(chunks_in_order(self._source, plan.lane_rows)) as chunks:
             for chunk in chunks:
                 for part in chunk._replace(sample_weight=None).pieces(step):
                     results = RowResults.room(len(part.rows), mixture.n_components, self._source.dtype, **wanted)
                     with blas_alone(plan.largest_product):
-                        self._walk_chunk(plan, scratches, part, results.outputs)
-                        plan.join(scratches)
+                        self.walk(plan, scratches, part, results.outputs)
                     yield part.first, results
 
-    def _plan(
+    def plan(
         self, mixture: WhitenedMixture, *, form: int | None = None, axes: Array | None = None, **how: bool
     ) -> _em.Plan:
+        """Prepare a pass."""
         return _em.Plan(
             mixture,
             self._moments,
@@ -305,27 +310,27 @@ class EStep:
     ) -> tuple[_em.Plan, Array | None]:
         """Return the plan of a pass that adds up moments, and the rows' scatter if the pass needs it."""
         pooled = mixture.layout is TIED and self._moments is TIED
-        plan = self._plan(mixture, common_scatter=pooled, axes=axes, **how)
+        plan = self.plan(mixture, common_scatter=pooled, axes=axes, **how)
         return plan, self._common_scatter() if plan.common_scatter else None
 
     def _worth_a_loop(self, plan: _em.Plan, n_workers: int, update_work: float) -> int:
         """Return how many passes one call may make, given that `n_workers` made the first."""
         if n_workers > 1 or update_work > PASS_WORTH_THREADS:
             return 1
-        return 1 + int(_SLICE / (self._n_lanes(plan) * plan.work + update_work))
-
-    def _n_lanes(self, plan: _em.Plan) -> int:
-        return -(-self._source.n_rows // plan.lane_rows)
+        return 1 + int(_SLICE / (-(-self._source.n_rows // plan.lane_rows) * plan.work + update_work))
 
     def _common_scatter(self) -> Array:
         """Return the rows' scatter about their centre, from which pooled second moments follow."""
         if self._total_scatter is None:
-            d = self._source.n_features
-            one = WhitenedMixture(TIED, np.zeros(1), self._origin[None], np.eye(d))
-            plan = self._plan(one, form=CENTRED_DOUBLE)
+            plan = self.scatter_plan()
             with blas_alone(plan.largest_product):
                 self._total_scatter = plan.collect(self._sums(plan)).second
         return self._total_scatter
+
+    def scatter_plan(self) -> _em.Plan:
+        """Prepare the pass that measures the rows' scatter about the origin."""
+        one = WhitenedMixture(TIED, np.zeros(1), self._origin[None], np.eye(len(self._origin)))
+        return self.plan(one, form=CENTRED_DOUBLE)
 
     def _sums(self, plan: _em.Plan, **arrays: NDArray[Any] | None) -> Array:
         """Return the sums of a pass over all rows, which is made where they are."""
@@ -339,16 +344,21 @@ class EStep:
 
     def _run(self, plan: _em.Plan, **arrays: NDArray[Any] | None) -> tuple[_em.Scratch, int]:
         """Walk all rows; return the scratch that holds the sums, and the number of workers."""
-        n_workers = self._workers(plan)
-        scratches = self._prepared_scratches(plan, n_workers)
+        scratches = self.scratches(plan, self._source.n_rows)
         arrays["code"] = self._codes(plan)
         with closing(chunks_in_order(self._source, plan.lane_rows)) as chunks:
             for chunk in chunks:
                 stop = chunk.first + len(chunk.rows)
                 parts = {name: None if array is None else array[chunk.first : stop] for name, array in arrays.items()}
-                self._walk_chunk(plan, scratches, chunk, parts)
-                plan.join(scratches)
-        return scratches[0], n_workers
+                self.walk(plan, scratches, chunk, parts)
+        return scratches[0], len(scratches)
+
+    def walk(
+        self, plan: _em.Plan, scratches: list[_em.Scratch], chunk: Chunk, arrays: dict[str, NDArray[Any] | None]
+    ) -> None:
+        """Walk a chunk of whole lanes; the first scratch has the sums so far."""
+        self._walk_chunk(plan, scratches, chunk, arrays)
+        plan.join(scratches)
 
     def _walk_chunk(
         self, plan: _em.Plan, scratches: list[_em.Scratch], chunk: Chunk, arrays: dict[str, NDArray[Any] | None]
@@ -384,9 +394,9 @@ class EStep:
         with blas_alone(work if product is None else product):
             self._spread(share, n_workers)
 
-    def _workers(self, plan: _em.Plan) -> int:
+    def _workers(self, plan: _em.Plan, n_rows: int) -> int:
         """Return how many workers walk the rows; where they are read ahead, the reader is a thread as well."""
-        n_workers = self._n_workers(self._n_lanes(plan), plan.work)
+        n_workers = self._n_workers(-(-n_rows // plan.lane_rows), plan.work)
         busy = self._source.reads_ahead and plan.work < n_workers * READING * plan.lane_rows * self._source.n_features
         return max(1, n_workers - 1) if busy else n_workers
 
@@ -397,12 +407,17 @@ class EStep:
             self._n_threads = usable_threads()
         return min(self._n_threads, n_tasks)
 
-    def _prepared_scratches(self, plan: _em.Plan, n_workers: int) -> list[_em.Scratch]:
+    def scratches(self, plan: _em.Plan, n_rows: int, head: _em.Scratch | None = None) -> list[_em.Scratch]:
+        """Return scratch for each worker of a pass over so many rows, made ready, but for a `head` that has sums."""
+        n_workers = self._workers(plan, n_rows)
         while len(self._scratches) < n_workers:
             self._scratches.append(_em.Scratch())
-        for scratch in self._scratches[:n_workers]:
-            plan.begin(scratch, self._source.n_rows)
-        return self._scratches[:n_workers]
+        scratches = self._scratches[:n_workers]
+        if head is not None:
+            scratches = [head, *scratches[1:]]
+        for scratch in scratches[head is not None :]:
+            plan.begin(scratch, n_rows)
+        return scratches
 
     def _spread(self, walk: Callable[[int], None], n_workers: int) -> None:
         """Run ``walk(0) … walk(n_workers − 1)``, the first here; leave no thread running on an exception."""

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager
-from dataclasses import replace
-from functools import reduce
-from operator import add
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from gmm import _em
 from gmm._blas import blas_alone
+from gmm._caching import cached_property
 from gmm._passes.e_step import EStep
 from gmm._passes.results import ComponentDiagnostics, Output, RowResults, Totals
 from gmm._rows.incomplete import IncompleteSource
-from gmm._rows.sources import Pattern, Source
+from gmm._rows.incomplete_partitions import IncompletePartitions
+from gmm._rows.sources import Chunk, Pattern, Piece, Source, chunks_in_order
+from gmm._rows.tasks import Expected
 from gmm._values.completion import Completion, Gaps
-from gmm._values.layouts import Array, Layout
+from gmm._values.layouts import TIED, Array, Layout
 from gmm._values.noise import NO_NOISE, Noise
 from gmm._values.statistics import SufficientStatistics
 from gmm._values.whitened import WhitenedMixture
@@ -25,8 +28,30 @@ from gmm._values.whitened import WhitenedMixture
 __all__ = ["IncompleteEStep", "e_step_over"]
 
 _NUMBERS_AT_ONCE = 1 << 12  # in the matrices of a component, of all patterns that are prepared together
+_NUMBERS_PREPARED = 1 << 23  # in the mixtures of patterns whose rows come in any order
 
-Part = tuple[Pattern, EStep]
+
+class _Group(NamedTuple):
+    """Patterns that are prepared together: their numbers, their columns, and passes over the rows of each."""
+
+    numbers: tuple[int, ...]
+    gaps: Gaps
+    parts: tuple[EStep, ...]
+
+
+class _Prepared(NamedTuple):
+    """A mixture as rows of the patterns in a group see it, if a pass needs that, and plans of passes over each."""
+
+    seen: Completion | None
+    plans: list[_em.Plan]
+
+
+class _Sums(NamedTuple):
+    """What a pass adds up over the rows of a pattern."""
+
+    number: int
+    plan: _em.Plan
+    sums: Array
 
 
 class IncompleteEStep(EStep):
@@ -55,23 +80,22 @@ class IncompleteEStep(EStep):
         noise: Noise = NO_NOISE,
     ) -> None:
         origin = source.survey.centre if origin is None else origin
-        self._completed = EStep(source.without_gaps, moments, n_threads=n_threads, origin=origin)
-        how: dict[str, Any] = {"n_threads": n_threads, "beside": self._completed}
+        self._hub = EStep(source, moments, n_threads=n_threads, origin=origin)
+        how: dict[str, Any] = {"n_threads": n_threads, "beside": self._hub}
         super().__init__(source, moments, origin=origin, **how)
-        parts: list[Part] = []
-        self._empty = [pattern for pattern in source.patterns if not len(pattern.observed)]
-        for pattern in source.patterns:
-            if not len(pattern.observed):
-                continue
-            rows = pattern.rows.with_known(source.known.of_rows(pattern.indices))
-            about = np.ascontiguousarray(origin[pattern.observed])
-            parts.append((pattern, EStep(rows, moments, origin=about, **how)))
-        self._parts = _together(parts)
-        self._weighing = _together([part for part in parts if part[0].weight > 0])
-        self._shape, self._noise = (source.n_rows, source.dtype), noise
+        self._rows, self._noise, self._layout = source, noise, moments
+        self._over_all = how | {"origin": origin}
+        parts = {
+            number: EStep(source, moments, origin=np.ascontiguousarray(origin[of.observed]), pattern=of, **how)
+            for number, of in enumerate(source.patterns)
+            if len(of.observed)
+        }
+        self._groups = _together(source, parts)
+        self._weighing = _together(source, {n: part for n, part in parts.items() if source.patterns[n].weight > 0})
+        self._scatters: dict[int, Array] = {}
 
     def __exit__(self, *problem: Any) -> None:
-        self._completed.__exit__(*problem)
+        self._hub.__exit__(*problem)
 
     def rounded(
         self, mixture: WhitenedMixture, *, hard: bool = False, given: Array | None = None
@@ -79,13 +103,20 @@ class IncompleteEStep(EStep):
         """Compute the expected statistics of all columns; those of given responsibilities, of the completed rows."""
         if given is not None:
             return self._completed.rounded(mixture, given=given)
-        sums, roundings = [], []
-        for seen, parts in self._seen(mixture, self._weighing):
-            found = [part.rounded(known, hard=hard) for (_, part), known in zip(parts, seen.known, strict=True)]
+        pooled = mixture.layout is TIED and self._layout is TIED
+        if pooled and not self._scatters:
+            passes = self._swept(lambda group: _Prepared(None, [part.scatter_plan() for part in group.parts]))
+            self._scatters = {each.number: each.plan.collect(each.sums).second for _, some in passes for each in some}
+        total, roundings = None, []
+        for seen, some in self._swept(self._prepare(mixture, hard=hard, common_scatter=pooled)):
+            scatters = [self._scatters[each.number] if each.plan.common_scatter else None for each in some]
+            found = [each.plan.collect(each.sums, scatter) for each, scatter in zip(some, scatters, strict=True)]
             with self._blas(mixture):
-                sums.append(seen.expanded([statistics for statistics, _ in found]))
-            roundings += [rounding for _, rounding in found]
-        return reduce(add, sums), max(roundings)
+                expanded = seen.expanded(found)
+            total = expanded if total is None else total + expanded
+            roundings += [each.plan.rounding for each in some]
+        assert total is not None  # some row weighs something
+        return total, max(roundings)
 
     def diagnostics(self, mixture: WhitenedMixture, axes: Array) -> ComponentDiagnostics:
         """Measure how far the components are from Gaussian in the completed rows; it only orders what is tried."""
@@ -93,46 +124,171 @@ class IncompleteEStep(EStep):
 
     def totals(self, mixture: WhitenedMixture) -> Totals:
         """Compute the sums that criteria need."""
-        found = [
-            part.totals(known)
-            for seen, parts in self._seen(mixture, self._weighing)
-            for (_, part), known in zip(parts, seen.known, strict=True)
-        ]
-        return Totals(*np.sum(found, axis=0).tolist())
+        passes = self._swept(self._prepare(mixture, totals=True))
+        sums = np.sum([each.sums for _, some in passes for each in some], axis=0)
+        classification, entropy, log_likelihood, _ = sums.tolist()
+        return Totals(log_likelihood, classification, entropy)
 
     def rows(self, mixture: WhitenedMixture, **wanted: Output) -> RowResults:
         """Compute numbers for every row, given its observed columns."""
-        n, dtype = self._shape
-        results = RowResults.room(n, mixture.n_components, dtype, **wanted)
-        asked: dict[str, Output] = {name: True for name, value in wanted.items() if value is not None}
-        for seen, parts in self._seen(mixture, self._parts):
-            for (pattern, part), known in zip(parts, seen.known, strict=True):
-                for into, of_part in zip(results, part.rows(known, **asked), strict=True):
-                    if into is not None and of_part is not None:
-                        into[pattern.indices] = of_part
-        for pattern in self._empty:
-            (weights,) = Completion.of(mixture, Gaps(pattern.missing[None]), self._noise).known
-            for into, of_all in zip(results, _without_values(weights, dtype), strict=True):
-                if into is not None and of_all is not None:
-                    into[pattern.indices] = of_all
+        results = RowResults.room(self._rows.n_rows, mixture.n_components, self._rows.dtype, **wanted)
+        score = self._scoring(mixture)
+        for piece in self._rows.pieces():
+            score(piece, piece.indices, results)
         return results
 
     def row_blocks(self, mixture: WhitenedMixture, **wanted: Output) -> Iterator[tuple[int, RowResults]]:
-        """Yield the numbers for all rows at once."""
-        yield 0, self.rows(mixture, **wanted)
+        """Yield the numbers for consecutive rows, with the number of the first; as for whole rows, whole lanes."""
+        score, lane_rows = self._scoring(mixture), self.plan(mixture, rows_only=True).lane_rows
+        with closing(chunks_in_order(self._rows, lane_rows)) as chunks:
+            for chunk in chunks:
+                results = RowResults.room(len(chunk.rows), mixture.n_components, self._rows.dtype, **wanted)
+                for piece in self._rows.split(chunk):
+                    score(piece, piece.indices - chunk.first, results)
+                yield chunk.first, results
 
-    def _seen(
-        self, mixture: WhitenedMixture, together: list[tuple[Gaps, list[Part]]]
-    ) -> Iterator[tuple[Completion, list[Part]]]:
-        """Yield the mixture as rows of some patterns see it, and these."""
-        for gaps, parts in together:
+    @cached_property
+    def _completed(self) -> EStep:
+        """Passes over the rows with their gaps filled."""
+        return EStep(self._rows.without_gaps, self._layout, **self._over_all)
+
+    def _prepare(self, mixture: WhitenedMixture, **how: Any) -> Callable[[_Group], _Prepared]:
+        def prepare(group: _Group) -> _Prepared:
             with self._blas(mixture):
-                seen = Completion.of(mixture, gaps, self._noise)
-            yield seen, parts
+                seen = Completion.of(mixture, group.gaps, self._noise)
+            pairs = zip(group.parts, seen.known, strict=True)
+            return _Prepared(seen, [part.plan(known, **how) for part, known in pairs])
+
+        return prepare
+
+    def _swept(self, prepare: Callable[[_Group], _Prepared]) -> Iterator[tuple[Any, list[_Sums]]]:
+        """Read the rows once; yield groups in order, prepared when their first lane is walked, and their sums."""
+        places = {number: (group, i) for group in self._weighing for i, number in enumerate(group.numbers)}
+        prepared: dict[tuple[int, ...], _Prepared] = {}
+        heads: dict[int, _em.Scratch] = {}
+        sums: list[_Sums] = []
+
+        def plan_of(number: int) -> _em.Plan:
+            group, i = places[number]
+            if group.numbers not in prepared:
+                prepared[group.numbers] = prepare(group)
+            return prepared[group.numbers].plans[i]
+
+        for first, piece in self._rows.lanes(list(places), lambda number: plan_of(number).lane_rows):
+            number, (group, i), plan = piece.pattern, places[piece.pattern], plan_of(piece.pattern)
+            ends = first + len(piece.indices) == self._rows.patterns[number].n_rows
+            head = heads.pop(number, None)
+            if not ends and head is None:
+                head = _em.Scratch()
+                plan.begin(head, self._rows.patterns[number].n_rows)
+            head = self._walk(group.parts[i], plan, first, piece, head)
+            if not ends:
+                heads[number] = head
+                continue
+            sums.append(_Sums(number, plan, plan.sums(head)))
+            if number == group.numbers[-1]:
+                yield prepared.pop(group.numbers).seen, sums
+                sums = []
+
+    def _walk(
+        self, part: EStep, plan: _em.Plan, first: int, piece: Piece, head: _em.Scratch | None = None, **arrays: Any
+    ) -> _em.Scratch:
+        """Walk rows of a pattern; return the scratch that has their sums, or those in `head` with theirs."""
+        n_rows = len(piece.indices) if arrays else self._rows.patterns[piece.pattern].n_rows
+        chunk = Chunk(first, piece.rows.rows, piece.rows.sample_weight)
+        codes = self._rows.known.codes[piece.indices] if plan.classified else None
+        with blas_alone(plan.largest_product):
+            scratches = part.scratches(plan, n_rows, head)
+            part.walk(plan, scratches, chunk, arrays | {"code": codes})
+        return scratches[0]
+
+    def _scoring(self, mixture: WhitenedMixture) -> Callable[[Piece, Any, RowResults], None]:
+        """Return what writes the numbers of some rows of a pattern to their places."""
+        places = {number: (at, i) for at, group in enumerate(self._groups) for i, number in enumerate(group.numbers)}
+        K, d = mixture.centres.shape
+        at_most = max(2, _NUMBERS_PREPARED // (3 * K * max(_NUMBERS_AT_ONCE, d * d)))
+        prepared = lru_cache(at_most)(lambda at: self._prepare(mixture, rows_only=True)(self._groups[at]))
+
+        def score(piece: Piece, where: Any, results: RowResults) -> None:
+            if not piece.rows.n_features:
+                missing = np.ones((1, d), dtype=bool)
+                (weights,) = Completion.of(mixture, Gaps(missing), self._noise).known
+                found = _without_values(weights, self._rows.dtype)
+            else:
+                at, i = places[piece.pattern]
+                wanted: dict[str, Output] = {name: True for name, into in results._asdict().items() if into is not None}
+                found = RowResults.room(len(piece.indices), K, self._rows.dtype, **wanted)
+                plan = prepared(at).plans[i]
+                unweighed = piece._replace(rows=replace(piece.rows, sample_weight=None))
+                self._walk(self._groups[at].parts[i], plan, 0, unweighed, **dict[str, Any](found.outputs))
+            for into, of_rows in zip(results, found, strict=True):
+                if into is not None and of_rows is not None:
+                    into[where] = of_rows
+
+        return score
 
     @staticmethod
     def _blas(mixture: WhitenedMixture) -> AbstractContextManager[None]:
         return blas_alone(mixture.centres.shape[1] ** 3)
+
+
+class _Elsewhere(EStep):
+    """Passes over rows with missing values that lie in partitions."""
+
+    def __init__(self, source: IncompletePartitions, moments: Layout, noise: Noise, **how: Any) -> None:
+        super().__init__(source, moments, **how)
+        self._rows, self._layout = source, moments
+        self._completed = EStep(source.without_gaps, moments, **how)
+        origin = source.survey.centre if how["origin"] is None else how["origin"]
+        self._task = partial(_Pass, source.given.expected, source.by_key, moments, origin, noise)
+
+    def rounded(
+        self, mixture: WhitenedMixture, *, hard: bool = False, given: Array | None = None
+    ) -> tuple[SufficientStatistics, float]:
+        """Compute the expected statistics of all columns."""
+        assert given is None  # which lie here, as `refusal` says
+        sums, (K, d) = self._rows.given.sums_of(self._task(mixture, hard=hard)), mixture.centres.shape
+        counts, first, second, (log_evidence, weight, rounding) = np.split(sums, [K, K + K * d, len(sums) - 3])
+        moments = first.reshape(K, d), second.reshape(self._layout.shape(K, d))
+        statistics = SufficientStatistics(self._layout, mixture.centres, counts, *moments, log_evidence, weight)
+        self._rows.check_unchanged(statistics)
+        return statistics, rounding / weight
+
+    def diagnostics(self, mixture: WhitenedMixture, axes: Array) -> ComponentDiagnostics:
+        """Measure how far the components are from Gaussian in the completed rows; it only orders what is tried."""
+        return replace(self._completed.diagnostics(mixture, axes), statistics=self(mixture))
+
+    def totals(self, mixture: WhitenedMixture) -> Totals:
+        """Compute the sums that criteria need."""
+        return Totals(*self._rows.given.sums_of(self._task(mixture, totals=True)).tolist())
+
+
+@dataclass(frozen=True, eq=False)
+class _Pass:
+    """The task that makes a pass over a partition; its sums, of all columns, add up."""
+
+    expected: Expected
+    by_key: dict[Any, Pattern]
+    moments: Layout
+    origin: Array
+    noise: Noise
+    mixture: WhitenedMixture
+    hard: bool = False
+    totals: bool = False
+
+    def __call__(self, number: int, given: Any) -> Array | float:
+        """Walk the rows of a partition, on one thread; of none, the sums are 0."""
+        rows = self.expected.rows(number, given)
+        if not rows.n_rows:
+            return 0.0
+        source = IncompleteSource(rows, rows.sample_weight).among(self.by_key)
+        how: dict[str, Any] = {"n_threads": 1, "origin": self.origin, "noise": self.noise}
+        with IncompleteEStep(source, self.moments, **how) as e_step:
+            if self.totals:
+                return np.array(e_step.totals(self.mixture))
+            found, rounding = e_step.rounded(self.mixture, hard=self.hard)
+        moments = found.counts, found.first.ravel(), found.second.ravel()
+        return np.concatenate([*moments, [found.log_evidence, found.weight, found.weight * rounding]])
 
 
 def _without_values(weights: WhitenedMixture, dtype: np.dtype[Any]) -> RowResults:
@@ -145,14 +301,17 @@ def _without_values(weights: WhitenedMixture, dtype: np.dtype[Any]) -> RowResult
     return RowResults(labels, log_evidence, responsibilities, largest)
 
 
-def _together(parts: list[Part]) -> list[tuple[Gaps, list[Part]]]:
+def _together(source: IncompleteSource, parts: dict[int, EStep]) -> list[_Group]:
     """Group patterns that are prepared together: as many as are worth loops of numpy."""
-    if not parts:
-        return []
-    parts = sorted(parts, key=lambda part: int(part[0].missing.sum()))
-    step = max(1, _NUMBERS_AT_ONCE // len(parts[0][0].missing) ** 2)
-    groups = [parts[start : start + step] for start in range(0, len(parts), step)]
-    return [(Gaps(np.array([pattern.missing for pattern, _ in group])), group) for group in groups]
+    patterns = source.patterns
+    numbers = sorted(parts, key=lambda number: int(patterns[number].missing.sum()))
+    step = max(1, _NUMBERS_AT_ONCE // source.n_features**2)
+    return [
+        _Group(
+            some, Gaps(np.array([patterns[number].missing for number in some])), tuple(parts[number] for number in some)
+        )
+        for some in (tuple(numbers[start : start + step]) for start in range(0, len(numbers), step))
+    ]
 
 
 def e_step_over(
@@ -164,6 +323,8 @@ def e_step_over(
     noise: Noise = NO_NOISE,
 ) -> EStep:
     """Open passes over rows, of which values may be missing; `noise` is that of the mixtures."""
+    if isinstance(source, IncompletePartitions):
+        return _Elsewhere(source, moments, noise, n_threads=n_threads, origin=origin)
     if isinstance(source, IncompleteSource):
         return IncompleteEStep(source, moments, n_threads=n_threads, origin=origin, noise=noise)
     return EStep(source, moments, n_threads=n_threads, origin=origin)

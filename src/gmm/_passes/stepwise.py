@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from gmm._passes.e_step import EStep
+from gmm._passes.incomplete import e_step_over
 from gmm._passes.m_step import refilled
-from gmm._rows.sources import ArraySource
+from gmm._rows.sources import Source
 from gmm._values.layouts import Array
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
@@ -47,9 +47,7 @@ class Stream:
         weight = weight or float(ROWS_PER_PARAMETER * max(parameters.n_parameters, 1))
         return cls(parameters, implied_statistics(parameters, objective, weight=weight), weight, objective)
 
-    def taken(
-        self, block: ArraySource, *, decay: float, n_threads: int | None
-    ) -> tuple[Stream, float, tuple[int, ...]]:
+    def taken(self, block: Source, *, decay: float, n_threads: int | None) -> tuple[Stream, float, tuple[int, ...]]:
         """Return the stream after a block, the block's mean log-likelihood before it, and components that were empty.
 
         The statistics are averages of those of the blocks, in which a block that ends at weight W has the share
@@ -64,7 +62,7 @@ class Stream:
         before, objective, w = self.parameters, self.objective, block.survey.weight
         past = min(self.weight, _POWER / decay) if decay else self.weight
         kept = (past / (past + w)) ** _POWER
-        with EStep(block, before.model.moments, n_threads=n_threads) as e_step:
+        with e_step_over(block, before.model.moments, n_threads=n_threads, noise=before.noise) as e_step:
             new = e_step(before.whitened()).recentred(before.means)
             mixed = self.statistics.recentred(before.means).scaled(kept) + new.scaled((1 - kept) / w)
             mixed, repaired = refilled(mixed, before.model, before.n_components if objective.repairable else 0)

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections import deque
 from collections.abc import Generator, Iterator
 from itertools import chain, cycle
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,10 +111,11 @@ class BlockSource(Source):
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickle where the rows come from; another process reads them anew."""
-        found = {
-            name for kind in type(self).__mro__ for name, of in vars(kind).items() if isinstance(of, cached_property)
-        }
-        return {name: value for name, value in vars(self).items() if name not in found}
+        return vars(self.anew())
+
+    def with_gaps(self) -> Self:
+        """Return the source as one whose first look takes NaN for a missing value."""
+        return self.anew(gaps=True)
 
     @property
     def n_rows(self) -> int:
@@ -198,7 +199,7 @@ class BlockSource(Source):
                     weights.append(weight)
                 else:
                     weight = part_of(self.given_weight, slice(first, n_rows))
-                yield Chunk(first, rows, weight)
+                yield Chunk(first, np.where(np.isnan(rows), 0, rows) if self.gaps else rows, weight)
 
         looking = chunks()
         begin = next(looking, None)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from gmm._exceptions import warn
 from gmm._rows.incomplete import IncompleteSource
+from gmm._rows.incomplete_partitions import IncompletePartitions
 from gmm._rows.npy import NpySource, is_file_backed
 from gmm._rows.opening import gives_batches, open_rows
 from gmm._rows.sources import ArraySource, Source
@@ -112,17 +113,19 @@ def _finite(
     ValueError
         If another value is not finite.
     """
-    nonfinite, resident = source.survey.nonfinite, source.resident
-    if nonfinite is None:
+    nonfinite = source.survey.nonfinite
+    if nonfinite is None and not source.gaps:
         return source
-    if missing == "em" and resident is not None:
-        infinite = np.isinf(resident.rows)
-        if not infinite.any():
-            return IncompleteSource.of(resident)
-        row, column = np.unravel_index(infinite.argmax(), infinite.shape)
-        nonfinite = int(row), int(column)
+    if missing == "em":
+        given = source.with_gaps()
+        nonfinite = given.survey.nonfinite if given.gaps else None
+        if nonfinite is None:
+            incomplete = (IncompleteSource if source.here else IncompletePartitions).of(given)
+            if all(of.survey is None or of.survey.nonfinite is None for of in incomplete.patterns):
+                return incomplete if any(of.missing.any() for of in incomplete.patterns) else source
+            nonfinite = incomplete.infinite
     value = source.take(np.array(nonfinite[:1]))[0, nonfinite[1]]
-    instead = instead_of_gaps(missing, fitted=fitted, imputes=imputes, in_memory=resident is not None)
+    instead = instead_of_gaps(missing, fitted=fitted, imputes=imputes)
     raise_nonfinite(value, *nonfinite, estimator=estimator, feature_names=names, instead=instead)
 
 

@@ -1,10 +1,11 @@
-"""`IncompleteSource`: rows in memory of which some values are missing, grouped by the columns that they have."""
+"""`IncompleteSource`: rows of which some values are missing, taken by the columns that they have."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -12,81 +13,126 @@ from numpy.typing import NDArray
 
 from gmm._caching import cached_property
 from gmm._kernel.first_look import Survey
-from gmm._rows.sources import ArraySource, Chunk, Pattern, Source
+from gmm._rows.factory import FactorySource
+from gmm._rows.patterns import LANES, WAITING, Keyed, joined, patterns_of, split
+from gmm._rows.sources import ArraySource, Chunk, Pattern, Piece, SameRows, Source, chunks_in_order
+from gmm._validation.rows import raise_changed_gaps
 from gmm._values.classes import ALL_UNKNOWN, KnownClasses
 from gmm._values.layouts import Array
 from gmm._values.weights import in_full, part_of
 
-__all__ = ["IncompleteSource"]
+__all__ = ["Fill", "FilledSource", "IncompleteSource"]
+
+Fill = Callable[[int, NDArray[Any]], NDArray[Any]]  # from the number of a pattern and its next rows to missing values
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class IncompleteSource(Source):
-    """Rows (n, d) in memory, NaN where a value is missing. A row without a value has no weight: it says nothing.
+    """Rows with NaN where a value is missing. A row without a value has no weight: it says nothing.
 
-    Passes go to the `patterns`; `chunks` and `take` have the gaps. Starts and samples, which need whole rows, get those
-    of `without_gaps`, and so does `subset`.
+    Passes go to the rows of each pattern, in lanes of its own, which no chunk or block of the rows changes. Of rows
+    beyond memory, those wait that do not fill a lane. `chunks` and `take` have the gaps. Starts and samples, which need
+    whole rows, get those of `without_gaps`, and so does `subset`.
 
     Parameters
     ----------
-    given : array of shape (n, d), float32 or float64
+    given : Source
+        The rows; their weights are not asked for.
     sample_weight : array of shape (n,), optional
-    filled : array of shape (n, d), optional
+    filled : Source, optional
         The rows with their gaps filled; by default, with the means of the columns.
     known : KnownClasses
-    feature_names : array of str, shape (d,), optional
     """
 
-    given: NDArray[Any]
+    given: Source
     sample_weight: Array | None = None
-    filled: NDArray[Any] | None = None
+    filled: Source | None = None
     known: KnownClasses = ALL_UNKNOWN
-    feature_names: NDArray[np.object_] | None = None
 
     has_gaps = True
 
+    def __repr__(self) -> str:
+        """Show the rows as they are given."""
+        return repr(self.given)
+
     @classmethod
-    def of(cls, rows: ArraySource) -> IncompleteSource:
+    def of(cls, rows: Source) -> IncompleteSource:
         """Take the weight from rows without a value."""
-        given, weight = np.ascontiguousarray(rows.rows), rows.sample_weight
-        empty = np.isnan(given).all(axis=1)
-        if empty.any():
-            weight = np.where(empty, 0.0, in_full(weight, len(given)))
-        return cls(given, weight, feature_names=rows.feature_names)
+        if rows.resident is not None:
+            rows = replace(rows.resident, rows=np.ascontiguousarray(rows.resident.rows))
+        source = cls(rows, rows.sample_weight)
+        if all(len(pattern.observed) for pattern in source.patterns):
+            return source
+        return cls(rows, np.where(source.empty, 0.0, in_full(rows.sample_weight, rows.n_rows)))
 
     @property
     def n_rows(self) -> int:
         """Number of rows, n."""
-        return len(self.given)
+        return self.given.n_rows
 
     @property
     def n_features(self) -> int:
         """Number of features, d."""
-        return int(self.given.shape[1])
+        return self.given.n_features
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """Type of the rows."""
         return self.given.dtype
 
+    @property
+    def feature_names(self) -> NDArray[np.object_] | None:  # type: ignore[override]
+        """Names of the features, if they have any."""
+        return self.given.feature_names
+
+    @property
+    def reads_ahead(self) -> bool:  # type: ignore[override]
+        """Whether chunks are made on a thread of their own."""
+        return self.given.reads_ahead
+
     @cached_property
     def patterns(self) -> list[Pattern]:
-        """The rows by the columns that they have."""
-        absent, weight, d = np.isnan(self.given), self.sample_weight, self.n_features
-        codes = np.zeros(self.n_rows, np.uint64)
-        for first in range(0, d, 32):  # a number for each pattern of 32 columns more
-            bits = np.uint64(1) << np.arange(min(32, d - first), dtype=np.uint64)
-            _, which = np.unique((codes << np.uint64(32)) + absent[:, first : first + 32] @ bits, return_inverse=True)
-            codes = which.astype(np.uint64)
-        order = np.argsort(codes, kind="stable")
-        patterns = []
-        for indices in np.split(order, np.flatnonzero(np.diff(codes[order])) + 1):
-            missing = absent[indices[0]]
-            observed = np.flatnonzero(~missing)
-            rows = self.given[indices] if len(observed) == d else self.given[np.ix_(indices, observed)]
-            part = ArraySource(np.ascontiguousarray(rows), part_of(weight, indices))
-            patterns.append(Pattern(observed, missing, indices, part))
-        return patterns
+        """The sets of columns that rows have, in the order of their keys."""
+        return list(self.by_key.values())
+
+    def pieces(self) -> Iterator[Piece]:
+        """Yield the rows of each pattern in a chunk; in memory, all rows of a pattern at once."""
+        if self.given.resident is not None:
+            return self._numbered(self._read())
+        return chain.from_iterable(map(self.split, chunks_in_order(self, 1)))
+
+    @property
+    def infinite(self) -> tuple[int, int]:
+        """Row and column of the first infinite value, where there is one."""
+        places = ((first + i, j) for first, rows, _ in self.chunks() for i, j in np.argwhere(np.isinf(rows)).tolist())
+        return next(places)
+
+    def lanes(self, order: Sequence[int], lane_rows: Callable[[int], int]) -> Iterator[tuple[int, Piece]]:
+        """Yield the rows of some patterns in whole lanes, each time with the number of those before them.
+
+        Of rows beyond memory, lanes come as they are full. In the end come the last rows of each pattern, one at least,
+        in the order of `order`; in memory, these are all.
+        """
+        waiting: dict[int, list[Piece]] = {number: [] for number in order}
+        n_before, n_waiting = dict.fromkeys(order, 0), dict.fromkeys(order, 0)
+        for piece in self.pieces():
+            number = piece.pattern
+            if number not in waiting:
+                continue
+            waiting[number].append(piece)
+            n_waiting[number] += len(piece.indices)
+            n = n_waiting[number]
+            if n >= WAITING and self.given.resident is None:
+                whole = (n - 1) // lane_rows(number) * lane_rows(number)
+                one = joined(waiting[number])
+                yield n_before[number], one.part(slice(whole))
+                waiting[number] = [one.part(np.arange(whole, n))]  # a copy, so that the others can go
+                n_before[number] += whole
+                n_waiting[number] -= whole
+        for number in order:
+            if n_before[number] + n_waiting[number] != self.patterns[number].n_rows:
+                raise_changed_gaps()
+            yield n_before[number], joined(waiting.pop(number))
 
     def with_known(self, known: KnownClasses) -> IncompleteSource:
         """Return the same rows with other classes."""
@@ -102,18 +148,43 @@ class IncompleteSource(Source):
 
     def through(self, function: Callable[[NDArray[Any]], NDArray[Any]]) -> IncompleteSource:
         """Return rows that a function makes of these, gaps at the same places."""
-        filled = None if self.filled is None else function(self.filled)
-        return replace(self, given=function(self.given), filled=filled)
+        given, filled = (
+            None
+            if rows is None
+            else rows.through(function) or _made(partial(_mapped, rows, function), self.sample_weight)
+            for rows in (self.given, self.filled)
+        )
+        assert given is not None  # as there are rows
+        return replace(self, given=given.with_gaps(), filled=filled)
 
     @property
-    def as_given(self) -> ArraySource:
-        """The rows as one array, NaN where a value is missing."""
-        return ArraySource(self.given, self.sample_weight)
+    def as_given(self) -> ArraySource | None:
+        """The rows as one array if they can be addressed as one, NaN where a value is missing."""
+        given = self.given.as_given
+        return None if given is None else replace(given, sample_weight=self.sample_weight)
 
-    def filled_with(self, rows: NDArray[Any]) -> IncompleteSource:
-        """Return the same rows, with others in the place of `filled`."""
-        other = replace(self, filled=rows)
-        vars(other).update({name: getattr(self, name) for name in ("patterns", "survey", "_with_means")})
+    def filled_by(self, begin: Callable[[], Fill]) -> IncompleteSource:
+        """Return the same rows with others in the place of `filled`; `begin` is called before each reading."""
+        filled: Source = FilledSource(self, begin)
+        if self.given.resident is not None:
+            filled = ArraySource(filled.take(np.arange(self.n_rows)), self.sample_weight)
+        return self._same(filled=filled)
+
+    @property
+    def read(self) -> Source:
+        """The source whose chunks passes read."""
+        return self.given
+
+    def read_by(self, reader: Source) -> IncompleteSource:
+        """Return the rows as another source reads them."""
+        other = self._same(given=reader)
+        return other.filled_by(self.filled.begin) if isinstance(self.filled, FilledSource) else other
+
+    def _same(self, **parts: Any) -> IncompleteSource:
+        """Return the same rows from or filled by other sources, with what is known of them."""
+        other = replace(self, **parts)
+        computed = ("by_key", "_whole", "survey", "_means")
+        vars(other).update({name: vars(self)[name] for name in computed if name in vars(self)})
         return other
 
     @property
@@ -121,43 +192,175 @@ class IncompleteSource(Source):
         """The rows of weight above 0, so that others, among which sums are rounded otherwise, change no bit."""
         if self.sample_weight is None or self.n_used == self.n_rows:
             return self
-        there = self.sample_weight > 0
-        weight = None if (self.sample_weight[there] == 1).all() else self.sample_weight[there]
-        return IncompleteSource(self.given[there], weight, None if self.filled is None else self.filled[there])
+        return self.chosen(self.sample_weight > 0)
+
+    def chosen(self, there: NDArray[np.bool_]) -> IncompleteSource:
+        """Return some of the rows."""
+        weight = part_of(self.sample_weight, there)
+        weight = None if weight is None or (weight == 1).all() else weight
+        given, filled = (None if rows is None else _chosen(rows, there, weight) for rows in (self.given, self.filled))
+        assert given is not None  # as there are rows
+        return IncompleteSource(given.with_gaps(), weight, filled)
+
+    @property
+    def empty(self) -> NDArray[np.bool_]:
+        """Whether rows have no value, (n,)."""
+        empty = np.zeros(self.n_rows, dtype=bool)
+        for piece in self.pieces():
+            empty[piece.indices] = not piece.rows.n_features
+        return empty
+
+    def part(self, indices: NDArray[np.intp]) -> IncompleteSource:
+        """Return the rows with these indices, which increase, in memory, with their gaps."""
+        weight = part_of(self.sample_weight, indices)
+        return IncompleteSource(ArraySource(self.take(indices), weight), weight, self.subset(indices))
 
     @cached_property
-    def without_gaps(self) -> ArraySource:
+    def without_gaps(self) -> Source:
         """The rows with their gaps filled."""
-        return ArraySource(self._with_means if self.filled is None else self.filled, self.sample_weight, self.known)
+        if self.filled is not None:
+            filled = self.filled
+        elif self.given.resident is not None:
+            rows, means = self.given.resident.rows, self._means
+            filled = ArraySource(np.where(np.isnan(rows), means, rows), self.sample_weight)
+        else:
+            filled = FilledSource(self, lambda: lambda number, rows: self._means[self.patterns[number].missing])
+        return filled.with_known(self.known)
 
     @cached_property
     def survey(self) -> Survey:
         """Survey of the rows, with the means of the columns in their gaps: it says where the given values lie."""
-        return Survey([(0, self._with_means, self.sample_weight)], self.n_features)
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """Digest of the rows, gaps among them, and their weights."""
-        return hashlib.blake2b(ArraySource(self.given, self.sample_weight).fingerprint.encode()).hexdigest()
+        chunks = (
+            chunk._replace(rows=np.where(np.isnan(chunk.rows), self._means, chunk.rows)) for chunk in self.chunks()
+        )
+        return Survey(chunks, self.n_features)
 
     def chunks(self, lane_rows: int = 1) -> Iterator[Chunk]:
-        """Yield the rows as one chunk, NaN where a value is missing."""
-        yield Chunk(0, self.given, self.sample_weight)
+        """Yield the rows in order, NaN where a value is missing."""
+        for first, rows, _ in self.given.chunks(lane_rows):
+            yield Chunk(first, rows, part_of(self.sample_weight, slice(first, first + len(rows))))
 
     def take(self, indices: NDArray[np.intp]) -> NDArray[Any]:
         """Return the rows with these indices, NaN where a value is missing."""
-        return self.given[indices]
+        return self.given.take(indices)
 
     def subset(self, indices: NDArray[np.intp]) -> ArraySource:
         """Return the rows with these indices, their gaps filled, and their weights."""
         return self.without_gaps.subset(indices)
 
+    def split(self, chunk: Chunk) -> Iterator[Piece]:
+        """Yield the rows of each pattern in a chunk."""
+        return self._numbered(split(chunk, self._keys))
+
+    def _numbered(self, pieces: Iterable[Keyed]) -> Iterator[Piece]:
+        keys = self._keys
+        return (piece._replace(pattern=int(np.searchsorted(keys, key))) for key, _, piece in pieces)
+
     @cached_property
-    def _with_means(self) -> NDArray[Any]:
-        absent = np.isnan(self.given)
-        used = ~absent & (self.weights > 0)[:, None]
-        # About a value of each column, so that columns far from zero keep their digits; about 0 without values.
-        about = np.nan_to_num(self.given[used.argmax(axis=0), np.arange(self.n_features)].astype(np.float64))
+    def _keys(self) -> NDArray[Any]:
+        return np.array(list(self.by_key))
+
+    def _read(self) -> Iterable[Keyed]:
+        """Read all rows by pattern, chunk by chunk; in memory, once."""
+        return self._whole if self.given.resident is not None else chain.from_iterable(map(split, self.chunks()))
+
+    @cached_property
+    def _whole(self) -> list[Keyed]:
+        return list(chain.from_iterable(map(split, self.chunks())))
+
+    @cached_property
+    def by_key(self) -> dict[Any, Pattern]:
+        """The patterns by their keys, which increase."""
+        return patterns_of(self._read(), in_memory=self.given.resident is not None)
+
+    def among(self, by_key: dict[Any, Pattern]) -> IncompleteSource:
+        """Return the rows as some of others, with their patterns, which tell the forms of passes."""
+        other = replace(self)
+        if not self.by_key.keys() <= by_key.keys():
+            raise_changed_gaps()
+        vars(other)["by_key"] = {key: by_key[key]._replace(n_rows=of.n_rows) for key, of in self.by_key.items()}
+        return other
+
+    @cached_property
+    def _means(self) -> NDArray[Any]:
+        """The mean of each column over the rows that have it."""
+        d = self.n_features
+        about, sums, n_used = np.full(d, np.nan), np.zeros(d), np.zeros(d)
+        for chunk in self.chunks():
+            rows = chunk.rows
+            used = ~np.isnan(rows) & (chunk.weights > 0)[:, None]
+            # About a value of each column, so that columns far from zero keep their digits; about 0 without values.
+            firsts = np.where(used.any(axis=0), rows[used.argmax(axis=0), np.arange(d)], np.nan)
+            about = np.where(np.isnan(about), firsts, about)
+            with np.errstate(over="ignore"):
+                # One after the other, whatever the chunks.
+                sums = np.concatenate([sums[None], np.where(used, rows - about, 0.0)]).cumsum(axis=0)[-1]
+            n_used += used.sum(axis=0)
         with np.errstate(over="ignore"):
-            means = about + np.where(used, self.given - about, 0.0).sum(axis=0) / np.maximum(used.sum(axis=0), 1)
-        return np.where(absent, means.astype(self.dtype), self.given)
+            return np.asarray((np.nan_to_num(about) + sums / np.maximum(n_used, 1)).astype(self.dtype))
+
+
+class FilledSource(SameRows):
+    """Rows beyond memory with their gaps filled.
+
+    Parameters
+    ----------
+    source : IncompleteSource
+    begin : callable
+        Called before each reading. It returns what fills the gaps of the rows of a pattern, which come in their order.
+    """
+
+    _source: IncompleteSource
+
+    def __init__(self, source: IncompleteSource, begin: Callable[[], Fill]) -> None:
+        super().__init__(source)
+        self.begin = begin
+
+    @cached_property
+    def survey(self) -> Survey:
+        """Survey of the filled rows."""
+        return Survey(self.chunks(), self.n_features)
+
+    def chunks(self, lane_rows: int = 1) -> Iterator[Chunk]:
+        """Yield the chunks of the other source, filled."""
+        fill, patterns = self.begin(), self._source.patterns
+        for chunk in self._source.chunks(lane_rows):
+            rows = chunk.rows.copy()
+            for number, indices, part in self._source.split(chunk):
+                missing = patterns[number].missing
+                if missing.any():
+                    rows[np.ix_(indices - chunk.first, missing)] = fill(number, part.rows)
+            yield chunk._replace(rows=rows)
+
+    def take(self, indices: NDArray[np.intp]) -> NDArray[Any]:
+        """Return the rows with these indices, which increase, with the bits that they have in memory."""
+        fill, patterns = self.begin(), self._source.patterns
+        taken = np.array(self._source.take(indices))
+        order = [number for number, pattern in enumerate(patterns) if pattern.missing.any()]
+        for _, (number, here, part) in self._source.lanes(order, lambda number: LANES):
+            batches = (part.rows[start : start + LANES] for start in range(0, len(here), LANES))
+            values = np.concatenate(
+                [np.broadcast_to(fill(number, rows), (len(rows), patterns[number].missing.sum())) for rows in batches]
+            )
+            wanted = np.isin(here, indices)
+            places = np.searchsorted(indices, here[wanted])
+            taken[np.ix_(places, patterns[number].missing)] = values[wanted]
+        return taken
+
+
+def _chosen(rows: Source, there: NDArray[np.bool_], weight: Array | None) -> Source:
+    """Return the rows that are chosen, with these weights."""
+    resident = rows.resident
+    if resident is not None:
+        return replace(resident, rows=resident.rows[there], sample_weight=weight)
+    return _made(lambda: (part[there[first : first + len(part)]] for first, part, _ in rows.chunks()), weight)
+
+
+def _mapped(source: Source, function: Callable[[NDArray[Any]], NDArray[Any]]) -> Iterator[NDArray[Any]]:
+    return (function(chunk.rows) for chunk in source.chunks())
+
+
+def _made(blocks: Callable[[], Iterator[NDArray[Any]]], weight: Array | None) -> FactorySource:
+    source = FactorySource(blocks)
+    source.given_weight = weight
+    return source

@@ -5,9 +5,8 @@ from __future__ import annotations
 import hashlib
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import accumulate
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +15,10 @@ from gmm import _em
 from gmm._caching import cached_property
 from gmm._kernel.first_look import Survey
 from gmm._public import publish
-from gmm._rows.sources import ArraySource, Chunk, Source, single_weights
+from gmm._rows.incomplete import IncompleteSource
+from gmm._rows.sources import ArraySource, Chunk, Pattern, Source, single_weights
+from gmm._rows.tasks import Digest, Expected, Look, Opening, Pass, Take
 from gmm._text.lists import listed
-from gmm._validation.given import check_array, check_sample_weight
-from gmm._validation.rows import check_rows
 from gmm._values.layouts import Array
 from gmm._values.statistics import SufficientStatistics
 
@@ -31,122 +30,6 @@ Task = Callable[[int, Any], Any]  # from the number of a partition and its rows 
 _DRIFT = 1e-4  # of the reach: between the means of the rows at the first look and in a pass, which may be in float32
 
 
-class Look(NamedTuple):
-    """What the first look at a partition finds.
-
-    Parameters
-    ----------
-    number : int
-        Which partition.
-    n_rows : int
-        Rows of a positive weight; if there are none, the rest means nothing.
-    n_features : int
-    dtype : dtype
-    names : array of str, optional
-        Names of the features.
-    weighted : bool
-    survey : Survey, optional
-        None without rows.
-    largest : float
-        The largest weight.
-    squares : float
-        Σ w², in units of its square.
-    """
-
-    number: int
-    n_rows: int
-    n_features: int
-    dtype: np.dtype[Any]
-    names: NDArray[np.object_] | None
-    weighted: bool
-    survey: Survey | None
-    largest: float
-    squares: float
-
-
-def look(number: int, given: Any) -> list[Look]:
-    """Look at a partition for the first time."""
-    source, names = _opened(number, given)
-    n, d = source.n_rows, source.n_features
-    if not n:
-        return [Look(number, n, d, source.dtype, names, False, None, 0.0, 0.0)]
-    weight, weighted = source.weights, source.sample_weight is not None
-    largest = float(weight.max())
-    shares = weight / largest
-    return [Look(number, n, d, source.dtype, names, weighted, source.survey, largest, float(shares @ shares))]
-
-
-@dataclass(frozen=True)
-class Expected:
-    """What the partitions are at every reading: how many rows they have, of which type."""
-
-    n_rows: tuple[int, ...]
-    dtype: np.dtype[Any]
-
-    def rows(self, number: int, given: Any) -> ArraySource:
-        """Return the rows of a partition.
-
-        Raises
-        ------
-        ValueError
-            If there are more or fewer than before.
-        """
-        source, _ = _opened(number, given, self.dtype)
-        if source.n_rows != self.n_rows[number]:
-            raise ValueError(
-                f"partition {number} changed between two readings: {self.n_rows[number]} rows the first time, "
-                f"{source.n_rows} now; expected the same rows each time"
-            )
-        return source
-
-
-@dataclass(frozen=True)
-class Pass:
-    """The task that makes a pass over a partition; its sums, of which there are O(K·d²), add up."""
-
-    plan: _em.Plan
-    expected: Expected
-
-    def __call__(self, number: int, given: Any) -> Array | float:
-        """Walk the rows of a partition, on one thread; of none, the sums are 0."""
-        source = self.expected.rows(number, given)
-        n_lanes = -(-source.n_rows // self.plan.lane_rows)
-        if not n_lanes:
-            return 0.0
-        scratch = _em.Scratch()
-        self.plan.begin(scratch, source.n_rows)
-        self.plan.walk(scratch, _em.RowTable(source.rows, source.sample_weight), 0, n_lanes)
-        return self.plan.sums(scratch)
-
-
-@dataclass(frozen=True)
-class Take:
-    """The task that picks rows by their numbers, which increase."""
-
-    indices: NDArray[np.intp]
-    expected: Expected
-
-    def __call__(self, number: int, given: Any) -> list[tuple[int, NDArray[Any], Array | None]]:
-        """Return the number of the partition, and those of its rows that are wanted, with their weights."""
-        first = sum(self.expected.n_rows[:number])
-        start, stop = np.searchsorted(self.indices, [first, first + self.expected.n_rows[number]])
-        if start == stop:
-            return []
-        part = self.expected.rows(number, given).subset(self.indices[start:stop] - first)
-        return [(number, part.rows, part.sample_weight)]
-
-
-@dataclass(frozen=True)
-class Digest:
-    """The task that makes a digest of a partition."""
-
-    expected: Expected
-
-    def __call__(self, number: int, given: Any) -> list[tuple[int, str]]:
-        """Return the number of the partition and its digest."""
-        return [(number, self.expected.rows(number, given).fingerprint)]
-
-
 class PartitionedSource(Source):
     """Rows that lie in partitions elsewhere, numbered from 0; a subclass says how tasks get there.
 
@@ -154,6 +37,7 @@ class PartitionedSource(Source):
     """
 
     here = False
+    opening = Opening()
 
     @abstractmethod
     def total(self, task: Task) -> Any:
@@ -167,7 +51,11 @@ class PartitionedSource(Source):
         ValueError
             If a partition has not as many rows as before.
         """
-        sums = self.total(Pass(plan, self._expected))
+        return self.sums_of(Pass(plan, self.expected))
+
+    def sums_of(self, task: Task) -> Array:
+        """Return what a task adds up over the partitions."""
+        sums = self.total(task)
         if not isinstance(sums, np.ndarray) or sums.dtype.kind != "f" or sums.ndim != 1:
             raise TypeError(self._no_total(sums, "an array of one dimension"))
         return sums
@@ -189,6 +77,19 @@ class PartitionedSource(Source):
                 f"{self!r} changed between two passes: their weight was {survey.weight:.10g} and is {weight:.10g}, and "
                 f"their mean moved by {moment / weight}; expected the same rows each time"
             )
+
+    def with_gaps(self) -> PartitionedSource:
+        """Return the source as one whose first look takes NaN for a missing value."""
+        return self.anew(opening=Opening(gaps=True), gaps=True)
+
+    @property
+    def by_key(self) -> dict[Any, Pattern]:
+        """Of rows with gaps: the patterns by their keys, which increase."""
+        seen: dict[Any, Pattern] = {}
+        for found in self._looks:
+            for key, pattern in found.patterns.items():
+                seen[key] = seen[key].joined(pattern) if key in seen else pattern
+        return dict(sorted(seen.items()))
 
     @property
     def n_rows(self) -> int:
@@ -238,7 +139,7 @@ class PartitionedSource(Source):
     @cached_property
     def fingerprint(self) -> str:
         """Digest of all rows and weights, the same for the same rows in the same partitions."""
-        return hashlib.blake2b(repr(sorted(self._collected(Digest(self._expected), tuple))).encode()).hexdigest()
+        return hashlib.blake2b(repr(sorted(self._collected(Digest(self.expected), tuple))).encode()).hexdigest()
 
     def chunks(self, lane_rows: int = 1) -> Iterator[Chunk]:
         """Refuse to bring the rows here.
@@ -259,11 +160,20 @@ class PartitionedSource(Source):
 
     def subset(self, indices: NDArray[np.intp]) -> ArraySource:
         """Return the rows with these indices, which increase, and their weights."""
-        parts = sorted(self._collected(Take(np.asarray(indices), self._expected), tuple), key=lambda part: part[0])
+        return self.ranked(indices)[0]
+
+    def ranked(self, indices: NDArray[np.intp]) -> tuple[ArraySource, NDArray[np.intp]]:
+        """Return the same and, of rows with gaps, how many rows before each have the same pattern."""
+        parts = sorted(self._collected(Take(np.asarray(indices), self.expected), tuple), key=lambda part: part[0])
         if not parts:
-            return ArraySource(np.empty((0, self.n_features), self.dtype))
-        _, rows, weights = zip(*parts, strict=True)
-        return ArraySource(np.concatenate(rows), np.concatenate(weights) if self._first.weighted else None)
+            return ArraySource(np.empty((0, self.n_features), self.dtype)), np.empty(0, np.intp)
+        for number, rows, _, ranks in parts if self.opening.finds_gaps else ():
+            some, before = IncompleteSource(ArraySource(rows)), self._looks[:number]
+            for key, piece in zip(some.by_key, some.pieces(), strict=True):
+                ranks[piece.indices] += sum(found.patterns[key].n_rows for found in before if key in found.patterns)
+        _, rows, weights, ranks = zip(*parts, strict=True)
+        weight = np.concatenate(weights) if self._first.weighted else None
+        return ArraySource(np.concatenate(rows), weight), np.concatenate(ranks)
 
     def _collected(self, task: Task, kind: type[T]) -> list[T]:
         """Return what a task whose results are lists returns of all partitions."""
@@ -280,7 +190,7 @@ class PartitionedSource(Source):
 
     @cached_property
     def _looks(self) -> list[Look]:
-        looks = sorted(self._collected(look, Look), key=lambda found: found.number)
+        looks = sorted(self._collected(self.opening, Look), key=lambda found: found.number)
         numbers = [found.number for found in looks]
         if numbers != list(range(len(looks))):
             raise ValueError(f"expected partitions numbered from 0, each once, got {listed(map(str, numbers), 10)}")
@@ -302,8 +212,9 @@ class PartitionedSource(Source):
         return list(accumulate((found.n_rows for found in self._looks), initial=0))[:-1]
 
     @property
-    def _expected(self) -> Expected:
-        return Expected(tuple(found.n_rows for found in self._looks), self.dtype)
+    def expected(self) -> Expected:
+        """What the partitions are at every reading."""
+        return Expected(tuple(found.n_rows for found in self._looks), self.dtype, self.opening)
 
 
 class EngineSource(PartitionedSource):
@@ -366,25 +277,6 @@ def partitioned_rows(total: Callable[[Task], Any]) -> Source:
     if not callable(total):
         raise TypeError(f"expected a function that adds up a task over partitions, got {type(total).__name__}")
     return EngineSource(total)
-
-
-def _opened(
-    number: int, given: Any, dtype: np.dtype[Any] | None = None
-) -> tuple[ArraySource, NDArray[np.object_] | None]:
-    """Return the rows of a partition that have a positive weight, and the names of their features."""
-    name = f"partition {number}"
-    rows, weight = given if isinstance(given, tuple) else (given, None)
-    floats, names = check_rows(rows, estimator=name, min_rows=0)
-    if weight is not None:
-        try:
-            weight = check_array(weight, "weights", (len(floats),)).astype(np.float64)
-            if weight.any():
-                check_sample_weight(weight, len(floats))
-        except ValueError as error:
-            raise ValueError(f"{name}: {error}") from error
-        if not weight.all():
-            floats, weight = floats[weight > 0], weight[weight > 0]
-    return ArraySource(floats if dtype is None else floats.astype(dtype, copy=False), weight), names
 
 
 def _check_alike(one: Look, other: Look) -> None:

@@ -58,7 +58,7 @@ class Chunk(NamedTuple):
 
 
 class Pattern(NamedTuple):
-    """Rows that have values in the same columns.
+    """A set of columns, and what is known of the rows that have values in these alone.
 
     Parameters
     ----------
@@ -66,21 +66,58 @@ class Pattern(NamedTuple):
         Columns.
     missing : bool array of shape (d,)
         Whether a column is another.
-    indices : array of int
-        The rows, in rising order.
-    rows : Source
-        Their observed columns, with their weights.
+    n_rows : int
+        How many rows there are.
+    survey : Survey, optional
+        Of their observed columns, if there are any.
+    heaviest : float
+        Their largest weight.
     """
 
     observed: NDArray[np.intp]
     missing: NDArray[np.bool_]
-    indices: NDArray[np.intp]
-    rows: Source
+    n_rows: int
+    survey: Survey | None
+    heaviest: float
+
+    @classmethod
+    def of(cls, missing: NDArray[np.bool_]) -> Pattern:
+        """Return a pattern without rows."""
+        return cls(np.flatnonzero(~missing), missing, 0, None, 0.0)
+
+    def joined(self, other: Pattern) -> Pattern:
+        """Return the pattern with further rows, those of another."""
+        n, surveys, q = self.n_rows, (self.survey, other.survey), len(self.observed)
+        survey = Survey([(n if i else 0, each, None) for i, each in enumerate(surveys) if each], q) if q else None
+        return self._replace(n_rows=n + other.n_rows, survey=survey, heaviest=max(self.heaviest, other.heaviest))
 
     @property
     def weight(self) -> float:
         """Weight of the rows."""
-        return self.rows.survey.weight if len(self.observed) else 0.0
+        return 0.0 if self.survey is None else self.survey.weight
+
+
+class Piece(NamedTuple):
+    """Rows of one pattern.
+
+    Parameters
+    ----------
+    pattern : int
+        Which of the source's patterns.
+    indices : array of int
+        The numbers of the rows in the source, which increase.
+    rows : ArraySource
+        Their observed columns, with their weights.
+    """
+
+    pattern: int
+    indices: NDArray[np.intp]
+    rows: ArraySource
+
+    def part(self, index: slice | NDArray[np.intp]) -> Piece:
+        """Return some of the rows."""
+        rows = ArraySource(self.rows.rows[index], part_of(self.rows.sample_weight, index))
+        return Piece(self.pattern, self.indices[index], rows)
 
 
 class Source(ABC):
@@ -102,8 +139,10 @@ class Source(ABC):
         Whether chunks are made on a thread of their own.
     here : bool
         Whether rows can be read here; else passes go to them.
+    gaps : bool
+        Whether the first look takes NaN for a missing value.
     has_gaps : bool
-        Whether values may be missing.
+        Whether values are missing.
     unfilled : bool
         Whether they are, and nothing has been chosen to stand in their places.
     """
@@ -114,23 +153,29 @@ class Source(ABC):
     feature_names: NDArray[np.object_] | None = None
     reads_ahead: bool = False
     here: ClassVar[bool] = True
+    gaps: bool = False
     has_gaps: ClassVar[bool] = False
     unfilled: bool = False
 
     @property
     def patterns(self) -> list[Pattern]:
-        """The rows by the columns that they have."""
+        """The sets of columns that rows have."""
         d = self.n_features
-        return [Pattern(np.arange(d), np.zeros(d, dtype=bool), np.arange(self.n_rows), self)]
+        return [Pattern(np.arange(d), np.zeros(d, dtype=bool), self.n_rows, self.survey, 1.0)]
+
+    def pieces(self) -> Iterator[Piece]:
+        """Yield the rows by pattern, chunk by chunk."""
+        for first, rows, weight in self.chunks():
+            yield Piece(0, np.arange(first, first + len(rows)), ArraySource(rows, weight))
+
+    def with_gaps(self) -> Source:
+        """Return the source as one whose first look takes NaN for a missing value."""
+        return self
 
     @property
     def as_given(self) -> ArraySource | None:
         """The rows as one array if they can be addressed as one, NaN where a value is missing."""
         return self.addressable
-
-    def filled_with(self, rows: NDArray[Any]) -> Source:
-        """Return the rows with others in the places of missing values."""
-        return self
 
     def through(self, function: Callable[[NDArray[Any]], NDArray[Any]]) -> Source | None:
         """Return rows that a function makes of these, if they are in memory."""
@@ -156,9 +201,9 @@ class Source(ABC):
         return self
 
     @property
-    def without_gaps(self) -> ArraySource | None:
-        """The rows in memory, if they are there, with something in the place of missing values."""
-        return self.resident
+    def without_gaps(self) -> Source:
+        """The rows, with something in the place of missing values."""
+        return self
 
     @property
     @abstractmethod
@@ -188,9 +233,31 @@ class Source(ABC):
         return ArraySource(self.take(indices), part_of(self.sample_weight, indices))
 
     @property
+    def read(self) -> Source:
+        """The source whose chunks passes read."""
+        return self
+
+    def read_by(self, reader: Source) -> Source:
+        """Return the rows as another source reads them, whose rows are those of `read`."""
+        return reader
+
+    def part(self, indices: NDArray[np.intp]) -> Source:
+        """Return the rows with these indices, which increase, in memory, with their gaps."""
+        return self.subset(indices)
+
+    @property
     def weights(self) -> Array:
         """Weights of all rows, (n,), ones where they have none."""
         return in_full(self.sample_weight, self.n_rows)
+
+    def anew(self, **changes: Any) -> Self:
+        """Return the source with other attributes, before any look at its rows."""
+        found = {
+            name for kind in type(self).__mro__ for name, of in vars(kind).items() if isinstance(of, cached_property)
+        }
+        other = object.__new__(type(self))
+        vars(other).update({name: value for name, value in vars(self).items() if name not in found} | changes)
+        return other
 
     def with_known(self, known: KnownClasses) -> Self:
         """Return the same rows with other classes."""
@@ -335,7 +402,12 @@ def box_of(source: Source) -> NDArray[Any]:
 
 def single_weights(sample_weight: Array | None) -> bool:
     """Return whether sums with these weights stay in the range of float32."""
-    return sample_weight is None or bool(1e-6 < sample_weight.max() < 1e6)
+    return sample_weight is None or in_range(sample_weight.max())
+
+
+def in_range(heaviest: float) -> bool:
+    """Return whether sums with weights, of which this is the largest, stay in the range of float32."""
+    return bool(1e-6 < heaviest < 1e6)
 
 
 def chunks_in_order(source: Source, lane_rows: int) -> Generator[Chunk, None, None]:

@@ -65,7 +65,7 @@ def together(
                 subscribers[-1].cancel()
         while waiting := [subscriber for subscriber in subscribers if subscriber.wanted != _CANCELLED]:
             between()
-            with closing(chunks_in_order(source, 1)) as chunks:
+            with closing(chunks_in_order(source.read, 1)) as chunks:
                 for chunk in chunks:
                     for subscriber in waiting:
                         if subscriber is not subscribers[0] and is_up():
@@ -99,8 +99,8 @@ class _Subscriber(SameRows):
     """
 
     def __init__(self, source: Source, task: Callable[[Source], Any]) -> None:
-        super().__init__(source)
-        self._task = task
+        super().__init__(source.read)
+        self._task, self._rows = task, source
         self._turn, self._rest = Semaphore(0), Semaphore(0)
         self._chunk: Chunk | None = None
         self._is_cancelled = False
@@ -149,7 +149,7 @@ class _Subscriber(SameRows):
         self._turn.acquire()
         try:
             if not self._is_cancelled:
-                self.result = self._task(self)
+                self.result = self._task(self._rows.read_by(self))
                 self.has_ended = True
         except _LetGo:
             pass

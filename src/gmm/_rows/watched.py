@@ -35,4 +35,6 @@ class WatchedSource(SameRows):
 
 def followed(source: Source, seen: Callable[[int, float], object]) -> Source:
     """Return a source as one whose readings are followed, if it is read here and not in memory."""
-    return WatchedSource(source, seen) if source.here and source.without_gaps is None else source
+    if not source.here or source.without_gaps.resident is not None:
+        return source
+    return source.read_by(WatchedSource(source.read, seen))

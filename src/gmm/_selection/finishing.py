@@ -45,10 +45,10 @@ _READINGS_OF_CRITERIA = 1
 
 def rows_to_search(source: Source, seed: int) -> Source:
     """Return the rows, as an array, if they are in memory or few; else a sample of them."""
-    if source.without_gaps is not None:
+    if source.without_gaps.resident is not None:
         return source
     whole = source.n_rows <= SEARCHED
-    return source.subset(
+    return source.part(
         np.arange(source.n_rows) if whole else chosen_rows(source, SEARCHED, np.random.default_rng(seed))
     )
 

@@ -482,7 +482,7 @@ class _Fits:
     def _with_one_split(self, null: GaussianMixture, rows: NDArray[Any]) -> MixtureParameters | None:
         """Return a start of K + 1 components: the best of short runs that each split one component of `null`."""
         parameters = fitted_parameters(null)
-        source = IncompleteSource(rows) if np.isnan(rows).any() else ArraySource(rows)
+        source = IncompleteSource.of(ArraySource(rows)) if np.isnan(rows).any() else ArraySource(rows)
         objective = Objective(parameters.model, null.reg_covar, noise=parameters.noise)
         problem = Problem(source, objective, self.parameters["n_threads"])
         with problem.e_step() as e_step:

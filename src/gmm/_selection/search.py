@@ -203,7 +203,7 @@ def _searched(
     template, opened, most = request.template, request.source, max(request.n_components)
     source = rows_to_search(opened, seed)
     here, rows = replace(request, source=source), SearchRows.of(source, most, seed, request.noise)
-    whole = rows.sample.without_gaps
+    whole = rows.sample.without_gaps.resident
     assert whole is not None  # a search is over rows in memory
     seeds, places = start_seeds(seed, template.n_init), None if request.fixed is None else request.fixed.means
     starts = Starts(whole, template, request.models, seeds, request.noise, places)

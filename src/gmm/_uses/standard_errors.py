@@ -239,7 +239,8 @@ def standard_errors(
         variances = variances_by_information(mixture, labelled, model.reg_covar, model.n_threads)
         weights, means, covariances = map(np.sqrt, variances)
         return StandardErrors(model, method, weights, means, covariances)
-    rows = source if isinstance(source, IncompleteSource) else as_one_array(source, standard_errors.__name__)
+    array = as_one_array(source, standard_errors.__name__, gaps=True)
+    rows = source if isinstance(source, IncompleteSource) else array
     refits = _Refits.of(model, rows, labelled.known, draw_rows=method == "bootstrap")
     seeds = np.random.default_rng(shared_seed(random_state)).integers(2**63, size=n_replicates).tolist()
     return _collected(model, method, refits.made(seeds), len(seeds), callback)

@@ -70,12 +70,6 @@ EXCLUSIONS = (
         "leave one of them out",
     ),
     Exclusion(
-        "missing='em'",
-        "rows beyond memory",
-        "a pass takes rows with the same columns together, so it has to reach each row at any time",
-        "pass an array or a data frame, or leave out the rows with NaN",
-    ),
-    Exclusion(
         "standardize",
         "rows in partitions",
         "the rows stay where they are",

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from gmm._exceptions import warn
 from gmm._validation.arrays import FloatArray, as_array, as_floats, place_in
-from gmm._validation.combinations import refusal
 from gmm._validation.tables import as_table, is_series
 from gmm._validation.where import name_of, row_and_column
 
@@ -24,10 +23,12 @@ __all__ = [
     "check_rows",
     "check_shape",
     "instead_of_gaps",
+    "raise_changed_gaps",
     "raise_empty",
     "raise_nonfinite",
     "raise_too_heavy",
     "raise_too_large",
+    "raise_too_many_patterns",
 ]
 
 
@@ -200,10 +201,8 @@ def raise_nonfinite(
     )
 
 
-def instead_of_gaps(missing: str | None, *, fitted: bool, imputes: bool, in_memory: bool) -> str:
+def instead_of_gaps(missing: str | None, *, fitted: bool, imputes: bool) -> str:
     """Say what to do about NaN, given what the caller was told it is, None if it could not be told."""
-    if missing is not None and not in_memory:
-        return str(refusal("missing='em'", "rows beyond memory"))
     drop = "drop the rows with missing values (X[~np.isnan(X).any(axis=1)])"
     if missing is None:
         return f"Fill the gaps, as the method impute of a mixture does, or {drop}."
@@ -222,6 +221,36 @@ def raise_empty(place: str, instead: str) -> NoReturn:
         Always.
     """
     raise ValueError(f"All values of {place} of X are missing, so there is nothing to learn from it: pass {instead}.")
+
+
+def raise_changed_gaps(row: int | None = None) -> NoReturn:
+    """Raise the error for rows that have values in other columns than at the first look.
+
+    Raises
+    ------
+    ValueError
+        Always.
+    """
+    place = "rows have" if row is None else f"row {row} has"
+    raise ValueError(
+        f"the rows changed between two readings: {place} values in other columns than the first time; expected the "
+        "same rows each time"
+    )
+
+
+def raise_too_many_patterns(n_patterns: int, n_rows: int) -> NoReturn:
+    """Raise the error for rows beyond memory whose patterns have no room in it.
+
+    Raises
+    ------
+    ValueError
+        Always.
+    """
+    raise ValueError(
+        f"The first {n_rows:,} rows have values in {n_patterns:,} different sets of columns, too many to keep rows of "
+        "each set until they are enough for a pass: leave out columns that are rarely there, fill the gaps of some by "
+        "an imputer, or pass a sample of the rows as an array."
+    )
 
 
 def raise_too_large(

@@ -1,0 +1,112 @@
+"""`IncompletePartitions`: rows in partitions elsewhere, of which some values are missing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmm._caching import cached_property
+from gmm._kernel.first_look import Survey
+from gmm._rows.incomplete import Fill, IncompleteSource
+from gmm._rows.partitions import PartitionedSource
+from gmm._rows.patterns import LANES
+from gmm._rows.sources import ArraySource, Pattern, Source
+from gmm._rows.tasks import Opening
+from gmm._values.statistics import SufficientStatistics
+
+__all__ = ["IncompletePartitions"]
+
+
+class IncompletePartitions(IncompleteSource):
+    """Rows in partitions elsewhere, of which some values are missing."""
+
+    given: PartitionedSource
+    here = False
+
+    @classmethod
+    def of(cls, rows: Source) -> IncompletePartitions:
+        """Leave out rows without a value."""
+        return cls(rows)
+
+    @cached_property
+    def by_key(self) -> dict[Any, Pattern]:
+        """The patterns by their keys, which increase."""
+        return self.given.by_key
+
+    @property
+    def n_used(self) -> int:
+        """Number of rows with a positive weight."""
+        return self.given.n_rows
+
+    @property
+    def n_effective(self) -> float:
+        """The effective number of rows, (Σ w)² / Σ w²."""
+        return self.given.n_effective
+
+    @property
+    def fingerprint(self) -> str:
+        """Digest of all rows and weights."""
+        return self.given.fingerprint
+
+    @cached_property
+    def without_gaps(self) -> PartitionedSource:
+        """The rows with the means of the columns in their gaps."""
+        sums, weights = np.zeros((2, self.n_features))
+        for pattern in self.patterns:
+            if pattern.survey is not None:
+                sums[pattern.observed] += pattern.weight * pattern.survey.centre
+                weights[pattern.observed] += pattern.weight
+        return self.given.anew(opening=Opening(gaps=True, means=sums / np.maximum(weights, np.finfo(np.float64).tiny)))
+
+    @property
+    def survey(self) -> Survey:
+        """Survey of the rows, with the means of the columns in their gaps."""
+        return self.without_gaps.survey
+
+    def subset(self, indices: NDArray[np.intp]) -> ArraySource:
+        """Return the rows with these indices, their gaps filled, and their weights."""
+        begin: Callable[[], Fill] | None = vars(self).get("begin")
+        if begin is None:
+            return self.without_gaps.subset(indices)
+        (part, ranks), numbers, fill = self.given.ranked(indices), list(self.by_key), begin()
+        some, rows = IncompleteSource(part), part.rows.copy()
+        for key, (_, here, known) in zip(some.by_key, some.pieces(), strict=True):
+            number, pattern = numbers.index(key), self.by_key[key]
+            for start in range(0, ranks[here[-1]] + 1 if pattern.missing.any() else 0, LANES):
+                # What other rows have changes nothing; only they have to be there, as in memory.
+                batch = np.zeros((min(LANES, pattern.n_rows - start), known.n_features), known.dtype)
+                wanted = ranks[here] // LANES == start // LANES
+                places = ranks[here][wanted] - start
+                batch[places] = known.rows[wanted]
+                rows[np.ix_(here[wanted], pattern.missing)] = fill(number, batch)[places]
+        return replace(part, rows=rows)
+
+    def part(self, indices: NDArray[np.intp]) -> IncompleteSource:
+        """Return the rows with these indices, which increase, here, with their gaps."""
+        part = self.given.subset(indices)
+        return IncompleteSource(part, part.sample_weight, self.subset(indices))
+
+    def filled_by(self, begin: Callable[[], Fill]) -> IncompletePartitions:
+        """Return the same rows, of which samples are filled otherwise."""
+        other = replace(self, filled=self.without_gaps)
+        vars(other)["begin"] = begin
+        return other
+
+    def check_unchanged(self, statistics: SufficientStatistics) -> None:
+        """Check the weight of the rows of a pass.
+
+        Raises
+        ------
+        ValueError
+            If it is not that of the first look.
+        """
+        weight = self.survey.weight
+        if abs(statistics.weight - weight) > 1e-9 * weight:
+            raise ValueError(
+                f"{self.given!r} changed between two passes: their weight was {weight:.10g} and is "
+                f"{statistics.weight:.10g}; expected the same rows each time"
+            )

@@ -1,0 +1,328 @@
+"""Rows with missing values from files, streams and partitions: the fit, and the bits, are those of rows in memory."""
+
+import pickle
+from functools import reduce
+from operator import add
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+
+import gmm
+import reference
+from gmm import BayesianGaussianMixture, GaussianMixture
+from gmm._estimators.estimated import rows_to_fit
+from gmm._passes.incomplete import e_step_over
+from gmm._rows import blocks, incomplete, patterns
+from gmm._rows.entrance import as_source
+from gmm._selection import finishing
+from gmm._values.covariance import PARSIMONIOUS, covariance_model
+from gmm._values.layouts import FULL
+from gmm._values.parameters import MixtureParameters
+from test_missing import mixture, with_gaps, written_out
+
+pytestmark = pytest.mark.filterwarnings("ignore::gmm.ConvergenceWarning")
+
+N, CUTS = 3000, (10, 700, 701, 2900)
+ROWS = with_gaps(n=N, share=0.15)
+ROWS[[3, 1500, 2999]] = np.nan
+WEIGHTS = np.random.default_rng(1).uniform(0.5, 2, N)
+
+
+@pytest.fixture(autouse=True)
+def _small_pieces(monkeypatch):
+    """Chunks of some hundred rows, and lanes that are walked long before the last row."""
+    monkeypatch.setattr(blocks, "_CHUNK_BYTES", 1 << 12)
+    monkeypatch.setattr(blocks, "_FEWEST_LANES", 1)
+
+
+def stream(rows=ROWS, cuts=CUTS, weight=None):
+    parts = np.split(rows, cuts)
+    return gmm.open_rows(lambda: parts if weight is None else zip(parts, np.split(weight, cuts), strict=True))
+
+
+def npy(folder, rows=ROWS):
+    np.save(folder / "rows.npy", rows)
+    return gmm.open_rows(folder / "rows.npy")
+
+
+def parquet(folder, rows=ROWS):
+    columns = {name: pa.array(x, mask=np.isnan(x)) for name, x in zip("abcd", rows.T, strict=True)}
+    pa.parquet.write_table(pa.table(columns), folder / "rows.parquet", row_group_size=400)
+    return gmm.open_rows(folder / "rows.parquet")
+
+
+def csv(folder, rows=ROWS):
+    lines = (",".join("" if np.isnan(value) else repr(float(value)) for value in row) for row in rows)
+    (folder / "rows.csv").write_text("a,b,c,d\n" + "\n".join(lines) + "\n")
+    return gmm.open_rows(folder / "rows.csv")
+
+
+def partitions(rows=ROWS, cuts=(*CUTS, 2900)):
+    parts = np.split(rows, cuts)
+
+    def total(task):
+        return reduce(add, (pickle.loads(pickle.dumps(task))(number, part) for number, part in enumerate(parts)))
+
+    return gmm.sources.partitioned_rows(total)
+
+
+def assert_same(one, other):
+    for name in ("weights_", "means_", "covariances_", "lower_bounds_"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
+
+
+HOW = [{"covariance_type": name} for name in PARSIMONIOUS] + [
+    {"acceleration": None},
+    {"prior": "conjugate"},
+    {"noise": True},
+    {"n_init": 3},
+    {"refine": "split-merge"},
+    {"init_params": "k-means++"},
+    {"init_params": "random"},
+    {"means_init": np.nan_to_num(ROWS[[0, 1, 2]])},
+    {"verbose": 1},
+]
+
+
+def name_of(how):
+    return "-".join(map(str, how)) if "covariance_type" not in how else how["covariance_type"]
+
+
+@pytest.mark.parametrize("how", HOW, ids=name_of)
+def test_a_fit_from_blocks_is_the_fit_from_an_array(how):
+    how = {"missing": "em", "random_state": 0, "max_iter": 30} | how
+    assert_same(GaussianMixture(3, **how).fit(ROWS), GaussianMixture(3, **how).fit(stream()))
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_weighted_rows_and_lanes_that_fill_up(covariance_type, dtype, monkeypatch):
+    """With a waiting room of 300 rows, patterns are walked while the file is read."""
+    rows = with_gaps(n=20_000, share=0.04).astype(dtype)
+    weight = np.random.default_rng(0).uniform(0.1, 3, len(rows))
+    how = {"covariance_type": covariance_type, "missing": "em", "random_state": 0, "max_iter": 8}
+    one = GaussianMixture(3, **how).fit(rows, sample_weight=weight)
+    for waiting, cuts, n_threads in ((1 << 12, (7, 9000), 1), (1 << 12, (19_999,), 3), (1 << 30, (500,), 2)):
+        monkeypatch.setattr(incomplete, "WAITING", waiting)
+        assert_same(one, GaussianMixture(3, n_threads=n_threads, **how).fit(stream(rows, cuts, weight)))
+
+
+@pytest.mark.parametrize("source", [npy, parquet, csv])
+def test_files_are_arrays(source, tmp_path):
+    how = {"covariance_type": "full", "missing": "em", "random_state": 0}
+    array, file = GaussianMixture(3, **how).fit(ROWS), GaussianMixture(3, **how).fit(source(tmp_path))
+    assert_same(array, file)
+    for method in ("predict", "predict_proba", "score_samples", "score", "bic", "criteria", "impute"):
+        of_rows, of_file = getattr(array, method)(ROWS), getattr(file, method)(source(tmp_path))
+        np.testing.assert_equal(of_rows, of_file, err_msg=method)
+    predicted, others = (file.predict_from(rows, [0, 2]) for rows in (ROWS[:, [0, 2]], stream(ROWS[:, [0, 2]])))
+    np.testing.assert_array_equal(predicted.means, others.means)
+
+
+def test_predictions_go_to_a_file_by_blocks(tmp_path):
+    fit = GaussianMixture(3, missing="em", random_state=0).fit(ROWS)
+    for name, rows in (("one", ROWS), ("other", stream())):
+        fit.predict_to(rows, tmp_path / f"{name}.csv")
+    assert (tmp_path / "one.csv").read_bytes() == (tmp_path / "other.csv").read_bytes()
+
+
+@pytest.mark.parametrize("covariance_type", PARSIMONIOUS)
+def test_a_pass_over_blocks_and_partitions_is_the_twins(covariance_type):
+    X, parameters = with_gaps(n=400), mixture(covariance_type)
+    joint = reference.log_joint_given(X, *written_out(parameters))
+    responsibilities = reference.responsibilities(joint)
+    for rows in (stream(X, (50, 51)), partitions(X, (50, 51, 51))):
+        source, _ = as_source(rows, estimator="x", missing="em")
+        with e_step_over(source, FULL) as e_step:
+            got, totals = e_step(parameters.whitened()), e_step.totals(parameters.whitened())
+        expected = reference.statistics_given(
+            X, responsibilities, np.ones(len(X)), written_out(parameters), got.origins
+        )
+        for mine, its in zip((got.counts, got.first, got.second), expected, strict=True):
+            np.testing.assert_allclose(mine, its, rtol=1e-9, atol=1e-8)
+        assert got.log_evidence == pytest.approx(reference.log_evidence(joint).sum(), rel=1e-12)
+        assert totals.log_likelihood == pytest.approx(reference.log_evidence(joint).sum(), rel=1e-12)
+        assert totals.classification == pytest.approx(joint.max(axis=1).sum(), rel=1e-12)
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "EVE"])
+@pytest.mark.parametrize("how", [{}, {"prior": "conjugate"}, {"noise": True}, {"acceleration": None}], ids=name_of)
+def test_a_fit_over_partitions_is_the_fit_in_memory(covariance_type, how):
+    rows = with_gaps(n=1500) + 20 * (np.arange(1500) % 2)[:, None]
+    rows[7] = np.nan
+    how = {"covariance_type": covariance_type, "missing": "em", "random_state": 0, "tol": 1e-7, **how}
+    one, other = GaussianMixture(2, **how).fit(rows), GaussianMixture(2, **how).fit(partitions(rows, CUTS[:3]))
+    np.testing.assert_allclose(one.means_, other.means_, rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(one.covariances_, other.covariances_, rtol=1e-2, atol=1e-3)
+    assert other.bic(partitions(rows)) == pytest.approx(other.bic(rows), rel=1e-10)
+    assert np.diff(other.history_.objective).min() > -1e-10
+
+
+def test_starts_see_the_draws_of_rows_in_memory():
+    """Also of patterns that are filled in several batches."""
+    rows = with_gaps(n=40_000, share=0.1)
+    fit = GaussianMixture(3, missing="em", random_state=0)
+    array, blocks, there = (rows_to_fit(fit, X, None)[0] for X in (rows, stream(rows), partitions(rows)))
+    some = np.sort(np.random.default_rng(0).choice(40_000, 500, replace=False))
+    np.testing.assert_array_equal(array.subset(some).rows, blocks.subset(some).rows)
+    np.testing.assert_allclose(array.subset(some).rows, there.subset(some).rows, rtol=1e-9, atol=1e-9)
+    chunks = np.concatenate([chunk.rows for chunk in blocks.without_gaps.chunks()])
+    np.testing.assert_allclose(chunks, array.without_gaps.rows, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_dask_collections_have_gaps(weighted):
+    array = pytest.importorskip("dask.array")
+    weight = WEIGHTS if weighted else None
+    rows, weights = array.from_array(ROWS, chunks=(700, 4)), None if weight is None else array.from_array(weight, 700)
+    start = {"means_init": np.nan_to_num(ROWS[:3]), "weights_init": np.full(3, 1 / 3)}
+    how = {"missing": "em", "max_iter": 5, "precisions_init": np.stack([np.eye(4)] * 3), **start}
+    one = GaussianMixture(3, **how).fit(ROWS, sample_weight=weight)
+    other = GaussianMixture(3, **how).fit(rows, sample_weight=weights)
+    np.testing.assert_allclose(one.lower_bounds_, other.lower_bounds_, rtol=1e-9)
+    np.testing.assert_allclose(one.means_, other.means_, rtol=1e-6)
+    np.testing.assert_array_equal(other.predict(rows).compute(), other.predict(ROWS))
+
+
+def test_the_same_partitions_give_the_same_bits():
+    how = {"missing": "em", "random_state": 0, "max_iter": 5}
+    assert_same(GaussianMixture(3, **how).fit(partitions()), GaussianMixture(3, **how).fit(partitions()))
+
+
+def test_a_posterior_is_fitted_to_blocks():
+    how = {"n_components": 4, "missing": "em", "random_state": 0}
+    one, other = (BayesianGaussianMixture(**how).fit(rows) for rows in (ROWS, stream()))
+    assert_same(one, other)
+
+
+def test_labels_go_with_blocks():
+    rows = with_gaps(n=20_000, share=0.04)
+    labels = np.where(np.arange(len(rows)) % 3, -1, (np.nan_to_num(rows[:, 0]) > 2).astype(int))
+    how = {"missing": "em", "random_state": 0, "max_iter": 8}
+    one, other = (GaussianMixture(3, **how).fit(X, labels=labels) for X in (rows, stream(rows)))
+    assert_same(one, other)
+
+
+@pytest.mark.parametrize("standardize", [False, True])
+def test_a_search_over_blocks_is_the_search_in_memory(standardize):
+    how = {"missing": "em", "random_state": 0, "standardize": standardize}
+    one, other = (gmm.select(rows, [1, 2, 3], ["VVV", "EEE", "VVI"], **how) for rows in (ROWS, stream()))
+    np.testing.assert_array_equal(one.bic, other.bic)
+    np.testing.assert_array_equal(one.best.means_, other.best.means_)
+
+
+def test_a_search_on_a_sample_with_gaps_is_finished_on_all_rows(monkeypatch):
+    """The sample keeps its gaps, so that its criteria do not count filled values."""
+    monkeypatch.setattr(finishing, "SEARCHED", 1500)
+    for rows in (stream(), partitions()):
+        source, _ = as_source(rows, estimator="x", missing="em")
+        assert np.isnan(finishing.rows_to_search(source, 0).as_given.rows).any()
+        found = gmm.select(rows, [1, 2], ["VVV", "VVI"], missing="em", random_state=0)
+        whole = gmm.select(ROWS, [1, 2], ["VVV", "VVI"], missing="em", random_state=0)
+        assert found.n_searched == 1500
+        assert found.best.bic(ROWS) == pytest.approx(found.bic[found.best_index], rel=1e-9)
+        assert found.bic.min() == pytest.approx(whole.bic.min(), abs=0.1)
+
+
+def test_a_stream_with_gaps_is_learnt_block_by_block():
+    rows = with_gaps(n=20_000, share=0.1)
+    whole = GaussianMixture(2, missing="em", random_state=0).fit(rows)
+    fit = GaussianMixture(2, missing="em", random_state=0)
+    for block in np.split(rows, 20):
+        fit.partial_fit(block)
+    assert fit.score(rows) == pytest.approx(whole.score(rows), abs=5e-3)
+    complete = with_gaps(n=2000, share=0.0)
+    one, other = (GaussianMixture(2, missing=how, random_state=0) for how in ("error", "em"))
+    for block in np.split(complete, 4):
+        one.partial_fit(block)
+        other.partial_fit(block)
+    assert_same(one, other)
+
+
+def test_rows_without_gaps_are_the_ordinary_fit():
+    X = with_gaps(n=N, share=0.0)
+    one, other = (GaussianMixture(2, missing=missing, random_state=0).fit(stream(X)) for missing in ("error", "em"))
+    assert_same(one, other)
+
+
+def test_a_weight_is_so_many_rows():
+    X, weight = with_gaps(n=200), np.random.default_rng(3).integers(0, 4, 200)
+    start = {"weights_init": np.full(3, 1 / 3), "precisions_init": np.stack([np.eye(4)] * 3)}
+    start |= {"means_init": np.nan_to_num(X[[0, 40, 80]]), "missing": "em", "tol": 1e-8}
+    repeated = np.repeat(X, weight, axis=0)
+    one = GaussianMixture(3, **start).fit(stream(X, (50,), weight.astype(float)))
+    other = GaussianMixture(3, **start).fit(stream(repeated, (50,)))
+    np.testing.assert_allclose(one.means_, other.means_, rtol=1e-6)
+
+
+def test_a_fit_continues_from_its_checkpoint(tmp_path):
+    passes = []
+    fit = GaussianMixture(3, missing="em", random_state=0, tol=1e-9, max_iter=40)
+    whole = GaussianMixture(3, missing="em", random_state=0, tol=1e-9, max_iter=40).fit(ROWS)
+    fit.fit(stream(), checkpoint=tmp_path / "fit", callback=lambda one: passes.append(one) or len(passes) == 4)
+    assert_same(whole, fit.fit(stream(), checkpoint=tmp_path / "fit", resume=True))
+
+
+def test_infinity_is_refused_where_it_is():
+    rows = ROWS.copy()
+    rows[1234, 2] = -np.inf
+    for X in (rows, stream(rows)):
+        with pytest.raises(ValueError, match=r"infinity(.|\n)*row 1234, column 2"):
+            GaussianMixture(2, missing="em").fit(X)
+    with pytest.raises(ValueError, match="infinity"):
+        GaussianMixture(2, missing="em").fit(partitions(rows))
+    for X in (stream(), partitions()):
+        with pytest.raises(ValueError, match="NaN"):
+            GaussianMixture(2).fit(X)
+
+
+def test_gaps_that_change_between_readings_are_noticed():
+    calls = []
+
+    def changing():
+        calls.append(1)
+        rows = with_gaps(n=400, share=0.0)
+        rows[::5, 1], rows[7, 3 if len(calls) > 8 else 1] = np.nan, np.nan
+        yield from np.split(rows, 4)
+
+    with pytest.raises(ValueError, match="changed between two readings"):
+        GaussianMixture(2, missing="em", random_state=0).fit(gmm.open_rows(changing))
+
+
+def test_more_patterns_than_memory_is_for_are_an_error(monkeypatch):
+    rows = with_gaps(n=600, d=12, share=0.5)
+    monkeypatch.setattr(patterns, "_MOST_BYTES", 100_000)
+    with pytest.raises(ValueError, match=r"different sets of columns(.|\n)*rarely there(.|\n)*sample"):
+        GaussianMixture(1, missing="em").fit(stream(rows, (100,)))
+    with pytest.warns(UserWarning, match="different sets of columns"):
+        GaussianMixture(1, missing="em", covariance_type="diag").fit(rows)
+
+
+@pytest.mark.parametrize("d", [1, 2, 31, 33, 65, 130])
+def test_patterns_are_those_of_an_array(d):
+    rng = np.random.default_rng(d)
+    kinds = rng.uniform(size=(7, d)) < 0.4
+    X = np.where(kinds[rng.integers(7, size=500)], np.nan, rng.normal(size=(500, d)))
+    one, other = (as_source(rows, estimator="x", missing="em")[0] for rows in (X, stream(X, (3, 400))))
+    assert [of.n_rows for of in one.patterns] == [of.n_rows for of in other.patterns]
+    for mine, its in zip(one.patterns, other.patterns, strict=True):
+        np.testing.assert_array_equal(mine.missing, its.missing)
+        assert mine.survey is its.survey is None or np.array_equal(mine.survey.box, its.survey.box)
+    np.testing.assert_array_equal(one.survey.centre, other.survey.centre)
+
+
+def test_two_columns_that_no_row_has_together_are_told_of_blocks():
+    X = with_gaps(n=200, d=3, share=0.0)
+    X[:100, 0], X[100:, 1] = np.nan, np.nan
+    with pytest.warns(UserWarning, match="'x0' and 'x1'"):
+        GaussianMixture(2, missing="em", random_state=0).fit(stream(X, (50,)))
+
+
+def test_a_mixture_of_blocks_has_the_likelihood_of_the_twin():
+    fit = GaussianMixture(3, missing="em", random_state=0).fit(stream())
+    kept = ROWS[~np.isnan(ROWS).all(axis=1)]
+    parameters = MixtureParameters(fit.weights_, fit.means_, fit.covariances_, covariance_model("full"))
+    joint = reference.log_joint_given(kept, *written_out(parameters))
+    assert fit.log_likelihood(stream()) == pytest.approx(reference.log_evidence(joint).sum(), rel=1e-11)
