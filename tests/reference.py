@@ -555,6 +555,25 @@ def candidate(X, Y, seeds, covariance_type, *, n_lloyd, n_soft, weight, reg_cova
     return m_step(X, shares, weight, covariance_type, reg_covar)
 
 
+def without_components(X, parameters, covariance_type, n_left, n_tries, *, weight, reg_covar):
+    """The mixtures of fewer components that the cheapest drops leave; they differ in the last one.
+
+    A drop costs the difference of the log-likelihoods before and after it, with weights that sum to one.
+    """
+    joint, left = log_joint(X, *parameters), list(range(len(parameters[0])))
+
+    def others(k):
+        return [other for other in left if other != k]
+
+    def likelihood(components):
+        return weight @ log_evidence(joint[:, components]) - weight.sum() * np.log(parameters[0][components].sum())
+
+    while len(left) > n_left + 1:
+        left = others(max(left, key=lambda k: likelihood(others(k))))
+    last = sorted(left, key=lambda k: -likelihood(others(k)))[:n_tries]
+    return [m_step(X, responsibilities(joint[:, others(k)]), weight, covariance_type, reg_covar) for k in last]
+
+
 def constraint_objective(covariances, free, counts):
     """−½ Σ_k n_k (ln |Σ_k| + tr Σ_k⁻¹ C_k), with C_k the free covariances (K, d, d)."""
     total = 0.0

@@ -129,6 +129,42 @@ def test_a_candidate_leaves_a_view_that_it_has_begun_in():
         one.leave_view(_em.Scratch(), rows)
 
 
+@pytest.mark.parametrize("n_left", [4, 3, 1])
+@pytest.mark.parametrize("weighted", [False, True])
+@closed_forms
+def test_components_are_dropped_as_in_the_twin(covariance_type, weighted, n_left):
+    model, weight, seeds = covariance_model(covariance_type), WEIGHT if weighted else None, 5
+    how = {"weight": np.ones(N) if weight is None else weight, "reg_covar": RIDGE}
+    centre = X.mean(axis=0)
+    scatter = ((X - centre) * how["weight"][:, None]).T @ (X - centre)
+    rows = _em.CandidateRows(X, weight, centre, np.abs(X - centre).max(axis=0), scatter=scatter)
+    larger, scratch = Candidate(Objective(model, RIDGE).family((seeds, D)), model.moments), _em.Scratch()
+    larger.begin(scratch, CandidateView(rows, SPHERICAL.code, np.ones(1), np.zeros(D)), X[:seeds], n_lloyd=2, n_soft=2)
+    larger.leave_view(scratch, rows)
+    larger.run(scratch, rows, 2)
+    mixture = MixtureParameters.estimated(larger.estimate, model)
+    parameters = mixture.weights, mixture.means, reference.dense(mixture.covariances, covariance_type, seeds, D)
+    reduced = larger.without(scratch, rows, Objective(model, RIDGE).family((n_left, D)), 2)
+    expected = reference.without_components(X, parameters, covariance_type, n_left, 2, **how)
+    assert len(reduced) == 2
+    for one, (weights, means, covariances) in zip(reduced, expected, strict=True):
+        got = MixtureParameters.estimated(one.estimate, model)
+        np.testing.assert_allclose(got.weights, weights, rtol=1e-9)
+        np.testing.assert_allclose(got.means, means, rtol=1e-9, atol=1e-9)
+        dense = reference.dense(got.covariances, covariance_type, n_left, D)
+        np.testing.assert_allclose(dense, covariances, rtol=1e-8, atol=1e-8)
+        one.run(scratch, rows, 1)
+        bound = reference.mean_log_likelihood(X, (weights, means, covariances), weight)
+        assert one.lower_bound == pytest.approx(bound, rel=1e-9)
+
+
+def test_a_family_of_no_fewer_components_is_refused():
+    one, _ = candidate("full")
+    rows = _em.CandidateRows(X, None, np.zeros(D), np.abs(X).max(axis=0))
+    with pytest.raises(ValueError, match="fewer components than 3, got 3"):
+        one.without(_em.Scratch(), rows, Objective(covariance_model("full"), RIDGE).family((K, D)), 1)
+
+
 # --- The comparison -----------------------------------------------------------------------------
 
 
@@ -151,6 +187,26 @@ def test_more_candidates_end_no_lower(covariance_type):
     cuts = (Cut(1, 30, all_rows=True),)
     few, many = (best(X, covariance_type, schedule=Schedule(n, n, N, cuts)) for n in (1, 12))
     assert many.mean_log_evidence >= few.mean_log_evidence - 1e-9
+
+
+@every_type
+def test_a_second_race_with_more_components_ends_no_lower(covariance_type):
+    rows = np.random.default_rng(4).standard_t(4, size=(600, 3))
+    schedule = schedule_for(Problem(ArraySource(rows), Objective(covariance_model(covariance_type), RIDGE)), 4)
+    assert schedule.surplus > 0
+    for seed in range(5):
+        one = best(rows, covariance_type, 4, seed=seed, schedule=replace(schedule, surplus=0))
+        two = best(rows, covariance_type, 4, seed=seed, schedule=schedule)
+        assert two.mean_log_evidence >= one.mean_log_evidence - 1e-9
+
+
+def test_more_components_find_a_cluster_that_none_begins_in():
+    """Two clusters far away are one component of nearly every start with as many components as clusters."""
+    rng = np.random.default_rng(0)
+    centres = np.array([[0, 0], [0, 6], [6, 0], [60, 0], [60, 6]])
+    rows = np.concatenate([centre + rng.normal(size=(60, 2)) for centre in centres])
+    starts = [best(rows, "full", 5, seed=seed) for seed in range(10)]
+    assert min(one.counts.min() for one in starts) > 55
 
 
 def test_the_last_cut_sees_all_rows():

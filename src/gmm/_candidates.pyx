@@ -8,6 +8,7 @@ from gmm._kernel.candidate cimport (
     BeginRoom,
     ViewMetric,
     begin_size,
+    drop_losses,
     fill_whiteners,
     has_simpler,
     largest_reach,
@@ -18,6 +19,7 @@ from gmm._kernel.candidate cimport (
     scaled_metric,
     simpler_family,
     simpler_layout,
+    take_components,
     thinness,
     whiteners_to_rows,
 )
@@ -219,6 +221,49 @@ cdef class Candidate:
             self.current = 1 - self.current
             self.failed = most_likely(&self.moments, family, 0, now.covariances, self.room,
                                       &self.estimates[self.current]) >= 0
+
+    def without(self, Scratch scratch not None, CandidateRows rows not None, MixtureFamily family not None, int n):
+        """Return candidates of a family with fewer components, after a pass over rows: the cheapest to drop are left out.
+
+        The candidates differ in the component that is dropped last, for which the `n` cheapest are tried.
+        """
+        cdef const Family* f = &self.family.family
+        cdef const Estimate* now = &self.estimates[self.current]
+        cdef Py_ssize_t K = f.K, fewer = family.family.K
+        if not 0 < fewer < K:
+            raise ValueError(f"expected a family of fewer components than {K}, got {fewer}")
+        expect("a row", rows.rows.shape[1], f.d)
+        cdef double[:, ::1] responsibility = np.empty((rows.n_rows, K))
+        cdef double[::1] losses = np.empty(K), shares = np.array(<double[:K]>now.weights)
+        rows.write_responsibilities(scratch, K, f.covariance_layout, now.log_offset, now.means, now.whiteners,
+                                    &responsibility[0, 0])
+        order, candidates = None, []
+        for n_left in range(K - 1, fewer - 1, -1):
+            if order is not None:
+                shares[order[0]] = 0
+            with nogil:
+                drop_losses(&responsibility[0, 0], NULL if rows.weight is None else &rows.weight[0], rows.n_rows, K,
+                            &shares[0], &losses[0])
+            order = np.argsort(losses, kind="stable")
+        for last in order[:min(n, fewer + 1)]:
+            one = Candidate(family, self.layout)
+            left = np.array(shares)
+            left[last] = 0
+            (<Candidate>one).take(scratch, rows, now, left, K)
+            candidates.append(one)
+        return candidates
+
+    cdef int take(
+        self, Scratch scratch, CandidateRows rows, const Estimate* mixture, const double[::1] shares, Py_ssize_t n,
+    ) except -1:
+        """Pass over rows with those of n components that have a share, and estimate the first mixture."""
+        cdef const Family* f = &self.family.family
+        cdef Estimate* left = &self.estimates[1]
+        take_components(f.covariance_layout, f.d, mixture, &shares[0], n, left)
+        rows.pass_over(scratch, f.K, f.covariance_layout, f.moment_layout, left.log_offset, left.means, left.whiteners,
+                       False, rows.single_limit, &self.moments)
+        self.failed = most_likely(&self.moments, f, 0, left.covariances, self.room, &self.estimates[0]) >= 0
+        return 0
 
     @property
     def estimate(self):

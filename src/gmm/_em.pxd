@@ -29,6 +29,16 @@ cdef class CandidateRows:
         const double* centres, const double* whiteners, bint hard, double single_limit, Moments* out,
     ) except -1
 
+    cdef int write_responsibilities(
+        self, Scratch scratch, Py_ssize_t K, Layout layout, const double* log_offset, const double* centres,
+        const double* whiteners, double* out,
+    ) except -1
+
+    cdef int prepare_plan(
+        self, PassPlan* plan, Scratch scratch, const double* log_offset, const double* centres,
+        const double* whiteners, double single_limit,
+    ) except -1
+
 
 # Writes what `rows` asks for of lanes first … last − 1.
 cdef void write_lanes(

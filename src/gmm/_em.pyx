@@ -625,24 +625,47 @@ cdef class CandidateRows:
         """Pass over the rows with a mixture; its moments go into `out`."""
         cdef PassPlan plan
         cdef Rows table = describe_rows[double](self.rows, self.weight)
-        cdef Py_ssize_t d = self.rows.shape[1], needed = prepared_size(layout, moments, K, d)
-        cdef bint pooled = self.scatter is not None and is_pooled(layout) and is_pooled(moments)
-        cdef const double* scatter = &self.scatter[0, 0] if pooled else NULL
-        plan.n_all, plan.n_features, plan.layout, plan.moments = K, d, layout, moments
-        plan.hard, plan.kernel, plan.axes = hard, kernel_in_use(), NULL
-        plan.given = plan.totals = plan.skips_empty = plan.noisy = False
-        if scratch.room is None or scratch.room.shape[0] < needed:
-            scratch.room = np.empty(needed)
-        prepare(&plan, log_offset, centres, whiteners, &self.origin[0], &self.reach[0], single_limit, pooled, -1,
-                &scratch.room[0])
+        plan.n_all, plan.layout, plan.moments, plan.hard = K, layout, moments, hard
+        self.prepare_plan(&plan, scratch, log_offset, centres, whiteners, single_limit)
         if scratch.owner is not self or not same_workspace(&scratch.plan, &plan):
             scratch.make_ready(&plan, table.n)
         scratch.workspace.n_nodes = 0
         with nogil:
             walk(&plan, &table, 0, (table.n + plan.lane - 1) // plan.lane, &scratch.workspace, True)
             merge_siblings(&scratch.workspace, plan.n_sums, True)
-            unpack_moments(&plan, scratch.workspace.node, whiteners, scatter if plan.common_scatter else NULL, out)
+            unpack_moments(&plan, scratch.workspace.node, whiteners,
+                           &self.scatter[0, 0] if plan.common_scatter else NULL, out)
         scratch.owner, scratch.workspace.loaded = self, table.n <= plan.block
+        return 0
+
+    cdef int write_responsibilities(
+        self, Scratch scratch, Py_ssize_t K, Layout layout, const double* log_offset, const double* centres,
+        const double* whiteners, double* out,
+    ) except -1:
+        """Write the responsibilities of a mixture, (n, K)."""
+        cdef PassPlan plan
+        cdef Rows table = describe_rows[double](self.rows, None)
+        plan.n_all, plan.layout, plan.moments, plan.hard = K, layout, layout, False
+        self.prepare_plan(&plan, scratch, log_offset, centres, whiteners, self.single_limit)
+        scratch.make_ready(&plan, table.n)
+        table.responsibility = out
+        with nogil:
+            walk(&plan, &table, 0, (table.n + plan.lane - 1) // plan.lane, &scratch.workspace, False)
+        scratch.owner = None                       # the block in the workspace has no weights
+        return 0
+
+    cdef int prepare_plan(
+        self, PassPlan* plan, Scratch scratch, const double* log_offset, const double* centres,
+        const double* whiteners, double single_limit,
+    ) except -1:
+        cdef Py_ssize_t d = self.rows.shape[1], needed = prepared_size(plan.layout, plan.moments, plan.n_all, d)
+        cdef bint pooled = self.scatter is not None and is_pooled(plan.layout) and is_pooled(plan.moments)
+        plan.n_features, plan.kernel, plan.axes = d, kernel_in_use(), NULL
+        plan.given = plan.totals = plan.skips_empty = plan.noisy = False
+        if scratch.room is None or scratch.room.shape[0] < needed:
+            scratch.room = np.empty(needed)
+        prepare(plan, log_offset, centres, whiteners, &self.origin[0], &self.reach[0], single_limit, pooled, -1,
+                &scratch.room[0])
         return 0
 
 

@@ -1,4 +1,8 @@
-"""Successive halving of candidates for a start: all begin on part of the rows, and those that lag behind drop out."""
+"""Successive halving of candidates for a start: all begin on part of the rows, and those that lag behind drop out.
+
+Some have more components than asked for. The best of these drops the ones that cost least, and what is left is compared
+with the best of the others: two components on one cluster, and one on two, are rare among mixtures made like this.
+"""
 
 from __future__ import annotations
 
@@ -26,6 +30,9 @@ from gmm._values.statistics import SufficientStatistics
 # for each do not.
 _CANDIDATES = 12
 _SOFT_PASSES = 3
+_SURPLUS = 2  # components that are dropped in the end …
+_LAST_DROPS = 3  # … in so many ways
+_ROWS_FOR_SURPLUS = 5  # fewest rows of each component: with fewer, what is left overfits more often
 _FEWEST_ROWS = 400
 _ROWS_PER_COMPONENT = 50
 _ROWS_PER_FEATURE = 10  # of a component with a full covariance: with fewer, the candidate that overfits most wins
@@ -38,6 +45,8 @@ _MANY_ROWS = 10_000
 _LLOYD_PASSES_OF_MANY = 30
 _SEEDING_ROWS_OF_MANY = 300  # per component
 _MANY_COMPONENTS = 50  # whose covariances all overfit
+# Of so many components with so many rows each, diagonal mixtures tell which candidates are worth full covariances.
+_SEVERAL, _MANY_OF_EACH, _FEW_MIXTURES = 10, 50, 2
 _FEW_NUMBERS = 1000  # in the rows: passes take less time than Python between them, so there may be more
 _MOST_NUMBERS = 2e5  # in the second moments of all candidates together: some 10 MB with their mixtures
 _WORTH_SCRATCH = 2000  # rows: a worker's scratch is as large as some hundred
@@ -58,6 +67,7 @@ class Cut:
 
 _CUTS = Cut(6, 1), Cut(2, 3), Cut(1, 2, all_rows=True)
 _CUTS_OF_FEW = Cut(6, 4), Cut(3, 6), Cut(1, 10, all_rows=True)
+_FINAL_CUTS = Cut(2, 3, all_rows=True), Cut(1, 2, all_rows=True)
 
 
 @dataclass(frozen=True)
@@ -80,6 +90,8 @@ class Schedule:
         Whether the seeds of every other pair of candidates are rows at random.
     single : bool
         Whether passes over the part may be in float32: not where covariances are singular but for the ridge.
+    surplus : int
+        By how many components the candidates of the second race exceed what is asked for; 0 for no such race.
     """
 
     n_candidates: int
@@ -90,6 +102,7 @@ class Schedule:
     n_seeding: int = _SEEDING_ROWS
     random_seeds: bool = True
     single: bool = True
+    surplus: int = 0
 
 
 def schedule_for(problem: Problem, n_components: int) -> Schedule:
@@ -107,7 +120,9 @@ def _schedule(model: CovarianceModel, n: int, d: int, K: int, without_prior: boo
         n_mixtures = 2 if K <= _MANY_COMPONENTS else 1
         return Schedule(4, n_mixtures, n, (Cut(1, 1),), n_seeding=n_seeding, single=False)
     n_candidates = min(_CANDIDATES, max(4, int(_MOST_NUMBERS / math.prod(model.moments.shape(K, d)))))
-    schedule = Schedule(n_candidates, n_candidates, n, _CUTS, n_seeding=n_seeding)
+    enough = n_candidates == _CANDIDATES and n >= _ROWS_FOR_SURPLUS * (K + _SURPLUS) * model.fewest_rows(d)
+    n_mixtures = _FEW_MIXTURES if full and K >= _SEVERAL and n >= _MANY_OF_EACH * K else n_candidates
+    schedule = Schedule(n_candidates, n_mixtures, n, _CUTS, n_seeding=n_seeding, surplus=enough * _SURPLUS)
     if n * d <= _FEW_NUMBERS:
         return replace(schedule, cuts=_CUTS_OF_FEW)
     rows_of_component = max(_ROWS_PER_COMPONENT, _ROWS_PER_FEATURE * d if full else 0)
@@ -178,7 +193,8 @@ class _Halving:
         self._K = n_components
         self._e_step = e_step
         self._schedule = schedule
-        self._family = problem.family(n_components)
+        surplus = 0 if problem.objective.prior.variational else schedule.surplus
+        self._families = {K: problem.family(K) for K in dict.fromkeys((n_components, n_components + surplus))}
         self._may_be_degenerate = n_components > 1 and not problem.objective.prior.variational
         self._centre = sample.survey.centre
         self._reach = sample.survey.reach(self._centre)
@@ -191,14 +207,30 @@ class _Halving:
         part = sample.subset(chosen)
         limit = _ROUGHLY if single_weights(part.sample_weight) else 0.0
         rows = self._rows(part, single_limit=limit if schedule.single else 0)
-        candidates = self._begun(part, rows, rng, single_limit=limit)
+        all_rows = self._rows(sample, single_limit=0)
+        races = self._begun(part, rows, rng, single_limit=limit)
         for cut in schedule.cuts:
-            if len(candidates) == 1 and not cut.all_rows:
-                continue
-            passed = self._rows(sample, single_limit=0) if cut.all_rows else rows
-            self._run(candidates, passed, cut.passes)
-            candidates = self._kept(candidates, cut.left)
-        return candidates[0]
+            if max(map(len, races)) > 1 or cut.all_rows:
+                races = self._cut(races, cut, all_rows if cut.all_rows else rows)
+        finalists = self._finalists([race[0] for race in races], rows)
+        if len(finalists) > 1:
+            for cut in _FINAL_CUTS:
+                (finalists,) = self._cut([finalists], cut, all_rows)
+        return finalists[0]
+
+    def _cut(self, races: list[list[Candidate]], cut: Cut, rows: _em.CandidateRows) -> list[list[Candidate]]:
+        """Run all candidates for the passes of a cut, and keep the best of each race."""
+        candidates = [one for race in races for one in race]
+        self._each(lambda one, scratch: one.run(scratch, rows, cut.passes), candidates, rows.n_rows * cut.passes)
+        return [self._kept(race, cut.left) for race in races]
+
+    def _finalists(self, winners: list[Candidate], rows: _em.CandidateRows) -> list[Candidate]:
+        """Return the winner of the first race, and what is left of the other when it drops its surplus."""
+        best, *larger = winners
+        if not larger or larger[0].failed:
+            return [best]
+        reduced = larger[0].without(self._scratches[0], rows, self._families[self._K], _LAST_DROPS)
+        return [best, *reduced]
 
     def _rows(self, source: ArraySource, *, single_limit: float) -> _em.CandidateRows:
         scatter = None
@@ -209,34 +241,35 @@ class _Halving:
             source.rows, source.sample_weight, self._centre, self._reach, scatter=scatter, single_limit=single_limit
         )
 
-    def _begun(self, part: ArraySource, rows: _em.CandidateRows, rng: Rng, *, single_limit: float) -> list[Candidate]:
-        """Let candidates begin, by turns in both views, and estimate their first mixtures.
+    def _begun(
+        self, part: ArraySource, rows: _em.CandidateRows, rng: Rng, *, single_limit: float
+    ) -> list[list[Candidate]]:
+        """Let the candidates of each size begin, by turns in both views, and estimate their first mixtures.
 
         Views may be passed over in float32 where the part may not: variances there are about 1, and clusters spherical
         or diagonal.
         """
-        n, centre = self._schedule.n_candidates, part.survey.centre
-        views_of_part = views_of(part, self._model.moments)
-        parts = [_Part.of(view, centre, single_limit=single_limit) for view in views_of_part]
-        candidates = [Candidate(self._family, self._model.moments) for _ in range(n)]
-        seeds = {one: parts[i % 2].seeds(self._K, i // 2, self._schedule, rng) for i, one in enumerate(candidates)}
-        views = {one: parts[i % 2].view for i, one in enumerate(candidates)}
-
-        dear = self._schedule.n_mixtures < n
+        schedule, centre = self._schedule, part.survey.centre
+        n, dear = schedule.n_candidates, schedule.n_mixtures < schedule.n_candidates
+        parts = [_Part.of(view, centre, single_limit=single_limit) for view in views_of(part, self._model.moments)]
+        races = [[Candidate(family, self._model.moments) for _ in range(n)] for family in self._families.values()]
+        begins = {
+            one: (parts[i % 2].view, parts[i % 2].seeds(K, i // 2, schedule, rng))
+            for K, race in zip(self._families, races, strict=True)
+            for i, one in enumerate(race)
+        }
 
         def begin(one: Candidate, scratch: _em.Scratch) -> None:
-            one.begin(scratch, views[one], seeds[one], n_lloyd=self._schedule.n_lloyd, n_soft=_SOFT_PASSES)
+            one.begin(scratch, *begins[one], n_lloyd=schedule.n_lloyd, n_soft=_SOFT_PASSES)
             if not dear:
                 one.leave_view(scratch, rows)
 
-        self._each(begin, candidates, rows.n_rows * (self._schedule.n_lloyd + _SOFT_PASSES))
+        self._each(begin, list(begins), rows.n_rows * (schedule.n_lloyd + _SOFT_PASSES))
         if dear:
-            candidates = sorted(candidates, key=_minus_bound)[: self._schedule.n_mixtures]
-            self._each(lambda one, scratch: one.leave_view(scratch, rows), candidates, rows.n_rows)
-        return candidates
-
-    def _run(self, candidates: list[Candidate], rows: _em.CandidateRows, n_passes: int) -> None:
-        self._each(lambda one, scratch: one.run(scratch, rows, n_passes), candidates, rows.n_rows * n_passes)
+            races = [sorted(race, key=_minus_bound)[: schedule.n_mixtures] for race in races]
+            chosen = [one for race in races for one in race]
+            self._each(lambda one, scratch: one.leave_view(scratch, rows), chosen, rows.n_rows)
+        return races
 
     def _kept(self, candidates: list[Candidate], n: int) -> list[Candidate]:
         """Return the n highest, degenerate ones last, and one of those that have the same likelihood."""
@@ -277,7 +310,7 @@ class _Halving:
             return
         terms = 2 * math.prod(self._model.moments.shape(K, d)) + 20 * K
         work = float(n * n_rows * terms)
-        self._e_step.spread(some, n, work, product=self._family.work)
+        self._e_step.spread(some, n, work, product=self._families[K].work)
 
 
 def _minus_bound(one: Candidate) -> float:

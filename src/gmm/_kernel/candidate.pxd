@@ -1,12 +1,14 @@
-"""Candidates for a start: how they begin in a view of the rows, and how they leave it.
+"""Candidates for a start: how they begin in a view of the rows, how they leave it, and which components they drop.
 
 A view has the coordinates y = V (x − centre) of a metric V, in which the variance of the rows is about 1. There k-means
 moves the seeds. For families with diagonal or full covariances, a few passes of EM then fit a simpler mixture, with
 spherical or diagonal ones. Its responsibilities give the family its first mixture, in the coordinates of x.
 """
-from libc.math cimport log
-from libc.string cimport memset
+from libc.float cimport DBL_MIN
+from libc.math cimport INFINITY, log, log1p
+from libc.string cimport memcpy, memset
 
+from gmm._kernel.diagnostics cimport log_rest
 from gmm._kernel.estimate cimport Estimate, estimate_in, estimate_size
 from gmm._kernel.family cimport Family, likelihood
 from gmm._kernel.layout cimport (
@@ -15,6 +17,7 @@ from gmm._kernel.layout cimport (
     SPHERICAL,
     Layout,
     axis_stride,
+    component_stride,
     diagonal_stride,
     is_dense,
     is_pooled,
@@ -169,6 +172,56 @@ cdef inline void scaled_metric(
     for k in range(n_matrices(metric.layout, K)):
         for i in range(size):
             out[k * size + i] = scale * metric.whitener[i]
+
+
+# ---------------------------------------------------------------------------------- fewer components
+
+cdef inline void drop_losses(
+    const double* responsibility, const double* weight,     # IN (n, K), (n,) or NULL
+    Py_ssize_t n, Py_ssize_t K,
+    const double* shares,                          # IN (K,) the mixture's weights, 0 for a component dropped before
+    double* losses,                                # OUT (K,) nats
+) noexcept nogil:
+    """Write what it costs to drop each component, Σ w [log(1 − π_k) − log(1 − r_k)], among those with a share."""
+    cdef Py_ssize_t i, k, best
+    cdef const double* r
+    cdef double total, rest, w, mass = 0, share = 0
+    for k in range(K):
+        losses[k] = 0 if shares[k] > 0 else INFINITY
+        share += shares[k]
+    for i in range(n):
+        r, best, total, rest = responsibility + i * K, -1, 0, 0
+        w = 1 if weight == NULL else weight[i]
+        mass += w
+        for k in range(K):
+            if shares[k] > 0:
+                total += r[k]
+                best = k if best < 0 or r[k] > r[best] else best
+        for k in range(K):
+            if shares[k] > 0 and k != best:
+                rest += r[k]
+                losses[k] -= w * log_rest(min(r[k] / max(total, DBL_MIN), 0.5))
+        losses[best] -= w * log(max(rest, DBL_MIN) / max(total, DBL_MIN))
+    for k in range(K):
+        losses[k] += mass * log1p(-min(shares[k] / share, 1 - 1e-16))
+
+
+cdef inline void take_components(
+    Layout layout, Py_ssize_t d, const Estimate* mixture,
+    const double* shares, Py_ssize_t K,            # IN (K,) 0 for components that are left out
+    Estimate* out,
+) noexcept nogil:
+    """Copy the components with a share, but for their log offsets' common constant."""
+    cdef Py_ssize_t size = matrix_size(layout, d), stride = component_stride(layout, d), one = 1 if stride else 0
+    cdef Py_ssize_t k, n = 0
+    for k in range(K):
+        if shares[k] > 0:
+            out.weights[n], out.log_offset[n] = mixture.weights[k], mixture.log_offset[k]
+            out.log_determinants[n * one] = mixture.log_determinants[k * one]
+            memcpy(out.means + n * d, mixture.means + k * d, d * sizeof(double))
+            memcpy(out.covariances + n * stride, mixture.covariances + k * stride, size * sizeof(double))
+            memcpy(out.whiteners + n * stride, mixture.whiteners + k * stride, size * sizeof(double))
+            n += 1
 
 
 # --------------------------------------------------------------------------------- what it has become
