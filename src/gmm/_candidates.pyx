@@ -223,7 +223,7 @@ cdef class Candidate:
                                       &self.estimates[self.current]) >= 0
 
     def without(self, Scratch scratch not None, CandidateRows rows not None, MixtureFamily family not None, int n):
-        """Return candidates of a family with fewer components, after a pass over rows: the cheapest to drop are left out.
+        """Return candidates of a family with fewer components: of this one's mixture, without those cheapest to drop.
 
         The candidates differ in the component that is dropped last, for which the `n` cheapest are tried.
         """
@@ -237,21 +237,26 @@ cdef class Candidate:
         cdef double[::1] losses = np.empty(K), shares = np.array(<double[:K]>now.weights)
         rows.write_responsibilities(scratch, K, f.covariance_layout, now.log_offset, now.means, now.whiteners,
                                     &responsibility[0, 0])
-        order, candidates = None, []
-        for n_left in range(K - 1, fewer - 1, -1):
-            if order is not None:
-                shares[order[0]] = 0
-            with nogil:
-                drop_losses(&responsibility[0, 0], NULL if rows.weight is None else &rows.weight[0], rows.n_rows, K,
-                            &shares[0], &losses[0])
-            order = np.argsort(losses, kind="stable")
-        for last in order[:min(n, fewer + 1)]:
+        self.measure_losses(rows, responsibility, shares, losses)
+        for _ in range(K - fewer - 1):
+            shares[np.argmin(losses)] = 0
+            self.measure_losses(rows, responsibility, shares, losses)
+        candidates = []
+        for last in np.argsort(losses, kind="stable")[:min(n, fewer + 1)]:
             one = Candidate(family, self.layout)
-            left = np.array(shares)
-            left[last] = 0
-            (<Candidate>one).take(scratch, rows, now, left, K)
+            rest = np.array(shares)
+            rest[last] = 0
+            (<Candidate>one).take(scratch, rows, now, rest, K)
             candidates.append(one)
         return candidates
+
+    cdef int measure_losses(
+        self, CandidateRows rows, const double[:, ::1] responsibility, const double[::1] shares, double[::1] losses,
+    ) except -1:
+        with nogil:
+            drop_losses(&responsibility[0, 0], NULL if rows.weight is None else &rows.weight[0], rows.n_rows,
+                        shares.shape[0], &shares[0], &losses[0])
+        return 0
 
     cdef int take(
         self, Scratch scratch, CandidateRows rows, const Estimate* mixture, const double[::1] shares, Py_ssize_t n,
