@@ -5,7 +5,7 @@ Whatever lies around what a function may read is NaN, and so is what it must not
 """
 
 import ctypes
-from ctypes import c_double, c_int, c_ssize_t, c_void_p
+from ctypes import c_double, c_ssize_t, c_void_p
 from pathlib import Path
 
 import numpy as np
@@ -84,46 +84,63 @@ def multiply(call, address, rng, size, n):
 
 
 def add_products(call, address, rng, size, n):
-    for lower in (False, True):
-        again = Call(call.dtype)
-        m, k = (size, size) if lower else (1 + size % 6, size)
-        a, b, before = numbers(rng, call.dtype, m, n), numbers(rng, call.dtype, k, n), rng.normal(size=(m, k))
-        again.table(a)
-        again.table(b)
-        c = again.table(before, dtype=np.float64, out=True)
-        for value in (m, k, n):
-            again.add(value)
-        again.add(int(lower), c_int)
-        again.run(address)
-        counts = np.tril(np.ones((m, k), bool)) if lower else np.ones((m, k), bool)
-        bound = np.abs(a) @ np.abs(b).T + np.abs(before)
-        near(c[counts], (before + a @ b.T)[counts], bound[counts], call.dtype, n)
+    m, k = 1 + size % 6, size
+    a, b, before = numbers(rng, call.dtype, m, n), numbers(rng, call.dtype, k, n), rng.normal(size=(m, k))
+    call.table(a)
+    call.table(b)
+    c = call.table(before, dtype=np.float64, out=True)
+    for value in (m, k, n):
+        call.add(value)
+    call.run(address)
+    near(c, before + a @ b.T, np.abs(a) @ np.abs(b).T + np.abs(before), call.dtype, n)
 
 
 def triangular(call, address, rng, size, n):
-    w, z = np.tril(numbers(rng, call.dtype, size, size)), numbers(rng, call.dtype, size, n)
-    above = np.where(np.tril(np.ones((size, size), bool)), w, np.nan)  # which must not be read, but of the same tile
-    tile = [range(start, end) for start, end in tiles_of(size)]
-    for rows in tile:
-        above[np.ix_(rows, rows)] = w[np.ix_(rows, rows)]
-    call.table(above.ravel(), ld=False)
-    call.table(z)
-    call.add(OFFSET, c_double)
-    out = call.table(np.zeros(n), ld=False, out=True)
+    for centred in (False, True):
+        again = Call(call.dtype)
+        w, x = np.tril(numbers(rng, call.dtype, size, size)), numbers(rng, call.dtype, size, n)
+        c = numbers(rng, call.dtype, size) * centred
+        again.table(np.where(np.tril(np.ones((size, size), bool)), w, np.nan).ravel(), ld=False)
+        again.table(x)
+        if centred:
+            again.table(c, ld=False)
+        else:
+            again.add(None, c_void_p)
+        again.add(OFFSET, c_double)
+        again.table(np.zeros(size * PAD // call.dtype.itemsize), ld=False)
+        out = again.table(np.zeros(n), ld=False, out=True)
+        for value in (size, n):
+            again.add(value)
+        again.run(address)
+        z, far = x - c[:, None], np.abs(x) + np.abs(c[:, None])
+        bound = 1.25 + ((np.abs(w) @ far) ** 2).sum(axis=0)
+        near(out[0], OFFSET - ((w @ z) ** 2).sum(axis=0) / 2, bound, call.dtype, 3 * size)
+
+
+def add_scatter(call, address, rng, size, n):
+    item = call.dtype.itemsize
+    ld = (-(-(size + 1) * item // 64) | 1) * 64 // item  # an odd number of cache lines
+    x, c = numbers(rng, call.dtype, n, size), numbers(rng, call.dtype, size)
+    mass = np.abs(numbers(rng, call.dtype, n))
+    mass[-1] = 0
+    moments, before = rng.normal(size=1 + size), rng.normal(size=(size, size))
+    call.table(np.pad(x, ((0, 0), (0, ld - size))).ravel(), ld=False)
+    call.add(ld)
+    call.table(c, ld=False)
+    call.table(mass, ld=False)
+    call.table(np.full((PAD // item + size + 3) * ld, 7.0), ld=False)
+    row = call.table(moments, ld=False, dtype=np.float64, out=True)
+    second = call.table(before.ravel(), ld=False, dtype=np.float64, out=True)
     for value in (size, n):
         call.add(value)
     call.run(address)
-    bound = 1.25 + ((np.abs(w) @ np.abs(z)) ** 2).sum(axis=0)
-    near(out[0], OFFSET - ((w @ z) ** 2).sum(axis=0) / 2, bound, call.dtype, 3 * size)
-
-
-def tiles_of(size, height=6):
-    """First and last row of the register tiles that take so many rows."""
-    first, left = 0, -(-size // height)
-    while first < size:
-        h = -(-(size - first) // left)
-        yield first, first + h
-        first, left = first + h, left - 1
+    z, far = np.column_stack([np.ones(n), x - c]), np.column_stack([np.ones(n), np.abs(x) + np.abs(c)])
+    near(row[0], moments + mass @ z, np.abs(moments) + mass @ far, call.dtype, n)
+    lower = np.tri(size, dtype=bool)
+    sums, bound = (z[:, 1:].T * mass) @ z[:, 1:], (far[:, 1:].T * mass) @ far[:, 1:]
+    second = second.reshape(size, size)
+    near(second[lower], (before + sums)[lower], (np.abs(before) + bound)[lower], call.dtype, n)
+    np.testing.assert_array_equal(second[~lower], before[~lower])
 
 
 def diagonal(call, address, rng, size, n):
@@ -285,8 +302,8 @@ def few_diagonal(call, address, rng, size, n):
 
 # In the order of `tile_leaves_double`.
 LEAVES = (
-    *(multiply, add_products, triangular, diagonal, add_axis_moments, subtract, times, choose, normalise),
-    *(few_multiply, few_triangular, few_diagonal),
+    *(multiply, add_products, triangular, add_scatter, diagonal, add_axis_moments, subtract, times),
+    *(choose, normalise, few_multiply, few_triangular, few_diagonal),
 )
 
 

@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-#define TILE_PAD 256   /* bytes of rows: four of the widest vectors */
+#define TILE_PAD 256   /* bytes of rows, a strip: four of the widest vectors */
 #define TILE_PANEL 128 /* bytes of results that few.h computes together */
 
 /* The head of each function tells what it does. */
@@ -13,8 +13,11 @@
         void (*multiply)(const real *, ptrdiff_t, const real *, ptrdiff_t, real *, ptrdiff_t, ptrdiff_t, ptrdiff_t,    \
                          ptrdiff_t);                                                                                   \
         void (*add_products)(const real *, ptrdiff_t, const real *, ptrdiff_t, double *, ptrdiff_t, ptrdiff_t,         \
-                             ptrdiff_t, ptrdiff_t, int);                                                               \
-        void (*triangular)(const real *, const real *, ptrdiff_t, double, real *, ptrdiff_t, ptrdiff_t);               \
+                             ptrdiff_t, ptrdiff_t);                                                                    \
+        void (*triangular)(const real *, const real *, ptrdiff_t, const real *, double, real *, real *, ptrdiff_t,     \
+                           ptrdiff_t);                                                                                 \
+        void (*add_scatter)(const real *, ptrdiff_t, const real *, const real *, real *, double *, double *,           \
+                            ptrdiff_t, ptrdiff_t);                                                                     \
         void (*diagonal)(const real *, ptrdiff_t, const real *, ptrdiff_t, const real *, double, real *, ptrdiff_t,    \
                          ptrdiff_t);                                                                                   \
         void (*add_axis_moments)(const real *, ptrdiff_t, const real *, const real *, double *, double *, ptrdiff_t,   \

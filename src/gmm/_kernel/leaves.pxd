@@ -14,9 +14,11 @@ cdef extern from "leaves.h" nogil:
         void (*multiply)(const double*, Py_ssize_t, const double*, Py_ssize_t, double*, Py_ssize_t,
                          Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept nogil
         void (*add_products)(const double*, Py_ssize_t, const double*, Py_ssize_t, double*, Py_ssize_t,
-                             Py_ssize_t, Py_ssize_t, Py_ssize_t, int) noexcept nogil
-        void (*triangular)(const double*, const double*, Py_ssize_t, double, double*, Py_ssize_t,
-                           Py_ssize_t) noexcept nogil
+                             Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept nogil
+        void (*triangular)(const double*, const double*, Py_ssize_t, const double*, double, double*, double*,
+                           Py_ssize_t, Py_ssize_t) noexcept nogil
+        void (*add_scatter)(const double*, Py_ssize_t, const double*, const double*, double*, double*, double*,
+                            Py_ssize_t, Py_ssize_t) noexcept nogil
         void (*diagonal)(const double*, Py_ssize_t, const double*, Py_ssize_t, const double*, double, double*,
                          Py_ssize_t, Py_ssize_t) noexcept nogil
         void (*add_axis_moments)(const double*, Py_ssize_t, const double*, const double*, double*, double*, Py_ssize_t,
@@ -35,9 +37,11 @@ cdef extern from "leaves.h" nogil:
         void (*multiply)(const float*, Py_ssize_t, const float*, Py_ssize_t, float*, Py_ssize_t,
                          Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept nogil
         void (*add_products)(const float*, Py_ssize_t, const float*, Py_ssize_t, double*, Py_ssize_t,
-                             Py_ssize_t, Py_ssize_t, Py_ssize_t, int) noexcept nogil
-        void (*triangular)(const float*, const float*, Py_ssize_t, double, float*, Py_ssize_t,
-                           Py_ssize_t) noexcept nogil
+                             Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept nogil
+        void (*triangular)(const float*, const float*, Py_ssize_t, const float*, double, float*, float*,
+                           Py_ssize_t, Py_ssize_t) noexcept nogil
+        void (*add_scatter)(const float*, Py_ssize_t, const float*, const float*, float*, double*, double*,
+                            Py_ssize_t, Py_ssize_t) noexcept nogil
         void (*diagonal)(const float*, Py_ssize_t, const float*, Py_ssize_t, const float*, double, float*,
                          Py_ssize_t, Py_ssize_t) noexcept nogil
         void (*add_axis_moments)(const float*, Py_ssize_t, const float*, const float*, double*, double*, Py_ssize_t,
@@ -69,6 +73,16 @@ cdef inline Py_ssize_t pad(Py_ssize_t item) noexcept nogil:
     return TILE_PAD // item
 
 
+cdef inline Py_ssize_t row_stride(Py_ssize_t d, Py_ssize_t item) noexcept nogil:
+    """Items from row to row where d features and one number more lie row by row: an odd number of cache lines."""
+    return (((d + 1) * item + 63) // 64 | 1) * 64 // item
+
+
+cdef inline Py_ssize_t scatter_room(Py_ssize_t d, Py_ssize_t item) noexcept nogil:
+    """Items of scratch for `add_scatter`."""
+    return (pad(item) + d + 3) * row_stride(d, item)
+
+
 cdef inline Py_ssize_t panel_width(Py_ssize_t item) noexcept nogil:
     """Number of results in a panel of `few.h`, for items of so many bytes."""
     return TILE_PANEL // item
@@ -96,37 +110,44 @@ cdef inline void add_products(
     if is_twin(kernel):
         twin.add_products(a, lda, b, ldb, products, c, ldc, m, k, n)
     elif real is double:
-        kernel.doubles.add_products(a, lda, b, ldb, c, ldc, m, k, n, False)
+        kernel.doubles.add_products(a, lda, b, ldb, c, ldc, m, k, n)
     else:
-        kernel.floats.add_products(a, lda, b, ldb, c, ldc, m, k, n, False)
+        kernel.floats.add_products(a, lda, b, ldb, c, ldc, m, k, n)
 
 
-cdef inline void add_gram(
-    Kernel kernel, const real* y, const real* z, Py_ssize_t ld,       # IN (d, n), y a multiple of z row by row
-    real* products,                                # scratch (d, d), for the twin in float32
-    double* c,                                     # IN, OUT (d, d) += y zᵀ, of which the lower triangle counts
+cdef inline void add_scatter(
+    Kernel kernel,
+    const real* x, Py_ssize_t ld,                  # IN (d, n), for the twin
+    const real* rows,                              # IN (n, `row_stride`) the same row by row, zero behind the features
+    const real* centre, const real* mass,          # IN (d,), (n,)
+    real* y,                                       # scratch (1 + 2d, n), for the twin
+    real* room,                                    # scratch: see `scatter_room`; for the twin (d, d)
+    double* row, double* second,                   # IN, OUT += Σ mass [1, z], the lower triangle of Σ mass z zᵀ
     Py_ssize_t d, Py_ssize_t n,
 ) noexcept nogil:
+    """Add moments of z = x − centre."""
     if is_twin(kernel):
-        twin.add_products(y, ld, z, ld, products, c, d, d, d, n)
+        twin.add_scatter(x, ld, centre, mass, y, room, row, second, d, n)
     elif real is double:
-        kernel.doubles.add_products(y, ld, z, ld, c, d, d, d, n, True)
+        kernel.doubles.add_scatter(rows, row_stride(d, sizeof(real)), centre, mass, room, row, second, d, n)
     else:
-        kernel.floats.add_products(y, ld, z, ld, c, d, d, d, n, True)
+        kernel.floats.add_scatter(rows, row_stride(d, sizeof(real)), centre, mass, room, row, second, d, n)
 
 
 cdef inline void log_density_triangular(
-    Kernel kernel, const real* whitener, const real* z, Py_ssize_t ld, double log_offset,      # IN (d, d), (d, n)
-    real* y,                                       # scratch (d, n), for the twin
-    real* log_density,                             # OUT (n,) log_offset − ½‖W z‖²
+    Kernel kernel,
+    const real* whitener, const real* x, Py_ssize_t ld, const real* centre,    # IN (d, d), (d, n), (d,) or NULL: zero
+    double log_offset,
+    real* z,                                       # scratch (d, n)
+    real* log_density,                             # OUT (n,) log_offset − ½‖W (x − centre)‖²
     Py_ssize_t d, Py_ssize_t n,
 ) noexcept nogil:
     if is_twin(kernel):
-        twin.log_density_triangular(whitener, z, ld, log_offset, y, log_density, d, n)
+        twin.log_density_triangular(whitener, x, ld, centre, log_offset, z, log_density, d, n)
     elif real is double:
-        kernel.doubles.triangular(whitener, z, ld, log_offset, log_density, d, n)
+        kernel.doubles.triangular(whitener, x, ld, centre, log_offset, z, log_density, d, n)
     else:
-        kernel.floats.triangular(whitener, z, ld, log_offset, log_density, d, n)
+        kernel.floats.triangular(whitener, x, ld, centre, log_offset, z, log_density, d, n)
 
 
 cdef inline void log_density_diagonal(

@@ -8,8 +8,8 @@
 from libc.math cimport INFINITY
 from libc.string cimport memcpy
 
-from gmm._kernel.layout cimport Layout, component_stride, is_axis_aligned, is_pooled, matrix_size, total_size
-from gmm._kernel.leaves cimport Kernel, pad
+from gmm._kernel.layout cimport Layout, component_stride, is_axis_aligned, is_dense, is_pooled, matrix_size, total_size
+from gmm._kernel.leaves cimport Kernel, is_twin, pad
 from gmm._kernel.linear cimport condition, has_products, linear_coefficients, n_terms
 
 # Where the forms change over, measured: see ARCHITECTURE.md, "The kernel".
@@ -148,6 +148,11 @@ cdef inline Py_ssize_t diagnostic_rows(const PassPlan* plan) noexcept nogil:
     return plan.n_components + BUFFERS * plan.n_features + 3 if plan.axes != NULL else 0
 
 
+cdef inline bint keeps_rows(const PassPlan* plan) noexcept nogil:
+    """Return whether moments need the rows of a block row by row as well."""
+    return not plan.linear and is_dense(plan.moments) and not plan.totals and not is_twin(plan.kernel)
+
+
 cdef inline double work_of(const PassPlan* plan, Py_ssize_t rows) noexcept nogil:
     """Multiply-adds for so many rows, roughly."""
     cdef Py_ssize_t d = plan.n_features
@@ -172,7 +177,7 @@ cdef inline void measure(PassPlan* plan) noexcept nogil:
     plan.n_sums = K * plan.n_row + (0 if plan.packed else total_size(plan.moments, K, d)) + n_diagnostics(plan) + 2
     if plan.totals:
         plan.n_sums = 4
-    group = item * pad(item) * (K + (plan.n_moments if plan.linear else d if in_registers else 3 * d))
+    group = item * pad(item) * (K + (plan.n_moments if plan.linear else d if in_registers else 2 * d))
     groups = FEWEST_GROUPS if FEWEST_GROUPS * group <= FIRST_CACHE else BLOCK_BYTES // group
     # An odd number, or features would alias in the first cache.
     plan.block = (min(max(groups, FEWEST_GROUPS), MOST_GROUPS) - 1 | 1) * pad(item)
