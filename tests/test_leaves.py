@@ -1,4 +1,4 @@
-"""Every function of tile.h and few.h, in every instruction set that this machine has and in both types, against numpy.
+"""Every function of tile.h, quadratic.h and few.h, in every set that this machine has and both types, against numpy.
 
 The functions are called where they lie in the compiled module. Each case goes through all heights of a register tile.
 Whatever lies around what a function may read is NaN, and so is what it must not write to.
@@ -93,6 +93,38 @@ def add_products(call, address, rng, size, n):
         call.add(value)
     call.run(address)
     near(c, before + a @ b.T, np.abs(a) @ np.abs(b).T + np.abs(before), call.dtype, n)
+
+
+def terms_of(x):
+    """[1, x, products of x] of (d, n) numbers."""
+    products = [x[i] * x[j] for i in range(len(x)) for j in range(i + 1)]
+    return np.vstack([np.ones(x.shape[1]), x, *products])
+
+
+def quadratic(call, address, rng, size, n):
+    K, x = 1 + size % 7, numbers(rng, call.dtype, size, n)
+    terms = terms_of(x)
+    a = numbers(rng, call.dtype, K, len(terms))
+    call.table(a)
+    call.table(x)
+    c = call.table(np.zeros((K, n)), out=True, ld=False)
+    for value in (K, size, n):
+        call.add(value)
+    call.run(address)
+    near(c, a @ terms, np.abs(a) @ np.abs(terms), call.dtype, len(terms))
+
+
+def add_quadratic(call, address, rng, size, n):
+    K, x = 1 + size % 4, numbers(rng, call.dtype, size, n)
+    terms, mass = terms_of(x), np.abs(numbers(rng, call.dtype, K, n))
+    before = rng.normal(size=(K, len(terms)))
+    call.table(mass, ld=False)
+    call.table(np.vstack([np.ones(n), x]))
+    sums = call.table(before, dtype=np.float64, out=True)
+    for value in (K, size, n):
+        call.add(value)
+    call.run(address)
+    near(sums, before + mass @ terms.T, np.abs(before) + mass @ np.abs(terms).T, call.dtype, n)
 
 
 def triangular(call, address, rng, size, n):
@@ -266,6 +298,20 @@ def few_multiply(call, address, rng, size, n):
     near(c, a @ b.T, np.abs(a) @ np.abs(b).T, call.dtype, k)
 
 
+def few_quadratic(call, address, rng, size, n):
+    K, d, n = 3 * size, 1 + size % 7, few_rows(size, n)
+    x = numbers(rng, call.dtype, n, d)
+    terms = terms_of(x.T)
+    a = numbers(rng, call.dtype, K, len(terms))
+    call.table(in_panels(a, call.dtype), ld=False)
+    call.table(x)
+    c = call.table(np.zeros((K, n)), out=True)
+    for value in (K, n, d):
+        call.add(value)
+    call.run(address)
+    near(c, a @ terms, np.abs(a) @ np.abs(terms), call.dtype, len(terms))
+
+
 def few_triangular(call, address, rng, size, n):
     d, n = 3 * size, few_rows(size, n)
     w, z = np.tril(numbers(rng, call.dtype, d, d)), numbers(rng, call.dtype, n, d)
@@ -302,8 +348,8 @@ def few_diagonal(call, address, rng, size, n):
 
 # In the order of `tile_leaves_double`.
 LEAVES = (
-    *(multiply, add_products, triangular, add_scatter, diagonal, add_axis_moments, subtract, times),
-    *(choose, normalise, few_multiply, few_triangular, few_diagonal),
+    *(multiply, add_products, quadratic, add_quadratic, triangular, add_scatter, diagonal, add_axis_moments),
+    *(subtract, times, choose, normalise, few_multiply, few_quadratic, few_triangular, few_diagonal),
 )
 
 

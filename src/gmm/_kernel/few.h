@@ -59,6 +59,32 @@ static void TILE_NAME(few_multiply)(const TILE_REAL *a, const TILE_REAL *b, ptrd
         }
 }
 
+/* c (K, n) = a (K, terms), in panels, times [1, x, products of x], x (n, d) */
+static void TILE_NAME(few_quadratic)(const TILE_REAL *a, const TILE_REAL *x, ptrdiff_t ld, TILE_REAL *c, ptrdiff_t ldc,
+                                     ptrdiff_t K, ptrdiff_t n, ptrdiff_t d)
+{
+    const ptrdiff_t size = (1 + d + d * (d + 1) / 2) * TILE_RESULTS;
+    ptrdiff_t first, i, j, r;
+    int v;
+    for (first = 0; first < K; first += TILE_RESULTS, a += size)
+        for (r = 0; r < n; r++) {
+            TILE_REAL y[TILE_RESULTS] __attribute__((aligned(64)));
+            TILE_VEC acc[TILE_PARTS], t[TILE_PARTS];
+            const TILE_REAL *q = a + (1 + d) * TILE_RESULTS;
+            TILE_UNROLL for (v = 0; v < TILE_PARTS; v++) acc[v] = *(const TILE_VEC *)(a + v * TILE_LANES);
+            for (i = 0; i < d; i++) {
+                const TILE_REAL *linear = a + (1 + i) * TILE_RESULTS;
+                TILE_UNROLL for (v = 0; v < TILE_PARTS; v++) t[v] = *(const TILE_VEC *)(linear + v * TILE_LANES);
+                for (j = 0; j <= i; j++, q += TILE_RESULTS)
+                    TILE_UNROLL for (v = 0; v < TILE_PARTS; v++)
+                        t[v] += *(const TILE_VEC *)(q + v * TILE_LANES) * x[r * ld + j];
+                TILE_UNROLL for (v = 0; v < TILE_PARTS; v++) acc[v] += t[v] * x[r * ld + i];
+            }
+            TILE_UNROLL for (v = 0; v < TILE_PARTS; v++) *(TILE_VEC *)(y + v * TILE_LANES) = acc[v];
+            for (i = first; i < K && i < first + TILE_RESULTS; i++) c[i * ldc + r] = y[i - first];
+        }
+}
+
 /* out (n) = offset - |w z|^2 / 2, w (d, d) lower triangular in panels that end with their last row's diagonal */
 static void TILE_NAME(few_triangular)(const TILE_REAL *w, const TILE_REAL *z, ptrdiff_t ld, double offset,
                                       TILE_REAL *out, ptrdiff_t d, ptrdiff_t n)

@@ -25,17 +25,20 @@ from gmm._kernel.few cimport few_features, few_stride, load_few, log_density_few
 from gmm._kernel.leaves cimport (
     add_axis_moments,
     add_products,
+    add_quadratic,
     add_scatter,
     choose,
     few_triangular,
     log_density_diagonal,
+    log_density_quadratic,
     log_density_triangular,
     multiply,
     normalise,
     pad,
 )
 from gmm._kernel.layout cimport axis_stride, component_stride, is_axis_aligned, is_dense
-from gmm._kernel.plan cimport PassPlan, keeps_rows
+from gmm._kernel.linear cimport has_products
+from gmm._kernel.plan cimport PassPlan, fuses, keeps_rows
 from gmm._kernel.rows cimport Rows, data
 from gmm._kernel.workspace cimport Workspace
 
@@ -115,12 +118,15 @@ cdef inline void accumulate_linear(
     double* sums,                                  # IN, OUT (K, n_moments)
 ) noexcept nogil:
     cdef Py_ssize_t K = plan.n_components, terms = plan.n_moments, ld = workspace.ld
-    if plan.hard and K >= HARD_BY_ROW and not plan.noisy:
+    if plan.hard and K >= HARD_BY_ROW and not plan.noisy and not fuses(plan):
         add_to_best(<const real*>workspace.best, <const real*>workspace.mass, features, terms, n, ld, sums)
         return
     if plan.hard:
         give_to_best(<const real*>workspace.best, <const real*>workspace.mass, K, n, ld, tile)
-    add_products(plan.kernel, tile, ld, features, ld, block_sums, sums, terms, K, terms, n)
+    if fuses(plan):
+        add_quadratic(plan.kernel, tile, features, ld, sums, terms, K, plan.n_features, n)
+    else:
+        add_products(plan.kernel, tile, ld, features, ld, block_sums, sums, terms, K, terms, n)
 
 
 cdef inline void accumulate_centred(
@@ -162,7 +168,7 @@ cdef inline void load_block(
     if weight != NULL or workspace.n_ones != n:
         load_mass(weight, n, padded, <real*>workspace.mass)
         workspace.n_ones = n if weight == NULL else -1
-    if plan.linear and not few:
+    if plan.linear and not few and not fuses(plan):
         append_products(plan.kernel, plan.moments, plan.n_features, padded, workspace.ld, features)
     if keeps_rows(plan) and accumulate:
         copy_rows(x + start * rows.row_stride, rows.row_stride, rows.column_stride, n, padded, plan.n_features,
@@ -188,6 +194,9 @@ cdef inline void one_block(
     else:
         if few:
             log_density_few(plan, features, n, padded, ld, scratch, tile)
+        elif fuses(plan) and has_products(plan.layout):
+            log_density_quadratic(plan.kernel, <const real*>plan.coefficients, terms, block, ld, tile, K,
+                                  plan.n_features, padded)
         elif plan.linear:
             multiply(plan.kernel, <const real*>plan.coefficients, terms, features, ld, tile, ld,
                      K, padded, plan.n_density)

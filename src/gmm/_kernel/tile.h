@@ -40,7 +40,7 @@
 #define TILE_WIDTH (TILE_BYTES == 64 ? 4 : 2) /* vectors, for as many registers as there are */
 #define TILE_TALL (TILE_BYTES == 64 ? 8 : 6)  /* features, and vectors of them, in a tile of outer products */
 #define TILE_BROAD (TILE_BYTES == 64 ? 3 : 2)
-#define TILE_MOST_STRIPS 8 /* that are summed in their own type */
+#define TILE_MOST_STRIPS 8                    /* that are summed in their own type */
 
 #if defined(TILE_VECTORS)
 #define TILE_SET base
@@ -164,8 +164,7 @@ TILE_LEAF void TILE_NAME(density)(double offset, TILE_REAL *out, ptrdiff_t n)
     for (ptrdiff_t r = 0; r < n; r++) out[r] = (TILE_REAL)offset - (out[r] < far ? out[r] : far) / 2;
 }
 
-/* out (n) = offset - |w (x - c)|^2 / 2, w (d, d) lower triangular, no c: zero; z (d, TILE_STRIP) stays in the first
- * cache */
+/* out (n) = offset - |w (x - c)|^2 / 2, w (d, d) lower triangular, no c: zero; a strip z stays in the first cache */
 static void TILE_NAME(triangular)(const TILE_REAL *w, const TILE_REAL *x, ptrdiff_t ld, const TILE_REAL *c,
                                   double offset, TILE_REAL *restrict z, TILE_REAL *restrict out, ptrdiff_t d,
                                   ptrdiff_t n)
@@ -336,33 +335,39 @@ TILE_LEAF TILE_VEC TILE_NAME(fold)(TILE_VEC a, TILE_VEC b, const int step)
 #endif
 }
 
+/* The totals of `count` vectors, in whole vectors */
+TILE_LEAF void TILE_NAME(fold_all)(const int count, const TILE_VEC *acc, TILE_REAL *out)
+{
+    int i, first, step;
+    TILE_UNROLL for (first = 0; first < count; first += TILE_LANES) {
+        TILE_VEC part[TILE_LANES];
+        TILE_UNROLL for (i = 0; i < TILE_LANES; i++) part[i] = first + i < count ? acc[first + i] : (TILE_VEC){0};
+        TILE_UNROLL for (step = 1; step < TILE_LANES; step *= 2)
+            TILE_UNROLL for (i = 0; i < TILE_LANES; i += 2 * step)
+                part[i] = TILE_NAME(fold)(part[i], part[i + step], step);
+        *(TILE_VEC *)(out + first) = part[0];
+    }
+}
+
 /* c (h, w) += inner products of h rows of a, as many as vectors in `panel`, with w of b */
 TILE_LEAF void TILE_NAME(dots)(const int w, const int h, const TILE_REAL *restrict a, ptrdiff_t lda,
                                const TILE_REAL *restrict b, ptrdiff_t ldb, double *restrict c, ptrdiff_t ldc,
                                ptrdiff_t n)
 {
-    TILE_VEC acc[TILE_WIDTH][TILE_HEIGHT], x[TILE_WIDTH];
+    TILE_VEC acc[TILE_WIDTH * TILE_HEIGHT], x[TILE_WIDTH];
+    TILE_REAL total[TILE_WIDTH * TILE_HEIGHT + TILE_LANES] __attribute__((aligned(64)));
     ptrdiff_t r;
-    int i, j, first, step;
-    TILE_UNROLL for (i = 0; i < h; i++)
-        TILE_UNROLL for (j = 0; j < w; j++) acc[i][j] = (TILE_VEC){0};
+    int i, j;
+    TILE_UNROLL for (i = 0; i < h * w; i++) acc[i] = (TILE_VEC){0};
     for (r = 0; r < n; r += TILE_LANES) {
         TILE_UNROLL for (i = 0; i < h; i++) x[i] = *(const TILE_VEC *)(a + i * lda + r);
         TILE_UNROLL for (j = 0; j < w; j++) {
             const TILE_VEC y = *(const TILE_VEC *)(b + j * ldb + r);
-            TILE_UNROLL for (i = 0; i < h; i++) acc[i][j] += x[i] * y;
+            TILE_UNROLL for (i = 0; i < h; i++) acc[i * w + j] += x[i] * y;
         }
     }
-    TILE_UNROLL for (first = 0; first < h * w; first += TILE_LANES) {
-        TILE_VEC part[TILE_LANES];
-        TILE_UNROLL for (i = 0; i < TILE_LANES; i++)
-            part[i] = first + i < h * w ? acc[(first + i) / w][(first + i) % w] : (TILE_VEC){0};
-        TILE_UNROLL for (step = 1; step < TILE_LANES; step *= 2)
-            TILE_UNROLL for (i = 0; i < TILE_LANES; i += 2 * step)
-                part[i] = TILE_NAME(fold)(part[i], part[i + step], step);
-        TILE_UNROLL for (i = 0; i < TILE_LANES; i++)
-            if (first + i < h * w) c[(first + i) / w * ldc + (first + i) % w] += part[0][i];
-    }
+    TILE_NAME(fold_all)(h * w, acc, total);
+    TILE_UNROLL for (i = 0; i < h * w; i++) c[i / w * ldc + i % w] += total[i];
 }
 
 /* c (m, k) += a (m, n) b (k, n)^T */
@@ -431,13 +436,14 @@ static void TILE_NAME(normalise)(TILE_REAL *restrict tile, ptrdiff_t K, ptrdiff_
     }
 }
 
+#include "quadratic.h"
 #include "few.h"
 
 static const TILE_GLUE(tile_leaves, TILE_REAL) TILE_NAME(leaves) = {
-    TILE_NAME(multiply),     TILE_NAME(add_products), TILE_NAME(triangular),       TILE_NAME(add_scatter),
-    TILE_NAME(diagonal),     TILE_NAME(add_axis_moments), TILE_NAME(subtract),     TILE_NAME(times),
-    TILE_NAME(choose),       TILE_NAME(normalise),    TILE_NAME(few_multiply),     TILE_NAME(few_triangular),
-    TILE_NAME(few_diagonal)};
+    TILE_NAME(multiply),     TILE_NAME(add_products),     TILE_NAME(quadratic),     TILE_NAME(add_quadratic),
+    TILE_NAME(triangular),   TILE_NAME(add_scatter),      TILE_NAME(diagonal),      TILE_NAME(add_axis_moments),
+    TILE_NAME(subtract),     TILE_NAME(times),            TILE_NAME(choose),        TILE_NAME(normalise),
+    TILE_NAME(few_multiply), TILE_NAME(few_quadratic),    TILE_NAME(few_triangular), TILE_NAME(few_diagonal)};
 
 #undef TILE_REAL
 #undef TILE_INT

@@ -1,13 +1,13 @@
 """What one worker works in: a block of rows and what is made of it, and its stack of partial sums."""
 from gmm._kernel.layout cimport matrix_size
-from gmm._kernel.leaves cimport is_twin, pad, row_stride, scatter_room
-from gmm._kernel.plan cimport PassPlan, diagnostic_rows, keeps_rows
+from gmm._kernel.leaves cimport is_twin, pad, padded_row, scatter_room
+from gmm._kernel.plan cimport PassPlan, diagnostic_rows, keeps_rows, n_stored
 
 
 cdef struct Workspace:
     # One worker's scratch and its stack of partial sums; rows are `ld` items long.
     Py_ssize_t ld
-    void* block                 # linear [1, x, products], else x
+    void* block                 # linear [1, x, products], without products where these are fused, else x
     void* tile                  # (K, ld)
     void* beside                # centred: ones, or the rows of `block` row by row: see `keeps_rows`
     void* scratch               # (d, ld), under the twin (1 + 2d, ld)
@@ -39,7 +39,7 @@ cdef inline Py_ssize_t row_length(const PassPlan* plan, Py_ssize_t n_rows) noexc
 cdef inline Py_ssize_t beside_rows(const PassPlan* plan) noexcept nogil:
     """Rows of `ld` items in `beside`."""
     if keeps_rows(plan):
-        return row_stride(plan.n_features, sizeof(float) if plan.single else sizeof(double))
+        return padded_row(plan.n_features, sizeof(float) if plan.single else sizeof(double))
     return 0 if plan.linear else 1
 
 
@@ -51,9 +51,8 @@ cdef inline Py_ssize_t scratch_rows(const PassPlan* plan) noexcept nogil:
 cdef inline Py_ssize_t workspace_size(const PassPlan* plan, Py_ssize_t n_rows) noexcept nogil:
     """Doubles that `lay_out_workspace` lays out, with those lost to `aligned`."""
     cdef Py_ssize_t K = plan.n_components, d = plan.n_features
-    cdef Py_ssize_t wide = plan.n_moments if plan.linear else d
-    return (row_length(plan, n_rows) * (wide + K + beside_rows(plan) + scratch_rows(plan) + 4 + diagnostic_rows(plan))
-            + 8 + max(plan.n_moments * K, matrix_size(plan.moments, d))
+    cdef Py_ssize_t width = n_stored(plan) + K + beside_rows(plan) + scratch_rows(plan) + 4 + diagnostic_rows(plan)
+    return (row_length(plan, n_rows) * width + 8 + max(plan.n_moments * K, matrix_size(plan.moments, d))
             + (scatter_room(d, sizeof(float) if plan.single else sizeof(double)) if keeps_rows(plan) else 0))
 
 
@@ -61,10 +60,10 @@ cdef inline void lay_out_workspace(
     Workspace* workspace, const PassPlan* plan, Py_ssize_t n_rows,         # OUT but for the nodes, IN
     double* work,                                  # scratch at a multiple of 64 bytes
 ) noexcept nogil:
-    cdef Py_ssize_t K = plan.n_components, d = plan.n_features, ld = row_length(plan, n_rows)
+    cdef Py_ssize_t K = plan.n_components, ld = row_length(plan, n_rows)
     workspace.ld = ld
     workspace.block = work
-    work += ld * (plan.n_moments if plan.linear else d)
+    work += ld * n_stored(plan)
     workspace.tile = work
     work += ld * K
     workspace.beside = work
