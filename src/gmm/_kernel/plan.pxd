@@ -153,7 +153,7 @@ cdef inline Py_ssize_t diagnostic_rows(const PassPlan* plan) noexcept nogil:
 cdef inline bint fuses(const PassPlan* plan) noexcept nogil:
     """Return whether products of two features are made where they are used, instead of a place in the block."""
     # Many components share a stored product.
-    return (plan.linear and has_products(plan.moments) and plan.n_components <= plan.n_features
+    return (plan.linear and has_products(plan.moments) and plan.n_components < plan.n_features
             and not is_twin(plan.kernel))
 
 
