@@ -40,7 +40,7 @@
 #define TILE_WIDTH (TILE_BYTES == 64 ? 4 : 2) /* vectors, for as many registers as there are */
 #define TILE_TALL (TILE_BYTES == 64 ? 8 : 6)  /* features, and vectors of them, in a tile of outer products */
 #define TILE_BROAD (TILE_BYTES == 64 ? 3 : 2)
-#define TILE_MOST_STRIPS 8                    /* that are summed in their own type */
+#define TILE_MOST_STRIPS (sizeof(TILE_REAL) == sizeof(float) ? 8 : 64) /* that are summed in their own type */
 
 #if defined(TILE_VECTORS)
 #define TILE_SET base
@@ -217,16 +217,16 @@ static void TILE_NAME(outer_of_height)(ptrdiff_t h, ptrdiff_t w, const TILE_REAL
 
 /* row (1 + d) += sums of mass [1, z], second (d, d) += those of mass z z', its lower triangle, z = x - c. Rows x
  * (n, ld) and what is made of them lie row by row, zero from column d on; room (TILE_STRIP + d + 3, ld): the centre;
- * of one strip y = sqrt(mass) [z, 1], which stays in the first cache; sums of y y'. */
+ * of a strip y = sqrt(mass) [z, 1]; sums of y y'. */
 static void TILE_NAME(add_scatter)(const TILE_REAL *restrict x, ptrdiff_t ld, const TILE_REAL *c,
                                    const TILE_REAL *mass, TILE_REAL *restrict room, double *row, double *second,
                                    ptrdiff_t d, ptrdiff_t n)
 {
     TILE_REAL *centre = room, *restrict y = room + ld, *sums = y + TILE_STRIP * ld, root[TILE_STRIP];
     TILE_VEC count = {0};
-    ptrdiff_t start, i, j, h, w;
-    int r;
-    memset(room, 0, (TILE_STRIP + d + 3) * ld * sizeof *room);
+    ptrdiff_t start, i, j, h, w, r;
+    memset(centre, 0, ld * sizeof *centre);
+    memset(sums, 0, (d + 2) * ld * sizeof *sums);
     memcpy(centre, c, d * sizeof *c);
     centre[d] = -1;
     for (start = 0; start < n; start += TILE_STRIP, x += TILE_STRIP * ld) {
