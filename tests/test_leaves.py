@@ -1,11 +1,11 @@
-"""Every function of tile.h and few.h, in every instruction set that this machine has and in both types, against numpy.
+"""Every function of tile.h, quadratic.h and few.h, in every set that this machine has and both types, against numpy.
 
 The functions are called where they lie in the compiled module. Each case goes through all heights of a register tile.
 Whatever lies around what a function may read is NaN, and so is what it must not write to.
 """
 
 import ctypes
-from ctypes import c_double, c_int, c_ssize_t, c_void_p
+from ctypes import c_double, c_ssize_t, c_void_p
 from pathlib import Path
 
 import numpy as np
@@ -84,46 +84,95 @@ def multiply(call, address, rng, size, n):
 
 
 def add_products(call, address, rng, size, n):
-    for lower in (False, True):
-        again = Call(call.dtype)
-        m, k = (size, size) if lower else (1 + size % 6, size)
-        a, b, before = numbers(rng, call.dtype, m, n), numbers(rng, call.dtype, k, n), rng.normal(size=(m, k))
-        again.table(a)
-        again.table(b)
-        c = again.table(before, dtype=np.float64, out=True)
-        for value in (m, k, n):
-            again.add(value)
-        again.add(int(lower), c_int)
-        again.run(address)
-        counts = np.tril(np.ones((m, k), bool)) if lower else np.ones((m, k), bool)
-        bound = np.abs(a) @ np.abs(b).T + np.abs(before)
-        near(c[counts], (before + a @ b.T)[counts], bound[counts], call.dtype, n)
+    m, k = 1 + size % 6, size
+    a, b, before = numbers(rng, call.dtype, m, n), numbers(rng, call.dtype, k, n), rng.normal(size=(m, k))
+    call.table(a)
+    call.table(b)
+    c = call.table(before, dtype=np.float64, out=True)
+    for value in (m, k, n):
+        call.add(value)
+    call.run(address)
+    near(c, before + a @ b.T, np.abs(a) @ np.abs(b).T + np.abs(before), call.dtype, n)
+
+
+def terms_of(x):
+    """[1, x, products of x] of (d, n) numbers."""
+    products = [x[i] * x[j] for i in range(len(x)) for j in range(i + 1)]
+    return np.vstack([np.ones(x.shape[1]), x, *products])
+
+
+def quadratic(call, address, rng, size, n):
+    K, x = 1 + size % 7, numbers(rng, call.dtype, size, n)
+    terms = terms_of(x)
+    a = numbers(rng, call.dtype, K, len(terms))
+    call.table(a)
+    call.table(x)
+    c = call.table(np.zeros((K, n)), out=True, ld=False)
+    for value in (K, size, n):
+        call.add(value)
+    call.run(address)
+    near(c, a @ terms, np.abs(a) @ np.abs(terms), call.dtype, len(terms))
+
+
+def add_quadratic(call, address, rng, size, n):
+    K, x = 1 + size % 4, numbers(rng, call.dtype, size, n)
+    terms, mass = terms_of(x), np.abs(numbers(rng, call.dtype, K, n))
+    before = rng.normal(size=(K, len(terms)))
+    call.table(mass, ld=False)
+    call.table(np.vstack([np.ones(n), x]))
+    sums = call.table(before, dtype=np.float64, out=True)
+    for value in (K, size, n):
+        call.add(value)
+    call.run(address)
+    near(sums, before + mass @ terms.T, np.abs(before) + mass @ np.abs(terms).T, call.dtype, n)
 
 
 def triangular(call, address, rng, size, n):
-    w, z = np.tril(numbers(rng, call.dtype, size, size)), numbers(rng, call.dtype, size, n)
-    above = np.where(np.tril(np.ones((size, size), bool)), w, np.nan)  # which must not be read, but of the same tile
-    tile = [range(start, end) for start, end in tiles_of(size)]
-    for rows in tile:
-        above[np.ix_(rows, rows)] = w[np.ix_(rows, rows)]
-    call.table(above.ravel(), ld=False)
-    call.table(z)
-    call.add(OFFSET, c_double)
-    out = call.table(np.zeros(n), ld=False, out=True)
+    for centred in (False, True):
+        again = Call(call.dtype)
+        w, x = np.tril(numbers(rng, call.dtype, size, size)), numbers(rng, call.dtype, size, n)
+        c = numbers(rng, call.dtype, size) * centred
+        again.table(np.where(np.tril(np.ones((size, size), bool)), w, np.nan).ravel(), ld=False)
+        again.table(x)
+        if centred:
+            again.table(c, ld=False)
+        else:
+            again.add(None, c_void_p)
+        again.add(OFFSET, c_double)
+        again.table(np.zeros(size * PAD // call.dtype.itemsize), ld=False)
+        out = again.table(np.zeros(n), ld=False, out=True)
+        for value in (size, n):
+            again.add(value)
+        again.run(address)
+        z, far = x - c[:, None], np.abs(x) + np.abs(c[:, None])
+        bound = 1.25 + ((np.abs(w) @ far) ** 2).sum(axis=0)
+        near(out[0], OFFSET - ((w @ z) ** 2).sum(axis=0) / 2, bound, call.dtype, 3 * size)
+
+
+def add_scatter(call, address, rng, size, n):
+    item = call.dtype.itemsize
+    ld = (-(-(size + 1) * item // 64) | 1) * 64 // item  # an odd number of cache lines
+    x, c = numbers(rng, call.dtype, n, size), numbers(rng, call.dtype, size)
+    mass = np.abs(numbers(rng, call.dtype, n))
+    mass[-1] = 0
+    moments, before = rng.normal(size=1 + size), rng.normal(size=(size, size))
+    call.table(np.pad(x, ((0, 0), (0, ld - size))).ravel(), ld=False)
+    call.add(ld)
+    call.table(c, ld=False)
+    call.table(mass, ld=False)
+    call.table(np.full((PAD // item + size + 3) * ld, 7.0), ld=False)
+    row = call.table(moments, ld=False, dtype=np.float64, out=True)
+    second = call.table(before.ravel(), ld=False, dtype=np.float64, out=True)
     for value in (size, n):
         call.add(value)
     call.run(address)
-    bound = 1.25 + ((np.abs(w) @ np.abs(z)) ** 2).sum(axis=0)
-    near(out[0], OFFSET - ((w @ z) ** 2).sum(axis=0) / 2, bound, call.dtype, 3 * size)
-
-
-def tiles_of(size, height=6):
-    """First and last row of the register tiles that take so many rows."""
-    first, left = 0, -(-size // height)
-    while first < size:
-        h = -(-(size - first) // left)
-        yield first, first + h
-        first, left = first + h, left - 1
+    z, far = np.column_stack([np.ones(n), x - c]), np.column_stack([np.ones(n), np.abs(x) + np.abs(c)])
+    near(row[0], moments + mass @ z, np.abs(moments) + mass @ far, call.dtype, n)
+    lower = np.tri(size, dtype=bool)
+    sums, bound = (z[:, 1:].T * mass) @ z[:, 1:], (far[:, 1:].T * mass) @ far[:, 1:]
+    second = second.reshape(size, size)
+    near(second[lower], (before + sums)[lower], (np.abs(before) + bound)[lower], call.dtype, n)
+    np.testing.assert_array_equal(second[~lower], before[~lower])
 
 
 def diagonal(call, address, rng, size, n):
@@ -249,6 +298,20 @@ def few_multiply(call, address, rng, size, n):
     near(c, a @ b.T, np.abs(a) @ np.abs(b).T, call.dtype, k)
 
 
+def few_quadratic(call, address, rng, size, n):
+    K, d, n = 3 * size, 1 + size % 7, few_rows(size, n)
+    x = numbers(rng, call.dtype, n, d)
+    terms = terms_of(x.T)
+    a = numbers(rng, call.dtype, K, len(terms))
+    call.table(in_panels(a, call.dtype), ld=False)
+    call.table(x)
+    c = call.table(np.zeros((K, n)), out=True)
+    for value in (K, n, d):
+        call.add(value)
+    call.run(address)
+    near(c, a @ terms, np.abs(a) @ np.abs(terms), call.dtype, len(terms))
+
+
 def few_triangular(call, address, rng, size, n):
     d, n = 3 * size, few_rows(size, n)
     w, z = np.tril(numbers(rng, call.dtype, d, d)), numbers(rng, call.dtype, n, d)
@@ -285,8 +348,8 @@ def few_diagonal(call, address, rng, size, n):
 
 # In the order of `tile_leaves_double`.
 LEAVES = (
-    *(multiply, add_products, triangular, diagonal, add_axis_moments, subtract, times, choose, normalise),
-    *(few_multiply, few_triangular, few_diagonal),
+    *(multiply, add_products, quadratic, add_quadratic, triangular, add_scatter, diagonal, add_axis_moments),
+    *(subtract, times, choose, normalise, few_multiply, few_quadratic, few_triangular, few_diagonal),
 )
 
 

@@ -305,7 +305,7 @@ def test_a_compiled_climb_is_the_same_pass_by_pass(covariance_type, form, dtype,
         (5000, 2, 2, "strided"),
         (300, 20, 2, "C"),
         (300, 20, 2, "F"),
-        (400, 30, 3, "strided"),
+        (400, 41, 3, "strided"),
     ],
 )
 @every_type

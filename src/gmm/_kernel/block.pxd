@@ -6,7 +6,7 @@ from libc.math cimport INFINITY, exp, fabs, log, log1p
 from libc.string cimport memset
 
 from gmm._kernel.blas cimport real
-from gmm._kernel.leaves cimport Kernel, times
+from gmm._kernel.leaves cimport Kernel, padded_row, times
 from gmm._kernel.layout cimport DIAGONAL, FULL, SPHERICAL, Layout
 from gmm._kernel.rows cimport data
 
@@ -59,6 +59,26 @@ cdef inline void load_by_eights(
         row = rows + i * row_stride
         for j in range(d):
             block[j * ld + i] = <real>(<double>row[j * column_stride] - origin[j])
+
+
+cdef inline void copy_rows(
+    const data* rows, Py_ssize_t stride, Py_ssize_t column_stride,         # IN, strides in items
+    Py_ssize_t n, Py_ssize_t padded, Py_ssize_t d, const double* origin,
+    real* out,                                     # OUT (padded, `padded_row`), zero behind the rows and features
+) noexcept nogil:
+    cdef Py_ssize_t length = padded_row(d, sizeof(real)), i, j
+    cdef const data* row
+    for i in range(n):
+        row = rows + i * stride
+        if column_stride == 1:
+            for j in range(d):
+                out[i * length + j] = <real>(<double>row[j] - origin[j])
+        else:
+            for j in range(d):
+                out[i * length + j] = <real>(<double>row[j * column_stride] - origin[j])
+        for j in range(d, length):
+            out[i * length + j] = 0
+    memset(out + n * length, 0, (padded - n) * length * sizeof(real))
 
 
 cdef inline void load_mass(

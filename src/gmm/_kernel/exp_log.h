@@ -74,4 +74,7 @@ TILE_LEAF double tile_log_double(double x)
 
 #define tile_log_float(x) ((float)tile_log_double(x))
 
+#define tile_sqrt_double(x) __builtin_sqrt(x)
+#define tile_sqrt_float(x) __builtin_sqrtf(x)
+
 #endif

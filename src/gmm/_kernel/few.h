@@ -59,6 +59,51 @@ static void TILE_NAME(few_multiply)(const TILE_REAL *a, const TILE_REAL *b, ptrd
         }
 }
 
+/* y (h, TILE_RESULTS) = products of [1, x, products of x] of h rows x with the terms of a panel */
+TILE_LEAF void TILE_NAME(few_forms)(const int h, const TILE_REAL *restrict a, const TILE_REAL *restrict x,
+                                    ptrdiff_t ld, TILE_REAL *restrict y, ptrdiff_t d)
+{
+    TILE_VEC acc[TILE_ROWS][TILE_PARTS], t[TILE_ROWS][TILE_PARTS], q[TILE_PARTS];
+    const TILE_REAL *linear = a + TILE_RESULTS, *next = linear + d * TILE_RESULTS;
+    ptrdiff_t i, j;
+    int r, v;
+    TILE_UNROLL for (r = 0; r < h; r++)
+        TILE_UNROLL for (v = 0; v < TILE_PARTS; v++) acc[r][v] = *(const TILE_VEC *)(a + v * TILE_LANES);
+    for (i = 0; i < d; i++, linear += TILE_RESULTS) {
+        TILE_UNROLL for (r = 0; r < h; r++)
+            TILE_UNROLL for (v = 0; v < TILE_PARTS; v++) t[r][v] = *(const TILE_VEC *)(linear + v * TILE_LANES);
+        for (j = 0; j <= i; j++, next += TILE_RESULTS) {
+            TILE_UNROLL for (v = 0; v < TILE_PARTS; v++) q[v] = *(const TILE_VEC *)(next + v * TILE_LANES);
+            TILE_UNROLL for (r = 0; r < h; r++)
+                TILE_UNROLL for (v = 0; v < TILE_PARTS; v++) t[r][v] += q[v] * x[r * ld + j];
+        }
+        TILE_UNROLL for (r = 0; r < h; r++)
+            TILE_UNROLL for (v = 0; v < TILE_PARTS; v++) acc[r][v] += t[r][v] * x[r * ld + i];
+    }
+    TILE_UNROLL for (r = 0; r < h; r++)
+        TILE_UNROLL for (v = 0; v < TILE_PARTS; v++)
+            *(TILE_VEC *)(y + r * TILE_RESULTS + v * TILE_LANES) = acc[r][v];
+}
+
+/* c (K, n) = a (K, terms), in panels, times [1, x, products of x], x (n, d) */
+static void TILE_NAME(few_quadratic)(const TILE_REAL *a, const TILE_REAL *x, ptrdiff_t ld, TILE_REAL *c, ptrdiff_t ldc,
+                                     ptrdiff_t K, ptrdiff_t n, ptrdiff_t d)
+{
+    TILE_REAL y[TILE_ROWS * TILE_RESULTS] __attribute__((aligned(64)));
+    ptrdiff_t first, i, r, row, taken;
+    for (first = 0; first < K; first += TILE_RESULTS, a += (1 + d + d * (d + 1) / 2) * TILE_RESULTS)
+        for (r = 0; r < n; r += taken) {
+            taken = n - r >= TILE_ROWS ? TILE_ROWS : 1;
+            if (taken == 1)
+                TILE_NAME(few_forms)(1, a, x + r * ld, ld, y, d);
+            else
+                TILE_NAME(few_forms)(TILE_ROWS, a, x + r * ld, ld, y, d);
+            for (row = 0; row < taken; row++)
+                for (i = first; i < K && i < first + TILE_RESULTS; i++)
+                    c[i * ldc + r + row] = y[row * TILE_RESULTS + i - first];
+        }
+}
+
 /* out (n) = offset - |w z|^2 / 2, w (d, d) lower triangular in panels that end with their last row's diagonal */
 static void TILE_NAME(few_triangular)(const TILE_REAL *w, const TILE_REAL *z, ptrdiff_t ld, double offset,
                                       TILE_REAL *out, ptrdiff_t d, ptrdiff_t n)

@@ -16,8 +16,9 @@ from gmm._kernel.layout cimport (
     matrix_size,
     n_matrices,
 )
-from gmm._kernel.leaves cimport few_diagonal, few_multiply, few_triangular, is_twin, pad, panel_width
-from gmm._kernel.plan cimport PassPlan
+from gmm._kernel.leaves cimport few_diagonal, few_multiply, few_quadratic, few_triangular, is_twin, pad, panel_width
+from gmm._kernel.linear cimport has_products
+from gmm._kernel.plan cimport PassPlan, fuses, n_stored
 from gmm._kernel.rows cimport data
 
 
@@ -146,7 +147,7 @@ cdef inline void fill_axes(
 
 cdef inline Py_ssize_t few_stride(const PassPlan* plan) noexcept nogil:
     """Items between two of few rows."""
-    return plan.n_density if plan.linear else plan.n_features
+    return n_stored(plan) if fuses(plan) else plan.n_density if plan.linear else plan.n_features
 
 
 cdef inline real* few_features(const PassPlan* plan, real* rows) noexcept nogil:
@@ -168,7 +169,8 @@ cdef inline void load_few(
             own[j] = <real>(<double>row[j * column_stride] - plan.origin[j])
         if plan.linear:
             rows[r * stride] = 1
-            append_few(plan, own, own + d)
+            if not fuses(plan):
+                append_few(plan, own, own + d)
     if plan.linear and plan.layout == SPHERICAL:
         add_squares(rows, few_stride(plan), n, d)
 
@@ -197,7 +199,7 @@ cdef inline void add_squares(real* rows, Py_ssize_t stride, Py_ssize_t n, Py_ssi
 
 
 cdef inline void log_density_few(
-    const PassPlan* plan, const real* rows, Py_ssize_t n, Py_ssize_t padded, Py_ssize_t ld,    # IN of `load_few`
+    const PassPlan* plan, real* rows, Py_ssize_t n, Py_ssize_t padded, Py_ssize_t ld,      # IN of `load_few`
     real* z,                                       # scratch (n, d)
     real* tile,                                    # OUT log ρ (K, n), zero behind the n rows
 ) noexcept nogil:
@@ -207,8 +209,10 @@ cdef inline void log_density_few(
     cdef const real* centre
     for k in range(K):
         memset(tile + k * ld + n, 0, (padded - n) * sizeof(real))
-    if plan.linear:
-        few_multiply(plan.kernel, panels, rows, plan.n_density, tile, ld, K, n, plan.n_density)
+    if fuses(plan) and has_products(plan.layout):
+        few_quadratic(plan.kernel, panels, few_features(plan, rows), few_stride(plan), tile, ld, K, n, d)
+    elif plan.linear:
+        few_multiply(plan.kernel, panels, rows, few_stride(plan), tile, ld, K, n, plan.n_density)
     elif is_dense(plan.layout):
         for k in range(K):
             centre = <const real*>plan.centres + k * d

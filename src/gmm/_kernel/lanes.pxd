@@ -6,6 +6,7 @@ from gmm._kernel.block cimport (
     add_to_best,
     add_totals,
     append_products,
+    copy_rows,
     give_to_best,
     keep_to_classes,
     load_mass,
@@ -23,20 +24,21 @@ from gmm._kernel.far cimport flag_overflowed_components, flag_overflowed_rows, r
 from gmm._kernel.few cimport few_features, few_stride, load_few, log_density_few
 from gmm._kernel.leaves cimport (
     add_axis_moments,
-    add_gram,
     add_products,
+    add_quadratic,
+    add_scatter,
     choose,
     few_triangular,
     log_density_diagonal,
+    log_density_quadratic,
     log_density_triangular,
     multiply,
     normalise,
     pad,
-    subtract,
-    times,
 )
 from gmm._kernel.layout cimport axis_stride, component_stride, is_axis_aligned, is_dense
-from gmm._kernel.plan cimport PassPlan
+from gmm._kernel.linear cimport has_products
+from gmm._kernel.plan cimport PassPlan, fuses, keeps_rows
 from gmm._kernel.rows cimport Rows, data
 from gmm._kernel.workspace cimport Workspace
 
@@ -47,45 +49,36 @@ cdef enum:
 
 # ------------------------------------------------------------------------------------------- density
 
-cdef inline void centre_rows(
-    const PassPlan* plan, const real* block, Py_ssize_t k, Py_ssize_t n, Py_ssize_t ld,
-    real* z,                                       # OUT (d, n) x − c_k
-) noexcept nogil:
-    cdef Py_ssize_t j, d = plan.n_features
-    cdef const real* centre = <const real*>plan.centres + k * d
-    for j in range(d):
-        subtract(plan.kernel, block + j * ld, centre[j], z + j * ld, n)
-
-
 cdef inline void log_density_centred(
     const PassPlan* plan, const real* block, Py_ssize_t n, Py_ssize_t ld,      # IN
-    real* z, real* y,                              # scratch (d, n)
+    real* z,                                       # scratch (d, n)
     real* tile,                                    # OUT (K, n)
 ) noexcept nogil:
     cdef Py_ssize_t k, d = plan.n_features, stride = component_stride(plan.layout, d)
     cdef const real* whiteners = <const real*>plan.coefficients
+    cdef const real* centre
     for k in range(plan.n_components):
+        centre = <const real*>plan.centres + k * d
         if is_dense(plan.layout):
-            centre_rows(plan, block, k, n, ld, z)
-            log_density_triangular(plan.kernel, whiteners + k * stride, z, ld, plan.log_offset[k], y,
+            log_density_triangular(plan.kernel, whiteners + k * stride, block, ld, centre, plan.log_offset[k], z,
                                    tile + k * ld, d, n)
         else:
-            log_density_diagonal(plan.kernel, whiteners + k * stride, axis_stride(plan.layout), block, ld,
-                                 <const real*>plan.centres + k * d, plan.log_offset[k], tile + k * ld, d, n)
+            log_density_diagonal(plan.kernel, whiteners + k * stride, axis_stride(plan.layout), block, ld, centre,
+                                 plan.log_offset[k], tile + k * ld, d, n)
 
 
 # ----------------------------------------------------------------------------------------- normalise
 
 cdef inline void add_common_quadratic(
     const PassPlan* plan, const real* block, Py_ssize_t n, Py_ssize_t padded, Py_ssize_t ld,
-    real* y, real* square,                         # scratch (d, n), (n,)
+    real* z, real* square,                         # scratch (d, n), (n,)
     real* log_evidence,                            # IN, OUT (n,) − ½‖W x‖²
 ) noexcept nogil:
     cdef Py_ssize_t r, d = plan.n_features
     if n <= plan.few_rows:
         few_triangular(plan.kernel, <const real*>plan.common_panels, block, few_stride(plan), 0.0, square, d, n)
     else:
-        log_density_triangular(plan.kernel, <const real*>plan.common, block, ld, 0.0, y, square, d, padded)
+        log_density_triangular(plan.kernel, <const real*>plan.common, block, ld, NULL, 0.0, z, square, d, padded)
     for r in range(n):
         log_evidence[r] += square[r]
 
@@ -113,7 +106,7 @@ cdef inline double responsibilities(
         if plan.far:
             flag_overflowed_rows(<const double*>workspace.mass, n, evidence)
     if plan.common_quadratic and measured:
-        add_common_quadratic(plan, block, n, padded, ld, <real*>workspace.product, <real*>workspace.square, evidence)
+        add_common_quadratic(plan, block, n, padded, ld, <real*>workspace.scratch, <real*>workspace.square, evidence)
     return 0 if rows_only else weighted_sum(rows.weight + start if rows.weight != NULL else NULL, evidence, n)
 
 
@@ -125,39 +118,36 @@ cdef inline void accumulate_linear(
     double* sums,                                  # IN, OUT (K, n_moments)
 ) noexcept nogil:
     cdef Py_ssize_t K = plan.n_components, terms = plan.n_moments, ld = workspace.ld
-    if plan.hard and K >= HARD_BY_ROW and not plan.noisy:
+    if plan.hard and K >= HARD_BY_ROW and not plan.noisy and not fuses(plan):
         add_to_best(<const real*>workspace.best, <const real*>workspace.mass, features, terms, n, ld, sums)
         return
     if plan.hard:
         give_to_best(<const real*>workspace.best, <const real*>workspace.mass, K, n, ld, tile)
-    add_products(plan.kernel, tile, ld, features, ld, block_sums, sums, terms, K, terms, n)
+    if fuses(plan):
+        add_quadratic(plan.kernel, tile, features, ld, sums, terms, K, plan.n_features, n)
+    else:
+        add_products(plan.kernel, tile, ld, features, ld, block_sums, sums, terms, K, terms, n)
 
 
 cdef inline void accumulate_centred(
     const PassPlan* plan, const Workspace* workspace, real* tile, const real* block, Py_ssize_t n,
-    real* centred, real* y, real* block_sums,      # [1, z], scratch (d, n), (d, d)
+    const real* beside, real* scratch, real* block_sums,   # IN rows or ones: see `Workspace`; scratch
     double* sums,                                  # IN, OUT (K, n_row), second
 ) noexcept nogil:
     cdef Py_ssize_t K = plan.n_components, d = plan.n_features, ld = workspace.ld, row = plan.n_row
-    cdef Py_ssize_t j, k
-    cdef const real* responsibility
-    cdef real* z = centred + ld
+    cdef Py_ssize_t k
     cdef double* second = sums + K * row
     if plan.hard:
         give_to_best(<const real*>workspace.best, <const real*>workspace.mass, K, n, ld, tile)
     if is_axis_aligned(plan.moments):
-        add_products(plan.kernel, tile, ld, centred, ld, block_sums, sums, row, K, 1, n)
+        add_products(plan.kernel, tile, ld, beside, ld, block_sums, sums, row, K, 1, n)
         for k in range(K):
             add_axis_moments(plan.kernel, block, ld, <const real*>plan.centres + k * d, tile + k * ld,
                              sums + k * row + 1, sums + k * row + 1 + d, axis_stride(plan.moments), d, n)
         return
     for k in range(K):
-        responsibility = tile + k * ld
-        centre_rows(plan, block, k, n, ld, z)
-        for j in range(d):
-            times(plan.kernel, z + j * ld, responsibility, y + j * ld, n)
-        add_gram(plan.kernel, y, z, ld, block_sums, second + k * component_stride(plan.moments, d), d, n)
-        add_products(plan.kernel, responsibility, ld, centred, ld, block_sums, sums + k * row, row, 1, row, n)
+        add_scatter(plan.kernel, block, ld, beside, <const real*>plan.centres + k * d, tile + k * ld, scratch,
+                    block_sums, sums + k * row, second + k * component_stride(plan.moments, d), d, n)
 
 
 # --------------------------------------------------------------------------------------------- lanes
@@ -166,6 +156,7 @@ cdef inline void load_block(
     const PassPlan* plan, const Rows* rows, const data* x, Py_ssize_t start, Py_ssize_t n, Py_ssize_t padded,
     Workspace* workspace,                          # OUT its mass
     real* features, real* block,                   # OUT
+    bint accumulate,
 ) noexcept nogil:
     cdef const double* weight = NULL if rows.weight == NULL or plan.totals else rows.weight + start
     cdef bint few = n <= plan.few_rows
@@ -177,8 +168,11 @@ cdef inline void load_block(
     if weight != NULL or workspace.n_ones != n:
         load_mass(weight, n, padded, <real*>workspace.mass)
         workspace.n_ones = n if weight == NULL else -1
-    if plan.linear and not few:
+    if plan.linear and not few and not fuses(plan):
         append_products(plan.kernel, plan.moments, plan.n_features, padded, workspace.ld, features)
+    if keeps_rows(plan) and accumulate:
+        copy_rows(x + start * rows.row_stride, rows.row_stride, rows.column_stride, n, padded, plan.n_features,
+                  plan.origin, <real*>workspace.beside)
 
 
 cdef inline void one_block(
@@ -191,21 +185,23 @@ cdef inline void one_block(
     cdef real* features = <real*>workspace.block
     cdef bint few = n <= plan.few_rows
     cdef real* block = few_features(plan, features) if few else features + ld if plan.linear else features
-    cdef real* centred = <real*>workspace.centred
-    cdef real* y = <real*>workspace.product
+    cdef real* scratch = <real*>workspace.scratch
     cdef double evidence = 0
     if not workspace.loaded:
-        load_block(plan, rows, x, start, n, padded, workspace, features, block)
+        load_block(plan, rows, x, start, n, padded, workspace, features, block, sums != NULL)
     if plan.given:
         take_given(rows.given + start * K, <real*>workspace.mass, K, n, padded, ld, tile, <real*>workspace.evidence)
     else:
         if few:
-            log_density_few(plan, features, n, padded, ld, centred + ld, tile)
+            log_density_few(plan, features, n, padded, ld, scratch, tile)
+        elif fuses(plan) and has_products(plan.layout):
+            log_density_quadratic(plan.kernel, <const real*>plan.coefficients, terms, block, ld, tile, K,
+                                  plan.n_features, padded)
         elif plan.linear:
             multiply(plan.kernel, <const real*>plan.coefficients, terms, features, ld, tile, ld,
                      K, padded, plan.n_density)
         else:
-            log_density_centred(plan, block, padded, ld, centred + ld, y, tile)
+            log_density_centred(plan, block, padded, ld, scratch, tile)
         if rows.code != NULL:
             keep_to_classes(plan.allowed, plan.n_codes, rows.code + start, K, n, ld, tile)
         if real is double:
@@ -213,7 +209,7 @@ cdef inline void one_block(
                 add_diagnostics(plan, block, tile, <const double*>workspace.mass, padded, ld,
                                 <double*>workspace.diagnostics, <double*>workspace.block_sums, sums)
             if plan.far:
-                resolve_overflowed_rows(plan, block, n, ld, y, tile)
+                resolve_overflowed_rows(plan, block, n, ld, <double*>scratch, tile)
         if sums == NULL and rows.log_joint != NULL:
             write_components(tile, K, n, ld, <data*>rows.log_joint + start * K)
             if plan.far:
@@ -235,7 +231,8 @@ cdef inline void one_block(
     elif plan.linear:
         accumulate_linear(plan, workspace, tile, features, padded, <real*>workspace.block_sums, sums)
     else:
-        accumulate_centred(plan, workspace, tile, block, padded, centred, y, <real*>workspace.block_sums, sums)
+        accumulate_centred(plan, workspace, tile, block, padded, <real*>workspace.beside, scratch,
+                           <real*>workspace.block_sums, sums)
 
 
 cdef inline void merge_siblings(Workspace* workspace, Py_ssize_t n_sums, bint everything) noexcept nogil:

@@ -1,10 +1,10 @@
-/* The functions of tile.h and few.h, as every module calls them: tables, one for each instruction set and type. */
+/* The functions of tile.h, quadratic.h and few.h, as every module calls them: tables, one for each instruction set and type. */
 #ifndef GMM_LEAVES_H
 #define GMM_LEAVES_H
 
 #include <stddef.h>
 
-#define TILE_PAD 256   /* bytes of rows: four of the widest vectors */
+#define TILE_PAD 256   /* bytes of rows, a strip: four of the widest vectors */
 #define TILE_PANEL 128 /* bytes of results that few.h computes together */
 
 /* The head of each function tells what it does. */
@@ -13,8 +13,14 @@
         void (*multiply)(const real *, ptrdiff_t, const real *, ptrdiff_t, real *, ptrdiff_t, ptrdiff_t, ptrdiff_t,    \
                          ptrdiff_t);                                                                                   \
         void (*add_products)(const real *, ptrdiff_t, const real *, ptrdiff_t, double *, ptrdiff_t, ptrdiff_t,         \
-                             ptrdiff_t, ptrdiff_t, int);                                                               \
-        void (*triangular)(const real *, const real *, ptrdiff_t, double, real *, ptrdiff_t, ptrdiff_t);               \
+                             ptrdiff_t, ptrdiff_t);                                                                    \
+        void (*quadratic)(const real *, ptrdiff_t, const real *, ptrdiff_t, real *, ptrdiff_t, ptrdiff_t, ptrdiff_t);  \
+        void (*add_quadratic)(const real *, const real *, ptrdiff_t, double *, ptrdiff_t, ptrdiff_t, ptrdiff_t,        \
+                              ptrdiff_t);                                                                              \
+        void (*triangular)(const real *, const real *, ptrdiff_t, const real *, double, real *, real *, ptrdiff_t,     \
+                           ptrdiff_t);                                                                                 \
+        void (*add_scatter)(const real *, ptrdiff_t, const real *, const real *, real *, double *, double *,           \
+                            ptrdiff_t, ptrdiff_t);                                                                     \
         void (*diagonal)(const real *, ptrdiff_t, const real *, ptrdiff_t, const real *, double, real *, ptrdiff_t,    \
                          ptrdiff_t);                                                                                   \
         void (*add_axis_moments)(const real *, ptrdiff_t, const real *, const real *, double *, double *, ptrdiff_t,   \
@@ -25,6 +31,8 @@
         void (*normalise)(real *, ptrdiff_t, ptrdiff_t, ptrdiff_t, const real *, real *);                              \
         void (*few_multiply)(const real *, const real *, ptrdiff_t, real *, ptrdiff_t, ptrdiff_t, ptrdiff_t,           \
                              ptrdiff_t);                                                                               \
+        void (*few_quadratic)(const real *, const real *, ptrdiff_t, real *, ptrdiff_t, ptrdiff_t, ptrdiff_t,          \
+                              ptrdiff_t);                                                                              \
         void (*few_triangular)(const real *, const real *, ptrdiff_t, double, real *, ptrdiff_t, ptrdiff_t);           \
         void (*few_diagonal)(const real *, const real *, ptrdiff_t, const double *, real *, ptrdiff_t, ptrdiff_t,      \
                              ptrdiff_t, ptrdiff_t);                                                                    \

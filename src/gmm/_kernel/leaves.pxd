@@ -14,9 +14,15 @@ cdef extern from "leaves.h" nogil:
         void (*multiply)(const double*, Py_ssize_t, const double*, Py_ssize_t, double*, Py_ssize_t,
                          Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept nogil
         void (*add_products)(const double*, Py_ssize_t, const double*, Py_ssize_t, double*, Py_ssize_t,
-                             Py_ssize_t, Py_ssize_t, Py_ssize_t, int) noexcept nogil
-        void (*triangular)(const double*, const double*, Py_ssize_t, double, double*, Py_ssize_t,
-                           Py_ssize_t) noexcept nogil
+                             Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept nogil
+        void (*quadratic)(const double*, Py_ssize_t, const double*, Py_ssize_t, double*, Py_ssize_t, Py_ssize_t,
+                          Py_ssize_t) noexcept nogil
+        void (*add_quadratic)(const double*, const double*, Py_ssize_t, double*, Py_ssize_t, Py_ssize_t, Py_ssize_t,
+                              Py_ssize_t) noexcept nogil
+        void (*triangular)(const double*, const double*, Py_ssize_t, const double*, double, double*, double*,
+                           Py_ssize_t, Py_ssize_t) noexcept nogil
+        void (*add_scatter)(const double*, Py_ssize_t, const double*, const double*, double*, double*, double*,
+                            Py_ssize_t, Py_ssize_t) noexcept nogil
         void (*diagonal)(const double*, Py_ssize_t, const double*, Py_ssize_t, const double*, double, double*,
                          Py_ssize_t, Py_ssize_t) noexcept nogil
         void (*add_axis_moments)(const double*, Py_ssize_t, const double*, const double*, double*, double*, Py_ssize_t,
@@ -27,6 +33,8 @@ cdef extern from "leaves.h" nogil:
         void (*normalise)(double*, Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*, double*) noexcept nogil
         void (*few_multiply)(const double*, const double*, Py_ssize_t, double*, Py_ssize_t, Py_ssize_t, Py_ssize_t,
                              Py_ssize_t) noexcept nogil
+        void (*few_quadratic)(const double*, const double*, Py_ssize_t, double*, Py_ssize_t, Py_ssize_t, Py_ssize_t,
+                              Py_ssize_t) noexcept nogil
         void (*few_triangular)(const double*, const double*, Py_ssize_t, double, double*, Py_ssize_t,
                                Py_ssize_t) noexcept nogil
         void (*few_diagonal)(const double*, const double*, Py_ssize_t, const double*, double*, Py_ssize_t, Py_ssize_t,
@@ -35,9 +43,15 @@ cdef extern from "leaves.h" nogil:
         void (*multiply)(const float*, Py_ssize_t, const float*, Py_ssize_t, float*, Py_ssize_t,
                          Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept nogil
         void (*add_products)(const float*, Py_ssize_t, const float*, Py_ssize_t, double*, Py_ssize_t,
-                             Py_ssize_t, Py_ssize_t, Py_ssize_t, int) noexcept nogil
-        void (*triangular)(const float*, const float*, Py_ssize_t, double, float*, Py_ssize_t,
-                           Py_ssize_t) noexcept nogil
+                             Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept nogil
+        void (*quadratic)(const float*, Py_ssize_t, const float*, Py_ssize_t, float*, Py_ssize_t, Py_ssize_t,
+                          Py_ssize_t) noexcept nogil
+        void (*add_quadratic)(const float*, const float*, Py_ssize_t, double*, Py_ssize_t, Py_ssize_t, Py_ssize_t,
+                              Py_ssize_t) noexcept nogil
+        void (*triangular)(const float*, const float*, Py_ssize_t, const float*, double, float*, float*,
+                           Py_ssize_t, Py_ssize_t) noexcept nogil
+        void (*add_scatter)(const float*, Py_ssize_t, const float*, const float*, float*, double*, double*,
+                            Py_ssize_t, Py_ssize_t) noexcept nogil
         void (*diagonal)(const float*, Py_ssize_t, const float*, Py_ssize_t, const float*, double, float*,
                          Py_ssize_t, Py_ssize_t) noexcept nogil
         void (*add_axis_moments)(const float*, Py_ssize_t, const float*, const float*, double*, double*, Py_ssize_t,
@@ -48,6 +62,8 @@ cdef extern from "leaves.h" nogil:
         void (*normalise)(float*, Py_ssize_t, Py_ssize_t, Py_ssize_t, const float*, float*) noexcept nogil
         void (*few_multiply)(const float*, const float*, Py_ssize_t, float*, Py_ssize_t, Py_ssize_t, Py_ssize_t,
                              Py_ssize_t) noexcept nogil
+        void (*few_quadratic)(const float*, const float*, Py_ssize_t, float*, Py_ssize_t, Py_ssize_t, Py_ssize_t,
+                              Py_ssize_t) noexcept nogil
         void (*few_triangular)(const float*, const float*, Py_ssize_t, double, float*, Py_ssize_t,
                                Py_ssize_t) noexcept nogil
         void (*few_diagonal)(const float*, const float*, Py_ssize_t, const double*, float*, Py_ssize_t, Py_ssize_t,
@@ -67,6 +83,16 @@ cdef inline bint is_twin(Kernel kernel) noexcept nogil:
 cdef inline Py_ssize_t pad(Py_ssize_t item) noexcept nogil:
     """Number of rows in a group, for items of so many bytes; blocks are whole groups."""
     return TILE_PAD // item
+
+
+cdef inline Py_ssize_t padded_row(Py_ssize_t d, Py_ssize_t item) noexcept nogil:
+    """Items from row to row where d features and one number more lie row by row: an odd number of cache lines."""
+    return (((d + 1) * item + 63) // 64 | 1) * 64 // item
+
+
+cdef inline Py_ssize_t scatter_room(Py_ssize_t d, Py_ssize_t item) noexcept nogil:
+    """Items of scratch for `add_scatter`."""
+    return (pad(item) + d + 3) * padded_row(d, item)
 
 
 cdef inline Py_ssize_t panel_width(Py_ssize_t item) noexcept nogil:
@@ -96,37 +122,69 @@ cdef inline void add_products(
     if is_twin(kernel):
         twin.add_products(a, lda, b, ldb, products, c, ldc, m, k, n)
     elif real is double:
-        kernel.doubles.add_products(a, lda, b, ldb, c, ldc, m, k, n, False)
+        kernel.doubles.add_products(a, lda, b, ldb, c, ldc, m, k, n)
     else:
-        kernel.floats.add_products(a, lda, b, ldb, c, ldc, m, k, n, False)
+        kernel.floats.add_products(a, lda, b, ldb, c, ldc, m, k, n)
 
 
-cdef inline void add_gram(
-    Kernel kernel, const real* y, const real* z, Py_ssize_t ld,       # IN (d, n), y a multiple of z row by row
-    real* products,                                # scratch (d, d), for the twin in float32
-    double* c,                                     # IN, OUT (d, d) += y zᵀ, of which the lower triangle counts
+cdef inline void log_density_quadratic(
+    Kernel kernel,                                 # not the twin
+    const real* a, Py_ssize_t terms,               # IN (K, terms)
+    const real* x, Py_ssize_t ld,                  # IN (d, n)
+    real* tile,                                    # OUT (K, n) = a [1, x, products of x]
+    Py_ssize_t K, Py_ssize_t d, Py_ssize_t n,
+) noexcept nogil:
+    if real is double:
+        kernel.doubles.quadratic(a, terms, x, ld, tile, K, d, n)
+    else:
+        kernel.floats.quadratic(a, terms, x, ld, tile, K, d, n)
+
+
+cdef inline void add_quadratic(
+    Kernel kernel,                                 # not the twin
+    const real* mass, const real* x, Py_ssize_t ld,        # IN (K, n), (1 + d, n) = [1, x]
+    double* sums, Py_ssize_t terms,                # IN, OUT (K, terms) += mass [1, x, products of x]ᵀ
+    Py_ssize_t K, Py_ssize_t d, Py_ssize_t n,
+) noexcept nogil:
+    if real is double:
+        kernel.doubles.add_quadratic(mass, x, ld, sums, terms, K, d, n)
+    else:
+        kernel.floats.add_quadratic(mass, x, ld, sums, terms, K, d, n)
+
+
+cdef inline void add_scatter(
+    Kernel kernel,
+    const real* x, Py_ssize_t ld,                  # IN (d, n), for the twin
+    const real* rows,                              # IN (n, `padded_row`) the same row by row, zero behind the features
+    const real* centre, const real* mass,          # IN (d,), (n,)
+    real* y,                                       # scratch (1 + 2d, n), for the twin
+    real* room,                                    # scratch: see `scatter_room`; for the twin (d, d)
+    double* row, double* second,                   # IN, OUT += Σ mass [1, z], the lower triangle of Σ mass z zᵀ
     Py_ssize_t d, Py_ssize_t n,
 ) noexcept nogil:
+    """Add moments of z = x − centre."""
     if is_twin(kernel):
-        twin.add_products(y, ld, z, ld, products, c, d, d, d, n)
+        twin.add_scatter(x, ld, centre, mass, y, room, row, second, d, n)
     elif real is double:
-        kernel.doubles.add_products(y, ld, z, ld, c, d, d, d, n, True)
+        kernel.doubles.add_scatter(rows, padded_row(d, sizeof(real)), centre, mass, room, row, second, d, n)
     else:
-        kernel.floats.add_products(y, ld, z, ld, c, d, d, d, n, True)
+        kernel.floats.add_scatter(rows, padded_row(d, sizeof(real)), centre, mass, room, row, second, d, n)
 
 
 cdef inline void log_density_triangular(
-    Kernel kernel, const real* whitener, const real* z, Py_ssize_t ld, double log_offset,      # IN (d, d), (d, n)
-    real* y,                                       # scratch (d, n), for the twin
-    real* log_density,                             # OUT (n,) log_offset − ½‖W z‖²
+    Kernel kernel,
+    const real* whitener, const real* x, Py_ssize_t ld, const real* centre,    # IN (d, d), (d, n), (d,) or NULL: zero
+    double log_offset,
+    real* z,                                       # scratch (d, n)
+    real* log_density,                             # OUT (n,) log_offset − ½‖W (x − centre)‖²
     Py_ssize_t d, Py_ssize_t n,
 ) noexcept nogil:
     if is_twin(kernel):
-        twin.log_density_triangular(whitener, z, ld, log_offset, y, log_density, d, n)
+        twin.log_density_triangular(whitener, x, ld, centre, log_offset, z, log_density, d, n)
     elif real is double:
-        kernel.doubles.triangular(whitener, z, ld, log_offset, log_density, d, n)
+        kernel.doubles.triangular(whitener, x, ld, centre, log_offset, z, log_density, d, n)
     else:
-        kernel.floats.triangular(whitener, z, ld, log_offset, log_density, d, n)
+        kernel.floats.triangular(whitener, x, ld, centre, log_offset, z, log_density, d, n)
 
 
 cdef inline void log_density_diagonal(
@@ -220,6 +278,18 @@ cdef inline void few_multiply(
         kernel.doubles.few_multiply(a, b, ldb, c, ldc, m, n, k)
     else:
         kernel.floats.few_multiply(a, b, ldb, c, ldc, m, n, k)
+
+
+cdef inline void few_quadratic(
+    Kernel kernel,
+    const real* a, const real* x, Py_ssize_t ld,   # IN (K, terms) in panels, (n, d)
+    real* tile, Py_ssize_t ldc,                    # OUT (K, n) = a [1, x, products of x]
+    Py_ssize_t K, Py_ssize_t n, Py_ssize_t d,
+) noexcept nogil:
+    if real is double:
+        kernel.doubles.few_quadratic(a, x, ld, tile, ldc, K, n, d)
+    else:
+        kernel.floats.few_quadratic(a, x, ld, tile, ldc, K, n, d)
 
 
 cdef inline void few_triangular(

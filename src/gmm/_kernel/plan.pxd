@@ -2,20 +2,22 @@
 
 | form | log density | moments | when |
 | --- | --- | --- | --- |
-| linear | Θ·[1, x, products of x], all components at once | R·[1, x, products]ᵀ | κ is small, not too many products |
+| linear | Θ·[1, x, products of x] | R·[1, x, products]ᵀ | κ is small, not too many products |
 | centred | z = x − c_k, ‖W_k z‖² | Σ r [1, z], Σ r z zᵀ | else: exact however far or thin it is |
+
+In the linear form products of two features are made where they are used, unless so many components share them that a
+place in the block is worth it.
 """
 from libc.math cimport INFINITY
 from libc.string cimport memcpy
 
-from gmm._kernel.layout cimport Layout, component_stride, is_axis_aligned, is_pooled, matrix_size, total_size
-from gmm._kernel.leaves cimport Kernel, pad
+from gmm._kernel.layout cimport Layout, component_stride, is_axis_aligned, is_dense, is_pooled, matrix_size, total_size
+from gmm._kernel.leaves cimport Kernel, is_twin, pad
 from gmm._kernel.linear cimport condition, has_products, linear_coefficients, n_terms
 
 # Where the forms change over, measured: see ARCHITECTURE.md, "The kernel".
 cdef enum:
-    WIDEST_LINEAR = 48        # features of a full covariance in the linear form
-    SHARED_BY = 6             # … and at most so many times K: all components share the products
+    WIDEST_LINEAR = 40        # features of a full covariance in the linear form
     FIRST_CACHE = 32768       # bytes
     BLOCK_BYTES = 589824      # of a block and what is made of it: a part of the second cache
     FEWEST_GROUPS = 7         # of `pad` rows in a block
@@ -94,9 +96,9 @@ cdef inline bint in_single_range(const double* reach, Py_ssize_t d) noexcept nog
     return True
 
 
-cdef inline bint is_narrow(Layout moments, Py_ssize_t K, Py_ssize_t d) noexcept nogil:
+cdef inline bint is_narrow(Layout moments, Py_ssize_t d) noexcept nogil:
     """Return whether there are few enough products for the linear form."""
-    return not has_products(moments) or d <= min(WIDEST_LINEAR, SHARED_BY * K)
+    return not has_products(moments) or d <= WIDEST_LINEAR
 
 
 cdef inline void choose_form(
@@ -112,7 +114,7 @@ cdef inline void choose_form(
     # With noise, what components share does not cancel.
     cdef bint defined = (plan.layout == plan.moments or is_pooled(plan.layout)) and not (
         plan.noisy and is_pooled(plan.layout))
-    cdef bint narrow = is_narrow(plan.moments, plan.n_components, d)
+    cdef bint narrow = is_narrow(plan.moments, d)
     if form >= 0:
         plan.linear = defined and form & 1
         plan.single = single > 0 and form & 2
@@ -126,7 +128,7 @@ cdef inline double least_limit(const PassPlan* plan, double single) noexcept nog
     """κ below which every κ chooses the same form."""
     if single > 0:
         return min(single * limit_linear_single(), limit_linear_double())
-    return limit_linear_double() if is_narrow(plan.moments, plan.n_components, plan.n_features) else least_far()
+    return limit_linear_double() if is_narrow(plan.moments, plan.n_features) else least_far()
 
 
 cdef inline void set_noise(PassPlan* plan, double log_noise) noexcept nogil:
@@ -146,6 +148,23 @@ cdef inline Py_ssize_t n_diagnostics(const PassPlan* plan) noexcept nogil:
 cdef inline Py_ssize_t diagnostic_rows(const PassPlan* plan) noexcept nogil:
     """Rows of scratch for diagnostics."""
     return plan.n_components + BUFFERS * plan.n_features + 3 if plan.axes != NULL else 0
+
+
+cdef inline bint fuses(const PassPlan* plan) noexcept nogil:
+    """Return whether products of two features are made where they are used, instead of a place in the block."""
+    # Many components share a stored product.
+    return (plan.linear and has_products(plan.moments) and plan.n_components < plan.n_features
+            and not is_twin(plan.kernel))
+
+
+cdef inline Py_ssize_t n_stored(const PassPlan* plan) noexcept nogil:
+    """Rows of a block: features, or terms of the linear form."""
+    return 1 + plan.n_features if fuses(plan) else plan.n_moments if plan.linear else plan.n_features
+
+
+cdef inline bint keeps_rows(const PassPlan* plan) noexcept nogil:
+    """Return whether moments need the rows of a block row by row as well."""
+    return not plan.linear and is_dense(plan.moments) and not plan.totals and not is_twin(plan.kernel)
 
 
 cdef inline double work_of(const PassPlan* plan, Py_ssize_t rows) noexcept nogil:
@@ -172,8 +191,9 @@ cdef inline void measure(PassPlan* plan) noexcept nogil:
     plan.n_sums = K * plan.n_row + (0 if plan.packed else total_size(plan.moments, K, d)) + n_diagnostics(plan) + 2
     if plan.totals:
         plan.n_sums = 4
-    group = item * pad(item) * (K + (plan.n_moments if plan.linear else d if in_registers else 3 * d))
-    groups = FEWEST_GROUPS if FEWEST_GROUPS * group <= FIRST_CACHE else BLOCK_BYTES // group
+    group = item * pad(item) * (K + (d if in_registers else 2 * d) if not plan.linear else K + n_stored(plan))
+    # Longer blocks of fused products fold fewer sums.
+    groups = FEWEST_GROUPS if FEWEST_GROUPS * group <= FIRST_CACHE and not fuses(plan) else BLOCK_BYTES // group
     # An odd number, or features would alias in the first cache.
     plan.block = (min(max(groups, FEWEST_GROUPS), MOST_GROUPS) - 1 | 1) * pad(item)
     # Ctrl-C is looked for between lanes: a lane of very large blocks has fewer of them.

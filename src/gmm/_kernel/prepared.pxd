@@ -22,7 +22,7 @@ cdef struct Mixture:
 
 cdef inline bint is_asked_for(const PassPlan* plan, int form) noexcept nogil:
     """Return whether rows may need a form."""
-    return form & 1 == 0 or (is_narrow(plan.layout, plan.n_components, plan.n_features)
+    return form & 1 == 0 or (is_narrow(plan.layout, plan.n_features)
                              and not (plan.noisy and is_pooled(plan.layout)))
 
 

@@ -24,6 +24,12 @@
     case 4: f(4, __VA_ARGS__); break;                                                                                  \
     case 5: f(5, __VA_ARGS__); break;                                                                                  \
     default: f(6, __VA_ARGS__); }
+#define TILE_OF_EVEN_HEIGHT(h, f, ...)                                                                                 \
+    switch (h) {                                                                                                       \
+    case 2: f(2, __VA_ARGS__); break;                                                                                  \
+    case 4: f(4, __VA_ARGS__); break;                                                                                  \
+    case 6: f(6, __VA_ARGS__); break;                                                                                  \
+    default: f(TILE_TALL, __VA_ARGS__); }
 
 #define TILE_GLUE_VALUES(a, b) a##_##b
 #define TILE_GLUE(a, b) TILE_GLUE_VALUES(a, b)
@@ -32,6 +38,9 @@
 #define TILE_STRIP (TILE_PAD / (int)sizeof(TILE_REAL))
 #define TILE_VEC TILE_NAME(vec)
 #define TILE_WIDTH (TILE_BYTES == 64 ? 4 : 2) /* vectors, for as many registers as there are */
+#define TILE_TALL (TILE_BYTES == 64 ? 8 : 6)  /* features, and vectors of them, in a tile of outer products */
+#define TILE_BROAD (TILE_BYTES == 64 ? 3 : 2)
+#define TILE_MOST_STRIPS (sizeof(TILE_REAL) == sizeof(float) ? 8 : 64) /* that are summed in their own type */
 
 #if defined(TILE_VECTORS)
 #define TILE_SET base
@@ -94,13 +103,14 @@ static const tile_leaves_float *const tile_float[] = {TILE_TABLE(float)};
 typedef TILE_REAL TILE_VEC __attribute__((vector_size(TILE_BYTES), may_alias));
 typedef TILE_INT TILE_NAME(mask) __attribute__((vector_size(TILE_BYTES)));
 
-/* Products of `h` rows of a with b, four or two vectors of rows at a time: stored in c, or their squares added to it. */
+/* Products of `h` rows of a with b, four or two vectors of rows at a time: stored in c, or their squares added to it,
+ * where column k of a is the diagonal of its first row. */
 TILE_LEAF void TILE_NAME(panel)(const int h, const int square, const TILE_REAL *restrict a, ptrdiff_t lda,
                                 const TILE_REAL *restrict b, ptrdiff_t ldb, TILE_REAL *restrict c,
                                 ptrdiff_t ldc, ptrdiff_t n, ptrdiff_t k)
 {
     ptrdiff_t r, p;
-    int i, v;
+    int i, v, first;
     for (r = 0; r < n; r += TILE_WIDTH * TILE_LANES) {
         TILE_VEC acc[TILE_HEIGHT][TILE_WIDTH], x[TILE_WIDTH];
         TILE_UNROLL for (i = 0; i < h; i++)
@@ -108,6 +118,14 @@ TILE_LEAF void TILE_NAME(panel)(const int h, const int square, const TILE_REAL *
         for (p = 0; p < k; p++) {
             TILE_UNROLL for (v = 0; v < TILE_WIDTH; v++) x[v] = *(const TILE_VEC *)(b + p * ldb + r + v * TILE_LANES);
             TILE_UNROLL for (i = 0; i < h; i++) {
+                const TILE_REAL s = a[i * lda + p];
+                TILE_UNROLL for (v = 0; v < TILE_WIDTH; v++) acc[i][v] += x[v] * s;
+            }
+        }
+        if (square) TILE_UNROLL for (first = 0; first < h; first++) {
+            p = k + first;
+            TILE_UNROLL for (v = 0; v < TILE_WIDTH; v++) x[v] = *(const TILE_VEC *)(b + p * ldb + r + v * TILE_LANES);
+            TILE_UNROLL for (i = first; i < h; i++) {
                 const TILE_REAL s = a[i * lda + p];
                 TILE_UNROLL for (v = 0; v < TILE_WIDTH; v++) acc[i][v] += x[v] * s;
             }
@@ -146,17 +164,93 @@ TILE_LEAF void TILE_NAME(density)(double offset, TILE_REAL *out, ptrdiff_t n)
     for (ptrdiff_t r = 0; r < n; r++) out[r] = (TILE_REAL)offset - (out[r] < far ? out[r] : far) / 2;
 }
 
-/* out (n) = offset - |w z|^2 / 2, w (d, d) lower triangular, z (d, n) */
-static void TILE_NAME(triangular)(const TILE_REAL *w, const TILE_REAL *z, ptrdiff_t ld, double offset, TILE_REAL *out,
-                                  ptrdiff_t d, ptrdiff_t n)
+/* out (n) = offset - |w (x - c)|^2 / 2, w (d, d) lower triangular, no c: zero; a strip z stays in the first cache */
+static void TILE_NAME(triangular)(const TILE_REAL *w, const TILE_REAL *x, ptrdiff_t ld, const TILE_REAL *c,
+                                  double offset, TILE_REAL *restrict z, TILE_REAL *restrict out, ptrdiff_t d,
+                                  ptrdiff_t n)
 {
-    ptrdiff_t i, h, left = (d + TILE_HEIGHT - 1) / TILE_HEIGHT;
+    ptrdiff_t i, h, left, start;
+    int r;
     memset(out, 0, n * sizeof *out);
-    for (i = 0; i < d; i += h, left--) {
-        h = (d - i + left - 1) / left;
-        TILE_OF_HEIGHT(h, TILE_NAME(panel), 1, w + i * d, d, z, ld, out, 0, n, i + h)
+    for (start = 0; start < n; start += TILE_STRIP) {
+        for (i = 0; i < d; i++)
+            for (r = 0; r < TILE_STRIP; r++) z[i * TILE_STRIP + r] = x[i * ld + start + r] - (c ? c[i] : 0);
+        for (i = 0, left = (d + TILE_HEIGHT - 1) / TILE_HEIGHT; i < d; i += h, left--) {
+            h = (d - i + left - 1) / left;
+            TILE_OF_HEIGHT(h, TILE_NAME(panel), 1, w + i * d, d, z, TILE_STRIP, out + start, 0, TILE_STRIP, i)
+        }
     }
     TILE_NAME(density)(offset, out, n);
+}
+
+/* c (h, w vectors) += outer products of n rows, ld items apart: h items from a on, w vectors from b on */
+TILE_LEAF void TILE_NAME(outer)(const int h, const int w, const TILE_REAL *restrict a, const TILE_REAL *restrict b,
+                                ptrdiff_t ld, TILE_REAL *restrict c, ptrdiff_t n)
+{
+    TILE_VEC acc[TILE_TALL][TILE_BROAD], x[TILE_BROAD];
+    ptrdiff_t r;
+    int i, v;
+    TILE_UNROLL for (i = 0; i < h; i++)
+        TILE_UNROLL for (v = 0; v < w; v++) acc[i][v] = *(const TILE_VEC *)(c + i * ld + v * TILE_LANES);
+    for (r = 0; r < n; r++, a += ld, b += ld) {
+        TILE_UNROLL for (v = 0; v < w; v++) x[v] = *(const TILE_VEC *)(b + v * TILE_LANES);
+        TILE_UNROLL for (i = 0; i < h; i++) {
+            const TILE_REAL s = a[i];
+            TILE_UNROLL for (v = 0; v < w; v++) acc[i][v] += x[v] * s;
+        }
+    }
+    TILE_UNROLL for (i = 0; i < h; i++)
+        TILE_UNROLL for (v = 0; v < w; v++) *(TILE_VEC *)(c + i * ld + v * TILE_LANES) = acc[i][v];
+}
+
+/* The same for `TILE_STRIP` rows, h even */
+static void TILE_NAME(outer_of_height)(ptrdiff_t h, ptrdiff_t w, const TILE_REAL *a, const TILE_REAL *b, ptrdiff_t ld,
+                                       TILE_REAL *c)
+{
+    if (w == 1)
+        TILE_OF_EVEN_HEIGHT(h, TILE_NAME(outer), 1, a, b, ld, c, TILE_STRIP)
+    else if (TILE_BROAD == 2 || w == 2)
+        TILE_OF_EVEN_HEIGHT(h, TILE_NAME(outer), 2, a, b, ld, c, TILE_STRIP)
+    else
+        TILE_OF_EVEN_HEIGHT(h, TILE_NAME(outer), TILE_BROAD, a, b, ld, c, TILE_STRIP)
+}
+
+/* row (1 + d) += sums of mass [1, z], second (d, d) += those of mass z z', its lower triangle, z = x - c. Rows x
+ * (n, ld) and what is made of them lie row by row, zero from column d on; room (TILE_STRIP + d + 3, ld): the centre;
+ * of a strip y = sqrt(mass) [z, 1]; sums of y y'. */
+static void TILE_NAME(add_scatter)(const TILE_REAL *restrict x, ptrdiff_t ld, const TILE_REAL *c,
+                                   const TILE_REAL *mass, TILE_REAL *restrict room, double *row, double *second,
+                                   ptrdiff_t d, ptrdiff_t n)
+{
+    TILE_REAL *centre = room, *restrict y = room + ld, *sums = y + TILE_STRIP * ld, root[TILE_STRIP];
+    TILE_VEC count = {0};
+    ptrdiff_t start, i, j, h, w, r;
+    memset(centre, 0, ld * sizeof *centre);
+    memset(sums, 0, (d + 2) * ld * sizeof *sums);
+    memcpy(centre, c, d * sizeof *c);
+    centre[d] = -1;
+    for (start = 0; start < n; start += TILE_STRIP, x += TILE_STRIP * ld) {
+        for (r = 0; r < TILE_STRIP; r++) root[r] = TILE_GLUE(tile_sqrt, TILE_REAL)(mass[start + r]);
+        for (r = 0; r < TILE_STRIP; r += TILE_LANES) count += *(const TILE_VEC *)(mass + start + r);
+        for (r = 0; r < TILE_STRIP; r++)
+            for (j = 0; j <= d; j += TILE_LANES)
+                *(TILE_VEC *)(y + r * ld + j) =
+                    (*(const TILE_VEC *)(x + r * ld + j) - *(const TILE_VEC *)(centre + j)) * root[r];
+        for (j = 0; j <= d; j += TILE_BROAD * TILE_LANES)
+            for (i = j; i <= d; i += h) {
+                h = d - i < TILE_TALL ? (d - i) / 2 * 2 + 2 : TILE_TALL; /* one row too many where d is even */
+                w = (i + h - j + TILE_LANES - 1) / TILE_LANES;
+                w = w < TILE_BROAD ? w : TILE_BROAD;
+                TILE_NAME(outer_of_height)(h, w, y + i, y + j, ld, sums + i * ld + j);
+            }
+        if ((start / TILE_STRIP + 1) % TILE_MOST_STRIPS && start + TILE_STRIP < n) continue;
+        for (i = 0; i <= d; i++) {
+            double *out = i < d ? second + i * d : row + 1;
+            for (j = 0; j <= i && j < d; j++) out[j] += sums[i * ld + j];
+        }
+        memset(sums, 0, (d + 1) * ld * sizeof *sums);
+    }
+    for (r = 0; r < TILE_LANES; r++) row[0] += count[r];
 }
 
 /* out (n) = offset - |w (x - c)|^2 / 2, w (d) a diagonal, or one number where the stride is 0 */
@@ -241,48 +335,53 @@ TILE_LEAF TILE_VEC TILE_NAME(fold)(TILE_VEC a, TILE_VEC b, const int step)
 #endif
 }
 
+/* The totals of `count` vectors, in whole vectors */
+TILE_LEAF void TILE_NAME(fold_all)(const int count, const TILE_VEC *acc, TILE_REAL *out)
+{
+    int i, first, step;
+    TILE_UNROLL for (first = 0; first < count; first += TILE_LANES) {
+        TILE_VEC part[TILE_LANES];
+        TILE_UNROLL for (i = 0; i < TILE_LANES; i++) part[i] = first + i < count ? acc[first + i] : (TILE_VEC){0};
+        TILE_UNROLL for (step = 1; step < TILE_LANES; step *= 2)
+            TILE_UNROLL for (i = 0; i < TILE_LANES; i += 2 * step)
+                part[i] = TILE_NAME(fold)(part[i], part[i + step], step);
+        *(TILE_VEC *)(out + first) = part[0];
+    }
+}
+
 /* c (h, w) += inner products of h rows of a, as many as vectors in `panel`, with w of b */
 TILE_LEAF void TILE_NAME(dots)(const int w, const int h, const TILE_REAL *restrict a, ptrdiff_t lda,
                                const TILE_REAL *restrict b, ptrdiff_t ldb, double *restrict c, ptrdiff_t ldc,
                                ptrdiff_t n)
 {
-    TILE_VEC acc[TILE_WIDTH][TILE_HEIGHT], x[TILE_WIDTH];
+    TILE_VEC acc[TILE_WIDTH * TILE_HEIGHT], x[TILE_WIDTH];
+    TILE_REAL total[TILE_WIDTH * TILE_HEIGHT + TILE_LANES] __attribute__((aligned(64)));
     ptrdiff_t r;
-    int i, j, first, step;
-    TILE_UNROLL for (i = 0; i < h; i++)
-        TILE_UNROLL for (j = 0; j < w; j++) acc[i][j] = (TILE_VEC){0};
+    int i, j;
+    TILE_UNROLL for (i = 0; i < h * w; i++) acc[i] = (TILE_VEC){0};
     for (r = 0; r < n; r += TILE_LANES) {
         TILE_UNROLL for (i = 0; i < h; i++) x[i] = *(const TILE_VEC *)(a + i * lda + r);
         TILE_UNROLL for (j = 0; j < w; j++) {
             const TILE_VEC y = *(const TILE_VEC *)(b + j * ldb + r);
-            TILE_UNROLL for (i = 0; i < h; i++) acc[i][j] += x[i] * y;
+            TILE_UNROLL for (i = 0; i < h; i++) acc[i * w + j] += x[i] * y;
         }
     }
-    TILE_UNROLL for (first = 0; first < h * w; first += TILE_LANES) {
-        TILE_VEC part[TILE_LANES];
-        TILE_UNROLL for (i = 0; i < TILE_LANES; i++)
-            part[i] = first + i < h * w ? acc[(first + i) / w][(first + i) % w] : (TILE_VEC){0};
-        TILE_UNROLL for (step = 1; step < TILE_LANES; step *= 2)
-            TILE_UNROLL for (i = 0; i < TILE_LANES; i += 2 * step)
-                part[i] = TILE_NAME(fold)(part[i], part[i + step], step);
-        TILE_UNROLL for (i = 0; i < TILE_LANES; i++)
-            if (first + i < h * w) c[(first + i) / w * ldc + (first + i) % w] += part[0][i];
-    }
+    TILE_NAME(fold_all)(h * w, acc, total);
+    TILE_UNROLL for (i = 0; i < h * w; i++) c[i / w * ldc + i % w] += total[i];
 }
 
-/* c (m, k) += a (m, n) b (k, n)^T; where only the lower triangle counts, no more than that and what tiles cover */
+/* c (m, k) += a (m, n) b (k, n)^T */
 static void TILE_NAME(add_products)(const TILE_REAL *a, ptrdiff_t lda, const TILE_REAL *b, ptrdiff_t ldb, double *c,
-                                    ptrdiff_t ldc, ptrdiff_t m, ptrdiff_t k, ptrdiff_t n, int lower)
+                                    ptrdiff_t ldc, ptrdiff_t m, ptrdiff_t k, ptrdiff_t n)
 {
-    ptrdiff_t i, j, h, w, up = (m + TILE_WIDTH - 1) / TILE_WIDTH, left, columns;
+    ptrdiff_t i, j, h, w, up = (m + TILE_WIDTH - 1) / TILE_WIDTH, left;
     const TILE_REAL *x, *y;
     double *z;
     for (i = 0; i < m; i += h, up--) {
         h = (m - i + up - 1) / up;
-        columns = lower ? i + h : k;
-        left = (columns + TILE_HEIGHT - 1) / TILE_HEIGHT;
-        for (j = 0; j < columns; j += w, left--) {
-            w = (columns - j + left - 1) / left;
+        left = (k + TILE_HEIGHT - 1) / TILE_HEIGHT;
+        for (j = 0; j < k; j += w, left--) {
+            w = (k - j + left - 1) / left;
             x = a + i * lda, y = b + j * ldb, z = c + i * ldc + j;
             if (h == 1)
                 TILE_OF_HEIGHT(w, TILE_NAME(dots), 1, x, lda, y, ldb, z, ldc, n)
@@ -337,12 +436,14 @@ static void TILE_NAME(normalise)(TILE_REAL *restrict tile, ptrdiff_t K, ptrdiff_
     }
 }
 
+#include "quadratic.h"
 #include "few.h"
 
 static const TILE_GLUE(tile_leaves, TILE_REAL) TILE_NAME(leaves) = {
-    TILE_NAME(multiply),         TILE_NAME(add_products), TILE_NAME(triangular),     TILE_NAME(diagonal),
-    TILE_NAME(add_axis_moments), TILE_NAME(subtract),     TILE_NAME(times),          TILE_NAME(choose),
-    TILE_NAME(normalise),        TILE_NAME(few_multiply), TILE_NAME(few_triangular), TILE_NAME(few_diagonal)};
+    TILE_NAME(multiply),     TILE_NAME(add_products),     TILE_NAME(quadratic),     TILE_NAME(add_quadratic),
+    TILE_NAME(triangular),   TILE_NAME(add_scatter),      TILE_NAME(diagonal),      TILE_NAME(add_axis_moments),
+    TILE_NAME(subtract),     TILE_NAME(times),            TILE_NAME(choose),        TILE_NAME(normalise),
+    TILE_NAME(few_multiply), TILE_NAME(few_quadratic),    TILE_NAME(few_triangular), TILE_NAME(few_diagonal)};
 
 #undef TILE_REAL
 #undef TILE_INT

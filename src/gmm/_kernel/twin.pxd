@@ -3,7 +3,7 @@
 Rows run along vectors; `ld` is the distance between two features or components.
 """
 from libc.math cimport exp, log
-from libc.string cimport memcpy, memset
+from libc.string cimport memset
 
 from gmm._kernel.blas cimport multiply_by_lower, multiply_transposed, real
 
@@ -24,15 +24,35 @@ cdef inline void add_products(
                 c[i * ldc + j] += products[i * k + j]
 
 
-cdef inline void log_density_triangular(
-    const real* whitener, const real* z, Py_ssize_t ld, double log_offset,     # IN (d, d), (d, n)
-    real* y,                                       # scratch (d, n)
-    real* log_density,                             # OUT (n,) log_offset − ½‖W z‖²
+cdef inline void add_scatter(
+    const real* x, Py_ssize_t ld, const real* centre, const real* mass,    # IN (d, n), (d,), (n,)
+    real* y, real* products,                       # scratch (1 + 2d, n), (d, d)
+    double* row, double* second,                   # IN, OUT += Σ mass [1, z], Σ mass z zᵀ, z = x − centre
     Py_ssize_t d, Py_ssize_t n,
 ) noexcept nogil:
-    cdef Py_ssize_t j
+    cdef Py_ssize_t j, r
+    cdef real* z = y + d * ld
+    for r in range(n):
+        z[r] = 1
     for j in range(d):
-        memcpy(y + j * ld, z + j * ld, n * sizeof(real))
+        for r in range(n):
+            z[(1 + j) * ld + r] = x[j * ld + r] - centre[j]
+            y[j * ld + r] = mass[r] * z[(1 + j) * ld + r]
+    add_products(mass, ld, z, ld, products, row, 1 + d, 1, 1 + d, n)
+    add_products(y, ld, z + ld, ld, products, second, d, d, d, n)
+
+
+cdef inline void log_density_triangular(
+    const real* whitener, const real* x, Py_ssize_t ld, const real* centre,    # IN (d, d), (d, n), (d,) or NULL: zero
+    double log_offset,
+    real* y,                                       # scratch (d, n)
+    real* log_density,                             # OUT (n,) log_offset − ½‖W (x − centre)‖²
+    Py_ssize_t d, Py_ssize_t n,
+) noexcept nogil:
+    cdef Py_ssize_t j, r
+    for j in range(d):
+        for r in range(n):
+            y[j * ld + r] = x[j * ld + r] - (centre[j] if centre != NULL else 0)
     multiply_by_lower(whitener, y, ld, d, n)
     density_from_squares(y, ld, log_offset, log_density, d, n)
 

@@ -1,16 +1,16 @@
 """What one worker works in: a block of rows and what is made of it, and its stack of partial sums."""
 from gmm._kernel.layout cimport matrix_size
-from gmm._kernel.leaves cimport pad
-from gmm._kernel.plan cimport PassPlan, diagnostic_rows
+from gmm._kernel.leaves cimport is_twin, pad, padded_row, scatter_room
+from gmm._kernel.plan cimport PassPlan, diagnostic_rows, keeps_rows, n_stored
 
 
 cdef struct Workspace:
     # One worker's scratch and its stack of partial sums; rows are `ld` items long.
     Py_ssize_t ld
-    void* block                 # linear [1, x, products], else x
+    void* block                 # linear [1, x, products], without products where these are fused, else x
     void* tile                  # (K, ld)
-    void* centred               # [1, z]
-    void* product               # (d, ld)
+    void* beside                # centred: ones, or the rows of `block` row by row: see `keeps_rows`
+    void* scratch               # (d, ld), under the twin (1 + 2d, ld)
     void* evidence
     void* mass                  # (ld,) the rows' weights, zero behind them
     Py_ssize_t n_ones           # rows for which `mass` is one; −1: other weights
@@ -36,33 +36,49 @@ cdef inline Py_ssize_t row_length(const PassPlan* plan, Py_ssize_t n_rows) noexc
     return (min(plan.block, n_rows + group - 1) // group | 1) * group
 
 
+cdef inline Py_ssize_t beside_rows(const PassPlan* plan) noexcept nogil:
+    """Rows of `ld` items in `beside`."""
+    if keeps_rows(plan):
+        return padded_row(plan.n_features, sizeof(float) if plan.single else sizeof(double))
+    return 0 if plan.linear else 1
+
+
+cdef inline Py_ssize_t scratch_rows(const PassPlan* plan) noexcept nogil:
+    """Rows of `ld` items in `scratch`."""
+    return 1 + 2 * plan.n_features if is_twin(plan.kernel) else plan.n_features
+
+
 cdef inline Py_ssize_t workspace_size(const PassPlan* plan, Py_ssize_t n_rows) noexcept nogil:
     """Doubles that `lay_out_workspace` lays out, with those lost to `aligned`."""
     cdef Py_ssize_t K = plan.n_components, d = plan.n_features
-    cdef Py_ssize_t wide = plan.n_moments if plan.linear else d, narrow = 0 if plan.linear else 1 + d
-    return (row_length(plan, n_rows) * (wide + K + narrow + d + 4 + diagnostic_rows(plan)) + 8
-            + max(plan.n_moments * K, matrix_size(plan.moments, d)))
+    cdef Py_ssize_t width = n_stored(plan) + K + beside_rows(plan) + scratch_rows(plan) + 4 + diagnostic_rows(plan)
+    return (row_length(plan, n_rows) * width + 8 + max(plan.n_moments * K, matrix_size(plan.moments, d))
+            + (scatter_room(d, sizeof(float) if plan.single else sizeof(double)) if keeps_rows(plan) else 0))
 
 
 cdef inline void lay_out_workspace(
     Workspace* workspace, const PassPlan* plan, Py_ssize_t n_rows,         # OUT but for the nodes, IN
     double* work,                                  # scratch at a multiple of 64 bytes
 ) noexcept nogil:
-    cdef Py_ssize_t K = plan.n_components, d = plan.n_features, ld = row_length(plan, n_rows)
-    cdef Py_ssize_t wide = plan.n_moments if plan.linear else d, narrow = 0 if plan.linear else 1 + d
+    cdef Py_ssize_t K = plan.n_components, ld = row_length(plan, n_rows)
     workspace.ld = ld
     workspace.block = work
-    workspace.tile = work + ld * wide
-    workspace.centred = work + ld * (wide + K)
-    workspace.product = work + ld * (wide + K + narrow)
-    workspace.evidence = work + ld * (wide + K + narrow + d)
-    workspace.mass = work + ld * (wide + K + narrow + d + 1)
-    workspace.square = work + ld * (wide + K + narrow + d + 2)
-    workspace.best = work + ld * (wide + K + narrow + d + 3)
-    workspace.diagnostics = work + ld * (wide + K + narrow + d + 4)
-    workspace.block_sums = work + ld * (wide + K + narrow + d + 4 + diagnostic_rows(plan))
+    work += ld * n_stored(plan)
+    workspace.tile = work
+    work += ld * K
+    workspace.beside = work
+    work += ld * beside_rows(plan)
+    workspace.scratch = work
+    work += ld * scratch_rows(plan)
+    workspace.evidence = work
+    workspace.mass = work + ld
+    workspace.square = work + ld * 2
+    workspace.best = work + ld * 3
+    workspace.diagnostics = work + ld * 4
+    workspace.block_sums = work + ld * (4 + diagnostic_rows(plan))
     workspace.n_ones, workspace.loaded = -1, False
-    fill_ones(plan.single, ld, workspace.block if plan.linear else workspace.centred)
+    if not keeps_rows(plan):
+        fill_ones(plan.single, ld, workspace.block if plan.linear else workspace.beside)
 
 
 cdef inline void fill_ones(bint single, Py_ssize_t n, void* row) noexcept nogil:

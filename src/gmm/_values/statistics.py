@@ -67,7 +67,8 @@ class SufficientStatistics:
     def scatter(self) -> Array:
         """Second moments about the means, in the shape of `layout`."""
         root = self.first / np.sqrt(self._divisors)[:, None]
-        return self.second - self.layout.outer(root, root)
+        with np.errstate(over="ignore", invalid="ignore"):  # of rows very far away
+            return self.second - self.layout.outer(root, root)
 
     @property
     def _divisors(self) -> Array:
