@@ -129,17 +129,17 @@ def linear_fits(form, name, moments):
 @pytest.mark.parametrize(("d", "linear"), [(40, True), (41, False)])
 def test_the_linear_form_is_for_few_features(d, linear):
     rows, mixture = problem("full", 2, d, n=400)
-    assert EStep(ArraySource(rows), FULL)._plan(mixture).linear == linear
+    assert EStep(ArraySource(rows), FULL).plan(mixture).linear == linear
 
 
 def test_a_far_or_thin_component_calls_for_the_centred_form_and_for_float64():
     rows, mixture = problem("full", 3, 4, dtype=np.float32)
     for shrunk, linear, single in ((1, True, True), (8, True, False), (1e4, False, False)):
         thin = WhitenedMixture(FULL, mixture.log_offset, mixture.centres, mixture.whiteners * shrunk)
-        one_pass = EStep(ArraySource(rows), FULL)._plan(thin)
+        one_pass = EStep(ArraySource(rows), FULL).plan(thin)
         assert (one_pass.linear, one_pass.single) == (linear, single)
     mixture.whiteners[0] = np.nan
-    assert not EStep(ArraySource(rows), FULL)._plan(mixture).linear
+    assert not EStep(ArraySource(rows), FULL).plan(mixture).linear
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 3e-11), (np.float32, 3e-4)])
@@ -156,7 +156,7 @@ def test_the_form_that_is_chosen_is_exact_however_tight_the_components_are(name,
         e_step = EStep(ArraySource(rows), layout)
         got, expected = e_step.rows(mixture, log_evidence=True), Twin(rows, mixture)
         assert np.abs(got.log_evidence - expected.log_evidence).max() < tolerance, f"{tight=}"
-        linear.append(e_step._plan(mixture).linear)
+        linear.append(e_step.plan(mixture).linear)
     assert linear[0]
     assert not linear[-1]
 
@@ -179,7 +179,7 @@ def test_the_rounding_of_a_pass_grows_with_its_condition():
     rounding = []
     for shrunk in (1, 8, 16):
         thin = WhitenedMixture(FULL, mixture.log_offset, mixture.centres, mixture.whiteners * shrunk)
-        plan = EStep(ArraySource(rows), FULL)._plan(thin)
+        plan = EStep(ArraySource(rows), FULL).plan(thin)
         assert plan.linear
         rounding.append(plan.rounding)
     assert rounding[1] > 2 * rounding[0]
@@ -189,7 +189,7 @@ def test_the_rounding_of_a_pass_grows_with_its_condition():
 @pytest.mark.parametrize("form", [CENTRED, LINEAR])
 def test_rows_without_weights_count_once_after_rows_with_weights(form):
     rows, mixture = problem("full", n=6000)
-    plan, scratch = EStep(ArraySource(rows), FULL, form=form)._plan(mixture), _em.Scratch()
+    plan, scratch = EStep(ArraySource(rows), FULL, form=form).plan(mixture), _em.Scratch()
     lane = plan.lane_rows
     rows, weight = rows[: 2 * lane], np.random.default_rng(0).uniform(1, 2, lane)
     plan.begin(scratch, 2 * lane)
@@ -210,14 +210,14 @@ def test_float32_rows_may_be_in_any_unit(name, scale):
 
 def test_a_lane_of_heavy_blocks_is_short():
     rows, mixture = problem("full", 1, 1000, n=10)
-    assert EStep(ArraySource(rows), FULL)._plan(mixture).lane_rows < 2000
+    assert EStep(ArraySource(rows), FULL).plan(mixture).lane_rows < 2000
     rows, mixture = problem("diag", 2, 1000, n=10)
-    assert EStep(ArraySource(rows), DIAGONAL)._plan(mixture).lane_rows > 1600
+    assert EStep(ArraySource(rows), DIAGONAL).plan(mixture).lane_rows > 1600
 
 
 def test_a_plan_is_the_same_after_a_loop():
     rows, mixture = problem("full")
-    plan = EStep(ArraySource(rows), FULL)._plan(mixture)
+    plan = EStep(ArraySource(rows), FULL).plan(mixture)
     family = mstep.MixtureFamily(FULL.code, 0, *mixture.centres.shape, 1e-6)
     K, covariances = len(mixture.centres), FULL.gram(mixture.whiteners)
     estimate = np.full(K, 1 / K), mixture.centres, covariances.ravel(), mixture.whiteners.ravel(), np.zeros(K)
@@ -332,7 +332,7 @@ def test_the_judge_is_right():
 
 def lane_rows(e_step, mixture):
     """Rows that one lane of this pass holds."""
-    return e_step._plan(mixture).lane_rows
+    return e_step.plan(mixture).lane_rows
 
 
 @settings(max_examples=6 * settings.default.max_examples)
@@ -560,7 +560,7 @@ def test_components_of_weight_zero_cost_nothing(name, dtype, form):
         whiteners if name == "tied" else whiteners[kept],
     )
     e_step = EStep(ArraySource(rows), mixture.layout, form=form)
-    assert e_step._plan(mixture).work == e_step._plan(fewer).work
+    assert e_step.plan(mixture).work == e_step.plan(fewer).work
     got, expected = e_step(mixture), e_step(fewer)
     for part in ("counts", "first", "origins") + (() if name == "tied" else ("second",)):
         np.testing.assert_array_equal(getattr(got, part)[kept], getattr(expected, part))

@@ -459,8 +459,8 @@ def test_a_climb_from_one_form_into_another(covariance_type, dtype):
     source, parameters = ArraySource(rows), begin(rows, covariance_type, [[0.0, 0.0], [20.0, 20.0]], spread=9.0)
     found, bursts = both_ways(source, parameters, max_iter=30)
     e_step = EStep(source, parameters.model.moments)
-    assert e_step._plan(parameters.whitened()).linear
-    assert not e_step._plan(found.parameters.whitened()).linear
+    assert e_step.plan(parameters.whitened()).linear
+    assert not e_step.plan(found.parameters.whitened()).linear
     assert len(bursts) > 1
 
 
