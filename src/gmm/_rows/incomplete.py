@@ -192,9 +192,9 @@ class IncompleteSource(Source):
         """The rows of weight above 0, so that others, among which sums are rounded otherwise, change no bit."""
         if self.sample_weight is None or self.n_used == self.n_rows:
             return self
-        return self.chosen(self.sample_weight > 0)
+        return self.where(self.sample_weight > 0)
 
-    def chosen(self, there: NDArray[np.bool_]) -> IncompleteSource:
+    def where(self, there: NDArray[np.bool_]) -> IncompleteSource:
         """Return some of the rows."""
         weight = part_of(self.sample_weight, there)
         weight = None if weight is None or (weight == 1).all() else weight

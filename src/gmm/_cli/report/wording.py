@@ -63,10 +63,10 @@ SCALES = {
 
 def summary_sentence(n_components: int, tried: Sequence[int], n_rows: int, names: Sequence[str]) -> str:
     """Say how many groups describe which rows; "as requested" if only one number was tried."""
-    asked = ", as requested," if len(set(tried)) == 1 else ""
+    request = ", as requested," if len(set(tried)) == 1 else ""
     verb = "describes" if n_components == 1 else "describe"
     columns = counted(len(names), "column") if len(names) > _NAMED else _and(names)
-    return f"{counted(n_components, 'group')}{asked} {verb} {counted(n_rows, 'row')} of {columns}."
+    return f"{counted(n_components, 'group')}{request} {verb} {counted(n_rows, 'row')} of {columns}."
 
 
 def empty_sentence(n_components: int, n_empty: int, expected: float, unit: str) -> str:
