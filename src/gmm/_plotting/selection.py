@@ -81,7 +81,7 @@ def plot_selection(
         set_counts_axis(ax, table.n_components)
         label_ends(ax, lines[:_IN_COLOUR])
         ax.set_ylabel(f"{title(name)} (smaller is better)")
-        ax.set_title("\n".join([_choice(table, name, cells), *_not_drawn(table, cells)]))
+        ax.set_title("\n".join([_choice(table, name, cells), *_absence_note(table, cells)]))
         if ax.get_legend_handles_labels()[1]:
             ax.legend(loc="best")
     return ax
@@ -138,13 +138,13 @@ def indices_of(table: Selection, covariance_type: str) -> NDArray[np.intp]:
 
 def _lines(table: Selection, cells: Cells) -> list[Line]:
     """Make the lines, the lowest first; types whose values are all equal share one line."""
-    known: dict[tuple[bytes, ...], list[str]] = {}
+    groups_of: dict[tuple[bytes, ...], list[str]] = {}
     members: dict[str, NDArray[np.intp]] = {}
     for name in dict.fromkeys(table.covariance_type):
         members[name] = indices_of(table, name)
-        drawn = (table.n_components, cells.values, cells.degenerate)
-        known.setdefault(tuple(part[members[name]].tobytes() for part in drawn), []).append(name)
-    groups = [(names, members[names[0]]) for names in known.values()]
+        parts = (table.n_components, cells.values, cells.degenerate)
+        groups_of.setdefault(tuple(part[members[name]].tobytes() for part in parts), []).append(name)
+    groups = [(names, members[names[0]]) for names in groups_of.values()]
     groups.sort(key=lambda group: np.fmin.reduce(cells.values[group[1]], initial=np.inf))
     palette = [*colours(_IN_COLOUR), *[FAINT] * len(groups)]
     return [
@@ -183,7 +183,7 @@ def _choice(table: Selection, name: str, cells: Cells) -> str:
     return choice if np.isnan(cells.values[best]) or not is_degenerate(table.status[best]) else choice + ", degenerate"
 
 
-def _not_drawn(table: Selection, cells: Cells) -> list[str]:
+def _absence_note(table: Selection, cells: Cells) -> list[str]:
     blank = np.isnan(cells.values) & np.isnan(cells.degenerate)
     why = [
         "degenerate" if is_degenerate(status) else "failed" if has_failed(status) else status
