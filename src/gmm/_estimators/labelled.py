@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from gmm._persistence import item
 from gmm._rows.sources import Source
 from gmm._validation.combinations import refusal
-from gmm._validation.labels import check_components_per_class, check_labels, classes_left
+from gmm._validation.labels import check_components_per_class, check_labels, classes_with_weight
 from gmm._values.classes import ALL_UNKNOWN, KnownClasses
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def known_classes(
         raise refusal("labels", "rows in partitions")
     classes, codes = check_labels(labels, source.n_rows)
     if source.n_used < source.n_rows:
-        classes, codes = classes_left(classes, codes, source.weights > 0)
+        classes, codes = classes_with_weight(classes, codes, source.weights > 0)
     if not len(classes):
         return classes, ALL_UNKNOWN
     owners = check_components_per_class(components_per_class, classes, codes, n_components)

@@ -33,7 +33,7 @@ from gmm._rows.sources import Source
 from gmm._validation.columns import check_columns, check_known_columns
 from gmm._validation.combinations import refusal
 from gmm._validation.fixed import check_fixed
-from gmm._validation.given import check_parameters_given
+from gmm._validation.given import check_user_mixture
 from gmm._validation.parameters import check_level, check_parameters
 from gmm._validation.rows import check_feature_names, check_names
 from gmm._validation.scalars import check_real
@@ -296,7 +296,7 @@ class GaussianMixture(FittedMixture):
         -1.4189
         """
         model = covariance_model(covariance_type, np.shape(means)[-1] if np.ndim(means) else 1)
-        parameters = check_parameters_given(weights, means, covariances, model)
+        parameters = check_user_mixture(weights, means, covariances, model)
         mixture = cls(parameters.n_components, covariance_type=covariance_type)
         set_mixture(
             mixture, parameters, check_feature_names(feature_names, parameters.n_features), np.dtype(np.float64)

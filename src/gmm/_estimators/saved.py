@@ -17,7 +17,6 @@ from gmm._persistence import (
     Readable,
     Writable,
     from_json_values,
-    given_prior,
     item,
     load_object,
     mixture_from_state,
@@ -25,6 +24,7 @@ from gmm._persistence import (
     positive,
     posterior_from_state,
     posterior_to_state,
+    prior_parameters,
     save_state,
     stream_from_state,
     stream_to_state,
@@ -142,7 +142,7 @@ def from_state(cls: type[_Mixture], header: dict[str, Any], arrays: dict[str, ND
     asked = from_json_values(item(header, "parameters", dict))  # but for arrays, which are not saved among them
     if _takes_posterior(cls):
         parameters = posterior_from_state(header, arrays, parameters)
-        asked = given_prior(parameters.prior) | asked
+        asked = prior_parameters(parameters.prior) | asked
     if parameters.noise:
         asked = {"noise": parameters.noise.parameter} | asked
     if parameters.fixed:

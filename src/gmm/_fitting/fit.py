@@ -23,7 +23,7 @@ from gmm._passes.e_step import EStep
 from gmm._passes.problem import Beginning, Problem, SolverSettings
 from gmm._passes.solver import Iteration, SolverResult, SolverRun
 from gmm._rows.sources import ArraySource, Source
-from gmm._validation.fixed import check_fixed_given
+from gmm._validation.fixed import check_fixed_start
 from gmm._values.layouts import Array, SingularMatrixError
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
@@ -358,7 +358,7 @@ def _screening(problem: Problem, settings: FitSettings, first: MixtureParameters
 
 def _start(problem: Problem, settings: FitSettings, seed: int, e_step: EStep) -> Beginning:
     given, noise = settings.start, problem.objective.noise
-    check_fixed_given(problem.objective.fixed, given.weights, given.means, given.precisions)
+    check_fixed_start(problem.objective.fixed, given.weights, given.means, given.precisions)
     rng = np.random.default_rng(seed)
     if problem.rows.known and given.from_data:
         if given.method == "kmeans":

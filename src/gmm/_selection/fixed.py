@@ -11,7 +11,7 @@ import numpy as np
 from gmm._estimators.mixture import GaussianMixture
 from gmm._selection.candidates import as_model
 from gmm._validation.combinations import refusal
-from gmm._validation.fixed import check_fixed, check_fixed_given, check_fixed_table
+from gmm._validation.fixed import check_fixed, check_fixed_start, check_fixed_table
 from gmm._validation.given import check_means_init, check_precisions_init
 from gmm._values.covariance import CovarianceModel, covariance_model, stored_as
 from gmm._values.fixed import Fixed
@@ -84,7 +84,7 @@ def fixed_components(
         raise refusal("fixed weights", "select")
     if standardize:
         raise refusal("fixed parameters", "standardize")
-    check_fixed_given(fixed, None, given, template.precisions_init)
+    check_fixed_start(fixed, None, given, template.precisions_init)
     if not fixed.means.all():
         raise ValueError(
             "fixed: a search fixes all means in means_init, and covariances beside them: expected "

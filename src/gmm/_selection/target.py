@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm._rows.sources import ArraySource
-from gmm._validation.labels import check_labels, classes_left
+from gmm._validation.labels import check_labels, classes_with_weight
 
 __all__ = ["classes_in", "one_column"]
 
@@ -34,7 +34,7 @@ def classes_in(y: Any, rows: ArraySource) -> tuple[NDArray[Any], NDArray[np.intp
     classes, codes = check_labels(values, rows.n_rows, "y", unknown=None)
     if classes.dtype.kind == "i" and len(classes) > 2:
         codes = np.where(np.asarray(values) == -1, -1, codes)
-    classes, codes = classes_left(classes, codes, rows.weights > 0)
+    classes, codes = classes_with_weight(classes, codes, rows.weights > 0)
     if not len(classes):
         raise ValueError("expected rows with a class in y, but all are unknown")
     return classes, codes

@@ -20,13 +20,13 @@ __all__ = [
     "check_matrices",
     "check_means_init",
     "check_mixture",
-    "check_parameters_given",
     "check_precisions_init",
     "check_responsibilities",
     "check_ridge",
     "check_sample_weight",
     "check_statistics",
     "check_targets",
+    "check_user_mixture",
     "check_weights_init",
 ]
 
@@ -222,7 +222,7 @@ def check_precisions_init(value: Any, n_components: int, n_features: int, model:
     return _check_spread(value, f"{model.known_as} precision", n_components, n_features, model)[0]
 
 
-def check_parameters_given(weights: Any, means: Any, covariances: Any, model: CovarianceModel) -> MixtureParameters:
+def check_user_mixture(weights: Any, means: Any, covariances: Any, model: CovarianceModel) -> MixtureParameters:
     """Check the parameters of a mixture that a user passes, and normalise the weights.
 
     Parameters
