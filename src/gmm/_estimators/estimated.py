@@ -152,7 +152,7 @@ def fit(
     check_callback(callback)
     source, names = rows_to_fit(self, X, sample_weight)
     classes, known = known_classes(labels, components_per_class, self.n_components, source)
-    source, printer = source.with_known(known), _printer(self, source)
+    source, printer = source.with_classes(known), _printer(self, source)
     model = covariance_model(self.covariance_type, source.n_features)
     settings = fit_settings(self, source, model)
     beginning = _resumed(self, settings.objective, source)

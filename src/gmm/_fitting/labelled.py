@@ -76,7 +76,7 @@ def start_within_classes(problem: Problem, method: str, rng: Rng) -> SufficientS
     for owner in dict.fromkeys(known.owners.tolist()):
         of_class, n = np.flatnonzero(known.codes == owner + 1), int((known.owners == owner).sum())
         request = StartRequest(n, problem.objective.of_components, n_threads)
-        means.append(STARTS[method](sample.subset(of_class).with_known(ALL_UNKNOWN), request, rng).means)
+        means.append(STARTS[method](sample.subset(of_class).with_classes(ALL_UNKNOWN), request, rng).means)
     return from_means(sample, np.concatenate(means), moments, n_threads=n_threads)
 
 
@@ -124,7 +124,7 @@ def _partitioned(
     sample, moments = problem.rows, problem.objective.model.moments
     assert isinstance(sample, ArraySource)
     centres = view.in_own_units(_centres(view.rows, sample.known, rng)) + sample.survey.centre
-    rows = sample.subset(np.flatnonzero(used)).with_known(sample.known.of_rows(used))
+    rows = sample.subset(np.flatnonzero(used)).with_classes(sample.known.of_rows(used))
     for passes_left in range(n_passes, -1, -1):
         statistics = partition(rows, centres, view.metric, moments, problem.n_threads)
         if passes_left:

@@ -85,7 +85,7 @@ def from_responsibilities(
     sums = sum(weighted[first : first + len(rows)].T @ (rows - centre) for first, rows, _ in source.chunks())
     means = sums / np.where(counts > 0, counts, 1)[:, None] + centre
     origins = WhitenedMixture(SPHERICAL, np.zeros(K), means, np.ones(K))
-    with EStep(source.with_known(ALL_UNKNOWN), moments, n_threads=n_threads) as e_step:
+    with EStep(source.with_classes(ALL_UNKNOWN), moments, n_threads=n_threads) as e_step:
         return e_step(origins, given=responsibilities)
 
 

@@ -240,14 +240,14 @@ class _Elsewhere(EStep):
         self._rows, self._layout = source, moments
         self._completed = EStep(source.without_gaps, moments, **how)
         origin = source.survey.centre if how["origin"] is None else how["origin"]
-        self._task = partial(_Pass, source.given.expected, source.by_key, moments, origin, noise)
+        self._task = partial(_Pass, source.base.expected, source.by_key, moments, origin, noise)
 
     def rounded(
         self, mixture: WhitenedMixture, *, hard: bool = False, given: Array | None = None
     ) -> tuple[SufficientStatistics, float]:
         """Compute the expected statistics of all columns."""
         assert given is None  # which lie here, as `refusal` says
-        sums, (K, d) = self._rows.given.sums_of(self._task(mixture, hard=hard)), mixture.centres.shape
+        sums, (K, d) = self._rows.base.sums_of(self._task(mixture, hard=hard)), mixture.centres.shape
         counts, first, second, (log_evidence, weight, rounding) = np.split(sums, [K, K + K * d, len(sums) - 3])
         moments = first.reshape(K, d), second.reshape(self._layout.shape(K, d))
         statistics = SufficientStatistics(self._layout, mixture.centres, counts, *moments, log_evidence, weight)
@@ -260,7 +260,7 @@ class _Elsewhere(EStep):
 
     def totals(self, mixture: WhitenedMixture) -> Totals:
         """Compute the sums that criteria need."""
-        return Totals(*self._rows.given.sums_of(self._task(mixture, totals=True)).tolist())
+        return Totals(*self._rows.base.sums_of(self._task(mixture, totals=True)).tolist())
 
 
 @dataclass(frozen=True, eq=False)

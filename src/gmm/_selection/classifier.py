@@ -415,7 +415,7 @@ class MixtureClassifier(Estimator):
                 failed = error
                 continue
             parameters = fitted_parameters(mixture)
-            source = source_of(mixture, rows).with_known(known)
+            source = source_of(mixture, rows).with_classes(known)
             with e_step_over(source, parameters.model.moments, n_threads=self.n_threads) as e_step:
                 statistics = e_step(parameters.whitened())
             objective = fit_settings(mixture, source, parameters.model).objective

@@ -230,7 +230,7 @@ def standard_errors(
     n_replicates = check_whole(n_replicates, "n_replicates", 2)
     source, mixture = source_of(model, X, sample_weight), fitted_parameters(model)
     _check_rows(source, mixture.n_parameters)
-    labelled = source.with_known(known_again(model, labels, source))
+    labelled = source.with_classes(known_again(model, labels, source))
     if method == "information":
         if model.prior is not None:
             raise refusal("a prior", "method='information'")
@@ -302,7 +302,7 @@ class _Refits:
     ) -> _Refits:
         mixture = fitted_parameters(model)
         settings = fit_settings(model, rows, mixture.model)
-        problem = Problem(rows.with_known(known), settings.objective.beside(mixture), settings.n_threads)
+        problem = Problem(rows.with_classes(known), settings.objective.beside(mixture), settings.n_threads)
         passes = max(model.max_iter, _FEWEST_PASSES)
         solver = replace(settings.solver, tolerance=_NATS_LEFT, max_iter=passes, bound_is_total=True)
         labels = _labels(mixture, rows, model.n_threads)
