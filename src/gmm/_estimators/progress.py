@@ -109,7 +109,7 @@ class ProgressPrinter:
         if iteration.seconds < _LONG:
             return ""
         most = self._max_iter - iteration.n_iter
-        passes = passes_left(iteration.remaining, before, self._tol, most)
+        passes = remaining_passes(iteration.remaining, before, self._tol, most)
         word, passes = ("about", passes) if passes < most else ("at most", most)
         pace = f"  {self._n_rows / iteration.seconds:,.0f} rows/s"
         return f"{pace}  {word} {duration(passes * iteration.seconds)} left"
@@ -129,7 +129,7 @@ class ProgressPrinter:
         self._said = perf_counter()
 
 
-def passes_left(remaining: float, before: float, tol: float, most: int) -> float:
+def remaining_passes(remaining: float, before: float, tol: float, most: int) -> float:
     """Project after how many passes the remaining gain, of which there was more before, is below `tol`.
 
     It is no more than `most`, and NaN if unknown.

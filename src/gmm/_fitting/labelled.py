@@ -125,9 +125,9 @@ def _partitioned(
     assert isinstance(sample, ArraySource)
     centres = view.in_own_units(_centres(view.rows, sample.known, rng)) + sample.survey.centre
     rows = sample.subset(np.flatnonzero(used)).with_classes(sample.known.of_rows(used))
-    for passes_left in range(n_passes, -1, -1):
+    for remaining_passes in range(n_passes, -1, -1):
         statistics = partition(rows, centres, view.metric, moments, problem.n_threads)
-        if passes_left:
+        if remaining_passes:
             centres = statistics.means
     return statistics
 

@@ -118,11 +118,11 @@ def lloyd(source: ArraySource, centres: Array, *, n_threads: int | None = None) 
     total = float(np.einsum("ij,ij,i->", rows, rows, source.weights)) - survey.weight * float(
         survey.centre @ survey.centre
     )
-    partition, ended, passes_left = Partition(centres, _farthest(source), total), False, _LLOYD_PASSES
+    partition, ended, remaining_passes = Partition(centres, _farthest(source), total), False, _LLOYD_PASSES
     with EStep(source, SPHERICAL, n_threads=n_threads) as e_step:
-        while passes_left > 0 and not ended:
-            partition, passes, ended = e_step.run_lloyd(partition, _LLOYD_GAIN, passes_left)
-            passes_left -= passes
+        while remaining_passes > 0 and not ended:
+            partition, passes, ended = e_step.run_lloyd(partition, _LLOYD_GAIN, remaining_passes)
+            remaining_passes -= passes
     return partition.centres
 
 

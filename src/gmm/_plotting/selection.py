@@ -17,7 +17,7 @@ from gmm._plotting.style import FAINT, axes_of, colours, inks_of
 from gmm._public import publish
 from gmm._selection import NOT_CONVERGED, OK, GaussianMixtureSearch, Selection
 from gmm._selection.grid import title
-from gmm._selection.status import has_failed, is_degenerate, was_left
+from gmm._selection.status import has_failed, is_behind, is_degenerate
 from gmm._text.amounts import counted
 from gmm._validation.parameters import check_is_fitted
 from gmm._validation.scalars import check_choice
@@ -165,7 +165,7 @@ def _mark_cells(ax: Axes, table: Selection, cells: Cells, lines: Sequence[Line])
     colour_of = {name: line.colour for line in lines for name in line.names}
     low, high = ax.get_ylim()
     inside = np.clip(cells.degenerate, low + 0.02 * (high - low), high - 0.02 * (high - low))
-    open_ended = np.array([status == NOT_CONVERGED or was_left(status) for status in table.status])
+    open_ended = np.array([status == NOT_CONVERGED or is_behind(status) for status in table.status])
     kinds = {"not converged": ("o", open_ended, cells.values)}
     kinds["degenerate: criterion is meaningless"] = ("v", np.isfinite(cells.degenerate), inside)
     for name, (marker, among, heights) in kinds.items():

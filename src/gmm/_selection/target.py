@@ -20,9 +20,9 @@ def one_column(y: Any) -> Any:
     values = np.asarray(y)
     if values.ndim != 2 or values.shape[1] != 1:
         return y
-    known = sys.modules.get("sklearn.exceptions")
+    module = sys.modules.get("sklearn.exceptions")
     text = "A column-vector y was passed when a 1d array was expected. Please change the shape of y to (n_samples,)"
-    warnings.warn(text, known.DataConversionWarning if known else UserWarning, stacklevel=4)
+    warnings.warn(text, module.DataConversionWarning if module else UserWarning, stacklevel=4)
     return values.ravel()
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm._cli.describe import decimals
-from gmm._selection.grid import title, written
+from gmm._selection.grid import text_of, title
 from gmm._text.amounts import counted, percent, with_minus
 from gmm._values.covariance import COMMON, IDENTITY, CovarianceModel
 
@@ -135,7 +135,7 @@ def runner_up_sentence(criterion: str, rivals: Sequence[tuple[int, str, float]])
     word = f": {_step(_EVIDENCE, distance, 'very strong evidence')}" if criterion == "bic" else ""
     near = sum(distance < _OPEN for *_, distance in rivals) if criterion in ("bic", "aic", "aicc") else 0
     others = f" Within 2 of the best {title(criterion)} are {near:,}: the choice is open." if near > 1 else ""
-    return f"The runner-up, {counted(K, 'group')} with {name}, is {written(criterion, distance)} behind{word}.{others}"
+    return f"The runner-up, {counted(K, 'group')} with {name}, is {text_of(criterion, distance)} behind{word}.{others}"
 
 
 def rival_sentence(criterion: str, n_components: int, rivals: Sequence[tuple[int, str, float]]) -> str:
@@ -146,7 +146,7 @@ def rival_sentence(criterion: str, n_components: int, rivals: Sequence[tuple[int
     K, distance = others[0]
     fit = "fits" if K == 1 else "fit"
     return (
-        f"{counted(K, 'group')} {fit} almost as well ({title(criterion)} only {written(criterion, distance)} higher)."
+        f"{counted(K, 'group')} {fit} almost as well ({title(criterion)} only {text_of(criterion, distance)} higher)."
     )
 
 
