@@ -144,10 +144,8 @@ def rival_sentence(criterion: str, n_components: int, rivals: Sequence[tuple[int
     if not others or criterion not in ("bic", "aic", "aicc"):
         return ""
     K, distance = others[0]
-    fit = "fits" if K == 1 else "fit"
-    return (
-        f"{counted(K, 'group')} {fit} almost as well ({title(criterion)} only {text_of(criterion, distance)} higher)."
-    )
+    fit, gap = "fits" if K == 1 else "fit", text_of(criterion, distance)
+    return f"{counted(K, 'group')} {fit} almost as well ({title(criterion)} only {gap} higher)."
 
 
 def component_sentences(
