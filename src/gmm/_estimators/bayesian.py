@@ -321,7 +321,7 @@ class BayesianGaussianMixture(FittedMixture):
         parameters = posterior_of(self).plugged_in()
         mixture = GaussianMixture(
             parameters.n_components,
-            covariance_type=parameters.model.known_as,
+            covariance_type=parameters.model.type_name,
             reg_covar=self.reg_covar,
             random_state=self.random_state,
             n_threads=self.n_threads,

@@ -45,7 +45,7 @@ class ConditionalPrediction(NamedTuple):
     intervals: NDArray[Any] | None
 
 
-def given(regression: Regression, source: Source) -> MixtureParameters:
+def conditional_mixture(regression: Regression, source: Source) -> MixtureParameters:
     """Return the mixture of the other columns given the one row of a source.
 
     Raises
@@ -53,11 +53,11 @@ def given(regression: Regression, source: Source) -> MixtureParameters:
     ValueError
         If a mean overflows.
     """
-    weights = Scorer(regression.known).responsibilities(source)
+    weights = Scorer(regression.predictors).responsibilities(source)
     with np.errstate(over="ignore", invalid="ignore"):
         # Far away, noise leaves components nothing, and 0 has no logarithm.
         shares = weights[0] if weights[0].any() else np.full(len(weights[0]), np.finfo(np.float64).tiny)
-        mixture = regression.given(source.take(np.arange(1))[0], shares)
+        mixture = regression.conditional(source.take(np.arange(1))[0], shares)
     _check_finite(mixture.means)
     return mixture
 
@@ -102,7 +102,7 @@ def _conditionals(
     regression: Regression, source: Source, n_threads: int | None
 ) -> Iterator[tuple[slice, _Conditional]]:
     """Yield which rows of a source come next, and what they say of the other columns."""
-    scorer, (K, m) = Scorer(regression.known, n_threads), regression.means.shape
+    scorer, (K, m) = Scorer(regression.predictors, n_threads), regression.means.shape
     step = max(1, _NUMBERS_AT_ONCE // (K * (m + source.n_features)))
     for chunk in source.chunks():
         for first, part, _ in chunk.pieces(step):
@@ -110,7 +110,7 @@ def _conditionals(
             if source.n_features:
                 responsibilities = scorer.responsibilities(ArraySource(part))
             else:
-                responsibilities = np.tile(regression.known.weights, (len(part), 1))
+                responsibilities = np.tile(regression.predictors.weights, (len(part), 1))
             with np.errstate(over="ignore", invalid="ignore"):
                 yield here, _Conditional(regression, part.astype(np.float64), responsibilities.T.astype(np.float64))
 
@@ -146,7 +146,7 @@ def _filled(seen: Completion, rows: Array, shares: Array, noise: Noise, rng: fit
     box = noise.of_columns(missing)
     with np.errstate(over="ignore", invalid="ignore"):
         if rng is None:
-            means = (shares[:, :, None] * seen.means_given(rows)).sum(axis=0)
+            means = (shares[:, :, None] * seen.conditional_means(rows)).sum(axis=0)
             return np.asarray(means + (1 - shares.sum(axis=0))[:, None] * box.means)
         drawn, K = np.empty((len(rows), len(missing))), len(shares)
         total, last = (1.0, K) if box else (shares.sum(axis=0), K - 1)  # the sum of the shares is rounded
@@ -156,7 +156,7 @@ def _filled(seen: Completion, rows: Array, shares: Array, noise: Noise, rng: fit
             here = chosen == component
             known = rows[here]
             of_noise = (len(known), len(missing))
-            drawn[here] = seen.drawn(int(component), known, rng) if component < K else box.sample(of_noise, rng)
+            drawn[here] = seen.draw(int(component), known, rng) if component < K else box.sample(of_noise, rng)
         return drawn
 
 
@@ -169,7 +169,7 @@ class _Conditional:
     def __init__(self, regression: Regression, rows: Array, responsibilities: Array) -> None:
         layout, m = regression.model.layout, regression.means.shape[1]
         self._weights, self._noise = responsibilities[:, :, None], regression.noise
-        self._means = regression.means_given(rows)
+        self._means = regression.conditional_means(rows)
         self._variances = layout.diagonal(regression.covariances, m)[:, None]
         self.means = (self._weights * self._means).sum(axis=0)
         if self._noise:

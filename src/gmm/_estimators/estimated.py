@@ -156,7 +156,7 @@ def fit(
     model = covariance_model(self.covariance_type, source.n_features)
     settings = fit_settings(self, source, model)
     beginning = _resumed(self, settings.objective, source)
-    of_rows = source.n_rows, source.n_features, settings.n_components, model.known_as
+    of_rows = source.n_rows, source.n_features, settings.n_components, model.type_name
     LOGGER.info("fit: rows %d, features %d, components %d, %s", *of_rows)
     seeds = () if beginning else fitting.seeds.start_seeds(self.random_state, self.n_init)
     try:
@@ -309,8 +309,8 @@ def check_same(
     mixture: FittedMixture, previous: MixtureParameters, model: CovarianceModel, source: Source, who: str, instead: str
 ) -> None:
     """Check that the parameters of the estimator still describe its mixture, which `who` continues."""
-    expected = (previous.n_components, previous.model.known_as, previous.n_features, bool(previous.noise))
-    requested = (mixture.n_components, model.known_as, source.n_features, is_noisy(mixture))
+    expected = (previous.n_components, previous.model.type_name, previous.n_features, bool(previous.noise))
+    requested = (mixture.n_components, model.type_name, source.n_features, is_noisy(mixture))
     if requested != expected:
         raise ValueError(
             f"{who} continues the previous fit: expected the same (n_components, covariance_type, n_features, "

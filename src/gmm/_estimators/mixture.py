@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gmm import _fitting as fitting
 from gmm._estimators import criteria, estimated, saved
-from gmm._estimators.conditional import ConditionalPrediction, given, predicted
+from gmm._estimators.conditional import ConditionalPrediction, conditional_mixture, predicted
 from gmm._estimators.contract import given_names, names_of_features
 from gmm._estimators.estimated import fit_settings, ill_defined, is_noisy, noise_of, prior_parts, warn_of_repairs
 from gmm._estimators.fitted import (
@@ -503,7 +503,7 @@ class GaussianMixture(FittedMixture):
         known, others = check_known_columns(list(numbers), None, given_names(self), fitted_parameters(self).n_features)
         source, _ = as_source(np.array([list(numbers.values())]), estimator=self)
         regression = Regression.of(fitted_parameters(self), known, others)
-        return self._with(given(regression, source), others)
+        return self._with(conditional_mixture(regression, source), others)
 
     def predict_from(
         self, X: ArrayLike, known: Any = None, target: Any = None, *, level: float | None = None
@@ -556,7 +556,7 @@ class GaussianMixture(FittedMixture):
         same = covariance_model(self.covariance_type) is parameters.model
         mixture = type(self)(
             parameters.n_components,
-            covariance_type=self.covariance_type if same else parameters.model.known_as,
+            covariance_type=self.covariance_type if same else parameters.model.type_name,
             random_state=self.random_state,
             n_threads=self.n_threads,
             noise=parameters.noise.parameter,

@@ -93,7 +93,7 @@ def _write(target: Writable, parameters: MixtureParameters, names: list[str], fi
     document = {
         "gmm_version": __version__,
         "modelName": name,
-        "covariance_type": parameters.model.known_as,
+        "covariance_type": parameters.model.type_name,
         "d": d,
         "G": K,
         "df": parameters.n_parameters,
@@ -179,7 +179,7 @@ def _state(document: dict[str, Any]) -> State:
             )
     names = document.get("feature_names") or []
     header = {
-        "parameters": {"n_components": K, "covariance_type": model.known_as},
+        "parameters": {"n_components": K, "covariance_type": model.type_name},
         "covariance_model": model.name,
         "dtype": "float64",
         "feature_names": [names] if isinstance(names, str) else names,  # R unboxes a single one
@@ -226,7 +226,7 @@ def _stored(covariances: Array, model: CovarianceModel) -> Array:
         stored = np.diagonal(covariances, axis1=1, axis2=2)
         stored = np.ascontiguousarray(stored if len(layout.shape(K, d)) > 1 else stored[:, 0])
     if np.abs(layout.dense(stored, K, d) - covariances).max() > _UNLIKE * np.abs(covariances).max():
-        raise ValueError(f"the matrices in 'sigma' do not satisfy the model {model.known_as}")
+        raise ValueError(f"the matrices in 'sigma' do not satisfy the model {model.type_name}")
     return stored
 
 

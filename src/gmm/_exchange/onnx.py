@@ -71,7 +71,7 @@ def to_onnx(
     else:
         parameters = fitted_parameters(model)
         mixture = parameters.whitened()
-        about = {"covariance_type": parameters.model.known_as, "feature_names": given_names(model)}
+        about = {"covariance_type": parameters.model.type_name, "feature_names": given_names(model)}
     _write(file, mixture, dtype, arithmetic, about)
 
 

@@ -82,11 +82,11 @@ def _filling(one: WhitenedMixture, patterns: list[Pattern], *, draw: bool) -> Ca
         def fill(number: int, rows: NDArray[Any]) -> Array:
             seen, known = Completion.of(one, Gaps(patterns[number].missing[None])), rows.astype(np.float64)
             if not draw:
-                return seen.means_given(known)[0]
+                return seen.conditional_means(known)[0]
             if number not in rngs:
                 rngs[number] = np.random.default_rng(0)
                 rngs[number].bit_generator.state = states[number]
-            return seen.drawn(0, known, rngs[number])
+            return seen.draw(0, known, rngs[number])
 
         return fill
 

@@ -430,7 +430,7 @@ class MixtureClassifier(Estimator):
         parts = [parameters.of_components(owners == number) for number in range(n_classes)]
         shares = np.array([parameters.weights[owners == number].sum() for number in range(n_classes)])
         how: dict[str, Any] = {"reg_covar": self.reg_covar, "missing": self.missing}
-        mixtures = [GaussianMixture(one.n_components, covariance_type=one.model.known_as, **how) for one in parts]
+        mixtures = [GaussianMixture(one.n_components, covariance_type=one.model.type_name, **how) for one in parts]
         for mixture, part in zip(mixtures, parts, strict=True):
             set_mixture(mixture, part, names, rows.dtype)
         return mixtures, shares / shares.sum(), loglik, parameters.n_parameters

@@ -333,7 +333,7 @@ class Engine:
             if isinstance(result, Solution) or not isinstance(before, Solution):
                 self.outcomes[key] = result
                 if result is not before:
-                    LOGGER.info("search: components %d, %s  %s", key.n_components, key.model.known_as, result)
+                    LOGGER.info("search: components %d, %s  %s", key.n_components, key.model.type_name, result)
 
     def _diagnose(self, keys: Iterable[Key]) -> None:
         """Make the pass that other cells need, over solutions that are new."""

@@ -262,7 +262,7 @@ class Tracker:
         parameters = self._objects.mixture
         mixture = GaussianMixture(
             parameters.n_components,
-            covariance_type=self._model.known_as,
+            covariance_type=self._model.type_name,
             noise=np.asarray(self._noise.parameter).tolist(),
         )
         set_mixture(mixture, parameters, None, np.dtype(np.float64))
@@ -332,7 +332,7 @@ class Tracker:
         for K in range(1, len(rows) // max(self._min_rows, 2) + 1):
             mixture = GaussianMixture(
                 K,
-                covariance_type=self._model.known_as,
+                covariance_type=self._model.type_name,
                 noise=self._noise.parameter,
                 reg_covar=self._objective.ridge,
                 random_state=self._random_state,

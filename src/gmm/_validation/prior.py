@@ -211,9 +211,9 @@ def _proper(covariance: Floats, model: CovarianceModel, ridge: float) -> Floats:
 def _check_covariance_prior(value: Any, model: CovarianceModel, d: int) -> Floats:
     shape = model.layout.shape(1, d)
     shape = shape if model.layout.pooled else shape[1:]
-    scale = check_array(value, f"{model.known_as} covariance_prior", shape).astype(np.float64)
+    scale = check_array(value, f"{model.type_name} covariance_prior", shape).astype(np.float64)
     if scale.ndim == 2:
-        check_matrices(scale[None], f"{model.known_as} covariance_prior", ["the matrix"])
+        check_matrices(scale[None], f"{model.type_name} covariance_prior", ["the matrix"])
     elif not (scale > 0).all():
-        raise ValueError(f"'{model.known_as} covariance_prior' should be positive, but got {value!r}")
+        raise ValueError(f"'{model.type_name} covariance_prior' should be positive, but got {value!r}")
     return scale
