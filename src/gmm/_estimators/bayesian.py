@@ -407,8 +407,8 @@ class BayesianGaussianMixture(FittedMixture):
     def _objective_of(self, source: Source, model: CovarianceModel) -> Objective:
         check_has_posterior(model, type(self).__name__)
         mean, covariance = fitting.moments.mean_and_covariance(model, source, self.n_threads)
-        given = {name: getattr(self, name) for name in _PRIOR}
-        prior = check_variational_prior(given, model, int(self.n_components), mean, covariance, self.reg_covar)
+        values = {name: getattr(self, name) for name in _PRIOR}
+        prior = check_variational_prior(values, model, int(self.n_components), mean, covariance, self.reg_covar)
         return Objective(model, self.reg_covar, prior, estimated.noise_of(self, source))
 
 

@@ -65,14 +65,14 @@ def conditional_mixture(regression: Regression, source: Source) -> MixtureParame
 def predicted(
     mixture: MixtureParameters,
     source: Source,
-    known: Columns,
+    predictors: Columns,
     others: Columns,
     names: tuple[str, ...],
     *,
     level: float | None,
     n_threads: int | None,
 ) -> ConditionalPrediction:
-    """Predict the columns `others`, of these names, for all rows of a source of the `known` ones, in its type.
+    """Predict the columns `others`, of these names, for all rows of a source of the `predictors`, in its type.
 
     Raises
     ------
@@ -85,7 +85,7 @@ def predicted(
     patterns, regressions = source.patterns, dict[int, Regression]()
     for number, indices, rows in source.pieces():
         if number not in regressions:
-            columns = known[patterns[number].observed]
+            columns = predictors[patterns[number].observed]
             part = marginal(mixture, np.concatenate([columns, others]))
             regressions[number] = Regression.of(part, *np.split(np.arange(part.n_features), [len(columns)]))
         for some, of_rows in _conditionals(regressions[number], rows, n_threads):
@@ -129,35 +129,35 @@ def imputed(
     for number, indices, _ in source.pieces():
         pattern = patterns[number]
         if pattern.missing.any():
-            seen = Completion.of(whitened, Gaps(pattern.missing[None]), mixture.noise)
+            completion = Completion.of(whitened, Gaps(pattern.missing[None]), mixture.noise)
             step = max(1, _NUMBERS_AT_ONCE // (mixture.n_components * source.n_features))
             for start in range(0, len(indices), step):
                 part = indices[start : start + step]
-                known = rows[np.ix_(part, pattern.observed)].astype(np.float64)
+                observed = rows[np.ix_(part, pattern.observed)].astype(np.float64)
                 shares = responsibilities[part].T.astype(np.float64)
-                rows[np.ix_(part, pattern.missing)] = _filled(seen, known, shares, mixture.noise, rng)
+                rows[np.ix_(part, pattern.missing)] = _filled(completion, observed, shares, mixture.noise, rng)
     _check_finite(rows)
     return rows
 
 
-def _filled(seen: Completion, rows: Array, shares: Array, noise: Noise, rng: fitting.sampling.Rng | None) -> Array:
+def _filled(filler: Completion, rows: Array, shares: Array, noise: Noise, rng: fitting.sampling.Rng | None) -> Array:
     """Return the missing columns of some rows (n, q), of which components have `shares` (K, n) and noise the rest."""
-    (missing,) = np.nonzero(seen.gaps.missing[0])
+    (missing,) = np.nonzero(filler.gaps.missing[0])
     box = noise.of_columns(missing)
     with np.errstate(over="ignore", invalid="ignore"):
         if rng is None:
-            means = (shares[:, :, None] * seen.conditional_means(rows)).sum(axis=0)
+            means = (shares[:, :, None] * filler.conditional_means(rows)).sum(axis=0)
             return np.asarray(means + (1 - shares.sum(axis=0))[:, None] * box.means)
-        drawn, K = np.empty((len(rows), len(missing))), len(shares)
+        values, K = np.empty((len(rows), len(missing))), len(shares)
         total, last = (1.0, K) if box else (shares.sum(axis=0), K - 1)  # the sum of the shares is rounded
-        chosen = (np.cumsum(shares, axis=0) <= total * rng.uniform(size=len(rows))).sum(axis=0)
-        chosen = np.minimum(chosen, last)
-        for component in np.unique(chosen):
-            here = chosen == component
-            known = rows[here]
-            of_noise = (len(known), len(missing))
-            drawn[here] = seen.draw(int(component), known, rng) if component < K else box.sample(of_noise, rng)
-        return drawn
+        components = (np.cumsum(shares, axis=0) <= total * rng.uniform(size=len(rows))).sum(axis=0)
+        components = np.minimum(components, last)
+        for component in np.unique(components):
+            here = components == component
+            part = rows[here]
+            of_noise = (len(part), len(missing))
+            values[here] = filler.draw(int(component), part, rng) if component < K else box.sample(of_noise, rng)
+        return values
 
 
 class _Conditional:

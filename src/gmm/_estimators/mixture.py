@@ -469,8 +469,8 @@ class GaussianMixture(FittedMixture):
                [4.]])
         """
         parameters = fitted_parameters(self)
-        chosen = check_columns(columns, given_names(self), parameters.n_features)
-        return self._with(marginal(parameters, chosen), chosen)
+        indices = check_columns(columns, given_names(self), parameters.n_features)
+        return self._with(marginal(parameters, indices), indices)
 
     def condition(self, values: Mapping[Any, float]) -> Self:
         """Return the mixture of the other columns, given values of some; *beyond*.
@@ -500,9 +500,9 @@ class GaussianMixture(FittedMixture):
         if not hasattr(values, "keys"):
             raise TypeError(f"expected a mapping of columns to values, got {values!r:.80}")
         numbers = {column: _number(column, value) for column, value in dict(values).items()}
-        known, others = check_known_columns(list(numbers), None, given_names(self), fitted_parameters(self).n_features)
+        inputs, others = check_known_columns(list(numbers), None, given_names(self), fitted_parameters(self).n_features)
         source, _ = as_source(np.array([list(numbers.values())]), estimator=self)
-        regression = Regression.of(fitted_parameters(self), known, others)
+        regression = Regression.of(fitted_parameters(self), inputs, others)
         return self._with(conditional_mixture(regression, source), others)
 
     def predict_from(
@@ -543,13 +543,13 @@ class GaussianMixture(FittedMixture):
         parameters = fitted_parameters(self)
         source, names = as_source(X, estimator=self, missing=self.missing, fitted=True)
         of_fit = given_names(self)
-        given, targets = check_known_columns(names if known is None else known, target, of_fit, parameters.n_features)
+        columns, targets = check_known_columns(names if known is None else known, target, of_fit, parameters.n_features)
         if known is not None and names is not None and of_fit:
-            check_names(names, np.array(of_fit, object)[given], self)
-        if source.n_features != len(given):
-            raise ValueError(f"X has {source.n_features} columns, but {len(given)} are known")
+            check_names(names, np.array(of_fit, object)[columns], self)
+        if source.n_features != len(columns):
+            raise ValueError(f"X has {source.n_features} columns, but {len(columns)} are known")
         called = tuple(names_of_features(self)[j] for j in targets)
-        return predicted(parameters, source, given, targets, called, level=level, n_threads=self.n_threads)
+        return predicted(parameters, source, columns, targets, called, level=level, n_threads=self.n_threads)
 
     def _with(self, parameters: MixtureParameters, columns: NDArray[np.intp]) -> Self:
         """Return an estimator that holds a mixture of some of the columns."""

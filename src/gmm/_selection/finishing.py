@@ -19,7 +19,7 @@ from gmm._estimators.scorer import Scorer
 from gmm._fitting.degenerate import degenerate_under
 from gmm._fitting.fit import FitSettings, fit_mixture
 from gmm._fitting.progress import Journal
-from gmm._fitting.sampling import chosen_rows
+from gmm._fitting.sampling import sample_indices
 from gmm._passes.problem import Beginning
 from gmm._passes.solver import Iteration, SolverResult
 from gmm._passes.trace import PassRecord
@@ -49,7 +49,7 @@ def rows_to_search(source: Source, seed: int) -> Source:
         return source
     whole = source.n_rows <= SEARCHED
     return source.part(
-        np.arange(source.n_rows) if whole else chosen_rows(source, SEARCHED, np.random.default_rng(seed))
+        np.arange(source.n_rows) if whole else sample_indices(source, SEARCHED, np.random.default_rng(seed))
     )
 
 

@@ -23,7 +23,7 @@ from gmm._exceptions import ConvergenceWarning
 from gmm._fitting.degenerate import degenerate_components
 from gmm._fitting.fit import COMPARISON_DEFAULTS
 from gmm._fitting.racing import best_of, has_degenerate, short_runs
-from gmm._fitting.seeds import shared_seed
+from gmm._fitting.seeds import common_seed
 from gmm._fitting.split_merge import OFFSET
 from gmm._passes.m_step import split_widest
 from gmm._passes.problem import Problem
@@ -344,7 +344,7 @@ def bootstrap_lrt(
     _check_parameters(parameters)
     rows, _, names = _checked(X, None, bootstrap_lrt.__name__, parameters.get("missing", "error"))
     check_enough_rows(len(rows), n_components + 1)
-    rng = np.random.default_rng(shared_seed(random_state))
+    rng = np.random.default_rng(common_seed(random_state))
     how = (
         COMPARISON_DEFAULTS
         | parameters

@@ -16,7 +16,7 @@ from gmm._estimators.estimated import set_fitted
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer
 from gmm._fitting.incomplete import completed, never_observed_together, warn_of_unobserved_pairs
-from gmm._fitting.seeds import shared_seed, start_seeds
+from gmm._fitting.seeds import common_seed, start_seeds
 from gmm._passes.results import Totals
 from gmm._persistence.checkpoints import SearchCheckpoint
 from gmm._rows.entrance import as_source_to_fit
@@ -174,7 +174,7 @@ def select(
     clock = Clock(checked_limit(time_limit))
     counts = requested_components(n_components)
     template = template_of(parameters | {"n_init": n_init, "n_threads": n_threads, "random_state": random_state})
-    seed = shared_seed(random_state)
+    seed = common_seed(random_state)
     opened, features = as_source_to_fit(X, sample_weight, estimator=select.__name__, missing=template.missing)
     warn_of_constants(opened, features)
     types = requested_types(covariance_type, opened.n_features)

@@ -19,7 +19,7 @@ from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer
 from gmm._fitting.degenerate import degenerate_under
 from gmm._fitting.sampling import Rng
-from gmm._fitting.seeds import shared_seed
+from gmm._fitting.seeds import common_seed
 from gmm._passes.problem import Beginning, Problem, SolverSettings
 from gmm._passes.threads import replicated
 from gmm._public import publish
@@ -242,7 +242,7 @@ def standard_errors(
     array = as_one_array(source, standard_errors.__name__, gaps=True)
     rows = source if isinstance(source, IncompleteSource) else array
     refits = _Refits.of(model, rows, labelled.known, draw_rows=method == "bootstrap")
-    seeds = np.random.default_rng(shared_seed(random_state)).integers(2**63, size=n_replicates).tolist()
+    seeds = np.random.default_rng(common_seed(random_state)).integers(2**63, size=n_replicates).tolist()
     return _collected(model, method, refits.run(seeds), len(seeds), callback)
 
 
