@@ -53,8 +53,8 @@ def test_there_are_fourteen_and_four_of_them_have_scikit_learns_names():
     for alias, name in {"full": "VVV", "tied": "EEE", "diag": "VVI", "spherical": "VII"}.items():
         model = covariance_model(alias)
         assert model is covariance_model(name)
-        assert (model.alias, model.known_as, model.name) == (alias, alias, name)
-    assert {model.known_as for model in MODELS if not model.alias} == set(PARSIMONIOUS) - {"VVV", "EEE", "VVI", "VII"}
+        assert (model.alias, model.type_name, model.name) == (alias, alias, name)
+    assert {model.type_name for model in MODELS if not model.alias} == set(PARSIMONIOUS) - {"VVV", "EEE", "VVI", "VII"}
 
 
 @pytest.mark.parametrize("name", ["VIE", "eii", "e", "", None, ["EII"], 3])

@@ -66,7 +66,7 @@ def test_there_and_back_no_bit_changes(covariance_type, K, d):
     ours = fitted(covariance_type, K, X)
     for content in (written(ours), written(ours, X)):
         again = from_json(content)
-        assert (again.n_components, again.covariance_type) == (K, covariance_model(covariance_type).known_as)
+        assert (again.n_components, again.covariance_type) == (K, covariance_model(covariance_type).type_name)
         for name in ("weights_", "means_", "covariances_"):
             np.testing.assert_array_equal(getattr(again, name), getattr(ours, name))
         np.testing.assert_array_equal(again.predict(X), ours.predict(X))
@@ -184,7 +184,7 @@ def test_a_damaged_mixture_is_refused(name, where, value, message):
 def test_matrices_of_another_model_are_refused(name):
     document = json.loads(written(fitted("VVV")))
     del document["covariance_type"]
-    with pytest.raises(ValueError, match=f"do not satisfy the model {covariance_model(name).known_as}"):
+    with pytest.raises(ValueError, match=f"do not satisfy the model {covariance_model(name).type_name}"):
         from_json(json.dumps(document | {"modelName": name}).encode())
 
 

@@ -224,8 +224,8 @@ def test_a_degenerate_candidate_loses_to_a_sound_one():
     same = SimpleNamespace(**vars(sound))
     with problem.e_step() as e_step:
         halving_of = halving._Halving(problem, sample, K, e_step, schedule_for(problem, K))
-        assert halving_of._kept([light, failed, sound, same], 4) == [sound, light, failed]
-        assert halving_of._kept([light, failed], 1) == [light]
+        assert halving_of._survivors([light, failed, sound, same], 4) == [sound, light, failed]
+        assert halving_of._survivors([light, failed], 1) == [light]
 
 
 def test_simpler_mixtures_choose_where_mixtures_are_dear(monkeypatch):

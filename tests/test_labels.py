@@ -84,7 +84,7 @@ def test_a_pass_keeps_rows_to_their_classes(name, dtype, hard, log_noise):
     evidence = joint.max(axis=1) if hard else reference.log_evidence(joint)
     tolerance = 1e-12 if dtype == np.float64 else 3e-5
     for form in (-1, 0, 1, 3):
-        with EStep(ArraySource(rows, weight).with_known(known(labels)), mixture.layout, form=form) as e_step:
+        with EStep(ArraySource(rows, weight).with_classes(known(labels)), mixture.layout, form=form) as e_step:
             got = e_step(mixture, hard=hard)
         reference.check_statistics(got, rows, shares[:, :K], weight, name, 400 * tolerance)
         assert got.log_evidence == pytest.approx(float(weight @ evidence), rel=tolerance * 10)
@@ -97,7 +97,7 @@ def test_results_of_rows_keep_to_their_classes(name):
     mixture = mixture_near(name, X)
     joint = joint_of(X, mixture, labels)
     shares = reference.responsibilities(joint).astype(float)
-    with EStep(ArraySource(X).with_known(known(labels)), mixture.layout) as e_step:
+    with EStep(ArraySource(X).with_classes(known(labels)), mixture.layout) as e_step:
         got = e_step.rows(mixture, labels=True, log_evidence=True, responsibilities=True, largest=True)
         totals = e_step.totals(mixture)
     np.testing.assert_array_equal(got.labels, joint.argmax(axis=1))
@@ -113,7 +113,7 @@ def test_far_rows_stay_in_their_class():
     rows = np.array([[1e200, 0.0], [-1e200, 0.0], [1.0, 0.0], [0.0, 1e160]])
     mixture = WhitenedMixture(SPHERICAL, np.log([0.5, 0.5]), np.array([[1e200, 1.0], [0.0, 0.0]]), np.ones(2))
     labels = np.array([1, 0, 0, -1])
-    with EStep(ArraySource(rows).with_known(known(labels, [0, 1])), SPHERICAL) as e_step:
+    with EStep(ArraySource(rows).with_classes(known(labels, [0, 1])), SPHERICAL) as e_step:
         got = e_step.rows(mixture, labels=True, responsibilities=True, log_evidence=True)
     np.testing.assert_array_equal(got.labels, [1, 0, 0, 1])
     np.testing.assert_array_equal(got.responsibilities, np.eye(2)[[1, 0, 0, 1]])
@@ -125,7 +125,7 @@ def test_codes_that_say_nothing_change_no_bit(name):
     mixture = mixture_near(name, X)
     with (
         EStep(ArraySource(X), mixture.layout) as without,
-        EStep(ArraySource(X).with_known(known(np.full_like(labels, -1))), mixture.layout) as silent,
+        EStep(ArraySource(X).with_classes(known(np.full_like(labels, -1))), mixture.layout) as silent,
     ):
         one, other = without(mixture), silent(mixture)
     assert one.counts.tobytes() == other.counts.tobytes()
@@ -375,7 +375,7 @@ def test_given_starts_are_kept(start):
     given = {"array": shares, "callable": lambda *_: shares}
     how = {"means_init": centres} if start == "means" else {"init_params": given[start]}
     fit = GaussianMixture(K, **how).fit(X, labels=labels, components_per_class={0: 2})
-    with EStep(ArraySource(X).with_known(known(labels)), FULL) as e_step:
+    with EStep(ArraySource(X).with_classes(known(labels)), FULL) as e_step:
         labelled = labels >= 0
         own = e_step.rows(gmm._estimators.fitted.fitted_parameters(fit).whitened(), labels=True).labels[labelled]
     np.testing.assert_array_equal(OWNERS[own], labels[labelled])

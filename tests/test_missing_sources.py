@@ -218,7 +218,7 @@ def test_a_search_on_a_sample_with_gaps_is_finished_on_all_rows(monkeypatch):
     monkeypatch.setattr(finishing, "SEARCHED", 1500)
     for rows in (stream(), partitions()):
         source, _ = as_source(rows, estimator="x", missing="em")
-        assert np.isnan(finishing.rows_to_search(source, 0).as_given.rows).any()
+        assert np.isnan(finishing.rows_to_search(source, 0).one_array.rows).any()
         found = gmm.select(rows, [1, 2], ["VVV", "VVI"], missing="em", random_state=0)
         whole = gmm.select(ROWS, [1, 2], ["VVV", "VVI"], missing="em", random_state=0)
         assert found.n_searched == 1500

@@ -825,11 +825,11 @@ def test_missing_values_are_drawn_at_their_conditional_means(plot):
     assert 0 < there.sum() < 140
     fit = GaussianMixture(2, missing="em", random_state=0).fit(gaps)
     scene = scene_of(fit, gaps)
-    np.testing.assert_array_equal(scene.source.rows[scene.drawn_index], fit.impute(gaps)[there])
+    np.testing.assert_array_equal(scene.source.rows[scene.sample_index], fit.impute(gaps)[there])
     assert plot(fit, gaps).get_title() == plot(fit, fit.impute(gaps)[there]).get_title()
     weight = np.arange(140) % 3.0
     np.testing.assert_array_equal(
-        scene_of(fit, gaps, sample_weight=weight).drawn_index, np.flatnonzero(there & (weight > 0))
+        scene_of(fit, gaps, sample_weight=weight).sample_index, np.flatnonzero(there & (weight > 0))
     )
     with pytest.raises(ValueError, match=r"set_params\(missing='em'\)"):
         plot(GaussianMixture(2, random_state=0).fit(whole), gaps)

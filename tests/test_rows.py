@@ -807,7 +807,7 @@ def test_time_left_is_projected_from_the_remaining_gain(capsys):
         "at most 80 min left",
         "about 0 s left",
     ]
-    assert [progress.passes_left(1e-3, 1e-2, 1e-6, most) for most in (2, 5)] == [2, 3]
+    assert [progress.remaining_passes(1e-3, 1e-2, 1e-6, most) for most in (2, 5)] == [2, 3]
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

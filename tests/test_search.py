@@ -771,11 +771,11 @@ def test_attempts_are_counted_from_where_a_solution_was_found():
     attempts = contenders.Attempts(one)
     for same in (False, True, True):
         attempts = attempts.after(one, fresh=True, same=same)
-    assert (attempts.n_fresh, attempts.n_again, attempts.n_made) == (3, 2, 3)
+    assert (attempts.n_fresh, attempts.n_again, attempts.n_starts) == (3, 2, 3)
     attempts = attempts.after(one, fresh=False, same=True)  # begun from the solution itself: no evidence
-    assert (attempts.n_fresh, attempts.n_again, attempts.n_made) == (3, 2, 4)
+    assert (attempts.n_fresh, attempts.n_again, attempts.n_starts) == (3, 2, 4)
     attempts = attempts.after(other, fresh=True, same=False)
-    assert (attempts.solution, attempts.n_fresh, attempts.n_again, attempts.n_made) == (other, 0, 0, 5)
+    assert (attempts.solution, attempts.n_fresh, attempts.n_again, attempts.n_starts) == (other, 0, 0, 5)
 
 
 def test_cells_within_ten_contest_the_best(small):

@@ -11,8 +11,8 @@ import gmm
 from deaths import many_lives
 from gmm._estimators import criteria
 from gmm._fitting.racing import short_runs
-from gmm._fitting.sampling import chosen_rows
-from gmm._fitting.seeds import shared_seed
+from gmm._fitting.sampling import sample_indices
+from gmm._fitting.seeds import common_seed
 from gmm._passes.problem import Problem
 from gmm._passes.results import Totals
 from gmm._persistence.checkpoints import SearchCheckpoint
@@ -91,7 +91,7 @@ def rows_with_ties():
     rng = np.random.default_rng(1)
     X = rng.normal(size=(40_000, 2)) + np.repeat([[3, 0], [0, 0]], 20_000, axis=0)
     source = gmm.open_rows(lambda: iter(np.array_split(X, 4)))
-    sample = chosen_rows(source, 10_000, np.random.default_rng(shared_seed(0)))
+    sample = sample_indices(source, 10_000, np.random.default_rng(common_seed(0)))
     X[rng.choice(np.setdiff1d(np.arange(len(X)), sample), len(X) // 2, replace=False), 1] = 0.25
     return gmm.open_rows(lambda: iter(np.array_split(X, 4)))
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gmm import GaussianMixture
-from gmm._fitting.sampling import chosen_rows
+from gmm._fitting.sampling import sample_indices
 from gmm._fitting.starts import STARTS
 from gmm._kernel import mstep
 from gmm._passes.e_step import EStep
@@ -221,6 +221,6 @@ def test_the_solver_climbs_with_statistics_of_another_process(name):
 def test_rows_without_weight_are_in_no_sample():
     weight = np.where(np.arange(N) % 3 == 0, 0.0, 1.0)
     for source in (ArraySource(ROWS, weight), in_blocks(ROWS, weight)):
-        chosen = chosen_rows(source, 1000, np.random.default_rng(0))
+        chosen = sample_indices(source, 1000, np.random.default_rng(0))
         assert source.n_used == np.count_nonzero(weight)
         assert weight[chosen].all()

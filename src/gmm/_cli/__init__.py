@@ -49,8 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _discard_output()
         return OK
     except KeyboardInterrupt:
-        kept = vars(options).get("checkpoint")
-        hint = f"; --checkpoint {kept} --resume goes on" if kept and os.path.exists(kept) else ""
+        checkpoint = vars(options).get("checkpoint")
+        hint = f"; --checkpoint {checkpoint} --resume goes on" if checkpoint and os.path.exists(checkpoint) else ""
         return _report_failure(options.command, f"interrupted{hint}", INTERRUPTED)
     except Exception as error:
         if options.debug:

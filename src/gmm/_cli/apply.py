@@ -86,9 +86,9 @@ def _predict_columns(model: GaussianMixture | BayesianGaussianMixture, options: 
     unknown = [name for name in options.known if name not in names]
     if unknown:
         raise CommandError(f"--known: the model has no column {unknown[0]!r}; its columns are {quoted(names)}")
-    known = [names.index(name) for name in options.known]
-    rows = rows_for(mixture.marginal(known), options, Screen(options.quiet), names)
-    prediction = mixture.predict_from(rows.source, known, level=options.level)
+    indices = [names.index(name) for name in options.known]
+    rows = rows_for(mixture.marginal(indices), options, Screen(options.quiet), names)
+    prediction = mixture.predict_from(rows.source, indices, level=options.level)
     columns = beside(prediction.columns, {"row": rows.numbers(0, rows.n_rows)})
     for j, name in enumerate(prediction.columns):
         ends = () if prediction.intervals is None else zip(("low", "high"), prediction.intervals[:, j].T, strict=True)

@@ -65,9 +65,9 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: error: {printable(' '.join(message.split()))} (see {self.prog} --help)\n")
 
     def reject(self, words: Sequence[str]) -> NoReturn:
-        known = [option for option in self._option_string_actions if option.startswith("--")]
+        options = [option for option in self._option_string_actions if option.startswith("--")]
         if words[0].startswith("-"):
-            near = get_close_matches(words[0].partition("=")[0], known, 1, _CLOSE)
+            near = get_close_matches(words[0].partition("=")[0], options, 1, _CLOSE)
             hint = f"; did you mean {near[0]}?" if near else ""
         else:
             hint = "; gmm reads one table at a time"
@@ -236,9 +236,9 @@ def _add_predict(commands: argparse._SubParsersAction[_Parser]) -> argparse.Argu
     command.set_defaults(run=_Command("apply", "predict"))
     command.add_argument("model", metavar="MODEL", help="a saved model")
     command.add_argument("file", metavar="FILE", help=_FILE_HELP)
-    wanted = command.add_mutually_exclusive_group()
-    wanted.add_argument("--proba", action="store_true", help="also write the probabilities of components or classes")
-    wanted.add_argument("--known", metavar="A,B", type=names, action="extend",
+    outputs = command.add_mutually_exclusive_group()
+    outputs.add_argument("--proba", action="store_true", help="also write the probabilities of components or classes")
+    outputs.add_argument("--known", metavar="A,B", type=names, action="extend",
                         help="predict the model's other columns from these: their conditional means and standard "
                              "deviations")  # fmt: skip
     command.add_argument("--level", metavar="P", type=probability,

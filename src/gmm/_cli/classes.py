@@ -55,9 +55,9 @@ def fit_classes(screen: Screen, options: argparse.Namespace, covariance_type: st
     proba, classes = classifier.predict_proba(rows.source), [str(label) for label in classifier.classes_.tolist()]
     labelled, predicted = rows.labels.among(classes), proba.argmax(axis=1)
     agreement = compare(labelled, iter([predicted]), len(classes))
-    known, weight = labelled.codes >= 0, rows.weights
-    is_right = np.array(classes, object)[predicted[known]] == labelled.names[labelled.codes[known]]
-    right = float(np.average(is_right, weights=None if weight is None else weight[known]))
+    has_label, weight = labelled.codes >= 0, rows.weights
+    is_right = np.array(classes, object)[predicted[has_label]] == labelled.names[labelled.codes[has_label]]
+    right = float(np.average(is_right, weights=None if weight is None else weight[has_label]))
     of_rows = {"accuracy": right, "agreement": agreement_json(agreement)}
     document = {"data": fitted.about_data(), "seed": options.seed, "best": class_json(classifier), **of_rows}
     if out is not None:
@@ -66,7 +66,7 @@ def fit_classes(screen: Screen, options: argparse.Namespace, covariance_type: st
         write_json(None, document)
     else:
         _show(screen, classifier, fitted, agreement, right)
-        screen.written(out, "model.gmm", f"labels.{options.format}", "result.json")
+        screen.announce_files(out, "model.gmm", f"labels.{options.format}", "result.json")
 
 
 def _classifier(options: argparse.Namespace, covariance_type: str | Sequence[str]) -> MixtureClassifier:
@@ -114,12 +114,12 @@ def class_json(classifier: MixtureClassifier) -> dict[str, Any]:
         "bic": classifier.bic_,
         "n_iter": classifier.n_iter_,
         "classes": [
-            {"class": label, "prior": prior, **_known(mixture_json(mixture))} for label, prior, mixture in parts
+            {"class": label, "prior": prior, **_without_none(mixture_json(mixture))} for label, prior, mixture in parts
         ],
     }
 
 
-def _known(values: dict[str, Any]) -> dict[str, Any]:
+def _without_none(values: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 

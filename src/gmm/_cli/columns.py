@@ -84,24 +84,24 @@ def columns_to_read(
             )
     if reasons.get("") == "":
         reasons[""] = "no name, as for row numbers"
-    chosen = [name for name, why in reasons.items() if not why]
-    left_out = listed((f"{name!r} ({why})" for name, why in reasons.items() if why), LEFT_OUT_SHOWN)
-    notes = (f"left out: {left_out}",) if left_out else ()
-    if not chosen:
+    numeric = [name for name, why in reasons.items() if not why]
+    omissions = listed((f"{name!r} ({why})" for name, why in reasons.items() if why), LEFT_OUT_SHOWN)
+    notes = (f"left out: {omissions}",) if omissions else ()
+    if not numeric:
         why = notes[0] if notes else f"all are left out by options: {quoted(sorted(out))}"
         raise CommandError(f"the table has no numeric columns to fit; {why}")
-    return chosen, notes
+    return numeric, notes
 
 
-def check_present(names: Collection[str], wanted: Iterable[str]) -> None:
-    """Check that a table has the wanted columns.
+def check_present(names: Collection[str], columns: Iterable[str]) -> None:
+    """Check that a table has these columns.
 
     Raises
     ------
     CommandError
         If one is not there.
     """
-    absent = [name for name in dict.fromkeys(wanted) if name not in names]
+    absent = [name for name in dict.fromkeys(columns) if name not in names]
     if absent:
         noun = "column" if len(absent) == 1 else "columns"
         raise CommandError(f"no {noun} {quoted(absent)}; the table has {quoted(names)}")
@@ -130,9 +130,9 @@ class _Kind:
     several: str
     most: float = np.inf
 
-    def note(self, columns: Sequence[str], *, left: bool) -> str:
+    def note(self, columns: Sequence[str], *, omitted: bool) -> str:
         what, them = (self.one, "it") if len(columns) == 1 else (self.several, "them")
-        if left:
+        if omitted:
             return f"left out: {listed(columns, SHOWN)}, which {what}; use --columns to name the columns to fit"
         which = f"column {columns[0]}" if len(columns) == 1 else f"{counted(len(columns), 'column')}"
         names = "" if len(columns) == 1 else f": {listed(columns, SHOWN)}"
@@ -170,10 +170,10 @@ def measurements(
     for kind, columns in suspects:
         fresh = {j: what for j, what in columns.items() if j in fitted}
         others = len(fitted) - len(fresh)
-        left = not named and others > 0 and len(fresh) <= kind.most * others
+        is_omitted = not named and others > 0 and len(fresh) <= kind.most * others
         if fresh:
-            notes.append(kind.note([f"{names[j]!r}{what}" for j, what in fresh.items()], left=left))
-        if left:
+            notes.append(kind.note([f"{names[j]!r}{what}" for j, what in fresh.items()], omitted=is_omitted))
+        if is_omitted:
             fitted -= fresh.keys()
     return sorted(fitted), tuple(notes)
 

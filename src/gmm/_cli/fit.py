@@ -63,11 +63,11 @@ def fit(options: argparse.Namespace) -> None:
 def _covariance_types(options: argparse.Namespace) -> list[str] | None:
     option = "--covariance" if options.models is None else "--models"
     names = options.covariance or options.models or ["all"]
-    known = (*COVARIANCE_TYPES, *OF_ONE_FEATURE)
-    unknown = [name for name in names if name not in (*known, "all")]
+    choices = (*COVARIANCE_TYPES, *OF_ONE_FEATURE)
+    unknown = [name for name in names if name not in (*choices, "all")]
     if unknown:
-        near = suggestion(unknown[0], known)
-        raise UsageError(f"{option} {','.join(unknown)}: expected all, or names among {','.join(known)}{near}")
+        near = suggestion(unknown[0], choices)
+        raise UsageError(f"{option} {','.join(unknown)}: expected all, or names among {','.join(choices)}{near}")
     return None if "all" in names else list(dict.fromkeys(names))
 
 

@@ -30,12 +30,12 @@ def drawing() -> Any:
     return import_module("gmm.plotting")
 
 
-def save(drawn: Any, path: str) -> None:
+def save(picture: Any, path: str) -> None:
     """Write a picture atomically, in the format of the path's suffix.
 
     Parameters
     ----------
-    drawn : Axes or ndarray of Axes
+    picture : Axes or ndarray of Axes
         Returned by `gmm.plotting`.
     path : str
 
@@ -44,5 +44,5 @@ def save(drawn: Any, path: str) -> None:
     OSError
         If the path cannot be written.
     """
-    content = import_module("gmm._plotting.files").encoded(drawn, suffix_to_write(path, ".png").lstrip("."))
+    content = import_module("gmm._plotting.files").encoded(picture, suffix_to_write(path, ".png").lstrip("."))
     write_atomically(path, lambda file: file.write(content))

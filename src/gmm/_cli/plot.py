@@ -39,23 +39,23 @@ def plot(options: argparse.Namespace) -> None:
     screen = Screen(options.quiet)
     model = load_mixture(options.model)
     if options.kind not in _FUNCTIONS:
-        drawn = _convergence(drawing, model, options)
+        picture = _convergence(drawing, model, options)
     else:
         view = _view(model, options)
         rows = _rows(screen, model, options)
-        drawn_model = combine_components(model, rows.source) if options.kind == "combined" else model
-        drawn = getattr(drawing, _FUNCTIONS[options.kind])(drawn_model, rows.source, view=view)
+        mixture = combine_components(model, rows.source) if options.kind == "combined" else model
+        picture = getattr(drawing, _FUNCTIONS[options.kind])(mixture, rows.source, view=view)
         if rows.filled_note:
             screen.note(f"in the picture, {rows.filled_note.rstrip('.')}")
-    pictures.save(drawn, out)
+    pictures.save(picture, out)
     screen.line(f"picture written to {out}")
 
 
 def _check_unused(options: argparse.Namespace) -> None:
     """Reject options that the kind of picture does not use."""
     if options.kind == "convergence":
-        given = {options.file: options.file, "--features": options.features, "--drop-missing": options.drop_missing}
-        unused = [str(name) for name, value in given.items() if value]
+        of_rows = {options.file: options.file, "--features": options.features, "--drop-missing": options.drop_missing}
+        unused = [str(name) for name, value in of_rows.items() if value]
         if unused:
             raise UsageError(f"{unused[0]}: not used by --kind convergence, which draws passes, not rows; leave it out")
 
@@ -80,9 +80,9 @@ def _view(model: FittedMixture, options: argparse.Namespace) -> Any:
     names = names_of_features(model)
     unknown = [name for name in options.features if name not in names]
     if unknown or not 1 <= len(set(options.features)) == len(options.features) <= _MOST_FEATURES:
-        given = ",".join(options.features)
+        features = ",".join(options.features)
         raise UsageError(
-            f"--features {given}: expected one to {_MOST_FEATURES} different columns among {quoted(names)}"
+            f"--features {features}: expected one to {_MOST_FEATURES} different columns among {quoted(names)}"
         )
     columns = [names.index(name) for name in options.features]
     return columns[0] if len(columns) == 1 else tuple(columns)

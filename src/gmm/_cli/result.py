@@ -249,7 +249,7 @@ class Fitted:
             write_json(None, self.document())
             return
         self.show(screen)
-        screen.written(out, *names)
+        screen.announce_files(out, *names)
 
 
 @dataclass(frozen=True, eq=False)
@@ -306,8 +306,8 @@ class Result(Fitted):
             "status": search.status[best],
         }
         facts = ("criterion", "standardized", "complete", "n_fresh_starts", "n_found_again", "n_searched")
-        asked = {"prior": self.options.prior, "noise": bool(self.options.noise), "cells": cells_json(search)}
-        return {**document, **{name: getattr(search, name) for name in facts}, **asked}
+        request = {"prior": self.options.prior, "noise": bool(self.options.noise), "cells": cells_json(search)}
+        return {**document, **{name: getattr(search, name) for name in facts}, **request}
 
     def _show_search(self, screen: Screen) -> None:
         screen.cells(self.search)
@@ -356,9 +356,9 @@ class Posterior(Fitted):
     @property
     def headline(self) -> str:
         """The mixture in one line."""
-        used = f"{counted(len(self.shown), 'component')} of {self.model.n_components} in use"
+        components = f"{counted(len(self.shown), 'component')} of {self.model.n_components} in use"
         bound = f"lower bound of the log evidence {self.model.lower_bound_:.2f}"
-        return f"{used}, {self.model.covariance_type}{self.beside}: {ending(self.model)}, {bound}"
+        return f"{components}, {self.model.covariance_type}{self.beside}: {ending(self.model)}, {bound}"
 
 
 def fit_parameters(options: argparse.Namespace, tol: float | None) -> dict[str, Any]:

@@ -52,7 +52,7 @@ class Rows:
     notes : tuple of str
         Notes for the user on how the table was read and what was left out, one line each.
     table : FileTable, or None once it has been read
-    chosen : ndarray of int, or None
+    indices : ndarray of int, or None
         Which rows of the table these are, counted from 0; None if all.
     labels : Labels, optional
         The label column.
@@ -62,7 +62,7 @@ class Rows:
     source: Any
     notes: tuple[str, ...]
     table: Any
-    chosen: NDArray[np.intp] | None = None
+    indices: NDArray[np.intp] | None = None
     labels: Labels | None = None
 
     @property
@@ -89,7 +89,7 @@ class Rows:
 
     def numbers(self, first: int, stop: int) -> NDArray[np.integer[Any]]:
         """Numbers in the table, from 1, of some of the rows, counted from 0."""
-        return np.arange(first + 1, stop + 1) if self.chosen is None else self.chosen[first:stop] + 1
+        return np.arange(first + 1, stop + 1) if self.indices is None else self.indices[first:stop] + 1
 
     def own(self, names: Sequence[str]) -> Iterator[pa.Table]:
         """Read columns of the table as they are, for these rows; "all" alone are all.
@@ -103,11 +103,11 @@ class Rows:
         check_present(self.table.fields, names)
         first = 0
         for block in self.table.columns(names):
-            if self.chosen is None:
+            if self.indices is None:
                 yield block
                 continue
-            ends = np.searchsorted(self.chosen, [first, first + len(block)])
-            yield block.take(self.chosen[slice(*ends)] - first)
+            ends = np.searchsorted(self.indices, [first, first + len(block)])
+            yield block.take(self.indices[slice(*ends)] - first)
             first += len(block)
 
     def subset(self, indices: NDArray[np.intp]) -> Any:
@@ -152,16 +152,16 @@ def rows_to_fit(screen: Screen, options: argparse.Namespace) -> Rows:
         instead = "with --missing em, they are fitted as they are"
         rows = _checked(rows, options, weight, keep=options.missing is not None, instead=instead)
         if rows.n_rows < 2:
-            raise CommandError(f"the table has 1 row{'' if rows.chosen is None else ' left'}; at least 2 are needed")
+            raise CommandError(f"the table has 1 row{'' if rows.indices is None else ' left'}; at least 2 are needed")
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             source, _ = as_source_to_fit(rows.source, None, estimator="gmm fit", missing=options.missing)
         rows = _with_values(replace(rows, source=source))
         if label is not None:
             blocks = (block[label] for block in table.columns([label]))
-            rows = replace(rows, labels=Labels.of(blocks, options.na, rows.chosen))
-    told = (str(warning.message) for warning in caught)
-    notes = (*table.notes([*rows.names, *others]), *notes, *rows.notes, *told)
+            rows = replace(rows, labels=Labels.of(blocks, options.na, rows.indices))
+    messages = (str(warning.message) for warning in caught)
+    notes = (*table.notes([*rows.names, *others]), *notes, *rows.notes, *messages)
     screen.notes(notes)
     return replace(rows, notes=notes, table=None)
 
@@ -192,7 +192,7 @@ def rows_for(
     names = model.feature_names_in_ if hasattr(model, "feature_names_in_") else None
     with screen.working("reading"):
         table = _open(options)
-        columns, left = columns_to_read(table.fields, None if names is None else list(names))
+        columns, omissions = columns_to_read(table.fields, None if names is None else list(names))
         if len(columns) != model.n_features_in_:
             expected = counted(model.n_features_in_, "numeric column")
             raise CommandError(f"the model expects {expected}, got {len(columns)}: {quoted(columns)}")
@@ -205,8 +205,8 @@ def rows_for(
         source, _ = as_source(rows.source, estimator=model, **how)
         rows = _with_values(replace(rows, source=source))
     unused = [] if names is None else [name for name in table.fields if name not in {*names, *predicted}]
-    told = (f"columns not used by the model: {quoted(unused)}",) if unused else ()
-    screen.notes((*table.notes(columns), *told, *left, *rows.notes))
+    unused_note = (f"columns not used by the model: {quoted(unused)}",) if unused else ()
+    screen.notes((*table.notes(columns), *unused_note, *omissions, *rows.notes))
     return replace(rows, table=table if vars(options).get("keep") else None)
 
 
@@ -293,7 +293,7 @@ def _checked(rows: Rows, options: argparse.Namespace, weight: str | None, *, kee
         if rows.n_rows == 0:
             raise CommandError("no rows are left: all have missing values")
         if rows.weights is not None:
-            _check_weights(rows.weights, str(weight), rows.chosen)
+            _check_weights(rows.weights, str(weight), rows.indices)
     _check_finite(rows)
     return rows
 
@@ -308,8 +308,8 @@ def _with_values(rows: Rows) -> Rows:
     notes = (*rows.notes, f"missing values in {some} of {counted(source.n_rows, 'row')}, {share:.1%} of all values")
     empty = source.empty
     if empty.any():
-        source, notes = source.chosen(~empty), (*notes, f"{counted(int(empty.sum()), 'row')} without a value left out")
-        rows = replace(rows, chosen=np.flatnonzero(~empty))
+        source, notes = source.where(~empty), (*notes, f"{counted(int(empty.sum()), 'row')} without a value left out")
+        rows = replace(rows, indices=np.flatnonzero(~empty))
     return replace(rows, source=source, notes=notes)
 
 
@@ -333,7 +333,7 @@ def _without_missing(rows: Rows, weight: str | None, drop: bool, instead: str) -
 def _subset(rows: Rows, keep: NDArray[np.bool_], note: str) -> Rows:
     weights = None if rows.weights is None else rows.weights[keep]
     source = ArraySource(rows.values[keep], weights, feature_names=rows.source.feature_names)
-    return replace(rows, source=source, chosen=np.flatnonzero(keep), notes=(*rows.notes, note))
+    return replace(rows, source=source, indices=np.flatnonzero(keep), notes=(*rows.notes, note))
 
 
 def _positions(bad: NDArray[np.bool_], names: Sequence[str]) -> str:
@@ -357,11 +357,11 @@ def _check_finite(rows: Rows) -> None:
         raise CommandError(f"{what} value in {where}: leave such rows out of the file{instead}")
 
 
-def _check_weights(weights: NDArray[np.floating], column: str, chosen: NDArray[np.intp] | None) -> None:
+def _check_weights(weights: NDArray[np.floating], column: str, indices: NDArray[np.intp] | None) -> None:
     bad = ~((weights >= 0) & np.isfinite(weights))
     if bad.any():
         first = int(np.argmax(bad))
-        row = 1 + int(first if chosen is None else chosen[first])
+        row = 1 + int(first if indices is None else indices[first])
         raise CommandError(
             f"expected finite, non-negative weights in column {column!r}, got {weights[first]:g} in row {row}"
         )

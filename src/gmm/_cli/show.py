@@ -93,7 +93,7 @@ class Screen:
             texts.append(text if times == 1 else f"{text} ({times} times)")
         self.notes(texts)
 
-    def written(self, out: Path | None, *files: str) -> None:
+    def announce_files(self, out: Path | None, *files: str) -> None:
         """Print which files are in the directory of the results, if there is one."""
         if out is not None:
             self.line()
@@ -149,20 +149,20 @@ class Screen:
         labels = [f"K={k}" for k in n_components]
         with bar:
             task = bar.add_task("fitting", total=len(labels) * n_models, now=labels[0])
-            left = dict[int, float]()  # of each cell that is finished on all rows
+            seconds = dict[int, float]()  # of each cell that is finished on all rows
 
-            def advance(done: selection.Progress) -> None:
-                if done.readings and not left:
-                    self.note(f"the best models are finished on all rows: about {done.readings} readings of the file")
-                if done.readings and done.iteration is None:
-                    left[done.cell] = nan
+            def advance(state: selection.Progress) -> None:
+                if state.readings and not seconds:
+                    self.note(f"the best models are finished on all rows: about {state.readings} readings of the file")
+                if state.readings and state.iteration is None:
+                    seconds[state.cell] = nan
                     return
-                if done.iteration is not None:
-                    left[done.cell] = done.seconds_left
-                    bar.update(task, now=_pace(done, list(left.values())))
+                if state.iteration is not None:
+                    seconds[state.cell] = state.seconds_left
+                    bar.update(task, now=_pace(state, list(seconds.values())))
                     return
-                count = done.cell + 1
-                now = labels[count // n_models] if count < done.n_cells else "improving the best"
+                count = state.cell + 1
+                now = labels[count // n_models] if count < state.n_cells else "improving the best"
                 bar.update(task, completed=count, now=now)
 
             yield advance
@@ -252,21 +252,21 @@ def _mean_and_spread(means: NDArray[np.floating], spreads: NDArray[np.float64]) 
 def _fitting(columns: Sequence[tuple[str, list[str]]], width: int) -> Iterator[Sequence[tuple[str, list[str]]]]:
     """Split columns into groups that fit the width, each printed as a table with the columns of the components."""
     part: list[tuple[str, list[str]]] = []
-    used = margin = len("component   weight   ") + 7  # 7 for the column of rows
+    total = margin = len("component   weight   ") + 7  # 7 for the column of rows
     for name, entries in columns:
         needed = max(cell_len(name), *map(cell_len, entries)) + _GAP
-        if part and used + needed > width:
+        if part and total + needed > width:
             yield part
-            part, used = [], margin
+            part, total = [], margin
         part.append((name, entries))
-        used += needed
+        total += needed
     yield part
 
 
-def _pace(done: selection.Progress, left: list[float]) -> str:
+def _pace(state: selection.Progress, seconds: list[float]) -> str:
     """Say how far the cells have come on all rows, of which each needs so many seconds more."""
-    assert done.iteration is not None  # it is of a pass over all rows
-    pace, longest = f"all rows, pass {done.iteration.n_iter}: {done.rows_per_second:,.0f} rows/s", np.max(left)
+    assert state.iteration is not None  # it is of a pass over all rows
+    pace, longest = f"all rows, pass {state.iteration.n_iter}: {state.rows_per_second:,.0f} rows/s", np.max(seconds)
     return pace if np.isnan(longest) else f"{pace}, {duration(longest)} left"
 
 

@@ -321,7 +321,7 @@ class BayesianGaussianMixture(FittedMixture):
         parameters = posterior_of(self).plugged_in()
         mixture = GaussianMixture(
             parameters.n_components,
-            covariance_type=parameters.model.known_as,
+            covariance_type=parameters.model.type_name,
             reg_covar=self.reg_covar,
             random_state=self.random_state,
             n_threads=self.n_threads,
@@ -407,8 +407,8 @@ class BayesianGaussianMixture(FittedMixture):
     def _objective_of(self, source: Source, model: CovarianceModel) -> Objective:
         check_has_posterior(model, type(self).__name__)
         mean, covariance = fitting.moments.mean_and_covariance(model, source, self.n_threads)
-        given = {name: getattr(self, name) for name in _PRIOR}
-        prior = check_variational_prior(given, model, int(self.n_components), mean, covariance, self.reg_covar)
+        values = {name: getattr(self, name) for name in _PRIOR}
+        prior = check_variational_prior(values, model, int(self.n_components), mean, covariance, self.reg_covar)
         return Objective(model, self.reg_covar, prior, estimated.noise_of(self, source))
 
 

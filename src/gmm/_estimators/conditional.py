@@ -45,7 +45,7 @@ class ConditionalPrediction(NamedTuple):
     intervals: NDArray[Any] | None
 
 
-def given(regression: Regression, source: Source) -> MixtureParameters:
+def conditional_mixture(regression: Regression, source: Source) -> MixtureParameters:
     """Return the mixture of the other columns given the one row of a source.
 
     Raises
@@ -53,11 +53,11 @@ def given(regression: Regression, source: Source) -> MixtureParameters:
     ValueError
         If a mean overflows.
     """
-    weights = Scorer(regression.known).responsibilities(source)
+    weights = Scorer(regression.predictors).responsibilities(source)
     with np.errstate(over="ignore", invalid="ignore"):
         # Far away, noise leaves components nothing, and 0 has no logarithm.
         shares = weights[0] if weights[0].any() else np.full(len(weights[0]), np.finfo(np.float64).tiny)
-        mixture = regression.given(source.take(np.arange(1))[0], shares)
+        mixture = regression.conditional(source.take(np.arange(1))[0], shares)
     _check_finite(mixture.means)
     return mixture
 
@@ -65,14 +65,14 @@ def given(regression: Regression, source: Source) -> MixtureParameters:
 def predicted(
     mixture: MixtureParameters,
     source: Source,
-    known: Columns,
+    predictors: Columns,
     others: Columns,
     names: tuple[str, ...],
     *,
     level: float | None,
     n_threads: int | None,
 ) -> ConditionalPrediction:
-    """Predict the columns `others`, of these names, for all rows of a source of the `known` ones, in its type.
+    """Predict the columns `others`, of these names, for all rows of a source of the `predictors`, in its type.
 
     Raises
     ------
@@ -85,7 +85,7 @@ def predicted(
     patterns, regressions = source.patterns, dict[int, Regression]()
     for number, indices, rows in source.pieces():
         if number not in regressions:
-            columns = known[patterns[number].observed]
+            columns = predictors[patterns[number].observed]
             part = marginal(mixture, np.concatenate([columns, others]))
             regressions[number] = Regression.of(part, *np.split(np.arange(part.n_features), [len(columns)]))
         for some, of_rows in _conditionals(regressions[number], rows, n_threads):
@@ -102,7 +102,7 @@ def _conditionals(
     regression: Regression, source: Source, n_threads: int | None
 ) -> Iterator[tuple[slice, _Conditional]]:
     """Yield which rows of a source come next, and what they say of the other columns."""
-    scorer, (K, m) = Scorer(regression.known, n_threads), regression.means.shape
+    scorer, (K, m) = Scorer(regression.predictors, n_threads), regression.means.shape
     step = max(1, _NUMBERS_AT_ONCE // (K * (m + source.n_features)))
     for chunk in source.chunks():
         for first, part, _ in chunk.pieces(step):
@@ -110,7 +110,7 @@ def _conditionals(
             if source.n_features:
                 responsibilities = scorer.responsibilities(ArraySource(part))
             else:
-                responsibilities = np.tile(regression.known.weights, (len(part), 1))
+                responsibilities = np.tile(regression.predictors.weights, (len(part), 1))
             with np.errstate(over="ignore", invalid="ignore"):
                 yield here, _Conditional(regression, part.astype(np.float64), responsibilities.T.astype(np.float64))
 
@@ -129,35 +129,35 @@ def imputed(
     for number, indices, _ in source.pieces():
         pattern = patterns[number]
         if pattern.missing.any():
-            seen = Completion.of(whitened, Gaps(pattern.missing[None]), mixture.noise)
+            completion = Completion.of(whitened, Gaps(pattern.missing[None]), mixture.noise)
             step = max(1, _NUMBERS_AT_ONCE // (mixture.n_components * source.n_features))
             for start in range(0, len(indices), step):
                 part = indices[start : start + step]
-                known = rows[np.ix_(part, pattern.observed)].astype(np.float64)
+                observed = rows[np.ix_(part, pattern.observed)].astype(np.float64)
                 shares = responsibilities[part].T.astype(np.float64)
-                rows[np.ix_(part, pattern.missing)] = _filled(seen, known, shares, mixture.noise, rng)
+                rows[np.ix_(part, pattern.missing)] = _filled(completion, observed, shares, mixture.noise, rng)
     _check_finite(rows)
     return rows
 
 
-def _filled(seen: Completion, rows: Array, shares: Array, noise: Noise, rng: fitting.sampling.Rng | None) -> Array:
+def _filled(filler: Completion, rows: Array, shares: Array, noise: Noise, rng: fitting.sampling.Rng | None) -> Array:
     """Return the missing columns of some rows (n, q), of which components have `shares` (K, n) and noise the rest."""
-    (missing,) = np.nonzero(seen.gaps.missing[0])
+    (missing,) = np.nonzero(filler.gaps.missing[0])
     box = noise.of_columns(missing)
     with np.errstate(over="ignore", invalid="ignore"):
         if rng is None:
-            means = (shares[:, :, None] * seen.means_given(rows)).sum(axis=0)
+            means = (shares[:, :, None] * filler.conditional_means(rows)).sum(axis=0)
             return np.asarray(means + (1 - shares.sum(axis=0))[:, None] * box.means)
-        drawn, K = np.empty((len(rows), len(missing))), len(shares)
+        values, K = np.empty((len(rows), len(missing))), len(shares)
         total, last = (1.0, K) if box else (shares.sum(axis=0), K - 1)  # the sum of the shares is rounded
-        chosen = (np.cumsum(shares, axis=0) <= total * rng.uniform(size=len(rows))).sum(axis=0)
-        chosen = np.minimum(chosen, last)
-        for component in np.unique(chosen):
-            here = chosen == component
-            known = rows[here]
-            of_noise = (len(known), len(missing))
-            drawn[here] = seen.drawn(int(component), known, rng) if component < K else box.sample(of_noise, rng)
-        return drawn
+        components = (np.cumsum(shares, axis=0) <= total * rng.uniform(size=len(rows))).sum(axis=0)
+        components = np.minimum(components, last)
+        for component in np.unique(components):
+            here = components == component
+            part = rows[here]
+            of_noise = (len(part), len(missing))
+            values[here] = filler.draw(int(component), part, rng) if component < K else box.sample(of_noise, rng)
+        return values
 
 
 class _Conditional:
@@ -169,7 +169,7 @@ class _Conditional:
     def __init__(self, regression: Regression, rows: Array, responsibilities: Array) -> None:
         layout, m = regression.model.layout, regression.means.shape[1]
         self._weights, self._noise = responsibilities[:, :, None], regression.noise
-        self._means = regression.means_given(rows)
+        self._means = regression.conditional_means(rows)
         self._variances = layout.diagonal(regression.covariances, m)[:, None]
         self.means = (self._weights * self._means).sum(axis=0)
         if self._noise:

@@ -147,7 +147,7 @@ class Estimator:
 
     def _repr_html_(self) -> str:
         """Return HTML for notebooks: the constructor call, the fitted result, and all parameters in a fold."""
-        call = line(Html(f"<code>{escaped(_cut(self._call_text()))}</code>"))
+        call = line(Html(f"<code>{escaped(_shortened(self._call_text()))}</code>"))
         return block(call, *self._html_parts(), details("parameters", self._parameters_table()))
 
     def _html_parts(self) -> Sequence[Html]:
@@ -159,7 +159,7 @@ class Estimator:
         for name, default in self._defaults.items():
             value = getattr(self, name)
             kind = "" if _is_default(value, default) else "strong"
-            rows.append([Cell(name, kind=kind), Cell(_cut(_value_text(value)), kind=f"long {kind}".rstrip())])
+            rows.append([Cell(name, kind=kind), Cell(_shortened(_value_text(value)), kind=f"long {kind}".rstrip())])
         return table((), rows, numeric=())
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -224,7 +224,7 @@ def _value_text(value: Any) -> str:
         return repr(value)
 
 
-def _cut(text: str) -> str:
+def _shortened(text: str) -> str:
     return text if len(text) <= _MAX_LENGTH else f"{text[:_MAX_LENGTH]} …"
 
 
@@ -242,9 +242,9 @@ def _set_request(estimator: _Self, /, *, method: str, **requests: Any) -> _Self:
             "This method is only available when metadata routing is enabled. You can enable it "
             "using sklearn.set_config(enable_metadata_routing=True)."
         )
-    known = set(_metadata_names(type(estimator), method))
-    if not known.issuperset(requests):
-        raise TypeError(f"Unexpected args: {set(requests) - known} in {method}. Accepted arguments are: {known}")
+    options = set(_metadata_names(type(estimator), method))
+    if not options.issuperset(requests):
+        raise TypeError(f"Unexpected args: {set(requests) - options} in {method}. Accepted arguments are: {options}")
     routing = estimator.get_metadata_routing()
     for name, alias in requests.items():
         if alias is not UNCHANGED:

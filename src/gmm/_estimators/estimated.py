@@ -151,17 +151,17 @@ def fit(
     check_parameters(self, fitting.starts.STARTS)
     check_callback(callback)
     source, names = rows_to_fit(self, X, sample_weight)
-    classes, known = known_classes(labels, components_per_class, self.n_components, source)
-    source, printer = source.with_known(known), _printer(self, source)
+    classes, restriction = known_classes(labels, components_per_class, self.n_components, source)
+    source, printer = source.with_classes(restriction), _printer(self, source)
     model = covariance_model(self.covariance_type, source.n_features)
     settings = fit_settings(self, source, model)
     beginning = _resumed(self, settings.objective, source)
-    of_rows = source.n_rows, source.n_features, settings.n_components, model.known_as
+    of_rows = source.n_rows, source.n_features, settings.n_components, model.type_name
     LOGGER.info("fit: rows %d, features %d, components %d, %s", *of_rows)
     seeds = () if beginning else fitting.seeds.start_seeds(self.random_state, self.n_init)
     try:
         with opened(self, source, settings, seeds, checkpoint=checkpoint, resume=resume) as journal:
-            found = fitting.fit.fit_mixture(
+            outcome = fitting.fit.fit_mixture(
                 followed(source, printer.reading) if self.verbose else source,
                 settings,
                 journal,
@@ -173,9 +173,9 @@ def fit(
     except SingularMatrixError as error:
         raise ValueError(ill_defined(error, model)) from None
     except LostClusterError as error:
-        raise _told(self, error, printer.latest, names) from error
-    printer.refined(found.result)
-    return _adopt(self, found, source, names, settings.objective, classes)
+        raise _with_fit(self, error, printer.latest, names) from error
+    printer.refined(outcome.result)
+    return _adopt(self, outcome, source, names, settings.objective, classes)
 
 
 def fit_predict(
@@ -232,18 +232,18 @@ def impute(
     return imputed(fitted_parameters(self), source, self.n_threads, rng)
 
 
-def _told(self: FittedMixture, error: LostClusterError, latest: Iteration | None, names: Names) -> LostClusterError:
+def _with_fit(self: FittedMixture, error: LostClusterError, latest: Iteration | None, names: Names) -> LostClusterError:
     """Return the error that tells how far the fit had come."""
     if latest is None:
         return error
-    told = LostClusterError(
+    report = LostClusterError(
         f"{error}; after pass {latest.n_iter} of start {latest.start + 1} the fit had come to "
         f"{latest.lower_bound:.6g} {self._objective[1]}, whose parameters the attribute `mixture` has; "
         "mixture.set_params(warm_start=True).fit(X) continues from there"
     )
-    told.mixture = type(self)(**self.get_params())
-    set_mixture(told.mixture, latest.parameters, names, np.dtype(np.float64))
-    return told
+    report.mixture = type(self)(**self.get_params())
+    set_mixture(report.mixture, latest.parameters, names, np.dtype(np.float64))
+    return report
 
 
 def _watch(
@@ -255,8 +255,8 @@ def _watch(
         printer.step(iteration)
         return callback is not None and bool(callback(iteration))
 
-    asked = mixture.verbose or callback is not None or follows_passes()
-    return watched if asked or source.resident is None else None
+    is_followed = mixture.verbose or callback is not None or follows_passes()
+    return watched if is_followed or source.resident is None else None
 
 
 def _printer(self: FittedMixture, source: Source) -> ProgressPrinter:
@@ -309,8 +309,8 @@ def check_same(
     mixture: FittedMixture, previous: MixtureParameters, model: CovarianceModel, source: Source, who: str, instead: str
 ) -> None:
     """Check that the parameters of the estimator still describe its mixture, which `who` continues."""
-    expected = (previous.n_components, previous.model.known_as, previous.n_features, bool(previous.noise))
-    requested = (mixture.n_components, model.known_as, source.n_features, is_noisy(mixture))
+    expected = (previous.n_components, previous.model.type_name, previous.n_features, bool(previous.noise))
+    requested = (mixture.n_components, model.type_name, source.n_features, is_noisy(mixture))
     if requested != expected:
         raise ValueError(
             f"{who} continues the previous fit: expected the same (n_components, covariance_type, n_features, "
@@ -335,8 +335,8 @@ def is_noisy(mixture: FittedMixture) -> bool:
 
 def prior_parts(mixture: FittedMixture) -> tuple[object, ...]:
     """Return the parameters that describe the prior and the noise, as values that compare equal."""
-    given = [vars(mixture)[name] for name in _PRIOR if name in vars(mixture)]
-    return tuple(parts(each) if isinstance(each, NormalInverseWishart) else np.asarray(each).tolist() for each in given)
+    raw = [vars(mixture)[name] for name in _PRIOR if name in vars(mixture)]
+    return tuple(parts(each) if isinstance(each, NormalInverseWishart) else np.asarray(each).tolist() for each in raw)
 
 
 def start_of(mixture: FittedMixture, source: Source, model: CovarianceModel) -> fitting.fit.StartSettings:
@@ -364,7 +364,7 @@ def rows_to_fit(mixture: FittedMixture, X: ArrayLike, sample_weight: ArrayLike |
 
 def _adopt(
     mixture: _Mixture,
-    found: fitting.progress.MixtureFit,
+    outcome: fitting.progress.MixtureFit,
     source: Source,
     names: Names,
     objective: Objective,
@@ -372,9 +372,9 @@ def _adopt(
 ) -> _Mixture:
     """Let an estimator hold a fit, and warn of what is wrong with it."""
     problem = _problem(mixture, source) if mixture.warm_start else None
-    set_fitted(mixture, found.result, source, names, objective, traces=found.traces, problem=problem)
+    set_fitted(mixture, outcome.result, source, names, objective, traces=outcome.traces, problem=problem)
     record_classes(mixture, classes, source.known)
-    warn_about(found, mixture.max_iter)
+    warn_about(outcome, mixture.max_iter)
     return mixture
 
 

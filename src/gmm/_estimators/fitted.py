@@ -35,7 +35,7 @@ from gmm._rows.entrance import as_source, is_dask
 from gmm._rows.sources import Source
 from gmm._text.html import Html
 from gmm._validation.combinations import refusal
-from gmm._validation.given import check_array, check_parameters_given, check_precisions_init
+from gmm._validation.given import check_array, check_precisions_init, check_user_mixture
 from gmm._validation.parameters import check_is_fitted, check_n_samples, check_random_state
 from gmm._values.covariance import CovarianceModel, covariance_model
 from gmm._values.fixed import PARTS
@@ -396,7 +396,7 @@ class FittedMixture(Estimator):
         if len(parts) < len(PARTS):
             self._assigned = parts
             return
-        checked = check_parameters_given(**parts, model=model)
+        checked = check_user_mixture(**parts, model=model)
         d = checked.n_features if self._parameters is None else self._parameters.n_features
         expected = (self.n_components if self._parameters is None else self._parameters.n_components, d)
         if checked.means.shape != expected:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from gmm._persistence import item
 from gmm._rows.sources import Source
 from gmm._validation.combinations import refusal
-from gmm._validation.labels import check_components_per_class, check_labels, classes_left
+from gmm._validation.labels import check_components_per_class, check_labels, classes_with_weight
 from gmm._values.classes import ALL_UNKNOWN, KnownClasses
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def known_classes(
         raise refusal("labels", "rows in partitions")
     classes, codes = check_labels(labels, source.n_rows)
     if source.n_used < source.n_rows:
-        classes, codes = classes_left(classes, codes, source.weights > 0)
+        classes, codes = classes_with_weight(classes, codes, source.weights > 0)
     if not len(classes):
         return classes, ALL_UNKNOWN
     owners = check_components_per_class(components_per_class, classes, codes, n_components)
@@ -64,27 +64,27 @@ def known_again(mixture: FittedMixture, labels: Any, source: Source) -> KnownCla
     """
     fitted = vars(mixture).get("classes_")
     if (labels is None) != (fitted is None):
-        told = "without labels: expected labels=None" if fitted is None else "with labels: expected these as labels"
-        raise ValueError(f"the mixture was fitted {told}")
+        remedy = "without labels: expected labels=None" if fitted is None else "with labels: expected these as labels"
+        raise ValueError(f"the mixture was fitted {remedy}")
     if fitted is None:
         return ALL_UNKNOWN
     owners, others = mixture.component_classes_.tolist(), f"expected the labels of the fit, of classes {fitted}"
     if not np.isin(fitted, check_labels(labels, source.n_rows)[0]).all():
         raise ValueError(others)
     per_class = {label: owners.count(label) for label in fitted.tolist()}
-    classes, known = known_classes(labels, per_class, mixture.n_components, source)
-    again = known.owner_of_each(mixture.n_components)
+    classes, restriction = known_classes(labels, per_class, mixture.n_components, source)
+    again = restriction.owner_of_each(mixture.n_components)
     if classes is None or not np.array_equal(classes, fitted) or _classes_of(classes, again).tolist() != owners:
         raise ValueError(others)
-    return known
+    return restriction
 
 
-def record_classes(mixture: FittedMixture, classes: NDArray[Any] | None, known: KnownClasses = ALL_UNKNOWN) -> None:
+def record_classes(mixture: FittedMixture, classes: NDArray[Any] | None, of_rows: KnownClasses = ALL_UNKNOWN) -> None:
     """Set what a fit knows of classes; those of an earlier fit do not outlive it."""
     for name in _ATTRIBUTES:
         vars(mixture).pop(name, None)
     if classes is not None:
-        owners = known.owner_of_each(mixture.n_components)
+        owners = of_rows.owner_of_each(mixture.n_components)
         mixture.classes_, mixture.component_classes_ = classes, _classes_of(classes, owners)
 
 

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gmm import _fitting as fitting
 from gmm._estimators import criteria, estimated, saved
-from gmm._estimators.conditional import ConditionalPrediction, given, predicted
+from gmm._estimators.conditional import ConditionalPrediction, conditional_mixture, predicted
 from gmm._estimators.contract import given_names, names_of_features
 from gmm._estimators.estimated import fit_settings, ill_defined, is_noisy, noise_of, prior_parts, warn_of_repairs
 from gmm._estimators.fitted import (
@@ -33,7 +33,7 @@ from gmm._rows.sources import Source
 from gmm._validation.columns import check_columns, check_known_columns
 from gmm._validation.combinations import refusal
 from gmm._validation.fixed import check_fixed
-from gmm._validation.given import check_parameters_given
+from gmm._validation.given import check_user_mixture
 from gmm._validation.parameters import check_level, check_parameters
 from gmm._validation.rows import check_feature_names, check_names
 from gmm._validation.scalars import check_real
@@ -296,7 +296,7 @@ class GaussianMixture(FittedMixture):
         -1.4189
         """
         model = covariance_model(covariance_type, np.shape(means)[-1] if np.ndim(means) else 1)
-        parameters = check_parameters_given(weights, means, covariances, model)
+        parameters = check_user_mixture(weights, means, covariances, model)
         mixture = cls(parameters.n_components, covariance_type=covariance_type)
         set_mixture(
             mixture, parameters, check_feature_names(feature_names, parameters.n_features), np.dtype(np.float64)
@@ -469,8 +469,8 @@ class GaussianMixture(FittedMixture):
                [4.]])
         """
         parameters = fitted_parameters(self)
-        chosen = check_columns(columns, given_names(self), parameters.n_features)
-        return self._with(marginal(parameters, chosen), chosen)
+        indices = check_columns(columns, given_names(self), parameters.n_features)
+        return self._with(marginal(parameters, indices), indices)
 
     def condition(self, values: Mapping[Any, float]) -> Self:
         """Return the mixture of the other columns, given values of some; *beyond*.
@@ -500,10 +500,10 @@ class GaussianMixture(FittedMixture):
         if not hasattr(values, "keys"):
             raise TypeError(f"expected a mapping of columns to values, got {values!r:.80}")
         numbers = {column: _number(column, value) for column, value in dict(values).items()}
-        known, others = check_known_columns(list(numbers), None, given_names(self), fitted_parameters(self).n_features)
+        inputs, others = check_known_columns(list(numbers), None, given_names(self), fitted_parameters(self).n_features)
         source, _ = as_source(np.array([list(numbers.values())]), estimator=self)
-        regression = Regression.of(fitted_parameters(self), known, others)
-        return self._with(given(regression, source), others)
+        regression = Regression.of(fitted_parameters(self), inputs, others)
+        return self._with(conditional_mixture(regression, source), others)
 
     def predict_from(
         self, X: ArrayLike, known: Any = None, target: Any = None, *, level: float | None = None
@@ -543,20 +543,20 @@ class GaussianMixture(FittedMixture):
         parameters = fitted_parameters(self)
         source, names = as_source(X, estimator=self, missing=self.missing, fitted=True)
         of_fit = given_names(self)
-        given, targets = check_known_columns(names if known is None else known, target, of_fit, parameters.n_features)
+        columns, targets = check_known_columns(names if known is None else known, target, of_fit, parameters.n_features)
         if known is not None and names is not None and of_fit:
-            check_names(names, np.array(of_fit, object)[given], self)
-        if source.n_features != len(given):
-            raise ValueError(f"X has {source.n_features} columns, but {len(given)} are known")
+            check_names(names, np.array(of_fit, object)[columns], self)
+        if source.n_features != len(columns):
+            raise ValueError(f"X has {source.n_features} columns, but {len(columns)} are known")
         called = tuple(names_of_features(self)[j] for j in targets)
-        return predicted(parameters, source, given, targets, called, level=level, n_threads=self.n_threads)
+        return predicted(parameters, source, columns, targets, called, level=level, n_threads=self.n_threads)
 
     def _with(self, parameters: MixtureParameters, columns: NDArray[np.intp]) -> Self:
         """Return an estimator that holds a mixture of some of the columns."""
         same = covariance_model(self.covariance_type) is parameters.model
         mixture = type(self)(
             parameters.n_components,
-            covariance_type=self.covariance_type if same else parameters.model.known_as,
+            covariance_type=self.covariance_type if same else parameters.model.type_name,
             random_state=self.random_state,
             n_threads=self.n_threads,
             noise=parameters.noise.parameter,

@@ -45,10 +45,10 @@ class CredibleIntervals(NamedTuple):
 
 def log_predictive(posterior: MixturePosterior, source: Source) -> Array:
     """Log density of each row under Student's t distributions (Bishop 2006, 10.81), and noise: (n,)."""
-    found = np.empty(source.n_rows)
+    log_densities = np.empty(source.n_rows)
     for first, rows, _ in source.chunks():
-        found[first : first + len(rows)] = _log_predictive(posterior, rows.astype(np.float64))
-    return found
+        log_densities[first : first + len(rows)] = _log_predictive(posterior, rows.astype(np.float64))
+    return log_densities
 
 
 def _log_predictive(posterior: MixturePosterior, rows: Array) -> Array:
@@ -110,8 +110,8 @@ def _shares(posterior: MixturePosterior, n: int, rng: fitting.sampling.Rng) -> A
     if not prior.sticks:
         return rng.dirichlet(prior.concentration + counts, n)
     parts = rng.beta(*prior.sticks_of(counts), (n, len(counts)))
-    left = np.cumprod(np.concatenate([np.ones((n, 1)), 1 - parts[:, :-1]], axis=1), axis=1)
-    weights = parts * left
+    remainder = np.cumprod(np.concatenate([np.ones((n, 1)), 1 - parts[:, :-1]], axis=1), axis=1)
+    weights = parts * remainder
     return np.asarray(weights / weights.sum(axis=1, keepdims=True))
 
 

@@ -52,12 +52,12 @@ class ProgressPrinter:
         self._start = 0
         self._said = perf_counter()
 
-    def reading(self, n_seen: int, seconds: float) -> None:
+    def reading(self, n_read: int, seconds: float) -> None:
         """Print how far a pass has come, if there was no line for some time."""
-        if self._verbose and perf_counter() - self._said >= _QUIET and n_seen < self._n_rows:
-            left = seconds * (self._n_rows - n_seen) / n_seen
-            pace = f"{percent(n_seen / self._n_rows)} of the rows, {n_seen / seconds:,.0f} rows/s"
-            self._print(self._start, f"{pace}, the pass ends in {duration(left)}")
+        if self._verbose and perf_counter() - self._said >= _QUIET and n_read < self._n_rows:
+            remainder = seconds * (self._n_rows - n_read) / n_read
+            pace = f"{percent(n_read / self._n_rows)} of the rows, {n_read / seconds:,.0f} rows/s"
+            self._print(self._start, f"{pace}, the pass ends in {duration(remainder)}")
 
     def step(self, iteration: Iteration) -> None:
         """Print a pass, if it is one of every `interval` or there was no line for some time."""
@@ -85,11 +85,11 @@ class ProgressPrinter:
 
     def refined(self, result: SolverResult) -> None:
         """Print the result of split–merge, if it ran."""
-        done = result.trace.refinement
-        if done is not None:
+        tally = result.trace.refinement
+        if tally is not None:
             self._tell(
                 result.trace.start,
-                f"split-merge: {len(done.moves)} of {done.tried} moves kept, {done.passes:.0f} passes in total, "
+                f"split-merge: {len(tally.moves)} of {tally.tried} moves kept, {tally.passes:.0f} passes in total, "
                 f"{self._name} {result.lower_bound:.6f} {self._unit}",
             )
 
@@ -109,7 +109,7 @@ class ProgressPrinter:
         if iteration.seconds < _LONG:
             return ""
         most = self._max_iter - iteration.n_iter
-        passes = passes_left(iteration.remaining, before, self._tol, most)
+        passes = remaining_passes(iteration.remaining, before, self._tol, most)
         word, passes = ("about", passes) if passes < most else ("at most", most)
         pace = f"  {self._n_rows / iteration.seconds:,.0f} rows/s"
         return f"{pace}  {word} {duration(passes * iteration.seconds)} left"
@@ -129,7 +129,7 @@ class ProgressPrinter:
         self._said = perf_counter()
 
 
-def passes_left(remaining: float, before: float, tol: float, most: int) -> float:
+def remaining_passes(remaining: float, before: float, tol: float, most: int) -> float:
     """Project after how many passes the remaining gain, of which there was more before, is below `tol`.
 
     It is no more than `most`, and NaN if unknown.

@@ -218,9 +218,9 @@ class MixtureRegressor(Estimator):
         d, names = self.n_features_in_, vars(self).get("feature_names_in_")
         source, _ = as_source(X, estimator=self, n_features=d, feature_names=names, missing=self.missing)
         parameters = fitted_parameters(self.mixture_)
-        known, targets = np.arange(d), np.arange(d, parameters.n_features)
+        features, targets = np.arange(d), np.arange(d, parameters.n_features)
         called = tuple(f"y{j}" for j in range(self.n_targets_))
-        return predicted(parameters, source, known, targets, called, level=level, n_threads=self.n_threads)
+        return predicted(parameters, source, features, targets, called, level=level, n_threads=self.n_threads)
 
     def _html_parts(self) -> Sequence[Html]:
         return fitted_html(self.mixture_) if "mixture_" in vars(self) else ()

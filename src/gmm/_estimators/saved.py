@@ -17,7 +17,6 @@ from gmm._persistence import (
     Readable,
     Writable,
     from_json_values,
-    given_prior,
     item,
     load_object,
     mixture_from_state,
@@ -25,6 +24,7 @@ from gmm._persistence import (
     positive,
     posterior_from_state,
     posterior_to_state,
+    prior_parameters,
     save_state,
     stream_from_state,
     stream_to_state,
@@ -139,15 +139,15 @@ def from_state(cls: type[_Mixture], header: dict[str, Any], arrays: dict[str, ND
         If something is missing or invalid.
     """
     parameters = mixture_from_state(arrays, covariance_model(item(header, "covariance_model", str)))
-    asked = from_json_values(item(header, "parameters", dict))  # but for arrays, which are not saved among them
+    arguments = from_json_values(item(header, "parameters", dict))  # but for arrays, which are not saved among them
     if _takes_posterior(cls):
         parameters = posterior_from_state(header, arrays, parameters)
-        asked = given_prior(parameters.prior) | asked
+        arguments = prior_parameters(parameters.prior) | arguments
     if parameters.noise:
-        asked = {"noise": parameters.noise.parameter} | asked
+        arguments = {"noise": parameters.noise.parameter} | arguments
     if parameters.fixed:
-        asked = {"fixed": parameters.fixed.masks} | asked
-    estimator = cls(**asked)
+        arguments = {"fixed": parameters.fixed.masks} | arguments
+    estimator = cls(**arguments)
     _restore(estimator, header, arrays, parameters)
     return estimator
 

@@ -226,9 +226,9 @@ def place(out: Any, source: Source, *, n_columns: int = 0, labels: bool = False)
 
 def log_evidence_of(scorer: Scorer, source: Source, where: Output) -> NDArray[Any]:
     """Return the log-likelihood of each row, (n,), in the type of the rows; an array is where to write."""
-    found = scorer.rows(source, log_evidence=where if source.dtype == np.float64 else True).log_evidence
-    assert found is not None  # it was asked for
-    return in_place(found, source, where)
+    values = scorer.rows(source, log_evidence=where if source.dtype == np.float64 else True).log_evidence
+    assert values is not None  # it was asked for
+    return in_place(values, source, where)
 
 
 def in_place(values: Array, source: Source, where: Output) -> NDArray[Any]:
@@ -244,8 +244,8 @@ def in_place(values: Array, source: Source, where: Output) -> NDArray[Any]:
 def mean_of(values: NDArray[Any], weight: Array | None = None) -> float:
     """Return the mean, weighed in float64, or summed in it if the sum overflows the values' own type."""
     if weight is not None:
-        used = weight > 0  # a row of weight 0 may be −∞
-        return float(weight[used] @ values[used].astype(np.float64) / weight[used].sum())
+        has_weight = weight > 0  # a row of weight 0 may be −∞
+        return float(weight[has_weight] @ values[has_weight].astype(np.float64) / weight[has_weight].sum())
     with np.errstate(over="ignore"):
         mean = float(values.mean())
     return mean if np.isfinite(mean) else float((values.astype(np.float64) / len(values)).sum())

@@ -213,13 +213,13 @@ def prepare_stepped_fit(
 def _estimator(
     n_components: int, parameters: dict[str, Any], caller: str, kind: type[GaussianMixture | BayesianGaussianMixture]
 ) -> FittedMixture:
-    known = kind().get_params()
-    unknown = sorted(parameters.keys() - known.keys())
+    defaults = kind().get_params()
+    unknown = sorted(parameters.keys() - defaults.keys())
     if unknown:
-        supported = ", ".join(sorted(known.keys() - _UNSUPPORTED.keys() - {"n_components"}))
+        supported = ", ".join(sorted(defaults.keys() - _UNSUPPORTED.keys() - {"n_components"}))
         raise TypeError(f"{caller} has no parameter {unknown[0]!r}; expected some of {supported}")
     for name, instead in _UNSUPPORTED.items():
-        if name in parameters and not _is_default(parameters[name], known[name]):
+        if name in parameters and not _is_default(parameters[name], defaults[name]):
             message = f"{caller} takes no {name}: {instead}. Got {name}={parameters[name]!r}."
             raise raisable(InvalidParameterError)(message)
     estimator = kind(**{"n_components": n_components, "acceleration": None} | parameters)

@@ -47,7 +47,7 @@ def stream_blocks(
             rows = ArraySource(chunk.rows, chunk.sample_weight)
             block = IncompleteSource.of(rows) if source.has_gaps else rows
             if block.n_used:
-                stream, bound, empty = stream.taken(block, decay=decay, n_threads=n_threads)
+                stream, bound, empty = stream.after(block, decay=decay, n_threads=n_threads)
                 bounds.append(bound)
                 repaired += empty
                 seconds.append(perf_counter() - began)

@@ -24,7 +24,7 @@ _MEANING = "mean ± standard deviation"
 class Summary:
     """Weights, means and standard deviations of the components, and how the fit ended.
 
-    The table, `headings` and `rows`, has the first components and features only; `left_out` says how many are missing.
+    The table, `headings` and `rows`, has the first components and features only; `omissions` says how many are missing.
     `weights` are those of the components in the table. `ending` is empty if the parameters were not fitted.
     """
 
@@ -32,7 +32,7 @@ class Summary:
     ending: str
     headings: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
-    left_out: str
+    omissions: str
     weights: tuple[float, ...]
     objective: str
     lower_bounds: tuple[float, ...]
@@ -51,8 +51,8 @@ class Summary:
         K, d = parameters.means.shape
         n_rows, n_columns = min(K, _MAX_COMPONENTS), min(d, _MAX_FEATURES)
         fit = trace if trace is not None and len(trace) else None
-        cut = [counted(K - n_rows, "more component")] if n_rows < K else []
-        cut += [counted(d - n_columns, "more feature")] if n_columns < d else []
+        missing = [counted(K - n_rows, "more component")] if n_rows < K else []
+        missing += [counted(d - n_columns, "more feature")] if n_columns < d else []
         if isinstance(parameters, MixturePosterior):
             extent = f"{parameters.n_effective} with a row or more"
         else:
@@ -65,7 +65,7 @@ class Summary:
             ending=f"{fit.ending} ({fit.reason}), {objective} {lower_bound:.6g} nats" if fit else "",
             headings=("", "weight", *feature_names[:n_columns]),
             rows=_rows(parameters, n_rows, n_columns),
-            left_out=f"… and {', '.join(cut)}" if cut else "",
+            omissions=f"… and {', '.join(missing)}" if missing else "",
             weights=tuple(parameters.weights[:n_rows].tolist()),
             objective=objective,
             lower_bounds=fit.lower_bounds if fit else (),
@@ -74,7 +74,7 @@ class Summary:
     def __str__(self) -> str:
         """Return the summary as lines of text."""
         lines = aligned([self.headings, *self.rows])
-        notes = [f"  {note}" for note in (self.left_out, f"({_MEANING})") if note]
+        notes = [f"  {note}" for note in (self.omissions, f"({_MEANING})") if note]
         return "\n".join([self.headline, *[self.ending] * bool(self.ending), *lines, *notes])
 
     def html(self) -> list[Html]:
@@ -83,7 +83,7 @@ class Summary:
             [number, Cell(weight, bar=share), *rest]
             for (number, weight, *rest), share in zip(self.rows, self.weights, strict=True)
         ]
-        notes = "; ".join(note for note in (self.left_out, _MEANING) if note)
+        notes = "; ".join(note for note in (self.omissions, _MEANING) if note)
         parts = [line(self.headline, "title"), table(self.headings, rows), line(notes, "faint")]
         if self.ending:
             curve = sparkline(self.lower_bounds, label=f"{self.objective}, pass 1 to {len(self.lower_bounds)}")
@@ -95,13 +95,13 @@ class Summary:
 class ClassSummary:
     """The components of each class of a classifier, in a table as that of a `Summary`.
 
-    `headings` and `rows` have the first components and features only; `left_out` says how many are missing.
+    `headings` and `rows` have the first components and features only; `omissions` says how many are missing.
     """
 
     headline: str
     headings: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
-    left_out: str
+    omissions: str
 
     @classmethod
     def of(
@@ -118,11 +118,11 @@ class ClassSummary:
         d = len(feature_names)
         rows, n_columns = [], min(d, _MAX_FEATURES)
         for label, prior, parameters in zip(labels, priors, mixtures, strict=True):
-            told = (str(label), f"{prior:.4f}", parameters.model.printed(d))
+            opening = (str(label), f"{prior:.4f}", parameters.model.printed(d))
             for number, (_, *cells) in enumerate(_rows(parameters, parameters.n_components, n_columns)):
-                rows.append((*(told if number == 0 else ("", "", "")), *cells))
-        cut = [counted(len(rows) - _MAX_COMPONENTS, "more component")] if len(rows) > _MAX_COMPONENTS else []
-        cut += [counted(d - n_columns, "more feature")] if n_columns < d else []
+                rows.append((*(opening if number == 0 else ("", "", "")), *cells))
+        missing = [counted(len(rows) - _MAX_COMPONENTS, "more component")] if len(rows) > _MAX_COMPONENTS else []
+        missing += [counted(d - n_columns, "more feature")] if n_columns < d else []
         size = (
             f"{counted(len(mixtures), 'class', 'classes')}, {counted(len(rows), 'component')}, {counted(d, 'feature')}"
         )
@@ -130,17 +130,17 @@ class ClassSummary:
             headline=f"{size}, log-likelihood {loglik:.6g} nats, BIC {bic:.6g}",
             headings=("class", "prior", "covariance", "weight", *feature_names[:n_columns]),
             rows=tuple(rows[:_MAX_COMPONENTS]),
-            left_out=f"… and {', '.join(cut)}" if cut else "",
+            omissions=f"… and {', '.join(missing)}" if missing else "",
         )
 
     def __str__(self) -> str:
         """Return the summary as lines of text."""
-        notes = [f"  {note}" for note in (self.left_out, f"({_MEANING})") if note]
+        notes = [f"  {note}" for note in (self.omissions, f"({_MEANING})") if note]
         return "\n".join([self.headline, *aligned([self.headings, *self.rows]), *notes])
 
     def html(self) -> list[Html]:
         """Return the summary as parts of a page."""
-        notes = "; ".join(note for note in (self.left_out, _MEANING) if note)
+        notes = "; ".join(note for note in (self.omissions, _MEANING) if note)
         return [line(self.headline, "title"), table(self.headings, self.rows), line(notes, "faint")]
 
 

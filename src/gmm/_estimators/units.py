@@ -24,11 +24,11 @@ def in_other_units(self: _Mixture, units: Coordinates, raised: float) -> _Mixtur
     if covariance_model(name) is not parameters.model:
         name = parameters.model.name
     kind: Any = type(self)
-    given = self.get_params() | {"covariance_type": name}
-    given["reg_covar"] *= float(units.scales.min()) ** 2
-    if isinstance(given.get("prior"), NormalInverseWishart):
-        given["prior"] = units.restored_prior(given["prior"])
-    other = kind(**given)
+    arguments = self.get_params() | {"covariance_type": name}
+    arguments["reg_covar"] *= float(units.scales.min()) ** 2
+    if isinstance(arguments.get("prior"), NormalInverseWishart):
+        arguments["prior"] = units.restored_prior(arguments["prior"])
+    other = kind(**arguments)
     if "history_" not in vars(self):  # a part of a fit, such as one class of several
         set_mixture(other, parameters, vars(self).get("feature_names_in_"), self._dtype)
         return other

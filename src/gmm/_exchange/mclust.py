@@ -93,7 +93,7 @@ def _write(target: Writable, parameters: MixtureParameters, names: list[str], fi
     document = {
         "gmm_version": __version__,
         "modelName": name,
-        "covariance_type": parameters.model.known_as,
+        "covariance_type": parameters.model.type_name,
         "d": d,
         "G": K,
         "df": parameters.n_parameters,
@@ -130,16 +130,16 @@ def _decomposed(covariances: Array, model: CovarianceModel) -> dict[str, Any]:
     scale = np.exp(np.log(variances).mean(axis=1))
     shape = (variances / scale[:, None]).T
     volumes = scale[0] if model.volume == COMMON else scale
-    found: dict[str, Any] = {"scale": volumes}
+    parts: dict[str, Any] = {"scale": volumes}
     if model.shape == IDENTITY or d == 1:
-        found["sigmasq"] = volumes
+        parts["sigmasq"] = volumes
     else:
-        found["shape"] = shape[:, 0] if model.shape == COMMON else shape
+        parts["shape"] = shape[:, 0] if model.shape == COMMON else shape
     if model.orientation != IDENTITY and d > 1:
-        found["orientation"] = axes[0] if model.orientation == COMMON else np.moveaxis(axes, 0, -1)
+        parts["orientation"] = axes[0] if model.orientation == COMMON else np.moveaxis(axes, 0, -1)
     if model.common:
-        found["Sigma"] = covariances[0]
-    return found
+        parts["Sigma"] = covariances[0]
+    return parts
 
 
 def _axes(covariances: Array, model: CovarianceModel) -> Array:
@@ -172,14 +172,14 @@ def _state(document: dict[str, Any]) -> State:
         sigmas = np.broadcast_to(_numbers(variance, "sigmasq"), (1, 1, K))
     if sigmas.shape != (d, d, K):
         raise ValueError(f"expected 'sigma' of shape (d, d, G) = {(d, d, K)}, got {sigmas.shape}")
-    for told in (document, variance):
-        if (sizes := (told.get("d", d), told.get("G", K))) != (d, K):
+    for place in (document, variance):
+        if (sizes := (place.get("d", d), place.get("G", K))) != (d, K):
             raise ValueError(
                 f"expected d = {d} and G = {K} as in 'mean', got d = {sizes[0]!r:.20} and G = {sizes[1]!r:.20}"
             )
     names = document.get("feature_names") or []
     header = {
-        "parameters": {"n_components": K, "covariance_type": model.known_as},
+        "parameters": {"n_components": K, "covariance_type": model.type_name},
         "covariance_model": model.name,
         "dtype": "float64",
         "feature_names": [names] if isinstance(names, str) else names,  # R unboxes a single one
@@ -226,15 +226,15 @@ def _stored(covariances: Array, model: CovarianceModel) -> Array:
         stored = np.diagonal(covariances, axis1=1, axis2=2)
         stored = np.ascontiguousarray(stored if len(layout.shape(K, d)) > 1 else stored[:, 0])
     if np.abs(layout.dense(stored, K, d) - covariances).max() > _UNLIKE * np.abs(covariances).max():
-        raise ValueError(f"the matrices in 'sigma' do not satisfy the model {model.known_as}")
+        raise ValueError(f"the matrices in 'sigma' do not satisfy the model {model.type_name}")
     return stored
 
 
 def _numbers(values: dict[str, Any], name: str) -> Array:
-    found = np.array(values[name])
-    if found.dtype.kind not in "iuf":
+    numbers = np.array(values[name])
+    if numbers.dtype.kind not in "iuf":
         raise ValueError(f"expected numbers in {name!r}, got {values[name]!r:.60}")
-    return found.astype(np.float64)
+    return numbers.astype(np.float64)
 
 
 publish("gmm.exchange.mclust", [from_json, to_json])

@@ -71,7 +71,7 @@ def to_onnx(
     else:
         parameters = fitted_parameters(model)
         mixture = parameters.whitened()
-        about = {"covariance_type": parameters.model.known_as, "feature_names": given_names(model)}
+        about = {"covariance_type": parameters.model.type_name, "feature_names": given_names(model)}
     _write(file, mixture, dtype, arithmetic, about)
 
 
@@ -96,7 +96,7 @@ def _write(
         [onnx.helper.make_node(*node, **how) for *node, how in _nodes(numbers, kind, inner, noisy=noisy)],
         "mixture",
         [onnx.helper.make_tensor_value_info("X", kind, [rows, d])],
-        [onnx.helper.make_tensor_value_info(name, *told) for name, told in results.items()],
+        [onnx.helper.make_tensor_value_info(name, *form) for name, form in results.items()],
         [onnx.numpy_helper.from_array(values, name) for name, values in numbers.items()],
     )
     model = onnx.helper.make_model(

@@ -122,18 +122,18 @@ def _on_ridge(parameters: MixtureParameters, ridge: float) -> NDArray[np.bool_]:
     high = _ON_RIDGE * ridge
     on_ridge = (variances <= high) & (_FAR * variances < within)
     on_ridge |= (variances <= (1 + _TIED) * ridge) & (_FAR * variances < total)
-    found: NDArray[np.bool_] = np.asarray(on_ridge.any(axis=1))
+    verdicts: NDArray[np.bool_] = np.asarray(on_ridge.any(axis=1))
     if parameters.model.layout is TIED and ridge > 0:
-        return found | (len(found) > 1 and _shares_ridge(parameters, ridge, away))
+        return verdicts | (len(verdicts) > 1 and _shares_ridge(parameters, ridge, away))
     if parameters.model.layout is not FULL or ridge == 0:
-        return found
+        return verdicts
     # tr Σ_k⁻¹ bounds the eigenvalues, so that few have to be computed.
-    traces = (parameters.whiteners**2).reshape(len(found), -1).sum(axis=1)
-    for k in np.flatnonzero(~found & (traces * high >= 1)):
+    traces = (parameters.whiteners**2).reshape(len(verdicts), -1).sum(axis=1)
+    for k in np.flatnonzero(~verdicts & (traces * high >= 1)):
         values, axes = np.linalg.eigh(parameters.covariances[k])
         flat = (axes / np.sqrt(values))[:, values <= high]
-        found[k] = flat.size > 0 and np.linalg.eigvalsh(flat.T @ _pooled(parameters) @ flat)[-1] > _FAR
-    return found
+        verdicts[k] = flat.size > 0 and np.linalg.eigvalsh(flat.T @ _pooled(parameters) @ flat)[-1] > _FAR
+    return verdicts
 
 
 def _shares_ridge(parameters: MixtureParameters, ridge: float, away: Array) -> bool:

@@ -23,7 +23,7 @@ from gmm._passes.e_step import EStep
 from gmm._passes.problem import Beginning, Problem, SolverSettings
 from gmm._passes.solver import Iteration, SolverResult, SolverRun
 from gmm._rows.sources import ArraySource, Source
-from gmm._validation.fixed import check_fixed_given
+from gmm._validation.fixed import check_fixed_start
 from gmm._values.layouts import Array, SingularMatrixError
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
@@ -135,8 +135,8 @@ def fit_mixture(
             journal.note(replace(journal.progress, fit=fit, stage="refinement"))
         if journal.progress.stage == "refinement":
             if settings.refine is not None and fit.result.trace.converged:
-                asked = watch, lambda: watch.stopped, source.n_effective
-                fit = fit.improved(split_merged(source, settings, fit.result, e_step, *asked, journal=journal))
+                context = watch, lambda: watch.stopped, source.n_effective
+                fit = fit.improved(split_merged(source, settings, fit.result, e_step, *context, journal=journal))
             if not watch.stopped:
                 journal.note(FitProgress(journal.progress.seeds, "ended", fit))
         return fit
@@ -172,11 +172,11 @@ class SteppedPass:
 
 def iter_passes(source: Source, settings: FitSettings, seed: int) -> Generator[SteppedPass, None, None]:
     """Yield the passes of the run that `fit_mixture` makes from one start, each made when it is asked for."""
-    made: list[tuple[Iteration, SolverResult]] = []
+    records: list[tuple[Iteration, SolverResult]] = []
 
     def record(iteration: Iteration) -> None:
         # At once: on reaching max_iter the run makes the pending update and measures it.
-        made.append((iteration, run.result))
+        records.append((iteration, run.result))
 
     problem = settings.problem(source)
     with problem.e_step() as e_step:
@@ -184,8 +184,8 @@ def iter_passes(source: Source, settings: FitSettings, seed: int) -> Generator[S
         run = problem.run(e_step, begin, settings.solver, callback=record)
         while not run.ended:
             now = run.go(1)
-            if made:  # a run of no passes ends without one
-                iteration, result = made.pop()
+            if records:  # a run of no passes ends without one
+                iteration, result = records.pop()
                 last = now.result if now.ended else None
                 reason, repaired = (None, result.repaired) if last is None else (last.trace.reason, last.repaired)
                 yield SteppedPass(iteration, result.statistics, reason, repaired)
@@ -357,45 +357,45 @@ def _screening(problem: Problem, settings: FitSettings, first: MixtureParameters
 
 
 def _start(problem: Problem, settings: FitSettings, seed: int, e_step: EStep) -> Beginning:
-    given, noise = settings.start, problem.objective.noise
-    check_fixed_given(problem.objective.fixed, given.weights, given.means, given.precisions)
+    how, noise = settings.start, problem.objective.noise
+    check_fixed_start(problem.objective.fixed, how.weights, how.means, how.precisions)
     rng = np.random.default_rng(seed)
-    if problem.rows.known and given.from_data:
-        if given.method == "kmeans":
+    if problem.rows.known and how.from_data:
+        if how.method == "kmeans":
             return Beginning(labelled_start(problem, rng))
-        return problem.beginning(e_step, start_within_classes(problem, given.method, rng))
+        return problem.beginning(e_step, start_within_classes(problem, how.method, rng))
     if not noise:
         return _start_without_noise(problem, settings, seed, e_step)
-    if given.from_data:
+    if how.from_data:
         start = partial(_start_statistics, settings=settings, seed=seed)
         return Beginning(noisy_start(problem, settings.n_components, noise.share, start, rng))
     begin = _start_without_noise(problem, settings, seed, e_step)
-    left = 1 - float(begin.parameters.as_estimate()[0].sum())
-    share = left if left > _ROUNDING else noise.share
+    remainder = 1 - float(begin.parameters.as_estimate()[0].sum())
+    share = remainder if remainder > _ROUNDING else noise.share
     return replace(begin, parameters=begin.parameters.with_noise(noise, share))
 
 
 def _start_without_noise(problem: Problem, settings: FitSettings, seed: int, e_step: EStep) -> Beginning:
-    given, model, K = settings.start, problem.objective.model, settings.n_components
+    how, model, K = settings.start, problem.objective.model, settings.n_components
     covariances = None
-    if given.precisions is not None:
-        covariances = model.layout.inverse(given.precisions, problem.rows.n_features)
-        shares = np.full(K, 1 / K) if given.weights is None else given.weights
+    if how.precisions is not None:
+        covariances = model.layout.inverse(how.precisions, problem.rows.n_features)
+        shares = np.full(K, 1 / K) if how.weights is None else how.weights
         covariances = model.constrained(covariances, np.maximum(shares, 1e-300))
-        if given.weights is not None and given.means is not None:
-            return Beginning(MixtureParameters(given.weights, given.means, covariances, model))
+        if how.weights is not None and how.means is not None:
+            return Beginning(MixtureParameters(how.weights, how.means, covariances, model))
     begin = problem.beginning(e_step, _start_statistics(problem.rows, settings, seed))
-    parts: dict[str, Any] = {"weights": given.weights, "means": given.means, "covariances": covariances}
+    parts: dict[str, Any] = {"weights": how.weights, "means": how.means, "covariances": covariances}
     parts = {name: part for name, part in parts.items() if part is not None}
     return replace(begin, parameters=replace(begin.parameters, **parts)) if parts else begin
 
 
 def _start_statistics(source: Source, settings: FitSettings, seed: int) -> SufficientStatistics:
-    given, objective, n_threads = settings.start, settings.objective.of_components, settings.n_threads
+    how, objective, n_threads = settings.start, settings.objective.of_components, settings.n_threads
     source, moments = source.without_gaps, objective.model.moments
-    if given.means is not None:
-        return from_means(source, given.means, moments, n_threads=n_threads)
-    if given.responsibilities is not None:
-        return from_responsibilities(source, given.responsibilities(seed), moments, n_threads=n_threads)
+    if how.means is not None:
+        return from_means(source, how.means, moments, n_threads=n_threads)
+    if how.responsibilities is not None:
+        return from_responsibilities(source, how.responsibilities(seed), moments, n_threads=n_threads)
     request = StartRequest(settings.n_components, objective, n_threads)
-    return start_statistics(source, request, given.method, np.random.default_rng(seed))
+    return start_statistics(source, request, how.method, np.random.default_rng(seed))

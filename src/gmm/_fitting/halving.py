@@ -58,9 +58,9 @@ _Task = Callable[[Candidate, _em.Scratch], None]
 
 @dataclass(frozen=True)
 class Cut:
-    """Keep the `left` best candidates after `passes` more passes of each, over part of the rows or over all."""
+    """Keep the `n_survivors` best candidates after `passes` more passes of each, over part of the rows or over all."""
 
-    left: int
+    n_survivors: int
     passes: int
     all_rows: bool = False
 
@@ -203,26 +203,26 @@ class _Halving:
 
     def best(self, rng: Rng) -> Candidate:
         sample, schedule = self._sample, self._schedule
-        chosen = rng.permutation(sample.n_rows)[: schedule.part]
-        part = sample.subset(chosen)
+        indices = rng.permutation(sample.n_rows)[: schedule.part]
+        part = sample.subset(indices)
         limit = _ROUGHLY if single_weights(part.sample_weight) else 0.0
         rows = self._rows(part, single_limit=limit if schedule.single else 0)
         all_rows = self._rows(sample, single_limit=0)
         races = self._begun(part, rows, rng, single_limit=limit)
         for cut in schedule.cuts:
             if max(map(len, races)) > 1 or cut.all_rows:
-                races = self._cut(races, cut, all_rows if cut.all_rows else rows)
+                races = self._halve(races, cut, all_rows if cut.all_rows else rows)
         finalists = self._finalists([race[0] for race in races], rows)
         if len(finalists) > 1:
             for cut in _FINAL_CUTS:
-                (finalists,) = self._cut([finalists], cut, all_rows)
+                (finalists,) = self._halve([finalists], cut, all_rows)
         return finalists[0]
 
-    def _cut(self, races: list[list[Candidate]], cut: Cut, rows: _em.CandidateRows) -> list[list[Candidate]]:
+    def _halve(self, races: list[list[Candidate]], cut: Cut, rows: _em.CandidateRows) -> list[list[Candidate]]:
         """Run all candidates for the passes of a cut, and keep the best of each race."""
         candidates = [one for race in races for one in race]
         self._each(lambda one, scratch: one.run(scratch, rows, cut.passes), candidates, rows.n_rows * cut.passes)
-        return [self._kept(race, cut.left) for race in races]
+        return [self._survivors(race, cut.n_survivors) for race in races]
 
     def _finalists(self, winners: list[Candidate], rows: _em.CandidateRows) -> list[Candidate]:
         """Return the winner of the first race, and what is left of the other when it drops its surplus."""
@@ -267,22 +267,22 @@ class _Halving:
         self._each(begin, list(begins), rows.n_rows * (schedule.n_lloyd + _SOFT_PASSES))
         if dear:
             races = [sorted(race, key=_minus_bound)[: schedule.n_mixtures] for race in races]
-            chosen = [one for race in races for one in race]
-            self._each(lambda one, scratch: one.leave_view(scratch, rows), chosen, rows.n_rows)
+            entrants = [one for race in races for one in race]
+            self._each(lambda one, scratch: one.leave_view(scratch, rows), entrants, rows.n_rows)
         return races
 
-    def _kept(self, candidates: list[Candidate], n: int) -> list[Candidate]:
+    def _survivors(self, candidates: list[Candidate], n: int) -> list[Candidate]:
         """Return the n highest, degenerate ones last, and one of those that have the same likelihood."""
         if len(candidates) == 1:
             return candidates
         falling = sorted(candidates, key=_minus_bound)
         if self._may_be_degenerate:
             falling.sort(key=self._is_degenerate)
-        kept = falling[:1]
+        survivors = falling[:1]
         for one in falling[1:n]:
-            if abs(kept[-1].lower_bound - one.lower_bound) > _SAME_LIKELIHOOD:
-                kept.append(one)
-        return kept
+            if abs(survivors[-1].lower_bound - one.lower_bound) > _SAME_LIKELIHOOD:
+                survivors.append(one)
+        return survivors
 
     def _is_degenerate(self, one: Candidate) -> bool:
         if one.failed or are_too_few(self._n_effective * one.least_weight, self._model, self._sample.n_features):

@@ -65,11 +65,11 @@ def _merges(costs: Array, weight: Array) -> tuple[NDArray[np.intp], Array]:
     which are merged sooner or later, whatever the order. `costs` are overwritten.
     """
     weight, n = weight.copy(), len(weight)
-    merges, paid, made = np.empty((n - 1, 2), dtype=np.intp), np.empty(n - 1), np.zeros(n)
+    merges, paid, heights = np.empty((n - 1, 2), dtype=np.intp), np.empty(n - 1), np.zeros(n)
     chain = [0]
     for number in range(n - 1):
         a, b = sorted(_nearest_of_each_other(costs, chain))
-        paid[number] = made[a] = max(costs[a, b], made[a], made[b])
+        paid[number] = heights[a] = max(costs[a, b], heights[a], heights[b])
         merges[number] = a, b
         # Lance & Williams (1967). Infinite costs stay infinite.
         ours, theirs = weight[a] + weight, weight[b] + weight

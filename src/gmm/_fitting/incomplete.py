@@ -72,21 +72,21 @@ def _filling(one: WhitenedMixture, patterns: list[Pattern], *, draw: bool) -> Ca
     rng, states = np.random.default_rng(0), []
     for pattern in patterns:
         states.append(rng.bit_generator.state)
-        left = pattern.n_rows * int(pattern.missing.sum()) if draw else 0
-        for start in range(0, left, _DRAWN_AT_ONCE):
-            rng.standard_normal(min(_DRAWN_AT_ONCE, left - start))
+        n_draws = pattern.n_rows * int(pattern.missing.sum()) if draw else 0
+        for start in range(0, n_draws, _DRAWN_AT_ONCE):
+            rng.standard_normal(min(_DRAWN_AT_ONCE, n_draws - start))
 
     def begin() -> Fill:
         rngs: dict[int, np.random.Generator] = {}
 
         def fill(number: int, rows: NDArray[Any]) -> Array:
-            seen, known = Completion.of(one, Gaps(patterns[number].missing[None])), rows.astype(np.float64)
+            completion, observed = Completion.of(one, Gaps(patterns[number].missing[None])), rows.astype(np.float64)
             if not draw:
-                return seen.means_given(known)[0]
+                return completion.conditional_means(observed)[0]
             if number not in rngs:
                 rngs[number] = np.random.default_rng(0)
                 rngs[number].bit_generator.state = states[number]
-            return seen.drawn(0, known, rngs[number])
+            return completion.draw(0, observed, rngs[number])
 
         return fill
 
@@ -101,11 +101,11 @@ def never_observed_together(source: Source, names: Names, models: Sequence[Covar
     axis_aligned = all(model.layout.axis_aligned for model in models)
     if axis_aligned or not source.unfilled:
         return ""
-    seen = np.zeros((len(source.patterns), source.n_features))
-    for row, pattern in zip(seen, source.patterns, strict=True):
+    has_column = np.zeros((len(source.patterns), source.n_features))
+    for row, pattern in zip(has_column, source.patterns, strict=True):
         row[pattern.observed] = pattern.weight > 0
     called = [f"x{j}" if names is None else str(names[j]) for j in range(source.n_features)]
-    pairs = np.argwhere(np.triu(seen.T @ seen == 0))
+    pairs = np.argwhere(np.triu(has_column.T @ has_column == 0))
     return listed((f"{called[i]!r} and {called[j]!r}" for i, j in pairs), _PAIRS_SHOWN) if len(pairs) else ""
 
 

@@ -39,13 +39,13 @@ def labelled_start(problem: Problem, rng: Rng) -> MixtureParameters:
     rng : Rng
     """
     sample, moments = _sampled(problem.rows, rng), problem.objective.model.moments
-    known, on_sample = sample.known, replace(problem, rows=sample)
-    labelled = known.codes > 0
-    starts = [] if known.n_free else [_partitioned(on_sample, labelled, _views(sample, moments)[0], rng, 0)]
-    drawn = len(known.owners) > known.owners.max() + 1
-    if drawn or not labelled.all():
+    classes, on_sample = sample.known, replace(problem, rows=sample)
+    labelled = classes.codes > 0
+    starts = [] if classes.n_free else [_partitioned(on_sample, labelled, _views(sample, moments)[0], rng, 0)]
+    is_random = len(classes.owners) > classes.owners.max() + 1
+    if is_random or not labelled.all():
         everything = np.ones(sample.n_rows, dtype=bool)
-        views = _views(sample, moments) * (_TRIES if drawn else 1)
+        views = _views(sample, moments) * (_TRIES if is_random else 1)
         starts += [_partitioned(on_sample, everything, view, rng, _LLOYD_PASSES) for view in views]
     results = short_runs(on_sample, starts, _PASSES)
     best = results[best_of(on_sample, results)]
@@ -68,15 +68,15 @@ def start_within_classes(problem: Problem, method: str, rng: Rng) -> SufficientS
     rng : Rng
     """
     sample = _sampled(problem.rows, rng)
-    known, moments, n_threads = sample.known, problem.objective.model.moments, problem.n_threads
+    classes, moments, n_threads = sample.known, problem.objective.model.moments, problem.n_threads
     if method == "random":
-        shares = np.exp(known.allowed).T[known.codes] * rng.uniform(size=(sample.n_rows, len(known.owners)))
+        shares = np.exp(classes.allowed).T[classes.codes] * rng.uniform(size=(sample.n_rows, len(classes.owners)))
         return from_responsibilities(sample, shares / shares.sum(axis=1, keepdims=True), moments, n_threads=n_threads)
     means = []
-    for owner in dict.fromkeys(known.owners.tolist()):
-        of_class, n = np.flatnonzero(known.codes == owner + 1), int((known.owners == owner).sum())
+    for owner in dict.fromkeys(classes.owners.tolist()):
+        of_class, n = np.flatnonzero(classes.codes == owner + 1), int((classes.owners == owner).sum())
         request = StartRequest(n, problem.objective.of_components, n_threads)
-        means.append(STARTS[method](sample.subset(of_class).with_known(ALL_UNKNOWN), request, rng).means)
+        means.append(STARTS[method](sample.subset(of_class).with_classes(ALL_UNKNOWN), request, rng).means)
     return from_means(sample, np.concatenate(means), moments, n_threads=n_threads)
 
 
@@ -90,26 +90,26 @@ def sampled_problem(problem: Problem, n_components: int, sample: ArraySource | N
 
 def _sampled(source: Source, rng: Rng) -> ArraySource:
     """Return some rows of unknown class and of each class, as a weighted set: equal rows merged, and sorted."""
-    known = source.known
-    size, used = sample_size(len(known.owners)), source.weights > 0
-    chosen = []
-    for code in range(known.owners.max() + 2):
-        rows = np.flatnonzero(used & (known.codes == code))
-        at_most = size if code == 0 else max(1000, size // (known.owners.max() + 1))
-        chosen.append(rng.choice(rows, at_most, replace=False) if len(rows) > at_most else rows)
-    indices = np.sort(np.concatenate(chosen))
+    classes = source.known
+    size, has_weight = sample_size(len(classes.owners)), source.weights > 0
+    samples = []
+    for code in range(classes.owners.max() + 2):
+        rows = np.flatnonzero(has_weight & (classes.codes == code))
+        at_most = size if code == 0 else max(1000, size // (classes.owners.max() + 1))
+        samples.append(rng.choice(rows, at_most, replace=False) if len(rows) > at_most else rows)
+    indices = np.sort(np.concatenate(samples))
     part = source.subset(indices)
-    coded = np.column_stack([part.rows.astype(np.float64), known.codes[indices]])
+    coded = np.column_stack([part.rows.astype(np.float64), classes.codes[indices]])
     merged, weight = distinct_rows(coded, part.sample_weight)
     codes = merged[:, -1].astype(np.intc)
-    return ArraySource(np.ascontiguousarray(merged[:, :-1]), weight, replace(known, codes=codes))
+    return ArraySource(np.ascontiguousarray(merged[:, :-1]), weight, replace(classes, codes=codes))
 
 
 def _views(sample: ArraySource, moments: Layout) -> tuple[View, View, View]:
     """Return the sample in three metrics, the last that of the labelled rows about their classes' means."""
-    known = sample.known
-    labelled = known.codes > 0
-    codes, part = known.codes[labelled] - 1, sample.subset(np.flatnonzero(labelled))
+    classes = sample.known
+    labelled = classes.codes > 0
+    codes, part = classes.codes[labelled] - 1, sample.subset(np.flatnonzero(labelled))
     rows, mass = part.rows, part.weights
     sums = np.zeros((codes.max() + 1, sample.n_features))
     np.add.at(sums, codes, rows * mass[:, None])
@@ -118,33 +118,33 @@ def _views(sample: ArraySource, moments: Layout) -> tuple[View, View, View]:
 
 
 def _partitioned(
-    problem: Problem, used: NDArray[np.bool_], view: View, rng: Rng, n_passes: int
+    problem: Problem, mask: NDArray[np.bool_], view: View, rng: Rng, n_passes: int
 ) -> SufficientStatistics:
-    """Return the statistics of assigning the used rows to the nearest centre that they may belong to."""
+    """Return the statistics of assigning the rows of a mask to the nearest centre that they may belong to."""
     sample, moments = problem.rows, problem.objective.model.moments
     assert isinstance(sample, ArraySource)
     centres = view.in_own_units(_centres(view.rows, sample.known, rng)) + sample.survey.centre
-    rows = sample.subset(np.flatnonzero(used)).with_known(sample.known.of_rows(used))
-    for passes_left in range(n_passes, -1, -1):
+    rows = sample.subset(np.flatnonzero(mask)).with_classes(sample.known.of_rows(mask))
+    for remaining_passes in range(n_passes, -1, -1):
         statistics = partition(rows, centres, view.metric, moments, problem.n_threads)
-        if passes_left:
+        if remaining_passes:
             centres = statistics.means
     return statistics
 
 
-def _centres(rows: ArraySource, known: KnownClasses, rng: Rng) -> Array:
+def _centres(rows: ArraySource, classes: KnownClasses, rng: Rng) -> Array:
     """Return where k-means begins, (K, d)."""
     weight = rows.weights
     centres: list[Array] = []
-    for number in range(known.owners.max() + 1):
-        of_class, n = known.codes == number + 1, int((known.owners == number).sum())
+    for number in range(classes.owners.max() + 1):
+        of_class, n = classes.codes == number + 1, int((classes.owners == number).sum())
         part, mass = np.ascontiguousarray(rows.rows[of_class]), weight[of_class]
         if n == 1:
             centres.append(mass @ part / mass.sum())
         else:
             centres.extend(lloyd(ArraySource(part, mass), kmeans_plusplus(part, mass, n, rng)))
-    unknown = known.codes == 0
-    for _ in range(known.n_free):
+    unknown = classes.codes == 0
+    for _ in range(classes.n_free):
         squares = np.min([((rows.rows - centre) ** 2).sum(axis=1) for centre in centres], axis=0)
         share = np.where(unknown, weight * squares, 0)
         share = share if share.any() else weight * unknown

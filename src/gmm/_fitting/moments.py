@@ -52,9 +52,9 @@ def mean_and_covariance(model: CovarianceModel, source: Source, n_threads: int |
 
 def _from_gaps(source: Source, layout: Layout, n_threads: int | None) -> tuple[Array, Array]:
     """Return the same of rows with missing values, by maximum likelihood; once for all fits to these rows."""
-    known, weight = _OF_GAPS.setdefault(source, {}), source.survey.weight
-    if layout.code not in known:
+    mixtures, weight = _OF_GAPS.setdefault(source, {}), source.survey.weight
+    if layout.code not in mixtures:
         model = stored_as(FULL if layout is TIED else layout)
-        known[layout.code] = one_component(Problem(source, Objective(model), n_threads))
-    one = known[layout.code]
+        mixtures[layout.code] = one_component(Problem(source, Objective(model), n_threads))
+    one = mixtures[layout.code]
     return one.means[0], one.covariances[0] * (weight / max(weight - 1, weight / 2))

@@ -61,14 +61,14 @@ def noisy_start(
     on_sample = replace(problem, rows=sample)
     starts, failures = [], []
     with on_sample.e_step() as e_step:
-        for kept, rows in zip((1.0, *KEPT), (sample, *dense_parts(sample, noise)), strict=True):
-            if kept == 1 or rows.n_rows > n_components:
+        for fraction, rows in zip((1.0, *KEPT), (sample, *dense_parts(sample, noise)), strict=True):
+            if fraction == 1 or rows.n_rows > n_components:
                 try:
                     begin = on_sample.beginning(e_step, start(rows)).parameters
                 except SingularMatrixError as error:
                     failures.append(error)
                 else:
-                    starts.append(begin.with_noise(noise, max(share, 1 - kept)))
+                    starts.append(begin.with_noise(noise, max(share, 1 - fraction)))
     if not starts:
         raise failures[0]
     results = short_runs(on_sample, starts, _PASSES)
@@ -109,4 +109,4 @@ def dense_parts(sample: ArraySource, noise: Noise) -> list[ArraySource]:
     order = np.argsort(distances, kind="stable")
     reached = np.cumsum(sample.weights[order])
     parts = (np.sort(order[reached <= share * reached[-1]]) for share in KEPT)
-    return [sample.subset(kept) for kept in parts]
+    return [sample.subset(indices) for indices in parts]

@@ -46,15 +46,15 @@ def in_falling_order(
     owners = problem.rows.known.owner_of_each(result.parameters.n_components)
     together, last = np.diff(owners) == 0, owners.max() + 1  # components of no class come last
     while result.trace.converged and (np.diff(result.statistics.counts)[together] > _ROWS).any():
-        left = settings.max_iter - len(result.trace)
-        if left <= 0:
+        n_passes = settings.max_iter - len(result.trace)
+        if n_passes <= 0:
             break
         order = np.lexsort((-result.statistics.counts, np.where(owners < 0, last, owners)))
         begin = Beginning.at_pause(paused) if paused else problem.beginning(e_step, result.statistics.reordered(order))
         run = problem.run(
             e_step,
             begin,
-            replace(settings, max_iter=left),
+            replace(settings, max_iter=n_passes),
             start=result.trace.start,
             callback=callback,
             on_pause=partial(on_pause, result),

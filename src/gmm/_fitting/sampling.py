@@ -32,16 +32,16 @@ def sampled_share(source: Source, n_components: int) -> float:
 def sampled(source: Source, n_components: int, rng: Rng, *, size: int | None = None) -> ArraySource:
     """Return a random subset of many rows, or all of few rows as a weighted set: equal rows merged, and sorted."""
     size = size or sample_size(n_components)
-    part = source.subset(chosen_rows(source, size, rng))
+    part = source.subset(sample_indices(source, size, rng))
     rows, weight = np.ascontiguousarray(part.rows, dtype=np.float64), part.sample_weight
     return ArraySource(rows, weight) if source.n_used > size else ArraySource(*distinct_rows(rows, weight))
 
 
-def chosen_rows(source: Source, size: int, rng: Rng) -> NDArray[np.intp]:
+def sample_indices(source: Source, size: int, rng: Rng) -> NDArray[np.intp]:
     """Return the indices of at most `size` rows of weight above 0, chosen at random, in rising order."""
     n_used = source.n_used
-    chosen = np.sort(rng.choice(n_used, size, replace=False)) if n_used > size else np.arange(n_used)
-    return chosen if n_used == source.n_rows else np.flatnonzero(source.weights)[chosen]
+    indices = np.sort(rng.choice(n_used, size, replace=False)) if n_used > size else np.arange(n_used)
+    return indices if n_used == source.n_rows else np.flatnonzero(source.weights)[indices]
 
 
 def kmeans_plusplus(rows: Array, weight: Array, n_components: int, rng: Rng) -> Array:

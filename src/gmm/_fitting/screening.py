@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gmm._fitting.racing import short_runs
-from gmm._fitting.sampling import chosen_rows
+from gmm._fitting.sampling import sample_indices
 from gmm._passes.problem import Problem
 from gmm._rows.sources import ArraySource, Source
 from gmm._values.parameters import MixtureParameters
@@ -34,7 +34,7 @@ def screening_rows(source: Source, first: MixtureParameters, seed: int) -> Array
     rarest = size * float(first.weights.min())
     if source.n_used < _WORTH_SCREENING * size or rarest < _FEWEST_ROWS_OF_A_COMPONENT * source.n_features:
         return None
-    part = source.subset(chosen_rows(source, size, np.random.default_rng(seed)))
+    part = source.subset(sample_indices(source, size, np.random.default_rng(seed)))
     return ArraySource(np.ascontiguousarray(part.rows), part.sample_weight)
 
 

@@ -21,7 +21,7 @@ def start_seeds(random_state: int | Rng | None, n_init: int) -> tuple[int, ...]:
     return tuple(int(rng.randint(2**31)) for _ in range(n_init))
 
 
-def shared_seed(random_state: int | Rng | None) -> int:
+def common_seed(random_state: int | Rng | None) -> int:
     """Return one seed for all fits of a comparison: an int itself; a generator advances by a draw."""
     if isinstance(random_state, Integral):
         return int(random_state)

@@ -144,19 +144,19 @@ class SplitMerge:
         principal = layout.principal(base.parameters.covariances)
         diagnostics = where.e_step.diagnostics(base.parameters.whitened(), principal)
         self._count(1, where)
-        kept: dict[int, SufficientStatistics] = {}
+        sums_without: dict[int, SufficientStatistics] = {}
         degenerate = self._degenerate(best.parameters, best.statistics)
         least = best.lower_bound + max(self._settings.tolerance, _LEAST_GAIN)
         owners = where.problem.rows.known.owner_of_each(best.parameters.n_components)
         promising = moves(diagnostics, degenerate, owners, best.parameters.fixed.components)
         for number, move in enumerate(promising, start=1):
-            if move.dropped not in kept:
-                kept[move.dropped] = without(where.e_step, base.parameters, move.dropped)
+            if move.dropped not in sums_without:
+                sums_without[move.dropped] = without(where.e_step, base.parameters, move.dropped)
                 self._count(1, where)
             if number <= before.failed:
                 self._tally = before.tally  # which counts the passes up to here, that were made again
                 continue
-            statistics = split_along(kept[move.dropped], move.split, move.dropped, layout, principal, move.axis)
+            statistics = split_along(sums_without[move.dropped], move.split, move.dropped, layout, principal, move.axis)
             self._tally = replace(self._tally, tried=self._tally.tried + 1)
             end = self._followed(statistics, base.lower_bound, least, where)
             if self._stop_requested():
@@ -166,8 +166,8 @@ class SplitMerge:
                 and end.lower_bound > least
                 and not self._degenerate(end.parameters, end.statistics).any()
             ):
-                kept_move = move.dropped, move.split, end.lower_bound - best.lower_bound
-                return Refined(end, (*before.moves, kept_move), 0, self._tally)
+                step = move.dropped, move.split, end.lower_bound - best.lower_bound
+                return Refined(end, (*before.moves, step), 0, self._tally)
             if number < len(promising):
                 self._keep(replace(before, failed=number, tally=self._tally))
         return None

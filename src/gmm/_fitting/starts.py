@@ -53,7 +53,7 @@ class StartRequest:
     moments: Layout | None = None
 
     @property
-    def kept(self) -> Layout:
+    def layout(self) -> Layout:
         """The layout of the second moments to return."""
         return self.moments or self.objective.model.moments
 
@@ -85,7 +85,7 @@ def from_responsibilities(
     sums = sum(weighted[first : first + len(rows)].T @ (rows - centre) for first, rows, _ in source.chunks())
     means = sums / np.where(counts > 0, counts, 1)[:, None] + centre
     origins = WhitenedMixture(SPHERICAL, np.zeros(K), means, np.ones(K))
-    with EStep(source.with_known(ALL_UNKNOWN), moments, n_threads=n_threads) as e_step:
+    with EStep(source.with_classes(ALL_UNKNOWN), moments, n_threads=n_threads) as e_step:
         return e_step(origins, given=responsibilities)
 
 
@@ -118,11 +118,11 @@ def lloyd(source: ArraySource, centres: Array, *, n_threads: int | None = None) 
     total = float(np.einsum("ij,ij,i->", rows, rows, source.weights)) - survey.weight * float(
         survey.centre @ survey.centre
     )
-    partition, ended, passes_left = Partition(centres, _farthest(source), total), False, _LLOYD_PASSES
+    partition, ended, remaining_passes = Partition(centres, _farthest(source), total), False, _LLOYD_PASSES
     with EStep(source, SPHERICAL, n_threads=n_threads) as e_step:
-        while passes_left > 0 and not ended:
-            partition, passes, ended = e_step.run_lloyd(partition, _LLOYD_GAIN, passes_left)
-            passes_left -= passes
+        while remaining_passes > 0 and not ended:
+            partition, passes, ended = e_step.run_lloyd(partition, _LLOYD_GAIN, remaining_passes)
+            remaining_passes -= passes
     return partition.centres
 
 
@@ -133,7 +133,7 @@ def _kmeans(sample: ArraySource, request: StartRequest, rng: Rng) -> SufficientS
     likelihood after a few passes of EM. Where the sample is a small part of the rows, the best runs on there.
     """
     if request.n_components == 1:
-        return _whole(sample, request.kept, request.n_threads)
+        return _whole(sample, request.layout, request.n_threads)
     problem = request.problem(sample)
     best = best_candidate(problem, sample, request.n_components, rng)
     if request.share > _SMALL_SAMPLE:
@@ -187,9 +187,9 @@ def _seeds(sample: ArraySource, n_components: int, rng: Rng) -> Array:
 
 def _hierarchical(sample: ArraySource, request: StartRequest, rng: Rng) -> SufficientStatistics:
     """Assign each row to the nearest mean of Ward's clusters of at most 1000 rows, in whitened units."""
-    view = views_of(sample, request.kept)[1]
+    view = views_of(sample, request.layout)[1]
     centres = _Ward(view, rng).centres(request.n_components) + sample.survey.centre
-    return partition(sample, centres, view.metric, request.kept, request.n_threads)
+    return partition(sample, centres, view.metric, request.layout, request.n_threads)
 
 
 class _Ward:
@@ -198,8 +198,8 @@ class _Ward:
     def __init__(self, view: View, rng: Rng) -> None:
         rows, weight = view.rows.rows, view.rows.weights
         if len(rows) > _HIERARCHY_ROWS:
-            chosen = np.sort(rng.choice(len(rows), _HIERARCHY_ROWS, replace=False))
-            rows, weight = rows[chosen], weight[chosen]
+            indices = np.sort(rng.choice(len(rows), _HIERARCHY_ROWS, replace=False))
+            rows, weight = rows[indices], weight[indices]
         self._moments = np.column_stack([weight, rows * weight[:, None]])
         self._hierarchy = Hierarchy(rows, weight)
         self._view = view
@@ -266,8 +266,8 @@ class Portfolio:
     ) -> SufficientStatistics:
         """Return the partition by the nearest of random rows, in one of the metrics by chance."""
         view = self._views[int(rng.integers(2))]
-        chosen = rng.choice(view.rows.n_rows, n_components, replace=n_components > view.rows.n_rows)
-        centres = view.in_own_units(view.rows.rows[chosen]) + self.sample.survey.centre
+        indices = rng.choice(view.rows.n_rows, n_components, replace=n_components > view.rows.n_rows)
+        centres = view.in_own_units(view.rows.rows[indices]) + self.sample.survey.centre
         return partition(self.sample, centres, view.metric, moments, n_threads)
 
 
@@ -275,19 +275,19 @@ def _plus_plus(sample: ArraySource, request: StartRequest, rng: Rng) -> Sufficie
     centre = sample.survey.centre
     centred = ArraySource(sample.rows - centre, sample.sample_weight)
     seeds = _seeds(centred, request.n_components, rng) + centre
-    return from_means(sample, seeds, request.kept, n_threads=request.n_threads)
+    return from_means(sample, seeds, request.layout, n_threads=request.n_threads)
 
 
 def _rows_of_data(sample: ArraySource, request: StartRequest, rng: Rng) -> SufficientStatistics:
     enough = sample.n_rows >= request.n_components
-    chosen = rng.choice(sample.n_rows, request.n_components, replace=not enough)
-    return from_means(sample, sample.rows[chosen], request.kept, n_threads=request.n_threads)
+    indices = rng.choice(sample.n_rows, request.n_components, replace=not enough)
+    return from_means(sample, sample.rows[indices], request.layout, n_threads=request.n_threads)
 
 
 def _random(sample: ArraySource, request: StartRequest, rng: Rng) -> SufficientStatistics:
     responsibilities = rng.uniform(size=(sample.n_rows, request.n_components))
     responsibilities /= responsibilities.sum(axis=1, keepdims=True)
-    return from_responsibilities(sample, responsibilities, request.kept, n_threads=request.n_threads)
+    return from_responsibilities(sample, responsibilities, request.layout, n_threads=request.n_threads)
 
 
 STARTS: dict[str, Start] = {

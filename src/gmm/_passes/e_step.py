@@ -206,7 +206,7 @@ class EStep:
                 state=state,
                 repair_empty=repair_empty,
             )
-        return [PassRecord(*made) for made in passes]
+        return [PassRecord(*record) for record in passes]
 
     def run_lloyd(self, partition: Partition, least_gain: float, at_most: int) -> tuple[Partition, int, bool]:
         """Make passes of k-means (Lloyd 1982) over rows in memory, as many as one compiled loop is worth.

@@ -42,7 +42,7 @@ class _Group(NamedTuple):
 class _Prepared(NamedTuple):
     """A mixture as rows of the patterns in a group see it, if a pass needs that, and plans of passes over each."""
 
-    seen: Completion | None
+    completion: Completion | None
     plans: list[_em.Plan]
 
 
@@ -108,11 +108,11 @@ class IncompleteEStep(EStep):
             passes = self._swept(lambda group: _Prepared(None, [part.scatter_plan() for part in group.parts]))
             self._scatters = {each.number: each.plan.collect(each.sums).second for _, some in passes for each in some}
         total, roundings = None, []
-        for seen, some in self._swept(self._prepare(mixture, hard=hard, common_scatter=pooled)):
+        for completion, some in self._swept(self._prepare(mixture, hard=hard, common_scatter=pooled)):
             scatters = [self._scatters[each.number] if each.plan.common_scatter else None for each in some]
-            found = [each.plan.collect(each.sums, scatter) for each, scatter in zip(some, scatters, strict=True)]
+            statistics = [each.plan.collect(each.sums, scatter) for each, scatter in zip(some, scatters, strict=True)]
             with self._blas(mixture):
-                expanded = seen.expanded(found)
+                expanded = completion.expanded(statistics)
             total = expanded if total is None else total + expanded
             roundings += [each.plan.rounding for each in some]
         assert total is not None  # some row weighs something
@@ -155,9 +155,9 @@ class IncompleteEStep(EStep):
     def _prepare(self, mixture: WhitenedMixture, **how: Any) -> Callable[[_Group], _Prepared]:
         def prepare(group: _Group) -> _Prepared:
             with self._blas(mixture):
-                seen = Completion.of(mixture, group.gaps, self._noise)
-            pairs = zip(group.parts, seen.known, strict=True)
-            return _Prepared(seen, [part.plan(known, **how) for part, known in pairs])
+                completion = Completion.of(mixture, group.gaps, self._noise)
+            pairs = zip(group.parts, completion.marginals, strict=True)
+            return _Prepared(completion, [part.plan(marginal, **how) for part, marginal in pairs])
 
         return prepare
 
@@ -187,7 +187,7 @@ class IncompleteEStep(EStep):
                 continue
             sums.append(_Sums(number, plan, plan.sums(head)))
             if number == group.numbers[-1]:
-                yield prepared.pop(group.numbers).seen, sums
+                yield prepared.pop(group.numbers).completion, sums
                 sums = []
 
     def _walk(
@@ -212,16 +212,16 @@ class IncompleteEStep(EStep):
         def score(piece: Piece, where: Any, results: RowResults) -> None:
             if not piece.rows.n_features:
                 missing = np.ones((1, d), dtype=bool)
-                (weights,) = Completion.of(mixture, Gaps(missing), self._noise).known
-                found = _without_values(weights, self._rows.dtype)
+                (weights,) = Completion.of(mixture, Gaps(missing), self._noise).marginals
+                outputs = _without_values(weights, self._rows.dtype)
             else:
                 at, i = places[piece.pattern]
-                wanted: dict[str, Output] = {name: True for name, into in results._asdict().items() if into is not None}
-                found = RowResults.room(len(piece.indices), K, self._rows.dtype, **wanted)
+                needs: dict[str, Output] = {name: True for name, into in results._asdict().items() if into is not None}
+                outputs = RowResults.room(len(piece.indices), K, self._rows.dtype, **needs)
                 plan = prepared(at).plans[i]
                 unweighed = piece._replace(rows=replace(piece.rows, sample_weight=None))
-                self._walk(self._groups[at].parts[i], plan, 0, unweighed, **dict[str, Any](found.outputs))
-            for into, of_rows in zip(results, found, strict=True):
+                self._walk(self._groups[at].parts[i], plan, 0, unweighed, **dict[str, Any](outputs.outputs))
+            for into, of_rows in zip(results, outputs, strict=True):
                 if into is not None and of_rows is not None:
                     into[where] = of_rows
 
@@ -240,14 +240,14 @@ class _Elsewhere(EStep):
         self._rows, self._layout = source, moments
         self._completed = EStep(source.without_gaps, moments, **how)
         origin = source.survey.centre if how["origin"] is None else how["origin"]
-        self._task = partial(_Pass, source.given.expected, source.by_key, moments, origin, noise)
+        self._task = partial(_Pass, source.base.expected, source.by_key, moments, origin, noise)
 
     def rounded(
         self, mixture: WhitenedMixture, *, hard: bool = False, given: Array | None = None
     ) -> tuple[SufficientStatistics, float]:
         """Compute the expected statistics of all columns."""
         assert given is None  # which lie here, as `refusal` says
-        sums, (K, d) = self._rows.given.sums_of(self._task(mixture, hard=hard)), mixture.centres.shape
+        sums, (K, d) = self._rows.base.sums_of(self._task(mixture, hard=hard)), mixture.centres.shape
         counts, first, second, (log_evidence, weight, rounding) = np.split(sums, [K, K + K * d, len(sums) - 3])
         moments = first.reshape(K, d), second.reshape(self._layout.shape(K, d))
         statistics = SufficientStatistics(self._layout, mixture.centres, counts, *moments, log_evidence, weight)
@@ -260,7 +260,7 @@ class _Elsewhere(EStep):
 
     def totals(self, mixture: WhitenedMixture) -> Totals:
         """Compute the sums that criteria need."""
-        return Totals(*self._rows.given.sums_of(self._task(mixture, totals=True)).tolist())
+        return Totals(*self._rows.base.sums_of(self._task(mixture, totals=True)).tolist())
 
 
 @dataclass(frozen=True, eq=False)
@@ -276,9 +276,9 @@ class _Pass:
     hard: bool = False
     totals: bool = False
 
-    def __call__(self, number: int, given: Any) -> Array | float:
+    def __call__(self, number: int, partition: Any) -> Array | float:
         """Walk the rows of a partition, on one thread; of none, the sums are 0."""
-        rows = self.expected.rows(number, given)
+        rows = self.expected.rows(number, partition)
         if not rows.n_rows:
             return 0.0
         source = IncompleteSource(rows, rows.sample_weight).among(self.by_key)
@@ -286,9 +286,9 @@ class _Pass:
         with IncompleteEStep(source, self.moments, **how) as e_step:
             if self.totals:
                 return np.array(e_step.totals(self.mixture))
-            found, rounding = e_step.rounded(self.mixture, hard=self.hard)
-        moments = found.counts, found.first.ravel(), found.second.ravel()
-        return np.concatenate([*moments, [found.log_evidence, found.weight, found.weight * rounding]])
+            statistics, rounding = e_step.rounded(self.mixture, hard=self.hard)
+        moments = statistics.counts, statistics.first.ravel(), statistics.second.ravel()
+        return np.concatenate([*moments, [statistics.log_evidence, statistics.weight, statistics.weight * rounding]])
 
 
 def _without_values(weights: WhitenedMixture, dtype: np.dtype[Any]) -> RowResults:

@@ -69,7 +69,7 @@ class QuasiNewton:
         """Statistics from the pass that measured the current mixture; their evidence leaves out a prior."""
         if self._instead is not None:
             return self._instead.statistics
-        return self._closing or self._kept_statistics()
+        return self._closing or self._statistics_so_far()
 
     @property
     def repaired(self) -> tuple[int, ...]:
@@ -110,7 +110,7 @@ class QuasiNewton:
         self.state = copy(self._state)
         return "max_iter reached", self.advance(1)[-1].lower_bound
 
-    def _kept_statistics(self) -> SufficientStatistics:
+    def _statistics_so_far(self) -> SufficientStatistics:
         return SufficientStatistics.from_kernel(self._begun.model.moments, *self._state.moments())
 
     def _repair(self) -> None:

@@ -220,11 +220,11 @@ class SolverRun(Generic[P]):
 
     def _advance(self, at_most: int) -> None:
         began = perf_counter()
-        made = [record.times(self._unit) for record in self._solver.advance(at_most)]
-        self.passes += made
-        self._seconds += [(perf_counter() - began) / len(made)] * len(made)
-        self.lower_bound = made[-1].lower_bound
-        stopped = self._callback is not None and self._stopped_by(self._callback, made[-1])
+        records = [record.times(self._unit) for record in self._solver.advance(at_most)]
+        self.passes += records
+        self._seconds += [(perf_counter() - began) / len(records)] * len(records)
+        self.lower_bound = records[-1].lower_bound
+        stopped = self._callback is not None and self._stopped_by(self._callback, records[-1])
         self._before = self.lower_bound
         self._end_if(self._solver.why_stop(), stopped=stopped)
 

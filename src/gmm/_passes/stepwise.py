@@ -47,7 +47,7 @@ class Stream:
         weight = weight or float(ROWS_PER_PARAMETER * max(parameters.n_parameters, 1))
         return cls(parameters, implied_statistics(parameters, objective, weight=weight), weight, objective)
 
-    def taken(self, block: Source, *, decay: float, n_threads: int | None) -> tuple[Stream, float, tuple[int, ...]]:
+    def after(self, block: Source, *, decay: float, n_threads: int | None) -> tuple[Stream, float, tuple[int, ...]]:
         """Return the stream after a block, the block's mean log-likelihood before it, and components that were empty.
 
         The statistics are averages of those of the blocks, in which a block that ends at weight W has the share
@@ -61,10 +61,10 @@ class Stream:
         """
         before, objective, w = self.parameters, self.objective, block.survey.weight
         past = min(self.weight, _POWER / decay) if decay else self.weight
-        kept = (past / (past + w)) ** _POWER
+        retention = (past / (past + w)) ** _POWER
         with e_step_over(block, before.model.moments, n_threads=n_threads, noise=before.noise) as e_step:
             new = e_step(before.whitened()).recentred(before.means)
-            mixed = self.statistics.recentred(before.means).scaled(kept) + new.scaled((1 - kept) / w)
+            mixed = self.statistics.recentred(before.means).scaled(retention) + new.scaled((1 - retention) / w)
             mixed, repaired = refilled(mixed, before.model, before.n_components if objective.repairable else 0)
             parameters = objective.update(mixed.scaled(past + w), before, spread=e_step.spread)
         after = replace(self, parameters=parameters, statistics=mixed, weight=past + w)

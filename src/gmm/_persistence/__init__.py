@@ -15,7 +15,7 @@ from gmm._persistence.archive import (
 )
 from gmm._persistence.metadata import describe, metadata_of, with_metadata
 from gmm._persistence.places import Readable, Writable, replaceable, suffix_to_write, write_atomically
-from gmm._persistence.posterior import given_prior, posterior_from_state, posterior_to_state
+from gmm._persistence.posterior import posterior_from_state, posterior_to_state, prior_parameters
 from gmm._persistence.streams import stream_from_state, stream_to_state
 from gmm._persistence.values import (
     from_json_values,
@@ -34,7 +34,6 @@ __all__ = [
     "build_object",
     "describe",
     "from_json_values",
-    "given_prior",
     "item",
     "load_object",
     "load_state",
@@ -44,6 +43,7 @@ __all__ = [
     "positive",
     "posterior_from_state",
     "posterior_to_state",
+    "prior_parameters",
     "replaceable",
     "save_state",
     "stream_from_state",

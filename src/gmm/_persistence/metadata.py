@@ -35,8 +35,8 @@ def with_metadata(thing: object, metadata: Mapping[str, Any] | None, header: Map
     TypeError, ValueError
         As `check_metadata`.
     """
-    chosen = metadata_of(thing) if metadata is None else check_metadata(metadata)
-    return {**header, **({"metadata": chosen} if chosen else {})}
+    own = metadata_of(thing) if metadata is None else check_metadata(metadata)
+    return {**header, **({"metadata": own} if own else {})}
 
 
 def check_metadata(value: Any) -> dict[str, Any]:

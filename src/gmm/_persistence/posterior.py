@@ -13,14 +13,14 @@ from gmm._validation.prior import DIRICHLET, DIRICHLET_PROCESS, check_has_poster
 from gmm._values.parameters import MixtureParameters
 from gmm._values.variational import MixturePosterior, VariationalPrior
 
-__all__ = ["given_prior", "posterior_from_state", "posterior_to_state"]
+__all__ = ["posterior_from_state", "posterior_to_state", "prior_parameters"]
 
 _NUMBERS = ("weight_concentration_prior", "mean_precision_prior", "degrees_of_freedom_prior")
 _ARRAYS = ("mean_prior", "covariance_prior")
 _TYPE = "weight_concentration_prior_type"
 
 
-def given_prior(prior: VariationalPrior) -> dict[str, Any]:
+def prior_parameters(prior: VariationalPrior) -> dict[str, Any]:
     """Return the arrays of a prior as the parameters of an estimator that had them."""
     return {"mean_prior": prior.mean, "covariance_prior": prior.scale}
 
@@ -55,12 +55,12 @@ def posterior_from_state(header: Header, arrays: Arrays, parameters: MixturePara
     numbers = {name: positive(saved, name) for name in (*_NUMBERS, "weight")}
     if saved[_TYPE] not in (DIRICHLET_PROCESS, DIRICHLET):
         raise ValueError(f"expected a prior of weights for {_TYPE!r} in its header, got {saved[_TYPE]!r:.60}")
-    given = numbers | {name: arrays[name] for name in _ARRAYS} | {_TYPE: saved[_TYPE]}
+    hyperparameters = numbers | {name: arrays[name] for name in _ARRAYS} | {_TYPE: saved[_TYPE]}
     shares, noise = arrays["shares"], parameters.noise
     check_shares(shares / sum_beside_noise(shares, "shares") if noise else shares, parameters.n_components, "shares")
     shares = shares.astype(np.float64)
     rows_mean = np.resize(arrays["mean_prior"], d)  # the distance from theirs was checked when they were there
-    prior = check_variational_prior(given, model, len(shares), rows_mean, np.ones(d), 0.0)
+    prior = check_variational_prior(hyperparameters, model, len(shares), rows_mean, np.ones(d), 0.0)
     weights, means, covariances, whiteners, log_determinants = parameters.as_estimate()
     posterior = MixturePosterior.of(
         (shares, means, covariances, whiteners, log_determinants), model, prior, numbers["weight"], noise

@@ -50,8 +50,8 @@ def to_json_values(values: Mapping[str, Any]) -> dict[str, Any]:
         JSON values. Values of any other type, such as arrays and callables, are left out.
     """
     kinds = (str, int, float, np.bool_, np.integer, np.floating, NormalInverseWishart)
-    kept = {name: value for name, value in values.items() if value is None or isinstance(value, kinds)}
-    named = {name: parts(value) if isinstance(value, NormalInverseWishart) else value for name, value in kept.items()}
+    plain = {name: value for name, value in values.items() if value is None or isinstance(value, kinds)}
+    named = {name: parts(value) if isinstance(value, NormalInverseWishart) else value for name, value in plain.items()}
     return {name: value.item() if isinstance(value, np.generic) else value for name, value in named.items()}
 
 

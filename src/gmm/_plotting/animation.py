@@ -115,8 +115,8 @@ def _poor_start(climb: SteppedFit, parameters: dict[str, Any]) -> dict[str, Arra
     The rows are far from each other: from close ones, EM needs many passes until components differ.
     """
     K, model, source = climb.settings.n_components, climb.settings.objective.model, climb.source
-    shared = {name: parameters[name] for name in ("covariance_type", "reg_covar", "n_threads") if name in parameters}
-    one = GaussianMixture(1, **shared).fit(source.rows, sample_weight=source.sample_weight)
+    settings = {name: parameters[name] for name in ("covariance_type", "reg_covar", "n_threads") if name in parameters}
+    one = GaussianMixture(1, **settings).fit(source.rows, sample_weight=source.sample_weight)
     precisions = one.precisions_ if model.layout.pooled else np.repeat(one.precisions_, K, axis=0)
     rows, scale = source.rows.astype(np.float64), np.sqrt(_variances(one))
     rng = check_random_state(parameters["random_state"])

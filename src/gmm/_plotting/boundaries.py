@@ -118,7 +118,7 @@ def _axis(ax: Axes, scene: Scene, view: View, mixture: MixtureParameters, edges:
         ax.plot(x, responsibilities[:, k], color=shade, linewidth=1.6, zorder=2)
     points = boundaries(mixture, edges)
     ax.vlines([point[0, 0] for point in points], 0, 1, color=inks_of(ax).ink, linewidth=1, zorder=3, gid="boundaries")
-    values = view.project(scene.drawn_rows)[:, 0]
+    values = view.project(scene.sample_rows)[:, 0]
     ax.scatter(values, np.full(len(values), -0.04), s=30, c=row_colours(scene), marker="|", linewidths=0.8)
     ax.set_ylim(-0.08, 1.08)
     ax.set_ylabel("responsibility")
@@ -157,7 +157,7 @@ def _lines(mixture: MixtureParameters, edges: Array) -> list[Array]:
     points = _refined(mixture, np.concatenate([line for _, line in contours]), (edges[:, 1] - edges[:, 0]) / 100)
     lower = _best_two(scored(mixture, points)[0]).min(axis=1)
     parts = zip(np.split(points, ends[:-1]), np.split(lower, ends[:-1]), contours, strict=True)
-    return [kept for line, first, (k, _) in parts for kept in _segments(first == k, line)]
+    return [segment for line, first, (k, _) in parts for segment in _segments(first == k, line)]
 
 
 def _contours(mixture: MixtureParameters, axes: list[Array]) -> Iterator[tuple[int, Array]]:
@@ -194,8 +194,8 @@ def _best_two(responsibilities: Array) -> NDArray[np.intp]:
 
 def _segments(first: NDArray[np.bool_], line: Array) -> list[Array]:
     """Return the parts of a line whose vertices are `first`."""
-    kept = first[1:] | first[:-1]  # both lines keep the step between two parts, which avoids a gap
-    turns = np.flatnonzero(np.diff(np.concatenate([[False], kept, [False]])))
+    steps = first[1:] | first[:-1]  # both lines keep the step between two parts, which avoids a gap
+    turns = np.flatnonzero(np.diff(np.concatenate([[False], steps, [False]])))
     return [line[begin : end + 1] for begin, end in turns.reshape(-1, 2)]
 
 

@@ -136,8 +136,8 @@ def _mark_end(ax: Axes, trace: Trace, colour: Any, size: float) -> None:
 
 def _summary(trace: Trace) -> str:
     ending = trace.ending[0].upper() + trace.ending[1:]
-    done = trace.refinement
-    moves = "" if done is None else f"; split–merge kept {len(done.moves)} of {counted(done.tried, 'move')}"
+    tally = trace.refinement
+    moves = "" if tally is None else f"; split–merge kept {len(tally.moves)} of {counted(tally.tried, 'move')}"
     return f"{ending}{moves}\n{trace.reason}"
 
 

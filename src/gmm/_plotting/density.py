@@ -105,7 +105,7 @@ def _panel(ax: Axes, scene: Scene, view: View, edges: Array, *, small: bool, con
     levels, inks = highest_density(mixture, contents), inks_of(ax)
     if view.n_axes == 1:
         _curve(ax, mixture, edges, levels)
-        rug(ax, view.project(scene.drawn_rows)[:, 0], 0.015, alpha=0.25)
+        rug(ax, view.project(scene.sample_rows)[:, 0], 0.015, alpha=0.25)
     else:
         ax.set(xlim=edges[0], ylim=edges[1])  # before the labels are placed, which depends on sizes
         _plane(ax, scene, view, mixture, dict(zip(levels, contents, strict=True)), small)
@@ -214,9 +214,9 @@ def _surface(mixture: MixtureParameters, without: NDArray[np.bool_]) -> tuple[Ar
     Components `without` are left out. The points are a grid in the coordinates in which the mixture's covariance is 1.
     """
     whole, centre, factor = _whitened(mixture)
-    kept = ~without & (whole.weights > 0)
-    share = whole.weights[kept].sum()
-    part = MixtureParameters(whole.weights[kept] / share, whole.means[kept], whole.covariances[kept], whole.model)
+    there = ~without & (whole.weights > 0)
+    share = whole.weights[there].sum()
+    part = MixtureParameters(whole.weights[there] / share, whole.means[there], whole.covariances[there], whole.model)
     reach = _REACH * axis_deviations(part)
     edges = np.stack([(part.means - reach).min(axis=0), (part.means + reach).max(axis=0)], axis=1)
     axes = coordinates(part, edges)

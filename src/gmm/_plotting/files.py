@@ -29,12 +29,12 @@ _FILLED = 0.95  # most of an axis that its label may fill: axes shrink when labe
 _NARROW = 5.4  # inches: the width of a page's text, still legible on a phone
 
 
-def encoded(drawn: Any, kind: str) -> bytes:
+def encoded(picture: Any, kind: str) -> bytes:
     """Encode a plot as an image file, and close its figure.
 
     Parameters
     ----------
-    drawn : Axes or ndarray of Axes
+    picture : Axes or ndarray of Axes
         What a plotting function returned.
     kind : {"png", "svg", "pdf"}
         File format.
@@ -44,7 +44,7 @@ def encoded(drawn: Any, kind: str) -> bytes:
     bytes
         Content of the file. Equal plots give equal bytes.
     """
-    figure = _figure(drawn)
+    figure = _figure(picture)
     _break_labels(figure)
     metadata = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}, "pdf": {"CreationDate": None}}[kind]
     file = BytesIO()
@@ -54,7 +54,7 @@ def encoded(drawn: Any, kind: str) -> bytes:
     return file.getvalue()
 
 
-def inline_svg(drawn: Any, name: str, label: str) -> str:
+def inline_svg(picture: Any, name: str, label: str) -> str:
     """Encode a plot as an SVG element for an HTML page, and close its figure.
 
     Ink becomes the page's text colour (``currentColor``), white its ``--paper``, and faint marks its ``--faint``. The
@@ -63,7 +63,7 @@ def inline_svg(drawn: Any, name: str, label: str) -> str:
 
     Parameters
     ----------
-    drawn : Axes or ndarray of Axes
+    picture : Axes or ndarray of Axes
         What a plotting function returned.
     name : str
         Name of the plot, letters only. It is a class of the element and the prefix of each id, which keeps ids unique
@@ -76,9 +76,9 @@ def inline_svg(drawn: Any, name: str, label: str) -> str:
     str
         The SVG element.
     """
-    figure = _figure(drawn)
-    if isinstance(drawn, Axes):
-        _make_narrow(drawn)
+    figure = _figure(picture)
+    if isinstance(picture, Axes):
+        _make_narrow(picture)
     _break_labels(figure)
     for collection in figure.findobj(Collection):
         many = isinstance(collection, PathCollection) and len(np.asarray(collection.get_offsets())) > _MANY
@@ -132,27 +132,27 @@ def _element(document: str, name: str, label: str) -> str:
     """Extract the SVG element of a document, without metadata and with ids that begin with `name`."""
     text = document[document.index("<svg") :].strip()
     text = re.sub(r"\s*<metadata>.*?</metadata>", "", text, flags=re.S)
-    used = {name for tag in _TAG.findall(text) for name in _POINTED_AT.findall(tag)}
-    text = _TAG.sub(lambda tag: _page_tag(tag[0], name, used), text)  # tags only: text between them is the user's
+    ids = {name for tag in _TAG.findall(text) for name in _POINTED_AT.findall(tag)}
+    text = _TAG.sub(lambda tag: _page_tag(tag[0], name, ids), text)  # tags only: text between them is the user's
     width, height = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', text).groups()  # type: ignore[union-attr]
     head = f'<svg class="picture {name}" role="img" aria-label="{label}" viewBox="0 0 {width} {height}" '
     head += f'style="max-width: {float(width) / 72:.2f}in" xmlns="http://www.w3.org/2000/svg" '
     return head + 'xmlns:xlink="http://www.w3.org/1999/xlink">' + text[text.index(">") + 1 :]
 
 
-def _page_tag(tag: str, name: str, used: set[str]) -> str:
+def _page_tag(tag: str, name: str, ids: set[str]) -> str:
     """Round the paths of a tag, prefix its ids with the plot's name, and make its colours the page's."""
     tag = re.sub(r'(?<= d=")[^"]+', lambda path: _ROUNDED.sub(lambda value: f"{float(value[0]):.2f}", path[0]), tag)
-    tag = re.sub(r' id="([^"]+)"', lambda match: f' id="{name}-{match[1]}"' if match[1] in used else "", tag)
+    tag = re.sub(r' id="([^"]+)"', lambda match: f' id="{name}-{match[1]}"' if match[1] in ids else "", tag)
     tag = re.sub(r'((?:xlink:href="|url\())#', rf"\g<1>#{name}-", tag)
     return re.sub(
         r"(?<=: )#[0-9a-f]{6}\b", lambda match: _ON_PAGE.get(match[0], f"var(--on-{match[0][1:]}, {match[0]})"), tag
     )
 
 
-def _figure(drawn: Any) -> Figure:
+def _figure(picture: Any) -> Figure:
     """Return the figure, after replacing characters in its texts that fonts lack and XML forbids."""
-    figure: Figure = np.ravel(np.asarray(drawn, dtype=object))[0].figure
+    figure: Figure = np.ravel(np.asarray(picture, dtype=object))[0].figure
     for text in figure.findobj(Text):
         if _UNPRINTABLE.search(text.get_text()):
             text.set_text(_UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text.get_text()))

@@ -64,11 +64,11 @@ def film_of(climb: SteppedFit, random_state: Any, requested_view: Any) -> Film:
         n_threads=climb.settings.n_threads,
     )
     view = view_of(scene.mixture, scene.names, requested_view)
-    drawn_rows = np.ascontiguousarray(scene.drawn_rows)
+    sample_rows = np.ascontiguousarray(scene.sample_rows)
     passes = tuple(
         Pass(
             view.marginal(step.iteration.parameters),
-            scored(step.iteration.parameters, drawn_rows, scene.n_threads)[0],
+            scored(step.iteration.parameters, sample_rows, scene.n_threads)[0],
             step.iteration.lower_bound,
             step.iteration.accepted,
         )

@@ -41,15 +41,15 @@ def draw(scene: Scene, view: Any, ax: Axes | None, panel: Panel, title: str) -> 
     paired = _paired(scene, view)
     if paired is not None:
         return _pairs(scene, *paired, ax, panel, title)
-    chosen = view_of(scene.mixture, scene.names, view)
+    projection = view_of(scene.mixture, scene.names, view)
     with axes_of(ax, figsize=(7.2, 4.5)) as target:
         _check_scales(target)
-        edges = limits(scene, chosen)
-        entries = _drawn(target, scene, chosen, panel, edges)
-        for axis, label in zip((target.xaxis, target.yaxis), chosen.labels, strict=False):
+        edges = limits(scene, projection)
+        entries = _fill(target, scene, projection, panel, edges)
+        for axis, label in zip((target.xaxis, target.yaxis), projection.labels, strict=False):
             axis.set_label_text(label)
         target.set_title(title)
-        _legend(target, [*entries, *map(note, notes(scene, chosen, edges))], scene, chosen, outside=ax is None)
+        _legend(target, [*entries, *map(note, notes(scene, projection, edges))], scene, projection, outside=ax is None)
     return target
 
 
@@ -58,26 +58,26 @@ def component_entries(scene: Scene) -> Entries:
     combined = scene.n_clusters < scene.n_components
     what = "cluster" if combined else "component"
     shades, (n_noise, *counts) = colours(scene.n_clusters), scene.counts
-    weights, chosen = np.bincount(scene.clusters, scene.mixture.weights), np.unique(scene.clusters[scene.present])
-    if len(chosen) > _MOST_LISTED:
-        chosen = np.sort(chosen[np.argsort(-weights[chosen], kind="stable")[: _MOST_LISTED - 2]])
+    weights, numbers = np.bincount(scene.clusters, scene.mixture.weights), np.unique(scene.clusters[scene.present])
+    if len(numbers) > _MOST_LISTED:
+        numbers = np.sort(numbers[np.argsort(-weights[numbers], kind="stable")[: _MOST_LISTED - 2]])
     word = "rows" if scene.sample_weight is None else "weight of rows"
     entries: Entries = [note(f"{what + ' (components)' * combined}: weight, {word}")]
-    for c in chosen:
+    for c in numbers:
         members = f" ({' + '.join(map(str, np.flatnonzero(scene.clusters == c)))})" if combined else ""
         entries.append((_dot(shades[c]), f"{c}{members}:  {percent(weights[c])},  {amount(counts[c])}"))
     if scene.mixture.noise:
         entries.append((_dot(NOISE), f"noise:  {percent(scene.mixture.noise_weight)},  {amount(n_noise)}"))
-    left = len(weights) - len(chosen)
-    return [*entries, note(f"and {counted(left, f'lighter {what}')}")] if left else entries
+    n_others = len(weights) - len(numbers)
+    return [*entries, note(f"and {counted(n_others, f'lighter {what}')}")] if n_others else entries
 
 
 def heading(scene: Scene) -> str:
     """Return the number of components, in words, and how many are not empty or how many clusters they are."""
-    left, K = len(scene.present), scene.n_components
+    n_present, K = len(scene.present), scene.n_components
     if scene.n_clusters < K:
         return f"{counted(scene.n_clusters, 'cluster')} of {counted(K, 'component')}"
-    return f"{left} of {counted(K, 'component')}" if left < K else counted(K, "component")
+    return f"{n_present} of {counted(K, 'component')}" if n_present < K else counted(K, "component")
 
 
 def note(text: str) -> tuple[Artist, str]:
@@ -110,15 +110,15 @@ def _paired(scene: Scene, view: Any) -> tuple[list[int], list[str]] | None:
 
 
 def _pairs(
-    scene: Scene, columns: list[int], said: list[str], ax: Axes | None, panel: Panel, title: str
+    scene: Scene, columns: list[int], captions: list[str], ax: Axes | None, panel: Panel, title: str
 ) -> NDArray[np.object_]:
     m, d = len(columns), len(scene.names)
     if ax is not None:
         raise raisable(InvalidParameterError)("view='pairs' draws a grid of its own: give it no ax, or another view")
     with mpl.rc_context(STYLE), closed_on_failure():
         size = max(2.0 * m + 1.0, 4.5)
-        figure, made = plt.subplots(m, m, figsize=(size, size), squeeze=False)
-        grid: Any = np.asarray(made, dtype=object)
+        figure, axes = plt.subplots(m, m, figsize=(size, size), squeeze=False)
+        grid: Any = np.asarray(axes, dtype=object)
         entries: Entries = []
         names = tuple(literal(scene.names[j], _LONGEST_OF_PAIRS) for j in columns)
         features = View(np.eye(d)[columns], np.zeros(d), names, of_features=True)
@@ -129,12 +129,12 @@ def _pairs(
                 grid[i, j].set_axis_off()
                 continue
             view = view_of(scene.mixture, scene.names, columns[j] if i == j else (columns[j], columns[i]))
-            drawn = _drawn(grid[i, j], scene, view, panel, every[[j] if i == j else [j, i]], small=True)
+            panel_entries = _fill(grid[i, j], scene, view, panel, every[[j] if i == j else [j, i]], small=True)
             if (i, j) == (min(1, m - 1), 0):  # all planes have the same legend; a histogram's has more
-                entries = drawn
+                entries = panel_entries
             _label_outer(grid[i, j], names, i, j, m)
         figure.suptitle(title, fontsize=11)
-        handles = [*entries, *map(note, [*said, *notes(scene, features, every)])]
+        handles = [*entries, *map(note, [*captions, *notes(scene, features, every)])]
         figure.legend(*_handles_and_texts(handles), loc="upper right", fontsize=9, bbox_to_anchor=(0.99, 0.95))
     return grid
 
@@ -149,7 +149,7 @@ def _label_outer(ax: Axes, names: Sequence[str], i: int, j: int, d: int) -> None
         ax.tick_params(left=False)
 
 
-def _drawn(ax: Axes, scene: Scene, view: View, panel: Panel, edges: Array, *, small: bool = False) -> Entries:
+def _fill(ax: Axes, scene: Scene, view: View, panel: Panel, edges: Array, *, small: bool = False) -> Entries:
     entries = panel(ax, scene, view, edges, small=small)
     ax.set_xlim(*edges[0])
     if view.n_axes == 2:
@@ -160,8 +160,8 @@ def _drawn(ax: Axes, scene: Scene, view: View, panel: Panel, edges: Array, *, sm
 def notes(scene: Scene, view: View, edges: Array) -> list[str]:
     """List the rows and components that are not drawn."""
     lines = []
-    if len(scene.drawn_index) < scene.source.n_used:
-        lines.append(f"{len(scene.drawn_index):,} of {counted(scene.source.n_used, 'row')} shown")
+    if len(scene.sample_index) < scene.source.n_used:
+        lines.append(f"{len(scene.sample_index):,} of {counted(scene.source.n_used, 'row')} shown")
     n_rows, components = outside_limits(scene, view, edges)
     if n_rows:
         lines.append(f"outside the axes: {counted(n_rows, 'row')}")
@@ -193,7 +193,7 @@ def _legend(ax: Axes, entries: Entries, scene: Scene, view: View, *, outside: bo
 
 def _emptiest_corner(ax: Axes, scene: Scene, view: View) -> str:
     """Return the corner with the fewest drawn rows; in a view of one axis, an upper corner."""
-    points = view.project(scene.drawn_rows)
+    points = view.project(scene.sample_rows)
     low, high = np.sort(np.array([ax.get_xlim(), ax.get_ylim()]), axis=1).T
     place = (points - low[: view.n_axes]) / (high - low)[: view.n_axes]
     right = place[:, 0] > 0.5

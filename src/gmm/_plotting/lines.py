@@ -55,9 +55,9 @@ def limit_height(ax: Axes, lines: Sequence[Line]) -> None:
     """Cut off the steep fall from too few components, which would flatten the rest of the lines."""
     low, high = ax.get_ylim()
     ax.set_ylim(low, high)  # later artists, such as degenerate cells, no longer change the limits
-    drawn = [line.values for line in lines if np.isfinite(line.values).any()]
-    rise = max(np.nanmax(values[int(np.nanargmin(values)) :]) - np.nanmin(values) for values in drawn)
-    least, highest = (extreme([np.nanmin(values) for values in drawn]) for extreme in (min, max))
+    curves = [line.values for line in lines if np.isfinite(line.values).any()]
+    rise = max(np.nanmax(values[int(np.nanargmin(values)) :]) - np.nanmin(values) for values in curves)
+    least, highest = (extreme([np.nanmin(values) for values in curves]) for extreme in (min, max))
     top = highest + _RISES * rise
     if rise > 0 and top < high:
         ax.set_ylim(least - 0.06 * (top - least), top + 0.04 * (top - least))
@@ -66,11 +66,11 @@ def limit_height(ax: Axes, lines: Sequence[Line]) -> None:
 def label_ends(ax: Axes, lines: Sequence[Line]) -> None:
     """Label each line to the right of the Axes, near the height of its end; add ↑ if that is above the Axes."""
     low, high = ax.get_ylim()
-    drawn = [line for line in lines if np.isfinite(line.values).any()]
-    ends = [int(np.flatnonzero(np.isfinite(line.values))[-1]) for line in drawn]
+    curves = [line for line in lines if np.isfinite(line.values).any()]
+    ends = [int(np.flatnonzero(np.isfinite(line.values))[-1]) for line in curves]
     last = max(line.counts[-1] for line in lines)
-    heights = [min(line.values[end], high) for line, end in zip(drawn, ends, strict=True)]
-    for line, end, height in zip(drawn, ends, spaced(heights, _APART * (high - low)), strict=True):
+    heights = [min(line.values[end], high) for line, end in zip(curves, ends, strict=True)]
+    for line, end, height in zip(curves, ends, spaced(heights, _APART * (high - low)), strict=True):
         beside = line.counts[end] == last and abs(height - line.values[end]) < 0.01 * (high - low)
         above = line.values[end] > high
         leader = {"arrowstyle": "-", "color": FAINT, "lw": 0.7, "ls": ":", "shrinkA": 1, "shrinkB": 5}

@@ -24,7 +24,7 @@ _FEW_ROWS = 200  # most rows that are also drawn as ticks below the histogram
 
 def rows(ax: Axes, scene: Scene, view: View, shades: Any, *, area: Any = 1.0) -> PathCollection:
     """Draw rows as points in colours (s, 4); `area` scales the size that suits their number and weights."""
-    points = view.project(scene.drawn_rows)
+    points = view.project(scene.sample_rows)
     size = np.clip(9000 / max(len(points), 1), 5, 20) * area * np.clip(scene.relative_weight, 0.1, 8)
     return ax.scatter(points[:, 0], points[:, 1], s=size, c=shades, linewidths=0, zorder=2)
 
@@ -90,7 +90,7 @@ def ellipses(
     ax: Axes, mixture: MixtureParameters, contents: Sequence[float], present: NDArray[np.intp], colours: Array
 ) -> dict[tuple[int, float], Polygon]:
     """Draw outlines that hold given shares of each component that is present; return them by component and share."""
-    drawn = {}
+    patches = {}
     shades = inks_of(ax).strong(colours)
     for k in present:
         for order, content in enumerate(sorted(contents)):
@@ -98,8 +98,8 @@ def ellipses(
             patch = Polygon(outline, closed=True, fill=False, edgecolor=shades[k], zorder=3, **stroke(order))
             patch.set_gid(f"component {k} content {content:g}")
             ax.add_patch(patch)
-            drawn[int(k), content] = patch
-    return drawn
+            patches[int(k), content] = patch
+    return patches
 
 
 def stroke(order: int) -> dict[str, Any]:
@@ -115,15 +115,15 @@ def numbers(
 
     Numbers outside the axes are clipped: matplotlib cannot draw text a billion pixels away.
     """
-    drawn = {}
+    labels = {}
     inks = inks_of(ax)
     shades = inks.strong(colours)
     style: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 7 if small else 8.5, "fontweight": "bold"}
     style |= {"color": inks.ink, "zorder": 5, "clip_on": True, "annotation_clip": True}
     for k in present:
         badge = {"boxstyle": "circle,pad=0.18", "facecolor": inks.paper, "edgecolor": shades[k], "linewidth": 1.5}
-        drawn[int(k)] = ax.annotate(str(k), tuple(points[k]), bbox=badge, **style)
-    return drawn
+        labels[int(k)] = ax.annotate(str(k), tuple(points[k]), bbox=badge, **style)
+    return labels
 
 
 def curve(mixture: MixtureParameters, edges: Array) -> tuple[Array, Array, Array]:

@@ -35,20 +35,20 @@ def before(
     ValueError
         If one of those steps is not affine, or would turn a box of noise, or values are missing behind them.
     """
-    given = [X]
+    tables = [X]
     for _, step in steps:
-        given.append(step.transform(given[-1]))
-    if _has_gaps(given[-1]):
+        tables.append(step.transform(tables[-1]))
+    if _has_gaps(tables[-1]):
         raise ValueError(
             "a picture needs whole rows, and values are missing: drop such rows, or draw the mixture pipeline[-1] with "
             "the rows pipeline[-1].impute(pipeline[:-1].transform(X))"
         )
     for number in range(len(steps) - 1, -1, -1):
         name, step = steps[number]
-        coordinates = _coordinates(name, step, given[number], given[number + 1])
+        coordinates = _coordinates(name, step, tables[number], tables[number + 1])
         if coordinates is None:
             named = getattr(step, "get_feature_names_out", None)
-            return mixture, given[number + 1], None if named is None else tuple(map(str, named()))
+            return mixture, tables[number + 1], None if named is None else tuple(map(str, named()))
         if coordinates.scales.ndim == 2 and mixture.noise:
             raise ValueError(f"step {name!r} turns the box of the noise, which has no picture in front of it")
         mixture = coordinates.restored(mixture)
@@ -101,10 +101,10 @@ def _reciprocal_condition(matrix: Array) -> float:
 
 def _tried(step: Any, rows: Any, points: Array) -> Array:
     """Return what a step makes of points, which it gets in the form of the rows: with their names, if they have any."""
-    given: Any = points
+    table: Any = points
     if hasattr(rows, "columns"):  # a data frame of pandas, or of polars
         names = {"columns" if hasattr(rows, "iloc") else "schema": list(rows.columns)}
-        given = type(rows)(points, **names)
+        table = type(rows)(points, **names)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of names that the points do not have
-        return np.asarray(step.transform(given), dtype=np.float64)
+        return np.asarray(step.transform(table), dtype=np.float64)

@@ -49,7 +49,7 @@ class Scene:
         Feature names.
     source : ArraySource
         All rows (n, d) and their weights (n,) or None.
-    drawn_index : array of shape (s,)
+    sample_index : array of shape (s,)
         Indices of the rows drawn as individual points.
     responsibilities : array of shape (s, K)
         Responsibilities of the drawn rows, computed from all features.
@@ -62,7 +62,7 @@ class Scene:
     mixture: MixtureParameters
     names: tuple[str, ...]
     source: ArraySource
-    drawn_index: NDArray[np.intp]
+    sample_index: NDArray[np.intp]
     responsibilities: Array
     n_threads: int | None
     clusters: NDArray[np.intp]
@@ -78,9 +78,9 @@ class Scene:
         return self.source.rows
 
     @property
-    def drawn_rows(self) -> NDArray[Any]:
+    def sample_rows(self) -> NDArray[Any]:
         """The rows drawn as individual points, (s, d)."""
-        return self.rows[self.drawn_index]
+        return self.rows[self.sample_index]
 
     @property
     def sample_weight(self) -> Array | None:
@@ -90,8 +90,8 @@ class Scene:
     @cached_property
     def weighted(self) -> tuple[NDArray[Any], Array]:
         """Rows of positive weight, (n_used, d), and their weights, (n_used,)."""
-        used = self.source.subset(np.flatnonzero(self.source.weights))
-        return used.rows, used.weights
+        part = self.source.subset(np.flatnonzero(self.source.weights))
+        return part.rows, part.weights
 
     @property
     def n_clusters(self) -> int:
@@ -149,7 +149,7 @@ class Scene:
     def relative_weight(self) -> Array:
         """Weights of the drawn rows, divided by the mean positive weight, (s,)."""
         weight = self.source.weights
-        return weight[self.drawn_index] * (self.source.n_used / weight.sum())
+        return weight[self.sample_index] * (self.source.n_used / weight.sum())
 
     @property
     def present(self) -> NDArray[np.intp]:
@@ -186,10 +186,10 @@ def scene_of(
     max_points = check_whole(max_points, "max_points")
     parameters, names = fitted_parameters(mixture), names_of_features(mixture)
     if steps := steps_of(model):
-        parameters, X, given = before(steps, parameters, X)
+        parameters, X, feature_names = before(steps, parameters, X)
         source, of_rows = as_source(X, sample_weight, estimator=model)
         numbered = (f"x{j}" for j in range(parameters.n_features))
-        names = given or tuple(numbered if of_rows is None else map(str, of_rows))
+        names = feature_names or tuple(numbered if of_rows is None else map(str, of_rows))
     else:
         source = source_of(mixture, X, sample_weight)
         if source.has_gaps:
@@ -216,16 +216,16 @@ def make_scene(
     clusters: NDArray[np.intp] | None = None,
 ) -> Scene:
     """Make a scene of checked rows, and choose at most `max_points` rows of positive weight to draw."""
-    drawn = np.flatnonzero(source.weights)
-    if not len(drawn):
+    sample = np.flatnonzero(source.weights)
+    if not len(sample):
         raise ValueError(
             f"expected rows to draw, got {counted(source.n_rows, 'row')} without a value or a weight: pass others"
         )
-    if len(drawn) > max_points:
-        drawn = np.sort(check_random_state(random_state).choice(drawn, max_points, replace=False))
-    responsibilities, _ = scored(mixture, np.ascontiguousarray(source.rows[drawn]), n_threads)
+    if len(sample) > max_points:
+        sample = np.sort(check_random_state(random_state).choice(sample, max_points, replace=False))
+    responsibilities, _ = scored(mixture, np.ascontiguousarray(source.rows[sample]), n_threads)
     clusters = np.arange(mixture.n_components) if clusters is None else clusters
-    return Scene(mixture, names, source, drawn, responsibilities, n_threads, clusters)
+    return Scene(mixture, names, source, sample, responsibilities, n_threads, clusters)
 
 
 def components_alone(scene: Scene, picture: str) -> None:

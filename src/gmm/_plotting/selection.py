@@ -17,7 +17,7 @@ from gmm._plotting.style import FAINT, axes_of, colours, inks_of
 from gmm._public import publish
 from gmm._selection import NOT_CONVERGED, OK, GaussianMixtureSearch, Selection
 from gmm._selection.grid import title
-from gmm._selection.status import has_failed, is_degenerate, was_left
+from gmm._selection.status import has_failed, is_behind, is_degenerate
 from gmm._text.amounts import counted
 from gmm._validation.parameters import check_is_fitted
 from gmm._validation.scalars import check_choice
@@ -81,7 +81,7 @@ def plot_selection(
         set_counts_axis(ax, table.n_components)
         label_ends(ax, lines[:_IN_COLOUR])
         ax.set_ylabel(f"{title(name)} (smaller is better)")
-        ax.set_title("\n".join([_choice(table, name, cells), *_not_drawn(table, cells)]))
+        ax.set_title("\n".join([_choice(table, name, cells), *_absence_note(table, cells)]))
         if ax.get_legend_handles_labels()[1]:
             ax.legend(loc="best")
     return ax
@@ -138,13 +138,13 @@ def indices_of(table: Selection, covariance_type: str) -> NDArray[np.intp]:
 
 def _lines(table: Selection, cells: Cells) -> list[Line]:
     """Make the lines, the lowest first; types whose values are all equal share one line."""
-    known: dict[tuple[bytes, ...], list[str]] = {}
+    groups_of: dict[tuple[bytes, ...], list[str]] = {}
     members: dict[str, NDArray[np.intp]] = {}
     for name in dict.fromkeys(table.covariance_type):
         members[name] = indices_of(table, name)
-        drawn = (table.n_components, cells.values, cells.degenerate)
-        known.setdefault(tuple(part[members[name]].tobytes() for part in drawn), []).append(name)
-    groups = [(names, members[names[0]]) for names in known.values()]
+        parts = (table.n_components, cells.values, cells.degenerate)
+        groups_of.setdefault(tuple(part[members[name]].tobytes() for part in parts), []).append(name)
+    groups = [(names, members[names[0]]) for names in groups_of.values()]
     groups.sort(key=lambda group: np.fmin.reduce(cells.values[group[1]], initial=np.inf))
     palette = [*colours(_IN_COLOUR), *[FAINT] * len(groups)]
     return [
@@ -165,7 +165,7 @@ def _mark_cells(ax: Axes, table: Selection, cells: Cells, lines: Sequence[Line])
     colour_of = {name: line.colour for line in lines for name in line.names}
     low, high = ax.get_ylim()
     inside = np.clip(cells.degenerate, low + 0.02 * (high - low), high - 0.02 * (high - low))
-    open_ended = np.array([status == NOT_CONVERGED or was_left(status) for status in table.status])
+    open_ended = np.array([status == NOT_CONVERGED or is_behind(status) for status in table.status])
     kinds = {"not converged": ("o", open_ended, cells.values)}
     kinds["degenerate: criterion is meaningless"] = ("v", np.isfinite(cells.degenerate), inside)
     for name, (marker, among, heights) in kinds.items():
@@ -183,7 +183,7 @@ def _choice(table: Selection, name: str, cells: Cells) -> str:
     return choice if np.isnan(cells.values[best]) or not is_degenerate(table.status[best]) else choice + ", degenerate"
 
 
-def _not_drawn(table: Selection, cells: Cells) -> list[str]:
+def _absence_note(table: Selection, cells: Cells) -> list[str]:
     blank = np.isnan(cells.values) & np.isnan(cells.degenerate)
     why = [
         "degenerate" if is_degenerate(status) else "failed" if has_failed(status) else status

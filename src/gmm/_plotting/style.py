@@ -96,9 +96,9 @@ def axes_of(ax: Axes | None, **figure: Any) -> Iterator[Axes]:
         yield ax
         return
     with mpl.rc_context(STYLE), closed_on_failure():
-        made: Axes = plt.subplots(**figure)[1]
-        fix_tick_colours(made)
-        yield made
+        axes: Axes = plt.subplots(**figure)[1]
+        fix_tick_colours(axes)
+        yield axes
 
 
 @contextmanager

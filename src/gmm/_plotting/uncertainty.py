@@ -85,7 +85,7 @@ def _panel(ax: Axes, scene: Scene, view: View, edges: Array, *, small: bool) -> 
 
 def _plane(ax: Axes, scene: Scene, view: View) -> Array:
     order = np.argsort(scene.uncertainty, kind="stable")  # the uncertain ones on top
-    ordered = replace(scene, drawn_index=scene.drawn_index[order], responsibilities=scene.responsibilities[order])
+    ordered = replace(scene, sample_index=scene.sample_index[order], responsibilities=scene.responsibilities[order])
     rows(ax, ordered, view, _ink(ordered.uncertainty, inks_of(ax)), area=_area(ordered.uncertainty))
     return view.project(scene.mixture.means)
 
@@ -95,7 +95,7 @@ def _axis(ax: Axes, scene: Scene, view: View, edges: Array) -> Array:
     (x,) = coordinates(mixture, edges, n=800)
     responsibilities, _ = scored(mixture, x[:, None])
     ax.plot(x, 1 - scene.shares_of(responsibilities).max(axis=1), color=inks_of(ax).faint, linewidth=1.4, zorder=1)
-    values, uncertainty = view.project(scene.drawn_rows)[:, 0], scene.uncertainty
+    values, uncertainty = view.project(scene.sample_rows)[:, 0], scene.uncertainty
     ax.scatter(
         values,
         uncertainty,

@@ -176,12 +176,12 @@ def columns_of(view: Any, names: Sequence[str]) -> list[int]:
         If one does not exist or is given twice, or they are none or more than six.
     """
     several = isinstance(view, Sequence | np.ndarray) and not isinstance(view, str | bytes | bytearray)
-    chosen = list(view) if several else [view]
-    if not 1 <= len(chosen) <= MOST_PAIRED:
-        raise _view_error(f"{len(chosen)} features", names)
-    columns = [column for feature in chosen if (column := _column(feature, names)) is not None]
-    if len(columns) < len(chosen):
-        missing = " and no ".join(repr(feature) for feature in chosen if _column(feature, names) is None)
+    features = list(view) if several else [view]
+    if not 1 <= len(features) <= MOST_PAIRED:
+        raise _view_error(f"{len(features)} features", names)
+    columns = [column for feature in features if (column := _column(feature, names)) is not None]
+    if len(columns) < len(features):
+        missing = " and no ".join(repr(feature) for feature in features if _column(feature, names) is None)
         raise _view_error(f"{view!r}, and there is no {missing}" if several else repr(view), names)
     if len(set(columns)) < len(columns):
         twice = next(j for j in columns if columns.count(j) > 1)

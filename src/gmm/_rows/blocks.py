@@ -80,7 +80,7 @@ class BlockSource(Source):
     ----------
     weighted : bool
         Whether blocks have weights.
-    given_weight : array of shape (n,), or None
+    row_weights : array of shape (n,), or None
         Weights of all rows that do not come with the blocks.
     feature_major : bool
         Whether blocks hold a feature's values together, as columns of files do.
@@ -91,7 +91,7 @@ class BlockSource(Source):
     """
 
     weighted: bool = False
-    given_weight: Array | None = None
+    row_weights: Array | None = None
     feature_major: ClassVar[bool] = False
     reads_ahead = True
     once: bool = False
@@ -133,7 +133,7 @@ class BlockSource(Source):
     @property
     def sample_weight(self) -> Array | None:  # type: ignore[override]
         """Weights of all rows."""
-        return self._first_look.sample_weight if self.weighted else self.given_weight
+        return self._first_look.sample_weight if self.weighted else self.row_weights
 
     def chunks(self, lane_rows: int = 1) -> Iterator[Chunk]:
         """Read all rows, in chunks of whole lanes; each is valid until the next is asked for.
@@ -171,18 +171,18 @@ class BlockSource(Source):
         indices = np.asarray(indices)
         if indices.dtype.kind not in "iu" or indices.ndim != 1 or (np.diff(indices) < 0).any():
             raise TypeError("expected an array of row numbers that increase; numpy.sort brings them into order")
-        taken, done, read = np.empty((len(indices), self.n_features), self.dtype), 0, 0
+        result, count, read = np.empty((len(indices), self.n_features), self.dtype), 0, 0
         if not len(indices):
-            return taken
+            return result
         if indices[0] < 0:
             raise IndexError(f"expected row numbers from 0 on, got {indices[0]}")
         for first, rows, *_ in self._whole_lanes(1):
             read = first + len(rows)
             stop = int(np.searchsorted(indices, read))
-            taken[done:stop] = rows[indices[done:stop] - first]
-            done = stop
-            if done == len(indices):
-                return taken
+            result[count:stop] = rows[indices[count:stop] - first]
+            count = stop
+            if count == len(indices):
+                return result
         if read == self.n_rows:
             raise IndexError(f"expected row numbers from 0 to {read - 1}, got {indices[0]} to {indices[-1]}")
         raise ValueError(self._ended(read))
@@ -198,7 +198,7 @@ class BlockSource(Source):
                 if weight is not None:
                     weights.append(weight)
                 else:
-                    weight = part_of(self.given_weight, slice(first, n_rows))
+                    weight = part_of(self.row_weights, slice(first, n_rows))
                 yield Chunk(first, np.where(np.isnan(rows), 0, rows) if self.gaps else rows, weight)
 
         looking = chunks()
@@ -230,8 +230,8 @@ class BlockSource(Source):
 
     def _whole_lanes(self, lane_rows: int, *, weighted: bool = False) -> Iterator[_Lanes]:
         """Read all rows; as `read_ahead` needs, what it yields stays valid until the next but one is made."""
-        made = self._filled(lane_rows, weighted)
-        return read_ahead(made) if self.reads_ahead else made
+        lanes = self._filled(lane_rows, weighted)
+        return read_ahead(lanes) if self.reads_ahead else lanes
 
     def _filled(self, lane_rows: int, weighted: bool) -> Generator[_Lanes, None, None]:
         d, order = self.n_features, "F" if self.feature_major else "C"

@@ -54,10 +54,10 @@ class DaskSource(PartitionedSource):
         LostClusterError
             If the scheduler is gone, or a partition has cost too many workers; other errors are Dask's own.
         """
-        shared = dask.delayed(task, traverse=False)
+        delayed_task = dask.delayed(task, traverse=False)
         apply, add = dask.delayed(_applied, pure=False), dask.delayed(_added, pure=False)
         results = [
-            apply(shared, number, rows, weight)
+            apply(delayed_task, number, rows, weight)
             for number, (rows, weight) in enumerate(zip(self._partitions, self._weights, strict=True))
         ]
         while len(results) > 1:
@@ -67,7 +67,7 @@ class DaskSource(PartitionedSource):
         try:
             return self._client.compute(results[0], sync=True)
         except Exception as error:
-            if not _is_lost(self._client, error):
+            if not _is_cluster_error(self._client, error):
                 raise
             raise LostClusterError(f"the Dask cluster was lost: {type(error).__name__}: {error}") from error
 
@@ -155,11 +155,11 @@ def _open_client() -> Any:
         return None
 
 
-def _is_lost(client: Any, error: Exception) -> bool:
+def _is_cluster_error(client: Any, error: Exception) -> bool:
     """Return whether an error is the cluster's: not a task's, nor of rows that a living scheduler has given up."""
     from distributed import KilledWorker
     from distributed.comm import CommClosedError
 
     reason = getattr(error, "reason", None)  # why a future was cancelled
-    gone = client.status != "running" or reason == "scheduler-connection-lost"
-    return gone or isinstance(error, (KilledWorker, CommClosedError))
+    has_ended = client.status != "running" or reason == "scheduler-connection-lost"
+    return has_ended or isinstance(error, (KilledWorker, CommClosedError))

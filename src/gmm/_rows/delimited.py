@@ -206,8 +206,8 @@ class _Text:
     def notes(self) -> tuple[str, ...]:
         """What to tell of how the text is read."""
         commas = f"commas are read as decimal; use {self.says.words.decimal.format('.')} if they are not"
-        told = {_NO_UTF_8: self.encoding != _UTF_8, commas: self.decimal == "," and self.says.decimal is None}
-        return tuple(note for note, holds in told.items() if holds)
+        cases = {_NO_UTF_8: self.encoding != _UTF_8, commas: self.decimal == "," and self.says.decimal is None}
+        return tuple(note for note, holds in cases.items() if holds)
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -326,8 +326,8 @@ def _reason(error: Exception, names: Sequence[str] = (), says: TextFormat | None
     uneven = re.search(r"Row #(\d+): Expected (\d+) columns, got (\d+)", text)
     if uneven is None:
         return text
-    line, expected, found = map(int, uneven.groups())
-    return f"line {line} has {counted(found, 'field')}, expected {expected}"
+    line, expected, n_fields = map(int, uneven.groups())
+    return f"line {line} has {counted(n_fields, 'field')}, expected {expected}"
 
 
 def _no_number(text: str, says: TextFormat) -> str:

@@ -117,10 +117,10 @@ def _finite(
     if nonfinite is None and not source.gaps:
         return source
     if missing == "em":
-        given = source.with_gaps()
-        nonfinite = given.survey.nonfinite if given.gaps else None
+        gappy = source.with_gaps()
+        nonfinite = gappy.survey.nonfinite if gappy.gaps else None
         if nonfinite is None:
-            incomplete = (IncompleteSource if source.here else IncompletePartitions).of(given)
+            incomplete = (IncompleteSource if source.here else IncompletePartitions).of(gappy)
             if all(of.survey is None or of.survey.nonfinite is None for of in incomplete.patterns):
                 return incomplete if any(of.missing.any() for of in incomplete.patterns) else source
             nonfinite = incomplete.infinite
@@ -210,7 +210,7 @@ def as_one_array(source: Source, caller: str, *, gaps: bool = False) -> ArraySou
     """
     if not gaps:
         check_no_gaps(source, caller)
-    array = source.as_given
+    array = source.one_array
     if array is None:
         raise TypeError(
             f"{caller} needs its rows in memory: expected an array or a data frame, got {source!r}; its method "

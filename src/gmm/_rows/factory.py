@@ -63,9 +63,9 @@ class FactorySource(BlockSource):
     def blocks(self, *, weighted: bool) -> Iterator[Block]:
         """Call the factory, and check its blocks."""
         begun, self._first_reading = self._first_reading, None
-        for number, given in enumerate(self._begun() if begun is None else begun):
+        for number, block in enumerate(self._begun() if begun is None else begun):
             try:
-                yield self._block(given, weighted)
+                yield self._block(block, weighted)
             except (TypeError, ValueError) as error:
                 kind = TypeError if isinstance(error, TypeError) else ValueError
                 raise kind(f"block {number} of {self.name}: {error}") from error
@@ -76,12 +76,12 @@ class FactorySource(BlockSource):
             raise TypeError(f"expected an iterable of blocks of rows from {self.name}, got {type(blocks).__name__}")
         return iter(blocks)
 
-    def _block(self, given: Given, weighted: bool) -> Block:
-        if isinstance(given, tuple) != self.weighted or (self.weighted and len(given) != 2):
+    def _block(self, block: Given, weighted: bool) -> Block:
+        if isinstance(block, tuple) != self.weighted or (self.weighted and len(block) != 2):
             expected = "a tuple (rows, weights)" if self.weighted else "rows without weights"
-            got = f"a tuple of {len(given)}" if isinstance(given, tuple) else type(given).__name__
+            got = f"a tuple of {len(block)}" if isinstance(block, tuple) else type(block).__name__
             raise ValueError(f"expected {expected}, as in the first block, got {got}")
-        rows, weight = given if self.weighted else (given, None)
+        rows, weight = block if self.weighted else (block, None)
         floats, _ = check_rows(
             rows, estimator="it", n_features=self._n_features, feature_names=self.feature_names, min_rows=0
         )

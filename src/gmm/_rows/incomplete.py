@@ -36,7 +36,7 @@ class IncompleteSource(Source):
 
     Parameters
     ----------
-    given : Source
+    base : Source
         The rows; their weights are not asked for.
     sample_weight : array of shape (n,), optional
     filled : Source, optional
@@ -44,7 +44,7 @@ class IncompleteSource(Source):
     known : KnownClasses
     """
 
-    given: Source
+    base: Source
     sample_weight: Array | None = None
     filled: Source | None = None
     known: KnownClasses = ALL_UNKNOWN
@@ -53,7 +53,7 @@ class IncompleteSource(Source):
 
     def __repr__(self) -> str:
         """Show the rows as they are given."""
-        return repr(self.given)
+        return repr(self.base)
 
     @classmethod
     def of(cls, rows: Source) -> IncompleteSource:
@@ -68,27 +68,27 @@ class IncompleteSource(Source):
     @property
     def n_rows(self) -> int:
         """Number of rows, n."""
-        return self.given.n_rows
+        return self.base.n_rows
 
     @property
     def n_features(self) -> int:
         """Number of features, d."""
-        return self.given.n_features
+        return self.base.n_features
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """Type of the rows."""
-        return self.given.dtype
+        return self.base.dtype
 
     @property
     def feature_names(self) -> NDArray[np.object_] | None:  # type: ignore[override]
         """Names of the features, if they have any."""
-        return self.given.feature_names
+        return self.base.feature_names
 
     @property
     def reads_ahead(self) -> bool:  # type: ignore[override]
         """Whether chunks are made on a thread of their own."""
-        return self.given.reads_ahead
+        return self.base.reads_ahead
 
     @cached_property
     def patterns(self) -> list[Pattern]:
@@ -97,7 +97,7 @@ class IncompleteSource(Source):
 
     def pieces(self) -> Iterator[Piece]:
         """Yield the rows of each pattern in a chunk; in memory, all rows of a pattern at once."""
-        if self.given.resident is not None:
+        if self.base.resident is not None:
             return self._numbered(self._read())
         return chain.from_iterable(map(self.split, chunks_in_order(self, 1)))
 
@@ -122,7 +122,7 @@ class IncompleteSource(Source):
             waiting[number].append(piece)
             n_waiting[number] += len(piece.indices)
             n = n_waiting[number]
-            if n >= WAITING and self.given.resident is None:
+            if n >= WAITING and self.base.resident is None:
                 whole = (n - 1) // lane_rows(number) * lane_rows(number)
                 one = joined(waiting[number])
                 yield n_before[number], one.part(slice(whole))
@@ -134,9 +134,9 @@ class IncompleteSource(Source):
                 raise_changed_gaps()
             yield n_before[number], joined(waiting.pop(number))
 
-    def with_known(self, known: KnownClasses) -> IncompleteSource:
+    def with_classes(self, classes: KnownClasses) -> IncompleteSource:
         """Return the same rows with other classes."""
-        other = super().with_known(known)
+        other = super().with_classes(classes)
         if other is not self:
             vars(other).pop("without_gaps", None)
         return other
@@ -148,36 +148,36 @@ class IncompleteSource(Source):
 
     def through(self, function: Callable[[NDArray[Any]], NDArray[Any]]) -> IncompleteSource:
         """Return rows that a function makes of these, gaps at the same places."""
-        given, filled = (
+        base, filled = (
             None
             if rows is None
-            else rows.through(function) or _made(partial(_mapped, rows, function), self.sample_weight)
-            for rows in (self.given, self.filled)
+            else rows.through(function) or _from_blocks(partial(_mapped, rows, function), self.sample_weight)
+            for rows in (self.base, self.filled)
         )
-        assert given is not None  # as there are rows
-        return replace(self, given=given.with_gaps(), filled=filled)
+        assert base is not None  # as there are rows
+        return replace(self, base=base.with_gaps(), filled=filled)
 
     @property
-    def as_given(self) -> ArraySource | None:
+    def one_array(self) -> ArraySource | None:
         """The rows as one array if they can be addressed as one, NaN where a value is missing."""
-        given = self.given.as_given
-        return None if given is None else replace(given, sample_weight=self.sample_weight)
+        base = self.base.one_array
+        return None if base is None else replace(base, sample_weight=self.sample_weight)
 
     def filled_by(self, begin: Callable[[], Fill]) -> IncompleteSource:
         """Return the same rows with others in the place of `filled`; `begin` is called before each reading."""
         filled: Source = FilledSource(self, begin)
-        if self.given.resident is not None:
+        if self.base.resident is not None:
             filled = ArraySource(filled.take(np.arange(self.n_rows)), self.sample_weight)
         return self._same(filled=filled)
 
     @property
     def read(self) -> Source:
         """The source whose chunks passes read."""
-        return self.given
+        return self.base
 
     def read_by(self, reader: Source) -> IncompleteSource:
         """Return the rows as another source reads them."""
-        other = self._same(given=reader)
+        other = self._same(base=reader)
         return other.filled_by(self.filled.begin) if isinstance(self.filled, FilledSource) else other
 
     def _same(self, **parts: Any) -> IncompleteSource:
@@ -192,15 +192,15 @@ class IncompleteSource(Source):
         """The rows of weight above 0, so that others, among which sums are rounded otherwise, change no bit."""
         if self.sample_weight is None or self.n_used == self.n_rows:
             return self
-        return self.chosen(self.sample_weight > 0)
+        return self.where(self.sample_weight > 0)
 
-    def chosen(self, there: NDArray[np.bool_]) -> IncompleteSource:
+    def where(self, there: NDArray[np.bool_]) -> IncompleteSource:
         """Return some of the rows."""
         weight = part_of(self.sample_weight, there)
         weight = None if weight is None or (weight == 1).all() else weight
-        given, filled = (None if rows is None else _chosen(rows, there, weight) for rows in (self.given, self.filled))
-        assert given is not None  # as there are rows
-        return IncompleteSource(given.with_gaps(), weight, filled)
+        base, filled = (None if rows is None else _rows_where(rows, there, weight) for rows in (self.base, self.filled))
+        assert base is not None  # as there are rows
+        return IncompleteSource(base.with_gaps(), weight, filled)
 
     @property
     def empty(self) -> NDArray[np.bool_]:
@@ -220,12 +220,12 @@ class IncompleteSource(Source):
         """The rows with their gaps filled."""
         if self.filled is not None:
             filled = self.filled
-        elif self.given.resident is not None:
-            rows, means = self.given.resident.rows, self._means
+        elif self.base.resident is not None:
+            rows, means = self.base.resident.rows, self._means
             filled = ArraySource(np.where(np.isnan(rows), means, rows), self.sample_weight)
         else:
             filled = FilledSource(self, lambda: lambda number, rows: self._means[self.patterns[number].missing])
-        return filled.with_known(self.known)
+        return filled.with_classes(self.known)
 
     @cached_property
     def survey(self) -> Survey:
@@ -237,12 +237,12 @@ class IncompleteSource(Source):
 
     def chunks(self, lane_rows: int = 1) -> Iterator[Chunk]:
         """Yield the rows in order, NaN where a value is missing."""
-        for first, rows, _ in self.given.chunks(lane_rows):
+        for first, rows, _ in self.base.chunks(lane_rows):
             yield Chunk(first, rows, part_of(self.sample_weight, slice(first, first + len(rows))))
 
     def take(self, indices: NDArray[np.intp]) -> NDArray[Any]:
         """Return the rows with these indices, NaN where a value is missing."""
-        return self.given.take(indices)
+        return self.base.take(indices)
 
     def subset(self, indices: NDArray[np.intp]) -> ArraySource:
         """Return the rows with these indices, their gaps filled, and their weights."""
@@ -262,7 +262,7 @@ class IncompleteSource(Source):
 
     def _read(self) -> Iterable[Keyed]:
         """Read all rows by pattern, chunk by chunk; in memory, once."""
-        return self._whole if self.given.resident is not None else chain.from_iterable(map(split, self.chunks()))
+        return self._whole if self.base.resident is not None else chain.from_iterable(map(split, self.chunks()))
 
     @cached_property
     def _whole(self) -> list[Keyed]:
@@ -271,7 +271,7 @@ class IncompleteSource(Source):
     @cached_property
     def by_key(self) -> dict[Any, Pattern]:
         """The patterns by their keys, which increase."""
-        return patterns_of(self._read(), in_memory=self.given.resident is not None)
+        return patterns_of(self._read(), in_memory=self.base.resident is not None)
 
     def among(self, by_key: dict[Any, Pattern]) -> IncompleteSource:
         """Return the rows as some of others, with their patterns, which tell the forms of passes."""
@@ -285,19 +285,19 @@ class IncompleteSource(Source):
     def _means(self) -> NDArray[Any]:
         """The mean of each column over the rows that have it."""
         d = self.n_features
-        about, sums, n_used = np.full(d, np.nan), np.zeros(d), np.zeros(d)
+        about, sums, n_values = np.full(d, np.nan), np.zeros(d), np.zeros(d)
         for chunk in self.chunks():
             rows = chunk.rows
-            used = ~np.isnan(rows) & (chunk.weights > 0)[:, None]
+            has_value = ~np.isnan(rows) & (chunk.weights > 0)[:, None]
             # About a value of each column, so that columns far from zero keep their digits; about 0 without values.
-            firsts = np.where(used.any(axis=0), rows[used.argmax(axis=0), np.arange(d)], np.nan)
+            firsts = np.where(has_value.any(axis=0), rows[has_value.argmax(axis=0), np.arange(d)], np.nan)
             about = np.where(np.isnan(about), firsts, about)
             with np.errstate(over="ignore"):
                 # One after the other, whatever the chunks.
-                sums = np.concatenate([sums[None], np.where(used, rows - about, 0.0)]).cumsum(axis=0)[-1]
-            n_used += used.sum(axis=0)
+                sums = np.concatenate([sums[None], np.where(has_value, rows - about, 0.0)]).cumsum(axis=0)[-1]
+            n_values += has_value.sum(axis=0)
         with np.errstate(over="ignore"):
-            return np.asarray((np.nan_to_num(about) + sums / np.maximum(n_used, 1)).astype(self.dtype))
+            return np.asarray((np.nan_to_num(about) + sums / np.maximum(n_values, 1)).astype(self.dtype))
 
 
 class FilledSource(SameRows):
@@ -335,32 +335,32 @@ class FilledSource(SameRows):
     def take(self, indices: NDArray[np.intp]) -> NDArray[Any]:
         """Return the rows with these indices, which increase, with the bits that they have in memory."""
         fill, patterns = self.begin(), self._source.patterns
-        taken = np.array(self._source.take(indices))
+        result = np.array(self._source.take(indices))
         order = [number for number, pattern in enumerate(patterns) if pattern.missing.any()]
         for _, (number, here, part) in self._source.lanes(order, lambda number: LANES):
             batches = (part.rows[start : start + LANES] for start in range(0, len(here), LANES))
             values = np.concatenate(
                 [np.broadcast_to(fill(number, rows), (len(rows), patterns[number].missing.sum())) for rows in batches]
             )
-            wanted = np.isin(here, indices)
-            places = np.searchsorted(indices, here[wanted])
-            taken[np.ix_(places, patterns[number].missing)] = values[wanted]
-        return taken
+            is_requested = np.isin(here, indices)
+            places = np.searchsorted(indices, here[is_requested])
+            result[np.ix_(places, patterns[number].missing)] = values[is_requested]
+        return result
 
 
-def _chosen(rows: Source, there: NDArray[np.bool_], weight: Array | None) -> Source:
+def _rows_where(rows: Source, there: NDArray[np.bool_], weight: Array | None) -> Source:
     """Return the rows that are chosen, with these weights."""
     resident = rows.resident
     if resident is not None:
         return replace(resident, rows=resident.rows[there], sample_weight=weight)
-    return _made(lambda: (part[there[first : first + len(part)]] for first, part, _ in rows.chunks()), weight)
+    return _from_blocks(lambda: (part[there[first : first + len(part)]] for first, part, _ in rows.chunks()), weight)
 
 
 def _mapped(source: Source, function: Callable[[NDArray[Any]], NDArray[Any]]) -> Iterator[NDArray[Any]]:
     return (function(chunk.rows) for chunk in source.chunks())
 
 
-def _made(blocks: Callable[[], Iterator[NDArray[Any]]], weight: Array | None) -> FactorySource:
+def _from_blocks(blocks: Callable[[], Iterator[NDArray[Any]]], weight: Array | None) -> FactorySource:
     source = FactorySource(blocks)
-    source.given_weight = weight
+    source.row_weights = weight
     return source

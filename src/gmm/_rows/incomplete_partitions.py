@@ -24,7 +24,7 @@ __all__ = ["IncompletePartitions"]
 class IncompletePartitions(IncompleteSource):
     """Rows in partitions elsewhere, of which some values are missing."""
 
-    given: PartitionedSource
+    base: PartitionedSource
     here = False
 
     @classmethod
@@ -35,22 +35,22 @@ class IncompletePartitions(IncompleteSource):
     @cached_property
     def by_key(self) -> dict[Any, Pattern]:
         """The patterns by their keys, which increase."""
-        return self.given.by_key
+        return self.base.by_key
 
     @property
     def n_used(self) -> int:
         """Number of rows with a positive weight."""
-        return self.given.n_rows
+        return self.base.n_rows
 
     @property
     def n_effective(self) -> float:
         """The effective number of rows, (Σ w)² / Σ w²."""
-        return self.given.n_effective
+        return self.base.n_effective
 
     @property
     def fingerprint(self) -> str:
         """Digest of all rows and weights."""
-        return self.given.fingerprint
+        return self.base.fingerprint
 
     @cached_property
     def without_gaps(self) -> PartitionedSource:
@@ -60,7 +60,7 @@ class IncompletePartitions(IncompleteSource):
             if pattern.survey is not None:
                 sums[pattern.observed] += pattern.weight * pattern.survey.centre
                 weights[pattern.observed] += pattern.weight
-        return self.given.anew(opening=Opening(gaps=True, means=sums / np.maximum(weights, np.finfo(np.float64).tiny)))
+        return self.base.anew(opening=Opening(gaps=True, means=sums / np.maximum(weights, np.finfo(np.float64).tiny)))
 
     @property
     def survey(self) -> Survey:
@@ -72,22 +72,22 @@ class IncompletePartitions(IncompleteSource):
         begin: Callable[[], Fill] | None = vars(self).get("begin")
         if begin is None:
             return self.without_gaps.subset(indices)
-        (part, ranks), numbers, fill = self.given.ranked(indices), list(self.by_key), begin()
+        (part, ranks), numbers, fill = self.base.ranked(indices), list(self.by_key), begin()
         some, rows = IncompleteSource(part), part.rows.copy()
-        for key, (_, here, known) in zip(some.by_key, some.pieces(), strict=True):
+        for key, (_, here, piece) in zip(some.by_key, some.pieces(), strict=True):
             number, pattern = numbers.index(key), self.by_key[key]
             for start in range(0, ranks[here[-1]] + 1 if pattern.missing.any() else 0, LANES):
                 # What other rows have changes nothing; only they have to be there, as in memory.
-                batch = np.zeros((min(LANES, pattern.n_rows - start), known.n_features), known.dtype)
-                wanted = ranks[here] // LANES == start // LANES
-                places = ranks[here][wanted] - start
-                batch[places] = known.rows[wanted]
-                rows[np.ix_(here[wanted], pattern.missing)] = fill(number, batch)[places]
+                batch = np.zeros((min(LANES, pattern.n_rows - start), piece.n_features), piece.dtype)
+                is_in_batch = ranks[here] // LANES == start // LANES
+                places = ranks[here][is_in_batch] - start
+                batch[places] = piece.rows[is_in_batch]
+                rows[np.ix_(here[is_in_batch], pattern.missing)] = fill(number, batch)[places]
         return replace(part, rows=rows)
 
     def part(self, indices: NDArray[np.intp]) -> IncompleteSource:
         """Return the rows with these indices, which increase, here, with their gaps."""
-        part = self.given.subset(indices)
+        part = self.base.subset(indices)
         return IncompleteSource(part, part.sample_weight, self.subset(indices))
 
     def filled_by(self, begin: Callable[[], Fill]) -> IncompletePartitions:
@@ -107,6 +107,6 @@ class IncompletePartitions(IncompleteSource):
         weight = self.survey.weight
         if abs(statistics.weight - weight) > 1e-9 * weight:
             raise ValueError(
-                f"{self.given!r} changed between two passes: their weight was {weight:.10g} and is "
+                f"{self.base!r} changed between two passes: their weight was {weight:.10g} and is "
                 f"{statistics.weight:.10g}; expected the same rows each time"
             )

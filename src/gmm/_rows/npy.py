@@ -35,17 +35,17 @@ class NpySource(BlockSource):
     ----------
     mapped : memmap of shape (n, d)
         The whole map of a file. Passes use its shape, type and place, and read the file.
-    given_weight : array of shape (n,), optional
+    row_weights : array of shape (n,), optional
     """
 
     mapped: np.memmap[Any, Any]
-    given_weight: Array | None = None
+    row_weights: Array | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle which part of which file it is, not its content."""
         order = "C" if self.mapped.flags.c_contiguous else "F"
         place = (self.name, self.mapped.dtype, "r", self.mapped.offset, self.mapped.shape, order)
-        return _mapped_again, (place, self.given_weight)
+        return _mapped_again, (place, self.row_weights)
 
     @property
     def name(self) -> str:
@@ -72,7 +72,7 @@ class NpySource(BlockSource):
         """The map, of which the operating system loads what is touched; None if the numbers need conversion."""
         if self.mapped.dtype != self.dtype:
             return None
-        return ArraySource(to_kernel_floats(self.mapped), self.given_weight)
+        return ArraySource(to_kernel_floats(self.mapped), self.row_weights)
 
     def blocks(self, *, weighted: bool) -> Iterator[Block]:
         """Read the file from the beginning."""
@@ -96,14 +96,14 @@ class NpySource(BlockSource):
 
     def _fill(self, file: FileIO, part: NDArray[Any]) -> None:
         """Read until the buffer is full; one call may give less."""
-        left = part.view(np.uint8).reshape(-1).data
-        while len(left):
-            got = file.readinto(left)
+        buffer = part.view(np.uint8).reshape(-1).data
+        while len(buffer):
+            got = file.readinto(buffer)
             if not got:
                 raise ValueError(
                     f"{self.name} changed between two readings: it ends at byte {file.tell()}, before its last row"
                 )
-            left = left[got:]
+            buffer = buffer[got:]
 
 
 def npy_source(path: str | os.PathLike[str]) -> NpySource:
@@ -145,8 +145,8 @@ def _expected(name: str, array: Any) -> str:
     return f"{name}: expected numbers of shape (rows, columns), got {got}"
 
 
-def _mapped_again(place: tuple[Any, ...], given_weight: Array | None) -> NpySource:
-    return NpySource(np.memmap(*place), given_weight)
+def _mapped_again(place: tuple[Any, ...], row_weights: Array | None) -> NpySource:
+    return NpySource(np.memmap(*place), row_weights)
 
 
 def is_file_backed(X: object) -> bool:

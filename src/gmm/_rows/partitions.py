@@ -85,16 +85,16 @@ class PartitionedSource(Source):
     @property
     def by_key(self) -> dict[Any, Pattern]:
         """Of rows with gaps: the patterns by their keys, which increase."""
-        seen: dict[Any, Pattern] = {}
-        for found in self._looks:
-            for key, pattern in found.patterns.items():
-                seen[key] = seen[key].joined(pattern) if key in seen else pattern
-        return dict(sorted(seen.items()))
+        patterns: dict[Any, Pattern] = {}
+        for look in self._looks:
+            for key, pattern in look.patterns.items():
+                patterns[key] = patterns[key].joined(pattern) if key in patterns else pattern
+        return dict(sorted(patterns.items()))
 
     @property
     def n_rows(self) -> int:
         """Number of rows, n."""
-        return sum(found.n_rows for found in self._looks)
+        return sum(look.n_rows for look in self._looks)
 
     @property
     def n_features(self) -> int:
@@ -104,7 +104,7 @@ class PartitionedSource(Source):
     @cached_property
     def dtype(self) -> np.dtype[Any]:
         """Type of the rows: float64 if some are."""
-        return np.result_type(*(found.dtype for found in self._looks if found.n_rows))
+        return np.result_type(*(look.dtype for look in self._looks if look.n_rows))
 
     @property
     def feature_names(self) -> NDArray[np.object_] | None:  # type: ignore[override]
@@ -119,14 +119,14 @@ class PartitionedSource(Source):
     @property
     def n_effective(self) -> float:
         """The effective number of rows, (Σ w)² / Σ w²."""
-        largest = max(found.largest for found in self._looks)
-        squares = sum(found.squares * (found.largest / largest) ** 2 for found in self._looks)
+        largest = max(look.largest for look in self._looks)
+        squares = sum(look.squares * (look.largest / largest) ** 2 for look in self._looks)
         return (self.survey.weight / largest) ** 2 / squares
 
     @property
     def single(self) -> bool:
         """Whether passes may compute in float32."""
-        largest = np.array([found.largest for found in self._looks if found.n_rows])
+        largest = np.array([look.largest for look in self._looks if look.n_rows])
         return self.dtype == np.float32 and single_weights(largest if self._first.weighted else None)
 
     @cached_property
@@ -134,7 +134,7 @@ class PartitionedSource(Source):
         """Survey of all rows."""
         self._first  # noqa: B018 - which raises where there are no rows
         parts = zip(self._starts, self._looks, strict=True)
-        return Survey([(first, found.survey, None) for first, found in parts if found.survey], self.n_features)
+        return Survey([(first, look.survey, None) for first, look in parts if look.survey], self.n_features)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -170,51 +170,51 @@ class PartitionedSource(Source):
         for number, rows, _, ranks in parts if self.opening.finds_gaps else ():
             some, before = IncompleteSource(ArraySource(rows)), self._looks[:number]
             for key, piece in zip(some.by_key, some.pieces(), strict=True):
-                ranks[piece.indices] += sum(found.patterns[key].n_rows for found in before if key in found.patterns)
+                ranks[piece.indices] += sum(look.patterns[key].n_rows for look in before if key in look.patterns)
         _, rows, weights, ranks = zip(*parts, strict=True)
         weight = np.concatenate(weights) if self._first.weighted else None
         return ArraySource(np.concatenate(rows), weight), np.concatenate(ranks)
 
     def _collected(self, task: Task, kind: type[T]) -> list[T]:
         """Return what a task whose results are lists returns of all partitions."""
-        found = self.total(task)
-        if not isinstance(found, list) or not all(isinstance(part, kind) for part in found):
-            raise TypeError(self._no_total(found, f"a list of {kind.__name__}"))
-        return found
+        results = self.total(task)
+        if not isinstance(results, list) or not all(isinstance(part, kind) for part in results):
+            raise TypeError(self._no_total(results, f"a list of {kind.__name__}"))
+        return results
 
-    def _no_total(self, found: object, wanted: str) -> str:
+    def _no_total(self, result: object, expected: str) -> str:
         return (
-            f"expected of {self!r} the sum by + of what the task returned for each partition, {wanted}, got "
-            f"{type(found).__name__}: {found!r:.60}"
+            f"expected of {self!r} the sum by + of what the task returned for each partition, {expected}, got "
+            f"{type(result).__name__}: {result!r:.60}"
         )
 
     @cached_property
     def _looks(self) -> list[Look]:
-        looks = sorted(self._collected(self.opening, Look), key=lambda found: found.number)
-        numbers = [found.number for found in looks]
+        looks = sorted(self._collected(self.opening, Look), key=lambda look: look.number)
+        numbers = [look.number for look in looks]
         if numbers != list(range(len(looks))):
             raise ValueError(f"expected partitions numbered from 0, each once, got {listed(map(str, numbers), 10)}")
-        with_rows = [found for found in looks if found.n_rows]
-        for found in with_rows:
-            _check_alike(with_rows[0], found)
+        with_rows = [look for look in looks if look.n_rows]
+        for look in with_rows:
+            _check_alike(with_rows[0], look)
         return looks
 
     @cached_property
     def _first(self) -> Look:
         """The first partition that has rows."""
-        found = next((found for found in self._looks if found.n_rows), None)
-        if found is None:
+        look = next((look for look in self._looks if look.n_rows), None)
+        if look is None:
             raise ValueError(f"expected one row at least in the partitions of {self!r}, got none")
-        return found
+        return look
 
     @cached_property
     def _starts(self) -> list[int]:
-        return list(accumulate((found.n_rows for found in self._looks), initial=0))[:-1]
+        return list(accumulate((look.n_rows for look in self._looks), initial=0))[:-1]
 
     @property
     def expected(self) -> Expected:
         """What the partitions are at every reading."""
-        return Expected(tuple(found.n_rows for found in self._looks), self.dtype, self.opening)
+        return Expected(tuple(look.n_rows for look in self._looks), self.dtype, self.opening)
 
 
 class EngineSource(PartitionedSource):

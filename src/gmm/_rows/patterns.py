@@ -30,15 +30,15 @@ def patterns_of(pieces: Iterable[Keyed], *, in_memory: bool) -> dict[Any, Patter
     ValueError
         If rows beyond memory have more patterns than memory is for.
     """
-    seen: dict[Any, Pattern] = {}
+    patterns: dict[Any, Pattern] = {}
     n_bytes = 0
     for key, missing, (_, indices, rows) in pieces:
-        before = seen.get(key)
-        pattern = seen[key] = _with(before or Pattern.of(missing), rows)
+        before = patterns.get(key)
+        pattern = patterns[key] = _with(before or Pattern.of(missing), rows)
         n_bytes += _n_bytes(pattern) - (_n_bytes(before) if before else 0)
         if n_bytes > _MOST_BYTES and not in_memory:
-            raise_too_many_patterns(len(seen), int(indices[-1]) + 1)
-    return dict(sorted(seen.items()))
+            raise_too_many_patterns(len(patterns), int(indices[-1]) + 1)
+    return dict(sorted(patterns.items()))
 
 
 def _n_bytes(pattern: Pattern) -> int:
@@ -55,8 +55,8 @@ def _with(pattern: Pattern, rows: ArraySource) -> Pattern:
     return pattern._replace(n_rows=n + rows.n_rows, survey=survey, heaviest=max(pattern.heaviest, heaviest))
 
 
-def split(chunk: Chunk, known: NDArray[Any] | None = None) -> Iterator[Keyed]:
-    """Yield the rows of each pattern in a chunk, in the order of its keys, of which all may be known.
+def split(chunk: Chunk, expected: NDArray[Any] | None = None) -> Iterator[Keyed]:
+    """Yield the rows of each pattern in a chunk, in the order of its keys, which are among those `expected`.
 
     Raises
     ------
@@ -64,16 +64,16 @@ def split(chunk: Chunk, known: NDArray[Any] | None = None) -> Iterator[Keyed]:
         If a row has another key.
     """
     keys = _keys(chunk.rows)
-    if known is None:
-        known, which = np.unique(keys, return_inverse=True)
+    if expected is None:
+        expected, which = np.unique(keys, return_inverse=True)
     else:
-        which = np.searchsorted(known, keys)
-        others = known[np.minimum(which, len(known) - 1)] != keys
+        which = np.searchsorted(expected, keys)
+        others = expected[np.minimum(which, len(expected) - 1)] != keys
         if others.any():
             raise_changed_gaps(chunk.first + int(others.argmax()))
-    order = np.argsort(which.astype(np.min_scalar_type(len(known))), kind="stable")
-    ends = np.bincount(which, minlength=len(known)).cumsum()
-    for key, here in zip(known.tolist(), np.split(order, ends[:-1]), strict=True):
+    order = np.argsort(which.astype(np.min_scalar_type(len(expected))), kind="stable")
+    ends = np.bincount(which, minlength=len(expected)).cumsum()
+    for key, here in zip(expected.tolist(), np.split(order, ends[:-1]), strict=True):
         if len(here):
             rows, weight = chunk.rows.take(here, axis=0), part_of(chunk.sample_weight, here)
             missing = np.isnan(rows[0])

@@ -47,7 +47,7 @@ class ScratchSource(SameColumns, BlockSource):
         self._n_copied = 0  # rows, once all are
         self._failed = False
         self._copying = Lock()
-        self.weighted, self.given_weight = source.weighted, source.given_weight
+        self.weighted, self.row_weights = source.weighted, source.row_weights
         self.feature_names = source.feature_names
         if source.once:
             self.once = True
@@ -119,12 +119,12 @@ class ScratchSource(SameColumns, BlockSource):
 
     def _move(self, move: _Move, rows: NDArray[Any], first: int) -> None:
         """Read or write rows, of which `first` come before these; one call may move less."""
-        left, place = rows.view(np.uint8).reshape(-1).data, first * self.n_features * self.dtype.itemsize
-        while len(left):
-            n_bytes = move(self._file, left, place)
+        buffer, place = rows.view(np.uint8).reshape(-1).data, first * self.n_features * self.dtype.itemsize
+        while len(buffer):
+            n_bytes = move(self._file, buffer, place)
             if not n_bytes:
                 raise OSError(EIO, f"the scratch file of {self.name} ends before its last row")
-            left, place = left[n_bytes:], place + n_bytes
+            buffer, place = buffer[n_bytes:], place + n_bytes
 
 
 if hasattr(os, "preadv"):  # threads and forks share a file's position, so nothing moves it

@@ -173,7 +173,7 @@ class Source(ABC):
         return self
 
     @property
-    def as_given(self) -> ArraySource | None:
+    def one_array(self) -> ArraySource | None:
         """The rows as one array if they can be addressed as one, NaN where a value is missing."""
         return self.addressable
 
@@ -252,19 +252,19 @@ class Source(ABC):
 
     def anew(self, **changes: Any) -> Self:
         """Return the source with other attributes, before any look at its rows."""
-        found = {
+        cached = {
             name for kind in type(self).__mro__ for name, of in vars(kind).items() if isinstance(of, cached_property)
         }
         other = object.__new__(type(self))
-        vars(other).update({name: value for name, value in vars(self).items() if name not in found} | changes)
+        vars(other).update({name: value for name, value in vars(self).items() if name not in cached} | changes)
         return other
 
-    def with_known(self, known: KnownClasses) -> Self:
+    def with_classes(self, classes: KnownClasses) -> Self:
         """Return the same rows with other classes."""
-        if known is self.known:
+        if classes is self.known:
             return self
         other = object.__new__(type(self))
-        vars(other).update(vars(self) | {"known": known})
+        vars(other).update(vars(self) | {"known": classes})
         return other
 
     @cached_property
@@ -394,9 +394,9 @@ def box_of(source: Source) -> NDArray[Any]:
         return source.survey.box.astype(np.float64)
     low, high = np.full((2, source.n_features), [[np.inf], [-np.inf]])
     for chunk in source.chunks():
-        used = chunk.rows[chunk.weights > 0]
-        low = np.fmin(low, np.fmin.reduce(used, axis=0, initial=np.inf))  # of NaN, which is no value, and a number
-        high = np.fmax(high, np.fmax.reduce(used, axis=0, initial=-np.inf))  # the number
+        rows = chunk.rows[chunk.weights > 0]
+        low = np.fmin(low, np.fmin.reduce(rows, axis=0, initial=np.inf))  # of NaN, which is no value, and a number
+        high = np.fmax(high, np.fmax.reduce(rows, axis=0, initial=-np.inf))  # the number
     return np.array([low, high])
 
 

@@ -140,12 +140,12 @@ class TableSource(BlockSource):
                 raise ValueError(f"column {field.name!r} of {where} holds {field.type}, expected float as before")
 
 
-def _check_names(present: Sequence[str], wanted: Sequence[str], where: str) -> None:
+def _check_names(present: Sequence[str], columns: Sequence[str], where: str) -> None:
     names = Counter(present)
-    repeated = [name for name in wanted if names[name] > 1]
-    if repeated or len(set(wanted)) < len(wanted):
-        raise ValueError(f"expected distinct columns of {where}, got {quoted(repeated or wanted)}")
-    absent = [name for name in wanted if name not in names]
+    repeated = [name for name in columns if names[name] > 1]
+    if repeated or len(set(columns)) < len(columns):
+        raise ValueError(f"expected distinct columns of {where}, got {quoted(repeated or columns)}")
+    absent = [name for name in columns if name not in names]
     if absent:
         noun = "column" if len(absent) == 1 else "columns"
         raise ValueError(f"no {noun} {quoted(absent)} in {where}, which has {quoted(present)}")

@@ -69,11 +69,11 @@ class Opening:
         return self.gaps and self.means is None
 
     def rows(
-        self, number: int, given: Any, dtype: np.dtype[Any] | None = None
+        self, number: int, partition: Any, dtype: np.dtype[Any] | None = None
     ) -> tuple[ArraySource, NDArray[np.object_] | None]:
         """Return the rows that have a positive weight and, if there may be gaps, a value; and names of features."""
         name = f"partition {number}"
-        values, weight = given if isinstance(given, tuple) else (given, None)
+        values, weight = partition if isinstance(partition, tuple) else (partition, None)
         floats, names = check_rows(values, estimator=name, min_rows=0)
         if weight is not None:
             try:
@@ -82,18 +82,18 @@ class Opening:
                     check_sample_weight(weight, len(floats))
             except ValueError as error:
                 raise ValueError(f"{name}: {error}") from error
-        used = in_full(weight, len(floats)) > 0
+        usable = in_full(weight, len(floats)) > 0
         if self.gaps:
-            used = used & ~np.isnan(floats).all(axis=1)
-        if not used.all():
-            floats, weight = floats[used], part_of(weight, used)
+            usable = usable & ~np.isnan(floats).all(axis=1)
+        if not usable.all():
+            floats, weight = floats[usable], part_of(weight, usable)
         if self.means is not None:
             floats = np.where(np.isnan(floats), self.means.astype(floats.dtype), floats)
         return ArraySource(floats if dtype is None else floats.astype(dtype, copy=False), weight), names
 
-    def __call__(self, number: int, given: Any) -> list[Look]:
+    def __call__(self, number: int, partition: Any) -> list[Look]:
         """Look at a partition for the first time."""
-        source, names = self.rows(number, given)
+        source, names = self.rows(number, partition)
         n, d = source.n_rows, source.n_features
         if not n:
             return [Look(number, n, d, source.dtype, names, False, None, 0.0, 0.0, {})]
@@ -104,8 +104,8 @@ class Opening:
         if self.finds_gaps:
             patterns = IncompleteSource(source, source.sample_weight).by_key
             whole = replace(source, rows=np.where(np.isnan(source.rows), 0, source.rows))
-        found = number, n, d, source.dtype, names, weighted, whole.survey, largest, float(shares @ shares)
-        return [Look(*found, patterns)]
+        facts = number, n, d, source.dtype, names, weighted, whole.survey, largest, float(shares @ shares)
+        return [Look(*facts, patterns)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,7 +116,7 @@ class Expected:
     dtype: np.dtype[Any]
     opening: Opening
 
-    def rows(self, number: int, given: Any) -> ArraySource:
+    def rows(self, number: int, partition: Any) -> ArraySource:
         """Return the rows of a partition.
 
         Raises
@@ -124,7 +124,7 @@ class Expected:
         ValueError
             If there are more or fewer than before.
         """
-        source, _ = self.opening.rows(number, given, self.dtype)
+        source, _ = self.opening.rows(number, partition, self.dtype)
         if source.n_rows != self.n_rows[number]:
             raise ValueError(
                 f"partition {number} changed between two readings: {self.n_rows[number]} rows the first time, "
@@ -140,9 +140,9 @@ class Pass:
     plan: _em.Plan
     expected: Expected
 
-    def __call__(self, number: int, given: Any) -> Array | float:
+    def __call__(self, number: int, partition: Any) -> Array | float:
         """Walk the rows of a partition, on one thread; of none, the sums are 0."""
-        source = self.expected.rows(number, given)
+        source = self.expected.rows(number, partition)
         n_lanes = -(-source.n_rows // self.plan.lane_rows)
         if not n_lanes:
             return 0.0
@@ -159,8 +159,8 @@ class Take:
     indices: NDArray[np.intp]
     expected: Expected
 
-    def __call__(self, number: int, given: Any) -> list[tuple[int, NDArray[Any], Array | None, NDArray[np.intp]]]:
-        """Return the number of the partition, and those of its rows that are wanted, with their weights.
+    def __call__(self, number: int, partition: Any) -> list[tuple[int, NDArray[Any], Array | None, NDArray[np.intp]]]:
+        """Return the number of the partition, and those of its rows with these indices, with their weights.
 
         Of rows with gaps, also how many rows before each in the partition have the same pattern.
         """
@@ -168,13 +168,13 @@ class Take:
         start, stop = np.searchsorted(self.indices, [first, first + self.expected.n_rows[number]])
         if start == stop:
             return []
-        rows, wanted = self.expected.rows(number, given), self.indices[start:stop] - first
+        rows, indices = self.expected.rows(number, partition), self.indices[start:stop] - first
         ranks = np.zeros(rows.n_rows, np.intp)
         if self.expected.opening.finds_gaps:
             for piece in IncompleteSource(rows).pieces():
                 ranks[piece.indices] = np.arange(len(piece.indices))
-        part = rows.subset(wanted)
-        return [(number, part.rows, part.sample_weight, ranks[wanted])]
+        part = rows.subset(indices)
+        return [(number, part.rows, part.sample_weight, ranks[indices])]
 
 
 @dataclass(frozen=True)
@@ -183,6 +183,6 @@ class Digest:
 
     expected: Expected
 
-    def __call__(self, number: int, given: Any) -> list[tuple[int, str]]:
+    def __call__(self, number: int, partition: Any) -> list[tuple[int, str]]:
         """Return the number of the partition and its digest."""
-        return [(number, self.expected.rows(number, given).fingerprint)]
+        return [(number, self.expected.rows(number, partition).fingerprint)]

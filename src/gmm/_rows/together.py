@@ -163,17 +163,17 @@ def _in_whole_lanes(chunks: Iterator[Chunk], lane_rows: int) -> Iterator[Chunk]:
     """Yield the same rows in whole lanes: parts of chunks as they are, and copies of what lies across two."""
     begun: Chunk | None = None
     for chunk in chunks:
-        left = chunk
+        rest = chunk
         if begun is not None:
             missing = lane_rows - len(begun.rows)
-            begun, left = _joined(begun, left.part(0, missing)), left.part(missing, len(left.rows))
+            begun, rest = _joined(begun, rest.part(0, missing)), rest.part(missing, len(rest.rows))
             if len(begun.rows) < lane_rows:
                 continue
             yield begun
-        whole = len(left.rows) // lane_rows * lane_rows
+        whole = len(rest.rows) // lane_rows * lane_rows
         if whole:
-            yield left.part(0, whole)
-        begun = None if whole == len(left.rows) else _copied(left.part(whole, len(left.rows)))
+            yield rest.part(0, whole)
+        begun = None if whole == len(rest.rows) else _copied(rest.part(whole, len(rest.rows)))
     if begun is not None:
         yield begun
 

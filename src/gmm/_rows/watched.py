@@ -17,24 +17,24 @@ class WatchedSource(SameRows):
     ----------
     watched : Source
         Not in memory.
-    seen : callable
+    on_reading : callable
         Called with the number of rows that a reading has served, and the seconds since it began, after each chunk.
     """
 
-    def __init__(self, watched: Source, seen: Callable[[int, float], object]) -> None:
+    def __init__(self, watched: Source, on_reading: Callable[[int, float], object]) -> None:
         super().__init__(watched)
-        self._seen = seen
+        self._on_reading = on_reading
 
     def chunks(self, lane_rows: int = 1) -> Iterator[Chunk]:
         """Yield the chunks of the other source."""
         began = perf_counter()
         for chunk in self._source.chunks(lane_rows):
             yield chunk
-            self._seen(chunk.first + len(chunk.rows), perf_counter() - began)
+            self._on_reading(chunk.first + len(chunk.rows), perf_counter() - began)
 
 
-def followed(source: Source, seen: Callable[[int, float], object]) -> Source:
+def followed(source: Source, on_reading: Callable[[int, float], object]) -> Source:
     """Return a source as one whose readings are followed, if it is read here and not in memory."""
     if not source.here or source.without_gaps.resident is not None:
         return source
-    return source.read_by(WatchedSource(source.read, seen))
+    return source.read_by(WatchedSource(source.read, on_reading))

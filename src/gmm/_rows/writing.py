@@ -67,11 +67,11 @@ def _even(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
 
 def beside(others: Iterable[str], columns: Mapping[str, Any]) -> dict[str, Any]:
     """Return columns whose names differ from all others and from each other, where necessary by underscores."""
-    taken, named = set(others), dict[str, Any]()
+    names, named = set(others), dict[str, Any]()
     for name, values in columns.items():
-        while name in taken:
+        while name in names:
             name += "_"
-        taken.add(name)
+        names.add(name)
         named[name] = values
     return named
 

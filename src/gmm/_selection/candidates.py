@@ -52,10 +52,10 @@ def as_model(parameters: MixtureParameters, model: CovarianceModel) -> MixturePa
 @cache
 def levels(models: tuple[CovarianceModel, ...]) -> list[list[CovarianceModel]]:
     """Return the models in levels, each after all its special cases."""
-    left, ordered = list(models), []
-    while left:
-        ordered.append([model for model in left if not any(special_case(other, model) for other in left)])
-        left = [model for model in left if model not in ordered[-1]]
+    remainder, ordered = list(models), []
+    while remainder:
+        ordered.append([model for model in remainder if not any(special_case(other, model) for other in remainder)])
+        remainder = [model for model in remainder if model not in ordered[-1]]
     return ordered
 
 
@@ -187,8 +187,8 @@ def drops(
     """Return starts of one component less: each drops one of the free components that cost least to drop."""
     losses = np.where(parameters.fixed.components, np.inf, drop_losses(diagnostics))
     least = [j for j in np.argsort(losses, kind="stable")[:_DROPS] if losses[j] < np.inf]
-    left = [np.delete(np.arange(parameters.n_components), j) for j in least]
-    return [without(e_step, parameters, int(j)).reordered(rest) for j, rest in zip(least, left, strict=True)]
+    survivors = [np.delete(np.arange(parameters.n_components), j) for j in least]
+    return [without(e_step, parameters, int(j)).reordered(rest) for j, rest in zip(least, survivors, strict=True)]
 
 
 def _widths(layout: Layout, principal: Array, n_features: int) -> Array:

@@ -172,18 +172,18 @@ class Cell:
     """One number of components and one model, and how it is solved.
 
     `callback` is called after each pass, and may raise; `time_is_up` is asked whether to leave runs where they are.
-    `kept` returns what an interrupted search has found, or asks for it. A run that will not come near `bar` is left.
+    `memory` returns what an interrupted search has found, or asks for it. A run that will not come near `bar` is left.
     """
 
     settings: FitSettings
     rows: SearchRows
     callback: Callable[[Iteration], object] | None
     time_is_up: Callable[[], bool]
-    kept: Callable[[Solve, Solution | None, Callable[[], bool]], tuple[Solution, bool]] | None = None
+    memory: Callable[[Solve, Solution | None, Callable[[], bool]], tuple[Solution, bool]] | None = None
     bar: Bar | None = None
 
-    def _found(self, solve: Solve, present: Solution | None) -> tuple[Solution, bool]:
-        return solve() if self.kept is None else self.kept(solve, present, self.time_is_up)
+    def _recall(self, solve: Solve, present: Solution | None) -> tuple[Solution, bool]:
+        return solve() if self.memory is None else self.memory(solve, present, self.time_is_up)
 
     @property
     def _moments(self) -> Layout:
@@ -199,14 +199,14 @@ class Cell:
         SingularMatrixError
             If every start ends in a singular covariance, and there is no present solution.
         """
-        return self._found(lambda: (self._solved(worker, starts, present), False), present)[0]
+        return self._recall(lambda: (self._solved(worker, starts, present), False), present)[0]
 
     def _solved(self, worker: Worker, starts: Sequence[SufficientStatistics], present: Solution | None) -> Solution:
         best = present if present is not None and not present.is_degenerate else None
         lead = -inf if best is None else best.race_bound
         runs, failure = self._raced(worker, starts, lead)
         rivalry = _RIVALRY if self.rows.whole else _RIVALRY_AFTER
-        last_resort, left_off, finished = (present if best is None else None), None, 0
+        last_resort, last_run, finished = (present if best is None else None), None, 0
         for raced in runs:
             least = lead + _BETTER if best is present and not self.rows.whole else lead - rivalry
             reached = raced.lower_bound
@@ -224,19 +224,19 @@ class Cell:
             if not end.is_degenerate and end.beats(best):
                 best, lead = end, max(lead, reached)
             elif end.is_degenerate and end.beats(last_resort):
-                last_resort, left_off = end, run
+                last_resort, last_run = end, run
         if best is not None:
             return best if best is present else self._paced(worker, best)
         if last_resort is None:
             raise failure or ValueError("no start came to a finite likelihood: are rows very far from the others?")
-        if left_off is not None:
+        if last_run is not None:
             with suppress(SingularMatrixError):
-                return self._judged(left_off.go(_LAST_RESORT), _DEGENERATE)
+                return self._judged(last_run.go(_LAST_RESORT), _DEGENERATE)
         return last_resort
 
     def retried(self, worker: Worker, start: SufficientStatistics, present: Solution) -> tuple[Solution, bool]:
         """Return the better of the present solution and of what a start leads to; and whether both are the same."""
-        return self._found(lambda: self._retried(worker, start, present), present)
+        return self._recall(lambda: self._retried(worker, start, present), present)
 
     def _retried(self, worker: Worker, start: SufficientStatistics, present: Solution) -> tuple[Solution, bool]:
         first = self._first_leg(
@@ -261,7 +261,7 @@ class Cell:
 
     def refined(self, worker: Worker, solution: Solution) -> Solution:
         """Improve a solution by split–merge moves."""
-        return self._found(lambda: (self._refined(worker, solution), False), solution)[0]
+        return self._recall(lambda: (self._refined(worker, solution), False), solution)[0]
 
     def _refined(self, worker: Worker, solution: Solution) -> Solution:
         if not solution.result.trace.converged:
@@ -330,9 +330,9 @@ class Cell:
         while not run.ended and not self.time_is_up():
             if self._is_hopeless(run, target):
                 return None
-            why_left = self.bar and self.bar.reason_to_leave(run.passes, run.parameters.n_parameters)
-            if why_left:
-                return self._judged(run, why_left) if run.lower_bound > target else None
+            reason = self.bar and self.bar.reason_to_leave(run.passes, run.parameters.n_parameters)
+            if reason:
+                return self._judged(run, reason) if run.lower_bound > target else None
             if len(run.passes) >= _CHECKED and self._has_few_rows(run.parameters):
                 judged = self._judged(run, _DEGENERATE)
                 if judged.is_degenerate:
@@ -340,10 +340,10 @@ class Cell:
             run.go(_LEG)
         return self._judged(run) if run.lower_bound > target else None
 
-    def _judged(self, run: SolverRun, why_left: str = _OUT_OF_TIME) -> Solution:
-        """Return where a run stands; `why_left` is the reason to record if it could continue."""
+    def _judged(self, run: SolverRun, reason: str = _OUT_OF_TIME) -> Solution:
+        """Return where a run stands; `reason` is the one to record if it could continue."""
         result = run.result
-        return self._solution(result if run.ended else replace(result, trace=replace(result.trace, reason=why_left)))
+        return self._solution(result if run.ended else replace(result, trace=replace(result.trace, reason=reason)))
 
     def _solution(self, result: SolverResult) -> Solution:
         objective, n_effective = self.settings.objective, self.rows.n_effective

@@ -205,10 +205,10 @@ class MixtureClassifier(Estimator):
             also if no row of a class has a positive weight, so that it is left out.
         """
         check_parameters(self, STARTS, [name for name in _SETTINGS if name != "tol" or self.tol is not None])
-        given, names = as_source_to_fit(X, sample_weight, estimator=self, missing=self.missing)
+        table, names = as_source_to_fit(X, sample_weight, estimator=self, missing=self.missing)
         caller = "MixtureClassifier.fit"
-        given = given if given.has_gaps else as_one_array(given, caller)
-        source, _, units = in_units(given, NO_NOISE, standardize=self.standardize)
+        table = table if table.has_gaps else as_one_array(table, caller)
+        source, _, units = in_units(table, NO_NOISE, standardize=self.standardize)
         rows: Any = as_one_array(source, caller, gaps=True)
         numbers = sorted(set(requested_components(self.n_components)))
         types = requested_types(self.covariance_type, rows.n_features)
@@ -218,14 +218,14 @@ class MixtureClassifier(Estimator):
         if numbers != [1]:
             opened = self._opened(parts, classes)
             mixtures = self._of_each(opened, numbers, types, classes, prior)
-        each, known = rows.weights, codes >= 0
-        if not mixtures or each[~known].any():
+        each, in_class = rows.weights, codes >= 0
+        if not mixtures or each[~in_class].any():
             whole = self._completed(source, types)
             mixtures, shares, loglik, n_parameters = self._of_all(whole, types, codes, mixtures, classes, names)
             warn_of_unobserved_pairs(never_observed_together(source, names, [fitted_parameters(mixtures[0]).model]))
         else:
             _warn_of_apart(classes, mixtures, opened, names)
-            weight = np.bincount(codes[known], each[known])
+            weight = np.bincount(codes[in_class], each[in_class])
             shares = weight / weight.sum()
             loglik = weight @ np.log(shares) + sum(map(GaussianMixture.log_likelihood, mixtures, parts))
             n_parameters = sum(mixture.n_parameters_ for mixture in mixtures) + len(classes) - 1
@@ -270,11 +270,11 @@ class MixtureClassifier(Estimator):
         predicted = self.predict(X)
         unknown = None if -1 in self.classes_.tolist() else -1
         classes, codes = check_labels(one_column(y), len(predicted), "y", unknown=unknown)
-        known = codes >= 0
+        there = codes >= 0
         weights = in_full(check_sample_weight(sample_weight, len(predicted)), len(predicted))
-        if not weights[known].sum() > 0:
-            raise ValueError(f"expected a positive weight for a row of known class, of which y has {int(known.sum())}")
-        return float(np.average(predicted[known] == classes[codes[known]], weights=weights[known]))
+        if not weights[there].sum() > 0:
+            raise ValueError(f"expected a positive weight for a row of known class, of which y has {int(there.sum())}")
+        return float(np.average(predicted[there] == classes[codes[there]], weights=weights[there]))
 
     def save(self, file: Writable, *, metadata: Mapping[str, Any] | None = None) -> None:
         """Write the fitted classifier to a file that holds only numbers and text.
@@ -288,11 +288,11 @@ class MixtureClassifier(Estimator):
             those of the file that this comes from. Nothing is added, so the same object gives the same bytes.
         """
         check_is_fitted(self)
-        given = {name: value for name, value in self.get_params().items() if name in _SETTINGS}
+        parameters = {name: value for name, value in self.get_params().items() if name in _SETTINGS}
         header = {
             "gmm_version": __version__,
             "class": type(self).__name__,
-            "parameters": to_json_values(given),
+            "parameters": to_json_values(parameters),
             "request": {name: _listed(getattr(self, name)) for name in _REQUEST},
             "classes": self.classes_.tolist(),
             "feature_names": given_names(self),
@@ -377,16 +377,16 @@ class MixtureClassifier(Estimator):
     ) -> list[GaussianMixture]:
         """Mixtures of the labelled rows of each class, of the best by BIC those that predict best."""
         how = self._settings
-        found = [select(self._completed(part, types), numbers, types, **how | {"tol": self.tol}) for part in parts]
-        cells = predictive_cells(found, parts, prior, how)
+        searches = [select(self._completed(part, types), numbers, types, **how | {"tol": self.tol}) for part in parts]
+        cells = predictive_cells(searches, parts, prior, how)
         collapsed = [
             label
-            for label, search, cell in zip(classes.tolist(), found, cells, strict=True)
+            for label, search, cell in zip(classes.tolist(), searches, cells, strict=True)
             if is_degenerate(search.status[cell])
         ]
         self._warn_of(collapsed, several=True)
-        chosen = [search.estimators[cell] for search, cell in zip(found, cells, strict=True)]
-        return [mixture for mixture in chosen if mixture is not None]  # cells that are compared have a fit
+        winners = [search.estimators[cell] for search, cell in zip(searches, cells, strict=True)]
+        return [mixture for mixture in winners if mixture is not None]  # cells that are compared have a fit
 
     def _warn_of(self, labels: list[Any], *, several: bool) -> None:
         if labels:
@@ -406,7 +406,7 @@ class MixtureClassifier(Estimator):
         n_classes = len(classes)
         numbers = [mixture.n_components for mixture in before] or [1] * n_classes
         owners = check_components_per_class(dict(enumerate(numbers)), np.arange(n_classes), codes, sum(numbers))
-        known, best, failed = KnownClasses((codes + 1).astype(np.intc), owners), None, None
+        restriction, best, failed = KnownClasses((codes + 1).astype(np.intc), owners), None, None
         for name in types:
             mixture = GaussianMixture(sum(numbers), covariance_type=name, **self._settings)
             try:
@@ -415,7 +415,7 @@ class MixtureClassifier(Estimator):
                 failed = error
                 continue
             parameters = fitted_parameters(mixture)
-            source = source_of(mixture, rows).with_known(known)
+            source = source_of(mixture, rows).with_classes(restriction)
             with e_step_over(source, parameters.model.moments, n_threads=self.n_threads) as e_step:
                 statistics = e_step(parameters.whitened())
             objective = fit_settings(mixture, source, parameters.model).objective
@@ -430,7 +430,7 @@ class MixtureClassifier(Estimator):
         parts = [parameters.of_components(owners == number) for number in range(n_classes)]
         shares = np.array([parameters.weights[owners == number].sum() for number in range(n_classes)])
         how: dict[str, Any] = {"reg_covar": self.reg_covar, "missing": self.missing}
-        mixtures = [GaussianMixture(one.n_components, covariance_type=one.model.known_as, **how) for one in parts]
+        mixtures = [GaussianMixture(one.n_components, covariance_type=one.model.type_name, **how) for one in parts]
         for mixture, part in zip(mixtures, parts, strict=True):
             set_mixture(mixture, part, names, rows.dtype)
         return mixtures, shares / shares.sum(), loglik, parameters.n_parameters
@@ -460,10 +460,10 @@ def summary_of(classifier: MixtureClassifier) -> ClassSummary:
 
 def _warn_of_apart(classes: NDArray[Any], mixtures: list[GaussianMixture], parts: list[Source], names: Names) -> None:
     """Warn of covariances of columns that no row of a class has together, once for all classes with the same ones."""
-    found: dict[str, list[Any]] = {}
+    labels_of: dict[str, list[Any]] = {}
     for label, mixture, part in zip(classes.tolist(), mixtures, parts, strict=True):
-        found.setdefault(never_observed_together(part, names, [fitted_parameters(mixture).model]), []).append(label)
-    for columns, labels in found.items():
+        labels_of.setdefault(never_observed_together(part, names, [fitted_parameters(mixture).model]), []).append(label)
+    for columns, labels in labels_of.items():
         warn_of_unobserved_pairs(columns, f" of {_called(labels)}")
 
 

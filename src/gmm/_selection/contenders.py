@@ -26,14 +26,14 @@ class Attempts:
     solution : Solution
     n_fresh, n_again : int
         Fresh starts since this solution was found, and how many of them led to it again.
-    n_made : int
+    n_starts : int
         Starts in all.
     """
 
     solution: Solution
     n_fresh: int = 0
     n_again: int = 0
-    n_made: int = 0
+    n_starts: int = 0
 
     def settled(self, again: int, fresh: int) -> bool:
         """Tell whether the solution was found `again`, or after `fresh` starts; a single component has one solution."""
@@ -42,10 +42,10 @@ class Attempts:
 
     def after(self, solution: Solution, *, fresh: bool, same: bool) -> Attempts:
         """Return what is known after one more start."""
-        made = self.n_made + 1
+        total = self.n_starts + 1
         if not same and solution is not self.solution:
-            return Attempts(solution, n_made=made)
-        return Attempts(solution, self.n_fresh + fresh, self.n_again + (fresh and same), made)
+            return Attempts(solution, n_starts=total)
+        return Attempts(solution, self.n_fresh + fresh, self.n_again + (fresh and same), total)
 
 
 class Contenders:
@@ -78,13 +78,13 @@ class Contenders:
 
     def of(self, key: Key) -> Attempts:
         """Return what is known of a cell's present solution."""
-        known, solution = self.attempts.get(key), self._engine.outcomes[key]
+        attempts, solution = self.attempts.get(key), self._engine.outcomes[key]
         assert isinstance(solution, Solution)  # cells without one have no score
-        if known is None:
+        if attempts is None:
             return Attempts(solution)
-        return known if known.solution is solution else Attempts(solution, n_made=known.n_made)
+        return attempts if attempts.solution is solution else Attempts(solution, n_starts=attempts.n_starts)
 
-    def freshly_found(self, key: Key) -> tuple[int, int]:
+    def fresh_attempts(self, key: Key) -> tuple[int, int]:
         """Return how many fresh starts a cell got once its solution had been found, and how many led to it again."""
         attempts = self.of(key)
         return attempts.n_fresh, attempts.n_again
@@ -97,9 +97,9 @@ class Contenders:
         return {key: _NEAR if by <= self._near else _FARTHER for key, by in behind.items() if by <= 2 * self._near}
 
     def _attempted(self, attempts: Attempts, enough: tuple[int, int], key: Key, worker: Worker) -> Attempts:
-        cell, until = self._engine.cell(key), attempts.n_made + _BATCH * (1 + _HALFWAY)
-        while attempts.n_made < until and not attempts.settled(*enough) and not cell.time_is_up():
-            number, solution = attempts.n_made, attempts.solution
+        cell, until = self._engine.cell(key), attempts.n_starts + _BATCH * (1 + _HALFWAY)
+        while attempts.n_starts < until and not attempts.settled(*enough) and not cell.time_is_up():
+            number, solution = attempts.n_starts, attempts.solution
             fresh = attempts.n_again > 0 or number % (1 + _HALFWAY) == 0
             if fresh:
                 start = self._starts.fresh(cell.settings, number, worker.n_threads)

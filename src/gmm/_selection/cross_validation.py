@@ -51,15 +51,15 @@ def predictive_cells(
     prior = np.bincount(rows.owner, rows.weights) if class_prior is None else class_prior
     with np.errstate(divide="ignore"):
         log_prior = np.log(prior / prior.sum())
-    found = [
+    tables = [
         _densities(search, cells, number, rows, settings)
         for number, (search, cells) in enumerate(zip(searches, compared, strict=True))
     ]
     joint = [
         np.nan_to_num(np.stack(list(of_class.values())) + share)
-        for of_class, share in zip(found, log_prior, strict=True)
+        for of_class, share in zip(tables, log_prior, strict=True)
     ]
-    return [list(of_class)[place] for of_class, place in zip(found, _told_apart(joint, rows), strict=True)]
+    return [list(of_class)[place] for of_class, place in zip(tables, _separating_cells(joint, rows), strict=True)]
 
 
 class _Rows(NamedTuple):
@@ -74,15 +74,15 @@ class _Rows(NamedTuple):
     def of(cls, parts: Sequence[Source]) -> Self:
         chunks = [next(iter(part.chunks())) for part in parts]
         weights = np.concatenate([chunk.weights for chunk in chunks])
-        used = weights > 0
-        owner = np.repeat(np.arange(len(chunks)), [len(chunk.rows) for chunk in chunks])[used]
+        has_weight = weights > 0
+        owner = np.repeat(np.arange(len(chunks)), [len(chunk.rows) for chunk in chunks])[has_weight]
         fold = np.empty(len(owner), dtype=np.intp)
         for number in range(len(chunks)):
             own = np.flatnonzero(owner == number)
             for place, part in enumerate(np.array_split(np.random.default_rng(0).permutation(own), _FOLDS)):
                 fold[part] = place
-        values = np.concatenate([chunk.rows for chunk in chunks])[used]
-        return cls(values, weights[used], owner, fold)
+        values = np.concatenate([chunk.rows for chunk in chunks])[has_weight]
+        return cls(values, weights[has_weight], owner, fold)
 
 
 def _compared(search: Selection) -> list[int]:
@@ -97,16 +97,16 @@ def _densities(
 
     Where no cell has such fits, they are those of the best one, which has seen the rows.
     """
-    found: dict[int, Array] = {}
+    tables: dict[int, Array] = {}
     if np.count_nonzero(rows.owner == number) >= 2 * _FOLDS:
         for cell in cells:
             K, kind = int(search.n_components[cell]), search.covariance_type[cell]
-            scores = _held_out(GaussianMixture(K, covariance_type=kind, **settings), number, rows)
-            found |= {} if scores is None else {cell: scores}
-    return found or {search.best_index: search.best.score_samples(rows.values).astype(np.float64)}
+            scores = _out_of_fold_scores(GaussianMixture(K, covariance_type=kind, **settings), number, rows)
+            tables |= {} if scores is None else {cell: scores}
+    return tables or {search.best_index: search.best.score_samples(rows.values).astype(np.float64)}
 
 
-def _held_out(estimator: GaussianMixture, number: int, rows: _Rows) -> Array | None:
+def _out_of_fold_scores(estimator: GaussianMixture, number: int, rows: _Rows) -> Array | None:
     """Return the log densities of all rows under fits to the other folds of a class; None if one is no use."""
     scores = np.empty(len(rows.values))
     for fold in range(_FOLDS):
@@ -124,22 +124,22 @@ def _held_out(estimator: GaussianMixture, number: int, rows: _Rows) -> Array | N
     return scores
 
 
-def _told_apart(joint: Sequence[Array], rows: _Rows) -> list[int]:
+def _separating_cells(joint: Sequence[Array], rows: _Rows) -> list[int]:
     """Return the place of a cell in each class's densities times prior, (cells, n), logarithms.
 
     From the cells with the highest density at the rows of their own class, one class after the other takes the cell by
     which the classes of all rows are most probable, until none changes.
     """
     own = [rows.owner == number for number in range(len(joint))]
-    chosen = [int((table[:, mine] @ rows.weights[mine]).argmax()) for table, mine in zip(joint, own, strict=True)]
+    places = [int((table[:, mine] @ rows.weights[mine]).argmax()) for table, mine in zip(joint, own, strict=True)]
     weights, before = rows.weights / rows.weights.sum(), list[int]()
-    while chosen != before:
-        before = chosen.copy()
+    while places != before:
+        before = places.copy()
         for number, table in enumerate(joint):
-            present = np.stack([joint[other][place] for other, place in enumerate(chosen)])
+            present = np.stack([joint[other][place] for other, place in enumerate(places)])
             others = np.logaddexp.reduce(np.delete(present, number, axis=0), axis=0)
             right = np.where(own[number], table, present[rows.owner, np.arange(len(rows.owner))])
             values = np.maximum(right - np.logaddexp(others, table), _LEAST) @ weights
-            if values.max() > values[chosen[number]] + _BETTER:
-                chosen[number] = int(values.argmax())
-    return chosen
+            if values.max() > values[places[number]] + _BETTER:
+                places[number] = int(values.argmax())
+    return places

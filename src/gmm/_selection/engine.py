@@ -166,18 +166,18 @@ class Cells:
     watch: Callable[[Iteration], object] | None
     time_is_up: Callable[[], bool]
     file: SearchCheckpoint | None
-    _known: dict[Key, Cell] = field(default_factory=dict, init=False)
+    _cells: dict[Key, Cell] = field(default_factory=dict, init=False)
 
     def __call__(self, key: Key) -> Cell:
         """Return the cell of a key."""
-        if key not in self._known:
-            rows, kept = self.rows.all_rows, None
+        if key not in self._cells:
+            rows, memory = self.rows.all_rows, None
             settings = self.settings(key, rows)
             if self.file is not None:
                 name = f"{key.n_components} {key.model.name}"
-                kept = KeptCell(self.file, name, settings.problem(rows), key.n_components)
-            self._known[key] = Cell(settings, self.rows, self.watch, self.time_is_up, kept)
-        return self._known[key]
+                memory = KeptCell(self.file, name, settings.problem(rows), key.n_components)
+            self._cells[key] = Cell(settings, self.rows, self.watch, self.time_is_up, memory)
+        return self._cells[key]
 
 
 class Engine:
@@ -333,7 +333,7 @@ class Engine:
             if isinstance(result, Solution) or not isinstance(before, Solution):
                 self.outcomes[key] = result
                 if result is not before:
-                    LOGGER.info("search: components %d, %s  %s", key.n_components, key.model.known_as, result)
+                    LOGGER.info("search: components %d, %s  %s", key.n_components, key.model.type_name, result)
 
     def _diagnose(self, keys: Iterable[Key]) -> None:
         """Make the pass that other cells need, over solutions that are new."""

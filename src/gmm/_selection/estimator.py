@@ -185,8 +185,8 @@ class GaussianMixtureSearch(Estimator):
         ValueError, TypeError
             As `select`.
         """
-        kept: dict[str, Any] = {"checkpoint": checkpoint, "resume": resume}
-        selection = select(X, sample_weight=sample_weight, callback=callback, **kept, **self.get_params())
+        storage: dict[str, Any] = {"checkpoint": checkpoint, "resume": resume}
+        selection = select(X, sample_weight=sample_weight, callback=callback, **storage, **self.get_params())
         best, index = selection.best, selection.best_index
         self.selection_, self.best_estimator_, self.best_index_ = selection, best, index
         self.n_components_ = int(selection.n_components[index])

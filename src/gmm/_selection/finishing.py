@@ -14,12 +14,12 @@ from gmm._estimators import criteria
 from gmm._estimators.estimated import set_fitted
 from gmm._estimators.fitted import fitted_parameters
 from gmm._estimators.mixture import GaussianMixture
-from gmm._estimators.progress import passes_left
+from gmm._estimators.progress import remaining_passes
 from gmm._estimators.scorer import Scorer
 from gmm._fitting.degenerate import degenerate_under
 from gmm._fitting.fit import FitSettings, fit_mixture
 from gmm._fitting.progress import Journal
-from gmm._fitting.sampling import chosen_rows
+from gmm._fitting.sampling import sample_indices
 from gmm._passes.problem import Beginning
 from gmm._passes.solver import Iteration, SolverResult
 from gmm._passes.trace import PassRecord
@@ -32,7 +32,7 @@ from gmm._selection.failure import Failure
 from gmm._selection.grid import distinct
 from gmm._selection.keeping import name_on_all_rows
 from gmm._selection.request import Request
-from gmm._selection.status import has_failed, is_degenerate, status_of, was_left
+from gmm._selection.status import has_failed, is_behind, is_degenerate, status_of
 from gmm._selection.table import Entry, Progress, Selection
 from gmm._values.layouts import SingularMatrixError
 from gmm._values.objective import Objective
@@ -49,12 +49,12 @@ def rows_to_search(source: Source, seed: int) -> Source:
         return source
     whole = source.n_rows <= SEARCHED
     return source.part(
-        np.arange(source.n_rows) if whole else chosen_rows(source, SEARCHED, np.random.default_rng(seed))
+        np.arange(source.n_rows) if whole else sample_indices(source, SEARCHED, np.random.default_rng(seed))
     )
 
 
 def finished(
-    found: Selection,
+    search: Selection,
     request: Request,
     is_up: Callable[[], bool],
     file: SearchCheckpoint | None,
@@ -66,7 +66,7 @@ def finished(
 
     Parameters
     ----------
-    found : Selection
+    search : Selection
     request : Request
         With all rows.
     is_up : callable
@@ -77,12 +77,12 @@ def finished(
         Called for each cell before the first pass, and after each pass, on the thread of its cell, of which one goes on
         at a time; a true value is as the time.
     """
-    numbers = distinct(found)[: _FINISHED if found.complete else 1]
-    finish = _Finish(found, request, file, callback)
+    numbers = distinct(search)[: _FINISHED if search.complete else 1]
+    finish = _Finish(search, request, file, callback)
     for number in numbers:
         finish.report(number)
     entries: dict[int, Entry] = {}
-    waiting, complete = numbers, found.complete
+    waiting, complete = numbers, search.complete
     while waiting:
         tasks = [partial(finish.entry, number) for number in waiting] + finish.tasks_of_one(waiting)
         ended = together(request.source, tasks, lambda: finish.is_over or is_up(), finish.keep)
@@ -92,10 +92,10 @@ def finished(
         complete &= len(news) == len(waiting)
         # A cell that collapses may have set the bar that others were left by.
         collapsed = any(is_degenerate(one.status) or has_failed(one.status) for one in news.values())
-        waiting = [number for number, one in news.items() if collapsed and was_left(one.status)]
-    selection = Selection.of([entries[number] for number in sorted(entries)], found.criterion, complete=complete)
-    kept = {name: getattr(found, name) for name in ("n_fresh_starts", "n_found_again", "notes")}
-    return replace(selection, **kept)
+        waiting = [number for number, one in news.items() if collapsed and is_behind(one.status)]
+    selection = Selection.of([entries[number] for number in sorted(entries)], search.criterion, complete=complete)
+    facts = {name: getattr(search, name) for name in ("n_fresh_starts", "n_found_again", "notes")}
+    return replace(selection, **facts)
 
 
 class _Finish:
@@ -109,18 +109,18 @@ class _Finish:
 
     def __init__(
         self,
-        found: Selection,
+        search: Selection,
         request: Request,
         file: SearchCheckpoint | None,
         callback: Callable[[Progress], object] | None,
     ) -> None:
-        self._found, self._request, self._source = found, request, request.source
+        self._search, self._request, self._source = search, request, request.source
         self._file, self._callback = file, callback
-        self._readings = found.best.n_iter_ + _READINGS_OF_CRITERIA
+        self._readings = search.best.n_iter_ + _READINGS_OF_CRITERIA
         self._scores: dict[int, float] = {}
         self._ones: dict[str, float | None] = {}
-        self._left: dict[int, SolverResult] = {}
-        self._seconds = dict(enumerate(found.seconds.tolist()))
+        self._exits: dict[int, SolverResult] = {}
+        self._seconds = dict(enumerate(search.seconds.tolist()))
         self._unwritten: dict[str, tuple[dict[str, Any], SolverResult]] = {}
         self.is_over = False
 
@@ -132,14 +132,14 @@ class _Finish:
 
     def report(self, number: int, iteration: Iteration | None = None, seconds_left: float = nan) -> None:
         """Tell the callback of a cell, and of its last pass."""
-        found = self._found
+        search = self._search
         speed = nan if iteration is None else self._source.n_rows / iteration.seconds
         cell = Progress(
             number,
-            len(found.status),
-            int(found.n_components[number]),
-            found.covariance_type[number],
-            found.status[number],
+            len(search.status),
+            int(search.n_components[number]),
+            search.covariance_type[number],
+            search.status[number],
             iteration,
             speed,
             seconds_left,
@@ -150,12 +150,12 @@ class _Finish:
     def tasks_of_one(self, numbers: Sequence[int]) -> list[Callable[[Source], float | None]]:
         """Return tasks that fit one component of each model while the cells are on their way: NEC compares with it."""
         of_model = {
-            self._found.covariance_type[number]: number for number in numbers if self._found.n_components[number] > 1
+            self._search.covariance_type[number]: number for number in numbers if self._search.n_components[number] > 1
         }
         return [partial(self._of_one, number) for number in of_model.values()]
 
     def _of_one(self, number: int, source: Source) -> float | None:
-        name, on_sample = self._found.covariance_type[number], self._found.estimators[number]
+        name, on_sample = self._search.covariance_type[number], self._search.estimators[number]
         assert on_sample is not None  # ranked cells have a fit
         if on_sample.n_components == 1:
             return None
@@ -175,12 +175,12 @@ class _Finish:
         try:
             return self._entry(number, source)
         except SingularMatrixError as error:
-            found, name = self._found, self._found.covariance_type[number]
+            search, name = self._search, self._search.covariance_type[number]
             self._scores.pop(number, None)
-            return Entry(int(found.n_components[number]), name, Failure(error).status(name), 0.0, error=error)
+            return Entry(int(search.n_components[number]), name, Failure(error).status(name), 0.0, error=error)
 
     def _entry(self, number: int, source: Source) -> Entry:
-        on_sample = self._found.estimators[number]
+        on_sample = self._search.estimators[number]
         assert on_sample is not None  # ranked cells have a fit
         begin, n_threads = fitted_parameters(on_sample), self._request.template.n_threads
         settings = self._request.settings(Key(begin.n_components, begin.model), source, n_threads)
@@ -193,7 +193,7 @@ class _Finish:
         set_fitted(estimator, result, source, self._request.features, objective)
         return Entry(
             n_components=begin.n_components,
-            covariance_type=self._found.covariance_type[number],
+            covariance_type=self._search.covariance_type[number],
             status=status_of(result.trace, self._first_degenerate(result, objective)),
             seconds=0.0,
             estimator=estimator,
@@ -205,14 +205,14 @@ class _Finish:
     def _result(self, number: int, source: Source, settings: FitSettings, begin: MixtureParameters) -> SolverResult:
         name = name_on_all_rows(begin)
         before = self._file and self._file.find(name, settings.problem(source), begin.n_components)
-        kept = before[1] if before else None
-        if kept is not None:
-            self._set_score(number, kept, settings.objective)
-            if was_left(kept.trace.reason) and number not in self._left:
-                self._left[number] = kept
-                return kept
-        kept = self._left.pop(number, kept)
-        watch = _Watch(self, number, settings, () if kept is None else kept.trace.passes)
+        pause = before[1] if before else None
+        if pause is not None:
+            self._set_score(number, pause, settings.objective)
+            if is_behind(pause.trace.reason) and number not in self._exits:
+                self._exits[number] = pause
+                return pause
+        pause = self._exits.pop(number, pause)
+        watch = _Watch(self, number, settings, () if pause is None else pause.trace.passes)
 
         def note(result: SolverResult) -> None:
             self._set_score(number, result, settings.objective)
@@ -224,16 +224,16 @@ class _Finish:
             note(journal.progress.run or journal.progress.mixture_fit.result)
 
         journal = Journal((), note_progress)
-        beginning = Beginning.at_pause(kept) if kept else Beginning(begin)
+        beginning = Beginning.at_pause(pause) if pause else Beginning(begin)
         result = fit_mixture(source, settings, journal, beginning=beginning, callback=watch).result
         if watch.reason_to_leave is not None and not result.trace.converged:
-            self._left[number] = result = replace(result, trace=replace(result.trace, reason=watch.reason_to_leave))
+            self._exits[number] = result = replace(result, trace=replace(result.trace, reason=watch.reason_to_leave))
             note(result)
         return result
 
     def _set_score(self, number: int, result: SolverResult, objective: Objective) -> None:
         """Note the criterion that a cell has reached; a degenerate one has none."""
-        weight, criterion = self._source.survey.weight, self._found.criterion
+        weight, criterion = self._source.survey.weight, self._search.criterion
         score = criteria.least(criterion, weight * result.lower_bound, result.parameters.n_parameters, weight)
         self._scores[number] = score if self._first_degenerate(result, objective) < 0 else inf
 
@@ -243,8 +243,8 @@ class _Finish:
 
     def bar(self, number: int) -> Bar | None:
         """Return what a cell has to come near; None if passes do not tell its criterion."""
-        criterion = self._found.criterion
-        if criterion not in criteria.BY_LIKELIHOOD or self._found.best.prior is not None:
+        criterion = self._search.criterion
+        if criterion not in criteria.BY_LIKELIHOOD or self._search.best.prior is not None:
             return None
         best = min((score for other, score in self._scores.items() if other != number), default=inf)
         return Bar(criterion, best, self._source.survey.weight)
@@ -272,6 +272,6 @@ class _Watch:
         bar = finish.bar(number)
         self.reason_to_leave = None if bar is None else bar.reason_to_leave(self._passes, parameters.n_parameters)
         most = 0 if self.reason_to_leave else self._settings.solver.max_iter - iteration.n_iter
-        passes = passes_left(iteration.remaining, before, self._settings.solver.tolerance, most) if most else 0.0
+        passes = remaining_passes(iteration.remaining, before, self._settings.solver.tolerance, most) if most else 0.0
         finish.report(number, iteration, iteration.seconds * passes)
         return self.reason_to_leave is not None

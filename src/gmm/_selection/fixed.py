@@ -11,7 +11,7 @@ import numpy as np
 from gmm._estimators.mixture import GaussianMixture
 from gmm._selection.candidates import as_model
 from gmm._validation.combinations import refusal
-from gmm._validation.fixed import check_fixed, check_fixed_given, check_fixed_table
+from gmm._validation.fixed import check_fixed, check_fixed_start, check_fixed_table
 from gmm._validation.given import check_means_init, check_precisions_init
 from gmm._values.covariance import CovarianceModel, covariance_model, stored_as
 from gmm._values.fixed import Fixed
@@ -51,9 +51,9 @@ class FixedComponents:
             covariances = model.layout.reduced(np.tile(np.eye(d), (K, 1, 1)), FULL, d)
         else:
             others = np.repeat(self.covariances[:1], more, axis=0)
-            known = np.concatenate([self.covariances, others]) if more else self.covariances
-            known = as_model(MixtureParameters(weights, means, known, self.stored), model).covariances
-            covariances = model.constrained(known, weights)
+            matrices = np.concatenate([self.covariances, others]) if more else self.covariances
+            matrices = as_model(MixtureParameters(weights, means, matrices, self.stored), model).covariances
+            covariances = model.constrained(matrices, weights)
         return MixtureParameters(weights, means, covariances, model, fixed=self.fixed.beside(more))
 
     def parameters(self, mixture: GaussianMixture) -> dict[str, Any]:
@@ -75,16 +75,16 @@ def fixed_components(
     ValueError
         If what is fixed is not given, is no mean, or does not go with a cell.
     """
-    models, given, d = [covariance_model(name) for name in types], template.means_init, n_features
-    n = max(len(np.atleast_1d(np.asarray(given))), 1)
+    models, means_init, d = [covariance_model(name) for name in types], template.means_init, n_features
+    n = max(len(np.atleast_1d(np.asarray(means_init))), 1)
     fixed = check_fixed(template.fixed, n, models[0])
-    if not fixed and given is None and template.precisions_init is None:
+    if not fixed and means_init is None and template.precisions_init is None:
         return None
     if fixed.weights.any():
         raise refusal("fixed weights", "select")
     if standardize:
         raise refusal("fixed parameters", "standardize")
-    check_fixed_given(fixed, None, given, template.precisions_init)
+    check_fixed_start(fixed, None, means_init, template.precisions_init)
     if not fixed.means.all():
         raise ValueError(
             "fixed: a search fixes all means in means_init, and covariances beside them: expected "
@@ -92,7 +92,7 @@ def fixed_components(
         )
     if min(counts) < n:
         raise ValueError(f"expected n_components of {n} or more, the fixed components in means_init, got {min(counts)}")
-    means, stored = check_means_init(given, n, d), stored_as(models[0].layout)
+    means, stored = check_means_init(means_init, n, d), stored_as(models[0].layout)
     if not fixed.covariances.any():
         return FixedComponents(means, fixed, None, None, stored)
     for model in models:

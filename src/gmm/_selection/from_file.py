@@ -14,7 +14,7 @@ from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.saved import from_state
 from gmm._persistence import build_object
 from gmm._selection.grid import SearchTable
-from gmm._selection.status import NOT_TRIED, has_failed, is_known
+from gmm._selection.status import NOT_TRIED, has_failed, is_status
 from gmm._values.covariance import covariance_model
 
 _COLUMNS = ("covariance_type", "status", "n_components", "n_parameters", "loglik", *CRITERIA, "scores", "seconds")
@@ -71,7 +71,7 @@ def check_together(selection: SearchTable) -> None:
 def _check_cell(selection: SearchTable, number: int) -> None:
     status, estimator = selection.status[number], selection.estimators[number]
     covariance_model(selection.covariance_type[number])
-    if not is_known(status):
+    if not is_status(status):
         raise ValueError(f"expected a known status for cell {number} in 'status', got {status!r:.60}")
     if (estimator is None) != (has_failed(status) or status == NOT_TRIED):
         expected, came = ("a fit", "none") if estimator is None else ("no fit", "one")

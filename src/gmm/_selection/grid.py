@@ -21,8 +21,8 @@ from gmm._selection.status import (
     NOT_TRIED,
     OK,
     has_failed,
+    is_behind,
     is_degenerate,
-    was_left,
 )
 from gmm._text.amounts import counted, with_minus
 from gmm._text.html import Cell, Html, table
@@ -43,8 +43,8 @@ __all__ = [
     "near",
     "of_interest",
     "ranking",
+    "text_of",
     "title",
-    "written",
 ]
 
 _DECIMALS = {"nec": 3}
@@ -93,7 +93,7 @@ class GridCell:
     """A cell of the grid.
 
     `text` is the criterion with the marks that the legend explains, or "failed" or "–". `details` gives the model,
-    log-likelihood, number of parameters, distance to the best, and status. `chosen_from` says if the cell was a
+    log-likelihood, number of parameters, distance to the best, and status. `is_candidate` says if the cell was a
     candidate for the best; `behind` is its distance to the best, NaN if there is no fit.
     """
 
@@ -101,7 +101,7 @@ class GridCell:
     details: str = ""
     best: bool = False
     failed: bool = False
-    chosen_from: bool = False
+    is_candidate: bool = False
     behind: float = nan
 
 
@@ -176,8 +176,8 @@ class Grid:
             yield heading
             yield "─" * len(heading)
             for name, row in zip(self.names, self.rows, strict=True):
-                left = name.ljust(margin) if self.models_down else name.rjust(margin)
-                yield left + "".join(cell.text.rjust(self.size) for cell in row[within])
+                label = name.ljust(margin) if self.models_down else name.rjust(margin)
+                yield label + "".join(cell.text.rjust(self.size) for cell in row[within])
 
     def html(self) -> Html:
         """Return the grid as an HTML table; cells closer to the best have a deeper colour."""
@@ -185,8 +185,8 @@ class Grid:
         return table([self.corner, *self.headings], rows, caption=self.caption)
 
     def _shaded(self, cell: GridCell) -> Cell:
-        kind = "best" if cell.best else "" if cell.chosen_from else "muted"
-        shade = 1 / (1 + max(cell.behind, 0.0) / self.far) if cell.chosen_from and not isnan(cell.behind) else 0.0
+        kind = "best" if cell.best else "" if cell.is_candidate else "muted"
+        shade = 1 / (1 + max(cell.behind, 0.0) / self.far) if cell.is_candidate and not isnan(cell.behind) else 0.0
         return Cell(cell.text, title=cell.details, kind=kind, shade=shade)
 
 
@@ -219,7 +219,7 @@ def _cell(selection: SearchTable, number: int | None, decimals: int) -> GridCell
         details="; ".join(details),
         best=number == selection.best_index,
         failed=has_failed(status),
-        chosen_from=selection.estimators[number] is not None and not is_degenerate(status),
+        is_candidate=selection.estimators[number] is not None and not is_degenerate(status),
         behind=behind(selection, number),
     )
 
@@ -246,12 +246,12 @@ def _mark(selection: SearchTable, number: int) -> str:
     best = "★" if number == selection.best_index and len(selection.status) > 1 else ""
     if status == NOT_CONVERGED:
         return best + "~"
-    if was_left(status):
+    if is_behind(status):
         return best + "≤"
     return best + "^" if is_degenerate(status) else best
 
 
-def written(criterion: str, value: float) -> str:
+def text_of(criterion: str, value: float) -> str:
     """Format a criterion or a difference for a sentence, with the criterion's number of decimals, as in tables."""
     return with_minus(f"{value:.{_decimals(criterion)}f}" if abs(value) < _LARGEST_FIXED else f"{value:.4g}")
 
@@ -317,7 +317,7 @@ def legend(selection: SearchTable, *, of_grid: bool = True) -> Iterator[str]:
         yield "★ best (smallest)"
     if NOT_CONVERGED in selection.status:
         yield "~ not converged"
-    if any(map(was_left, selection.status)):
+    if any(map(is_behind, selection.status)):
         yield f"≤ left: cannot come within {of_interest(selection.criterion):g} of the best"
     if any(is_degenerate(status) for status in selection.status):
         if is_degenerate(selection.status[selection.best_index]):
@@ -365,10 +365,10 @@ def incomplete(selection: SearchTable) -> str:
     """Describe what a search that was ended early left out; empty if it completed."""
     if selection.complete:
         return ""
-    left = selection.status.count(NOT_TRIED)
-    if left:
+    n_missing = selection.status.count(NOT_TRIED)
+    if n_missing:
         n = len(selection.status)
-        return f"incomplete (time limit reached): {n - left:,} of {n:,} models tried"
+        return f"incomplete (time limit reached): {n - n_missing:,} of {n:,} models tried"
     return "incomplete (time limit reached): every model was fitted once, but better fits may exist"
 
 

@@ -22,11 +22,11 @@ from gmm._rows.sources import Source
 from gmm._selection.cell import Solution, Solve
 from gmm._values.parameters import MixtureParameters
 
-__all__ = ["KeptCell", "kept_search", "name_on_all_rows"]
+__all__ = ["KeptCell", "name_on_all_rows", "search_file"]
 
 
 @contextmanager
-def kept_search(
+def search_file(
     template: GaussianMixture,
     source: Source,
     request: Mapping[str, Any],
@@ -75,8 +75,8 @@ class KeptCell:
     def __call__(self, solve: Solve, present: Solution | None, time_is_up: Callable[[], bool]) -> tuple[Solution, bool]:
         """Return what is kept, or what `solve` returns: a solution, which may be the present one, and an answer."""
         name, self._asked = f"{self._name}, {self._asked}", self._asked + 1
-        found = self._file.find(name, *self._of)
-        if found is None:
+        entry = self._file.find(name, *self._of)
+        if entry is None:
             solution, answer = solve()
             if not time_is_up():  # else it might have become better
                 beside: dict[str, Any] = {"answer": bool(answer), "degenerate": solution.degenerate}
@@ -84,12 +84,12 @@ class KeptCell:
                 result = None if solution is present else replace(solution.result, state=None)
                 self._file.add(name, beside, result)
             return solution, answer
-        kept, of_run = found
-        answer = item(kept, "answer", bool)
+        values, of_run = entry
+        answer = item(values, "answer", bool)
         if of_run is None:
             assert present is not None  # it was kept
             return present, answer
-        return Solution(of_run, item(kept, "degenerate", int), float(item(kept, "race_bound", str))), answer
+        return Solution(of_run, item(values, "degenerate", int), float(item(values, "race_bound", str))), answer
 
 
 def name_on_all_rows(begin: MixtureParameters) -> str:

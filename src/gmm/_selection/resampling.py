@@ -23,7 +23,7 @@ from gmm._exceptions import ConvergenceWarning
 from gmm._fitting.degenerate import degenerate_components
 from gmm._fitting.fit import COMPARISON_DEFAULTS
 from gmm._fitting.racing import best_of, has_degenerate, short_runs
-from gmm._fitting.seeds import shared_seed
+from gmm._fitting.seeds import common_seed
 from gmm._fitting.split_merge import OFFSET
 from gmm._passes.m_step import split_widest
 from gmm._passes.problem import Problem
@@ -152,8 +152,8 @@ def held_out_log_likelihood(
         raise TypeError(f"expected a density estimator with {', '.join(_OF_ESTIMATORS)}, got {estimator!r:.80}")
     missing = getattr(estimator, "missing", None)
     rows, weight, _ = _checked(X, sample_weight, held_out_log_likelihood.__name__, missing)
-    used = in_full(weight, len(rows)) > 0
-    rows, weight = rows[used], part_of(weight, used)
+    has_weight = in_full(weight, len(rows)) > 0
+    rows, weight = rows[has_weight], part_of(weight, has_weight)
     _check_folds(len(rows), n_splits, estimator)
     dealt = np.array_split(check_random_state(random_state).permutation(len(rows)), n_splits)
     means = np.empty(n_splits)
@@ -176,11 +176,11 @@ def _check_folds(n_rows: int, n_splits: int, estimator: object) -> None:
             f"expected as many rows as folds, n_splits={n_splits}, got {n_rows} (those of weight 0 left out)"
         )
     K = getattr(estimator, "n_components", 1)
-    needed, left = max(2, K if is_whole(K) else 1), n_rows - -(-n_rows // n_splits)
-    if left < needed:
+    needed, n_training = max(2, K if is_whole(K) else 1), n_rows - -(-n_rows // n_splits)
+    if n_training < needed:
         raise ValueError(
-            f"{n_rows} rows in n_splits={n_splits} folds leave {left} to fit, expected at least {needed}, one for each "
-            "component. Use more folds or fewer components."
+            f"{n_rows} rows in n_splits={n_splits} folds leave {n_training} to fit, expected at least {needed}, one "
+            "for each component. Use more folds or fewer components."
         )
 
 
@@ -254,14 +254,14 @@ class BootstrapLRT:
 
     def __repr__(self) -> str:
         """Return a summary of the test."""
-        K, done = self.null.n_components, len(self.replicates)
-        of = "" if done == self.n_replicates else f" of {self.n_replicates}"
+        K, n_values = self.null.n_components, len(self.replicates)
+        of = "" if n_values == self.n_replicates else f" of {self.n_replicates}"
         median, high = np.quantile(self.replicates, [0.5, 0.95])
-        left_out = f"; {self.n_left_out} more could not be fitted" if self.n_left_out else ""
+        omissions = f"; {self.n_left_out} more could not be fitted" if self.n_left_out else ""
         return (
             f"BootstrapLRT of {K} against {K + 1} components, {self.null.covariance_type}: p = {self.p_value:.3g}\n"
-            f"−2 log λ = {self.statistic:.2f}; of {done}{of} replicates "
-            f"half are above {median:.2f}, 5 % above {high:.2f}{left_out}"
+            f"−2 log λ = {self.statistic:.2f}; of {n_values}{of} replicates "
+            f"half are above {median:.2f}, 5 % above {high:.2f}{omissions}"
         )
 
 
@@ -344,7 +344,7 @@ def bootstrap_lrt(
     _check_parameters(parameters)
     rows, _, names = _checked(X, None, bootstrap_lrt.__name__, parameters.get("missing", "error"))
     check_enough_rows(len(rows), n_components + 1)
-    rng = np.random.default_rng(shared_seed(random_state))
+    rng = np.random.default_rng(common_seed(random_state))
     how = (
         COMPARISON_DEFAULTS
         | parameters
@@ -362,7 +362,7 @@ def bootstrap_lrt(
         for fit in (observed.null, observed.alternative):
             record_features(fit, rows.shape[1], names)
         test = BootstrapLRT(observed.statistic, np.empty(0), observed.null, observed.alternative, n_replicates)
-        return _with_replicates(test, _drawn(fits, observed.null, np.isnan(rows), rng, n_replicates), callback)
+        return _with_replicates(test, _replicates(fits, observed.null, np.isnan(rows), rng, n_replicates), callback)
 
 
 def _check_parameters(parameters: dict[str, Any]) -> None:
@@ -379,14 +379,14 @@ def _check_parameters(parameters: dict[str, Any]) -> None:
 
 
 def _with_replicates(
-    test: BootstrapLRT, drawn: Generator[float, None, None], callback: Callable[[Replicate], object] | None
+    test: BootstrapLRT, values: Generator[float, None, None], callback: Callable[[Replicate], object] | None
 ) -> BootstrapLRT:
     statistics: list[float] = []
-    with closing(drawn):
-        for number, statistic in enumerate(drawn):
+    with closing(values):
+        for number, statistic in enumerate(values):
             statistics.append(statistic)
-            left_out = np.isnan(statistics)
-            test = replace(test, replicates=np.array(statistics)[~left_out], n_left_out=int(left_out.sum()))
+            is_missing = np.isnan(statistics)
+            test = replace(test, replicates=np.array(statistics)[~is_missing], n_left_out=int(is_missing.sum()))
             test.replicates.flags.writeable = False
             if callback is not None and callback(Replicate(number, test.n_replicates, statistic, test.p_value)):
                 break
@@ -399,7 +399,7 @@ def _with_replicates(
     return test
 
 
-def _drawn(
+def _replicates(
     fits: _Fits, null: GaussianMixture, gaps: NDArray[np.bool_], rng: np.random.Generator, n_replicates: int
 ) -> Generator[float, None, None]:
     """Yield the statistics of replicates in order, whatever the number of threads; NaN if K components collapse."""
@@ -465,8 +465,8 @@ class _Fits:
         starts: list[dict[str, Any]] = [{"random_state": seed}]
         if begin is not None:
             precisions = begin.model.layout.gram(begin.whiteners)
-            given = {"weights_init": begin.weights, "means_init": begin.means, "precisions_init": precisions}
-            starts.append(given | {"n_init": 1})
+            parameters = {"weights_init": begin.weights, "means_init": begin.means, "precisions_init": precisions}
+            starts.append(parameters | {"n_init": 1})
         fits, failures = [], []
         for start in starts:
             try:

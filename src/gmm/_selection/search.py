@@ -16,7 +16,7 @@ from gmm._estimators.estimated import set_fitted
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer
 from gmm._fitting.incomplete import completed, never_observed_together, warn_of_unobserved_pairs
-from gmm._fitting.seeds import shared_seed, start_seeds
+from gmm._fitting.seeds import common_seed, start_seeds
 from gmm._passes.results import Totals
 from gmm._persistence.checkpoints import SearchCheckpoint
 from gmm._rows.entrance import as_source_to_fit
@@ -30,7 +30,7 @@ from gmm._selection.failure import Failure
 from gmm._selection.finishing import finished, rows_to_search
 from gmm._selection.fixed import fixed_components
 from gmm._selection.grid import near
-from gmm._selection.keeping import kept_search
+from gmm._selection.keeping import search_file
 from gmm._selection.request import (
     Request,
     check_fewest,
@@ -174,7 +174,7 @@ def select(
     clock = Clock(checked_limit(time_limit))
     counts = requested_components(n_components)
     template = template_of(parameters | {"n_init": n_init, "n_threads": n_threads, "random_state": random_state})
-    seed = shared_seed(random_state)
+    seed = common_seed(random_state)
     opened, features = as_source_to_fit(X, sample_weight, estimator=select.__name__, missing=template.missing)
     warn_of_constants(opened, features)
     types = requested_types(covariance_type, opened.n_features)
@@ -187,10 +187,10 @@ def select(
     fixed = fixed_components(template, counts, types, opened.n_features, standardize=standardize)
     opened, noise, units = in_units(opened, noise, standardize=standardize)
     request = Request(counts, types, criterion, template, opened, features, parameters.get("tol"), noise, fixed)
-    with kept_search(template, opened, request.facts, seed, checkpoint=checkpoint, resume=resume) as file:
+    with search_file(template, opened, request.facts, seed, checkpoint=checkpoint, resume=resume) as file:
         template.random_state = seed = seed if file is None else file.seed
-        found = _searched(request, seed, clock, callback, file)
-    return found if units is None else restored(found, units, opened)
+        selection = _searched(request, seed, clock, callback, file)
+    return selection if units is None else restored(selection, units, opened)
 
 
 def _searched(
@@ -209,12 +209,12 @@ def _searched(
     starts = Starts(whole, template, request.models, seeds, request.noise, places)
     with TaskPool(rows, *workers_and_threads(rows, len(request.types), most, template.n_threads), clock) as pool:
         engine = Engine(Cells(here.settings, rows, pool.watch, clock.is_up, file), starts, pool)
-        found = _Search(here, rows, starts, engine, pool, clock).run(callback)
-    found = replace(found, notes=notes_on_columns(source, request.features))
+        selection = _Search(here, rows, starts, engine, pool, clock).run(callback)
+    selection = replace(selection, notes=notes_on_columns(source, request.features))
     if source.n_rows == opened.n_rows:
-        return found
-    found = finished(found, request, clock.is_up, file, callback)
-    return replace(found, n_searched=source.n_rows)
+        return selection
+    selection = finished(selection, request, clock.is_up, file, callback)
+    return replace(selection, n_searched=source.n_rows)
 
 
 class _Search:
@@ -238,7 +238,7 @@ class _Search:
         entries = [self._entry(K, name) for K, name in self._request.cells]
         complete = not stopped and not self._clock.is_up()
         selection = Selection.of(entries, self._request.criterion, complete=complete)
-        fresh, again = self._contenders.freshly_found(self._request.key(*self._request.cells[selection.best_index]))
+        fresh, again = self._contenders.fresh_attempts(self._request.key(*self._request.cells[selection.best_index]))
         return replace(selection, n_fresh_starts=fresh, n_found_again=again)
 
     def _solve_all(self, callback: Callable[[Progress], object] | None) -> bool:
@@ -279,9 +279,9 @@ class _Search:
 
     def _exchange(self) -> None:
         """Let cells begin from new solutions of one component more, and of one component fewer."""
-        found, engine = self._engine.outcomes, self._engine
+        outcomes, engine = self._engine.outcomes, self._engine
         # With too few rows for a number of components, its cells stay failed: they get no start from others.
-        counts = sorted({key.n_components for key in found if isinstance(found[key], Solution)})
+        counts = sorted({key.n_components for key in outcomes if isinstance(outcomes[key], Solution)})
         for K in reversed(counts):
             engine.shrink(self._request.keys(K))
         for K in counts:
@@ -289,8 +289,8 @@ class _Search:
 
     def _scores(self) -> dict[Key, float]:
         """Return the criterion of cells with a solution without degenerate components."""
-        found = self._engine.outcomes.items()
-        keys = [key for key, one in found if isinstance(one, Solution) and not one.is_degenerate]
+        outcomes = self._engine.outcomes.items()
+        keys = [key for key, one in outcomes if isinstance(one, Solution) and not one.is_degenerate]
         self._measure(keys)
         return {key: self._measured[key][1][self._request.criterion] for key in keys}
 
@@ -337,8 +337,8 @@ class _Search:
         scores = self._measured[key][1]
         parameters = as_model(result.parameters, model)
         estimator = GaussianMixture(**request.parameters | {"n_components": n_components, "covariance_type": name})
-        found, objective = replace(result.result, parameters=parameters), self._engine.cell(key).settings.objective
-        set_fitted(estimator, found, request.source, request.features, objective.stored_for(model))
+        fit, objective = replace(result.result, parameters=parameters), self._engine.cell(key).settings.objective
+        set_fitted(estimator, fit, request.source, request.features, objective.stored_for(model))
         if request.fixed is not None:
             estimator.set_params(**request.fixed.parameters(estimator))
         return replace(

@@ -117,18 +117,18 @@ def log_volume(source: Source, units: Coordinates) -> float:
     return float(sum(of.weight * logs[of.observed].sum() for of in source.patterns))
 
 
-def restored(found: Selection, units: Coordinates, source: Source) -> Selection:
+def restored(selection: Selection, units: Coordinates, source: Source) -> Selection:
     """Return a search of rows in these coordinates as one of the rows themselves.
 
     Likelihoods and criteria become those of the rows; the number of parameters stays that of the models searched.
     """
     shift = log_volume(source, units)
     raised = -shift / source.survey.weight
-    moved = {name: getattr(found, name) + 2 * shift for name in CRITERIA if name != "nec"}  # a ratio of gains
+    moved = {name: getattr(selection, name) + 2 * shift for name in CRITERIA if name != "nec"}  # a ratio of gains
     estimators = tuple(
-        None if estimator is None else in_other_units(estimator, units, raised) for estimator in found.estimators
+        None if estimator is None else in_other_units(estimator, units, raised) for estimator in selection.estimators
     )
-    for values in (moved | {"loglik": (loglik := found.loglik - shift)}).values():
+    for values in (moved | {"loglik": (loglik := selection.loglik - shift)}).values():
         values.flags.writeable = False
-    scores = moved.get(found.criterion, found.scores)
-    return replace(found, **moved, loglik=loglik, scores=scores, estimators=estimators, standardized=True)
+    scores = moved.get(selection.criterion, selection.scores)
+    return replace(selection, **moved, loglik=loglik, scores=scores, estimators=estimators, standardized=True)

@@ -20,11 +20,11 @@ def status_of(trace: Trace, degenerate: int) -> str:
     return OK if trace.converged else NOT_CONVERGED
 
 
-def is_known(status: object) -> bool:
+def is_status(status: object) -> bool:
     """Return whether this is the status of a cell."""
     if not isinstance(status, str):
         return False
-    return status in (OK, NOT_CONVERGED, NOT_TRIED) or is_degenerate(status) or has_failed(status) or was_left(status)
+    return status in (OK, NOT_CONVERGED, NOT_TRIED) or is_degenerate(status) or has_failed(status) or is_behind(status)
 
 
 def is_degenerate(status: str) -> bool:
@@ -32,7 +32,7 @@ def is_degenerate(status: str) -> bool:
     return status.startswith(DEGENERATE)
 
 
-def was_left(status: str) -> bool:
+def is_behind(status: str) -> bool:
     """Return whether the cell was left before it converged, since it could not come near the best."""
     return status.startswith(LEFT)
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm._rows.sources import ArraySource
-from gmm._validation.labels import check_labels, classes_left
+from gmm._validation.labels import check_labels, classes_with_weight
 
 __all__ = ["classes_in", "one_column"]
 
@@ -20,9 +20,9 @@ def one_column(y: Any) -> Any:
     values = np.asarray(y)
     if values.ndim != 2 or values.shape[1] != 1:
         return y
-    known = sys.modules.get("sklearn.exceptions")
+    module = sys.modules.get("sklearn.exceptions")
     text = "A column-vector y was passed when a 1d array was expected. Please change the shape of y to (n_samples,)"
-    warnings.warn(text, known.DataConversionWarning if known else UserWarning, stacklevel=4)
+    warnings.warn(text, module.DataConversionWarning if module else UserWarning, stacklevel=4)
     return values.ravel()
 
 
@@ -34,7 +34,7 @@ def classes_in(y: Any, rows: ArraySource) -> tuple[NDArray[Any], NDArray[np.intp
     classes, codes = check_labels(values, rows.n_rows, "y", unknown=None)
     if classes.dtype.kind == "i" and len(classes) > 2:
         codes = np.where(np.asarray(values) == -1, -1, codes)
-    classes, codes = classes_left(classes, codes, rows.weights > 0)
+    classes, codes = classes_with_weight(classes, codes, rows.weights > 0)
     if not len(classes):
         raise ValueError("expected rows with a class in y, but all are unknown")
     return classes, codes

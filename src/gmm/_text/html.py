@@ -151,17 +151,17 @@ def sparkline(values: Sequence[float], *, label: str) -> Html:
         f'<svg class="gmm-spark" xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{_HEIGHT}" '
         f'viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{name}"><title>{name}</title>'
     )
-    drawn = ""
+    marks = ""
     if len(points) > 1:
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-        drawn = (
+        marks = (
             f'<polyline points="{path}" fill="none" stroke="currentColor" stroke-width="1.5" '
             'stroke-linejoin="round" stroke-linecap="round"/>'
         )
     if points:
         x, y = points[-1]
-        drawn += f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.2" fill="currentColor"/>'
-    return Html(f"{head}{drawn}</svg>")
+        marks += f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.2" fill="currentColor"/>'
+    return Html(f"{head}{marks}</svg>")
 
 
 def _points(values: Sequence[float]) -> list[tuple[float, float]]:
@@ -186,11 +186,11 @@ def _thinned(points: list[tuple[int, float]]) -> list[tuple[int, float]]:
         return points
     stretches = _MOST_POINTS // 2 - 1
     ends = [1 + (len(points) - 2) * i // stretches for i in range(stretches + 1)]
-    kept = [points[0]]
+    extremes = [points[0]]
     for first, end in pairwise(ends):
         within = points[first:end]
-        kept += sorted({min(within, key=lambda point: point[1]), max(within, key=lambda point: point[1])})
-    return [*kept, points[-1]]
+        extremes += sorted({min(within, key=lambda point: point[1]), max(within, key=lambda point: point[1])})
+    return [*extremes, points[-1]]
 
 
 def details(title: object, body: object, *, open: bool = False) -> Html:

@@ -103,7 +103,7 @@ def adapt(
         source, adapted = source_of(model, X, sample_weight), before
         for _ in range(n_iter):
             adapted = _adapted(before, Scorer(adapted, model.n_threads).statistics(source), relevance, parts)
-    K, name = before.n_components, before.model.known_as
+    K, name = before.n_components, before.model.type_name
     noise = before.noise.parameter
     after = GaussianMixture(K, covariance_type=name, reg_covar=model.reg_covar, n_threads=model.n_threads, noise=noise)
     set_mixture(after, adapted, vars(model).get("feature_names_in_"), model.means_.dtype)
@@ -158,7 +158,7 @@ def fisher_vector(
     mixture = fitted_parameters(model)
     if mixture.model.moments is not DIAGONAL:
         raise ValueError(
-            f'fisher_vector needs diagonal covariances: expected covariance_type="diag", got {mixture.model.known_as}'
+            f'fisher_vector needs diagonal covariances: expected covariance_type="diag", got {mixture.model.type_name}'
         )
     statistics = _statistics(model, X, sample_weight).reduced(DIAGONAL).recentred(mixture.means)
     statistics = statistics.scaled(1 / statistics.weight)

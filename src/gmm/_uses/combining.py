@@ -180,8 +180,8 @@ def combine_components(
             assert shares is not None  # they were asked for
             yield np.ascontiguousarray(shares.T, dtype=np.float64), weight[first : first + len(shares)]
 
-    kept = None if source.resident is None else list(read())
-    blocks: Blocks = read if kept is None else lambda: kept
+    copies = None if source.resident is None else list(read())
+    blocks: Blocks = read if copies is None else lambda: copies
     mass = sum(shares @ weight for shares, weight in blocks())
     empty = np.asarray(mass) < _EMPTY * source.survey.weight / source.n_used
     merges = _merges(blocks, empty)

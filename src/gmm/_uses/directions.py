@@ -192,10 +192,10 @@ def directions(
     matrix, centre = apart.in_features(vectors[:, :n_directions]), apart.centre
     weights, means = parameters.weights / parameters.weights.sum(), (parameters.means - centre) @ matrix.T
     covariances = parameters.model.layout.projected(parameters.covariances, parameters.n_components, matrix)
-    seen = GaussianMixture(parameters.n_components, n_threads=model.n_threads)
-    of_seen = projected_mixture(weights, np.ascontiguousarray(means), covariances)
-    set_mixture(seen, of_seen, None, np.dtype(np.float64))
-    return Directions(values[:n_directions], matrix, centre, apart.scales, tuple(given_names(model)), seen)
+    projection = GaussianMixture(parameters.n_components, n_threads=model.n_threads)
+    of_projection = projected_mixture(weights, np.ascontiguousarray(means), covariances)
+    set_mixture(projection, of_projection, None, np.dtype(np.float64))
+    return Directions(values[:n_directions], matrix, centre, apart.scales, tuple(given_names(model)), projection)
 
 
 def _mean_and_covariance(model: FittedMixture, X: ArrayLike, sample_weight: ArrayLike | None) -> tuple[Array, Array]:

@@ -133,7 +133,7 @@ def variances_by_information(
 
         statistics = e_step(mixture.whitened())
         free = model.layout.with_ridge(model.layout.per_count(statistics.scatter, statistics.counts), ridge)
-        axes, complete = _if_components_were_known(here, free, statistics.counts, statistics.weight)
+        axes, complete = _complete_data_covariance(here, free, statistics.counts, statistics.weight)
         derivative = axes.T @ _derivative(em, axes, step)
     observed = np.linalg.solve(np.eye(len(complete)) - derivative, complete)
     observed = 0.5 * (observed + observed.T)
@@ -141,8 +141,10 @@ def variances_by_information(
         raise ValueError(f"{_UNSURE}; fit again with a smaller tol or fewer components")
     parts = here.changes(axes.T)
     flat = [part.reshape(len(axes.T), -1) for part in parts]
-    found = [np.einsum("aj,ab,bj->j", part, observed, part, optimize=True) for part in flat]
-    weights, means, covariances = (values.reshape(part.shape[1:]) for values, part in zip(found, parts, strict=True))
+    variances = [np.einsum("aj,ab,bj->j", part, observed, part, optimize=True) for part in flat]
+    weights, means, covariances = (
+        values.reshape(part.shape[1:]) for values, part in zip(variances, parts, strict=True)
+    )
     return weights, means, covariances
 
 
@@ -152,7 +154,7 @@ def _derivative(function: Callable[[Array], Array], axes: Array, step: float) ->
     return np.array(columns).T
 
 
-def _if_components_were_known(here: LocalCoordinates, free: Array, counts: Array, weight: float) -> tuple[Array, Array]:
+def _complete_data_covariance(here: LocalCoordinates, free: Array, counts: Array, weight: float) -> tuple[Array, Array]:
     """Return axes of the parameters that are free, as columns, and their covariance if components were known."""
     from scipy.linalg import block_diag
 
@@ -169,8 +171,8 @@ def _if_components_were_known(here: LocalCoordinates, free: Array, counts: Array
     else:
 
         def constrained(change: Array) -> Array:
-            found = model.constrained(free + here.covariances(change[None])[0], counts, previous=mixture.covariances)
-            return here.matrices(found[None] - mixture.covariances)[0]
+            fit = model.constrained(free + here.covariances(change[None])[0], counts, previous=mixture.covariances)
+            return here.matrices(fit[None] - mixture.covariances)[0]
 
         first = K + K * d
         change = _derivative(constrained, np.eye(entries.size), float(np.finfo(np.float64).eps) ** 0.25)

@@ -55,15 +55,15 @@ def overlap(model: FittedMixture, *, n_samples: int = 100_000, random_state: int
     mixture = fitted_parameters(model)
     n_samples = check_n_samples(n_samples)
     (K, d), rng = mixture.means.shape, check_random_state(random_state)
-    found, scorer = np.zeros((K, K)), Scorer(mixture, model.n_threads)
+    counts, scorer = np.zeros((K, K)), Scorer(mixture, model.n_threads)
     step = max(1, _NUMBERS_AT_ONCE // max(d, K))
     for k in range(K):
         for first in range(0, n_samples, step):
             white = rng.standard_normal((min(step, n_samples - first), d))
             rows = mixture.means[k] + mixture.model.layout.coloured(mixture.whiteners, k, white)
             shares = scorer.responsibilities(ArraySource(rows))
-            found[k] += (shares > shares[:, k : k + 1]).sum(axis=0)
-    return found / n_samples
+            counts[k] += (shares > shares[:, k : k + 1]).sum(axis=0)
+    return counts / n_samples
 
 
 def column_overlap(model: FittedMixture) -> Array:

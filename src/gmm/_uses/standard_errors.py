@@ -19,7 +19,7 @@ from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer
 from gmm._fitting.degenerate import degenerate_under
 from gmm._fitting.sampling import Rng
-from gmm._fitting.seeds import shared_seed
+from gmm._fitting.seeds import common_seed
 from gmm._passes.problem import Beginning, Problem, SolverSettings
 from gmm._passes.threads import replicated
 from gmm._public import publish
@@ -134,11 +134,11 @@ class StandardErrors:
             lines.append(f"  … and {counted(more, 'more feature')}")
         if self.adjusted_rand is not None:
             low, high = np.quantile(self.adjusted_rand, [0.025, 0.975])
-            left_out = f", {self.n_left_out} left out" if self.n_left_out else ""
+            omissions = f", {self.n_left_out} left out" if self.n_left_out else ""
             lines.append(
                 f"  clustering: adjusted Rand index {self.adjusted_rand.mean():.3f} ({low:.3f} to {high:.3f}) over "
                 + counted(len(self.adjusted_rand), "refit")
-                + left_out
+                + omissions
             )
         return "\n".join(lines)
 
@@ -230,7 +230,7 @@ def standard_errors(
     n_replicates = check_whole(n_replicates, "n_replicates", 2)
     source, mixture = source_of(model, X, sample_weight), fitted_parameters(model)
     _check_rows(source, mixture.n_parameters)
-    labelled = source.with_known(known_again(model, labels, source))
+    labelled = source.with_classes(known_again(model, labels, source))
     if method == "information":
         if model.prior is not None:
             raise refusal("a prior", "method='information'")
@@ -242,8 +242,8 @@ def standard_errors(
     array = as_one_array(source, standard_errors.__name__, gaps=True)
     rows = source if isinstance(source, IncompleteSource) else array
     refits = _Refits.of(model, rows, labelled.known, draw_rows=method == "bootstrap")
-    seeds = np.random.default_rng(shared_seed(random_state)).integers(2**63, size=n_replicates).tolist()
-    return _collected(model, method, refits.made(seeds), len(seeds), callback)
+    seeds = np.random.default_rng(common_seed(random_state)).integers(2**63, size=n_replicates).tolist()
+    return _collected(model, method, refits.run(seeds), len(seeds), callback)
 
 
 def _check_rows(source: Source, n_parameters: int) -> None:
@@ -302,51 +302,51 @@ class _Refits:
     ) -> _Refits:
         mixture = fitted_parameters(model)
         settings = fit_settings(model, rows, mixture.model)
-        problem = Problem(rows.with_known(known), settings.objective.beside(mixture), settings.n_threads)
+        problem = Problem(rows.with_classes(known), settings.objective.beside(mixture), settings.n_threads)
         passes = max(model.max_iter, _FEWEST_PASSES)
         solver = replace(settings.solver, tolerance=_NATS_LEFT, max_iter=passes, bound_is_total=True)
         labels = _labels(mixture, rows, model.n_threads)
         return cls(model, mixture, rows, problem, solver, rows.weights, labels, draw_rows)
 
-    def made(self, seeds: list[int]) -> Generator[_Replicate | None, None, None]:
+    def run(self, seeds: list[int]) -> Generator[_Replicate | None, None, None]:
         """Yield the refits in order; None for one with a degenerate component."""
         work = float(self.rows.n_rows * self.mixture.n_components * self.mixture.n_features**2)
         return replicated(self._refit, seeds, work=work, n_threads=self.model.n_threads)
 
     def _refit(self, seed: int, n_threads: int | None) -> _Replicate | None:
-        weight, known = self._drawn_weight(np.random.default_rng(seed)), self.problem.rows.known
+        weight, known = self._random_weight(np.random.default_rng(seed)), self.problem.rows.known
         rows = replace(self.rows, sample_weight=weight, known=known)
         problem = replace(self.problem, rows=rows, n_threads=n_threads)
         try:
             with problem.e_step() as e_step:
-                found = problem.run(e_step, Beginning(self.mixture), self.solver).go().parameters
+                mixture = problem.run(e_step, Beginning(self.mixture), self.solver).go().parameters
         except SingularMatrixError:
             return None
-        if degenerate_under(self.problem.objective, self.rows.n_effective, found).any():
+        if degenerate_under(self.problem.objective, self.rows.n_effective, mixture).any():
             return None
-        return self._matched(found, n_threads)
+        return self._matched(mixture, n_threads)
 
-    def _drawn_weight(self, rng: np.random.Generator) -> Array:
+    def _random_weight(self, rng: np.random.Generator) -> Array:
         total = self.weight.sum()
         if self.draw_rows:
             return rng.multinomial(round(total), self.weight / total).astype(np.float64)
-        drawn = rng.standard_gamma(self.weight + 0.0)  # of w rows, the sum of w exponentials; −0 is refused
-        return np.asarray(drawn * (total / drawn.sum()))
+        shares = rng.standard_gamma(self.weight + 0.0)  # of w rows, the sum of w exponentials; −0 is refused
+        return np.asarray(shares * (total / shares.sum()))
 
-    def _matched(self, found: MixtureParameters, n_threads: int | None) -> _Replicate:
+    def _matched(self, mixture: MixtureParameters, n_threads: int | None) -> _Replicate:
         """Return a refit with its components in the order of the mixture's."""
         from scipy.optimize import linear_sum_assignment
 
-        K = found.n_components
-        labels = _labels(found, self.rows, n_threads)
-        shared = np.bincount(self.labels * (K + 1) + labels, self.weight, (K + 1) ** 2).reshape(K + 1, K + 1)
-        of_both = shared[:K, :K].astype(np.float64)
+        K = mixture.n_components
+        labels = _labels(mixture, self.rows, n_threads)
+        table = np.bincount(self.labels * (K + 1) + labels, self.weight, (K + 1) ** 2).reshape(K + 1, K + 1)
+        of_both = table[:K, :K].astype(np.float64)
         if known := self.problem.rows.known:  # components stay with their class
             owners = known.owners
             of_both[owners[:, None] != owners] = -np.inf
         order = linear_sum_assignment(of_both, maximize=True)[1]
-        arrays = ParameterArrays(found.weights[order], found.means[order], found.covariances_of(order))
-        return _Replicate(arrays, adjusted_rand_index(shared))
+        arrays = ParameterArrays(mixture.weights[order], mixture.means[order], mixture.covariances_of(order))
+        return _Replicate(arrays, adjusted_rand_index(table))
 
 
 def _labels(mixture: MixtureParameters, rows: Source, n_threads: int | None) -> NDArray[np.intp]:
@@ -356,29 +356,29 @@ def _labels(mixture: MixtureParameters, rows: Source, n_threads: int | None) -> 
 def _collected(
     model: GaussianMixture,
     method: Method,
-    made: Generator[_Replicate | None, None, None],
+    refits: Generator[_Replicate | None, None, None],
     n_replicates: int,
     callback: Callback | None,
 ) -> StandardErrors:
-    kept: list[_Replicate] = []
+    sound: list[_Replicate] = []
     n_left_out = 0
-    with closing(made):  # at once, also on Ctrl-C in the callback
-        for number, replicate in enumerate(made, 1):
+    with closing(refits):  # at once, also on Ctrl-C in the callback
+        for number, replicate in enumerate(refits, 1):
             if replicate is None:
                 n_left_out += 1
             else:
-                kept.append(replicate)
+                sound.append(replicate)
             if callback is not None and callback(number, n_replicates):
                 break
-    if len(kept) < 2:
+    if len(sound) < 2:
         raise ValueError(
-            f"{n_left_out} of {len(kept) + n_left_out} refits, which begin at the mixture, have a component that has "
+            f"{n_left_out} of {len(sound) + n_left_out} refits, which begin at the mixture, have a component that has "
             "collapsed on a few rows or on ties: expected two without. Use fewer components, another covariance type "
             "or a prior."
         )
-    replicates = ParameterArrays(*(np.array(part) for part in zip(*(one.parameters for one in kept), strict=True)))
+    replicates = ParameterArrays(*(np.array(part) for part in zip(*(one.parameters for one in sound), strict=True)))
     weights, means, covariances = (part.std(axis=0, ddof=1) for part in replicates)
-    stability = np.array([one.adjusted_rand for one in kept])
+    stability = np.array([one.adjusted_rand for one in sound])
     return StandardErrors(model, method, weights, means, covariances, replicates, stability, n_left_out)
 
 

@@ -84,16 +84,16 @@ class _Objects:
     age: NDArray[np.intp]
     n_rows: Array
 
-    def chosen(self, kept: NDArray[np.intp]) -> _Objects:
+    def subset(self, indices: NDArray[np.intp]) -> _Objects:
         """Return some of the objects."""
-        noise, share = self.mixture.noise, 1 - float(self.mixture.weights[kept].sum())
+        noise, share = self.mixture.noise, 1 - float(self.mixture.weights[indices].sum())
         return _Objects(
-            self.mixture.of_components(kept).with_noise(noise, max(_LEAST_NOISE, share)),
-            self.statistics.reordered(kept),
-            self.numbers[kept],
-            self.velocity[kept],
-            self.age[kept],
-            self.n_rows[kept],
+            self.mixture.of_components(indices).with_noise(noise, max(_LEAST_NOISE, share)),
+            self.statistics.reordered(indices),
+            self.numbers[indices],
+            self.velocity[indices],
+            self.age[indices],
+            self.n_rows[indices],
         )
 
     def with_born(self, born: _Objects) -> _Objects:
@@ -228,8 +228,8 @@ class Tracker:
         if born is not None:
             objects = born if objects is None else objects.with_born(born)
         if objects is not None:
-            kept = np.flatnonzero(objects.statistics.counts >= self._min_rows)
-            objects = objects.chosen(kept) if len(kept) else None
+            survivors = np.flatnonzero(objects.statistics.counts >= self._min_rows)
+            objects = objects.subset(survivors) if len(survivors) else None
         self._objects, self._born_so_far = objects, self._born_so_far + (0 if born is None else len(born.numbers))
         if objects is not None:
             for k in np.flatnonzero(objects.n_rows >= self._min_rows):
@@ -262,7 +262,7 @@ class Tracker:
         parameters = self._objects.mixture
         mixture = GaussianMixture(
             parameters.n_components,
-            covariance_type=self._model.known_as,
+            covariance_type=self._model.type_name,
             noise=np.asarray(self._noise.parameter).tolist(),
         )
         set_mixture(mixture, parameters, None, np.dtype(np.float64))
@@ -303,9 +303,9 @@ class Tracker:
                 new = e_step(mixture.whitened())
                 step = self._gain(mixture, rows, unforeseen) * (new.means - expected)
                 both = replace(past, origins=expected + step) + new
-                found = self._objective.update(both)
-                mixture = _like(found, found.weights, found.means, found.covariances)
-        mixture = _like(found, found.weights, expected + step, found.covariances)
+                update = self._objective.update(both)
+                mixture = _like(update, update.weights, update.means, update.covariances)
+        mixture = _like(update, update.weights, expected + step, update.covariances)
         return replace(
             before,
             mixture=mixture,
@@ -332,7 +332,7 @@ class Tracker:
         for K in range(1, len(rows) // max(self._min_rows, 2) + 1):
             mixture = GaussianMixture(
                 K,
-                covariance_type=self._model.known_as,
+                covariance_type=self._model.type_name,
                 noise=self._noise.parameter,
                 reg_covar=self._objective.ridge,
                 random_state=self._random_state,

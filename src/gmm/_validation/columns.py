@@ -66,11 +66,11 @@ def check_columns(columns: Any, names: Sequence[str], n_features: int) -> NDArra
     listed = [columns] if one else list(columns)
     if not listed:
         raise ValueError("expected at least one column, got none")
-    found = [_index(column, names, n_features) for column in listed]
-    repeated = [column for i, column in enumerate(listed) if found[i] in found[:i]]
+    indices = [_index(column, names, n_features) for column in listed]
+    repeated = [column for i, column in enumerate(listed) if indices[i] in indices[:i]]
     if repeated:
         raise ValueError(f"expected each column once, got {repeated[0]!r} again")
-    return np.array(found, dtype=np.intp)
+    return np.array(indices, dtype=np.intp)
 
 
 def check_known_columns(

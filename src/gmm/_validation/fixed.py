@@ -12,7 +12,7 @@ from gmm._text.lists import quoted, suggestion
 from gmm._values.covariance import CovarianceModel
 from gmm._values.fixed import NOTHING_FIXED, PARTS, Fixed
 
-__all__ = ["check_fixed", "check_fixed_given", "check_fixed_table"]
+__all__ = ["check_fixed", "check_fixed_start", "check_fixed_table"]
 
 
 def check_fixed(fixed: Mapping[str, Any] | None, n_components: int, model: CovarianceModel) -> Fixed:
@@ -45,13 +45,13 @@ def check_fixed_table(table: NDArray[np.bool_], model: CovarianceModel) -> Fixed
     joint = bool(model.constraint) or model.layout.pooled
     if joint and fixed.covariances.any() and not fixed.covariances.all():
         raise ValueError(
-            f"fixed: covariances of {model.known_as} depend on each other, so that all of them are fixed or none: "
+            f"fixed: covariances of {model.type_name} depend on each other, so that all of them are fixed or none: "
             "expected True, or the covariance_type 'full', 'diag' or 'spherical'"
         )
     return fixed
 
 
-def check_fixed_given(fixed: Fixed, weights: Any, means: Any, precisions: Any) -> None:
+def check_fixed_start(fixed: Fixed, weights: Any, means: Any, precisions: Any) -> None:
     """Check that what is fixed is given, where a fit begins with these.
 
     Raises
@@ -59,9 +59,9 @@ def check_fixed_given(fixed: Fixed, weights: Any, means: Any, precisions: Any) -
     ValueError
         If a part that is fixed is None.
     """
-    given = {"weights": weights, "means": means, "covariances": precisions}
+    values = {"weights": weights, "means": means, "covariances": precisions}
     for name in fixed.masks:
-        if given[name] is None:
+        if values[name] is None:
             parameter = f"{name}_init" if name != "covariances" else "precisions_init"
             raise ValueError(
                 f"fixed={{{name!r}: …}}: expected {parameter}, or a mixture to go on from with warm_start=True"

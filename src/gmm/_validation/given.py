@@ -20,13 +20,13 @@ __all__ = [
     "check_matrices",
     "check_means_init",
     "check_mixture",
-    "check_parameters_given",
     "check_precisions_init",
     "check_responsibilities",
     "check_ridge",
     "check_sample_weight",
     "check_statistics",
     "check_targets",
+    "check_user_mixture",
     "check_weights_init",
 ]
 
@@ -219,10 +219,10 @@ def check_precisions_init(value: Any, n_components: int, n_features: int, model:
         If the shape is wrong, a value is not finite, or a matrix is not symmetric and positive-definite; the message
         gives the component.
     """
-    return _check_spread(value, f"{model.known_as} precision", n_components, n_features, model)[0]
+    return _check_spread(value, f"{model.type_name} precision", n_components, n_features, model)[0]
 
 
-def check_parameters_given(weights: Any, means: Any, covariances: Any, model: CovarianceModel) -> MixtureParameters:
+def check_user_mixture(weights: Any, means: Any, covariances: Any, model: CovarianceModel) -> MixtureParameters:
     """Check the parameters of a mixture that a user passes, and normalise the weights.
 
     Parameters
@@ -275,7 +275,7 @@ def check_mixture(weights: Any, means: Any, covariances: Any, model: CovarianceM
     n_components, n_features = centres.shape
     shares = check_shares(weights, n_components)
     centres = check_array(centres, "means", centres.shape).astype(np.float64, order="C")
-    spread, factors = _check_spread(covariances, f"{model.known_as} covariance", n_components, n_features, model)
+    spread, factors = _check_spread(covariances, f"{model.type_name} covariance", n_components, n_features, model)
     mixture = MixtureParameters(shares, centres, spread, model, factors)
     _check_constraint(mixture)
     return mixture
@@ -392,7 +392,7 @@ def _check_constraint(mixture: MixtureParameters) -> None:
     if off.max() > _ROUNDING * _condition(mixture) * largest:
         index = _first(off == off.max())
         raise ValueError(
-            f"the covariances do not satisfy the model {model.known_as}: {_component(index)} has "
+            f"the covariances do not satisfy the model {model.type_name}: {_component(index)} has "
             f"{covariances[index]:.6g}, expected {nearest[index]:.6g} as in the nearest covariances that do"
         )
 

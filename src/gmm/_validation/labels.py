@@ -12,7 +12,7 @@ from gmm._exceptions import warn
 from gmm._text.lists import quoted
 from gmm._validation.scalars import is_whole
 
-__all__ = ["check_components_per_class", "check_labels", "classes_left"]
+__all__ = ["check_components_per_class", "check_labels", "classes_with_weight"]
 
 
 def check_labels(labels: Any, n_rows: int, name: str = "labels", *, unknown: int | None = -1) -> tuple[Any, Any]:
@@ -36,30 +36,30 @@ def check_labels(labels: Any, n_rows: int, name: str = "labels", *, unknown: int
     if values.shape != (n_rows,):
         raise ValueError(f"expected {name} of shape {(n_rows,)}, one for each row, got {values.shape}")
     if values.dtype.kind in "fO":
-        known = np.array([not _is_missing(value) for value in values], dtype=bool)
+        has_class = np.array([not _is_missing(value) for value in values], dtype=bool)
     else:
-        known = np.ones(n_rows, dtype=bool)
-    given = values[known]
-    if given.dtype.kind == "O" and len({isinstance(value, str) for value in given}) == 1:
-        given = np.array(given.tolist())
-    _check_range(given, name)
-    if given.dtype.kind == "u" or (given.dtype.kind in "fO" and all(_has_no_fraction(value) for value in given)):
-        given = given.astype(np.int64)
-    if given.dtype.kind not in "ibU" or given.ndim != 1:
+        has_class = np.ones(n_rows, dtype=bool)
+    entries = values[has_class]
+    if entries.dtype.kind == "O" and len({isinstance(value, str) for value in entries}) == 1:
+        entries = np.array(entries.tolist())
+    _check_range(entries, name)
+    if entries.dtype.kind == "u" or (entries.dtype.kind in "fO" and all(_has_no_fraction(value) for value in entries)):
+        entries = entries.astype(np.int64)
+    if entries.dtype.kind not in "ibU" or entries.ndim != 1:
         raise ValueError(
             f"Unknown label type: expected {name} that are integers, or strings, or missing (None, NaN), "
-            f"got {given[:3]!r:.80}"
+            f"got {entries[:3]!r:.80}"
         )
-    if unknown is not None and given.dtype.kind == "i":
-        known[known] = given != unknown
-        given = given[given != unknown]
+    if unknown is not None and entries.dtype.kind == "i":
+        has_class[has_class] = entries != unknown
+        entries = entries[entries != unknown]
     codes = np.full(n_rows, -1, dtype=np.intp)
-    classes, codes[known] = np.unique(given, return_inverse=True)
+    classes, codes[has_class] = np.unique(entries, return_inverse=True)
     return classes, codes
 
 
-def classes_left(
-    classes: NDArray[Any], codes: NDArray[np.intp], used: NDArray[np.bool_]
+def classes_with_weight(
+    classes: NDArray[Any], codes: NDArray[np.intp], weighs: NDArray[np.bool_]
 ) -> tuple[NDArray[Any], NDArray[np.intp]]:
     """Return the classes of the rows that weigh something, and each row's class, −1 where it is unknown or unused.
 
@@ -68,17 +68,17 @@ def classes_left(
     UserWarning
         If a class has no such row.
     """
-    used = used & (codes >= 0)
-    left = np.unique(codes[used])
-    lost = classes[np.setdiff1d(codes[codes >= 0], left)].tolist()
-    if lost:
-        has = "class {} has" if len(lost) == 1 else "classes {} have"
-        warn(f"{has.format(quoted(lost))} no row with a positive weight: left out of the fit", UserWarning)
-    return classes[left], np.where(used, np.searchsorted(left, codes), -1)
+    weighs = weighs & (codes >= 0)
+    present = np.unique(codes[weighs])
+    absent = classes[np.setdiff1d(codes[codes >= 0], present)].tolist()
+    if absent:
+        has = "class {} has" if len(absent) == 1 else "classes {} have"
+        warn(f"{has.format(quoted(absent))} no row with a positive weight: left out of the fit", UserWarning)
+    return classes[present], np.where(weighs, np.searchsorted(present, codes), -1)
 
 
-def _check_range(given: NDArray[Any], name: str) -> None:
-    numbers = given.tolist() if given.dtype.kind in "ufO" else []
+def _check_range(labels: NDArray[Any], name: str) -> None:
+    numbers = labels.tolist() if labels.dtype.kind in "ufO" else []
     for value in numbers:
         if isinstance(value, int | float | np.number) and not -(2**63) <= value < 2**63:
             raise ValueError(f"expected {name} between -2**63 and 2**63 - 1, got {value!r:.80}")

@@ -142,13 +142,13 @@ def check_has_posterior(model: CovarianceModel, name: str) -> None:
 
 
 def check_variational_prior(
-    given: dict[str, Any], model: CovarianceModel, n_components: int, mean: Floats, covariance: Floats, ridge: float
+    values: dict[str, Any], model: CovarianceModel, n_components: int, mean: Floats, covariance: Floats, ridge: float
 ) -> VariationalPrior:
     """Check the prior of a variational fit and fill in, as scikit-learn does, the hyperparameters that are None.
 
     Parameters
     ----------
-    given : dict
+    values : dict
         The parameters of `BayesianGaussianMixture` by name.
     model : CovarianceModel
     n_components : int
@@ -166,25 +166,25 @@ def check_variational_prior(
         If a hyperparameter has the wrong shape, is not finite or is out of range, or if the covariance is singular.
     """
     d = len(mean)
-    concentration, precision = given["weight_concentration_prior"], given["mean_precision_prior"]
-    dof, centre = given["degrees_of_freedom_prior"], given["mean_prior"]
+    concentration, precision = values["weight_concentration_prior"], values["mean_precision_prior"]
+    dof, centre = values["degrees_of_freedom_prior"], values["mean_prior"]
     dof = float(d if dof is None else dof)
     for name in ("weight_concentration_prior", "mean_precision_prior", "degrees_of_freedom_prior"):
-        if given[name] is not None and given[name] > _MOST_PRIOR_ROWS:
-            raise ValueError(f"expected {name} of at most {_MOST_PRIOR_ROWS:g}, got {given[name]:g}")
+        if values[name] is not None and values[name] > _MOST_PRIOR_ROWS:
+            raise ValueError(f"expected {name} of at most {_MOST_PRIOR_ROWS:g}, got {values[name]:g}")
     if not dof > d - 1:
         raise ValueError(f"The parameter 'degrees_of_freedom_prior' should be greater than {d - 1}, but got {dof:.3f}.")
-    if given["covariance_prior"] is None:
+    if values["covariance_prior"] is None:
         scale = _proper(covariance, model, ridge)
     else:
-        scale = _check_covariance_prior(given["covariance_prior"], model, d)
+        scale = _check_covariance_prior(values["covariance_prior"], model, d)
     return VariationalPrior(
         mean if centre is None else _check_mean(centre, "mean_prior", mean),
         1.0 if precision is None else float(precision),
         dof,
         scale,
         1 / n_components if concentration is None else float(concentration),
-        given["weight_concentration_prior_type"] == DIRICHLET_PROCESS,
+        values["weight_concentration_prior_type"] == DIRICHLET_PROCESS,
     )
 
 
@@ -211,9 +211,9 @@ def _proper(covariance: Floats, model: CovarianceModel, ridge: float) -> Floats:
 def _check_covariance_prior(value: Any, model: CovarianceModel, d: int) -> Floats:
     shape = model.layout.shape(1, d)
     shape = shape if model.layout.pooled else shape[1:]
-    scale = check_array(value, f"{model.known_as} covariance_prior", shape).astype(np.float64)
+    scale = check_array(value, f"{model.type_name} covariance_prior", shape).astype(np.float64)
     if scale.ndim == 2:
-        check_matrices(scale[None], f"{model.known_as} covariance_prior", ["the matrix"])
+        check_matrices(scale[None], f"{model.type_name} covariance_prior", ["the matrix"])
     elif not (scale > 0).all():
-        raise ValueError(f"'{model.known_as} covariance_prior' should be positive, but got {value!r}")
+        raise ValueError(f"'{model.type_name} covariance_prior' should be positive, but got {value!r}")
     return scale

@@ -116,9 +116,9 @@ def check_shape(shape: tuple[int, int], name: str, n_features: int | None, min_r
     """
     n, d = shape
     if n < min_rows or d < 1:
-        found, word, least = (n, "sample", min_rows) if n < min_rows else (d, "feature", 1)
+        count, word, least = (n, "sample", min_rows) if n < min_rows else (d, "feature", 1)
         raise ValueError(
-            f"Found array with {found} {word}(s) (shape={shape}) while a minimum of {least} is required by {name}."
+            f"Found array with {count} {word}(s) (shape={shape}) while a minimum of {least} is required by {name}."
         )
     if n_features is not None and d != n_features:
         raise ValueError(f"X has {d} features, but {name} is expecting {n_features} features as input.")

@@ -29,7 +29,7 @@ class Regression:
 
     Parameters
     ----------
-    known : MixtureParameters
+    predictors : MixtureParameters
         The marginal mixture of the q known columns, with means μ_k; it weighs the components. If q is 0, that of the
         others, of which only the weights count.
     means : array of shape (K, m)
@@ -43,7 +43,7 @@ class Regression:
         Of the other columns.
     """
 
-    known: MixtureParameters
+    predictors: MixtureParameters
     means: Array
     slopes: Array | None
     covariances: Array
@@ -51,24 +51,24 @@ class Regression:
     noise: Noise = NO_NOISE
 
     @classmethod
-    def of(cls, mixture: MixtureParameters, known: Columns, others: Columns) -> Regression:
-        """Regress the columns `others` on `known`; together they are all columns (Bishop 2006, 2.81 and 2.82).
+    def of(cls, mixture: MixtureParameters, columns: Columns, others: Columns) -> Regression:
+        """Regress the columns `others` on `columns`; together they are all columns (Bishop 2006, 2.81 and 2.82).
 
         Raises
         ------
         SingularMatrixError
             If a covariance is not positive definite, to rounding, in the order of the columns that this needs.
         """
-        if not len(known):
+        if not len(columns):
             alone = marginal(mixture, others)
             return cls(alone, alone.means, None, alone.covariances, alone.model, alone.noise)
-        model, before = mixture.model.of_columns, marginal(mixture, known)
+        model, before = mixture.model.of_columns, marginal(mixture, columns)
         layout, means = model.layout, mixture.means[:, others]
         noise = mixture.noise.of_columns(others)
         if layout.axis_aligned:
             return cls(before, means, None, layout.of_columns(mixture.covariances, others), model, noise)
-        ordered = layout.of_columns(mixture.covariances, np.concatenate([known, others]))
-        q, d = len(known), mixture.n_features
+        ordered = layout.of_columns(mixture.covariances, np.concatenate([columns, others]))
+        q, d = len(columns), mixture.n_features
         # Of Σ = L Lᵀ in this order, L⁻¹ has the inverse factor of the conditional covariance in its last rows.
         rows = layout.whiten(ordered, d)[0].reshape(-1, d, d)[:, q:]
         factors = np.linalg.inv(rows[:, :, q:])
@@ -78,15 +78,15 @@ class Regression:
             before, means, -factors @ rows[:, :, :q], covariances.reshape(layout.shape(*means.shape)), model, noise
         )
 
-    def means_given(self, rows: Array) -> Array:
+    def conditional_means(self, rows: Array) -> Array:
         """Return the means of the other columns in each component, given rows (n, q): (K, n, m)."""
         K, m = self.means.shape
         if self.slopes is None:
             return np.broadcast_to(self.means[:, None], (K, len(rows), m))
-        steps = rows - self.known.means[:, None]
+        steps = rows - self.predictors.means[:, None]
         return np.asarray(self.means[:, None] + steps @ self.slopes.transpose(0, 2, 1))
 
-    def given(self, row: Array, weights: Array) -> MixtureParameters:
+    def conditional(self, row: Array, weights: Array) -> MixtureParameters:
         """Return the mixture of the other columns given one row (q,), to which the components have these weights."""
-        means = np.ascontiguousarray(self.means_given(row[None])[:, 0])
+        means = np.ascontiguousarray(self.conditional_means(row[None])[:, 0])
         return MixtureParameters(weights, means, self.covariances, self.model, noise=self.noise)

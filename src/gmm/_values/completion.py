@@ -42,7 +42,7 @@ class Completion:
     Parameters
     ----------
     gaps : Gaps
-    known : list of WhitenedMixture
+    marginals : list of WhitenedMixture
         Of the columns that each pattern has: the mixture with the others integrated out.
     centres : array of shape (K, d)
     maps : array of shape (P, K, d, d) or (P, 1, d, d), or (P, K, d)
@@ -51,7 +51,7 @@ class Completion:
     """
 
     gaps: Gaps
-    known: list[WhitenedMixture]
+    marginals: list[WhitenedMixture]
     centres: Array
     maps: Array
 
@@ -62,30 +62,30 @@ class Completion:
         log_offset = mixture.log_offset + (0.5 * log(2 * pi) * gaps.n_missing[:, None] - log_scales)
         log_noise = np.full(len(log_offset), mixture.log_noise)
         log_noise += noise.log_volumes(gaps.missing)
-        known = [
+        marginals = [
             WhitenedMixture(mixture.layout, offset, np.ascontiguousarray(mixture.centres[:, columns]), *of_pattern)
             for offset, columns, *of_pattern in zip(
                 log_offset, gaps.observed, whiteners, log_noise.tolist(), strict=True
             )
         ]
-        return cls(gaps, known, mixture.centres, maps)
+        return cls(gaps, marginals, mixture.centres, maps)
 
-    def expanded(self, found: Sequence[SufficientStatistics]) -> SufficientStatistics:
+    def expanded(self, statistics: Sequence[SufficientStatistics]) -> SufficientStatistics:
         """Return the expected statistics of all columns from those that each pattern has, about the centres.
 
         The moments of the rows are those of y, mapped; the noise in y has second moments n_k (Little & Rubin 2019,
         section 11.2; Ghahramani & Jordan 1994).
         """
-        layout, (P, d), K = found[0].layout, self.gaps.missing.shape, len(self.centres)
+        layout, (P, d), K = statistics[0].layout, self.gaps.missing.shape, len(self.centres)
         by_axes = layout.axis_aligned
-        counts = np.array([part.counts for part in found])
+        counts = np.array([part.counts for part in statistics])
         spread = counts.sum(axis=1, keepdims=True) if layout.pooled else counts
         noise = np.where(self.gaps.missing[:, None], spread[:, :, None], 0.0)
         first, steps, second = np.zeros((P, K, d)), np.zeros((P, K, d)), noise
         if not by_axes:
             second = noise[..., None] * np.eye(d)
-        for p, (columns, known, part) in enumerate(zip(self.gaps.observed, self.known, found, strict=True)):
-            first[p][:, columns], steps[p][:, columns] = part.first, part.origins - known.centres
+        for p, (columns, marginal, part) in enumerate(zip(self.gaps.observed, self.marginals, statistics, strict=True)):
+            first[p][:, columns], steps[p][:, columns] = part.first, part.origins - marginal.centres
             if by_axes:
                 second[p][:, columns] = layout.diagonal(part.second, len(columns))
             else:
@@ -103,24 +103,24 @@ class Completion:
             first = (maps @ first[..., None])[..., 0]
             second = (maps @ second @ maps.swapaxes(2, 3)).sum(axis=0)
             second = (0.5 * (second + second.swapaxes(1, 2))).reshape(layout.shape(K, d))
-        log_evidence, weight = sum(part.log_evidence for part in found), sum(part.weight for part in found)
+        log_evidence, weight = sum(part.log_evidence for part in statistics), sum(part.weight for part in statistics)
         return SufficientStatistics(
             layout, self.centres, counts.sum(axis=0), first.sum(axis=0), second, log_evidence, weight
         )
 
-    def means_given(self, rows: Array) -> Array:
+    def conditional_means(self, rows: Array) -> Array:
         """Return the means of the missing columns in each component, (K, n, m), given rows (n, q) of one pattern."""
-        (gaps,), (maps,), (known,) = self.gaps.missing, self.maps, self.known
+        (gaps,), (maps,), (observed,) = self.gaps.missing, self.maps, self.marginals
         centres = self.centres[:, None, gaps]
         if maps.ndim == 2:
             return np.broadcast_to(centres, (len(centres), len(rows), centres.shape[2]))
-        return np.asarray(centres + (rows - known.centres[:, None]) @ maps[:, gaps][:, :, ~gaps].transpose(0, 2, 1))
+        return np.asarray(centres + (rows - observed.centres[:, None]) @ maps[:, gaps][:, :, ~gaps].transpose(0, 2, 1))
 
-    def drawn(self, component: int, rows: Array, rng: np.random.RandomState | np.random.Generator) -> Array:
+    def draw(self, component: int, rows: Array, rng: np.random.RandomState | np.random.Generator) -> Array:
         """Draw the missing columns in one component, given rows (n, q) of one pattern: (n, m)."""
         (gaps,), (maps,) = self.gaps.missing, self.maps
         white, root = rng.standard_normal((len(rows), int(gaps.sum()))), maps[min(component, len(maps) - 1)][gaps]
-        return self.means_given(rows)[component] + (white * root if maps.ndim == 2 else white @ root[:, gaps].T)
+        return self.conditional_means(rows)[component] + (white * root if maps.ndim == 2 else white @ root[:, gaps].T)
 
 
 def _by_axes(mixture: WhitenedMixture, gaps: Gaps) -> tuple[list[Array], Array, Array]:
@@ -128,8 +128,8 @@ def _by_axes(mixture: WhitenedMixture, gaps: Gaps) -> tuple[list[Array], Array, 
     layout, (K, d) = mixture.layout, mixture.centres.shape
     whiteners = mixture.whiteners.reshape(layout.shape(K, d))
     scales = np.where(gaps.missing[:, None], layout.diagonal(whiteners, d), 1.0)
-    of_known = [layout.of_columns(whiteners, columns) for columns in gaps.observed]
-    return of_known, 1 / scales, np.log(scales).sum(axis=2)
+    of_observed = [layout.of_columns(whiteners, columns) for columns in gaps.observed]
+    return of_observed, 1 / scales, np.log(scales).sum(axis=2)
 
 
 def _by_factors(mixture: WhitenedMixture, gaps: Gaps) -> tuple[list[Array], Array, Array]:
@@ -145,7 +145,7 @@ def _by_factors(mixture: WhitenedMixture, gaps: Gaps) -> tuple[list[Array], Arra
     scales = np.diagonal(R, axis1=2, axis2=3)
     log_scales = np.where(of_missing, np.log(np.abs(scales)), 0.0).sum(axis=2)
     R *= np.where(of_missing, 1.0, np.sign(scales))[..., None]
-    of_known = [
+    of_observed = [
         np.ascontiguousarray(factors[:, m:, m:][:, ::-1, ::-1]).reshape(layout.shape(K, d - m))
         for factors, m in zip(R, gaps.n_missing.tolist(), strict=True)
     ]
@@ -153,4 +153,4 @@ def _by_factors(mixture: WhitenedMixture, gaps: Gaps) -> tuple[list[Array], Arra
     most, maps = int(gaps.n_missing.max()), np.where(of_missing[..., None], R, np.eye(d))
     maps[:, :, :most, :most] = np.linalg.inv(maps[:, :, :most, :most])
     maps[:, :, :most, most:] = -maps[:, :, :most, :most] @ maps[:, :, :most, most:]
-    return of_known, np.take_along_axis(maps.reshape(P, -1, d * d), gaps.entries, 2).reshape(R.shape), log_scales
+    return of_observed, np.take_along_axis(maps.reshape(P, -1, d * d), gaps.entries, 2).reshape(R.shape), log_scales

@@ -56,13 +56,13 @@ class CovarianceModel:
         return self.volume + self.shape + self.orientation
 
     @property
-    def known_as(self) -> str:
+    def type_name(self) -> str:
         """scikit-learn's name or, if there is none, the three letters."""
         return self.alias or self.name
 
     def printed(self, n_features: int) -> str:
         """Return the name to print: for one feature, where only the volume is left, its letter."""
-        return self.volume if n_features == 1 and self.shape == IDENTITY else self.known_as
+        return self.volume if n_features == 1 and self.shape == IDENTITY else self.type_name
 
     @property
     def moments(self) -> Layout:

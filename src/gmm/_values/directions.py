@@ -150,15 +150,15 @@ def _reduced_basis(away: Array, variances: Array, weights: Array) -> Array:
     within = weights @ variances
     differ = weights @ (variances - within) ** 2
     features = np.argsort(-differ, kind="stable")[:_MOST_FEATURES]
-    chosen = np.zeros((away.shape[1], _MOST_FEATURES))
-    chosen[features, np.arange(_MOST_FEATURES)] = 1
-    return np.asarray(np.linalg.qr(np.hstack([chosen, (away / within).T]))[0])
+    selectors = np.zeros((away.shape[1], _MOST_FEATURES))
+    selectors[features, np.arange(_MOST_FEATURES)] = 1
+    return np.asarray(np.linalg.qr(np.hstack([selectors, (away / within).T]))[0])
 
 
 def _whitener(covariance: Array, *, drop_flat: bool) -> Array:
     """Return T with TᵀΣT = 1, (d, d), or fewer columns if directions in which rows do not vary are dropped."""
     variances, axes = np.linalg.eigh(covariance)
     if drop_flat:
-        kept = variances > _FLAT_ROWS * variances[-1]
-        variances, axes = variances[kept], axes[:, kept]
+        varies = variances > _FLAT_ROWS * variances[-1]
+        variances, axes = variances[varies], axes[:, varies]
     return np.asarray(axes / np.sqrt(np.maximum(variances, _FLAT * variances[-1])))

@@ -348,14 +348,14 @@ class _Spherical(_Elementwise):
         return DIAGONAL.reduced(moments, layout, n_features).mean(axis=1)
 
 
-def determines(layout: Layout, wanted: Layout) -> bool:
-    """Return whether second moments in a layout have all that are `wanted`."""
-    return layout is wanted or layout is FULL or (layout is DIAGONAL and wanted is SPHERICAL)
+def determines(layout: Layout, target: Layout) -> bool:
+    """Return whether second moments in a layout determine those of a `target`."""
+    return layout is target or layout is FULL or (layout is DIAGONAL and target is SPHERICAL)
 
 
-def _checked(layout: Layout, wanted: Layout, moments: Array) -> Array:
-    if not determines(layout, wanted):
-        raise ValueError(f"expected moments that determine those of {wanted}, got moments of {layout}")
+def _checked(layout: Layout, target: Layout, moments: Array) -> Array:
+    if not determines(layout, target):
+        raise ValueError(f"expected moments that determine those of {target}, got moments of {layout}")
     return moments
 
 

@@ -57,7 +57,7 @@ class Noise:
         """Whether both are noise in the same box, or none."""
         return not other
 
-    def log_volumes(self, chosen: NDArray[np.bool_]) -> Array | float:
+    def log_volumes(self, mask: NDArray[np.bool_]) -> Array | float:
         """Return the log volume of the box in the chosen columns of each pattern, (P, d)."""
         return 0.0
 
@@ -149,9 +149,9 @@ class UniformNoise(Noise):
         """Whether the other has the same box."""
         return np.array_equal(self.parameter, other.parameter)
 
-    def log_volumes(self, chosen: NDArray[np.bool_]) -> Array:
+    def log_volumes(self, mask: NDArray[np.bool_]) -> Array:
         """Return the log volume of the box in the chosen columns of each pattern, (P,)."""
-        return np.asarray(chosen @ np.log(self.high - self.low))
+        return np.asarray(mask @ np.log(self.high - self.low))
 
     def number(self, n: int, weight: float, rng: Rng) -> int:
         """Draw how many of n rows are noise of this weight."""

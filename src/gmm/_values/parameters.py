@@ -62,7 +62,7 @@ class MixtureParameters:
     def __repr__(self) -> str:
         """Return the sizes and the model; the arrays may be large."""
         K, d = self.means.shape
-        return f"MixtureParameters(K={K}, d={d}, {self.model.known_as})"
+        return f"MixtureParameters(K={K}, d={d}, {self.model.type_name})"
 
     @staticmethod
     def estimated(
@@ -113,14 +113,14 @@ class MixtureParameters:
         """Return the mixture with its components scaled so that they leave noise a share."""
         return self.with_other(weights=self.weights * ((1 - share) / self.weights.sum()), noise=noise)
 
-    def of_components(self, kept: NDArray[np.intp] | NDArray[np.bool_]) -> MixtureParameters:
+    def of_components(self, components: NDArray[np.intp] | NDArray[np.bool_]) -> MixtureParameters:
         """Return the mixture of some components, without noise; their weights sum to 1."""
-        weights = self.weights[kept] / self.weights[kept].sum()
-        return MixtureParameters(weights, self.means[kept], self.covariances_of(kept), self.model)
+        weights = self.weights[components] / self.weights[components].sum()
+        return MixtureParameters(weights, self.means[components], self.covariances_of(components), self.model)
 
-    def covariances_of(self, kept: NDArray[np.intp] | NDArray[np.bool_]) -> Array:
+    def covariances_of(self, components: NDArray[np.intp] | NDArray[np.bool_]) -> Array:
         """Return the covariances of some components, which are all there are if all components share one."""
-        return self.covariances if self.model.layout.pooled else self.covariances[kept]
+        return self.covariances if self.model.layout.pooled else self.covariances[components]
 
     def sample(self, n: int, rng: np.random.RandomState | np.random.Generator) -> tuple[Array, NDArray[np.intp]]:
         """Draw rows (n, d), ordered by component, and their components (n,); noise, −1, comes last."""

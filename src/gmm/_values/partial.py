@@ -45,38 +45,38 @@ def moments_beside(
         root = first / np.sqrt(counts)[:, None]
         mass = counts.sum() if layout.pooled else counts
         stand_in = (mass * previous.covariances.T).T + layout.outer(root, root)
-        second = _chosen(fixed.covariances, stand_in, second)
+        second = _composite(fixed.covariances, stand_in, second)
     return SufficientStatistics(layout, about.origins, about.counts, first, second, about.log_evidence, about.weight)
 
 
-def restored(fixed: Fixed, found: MixtureParameters, previous: MixtureParameters) -> MixtureParameters:
+def restored(fixed: Fixed, update: MixtureParameters, previous: MixtureParameters) -> MixtureParameters:
     """Return the update `found` of such moments with the fixed parameters as they were."""
     mask = fixed.covariances
     return MixtureParameters(
-        _weights(fixed, found.weights, previous.weights),
-        np.where(fixed.means[:, None], previous.means, found.means),
-        _chosen(mask, previous.covariances, found.covariances),
-        found.model,
+        _weights(fixed, update.weights, previous.weights),
+        np.where(fixed.means[:, None], previous.means, update.means),
+        _composite(mask, previous.covariances, update.covariances),
+        update.model,
         (
-            _chosen(mask, previous.whiteners, found.whiteners),
-            _chosen(mask, previous.log_determinants, found.log_determinants),
+            _composite(mask, previous.whiteners, update.whiteners),
+            _composite(mask, previous.log_determinants, update.log_determinants),
         ),
-        found.noise,
+        update.noise,
         fixed,
     )
 
 
-def _weights(fixed: Fixed, found: Array, previous: Array) -> Array:
+def _weights(fixed: Fixed, weights: Array, previous: Array) -> Array:
     """Return fixed weights, beside which the others share the rest in proportion."""
-    stays, free = fixed.weights, found[~fixed.weights].sum()
+    stays, free = fixed.weights, weights[~fixed.weights].sum()
     if not stays.any():
-        return found
+        return weights
     if not free > 0:  # all are fixed, or no row is left
         return previous
-    return np.where(stays, previous, found * ((1.0 - previous[stays].sum()) / free))
+    return np.where(stays, previous, weights * ((1.0 - previous[stays].sum()) / free))
 
 
-def _chosen(mask: NDArray[np.bool_], fixed: Array, free: Array) -> Array:
+def _composite(mask: NDArray[np.bool_], fixed: Array, free: Array) -> Array:
     """Return some components' numbers of one array, and the others' of another; all or none where they share them."""
     if mask.all() or not mask.any():
         return fixed if mask.any() else free

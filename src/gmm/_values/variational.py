@@ -99,8 +99,8 @@ class VariationalPrior(Prior):
             concentration = self.concentration + counts
             return np.asarray(concentration / concentration.sum())
         own, rest = self.sticks_of(counts)
-        left = np.concatenate([[1.0], np.cumprod(rest / (own + rest))[:-1]])
-        weights = own / (own + rest) * left
+        remainder = np.concatenate([[1.0], np.cumprod(rest / (own + rest))[:-1]])
+        weights = own / (own + rest) * remainder
         return np.asarray(weights / weights.sum())
 
     def sticks_of(self, counts: Array) -> tuple[Array, Array]:

@@ -20,8 +20,8 @@ from gmm._selection.grid import (
     failures,
     incomplete,
     ranking,
+    text_of,
     title,
-    written,
 )
 from gmm._selection.status import NOT_CONVERGED, is_degenerate
 from gmm._text.amounts import counted, with_minus
@@ -42,7 +42,7 @@ def search_narrative(result: Result, pictures: Mapping[str, Picture]) -> Narrati
     return Narrative(
         summary=wording.summary_sentence(K, result.options.components, result.rows.n_rows, result.rows.names),
         remark=wording.rival_sentence(search.criterion, K, _rivals(result)),
-        numbers={title(search.criterion): written(search.criterion, search.scores[search.best_index])},
+        numbers={title(search.criterion): text_of(search.criterion, search.scores[search.best_index])},
         warnings=_warnings(result),
         section=Section("choice", "Choice", "Why this mixture", _choice(result, pictures)),
         subject="The chosen mixture",
@@ -59,7 +59,7 @@ def _choice(result: Result, pictures: Mapping[str, Picture]) -> Html:
     return render(
         "choice",
         criterion=title(search.criterion),
-        score=written(search.criterion, search.scores[search.best_index]),
+        score=text_of(search.criterion, search.scores[search.best_index]),
         K=model.n_components,
         searched=result.searched,
         covariances=wording.covariance_sentence(shape, model.n_components, len(result.rows.names)),

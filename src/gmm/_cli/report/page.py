@@ -56,8 +56,8 @@ def render_page(opening: Html, sections: Sequence[Section], **values: object) ->
     bodies = "".join(section.body for section in sections)
     colours = sorted(set(re.findall(r"var\(--on-([0-9a-f]{6})", bodies)))
     on_dark = {colour: _for_dark(colour) for colour in colours}
-    shared = {"shared_style": Html(style()), "on_dark": on_dark}
-    document = render("page", opening=opening, sections=sections, **shared, **values)
+    styles = {"shared_style": Html(style()), "on_dark": on_dark}
+    document = render("page", opening=opening, sections=sections, **styles, **values)
     return _FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", document)
 
 

@@ -58,13 +58,13 @@ def _section(result: Posterior) -> Html:
 def _intervals(result: Posterior, counts: np.ndarray) -> Html:
     """Tabulate expected rows, and weights and means with their credible intervals: a column per group."""
     model, shown = result.model, result.shown
-    names, held = MixtureFacts.of(model).names, model.credible_intervals(_LEVEL)
+    names, intervals = MixtureFacts.of(model).names, model.credible_intervals(_LEVEL)
     body: list[list[object]] = [
         [f"expected {result.units}", *(f"{counts[k]:,.1f}" for k in shown)],
-        ["weight", *(_with_interval(model.weights_[k], *held.weights[k]) for k in shown)],
+        ["weight", *(_with_interval(model.weights_[k], *intervals.weights[k]) for k in shown)],
     ]
     for j, name in enumerate(names[:COLUMNS_SHOWN]):
-        body.append([name, *(_with_interval(model.means_[k, j], *held.means[k, j]) for k in shown)])
+        body.append([name, *(_with_interval(model.means_[k, j], *intervals.means[k, j]) for k in shown)])
     caption = f"Weights and means, with their {100 * _LEVEL:g} % credible intervals."
     return table(["", *(f"group {k}" for k in shown)], body, caption=caption)
 

@@ -196,11 +196,11 @@ def _table_of_uncertain(result: Fitted) -> Html:
     rows, names = result.rows, result.rows.names
     of_groups = np.flatnonzero(result.labels >= 0)
     order = of_groups[np.argsort(result.certainty[of_groups], kind="stable")[:_MOST_UNCERTAIN]]
-    chosen = order[result.certainty[order] < _LIMIT]
-    if len(chosen) == 0:
+    uncertain = order[result.certainty[order] < _LIMIT]
+    if len(uncertain) == 0:
         return Html()
     body = []
-    for i, probabilities in zip(chosen, result.model.predict_proba(rows.subset(chosen)), strict=True):
+    for i, probabilities in zip(uncertain, result.model.predict_proba(rows.subset(uncertain)), strict=True):
         values = ["missing" if np.isnan(value) else f"{value:.6g}" for value in rows.values[i, :_VALUES_SHOWN]]
         body.append([rows.numbers(i, i + 1)[0], *_two_most_probable(probabilities), *values])
     headings = ["row", "group", "probability", "next group", "probability", *names[:_VALUES_SHOWN]]

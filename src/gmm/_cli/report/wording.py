@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm._cli.describe import decimals
-from gmm._selection.grid import title, written
+from gmm._selection.grid import text_of, title
 from gmm._text.amounts import counted, percent, with_minus
 from gmm._values.covariance import COMMON, IDENTITY, CovarianceModel
 
@@ -63,10 +63,10 @@ SCALES = {
 
 def summary_sentence(n_components: int, tried: Sequence[int], n_rows: int, names: Sequence[str]) -> str:
     """Say how many groups describe which rows; "as requested" if only one number was tried."""
-    asked = ", as requested," if len(set(tried)) == 1 else ""
+    request = ", as requested," if len(set(tried)) == 1 else ""
     verb = "describes" if n_components == 1 else "describe"
     columns = counted(len(names), "column") if len(names) > _NAMED else _and(names)
-    return f"{counted(n_components, 'group')}{asked} {verb} {counted(n_rows, 'row')} of {columns}."
+    return f"{counted(n_components, 'group')}{request} {verb} {counted(n_rows, 'row')} of {columns}."
 
 
 def empty_sentence(n_components: int, n_empty: int, expected: float, unit: str) -> str:
@@ -135,7 +135,7 @@ def runner_up_sentence(criterion: str, rivals: Sequence[tuple[int, str, float]])
     word = f": {_step(_EVIDENCE, distance, 'very strong evidence')}" if criterion == "bic" else ""
     near = sum(distance < _OPEN for *_, distance in rivals) if criterion in ("bic", "aic", "aicc") else 0
     others = f" Within 2 of the best {title(criterion)} are {near:,}: the choice is open." if near > 1 else ""
-    return f"The runner-up, {counted(K, 'group')} with {name}, is {written(criterion, distance)} behind{word}.{others}"
+    return f"The runner-up, {counted(K, 'group')} with {name}, is {text_of(criterion, distance)} behind{word}.{others}"
 
 
 def rival_sentence(criterion: str, n_components: int, rivals: Sequence[tuple[int, str, float]]) -> str:
@@ -144,10 +144,8 @@ def rival_sentence(criterion: str, n_components: int, rivals: Sequence[tuple[int
     if not others or criterion not in ("bic", "aic", "aicc"):
         return ""
     K, distance = others[0]
-    fit = "fits" if K == 1 else "fit"
-    return (
-        f"{counted(K, 'group')} {fit} almost as well ({title(criterion)} only {written(criterion, distance)} higher)."
-    )
+    fit, gap = "fits" if K == 1 else "fit", text_of(criterion, distance)
+    return f"{counted(K, 'group')} {fit} almost as well ({title(criterion)} only {gap} higher)."
 
 
 def component_sentences(
