@@ -171,9 +171,10 @@ def _check_gaps(source: Source, names: Names) -> None:
     for pattern in source.patterns:
         empty &= pattern.missing if pattern.weight > 0 else True
     if empty.any():
-        raise_empty(
-            column_text(int(empty.argmax()), None if names is None else list(names)), "X.dropna(axis=1, how='all')"
-        )
+        column = int(empty.argmax())
+        of_rows = "" if all(pattern.missing[column] for pattern in source.patterns) else " in rows of positive weight"
+        place = column_text(column, None if names is None else list(names))
+        raise_empty(f"{place} of X{of_rows}", "X without that column" if of_rows else "X.dropna(axis=1, how='all')")
     n_rows = source.n_rows
     if n > _MANY_PATTERNS:
         warn(
@@ -195,6 +196,21 @@ def check_no_gaps(source: Source, caller: str) -> None:
         raise ValueError(
             f"{caller} needs whole rows, and values are missing: drop such rows, or fill them by impute(X) of a "
             "mixture that was fitted with missing='em'"
+        )
+
+
+def check_any(source: Source) -> None:
+    """Check that some row has a value and a weight, for sums over the rows.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    if source.survey.weight == 0:
+        raise ValueError(
+            f"expected a row with a value at least, got {source.n_rows} without any, or of weight 0: rows without "
+            "values have predictions, but no likelihood"
         )
 
 

@@ -220,7 +220,7 @@ def raise_empty(place: str, instead: str) -> NoReturn:
     ValueError
         Always.
     """
-    raise ValueError(f"All values of {place} of X are missing, so there is nothing to learn from it: pass {instead}.")
+    raise ValueError(f"All values of {place} are missing, so there is nothing to learn from it: pass {instead}.")
 
 
 def raise_changed_gaps(row: int | None = None) -> NoReturn:
