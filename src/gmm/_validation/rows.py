@@ -255,7 +255,7 @@ def raise_too_many_patterns(n_patterns: int, n_rows: int) -> NoReturn:
 
 def raise_too_large(
     value: np.floating[Any],
-    row: int,
+    row: int | None,
     column: int,
     *,
     centre: float,
@@ -277,7 +277,9 @@ def raise_too_large(
     )
 
 
-def raise_too_heavy(value: np.floating[Any], row: int, column: int, *, weight: float, estimator: object) -> NoReturn:
+def raise_too_heavy(
+    value: np.floating[Any], row: int | None, column: int, *, weight: float, estimator: object
+) -> NoReturn:
     """Raise the error for a weighted sum of squares of X that overflows.
 
     Raises
