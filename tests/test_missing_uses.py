@@ -216,7 +216,8 @@ def test_rows_that_say_nothing_are_refused_wherever_rows_are_summed(weight):
     rows = np.full((5, 2), np.nan)
     if weight is not None:
         rows[:3] = 1.0
-    for call in (mixture.partial_fit, mixture.score, partial(gmm.analysis.combine_components, mixture)):
+    uses = (partial(use, mixture) for use in (gmm.analysis.combine_components, gmm.analysis.directions))
+    for call in (mixture.partial_fit, mixture.score, *uses):
         with pytest.raises(ValueError, match="a row with a value at least, got 5 without any, or of weight 0"):
             call(rows, sample_weight=weight)
     if weight is None:
