@@ -81,7 +81,7 @@ class IncompleteSource(Source):
         return self.given.dtype
 
     @cached_property
-    def feature_names(self) -> NDArray[np.object_] | None:  # type: ignore[override]
+    def feature_names(self) -> NDArray[np.object_] | None:
         """Names of the features, if they have any."""
         return self.given.feature_names
 
