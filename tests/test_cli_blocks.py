@@ -187,3 +187,13 @@ def test_kept_columns_are_those_of_the_rows_that_are_left(tmp_path):
     assert next(csv.reader(found[4:])) == ["name 4", "4", "5", "0"]
     known = ok(*how, "--known", "a").stdout.splitlines()
     assert known[0] == "who,component,row,b,b_sd"
+
+
+def test_columns_keep_their_names_where_rows_without_a_value_are_left_out(tmp_path):
+    rows = np.random.default_rng(0).normal(size=(300, 2)).astype(str)
+    rows[7], rows[9, 0] = "", ""
+    (tmp_path / "rows.csv").write_text("a,b\n" + "\n".join(map(",".join, rows)) + "\n")
+    how = ("fit", tmp_path / "rows.csv", "--missing", "em", "--components", 1, "--covariance", "full", "--json")
+    for more in ((), ("--blocks",), ("--blocks", "--bayesian")):
+        how = how if "--bayesian" not in more else (*how[:4], "--json")
+        assert json.loads(ok(*how, *more).stdout)["best"]["columns"] == ["a", "b"]

@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import gmm
-from gmm import GaussianMixture
+from gmm import BayesianGaussianMixture, GaussianMixture
 from gmm._exceptions import InvalidParameterError, raisable
 
 rng = np.random.RandomState(0)
@@ -221,3 +221,11 @@ def test_a_generator_advances(make):
     assert not np.array_equal(first, second)
     again = model.sample(5, random_state=make(7))[0]
     np.testing.assert_array_equal(again, model.sample(5, random_state=make(7))[0])
+
+
+@pytest.mark.parametrize("cls", [GaussianMixture, BayesianGaussianMixture])
+@pytest.mark.parametrize("method", ["fit", "fit_predict", "predict", "score", "save", "load", "sample"])
+def test_a_misspelt_keyword_is_one_of_the_method_that_was_called(cls, method):
+    called = "fit" if method == "fit_predict" else method  # which passes its keywords on
+    with pytest.raises(TypeError, match=rf"^{cls.__name__}\.{called}\(\) got an unexpected keyword argument 'weihgt'"):
+        getattr(cls(), method)(np.zeros((2, 1)), weihgt=1)

@@ -10,7 +10,7 @@ import pytest
 
 import gmm
 import reference
-from gmm import GaussianMixture, _em
+from gmm import BayesianGaussianMixture, GaussianMixture, _em
 from gmm._kernel import tiles
 from gmm._passes.e_step import EStep
 from gmm._rows.sources import ArraySource
@@ -489,3 +489,12 @@ def test_a_class_whose_rows_weigh_nothing_is_named():
             X, labels=labels, sample_weight=np.maximum(weight, labels == "b")
         )
     assert not [one for one in caught if "class" in str(one.message)]
+
+
+@pytest.mark.parametrize("cls", [GaussianMixture, BayesianGaussianMixture])
+def test_rows_that_weigh_nothing_give_no_component_a_start(cls):
+    X, labels = np.random.default_rng(0).normal(size=(9, 2)), [0, 0, 0, -1, 1, 1, -1, 1, 0]
+    with pytest.raises(ValueError, match="1 of 3 components belong to no class, but there are 0 rows without a label"):
+        cls(n_components=3).fit(X, labels=labels, sample_weight=np.not_equal(labels, -1) * 1.0)
+    with pytest.raises(ValueError, match="class 1 has 1 labelled rows for 2 components"):
+        cls(n_components=4).fit(X, labels=labels, components_per_class=2, sample_weight=[1, 1, 1, 1, 1, 0, 1, 0, 1])

@@ -59,8 +59,10 @@ def csv(folder, rows=ROWS):
     return gmm.open_rows(folder / "rows.csv")
 
 
-def partitions(rows=ROWS, cuts=(*CUTS, 2900)):
+def partitions(rows=ROWS, cuts=(*CUTS, 2900), weight=None):
     parts = np.split(rows, cuts)
+    if weight is not None:
+        parts = list(zip(parts, np.split(weight, cuts), strict=True))
 
     def total(task):
         return reduce(add, (pickle.loads(pickle.dumps(task))(number, part) for number, part in enumerate(parts)))
@@ -326,3 +328,30 @@ def test_a_mixture_of_blocks_has_the_likelihood_of_the_twin():
     parameters = MixtureParameters(fit.weights_, fit.means_, fit.covariances_, covariance_model("full"))
     joint = reference.log_joint_given(kept, *written_out(parameters))
     assert fit.log_likelihood(stream()) == pytest.approx(reference.log_evidence(joint).sum(), rel=1e-11)
+
+
+@pytest.mark.parametrize("weight", [None, np.arange(len(ROWS)) % 3.0])
+def test_rows_of_partitions_without_any_value_are_left_out(weight):
+    """What is left may have no gaps."""
+    rows = ROWS[:, :1].copy()
+    rows[5::7] = np.nan
+    parts = partitions(rows, weight=weight)
+    here = GaussianMixture(2, missing="em", random_state=0).fit(rows, sample_weight=weight)
+    there = GaussianMixture(2, missing="em", random_state=0).fit(parts)
+    np.testing.assert_allclose(there.means_, here.means_, rtol=1e-6)
+    assert there.score(parts) == pytest.approx(here.score(rows, sample_weight=weight), rel=1e-12)
+
+
+@pytest.mark.parametrize("gaps", [False, True])
+def test_a_value_that_is_too_large_is_refused_in_partitions_too(gaps):
+    rows = np.ones((len(ROWS), 2)) if not gaps else ROWS.copy()
+    rows[40, 0] = 1e300
+    with pytest.raises(ValueError, match="a value too large for GaussianMixture: 1e\\+300 at column 0"):
+        GaussianMixture(2, missing="em").fit(partitions(rows))
+
+
+def test_weights_that_make_a_centre_infinite_do_not_hide_the_value():
+    rows, weight = ROWS.copy(), np.full(N, 1e100)
+    rows[40, 0] = 1e300
+    with pytest.raises(ValueError, match="a value too large for GaussianMixture: 1e\\+300 at row 40, column 0"):
+        GaussianMixture(2, missing="em").fit(rows, sample_weight=weight)

@@ -1,6 +1,7 @@
 """What fitted mixtures are used for, with rows of which some values are missing."""
 
 import re
+from functools import partial
 
 import numpy as np
 import pytest
@@ -206,3 +207,26 @@ def test_blocks_of_rows_are_of_the_values_that_are_there():
         ((first, found),) = e_step.row_blocks(parameters.whitened(), log_evidence=True)
     assert first == 0
     np.testing.assert_allclose(found.log_evidence, fit.score_samples(X), rtol=1e-12)
+
+
+@pytest.mark.parametrize("weight", [None, np.repeat([0.0, 1.0], [3, 2])])
+def test_rows_that_say_nothing_are_refused_wherever_rows_are_summed(weight):
+    X = np.random.default_rng(0).normal(size=(60, 2))
+    mixture = GaussianMixture(2, missing="em", random_state=0).fit(X)
+    rows = np.full((5, 2), np.nan)
+    if weight is not None:
+        rows[:3] = 1.0
+    uses = (partial(use, mixture) for use in (gmm.analysis.combine_components, gmm.analysis.directions))
+    for call in (mixture.partial_fit, mixture.score, *uses):
+        with pytest.raises(ValueError, match="a row with a value at least, got 5 without any, or of weight 0"):
+            call(rows, sample_weight=weight)
+    if weight is None:
+        with pytest.raises(ValueError, match="a row with a value at least"):
+            mixture.partial_fit(gmm.open_rows(lambda: iter([rows])))
+
+
+def test_a_column_whose_values_weigh_nothing_is_called_so():
+    X = np.random.default_rng(0).normal(size=(60, 2))
+    X[1:, 1] = np.nan
+    with pytest.raises(ValueError, match="column 1 of X in rows of positive weight are missing"):
+        GaussianMixture(2, missing="em").fit(X, sample_weight=np.arange(60.0))

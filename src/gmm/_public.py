@@ -1,12 +1,15 @@
 """Public names say that they belong to the package, not to the module that defines them.
 
-Pickles and the documentation carry that place, so a definition may move from one module to another.
+Pickles and the documentation carry that place, so a definition may move from one module to another; errors of a call
+name the method of the class that was called.
 """
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Iterable
+from types import FunctionType
 from typing import Any, get_type_hints
 
 
@@ -18,5 +21,19 @@ def publish(package: str, values: Iterable[Any]) -> None:
             if own:  # strings, which are evaluated in the module that the class names: so before that changes
                 hints = get_type_hints(value, include_extras=True)
                 value.__annotations__ = {field: hints[field] for field in own}
+            _own_methods(value)
         if callable(value):
             value.__module__ = package
+
+
+def _own_methods(cls: type) -> None:
+    """Give a class functions of its own for its public methods, which Python's errors then call by its name."""
+    for name in filter(lambda name: not name.startswith("_"), dir(cls)):
+        method, place = inspect.getattr_static(cls, name), f"{cls.__qualname__}.{name}"
+        function = method.__func__ if isinstance(method, classmethod | staticmethod) else method
+        if isinstance(function, FunctionType) and function.__qualname__ != place:
+            own = FunctionType(function.__code__, function.__globals__, name, None, function.__closure__)
+            functools.update_wrapper(own, function, (*functools.WRAPPER_ASSIGNMENTS, "__defaults__", "__kwdefaults__"))
+            vars(own).pop("__wrapped__")
+            own.__qualname__ = place
+            setattr(cls, name, own if function is method else type(method)(own))

@@ -50,7 +50,7 @@ def known_classes(
         classes, codes = classes_with_weight(classes, codes, source.weights > 0)
     if not len(classes):
         return classes, ALL_UNKNOWN
-    owners = check_components_per_class(components_per_class, classes, codes, n_components)
+    owners = check_components_per_class(components_per_class, classes, codes[source.weights > 0], n_components)
     return classes, KnownClasses((codes + 1).astype(np.intc), owners)
 
 

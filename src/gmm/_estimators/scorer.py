@@ -21,6 +21,7 @@ from gmm._passes.problem import Problem
 from gmm._passes.results import Output, RowResults, Totals
 from gmm._passes.threads import PASS_WORTH_THREADS
 from gmm._persistence.predictions import Predicted
+from gmm._rows.entrance import check_any
 from gmm._rows.sources import Source
 from gmm._values.layouts import Array, Layout, SingularMatrixError
 from gmm._values.objective import Objective
@@ -84,7 +85,7 @@ class Scorer:
 
     def log_likelihood(self, source: Source) -> float:
         """Σ_i w_i log Σ_k ρ_ik, in nats; the same bits from every source that serves rows."""
-        _check_any(source)
+        check_any(source)
         if not source.here:
             return self.totals(source).log_likelihood
         weight, lane_rows = source.sample_weight, self._plan(source).lane_rows
@@ -102,13 +103,13 @@ class Scorer:
 
     def classification_log_likelihood(self, source: Source) -> float:
         """Σ_i w_i max_k log ρ_ik, in nats."""
-        _check_any(source)
+        check_any(source)
         with self._e_step(source) as e_step:
             return e_step(self._prepared.mixture, hard=True).log_evidence
 
     def statistics(self, source: Source) -> SufficientStatistics:
         """Compute the moments that the model needs, about the mixture's means; ValueError if they overflow."""
-        _check_any(source)
+        check_any(source)
         mixture = self._prepared.mixture
         with (
             self._e_step(source, self.parameters.model.moments) as e_step,
@@ -124,7 +125,7 @@ class Scorer:
 
     def totals(self, source: Source) -> Totals:
         """Sum what the criteria need, in one pass."""
-        _check_any(source)
+        check_any(source)
         with self._e_step(source) as e_step:
             return e_step.totals(self._prepared.mixture)
 
@@ -197,15 +198,6 @@ class Scorer:
     def _e_step(self, source: Source, moments: Layout | None = None) -> EStep:
         layout, noise = moments or self.parameters.model.layout, self.parameters.noise
         return e_step_over(source, layout, n_threads=self.n_threads, origin=self._prepared.origin, noise=noise)
-
-
-def _check_any(source: Source) -> None:
-    """Raise a ValueError if there is nothing to sum over: no row has a value."""
-    if source.survey.weight == 0:
-        raise ValueError(
-            f"expected a row with a value at least, got {source.n_rows} without any: such rows have predictions, "
-            "but no likelihood"
-        )
 
 
 def place(out: Any, source: Source, *, n_columns: int = 0, labels: bool = False) -> Literal[True] | NDArray[Any]:

@@ -122,7 +122,9 @@ def _finite(
         if nonfinite is None:
             incomplete = (IncompleteSource if source.here else IncompletePartitions).of(gappy)
             if all(of.survey is None or of.survey.nonfinite is None for of in incomplete.patterns):
-                return incomplete if any(of.missing.any() for of in incomplete.patterns) else source
+                if any(of.missing.any() for of in incomplete.patterns):
+                    return incomplete
+                return source if source.here else incomplete.without_gaps  # rows elsewhere lack those without a value
             nonfinite = incomplete.infinite
     value = source.take(np.array(nonfinite[:1]))[0, nonfinite[1]]
     instead = instead_of_gaps(missing, fitted=fitted, imputes=imputes)
@@ -156,12 +158,12 @@ def as_source_to_fit(
     survey = source.survey
     reach = survey.reach(survey.centre)
     column = int(np.argmax(reach))
+    centre = float(np.nan_to_num(survey.centre[column], posinf=0, neginf=0))  # weights may have made it infinite
     if not reach[column] < _LARGEST_REACH:
-        value, row = _farthest(source, column)
-        centre = survey.centre[column]
+        value, row = _farthest(source, column, centre)
         raise_too_large(value, row, column, centre=centre, estimator=estimator, feature_names=names)
     if not survey.weight * float(reach[column]) * float(reach[column]) < _LARGEST_SQUARES:
-        value, row = _farthest(source, column)
+        value, row = _farthest(source, column, centre)
         raise_too_heavy(value, row, column, weight=survey.weight, estimator=estimator)
     return source, names
 
@@ -171,9 +173,10 @@ def _check_gaps(source: Source, names: Names) -> None:
     for pattern in source.patterns:
         empty &= pattern.missing if pattern.weight > 0 else True
     if empty.any():
-        raise_empty(
-            column_text(int(empty.argmax()), None if names is None else list(names)), "X.dropna(axis=1, how='all')"
-        )
+        column = int(empty.argmax())
+        of_rows = "" if all(pattern.missing[column] for pattern in source.patterns) else " in rows of positive weight"
+        place = column_text(column, None if names is None else list(names))
+        raise_empty(f"{place} of X{of_rows}", "X without that column" if of_rows else "X.dropna(axis=1, how='all')")
     n_rows = source.n_rows
     if n > _MANY_PATTERNS:
         warn(
@@ -198,6 +201,21 @@ def check_no_gaps(source: Source, caller: str) -> None:
         )
 
 
+def check_any(source: Source) -> None:
+    """Check that some row has a value and a weight, for sums over the rows.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    if source.survey.weight == 0:
+        raise ValueError(
+            f"expected a row with a value at least, got {source.n_rows} without any, or of weight 0: rows without "
+            "values have predictions, but no likelihood"
+        )
+
+
 def as_one_array(source: Source, caller: str, *, gaps: bool = False) -> ArraySource:
     """Return the rows as one array, which may be a map of a file; with `gaps`, NaN where a value is missing.
 
@@ -219,10 +237,14 @@ def as_one_array(source: Source, caller: str, *, gaps: bool = False) -> ArraySou
     return array
 
 
-def _farthest(source: Source, column: int) -> tuple[np.floating[Any], int]:
+def _farthest(source: Source, column: int, centre: float) -> tuple[np.floating[Any], int | None]:
+    """Return the value that is farthest from the centre and its row, which rows elsewhere do not tell."""
+    if not source.here:
+        low, high = source.survey.box[:, column]
+        return (high if high - centre > centre - low else low), None
     farthest: list[tuple[float, np.floating[Any], int]] = []
     for first, rows, _ in source.chunks():
-        distances = np.abs(rows[:, column] - source.survey.centre[column])
+        distances = np.abs(rows[:, column] - centre)
         row = int(np.nanargmax(distances))
         farthest.append((float(distances[row]), rows[row, column], first + row))
     _, value, row = max(farthest, key=lambda entry: entry[0])

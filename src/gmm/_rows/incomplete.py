@@ -80,8 +80,8 @@ class IncompleteSource(Source):
         """Type of the rows."""
         return self.base.dtype
 
-    @property
-    def feature_names(self) -> NDArray[np.object_] | None:  # type: ignore[override]
+    @cached_property
+    def feature_names(self) -> NDArray[np.object_] | None:
         """Names of the features, if they have any."""
         return self.base.feature_names
 
@@ -183,7 +183,7 @@ class IncompleteSource(Source):
     def _same(self, **parts: Any) -> IncompleteSource:
         """Return the same rows from or filled by other sources, with what is known of them."""
         other = replace(self, **parts)
-        computed = ("by_key", "_whole", "survey", "_means")
+        computed = ("by_key", "_whole", "survey", "_means", "feature_names")
         vars(other).update({name: vars(self)[name] for name in computed if name in vars(self)})
         return other
 
@@ -200,7 +200,9 @@ class IncompleteSource(Source):
         weight = None if weight is None or (weight == 1).all() else weight
         base, filled = (None if rows is None else _rows_where(rows, there, weight) for rows in (self.base, self.filled))
         assert base is not None  # as there are rows
-        return IncompleteSource(base.with_gaps(), weight, filled)
+        other = IncompleteSource(base.with_gaps(), weight, filled)
+        vars(other)["feature_names"] = self.feature_names
+        return other
 
     @property
     def empty(self) -> NDArray[np.bool_]:

@@ -15,7 +15,7 @@ from gmm._estimators.scorer import Scorer
 from gmm._frozen_mixture import FrozenMixture, predicted_blocks
 from gmm._persistence.predictions import Predicted
 from gmm._public import publish
-from gmm._rows.entrance import as_source
+from gmm._rows.entrance import as_source, check_any
 from gmm._rows.sources import Source
 from gmm._text.amounts import counted
 from gmm._validation.scalars import check_whole
@@ -173,6 +173,7 @@ def combine_components(
     if not isinstance(model, FittedMixture | FrozenMixture):
         raise TypeError(f"expected a fitted mixture, got {type(model).__name__}; of a search, pass the best one")
     source, predicted = _opened(model, X, sample_weight)
+    check_any(source)
 
     def read() -> Iterator[tuple[Array, Array]]:
         weight = source.weights

@@ -12,7 +12,7 @@ from gmm._estimators.fitted import FittedMixture, fitted_parameters, set_mixture
 from gmm._estimators.mixture import GaussianMixture
 from gmm._fitting.moments import mean_and_covariance
 from gmm._public import publish
-from gmm._rows.entrance import as_source
+from gmm._rows.entrance import as_source, check_any
 from gmm._text.amounts import counted
 from gmm._validation.scalars import check_real, check_whole
 from gmm._values.covariance import DEFAULT_COVARIANCE_TYPE, covariance_model
@@ -201,6 +201,7 @@ def directions(
 def _mean_and_covariance(model: FittedMixture, X: ArrayLike, sample_weight: ArrayLike | None) -> tuple[Array, Array]:
     """Return the mean and covariance of rows, by maximum likelihood."""
     source, full = source_of(model, X, sample_weight), covariance_model(DEFAULT_COVARIANCE_TYPE)
+    check_any(source)
     with np.errstate(over="ignore", invalid="ignore"):
         mean, unbiased = mean_and_covariance(full, source, model.n_threads)
         weight = source.survey.weight

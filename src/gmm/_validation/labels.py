@@ -101,6 +101,8 @@ def check_components_per_class(
 ) -> NDArray[np.intp]:
     """Return the class of each component, (K,): classes in order, then −1 for components of none.
 
+    `codes` are those of the rows that weigh something.
+
     Raises
     ------
     ValueError

@@ -220,7 +220,7 @@ def raise_empty(place: str, instead: str) -> NoReturn:
     ValueError
         Always.
     """
-    raise ValueError(f"All values of {place} of X are missing, so there is nothing to learn from it: pass {instead}.")
+    raise ValueError(f"All values of {place} are missing, so there is nothing to learn from it: pass {instead}.")
 
 
 def raise_changed_gaps(row: int | None = None) -> NoReturn:
@@ -255,7 +255,7 @@ def raise_too_many_patterns(n_patterns: int, n_rows: int) -> NoReturn:
 
 def raise_too_large(
     value: np.floating[Any],
-    row: int,
+    row: int | None,
     column: int,
     *,
     centre: float,
@@ -277,7 +277,9 @@ def raise_too_large(
     )
 
 
-def raise_too_heavy(value: np.floating[Any], row: int, column: int, *, weight: float, estimator: object) -> NoReturn:
+def raise_too_heavy(
+    value: np.floating[Any], row: int | None, column: int, *, weight: float, estimator: object
+) -> NoReturn:
     """Raise the error for a weighted sum of squares of X that overflows.
 
     Raises

@@ -18,9 +18,9 @@ def column_text(column: int, names: Sequence[object] | None) -> str:
     return f"column {column}{name}"
 
 
-def row_and_column(row: int, column: int, names: Sequence[object] | None) -> str:
-    """Return a position such as "row 5, column 2 ('petal width')", counted from 0."""
-    return f"row {row}, {column_text(column, names)}"
+def row_and_column(row: int | None, column: int, names: Sequence[object] | None) -> str:
+    """Return a position such as "row 5, column 2 ('petal width')", counted from 0; of no row, the column alone."""
+    return column_text(column, names) if row is None else f"row {row}, {column_text(column, names)}"
 
 
 def index_text(index: Sequence[int]) -> str:
