@@ -353,7 +353,9 @@ def _chosen(rows: Source, there: NDArray[np.bool_], weight: Array | None) -> Sou
     resident = rows.resident
     if resident is not None:
         return replace(resident, rows=resident.rows[there], sample_weight=weight)
-    return _made(lambda: (part[there[first : first + len(part)]] for first, part, _ in rows.chunks()), weight)
+    made = _made(lambda: (part[there[first : first + len(part)]] for first, part, _ in rows.chunks()), weight)
+    made.feature_names = rows.feature_names
+    return made
 
 
 def _mapped(source: Source, function: Callable[[NDArray[Any]], NDArray[Any]]) -> Iterator[NDArray[Any]]:
