@@ -725,6 +725,13 @@ def test_info_shows_what_the_model_holds(model):
     assert document["format_version"] == 1
 
 
+def test_info_leaves_out_the_empty_components_of_a_posterior(tmp_path):
+    ok("fit", "--bayesian", "--max-components", 6, "--out", tmp_path)
+    headline, *lines = ok("info", tmp_path / "model.gmm").stdout.splitlines()
+    assert headline.startswith("2 components of 6 in use")
+    assert [line.split()[0] for line in lines if "±" in line] == ["0", "1"]
+
+
 def test_info_of_a_mixture_that_was_given(tmp_path):
     given = gmm.GaussianMixture.from_parameters([1.0], [[0.0]], [[[1.0]]])
     given.save(tmp_path / "given")
