@@ -204,11 +204,6 @@ def test_pictures_without_noise_are_refused_in_the_words_of_the_command_line(tmp
         ok(*how, other, cwd=tmp_path)
 
 
-def test_results_go_to_a_directory(tmp_path):
-    (tmp_path / "there").touch()
-    assert "--out" in fails(2, "fit", "--out", tmp_path / "there")
-
-
 @BOTH
 def test_rows_without_a_value_leave_the_names_to_the_others(tmp_path, how):
     X = measured()
