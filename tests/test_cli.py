@@ -604,9 +604,6 @@ def test_fit_with_noise(tmp_path):
     posterior = ok("fit", tmp_path / "d.csv", "--noise", "--bayesian", "--out", tmp_path / "b", "--report")
     model = gmm.load(tmp_path / "b" / "model.gmm")
     assert f"noise of weight {model.noise_weight_:.4f} with {(model.predict(rows) < 0).sum()} rows" in posterior.stdout
-    assert "noise cannot be combined with plot_density" in fails(
-        1, "plot", tmp_path / "r" / "model.gmm", tmp_path / "d.csv", "--kind", "density", "--out", tmp_path / "p.png"
-    )
 
 
 def test_predict_without_names_takes_columns_in_order(tmp_path):
@@ -723,6 +720,13 @@ def test_info_shows_what_the_model_holds(model):
     document = json.loads(ok("info", model, "--json").stdout)
     np.testing.assert_array_equal(document["means"], gmm.load(model).means_)
     assert document["format_version"] == 1
+
+
+def test_info_leaves_out_the_empty_components_of_a_posterior(tmp_path):
+    ok("fit", "--bayesian", "--max-components", 6, "--out", tmp_path)
+    headline, *lines = ok("info", tmp_path / "model.gmm").stdout.splitlines()
+    assert headline.startswith("2 components of 6 in use")
+    assert [line.split()[0] for line in lines if "±" in line] == ["0", "1"]
 
 
 def test_info_of_a_mixture_that_was_given(tmp_path):
@@ -855,7 +859,7 @@ def test_bad_usage_ends_with_2(words, told):
         ("a.feather", b"no", (), "is not an Arrow file"),
         ("a.npy", b"no", (), "is not an array of numbers"),
         ("a.csv.gz", b"no", (), "a.csv.gz"),
-        ("a.csv", b"a\n1\n2\n", ("--out", "a.csv"), "a.csv: File exists"),
+        ("a.csv", b"a\n1\n2\n", ("--out", "a.csv"), "--out a.csv: expected a directory"),
     ],
 )
 def test_bad_data_ends_with_1(name, content, words, told, tmp_path):

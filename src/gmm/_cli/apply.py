@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
+import numpy as np
+
 from gmm._cli.classes import class_json
 from gmm._cli.describe import MixtureFacts, ending, mixture_json
 from gmm._cli.failures import CommandError, UsageError, refuse
@@ -127,15 +129,23 @@ def info(options: argparse.Namespace) -> None:
         for line in (headline, saved_by, "", *table):
             screen.line(line)
         return
+    shown = _in_use(model)
+    of_all = f" of {model.n_components} in use" if len(shown) < model.n_components else ""
     noise = f", {noise_of_weight(model.noise_weight_)}" if fitted_parameters(model).noise else ""
     screen.line(
-        f"{counted(model.n_components, 'component')}, {model.covariance_type}{noise}, "
+        f"{counted(len(shown), 'component')}{of_all}, {model.covariance_type}{noise}, "
         f"{counted(model.n_features_in_, 'column')}, {counted(model.n_parameters_, 'parameter')}: "
         f"{ending(model)}"
     )
     screen.line(saved_by)
     screen.line()
-    screen.mixture(MixtureFacts.of(model))
+    screen.mixture(MixtureFacts.of(model), shown=shown)
+
+
+def _in_use(model: GaussianMixture | BayesianGaussianMixture) -> list[int]:
+    """Return the components; of a posterior, those that expect a row or more."""
+    counts = model.counts_ if isinstance(model, BayesianGaussianMixture) else np.ones(model.n_components)
+    return np.flatnonzero(np.asarray(counts) >= 1).tolist()
 
 
 def export(options: argparse.Namespace) -> None:

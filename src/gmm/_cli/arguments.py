@@ -55,6 +55,8 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     if words[:1] == ["select"]:
         parser.error("no command 'select'; use gmm fit, which also selects the model")
     options, unknown = parser.parse_known_args(words, argparse.Namespace(words=words))
+    if len(unknown) == 1 and not unknown[0].startswith("-") and vars(options).get("file", "") is None:
+        options.file = unknown.pop()  # argparse takes an optional FILE behind an option for an unknown word
     if unknown:
         commands[options.command].reject(unknown)
     return options
@@ -127,7 +129,7 @@ def _add_fit(commands: argparse._SubParsersAction[_Parser]) -> argparse.Argument
     out.add_argument("--report", metavar="HTML", nargs="?", const=True,
                      help="write an HTML report, one file that includes its pictures "
                           "(default report.html, in DIR if --out is given); needs matplotlib")  # fmt: skip
-    out.add_argument("--plot", metavar="PICTURE", nargs="?", const="",
+    out.add_argument("--plot", metavar="PICTURE",
                      help="write a picture of the rows and the best mixture: .png, .svg or .pdf; "
                           "needs matplotlib")  # fmt: skip
     out.add_argument("--checkpoint", metavar="FILE",

@@ -47,7 +47,7 @@ def fit_classes(screen: Screen, options: argparse.Namespace, covariance_type: st
     options = argparse.Namespace(**vars(options) | {"label_column": options.class_column})
     rows = rows_to_fit(screen, options)
     assert rows.labels is not None  # the column is in the table
-    labels, out, started = _classes(rows.labels), make_directory(options.out), time.perf_counter()
+    labels, out, started = _classes(rows.labels, options.class_column), make_directory(options.out), time.perf_counter()
     classifier = _classifier(options, covariance_type)
     with screen.warnings() as warned, screen.working("fitting"):
         classifier.fit(rows.source, labels)
@@ -123,7 +123,7 @@ def _without_none(values: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _classes(labels: Labels) -> NDArray[Any]:
+def _classes(labels: Labels, column: str) -> NDArray[Any]:
     """Return labels as classes: whole numbers if all are, else texts; None is unknown.
 
     Raises
@@ -134,6 +134,8 @@ def _classes(labels: Labels) -> NDArray[Any]:
     texts = labels.names.tolist()
     fractions = [text for text in texts if is_number(text) and not float(text).is_integer()]
     if fractions and all(map(is_number, texts)):
-        raise CommandError(f"Unknown label type: expected classes that are whole numbers or words, got {fractions[0]}")
+        raise CommandError(
+            f"--class-column {column}: expected classes that are whole numbers or words, got {fractions[0]}"
+        )
     classes = [int(text) for text in texts] if all(map(_INTEGER.fullmatch, texts)) else texts
     return np.array([*classes, None], dtype=object)[labels.codes]

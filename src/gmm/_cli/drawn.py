@@ -45,8 +45,6 @@ class Drawings:
                 f"--report {options.report}: expected a name ending in .html; if it is the table to fit, put it first: "
                 "gmm fit FILE --report"
             )
-        if options.plot == "":
-            raise UsageError("--plot: expected the picture to write behind it: --plot picture.png")
         if options.plot is not None:
             check_suffix("--plot", options.plot, pictures.SUFFIXES)
             check_writable(options.plot)

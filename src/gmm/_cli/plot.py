@@ -12,7 +12,7 @@ from gmm._cli.saved import load_mixture
 from gmm._cli.show import Screen
 from gmm._cli.write import check_suffix, check_writable
 from gmm._estimators.contract import names_of_features
-from gmm._estimators.fitted import FittedMixture
+from gmm._estimators.fitted import FittedMixture, fitted_parameters
 from gmm._text.lists import quoted
 from gmm._uses.combining import combine_components
 
@@ -26,6 +26,7 @@ _FUNCTIONS = {
     "uncertainty": "plot_uncertainty",
     "combined": "plot_clusters",
 }
+_WITHOUT_NOISE = ("density", "boundaries")
 _MOST_FEATURES = 6
 
 
@@ -38,6 +39,10 @@ def plot(options: argparse.Namespace) -> None:
     drawing = pictures.drawing()
     screen = Screen(options.quiet)
     model = load_mixture(options.model)
+    if options.kind in _WITHOUT_NOISE and fitted_parameters(model).noise:
+        raise UsageError(
+            f"--kind {options.kind}: not for a model with noise, which is everywhere; use clusters or uncertainty"
+        )
     if options.kind not in _FUNCTIONS:
         picture = _convergence(drawing, model, options)
     else:

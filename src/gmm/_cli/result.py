@@ -24,6 +24,7 @@ from gmm._cli.describe import (
     mixture_json,
     parameter_warning,
 )
+from gmm._cli.failures import CommandError
 from gmm._cli.rows import Rows
 from gmm._cli.show import Screen
 from gmm._cli.write import write_json, write_predictions, write_table
@@ -379,5 +380,7 @@ def make_directory(path: str | None) -> Path | None:
     if path is None:
         return None
     out = Path(path)
+    if out.is_file():
+        raise CommandError(f"--out {path}: expected a directory, got a file")
     out.mkdir(parents=True, exist_ok=True)
     return out

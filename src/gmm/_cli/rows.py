@@ -36,6 +36,7 @@ from gmm._text.lists import listed, quoted
 __all__ = ["Rows", "bundled", "rows_for", "rows_to_fit"]
 
 _IN_MEMORY = ("drop_missing", "report", "plot")  # options
+_FITTED_AS_THEY_ARE = "with --missing em, they are fitted as they are"
 _BUNDLED = "faithful.csv"
 
 
@@ -149,8 +150,7 @@ def rows_to_fit(screen: Screen, options: argparse.Namespace) -> Rows:
             columns_to_read(table.fields, [weight])
         rows = _rows(table, columns, options, weight=weight, keep=options.missing is not None)
         rows = _measurements(rows, weight, named=options.columns is not None)
-        instead = "with --missing em, they are fitted as they are"
-        rows = _checked(rows, options, weight, keep=options.missing is not None, instead=instead)
+        rows = _checked(rows, options, weight, keep=options.missing is not None, instead=_FITTED_AS_THEY_ARE)
         if rows.n_rows < 2:
             raise CommandError(f"the table has 1 row{'' if rows.indices is None else ' left'}; at least 2 are needed")
         with warnings.catch_warnings(record=True) as caught:
@@ -269,7 +269,7 @@ def _rows(
 def _measurements(rows: Rows, weight: str | None, *, named: bool) -> Rows:
     """Return the rows without columns that are no measurements, unless the user named them."""
     if not rows.in_memory:
-        _check_finite(rows)
+        _check_finite(rows, _FITTED_AS_THEY_ARE)
     blocks = slices(rows.values) if rows.in_memory else (chunk.rows for chunk in rows.source.chunks())
     fitted, notes = measurements(rows.names, blocks, rows.n_rows, named=named)
     if len(fitted) == len(rows.names):
@@ -294,7 +294,7 @@ def _checked(rows: Rows, options: argparse.Namespace, weight: str | None, *, kee
             raise CommandError("no rows are left: all have missing values")
         if rows.weights is not None:
             _check_weights(rows.weights, str(weight), rows.indices)
-    _check_finite(rows)
+    _check_finite(rows, instead)
     return rows
 
 
@@ -343,18 +343,17 @@ def _positions(bad: NDArray[np.bool_], names: Sequence[str]) -> str:
     return ", ".join(first) + (", …" if len(numbers) > SHOWN else "")
 
 
-def _check_finite(rows: Rows) -> None:
+def _check_finite(rows: Rows, instead: str) -> None:
     """Check that no value is infinite or, of rows read block by block, missing."""
     infinite: Any = np.argwhere(np.isinf(rows.values)) if rows.in_memory else [rows.source.survey.nonfinite]
     place = next(iter(infinite), None)
     if place is not None:
         row, column = map(int, place)
         missing = np.isnan(rows.source.take(np.array([row]))[0, column])
-        what, instead = "an infinite", ""
-        if missing:
-            what, instead = "a missing", ", or use --drop-missing without --blocks or, in a fit, --missing em"
+        what = "a missing" if missing else "an infinite"
+        without = f", or use --drop-missing in place of --blocks; {instead}" if missing else ""
         where = f"row {rows.numbers(row, row + 1)[0]}, column {rows.names[column]!r}"
-        raise CommandError(f"{what} value in {where}: leave such rows out of the file{instead}")
+        raise CommandError(f"{what} value in {where}: leave such rows out of the file{without}")
 
 
 def _check_weights(weights: NDArray[np.floating], column: str, indices: NDArray[np.intp] | None) -> None:

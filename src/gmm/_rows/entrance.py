@@ -231,8 +231,8 @@ def as_one_array(source: Source, caller: str, *, gaps: bool = False) -> ArraySou
     array = source.one_array
     if array is None:
         raise TypeError(
-            f"{caller} needs its rows in memory: expected an array or a data frame, got {source!r}; its method "
-            "take(indices) gives a sample as an array"
+            f"{caller} needs its rows in memory: expected an array or a data frame, got {source!r}; fetch a sample "
+            "as an array, by take(indices) of gmm.open_rows or compute() of Dask"
         )
     return array
 

@@ -38,7 +38,8 @@ class FactorySource(BlockSource):
             raise ValueError(f"expected one block of rows at least from {self.name}, got none")
         self._first_reading: Iterator[Given] | None = chain([first], iterator)
         self.weighted = isinstance(first, tuple)
-        rows, self.feature_names = check_rows(first[0] if self.weighted else first, estimator="block 0", min_rows=0)
+        rows, self._names = check_rows(first[0] if self.weighted else first, estimator="block 0", min_rows=0)
+        self.feature_names = self._names  # others, where blocks without names are the rows of a source with names
         self._n_features, self._dtype = rows.shape[1], rows.dtype
 
     def __getstate__(self) -> dict[str, Any]:
@@ -82,9 +83,7 @@ class FactorySource(BlockSource):
             got = f"a tuple of {len(block)}" if isinstance(block, tuple) else type(block).__name__
             raise ValueError(f"expected {expected}, as in the first block, got {got}")
         rows, weight = block if self.weighted else (block, None)
-        floats, _ = check_rows(
-            rows, estimator="it", n_features=self._n_features, feature_names=self.feature_names, min_rows=0
-        )
+        floats, _ = check_rows(rows, estimator="it", n_features=self._n_features, feature_names=self._names, min_rows=0)
         if floats.dtype != self._dtype:
             raise ValueError(f"expected {self._dtype}, as in the first block, got {floats.dtype}")
         return Block(floats, check_array(weight, "weights", (len(floats),)) if weighted else None)

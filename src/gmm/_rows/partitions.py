@@ -150,8 +150,8 @@ class PartitionedSource(Source):
             Always.
         """
         raise TypeError(
-            f"{self!r} stay where they are: expected an array for what needs a number for each row; give the engine "
-            "model.freeze() to apply it to each partition, or take(indices) a sample"
+            f"{self!r} stay where they are: expected an array for a result with a number for each row; give the "
+            "engine model.freeze() to apply it to each partition, or fetch a sample as an array"
         )
 
     def take(self, indices: NDArray[np.intp]) -> NDArray[Any]:

@@ -36,7 +36,7 @@ EXCLUSIONS = (
     Exclusion(
         "fixed weights",
         "select",
-        "weights sum to one in every cell, so that those of one are not those of another",
+        "weights sum to one in every cell, and cells differ in their number of components",
         "fix means, or means and covariances",
     ),
     Exclusion(
@@ -78,8 +78,8 @@ EXCLUSIONS = (
     Exclusion(
         "fixed parameters",
         "standardize",
-        "they are in the units of the rows",
-        "divide the columns, and what is given, by their standard deviations",
+        "fixed values are in the units of the rows",
+        "divide the columns and the fixed values by the standard deviations first",
     ),
     # What a fitted mixture is used for.
     Exclusion(
@@ -133,7 +133,7 @@ EXCLUSIONS = (
     Exclusion(
         "a prior",
         "m_step",
-        "sums over rows do not hold the prior",
+        "sums over rows do not contain the prior",
         "use fit, which takes partitioned rows as well",
     ),
 )
