@@ -77,16 +77,16 @@ def _filling(one: WhitenedMixture, patterns: list[Pattern], *, draw: bool) -> Ca
             rng.standard_normal(min(_DRAWN_AT_ONCE, left - start))
 
     def begin() -> Fill:
-        rngs: dict[int, np.random.Generator] = {}
+        rng, left = np.random.default_rng(0), states.copy()
 
         def fill(number: int, rows: NDArray[Any]) -> Array:
             seen, known = Completion.of(one, Gaps(patterns[number].missing[None])), rows.astype(np.float64)
             if not draw:
                 return seen.means_given(known)[0]
-            if number not in rngs:
-                rngs[number] = np.random.default_rng(0)
-                rngs[number].bit_generator.state = states[number]
-            return seen.drawn(0, known, rngs[number])
+            rng.bit_generator.state = left[number]
+            drawn = seen.drawn(0, known, rng)
+            left[number] = rng.bit_generator.state
+            return drawn
 
         return fill
 
