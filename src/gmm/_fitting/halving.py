@@ -15,7 +15,7 @@ import numpy as np
 
 from gmm import _em
 from gmm._candidates import Candidate, CandidateView
-from gmm._fitting.degenerate import THIN, are_too_few, degenerate_components
+from gmm._fitting.degenerate import THIN, degenerate_components, fewest_rows
 from gmm._fitting.metrics import View, views_of
 from gmm._fitting.sampling import Rng, greedy_seeds, seeding_uniforms
 from gmm._passes.e_step import EStep
@@ -176,9 +176,10 @@ class _Part:
 
     def seeds(self, n_turns: int, n_components: int, schedule: Schedule, uniforms: Array) -> Array:
         """Choose rows (K, d) turn by turn: by greedy D² sampling of a few, or every other turn as they come."""
-        chosen, few = np.arange(n_turns * n_components).reshape(n_turns, -1) % len(self.rows), schedule.n_seeding
+        chosen = np.arange(n_turns * n_components).reshape(n_turns, n_components) % len(self.rows)
         greedy = chosen[1::2] if schedule.random_seeds else chosen
-        greedy[:] = greedy_seeds(self.rows[:few], self.weights[:few], n_components, uniforms)
+        few = slice(schedule.n_seeding)
+        greedy[:] = greedy_seeds(self.rows[few], self.weights[few], n_components, uniforms)
         return self.rows[chosen]
 
 
@@ -196,6 +197,7 @@ class _Halving:
         self._families = {K: problem.family(K) for K in dict.fromkeys((n_components, n_components + surplus))}
         self._may_be_degenerate = n_components > 1 and not problem.objective.prior.variational
         self._d = sample.n_features
+        self._fewest = fewest_rows(self._model, self._d)
         self._centre = sample.survey.centre
         self._reach = sample.survey.reach(self._centre)
         self._n_effective = sample.n_effective
@@ -288,7 +290,7 @@ class _Halving:
     def _is_degenerate(self, one: Candidate) -> bool:
         if not self._may_be_degenerate:
             return False
-        if one.failed or are_too_few(self._n_effective * one.least_weight, self._model, self._d):
+        if one.failed or self._n_effective * one.least_weight < self._fewest:
             return True
         if THIN * one.thinness < 1:  # which bounds what the eigenvalues are
             return False
