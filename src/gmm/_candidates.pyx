@@ -223,7 +223,7 @@ cdef class Candidate:
                                       &self.estimates[self.current]) >= 0
 
     def without(self, Scratch scratch not None, CandidateRows rows not None, MixtureFamily family not None, int n):
-        """Return candidates of a family with fewer components, after a pass over rows: the cheapest to drop are left out.
+        """Return candidates of a family with fewer components, after a pass over rows: the cheapest to drop go.
 
         The candidates differ in the component that is dropped last, for which the `n` cheapest are tried.
         """
@@ -238,7 +238,7 @@ cdef class Candidate:
         rows.write_responsibilities(scratch, K, f.covariance_layout, now.log_offset, now.means, now.whiteners,
                                     &responsibility[0, 0])
         order, candidates = None, []
-        for n_left in range(K - 1, fewer - 1, -1):
+        for _ in range(K - fewer):
             if order is not None:
                 shares[order[0]] = 0
             with nogil:
