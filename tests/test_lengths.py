@@ -181,7 +181,7 @@ def walk_twice(first, last):
 
 def seeds(rows=ROWS, weight=None, n_uniforms=7, n_seeds=3, n_draws=3):
     weight = np.ones(len(rows)) if weight is None else weight
-    return _candidates.kmeans_seeds(rows, weight, np.full(n_uniforms, 0.5), n_seeds, n_draws)
+    return _candidates.kmeans_seeds(rows, weight, np.full((1, n_uniforms), 0.5), n_seeds, n_draws)
 
 
 def survey(rows=ROWS, weight=None, before=(), n_features=D):
@@ -500,7 +500,7 @@ def test_a_state_that_is_refused_changes_nothing():
 
 @pytest.mark.parametrize("uniform", [-5.0, np.nan, 1e300, -1e300])
 def test_uniforms_out_of_range_seed_some_row(uniform):
-    found = _candidates.kmeans_seeds(ROWS, np.zeros(N), np.full(7, uniform), 3, 3)
+    found = _candidates.kmeans_seeds(ROWS, np.zeros(N), np.full((2, 7), uniform), 3, 3)
     assert ((found >= 0) & (found < N)).all()
 
 
@@ -510,6 +510,6 @@ def test_right_lengths_are_taken():
     assert lloyd()[0]
     plan = a_plan(TIED, common_scatter=True)
     assert plan.collect(plan.sums(walked(plan)), ROWS.T @ ROWS).counts.sum() == pytest.approx(N)
-    assert len(seeds()) == 3
-    assert len(seeds(n_uniforms=1, n_seeds=1, n_draws=2**62)) == 1
+    assert seeds().shape == (1, 3)
+    assert seeds(n_uniforms=1, n_seeds=1, n_draws=2**62).shape == (1, 1)
     restored()

@@ -303,15 +303,15 @@ cdef class Candidate:
 
 
 def kmeans_seeds(
-    const double[:, ::1] rows, const double[::1] weight, const double[::1] uniforms,
+    const double[:, ::1] rows, const double[::1] weight, const double[:, ::1] uniforms,
     Py_ssize_t n_seeds, Py_ssize_t n_draws,
 ):
-    """Return the indices of the rows (n, d) that seed k-means, (n_seeds,): see `seeding.pxd`.
+    """Return the indices of the rows (n, d) that seed k-means, (s, n_seeds), s times: see `seeding.pxd`.
 
-    `uniforms` are 1 + (n_seeds − 1) n_draws numbers in [0, 1): one for the first seed, `n_draws` for every other.
+    `uniforms`, (s, 1 + (n_seeds − 1) n_draws), are in [0, 1): one for the first seed, `n_draws` for every other.
     """
     cdef Seeding seeding
-    cdef Py_ssize_t n = rows.shape[0], d = rows.shape[1], n_uniforms = uniforms.shape[0]
+    cdef Py_ssize_t n = rows.shape[0], d = rows.shape[1], n_uniforms = uniforms.shape[1], n_sets = uniforms.shape[0]
     if n < 1 or d < 1 or n_draws < 1 or not 1 <= n_seeds <= n_uniforms:
         raise ValueError("expected a row, a feature, a seed and a draw at least, and no more seeds than uniforms, "
                          f"got {n}, {d}, {n_seeds}, {n_draws} and {n_uniforms}")
@@ -320,19 +320,21 @@ def kmeans_seeds(
     expect("weight", weight.shape[0], n)
     seeding.n, seeding.d, seeding.n_draws, seeding.kernel = n, d, n_draws, kernel_in_use()
     cdef double[::1] room = np.zeros(seeding_buffer_size(&seeding) + 8)
-    seeds = np.empty(n_seeds + n_draws, dtype=np.intp)
-    cdef Py_ssize_t[::1] out = seeds
+    seeds = np.empty((n_sets, n_seeds), dtype=np.intp)
+    cdef Py_ssize_t[:, ::1] out = seeds
+    cdef Py_ssize_t[::1] draws = np.empty(n_draws, dtype=np.intp)
     cdef double* start = aligned(&room[0])
-    cdef Py_ssize_t i
+    cdef Py_ssize_t i, k
     lay_out_seeding(&seeding, start)
     for i in range(seeding.n_blocks):
         PyErr_CheckSignals()
         with nogil:
             load_seeding_block(&seeding, i, &rows[0, 0], &weight[0])
-    with nogil:
-        out[0] = first_seed(&seeding, uniforms[0])
-    for i in range(1, n_seeds):
-        PyErr_CheckSignals()
+    for i in range(n_sets):
         with nogil:
-            out[i] = next_seed(&seeding, &uniforms[1 + (i - 1) * n_draws], &out[n_seeds])
-    return seeds[:n_seeds]
+            out[i, 0] = first_seed(&seeding, uniforms[i, 0])
+        for k in range(1, n_seeds):
+            PyErr_CheckSignals()
+            with nogil:
+                out[i, k] = next_seed(&seeding, &uniforms[i, 1 + (k - 1) * n_draws], &draws[0])
+    return seeds

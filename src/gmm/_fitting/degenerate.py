@@ -58,7 +58,7 @@ def degenerate_components(
         unspanned = parameters.model.layout in (FULL, TIED) and n_effective < parameters.n_features + 1
         return _singular(parameters) | (flat_components(parameters, ridge) if unspanned else np.array([False]))
     model, d, rows = parameters.model, parameters.n_features, n_effective * parameters.weights
-    degenerate = np.asarray(are_too_few(rows, model, d)) | _singular(parameters)
+    degenerate = np.asarray(rows < fewest_rows(model, d)) | _singular(parameters)
     degenerate |= _on_ridge(_unscaled(parameters, ridge, statistics), ridge)
     if not _any_thin(parameters):
         return degenerate
@@ -79,9 +79,9 @@ def degenerate_under(
     return degenerate_components(parameters, n_effective, objective.ridge, free) & ~objective.fixed.covariances
 
 
-def are_too_few(rows: Array | float, model: CovarianceModel, n_features: int) -> NDArray[np.bool_] | np.bool_ | bool:
-    """Tell whether a component of so many effective rows has fewer than its model needs, half a row rounded up."""
-    return rows < model.fewest_rows(n_features) - 0.5
+def fewest_rows(model: CovarianceModel, n_features: int) -> float:
+    """Return the effective rows below which a component has fewer than its model needs, half a row rounded up."""
+    return model.fewest_rows(n_features) - 0.5
 
 
 def _singular(parameters: MixtureParameters) -> NDArray[np.bool_]:

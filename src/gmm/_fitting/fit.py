@@ -127,13 +127,12 @@ def fit_mixture(
                 journal.note(ended)
             journal.note(replace(journal.progress, stage="order"))
         fit = journal.progress.mixture_fit
-        if journal.progress.stage == "order":
-            if settings.objective.prior.ordered and solver.accelerated:
-                fit = fit.improved(_ordered(problem, e_step, solver, each, journal))
+        if journal.progress.stage == "order" and settings.objective.prior.ordered and solver.accelerated:
+            fit = fit.improved(_ordered(problem, e_step, solver, each, journal))
             if watch.stopped:
                 return fit
             journal.note(replace(journal.progress, fit=fit, stage="refinement"))
-        if journal.progress.stage == "refinement":
+        if journal.progress.stage != "ended":
             if settings.refine is not None and fit.result.trace.converged:
                 context = watch, lambda: watch.stopped, source.n_effective
                 fit = fit.improved(split_merged(source, settings, fit.result, e_step, *context, journal=journal))
@@ -359,8 +358,8 @@ def _screening(problem: Problem, settings: FitSettings, first: MixtureParameters
 def _start(problem: Problem, settings: FitSettings, seed: int, e_step: EStep) -> Beginning:
     how, noise = settings.start, problem.objective.noise
     check_fixed_start(problem.objective.fixed, how.weights, how.means, how.precisions)
-    rng = np.random.default_rng(seed)
     if problem.rows.known and how.from_data:
+        rng = np.random.default_rng(seed)
         if how.method == "kmeans":
             return Beginning(labelled_start(problem, rng))
         return problem.beginning(e_step, start_within_classes(problem, how.method, rng))
@@ -368,6 +367,7 @@ def _start(problem: Problem, settings: FitSettings, seed: int, e_step: EStep) ->
         return _start_without_noise(problem, settings, seed, e_step)
     if how.from_data:
         start = partial(_start_statistics, settings=settings, seed=seed)
+        rng = np.random.default_rng(seed)
         return Beginning(noisy_start(problem, settings.n_components, noise.share, start, rng))
     begin = _start_without_noise(problem, settings, seed, e_step)
     remainder = 1 - float(begin.parameters.as_estimate()[0].sum())

@@ -15,9 +15,9 @@ import numpy as np
 
 from gmm import _em
 from gmm._candidates import Candidate, CandidateView
-from gmm._fitting.degenerate import THIN, are_too_few, degenerate_components
+from gmm._fitting.degenerate import THIN, degenerate_components, fewest_rows
 from gmm._fitting.metrics import View, views_of
-from gmm._fitting.sampling import Rng, kmeans_plusplus
+from gmm._fitting.sampling import Rng, greedy_seeds, seeding_uniforms
 from gmm._passes.e_step import EStep
 from gmm._passes.problem import Problem
 from gmm._rows.sources import ArraySource, single_weights
@@ -174,13 +174,13 @@ class _Part:
         whitener = scale * view.metric.whitener.ravel()
         return cls(rows, view.rows.weights, CandidateView(passed, view.metric.layout.code, whitener, centre))
 
-    def seeds(self, n_components: int, turn: int, schedule: Schedule, rng: Rng) -> Array:
-        """Choose rows (K, d): by greedy D² sampling of a few, every other turn at random if the schedule says so."""
-        K, n = n_components, len(self.rows)
-        if schedule.random_seeds and turn % 2 == 0:
-            return self.rows[np.arange(turn * K, (turn + 1) * K) % n]
-        few = min(n, schedule.n_seeding)
-        return kmeans_plusplus(self.rows[:few], self.weights[:few], K, rng)
+    def seeds(self, n_turns: int, n_components: int, schedule: Schedule, uniforms: Array) -> Array:
+        """Choose rows (K, d) turn by turn: by greedy D² sampling of a few, or every other turn as they come."""
+        chosen = np.arange(n_turns * n_components).reshape(n_turns, n_components) % len(self.rows)
+        greedy = chosen[1::2] if schedule.random_seeds else chosen
+        few = slice(schedule.n_seeding)
+        greedy[:] = greedy_seeds(self.rows[few], self.weights[few], n_components, uniforms)
+        return self.rows[chosen]
 
 
 class _Halving:
@@ -196,6 +196,8 @@ class _Halving:
         surplus = 0 if problem.objective.prior.variational else schedule.surplus
         self._families = {K: problem.family(K) for K in dict.fromkeys((n_components, n_components + surplus))}
         self._may_be_degenerate = n_components > 1 and not problem.objective.prior.variational
+        self._d = sample.n_features
+        self._fewest = fewest_rows(self._model, self._d)
         self._centre = sample.survey.centre
         self._reach = sample.survey.reach(self._centre)
         self._n_effective = sample.n_effective
@@ -249,15 +251,18 @@ class _Halving:
         Views may be passed over in float32 where the part may not: variances there are about 1, and clusters spherical
         or diagonal.
         """
-        schedule, centre = self._schedule, part.survey.centre
+        schedule, centre, moments = self._schedule, part.survey.centre, self._model.moments
         n, dear = schedule.n_candidates, schedule.n_mixtures < schedule.n_candidates
-        parts = [_Part.of(view, centre, single_limit=single_limit) for view in views_of(part, self._model.moments)]
-        races = [[Candidate(family, self._model.moments) for _ in range(n)] for family in self._families.values()]
-        begins = {
-            one: (parts[i % 2].view, parts[i % 2].seeds(K, i // 2, schedule, rng))
-            for K, race in zip(self._families, races, strict=True)
-            for i, one in enumerate(race)
-        }
+        parts = [_Part.of(view, centre, single_limit=single_limit) for view in views_of(part, moments)]
+        races = [[Candidate(family, moments) for _ in range(n)] for family in self._families.values()]
+        begins: dict[Candidate, tuple[CandidateView, Array]] = {}
+        n_greedy = sum(i // 2 % 2 for i in range(n)) if schedule.random_seeds else n
+        for K, race in zip(self._families, races, strict=True):
+            uniforms = seeding_uniforms(n_greedy, K, rng)
+            for i, one_part in enumerate(parts):
+                turns = race[i::2]
+                seeds = one_part.seeds(len(turns), K, schedule, uniforms[i::2])
+                begins |= {one: (one_part.view, chosen) for one, chosen in zip(turns, seeds, strict=True)}
 
         def begin(one: Candidate, scratch: _em.Scratch) -> None:
             one.begin(scratch, *begins[one], n_lloyd=schedule.n_lloyd, n_soft=_SOFT_PASSES)
@@ -266,7 +271,7 @@ class _Halving:
 
         self._each(begin, list(begins), rows.n_rows * (schedule.n_lloyd + _SOFT_PASSES))
         if dear:
-            races = [sorted(race, key=_minus_bound)[: schedule.n_mixtures] for race in races]
+            races = [sorted(race, key=lambda one: -one.lower_bound)[: schedule.n_mixtures] for race in races]
             entrants = [one for race in races for one in race]
             self._each(lambda one, scratch: one.leave_view(scratch, rows), entrants, rows.n_rows)
         return races
@@ -275,9 +280,7 @@ class _Halving:
         """Return the n highest, degenerate ones last, and one of those that have the same likelihood."""
         if len(candidates) == 1:
             return candidates
-        falling = sorted(candidates, key=_minus_bound)
-        if self._may_be_degenerate:
-            falling.sort(key=self._is_degenerate)
+        falling = sorted(candidates, key=lambda one: (self._is_degenerate(one), -one.lower_bound))
         survivors = falling[:1]
         for one in falling[1:n]:
             if abs(survivors[-1].lower_bound - one.lower_bound) > _SAME_LIKELIHOOD:
@@ -285,7 +288,9 @@ class _Halving:
         return survivors
 
     def _is_degenerate(self, one: Candidate) -> bool:
-        if one.failed or are_too_few(self._n_effective * one.least_weight, self._model, self._sample.n_features):
+        if not self._may_be_degenerate:
+            return False
+        if one.failed or self._n_effective * one.least_weight < self._fewest:
             return True
         if THIN * one.thinness < 1:  # which bounds what the eigenvalues are
             return False
@@ -304,14 +309,10 @@ class _Halving:
                 task(one, scratch)
             self._scratches.append(scratch)
 
-        K, d, n = self._K, self._sample.n_features, len(candidates)
+        K, d, n = self._K, self._d, len(candidates)
         if self._sample.n_rows < _WORTH_SCRATCH:
             some(0, n)
             return
         terms = 2 * math.prod(self._model.moments.shape(K, d)) + 20 * K
         work = float(n * n_rows * terms)
         self._e_step.spread(some, n, work, product=self._families[K].work)
-
-
-def _minus_bound(one: Candidate) -> float:
-    return -one.lower_bound

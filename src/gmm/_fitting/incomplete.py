@@ -77,16 +77,16 @@ def _filling(one: WhitenedMixture, patterns: list[Pattern], *, draw: bool) -> Ca
             rng.standard_normal(min(_DRAWN_AT_ONCE, n_draws - start))
 
     def begin() -> Fill:
-        rngs: dict[int, np.random.Generator] = {}
+        rng, left = np.random.default_rng(0), states.copy()
 
         def fill(number: int, rows: NDArray[Any]) -> Array:
             completion, observed = Completion.of(one, Gaps(patterns[number].missing[None])), rows.astype(np.float64)
             if not draw:
                 return completion.conditional_means(observed)[0]
-            if number not in rngs:
-                rngs[number] = np.random.default_rng(0)
-                rngs[number].bit_generator.state = states[number]
-            return completion.draw(0, observed, rngs[number])
+            rng.bit_generator.state = left[number]
+            values = completion.draw(0, observed, rng)
+            left[number] = rng.bit_generator.state
+            return values
 
         return fill
 

@@ -305,7 +305,9 @@ def start_statistics(source: Source, request: StartRequest, init_params: str, rn
     Components come from the heaviest to the lightest, and by falling means where they weigh the same.
     """
     sample = sampled(source, request.n_components, rng)
-    request = replace(request, share=sampled_share(source, request.n_components))
+    share = sampled_share(source, request.n_components)
+    if share < 1:
+        request = replace(request, share=share)
     with blas_alone(float(sample.n_rows) * sample.n_features**2):
         statistics = STARTS[init_params](sample, request, rng)
     # Rounded, so that components of the same weight are ordered by their means, not by the last digit.

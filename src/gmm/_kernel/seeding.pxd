@@ -183,10 +183,7 @@ cdef inline void load_seeding_block(
             for r in range(start, min(start + 8, n)):
                 feature[r] = rows[(first + r) * s.d + j]
                 norm[r] += feature[r] * feature[r]
-    for r in range(n):
-        s.weight[first + r] = weight[first + r]
-        s.distance[first + r] = 1
-        s.mass[b] += weight[first + r]
+    memcpy(s.weight + first, weight + first, n * sizeof(double))
 
 
 cdef inline Py_ssize_t drawn(const Seeding* s, double uniform) noexcept nogil:
@@ -274,8 +271,13 @@ cdef inline Py_ssize_t best_draw(const Seeding* s) noexcept nogil:
 
 
 cdef inline Py_ssize_t first_seed(Seeding* s, double uniform) noexcept nogil:
-    """Return the first seed, a row drawn by weight."""
-    cdef Py_ssize_t seed = drawn(s, uniform), i
+    """Return the first seed, a row drawn by weight; what other seeds have left is forgotten."""
+    cdef Py_ssize_t seed, i
+    memset(s.mass, 0, s.n_blocks * sizeof(double))
+    for i in range(s.n):
+        s.distance[i] = 1
+        s.mass[i // s.block] += s.weight[i]
+    seed = drawn(s, uniform)
     for i in range(s.n):
         s.distance[i] = INFINITY
     measure_draws(s, &seed, 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
@@ -98,7 +98,7 @@ class IncompleteSource(Source):
     def pieces(self) -> Iterator[Piece]:
         """Yield the rows of each pattern in a chunk; in memory, all rows of a pattern at once."""
         if self.base.resident is not None:
-            return self._numbered(self._read())
+            return (piece for _, _, piece in self._whole)
         return chain.from_iterable(map(self.split, chunks_in_order(self, 1)))
 
     @property
@@ -113,6 +113,9 @@ class IncompleteSource(Source):
         Of rows beyond memory, lanes come as they are full. In the end come the last rows of each pattern, one at least,
         in the order of `order`; in memory, these are all.
         """
+        if self.base.resident is not None:
+            yield from ((0, self._whole[number][-1]) for number in order)
+            return
         waiting: dict[int, list[Piece]] = {number: [] for number in order}
         n_before, n_waiting = dict.fromkeys(order, 0), dict.fromkeys(order, 0)
         for piece in self.pieces():
@@ -122,7 +125,7 @@ class IncompleteSource(Source):
             waiting[number].append(piece)
             n_waiting[number] += len(piece.indices)
             n = n_waiting[number]
-            if n >= WAITING and self.base.resident is None:
+            if n >= WAITING:
                 whole = (n - 1) // lane_rows(number) * lane_rows(number)
                 one = joined(waiting[number])
                 yield n_before[number], one.part(slice(whole))
@@ -252,32 +255,27 @@ class IncompleteSource(Source):
 
     def split(self, chunk: Chunk) -> Iterator[Piece]:
         """Yield the rows of each pattern in a chunk."""
-        return self._numbered(split(chunk, self._keys))
-
-    def _numbered(self, pieces: Iterable[Keyed]) -> Iterator[Piece]:
-        keys = self._keys
-        return (piece._replace(pattern=int(np.searchsorted(keys, key))) for key, _, piece in pieces)
+        return (piece for _, _, piece in split(chunk, self._keys))
 
     @cached_property
     def _keys(self) -> NDArray[Any]:
         return np.array(list(self.by_key))
 
-    def _read(self) -> Iterable[Keyed]:
-        """Read all rows by pattern, chunk by chunk; in memory, once."""
-        return self._whole if self.base.resident is not None else chain.from_iterable(map(split, self.chunks()))
-
     @cached_property
     def _whole(self) -> list[Keyed]:
+        """The rows of each pattern, in memory."""
         return list(chain.from_iterable(map(split, self.chunks())))
 
     @cached_property
     def by_key(self) -> dict[Any, Pattern]:
         """The patterns by their keys, which increase."""
-        return patterns_of(self._read(), in_memory=self.base.resident is not None)
+        if self.base.resident is not None:
+            return patterns_of(self._whole, in_memory=True)
+        return patterns_of(chain.from_iterable(map(split, self.chunks())), in_memory=False)
 
     def among(self, by_key: dict[Any, Pattern]) -> IncompleteSource:
         """Return the rows as some of others, with their patterns, which tell the forms of passes."""
-        other = replace(self)
+        other = self._same()
         if not self.by_key.keys() <= by_key.keys():
             raise_changed_gaps()
         vars(other)["by_key"] = {key: by_key[key]._replace(n_rows=of.n_rows) for key, of in self.by_key.items()}
@@ -344,9 +342,9 @@ class FilledSource(SameRows):
             values = np.concatenate(
                 [np.broadcast_to(fill(number, rows), (len(rows), patterns[number].missing.sum())) for rows in batches]
             )
-            is_requested = np.isin(here, indices)
-            places = np.searchsorted(indices, here[is_requested])
-            result[np.ix_(places, patterns[number].missing)] = values[is_requested]
+            places = np.searchsorted(indices, here)
+            is_requested = indices.take(places, mode="clip") == here
+            result[np.ix_(places[is_requested], patterns[number].missing)] = values[is_requested]
         return result
 
 

@@ -56,7 +56,7 @@ def _with(pattern: Pattern, rows: ArraySource) -> Pattern:
 
 
 def split(chunk: Chunk, expected: NDArray[Any] | None = None) -> Iterator[Keyed]:
-    """Yield the rows of each pattern in a chunk, in the order of its keys, which are among those `expected`.
+    """Yield the rows of each pattern in a chunk, numbered in the order of its keys, which are among those `expected`.
 
     Raises
     ------
@@ -73,13 +73,13 @@ def split(chunk: Chunk, expected: NDArray[Any] | None = None) -> Iterator[Keyed]
             raise_changed_gaps(chunk.first + int(others.argmax()))
     order = np.argsort(which.astype(np.min_scalar_type(len(expected))), kind="stable")
     ends = np.bincount(which, minlength=len(expected)).cumsum()
-    for key, here in zip(expected.tolist(), np.split(order, ends[:-1]), strict=True):
+    for number, (key, here) in enumerate(zip(expected.tolist(), np.split(order, ends[:-1]), strict=True)):
         if len(here):
             rows, weight = chunk.rows.take(here, axis=0), part_of(chunk.sample_weight, here)
             missing = np.isnan(rows[0])
             if missing.any():
                 rows = rows.take(np.flatnonzero(~missing), axis=1)
-            yield key, missing, Piece(-1, here + chunk.first, ArraySource(rows, weight))
+            yield key, missing, Piece(number, here + chunk.first, ArraySource(rows, weight))
 
 
 def _keys(rows: NDArray[Any]) -> NDArray[Any]:

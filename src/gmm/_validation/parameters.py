@@ -74,7 +74,7 @@ def _is_nonnegative_finite(value: Any) -> bool:
 
 
 def _is_array_like(value: Any) -> bool:
-    sized = any(hasattr(value, name) for name in ("__len__", "shape", "__array__"))
+    sized = hasattr(value, "__len__") or hasattr(value, "shape") or hasattr(value, "__array__")
     return sized and not np.isscalar(value) and not hasattr(value, "nnz")
 
 

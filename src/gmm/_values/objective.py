@@ -62,7 +62,8 @@ class Objective:
     @property
     def of_components(self) -> Objective:
         """That of the components alone, without noise and fixed parameters, for the starts."""
-        return replace(self, noise=NO_NOISE, fixed=NOTHING_FIXED, anchor=None)
+        beside = self.noise or self.fixed or self.anchor is not None
+        return replace(self, noise=NO_NOISE, fixed=NOTHING_FIXED, anchor=None) if beside else self
 
     def beside(self, mixture: MixtureParameters) -> Objective:
         """Return the same beside the noise and the fixed parameters of a mixture."""

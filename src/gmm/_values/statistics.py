@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from gmm._public import publish
 from gmm._values.layouts import Array, Layout
 
+_TINY = float(np.finfo(np.float64).tiny)
+
 
 @dataclass(frozen=True, eq=False)
 class SufficientStatistics:
@@ -73,7 +75,7 @@ class SufficientStatistics:
     @property
     def _divisors(self) -> Array:
         # Moments of a component without rows are zero; avoid 0/0.
-        return np.maximum(self.counts, np.finfo(np.float64).tiny)
+        return np.maximum(self.counts, _TINY)
 
     @property
     def mean_log_evidence(self) -> float:
