@@ -392,10 +392,10 @@ def _start_without_noise(problem: Problem, settings: FitSettings, seed: int, e_s
 
 def _start_statistics(source: Source, settings: FitSettings, seed: int) -> SufficientStatistics:
     how, objective, n_threads = settings.start, settings.objective.of_components, settings.n_threads
-    source, moments = source.without_gaps, objective.model.moments
+    moments = objective.model.moments
     if how.means is not None:
-        return from_means(source, how.means, moments, n_threads=n_threads)
+        return from_means(source.without_gaps, how.means, moments, n_threads=n_threads)
     if how.responsibilities is not None:
-        return from_responsibilities(source, how.responsibilities(seed), moments, n_threads=n_threads)
+        return from_responsibilities(source.without_gaps, how.responsibilities(seed), moments, n_threads=n_threads)
     request = StartRequest(settings.n_components, objective, n_threads)
     return start_statistics(source, request, how.method, np.random.default_rng(seed))
