@@ -73,14 +73,14 @@ def test_a_worker_that_is_killed_costs_time_not_the_fit(client):
 
 def test_a_cluster_that_is_lost_leaves_the_last_parameters():
     def lose(iteration):
-        if iteration.n_iter == 3:
+        if iteration.n_iter == 2:
             cluster.close()
 
     with (
         warnings.catch_warnings(action="ignore"),
         distributed.LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None) as cluster,
         distributed.Client(cluster),
-        pytest.raises(LostClusterError, match=r"after pass 3 of start 1.*warm_start") as caught,
+        pytest.raises(LostClusterError, match=r"after pass 2 of start 1.*warm_start") as caught,
     ):
         GaussianMixture(K, random_state=0, tol=1e-7).fit(in_chunks(), callback=lose)
     mixture = caught.value.mixture

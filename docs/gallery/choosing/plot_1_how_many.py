@@ -24,11 +24,13 @@ X = blobs[:, ::-1] @ np.random.RandomState(15).randn(2, 2)
 # %%
 # The rows are the stretched blobs of
 # :ref:`sphx_glr_auto_gallery_first_look_plot_1_round_and_stretched.py`, the
-# first of the two stretches. We fit three to ten components by textbook EM with
-# one start each, as with any other package; one and two components are far off.
+# first of the two stretches. We fit three to ten components by textbook EM from
+# one start each, as in many packages; one and two components are far off.
 # Both criteria choose four, the true number, but AIC hardly rises after it.
 
-em = GaussianMixture(acceleration=None, max_iter=500, random_state=0)
+em = GaussianMixture(
+    init_params="k-means++", acceleration=None, max_iter=500, random_state=1
+)
 by_em = [clone(em).set_params(n_components=K).fit(X) for K in range(3, 11)]
 plot_criteria(by_em, X)
 
@@ -37,8 +39,8 @@ plot_criteria(by_em, X)
 # the gain. The six parameters of another component (a weight, two means, three
 # covariances) cost 12 in AIC and six times the logarithm of 1250 in BIC. A
 # component is worth adding if its gain exceeds its cost. One gain is negative,
-# which is impossible for the best fits: the best seven components are at least
-# as likely as the best six. That fit ended too low.
+# which is impossible for the best fits: the best eight components are at least
+# as likely as the best seven. That fit ended too low.
 
 print(f"cost of a component: AIC {6 * 2}, BIC {6 * np.log(len(X)):.1f}")
 for one, two in pairwise(by_em):
@@ -49,7 +51,7 @@ for one, two in pairwise(by_em):
 
 # %%
 # So far AIC chose the right number only because of poor fits. EM from one start
-# does not find the best mixture of seven components. `gmm.select`, which starts
+# does not find the best mixture of eight components. `gmm.select`, which starts
 # each model from the solutions of others, finds better fits, and superfluous
 # components then gain more. The gain of a fifth component now lies between the
 # two costs: AIC takes it, and more; BIC still chooses four. BIC is the stricter
