@@ -18,7 +18,7 @@ import reference
 from gmm import GaussianMixture, NormalInverseWishart
 from gmm._fitting import starts as initialization
 from gmm._fitting.degenerate import degenerate_components
-from gmm._passes.problem import Problem, SolverSettings
+from gmm._passes.problem import Beginning, Problem, SolverSettings
 from gmm._rows.sources import ArraySource
 from gmm._values.covariance import PARSIMONIOUS, covariance_model
 from gmm._values.objective import Objective
@@ -237,7 +237,7 @@ def test_each_pass_is_the_twins(name, ridge, shrinkage):
     objective = Objective(begin.model, ridge, known(prior, name))
     problem = Problem(ArraySource(X, weight), objective, repair_empty=False)
     with problem.e_step() as e_step:
-        run = problem.run(e_step, begin, SolverSettings(tolerance=0, max_iter=12))
+        run = problem.run(e_step, Beginning(begin), SolverSettings(tolerance=0, max_iter=12))
         trace = run.go().result.trace
     kept = np.maximum.accumulate([objective for objective, _ in told])
     np.testing.assert_allclose(trace.objective, kept, rtol=1e-7)

@@ -131,7 +131,8 @@ def _on_ridge(parameters: MixtureParameters, ridge: float) -> NDArray[np.bool_]:
     traces = (parameters.whiteners**2).reshape(len(verdicts), -1).sum(axis=1)
     for k in np.flatnonzero(~verdicts & (traces * high >= 1)):
         values, axes = np.linalg.eigh(parameters.covariances[k])
-        flat = (axes / np.sqrt(values))[:, values <= high]
+        positive = np.maximum(values, np.finfo(np.float64).eps * values[-1])  # rounding may make them negative
+        flat = (axes / np.sqrt(positive))[:, values <= high]
         verdicts[k] = flat.size > 0 and np.linalg.eigvalsh(flat.T @ _pooled(parameters) @ flat)[-1] > _FAR
     return verdicts
 
