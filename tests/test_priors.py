@@ -341,7 +341,7 @@ def test_a_strong_prior_has_its_way(name, acceleration):
 @every_model
 def test_a_prior_is_forgotten_where_there_are_many_rows(name):
     X = rows(2)
-    asked = {"tol": 1e-10, "max_iter": 5000}
+    asked = {"tol": 1e-10, "max_iter": 5000, "init_params": "k-means++"}
     many = fitted(name, X, "conjugate", sample_weight=1e9, **asked)
     none = fitted(name, X, None, **asked)
     assert many.lower_bound_ == pytest.approx(none.lower_bound_, abs=1e-6)

@@ -49,7 +49,9 @@ def test_it_is_the_search_of_scaled_rows_with_the_jacobian(found):
     assert not of_scaled.standardized
     assert found.covariance_type == PARSIMONIOUS * 3
     np.testing.assert_array_equal(found.n_parameters, of_scaled.n_parameters)
-    np.testing.assert_array_equal(found.best.predict(X), of_scaled.best.predict((X - centre) / scale))
+    # Solutions that differ by rounding alone may come from other starts, with their components in another order.
+    one, other = found.best.predict(X), of_scaled.best.predict((X - centre) / scale)
+    np.testing.assert_array_equal(one[:, None] == one, other[:, None] == other)
 
 
 def test_mixtures_are_those_of_the_rows(found):

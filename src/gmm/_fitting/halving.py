@@ -120,7 +120,10 @@ def _schedule(model: CovarianceModel, n: int, d: int, K: int, without_prior: boo
         n_mixtures = 2 if K <= _MANY_COMPONENTS else 1
         return Schedule(4, n_mixtures, n, (Cut(1, 1),), n_seeding=n_seeding, single=False)
     n_candidates = min(_CANDIDATES, max(4, int(_MOST_NUMBERS / math.prod(model.moments.shape(K, d)))))
-    enough = n_candidates == _CANDIDATES and n >= _ROWS_FOR_SURPLUS * (K + _SURPLUS) * model.fewest_rows(d)
+    # What a drop costs is likelihood, and says nothing of a prior.
+    enough = (
+        without_prior and n_candidates == _CANDIDATES and n >= _ROWS_FOR_SURPLUS * (K + _SURPLUS) * model.fewest_rows(d)
+    )
     n_mixtures = _FEW_MIXTURES if full and K >= _SEVERAL and n >= _MANY_OF_EACH * K else n_candidates
     schedule = Schedule(n_candidates, n_mixtures, n, _CUTS, n_seeding=n_seeding, surplus=enough * _SURPLUS)
     if n * d <= _FEW_NUMBERS:
@@ -193,8 +196,8 @@ class _Halving:
         self._K = n_components
         self._e_step = e_step
         self._schedule = schedule
-        surplus = 0 if problem.objective.prior.variational else schedule.surplus
-        self._families = {K: problem.family(K) for K in dict.fromkeys((n_components, n_components + surplus))}
+        sizes = dict.fromkeys((n_components, n_components + schedule.surplus))
+        self._families = {K: problem.family(K) for K in sizes}
         self._may_be_degenerate = n_components > 1 and not problem.objective.prior.variational
         self._d = sample.n_features
         self._fewest = fewest_rows(self._model, self._d)
