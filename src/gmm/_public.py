@@ -27,11 +27,15 @@ def publish(package: str, values: Iterable[Any]) -> None:
 
 
 def _own_methods(cls: type) -> None:
-    """Give a class functions of its own for its public methods, which Python's errors then call by its name."""
+    """Give a class functions of its own for its public methods, which Python's errors then call by its name.
+
+    Methods of classes of other packages stay theirs.
+    """
     for name in filter(lambda name: not name.startswith("_"), dir(cls)):
         method, place = inspect.getattr_static(cls, name), f"{cls.__qualname__}.{name}"
         function = method.__func__ if isinstance(method, classmethod | staticmethod) else method
-        if isinstance(function, FunctionType) and function.__qualname__ != place:
+        ours = isinstance(function, FunctionType) and function.__module__.startswith("gmm")
+        if ours and function.__qualname__ != place:
             own = FunctionType(function.__code__, function.__globals__, name, None, function.__closure__)
             functools.update_wrapper(own, function, (*functools.WRAPPER_ASSIGNMENTS, "__defaults__", "__kwdefaults__"))
             vars(own).pop("__wrapped__")
