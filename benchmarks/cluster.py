@@ -102,7 +102,7 @@ def measured(n_workers: int, n: int, K: int, size: int, repeats: int) -> Cost:
     from gmm import GaussianMixture
     from gmm._em import Plan
     from gmm._rows.dask import DaskSource
-    from gmm._rows.partitions import Expected, Pass
+    from gmm._rows.tasks import Expected, Opening, Pass
 
     with LocalCluster(n_workers=n_workers, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster):
         rows = da.random.default_rng(0).normal(size=(n, FEATURES), chunks=(size, FEATURES)).persist()
@@ -117,7 +117,7 @@ def measured(n_workers: int, n: int, K: int, size: int, repeats: int) -> Cost:
             sums = source.summed(plan)
             walls.append(perf_counter() - wall)
             rests.append(process_time() - rest)
-        task = Pass(plan, Expected((size,) * -(-n // size), rows.dtype))
+        task = Pass(plan, Expected((size,) * -(-n // size), rows.dtype, Opening()))
         seconds = median(sum(source.total(Timed(task))) for _ in range(repeats))
     return Cost(len(pickle.dumps(task)), sums.nbytes, seconds, median(rests), median(walls))
 
