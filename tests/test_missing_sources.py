@@ -162,6 +162,19 @@ def test_a_fit_over_partitions_is_the_fit_in_memory(covariance_type, how):
     assert np.diff(other.history_.objective).min() > -1e-10
 
 
+def test_partitions_are_looked_at_as_they_are_with_gaps_and_filled():
+    """Once each: a look reads all rows."""
+    tasks = []
+
+    def total(task):
+        tasks.append(type(task).__name__)
+        return reduce(add, map(task, range(2), np.array_split(rows, 2)))
+
+    rows = with_gaps(n=500)
+    GaussianMixture(2, missing="em", random_state=0).fit(gmm.sources.partitioned_rows(total))
+    assert tasks.count("Opening") == 3
+
+
 def test_starts_see_the_draws_of_rows_in_memory():
     """Also of patterns that are filled in several batches."""
     rows = with_gaps(n=40_000, share=0.1)

@@ -26,6 +26,7 @@ class IncompletePartitions(IncompleteSource):
 
     base: PartitionedSource
     here = False
+    begin: Callable[[], Fill] | None = None  # what fills the gaps of samples, if not the means of the columns
 
     @classmethod
     def of(cls, rows: Source) -> IncompletePartitions:
@@ -55,6 +56,8 @@ class IncompletePartitions(IncompleteSource):
     @cached_property
     def without_gaps(self) -> PartitionedSource:
         """The rows with the means of the columns in their gaps."""
+        if isinstance(self.filled, PartitionedSource):
+            return self.filled
         sums, weights = np.zeros((2, self.n_features))
         for pattern in self.patterns:
             if pattern.survey is not None:
@@ -69,10 +72,9 @@ class IncompletePartitions(IncompleteSource):
 
     def subset(self, indices: NDArray[np.intp]) -> ArraySource:
         """Return the rows with these indices, their gaps filled, and their weights."""
-        begin: Callable[[], Fill] | None = vars(self).get("begin")
-        if begin is None:
+        if self.begin is None:
             return self.without_gaps.subset(indices)
-        (part, ranks), numbers, fill = self.base.ranked(indices), list(self.by_key), begin()
+        (part, ranks), numbers, fill = self.base.ranked(indices), list(self.by_key), self.begin()
         some, rows = IncompleteSource(part), part.rows.copy()
         for key, (_, here, piece) in zip(some.by_key, some.pieces(), strict=True):
             number, pattern = numbers.index(key), self.by_key[key]
