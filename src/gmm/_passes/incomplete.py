@@ -54,7 +54,24 @@ class _Sums(NamedTuple):
     sums: Array
 
 
-class IncompleteEStep(EStep):
+class _OverGaps(EStep):
+    """Passes over rows with missing values, and over the same rows with their gaps filled."""
+
+    _rows: IncompleteSource
+    _layout: Layout
+    _over_all: dict[str, Any]  # how passes over all columns are opened
+
+    def diagnostics(self, mixture: WhitenedMixture, axes: Array) -> ComponentDiagnostics:
+        """Measure how far the components are from Gaussian in the completed rows; it only orders what is tried."""
+        return replace(self._completed.diagnostics(mixture, axes), statistics=self(mixture))
+
+    @cached_property
+    def _completed(self) -> EStep:
+        """Passes over the rows with their gaps filled."""
+        return EStep(self._rows.without_gaps, self._layout, **self._over_all)
+
+
+class IncompleteEStep(_OverGaps):
     """Passes over rows with missing values, which are integrated out.
 
     A pass over the rows of a pattern gives the statistics of their columns; those of all columns follow linearly, so
@@ -118,10 +135,6 @@ class IncompleteEStep(EStep):
         assert total is not None  # some row weighs something
         return total, max(roundings)
 
-    def diagnostics(self, mixture: WhitenedMixture, axes: Array) -> ComponentDiagnostics:
-        """Measure how far the components are from Gaussian in the completed rows; it only orders what is tried."""
-        return replace(self._completed.diagnostics(mixture, axes), statistics=self(mixture))
-
     def totals(self, mixture: WhitenedMixture) -> Totals:
         """Compute the sums that criteria need."""
         passes = self._swept(self._prepare(mixture, totals=True))
@@ -146,11 +159,6 @@ class IncompleteEStep(EStep):
                 for piece in self._rows.split(chunk):
                     score(piece, piece.indices - chunk.first, results)
                 yield chunk.first, results
-
-    @cached_property
-    def _completed(self) -> EStep:
-        """Passes over the rows with their gaps filled."""
-        return EStep(self._rows.without_gaps, self._layout, **self._over_all)
 
     def _prepare(self, mixture: WhitenedMixture, **how: Any) -> Callable[[_Group], _Prepared]:
         def prepare(group: _Group) -> _Prepared:
@@ -232,13 +240,14 @@ class IncompleteEStep(EStep):
         return blas_alone(mixture.centres.shape[1] ** 3)
 
 
-class _Elsewhere(EStep):
+class _Elsewhere(_OverGaps):
     """Passes over rows with missing values that lie in partitions."""
+
+    _rows: IncompletePartitions
 
     def __init__(self, source: IncompletePartitions, moments: Layout, noise: Noise, **how: Any) -> None:
         super().__init__(source, moments, **how)
-        self._rows, self._layout = source, moments
-        self._completed = EStep(source.without_gaps, moments, **how)
+        self._rows, self._layout, self._over_all = source, moments, how
         origin = source.survey.centre if how["origin"] is None else how["origin"]
         self._task = partial(_Pass, source.base.expected, source.by_key, moments, origin, noise)
 
@@ -253,10 +262,6 @@ class _Elsewhere(EStep):
         statistics = SufficientStatistics(self._layout, mixture.centres, counts, *moments, log_evidence, weight)
         self._rows.check_unchanged(statistics)
         return statistics, rounding / weight
-
-    def diagnostics(self, mixture: WhitenedMixture, axes: Array) -> ComponentDiagnostics:
-        """Measure how far the components are from Gaussian in the completed rows; it only orders what is tried."""
-        return replace(self._completed.diagnostics(mixture, axes), statistics=self(mixture))
 
     def totals(self, mixture: WhitenedMixture) -> Totals:
         """Compute the sums that criteria need."""
