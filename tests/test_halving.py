@@ -1,21 +1,20 @@
 """Candidates for a start against their twin, and how they are compared."""
 
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import reference
 from gmm import GaussianMixture, _em
-from gmm._candidates import Candidate, CandidateView
+from gmm._candidates import Candidate, CandidateView, Race
 from gmm._fitting import halving
 from gmm._fitting.halving import Cut, Schedule, best_candidate, schedule_for
 from gmm._kernel import tiles
 from gmm._passes.problem import Problem
 from gmm._rows.sources import ArraySource
 from gmm._values.covariance import PARSIMONIOUS, covariance_model
-from gmm._values.layouts import DIAGONAL, SPHERICAL, TIED
+from gmm._values.layouts import DIAGONAL, FULL, SPHERICAL, TIED
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 
@@ -215,25 +214,37 @@ def test_the_last_cut_sees_all_rows():
     assert got.weight == 3000
 
 
+def race(fewest_rows, verdict=lambda estimate: False):
+    rows = _em.CandidateRows(X, None, np.zeros(D))
+    schedule, moments = Schedule(4, 4, N, ()), covariance_model("full").moments
+    limits = {"n_effective": N, "fewest_rows": fewest_rows, "thin": 1.0, "verdict": verdict}
+    return Race(schedule, [], moments, [], [], rows, rows, **limits)
+
+
 def test_a_degenerate_candidate_loses_to_a_sound_one():
-    sample = ArraySource(X)
-    problem = Problem(sample, Objective(covariance_model("full"), RIDGE))
-    sound = SimpleNamespace(lower_bound=-2.0, failed=False, least_weight=0.3, thinness=3.0)
-    light = SimpleNamespace(lower_bound=-1.0, failed=False, least_weight=5 / N, thinness=3.0)
-    failed = SimpleNamespace(lower_bound=-np.inf, failed=True, least_weight=0.3, thinness=3.0)
-    same = SimpleNamespace(**vars(sound))
-    with problem.e_step() as e_step:
-        halving_of = halving._Halving(problem, sample, K, e_step, schedule_for(problem, K))
-        assert halving_of._survivors([light, failed, sound, same], 4) == [sound, light, failed]
-        assert halving_of._survivors([light, failed], 1) == [light]
+    sound, same, light = (candidate("full", n_passes=n)[0] for n in (1, 1, 5))
+    failed = Candidate(Objective(covariance_model("full"), RIDGE).family((K, D)), FULL)
+    assert light.lower_bound > sound.lower_bound > failed.lower_bound
+    between = N * (sound.least_weight + light.least_weight) / 2
+    field = [failed, light, sound, same]
+    assert race(0).survivors(field, 4) == [light, sound, failed]
+    assert race(0, lambda estimate: estimate[0].min() == light.least_weight).survivors(field, 4) == [
+        sound,
+        failed,
+        light,
+    ]
+    assert race(between).survivors(field, 2) == [sound]
+    assert race(between).survivors([failed, light], 1) == [light]
+    assert race(between, None).survivors(field, 1) == [light]
 
 
 def test_simpler_mixtures_choose_where_mixtures_are_dear(monkeypatch):
     entered = []
-    each = halving._Halving._each
-    seen = lambda self, task, candidates, n: (entered.append(len(candidates)), each(self, task, candidates, n))[1]  # noqa: E731
-    monkeypatch.setattr(halving._Halving, "_each", seen)
-    best(X, "full", schedule=Schedule(7, 2, N, (Cut(1, 1),)))
+    spread = halving._spread
+    seen = lambda *given: (entered.append(given[-2]), spread(*given))[1]  # noqa: E731
+    monkeypatch.setattr(halving, "_spread", seen)
+    rows = np.concatenate([X] * 10)
+    best(rows, "full", schedule=Schedule(7, 2, len(rows), (Cut(1, 1),)))
     assert entered == [7, 2, 2]
 
 

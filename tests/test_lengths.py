@@ -179,9 +179,8 @@ def walk_twice(first, last):
     plan.walk(scratch, _em.RowTable(ROWS), first, last)
 
 
-def seeds(rows=ROWS, weight=None, n_uniforms=7, n_seeds=3, n_draws=3):
-    weight = np.ones(len(rows)) if weight is None else weight
-    return _candidates.kmeans_seeds(rows, weight, np.full((1, n_uniforms), 0.5), n_seeds, n_draws)
+def seeds(rows=ROWS, weight=None, n_uniforms=7, n_seeds=3):
+    return _candidates.kmeans_seeds(rows, weight, np.full(n_uniforms, 0.5), n_seeds)
 
 
 def survey(rows=ROWS, weight=None, before=(), n_features=D):
@@ -300,7 +299,7 @@ OF_A_CANDIDATE = [
     *cases("candidate rows", lambda v: candidate_rows(v), [np.ones((0, D)), np.ones((N, 0)), np.ones((N, D + 1))]),
     *cases("candidate rows, weight", lambda v: candidate_rows(weight=v), optional(flat(N))),
     *cases("candidate rows, origin", lambda v: candidate_rows(origin=v), flat(D)),
-    *cases("candidate rows, reach", lambda v: candidate_rows(reach=v), flat(D)),
+    *cases("candidate rows, reach", lambda v: candidate_rows(reach=v), optional(flat(D))),
     *cases("candidate rows, scatter", lambda v: candidate_rows(scatter=v), tables(D, D)),
     *cases("candidate view, layout", lambda v: candidate_view(layout=v), [FULL, 4, DIAGONAL, SPHERICAL]),
     *cases("candidate view, whitener", lambda v: candidate_view(whitener=v), optional(flat(D * D))),
@@ -332,11 +331,11 @@ AROUND_A_PASS = [
             {"weight": np.ones(N - 1)},
             {"n_uniforms": 6},
             {"n_uniforms": 0},
-            {"n_seeds": 0, "n_uniforms": 0, "n_draws": 1},
+            {"n_seeds": 0, "n_uniforms": 0},
             {"n_seeds": -1},
-            {"n_draws": 0, "n_uniforms": 1},
-            {"n_draws": 2**62 + 1, "n_seeds": 5, "n_uniforms": 5},
-            {"n_draws": 2**62, "n_seeds": 2, "n_uniforms": 1},
+            {"n_seeds": 1, "n_uniforms": 2},
+            {"n_seeds": 2, "n_uniforms": 1},
+            {"n_seeds": 9, "n_uniforms": 8},
         ],
     ),
     *cases("reach", survey().reach, flat(D)),
@@ -500,7 +499,7 @@ def test_a_state_that_is_refused_changes_nothing():
 
 @pytest.mark.parametrize("uniform", [-5.0, np.nan, 1e300, -1e300])
 def test_uniforms_out_of_range_seed_some_row(uniform):
-    found = _candidates.kmeans_seeds(ROWS, np.zeros(N), np.full((2, 7), uniform), 3, 3)
+    found = _candidates.kmeans_seeds(ROWS, np.zeros(N), np.full(7, uniform), 3)
     assert ((found >= 0) & (found < N)).all()
 
 
@@ -510,6 +509,6 @@ def test_right_lengths_are_taken():
     assert lloyd()[0]
     plan = a_plan(TIED, common_scatter=True)
     assert plan.collect(plan.sums(walked(plan)), ROWS.T @ ROWS).counts.sum() == pytest.approx(N)
-    assert seeds().shape == (1, 3)
-    assert seeds(n_uniforms=1, n_seeds=1, n_draws=2**62).shape == (1, 1)
+    assert seeds().shape == (3,)
+    assert seeds(n_uniforms=1, n_seeds=1).shape == (1,)
     restored()

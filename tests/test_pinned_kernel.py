@@ -66,7 +66,7 @@ def seeds():
     """Of rows that are all there many times: once each is a seed, rounding alone says which the next ones are."""
     rng = np.random.default_rng(3)
     rows = np.repeat(rng.normal(size=(8, 3)), 40, axis=0)
-    return _candidates.kmeans_seeds(rows, np.ones(len(rows)), rng.uniform(size=(1, 1 + 49 * 4)), 50, 4)[0]
+    return _candidates.kmeans_seeds(rows, np.ones(len(rows)), rng.uniform(size=1 + 49 * 4), 50)
 
 
 def candidate():

@@ -1,3 +1,4 @@
+from collections.abc import Callable, Sequence
 from typing import Self
 
 import numpy as np
@@ -11,6 +12,7 @@ from gmm._values.statistics import SufficientStatistics
 
 _Array = NDArray[np.float64]
 _Estimate = tuple[_Array, _Array, _Array, _Array, _Array]
+_Task = Callable[[int, int], object]
 
 @disjoint_base
 class CandidateView:
@@ -36,4 +38,25 @@ class Candidate:
     def without(self, scratch: Scratch, rows: CandidateRows, family: MixtureFamily, n: int) -> list[Candidate]: ...
     def run(self, scratch: Scratch, rows: CandidateRows, n_passes: int) -> None: ...
 
-def kmeans_seeds(rows: _Array, weight: _Array, uniforms: _Array, n_seeds: int, n_draws: int) -> NDArray[np.intp]: ...
+@disjoint_base
+class Race:
+    def __new__(
+        cls,
+        schedule: object,
+        families: Sequence[MixtureFamily],
+        moments: Layout,
+        uniforms: Sequence[_Array],
+        views: Sequence[CandidateView],
+        part: CandidateRows,
+        rows: CandidateRows,
+        *,
+        n_effective: float,
+        fewest_rows: float,
+        thin: float,
+        verdict: Callable[[_Estimate], bool] | None = None,
+        spread: Callable[[_Task, int, int], object] | None = None,
+    ) -> Self: ...
+    def best(self) -> Candidate: ...
+    def survivors(self, race: list[Candidate], n: int) -> list[Candidate]: ...
+
+def kmeans_seeds(rows: _Array, weight: _Array | None, uniforms: _Array, n_seeds: int) -> NDArray[np.intp]: ...

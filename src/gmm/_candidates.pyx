@@ -1,6 +1,6 @@
-"""Candidates for a start, and a few passes of EM from each: see `_kernel/candidate.pxd`."""
+"""Candidates for a start, a few passes of EM from each, and the race between them: see `_kernel/candidate.pxd`."""
 from cpython.exc cimport PyErr_CheckSignals
-from libc.math cimport log, sqrt
+from libc.math cimport fabs, log, sqrt
 from libc.string cimport memcpy
 
 from gmm._em cimport CandidateRows, Scratch
@@ -50,6 +50,8 @@ from gmm._kernel.workspace cimport aligned
 import numpy as np
 
 from gmm._values import statistics
+
+cdef double SAME_LIKELIHOOD = 1e-6        # nats per row
 
 
 cdef class CandidateView:
@@ -135,15 +137,25 @@ cdef class Candidate:
         `n_lloyd` passes of k-means move the seeds. Then come `n_soft` passes with a simpler mixture, if the family has
         one, the first with hard assignment.
         """
+        cdef Py_ssize_t K = self.family.family.K, d = self.family.family.d
+        expect_matrix("seeds", seeds, K, d)
+        memcpy(self.enter(view), &seeds[0, 0], K * d * sizeof(double))
+        self.partition(scratch, view, n_lloyd, n_soft)
+
+    cdef double* enter(self, CandidateView view) except NULL:
+        """Make room in a view; return where the seeds go, (K, d)."""
+        cdef Layout metric = view.metric.layout, simpler = simpler_layout(self.family.family.covariance_layout)
+        cdef Py_ssize_t K = self.family.family.K, d = self.family.family.d
+        expect("a row of the view", view.rows.rows.shape[1], d)
+        self.begin_buffer = np.zeros(begin_size(metric, simpler, K, d))
+        lay_out_begin(&self.begun, &self.begin_buffer[0], metric, simpler, K, d)
+        self.begun.spread = largest_reach(&view.rows.reach[0], d)
+        return self.begun.centres
+
+    cdef int partition(self, Scratch scratch, CandidateView view, int n_lloyd, int n_soft) except -1:
         cdef Layout layout = self.family.family.covariance_layout
         cdef Py_ssize_t K = self.family.family.K, d = self.family.family.d
         cdef BeginRoom* room = &self.begun
-        expect_matrix("seeds", seeds, K, d)
-        expect("a row of the view", view.rows.rows.shape[1], d)
-        self.begin_buffer = np.zeros(begin_size(view.metric.layout, simpler_layout(layout), K, d))
-        lay_out_begin(room, &self.begin_buffer[0], view.metric.layout, simpler_layout(layout), K, d)
-        memcpy(room.centres, &seeds[0, 0], K * d * sizeof(double))
-        room.spread = largest_reach(&view.rows.reach[0], d)
         for _ in range(n_lloyd):
             fill_whiteners(SPHERICAL, K, d, 1 / room.spread, room.whiteners)
             view.rows.pass_over(scratch, K, SPHERICAL, SPHERICAL, room.zero, room.centres, room.whiteners, True,
@@ -152,12 +164,12 @@ cdef class Candidate:
             room.spread *= sqrt(max(-2 * room.moments.log_evidence / (d * room.moments.weight), 1e-16))
         room.soft = n_soft > 0 and has_simpler(layout, d)
         if room.soft:
-            self.soften(scratch, view, n_soft)
-            return
+            return self.soften(scratch, view, n_soft)
         room.layout = view.metric.layout
         scaled_metric(&view.metric, K, d, 1 / room.spread, room.wide)
         points_to_rows(&view.metric, K, d, room.centres)
         self.lower_bound = log_volume(&view.metric, d) - d * log(room.spread)
+        return 0
 
     cdef int soften(self, Scratch scratch, CandidateView view, int n_passes) except -1:
         """Fit the simpler mixture, and bring it to the coordinates of x."""
@@ -302,39 +314,192 @@ cdef class Candidate:
         return thinness(&self.family.family, &self.estimates[self.current], self.room)
 
 
-def kmeans_seeds(
-    const double[:, ::1] rows, const double[::1] weight, const double[:, ::1] uniforms,
-    Py_ssize_t n_seeds, Py_ssize_t n_draws,
-):
-    """Return the indices of the rows (n, d) that seed k-means, (s, n_seeds), s times: see `seeding.pxd`.
+cdef enum:
+    BEGIN, LEAVE, RUN                     # what the candidates of a field do next
 
-    `uniforms`, (s, 1 + (n_seeds − 1) n_draws), are in [0, 1): one for the first seed, `n_draws` for every other.
+
+cdef class Race:
+    """Successive halving of candidates, of one family or of two, of which the second has components to drop.
+
+    Parameters
+    ----------
+    schedule : Schedule
+    families : sequence of MixtureFamily
+        All with the same number of features.
+    moments : Layout
+        Layout of the families' moments.
+    uniforms : sequence of array
+        For each family what `kmeans_seeds` draws the seeds of its candidates by, a row for each that needs them.
+    views : sequence of CandidateView
+        Of the rows that candidates begin on; they take turns in them.
+    part, rows : CandidateRows
+        The rows that candidates begin on, and all of them.
+    n_effective, fewest_rows, thin : float
+        A component of fewer effective rows is degenerate, and one with an eigenvalue below `thin` may be.
+    verdict : callable, optional
+        Tells of the `estimate` of a candidate whether one that may be is. None if none is.
+    spread : callable, optional
+        Runs a task for so many candidates in threads, given the rows that each passes over.
     """
+
+    cdef object how, families, moments, uniforms, views, verdict, spread
+    cdef double n_effective, fewest_rows, thin
+    cdef CandidateRows part, rows
+    cdef list scratches
+    cdef list field                       # of candidates, what they do next, and the rows that they pass over
+    cdef int task, n_passes
+    cdef CandidateRows now
+
+    def __init__(self, schedule, families, moments, uniforms, views, CandidateRows part not None,
+                 CandidateRows rows not None, *, double n_effective, double fewest_rows, double thin, verdict=None,
+                 spread=None):
+        self.how, self.families, self.moments = schedule, families, moments
+        self.uniforms, self.views, self.part, self.rows = uniforms, views, part, rows
+        self.n_effective, self.fewest_rows, self.thin, self.verdict = n_effective, fewest_rows, thin, verdict
+        self.spread, self.scratches = spread, []
+
+    def best(self):
+        """Return the candidate that is left in the end."""
+        cdef list races = self.begun(), finalists
+        for cut in self.how.cuts:
+            if cut.all_rows or max([len(race) for race in races]) > 1:
+                races = self.halved(races, cut)
+        finalists = races[0]
+        if len(races) > 1 and not races[1][0].failed:
+            finalists = finalists + races[1][0].without(
+                self.scratches[0], self.part, self.families[0], self.how.n_last_drops)
+        if len(finalists) > 1:
+            for cut in self.how.final_cuts:
+                finalists = self.halved([finalists], cut)[0]
+        return finalists[0]
+
+    cdef list begun(self):
+        """Let the candidates of each family begin; those of the likeliest simpler mixtures estimate their first one."""
+        cdef list races = [], field = [], race
+        cdef int n_lloyd = self.how.n_lloyd, n_soft = self.how.n_soft
+        for family in self.families:
+            race = [Candidate(family, self.moments) for _ in range(self.how.n_candidates)]
+            races.append(race)
+            field += race
+        self.each(field, BEGIN, self.part, n_lloyd + n_soft)
+        if self.how.n_mixtures < self.how.n_candidates:
+            races = [sorted(race, key=depth)[:self.how.n_mixtures] for race in races]
+        self.each([one for race in races for one in race], LEAVE, self.part, 1)
+        return races
+
+    cdef list halved(self, list races, cut):
+        """Run all candidates for the passes of a cut, and keep the best of each race."""
+        self.each([one for race in races for one in race], RUN, self.rows if cut.all_rows else self.part, cut.passes)
+        return [self.survivors(race, cut.n_survivors) for race in races]
+
+    def survivors(self, list race, Py_ssize_t n):
+        """Return the n highest, degenerate ones last, and one of those that have the same likelihood."""
+        cdef Candidate one, last
+        cdef list order, left
+        if len(race) == 1:
+            return race
+        order = sorted([(self.is_degenerate(one), -one.lower_bound, i) for i, one in enumerate(race)])
+        race = [race[i] for _, _, i in order[:n]]
+        last = race[0]
+        left = [last]
+        for one in race[1:]:
+            if fabs(last.lower_bound - one.lower_bound) > SAME_LIKELIHOOD:
+                left.append(one)
+                last = one
+        return left
+
+    cdef bint is_degenerate(self, Candidate one) except -1:
+        if self.verdict is None:
+            return False
+        if one.failed or self.n_effective * one.least_weight < self.fewest_rows:
+            return True
+        # Thinness bounds what the eigenvalues are.
+        return not self.thin * one.thinness < 1 and self.verdict(one.estimate)
+
+    cdef int each(self, list field, int task, CandidateRows rows, int n_passes) except -1:
+        self.field, self.task, self.now, self.n_passes = field, task, rows, n_passes
+        if self.spread is None:
+            self.advance(0, len(field))
+        else:
+            self.spread(self.advance, len(field), rows.n_rows * n_passes)
+        return 0
+
+    def advance(self, Py_ssize_t start, Py_ssize_t end):
+        """Let candidates start … end − 1 of the field do their task; disjoint ranges may run in threads."""
+        cdef Scratch scratch = self.scratches.pop() if self.scratches else Scratch()
+        cdef Candidate one
+        cdef Py_ssize_t i
+        for i in range(start, end):
+            PyErr_CheckSignals()
+            one = self.field[i]
+            if self.task == BEGIN:
+                self.begin(one, scratch, i)
+            elif self.task == LEAVE:
+                one.leave_view(scratch, self.now)
+            else:
+                one.run(scratch, self.now, self.n_passes)
+        self.scratches.append(scratch)
+
+    cdef int begin(self, Candidate one, Scratch scratch, Py_ssize_t i) except -1:
+        """Begin with candidate i of all, by turns in each view, and there from random rows and from seeds of k-means."""
+        cdef Py_ssize_t n = self.how.n_candidates, j = i % n, K = one.family.family.K, k, turn
+        cdef bint random_seeds = self.how.random_seeds
+        cdef CandidateView view = self.views[j % 2]
+        cdef const double[:, ::1] rows = view.rows.rows, uniforms = self.uniforms[i // n]
+        cdef double* centres = one.enter(view)
+        cdef Py_ssize_t[::1] seeds = np.empty(K, dtype=np.intp)
+        if random_seeds and j // 2 % 2 == 0:
+            for k in range(K):
+                seeds[k] = (j // 2 * K + k) % rows.shape[0]
+        else:
+            turn = j // 4 * 2 + j % 2 if random_seeds else j
+            choose_seeds(rows[:self.how.n_seeding], view.rows.weight, uniforms[turn], seeds)
+        for k in range(K):
+            memcpy(centres + k * rows.shape[1], &rows[seeds[k], 0], rows.shape[1] * sizeof(double))
+        return one.partition(scratch, view, self.how.n_lloyd, self.how.n_soft)
+
+
+def depth(Candidate one):
+    return -one.lower_bound
+
+
+def kmeans_seeds(
+    const double[:, ::1] rows, const double[::1] weight, const double[::1] uniforms, Py_ssize_t n_seeds,
+):
+    """Return the indices of the rows (n, d) that seed k-means, (n_seeds,): see `seeding.pxd`.
+
+    `uniforms` are in [0, 1): one for the first seed, and the same number of draws for each of the others.
+    """
+    if n_seeds < 1:
+        raise ValueError(f"expected one seed at least, got {n_seeds}")
+    if weight is not None:
+        expect("weight", weight.shape[0], rows.shape[0])
+    seeds = np.empty(n_seeds, dtype=np.intp)
+    choose_seeds(rows, weight, uniforms, seeds)
+    return seeds
+
+
+cdef int choose_seeds(
+    const double[:, ::1] rows, const double[::1] weight, const double[::1] uniforms, Py_ssize_t[::1] seeds,
+) except -1:
     cdef Seeding seeding
-    cdef Py_ssize_t n = rows.shape[0], d = rows.shape[1], n_uniforms = uniforms.shape[1], n_sets = uniforms.shape[0]
-    if n < 1 or d < 1 or n_draws < 1 or not 1 <= n_seeds <= n_uniforms:
-        raise ValueError("expected a row, a feature, a seed and a draw at least, and no more seeds than uniforms, "
-                         f"got {n}, {d}, {n_seeds}, {n_draws} and {n_uniforms}")
-    n_draws = min(n_draws, n_uniforms)             # so that no product below overflows
-    expect("uniforms", n_uniforms, 1 + (n_seeds - 1) * n_draws)
-    expect("weight", weight.shape[0], n)
+    cdef Py_ssize_t n = rows.shape[0], d = rows.shape[1], n_others = seeds.shape[0] - 1, i, k
+    cdef Py_ssize_t n_draws = max(1, (uniforms.shape[0] - 1) // max(1, n_others))
+    if n < 1 or d < 1:
+        raise ValueError(f"expected a row and a feature at least, got shape {(n, d)}")
+    expect("uniforms", uniforms.shape[0], 1 + n_others * n_draws)
     seeding.n, seeding.d, seeding.n_draws, seeding.kernel = n, d, n_draws, kernel_in_use()
     cdef double[::1] room = np.zeros(seeding_buffer_size(&seeding) + 8)
-    seeds = np.empty((n_sets, n_seeds), dtype=np.intp)
-    cdef Py_ssize_t[:, ::1] out = seeds
     cdef Py_ssize_t[::1] draws = np.empty(n_draws, dtype=np.intp)
-    cdef double* start = aligned(&room[0])
-    cdef Py_ssize_t i, k
-    lay_out_seeding(&seeding, start)
+    lay_out_seeding(&seeding, aligned(&room[0]))
     for i in range(seeding.n_blocks):
         PyErr_CheckSignals()
         with nogil:
-            load_seeding_block(&seeding, i, &rows[0, 0], &weight[0])
-    for i in range(n_sets):
+            load_seeding_block(&seeding, i, &rows[0, 0], NULL if weight is None else &weight[0])
+    with nogil:
+        seeds[0] = first_seed(&seeding, uniforms[0])
+    for k in range(n_others):
+        PyErr_CheckSignals()
         with nogil:
-            out[i, 0] = first_seed(&seeding, uniforms[i, 0])
-        for k in range(1, n_seeds):
-            PyErr_CheckSignals()
-            with nogil:
-                out[i, k] = next_seed(&seeding, &uniforms[i, 1 + (k - 1) * n_draws], &draws[0])
-    return seeds
+            seeds[1 + k] = next_seed(&seeding, &uniforms[1 + k * n_draws], &draws[0])
+    return 0

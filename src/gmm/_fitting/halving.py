@@ -9,29 +9,27 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 
-from gmm import _em
-from gmm._candidates import Candidate, CandidateView
+from gmm._candidates import CandidateView, Race
+from gmm._em import CandidateRows
 from gmm._fitting.degenerate import THIN, degenerate_components, fewest_rows
 from gmm._fitting.metrics import View, views_of
-from gmm._fitting.sampling import Rng, greedy_seeds, seeding_uniforms
+from gmm._fitting.sampling import Rng, seeding_uniforms
 from gmm._passes.e_step import EStep
 from gmm._passes.problem import Problem
 from gmm._rows.sources import ArraySource, single_weights
 from gmm._values.covariance import CovarianceModel
 from gmm._values.layouts import FULL, TIED, Array
-from gmm._values.parameters import MixtureParameters
+from gmm._values.parameters import Estimate, MixtureParameters
 from gmm._values.statistics import SufficientStatistics
 
 # Measured on the tables of `python -m benchmarks fits` (docs/measurements.md): more candidates end higher, more passes
 # for each do not.
 _CANDIDATES = 12
-_SOFT_PASSES = 3
-_SURPLUS = 2  # components that are dropped in the end …
-_LAST_DROPS = 3  # … in so many ways
+_SURPLUS = 2  # components that are dropped in the end
 _ROWS_FOR_SURPLUS = 5  # fewest rows of each component: with fewer, what is left overfits more often
 _FEWEST_ROWS = 400
 _ROWS_PER_COMPONENT = 50
@@ -53,7 +51,7 @@ _WORTH_SCRATCH = 2000  # rows: a worker's scratch is as large as some hundred
 _SAME_LIKELIHOOD = 1e-6  # nats per row
 _ROUGHLY = 50.0  # times the limits of float32: candidates differ by more than it loses
 
-_Task = Callable[[Candidate, _em.Scratch], None]
+Task = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -82,8 +80,12 @@ class Schedule:
     part : int
         Rows that candidates begin on.
     cuts : tuple of Cut
+    final_cuts : tuple of Cut
+        Of the winner and what is left of that with a surplus.
     n_lloyd : int
         Passes of k-means from the seeds.
+    n_soft : int
+        Passes with a simpler mixture.
     n_seeding : int
         Rows among which the seeds of k-means++ are.
     random_seeds : bool
@@ -92,17 +94,27 @@ class Schedule:
         Whether passes over the part may be in float32: not where covariances are singular but for the ridge.
     surplus : int
         By how many components the candidates of the second race exceed what is asked for; 0 for no such race.
+    n_last_drops : int
+        In how many ways its winner drops the last of them.
     """
 
     n_candidates: int
     n_mixtures: int
     part: int
     cuts: tuple[Cut, ...]
+    final_cuts: tuple[Cut, ...] = _FINAL_CUTS
     n_lloyd: int = _LLOYD_PASSES
+    n_soft: int = 3
     n_seeding: int = _SEEDING_ROWS
     random_seeds: bool = True
     single: bool = True
     surplus: int = 0
+    n_last_drops: int = 3
+
+    @property
+    def n_greedy(self) -> int:
+        """How many candidates of a race have seeds of k-means++."""
+        return sum(i // 2 % 2 for i in range(self.n_candidates)) if self.random_seeds else self.n_candidates
 
 
 def schedule_for(problem: Problem, n_components: int) -> Schedule:
@@ -153,169 +165,56 @@ def best_candidate(
     schedule : Schedule, optional
         `schedule_for` chooses one by default.
     """
+    schedule = schedule or schedule_for(problem, n_components)
+    objective, n_effective = problem.objective, sample.n_effective
+    model, sizes = objective.model, [n_components, n_components + schedule.surplus][: 1 + (schedule.surplus > 0)]
+    part = sample.subset(rng.permutation(sample.n_rows)[: schedule.part])
+    limit = _ROUGHLY if single_weights(part.sample_weight) else 0.0
+
+    def is_degenerate(estimate: Estimate) -> bool:
+        parameters = MixtureParameters.estimated(estimate, model)
+        return bool(degenerate_components(parameters, n_effective, objective.ridge).any())
+
     with problem.e_step() as e_step:
-        halving = _Halving(problem, sample, n_components, e_step, schedule or schedule_for(problem, n_components))
-        return halving.best(rng).statistics
-
-
-@dataclass(frozen=True, eq=False)
-class _Part:
-    """Part of the rows in the coordinates of a metric, scaled to a mean variance of 1, in random order."""
-
-    rows: Array
-    weights: Array
-    view: CandidateView
-
-    @classmethod
-    def of(cls, view: View, centre: Array, *, single_limit: float) -> _Part:
-        rows, weight = view.rows.rows, view.rows.sample_weight
-        variance = view.rows.mean_of(np.einsum("ij,ij->i", rows, rows)) / rows.shape[1]
-        scale = 1 / math.sqrt(variance) if variance > 0 else 1.0
-        rows = rows * scale
-        reach = np.abs(rows).max(axis=0)
-        passed = _em.CandidateRows(rows, weight, np.zeros(rows.shape[1]), reach, single_limit=single_limit)
-        whitener = scale * view.metric.whitener.ravel()
-        return cls(rows, view.rows.weights, CandidateView(passed, view.metric.layout.code, whitener, centre))
-
-    def seeds(self, n_turns: int, n_components: int, schedule: Schedule, uniforms: Array) -> Array:
-        """Choose rows (K, d) turn by turn: by greedy D² sampling of a few, or every other turn as they come."""
-        chosen = np.arange(n_turns * n_components).reshape(n_turns, n_components) % len(self.rows)
-        greedy = chosen[1::2] if schedule.random_seeds else chosen
-        few = slice(schedule.n_seeding)
-        greedy[:] = greedy_seeds(self.rows[few], self.weights[few], n_components, uniforms)
-        return self.rows[chosen]
-
-
-class _Halving:
-    def __init__(
-        self, problem: Problem, sample: ArraySource, n_components: int, e_step: EStep, schedule: Schedule
-    ) -> None:
-        self._sample = sample
-        self._model: CovarianceModel = problem.objective.model
-        self._ridge = problem.objective.ridge
-        self._K = n_components
-        self._e_step = e_step
-        self._schedule = schedule
-        sizes = dict.fromkeys((n_components, n_components + schedule.surplus))
-        self._families = {K: problem.family(K) for K in sizes}
-        self._may_be_degenerate = n_components > 1 and not problem.objective.prior.variational
-        self._d = sample.n_features
-        self._fewest = fewest_rows(self._model, self._d)
-        self._centre = sample.survey.centre
-        self._reach = sample.survey.reach(self._centre)
-        self._n_effective = sample.n_effective
-        self._scratches: list[_em.Scratch] = []
-
-    def best(self, rng: Rng) -> Candidate:
-        sample, schedule = self._sample, self._schedule
-        indices = rng.permutation(sample.n_rows)[: schedule.part]
-        part = sample.subset(indices)
-        limit = _ROUGHLY if single_weights(part.sample_weight) else 0.0
-        rows = self._rows(part, single_limit=limit if schedule.single else 0)
-        all_rows = self._rows(sample, single_limit=0)
-        races = self._begun(part, rows, rng, single_limit=limit)
-        for cut in schedule.cuts:
-            if max(map(len, races)) > 1 or cut.all_rows:
-                races = self._halve(races, cut, all_rows if cut.all_rows else rows)
-        finalists = self._finalists([race[0] for race in races], rows)
-        if len(finalists) > 1:
-            for cut in _FINAL_CUTS:
-                (finalists,) = self._halve([finalists], cut, all_rows)
-        return finalists[0]
-
-    def _halve(self, races: list[list[Candidate]], cut: Cut, rows: _em.CandidateRows) -> list[list[Candidate]]:
-        """Run all candidates for the passes of a cut, and keep the best of each race."""
-        candidates = [one for race in races for one in race]
-        self._each(lambda one, scratch: one.run(scratch, rows, cut.passes), candidates, rows.n_rows * cut.passes)
-        return [self._survivors(race, cut.n_survivors) for race in races]
-
-    def _finalists(self, winners: list[Candidate], rows: _em.CandidateRows) -> list[Candidate]:
-        """Return the winner of the first race, and what is left of the other when it drops its surplus."""
-        best, *larger = winners
-        if not larger or larger[0].failed:
-            return [best]
-        reduced = larger[0].without(self._scratches[0], rows, self._families[self._K], _LAST_DROPS)
-        return [best, *reduced]
-
-    def _rows(self, source: ArraySource, *, single_limit: float) -> _em.CandidateRows:
-        scatter = None
-        if self._model.moments is TIED:
-            rows = source.rows - self._centre
-            scatter = source.weighed(rows).T @ rows
-        return _em.CandidateRows(
-            source.rows, source.sample_weight, self._centre, self._reach, scatter=scatter, single_limit=single_limit
+        race = Race(
+            schedule,
+            [problem.family(K) for K in sizes],
+            model.moments,
+            [seeding_uniforms(schedule.n_greedy, K, rng) for K in sizes],
+            # Also where the part may not be in float32: here variances are about 1, and clusters spherical or diagonal.
+            [_scaled(view, part.survey.centre, limit) for view in views_of(part, model.moments)],
+            _rows(part, sample, model, limit if schedule.single else 0),
+            _rows(sample, sample, model, 0),
+            n_effective=n_effective,
+            fewest_rows=fewest_rows(model, sample.n_features),
+            thin=THIN,
+            verdict=is_degenerate if n_components > 1 and not objective.prior.variational else None,
+            spread=None if sample.n_rows < _WORTH_SCRATCH else partial(_spread, e_step, problem, n_components),
         )
+        return race.best().statistics
 
-    def _begun(
-        self, part: ArraySource, rows: _em.CandidateRows, rng: Rng, *, single_limit: float
-    ) -> list[list[Candidate]]:
-        """Let the candidates of each size begin, by turns in both views, and estimate their first mixtures.
 
-        Views may be passed over in float32 where the part may not: variances there are about 1, and clusters spherical
-        or diagonal.
-        """
-        schedule, centre, moments = self._schedule, part.survey.centre, self._model.moments
-        n, dear = schedule.n_candidates, schedule.n_mixtures < schedule.n_candidates
-        parts = [_Part.of(view, centre, single_limit=single_limit) for view in views_of(part, moments)]
-        races = [[Candidate(family, moments) for _ in range(n)] for family in self._families.values()]
-        begins: dict[Candidate, tuple[CandidateView, Array]] = {}
-        n_greedy = sum(i // 2 % 2 for i in range(n)) if schedule.random_seeds else n
-        for K, race in zip(self._families, races, strict=True):
-            uniforms = seeding_uniforms(n_greedy, K, rng)
-            for i, one_part in enumerate(parts):
-                turns = race[i::2]
-                seeds = one_part.seeds(len(turns), K, schedule, uniforms[i::2])
-                begins |= {one: (one_part.view, chosen) for one, chosen in zip(turns, seeds, strict=True)}
+def _spread(e_step: EStep, problem: Problem, n_components: int, task: Task, n: int, n_rows: int) -> None:
+    """Do a task for n candidates, each of which passes over so many rows, in threads if it is worth them."""
+    shape = problem.objective.model.moments.shape(n_components, problem.rows.n_features)
+    work = float(n * n_rows) * (2 * math.prod(shape) + 20 * n_components)
+    e_step.spread(task, n, work, product=problem.family(n_components).work)
 
-        def begin(one: Candidate, scratch: _em.Scratch) -> None:
-            one.begin(scratch, *begins[one], n_lloyd=schedule.n_lloyd, n_soft=_SOFT_PASSES)
-            if not dear:
-                one.leave_view(scratch, rows)
 
-        self._each(begin, list(begins), rows.n_rows * (schedule.n_lloyd + _SOFT_PASSES))
-        if dear:
-            races = [sorted(race, key=lambda one: -one.lower_bound)[: schedule.n_mixtures] for race in races]
-            entrants = [one for race in races for one in race]
-            self._each(lambda one, scratch: one.leave_view(scratch, rows), entrants, rows.n_rows)
-        return races
+def _scaled(view: View, centre: Array, single_limit: float) -> CandidateView:
+    """Return a view with a mean variance of 1."""
+    rows, metric = view.rows.rows, view.metric
+    variance = view.rows.mean_of(np.einsum("ij,ij->i", rows, rows)) / rows.shape[1]
+    scale = 1 / math.sqrt(variance) if variance > 0 else 1.0
+    scaled = CandidateRows(rows * scale, view.rows.sample_weight, np.zeros(rows.shape[1]), single_limit=single_limit)
+    return CandidateView(scaled, metric.layout.code, scale * metric.whitener.ravel(), centre)
 
-    def _survivors(self, candidates: list[Candidate], n: int) -> list[Candidate]:
-        """Return the n highest, degenerate ones last, and one of those that have the same likelihood."""
-        if len(candidates) == 1:
-            return candidates
-        falling = sorted(candidates, key=lambda one: (self._is_degenerate(one), -one.lower_bound))
-        survivors = falling[:1]
-        for one in falling[1:n]:
-            if abs(survivors[-1].lower_bound - one.lower_bound) > _SAME_LIKELIHOOD:
-                survivors.append(one)
-        return survivors
 
-    def _is_degenerate(self, one: Candidate) -> bool:
-        if not self._may_be_degenerate:
-            return False
-        if one.failed or self._n_effective * one.least_weight < self._fewest:
-            return True
-        if THIN * one.thinness < 1:  # which bounds what the eigenvalues are
-            return False
-        parameters = MixtureParameters.estimated(one.estimate, self._model)
-        return bool(degenerate_components(parameters, self._n_effective, self._ridge).any())
-
-    def _each(self, task: _Task, candidates: list[Candidate], n_rows: int) -> None:
-        """Do a task for each candidate, in threads if it is worth them.
-
-        `n_rows` are the rows that one candidate passes over, all passes together.
-        """
-
-        def some(start: int, end: int) -> None:
-            scratch = self._scratches.pop() if self._scratches else _em.Scratch()
-            for one in candidates[start:end]:
-                task(one, scratch)
-            self._scratches.append(scratch)
-
-        K, d, n = self._K, self._d, len(candidates)
-        if self._sample.n_rows < _WORTH_SCRATCH:
-            some(0, n)
-            return
-        terms = 2 * math.prod(self._model.moments.shape(K, d)) + 20 * K
-        work = float(n * n_rows * terms)
-        self._e_step.spread(some, n, work, product=self._families[K].work)
+def _rows(part: ArraySource, sample: ArraySource, model: CovarianceModel, single_limit: float) -> CandidateRows:
+    """Return part of a sample as candidates pass over it."""
+    centre, scatter = sample.survey.centre, None
+    if model.moments is TIED:
+        rows = part.rows - centre
+        scatter = part.weighed(rows).T @ rows
+    reach = sample.survey.reach(centre)
+    return CandidateRows(part.rows, part.sample_weight, centre, reach, scatter=scatter, single_limit=single_limit)

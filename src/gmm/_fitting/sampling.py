@@ -46,22 +46,10 @@ def sample_indices(source: Source, size: int, rng: Rng) -> NDArray[np.intp]:
 
 def kmeans_plusplus(rows: Array, weight: Array, n_components: int, rng: Rng) -> Array:
     """Choose seeds (K, d) by D² sampling (Arthur & Vassilvitskii 2007)."""
-    uniforms = seeding_uniforms(1, n_components, rng)
-    return rows[greedy_seeds(rows, weight, n_components, uniforms)[0]]
+    uniforms = seeding_uniforms(1, n_components, rng)[0]
+    return rows[_candidates.kmeans_seeds(np.ascontiguousarray(rows), weight, uniforms, n_components)]
 
 
 def seeding_uniforms(n_sets: int, n_components: int, rng: Rng) -> Array:
-    """Return the random numbers, a row for each set, by which `greedy_seeds` draws."""
-    return rng.uniform(size=(n_sets, 1 + (n_components - 1) * _n_draws(n_components)))
-
-
-def greedy_seeds(rows: Array, weight: Array, n_components: int, uniforms: Array) -> NDArray[np.intp]:
-    """Choose sets of seeds by D² sampling, each the best of some draws; return indices of rows, (sets, K)."""
-    n_draws = _n_draws(n_components)
-    return _candidates.kmeans_seeds(
-        np.ascontiguousarray(rows), weight, np.ascontiguousarray(uniforms), n_components, n_draws
-    )
-
-
-def _n_draws(n_components: int) -> int:
-    return 2 + int(math.log(n_components))
+    """Return the random numbers, a row for each set, by which seeds are drawn: each is the best of some draws."""
+    return rng.uniform(size=(n_sets, 1 + (n_components - 1) * (2 + int(math.log(n_components)))))

@@ -171,7 +171,7 @@ cdef inline void lay_out_seeding(
 
 
 cdef inline void load_seeding_block(
-    Seeding* s, Py_ssize_t b, const double* rows, const double* weight,        # IN (n, d), (n,)
+    Seeding* s, Py_ssize_t b, const double* rows, const double* weight,        # IN (n, d), (n,) or NULL
 ) noexcept nogil:
     """Store block `b` feature by feature, eight rows at a time, so that every cache line is written once."""
     cdef Py_ssize_t first = b * s.block, n = min(s.block, s.n - first), start, j, r
@@ -183,7 +183,8 @@ cdef inline void load_seeding_block(
             for r in range(start, min(start + 8, n)):
                 feature[r] = rows[(first + r) * s.d + j]
                 norm[r] += feature[r] * feature[r]
-    memcpy(s.weight + first, weight + first, n * sizeof(double))
+    for r in range(n):
+        s.weight[first + r] = 1 if weight == NULL else weight[first + r]
 
 
 cdef inline Py_ssize_t drawn(const Seeding* s, double uniform) noexcept nogil:
