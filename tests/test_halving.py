@@ -192,11 +192,24 @@ def test_more_candidates_end_no_lower(covariance_type):
 def test_a_second_race_with_more_components_ends_no_lower(covariance_type):
     rows = np.random.default_rng(4).standard_t(4, size=(600, 3))
     schedule = schedule_for(Problem(ArraySource(rows), Objective(covariance_model(covariance_type), RIDGE)), 4)
-    assert schedule.surplus > 0
+    assert schedule.n_larger > 0
     for seed in range(5):
-        one = best(rows, covariance_type, 4, seed=seed, schedule=replace(schedule, surplus=0))
+        one = best(rows, covariance_type, 4, seed=seed, schedule=replace(schedule, n_larger=0))
         two = best(rows, covariance_type, 4, seed=seed, schedule=schedule)
         assert two.mean_log_evidence >= one.mean_log_evidence - 1e-9
+
+
+@pytest.mark.parametrize(("n_components", "apart", "second"), [(6, 0, True), (2, 60, False)])
+def test_there_is_a_second_race_only_if_the_best_of_the_first_disagree(monkeypatch, n_components, apart, second):
+    fields = []
+    spread = halving._spread
+    seen = lambda *given: (fields.append(given[-2]), spread(*given))[1]  # noqa: E731
+    monkeypatch.setattr(halving, "_spread", seen)
+    rows = np.random.default_rng(1).standard_t(3, size=(3000, 2))
+    rows[:1500] += apart
+    best(rows, "full", n_components)
+    assert fields[:3] == [12, 12, 12]  # begin, estimate mixtures, make a pass
+    assert (fields.count(6) > 1) == second
 
 
 def test_more_components_find_a_cluster_that_none_begins_in():

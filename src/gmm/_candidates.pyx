@@ -1,6 +1,6 @@
 """Candidates for a start, a few passes of EM from each, and the race between them: see `_kernel/candidate.pxd`."""
 from cpython.exc cimport PyErr_CheckSignals
-from libc.math cimport fabs, log, sqrt
+from libc.math cimport INFINITY, fabs, log, sqrt
 from libc.string cimport memcpy
 
 from gmm._em cimport CandidateRows, Scratch
@@ -347,7 +347,8 @@ cdef class Race:
     cdef CandidateRows part, rows
     cdef list scratches
     cdef list field                       # of candidates, what they do next, and the rows that they pass over
-    cdef int task, n_passes
+    cdef int task, n_passes, size
+    cdef double disagreement              # nats per row between the best candidate and the third best
     cdef CandidateRows now
 
     def __init__(self, schedule, families, moments, uniforms, views, CandidateRows part not None,
@@ -356,41 +357,43 @@ cdef class Race:
         self.how, self.families, self.moments = schedule, families, moments
         self.uniforms, self.views, self.part, self.rows = uniforms, views, part, rows
         self.n_effective, self.fewest_rows, self.thin, self.verdict = n_effective, fewest_rows, thin, verdict
-        self.spread, self.scratches = spread, []
+        self.spread, self.scratches, self.disagreement = spread, [], INFINITY
 
     def best(self):
         """Return the candidate that is left in the end."""
-        cdef list races = self.begun(), finalists
-        for cut in self.how.cuts:
-            if cut.all_rows or max([len(race) for race in races]) > 1:
-                races = self.halved(races, cut)
-        finalists = races[0]
-        if len(races) > 1 and not races[1][0].failed:
-            finalists = finalists + races[1][0].without(
-                self.scratches[0], self.part, self.families[0], self.how.n_last_drops)
+        cdef list race = self.raced(0), finalists = race
+        cdef Candidate larger
+        if len(self.families) > 1 and self.disagreement > self.how.agreement:
+            larger = self.raced(1)[0]
+            if not larger.failed:
+                finalists = race + larger.without(self.scratches[0], self.part, self.families[0], self.how.n_last_drops)
         if len(finalists) > 1:
-            for cut in self.how.final_cuts:
-                finalists = self.halved([finalists], cut)[0]
+            finalists = self.halved(finalists, self.how.final_cut)
         return finalists[0]
 
-    cdef list begun(self):
-        """Let the candidates of each family begin; those of the likeliest simpler mixtures estimate their first one."""
-        cdef list races = [], field = [], race
-        cdef int n_lloyd = self.how.n_lloyd, n_soft = self.how.n_soft
-        for family in self.families:
-            race = [Candidate(family, self.moments) for _ in range(self.how.n_candidates)]
-            races.append(race)
-            field += race
-        self.each(field, BEGIN, self.part, n_lloyd + n_soft)
-        if self.how.n_mixtures < self.how.n_candidates:
-            races = [sorted(race, key=depth)[:self.how.n_mixtures] for race in races]
-        self.each([one for race in races for one in race], LEAVE, self.part, 1)
-        return races
+    cdef list raced(self, int size):
+        """Return the winner among the candidates of a family, in a list."""
+        cdef list race = self.begun(size)
+        for cut in self.how.cuts:
+            if cut.all_rows or len(race) > 1:
+                race = self.halved(race, cut)
+        return race
 
-    cdef list halved(self, list races, cut):
-        """Run all candidates for the passes of a cut, and keep the best of each race."""
-        self.each([one for race in races for one in race], RUN, self.rows if cut.all_rows else self.part, cut.passes)
-        return [self.survivors(race, cut.n_survivors) for race in races]
+    cdef list begun(self, int size):
+        """Let the candidates of a family begin; those of the likeliest simpler mixtures estimate their first one."""
+        cdef int n = self.how.n_larger if size else self.how.n_candidates
+        cdef list race = [Candidate(self.families[size], self.moments) for _ in range(n)]
+        self.size = size
+        self.each(race, BEGIN, self.part, self.how.n_lloyd + self.how.n_soft)
+        if self.how.n_mixtures < len(race):
+            race = sorted(race, key=depth)[:self.how.n_mixtures]
+        self.each(race, LEAVE, self.part, 1)
+        return race
+
+    cdef list halved(self, list race, cut):
+        """Run candidates for the passes of a cut, and keep the best."""
+        self.each(race, RUN, self.rows if cut.all_rows else self.part, cut.passes)
+        return self.survivors(race, cut.n_survivors)
 
     def survivors(self, list race, Py_ssize_t n):
         """Return the n highest, degenerate ones last, and one of those that have the same likelihood."""
@@ -399,6 +402,8 @@ cdef class Race:
         if len(race) == 1:
             return race
         order = sorted([(self.is_degenerate(one), -one.lower_bound, i) for i, one in enumerate(race)])
+        if len(order) > 2:
+            self.disagreement = INFINITY if order[2][0] else order[2][1] - order[0][1]
         race = [race[i] for _, _, i in order[:n]]
         last = race[0]
         left = [last]
@@ -441,18 +446,18 @@ cdef class Race:
         self.scratches.append(scratch)
 
     cdef int begin(self, Candidate one, Scratch scratch, Py_ssize_t i) except -1:
-        """Begin with candidate i of all, by turns in each view, and there from random rows and from seeds of k-means."""
-        cdef Py_ssize_t n = self.how.n_candidates, j = i % n, K = one.family.family.K, k, turn
+        """Begin with candidate i of a race, by turns in each view, there from random rows and from seeds of k-means."""
+        cdef Py_ssize_t K = one.family.family.K, k, turn
         cdef bint random_seeds = self.how.random_seeds
-        cdef CandidateView view = self.views[j % 2]
-        cdef const double[:, ::1] rows = view.rows.rows, uniforms = self.uniforms[i // n]
+        cdef CandidateView view = self.views[i % 2]
+        cdef const double[:, ::1] rows = view.rows.rows, uniforms = self.uniforms[self.size]
         cdef double* centres = one.enter(view)
         cdef Py_ssize_t[::1] seeds = np.empty(K, dtype=np.intp)
-        if random_seeds and j // 2 % 2 == 0:
+        if random_seeds and i // 2 % 2 == 0:
             for k in range(K):
-                seeds[k] = (j // 2 * K + k) % rows.shape[0]
+                seeds[k] = (i // 2 * K + k) % rows.shape[0]
         else:
-            turn = j // 4 * 2 + j % 2 if random_seeds else j
+            turn = i // 4 * 2 + i % 2 if random_seeds else i
             choose_seeds(rows[:self.how.n_seeding], view.rows.weight, uniforms[turn], seeds)
         for k in range(K):
             memcpy(centres + k * rows.shape[1], &rows[seeds[k], 0], rows.shape[1] * sizeof(double))

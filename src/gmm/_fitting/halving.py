@@ -30,6 +30,8 @@ from gmm._values.statistics import SufficientStatistics
 # for each do not.
 _CANDIDATES = 12
 _SURPLUS = 2  # components that are dropped in the end
+_LARGER = 6  # candidates with so many more: twelve end hardly higher
+_AGREEMENT = 0.005  # nats per row between the three best: where they agree, more candidates seldom end higher
 _ROWS_FOR_SURPLUS = 5  # fewest rows of each component: with fewer, what is left overfits more often
 _FEWEST_ROWS = 400
 _ROWS_PER_COMPONENT = 50
@@ -65,7 +67,7 @@ class Cut:
 
 _CUTS = Cut(6, 1), Cut(2, 3), Cut(1, 2, all_rows=True)
 _CUTS_OF_FEW = Cut(6, 4), Cut(3, 6), Cut(1, 10, all_rows=True)
-_FINAL_CUTS = Cut(2, 3, all_rows=True), Cut(1, 2, all_rows=True)
+_FINAL_CUT = Cut(1, 3, all_rows=True)
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ class Schedule:
     part : int
         Rows that candidates begin on.
     cuts : tuple of Cut
-    final_cuts : tuple of Cut
+    final_cut : Cut
         Of the winner and what is left of that with a surplus.
     n_lloyd : int
         Passes of k-means from the seeds.
@@ -92,8 +94,12 @@ class Schedule:
         Whether the seeds of every other pair of candidates are rows at random.
     single : bool
         Whether passes over the part may be in float32: not where covariances are singular but for the ridge.
+    n_larger : int
+        Candidates of the second race; 0 for no such race.
     surplus : int
-        By how many components the candidates of the second race exceed what is asked for; 0 for no such race.
+        By how many components they exceed what is asked for.
+    agreement : float
+        Nats per row between the best and the third best of the first race, up to which there is no second.
     n_last_drops : int
         In how many ways its winner drops the last of them.
     """
@@ -102,19 +108,20 @@ class Schedule:
     n_mixtures: int
     part: int
     cuts: tuple[Cut, ...]
-    final_cuts: tuple[Cut, ...] = _FINAL_CUTS
+    final_cut: Cut = _FINAL_CUT
     n_lloyd: int = _LLOYD_PASSES
     n_soft: int = 3
     n_seeding: int = _SEEDING_ROWS
     random_seeds: bool = True
     single: bool = True
-    surplus: int = 0
+    n_larger: int = 0
+    surplus: int = _SURPLUS
+    agreement: float = 0.0
     n_last_drops: int = 3
 
-    @property
-    def n_greedy(self) -> int:
+    def n_greedy(self, n_candidates: int) -> int:
         """How many candidates of a race have seeds of k-means++."""
-        return sum(i // 2 % 2 for i in range(self.n_candidates)) if self.random_seeds else self.n_candidates
+        return sum(i // 2 % 2 for i in range(n_candidates)) if self.random_seeds else n_candidates
 
 
 def schedule_for(problem: Problem, n_components: int) -> Schedule:
@@ -132,12 +139,14 @@ def _schedule(model: CovarianceModel, n: int, d: int, K: int, without_prior: boo
         n_mixtures = 2 if K <= _MANY_COMPONENTS else 1
         return Schedule(4, n_mixtures, n, (Cut(1, 1),), n_seeding=n_seeding, single=False)
     n_candidates = min(_CANDIDATES, max(4, int(_MOST_NUMBERS / math.prod(model.moments.shape(K, d)))))
+    n_mixtures = _FEW_MIXTURES if full and K >= _SEVERAL and n >= _MANY_OF_EACH * K else n_candidates
     # What a drop costs is likelihood, and says nothing of a prior.
-    enough = (
+    worthwhile = (
         without_prior and n_candidates == _CANDIDATES and n >= _ROWS_FOR_SURPLUS * (K + _SURPLUS) * model.fewest_rows(d)
     )
-    n_mixtures = _FEW_MIXTURES if full and K >= _SEVERAL and n >= _MANY_OF_EACH * K else n_candidates
-    schedule = Schedule(n_candidates, n_mixtures, n, _CUTS, n_seeding=n_seeding, surplus=enough * _SURPLUS)
+    schedule = Schedule(
+        n_candidates, n_mixtures, n, _CUTS, n_seeding=n_seeding, n_larger=worthwhile * _LARGER, agreement=_AGREEMENT
+    )
     if n * d <= _FEW_NUMBERS:
         return replace(schedule, cuts=_CUTS_OF_FEW)
     rows_of_component = max(_ROWS_PER_COMPONENT, _ROWS_PER_FEATURE * d if full else 0)
@@ -167,7 +176,9 @@ def best_candidate(
     """
     schedule = schedule or schedule_for(problem, n_components)
     objective, n_effective = problem.objective, sample.n_effective
-    model, sizes = objective.model, [n_components, n_components + schedule.surplus][: 1 + (schedule.surplus > 0)]
+    model, sizes = objective.model, {n_components: schedule.n_candidates}
+    if schedule.n_larger:
+        sizes[n_components + schedule.surplus] = schedule.n_larger
     part = sample.subset(rng.permutation(sample.n_rows)[: schedule.part])
     limit = _ROUGHLY if single_weights(part.sample_weight) else 0.0
 
@@ -180,7 +191,7 @@ def best_candidate(
             schedule,
             [problem.family(K) for K in sizes],
             model.moments,
-            [seeding_uniforms(schedule.n_greedy, K, rng) for K in sizes],
+            [seeding_uniforms(schedule.n_greedy(n), K, rng) for K, n in sizes.items()],
             # Also where the part may not be in float32: here variances are about 1, and clusters spherical or diagonal.
             [_scaled(view, part.survey.centre, limit) for view in views_of(part, model.moments)],
             _rows(part, sample, model, limit if schedule.single else 0),
