@@ -237,6 +237,23 @@ CEMENT = np.array(
 )
 
 
+@pytest.mark.filterwarnings("ignore::gmm.ConvergenceWarning")
+@pytest.mark.parametrize("ridge", [1e-6, 1e-2])
+@every_type
+def test_the_objective_never_falls_with_variances_at_the_ridge(covariance_type, ridge):
+    for seed in range(4):
+        X = with_gaps(n=60, seed=seed)
+        X[~np.isnan(X[:, 0]), 0] = 1.0  # the likelihood alone falls, by up to 0.06
+        asked = {"reg_covar": ridge, "init_params": "random_from_data", "random_state": seed, "tol": 1e-8}
+        model = GaussianMixture(3, covariance_type=covariance_type, missing="em", **asked)
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            objective = np.array(model.fit(X).history_.objective)
+        if not any("lost all rows" in str(warning.message) for warning in told):
+            assert np.diff(objective).min(initial=0) >= -1e-9
+            assert (np.array(model.lower_bounds_) >= objective - 1e-9).all()
+
+
 def test_published_estimates_of_one_gaussian():
     how = {"missing": "em", "reg_covar": 0, "tol": 1e-13, "max_iter": 1000}
     apples = GaussianMixture(1, **how).fit(APPLES)

@@ -100,7 +100,7 @@ class BayesianGaussianMixture(FittedMixture):
         *Beyond*: number of threads; the result is bitwise the same for every number.
     acceleration : {"auto", None}, default="auto"
         *Beyond*: "auto" takes quasi-Newton steps and merges components; the objective never decreases. None is
-        coordinate ascent with scikit-learn's stopping rule.
+        coordinate ascent with scikit-learn's stopping rule, where `reg_covar` may lower the bound.
     noise : bool, float or array-like of shape (2, d), default=False
         *Beyond*: uniform noise beside the components, as for `GaussianMixture`. The prior of its weight is uniform.
     missing : {"error", "em"}, default="error"
