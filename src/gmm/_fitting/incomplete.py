@@ -67,12 +67,13 @@ def completed(source: Source, models: Sequence[CovarianceModel], ridge: float, n
 def _filling(one: WhitenedMixture, patterns: list[Pattern], *, draw: bool) -> Callable[[], Fill]:
     """Return what begins to fill gaps: with draws, or with conditional means.
 
-    Draws of all rows are one sequence, pattern after pattern, of which each has its part in whatever order rows come.
+    Draws of all rows of positive weight are one sequence, pattern after pattern, of which each has its part in whatever
+    order rows come.
     """
     rng, states = np.random.default_rng(0), []
     for pattern in patterns:
         states.append(rng.bit_generator.state)
-        n_draws = pattern.n_rows * int(pattern.missing.sum()) if draw else 0
+        n_draws = pattern.n_used * int(pattern.missing.sum()) if draw else 0
         for start in range(0, n_draws, _DRAWN_AT_ONCE):
             rng.standard_normal(min(_DRAWN_AT_ONCE, n_draws - start))
 
