@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import brentq, minimize
-from scipy.special import betaln, digamma, gammaln, multigammaln, xlogy
+from scipy.special import betaln, digamma, gammaln, logsumexp, multigammaln, xlogy
+from scipy.stats import multivariate_t
 
 # --- Matrices, in any floating type -------------------------------------------------------------
 
@@ -821,6 +822,21 @@ def evidence_bound(X, responsibilities, weight, posterior, prior, noise=0.0):
         )  # (B.82)
         total += entropy_of_precision
     return total
+
+
+def log_predictive(X, weights, posterior, noise_weight=0.0, extent=1.0):
+    """Log density of each row under marginal t distributions of the columns it has, and noise in a box (10.81)."""
+    result, d, extent = [], X.shape[1], np.broadcast_to(extent, X.shape[1])
+    for row in X:
+        seen = ~np.isnan(row)
+        densities = [np.log(noise_weight) - np.log(extent[seen]).sum()] if noise_weight else []
+        for k, weight in enumerate(weights):
+            nu, beta = posterior.dof[k], posterior.beta[k]
+            shape = posterior.inverse_scales[k] * (1 + beta) / (nu + 1 - d) / beta
+            t = multivariate_t(posterior.means[k][seen], shape[np.ix_(seen, seen)], nu + 1 - d) if seen.any() else None
+            densities.append(np.log(weight) + (t.logpdf(row[seen]) if t else 0))
+        result.append(logsumexp(densities))
+    return np.array(result)
 
 
 def log_wishart_normaliser(W, nu):

@@ -61,3 +61,17 @@ def test_the_fewest_rows_of_a_rate_are_those_that_the_message_says(rate):
     if least > 1:
         with pytest.raises(ValueError, match=f"at least {least} rows"):
             anomaly_threshold(mixture, np.zeros((least - 1, 1)), rate)
+
+
+def test_rows_that_lack_the_same_columns_are_those_of_the_marginal_mixture():
+    """Of others a threshold says nothing: rows with fewer columns have higher densities."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(500, 3)) * [1, 0.01, 5]
+    mixture = GaussianMixture(2, random_state=0, missing="em").fit(X)
+    X[:, 1] = np.nan
+    expected = anomaly_threshold(mixture.marginal([0, 2]), X[:, [0, 2]], 0.05)
+    assert anomaly_threshold(mixture, X, 0.05).log_density == pytest.approx(expected.log_density, rel=1e-12)
+    X[7, 0] = np.nan
+    for rows in (X, gmm.open_rows(lambda: np.array_split(X, 3))):
+        with pytest.raises(ValueError, match=r"missing values.* marginal mixture"):
+            anomaly_threshold(mixture, rows, 0.05)

@@ -62,7 +62,7 @@ ROOMS = {
         entrance | dask file_table opening together watched | parts incomplete_partitions
         | partitions | tasks | incomplete | datasets factory npy_table orc paths scratch sliced tables patterns
         | arrow npy
-        | blocks lazy_frame relation | ahead sources delimited parquet writing | header_line
+        | blocks lazy_frame relation | ahead sources delimited parquet writing | header_line quotes
         | numerals suffixes
         | text_format
     """,

@@ -62,6 +62,17 @@ def test_the_bound_never_falls(covariance_type, weights, acceleration, beside):
     assert mixture.lower_bound_ >= mixture.lower_bounds_[-1] - 1e-6
 
 
+def test_components_are_sorted_beside_little_noise_without_a_fall():
+    X, *_ = table(n=300, n_noise=0)
+    for seed in range(8):
+        mixture = mixture_of(
+            "diag", noise=True, init_params="random_from_data", random_state=seed, reg_covar=0, tol=1e-8
+        )
+        objective = np.array(mixture.fit(X).history_.objective)
+        assert (np.diff(objective) >= -1e-12 * np.abs(objective[1:])).all()
+        assert mixture.noise_weight_ < 0.02  # fits begin with more
+
+
 @every_prior
 @every_way
 @every_feature

@@ -63,6 +63,9 @@ REACHED = {
     ("noise", "scikit-learn's estimators"): lambda: to_sklearn(noisy()),
     ("noise", "assigned parameters"): lambda: setattr(noisy(), "weights_", [0.5, 0.5]),
     ("noise", "anomaly_threshold"): lambda: gmm.analysis.anomaly_threshold(noisy(), X, 0.1),
+    ("missing values", "anomaly_threshold"): lambda: gmm.analysis.anomaly_threshold(
+        fit(missing="em"), with_gaps(), 0.1
+    ),
     ("noise", "plot_density"): lambda: plot_density(noisy(), X),
     ("noise", "plot_decision_boundaries"): lambda: plot_decision_boundaries(noisy(), X),
     ("a prior", "method='information'"): lambda: information(prior="conjugate"),

@@ -12,7 +12,9 @@ from scipy.stats import multivariate_normal
 
 import gmm
 import reference
+import test_variational
 from gmm import BayesianGaussianMixture, GaussianMixture
+from gmm._estimators.bayesian import posterior_of
 from gmm._passes.incomplete import e_step_over
 from gmm._rows.incomplete import IncompleteSource
 from gmm._rows.sources import ArraySource
@@ -237,6 +239,23 @@ CEMENT = np.array(
 )
 
 
+@pytest.mark.filterwarnings("ignore::gmm.ConvergenceWarning")
+@pytest.mark.parametrize("ridge", [1e-6, 1e-2])
+@every_type
+def test_the_objective_never_falls_with_variances_at_the_ridge(covariance_type, ridge):
+    for seed in range(4):
+        X = with_gaps(n=60, seed=seed)
+        X[~np.isnan(X[:, 0]), 0] = 1.0  # the likelihood alone falls, by up to 0.06
+        asked = {"reg_covar": ridge, "init_params": "random_from_data", "random_state": seed, "tol": 1e-8}
+        model = GaussianMixture(3, covariance_type=covariance_type, missing="em", **asked)
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            objective = np.array(model.fit(X).history_.objective)
+        if not any("lost all rows" in str(warning.message) for warning in told):
+            assert np.diff(objective).min(initial=0) >= -1e-9
+            assert (np.array(model.lower_bounds_) >= objective - 1e-9).all()
+
+
 def test_published_estimates_of_one_gaussian():
     how = {"missing": "em", "reg_covar": 0, "tol": 1e-13, "max_iter": 1000}
     apples = GaussianMixture(1, **how).fit(APPLES)
@@ -297,8 +316,28 @@ def test_the_evidence_bound_climbs_too(covariance_type, acceleration):
     assert fit.converged_
     assert np.diff(fit.lower_bounds_).min() > -1e-8
     assert np.isfinite(fit.score(X))
-    with pytest.raises(ValueError, match="needs whole rows"):
-        fit.score_samples(X, density="predictive")
+
+
+@pytest.mark.parametrize("weights", ["dirichlet_process", "dirichlet_distribution"])
+@pytest.mark.parametrize("noise", [False, True])
+@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical"])
+def test_the_predictive_density_of_rows_with_gaps_is_the_marginal_t(covariance_type, noise, weights):
+    X, how = with_gaps(n=200), {"weight_concentration_prior_type": weights, "noise": noise, "random_state": 0}
+    fit = BayesianGaussianMixture(n_components=3, covariance_type=covariance_type, missing="em", **how).fit(X)
+    X[5] = np.nan
+    posterior = posterior_of(fit)
+    box = posterior.noise.high - posterior.noise.low if noise else 1.0
+    twin = test_variational.written_out(posterior)
+    expected = reference.log_predictive(X, fit.weights_, twin, posterior.noise_weight, box)
+    scores = fit.score_samples(X, density="predictive")
+    np.testing.assert_allclose(scores, expected, rtol=1e-9, atol=1e-12)
+    assert fit.score(X, density="predictive") == pytest.approx(
+        expected.sum() / 199, rel=1e-9
+    )  # a row without a value has no weight
+    np.testing.assert_array_equal(
+        fit.score_samples(gmm.open_rows(lambda: np.array_split(X, 3)), density="predictive"), scores
+    )
+    assert scores[5] == pytest.approx(0, abs=1e-12)
 
 
 @pytest.mark.parametrize("how", [{"prior": "conjugate"}, {"noise": True}, {"refine": "split-merge"}, {"n_init": 3}])

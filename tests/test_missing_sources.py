@@ -368,3 +368,17 @@ def test_weights_that_make_a_centre_infinite_do_not_hide_the_value():
     rows[40, 0] = 1e300
     with pytest.raises(ValueError, match="a value too large for GaussianMixture: 1e\\+300 at row 40, column 0"):
         GaussianMixture(2, missing="em").fit(rows, sample_weight=weight)
+
+
+@pytest.mark.parametrize("init_params", ["kmeans", "k-means++", "random_from_data"])
+@pytest.mark.parametrize("covariance_type", ["full", "diag"])
+def test_fits_begin_alike_whatever_rows_of_no_weight_are_among_them(covariance_type, init_params):
+    weight = np.where(np.random.default_rng(2).uniform(size=N) < 0.4, 0, WEIGHTS)
+    how = {"missing": "em", "init_params": init_params, "random_state": 0, "max_iter": 0}
+
+    def begin(X, weight=None):
+        return GaussianMixture(3, covariance_type=covariance_type, **how).fit(X, sample_weight=weight)
+
+    some, memory = weight > 0, begin(ROWS, weight)
+    for other in (begin(ROWS[some], weight[some]), begin(partitions(weight=weight)), begin(stream(weight=weight))):
+        np.testing.assert_allclose(other.means_, memory.means_, rtol=1e-9, atol=1e-9)

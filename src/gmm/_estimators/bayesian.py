@@ -16,7 +16,7 @@ from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.predictive import CredibleIntervals, PosteriorSample, draws, intervals, log_predictive
 from gmm._estimators.scorer import Scorer, in_place, log_evidence_of, mean_of, place
 from gmm._passes.results import Output
-from gmm._rows.entrance import check_no_gaps, is_dask
+from gmm._rows.entrance import is_dask
 from gmm._rows.sources import Source
 from gmm._validation.parameters import check_density, check_level, check_n_samples, check_random_state
 from gmm._validation.prior import DIRICHLET_PROCESS, check_has_posterior, check_variational_prior
@@ -100,7 +100,7 @@ class BayesianGaussianMixture(FittedMixture):
         *Beyond*: number of threads; the result is bitwise the same for every number.
     acceleration : {"auto", None}, default="auto"
         *Beyond*: "auto" takes quasi-Newton steps and merges components; the objective never decreases. None is
-        coordinate ascent with scikit-learn's stopping rule.
+        coordinate ascent with scikit-learn's stopping rule, where `reg_covar` may lower the bound.
     noise : bool, float or array-like of shape (2, d), default=False
         *Beyond*: uniform noise beside the components, as for `GaussianMixture`. The prior of its weight is uniform.
     missing : {"error", "em"}, default="error"
@@ -226,7 +226,8 @@ class BayesianGaussianMixture(FittedMixture):
         density : {"variational", "plug-in", "predictive"}, default="variational"
             "variational": scikit-learn's log Σ_k exp E log ρ_ik, which is no density: its integral is below 1.
             *Beyond*: "plug-in", of the mixture of ``weights_``, ``means_`` and ``covariances_``; "predictive", of the
-            posterior, a mixture of Student's t distributions (Bishop 2006, 10.81).
+            posterior, a mixture of Student's t distributions (Bishop 2006, 10.81). Of rows with missing values, each
+            is the density of the values that are there.
 
         Returns
         -------
@@ -400,7 +401,6 @@ class BayesianGaussianMixture(FittedMixture):
             return self._log_evidence(source, where)
         posterior = posterior_of(self)
         if density == "predictive":
-            check_no_gaps(source, "density='predictive'")
             return in_place(log_predictive(posterior, source), source, where)
         return log_evidence_of(Scorer(posterior.plugged_in(), self.n_threads), source, where)
 

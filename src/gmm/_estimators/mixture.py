@@ -116,7 +116,7 @@ class GaussianMixture(FittedMixture):
     acceleration : {"auto", None}, default="auto"
         *Beyond*: "auto" takes quasi-Newton steps on EM's sufficient statistics. The objective never decreases, except
         when an empty component is reseeded; it includes `reg_covar`, as noise of that variance added to the rows.
-        None is textbook EM with scikit-learn's stopping rule.
+        None is textbook EM with scikit-learn's stopping rule, where `reg_covar` may lower the likelihood.
     refine : {"split-merge"} or None, default=None
         *Beyond*: "split-merge" tries to improve the converged fit: it drops one component, splits another in its place,
         fits again, and keeps moves that raise the likelihood without a degenerate component. It takes about 5 to 15

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
 from gmm import _fitting as fitting
 from gmm._rows.sources import Source
+from gmm._values.completion import Completion, Gaps
 from gmm._values.layouts import Array
 from gmm._values.variational import MixturePosterior
+from gmm._values.whitened import WhitenedMixture
 
 _DRAWS = 10_000  # of products of beta variables, which have no quantiles in closed form
 
@@ -44,18 +47,28 @@ class CredibleIntervals(NamedTuple):
 
 
 def log_predictive(posterior: MixturePosterior, source: Source) -> Array:
-    """Log density of each row under Student's t distributions (Bishop 2006, 10.81), and noise: (n,)."""
+    """Log density of each row under Student's t distributions (Bishop 2006, 10.81), and noise: (n,).
+
+    Of a row with gaps, that of the columns that it has, under the marginal t distributions.
+    """
+    layout, noise = posterior.model.layout, posterior.noise
+    log_determinants = np.array(np.broadcast_to(posterior.log_determinants, posterior.n_components))
+    scales = WhitenedMixture(layout, log_determinants, posterior.means, posterior.whiteners, noise.log_density)
     log_densities = np.empty(source.n_rows)
-    for first, rows, _ in source.chunks():
-        log_densities[first : first + len(rows)] = _log_predictive(posterior, rows.astype(np.float64))
+    for number, indices, part in source.pieces():
+        missing, of_columns = source.patterns[number].missing, scales
+        if missing.any():
+            (of_columns,) = Completion.of(scales, Gaps(missing[None]), noise).marginals
+            of_columns = replace(of_columns, log_offset=of_columns.log_offset - missing.sum() / 2 * np.log(2 * np.pi))
+        log_densities[indices] = _log_predictive(posterior, of_columns, part.rows.astype(np.float64))
     return log_densities
 
 
-def _log_predictive(posterior: MixturePosterior, rows: Array) -> Array:
+def _log_predictive(posterior: MixturePosterior, scales: WhitenedMixture, rows: Array) -> Array:
+    """Log density of rows (n, q); `scales` has whiteners of q columns, their log determinants, and that of noise."""
     from scipy.special import gammaln, logsumexp
 
-    d, layout = posterior.n_features, posterior.model.layout
-    log_determinants = np.broadcast_to(posterior.log_determinants, posterior.n_components)
+    d, q, layout = posterior.n_features, rows.shape[1], scales.layout
     columns = []
     with np.errstate(divide="ignore"):
         log_weights = np.log(posterior.weights)
@@ -63,21 +76,22 @@ def _log_predictive(posterior: MixturePosterior, rows: Array) -> Array:
         free = nu + 1 - d
         # Of L_k = free β / (1 + β) W_k (10.82), with Σ_k⁻¹ = ν W_k.
         factor = beta / (1 + beta) / nu
-        steps, exponents = scaled(rows / 2 - posterior.means[k] / 2)  # the halves' difference is finite
-        z, more = scaled(layout.whitened(posterior.whiteners, k, steps))
+        steps, exponents = scaled(rows / 2 - scales.centres[k] / 2)  # the halves' difference is finite
+        z, more = scaled(layout.whitened(scales.whiteners, k, steps))
         with np.errstate(divide="ignore"):
             log_square = np.log(np.einsum("ij,ij->i", z, z)) + 2 * np.log(2) * (exponents + more + 1)
-        constant = gammaln((nu + 1) / 2) - gammaln(free / 2) + log_determinants[k] + d / 2 * np.log(factor / np.pi)
-        columns.append(constant - (nu + 1) / 2 * np.logaddexp(0, np.log(factor) + log_square))
+        power = (nu + 1 - (d - q)) / 2
+        constant = gammaln(power) - gammaln(free / 2) + scales.log_offset[k] + q / 2 * np.log(factor / np.pi)
+        columns.append(constant - power * np.logaddexp(0, np.log(factor) + log_square))
     if posterior.noise:
-        columns.append(np.full(len(rows), posterior.noise.log_density))
+        columns.append(np.full(len(rows), scales.log_noise))
         log_weights = np.append(log_weights, np.log(posterior.noise_weight))
     return np.asarray(logsumexp(np.stack(columns, axis=1) + log_weights, axis=1))
 
 
 def scaled(rows: Array) -> tuple[Array, Array]:
     """Divide each row by the power of two that leaves its largest number below 1; return the exponents too."""
-    exponents = np.frexp(np.abs(rows).max(axis=1))[1]
+    exponents = np.frexp(np.abs(rows).max(axis=1, initial=0))[1]
     return np.ldexp(rows, -exponents[:, None]), exponents
 
 

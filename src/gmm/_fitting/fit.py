@@ -35,6 +35,7 @@ COMPARISON_DEFAULTS = {"tol": 1e-5, "max_iter": 1000}
 OnSkip = Callable[[int, Screened | None], object]
 
 _ROUNDING = 1e-5  # of responsibilities in float32 that sum to 1
+_OR_GO_ON = "; or let a GaussianMixture that has them go on with warm_start=True"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -357,7 +358,7 @@ def _screening(problem: Problem, settings: FitSettings, first: MixtureParameters
 
 def _start(problem: Problem, settings: FitSettings, seed: int, e_step: EStep) -> Beginning:
     how, noise = settings.start, problem.objective.noise
-    check_fixed_start(problem.objective.fixed, how.weights, how.means, how.precisions)
+    check_fixed_start(problem.objective.fixed, how.weights, how.means, how.precisions, otherwise=_OR_GO_ON)
     if problem.rows.known and how.from_data:
         rng = np.random.default_rng(seed)
         if how.method == "kmeans":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from gmm._values.whitened import WhitenedMixture
 _LARGEST = 100  # features of which a full covariance is fitted
 _PAIRS_SHOWN = 4
 _DRAWN_AT_ONCE = 1 << 16
+_NUMBERS_AT_ONCE, _GROUPS = 1 << 12, 64  # in the matrices of patterns that are prepared together, and such groups
 _ROUGHLY = SolverSettings(tolerance=1e-3, max_iter=20, confirm_stop=False)
 FINELY = SolverSettings(tolerance=1e-9, max_iter=500)
 
@@ -67,12 +69,19 @@ def completed(source: Source, models: Sequence[CovarianceModel], ridge: float, n
 def _filling(one: WhitenedMixture, patterns: list[Pattern], *, draw: bool) -> Callable[[], Fill]:
     """Return what begins to fill gaps: with draws, or with conditional means.
 
-    Draws of all rows are one sequence, pattern after pattern, of which each has its part in whatever order rows come.
+    Draws of all rows of positive weight are one sequence, pattern after pattern, of which each has its part in whatever
+    order rows come.
     """
-    rng, states = np.random.default_rng(0), []
+    rng, states, at_once = np.random.default_rng(0), [], max(1, _NUMBERS_AT_ONCE // one.centres.shape[1] ** 2)
+
+    @lru_cache(_GROUPS)
+    def completion_of(group: int) -> Completion:
+        some = patterns[group * at_once : (group + 1) * at_once]
+        return Completion.of(one, Gaps(np.array([pattern.missing for pattern in some])))
+
     for pattern in patterns:
         states.append(rng.bit_generator.state)
-        n_draws = pattern.n_rows * int(pattern.missing.sum()) if draw else 0
+        n_draws = pattern.n_used * int(pattern.missing.sum()) if draw else 0
         for start in range(0, n_draws, _DRAWN_AT_ONCE):
             rng.standard_normal(min(_DRAWN_AT_ONCE, n_draws - start))
 
@@ -80,11 +89,11 @@ def _filling(one: WhitenedMixture, patterns: list[Pattern], *, draw: bool) -> Ca
         rng, left = np.random.default_rng(0), states.copy()
 
         def fill(number: int, rows: NDArray[Any]) -> Array:
-            completion, observed = Completion.of(one, Gaps(patterns[number].missing[None])), rows.astype(np.float64)
+            (group, place), observed = divmod(number, at_once), rows.astype(np.float64)
             if not draw:
-                return completion.conditional_means(observed)[0]
+                return completion_of(group).conditional_means(observed, place)[0]
             rng.bit_generator.state = left[number]
-            values = completion.draw(0, observed, rng)
+            values = completion_of(group).draw(0, observed, rng, place)
             left[number] = rng.bit_generator.state
             return values
 

@@ -50,7 +50,8 @@ def in_falling_order(
         if n_passes <= 0:
             break
         order = np.lexsort((-result.statistics.counts, np.where(owners < 0, last, owners)))
-        begin = Beginning.at_pause(paused) if paused else problem.beginning(e_step, result.statistics.reordered(order))
+        statistics = result.statistics.reordered(order)
+        begin = Beginning.at_pause(paused) if paused else problem.continuation(e_step, statistics)
         run = problem.run(
             e_step,
             begin,

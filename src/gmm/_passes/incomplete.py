@@ -27,7 +27,7 @@ from gmm._values.whitened import WhitenedMixture
 
 __all__ = ["IncompleteEStep", "e_step_over"]
 
-_NUMBERS_AT_ONCE = 1 << 12  # in the matrices of a component, of all patterns that are prepared together
+_NUMBERS_AT_ONCE = 1 << 14  # in the matrices of a component, of all patterns that are prepared together
 _NUMBERS_PREPARED = 1 << 23  # in the mixtures of patterns whose rows come in any order
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 
 from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
@@ -95,18 +95,22 @@ class Problem:
         return e_step_over(self.rows, model.moments, n_threads=self.n_threads, noise=noise)
 
     def beginning(self, e_step: EStep, statistics: SufficientStatistics) -> Beginning:
-        """Make the first M-step.
+        """Make the first M-step, and leave noise the share that it starts with.
 
         Raises
         ------
         SingularMatrixError
             If a covariance is singular and there is no ridge.
         """
+        begin, noise = self.continuation(e_step, statistics), self.objective.noise
+        if begin.parameters.noise_weight < noise.share:
+            begin = replace(begin, parameters=begin.parameters.with_noise(noise, noise.share))
+        return begin
+
+    def continuation(self, e_step: EStep, statistics: SufficientStatistics) -> Beginning:
+        """Make the M-step that follows a pass; it raises as `beginning` does."""
         m_step = self._m_step(e_step, len(statistics.counts))
-        parameters, noise = m_step(statistics), self.objective.noise
-        if parameters.noise_weight < noise.share:
-            parameters = parameters.with_noise(noise, noise.share)
-        return Beginning(parameters, repaired=tuple(m_step.repaired))
+        return Beginning(m_step(statistics), repaired=tuple(m_step.repaired))
 
     def run(
         self,

@@ -33,6 +33,7 @@ from gmm._rows.numerals import (
     like_number,
     numbers_in,
 )
+from gmm._rows.quotes import QuotedText
 from gmm._rows.suffixes import COMPRESSED
 from gmm._rows.text_format import TextFormat
 from gmm._text.amounts import counted
@@ -163,6 +164,7 @@ def is_missing(text: str) -> bool:
 class _Text:
     """Delimited text and how it is written, before it is parsed."""
 
+    path: str  # for messages
     source: str | bytes
     compression: str | None
     encoding: str
@@ -195,7 +197,8 @@ class _Text:
         if "\0" in first:
             raise ValueError(f"{path} is no text in UTF-8, but holds zero bytes, as UTF-16 does: convert it to UTF-8")
         block = min(max(_BLOCK, 8 * len(first)), _LARGEST_BLOCK)
-        text = cls(source, compression, encoding, first, _delimiter(first), block, says, whole, says.decimal or ".")
+        delimiter, mark = _delimiter(first), says.decimal or "."
+        text = cls(path, source, compression, encoding, first, delimiter, block, says, whole, mark)
         if says.decimal is None and _may_have_decimal_commas(beginning, text.delimiter):
             texts, grouped = text.with_whole_lines(cls.texts), text.delimiter == ";"
             mark = decimal_mark(texts, text.missing, says.words, points_may_group=grouped)
@@ -259,7 +262,7 @@ class _Text:
 
     def first_block(self, names: Sequence[str] | None, types: Mapping[str, pa.DataType]) -> pa.Table:
         """Return the first block, of the columns of these types alone if there are any."""
-        with _opened(self.source, self.compression) as stream:
+        with self._stream() as stream:
             reader = self._reader(stream, names, types, self.absent)
             return pa.Table.from_batches(islice(reader, 1), reader.schema)
 
@@ -267,7 +270,7 @@ class _Text:
         self, names: Sequence[str] | None, types: Mapping[str, pa.DataType], missing: Sequence[str], n_before: int
     ) -> Iterator[pa.RecordBatch]:
         """Read the columns of these types from the row on that `n_before` come before."""
-        with _opened(self.source, self.compression) as stream:
+        with self._stream() as stream:
             for batch in self._reader(stream, names, types, missing):
                 if len(batch) > n_before:
                     yield batch.slice(n_before)
@@ -296,14 +299,20 @@ class _Text:
     def _read(self, names: Sequence[str] | None, *, use_threads: bool) -> pa.Table:
         if not self.whole:
             return self.first_block(names, {})
-        with _opened(self.source, self.compression) as stream:
+        with self._stream() as stream:
             return pa.csv.read_csv(stream, *self._options(names, use_threads), self._conversion(self.absent))
+
+    def _stream(self) -> pa.NativeFile:
+        named = self.says.header is not False and not any(map(is_number, self.fields))
+        names = self.fields if named else self.default_names
+        text = QuotedText(_opened(self.source, self.compression), self.path, self.delimiter, names)
+        return pa.PythonFile(text, mode="r")
 
     def _options(self, names: Sequence[str] | None, use_threads: bool) -> tuple[Any, Any]:
         reading = pa.csv.ReadOptions(
             column_names=names, block_size=self.block, use_threads=use_threads, encoding=self.encoding
         )
-        return reading, pa.csv.ParseOptions(delimiter=self.delimiter)
+        return reading, pa.csv.ParseOptions(delimiter=self.delimiter, newlines_in_values=True)
 
     def _conversion(self, missing: Sequence[str], **more: Any) -> Any:
         how = {"null_values": list(missing), "strings_can_be_null": True, "decimal_point": self.decimal}
@@ -314,7 +323,7 @@ def _reason(error: Exception, names: Sequence[str] = (), says: TextFormat | None
     """Word the errors of a line with too few or too many fields, and of a field; return others as they are."""
     text = str(error)
     if _CUT in text:
-        return f"a line is longer than {_LARGEST_BLOCK:,} bytes: look for a missing line feed"
+        return f"a line is longer than {_LARGEST_BLOCK:,} bytes: look for a missing line feed or quote"
     absent = re.search(r"Column (.*) in include_columns does not exist", text)
     if absent is not None:
         return f"no column {absent[1]} in it any more"

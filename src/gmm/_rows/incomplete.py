@@ -186,7 +186,7 @@ class IncompleteSource(Source):
     def _same(self, **parts: Any) -> IncompleteSource:
         """Return the same rows from or filled by other sources, with what is known of them."""
         other = replace(self, **parts)
-        computed = ("by_key", "_whole", "survey", "_means", "feature_names")
+        computed = ("by_key", "_whole", "survey", "column_means", "feature_names")
         vars(other).update({name: vars(self)[name] for name in computed if name in vars(self)})
         return other
 
@@ -226,18 +226,17 @@ class IncompleteSource(Source):
         if self.filled is not None:
             filled = self.filled
         elif self.base.resident is not None:
-            rows, means = self.base.resident.rows, self._means
+            rows, means = self.base.resident.rows, self.column_means
             filled = ArraySource(np.where(np.isnan(rows), means, rows), self.sample_weight)
         else:
-            filled = FilledSource(self, lambda: lambda number, rows: self._means[self.patterns[number].missing])
+            filled = FilledSource(self, lambda: lambda number, rows: self.column_means[self.patterns[number].missing])
         return filled.with_classes(self.known)
 
     @cached_property
     def survey(self) -> Survey:
         """Survey of the rows, with the means of the columns in their gaps: it says where the given values lie."""
-        chunks = (
-            chunk._replace(rows=np.where(np.isnan(chunk.rows), self._means, chunk.rows)) for chunk in self.chunks()
-        )
+        means = self.column_means
+        chunks = (chunk._replace(rows=np.where(np.isnan(chunk.rows), means, chunk.rows)) for chunk in self.chunks())
         return Survey(chunks, self.n_features)
 
     def chunks(self, lane_rows: int = 1) -> Iterator[Chunk]:
@@ -282,22 +281,22 @@ class IncompleteSource(Source):
         return other
 
     @cached_property
-    def _means(self) -> NDArray[Any]:
+    def column_means(self) -> NDArray[Any]:
         """The mean of each column over the rows that have it."""
-        d = self.n_features
-        about, sums, n_values = np.full(d, np.nan), np.zeros(d), np.zeros(d)
+        about, sums = np.full(self.n_features, np.nan), np.zeros((2, self.n_features))  # of values, and of weights
         for chunk in self.chunks():
-            rows = chunk.rows
-            has_value = ~np.isnan(rows) & (chunk.weights > 0)[:, None]
+            rows, weights = chunk.rows, chunk.weights[:, None]
+            has_value = ~np.isnan(rows) & (weights > 0)
             # About a value of each column, so that columns far from zero keep their digits; about 0 without values.
-            firsts = np.where(has_value.any(axis=0), rows[has_value.argmax(axis=0), np.arange(d)], np.nan)
+            firsts = np.where(has_value.any(axis=0), rows[has_value.argmax(axis=0), np.arange(len(about))], np.nan)
             about = np.where(np.isnan(about), firsts, about)
             with np.errstate(over="ignore"):
+                terms = np.where(has_value, [weights * (rows - about), np.broadcast_to(weights, rows.shape)], 0.0)
                 # One after the other, whatever the chunks.
-                sums = np.concatenate([sums[None], np.where(has_value, rows - about, 0.0)]).cumsum(axis=0)[-1]
-            n_values += has_value.sum(axis=0)
+                sums = np.concatenate([sums[:, None], terms], axis=1).cumsum(axis=1)[:, -1]
+        moment, weight = sums
         with np.errstate(over="ignore"):
-            return np.asarray((np.nan_to_num(about) + sums / np.maximum(n_values, 1)).astype(self.dtype))
+            return np.asarray((np.nan_to_num(about) + moment / np.where(weight > 0, weight, 1)).astype(self.dtype))
 
 
 class FilledSource(SameRows):
@@ -329,7 +328,7 @@ class FilledSource(SameRows):
             for number, indices, part in self._source.split(chunk):
                 missing = patterns[number].missing
                 if missing.any():
-                    rows[np.ix_(indices - chunk.first, missing)] = fill(number, part.rows)
+                    rows[np.ix_(indices - chunk.first, missing)] = self._values(fill, number, part)
             yield chunk._replace(rows=rows)
 
     def take(self, indices: NDArray[np.intp]) -> NDArray[Any]:
@@ -338,14 +337,21 @@ class FilledSource(SameRows):
         result = np.array(self._source.take(indices))
         order = [number for number, pattern in enumerate(patterns) if pattern.missing.any()]
         for _, (number, here, part) in self._source.lanes(order, lambda number: LANES):
-            batches = (part.rows[start : start + LANES] for start in range(0, len(here), LANES))
-            values = np.concatenate(
-                [np.broadcast_to(fill(number, rows), (len(rows), patterns[number].missing.sum())) for rows in batches]
-            )
+            values = self._values(fill, number, part)
             places = np.searchsorted(indices, here)
             is_requested = indices.take(places, mode="clip") == here
             result[np.ix_(places[is_requested], patterns[number].missing)] = values[is_requested]
         return result
+
+    def _values(self, fill: Fill, number: int, part: ArraySource) -> NDArray[Any]:
+        """Return the missing values of rows of a pattern; those without a weight get the means of the columns."""
+        missing = self._source.patterns[number].missing
+        values = np.tile(self._source.column_means[missing], (part.n_rows, 1))
+        used = np.flatnonzero(part.weights)
+        for start in range(0, len(used), LANES):
+            batch = used[start : start + LANES]
+            values[batch] = fill(number, part.rows[batch])
+        return values
 
 
 def _rows_where(rows: Source, there: NDArray[np.bool_], weight: Array | None) -> Source:

@@ -47,12 +47,13 @@ def _n_bytes(pattern: Pattern) -> int:
 
 def _with(pattern: Pattern, rows: ArraySource) -> Pattern:
     """Return a pattern with further rows."""
-    n, survey, heaviest = pattern.n_rows, pattern.survey, rows.weights.max()
+    n, n_used, survey = pattern.n_rows, pattern.n_used, pattern.survey
     if not n:
         survey = rows.survey if rows.n_features else None
     elif survey is not None:
         survey = Survey([(0, survey, None), (n, rows.rows, rows.sample_weight)], rows.n_features)
-    return pattern._replace(n_rows=n + rows.n_rows, survey=survey, heaviest=max(pattern.heaviest, heaviest))
+    counts, heaviest = {"n_rows": n + rows.n_rows, "n_used": n_used + rows.n_used}, rows.weights.max()
+    return pattern._replace(survey=survey, heaviest=max(pattern.heaviest, heaviest), **counts)
 
 
 def split(chunk: Chunk, expected: NDArray[Any] | None = None) -> Iterator[Keyed]:

@@ -68,6 +68,8 @@ class Pattern(NamedTuple):
         Whether a column is another.
     n_rows : int
         How many rows there are.
+    n_used : int
+        How many of them have a positive weight.
     survey : Survey, optional
         Of their observed columns, if there are any.
     heaviest : float
@@ -77,19 +79,21 @@ class Pattern(NamedTuple):
     observed: NDArray[np.intp]
     missing: NDArray[np.bool_]
     n_rows: int
+    n_used: int
     survey: Survey | None
     heaviest: float
 
     @classmethod
     def of(cls, missing: NDArray[np.bool_]) -> Pattern:
         """Return a pattern without rows."""
-        return cls(np.flatnonzero(~missing), missing, 0, None, 0.0)
+        return cls(np.flatnonzero(~missing), missing, 0, 0, None, 0.0)
 
     def joined(self, other: Pattern) -> Pattern:
         """Return the pattern with further rows, those of another."""
         n, surveys, q = self.n_rows, (self.survey, other.survey), len(self.observed)
         survey = Survey([(n if i else 0, each, None) for i, each in enumerate(surveys) if each], q) if q else None
-        return self._replace(n_rows=n + other.n_rows, survey=survey, heaviest=max(self.heaviest, other.heaviest))
+        counts, heaviest = {"n_rows": n + other.n_rows, "n_used": self.n_used + other.n_used}, other.heaviest
+        return self._replace(survey=survey, heaviest=max(self.heaviest, heaviest), **counts)
 
     @property
     def weight(self) -> float:
@@ -161,7 +165,7 @@ class Source(ABC):
     def patterns(self) -> list[Pattern]:
         """The sets of columns that rows have."""
         d = self.n_features
-        return [Pattern(np.arange(d), np.zeros(d, dtype=bool), self.n_rows, self.survey, 1.0)]
+        return [Pattern(np.arange(d), np.zeros(d, dtype=bool), self.n_rows, self.n_used, self.survey, 1.0)]
 
     def pieces(self) -> Iterator[Piece]:
         """Yield the rows by pattern, chunk by chunk."""

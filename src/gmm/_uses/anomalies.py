@@ -7,8 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gmm._estimators.fitted import FittedMixture, without_noise
+from gmm._estimators.fitted import FittedMixture, source_of, without_noise
 from gmm._public import publish
+from gmm._validation.combinations import refusal
 from gmm._validation.scalars import check_real
 
 __all__ = ["AnomalyThreshold", "anomaly_threshold"]
@@ -54,7 +55,8 @@ def anomaly_threshold(model: FittedMixture, X: ArrayLike, rate: float) -> Anomal
     ------
     ValueError, TypeError
         If the rows do not fit the mixture, are too few for the rate, the rate is not between 0 and 1, or the mixture
-        has noise, under whose density no row lies: there, ``predict(X) == -1`` tells rows of no component.
+        has noise, under whose density no row lies: there, ``predict(X) == -1`` tells rows of no component. Also if some
+        rows lack values that others have: densities of fewer columns are higher, and of other units.
 
     References
     ----------
@@ -77,6 +79,8 @@ def anomaly_threshold(model: FittedMixture, X: ArrayLike, rate: float) -> Anomal
 
     rate = check_real(rate, "rate", "(0, 1)")
     without_noise(model, "anomaly_threshold")
+    if model.missing == "em" and len(source_of(model, X).patterns) > 1:
+        raise refusal("missing values", "anomaly_threshold")
     scores = np.sort(np.asarray(model.score_samples(X)))
     n = len(scores)
     up = rate * (1 + 1e-12)  # 1/k times k may be less than 1

@@ -51,8 +51,8 @@ def check_fixed_table(table: NDArray[np.bool_], model: CovarianceModel) -> Fixed
     return fixed
 
 
-def check_fixed_start(fixed: Fixed, weights: Any, means: Any, precisions: Any) -> None:
-    """Check that what is fixed is given, where a fit begins with these.
+def check_fixed_start(fixed: Fixed, weights: Any, means: Any, precisions: Any, *, otherwise: str = "") -> None:
+    """Check that what is fixed is given, where a fit begins with these; `otherwise` says how else it might be.
 
     Raises
     ------
@@ -63,9 +63,7 @@ def check_fixed_start(fixed: Fixed, weights: Any, means: Any, precisions: Any) -
     for name in fixed.masks:
         if values[name] is None:
             parameter = f"{name}_init" if name != "covariances" else "precisions_init"
-            raise ValueError(
-                f"fixed={{{name!r}: …}}: expected {parameter}, or a mixture to go on from with warm_start=True"
-            )
+            raise ValueError(f"fixed={{{name!r}: …}}: expected {parameter}, got None{otherwise}")
 
 
 def _mask(name: str, value: Any, n_components: int) -> NDArray[np.bool_]:

@@ -108,19 +108,22 @@ class Completion:
             layout, self.centres, counts.sum(axis=0), first.sum(axis=0), second, log_evidence, weight
         )
 
-    def conditional_means(self, rows: Array) -> Array:
+    def conditional_means(self, rows: Array, pattern: int = 0) -> Array:
         """Return the means of the missing columns in each component, (K, n, m), given rows (n, q) of one pattern."""
-        (gaps,), (maps,), (observed,) = self.gaps.missing, self.maps, self.marginals
+        gaps, maps, observed = self.gaps.missing[pattern], self.maps[pattern], self.marginals[pattern]
         centres = self.centres[:, None, gaps]
         if maps.ndim == 2:
             return np.broadcast_to(centres, (len(centres), len(rows), centres.shape[2]))
         return np.asarray(centres + (rows - observed.centres[:, None]) @ maps[:, gaps][:, :, ~gaps].transpose(0, 2, 1))
 
-    def draw(self, component: int, rows: Array, rng: np.random.RandomState | np.random.Generator) -> Array:
+    def draw(
+        self, component: int, rows: Array, rng: np.random.RandomState | np.random.Generator, pattern: int = 0
+    ) -> Array:
         """Draw the missing columns in one component, given rows (n, q) of one pattern: (n, m)."""
-        (gaps,), (maps,) = self.gaps.missing, self.maps
+        gaps, maps = self.gaps.missing[pattern], self.maps[pattern]
         white, root = rng.standard_normal((len(rows), int(gaps.sum()))), maps[min(component, len(maps) - 1)][gaps]
-        return self.conditional_means(rows)[component] + (white * root if maps.ndim == 2 else white @ root[:, gaps].T)
+        noise = white * root if maps.ndim == 2 else white @ root[:, gaps].T
+        return np.asarray(self.conditional_means(rows, pattern)[component] + noise)
 
 
 def _by_axes(mixture: WhitenedMixture, gaps: Gaps) -> tuple[list[Array], Array, Array]:

@@ -1,0 +1,78 @@
+"""Quotes in delimited text: a field that begins with one ends with one, or the text is refused."""
+
+import io
+
+import pytest
+
+import gmm
+from gmm._rows.delimited import TextPart
+from gmm._rows.quotes import QuotedText
+from gmm._rows.text_format import TextFormat
+
+MANY = 300_000  # lines, more than a block of the parser
+
+
+def part(folder, text, *, whole):
+    path = folder / "rows.csv"
+    path.write_bytes(text)
+    return TextPart(str(path), TextFormat(), whole=whole)
+
+
+def n_rows(part):
+    return sum(map(len, part.batches(part.schema.names[:1], 1000)))
+
+
+BEGIN, MIDDLE = b"a,note,b\n", b"1,x,2\n" * MANY
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "column", "field"),
+    [
+        (BEGIN + b'1,x,"4"5\n2,y,3\n', 2, "b", '"4"5'),
+        (BEGIN + b'1,"x,2\n2,y,3\n', 2, "note", '"x,2'),
+        (BEGIN + b'1,"x,2\n2,"y",3\n', 2, "note", '"x,2'),
+        (BEGIN + b'"1"," ""x"" ",2\r\n1,"x"",2\r\n2,"y",3\r\n', 3, "note", '"x"",2'),
+        (BEGIN + b'1,"x\ny","2\n', 3, "b", '"2'),
+        (BEGIN + MIDDLE + b'1,"x,2\n', MANY + 2, "note", '"x,2'),
+        (BEGIN + b'1,"x,2\n' + MIDDLE, 2, "note", '"x,2'),
+        (b'1,2\n"3,4\n', 2, "x0", '"3,4'),
+    ],
+    ids=["digit behind", "to the end", "to the next quote", "doubled", "in a record", "far", "long", "no names"],
+)
+def test_a_field_that_does_not_end_with_its_quote_is_refused(text, line, column, field, tmp_path):
+    messages = []
+    for whole in (True, False):
+        with pytest.raises(ValueError, match="quote") as caught:
+            n_rows(part(tmp_path, text, whole=whole))
+        messages.append(str(caught.value))
+    assert messages[0] == messages[1]
+    assert messages[0].startswith(f"{tmp_path / 'rows.csv'}: line {line}, column {column!r}: ")
+    assert f"got {field!r}: put a quote where it ends, and write quotes inside of it twice" in messages[0]
+
+
+@pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.parametrize(
+    "record", [b'1,"x",2\n', b'1,x"y,2\n', b'1,"x" ,2\n', b'"1","""x"", y","2"\r\n', b'1,"line\n3,4,5\n",2\n']
+)
+def test_other_quotes_are_read(record, whole, tmp_path):
+    assert n_rows(part(tmp_path, BEGIN + record, whole=whole)) == 1
+    table = part(tmp_path, b"\xef\xbb\xbf" + BEGIN + record * MANY, whole=whole)
+    assert n_rows(table) == MANY
+    assert [str(kind) for kind in table.guessed.types] == ["int64", "string", "int64"]
+
+
+def test_rows_of_a_file_with_such_a_field_are_not_fitted(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("a,b,note\n" + "1,2,x\n" * 9 + '3,"4"5,x\n')
+    with pytest.raises(ValueError, match=r"line 11, column 'b'"):
+        gmm.GaussianMixture().fit(gmm.open_rows(path, columns=["a", "b"]))
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 100])
+def test_quotes_are_followed_from_block_to_block(size):
+    text = b'a,"b ""c"" , d"\r\n"e\nf",g"h\n"i,j\n",k\n"l"'
+    stream = QuotedText(io.BytesIO(text), "text", ",", ["a", "b"])
+    assert b"".join(iter(lambda: stream.read(size), b"")) == text
+    stream = QuotedText(io.BytesIO(text + b"m"), "text", ",", ["a", "b"])
+    with pytest.raises(ValueError, match=r"^text: line 6, column 'a': .* got '\"l\"m'"):
+        b"".join(iter(lambda: stream.read(size), b""))
