@@ -486,7 +486,7 @@ def test_the_command_line_fits_one(tmp_path, capsys):
     assert "components of 7 in use, diag" in capsys.readouterr().out
     for wrong in (
         ["--bayesian", "--prior", "conjugate"],
-        ["--bayesian", "--models", "VEE"],
+        ["--bayesian", "--covariance", "VEE"],
         ["--bayesian", "--components", "3"],
         ["--bayesian", "--criterion", "icl"],
         ["--max-components", "3"],

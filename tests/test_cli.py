@@ -223,12 +223,10 @@ def cells(*words):
     return [{name: value for name, value in cell.items() if name != "seconds"} for cell in found]
 
 
-def test_models_are_covariance_types_by_either_name(iris):
+def test_covariance_names_models(iris):
     few = (iris, "--exclude", "species", "--components", "1:2")
-    by_models, by_types = (cells(*few, option, "EEE,diag") for option in ("--models", "--covariance"))
-    assert by_models == by_types
-    assert [cell["covariance_type"] for cell in by_models] == ["EEE", "diag"] * 2
-    names = cells(*few, "--models", "VII", "--models", "all")
+    assert [cell["covariance_type"] for cell in cells(*few, "--covariance", "EEE,diag")] == ["EEE", "diag"] * 2
+    names = cells(*few, "--covariance", "VII", "--covariance", "all")
     assert [cell["covariance_type"] for cell in names] == list(gmm._values.covariance.PARSIMONIOUS) * 2
 
 
@@ -252,7 +250,7 @@ def test_time_that_is_up_is_told(iris):
 
 
 def test_a_prior_is_believed():
-    few = ("--components", "3", "--models", "VVV")
+    few = ("--components", "3", "--covariance", "VVV")
     document = json.loads(ok("fit", *few, "--prior", "conjugate", "--json").stdout)
     assert document["prior"] == "conjugate"
     assert document["best"]["loglik"] < cells(*few)[0]["loglik"] - 1
@@ -320,7 +318,7 @@ def test_a_file_without_a_header_keeps_its_first_row(tmp_path):
 
 
 def test_lines_end_without_blanks(result):
-    for shown in (result[1], ok("fit", "--components", "2:3", "--models", "EEE,VVV").stdout):
+    for shown in (result[1], ok("fit", "--components", "2:3", "--covariance", "EEE,VVV").stdout):
         assert [line for line in shown.splitlines() if line != line.rstrip()] == []
 
 
@@ -342,7 +340,7 @@ MISSING = "a,b,label\n1,2,p\n,3,q\n4,NA,\n5,7,p\n6,1,q\n?,,p\n2,5,q\n"
 
 def test_columns_that_number_the_rows_are_left_out(tmp_path):
     x = np.random.default_rng(0).normal(size=30).round(3)
-    fast = ("--components", 1, "--models", "EEE", "--quiet")
+    fast = ("--components", 1, "--covariance", "EEE", "--quiet")
 
     def noted(names, *columns, words=()):
         lines = [",".join(names), *(",".join(map(str, row)) for row in zip(*columns, strict=True))]
@@ -549,10 +547,10 @@ def test_a_column_that_may_be_a_code_is_told(tmp_path):
     lines = [f"{x:.3f},{code},{n}" for x, code, n in zip(rng.normal(size=100), rng.integers(1, 4, 100),
                                                          rng.integers(0, 60, 100), strict=True)]  # fmt: skip
     (tmp_path / "d.csv").write_text("\n".join(["size,site,count", *lines]) + "\n")
-    done = ok("fit", tmp_path / "d.csv", "--components", "1", "--models", "EEE")
+    done = ok("fit", tmp_path / "d.csv", "--components", "1", "--covariance", "EEE")
     assert "left out: 'site' (3 distinct values), which may be a code; use --columns" in done.stderr
     assert "100 rows, 2 columns" in done.stdout
-    done = ok("fit", tmp_path / "d.csv", "--components", "1", "--models", "EEE", "--columns", "size,site")
+    done = ok("fit", tmp_path / "d.csv", "--components", "1", "--covariance", "EEE", "--columns", "size,site")
     assert "site" not in done.stderr
     assert "100 rows, 2 columns" in done.stdout
 
@@ -560,7 +558,7 @@ def test_a_column_that_may_be_a_code_is_told(tmp_path):
 def test_components_that_may_be_one_cluster_are_told(tmp_path):
     rows = json.loads((Path(__file__).parent / "data" / "mclust_combi.json").read_text(encoding="utf-8"))["ex4.1"]["X"]
     (tmp_path / "d.csv").write_text("\n".join(["a,b", *(f"{a},{b}" for a, b in rows)]) + "\n")
-    how = ("fit", tmp_path / "d.csv", "--models", "EEV", "--seed", "0")
+    how = ("fit", tmp_path / "d.csv", "--covariance", "EEV", "--seed", "0")
     done = ok(*how, "--components", "6", "--out", tmp_path / "r", "--report")
     clusters = json.loads((tmp_path / "r" / "result.json").read_text())["best"]["clusters"]
     expected = gmm.analysis.combine_components(gmm.load(tmp_path / "r" / "model.gmm"), rows).clusters()
@@ -583,7 +581,7 @@ def test_fit_with_noise(tmp_path):
     kinds = ["left"] * 60 + ["right"] * 60 + ["noise"] * 40
     lines = [f"{a},{b},{kind}" for (a, b), kind in zip(rows.tolist(), kinds, strict=True)]
     (tmp_path / "d.csv").write_text("\n".join(["a,b,kind", *lines]) + "\n")
-    how = ("--components", "2", "--models", "VII,VVV", "--label-column", "kind", "--noise")
+    how = ("--components", "2", "--covariance", "VII,VVV", "--label-column", "kind", "--noise")
     done = ok("fit", tmp_path / "d.csv", *how, "--out", tmp_path / "r", "--report")
     model = gmm.load(tmp_path / "r" / "model.gmm")
     assert model.noise_weight_ == pytest.approx(0.25, abs=0.03)
@@ -667,7 +665,7 @@ def test_no_control_character_reaches_the_terminal(tmp_path):
     ]
     path, out = tmp_path / "d\x1bd.csv", tmp_path / "o\x1bo"
     path.write_text("\n".join([f"{name},c,{label}", *lines]) + "\n")
-    fit = ("fit", path, "--models", "EEE", "--components", "1:2")
+    fit = ("fit", path, "--covariance", "EEE", "--components", "1:2")
     shown = [ok(*fit, "--label-column", label, "--out", out), ok("info", out / "model.gmm")]
     shown += [ok("fit", path, "--class-column", label), run("fit", path, "--columns", label)]
     shown += [
@@ -782,9 +780,9 @@ def test_version_and_help_need_nothing():
         (("fit", "--components", "3:1"), "--components: range 3:1 is empty; write 1:3 ("),
         (("fit", "--components", "a"), "expected 3, 2,4,6 or 1:9, got 'a'"),
         (("fit", "--covariance", "full,round"), "--covariance round: expected all, or names among"),
-        (("fit", "--models", "EEE,EEX"), "--models EEX: expected all, or names among full,tied,diag,spherical,EII,VII"),
-        (("fit", "--models", ""), "names separated by commas"),
-        (("fit", "--models", "EEE", "--covariance", "VVV"), "not allowed with argument --models"),
+        (("fit", "--covariance", "EEE,EEX"), "--covariance EEX: expected all, or names among full,tied"),
+        (("fit", "--covariance", ""), "names separated by commas"),
+        (("fit", "--models", "EEE"), "unrecognized arguments: --models"),
         (("fit", "--criterion", "dic"), "invalid choice: 'dic'"),
         (("fit", "--prior", "wishart"), "invalid choice: 'wishart'"),
         (("fit", "--time-limit", "-1"), "--time-limit: expected a positive number, got '-1'"),
@@ -1019,7 +1017,7 @@ class TestOnATerminal:
 def test_predictions_do_not_replace_their_table(tmp_path):
     table = tmp_path / "d.csv"
     table.write_bytes((files("gmm") / "data" / "faithful.csv").read_bytes())
-    ok("fit", table, "--components", "2", "--models", "EEE", "--out", tmp_path / "r")
+    ok("fit", table, "--components", "2", "--covariance", "EEE", "--out", tmp_path / "r")
     before = table.read_bytes()
     for more in ([], ["--blocks"], ["--keep", "all"]):
         error = fails(2, "predict", tmp_path / "r" / "model.gmm", table, *more, "--out", table)

@@ -167,7 +167,7 @@ def test_markers_of_missing_values_are_no_labels(option, tmp_path):
     markers = ["", "NA", " n/a ", "NaN", "null", "None", "?", "<NA>", "#N/A", "b", "c", "c"] * 4
     lines = [f"{number % 17},{number % 5},{marker}" for number, marker in enumerate(markers)]
     (tmp_path / "t.csv").write_text("\n".join(["a,b,kind", *lines]) + "\n")
-    how = ("--components", "1", "--models", "EII", "--json")
+    how = ("--components", "1", "--covariance", "EII", "--json")
     agreement = json.loads(ok("fit", "t.csv", option, "kind", *how, cwd=tmp_path).stdout)["agreement"]
     assert (agreement["labels"], agreement["n_unlabelled"]) == (["b", "c"], 36)
 
@@ -193,7 +193,7 @@ def test_the_table_of_many_classes_is_left_out(tmp_path):
     lines = [f"{10 * (number // 3) + number % 3},c{number // 3}" for number in range(75)]
     for rows, there in ((lines[:72], True), (lines, False)):
         (tmp_path / "t.csv").write_text("\n".join(["a,kind", *rows]) + "\n")
-        done = ok("fit", "t.csv", "--columns", "a", "--class-column", "kind", "--models", "EEE", cwd=tmp_path)
+        done = ok("fit", "t.csv", "--columns", "a", "--class-column", "kind", "--covariance", "EEE", cwd=tmp_path)
         assert any(line.split()[:3] == ["kind", "c0", "c1"] for line in done.stdout.splitlines()) == there
         assert ("table of labels with 25 columns left out" in done.stdout) != there
         assert "adjusted Rand index 1.0000" in done.stdout

@@ -98,7 +98,7 @@ def write_csv(path, names, rows):
 def rows_of(kind, path):
     """Write a table and return what the command line is to do with it."""
     rng = np.random.default_rng(0)
-    few = ["--components", "1:3", "--models", "EEE,VVV"]
+    few = ["--components", "1:3", "--covariance", "EEE,VVV"]
     if kind == "old faithful":
         return few
     if kind == "velocities":
@@ -115,7 +115,7 @@ def rows_of(kind, path):
     if kind == "many columns":
         wine = load_wine()
         write_csv(path / "wine.csv", wine.feature_names, wine.data)
-        return [str(path / "wine.csv"), "--components", "2", "--models", "EEI"]
+        return [str(path / "wine.csv"), "--components", "2", "--covariance", "EEI"]
     if kind == "one group":
         np.save(path / "one.npy", rng.normal(size=(80, 3)))
         return [str(path / "one.npy"), *few]
@@ -123,7 +123,7 @@ def rows_of(kind, path):
     rows = [["" if i == 7 else a, b, 1 + i % 3, [f'"{NASTY[:8]}"', "b&b", ""][i % 3]] for i, (a, b) in enumerate(X)]
     write_csv(path / "a<b>&c.csv", [NASTY, "cost ($) & $x", "w", "kind"], rows)
     named = ["--label-column", "kind", "--weight-column", "w", "--drop-missing"]
-    return [str(path / "a<b>&c.csv"), *named, "--components", "2", "--models", "VVV"]
+    return [str(path / "a<b>&c.csv"), *named, "--components", "2", "--covariance", "VVV"]
 
 
 KINDS = ["old faithful", "velocities", "iris", "many columns", "one group", "nasty names"]
@@ -337,12 +337,12 @@ def test_one_group_is_no_division(reports):
 def test_many_rows_make_no_large_page(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     np.save("big.npy", np.random.default_rng(0).normal(size=(100_000, 3)) + np.repeat([[0], [5]], 50_000, axis=0))
-    assert main(["fit", "big.npy", "--components", "2", "--models", "EEI", "--report", "--quiet"]) == 0
+    assert main(["fit", "big.npy", "--components", "2", "--covariance", "EEI", "--report", "--quiet"]) == 0
     assert Path("report.html").stat().st_size < 2e6
     Page(Path("report.html").read_text(encoding="utf-8"))
 
 
-FAST = ("--components", "2", "--models", "EEE")
+FAST = ("--components", "2", "--covariance", "EEE")
 
 
 def test_where_a_report_goes(tmp_path, monkeypatch, capsys):
@@ -362,7 +362,7 @@ def test_where_a_report_goes(tmp_path, monkeypatch, capsys):
 @pytest.mark.usefixtures("blank_pictures")
 def test_the_edge_of_the_search_is_told(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert main(["fit", "--components", "1:2", "--models", "VVV", "--report", "--quiet"]) == 0
+    assert main(["fit", "--components", "1:2", "--covariance", "VVV", "--report", "--quiet"]) == 0
     assert "more may be better" in Page(Path("report.html").read_text(encoding="utf-8")).said()
 
 
@@ -381,7 +381,7 @@ def said_of(*words):
 @pytest.mark.usefixtures("blank_pictures")
 def test_a_fit_that_was_stopped_is_told_in_whole_sentences(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    said = said_of("--components", "3", "--models", "VVV", "--max-iter", "1")
+    said = said_of("--components", "3", "--covariance", "VVV", "--max-iter", "1")
     assert "The chosen mixture had not converged after 1 pass." in said
     assert "The chosen mixture had not converged after 1 pass (max_iter reached)." in said
 
@@ -389,7 +389,7 @@ def test_a_fit_that_was_stopped_is_told_in_whole_sentences(tmp_path, monkeypatch
 @pytest.mark.usefixtures("blank_pictures")
 def test_only_what_was_tried_was_compared(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    said = said_of("--components", "1:3", "--models", "EEE,VVV", "--time-limit", "1e-9")
+    said = said_of("--components", "1:3", "--covariance", "EEE,VVV", "--time-limit", "1e-9")
     eruptions = gmm.open_rows(files("gmm") / "data" / "faithful.csv")
     result = gmm.select(eruptions, range(1, 4), ["EEE", "VVV"], time_limit=1e-9, random_state=0)
     assert 0 < len(result.ranked()) < 6
@@ -404,7 +404,7 @@ def test_one_row_is_told_as_one(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     x = np.concatenate([np.linspace(-1, 1, 20), [5.05], np.linspace(9, 11, 20)])
     write_csv(tmp_path / "rows.csv", ["x", "kind"], [[value, "" if i == 3 else "k"] for i, value in enumerate(x)])
-    two = ("--columns", "x", "--components", "2", "--models", "EII,VII", "--criterion", "nec")
+    two = ("--columns", "x", "--components", "2", "--covariance", "EII,VII", "--criterion", "nec")
     said = said_of("rows.csv", *two, "--label-column", "kind")
     found = json.loads(Path("out", "result.json").read_text())["best"]
     assert "1 row has no label, and is not compared." in said
@@ -416,7 +416,7 @@ def test_the_least_certain_row_alone(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     x = np.concatenate([np.random.default_rng(0).normal(0, 1, 200), [5.0], np.random.default_rng(1).normal(10, 1, 200)])
     np.save("x.npy", x)
-    said = said_of("x.npy", "--components", "2", "--models", "EII", "--max-iter", "100")
+    said = said_of("x.npy", "--components", "2", "--covariance", "EII", "--max-iter", "100")
     assert "For 1 of 401 rows" in said
     assert "The least certain rows, numbered as in the file" in said
 
@@ -542,7 +542,7 @@ def test_rows_are_drawn_as_they_weigh(tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
     x = np.concatenate([rng.normal(size=40), rng.normal(9, 1, 40)])
     write_csv(tmp_path / "rows.csv", ["x", "w"], np.column_stack([x, np.repeat([9, 1], 40)]))
-    two = ["--components", "2", "--models", "VVV"]
+    two = ["--components", "2", "--covariance", "VVV"]
     one = ["fit", str(tmp_path / "rows.csv"), "--columns", "x", *two, "--plot", "a.png", "--quiet"]
     assert main([*one, "--weight-column", "w"]) == 0
     bars = seen[0].patches[0].get_data()
@@ -802,7 +802,7 @@ def test_words_are_explained_where_they_are_on_the_page(reports):
 def test_as_many_parameters_as_rows_are_told(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     np.save("x.npy", np.random.default_rng(0).normal(size=(40, 8)))
-    assert main(["fit", "x.npy", "--components", "1,2", "--models", "VVV", "--report"]) == 0
+    assert main(["fit", "x.npy", "--components", "1,2", "--covariance", "VVV", "--report"]) == 0
     page = Page(Path("report.html").read_text(encoding="utf-8"))
     told = "The chosen mixture has 44 free parameters for 40 rows, so its criteria are unreliable and AICc is infinite"
     assert told in page.said()
@@ -810,7 +810,7 @@ def test_as_many_parameters_as_rows_are_told(tmp_path, monkeypatch, capsys):
     assert "∞" in page.table("The best by")[1]
     assert page.table("The best by")[0][1:7] == ["groups", "model", "BIC", "ΔBIC", "loglik", "df"]
     assert "inf" not in itertools.chain(*page.table("The best by"))
-    assert main(["fit", "x.npy", "--components", "1", "--models", "EEI", "--report"]) == 0
+    assert main(["fit", "x.npy", "--components", "1", "--covariance", "EEI", "--report"]) == 0
     assert "unreliable" not in Path("report.html").read_text(encoding="utf-8") + capsys.readouterr().err
 
 
