@@ -427,7 +427,7 @@ def test_missing_values_may_be_integrated_out(tmp_path):
     again = ok("predict", out / "model.gmm", path).stdout
     assert again == "".join(line.rsplit(",", 2)[0] + "\n" for line in (out / "labels.csv").read_text().splitlines())
     ok("plot", out / "model.gmm", path, "--out", tmp_path / "q.png")
-    assert "not with --missing" in fails(2, "fit", path, *how, "--drop-missing")
+    assert "--missing em" in fails(2, "fit", path, *how, "--drop-missing")
     ok("fit", path, *how, "--blocks", "--out", tmp_path / "blocks")
     assert (tmp_path / "blocks" / "labels.csv").read_bytes() == (out / "labels.csv").read_bytes()
     assert ok("predict", out / "model.gmm", path, "--blocks").stdout == again
@@ -525,7 +525,7 @@ def test_predict_columns_from_known_ones(model, iris, tmp_path):
     np.testing.assert_allclose(np.array(found["sepal width_high"], float), expected.intervals[:, 0, 1])
     line = fails(1, "predict", model, iris, "--known", "petal length,species")
     assert "no column 'species'; its columns are 'sepal length'" in line
-    assert "it needs --known" in fails(1, "predict", model, iris, "--level", "0.9")
+    assert "--level: expected with --known" in fails(2, "predict", model, iris, "--level", "0.9")
     assert "got all 4 columns" in fails(
         1, "predict", model, iris, "--known", "sepal length,sepal width,petal length,petal width"
     )
@@ -720,6 +720,19 @@ def test_info_shows_what_the_model_holds(model):
     assert document["format_version"] == 1
 
 
+@pytest.mark.parametrize("how", [("--covariance", "VVV", "--components", "2"), ("--bayesian", "--max-components", "2")])
+def test_checkpoints_and_warnings_name_options(how, tmp_path):
+    kept = ("--checkpoint", tmp_path / "kept", "--seed", "3")
+    stopped = run("fit", *how, *kept, "--max-iter", "2")
+    assert stopped.returncode == 1
+    assert "--max-iter" in stopped.stderr
+    told = fails(1, "fit", *how[:-1], "3", *kept, "--max-iter", "9", "--resume")
+    assert "--max-iter was 2 and is 9" in told
+    for parameter in ("max_iter", "n_components", "random_state"):
+        assert parameter not in stopped.stderr + told
+    assert ("--max-components was 2 and is 3" in told) == ("--bayesian" in how)
+
+
 def test_info_leaves_out_the_empty_components_of_a_posterior(tmp_path):
     ok("fit", "--bayesian", "--max-components", 6, "--out", tmp_path)
     headline, *lines = ok("info", tmp_path / "model.gmm").stdout.splitlines()
@@ -744,10 +757,12 @@ def test_a_model_is_exported_by_the_suffix(model, tmp_path):
         f"gmm export: error: --out {tmp_path / 'm.pmml'}: expected a name ending in one of .json, .onnx\n",
     )
     rows = np.random.default_rng(0).normal(size=(30, 2))
-    gmm.BayesianGaussianMixture(n_components=2, random_state=0).fit(rows).save(tmp_path / "posterior.gmm")
-    refused = run("export", tmp_path / "posterior.gmm", "--out", tmp_path / "p.json")
-    assert refused.returncode == 1
-    assert "mclust has no Bayesian mixtures" in refused.stderr
+    frame = pa.table({"a": rows[:, 0], "b": rows[:, 1]})
+    gmm.BayesianGaussianMixture(n_components=2, random_state=0).fit(frame).save(tmp_path / "posterior.gmm")
+    ok("export", tmp_path / "posterior.gmm", "--out", tmp_path / "p.json")
+    posterior, written = gmm.load(tmp_path / "posterior.gmm"), from_json(tmp_path / "p.json")
+    assert written.feature_names_in_.tolist() == posterior.feature_names_in_.tolist() == ["a", "b"]
+    np.testing.assert_array_equal(written.covariances_, posterior.plug_in().covariances_)
     onnx = pytest.importorskip("onnx")
     for name in (model, tmp_path / "posterior.gmm"):
         assert ok("export", name, "--out", tmp_path / "m.onnx", "--quiet").stdout == ""

@@ -126,30 +126,10 @@ def test_several_components_and_their_spikes_are_told(table, tmp_path):
     assert [one["columns"] for one in found["best"]["classes"]] == [list("abcd")] * 3
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        ("--bayesian",),
-        ("--blocks",),
-        ("--noise",),
-        ("--report",),
-        ("--plot", "a.png"),
-        ("--label-column", "species"),
-        ("--criterion", "icl"),
-        ("--time-limit", "9"),
-        ("--checkpoint", "kept"),
-        ("--refine", "split-merge"),
-        ("--max-components", "3"),
-    ],
-)
-def test_what_it_cannot_do_is_refused(words, table):
-    assert f"{words[0]}: not with --class-column" in fails(2, "fit", table, "--class-column", "species", *words)
-
-
 def test_what_a_classifier_is_no_use_for_is_refused(fitted, table, tmp_path):
     model = fitted[0] / "model.gmm"
-    for words in (("--known", "a"), ("--level", "0.9"), ("--blocks",)):
-        assert f"{words[0]}: not with a classifier" in fails(2, "predict", model, table, *words)
+    for words in (("--known", "a"), ("--blocks",)):
+        assert f"a classifier cannot be combined with {words[0]}" in fails(2, "predict", model, table, *words)
     for words in (
         ("sample", model, "-n", "2"),
         ("export", model, "--out", tmp_path / "a.json"),

@@ -88,7 +88,8 @@ def test_every_byte_is_the_same(kind, tmp_path):
     table = pa.table(columns)
     path = tmp_path / f"t.{kind}"
     (pa.parquet.write_table if kind == "parquet" else pa.csv.write_csv)(table, path)
-    fit = ("fit", path, "--components", "1:3", "--covariance", "EEE,VVV", "--label-column", "who", "--weight-column", "w")
+    fit = ("fit", path, "--components", "1:3", "--covariance", "EEE,VVV", "--label-column", "who")
+    fit = (*fit, "--weight-column", "w")
     for name, how in {"whole": (), "parts": ("--blocks",)}.items():
         done = ok(*fit, "--format", "parquet", "--out", tmp_path / name, *how)
         (tmp_path / f"{name}.txt").write_text(done.stderr + done.stdout.replace(str(tmp_path / name), ""))

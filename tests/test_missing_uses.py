@@ -122,7 +122,8 @@ def test_a_report_without_refits_says_why_and_keeps_the_overlap(tmp_path, monkey
     X = with_gaps(n=200, share=0.0)
     np.save(tmp_path / "light.npy", np.column_stack([X, np.full(200, 0.01)]))
     monkeypatch.chdir(tmp_path)
-    words = ["fit", "light.npy", "--weight-column", "x4", "--components", "2", "--covariance", "VVV", "--report", "--quiet"]
+    two = ["--components", "2", "--covariance", "VVV"]
+    words = ["fit", "light.npy", "--weight-column", "x4", *two, "--report", "--quiet"]
     assert main(words) == 0
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "Weights and means ± their standard errors" not in page

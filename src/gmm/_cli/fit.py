@@ -10,7 +10,7 @@ from gmm import _selection as selection
 from gmm._cli.bayesian import fit_posterior
 from gmm._cli.classes import fit_classes
 from gmm._cli.drawn import Drawings
-from gmm._cli.failures import CommandError, UsageError
+from gmm._cli.failures import CommandError, UsageError, check_together
 from gmm._cli.result import Result, fit_parameters, make_directory
 from gmm._cli.rows import Rows, rows_to_fit
 from gmm._cli.show import Screen
@@ -33,16 +33,13 @@ def fit(options: argparse.Namespace) -> None:
         If no fit converged, after everything has been written and printed; and if the table or an option is invalid.
     """
     screen = Screen(options.quiet)
-    if options.resume and options.checkpoint is None:
-        raise UsageError("--resume: expected with --checkpoint FILE, where the fit was kept")
+    check_together(options)
     if options.class_column is not None:
         fit_classes(screen, options, _covariance_types(options) or "all")
         return
     if options.bayesian:
         fit_posterior(screen, options)
         return
-    if options.max_components is not None:
-        raise UsageError("--max-components: expected with --bayesian; a search takes --components")
     options.components, options.criterion = options.components or list(_COMPONENTS), options.criterion or CRITERIA[0]
     names = _covariance_types(options)
     Drawings.check(options)
@@ -61,13 +58,12 @@ def fit(options: argparse.Namespace) -> None:
 
 
 def _covariance_types(options: argparse.Namespace) -> list[str] | None:
-    option = "--covariance" if options.models is None else "--models"
-    names = options.covariance or options.models or ["all"]
+    names = options.covariance or ["all"]
     choices = (*COVARIANCE_TYPES, *OF_ONE_FEATURE)
     unknown = [name for name in names if name not in (*choices, "all")]
     if unknown:
         near = suggestion(unknown[0], choices)
-        raise UsageError(f"{option} {','.join(unknown)}: expected all, or names among {','.join(choices)}{near}")
+        raise UsageError(f"--covariance {','.join(unknown)}: expected all, or names among {','.join(choices)}{near}")
     return None if "all" in names else list(dict.fromkeys(names))
 
 
@@ -79,7 +75,7 @@ def _search(
         name: vars(options)[name] for name in ("criterion", "time_limit", "checkpoint", "resume", "refine", "prior")
     }
     same |= {"noise": bool(options.noise), "standardize": bool(options.scale), **fit_parameters(options, None)}
-    with screen.warnings() as warned, screen.progress(options.components, len(types)) as advance:
+    with screen.warnings(options) as warned, screen.progress(options.components, len(types)) as advance:
         outcome = selection.select(rows.source, options.components, types, callback=advance, **same)
     return outcome, tuple(warned)
 
