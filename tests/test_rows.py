@@ -418,6 +418,23 @@ def test_a_bad_row_of_a_text_is_named(line, message, number, tmp_path):
 
 
 @posix
+def test_npy_files_are_tables_like_others(tmp_path):
+    for number, part in enumerate(np.array_split(np.column_stack([ROWS, WEIGHTS]), 3)):
+        np.save(tmp_path / f"{number}.npy", part)
+    d = ROWS.shape[1]
+    names = [f"x{j}" for j in range(d)]
+    source = gmm.open_rows(tmp_path, columns=names[::-1], weight=f"x{d}")
+    assert source.feature_names.tolist() == names[::-1]
+    ours = gmm.GaussianMixture(2, random_state=0).fit(source)
+    theirs = gmm.GaussianMixture(2, random_state=0).fit(np.array(ROWS[:, ::-1]), sample_weight=WEIGHTS)
+    np.testing.assert_array_equal(ours.means_, theirs.means_)
+    assert gmm.open_rows(tmp_path / "0.npy", columns=["x1"]).n_features == 1
+    np.save(tmp_path / "0.npy", ROWS[:, 0])
+    assert gmm.open_rows(tmp_path / "0.npy").n_features == 1
+    with pytest.raises(ValueError, match=r"no column 'x7' in .*0\.npy"):
+        gmm.open_rows(tmp_path / "0.npy", columns=["x7"])
+
+
 def test_a_truncated_npy_file_is_named(tmp_path):
     source = npy(ROWS, None, tmp_path, 1)
     content = (tmp_path / "0.npy").read_bytes()

@@ -15,7 +15,7 @@ from gmm._cli.failures import UsageError
 from gmm._cli.rows import Rows
 from gmm._estimators.fitted import FittedMixture, fitted_parameters, source_of
 from gmm._estimators.scorer import Scorer
-from gmm._persistence import replaceable, suffix_to_write, write_atomically
+from gmm._persistence import predictions, replaceable, suffix_to_write, write_atomically
 from gmm._rows.writing import WRITERS, in_step, prediction_columns, write_blocks
 
 __all__ = [
@@ -89,8 +89,7 @@ def write_table(path: str | os.PathLike[str] | None, blocks: Iterable[Mapping[st
         sys.stdout.flush()
         write_blocks(sys.stdout.buffer, ".csv", blocks)
         return
-    suffix = suffix_to_write(path, ".csv")
-    write_atomically(path, lambda file: write_blocks(file, suffix, blocks))
+    predictions.write_table(path, blocks)
 
 
 def write_predictions(
