@@ -67,7 +67,7 @@ def test_a_first_line_that_is_a_row_is_kept_and_told(text, tmp_path):
     assert table.num_rows == 3
     assert table.column_names == [f"x{j}" for j in range(table.num_columns)]
     (note,) = notes
-    assert "so it is read as a row" in note
+    assert "read as a row" in note
     assert "--header" in note
     assert read_text(tmp_path, text, header=True)[0].num_rows == 2
     assert read_text(tmp_path, text, header=False) == (table, ())
@@ -105,7 +105,7 @@ def test_a_first_line_that_names_columns_is_no_row(text, noted, tmp_path):
     ids=["two years", "numbers that count", "contradiction", "a name for each row"],
 )
 def test_a_first_line_that_may_be_either_is_asked_about(text, tmp_path):
-    with pytest.raises(ValueError, match="use --header if it holds column names, --no-header if it is a row"):
+    with pytest.raises(ValueError, match="--no-header if it is"):
         read_text(tmp_path, text)
     rows = len(text.splitlines())
     assert [read_text(tmp_path, text, header)[0].num_rows for header in (True, False)] == [rows - 1, rows]
@@ -190,7 +190,7 @@ def test_a_report_of_what_came_through_a_pipe(tmp_path, capsys):
     words = ["--components", "1", "--covariance", "EII", "--report", str(report)]
     assert main(["fit", str(path), *words]) == 0
     assert "272 rows, 2 columns" in capsys.readouterr().out
-    assert "unknown: the data came through a pipe" in report.read_text()
+    assert "came through a pipe" in report.read_text()
 
 
 def test_compressed_standard_input(capsys, monkeypatch):
@@ -206,7 +206,7 @@ def test_arrays_of_every_width_are_read(kind, tmp_path):
     _, notes = read(tmp_path / "a.npy")
     np.testing.assert_array_equal(numbers(tmp_path / "a.npy"), np.arange(6.0).reshape(3, 2))
     wide = array.dtype.itemsize > 8
-    assert notes == ((f"{array.dtype} (longdouble) numbers are converted to float64",) if wide else ())
+    assert [note.partition(" are")[0] for note in notes] == [f"{array.dtype} (longdouble) numbers"] * wide
 
 
 def test_one_note_on_all_columns_of_a_kind(tmp_path):
@@ -407,7 +407,7 @@ def test_codes_are_left_out_and_measurements_of_few_values_are_not(how, tmp_path
 )
 def test_points_and_commas_that_may_group_are_asked_about(text, named, tmp_path):
     (tmp_path / "table.csv").write_text(text)
-    with pytest.raises(ValueError, match="may have a decimal mark or separate thousands") as caught:
+    with pytest.raises(ValueError, match="decimal mark or separate thousands") as caught:
         gmm.open_rows(tmp_path / "table.csv")
     assert all(each in str(caught.value) for each in named)
     with pytest.warns(UserWarning, match="separated thousands"):
@@ -431,5 +431,5 @@ def test_a_wrong_decimal_mark_is_named_and_no_missing_value(tmp_path):
 @pytest.mark.parametrize("na_values", [None, -999])
 def test_values_for_missing_ones_are_a_list(na_values, tmp_path):
     (tmp_path / "table.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(TypeError, match="expected a list of texts for na_values"):
+    with pytest.raises(TypeError, match="list of texts for na_values"):
         gmm.open_rows(tmp_path / "table.csv", na_values=na_values)

@@ -45,7 +45,7 @@ def fit_classes(screen: Screen, options: argparse.Namespace, covariance_type: st
     classifier = _classifier(options, covariance_type)
     with screen.warnings(options) as warned, screen.working("fitting"):
         classifier.fit(rows.source, labels)
-    fitted = Fitted(rows, options, tuple(warned), time.perf_counter() - started)
+    fitted = Fitted(rows, options, warned, time.perf_counter() - started)
     proba, classes = classifier.predict_proba(rows.source), [str(label) for label in classifier.classes_.tolist()]
     labelled, predicted = rows.labels.among(classes), proba.argmax(axis=1)
     agreement = compare(labelled, iter([predicted]), len(classes))
