@@ -344,7 +344,7 @@ def test_a_truncated_parquet_file_is_named(at, tmp_path):
     parquet(ROWS, None, tmp_path, 1000)
     content = (tmp_path / "a.parquet").read_bytes()
     (tmp_path / "a.parquet").write_bytes(content[: int(at * len(content)) if isinstance(at, float) else at])
-    with pytest.raises(ValueError, match=r"a\.parquet not a whole Parquet file"):
+    with pytest.raises(ValueError, match=r"a\.parquet is not a whole Parquet file"):
         gmm.open_rows(tmp_path / "a.parquet")
 
 

@@ -124,7 +124,7 @@ def test_a_climb_without_time_says_so(monkeypatch):
         return [model.history_.reason for model in found.estimators if model is not None]
 
     told = [reason for n_looks in range(12) for reason in reasons(n_looks)]
-    assert "limit of the search reached" in told
+    assert "time limit of the search reached" in told
     assert "not finished" not in told
 
 
