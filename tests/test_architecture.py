@@ -17,7 +17,7 @@ SOURCES = PYTHON + CYTHON
 ROOMS = {
     "__main__": "",
     "_cli": """
-        fit | bayesian report | apply drawn report.sections report.trust
+        fit | report | apply drawn report.sections report.trust
         | report.choosing report.posterior | report.figures
         | classes plot | result | write | rows saved | report.wording show | _cli | columns describe
         | agreement arguments choice failures pictures report.columns report.origin report.narrative

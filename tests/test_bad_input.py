@@ -195,7 +195,7 @@ def test_names_that_differ_are_listed():
         "Feature names unseen at fit time:\n- depth\n"
         "Feature names seen at fit time, yet now missing:\n- width\n"
     )
-    with pytest.raises(ValueError, match="must be in the same order as they were in fit"):
+    with pytest.raises(ValueError, match="must be in the same order"):
         model.predict(frame()[NAMES[::-1]])
 
 
@@ -463,7 +463,7 @@ def test_responsibilities_to_begin_with(name, called):
 
 
 def test_a_callback_that_cannot_be_called():
-    with pytest.raises(TypeError, match="callback must be a callable or None"):
+    with pytest.raises(TypeError, match="callback must be a callable"):
         mixture().fit(ROWS, callback=3)
 
 

@@ -162,17 +162,16 @@ SCRIPT = """
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
-@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGTERM], ids=lambda sent: sent.name)
-def test_a_process_that_is_killed_at_any_pass(sent, tmp_path):
+def test_a_process_that_is_killed_at_any_pass(tmp_path):
     np.save(tmp_path / "X.npy", clusters(3000))
-    rng = np.random.default_rng(int(sent))
+    rng = np.random.default_rng(0)
     places = {"rows": str(tmp_path / "X.npy"), "path": str(tmp_path / "fit.ckpt"), "saved": str(tmp_path / "saved.gmm")}
 
     def begin(seconds):
         code = textwrap.dedent(SCRIPT.format(seed=4, seconds=seconds, **places))
         return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
 
-    for _ in range(4):
+    for sent in [signal.SIGKILL, signal.SIGTERM] * 2:
         process = begin(0.02)
         for _ in range(int(rng.integers(1, 25))):
             process.stdout.readline()
@@ -213,7 +212,7 @@ def test_another_fit_is_refused_with_what_differs(change, words, tmp_path):
     paused(path)
     before = path.read_bytes()
     how = {name: change.pop(name) for name in ("rows", "sample_weight") if name in change}
-    with pytest.raises(ValueError, match="is a checkpoint of another fit") as caught:
+    with pytest.raises(ValueError, match="checkpoint of another fit") as caught:
         fit_of(GaussianMixture(4, **TIGHT | change), checkpoint=path, resume=True, **how)
     assert words in str(caught.value)
     assert path.read_bytes() == before
@@ -236,9 +235,9 @@ def test_another_estimator_and_other_files_are_refused(tmp_path):
         fit_of(GaussianMixture(4, **TIGHT), checkpoint=tmp_path / "model.gmm", resume=True)
     with pytest.raises(ValueError, match="holds 'Checkpoint', expected"):
         gmm.load(path)
-    with pytest.raises(ValueError, match="expected its path as checkpoint, got None"):
+    with pytest.raises(ValueError, match="path as checkpoint, got None"):
         GaussianMixture(4).fit(X, resume=True)
-    with pytest.raises(TypeError, match="expected a path or None for checkpoint, got int"):
+    with pytest.raises(TypeError, match="path or None for checkpoint"):
         GaussianMixture(4).fit(X, checkpoint=3)
 
 
@@ -333,7 +332,7 @@ def test_starts_by_chance_are_those_of_the_interrupted_fit(make, tmp_path):
 
 def test_a_warm_start_is_told_that_it_has_no_checkpoint(tmp_path):
     mixture = fit_of(GaussianMixture(4, warm_start=True, **TIGHT), checkpoint=tmp_path / "fit.ckpt")
-    with pytest.raises(ValueError, match="warm_start of a fitted mixture cannot be combined with checkpoint"):
+    with pytest.raises(ValueError, match="cannot be combined with checkpoint"):
         mixture.fit(X, checkpoint=tmp_path / "fit.ckpt")
 
 

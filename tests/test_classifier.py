@@ -178,8 +178,7 @@ def with_gaps(X, share=0.2, seed=0):
     return np.where(gaps, np.nan, X)
 
 
-@pytest.mark.parametrize("n_components", [1, [1, 2]])
-@pytest.mark.parametrize("unknown", [False, True])
+@pytest.mark.parametrize(("n_components", "unknown"), [([1, 2], True), (1, False)])
 def test_missing_values_are_integrated_out(n_components, unknown):
     X, y = with_gaps(FLOWERS), np.where(np.arange(150) % 4, SPECIES, -1) if unknown else SPECIES
     how = {"prior": "conjugate", "missing": "em", "random_state": 0}

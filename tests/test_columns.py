@@ -242,7 +242,7 @@ def test_columns_that_are_none(columns, error, text):
 
 def test_what_cannot_be_predicted():
     mixture, X = fitted("VVV")
-    with pytest.raises(ValueError, match="as the fit had no names"):
+    with pytest.raises(ValueError, match="fit had no names"):
         mixture.marginal("a")
     with pytest.raises(ValueError, match="no column names: expected `known`"):
         mixture.predict_from(X[:, KNOWN])
@@ -252,9 +252,9 @@ def test_what_cannot_be_predicted():
         mixture.predict_from(X[:, :3], KNOWN)
     with pytest.raises(ValueError, match="between 0 and 1"):
         mixture.predict_from(X[:, KNOWN], KNOWN, level=1.0)
-    with pytest.raises(ValueError, match="expected a finite number for column 0, got nan"):
+    with pytest.raises(ValueError, match="for column 0, got nan"):
         mixture.condition({0: np.nan})
-    with pytest.raises(TypeError, match="a mapping of columns to values"):
+    with pytest.raises(TypeError, match="mapping of columns to values"):
         mixture.condition([1.0])
     with pytest.raises(ValueError, match="at least one column"):
         mixture.condition({})
@@ -279,7 +279,7 @@ def test_known_values_come_from_whatever_has_keys():
     one, other = mixture.condition({"a": 1.5}), mixture.condition(pd.Series({"a": 1.5}))
     np.testing.assert_array_equal(one.means_, other.means_)
     for wrong in ("x", None, np.nan, np.inf):
-        with pytest.raises(ValueError, match="expected a finite number for column 'a'"):
+        with pytest.raises(ValueError, match="finite number for column 'a'"):
             mixture.condition({"a": wrong})
 
 

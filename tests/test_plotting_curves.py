@@ -193,7 +193,7 @@ def test_it_draws_where_it_is_told_to():
 
 
 def test_a_mixture_without_a_history_is_refused():
-    with pytest.raises(InvalidParameterError, match="has none, because its parameters were given or set by hand"):
+    with pytest.raises(InvalidParameterError, match="parameters were given or set"):
         plot_convergence(GaussianMixture.from_parameters([1.0], [[0.0]], [[[1.0]]]))
     with pytest.raises(InvalidParameterError, match=r"one pass.*max_iter of 1"):
         plot_convergence(GaussianMixture(2, max_iter=0).fit(ROWS))
@@ -305,7 +305,7 @@ def test_a_search_is_its_selection_and_its_best_mixture():
 def test_what_is_no_selection_is_refused(found):
     with pytest.raises(InvalidParameterError, match=r"expected a criterion among .*got 'gini'"):
         plot_selection(found, criterion="gini")
-    with pytest.raises(InvalidParameterError, match="NEC is not finite for any cell"):
+    with pytest.raises(InvalidParameterError, match="NEC is not finite"):
         plot_selection(replace(found, nec=np.full(len(found.status), np.inf)), criterion="nec")
 
 

@@ -132,7 +132,7 @@ def test_missing_values_are_named_before_steps():
     gaps[3, 1] = np.nan
     for rows in (gaps, pd.DataFrame(gaps), pl.DataFrame(gaps)):
         pipeline = make_pipeline(StandardScaler(), GaussianMixture(2, missing="em", random_state=0)).fit(rows)
-        with pytest.raises(ValueError, match="a picture needs whole rows, and values are missing"):
+        with pytest.raises(ValueError, match="needs whole rows"):
             plot_clusters(pipeline, rows)
         filled = pipeline[-1].impute(pipeline[:-1].transform(rows))
         assert plot_clusters(pipeline[-1], filled).get_title() == "2 components"

@@ -226,7 +226,7 @@ def test_empty_blocks_are_fine():
     assert_same(fitted(gmm.open_rows(lambda: some), None, "full", False), in_memory("full", np.float64, False, False))
     with pytest.raises(ValueError, match=r"0 sample\(s\) \(shape=\(0, 3\)\)"):
         GaussianMixture(K).fit(gmm.open_rows(lambda: [ROWS[:0]]))
-    with pytest.raises(ValueError, match="one block of rows at least from the factory"):
+    with pytest.raises(ValueError, match="one block of rows"):
         gmm.open_rows(lambda: [])
 
 
@@ -255,10 +255,10 @@ def test_weights_of_a_block_are_checked():
 
 
 def test_what_gives_its_rows_once_is_refused():
-    with pytest.raises(TypeError, match="anew each time it is called, got a generator"):
+    with pytest.raises(TypeError, match="got a generator"):
         gmm.open_rows(block for block in [ROWS])
     once = iter([ROWS[:50], ROWS[50:]])
-    with pytest.raises(ValueError, match="gave 9000 rows the first time and none now"):
+    with pytest.raises(ValueError, match="gave 9000 rows the first"):
         GaussianMixture(K).fit(gmm.open_rows(lambda: once))
     with pytest.raises(TypeError, match="expected an iterable of blocks"):
         gmm.open_rows(lambda: ROWS)
@@ -286,7 +286,7 @@ def test_a_source_that_changes_between_passes_is_noticed(later, message):
         return np.array_split(next(turns), 7)
 
     mixture = GaussianMixture(K, random_state=0, max_iter=3, tol=0)
-    with pytest.raises(ValueError, match=f"the factory made changed between two readings: {message}"):
+    with pytest.raises(ValueError, match=f"changed between two readings: {message}"):
         mixture.fit(gmm.open_rows(made))
     assert not hasattr(mixture, "means_"), "a fit that fails leaves the estimator as it was"
 
@@ -309,7 +309,7 @@ def test_names_that_change_places_in_a_file_are_noticed(kind, tmp_path):
     ):
         GaussianMixture(K, random_state=0).fit(source)
     write_under(["a", "b", "d"])
-    with pytest.raises(ValueError, match=rf"no column 'c' in .*a\.{kind}|a\.{kind}: no column 'c' in it any more"):
+    with pytest.raises(ValueError, match=rf"no column 'c' in .*a\.{kind}|a\.{kind}: no column 'c' in it"):
         GaussianMixture(K, random_state=0).fit(source)
 
 
@@ -418,6 +418,23 @@ def test_a_bad_row_of_a_text_is_named(line, message, number, tmp_path):
 
 
 @posix
+def test_npy_files_are_tables_like_others(tmp_path):
+    for number, part in enumerate(np.array_split(np.column_stack([ROWS, WEIGHTS]), 3)):
+        np.save(tmp_path / f"{number}.npy", part)
+    d = ROWS.shape[1]
+    names = [f"x{j}" for j in range(d)]
+    source = gmm.open_rows(tmp_path, columns=names[::-1], weight=f"x{d}")
+    assert source.feature_names.tolist() == names[::-1]
+    ours = gmm.GaussianMixture(2, random_state=0).fit(source)
+    theirs = gmm.GaussianMixture(2, random_state=0).fit(np.array(ROWS[:, ::-1]), sample_weight=WEIGHTS)
+    np.testing.assert_array_equal(ours.means_, theirs.means_)
+    assert gmm.open_rows(tmp_path / "0.npy", columns=["x1"]).n_features == 1
+    np.save(tmp_path / "0.npy", ROWS[:, 0])
+    assert gmm.open_rows(tmp_path / "0.npy").n_features == 1
+    with pytest.raises(ValueError, match=r"no column 'x7' in .*0\.npy"):
+        gmm.open_rows(tmp_path / "0.npy", columns=["x7"])
+
+
 def test_a_truncated_npy_file_is_named(tmp_path):
     source = npy(ROWS, None, tmp_path, 1)
     content = (tmp_path / "0.npy").read_bytes()
@@ -461,7 +478,7 @@ def test_columns_are_checked(tmp_path):
     (tmp_path / "a.sav").touch()
     with pytest.raises(ValueError, match=r"unknown file type '\.sav'"):
         gmm.open_rows(tmp_path / "a.sav")
-    with pytest.raises(TypeError, match="an array or a data frame is passed to fit"):
+    with pytest.raises(TypeError, match="frame is passed to fit"):
         gmm.open_rows(ROWS)
     for absent in ("b.parquet", "b.csv", "b.npy", "b"):
         with pytest.raises(FileNotFoundError, match=f"No such file or directory: .*{absent}"):
@@ -470,7 +487,7 @@ def test_columns_are_checked(tmp_path):
     fitted_ = fitted(chosen, None, "full", False)
     assert list(fitted_.feature_names_in_) == ["c", "a"]
     assert_same(fitted_, fitted(ROWS[:, [2, 0]], WEIGHTS, "full", False))
-    with pytest.raises(ValueError, match="Feature names must be in the same order"):
+    with pytest.raises(ValueError, match="must be in the same order"):
         fitted_.predict(gmm.open_rows(path, columns=["a", "c"]))
 
 
@@ -533,9 +550,9 @@ def test_an_array_may_come_as_a_source(weight):
 
 def test_rows_that_are_not_in_memory_are_refused_in_words():
     source = gmm.open_rows(lambda: [ROWS])
-    with pytest.raises(TypeError, match=r"em.steps needs its rows in memory: .* got <rows of the factory"):
+    with pytest.raises(TypeError, match=r"rows in memory: .* got <rows"):
         list(gmm.em.steps(source, 2))
-    with pytest.raises(ValueError, match="sample_weight cannot be combined with a source of rows"):
+    with pytest.raises(ValueError, match="sample_weight cannot be combined"):
         GaussianMixture(2).fit(source, sample_weight=WEIGHTS)
 
 

@@ -143,7 +143,7 @@ def test_what_can_be_read_once_says_so(make, tmp_path):
         gmm.open_rows(make(ROWS, None, tmp_path))
     with pytest.raises(TypeError, match="scratch=True keeps a copy"):
         fit(make(ROWS, None, tmp_path))
-    with pytest.raises(ValueError, match="the Scanner cannot be read again: give scratch=True"):
+    with pytest.raises(ValueError, match="read again: give scratch=True"):
         fit(gmm.open_rows(scanner_of_a_stream(ROWS, None, tmp_path), columns=NAMES))
 
 
@@ -223,7 +223,7 @@ def test_a_large_memory_map_is_read_from_its_file(tmp_path, monkeypatch):
 def test_what_is_no_table_of_numbers_is_refused(make, tmp_path):
     with pytest.raises(ValueError, match=r"shape \(rows, columns\), got float64 of shape \(9000, 3, 1\)"):
         gmm.open_rows(make(ROWS[:, :, None], tmp_path) if make not in (hdf5, zarr_array) else three(make, tmp_path))
-    with pytest.raises(TypeError, match="columns and weight name columns of a table"):
+    with pytest.raises(TypeError, match="weight name columns of a"):
         gmm.open_rows(make(ROWS, tmp_path / "again" if (tmp_path / "again").mkdir() else tmp_path), columns=["a"])
 
 

@@ -575,7 +575,7 @@ def test_what_has_no_meaning_in_a_search_is_refused(parameters):
 
 @pytest.mark.parametrize("start", [lambda X, K, rng: None, np.ones((len(ROWS), 1))], ids=["callable", "array"])
 def test_starts_are_asked_for_by_name(start):
-    with pytest.raises(TypeError, match="name of a start in init_params"):
+    with pytest.raises(TypeError, match="a start in init_params"):
         select(ROWS, 2, init_params=start)
 
 

@@ -121,7 +121,7 @@ def test_a_search_that_its_callback_ended_goes_on(rows, tmp_path, monkeypatch):
 def test_another_search_is_refused_with_what_differs(change, words, tmp_path):
     how = {"X": X, "n_components": COUNTS, "covariance_type": TYPES, "random_state": 1, "time_limit": 0}
     gmm.select(**how, checkpoint=tmp_path / "search.ckpt")
-    with pytest.raises(ValueError, match="is a checkpoint of another search") as caught:
+    with pytest.raises(ValueError, match="checkpoint of another search") as caught:
         gmm.select(**how | change, checkpoint=tmp_path / "search.ckpt", resume=True)
     assert words in str(caught.value)
 
@@ -136,7 +136,7 @@ def test_other_files_are_refused(tmp_path):
         gmm.select(X, 2, "full", random_state=0, checkpoint=fit)
     with pytest.raises(ValueError, match=r"search\.ckpt.*holds 'SearchCheckpoint'"):
         GaussianMixture(2).fit(X, checkpoint=search, resume=True)
-    with pytest.raises(ValueError, match="continues a search from a file: expected its path as checkpoint, got None"):
+    with pytest.raises(ValueError, match="expected its path as checkpoint"):
         gmm.select(X, 2, "full", resume=True)
 
 

@@ -137,7 +137,7 @@ def test_what_is_wrong_with_a_piece_is_said():
         GaussianMixture(1).fit(BlockSource([ROWS[:1]]))
     with pytest.raises(ValueError, match=r"0 sample\(s\) \(shape=\(0, 3\)\).*of 1"):
         fitted.predict(BlockSource([ROWS[:0]]))
-    with pytest.raises(ValueError, match="sample_weight cannot be combined with a source of rows"):
+    with pytest.raises(ValueError, match="sample_weight cannot be combined"):
         fitted.score(in_blocks(ROWS), sample_weight=WEIGHTS)
 
 

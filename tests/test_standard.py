@@ -197,7 +197,7 @@ def test_the_search_as_an_estimator_knows_noise_and_units():
 
 def test_the_command_line_scales(tmp_path, capsys):
     np.savetxt(tmp_path / "rows.csv", X, delimiter=",", header="a,b,c", comments="")
-    command = ["fit", str(tmp_path / "rows.csv"), "--scale", "--components", "3", "--models", "EII,VVV"]
+    command = ["fit", str(tmp_path / "rows.csv"), "--scale", "--components", "3", "--covariance", "EII,VVV"]
     assert main([*command, "--out", str(tmp_path / "out"), "--report", str(tmp_path / "report.html")]) == 0
     assert "3 components, EII of standardised columns: converged" in capsys.readouterr().out
     assert "EII of standardised columns" in (tmp_path / "report.html").read_text()

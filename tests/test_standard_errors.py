@@ -240,7 +240,7 @@ def test_rows_from_anywhere(tmp_path):
     file, memory = (standard_errors(mixture, X, n_replicates=5, random_state=0) for X in
                     (gmm.open_rows(tmp_path / "rows.npy"), BLOBS))  # fmt: skip
     np.testing.assert_array_equal(file.means, memory.means)
-    with pytest.raises(TypeError, match="standard_errors needs its rows in memory"):
+    with pytest.raises(TypeError, match="needs its rows in memory"):
         standard_errors(mixture, blocks)
 
 
@@ -264,7 +264,7 @@ def test_it_is_told_in_a_table_and_pickled():
     X = np.column_stack([BLOBS, np.random.default_rng(5).normal(size=(200, 6))])
     errors = standard_errors(fit(X), X, n_replicates=20, random_state=0)
     lines = repr(errors).splitlines()
-    assert lines[0] == "StandardErrors by refits to weighted rows"
+    assert lines[0].endswith("by refits to weighted rows")
     assert lines[1].split() == ["weight", "x0", "x1", "x2", "x3", "x4", "x5"]
     assert lines[2].split()[:4] == ["0", f"{errors.model.weights_[0]:.4f}", "±", f"{errors.weights[0]:.4f}"]
     assert "2 more features" in lines[4]

@@ -144,7 +144,7 @@ def test_the_command_and_its_report(tmp_path, monkeypatch, capsys):
     def told(d):
         table = tmp_path / f"{d}.csv"
         np.savetxt(table, X[:, :d], delimiter=",", header=",".join(f"c{j}" for j in range(d)), comments="", fmt="%.4g")
-        words = ["fit", str(table), "--components", "2", "--models", "diag", "--out", str(tmp_path / str(d))]
+        words = ["fit", str(table), "--components", "2", "--covariance", "diag", "--out", str(tmp_path / str(d))]
         return main([*words, "--report", str(tmp_path / f"{d}.html")])
 
     assert told(3) == 0  # which loads what both need

@@ -54,7 +54,7 @@ between = mixture.condition({"waiting": 67})
 print(between)
 
 # %%
-# A fair test needs rows that the fit has not seen: ten folds, beside a straight
+# A fair test needs rows that the fit has not seen: five folds, beside a straight
 # line and a random forest. Each mixture is chosen by BIC, from its training
 # rows alone.
 
@@ -84,7 +84,7 @@ def compared(table, target, n_folds, **search):
     return rmse, np.concatenate(inside).mean()
 
 
-rmse, inside = compared(faithful, "eruptions", 10, n_components=range(1, 5))
+rmse, inside = compared(faithful, "eruptions", 5, n_components=range(1, 5))
 print({name: f"{error:.3f} minutes" for name, error in rmse.items()})
 print(f"inside 90 % intervals: {inside:.1%}")
 

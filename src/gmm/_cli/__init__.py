@@ -5,14 +5,16 @@ Each subcommand has its own module. Modules that need an optional dependency are
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 import traceback
 from collections.abc import Sequence
 
 from gmm._cli.arguments import parse
-from gmm._cli.failures import CommandError
+from gmm._cli.failures import CommandError, UsageError, in_options
 from gmm._text.printable import printable
+from gmm._validation.combinations import CombinationError
 from gmm._versions import EXTRAS, install_line
 
 __all__ = ["main"]
@@ -55,11 +57,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if options.debug:
             traceback.print_exc()
-        return _report_failure(options.command, f"error: {_reason(error)}", _exit_code(error))
+        return _report_failure(options.command, f"error: {_reason(error, options)}", _exit_code(error))
     return OK
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception, options: argparse.Namespace) -> str:
     if isinstance(error, ModuleNotFoundError) and error.name is not None:
         package = error.name.partition(".")[0]
         for extra, packages in EXTRAS.items():
@@ -68,12 +70,16 @@ def _reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
     message = " ".join(str(error).split())
-    if isinstance(error, CommandError | ValueError | OSError):
+    if isinstance(error, CommandError):
         return message
+    if isinstance(error, ValueError | OSError):
+        return in_options(message, options)
     return f"{type(error).__name__}: {message} (--debug shows the traceback)"
 
 
 def _exit_code(error: Exception) -> int:
+    if isinstance(error, CombinationError):
+        return UsageError.exit_code
     return error.exit_code if isinstance(error, CommandError) else FAILED
 
 

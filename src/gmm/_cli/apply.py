@@ -12,7 +12,7 @@ import numpy as np
 
 from gmm._cli.classes import class_json
 from gmm._cli.describe import MixtureFacts, ending, mixture_json
-from gmm._cli.failures import CommandError, UsageError, refuse
+from gmm._cli.failures import CommandError, UsageError, check_together
 from gmm._cli.rows import Rows, rows_for
 from gmm._cli.saved import load_mixture, load_model
 from gmm._cli.show import Screen
@@ -37,17 +37,15 @@ def predict(options: argparse.Namespace) -> None:
     """Run ``gmm predict``, which labels the rows of a table or predicts columns that it has not."""
     check_table("--out", options.out)
     _check_other_file(options)
+    check_together(options)
     model = load_model(options.model)
     if isinstance(model, MixtureClassifier):
+        check_together(options, MixtureClassifier="a classifier")
         _predict_classes(model, options)
         return
-    if options.known and options.blocks:
-        raise UsageError("--known: not with --blocks; it needs the table in memory")
     if options.known:
         _predict_columns(model, options)
         return
-    if options.level:
-        raise CommandError("--level is the probability of intervals of predicted columns: it needs --known")
     rows = rows_for(model, options, Screen(options.quiet))
     with _writing(options):
         write_predictions(options.out, model, rows, proba=options.proba, keep=options.keep or ())
@@ -72,7 +70,6 @@ def _write(options: argparse.Namespace, rows: Rows, columns: Mapping[str, Any]) 
 
 
 def _predict_classes(classifier: MixtureClassifier, options: argparse.Namespace) -> None:
-    refuse(options, ("known", "level", "blocks"), "not with a classifier, which predicts classes of rows in memory")
     rows = rows_for(classifier, options, Screen(options.quiet))
     proba = classifier.predict_proba(rows.source)
     predicted = classifier.classes_[proba.argmax(axis=1)]
@@ -83,7 +80,7 @@ def _predict_classes(classifier: MixtureClassifier, options: argparse.Namespace)
 
 
 def _predict_columns(model: GaussianMixture | BayesianGaussianMixture, options: argparse.Namespace) -> None:
-    mixture = model if isinstance(model, GaussianMixture) else model.plug_in()
+    mixture = _plug_in(model)
     names = names_of_features(mixture)
     unknown = [name for name in options.known if name not in names]
     if unknown:
@@ -99,6 +96,10 @@ def _predict_columns(model: GaussianMixture | BayesianGaussianMixture, options: 
         spread = {f"{name}_sd": prediction.deviations[:, j]} | {f"{name}_{end}": values for end, values in ends}
         columns |= beside(others, spread)
     _write(options, rows, columns)
+
+
+def _plug_in(model: GaussianMixture | BayesianGaussianMixture) -> GaussianMixture:
+    return model if isinstance(model, GaussianMixture) else model.plug_in()
 
 
 def sample(options: argparse.Namespace) -> None:
@@ -155,9 +156,7 @@ def export(options: argparse.Namespace) -> None:
     model = load_mixture(options.model)
     if options.out.lower().endswith(".onnx"):
         to_onnx(model, options.out)
-    elif isinstance(model, GaussianMixture):
-        to_json(model, options.out)
     else:
-        raise CommandError(f"{options.model}: mclust has no Bayesian mixtures; .onnx takes it")
+        to_json(_plug_in(model), options.out)
     if replaceable(options.out):  # else it may be the terminal
         Screen(options.quiet).line(f"written to {options.out}")

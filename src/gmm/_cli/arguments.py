@@ -21,7 +21,7 @@ exit codes: 0 success, 1 failure, 2 bad usage, 130 interrupted.
 examples:
   gmm fit                                             fit the bundled Old Faithful data
   gmm fit iris.csv --label-column species --out results
-  gmm fit big.parquet --models EEE,VVV --components 2:20 --time-limit 60
+  gmm fit big.parquet --covariance EEE,VVV --components 2:20 --time-limit 60
   gmm fit iris.csv --out results --report             also write an HTML report
   gmm predict results/model.gmm more.csv --proba --out labels.csv
   gmm predict results/model.gmm part.csv --known height,age --level 0.9
@@ -149,11 +149,8 @@ def _add_search(command: argparse.ArgumentParser) -> None:
                              "spherical")  # fmt: skip
     search.add_argument("--max-components", metavar="K", type=positive,
                         help="largest number of components of --bayesian (default 20)")  # fmt: skip
-    types = search.add_mutually_exclusive_group()
-    types.add_argument("--covariance", metavar="NAMES", type=names, action="extend",
-                       help="covariance models: all 14 (default) or a list such as EEE,VVV or full,diag")  # fmt: skip
-    types.add_argument("--models", metavar="NAMES", type=names, action="extend",
-                       help="same as --covariance")  # fmt: skip
+    search.add_argument("--covariance", metavar="NAMES", type=names, action="extend",
+                        help="covariance models: all 14 (default) or a list such as EEE,VVV or full,diag")  # fmt: skip
     search.add_argument("--criterion", choices=CRITERIA,
                         help="criterion to choose by; smaller is better (default bic)")  # fmt: skip
     search.add_argument("--time-limit", metavar="SECONDS", type=positive_number,

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from gmm._cli.agreement import Agreement, Labels, compare
 from gmm._cli.describe import agreement_json, mixture_json
-from gmm._cli.failures import CommandError, refuse
+from gmm._cli.failures import CommandError
 from gmm._cli.result import Fitted, fit_parameters, make_directory
 from gmm._cli.rows import rows_to_fit
 from gmm._cli.show import Screen
@@ -28,11 +28,6 @@ from gmm._text.amounts import counted, percent
 __all__ = ["class_json", "fit_classes"]
 
 _INTEGER = re.compile(r"0|-?[1-9]\d*")  # as it is printed again
-# Options of a search without labels, or of its results; BIC is the criterion of both.
-_OF_A_SEARCH = (
-    *("criterion", "noise", "refine", "time_limit", "checkpoint", "report", "plot", "label_column"),
-    *("bayesian", "max_components", "blocks"),
-)
 
 
 def fit_classes(screen: Screen, options: argparse.Namespace, covariance_type: str | Sequence[str]) -> None:
@@ -43,15 +38,14 @@ def fit_classes(screen: Screen, options: argparse.Namespace, covariance_type: st
     CommandError
         If the table or an option is invalid.
     """
-    refuse(options, _OF_A_SEARCH[options.criterion == "bic" :], "not with --class-column")
     options = argparse.Namespace(**vars(options) | {"label_column": options.class_column})
     rows = rows_to_fit(screen, options)
     assert rows.labels is not None  # the column is in the table
     labels, out, started = _classes(rows.labels, options.class_column), make_directory(options.out), time.perf_counter()
     classifier = _classifier(options, covariance_type)
-    with screen.warnings() as warned, screen.working("fitting"):
+    with screen.warnings(options) as warned, screen.working("fitting"):
         classifier.fit(rows.source, labels)
-    fitted = Fitted(rows, options, tuple(warned), time.perf_counter() - started)
+    fitted = Fitted(rows, options, warned, time.perf_counter() - started)
     proba, classes = classifier.predict_proba(rows.source), [str(label) for label in classifier.classes_.tolist()]
     labelled, predicted = rows.labels.among(classes), proba.argmax(axis=1)
     agreement = compare(labelled, iter([predicted]), len(classes))

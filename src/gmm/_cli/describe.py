@@ -139,7 +139,7 @@ def parameter_warning(n_parameters: int, total: float, unit: str) -> str:
         return ""
     return (
         f"The chosen mixture has {counted(n_parameters, 'free parameter')} for {total:,.6g} {unit}, so its criteria "
-        "are unreliable and AICc is infinite: use fewer columns (--columns) or models with fewer parameters (--models)."
+        "are unreliable and AICc is infinite: use fewer columns (--columns) or simpler models (--covariance)."
     )
 
 

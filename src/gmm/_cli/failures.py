@@ -1,11 +1,49 @@
-"""Errors that commands report in one line, with their exit codes."""
+"""Errors that commands report in one line, with their exit codes, in the words of the command line."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
+import re
 
-__all__ = ["CommandError", "UsageError", "refuse"]
+from gmm._validation.combinations import EXCLUSIONS
+
+__all__ = ["CommandError", "UsageError", "check_together", "in_options"]
+
+# Options by what Python calls them.
+_OPTIONS = {
+    "BayesianGaussianMixture": "--bayesian",
+    "MixtureClassifier": "--class-column",
+    "a range of components": "--components",
+    "a table of rows": "FILE",
+    "another criterion than BIC": "--criterion but bic",
+    "checkpoint": "--checkpoint",
+    "covariance_type": "--covariance",
+    "criterion": "--criterion",
+    "max_iter": "--max-iter",
+    "missing='em'": "--missing em",
+    "n_components": "--components",
+    "n_init": "--n-init",
+    "noise": "--noise",
+    "with noise=False": "without --noise",
+    "plot_clusters": "--kind clusters",
+    "plot_convergence": "--kind convergence",
+    "plot_decision_boundaries": "--kind boundaries",
+    "plot_density": "--kind density",
+    "plot_uncertainty": "--kind uncertainty",
+    "predict_from": "--known",
+    "prior": "--prior",
+    "random_state": "--seed",
+    "refine": "--refine",
+    "reg_covar": "--reg-covar",
+    "resume=True": "--resume",
+    "rows beyond memory": "--blocks",
+    "standardize": "--scale",
+    "time_limit": "--time-limit",
+    "tol": "--tol",
+}
+_WORDS = [name for name in _OPTIONS if name == "tol" or re.search("[_=]", name)]  # no English ones
+_IN_TEXT = re.compile(rf"(?<![\w'\"./-])({'|'.join(map(re.escape, _WORDS))})(?![\w'\"./-]\w|[\w'\"])")
+_NEEDS = {"--resume": "--checkpoint FILE", "--max-components": "--bayesian", "--level": "--known"}
 
 
 class CommandError(Exception):
@@ -20,14 +58,30 @@ class UsageError(CommandError):
     exit_code = 2
 
 
-def refuse(options: argparse.Namespace, names: Iterable[str], why: str) -> None:
-    """Check that none of some options is there.
+def in_options(text: str, options: argparse.Namespace) -> str:
+    """Name options of the command line in the place of parameters of Python."""
+    names = _OPTIONS | ({"n_components": "--max-components"} if vars(options).get("bayesian") else {})
+    return _IN_TEXT.sub(lambda name: names[name[0]], text)
+
+
+def check_together(options: argparse.Namespace, **models: str) -> None:
+    """Check that options go together, also with `models`, named by their classes.
 
     Raises
     ------
     UsageError
-        If one is.
+        If one needs another, or two exclude each other.
     """
-    for name in names:
-        if vars(options).get(name) not in (None, False):
-            raise UsageError(f"--{name.replace('_', '-')}: {why}")
+    given = {
+        f"--{name.replace('_', '-')}": value for name, value in vars(options).items() if value not in (None, False)
+    }
+    there = {*given, *(f"{name} {value}" for name, value in given.items() if isinstance(value, str)), *models.values()}
+    there |= {"FILE"} & {name.upper().strip("-") for name in given}
+    there |= {"--criterion but bic"} if given.get("--criterion") not in (None, "bic") else set()
+    for option, other in _NEEDS.items():
+        if option in there and other.partition(" ")[0] not in there:
+            raise UsageError(f"{option}: expected with {other}")
+    names = _OPTIONS | models
+    for row in EXCLUSIONS:
+        if {names.get(row.first, row.first), names.get(row.second, row.second)} <= there:
+            raise UsageError(in_options(row.said(names), options))

@@ -6,13 +6,13 @@ import argparse
 from typing import Any
 
 from gmm._cli import pictures
-from gmm._cli.failures import CommandError, UsageError
+from gmm._cli.failures import CommandError, UsageError, check_together
 from gmm._cli.rows import Rows, bundled, rows_for
 from gmm._cli.saved import load_mixture
 from gmm._cli.show import Screen
 from gmm._cli.write import check_suffix, check_writable
 from gmm._estimators.contract import names_of_features
-from gmm._estimators.fitted import FittedMixture, fitted_parameters
+from gmm._estimators.fitted import FittedMixture
 from gmm._text.lists import quoted
 from gmm._uses.combining import combine_components
 
@@ -26,7 +26,6 @@ _FUNCTIONS = {
     "uncertainty": "plot_uncertainty",
     "combined": "plot_clusters",
 }
-_WITHOUT_NOISE = ("density", "boundaries")
 _MOST_FEATURES = 6
 
 
@@ -35,14 +34,10 @@ def plot(options: argparse.Namespace) -> None:
     out = f"{options.kind}.png" if options.out is None else options.out
     check_suffix("--out", out, pictures.SUFFIXES)
     check_writable(out)
-    _check_unused(options)
+    check_together(options)
     drawing = pictures.drawing()
     screen = Screen(options.quiet)
     model = load_mixture(options.model)
-    if options.kind in _WITHOUT_NOISE and fitted_parameters(model).noise:
-        raise UsageError(
-            f"--kind {options.kind}: not for a model with noise, which is everywhere; use clusters or uncertainty"
-        )
     if options.kind not in _FUNCTIONS:
         picture = _convergence(drawing, model, options)
     else:
@@ -54,15 +49,6 @@ def plot(options: argparse.Namespace) -> None:
             screen.note(f"in the picture, {rows.filled_note.rstrip('.')}")
     pictures.save(picture, out)
     screen.line(f"picture written to {out}")
-
-
-def _check_unused(options: argparse.Namespace) -> None:
-    """Reject options that the kind of picture does not use."""
-    if options.kind == "convergence":
-        of_rows = {options.file: options.file, "--features": options.features, "--drop-missing": options.drop_missing}
-        unused = [str(name) for name, value in of_rows.items() if value]
-        if unused:
-            raise UsageError(f"{unused[0]}: not used by --kind convergence, which draws passes, not rows; leave it out")
 
 
 def _convergence(drawing: Any, model: FittedMixture, options: argparse.Namespace) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,10 +27,9 @@ from gmm._cli.describe import (
 from gmm._cli.failures import CommandError
 from gmm._cli.rows import Rows
 from gmm._cli.show import Screen
-from gmm._cli.write import write_json, write_predictions, write_table
+from gmm._cli.write import scorer_of, write_json, write_predictions, write_table
 from gmm._estimators.bayesian import BayesianGaussianMixture
 from gmm._estimators.criteria import CRITERIA
-from gmm._estimators.fitted import fitted_parameters
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer
 from gmm._selection import Selection
@@ -54,7 +53,7 @@ class Fitted:
         The fitted rows.
     options : argparse.Namespace
         The options of ``gmm fit``.
-    warnings : tuple of str
+    warnings : sequence of str
         Warnings issued during the fit.
     seconds : float
         Duration of the fit, in seconds.
@@ -62,13 +61,23 @@ class Fitted:
 
     rows: Rows
     options: argparse.Namespace
-    warnings: tuple[str, ...]
+    warnings: Sequence[str]
     seconds: float
 
     @property
     def model(self) -> GaussianMixture | BayesianGaussianMixture:
         """The mixture."""
         raise NotImplementedError
+
+    @property
+    def converged(self) -> bool:
+        """Whether a fit converged."""
+        return self.model.converged_
+
+    @property
+    def parameter_warning(self) -> str:
+        """Warning if the mixture has at least as many parameters as there are rows; else empty."""
+        return ""
 
     @property
     def searched(self) -> str:
@@ -88,19 +97,14 @@ class Fitted:
     @cached_property
     def labels(self) -> NDArray[np.int64]:
         """Most probable component of each row in memory, shape (n,)."""
-        return np.asarray(self.model.predict(self.rows.source))
+        return np.concatenate([*self._labels_by_blocks()])
 
     def _labels_by_blocks(self) -> Iterator[NDArray[np.int64]]:
-        if self.rows.in_memory:
-            yield self.labels
-            return
-        for _, results in self._scorer.blocks(self.rows.source, labels=True):
-            assert results.labels is not None  # they were asked for
-            yield results.labels
+        return (labels for _, labels, _ in self._scorer.predicted(self.rows.source, responsibilities=False))
 
     @property
     def _scorer(self) -> Scorer:
-        return Scorer(fitted_parameters(self.model), self.model.n_threads)
+        return scorer_of(self.model)
 
     @cached_property
     def certainty(self) -> NDArray[np.float64]:
@@ -279,6 +283,11 @@ class Result(Fitted):
     def n_parameters(self) -> int:
         """Number of free parameters of the chosen cell."""
         return int(self.search.n_parameters[self.search.best_index])
+
+    @property
+    def converged(self) -> bool:
+        """Whether the fit of a cell converged."""
+        return any(mixture is not None and mixture.converged_ for mixture in self.search.estimators)
 
     @property
     def parameter_warning(self) -> str:

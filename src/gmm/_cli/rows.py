@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from gmm._caching import cached_property
 from gmm._cli.agreement import Labels
 from gmm._cli.columns import LEFT_OUT_SHOWN, OPTIONS, SHOWN, check_present, columns_to_read, measurements, slices
-from gmm._cli.failures import CommandError, UsageError, refuse
+from gmm._cli.failures import CommandError, UsageError, in_options
 from gmm._cli.show import Screen
 from gmm._estimators.bayesian import BayesianGaussianMixture
 from gmm._estimators.fitted import FittedMixture
@@ -35,7 +35,6 @@ from gmm._text.lists import listed, quoted
 
 __all__ = ["Rows", "bundled", "rows_for", "rows_to_fit"]
 
-_IN_MEMORY = ("drop_missing", "report", "plot")  # options
 _FITTED_AS_THEY_ARE = "with --missing em, they are fitted as they are"
 _BUNDLED = "faithful.csv"
 
@@ -139,8 +138,6 @@ def rows_to_fit(screen: Screen, options: argparse.Namespace) -> Rows:
     UsageError
         If an option does not go with another one.
     """
-    if options.drop_missing and options.missing:
-        raise UsageError("--drop-missing: not with --missing, which keeps the rows with missing values")
     weight, label = options.weight_column, options.label_column
     with screen.working("reading"):
         table = _open(options)
@@ -160,7 +157,7 @@ def rows_to_fit(screen: Screen, options: argparse.Namespace) -> Rows:
         if label is not None:
             blocks = (block[label] for block in table.columns([label]))
             rows = replace(rows, labels=Labels.of(blocks, options.na, rows.indices))
-    messages = (str(warning.message) for warning in caught)
+    messages = (in_options(str(warning.message), options) for warning in caught)
     notes = (*table.notes([*rows.names, *others]), *notes, *rows.notes, *messages)
     screen.notes(notes)
     return replace(rows, notes=notes, table=None)
@@ -225,10 +222,8 @@ def bundled() -> FileTable:
 def _open(options: argparse.Namespace) -> FileTable:
     """Open the table that the options name."""
     blocks, says = _by_blocks(options), TextFormat.of(options.header, options.decimal, options.na, OPTIONS)
-    if blocks:
-        refuse(options, _IN_MEMORY, "not with --blocks; it needs the table in memory")
-        if options.file in (None, "-"):
-            raise UsageError("--blocks reads the table once for each pass: expected a file")
+    if blocks and options.file in (None, "-"):
+        raise UsageError("--blocks reads the table once for each pass: expected a file")
     if options.file is None:
         return bundled()
     content = sys.stdin.buffer.read() if options.file == "-" else None

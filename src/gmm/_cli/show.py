@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 import warnings
 from collections import Counter
@@ -26,6 +27,7 @@ from gmm import _selection as selection
 from gmm._cli.agreement import Agreement
 from gmm._cli.choice import choice, headed_table
 from gmm._cli.describe import MixtureFacts, decimals
+from gmm._cli.failures import in_options
 from gmm._text.amounts import counted, duration
 from gmm._text.printable import printable_lines
 
@@ -83,13 +85,14 @@ class Screen:
         self._out.print(escape(text), soft_wrap=True)
 
     @contextmanager
-    def warnings(self) -> Iterator[list[str]]:
+    def warnings(self, options: argparse.Namespace) -> Iterator[list[str]]:
         """Print the warnings of a fit as notes behind it; the list has them then."""
         texts: list[str] = []
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             yield texts
         for text, times in Counter(str(warning.message) for warning in caught).items():
+            text = in_options(text, options)
             texts.append(text if times == 1 else f"{text} ({times} times)")
         self.notes(texts)
 

@@ -13,15 +13,16 @@ from typing import Any
 
 from gmm._cli.failures import UsageError
 from gmm._cli.rows import Rows
-from gmm._estimators.fitted import FittedMixture, fitted_parameters, source_of
+from gmm._estimators.fitted import FittedMixture, fitted_parameters
 from gmm._estimators.scorer import Scorer
-from gmm._persistence import replaceable, suffix_to_write, write_atomically
+from gmm._persistence import predictions, replaceable, suffix_to_write, write_atomically
 from gmm._rows.writing import WRITERS, in_step, prediction_columns, write_blocks
 
 __all__ = [
     "check_suffix",
     "check_table",
     "check_writable",
+    "scorer_of",
     "write_json",
     "write_predictions",
     "write_table",
@@ -89,8 +90,7 @@ def write_table(path: str | os.PathLike[str] | None, blocks: Iterable[Mapping[st
         sys.stdout.flush()
         write_blocks(sys.stdout.buffer, ".csv", blocks)
         return
-    suffix = suffix_to_write(path, ".csv")
-    write_atomically(path, lambda file: write_blocks(file, suffix, blocks))
+    predictions.write_table(path, blocks)
 
 
 def write_predictions(
@@ -102,12 +102,16 @@ def write_predictions(
     keep: Sequence[str] = (),
 ) -> None:
     """Write the component of each row, its probabilities, and columns of the table to keep, block by block."""
-    scorer, source = Scorer(fitted_parameters(model), model.n_threads), source_of(model, rows.source)
     blocks: Iterable[Mapping[str, Any]] = (
         prediction_columns(rows.numbers(first, first + len(labels)), labels, soft)
-        for first, labels, soft in scorer.predicted(source, responsibilities=proba)
+        for first, labels, soft in scorer_of(model).predicted(rows.source, responsibilities=proba)
     )
     write_table(path, in_step(rows.own(keep), blocks) if keep else blocks)
+
+
+def scorer_of(model: FittedMixture) -> Scorer:
+    """Return what scores the rows of tables, which were checked when they were opened."""
+    return Scorer(fitted_parameters(model), model.n_threads)
 
 
 def write_json(path: Path | None, document: Mapping[str, Any]) -> None:

@@ -21,7 +21,7 @@ from gmm._rows.sources import ArraySource
 from gmm._validation.arrays import float_type, to_kernel_floats
 from gmm._values.layouts import Array
 
-__all__ = ["NpySource", "is_file_backed", "loaded", "npy_source"]
+__all__ = ["NpySource", "is_file_backed", "npy_array"]
 
 _BLOCK_BYTES = 1 << 20
 _WORTH_READING = 1 << 26  # bytes: smaller maps are arrays like others, over which compiled loops make many passes
@@ -106,22 +106,8 @@ class NpySource(BlockSource):
             buffer = buffer[got:]
 
 
-def npy_source(path: str | os.PathLike[str]) -> NpySource:
-    """Open an .npy file of numbers.
-
-    Raises
-    ------
-    ValueError
-        If it is damaged, or holds no numbers of shape (n, d).
-    """
-    array = loaded(Path(path), os.fspath(path))
-    if not isinstance(array, np.memmap) or array.ndim != 2:
-        raise ValueError(_expected(os.fspath(path), array))
-    return NpySource(array)
-
-
-def loaded(file: Path | BinaryIO, name: str) -> NDArray[Any]:
-    """Map an array of numbers of one or two dimensions in a file, or read that of a stream; `name` is for messages.
+def npy_array(file: Path | BinaryIO, name: str) -> Any:
+    """Map an array of numbers, of one column if it has one dimension, or read that of a stream; `name` is for messages.
 
     Raises
     ------
@@ -136,13 +122,9 @@ def loaded(file: Path | BinaryIO, name: str) -> NDArray[Any]:
     except Exception as error:  # numpy may raise anything on a damaged header
         raise ValueError(f"{name} is not an array of numbers: {error}") from error
     if not isinstance(array, np.ndarray) or array.ndim not in (1, 2) or array.dtype.kind not in "biuf":
-        raise ValueError(_expected(name, array))
-    return array
-
-
-def _expected(name: str, array: Any) -> str:
-    got = f"{array.dtype} of shape {array.shape}" if isinstance(array, np.ndarray) else "an archive of arrays"
-    return f"{name}: expected numbers of shape (rows, columns), got {got}"
+        got = f"{array.dtype} of shape {array.shape}" if isinstance(array, np.ndarray) else "an archive of arrays"
+        raise ValueError(f"{name}: expected numbers of shape (rows, columns), got {got}")
+    return array[:, None] if array.ndim == 1 else array
 
 
 def _mapped_again(place: tuple[Any, ...], row_weights: Array | None) -> NpySource:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from gmm._rows.npy import NpySource, loaded
+from gmm._rows.npy import NpySource, npy_array
 
 __all__ = ["NpyPart"]
 
@@ -31,8 +31,7 @@ class NpyPart:
 
     def __init__(self, path: str, content: bytes | None = None) -> None:
         self.name = path
-        array = loaded(Path(path) if content is None else BytesIO(content), path)
-        self._array = array[:, None] if array.ndim == 1 else array
+        self._array = array = npy_array(Path(path) if content is None else BytesIO(content), path)
         self._wide = array.dtype.itemsize > np.float64().itemsize
         self._type = np.dtype(np.float64) if self._wide else array.dtype.newbyteorder("=")
         kind = pa.from_numpy_dtype(self._type)

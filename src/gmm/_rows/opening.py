@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from gmm._exceptions import warn
 from gmm._rows.blocks import BlockSource
 from gmm._rows.factory import FactorySource, OnceSource
-from gmm._rows.npy import NpySource, is_file_backed, npy_source
-from gmm._rows.parts import check_no_text, notes_of, part_of
+from gmm._rows.npy import NpySource, is_file_backed, npy_array
+from gmm._rows.parts import notes_of, part_of
 from gmm._rows.paths import files_of
 from gmm._rows.scratch import ScratchSource
 from gmm._rows.sliced import SlicedSource
@@ -48,7 +48,7 @@ def open_rows(
     ----------
     data : path, list of paths, data set, query, array of another package, or callable
         A file, a folder of files, or a pattern such as ``"data/*.parquet"``: Parquet, Arrow or Feather, ORC, delimited
-        text (possibly compressed), or one .npy file, which the suffix tells; without one, it is text. The files of a
+        text (possibly compressed) or .npy, which the suffix tells; without one, it is text. The files of a
         folder, and of its folders, are read in the order of their paths; those whose names begin with a dot or an
         underscore are not, and a warning names those of another kind. A ``pyarrow.dataset.Dataset`` or its ``Scanner``,
         an Arrow table, any object with `schema` and `to_batches`, a polars ``LazyFrame``, a DuckDB relation; an h5py
@@ -56,7 +56,7 @@ def open_rows(
         beginning each time it is called: arrays or data frames, or tuples of one and the weights of its rows. With
         `scratch`, also what can be read only once: an iterator of such blocks, or a stream of Arrow.
     columns : sequence of str, default=None
-        The features, by their names; all columns but the weight's by default.
+        The features, by their names (x0, x1, … of .npy files); all columns but the weight's by default.
     weight : str, default=None
         The column of the rows' weights, which are kept in memory: 8 bytes a row.
     header : bool, default=None
@@ -188,13 +188,8 @@ def _of_paths(
     for note in filter(None, (others for _, others in listed)):
         warn(note, UserWarning)
     files = [file for each, _ in listed for file in each]
-    if any(suffix_of(file) in NPY for file in files):
-        if len(files) > 1 or columns is not None or weight is not None:
-            raise ValueError(
-                "a .npy file is read alone and has no names of columns: expected one path and nothing else"
-            )
-        check_no_text(files[0], says)
-        return npy_source(files[0])
+    if len(files) == 1 and suffix_of(files[0]) in NPY and columns is None and weight is None and says.is_silent:
+        return NpySource(npy_array(files[0], str(files[0])))  # needs nothing but numpy
     parts = [part_of(file, says) for file in files]
     for part in parts:
         for note in notes_of(part, columns):

@@ -12,7 +12,7 @@ from gmm._rows.text_format import TextFormat
 if TYPE_CHECKING:
     from gmm._rows.tables import Part
 
-__all__ = ["check_no_text", "notes_of", "part_of"]
+__all__ = ["notes_of", "part_of"]
 
 
 def part_of(path: PurePath, says: TextFormat, *, content: bytes | None = None, whole: bool = False) -> Part:
@@ -28,7 +28,8 @@ def part_of(path: PurePath, says: TextFormat, *, content: bytes | None = None, w
         from gmm._rows.delimited import TextPart
 
         return TextPart(name, says, content=content, whole=whole)
-    check_no_text(path, says)
+    if not says.is_silent:
+        raise ValueError(f"{path}: {says.words.all} to delimited text, not to a {path.suffix} file")
     if suffix in PARQUET:
         from gmm._rows.parquet import ParquetPart
 
@@ -46,18 +47,6 @@ def part_of(path: PurePath, says: TextFormat, *, content: bytes | None = None, w
 
         return NpyPart(name, content)
     raise ValueError(unknown_type(name, suffix, (*PARQUET, *ARROW, *ORC, *TEXT, *NPY)))
-
-
-def check_no_text(path: PurePath, says: TextFormat) -> None:
-    """Check that nothing is said of delimited text, as this file is none.
-
-    Raises
-    ------
-    ValueError
-        If something is.
-    """
-    if not says.is_silent and suffix_of(path) not in TEXT:
-        raise ValueError(f"{path}: {says.words.all} to delimited text, not to a {path.suffix} file")
 
 
 def notes_of(part: Part, columns: Sequence[str] | None) -> tuple[str, ...]:

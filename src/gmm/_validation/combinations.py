@@ -1,13 +1,18 @@
 """What goes with what: the pairs of features that exclude each other, and why.
 
-The one table from which the error messages and the page of the documentation come.
+The one table from which the error messages, the refusals of the command line and the page of the documentation come.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["EXCLUSIONS", "Exclusion", "refusal"]
+__all__ = ["EXCLUSIONS", "CombinationError", "Exclusion", "refusal"]
+
+
+class CombinationError(ValueError):
+    """Raised for two features that cannot be combined."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +27,16 @@ class Exclusion:
     @property
     def message(self) -> str:
         """The error."""
-        return f"{self.first} cannot be combined with {self.second}: {self.reason}. Instead, {self.instead}."
+        return self.said({})
+
+    def said(self, names: Mapping[str, str]) -> str:
+        """The error, in which some features have other names."""
+        first, second = (names.get(feature, feature) for feature in (self.first, self.second))
+        return f"{first} cannot be combined with {second}: {self.reason}. Instead, {self.instead}."
+
+
+def _each_with(first: str, *others: str, reason: str, instead: str) -> tuple[Exclusion, ...]:
+    return tuple(Exclusion(first, other, reason, instead) for other in others)
 
 
 EXCLUSIONS = (
@@ -110,13 +124,13 @@ EXCLUSIONS = (
         "noise",
         "plot_density",
         "its density is the same everywhere",
-        "fit with noise=False, or use plot_clusters",
+        "fit with noise=False, or use plot_clusters or plot_uncertainty",
     ),
     Exclusion(
         "noise",
         "plot_decision_boundaries",
         "its region has no end",
-        "fit with noise=False, or use plot_clusters",
+        "fit with noise=False, or use plot_clusters or plot_uncertainty",
     ),
     Exclusion(
         "a prior",
@@ -142,11 +156,44 @@ EXCLUSIONS = (
         "sums over rows do not contain the prior",
         "use fit, which takes partitioned rows as well",
     ),
+    # The command line, whose options stand for the others.
+    *_each_with(
+        "BayesianGaussianMixture",
+        *("a range of components", "criterion", "time_limit"),
+        reason="one fit empties the components that it does not need, so there is nothing to choose from",
+        instead="give the largest number of components as n_components",
+    ),
+    *_each_with(
+        "BayesianGaussianMixture",
+        *("prior", "refine", "standardize"),
+        reason="it has priors of its own, in the units of the rows, and moves by the evidence",
+        instead="leave it out",
+    ),
+    *_each_with(
+        "MixtureClassifier",
+        *("BayesianGaussianMixture", "another criterion than BIC", "noise", "refine", "rows beyond memory"),
+        *("checkpoint", "time_limit", "predict_from", "--label-column", "--report", "--plot"),
+        reason="it fits a mixture to the rows of each class in memory, which BIC chooses, and compares the classes",
+        instead="leave it out, or fit one mixture to all rows",
+    ),
+    *_each_with(
+        "rows beyond memory",
+        *("predict_from", "--drop-missing", "--report", "--plot"),
+        reason="it needs all rows at once",
+        instead="read the table into memory, or leave it out",
+    ),
+    *_each_with(
+        "plot_convergence",
+        *("a table of rows", "--features", "--drop-missing"),
+        reason="it draws passes, not rows",
+        instead="leave it out",
+    ),
+    Exclusion("--drop-missing", "missing='em'", "that keeps the rows with missing values", "leave one of them out"),
 )
 
 _BY_PAIR = {frozenset((row.first, row.second)): row for row in EXCLUSIONS}
 
 
-def refusal(first: str, second: str) -> ValueError:
+def refusal(first: str, second: str) -> CombinationError:
     """Return the error for two features that the table names."""
-    return ValueError(_BY_PAIR[frozenset((first, second))].message)
+    return CombinationError(_BY_PAIR[frozenset((first, second))].message)

@@ -15,7 +15,7 @@ from gmm._cli.report.narrative import Narrative
 from gmm._cli.report.origin import Origin
 from gmm._cli.report.page import css_colour, render
 from gmm._cli.result import Fitted
-from gmm._text.amounts import counted, percent
+from gmm._text.amounts import percent
 from gmm._text.html import Cell, Html, table
 
 __all__ = ["agreement", "certainty", "data", "fitting", "groups", "opening", "reproduction"]
@@ -37,8 +37,6 @@ def opening(result: Fitted, story: Narrative) -> Html:
     numbers["groups" if K > 1 else "group"] = str(K)
     numbers["covariance model"] = result.searched
     numbers |= story.numbers
-    if result.n_noise:
-        numbers["noise"] = counted(result.n_noise, "row")
     if K > 1:
         numbers["uncertain rows"] = f"{_uncertain(result):,}"
     separation = wording.separation_sentence(*_of_groups(result)[:2]) if K > 1 and result.n_noise < n else ""

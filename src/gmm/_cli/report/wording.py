@@ -37,19 +37,7 @@ _SOMEWHAT, _CLEARLY, _MUCH = 0.25, 0.75, 1.75
 _CORRELATED = 0.1
 _OPEN = 2.0  # smaller differences of a criterion are inconclusive
 _MOST_DECIMALS = 9
-_EVIDENCE = (
-    (_OPEN, "barely worth mentioning"),
-    (6.0, "positive evidence"),
-    (10.0, "strong evidence"),
-)  # Kass & Raftery
 _SEPARATION = ((0.5, "overlap heavily"), (0.8, "overlap"), (0.97, "are mostly separated"))  # by shares of sure rows
-_AGREEMENT = (
-    (0.1, "no better than chance"),
-    (0.5, "weakly"),
-    (0.8, "partly"),
-    (0.95, "closely"),
-    (1, "almost exactly"),
-)
 _BURNHAM = "have substantial support, those beyond 10 essentially none (Burnham & Anderson 2002)."
 SCALES = {
     "bic": "A difference in BIC below 2 is barely worth mentioning; 2 to 6 is positive evidence, 6 to 10 strong, above "
@@ -132,10 +120,9 @@ def runner_up_sentence(criterion: str, rivals: Sequence[tuple[int, str, float]])
     if not rivals:
         return ""
     K, name, distance = rivals[0]
-    word = f": {_step(_EVIDENCE, distance, 'very strong evidence')}" if criterion == "bic" else ""
     near = sum(distance < _OPEN for *_, distance in rivals) if criterion in ("bic", "aic", "aicc") else 0
     others = f" Within 2 of the best {title(criterion)} are {near:,}: the choice is open." if near > 1 else ""
-    return f"The runner-up, {counted(K, 'group')} with {name}, is {text_of(criterion, distance)} behind{word}.{others}"
+    return f"The runner-up, {counted(K, 'group')} with {name}, is {text_of(criterion, distance)} behind.{others}"
 
 
 def rival_sentence(criterion: str, n_components: int, rivals: Sequence[tuple[int, str, float]]) -> str:
@@ -180,7 +167,8 @@ def certainty_sentence(n_uncertain: int, n_rows: int, limit: float, which: str =
 
 def separation_sentence(n_uncertain: int, n_rows: int) -> str:
     """Say how well the groups are separated, by the rows whose group is uncertain."""
-    return f"They {_step(_SEPARATION, 1 - n_uncertain / n_rows, 'are well separated')}."
+    share = 1 - n_uncertain / n_rows
+    return f"They {next((words for limit, words in _SEPARATION if share < limit), 'are well separated')}."
 
 
 def noise_sentence(n_noise: int, n_rows: int) -> str:
@@ -191,9 +179,8 @@ def noise_sentence(n_noise: int, n_rows: int) -> str:
 
 
 def agreement_sentence(index: float) -> str:
-    """Interpret an adjusted Rand index."""
-    how = _step(_AGREEMENT, index, "exactly")
-    return f"Groups and labels agree {how}: the adjusted Rand index is {index:.4f} (1: identical, 0: by chance)."
+    """Say how well groups and labels agree."""
+    return f"The adjusted Rand index of groups and labels is {index:.4f} (1: identical, 0: by chance)."
 
 
 def format_share(share: float) -> str:
@@ -208,10 +195,6 @@ def format_value(value: float, spread: float) -> str:
     """Format a value with a number of decimals that suits a standard deviation."""
     digits = decimals(spread, abs(value))
     return with_minus(f"{value:.6g}" if digits is None else f"{value:.{digits}f}")
-
-
-def _step(steps: Sequence[tuple[float, str]], value: float, last: str) -> str:
-    return next((word for limit, word in steps if value < limit), last)
 
 
 def _and(words: Sequence[str]) -> str:
