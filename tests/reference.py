@@ -683,6 +683,51 @@ def constrained_maximum(model, free, counts, starts):
     return best
 
 
+def turned_in_every_plane(axes, free, weights, power):
+    """Axes, as rows, after one turn in the plane of every two of them, in order, by a step that lowers
+    Σ_k w_k Π_j a_kj^power, or Σ_k w_k Σ_j log a_kj where that is 0."""
+    logs = np.log(np.einsum("ji,kil,jl->kj", axes, free, axes)).sum(axis=1)
+    shares = weights * np.exp(power * (logs - logs.max()))
+    for i, j in zip(*np.triu_indices(len(axes), 1), strict=True):
+        inside = axes[[i, j]] @ free @ axes[[i, j]].T
+        apart, mixed = (inside[:, 0, 0] - inside[:, 1, 1]) / 2, inside[:, 0, 1]
+        product = inside[:, 0, 0] * inside[:, 1, 1]
+        slope, level = apart * mixed / product, (apart**2 - mixed**2) / 2 / product
+        share = shares / shares.sum()
+        curvature = share @ (level - (1 - power) * slope**2)
+        bend = share @ (np.abs(slope) * (1 + 3 * np.abs(level) + 2 * slope**2))
+        angle = share @ slope / curvature
+        if not (curvature > 0 and bend * abs(angle) < curvature and (abs(level) + slope**2).max() * angle**2 < 1e-2):
+            angle = np.arctan2(share @ slope, share @ level)
+        shares = shares * (1 + level * (1 - np.cos(angle)) - slope * np.sin(angle)) ** power
+        c, s = np.cos(angle / 4), np.sin(angle / 4)
+        axes[[i, j]] = np.array([[c, s], [-s, c]]) @ axes[[i, j]]
+    return axes
+
+
+def with_common_axes(model, free, counts, previous=None):
+    """The covariances (K, d, d) of EVE or VVE after one update."""
+    K, d = free.shape[:2]
+    weights, power = counts / counts.sum(), 1 / d if model == "EVE" else 0
+
+    def height(axes):
+        logs = np.log(np.einsum("ji,kil,jl->kj", axes, free, axes)).sum(axis=1)
+        return d * np.log(weights @ np.exp(logs / d)) if power else weights @ logs
+
+    if previous is None:
+        pooled = np.linalg.eigh(np.einsum("k,kij", weights, free))[1].T
+        axes = min(pooled, np.eye(d), key=height)
+    else:
+        factors = (1 + (np.arange(1, K + 1) * (np.sqrt(5) - 1) / 2) % 1) / np.trace(previous, axis1=1, axis2=2)
+        axes = np.linalg.eigh(np.einsum("k,kij", factors, previous))[1].T
+    axes = turned_in_every_plane(axes, free, weights, power)
+    variances = np.einsum("ji,kil,jl->kj", axes, free, axes)
+    if power:
+        volumes = np.exp(np.log(variances).mean(axis=1, keepdims=True))
+        variances = variances / volumes * (weights @ volumes)
+    return axes.T @ (variances[:, :, None] * axes)
+
+
 # --- Variational Bayes --------------------------------------------------------------------------
 
 

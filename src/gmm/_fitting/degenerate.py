@@ -115,21 +115,23 @@ def _unscaled(
 
 def _on_ridge(parameters: MixtureParameters, ridge: float) -> NDArray[np.bool_]:
     """Tell which components have hardly more variance than the ridge where the rows have far more, (K,)."""
-    variances = _column_variances(parameters)
+    variances, layout, high = _column_variances(parameters), parameters.model.layout, _ON_RIDGE * ridge
+    least = variances.min(axis=1)
+    if layout is FULL:  # 1 / tr Σ_k⁻¹ bounds the eigenvalues, so that few have to be computed
+        least = 1 / (parameters.whiteners**2).reshape(len(variances), -1).sum(axis=1)
+    if layout is not TIED and (least > high).all():
+        return np.zeros(len(variances), dtype=bool)
     within = parameters.weights @ variances + _of_noise(parameters)
     away = parameters.means - parameters.weights @ parameters.means / parameters.weights.sum()
     total = within + parameters.weights @ away**2
-    high = _ON_RIDGE * ridge
     on_ridge = (variances <= high) & (_FAR * variances < within)
     on_ridge |= (variances <= (1 + _TIED) * ridge) & (_FAR * variances < total)
     verdicts: NDArray[np.bool_] = np.asarray(on_ridge.any(axis=1))
-    if parameters.model.layout is TIED and ridge > 0:
+    if layout is TIED and ridge > 0:
         return verdicts | (len(verdicts) > 1 and _shares_ridge(parameters, ridge, away))
-    if parameters.model.layout is not FULL or ridge == 0:
+    if layout is not FULL or ridge == 0:
         return verdicts
-    # tr Σ_k⁻¹ bounds the eigenvalues, so that few have to be computed.
-    traces = (parameters.whiteners**2).reshape(len(verdicts), -1).sum(axis=1)
-    for k in np.flatnonzero(~verdicts & (traces * high >= 1)):
+    for k in np.flatnonzero(~verdicts & (least <= high)):
         values, axes = np.linalg.eigh(parameters.covariances[k])
         positive = np.maximum(values, np.finfo(np.float64).eps * values[-1])  # rounding may make them negative
         flat = (axes / np.sqrt(positive))[:, values <= high]

@@ -3,7 +3,7 @@
 Axes are the rows of a (d, d) matrix D.  A matrix A in them is D A Dᵀ.
 """
 from libc.float cimport DBL_EPSILON
-from libc.math cimport atan2, cos, fabs, sin, sqrt
+from libc.math cimport fabs, sqrt
 from libc.string cimport memcpy, memset
 
 from gmm._kernel.blas cimport eigenvectors, multiply, multiply_transposed, eigenvectors_workspace_size
@@ -120,66 +120,36 @@ cdef inline void sort_axes(double* values, double* axes, Py_ssize_t d) noexcept 
                 axes[least * d + j] = value
 
 
-# ---------------------------------------------------------------------------------------- of several matrices
-
-cdef inline void diagonalise_jointly(
-    double* matrices, Py_ssize_t K, Py_ssize_t d,  # IN of trace 1, OUT as diagonal as one rotation makes them all
-    double* axes,                                  # IN, OUT turned with them
-) noexcept nogil:
-    """Plane rotations that each make the sum of the squares off the diagonals least (Cardoso and Souloumiac 1996)."""
-    cdef Py_ssize_t i, j, k, _
-    cdef double x, y, apart, mixed, left, angle, c, s
-    cdef bint turned
-    for _ in range(MOST_SWEEPS):
-        turned = False
-        for i in range(d):
-            for j in range(i + 1, d):
-                apart = mixed = left = 0
-                for k in range(K):
-                    x = matrices[(k * d + i) * d + i] - matrices[(k * d + j) * d + j]
-                    y = 2 * matrices[(k * d + i) * d + j]
-                    apart += x * x - y * y
-                    mixed += 2 * x * y
-                    left += y * y
-                angle = atan2(mixed, apart) / 4
-                # Rounding leaves this much off the diagonals of matrices of trace 1: no turn is due to it.
-                if not (left > K * (4 * DBL_EPSILON) ** 2 and fabs(angle) > 4 * DBL_EPSILON):
-                    continue
-                turned = True
-                c, s = cos(angle), sin(angle)
-                for k in range(K):
-                    turn(matrices + k * d * d, d, i, j, c, s)
-                turn_rows(axes + i * d, axes + j * d, d, c, s)
-        if not turned:
-            return
-
+# ------------------------------------------------------------------------------- matrices in other axes
 
 cdef inline void in_axes(
     const double* axes, const double* matrix, Py_ssize_t d,        # IN (d, d)
     double* out,                                   # OUT D A Dᵀ, symmetric to the last digit
     double* product,                               # scratch (d, d)
 ) noexcept nogil:
-    cdef Py_ssize_t i, j, m
-    cdef double total
+    cdef Py_ssize_t i, j
     if d > WIDEST_PRODUCT:
         multiply(axes, d, matrix, d, product, d, d, d, d)
         multiply_transposed(product, d, axes, d, out, d, d, d, d, <double>0)
     else:
+        multiply_rows(axes, matrix, d, out)
         for i in range(d):
             for j in range(d):
-                total = 0
-                for m in range(d):
-                    total += axes[i * d + m] * matrix[m * d + j]
-                product[i * d + j] = total
-        for i in range(d):
-            for j in range(i + 1):
-                total = 0
-                for m in range(d):
-                    total += product[i * d + m] * axes[j * d + m]
-                out[i * d + j] = total
+                product[j * d + i] = out[i * d + j]
+        multiply_rows(axes, product, d, out)
     for i in range(d):
         for j in range(i):
             out[j * d + i] = out[i * d + j]
+
+
+cdef inline void multiply_rows(const double* a, const double* b, Py_ssize_t d, double* out) noexcept nogil:
+    """Multiply two (d, d) matrices row by row."""
+    cdef Py_ssize_t i, j, m
+    memset(out, 0, d * d * sizeof(double))
+    for i in range(d):
+        for m in range(d):
+            for j in range(d):
+                out[i * d + j] += a[i * d + m] * b[m * d + j]
 
 
 cdef inline void from_axes(

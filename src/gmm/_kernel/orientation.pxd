@@ -2,42 +2,31 @@
 
 With a_kj the variances of component k along the axes, the objective to minimise is Σ_k w_k Σ_j log a_kj for VVE, and
 d log Σ_k w_k (Π_j a_kj)^(1/d) for EVE.  It is lowered in the plane of two axes at a time: turned by an angle θ, with
-ψ = 4θ, the product of a component's two variances becomes a_i a_j (1 + h (1 − cos ψ) − r sin ψ), of period 2π.
+ψ = 4θ, the product of a component's two variances becomes a_i a_j (1 + h (1 − cos ψ) − r sin ψ), of period 2π.  As
+logarithms and roots are concave, the mean of these factors bounds the objective from above, so that its minimum, at
+tan ψ = Σ r / Σ h, is a descent.
+
+One update turns every plane once, first from the axes of the pooled covariance or, if they are better, from the
+features: a climb maximises over its passes what that leaves.
 """
 from libc.float cimport DBL_EPSILON
-from libc.math cimport INFINITY, M_PI, atan2, cos, exp, expm1, fabs, isfinite, log, log1p, sin, sqrt
-from libc.string cimport memcpy, memset
+from libc.math cimport INFINITY, atan2, cos, exp, fabs, isfinite, log, log1p, sin, sqrt
+from libc.string cimport memset
 
-from gmm._kernel.axes cimport (
-    diagonalise_jointly,
-    identity,
-    in_axes,
-    principal_axes,
-    axes_workspace_size,
-    turn,
-    turn_rows,
-)
-
-cdef enum:
-    SCANNED = 8               # angles that a search tries in a plane, with the best of each component
-    MOST_STARTS = 2           # components whose axes a search begins from
-    MOST_PASSES = 400         # over all planes, of a search
-    WIDEST_EXHAUSTIVE = 8     # features up to which every start of a search is followed to its last digit
-    FEW_PASSES = 4            # of a start beyond that, to compare it with others
-    MOST_FOLLOWED = 3000000   # K d³ up to which the best start is followed while it gains; else for so few passes
+from gmm._kernel.axes cimport axes_workspace_size, identity, in_axes, principal_axes, turn_rows
 
 
 cdef struct Planes:
-    Py_ssize_t K
+    Py_ssize_t K, d
     double power                # of the product of variances in a summand: 0 for its logarithm
-    const double* weights       # (K,)
-    double* shares              # (K,)
+    double* turned              # (d, d, K) covariances in the axes
+    double* shares              # (K,) of the components in the objective's derivative
     double* level               # (K,) h
     double* slope               # (K,) r
 
 
 cdef inline Py_ssize_t orientation_workspace_size(Py_ssize_t K, Py_ssize_t d) noexcept nogil:
-    return K * d * d + 2 * d * d + axes_workspace_size(d) + K * d + 3 * K
+    return K * d * d + 2 * d * d + axes_workspace_size(d) + 3 * K
 
 
 cdef inline bint common_axes(
@@ -49,206 +38,141 @@ cdef inline bint common_axes(
 ) noexcept nogil:
     """Return whether all variances are positive beyond rounding."""
     cdef Planes planes
-    cdef double* turned = room
-    cdef double* product = turned + K * d * d
-    cdef Py_ssize_t j, k
-    planes.K, planes.power, planes.weights = K, 1. / d if equal_volumes else 0, weights
-    planes.shares = product + 2 * d * d + axes_workspace_size(d) + K * d
+    cdef double* one = room + K * d * d
+    cdef double* product = one + d * d
+    cdef Py_ssize_t i, j, k
+    cdef double of_features = INFINITY
+    planes.K, planes.d, planes.power, planes.turned = K, d, 1. / d if equal_volumes else 0, room
+    planes.shares = product + d * d + axes_workspace_size(d)
     planes.level = planes.shares + K
     planes.slope = planes.level + K
-    if previous == NULL or not axes_of(previous, K, d, turned, axes):
-        search_axes(&planes, d, covariances, variances, axes, turned, product)
-    else:
-        # A climb maximises over its passes what one update leaves.
-        lower_objective(&planes, d, covariances, axes, turned, product, False, 1)
+    if previous == NULL or not mix(previous, K, d, NULL, axes):
+        identity(axes, d)
+        of_features = enter(&planes, weights, covariances, axes, one)
+        mix(covariances, K, d, weights, axes)
+    if not principal_axes(axes, d, variances, product):
+        return False
+    if enter(&planes, weights, covariances, axes, one) > of_features:
+        identity(axes, d)
+        enter(&planes, weights, covariances, axes, one)
+    for i in range(d):
+        for j in range(i + 1, d):
+            turn_plane(&planes, i, j, axes)
     for k in range(K):
-        in_axes(axes, covariances + k * d * d, d, turned, product)
+        for j in range(d):
+            product[j] = sqrt(max(covariances[(k * d + j) * d + j], 0))
         for j in range(d):                         # a variance of 0 may be rounded up
-            variances[k * d + j] = turned[j * d + j]
-            if not variances[k * d + j] > 64 * DBL_EPSILON * most_along(axes + j * d, covariances + k * d * d, d):
+            variances[k * d + j] = planes.turned[(j * d + j) * K + k]
+            if not variances[k * d + j] > 64 * DBL_EPSILON * most_along(axes + j * d, product, d):
                 return False
     return True
 
 
-cdef inline double most_along(const double* axis, const double* covariance, Py_ssize_t d) noexcept nogil:
+cdef inline double most_along(const double* axis, const double* deviations, Py_ssize_t d) noexcept nogil:
     """Return the variance along an axis if all correlations were ±1, to which its rounding errors are relative."""
     cdef Py_ssize_t j
     cdef double total = 0
     for j in range(d):
-        total += fabs(axis[j]) * sqrt(max(covariance[j * d + j], 0))
+        total += fabs(axis[j]) * deviations[j]
     return total * total
 
 
-cdef inline bint axes_of(
-    const double* matrices, Py_ssize_t K, Py_ssize_t d,    # IN (K, d, d) that share their axes
-    double* scaled, double* axes,                  # scratch (K, d, d), OUT (d, d)
+cdef inline bint mix(
+    const double* matrices, Py_ssize_t K, Py_ssize_t d,    # IN (K, d, d)
+    const double* weights,                         # IN (K,), or NULL: shares of traces that leave no two axes alike
+    double* out,                                   # OUT (d, d)
 ) noexcept nogil:
+    """Add up matrices; return whether their traces are positive."""
     cdef Py_ssize_t j, k
-    cdef double trace
+    cdef double trace, factor
+    memset(out, 0, d * d * sizeof(double))
     for k in range(K):
         trace = 0
         for j in range(d):
             trace += matrices[(k * d + j) * d + j]
         if not (trace > 0 and isfinite(trace)):
             return False
+        factor = weights[k] if weights != NULL else (1 + 0.6180339887498949 * (k + 1) % 1) / trace
         for j in range(d * d):
-            scaled[k * d * d + j] = matrices[k * d * d + j] / trace
-    identity(axes, d)
-    diagonalise_jointly(scaled, K, d, axes)
+            out[j] += factor * matrices[k * d * d + j]
     return True
 
 
-cdef inline void search_axes(
-    Planes* planes, Py_ssize_t d, const double* covariances,       # IN
-    double* first_variances, double* axes,         # scratch (K, d), OUT (d, d)
-    double* turned, double* product,               # scratch
+cdef inline double enter(
+    Planes* planes, const double* weights,         # OUT, IN (K,)
+    const double* covariances, const double* axes,         # IN (K, d, d), (d, d)
+    double* room,                                  # scratch (2, d, d)
 ) noexcept nogil:
-    """Start from the features, the axes of the pooled covariance and of two components; keep the lowest objective."""
-    cdef Py_ssize_t K = planes.K, start, j, k
-    cdef bint followed = K * d * d * d <= MOST_FOLLOWED
-    cdef Py_ssize_t most_passes = MOST_PASSES if d <= WIDEST_EXHAUSTIVE else FEW_PASSES if followed else 0
-    cdef double* candidate = product + d * d
-    cdef double* work = candidate + d * d
-    cdef double objective, least = INFINITY
-    for start in range(-2, min(K, MOST_STARTS)):
-        identity(candidate, d)
-        if start >= 0:
-            memcpy(candidate, covariances + start * d * d, d * d * sizeof(double))
-        elif start == -1:
-            memset(candidate, 0, d * d * sizeof(double))
-            for k in range(K):
-                for j in range(d * d):
-                    candidate[j] += planes.weights[k] * covariances[k * d * d + j]
-        if start > -2 and not principal_axes(candidate, d, first_variances, work):
-            continue
-        objective = lower_objective(planes, d, covariances, candidate, turned, product, True, most_passes)
-        if objective < least or start == -2:
-            least = objective
-            memcpy(axes, candidate, d * d * sizeof(double))
-    if most_passes < MOST_PASSES:
-        lower_objective(planes, d, covariances, axes, turned, product, False, MOST_PASSES if followed else FEW_PASSES)
-
-
-cdef inline double lower_objective(
-    Planes* planes, Py_ssize_t d, const double* covariances,       # IN
-    double* axes,                                  # IN, OUT
-    double* turned, double* product,               # scratch (K, d, d), (d, d)
-    bint search,                                   # whether to try wide angles first
-    Py_ssize_t most_passes,
-) noexcept nogil:
-    """Lower the objective from `axes`; return it."""
-    cdef Py_ssize_t k, _
-    # Of many features the last digits take most of the sweeps, and later updates find them.
-    cdef double gain, before = INFINITY, enough = 1e-20 if d <= WIDEST_EXHAUSTIVE else 1e-8
-    for k in range(planes.K):
-        in_axes(axes, covariances + k * d * d, d, turned + k * d * d, product)
-    for _ in range(most_passes):
-        gain = sweep(planes, d, search, turned, axes)
-        if not gain > enough or (gain < 1e-19 and gain >= before):
-            break
-        before = gain
-        search = False
-    return update_shares(planes, d, turned)
-
-
-cdef inline double sweep(
-    Planes* planes, Py_ssize_t d, bint search,
-    double* turned, double* axes,                  # IN, OUT
-) noexcept nogil:
-    """Turn in every plane once; return the gain."""
-    cdef Py_ssize_t i, j
-    cdef double gain = 0
-    update_shares(planes, d, turned)
-    for i in range(d):
-        for j in range(i + 1, d):
-            gain += turn_plane(planes, d, i, j, search, turned, axes)
-    return gain
-
-
-cdef inline double update_shares(Planes* planes, Py_ssize_t d, const double* turned) noexcept nogil:
-    """Write each component's share of the objective's derivative; return the objective."""
-    cdef Py_ssize_t j, k
-    cdef double total = 0, most = -INFINITY
-    cdef double* shares = planes.shares
-    for k in range(planes.K):
-        shares[k] = 0
+    """Write covariances in some axes, and the shares of components; return the objective."""
+    cdef Py_ssize_t K = planes.K, d = planes.d, i, j, k
+    cdef double total = 0, most = 0
+    cdef double* logs = planes.level
+    for k in range(K):
+        in_axes(axes, covariances + k * d * d, d, room, room + d * d)
+        for i in range(d * d):
+            planes.turned[i * K + k] = room[i]
+        logs[k] = 0
         for j in range(d):
-            shares[k] += log(turned[(k * d + j) * d + j])
+            logs[k] += log(room[j * d + j])
+        most = max(most, logs[k]) if k else logs[k]
+    for k in range(K):
+        planes.shares[k] = weights[k] * (exp((logs[k] - most) / d) if planes.power > 0 else 1)
+        total += planes.shares[k] if planes.power > 0 else weights[k] * logs[k]
     if planes.power == 0:
-        for k in range(planes.K):
-            total += planes.weights[k] * shares[k]
-            shares[k] = planes.weights[k]
         return total
-    for k in range(planes.K):
-        most = max(most, shares[k])
-    for k in range(planes.K):
-        shares[k] = planes.weights[k] * exp((shares[k] - most) / d)
-        total += shares[k]
-    for k in range(planes.K):
-        shares[k] /= total
+    for k in range(K):
+        planes.shares[k] /= total
     return d * log(total) + most
 
 
-cdef inline double turn_plane(
-    Planes* planes, Py_ssize_t d, Py_ssize_t i, Py_ssize_t j, bint search,
-    double* turned, double* axes,                  # IN, OUT
-) noexcept nogil:
-    """Turn axes i and j by the best angle; return the gain."""
-    cdef Py_ssize_t K = planes.K, k
-    cdef double p, q, s, u, inverse, slope = 0, curvature = 0, stiffest = 0, angle, gain
+cdef inline void turn_plane(Planes* planes, Py_ssize_t i, Py_ssize_t j, double* axes) noexcept nogil:
+    """Turn axes i and j by an angle that lowers the objective."""
+    cdef Py_ssize_t K = planes.K, d = planes.d, k
+    cdef const double* first = planes.turned + (i * d + i) * K
+    cdef const double* second = planes.turned + (j * d + j) * K
+    cdef const double* mixed = planes.turned + (i * d + j) * K
+    cdef double u, inverse, slope = 0, level = 0, curvature = 0, third = 0, stiffest = 0, angle, c, s
     for k in range(K):
-        p, q, s = turned[(k * d + i) * d + i], turned[(k * d + j) * d + j], turned[(k * d + i) * d + j]
-        u, inverse = (p - q) / 2, 1 / (p * q)
-        planes.slope[k] = u * s * inverse
-        planes.level[k] = (u * u - s * s) / 2 * inverse
+        u, inverse = (first[k] - second[k]) / 2, 1 / (first[k] * second[k])
+        planes.slope[k] = u * mixed[k] * inverse
+        planes.level[k] = (u * u - mixed[k] * mixed[k]) / 2 * inverse
         slope += planes.shares[k] * planes.slope[k]
-        curvature += planes.shares[k] * (planes.level[k] - (1 - planes.power) * planes.slope[k] ** 2)
-        stiffest = max(stiffest, planes.level[k])
+        level += planes.shares[k] * planes.level[k]
+        u = planes.slope[k] * planes.slope[k]
+        curvature += planes.shares[k] * u
+        third += planes.shares[k] * fabs(planes.slope[k]) * (1 + 3 * fabs(planes.level[k]) + 2 * u)
+        stiffest = max(stiffest, fabs(planes.level[k]) + u)
+    curvature = level - (1 - planes.power) * curvature
     angle = slope / curvature
-    gain = slope * angle / 2
-    # A parabola is exact enough for small angles, unless a component is so thin that its valley is narrower still.
-    if search or not curvature > 0 or not fabs(angle) < 1e-3 or not stiffest * angle * angle < 1e-2:
-        gain = -objective_change(planes, angle) if curvature > 0 else 0
-        if search or not gain > 0:
-            gain = scan_angles(planes, gain, &angle)
-    if not gain > 1e-27:
-        return 0
-    p, q = cos(angle / 4), sin(angle / 4)
+    # Newton's step, where the objective's own parabola is exact enough; else that of the bound.
+    if not (curvature > 0 and third * fabs(angle) < curvature and stiffest * angle * angle < 1e-2):
+        angle = atan2(slope, level)
+    if not fabs(slope * angle) > 1e-27:
+        return
+    if planes.power > 0:
+        c, s = cos(angle), sin(angle)
+        for k in range(K):
+            planes.shares[k] *= exp(planes.power * log1p(planes.level[k] * (1 - c) - planes.slope[k] * s))
+    c, s = cos(angle / 4), sin(angle / 4)
+    turn_all(planes, i, j, c, s)
+    turn_rows(axes + i * d, axes + j * d, d, c, s)
+
+
+cdef inline void turn_all(Planes* planes, Py_ssize_t i, Py_ssize_t j, double c, double s) noexcept nogil:
+    cdef Py_ssize_t K = planes.K, d = planes.d, k, m
+    cdef double* row = planes.turned + i * d * K
+    cdef double* other = planes.turned + j * d * K
+    cdef double x
+    turn_rows(row, other, d * K, c, s)
     for k in range(K):
-        if planes.power > 0:
-            planes.shares[k] *= exp(planes.power * log_ratio(planes, k, cos(angle), sin(angle)))
-        turn(turned + k * d * d, d, i, j, p, q)
-    turn_rows(axes + i * d, axes + j * d, d, p, q)
-    return gain
-
-
-cdef inline double log_ratio(const Planes* planes, Py_ssize_t k, double c, double s) noexcept nogil:
-    """Log ratio of the products of variances after and before a turn."""
-    return log1p(planes.level[k] * (1 - c) - planes.slope[k] * s)
-
-
-cdef inline double objective_change(const Planes* planes, double angle) noexcept nogil:
-    """Change of the objective by a turn."""
-    cdef Py_ssize_t k
-    cdef double total = 0, c = cos(angle), s = sin(angle), ratio
-    for k in range(planes.K):
-        ratio = log_ratio(planes, k, c, s)
-        total += planes.shares[k] * (ratio if planes.power == 0 else expm1(planes.power * ratio))
-    return total if planes.power == 0 else total / planes.power
-
-
-cdef inline double scan_angles(
-    const Planes* planes, double gain,             # IN of `angle`
-    double* angle,                                 # IN, OUT
-) noexcept nogil:
-    """Try angles all around; return the gain of the best."""
-    cdef Py_ssize_t n
-    cdef double tried, better
-    for n in range(SCANNED + planes.K):
-        tried = (2 * n + 1) * M_PI / SCANNED
-        if n >= SCANNED:
-            tried = atan2(planes.slope[n - SCANNED], planes.level[n - SCANNED])
-        better = -objective_change(planes, tried)
-        if better > gain:
-            gain, angle[0] = better, tried
-    return gain
+        x = row[i * K + k]
+        row[i * K + k] = c * x + s * row[j * K + k]
+        row[j * K + k] = c * row[j * K + k] - s * x
+        other[j * K + k] = c * other[j * K + k] - s * other[i * K + k]
+    for m in range(d):
+        if m != i:
+            for k in range(K):
+                planes.turned[(m * d + i) * K + k] = row[m * K + k]
+        if m != i and m != j:
+            for k in range(K):
+                planes.turned[(m * d + j) * K + k] = other[m * K + k]
