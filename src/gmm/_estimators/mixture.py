@@ -19,6 +19,7 @@ from gmm._estimators.fitted import (
     Past,
     fit_attributes,
     fitted_parameters,
+    model_of,
     past_of,
     set_mixture,
     source_of,
@@ -216,6 +217,7 @@ class GaussianMixture(FittedMixture):
         n_components: int = 1,
         *,
         covariance_type: str = DEFAULT_COVARIANCE_TYPE,
+        n_factors: int | None = None,
         tol: float = 1e-3,
         reg_covar: float = 1e-6,
         max_iter: int = 100,
@@ -237,7 +239,7 @@ class GaussianMixture(FittedMixture):
         fixed: Mapping[str, bool | ArrayLike] | None = None,
     ) -> None:
         self.n_components = n_components
-        self.covariance_type = covariance_type
+        self.covariance_type, self.n_factors = covariance_type, n_factors
         self.tol = tol
         self.reg_covar = reg_covar
         self.max_iter = max_iter
@@ -374,7 +376,7 @@ class GaussianMixture(FittedMixture):
         decay = check_real(decay, "decay", "[0, 1)")
         past = past_of(self)
         source, names = block_of(self, X, sample_weight, past.parameters)
-        model = covariance_model(self.covariance_type, source.n_features)
+        model = model_of(self, source.n_features)
         try:
             stream, bounds, seconds, repaired = stream_blocks(
                 self._begun(source, model, past), source, decay=decay, n_threads=self.n_threads
@@ -553,10 +555,11 @@ class GaussianMixture(FittedMixture):
 
     def _with(self, parameters: MixtureParameters, columns: NDArray[np.intp]) -> Self:
         """Return an estimator that holds a mixture of some of the columns."""
-        same = covariance_model(self.covariance_type) is parameters.model
+        same = model_of(self) is parameters.model
         mixture = type(self)(
             parameters.n_components,
             covariance_type=self.covariance_type if same else parameters.model.type_name,
+            n_factors=self.n_factors if same else None,
             random_state=self.random_state,
             n_threads=self.n_threads,
             noise=parameters.noise.parameter,
