@@ -151,7 +151,11 @@ def _add_search(command: argparse.ArgumentParser) -> None:
                         help="largest number of components of --bayesian (default 20)")  # fmt: skip
     types = search.add_mutually_exclusive_group()
     types.add_argument("--covariance", metavar="NAMES", type=names, action="extend",
-                       help="covariance models: all 14 (default) or a list such as EEE,VVV or full,diag")  # fmt: skip
+                       help="covariance models: all 14 (default) or a list such as EEE,VVV or full,diag; "
+                            "factor and ppca with --n-factors")  # fmt: skip
+    search.add_argument("--n-factors", metavar="Q", type=components,
+                        help="number of factors of the covariance models factor and ppca, written like --components; "
+                             "or behind their names: factor2")  # fmt: skip
     types.add_argument("--models", metavar="NAMES", type=names, action="extend",
                        help="same as --covariance")  # fmt: skip
     search.add_argument("--criterion", choices=CRITERIA,

@@ -133,11 +133,11 @@ cdef inline bint solve_step(Analysis* a, bint exact) noexcept nogil:
     cdef Py_ssize_t d = a.d, j, k
     cdef double total
     second_derivatives(a, exact)
-    for j in range(d):                             # the small number is for directions along which nothing changes
+    for j in range(d):                             # the small numbers are for directions along which nothing changes
         for k in range(j):
             if not (is_free(a, j) and is_free(a, k)):
                 a.curvature[j * d + k] = 0
-        a.curvature[j * d + j] = a.curvature[j * d + j] + 1e-10 if is_free(a, j) else 1
+        a.curvature[j * d + j] = a.curvature[j * d + j] * (1 + 1e-10) + 1e-24 if is_free(a, j) else 1
         a.step[j] = 0
     if not isfinite(invert_dense(a.curvature, d)):
         return False
@@ -226,12 +226,12 @@ cdef inline void first_noise(Analysis* a) noexcept nogil:
 
 
 cdef inline double objective_of(
-    Analysis* a, const double* sigma, const double* covariance,        # IN (d, d)
+    Analysis* a, const double* before, const double* covariance,        # IN (d, d)
 ) noexcept nogil:
     """Return log|Σ| + tr Σ⁻¹C, infinite where Σ is not positive definite."""
     cdef Py_ssize_t d = a.d, j
     cdef double total
-    memcpy(a.summand, sigma, d * d * sizeof(double))
+    memcpy(a.summand, before, d * d * sizeof(double))
     total = -2 * invert_dense(a.summand, d)
     if not isfinite(total):
         return INFINITY
@@ -269,6 +269,40 @@ cdef inline bint analyse(
     return True
 
 
+cdef inline void assemble(
+    Analysis* a,
+    double* covariance,                            # IN C, OUT Ψ^½ (I + Uᵀ (U Ψ^-½ C Ψ^-½ Uᵀ − I) U) Ψ^½
+) noexcept nogil:
+    """The rows of U are the first axes; C has their variances to the last digit, however small the noise is."""
+    cdef Py_ssize_t d = a.d, n = a.n_top, i, j, k
+    cdef double* along = a.precision               # (n, d) U Ψ^-½ C Ψ^-½
+    cdef double* block = a.curvature               # (n, n)
+    cdef double* mixed = a.summand                 # (n, d)
+    cdef double total
+    for i in range(n):
+        memset(along + i * d, 0, d * sizeof(double))
+        for k in range(d):
+            total = a.axes[i * d + k] / a.roots[k]
+            for j in range(d):
+                along[i * d + j] += total * covariance[k * d + j] / a.roots[j]
+    for i in range(n):
+        for j in range(n):
+            block[i * n + j] = -1 if i == j else 0
+            for k in range(d):
+                block[i * n + j] += along[i * d + k] * a.axes[j * d + k]
+    for i in range(n):
+        memset(mixed + i * d, 0, d * sizeof(double))
+        for k in range(n):
+            for j in range(d):
+                mixed[i * d + j] += block[k * n + i] * a.axes[k * d + j]
+    for i in range(d):
+        for j in range(i + 1):
+            total = 1 if i == j else 0
+            for k in range(n):
+                total += a.axes[k * d + i] * mixed[k * d + j]
+            covariance[i * d + j] = covariance[j * d + i] = a.roots[i] * total * a.roots[j]
+
+
 # ----------------------------------------------------- what the table of constraints names
 
 cdef inline bint solve_factor(
@@ -277,16 +311,9 @@ cdef inline bint solve_factor(
     double* room,
 ) noexcept nogil:
     cdef Analysis a = analysis_in(room, d, q)
-    cdef Py_ssize_t i, j
     if not analyse(&a, least, previous, covariance):
         return False
-    memset(a.summand, 0, d * d * sizeof(double))
-    for i in range(a.n_top):
-        add_outer(a.variances[i] - 1, a.axes + i * d, d, a.summand)
-    for i in range(d):
-        for j in range(i + 1):
-            covariance[i * d + j] = covariance[j * d + i] = a.roots[i] * a.summand[i * d + j] * a.roots[j]
-        covariance[i * d + i] += a.roots[i] * a.roots[i]
+    assemble(&a, covariance)
     return True
 
 

@@ -84,6 +84,11 @@ class CovarianceModel:
         return _OWN not in self.letters
 
     @property
+    def joint(self) -> bool:
+        """Whether the covariances of components depend on each other."""
+        return self.layout.pooled or bool(self.constraint and not self.n_factors)
+
+    @property
     def scales_shapes(self) -> bool:
         """Whether components of their own shape are scaled to one volume."""
         return (self.volume, self.shape) == (COMMON, _OWN)
@@ -200,7 +205,7 @@ class FactorModel(CovarianceModel):
         noise : array of shape (K, d)
             The diagonals of Ψ_k.
         """
-        K, d, _ = covariances.shape
+        d = covariances.shape[-1]
         if self.isotropic:
             of_residual = np.linalg.eigvalsh(covariances)[:, : d - self.n_factors]
             noise = np.repeat(of_residual.mean(axis=1, keepdims=True), d, axis=1)
@@ -277,8 +282,8 @@ def covariance_model(name: object, n_features: int | None = None) -> CovarianceM
 def _named_by_factors(name: str) -> FactorModel | None:
     if name in OF_FACTORS:
         raise ValueError(
-            f"covariance type {name!r} needs its number of factors: expected n_factors beside it, or a number behind "
-            f"the name, such as '{name}2'"
+            f"covariance type {name!r} needs its number of factors: expected it behind the name, such as '{name}2', or "
+            "as n_factors of GaussianMixture or select"
         )
     return factor_model(_kind_of(name), int(name.removeprefix(_kind_of(name)))) if names_factors(name) else None
 
