@@ -40,6 +40,8 @@ def shape_of(covariance_type):
     """Which of four shapes its covariances have: that of "full", "tied", "diag" or "spherical"."""
     if covariance_type in ("full", "tied", "diag", "spherical"):
         return covariance_type
+    if covariance_type[0].islower():  # factors and their number
+        return "full"
     _, shape, orientation = covariance_type  # the letters of Celeux & Govaert's models
     if orientation == "I":
         return "spherical" if shape == "I" else "diag"

@@ -45,7 +45,7 @@ ROOMS = {
     "_exchange": "mclust onnx scikit_learn",
     "_estimators": """
         iteration regressor steps | bayesian | mixture | streamed | estimated | keeping
-        | saved units | labelled | fitted | conditional | contract criteria predictive progress scorer summary
+        | factors saved units | labelled | fitted | conditional | contract criteria predictive progress scorer summary
     """,
     "_frozen_mixture": "",
     "_persistence": "_persistence | checkpoints predictions | posterior streams | values | archive | metadata places",
@@ -82,7 +82,7 @@ ROOMS = {
     "_kernel": """
         loop candidate | mstep first_look tiles | quasi_newton | frame merging | state | lanes update
         | objective workspace prepared | constraint diagnostics far few sums
-        | block moments orientation plan seeding volumes whitener
+        | block factors moments orientation plan seeding volumes whitener
         | axes belief estimate family leaves linear rows triangles | cholesky layout twin | blas lengths
     """,
     "_text": "amounts html lists | printable",

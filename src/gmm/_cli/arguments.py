@@ -150,7 +150,11 @@ def _add_search(command: argparse.ArgumentParser) -> None:
     search.add_argument("--max-components", metavar="K", type=positive,
                         help="largest number of components of --bayesian (default 20)")  # fmt: skip
     search.add_argument("--covariance", metavar="NAMES", type=names, action="extend",
-                        help="covariance models: all 14 (default) or a list such as EEE,VVV or full,diag")  # fmt: skip
+                        help="covariance models: all 14 (default) or a list such as EEE,VVV or full,diag; "
+                             "factor and ppca with --n-factors")  # fmt: skip
+    search.add_argument("--n-factors", metavar="Q", type=components,
+                        help="number of factors of the covariance models factor and ppca, written like --components; "
+                             "or behind their names: factor2")  # fmt: skip
     search.add_argument("--criterion", choices=CRITERIA,
                         help="criterion to choose by; smaller is better (default bic)")  # fmt: skip
     search.add_argument("--time-limit", metavar="SECONDS", type=positive_number,

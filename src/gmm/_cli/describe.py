@@ -14,10 +14,9 @@ from gmm._caching import cached_property
 from gmm._cli.agreement import Agreement
 from gmm._estimators.contract import names_of_features
 from gmm._estimators.criteria import CRITERIA
-from gmm._estimators.fitted import FittedMixture
+from gmm._estimators.fitted import FittedMixture, model_of
 from gmm._selection import Selection
 from gmm._text.amounts import counted
-from gmm._values.covariance import covariance_model
 
 __all__ = [
     "MixtureFacts",
@@ -52,7 +51,7 @@ class MixtureFacts:
     @classmethod
     def of(cls, model: FittedMixture) -> MixtureFacts:
         """Collect the facts about a fitted mixture."""
-        layout = covariance_model(model.covariance_type).layout
+        layout = model_of(model).layout
         covariances = np.asarray(model.covariances_, dtype=np.float64)
         spreads = np.sqrt(layout.diagonal(covariances, model.means_.shape[1]))
         return cls(model, names_of_features(model), np.broadcast_to(spreads, model.means_.shape))
@@ -60,7 +59,7 @@ class MixtureFacts:
     @cached_property
     def strongest_correlations(self) -> list[tuple[int, int, float] | None]:
         """The strongest correlation of each component, as (column, column, value); None if it has none."""
-        layout, (K, d) = covariance_model(self.model.covariance_type).layout, self.spreads.shape
+        layout, (K, d) = model_of(self.model).layout, self.spreads.shape
         if layout.axis_aligned:
             return [None] * K
         dense = layout.dense(np.asarray(self.model.covariances_, dtype=np.float64), K, d)

@@ -19,6 +19,7 @@ from gmm._estimators.fitted import (
     Past,
     fit_attributes,
     fitted_parameters,
+    model_of,
     past_of,
     set_mixture,
     source_of,
@@ -46,7 +47,7 @@ from gmm._validation.given import (
 )
 from gmm._validation.noise import check_noise
 from gmm._validation.parameters import check_callback, check_parameters, check_random_state
-from gmm._values.covariance import CovarianceModel, covariance_model
+from gmm._values.covariance import CovarianceModel
 from gmm._values.layouts import Array, SingularMatrixError
 from gmm._values.noise import Noise
 from gmm._values.objective import Objective
@@ -153,7 +154,7 @@ def fit(
     source, names = rows_to_fit(self, X, sample_weight)
     classes, restriction = known_classes(labels, components_per_class, self.n_components, source)
     source, printer = source.with_classes(restriction), _printer(self, source)
-    model = covariance_model(self.covariance_type, source.n_features)
+    model = model_of(self, source.n_features)
     settings = fit_settings(self, source, model)
     beginning = _resumed(self, settings.objective, source)
     of_rows = source.n_rows, source.n_features, settings.n_components, model.type_name
@@ -357,7 +358,7 @@ def rows_to_fit(mixture: FittedMixture, X: ArrayLike, sample_weight: ArrayLike |
     """Return the rows that an estimator is to be fitted to, gaps filled for starts, and their feature names."""
     K, missing = int(mixture.n_components), mixture.missing
     source, names = as_source_to_fit(X, sample_weight, estimator=mixture, n_components=K, missing=missing)
-    models = [covariance_model(mixture.covariance_type)]
+    models = [model_of(mixture)]
     fitting.incomplete.warn_of_unobserved_pairs(fitting.incomplete.never_observed_together(source, names, models))
     return fitting.incomplete.completed(source, models, mixture.reg_covar, mixture.n_threads), names
 

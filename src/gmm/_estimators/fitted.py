@@ -37,7 +37,7 @@ from gmm._text.html import Html
 from gmm._validation.combinations import refusal
 from gmm._validation.given import check_array, check_precisions_init, check_user_mixture
 from gmm._validation.parameters import check_is_fitted, check_n_samples, check_random_state
-from gmm._values.covariance import CovarianceModel, covariance_model
+from gmm._values.covariance import CovarianceModel, covariance_model, with_factors
 from gmm._values.fixed import PARTS
 from gmm._values.layouts import Array
 from gmm._values.objective import Objective
@@ -372,7 +372,7 @@ class FittedMixture(Estimator):
         return Summary.of(parameters, history, lower_bound, names, objective=self._bound_name)
 
     def _model(self) -> CovarianceModel:
-        return covariance_model(self.covariance_type) if self._parameters is None else self._parameters.model
+        return model_of(self) if self._parameters is None else self._parameters.model
 
     def _shape_for(self, values: ArrayLike) -> tuple[int, int]:
         """K and d of the mixture or, before a fit, those that such covariances imply."""
@@ -428,9 +428,10 @@ class FittedMixture(Estimator):
         if out is not None:
             raise TypeError(f"expected out=None with a Dask collection, whose {method} is a Dask array")
         kind: Any = type(self)
-        other = kind(n_components=self.n_components, covariance_type=self.covariance_type, n_threads=1)
+        parameters = fitted_parameters(self)
+        other = kind(n_components=self.n_components, covariance_type=parameters.model.type_name, n_threads=1)
         other.missing = vars(self).get("missing", "error")
-        set_mixture(other, fitted_parameters(self), vars(self).get("feature_names_in_"), self._dtype)
+        set_mixture(other, parameters, vars(self).get("feature_names_in_"), self._dtype)
         return mapped(partial(getattr(other, method), **how), X, dtype, shape)
 
     def _scorer(self) -> Scorer:
@@ -439,6 +440,17 @@ class FittedMixture(Estimator):
     def _log_evidence(self, source: Source, where: Output = True) -> NDArray[Any]:
         """Return the log-likelihood of each row, (n,), in the type of the rows; an array is where to write."""
         return log_evidence_of(self._scorer(), source, where)
+
+
+def model_of(mixture: FittedMixture, n_features: int | None = None) -> CovarianceModel:
+    """Return the covariance model that the parameters of an estimator ask for, checked for rows of so many features.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    return covariance_model(with_factors(mixture.covariance_type, vars(mixture).get("n_factors")), n_features)
 
 
 def fitted_parameters(mixture: FittedMixture) -> MixtureParameters:

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 
 from gmm import _fitting as fitting
 from gmm._estimators.estimated import ill_defined
-from gmm._estimators.fitted import FittedMixture, check_is_mixture, fitted_parameters, set_mixture, source_of
+from gmm._estimators.fitted import FittedMixture, check_is_mixture, fitted_parameters, model_of, set_mixture, source_of
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer
 from gmm._public import publish
@@ -15,7 +15,6 @@ from gmm._validation.combinations import refusal
 from gmm._validation.fixed import check_fixed
 from gmm._validation.given import check_statistics
 from gmm._validation.parameters import check_parameters
-from gmm._values.covariance import covariance_model
 from gmm._values.layouts import SingularMatrixError
 from gmm._values.noise import NO_NOISE
 from gmm._values.objective import Objective
@@ -104,7 +103,7 @@ def m_step(model: GaussianMixture, statistics: SufficientStatistics) -> Gaussian
         raise refusal("a prior", "m_step")
     before = fitted_parameters(model) if model.__sklearn_is_fitted__() else None
     d = statistics.first.shape[1] if before is None else before.n_features
-    covariance = covariance_model(model.covariance_type, d)
+    covariance = model_of(model, d)
     check_statistics(statistics, (model.n_components, d), covariance.moments)
     fixed = check_fixed(model.fixed, model.n_components, covariance)
     if before is None and (fixed or model.noise is not False):

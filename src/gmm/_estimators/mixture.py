@@ -14,11 +14,13 @@ from gmm._estimators import criteria, estimated, saved
 from gmm._estimators.conditional import ConditionalPrediction, conditional_mixture, predicted
 from gmm._estimators.contract import given_names, names_of_features
 from gmm._estimators.estimated import fit_settings, ill_defined, is_noisy, noise_of, prior_parts, warn_of_repairs
+from gmm._estimators.factors import OfFactors, factors_of, transform
 from gmm._estimators.fitted import (
     FittedMixture,
     Past,
     fit_attributes,
     fitted_parameters,
+    model_of,
     past_of,
     set_mixture,
     source_of,
@@ -74,14 +76,18 @@ class GaussianMixture(FittedMixture):
         feature; "spherical": one variance per component. *Beyond*: any of the 14 models Σ_k = λ_k D_k A_k D_kᵀ, named
         by three letters for the volumes λ_k, the shapes A_k and the orientations D_k. Each is equal in all components
         (E), variable (V) or the identity (I): EII, VII, EEI, VEI, EVI, VVI, EEE, VEE, EVE, VVE, EEV, VEV, EVV, VVV.
-        scikit-learn's four are VVV, EEE, VVI and VII. Of one column: "E", equal variances, and "V".
+        scikit-learn's four are VVV, EEE, VVI and VII. Of one column: "E", equal variances, and "V". "factor": factor
+        analysers, Σ_k = Λ_k Λ_kᵀ + Ψ_k with loadings Λ_k (d, `n_factors`) and a diagonal Ψ_k; "ppca": principal
+        component analysers, where Ψ_k = σ_k² I. A number behind these names, as in "factor2", says `n_factors`.
+    n_factors : int, default=None
+        *Beyond*: number of factors of each component, from 1 to d − 1, for "factor" and "ppca" alone.
     tol : float, default=1e-3
         Convergence threshold, in nats per row. Stop when the estimated remaining gain has stayed below `tol` for three
         to five passes; without `acceleration`, when one pass changes the mean log-likelihood by less than `tol`. With
         0, run until `max_iter`.
     reg_covar : float, default=1e-6
         Added to the diagonal of the covariances, in squared units of the data. A fit with a positive value does not
-        fail on degenerate data.
+        fail on degenerate data. It is also the least variance beside factors.
     max_iter : int, default=100
         Maximum number of passes over the rows, including rejected ones. 0 returns the start.
     n_init : int, default=1
@@ -153,8 +159,15 @@ class GaussianMixture(FittedMixture):
         Means μ_k.
     covariances_, precisions_, precisions_cholesky_ : ndarray
         Covariances Σ_k, their inverses, and the upper triangular Cholesky factors of the inverses. (K, d, d) for "full"
-        and VEE, EVE, VVE, EEV, VEV, EVV; (d, d) for "tied"; (K, d) for "diag" and EEI, VEI, EVI; (K,) for "spherical"
+        and VEE, EVE, VVE, EEV, VEV, EVV; "factor"
+        and "ppca"; (d, d) for "tied"; (K, d) for "diag" and EEI, VEI, EVI; (K,) for "spherical"
         and EII. These arrays, the weights and the means are read-only; assign a new array to change the mixture.
+    loadings_ : ndarray of shape (K, d, q)
+        *Beyond*: loadings Λ_k of "factor" and "ppca", the most telling factor first, such that Λ_kᵀ Ψ_k⁻¹ Λ_k is
+        diagonal. Their signs are arbitrary; the largest loading of each factor is positive. With so many factors that
+        Λ_k has more numbers than Σ_k determines, Λ_k and Ψ_k are one choice among many.
+    noise_variance_ : ndarray of shape (K, d)
+        *Beyond*: the diagonals of Ψ_k.
     converged_ : bool
         Whether the stopping rule was met before `max_iter`.
     n_iter_ : int
@@ -196,7 +209,9 @@ class GaussianMixture(FittedMixture):
     algorithm for mixture models. *Neural Computation* 12, 2109-2128. G. Celeux, G. Govaert (1995). Gaussian
     parsimonious clustering models. *Pattern Recognition* 28, 781-793. C. Fraley, A. E. Raftery (2007). Bayesian
     regularization for normal mixture estimation and model-based clustering. *Journal of Classification* 24, 155-181.
-    C. M. Bishop (2006). *Pattern Recognition and Machine Learning*, section 9.2.
+    Z. Ghahramani, G. E. Hinton (1996). The EM algorithm for mixtures of factor analyzers. Technical report CRG-TR-96-1,
+    University of Toronto. M. E. Tipping, C. M. Bishop (1999). Mixtures of probabilistic principal component analysers.
+    *Neural Computation* 11, 443-482. C. M. Bishop (2006). *Pattern Recognition and Machine Learning*, section 9.2.
 
     Examples
     --------
@@ -216,6 +231,7 @@ class GaussianMixture(FittedMixture):
         n_components: int = 1,
         *,
         covariance_type: str = DEFAULT_COVARIANCE_TYPE,
+        n_factors: int | None = None,
         tol: float = 1e-3,
         reg_covar: float = 1e-6,
         max_iter: int = 100,
@@ -237,21 +253,21 @@ class GaussianMixture(FittedMixture):
         fixed: Mapping[str, bool | ArrayLike] | None = None,
     ) -> None:
         self.n_components = n_components
-        self.covariance_type = covariance_type
+        self.covariance_type, self.n_factors = covariance_type, n_factors
         self.tol = tol
         self.reg_covar = reg_covar
         self.max_iter = max_iter
         self.n_init = n_init
         self.init_params = init_params
         self.weights_init, self.means_init, self.precisions_init = weights_init, means_init, precisions_init
-        self.random_state = random_state
-        self.warm_start = warm_start
+        self.random_state, self.warm_start = random_state, warm_start
         self.verbose, self.verbose_interval = verbose, verbose_interval
         self.n_threads = n_threads
         self.acceleration = acceleration
         self.refine, self.prior, self.noise = refine, prior, noise
         self.missing, self.fixed = missing, fixed
 
+    transform = OfFactors(transform)
     fit, fit_predict, impute = estimated.fit, estimated.fit_predict, estimated.impute
     save = saved.save
     load = classmethod(saved.load)  # type: ignore[var-annotated]
@@ -374,7 +390,7 @@ class GaussianMixture(FittedMixture):
         decay = check_real(decay, "decay", "[0, 1)")
         past = past_of(self)
         source, names = block_of(self, X, sample_weight, past.parameters)
-        model = covariance_model(self.covariance_type, source.n_features)
+        model = model_of(self, source.n_features)
         try:
             stream, bounds, seconds, repaired = stream_blocks(
                 self._begun(source, model, past), source, decay=decay, n_threads=self.n_threads
@@ -551,12 +567,23 @@ class GaussianMixture(FittedMixture):
         called = tuple(names_of_features(self)[j] for j in targets)
         return predicted(parameters, source, columns, targets, called, level=level, n_threads=self.n_threads)
 
+    @property
+    def loadings_(self) -> NDArray[Any]:
+        """Loadings Λ_k, (K, d, q), of "factor" and "ppca"."""
+        return self._public(factors_of(self, "loadings_").loadings)
+
+    @property
+    def noise_variance_(self) -> NDArray[Any]:
+        """Variances beside the factors, the diagonals of Ψ_k, (K, d), of "factor" and "ppca"."""
+        return self._public(factors_of(self, "noise_variance_").noise)
+
     def _with(self, parameters: MixtureParameters, columns: NDArray[np.intp]) -> Self:
         """Return an estimator that holds a mixture of some of the columns."""
-        same = covariance_model(self.covariance_type) is parameters.model
+        same = model_of(self) is parameters.model
         mixture = type(self)(
             parameters.n_components,
             covariance_type=self.covariance_type if same else parameters.model.type_name,
+            n_factors=self.n_factors if same else None,
             random_state=self.random_state,
             n_threads=self.n_threads,
             noise=parameters.noise.parameter,

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from gmm._estimators.bayesian import BayesianGaussianMixture
 from gmm._estimators.contract import as_public_array
 from gmm._estimators.estimated import fit_settings, ill_defined, warn_of_repairs
-from gmm._estimators.fitted import FittedMixture
+from gmm._estimators.fitted import FittedMixture, model_of
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer
 from gmm._exceptions import InvalidParameterError, raisable
@@ -25,7 +25,6 @@ from gmm._public import publish
 from gmm._rows.entrance import as_one_array, as_source_to_fit
 from gmm._rows.sources import ArraySource
 from gmm._validation.parameters import check_parameters
-from gmm._values.covariance import covariance_model
 from gmm._values.layouts import SingularMatrixError
 
 __all__ = ["EMStep", "steps"]
@@ -201,7 +200,7 @@ def prepare_stepped_fit(
     checked, names = as_source_to_fit(X, sample_weight, estimator=estimator, **how)
     resident = as_one_array(checked, caller)
     source = replace(resident, rows=resident.rows.copy(order="K"))  # the caller's may change between two passes
-    settings = fit_settings(estimator, source, covariance_model(estimator.covariance_type, source.n_features))
+    settings = fit_settings(estimator, source, model_of(estimator, source.n_features))
     if settings.start.responsibilities is not None and not callable(estimator.init_params):
         # An array is validated and copied now; the result of a callable, when it is called.
         start = settings.start.responsibilities(0).copy()

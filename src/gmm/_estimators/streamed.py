@@ -9,12 +9,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gmm._estimators.estimated import check_same, rows_to_fit
-from gmm._estimators.fitted import FittedMixture, source_of
+from gmm._estimators.fitted import FittedMixture, model_of, source_of
 from gmm._passes.stepwise import Stream
 from gmm._rows.entrance import Names, check_any
 from gmm._rows.incomplete import IncompleteSource
 from gmm._rows.sources import ArraySource, Source, chunks_in_order
-from gmm._values.covariance import covariance_model
 from gmm._values.layouts import Array
 from gmm._values.parameters import MixtureParameters
 
@@ -29,7 +28,7 @@ def block_of(
         return rows_to_fit(mixture, X, sample_weight)
     source = source_of(mixture, X, sample_weight)
     check_any(source)
-    model = covariance_model(mixture.covariance_type)
+    model = model_of(mixture)
     check_same(mixture, previous, model, source, "partial_fit", "Clone the estimator")
     _check_near(previous.means, source)
     return source, vars(mixture).get("feature_names_in_")

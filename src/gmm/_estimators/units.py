@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from gmm._estimators.fitted import FittedMixture, Past, fit_attributes, fitted_parameters, past_of, set_mixture
+from gmm._estimators.fitted import (
+    FittedMixture,
+    Past,
+    fit_attributes,
+    fitted_parameters,
+    model_of,
+    past_of,
+    set_mixture,
+)
 from gmm._values.coordinates import Coordinates
-from gmm._values.covariance import covariance_model
 from gmm._values.priors import NormalInverseWishart
 
 __all__ = ["in_other_units"]
@@ -20,11 +27,10 @@ def in_other_units(self: _Mixture, units: Coordinates, raised: float) -> _Mixtur
     Its covariance type is that of its mixture there; of its other parameters, a `NormalInverseWishart` comes along, and
     `reg_covar` is that of the column with the smallest unit.
     """
-    parameters, name = units.restored(fitted_parameters(self)), self.covariance_type
-    if covariance_model(name) is not parameters.model:
-        name = parameters.model.name
+    parameters, arguments = units.restored(fitted_parameters(self)), self.get_params()
+    if model_of(self) is not parameters.model:
+        arguments["covariance_type"] = parameters.model.name
     kind: Any = type(self)
-    arguments = self.get_params() | {"covariance_type": name}
     arguments["reg_covar"] *= float(units.scales.min()) ** 2
     if isinstance(arguments.get("prior"), NormalInverseWishart):
         arguments["prior"] = units.restored_prior(arguments["prior"])

@@ -87,7 +87,7 @@ def from_json(file: Readable) -> GaussianMixture:
 def _write(target: Writable, parameters: MixtureParameters, names: list[str], fit: dict[str, float | int]) -> None:
     """Write a mixture and, of its fit, the numbers that are given by mclust's names."""
     K, d = parameters.means.shape
-    name = parameters.model.name if d > 1 else parameters.model.volume
+    name = parameters.model.letters if d > 1 else parameters.model.volume
     covariances = parameters.model.layout.dense(parameters.covariances, K, d)
     variance = {"modelName": name, "d": d, "G": K, "sigma": np.moveaxis(covariances, 0, -1)}
     document = {

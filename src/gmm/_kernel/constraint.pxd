@@ -3,7 +3,7 @@
 They are the covariances Σ_k under the constraint that minimise Σ_k n_k (log|Σ_k| + tr Σ_k⁻¹ C_k), where C_k are the
 free ones and n_k the counts.  Σ_k = λ_k D_k A_k D_kᵀ: a volume, an orientation and a shape with |A_k| = 1,
 each Equal for all components, Variable, or the Identity.  EII constrains spherical covariances; EEI, VEI and EVI
-diagonal ones; the others full ones.
+diagonal ones; the others full ones.  Factors (`factors.pxd`) constrain each full covariance by itself.
 """
 from libc.math cimport exp, fabs, ilogb, isfinite, ldexp, log
 from libc.string cimport memcpy
@@ -11,7 +11,7 @@ from libc.string cimport memcpy
 from gmm._kernel.axes cimport from_axes, principal_axes, axes_workspace_size
 from gmm._kernel.cholesky cimport invert_dense
 from gmm._kernel.family cimport Constraint
-from gmm._kernel.layout cimport DIAGONAL, FULL, is_dense, total_size
+from gmm._kernel.layout cimport DIAGONAL, FULL, is_dense, matrix_size, total_size
 from gmm._kernel.orientation cimport common_axes, orientation_workspace_size
 from gmm._kernel.volumes cimport common_shape, volumes_workspace_size
 
@@ -26,6 +26,8 @@ cdef inline double work_of_constraint(const Constraint* constraint, Py_ssize_t K
     """Multiply-adds, roughly."""
     if constraint == NULL:
         return 0
+    if constraint.solve_each != NULL:
+        return 100. * K * d * d * d                # eigenvectors, some ten times
     if is_dense(constraint.layout):
         return 10. * K * d * d * d                 # eigenvectors, or a few factorisations
     return <double>K * d
@@ -33,6 +35,7 @@ cdef inline double work_of_constraint(const Constraint* constraint, Py_ssize_t K
 
 cdef inline bint constrain(
     const Constraint* constraint, Py_ssize_t K, Py_ssize_t d,
+    Py_ssize_t n_factors, double least,            # IN factors, and the least variance beside them
     const double* counts,                          # IN (K,)
     const double* previous,                        # IN what an earlier call wrote, or NULL
     double* covariances,                           # IN free, OUT under the constraint
@@ -47,6 +50,8 @@ cdef inline bint constrain(
     cdef double total = 0
     cdef int exponent
     cdef bint solved
+    if constraint.solve_each != NULL:
+        return constrain_each(constraint, K, d, n_factors, least, previous, covariances, room)
     if K == 1 or (d == 1 and constraint.volumes_vary):
         return True
     for k in range(K):
@@ -66,6 +71,18 @@ cdef inline bint constrain(
     if not solved:
         return False
     rescale(covariances, n, exponent)
+    return True
+
+
+cdef inline bint constrain_each(
+    const Constraint* constraint, Py_ssize_t K, Py_ssize_t d, Py_ssize_t n_factors, double least,
+    const double* previous, double* covariances, double* room,
+) noexcept nogil:
+    cdef Py_ssize_t size = matrix_size(constraint.layout, d), k
+    for k in range(K):
+        if not constraint.solve_each(d, n_factors, least, NULL if previous == NULL else previous + k * size,
+                                     covariances + k * size, room):
+            return False
     return True
 
 

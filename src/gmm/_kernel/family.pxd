@@ -12,6 +12,9 @@ cdef struct Constraint:
     # A search begins at `previous`, which an earlier call wrote, or is NULL.
     bint (*solve)(Py_ssize_t K, Py_ssize_t d, const double* weights, const double* previous, double* covariances,
                   double* workspace) noexcept nogil
+    # Instead, one covariance by itself, also where there is one component.
+    bint (*solve_each)(Py_ssize_t d, Py_ssize_t n_factors, double least, const double* previous, double* covariance,
+                       double* workspace) noexcept nogil
 
 
 cdef enum ObjectiveKind:
@@ -53,7 +56,8 @@ cdef struct Family:
     const Constraint* constraint    # on the covariances, beyond their layout; NULL for none
     Py_ssize_t K
     Py_ssize_t d
-    double ridge                # on the covariances' diagonals, before they are constrained
+    double ridge                # on the covariances' diagonals, before they are constrained; least noise beside factors
+    Py_ssize_t n_factors        # of each covariance; 0 where the constraint has none
     const int* owners           # (K,) classes of the components, equal ones side by side; NULL where rows have none
     Objective objective
 

@@ -2,7 +2,7 @@
 from libc.math cimport INFINITY
 from libc.string cimport memcpy
 
-from gmm._kernel cimport belief, constraint as solutions, objective as objectives, quasi_newton, update
+from gmm._kernel cimport belief, constraint as solutions, factors, objective as objectives, quasi_newton, update
 from gmm._kernel.constraint cimport constrain, constraint_workspace_size
 from gmm._kernel.estimate cimport Estimate, estimate_in, estimate_size
 from gmm._kernel.family cimport Constraint, Family, Objective, likelihood, rest_of
@@ -23,18 +23,23 @@ import numpy as np
 
 cdef double MOST_NUMBERS = 1e15       # in a family's parameters: sizes computed from them do not overflow
 
+cdef enum:
+    FACTOR = 10                       # the row of diagonal noise beside factors
+
 # Each constraint on a layout; its code is its number here, from 1 on. `gmm._values.covariance` names them.
-cdef Constraint[10] CONSTRAINTS = [
-    Constraint(SPHERICAL, False, solutions.no_workspace, solutions.solve_eii),
-    Constraint(DIAGONAL, False, solutions.no_workspace, solutions.solve_eei),
-    Constraint(DIAGONAL, True, solutions.diagonal_workspace, solutions.solve_vei),
-    Constraint(DIAGONAL, False, solutions.no_workspace, solutions.solve_evi),
-    Constraint(FULL, True, solutions.dense_workspace, solutions.solve_vee),
-    Constraint(FULL, False, solutions.dense_workspace, solutions.solve_eve),
-    Constraint(FULL, True, solutions.dense_workspace, solutions.solve_vve),
-    Constraint(FULL, False, solutions.dense_workspace, solutions.solve_eev),
-    Constraint(FULL, True, solutions.dense_workspace, solutions.solve_vev),
-    Constraint(FULL, False, solutions.dense_workspace, solutions.solve_evv),
+cdef Constraint[12] CONSTRAINTS = [
+    Constraint(SPHERICAL, False, solutions.no_workspace, solutions.solve_eii, NULL),
+    Constraint(DIAGONAL, False, solutions.no_workspace, solutions.solve_eei, NULL),
+    Constraint(DIAGONAL, True, solutions.diagonal_workspace, solutions.solve_vei, NULL),
+    Constraint(DIAGONAL, False, solutions.no_workspace, solutions.solve_evi, NULL),
+    Constraint(FULL, True, solutions.dense_workspace, solutions.solve_vee, NULL),
+    Constraint(FULL, False, solutions.dense_workspace, solutions.solve_eve, NULL),
+    Constraint(FULL, True, solutions.dense_workspace, solutions.solve_vve, NULL),
+    Constraint(FULL, False, solutions.dense_workspace, solutions.solve_eev, NULL),
+    Constraint(FULL, True, solutions.dense_workspace, solutions.solve_vev, NULL),
+    Constraint(FULL, False, solutions.dense_workspace, solutions.solve_evv, NULL),
+    Constraint(FULL, True, factors.factors_workspace_size, NULL, factors.solve_factor),
+    Constraint(FULL, True, factors.factors_workspace_size, NULL, factors.solve_ppca),
 ]
 
 
@@ -43,6 +48,13 @@ cdef const Constraint* constraint_of(int code) except? NULL:
     if not 0 <= code <= <int>(sizeof(CONSTRAINTS) // sizeof(CONSTRAINTS[0])):
         raise ValueError(f"expected the code of a constraint, or 0 for none, got {code}")
     return &CONSTRAINTS[code - 1] if code > 0 else NULL
+
+
+cdef check_factors(const Constraint* constraint, Py_ssize_t n_factors, Py_ssize_t d):
+    cdef bint of_factors = constraint != NULL and constraint.solve_each != NULL
+    if not (1 <= n_factors < d if of_factors else n_factors == 0):
+        expected = f"at least 1 factor and fewer than {d}, the number of features" if of_factors else "no factors"
+        raise ValueError(f"expected {expected}, got {n_factors}")
 
 
 cdef estimate_arrays(buffer, Layout layout, Py_ssize_t K, Py_ssize_t d):
@@ -106,6 +118,8 @@ cdef class MixtureFamily:
         Log density of uniform noise, to which rows belong with the weight that the components leave; −∞ for none.
     owners : array of int, (K,), optional
         The class of each component, equal ones side by side: only components of one class are merged.
+    n_factors : int, optional
+        Of each covariance, at least 1 and fewer than the features, where the constraint is of factors; else 0.
 
     Raises
     ------
@@ -116,7 +130,7 @@ cdef class MixtureFamily:
     def __cinit__(
         self, Layout covariance_layout, int constraint, Py_ssize_t n_components, Py_ssize_t n_features,
         double ridge, prior=None, moment_layout=None, weights_prior=None, double log_noise=-INFINITY,
-        const int[::1] owners=None,
+        const int[::1] owners=None, Py_ssize_t n_factors=0,
     ):
         cdef Layout moments = covariance_layout if moment_layout is None else <Layout>moment_layout
         cdef const Constraint* row = constraint_of(constraint)
@@ -127,18 +141,19 @@ cdef class MixtureFamily:
             raise ValueError(f"expected a layout, a constraint on it, components and features, got {shape}")
         if moments != covariance_layout:
             raise ValueError(f"expected moments in the layout of the covariances, {covariance_layout}, got {moments}")
+        check_factors(row, n_factors, n_features)
         if owners is not None:
             expect("owners", owners.shape[0], n_components)
         cdef Family* family = &self.family
         family.covariance_layout, family.moment_layout = covariance_layout, moments
         family.constraint, family.ridge = row, ridge
-        family.K, family.d = n_components, n_features
+        family.K, family.d, family.n_factors = n_components, n_features, n_factors
         family.owners = NULL if owners is None else &owners[0]
         family.objective = likelihood()
         family.objective.log_noise = log_noise
         self.owners = owners
         self.arguments = (covariance_layout, constraint, n_components, n_features, ridge, prior, moments, weights_prior,
-                          log_noise, None if owners is None else np.asarray(owners))
+                          log_noise, None if owners is None else np.asarray(owners), n_factors)
         if prior is None:
             return
         self.mean, self.scale, shrinkage, pseudocount, constant = prior
@@ -344,6 +359,8 @@ def constrained(
     const double[::1] counts,
     const double[::1] previous,
     Py_ssize_t d,
+    Py_ssize_t n_factors=0,
+    double least=0,
 ):
     """Return the most likely covariances under a constraint, given the free ones.
 
@@ -357,6 +374,10 @@ def constrained(
         What an earlier call returned; a search begins there.
     d : int
         Features.
+    n_factors : int, optional
+        Of each covariance, where the constraint is of factors.
+    least : float, optional
+        The least variance beside factors.
 
     Returns
     -------
@@ -368,6 +389,7 @@ def constrained(
     cdef Py_ssize_t K = counts.shape[0], size
     if row == NULL or K < 1 or d < 1:
         raise ValueError(f"expected a constraint, a count and a feature at least, got {constraint}, {K} and {d}")
+    check_factors(row, n_factors, d)
     size = total_size(row.layout, K, d)
     expect("covariances", covariances.shape[0], size)
     if previous is not None:
@@ -377,8 +399,26 @@ def constrained(
     result, room = np.array(covariances), np.empty(constraint_workspace_size(row, K, d))
     cdef double[::1] into = result, scratch = room
     with nogil:
-        solved = constrain(row, K, d, &counts[0], before, &into[0], &scratch[0])
+        solved = constrain(row, K, d, n_factors, least, &counts[0], before, &into[0], &scratch[0])
     return result, bool(solved)
+
+
+def noise_of_factors(const double[:, :, ::1] covariances, Py_ssize_t n_factors):
+    """Return the diagonals of Ψ_k of covariances Λ_k Λ_kᵀ + Ψ_k: (K, d)."""
+    cdef Py_ssize_t K = covariances.shape[0], d = covariances.shape[1], j, k
+    if K < 1 or covariances.shape[2] != d:
+        raise ValueError(f"expected square matrices, got {K} of shape {(d, covariances.shape[2])}")
+    check_factors(&CONSTRAINTS[FACTOR], n_factors, d)
+    noise, room = np.empty((K, d)), np.empty(factors.factors_workspace_size(K, d))
+    cdef double[:, ::1] into = noise
+    cdef double[::1] scratch = room
+    cdef factors.Analysis analysis = factors.analysis_in(&scratch[0], d, n_factors)
+    for k in range(K):
+        if not factors.analyse(&analysis, 0, NULL, &covariances[k, 0, 0]):
+            raise ValueError(f"the matrix of component {k} is not positive definite")
+        for j in range(d):
+            into[k, j] = analysis.roots[j] * analysis.roots[j]
+    return noise
 
 
 cdef class QuasiNewtonState:

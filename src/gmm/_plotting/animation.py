@@ -31,6 +31,7 @@ from gmm._values.layouts import Array
 _FIRST, _LAST = 1000, 2500  # least duration of these frames in a GIF, in milliseconds
 _LONGEST = 655_350  # milliseconds: a GIF stores hundredths of a second in 16 bits
 _FILMS = (".mp4", ".m4v", ".mov", ".mkv", ".avi", ".webm", ".webp", ".apng", ".avif")
+_OF_ONE = ("covariance_type", "n_factors", "reg_covar", "n_threads")
 _STARTS = ("init_params", "weights_init", "means_init", "precisions_init")
 
 
@@ -115,7 +116,7 @@ def _poor_start(climb: SteppedFit, parameters: dict[str, Any]) -> dict[str, Arra
     The rows are far from each other: from close ones, EM needs many passes until components differ.
     """
     K, model, source = climb.settings.n_components, climb.settings.objective.model, climb.source
-    settings = {name: parameters[name] for name in ("covariance_type", "reg_covar", "n_threads") if name in parameters}
+    settings = {name: parameters[name] for name in _OF_ONE if name in parameters}
     one = GaussianMixture(1, **settings).fit(source.rows, sample_weight=source.sample_weight)
     precisions = one.precisions_ if model.layout.pooled else np.repeat(one.precisions_, K, axis=0)
     rows, scale = source.rows.astype(np.float64), np.sqrt(_variances(one))

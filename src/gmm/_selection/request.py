@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import chain
 from math import inf
 from operator import index
 from typing import Any
@@ -26,6 +27,7 @@ from gmm._validation.parameters import check_parameters
 from gmm._validation.scalars import is_real
 from gmm._values.covariance import (
     COVARIANCE_TYPES,
+    OF_FACTORS,
     OF_ONE_FEATURE,
     PARSIMONIOUS,
     CovarianceModel,
@@ -173,18 +175,26 @@ def requested_components(n_components: int | Iterable[int]) -> list[int]:
     TypeError, ValueError
         If one is not a whole number of at least 1.
     """
-    many = n_components if isinstance(n_components, Iterable) else [n_components]
+    return _whole_numbers(n_components, "n_components")
+
+
+def _whole_numbers(values: int | Iterable[int], name: str) -> list[int]:
+    many = values if isinstance(values, Iterable) else [values]
     try:
-        requested = [index(k) for k in many]
+        requested = [index(value) for value in many]
     except (TypeError, NotImplementedError) as error:  # the second of a memoryview
-        raise TypeError(f"expected whole numbers in n_components, got {n_components!r}") from error
+        raise TypeError(f"expected whole numbers in {name}, got {values!r}") from error
     if not requested or min(requested) < 1:
-        raise ValueError(f"expected n_components of at least 1, got {n_components!r}")
+        raise ValueError(f"expected {name} of at least 1, got {values!r}")
     return requested
 
 
-def requested_types(covariance_type: str | Iterable[str], n_features: int) -> list[str]:
+def requested_types(
+    covariance_type: str | Iterable[str], n_features: int, n_factors: int | Iterable[int] | None = None
+) -> list[str]:
     """Return the covariance types as a list of names; "all" is every model of so many features.
+
+    "factor" and "ppca" stand for a model with each number of factors.
 
     Raises
     ------
@@ -201,9 +211,19 @@ def requested_types(covariance_type: str | Iterable[str], n_features: int) -> li
         names = list(covariance_type)
     if not names:
         raise ValueError(f"expected a covariance type among {COVARIANCE_TYPES}, got none")
+    if n_factors is not None:
+        names = _with_factors(names, n_factors)
     for name in names:
         covariance_model(name, n_features)
     return names
+
+
+def _with_factors(names: list[str], n_factors: int | Iterable[int]) -> list[str]:
+    numbers = _whole_numbers(n_factors, "n_factors")
+    if not any(name in OF_FACTORS for name in names):
+        raise ValueError(f"n_factors goes with {' or '.join(map(repr, OF_FACTORS))} in covariance_type, got {names}")
+    expanded = [[f"{name}{q}" for q in numbers] if name in OF_FACTORS else [name] for name in names]
+    return list(dict.fromkeys(chain.from_iterable(expanded)))
 
 
 def check_fewest(n_components: int, source: Source) -> None:

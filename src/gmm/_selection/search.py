@@ -59,6 +59,7 @@ def select(
     n_components: int | Iterable[int] = range(1, 10),
     covariance_type: str | Sequence[str] = "all",
     *,
+    n_factors: int | Iterable[int] | None = None,
     criterion: str = "bic",
     n_init: int = 1,
     random_state: Any = None,
@@ -96,7 +97,11 @@ def select(
     n_components : int or iterable of int, default=range(1, 10)
         Numbers of components to try.
     covariance_type : str or sequence of str, default="all"
-        Covariance types to try; "all" tries the 14 models, of one column the two that there are, "E" and "V".
+        Covariance types to try; "all" tries the 14 models, of one column the two that there are, "E" and "V". "factor"
+        and "ppca" are not among them.
+    n_factors : int or iterable of int, default=None
+        Numbers of factors to try for "factor" and "ppca". In the table these are covariance types with the number
+        behind the name, such as "factor2", and may be asked for so.
     criterion : {"bic", "aic", "aicc", "icl", "nec"}, default="bic"
         Criterion that chooses the best mixture; smaller is better.
     n_init : int, default=1
@@ -177,7 +182,7 @@ def select(
     seed = common_seed(random_state)
     opened, features = as_source_to_fit(X, sample_weight, estimator=select.__name__, missing=template.missing)
     warn_of_constants(opened, features)
-    types = requested_types(covariance_type, opened.n_features)
+    types = requested_types(covariance_type, opened.n_features, n_factors)
     models = [covariance_model(name) for name in types]
     warn_of_unobserved_pairs(never_observed_together(opened, features, models))
     opened = completed(opened.informative, models, template.reg_covar, n_threads)

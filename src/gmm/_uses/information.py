@@ -19,6 +19,7 @@ from gmm._rows.sources import Source
 from gmm._values.layouts import SPHERICAL, Array
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
+from gmm._values.statistics import SufficientStatistics
 
 _MOST_NUMBERS = 2000  # of which each takes two passes, and matrices of that size
 _UNSURE = "the likelihood has no maximum here that all parameters are determined by"
@@ -133,7 +134,7 @@ def variances_by_information(
 
         statistics = e_step(mixture.whitened())
         free = model.layout.with_ridge(model.layout.per_count(statistics.scatter, statistics.counts), ridge)
-        axes, complete = _complete_data_covariance(here, free, statistics.counts, statistics.weight)
+        axes, complete = _complete_data_covariance(here, free, ridge, statistics)
         derivative = axes.T @ _derivative(em, axes, step)
     observed = np.linalg.solve(np.eye(len(complete)) - derivative, complete)
     observed = 0.5 * (observed + observed.T)
@@ -154,13 +155,15 @@ def _derivative(function: Callable[[Array], Array], axes: Array, step: float) ->
     return np.array(columns).T
 
 
-def _complete_data_covariance(here: LocalCoordinates, free: Array, counts: Array, weight: float) -> tuple[Array, Array]:
+def _complete_data_covariance(
+    here: LocalCoordinates, free: Array, ridge: float, statistics: SufficientStatistics
+) -> tuple[Array, Array]:
     """Return axes of the parameters that are free, as columns, and their covariance if components were known."""
     from scipy.linalg import block_diag
 
-    mixture, model = here.mixture, here.mixture.model
+    mixture, model, counts = here.mixture, here.mixture.model, statistics.counts
     K, d = mixture.means.shape
-    of_weights = (np.diag(1 / mixture.weights) - 1) / weight
+    of_weights = (np.diag(1 / mixture.weights) - 1) / statistics.weight
     entries = here.matrices(free[None] - mixture.covariances)[0]
     own = np.array([counts.sum()]) if model.layout.pooled else counts
     of_entries = np.repeat(2 / own, entries.size // len(own)) / (d if model.layout is SPHERICAL else 1)
@@ -171,7 +174,8 @@ def _complete_data_covariance(here: LocalCoordinates, free: Array, counts: Array
     else:
 
         def constrained(change: Array) -> Array:
-            fit = model.constrained(free + here.covariances(change[None])[0], counts, previous=mixture.covariances)
+            nearby = free + here.covariances(change[None])[0]
+            fit = model.constrained(nearby, counts, previous=mixture.covariances, least=ridge)
             return here.matrices(fit[None] - mixture.covariances)[0]
 
         first = K + K * d

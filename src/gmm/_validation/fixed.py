@@ -42,8 +42,7 @@ def check_fixed(fixed: Mapping[str, Any] | None, n_components: int, model: Covar
 def check_fixed_table(table: NDArray[np.bool_], model: CovarianceModel) -> Fixed:
     """Return what a table of masks fixes; see `check_fixed`."""
     fixed = Fixed(table) if table.any() else NOTHING_FIXED
-    joint = bool(model.constraint) or model.layout.pooled
-    if joint and fixed.covariances.any() and not fixed.covariances.all():
+    if model.joint and fixed.covariances.any() and not fixed.covariances.all():
         raise ValueError(
             f"fixed: covariances of {model.type_name} depend on each other, so that all of them are fixed or none: "
             "expected True, or the covariance_type 'full', 'diag' or 'spherical'"

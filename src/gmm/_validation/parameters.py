@@ -9,7 +9,7 @@ import functools
 import math
 import sys
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from gmm._exceptions import InvalidParameterError, NotFittedError, raisable
 from gmm._text.lists import suggestion
 from gmm._validation.scalars import check_choice, is_real, is_whole
 from gmm._validation.where import name_of
-from gmm._values.covariance import COVARIANCE_TYPES, OF_ONE_FEATURE
+from gmm._values.covariance import COVARIANCE_TYPES, MOST_FACTORS, OF_FACTORS, OF_ONE_FEATURE, names_factors
 from gmm._values.priors import NormalInverseWishart
 
 __all__ = [
@@ -89,6 +89,11 @@ def _a_str_among(names: Collection[str]) -> Requirement:
     return Requirement((text,), lambda value: isinstance(value, str) and value in names, tuple(names))
 
 
+def _a_covariance_type() -> Requirement:
+    known = _a_str_among((*COVARIANCE_TYPES, *OF_ONE_FEATURE, *OF_FACTORS))
+    return replace(known, holds=lambda value: known.holds(value) or names_factors(value))
+
+
 _NONE = Requirement(("None",), lambda value: value is None)
 _BOOLEAN = _an_instance(bool) | _an_instance(np.bool_)
 _CALLABLE = Requirement(("a callable",), callable)
@@ -102,7 +107,8 @@ _SEED = _an_int(0, 2**32 - 1) | _an_instance(np.random.RandomState) | _an_instan
 
 _REQUIREMENTS: Mapping[str, Requirement] = {
     "n_components": _an_int(1),
-    "covariance_type": _a_str_among((*COVARIANCE_TYPES, *OF_ONE_FEATURE)),
+    "covariance_type": _a_covariance_type(),
+    "n_factors": _an_int(1, MOST_FACTORS) | _NONE,
     "tol": _FLOAT,
     "reg_covar": _FLOAT,
     "max_iter": _an_int(0),

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -37,6 +38,8 @@ class CovarianceModel:
         Number of the constraint in the table of `_kernel/mstep.pyx`; 0 if the layout is the only constraint.
     alias : str
         scikit-learn's name; empty if it has none.
+    n_factors : int
+        Of each covariance, where that is what constrains it; else 0.
     """
 
     volume: str
@@ -45,19 +48,25 @@ class CovarianceModel:
     layout: Layout
     constraint: int
     alias: str = ""
+    n_factors: int = 0
 
     def __reduce__(self) -> tuple[Callable[[str], CovarianceModel], tuple[str]]:
         """Unpickle to the registered model: models are compared by identity."""
         return covariance_model, (self.name,)
 
     @cached_property
-    def name(self) -> str:
-        """The letters of volume, shape and orientation."""
+    def letters(self) -> str:
+        """Those of volume, shape and orientation."""
         return self.volume + self.shape + self.orientation
 
     @property
+    def name(self) -> str:
+        """What files and searches call the model: its letters."""
+        return self.letters
+
+    @property
     def type_name(self) -> str:
-        """scikit-learn's name or, if there is none, the three letters."""
+        """scikit-learn's name or, if there is none, the model's own."""
         return self.alias or self.name
 
     def printed(self, n_features: int) -> str:
@@ -72,7 +81,12 @@ class CovarianceModel:
     @property
     def common(self) -> bool:
         """Whether all components share one covariance."""
-        return _OWN not in self.name
+        return _OWN not in self.letters
+
+    @property
+    def joint(self) -> bool:
+        """Whether the covariances of components depend on each other."""
+        return self.layout.pooled or bool(self.constraint and not self.n_factors)
 
     @property
     def scales_shapes(self) -> bool:
@@ -95,14 +109,16 @@ class CovarianceModel:
     def n_parameters(self, n_components: int, n_features: int) -> int:
         """Count the free parameters of the covariances (Celeux & Govaert 1995, table 1)."""
         d, copies = n_features, (0, 1, n_components)
-        volumes, shapes, orientations = (copies[_FREEDOM[part]] for part in self.name)
+        volumes, shapes, orientations = (copies[_FREEDOM[part]] for part in self.letters)
         return volumes + shapes * (d - 1) + orientations * (d * (d - 1) // 2)
 
     def fewest_rows(self, n_features: int) -> int:
         """Number of rows below which a component overfits its rows."""
         return 2 * (n_features + 1) if self.orientation == _OWN and n_features > 1 else n_features + 2
 
-    def constrained(self, covariances: Array, counts: Array, *, previous: Array | None = None) -> Array:
+    def constrained(
+        self, covariances: Array, counts: Array, *, previous: Array | None = None, least: float = 0.0
+    ) -> Array:
         """Maximise the expected complete-data log-likelihood −½ Σ_k n_k (log|Σ_k| + tr Σ_k⁻¹C_k) under the constraint.
 
         Parameters
@@ -113,6 +129,8 @@ class CovarianceModel:
             n_k = Σ_i w_i r_ik.
         previous : array in the shape of `layout`, optional
             Covariances of this model; EVE and VVE begin from their axes, and the result is at least as good.
+        least : float
+            The least variance beside factors.
 
         Returns
         -------
@@ -127,10 +145,78 @@ class CovarianceModel:
             return covariances
         n_features = 1 if self.layout is SPHERICAL else covariances.shape[-1]
         before = None if previous is None else np.ravel(previous)
-        result, is_definite = mstep.constrained(self.constraint, np.ravel(covariances), counts, before, n_features)
+        result, is_definite = mstep.constrained(
+            self.constraint, np.ravel(covariances), counts, before, n_features, self.n_factors, least
+        )
         if not is_definite:
             raise SingularMatrixError(0)
         return result.reshape(covariances.shape)
+
+
+class Factors(NamedTuple):
+    """Covariances Λ_k Λ_kᵀ + Ψ_k, taken apart: see `FactorModel.factors`."""
+
+    loadings: Array
+    noise: Array
+
+
+@dataclass(frozen=True, eq=False)
+class FactorModel(CovarianceModel):
+    """Covariances Σ_k = Λ_k Λ_kᵀ + Ψ_k with Λ_k (d, q) and a diagonal Ψ_k (Ghahramani & Hinton 1996).
+
+    "factor" is a mixture of factor analysers; "ppca", with Ψ_k = σ_k² I, of principal component analysers (Tipping &
+    Bishop 1999). In the terms of the others they are special cases of VVV. A ridge bounds Ψ_k from below as well.
+    """
+
+    kind: str = "factor"
+
+    @property
+    def name(self) -> str:
+        """What files and searches call the model: the kind and the number of factors."""
+        return f"{self.kind}{self.n_factors}"
+
+    @property
+    def isotropic(self) -> bool:
+        """Whether all features have the same noise beside the factors."""
+        return self.kind == _PPCA
+
+    @property
+    def of_scaled_columns(self) -> CovarianceModel:
+        """The smallest model of its covariances after columns are multiplied by numbers."""
+        return factor_model(_FACTOR, self.n_factors)
+
+    def n_parameters(self, n_components: int, n_features: int) -> int:
+        """Count those of loadings, which may be turned, and of noise; never more than VVV has."""
+        d, q = n_features, self.n_factors
+        each = d * q - q * (q - 1) // 2 + (1 if self.isotropic else d)
+        return n_components * min(each, d * (d + 1) // 2)
+
+    def fewest_rows(self, n_features: int) -> int:
+        """Number of rows below which a component overfits its rows: between those of VVI and of VVV."""
+        return n_features + 2 + self.n_factors
+
+    def factors(self, covariances: Array) -> Factors:
+        """Take covariances (K, d, d) of this model apart.
+
+        Returns
+        -------
+        loadings : array of shape (K, d, q)
+            Λ_k, such that Λ_kᵀ Ψ_k⁻¹ Λ_k is diagonal, the largest first; the largest loading of a factor is positive.
+        noise : array of shape (K, d)
+            The diagonals of Ψ_k.
+        """
+        d = covariances.shape[-1]
+        if self.isotropic:
+            of_residual = np.linalg.eigvalsh(covariances)[:, : d - self.n_factors]
+            noise = np.repeat(of_residual.mean(axis=1, keepdims=True), d, axis=1)
+        else:
+            noise = mstep.noise_of_factors(np.ascontiguousarray(covariances), self.n_factors)
+        roots = np.sqrt(noise)
+        variances, axes = np.linalg.eigh(covariances / roots[:, :, None] / roots[:, None])
+        variances, axes = (values[..., : -self.n_factors - 1 : -1] for values in (variances, axes))
+        loadings = roots[:, :, None] * axes * np.sqrt(np.maximum(variances - 1, 0))[:, None]
+        largest = np.take_along_axis(loadings, np.abs(loadings).argmax(axis=1)[:, None], axis=1)
+        return Factors(loadings * np.where(largest < 0, -1.0, 1.0), noise)
 
 
 # The maximum-likelihood estimates with S_k = Σ_i r_ik (x_i − μ_k)(x_i − μ_k)ᵀ, n = Σ_k n_k and d features; iterative
@@ -156,31 +242,87 @@ PARSIMONIOUS = tuple(model.name for model in _REGISTRY)
 CLASSIC = ("full", "tied", "diag", "spherical")
 OF_ONE_FEATURE = (COMMON, _OWN)  # mclust's names where only volumes are left
 COVARIANCE_TYPES = (*CLASSIC, *PARSIMONIOUS)
+OF_FACTORS = _FACTOR, _PPCA = "factor", "ppca"  # a number of factors behind them makes a model's name
 DEFAULT_COVARIANCE_TYPE = "full"
 
+_CONSTRAINED = [model for model in _REGISTRY if model.constraint]
+_DIGITS = 10
+MOST_FACTORS = 10 ** (_DIGITS - 1) - 1
 _MODELS = {name: model for model in _REGISTRY for name in (model.name, model.alias) if name}
 _MODELS |= {volume: _MODELS[volume + IDENTITY * 2] for volume in OF_ONE_FEATURE}
 
 
-def covariance_model(name: object, n_features: int = 1) -> CovarianceModel:
+def covariance_model(name: object, n_features: int | None = None) -> CovarianceModel:
     """Return the model of this name.
 
     Raises
     ------
     ValueError
-        If there is no such model, or it is one of a single feature and there are more.
+        If there is no such model, it is one of a single feature and there are more, or it has too many factors.
     """
-    model = _MODELS.get(name) if isinstance(name, str) else None
+    model = _MODELS.get(name) or _named_by_factors(name) if isinstance(name, str) else None
     if model is None:
-        expected = ", ".join(map(repr, (*COVARIANCE_TYPES, *OF_ONE_FEATURE)))
-        near = suggestion(name, _MODELS)
+        expected = ", ".join(map(repr, (*COVARIANCE_TYPES, *OF_ONE_FEATURE, *OF_FACTORS)))
+        near = suggestion(name, (*_MODELS, *OF_FACTORS))
         raise ValueError(f"expected a covariance type among {expected}, got {name!r:.80}{near}")
-    if n_features > 1 and name in OF_ONE_FEATURE:
+    if n_features is not None and n_features > 1 and name in OF_ONE_FEATURE:
         raise ValueError(
             f"covariance type {name!r} is for one column: for {n_features} columns, expected a name of three letters "
             f"such as {model.name!r}, or one of {', '.join(map(repr, CLASSIC))}"
         )
+    if n_features is not None and n_features <= model.n_factors:
+        instead = f"use up to {n_features - 1} factors, or 'full'" if n_features > 1 else "use another covariance type"
+        raise ValueError(
+            f"covariance type {model.name!r}: expected fewer factors than columns, got {model.n_factors} factors for "
+            f"{n_features} column{'s' if n_features > 1 else ''}: {instead}"
+        )
     return model
+
+
+def _named_by_factors(name: str) -> FactorModel | None:
+    if name in OF_FACTORS:
+        raise ValueError(
+            f"covariance type {name!r} needs its number of factors: expected it behind the name, such as '{name}2', or "
+            "as n_factors of GaussianMixture or select"
+        )
+    return factor_model(_kind_of(name), int(name.removeprefix(_kind_of(name)))) if names_factors(name) else None
+
+
+def names_factors(name: object) -> bool:
+    """Return whether this is the name of a model with factors: "factor" or "ppca" and their number."""
+    kind = _kind_of(name) if isinstance(name, str) else ""
+    number = str(name).removeprefix(kind)
+    return kind in OF_FACTORS and 0 < len(number) < _DIGITS and not number.startswith("0")
+
+
+def _kind_of(name: str) -> str:
+    return name.rstrip("0123456789")
+
+
+@cache
+def factor_model(kind: str, n_factors: int) -> FactorModel:
+    """Return the one model of this kind, "factor" or "ppca", and number of factors."""
+    return FactorModel(*(_OWN * 3), FULL, 1 + len(_CONSTRAINED) + OF_FACTORS.index(kind), "", n_factors, kind)
+
+
+def with_factors(name: object, n_factors: int | None) -> object:
+    """Return the name of the model that a covariance type and a number of factors ask for.
+
+    Raises
+    ------
+    ValueError
+        If the type does not go with a number of factors.
+    """
+    if n_factors is None:
+        return name
+    if names_factors(name) and name == f"{_kind_of(str(name))}{n_factors}":
+        return name
+    if name not in OF_FACTORS:
+        raise ValueError(
+            f"expected n_factors=None with covariance_type={name!r:.80}, got {n_factors!r:.80}: a number of factors "
+            f"goes with {' or '.join(map(repr, OF_FACTORS))} alone"
+        )
+    return f"{name}{n_factors}"
 
 
 def stored_as(layout: Layout) -> CovarianceModel:
@@ -191,8 +333,20 @@ def stored_as(layout: Layout) -> CovarianceModel:
 @cache
 def special_case(constrained: CovarianceModel, general: CovarianceModel) -> bool:
     """Return whether the first model is nested in the second and has less freedom: a strict partial order."""
-    freedoms = [(_FREEDOM[one], _FREEDOM[other]) for one, other in zip(constrained.name, general.name, strict=True)]
+    if constrained.n_factors or general.n_factors:
+        return _special_case_of_factors(constrained, general)
+    letters = zip(constrained.letters, general.letters, strict=True)
+    freedoms = [(_FREEDOM[one], _FREEDOM[other]) for one, other in letters]
     return any(one < other for one, other in freedoms) and all(one <= other for one, other in freedoms)
+
+
+def _special_case_of_factors(constrained: CovarianceModel, general: CovarianceModel) -> bool:
+    if not isinstance(general, FactorModel):
+        return general is stored_as(FULL)
+    if not isinstance(constrained, FactorModel):
+        return (constrained.shape if general.isotropic else constrained.orientation) == IDENTITY
+    of_kind = constrained.isotropic or not general.isotropic
+    return constrained is not general and of_kind and constrained.n_factors <= general.n_factors
 
 
 @cache
@@ -201,9 +355,11 @@ def same_as(model: CovarianceModel, n_components: int, n_features: int) -> Covar
 
     With one component, "variable" is "equal"; with one feature, only the volume is left.
     """
+    if model.n_factors:
+        return model
     volume, shape, orientation = model.volume, model.shape, model.orientation
     if n_components == 1:
-        volume, shape, orientation = (COMMON if part == _OWN else part for part in model.name)
+        volume, shape, orientation = (COMMON if part == _OWN else part for part in model.letters)
     if n_features == 1:
         shape = orientation = IDENTITY
     return _MODELS[volume + shape + orientation]

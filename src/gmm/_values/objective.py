@@ -91,6 +91,7 @@ class Objective:
             self.prior.belief(weight),
             log_noise=self.noise.log_density,
             owners=classes.owner_codes(K),
+            n_factors=model.n_factors,
         )
 
     def mixture(self, estimate: Estimate, weight: float) -> MixtureParameters:
@@ -194,7 +195,8 @@ def ridged(
     weights, d = counts / counts.sum(), means.shape[1]
     while True:
         try:
-            covariances = model.constrained(layout.with_ridge(once, extra), counts, previous=previous)
+            free = layout.with_ridge(once, extra)
+            covariances = model.constrained(free, counts, previous=previous, least=ridge)
             return MixtureParameters(weights, means, covariances, model)
         except SingularMatrixError as error:
             if ridge == 0:

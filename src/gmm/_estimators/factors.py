@@ -1,0 +1,89 @@
+"""What mixtures of factor analysers have beside other mixtures: loadings, noise, and the factors of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import MethodType
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gmm._estimators.contract import as_dtype
+from gmm._estimators.fitted import FittedMixture, fitted_parameters, source_of
+from gmm._rows.entrance import as_one_array
+from gmm._values.covariance import OF_FACTORS, FactorModel, Factors, names_factors
+
+__all__ = ["OfFactors", "factors_of", "transform"]
+
+
+class OfFactors:
+    """Descriptor of a method that only mixtures with factors have, as scikit-learn's ``available_if`` makes them."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function, self.__doc__ = function, function.__doc__
+
+    def __get__(self, instance: FittedMixture | None, owner: type[FittedMixture]) -> Callable[..., Any]:
+        if instance is None:
+            return self.function
+        _check_has_factors(instance, self.function.__name__)
+        return MethodType(self.function, instance)
+
+
+def transform(self: FittedMixture, X: ArrayLike) -> NDArray[Any]:
+    """Compute the expected factors of each row, weighted by the responsibilities; *beyond*.
+
+    With "factor" or "ppca", component k draws a row as x = μ_k + Λ_k u + ε from q factors u ~ N(0, I) and noise
+    ε ~ N(0, Ψ_k). The factors that are expected of a row are Σ_k r_ik Λ_kᵀ Σ_k⁻¹ (x_i − μ_k). Each component has
+    factors of its own, so compare rows of one component. With other covariance types there is no such method.
+
+    Parameters
+    ----------
+    X : array-like or data frame of shape (n, d)
+        Complete rows.
+
+    Returns
+    -------
+    ndarray of shape (n, q)
+        float32 for float32 rows, else float64.
+
+    Examples
+    --------
+    >>> from gmm import GaussianMixture
+    >>> mixture = GaussianMixture.from_parameters([1.0], [[0, 0]], [[[2.0, 1.0], [1.0, 2.0]]], covariance_type="ppca1")
+    >>> mixture.transform([[3.0, 3.0], [1.0, -1.0]]).round(2)
+    array([[1.41],
+           [0.  ]])
+    """
+    source = source_of(self, X)
+    rows = np.asarray(as_one_array(source, "transform").rows)
+    mixture, loadings = fitted_parameters(self), factors_of(self, "transform").loadings
+    responsibilities, precisions = self.predict_proba(rows), mixture.model.layout.gram(mixture.whiteners)
+    factors = np.zeros((len(rows), loadings.shape[2]))
+    for share, mean, map_ in zip(responsibilities.T, mixture.means, precisions @ loadings, strict=True):
+        factors += share[:, None] * ((rows - mean) @ map_)
+    return as_dtype(factors, source.dtype)
+
+
+def factors_of(mixture: FittedMixture, name: str) -> Factors:
+    """Return the loadings and the noise of a fitted mixture, for an attribute or a method of this name.
+
+    Raises
+    ------
+    AttributeError
+        If its covariances have no factors, or it is not fitted.
+    """
+    _check_has_factors(mixture, name)
+    parameters = fitted_parameters(mixture)
+    assert isinstance(parameters.model, FactorModel)  # this is what was checked
+    return parameters.model.factors(parameters.covariances)
+
+
+def _check_has_factors(mixture: FittedMixture, name: str) -> None:
+    requested = mixture.covariance_type
+    if mixture.__sklearn_is_fitted__():
+        requested = fitted_parameters(mixture).model.name
+    if requested not in OF_FACTORS and not names_factors(requested):
+        raise AttributeError(
+            f"{type(mixture).__name__} has {name} only with covariance_type {' or '.join(map(repr, OF_FACTORS))}"
+        )

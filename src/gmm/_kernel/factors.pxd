@@ -1,0 +1,339 @@
+"""Covariances of few factors, Σ = Λ Λᵀ + Ψ with Λ (d, q), that are most likely given a free covariance C.
+
+Ψ is σ² I in principal component analysis, where the maximum has a closed form (Tipping and Bishop 1999, equations 7 and
+8), or diagonal in factor analysis.  There the maximum over Λ is known for each Ψ (Lawley 1940): with m_1 ≤ … ≤ m_d the
+eigenvalues of Ψ^½ C⁻¹ Ψ^½ and u_i their vectors, Σ = Ψ^½ (I + Σ_{i ≤ q, m_i < 1} (1/m_i − 1) u_i u_iᵀ) Ψ^½.  What is left
+to minimise, by Newton's method in log ψ (Jöreskog 1967; Clarke 1970), is
+
+    log|Σ| + tr Σ⁻¹C = Σ_j log ψ_j + Σ_{i ≤ q, m_i < 1} (1 − log m_i) + Σ_{other i} 1/m_i.
+
+The inverse of C has the eigenvalues of the residual on top, where they are exact however small ψ_j is.  The likelihood
+may have several maxima, and may rise until a ψ_j is 0; so each has a least value, without a ridge a share of C_jj.
+"""
+from libc.float cimport DBL_EPSILON
+from libc.math cimport INFINITY, exp, fabs, isfinite, log
+from libc.string cimport memcpy, memset
+
+from gmm._kernel.axes cimport axes_workspace_size, from_axes, in_axes, principal_axes
+from gmm._kernel.cholesky cimport invert_dense
+
+cdef enum:
+    MOST_STEPS = 60           # of Newton's method, which takes 4 to 10 where all ψ are above their least values
+    MOST_HALVINGS = 30        # of a step
+    LONGEST_STEP = 3          # of a log ψ
+
+
+cdef struct Analysis:
+    Py_ssize_t d
+    Py_ssize_t q
+    Py_ssize_t n_top            # factors: of the first q directions those with more variance than Ψ
+    double* precision           # (d, d) C⁻¹
+    double* lowest              # (d,) least log ψ
+    double* logs                # (d,) log ψ
+    double* gradient            # (d,) of the objective
+    double* variances           # (d,) 1 / m, of the directions in `axes`, descending
+    double* axes                # (d, d) u_i, one a row
+    double* step                # (d,)
+    double* before              # (d,) log ψ before the step
+    double* slopes              # (d,) the gradient there; scratch
+    double* roots               # (d,) ψ^½
+    double* other               # (d,) log ψ of another minimum; scratch
+    double* curvature           # (d, d) scratch
+    double* summand             # (d, d) scratch
+    double* room
+
+
+cdef inline Py_ssize_t factors_workspace_size(Py_ssize_t K, Py_ssize_t d) noexcept nogil:
+    """In doubles, whatever the number of components, which are analysed in turn."""
+    return 4 * d * d + 9 * d + max(axes_workspace_size(d), 2 * d * d)
+
+
+cdef inline Analysis analysis_in(double* room, Py_ssize_t d, Py_ssize_t q) noexcept nogil:
+    cdef Analysis a
+    a.d, a.q, a.n_top = d, q, 0
+    a.precision, a.axes, a.curvature, a.summand = room, room + d * d, room + 2 * d * d, room + 3 * d * d
+    room += 4 * d * d
+    a.lowest, a.logs, a.gradient, a.variances, a.step = room, room + d, room + 2 * d, room + 3 * d, room + 4 * d
+    a.before, a.slopes, a.roots, a.other = room + 5 * d, room + 6 * d, room + 7 * d, room + 8 * d
+    a.room = room + 9 * d
+    return a
+
+
+# ------------------------------------------------------------------------------------------ the objective
+
+cdef inline double evaluate(Analysis* a) noexcept nogil:
+    """Return the objective at `logs`, and write its gradient; it is infinite where LAPACK fails."""
+    cdef Py_ssize_t d = a.d, i, j
+    cdef double total = 0, m
+    for j in range(d):
+        a.roots[j] = exp(a.logs[j] / 2)
+        a.gradient[j] = 0
+        total += a.logs[j]
+    for i in range(d):
+        for j in range(d):
+            a.axes[i * d + j] = a.roots[i] * a.precision[i * d + j] * a.roots[j]
+    if not principal_axes(a.axes, d, a.variances, a.room):
+        return INFINITY
+    a.n_top = 0
+    for i in range(d):
+        m = max(a.variances[i], DBL_EPSILON)       # rounding may make it negative
+        a.variances[i] = 1 / m
+        if i < a.q and m < 1:
+            a.n_top = i + 1
+            total += 1 - log(m)
+            continue
+        total += 1 / m
+        for j in range(d):
+            a.gradient[j] += (1 - 1 / m) * a.axes[i * d + j] * a.axes[i * d + j]
+    return total if isfinite(total) else INFINITY
+
+
+cdef inline void add_outer(double factor, const double* u, Py_ssize_t d, double* out) noexcept nogil:
+    """Add factor u uᵀ to a lower triangle."""
+    cdef Py_ssize_t j, k
+    cdef double x
+    for j in range(d):
+        x = factor * u[j]
+        for k in range(j + 1):
+            out[j * d + k] += x * u[k]
+
+
+cdef inline void second_derivatives(Analysis* a, bint exact) noexcept nogil:
+    """Write them to `curvature`, lower; if not exact, without what may make them indefinite."""
+    cdef Py_ssize_t d = a.d, i, j, k, r
+    cdef double x, y
+    cdef const double* u
+    memset(a.curvature, 0, d * d * sizeof(double))
+    memset(a.summand, 0, d * d * sizeof(double))
+    for r in range(a.n_top, d):
+        add_outer(1, a.axes + r * d, d, a.curvature)
+        add_outer(a.variances[r], a.axes + r * d, d, a.summand)
+    for j in range(d):
+        for k in range(j + 1):
+            a.curvature[j * d + k] *= a.summand[j * d + k]
+    for i in range(a.n_top if exact else 0):
+        memset(a.summand, 0, d * d * sizeof(double))
+        x, u = a.variances[i], a.axes + i * d
+        for r in range(a.n_top, d):
+            y = a.variances[r]
+            if y < x:                              # equal ones turn freely
+                add_outer((x + y) * (1 - y) / (x - y), a.axes + r * d, d, a.summand)
+        for j in range(d):
+            for k in range(j + 1):
+                a.curvature[j * d + k] += u[j] * u[k] * a.summand[j * d + k]
+
+
+cdef inline bint is_free(const Analysis* a, Py_ssize_t j) noexcept nogil:
+    """Return whether a ψ may move: not if it would go below its least value."""
+    return a.logs[j] > a.lowest[j] or a.gradient[j] < 0
+
+
+cdef inline bint solve_step(Analysis* a, bint exact) noexcept nogil:
+    """Return whether the second derivatives are positive definite."""
+    cdef Py_ssize_t d = a.d, j, k
+    cdef double total
+    second_derivatives(a, exact)
+    for j in range(d):                             # the small numbers are for directions along which nothing changes
+        for k in range(j):
+            if not (is_free(a, j) and is_free(a, k)):
+                a.curvature[j * d + k] = 0
+        a.curvature[j * d + j] = a.curvature[j * d + j] * (1 + 1e-10) + 1e-24 if is_free(a, j) else 1
+        a.step[j] = 0
+    if not isfinite(invert_dense(a.curvature, d)):
+        return False
+    for j in range(d):
+        total = 0
+        for k in range(j + 1):
+            total -= a.curvature[j * d + k] * a.gradient[k] if is_free(a, k) else 0
+        for k in range(j + 1):
+            a.step[k] += a.curvature[j * d + k] * total
+    return True
+
+
+cdef inline double next_step(Analysis* a) noexcept nogil:
+    """Choose the step; return what it promises."""
+    cdef Py_ssize_t d = a.d, j
+    cdef double promise = 0, longest = 0
+    if not solve_step(a, True) and not solve_step(a, False):
+        return 0
+    for j in range(d):
+        a.step[j] = a.step[j] if is_free(a, j) else 0
+        promise -= a.gradient[j] * a.step[j] / 2
+        longest = max(longest, fabs(a.step[j]))
+    if longest > LONGEST_STEP:
+        for j in range(d):
+            a.step[j] *= LONGEST_STEP / longest
+    return promise
+
+
+cdef inline double go(Analysis* a, double factor) noexcept nogil:
+    """Move by a share of the step, to least values where it leads below them; return the change that slopes promise."""
+    cdef Py_ssize_t j
+    cdef double promise = 0
+    for j in range(a.d):
+        a.logs[j] = max(a.before[j] + factor * a.step[j], a.lowest[j])
+        promise += a.slopes[j] * (a.logs[j] - a.before[j])
+    return promise
+
+
+cdef inline double descend(Analysis* a) noexcept nogil:
+    """Lower the objective from `logs` to a minimum; return it."""
+    cdef Py_ssize_t d = a.d, n, halving
+    cdef double objective = evaluate(a), tried = INFINITY, promise, rounding
+    for n in range(MOST_STEPS):
+        if not (objective < INFINITY and next_step(a) > 1e-18):
+            break
+        memcpy(a.before, a.logs, d * sizeof(double))
+        memcpy(a.slopes, a.gradient, d * sizeof(double))
+        rounding = 16 * DBL_EPSILON * (d + fabs(objective))
+        for halving in range(MOST_HALVINGS):
+            promise = go(a, 0.5 ** halving)
+            tried = evaluate(a)
+            if tried <= objective + 1e-4 * promise + rounding:
+                break
+        else:
+            memcpy(a.logs, a.before, d * sizeof(double))
+            return evaluate(a)
+        objective = tried
+    return objective
+
+
+# ------------------------------------------------------------------------------------------ where it begins
+
+cdef inline bint set_target(
+    Analysis* a, const double* covariance,         # IN (d, d) C
+) noexcept nogil:
+    """Take in C⁻¹; return whether C is positive definite."""
+    cdef Py_ssize_t d = a.d, i, j, r
+    cdef double* factor = a.summand
+    memcpy(factor, covariance, d * d * sizeof(double))
+    if not isfinite(invert_dense(factor, d)):
+        return False
+    memset(a.precision, 0, d * d * sizeof(double))
+    for r in range(d):
+        add_outer(1, factor + r * d, d, a.precision)
+    for i in range(d):
+        for j in range(i):
+            a.precision[j * d + i] = a.precision[i * d + j]
+    return True
+
+
+cdef inline void first_noise(Analysis* a) noexcept nogil:
+    """Begin with shares of the variances given all other features (Jöreskog 1967)."""
+    cdef Py_ssize_t d = a.d, j
+    for j in range(d):
+        a.logs[j] = max(log((1 - a.q / (2. * d)) / a.precision[j * d + j]), a.lowest[j])
+
+
+cdef inline double objective_of(
+    Analysis* a, const double* before, const double* covariance,        # IN (d, d)
+) noexcept nogil:
+    """Return log|Σ| + tr Σ⁻¹C, infinite where Σ is not positive definite."""
+    cdef Py_ssize_t d = a.d, j
+    cdef double total
+    memcpy(a.summand, before, d * d * sizeof(double))
+    total = -2 * invert_dense(a.summand, d)
+    if not isfinite(total):
+        return INFINITY
+    in_axes(a.summand, covariance, d, a.room, a.room + d * d)
+    for j in range(d):
+        total += a.room[j * d + j]
+    return total
+
+
+cdef inline bint analyse(
+    Analysis* a, double least, const double* previous, const double* covariance,   # IN (d, d); `previous` may be NULL
+) noexcept nogil:
+    """Find Ψ and the axes; return whether there is a solution.  It is at least as likely as `previous`."""
+    cdef Py_ssize_t d = a.d, j
+    cdef double best, other
+    for j in range(d):
+        a.lowest[j] = log(max(least, 1e-8 * covariance[j * d + j]))
+    if not set_target(a, covariance):
+        return False
+    first_noise(a)
+    best = descend(a)
+    if previous == NULL:
+        return best < INFINITY
+    other = objective_of(a, previous, covariance)
+    if best <= other + 1e-10 * (d + fabs(other)) or not set_target(a, previous):
+        return best < INFINITY
+    # Another maximum: begin from the Ψ before, of which the covariance before is the only maximum.
+    memcpy(a.other, a.logs, d * sizeof(double))
+    first_noise(a)
+    descend(a)
+    set_target(a, covariance)
+    if not descend(a) < best:
+        memcpy(a.logs, a.other, d * sizeof(double))
+        return evaluate(a) < INFINITY
+    return True
+
+
+cdef inline void assemble(
+    Analysis* a,
+    double* covariance,                            # IN C, OUT Ψ^½ (I + Uᵀ (U Ψ^-½ C Ψ^-½ Uᵀ − I) U) Ψ^½
+) noexcept nogil:
+    """The rows of U are the first axes; C has their variances to the last digit, however small the noise is."""
+    cdef Py_ssize_t d = a.d, n = a.n_top, i, j, k
+    cdef double* along = a.precision               # (n, d) U Ψ^-½ C Ψ^-½
+    cdef double* block = a.curvature               # (n, n)
+    cdef double* mixed = a.summand                 # (n, d)
+    cdef double total
+    for i in range(n):
+        memset(along + i * d, 0, d * sizeof(double))
+        for k in range(d):
+            total = a.axes[i * d + k] / a.roots[k]
+            for j in range(d):
+                along[i * d + j] += total * covariance[k * d + j] / a.roots[j]
+    for i in range(n):
+        for j in range(n):
+            block[i * n + j] = -1 if i == j else 0
+            for k in range(d):
+                block[i * n + j] += along[i * d + k] * a.axes[j * d + k]
+    for i in range(n):
+        memset(mixed + i * d, 0, d * sizeof(double))
+        for k in range(n):
+            for j in range(d):
+                mixed[i * d + j] += block[k * n + i] * a.axes[k * d + j]
+    for i in range(d):
+        for j in range(i + 1):
+            total = 1 if i == j else 0
+            for k in range(n):
+                total += a.axes[k * d + i] * mixed[k * d + j]
+            covariance[i * d + j] = covariance[j * d + i] = a.roots[i] * total * a.roots[j]
+
+
+# ----------------------------------------------------- what the table of constraints names
+
+cdef inline bint solve_factor(
+    Py_ssize_t d, Py_ssize_t q, double least, const double* previous,
+    double* covariance,                            # IN free, OUT Λ Λᵀ + Ψ with ψ_j ≥ least
+    double* room,
+) noexcept nogil:
+    cdef Analysis a = analysis_in(room, d, q)
+    if not analyse(&a, least, previous, covariance):
+        return False
+    assemble(&a, covariance)
+    return True
+
+
+cdef inline bint solve_ppca(
+    Py_ssize_t d, Py_ssize_t q, double least, const double* previous,
+    double* covariance,                            # IN free, OUT Λ Λᵀ + σ² I with σ² ≥ least
+    double* room,
+) noexcept nogil:
+    cdef Analysis a = analysis_in(room, d, q)
+    cdef Py_ssize_t j
+    cdef double noise = 0
+    memcpy(a.axes, covariance, d * d * sizeof(double))
+    if not principal_axes(a.axes, d, a.variances, a.room):
+        return False
+    for j in range(d - q):
+        noise += a.variances[j] / (d - q)
+    if not noise > DBL_EPSILON * a.variances[d - 1]:
+        return False
+    noise = max(noise, least)
+    for j in range(d):
+        a.variances[j] = noise if j < d - q else max(a.variances[j], noise)
+    from_axes(a.axes, a.variances, d, covariance)
+    return True
