@@ -272,6 +272,7 @@ def test_there_is_no_move_where_all_components_are_known():
 REFUSED = {
     "fewer components": ({"n_components": [1, 2]}, "expected n_components of 2 or more"),
     "no means": ({"means_init": None}, "expected means_init, got None$"),
+    "masks alone": ({"means_init": None, "fixed": {"means": [True, True]}}, "expected means_init, got None$"),
     "covariances alone": ({"fixed": {"covariances": True}, "precisions_init": PRECISIONS["full"]}, "fixes all means"),
     "some means": ({"fixed": {"means": [True, False]}}, "fixes all means"),
     "nothing": ({"fixed": {"means": False}}, "fixes all means"),

@@ -36,8 +36,19 @@ BEGIN, MIDDLE = b"a,note,b\n", b"1,x,2\n" * MANY
         (BEGIN + MIDDLE + b'1,"x,2\n', MANY + 2, "note", '"x,2'),
         (BEGIN + b'1,"x,2\n' + MIDDLE, 2, "note", '"x,2'),
         (b'1,2\n"3,4\n', 2, "x0", '"3,4'),
+        (b'"a","b\n1,2\n3,4\n', 1, "b", '"b'),
     ],
-    ids=["digit behind", "to the end", "to the next quote", "doubled", "in a record", "far", "long", "no names"],
+    ids=[
+        "digit behind",
+        "to the end",
+        "to the next quote",
+        "doubled",
+        "in a record",
+        "far",
+        "long",
+        "no names",
+        "names",
+    ],
 )
 def test_a_field_that_does_not_end_with_its_quote_is_refused(text, line, column, field, tmp_path):
     messages = []
@@ -59,6 +70,13 @@ def test_other_quotes_are_read(record, whole, tmp_path):
     table = part(tmp_path, b"\xef\xbb\xbf" + BEGIN + record * MANY, whole=whole)
     assert n_rows(table) == MANY
     assert [str(kind) for kind in table.guessed.types] == ["int64", "string", "int64"]
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_names_may_have_several_lines(whole, tmp_path):
+    table = part(tmp_path, b'a,"of\n""b"""\n1,2\n3,4\n', whole=whole)
+    assert table.schema.names == ["a", 'of\n"b"']
+    assert n_rows(table) == 2
 
 
 def test_rows_of_a_file_with_such_a_field_are_not_fitted(tmp_path):

@@ -168,7 +168,7 @@ class _Text:
     source: str | bytes
     compression: str | None
     encoding: str
-    line: str  # the first line that is not empty
+    line: str  # the first record that is not empty
     delimiter: str
     block: int  # bytes, which hold a whole line
     says: TextFormat
@@ -192,6 +192,8 @@ class _Text:
             # Read with universal newlines; a line may have any length.
             lines = (line.rstrip("\n") for line in io.TextIOWrapper(stream, _signed(encoding), "replace"))
             first = next(filter(None, lines), "")
+            while first.count('"') % 2 and len(first) < _BLOCK and (more := next(lines, None)) is not None:
+                first += f"\n{more}"  # in a quoted name
         if beginning.startswith(_ARCHIVE):
             raise ValueError(f"{path} is no text but a ZIP archive, as .xlsx and .ods files are: save the table as CSV")
         if "\0" in first:

@@ -52,8 +52,8 @@ def _with(pattern: Pattern, rows: ArraySource) -> Pattern:
         survey = rows.survey if rows.n_features else None
     elif survey is not None:
         survey = Survey([(0, survey, None), (n, rows.rows, rows.sample_weight)], rows.n_features)
-    counts, heaviest = {"n_rows": n + rows.n_rows, "n_used": n_used + rows.n_used}, rows.weights.max()
-    return pattern._replace(survey=survey, heaviest=max(pattern.heaviest, heaviest), **counts)
+    heaviest = max(pattern.heaviest, rows.weights.max())
+    return pattern._replace(n_rows=n + rows.n_rows, n_used=n_used + rows.n_used, survey=survey, heaviest=heaviest)
 
 
 def split(chunk: Chunk, expected: NDArray[Any] | None = None) -> Iterator[Keyed]:

@@ -46,13 +46,15 @@ class QuotedText(io.RawIOBase):
         return True
 
     def read(self, size: int = -1) -> bytes:
-        """Read bytes, as they are."""
+        """Read bytes, as they are: as many, or up to the end."""
         text: bytes = self._stream.read(size)
-        rest = self._rest + text
-        n_whole = (rest.rfind(b"\n") + 1 or rest.rfind(b"\r", 0, -1) + 1) if text else len(rest)
+        while len(text) < size and (more := self._stream.read(size - len(text))):
+            text += more
+        rest, at_end = self._rest + text, len(text) < size or size < 0
+        n_whole = len(rest) if at_end else rest.rfind(b"\n") + 1 or rest.rfind(b"\r", 0, -1) + 1
         lines = rest[:n_whole]
         n_fields = self._end_of_fields(lines)
-        if n_fields < n_whole and (not text or self._quoted.match(lines, n_fields)):
+        if n_fields < n_whole and (at_end or self._quoted.match(lines, n_fields)):
             self._fail(lines, n_fields)
         self._pass(lines, n_fields)
         self._rest = rest[n_fields:]
@@ -85,6 +87,7 @@ class QuotedText(io.RawIOBase):
         field = lines[n:].decode("utf-8", "replace").splitlines()[0]
         shown = field if len(field) <= _SHOWN else field[: _SHOWN - 1] + "…"
         column = self._columns[self._column] if self._column < len(self._columns) else f"x{self._column}"
+        column = column.partition("\n")[0]
         raise ValueError(
             f"{self._name}: line {self._line}, column {column!r}: expected a field that ends with a quote, as it "
             f"begins with one, got {shown!r}: put a quote where it ends, and write quotes inside of it twice"

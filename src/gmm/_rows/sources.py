@@ -92,8 +92,12 @@ class Pattern(NamedTuple):
         """Return the pattern with further rows, those of another."""
         n, surveys, q = self.n_rows, (self.survey, other.survey), len(self.observed)
         survey = Survey([(n if i else 0, each, None) for i, each in enumerate(surveys) if each], q) if q else None
-        counts, heaviest = {"n_rows": n + other.n_rows, "n_used": self.n_used + other.n_used}, other.heaviest
-        return self._replace(survey=survey, heaviest=max(self.heaviest, heaviest), **counts)
+        return self._replace(
+            n_rows=n + other.n_rows,
+            n_used=self.n_used + other.n_used,
+            survey=survey,
+            heaviest=max(self.heaviest, other.heaviest),
+        )
 
     @property
     def weight(self) -> float:

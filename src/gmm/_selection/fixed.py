@@ -76,7 +76,8 @@ def fixed_components(
         If what is fixed is not given, is no mean, or does not go with a cell.
     """
     models, means_init, d = [covariance_model(name) for name in types], template.means_init, n_features
-    n = max(len(np.atleast_1d(np.asarray(means_init))), 1)
+    parts = [means_init] if means_init is not None else (template.fixed or {}).values()
+    n = max([1, *(len(np.atleast_1d(np.asarray(part))) for part in parts)])
     fixed = check_fixed(template.fixed, n, models[0])
     if not fixed and means_init is None and template.precisions_init is None:
         return None
