@@ -172,7 +172,7 @@ EXCLUSIONS = (
     ),
     *_each_with(
         "rows beyond memory",
-        *("predict_from", "--drop-missing", "--report", "--plot"),
+        *("--drop-missing", "--report", "--plot"),
         reason="it needs all rows at once",
         instead="read the table into memory, or leave it out",
     ),
