@@ -19,6 +19,7 @@ import matplotlib as mpl  # noqa: E402
 from matplotlib import animation as films  # noqa: E402
 from matplotlib.path import Path  # noqa: E402
 
+from gmm._plotting import animation  # noqa: E402
 from gmm._plotting.style import colours as colours_of  # noqa: E402
 from gmm.plotting import FitAnimation, animate_fit  # noqa: E402
 
@@ -33,6 +34,18 @@ GIVEN = {"tol": 1e-4, **MEANS}
 def _closed():
     yield
     plt.close("all")
+
+
+@pytest.fixture
+def passes_of(monkeypatch):
+    """The passes of a film that is not drawn."""
+    monkeypatch.setattr(animation, "FitAnimation", lambda film, interval: film)
+    return lambda *rows, **how: animate_fit(*rows, **how).passes
+
+
+@pytest.fixture(scope="module")
+def film_of_two_passes():
+    return animate_fit(PLANE, 2, max_iter=2)
 
 
 def shown(film, number):
@@ -109,33 +122,33 @@ def test_the_first_frame_is_the_start_in_grey():
 
 @pytest.mark.filterwarnings("ignore::gmm.ConvergenceWarning")
 @pytest.mark.parametrize("name", [*PARSIMONIOUS, "tied", "diag"])
-def test_the_start_is_poor_unless_it_is_given(name):
+def test_the_start_is_poor_unless_it_is_given(name, passes_of):
     """Rows for means, and a component is as wide as all rows; then it moves, soon and far."""
-    film = animate_fit(PLANE, 3, covariance_type=name, random_state=1, max_iter=40)
-    first, last = film._film.passes[0], film._film.passes[-1]
+    passes = passes_of(PLANE, 3, covariance_type=name, random_state=1, max_iter=40)
+    first, last = passes[0], passes[-1]
     for mean in first.mixture.means:
         assert np.abs(PLANE - mean).max(axis=1).min() < 1e-9
     np.testing.assert_allclose(first.mixture.weights, 1 / 3)
     traces = np.trace(first.mixture.covariances, axis1=1, axis2=2)
     np.testing.assert_allclose(traces, PLANE.var(axis=0).sum(), rtol=1e-4)
-    assert film._film.passes[min(10, film.n_frames - 2)].lower_bound > first.lower_bound + 0.1
+    assert passes[min(10, len(passes) - 1)].lower_bound > first.lower_bound + 0.1
     assert last.lower_bound > first.lower_bound + 0.3
 
 
-def test_the_seed_chooses_the_start():
-    one, same, other = (animate_fit(PLANE, 2, random_state=seed, max_iter=2)._film for seed in (1, 1, 2))
-    np.testing.assert_array_equal(one.passes[0].mixture.means, same.passes[0].mixture.means)
-    assert (one.passes[0].mixture.means != other.passes[0].mixture.means).any()
-    animate_fit(PLANE, 2, random_state=np.random.default_rng(0), max_iter=2)
+def test_the_seed_chooses_the_start(passes_of):
+    one, same, other = (passes_of(PLANE, 2, random_state=seed, max_iter=2)[0].mixture.means for seed in (1, 1, 2))
+    np.testing.assert_array_equal(one, same)
+    assert (one != other).any()
+    passes_of(PLANE, 2, random_state=np.random.default_rng(0), max_iter=2)
 
 
-def test_weights_count_as_rows(tmp_path):
+def test_weights_count_as_rows(passes_of):
     weight = np.random.default_rng(0).integers(0, 3, len(PLANE))
-    weighted = animate_fit(PLANE, 2, sample_weight=weight, **GIVEN)
-    repeated = animate_fit(np.repeat(PLANE, weight, axis=0), 2, **GIVEN)
-    bounds = [[one.lower_bound for one in film._film.passes] for film in (weighted, repeated)]
+    weighted = passes_of(PLANE, 2, sample_weight=weight, **GIVEN)
+    repeated = passes_of(np.repeat(PLANE, weight, axis=0), 2, **GIVEN)
+    bounds = [[one.lower_bound for one in passes] for passes in (weighted, repeated)]
     np.testing.assert_allclose(*bounds, rtol=1e-9)
-    animate_fit(PLANE, 2, sample_weight=weight, max_iter=2)  # whose poor start draws no row of weight 0
+    passes_of(PLANE, 2, sample_weight=weight, max_iter=2)  # whose poor start draws no row of weight 0
 
 
 def test_one_feature_is_a_histogram_with_densities():
@@ -308,8 +321,8 @@ def test_with_ffmpeg_a_film_is_saved(tmp_path):
         ({"fps": 1e-4}, r"frames last at most 655 s; got fps=0.0001"),
     ],
 )
-def test_how_a_film_is_saved_is_judged_before_it_is_drawn(how, match, tmp_path, monkeypatch):
-    film = animate_fit(PLANE, 2, max_iter=2)
+def test_how_a_film_is_saved_is_judged_before_it_is_drawn(how, match, tmp_path, monkeypatch, film_of_two_passes):
+    film = film_of_two_passes
     monkeypatch.setattr(film._figure, "savefig", None)
     with pytest.raises(ValueError, match=match):
         film.save(tmp_path / "film.gif", **how)
@@ -317,7 +330,7 @@ def test_how_a_film_is_saved_is_judged_before_it_is_drawn(how, match, tmp_path, 
 
 
 @pytest.mark.parametrize("name", ["film", "film.xyz", "folder", "folder.gif/film", "film.tar"])
-def test_a_name_that_tells_no_kind_of_film_is_refused(name, tmp_path):
+def test_a_name_that_tells_no_kind_of_film_is_refused(name, tmp_path, film_of_two_passes):
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder.gif").mkdir()
     told = (
@@ -325,7 +338,7 @@ def test_a_name_that_tells_no_kind_of_film_is_refused(name, tmp_path):
         + name
     )
     with pytest.raises(ValueError, match=told):
-        animate_fit(PLANE, 2, max_iter=2).save(tmp_path / name)
+        film_of_two_passes.save(tmp_path / name)
 
 
 def test_where_no_file_can_be_is_told_before_a_film_is_drawn(tmp_path, monkeypatch):

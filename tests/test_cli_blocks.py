@@ -129,6 +129,15 @@ def test_a_posterior_is_fitted_block_by_block(folder):
     assert one["best"] == other["best"]
 
 
+def test_columns_are_predicted_block_by_block_as_in_memory(folder, tmp_path):
+    table = folder / "rows.parquet"
+    ok("fit", table, "--columns", "a,b", "--components", 2, "--covariance", "VVV", "--out", tmp_path)
+    how = ("predict", tmp_path / "model.gmm", table, "--known", "a", "--level", "0.9", "--keep", "k")
+    for name, more in {"memory.csv": (), "blocks.csv": ("--blocks",)}.items():
+        ok(*how, "--out", tmp_path / name, *more)
+    assert (tmp_path / "memory.csv").read_bytes() == (tmp_path / "blocks.csv").read_bytes()
+
+
 def test_what_does_not_go_with_blocks_is_said(folder, tmp_path):
     table = folder / "rows.parquet"
     assert "expected a file" in fails(2, "fit", "--blocks")

@@ -1,5 +1,6 @@
 """Known components in a search, and in split-merge moves: what stays, what is counted, how high cells come."""
 
+import functools
 import io
 
 import numpy as np
@@ -36,6 +37,11 @@ X = rows()
 def searched(data=X, n_components=range(2, 6), covariance_type=("full", "EEI", "VVE"), **how):
     how = {"fixed": {"means": True}, "means_init": MEANS, "random_state": 0} | how
     return select(data, n_components, covariance_type, **how)
+
+
+@functools.cache
+def usual():
+    return searched()
 
 
 def fits(found):
@@ -166,14 +172,14 @@ def test_a_further_fit_of_a_cell_stays_where_it_is():
 
 
 def test_the_best_cell_has_the_new_classes():
-    found = searched()
+    found = usual()
     assert found.best.n_components == 4
     new = found.best.means_[2:][np.argsort(found.best.means_[2:, 0])]
     np.testing.assert_allclose(new, [[-3, -5], [2, 5]], atol=0.5)
 
 
 def test_known_classes_are_found_where_they_are_in_any_order():
-    found, turned = searched(), searched(means_init=MEANS[::-1])
+    found, turned = usual(), searched(means_init=MEANS[::-1])
     np.testing.assert_allclose(turned.bic, found.bic, atol=0.1)
     np.testing.assert_array_equal(turned.best.means_[:2], MEANS[::-1])
 
@@ -219,7 +225,7 @@ def test_rows_beyond_memory_are_finished_with_what_is_known(monkeypatch, tmp_pat
 
 def test_a_checkpoint_continues_to_the_same_bits(tmp_path):
     path = tmp_path / "search"
-    whole = searched()
+    whole = usual()
     searched(checkpoint=path, callback=lambda progress: progress.n_components == 3)
     same_bits(searched(checkpoint=path, resume=True), whole)
     with pytest.raises(ValueError, match="means_init was"):
@@ -227,7 +233,7 @@ def test_a_checkpoint_continues_to_the_same_bits(tmp_path):
 
 
 def test_a_table_is_saved_with_what_is_fixed():
-    found, file = searched(), io.BytesIO()
+    found, file = usual(), io.BytesIO()
     found.save(file)
     again = gmm.load(file.getvalue())
     assert again.best.fixed == found.best.fixed == {"means": [True, True, False, False]}

@@ -169,9 +169,9 @@ def test_a_closed_pass_is_freed_at_once():
 # --- Fits -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("covariance_type", reference.CLOSED_FORMS)
-def test_em_is_the_twins(covariance_type, weighted):
+def test_em_is_the_twins(covariance_type):
+    weighted = reference.CLOSED_FORMS.index(covariance_type) % 2 == 1
     X, start = with_gaps(), mixture(covariance_type)
     weight = np.random.default_rng(1).uniform(0.5, 2, len(X)) if weighted else np.ones(len(X))
     precisions = start.model.layout.inverse(np.array(start.covariances), 4)

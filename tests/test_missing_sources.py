@@ -98,8 +98,10 @@ def test_a_fit_from_blocks_is_the_fit_from_an_array(how):
     assert_same(GaussianMixture(3, **how).fit(ROWS), GaussianMixture(3, **how).fit(stream()))
 
 
-@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag"])
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("covariance_type", "dtype"),
+    [("full", np.float32), ("full", np.float64), ("tied", np.float32), ("diag", np.float64)],
+)
 def test_weighted_rows_and_lanes_that_fill_up(covariance_type, dtype, monkeypatch):
     """With a waiting room of 300 rows, patterns are walked while the file is read."""
     rows = with_gaps(n=20_000, share=0.04).astype(dtype)
@@ -223,7 +225,7 @@ def test_labels_go_with_blocks():
 @pytest.mark.parametrize("standardize", [False, True])
 def test_a_search_over_blocks_is_the_search_in_memory(standardize):
     how = {"missing": "em", "random_state": 0, "standardize": standardize}
-    one, other = (gmm.select(rows, [1, 2, 3], ["VVV", "EEE", "VVI"], **how) for rows in (ROWS, stream()))
+    one, other = (gmm.select(rows, [1, 2], ["VVV", "EEE", "VVI"], **how) for rows in (ROWS, stream()))
     np.testing.assert_array_equal(one.bic, other.bic)
     np.testing.assert_array_equal(one.best.means_, other.best.means_)
 

@@ -469,12 +469,12 @@ def test_time_may_be_up_anywhere(monkeypatch):
 
         monkeypatch.setattr(engine.Clock, "is_up", is_up)
         rows = np.random.default_rng(4).normal(size=(60, 2))
-        return select(rows, range(1, 4), ["EII", "VII", "VVI", "full"], random_state=0, time_limit=9)
+        return select(rows, range(1, 4), ["EII", "full"], random_state=0, time_limit=9)
 
     whole = ended_after(10**9)
     n_asked = len(asked)
     assert whole.complete
-    assert n_asked > 30
+    assert n_asked > 30, n_asked
     for n in range(n_asked):
         found = ended_after(n)
         assert not found.complete

@@ -39,9 +39,20 @@ def one_after_the_other(source, tasks, is_up, between):
     return [Ended(task(source), 0.0) for task in tasks]
 
 
-@pytest.mark.parametrize("how", [{}, {"prior": "conjugate"}, {"noise": 0.05}, {"acceleration": None}], ids=str)
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("weight", [None, WEIGHTS], ids=["", "weighted"])
+@pytest.mark.parametrize(
+    ("how", "dtype", "weight"),
+    [  # each with each
+        ({}, np.float64, None),
+        ({}, np.float32, WEIGHTS),
+        ({"prior": "conjugate"}, np.float64, WEIGHTS),
+        ({"prior": "conjugate"}, np.float32, None),
+        ({"noise": 0.05}, np.float64, None),
+        ({"noise": 0.05}, np.float32, WEIGHTS),
+        ({"acceleration": None}, np.float64, WEIGHTS),
+        ({"acceleration": None}, np.float32, None),
+    ],
+    ids=lambda value: "weighted" if isinstance(value, np.ndarray) else str(value),
+)
 def test_cells_are_finished_together_with_the_bits_of_one_after_the_other(how, dtype, weight, monkeypatch):
     monkeypatch.setattr(finishing, "SEARCHED", 3000)
     monkeypatch.setattr(Bar, "reason_to_leave", lambda *_: None)  # of a race, the order would tell

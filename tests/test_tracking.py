@@ -89,7 +89,7 @@ def test_labels_are_the_numbers_of_the_objects():
     np.testing.assert_array_equal(tracker.mixture.predict(rows)[:30] == 0, labels[:30] == 0)
 
 
-@pytest.mark.parametrize("seed", range(1, 5))
+@pytest.mark.parametrize("seed", [1, 2])
 def test_rows_of_two_objects_move_neither(seed):
     """Side by side they cross in twenty frames; if shared rows counted as their own, their numbers would change."""
     rises, falls = (lambda t, sign=sign: (5 + 1.5 * t, 30 + sign * 0.15 * (t - 30)) for sign in (1, -1))

@@ -72,16 +72,17 @@ def check_together(options: argparse.Namespace, **models: str) -> None:
     UsageError
         If one needs another, or two exclude each other.
     """
-    given = {
-        f"--{name.replace('_', '-')}": value for name, value in vars(options).items() if value not in (None, False)
-    }
-    there = {*given, *(f"{name} {value}" for name, value in given.items() if isinstance(value, str)), *models.values()}
-    there |= {"FILE"} & {name.upper().strip("-") for name in given}
-    there |= {"--criterion but bic"} if given.get("--criterion") not in (None, "bic") else set()
+    there = set(models.values())
+    for name, value in vars(options).items():
+        if value not in (None, False):
+            option = "FILE" if name == "file" else f"--{name.replace('_', '-')}"
+            there |= {option, f"{option} {value}"}
+    if vars(options).get("criterion") not in (None, "bic"):
+        there.add("--criterion but bic")
     for option, other in _NEEDS.items():
         if option in there and other.partition(" ")[0] not in there:
             raise UsageError(f"{option}: expected with {other}")
     names = _OPTIONS | models
     for row in EXCLUSIONS:
         if {names.get(row.first, row.first), names.get(row.second, row.second)} <= there:
-            raise UsageError(in_options(row.said(names), options))
+            raise UsageError(in_options(row.message_with(names), options))

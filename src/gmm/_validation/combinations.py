@@ -27,9 +27,9 @@ class Exclusion:
     @property
     def message(self) -> str:
         """The error."""
-        return self.said({})
+        return self.message_with({})
 
-    def said(self, names: Mapping[str, str]) -> str:
+    def message_with(self, names: Mapping[str, str]) -> str:
         """The error, in which some features have other names."""
         first, second = (names.get(feature, feature) for feature in (self.first, self.second))
         return f"{first} cannot be combined with {second}: {self.reason}. Instead, {self.instead}."
@@ -178,7 +178,7 @@ EXCLUSIONS = (
     ),
     *_each_with(
         "rows beyond memory",
-        *("predict_from", "--drop-missing", "--report", "--plot"),
+        *("--drop-missing", "--report", "--plot"),
         reason="it needs all rows at once",
         instead="read the table into memory, or leave it out",
     ),
