@@ -14,6 +14,7 @@ import numpy as np
 
 from gmm._caching import cached_property
 from gmm._kernel import mstep
+from gmm._text.amounts import counted
 from gmm._text.lists import suggestion
 from gmm._values.layouts import DIAGONAL, FULL, SPHERICAL, TIED, Array, Layout, SingularMatrixError
 
@@ -272,10 +273,8 @@ def covariance_model(name: object, n_features: int | None = None) -> CovarianceM
         )
     if n_features is not None and n_features <= model.n_factors:
         instead = f"use up to {n_features - 1} factors, or 'full'" if n_features > 1 else "use another covariance type"
-        raise ValueError(
-            f"covariance type {model.name!r}: expected fewer factors than columns, got {model.n_factors} factors for "
-            f"{n_features} column{'s' if n_features > 1 else ''}: {instead}"
-        )
+        sizes = f"{counted(model.n_factors, 'factor')} for {counted(n_features, 'column')}"
+        raise ValueError(f"covariance type {model.name!r}: expected fewer factors than columns, got {sizes}: {instead}")
     return model
 
 
