@@ -51,9 +51,9 @@ def transform(self: FittedMixture, X: ArrayLike) -> NDArray[Any]:
     --------
     >>> from gmm import GaussianMixture
     >>> mixture = GaussianMixture.from_parameters([1.0], [[0, 0]], [[[2.0, 1.0], [1.0, 2.0]]], covariance_type="ppca1")
-    >>> mixture.transform([[3.0, 3.0], [1.0, -1.0]]).round(2)
-    array([[1.41],
-           [0.  ]])
+    >>> mixture.transform([[3.0, 3.0], [1.0, 0.0]]).round(2)
+    array([[2.  ],
+           [0.33]])
     """
     source = source_of(self, X)
     rows = np.asarray(as_one_array(source, "transform").rows)

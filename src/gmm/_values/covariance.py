@@ -301,7 +301,8 @@ def _kind_of(name: str) -> str:
 @cache
 def factor_model(kind: str, n_factors: int) -> FactorModel:
     """Return the one model of this kind, "factor" or "ppca", and number of factors."""
-    return FactorModel(*(_OWN * 3), FULL, 1 + len(_CONSTRAINED) + OF_FACTORS.index(kind), "", n_factors, kind)
+    constraint = len(_CONSTRAINED) + OF_FACTORS.index(kind) + 1  # behind those of letters
+    return FactorModel(_OWN, _OWN, _OWN, FULL, constraint, "", n_factors, kind)
 
 
 def with_factors(name: object, n_factors: int | None) -> object:
