@@ -294,7 +294,7 @@ def test_a_name_with_its_number_is_the_type_with_n_factors(kind):
         ({"covariance_type": "factor"}, "needs its number of factors.*n_factors"),
         ({"n_factors": 2}, "'full', got 2.*'factor' or 'ppca'"),
         ({"covariance_type": "factor2", "n_factors": 3}, "'factor2', got 3"),
-        ({"covariance_type": "ppca", "n_factors": 6}, "fewer factors than columns, got 6 factors for 6 columns"),
+        ({"covariance_type": "ppca", "n_factors": 6}, "fewer factors than columns, got 6 factors and n_features=6"),
         ({"covariance_type": "factor", "n_factors": 0}, "'n_factors'"),
         ({"covariance_type": "factor", "n_factors": 1.5}, "'n_factors'"),
         ({"covariance_type": "factor0"}, "'factor0'"),
@@ -307,7 +307,7 @@ def test_what_does_not_go_together_is_refused(asked, expected):
 
 
 def test_one_column_has_no_factors():
-    with pytest.raises(ValueError, match="1 factor for 1 column"):
+    with pytest.raises(ValueError, match="1 factor and n_features=1"):
         GaussianMixture(2, covariance_type="factor1").fit(rows()[:, :1])
 
 

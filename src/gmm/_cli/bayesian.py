@@ -18,7 +18,7 @@ __all__ = ["fit_posterior"]
 
 _MAX_COMPONENTS, _TOL = 20, 1e-3
 # Options of a search alone.
-_OF_A_SEARCH = ("criterion", "prior", "refine", "scale", "time_limit")
+_OF_A_SEARCH = ("criterion", "n_factors", "prior", "refine", "scale", "time_limit")
 
 
 def fit_posterior(screen: Screen, options: argparse.Namespace) -> None:

@@ -273,7 +273,7 @@ def covariance_model(name: object, n_features: int | None = None) -> CovarianceM
         )
     if n_features is not None and n_features <= model.n_factors:
         instead = f"use up to {n_features - 1} factors, or 'full'" if n_features > 1 else "use another covariance type"
-        sizes = f"{counted(model.n_factors, 'factor')} for {counted(n_features, 'column')}"
+        sizes = f"{counted(model.n_factors, 'factor')} and n_features={n_features}"
         raise ValueError(f"covariance type {model.name!r}: expected fewer factors than columns, got {sizes}: {instead}")
     return model
 
