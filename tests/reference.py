@@ -252,6 +252,7 @@ def m_step(X, responsibilities, weight, covariance_type, reg_covar=0.0, previous
     return weights, means, covariances
 
 
+OF_FACTORS = ("factor1", "ppca1")  # two models beside those of letters
 CLOSED_FORMS = ("EII", "VII", "EEI", "EVI", "VVI", "EEE", "EEV", "EVV", "VVV")
 
 
@@ -601,6 +602,53 @@ def two_of_one_shape(free, counts):
 
     t = brentq(slope, -100, 100, xtol=1e-13)
     return np.stack([np.exp(t) * shape(t), shape(t)])
+
+
+def factor_objective(logs, free, n_factors):
+    """ln |Σ| + tr Σ⁻¹C at the best loadings beside the noise Ψ, and its gradient in log ψ: Jöreskog (1967)."""
+    roots = np.exp(logs / 2)
+    values, axes = np.linalg.eigh(free / np.outer(roots, roots))
+    of_factors = (np.arange(len(values)) >= len(values) - n_factors) & (values > 1)
+    value = logs.sum() + np.where(of_factors, 1 + np.log(np.maximum(values, 1)), values).sum()
+    return value, 1 - axes**2 @ np.where(of_factors, 1, values)
+
+
+def factor_maximum(free, n_factors, least=1e-12, n_starts=5, seed=0):
+    """The highest likelihood of Λ Λᵀ + Ψ with ψ_j ≥ least that a general minimiser reaches, as the least objective."""
+    rng, d = np.random.default_rng(seed), len(free)
+    starts = [np.diag(free) * 0.5, 0.5 / np.diag(np.linalg.inv(free))]
+    starts += [np.diag(free) * rng.uniform(0.05, 0.95, d) for _ in range(n_starts)]
+    floor = np.log(np.maximum(least, 1e-8 * np.diag(free)))
+    bounds = list(zip(floor, np.maximum(floor, np.log(np.diag(free))), strict=True))
+    found = [
+        minimize(
+            factor_objective,
+            np.clip(np.log(start), *np.transpose(bounds)),
+            (free, n_factors),
+            method="L-BFGS-B",
+            jac=True,
+            bounds=bounds,
+            options={"ftol": 1e-15, "gtol": 1e-9, "maxiter": 1000},
+        )
+        for start in starts
+    ]
+    return min(each.fun for each in found)
+
+
+def factor_em_step(free, loadings, noise):
+    """One step of EM for factor analysis: Ghahramani & Hinton (1996), (5) and (6), of moments."""
+    beta = loadings.T @ np.linalg.inv(loadings @ loadings.T + np.diag(noise))
+    second = np.eye(loadings.shape[1]) - beta @ loadings + beta @ free @ beta.T
+    better = free @ beta.T @ np.linalg.inv(second)
+    return better, np.diag(free - better @ beta @ free)
+
+
+def principal_analysis(free, n_factors):
+    """W Wᵀ + σ² I: Tipping & Bishop (1999), Probabilistic principal component analysis, (7) and (8), with R = I."""
+    eigenvalues, axes = np.linalg.eigh(free)
+    noise = eigenvalues[:-n_factors].mean()
+    loadings = axes[:, -n_factors:] @ np.diag(np.sqrt(eigenvalues[-n_factors:] - noise))
+    return loadings @ loadings.T + noise * np.eye(len(free))
 
 
 class Constrained:

@@ -17,7 +17,7 @@ from gmm._values.layouts import layout_of_code
 K, D = 3, 5
 KNOWN, OTHERS = [3, 0], [1, 2, 4]
 NAMES = ["a", "b", "c", "d", "e"]
-every_type = pytest.mark.parametrize("covariance_type", PARSIMONIOUS)
+every_type = pytest.mark.parametrize("covariance_type", [*PARSIMONIOUS, *reference.OF_FACTORS])
 FAITHFUL = np.loadtxt(files("gmm") / "data" / "faithful.csv", delimiter=",", skiprows=1)
 
 

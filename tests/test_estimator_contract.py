@@ -62,7 +62,8 @@ def test_defaults_are_scikit_learns():
     theirs = sklearn.mixture.GaussianMixture().get_params()
     ours = GaussianMixture().get_params()
     assert {name: ours[name] for name in theirs} == theirs
-    assert ours.keys() - theirs.keys() == {"n_threads", "acceleration", "refine", "prior", "noise", "missing", "fixed"}
+    beyond = {"n_factors", "n_threads", "acceleration", "refine", "prior", "noise", "missing", "fixed"}
+    assert ours.keys() - theirs.keys() == beyond
 
 
 def test_parameters_are_set_by_name():

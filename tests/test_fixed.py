@@ -24,7 +24,7 @@ MASKS = {
     "most": {"weights": [True, True, False], "means": [False, True, False], "covariances": True},
     "everything": {"weights": True, "means": True, "covariances": True},
 }
-every_model = pytest.mark.parametrize("name", PARSIMONIOUS)
+every_model = pytest.mark.parametrize("name", [*PARSIMONIOUS, *reference.OF_FACTORS])
 every_mask = pytest.mark.parametrize("fixed", MASKS)
 pytestmark = pytest.mark.filterwarnings("ignore:Best performing initialization")
 
@@ -186,7 +186,7 @@ def test_a_new_component_beside_a_known_one_is_where_scipy_finds_it():
     assert mixture.bic(X) == pytest.approx(2 * len(X) * found.fun + 6 * np.log(len(X)), abs=1e-6)
 
 
-@pytest.mark.parametrize("name", PARSIMONIOUS)
+@pytest.mark.parametrize("name", [*PARSIMONIOUS, *reference.OF_FACTORS])
 def test_one_component_of_a_fixed_mean_is_the_mode_of_its_covariance(name):
     """log p of (μ, Σ) given rows has the scatter T + Λ + κ (μ − m)(μ − m)ᵀ over n + dof + d + 2 rows."""
     X, m, at = rows(), np.array([0.5, -1]), np.array([[3.0, -2.0]])

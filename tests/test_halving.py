@@ -18,7 +18,7 @@ from gmm._values.layouts import DIAGONAL, FULL, SPHERICAL, TIED
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 
-every_type = pytest.mark.parametrize("covariance_type", PARSIMONIOUS)
+every_type = pytest.mark.parametrize("covariance_type", [*PARSIMONIOUS, *reference.OF_FACTORS])
 closed_forms = pytest.mark.parametrize("covariance_type", reference.CLOSED_FORMS)
 
 K, D, N = 3, 2, 300

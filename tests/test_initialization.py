@@ -25,7 +25,7 @@ from gmm._rows.sources import ArraySource
 from gmm._values.covariance import PARSIMONIOUS, covariance_model
 from gmm._values.objective import Objective
 
-every_type = pytest.mark.parametrize("covariance_type", PARSIMONIOUS)
+every_type = pytest.mark.parametrize("covariance_type", [*PARSIMONIOUS, *reference.OF_FACTORS])
 closed_forms = pytest.mark.parametrize("covariance_type", reference.CLOSED_FORMS)
 every_start = pytest.mark.parametrize("init_params", STARTS)
 quiet = pytest.mark.filterwarnings("ignore::gmm.ConvergenceWarning")

@@ -21,7 +21,7 @@ from gmm._values.layouts import DIAGONAL, FULL, SPHERICAL, TIED
 from gmm._values.whitened import WhitenedMixture
 
 LAYOUTS = {"full": FULL, "tied": TIED, "diag": DIAGONAL, "spherical": SPHERICAL}
-every_type = pytest.mark.parametrize("covariance_type", PARSIMONIOUS)
+every_type = pytest.mark.parametrize("covariance_type", [*PARSIMONIOUS, *reference.OF_FACTORS])
 every_layout = pytest.mark.parametrize("name", LAYOUTS)
 K, D = 4, 2
 OWNERS = np.array([0, 0, 1, -1])  # two components of the first class, one of the second, one of none

@@ -16,7 +16,7 @@ from gmm._values.objective import Objective
 from gmm._values.statistics import SufficientStatistics
 
 K, D = 3, 2
-every_type = pytest.mark.parametrize("covariance_type", PARSIMONIOUS)
+every_type = pytest.mark.parametrize("covariance_type", [*PARSIMONIOUS, *reference.OF_FACTORS])
 closed_forms = pytest.mark.parametrize("covariance_type", reference.CLOSED_FORMS)
 every_start = pytest.mark.parametrize("init_params", STARTS)
 every_dtype = pytest.mark.parametrize("dtype", [np.float64, np.float32])

@@ -24,7 +24,7 @@ from gmm._values.noise import NO_NOISE, UniformNoise
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 
-every_type = pytest.mark.parametrize("covariance_type", PARSIMONIOUS)
+every_type = pytest.mark.parametrize("covariance_type", [*PARSIMONIOUS, *reference.OF_FACTORS])
 
 
 def with_gaps(n=120, d=4, share=0.3, seed=0, scale=1.0, offset=0.0):

@@ -29,7 +29,7 @@ from gmm._values.whitened import WhitenedMixture
 from gmm.exchange.sklearn import to_sklearn
 
 LAYOUTS = {"full": FULL, "tied": TIED, "diag": DIAGONAL, "spherical": SPHERICAL}
-every_type = pytest.mark.parametrize("covariance_type", PARSIMONIOUS)
+every_type = pytest.mark.parametrize("covariance_type", [*PARSIMONIOUS, *reference.OF_FACTORS])
 every_layout = pytest.mark.parametrize("name", LAYOUTS)
 every_dtype = pytest.mark.parametrize("dtype", [np.float64, np.float32])
 K, D = 3, 2

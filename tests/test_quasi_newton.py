@@ -25,7 +25,7 @@ from gmm._values.layouts import DIAGONAL, FULL
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 
-every_type = pytest.mark.parametrize("covariance_type", PARSIMONIOUS)
+every_type = pytest.mark.parametrize("covariance_type", [*PARSIMONIOUS, *reference.OF_FACTORS])
 classic = pytest.mark.parametrize("covariance_type", CLASSIC)
 pytestmark = pytest.mark.filterwarnings("ignore:Best performing initialization")
 IRIS = load_iris().data
@@ -113,7 +113,7 @@ def passes_to(target, mixture):
     weighted=st.booleans(),
 )
 def test_the_objective_never_falls(covariance_type, seed, K, d, ridge, single, weighted):
-    rng = np.random.default_rng(seed)
+    rng, d = np.random.default_rng(seed), max(d, 2) if covariance_type in reference.OF_FACTORS else d
     X = overlapping(seed, n=int(rng.integers(max(2, K), 120)), d=d)
     X = X.round(int(rng.integers(0, 4))).astype(np.float32 if single else np.float64)  # ties collapse components
     weight = rng.uniform(0, 2, len(X)) + 1e-3 if weighted else None
@@ -229,7 +229,7 @@ def test_where_em_stands_still_it_stays(covariance_type):
     still = GaussianMixture(3, max_iter=20_000, acceleration=None, **asked).fit(X)
     trace = climbed(X, still._parameters, ridge=1e-12, tolerance=1e-9, max_iter=50).trace
     assert trace.converged
-    assert len(trace) <= 6
+    assert len(trace) <= (12 if covariance_type == "factor1" else 6)  # steps within rounding may be rejected
     assert trace.objective[-1] == pytest.approx(trace.objective[0], abs=1e-11)
 
 
@@ -282,7 +282,7 @@ def test_units_and_axes_change_nothing(covariance_type):
     X, begin = overlapping(3), begun(overlapping(3), covariance_type)
     rng = np.random.default_rng(0)
     turn = rng.normal(size=(3, 3)) * [[1e-2], [1], [30]]
-    if reference.shape_of(covariance_type) == "diag":
+    if reference.shape_of(covariance_type) == "diag" or covariance_type == "factor1":
         turn = np.diag([1e-3, 5.0, 80.0])
     elif covariance_type in (
         "EII",
@@ -291,6 +291,7 @@ def test_units_and_axes_change_nothing(covariance_type):
         "VVE",
         "EEV",
         "VEV",
+        "ppca1",
     ):  # what they hold in common are lengths or angles
         turn = 9 * np.linalg.qr(turn)[0]
     dense = turn @ reference.dense(begin.covariances, covariance_type, 3, 3) @ turn.T

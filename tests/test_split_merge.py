@@ -5,6 +5,7 @@ from contextlib import nullcontext
 import numpy as np
 import pytest
 
+import reference
 from gmm import GaussianMixture
 from gmm._fitting.degenerate import degenerate_components
 from gmm._fitting.split_merge import drop_losses, moves, split_gains, without
@@ -15,7 +16,7 @@ from gmm._values.layouts import DIAGONAL
 from gmm._values.parameters import MixtureParameters
 from test_published import IRIS, IRIS_BIC
 
-every_type = pytest.mark.parametrize("covariance_type", PARSIMONIOUS)
+every_type = pytest.mark.parametrize("covariance_type", [*PARSIMONIOUS, *reference.OF_FACTORS])
 # From where the others are stuck, EEV finds out by itself.
 stuck_types = pytest.mark.parametrize("covariance_type", [name for name in PARSIMONIOUS if name != "EEV"])
 PRECISE = {"tol": 1e-7, "max_iter": 20_000}

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import gmm
+import reference
 from gmm import BayesianGaussianMixture, GaussianMixture
 from gmm._estimators.fitted import fitted_parameters
 from gmm._passes import threads
@@ -85,7 +86,7 @@ def test_the_information_is_that_of_a_numeric_hessian():
     np.testing.assert_allclose(found, np.sqrt(np.diag(np.linalg.inv(-hessian))), rtol=1e-4)
 
 
-@pytest.mark.parametrize("name", PARSIMONIOUS)
+@pytest.mark.parametrize("name", [*PARSIMONIOUS, *reference.OF_FACTORS])
 def test_of_many_rows_both_agree(name):
     start = GaussianMixture.from_parameters(
         [0.3, 0.7], [[0, 0, 0], [4, 1, 0]], [[[2, 0.5, 0], [0.5, 1, 0.2], [0, 0.2, 0.3]], np.diag([0.9, 0.25, 2.3])]

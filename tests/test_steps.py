@@ -164,7 +164,7 @@ def test_each_step_is_the_textbooks(name, weighted):
         np.testing.assert_allclose(step.counts, weight @ responsibilities, rtol=1e-7)
 
 
-@pytest.mark.parametrize("name", PARSIMONIOUS)
+@pytest.mark.parametrize("name", [*PARSIMONIOUS, *reference.OF_FACTORS])
 @pytest.mark.parametrize("weighted", [False, True])
 def test_the_next_weights_are_the_counts_shares(name, weighted):
     X = overlapping(4)
@@ -178,7 +178,7 @@ def test_the_next_weights_are_the_counts_shares(name, weighted):
 
 
 @pytest.mark.filterwarnings("ignore::gmm.ConvergenceWarning")
-@pytest.mark.parametrize("name", PARSIMONIOUS)
+@pytest.mark.parametrize("name", [*PARSIMONIOUS, *reference.OF_FACTORS])
 @pytest.mark.parametrize("acceleration", [None, "auto"])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("max_iter", [7, 300])
@@ -213,7 +213,7 @@ def test_a_step_that_was_taken_back_tells_what_stands():
         np.testing.assert_array_equal(two.counts, one.counts)
 
 
-@pytest.mark.parametrize("name", PARSIMONIOUS)
+@pytest.mark.parametrize("name", [*PARSIMONIOUS, *reference.OF_FACTORS])
 def test_responsibilities_are_those_of_the_steps_mixture(name):
     X = overlapping(6, d=3)
     for step in em.steps(X, 3, covariance_type=name, responsibilities=True, random_state=0, max_iter=4, tol=0):

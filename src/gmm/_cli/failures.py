@@ -22,6 +22,7 @@ _OPTIONS = {
     "max_iter": "--max-iter",
     "missing='em'": "--missing em",
     "n_components": "--components",
+    "n_factors": "--n-factors",
     "n_init": "--n-init",
     "noise": "--noise",
     "with noise=False": "without --noise",

@@ -167,12 +167,12 @@ class Estimator:
 
     def __sklearn_tags__(self) -> Any:
         """Return scikit-learn's tags: a density estimator of dense data, finite unless values may be missing."""
-        from sklearn.utils import InputTags, Tags, TargetTags
+        from sklearn.utils import InputTags, Tags, TargetTags, TransformerTags
 
         return Tags(
             estimator_type="density_estimator",
             target_tags=TargetTags(required=False),
-            transformer_tags=None,
+            transformer_tags=TransformerTags() if hasattr(self, "transform") else None,
             classifier_tags=None,
             regressor_tags=None,
             input_tags=InputTags(allow_nan=getattr(self, "missing", None) == "em"),

@@ -14,7 +14,7 @@ from gmm._estimators.fitted import FittedMixture, fitted_parameters, source_of
 from gmm._rows.entrance import as_one_array
 from gmm._values.covariance import OF_FACTORS, FactorModel, Factors, names_factors
 
-__all__ = ["OfFactors", "factors_of", "transform"]
+__all__ = ["OfFactors", "factors_of", "fit_transform", "transform"]
 
 
 class OfFactors:
@@ -51,9 +51,9 @@ def transform(self: FittedMixture, X: ArrayLike) -> NDArray[Any]:
     --------
     >>> from gmm import GaussianMixture
     >>> mixture = GaussianMixture.from_parameters([1.0], [[0, 0]], [[[2.0, 1.0], [1.0, 2.0]]], covariance_type="ppca1")
-    >>> mixture.transform([[3.0, 3.0], [1.0, -1.0]]).round(2)
-    array([[1.41],
-           [0.  ]])
+    >>> mixture.transform([[3.0, 3.0], [1.0, 0.0]]).round(2)
+    array([[2.  ],
+           [0.33]])
     """
     source = source_of(self, X)
     rows = np.asarray(as_one_array(source, "transform").rows)
@@ -63,6 +63,13 @@ def transform(self: FittedMixture, X: ArrayLike) -> NDArray[Any]:
     for share, mean, map_ in zip(responsibilities.T, mixture.means, precisions @ loadings, strict=True):
         factors += share[:, None] * ((rows - mean) @ map_)
     return as_dtype(factors, source.dtype)
+
+
+def fit_transform(self: FittedMixture, X: ArrayLike, y: object = None, **how: Any) -> NDArray[Any]:
+    """Return ``fit(X, …).transform(X)`` for the same arguments, the factors of each row; *beyond*."""
+    estimator: Any = self  # whose `fit` may be a subclass's
+    factors: NDArray[Any] = estimator.fit(X, y, **how).transform(X)
+    return factors
 
 
 def factors_of(mixture: FittedMixture, name: str) -> Factors:

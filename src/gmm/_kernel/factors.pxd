@@ -19,7 +19,7 @@ from gmm._kernel.cholesky cimport invert_dense
 
 cdef enum:
     MOST_STEPS = 60           # of Newton's method, which takes 4 to 10 where all ψ are above their least values
-    MOST_HALVINGS = 30        # of a step
+    MOST_HALVINGS = 8         # of a step: one that needs more is rounding
     LONGEST_STEP = 3          # of a log ψ
 
 
@@ -125,7 +125,7 @@ cdef inline void second_derivatives(Analysis* a, bint exact) noexcept nogil:
 
 cdef inline bint is_free(const Analysis* a, Py_ssize_t j) noexcept nogil:
     """Return whether a ψ may move: not if it would go below its least value."""
-    return a.logs[j] > a.lowest[j] or a.gradient[j] < 0
+    return a.logs[j] > a.lowest[j] or a.gradient[j] < -1e-9       # less is rounding
 
 
 cdef inline bint solve_step(Analysis* a, bint exact) noexcept nogil:
@@ -153,16 +153,18 @@ cdef inline bint solve_step(Analysis* a, bint exact) noexcept nogil:
 cdef inline double next_step(Analysis* a) noexcept nogil:
     """Choose the step; return what it promises."""
     cdef Py_ssize_t d = a.d, j
-    cdef double promise = 0, longest = 0
+    cdef double promise = 0, slope = 0, longest = LONGEST_STEP, cut
     if not solve_step(a, True) and not solve_step(a, False):
         return 0
     for j in range(d):
         a.step[j] = a.step[j] if is_free(a, j) else 0
         promise -= a.gradient[j] * a.step[j] / 2
         longest = max(longest, fabs(a.step[j]))
-    if longest > LONGEST_STEP:
-        for j in range(d):
-            a.step[j] *= LONGEST_STEP / longest
+        slope += a.gradient[j] * min(max(a.step[j], -LONGEST_STEP), LONGEST_STEP)
+    # Cut the longest alone: one ψ on its way to its least value does not hold up the others.
+    for j in range(d):
+        cut = min(max(a.step[j], -LONGEST_STEP), LONGEST_STEP)
+        a.step[j] = cut if slope < 0 else a.step[j] * LONGEST_STEP / longest
     return promise
 
 
@@ -219,10 +221,16 @@ cdef inline bint set_target(
 
 
 cdef inline void first_noise(Analysis* a) noexcept nogil:
-    """Begin with shares of the variances given all other features (Jöreskog 1967)."""
+    """Begin with the best multiple of the variances given all other features (Jöreskog 1967, up to the factor)."""
     cdef Py_ssize_t d = a.d, j
+    cdef double factor = 0
     for j in range(d):
-        a.logs[j] = max(log((1 - a.q / (2. * d)) / a.precision[j * d + j]), a.lowest[j])
+        a.logs[j] = -log(a.precision[j * d + j])
+    evaluate(a)
+    for j in range(a.q, d):
+        factor += a.variances[j] / (d - a.q)
+    for j in range(d):
+        a.logs[j] = max(a.logs[j] + log(factor), a.lowest[j])
 
 
 cdef inline double objective_of(

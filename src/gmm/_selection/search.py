@@ -129,7 +129,8 @@ def select(
         the mean, a box of `noise` is in the original ones. The mixtures found have the prior in the original units, as
         further fits need it, and `reg_covar` in the smallest of them. Six models (EII, VII, EVE, VVE, EEV, VEV) are
         others in original units: their mixtures come as EEI, VEI, EVV, VVV, EVV and VVV there, which count more
-        parameters than the table, whose names and numbers of parameters are those of the models searched.
+        parameters than the table, whose names and numbers of parameters are those of the models searched; so does
+        "ppca", which comes as "factor".
     checkpoint : path, default=None
         File in which to keep what the search has found and, of rows beyond memory, how far its best cells are finished:
         from time to time, at most 2 % of it, and at its end. It is replaced as a whole.

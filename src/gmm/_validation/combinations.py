@@ -163,6 +163,12 @@ EXCLUSIONS = (
         reason="one fit empties the components that it does not need, so there is nothing to choose from",
         instead="give the largest number of components as n_components",
     ),
+    Exclusion(
+        "BayesianGaussianMixture",
+        "n_factors",
+        "posteriors of loadings have no closed form",
+        "use GaussianMixture or select",
+    ),
     *_each_with(
         "BayesianGaussianMixture",
         *("prior", "refine", "standardize"),

@@ -14,6 +14,7 @@ import numpy as np
 
 from gmm._caching import cached_property
 from gmm._kernel import mstep
+from gmm._text.amounts import counted
 from gmm._text.lists import suggestion
 from gmm._values.layouts import DIAGONAL, FULL, SPHERICAL, TIED, Array, Layout, SingularMatrixError
 
@@ -272,10 +273,8 @@ def covariance_model(name: object, n_features: int | None = None) -> CovarianceM
         )
     if n_features is not None and n_features <= model.n_factors:
         instead = f"use up to {n_features - 1} factors, or 'full'" if n_features > 1 else "use another covariance type"
-        raise ValueError(
-            f"covariance type {model.name!r}: expected fewer factors than columns, got {model.n_factors} factors for "
-            f"{n_features} column{'s' if n_features > 1 else ''}: {instead}"
-        )
+        sizes = f"{counted(model.n_factors, 'factor')} and n_features={n_features}"
+        raise ValueError(f"covariance type {model.name!r}: expected fewer factors than columns, got {sizes}: {instead}")
     return model
 
 
@@ -302,7 +301,8 @@ def _kind_of(name: str) -> str:
 @cache
 def factor_model(kind: str, n_factors: int) -> FactorModel:
     """Return the one model of this kind, "factor" or "ppca", and number of factors."""
-    return FactorModel(*(_OWN * 3), FULL, 1 + len(_CONSTRAINED) + OF_FACTORS.index(kind), "", n_factors, kind)
+    constraint = len(_CONSTRAINED) + OF_FACTORS.index(kind) + 1  # behind those of letters
+    return FactorModel(_OWN, _OWN, _OWN, FULL, constraint, "", n_factors, kind)
 
 
 def with_factors(name: object, n_factors: int | None) -> object:

@@ -1,0 +1,366 @@
+"""Mixtures of factor analysers, against the slow twin, scikit-learn and closed forms."""
+
+import io
+import itertools
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import gmm
+import reference
+from gmm import BayesianGaussianMixture, GaussianMixture, MixtureClassifier, inference, select
+from gmm._kernel import mstep
+from gmm._values.covariance import covariance_model, special_case
+from gmm._values.layouts import SingularMatrixError
+
+KINDS = ("factor", "ppca")
+every_kind = pytest.mark.parametrize("kind", KINDS)
+few = settings(max_examples=settings.default.max_examples // 2)
+sizes = {"seed": st.integers(0, 2**16), "d": st.integers(2, 7), "q": st.integers(1, 3), "spread": st.floats(0, 3)}
+pytestmark = pytest.mark.filterwarnings("ignore:Best performing initialization")
+
+
+def scatter(seed, d, n=None, spread=1.0):
+    rng = np.random.default_rng(seed)
+    rows = (
+        rng.normal(size=(n or 3 * d, d)) @ (np.eye(d) + rng.normal(size=(d, d))) * 10 ** (spread * rng.uniform(size=d))
+    )
+    return rows.T @ rows / len(rows)
+
+
+def analysed(kind, free, q, least=0.0, previous=None):
+    model = covariance_model(f"{kind}{q}", len(free))
+    before = None if previous is None else previous[None]
+    return model.constrained(free[None], np.ones(1), previous=before, least=least)[0]
+
+
+def objective(covariance, free):
+    return np.linalg.slogdet(covariance)[1] + np.trace(np.linalg.solve(covariance, free))
+
+
+def rows(seed=0, n=400, d=6, q=2, K=2):
+    """Rows of factors and noise about K places."""
+    rng = np.random.default_rng(seed)
+    parts = [
+        rng.normal(size=(n // K, q)) @ rng.normal(size=(q, d)) + rng.normal(size=(n // K, d)) * rng.uniform(0.3, 1, d)
+        for _ in range(K)
+    ]
+    return np.concatenate([part + 4 * k for k, part in enumerate(parts)])
+
+
+def fitted(X, kind="factor", q=2, K=2, **asked):
+    return GaussianMixture(K, covariance_type=kind, n_factors=q, **{"random_state": 0} | asked).fit(X)
+
+
+# --- One covariance -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ridge", [0.0, 1e-6, 0.5])
+def test_hardly_any_other_noise_is_more_likely(ridge):
+    """A general minimiser from seven starts finds another maximum now and then."""
+    higher = 0
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        d = int(rng.integers(2, 8))
+        q, free = int(rng.integers(1, min(4, d))), scatter(seed, d, spread=rng.uniform(0, 2)) + ridge * np.eye(d)
+        found, best = objective(analysed("factor", free, q, ridge), free), reference.factor_maximum(free, q, ridge)
+        assert found < best + 0.5 * d
+        higher += found > best + 1e-6 * (1 + abs(best))
+    assert higher <= 6
+
+
+@few
+@given(seed=st.integers(0, 2**16), d=st.integers(3, 8), q=st.integers(1, 2))
+def test_variances_are_those_of_the_rows_where_noise_is_free(seed, d, q):
+    """The equations of Lawley & Maxwell (1971): diag Σ = diag C."""
+    free = scatter(seed, d, 20 * d, spread=0.5)
+    found = analysed("factor", free, q)
+    noise = mstep.noise_of_factors(np.ascontiguousarray(found[None]), q)[0]
+    inside = noise > 1e-4 * np.diag(free)
+    np.testing.assert_allclose(np.diag(found)[inside], np.diag(free)[inside], rtol=1e-5)
+
+
+@few
+@given(**sizes)
+def test_principal_analysis_is_the_closed_form(seed, d, q, spread):
+    q, free = min(q, d - 1), scatter(seed, d, spread=spread)
+    expected = reference.principal_analysis(free, q)
+    np.testing.assert_allclose(analysed("ppca", free, q), expected, rtol=0, atol=1e-10 * np.abs(expected).max())
+
+
+@every_kind
+@few
+@given(**sizes)
+def test_covariances_of_the_model_stay_and_are_taken_apart(kind, seed, d, q, spread):
+    q, rng = min(q, d - 1), np.random.default_rng(seed)
+    loadings = rng.normal(size=(d, q)) * 10 ** (spread * rng.uniform(size=(1, q)) / 2)
+    noise = rng.uniform(0.2, 1, d) if kind == "factor" else np.full(d, rng.uniform(0.2, 1))
+    covariance = loadings @ loadings.T + np.diag(noise)
+    size = np.abs(covariance).max()
+    np.testing.assert_allclose(analysed(kind, covariance, q), covariance, rtol=0, atol=1e-8 * size)
+    again, beside = (part[0] for part in covariance_model(f"{kind}{q}").factors(covariance[None]))
+    np.testing.assert_allclose(again @ again.T + np.diag(beside), covariance, rtol=0, atol=1e-6 * size)
+    assert np.abs(np.triu((again / beside[:, None]).T @ again, 1)).max() < 1e-6 * size / beside.min()
+
+
+@few
+@given(**sizes, other=st.integers(0, 2**16))
+def test_an_update_is_as_likely_as_the_covariance_before(seed, d, q, spread, other):
+    q = min(q, d - 1)
+    before, free = analysed("factor", scatter(other, d, spread=spread), q), scatter(seed, d, spread=spread)
+    assert objective(analysed("factor", free, q, previous=before), free) <= objective(before, free) + 1e-8
+
+
+@every_kind
+def test_the_least_variance_bounds_the_noise(kind):
+    """Duplicated columns leave none but the ridge."""
+    free = scatter(0, 4)
+    free[3], free[:, 3] = free[2], free[:, 2]
+    ridged = free + 1e-3 * np.eye(4)
+    found = analysed(kind, ridged, 2, 1e-3)
+    noise = covariance_model(f"{kind}2").factors(found[None]).noise
+    assert noise.min() > 1e-3 * (1 - 1e-6)
+
+
+@every_kind
+def test_a_singular_covariance_is_refused(kind):
+    axis = np.ones((4, 1))
+    with pytest.raises(SingularMatrixError):
+        analysed(kind, axis @ axis.T, 1)
+
+
+@pytest.mark.parametrize(("n_factors", "constraint"), [(0, 11), (4, 11), (-1, 12), (1, 10)])
+def test_the_kernel_refuses_a_number_of_factors(n_factors, constraint):
+    with pytest.raises(ValueError, match="factor"):
+        mstep.constrained(constraint, np.eye(4).ravel(), np.ones(1), None, 4, n_factors)
+    with pytest.raises(ValueError, match="factor"):
+        mstep.MixtureFamily(0, constraint, 1, 4, 0.0, n_factors=n_factors)
+
+
+# --- Whole fits ---------------------------------------------------------------------------------
+
+
+def test_one_component_is_scikit_learns_factor_analysis():
+    decomposition = pytest.importorskip("sklearn.decomposition")
+    X = rows(K=1)
+    theirs = decomposition.FactorAnalysis(2, tol=1e-12, max_iter=20_000, svd_method="lapack").fit(X)
+    ours = fitted(X, K=1, reg_covar=0)
+    assert ours.score(X) == pytest.approx(theirs.score(X), abs=1e-8)
+    np.testing.assert_allclose(ours.noise_variance_[0], theirs.noise_variance_, rtol=1e-4)
+    np.testing.assert_allclose(np.abs(ours.transform(X)), np.abs(theirs.transform(X)), atol=1e-4)
+
+
+def test_one_component_of_principal_factors_is_the_closed_form():
+    X = rows(K=1)
+    found = fitted(X, "ppca", K=1, reg_covar=0).covariances_[0]
+    expected = reference.principal_analysis(np.cov(X.T, bias=True), 2)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-10)
+
+
+@every_kind
+def test_more_factors_are_more_likely_up_to_full_covariances(kind):
+    X = rows(d=5)
+    scores = [fitted(X, kind, q, K=1).score(X) for q in range(1, 5)]
+    full = GaussianMixture(1).fit(X).score(X)
+    assert (np.diff(scores) > -1e-9).all()
+    assert scores[-1] == pytest.approx(full, abs=1e-9)
+
+
+@pytest.mark.parametrize("acceleration", ["auto", None])
+@every_kind
+def test_the_objective_never_falls_in_random_fits(kind, acceleration):
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        d = int(rng.integers(2, 8))
+        X = rng.normal(size=(int(rng.integers(20, 150)), d)) @ rng.normal(size=(d, d)) + 3 * rng.integers(0, 3, (1, d))
+        asked = {"reg_covar": 10 ** rng.uniform(-8, -1), "max_iter": 60, "tol": 1e-9, "init_params": "random"}
+        q, K = int(rng.integers(1, d)), int(rng.integers(1, 5))
+        with warnings.catch_warnings(record=True) as messages:
+            warnings.simplefilter("always")
+            mixture = fitted(X, kind, q, K, acceleration=acceleration, random_state=seed, **asked)
+        if any("lost all rows" in str(each.message) for each in messages):
+            continue
+        covariances = mixture.covariances_
+        climbed = np.array(mixture.history_.objective)
+        if acceleration is None:  # scikit-learn's objective does not have the ridge
+            traces = np.trace(np.linalg.inv(covariances), axis1=1, axis2=2).max()
+            assert np.diff(climbed).min(initial=0) > -asked["reg_covar"] * traces * d - 1e-9
+        else:
+            assert np.diff(climbed).min(initial=0) > -1e-9 * (1 + np.abs(climbed).max())
+
+
+@every_kind
+def test_both_solvers_end_alike(kind):
+    X = rows(3)
+    asked = {"tol": 1e-12, "max_iter": 5000, "means_init": [[0.0] * 6, [4.0] * 6]}
+    fast, slow = (fitted(X, kind, acceleration=acceleration, **asked) for acceleration in ("auto", None))
+    assert fast.score(X) == pytest.approx(slow.score(X), abs=1e-8)
+
+
+def test_numbers_of_parameters():
+    for K, d, q in ((1, 5, 1), (3, 8, 2), (2, 10, 4)):
+        loadings = d * q - q * (q - 1) // 2
+        assert covariance_model(f"factor{q}").n_parameters(K, d) == K * (loadings + d)
+        assert covariance_model(f"ppca{q}").n_parameters(K, d) == K * (loadings + 1)
+    assert covariance_model("factor4").n_parameters(2, 5) == covariance_model("VVV").n_parameters(2, 5)
+    assert fitted(rows()).n_parameters_ == 2 * (6 * 2 - 1 + 6) + 2 * 6 + 1
+
+
+def test_models_with_factors_lie_between_others():
+    names = ["EII", "VII", "EVI", "VVI", "VEE", "VVV", "factor1", "factor2", "ppca1", "ppca2"]
+    pairs = {
+        (one, other)
+        for one, other in itertools.permutations(names, 2)
+        if special_case(covariance_model(one), covariance_model(other)) and "a" in one + other
+    }
+    assert pairs == {
+        *itertools.product(["EII", "VII", "EVI", "VVI"], ["factor1", "factor2"]),
+        *itertools.product(["EII", "VII"], ["ppca1", "ppca2"]),
+        *((one, "VVV") for one in names[6:]),
+        *(("factor1", "factor2"), ("ppca1", "ppca2")),
+        *(("ppca1", "factor1"), ("ppca1", "factor2"), ("ppca2", "factor2")),
+    }
+
+
+def test_factors_do_not_depend_on_units():
+    X, units = rows(), np.array([1e-3, 1, 20, 1e4, 5, 0.1])
+    start = {"means_init": np.array([[0.0] * 6, [4.0] * 6]), "reg_covar": 0, "tol": 1e-10}
+    here = fitted(X, **start)
+    there = fitted(X * units, **start | {"means_init": start["means_init"] * units})
+    np.testing.assert_allclose(there.loadings_ / units[:, None], here.loadings_, atol=1e-4)
+    np.testing.assert_allclose(there.noise_variance_ / units**2, here.noise_variance_, rtol=1e-4)
+
+
+# --- What they have beside others ---------------------------------------------------------------
+
+
+@every_kind
+def test_loadings_and_noise_make_the_covariances(kind):
+    mixture = fitted(rows(), kind)
+    loadings, noise = mixture.loadings_, mixture.noise_variance_
+    assert loadings.shape == (2, 6, 2)
+    assert noise.shape == (2, 6)
+    made = loadings @ loadings.transpose(0, 2, 1) + noise[:, :, None] * np.eye(6)
+    np.testing.assert_allclose(made, mixture.covariances_, atol=1e-7)
+    assert (np.ptp(noise, axis=1) == 0).all() == (kind == "ppca")
+
+
+@every_kind
+def test_the_factors_of_rows_are_their_conditional_means(kind):
+    X = rows(5)
+    mixture = fitted(X, kind)
+    expected = np.zeros((len(X), 2))
+    for k, share in enumerate(mixture.predict_proba(X).T):
+        loadings, covariance = mixture.loadings_[k], mixture.covariances_[k]
+        expected += share[:, None] * ((X - mixture.means_[k]) @ np.linalg.solve(covariance, loadings))
+    np.testing.assert_allclose(mixture.transform(X), expected, atol=1e-9)
+    single = fitted(X.astype(np.float32), kind)
+    assert single.transform(X.astype(np.float32)).dtype == single.loadings_.dtype == np.float32
+
+
+def test_other_mixtures_have_neither():
+    for mixture in (GaussianMixture(2), GaussianMixture(2).fit(rows())):
+        for name in ("transform", "loadings_", "noise_variance_"):
+            assert not hasattr(mixture, name)
+    assert hasattr(GaussianMixture(2, covariance_type="factor", n_factors=1), "transform")
+    assert not hasattr(GaussianMixture(2, covariance_type="factor", n_factors=1), "loadings_")
+
+
+def test_transform_needs_complete_rows():
+    X = rows()
+    with pytest.raises(ValueError, match="missing"):
+        fitted(X, missing="em").transform(np.where(np.arange(X.size).reshape(X.shape) % 7 == 0, np.nan, X))
+
+
+@every_kind
+def test_a_name_with_its_number_is_the_type_with_n_factors(kind):
+    X = rows()
+    one, other = fitted(X, kind), GaussianMixture(2, covariance_type=f"{kind}2", random_state=0).fit(X)
+    np.testing.assert_array_equal(one.covariances_, other.covariances_)
+    file = io.BytesIO()
+    one.save(file)
+    loaded = gmm.load(file.getvalue())
+    assert (loaded.covariance_type, loaded.n_factors) == (kind, 2)
+    np.testing.assert_array_equal(loaded.loadings_, one.loadings_)
+    assert f"{kind}2 covariance" in str(loaded)
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ({"covariance_type": "factor"}, "needs its number of factors.*n_factors"),
+        ({"n_factors": 2}, "'full', got 2.*'factor' or 'ppca'"),
+        ({"covariance_type": "factor2", "n_factors": 3}, "'factor2', got 3"),
+        ({"covariance_type": "ppca", "n_factors": 6}, "fewer factors than columns, got 6 factors and n_features=6"),
+        ({"covariance_type": "factor", "n_factors": 0}, "'n_factors'"),
+        ({"covariance_type": "factor", "n_factors": 1.5}, "'n_factors'"),
+        ({"covariance_type": "factor0"}, "'factor0'"),
+        ({"covariance_type": "factors"}, "'factors'.*did you mean 'factor'"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(asked, expected):
+    with pytest.raises(ValueError, match=expected):
+        GaussianMixture(2, **asked).fit(rows())
+
+
+def test_one_column_has_no_factors():
+    with pytest.raises(ValueError, match="1 factor and n_features=1"):
+        GaussianMixture(2, covariance_type="factor1").fit(rows()[:, :1])
+
+
+@pytest.mark.parametrize("name", ["factor", "factor2"])
+def test_a_variational_posterior_has_no_factors(name):
+    with pytest.raises(ValueError, match=name):
+        BayesianGaussianMixture(n_components=2, covariance_type=name).fit(rows())
+
+
+def test_covariances_of_other_models_are_refused():
+    with pytest.raises(ValueError, match="do not satisfy the model factor1"):
+        GaussianMixture.from_parameters([1.0], np.zeros((1, 5)), scatter(0, 5)[None], covariance_type="factor1")
+
+
+# --- Searches -----------------------------------------------------------------------------------
+
+
+def test_a_search_compares_numbers_of_factors_beside_other_models():
+    X = rows(1, n=600, d=8)
+    found = select(X, [1, 2, 3], ["diag", "factor", "full"], n_factors=[1, 2, 3], random_state=0)
+    assert found.covariance_type[:5] == ("diag", "factor1", "factor2", "factor3", "full")
+    assert (found.best.n_components, found.best.covariance_type) == (2, "factor2")
+    loglik = {
+        (K, name): value for K, name, value in zip(found.n_components, found.covariance_type, found.loglik, strict=True)
+    }
+    for K in (1, 2, 3):
+        assert np.diff([loglik[K, name] for name in found.covariance_type[:5]]).min() > -1e-3
+    file = io.BytesIO()
+    found.save(file)
+    assert gmm.load(file.getvalue()).covariance_type == found.covariance_type
+
+
+def test_a_search_refuses_numbers_of_factors_without_a_type_that_has_them():
+    with pytest.raises(ValueError, match="n_factors goes with 'factor' or 'ppca'"):
+        select(rows(), 2, ["full"], n_factors=[1, 2])
+    with pytest.raises(ValueError, match="at least 1"):
+        select(rows(), 2, "factor", n_factors=0)
+    with pytest.raises(TypeError, match="whole numbers in n_factors"):
+        select(rows(), 2, "factor", n_factors="two")
+    with pytest.raises(ValueError, match="fewer factors than columns"):
+        select(rows(), 2, "factor", n_factors=[1, 6])
+
+
+def test_classes_may_have_factors():
+    X, y = rows(), np.repeat([0, 1], 200)
+    classifier = MixtureClassifier(covariance_type=["factor1", "ppca1", "diag"], random_state=0).fit(X, y)
+    assert classifier.score(X, y) > 0.9
+
+
+def test_standard_errors_of_factors():
+    X = rows(n=800)
+    mixture = fitted(X, tol=1e-9)
+    by_information, by_refits = (
+        inference.standard_errors(mixture, X, method=method, random_state=0) for method in ("information", "bootstrap")
+    )
+    np.testing.assert_allclose(by_information.means, by_refits.means, rtol=0.5)
