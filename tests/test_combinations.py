@@ -83,6 +83,7 @@ COMMANDS = {
     ("BayesianGaussianMixture", "a range of components"): (*BAYESIAN, "--components", "3"),
     ("BayesianGaussianMixture", "criterion"): (*BAYESIAN, "--criterion", "bic"),
     ("BayesianGaussianMixture", "time_limit"): (*BAYESIAN, "--time-limit", "9"),
+    ("BayesianGaussianMixture", "n_factors"): (*BAYESIAN, "--n-factors", "2"),
     ("BayesianGaussianMixture", "prior"): (*BAYESIAN, "--prior", "conjugate"),
     ("BayesianGaussianMixture", "refine"): (*BAYESIAN, "--refine", "split-merge"),
     ("BayesianGaussianMixture", "standardize"): (*BAYESIAN, "--scale"),

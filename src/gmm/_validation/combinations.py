@@ -167,7 +167,7 @@ EXCLUSIONS = (
         "BayesianGaussianMixture",
         "n_factors",
         "posteriors of loadings have no closed form",
-        "use GaussianMixture or select",
+        "fit by maximum likelihood",
     ),
     *_each_with(
         "BayesianGaussianMixture",
