@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gmm import _fitting as fitting
 from gmm._estimators import estimated, saved
-from gmm._estimators.fitted import FittedMixture, fitted_parameters, set_mixture, source_of
+from gmm._estimators.fitted import FittedMixture, estimator_of, fitted_parameters, source_of
 from gmm._estimators.labelled import copy_classes
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.predictive import CredibleIntervals, PosteriorSample, draws, intervals, log_predictive
@@ -318,17 +318,9 @@ class BayesianGaussianMixture(FittedMixture):
         -------
         GaussianMixture
         """
-        parameters = posterior_of(self).plugged_in()
-        mixture = GaussianMixture(
-            parameters.n_components,
-            covariance_type=parameters.model.type_name,
-            reg_covar=self.reg_covar,
-            random_state=self.random_state,
-            n_threads=self.n_threads,
-            noise=parameters.noise.parameter,
-            missing=self.missing,
-        )
-        set_mixture(mixture, parameters, vars(self).get("feature_names_in_"), self._dtype)
+        how = {name: getattr(self, name) for name in ("reg_covar", "random_state", "n_threads", "missing")}
+        names = vars(self).get("feature_names_in_")
+        mixture = estimator_of(GaussianMixture, posterior_of(self).plugged_in(), names, self._dtype, **how)
         copy_classes(self, mixture)
         return mixture
 

@@ -17,6 +17,7 @@ from gmm._estimators.estimated import fit_settings, ill_defined, is_noisy, noise
 from gmm._estimators.fitted import (
     FittedMixture,
     Past,
+    estimator_of,
     fit_attributes,
     fitted_parameters,
     past_of,
@@ -297,11 +298,8 @@ class GaussianMixture(FittedMixture):
         """
         model = covariance_model(covariance_type, np.shape(means)[-1] if np.ndim(means) else 1)
         parameters = check_user_mixture(weights, means, covariances, model)
-        mixture = cls(parameters.n_components, covariance_type=covariance_type)
-        set_mixture(
-            mixture, parameters, check_feature_names(feature_names, parameters.n_features), np.dtype(np.float64)
-        )
-        return mixture
+        names = check_feature_names(feature_names, parameters.n_features)
+        return estimator_of(cls, parameters, names, covariance_type=covariance_type)
 
     def partial_fit(
         self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None, *, decay: float = 0.0
@@ -553,17 +551,12 @@ class GaussianMixture(FittedMixture):
 
     def _with(self, parameters: MixtureParameters, columns: NDArray[np.intp]) -> Self:
         """Return an estimator that holds a mixture of some of the columns."""
-        same = covariance_model(self.covariance_type) is parameters.model
-        mixture = type(self)(
-            parameters.n_components,
-            covariance_type=self.covariance_type if same else parameters.model.type_name,
-            random_state=self.random_state,
-            n_threads=self.n_threads,
-            noise=parameters.noise.parameter,
-            missing=self.missing,
-        )
-        names = given_names(self)
-        set_mixture(mixture, parameters, np.array(names, object)[columns] if names else None, self._dtype)
+        of_fit = given_names(self)
+        names = np.array(of_fit, object)[columns] if of_fit else None
+        how = {name: getattr(self, name) for name in ("random_state", "n_threads", "missing")}
+        if covariance_model(self.covariance_type) is parameters.model:
+            how["covariance_type"] = self.covariance_type
+        mixture = estimator_of(type(self), parameters, names, self._dtype, **how)
         copy_classes(self, mixture)
         return mixture
 

@@ -192,7 +192,7 @@ class _Halving:
     ) -> None:
         self._sample = sample
         self._model: CovarianceModel = problem.objective.model
-        self._ridge = problem.objective.ridge
+        self._objective = problem.objective.of_components
         self._K = n_components
         self._e_step = e_step
         self._schedule = schedule
@@ -297,8 +297,8 @@ class _Halving:
             return True
         if THIN * one.thinness < 1:  # which bounds what the eigenvalues are
             return False
-        parameters = MixtureParameters.estimated(one.estimate, self._model)
-        return bool(degenerate_components(parameters, self._n_effective, self._ridge).any())
+        parameters = MixtureParameters.estimated(one.estimate, self._objective)
+        return bool(degenerate_components(parameters, self._n_effective, self._objective.ridge).any())
 
     def _each(self, task: _Task, candidates: list[Candidate], n_rows: int) -> None:
         """Do a task for each candidate, in threads if it is worth them.

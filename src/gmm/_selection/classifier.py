@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from gmm._estimators.contract import Estimator, given_names, names_of_features, record_features
 from gmm._estimators.criteria import bic
 from gmm._estimators.estimated import fit_settings
-from gmm._estimators.fitted import fitted_parameters, set_mixture, source_of
+from gmm._estimators.fitted import estimator_of, fitted_parameters, source_of
 from gmm._estimators.labelled import sorted_classes
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.saved import from_state, state_of
@@ -430,9 +430,7 @@ class MixtureClassifier(Estimator):
         parts = [parameters.of_components(owners == number) for number in range(n_classes)]
         shares = np.array([parameters.weights[owners == number].sum() for number in range(n_classes)])
         how: dict[str, Any] = {"reg_covar": self.reg_covar, "missing": self.missing}
-        mixtures = [GaussianMixture(one.n_components, covariance_type=one.model.type_name, **how) for one in parts]
-        for mixture, part in zip(mixtures, parts, strict=True):
-            set_mixture(mixture, part, names, rows.dtype)
+        mixtures = [estimator_of(GaussianMixture, part, names, rows.dtype, **how) for part in parts]
         return mixtures, shares / shares.sum(), loglik, parameters.n_parameters
 
     def _log_joint(self, X: ArrayLike) -> Array:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm._estimators.contract import record_features
-from gmm._estimators.fitted import fitted_parameters, set_mixture
+from gmm._estimators.fitted import estimator_of, fitted_parameters
 from gmm._estimators.mixture import GaussianMixture
 from gmm._exceptions import ConvergenceWarning
 from gmm._fitting.degenerate import degenerate_components
@@ -498,11 +498,9 @@ class _Fits:
         order = np.append(np.arange(self.n_components), heaviest)
         weights = parameters.weights[order]
         weights[[heaviest, -1]] /= 2
-        parts = weights, parameters.means[order], parameters.covariances_of(order), parameters.model
-        twice = MixtureParameters(*parts, noise=parameters.noise)
-        mixture = GaussianMixture(**null.get_params() | {"n_components": len(order)})
-        set_mixture(mixture, twice, None, np.dtype(np.float64))
-        return mixture
+        means, covariances = parameters.means[order], parameters.covariances_of(order)
+        twice = replace(parameters, weights=weights, means=means, covariances=covariances)
+        return estimator_of(GaussianMixture, twice, **null.get_params() | {"n_components": len(order)})
 
 
 def _splits(parameters: MixtureParameters, statistics: SufficientStatistics) -> Iterator[SufficientStatistics]:
