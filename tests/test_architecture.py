@@ -64,7 +64,7 @@ ROOMS = {
         | arrow npy
         | blocks lazy_frame relation | ahead sources delimited parquet writing | header_line
         | numerals suffixes
-        | text_format
+        | part text_format
     """,
     "_validation": """
         _validation | fixed labels measurements noise prior rows | given tables | arrays columns parameters
@@ -123,6 +123,7 @@ PYARROW = [
     "numerals",
     "orc",
     "parquet",
+    "part",
     "relation",
     "tables",
     "writing",

@@ -33,7 +33,6 @@ from gmm._passes.solver import Iteration, SolverResult
 from gmm._passes.stepwise import Stream
 from gmm._passes.trace import Trace
 from gmm._rows.entrance import Names, as_source_to_fit
-from gmm._rows.partitions import PartitionedSource
 from gmm._rows.sources import Source, box_of
 from gmm._rows.watched import followed
 from gmm._validation.combinations import refusal
@@ -51,7 +50,7 @@ from gmm._values.layouts import Array, SingularMatrixError
 from gmm._values.noise import Noise
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
-from gmm._values.priors import NormalInverseWishart, parts
+from gmm._values.priors import parts
 
 _Mixture = TypeVar("_Mixture", bound=FittedMixture)
 
@@ -276,7 +275,7 @@ def _responsibilities(mixture: FittedMixture, source: Source) -> Callable[[int],
     start, resident = mixture.init_params, source.without_gaps.resident
     if callable(start) and resident is None:
         raise refusal("a callable init_params", "rows beyond memory")
-    if isinstance(source, PartitionedSource):
+    if not source.here:
         raise refusal("responsibilities as init_params", "rows in partitions")
     make_rng = np.random.default_rng if isinstance(mixture.random_state, np.random.Generator) else np.random.RandomState
 
@@ -336,7 +335,7 @@ def is_noisy(mixture: FittedMixture) -> bool:
 def prior_parts(mixture: FittedMixture) -> tuple[object, ...]:
     """Return the parameters that describe the prior and the noise, as values that compare equal."""
     raw = [vars(mixture)[name] for name in _PRIOR if name in vars(mixture)]
-    return tuple(parts(each) if isinstance(each, NormalInverseWishart) else np.asarray(each).tolist() for each in raw)
+    return tuple(np.asarray(parts(each)).tolist() for each in raw)
 
 
 def start_of(mixture: FittedMixture, source: Source, model: CovarianceModel) -> fitting.fit.StartSettings:

@@ -328,8 +328,8 @@ def e_step_over(
     noise: Noise = NO_NOISE,
 ) -> EStep:
     """Open passes over rows, of which values may be missing; `noise` is that of the mixtures."""
-    if isinstance(source, IncompletePartitions):
-        return _Elsewhere(source, moments, noise, n_threads=n_threads, origin=origin)
-    if isinstance(source, IncompleteSource):
-        return IncompleteEStep(source, moments, n_threads=n_threads, origin=origin, noise=noise)
-    return EStep(source, moments, n_threads=n_threads, origin=origin)
+    how: dict[str, Any] = {"n_threads": n_threads, "origin": origin}
+    if not source.has_gaps:
+        return EStep(source, moments, **how)
+    over_gaps: Callable[..., EStep] = IncompleteEStep if source.here else _Elsewhere
+    return over_gaps(source, moments, noise=noise, **how)

@@ -15,15 +15,13 @@ from gmm._caching import cached_property
 from gmm._kernel.first_look import Survey
 from gmm._rows.factory import FactorySource
 from gmm._rows.patterns import LANES, WAITING, Keyed, joined, patterns_of, split
-from gmm._rows.sources import ArraySource, Chunk, Pattern, Piece, SameRows, Source, chunks_in_order
+from gmm._rows.sources import ArraySource, Chunk, Fill, Pattern, Piece, SameRows, Source, chunks_in_order
 from gmm._validation.rows import raise_changed_gaps
 from gmm._values.classes import ALL_UNKNOWN, KnownClasses
 from gmm._values.layouts import Array
 from gmm._values.weights import in_full, part_of
 
-__all__ = ["Fill", "FilledSource", "IncompleteSource"]
-
-Fill = Callable[[int, NDArray[Any]], NDArray[Any]]  # from the number of a pattern and its next rows to missing values
+__all__ = ["FilledSource", "IncompleteSource"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)

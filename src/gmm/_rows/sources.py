@@ -120,6 +120,9 @@ class Piece(NamedTuple):
         return Piece(self.pattern, self.indices[index], rows)
 
 
+Fill = Callable[[int, NDArray[Any]], NDArray[Any]]  # from the number of a pattern and its next rows to missing values
+
+
 class Source(ABC):
     """Rows that can be read any number of times.
 
@@ -203,6 +206,10 @@ class Source(ABC):
     @property
     def without_gaps(self) -> Source:
         """The rows, with something in the place of missing values."""
+        return self
+
+    def filled_by(self, begin: Callable[[], Fill]) -> Source:
+        """Return the rows with others in the place of missing values; `begin` is called before each reading."""
         return self
 
     @property

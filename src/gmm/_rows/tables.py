@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -12,26 +12,12 @@ from numpy.typing import NDArray
 
 from gmm._rows.blocks import Block, BlockSource
 from gmm._rows.numerals import is_numeric
+from gmm._rows.part import Part
 from gmm._text.lists import quoted
 
-__all__ = ["Part", "TableSource"]
+__all__ = ["TableSource"]
 
 _BATCH_BYTES = 1 << 20
-
-
-class Part(Protocol):
-    """A table that can be read again and again."""
-
-    @property
-    def name(self) -> str:
-        """What messages call the table."""
-
-    @property
-    def schema(self) -> pa.Schema:
-        """Names and types of all columns."""
-
-    def batches(self, columns: Sequence[str], at_once: int) -> Iterator[pa.RecordBatch]:
-        """Begin to read anew: yield these columns, some `at_once` rows at a time."""
 
 
 class TableSource(BlockSource):
@@ -70,7 +56,7 @@ class TableSource(BlockSource):
             raise ValueError(f"expected one column at least of {first.name} beside the weight's, got none")
         self._weight = weight
         self.weighted = weight is not None
-        self.once = any(getattr(part, "once", False) for part in self._parts)
+        self.once = any(part.once for part in self._parts)
         self.feature_names = np.array(self._columns, dtype=object)
         for part in self._parts:
             _check_names(part.schema.names, [*self._columns, *([] if weight is None else [weight])], part.name)

@@ -86,8 +86,11 @@ class NormalInverseWishart:
     scale: float | ArrayLike | None = None
 
 
-def parts(prior: NormalInverseWishart) -> dict[str, Any]:
-    """Return the hyperparameters by name, as numbers, lists of numbers or None, which compare equal and fit in JSON."""
+def parts(value: Any) -> Any:
+    """Return hyperparameters by name, as numbers, lists or None, which compare equal and fit in JSON; others as is."""
+    if not isinstance(value, NormalInverseWishart):
+        return value
+    prior = value
     return {field.name: np.asarray(getattr(prior, field.name)).tolist() for field in fields(prior)}
 
 
