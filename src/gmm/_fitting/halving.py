@@ -20,7 +20,7 @@ from gmm._fitting.metrics import View, views_of
 from gmm._fitting.sampling import Rng, greedy_seeds, seeding_uniforms
 from gmm._passes.e_step import EStep
 from gmm._passes.problem import Problem
-from gmm._rows.sources import ArraySource, single_weights
+from gmm._rows.sources import ArraySource, in_range
 from gmm._values.covariance import CovarianceModel
 from gmm._values.layouts import FULL, TIED, Array
 from gmm._values.parameters import MixtureParameters
@@ -210,7 +210,7 @@ class _Halving:
         sample, schedule = self._sample, self._schedule
         indices = rng.permutation(sample.n_rows)[: schedule.part]
         part = sample.subset(indices)
-        limit = _ROUGHLY if single_weights(part.sample_weight) else 0.0
+        limit = _ROUGHLY if in_range(part.heaviest) else 0.0
         rows = self._rows(part, single_limit=limit if schedule.single else 0)
         all_rows = self._rows(sample, single_limit=0)
         races = self._begun(part, rows, rng, single_limit=limit)

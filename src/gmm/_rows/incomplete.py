@@ -191,14 +191,12 @@ class IncompleteSource(Source):
     @property
     def informative(self) -> IncompleteSource:
         """The rows of weight above 0, so that others, among which sums are rounded otherwise, change no bit."""
-        if self.sample_weight is None or self.n_used == self.n_rows:
-            return self
-        return self.where(self.sample_weight > 0)
+        return self if self.n_used == self.n_rows else self.where(self.weights > 0)
 
     def where(self, there: NDArray[np.bool_]) -> IncompleteSource:
         """Return some of the rows."""
-        weight = part_of(self.sample_weight, there)
-        weight = None if weight is None or (weight == 1).all() else weight
+        ones = (self.weights[there] == 1).all()
+        weight = None if ones else part_of(self.sample_weight, there)
         base, filled = (None if rows is None else _rows_where(rows, there, weight) for rows in (self.base, self.filled))
         assert base is not None  # as there are rows
         other = IncompleteSource(base.with_gaps(), weight, filled)

@@ -287,10 +287,15 @@ class Source(ABC):
         shares = self.sample_weight / self.sample_weight.max()
         return float(shares.sum() ** 2 / (shares @ shares))
 
+    @property
+    def heaviest(self) -> float:
+        """The largest weight of a row."""
+        return 1.0 if self.sample_weight is None else float(self.sample_weight.max())
+
     @cached_property
     def single(self) -> bool:
         """Whether passes may compute in float32: the rows are float32, and sums of their weights stay in its range."""
-        return self.dtype == np.float32 and single_weights(self.sample_weight)
+        return self.dtype == np.float32 and in_range(self.heaviest)
 
     @cached_property
     def survey(self) -> Survey:
@@ -405,11 +410,6 @@ def box_of(source: Source) -> NDArray[Any]:
         low = np.fmin(low, np.fmin.reduce(rows, axis=0, initial=np.inf))  # of NaN, which is no value, and a number
         high = np.fmax(high, np.fmax.reduce(rows, axis=0, initial=-np.inf))  # the number
     return np.array([low, high])
-
-
-def single_weights(sample_weight: Array | None) -> bool:
-    """Return whether sums with these weights stay in the range of float32."""
-    return sample_weight is None or in_range(sample_weight.max())
 
 
 def in_range(heaviest: float) -> bool:

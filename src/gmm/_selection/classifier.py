@@ -16,7 +16,7 @@ from gmm._estimators.labelled import sorted_classes
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.saved import from_state, state_of
 from gmm._estimators.scorer import Scorer, log_evidence_of
-from gmm._estimators.summary import ClassSummary
+from gmm._estimators.summary import Summary
 from gmm._estimators.units import in_other_units
 from gmm._exceptions import warn
 from gmm._fitting.degenerate import degenerate_under
@@ -449,11 +449,11 @@ class MixtureClassifier(Estimator):
         return np.asarray(joint)
 
 
-def summary_of(classifier: MixtureClassifier) -> ClassSummary:
+def summary_of(classifier: MixtureClassifier) -> Summary:
     """Return the summary of a fitted classifier."""
     mixtures = [fitted_parameters(mixture) for mixture in classifier.mixtures_]
     of_classes = classifier.classes_.tolist(), classifier.class_prior_, mixtures, names_of_features(classifier)
-    return ClassSummary.of(*of_classes, loglik=classifier.log_likelihood_, bic=classifier.bic_)
+    return Summary.of_classes(*of_classes, loglik=classifier.log_likelihood_, bic=classifier.bic_)
 
 
 def _warn_of_apart(classes: NDArray[Any], mixtures: list[GaussianMixture], parts: list[Source], names: Names) -> None:
