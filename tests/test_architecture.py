@@ -39,7 +39,8 @@ ROOMS = {
     "_loading": "",
     "_selection": """
         _selection | classifier estimator | search resampling cross_validation | contenders finishing | request
-        | engine fixed | keeping | cell | bar candidates | standard | table | from_file | grid | failure target | status
+        | engine fixed | keeping | cell | bar candidates | standard | table | from_file | grid
+        | cells failure target | status
     """,
     "_uses": "adaptation anomalies combining directions overlap standard_errors tracking | information",
     "_exchange": "mclust onnx scikit_learn",
@@ -76,7 +77,7 @@ ROOMS = {
     "_em": "",
     "_values": """
         completion objective | columns coordinates directions partial variational | priors | parameters
-        | fixed noise | classes covariance statistics weights whitened | layouts
+        | fixed | classes covariance statistics weights whitened | noise | layouts
     """,
     "_blas": "",
     "_kernel": """

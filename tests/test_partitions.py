@@ -217,13 +217,13 @@ def test_the_two_halves_make_the_iterations_of_em(covariance_type):
 def test_the_m_step_says_what_it_does_not_take():
     mixture = GaussianMixture(K, random_state=0).fit(ROWS)
     statistics = e_step(mixture, ROWS)
-    with pytest.raises(ValueError, match="a prior cannot be combined with m_step"):
+    with pytest.raises(ValueError, match="prior cannot be combined with m_step"):
         m_step(GaussianMixture(K, prior="conjugate"), statistics)
     with pytest.raises(ValueError, match=r"of \(4, 3\).*got \(3, 3\)"):
         m_step(GaussianMixture(4), statistics)
     with pytest.raises(ValueError, match="moments"):
         m_step(GaussianMixture(K), e_step(GaussianMixture(K, covariance_type="diag").fit(ROWS), ROWS))
-    with pytest.raises(ValueError, match="covariance of component 0 is singular"):
+    with pytest.raises(ValueError, match="component 0 is singular"):
         m_step(GaussianMixture(K, reg_covar=0), e_step(mixture, ROWS[:1]))
     assert m_step(GaussianMixture(K, covariance_type="diag"), statistics).covariances_.shape == (K, D)
 
@@ -252,7 +252,7 @@ def test_statistics_of_another_mixture_are_refused():
     of_variances = e_step(GaussianMixture(K, covariance_type="diag", random_state=0).fit(ROWS), ROWS)
     with pytest.raises(ValueError, match=r"second moments \(3, 3, 3\), got \(3, 3\)"):
         m_step(mixture, of_variances)
-    with pytest.raises(ValueError, match="a prior cannot be combined with m_step"):
+    with pytest.raises(ValueError, match="prior cannot be combined with m_step"):
         m_step(GaussianMixture(K, prior="conjugate").fit(ROWS), e_step(mixture, ROWS))
 
 
@@ -275,7 +275,7 @@ def test_statistics_of_different_mixtures_do_not_add_up():
 @pytest.mark.parametrize("numbers", [(0, 5), (0, 0), (1, 2)])
 def test_partitions_are_numbered_from_0_each_once(numbers):
     source = partitioned_rows(lambda task: reduce(add, map(task, numbers, np.split(ROWS, 2))))
-    with pytest.raises(ValueError, match=rf"numbered from 0, each once, got {numbers[0]}, {numbers[1]}"):
+    with pytest.raises(ValueError, match=rf"from 0, each once, got {numbers[0]}, {numbers[1]}"):
         GaussianMixture(2).fit(source)
 
 

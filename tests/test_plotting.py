@@ -607,7 +607,7 @@ def test_what_cannot_be_drawn_is_refused(plot):
         plot(GaussianMixture(2), X)
     with pytest.raises(NotFittedError):
         plot(GaussianMixtureSearch(), X)
-    with pytest.raises(TypeError, match="a picture needs its rows in memory"):
+    with pytest.raises(TypeError, match="needs its rows in memory"):
         plot(GaussianMixture().fit(np.eye(3)), gmm.open_rows(lambda: [np.eye(3)]))
     with pytest.raises(TypeError, match="expected a fitted GaussianMixture"):
         plot("model.gmm", X)

@@ -226,7 +226,7 @@ def test_empty_blocks_are_fine():
     assert_same(fitted(gmm.open_rows(lambda: some), None, "full", False), in_memory("full", np.float64, False, False))
     with pytest.raises(ValueError, match=r"0 sample\(s\) \(shape=\(0, 3\)\)"):
         GaussianMixture(K).fit(gmm.open_rows(lambda: [ROWS[:0]]))
-    with pytest.raises(ValueError, match="one block of rows at least from the factory"):
+    with pytest.raises(ValueError, match="one block of rows"):
         gmm.open_rows(lambda: [])
 
 
@@ -255,10 +255,10 @@ def test_weights_of_a_block_are_checked():
 
 
 def test_what_gives_its_rows_once_is_refused():
-    with pytest.raises(TypeError, match="anew each time it is called, got a generator"):
+    with pytest.raises(TypeError, match=r"each time .* got a generator"):
         gmm.open_rows(block for block in [ROWS])
     once = iter([ROWS[:50], ROWS[50:]])
-    with pytest.raises(ValueError, match="gave 9000 rows the first time and none now"):
+    with pytest.raises(ValueError, match="9000 rows the first time"):
         GaussianMixture(K).fit(gmm.open_rows(lambda: once))
     with pytest.raises(TypeError, match="expected an iterable of blocks"):
         gmm.open_rows(lambda: ROWS)
@@ -309,7 +309,7 @@ def test_names_that_change_places_in_a_file_are_noticed(kind, tmp_path):
     ):
         GaussianMixture(K, random_state=0).fit(source)
     write_under(["a", "b", "d"])
-    with pytest.raises(ValueError, match=rf"no column 'c' in .*a\.{kind}|a\.{kind}: no column 'c' in it any more"):
+    with pytest.raises(ValueError, match=rf"no column 'c' in .*a\.{kind}|a\.{kind}: no column 'c' in it"):
         GaussianMixture(K, random_state=0).fit(source)
 
 
@@ -344,7 +344,7 @@ def test_a_truncated_parquet_file_is_named(at, tmp_path):
     parquet(ROWS, None, tmp_path, 1000)
     content = (tmp_path / "a.parquet").read_bytes()
     (tmp_path / "a.parquet").write_bytes(content[: int(at * len(content)) if isinstance(at, float) else at])
-    with pytest.raises(ValueError, match=r"a\.parquet is not a whole Parquet file"):
+    with pytest.raises(ValueError, match=r"a\.parquet is not .* Parquet file"):
         gmm.open_rows(tmp_path / "a.parquet")
 
 
@@ -422,9 +422,9 @@ def test_a_truncated_npy_file_is_named(tmp_path):
     source = npy(ROWS, None, tmp_path, 1)
     content = (tmp_path / "0.npy").read_bytes()
     (tmp_path / "0.npy").write_bytes(content[:-1000])
-    with pytest.raises(ValueError, match=r"0\.npy changed between two readings: it ends at byte"):
+    with pytest.raises(ValueError, match=r"0\.npy changed .* ends at byte"):
         GaussianMixture(K).fit(source)
-    with pytest.raises(ValueError, match=r"0\.npy is not an array of numbers"):
+    with pytest.raises(ValueError, match=r"0\.npy .* an array of numbers"):
         gmm.open_rows(tmp_path / "0.npy")
 
 
@@ -461,7 +461,7 @@ def test_columns_are_checked(tmp_path):
     (tmp_path / "a.sav").touch()
     with pytest.raises(ValueError, match=r"unknown file type '\.sav'"):
         gmm.open_rows(tmp_path / "a.sav")
-    with pytest.raises(TypeError, match="an array or a data frame is passed to fit"):
+    with pytest.raises(TypeError, match="is passed to fit"):
         gmm.open_rows(ROWS)
     for absent in ("b.parquet", "b.csv", "b.npy", "b"):
         with pytest.raises(FileNotFoundError, match=f"No such file or directory: .*{absent}"):
@@ -470,7 +470,7 @@ def test_columns_are_checked(tmp_path):
     fitted_ = fitted(chosen, None, "full", False)
     assert list(fitted_.feature_names_in_) == ["c", "a"]
     assert_same(fitted_, fitted(ROWS[:, [2, 0]], WEIGHTS, "full", False))
-    with pytest.raises(ValueError, match="Feature names must be in the same order"):
+    with pytest.raises(ValueError, match="in the same order"):
         fitted_.predict(gmm.open_rows(path, columns=["a", "c"]))
 
 
@@ -535,7 +535,7 @@ def test_rows_that_are_not_in_memory_are_refused_in_words():
     source = gmm.open_rows(lambda: [ROWS])
     with pytest.raises(TypeError, match=r"em.steps needs its rows in memory: .* got <rows of the factory"):
         list(gmm.em.steps(source, 2))
-    with pytest.raises(ValueError, match="sample_weight cannot be combined with a source of rows"):
+    with pytest.raises(ValueError, match="sample_weight cannot be combined with"):
         GaussianMixture(2).fit(source, sample_weight=WEIGHTS)
 
 

@@ -172,7 +172,7 @@ def test_without_room_for_a_copy_of_what_comes_once_there_is_an_error(monkeypatc
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(scratch, "_write_at", full)
-    with pytest.raises(OSError, match="no room for a copy of the list_iterator: No space left on device"):
+    with pytest.raises(OSError, match="copy of the list_iterator: No"):
         gmm.open_rows(iter([ROWS]), scratch=True)
 
 
@@ -223,7 +223,7 @@ def test_a_large_memory_map_is_read_from_its_file(tmp_path, monkeypatch):
 def test_what_is_no_table_of_numbers_is_refused(make, tmp_path):
     with pytest.raises(ValueError, match=r"shape \(rows, columns\), got float64 of shape \(9000, 3, 1\)"):
         gmm.open_rows(make(ROWS[:, :, None], tmp_path) if make not in (hdf5, zarr_array) else three(make, tmp_path))
-    with pytest.raises(TypeError, match="columns and weight name columns of a table"):
+    with pytest.raises(TypeError, match="name columns of a table"):
         gmm.open_rows(make(ROWS, tmp_path / "again" if (tmp_path / "again").mkdir() else tmp_path), columns=["a"])
 
 

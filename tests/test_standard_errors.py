@@ -240,7 +240,7 @@ def test_rows_from_anywhere(tmp_path):
     file, memory = (standard_errors(mixture, X, n_replicates=5, random_state=0) for X in
                     (gmm.open_rows(tmp_path / "rows.npy"), BLOBS))  # fmt: skip
     np.testing.assert_array_equal(file.means, memory.means)
-    with pytest.raises(TypeError, match="standard_errors needs its rows in memory"):
+    with pytest.raises(TypeError, match="needs its rows in memory"):
         standard_errors(mixture, blocks)
 
 

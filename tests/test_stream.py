@@ -455,7 +455,7 @@ def test_a_stream_whose_groups_fade_into_noise_loads(tmp_path):
 def test_another_prior_or_noise_in_the_middle_of_a_stream_is_refused():
     stream = GaussianMixture(2, random_state=0).partial_fit(X)
     for change in ({"prior": "conjugate"}, {"noise": True}):
-        with pytest.raises(ValueError, match="Clone the estimator to start over"):
+        with pytest.raises(ValueError, match="Clone the estimator"):
             stream.set_params(**change).partial_fit(X)
         stream.set_params(prior=None, noise=False)
     stream.partial_fit(X)

@@ -196,8 +196,8 @@ class Scorer:
         return plans[-1]
 
     def _e_step(self, source: Source, moments: Layout | None = None) -> EStep:
-        layout, noise = moments or self.parameters.model.layout, self.parameters.noise
-        return e_step_over(source, layout, n_threads=self.n_threads, origin=self._prepared.origin, noise=noise)
+        layout = moments or self.parameters.model.layout
+        return e_step_over(source, layout, n_threads=self.n_threads, origin=self._prepared.origin)
 
 
 def place(out: Any, source: Source, *, n_columns: int = 0, labels: bool = False) -> Literal[True] | NDArray[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +13,9 @@ from gmm._estimators.criteria import CRITERIA
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.saved import from_state
 from gmm._persistence import build_object
+from gmm._selection.cells import SearchTable
 from gmm._selection.status import NOT_TRIED, has_failed, is_status
 from gmm._values.covariance import covariance_model
-
-if TYPE_CHECKING:
-    from gmm._selection.table import Selection
 
 _COLUMNS = ("covariance_type", "status", "n_components", "n_parameters", "loglik", *CRITERIA, "scores", "seconds")
 
@@ -36,7 +34,7 @@ def whole_numbers(arrays: Mapping[str, NDArray[Any]], name: str) -> NDArray[Any]
     return arrays[name]
 
 
-def check_together(selection: Selection) -> None:
+def check_together(selection: SearchTable) -> None:
     """Check that the columns form a table that a search can produce.
 
     Raises
@@ -70,7 +68,7 @@ def check_together(selection: Selection) -> None:
         raise ValueError(f"expected mixtures with one number of features, got {sorted(features)}")
 
 
-def _check_cell(selection: Selection, number: int) -> None:
+def _check_cell(selection: SearchTable, number: int) -> None:
     status, estimator = selection.status[number], selection.estimators[number]
     covariance_model(selection.covariance_type[number])
     if not is_status(status):

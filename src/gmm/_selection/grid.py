@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil, isnan, nan
-from typing import TYPE_CHECKING
 
 from gmm._estimators.criteria import CRITERIA
+from gmm._selection.cells import SearchTable
 from gmm._selection.status import (
     FAILED,
     MORE_THAN_ROWS,
@@ -24,9 +24,6 @@ from gmm._selection.status import (
 from gmm._text.amounts import counted, with_minus
 from gmm._text.html import Cell, Html, table
 from gmm._values.covariance import CovarianceModel, covariance_model, same_as
-
-if TYPE_CHECKING:
-    from gmm._selection.table import Selection
 
 __all__ = [
     "Grid",
@@ -90,12 +87,12 @@ class Grid:
     far: float
 
     @classmethod
-    def of(cls, selection: Selection, width: int | None = None) -> Grid:
+    def of(cls, selection: SearchTable, width: int | None = None) -> Grid:
         """Lay out a search.
 
         Parameters
         ----------
-        selection : Selection
+        selection : SearchTable
         width : int, optional
             Characters of a line; decimals are dropped if all columns then fit side by side.
         """
@@ -154,7 +151,7 @@ class Grid:
         return Cell(cell.text, title=cell.details, kind=kind, shade=shade)
 
 
-def _fitting(selection: Selection, headings: Sequence[str], room: int | None) -> tuple[int, int]:
+def _fitting(selection: SearchTable, headings: Sequence[str], room: int | None) -> tuple[int, int]:
     """The number of decimals with which all columns fit side by side, else the usual one; and the column width."""
     sizes = {}
     most = _decimals(selection.criterion)
@@ -166,7 +163,7 @@ def _fitting(selection: Selection, headings: Sequence[str], room: int | None) ->
     return most, sizes[most]
 
 
-def _cell(selection: Selection, number: int | None, decimals: int) -> GridCell:
+def _cell(selection: SearchTable, number: int | None, decimals: int) -> GridCell:
     if number is None:
         return GridCell()
     status = selection.status[number]
@@ -188,7 +185,7 @@ def _cell(selection: Selection, number: int | None, decimals: int) -> GridCell:
     )
 
 
-def _entry(selection: Selection, number: int, decimals: int) -> str:
+def _entry(selection: SearchTable, number: int, decimals: int) -> str:
     if has_failed(selection.status[number]):
         return "failed"
     if selection.status[number] == NOT_TRIED:
@@ -200,12 +197,12 @@ def _number(value: float, decimals: int) -> str:
     return f"{value:.{decimals}f}" if abs(value) < _LARGEST_FIXED else f"{value:.4g}"
 
 
-def _name(selection: Selection, number: int) -> str:
+def _name(selection: SearchTable, number: int) -> str:
     K = int(selection.n_components[number])
     return f"{counted(K, 'component')}, {selection.covariance_type[number]}"
 
 
-def _mark(selection: Selection, number: int) -> str:
+def _mark(selection: SearchTable, number: int) -> str:
     status = selection.status[number]
     best = "★" if number == selection.best_index and len(selection.status) > 1 else ""
     if status == NOT_CONVERGED:
@@ -220,18 +217,18 @@ def text_of(criterion: str, value: float) -> str:
     return with_minus(f"{value:.{_decimals(criterion)}f}" if abs(value) < _LARGEST_FIXED else f"{value:.4g}")
 
 
-def behind(selection: Selection, number: int) -> float:
+def behind(selection: SearchTable, number: int) -> float:
     """How much greater the criterion of a cell is than the best; 0 where both are infinite, as AICc of few rows is."""
     score, best = float(selection.scores[number]), float(selection.scores[selection.best_index])
     return 0.0 if score == best else score - best
 
 
-def distance(selection: Selection, number: int) -> str:
+def distance(selection: SearchTable, number: int) -> str:
     """Format how much greater the criterion of a cell is than the best."""
     return _number(behind(selection, number), _decimals(selection.criterion))
 
 
-def distinct(selection: Selection) -> list[int]:
+def distinct(selection: SearchTable) -> list[int]:
     """Rank the candidate cells, best first; of cells that are one model under several names, keep the first."""
     d, first = selection.best.n_features_in_, dict[tuple[int, CovarianceModel], int]()
     candidates = [number for number in selection.ranked() if not is_degenerate(selection.status[number])]
@@ -241,13 +238,13 @@ def distinct(selection: Selection) -> list[int]:
     return list(first.values())
 
 
-def contesting(selection: Selection) -> list[int]:
+def contesting(selection: SearchTable) -> list[int]:
     """Return the other cells from which the best is not far enough to be sure of it, best first."""
     limit = selection.scores[selection.best_index] + near(selection.criterion)
     return [number for number in distinct(selection)[1:] if selection.scores[number] <= limit]
 
 
-def certainty(selection: Selection) -> Iterator[str]:
+def certainty(selection: SearchTable) -> Iterator[str]:
     """Tell how sure the choice is: on what it rests, how often the best was found again, and how many are near it."""
     if selection.n_searched:
         yield f"searched on {counted(selection.n_searched, 'row')} drawn at random, these cells finished on all"
@@ -260,7 +257,7 @@ def certainty(selection: Selection) -> Iterator[str]:
         yield f"{counted(n, 'other cell') if n else 'no other cell'} within {limit}"
 
 
-def ranking(selection: Selection, cells: Sequence[int]) -> list[list[str]]:
+def ranking(selection: SearchTable, cells: Sequence[int]) -> list[list[str]]:
     """Return the columns of a table of cells, headings first; the criterion that chose comes before the others."""
     others, chose = [name for name in CRITERIA if name != selection.criterion], _decimals(selection.criterion)
     return [
@@ -275,7 +272,7 @@ def ranking(selection: Selection, cells: Sequence[int]) -> list[list[str]]:
     ]
 
 
-def legend(selection: Selection, *, of_grid: bool = True) -> Iterator[str]:
+def legend(selection: SearchTable, *, of_grid: bool = True) -> Iterator[str]:
     """Explain the marks in a grid or a list, and note if the best has the most components that were tried."""
     if len(selection.status) > 1:
         yield "★ best (smallest)"
@@ -294,13 +291,13 @@ def legend(selection: Selection, *, of_grid: bool = True) -> Iterator[str]:
         yield "the best has the largest number of components tried: more may be better"
 
 
-def at_the_edge(selection: Selection) -> bool:
+def at_the_edge(selection: SearchTable) -> bool:
     """Return whether the best has the largest of several numbers of components, so that more may be better."""
     fitted = selection.n_components[selection.ranked()]
     return bool(fitted.min() < fitted.max() == selection.n_components[selection.best_index])
 
 
-def failures(selection: Selection) -> Iterator[str]:
+def failures(selection: SearchTable) -> Iterator[str]:
     """Yield why cells failed, one line for all models with the same reason, and which had too few rows."""
     models: dict[tuple[int, str], list[str]] = {}
     skipped: dict[str, list[int]] = {}
@@ -325,7 +322,7 @@ def _range(numbers: Sequence[int]) -> str:
     return f"{first} to {last}" if in_a_row else ", ".join(map(str, numbers))
 
 
-def incomplete(selection: Selection) -> str:
+def incomplete(selection: SearchTable) -> str:
     """Describe what a search that was ended early left out; empty if it completed."""
     if selection.complete:
         return ""

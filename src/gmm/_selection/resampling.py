@@ -478,7 +478,7 @@ class _Fits:
         """Return a start of K + 1 components: the best of short runs that each split one component of `null`."""
         parameters = fitted_parameters(null)
         source = IncompleteSource.of(ArraySource(rows)) if np.isnan(rows).any() else ArraySource(rows)
-        objective = Objective(parameters.model, null.reg_covar, noise=parameters.noise)
+        objective = Objective(parameters.model, null.reg_covar).beside(parameters)
         problem = Problem(source, objective, self.parameters["n_threads"])
         with problem.e_step() as e_step:
             statistics = e_step(parameters.whitened())

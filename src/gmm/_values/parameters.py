@@ -160,4 +160,4 @@ class MixtureParameters:
         log_offset, log_noise = mstep.log_offset(
             layout.code, self.weights, *factors, self.n_features, self.noise.log_density
         )
-        return WhitenedMixture(layout, log_offset, self.means, self.whiteners, log_noise)
+        return WhitenedMixture(layout, log_offset, self.means, self.whiteners, log_noise, self.noise)
