@@ -113,6 +113,13 @@ COVARIANCE_TYPES = {"full", "tied", "diag", "spherical"} | {
 ALWAYS_THERE = {"numpy", "scipy", "threadpoolctl"}
 # Private names of other libraries without a public counterpart, and those that namedtuples document.
 PRIVATE_ELSEWHERE = {"_ActionsContainer", "_SubParsersAction", "_getframe", "_rand", "_replace", "_asdict", "_fields"}
+ESTIMATORS = {  # the only dataclasses that change
+    "BayesianGaussianMixture",
+    "GaussianMixture",
+    "GaussianMixtureSearch",
+    "MixtureClassifier",
+    "MixtureRegressor",
+}
 PYARROW = [
     "arrow",
     "datasets",
@@ -431,15 +438,16 @@ def test_estimators_do_not_draw():
 
 
 def test_values_are_frozen():
-    def thawed(path):
+    def unfrozen(path):
         for node in ast.walk(tree(path)):
             if isinstance(node, ast.ClassDef):
                 decorators = map(ast.unparse, node.decorator_list)
-                if any("dataclass" in text and "frozen=True" not in text for text in decorators):
+                thawed = any("dataclass" in text and "frozen=True" not in text for text in decorators)
+                if thawed and node.name not in ESTIMATORS:
                     yield node.lineno, node.name
 
     broken(
-        thawed,
+        unfrozen,
         [path for path in PYTHON if room(path) != "_cli"],
         "only estimators hold state; below them are frozen values: no set-up in tests, no locks between threads",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar, NoReturn
 
 import numpy as np
@@ -37,6 +38,7 @@ _PRIOR = (
 )
 
 
+@dataclass(eq=False, repr=False)
 class BayesianGaussianMixture(FittedMixture):
     """Variational Bayesian mixture of Gaussians, which leaves empty the components that it does not need.
 
@@ -170,46 +172,28 @@ class BayesianGaussianMixture(FittedMixture):
     _bound_name: ClassVar[str] = "lower bound of the log evidence"
     _objective: ClassVar[tuple[str, str]] = ("lower bound", "nats")
 
-    def __init__(
-        self,
-        *,
-        n_components: int = 1,
-        covariance_type: str = DEFAULT_COVARIANCE_TYPE,
-        tol: float = 1e-3,
-        reg_covar: float = 1e-6,
-        max_iter: int = 100,
-        n_init: int = 1,
-        init_params: str | ArrayLike | Callable[..., ArrayLike] = "kmeans",
-        weight_concentration_prior_type: str = DIRICHLET_PROCESS,
-        weight_concentration_prior: float | None = None,
-        mean_precision_prior: float | None = None,
-        mean_prior: ArrayLike | None = None,
-        degrees_of_freedom_prior: float | None = None,
-        covariance_prior: float | ArrayLike | None = None,
-        random_state: int | np.random.RandomState | np.random.Generator | None = None,
-        warm_start: bool = False,
-        verbose: int = 0,
-        verbose_interval: int = 10,
-        n_threads: int | None = None,
-        acceleration: str | None = "auto",
-        noise: bool | float | ArrayLike = False,
-        missing: str = "error",
-    ) -> None:
-        self.n_components = n_components
-        self.covariance_type = covariance_type
-        self.tol, self.reg_covar = tol, reg_covar
-        self.max_iter, self.n_init, self.init_params = max_iter, n_init, init_params
-        self.weight_concentration_prior_type = weight_concentration_prior_type
-        self.weight_concentration_prior = weight_concentration_prior
-        self.mean_precision_prior = mean_precision_prior
-        self.mean_prior = mean_prior
-        self.degrees_of_freedom_prior = degrees_of_freedom_prior
-        self.covariance_prior = covariance_prior
-        self.random_state = random_state
-        self.warm_start = warm_start
-        self.verbose, self.verbose_interval = verbose, verbose_interval
-        self.n_threads, self.acceleration = n_threads, acceleration
-        self.noise, self.missing = noise, missing
+    _: KW_ONLY
+    n_components: int = 1
+    covariance_type: str = DEFAULT_COVARIANCE_TYPE
+    tol: float = 1e-3
+    reg_covar: float = 1e-6
+    max_iter: int = 100
+    n_init: int = 1
+    init_params: str | ArrayLike | Callable[..., ArrayLike] = "kmeans"
+    weight_concentration_prior_type: str = DIRICHLET_PROCESS
+    weight_concentration_prior: float | None = None
+    mean_precision_prior: float | None = None
+    mean_prior: ArrayLike | None = None
+    degrees_of_freedom_prior: float | None = None
+    covariance_prior: float | ArrayLike | None = None
+    random_state: int | np.random.RandomState | np.random.Generator | None = None
+    warm_start: bool = False
+    verbose: int = 0
+    verbose_interval: int = 10
+    n_threads: int | None = None
+    acceleration: str | None = "auto"
+    noise: bool | float | ArrayLike = False
+    missing: str = "error"
 
     fit, fit_predict, impute = estimated.fit, estimated.fit_predict, estimated.impute
     save = saved.save

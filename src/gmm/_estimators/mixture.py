@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -55,6 +55,7 @@ _FEW_ROWS = (
 )
 
 
+@dataclass(eq=False, repr=False)
 class GaussianMixture(FittedMixture):
     """Gaussian mixture model Σ_k π_k N(μ_k, Σ_k), fitted by expectation–maximisation (EM).
 
@@ -212,46 +213,28 @@ class GaussianMixture(FittedMixture):
     array([1, 0])
     """
 
-    def __init__(
-        self,
-        n_components: int = 1,
-        *,
-        covariance_type: str = DEFAULT_COVARIANCE_TYPE,
-        tol: float = 1e-3,
-        reg_covar: float = 1e-6,
-        max_iter: int = 100,
-        n_init: int = 1,
-        init_params: str | ArrayLike | Callable[..., ArrayLike] = "kmeans",
-        weights_init: ArrayLike | None = None,
-        means_init: ArrayLike | None = None,
-        precisions_init: ArrayLike | None = None,
-        random_state: int | np.random.RandomState | np.random.Generator | None = None,
-        warm_start: bool = False,
-        verbose: int = 0,
-        verbose_interval: int = 10,
-        n_threads: int | None = None,
-        acceleration: str | None = "auto",
-        refine: str | None = None,
-        prior: str | NormalInverseWishart | None = None,
-        noise: bool | float | ArrayLike = False,
-        missing: str = "error",
-        fixed: Mapping[str, bool | ArrayLike] | None = None,
-    ) -> None:
-        self.n_components = n_components
-        self.covariance_type = covariance_type
-        self.tol = tol
-        self.reg_covar = reg_covar
-        self.max_iter = max_iter
-        self.n_init = n_init
-        self.init_params = init_params
-        self.weights_init, self.means_init, self.precisions_init = weights_init, means_init, precisions_init
-        self.random_state = random_state
-        self.warm_start = warm_start
-        self.verbose, self.verbose_interval = verbose, verbose_interval
-        self.n_threads = n_threads
-        self.acceleration = acceleration
-        self.refine, self.prior, self.noise = refine, prior, noise
-        self.missing, self.fixed = missing, fixed
+    n_components: int = 1
+    _: KW_ONLY
+    covariance_type: str = DEFAULT_COVARIANCE_TYPE
+    tol: float = 1e-3
+    reg_covar: float = 1e-6
+    max_iter: int = 100
+    n_init: int = 1
+    init_params: str | ArrayLike | Callable[..., ArrayLike] = "kmeans"
+    weights_init: ArrayLike | None = None
+    means_init: ArrayLike | None = None
+    precisions_init: ArrayLike | None = None
+    random_state: int | np.random.RandomState | np.random.Generator | None = None
+    warm_start: bool = False
+    verbose: int = 0
+    verbose_interval: int = 10
+    n_threads: int | None = None
+    acceleration: str | None = "auto"
+    refine: str | None = None
+    prior: str | NormalInverseWishart | None = None
+    noise: bool | float | ArrayLike = False
+    missing: str = "error"
+    fixed: Mapping[str, bool | ArrayLike] | None = None
 
     fit, fit_predict, impute = estimated.fit, estimated.fit_predict, estimated.impute
     save = saved.save

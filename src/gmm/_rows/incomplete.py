@@ -25,7 +25,7 @@ __all__ = ["FilledSource", "IncompleteSource"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class IncompleteSource(Source):
+class IncompleteSource(SameRows):
     """Rows with NaN where a value is missing. A row without a value has no weight: it says nothing.
 
     Passes go to the rows of each pattern, in lanes of its own, which no chunk or block of the rows changes. Of rows
@@ -62,21 +62,6 @@ class IncompleteSource(Source):
         if all(len(pattern.observed) for pattern in source.patterns):
             return source
         return cls(rows, np.where(source.empty, 0.0, in_full(rows.sample_weight, rows.n_rows)))
-
-    @property
-    def n_rows(self) -> int:
-        """Number of rows, n."""
-        return self.base.n_rows
-
-    @property
-    def n_features(self) -> int:
-        """Number of features, d."""
-        return self.base.n_features
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Type of the rows."""
-        return self.base.dtype
 
     @cached_property
     def feature_names(self) -> NDArray[np.object_] | None:
@@ -241,10 +226,6 @@ class IncompleteSource(Source):
         for first, rows, _ in self.base.chunks(lane_rows):
             yield Chunk(first, rows, part_of(self.sample_weight, slice(first, first + len(rows))))
 
-    def take(self, indices: NDArray[np.intp]) -> NDArray[Any]:
-        """Return the rows with these indices, NaN where a value is missing."""
-        return self.base.take(indices)
-
     def subset(self, indices: NDArray[np.intp]) -> ArraySource:
         """Return the rows with these indices, their gaps filled, and their weights."""
         return self.without_gaps.subset(indices)
@@ -306,7 +287,7 @@ class FilledSource(SameRows):
         Called before each reading. It returns what fills the gaps of the rows of a pattern, which come in their order.
     """
 
-    _source: IncompleteSource
+    base: IncompleteSource
 
     def __init__(self, source: IncompleteSource, begin: Callable[[], Fill]) -> None:
         super().__init__(source)
@@ -319,10 +300,10 @@ class FilledSource(SameRows):
 
     def chunks(self, lane_rows: int = 1) -> Iterator[Chunk]:
         """Yield the chunks of the other source, filled."""
-        fill, patterns = self.begin(), self._source.patterns
-        for chunk in self._source.chunks(lane_rows):
+        fill, patterns = self.begin(), self.base.patterns
+        for chunk in self.base.chunks(lane_rows):
             rows = chunk.rows.copy()
-            for number, indices, part in self._source.split(chunk):
+            for number, indices, part in self.base.split(chunk):
                 missing = patterns[number].missing
                 if missing.any():
                     rows[np.ix_(indices - chunk.first, missing)] = fill(number, part.rows)
@@ -330,10 +311,10 @@ class FilledSource(SameRows):
 
     def take(self, indices: NDArray[np.intp]) -> NDArray[Any]:
         """Return the rows with these indices, which increase, with the bits that they have in memory."""
-        fill, patterns = self.begin(), self._source.patterns
-        result = np.array(self._source.take(indices))
+        fill, patterns = self.begin(), self.base.patterns
+        result = np.array(self.base.take(indices))
         order = [number for number, pattern in enumerate(patterns) if pattern.missing.any()]
-        for _, (number, here, part) in self._source.lanes(order, lambda number: LANES):
+        for _, (number, here, part) in self.base.lanes(order, lambda number: LANES):
             batches = (part.rows[start : start + LANES] for start in range(0, len(here), LANES))
             values = np.concatenate(
                 [np.broadcast_to(fill(number, rows), (len(rows), patterns[number].missing.sum())) for rows in batches]

@@ -362,42 +362,42 @@ class ArraySource(Source):
 
 
 class SameColumns(Source):
-    """Rows with the columns of another source."""
+    """Rows with the columns of another source, `base`."""
 
-    _source: Source
+    base: Source
 
     @property
     def n_features(self) -> int:
         """Number of features, d."""
-        return self._source.n_features
+        return self.base.n_features
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """Type of the rows."""
-        return self._source.dtype
+        return self.base.dtype
 
 
 class SameRows(SameColumns):
     """The rows of another source; a subclass tells how `chunks` come to them."""
 
     def __init__(self, source: Source) -> None:
-        self._source = source
+        self.base = source
         self.sample_weight, self.feature_names = source.sample_weight, source.feature_names
         self.known, self.reads_ahead = source.known, source.reads_ahead
 
     @property
     def n_rows(self) -> int:
         """Number of rows, n."""
-        return self._source.n_rows
+        return self.base.n_rows
 
     @property
     def survey(self) -> Survey:
         """Survey of all rows."""
-        return self._source.survey
+        return self.base.survey
 
     def take(self, indices: NDArray[np.intp]) -> NDArray[Any]:
         """Return rows of the other source, by a reading of their own."""
-        return self._source.take(indices)
+        return self.base.take(indices)
 
 
 def box_of(source: Source) -> NDArray[Any]:

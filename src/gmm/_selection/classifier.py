@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Self
 
 import numpy as np
@@ -68,6 +69,7 @@ _COLLAPSED = (
 )
 
 
+@dataclass(eq=False, repr=False)
 class MixtureClassifier(Estimator):
     """Classifier whose classes are Gaussian mixtures: p(c | x) ∝ π_c p_c(x).
 
@@ -136,42 +138,27 @@ class MixtureClassifier(Estimator):
     (['low', 'high'], 'EII')
     """
 
-    classes_: NDArray[Any]
-    class_prior_: Array
-    mixtures_: tuple[GaussianMixture, ...]
-    log_likelihood_: float
-    bic_: float
-    n_iter_: int
+    classes_: NDArray[Any] = field(init=False)
+    class_prior_: Array = field(init=False)
+    mixtures_: tuple[GaussianMixture, ...] = field(init=False)
+    log_likelihood_: float = field(init=False)
+    bic_: float = field(init=False)
+    n_iter_: int = field(init=False)
     metadata = property(metadata_of)
 
-    def __init__(
-        self,
-        n_components: int | Iterable[int] = 1,
-        covariance_type: str | Sequence[str] = "all",
-        *,
-        class_prior: ArrayLike | None = None,
-        tol: float | None = None,
-        reg_covar: float = 1e-6,
-        max_iter: int = 1000,
-        n_init: int = 1,
-        random_state: int | np.random.RandomState | np.random.Generator | None = None,
-        n_threads: int | None = None,
-        prior: str | NormalInverseWishart | None = None,
-        missing: str = "error",
-        standardize: bool = False,
-    ) -> None:
-        self.n_components = n_components
-        self.covariance_type = covariance_type
-        self.class_prior = class_prior
-        self.tol = tol
-        self.reg_covar = reg_covar
-        self.max_iter = max_iter
-        self.n_init = n_init
-        self.random_state = random_state
-        self.n_threads = n_threads
-        self.prior = prior
-        self.missing = missing
-        self.standardize = standardize
+    n_components: int | Iterable[int] = 1
+    covariance_type: str | Sequence[str] = "all"
+    _: KW_ONLY
+    class_prior: ArrayLike | None = None
+    tol: float | None = None
+    reg_covar: float = 1e-6
+    max_iter: int = 1000
+    n_init: int = 1
+    random_state: int | np.random.RandomState | np.random.Generator | None = None
+    n_threads: int | None = None
+    prior: str | NormalInverseWishart | None = None
+    missing: str = "error"
+    standardize: bool = False
 
     def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fit a mixture to each class.
