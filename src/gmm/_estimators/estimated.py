@@ -341,14 +341,17 @@ def prior_parts(mixture: FittedMixture) -> tuple[object, ...]:
 def start_of(mixture: FittedMixture, source: Source, model: CovarianceModel) -> fitting.fit.StartSettings:
     """Return where the parameters ask to begin."""
     K, d = int(mixture.n_components), source.n_features
-    weights, means, precisions = (vars(mixture).get(name) for name in ("weights_init", "means_init", "precisions_init"))
+    checks: dict[str, Callable[[Any], Array]] = {
+        "weights": lambda value: check_weights_init(value, K),
+        "means": lambda value: check_means_init(value, K, d),
+        "precisions": lambda value: check_precisions_init(value, K, d, model),
+    }
+    given = {name: vars(mixture).get(f"{name}_init") for name in checks}
     named = isinstance(mixture.init_params, str)
     return fitting.fit.StartSettings(
         method=str(mixture.init_params) if named else "",
+        parts={name: checks[name](value) for name, value in given.items() if value is not None},
         responsibilities=None if named else _responsibilities(mixture, source),
-        weights=None if weights is None else check_weights_init(weights, K),
-        means=None if means is None else check_means_init(means, K, d),
-        precisions=None if precisions is None else check_precisions_init(precisions, K, d, model),
     )
 
 

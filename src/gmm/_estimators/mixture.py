@@ -560,7 +560,7 @@ class GaussianMixture(FittedMixture):
         (seed,) = fitting.seeds.start_seeds(self.random_state, 1)
         settings = fit_settings(self, source, model)
         start, prior = fitting.fit.first_mixture(source, settings, seed), settings.objective.prior
-        if source.n_used < start.n_parameters and settings.start.precisions is None and not prior:
+        if source.n_used < start.n_parameters and "precisions" not in settings.start.parts and not prior:
             warn(_FEW_ROWS.format(source.n_used, start.n_parameters), raisable(ConvergenceWarning))
         return Stream.from_mixture(start, 0.0, settings.objective)
 

@@ -85,7 +85,7 @@ class TextPart(Part):
         self.name = path
         try:
             text, notes = _Text.of(path, path if content is None else content, says, whole=whole)
-            named, note = has_column_names(path, text, says)
+            named, note = has_column_names(path, text.fields, lambda: text.named, text.missing, says)
             self._names = None if named else text.default_names
             table = text.named if named else text.unnamed
             if any(map(pa.types.is_binary, table.schema.types)):  # behind the beginning, it is no UTF-8

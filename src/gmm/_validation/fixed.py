@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 import numpy as np
@@ -51,20 +51,19 @@ def check_fixed_table(table: NDArray[np.bool_], model: CovarianceModel) -> Fixed
     return fixed
 
 
-def check_fixed_start(fixed: Fixed, weights: Any, means: Any, precisions: Any) -> None:
-    """Check that what is fixed is given, where a fit begins with these.
+def check_fixed_start(fixed: Fixed, parts: Container[str]) -> None:
+    """Check that what is fixed is given, where a fit begins with these of weights, means and precisions.
 
     Raises
     ------
     ValueError
-        If a part that is fixed is None.
+        If a part that is fixed is not among them.
     """
-    values = {"weights": weights, "means": means, "covariances": precisions}
     for name in fixed.masks:
-        if values[name] is None:
-            parameter = f"{name}_init" if name != "covariances" else "precisions_init"
+        part = "precisions" if name == "covariances" else name
+        if part not in parts:
             raise ValueError(
-                f"fixed={{{name!r}: …}}: expected {parameter}, or a mixture to go on from with warm_start=True"
+                f"fixed={{{name!r}: …}}: expected {part}_init, or a mixture to go on from with warm_start=True"
             )
 
 
