@@ -346,11 +346,11 @@ def start_of(mixture: FittedMixture, source: Source, model: CovarianceModel) -> 
         "means": lambda value: check_means_init(value, K, d),
         "precisions": lambda value: check_precisions_init(value, K, d, model),
     }
-    given = {name: vars(mixture).get(f"{name}_init") for name in checks}
+    values = {name: vars(mixture).get(f"{name}_init") for name in checks}
     named = isinstance(mixture.init_params, str)
     return fitting.fit.StartSettings(
         method=str(mixture.init_params) if named else "",
-        parts={name: checks[name](value) for name, value in given.items() if value is not None},
+        parts={name: checks[name](value) for name, value in values.items() if value is not None},
         responsibilities=None if named else _responsibilities(mixture, source),
     )
 
