@@ -39,7 +39,8 @@ ROOMS = {
     "_loading": "",
     "_selection": """
         _selection | classifier estimator | search resampling cross_validation | contenders finishing | request
-        | engine fixed | keeping | cell | bar candidates | standard | table | from_file | grid | failure target | status
+        | engine fixed | keeping | cell | bar candidates | standard | table | from_file | grid
+        | cells failure target | status
     """,
     "_uses": "adaptation anomalies combining directions overlap standard_errors tracking | information",
     "_exchange": "mclust onnx scikit_learn",
@@ -64,7 +65,7 @@ ROOMS = {
         | arrow npy
         | blocks lazy_frame relation | ahead sources delimited parquet writing | header_line quotes
         | numerals suffixes
-        | text_format
+        | part text_format
     """,
     "_validation": """
         _validation | fixed labels measurements noise prior rows | given tables | arrays columns parameters
@@ -76,7 +77,7 @@ ROOMS = {
     "_em": "",
     "_values": """
         completion objective | columns coordinates directions partial variational | priors | parameters
-        | fixed noise | classes covariance statistics weights whitened | layouts
+        | fixed | classes covariance statistics weights whitened | noise | layouts
     """,
     "_blas": "",
     "_kernel": """
@@ -112,6 +113,13 @@ COVARIANCE_TYPES = {"full", "tied", "diag", "spherical"} | {
 ALWAYS_THERE = {"numpy", "scipy", "threadpoolctl"}
 # Private names of other libraries without a public counterpart, and those that namedtuples document.
 PRIVATE_ELSEWHERE = {"_ActionsContainer", "_SubParsersAction", "_getframe", "_rand", "_replace", "_asdict", "_fields"}
+ESTIMATORS = {  # the only dataclasses that change
+    "BayesianGaussianMixture",
+    "GaussianMixture",
+    "GaussianMixtureSearch",
+    "MixtureClassifier",
+    "MixtureRegressor",
+}
 PYARROW = [
     "arrow",
     "datasets",
@@ -123,6 +131,7 @@ PYARROW = [
     "numerals",
     "orc",
     "parquet",
+    "part",
     "relation",
     "tables",
     "writing",
@@ -429,15 +438,16 @@ def test_estimators_do_not_draw():
 
 
 def test_values_are_frozen():
-    def thawed(path):
+    def unfrozen(path):
         for node in ast.walk(tree(path)):
             if isinstance(node, ast.ClassDef):
                 decorators = map(ast.unparse, node.decorator_list)
-                if any("dataclass" in text and "frozen=True" not in text for text in decorators):
+                thawed = any("dataclass" in text and "frozen=True" not in text for text in decorators)
+                if thawed and node.name not in ESTIMATORS:
                     yield node.lineno, node.name
 
     broken(
-        thawed,
+        unfrozen,
         [path for path in PYTHON if room(path) != "_cli"],
         "only estimators hold state; below them are frozen values: no set-up in tests, no locks between threads",
     )

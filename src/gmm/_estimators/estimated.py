@@ -34,7 +34,6 @@ from gmm._passes.solver import Iteration, SolverResult
 from gmm._passes.stepwise import Stream
 from gmm._passes.trace import Trace
 from gmm._rows.entrance import Names, as_source_to_fit
-from gmm._rows.partitions import PartitionedSource
 from gmm._rows.sources import Source, box_of
 from gmm._rows.watched import followed
 from gmm._validation.combinations import refusal
@@ -52,7 +51,7 @@ from gmm._values.layouts import Array, SingularMatrixError
 from gmm._values.noise import Noise
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
-from gmm._values.priors import NormalInverseWishart, parts
+from gmm._values.priors import parts
 
 _Mixture = TypeVar("_Mixture", bound=FittedMixture)
 
@@ -277,7 +276,7 @@ def _responsibilities(mixture: FittedMixture, source: Source) -> Callable[[int],
     start, resident = mixture.init_params, source.without_gaps.resident
     if callable(start) and resident is None:
         raise refusal("a callable init_params", "rows beyond memory")
-    if isinstance(source, PartitionedSource):
+    if not source.here:
         raise refusal("responsibilities as init_params", "rows in partitions")
     make_rng = np.random.default_rng if isinstance(mixture.random_state, np.random.Generator) else np.random.RandomState
 
@@ -337,20 +336,23 @@ def is_noisy(mixture: FittedMixture) -> bool:
 def prior_parts(mixture: FittedMixture) -> tuple[object, ...]:
     """Return the parameters that describe the prior and the noise, as values that compare equal."""
     raw = [vars(mixture)[name] for name in _PRIOR if name in vars(mixture)]
-    return tuple(parts(each) if isinstance(each, NormalInverseWishart) else np.asarray(each).tolist() for each in raw)
+    return tuple(np.asarray(parts(each)).tolist() for each in raw)
 
 
 def start_of(mixture: FittedMixture, source: Source, model: CovarianceModel) -> fitting.fit.StartSettings:
     """Return where the parameters ask to begin."""
     K, d = int(mixture.n_components), source.n_features
-    weights, means, precisions = (vars(mixture).get(name) for name in ("weights_init", "means_init", "precisions_init"))
+    checks: dict[str, Callable[[Any], Array]] = {
+        "weights": lambda value: check_weights_init(value, K),
+        "means": lambda value: check_means_init(value, K, d),
+        "precisions": lambda value: check_precisions_init(value, K, d, model),
+    }
+    values = {name: vars(mixture).get(f"{name}_init") for name in checks}
     named = isinstance(mixture.init_params, str)
     return fitting.fit.StartSettings(
         method=str(mixture.init_params) if named else "",
+        parts={name: checks[name](value) for name, value in values.items() if value is not None},
         responsibilities=None if named else _responsibilities(mixture, source),
-        weights=None if weights is None else check_weights_init(weights, K),
-        means=None if means is None else check_means_init(means, K, d),
-        precisions=None if precisions is None else check_precisions_init(precisions, K, d, model),
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import partial
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -43,7 +43,10 @@ from gmm._values.layouts import Array
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 
-__all__ = ["FittedMixture", "check_is_mixture", "fitted_parameters", "source_of", "without_noise"]
+__all__ = ["FittedMixture", "check_is_mixture", "estimator_of", "fitted_parameters", "source_of", "without_noise"]
+
+_Mixture = TypeVar("_Mixture", bound="FittedMixture")
+_DOUBLE: np.dtype[Any] = np.dtype(np.float64)
 
 
 class Past(NamedTuple):
@@ -110,7 +113,7 @@ class FittedMixture(Estimator):
     _bound_name: ClassVar[str] = "mean log-likelihood"
     _objective: ClassVar[tuple[str, str]] = ("log-likelihood", "nats per row")
     _parameters: MixtureParameters | None = None
-    _dtype: np.dtype[Any] = np.dtype(np.float64)
+    _dtype: np.dtype[Any] = _DOUBLE
     _last_fit: Past = Past()
 
     def predict(self, X: ArrayLike, *, out: Any = None) -> NDArray[np.intp]:
@@ -386,19 +389,16 @@ class FittedMixture(Estimator):
 
     def _assign(self, **given: ArrayLike) -> None:
         """Set parameters by hand; an unfitted estimator counts as fitted once it has all three."""
-        model = self._model()
-        if self._parameters is not None:
+        before, parts = self._parameters, dict(vars(self).get("_assigned", {}))
+        if before is not None:
             without_noise(self, "assigned parameters")
-        parts = dict(vars(self).get("_assigned", {}))
-        if self._parameters is not None:
-            parts = {name: getattr(self._parameters, name) for name in PARTS}
+            parts = {name: getattr(before, name) for name in PARTS}
         parts |= given
         if len(parts) < len(PARTS):
             self._assigned = parts
             return
-        checked = check_user_mixture(**parts, model=model)
-        d = checked.n_features if self._parameters is None else self._parameters.n_features
-        expected = (self.n_components if self._parameters is None else self._parameters.n_components, d)
+        checked = check_user_mixture(**parts, model=self._model())
+        expected = (self.n_components, checked.n_features) if before is None else before.means.shape
         if checked.means.shape != expected:
             raise ValueError(f"expected means of shape {expected}, as the mixture has, got {checked.means.shape}")
         self._parameters = checked
@@ -406,7 +406,7 @@ class FittedMixture(Estimator):
         for name in ("history_", "histories_", "converged_", "n_iter_", "lower_bound_", "lower_bounds_", "_metadata"):
             vars(self).pop(name, None)
         if "n_features_in_" not in vars(self):
-            record_features(self, self._parameters.n_features, None)
+            record_features(self, checked.n_features, None)
 
     @property
     def noise_weight_(self) -> float:
@@ -427,11 +427,8 @@ class FittedMixture(Estimator):
 
         if out is not None:
             raise TypeError(f"expected out=None with a Dask collection, whose {method} is a Dask array")
-        kind: Any = type(self)
-        parameters = fitted_parameters(self)
-        other = kind(n_components=self.n_components, covariance_type=parameters.model.type_name, n_threads=1)
-        other.missing = vars(self).get("missing", "error")
-        set_mixture(other, parameters, vars(self).get("feature_names_in_"), self._dtype)
+        names, settings = vars(self).get("feature_names_in_"), {"missing": self.missing, "n_threads": 1}
+        other = estimator_of(type(self), fitted_parameters(self), names, self._dtype, **settings)
         return mapped(partial(getattr(other, method), **how), X, dtype, shape)
 
     def _scorer(self) -> Scorer:
@@ -533,16 +530,8 @@ def source_of(
     check_is_mixture(mixture)
     check_is_fitted(mixture)
     names = vars(mixture).get("feature_names_in_")
-    missing = getattr(mixture, "missing", None) if missing is None else missing
-    source, _ = as_source(
-        X,
-        sample_weight,
-        estimator=mixture,
-        n_features=mixture.n_features_in_,
-        feature_names=names,
-        missing=missing,
-    )
-    return source
+    how: dict[str, Any] = {"missing": mixture.missing if missing is None else missing, "feature_names": names}
+    return as_source(X, sample_weight, estimator=mixture, n_features=mixture.n_features_in_, **how)[0]
 
 
 def set_mixture(
@@ -559,6 +548,21 @@ def set_mixture(
     vars(mixture).pop("_metadata", None)  # of other parameters
     vars(mixture).update(fit | {"_parameters": parameters, "_dtype": dtype})
     record_features(mixture, parameters.n_features, names)
+
+
+def estimator_of(
+    kind: type[_Mixture],
+    parameters: MixtureParameters,
+    names: NDArray[np.object_] | None = None,
+    dtype: np.dtype[Any] = _DOUBLE,
+    **settings: Any,
+) -> _Mixture:
+    """Return an estimator that has a mixture, with these parameters of a fit and those that follow from the mixture."""
+    own = {"covariance_type": parameters.model.type_name, "noise": parameters.noise.parameter}
+    make: Callable[..., _Mixture] = kind
+    mixture = make(**{"n_components": parameters.n_components} | own | settings)
+    set_mixture(mixture, parameters, names, dtype)
+    return mixture
 
 
 def fit_attributes(trace: Trace, lower_bound: float, traces: tuple[Trace, ...]) -> dict[str, Any]:

@@ -7,7 +7,14 @@ from numpy.typing import ArrayLike
 
 from gmm import _fitting as fitting
 from gmm._estimators.estimated import ill_defined
-from gmm._estimators.fitted import FittedMixture, check_is_mixture, fitted_parameters, model_of, set_mixture, source_of
+from gmm._estimators.fitted import (
+    FittedMixture,
+    check_is_mixture,
+    estimator_of,
+    fitted_parameters,
+    model_of,
+    source_of,
+)
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer
 from gmm._public import publish
@@ -114,10 +121,8 @@ def m_step(model: GaussianMixture, statistics: SufficientStatistics) -> Gaussian
         parameters = objective.update(statistics.reduced(covariance.moments), before)
     except SingularMatrixError as error:
         raise ValueError(ill_defined(error, covariance)) from None
-    after = type(model)(**model.get_params())
     dtype = np.dtype(np.float64) if before is None else model.means_.dtype
-    set_mixture(after, parameters, vars(model).get("feature_names_in_"), dtype)
-    return after
+    return estimator_of(type(model), parameters, vars(model).get("feature_names_in_"), dtype, **model.get_params())
 
 
 publish("gmm.em", [e_step, m_step])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -18,6 +18,7 @@ from gmm._estimators.factors import OfFactors, factors_of, fit_transform, transf
 from gmm._estimators.fitted import (
     FittedMixture,
     Past,
+    estimator_of,
     fit_attributes,
     fitted_parameters,
     model_of,
@@ -56,6 +57,7 @@ _FEW_ROWS = (
 )
 
 
+@dataclass(eq=False, repr=False)
 class GaussianMixture(FittedMixture):
     """Gaussian mixture model Σ_k π_k N(μ_k, Σ_k), fitted by expectation–maximisation (EM).
 
@@ -226,46 +228,29 @@ class GaussianMixture(FittedMixture):
     array([1, 0])
     """
 
-    def __init__(
-        self,
-        n_components: int = 1,
-        *,
-        covariance_type: str = DEFAULT_COVARIANCE_TYPE,
-        n_factors: int | None = None,
-        tol: float = 1e-3,
-        reg_covar: float = 1e-6,
-        max_iter: int = 100,
-        n_init: int = 1,
-        init_params: str | ArrayLike | Callable[..., ArrayLike] = "kmeans",
-        weights_init: ArrayLike | None = None,
-        means_init: ArrayLike | None = None,
-        precisions_init: ArrayLike | None = None,
-        random_state: int | np.random.RandomState | np.random.Generator | None = None,
-        warm_start: bool = False,
-        verbose: int = 0,
-        verbose_interval: int = 10,
-        n_threads: int | None = None,
-        acceleration: str | None = "auto",
-        refine: str | None = None,
-        prior: str | NormalInverseWishart | None = None,
-        noise: bool | float | ArrayLike = False,
-        missing: str = "error",
-        fixed: Mapping[str, bool | ArrayLike] | None = None,
-    ) -> None:
-        self.n_components = n_components
-        self.covariance_type, self.n_factors = covariance_type, n_factors
-        self.tol = tol
-        self.reg_covar = reg_covar
-        self.max_iter = max_iter
-        self.n_init = n_init
-        self.init_params = init_params
-        self.weights_init, self.means_init, self.precisions_init = weights_init, means_init, precisions_init
-        self.random_state, self.warm_start = random_state, warm_start
-        self.verbose, self.verbose_interval = verbose, verbose_interval
-        self.n_threads = n_threads
-        self.acceleration = acceleration
-        self.refine, self.prior, self.noise = refine, prior, noise
-        self.missing, self.fixed = missing, fixed
+    n_components: int = 1
+    _: KW_ONLY
+    covariance_type: str = DEFAULT_COVARIANCE_TYPE
+    n_factors: int | None = None
+    tol: float = 1e-3
+    reg_covar: float = 1e-6
+    max_iter: int = 100
+    n_init: int = 1
+    init_params: str | ArrayLike | Callable[..., ArrayLike] = "kmeans"
+    weights_init: ArrayLike | None = None
+    means_init: ArrayLike | None = None
+    precisions_init: ArrayLike | None = None
+    random_state: int | np.random.RandomState | np.random.Generator | None = None
+    warm_start: bool = False
+    verbose: int = 0
+    verbose_interval: int = 10
+    n_threads: int | None = None
+    acceleration: str | None = "auto"
+    refine: str | None = None
+    prior: str | NormalInverseWishart | None = None
+    noise: bool | float | ArrayLike = False
+    missing: str = "error"
+    fixed: Mapping[str, bool | ArrayLike] | None = None
 
     transform, fit_transform = OfFactors(transform), OfFactors(fit_transform)
     fit, fit_predict, impute = estimated.fit, estimated.fit_predict, estimated.impute
@@ -313,11 +298,8 @@ class GaussianMixture(FittedMixture):
         """
         model = covariance_model(covariance_type, np.shape(means)[-1] if np.ndim(means) else 1)
         parameters = check_user_mixture(weights, means, covariances, model)
-        mixture = cls(parameters.n_components, covariance_type=covariance_type)
-        set_mixture(
-            mixture, parameters, check_feature_names(feature_names, parameters.n_features), np.dtype(np.float64)
-        )
-        return mixture
+        names = check_feature_names(feature_names, parameters.n_features)
+        return estimator_of(cls, parameters, names, covariance_type=covariance_type)
 
     def partial_fit(
         self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None, *, decay: float = 0.0
@@ -579,18 +561,12 @@ class GaussianMixture(FittedMixture):
 
     def _with(self, parameters: MixtureParameters, columns: NDArray[np.intp]) -> Self:
         """Return an estimator that holds a mixture of some of the columns."""
-        same = model_of(self) is parameters.model
-        mixture = type(self)(
-            parameters.n_components,
-            covariance_type=self.covariance_type if same else parameters.model.type_name,
-            n_factors=self.n_factors if same else None,
-            random_state=self.random_state,
-            n_threads=self.n_threads,
-            noise=parameters.noise.parameter,
-            missing=self.missing,
-        )
-        names = given_names(self)
-        set_mixture(mixture, parameters, np.array(names, object)[columns] if names else None, self._dtype)
+        of_fit = given_names(self)
+        names = np.array(of_fit, object)[columns] if of_fit else None
+        how = {name: getattr(self, name) for name in ("random_state", "n_threads", "missing")}
+        if model_of(self) is parameters.model:
+            how |= {name: getattr(self, name) for name in ("covariance_type", "n_factors")}
+        mixture = estimator_of(type(self), parameters, names, self._dtype, **how)
         copy_classes(self, mixture)
         return mixture
 
@@ -611,7 +587,7 @@ class GaussianMixture(FittedMixture):
         (seed,) = fitting.seeds.start_seeds(self.random_state, 1)
         settings = fit_settings(self, source, model)
         start, prior = fitting.fit.first_mixture(source, settings, seed), settings.objective.prior
-        if source.n_used < start.n_parameters and settings.start.precisions is None and not prior:
+        if source.n_used < start.n_parameters and "precisions" not in settings.start.parts and not prior:
             warn(_FEW_ROWS.format(source.n_used, start.n_parameters), raisable(ConvergenceWarning))
         return Stream.from_mixture(start, 0.0, settings.objective)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Self
 
 import numpy as np
@@ -24,6 +25,7 @@ from gmm._values.priors import NormalInverseWishart
 __all__ = ["MixtureRegressor"]
 
 
+@dataclass(eq=False, repr=False)
 class MixtureRegressor(Estimator):
     """Regression by a Gaussian mixture of features and targets together.
 
@@ -78,37 +80,23 @@ class MixtureRegressor(Estimator):
     array([[1.8, 2.2]])
     """
 
-    mixture_: GaussianMixture
-    n_iter_: int
-    n_targets_: int
-    _is_vector: bool
+    mixture_: GaussianMixture = field(init=False)
+    n_iter_: int = field(init=False)
+    n_targets_: int = field(init=False)
+    _is_vector: bool = field(init=False)
 
-    def __init__(
-        self,
-        n_components: int = 1,
-        *,
-        covariance_type: str = DEFAULT_COVARIANCE_TYPE,
-        tol: float = 1e-3,
-        reg_covar: float = 1e-6,
-        max_iter: int = 100,
-        n_init: int = 1,
-        init_params: str | ArrayLike | Callable[..., ArrayLike] = "kmeans",
-        random_state: int | np.random.RandomState | np.random.Generator | None = None,
-        n_threads: int | None = None,
-        prior: str | NormalInverseWishart | None = None,
-        missing: str = "error",
-    ) -> None:
-        self.n_components = n_components
-        self.covariance_type = covariance_type
-        self.tol = tol
-        self.reg_covar = reg_covar
-        self.max_iter = max_iter
-        self.n_init = n_init
-        self.init_params = init_params
-        self.random_state = random_state
-        self.n_threads = n_threads
-        self.prior = prior
-        self.missing = missing
+    n_components: int = 1
+    _: KW_ONLY
+    covariance_type: str = DEFAULT_COVARIANCE_TYPE
+    tol: float = 1e-3
+    reg_covar: float = 1e-6
+    max_iter: int = 100
+    n_init: int = 1
+    init_params: str | ArrayLike | Callable[..., ArrayLike] = "kmeans"
+    random_state: int | np.random.RandomState | np.random.Generator | None = None
+    n_threads: int | None = None
+    prior: str | NormalInverseWishart | None = None
+    missing: str = "error"
 
     def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the mixture of features and targets.

@@ -140,20 +140,14 @@ def from_state(cls: type[_Mixture], header: dict[str, Any], arrays: dict[str, ND
     """
     parameters = mixture_from_state(arrays, covariance_model(item(header, "covariance_model", str)))
     arguments = from_json_values(item(header, "parameters", dict))  # but for arrays, which are not saved among them
-    if _takes_posterior(cls):
+    if cls._variational:
         parameters = posterior_from_state(header, arrays, parameters)
         arguments = prior_parameters(parameters.prior) | arguments
-    if parameters.noise:
-        arguments = {"noise": parameters.noise.parameter} | arguments
     if parameters.fixed:
         arguments = {"fixed": parameters.fixed.masks} | arguments
-    estimator = cls(**arguments)
+    estimator = cls(**{"noise": parameters.noise.parameter} | arguments)
     _restore(estimator, header, arrays, parameters)
     return estimator
-
-
-def _takes_posterior(cls: type[FittedMixture]) -> bool:
-    return hasattr(cls, "sample_posterior")
 
 
 def _restore(

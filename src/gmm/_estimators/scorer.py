@@ -131,21 +131,15 @@ class Scorer:
 
     def labels(self, source: Source, where: Literal[True] | NDArray[Any] = True) -> NDArray[np.intp]:
         """The most probable component of each row, −1 for noise, (n,); an array is where to write."""
-        labels = self.rows(source, labels=where).labels
-        assert labels is not None  # it was asked for
-        return labels
+        return self._one("labels", source, where)
 
     def responsibilities(self, source: Source, where: Literal[True] | NDArray[Any] = True) -> NDArray[Any]:
         """The probability of each component given each row, (n, K), in the type of the rows."""
-        responsibilities = self.rows(source, responsibilities=where).responsibilities
-        assert responsibilities is not None  # it was asked for
-        return responsibilities
+        return self._one("responsibilities", source, where)
 
     def largest_responsibilities(self, source: Source) -> Array:
         """The largest responsibility of each row, (n,)."""
-        largest = self.rows(source, largest=True).largest
-        assert largest is not None  # it was asked for
-        return largest.astype(np.float64, copy=False)
+        return self._one("largest", source, True).astype(np.float64, copy=False)
 
     def log_likelihood_of_one(self, source: Source, ridge: float) -> float | None:
         """Log-likelihood of one component of the same model beside the same noise, fitted with that ridge, in nats.
@@ -169,6 +163,11 @@ class Scorer:
         mixture, origin, _ = self._prepared
         numbers = mixture.log_offset, mixture.centres, mixture.whiteners, origin, mixture.log_noise
         return FrozenMixture.from_arrays(mixture.layout.code, *numbers)
+
+    def _one(self, name: str, source: Source, where: Output) -> NDArray[Any]:
+        """Return numbers of each row by the name that `RowResults` has for them."""
+        values: NDArray[Any] = getattr(self.rows(source, **{name: where}), name)
+        return values
 
     @property
     def _prepared(self) -> Prepared:
@@ -196,8 +195,8 @@ class Scorer:
         return plans[-1]
 
     def _e_step(self, source: Source, moments: Layout | None = None) -> EStep:
-        layout, noise = moments or self.parameters.model.layout, self.parameters.noise
-        return e_step_over(source, layout, n_threads=self.n_threads, origin=self._prepared.origin, noise=noise)
+        layout = moments or self.parameters.model.layout
+        return e_step_over(source, layout, n_threads=self.n_threads, origin=self._prepared.origin)
 
 
 def place(out: Any, source: Source, *, n_columns: int = 0, labels: bool = False) -> Literal[True] | NDArray[Any]:
@@ -218,8 +217,7 @@ def place(out: Any, source: Source, *, n_columns: int = 0, labels: bool = False)
 
 def log_evidence_of(scorer: Scorer, source: Source, where: Output) -> NDArray[Any]:
     """Return the log-likelihood of each row, (n,), in the type of the rows; an array is where to write."""
-    values = scorer.rows(source, log_evidence=where if source.dtype == np.float64 else True).log_evidence
-    assert values is not None  # it was asked for
+    values = scorer._one("log_evidence", source, where if source.dtype == np.float64 else True)
     return in_place(values, source, where)
 
 

@@ -25,17 +25,18 @@ class Summary:
     """Weights, means and standard deviations of the components, and how the fit ended.
 
     The table, `headings` and `rows`, has the first components and features only; `omissions` says how many are missing.
-    `weights` are those of the components in the table. `ending` is empty if the parameters were not fitted.
+    `weights` are those of the components in the table, for bars if there are any. `ending` is empty if there is nothing
+    to say of the fit.
     """
 
     headline: str
-    ending: str
     headings: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     omissions: str
-    weights: tuple[float, ...]
-    objective: str
-    lower_bounds: tuple[float, ...]
+    ending: str = ""
+    weights: tuple[float, ...] = ()
+    objective: str = ""
+    lower_bounds: tuple[float, ...] = ()
 
     @classmethod
     def of(
@@ -51,8 +52,6 @@ class Summary:
         K, d = parameters.means.shape
         n_rows, n_columns = min(K, _MAX_COMPONENTS), min(d, _MAX_FEATURES)
         fit = trace if trace is not None and len(trace) else None
-        missing = [counted(K - n_rows, "more component")] if n_rows < K else []
-        missing += [counted(d - n_columns, "more feature")] if n_columns < d else []
         if isinstance(parameters, MixturePosterior):
             extent = f"{parameters.n_effective} with a row or more"
         else:
@@ -62,13 +61,39 @@ class Summary:
         return cls(
             headline=f"{counted(K, 'component')}, {counted(d, 'feature')}, {parameters.model.printed(d)} covariance, "
             + extent,
-            ending=f"{fit.ending} ({fit.reason}), {objective} {lower_bound:.6g} nats" if fit else "",
             headings=("", "weight", *feature_names[:n_columns]),
             rows=_rows(parameters, n_rows, n_columns),
-            omissions=f"… and {', '.join(missing)}" if missing else "",
+            omissions=_omissions(K - n_rows, d - n_columns),
+            ending=f"{fit.ending} ({fit.reason}), {objective} {lower_bound:.6g} nats" if fit else "",
             weights=tuple(parameters.weights[:n_rows].tolist()),
             objective=objective,
             lower_bounds=fit.lower_bounds if fit else (),
+        )
+
+    @classmethod
+    def of_classes(
+        cls,
+        labels: Sequence[object],
+        priors: NDArray[np.float64],
+        mixtures: Sequence[MixtureParameters],
+        feature_names: Sequence[str],
+        *,
+        loglik: float,
+        bic: float,
+    ) -> Summary:
+        """Summarise the mixtures of classes, which have prior probabilities."""
+        d = len(feature_names)
+        rows, n_columns = [], min(d, _MAX_FEATURES)
+        for label, prior, parameters in zip(labels, priors, mixtures, strict=True):
+            opening = (str(label), f"{prior:.4f}", parameters.model.printed(d))
+            for number, (_, *cells) in enumerate(_rows(parameters, parameters.n_components, n_columns)):
+                rows.append((*(opening if number == 0 else ("", "", "")), *cells))
+        sizes = counted(len(mixtures), "class", "classes"), counted(len(rows), "component"), counted(d, "feature")
+        return cls(
+            headline=f"{', '.join(sizes)}, log-likelihood {loglik:.6g} nats, BIC {bic:.6g}",
+            headings=("class", "prior", "covariance", "weight", *feature_names[:n_columns]),
+            rows=tuple(rows[:_MAX_COMPONENTS]),
+            omissions=_omissions(len(rows) - _MAX_COMPONENTS, d - n_columns),
         )
 
     def __str__(self) -> str:
@@ -79,69 +104,23 @@ class Summary:
 
     def html(self) -> list[Html]:
         """Return the summary as parts of a page, with a bar for each weight and a sparkline of the lower bounds."""
-        rows = [
+        rows: Sequence[Sequence[Cell | str]] = [
             [number, Cell(weight, bar=share), *rest]
-            for (number, weight, *rest), share in zip(self.rows, self.weights, strict=True)
+            for (number, weight, *rest), share in zip(self.rows, self.weights, strict=False)
         ]
         notes = "; ".join(note for note in (self.omissions, _MEANING) if note)
-        parts = [line(self.headline, "title"), table(self.headings, rows), line(notes, "faint")]
+        parts = [line(self.headline, "title"), table(self.headings, rows or self.rows), line(notes, "faint")]
         if self.ending:
             curve = sparkline(self.lower_bounds, label=f"{self.objective}, pass 1 to {len(self.lower_bounds)}")
             parts.append(line(Html(f"{curve}<span>{escaped(self.ending)}</span>"), "beside"))
         return parts
 
 
-@dataclass(frozen=True)
-class ClassSummary:
-    """The components of each class of a classifier, in a table as that of a `Summary`.
-
-    `headings` and `rows` have the first components and features only; `omissions` says how many are missing.
-    """
-
-    headline: str
-    headings: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    omissions: str
-
-    @classmethod
-    def of(
-        cls,
-        labels: Sequence[object],
-        priors: NDArray[np.float64],
-        mixtures: Sequence[MixtureParameters],
-        feature_names: Sequence[str],
-        *,
-        loglik: float,
-        bic: float,
-    ) -> ClassSummary:
-        """Summarise the mixtures of classes, which have prior probabilities."""
-        d = len(feature_names)
-        rows, n_columns = [], min(d, _MAX_FEATURES)
-        for label, prior, parameters in zip(labels, priors, mixtures, strict=True):
-            opening = (str(label), f"{prior:.4f}", parameters.model.printed(d))
-            for number, (_, *cells) in enumerate(_rows(parameters, parameters.n_components, n_columns)):
-                rows.append((*(opening if number == 0 else ("", "", "")), *cells))
-        missing = [counted(len(rows) - _MAX_COMPONENTS, "more component")] if len(rows) > _MAX_COMPONENTS else []
-        missing += [counted(d - n_columns, "more feature")] if n_columns < d else []
-        size = (
-            f"{counted(len(mixtures), 'class', 'classes')}, {counted(len(rows), 'component')}, {counted(d, 'feature')}"
-        )
-        return cls(
-            headline=f"{size}, log-likelihood {loglik:.6g} nats, BIC {bic:.6g}",
-            headings=("class", "prior", "covariance", "weight", *feature_names[:n_columns]),
-            rows=tuple(rows[:_MAX_COMPONENTS]),
-            omissions=f"… and {', '.join(missing)}" if missing else "",
-        )
-
-    def __str__(self) -> str:
-        """Return the summary as lines of text."""
-        notes = [f"  {note}" for note in (self.omissions, f"({_MEANING})") if note]
-        return "\n".join([self.headline, *aligned([self.headings, *self.rows]), *notes])
-
-    def html(self) -> list[Html]:
-        """Return the summary as parts of a page."""
-        notes = "; ".join(note for note in (self.omissions, _MEANING) if note)
-        return [line(self.headline, "title"), table(self.headings, self.rows), line(notes, "faint")]
+def _omissions(n_components: int, n_features: int) -> str:
+    """Tell how many components and features the table leaves out."""
+    numbers = {"more component": n_components, "more feature": n_features}
+    missing = [counted(number, what) for what, number in numbers.items() if number > 0]
+    return f"… and {', '.join(missing)}" if missing else ""
 
 
 def _rows(parameters: MixtureParameters, n_rows: int, n_columns: int) -> tuple[tuple[str, ...], ...]:

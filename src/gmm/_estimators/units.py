@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from gmm._estimators.fitted import (
     FittedMixture,
     Past,
+    estimator_of,
     fit_attributes,
     fitted_parameters,
     model_of,
@@ -30,17 +31,16 @@ def in_other_units(self: _Mixture, units: Coordinates, raised: float) -> _Mixtur
     parameters, arguments = units.restored(fitted_parameters(self)), self.get_params()
     if model_of(self) is not parameters.model:
         arguments["covariance_type"] = parameters.model.name
-    kind: Any = type(self)
     arguments["reg_covar"] *= float(units.scales.min()) ** 2
     if isinstance(arguments.get("prior"), NormalInverseWishart):
         arguments["prior"] = units.restored_prior(arguments["prior"])
-    other = kind(**arguments)
+    names = vars(self).get("feature_names_in_")
+    other = estimator_of(type(self), parameters, names, self._dtype, **arguments)
     if "history_" not in vars(self):  # a part of a fit, such as one class of several
-        set_mixture(other, parameters, vars(self).get("feature_names_in_"), self._dtype)
         return other
     traces = tuple(trace.raised(raised) for trace in self.histories_)
     trace = self.history_.raised(raised)
     of_fit = fit_attributes(trace, self.lower_bound_ + raised, traces)
     past = Past(parameters, trace.lower_bounds, past_of(self).weight)
-    set_mixture(other, parameters, vars(self).get("feature_names_in_"), self._dtype, _last_fit=past, **of_fit)
+    set_mixture(other, parameters, names, self._dtype, _last_fit=past, **of_fit)
     return other

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -24,6 +24,7 @@ from gmm._passes.problem import Beginning, Problem, SolverSettings
 from gmm._passes.solver import Iteration, SolverResult, SolverRun
 from gmm._rows.sources import ArraySource, Source
 from gmm._validation.fixed import check_fixed_start
+from gmm._values.fixed import PARTS
 from gmm._values.layouts import Array, SingularMatrixError
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
@@ -40,29 +41,26 @@ _OR_GO_ON = "; or let a GaussianMixture that has them go on with warm_start=True
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class StartSettings:
-    """Where a fit begins; None leaves a part to the data.
+    """Where a fit begins; other parts are left to the data.
 
     Parameters
     ----------
     method : str
         A name in `STARTS`.
-    weights : array of shape (K,)
-    means : array of shape (K, d)
-    precisions : array in the shape of the model's layout
+    parts : mapping
+        Of "weights" (K,), "means" (K, d) and "precisions" in the shape of the model's layout, those that are given.
     responsibilities : callable
         From a start's seed to an array of shape (n, K).
     """
 
     method: str = ""
-    weights: Array | None = None
-    means: Array | None = None
-    precisions: Array | None = None
+    parts: Mapping[str, Array] = field(default_factory=dict)
     responsibilities: Callable[[int], Array] | None = None
 
     @property
     def from_data(self) -> bool:
         """Whether all parts are left to the data."""
-        return all(part is None for part in (self.weights, self.means, self.precisions, self.responsibilities))
+        return not self.parts and self.responsibilities is None
 
 
 @dataclass(frozen=True, eq=False)
@@ -358,7 +356,7 @@ def _screening(problem: Problem, settings: FitSettings, first: MixtureParameters
 
 def _start(problem: Problem, settings: FitSettings, seed: int, e_step: EStep) -> Beginning:
     how, noise = settings.start, problem.objective.noise
-    check_fixed_start(problem.objective.fixed, how.weights, how.means, how.precisions, otherwise=_OR_GO_ON)
+    check_fixed_start(problem.objective.fixed, how.parts, otherwise=_OR_GO_ON)
     if problem.rows.known and how.from_data:
         rng = np.random.default_rng(seed)
         if how.method == "kmeans":
@@ -377,25 +375,23 @@ def _start(problem: Problem, settings: FitSettings, seed: int, e_step: EStep) ->
 
 
 def _start_without_noise(problem: Problem, settings: FitSettings, seed: int, e_step: EStep) -> Beginning:
-    how, model, K = settings.start, problem.objective.model, settings.n_components
-    covariances = None
-    if how.precisions is not None:
-        covariances = model.layout.inverse(how.precisions, problem.rows.n_features)
-        shares = np.full(K, 1 / K) if how.weights is None else how.weights
-        covariances = model.constrained(covariances, np.maximum(shares, 1e-300))
-        if how.weights is not None and how.means is not None:
-            return Beginning(MixtureParameters(how.weights, how.means, covariances, model))
+    model, K = problem.objective.model, settings.n_components
+    parts: dict[str, Any] = dict(settings.start.parts)
+    if "precisions" in parts:
+        covariances = model.layout.inverse(parts.pop("precisions"), problem.rows.n_features)
+        shares = parts.get("weights", np.full(K, 1 / K))
+        parts["covariances"] = model.constrained(covariances, np.maximum(shares, 1e-300))
+        if len(parts) == len(PARTS):
+            return Beginning(MixtureParameters(**parts, model=model))
     begin = problem.beginning(e_step, _start_statistics(problem.rows, settings, seed))
-    parts: dict[str, Any] = {"weights": how.weights, "means": how.means, "covariances": covariances}
-    parts = {name: part for name, part in parts.items() if part is not None}
     return replace(begin, parameters=replace(begin.parameters, **parts)) if parts else begin
 
 
 def _start_statistics(source: Source, settings: FitSettings, seed: int) -> SufficientStatistics:
     how, objective, n_threads = settings.start, settings.objective.of_components, settings.n_threads
     moments = objective.model.moments
-    if how.means is not None:
-        return from_means(source.without_gaps, how.means, moments, n_threads=n_threads)
+    if "means" in how.parts:
+        return from_means(source.without_gaps, how.parts["means"], moments, n_threads=n_threads)
     if how.responsibilities is not None:
         return from_responsibilities(source.without_gaps, how.responsibilities(seed), moments, n_threads=n_threads)
     request = StartRequest(settings.n_components, objective, n_threads)

@@ -20,7 +20,7 @@ from gmm._fitting.metrics import View, views_of
 from gmm._fitting.sampling import Rng, seeding_uniforms
 from gmm._passes.e_step import EStep
 from gmm._passes.problem import Problem
-from gmm._rows.sources import ArraySource, single_weights
+from gmm._rows.sources import ArraySource, in_range
 from gmm._values.covariance import CovarianceModel
 from gmm._values.layouts import FULL, TIED, Array
 from gmm._values.parameters import Estimate, MixtureParameters
@@ -180,10 +180,10 @@ def best_candidate(
     if schedule.n_larger:
         sizes[n_components + schedule.surplus] = schedule.n_larger
     part = sample.subset(rng.permutation(sample.n_rows)[: schedule.part])
-    limit = _ROUGHLY if single_weights(part.sample_weight) else 0.0
+    limit = _ROUGHLY if in_range(part.heaviest) else 0.0
 
     def is_degenerate(estimate: Estimate) -> bool:
-        parameters = MixtureParameters.estimated(estimate, model)
+        parameters = MixtureParameters.estimated(estimate, objective.of_components)
         return bool(degenerate_components(parameters, n_effective, objective.ridge).any())
 
     with problem.e_step() as e_step:

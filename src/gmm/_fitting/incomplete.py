@@ -13,8 +13,7 @@ from gmm._exceptions import warn
 from gmm._passes.e_step import EStep
 from gmm._passes.problem import Problem, SolverSettings
 from gmm._rows.entrance import Names
-from gmm._rows.incomplete import Fill, IncompleteSource
-from gmm._rows.sources import Pattern, Source
+from gmm._rows.sources import Fill, Pattern, Source
 from gmm._text.lists import listed
 from gmm._values.completion import Completion, Gaps
 from gmm._values.covariance import CovarianceModel, stored_as
@@ -55,7 +54,7 @@ def completed(source: Source, models: Sequence[CovarianceModel], ridge: float, n
     With draws, the same in every fit, if a model has full covariances: conditional means lie in planes, on which such
     components collapse. Else with these means, which blur groups less. Rows that were filled before stay as they are.
     """
-    if not isinstance(source, IncompleteSource) or not source.unfilled:
+    if not source.unfilled:
         return source
     one_model = stored_as(FULL if source.n_features <= _LARGEST else DIAGONAL)
     problem = Problem(source, Objective(one_model, ridge), n_threads)

@@ -121,8 +121,8 @@ def _partitioned(
     problem: Problem, mask: NDArray[np.bool_], view: View, rng: Rng, n_passes: int
 ) -> SufficientStatistics:
     """Return the statistics of assigning the rows of a mask to the nearest centre that they may belong to."""
-    sample, moments = problem.rows, problem.objective.model.moments
-    assert isinstance(sample, ArraySource)
+    sample, moments = problem.rows.resident, problem.objective.model.moments
+    assert sample is not None  # it is a sample
     centres = view.in_own_units(_centres(view.rows, sample.known, rng)) + sample.survey.centre
     rows = sample.subset(np.flatnonzero(mask)).with_classes(sample.known.of_rows(mask))
     for remaining_passes in range(n_passes, -1, -1):

@@ -6,7 +6,7 @@ order does not matter, and a row written twice equals a row of weight 2.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -142,43 +142,15 @@ def _kmeans(sample: ArraySource, request: StartRequest, rng: Rng) -> SufficientS
     return best if result is None else result.statistics
 
 
-class _Partitions:
-    """Different partitions of one sample into the same number of clusters."""
-
-    def __init__(self, sample: ArraySource, moments: Layout, n_threads: int | None) -> None:
-        self._sample = sample
-        self._moments = moments
-        self._n_threads = n_threads
-        self._near = _NEARLY * sample.survey.reach(sample.survey.centre)
-        self._kept: list[tuple[Array, Metric]] = []
-
-    def __len__(self) -> int:
-        return len(self._kept)
-
-    def add(self, centres: Array, metric: Metric) -> None:
-        """Keep sorted centres (K, d), given from the sample's centre, unless nearly the same are there."""
-        if not any((np.abs(centres - other) <= self._near).all() for other, _ in self._kept):
-            self._kept.append((centres, metric))
-
-    def statistics(self) -> list[SufficientStatistics]:
-        """Assign each row to its nearest centre, for each partition."""
-        centre = self._sample.survey.centre
-        return [
-            partition(self._sample, centres + centre, metric, self._moments, self._n_threads)
-            for centres, metric in self._kept
-        ]
-
-
 def _whole(sample: ArraySource, moments: Layout, n_threads: int | None) -> SufficientStatistics:
     """Return the statistics of one cluster of all rows."""
     return partition(sample, sample.survey.centre[None], OWN_UNITS, moments, n_threads)
 
 
 def _kmeans_centres(view: View, n_components: int, rng: Rng, n_threads: int | None) -> Array:
-    """Return sorted k-means centres (K, d) in a metric, from the sample's centre in its own units."""
+    """Return k-means centres (K, d) in a metric, from the sample's centre in its own units."""
     seeds = _seeds(view.rows, n_components, rng)
-    centres = view.in_own_units(lloyd(view.rows, seeds, n_threads=n_threads))
-    return centres[np.lexsort(centres.T[::-1])]
+    return view.in_own_units(lloyd(view.rows, seeds, n_threads=n_threads))
 
 
 def _seeds(sample: ArraySource, n_components: int, rng: Rng) -> Array:
@@ -252,14 +224,21 @@ class Portfolio:
             return self._partitions(n_components, rngs)
 
     def _partitions(self, n_components: int, rngs: Sequence[Rng]) -> list[SufficientStatistics]:
-        partitions = _Partitions(self.sample, self.moments, self.n_threads)
-        rounds = max(1, _FEW_CLUSTERS // n_components)
+        origin, distinct = self.sample.survey.centre, list[tuple[Array, Metric]]()
+        near = _NEARLY * self.sample.survey.reach(origin)
+        for centres, metric in self._candidates(n_components, rngs):
+            centres = centres[np.lexsort(centres.T[::-1])]
+            if not any((np.abs(centres - other) <= near).all() for other, _ in distinct):
+                distinct.append((centres, metric))
+        moments, n_threads = self.moments, self.n_threads
+        return [partition(self.sample, centres + origin, metric, moments, n_threads) for centres, metric in distinct]
+
+    def _candidates(self, n_components: int, rngs: Sequence[Rng]) -> Iterator[tuple[Array, Metric]]:
+        """Yield centres (K, d), from the sample's centre, and the metric in which rows are nearest to them."""
         for rng in rngs:
-            for view in self._views * rounds:
-                partitions.add(_kmeans_centres(view, n_components, rng, self.n_threads), view.metric)
-        by_ward = self._ward.centres(n_components)
-        partitions.add(by_ward[np.lexsort(by_ward.T[::-1])], self._views[1].metric)
-        return partitions.statistics()
+            for view in self._views * max(1, _FEW_CLUSTERS // n_components):
+                yield _kmeans_centres(view, n_components, rng, self.n_threads), view.metric
+        yield self._ward.centres(n_components), self._views[1].metric
 
     def by_rows(
         self, n_components: int, moments: Layout, rng: np.random.Generator, n_threads: int | None

@@ -21,6 +21,7 @@ from gmm._passes.threads import PASS_WORTH_THREADS, READING, usable_threads
 from gmm._passes.trace import PassRecord
 from gmm._rows.sources import Chunk, Pattern, Source, chunks_in_order, in_range
 from gmm._values.layouts import SPHERICAL, TIED, Array, Layout
+from gmm._values.noise import NO_NOISE, Noise
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
 from gmm._values.whitened import WhitenedMixture
@@ -178,7 +179,9 @@ class EStep:
             parameters = parameters.updated(estimate)
         return PassBatch(measured, statistics, parameters)
 
-    def run_quasi_newton(self, state: QuasiNewtonState, at_most: int, *, repair_empty: bool) -> list[PassRecord]:
+    def run_quasi_newton(
+        self, state: QuasiNewtonState, at_most: int, *, repair_empty: bool, noise: Noise = NO_NOISE
+    ) -> list[PassRecord]:
         """Make passes between which `state` chooses the next mixture, as many as one compiled loop is worth.
 
         Parameters
@@ -188,8 +191,11 @@ class EStep:
         at_most : int
         repair_empty : bool
             As in `run_em`.
+        noise : Noise
+            That of the mixtures.
         """
-        mixture, work, resident = WhitenedMixture(self._moments, *state.next()), state.work, self._source.resident
+        mixture, work = WhitenedMixture(self._moments, *state.next(), noise), state.work
+        resident = self._source.resident
         if resident is None:
             statistics, rounding = self.rounded(mixture)
             with blas_alone(work):

@@ -21,7 +21,6 @@ from gmm._rows.sources import Chunk, Pattern, Piece, Source, chunks_in_order
 from gmm._rows.tasks import Expected
 from gmm._values.completion import Completion, Gaps
 from gmm._values.layouts import TIED, Array, Layout
-from gmm._values.noise import NO_NOISE, Noise
 from gmm._values.statistics import SufficientStatistics
 from gmm._values.whitened import WhitenedMixture
 
@@ -83,24 +82,16 @@ class IncompleteEStep(_OverGaps):
     moments : Layout
     n_threads : int, optional
     origin : array of shape (d,), optional
-    noise : Noise
-        What the log density of the noise in mixtures is of.
     """
 
     def __init__(
-        self,
-        source: IncompleteSource,
-        moments: Layout,
-        *,
-        n_threads: int | None = None,
-        origin: Array | None = None,
-        noise: Noise = NO_NOISE,
+        self, source: IncompleteSource, moments: Layout, *, n_threads: int | None = None, origin: Array | None = None
     ) -> None:
         origin = source.survey.centre if origin is None else origin
         self._hub = EStep(source, moments, n_threads=n_threads, origin=origin)
         how: dict[str, Any] = {"n_threads": n_threads, "beside": self._hub}
         super().__init__(source, moments, origin=origin, **how)
-        self._rows, self._noise, self._layout = source, noise, moments
+        self._rows, self._layout = source, moments
         self._over_all = how | {"origin": origin}
         parts = {
             number: EStep(source, moments, origin=np.ascontiguousarray(origin[of.observed]), pattern=of, **how)
@@ -163,7 +154,7 @@ class IncompleteEStep(_OverGaps):
     def _prepare(self, mixture: WhitenedMixture, **how: Any) -> Callable[[_Group], _Prepared]:
         def prepare(group: _Group) -> _Prepared:
             with self._blas(mixture):
-                completion = Completion.of(mixture, group.gaps, self._noise)
+                completion = Completion.of(mixture, group.gaps)
             pairs = zip(group.parts, completion.marginals, strict=True)
             return _Prepared(completion, [part.plan(marginal, **how) for part, marginal in pairs])
 
@@ -220,7 +211,7 @@ class IncompleteEStep(_OverGaps):
         def score(piece: Piece, where: Any, results: RowResults) -> None:
             if not piece.rows.n_features:
                 missing = np.ones((1, d), dtype=bool)
-                (weights,) = Completion.of(mixture, Gaps(missing), self._noise).marginals
+                (weights,) = Completion.of(mixture, Gaps(missing)).marginals
                 outputs = _without_values(weights, self._rows.dtype)
             else:
                 at, i = places[piece.pattern]
@@ -245,11 +236,11 @@ class _Elsewhere(_OverGaps):
 
     _rows: IncompletePartitions
 
-    def __init__(self, source: IncompletePartitions, moments: Layout, noise: Noise, **how: Any) -> None:
+    def __init__(self, source: IncompletePartitions, moments: Layout, **how: Any) -> None:
         super().__init__(source, moments, **how)
         self._rows, self._layout, self._over_all = source, moments, how
         origin = source.survey.centre if how["origin"] is None else how["origin"]
-        self._task = partial(_Pass, source.base.expected, source.by_key, moments, origin, noise)
+        self._task = partial(_Pass, source.base.expected, source.by_key, moments, origin)
 
     def rounded(
         self, mixture: WhitenedMixture, *, hard: bool = False, given: Array | None = None
@@ -276,7 +267,6 @@ class _Pass:
     by_key: dict[Any, Pattern]
     moments: Layout
     origin: Array
-    noise: Noise
     mixture: WhitenedMixture
     hard: bool = False
     totals: bool = False
@@ -287,8 +277,7 @@ class _Pass:
         if not rows.n_rows:
             return 0.0
         source = IncompleteSource(rows, rows.sample_weight).among(self.by_key)
-        how: dict[str, Any] = {"n_threads": 1, "origin": self.origin, "noise": self.noise}
-        with IncompleteEStep(source, self.moments, **how) as e_step:
+        with IncompleteEStep(source, self.moments, n_threads=1, origin=self.origin) as e_step:
             if self.totals:
                 return np.array(e_step.totals(self.mixture))
             statistics, rounding = e_step.rounded(self.mixture, hard=self.hard)
@@ -319,17 +308,7 @@ def _together(source: IncompleteSource, parts: dict[int, EStep]) -> list[_Group]
     ]
 
 
-def e_step_over(
-    source: Source,
-    moments: Layout,
-    *,
-    n_threads: int | None = None,
-    origin: Array | None = None,
-    noise: Noise = NO_NOISE,
-) -> EStep:
-    """Open passes over rows, of which values may be missing; `noise` is that of the mixtures."""
-    if isinstance(source, IncompletePartitions):
-        return _Elsewhere(source, moments, noise, n_threads=n_threads, origin=origin)
-    if isinstance(source, IncompleteSource):
-        return IncompleteEStep(source, moments, n_threads=n_threads, origin=origin, noise=noise)
-    return EStep(source, moments, n_threads=n_threads, origin=origin)
+def e_step_over(source: Source, moments: Layout, *, n_threads: int | None = None, origin: Array | None = None) -> EStep:
+    """Open passes over rows, of which values may be missing."""
+    over_gaps: Callable[..., EStep] = IncompleteEStep if source.here else _Elsewhere
+    return (over_gaps if source.has_gaps else EStep)(source, moments, n_threads=n_threads, origin=origin)

@@ -91,8 +91,7 @@ class Problem:
 
     def e_step(self) -> EStep:
         """Open passes over the rows; close them with a ``with`` statement."""
-        model, noise = self.objective.model, self.objective.noise
-        return e_step_over(self.rows, model.moments, n_threads=self.n_threads, noise=noise)
+        return e_step_over(self.rows, self.objective.model.moments, n_threads=self.n_threads)
 
     def beginning(self, e_step: EStep, statistics: SufficientStatistics) -> Beginning:
         """Make the first M-step, and leave noise the share that it starts with.

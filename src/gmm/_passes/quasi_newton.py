@@ -83,7 +83,8 @@ class QuasiNewton:
         if self._instead is not None:
             return self._instead.advance(at_most)
         self._current = None
-        passes = self._e_step.run_quasi_newton(self._state, at_most, repair_empty=self._m_step.repair_empty)
+        repair_empty, noise = self._m_step.repair_empty, self._begun.noise
+        passes = self._e_step.run_quasi_newton(self._state, at_most, repair_empty=repair_empty, noise=noise)
         self._bound = passes[-1].lower_bound
         return passes
 

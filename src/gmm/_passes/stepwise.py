@@ -62,7 +62,7 @@ class Stream:
         before, objective, w = self.parameters, self.objective, block.survey.weight
         past = min(self.weight, _POWER / decay) if decay else self.weight
         retention = (past / (past + w)) ** _POWER
-        with e_step_over(block, before.model.moments, n_threads=n_threads, noise=before.noise) as e_step:
+        with e_step_over(block, before.model.moments, n_threads=n_threads) as e_step:
             new = e_step(before.whitened()).recentred(before.means)
             mixed = self.statistics.recentred(before.means).scaled(retention) + new.scaled((1 - retention) / w)
             mixed, repaired = refilled(mixed, before.model, before.n_components if objective.repairable else 0)

@@ -51,7 +51,7 @@ def to_json_values(values: Mapping[str, Any]) -> dict[str, Any]:
     """
     kinds = (str, int, float, np.bool_, np.integer, np.floating, NormalInverseWishart)
     plain = {name: value for name, value in values.items() if value is None or isinstance(value, kinds)}
-    named = {name: parts(value) if isinstance(value, NormalInverseWishart) else value for name, value in plain.items()}
+    named = {name: parts(value) for name, value in plain.items()}
     return {name: value.item() if isinstance(value, np.generic) else value for name, value in named.items()}
 
 

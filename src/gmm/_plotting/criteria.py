@@ -14,10 +14,11 @@ from gmm._estimators.mixture import GaussianMixture
 from gmm._exceptions import InvalidParameterError, raisable
 from gmm._plotting.lines import Line, draw_line, label_ends, limit_height, mark_best, set_counts_axis
 from gmm._plotting.scene import fitted_mixture
-from gmm._plotting.selection import cells_of, check_criterion, indices_of, table_of
+from gmm._plotting.selection import cells_of, indices_of, table_of
 from gmm._plotting.style import axes_of, colours
 from gmm._public import publish
 from gmm._selection import GaussianMixtureSearch, Selection
+from gmm._selection.cells import check_criterion
 from gmm._selection.grid import title
 from gmm._text.amounts import counted
 

@@ -215,8 +215,7 @@ def _surface(mixture: MixtureParameters, without: NDArray[np.bool_]) -> tuple[Ar
     """
     whole, centre, factor = _whitened(mixture)
     there = ~without & (whole.weights > 0)
-    share = whole.weights[there].sum()
-    part = MixtureParameters(whole.weights[there] / share, whole.means[there], whole.covariances[there], whole.model)
+    share, part = whole.weights[there].sum(), whole.of_components(there)
     reach = _REACH * axis_deviations(part)
     edges = np.stack([(part.means - reach).min(axis=0), (part.means + reach).max(axis=0)], axis=1)
     axes = coordinates(part, edges)

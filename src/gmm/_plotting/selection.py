@@ -10,17 +10,16 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from gmm._estimators.criteria import CRITERIA
 from gmm._exceptions import InvalidParameterError, raisable
 from gmm._plotting.lines import Line, draw_line, label_ends, limit_height, mark_best, set_counts_axis
 from gmm._plotting.style import FAINT, axes_of, colours, inks_of
 from gmm._public import publish
 from gmm._selection import NOT_CONVERGED, OK, GaussianMixtureSearch, Selection
+from gmm._selection.cells import check_criterion
 from gmm._selection.grid import title
 from gmm._selection.status import has_failed, is_behind, is_degenerate
 from gmm._text.amounts import counted
 from gmm._validation.parameters import check_is_fitted
-from gmm._validation.scalars import check_choice
 
 _IN_COLOUR = 5  # most lines drawn in colour
 
@@ -107,11 +106,6 @@ def table_of(selection: Any) -> Selection:
         "expected the Selection that `select` returns, or a fitted GaussianMixtureSearch; got "
         f"{type(selection).__name__}"
     )
-
-
-def check_criterion(name: Any) -> str:
-    """Check the name of a criterion, and return it."""
-    return check_choice(name, "a criterion", CRITERIA)
 
 
 def cells_of(table: Selection, name: str) -> Cells:

@@ -8,6 +8,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.ipc
 
+from gmm._rows.part import Part
+
 __all__ = ["ArrowPart", "BatchesPart", "ReaderPart", "native_file"]
 
 
@@ -16,7 +18,7 @@ def native_file(path: str, content: bytes | None) -> pa.NativeFile:
     return pa.OSFile(path) if content is None else pa.BufferReader(content)
 
 
-class ArrowPart:
+class ArrowPart(Part):
     """An Arrow file, Feather included, or a file that holds an Arrow stream.
 
     Parameters
@@ -55,7 +57,7 @@ class ArrowPart:
             raise ValueError(f"{self.name} is not an Arrow file: {error}") from error
 
 
-class BatchesPart:
+class BatchesPart(Part):
     """An object with `schema` and `to_batches`: a table, or whatever behaves like one.
 
     Parameters
@@ -73,7 +75,7 @@ class BatchesPart:
         yield from self._data.to_batches()
 
 
-class ReaderPart:
+class ReaderPart(Part):
     """A scanner, a stream or a file that another one opened.
 
     Parameters

@@ -10,13 +10,14 @@ import pyarrow as pa
 import pyarrow.dataset
 
 from gmm._rows.parquet import parquet_batches
+from gmm._rows.part import Part
 
 __all__ = ["DatasetPart"]
 
 _LIMITS = ("thrift_string_size_limit", "thrift_container_size_limit")
 
 
-class DatasetPart:
+class DatasetPart(Part):
     """A `pyarrow.dataset.Dataset`, scanned by its own options; of Parquet files, checksums of pages are verified.
 
     Parameters

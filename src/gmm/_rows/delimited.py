@@ -33,6 +33,7 @@ from gmm._rows.numerals import (
     like_number,
     numbers_in,
 )
+from gmm._rows.part import Part
 from gmm._rows.quotes import QuotedText
 from gmm._rows.suffixes import COMPRESSED
 from gmm._rows.text_format import TextFormat
@@ -54,7 +55,7 @@ _NAMED = 3  # texts that a note shows
 _NO_UTF_8 = "the text is not UTF-8, so it is read as Latin-1 (Windows-1252)"
 
 
-class TextPart:
+class TextPart(Part):
     """A file of delimited text; a value that is no number is an error that tells its line.
 
     Parameters
@@ -70,8 +71,8 @@ class TextPart:
 
     Attributes
     ----------
-    schema, guessed : pyarrow.Schema
-        The columns as they are read, and with the types, and obstacles to numbers, that the text suggests.
+    schema : pyarrow.Schema
+        The columns as they are read.
 
     Raises
     ------
@@ -79,11 +80,13 @@ class TextPart:
         If the text is not a table, or may be read in several ways.
     """
 
+    typed = False
+
     def __init__(self, path: str, says: TextFormat, *, content: bytes | None = None, whole: bool = False) -> None:
         self.name = path
         try:
             text, notes = _Text.of(path, path if content is None else content, says, whole=whole)
-            named, note = has_column_names(path, text, says)
+            named, note = has_column_names(path, text.fields, lambda: text.named, text.missing, says)
             self._names = None if named else text.default_names
             table = text.named if named else text.unnamed
             if any(map(pa.types.is_binary, table.schema.types)):  # behind the beginning, it is no UTF-8
@@ -92,16 +95,21 @@ class TextPart:
             numbers = numbers_in(table, text.decimal, text.missing)
         except _FAULTS as error:
             raise ValueError(f"{path} is not a table: {_reason(error)}") from error
-        self.guessed: pa.Schema = numbers.schema
+        self._guessed: pa.Schema = numbers.schema
         self._notes, self._groups = (*notes, note), grouped_examples(table, numbers, text.decimal)
         self._converted = {
             field.name
-            for field, before in zip(self.guessed, table.schema, strict=True)
+            for field, before in zip(self._guessed, table.schema, strict=True)
             if is_text(before.type) and not is_text(field.type)
         }
         self._text = replace(text)  # without the block that it has read
         self._whole = numbers if whole else None
         self.schema = numbers.schema if whole else pa.schema([(name, pa.float64()) for name in numbers.schema.names])
+
+    @property
+    def guessed(self) -> pa.Schema:
+        """The columns with the types, and obstacles to numbers, that the text suggests."""
+        return self._guessed
 
     def notes(self, columns: Sequence[str] | None) -> tuple[str, ...]:
         """Tell how the text is read where that is a guess, and of thousands in these columns, or in all."""

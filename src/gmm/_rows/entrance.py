@@ -71,27 +71,14 @@ def as_source(
     TypeError, ValueError
         If X or the weights are unusable; the message says where.
     """
-    source: Source
-    checked = False
-    if is_file_backed(X):
-        source = NpySource(X, check_sample_weight(sample_weight, len(X)))
-        names = source.feature_names
-    elif is_dask(X):
-        from gmm._rows.dask import DaskSource
-
-        source = DaskSource(X, sample_weight)
-        names = source.feature_names
-    elif isinstance(X, Source) or (gives_batches(X) and not is_table(X)):
-        source = X if isinstance(X, Source) else open_rows(X)
-        names = source.feature_names
-        if sample_weight is not None:
-            raise refusal("sample_weight", "a source of rows")
-    else:
+    source = _opened(X, sample_weight)
+    if source is None:
         rows, names = check_rows(
             X, estimator=estimator, n_features=n_features, feature_names=feature_names, min_rows=min_rows
         )
-        source, checked = ArraySource(rows, check_sample_weight(sample_weight, len(rows))), True
-    if not checked:
+        source = ArraySource(rows, check_sample_weight(sample_weight, len(rows)))
+    else:
+        names = source.feature_names
         if n_features is not None:
             check_names(names, feature_names, estimator)
         check_shape((source.n_rows, source.n_features), name_of(estimator), n_features, min_rows)
@@ -99,6 +86,23 @@ def as_source(
     imputes = n_features is not None and hasattr(estimator, "impute")  # which takes all columns
     fitted = n_features is not None if fitted is None else fitted
     return _finite(source, estimator, called, missing, fitted=fitted, imputes=imputes), names
+
+
+def _opened(X: Any, sample_weight: Any) -> Source | None:
+    """Return the source of rows that are no array in memory; None of others."""
+    if is_file_backed(X):
+        return NpySource(X, check_sample_weight(sample_weight, len(X)))
+    if is_dask(X):
+        from gmm._rows.dask import DaskSource
+
+        return DaskSource(X, sample_weight)
+    if not isinstance(X, Source):
+        if not gives_batches(X) or is_table(X):
+            return None
+        X = open_rows(X)
+    if sample_weight is not None:
+        raise refusal("sample_weight", "a source of rows")
+    return X
 
 
 def _finite(

@@ -6,20 +6,18 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePath
-from typing import Any
 
 import pyarrow as pa
 
 from gmm._rows.numerals import Obstacle, is_text
-from gmm._rows.parts import notes_of, part_of
+from gmm._rows.part import Part
+from gmm._rows.parts import part_of
 from gmm._rows.paths import files_of
-from gmm._rows.tables import Part, TableSource
+from gmm._rows.tables import TableSource
 from gmm._rows.text_format import TextFormat
 from gmm._text.lists import quoted
 
 __all__ = ["FileTable"]
-
-_AT_ONCE = 1 << 16  # rows
 
 
 class FileTable:
@@ -73,17 +71,16 @@ class FileTable:
         """Read columns block by block as they are, those of delimited text as texts."""
         schema = pa.schema([(name, _plain(self.fields[name].type)) for name in names])
         for part in self._parts:
-            for batch in part.batches(names, _AT_ONCE) if part.typed else part.texts(names):
+            for batch in part.texts(names):
                 table = pa.Table.from_batches([batch])
                 yield table.cast(schema) if part.typed else table
 
 
-class _Stripped:
+class _Stripped(Part):
     """A table without the blanks around the names of its columns."""
 
     def __init__(self, part: Part) -> None:
-        self._part: Any = part
-        self.name, self.typed = part.name, not hasattr(part, "texts")
+        self._part, self.name, self.typed = part, part.name, part.typed
         names = [name.strip() for name in part.schema.names]
         if repeated := sorted(name for name, times in Counter(names).items() if times > 1):
             raise ValueError(
@@ -91,11 +88,11 @@ class _Stripped:
             )
         self._names = dict(zip(names, part.schema.names, strict=True))
         self.schema = pa.schema([field.with_name(field.name.strip()) for field in part.schema])
-        fields = getattr(part, "guessed", part.schema)  # streamed text is read as numbers, whatever it holds
-        self.fields = {field.name.strip(): field.with_name(field.name.strip()) for field in fields}
+        # Streamed text is read as numbers, whatever it holds.
+        self.fields = {field.name.strip(): field.with_name(field.name.strip()) for field in part.guessed}
 
-    def notes(self, columns: Sequence[str]) -> tuple[str, ...]:
-        return notes_of(self._part, [self._names[name] for name in columns])
+    def notes(self, columns: Sequence[str] | None) -> tuple[str, ...]:
+        return self._part.notes(None if columns is None else [self._names[name] for name in columns])
 
     def batches(self, columns: Sequence[str], at_once: int) -> Iterator[pa.RecordBatch]:
         return self._renamed(self._part.batches([self._names[name] for name in columns], at_once), columns)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -19,46 +18,35 @@ _SHOWN = 3
 _COUNTING = 3  # at least this many consecutive integers look like column names: 0, 1, 2 or 2001, 2002, 2003
 
 
-class Text(Protocol):
-    """What is looked at of a text."""
+def has_column_names(
+    path: str, fields: Sequence[str], read: Callable[[], pa.Table], missing: Sequence[str], says: TextFormat
+) -> tuple[bool, str]:
+    """Decide whether the fields of the first line are column names; a wrong guess would lose a row or add one.
 
-    @property
-    def fields(self) -> list[str]:
-        """The fields of the first line."""
-
-    @property
-    def named(self) -> pa.Table:
-        """The table below the first line."""
-
-    @property
-    def missing(self) -> tuple[str, ...]:
-        """Texts that stand for a missing value."""
-
-
-def has_column_names(path: str, text: Text, says: TextFormat) -> tuple[bool, str]:
-    """Decide whether the first line holds column names; a wrong guess would lose a row or add one."""
+    `read` returns the table below the first line, and `missing` are texts that stand for a missing value.
+    """
     if says.header is not None:
         return says.header, ""
     if_names, if_row = says.words.named, says.words.unnamed
-    numbers = [field for field in text.fields if field.strip() and _like_value(field, text.missing)]
+    numbers = [field for field in fields if field.strip() and _like_value(field, missing)]
     if not numbers:
         return True, ""
-    examples, last = quoted(numbers, _SHOWN), len(text.fields) - 1
+    examples, last = quoted(numbers, _SHOWN), len(fields) - 1
     row = (
         f"the first line holds numbers ({examples}), so it is read as a row and the columns are named "
         f"{_default_names(last)}; use {if_names} if it holds column names"
     )
-    if all(_like_value(field, text.missing) for field in text.fields) and not _count_up(numbers):
+    if all(_like_value(field, missing) for field in fields) and not _count_up(numbers):
         return False, row
-    body = text.named
+    body = read()
     pairs = zip(body.column_names, body.columns, strict=True)
-    verdicts = {_is_name(field, column, text.missing) for field, column in pairs} - {None}
+    verdicts = {_is_name(field, column, missing) for field, column in pairs} - {None}
     if verdicts == {True}:
         return True, ""
     if verdicts == {False}:
         return False, row
     alike = len(numbers) == len(body.columns) and all(map(pa.types.is_integer, body.schema.types))
-    if not verdicts and (2 * len(numbers) <= len(text.fields) or (_count_up(numbers) and not alike)):
+    if not verdicts and (2 * len(numbers) <= len(fields) or (_count_up(numbers) and not alike)):
         return True, (
             f"the first line is read as column names, although it holds numbers ({examples}); use {if_row} if it is "
             "a row"

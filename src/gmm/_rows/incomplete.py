@@ -15,19 +15,17 @@ from gmm._caching import cached_property
 from gmm._kernel.first_look import Survey
 from gmm._rows.factory import FactorySource
 from gmm._rows.patterns import LANES, WAITING, Keyed, joined, patterns_of, split
-from gmm._rows.sources import ArraySource, Chunk, Pattern, Piece, SameRows, Source, chunks_in_order
+from gmm._rows.sources import ArraySource, Chunk, Fill, Pattern, Piece, SameRows, Source, chunks_in_order
 from gmm._validation.rows import raise_changed_gaps
 from gmm._values.classes import ALL_UNKNOWN, KnownClasses
 from gmm._values.layouts import Array
 from gmm._values.weights import in_full, part_of
 
-__all__ = ["Fill", "FilledSource", "IncompleteSource"]
-
-Fill = Callable[[int, NDArray[Any]], NDArray[Any]]  # from the number of a pattern and its next rows to missing values
+__all__ = ["FilledSource", "IncompleteSource"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class IncompleteSource(Source):
+class IncompleteSource(SameRows):
     """Rows with NaN where a value is missing. A row without a value has no weight: it says nothing.
 
     Passes go to the rows of each pattern, in lanes of its own, which no chunk or block of the rows changes. Of rows
@@ -64,21 +62,6 @@ class IncompleteSource(Source):
         if all(len(pattern.observed) for pattern in source.patterns):
             return source
         return cls(rows, np.where(source.empty, 0.0, in_full(rows.sample_weight, rows.n_rows)))
-
-    @property
-    def n_rows(self) -> int:
-        """Number of rows, n."""
-        return self.base.n_rows
-
-    @property
-    def n_features(self) -> int:
-        """Number of features, d."""
-        return self.base.n_features
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Type of the rows."""
-        return self.base.dtype
 
     @cached_property
     def feature_names(self) -> NDArray[np.object_] | None:
@@ -193,14 +176,12 @@ class IncompleteSource(Source):
     @property
     def informative(self) -> IncompleteSource:
         """The rows of weight above 0, so that others, among which sums are rounded otherwise, change no bit."""
-        if self.sample_weight is None or self.n_used == self.n_rows:
-            return self
-        return self.where(self.sample_weight > 0)
+        return self if self.n_used == self.n_rows else self.where(self.weights > 0)
 
     def where(self, there: NDArray[np.bool_]) -> IncompleteSource:
         """Return some of the rows."""
-        weight = part_of(self.sample_weight, there)
-        weight = None if weight is None or (weight == 1).all() else weight
+        ones = (self.weights[there] == 1).all()
+        weight = None if ones else part_of(self.sample_weight, there)
         base, filled = (None if rows is None else _rows_where(rows, there, weight) for rows in (self.base, self.filled))
         assert base is not None  # as there are rows
         other = IncompleteSource(base.with_gaps(), weight, filled)
@@ -243,10 +224,6 @@ class IncompleteSource(Source):
         """Yield the rows in order, NaN where a value is missing."""
         for first, rows, _ in self.base.chunks(lane_rows):
             yield Chunk(first, rows, part_of(self.sample_weight, slice(first, first + len(rows))))
-
-    def take(self, indices: NDArray[np.intp]) -> NDArray[Any]:
-        """Return the rows with these indices, NaN where a value is missing."""
-        return self.base.take(indices)
 
     def subset(self, indices: NDArray[np.intp]) -> ArraySource:
         """Return the rows with these indices, their gaps filled, and their weights."""
@@ -309,7 +286,7 @@ class FilledSource(SameRows):
         Called before each reading. It returns what fills the gaps of the rows of a pattern, which come in their order.
     """
 
-    _source: IncompleteSource
+    base: IncompleteSource
 
     def __init__(self, source: IncompleteSource, begin: Callable[[], Fill]) -> None:
         super().__init__(source)
@@ -322,10 +299,10 @@ class FilledSource(SameRows):
 
     def chunks(self, lane_rows: int = 1) -> Iterator[Chunk]:
         """Yield the chunks of the other source, filled."""
-        fill, patterns = self.begin(), self._source.patterns
-        for chunk in self._source.chunks(lane_rows):
+        fill, patterns = self.begin(), self.base.patterns
+        for chunk in self.base.chunks(lane_rows):
             rows = chunk.rows.copy()
-            for number, indices, part in self._source.split(chunk):
+            for number, indices, part in self.base.split(chunk):
                 missing = patterns[number].missing
                 if missing.any():
                     rows[np.ix_(indices - chunk.first, missing)] = self._values(fill, number, part)
@@ -333,10 +310,10 @@ class FilledSource(SameRows):
 
     def take(self, indices: NDArray[np.intp]) -> NDArray[Any]:
         """Return the rows with these indices, which increase, with the bits that they have in memory."""
-        fill, patterns = self.begin(), self._source.patterns
-        result = np.array(self._source.take(indices))
+        fill, patterns = self.begin(), self.base.patterns
+        result = np.array(self.base.take(indices))
         order = [number for number, pattern in enumerate(patterns) if pattern.missing.any()]
-        for _, (number, here, part) in self._source.lanes(order, lambda number: LANES):
+        for _, (number, here, part) in self.base.lanes(order, lambda number: LANES):
             values = self._values(fill, number, part)
             places = np.searchsorted(indices, here)
             is_requested = indices.take(places, mode="clip") == here
@@ -345,8 +322,8 @@ class FilledSource(SameRows):
 
     def _values(self, fill: Fill, number: int, part: ArraySource) -> NDArray[Any]:
         """Return the missing values of rows of a pattern; those without a weight get the means of the columns."""
-        missing = self._source.patterns[number].missing
-        values = np.tile(self._source.column_means[missing], (part.n_rows, 1))
+        missing = self.base.patterns[number].missing
+        values = np.tile(self.base.column_means[missing], (part.n_rows, 1))
         used = np.flatnonzero(part.weights)
         for start in range(0, len(used), LANES):
             batch = used[start : start + LANES]

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from gmm._caching import cached_property
 from gmm._kernel.first_look import Survey
-from gmm._rows.incomplete import Fill, IncompleteSource
+from gmm._rows.incomplete import IncompleteSource
 from gmm._rows.partitions import PartitionedSource
 from gmm._rows.patterns import LANES
-from gmm._rows.sources import ArraySource, Pattern, Source
+from gmm._rows.sources import ArraySource, Fill, Pattern, Source
 from gmm._rows.tasks import Opening
 from gmm._values.statistics import SufficientStatistics
 
@@ -25,6 +25,7 @@ class IncompletePartitions(IncompleteSource):
     """Rows in partitions elsewhere, of which some values are missing."""
 
     base: PartitionedSource
+    filled: PartitionedSource | None
     here = False
     begin: Callable[[], Fill] | None = None  # what fills the gaps of samples, if not the means of the columns
 
@@ -56,7 +57,7 @@ class IncompletePartitions(IncompleteSource):
     @cached_property
     def without_gaps(self) -> PartitionedSource:
         """The rows with the means of the columns in their gaps."""
-        if isinstance(self.filled, PartitionedSource):
+        if self.filled is not None:
             return self.filled
         sums, weights = np.zeros((2, self.n_features))
         for pattern in self.patterns:

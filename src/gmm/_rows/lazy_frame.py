@@ -7,10 +7,12 @@ from typing import Any
 
 import pyarrow as pa
 
+from gmm._rows.part import Part
+
 __all__ = ["LazyFramePart"]
 
 
-class LazyFramePart:
+class LazyFramePart(Part):
     """A `polars.LazyFrame`.
 
     Parameters

@@ -10,7 +10,7 @@ from gmm._exceptions import warn
 from gmm._rows.blocks import BlockSource
 from gmm._rows.factory import FactorySource, OnceSource
 from gmm._rows.npy import NpySource, is_file_backed, npy_array
-from gmm._rows.parts import notes_of, part_of
+from gmm._rows.parts import part_of
 from gmm._rows.paths import files_of
 from gmm._rows.scratch import ScratchSource
 from gmm._rows.sliced import SlicedSource
@@ -19,7 +19,7 @@ from gmm._rows.suffixes import NPY, suffix_of
 from gmm._rows.text_format import TextFormat
 
 if TYPE_CHECKING:
-    from gmm._rows.tables import Part
+    from gmm._rows.part import Part
 
 __all__ = ["block_source", "gives_batches", "open_rows"]
 
@@ -192,7 +192,7 @@ def _of_paths(
         return NpySource(npy_array(files[0], str(files[0])))  # needs nothing but numpy
     parts = [part_of(file, says) for file in files]
     for part in parts:
-        for note in notes_of(part, columns):
+        for note in part.notes(columns):
             warn(f"{part.name}: {note}", UserWarning)
     return _of_parts(parts, columns, weight)
 

@@ -8,11 +8,12 @@ import pyarrow as pa
 import pyarrow.orc
 
 from gmm._rows.arrow import native_file
+from gmm._rows.part import Part
 
 __all__ = ["ORCPart"]
 
 
-class ORCPart:
+class ORCPart(Part):
     """An ORC file.
 
     Parameters

@@ -8,13 +8,15 @@ from types import MappingProxyType
 import pyarrow as pa
 import pyarrow.parquet
 
+from gmm._rows.part import Part
+
 __all__ = ["ParquetPart", "parquet_batches"]
 
 _BUFFER = 1 << 16  # bytes of each column that are read at once; without a buffer, a row group is in memory twice
 _USUAL: Mapping[str, int] = MappingProxyType({})
 
 
-class ParquetPart:
+class ParquetPart(Part):
     """A Parquet file.
 
     Parameters

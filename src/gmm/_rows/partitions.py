@@ -16,11 +16,12 @@ from gmm._caching import cached_property
 from gmm._kernel.first_look import Survey
 from gmm._public import publish
 from gmm._rows.incomplete import IncompleteSource
-from gmm._rows.sources import ArraySource, Chunk, Pattern, Source, single_weights
+from gmm._rows.sources import ArraySource, Chunk, Pattern, Source
 from gmm._rows.tasks import Digest, Expected, Look, Opening, Pass, Take
 from gmm._text.lists import listed
 from gmm._values.layouts import Array
 from gmm._values.statistics import SufficientStatistics
+from gmm._values.weights import joined
 
 __all__ = ["EngineSource", "PartitionedSource", "Task", "partitioned_rows"]
 
@@ -119,15 +120,14 @@ class PartitionedSource(Source):
     @property
     def n_effective(self) -> float:
         """The effective number of rows, (Σ w)² / Σ w²."""
-        largest = max(look.largest for look in self._looks)
+        largest = self.heaviest
         squares = sum(look.squares * (look.largest / largest) ** 2 for look in self._looks)
         return (self.survey.weight / largest) ** 2 / squares
 
     @property
-    def single(self) -> bool:
-        """Whether passes may compute in float32."""
-        largest = np.array([look.largest for look in self._looks if look.n_rows])
-        return self.dtype == np.float32 and single_weights(largest if self._first.weighted else None)
+    def heaviest(self) -> float:
+        """The largest weight of a row."""
+        return max(look.largest for look in self._looks)
 
     @cached_property
     def survey(self) -> Survey:
@@ -172,8 +172,7 @@ class PartitionedSource(Source):
             for key, piece in zip(some.by_key, some.pieces(), strict=True):
                 ranks[piece.indices] += sum(look.patterns[key].n_rows for look in before if key in look.patterns)
         _, rows, weights, ranks = zip(*parts, strict=True)
-        weight = np.concatenate(weights) if self._first.weighted else None
-        return ArraySource(np.concatenate(rows), weight), np.concatenate(ranks)
+        return ArraySource(np.concatenate(rows), joined(weights)), np.concatenate(ranks)
 
     def _collected(self, task: Task, kind: type[T]) -> list[T]:
         """Return what a task whose results are lists returns of all partitions."""

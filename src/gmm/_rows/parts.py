@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
@@ -10,9 +9,9 @@ from gmm._rows.suffixes import ARROW, NPY, ORC, PARQUET, TEXT, suffix_of, unknow
 from gmm._rows.text_format import TextFormat
 
 if TYPE_CHECKING:
-    from gmm._rows.tables import Part
+    from gmm._rows.part import Part
 
-__all__ = ["notes_of", "part_of"]
+__all__ = ["part_of"]
 
 
 def part_of(path: PurePath, says: TextFormat, *, content: bytes | None = None, whole: bool = False) -> Part:
@@ -47,9 +46,3 @@ def part_of(path: PurePath, says: TextFormat, *, content: bytes | None = None, w
 
         return NpyPart(name, content)
     raise ValueError(unknown_type(name, suffix, (*PARQUET, *ARROW, *ORC, *TEXT, *NPY)))
-
-
-def notes_of(part: Part, columns: Sequence[str] | None) -> tuple[str, ...]:
-    """Tell how these columns of a file are read, or all of them, where that is a guess."""
-    notes: tuple[str, ...] = part.notes(columns) if hasattr(part, "notes") else ()
-    return notes

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from gmm._kernel.first_look import Survey
 from gmm._rows.sources import ArraySource, Chunk, Pattern, Piece
 from gmm._validation.rows import raise_changed_gaps, raise_too_many_patterns
+from gmm._values.weights import joined as joined_weights
 from gmm._values.weights import part_of
 
 __all__ = ["LANES", "WAITING", "Keyed", "joined", "patterns_of", "split"]
@@ -98,9 +99,6 @@ def joined(pieces: list[Piece]) -> Piece:
     """Return rows of one pattern behind each other."""
     if len(pieces) == 1:
         return pieces[0]
-    weights = [piece.rows.sample_weight for piece in pieces]
-    rows = ArraySource(
-        np.concatenate([piece.rows.rows for piece in pieces]),
-        None if weights[0] is None else np.concatenate(weights),  # type: ignore[arg-type]
-    )
+    weights = joined_weights(piece.rows.sample_weight for piece in pieces)
+    rows = ArraySource(np.concatenate([piece.rows.rows for piece in pieces]), weights)
     return Piece(pieces[0].pattern, np.concatenate([piece.indices for piece in pieces]), rows)

@@ -7,10 +7,12 @@ from typing import Any
 
 import pyarrow as pa
 
+from gmm._rows.part import Part
+
 __all__ = ["RelationPart"]
 
 
-class RelationPart:
+class RelationPart(Part):
     """A `duckdb.DuckDBPyRelation`.
 
     Parameters

@@ -36,12 +36,12 @@ class ScratchSource(SameColumns, BlockSource):
         Where the file is; the system's folder for temporary files by default.
     """
 
-    _source: BlockSource
+    base: BlockSource
 
     def __init__(self, source: BlockSource, folder: str | os.PathLike[str] | None = None) -> None:
         if folder is not None and not os.path.isdir(folder):
             raise NotADirectoryError(f"expected a folder for scratch, got {os.fspath(folder)!r}")
-        self._source = source
+        self.base = source
         self._folder = folder
         self._file: Any = None
         self._n_copied = 0  # rows, once all are
@@ -55,7 +55,7 @@ class ScratchSource(SameColumns, BlockSource):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle where the rows come from; another process makes a file of its own."""
-        return ScratchSource, (self._source, self._folder)
+        return ScratchSource, (self.base, self._folder)
 
     def __repr__(self) -> str:
         """Show where the rows come from, and how large the file is."""
@@ -65,21 +65,21 @@ class ScratchSource(SameColumns, BlockSource):
     @property
     def name(self) -> str:
         """What messages call the other source."""
-        return self._source.name
+        return self.base.name
 
     def blocks(self, *, weighted: bool) -> Iterator[Block]:
         """Read the file, or the other source, which is copied meanwhile."""
         if self._n_copied and not weighted:
             return self._copied()
         if self._n_copied or self._failed or not self._copying.acquire(blocking=False):  # another thread copies
-            return self._source.blocks(weighted=weighted)
+            return self.base.blocks(weighted=weighted)
         return self._copied_meanwhile(weighted)
 
     def _copied_meanwhile(self, weighted: bool) -> Iterator[Block]:
         n_rows = 0
         try:
             self._try(self._begin)
-            for block in self._source.blocks(weighted=weighted):
+            for block in self.base.blocks(weighted=weighted):
                 rows = np.empty((len(block), self.n_features), self.dtype)
                 block.copy_to(rows, 0)
                 self._try(self._move, _write_at, rows, n_rows)

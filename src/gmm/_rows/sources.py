@@ -128,6 +128,9 @@ class Piece(NamedTuple):
         return Piece(self.pattern, self.indices[index], rows)
 
 
+Fill = Callable[[int, NDArray[Any]], NDArray[Any]]  # from the number of a pattern and its next rows to missing values
+
+
 class Source(ABC):
     """Rows that can be read any number of times.
 
@@ -213,6 +216,10 @@ class Source(ABC):
         """The rows, with something in the place of missing values."""
         return self
 
+    def filled_by(self, begin: Callable[[], Fill]) -> Source:
+        """Return the rows with others in the place of missing values; `begin` is called before each reading."""
+        return self
+
     @property
     @abstractmethod
     def n_rows(self) -> int:
@@ -288,10 +295,15 @@ class Source(ABC):
         shares = self.sample_weight / self.sample_weight.max()
         return float(shares.sum() ** 2 / (shares @ shares))
 
+    @property
+    def heaviest(self) -> float:
+        """The largest weight of a row."""
+        return 1.0 if self.sample_weight is None else float(self.sample_weight.max())
+
     @cached_property
     def single(self) -> bool:
         """Whether passes may compute in float32: the rows are float32, and sums of their weights stay in its range."""
-        return self.dtype == np.float32 and single_weights(self.sample_weight)
+        return self.dtype == np.float32 and in_range(self.heaviest)
 
     @cached_property
     def survey(self) -> Survey:
@@ -358,42 +370,42 @@ class ArraySource(Source):
 
 
 class SameColumns(Source):
-    """Rows with the columns of another source."""
+    """Rows with the columns of another source, `base`."""
 
-    _source: Source
+    base: Source
 
     @property
     def n_features(self) -> int:
         """Number of features, d."""
-        return self._source.n_features
+        return self.base.n_features
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """Type of the rows."""
-        return self._source.dtype
+        return self.base.dtype
 
 
 class SameRows(SameColumns):
     """The rows of another source; a subclass tells how `chunks` come to them."""
 
     def __init__(self, source: Source) -> None:
-        self._source = source
+        self.base = source
         self.sample_weight, self.feature_names = source.sample_weight, source.feature_names
         self.known, self.reads_ahead = source.known, source.reads_ahead
 
     @property
     def n_rows(self) -> int:
         """Number of rows, n."""
-        return self._source.n_rows
+        return self.base.n_rows
 
     @property
     def survey(self) -> Survey:
         """Survey of all rows."""
-        return self._source.survey
+        return self.base.survey
 
     def take(self, indices: NDArray[np.intp]) -> NDArray[Any]:
         """Return rows of the other source, by a reading of their own."""
-        return self._source.take(indices)
+        return self.base.take(indices)
 
 
 def box_of(source: Source) -> NDArray[Any]:
@@ -406,11 +418,6 @@ def box_of(source: Source) -> NDArray[Any]:
         low = np.fmin(low, np.fmin.reduce(rows, axis=0, initial=np.inf))  # of NaN, which is no value, and a number
         high = np.fmax(high, np.fmax.reduce(rows, axis=0, initial=-np.inf))  # the number
     return np.array([low, high])
-
-
-def single_weights(sample_weight: Array | None) -> bool:
-    """Return whether sums with these weights stay in the range of float32."""
-    return sample_weight is None or in_range(sample_weight.max())
 
 
 def in_range(heaviest: float) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -12,26 +12,12 @@ from numpy.typing import NDArray
 
 from gmm._rows.blocks import Block, BlockSource
 from gmm._rows.numerals import is_numeric
+from gmm._rows.part import Part
 from gmm._text.lists import quoted
 
-__all__ = ["Part", "TableSource"]
+__all__ = ["TableSource"]
 
 _BATCH_BYTES = 1 << 20
-
-
-class Part(Protocol):
-    """A table that can be read again and again."""
-
-    @property
-    def name(self) -> str:
-        """What messages call the table."""
-
-    @property
-    def schema(self) -> pa.Schema:
-        """Names and types of all columns."""
-
-    def batches(self, columns: Sequence[str], at_once: int) -> Iterator[pa.RecordBatch]:
-        """Begin to read anew: yield these columns, some `at_once` rows at a time."""
 
 
 class TableSource(BlockSource):
@@ -68,12 +54,12 @@ class TableSource(BlockSource):
             raise TypeError(f"expected a list of names of columns, got {columns!r:.80}")
         if not self._columns:
             raise ValueError(f"expected one column at least of {first.name} beside the weight's, got none")
-        self._weight = weight
-        self.weighted = weight is not None
-        self.once = any(getattr(part, "once", False) for part in self._parts)
+        self._weights = [] if weight is None else [weight]
+        self.weighted = bool(self._weights)
+        self.once = any(part.once for part in self._parts)
         self.feature_names = np.array(self._columns, dtype=object)
         for part in self._parts:
-            _check_names(part.schema.names, [*self._columns, *([] if weight is None else [weight])], part.name)
+            _check_names(part.schema.names, [*self._columns, *self._weights], part.name)
         single = all(_is_single(part.schema.field(name).type) for part in self._parts for name in self._columns)
         self._dtype = np.dtype(np.float32 if single and self._columns else np.float64)
         for part in self._parts:
@@ -97,7 +83,7 @@ class TableSource(BlockSource):
 
     def blocks(self, *, weighted: bool) -> Iterator[Block]:
         """Read the tables one after the other."""
-        names = [*self._columns, *([str(self._weight)] if weighted else ())]
+        names = [*self._columns, *(self._weights if weighted else ())]
         at_once = max(1, _BATCH_BYTES // (self._dtype.itemsize * len(names)))
         schema: pa.Schema | None = None
         for part in self._parts:
@@ -128,15 +114,16 @@ class TableSource(BlockSource):
                 )
 
     def _check_types(self, schema: pa.Schema, where: str) -> None:
+        columns = set(self._columns)
         for field in schema:
-            if field.name not in self._columns and field.name != self._weight:
+            if field.name not in columns and field.name not in self._weights:
                 continue
             if not (is_numeric(field.type) or pa.types.is_boolean(field.type) or pa.types.is_null(field.type)):
                 raise ValueError(
                     f"column {field.name!r} of {where} holds {field.type}, expected numbers; columns=[…] names the "
                     "columns to use"
                 )
-            if self._dtype == np.float32 and field.name != self._weight and not _is_single(field.type):
+            if self._dtype == np.float32 and field.name in columns and not _is_single(field.type):
                 raise ValueError(f"column {field.name!r} of {where} holds {field.type}, expected float as before")
 
 

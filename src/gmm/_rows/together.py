@@ -183,5 +183,5 @@ def _copied(chunk: Chunk) -> Chunk:
 
 
 def _joined(one: Chunk, other: Chunk) -> Chunk:
-    weights = joined(one.sample_weight, other.sample_weight)
+    weights = joined([one.sample_weight, other.sample_weight])
     return Chunk(one.first, np.concatenate([one.rows, other.rows]), weights)

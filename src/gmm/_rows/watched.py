@@ -28,7 +28,7 @@ class WatchedSource(SameRows):
     def chunks(self, lane_rows: int = 1) -> Iterator[Chunk]:
         """Yield the chunks of the other source."""
         began = perf_counter()
-        for chunk in self._source.chunks(lane_rows):
+        for chunk in self.base.chunks(lane_rows):
             yield chunk
             self._on_reading(chunk.first + len(chunk.rows), perf_counter() - began)
 

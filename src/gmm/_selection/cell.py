@@ -20,7 +20,6 @@ from gmm._passes.solver import Iteration, SolverResult, SolverRun
 from gmm._rows.sources import Source
 from gmm._selection.bar import Bar
 from gmm._values.layouts import Layout, SingularMatrixError
-from gmm._values.noise import NO_NOISE, Noise
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
 
@@ -56,17 +55,14 @@ class SearchRows:
         The rows on which starts race; `all_rows` itself if there are few.
     n_effective : float
         Effective number of rows: `Source.n_effective`.
-    noise : Noise
-        That of every cell.
     """
 
     all_rows: Source
     sample: Source
     n_effective: float
-    noise: Noise = NO_NOISE
 
     @classmethod
-    def of(cls, source: Source, most_components: int, seed: int, noise: Noise) -> SearchRows:
+    def of(cls, source: Source, most_components: int, seed: int) -> SearchRows:
         """Take all rows and a sample; few rows are their own sample, weighted, so that results ignore their order."""
         rng, n_effective = np.random.default_rng(seed), source.n_effective
         sample = sampled(source, most_components, rng)
@@ -74,8 +70,8 @@ class SearchRows:
         rows = sample if whole and source.resident is not None else source
         size = max(_SAMPLE_ROWS, _ROWS_PER_PARAMETER * most_components * source.n_features)
         if size > LARGEST_SHARE * rows.n_rows:
-            return cls(rows, rows if whole else sample, n_effective, noise)
-        return cls(rows, sampled(sample, most_components, rng, size=size), n_effective, noise)
+            return cls(rows, rows if whole else sample, n_effective)
+        return cls(rows, sampled(sample, most_components, rng, size=size), n_effective)
 
     @property
     def whole(self) -> bool:
@@ -108,7 +104,7 @@ class Worker:
     def _e_step(self, source: Source, moments: Layout) -> EStep:
         key = (source is self.search_rows.all_rows, moments.code)
         if key not in self._e_steps:
-            e_step = e_step_over(source, moments, n_threads=self.n_threads, noise=self.search_rows.noise)
+            e_step = e_step_over(source, moments, n_threads=self.n_threads)
             self._e_steps[key] = self._open.enter_context(e_step)
         return self._e_steps[key]
 

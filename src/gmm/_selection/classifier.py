@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Self
 
 import numpy as np
@@ -11,12 +12,12 @@ from numpy.typing import ArrayLike, NDArray
 from gmm._estimators.contract import Estimator, given_names, names_of_features, record_features
 from gmm._estimators.criteria import bic
 from gmm._estimators.estimated import fit_settings
-from gmm._estimators.fitted import fitted_parameters, set_mixture, source_of
+from gmm._estimators.fitted import estimator_of, fitted_parameters, source_of
 from gmm._estimators.labelled import sorted_classes
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.saved import from_state, state_of
 from gmm._estimators.scorer import Scorer, log_evidence_of
-from gmm._estimators.summary import ClassSummary
+from gmm._estimators.summary import Summary
 from gmm._estimators.units import in_other_units
 from gmm._exceptions import warn
 from gmm._fitting.degenerate import degenerate_under
@@ -68,6 +69,7 @@ _COLLAPSED = (
 )
 
 
+@dataclass(eq=False, repr=False)
 class MixtureClassifier(Estimator):
     """Classifier whose classes are Gaussian mixtures: p(c | x) ∝ π_c p_c(x).
 
@@ -136,42 +138,27 @@ class MixtureClassifier(Estimator):
     (['low', 'high'], 'EII')
     """
 
-    classes_: NDArray[Any]
-    class_prior_: Array
-    mixtures_: tuple[GaussianMixture, ...]
-    log_likelihood_: float
-    bic_: float
-    n_iter_: int
+    classes_: NDArray[Any] = field(init=False)
+    class_prior_: Array = field(init=False)
+    mixtures_: tuple[GaussianMixture, ...] = field(init=False)
+    log_likelihood_: float = field(init=False)
+    bic_: float = field(init=False)
+    n_iter_: int = field(init=False)
     metadata = property(metadata_of)
 
-    def __init__(
-        self,
-        n_components: int | Iterable[int] = 1,
-        covariance_type: str | Sequence[str] = "all",
-        *,
-        class_prior: ArrayLike | None = None,
-        tol: float | None = None,
-        reg_covar: float = 1e-6,
-        max_iter: int = 1000,
-        n_init: int = 1,
-        random_state: int | np.random.RandomState | np.random.Generator | None = None,
-        n_threads: int | None = None,
-        prior: str | NormalInverseWishart | None = None,
-        missing: str = "error",
-        standardize: bool = False,
-    ) -> None:
-        self.n_components = n_components
-        self.covariance_type = covariance_type
-        self.class_prior = class_prior
-        self.tol = tol
-        self.reg_covar = reg_covar
-        self.max_iter = max_iter
-        self.n_init = n_init
-        self.random_state = random_state
-        self.n_threads = n_threads
-        self.prior = prior
-        self.missing = missing
-        self.standardize = standardize
+    n_components: int | Iterable[int] = 1
+    covariance_type: str | Sequence[str] = "all"
+    _: KW_ONLY
+    class_prior: ArrayLike | None = None
+    tol: float | None = None
+    reg_covar: float = 1e-6
+    max_iter: int = 1000
+    n_init: int = 1
+    random_state: int | np.random.RandomState | np.random.Generator | None = None
+    n_threads: int | None = None
+    prior: str | NormalInverseWishart | None = None
+    missing: str = "error"
+    standardize: bool = False
 
     def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fit a mixture to each class.
@@ -430,9 +417,7 @@ class MixtureClassifier(Estimator):
         parts = [parameters.of_components(owners == number) for number in range(n_classes)]
         shares = np.array([parameters.weights[owners == number].sum() for number in range(n_classes)])
         how: dict[str, Any] = {"reg_covar": self.reg_covar, "missing": self.missing}
-        mixtures = [GaussianMixture(one.n_components, covariance_type=one.model.type_name, **how) for one in parts]
-        for mixture, part in zip(mixtures, parts, strict=True):
-            set_mixture(mixture, part, names, rows.dtype)
+        mixtures = [estimator_of(GaussianMixture, part, names, rows.dtype, **how) for part in parts]
         return mixtures, shares / shares.sum(), loglik, parameters.n_parameters
 
     def _log_joint(self, X: ArrayLike) -> Array:
@@ -451,11 +436,11 @@ class MixtureClassifier(Estimator):
         return np.asarray(joint)
 
 
-def summary_of(classifier: MixtureClassifier) -> ClassSummary:
+def summary_of(classifier: MixtureClassifier) -> Summary:
     """Return the summary of a fitted classifier."""
     mixtures = [fitted_parameters(mixture) for mixture in classifier.mixtures_]
     of_classes = classifier.classes_.tolist(), classifier.class_prior_, mixtures, names_of_features(classifier)
-    return ClassSummary.of(*of_classes, loglik=classifier.log_likelihood_, bic=classifier.bic_)
+    return Summary.of_classes(*of_classes, loglik=classifier.log_likelihood_, bic=classifier.bic_)
 
 
 def _warn_of_apart(classes: NDArray[Any], mixtures: list[GaussianMixture], parts: list[Source], names: Names) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from gmm._values.priors import NormalInverseWishart
 __all__ = ["GaussianMixtureSearch"]
 
 
+@dataclass(eq=False, repr=False)
 class GaussianMixtureSearch(Estimator):
     """Search over numbers of components and covariance types, as an estimator.
 
@@ -101,53 +103,34 @@ class GaussianMixtureSearch(Estimator):
     [100, 100]
     """
 
-    best_estimator_: GaussianMixture
-    selection_: Selection
-    results_: dict[str, NDArray[Any]]
-    best_index_: int
-    n_components_: int
-    covariance_type_: str
+    best_estimator_: GaussianMixture = field(init=False)
+    selection_: Selection = field(init=False)
+    results_: dict[str, NDArray[Any]] = field(init=False)
+    best_index_: int = field(init=False)
+    n_components_: int = field(init=False)
+    covariance_type_: str = field(init=False)
 
-    def __init__(
-        self,
-        n_components: int | Iterable[int] = tuple(range(1, 10)),
-        covariance_type: str | Sequence[str] = "all",
-        *,
-        criterion: str = "bic",
-        tol: float | None = None,
-        reg_covar: float = 1e-6,
-        max_iter: int = 1000,
-        n_init: int = 1,
-        init_params: str = "kmeans",
-        random_state: int | np.random.RandomState | np.random.Generator | None = None,
-        n_threads: int | None = None,
-        time_limit: float | None = None,
-        acceleration: str | None = "auto",
-        refine: str | None = None,
-        prior: str | NormalInverseWishart | None = None,
-        noise: bool | float | ArrayLike = False,
-        standardize: bool = False,
-        missing: str = "error",
-        means_init: ArrayLike | None = None,
-        precisions_init: ArrayLike | None = None,
-        fixed: Mapping[str, bool | ArrayLike] | None = None,
-    ) -> None:
-        self.n_components = n_components
-        self.covariance_type = covariance_type
-        self.criterion = criterion
-        self.tol = tol
-        self.reg_covar = reg_covar
-        self.max_iter = max_iter
-        self.n_init = n_init
-        self.init_params = init_params
-        self.random_state = random_state
-        self.n_threads = n_threads
-        self.time_limit = time_limit
-        self.acceleration = acceleration
-        self.refine, self.prior, self.noise = refine, prior, noise
-        self.standardize = standardize
-        self.missing = missing
-        self.means_init, self.precisions_init, self.fixed = means_init, precisions_init, fixed
+    n_components: int | Iterable[int] = tuple(range(1, 10))
+    covariance_type: str | Sequence[str] = "all"
+    _: KW_ONLY
+    criterion: str = "bic"
+    tol: float | None = None
+    reg_covar: float = 1e-6
+    max_iter: int = 1000
+    n_init: int = 1
+    init_params: str = "kmeans"
+    random_state: int | np.random.RandomState | np.random.Generator | None = None
+    n_threads: int | None = None
+    time_limit: float | None = None
+    acceleration: str | None = "auto"
+    refine: str | None = None
+    prior: str | NormalInverseWishart | None = None
+    noise: bool | float | ArrayLike = False
+    standardize: bool = False
+    missing: str = "error"
+    means_init: ArrayLike | None = None
+    precisions_init: ArrayLike | None = None
+    fixed: Mapping[str, bool | ArrayLike] | None = None
 
     def fit(
         self,

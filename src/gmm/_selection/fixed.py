@@ -85,7 +85,8 @@ def fixed_components(
         raise refusal("fixed weights", "select")
     if standardize:
         raise refusal("fixed parameters", "standardize")
-    check_fixed_start(fixed, None, means_init, template.precisions_init)
+    values = {"means": means_init, "precisions": template.precisions_init}
+    check_fixed_start(fixed, [name for name, value in values.items() if value is not None])
     if not fixed.means.all():
         raise ValueError(
             "fixed: a search fixes all means in means_init, and covariances beside them: expected "

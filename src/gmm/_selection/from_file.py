@@ -13,7 +13,7 @@ from gmm._estimators.criteria import CRITERIA
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.saved import from_state
 from gmm._persistence import build_object
-from gmm._selection.grid import SearchTable
+from gmm._selection.cells import SearchTable
 from gmm._selection.status import NOT_TRIED, has_failed, is_status
 from gmm._values.covariance import covariance_model
 

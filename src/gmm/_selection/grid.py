@@ -8,12 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil, isnan, nan
-from typing import Any, Protocol
-
-from numpy.typing import NDArray
 
 from gmm._estimators.criteria import CRITERIA
-from gmm._estimators.mixture import GaussianMixture
+from gmm._selection.cells import SearchTable
 from gmm._selection.status import (
     FAILED,
     MORE_THAN_ROWS,
@@ -50,42 +47,6 @@ __all__ = [
 _DECIMALS = {"nec": 3}
 _NEAR = {"nec": 0.1}  # the distance to the best up to which a cell contests it; else 10
 _LARGEST_FIXED = 1e12  # larger numbers are written with an exponent
-
-
-class SearchTable(Protocol):
-    """The part of a `Selection` that the layout reads."""
-
-    @property
-    def criterion(self) -> str: ...
-    @property
-    def n_components(self) -> NDArray[Any]: ...
-    @property
-    def covariance_type(self) -> tuple[str, ...]: ...
-    @property
-    def loglik(self) -> NDArray[Any]: ...
-    @property
-    def n_parameters(self) -> NDArray[Any]: ...
-    @property
-    def scores(self) -> NDArray[Any]: ...
-    @property
-    def status(self) -> tuple[str, ...]: ...
-    @property
-    def estimators(self) -> tuple[GaussianMixture | None, ...]: ...
-    @property
-    def best_index(self) -> int: ...
-    @property
-    def complete(self) -> bool: ...
-    @property
-    def n_fresh_starts(self) -> int: ...
-    @property
-    def n_searched(self) -> int: ...
-    @property
-    def notes(self) -> tuple[str, ...]: ...
-    @property
-    def n_found_again(self) -> int: ...
-    @property
-    def best(self) -> GaussianMixture: ...
-    def ranked(self) -> list[int]: ...
 
 
 @dataclass(frozen=True)

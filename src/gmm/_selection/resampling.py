@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm._estimators.contract import record_features
-from gmm._estimators.fitted import fitted_parameters, set_mixture
+from gmm._estimators.fitted import estimator_of, fitted_parameters
 from gmm._estimators.mixture import GaussianMixture
 from gmm._exceptions import ConvergenceWarning
 from gmm._fitting.degenerate import degenerate_components
@@ -29,7 +29,7 @@ from gmm._passes.m_step import split_widest
 from gmm._passes.problem import Problem
 from gmm._passes.threads import replicated
 from gmm._public import publish
-from gmm._rows.entrance import as_one_array, as_source
+from gmm._rows.entrance import Names, as_one_array, as_source
 from gmm._rows.incomplete import IncompleteSource
 from gmm._rows.sources import ArraySource
 from gmm._selection.request import SINGLE_FIT_ONLY
@@ -42,7 +42,6 @@ from gmm._values.layouts import Array
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
-from gmm._values.weights import in_full, part_of
 
 __all__ = ["BootstrapLRT", "HeldOut", "Replicate", "bootstrap_lrt", "held_out_log_likelihood"]
 
@@ -151,22 +150,20 @@ def held_out_log_likelihood(
     if isinstance(estimator, type) or not all(hasattr(estimator, name) for name in _OF_ESTIMATORS):
         raise TypeError(f"expected a density estimator with {', '.join(_OF_ESTIMATORS)}, got {estimator!r:.80}")
     missing = getattr(estimator, "missing", None)
-    rows, weight, _ = _checked(X, sample_weight, held_out_log_likelihood.__name__, missing)
-    has_weight = in_full(weight, len(rows)) > 0
-    rows, weight = rows[has_weight], part_of(weight, has_weight)
-    _check_folds(len(rows), n_splits, estimator)
-    dealt = np.array_split(check_random_state(random_state).permutation(len(rows)), n_splits)
+    table, _ = _checked(X, sample_weight, held_out_log_likelihood.__name__, missing)
+    table = table.subset(np.flatnonzero(table.weights))
+    _check_folds(table.n_rows, n_splits, estimator)
+    dealt = np.array_split(check_random_state(random_state).permutation(table.n_rows), n_splits)
     means = np.empty(n_splits)
     for number, fold in enumerate(map(np.sort, dealt)):
-        others = np.delete(rows, fold, axis=0)
+        others, part = table.subset(np.delete(np.arange(table.n_rows), fold)), table.subset(fold)
         try:
-            others_weight = None if weight is None else np.delete(weight, fold)
-            fitted = _fitted_copy(estimator, others, others_weight)
+            fitted = _fitted_copy(estimator, others)
         except Exception as error:
-            error.add_note(f"In fold {number + 1} of {n_splits}, fitted to {len(others)} rows.")
+            error.add_note(f"In fold {number + 1} of {n_splits}, fitted to {others.n_rows} rows.")
             raise
-        means[number] = np.average(fitted.score_samples(rows[fold]), weights=part_of(weight, fold))
-    return HeldOut(means, np.array([in_full(weight, len(rows))[fold].sum() for fold in dealt]))
+        means[number] = np.average(fitted.score_samples(part.rows), weights=part.sample_weight)
+    return HeldOut(means, np.array([table.weights[fold].sum() for fold in dealt]))
 
 
 def _check_folds(n_rows: int, n_splits: int, estimator: object) -> None:
@@ -184,19 +181,16 @@ def _check_folds(n_rows: int, n_splits: int, estimator: object) -> None:
         )
 
 
-def _fitted_copy(estimator: DensityEstimator, rows: NDArray[Any], weight: Array | None) -> DensityEstimator:
-    copy = type(estimator)(**deepcopy(estimator.get_params(deep=False)))
+def _fitted_copy(estimator: DensityEstimator, table: ArraySource) -> DensityEstimator:
+    copy, weight = type(estimator)(**deepcopy(estimator.get_params(deep=False))), table.sample_weight
     # Not every density estimator accepts weights.
-    return copy.fit(rows) if weight is None else copy.fit(rows, sample_weight=weight)
+    return copy.fit(table.rows) if weight is None else copy.fit(table.rows, sample_weight=weight)
 
 
-def _checked(
-    X: Any, sample_weight: Any, caller: str, missing: str | None = None
-) -> tuple[NDArray[Any], Array | None, NDArray[np.object_] | None]:
-    """Return rows, weights and names of features, checked once for all fits."""
+def _checked(X: Any, sample_weight: Any, caller: str, missing: str | None = None) -> tuple[ArraySource, Names]:
+    """Return rows with their weights, and names of features, checked once for all fits."""
     source, names = as_source(X, sample_weight, estimator=caller, min_rows=2, missing=missing)
-    resident = as_one_array(source, caller, gaps=True)
-    return resident.rows, resident.sample_weight, names
+    return as_one_array(source, caller, gaps=True), names
 
 
 @dataclass(frozen=True)
@@ -342,7 +336,8 @@ def bootstrap_lrt(
     check_callback(callback)
     n_components, n_replicates = check_whole(n_components, "n_components"), check_whole(n_replicates, "n_replicates")
     _check_parameters(parameters)
-    rows, _, names = _checked(X, None, bootstrap_lrt.__name__, parameters.get("missing", "error"))
+    table, names = _checked(X, None, bootstrap_lrt.__name__, parameters.get("missing", "error"))
+    rows = table.rows
     check_enough_rows(len(rows), n_components + 1)
     rng = np.random.default_rng(common_seed(random_state))
     how = (
@@ -483,7 +478,7 @@ class _Fits:
         """Return a start of K + 1 components: the best of short runs that each split one component of `null`."""
         parameters = fitted_parameters(null)
         source = IncompleteSource.of(ArraySource(rows)) if np.isnan(rows).any() else ArraySource(rows)
-        objective = Objective(parameters.model, null.reg_covar, noise=parameters.noise)
+        objective = Objective(parameters.model, null.reg_covar).beside(parameters)
         problem = Problem(source, objective, self.parameters["n_threads"])
         with problem.e_step() as e_step:
             statistics = e_step(parameters.whitened())
@@ -498,11 +493,9 @@ class _Fits:
         order = np.append(np.arange(self.n_components), heaviest)
         weights = parameters.weights[order]
         weights[[heaviest, -1]] /= 2
-        parts = weights, parameters.means[order], parameters.covariances_of(order), parameters.model
-        twice = MixtureParameters(*parts, noise=parameters.noise)
-        mixture = GaussianMixture(**null.get_params() | {"n_components": len(order)})
-        set_mixture(mixture, twice, None, np.dtype(np.float64))
-        return mixture
+        means, covariances = parameters.means[order], parameters.covariances_of(order)
+        twice = replace(parameters, weights=weights, means=means, covariances=covariances)
+        return estimator_of(GaussianMixture, twice, **null.get_params() | {"n_components": len(order)})
 
 
 def _splits(parameters: MixtureParameters, statistics: SufficientStatistics) -> Iterator[SufficientStatistics]:

@@ -24,6 +24,7 @@ from gmm._rows.sources import box_of
 from gmm._selection.bar import Bar
 from gmm._selection.candidates import Starts, as_model
 from gmm._selection.cell import SearchRows, Solution, Worker
+from gmm._selection.cells import check_criterion
 from gmm._selection.contenders import Contenders
 from gmm._selection.engine import Cells, Clock, Engine, Key, TaskPool, workers_and_threads
 from gmm._selection.failure import Failure
@@ -41,7 +42,7 @@ from gmm._selection.request import (
 )
 from gmm._selection.standard import in_units, notes_on_columns, restored, warn_of_constants
 from gmm._selection.status import FAILED, MORE_THAN_ROWS, NOT_TRIED, status_of
-from gmm._selection.table import Entry, Progress, Selection, check_criterion
+from gmm._selection.table import Entry, Progress, Selection
 from gmm._validation.given import check_ridge
 from gmm._validation.noise import check_noise
 from gmm._validation.parameters import check_callback
@@ -208,7 +209,7 @@ def _searched(
 ) -> Selection:
     template, opened, most = request.template, request.source, max(request.n_components)
     source = rows_to_search(opened, seed)
-    here, rows = replace(request, source=source), SearchRows.of(source, most, seed, request.noise)
+    here, rows = replace(request, source=source), SearchRows.of(source, most, seed)
     whole = rows.sample.without_gaps.resident
     assert whole is not None  # a search is over rows in memory
     seeds, places = start_seeds(seed, template.n_init), None if request.fixed is None else request.fixed.means

@@ -19,12 +19,12 @@ from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.saved import state_of
 from gmm._passes.solver import Iteration
 from gmm._persistence import Readable, Writable, item, load_object, metadata_of, save_state, with_metadata
+from gmm._selection.cells import SearchTable, check_criterion
 from gmm._selection.from_file import check_together, mixture_of_cell, whole_numbers
 from gmm._selection.grid import Grid, certainty, contesting, distance, distinct, failures, incomplete, ranking, title
 from gmm._selection.status import FAILED, has_failed, is_degenerate
 from gmm._text.amounts import counted
 from gmm._text.html import Html, block, details, joined, line, table
-from gmm._validation.scalars import check_choice
 from gmm._versions import __version__
 
 _Table = TypeVar("_Table", bound="Selection")
@@ -90,7 +90,7 @@ class Entry:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Selection:
+class Selection(SearchTable):
     """Result of a search: a table of all cells, that is, all pairs of a number of components and a covariance type.
 
     Cells are ordered by number of components, then by covariance type, as requested. Arrays have one entry per cell,
@@ -140,28 +140,6 @@ class Selection:
         and which are copies or rescalings of others.
     """
 
-    criterion: str
-    n_components: NDArray[np.int64]
-    covariance_type: tuple[str, ...]
-    loglik: NDArray[np.float64]
-    n_parameters: NDArray[np.int64]
-    bic: NDArray[np.float64]
-    aic: NDArray[np.float64]
-    aicc: NDArray[np.float64]
-    icl: NDArray[np.float64]
-    nec: NDArray[np.float64]
-    scores: NDArray[np.float64]
-    status: tuple[str, ...]
-    seconds: NDArray[np.float64]
-    estimators: tuple[GaussianMixture | None, ...]
-    best_index: int
-    complete: bool = True
-    n_fresh_starts: int = 0
-    n_found_again: int = 0
-    standardized: bool = False
-    n_searched: int = 0
-    notes: tuple[str, ...] = ()
-
     metadata = property(metadata_of)
 
     @classmethod
@@ -192,50 +170,9 @@ class Selection:
         )
 
     @property
-    def best(self) -> GaussianMixture:
-        """Fitted mixture of the best cell."""
-        best = self.estimators[self.best_index]
-        assert best is not None  # best_index is that of a fitted cell
-        return best
-
-    @property
     def contested(self) -> list[int]:
         """Indices of the other cells within 10 of the best criterion (NEC: 0.1), best first: the choice is not sure."""
         return contesting(self)
-
-    def ranked(self, criterion: str | None = None) -> list[int]:
-        """Rank the fitted cells, best first; degenerate ones come last, since their criteria are meaningless.
-
-        Parameters
-        ----------
-        criterion : str, default=None
-            "bic", "aic", "aicc", "icl" or "nec"; None takes the criterion of the search.
-
-        Returns
-        -------
-        list of int
-            Indices of the cells.
-
-        Raises
-        ------
-        ValueError
-            For any other criterion.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from gmm import select
-        >>> selection = select(np.random.default_rng(0).normal(size=(50, 2)), (1, 2), ["EII", "VVV"], random_state=0)
-        >>> for cell in selection.ranked("icl")[:2]:
-        ...     print(selection.n_components[cell], selection.covariance_type[cell])
-        1 EII
-        1 VVV
-        """
-        if criterion is not None:
-            check_criterion(criterion)
-        scores = self.scores if criterion is None else getattr(self, criterion)
-        fitted = [number for number, estimator in enumerate(self.estimators) if estimator is not None]
-        return sorted(fitted, key=lambda n: (is_degenerate(self.status[n]), np.isnan(scores[n]), scores[n]))
 
     def best_by(self, criterion: str) -> GaussianMixture:
         """Return the fitted mixture that another criterion would have chosen; a degenerate one only if all are.
@@ -428,11 +365,6 @@ def html_parts(selection: Selection) -> list[Html]:
     notes = ("; ".join(certainty(selection)), *failures(selection), incomplete(selection), *selection.notes)
     parts += [line(note, "faint") for note in notes if note]
     return [*parts, details("the best mixture", joined(*fitted_html(selection.best)))]
-
-
-def check_criterion(criterion: object) -> str:
-    """Return the name of a criterion; raise a ValueError if it is none."""
-    return check_choice(criterion, "a criterion", criteria.CRITERIA)
 
 
 def _best_index(entries: Sequence[Entry], criterion: str) -> int:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gmm._estimators.fitted import FittedMixture, fitted_parameters, set_mixture, source_of
+from gmm._estimators.fitted import FittedMixture, estimator_of, fitted_parameters, source_of
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer
 from gmm._passes.stepwise import implied_statistics
@@ -91,10 +91,7 @@ def adapt(
     of_model = fitted_parameters(model)
     parts = _checked_parts(parameters)
     relevance, n_iter = check_real(relevance, "relevance", "(0, inf)"), check_whole(n_iter, "n_iter")
-    factors = of_model.whiteners, of_model.log_determinants
-    before = MixtureParameters(
-        of_model.weights, of_model.means, of_model.covariances, of_model.model, factors, of_model.noise
-    )
+    before = of_model.plugged_in()
     if isinstance(X, SufficientStatistics):
         if n_iter > 1:
             raise TypeError("expected rows for more than one pass, got statistics, which are of one")
@@ -103,11 +100,8 @@ def adapt(
         source, adapted = source_of(model, X, sample_weight), before
         for _ in range(n_iter):
             adapted = _adapted(before, Scorer(adapted, model.n_threads).statistics(source), relevance, parts)
-    K, name = before.n_components, before.model.type_name
-    noise = before.noise.parameter
-    after = GaussianMixture(K, covariance_type=name, reg_covar=model.reg_covar, n_threads=model.n_threads, noise=noise)
-    set_mixture(after, adapted, vars(model).get("feature_names_in_"), model.means_.dtype)
-    return after
+    names, how = vars(model).get("feature_names_in_"), {"reg_covar": model.reg_covar, "n_threads": model.n_threads}
+    return estimator_of(GaussianMixture, adapted, names, model.means_.dtype, **how)
 
 
 def fisher_vector(
@@ -221,7 +215,7 @@ def _adapted(
         both = replace(both, first=np.zeros_like(both.first))
     if "covariances" in parts:
         covariances = objective.update(both, before).covariances
-    return MixtureParameters(weights, means, covariances, model, noise=before.noise)
+    return replace(before, weights=weights, means=means, covariances=covariances)
 
 
 publish("gmm.analysis", [adapt, fisher_vector])

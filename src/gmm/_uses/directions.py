@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm._estimators.contract import given_names
-from gmm._estimators.fitted import FittedMixture, fitted_parameters, set_mixture, source_of
+from gmm._estimators.fitted import FittedMixture, estimator_of, fitted_parameters, source_of
 from gmm._estimators.mixture import GaussianMixture
 from gmm._fitting.moments import mean_and_covariance
 from gmm._public import publish
@@ -192,9 +192,8 @@ def directions(
     matrix, centre = apart.in_features(vectors[:, :n_directions]), apart.centre
     weights, means = parameters.weights / parameters.weights.sum(), (parameters.means - centre) @ matrix.T
     covariances = parameters.model.layout.projected(parameters.covariances, parameters.n_components, matrix)
-    projection = GaussianMixture(parameters.n_components, n_threads=model.n_threads)
     of_projection = projected_mixture(weights, np.ascontiguousarray(means), covariances)
-    set_mixture(projection, of_projection, None, np.dtype(np.float64))
+    projection = estimator_of(GaussianMixture, of_projection, n_threads=model.n_threads)
     return Directions(values[:n_directions], matrix, centre, apart.scales, tuple(given_names(model)), projection)
 
 

@@ -8,7 +8,7 @@ so that all covariance types, noise, weights and sources of rows are the same to
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,9 +92,8 @@ class LocalCoordinates:
         """Return the mixture at these coordinates."""
         weights, means, covariances = (part[0] for part in self.changes(point[None]))
         here = self.mixture
-        return MixtureParameters(
-            here.weights + weights, here.means + means, here.covariances + covariances, here.model, noise=here.noise
-        )
+        sums = {"means": here.means + means, "covariances": here.covariances + covariances}
+        return replace(here, weights=here.weights + weights, **sums)
 
     def changes(self, points: Array) -> tuple[Array, Array, Array]:
         """Return what coordinates, (m, …), change of weights (m, K), means (m, K, d) and covariances (m, …)."""
@@ -125,7 +124,7 @@ def variances_by_information(
         )
     if (mixture.weights <= 0).any():
         raise ValueError(f"component {int(mixture.weights.argmin())} has no rows: {_UNSURE}")
-    objective = Objective(model, ridge, noise=mixture.noise)
+    objective = Objective(model, ridge).beside(mixture)
     with Problem(source, objective, n_threads).e_step() as e_step:
 
         def em(point: Array) -> Array:

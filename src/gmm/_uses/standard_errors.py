@@ -24,8 +24,7 @@ from gmm._passes.problem import Beginning, Problem, SolverSettings
 from gmm._passes.threads import replicated
 from gmm._public import publish
 from gmm._rows.entrance import as_one_array
-from gmm._rows.incomplete import IncompleteSource
-from gmm._rows.sources import ArraySource, Source
+from gmm._rows.sources import Source
 from gmm._text.amounts import counted
 from gmm._text.lists import aligned
 from gmm._uses.information import variances_by_information
@@ -240,7 +239,7 @@ def standard_errors(
         weights, means, covariances = map(np.sqrt, variances)
         return StandardErrors(model, method, weights, means, covariances)
     array = as_one_array(source, standard_errors.__name__, gaps=True)
-    rows = source if isinstance(source, IncompleteSource) else array
+    rows = source if source.has_gaps else array
     refits = _Refits.of(model, rows, labelled.known, draw_rows=method == "bootstrap")
     seeds = np.random.default_rng(common_seed(random_state)).integers(2**63, size=n_replicates).tolist()
     return _collected(model, method, refits.run(seeds), len(seeds), callback)
@@ -271,7 +270,8 @@ class _Refits:
     Parameters
     ----------
     mixture : MixtureParameters
-    rows : ArraySource or IncompleteSource
+    rows : Source
+        In memory.
     problem : Problem
         That of the fit.
     solver : SolverSettings
@@ -284,7 +284,7 @@ class _Refits:
 
     model: GaussianMixture
     mixture: MixtureParameters
-    rows: ArraySource | IncompleteSource
+    rows: Source
     problem: Problem
     solver: SolverSettings
     weight: Array
@@ -295,7 +295,7 @@ class _Refits:
     def of(
         cls,
         model: GaussianMixture,
-        rows: ArraySource | IncompleteSource,
+        rows: Source,
         known: KnownClasses = ALL_UNKNOWN,
         *,
         draw_rows: bool,
@@ -315,7 +315,7 @@ class _Refits:
 
     def _refit(self, seed: int, n_threads: int | None) -> _Replicate | None:
         weight, known = self._random_weight(np.random.default_rng(seed)), self.problem.rows.known
-        rows = replace(self.rows, sample_weight=weight, known=known)
+        rows = self.rows.anew(sample_weight=weight, known=known)
         problem = replace(self.problem, rows=rows, n_threads=n_threads)
         try:
             with problem.e_step() as e_step:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gmm._estimators.fitted import fitted_parameters, set_mixture
+from gmm._estimators.fitted import estimator_of, fitted_parameters
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer
 from gmm._exceptions import ConvergenceWarning
@@ -259,14 +259,7 @@ class Tracker:
         """The objects of the last frame as a fitted mixture, in the order of their births; None if there are none."""
         if self._objects is None:
             return None
-        parameters = self._objects.mixture
-        mixture = GaussianMixture(
-            parameters.n_components,
-            covariance_type=self._model.type_name,
-            noise=np.asarray(self._noise.parameter).tolist(),
-        )
-        set_mixture(mixture, parameters, None, np.dtype(np.float64))
-        return mixture
+        return estimator_of(GaussianMixture, self._objects.mixture, noise=np.asarray(self._noise.parameter).tolist())
 
     def _note(self, objects: _Objects, k: int) -> None:
         """Note that the frame shows an object, and confirm it if it was seen often enough."""
@@ -362,7 +355,7 @@ def _labels(objects: _Objects | None, rows: ArraySource) -> NDArray[np.intp]:
 def _like(other: MixtureParameters, weights: Array, means: Array, covariances: Array) -> MixtureParameters:
     """Return a mixture with the model and the noise of another; noise keeps a share, else it would not come back."""
     weights = weights * min(1.0, (1 - _LEAST_NOISE) / float(weights.sum()))
-    return MixtureParameters(weights, means.copy(), covariances.copy(), other.model, noise=other.noise)
+    return replace(other, weights=weights, means=means.copy(), covariances=covariances.copy())
 
 
 def _checked_box(box: ArrayLike) -> Noise:

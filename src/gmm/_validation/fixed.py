@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 import numpy as np
@@ -50,19 +50,20 @@ def check_fixed_table(table: NDArray[np.bool_], model: CovarianceModel) -> Fixed
     return fixed
 
 
-def check_fixed_start(fixed: Fixed, weights: Any, means: Any, precisions: Any, *, otherwise: str = "") -> None:
-    """Check that what is fixed is given, where a fit begins with these; `otherwise` says how else it might be.
+def check_fixed_start(fixed: Fixed, parts: Container[str], *, otherwise: str = "") -> None:
+    """Check that what is fixed is given, where a fit begins with these of weights, means and precisions.
+
+    `otherwise` says how else it might be.
 
     Raises
     ------
     ValueError
-        If a part that is fixed is None.
+        If a part that is fixed is not among them.
     """
-    values = {"weights": weights, "means": means, "covariances": precisions}
     for name in fixed.masks:
-        if values[name] is None:
-            parameter = f"{name}_init" if name != "covariances" else "precisions_init"
-            raise ValueError(f"fixed={{{name!r}: …}}: expected {parameter}, got None{otherwise}")
+        part = "precisions" if name == "covariances" else name
+        if part not in parts:
+            raise ValueError(f"fixed={{{name!r}: …}}: expected {part}_init, got None{otherwise}")
 
 
 def _mask(name: str, value: Any, n_components: int) -> NDArray[np.bool_]:

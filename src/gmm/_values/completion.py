@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from gmm._values.columns import Columns
 from gmm._values.layouts import DIAGONAL, Array
-from gmm._values.noise import NO_NOISE, Noise
 from gmm._values.statistics import SufficientStatistics
 from gmm._values.whitened import WhitenedMixture
 
@@ -56,12 +55,11 @@ class Completion:
     maps: Array
 
     @classmethod
-    def of(cls, mixture: WhitenedMixture, gaps: Gaps, noise: Noise = NO_NOISE) -> Completion:
-        """Integrate missing columns out; `noise` is what the mixture's `log_noise` is of, without its weight."""
+    def of(cls, mixture: WhitenedMixture, gaps: Gaps) -> Completion:
+        """Integrate missing columns out."""
         whiteners, maps, log_scales = (_by_axes if mixture.layout.axis_aligned else _by_factors)(mixture, gaps)
         log_offset = mixture.log_offset + (0.5 * log(2 * pi) * gaps.n_missing[:, None] - log_scales)
-        log_noise = np.full(len(log_offset), mixture.log_noise)
-        log_noise += noise.log_volumes(gaps.missing)
+        log_noise = np.full(len(log_offset), mixture.log_noise) + mixture.noise.log_volumes(gaps.missing)
         marginals = [
             WhitenedMixture(mixture.layout, offset, np.ascontiguousarray(mixture.centres[:, columns]), *of_pattern)
             for offset, columns, *of_pattern in zip(

@@ -96,7 +96,7 @@ class Objective:
 
     def mixture(self, estimate: Estimate, weight: float) -> MixtureParameters:
         """Return the result of a compiled update of rows of this weight."""
-        return self.prior.mixture(estimate, self.model, weight, self.noise, self.fixed)
+        return self.prior.mixture(estimate, self, weight)
 
     def adopted(self, parameters: MixtureParameters, weight: float) -> MixtureParameters:
         """Return a mixture as one of this objective and of rows of this weight; it may be of another fit."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import InitVar, dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,17 @@ from gmm._values.whitened import WhitenedMixture
 
 # Weights, means, covariances and whiteners, both flat, and log|W|: see `gmm._kernel.mstep.Update`.
 Estimate = tuple[Array, Array, Array, Array, Array]
+
+
+class Kind(Protocol):
+    """What a mixture has beside its numbers: one of the same kind has it, and so has the objective of a fit."""
+
+    @property
+    def model(self) -> CovarianceModel: ...
+    @property
+    def noise(self) -> Noise: ...
+    @property
+    def fixed(self) -> Fixed: ...
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -65,18 +76,17 @@ class MixtureParameters:
         return f"MixtureParameters(K={K}, d={d}, {self.model.type_name})"
 
     @staticmethod
-    def estimated(
-        estimate: Estimate, model: CovarianceModel, noise: Noise = NO_NOISE, fixed: Fixed = NOTHING_FIXED
-    ) -> MixtureParameters:
+    def estimated(estimate: Estimate, kind: Kind) -> MixtureParameters:
         """Make the mixture from the result of a compiled update."""
         weights, means, covariances, whiteners, log_determinants = estimate
-        shape = model.layout.shape(*means.shape)
+        shape = kind.model.layout.shape(*means.shape)
         factors = whiteners.reshape(shape), log_determinants
-        return MixtureParameters(weights, means, covariances.reshape(shape), model, factors, noise, fixed)
+        covariances = covariances.reshape(shape)
+        return MixtureParameters(weights, means, covariances, kind.model, factors, kind.noise, kind.fixed)
 
     def updated(self, estimate: Estimate) -> MixtureParameters:
         """Make the mixture of another estimate of the same kind."""
-        return self.estimated(estimate, self.model, self.noise, self.fixed)
+        return self.estimated(estimate, self)
 
     def as_estimate(self) -> Estimate:
         """Return what the compiled core reads."""
@@ -108,6 +118,11 @@ class MixtureParameters:
     def with_other(self, **parts: Any) -> MixtureParameters:
         """Return the mixture with other weights, means, noise or fixed parameters; covariances stay factored."""
         return replace(self, factors=(self.whiteners, self.log_determinants), **parts)
+
+    def plugged_in(self) -> MixtureParameters:
+        """Return the mixture alone, of which nothing is fixed; of a posterior, without the uncertainty of its means."""
+        factors = self.whiteners, self.log_determinants
+        return MixtureParameters(self.weights, self.means, self.covariances, self.model, factors, self.noise)
 
     def with_noise(self, noise: Noise, share: float) -> MixtureParameters:
         """Return the mixture with its components scaled so that they leave noise a share."""
@@ -145,4 +160,4 @@ class MixtureParameters:
         log_offset, log_noise = mstep.log_offset(
             layout.code, self.weights, *factors, self.n_features, self.noise.log_density
         )
-        return WhitenedMixture(layout, log_offset, self.means, self.whiteners, log_noise)
+        return WhitenedMixture(layout, log_offset, self.means, self.whiteners, log_noise, self.noise)

@@ -5,6 +5,8 @@ The others maximise beside these if all are updated from other moments.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -52,17 +54,16 @@ def moments_beside(
 def restored(fixed: Fixed, update: MixtureParameters, previous: MixtureParameters) -> MixtureParameters:
     """Return the update `found` of such moments with the fixed parameters as they were."""
     mask = fixed.covariances
-    return MixtureParameters(
-        _weights(fixed, update.weights, previous.weights),
-        np.where(fixed.means[:, None], previous.means, update.means),
-        _composite(mask, previous.covariances, update.covariances),
-        update.model,
-        (
+    return replace(
+        update,
+        weights=_weights(fixed, update.weights, previous.weights),
+        means=np.where(fixed.means[:, None], previous.means, update.means),
+        covariances=_composite(mask, previous.covariances, update.covariances),
+        factors=(
             _composite(mask, previous.whiteners, update.whiteners),
             _composite(mask, previous.log_determinants, update.log_determinants),
         ),
-        update.noise,
-        fixed,
+        fixed=fixed,
     )
 
 

@@ -15,10 +15,8 @@ from numpy.typing import ArrayLike
 
 from gmm._kernel.mstep import log_gamma_sum
 from gmm._values.covariance import CovarianceModel
-from gmm._values.fixed import Fixed
 from gmm._values.layouts import DIAGONAL, FULL, SPHERICAL, Array
-from gmm._values.noise import Noise
-from gmm._values.parameters import Estimate, MixtureParameters
+from gmm._values.parameters import Estimate, Kind, MixtureParameters
 
 
 class PriorMoments(NamedTuple):
@@ -88,8 +86,11 @@ class NormalInverseWishart:
     scale: float | ArrayLike | None = None
 
 
-def parts(prior: NormalInverseWishart) -> dict[str, Any]:
-    """Return the hyperparameters by name, as numbers, lists of numbers or None, which compare equal and fit in JSON."""
+def parts(value: Any) -> Any:
+    """Return hyperparameters by name, as numbers, lists or None, which compare equal and fit in JSON; others as is."""
+    if not isinstance(value, NormalInverseWishart):
+        return value
+    prior = value
     return {field.name: np.asarray(getattr(prior, field.name)).tolist() for field in fields(prior)}
 
 
@@ -110,11 +111,9 @@ class Prior:
         """Return the prior of the weights as the compiled core takes it, given rows of this weight."""
         return None
 
-    def mixture(
-        self, estimate: Estimate, model: CovarianceModel, weight: float, noise: Noise, fixed: Fixed
-    ) -> MixtureParameters:
-        """Return the result of a compiled update of rows of this weight, beside noise and fixed parameters."""
-        return MixtureParameters.estimated(estimate, model, noise, fixed)
+    def mixture(self, estimate: Estimate, kind: Kind, weight: float) -> MixtureParameters:
+        """Return the result of a compiled update of rows of this weight."""
+        return MixtureParameters.estimated(estimate, kind)
 
     def adopted(self, parameters: MixtureParameters, weight: float) -> MixtureParameters:
         """Return a mixture as one of a fit with this prior, to rows of this weight."""

@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 from gmm._kernel.mstep import log_gamma_sum
 from gmm._kernel.mstep import log_offset as log_offsets
 from gmm._values.covariance import CovarianceModel
-from gmm._values.fixed import Fixed
 from gmm._values.layouts import FULL, SPHERICAL, Array
-from gmm._values.noise import NO_NOISE, Noise
-from gmm._values.parameters import Estimate, MixtureParameters
+from gmm._values.noise import Noise
+from gmm._values.parameters import Estimate, Kind, MixtureParameters
 from gmm._values.priors import Prior, PriorMoments
 from gmm._values.whitened import WhitenedMixture
 
@@ -67,17 +66,15 @@ class VariationalPrior(Prior):
         """Return the prior of the weights as the compiled core takes it, given rows of this weight."""
         return self.concentration, self.sticks, weight
 
-    def mixture(
-        self, estimate: Estimate, model: CovarianceModel, weight: float, noise: Noise, fixed: Fixed
-    ) -> MixturePosterior:
+    def mixture(self, estimate: Estimate, kind: Kind, weight: float) -> MixturePosterior:
         """Return the result of a compiled update as a posterior, in which nothing is fixed."""
-        return MixturePosterior.of(estimate, model, self, weight, noise)
+        return MixturePosterior.of(estimate, kind, self, weight)
 
     def adopted(self, parameters: MixtureParameters, weight: float) -> MixtureParameters:
         """Return a posterior, which may be of another prior or rows, as one of this; a mixture as it is."""
         if not isinstance(parameters, MixturePosterior):
             return parameters
-        return MixturePosterior.of(parameters.as_estimate(), parameters.model, self, weight, parameters.noise)
+        return MixturePosterior.of(parameters.as_estimate(), parameters, self, weight)
 
     def _wishart_normaliser(self, model: CovarianceModel) -> float:
         """Return log B of Bishop (2006), B.79."""
@@ -129,26 +126,19 @@ class MixturePosterior(MixtureParameters):
     prior: VariationalPrior
 
     @classmethod
-    def of(
-        cls,
-        estimate: Estimate,
-        model: CovarianceModel,
-        prior: VariationalPrior,
-        weight: float,
-        noise: Noise = NO_NOISE,
-    ) -> MixturePosterior:
+    def of(cls, estimate: Estimate, kind: Kind, prior: VariationalPrior, weight: float) -> MixturePosterior:
         """Make the posterior from the result of a compiled update of a family of the prior."""
         shares, means, covariances, whiteners, log_determinants = estimate
-        shape, weights = model.layout.shape(*means.shape), prior.expected_weights(weight * shares)
-        if noise:
-            weights = weights * (1 - (1 + weight * noise.weight(shares)) / (2 + weight))
+        shape, weights = kind.model.layout.shape(*means.shape), prior.expected_weights(weight * shares)
+        if kind.noise:
+            weights = weights * (1 - (1 + weight * kind.noise.weight(shares)) / (2 + weight))
         return cls(
             weights,
             means,
             covariances.reshape(shape),
-            model,
+            kind.model,
             (whiteners.reshape(shape), log_determinants),
-            noise,
+            kind.noise,
             shares=shares,
             weight=weight,
             prior=prior,
@@ -156,12 +146,13 @@ class MixturePosterior(MixtureParameters):
 
     def updated(self, estimate: Estimate) -> MixturePosterior:
         """Make the posterior of another estimate with the same prior and rows."""
-        return self.of(estimate, self.model, self.prior, self.weight, self.noise)
+        return self.of(estimate, self, self.prior, self.weight)
 
     def with_noise(self, noise: Noise, share: float) -> MixturePosterior:
         """Return the posterior with rows taken from its components so that they leave noise a share."""
         shares, *parts = self.as_estimate()
-        return self.of((shares * ((1 - share) / shares.sum()), *parts), self.model, self.prior, self.weight, noise)
+        estimate = (shares * ((1 - share) / shares.sum()), *parts)
+        return self.of(estimate, self.with_other(noise=noise), self.prior, self.weight)
 
     def as_estimate(self) -> Estimate:
         """Return what the compiled core reads: shares of the rows in place of weights."""
@@ -208,9 +199,4 @@ class MixturePosterior(MixtureParameters):
         log_offset, log_noise = log_offsets(
             layout.code, shares, whiteners, log_determinants, self.n_features, self.noise.log_density, belief
         )
-        return WhitenedMixture(layout, log_offset, self.means, self.whiteners, log_noise)
-
-    def plugged_in(self) -> MixtureParameters:
-        """Return the mixture of the posterior's means, without their uncertainty, beside the same noise."""
-        factors = self.whiteners, self.log_determinants
-        return MixtureParameters(self.weights, self.means, self.covariances, self.model, factors, self.noise)
+        return WhitenedMixture(layout, log_offset, self.means, self.whiteners, log_noise, self.noise)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -22,9 +23,10 @@ def part_of(weight: Array | None, index: slice | NDArray[Any]) -> Array | None:
     return None if weight is None else weight[index]
 
 
-def joined(one: Array | None, other: Array | None) -> Array | None:
-    """Return the weights of rows and of others behind them, which both have weights or neither."""
-    return None if one is None or other is None else np.concatenate([one, other])
+def joined(parts: Iterable[Array | None]) -> Array | None:
+    """Return the weights of rows behind each other, which all have weights or none of them."""
+    weights = [part for part in parts if part is not None]
+    return np.concatenate(weights) if weights else None
 
 
 def weighed(values: NDArray[Any], weight: Array | None) -> NDArray[Any]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from math import inf
 
 from gmm._values.layouts import Array, Layout
+from gmm._values.noise import NO_NOISE, Noise
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +27,8 @@ class WhitenedMixture:
         W_k, lower triangular if stored as matrices.
     log_noise : float
         Log density of uniform noise, its weight included, to which rows belong as well; −∞ for none.
+    noise : Noise
+        That noise, which rows with gaps see in their columns alone.
     """
 
     layout: Layout
@@ -33,6 +36,7 @@ class WhitenedMixture:
     centres: Array
     whiteners: Array
     log_noise: float = -inf
+    noise: Noise = NO_NOISE
 
     @property
     def n_components(self) -> int:

@@ -1,0 +1,88 @@
+"""`SearchTable`: the cells of a search, column by column, and their order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmm._estimators.criteria import CRITERIA
+from gmm._estimators.mixture import GaussianMixture
+from gmm._selection.status import is_degenerate
+from gmm._validation.scalars import check_choice
+
+__all__ = ["SearchTable", "check_criterion"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class SearchTable:
+    """The columns of a `Selection`, which describes them."""
+
+    criterion: str
+    n_components: NDArray[np.int64]
+    covariance_type: tuple[str, ...]
+    loglik: NDArray[np.float64]
+    n_parameters: NDArray[np.int64]
+    bic: NDArray[np.float64]
+    aic: NDArray[np.float64]
+    aicc: NDArray[np.float64]
+    icl: NDArray[np.float64]
+    nec: NDArray[np.float64]
+    scores: NDArray[np.float64]
+    status: tuple[str, ...]
+    seconds: NDArray[np.float64]
+    estimators: tuple[GaussianMixture | None, ...]
+    best_index: int
+    complete: bool = True
+    n_fresh_starts: int = 0
+    n_found_again: int = 0
+    standardized: bool = False
+    n_searched: int = 0
+    notes: tuple[str, ...] = ()
+
+    @property
+    def best(self) -> GaussianMixture:
+        """Fitted mixture of the best cell."""
+        best = self.estimators[self.best_index]
+        assert best is not None  # best_index is that of a fitted cell
+        return best
+
+    def ranked(self, criterion: str | None = None) -> list[int]:
+        """Rank the fitted cells, best first; degenerate ones come last, since their criteria are meaningless.
+
+        Parameters
+        ----------
+        criterion : str, default=None
+            "bic", "aic", "aicc", "icl" or "nec"; None takes the criterion of the search.
+
+        Returns
+        -------
+        list of int
+            Indices of the cells.
+
+        Raises
+        ------
+        ValueError
+            For any other criterion.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from gmm import select
+        >>> selection = select(np.random.default_rng(0).normal(size=(50, 2)), (1, 2), ["EII", "VVV"], random_state=0)
+        >>> for cell in selection.ranked("icl")[:2]:
+        ...     print(selection.n_components[cell], selection.covariance_type[cell])
+        1 EII
+        1 VVV
+        """
+        if criterion is not None:
+            check_criterion(criterion)
+        scores = self.scores if criterion is None else getattr(self, criterion)
+        fitted = [number for number, estimator in enumerate(self.estimators) if estimator is not None]
+        return sorted(fitted, key=lambda n: (is_degenerate(self.status[n]), np.isnan(scores[n]), scores[n]))
+
+
+def check_criterion(criterion: object) -> str:
+    """Return the name of a criterion; raise a ValueError if it is none."""
+    return check_choice(criterion, "a criterion", CRITERIA)
