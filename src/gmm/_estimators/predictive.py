@@ -53,12 +53,12 @@ def log_predictive(posterior: MixturePosterior, source: Source) -> Array:
     """
     layout, noise = posterior.model.layout, posterior.noise
     log_determinants = np.array(np.broadcast_to(posterior.log_determinants, posterior.n_components))
-    scales = WhitenedMixture(layout, log_determinants, posterior.means, posterior.whiteners, noise.log_density)
+    scales = WhitenedMixture(layout, log_determinants, posterior.means, posterior.whiteners, noise.log_density, noise)
     log_densities = np.empty(source.n_rows)
     for number, indices, part in source.pieces():
         missing, of_columns = source.patterns[number].missing, scales
         if missing.any():
-            (of_columns,) = Completion.of(scales, Gaps(missing[None]), noise).marginals
+            (of_columns,) = Completion.of(scales, Gaps(missing[None])).marginals
             of_columns = replace(of_columns, log_offset=of_columns.log_offset - missing.sum() / 2 * np.log(2 * np.pi))
         log_densities[indices] = _log_predictive(posterior, of_columns, part.rows.astype(np.float64))
     return log_densities
