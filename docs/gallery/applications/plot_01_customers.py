@@ -140,7 +140,7 @@ print(
 #
 # - :ref:`sphx_glr_auto_gallery_choosing_plot_4_iris.py`: the same search from
 #   Python.
-# - ``--criterion icl`` for well-separated segments; ``--covariance EEE,VVV`` for
-#   fewer models.
+# - ``--criterion icl`` for well-separated segments; ``--covariance EEE,VVV``
+#   for fewer models.
 #
 # Used here: the command ``gmm``, `gmm.load`, `gmm.plotting.plot_clusters`.

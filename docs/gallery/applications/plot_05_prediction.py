@@ -54,9 +54,9 @@ between = mixture.condition({"waiting": 67})
 print(between)
 
 # %%
-# A fair test needs rows that the fit has not seen: five folds, beside a straight
-# line and a random forest. Each mixture is chosen by BIC, from its training
-# rows alone.
+# A fair test needs rows that the fit has not seen: five folds, beside a
+# straight line and a random forest. Each mixture is chosen by BIC, from its
+# training rows alone.
 
 
 def compared(table, target, n_folds, **search):

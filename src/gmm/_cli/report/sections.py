@@ -103,7 +103,6 @@ def data(result: Fitted) -> Html:
         caption = "The values that the fitted columns have, and how many are missing (sd: standard deviation)."
     return render(
         "data",
-        weighted=rows.weights is not None,
         weight_column=result.options.weight_column,
         total_weight=f"{result.total_weight:,.6g}",
         notes=rows.notes,
