@@ -46,7 +46,7 @@ def render_report(result: Result | Posterior, origin: Origin) -> str:
     if labelled:
         parts.append(Section("labels", "Labels", "Groups and labels", sections.agreement(result)))
     parts += [
-        Section("data", "Data", "The data", sections.data(result, origin)),
+        Section("data", "Data", "The data", sections.data(result)),
         Section("fit", "Fit", "Convergence", sections.fitting(result, story, pictures)),
         Section("reproduction", "Reproduce", "Reproduce this report", sections.reproduction(result, origin)),
         Section("terms", "Terms", "What the terms mean", render("terms", terms=story.terms, labelled=labelled)),

@@ -28,18 +28,13 @@ _LABELS_SHOWN = 50
 
 def opening(result: Fitted, story: Narrative) -> Html:
     """Render the summary: two or three sentences, the key numbers and warnings."""
-    rows, K = result.rows, len(result.shown)
-    n, d = rows.values.shape
-    numbers = {"rows": f"{n:,}"}
-    if rows.weights is not None:
+    n, several = result.rows.n_rows, len(result.shown) > 1
+    numbers = {"covariance model": result.searched, **story.numbers}
+    if result.rows.weights is not None:
         numbers["total weight"] = f"{result.total_weight:,.6g}"
-    numbers["columns" if d > 1 else "column"] = str(d)
-    numbers["groups" if K > 1 else "group"] = str(K)
-    numbers["covariance model"] = result.searched
-    numbers |= story.numbers
-    if K > 1:
+    if several:
         numbers["uncertain rows"] = f"{_uncertain(result):,}"
-    separation = wording.separation_sentence(*_of_groups(result)[:2]) if K > 1 and result.n_noise < n else ""
+    separation = wording.separation_sentence(*_of_groups(result)[:2]) if several and result.n_noise < n else ""
     sentences = [story.summary, separation, wording.noise_sentence(result.n_noise, n), story.remark]
     return render("opening", sentences=sentences, numbers=numbers, warnings=[*story.warnings, *result.warnings])
 
@@ -91,7 +86,7 @@ def agreement(result: Fitted) -> Html:
     )
 
 
-def data(result: Fitted, origin: Origin) -> Html:
+def data(result: Fitted) -> Html:
     """Summarise the fitted columns, and say what was left out."""
     rows = result.rows
     columns = Columns(rows.values[:, :COLUMNS_SHOWN], rows.weights)
@@ -108,11 +103,9 @@ def data(result: Fitted, origin: Origin) -> Html:
         caption = "The values that the fitted columns have, and how many are missing (sd: standard deviation)."
     return render(
         "data",
-        file=origin.file,
-        rows=rows,
         weight_column=result.options.weight_column,
         total_weight=f"{result.total_weight:,.6g}",
-        notes=result.rows.notes,
+        notes=rows.notes,
         table=table(headings, body, caption=caption),
         n_columns_hidden=len(rows.names) - COLUMNS_SHOWN,
     )
