@@ -57,8 +57,8 @@ def views_of(sample: ArraySource, moments: Layout, *, deviations: ArraySource | 
     For models of variances alone and many features, the second view is in units of each feature's standard deviation.
     The covariance is that of `deviations`, if they are given.
     """
-    rows, weight = sample.rows - sample.survey.centre, sample.sample_weight
-    spread = ArraySource(rows, weight) if deviations is None else deviations
+    own = ArraySource(sample.rows - sample.survey.centre, sample.sample_weight)
+    spread = own if deviations is None else deviations
     z, weighted, total = spread.rows, spread.weighed(spread.rows), (deviations or sample).survey.weight
     if moments.axis_aligned and sample.n_features > _WHOLE_METRIC:
         variances = np.einsum("ij,ij->j", weighted, z) / total
@@ -66,8 +66,8 @@ def views_of(sample: ArraySource, moments: Layout, *, deviations: ArraySource | 
         metric = Metric(DIAGONAL, 1 / np.sqrt(variances)[None])
     else:
         metric = _shrunk(weighted.T @ z / total)
-    white = metric.layout.whitened(metric.whitener, 0, rows)
-    return View(ArraySource(rows, weight), OWN_UNITS), View(ArraySource(white, weight), metric)
+    white = ArraySource(metric.layout.whitened(metric.whitener, 0, own.rows), own.sample_weight)
+    return View(own, OWN_UNITS), View(white, metric)
 
 
 def _shrunk(covariance: Array) -> Metric:

@@ -311,5 +311,5 @@ def start_statistics(source: Source, request: StartRequest, init_params: str, rn
     with blas_alone(float(sample.n_rows) * sample.n_features**2):
         statistics = STARTS[init_params](sample, request, rng)
     # Rounded, so that components of the same weight are ordered by their means, not by the last digit.
-    shares = np.round(statistics.counts / statistics.weight, 9)
+    shares = (statistics.counts / statistics.weight).round(9)
     return statistics.reordered(np.lexsort((*-statistics.means.T[::-1], -shares)))
