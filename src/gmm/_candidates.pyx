@@ -47,6 +47,8 @@ from gmm._kernel.seeding cimport (
 from gmm._kernel.tiles cimport kernel_in_use
 from gmm._kernel.workspace cimport aligned
 
+from functools import partial
+
 import numpy as np
 
 from gmm._values import statistics
@@ -346,9 +348,6 @@ cdef class Race:
     cdef double n_effective, fewest_rows, thin
     cdef CandidateRows part, rows
     cdef list scratches
-    cdef list field                       # of candidates, what they do next, and the rows that they pass over
-    cdef int task, n_passes
-    cdef CandidateRows now
 
     def __init__(self, schedule, families, moments, uniforms, views, CandidateRows part not None,
                  CandidateRows rows not None, *, double n_effective, double fewest_rows, double thin, verdict=None,
@@ -399,10 +398,10 @@ cdef class Race:
         if len(race) == 1:
             return race
         order = sorted([(self.is_degenerate(one), -one.lower_bound, i) for i, one in enumerate(race)])
-        race = [race[i] for _, _, i in order[:n]]
-        last = race[0]
+        last = race[order[0][2]]
         left = [last]
-        for one in race[1:]:
+        for _, _, i in order[1:n]:
+            one = race[i]
             if fabs(last.lower_bound - one.lower_bound) > SAME_LIKELIHOOD:
                 left.append(one)
                 last = one
@@ -417,27 +416,26 @@ cdef class Race:
         return not self.thin * one.thinness < 1 and self.verdict(one.estimate)
 
     cdef int each(self, list field, int task, CandidateRows rows, int n_passes) except -1:
-        self.field, self.task, self.now, self.n_passes = field, task, rows, n_passes
         if self.spread is None:
-            self.advance(0, len(field))
+            self.advance(field, task, rows, n_passes, 0, len(field))
         else:
-            self.spread(self.advance, len(field), rows.n_rows * n_passes)
+            self.spread(partial(self.advance, field, task, rows, n_passes), len(field), rows.n_rows * n_passes)
         return 0
 
-    def advance(self, Py_ssize_t start, Py_ssize_t end):
-        """Let candidates start … end − 1 of the field do their task; disjoint ranges may run in threads."""
+    def advance(self, list field, int task, CandidateRows rows, int n_passes, Py_ssize_t start, Py_ssize_t end):
+        """Let candidates start … end − 1 of a field do what is next; disjoint ranges may run in threads."""
         cdef Scratch scratch = self.scratches.pop() if self.scratches else Scratch()
         cdef Candidate one
         cdef Py_ssize_t i
         for i in range(start, end):
             PyErr_CheckSignals()
-            one = self.field[i]
-            if self.task == BEGIN:
+            one = field[i]
+            if task == BEGIN:
                 self.begin(one, scratch, i)
-            elif self.task == LEAVE:
-                one.leave_view(scratch, self.now)
+            elif task == LEAVE:
+                one.leave_view(scratch, rows)
             else:
-                one.run(scratch, self.now, self.n_passes)
+                one.run(scratch, rows, n_passes)
         self.scratches.append(scratch)
 
     cdef int begin(self, Candidate one, Scratch scratch, Py_ssize_t i) except -1:

@@ -48,7 +48,6 @@ _SEVERAL, _MANY_OF_EACH, _FEW_MIXTURES = 10, 50, 2
 _FEW_NUMBERS = 1000  # in the rows: passes take less time than Python between them, so there may be more
 _MOST_NUMBERS = 2e5  # in the second moments of all candidates together: some 10 MB with their mixtures
 _WORTH_SCRATCH = 2000  # rows: a worker's scratch is as large as some hundred
-_SAME_LIKELIHOOD = 1e-6  # nats per row
 _ROUGHLY = 50.0  # times the limits of float32: candidates differ by more than it loses
 
 Task = Callable[[int, int], None]
@@ -76,7 +75,7 @@ class Schedule:
     ----------
     n_candidates : int
     n_mixtures : int
-        Candidates that get as far as a mixture of the family: those whose simpler mixtures are likeliest.
+        Candidates of a race that get as far as a mixture of the family: those whose simpler mixtures are likeliest.
     part : int
         Rows that candidates begin on.
     cuts : tuple of Cut

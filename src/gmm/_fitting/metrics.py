@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,8 +19,7 @@ _SHRINKAGE = 0.03  # of the total variance, added to each variance once every fe
 _WHOLE_METRIC = 64
 
 
-@dataclass(frozen=True, eq=False)
-class Metric:
+class Metric(NamedTuple):
     """A distance between rows, ‖W (x − y)‖.
 
     `whitener` is W as `layout` stores it for one component.
@@ -39,8 +38,7 @@ class Metric:
 OWN_UNITS = Metric(SPHERICAL, np.ones(1))
 
 
-@dataclass(frozen=True, eq=False)
-class View:
+class View(NamedTuple):
     """A sample in the coordinates of a metric, about its centre: `rows` are W (x − centre)."""
 
     rows: ArraySource
