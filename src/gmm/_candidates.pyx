@@ -48,6 +48,7 @@ from gmm._kernel.tiles cimport kernel_in_use
 from gmm._kernel.workspace cimport aligned
 
 from functools import partial
+from operator import attrgetter
 
 import numpy as np
 
@@ -155,33 +156,27 @@ cdef class Candidate:
         return self.begun.centres
 
     cdef int partition(self, Scratch scratch, CandidateView view, int n_lloyd, int n_soft) except -1:
-        cdef Layout layout = self.family.family.covariance_layout
+        """Move the seeds; fit the simpler mixture, if there is one; and bring either to the coordinates of x."""
+        cdef Layout layout = simpler_layout(self.family.family.covariance_layout)
         cdef Py_ssize_t K = self.family.family.K, d = self.family.family.d
         cdef BeginRoom* room = &self.begun
+        cdef Family simpler = simpler_family(layout, K, d)
+        cdef Estimate* now = &room.simple
         for _ in range(n_lloyd):
             fill_whiteners(SPHERICAL, K, d, 1 / room.spread, room.whiteners)
             view.rows.pass_over(scratch, K, SPHERICAL, SPHERICAL, room.zero, room.centres, room.whiteners, True,
                                 view.rows.single_limit, &room.moments)
             move_to_means(&room.moments, K, d, room.centres)
             room.spread *= sqrt(max(-2 * room.moments.log_evidence / (d * room.moments.weight), 1e-16))
-        room.soft = n_soft > 0 and has_simpler(layout, d)
-        if room.soft:
-            return self.soften(scratch, view, n_soft)
-        room.layout = view.metric.layout
-        scaled_metric(&view.metric, K, d, 1 / room.spread, room.wide)
-        points_to_rows(&view.metric, K, d, room.centres)
-        self.lower_bound = log_volume(&view.metric, d) - d * log(room.spread)
-        return 0
-
-    cdef int soften(self, Scratch scratch, CandidateView view, int n_passes) except -1:
-        """Fit the simpler mixture, and bring it to the coordinates of x."""
-        cdef BeginRoom* room = &self.begun
-        cdef Py_ssize_t K = self.family.family.K, d = self.family.family.d
-        cdef Layout layout = simpler_layout(self.family.family.covariance_layout)
-        cdef Family simpler = simpler_family(layout, K, d)
-        cdef Estimate* now = &room.simple
+        room.soft = n_soft > 0 and has_simpler(self.family.family.covariance_layout, d)
+        if not room.soft:
+            room.layout = view.metric.layout
+            scaled_metric(&view.metric, K, d, 1 / room.spread, room.wide)
+            points_to_rows(&view.metric, K, d, room.centres)
+            self.lower_bound = log_volume(&view.metric, d) - d * log(room.spread)
+            return 0
         fill_whiteners(layout, K, d, 1 / room.spread, room.whiteners)
-        for i in range(n_passes):
+        for i in range(n_soft):
             if i == 0:
                 view.rows.pass_over(scratch, K, layout, layout, room.zero, room.centres, room.whiteners, True,
                                     view.rows.single_limit, &room.moments)
@@ -375,14 +370,13 @@ cdef class Race:
     cdef list begun(self):
         """Let the candidates of each family begin; those of the likeliest simpler mixtures estimate their first one."""
         cdef list races = [], field = [], race
-        cdef int n_lloyd = self.how.n_lloyd, n_soft = self.how.n_soft
         for family in self.families:
             race = [Candidate(family, self.moments) for _ in range(self.how.n_candidates)]
             races.append(race)
             field += race
-        self.each(field, BEGIN, self.part, n_lloyd + n_soft)
+        self.each(field, BEGIN, self.part, self.how.n_lloyd + self.how.n_soft)
         if self.how.n_mixtures < self.how.n_candidates:
-            races = [sorted(race, key=depth)[:self.how.n_mixtures] for race in races]
+            races = [sorted(race, key=attrgetter("lower_bound"), reverse=True)[:self.how.n_mixtures] for race in races]
         self.each([one for race in races for one in race], LEAVE, self.part, 1)
         return races
 
@@ -395,8 +389,6 @@ cdef class Race:
         """Return the n highest, degenerate ones last, and one of those that have the same likelihood."""
         cdef Candidate one, last
         cdef list order, left
-        if len(race) == 1:
-            return race
         order = sorted([(self.is_degenerate(one), -one.lower_bound, i) for i, one in enumerate(race)])
         last = race[order[0][2]]
         left = [last]
@@ -439,8 +431,8 @@ cdef class Race:
         self.scratches.append(scratch)
 
     cdef int begin(self, Candidate one, Scratch scratch, Py_ssize_t i) except -1:
-        """Begin with candidate i of all, by turns in each view, and there from random rows and from seeds of k-means."""
-        cdef Py_ssize_t n = self.how.n_candidates, j = i % n, K = one.family.family.K, k, turn
+        """Begin with candidate i of all: by turns in each view, there by turns from random rows or seeds of k-means."""
+        cdef Py_ssize_t n = self.how.n_candidates, j = i % n, K = one.family.family.K, k
         cdef bint random_seeds = self.how.random_seeds
         cdef CandidateView view = self.views[j % 2]
         cdef const double[:, ::1] rows = view.rows.rows, uniforms = self.uniforms[i // n]
@@ -450,15 +442,11 @@ cdef class Race:
             for k in range(K):
                 seeds[k] = (j // 2 * K + k) % rows.shape[0]
         else:
-            turn = j // 4 * 2 + j % 2 if random_seeds else j
-            choose_seeds(rows[:self.how.n_seeding], view.rows.weight, uniforms[turn], seeds)
+            j = j // 4 * 2 + j % 2 if random_seeds else j
+            choose_seeds(rows[:self.how.n_seeding], view.rows.weight, uniforms[j], seeds)
         for k in range(K):
             memcpy(centres + k * rows.shape[1], &rows[seeds[k], 0], rows.shape[1] * sizeof(double))
         return one.partition(scratch, view, self.how.n_lloyd, self.how.n_soft)
-
-
-def depth(Candidate one):
-    return -one.lower_bound
 
 
 def kmeans_seeds(

@@ -34,7 +34,6 @@ _ROWS_FOR_SURPLUS = 5  # fewest rows of each component: with fewer, what is left
 _FEWEST_ROWS = 400
 _ROWS_PER_COMPONENT = 50
 _ROWS_PER_FEATURE = 10  # of a component with a full covariance: with fewer, the candidate that overfits most wins
-_LLOYD_PASSES = 2
 _SEEDING_ROWS = 100
 _SEEDING_ROWS_PER_COMPONENT = 50
 # Of many rows there tend to be many clusters, and k-means has to find them all: random rows, few rows to seed with and
@@ -102,7 +101,7 @@ class Schedule:
     part: int
     cuts: tuple[Cut, ...]
     final_cuts: tuple[Cut, ...] = _FINAL_CUTS
-    n_lloyd: int = _LLOYD_PASSES
+    n_lloyd: int = 2
     n_soft: int = 3
     n_seeding: int = _SEEDING_ROWS
     random_seeds: bool = True
@@ -128,8 +127,7 @@ def _schedule(model: CovarianceModel, n: int, d: int, K: int, without_prior: boo
     n_seeding = max(_SEEDING_ROWS, _SEEDING_ROWS_PER_COMPONENT * K)
     if full and n < K * model.fewest_rows(d):
         # Too few rows for so many covariances: any fit overfits them, and passes are dear.
-        n_mixtures = 2 if K <= _MANY_COMPONENTS else 1
-        return Schedule(4, n_mixtures, n, (Cut(1, 1),), n_seeding=n_seeding, single=False)
+        return Schedule(4, 2 if K <= _MANY_COMPONENTS else 1, n, (Cut(1, 1),), n_seeding=n_seeding, single=False)
     n_candidates = min(_CANDIDATES, max(4, int(_MOST_NUMBERS / math.prod(model.moments.shape(K, d)))))
     # What a drop costs is likelihood, and says nothing of a prior.
     enough = (
@@ -205,8 +203,10 @@ def _scaled(view: View, centre: Array, single_limit: float) -> CandidateView:
     rows, metric = view.rows.rows, view.metric
     variance = view.rows.mean_of(np.einsum("ij,ij->i", rows, rows)) / rows.shape[1]
     scale = 1 / math.sqrt(variance) if variance > 0 else 1.0
-    scaled = CandidateRows(rows * scale, view.rows.sample_weight, np.zeros(rows.shape[1]), single_limit=single_limit)
-    return CandidateView(scaled, metric.layout.code, scale * metric.whitener.ravel(), centre)
+    scaled, origin = ArraySource(rows * scale, view.rows.sample_weight), np.zeros(rows.shape[1])
+    reach = scaled.survey.reach(origin)
+    passed = CandidateRows(scaled.rows, scaled.sample_weight, origin, reach, single_limit=single_limit)
+    return CandidateView(passed, metric.layout.code, scale * metric.whitener.ravel(), centre)
 
 
 def _rows(part: ArraySource, sample: ArraySource, model: CovarianceModel, single_limit: float) -> CandidateRows:
