@@ -299,7 +299,7 @@ OF_A_CANDIDATE = [
     *cases("candidate rows", lambda v: candidate_rows(v), [np.ones((0, D)), np.ones((N, 0)), np.ones((N, D + 1))]),
     *cases("candidate rows, weight", lambda v: candidate_rows(weight=v), optional(flat(N))),
     *cases("candidate rows, origin", lambda v: candidate_rows(origin=v), flat(D)),
-    *cases("candidate rows, reach", lambda v: candidate_rows(reach=v), optional(flat(D))),
+    *cases("candidate rows, reach", lambda v: candidate_rows(reach=v), flat(D)),
     *cases("candidate rows, scatter", lambda v: candidate_rows(scatter=v), tables(D, D)),
     *cases("candidate view, layout", lambda v: candidate_view(layout=v), [FULL, 4, DIAGONAL, SPHERICAL]),
     *cases("candidate view, whitener", lambda v: candidate_view(whitener=v), optional(flat(D * D))),

@@ -47,6 +47,9 @@ from gmm._kernel.seeding cimport (
 from gmm._kernel.tiles cimport kernel_in_use
 from gmm._kernel.workspace cimport aligned
 
+from functools import partial
+from operator import attrgetter
+
 import numpy as np
 
 from gmm._values import statistics
@@ -153,33 +156,27 @@ cdef class Candidate:
         return self.begun.centres
 
     cdef int partition(self, Scratch scratch, CandidateView view, int n_lloyd, int n_soft) except -1:
-        cdef Layout layout = self.family.family.covariance_layout
+        """Move the seeds; fit the simpler mixture, if there is one; and bring either to the coordinates of x."""
+        cdef Layout layout = simpler_layout(self.family.family.covariance_layout)
         cdef Py_ssize_t K = self.family.family.K, d = self.family.family.d
         cdef BeginRoom* room = &self.begun
+        cdef Family simpler = simpler_family(layout, K, d)
+        cdef Estimate* now = &room.simple
         for _ in range(n_lloyd):
             fill_whiteners(SPHERICAL, K, d, 1 / room.spread, room.whiteners)
             view.rows.pass_over(scratch, K, SPHERICAL, SPHERICAL, room.zero, room.centres, room.whiteners, True,
                                 view.rows.single_limit, &room.moments)
             move_to_means(&room.moments, K, d, room.centres)
             room.spread *= sqrt(max(-2 * room.moments.log_evidence / (d * room.moments.weight), 1e-16))
-        room.soft = n_soft > 0 and has_simpler(layout, d)
-        if room.soft:
-            return self.soften(scratch, view, n_soft)
-        room.layout = view.metric.layout
-        scaled_metric(&view.metric, K, d, 1 / room.spread, room.wide)
-        points_to_rows(&view.metric, K, d, room.centres)
-        self.lower_bound = log_volume(&view.metric, d) - d * log(room.spread)
-        return 0
-
-    cdef int soften(self, Scratch scratch, CandidateView view, int n_passes) except -1:
-        """Fit the simpler mixture, and bring it to the coordinates of x."""
-        cdef BeginRoom* room = &self.begun
-        cdef Py_ssize_t K = self.family.family.K, d = self.family.family.d
-        cdef Layout layout = simpler_layout(self.family.family.covariance_layout)
-        cdef Family simpler = simpler_family(layout, K, d)
-        cdef Estimate* now = &room.simple
+        room.soft = n_soft > 0 and has_simpler(self.family.family.covariance_layout, d)
+        if not room.soft:
+            room.layout = view.metric.layout
+            scaled_metric(&view.metric, K, d, 1 / room.spread, room.wide)
+            points_to_rows(&view.metric, K, d, room.centres)
+            self.lower_bound = log_volume(&view.metric, d) - d * log(room.spread)
+            return 0
         fill_whiteners(layout, K, d, 1 / room.spread, room.whiteners)
-        for i in range(n_passes):
+        for i in range(n_soft):
             if i == 0:
                 view.rows.pass_over(scratch, K, layout, layout, room.zero, room.centres, room.whiteners, True,
                                     view.rows.single_limit, &room.moments)
@@ -346,10 +343,8 @@ cdef class Race:
     cdef double n_effective, fewest_rows, thin
     cdef CandidateRows part, rows
     cdef list scratches
-    cdef list field                       # of candidates, what they do next, and the rows that they pass over
-    cdef int task, n_passes, size
+    cdef int size                         # of the race: the family
     cdef double disagreement              # nats per row between the best candidate and the third best
-    cdef CandidateRows now
 
     def __init__(self, schedule, families, moments, uniforms, views, CandidateRows part not None,
                  CandidateRows rows not None, *, double n_effective, double fewest_rows, double thin, verdict=None,
@@ -385,8 +380,8 @@ cdef class Race:
         cdef list race = [Candidate(self.families[size], self.moments) for _ in range(n)]
         self.size = size
         self.each(race, BEGIN, self.part, self.how.n_lloyd + self.how.n_soft)
-        if self.how.n_mixtures < len(race):
-            race = sorted(race, key=depth)[:self.how.n_mixtures]
+        if self.how.n_mixtures < n:
+            race = sorted(race, key=attrgetter("lower_bound"), reverse=True)[:self.how.n_mixtures]
         self.each(race, LEAVE, self.part, 1)
         return race
 
@@ -399,15 +394,13 @@ cdef class Race:
         """Return the n highest, degenerate ones last, and one of those that have the same likelihood."""
         cdef Candidate one, last
         cdef list order, left
-        if len(race) == 1:
-            return race
         order = sorted([(self.is_degenerate(one), -one.lower_bound, i) for i, one in enumerate(race)])
         if len(order) > 2:
             self.disagreement = INFINITY if order[2][0] else order[2][1] - order[0][1]
-        race = [race[i] for _, _, i in order[:n]]
-        last = race[0]
+        last = race[order[0][2]]
         left = [last]
-        for one in race[1:]:
+        for _, _, i in order[1:n]:
+            one = race[i]
             if fabs(last.lower_bound - one.lower_bound) > SAME_LIKELIHOOD:
                 left.append(one)
                 last = one
@@ -422,32 +415,31 @@ cdef class Race:
         return not self.thin * one.thinness < 1 and self.verdict(one.estimate)
 
     cdef int each(self, list field, int task, CandidateRows rows, int n_passes) except -1:
-        self.field, self.task, self.now, self.n_passes = field, task, rows, n_passes
         if self.spread is None:
-            self.advance(0, len(field))
+            self.advance(field, task, rows, n_passes, 0, len(field))
         else:
-            self.spread(self.advance, len(field), rows.n_rows * n_passes)
+            self.spread(partial(self.advance, field, task, rows, n_passes), len(field), rows.n_rows * n_passes)
         return 0
 
-    def advance(self, Py_ssize_t start, Py_ssize_t end):
-        """Let candidates start … end − 1 of the field do their task; disjoint ranges may run in threads."""
+    def advance(self, list field, int task, CandidateRows rows, int n_passes, Py_ssize_t start, Py_ssize_t end):
+        """Let candidates start … end − 1 of a field do what is next; disjoint ranges may run in threads."""
         cdef Scratch scratch = self.scratches.pop() if self.scratches else Scratch()
         cdef Candidate one
         cdef Py_ssize_t i
         for i in range(start, end):
             PyErr_CheckSignals()
-            one = self.field[i]
-            if self.task == BEGIN:
+            one = field[i]
+            if task == BEGIN:
                 self.begin(one, scratch, i)
-            elif self.task == LEAVE:
-                one.leave_view(scratch, self.now)
+            elif task == LEAVE:
+                one.leave_view(scratch, rows)
             else:
-                one.run(scratch, self.now, self.n_passes)
+                one.run(scratch, rows, n_passes)
         self.scratches.append(scratch)
 
     cdef int begin(self, Candidate one, Scratch scratch, Py_ssize_t i) except -1:
-        """Begin with candidate i of a race, by turns in each view, there from random rows and from seeds of k-means."""
-        cdef Py_ssize_t K = one.family.family.K, k, turn
+        """Begin with candidate i of a race: by turns in each view, there by turns from random rows or seeds of k-means."""
+        cdef Py_ssize_t K = one.family.family.K, k
         cdef bint random_seeds = self.how.random_seeds
         cdef CandidateView view = self.views[i % 2]
         cdef const double[:, ::1] rows = view.rows.rows, uniforms = self.uniforms[self.size]
@@ -457,15 +449,11 @@ cdef class Race:
             for k in range(K):
                 seeds[k] = (i // 2 * K + k) % rows.shape[0]
         else:
-            turn = i // 4 * 2 + i % 2 if random_seeds else i
-            choose_seeds(rows[:self.how.n_seeding], view.rows.weight, uniforms[turn], seeds)
+            i = i // 4 * 2 + i % 2 if random_seeds else i
+            choose_seeds(rows[:self.how.n_seeding], view.rows.weight, uniforms[i], seeds)
         for k in range(K):
             memcpy(centres + k * rows.shape[1], &rows[seeds[k], 0], rows.shape[1] * sizeof(double))
         return one.partition(scratch, view, self.how.n_lloyd, self.how.n_soft)
-
-
-def depth(Candidate one):
-    return -one.lower_bound
 
 
 def kmeans_seeds(

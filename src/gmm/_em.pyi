@@ -118,7 +118,7 @@ class CandidateRows:
         rows: _Array,
         weight: _Array | None,
         origin: _Array,
-        reach: _Array | None = None,
+        reach: _Array,
         *,
         scatter: _Array | None = None,
         single_limit: float = 0,

@@ -14,7 +14,6 @@ threads follow each other in a compiled loop (`loop.pxd`), with the same paramet
 This module has what Python sees: workers' scratch, the pass and its results; `mstep.pyx` has the work between passes.
 """
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
-from libc.math cimport fabs
 from libc.string cimport memcpy
 
 from gmm._kernel.estimate cimport Estimate, estimate_in, estimate_size
@@ -596,7 +595,7 @@ cdef class CandidateRows:
     rows : array of shape (n, d)
     weight : array of shape (n,), optional
     origin, reach : array of shape (d,)
-        As `Plan` takes them. The rows tell the `reach` if it is None.
+        As `Plan` takes them.
     scatter : array of shape (d, d), optional
         The rows' scatter about `origin`; for tied moments.
     single_limit : float
@@ -604,20 +603,13 @@ cdef class CandidateRows:
     """
 
     def __cinit__(
-        self, const double[:, ::1] rows, const double[::1] weight, const double[::1] origin,
-        const double[::1] reach=None, *, const double[:, ::1] scatter=None, double single_limit=0,
+        self, const double[:, ::1] rows, const double[::1] weight, const double[::1] origin, const double[::1] reach, *,
+        const double[:, ::1] scatter=None, double single_limit=0,
     ):
-        cdef Py_ssize_t d = rows.shape[1], i, j
-        cdef double[::1] farthest
+        cdef Py_ssize_t d = rows.shape[1]
         if rows.shape[0] < 1 or d < 1:
             raise ValueError(f"expected one row and one feature at least, got shape {(rows.shape[0], d)}")
         expect("origin", origin.shape[0], d)
-        if reach is None:
-            farthest = np.zeros(d)
-            for i in range(rows.shape[0]):
-                for j in range(d):
-                    farthest[j] = max(farthest[j], fabs(rows[i, j] - origin[j]))
-            reach = farthest
         expect("reach", reach.shape[0], d)
         if weight is not None:
             expect("weight", weight.shape[0], rows.shape[0])

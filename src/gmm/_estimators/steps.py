@@ -204,7 +204,7 @@ def prepare_stepped_fit(
     if settings.start.responsibilities is not None and not callable(estimator.init_params):
         # An array is validated and copied now; the result of a callable, when it is called.
         start = settings.start.responsibilities(0).copy()
-        settings = replace(settings, start=replace(settings.start, responsibilities=lambda seed: start))
+        settings = settings._replace(start=settings.start._replace(responsibilities=lambda seed: start))
     (seed,) = start_seeds(estimator.random_state, 1)
     return SteppedFit(source, names, settings, seed)
 

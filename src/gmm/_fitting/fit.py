@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -39,8 +40,7 @@ _ROUNDING = 1e-5  # of responsibilities in float32 that sum to 1
 _OR_GO_ON = "; or let a GaussianMixture that has them go on with warm_start=True"
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class StartSettings:
+class StartSettings(NamedTuple):
     """Where a fit begins; other parts are left to the data.
 
     Parameters
@@ -54,7 +54,7 @@ class StartSettings:
     """
 
     method: str = ""
-    parts: Mapping[str, Array] = field(default_factory=dict)
+    parts: Mapping[str, Array] = MappingProxyType({})
     responsibilities: Callable[[int], Array] | None = None
 
     @property
@@ -63,8 +63,7 @@ class StartSettings:
         return not self.parts and self.responsibilities is None
 
 
-@dataclass(frozen=True, eq=False)
-class FitSettings:
+class FitSettings(NamedTuple):
     """How to fit: so many components, what is maximised, where to begin, how to go on, and whether to refine."""
 
     n_components: int
@@ -124,13 +123,13 @@ def fit_mixture(
                 if watch.stopped:
                     return ended.mixture_fit
                 journal.note(ended)
-            journal.note(replace(journal.progress, stage="order"))
+            journal.note(journal.progress._replace(stage="order"))
         fit = journal.progress.mixture_fit
         if journal.progress.stage == "order" and settings.objective.prior.ordered and solver.accelerated:
             fit = fit.improved(_ordered(problem, e_step, solver, each, journal))
             if watch.stopped:
                 return fit
-            journal.note(replace(journal.progress, fit=fit, stage="refinement"))
+            journal.note(journal.progress._replace(fit=fit, stage="refinement"))
         if journal.progress.stage != "ended":
             if settings.refine is not None and fit.result.trace.converged:
                 context = watch, lambda: watch.stopped, source.n_effective
@@ -201,7 +200,7 @@ def _ordered(
 
     def pause(result: SolverResult, run: SolverRun) -> None:
         if result is not journal.progress.mixture_fit.result:
-            journal.note(replace(journal.progress, fit=replace(fit, result=result)))
+            journal.note(journal.progress._replace(fit=fit._replace(result=result)))
         journal.pause(run)
 
     return in_falling_order(problem, e_step, fit.result, solver, callback, paused=paused, on_pause=pause)
@@ -259,7 +258,7 @@ def split_merged(
             screen=screen,
             callback=watched,
             stop_requested=stop_requested,
-            keep=lambda refined: journal.note(replace(journal.progress, refined=refined)),
+            keep=lambda refined: journal.note(journal.progress._replace(refined=refined)),
         ).refined(best, journal.progress.refined)
 
 
@@ -332,7 +331,7 @@ def _starts(
             elif screened is None:
                 yield number, begin
             elif screened.promising:
-                yield number, replace(begin, parameters=screened.parameters)
+                yield number, begin._replace(parameters=screened.parameters)
             elif journal.progress.fit is None:
                 unpromising.append((number, begin))
             elif on_skip is not None:
@@ -371,7 +370,7 @@ def _start(problem: Problem, settings: FitSettings, seed: int, e_step: EStep) ->
     begin = _start_without_noise(problem, settings, seed, e_step)
     remainder = 1 - float(begin.parameters.as_estimate()[0].sum())
     share = remainder if remainder > _ROUNDING else noise.share
-    return replace(begin, parameters=begin.parameters.with_noise(noise, share))
+    return begin._replace(parameters=begin.parameters.with_noise(noise, share))
 
 
 def _start_without_noise(problem: Problem, settings: FitSettings, seed: int, e_step: EStep) -> Beginning:
@@ -384,7 +383,7 @@ def _start_without_noise(problem: Problem, settings: FitSettings, seed: int, e_s
         if len(parts) == len(PARTS):
             return Beginning(MixtureParameters(**parts, model=model))
     begin = problem.beginning(e_step, _start_statistics(problem.rows, settings, seed))
-    return replace(begin, parameters=replace(begin.parameters, **parts)) if parts else begin
+    return begin._replace(parameters=replace(begin.parameters, **parts)) if parts else begin
 
 
 def _start_statistics(source: Source, settings: FitSettings, seed: int) -> SufficientStatistics:

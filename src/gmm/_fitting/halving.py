@@ -36,7 +36,6 @@ _ROWS_FOR_SURPLUS = 5  # fewest rows of each component: with fewer, what is left
 _FEWEST_ROWS = 400
 _ROWS_PER_COMPONENT = 50
 _ROWS_PER_FEATURE = 10  # of a component with a full covariance: with fewer, the candidate that overfits most wins
-_LLOYD_PASSES = 2
 _SEEDING_ROWS = 100
 _SEEDING_ROWS_PER_COMPONENT = 50
 # Of many rows there tend to be many clusters, and k-means has to find them all: random rows, few rows to seed with and
@@ -50,7 +49,6 @@ _SEVERAL, _MANY_OF_EACH, _FEW_MIXTURES = 10, 50, 2
 _FEW_NUMBERS = 1000  # in the rows: passes take less time than Python between them, so there may be more
 _MOST_NUMBERS = 2e5  # in the second moments of all candidates together: some 10 MB with their mixtures
 _WORTH_SCRATCH = 2000  # rows: a worker's scratch is as large as some hundred
-_SAME_LIKELIHOOD = 1e-6  # nats per row
 _ROUGHLY = 50.0  # times the limits of float32: candidates differ by more than it loses
 
 Task = Callable[[int, int], None]
@@ -78,7 +76,7 @@ class Schedule:
     ----------
     n_candidates : int
     n_mixtures : int
-        Candidates that get as far as a mixture of the family: those whose simpler mixtures are likeliest.
+        Candidates of a race that get as far as a mixture of the family: those whose simpler mixtures are likeliest.
     part : int
         Rows that candidates begin on.
     cuts : tuple of Cut
@@ -109,7 +107,7 @@ class Schedule:
     part: int
     cuts: tuple[Cut, ...]
     final_cut: Cut = _FINAL_CUT
-    n_lloyd: int = _LLOYD_PASSES
+    n_lloyd: int = 2
     n_soft: int = 3
     n_seeding: int = _SEEDING_ROWS
     random_seeds: bool = True
@@ -136,8 +134,7 @@ def _schedule(model: CovarianceModel, n: int, d: int, K: int, without_prior: boo
     n_seeding = max(_SEEDING_ROWS, _SEEDING_ROWS_PER_COMPONENT * K)
     if full and n < K * model.fewest_rows(d):
         # Too few rows for so many covariances: any fit overfits them, and passes are dear.
-        n_mixtures = 2 if K <= _MANY_COMPONENTS else 1
-        return Schedule(4, n_mixtures, n, (Cut(1, 1),), n_seeding=n_seeding, single=False)
+        return Schedule(4, 2 if K <= _MANY_COMPONENTS else 1, n, (Cut(1, 1),), n_seeding=n_seeding, single=False)
     n_candidates = min(_CANDIDATES, max(4, int(_MOST_NUMBERS / math.prod(model.moments.shape(K, d)))))
     n_mixtures = _FEW_MIXTURES if full and K >= _SEVERAL and n >= _MANY_OF_EACH * K else n_candidates
     # What a drop costs is likelihood, and says nothing of a prior.
@@ -217,8 +214,10 @@ def _scaled(view: View, centre: Array, single_limit: float) -> CandidateView:
     rows, metric = view.rows.rows, view.metric
     variance = view.rows.mean_of(np.einsum("ij,ij->i", rows, rows)) / rows.shape[1]
     scale = 1 / math.sqrt(variance) if variance > 0 else 1.0
-    scaled = CandidateRows(rows * scale, view.rows.sample_weight, np.zeros(rows.shape[1]), single_limit=single_limit)
-    return CandidateView(scaled, metric.layout.code, scale * metric.whitener.ravel(), centre)
+    scaled, origin = ArraySource(rows * scale, view.rows.sample_weight), np.zeros(rows.shape[1])
+    reach = scaled.survey.reach(origin)
+    passed = CandidateRows(scaled.rows, scaled.sample_weight, origin, reach, single_limit=single_limit)
+    return CandidateView(passed, metric.layout.code, scale * metric.whitener.ravel(), centre)
 
 
 def _rows(part: ArraySource, sample: ArraySource, model: CovarianceModel, single_limit: float) -> CandidateRows:

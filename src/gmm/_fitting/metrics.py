@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,8 +19,7 @@ _SHRINKAGE = 0.03  # of the total variance, added to each variance once every fe
 _WHOLE_METRIC = 64
 
 
-@dataclass(frozen=True, eq=False)
-class Metric:
+class Metric(NamedTuple):
     """A distance between rows, ‖W (x − y)‖.
 
     `whitener` is W as `layout` stores it for one component.
@@ -39,8 +38,7 @@ class Metric:
 OWN_UNITS = Metric(SPHERICAL, np.ones(1))
 
 
-@dataclass(frozen=True, eq=False)
-class View:
+class View(NamedTuple):
     """A sample in the coordinates of a metric, about its centre: `rows` are W (x − centre)."""
 
     rows: ArraySource
@@ -57,8 +55,8 @@ def views_of(sample: ArraySource, moments: Layout, *, deviations: ArraySource | 
     For models of variances alone and many features, the second view is in units of each feature's standard deviation.
     The covariance is that of `deviations`, if they are given.
     """
-    rows, weight = sample.rows - sample.survey.centre, sample.sample_weight
-    spread = ArraySource(rows, weight) if deviations is None else deviations
+    own = ArraySource(sample.rows - sample.survey.centre, sample.sample_weight)
+    spread = own if deviations is None else deviations
     z, weighted, total = spread.rows, spread.weighed(spread.rows), (deviations or sample).survey.weight
     if moments.axis_aligned and sample.n_features > _WHOLE_METRIC:
         variances = np.einsum("ij,ij->j", weighted, z) / total
@@ -66,8 +64,8 @@ def views_of(sample: ArraySource, moments: Layout, *, deviations: ArraySource | 
         metric = Metric(DIAGONAL, 1 / np.sqrt(variances)[None])
     else:
         metric = _shrunk(weighted.T @ z / total)
-    white = metric.layout.whitened(metric.whitener, 0, rows)
-    return View(ArraySource(rows, weight), OWN_UNITS), View(ArraySource(white, weight), metric)
+    white = ArraySource(metric.layout.whitened(metric.whitener, 0, own.rows), own.sample_weight)
+    return View(own, OWN_UNITS), View(white, metric)
 
 
 def _shrunk(covariance: Array) -> Metric:

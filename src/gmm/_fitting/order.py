@@ -55,7 +55,7 @@ def in_falling_order(
         run = problem.run(
             e_step,
             begin,
-            replace(settings, max_iter=n_passes),
+            settings._replace(max_iter=n_passes),
             start=result.trace.start,
             callback=callback,
             on_pause=partial(on_pause, result),

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from gmm._fitting.split_merge import Refined
 from gmm._passes.solver import Iteration, SolverResult, SolverRun
@@ -13,8 +12,7 @@ from gmm._passes.trace import Trace
 Stage = Literal["starts", "order", "refinement", "ended"]
 
 
-@dataclass(frozen=True, eq=False)
-class MixtureFit:
+class MixtureFit(NamedTuple):
     """The best result, the components that its run had to give a new place, and the trace of every run."""
 
     result: SolverResult
@@ -25,11 +23,10 @@ class MixtureFit:
         """Return the fit with a result that continues the best one; its trace replaces that of its start."""
         start = self.result.trace.start
         traces = tuple(result.trace if trace.start == start else trace for trace in self.traces)
-        return replace(self, result=result, traces=traces)
+        return self._replace(result=result, traces=traces)
 
 
-@dataclass(frozen=True, eq=False)
-class FitProgress:
+class FitProgress(NamedTuple):
     """Where a fit stands.
 
     Parameters
@@ -66,11 +63,11 @@ class FitProgress:
     def with_end(self, result: SolverResult) -> FitProgress:
         """Return the progress once the run of a start has ended."""
         if self.fit is None:
-            return replace(self, fit=MixtureFit(result, result.repaired, (result.trace,)), run=None)
+            return self._replace(fit=MixtureFit(result, result.repaired, (result.trace,)), run=None)
         traces = (*self.fit.traces, result.trace)
         if result.lower_bound > self.fit.result.lower_bound:
-            return replace(self, fit=MixtureFit(result, result.repaired, traces), run=None)
-        return replace(self, fit=replace(self.fit, traces=traces), run=None)
+            return self._replace(fit=MixtureFit(result, result.repaired, traces), run=None)
+        return self._replace(fit=self.fit._replace(traces=traces), run=None)
 
 
 class Journal:
@@ -94,7 +91,7 @@ class Journal:
     @property
     def progress(self) -> FitProgress:
         """Where the fit stands now."""
-        return self._progress if self._run is None else replace(self._progress, run=self._run.result)
+        return self._progress if self._run is None else self._progress._replace(run=self._run.result)
 
     def pause(self, run: SolverRun) -> None:
         """Note that a run could be continued from here."""
@@ -107,7 +104,7 @@ class Journal:
 
     def note(self, progress: FitProgress) -> None:
         """Note how far the fit has come between two runs."""
-        self._progress, self._run = progress if progress.run is None else replace(progress, run=None), None
+        self._progress, self._run = progress if progress.run is None else progress._replace(run=None), None
         self._keep(self)
 
 

@@ -212,7 +212,7 @@ class SplitMerge:
         def callback(iteration: Iteration) -> bool:
             return self._callback(replace(iteration, move=number)) or watch(iteration)
 
-        settings = replace(self._settings, max_iter=passes)
+        settings = self._settings._replace(max_iter=passes)
         result = where.problem.run(where.e_step, begin, settings, callback=callback).go().result
         closing = len(result.trace) == passes and not result.trace.converged
         self._count(len(result.trace) + closing, where)

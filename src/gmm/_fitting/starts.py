@@ -7,7 +7,8 @@ order does not matter, and a row written twice equals a row of weight 2.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -30,8 +31,7 @@ from gmm._values.weights import weighed
 from gmm._values.whitened import WhitenedMixture
 
 
-@dataclass(frozen=True)
-class StartRequest:
+class StartRequest(NamedTuple):
     """The mixture that a start is asked for.
 
     Parameters
@@ -286,9 +286,9 @@ def start_statistics(source: Source, request: StartRequest, init_params: str, rn
     sample = sampled(source, request.n_components, rng)
     share = sampled_share(source, request.n_components)
     if share < 1:
-        request = replace(request, share=share)
+        request = request._replace(share=share)
     with blas_alone(float(sample.n_rows) * sample.n_features**2):
         statistics = STARTS[init_params](sample, request, rng)
     # Rounded, so that components of the same weight are ordered by their means, not by the last digit.
-    shares = np.round(statistics.counts / statistics.weight, 9)
+    shares = (statistics.counts / statistics.weight).round(9)
     return statistics.reordered(np.lexsort((*-statistics.means.T[::-1], -shares)))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import inf
+from typing import NamedTuple
 
 from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
 from gmm._passes.e_step import EStep
@@ -20,8 +21,7 @@ from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
 
 
-@dataclass(frozen=True, kw_only=True)
-class SolverSettings:
+class SolverSettings(NamedTuple):
     """Which solver to use, `QuasiNewton` or `TextbookEM`, and when it ends.
 
     `tolerance` is in nats per unit weight or, if the `bound_is_total`, in nats, as the run's record then is; `max_iter`
@@ -35,8 +35,7 @@ class SolverSettings:
     bound_is_total: bool = False
 
 
-@dataclass(frozen=True, eq=False)
-class Beginning:
+class Beginning(NamedTuple):
     """Where a run begins, or continues.
 
     Parameters
@@ -103,7 +102,7 @@ class Problem:
         """
         begin, noise = self.continuation(e_step, statistics), self.objective.noise
         if begin.parameters.noise_weight < noise.share:
-            begin = replace(begin, parameters=begin.parameters.with_noise(noise, noise.share))
+            begin = begin._replace(parameters=begin.parameters.with_noise(noise, noise.share))
         return begin
 
     def continuation(self, e_step: EStep, statistics: SufficientStatistics) -> Beginning:

@@ -161,13 +161,14 @@ def as_source_to_fit(
     check_enough_rows(source.n_used, n_components)
     survey = source.survey
     reach = survey.reach(survey.centre)
-    column = int(np.argmax(reach))
-    centre = float(np.nan_to_num(survey.centre[column], posinf=0, neginf=0))  # weights may have made it infinite
-    if not reach[column] < _LARGEST_REACH:
+    largest = float(reach.max())
+    small, light = largest < _LARGEST_REACH, survey.weight * largest * largest < _LARGEST_SQUARES  # False for NaN
+    if not (small and light):
+        column = int(np.argmax(reach))
+        centre = float(np.nan_to_num(survey.centre[column], posinf=0, neginf=0))  # weights may have made it infinite
         value, row = _farthest(source, column, centre)
-        raise_too_large(value, row, column, centre=centre, estimator=estimator, feature_names=names)
-    if not survey.weight * float(reach[column]) * float(reach[column]) < _LARGEST_SQUARES:
-        value, row = _farthest(source, column, centre)
+        if not small:
+            raise_too_large(value, row, column, centre=centre, estimator=estimator, feature_names=names)
         raise_too_heavy(value, row, column, weight=survey.weight, estimator=estimator)
     return source, names
 

@@ -123,7 +123,7 @@ class Starts:
             portfolios = self._portfolios[: len(self._enough(n_components))]
             starts = [start for portfolio in portfolios for start in portfolio.partitions(n_components, rngs)]
         else:
-            request = replace(self._request, n_components=n_components)
+            request = self._request._replace(n_components=n_components)
             starts = [self._start(rows, request, rng) for rows in self._enough(n_components) for rng in rngs]
         return [self._in_places(start) for start in starts]
 

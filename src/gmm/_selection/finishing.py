@@ -184,7 +184,7 @@ class _Finish:
         assert on_sample is not None  # ranked cells have a fit
         begin, n_threads = fitted_parameters(on_sample), self._request.template.n_threads
         settings = self._request.settings(Key(begin.n_components, begin.model), source, n_threads)
-        settings = replace(settings, refine=None)
+        settings = settings._replace(refine=None)
         result = self._result(number, source, settings, begin)
         scorer, objective = Scorer(result.parameters, n_threads), settings.objective
         totals = scorer.totals(source)

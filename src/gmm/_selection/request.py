@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain
 from math import inf
 from operator import index
@@ -106,8 +106,8 @@ class Request:
         settings, tol = settings_of(template, objective, StartSettings(method=str(template.init_params))), self.tol
         if tol is None:
             tol = min(template.tol, max(CRITERION_ACCURACY / self.source.survey.weight, _SMALLEST_TOL))
-        solver = replace(settings.solver, tolerance=tol)
-        return replace(settings, n_components=K, solver=solver, refine="split-merge")
+        solver = settings.solver._replace(tolerance=tol)
+        return settings._replace(n_components=K, solver=solver, refine="split-merge")
 
     def keys(self, n_components: int) -> list[Key]:
         """The cells to fit for a number of components."""

@@ -304,7 +304,7 @@ class _Refits:
         settings = fit_settings(model, rows, mixture.model)
         problem = Problem(rows.with_classes(known), settings.objective.beside(mixture), settings.n_threads)
         passes = max(model.max_iter, _FEWEST_PASSES)
-        solver = replace(settings.solver, tolerance=_NATS_LEFT, max_iter=passes, bound_is_total=True)
+        solver = settings.solver._replace(tolerance=_NATS_LEFT, max_iter=passes, bound_is_total=True)
         labels = _labels(mixture, rows, model.n_threads)
         return cls(model, mixture, rows, problem, solver, rows.weights, labels, draw_rows)
 

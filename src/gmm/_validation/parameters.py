@@ -58,7 +58,7 @@ class Requirement:
     def __or__(self, other: Requirement) -> Requirement:
         """Return the requirement that at least one of the two holds."""
         names = self.names + other.names
-        return Requirement(self.texts + other.texts, lambda value: self.holds(value) or other.holds(value), names)
+        return Requirement(self.texts + other.texts, lambda value: other.holds(value) or self.holds(value), names)
 
 
 def _an_int(least: int, most: float = math.inf) -> Requirement:
