@@ -133,13 +133,20 @@ cdef inline void in_axes(
         multiply_transposed(product, d, axes, d, out, d, d, d, d, <double>0)
     else:
         multiply_rows(axes, matrix, d, out)
-        for i in range(d):
-            for j in range(d):
-                product[j * d + i] = out[i * d + j]
+        transpose(out, d, product)
         multiply_rows(axes, product, d, out)
+        transpose(out, d, out)
     for i in range(d):
         for j in range(i):
             out[j * d + i] = out[i * d + j]
+
+
+cdef inline void transpose(const double* matrix, Py_ssize_t d, double* out) noexcept nogil:
+    """Write a (d, d) matrix transposed; in place, its upper triangle is mirrored."""
+    cdef Py_ssize_t i, j
+    for i in range(d):
+        for j in range(d):
+            out[j * d + i] = matrix[i * d + j]
 
 
 cdef inline void multiply_rows(const double* a, const double* b, Py_ssize_t d, double* out) noexcept nogil:

@@ -19,7 +19,7 @@ from gmm._passes.results import ComponentDiagnostics, Output, Partition, PassBat
 from gmm._passes.stopping import GainBelow, Stopping
 from gmm._passes.threads import PASS_WORTH_THREADS, READING, usable_threads
 from gmm._passes.trace import PassRecord
-from gmm._rows.sources import Chunk, Pattern, Source, chunks_in_order, in_range
+from gmm._rows.sources import ArraySource, Chunk, Pattern, Source, chunks_in_order, in_range
 from gmm._values.layouts import SPHERICAL, TIED, Array, Layout
 from gmm._values.noise import NO_NOISE, Noise
 from gmm._values.parameters import MixtureParameters
@@ -163,10 +163,10 @@ class EStep:
         tolerance = stopping.tolerance if isinstance(stopping, GainBelow) else None
         single = tolerance is None or bool(parameters.fixed)  # which the compiled update does not know
         with blas_alone(max(plan.largest_product, family.work)):
-            head, n_workers = self._run(plan)
+            head, table, n_workers = self._first(plan, resident)
             measured, statistics, estimate = plan.run_em(
                 head,
-                _em.RowTable(resident.rows, resident.sample_weight, self._codes(plan)),
+                table,
                 scatter,
                 at_most=1 if single else min(at_most, self._worth_a_loop(plan, n_workers, family.work)),
                 family=family,
@@ -202,11 +202,11 @@ class EStep:
                 return [PassRecord(*state.take(statistics, rounding, repair_empty=repair_empty))]
         plan, scatter = self._plan_for_moments(mixture)
         with blas_alone(max(plan.largest_product, work)):
-            head, n_workers = self._run(plan)
+            head, table, n_workers = self._first(plan, resident)
             at_most = min(at_most, self._worth_a_loop(plan, n_workers, work))
             passes = plan.run_quasi_newton(
                 head,
-                _em.RowTable(resident.rows, resident.sample_weight, self._codes(plan)),
+                table,
                 scatter,
                 at_most=at_most,
                 state=state,
@@ -229,10 +229,10 @@ class EStep:
         mixture = WhitenedMixture(SPHERICAL, np.zeros(K), partition.centres, np.full(K, 1 / partition.spread))
         plan = self.plan(mixture, hard=True)
         with blas_alone(plan.largest_product):
-            head, n_workers = self._run(plan)
+            head, table, n_workers = self._first(plan, resident)
             passes, ended, centres, spread, inertia = plan.lloyd(
                 head,
-                _em.RowTable(resident.rows, resident.sample_weight),
+                table,
                 at_most=min(at_most, self._worth_a_loop(plan, n_workers, 0.0)),
                 centres=partition.centres,
                 spread=partition.spread,
@@ -359,6 +359,14 @@ class EStep:
                 self.walk(plan, scratches, chunk, parts)
         return scratches[0], len(scratches)
 
+    def _first(self, plan: _em.Plan, resident: ArraySource) -> tuple[_em.Scratch, _em.RowTable, int]:
+        """Make the first pass of a loop; return the scratch with its sums, the rows, and the number of workers."""
+        table = _em.RowTable(resident.rows, resident.sample_weight, self._codes(plan))
+        scratches = self.scratches(plan, resident.n_rows)
+        self._walk_table(plan, scratches, table, resident.n_rows)
+        plan.join(scratches)
+        return scratches[0], table, len(scratches)
+
     def walk(
         self, plan: _em.Plan, scratches: list[_em.Scratch], chunk: Chunk, arrays: dict[str, NDArray[Any] | None]
     ) -> None:
@@ -369,11 +377,13 @@ class EStep:
     def _walk_chunk(
         self, plan: _em.Plan, scratches: list[_em.Scratch], chunk: Chunk, arrays: dict[str, NDArray[Any] | None]
     ) -> None:
-        """Walk the lanes of a chunk; each worker takes a consecutive share."""
-        n_lanes, n_workers = -(-len(chunk.rows) // plan.lane_rows), len(scratches)
-        step = max(1, int(_SLICE / plan.work))
         how: dict[str, Any] = {"first_lane": chunk.first // plan.lane_rows, "weight": chunk.sample_weight} | arrays
-        table = _em.RowTable(chunk.rows, **how)
+        self._walk_table(plan, scratches, _em.RowTable(chunk.rows, **how), len(chunk.rows))
+
+    def _walk_table(self, plan: _em.Plan, scratches: list[_em.Scratch], table: _em.RowTable, n_rows: int) -> None:
+        """Walk the lanes of a table; each worker takes a consecutive share."""
+        n_lanes, n_workers = -(-n_rows // plan.lane_rows), len(scratches)
+        step = max(1, int(_SLICE / plan.work))
 
         def walk(worker: int) -> None:
             last = n_lanes * (worker + 1) // n_workers

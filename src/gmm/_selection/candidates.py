@@ -24,7 +24,7 @@ from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
 
-_SPLITS = 2  # components of the smaller mixture to split, one in each start
+_SPLITS = 4  # components of the smaller mixture to split, one in each start
 _DROPS = 2  # components of the larger one to drop, one in each start
 
 
