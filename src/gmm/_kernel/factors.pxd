@@ -181,10 +181,12 @@ cdef inline double go(Analysis* a, double factor) noexcept nogil:
 cdef inline double descend(Analysis* a) noexcept nogil:
     """Lower the objective from `logs` to a minimum; return it."""
     cdef Py_ssize_t d = a.d, n, halving
-    cdef double objective = evaluate(a), tried = INFINITY, promise, rounding
+    cdef double objective = evaluate(a), tried = INFINITY, promise, rounding, gain, last = INFINITY
     for n in range(MOST_STEPS):
-        if not (objective < INFINITY and next_step(a) > 1e-18):
+        gain = next_step(a) if objective < INFINITY else 0
+        if not gain > 1e-26 or (gain < 1e-16 and gain >= last):
             break
+        last = gain
         memcpy(a.before, a.logs, d * sizeof(double))
         memcpy(a.slopes, a.gradient, d * sizeof(double))
         rounding = 16 * DBL_EPSILON * (d + fabs(objective))
