@@ -230,6 +230,27 @@ def test_covariance_names_models(iris):
     assert [cell["covariance_type"] for cell in names] == list(gmm._values.covariance.PARSIMONIOUS) * 2
 
 
+def test_factors_are_searched_by_their_number(iris):
+    few = (iris, "--exclude", "species", "--components", 2)
+    by_option = cells(*few, "--covariance", "factor,diag", "--n-factors", "1:2")
+    by_name = cells(*few, "--models", "factor1,factor2,diag")
+    assert by_option == by_name
+    assert [cell["covariance_type"] for cell in by_name] == ["factor1", "factor2", "diag"]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("--covariance", "factor"), "--n-factors: expected with --covariance factor or ppca"),
+        (("--covariance", "full", "--n-factors", 2), "--n-factors: expected with --covariance factor or ppca"),
+        (("--bayesian", "--n-factors", 2), "--n-factors: not with --bayesian"),
+        (("--bayesian", "--covariance", "factor2"), "expected one of full, tied, diag, spherical"),
+    ],
+)
+def test_numbers_of_factors_that_say_nothing_are_refused(words, expected, iris):
+    assert expected in fails(2, "fit", iris, "--exclude", "species", *words)
+
+
 def test_one_column_has_two_models(tmp_path):
     np.save(tmp_path / "one.npy", np.random.default_rng(0).normal(size=60))
     found = cells(tmp_path / "one.npy", "--components", "1:3")

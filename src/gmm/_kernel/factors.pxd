@@ -2,8 +2,8 @@
 
 Ψ is σ² I in principal component analysis, where the maximum has a closed form (Tipping and Bishop 1999, equations 7 and
 8), or diagonal in factor analysis.  There the maximum over Λ is known for each Ψ (Lawley 1940): with m_1 ≤ … ≤ m_d the
-eigenvalues of Ψ^½ C⁻¹ Ψ^½ and u_i their vectors, Σ = Ψ^½ (I + Σ_{i ≤ q, m_i < 1} (1/m_i − 1) u_i u_iᵀ) Ψ^½.  What is left
-to minimise, by Newton's method in log ψ (Jöreskog 1967; Clarke 1970), is
+eigenvalues of Ψ^½ C⁻¹ Ψ^½ and u_i their vectors, Σ = Ψ^½ (I + Σ_{i ≤ q, m_i < 1} (1/m_i − 1) u_i u_iᵀ) Ψ^½.  What is
+left to minimise, by Newton's method in log ψ (Jöreskog 1967; Clarke 1970), is
 
     log|Σ| + tr Σ⁻¹C = Σ_j log ψ_j + Σ_{i ≤ q, m_i < 1} (1 − log m_i) + Σ_{other i} 1/m_i.
 
@@ -180,11 +180,13 @@ cdef inline double go(Analysis* a, double factor) noexcept nogil:
 
 cdef inline double descend(Analysis* a) noexcept nogil:
     """Lower the objective from `logs` to a minimum; return it."""
-    cdef Py_ssize_t d = a.d, n, halving
-    cdef double objective = evaluate(a), tried = INFINITY, promise, rounding
-    for n in range(MOST_STEPS):
-        if not (objective < INFINITY and next_step(a) > 1e-18):
+    cdef Py_ssize_t d = a.d, halving, _
+    cdef double objective = evaluate(a), tried = INFINITY, promise, rounding, gain, last = INFINITY
+    for _ in range(MOST_STEPS):
+        gain = next_step(a) if objective < INFINITY else 0
+        if not gain > 1e-26 or (gain < 1e-16 and gain >= last):
             break
+        last = gain
         memcpy(a.before, a.logs, d * sizeof(double))
         memcpy(a.slopes, a.gradient, d * sizeof(double))
         rounding = 16 * DBL_EPSILON * (d + fabs(objective))
