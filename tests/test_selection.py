@@ -64,7 +64,7 @@ def test_the_best_has_the_smallest_criterion(criterion):
     assert found.best_index == np.argmin(scores)
     assert found.best is found.estimators[found.best_index]
     if criterion != "aic":  # whose penalty three components of VVE outweigh
-    assert found.best.n_components == 2
+        assert found.best.n_components == 2
 
 
 def test_weights_equal_repeats():

@@ -438,7 +438,7 @@ cdef class Race:
         self.scratches.append(scratch)
 
     cdef int begin(self, Candidate one, Scratch scratch, Py_ssize_t i) except -1:
-        """Begin with candidate i of a race: by turns in each view, there by turns from random rows or seeds of k-means."""
+        """Begin with candidate i of a race, by turns in each view, there by turns from random rows or k-means++."""
         cdef Py_ssize_t K = one.family.family.K, k
         cdef bint random_seeds = self.how.random_seeds
         cdef CandidateView view = self.views[i % 2]
