@@ -233,7 +233,7 @@ def test_covariance_names_models(iris):
 def test_factors_are_searched_by_their_number(iris):
     few = (iris, "--exclude", "species", "--components", 2)
     by_option = cells(*few, "--covariance", "factor,diag", "--n-factors", "1:2")
-    by_name = cells(*few, "--models", "factor1,factor2,diag")
+    by_name = cells(*few, "--covariance", "factor1,factor2,diag")
     assert by_option == by_name
     assert [cell["covariance_type"] for cell in by_name] == ["factor1", "factor2", "diag"]
 
@@ -241,9 +241,9 @@ def test_factors_are_searched_by_their_number(iris):
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (("--covariance", "factor"), "--n-factors: expected with --covariance factor or ppca"),
+        (("--covariance", "factor"), "--covariance factor: expected --n-factors"),
         (("--covariance", "full", "--n-factors", 2), "--n-factors: expected with --covariance factor or ppca"),
-        (("--bayesian", "--n-factors", 2), "--n-factors: not with --bayesian"),
+        (("--bayesian", "--n-factors", 2), "--bayesian cannot be combined with --n-factors"),
         (("--bayesian", "--covariance", "factor2"), "expected one of full, tied, diag, spherical"),
     ],
 )

@@ -27,6 +27,7 @@ MODEL = GaussianMixture(2, **HOW).fit(X)
 OBJECTS = {
     "": None,
     "GaussianMixture": MODEL,
+    "of factors": GaussianMixture(2, covariance_type="factor1", **HOW).fit(X),
     "BayesianGaussianMixture": BayesianGaussianMixture(n_components=2, **HOW).fit(X),
     "FrozenMixture": MODEL.freeze(),
     "GaussianMixtureSearch": gmm.GaussianMixtureSearch([2], "full", **HOW).fit(X),
@@ -85,7 +86,9 @@ FUNCTIONS = [name for name, value in PUBLIC.items() if inspect.isfunction(value)
 
 def public_methods(name):
     for method, function in inspect.getmembers(type(OBJECTS[name]), inspect.isroutine):
-        if not method.startswith(("_", "set_")) and method not in OF_OTHERS and not inspect.isbuiltin(function):
+        if method.startswith(("_", "set_")) or method in OF_OTHERS or inspect.isbuiltin(function):
+            continue
+        if hasattr(OBJECTS[name], method) and (name != "of factors" or not hasattr(MODEL, method)):
             yield name, method
 
 

@@ -216,7 +216,8 @@ def test_where_it_ends_em_stands_still(covariance_type):
     with EStep(ArraySource(X), covariance_model(covariance_type).moments) as e_step:
         ended = climbed(X, begun(X, covariance_type), ridge=1e-3, tolerance=1e-13, max_iter=3000)
         assert ended.trace.converged
-        again = MStep(Objective(ended.parameters.model, 1e-3), 0)(e_step(through_noise(ended.parameters, 1e-3)))
+        statistics = e_step(through_noise(ended.parameters, 1e-3))
+        again = MStep(Objective(ended.parameters.model, 1e-3), 0)(statistics, ended.parameters)
     np.testing.assert_allclose(again.weights, ended.parameters.weights, atol=1e-5)
     np.testing.assert_allclose(again.means, ended.parameters.means, atol=1e-5)
     np.testing.assert_allclose(again.covariances, ended.parameters.covariances, atol=1e-5)

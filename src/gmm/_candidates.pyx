@@ -339,53 +339,53 @@ cdef class Race:
         Runs a task for so many candidates in threads, given the rows that each passes over.
     """
 
-    cdef object how, families, moments, uniforms, views, verdict, spread
+    cdef object schedule, families, moments, uniforms, views, verdict, spread
     cdef double n_effective, fewest_rows, thin
     cdef CandidateRows part, rows
     cdef list scratches
-    cdef int size                         # of the race: the family
-    cdef double disagreement              # nats per row between the best candidate and the third best
+    cdef int number                       # of the family whose candidates begin
+    cdef double disagreement              # nats per row between the best and the third best, in the last cut of three
 
     def __init__(self, schedule, families, moments, uniforms, views, CandidateRows part not None,
                  CandidateRows rows not None, *, double n_effective, double fewest_rows, double thin, verdict=None,
                  spread=None):
-        self.how, self.families, self.moments = schedule, families, moments
+        self.schedule, self.families, self.moments = schedule, families, moments
         self.uniforms, self.views, self.part, self.rows = uniforms, views, part, rows
         self.n_effective, self.fewest_rows, self.thin, self.verdict = n_effective, fewest_rows, thin, verdict
         self.spread, self.scratches, self.disagreement = spread, [], INFINITY
 
     def best(self):
         """Return the candidate that is left in the end."""
-        cdef list race = self.raced(0), finalists = race
+        cdef list race = self.winner(0), finalists = race
         cdef Candidate larger
-        if len(self.families) > 1 and self.disagreement > self.how.agreement:
-            larger = self.raced(1)[0]
+        if len(self.families) > 1 and self.disagreement > self.schedule.agreement:
+            larger = self.winner(1)[0]
             if not larger.failed:
-                finalists = race + larger.without(self.scratches[0], self.part, self.families[0], self.how.n_last_drops)
+                finalists = race + larger.without(self.scratches[0], self.part, self.families[0], self.schedule.n_last_drops)
         if len(finalists) > 1:
-            finalists = self.halved(finalists, self.how.final_cut)
+            finalists = self.survivors_of_cut(finalists, self.schedule.final_cut)
         return finalists[0]
 
-    cdef list raced(self, int size):
+    cdef list winner(self, int number):
         """Return the winner among the candidates of a family, in a list."""
-        cdef list race = self.begun(size)
-        for cut in self.how.cuts:
+        cdef list race = self.field(number)
+        for cut in self.schedule.cuts:
             if cut.all_rows or len(race) > 1:
-                race = self.halved(race, cut)
+                race = self.survivors_of_cut(race, cut)
         return race
 
-    cdef list begun(self, int size):
+    cdef list field(self, int number):
         """Let the candidates of a family begin; those of the likeliest simpler mixtures estimate their first one."""
-        cdef int n = self.how.n_larger if size else self.how.n_candidates
-        cdef list race = [Candidate(self.families[size], self.moments) for _ in range(n)]
-        self.size = size
-        self.each(race, BEGIN, self.part, self.how.n_lloyd + self.how.n_soft)
-        if self.how.n_mixtures < n:
-            race = sorted(race, key=attrgetter("lower_bound"), reverse=True)[:self.how.n_mixtures]
+        cdef int n = self.schedule.n_larger if number else self.schedule.n_candidates
+        cdef list race = [Candidate(self.families[number], self.moments) for _ in range(n)]
+        self.number = number
+        self.each(race, BEGIN, self.part, self.schedule.n_lloyd + self.schedule.n_soft)
+        if self.schedule.n_mixtures < n:
+            race = sorted(race, key=attrgetter("lower_bound"), reverse=True)[:self.schedule.n_mixtures]
         self.each(race, LEAVE, self.part, 1)
         return race
 
-    cdef list halved(self, list race, cut):
+    cdef list survivors_of_cut(self, list race, cut):
         """Run candidates for the passes of a cut, and keep the best."""
         self.each(race, RUN, self.rows if cut.all_rows else self.part, cut.passes)
         return self.survivors(race, cut.n_survivors)
@@ -440,20 +440,21 @@ cdef class Race:
     cdef int begin(self, Candidate one, Scratch scratch, Py_ssize_t i) except -1:
         """Begin with candidate i of a race, by turns in each view, there by turns from random rows or k-means++."""
         cdef Py_ssize_t K = one.family.family.K, k
-        cdef bint random_seeds = self.how.random_seeds
+        cdef bint random_seeds = self.schedule.random_seeds
         cdef CandidateView view = self.views[i % 2]
-        cdef const double[:, ::1] rows = view.rows.rows, uniforms = self.uniforms[self.size]
+        cdef const double[:, ::1] rows = view.rows.rows, uniforms = self.uniforms[self.number]
         cdef double* centres = one.enter(view)
         cdef Py_ssize_t[::1] seeds = np.empty(K, dtype=np.intp)
+        # Candidate 0: rows in the first view; 1: rows in the second; 2, 3: seeds of k-means++ there, the first two draws.
         if random_seeds and i // 2 % 2 == 0:
             for k in range(K):
                 seeds[k] = (i // 2 * K + k) % rows.shape[0]
         else:
             i = i // 4 * 2 + i % 2 if random_seeds else i
-            choose_seeds(rows[:self.how.n_seeding], view.rows.weight, uniforms[i], seeds)
+            choose_seeds(rows[:self.schedule.n_seeding], view.rows.weight, uniforms[i], seeds)
         for k in range(K):
             memcpy(centres + k * rows.shape[1], &rows[seeds[k], 0], rows.shape[1] * sizeof(double))
-        return one.partition(scratch, view, self.how.n_lloyd, self.how.n_soft)
+        return one.partition(scratch, view, self.schedule.n_lloyd, self.schedule.n_soft)
 
 
 def kmeans_seeds(

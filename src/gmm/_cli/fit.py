@@ -80,8 +80,13 @@ def _covariance_types(options: argparse.Namespace) -> list[str] | None:
     if unknown:
         near = suggestion(unknown[0], choices)
         raise UsageError(f"--covariance {','.join(unknown)}: expected all, or names among {','.join(choices)}{near}")
-    if any(name in OF_FACTORS for name in names) != (options.n_factors is not None):
-        raise UsageError(f"--n-factors: expected with --covariance {' or '.join(OF_FACTORS)}, and with these alone")
+    of_factors = [name for name in names if name in OF_FACTORS]
+    if of_factors and options.n_factors is None:
+        raise UsageError(
+            f"--covariance {of_factors[0]}: expected --n-factors, or their number in the name: {of_factors[0]}2"
+        )
+    if not of_factors and options.n_factors is not None:
+        raise UsageError(f"--n-factors: expected with --covariance {' or '.join(OF_FACTORS)}, whose factors it counts")
     names = [each for name in names for each in _with_factors(name, options.n_factors)]
     return None if "all" in names else list(dict.fromkeys(names))
 

@@ -450,6 +450,5 @@ def warn_of_repairs(repaired: tuple[int, ...]) -> None:
 
 def ill_defined(error: SingularMatrixError, model: CovarianceModel) -> str:
     """The error message for a singular covariance: scikit-learn's sentence, and which covariance it is."""
-    if model.layout.pooled:
-        return f"{_ILL_DEFINED} The covariance that all components share is singular."
-    return f"{_ILL_DEFINED} The covariance of component {error.component} is singular."
+    whose = f"A covariance of {model.name}" if model.constraint else f"The covariance of component {error.component}"
+    return f"{_ILL_DEFINED} {'The covariance that all components share' if model.layout.pooled else whose} is singular."

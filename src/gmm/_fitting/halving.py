@@ -46,7 +46,7 @@ _SEEDING_ROWS_OF_MANY = 300  # per component
 _MANY_COMPONENTS = 50  # whose covariances all overfit
 # Of so many components with so many rows each, diagonal mixtures tell which candidates are worth full covariances.
 _SEVERAL, _MANY_OF_EACH, _FEW_MIXTURES = 10, 50, 2
-_FEW_NUMBERS = 1000  # in the rows: passes take less time than Python between them, so there may be more
+_FEW_NUMBERS = 1000  # in the rows: passes take little time beside the rest of a fit, so there may be more
 _MOST_NUMBERS = 2e5  # in the second moments of all candidates together: some 10 MB with their mixtures
 _WORTH_SCRATCH = 2000  # rows: a worker's scratch is as large as some hundred
 _ROUGHLY = 50.0  # times the limits of float32: candidates differ by more than it loses
@@ -119,6 +119,7 @@ class Schedule:
 
     def n_greedy(self, n_candidates: int) -> int:
         """How many candidates of a race have seeds of k-means++."""
+        # Views take turns, and in each view random rows and seeds of k-means++: see `Race.begin`.
         return sum(i // 2 % 2 for i in range(n_candidates)) if self.random_seeds else n_candidates
 
 

@@ -31,7 +31,7 @@ cdef struct Analysis:
     double* lowest              # (d,) least log ψ
     double* logs                # (d,) log ψ
     double* gradient            # (d,) of the objective
-    double* variances           # (d,) 1 / m, of the directions in `axes`, descending
+    double* variances           # (d,) 1 / m, descending (ppca: of C, ascending), along `axes`
     double* axes                # (d, d) u_i, one a row
     double* step                # (d,)
     double* before              # (d,) log ψ before the step

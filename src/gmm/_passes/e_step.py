@@ -205,12 +205,7 @@ class EStep:
             head, table, n_workers = self._first(plan, resident)
             at_most = min(at_most, self._worth_a_loop(plan, n_workers, work))
             passes = plan.run_quasi_newton(
-                head,
-                table,
-                scatter,
-                at_most=at_most,
-                state=state,
-                repair_empty=repair_empty,
+                head, table, scatter, at_most=at_most, state=state, repair_empty=repair_empty
             )
         return [PassRecord(*record) for record in passes]
 

@@ -244,9 +244,9 @@ CLASSIC = ("full", "tied", "diag", "spherical")
 OF_ONE_FEATURE = (COMMON, _OWN)  # mclust's names where only volumes are left
 COVARIANCE_TYPES = (*CLASSIC, *PARSIMONIOUS)
 OF_FACTORS = _FACTOR, _PPCA = "factor", "ppca"  # a number of factors behind them makes a model's name
+_CONSTRAINT_OF = {_FACTOR: 11, _PPCA: 12}
 DEFAULT_COVARIANCE_TYPE = "full"
 
-_CONSTRAINED = [model for model in _REGISTRY if model.constraint]
 _DIGITS = 10
 MOST_FACTORS = 10 ** (_DIGITS - 1) - 1
 _MODELS = {name: model for model in _REGISTRY for name in (model.name, model.alias) if name}
@@ -301,8 +301,7 @@ def _kind_of(name: str) -> str:
 @cache
 def factor_model(kind: str, n_factors: int) -> FactorModel:
     """Return the one model of this kind, "factor" or "ppca", and number of factors."""
-    constraint = len(_CONSTRAINED) + OF_FACTORS.index(kind) + 1  # behind those of letters
-    return FactorModel(_OWN, _OWN, _OWN, FULL, constraint, "", n_factors, kind)
+    return FactorModel(_OWN, _OWN, _OWN, FULL, _CONSTRAINT_OF[kind], "", n_factors, kind)
 
 
 def with_factors(name: object, n_factors: int | None) -> object:

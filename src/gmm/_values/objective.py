@@ -201,7 +201,7 @@ def ridged(
         except SingularMatrixError as error:
             if ridge == 0:
                 raise
-            # Constrained covariances depend on each other: raise all of them.
+            # A constraint does not tell whose covariance it is: raise all of them.
             k = slice(None) if model.constraint else slice(error.component, error.component + 1)
             # Not the diagonal: after a component has jumped far, cancellation may have left it negative.
             scale = np.abs(once if layout.pooled else once[k]).max()
