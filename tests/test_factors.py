@@ -364,3 +364,30 @@ def test_standard_errors_of_factors():
         inference.standard_errors(mixture, X, method=method, random_state=0) for method in ("information", "bootstrap")
     )
     np.testing.assert_allclose(by_information.means, by_refits.means, rtol=0.5)
+
+
+def test_what_is_saved_is_loaded_where_noise_is_at_its_least(tmp_path):
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        rows = rng.normal(size=(200, 2)) @ rng.normal(size=(2, 5)) + 0.5 * rng.normal(size=(200, 5))
+        rows = np.c_[rows, np.ones(200)]
+        mixture = GaussianMixture(1, covariance_type="factor3").fit(rows)
+        mixture.save(tmp_path / "model.gmm")
+        np.testing.assert_array_equal(gmm.load(tmp_path / "model.gmm").covariances_, mixture.covariances_)
+        (loadings,), (noise,) = mixture.loadings_, mixture.noise_variance_
+        np.testing.assert_allclose(loadings @ loadings.T + np.diag(noise), mixture.covariances_[0], atol=1e-8)
+
+
+def test_em_goes_on_from_the_noise_before():
+    rng = np.random.default_rng(1)
+    rows = [
+        rng.normal(size=(150, 2)) @ rng.normal(size=(2, 6)) + rng.normal(size=(150, 6)) * 0.5 + 4 * k for k in (0, 1)
+    ]
+    how = {
+        "covariance_type": "factor2",
+        "means_init": np.repeat([[0.0], [4.0], [2.0]], 6, axis=1),
+        "acceleration": None,
+    }
+    mixture = GaussianMixture(3, tol=1e-9, max_iter=300, **how).fit(np.concatenate(rows))
+    assert mixture.converged_
+    assert np.diff(mixture.lower_bounds_).min() > -1e-7

@@ -492,3 +492,13 @@ def test_rows_in_a_file_are_passed_over_with_fixed_parameters(tmp_path):
 def test_labels_alone_give_no_fixed_parameters():
     with pytest.raises(ValueError, match="expected means_init"):
         GaussianMixture(K, fixed={"means": True}).fit(rows(), labels=np.arange(180) % 3)
+
+
+@pytest.mark.parametrize("covariance_type", ["factor1", "ppca1", "VEE", "EVE"])
+def test_fixed_covariances_that_are_not_of_the_model_are_refused(covariance_type):
+    rng = np.random.default_rng(0)
+    rows, roots = rng.normal(size=(300, 4)), rng.normal(size=(2, 4, 4))
+    precisions = np.linalg.inv(roots @ roots.transpose(0, 2, 1) + np.eye(4))
+    how = {"means_init": np.zeros((2, 4)), "precisions_init": precisions, "fixed": {"covariances": True}}
+    with pytest.raises(ValueError, match=f"do not satisfy the model {covariance_type}"):
+        GaussianMixture(2, covariance_type=covariance_type, **how).fit(rows)

@@ -102,9 +102,12 @@ def test_a_search_among_the_known_alone(name):
     """Of one component, and of one column, cells are of simpler models in another shape."""
     for n, columns in [(1, [0, 1]), (1, [0]), (2, [0])] if name != "VEE" else [(2, [0, 1])]:
         d, full = len(columns), PRECISIONS["full"][:n][:, columns][:, :, columns]
-        precisions = {"full": full, "VEE": full, "tied": full[0], "diag": full[:, range(d), range(d)]}.get(
-            name, full[:, 0, 0]
-        )
+        precisions = {
+            "full": full,
+            "VEE": full[0] * np.array([1.0, 2.0])[:, None, None],
+            "tied": full[0],
+            "diag": full[:, range(d), range(d)],
+        }.get(name, full[:, 0, 0])
         how = {"fixed": BOTH, "means_init": MEANS[:n, columns], "precisions_init": precisions}
         found = searched(X[:, columns], n, name, **how)
         single = GaussianMixture(n, covariance_type=name, tol=1e-5, max_iter=1000, **how).fit(X[:, columns])

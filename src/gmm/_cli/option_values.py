@@ -20,7 +20,7 @@ def components(text: str) -> list[int]:
         if not (first.strip().isdecimal() and (not colon or last.strip().isdecimal())):
             raise argparse.ArgumentTypeError(f"expected 3, 2,4,6 or 1:9, got {text!r}")
         if max(int(first), int(last if colon else first)) > _MOST_COMPONENTS:
-            raise argparse.ArgumentTypeError(f"expected at most {_MOST_COMPONENTS:,} components, got {text!r}")
+            raise argparse.ArgumentTypeError(f"expected numbers up to {_MOST_COMPONENTS:,}, got {text!r}")
         if colon and int(first) > int(last):
             raise argparse.ArgumentTypeError(f"range {part.strip()} is empty; write {int(last)}:{int(first)}")
         numbers.extend(range(int(first), int(last if colon else first) + 1))

@@ -25,6 +25,7 @@ from gmm._passes.problem import Beginning, Problem, SolverSettings
 from gmm._passes.solver import Iteration, SolverResult, SolverRun
 from gmm._rows.sources import ArraySource, Source
 from gmm._validation.fixed import check_fixed_start
+from gmm._validation.given import check_constraint
 from gmm._values.fixed import PARTS
 from gmm._values.layouts import Array, SingularMatrixError
 from gmm._values.objective import Objective
@@ -379,6 +380,8 @@ def _start_without_noise(problem: Problem, settings: FitSettings, seed: int, e_s
     if "precisions" in parts:
         covariances = model.layout.inverse(parts.pop("precisions"), problem.rows.n_features)
         shares = parts.get("weights", np.full(K, 1 / K))
+        if problem.objective.fixed.covariances.any():
+            check_constraint(MixtureParameters(shares, np.zeros((K, problem.rows.n_features)), covariances, model))
         parts["covariances"] = model.constrained(covariances, np.maximum(shares, 1e-300))
         if len(parts) == len(PARTS):
             return Beginning(MixtureParameters(**parts, model=model))

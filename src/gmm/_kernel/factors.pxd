@@ -21,6 +21,7 @@ cdef enum:
     MOST_STEPS = 60           # of Newton's method, which takes 4 to 10 where all ψ are above their least values
     MOST_HALVINGS = 8         # of a step: one that needs more is rounding
     LONGEST_STEP = 3          # of a log ψ
+    MOST_STARTS = 40          # of one covariance that is taken apart
 
 
 cdef struct Analysis:
@@ -235,6 +236,14 @@ cdef inline void first_noise(Analysis* a) noexcept nogil:
         a.logs[j] = max(a.logs[j] + log(factor), a.lowest[j])
 
 
+cdef inline void other_noise(Analysis* a, unsigned int* state) noexcept nogil:
+    """Begin with other shares, as far down as a thousandth."""
+    cdef Py_ssize_t d = a.d, j
+    for j in range(d):
+        state[0] = 1664525u * state[0] + 1013904223u               # Numerical Recipes' generator
+        a.logs[j] = max(-7 * (state[0] / 4294967296.) ** 2 - log(a.precision[j * d + j]), a.lowest[j])
+
+
 cdef inline double objective_of(
     Analysis* a, const double* before, const double* covariance,        # IN (d, d)
 ) noexcept nogil:
@@ -251,32 +260,45 @@ cdef inline double objective_of(
     return total
 
 
+cdef inline bint take_apart(
+    Analysis* a, const double* covariance,         # IN (d, d) of the model
+) noexcept nogil:
+    """Find its Ψ: the minimum is known, so begin anew until it is there; return whether the matrix is definite."""
+    cdef Py_ssize_t d = a.d, attempt
+    cdef double target = objective_of(a, covariance, covariance), best = INFINITY, found
+    cdef unsigned int state = 1
+    if not set_target(a, covariance):
+        return False
+    for attempt in range(MOST_STARTS):
+        if attempt == 0:
+            first_noise(a)
+        else:
+            other_noise(a, &state)
+        found = descend(a)
+        if found < best:
+            best = found
+            memcpy(a.other, a.logs, d * sizeof(double))
+        if best <= target + 1e-10 * (d + fabs(target)):
+            break
+    memcpy(a.logs, a.other, d * sizeof(double))
+    return evaluate(a) < INFINITY
+
+
 cdef inline bint analyse(
     Analysis* a, double least, const double* previous, const double* covariance,   # IN (d, d); `previous` may be NULL
 ) noexcept nogil:
-    """Find Ψ and the axes; return whether there is a solution.  It is at least as likely as `previous`."""
+    """Find Ψ and the axes, from the Ψ before if there is one; return whether there is a solution.
+
+    It is at least as likely as `previous`.
+    """
     cdef Py_ssize_t d = a.d, j
-    cdef double best, other
     for j in range(d):
         a.lowest[j] = log(max(least, 1e-8 * covariance[j * d + j]))
-    if not set_target(a, covariance):
-        return False
-    first_noise(a)
-    best = descend(a)
-    if previous == NULL:
-        return best < INFINITY
-    other = objective_of(a, previous, covariance)
-    if best <= other + 1e-10 * (d + fabs(other)) or not set_target(a, previous):
-        return best < INFINITY
-    # Another maximum: begin from the Ψ before, of which the covariance before is the only maximum.
-    memcpy(a.other, a.logs, d * sizeof(double))
-    first_noise(a)
-    descend(a)
-    set_target(a, covariance)
-    if not descend(a) < best:
-        memcpy(a.logs, a.other, d * sizeof(double))
-        return evaluate(a) < INFINITY
-    return True
+    if previous == NULL or not take_apart(a, previous):
+        if not set_target(a, covariance):
+            return False
+        first_noise(a)
+    return set_target(a, covariance) and descend(a) < INFINITY
 
 
 cdef inline void assemble(

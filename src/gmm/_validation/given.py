@@ -277,7 +277,7 @@ def check_mixture(weights: Any, means: Any, covariances: Any, model: CovarianceM
     centres = check_array(centres, "means", centres.shape).astype(np.float64, order="C")
     spread, factors = _check_spread(covariances, f"{model.type_name} covariance", n_components, n_features, model)
     mixture = MixtureParameters(shares, centres, spread, model, factors)
-    _check_constraint(mixture)
+    check_constraint(mixture)
     return mixture
 
 
@@ -377,8 +377,14 @@ def _check_spread(
     return spread, None
 
 
-def _check_constraint(mixture: MixtureParameters) -> None:
-    """Reject covariances that violate the model's constraint by more than rounding explains."""
+def check_constraint(mixture: MixtureParameters) -> None:
+    """Reject covariances that violate the model's constraint by more than rounding explains.
+
+    Raises
+    ------
+    ValueError
+        If there are such covariances.
+    """
     covariances, weights, model = mixture.covariances, mixture.weights, mixture.model
     if not model.constraint:
         return

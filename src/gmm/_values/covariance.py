@@ -272,7 +272,11 @@ def covariance_model(name: object, n_features: int | None = None) -> CovarianceM
             f"such as {model.name!r}, or one of {', '.join(map(repr, CLASSIC))}"
         )
     if n_features is not None and n_features <= model.n_factors:
-        instead = f"use up to {n_features - 1} factors, or 'full'" if n_features > 1 else "use another covariance type"
+        instead = (
+            f"use at most {counted(n_features - 1, 'factor')}, or 'full'"
+            if n_features > 1
+            else "use another covariance type"
+        )
         sizes = f"{counted(model.n_factors, 'factor')} and n_features={n_features}"
         raise ValueError(f"covariance type {model.name!r}: expected fewer factors than columns, got {sizes}: {instead}")
     return model
