@@ -38,7 +38,7 @@ from gmm._uses.combining import CombinedComponents, combine_components
 
 __all__ = ["Fitted", "Posterior", "Result", "fit_parameters", "make_directory"]
 
-_BUNDLED = "Old Faithful"
+_BUNDLED_NAME = "Old Faithful"
 _MOST_COMBINED = 1e8  # rows times squared components: a few seconds
 _LEAST_OVERLAP = 0.02  # nats per row
 
@@ -87,7 +87,7 @@ class Fitted:
     @property
     def source(self) -> str:
         """Name of the data."""
-        return self.options.file or _BUNDLED
+        return self.options.file or _BUNDLED_NAME
 
     @cached_property
     def whole(self) -> Any:

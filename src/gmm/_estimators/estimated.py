@@ -150,7 +150,7 @@ def fit(
     """
     check_parameters(self, fitting.starts.STARTS)
     check_callback(callback)
-    source, names = rows_to_fit(self, X, sample_weight)
+    source, names = source_to_fit(self, X, sample_weight)
     classes, restriction = known_classes(labels, components_per_class, self.n_components, source)
     source, printer = source.with_classes(restriction), _printer(self, source)
     model = model_of(self, source.n_features)
@@ -356,7 +356,7 @@ def start_of(mixture: FittedMixture, source: Source, model: CovarianceModel) -> 
     )
 
 
-def rows_to_fit(mixture: FittedMixture, X: ArrayLike, sample_weight: ArrayLike | None) -> tuple[Source, Names]:
+def source_to_fit(mixture: FittedMixture, X: ArrayLike, sample_weight: ArrayLike | None) -> tuple[Source, Names]:
     """Return the rows that an estimator is to be fitted to, gaps filled for starts, and their feature names."""
     K, missing = int(mixture.n_components), mixture.missing
     source, names = as_source_to_fit(X, sample_weight, estimator=mixture, n_components=K, missing=missing)

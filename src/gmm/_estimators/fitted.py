@@ -43,7 +43,14 @@ from gmm._values.layouts import Array
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 
-__all__ = ["FittedMixture", "check_is_mixture", "estimator_of", "fitted_parameters", "source_of", "without_noise"]
+__all__ = [
+    "FittedMixture",
+    "check_is_mixture",
+    "checked_without_noise",
+    "estimator_of",
+    "fitted_parameters",
+    "source_of",
+]
 
 _Mixture = TypeVar("_Mixture", bound="FittedMixture")
 _DOUBLE: np.dtype[Any] = np.dtype(np.float64)
@@ -391,7 +398,7 @@ class FittedMixture(Estimator):
         """Set parameters by hand; an unfitted estimator counts as fitted once it has all three."""
         before, parts = self._parameters, dict(vars(self).get("_assigned", {}))
         if before is not None:
-            without_noise(self, "assigned parameters")
+            checked_without_noise(self, "assigned parameters")
             parts = {name: getattr(before, name) for name in PARTS}
         parts |= given
         if len(parts) < len(PARTS):
@@ -486,7 +493,7 @@ def past_of(mixture: FittedMixture) -> Past:
     return past if past.parameters is parameters else Past(parameters)
 
 
-def without_noise(mixture: FittedMixture, feature: str) -> MixtureParameters:
+def checked_without_noise(mixture: FittedMixture, feature: str) -> MixtureParameters:
     """Return the parameters of a fitted mixture, for a feature that excludes noise.
 
     Raises
