@@ -44,13 +44,9 @@ from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 
 __all__ = [
-    "FittedMixture",
-    "check_is_mixture",
-    "checked_without_noise",
-    "estimator_of",
-    "fitted_parameters",
-    "source_of",
-]
+    "FittedMixture", "Past", "check_is_mixture", "checked_without_noise", "estimator_of", "fit_attributes",
+    "fitted_html", "fitted_parameters", "model_of", "past_of", "set_mixture", "source_of",
+]  # fmt: skip
 
 _Mixture = TypeVar("_Mixture", bound="FittedMixture")
 _DOUBLE: np.dtype[Any] = np.dtype(np.float64)
@@ -421,13 +417,7 @@ class FittedMixture(Estimator):
         return fitted_parameters(self).noise_weight
 
     def _lazily(
-        self,
-        method: str,
-        X: Any,
-        out: Any,
-        dtype: np.dtype[Any] | None = None,
-        shape: tuple[int, ...] = (),
-        **how: str,
+        self, method: str, X: Any, out: Any, dtype: np.dtype[Any] | None = None, shape: tuple[int, ...] = (), **how: str
     ) -> Any:
         """Return a Dask array of what a method gives for each partition of a Dask collection."""
         from gmm._rows.dask import mapped

@@ -51,7 +51,7 @@ _FAULTS = (pa.ArrowInvalid, pa.ArrowKeyError, UnicodeDecodeError, csv.Error, OSE
 _CUT, _NOT_UTF_8 = "straddl", "invalid UTF8"  # pyarrow's words for a line that no block holds, and other encodings
 _BLOCK, _LARGEST_BLOCK = 1 << 20, 1 << 30  # bytes; a block of pyarrow's reader must hold a whole line
 _UTF_8, _WESTERN, _LATIN_1 = "utf8", "cp1252", "latin-1"
-_NAMED = 3  # texts that a note shows
+_EXAMPLES = 3  # texts that a note shows
 _NO_UTF_8 = "the text is not UTF-8, so it is read as Latin-1 (Windows-1252)"
 
 
@@ -88,12 +88,12 @@ class TextPart(Part):
         self.name = path
         try:
             text, notes = _Text.of(path, path if content is None else content, text_format, whole=whole)
-            named, note = has_column_names(path, text.fields, lambda: text.named, text.missing, text_format)
-            self._names = None if named else text.default_names
-            table = text.named if named else text.unnamed
+            has_names, note = has_column_names(path, text.fields, lambda: text.below_names, text.missing, text_format)
+            self._names = None if has_names else text.default_names
+            table = text.below_names if has_names else text.of_all_lines
             if any(map(pa.types.is_binary, table.schema.types)):  # behind the beginning, it is no UTF-8
                 text, notes = replace(text, encoding=_LATIN_1), (*notes, _NO_UTF_8)
-                table = text.named if named else text.unnamed
+                table = text.below_names if has_names else text.of_all_lines
             numbers = numbers_in(table, text.decimal, text.missing)
         except _FAULTS as error:
             raise ValueError(f"{path} is not a table: {_reason(error)}") from error
@@ -116,7 +116,7 @@ class TextPart(Part):
     def notes(self, columns: Sequence[str] | None) -> tuple[str, ...]:
         """Tell how the text is read where that is a guess, and of thousands in these columns, or in all."""
         examples = [text for name, text in self._groups.items() if columns is None or name in columns]
-        groups = f"separated thousands are read, {listed(examples, _NAMED)}" if examples else ""
+        groups = f"separated thousands are read, {listed(examples, _EXAMPLES)}" if examples else ""
         return tuple(filter(None, (*self._notes, groups)))
 
     def batches(self, columns: Sequence[str], at_once: int) -> Iterator[pa.RecordBatch]:
@@ -241,12 +241,12 @@ class _Text:
         return next(csv.reader([self.line], delimiter=self.delimiter), [])
 
     @cached_property
-    def named(self) -> pa.Table:
+    def below_names(self) -> pa.Table:
         """The table if the first line holds column names."""
         return self._parsed(None)
 
     @property
-    def unnamed(self) -> pa.Table:
+    def of_all_lines(self) -> pa.Table:
         """The table if the first line is a row."""
         return self._parsed(self.default_names)
 
@@ -317,8 +317,9 @@ class _Text:
             return pa.csv.read_csv(stream, *self._options(names, use_threads), self._conversion(self.absent))
 
     def _stream(self) -> pa.NativeFile:
-        named = self.text_format.header is not False and not any(map(is_number, self.fields))
-        names = self.fields if named else self.default_names
+        # Of columns in messages alone: `has_column_names` cannot decide yet, as it reads the table by this stream.
+        has_names = self.text_format.header is not False and not any(map(is_number, self.fields))
+        names = self.fields if has_names else self.default_names
         text = QuotedText(_opened(self.source, self.compression), self.path, self.delimiter, names)
         return pa.PythonFile(text, mode="r")
 

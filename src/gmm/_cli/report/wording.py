@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm._cli.describe import decimals
+from gmm._estimators.criteria import BY_LIKELIHOOD
 from gmm._selection.grid import text_of, title
 from gmm._text.amounts import counted, percent, with_minus
 from gmm._values.covariance import COMMON, IDENTITY, CovarianceModel
@@ -124,7 +125,7 @@ def runner_up_sentence(criterion: str, rivals: Sequence[tuple[int, str, float]])
     if not rivals:
         return ""
     K, name, distance = rivals[0]
-    near = sum(distance < _OPEN for *_, distance in rivals) if criterion in ("bic", "aic", "aicc") else 0
+    near = sum(distance < _OPEN for *_, distance in rivals) if criterion in BY_LIKELIHOOD else 0
     others = f" Within 2 of the best {title(criterion)} are {near:,}: the choice is open." if near > 1 else ""
     return f"The runner-up, {counted(K, 'group')} with {name}, is {text_of(criterion, distance)} behind.{others}"
 
@@ -132,7 +133,7 @@ def runner_up_sentence(criterion: str, rivals: Sequence[tuple[int, str, float]])
 def rival_sentence(criterion: str, n_components: int, rivals: Sequence[tuple[int, str, float]]) -> str:
     """Say which other number of groups fits almost as well; empty if none does or the criterion has no scale."""
     others = [(K, distance) for K, _, distance in rivals if n_components != K and distance < _OPEN]
-    if not others or criterion not in ("bic", "aic", "aicc"):
+    if not others or criterion not in BY_LIKELIHOOD:
         return ""
     K, distance = others[0]
     fit, gap = "fits" if K == 1 else "fit", text_of(criterion, distance)
