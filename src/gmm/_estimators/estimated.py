@@ -20,6 +20,7 @@ from gmm._estimators.fitted import (
     fit_attributes,
     fitted_parameters,
     model_of,
+    objective_of,
     past_of,
     set_mixture,
     source_of,
@@ -406,11 +407,10 @@ def set_fitted(
     set_mixture(mixture, parameters, names, source.dtype, _last_fit=past, **of_fit)
 
 
-def fit_settings(self: FittedMixture, source: Source, model: CovarianceModel) -> fitting.fit.FitSettings:
+def fit_settings(mixture: FittedMixture, source: Source, model: CovarianceModel) -> fitting.fit.FitSettings:
     """Return how the parameters of an estimator ask to fit the rows; those that depend on the rows are checked here."""
-    check_ridge(self.reg_covar, source.survey.weight)
-    start = start_of(self, source, model)
-    return settings_of(self, self._objective_of(source, model), start)
+    check_ridge(mixture.reg_covar, source.survey.weight)
+    return settings_of(mixture, start=start_of(mixture, source, model), objective=objective_of(mixture, source, model))
 
 
 def settings_of(

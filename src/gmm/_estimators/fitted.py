@@ -45,7 +45,7 @@ from gmm._values.parameters import MixtureParameters
 
 __all__ = [
     "FittedMixture", "Past", "check_is_mixture", "checked_without_noise", "estimator_of", "fit_attributes",
-    "fitted_html", "fitted_parameters", "model_of", "past_of", "set_mixture", "source_of",
+    "fitted_html", "fitted_parameters", "model_of", "objective_of", "past_of", "set_mixture", "source_of",
 ]  # fmt: skip
 
 _Mixture = TypeVar("_Mixture", bound="FittedMixture")
@@ -263,9 +263,7 @@ class FittedMixture(Estimator):
         return scorer.classification_log_likelihood(source) if classified else scorer.log_likelihood(source)
 
     def sample(
-        self,
-        n_samples: int = 1,
-        random_state: int | np.random.RandomState | np.random.Generator | None = None,
+        self, n_samples: int = 1, random_state: int | np.random.RandomState | np.random.Generator | None = None
     ) -> tuple[NDArray[Any], NDArray[np.intp]]:
         """Draw rows from the mixture.
 
@@ -445,6 +443,11 @@ def model_of(mixture: FittedMixture, n_features: int | None = None) -> Covarianc
         If there is none.
     """
     return covariance_model(with_factors(mixture.covariance_type, vars(mixture).get("n_factors")), n_features)
+
+
+def objective_of(mixture: FittedMixture, source: Source, model: CovarianceModel) -> Objective:
+    """Return what the parameters of an estimator ask to maximise over mixtures of the rows."""
+    return mixture._objective_of(source, model)
 
 
 def fitted_parameters(mixture: FittedMixture) -> MixtureParameters:
