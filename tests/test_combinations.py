@@ -156,7 +156,7 @@ def test_every_refusal_in_the_code_is_a_row():
     """A pair that the table lacks would be a KeyError, which only the one who meets it would see."""
     for path in Path(gmm.__file__).parent.rglob("*.py"):
         for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(call, ast.Call) and getattr(call.func, "id", "") in ("refusal", "without_noise"):
+            if isinstance(call, ast.Call) and getattr(call.func, "id", "") in ("refusal", "checked_without_noise"):
                 first, second = (getattr(each, "value", None) for each in call.args)
                 first = first if call.func.id == "refusal" else "noise"
                 if second is None:

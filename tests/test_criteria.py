@@ -51,6 +51,18 @@ def test_nec_of_one_component_is_1_and_of_several_that_gain_nothing_infinite():
     assert isnan(criteria.nec(1.0, -100.0, nan))
 
 
+@pytest.mark.parametrize("criterion", criteria.CRITERIA)
+def test_no_criterion_is_below_its_least_value(criterion):
+    value = criteria.evaluate(Totals(-100.0, -101.0, 1.0), 5, 50, -110.0)[criterion]
+    least = criteria.least(criterion, -100.0, 5, 50)
+    assert least == value if criterion in criteria.BY_LIKELIHOOD else least < value
+
+
+def test_a_criterion_that_is_not_in_the_table_has_no_least_value():
+    with pytest.raises(KeyError):
+        criteria.least("dic", -100.0, 5, 50)
+
+
 @given(logliks, logliks, sizes, rows, st.floats(0, 1e6), st.floats(1, 1e9))
 def test_every_criterion_is_evaluated(loglik, classification, p, n, entropy, gain):
     found = criteria.evaluate(Totals(loglik, classification, entropy), p, n, loglik - gain)

@@ -12,7 +12,7 @@ import pytest
 import gmm
 import reference
 from gmm import BayesianGaussianMixture, GaussianMixture
-from gmm._estimators.estimated import rows_to_fit
+from gmm._estimators.estimated import source_to_fit
 from gmm._passes.incomplete import e_step_over
 from gmm._rows import blocks, incomplete, patterns
 from gmm._rows.entrance import as_source
@@ -181,7 +181,7 @@ def test_starts_see_the_draws_of_rows_in_memory():
     """Also of patterns that are filled in several batches."""
     rows = with_gaps(n=40_000, share=0.1)
     fit = GaussianMixture(3, missing="em", random_state=0)
-    array, blocks, there = (rows_to_fit(fit, X, None)[0] for X in (rows, stream(rows), partitions(rows)))
+    array, blocks, there = (source_to_fit(fit, X, None)[0] for X in (rows, stream(rows), partitions(rows)))
     some = np.sort(np.random.default_rng(0).choice(40_000, 500, replace=False))
     np.testing.assert_array_equal(array.subset(some).rows, blocks.subset(some).rows)
     np.testing.assert_allclose(array.subset(some).rows, there.subset(some).rows, rtol=1e-9, atol=1e-9)

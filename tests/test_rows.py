@@ -800,7 +800,7 @@ def test_predictions_that_fail_leave_the_file_as_it_was(tmp_path):
 def test_text_in_another_encoding_is_told(encoding, tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("a,b\n1,2\n3,4\n", encoding=encoding)
-    for reader in (gmm.open_rows, functools.partial(FileTable, says=TextFormat(), whole=True)):
+    for reader in (gmm.open_rows, functools.partial(FileTable, text_format=TextFormat(), whole=True)):
         with pytest.raises(ValueError, match=r"a\.csv.*in UTF-8.*as UTF-16"):
             reader(str(path))
 

@@ -361,7 +361,8 @@ cdef class Race:
         if len(self.families) > 1 and self.disagreement > self.schedule.agreement:
             larger = self.winner(1)[0]
             if not larger.failed:
-                finalists = race + larger.without(self.scratches[0], self.part, self.families[0], self.schedule.n_last_drops)
+                finalists = race + larger.without(
+                    self.scratches[0], self.part, self.families[0], self.schedule.n_last_drops)
         if len(finalists) > 1:
             finalists = self.survivors_of_cut(finalists, self.schedule.final_cut)
         return finalists[0]
@@ -445,7 +446,7 @@ cdef class Race:
         cdef const double[:, ::1] rows = view.rows.rows, uniforms = self.uniforms[self.number]
         cdef double* centres = one.enter(view)
         cdef Py_ssize_t[::1] seeds = np.empty(K, dtype=np.intp)
-        # Candidate 0: rows in the first view; 1: rows in the second; 2, 3: seeds of k-means++ there, the first two draws.
+        # Candidates 0, 1: rows, in the first view and the second; 2, 3: seeds of k-means++ there.
         if random_seeds and i // 2 % 2 == 0:
             for k in range(K):
                 seeds[k] = (i // 2 * K + k) % rows.shape[0]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from gmm._cli.agreement import Agreement, Labels, compare
 from gmm._cli.describe import agreement_json, mixture_json
 from gmm._cli.failures import CommandError
-from gmm._cli.result import Fitted, fit_parameters, make_directory
+from gmm._cli.result import Outcome, fit_parameters, make_directory
 from gmm._cli.rows import rows_to_fit
 from gmm._cli.show import Screen
 from gmm._cli.write import write_json, write_table
@@ -45,7 +45,7 @@ def fit_classes(screen: Screen, options: argparse.Namespace, covariance_type: st
     classifier = _classifier(options, covariance_type)
     with screen.warnings(options) as warned, screen.working("fitting"):
         classifier.fit(rows.source, labels)
-    fitted = Fitted(rows, options, warned, time.perf_counter() - started)
+    outcome = Outcome(rows, options, warned, time.perf_counter() - started)
     proba, classes = classifier.predict_proba(rows.source), [str(label) for label in classifier.classes_.tolist()]
     labelled, predicted = rows.labels.among(classes), proba.argmax(axis=1)
     agreement = compare(labelled, iter([predicted]), len(classes))
@@ -53,13 +53,13 @@ def fit_classes(screen: Screen, options: argparse.Namespace, covariance_type: st
     is_right = np.array(classes, object)[predicted[has_label]] == labelled.names[labelled.codes[has_label]]
     right = float(np.average(is_right, weights=None if weight is None else weight[has_label]))
     of_rows = {"accuracy": right, "agreement": agreement_json(agreement)}
-    document = {"data": fitted.about_data(), "seed": options.seed, "best": class_json(classifier), **of_rows}
+    document = {"data": outcome.about_data(), "seed": options.seed, "best": class_json(classifier), **of_rows}
     if out is not None:
-        _write(out, classifier, fitted, proba, document)
+        _write(out, classifier, outcome, proba, document)
     if options.json:
         write_json(None, document)
     else:
-        _show(screen, classifier, fitted, agreement, right)
+        _show(screen, classifier, outcome, agreement, right)
         screen.announce_files(out, "model.gmm", f"labels.{options.format}", "result.json")
 
 
@@ -74,29 +74,29 @@ def _classifier(options: argparse.Namespace, covariance_type: str | Sequence[str
 
 
 def _write(
-    out: Path, classifier: MixtureClassifier, fitted: Fitted, proba: NDArray[Any], document: dict[str, Any]
+    out: Path, classifier: MixtureClassifier, outcome: Outcome, proba: NDArray[Any], document: dict[str, Any]
 ) -> None:
     """Write the model, the predicted classes of the fitted rows, and JSON."""
     classifier.save(out / "model.gmm")
     classes = classifier.classes_
-    numbers = fitted.rows.numbers(0, fitted.rows.n_rows)
+    numbers = outcome.rows.numbers(0, outcome.rows.n_rows)
     columns = class_columns(numbers, classes[proba.argmax(axis=1)], classes, proba)
-    write_table(out / f"labels.{fitted.options.format}", [columns])
+    write_table(out / f"labels.{outcome.options.format}", [columns])
     write_json(out / "result.json", document)
 
 
-def _show(screen: Screen, classifier: MixtureClassifier, fitted: Fitted, agreement: Agreement, right: float) -> None:
+def _show(screen: Screen, classifier: MixtureClassifier, outcome: Outcome, agreement: Agreement, right: float) -> None:
     """Print the size of the data, the classes, and how the fitted rows are predicted."""
-    n, d = fitted.rows.n_rows, len(fitted.rows.names)
+    n, d = outcome.rows.n_rows, len(outcome.rows.names)
     for line in (
-        f"{fitted.source}: {counted(n, 'row')}, {counted(d, 'column')}",
+        f"{outcome.source}: {counted(n, 'row')}, {counted(d, 'column')}",
         "",
         *str(summary_of(classifier)).splitlines(),
         "",
     ):
         screen.line(line)
     names = dict(enumerate(map(str, classifier.classes_.tolist())))
-    screen.agreement(agreement, fitted.options.class_column, names)
+    screen.agreement(agreement, outcome.options.class_column, names)
     screen.line(f"{percent(right, 1)} of the labelled rows are predicted right; of new rows, it may be fewer")
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from gmm._cli import pictures
 from gmm._cli.failures import UsageError
-from gmm._cli.result import Fitted
+from gmm._cli.result import MixtureOutcome
 from gmm._cli.show import Screen
 from gmm._cli.write import check_suffix, check_writable, write_text
 
@@ -62,7 +62,7 @@ class Drawings:
         check_writable(path)
         return cls(options.plot, path, _report_module().Origin.of(options))
 
-    def write(self, result: Fitted, screen: Screen) -> None:
+    def write(self, result: MixtureOutcome, screen: Screen) -> None:
         """Write what was asked for, and say so."""
         say = screen.note if result.options.json else screen.line
         if self.plot is not None:

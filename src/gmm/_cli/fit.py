@@ -19,11 +19,12 @@ from gmm._text.amounts import counted
 from gmm._text.lists import suggestion
 from gmm._values.covariance import (
     CLASSIC,
-    COVARIANCE_TYPES,
+    COVARIANCE_CHOICES,
     DEFAULT_COVARIANCE_TYPE,
     OF_FACTORS,
     OF_ONE_FEATURE,
     PARSIMONIOUS,
+    expanded,
     names_factors,
 )
 
@@ -75,11 +76,12 @@ def _covariance_types(options: argparse.Namespace) -> list[str] | None:
     names = options.covariance or ["all"]
     if options.bayesian and options.covariance is not None and (len(names) > 1 or names[0] not in CLASSIC):
         raise UsageError(f"--covariance {','.join(names)}: expected one of {', '.join(CLASSIC)} with --bayesian")
-    choices = (*COVARIANCE_TYPES, *OF_ONE_FEATURE, *OF_FACTORS)
-    unknown = [name for name in names if name not in (*choices, "all") and not names_factors(name)]
+    unknown = [name for name in names if name not in (*COVARIANCE_CHOICES, "all") and not names_factors(name)]
     if unknown:
-        near = suggestion(unknown[0], choices)
-        raise UsageError(f"--covariance {','.join(unknown)}: expected all, or names among {','.join(choices)}{near}")
+        near = suggestion(unknown[0], COVARIANCE_CHOICES)
+        raise UsageError(
+            f"--covariance {','.join(unknown)}: expected all, or names among {','.join(COVARIANCE_CHOICES)}{near}"
+        )
     of_factors = [name for name in names if name in OF_FACTORS]
     if of_factors and options.n_factors is None:
         raise UsageError(
@@ -87,12 +89,7 @@ def _covariance_types(options: argparse.Namespace) -> list[str] | None:
         )
     if not of_factors and options.n_factors is not None:
         raise UsageError(f"--n-factors: expected with --covariance {' or '.join(OF_FACTORS)}, whose factors it counts")
-    names = [each for name in names for each in _with_factors(name, options.n_factors)]
-    return None if "all" in names else list(dict.fromkeys(names))
-
-
-def _with_factors(name: str, numbers: Sequence[int] | None) -> list[str]:
-    return [f"{name}{number}" for number in numbers or ()] if name in OF_FACTORS else [name]
+    return None if "all" in names else expanded(names, options.n_factors or ())
 
 
 def _search(

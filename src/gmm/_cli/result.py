@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,16 +37,16 @@ from gmm._selection import Selection
 from gmm._text.amounts import counted
 from gmm._uses.combining import CombinedComponents, combine_components
 
-__all__ = ["Fitted", "Posterior", "Result", "fit_parameters", "make_directory"]
+__all__ = ["MixtureOutcome", "Outcome", "Posterior", "Result", "fit_parameters", "make_directory"]
 
-_BUNDLED = "Old Faithful"
+_BUNDLED_NAME = "Old Faithful"
 _MOST_COMBINED = 1e8  # rows times squared components: a few seconds
 _LEAST_OVERLAP = 0.02  # nats per row
 
 
 @dataclass(frozen=True, eq=False)
-class Fitted:
-    """A fitted mixture with its rows and options.
+class Outcome:
+    """The rows and options of a fit, whatever it fitted.
 
     Attributes
     ----------
@@ -65,9 +66,35 @@ class Fitted:
     seconds: float
 
     @property
+    def source(self) -> str:
+        """Name of the data."""
+        return self.options.file or _BUNDLED_NAME
+
+    @property
+    def total_weight(self) -> float:
+        """Sum of the weights, or the number of rows if there are none."""
+        weights = self.rows.weights
+        return float(self.rows.n_rows if weights is None else weights.sum())
+
+    def about_data(self) -> dict[str, Any]:
+        """Convert facts about the data to JSON values."""
+        return {
+            "file": self.source,
+            "n_rows": self.rows.n_rows,
+            "columns": list(self.rows.names),
+            "total_weight": self.total_weight,
+            "notes": list(self.rows.notes),
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class MixtureOutcome(Outcome, ABC):
+    """A fitted mixture with its rows and options."""
+
+    @property
+    @abstractmethod
     def model(self) -> GaussianMixture | BayesianGaussianMixture:
         """The mixture."""
-        raise NotImplementedError
 
     @property
     def converged(self) -> bool:
@@ -83,11 +110,6 @@ class Fitted:
     def searched(self) -> str:
         """The covariance model, as it was fitted."""
         return self.model.covariance_type
-
-    @property
-    def source(self) -> str:
-        """Name of the data."""
-        return self.options.file or _BUNDLED
 
     @cached_property
     def whole(self) -> Any:
@@ -190,25 +212,9 @@ class Fitted:
         return f", noise of weight {self.model.noise_weight_:.4f} with {counted(self.n_noise, 'row')}"
 
     @property
-    def total_weight(self) -> float:
-        """Sum of the weights, or the number of rows if there are none."""
-        weights = self.rows.weights
-        return float(self.rows.n_rows if weights is None else weights.sum())
-
-    def about_data(self) -> dict[str, Any]:
-        """Convert facts about the data to JSON values."""
-        return {
-            "file": self.source,
-            "n_rows": self.rows.n_rows,
-            "columns": list(self.rows.names),
-            "total_weight": self.total_weight,
-            "notes": list(self.rows.notes),
-        }
-
-    @property
+    @abstractmethod
     def headline(self) -> str:
         """The chosen mixture in one line."""
-        raise NotImplementedError
 
     def document(self) -> dict[str, Any]:
         """Convert the result to JSON values: the data, the mixture, the agreement with labels."""
@@ -258,7 +264,7 @@ class Fitted:
 
 
 @dataclass(frozen=True, eq=False)
-class Result(Fitted):
+class Result(MixtureOutcome):
     """A finished search with its rows and options.
 
     Attributes
@@ -336,7 +342,7 @@ class Result(Fitted):
 
 
 @dataclass(frozen=True, eq=False)
-class Posterior(Fitted):
+class Posterior(MixtureOutcome):
     """A variational fit with its rows and options.
 
     Attributes

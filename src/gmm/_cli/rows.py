@@ -221,13 +221,13 @@ def bundled() -> FileTable:
 
 def _open(options: argparse.Namespace) -> FileTable:
     """Open the table that the options name."""
-    blocks, says = _by_blocks(options), TextFormat.of(options.header, options.decimal, options.na, OPTIONS)
+    blocks, text_format = _by_blocks(options), TextFormat.of(options.header, options.decimal, options.na, OPTIONS)
     if blocks and options.file in (None, "-"):
         raise UsageError("--blocks reads the table once for each pass: expected a file")
     if options.file is None:
         return bundled()
     content = sys.stdin.buffer.read() if options.file == "-" else None
-    return FileTable(options.file, says, whole=not blocks, content=content)
+    return FileTable(options.file, text_format, whole=not blocks, content=content)
 
 
 def _by_blocks(options: argparse.Namespace) -> bool:

@@ -18,7 +18,7 @@ from gmm._values.layouts import Array
 from gmm._values.noise import Noise
 from gmm._values.parameters import MixtureParameters
 
-__all__ = ["ConditionalPrediction"]
+__all__ = ["ConditionalPrediction", "conditional_mixture", "imputed", "predicted"]
 
 _NUMBERS_AT_ONCE = 1 << 20  # of rows times components times columns
 _HALVINGS = 64

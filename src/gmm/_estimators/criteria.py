@@ -172,11 +172,8 @@ def least(criterion: str, loglik: float, n_parameters: int, n: float) -> float:
     >>> least("icl", -100.0, 5, 1), least("nec", -100.0, 5, 1)
     (200.0, -inf)
     """
-    if criterion == "aic":
-        return aic(loglik, n_parameters)
-    if criterion == "aicc":
-        return aicc(loglik, n_parameters, n)
-    return -inf if criterion == "nec" else bic(loglik, n_parameters, n)
+    bounds = {"bic": bic, "aic": lambda loglik, p, _: aic(loglik, p), "aicc": aicc, "icl": bic, "nec": lambda *_: -inf}
+    return bounds[criterion](loglik, n_parameters, n)
 
 
 def adjusted_rand_index(counts: NDArray[np.number]) -> float:

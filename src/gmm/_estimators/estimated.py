@@ -20,6 +20,7 @@ from gmm._estimators.fitted import (
     fit_attributes,
     fitted_parameters,
     model_of,
+    objective_of,
     past_of,
     set_mixture,
     source_of,
@@ -150,9 +151,9 @@ def fit(
     """
     check_parameters(self, fitting.starts.STARTS)
     check_callback(callback)
-    source, names = rows_to_fit(self, X, sample_weight)
+    source, names = source_to_fit(self, X, sample_weight)
     classes, restriction = known_classes(labels, components_per_class, self.n_components, source)
-    source, printer = source.with_classes(restriction), _printer(self, source)
+    source, printer = source.with_classes(restriction), _printer(self, source, self._objective)
     model = model_of(self, source.n_features)
     settings = fit_settings(self, source, model)
     beginning = _resumed(self, settings.objective, source)
@@ -173,7 +174,7 @@ def fit(
     except SingularMatrixError as error:
         raise ValueError(ill_defined(error, model)) from None
     except LostClusterError as error:
-        raise _with_fit(self, error, printer.latest, names) from error
+        raise _report(self, error, printer, names) from error
     printer.refined(outcome.result)
     return _adopt(self, outcome, source, names, settings.objective, classes)
 
@@ -232,16 +233,16 @@ def impute(
     return imputed(fitted_parameters(self), source, self.n_threads, rng)
 
 
-def _with_fit(self: FittedMixture, error: LostClusterError, latest: Iteration | None, names: Names) -> LostClusterError:
+def _report(mixture: FittedMixture, loss: LostClusterError, printer: ProgressPrinter, names: Names) -> LostClusterError:
     """Return the error that tells how far the fit had come."""
-    if latest is None:
-        return error
+    if (latest := printer.latest) is None:
+        return loss
     report = LostClusterError(
-        f"{error}; after pass {latest.n_iter} of start {latest.start + 1} the fit had come to "
-        f"{latest.lower_bound:.6g} {self._objective[1]}, whose parameters the attribute `mixture` has; "
+        f"{loss}; after pass {latest.n_iter} of start {latest.start + 1} the fit had come to "
+        f"{latest.lower_bound:.6g} {printer.unit}, whose parameters the attribute `mixture` has; "
         "mixture.set_params(warm_start=True).fit(X) continues from there"
     )
-    report.mixture = type(self)(**self.get_params())
+    report.mixture = type(mixture)(**mixture.get_params())
     set_mixture(report.mixture, latest.parameters, names, np.dtype(np.float64))
     return report
 
@@ -259,15 +260,15 @@ def _watch(
     return watched if is_followed or source.resident is None else None
 
 
-def _printer(self: FittedMixture, source: Source) -> ProgressPrinter:
+def _printer(mixture: FittedMixture, source: Source, objective: tuple[str, str]) -> ProgressPrinter:
     return ProgressPrinter(
-        int(self.verbose),
-        self.verbose_interval,
-        self.n_init,
-        self._objective,
+        int(mixture.verbose),
+        mixture.verbose_interval,
+        mixture.n_init,
+        objective,
         n_rows=source.n_rows,
-        tol=self.tol,
-        max_iter=self.max_iter,
+        tol=mixture.tol,
+        max_iter=mixture.max_iter,
     )
 
 
@@ -289,19 +290,19 @@ def _responsibilities(mixture: FittedMixture, source: Source) -> Callable[[int],
     return responsibilities
 
 
-def _resumed(self: FittedMixture, objective: Objective, source: Source) -> Beginning | None:
+def _resumed(mixture: FittedMixture, objective: Objective, source: Source) -> Beginning | None:
     """Where a warm start continues; None if there is none."""
-    past = past_of(self)
+    past = past_of(mixture)
     previous = past.parameters
-    if not self.warm_start or previous is None:
+    if not mixture.warm_start or previous is None:
         return None
-    check_same(self, previous, objective.model, source, "warm_start", "Set warm_start=False")
+    check_same(mixture, previous, objective.model, source, "warm_start", "Set warm_start=False")
     if not (objective.noise.equals(previous.noise) and objective.fixed.equals(previous.fixed)):
         return Beginning(replace(previous, noise=objective.noise))
-    if past.solver_state is None or past.problem != _problem(self, source) or self.acceleration is None:
+    if past.solver_state is None or past.problem != _problem(mixture, source) or mixture.acceleration is None:
         return Beginning(previous, past.bounds)
     solver_state = copy(past.solver_state)  # a fit that fails leaves the estimator as it was
-    solver_state.tolerance = self.tol / (source.survey.weight if self._variational else 1.0)
+    solver_state.tolerance = mixture.tol / (source.survey.weight if objective.prior.variational else 1.0)
     return Beginning(previous, past.bounds, solver_state)
 
 
@@ -356,7 +357,7 @@ def start_of(mixture: FittedMixture, source: Source, model: CovarianceModel) -> 
     )
 
 
-def rows_to_fit(mixture: FittedMixture, X: ArrayLike, sample_weight: ArrayLike | None) -> tuple[Source, Names]:
+def source_to_fit(mixture: FittedMixture, X: ArrayLike, sample_weight: ArrayLike | None) -> tuple[Source, Names]:
     """Return the rows that an estimator is to be fitted to, gaps filled for starts, and their feature names."""
     K, missing = int(mixture.n_components), mixture.missing
     source, names = as_source_to_fit(X, sample_weight, estimator=mixture, n_components=K, missing=missing)
@@ -406,11 +407,10 @@ def set_fitted(
     set_mixture(mixture, parameters, names, source.dtype, _last_fit=past, **of_fit)
 
 
-def fit_settings(self: FittedMixture, source: Source, model: CovarianceModel) -> fitting.fit.FitSettings:
+def fit_settings(mixture: FittedMixture, source: Source, model: CovarianceModel) -> fitting.fit.FitSettings:
     """Return how the parameters of an estimator ask to fit the rows; those that depend on the rows are checked here."""
-    check_ridge(self.reg_covar, source.survey.weight)
-    start = start_of(self, source, model)
-    return settings_of(self, self._objective_of(source, model), start)
+    check_ridge(mixture.reg_covar, source.survey.weight)
+    return settings_of(mixture, start=start_of(mixture, source, model), objective=objective_of(mixture, source, model))
 
 
 def settings_of(

@@ -43,7 +43,10 @@ from gmm._values.layouts import Array
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 
-__all__ = ["FittedMixture", "check_is_mixture", "estimator_of", "fitted_parameters", "source_of", "without_noise"]
+__all__ = [
+    "FittedMixture", "Past", "check_is_mixture", "checked_without_noise", "estimator_of", "fit_attributes",
+    "fitted_html", "fitted_parameters", "model_of", "objective_of", "past_of", "set_mixture", "source_of",
+]  # fmt: skip
 
 _Mixture = TypeVar("_Mixture", bound="FittedMixture")
 _DOUBLE: np.dtype[Any] = np.dtype(np.float64)
@@ -260,9 +263,7 @@ class FittedMixture(Estimator):
         return scorer.classification_log_likelihood(source) if classified else scorer.log_likelihood(source)
 
     def sample(
-        self,
-        n_samples: int = 1,
-        random_state: int | np.random.RandomState | np.random.Generator | None = None,
+        self, n_samples: int = 1, random_state: int | np.random.RandomState | np.random.Generator | None = None
     ) -> tuple[NDArray[Any], NDArray[np.intp]]:
         """Draw rows from the mixture.
 
@@ -391,7 +392,7 @@ class FittedMixture(Estimator):
         """Set parameters by hand; an unfitted estimator counts as fitted once it has all three."""
         before, parts = self._parameters, dict(vars(self).get("_assigned", {}))
         if before is not None:
-            without_noise(self, "assigned parameters")
+            checked_without_noise(self, "assigned parameters")
             parts = {name: getattr(before, name) for name in PARTS}
         parts |= given
         if len(parts) < len(PARTS):
@@ -414,13 +415,7 @@ class FittedMixture(Estimator):
         return fitted_parameters(self).noise_weight
 
     def _lazily(
-        self,
-        method: str,
-        X: Any,
-        out: Any,
-        dtype: np.dtype[Any] | None = None,
-        shape: tuple[int, ...] = (),
-        **how: str,
+        self, method: str, X: Any, out: Any, dtype: np.dtype[Any] | None = None, shape: tuple[int, ...] = (), **how: str
     ) -> Any:
         """Return a Dask array of what a method gives for each partition of a Dask collection."""
         from gmm._rows.dask import mapped
@@ -448,6 +443,11 @@ def model_of(mixture: FittedMixture, n_features: int | None = None) -> Covarianc
         If there is none.
     """
     return covariance_model(with_factors(mixture.covariance_type, vars(mixture).get("n_factors")), n_features)
+
+
+def objective_of(mixture: FittedMixture, source: Source, model: CovarianceModel) -> Objective:
+    """Return what the parameters of an estimator ask to maximise over mixtures of the rows."""
+    return mixture._objective_of(source, model)
 
 
 def fitted_parameters(mixture: FittedMixture) -> MixtureParameters:
@@ -486,7 +486,7 @@ def past_of(mixture: FittedMixture) -> Past:
     return past if past.parameters is parameters else Past(parameters)
 
 
-def without_noise(mixture: FittedMixture, feature: str) -> MixtureParameters:
+def checked_without_noise(mixture: FittedMixture, feature: str) -> MixtureParameters:
     """Return the parameters of a fitted mixture, for a feature that excludes noise.
 
     Raises

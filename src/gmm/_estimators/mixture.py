@@ -161,9 +161,9 @@ class GaussianMixture(FittedMixture):
         Means μ_k.
     covariances_, precisions_, precisions_cholesky_ : ndarray
         Covariances Σ_k, their inverses, and the upper triangular Cholesky factors of the inverses. (K, d, d) for "full"
-        and VEE, EVE, VVE, EEV, VEV, EVV; "factor"
-        and "ppca"; (d, d) for "tied"; (K, d) for "diag" and EEI, VEI, EVI; (K,) for "spherical"
-        and EII. These arrays, the weights and the means are read-only; assign a new array to change the mixture.
+        and VEE, EVE, VVE, EEV, VEV, EVV, "factor" and "ppca"; (d, d) for "tied"; (K, d) for "diag" and EEI, VEI, EVI;
+        (K,) for "spherical" and EII. These arrays, the weights and the means are read-only; assign a new array to
+        change the mixture.
     loadings_ : ndarray of shape (K, d, q)
         *Beyond*: loadings Λ_k of "factor" and "ppca", the most telling factor first, such that Λ_kᵀ Ψ_k⁻¹ Λ_k is
         diagonal. Their signs are arbitrary; the largest loading of each factor is positive. With so many factors that
@@ -309,16 +309,15 @@ class GaussianMixture(FittedMixture):
         This is stepwise EM: one pass over the block with the present mixture, whose statistics are averaged with those
         of the blocks before it, and one update. A block of weight w, after rows of weight W, has the share
         1 − (W / (W + w))³ in the average, about 3 w / W: what early, poorer mixtures made of their rows is forgotten,
-        and blocks may be of any size. The mixtures need not be averaged in addition:
-        the shares already average, and the last third of the rows has 70 %.
+        and blocks may be of any size. The mixtures need not be averaged in addition: the shares already average, and
+        the last third of the rows has 70 %.
 
         The first call starts from its block, by `init_params` or from what is given of weights, means and precisions;
         give it some rows for each free parameter, as three of which the start counts. A mixture that was fitted or
         loaded goes on, and its past counts as the weight of the rows of that fit, beside which a `prior` counts once;
-        one of given parameters, as a start. `tol`, `max_iter`,
-        `n_init`, `acceleration` and `refine` do not matter here. What is not set of a `prior`, and the box of `noise`,
-        come from the fit or the first block. Parameters that are `fixed` stay as the mixture has them; which these are
-        may change between blocks.
+        one of given parameters, as a start. `tol`, `max_iter`, `n_init`, `acceleration` and `refine` do not matter
+        here. What is not set of a `prior`, and the box of `noise`, come from the fit or the first block. Parameters
+        that are `fixed` stay as the mixture has them; which these are may change between blocks.
 
         Parameters
         ----------

@@ -26,6 +26,8 @@ class ProgressPrinter:
     ----------
     latest : Iteration or None
         The last pass.
+    unit : str
+        That of what is maximised.
     """
 
     def __init__(
@@ -42,7 +44,7 @@ class ProgressPrinter:
         self._verbose = verbose
         self._interval = interval
         self._n_init = n_init
-        self._name, self._unit = objective
+        self._name, self.unit = objective
         self._n_rows = n_rows
         self._tol = tol
         self._max_iter = max_iter
@@ -80,7 +82,7 @@ class ProgressPrinter:
 
     def end(self, result: SolverResult) -> None:
         """Print how one start ended."""
-        bound = f"{self._name} {result.lower_bound:.6f} {self._unit}"
+        bound = f"{self._name} {result.lower_bound:.6f} {self.unit}"
         self._tell(result.trace.start, f"{result.trace.ending} ({result.trace.reason}), {bound}")
 
     def refined(self, result: SolverResult) -> None:
@@ -90,7 +92,7 @@ class ProgressPrinter:
             self._tell(
                 result.trace.start,
                 f"split-merge: {len(tally.moves)} of {tally.tried} moves kept, {tally.passes:.0f} passes in total, "
-                f"{self._name} {result.lower_bound:.6f} {self._unit}",
+                f"{self._name} {result.lower_bound:.6f} {self.unit}",
             )
 
     def skip(self, start: int, screened: fitting.screening.Screened | None) -> None:

@@ -27,7 +27,7 @@ from gmm._values.layouts import Array, Layout, SingularMatrixError
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
-from gmm._values.weights import part_of
+from gmm._values.weights import weights_of
 from gmm._values.whitened import WhitenedMixture
 
 
@@ -90,7 +90,7 @@ class Scorer:
             return self.totals(source).log_likelihood
         weight, lane_rows = source.sample_weight, self._plan(source).lane_rows
         sums = [
-            _sums_of_lanes(values, part_of(weight, slice(first, first + len(values))), lane_rows)
+            _sums_of_lanes(values, weights_of(weight, slice(first, first + len(values))), lane_rows)
             for first, values in self._log_evidence(source)
         ]
         return float(np.concatenate(sums).sum())

@@ -8,7 +8,7 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gmm._estimators.estimated import check_same, rows_to_fit
+from gmm._estimators.estimated import check_same, source_to_fit
 from gmm._estimators.fitted import FittedMixture, model_of, source_of
 from gmm._passes.stepwise import Stream
 from gmm._rows.entrance import Names, check_any
@@ -25,7 +25,7 @@ def block_of(
 ) -> tuple[Source, Names]:
     """Check the rows of a block; return them, and the names of the features."""
     if previous is None:
-        return rows_to_fit(mixture, X, sample_weight)
+        return source_to_fit(mixture, X, sample_weight)
     source = source_of(mixture, X, sample_weight)
     check_any(source)
     model = model_of(mixture)

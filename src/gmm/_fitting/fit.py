@@ -133,8 +133,7 @@ def fit_mixture(
             journal.note(journal.progress._replace(fit=fit, stage="refinement"))
         if journal.progress.stage != "ended":
             if settings.refine is not None and fit.result.trace.converged:
-                context = watch, lambda: watch.stopped, source.n_effective
-                fit = fit.improved(split_merged(source, settings, fit.result, e_step, *context, journal=journal))
+                fit = fit.improved(_refined(source, settings, fit.result, e_step, watch, journal))
             if not watch.stopped:
                 journal.note(FitProgress(journal.progress.seeds, "ended", fit))
         return fit
@@ -207,16 +206,32 @@ def _ordered(
     return in_falling_order(problem, e_step, fit.result, solver, callback, paused=paused, on_pause=pause)
 
 
+def _refined(
+    source: Source, settings: FitSettings, best: SolverResult, e_step: EStep, watch: Listener, journal: Journal
+) -> SolverResult:
+    """Return the best result after split–merge moves."""
+    return split_merged(
+        source,
+        settings,
+        best,
+        e_step,
+        callback=watch,
+        stop_requested=lambda: watch.stopped,
+        n_effective=source.n_effective,
+        journal=journal,
+    )
+
+
 def split_merged(
     source: Source,
     settings: FitSettings,
     best: SolverResult,
     e_step: EStep,
+    *,
     callback: Callable[[Iteration], bool],
     stop_requested: Callable[[], bool],
     n_effective: float,
     sample: ArraySource | None = None,
-    *,
     journal: Journal | None = None,
 ) -> SolverResult:
     """Improve a converged result by split–merge moves; of many rows, moves are tried on a sample first.
@@ -234,7 +249,7 @@ def split_merged(
     stop_requested : callable
         Asked whether to return the best solution so far.
     n_effective : float
-        Effective number of rows: `Source.n_effective`.
+        `Source.n_effective` of the rows as they came; in a search, `source` may have equal rows merged.
     sample : ArraySource, optional
         The sample; drawn here if None.
     journal : Journal, optional

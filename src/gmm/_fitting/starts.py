@@ -118,12 +118,12 @@ def lloyd(source: ArraySource, centres: Array, *, n_threads: int | None = None) 
     total = float(np.einsum("ij,ij,i->", rows, rows, source.weights)) - survey.weight * float(
         survey.centre @ survey.centre
     )
-    partition, ended, remaining_passes = Partition(centres, _farthest(source), total), False, _LLOYD_PASSES
+    clusters, ended, remaining_passes = Partition(centres, _farthest(source), total), False, _LLOYD_PASSES
     with EStep(source, SPHERICAL, n_threads=n_threads) as e_step:
         while remaining_passes > 0 and not ended:
-            partition, passes, ended = e_step.run_lloyd(partition, _LLOYD_GAIN, remaining_passes)
+            clusters, passes, ended = e_step.run_lloyd(clusters, _LLOYD_GAIN, remaining_passes)
             remaining_passes -= passes
-    return partition.centres
+    return clusters.centres
 
 
 def _kmeans(sample: ArraySource, request: StartRequest, rng: Rng) -> SufficientStatistics:

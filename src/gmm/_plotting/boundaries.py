@@ -17,7 +17,7 @@ from scipy.ndimage import find_objects
 
 from gmm._plotting.frame import Entries, component_entries, draw, heading, marginal_note
 from gmm._plotting.marks import numbers, row_colours, rows
-from gmm._plotting.scene import Scene, certainty, components_alone, coordinates, grid, scene_of, scored
+from gmm._plotting.scene import Scene, certainty, check_components_alone, coordinates, grid, scene_of, scored
 from gmm._plotting.style import colours, inks_of
 from gmm._plotting.view import View
 from gmm._public import publish
@@ -72,7 +72,7 @@ def plot_decision_boundaries(
     'Decision regions of 2 components'
     """
     scene = scene_of(model, X, sample_weight=sample_weight, max_points=max_points, random_state=random_state)
-    components_alone(scene, plot_decision_boundaries.__name__)
+    check_components_alone(scene, plot_decision_boundaries.__name__)
     title = f"Decision regions of {heading(scene)}"
     return draw(scene, view, ax, partial(_panel, uncertainty=bool(uncertainty)), title)
 

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from gmm._exceptions import InvalidParameterError, raisable
 from gmm._plotting.frame import Entries, draw, heading, marginal_note
 from gmm._plotting.marks import curve, numbers, rows, rug
-from gmm._plotting.scene import Scene, components_alone, coordinates, grid, scene_of, scored
+from gmm._plotting.scene import Scene, check_components_alone, coordinates, grid, scene_of, scored
 from gmm._plotting.style import inks_of
 from gmm._plotting.view import View, axis_deviations, check_contents, content_label, ellipse
 from gmm._public import publish
@@ -82,7 +82,7 @@ def plot_density(
     if not contents:
         raise raisable(InvalidParameterError)("content must be one share or several, as in (0.5, 0.9); got none")
     scene = scene_of(model, X, sample_weight=sample_weight, max_points=max_points, random_state=random_state)
-    components_alone(scene, plot_density.__name__)
+    check_components_alone(scene, plot_density.__name__)
     return draw(scene, view, ax, partial(_panel, contents=contents), f"Density of {heading(scene)}")
 
 

@@ -228,7 +228,7 @@ def make_scene(
     return Scene(mixture, names, source, sample, responsibilities, n_threads, clusters)
 
 
-def components_alone(scene: Scene, picture: str) -> None:
+def check_components_alone(scene: Scene, picture: str) -> None:
     """Check that there is no noise and that no components are combined, for a picture that does not show it.
 
     Raises

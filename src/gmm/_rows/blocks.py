@@ -19,7 +19,7 @@ from gmm._rows.ahead import read_ahead
 from gmm._rows.sources import Chunk, Source
 from gmm._validation.given import check_sample_weight
 from gmm._values.layouts import Array
-from gmm._values.weights import part_of
+from gmm._values.weights import weights_of
 
 _CHUNK_BYTES = 1 << 23
 _FEWEST_LANES = 8  # of a chunk, so that several workers have something to do
@@ -150,7 +150,7 @@ class BlockSource(Source):
                 raise ValueError(self._changed(f"{before.n_rows} rows the first time, and more than that now"))
             if stop < before.n_rows and len(rows) % lane_rows:
                 break
-            yield Chunk(first, rows, part_of(weight, slice(first, stop)))
+            yield Chunk(first, rows, weights_of(weight, slice(first, stop)))
         if stop != before.n_rows:
             raise ValueError(self._ended(stop))
         if checksum % 2**64 != before.checksum:
@@ -198,7 +198,7 @@ class BlockSource(Source):
                 if weight is not None:
                     weights.append(weight)
                 else:
-                    weight = part_of(self.row_weights, slice(first, n_rows))
+                    weight = weights_of(self.row_weights, slice(first, n_rows))
                 yield Chunk(first, np.where(np.isnan(rows), 0, rows) if self.gaps else rows, weight)
 
         looking = chunks()
@@ -254,7 +254,7 @@ class BlockSource(Source):
                     weight = np.empty(size) if weighted else None
         if full:
             rest = buffer[:full]
-            yield _Lanes(first, rest, part_of(weight, slice(full)), checksum_of(rest, first))
+            yield _Lanes(first, rest, weights_of(weight, slice(full)), checksum_of(rest, first))
 
 
 publish("gmm.sources", [Block, BlockSource])

@@ -51,7 +51,7 @@ _FAULTS = (pa.ArrowInvalid, pa.ArrowKeyError, UnicodeDecodeError, csv.Error, OSE
 _CUT, _NOT_UTF_8 = "straddl", "invalid UTF8"  # pyarrow's words for a line that no block holds, and other encodings
 _BLOCK, _LARGEST_BLOCK = 1 << 20, 1 << 30  # bytes; a block of pyarrow's reader must hold a whole line
 _UTF_8, _WESTERN, _LATIN_1 = "utf8", "cp1252", "latin-1"
-_NAMED = 3  # texts that a note shows
+_EXAMPLES = 3  # texts that a note shows
 _NO_UTF_8 = "the text is not UTF-8, so it is read as Latin-1 (Windows-1252)"
 
 
@@ -62,7 +62,7 @@ class TextPart(Part):
     ----------
     path : str
         Name for messages; its suffix gives the compression.
-    says : TextFormat
+    text_format : TextFormat
         What the user says of the text.
     content : bytes, optional
         The content of a file that can be read only once.
@@ -82,16 +82,18 @@ class TextPart(Part):
 
     typed = False
 
-    def __init__(self, path: str, says: TextFormat, *, content: bytes | None = None, whole: bool = False) -> None:
+    def __init__(
+        self, path: str, text_format: TextFormat, *, content: bytes | None = None, whole: bool = False
+    ) -> None:
         self.name = path
         try:
-            text, notes = _Text.of(path, path if content is None else content, says, whole=whole)
-            named, note = has_column_names(path, text.fields, lambda: text.named, text.missing, says)
-            self._names = None if named else text.default_names
-            table = text.named if named else text.unnamed
+            text, notes = _Text.of(path, path if content is None else content, text_format, whole=whole)
+            has_names, note = has_column_names(path, text.fields, lambda: text.below_names, text.missing, text_format)
+            self._names = None if has_names else text.default_names
+            table = text.below_names if has_names else text.of_all_lines
             if any(map(pa.types.is_binary, table.schema.types)):  # behind the beginning, it is no UTF-8
                 text, notes = replace(text, encoding=_LATIN_1), (*notes, _NO_UTF_8)
-                table = text.named if named else text.unnamed
+                table = text.below_names if has_names else text.of_all_lines
             numbers = numbers_in(table, text.decimal, text.missing)
         except _FAULTS as error:
             raise ValueError(f"{path} is not a table: {_reason(error)}") from error
@@ -114,7 +116,7 @@ class TextPart(Part):
     def notes(self, columns: Sequence[str] | None) -> tuple[str, ...]:
         """Tell how the text is read where that is a guess, and of thousands in these columns, or in all."""
         examples = [text for name, text in self._groups.items() if columns is None or name in columns]
-        groups = f"separated thousands are read, {listed(examples, _NAMED)}" if examples else ""
+        groups = f"separated thousands are read, {listed(examples, _EXAMPLES)}" if examples else ""
         return tuple(filter(None, (*self._notes, groups)))
 
     def batches(self, columns: Sequence[str], at_once: int) -> Iterator[pa.RecordBatch]:
@@ -148,7 +150,7 @@ class TextPart(Part):
                     if text is None:
                         raise
         except _FAULTS as error:
-            raise ValueError(f"{self.name}: {_reason(error, self.schema.names, self._text.says)}") from error
+            raise ValueError(f"{self.name}: {_reason(error, self.schema.names, self._text.text_format)}") from error
 
     def _with_numbers(self, batch: pa.RecordBatch, n_before: int) -> pa.RecordBatch:
         """Return a batch in which texts are numbers; `n_before` rows come before it."""
@@ -159,7 +161,7 @@ class TextPart(Part):
                 row = pc.index(unreadable, True).as_py()
                 if row >= 0:
                     where = f"{self.name}: row {n_before + row + 1}, column {name!r}"
-                    raise ValueError(f"{where}: {_no_number(column[row].as_py(), self._text.says)}")
+                    raise ValueError(f"{where}: {_no_number(column[row].as_py(), self._text.text_format)}")
         return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
 
 
@@ -179,12 +181,14 @@ class _Text:
     line: str  # the first record that is not empty
     delimiter: str
     block: int  # bytes, which hold a whole line
-    says: TextFormat
+    text_format: TextFormat
     whole: bool  # or the first block stands for it
     decimal: str = "."
 
     @classmethod
-    def of(cls, path: str, source: str | bytes, says: TextFormat, *, whole: bool) -> tuple[Self, tuple[str, ...]]:
+    def of(
+        cls, path: str, source: str | bytes, text_format: TextFormat, *, whole: bool
+    ) -> tuple[Self, tuple[str, ...]]:
         """Look at the beginning of a text; return also what to tell of it.
 
         Raises
@@ -207,25 +211,25 @@ class _Text:
         if "\0" in first:
             raise ValueError(f"{path} is no text in UTF-8, but holds zero bytes, as UTF-16 does: convert it to UTF-8")
         block = min(max(_BLOCK, 8 * len(first)), _LARGEST_BLOCK)
-        delimiter, mark = _delimiter(first), says.decimal or "."
-        text = cls(path, source, compression, encoding, first, delimiter, block, says, whole, mark)
-        if says.decimal is None and _may_have_decimal_commas(beginning, text.delimiter):
+        delimiter, mark = _delimiter(first), text_format.decimal or "."
+        text = cls(path, source, compression, encoding, first, delimiter, block, text_format, whole, mark)
+        if text_format.decimal is None and _may_have_decimal_commas(beginning, text.delimiter):
             texts, grouped = text.with_whole_lines(cls.texts), text.delimiter == ";"
-            mark = decimal_mark(texts, text.missing, says.words, points_may_group=grouped)
+            mark = decimal_mark(texts, text.missing, text_format.words, points_may_group=grouped)
             text = replace(text, decimal=mark)
         return text, text.notes
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What to tell of how the text is read."""
-        commas = f"commas are read as decimal; use {self.says.words.decimal.format('.')} if they are not"
-        cases = {_NO_UTF_8: self.encoding != _UTF_8, commas: self.decimal == "," and self.says.decimal is None}
+        commas = f"commas are read as decimal; use {self.text_format.words.decimal.format('.')} if they are not"
+        cases = {_NO_UTF_8: self.encoding != _UTF_8, commas: self.decimal == "," and self.text_format.decimal is None}
         return tuple(note for note, holds in cases.items() if holds)
 
     @property
     def missing(self) -> tuple[str, ...]:
         """Texts that stand for a missing value."""
-        return (*MISSING, *self.says.na_values)
+        return (*MISSING, *self.text_format.na_values)
 
     @property
     def absent(self) -> tuple[str, ...]:
@@ -237,12 +241,12 @@ class _Text:
         return next(csv.reader([self.line], delimiter=self.delimiter), [])
 
     @cached_property
-    def named(self) -> pa.Table:
+    def below_names(self) -> pa.Table:
         """The table if the first line holds column names."""
         return self._parsed(None)
 
     @property
-    def unnamed(self) -> pa.Table:
+    def of_all_lines(self) -> pa.Table:
         """The table if the first line is a row."""
         return self._parsed(self.default_names)
 
@@ -313,8 +317,9 @@ class _Text:
             return pa.csv.read_csv(stream, *self._options(names, use_threads), self._conversion(self.absent))
 
     def _stream(self) -> pa.NativeFile:
-        named = self.says.header is not False and not any(map(is_number, self.fields))
-        names = self.fields if named else self.default_names
+        # Of columns in messages alone: `has_column_names` cannot decide yet, as it reads the table by this stream.
+        has_names = self.text_format.header is not False and not any(map(is_number, self.fields))
+        names = self.fields if has_names else self.default_names
         text = QuotedText(_opened(self.source, self.compression), self.path, self.delimiter, names)
         return pa.PythonFile(text, mode="r")
 
@@ -329,7 +334,7 @@ class _Text:
         return pa.csv.ConvertOptions(**how, **more)
 
 
-def _reason(error: Exception, names: Sequence[str] = (), says: TextFormat | None = None) -> str:
+def _reason(error: Exception, names: Sequence[str] = (), text_format: TextFormat | None = None) -> str:
     """Word the errors of a line with too few or too many fields, and of a field; return others as they are."""
     text = str(error)
     if _CUT in text:
@@ -340,8 +345,8 @@ def _reason(error: Exception, names: Sequence[str] = (), says: TextFormat | None
     field = re.search(
         r"In CSV column #(\d+): Row #(\d+): CSV conversion error to \w+: invalid value '(.*)'", text, re.S
     )
-    if field is not None and int(field[1]) < len(names) and says is not None:
-        return f"line {field[2]}, column {names[int(field[1])]!r}: {_no_number(field[3], says)}"
+    if field is not None and int(field[1]) < len(names) and text_format is not None:
+        return f"line {field[2]}, column {names[int(field[1])]!r}: {_no_number(field[3], text_format)}"
     uneven = re.search(r"Row #(\d+): Expected (\d+) columns, got (\d+)", text)
     if uneven is None:
         return text
@@ -349,9 +354,9 @@ def _reason(error: Exception, names: Sequence[str] = (), says: TextFormat | None
     return f"line {line} has {counted(n_fields, 'field')}, expected {expected}"
 
 
-def _no_number(text: str, says: TextFormat) -> str:
-    remedy = Obstacle(text, (text,), mostly_numbers=True).remedy(says.words)
-    return f"expected a number, got {text!r}; {remedy}; {says.words.columns} names the columns to use"
+def _no_number(text: str, text_format: TextFormat) -> str:
+    remedy = Obstacle(text, (text,), mostly_numbers=True).remedy(text_format.words)
+    return f"expected a number, got {text!r}; {remedy}; {text_format.words.columns} names the columns to use"
 
 
 def _delimiter(line: str) -> str:

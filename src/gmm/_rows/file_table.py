@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from gmm._rows.numerals import Obstacle, is_text
 from gmm._rows.part import Part
-from gmm._rows.parts import part_of
+from gmm._rows.parts import open_part
 from gmm._rows.paths import files_of
 from gmm._rows.tables import TableSource
 from gmm._rows.text_format import TextFormat
@@ -27,7 +27,7 @@ class FileTable:
     ----------
     path : str or Path
         A file, a folder or a pattern.
-    says : TextFormat
+    text_format : TextFormat
         What the user says of delimited text.
     whole : bool
         Whether it is read into memory. Text is then judged by all of it, else by its first block.
@@ -45,12 +45,12 @@ class FileTable:
         If a file is no table, or two of them do not belong together.
     """
 
-    def __init__(self, path: str | Path, says: TextFormat, *, whole: bool, content: bytes | None = None) -> None:
+    def __init__(self, path: str | Path, text_format: TextFormat, *, whole: bool, content: bytes | None = None) -> None:
         if content is None:
             files, self._others = files_of(path)
-            opened = [part_of(file, says, content=_content(file), whole=whole) for file in files]
+            opened = [open_part(file, text_format, content=_content(file), whole=whole) for file in files]
         else:
-            opened, self._others = [part_of(PurePath(path), says, content=content, whole=whole)], ""
+            opened, self._others = [open_part(PurePath(path), text_format, content=content, whole=whole)], ""
         self._parts = [_Stripped(part) for part in opened]
         first = self._parts[0]
         for part in self._parts:

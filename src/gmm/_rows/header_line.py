@@ -19,15 +19,15 @@ _COUNTING = 3  # at least this many consecutive integers look like column names:
 
 
 def has_column_names(
-    path: str, fields: Sequence[str], read: Callable[[], pa.Table], missing: Sequence[str], says: TextFormat
+    path: str, fields: Sequence[str], read: Callable[[], pa.Table], missing: Sequence[str], text_format: TextFormat
 ) -> tuple[bool, str]:
     """Decide whether the fields of the first line are column names; a wrong guess would lose a row or add one.
 
     `read` returns the table below the first line, and `missing` are texts that stand for a missing value.
     """
-    if says.header is not None:
-        return says.header, ""
-    if_names, if_row = says.words.named, says.words.unnamed
+    if text_format.header is not None:
+        return text_format.header, ""
+    if_names, if_row = text_format.words.named, text_format.words.unnamed
     numbers = [field for field in fields if field.strip() and _like_value(field, missing)]
     if not numbers:
         return True, ""

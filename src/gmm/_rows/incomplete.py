@@ -19,7 +19,7 @@ from gmm._rows.sources import ArraySource, Chunk, Fill, Pattern, Piece, SameRows
 from gmm._validation.rows import raise_changed_gaps
 from gmm._values.classes import ALL_UNKNOWN, KnownClasses
 from gmm._values.layouts import Array
-from gmm._values.weights import in_full, part_of
+from gmm._values.weights import in_full, weights_of
 
 __all__ = ["FilledSource", "IncompleteSource"]
 
@@ -181,7 +181,7 @@ class IncompleteSource(SameRows):
     def where(self, there: NDArray[np.bool_]) -> IncompleteSource:
         """Return some of the rows."""
         ones = (self.weights[there] == 1).all()
-        weight = None if ones else part_of(self.sample_weight, there)
+        weight = None if ones else weights_of(self.sample_weight, there)
         base, filled = (None if rows is None else _rows_where(rows, there, weight) for rows in (self.base, self.filled))
         assert base is not None  # as there are rows
         other = IncompleteSource(base.with_gaps(), weight, filled)
@@ -198,7 +198,7 @@ class IncompleteSource(SameRows):
 
     def part(self, indices: NDArray[np.intp]) -> IncompleteSource:
         """Return the rows with these indices, which increase, in memory, with their gaps."""
-        weight = part_of(self.sample_weight, indices)
+        weight = weights_of(self.sample_weight, indices)
         return IncompleteSource(ArraySource(self.take(indices), weight), weight, self.subset(indices))
 
     @cached_property
@@ -223,7 +223,7 @@ class IncompleteSource(SameRows):
     def chunks(self, lane_rows: int = 1) -> Iterator[Chunk]:
         """Yield the rows in order, NaN where a value is missing."""
         for first, rows, _ in self.base.chunks(lane_rows):
-            yield Chunk(first, rows, part_of(self.sample_weight, slice(first, first + len(rows))))
+            yield Chunk(first, rows, weights_of(self.sample_weight, slice(first, first + len(rows))))
 
     def subset(self, indices: NDArray[np.intp]) -> ArraySource:
         """Return the rows with these indices, their gaps filled, and their weights."""

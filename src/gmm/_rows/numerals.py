@@ -182,10 +182,10 @@ def decimal_mark(table: pa.Table, missing: Collection[str], words: Words, *, poi
             row = pc.index(rows, True).as_py()
             if row >= 0:
                 shown.setdefault(mark, f"{_shortened(text[row].as_py())} in row {row + 1}, column {name!r}")
-    says = " or ".join(words.decimal.format(mark) for mark in DECIMALS)
+    remedy = " or ".join(words.decimal.format(mark) for mark in DECIMALS)
     if "." in shown and "," in shown:
         raise ValueError(
-            f"decimal points ({shown['.']}) and commas ({shown[',']}): use {says} to say which are decimal"
+            f"decimal points ({shown['.']}) and commas ({shown[',']}): use {remedy} to say which are decimal"
         )
     if "either" in shown and not ("." in shown or "," in shown):
         mark = "," if "," in shown["either"].partition(" in row ")[0] else "."

@@ -10,7 +10,7 @@ from gmm._exceptions import warn
 from gmm._rows.blocks import BlockSource
 from gmm._rows.factory import FactorySource, OnceSource
 from gmm._rows.npy import NpySource, is_file_backed, npy_array
-from gmm._rows.parts import part_of
+from gmm._rows.parts import open_part
 from gmm._rows.paths import files_of
 from gmm._rows.scratch import ScratchSource
 from gmm._rows.sliced import SlicedSource
@@ -110,14 +110,16 @@ def open_rows(
     return ScratchSource(source, None if scratch is True else scratch) if scratch else source
 
 
-def block_source(data: Any, columns: Sequence[str] | None, weight: str | None, says: TextFormat) -> BlockSource:
+def block_source(data: Any, columns: Sequence[str] | None, weight: str | None, text_format: TextFormat) -> BlockSource:
     """Return the source of `open_rows`, of delimited text as the user says."""
     if isinstance(data, str | os.PathLike):
-        return _of_paths([data], columns, weight, says)
+        return _of_paths([data], columns, weight, text_format)
     if isinstance(data, list | tuple) and data and all(isinstance(item, str | os.PathLike) for item in data):
-        return _of_paths(data, columns, weight, says)
-    if not says.is_silent:
-        raise TypeError(f"{says.words.all} to delimited text: expected a path with it, got {type(data).__name__}")
+        return _of_paths(data, columns, weight, text_format)
+    if not text_format.is_silent:
+        raise TypeError(
+            f"{text_format.words.all} to delimited text: expected a path with it, got {type(data).__name__}"
+        )
     if (part := _table(data)) is not None:
         return _of_parts([part], columns, weight)
     if columns is not None or weight is not None:
@@ -182,15 +184,15 @@ def gives_batches(data: object) -> bool:
 
 
 def _of_paths(
-    paths: Sequence[_Path], columns: Sequence[str] | None, weight: str | None, says: TextFormat
+    paths: Sequence[_Path], columns: Sequence[str] | None, weight: str | None, text_format: TextFormat
 ) -> BlockSource:
     listed = [files_of(path) for path in paths]
     for note in filter(None, (others for _, others in listed)):
         warn(note, UserWarning)
     files = [file for each, _ in listed for file in each]
-    if len(files) == 1 and suffix_of(files[0]) in NPY and columns is None and weight is None and says.is_silent:
+    if len(files) == 1 and suffix_of(files[0]) in NPY and columns is None and weight is None and text_format.is_silent:
         return NpySource(npy_array(files[0], str(files[0])))  # needs nothing but numpy
-    parts = [part_of(file, says) for file in files]
+    parts = [open_part(file, text_format) for file in files]
     for part in parts:
         for note in part.notes(columns):
             warn(f"{part.name}: {note}", UserWarning)

@@ -1,4 +1,4 @@
-"""`Part`: a table that can be read again and again."""
+"""`Part`: a table that is read in batches."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _AT_ONCE = 1 << 16  # rows
 
 
 class Part(ABC):
-    """A table that can be read again and again, such as a file.
+    """A table that is read in batches, such as a file.
 
     Attributes
     ----------

@@ -11,10 +11,10 @@ from gmm._rows.text_format import TextFormat
 if TYPE_CHECKING:
     from gmm._rows.part import Part
 
-__all__ = ["part_of"]
+__all__ = ["open_part"]
 
 
-def part_of(path: PurePath, says: TextFormat, *, content: bytes | None = None, whole: bool = False) -> Part:
+def open_part(path: PurePath, text_format: TextFormat, *, content: bytes | None = None, whole: bool = False) -> Part:
     """Open a file, or its content; without a suffix, it is text. `whole` is as for `TextPart`.
 
     Raises
@@ -26,9 +26,9 @@ def part_of(path: PurePath, says: TextFormat, *, content: bytes | None = None, w
     if not suffix or suffix in TEXT:
         from gmm._rows.delimited import TextPart
 
-        return TextPart(name, says, content=content, whole=whole)
-    if not says.is_silent:
-        raise ValueError(f"{path}: {says.words.all} to delimited text, not to a {path.suffix} file")
+        return TextPart(name, text_format, content=content, whole=whole)
+    if not text_format.is_silent:
+        raise ValueError(f"{path}: {text_format.words.all} to delimited text, not to a {path.suffix} file")
     if suffix in PARQUET:
         from gmm._rows.parquet import ParquetPart
 

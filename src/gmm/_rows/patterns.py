@@ -12,7 +12,7 @@ from gmm._kernel.first_look import Survey
 from gmm._rows.sources import ArraySource, Chunk, Pattern, Piece
 from gmm._validation.rows import raise_changed_gaps, raise_too_many_patterns
 from gmm._values.weights import joined as joined_weights
-from gmm._values.weights import part_of
+from gmm._values.weights import weights_of
 
 __all__ = ["LANES", "WAITING", "Keyed", "joined", "patterns_of", "split"]
 
@@ -77,7 +77,7 @@ def split(chunk: Chunk, expected: NDArray[Any] | None = None) -> Iterator[Keyed]
     ends = np.bincount(which, minlength=len(expected)).cumsum()
     for number, (key, here) in enumerate(zip(expected.tolist(), np.split(order, ends[:-1]), strict=True)):
         if len(here):
-            rows, weight = chunk.rows.take(here, axis=0), part_of(chunk.sample_weight, here)
+            rows, weight = chunk.rows.take(here, axis=0), weights_of(chunk.sample_weight, here)
             missing = np.isnan(rows[0])
             if missing.any():
                 rows = rows.take(np.flatnonzero(~missing), axis=1)

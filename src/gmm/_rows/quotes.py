@@ -56,7 +56,7 @@ class QuotedText(io.RawIOBase):
         n_fields = self._end_of_fields(lines)
         if n_fields < n_whole and (at_end or self._quoted.match(lines, n_fields)):
             self._fail(lines, n_fields)
-        self._pass(lines, n_fields)
+        self._advance(lines, n_fields)
         self._rest = rest[n_fields:]
         return text
 
@@ -73,7 +73,7 @@ class QuotedText(io.RawIOBase):
         fields = self._fields.match(lines, signature)
         return len(lines) if fields is None else fields.end()
 
-    def _pass(self, lines: bytes, n: int) -> None:
+    def _advance(self, lines: bytes, n: int) -> None:
         """Go to the n-th byte."""
         if n == len(lines):
             self._column = 0
@@ -83,7 +83,7 @@ class QuotedText(io.RawIOBase):
         self._line += lines.count(b"\n", 0, n) or lines.count(b"\r", 0, n)
 
     def _fail(self, lines: bytes, n: int) -> None:
-        self._pass(lines, n)
+        self._advance(lines, n)
         field = lines[n:].decode("utf-8", "replace").splitlines()[0]
         shown = field if len(field) <= _SHOWN else field[: _SHOWN - 1] + "…"
         column = self._columns[self._column] if self._column < len(self._columns) else f"x{self._column}"

@@ -22,7 +22,7 @@ from gmm._public import publish
 from gmm._values.classes import ALL_UNKNOWN, KnownClasses
 from gmm._values.layouts import Array
 from gmm._values.statistics import SufficientStatistics
-from gmm._values.weights import in_full, part_of, weighed
+from gmm._values.weights import in_full, weighed, weights_of
 
 _HASHED_AT_ONCE = 1 << 16  # rows
 
@@ -50,7 +50,7 @@ class Chunk(NamedTuple):
     def part(self, start: int, stop: int) -> Chunk:
         """Return rows start … stop − 1 of the chunk."""
         index = slice(start, stop)
-        return Chunk(self.first + start, self.rows[index], part_of(self.sample_weight, index))
+        return Chunk(self.first + start, self.rows[index], weights_of(self.sample_weight, index))
 
     def pieces(self, at_most: int) -> Iterator[Chunk]:
         """Yield the rows in order, so many at a time."""
@@ -124,7 +124,7 @@ class Piece(NamedTuple):
 
     def part(self, index: slice | NDArray[np.intp]) -> Piece:
         """Return some of the rows."""
-        rows = ArraySource(self.rows.rows[index], part_of(self.rows.sample_weight, index))
+        rows = ArraySource(self.rows.rows[index], weights_of(self.rows.sample_weight, index))
         return Piece(self.pattern, self.indices[index], rows)
 
 
@@ -245,7 +245,7 @@ class Source(ABC):
 
     def subset(self, indices: NDArray[np.intp]) -> ArraySource:
         """Return the rows with these indices, which increase, and their weights."""
-        return ArraySource(self.take(indices), part_of(self.sample_weight, indices))
+        return ArraySource(self.take(indices), weights_of(self.sample_weight, indices))
 
     @property
     def read(self) -> Source:

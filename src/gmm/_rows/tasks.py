@@ -15,7 +15,7 @@ from gmm._rows.sources import ArraySource, Pattern
 from gmm._validation.given import check_array, check_sample_weight
 from gmm._validation.rows import check_rows
 from gmm._values.layouts import Array
-from gmm._values.weights import in_full, part_of
+from gmm._values.weights import in_full, weights_of
 
 __all__ = ["Digest", "Expected", "Look", "Opening", "Pass", "Take"]
 
@@ -86,7 +86,7 @@ class Opening:
         if self.gaps:
             usable = usable & ~np.isnan(floats).all(axis=1)
         if not usable.all():
-            floats, weight = floats[usable], part_of(weight, usable)
+            floats, weight = floats[usable], weights_of(weight, usable)
         if self.means is not None:
             floats = np.where(np.isnan(floats), self.means.astype(floats.dtype), floats)
         return ArraySource(floats if dtype is None else floats.astype(dtype, copy=False), weight), names

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Self
 
-__all__ = ["PYTHON", "TextFormat", "Words"]
+__all__ = ["DECIMALS", "PYTHON", "TextFormat", "Words"]
 
 DECIMALS = (".", ",")
 

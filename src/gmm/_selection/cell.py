@@ -54,7 +54,7 @@ class SearchRows:
     sample : Source
         The rows on which starts race; `all_rows` itself if there are few.
     n_effective : float
-        Effective number of rows: `Source.n_effective`.
+        `Source.n_effective` of the rows as they came, of which `all_rows` may have equal ones merged.
     """
 
     all_rows: Source
@@ -263,9 +263,17 @@ class Cell:
         if not solution.result.trace.converged:
             return solution
         e_step, rows = worker.all(self._moments), self.rows
-        how = (lambda iteration: bool(self.callback and self.callback(iteration)), self.time_is_up, rows.n_effective)
-        sample = None if rows.whole else rows.sample.resident
-        end = self._solution(split_merged(rows.all_rows, self.settings, solution.result, e_step, *how, sample))
+        result = split_merged(
+            rows.all_rows,
+            self.settings,
+            solution.result,
+            e_step,
+            callback=lambda iteration: bool(self.callback and self.callback(iteration)),
+            stop_requested=self.time_is_up,
+            n_effective=rows.n_effective,
+            sample=None if rows.whole else rows.sample.resident,
+        )
+        end = self._solution(result)
         return solution if solution.beats(end) else self._paced(worker, end)
 
     def _raced(

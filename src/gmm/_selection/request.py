@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import chain
 from math import inf
 from operator import index
 from typing import Any
@@ -32,6 +31,7 @@ from gmm._values.covariance import (
     PARSIMONIOUS,
     CovarianceModel,
     covariance_model,
+    expanded,
     same_as,
 )
 from gmm._values.noise import Noise
@@ -212,18 +212,17 @@ def requested_types(
     if not names:
         raise ValueError(f"expected a covariance type among {COVARIANCE_TYPES}, got none")
     if n_factors is not None:
-        names = _with_factors(names, n_factors)
+        names = _of_factors(names, n_factors)
     for name in names:
         covariance_model(name, n_features)
     return names
 
 
-def _with_factors(names: list[str], n_factors: int | Iterable[int]) -> list[str]:
+def _of_factors(names: list[str], n_factors: int | Iterable[int]) -> list[str]:
     numbers = _whole_numbers(n_factors, "n_factors")
     if not any(name in OF_FACTORS for name in names):
         raise ValueError(f"n_factors goes with {' or '.join(map(repr, OF_FACTORS))} in covariance_type, got {names}")
-    expanded = [[f"{name}{q}" for q in numbers] if name in OF_FACTORS else [name] for name in names]
-    return list(dict.fromkeys(chain.from_iterable(expanded)))
+    return expanded(names, numbers)
 
 
 def check_fewest(n_components: int, source: Source) -> None:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gmm._estimators.fitted import FittedMixture, source_of, without_noise
+from gmm._estimators.fitted import FittedMixture, checked_without_noise, source_of
 from gmm._public import publish
 from gmm._validation.combinations import refusal
 from gmm._validation.scalars import check_real
@@ -78,7 +78,7 @@ def anomaly_threshold(model: FittedMixture, X: ArrayLike, rate: float) -> Anomal
     from scipy.special import betaincinv
 
     rate = check_real(rate, "rate", "(0, 1)")
-    without_noise(model, "anomaly_threshold")
+    checked_without_noise(model, "anomaly_threshold")
     if model.missing == "em" and len(source_of(model, X).patterns) > 1:
         raise refusal("missing values", "anomaly_threshold")
     scores = np.sort(np.asarray(model.score_samples(X)))

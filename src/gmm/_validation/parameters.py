@@ -18,7 +18,7 @@ from gmm._exceptions import InvalidParameterError, NotFittedError, raisable
 from gmm._text.lists import suggestion
 from gmm._validation.scalars import check_choice, is_real, is_whole
 from gmm._validation.where import name_of
-from gmm._values.covariance import COVARIANCE_TYPES, MOST_FACTORS, OF_FACTORS, OF_ONE_FEATURE, names_factors
+from gmm._values.covariance import COVARIANCE_CHOICES, MOST_FACTORS, names_factors
 from gmm._values.priors import NormalInverseWishart
 
 __all__ = [
@@ -90,7 +90,7 @@ def _a_str_among(names: Collection[str]) -> Requirement:
 
 
 def _a_covariance_type() -> Requirement:
-    known = _a_str_among((*COVARIANCE_TYPES, *OF_ONE_FEATURE, *OF_FACTORS))
+    known = _a_str_among(COVARIANCE_CHOICES)
     return replace(known, holds=lambda value: known.holds(value) or names_factors(value))
 
 

@@ -5,9 +5,10 @@ Only this module knows the models by name.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -245,6 +246,7 @@ OF_ONE_FEATURE = (COMMON, _OWN)  # mclust's names where only volumes are left
 COVARIANCE_TYPES = (*CLASSIC, *PARSIMONIOUS)
 OF_FACTORS = _FACTOR, _PPCA = "factor", "ppca"  # a number of factors behind them makes a model's name
 _CONSTRAINT_OF = {_FACTOR: 11, _PPCA: 12}
+COVARIANCE_CHOICES = (*COVARIANCE_TYPES, *OF_ONE_FEATURE, *OF_FACTORS)
 DEFAULT_COVARIANCE_TYPE = "full"
 
 _DIGITS = 10
@@ -263,7 +265,7 @@ def covariance_model(name: object, n_features: int | None = None) -> CovarianceM
     """
     model = _MODELS.get(name) or _named_by_factors(name) if isinstance(name, str) else None
     if model is None:
-        expected = ", ".join(map(repr, (*COVARIANCE_TYPES, *OF_ONE_FEATURE, *OF_FACTORS)))
+        expected = ", ".join(map(repr, COVARIANCE_CHOICES))
         near = suggestion(name, (*_MODELS, *OF_FACTORS))
         raise ValueError(f"expected a covariance type among {expected}, got {name!r:.80}{near}")
     if n_features is not None and n_features > 1 and name in OF_ONE_FEATURE:
@@ -325,7 +327,14 @@ def with_factors(name: object, n_factors: int | None) -> object:
             f"expected n_factors=None with covariance_type={name!r:.80}, got {n_factors!r:.80}: a number of factors "
             f"goes with {' or '.join(map(repr, OF_FACTORS))} alone"
         )
-    return f"{name}{n_factors}"
+    return expanded([str(name)], [n_factors])[0]
+
+
+def expanded(names: Iterable[str], numbers: Iterable[int]) -> list[str]:
+    """Return names of models without duplicates; "factor" and "ppca" become one with each number of factors."""
+    numbers = tuple(numbers)
+    each = ([f"{name}{number}" for number in numbers] if name in OF_FACTORS else [name] for name in names)
+    return list(dict.fromkeys(chain.from_iterable(each)))
 
 
 def stored_as(layout: Layout) -> CovarianceModel:

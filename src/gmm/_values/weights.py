@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from gmm._values.layouts import Array
 
-__all__ = ["in_full", "joined", "part_of", "weighed"]
+__all__ = ["in_full", "joined", "weighed", "weights_of"]
 
 
 def in_full(weight: Array | None, n: int) -> Array:
@@ -18,7 +18,7 @@ def in_full(weight: Array | None, n: int) -> Array:
     return np.ones(n) if weight is None else weight
 
 
-def part_of(weight: Array | None, index: slice | NDArray[Any]) -> Array | None:
+def weights_of(weight: Array | None, index: slice | NDArray[Any]) -> Array | None:
     """Return the weights of some rows."""
     return None if weight is None else weight[index]
 

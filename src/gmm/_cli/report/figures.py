@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import Any
 
 from gmm._cli.pictures import drawing
-from gmm._cli.result import Fitted, Result
+from gmm._cli.result import MixtureOutcome, Result
 from gmm._text.html import Html, escaped
 
 __all__ = ["Picture", "colours", "draw_pictures"]
@@ -25,7 +25,7 @@ class Picture:
     caption: str
 
 
-def draw_pictures(result: Fitted) -> dict[str, Picture]:
+def draw_pictures(result: MixtureOutcome) -> dict[str, Picture]:
     """Draw the pictures of a result: ``clusters`` always, the others only where they apply.
 
     The others are ``pairs``, ``combined``, ``boundaries``, ``uncertainty``, ``selection`` and ``convergence``.

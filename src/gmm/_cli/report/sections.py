@@ -14,7 +14,7 @@ from gmm._cli.report.figures import Picture, colours
 from gmm._cli.report.narrative import Narrative
 from gmm._cli.report.origin import Origin
 from gmm._cli.report.page import css_colour, render
-from gmm._cli.result import Fitted
+from gmm._cli.result import MixtureOutcome
 from gmm._text.amounts import percent
 from gmm._text.html import Cell, Html, table
 
@@ -26,7 +26,7 @@ _VALUES_SHOWN = 4
 _LABELS_SHOWN = 50
 
 
-def opening(result: Fitted, story: Narrative) -> Html:
+def opening(result: MixtureOutcome, story: Narrative) -> Html:
     """Render the summary: two or three sentences, the key numbers and warnings."""
     n, several = result.rows.n_rows, len(result.shown) > 1
     numbers = {"covariance model": result.searched, **story.numbers}
@@ -39,7 +39,7 @@ def opening(result: Fitted, story: Narrative) -> Html:
     return render("opening", sentences=sentences, numbers=numbers, warnings=[*story.warnings, *result.warnings])
 
 
-def groups(result: Fitted, pictures: Mapping[str, Picture]) -> Html:
+def groups(result: MixtureOutcome, pictures: Mapping[str, Picture]) -> Html:
     """Describe each group in sentences, and all groups in a table."""
     facts = MixtureFacts.of(result.model)
     overall = Columns(result.whole.rows, result.rows.weights)
@@ -55,7 +55,7 @@ def groups(result: Fitted, pictures: Mapping[str, Picture]) -> Html:
     )
 
 
-def certainty(result: Fitted, pictures: Mapping[str, Picture]) -> Html:
+def certainty(result: MixtureOutcome, pictures: Mapping[str, Picture]) -> Html:
     """Say how many rows are uncertain, and list the least certain ones."""
     return render(
         "certainty",
@@ -65,7 +65,7 @@ def certainty(result: Fitted, pictures: Mapping[str, Picture]) -> Html:
     )
 
 
-def agreement(result: Fitted) -> Html:
+def agreement(result: MixtureOutcome) -> Html:
     """Compare the groups with the label column."""
     labels = result.agreement
     assert labels is not None  # the section exists only if there are labels
@@ -86,7 +86,7 @@ def agreement(result: Fitted) -> Html:
     )
 
 
-def data(result: Fitted) -> Html:
+def data(result: MixtureOutcome) -> Html:
     """Summarise the fitted columns, and say what was left out."""
     rows = result.rows
     columns = Columns(rows.values[:, :COLUMNS_SHOWN], rows.weights)
@@ -111,7 +111,7 @@ def data(result: Fitted) -> Html:
     )
 
 
-def fitting(result: Fitted, story: Narrative, pictures: Mapping[str, Picture]) -> Html:
+def fitting(result: MixtureOutcome, story: Narrative, pictures: Mapping[str, Picture]) -> Html:
     """Say how the fit of the chosen mixture went, and give its settings."""
     return render(
         "fit",
@@ -124,22 +124,22 @@ def fitting(result: Fitted, story: Narrative, pictures: Mapping[str, Picture]) -
     )
 
 
-def reproduction(result: Fitted, origin: Origin) -> Html:
+def reproduction(result: MixtureOutcome, origin: Origin) -> Html:
     """Give what is needed to reproduce the result."""
     return render("reproduction", origin=origin, options=result.options)
 
 
-def _of_groups(result: Fitted) -> tuple[int, int, float, str]:
+def _of_groups(result: MixtureOutcome) -> tuple[int, int, float, str]:
     """Return how many rows are uncertain, of how many that are not noise, below which limit, and which these are."""
     which = " outside the noise" if result.n_noise else ""
     return _uncertain(result), len(result.labels) - result.n_noise, _LIMIT, which
 
 
-def _uncertain(result: Fitted) -> int:
+def _uncertain(result: MixtureOutcome) -> int:
     return int((result.certainty[result.labels >= 0] < _LIMIT).sum())
 
 
-def _cards(result: Fitted, facts: MixtureFacts, overall: Columns) -> list[dict[str, object]]:
+def _cards(result: MixtureOutcome, facts: MixtureFacts, overall: Columns) -> list[dict[str, object]]:
     model, palette = result.model, colours(result.model.n_components)
     means = np.asarray(model.means_, dtype=np.float64)
     whole = overall.means, overall.spreads
@@ -155,7 +155,7 @@ def _cards(result: Fitted, facts: MixtureFacts, overall: Columns) -> list[dict[s
     ]
 
 
-def _table_of_groups(result: Fitted, facts: MixtureFacts, overall: Columns) -> Html:
+def _table_of_groups(result: MixtureOutcome, facts: MixtureFacts, overall: Columns) -> Html:
     """Tabulate means and standard deviations: a row per column of the data, a column per group and one for all rows."""
     shown, several = result.shown, len(result.shown) > 1
     weights, all_means = result.model.weights_[shown], result.model.means_[shown]
@@ -182,7 +182,7 @@ def _mean_and_spread(mean: float, spread: float, scale: float) -> str:
     return f"{wording.format_value(mean, scale)} ± {wording.format_value(spread, scale)}"
 
 
-def _table_of_uncertain(result: Fitted) -> Html:
+def _table_of_uncertain(result: MixtureOutcome) -> Html:
     """Tabulate the least certain rows; empty if every row is certain."""
     rows, names = result.rows, result.rows.names
     of_groups = np.flatnonzero(result.labels >= 0)

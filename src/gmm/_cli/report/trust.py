@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from gmm._cli.report import wording
 from gmm._cli.report.columns import COLUMNS_SHOWN
 from gmm._cli.report.page import render
-from gmm._cli.result import Fitted
+from gmm._cli.result import MixtureOutcome
 from gmm._estimators.contract import names_of_features
 from gmm._estimators.fitted import fitted_parameters
 from gmm._estimators.mixture import GaussianMixture
@@ -28,7 +28,7 @@ _DRAWN = 20_000
 _APART = 1e-3  # overlap of two groups that are apart
 
 
-def trust(result: Fitted) -> Html | None:
+def trust(result: MixtureOutcome) -> Html | None:
     """Say how far weights and means may be off, and which groups are alike; None where it would take too long."""
     model, d = result.model, result.rows.values.shape[1]
     if not isinstance(model, GaussianMixture) or _work(result.rows.values, model.n_components) > _MOST_WORK:
@@ -60,7 +60,7 @@ def _work(values: NDArray[Any], n_components: int) -> float:
     return n * n_components * d * d + (_PATTERN_WORK * len(np.unique(absent, axis=0)) if absent.any() else 0)
 
 
-def _table(result: Fitted, errors: StandardErrors) -> Html:
+def _table(result: MixtureOutcome, errors: StandardErrors) -> Html:
     mixture, names = fitted_parameters(result.model), names_of_features(result.model)[:COLUMNS_SHOWN]
     rows = [["weight", *(f"{a:.4f} ± {e:.4f}" for a, e in zip(mixture.weights, errors.weights, strict=True))]]
     for name, means, of_means in zip(names, mixture.means.T, errors.means.T, strict=False):

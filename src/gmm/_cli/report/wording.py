@@ -36,6 +36,7 @@ _NAMED = 3  # at most this many columns are named in a sentence
 _SOMEWHAT, _CLEARLY, _MUCH = 0.25, 0.75, 1.75
 _CORRELATED = 0.1
 _OPEN = 2.0  # smaller differences of a criterion are inconclusive
+_WITH_SCALE = ("bic", "aic", "aicc")  # criteria with an agreed scale of differences
 _MOST_DECIMALS = 9
 _SEPARATION = ((0.5, "overlap heavily"), (0.8, "overlap"), (0.97, "are mostly separated"))  # by shares of sure rows
 _BURNHAM = "have substantial support, those beyond 10 essentially none (Burnham & Anderson 2002)."
@@ -124,7 +125,7 @@ def runner_up_sentence(criterion: str, rivals: Sequence[tuple[int, str, float]])
     if not rivals:
         return ""
     K, name, distance = rivals[0]
-    near = sum(distance < _OPEN for *_, distance in rivals) if criterion in ("bic", "aic", "aicc") else 0
+    near = sum(distance < _OPEN for *_, distance in rivals) if criterion in _WITH_SCALE else 0
     others = f" Within 2 of the best {title(criterion)} are {near:,}: the choice is open." if near > 1 else ""
     return f"The runner-up, {counted(K, 'group')} with {name}, is {text_of(criterion, distance)} behind.{others}"
 
@@ -132,7 +133,7 @@ def runner_up_sentence(criterion: str, rivals: Sequence[tuple[int, str, float]])
 def rival_sentence(criterion: str, n_components: int, rivals: Sequence[tuple[int, str, float]]) -> str:
     """Say which other number of groups fits almost as well; empty if none does or the criterion has no scale."""
     others = [(K, distance) for K, _, distance in rivals if n_components != K and distance < _OPEN]
-    if not others or criterion not in ("bic", "aic", "aicc"):
+    if not others or criterion not in _WITH_SCALE:
         return ""
     K, distance = others[0]
     fit, gap = "fits" if K == 1 else "fit", text_of(criterion, distance)
