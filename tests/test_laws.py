@@ -319,7 +319,8 @@ def test_a_row_of_weight_zero_is_absent_from_a_default_fit(covariance_type, init
     got = GaussianMixture(K, **asked).fit(X, sample_weight=weight)
     kept = weight > 0
     expected = GaussianMixture(K, **asked).fit(X[kept], sample_weight=weight[kept])
-    assert_same_mixture(got, expected)
+    # One factor of two columns is any covariance, and Newton's method ends within the rounding of its objective.
+    assert_same_mixture(got, expected, rtol=1e-7 if covariance_type == "factor1" else 1e-9)
 
 
 @every_type

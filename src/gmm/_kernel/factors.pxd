@@ -287,18 +287,24 @@ cdef inline bint take_apart(
 cdef inline bint analyse(
     Analysis* a, double least, const double* previous, const double* covariance,   # IN (d, d); `previous` may be NULL
 ) noexcept nogil:
-    """Find Ψ and the axes, from the Ψ before if there is one; return whether there is a solution.
+    """Find Ψ and the axes; return whether there is a solution.
 
-    It is at least as likely as `previous`.
+    It is at least as likely as `previous`, and of that maximum unless another one is higher.
     """
     cdef Py_ssize_t d = a.d, j
+    cdef double before = INFINITY
     for j in range(d):
         a.lowest[j] = log(max(least, 1e-8 * covariance[j * d + j]))
-    if previous == NULL or not take_apart(a, previous):
-        if not set_target(a, covariance):
-            return False
-        first_noise(a)
-    return set_target(a, covariance) and descend(a) < INFINITY
+    if previous != NULL and take_apart(a, previous) and set_target(a, covariance):
+        before = descend(a)
+        memcpy(a.other, a.logs, d * sizeof(double))
+    if not set_target(a, covariance):
+        return False
+    first_noise(a)
+    if descend(a) < before - 1e-8 * (d + fabs(before)) or before == INFINITY:
+        return evaluate(a) < INFINITY
+    memcpy(a.logs, a.other, d * sizeof(double))
+    return evaluate(a) < INFINITY
 
 
 cdef inline void assemble(
