@@ -346,9 +346,10 @@ cdef class Race:
     cdef int number                       # of the family whose candidates begin
     cdef double disagreement              # nats per row between the best and the third best, in the last cut of three
 
-    def __init__(self, schedule, families, moments, uniforms, views, CandidateRows part not None,
-                 CandidateRows rows not None, *, double n_effective, double fewest_rows, double thin, verdict=None,
-                 spread=None):
+    def __cinit__(
+        self, schedule, families, moments, uniforms, views, CandidateRows part not None, CandidateRows rows not None, *,
+        double n_effective, double fewest_rows, double thin, verdict=None, spread=None,
+    ):
         self.schedule, self.families, self.moments = schedule, families, moments
         self.uniforms, self.views, self.part, self.rows = uniforms, views, part, rows
         self.n_effective, self.fewest_rows, self.thin, self.verdict = n_effective, fewest_rows, thin, verdict
