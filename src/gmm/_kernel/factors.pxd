@@ -223,6 +223,15 @@ cdef inline bint set_target(
     return True
 
 
+cdef inline void set_least(
+    Analysis* a, double least, const double* covariance,           # IN (d, d)
+) noexcept nogil:
+    """Let no ψ be below a variance, nor below a share of its feature's."""
+    cdef Py_ssize_t d = a.d, j
+    for j in range(d):
+        a.lowest[j] = log(max(least, 1e-8 * covariance[j * d + j]))
+
+
 cdef inline void first_noise(Analysis* a) noexcept nogil:
     """Begin with the best multiple of the variances given all other features (Jöreskog 1967, up to the factor)."""
     cdef Py_ssize_t d = a.d, j
@@ -291,20 +300,22 @@ cdef inline bint analyse(
 
     It is at least as likely as `previous`, and of that maximum unless another one is higher.
     """
-    cdef Py_ssize_t d = a.d, j
-    cdef double before = INFINITY
-    for j in range(d):
-        a.lowest[j] = log(max(least, 1e-8 * covariance[j * d + j]))
-    if previous != NULL and take_apart(a, previous) and set_target(a, covariance):
-        before = descend(a)
-        memcpy(a.other, a.logs, d * sizeof(double))
+    cdef Py_ssize_t d = a.d
+    cdef double before = INFINITY, found
+    cdef bint goes_on
+    set_least(a, least, covariance)
+    goes_on = previous != NULL and take_apart(a, previous)
     if not set_target(a, covariance):
         return False
+    if goes_on:
+        before = descend(a)
+        memcpy(a.other, a.logs, d * sizeof(double))
     first_noise(a)
-    if descend(a) < before - 1e-8 * (d + fabs(before)) or before == INFINITY:
-        return evaluate(a) < INFINITY
-    memcpy(a.logs, a.other, d * sizeof(double))
-    return evaluate(a) < INFINITY
+    found = descend(a)
+    if before < INFINITY and not found < before - 1e-8 * (d + fabs(before)):
+        memcpy(a.logs, a.other, d * sizeof(double))
+        found = evaluate(a)
+    return found < INFINITY
 
 
 cdef inline void assemble(

@@ -1,5 +1,5 @@
 """The work between two passes, as Python sees it: parameters from moments, and the accelerated step."""
-from libc.math cimport INFINITY, log
+from libc.math cimport INFINITY
 from libc.string cimport memcpy
 
 from gmm._kernel cimport belief, constraint as solutions, factors, objective as objectives, quasi_newton, update
@@ -414,8 +414,7 @@ def noise_of_factors(const double[:, :, ::1] covariances, Py_ssize_t n_factors):
     cdef double[::1] scratch = room
     cdef factors.Analysis analysis = factors.analysis_in(&scratch[0], d, n_factors)
     for k in range(K):
-        for j in range(d):
-            analysis.lowest[j] = log(1e-8 * covariances[k, j, j])
+        factors.set_least(&analysis, 0, &covariances[k, 0, 0])
         if not factors.take_apart(&analysis, &covariances[k, 0, 0]):
             raise ValueError(f"the matrix of component {k} is not positive definite")
         for j in range(d):
