@@ -24,7 +24,7 @@ from gmm._values.covariance import (
     OF_FACTORS,
     OF_ONE_FEATURE,
     PARSIMONIOUS,
-    expanded,
+    model_names,
     names_factors,
 )
 
@@ -89,7 +89,7 @@ def _covariance_types(options: argparse.Namespace) -> list[str] | None:
         )
     if not of_factors and options.n_factors is not None:
         raise UsageError(f"--n-factors: expected with --covariance {' or '.join(OF_FACTORS)}, whose factors it counts")
-    return None if "all" in names else expanded(names, options.n_factors or ())
+    return None if "all" in names else model_names(names, options.n_factors or ())
 
 
 def _search(

@@ -450,5 +450,6 @@ def warn_of_repairs(repaired: tuple[int, ...]) -> None:
 
 def ill_defined(error: SingularMatrixError, model: CovarianceModel) -> str:
     """The error message for a singular covariance: scikit-learn's sentence, and which covariance it is."""
-    whose = f"A covariance of {model.name}" if model.constraint else f"The covariance of component {error.component}"
-    return f"{_ILL_DEFINED} {'The covariance that all components share' if model.layout.pooled else whose} is singular."
+    one = f"A covariance of {model.name}" if model.constraint else f"The covariance of component {error.component}"
+    whose = "The covariance that all components share" if model.layout.pooled else one
+    return f"{_ILL_DEFINED} {whose} is singular."

@@ -31,7 +31,7 @@ from gmm._values.covariance import (
     PARSIMONIOUS,
     CovarianceModel,
     covariance_model,
-    expanded,
+    model_names,
     same_as,
 )
 from gmm._values.noise import Noise
@@ -222,7 +222,7 @@ def _of_factors(names: list[str], n_factors: int | Iterable[int]) -> list[str]:
     numbers = _whole_numbers(n_factors, "n_factors")
     if not any(name in OF_FACTORS for name in names):
         raise ValueError(f"n_factors goes with {' or '.join(map(repr, OF_FACTORS))} in covariance_type, got {names}")
-    return expanded(names, numbers)
+    return model_names(names, numbers)
 
 
 def check_fewest(n_components: int, source: Source) -> None:

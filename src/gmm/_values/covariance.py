@@ -327,10 +327,10 @@ def with_factors(name: object, n_factors: int | None) -> object:
             f"expected n_factors=None with covariance_type={name!r:.80}, got {n_factors!r:.80}: a number of factors "
             f"goes with {' or '.join(map(repr, OF_FACTORS))} alone"
         )
-    return expanded([str(name)], [n_factors])[0]
+    return f"{name}{n_factors}"
 
 
-def expanded(names: Iterable[str], numbers: Iterable[int]) -> list[str]:
+def model_names(names: Iterable[str], numbers: Iterable[int]) -> list[str]:
     """Return names of models without duplicates; "factor" and "ppca" become one with each number of factors."""
     numbers = tuple(numbers)
     each = ([f"{name}{number}" for number in numbers] if name in OF_FACTORS else [name] for name in names)
