@@ -66,6 +66,7 @@ _PRIOR = (  # parameters that describe the prior and the noise, of one estimator
     "covariance_prior",
     "noise",
 )
+_NO_ROWS = 1e-12  # share of all rows: rounding leaves a component without rows as much
 _ILL_DEFINED = (
     "Fitting the mixture model failed because some components have ill-defined empirical covariance (for instance "
     "caused by singleton or collapsed samples). Try to decrease the number of components, increase reg_covar, or scale "
@@ -379,6 +380,8 @@ def _adopt(
     set_fitted(mixture, outcome.result, source, names, objective, traces=outcome.traces, problem=problem)
     record_classes(mixture, classes, source.known)
     warn_about(outcome, mixture.max_iter)
+    if not objective.prior.variational:
+        _warn_of_empty_components(outcome)
     return mixture
 
 
@@ -435,6 +438,17 @@ def warn_about(fit: fitting.progress.MixtureFit, max_iter: int) -> None:
     if fit.result.parameters.noise and fit.result.statistics.counts.max() < 1:
         warn(_ALL_NOISE, raisable(ConvergenceWarning))
     warn_of_repairs(fit.repaired)
+
+
+def _warn_of_empty_components(fit: fitting.progress.MixtureFit) -> None:
+    counts = fit.result.statistics.counts
+    empty = np.flatnonzero(counts <= _NO_ROWS * counts.sum())
+    if empty.size and counts.any():
+        warn(
+            f"Component(s) {', '.join(map(str, empty))} have no rows, as where rows repeat and fewer than "
+            f"{len(counts)} are distinct: n_components={len(counts) - len(empty)} gives the same density.",
+            raisable(ConvergenceWarning),
+        )
 
 
 def warn_of_repairs(repaired: tuple[int, ...]) -> None:
