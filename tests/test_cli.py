@@ -702,6 +702,13 @@ def test_no_control_character_reaches_the_terminal(tmp_path):
     assert json.loads((out / "result.json").read_text())["best"]["columns"] == [name, "c"]
 
 
+def test_a_heading_of_two_lines_stays_in_its_line_of_the_table(tmp_path):
+    path = tmp_path / "data.csv"
+    path.write_text('a,"b\nc"\n1,2\n2,3\n4,5\n3,1\n')
+    shown = ok("fit", path, "--covariance", "EII", "--components", "1").stdout
+    assert r"b\nc" in next(line for line in shown.splitlines() if line.startswith("component"))
+
+
 @pytest.mark.skipif(os.name != "posix", reason="places in /dev, of POSIX")
 def test_outputs_go_to_pipes_and_devices(model, tmp_path):
     gmm_ = f"{sys.executable} -m gmm"

@@ -29,7 +29,7 @@ from gmm._cli.choice import choice, headed_table
 from gmm._cli.describe import MixtureFacts, decimals
 from gmm._cli.failures import in_options
 from gmm._text.amounts import counted, duration
-from gmm._text.printable import printable_lines
+from gmm._text.printable import printable, printable_lines
 
 __all__ = ["Screen"]
 
@@ -200,12 +200,12 @@ class Screen:
     def agreement(self, agreement: Agreement, name: str, columns: Mapping[int, str]) -> None:
         """Print the cross-table of labels and some columns, by their headings; `name` is that of the label column."""
         table = headed_table()
-        table.add_column(escape(name))
+        table.add_column(escape(printable(name)))
         for heading in columns.values():
             table.add_column(heading, justify="right")
         pairs = zip(agreement.labels, agreement.counts, strict=True)
         for label, counts in islice(pairs, _LABELS_SHOWN):
-            table.add_row(escape(label), *(str(n) if n else "[dim]·[/]" for n in counts[list(columns)]))
+            table.add_row(escape(printable(label)), *(str(n) if n else "[dim]·[/]" for n in counts[list(columns)]))
         wide = len(columns) > _COLUMNS_SHOWN
         if wide:
             self.line(f"table of labels with {counted(len(columns), 'column')} left out (--json prints all)")
@@ -229,7 +229,7 @@ class Screen:
 
 def _columns_of_mixture(facts: MixtureFacts) -> list[tuple[str, list[str]]]:
     columns = [
-        (name, _mean_and_spread(facts.model.means_[:, j], facts.spreads[:, j]))
+        (printable(name), _mean_and_spread(facts.model.means_[:, j], facts.spreads[:, j]))
         for j, name in enumerate(facts.names[:_COLUMNS_SHOWN])
     ]
     if any(facts.strongest_correlations):
@@ -242,7 +242,7 @@ def _correlation(facts: MixtureFacts, pair: tuple[int, int, float] | None) -> st
     if pair is None:
         return ""
     i, j, value = pair
-    between = "" if len(facts.names) == 2 else f" {facts.names[i]}, {facts.names[j]}"
+    between = "" if len(facts.names) == 2 else f" {printable(facts.names[i])}, {printable(facts.names[j])}"
     return f"{value:+.2f}{between}"
 
 
