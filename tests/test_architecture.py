@@ -467,3 +467,14 @@ def test_names_are_those_of_the_literature():
             yield from ((number, found[0]) for number, line in code if (found := word.search(line)))
 
     broken(names, SOURCES, "say responsibilities, counts, first, second, covariances")
+
+
+def test_cython_sees_what_each_module_is_made_of():
+    """Its `cythonize` does not notice the modules in `from gmm._kernel cimport blas`, and leaves old C code."""
+    lines = [
+        f"{path.relative_to(PACKAGE)}:{number}: write `cimport gmm._kernel.name as name`"
+        for path in CYTHON
+        for number, line in enumerate(code_without_text(path), 1)
+        if re.match(r"\s*from gmm(\._kernel)? cimport", line)
+    ]
+    assert not lines, "\n".join(lines)

@@ -2,7 +2,12 @@
 from libc.math cimport INFINITY
 from libc.string cimport memcpy
 
-from gmm._kernel cimport belief, constraint as solutions, factors, objective as objectives, quasi_newton, update
+cimport gmm._kernel.belief as belief
+cimport gmm._kernel.constraint as solutions
+cimport gmm._kernel.factors as factors
+cimport gmm._kernel.objective as objectives
+cimport gmm._kernel.quasi_newton as quasi_newton
+cimport gmm._kernel.update as update
 from gmm._kernel.constraint cimport constrain, constraint_workspace_size
 from gmm._kernel.estimate cimport Estimate, estimate_in, estimate_size
 from gmm._kernel.family cimport Constraint, Family, Objective, likelihood, rest_of
