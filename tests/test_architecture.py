@@ -46,7 +46,8 @@ ROOMS = {
     "_exchange": "mclust onnx scikit_learn",
     "_estimators": """
         iteration regressor steps | bayesian | mixture | streamed | estimated | keeping
-        | factors saved units | labelled | fitted | conditional | contract criteria predictive progress scorer summary
+        | factors saved units | labelled | fitted | conditional
+        | contract criteria outcome predictive progress scorer summary
     """,
     "_frozen_mixture": "",
     "_persistence": "_persistence | checkpoints predictions | posterior streams | values | archive | metadata places",

@@ -13,7 +13,7 @@ from gmm import _fitting as fitting
 from gmm._estimators import criteria, estimated, saved
 from gmm._estimators.conditional import ConditionalPrediction, conditional_mixture, predicted
 from gmm._estimators.contract import given_names, names_of_features
-from gmm._estimators.estimated import fit_settings, ill_defined, is_noisy, noise_of, prior_parts, warn_of_repairs
+from gmm._estimators.estimated import fit_settings, is_noisy, noise_of, prior_parts
 from gmm._estimators.factors import OfFactors, factors_of, fit_transform, transform
 from gmm._estimators.fitted import (
     FittedMixture,
@@ -27,6 +27,7 @@ from gmm._estimators.fitted import (
     source_of,
 )
 from gmm._estimators.labelled import copy_classes
+from gmm._estimators.outcome import ill_defined, warn_of_repairs
 from gmm._estimators.streamed import block_of, stream_blocks
 from gmm._exceptions import ConvergenceWarning, raisable, warn
 from gmm._passes.stepwise import Stream
