@@ -42,8 +42,8 @@ def _warn_of_empty_components(fit: MixtureFit) -> None:
     empty = np.flatnonzero(counts <= _NO_ROWS * counts.sum())
     if empty.size and counts.any():
         warn(
-            f"Component(s) {', '.join(map(str, empty))} have no rows, as where rows repeat and fewer than "
-            f"{len(counts)} are distinct: n_components={len(counts) - len(empty)} gives the same density.",
+            f"Component(s) {', '.join(map(str, empty))} have no rows: n_components={len(counts) - len(empty)} gives "
+            "the same density. Where rows repeat, expected at most as many components as distinct rows.",
             raisable(ConvergenceWarning),
         )
 
