@@ -38,7 +38,8 @@ ROOMS = {
     "exchange": "exchange | mclust onnx sklearn",
     "_loading": "",
     "_selection": """
-        _selection | classifier estimator | search resampling cross_validation | contenders finishing | request
+        _selection | classifier estimator | search cross_validation universal | resampling
+        | contenders finishing | request
         | engine fixed | keeping | cell | bar candidates | standard | table | from_file | grid
         | cells failure target | status
     """,

@@ -72,6 +72,8 @@ REACHED = {
     ("a prior", "method='information'"): lambda: information(prior="conjugate"),
     ("fixed parameters", "method='information'"): lambda: information(**FIXED),
     ("a prior", "bootstrap_lrt"): lambda: gmm.inference.bootstrap_lrt(X, 1, prior="conjugate"),
+    ("a prior", "split_lrt"): lambda: gmm.inference.split_lrt(X, 1, prior="conjugate"),
+    ("noise", "split_lrt"): lambda: gmm.inference.split_lrt(X, 1, noise=True),
     ("a prior", "m_step"): lambda: gmm.em.m_step(fit(prior="conjugate"), gmm.em.e_step(fit(), X)),
 }
 

@@ -1,14 +1,17 @@
 """How sure a fit is: standard errors and intervals, tests of the number of components, held-out likelihoods."""
 
 from gmm._selection.resampling import BootstrapLRT, HeldOut, Replicate, bootstrap_lrt, held_out_log_likelihood
+from gmm._selection.universal import SplitLRT, split_lrt
 from gmm._uses.standard_errors import StandardErrors, standard_errors
 
 __all__ = [
     "BootstrapLRT",
     "HeldOut",
     "Replicate",
+    "SplitLRT",
     "StandardErrors",
     "bootstrap_lrt",
     "held_out_log_likelihood",
+    "split_lrt",
     "standard_errors",
 ]

@@ -43,7 +43,7 @@ from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
 
-__all__ = ["BootstrapLRT", "HeldOut", "Replicate", "bootstrap_lrt", "held_out_log_likelihood"]
+__all__ = ["BootstrapLRT", "HeldOut", "Replicate", "bootstrap_lrt", "check_comparable", "held_out_log_likelihood"]
 
 Seed = int | np.random.RandomState | np.random.Generator | None
 
@@ -335,7 +335,9 @@ def bootstrap_lrt(
     """
     check_callback(callback)
     n_components, n_replicates = check_whole(n_components, "n_components"), check_whole(n_replicates, "n_replicates")
-    _check_parameters(parameters)
+    check_comparable(parameters, bootstrap_lrt.__name__)
+    if parameters.get("prior") is not None:
+        raise refusal("a prior", "bootstrap_lrt")
     table, names = _checked(X, None, bootstrap_lrt.__name__, parameters.get("missing", "error"))
     rows = table.rows
     check_enough_rows(len(rows), n_components + 1)
@@ -360,17 +362,22 @@ def bootstrap_lrt(
         return _with_replicates(test, _replicates(fits, observed.null, np.isnan(rows), rng, n_replicates), callback)
 
 
-def _check_parameters(parameters: dict[str, Any]) -> None:
+def check_comparable(parameters: dict[str, Any], caller: str) -> None:
+    """Check parameters of the fits that a test of K components compares.
+
+    Raises
+    ------
+    TypeError
+        If one is unknown or belongs to a single fit.
+    """
     unknown = sorted(parameters.keys() - GaussianMixture().get_params().keys())
     if unknown:
-        raise TypeError(f"bootstrap_lrt has no parameter {unknown[0]!r}; it takes those of GaussianMixture")
+        raise TypeError(f"{caller} has no parameter {unknown[0]!r}; it takes those of GaussianMixture")
     inapplicable = [name for name in SINGLE_FIT_ONLY if name in parameters]
     if inapplicable:
         raise TypeError(
             f"{inapplicable[0]} applies to a single fit, not to fits of K and K + 1 components: leave it out"
         )
-    if parameters.get("prior") is not None:
-        raise refusal("a prior", "bootstrap_lrt")
 
 
 def _with_replicates(

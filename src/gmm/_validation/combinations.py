@@ -152,6 +152,18 @@ EXCLUSIONS = (
     ),
     Exclusion(
         "a prior",
+        "split_lrt",
+        "the test compares maxima of the likelihood",
+        "leave the prior out, or compare by held_out_log_likelihood",
+    ),
+    Exclusion(
+        "noise",
+        "split_lrt",
+        "its box would follow each half of the rows, so that there is no common hypothesis",
+        "use bootstrap_lrt, which takes noise",
+    ),
+    Exclusion(
+        "a prior",
         "m_step",
         "sums over rows do not contain the prior",
         "use fit, which takes partitioned rows as well",
