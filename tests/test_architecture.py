@@ -38,7 +38,7 @@ ROOMS = {
     "exchange": "exchange | mclust onnx sklearn",
     "_loading": "",
     "_selection": """
-        _selection | classifier estimator | search cross_validation universal | resampling
+        _selection | classifier estimator | search cross_validation halves | resampling
         | contenders finishing | request
         | engine fixed | keeping | cell | bar candidates | standard | table | from_file | grid
         | cells failure target | status

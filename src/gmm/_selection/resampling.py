@@ -43,7 +43,15 @@ from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
 
-__all__ = ["BootstrapLRT", "HeldOut", "Replicate", "bootstrap_lrt", "check_comparable", "held_out_log_likelihood"]
+__all__ = [
+    "BootstrapLRT",
+    "HeldOut",
+    "Replicate",
+    "Seed",
+    "bootstrap_lrt",
+    "check_comparable",
+    "held_out_log_likelihood",
+]
 
 Seed = int | np.random.RandomState | np.random.Generator | None
 

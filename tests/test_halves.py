@@ -1,4 +1,6 @@
-"""The split likelihood ratio, against its definition and what it promises."""
+"""The split likelihood ratio and the stability of partitions, against their definitions and what they promise."""
+
+from itertools import permutations
 
 import numpy as np
 import pytest
@@ -6,8 +8,8 @@ from scipy.special import logsumexp
 
 import reference
 from gmm import GaussianMixture
-from gmm._selection.universal import _log_ratios
-from gmm.inference import SplitLRT, split_lrt
+from gmm._selection.halves import _disagreement, _log_ratios
+from gmm.inference import SplitLRT, Stability, split_lrt, stability
 
 rng = np.random.default_rng(0)
 GROUPS = np.concatenate([rng.normal(-4, 1, (60, 2)), rng.normal(4, 1, (40, 2))])
@@ -56,19 +58,19 @@ def test_means_are_over_splits_and_do_not_overflow():
 
 @pytest.mark.parametrize("n_threads", [2, 3])
 def test_threads_change_nothing(n_threads):
-    one, several = (split_lrt(GROUPS, 1, **FEW, n_threads=n).log_e_values for n in (1, n_threads))
+    one, several = (split_lrt(GROUPS, 1, **FEW, n_threads=n).splits for n in (1, n_threads))
     np.testing.assert_array_equal(one, several)
 
 
 def test_units_change_nothing():
     plain, scaled = (split_lrt(rows, 1, **FEW, reg_covar=0) for rows in (GROUPS, GROUPS * 1024 + 4096))
-    np.testing.assert_allclose(plain.log_e_values, scaled.log_e_values, rtol=1e-6)
+    np.testing.assert_allclose(plain.splits, scaled.splits, rtol=1e-6)
 
 
 def test_the_callback_sees_the_splits_so_far_and_ends_the_test():
     seen = []
     test = split_lrt(GROUPS, 1, **FEW, callback=lambda so_far: seen.append(so_far) or len(seen) == 2)
-    assert [each.log_e_values.shape for each in seen] == [(1, 1), (1, 2)]
+    assert [each.splits.shape for each in seen] == [(1, 1), (1, 2)]
     assert "2 of 4 splits" in repr(test)
 
 
@@ -80,11 +82,55 @@ def test_rows_with_gaps():
     assert split_lrt(holed, 1, **FEW, missing="em").p_values[0] < 1e-6
 
 
+@pytest.mark.parametrize("K", [2, 3, 5])
+def test_disagreement_is_that_after_the_best_renumbering(K):
+    draws = np.random.default_rng(K)
+    labels, others = draws.integers(K, size=(2, 40))
+    least = min(np.mean(np.array(order)[labels] != others) for order in permutations(range(K)))
+    assert _disagreement(labels, others, K) == pytest.approx(least)
+    assert _disagreement(labels, (labels + 1) % K, K) == 0
+
+
+def test_the_groups_that_are_there_come_back():
+    draws = np.random.default_rng(0)
+    rows = np.concatenate([draws.normal(centre, 1, (60, 2)) for centre in (-8, 0, 8)])
+    result = stability(rows, [2, 3, 4], **FEW)
+    assert result.best == 3
+    assert result.curve[1] == 0
+    assert result.curve[2] > 0.1
+    assert "★  3 components: 0.000 ± 0.000" in repr(result)
+
+
+def test_partitions_of_one_gaussian_do_not_come_back():
+    result = stability(np.random.default_rng(0).normal(size=(200, 2)), 4, **FEW)
+    assert 0.3 < result.curve[0] < 1.2
+
+
+def test_noise_is_a_label_of_its_own():
+    labels = np.array([-1, 0, 1, 1])
+    assert _disagreement(labels, np.array([-1, 1, 0, 0]), 2) == 0
+    assert _disagreement(labels, np.array([0, 1, -1, -1]), 2) == 0
+    assert _disagreement(labels, np.array([1, 1, 0, 0]), 2) == 0.25
+    assert stability(GROUPS, 2, **FEW, noise=True).curve[0] < 0.2
+
+
+def test_the_largest_of_equally_stable_numbers_is_best():
+    assert Stability(np.array([2, 3, 4]), np.array([[0.0], [0.0], [0.2]]), 1).best == 3
+
+
+def test_stability_is_the_same_for_every_number_of_threads_and_unit():
+    one, several = (stability(GROUPS, [2, 3], **FEW, n_threads=n).splits for n in (1, 2))
+    np.testing.assert_array_equal(one, several)
+    np.testing.assert_array_equal(stability(GROUPS * 1024, 2, **FEW).splits, one[:1])
+
+
 @pytest.mark.parametrize(
     ("call", "error", "part"),
     [
         (lambda: split_lrt(GROUPS, []), ValueError, "at least one number"),
         (lambda: split_lrt(GROUPS, 0), ValueError, "n_components"),
+        (lambda: stability(GROUPS, [1, 2]), ValueError, "n_components"),
+        (lambda: stability(GROUPS, 2, colour=1), TypeError, "stability has no parameter 'colour'"),
         (lambda: split_lrt(GROUPS, 60), ValueError, "61"),
         (lambda: split_lrt(GROUPS, 1, n_splits=0), ValueError, "n_splits"),
         (lambda: split_lrt(GROUPS, 1, colour=1), TypeError, "split_lrt has no parameter 'colour'"),
