@@ -34,6 +34,7 @@ TIMED = (
     "cluster",
     "stream",
     "following",
+    "how-many",
 )
 QUESTIONS = (*TIMED, "falls", "instructions")
 
