@@ -832,6 +832,7 @@ def test_version_and_help_need_nothing():
         (("fit", "--components", "3:1"), "--components: range 3:1 is empty; write 1:3 ("),
         (("fit", "--components", "a"), "expected 3, 2,4,6 or 1:9, got 'a'"),
         (("fit", "--columns", "a,b,a"), "--columns: expected each name once, got 'a' again"),
+        (("plot", "model.gmm", "--features", "a,a"), "--features: expected each name once, got 'a' again"),
         (("fit", "--covariance", "full,round"), "--covariance round: expected all, or names among"),
         (("fit", "--covariance", "EEE,EEX"), "--covariance EEX: expected all, or names among full,tied"),
         (("fit", "--covariance", ""), "names separated by commas"),

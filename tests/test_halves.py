@@ -127,7 +127,7 @@ def test_stability_is_the_same_for_every_number_of_threads_and_unit():
 @pytest.mark.parametrize(
     ("call", "error", "part"),
     [
-        (lambda: split_lrt(GROUPS, []), ValueError, "at least one number"),
+        (lambda: split_lrt(GROUPS, []), ValueError, "n_components of at least 1"),
         (lambda: split_lrt(GROUPS, 0), ValueError, "n_components"),
         (lambda: stability(GROUPS, [1, 2]), ValueError, "n_components"),
         (lambda: stability(GROUPS, 2, colour=1), TypeError, "stability has no parameter 'colour'"),

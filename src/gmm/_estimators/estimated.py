@@ -366,7 +366,7 @@ def _adopt(
     problem = _problem(mixture, source) if mixture.warm_start else None
     set_fitted(mixture, outcome.result, source, names, objective, traces=outcome.traces, problem=problem)
     record_classes(mixture, classes, source.known)
-    warn_about(outcome, mixture.max_iter, pruning=objective.prior.variational)
+    warn_about(outcome, mixture.max_iter, has_prior=bool(objective.prior))
     return mixture
 
 

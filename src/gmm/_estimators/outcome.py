@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from gmm import _fitting as fitting
 from gmm._exceptions import ConvergenceWarning, raisable, warn
-from gmm._fitting.progress import MixtureFit
 from gmm._values.covariance import CovarianceModel
 from gmm._values.layouts import SingularMatrixError
 
@@ -25,19 +25,19 @@ _ILL_DEFINED = (
 )
 
 
-def warn_about(fit: MixtureFit, max_iter: int, pruning: bool) -> None:
-    """Warn if a fit did not converge, or has components without rows and they are not left out by purpose."""
+def warn_about(fit: fitting.progress.MixtureFit, max_iter: int, has_prior: bool) -> None:
+    """Warn if a fit did not converge, or has components without rows, of which a prior makes parameters."""
     trace = fit.result.trace
     if not trace.converged and 0 < max_iter <= len(trace):
         warn(_NOT_CONVERGED, raisable(ConvergenceWarning))
     if fit.result.parameters.noise and fit.result.statistics.counts.max() < 1:
         warn(_ALL_NOISE, raisable(ConvergenceWarning))
     warn_of_repairs(fit.repaired)
-    if not pruning:
+    if not has_prior:
         _warn_of_empty_components(fit)
 
 
-def _warn_of_empty_components(fit: MixtureFit) -> None:
+def _warn_of_empty_components(fit: fitting.progress.MixtureFit) -> None:
     counts = fit.result.statistics.counts
     empty = np.flatnonzero(counts <= _NO_ROWS * counts.sum())
     if empty.size and counts.any():

@@ -20,6 +20,7 @@ from gmm._fitting.seeds import common_seed
 from gmm._passes.threads import replicated
 from gmm._public import publish
 from gmm._rows.entrance import as_one_array, as_source
+from gmm._selection.request import requested_components
 from gmm._selection.resampling import Seed, check_comparable
 from gmm._validation.combinations import refusal
 from gmm._validation.parameters import check_callback
@@ -332,10 +333,9 @@ class _Experiment:
 
 
 def _numbers(n_components: int | Iterable[int], least: int) -> list[int]:
-    listed = list(n_components) if isinstance(n_components, Iterable) else [n_components]
-    if not listed:
-        raise ValueError("n_components: expected at least one number of components, got none")
-    return sorted({check_whole(number, "n_components", least) for number in listed})
+    numbers = sorted(set(requested_components(n_components)))
+    check_whole(numbers[0], "n_components", least)
+    return numbers
 
 
 def _collected(
