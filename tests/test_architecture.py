@@ -43,7 +43,10 @@ ROOMS = {
         | engine fixed | keeping | cell | bar candidates | standard | table | from_file | grid
         | cells failure target | status
     """,
-    "_uses": "adaptation anomalies combining directions overlap standard_errors tracking | information",
+    "_uses": """
+        adaptation anomalies combining directions distances overlap reduction standard_errors tracking
+        | information pairs
+    """,
     "_exchange": "mclust onnx scikit_learn",
     "_estimators": """
         iteration regressor steps | bayesian | mixture | streamed | estimated | keeping

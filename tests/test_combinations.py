@@ -64,6 +64,8 @@ REACHED = {
     ("noise", "scikit-learn's estimators"): lambda: to_sklearn(noisy()),
     ("noise", "assigned parameters"): lambda: setattr(noisy(), "weights_", [0.5, 0.5]),
     ("noise", "anomaly_threshold"): lambda: gmm.analysis.anomaly_threshold(noisy(), X, 0.1),
+    ("noise", "distance"): lambda: gmm.analysis.distance(fit(), noisy()),
+    ("noise", "reduce"): lambda: gmm.analysis.reduce(noisy(), 1),
     ("missing values", "anomaly_threshold"): lambda: gmm.analysis.anomaly_threshold(
         fit(missing="em"), with_gaps(), 0.1
     ),

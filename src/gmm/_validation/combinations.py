@@ -115,6 +115,18 @@ EXCLUSIONS = (
         "fit with noise=False, or take the rows whose label is -1",
     ),
     Exclusion(
+        "noise",
+        "distance",
+        "its density has no distance to a Gaussian",
+        "fit with noise=False, or compare the components by match",
+    ),
+    Exclusion(
+        "noise",
+        "reduce",
+        "mixtures in different places have noise in different boxes",
+        "fit with noise=False",
+    ),
+    Exclusion(
         "missing values",
         "anomaly_threshold",
         "densities of rows with other columns cannot be compared",
