@@ -34,6 +34,8 @@ TIMED = (
     "cluster",
     "stream",
     "following",
+    "factors",
+    "embeddings",
 )
 QUESTIONS = (*TIMED, "falls", "instructions")
 

@@ -1,10 +1,12 @@
 """Mixtures of factor analysers beside everything else: awkward rows, other features, other software, searches."""
 
+import json
 import warnings
 
 import numpy as np
 import pytest
 
+import gmm
 from gmm import GaussianMixture, GaussianMixtureSearch, NormalInverseWishart, exchange, inference, select
 from gmm._kernel import mstep
 from gmm._text.amounts import percent
@@ -168,7 +170,7 @@ def test_exchange_is_of_full_covariances(kind, tmp_path):
     exchange.onnx.to_onnx(mixture, str(tmp_path / "model.onnx"))
     runtime = pytest.importorskip("onnxruntime")
     session = runtime.InferenceSession(str(tmp_path / "model.onnx"))
-    labels, probabilities, scores = session.run(None, {"X": X.astype(np.float32)})
+    _, probabilities, scores = session.run(None, {"X": X.astype(np.float32)})
     np.testing.assert_allclose(probabilities, mixture.predict_proba(X), atol=1e-3)
     np.testing.assert_allclose(scores.ravel(), mixture.score_samples(X), atol=1e-2)
 
@@ -232,3 +234,42 @@ def test_wide_updates_are_as_likely_as_a_free_search_finds(d, q):
     again = covariance_model(f"factor{q}").constrained(free[None], np.ones(1), previous=found[None])[0]
     objective = [np.linalg.slogdet(each)[1] + np.trace(np.linalg.solve(each, free)) for each in (found, again)]
     assert objective[1] <= objective[0] + 1e-9
+
+
+# --- The command line ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def table(tmp_path):
+    place = tmp_path / "rows.csv"
+    np.savetxt(place, rows(), delimiter=",", header="a,b,c,d,e,f", comments="")
+    return place
+
+
+def printed(capsys, *words):
+    cli = pytest.importorskip("gmm._cli")
+    assert cli.main([*map(str, words)]) in (0, None)
+    return capsys.readouterr().out
+
+
+def test_the_command_line_searches_all_and_more(table, capsys):
+    pytest.importorskip("rich")
+    out = printed(capsys, "fit", table, "--components", 1, "--covariance", "factor2,all", "--json")
+    names = [cell["covariance_type"] for cell in json.loads(out)["cells"]]
+    assert (len(names), names[-1]) == (15, "factor2")
+
+
+def test_the_command_line_shows_loadings_and_noise(table, capsys, tmp_path):
+    pytest.importorskip("rich")
+    how = ("--components", 2, "--covariance", "factor2", "--out", tmp_path / "out", "--report", tmp_path / "page.html")
+    shown = printed(capsys, "fit", table, *how)
+    file = tmp_path / "out" / "model.gmm"
+    described = printed(capsys, "info", file)
+    for text in (shown, described):
+        assert text.count("factor 1") == text.count("noise ±") >= 2
+    assert "factor2, " in described
+    document = json.loads(printed(capsys, "info", file, "--json"))
+    mixture = gmm.load(file)
+    np.testing.assert_allclose(document["loadings"], mixture.loadings_)
+    np.testing.assert_allclose(document["noise_variances"], mixture.noise_variance_)
+    assert "Loadings of each group" in (tmp_path / "page.html").read_text(encoding="utf-8")
