@@ -35,6 +35,8 @@ TIMED = (
     "stream",
     "following",
     "how-many",
+    "factors",
+    "embeddings",
 )
 QUESTIONS = (*TIMED, "falls", "instructions")
 

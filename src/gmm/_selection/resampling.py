@@ -37,7 +37,7 @@ from gmm._validation.combinations import refusal
 from gmm._validation.parameters import check_callback, check_random_state
 from gmm._validation.rows import check_enough_rows
 from gmm._validation.scalars import check_whole, is_whole
-from gmm._values.covariance import DEFAULT_COVARIANCE_TYPE
+from gmm._values.covariance import DEFAULT_COVARIANCE_TYPE, with_factors
 from gmm._values.layouts import Array
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
@@ -259,9 +259,10 @@ class BootstrapLRT:
         K, n_values = self.null.n_components, len(self.replicates)
         of = "" if n_values == self.n_replicates else f" of {self.n_replicates}"
         median, high = np.quantile(self.replicates, [0.5, 0.95])
+        kind = with_factors(self.null.covariance_type, self.null.n_factors)
         omissions = f"; {self.n_left_out} more could not be fitted" if self.n_left_out else ""
         return (
-            f"BootstrapLRT of {K} against {K + 1} components, {self.null.covariance_type}: p = {self.p_value:.3g}\n"
+            f"BootstrapLRT of {K} against {K + 1} components, {kind}: p = {self.p_value:.3g}\n"
             f"−2 log λ = {self.statistic:.2f}; of {n_values}{of} replicates "
             f"half are above {median:.2f}, 5 % above {high:.2f}{omissions}"
         )
@@ -309,7 +310,8 @@ def bootstrap_lrt(
     callback : callable, default=None
         Called with a `Replicate` after each replicate, in order. If it returns True, the test ends with those so far.
     **parameters
-        Other parameters of `GaussianMixture`, the same for all fits. The defaults are ``tol=1e-5, max_iter=1000``.
+        Other parameters of `GaussianMixture`, such as `n_factors`, the same for all fits. The defaults are
+        ``tol=1e-5, max_iter=1000``.
 
     Returns
     -------

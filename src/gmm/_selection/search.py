@@ -98,8 +98,8 @@ def select(
     n_components : int or iterable of int, default=range(1, 10)
         Numbers of components to try.
     covariance_type : str or sequence of str, default="all"
-        Covariance types to try; "all" tries the 14 models, of one column the two that there are, "E" and "V". "factor"
-        and "ppca" are not among them.
+        Covariance types to try; "all", alone or among others, are the 14 models, of one column the two that there are,
+        "E" and "V". "factor" and "ppca" are not among them.
     n_factors : int or iterable of int, default=None
         Numbers of factors to try for "factor" and "ppca". In the table these are covariance types with the number
         behind the name, such as "factor2", and may be asked for so.

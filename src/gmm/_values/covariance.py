@@ -197,8 +197,8 @@ class FactorModel(CovarianceModel):
         """Number of rows below which a component overfits its rows: between those of VVI and of VVV."""
         return n_features + 2 + self.n_factors
 
-    def factors(self, covariances: Array) -> Factors:
-        """Take covariances (K, d, d) of this model apart.
+    def factors(self, covariances: Array, least: float = 0.0) -> Factors:
+        """Take covariances (K, d, d) of this model apart, with noise of at least some variance if that is possible.
 
         Returns
         -------
@@ -212,7 +212,7 @@ class FactorModel(CovarianceModel):
             of_residual = np.linalg.eigvalsh(covariances)[:, : d - self.n_factors]
             noise = np.repeat(of_residual.mean(axis=1, keepdims=True), d, axis=1)
         else:
-            noise = mstep.noise_of_factors(np.ascontiguousarray(covariances), self.n_factors)
+            noise = mstep.noise_of_factors(np.ascontiguousarray(covariances), self.n_factors, least)
         roots = np.sqrt(noise)
         variances, axes = np.linalg.eigh(covariances / roots[:, :, None] / roots[:, None])
         variances, axes = (values[..., : -self.n_factors - 1 : -1] for values in (variances, axes))
