@@ -111,9 +111,9 @@ def select(
     criterion : {"bic", "aic", "aicc", "icl", "nec"}, default="bic"
         Criterion that chooses the best mixture; smaller is better.
     n_init : int, default=1
-        Number of seeds for the starts. With each one after the first, the search continues from two or more further
-        k-means partitions per number of components, and cells keep what is better: with an int as `random_state`, no
-        cell ends lower than with fewer.
+        Number of seeds for the starts. With each one after the first, the search continues from two further k-means
+        partitions per number of components and another start of each cell, and cells keep what is better: with an int
+        as `random_state`, no cell ends lower than with fewer.
     random_state : int, RandomState, Generator or None, default=None
         Seed of the starts. With an int, results are reproducible.
     n_threads : int or None, default=None
