@@ -423,7 +423,7 @@ def noise_of_factors(const double[:, :, ::1] covariances, Py_ssize_t n_factors, 
         factors.set_least(&analysis, least, &covariances[k, 0, 0])
         missed = factors.take_apart(&analysis, &covariances[k, 0, 0])
         if missed > 0 and least > 0:
-        factors.set_least(&analysis, 0, &covariances[k, 0, 0])
+            factors.set_least(&analysis, 0, &covariances[k, 0, 0])
             missed = factors.take_apart(&analysis, &covariances[k, 0, 0])
         if not factors.descend(&analysis, -INFINITY, NULL) < INFINITY:
             raise ValueError(f"the matrix of component {k} is not positive definite")

@@ -152,9 +152,9 @@ def select(
         criteria are accurate to about 0.05, and ``max_iter=1000``. ``fixed={"means": True}`` fixes the m rows of
         ``means_init`` as means of the first m components of every cell, and the search is over how many others there
         are, from none on: classes that are known beside new ones. ``fixed={"means": True, "covariances": True}`` fixes
-        as well the ``precisions_init`` of these m, in the shape of `covariance_type`, "full", "diag" or "spherical" where there are
-        others; a mask of m fixes some of them. Criteria count free parameters, and each mixture has what it holds as
-        `means_init` and masks for all its components, as further fits need them.
+        as well the ``precisions_init`` of these m, in the shape of `covariance_type`, "full", "diag" or "spherical"
+        where there are others; a mask of m fixes some of them. Criteria count free parameters, and each mixture has
+        what it holds as `means_init` and masks for all its components, as further fits need them.
 
     Returns
     -------
@@ -247,8 +247,8 @@ class _Search:
         stopped, reports = False, _Reports(self._request, callback)
         for number in range(self._request.template.n_init):
             stopped = stopped or self._solve_all(number, reports)
-        if not stopped:
-            self._improve()
+            if not stopped:
+                self._improve()
         self._measure(self._engine.outcomes)
         entries = [self._entry(K, name) for K, name in self._request.cells]
         complete = not stopped and not self._clock.is_up()
@@ -287,7 +287,7 @@ class _Search:
         self._exchange()
         self._set_bar()
         scores = self._scores()
-            reach = min(scores.values(), default=inf) + 2 * _REACH * self._rows.all_rows.survey.weight
+        reach = min(scores.values(), default=inf) + 2 * _REACH * self._rows.all_rows.survey.weight
         self._refine(sorted((key for key in scores if scores[key] <= reach), key=scores.__getitem__)[:_REFINED])
         if self._request.template.refine is not None:
             self._refine(list(self._scores()))
