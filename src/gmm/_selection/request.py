@@ -207,7 +207,7 @@ def requested_types(
     if numbers or not isinstance(covariance_type, Iterable):
         raise TypeError(f'expected covariance types by name, or "all", got {covariance_type!r}')
     every = OF_ONE_FEATURE if n_features == 1 else PARSIMONIOUS
-    asked = [covariance_type] if isinstance(covariance_type, str) else covariance_type
+    asked: Iterable[Any] = [covariance_type] if isinstance(covariance_type, str) else covariance_type
     names = [each for name in asked for each in (every if isinstance(name, str) and name == "all" else (name,))]
     if not names:
         raise ValueError(f"expected a covariance type among {COVARIANCE_TYPES}, got none")
