@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from typing_extensions import disjoint_base
 
 from gmm._kernel.first_look import Survey
-from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
+from gmm._kernel.mstep import MixtureFamily
 from gmm._values.layouts import Layout
 from gmm._values.statistics import SufficientStatistics
 from gmm._values.whitened import WhitenedMixture
@@ -88,16 +88,6 @@ class Plan:
         tolerance: float,
         repair_empty: bool,
     ) -> tuple[list[float], SufficientStatistics, _Estimate | None]: ...
-    def run_quasi_newton(
-        self,
-        scratch: Scratch,
-        table: RowTable,
-        scatter: _Array | None,
-        *,
-        at_most: int,
-        state: QuasiNewtonState,
-        repair_empty: bool,
-    ) -> list[tuple[float, float, float, bool]]: ...
     def lloyd(
         self,
         scratch: Scratch,

@@ -26,11 +26,12 @@ from gmm._kernel.lengths cimport expect, expect_matrix
 from gmm._kernel.linear cimport condition_within, measure_extents, extents_size
 from gmm._kernel.loop cimport LoopInputs, Partition, lloyd, rounding_of, run_em, run_quasi_newton, walk
 from gmm._kernel.moments cimport Moments, moments_in, moments_size
-from gmm._kernel.mstep cimport QuasiNewtonState, MixtureFamily, estimate_arrays, moments_arrays, update_workspace_size
+from gmm._kernel.mstep cimport MixtureFamily, estimate_arrays, moments_arrays, update_workspace_size
 from gmm._kernel.plan cimport (
     PassPlan, choose_form, least_limit, may_be_far, prepare, prepared_size, same_workspace, set_noise, work_of,
 )
 from gmm._kernel.rows cimport Rows, data, describe_rows
+from gmm._kernel.state cimport State
 from gmm._kernel.sums cimport unpack_moments
 from gmm._kernel.tiles cimport kernel_in_use
 from gmm._kernel.workspace cimport Workspace, aligned, lay_out_workspace, workspace_size
@@ -79,15 +80,6 @@ cdef class RowTable:
     given : array of shape (n, K), optional
         Responsibilities, for a plan that asks for them.
     """
-
-    cdef Rows rows
-    cdef Py_ssize_t n_features, n_given, n_responsibilities
-    cdef object values, responsibility, largest    # `rows` points into these arrays
-    cdef const double[::1] weight
-    cdef const int[::1] code
-    cdef const double[:, ::1] given
-    cdef Py_ssize_t[::1] label
-    cdef double[::1] log_evidence
 
     def __cinit__(
         self, values, const double[::1] weight=None, const int[::1] code=None, Py_ssize_t[::1] label=None,
@@ -463,43 +455,6 @@ cdef class Plan:
         last = estimate_arrays(buffers[(n - 1) % 2].copy(), plan.layout, K, d) if n > 1 else None
         return np.asarray(measured[:n]).tolist(), self.as_statistics(buffer, &moments), last
 
-    def run_quasi_newton(
-        self,
-        Scratch scratch not None,
-        RowTable table not None,
-        const double[:, ::1] scatter,
-        *,
-        Py_ssize_t at_most,
-        QuasiNewtonState state not None,
-        bint repair_empty,
-    ):
-        """Run the accelerated solver from the sums of one pass: `state` takes them and chooses the next mixture.
-
-        It stops when `state` has converged or is stuck, after `at_most` passes, and when the next mixture needs another
-        form; with `repair_empty`, also before an update in which a component has lost its rows. The plan must be that
-        of the next mixture of `state`; the other arguments are those of `run_em`.
-
-        Returns
-        -------
-        passes : list of tuple
-            Of each: the mean log-likelihood's lower bound, the objective, the projected remaining gain (nats per unit
-            weight) and whether it was accepted; the first three are those of the accepted pass before where not.
-        """
-        cdef PassPlan plan = self.plan
-        cdef Py_ssize_t n, i
-        cdef LoopInputs inputs = self.inputs(table, scratch, scatter, at_most)
-        cdef Workspace* workspace = self.merged(scratch)
-        cdef Moments moments
-        cdef double[:, ::1] records = np.empty((at_most, 4))
-        cdef double[::1] room = np.empty(self.room.shape[0])
-        if not state.fits(plan.layout, plan.moments, plan.n_all, plan.n_features):
-            raise ValueError("expected moments and whiteners in the layouts and shape of the state's family")
-        _alive = self.moments_buffer(&moments)
-        with nogil:
-            n = run_quasi_newton(&plan, &inputs, &room[0], repair_empty, workspace, &moments, &state.state,
-                                 &records[0, 0])
-        return [(records[i, 0], records[i, 1], records[i, 2], records[i, 3] > 0) for i in range(n)]
-
     def lloyd(
         self,
         Scratch scratch not None,
@@ -675,3 +630,13 @@ cdef void write_lanes(
     const PassPlan* plan, const Rows* rows, Py_ssize_t first, Py_ssize_t last, Workspace* workspace,
 ) noexcept nogil:
     walk(plan, rows, first, last, workspace, False)
+
+
+cdef Py_ssize_t ascend(
+    PassPlan* plan, const LoopInputs* inputs, double* room, bint repair_empty, Workspace* workspace, Moments* moments,
+    State* state, double* records,
+) noexcept nogil:
+    walk(plan, &inputs.rows, 0, (inputs.rows.n + plan.lane - 1) // plan.lane, workspace, True)
+    merge_siblings(workspace, plan.n_sums, True)
+    workspace.loaded = inputs.rows.n <= plan.block
+    return run_quasi_newton(plan, inputs, room, repair_empty, workspace, moments, state, records)

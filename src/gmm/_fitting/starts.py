@@ -66,7 +66,6 @@ Start = Callable[[ArraySource, StartRequest, Rng], SufficientStatistics]
 
 _LLOYD_PASSES = 150
 _LLOYD_GAIN = 3e-4
-_FEW_CLUSTERS = 8  # over the number of components: how often a search partitions in each metric
 # Measured on 200k × 8 and × 16 and 50k × 64 (docs/measurements.md): of many rows, most passes of the fit are made on a
 # sample, where they are cheap.
 _SAMPLE_PASSES = 100
@@ -214,10 +213,7 @@ class Portfolio:
         return _Ward(self._views[1], self.rng)
 
     def partitions(self, n_components: int, rng: Rng, *, first: bool) -> list[SufficientStatistics]:
-        """Return two k-means partitions, and Ward's partition if they are the `first`, without near duplicates.
-
-        Of few clusters there are more k-means partitions, because they are cheap and each shows only one grouping.
-        """
+        """Return two k-means partitions, and Ward's partition if they are the `first`, without near duplicates."""
         if n_components == 1:
             return [_whole(self.sample, self.moments, self.n_threads)]
         with blas_alone(float(self.sample.n_rows) * self.sample.n_features**2):
@@ -235,7 +231,7 @@ class Portfolio:
 
     def _candidates(self, n_components: int, rng: Rng, *, first: bool) -> Iterator[tuple[Array, Metric]]:
         """Yield centres (K, d), from the sample's centre, and the metric in which rows are nearest to them."""
-        for view in self._views * max(1, _FEW_CLUSTERS // n_components):
+        for view in self._views:
             yield _kmeans_centres(view, n_components, rng, self.n_threads), view.metric
         if first:
             yield self._ward.centres(n_components), self._views[1].metric

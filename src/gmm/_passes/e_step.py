@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import replace
+from itertools import starmap
+from math import inf
 from types import TracebackType
 from typing import Any
 
@@ -14,10 +16,12 @@ from numpy.typing import NDArray
 
 from gmm import _em
 from gmm._blas import blas_alone
+from gmm._caching import cached_property
 from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
+from gmm._passes.resident import ResidentPasses
 from gmm._passes.results import ComponentDiagnostics, Output, Partition, PassBatch, RowResults, Totals
 from gmm._passes.stopping import GainBelow, Stopping
-from gmm._passes.threads import PASS_WORTH_THREADS, READING, usable_threads
+from gmm._passes.threads import PASS_WORTH_THREADS, READING, SLICE, usable_threads
 from gmm._passes.trace import PassRecord
 from gmm._rows.sources import ArraySource, Chunk, Pattern, Source, chunks_in_order, in_range
 from gmm._values.layouts import SPHERICAL, TIED, Array, Layout
@@ -26,8 +30,6 @@ from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
 from gmm._values.whitened import WhitenedMixture
 
-# Multiply-adds between two checks for Ctrl-C: some tens of milliseconds.
-_SLICE = 2e8
 _ROWS_AT_ONCE = 1 << 17  # rows of which `row_blocks` yields the results at a time
 # Forms of a pass: −1 lets the pass choose; else bit 0 is the linear form, bit 1 float32 arithmetic.
 _CHOOSE = -1
@@ -180,7 +182,7 @@ class EStep:
         return PassBatch(measured, statistics, parameters)
 
     def run_quasi_newton(
-        self, state: QuasiNewtonState, at_most: int, *, repair_empty: bool, noise: Noise = NO_NOISE
+        self, state: QuasiNewtonState, at_most: int, *, repair_empty: bool, noise: Noise = NO_NOISE, lead: float = -inf
     ) -> list[PassRecord]:
         """Make passes between which `state` chooses the next mixture, as many as one compiled loop is worth.
 
@@ -193,21 +195,18 @@ class EStep:
             As in `run_em`.
         noise : Noise
             That of the mixtures.
+        lead : float
+            The loop ends after two passes if `CATCH_UP` gains like the second would not raise the bound to this.
         """
-        mixture, work = WhitenedMixture(self._moments, *state.next(), noise), state.work
-        resident = self._source.resident
-        if resident is None:
-            statistics, rounding = self.rounded(mixture)
-            with blas_alone(work):
-                return [PassRecord(*state.take(statistics, rounding, repair_empty=repair_empty))]
-        plan, scatter = self._plan_for_moments(mixture)
-        with blas_alone(max(plan.largest_product, work)):
-            head, table, n_workers = self._first(plan, resident)
-            at_most = min(at_most, self._worth_a_loop(plan, n_workers, work))
-            passes = plan.run_quasi_newton(
-                head, table, scatter, at_most=at_most, state=state, repair_empty=repair_empty
-            )
-        return [PassRecord(*record) for record in passes]
+        passes = None
+        if self._source.resident is not None:
+            alone = self._n_threads == 1
+            passes = self._resident.ascend(state, at_most, alone=alone, repair_empty=repair_empty, lead=lead)
+        if passes is None:
+            statistics, rounding = self.rounded(WhitenedMixture(self._moments, *state.next(), noise))
+            with blas_alone(state.work):
+                passes = [state.take(statistics, rounding, repair_empty=repair_empty)]
+        return list(starmap(PassRecord, passes))
 
     def run_lloyd(self, partition: Partition, least_gain: float, at_most: int) -> tuple[Partition, int, bool]:
         """Make passes of k-means (Lloyd 1982) over rows in memory, as many as one compiled loop is worth.
@@ -318,7 +317,12 @@ class EStep:
         """Return how many passes one call may make, given that `n_workers` made the first."""
         if n_workers > 1 or update_work > PASS_WORTH_THREADS:
             return 1
-        return 1 + int(_SLICE / (-(-self._source.n_rows // plan.lane_rows) * plan.work + update_work))
+        return 1 + int(SLICE / (-(-self._source.n_rows // plan.lane_rows) * plan.work + update_work))
+
+    @cached_property
+    def _resident(self) -> ResidentPasses:
+        at = self._moments, self._origin, self._reach
+        return ResidentPasses.over(self._source, self._common_scatter, *at, self._single, self._form)
 
     def _common_scatter(self) -> Array:
         """Return the rows' scatter about their centre, from which pooled second moments follow."""
@@ -378,7 +382,7 @@ class EStep:
     def _walk_table(self, plan: _em.Plan, scratches: list[_em.Scratch], table: _em.RowTable, n_rows: int) -> None:
         """Walk the lanes of a table; each worker takes a consecutive share."""
         n_lanes, n_workers = -(-n_rows // plan.lane_rows), len(scratches)
-        step = max(1, int(_SLICE / plan.work))
+        step = max(1, int(SLICE / plan.work))
 
         def walk(worker: int) -> None:
             last = n_lanes * (worker + 1) // n_workers
@@ -395,7 +399,7 @@ class EStep:
         `product` is the work of the largest call of BLAS, if that is less.
         """
         n_workers = self._n_workers(n, work / n)
-        step = max(1, int(_SLICE * n / work))
+        step = max(1, int(SLICE * n / work))
 
         def share(worker: int) -> None:
             last = n * (worker + 1) // n_workers

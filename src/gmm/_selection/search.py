@@ -111,9 +111,9 @@ def select(
     criterion : {"bic", "aic", "aicc", "icl", "nec"}, default="bic"
         Criterion that chooses the best mixture; smaller is better.
     n_init : int, default=1
-        Number of seeds for the starts. With each one after the first, the search continues from two or more further
-        k-means partitions per number of components, and cells keep what is better: with an int as `random_state`, no
-        cell ends lower than with fewer.
+        Number of seeds for the starts. With each one after the first, the search continues from two further k-means
+        partitions per number of components and another start of each cell, and cells keep what is better: with an int
+        as `random_state`, no cell ends lower than with fewer.
     random_state : int, RandomState, Generator or None, default=None
         Seed of the starts. With an int, results are reproducible.
     n_threads : int or None, default=None
@@ -152,9 +152,9 @@ def select(
         criteria are accurate to about 0.05, and ``max_iter=1000``. ``fixed={"means": True}`` fixes the m rows of
         ``means_init`` as means of the first m components of every cell, and the search is over how many others there
         are, from none on: classes that are known beside new ones. ``fixed={"means": True, "covariances": True}`` fixes
-        as well the ``precisions_init`` of these m, in the shape of `covariance_type`, "full", "diag" or "spherical" where there are
-        others; a mask of m fixes some of them. Criteria count free parameters, and each mixture has what it holds as
-        `means_init` and masks for all its components, as further fits need them.
+        as well the ``precisions_init`` of these m, in the shape of `covariance_type`, "full", "diag" or "spherical"
+        where there are others; a mask of m fixes some of them. Criteria count free parameters, and each mixture has
+        what it holds as `means_init` and masks for all its components, as further fits need them.
 
     Returns
     -------
