@@ -46,7 +46,8 @@ cdef class Loop:
         expect("origin", origin.shape[0], plan.n_features)
         expect("reach", reach.shape[0], plan.n_features)
         self.table, self.origin, self.reach = table, origin, reach
-        self.inputs.origin, self.inputs.reach, self.inputs.single, self.inputs.form = &origin[0], &reach[0], single, form
+        self.inputs.origin, self.inputs.reach = &origin[0], &reach[0]
+        self.inputs.single, self.inputs.form = single, form
 
     @property
     def largest_product(self):
