@@ -43,7 +43,7 @@ ROOMS = {
         | cells failure target | status
     """,
     "_uses": """
-        adaptation anomalies combining directions distances overlap reduction standard_errors tracking
+        adaptation anomalies combining directions distances drift overlap reduction standard_errors tracking
         | information pairs
     """,
     "_exchange": "mclust onnx scikit_learn",
