@@ -35,7 +35,7 @@ TIMED = (
     "stream",
     "following",
 )
-QUESTIONS = (*TIMED, "falls", "instructions")
+QUESTIONS = (*TIMED, "drift", "falls", "instructions")
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:

@@ -27,7 +27,7 @@ ROOMS = {
     "em": "",
     "plotting": "",
     "_plotting": """
-        _plotting | animation | boundaries clusters density canvas uncertainty
+        _plotting | animation | boundaries changes clusters density canvas uncertainty
         | convergence criteria entropies film frame marks | scene selection | files lines pipeline view
         | gif plane style
     """,

@@ -73,6 +73,13 @@ class Drift:
         """Whether the p-value is at most the level."""
         return self.p_value <= self.level
 
+    @property
+    def sure(self) -> float:
+        """Standard errors beyond which a change is named: chance goes there once in a hundred calm weeks."""
+        from scipy.special import ndtri
+
+        return -float(ndtri(_SURE / (2 * (len(self.growth) + len(self.movement)))))
+
     def __repr__(self) -> str:
         """Return the verdict, the statistics, and what changed beyond doubt, if there is an alarm."""
         values = ", ".join(f"{name} {with_minus(f'{value:.1f}')}" for name, value in self.statistics.items())
@@ -82,14 +89,11 @@ class Drift:
 
     def changes(self) -> list[str]:
         """Return which components grew or shrank and which columns moved, the surest first."""
-        from scipy.special import ndtri
-
         errors = np.concatenate([self.growth, self.movement])
         words = [f"component {k} {'grew' if z > 0 else 'shrank'}" for k, z in enumerate(self.growth)]
         words += [f"{name} {'rose' if z > 0 else 'fell'}" for name, z in zip(self.columns, self.movement, strict=True)]
-        sure = np.abs(errors) > -ndtri(_SURE / (2 * len(errors)))
         ranked = np.argsort(-np.abs(errors), kind="stable")
-        return [f"{words[i]} ({with_minus(f'{errors[i]:+.1f}')} s.e.)" for i in ranked if sure[i]]
+        return [f"{words[i]} ({with_minus(f'{errors[i]:+.1f}')} s.e.)" for i in ranked if abs(errors[i]) > self.sure]
 
 
 def drift(
