@@ -1,4 +1,4 @@
-"""What a fitted mixture says about rows: clusters, overlap, directions, anomalies, and few new rows for it."""
+"""Uses of fitted mixtures: clusters, directions, anomalies, drift, few new rows, and mixtures beside others."""
 
 from gmm._uses.adaptation import adapt, fisher_vector
 from gmm._uses.anomalies import AnomalyThreshold, anomaly_threshold
