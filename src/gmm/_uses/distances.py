@@ -98,7 +98,7 @@ def distance(
 
     Notes
     -----
-    MW₂ is a linear program of K × L numbers: 0.1 s for two mixtures of 100 components, 5 s for 500.
+    MW₂ is a linear program of K × L numbers: in 8 columns, 1 s for two mixtures of 100 components, 4 s for 300.
 
     The bounds of the Kullback–Leibler divergence are the variational one of Hershey & Olsen from above, and that of
     Durrieu, Thiran & Kelly from below; those of Bhattacharyya's distance follow from √(x + y) ≤ √x + √y, and from the
