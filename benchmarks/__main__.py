@@ -38,7 +38,7 @@ TIMED = (
     "factors",
     "embeddings",
 )
-QUESTIONS = (*TIMED, "falls", "instructions")
+QUESTIONS = (*TIMED, "drift", "falls", "instructions")
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:

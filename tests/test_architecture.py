@@ -27,7 +27,7 @@ ROOMS = {
     "em": "",
     "plotting": "",
     "_plotting": """
-        _plotting | animation | boundaries clusters density canvas uncertainty
+        _plotting | animation | boundaries changes clusters density canvas uncertainty
         | convergence criteria entropies film frame marks | scene selection | files lines pipeline view
         | gif plane style
     """,
@@ -44,7 +44,7 @@ ROOMS = {
         | cells failure target | status
     """,
     "_uses": """
-        adaptation anomalies combining directions distances overlap reduction standard_errors tracking
+        adaptation anomalies combining directions distances drift overlap reduction standard_errors tracking
         | information pairs
     """,
     "_exchange": "mclust onnx scikit_learn",

@@ -133,6 +133,13 @@ def test_a_metric_between_mixtures():
     assert distance(A, doubled).value < 1e-7
 
 
+def test_near_components_find_theirs_beside_a_far_one():
+    places = np.array([[0.0], [1e-4], [2e-4], [1.0]])
+    a, b = (mixture(np.full(4, 0.25), each, np.full((4, 1, 1), 1e-12)) for each in (places, places[::-1] + 1e-6))
+    assert distance(a, b).value == pytest.approx(1e-6, rel=1e-6)
+    np.testing.assert_allclose(distance(a, b).plan, 0.25 * np.eye(4)[::-1], atol=1e-12)
+
+
 def test_many_pairs_are_computed_in_parts(monkeypatch):
     whole = [distance(A, B, kind=kind) for kind in KINDS]
     monkeypatch.setattr("gmm._uses.pairs._NUMBERS_AT_ONCE", 1)

@@ -6,6 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+import gmm
 from gmm import (
     BayesianGaussianMixture,
     GaussianMixture,
@@ -25,7 +26,7 @@ from matplotlib.colors import to_hex  # noqa: E402
 from matplotlib.text import Text  # noqa: E402
 
 from gmm._plotting.lines import spaced  # noqa: E402
-from gmm.plotting import plot_convergence, plot_criteria, plot_entropies, plot_selection  # noqa: E402
+from gmm.plotting import plot_convergence, plot_criteria, plot_drift, plot_entropies, plot_selection  # noqa: E402
 
 RNG = np.random.default_rng(0)
 ROWS = np.concatenate([RNG.normal(-3, 1, (60, 2)), RNG.normal(3, 1, (90, 2)) * [1, 0.3]])
@@ -438,3 +439,15 @@ def test_entropies_of_one_component_and_of_what_has_none():
         plot_entropies(one.model)
     with pytest.raises(InvalidParameterError, match="'clusters', 'rows', got 'x'"):
         plot_entropies(one, by="x")
+
+
+def test_the_changes_of_a_drift_are_bars_beside_what_chance_does():
+    rows = np.random.default_rng(0).normal(size=(600, 2))
+    found = gmm.analysis.drift(gmm.GaussianMixture(2, random_state=0).fit(rows), rows[:200] + 1, rows)
+    ax = plot_drift(found)
+    np.testing.assert_allclose([bar.get_width() for bar in ax.patches], [*found.growth, *found.movement])
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["component 0", "component 1", "x0", "x1"]
+    assert [line.get_xdata()[0] for line in ax.lines] == [-found.sure, found.sure, 0]
+    assert len(found.changes()) == sum(abs(bar.get_width()) > found.sure for bar in ax.patches)
+    with pytest.raises(TypeError, match=r"gmm\.analysis\.drift"):
+        plot_drift(rows)

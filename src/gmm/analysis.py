@@ -1,10 +1,11 @@
-"""What a fitted mixture says about rows: clusters, overlap, directions, anomalies, and few new rows for it."""
+"""Uses of fitted mixtures: clusters, directions, anomalies, drift, few new rows, and mixtures beside others."""
 
 from gmm._uses.adaptation import adapt, fisher_vector
 from gmm._uses.anomalies import AnomalyThreshold, anomaly_threshold
 from gmm._uses.combining import CombinedComponents, combine_components
 from gmm._uses.directions import Directions, directions
 from gmm._uses.distances import Distance, distance, match
+from gmm._uses.drift import Drift, drift
 from gmm._uses.overlap import column_overlap, overlap
 from gmm._uses.reduction import reduce
 
@@ -13,12 +14,14 @@ __all__ = [
     "CombinedComponents",
     "Directions",
     "Distance",
+    "Drift",
     "adapt",
     "anomaly_threshold",
     "column_overlap",
     "combine_components",
     "directions",
     "distance",
+    "drift",
     "fisher_vector",
     "match",
     "overlap",

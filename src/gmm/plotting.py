@@ -5,6 +5,7 @@ Matplotlib is imported only here and is installed by the extra ``plot``.
 
 from gmm._plotting.animation import FitAnimation, animate_fit
 from gmm._plotting.boundaries import plot_decision_boundaries
+from gmm._plotting.changes import plot_drift
 from gmm._plotting.clusters import plot_clusters
 from gmm._plotting.convergence import plot_convergence
 from gmm._plotting.criteria import plot_criteria
@@ -21,6 +22,7 @@ __all__ = [
     "plot_criteria",
     "plot_decision_boundaries",
     "plot_density",
+    "plot_drift",
     "plot_entropies",
     "plot_selection",
     "plot_uncertainty",

@@ -23,6 +23,8 @@ __all__ = ["Distance", "distance", "match"]
 _WASSERSTEIN, _KULLBACK_LEIBLER, _BHATTACHARYYA = KINDS = ("wasserstein", "kullback-leibler", "bhattacharyya")
 _NUMBERS_AT_ONCE = 2_000_000
 _MOST_ROUNDS, _SMALL_GAIN = 100, 1e-10  # of a variational bound, in nats
+# Costs are at most 1: with the usual 1e-7, components that are near each other may change places.
+_EXACT = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
 _FAR = 1e300  # instead of infinity, which an assignment does not take
 
 
@@ -96,7 +98,7 @@ def distance(
 
     Notes
     -----
-    MW₂ is a linear program of K × L numbers: 0.1 s for two mixtures of 100 components, 5 s for 500.
+    MW₂ is a linear program of K × L numbers: in 8 columns, 1 s for two mixtures of 100 components, 4 s for 300.
 
     The bounds of the Kullback–Leibler divergence are the variational one of Hershey & Olsen from above, and that of
     Durrieu, Thiran & Kelly from below; those of Bhattacharyya's distance follow from √(x + y) ≤ √x + √y, and from the
@@ -216,7 +218,7 @@ def _transport(weights: Array, others: Array, costs: Array) -> tuple[Array, floa
     sums = vstack([kron(eye_array(K), np.ones((1, L))), kron(np.ones((1, K)), eye_array(L))], format="csr")
     marginals = np.concatenate([weights / weights.sum(), others / others.sum()])
     scale = costs.max() or 1.0
-    result = linprog(costs.ravel() / scale, A_eq=sums, b_eq=marginals, method="highs-ds")
+    result = linprog(costs.ravel() / scale, A_eq=sums, b_eq=marginals, method="highs-ds", options=_EXACT)
     plan = np.maximum(result.x.reshape(K, L), 0.0)
     return plan, float((plan * costs).sum())
 

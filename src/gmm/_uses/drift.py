@@ -1,0 +1,258 @@
+"""`drift`: whether new rows still have the distribution of reference rows, as a fitted mixture sees them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gmm._estimators.contract import names_of_features
+from gmm._estimators.fitted import FittedMixture, fitted_parameters, source_of
+from gmm._estimators.scorer import Scorer
+from gmm._fitting.sampling import Rng
+from gmm._public import publish
+from gmm._rows.entrance import as_one_array
+from gmm._text.amounts import with_minus
+from gmm._validation.parameters import check_random_state
+from gmm._validation.scalars import check_real, check_whole
+from gmm._values.layouts import Array
+from gmm._values.parameters import MixtureParameters
+
+__all__ = ["Drift", "drift"]
+
+STATISTICS = ("score", "tail", "weights", "means")
+_TAIL = 0.01  # share of the reference that scores below its quantile
+_FEWEST = 50  # rows, of either kind
+_EXPECTED = 10.0  # rows of a component; with fewer, variances are guesses
+_ROWS_FOR_A_DIRECTION = 20  # of the reference; of more directions, whitening fits these rows alone
+_FLAT = 1e-8  # variance of a direction, relative to the largest
+_MOST_RESAMPLED = 10_000  # rows of a replicate: statistics are standardised, and by then near their limit
+_FAR = 1e100  # nats; squares of scores are finite
+_SURE = 0.01  # level of the changes that are named, of all together
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Drift:
+    """What new rows say about a drift, as one line when printed.
+
+    Attributes
+    ----------
+    p_value : float
+        Probability of statistics as large as these among rows like the reference.
+    level : float
+        Rate of false alarms that was asked for.
+    statistics : dict of str to float
+        "score", "tail", "weights" and "means": in standard deviations from their means among rows like the reference.
+        The largest decides.
+    shares, reference_shares : ndarray of shape (K,)
+        Mean responsibilities of the components in the new rows and in the reference.
+    growth : ndarray of shape (K,)
+        The difference of the two in standard errors.
+    shifts : ndarray of shape (d,)
+        How far columns moved within the components, in their units.
+    movement : ndarray of shape (d,)
+        The same in standard errors.
+    columns : tuple of str
+        Names of the columns.
+    """
+
+    p_value: float
+    level: float
+    statistics: dict[str, float]
+    shares: NDArray[np.float64]
+    reference_shares: NDArray[np.float64]
+    growth: NDArray[np.float64]
+    shifts: NDArray[np.float64]
+    movement: NDArray[np.float64]
+    columns: tuple[str, ...]
+
+    @property
+    def alarm(self) -> bool:
+        """Whether the p-value is at most the level."""
+        return self.p_value <= self.level
+
+    @property
+    def sure(self) -> float:
+        """Standard errors beyond which a change is named: chance goes there once in a hundred calm weeks."""
+        from scipy.special import ndtri
+
+        return -float(ndtri(_SURE / (2 * (len(self.growth) + len(self.movement)))))
+
+    def __repr__(self) -> str:
+        """Return the verdict, the statistics, and what changed beyond doubt, if there is an alarm."""
+        values = ", ".join(f"{name} {with_minus(f'{value:.1f}')}" for name, value in self.statistics.items())
+        changes = "".join(f"; {change}" for change in self.changes()) if self.alarm else ""
+        verdict = "alarm" if self.alarm else "none"
+        return f"<Drift: {verdict} at level {self.level:g}, p = {self.p_value:.2g} ({values}){changes}>"
+
+    def changes(self) -> list[str]:
+        """Return which components grew or shrank and which columns moved, the surest first."""
+        errors = np.concatenate([self.growth, self.movement])
+        words = [f"component {k} {'grew' if z > 0 else 'shrank'}" for k, z in enumerate(self.growth)]
+        words += [f"{name} {'rose' if z > 0 else 'fell'}" for name, z in zip(self.columns, self.movement, strict=True)]
+        ranked = np.argsort(-np.abs(errors), kind="stable")
+        return [f"{words[i]} ({with_minus(f'{errors[i]:+.1f}')} s.e.)" for i in ranked if abs(errors[i]) > self.sure]
+
+
+def drift(
+    model: FittedMixture,
+    X: ArrayLike,
+    reference: ArrayLike,
+    *,
+    level: float = 0.01,
+    n_replicates: int = 999,
+    random_state: int | Rng | None = 0,
+) -> Drift:
+    """Test whether new rows still have the distribution of reference rows.
+
+    Parameters
+    ----------
+    model : GaussianMixture or BayesianGaussianMixture
+        A fitted mixture. It need not be true: it only says what to look at.
+    X : array-like or data frame of shape (n, d)
+        New rows, 50 or more, that do not depend on each other.
+    reference : array-like or data frame of shape (N, d)
+        Rows of the time when all was well, 50 or more, and better some thousands; best those of which none was in the
+        fit. Rows of the fit will do if they are many for the parameters.
+    level : float, default=0.01
+        Rate of false alarms.
+    n_replicates : int, default=999
+        Sets of rows that are drawn from the reference; the least p-value is 1 / (n_replicates + 1).
+    random_state : int, RandomState, Generator or None, default=0
+        Seed of the draws.
+
+    Returns
+    -------
+    Drift
+        ``alarm``, the p-value, which components grew, and which columns moved.
+
+    Raises
+    ------
+    NotFittedError
+        If the model is not fitted.
+    TypeError, ValueError
+        If the rows are unusable, too few, or too few replicates for the level.
+
+    Notes
+    -----
+    The test is the maximum of four statistics, each in standard deviations of its own: "score", the change of the mean
+    log-likelihood; "tail", the share of rows below the 1 % quantile of the reference; "weights", √T² of Hotelling of
+    the mean responsibilities; and "means", √T² of the mean gradients by the means. They are compared with those of rows
+    drawn from the reference, and account for its size. Draws of the mixture would not do: under tails heavier than a
+    Gaussian's they give an alarm for two in five weeks without a drift.
+
+    Of a p-value each week, one in a hundred is below 0.01 without a drift, and weeks that share a reference share its
+    luck as well: the rate holds on average over references. Rows that depend on each other, such as those of the
+    same customers, count as fewer than they are, and give false alarms.
+
+    References
+    ----------
+    H. Hotelling (1931). The generalization of Student's ratio. *Annals of Mathematical Statistics* 2, 360-378.
+
+    T. S. Jaakkola, D. Haussler (1999). Exploiting generative models in discriminative classifiers. *Advances in Neural
+    Information Processing Systems* 11, 487-493.
+
+    Examples
+    --------
+    >>> import numpy as np, gmm
+    >>> rng = np.random.default_rng(0)
+    >>> def week(n, share=0.5):
+    ...     return rng.normal(size=(n, 2)) + 5 * (rng.uniform(size=(n, 1)) < share)
+    >>> mixture = gmm.GaussianMixture(2, means_init=[[0, 0], [5, 5]]).fit(week(2000))
+    >>> reference = week(2000)
+    >>> gmm.analysis.drift(mixture, week(500), reference).alarm
+    False
+    >>> gmm.analysis.drift(mixture, week(500, share=0.7), reference).growth > 3
+    array([False,  True])
+    """
+    mixture = fitted_parameters(model)
+    level, n_replicates = check_real(level, "level", "(0, 1)"), check_whole(n_replicates, "n_replicates")
+    if level * (n_replicates + 1) < 1:
+        least = int(np.ceil(1 / level)) - 1
+        raise ValueError(f"expected at least {least:,} replicates for level={level:g}, got {n_replicates:,}")
+    rng = check_random_state(random_state)
+    new, old = (_seen(model, mixture, *each) for each in ((X, "X"), (reference, "the reference")))
+    known, found, sizes = _coordinates(old, new)
+    unit = 1 / np.sqrt(1 / len(found) + 1 / len(known))
+    n = min(len(found), _MOST_RESAMPLED)
+    means = np.array([known[rng.choice(len(known), n)].mean(axis=0) for _ in range(n_replicates)])
+    replicates, here = _statistics(means * np.sqrt(n), sizes), _statistics(found.mean(axis=0) * unit, sizes)
+    spread = replicates.std(axis=0)
+    spread[spread == 0] = 1.0
+    standard = (here - replicates.mean(axis=0)) / spread
+    largest = ((replicates - replicates.mean(axis=0)) / spread).max(axis=1)
+    p_value = (1 + int((largest >= standard.max()).sum())) / (1 + n_replicates)
+    shifts = new.residuals.mean(axis=0) - old.residuals.mean(axis=0)
+    shares, before = new.shares.mean(axis=0), old.shares.mean(axis=0)
+    growth, movement = (
+        unit * np.divide(step, spread, out=np.zeros_like(step), where=spread > 0)
+        for step, spread in ((shares - before, old.shares.std(axis=0)), (shifts, old.residuals.std(axis=0)))
+    )
+    values = dict(zip(STATISTICS, standard.tolist(), strict=True))
+    return Drift(p_value, level, values, shares, before, growth, shifts, movement, names_of_features(model))
+
+
+class _Seen(NamedTuple):
+    """Rows as a mixture sees them: scores (n,), responsibilities (n, K), r_ik (x_i − μ_k) and their sums over k."""
+
+    scores: Array
+    shares: Array
+    gradients: Array
+    residuals: Array
+
+
+def _seen(model: FittedMixture, mixture: MixtureParameters, rows: ArrayLike, name: str) -> _Seen:
+    source = as_one_array(source_of(model, rows, missing="error"), "drift")
+    if source.n_rows < _FEWEST:
+        raise ValueError(f"expected {_FEWEST} rows or more in {name}, got {source.n_rows}")
+    results = Scorer(mixture, model.n_threads).rows(source, log_evidence=True, responsibilities=True)
+    scores, shares = (
+        np.asarray(values, dtype=np.float64) for values in (results.log_evidence, results.responsibilities)
+    )
+    gradients = shares[:, :, None] * (np.asarray(source.rows, dtype=np.float64)[:, None] - mixture.means)
+    return _Seen(np.maximum(scores, -_FAR), shares, gradients, gradients.sum(axis=1))
+
+
+def _coordinates(old: _Seen, new: _Seen) -> tuple[Array, Array, list[int]]:
+    """Return coordinates of old and new rows, and how many each statistic has.
+
+    Those of the old rows have mean 0, variance 1, and no correlations within a statistic.
+    """
+    threshold = np.quantile(old.scores, _TAIL)
+    usual = old.shares.sum(axis=0) >= _EXPECTED
+    parts = [
+        (
+            each.scores[:, None],
+            (each.scores < threshold)[:, None].astype(np.float64),
+            each.shares[:, usual],
+            each.gradients[:, usual].reshape(len(each.scores), -1),
+        )
+        for each in (old, new)
+    ]
+    whitened = [_whitened(*pair) for pair in zip(*parts, strict=True)]
+    known, found = (np.concatenate(values, axis=1) for values in zip(*whitened, strict=True))
+    return known, found, [values.shape[1] for values, _ in whitened]
+
+
+def _whitened(old: Array, new: Array) -> tuple[Array, Array]:
+    """Return old and new values about the mean of the old, along the principal axes of these, in their deviations."""
+    centre, spread = old.mean(axis=0), old.std(axis=0)
+    spread[spread == 0] = 1.0
+    standard = (old - centre) / spread
+    variances, axes = np.linalg.eigh(standard.T @ standard / len(old))
+    wide = variances > _FLAT * variances[-1]
+    wide[: max(0, len(wide) - max(1, len(old) // _ROWS_FOR_A_DIRECTION))] = False
+    matrix = axes[:, wide] / np.sqrt(variances[wide])
+    return standard @ matrix, (new - centre) / spread @ matrix
+
+
+def _statistics(means: Array, sizes: list[int]) -> Array:
+    """Return the statistics of means of coordinates in standard errors, (…, 4)."""
+    score, tail, weights, gradients = np.split(means, np.cumsum(sizes)[:-1], axis=-1)
+    lengths = (np.sqrt((values**2).sum(axis=-1)) for values in (weights, gradients))
+    return np.stack([np.abs(score.sum(axis=-1)), tail.sum(axis=-1), *lengths], axis=-1)
+
+
+publish("gmm.analysis", [Drift, drift])

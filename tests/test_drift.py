@@ -1,0 +1,124 @@
+"""Whether new rows have drifted: false alarms, power, and what is named, against the statistics written out."""
+
+import numpy as np
+import pytest
+
+import reference
+from gmm import BayesianGaussianMixture, GaussianMixture
+from gmm._uses.drift import STATISTICS
+from gmm._values.covariance import COVARIANCE_TYPES
+from gmm.analysis import drift
+
+MEANS = np.array([[0.0, 0.0], [6.0, 0.0], [0.0, 6.0]])
+WEIGHTS = np.array([0.5, 0.3, 0.2])
+
+
+def week(n, seed, weights=WEIGHTS, means=MEANS, dof=None):
+    draws = np.random.default_rng(seed)
+    z = draws.normal(size=(n, 2))
+    if dof:
+        z /= np.sqrt(draws.chisquare(dof, size=(n, 1)) / dof)
+    return means[draws.choice(3, n, p=weights)] + z
+
+
+FIT = GaussianMixture.from_parameters(WEIGHTS, MEANS, [np.eye(2)] * 3)
+REFERENCE = week(4000, 1)
+
+
+def test_false_alarms_come_at_the_stated_rate_also_under_heavy_tails():
+    for dof in (None, 6):
+        p_values = [
+            drift(FIT, week(300, 1000 + i, dof=dof), week(2000, 2000 + i, dof=dof), n_replicates=99).p_value
+            for i in range(60)
+        ]
+        assert np.mean(np.array(p_values) <= 0.1) < 0.1 + 3.5 * np.sqrt(0.09 / 60)
+        assert np.mean(np.array(p_values) <= 0.5) == pytest.approx(0.5, abs=3.5 * np.sqrt(0.25 / 60))
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [*((GaussianMixture, name) for name in COVARIANCE_TYPES), (BayesianGaussianMixture, "full")]
+)
+def test_what_changed_is_named(kind, name):
+    fit = kind(n_components=3, covariance_type=name, random_state=0).fit(REFERENCE)
+    order = np.argmin(((fit.means_[:, None] - MEANS) ** 2).sum(axis=2), axis=0)
+    calm = drift(fit, week(1000, 2), REFERENCE, n_replicates=99)
+    assert not calm.alarm
+    assert "none at level 0.01" in repr(calm)
+    grown = drift(fit, week(1000, 3, weights=[0.4, 0.3, 0.3]), REFERENCE, n_replicates=99)
+    assert grown.alarm
+    assert np.argmax(grown.growth) == order[2]
+    assert f"component {order[2]} grew" in repr(grown)
+    moved = drift(fit, week(1000, 4, means=MEANS + np.array([0, 0.4])), REFERENCE, n_replicates=99)
+    assert moved.alarm
+    assert "x1 rose" in moved.changes()[0]
+    assert moved.shifts == pytest.approx([0, 0.4], abs=0.15)
+
+
+def test_the_statistics_are_those_written_out():
+    rows, n, N = week(500, 5), 500, len(REFERENCE)
+    found = drift(FIT, rows, REFERENCE, n_replicates=400)
+    here, replicates = reference.drift_statistics(FIT, rows, REFERENCE, 400, np.random.RandomState(0))
+    standard = (here - replicates.mean(axis=0)) / replicates.std(axis=0)
+    np.testing.assert_allclose([found.statistics[name] for name in STATISTICS], standard, rtol=1e-6, atol=1e-9)
+    largest = ((replicates - replicates.mean(axis=0)) / replicates.std(axis=0)).max(axis=1)
+    assert found.p_value == (1 + (largest >= standard.max()).sum()) / 401
+    assert found.shares.sum() == pytest.approx(1)
+    shares = [FIT.predict_proba(each) for each in (rows, REFERENCE)]
+    errors = shares[1].std(axis=0) * np.sqrt(1 / n + 1 / N)
+    np.testing.assert_allclose(found.growth, (shares[0].mean(axis=0) - shares[1].mean(axis=0)) / errors)
+
+
+def test_new_rows_far_away_are_an_alarm_by_the_tail():
+    rows = week(1000, 6)
+    rows[:20] = 30
+    found = drift(FIT, rows, REFERENCE)
+    assert found.p_value == 0.001
+    assert found.statistics["tail"] > 3
+    rows[0] = 1e150
+    assert drift(FIT, rows, REFERENCE).alarm
+
+
+def test_units_of_columns_and_names():
+    pandas = pytest.importorskip("pandas")
+    units, names = np.array([1e3, 1e-5]), ["speed", "load"]
+    frames = [
+        pandas.DataFrame(rows * units, columns=names) for rows in (REFERENCE, week(400, 7, means=MEANS - [0.5, 0]))
+    ]
+    fit = GaussianMixture(3, random_state=0, reg_covar=0, means_init=MEANS * units).fit(frames[0])
+    plain = GaussianMixture(3, random_state=0, reg_covar=0, means_init=MEANS).fit(REFERENCE)
+    found, expected = drift(fit, *frames[::-1]), drift(plain, frames[1].to_numpy() / units, REFERENCE)
+    assert found.columns == ("speed", "load")
+    assert found.changes()[0].startswith("speed fell")
+    assert found.statistics == pytest.approx(expected.statistics, rel=1e-3)
+
+
+def test_noise_and_components_without_rows_are_no_obstacle():
+    rows = np.concatenate([REFERENCE, np.random.default_rng(0).uniform(-20, 20, (80, 2))])
+    noisy = GaussianMixture(3, noise=True, random_state=0).fit(rows)
+    assert not drift(noisy, rows[::5], rows).alarm
+    empty = GaussianMixture.from_parameters([*WEIGHTS * 0.999, 0.001], [*MEANS, [90.0, 90.0]], [np.eye(2)] * 4)
+    assert not drift(empty, week(400, 8), REFERENCE).alarm
+    assert not drift(FIT.from_parameters([1], [[0, 0]], [np.eye(2) * 9]), week(400, 8), REFERENCE).alarm
+
+
+def test_more_directions_than_the_reference_bears_are_left_out():
+    draws = np.random.default_rng(0)
+    X = draws.normal(size=(700, 30))
+    fit = GaussianMixture(3, covariance_type="diag", random_state=0).fit(X)
+    p_values = [
+        drift(fit, draws.normal(size=(200, 30)), draws.normal(size=(600, 30)), n_replicates=99) for _ in range(30)
+    ]
+    assert np.mean([each.p_value <= 0.1 for each in p_values]) < 0.3
+
+
+def test_what_is_refused():
+    with pytest.raises(ValueError, match="50 rows or more in X, got 49"):
+        drift(FIT, REFERENCE[:49], REFERENCE)
+    with pytest.raises(ValueError, match="50 rows or more in the reference, got 2"):
+        drift(FIT, REFERENCE, REFERENCE[:2])
+    with pytest.raises(ValueError, match=r"at least 999 replicates for level=0\.001, got 100"):
+        drift(FIT, REFERENCE, REFERENCE, level=0.001, n_replicates=100)
+    with pytest.raises(ValueError, match="NaN"):
+        drift(FIT, np.where(np.eye(60, 2) > 0, np.nan, 0), REFERENCE)
+    with pytest.raises(ValueError, match="features"):
+        drift(FIT, REFERENCE[:, :1], REFERENCE)
