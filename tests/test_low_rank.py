@@ -5,9 +5,13 @@ import pickle
 import numpy as np
 import pytest
 
-from gmm._kernel import mstep
-from gmm._values.layouts import SingularMatrixError
+from gmm import _em
+from gmm._kernel import mstep, tiles
+from gmm._passes.e_step import EStep
+from gmm._rows.sources import ArraySource
+from gmm._values.layouts import DIAGONAL, FULL, SPHERICAL, SingularMatrixError
 from gmm._values.low_rank import low_rank
+from gmm._values.whitened import WhitenedMixture
 
 K, D, Q = 3, 7, 2
 LAYOUT = low_rank(Q)
@@ -97,3 +101,153 @@ def test_what_needs_whole_matrices_says_so():
     ):
         with pytest.raises(ValueError, match="stored whole"):
             call()
+
+
+# ------------------------------------------------------------------------------------------ the pass
+
+
+@pytest.fixture(params=tiles.kernels())
+def kernel(request):
+    tiles.use_kernel(request.param)
+
+
+every_kernel = pytest.mark.usefixtures("kernel")
+
+
+def problem(n=700, d=D, q=Q, n_components=K, seed=0, noise=1.0, offset=0.0, dtype=np.float64):
+    """Rows around centres, weights, and two mixtures of the same densities: of low rank, and of dense whiteners."""
+    rng = np.random.default_rng(seed)
+    stored = np.concatenate(
+        [noise * rng.uniform(0.5, 2, (n_components, 1, d)), rng.normal(size=(n_components, q, d))], axis=1
+    )
+    centres = rng.normal(size=(n_components, d)) + offset
+    owner = rng.integers(n_components, size=n)
+    rows = centres[owner] + np.einsum("nqd,nq->nd", stored[owner, 1:], rng.normal(size=(n, q)))
+    rows = (rows + np.sqrt(stored[owner, 0]) * rng.normal(size=(n, d))).astype(dtype)
+    whiteners, log_determinants = low_rank(q).whiten(stored, d)
+    offsets = np.log(rng.dirichlet(np.full(n_components, 5.0))) + log_determinants
+    dense = FULL.whiten(written_out(stored), d)[0]
+    weight = rng.uniform(0, 2, n)
+    return (
+        rows,
+        weight,
+        WhitenedMixture(low_rank(q), offsets, centres, whiteners),
+        WhitenedMixture(FULL, offsets, centres, dense),
+    )
+
+
+def of_pass(rows, weight, mixture, moments, n_threads=1, **how):
+    with EStep(ArraySource(rows, weight), moments, n_threads=n_threads) as e_step:
+        return e_step(mixture, **how)
+
+
+def expected_second(mixture, dense):
+    """[Σ r x̃², Σ r y x̃ᵀ] about the centres, of full moments of the same pass."""
+    scatter = dense.recentred(mixture.centres).second
+    maps = mixture.whiteners[:, 1:] * mixture.whiteners[:, :1]
+    return np.concatenate([np.diagonal(scatter, axis1=1, axis2=2)[:, None], maps @ scatter], axis=1)
+
+
+SHAPES = [(D, Q, K, 700), (1, 1, 2, 40), (3, 5, 2, 300), (45, 4, 3, 3000), (100, 3, 11, 2500)]
+
+
+@every_kernel
+@pytest.mark.parametrize("hard", [False, True])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("order", "CF")
+@pytest.mark.parametrize(("d", "q", "n_components", "n"), SHAPES)
+def test_a_pass_is_that_of_the_dense_twin(d, q, n_components, n, order, weighted, hard):
+    rows, weight, mixture, twin = problem(n, d, q, n_components)
+    rows, weight = np.asarray(rows, order=order), weight if weighted else None
+    own, dense = of_pass(rows, weight, mixture, low_rank(q), hard=hard), of_pass(rows, weight, twin, FULL, hard=hard)
+    np.testing.assert_allclose(own.log_evidence, dense.log_evidence, rtol=1e-10)
+    np.testing.assert_allclose(own.counts, dense.counts, rtol=1e-9, atol=1e-10 * n)
+    some = own.counts > 0  # others stay at different origins
+    np.testing.assert_allclose(own.means[some], dense.means[some], rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(own.second, expected_second(mixture, dense), rtol=1e-8, atol=1e-10 * n)
+    np.testing.assert_array_equal(own.origins, mixture.centres)
+
+
+@every_kernel
+def test_responsibilities_are_those_of_the_dense_twin():
+    rows, _, mixture, twin = problem(d=30)
+    wanted = {"log_evidence": True, "responsibilities": True, "labels": True}
+    with EStep(ArraySource(rows), low_rank(Q)) as own, EStep(ArraySource(rows), FULL) as dense:
+        one, other = own.rows(mixture, **wanted), dense.rows(twin, **wanted)
+    np.testing.assert_allclose(one.log_evidence, other.log_evidence, rtol=1e-10)
+    np.testing.assert_allclose(one.responsibilities, other.responsibilities, atol=1e-10)
+    np.testing.assert_array_equal(one.labels, other.labels)
+
+
+@every_kernel
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_threads_do_not_change_a_bit(dtype):
+    rows, weight, mixture, _ = problem(40_000, 64, 3, 8, dtype=dtype)
+    one, two = (of_pass(rows, weight, mixture, low_rank(3), n_threads=n_threads) for n_threads in (1, 3))
+    for name in ("counts", "first", "second", "log_evidence"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(two, name))
+
+
+@every_kernel
+def test_float32_rows_are_near():
+    rows, weight, mixture, twin = problem(3000, 20, 3, 3, dtype=np.float32)
+    own, dense = of_pass(rows, weight, mixture, low_rank(3)), of_pass(rows.astype(float), weight, twin, FULL)
+    np.testing.assert_allclose(own.log_evidence, dense.log_evidence, rtol=1e-6)
+    np.testing.assert_allclose(own.counts, dense.counts, rtol=1e-4)
+    np.testing.assert_allclose(own.second, expected_second(mixture, dense), rtol=1e-3, atol=1e-3 * len(rows))
+
+
+@pytest.mark.parametrize(("noise", "offset", "tolerance"), [(1e-4, 0, 1e-9), (1e-8, 0, 1e-6), (1, 1e6, 1e-8)])
+def test_small_noise_and_distant_rows_lose_few_digits(noise, offset, tolerance):
+    """The subtraction loses eps times factor variance over noise variance, locations eps times √κ."""
+    rows, _, mixture, twin = problem(noise=noise, offset=offset)
+    own, dense = of_pass(rows, None, mixture, LAYOUT), of_pass(rows, None, twin, FULL)
+    np.testing.assert_allclose(own.log_evidence, dense.log_evidence, rtol=tolerance)
+    np.testing.assert_allclose(own.counts, dense.counts, rtol=tolerance)
+
+
+def test_statistics_of_parts_add_up():
+    rows, weight, mixture, _ = problem(3000)
+    both = of_pass(rows, weight, mixture, LAYOUT)
+    parts = [of_pass(rows[part], weight[part], mixture, LAYOUT) for part in (slice(1111), slice(1111, None))]
+    total = parts[0] + parts[1]
+    for name in ("counts", "first", "second", "log_evidence"):
+        np.testing.assert_allclose(getattr(total, name), getattr(both, name), rtol=1e-11, atol=1e-9)
+
+
+def test_empty_components_keep_their_place():
+    rows, _, mixture, _ = problem()
+    offsets = np.insert(mixture.log_offset, 1, -np.inf)
+    grown = WhitenedMixture(
+        LAYOUT, offsets, np.insert(mixture.centres, 1, 7.0, axis=0), np.insert(mixture.whiteners, 1, 1.0, axis=0)
+    )
+    own, before = of_pass(rows, None, grown, LAYOUT), of_pass(rows, None, mixture, LAYOUT)
+    assert not own.second[1].any()
+    np.testing.assert_array_equal(np.delete(own.second, 1, axis=0), before.second)
+
+
+@pytest.mark.parametrize("layout", [SPHERICAL, DIAGONAL], ids=["spherical", "diagonal"])
+def test_without_factors_their_products_are_zero(layout):
+    rows, weight, mixture, _ = problem()
+    plain = WhitenedMixture(layout, np.zeros(K), mixture.centres, np.ones(layout.shape(K, D)))
+    own, diagonal = of_pass(rows, weight, plain, LAYOUT), of_pass(rows, weight, plain, DIAGONAL)
+    assert not own.second[:, 1:].any()
+    np.testing.assert_allclose(own.second[:, 0], diagonal.recentred(own.origins).second, rtol=1e-9, atol=1e-9)
+    given = of_pass(rows, weight, mixture, LAYOUT, given=np.full((len(rows), K), 1 / K))
+    assert not given.second[:, 1:].any()
+    np.testing.assert_allclose(given.counts, weight.sum() / K)
+
+
+def test_rows_beyond_any_square_are_nobodys():
+    rows, _, mixture, _ = problem()
+    rows = np.append(rows, np.full((1, D), 1e200), axis=0)
+    with EStep(ArraySource(rows), LAYOUT) as e_step:
+        assert (e_step.rows(mixture, log_evidence=True).log_evidence[-1]) < -1e200
+
+
+def test_factors_of_another_number_or_with_axes_are_refused():
+    rows, _, mixture, _ = problem()
+    origin = np.zeros(D)
+    for moments, axes in ((low_rank(1), None), (LAYOUT, mixture.whiteners)):
+        with pytest.raises(ValueError, match="factors"):
+            _em.Plan(mixture, moments, origin, origin + 1, single=False, axes=axes)

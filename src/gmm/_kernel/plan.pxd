@@ -34,6 +34,7 @@ cdef enum:
     FIRST_CACHE = 32768       # bytes
     BLOCK_BYTES = 589824      # of a block and what is made of it: a part of the second cache
     FEWEST_GROUPS = 7         # of `pad` rows in a block
+    FEWEST_OF_LOW_RANK = 3    # whose rows are many numbers
     MOST_GROUPS = 27
     LANE_ROWS = 2048
     LANE_WORK = 2000000000    # multiply-adds, some tenths of a second
@@ -222,7 +223,8 @@ cdef inline void measure(PassPlan* plan) noexcept nogil:
     # Longer blocks of fused products fold fewer sums.
     groups = FEWEST_GROUPS if FEWEST_GROUPS * group <= FIRST_CACHE and not fuses(plan) else BLOCK_BYTES // group
     # An odd number, or features would alias in the first cache.
-    plan.block = (min(max(groups, FEWEST_GROUPS), MOST_GROUPS) - 1 | 1) * pad(item)
+    groups = max(groups, FEWEST_OF_LOW_RANK if is_low_rank(plan.layout) else FEWEST_GROUPS)
+    plan.block = (min(groups, MOST_GROUPS) - 1 | 1) * pad(item)
     # Ctrl-C is looked for between lanes: a lane of very large blocks has fewer of them.
     plan.lane = plan.block
     while plan.lane + plan.block <= LANE_ROWS and work_of(plan, plan.lane) < LANE_WORK:

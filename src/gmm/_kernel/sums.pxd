@@ -94,7 +94,13 @@ cdef inline void make_room_for_all(
 
 cdef inline void write_origins(const PassPlan* plan, double* origins) noexcept nogil:
     """Write what was subtracted from the rows: in the centred form the centres, rounded as the rows are."""
-    cdef Py_ssize_t K = plan.n_components, d = plan.n_features, j, k
+    cdef Py_ssize_t K = plan.n_components, d = plan.n_features, n = 0, j, k
+    if is_low_rank(plan.layout):                   # exactly, as these moments have no other origin
+        for k in range(plan.n_all):
+            if not is_left_out(plan, k):
+                memcpy(origins + n * d, plan.all_centres + k * d, d * sizeof(double))
+                n += 1
+        return
     for k in range(K):
         for j in range(d):
             origins[k * d + j] = plan.origin[j]
