@@ -246,7 +246,7 @@ def test_rows_beyond_any_square_are_nobodys():
 
 
 def test_factors_of_another_number_or_with_axes_are_refused():
-    rows, _, mixture, _ = problem()
+    _, _, mixture, _ = problem()
     origin = np.zeros(D)
     for moments, axes in ((low_rank(1), None), (LAYOUT, mixture.whiteners)):
         with pytest.raises(ValueError, match="factors"):

@@ -9,7 +9,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm._values.layouts import Array, Layout, Stored
+from gmm._values.layouts import DIAGONAL, Array, Layout, Stored
 
 _FIRST_CODE = 4
 _STEPS = 60  # of the power method, for a direction that need not be exact
@@ -82,7 +82,8 @@ class LowRank(Stored):
         return np.asarray((matrices[:, :1] * directions) @ directions.T + along.transpose(0, 2, 1) @ along)
 
     def of_columns(self, matrices: Array, columns: NDArray[np.intp]) -> Array:
-        return np.ascontiguousarray(matrices[:, :, columns])
+        """The covariances of some of the features, in this order, dense: there may be fewer than factors."""
+        return self.dense(np.ascontiguousarray(matrices[:, :, columns]), len(matrices), len(columns))
 
     def outer(self, a: Array, b: Array) -> Array:
         raise self._refusal("moments about another origin")
@@ -103,9 +104,12 @@ class LowRank(Stored):
         raise self._refusal("scatter matrices")
 
     def reduced(self, moments: Array, layout: Layout, n_features: int) -> Array:
-        if layout is not self:
-            raise ValueError(f"expected moments of {self}, got those of {layout}")
-        return moments
+        """Convert diagonal second moments of rows without factors, whose products with these are zero."""
+        if layout is self:
+            return moments
+        if layout is not DIAGONAL:
+            raise ValueError(f"expected diagonal moments, got those of {layout}")
+        return np.concatenate([moments[:, None], np.zeros((len(moments), self.n_factors, n_features))], axis=1)
 
     def _refusal(self, what: str) -> ValueError:
         return ValueError(
