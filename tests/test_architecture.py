@@ -77,7 +77,7 @@ ROOMS = {
     "_em": "",
     "_values": """
         completion objective | columns coordinates directions partial variational | priors | parameters
-        | fixed | classes covariance statistics weights whitened | noise | layouts
+        | fixed | classes covariance statistics weights whitened | low_rank noise | layouts
     """,
     "_blas": "",
     "_kernel": """

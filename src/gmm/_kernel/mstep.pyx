@@ -301,7 +301,7 @@ def whiten(Layout layout, const double[::1] matrices, Py_ssize_t d):
         The first matrix that is not positive definite, −1 where all are.
     """
     if d < 1 or not is_layout(layout):
-        raise ValueError(f"expected a layout from 0 to 3 and a feature at least, got {layout} and {d}")
+        raise ValueError(f"expected a layout and a feature at least, got {layout} and {d}")
     cdef Py_ssize_t size = matrix_size(layout, d), m = n_matrices(layout, max(1, matrices.shape[0] // size))
     expect("matrices", matrices.shape[0], m * size)
     whiteners, log_determinants = np.empty(matrices.shape[0]), np.empty(m)
@@ -339,7 +339,7 @@ def log_offset(
     """
     cdef Py_ssize_t K = weights.shape[0]
     if K < 1 or d < 1 or not is_layout(layout):
-        raise ValueError(f"expected a layout from 0 to 3, a weight and a feature at least, got {layout}, {K} and {d}")
+        raise ValueError(f"expected a layout, a weight and a feature at least, got {layout}, {K} and {d}")
     expect("whiteners", whiteners.shape[0], total_size(layout, K, d))
     expect("log_determinants", log_determinants.shape[0], n_matrices(layout, K))
     offsets = np.empty(K)

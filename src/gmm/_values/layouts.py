@@ -1,4 +1,4 @@
-"""`Layout`: four ways to store one symmetric d × d matrix per component, with their operations.
+"""`Layout`: ways to store one symmetric d × d matrix per component, with their operations: four, and `low_rank`.
 
 Covariances, their whiteners and second moments are stored so. Constraints on covariances are in `covariance`.
 """
@@ -111,7 +111,7 @@ class Layout(Protocol):
         """
 
 
-class _Stored(Layout, Protocol):
+class Stored(Layout, Protocol):
     """Operations that are the same in all layouts."""
 
     def __reduce__(self) -> tuple[Callable[[int], Layout], tuple[int]]:
@@ -134,7 +134,7 @@ class _Stored(Layout, Protocol):
 
 
 @dataclass(frozen=True)
-class _Full(_Stored):
+class _Full(Stored):
     """One matrix per component, (K, d, d)."""
 
     code: int = 0
@@ -195,7 +195,7 @@ class _Full(_Stored):
 
 
 @dataclass(frozen=True)
-class _Tied(_Stored):
+class _Tied(Stored):
     """One matrix for all components, (d, d)."""
 
     code: int = 1
@@ -253,7 +253,7 @@ class _Tied(_Stored):
         return _checked(layout, self, moments).sum(axis=0)
 
 
-class _Elementwise(_Stored):
+class _Elementwise(Stored):
     """Operations of the diagonal and the spherical layout, which store variances."""
 
     axis_aligned = True
