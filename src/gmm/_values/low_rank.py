@@ -1,4 +1,4 @@
-"""`LowRank`: covariances Λ Λᵀ + Ψ stored as Ψ and Λ, so that no d × d matrix is needed where there are many features."""
+"""`LowRank`: covariances Λ Λᵀ + Ψ stored as Ψ and Λ: no d × d matrix is needed where there are many features."""
 
 from __future__ import annotations
 
