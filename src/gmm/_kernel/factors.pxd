@@ -16,6 +16,7 @@ from libc.string cimport memcpy, memset
 
 from gmm._kernel.axes cimport axes_workspace_size, from_axes, in_axes, principal_axes
 from gmm._kernel.cholesky cimport invert_dense
+from gmm._kernel.family cimport NoisePrior
 
 cdef enum:
     MOST_STEPS = 60           # of Newton's method, which takes 4 to 10 where all ψ are above their least values
@@ -44,7 +45,7 @@ cdef struct Analysis:
     double* room
 
 
-cdef inline Py_ssize_t factors_workspace_size(Py_ssize_t K, Py_ssize_t d) noexcept nogil:
+cdef inline Py_ssize_t factors_workspace_size(Py_ssize_t K, Py_ssize_t d, Py_ssize_t q) noexcept nogil:
     """In doubles, whatever the number of components, which are analysed in turn."""
     return 4 * d * d + 9 * d + max(axes_workspace_size(d), 2 * d * d)
 
@@ -355,7 +356,7 @@ cdef inline void assemble(
 # ----------------------------------------------------- what the table of constraints names
 
 cdef inline bint solve_factor(
-    Py_ssize_t d, Py_ssize_t q, double least, const double* previous,
+    Py_ssize_t d, Py_ssize_t q, double least, double count, const NoisePrior* prior, const double* previous,
     double* covariance,                            # IN free, OUT Λ Λᵀ + Ψ with ψ_j ≥ least
     double* room,
 ) noexcept nogil:
@@ -367,7 +368,7 @@ cdef inline bint solve_factor(
 
 
 cdef inline bint solve_ppca(
-    Py_ssize_t d, Py_ssize_t q, double least, const double* previous,
+    Py_ssize_t d, Py_ssize_t q, double least, double count, const NoisePrior* prior, const double* previous,
     double* covariance,                            # IN free, OUT Λ Λᵀ + σ² I with σ² ≥ least
     double* room,
 ) noexcept nogil:

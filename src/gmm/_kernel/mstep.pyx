@@ -2,11 +2,22 @@
 from libc.math cimport INFINITY
 from libc.string cimport memcpy
 
-from gmm._kernel cimport belief, constraint as solutions, factors, objective as objectives, quasi_newton, update
-from gmm._kernel.constraint cimport constrain, constraint_workspace_size
+from gmm._kernel cimport belief, constraint as solutions, factors, low_rank, objective as objectives, quasi_newton, update
+from gmm._kernel.constraint cimport constrain, constrained_layout, constraint_workspace_size
 from gmm._kernel.estimate cimport Estimate, estimate_in, estimate_size
-from gmm._kernel.family cimport Constraint, Family, Objective, likelihood, rest_of
-from gmm._kernel.layout cimport DIAGONAL, FULL, SPHERICAL, Layout, is_layout, matrix_size, n_matrices, total_size
+from gmm._kernel.family cimport Constraint, Family, NoisePrior, Objective, likelihood, rest_of
+from gmm._kernel.layout cimport (
+    DIAGONAL,
+    FULL,
+    LOW_RANK,
+    SPHERICAL,
+    Layout,
+    is_layout,
+    is_low_rank,
+    matrix_size,
+    n_matrices,
+    total_size,
+)
 from gmm._kernel.lengths cimport expect, expect_matrix
 from gmm._kernel.merging cimport combine, evidence_of_empty, promise_of
 from gmm._kernel.moments cimport Moments, moments_in, moments_size
@@ -27,7 +38,7 @@ cdef enum:
     FACTOR = 10                       # the row of diagonal noise beside factors
 
 # Each constraint on a layout; its code is its number here, from 1 on. `gmm._values.covariance` names them.
-cdef Constraint[12] CONSTRAINTS = [
+cdef Constraint[14] CONSTRAINTS = [
     Constraint(SPHERICAL, False, solutions.no_workspace, solutions.solve_eii, NULL),
     Constraint(DIAGONAL, False, solutions.no_workspace, solutions.solve_eei, NULL),
     Constraint(DIAGONAL, True, solutions.diagonal_workspace, solutions.solve_vei, NULL),
@@ -40,6 +51,8 @@ cdef Constraint[12] CONSTRAINTS = [
     Constraint(FULL, False, solutions.dense_workspace, solutions.solve_evv, NULL),
     Constraint(FULL, True, factors.factors_workspace_size, NULL, factors.solve_factor),
     Constraint(FULL, True, factors.factors_workspace_size, NULL, factors.solve_ppca),
+    Constraint(LOW_RANK, True, low_rank.low_rank_workspace_size, NULL, low_rank.solve_low_rank_factor),
+    Constraint(LOW_RANK, True, low_rank.low_rank_workspace_size, NULL, low_rank.solve_low_rank_ppca),
 ]
 
 
@@ -136,7 +149,8 @@ cdef class MixtureFamily:
         cdef const Constraint* row = constraint_of(constraint)
         if (not is_layout(covariance_layout) or n_components < 1 or n_features < 1
                 or <double>n_components * (n_components + <double>n_features * n_features) > MOST_NUMBERS
-                or row != NULL and covariance_layout != row.layout):
+                or row == NULL and is_low_rank(covariance_layout)
+                or row != NULL and covariance_layout != constrained_layout(row, n_factors)):
             shape = covariance_layout, constraint, n_components, n_features
             raise ValueError(f"expected a layout, a constraint on it, components and features, got {shape}")
         if moments != covariance_layout:
@@ -158,7 +172,8 @@ cdef class MixtureFamily:
             return
         self.mean, self.scale, shrinkage, pseudocount, constant = prior
         expect("a prior's mean", self.mean.shape[0], n_features)
-        expect("a prior's scale", self.scale.shape[0], matrix_size(covariance_layout, n_features))
+        expect("a prior's scale", self.scale.shape[0],
+               n_features if is_low_rank(covariance_layout) else matrix_size(covariance_layout, n_features))
         if weights_prior is None:
             family.objective = posterior(covariance_layout, n_components, &self.mean[0], &self.scale[0], shrinkage,
                                          pseudocount, constant)
@@ -257,10 +272,11 @@ cdef class Update:
 
     def covariances(self, Py_ssize_t start, Py_ssize_t end):
         """Estimate covariances start … end − 1, free of the constraint; disjoint ranges may run in threads."""
+        cdef const double* previous = NULL if self.previous is None else &self.previous[0]
         if not 0 <= start <= end <= self.n_covariances:
             raise ValueError(f"expected a range of {self.n_covariances} covariances, got {start} to {end}")
         with nogil:
-            estimate_covariances(&self.moments, &self.family.family, start, end, &self.estimate)
+            estimate_covariances(&self.moments, &self.family.family, previous, start, end, &self.estimate)
 
     def constrain(self, Py_ssize_t start, Py_ssize_t end):
         """Bring all covariances under the family's constraint, whatever the range."""
@@ -390,16 +406,17 @@ def constrained(
     if row == NULL or K < 1 or d < 1:
         raise ValueError(f"expected a constraint, a count and a feature at least, got {constraint}, {K} and {d}")
     check_factors(row, n_factors, d)
-    size = total_size(row.layout, K, d)
+    size = total_size(constrained_layout(row, n_factors), K, d)
     expect("covariances", covariances.shape[0], size)
     if previous is not None:
         expect("previous", previous.shape[0], size)
     cdef bint solved
     cdef const double* before = NULL if previous is None else &previous[0]
-    result, room = np.array(covariances), np.empty(constraint_workspace_size(row, K, d))
+    result, room = np.array(covariances), np.empty(constraint_workspace_size(row, K, d, n_factors))
     cdef double[::1] into = result, scratch = room
+    cdef NoisePrior prior = likelihood().factor_noise
     with nogil:
-        solved = constrain(row, K, d, n_factors, least, &counts[0], before, &into[0], &scratch[0])
+        solved = constrain(row, K, d, n_factors, least, &prior, &counts[0], before, &into[0], &scratch[0])
     return result, bool(solved)
 
 
@@ -409,7 +426,7 @@ def noise_of_factors(const double[:, :, ::1] covariances, Py_ssize_t n_factors):
     if K < 1 or covariances.shape[2] != d:
         raise ValueError(f"expected square matrices, got {K} of shape {(d, covariances.shape[2])}")
     check_factors(&CONSTRAINTS[FACTOR], n_factors, d)
-    noise, room = np.empty((K, d)), np.empty(factors.factors_workspace_size(K, d))
+    noise, room = np.empty((K, d)), np.empty(factors.factors_workspace_size(K, d, n_factors))
     cdef double[:, ::1] into = noise
     cdef double[::1] scratch = room
     cdef factors.Analysis analysis = factors.analysis_in(&scratch[0], d, n_factors)

@@ -1,0 +1,158 @@
+"""The compiled update of factors without d × d matrices against its twin, and its laws."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import reference
+from gmm._kernel import mstep
+from gmm._values.covariance import covariance_model
+from gmm._values.low_rank import low_rank
+
+CODES = {"factor": 13, "ppca": 14}
+every_kind = pytest.mark.parametrize("kind", CODES)
+few = settings(max_examples=settings.default.max_examples // 2)
+sizes = {"seed": st.integers(0, 2**16), "K": st.integers(1, 3), "d": st.integers(2, 9), "q": st.integers(1, 4)}
+ridges = st.sampled_from([0.0, 1e-6, 1e-2, 1.0])
+priors = st.sampled_from([None, (0.0, 20.0), (3.0, 20.0), (0.5, 3.0)])
+
+
+def problem(seed, K, d, q, least=0.0, kind="factor"):
+    """Rows, responsibilities, weights, and a mixture of factors before."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(12 * K + 3 * d, q)) @ rng.normal(size=(q, d)) * rng.uniform(0, 3)
+    X += rng.normal(size=X.shape) * 10 ** rng.uniform(-1.5, 0, d) + rng.integers(K, size=len(X))[:, None]
+    noise = np.maximum(rng.uniform(0.1, 1, (K, 1 if kind == "ppca" else d)) * np.ones((K, d)), least)
+    loadings = rng.normal(size=(K, d, q)) * 10 ** rng.uniform(-2, 0.5)
+    before = np.full(K, 1 / K), X[rng.choice(len(X), K, replace=False)], loadings, noise
+    return X, rng.dirichlet(np.full(K, 0.5), len(X)), rng.uniform(0.3, 2, len(X)), before
+
+
+def prior_of(X, asked):
+    return None if asked is None else reference.FactorPrior(X.mean(axis=0), *asked, X.var(axis=0) * 0.5)
+
+
+def family_of(kind, K, d, q, ridge, prior):
+    moments = None
+    if prior is not None:
+        moments = prior.mean, prior.rows * prior.variances, prior.shrinkage, prior.rows, 0.0
+    return mstep.MixtureFamily(low_rank(q).code, CODES[kind], K, d, ridge, moments, n_factors=q)
+
+
+def stored(loadings, noise):
+    return np.concatenate([noise[:, None], loadings.transpose(0, 2, 1)], axis=1)
+
+
+def compiled(kind, X, responsibilities, weight, before, ridge=0.0, prior=None, parts=1):
+    """Return weights, means, loadings and noise after the update, and its estimate."""
+    loadings, noise = before[2:]
+    K, d, q = loadings.shape
+    origins = np.full((K, d), 0.3)  # no means: the update must not need those of the pass
+    counts, first, _ = reference.statistics(X, responsibilities, weight, origins)
+    second = reference.factor_moments(X, responsibilities, weight, origins, loadings, noise)
+    family = family_of(kind, K, d, q, ridge, prior)
+    update = mstep.Update(family, origins, counts, first, second.ravel(), weight.sum(), stored(loadings, noise).ravel())
+    for start in range(0, K, -(-K // parts)):
+        update.covariances(start, min(start + -(-K // parts), K))
+    update.constrain(0, 1)
+    estimate, failed = update.finish()
+    assert failed == -1
+    covariances = estimate[2].reshape(K, 1 + q, d)
+    return (*estimate[:2], covariances[:, 1:].transpose(0, 2, 1), covariances[:, 0]), estimate
+
+
+@every_kind
+@given(**sizes, ridge=ridges, asked=priors)
+def test_an_update_is_that_of_the_twin(kind, seed, K, d, q, ridge, asked):
+    X, responsibilities, weight, before = problem(seed, K, d, min(q, d - 1), ridge, kind)
+    prior = prior_of(X, asked)
+    ours, estimate = compiled(kind, X, responsibilities, weight, before, ridge, prior)
+    twin = reference.factor_m_step(
+        X, responsibilities, weight, *before[2:], ridge=ridge, isotropic=kind == "ppca", prior=prior
+    )
+    np.testing.assert_allclose(ours[0], twin[0], rtol=1e-12)
+    np.testing.assert_allclose(ours[1], twin[1], rtol=1e-10, atol=1e-12)
+    covariances = reference.factor_covariances(*twin[2:])
+    scale = np.abs(covariances).max()
+    np.testing.assert_allclose(ours[3], twin[3], rtol=1e-9, atol=1e-10 * scale)
+    np.testing.assert_allclose(reference.factor_covariances(*ours[2:]), covariances, rtol=0, atol=1e-10 * scale)
+    np.testing.assert_allclose(estimate[4], -np.linalg.slogdet(covariances)[1] / 2, rtol=1e-6, atol=1e-6)
+
+
+@few
+@given(**sizes)
+def test_components_are_independent(seed, K, d, q):
+    given_rows = problem(seed, K, d, min(q, d - 1))
+    whole, apart = (compiled("factor", *given_rows, parts=parts)[1] for parts in (1, K))
+    for ours, theirs in zip(whole, apart, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@every_kind
+@given(**sizes, ridge=ridges, asked=priors)
+def test_no_update_lowers_the_objective(kind, seed, K, d, q, ridge, asked):
+    X, _, weight, parameters = problem(seed, K, d, min(q, d - 1), ridge, kind)
+    prior = prior_of(X, asked)
+    if ridge == 0 and prior is None:
+        ridge = 1e-3
+        parameters = *parameters[:3], np.maximum(parameters[3], ridge)
+    objectives = []
+    for _ in range(8):
+        joint = reference.factor_log_joint(X, parameters, ridge)
+        value = weight @ reference.log_evidence(joint)
+        objectives.append(value + (0 if prior is None else reference.log_factor_prior(parameters, prior)))
+        parameters, _ = compiled(kind, X, reference.responsibilities(joint), weight, parameters, ridge, prior)
+    assert np.diff(objectives).min() > -1e-9 * (1 + np.abs(objectives).max())
+
+
+@every_kind
+@few
+@given(**sizes, asked=priors)
+def test_the_density_of_the_prior(kind, seed, K, d, q, asked):
+    X, responsibilities, weight, before = problem(seed, K, d, min(q, d - 1), 0.0, kind)
+    prior = prior_of(X, asked or (1.0, 5.0))
+    ours, estimate = compiled(kind, X, responsibilities, weight, before, 1e-3, prior)
+    family = family_of(kind, K, d, ours[2].shape[2], 1e-3, prior)
+    term = family.parameter_term(*estimate[:2], *estimate[3:])
+    constant = K * d * np.log(prior.shrinkage / (2 * np.pi)) / 2 if prior.shrinkage else 0.0
+    assert term == pytest.approx(reference.log_factor_prior(ours, prior) - constant, rel=1e-8, abs=1e-6)
+
+
+@pytest.mark.parametrize(("kind", "seed"), [("factor", 0), ("factor", 1), ("ppca", 0), ("ppca", 1)])
+def test_steps_end_where_the_constraint_on_full_covariances_is(kind, seed):
+    d, q, ridge = 7, 2, 0.05  # without a ridge, a noise that falls to 0 takes EM for ever
+    X, _, weight, parameters = problem(seed, 1, d, q, ridge, kind)
+    ones = np.ones((len(X), 1))
+    for _ in range(4000):
+        parameters, _ = compiled(kind, X, ones, weight, parameters, ridge)
+    mean = weight @ X / weight.sum()
+    free = (weight[:, None] * (X - mean)).T @ (X - mean) / weight.sum() + ridge * np.eye(d)
+    most_likely = covariance_model(f"{kind}{q}").constrained(free[None], np.ones(1), least=ridge)
+    ours = reference.factor_covariances(*parameters[2:])
+    of_rows = [np.linalg.slogdet(each[0])[1] + np.trace(np.linalg.solve(each[0], free)) for each in (ours, most_likely)]
+    assert of_rows[0] == pytest.approx(of_rows[1], abs=1e-8)
+
+
+def test_without_a_mixture_before_variances_stay_and_factors_begin():
+    K, d, q = 2, 6, 3
+    X, responsibilities, weight, _ = problem(3, K, d, q)
+    counts, first, second = reference.statistics(X, responsibilities, weight, np.zeros((K, d)))
+    moments = np.zeros((K, 1 + q, d))
+    moments[:, 0] = np.diagonal(second, axis1=1, axis2=2)
+    family = family_of("factor", K, d, q, 0.1, None)
+    update = mstep.Update(family, np.zeros((K, d)), counts, first, moments.ravel(), weight.sum())
+    update.covariances(0, K)
+    update.constrain(0, 1)
+    (_, means, covariances, _, _), failed = update.finish()
+    covariances = covariances.reshape(K, 1 + q, d)
+    variances = moments[:, 0] / counts[:, None] - means**2 + 0.1
+    assert failed == -1
+    np.testing.assert_allclose(covariances[:, 0] + (covariances[:, 1:] ** 2).sum(axis=1), variances, rtol=1e-9)
+    assert (np.linalg.svd(covariances[:, 1:], compute_uv=False) > 0.1 * variances.min() ** 0.5).all()
+
+
+@pytest.mark.parametrize("constraint", [0, 11, 13])
+def test_a_family_takes_its_own_layout_alone(constraint):
+    with pytest.raises(ValueError, match="a constraint on it|factor"):
+        mstep.MixtureFamily(low_rank(2).code if constraint < 13 else 0, constraint, 2, 6, 0.0, n_factors=2)
