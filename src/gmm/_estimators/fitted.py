@@ -320,7 +320,8 @@ class FittedMixture(Estimator):
     @property
     def covariances_(self) -> NDArray[Any]:
         """Covariances Σ_k, in the shape of the covariance type."""
-        return self._public(fitted_parameters(self).covariances)
+        parameters = fitted_parameters(self)
+        return self._public(parameters.model.layout.written_out(parameters.covariances))
 
     @covariances_.setter
     def covariances_(self, values: ArrayLike) -> None:

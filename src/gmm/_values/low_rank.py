@@ -77,6 +77,9 @@ class LowRank(Stored):
         covariances.reshape(n_components, n_features**2)[:, :: n_features + 1] += matrices[:, 0]
         return covariances
 
+    def written_out(self, matrices: Array) -> Array:
+        return self.dense(matrices, len(matrices), matrices.shape[2])
+
     def projected(self, matrices: Array, n_components: int, directions: Array) -> Array:
         along = matrices[:, 1:] @ directions.T
         return np.asarray((matrices[:, :1] * directions) @ directions.T + along.transpose(0, 2, 1) @ along)
