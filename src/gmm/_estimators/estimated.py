@@ -47,7 +47,7 @@ from gmm._validation.given import (
 )
 from gmm._validation.noise import check_noise
 from gmm._validation.parameters import check_callback, check_parameters, check_random_state
-from gmm._values.covariance import CovarianceModel
+from gmm._values.covariance import CovarianceModel, stored_for
 from gmm._values.layouts import Array, SingularMatrixError
 from gmm._values.noise import Noise
 from gmm._values.objective import Objective
@@ -154,7 +154,7 @@ def fit(
     source, names = source_to_fit(self, X, sample_weight)
     classes, restriction = known_classes(labels, components_per_class, self.n_components, source)
     source, printer = source.with_classes(restriction), _printer(self, source, self._objective)
-    model = model_of(self, source.n_features)
+    model = _model_to_fit(self, source)
     settings = fit_settings(self, source, model)
     beginning = _resumed(self, settings.objective, source)
     of_rows = source.n_rows, source.n_features, settings.n_components, model.type_name
@@ -364,6 +364,16 @@ def source_to_fit(mixture: FittedMixture, X: ArrayLike, sample_weight: ArrayLike
     models = [model_of(mixture)]
     fitting.incomplete.warn_of_unobserved_pairs(fitting.incomplete.never_observed_together(source, names, models))
     return fitting.incomplete.completed(source, models, mixture.reg_covar, mixture.n_threads), names
+
+
+def _model_to_fit(mixture: FittedMixture, source: Source) -> CovarianceModel:
+    """Return the model that an estimator asks for; what needs whole covariances leaves them whole."""
+    model, given = model_of(mixture, source.n_features), vars(mixture)
+    if given.get("warm_start") and mixture.__sklearn_is_fitted__():
+        before = fitted_parameters(mixture).model
+        return before if before.name == model.name else model
+    whole = any(given.get(name) is not None for name in ("refine", "prior", "fixed", "precisions_init"))
+    return model if whole or source.gaps or source.known else stored_for(model, source.n_features)
 
 
 def _adopt(

@@ -320,7 +320,8 @@ class FittedMixture(Estimator):
     @property
     def covariances_(self) -> NDArray[Any]:
         """Covariances Σ_k, in the shape of the covariance type."""
-        return self._public(fitted_parameters(self).covariances)
+        parameters = fitted_parameters(self)
+        return self._public(parameters.model.layout.written_out(parameters.covariances))
 
     @covariances_.setter
     def covariances_(self, values: ArrayLike) -> None:
@@ -376,7 +377,7 @@ class FittedMixture(Estimator):
         return Summary.of(parameters, history, lower_bound, names, objective=self._bound_name)
 
     def _model(self) -> CovarianceModel:
-        return model_of(self) if self._parameters is None else self._parameters.model
+        return model_of(self) if self._parameters is None else self._parameters.model.whole
 
     def _shape_for(self, values: ArrayLike) -> tuple[int, int]:
         """K and d of the mixture or, before a fit, those that such covariances imply."""
@@ -390,7 +391,8 @@ class FittedMixture(Estimator):
 
     def _assign(self, **given: ArrayLike) -> None:
         """Set parameters by hand; an unfitted estimator counts as fitted once it has all three."""
-        before, parts = self._parameters, dict(vars(self).get("_assigned", {}))
+        before = None if self._parameters is None else self._parameters.whole()
+        parts = dict(vars(self).get("_assigned", {}))
         if before is not None:
             checked_without_noise(self, "assigned parameters")
             parts = {name: getattr(before, name) for name in PARTS}

@@ -92,6 +92,11 @@ class CovarianceModel:
         return self.layout.pooled or bool(self.constraint and not self.n_factors)
 
     @property
+    def whole(self) -> CovarianceModel:
+        """The same model with whole matrices."""
+        return self
+
+    @property
     def accelerated(self) -> bool:
         """Whether the accelerated solver knows the model: an update is then a maximum, given the moments."""
         return not isinstance(self.layout, LowRank)
@@ -189,6 +194,11 @@ class FactorModel(CovarianceModel):
         return self.layout is FULL
 
     @property
+    def whole(self) -> CovarianceModel:
+        """The same model with whole matrices."""
+        return factor_model(self.kind, self.n_factors)
+
+    @property
     def of_columns(self) -> CovarianceModel:
         """Model of the covariances of some features, alone or given the others."""
         return stored_as(FULL)
@@ -281,6 +291,8 @@ _CONSTRAINT_OF = {(_FACTOR, True): 11, (_PPCA, True): 12, (_FACTOR, False): 13, 
 COVARIANCE_CHOICES = (*COVARIANCE_TYPES, *OF_ONE_FEATURE, *OF_FACTORS)
 DEFAULT_COVARIANCE_TYPE = "full"
 
+# From here on a step of EM with factors and noise alone costs less than a maximum over whole covariances.
+_MANY_COLUMNS, _COLUMNS_PER_NUMBER = 64, 4
 _DIGITS = 10
 MOST_FACTORS = 10 ** (_DIGITS - 1) - 1
 _MODELS = {name: model for model in _REGISTRY for name in (model.name, model.alias) if name}
@@ -341,6 +353,20 @@ def factor_model(kind: str, n_factors: int, stored_whole: bool = True) -> Factor
     """Return the one model of this kind, "factor" or "ppca", number of factors, and storage of covariances."""
     layout, constraint = FULL if stored_whole else low_rank(n_factors), _CONSTRAINT_OF[kind, stored_whole]
     return FactorModel(_OWN, _OWN, _OWN, layout, constraint, "", n_factors, kind)
+
+
+def stored_for(model: CovarianceModel, n_features: int) -> CovarianceModel:
+    """Return the model that stores factors and noise, and no d × d matrix, where columns are many and factors few."""
+    if isinstance(model, FactorModel) and n_features >= max(_MANY_COLUMNS, _COLUMNS_PER_NUMBER * (1 + model.n_factors)):
+        return factor_model(model.kind, model.n_factors, False)
+    return model
+
+
+def model_of_stored(model: CovarianceModel, shape: tuple[int, ...]) -> CovarianceModel:
+    """Return the model of a name with covariances stored in this shape."""
+    if isinstance(model, FactorModel) and len(shape) == 3 and shape[1] != shape[2]:
+        return factor_model(model.kind, model.n_factors, False)
+    return model
 
 
 def with_factors(name: object, n_factors: int | None) -> object:

@@ -95,6 +95,9 @@ class Layout(Protocol):
     def dense(self, matrices: Array, n_components: int, n_features: int) -> Array:
         """The full matrices, (K, d, d)."""
 
+    def written_out(self, matrices: Array) -> Array:
+        """The matrices in a shape for users: that of the layout or, without a place for them there, dense."""
+
     def projected(self, matrices: Array, n_components: int, directions: Array) -> Array:
         """The matrices A Σ_k Aᵀ, (K, m, m), for the m directions in the rows of A, (m, d)."""
 
@@ -128,6 +131,9 @@ class Stored(Layout, Protocol):
     def inverse(self, matrices: Array, n_features: int) -> Array:
         with blas_alone(0 if self.axis_aligned else n_features**3):
             return self.gram(self.whiten(matrices, n_features)[0])
+
+    def written_out(self, matrices: Array) -> Array:
+        return matrices
 
     def projected(self, matrices: Array, n_components: int, directions: Array) -> Array:
         return directions @ self.dense(matrices, n_components, directions.shape[1]) @ directions.T

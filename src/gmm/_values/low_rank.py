@@ -9,7 +9,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm._values.layouts import DIAGONAL, Array, Layout, Stored
+from gmm._values.layouts import DIAGONAL, Array, Layout, Stored, layout_of_code
 
 _FIRST_CODE = 4
 _STEPS = 60  # of the power method, for a direction that need not be exact
@@ -77,6 +77,9 @@ class LowRank(Stored):
         covariances.reshape(n_components, n_features**2)[:, :: n_features + 1] += matrices[:, 0]
         return covariances
 
+    def written_out(self, matrices: Array) -> Array:
+        return self.dense(matrices, len(matrices), matrices.shape[2])
+
     def projected(self, matrices: Array, n_components: int, directions: Array) -> Array:
         along = matrices[:, 1:] @ directions.T
         return np.asarray((matrices[:, :1] * directions) @ directions.T + along.transpose(0, 2, 1) @ along)
@@ -98,7 +101,9 @@ class LowRank(Stored):
         raise self._refusal("precisions to begin with")
 
     def transposed(self, whiteners: Array) -> Array:
-        raise self._refusal("triangular factors")
+        """Upper triangular factors of WᵀW, dense."""
+        factors = np.linalg.cholesky(self.gram(whiteners)[:, ::-1, ::-1])[:, ::-1, ::-1]
+        return np.ascontiguousarray(factors, dtype=np.float64)
 
     def per_count(self, scatter: Array, counts: Array) -> Array:
         raise self._refusal("scatter matrices")
@@ -123,6 +128,11 @@ def _stretched(whitener: Array, rows: Array, power: float) -> Array:
     _, lengths, axes = np.linalg.svd(whitener[1:], full_matrices=False)
     factors = np.maximum((1 - lengths) * (1 + lengths), np.finfo(np.float64).tiny) ** power - 1
     return np.asarray(rows + (rows @ axes.T * factors) @ axes)
+
+
+def layout_with_code(code: int) -> Layout:
+    """Return the layout with this code in the compiled modules, one of the four or of low rank."""
+    return layout_of_code(code) if code < _FIRST_CODE else low_rank(code - _FIRST_CODE)
 
 
 @cache

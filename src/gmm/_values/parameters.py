@@ -124,6 +124,14 @@ class MixtureParameters:
         factors = self.whiteners, self.log_determinants
         return MixtureParameters(self.weights, self.means, self.covariances, self.model, factors, self.noise)
 
+    def whole(self) -> MixtureParameters:
+        """Return the mixture with covariances as whole matrices where factors and noise are stored instead."""
+        model = self.model.whole
+        if model is self.model:
+            return self
+        covariances = self.model.layout.written_out(self.covariances)
+        return MixtureParameters(self.weights, self.means, covariances, model, noise=self.noise, fixed=self.fixed)
+
     def with_noise(self, noise: Noise, share: float) -> MixtureParameters:
         """Return the mixture with its components scaled so that they leave noise a share."""
         return self.with_other(weights=self.weights * ((1 - share) / self.weights.sum()), noise=noise)
