@@ -411,7 +411,7 @@ def set_fitted(
     past = Past(parameters, result.trace.lower_bounds or past_of(mixture).bounds, weight)
     if problem is not None:
         past = past._replace(solver_state=result.state, problem=problem)
-    if objective.prior and not objective.prior.variational:
+    if objective.prior and not objective.prior.variational and parameters.model.accelerated:
         stream = Stream.from_mixture(parameters, weight, objective)
         past = past._replace(stream=stream, prior_parts=prior_parts(mixture))
     of_fit = fit_attributes(result.trace, result.lower_bound, traces or (result.trace,))

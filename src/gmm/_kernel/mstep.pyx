@@ -168,20 +168,23 @@ cdef class MixtureFamily:
         self.owners = owners
         self.arguments = (covariance_layout, constraint, n_components, n_features, ridge, prior, moments, weights_prior,
                           log_noise, None if owners is None else np.asarray(owners), n_factors)
-        if prior is None:
-            return
+        if prior is not None:
+            self.set_prior(prior, weights_prior)
+            family.objective.log_noise = log_noise
+
+    cdef set_prior(self, prior, weights_prior):
+        cdef Family* family = &self.family
+        cdef Layout layout = family.covariance_layout
         self.mean, self.scale, shrinkage, pseudocount, constant = prior
-        expect("a prior's mean", self.mean.shape[0], n_features)
-        expect("a prior's scale", self.scale.shape[0],
-               n_features if is_low_rank(covariance_layout) else matrix_size(covariance_layout, n_features))
+        expect("a prior's mean", self.mean.shape[0], family.d)
+        # In the low-rank layout it is that of the noise.
+        expect("a prior's scale", self.scale.shape[0], family.d if is_low_rank(layout) else matrix_size(layout, family.d))
         if weights_prior is None:
-            family.objective = posterior(covariance_layout, n_components, &self.mean[0], &self.scale[0], shrinkage,
-                                         pseudocount, constant)
+            family.objective = posterior(layout, family.K, &self.mean[0], &self.scale[0], shrinkage, pseudocount, constant)
         else:
             concentration, sticks, weight = weights_prior
             family.objective = evidence_bound(&self.mean[0], &self.scale[0], shrinkage, pseudocount, constant,
                                               concentration, sticks, weight)
-        family.objective.log_noise = log_noise
 
     def __reduce__(self):
         return MixtureFamily, self.arguments

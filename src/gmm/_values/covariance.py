@@ -225,8 +225,11 @@ class FactorModel(CovarianceModel):
         return n_components * min(each, d * (d + 1) // 2)
 
     def fewest_rows(self, n_features: int) -> int:
-        """Number of rows below which a component overfits its rows: between those of VVI and of VVV."""
-        return n_features + 2 + self.n_factors
+        """Number of rows below which a component overfits its rows: between those of VVI and of VVV.
+
+        Of many columns, as many as one has parameters.
+        """
+        return (n_features if self.stored_whole else 0) + 2 + self.n_factors
 
     def factors(self, covariances: Array) -> Factors:
         """Take covariances of this model apart, as its layout stores them.
