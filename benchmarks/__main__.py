@@ -34,6 +34,9 @@ TIMED = (
     "cluster",
     "stream",
     "following",
+    "how-many",
+    "factors",
+    "embeddings",
 )
 QUESTIONS = (*TIMED, "falls", "instructions")
 

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import brentq, minimize
+from scipy.linalg import sqrtm
+from scipy.optimize import brentq, linprog, minimize
 from scipy.special import betaln, digamma, gammaln, logsumexp, multigammaln, xlogy
 from scipy.stats import multivariate_t
 
@@ -1075,6 +1076,69 @@ def moments_of_mixture(weights, means, covariances):
     centre = weights @ means
     away = means - centre
     return centre, sum(w * (S + np.outer(a, a)) for w, S, a in zip(weights, covariances, away, strict=True))
+
+
+def mixture_wasserstein(one, other):
+    """MW₂ of Delon & Desolneux (2020), section 4: roots of matrices, and the linear program written out."""
+    (w, means, covariances), (v, others, other_covariances) = one, other
+    costs = np.empty((len(w), len(v)))
+    for k, (m, S) in enumerate(zip(means, covariances, strict=True)):
+        for j, (n, T) in enumerate(zip(others, other_covariances, strict=True)):
+            root = sqrtm(S)
+            costs[k, j] = (m - n) @ (m - n) + np.trace(S + T - 2 * sqrtm(root @ T @ root)).real
+    rows = [np.outer(np.arange(len(w)) == k, np.ones(len(v))).ravel() for k in range(len(w))]
+    columns = [np.outer(np.ones(len(w)), np.arange(len(v)) == j).ravel() for j in range(len(v))]
+    program = linprog(costs.ravel(), A_eq=np.array(rows + columns), b_eq=np.concatenate([w / w.sum(), v / v.sum()]))
+    return np.sqrt(program.fun)
+
+
+def divergence(m, S, n, T):
+    """The Kullback–Leibler divergence of N(n, T) from N(m, S)."""
+    precision, step = np.linalg.inv(T), m - n
+    logs = np.linalg.slogdet(T)[1] - np.linalg.slogdet(S)[1]
+    return 0.5 * (np.trace(precision @ S) + step @ precision @ step - len(m) + logs)
+
+
+def divergence_bounds(one, other):
+    """Of mixtures, from below as Durrieu et al. (2012) and from above as Hershey & Olsen (2007), equations 19 to 23."""
+    (w, means, covariances), (v, others, other_covariances) = one, other
+    low = 0.0
+    for k, (m, S) in enumerate(zip(means, covariances, strict=True)):
+        own = sum(w[i] * np.exp(-divergence(m, S, means[i], covariances[i])) for i in range(len(w)))
+        entropy = 0.5 * np.linalg.slogdet(2 * np.pi * np.e * S)[1]
+        density = (np.exp(log_gaussian(m[None], others[j], S + other_covariances[j]))[0] for j in range(len(v)))
+        low += w[k] * (np.log(own) - entropy - np.log(sum(v[j] * each for j, each in enumerate(density))))
+    both = [list(zip(*each[1:], strict=True)) for each in (one, other)]
+    apart = np.array([[divergence(*f, *g) for g in both[1]] for f in both[0]])
+    phi = psi = np.outer(w, v)
+    for _ in range(100):
+        psi = v * phi / phi.sum(axis=0)
+        phi = psi * np.exp(-apart)
+        phi *= w[:, None] / phi.sum(axis=1, keepdims=True)
+    return max(low, 0.0), (xlogy(phi, phi) - xlogy(phi, psi) + phi * apart).sum()
+
+
+def reduced_greedily(mixture, K):
+    """One merger after the other, each of the pair that costs least of all pairs (Runnalls 2007)."""
+    parts = list(zip(*mixture, strict=True))
+
+    def merged(one, other):
+        weight = one[0] + other[0]
+        shares, means, covariances = (np.array(values) for values in zip(one, other, strict=True))
+        return weight, *moments_of_mixture(shares / weight, means, covariances)
+
+    def log_volume(part):
+        return part[0] * np.linalg.slogdet(part[2])[1]
+
+    while len(parts) > K:
+        costs = {}
+        for i in range(len(parts)):
+            for j in range(i):
+                costs[i, j] = log_volume(merged(parts[i], parts[j])) - log_volume(parts[i]) - log_volume(parts[j])
+        i, j = min(costs, key=costs.get)
+        parts.append(merged(parts[i], parts[j]))
+        del parts[i], parts[j]
+    return tuple(np.array(values) for values in zip(*parts, strict=True))
 
 
 def combined(responsibilities, weight):

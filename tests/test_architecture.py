@@ -38,15 +38,20 @@ ROOMS = {
     "exchange": "exchange | mclust onnx sklearn",
     "_loading": "",
     "_selection": """
-        _selection | classifier estimator | search resampling cross_validation | contenders finishing | request
+        _selection | classifier estimator | search cross_validation halves | resampling
+        | contenders finishing | request
         | engine fixed | keeping | cell | bar candidates | standard | table | from_file | grid
         | cells failure target | status
     """,
-    "_uses": "adaptation anomalies combining directions overlap standard_errors tracking | information",
+    "_uses": """
+        adaptation anomalies combining directions distances overlap reduction standard_errors tracking
+        | information pairs
+    """,
     "_exchange": "mclust onnx scikit_learn",
     "_estimators": """
         iteration regressor steps | bayesian | mixture | streamed | estimated | keeping
-        | factors saved units | labelled | fitted | conditional | contract criteria predictive progress scorer summary
+        | factors saved units | labelled | fitted | conditional
+        | contract criteria outcome predictive progress scorer summary
     """,
     "_frozen_mixture": "",
     "_persistence": "_persistence | checkpoints predictions | posterior streams | values | archive | metadata places",
@@ -467,3 +472,14 @@ def test_names_are_those_of_the_literature():
             yield from ((number, found[0]) for number, line in code if (found := word.search(line)))
 
     broken(names, SOURCES, "say responsibilities, counts, first, second, covariances")
+
+
+def test_cython_sees_what_each_module_is_made_of():
+    """Its `cythonize` does not notice the modules in `from gmm._kernel cimport blas`, and leaves old C code."""
+    lines = [
+        f"{path.relative_to(PACKAGE)}:{number}: write `cimport gmm._kernel.name as name`"
+        for path in CYTHON
+        for number, line in enumerate(code_without_text(path), 1)
+        if re.match(r"\s*from gmm(\._kernel)? cimport", line)
+    ]
+    assert not lines, "\n".join(lines)

@@ -16,7 +16,19 @@ pytest.importorskip("resource", reason="the benchmarks measure memory as POSIX t
 
 import benchmarks
 from benchmarks import __main__ as command
-from benchmarks import compare, falls, fits, following, instructions, report, search, stream, tables
+from benchmarks import (
+    compare,
+    embeddings,
+    factors,
+    falls,
+    fits,
+    following,
+    instructions,
+    report,
+    search,
+    stream,
+    tables,
+)
 from benchmarks.grid import Cell, Measurement, cells
 from benchmarks.limit import Rates, limit_seconds, multiply_adds, typical
 from benchmarks.measure import Reading, slope
@@ -316,3 +328,53 @@ def test_objects_are_followed(tmp_path, capsys):
     rows = [line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines() if "every third" in line]
     (tracker, baseline) = (float(row[-1]) for row in rows)
     assert tracker > baseline
+
+
+def test_principal_axes_have_a_density():
+    """One component, two axes and noise of one variance beside them: the density of a Gaussian."""
+    pytest.importorskip("sklearn")
+    from scipy.stats import multivariate_normal
+
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(400, 2)) @ (4 * rng.normal(size=(2, 5))) + 0.5 * rng.normal(size=(400, 5))
+    scores, choice = factors.principal_axes(rows, rows[:9], factors.Grid((1,), (1,)))
+    assert choice == "K=1, 2 axes"
+    mean, (values, vectors) = rows.mean(axis=0), np.linalg.eigh(np.cov(rows.T, bias=True))
+    of_axes = vectors[:, 3:]
+    noise = factors.RIDGE + values[:3].mean() * 400 / 399
+    covariance = of_axes @ np.diag(values[3:] + factors.RIDGE - noise) @ of_axes.T + noise * np.eye(5)
+    np.testing.assert_allclose(scores, multivariate_normal(mean, covariance).logpdf(rows[:9]), rtol=1e-6)
+
+
+def test_held_out_rows_are_in_units_of_the_others():
+    training, test = factors.standardised(np.array([[0.0, 1], [4, 1]]), np.array([[6.0, 2]]))
+    assert training.tolist() == [[-1, 0], [1, 0]]
+    assert test.tolist() == [[2, 1]]
+
+
+def test_tables_that_are_not_there_say_which_file(tmp_path):
+    with pytest.raises(OSError, match=r"winequality-red\.csv.*--tables"):
+        factors.TABLES[4].load(tmp_path, None)
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(50, 3))
+    rows = np.c_[rows, rows[:, 1] * 2]  # the fourth repeats the second
+    np.savetxt(tmp_path / "rows.csv", rows, delimiter=";", header="a;b;c;d", comments="")
+    found = factors.of_uci("rows.csv", ";", slice(None))(tmp_path, tmp_path)
+    np.testing.assert_allclose(found, rows[:, :3])
+
+
+def test_the_adjusted_rand_index_is_scikit_learns():
+    metrics = pytest.importorskip("sklearn.metrics")
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        owner, labels = rng.integers(4, size=60), rng.integers(3, size=60)
+        assert embeddings.rand(owner, labels) == pytest.approx(metrics.adjusted_rand_score(owner, labels))
+
+
+def test_embeddings_are_drawn_alike_from_a_seed():
+    setting = embeddings.SETTINGS[0]
+    first, again = setting.draw(), setting.draw()
+    np.testing.assert_array_equal(first[0], again[0])
+    assert first[0].shape == (300, 64)
+    assert first[2].shape == (embeddings.N_TEST, 64)
+    assert embeddings.is_feasible(setting)

@@ -702,6 +702,24 @@ def test_no_control_character_reaches_the_terminal(tmp_path):
     assert json.loads((out / "result.json").read_text())["best"]["columns"] == [name, "c"]
 
 
+def test_ranges_and_criteria_as_people_write_them(iris):
+    written = ok("fit", iris, "--components", "1-2", "--covariance", "EEE", "--criterion", "BIC").stdout
+    assert written == ok("fit", iris, "--components", "1:2", "--covariance", "EEE").stdout
+
+
+def test_a_folder_of_results_says_which_file_is_the_model(tmp_path, iris):
+    out = tmp_path / "out"
+    ok("fit", iris, "--components", "1", "--covariance", "EII", "--out", out)
+    assert f"{out} is a folder: expected a saved model, {out / 'model.gmm'}" in run("info", out).stderr
+
+
+def test_a_heading_of_two_lines_stays_in_its_line_of_the_table(tmp_path):
+    path = tmp_path / "data.csv"
+    path.write_text('a,"b\nc"\n1,2\n2,3\n4,5\n3,1\n')
+    shown = ok("fit", path, "--covariance", "EII", "--components", "1").stdout
+    assert r"b\nc" in next(line for line in shown.splitlines() if line.startswith("component"))
+
+
 @pytest.mark.skipif(os.name != "posix", reason="places in /dev, of POSIX")
 def test_outputs_go_to_pipes_and_devices(model, tmp_path):
     gmm_ = f"{sys.executable} -m gmm"
@@ -813,6 +831,8 @@ def test_version_and_help_need_nothing():
         (("fit", "--components", "0"), "positive integers"),
         (("fit", "--components", "3:1"), "--components: range 3:1 is empty; write 1:3 ("),
         (("fit", "--components", "a"), "expected 3, 2,4,6 or 1:9, got 'a'"),
+        (("fit", "--columns", "a,b,a"), "--columns: expected each name once, got 'a' again"),
+        (("plot", "model.gmm", "--features", "a,a"), "--features: expected each name once, got 'a' again"),
         (("fit", "--covariance", "full,round"), "--covariance round: expected all, or names among"),
         (("fit", "--covariance", "EEE,EEX"), "--covariance EEX: expected all, or names among full,tied"),
         (("fit", "--covariance", ""), "names separated by commas"),

@@ -64,6 +64,8 @@ REACHED = {
     ("noise", "scikit-learn's estimators"): lambda: to_sklearn(noisy()),
     ("noise", "assigned parameters"): lambda: setattr(noisy(), "weights_", [0.5, 0.5]),
     ("noise", "anomaly_threshold"): lambda: gmm.analysis.anomaly_threshold(noisy(), X, 0.1),
+    ("noise", "distance"): lambda: gmm.analysis.distance(fit(), noisy()),
+    ("noise", "reduce"): lambda: gmm.analysis.reduce(noisy(), 1),
     ("missing values", "anomaly_threshold"): lambda: gmm.analysis.anomaly_threshold(
         fit(missing="em"), with_gaps(), 0.1
     ),
@@ -72,6 +74,8 @@ REACHED = {
     ("a prior", "method='information'"): lambda: information(prior="conjugate"),
     ("fixed parameters", "method='information'"): lambda: information(**FIXED),
     ("a prior", "bootstrap_lrt"): lambda: gmm.inference.bootstrap_lrt(X, 1, prior="conjugate"),
+    ("a prior", "split_lrt"): lambda: gmm.inference.split_lrt(X, 1, prior="conjugate"),
+    ("noise", "split_lrt"): lambda: gmm.inference.split_lrt(X, 1, noise=True),
     ("a prior", "m_step"): lambda: gmm.em.m_step(fit(prior="conjugate"), gmm.em.e_step(fit(), X)),
 }
 

@@ -263,16 +263,64 @@ def test_the_factors_of_rows_are_their_conditional_means(kind):
 
 def test_other_mixtures_have_neither():
     for mixture in (GaussianMixture(2), GaussianMixture(2).fit(rows())):
-        for name in ("transform", "loadings_", "noise_variance_"):
+        for name in ("transform", "set_output", "get_feature_names_out", "loadings_", "noise_variance_"):
             assert not hasattr(mixture, name)
     assert hasattr(GaussianMixture(2, covariance_type="factor", n_factors=1), "transform")
     assert not hasattr(GaussianMixture(2, covariance_type="factor", n_factors=1), "loadings_")
 
 
-def test_transform_needs_complete_rows():
+@every_kind
+def test_the_factors_of_rows_with_gaps_are_those_of_what_is_there(kind):
     X = rows()
-    with pytest.raises(ValueError, match="missing"):
-        fitted(X, missing="em").transform(np.where(np.arange(X.size).reshape(X.shape) % 7 == 0, np.nan, X))
+    gaps = np.arange(X.size).reshape(X.shape) % 7 == 0
+    gaps[3], gaps[4] = True, False
+    mixture = fitted(X, kind, missing="em")
+    found, complete = mixture.transform(np.where(gaps, np.nan, X)), mixture.transform(X)
+    for i in (0, 1, 2, 3, 4):
+        there = np.flatnonzero(~gaps[i])
+        part = mixture.marginal(there) if len(there) else None
+        shares = mixture.weights_ if part is None else part.predict_proba(X[i : i + 1, there])[0]
+        expected = np.zeros(2)
+        for k, share in enumerate(shares):
+            of_columns = mixture.loadings_[k][there]
+            covariance = mixture.covariances_[k][np.ix_(there, there)]
+            expected += share * of_columns.T @ np.linalg.solve(covariance, X[i, there] - mixture.means_[k, there])
+        np.testing.assert_allclose(found[i], expected, atol=1e-9)
+    whole = ~gaps.any(axis=1)
+    np.testing.assert_allclose(found[whole], complete[whole], atol=1e-12)
+    with pytest.raises(ValueError, match="missing='em'"):
+        mixture.set_params(missing="error").transform(np.where(gaps, np.nan, X))
+
+
+@pytest.mark.parametrize("container", ["pandas", "polars"])
+def test_factors_come_in_data_frames(container):
+    package, X = pytest.importorskip(container), rows()
+    mixture = fitted(X)
+    factors = mixture.transform(X)
+    assert mixture.get_feature_names_out().tolist() == ["factor0", "factor1"]
+    frame = mixture.set_output(transform=container).transform(X)
+    assert isinstance(frame, package.DataFrame)
+    assert list(frame.columns) == ["factor0", "factor1"]
+    np.testing.assert_array_equal(frame.to_numpy(), factors)
+    assert isinstance(mixture.set_output().fit_transform(X), package.DataFrame)
+    assert isinstance(mixture.set_output(transform="default").transform(X), np.ndarray)
+    with pytest.raises(ValueError, match="transform"):
+        mixture.set_output(transform="arrow")
+
+
+def test_pipelines_choose_the_container_and_pandas_keeps_the_index():
+    pandas, sklearn = pytest.importorskip("pandas"), pytest.importorskip("sklearn")
+    X = pandas.DataFrame(rows(), columns=list("abcdef"), index=range(7, 407))
+    steps = sklearn.pipeline.make_pipeline(
+        sklearn.preprocessing.StandardScaler(), GaussianMixture(2, covariance_type="factor2", random_state=0)
+    )
+    frame = steps.set_output(transform="pandas").fit(X).transform(X)
+    assert (list(frame.columns), frame.index[0]) == (["factor0", "factor1"], 7)
+    assert steps.get_feature_names_out().tolist() == ["factor0", "factor1"]
+    again = sklearn.base.clone(steps[-1]).fit(X)
+    assert isinstance(again.transform(X), pandas.DataFrame)
+    with sklearn.config_context(transform_output="pandas"):
+        assert isinstance(fitted(X).transform(X), pandas.DataFrame)
 
 
 @every_kind

@@ -172,3 +172,13 @@ def test_a_column_and_its_copy_are_singular_whatever_rounding_makes_of_them(cova
         covariances = covariance if covariance_type == "EEE" else covariance[None]
         one = MixtureParameters(np.ones(1), rng.normal(size=(1, 2)), covariances, covariance_model(covariance_type))
         assert degenerate_components(one, 200, 0.0).all()
+
+
+@pytest.mark.parametrize("distinct", [1, 2])
+def test_components_without_rows_are_named(distinct):
+    rows = np.repeat(np.arange(2.0 * distinct).reshape(distinct, 2), 20, axis=0)
+    with pytest.warns(gmm.ConvergenceWarning, match=f"n_components={distinct} gives the same density"):
+        mixture = gmm.GaussianMixture(4).fit(rows)
+    assert np.count_nonzero(mixture.weights_ > 1e-12) == distinct
+    same = gmm.GaussianMixture(distinct).fit(rows)
+    np.testing.assert_allclose(mixture.score_samples(rows), same.score_samples(rows))

@@ -46,6 +46,7 @@ RIGHT = {
     "y": Y,
     "X_out": X[:3],
     "model": MODEL,
+    "other": MODEL,
     "estimator": MODEL,
     "statistics": gmm.em.e_step(MODEL, X),
     "rate": 0.9,

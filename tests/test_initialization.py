@@ -10,7 +10,7 @@ import reference
 from gmm import GaussianMixture, _candidates
 from gmm._fitting import starts as initialization
 from gmm._fitting.hierarchy import Hierarchy
-from gmm._fitting.sampling import kmeans_plusplus, sampled
+from gmm._fitting.sampling import RoughRows, kmeans_plusplus, sampled
 from gmm._fitting.starts import (
     STARTS,
     Portfolio,
@@ -21,9 +21,12 @@ from gmm._fitting.starts import (
     start_statistics,
 )
 from gmm._kernel import first_look, tiles
+from gmm._passes.e_step import EStep
 from gmm._rows.sources import ArraySource
 from gmm._values.covariance import PARSIMONIOUS, covariance_model
+from gmm._values.layouts import SPHERICAL
 from gmm._values.objective import Objective
+from gmm._values.whitened import WhitenedMixture
 
 every_type = pytest.mark.parametrize("covariance_type", [*PARSIMONIOUS, *reference.OF_FACTORS])
 closed_forms = pytest.mark.parametrize("covariance_type", reference.CLOSED_FORMS)
@@ -438,3 +441,15 @@ def test_one_component_needs_no_luck():
         fitted = GaussianMixture(1, init_params=init_params, reg_covar=0, random_state=0).fit(ROWS)
         np.testing.assert_allclose(fitted.means_[0], ROWS.mean(axis=0), rtol=1e-9)
         np.testing.assert_allclose(fitted.covariances_[0], np.cov(ROWS.T, bias=True), rtol=1e-9)
+
+
+def test_rough_rows_lose_what_float32_loses_and_no_more():
+    mixture = WhitenedMixture(SPHERICAL, np.zeros(3), ROWS[:3], np.ones(3))
+    exact, rough = (EStep(kind(ROWS), SPHERICAL)(mixture) for kind in (ArraySource, RoughRows))
+    assert (exact.means != rough.means).any()
+    np.testing.assert_allclose(rough.means, exact.means, atol=1e-5)
+
+
+def test_weights_out_of_range_keep_rough_rows_in_float64():
+    assert RoughRows(ROWS).single
+    assert not RoughRows(ROWS, np.full(len(ROWS), 1e9)).single

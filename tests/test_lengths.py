@@ -125,13 +125,24 @@ def begin(ascent, **changed):
     return ascent
 
 
-def ascend(plan=None, scratch=None, *, rows=ROWS, weight=None, at_most=2, ascent=None):
-    plan = plan or a_plan()
-    ascent = ascent or begin(mstep.QuasiNewtonState(family(), 1e-3, True))
-    scratch = walked(plan) if scratch is None else scratch
-    return plan.run_quasi_newton(
-        scratch, _em.RowTable(rows, weight), None, at_most=at_most, state=ascent, repair_empty=False
-    )
+LIMITS = {"lead": -np.inf, "catch_up": 20, "pass_limit": np.inf, "call_limit": np.inf}
+
+
+def a_loop(rows=ROWS, weight=None, layout=FULL, **changed):
+    given = {"origin": np.zeros(D), "reach": np.full(D, 10.0)} | changed
+    return _em.Loop(_em.RowTable(rows, weight), SimpleNamespace(code=layout), **given, single=False)
+
+
+def an_ascent(layout=FULL):
+    whitening = {"covariances": whiteners(layout), "whiteners": whiteners(layout)}
+    log_determinants = np.zeros(1 if layout == TIED else K)
+    ascent = mstep.QuasiNewtonState(family(layout), 1e-3, True)
+    return begin(ascent, **whitening, log_determinants=log_determinants)
+
+
+def ascend(loop=None, *, at_most=2, layout=FULL, ascent=None, **how):
+    how = LIMITS | {"state": ascent or an_ascent(layout), "repair_empty": False} | how
+    return (loop or a_loop(layout=layout)).run_quasi_newton(_em.Scratch(), at_most=at_most, **how)
 
 
 def lloyd(plan=None, scratch=None, *, rows=ROWS, weight=None, at_most=2, centres=None):
@@ -187,7 +198,7 @@ def survey(rows=ROWS, weight=None, before=(), n_features=D):
     return first_look.Survey([*before, (0, rows, weight)], n_features)
 
 
-LOOPS = {"climb": climb, "ascend": ascend, "lloyd": lloyd}
+LOOPS = {"climb": climb, "lloyd": lloyd}
 OF_A_PASS = [
     *(
         case
@@ -229,7 +240,6 @@ OF_WHAT_IS_MERGED = [
         for name, verb in {
             "sums": None,
             "climb": climb,
-            "ascend": ascend,
             "lloyd": lloyd,
         }.items()
         for case in cases(
@@ -270,7 +280,15 @@ OF_A_CLIMB = [
     *cases("climb, covariances", lambda v: climb(covariances=v), flat(SIZES[FULL])),
     *cases("climb, log_determinants", lambda v: climb(log_determinants=v), flat(K)),
     *cases("climb, family", lambda v: climb(family=v), [family(DIAGONAL), mstep.MixtureFamily(FULL, 0, K + 1, D, 0.0)]),
-    *cases("ascend, state", lambda v: ascend(ascent=v), [mstep.QuasiNewtonState(family(DIAGONAL), 1e-3, True)]),
+    *cases("loop, rows", lambda v: a_loop(rows=v), [*tables(N, D)[2:], np.ones((0, D))]),
+    *cases("loop, weight", lambda v: a_loop(weight=v), optional(flat(N))),
+    *cases("loop, layout", lambda v: a_loop(layout=v), [4, 99]),
+    *cases("loop, origin", lambda v: a_loop(origin=v), flat(D)),
+    *cases("loop, reach", lambda v: a_loop(reach=v), flat(D)),
+    *cases("ascend, at_most", lambda v: ascend(at_most=v), [0, -1]),
+    *cases("ascend, state", lambda v: ascend(ascent=v), [an_ascent(DIAGONAL), an_ascent(TIED)]),
+    *cases("ascend, allowed", lambda v: ascend(allowed=lambda K: v), optional(tables(K, 2)[:2])),
+    *cases("ascend, scatter", lambda v: ascend(layout=TIED, scatter=lambda: v), tables(D, D)),
     *cases("lloyd, centres", lambda v: lloyd(centres=v), tables(K, D)),
     *cases("lloyd, layout", lambda v: lloyd(v), [a_plan(FULL, hard=True), a_plan(DIAGONAL, hard=True)]),
 ]
@@ -474,9 +492,9 @@ def test_a_wrong_length_is_a_value_error(call, value):
         lambda: a_plan().walk(None, _em.RowTable(ROWS), 0, 1),
         lambda: a_plan().walk(begun(a_plan()), None, 0, 1),
         lambda: climb(family=None),
-        lambda: a_plan().run_quasi_newton(
-            walked(a_plan()), _em.RowTable(ROWS), None, at_most=1, state=None, repair_empty=True
-        ),
+        lambda: a_loop().run_quasi_newton(_em.Scratch(), at_most=1, state=None, repair_empty=True, **LIMITS),
+        lambda: a_loop().run_quasi_newton(None, at_most=1, state=an_ascent(), repair_empty=True, **LIMITS),
+        lambda: _em.Loop(None, layout_of_code(FULL), np.zeros(D), np.ones(D), single=False),
         lambda: mstep.QuasiNewtonState(None, 1e-3, True),
         lambda: mstep.Update(None, np.zeros((K, D)), np.ones(K), np.zeros((K, D)), whiteners(FULL), 1.0),
         lambda: a_plan().collect(None),
@@ -505,7 +523,10 @@ def test_uniforms_out_of_range_seed_some_row(uniform):
 
 def test_right_lengths_are_taken():
     assert climb()[0]
-    assert ascend()
+    assert len(ascend()) == 2
+    assert len(ascend(layout=TIED, scatter=lambda: ROWS.T @ ROWS)) == 2
+    assert len(ascend(at_most=6, lead=1e9)) == 2
+    assert len(ascend(at_most=6, call_limit=1.0)) == 1
     assert lloyd()[0]
     plan = a_plan(TIED, common_scatter=True)
     assert plan.collect(plan.sums(walked(plan)), ROWS.T @ ROWS).counts.sum() == pytest.approx(N)

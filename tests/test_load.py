@@ -433,6 +433,18 @@ def test_a_subclass_loads_its_own():
         gmm.load(content)
 
 
+def test_a_subclass_with_parameters_of_its_own_loads_its_own():
+    class Mine(GaussianMixture):
+        def __init__(self, size=2):
+            super().__init__(size)
+            self.size = size
+
+    mixture = Mine(3).fit(np.random.default_rng(0).normal(size=(60, 2)))
+    back = Mine.load(saved(mixture))
+    assert back.get_params() == {"size": 3}
+    assert saved(back) == saved(mixture)
+
+
 # --- Beside files -------------------------------------------------------------------------------
 
 

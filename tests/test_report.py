@@ -612,7 +612,6 @@ def test_the_features_are_those_that_were_named(saved, tmp_path, monkeypatch):
             2,
             "--features a,d: expected one to 6 different columns among 'a'",
         ),
-        (("model.gmm", "rows.csv", "--features", "a,a"), 2, "one to 6 different"),
         (("model.gmm", "absent.csv", "--kind", "convergence"), 2, "--kind convergence cannot be combined with FILE"),
         (
             ("model.gmm", "--kind", "convergence", "--features", "zzz"),

@@ -118,7 +118,7 @@ def test_a_cell_that_did_not_converge_is_marked_without_a_warning():
 
 
 def test_a_degenerate_fit_is_marked_and_not_chosen():
-    tied_rows = np.concatenate([X, np.tile([[0.0, 9.0]], (12, 1))])
+    tied_rows = np.concatenate([X, np.tile([[0.0, 9.0]], (30, 1))])
     found = select(tied_rows, [1, 3], "full", n_init=5, random_state=0)
     assert found.status[1].startswith("degenerate: component")
     assert found.best_index == 0
@@ -127,7 +127,7 @@ def test_a_degenerate_fit_is_marked_and_not_chosen():
 
 
 def test_a_degenerate_fit_is_better_than_nothing():
-    tied_rows = np.concatenate([X, np.tile([[0.0, 9.0]], (12, 1))])
+    tied_rows = np.concatenate([X, np.tile([[0.0, 9.0]], (30, 1))])
     found = select(tied_rows, [3], "full", n_init=5, random_state=0)
     assert found.status[0].startswith("degenerate: component")
     assert found.best.n_components == 3

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
@@ -88,16 +89,6 @@ class Plan:
         tolerance: float,
         repair_empty: bool,
     ) -> tuple[list[float], SufficientStatistics, _Estimate | None]: ...
-    def run_quasi_newton(
-        self,
-        scratch: Scratch,
-        table: RowTable,
-        scatter: _Array | None,
-        *,
-        at_most: int,
-        state: QuasiNewtonState,
-        repair_empty: bool,
-    ) -> list[tuple[float, float, float, bool]]: ...
     def lloyd(
         self,
         scratch: Scratch,
@@ -110,6 +101,35 @@ class Plan:
         total: float,
         least_gain: float,
     ) -> tuple[int, bool, _Array, float, float]: ...
+
+@disjoint_base
+class Loop:
+    def __new__(
+        cls,
+        table: RowTable,
+        moments: Layout,
+        origin: _Array,
+        reach: _Array,
+        *,
+        single: bool,
+        form: int = -1,
+    ) -> Self: ...
+    @property
+    def largest_product(self) -> float: ...
+    def run_quasi_newton(
+        self,
+        scratch: Scratch,
+        *,
+        at_most: int,
+        state: QuasiNewtonState,
+        repair_empty: bool,
+        lead: float,
+        catch_up: float,
+        pass_limit: float,
+        call_limit: float,
+        allowed: Callable[[int], _Array | None] | None = None,
+        scatter: Callable[[], _Array] | None = None,
+    ) -> list[tuple[float, float, float, bool]] | None: ...
 
 @disjoint_base
 class CandidateRows:

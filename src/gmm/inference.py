@@ -1,5 +1,6 @@
 """How sure a fit is: standard errors and intervals, tests of the number of components, held-out likelihoods."""
 
+from gmm._selection.halves import SplitLRT, Stability, split_lrt, stability
 from gmm._selection.resampling import BootstrapLRT, HeldOut, Replicate, bootstrap_lrt, held_out_log_likelihood
 from gmm._uses.standard_errors import StandardErrors, standard_errors
 
@@ -7,8 +8,12 @@ __all__ = [
     "BootstrapLRT",
     "HeldOut",
     "Replicate",
+    "SplitLRT",
+    "Stability",
     "StandardErrors",
     "bootstrap_lrt",
     "held_out_log_likelihood",
+    "split_lrt",
+    "stability",
     "standard_errors",
 ]

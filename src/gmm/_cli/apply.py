@@ -29,6 +29,7 @@ from gmm._selection import MixtureClassifier
 from gmm._selection.classifier import summary_of
 from gmm._text.amounts import counted, noise_of_weight
 from gmm._text.lists import quoted
+from gmm._values.covariance import with_factors
 
 __all__ = ["export", "info", "predict", "sample"]
 
@@ -132,9 +133,10 @@ def info(options: argparse.Namespace) -> None:
         return
     shown = _in_use(model)
     of_all = f" of {model.n_components} in use" if len(shown) < model.n_components else ""
+    kind = with_factors(model.covariance_type, vars(model).get("n_factors"))
     noise = f", {noise_of_weight(model.noise_weight_)}" if fitted_parameters(model).noise else ""
     screen.line(
-        f"{counted(len(shown), 'component')}{of_all}, {model.covariance_type}{noise}, "
+        f"{counted(len(shown), 'component')}{of_all}, {kind}{noise}, "
         f"{counted(model.n_features_in_, 'column')}, {counted(model.n_parameters_, 'parameter')}: "
         f"{ending(model)}"
     )

@@ -155,7 +155,7 @@ def _add_search(command: argparse.ArgumentParser) -> None:
     search.add_argument("--n-factors", metavar="Q", type=components,
                         help="number of factors of the covariance models factor and ppca, written like --components; "
                              "or behind their names: factor2")  # fmt: skip
-    search.add_argument("--criterion", choices=CRITERIA,
+    search.add_argument("--criterion", type=str.lower, choices=CRITERIA,
                         help="criterion to choose by; smaller is better (default bic)")  # fmt: skip
     search.add_argument("--time-limit", metavar="SECONDS", type=positive_number,
                         help="stop starting new fits after SECONDS; the output says if the search is "

@@ -14,9 +14,11 @@ from gmm._caching import cached_property
 from gmm._cli.agreement import Agreement
 from gmm._estimators.contract import names_of_features
 from gmm._estimators.criteria import CRITERIA
+from gmm._estimators.factors import factors_of
 from gmm._estimators.fitted import FittedMixture, model_of
 from gmm._selection import Selection
 from gmm._text.amounts import counted
+from gmm._values.covariance import Factors
 
 __all__ = [
     "MixtureFacts",
@@ -57,6 +59,11 @@ class MixtureFacts:
         return cls(model, names_of_features(model), np.broadcast_to(spreads, model.means_.shape))
 
     @cached_property
+    def factors(self) -> Factors | None:
+        """Loadings and noise; None where the covariance model has none."""
+        return factors_of(self.model, "loadings_") if model_of(self.model).n_factors else None
+
+    @cached_property
     def strongest_correlations(self) -> list[tuple[int, int, float] | None]:
         """The strongest correlation of each component, as (column, column, value); None if it has none."""
         layout, (K, d) = model_of(self.model).layout, self.spreads.shape
@@ -74,10 +81,12 @@ def mixture_json(model: FittedMixture) -> dict[str, Any]:
     Returns
     -------
     dict
-        Sizes, convergence, columns, weights, means, covariances (in the shape of ``covariances_``) and standard
-        deviations.
+        Sizes, convergence, columns, weights, means, covariances (in the shape of ``covariances_``), standard
+        deviations and, if there are factors, loadings and noise.
     """
     facts = MixtureFacts.of(model)
+    parts = facts.factors
+    of_factors = {} if parts is None else {"loadings": parts.loadings.tolist(), "noise_variances": parts.noise.tolist()}
     return {
         "n_components": int(model.n_components),
         "covariance_type": model.covariance_type,
@@ -89,6 +98,7 @@ def mixture_json(model: FittedMixture) -> dict[str, Any]:
         "means": model.means_.tolist(),
         "covariances": model.covariances_.tolist(),
         "standard_deviations": facts.spreads.tolist(),
+        **of_factors,
     }
 
 

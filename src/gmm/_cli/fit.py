@@ -15,6 +15,7 @@ from gmm._cli.rows import Rows, rows_to_fit
 from gmm._cli.show import Screen
 from gmm._estimators.bayesian import BayesianGaussianMixture
 from gmm._estimators.criteria import CRITERIA
+from gmm._selection.request import requested_types
 from gmm._text.amounts import counted
 from gmm._text.lists import suggestion
 from gmm._values.covariance import (
@@ -22,8 +23,6 @@ from gmm._values.covariance import (
     COVARIANCE_CHOICES,
     DEFAULT_COVARIANCE_TYPE,
     OF_FACTORS,
-    OF_ONE_FEATURE,
-    PARSIMONIOUS,
     model_names,
     names_factors,
 )
@@ -72,7 +71,7 @@ def fit(options: argparse.Namespace) -> None:
 
 
 def _covariance_types(options: argparse.Namespace) -> list[str] | None:
-    """Return the covariance models by their names; None are all, or the default."""
+    """Return the covariance models by their names, among which "all" may be; None is the default."""
     names = options.covariance or ["all"]
     if options.bayesian and options.covariance is not None and (len(names) > 1 or names[0] not in CLASSIC):
         raise UsageError(f"--covariance {','.join(names)}: expected one of {', '.join(CLASSIC)} with --bayesian")
@@ -89,14 +88,14 @@ def _covariance_types(options: argparse.Namespace) -> list[str] | None:
         )
     if not of_factors and options.n_factors is not None:
         raise UsageError(f"--n-factors: expected with --covariance {' or '.join(OF_FACTORS)}, whose factors it counts")
-    return None if "all" in names else model_names(names, options.n_factors or ())
+    return None if names == ["all"] else model_names(sorted(names, key="all".__ne__), options.n_factors or ())
 
 
 def _search(
     screen: Screen, rows: Rows, names: Sequence[str] | None, options: argparse.Namespace
 ) -> selection.Selection:
     options.components, options.criterion = options.components or list(_COMPONENTS), options.criterion or CRITERIA[0]
-    types = names or (OF_ONE_FEATURE if len(rows.names) == 1 else PARSIMONIOUS)
+    types = requested_types(names or "all", len(rows.names))
     same = {
         name: vars(options)[name] for name in ("criterion", "time_limit", "checkpoint", "resume", "refine", "prior")
     }

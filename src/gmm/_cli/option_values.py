@@ -13,9 +13,9 @@ _MOST_COMPONENTS = 10_000
 
 
 def components(text: str) -> list[int]:
-    """Parse ``3``, ``2,4,6``, ``1:9`` (both ends included), or a list of these."""
+    """Parse ``3``, ``2,4,6``, ``1:9`` or ``1-9`` (both ends included), or a list of these."""
     numbers: list[int] = []
-    for part in text.split(","):
+    for part in text.replace("-", ":").split(","):
         first, colon, last = part.partition(":")
         if not (first.strip().isdecimal() and (not colon or last.strip().isdecimal())):
             raise argparse.ArgumentTypeError(f"expected 3, 2,4,6 or 1:9, got {text!r}")
@@ -34,6 +34,8 @@ def names(text: str) -> list[str]:
     listed = [name.strip() for name in next(csv.reader([text], skipinitialspace=True), [])]
     if not listed or "" in listed:
         raise argparse.ArgumentTypeError(f"expected names separated by commas, got {text!r}")
+    if again := [name for i, name in enumerate(listed) if name in listed[:i]]:
+        raise argparse.ArgumentTypeError(f"expected each name once, got {again[0]!r} again")
     return listed
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from gmm._cli.failures import CommandError
 from gmm._estimators.bayesian import BayesianGaussianMixture
 from gmm._estimators.mixture import GaussianMixture
@@ -35,6 +37,9 @@ def load_model(path: str) -> GaussianMixture | BayesianGaussianMixture | Mixture
     CommandError, ValueError
         As `load_mixture`.
     """
+    if os.path.isdir(path):
+        inside = os.path.join(path, "model.gmm")
+        raise CommandError(f"{path} is a folder: expected a saved model" + f", {inside}" * os.path.exists(inside))
     model = load(path)
     if not isinstance(model, GaussianMixture | BayesianGaussianMixture | MixtureClassifier):
         raise CommandError(f"{path} holds a {type(model).__name__}, expected a mixture")

@@ -29,7 +29,8 @@ from gmm._cli.choice import choice, headed_table
 from gmm._cli.describe import MixtureFacts, decimals
 from gmm._cli.failures import in_options
 from gmm._text.amounts import counted, duration
-from gmm._text.printable import printable_lines
+from gmm._text.printable import printable, printable_lines
+from gmm._values.covariance import Factors
 
 __all__ = ["Screen"]
 
@@ -38,6 +39,7 @@ _PATIENCE = 1.0  # seconds without a word
 _UNCUT = 10_000
 _GAP = 3  # between two columns of a table
 _LABELS_SHOWN = 30
+_LOADINGS_SHOWN = 30
 
 
 class _Console(Console):
@@ -196,16 +198,33 @@ class Screen:
         hidden = len(facts.names) - _COLUMNS_SHOWN
         if hidden > 0:
             self.line(f"… and {counted(hidden, 'more column')} (--json prints all)")
+        if facts.factors is not None:
+            self._factors(facts, facts.factors, shown)
+
+    def _factors(self, facts: MixtureFacts, factors: Factors, shown: Sequence[int]) -> None:
+        """Print the loadings, and the standard deviations of the noise beside them."""
+        labels, values = list[tuple[str, str]](), list[NDArray[np.float64]]()
+        for k in shown:
+            loadings, noise = factors.loadings[k].T, np.sqrt(factors.noise[k])
+            labels += [(str(k), f"factor {j}") for j in range(len(loadings))] + [(str(k), "noise ±")]
+            values += [*loadings, noise]
+        table = np.array(values[:_LOADINGS_SHOWN])
+        columns = [(name, _in_decimals(table[:, j])) for j, name in enumerate(facts.names[:_COLUMNS_SHOWN])]
+        for part in _fitting(columns, self._width):
+            self.line()
+            self._show(_loadings_table(labels, part))
+        if len(values) > _LOADINGS_SHOWN:
+            self.line(f"… and {counted(len(values) - _LOADINGS_SHOWN, 'more row')} of loadings (--json prints all)")
 
     def agreement(self, agreement: Agreement, name: str, columns: Mapping[int, str]) -> None:
         """Print the cross-table of labels and some columns, by their headings; `name` is that of the label column."""
         table = headed_table()
-        table.add_column(escape(name))
+        table.add_column(escape(printable(name)))
         for heading in columns.values():
             table.add_column(heading, justify="right")
         pairs = zip(agreement.labels, agreement.counts, strict=True)
         for label, counts in islice(pairs, _LABELS_SHOWN):
-            table.add_row(escape(label), *(str(n) if n else "[dim]·[/]" for n in counts[list(columns)]))
+            table.add_row(escape(printable(label)), *(str(n) if n else "[dim]·[/]" for n in counts[list(columns)]))
         wide = len(columns) > _COLUMNS_SHOWN
         if wide:
             self.line(f"table of labels with {counted(len(columns), 'column')} left out (--json prints all)")
@@ -229,7 +248,7 @@ class Screen:
 
 def _columns_of_mixture(facts: MixtureFacts) -> list[tuple[str, list[str]]]:
     columns = [
-        (name, _mean_and_spread(facts.model.means_[:, j], facts.spreads[:, j]))
+        (printable(name), _mean_and_spread(facts.model.means_[:, j], facts.spreads[:, j]))
         for j, name in enumerate(facts.names[:_COLUMNS_SHOWN])
     ]
     if any(facts.strongest_correlations):
@@ -242,8 +261,24 @@ def _correlation(facts: MixtureFacts, pair: tuple[int, int, float] | None) -> st
     if pair is None:
         return ""
     i, j, value = pair
-    between = "" if len(facts.names) == 2 else f" {facts.names[i]}, {facts.names[j]}"
+    between = "" if len(facts.names) == 2 else f" {printable(facts.names[i])}, {printable(facts.names[j])}"
     return f"{value:+.2f}{between}"
+
+
+def _in_decimals(values: NDArray[np.float64]) -> list[str]:
+    digits = decimals(float(np.abs(values).max()), float(np.abs(values).max()))
+    return [f"{value:{'.3g' if digits is None else f'.{digits}f'}}" for value in values]
+
+
+def _loadings_table(labels: Sequence[tuple[str, str]], part: Sequence[tuple[str, list[str]]]) -> Table:
+    table = headed_table()
+    table.add_column("component", justify="right")
+    table.add_column("loadings")
+    for name, _ in part:
+        table.add_column(escape(name), justify="right")
+    for label, *entries in zip(labels, *(entries for _, entries in part), strict=False):
+        table.add_row(*label, *entries)
+    return table
 
 
 def _mean_and_spread(means: NDArray[np.floating], spreads: NDArray[np.float64]) -> list[str]:

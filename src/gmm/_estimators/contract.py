@@ -184,18 +184,20 @@ class Estimator:
 
 
 @functools.cache
-def _signature(cls: Any) -> list[inspect.Parameter]:
-    return list(inspect.signature(cls.__init__).parameters.values())[1:]
+def _signature(cls: Any) -> tuple[dict[str, Any], list[str]]:
+    """Return the parameters of an estimator by name, in order, with their defaults; and those that have no names."""
+    parameters = list(inspect.signature(cls.__init__).parameters.values())[1:]
+    named = {each.name: each.default for each in parameters if each.kind not in _VARIADIC}
+    return named, [str(each) for each in parameters if each.kind in _VARIADIC]
 
 
 def _defaults(cls: Any) -> dict[str, Any]:
-    """Return the parameters of an estimator by name, in order, with their defaults."""
-    return {each.name: each.default for each in _signature(cls) if each.kind not in _VARIADIC}
+    return _signature(cls)[0]
 
 
 def _check_named(cls: Any) -> None:
     """Raise a RuntimeError, as scikit-learn does, unless all parameters of an estimator have names."""
-    if variadic := [str(each) for each in _signature(cls) if each.kind in _VARIADIC]:
+    if variadic := _signature(cls)[1]:
         raise RuntimeError(
             "estimators should always specify their parameters in the signature of their __init__ (no varargs), as "
             f"scikit-learn's do: {cls.__name__}.__init__ has {', '.join(variadic)}"

@@ -27,8 +27,9 @@ from gmm._estimators.fitted import (
 )
 from gmm._estimators.keeping import opened
 from gmm._estimators.labelled import known_classes, record_classes
+from gmm._estimators.outcome import ill_defined, warn_about
 from gmm._estimators.progress import ProgressPrinter
-from gmm._exceptions import ConvergenceWarning, LostClusterError, raisable, warn
+from gmm._exceptions import LostClusterError
 from gmm._log import LOGGER, follows_passes
 from gmm._passes.problem import Beginning, SolverSettings
 from gmm._passes.solver import Iteration, SolverResult
@@ -65,19 +66,6 @@ _PRIOR = (  # parameters that describe the prior and the noise, of one estimator
     "degrees_of_freedom_prior",
     "covariance_prior",
     "noise",
-)
-_ILL_DEFINED = (
-    "Fitting the mixture model failed because some components have ill-defined empirical covariance (for instance "
-    "caused by singleton or collapsed samples). Try to decrease the number of components, increase reg_covar, or scale "
-    "the input data."
-)
-_NOT_CONVERGED = (
-    "Best performing initialization did not converge. Try different init parameters, or increase max_iter, tol, or "
-    "check for degenerate data."
-)
-_ALL_NOISE = (
-    "No component has a row: noise took all of them. A box of noise that is much smaller than that of the rows has a "
-    "density above theirs."
 )
 
 
@@ -389,7 +377,7 @@ def _adopt(
     problem = _problem(mixture, source) if mixture.warm_start else None
     set_fitted(mixture, outcome.result, source, names, objective, traces=outcome.traces, problem=problem)
     record_classes(mixture, classes, source.known)
-    warn_about(outcome, mixture.max_iter)
+    warn_about(outcome, mixture.max_iter, has_prior=bool(objective.prior))
     return mixture
 
 
@@ -436,31 +424,3 @@ def settings_of(
     )
     K = int(mixture.n_components)  # products of a narrower type would overflow
     return fitting.fit.FitSettings(K, objective, start, solver, mixture.n_threads, vars(mixture).get("refine"))
-
-
-def warn_about(fit: fitting.progress.MixtureFit, max_iter: int) -> None:
-    """Warn if a fit did not converge or components lost all their rows."""
-    trace = fit.result.trace
-    if not trace.converged and 0 < max_iter <= len(trace):
-        warn(_NOT_CONVERGED, raisable(ConvergenceWarning))
-    if fit.result.parameters.noise and fit.result.statistics.counts.max() < 1:
-        warn(_ALL_NOISE, raisable(ConvergenceWarning))
-    warn_of_repairs(fit.repaired)
-
-
-def warn_of_repairs(repaired: tuple[int, ...]) -> None:
-    """Warn if there are components that lost all their rows."""
-    if repaired:
-        listed = ", ".join(map(str, dict.fromkeys(repaired)))
-        warn(
-            f"Component(s) {listed} lost all rows during the fit and were given half of the heaviest component. Fewer "
-            "components or another start may suit the data better.",
-            raisable(ConvergenceWarning),
-        )
-
-
-def ill_defined(error: SingularMatrixError, model: CovarianceModel) -> str:
-    """The error message for a singular covariance: scikit-learn's sentence, and which covariance it is."""
-    one = f"A covariance of {model.name}" if model.constraint else f"The covariance of component {error.component}"
-    whose = "The covariance that all components share" if model.layout.pooled else one
-    return f"{_ILL_DEFINED} {whose} is singular."

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from importlib import import_module
 from types import MethodType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm._estimators.contract import as_dtype
 from gmm._estimators.fitted import FittedMixture, fitted_parameters, source_of
+from gmm._estimators.scorer import Scorer
 from gmm._rows.entrance import as_one_array
+from gmm._validation.scalars import check_choice
 from gmm._values.covariance import OF_FACTORS, FactorModel, Factors, names_factors
 
-__all__ = ["OfFactors", "factors_of", "fit_transform", "transform"]
+__all__ = ["OfFactors", "factors_of", "fit_transform", "get_feature_names_out", "set_output", "transform"]
+
+_CONTAINERS = "default", "pandas", "polars"
+_OUTPUT = "_sklearn_output_config"  # scikit-learn's name, which its `clone` copies
+_Mixture = TypeVar("_Mixture", bound=FittedMixture)
 
 
 class OfFactors:
@@ -35,17 +43,17 @@ def transform(self: FittedMixture, X: ArrayLike) -> NDArray[Any]:
 
     With "factor" or "ppca", component k draws a row as x = μ_k + Λ_k u + ε from q factors u ~ N(0, I) and noise
     ε ~ N(0, Ψ_k). The factors that are expected of a row are Σ_k r_ik Λ_kᵀ Σ_k⁻¹ (x_i − μ_k). Each component has
-    factors of its own, so compare rows of one component. With other covariance types there is no such method.
+    factors of its own, so compare rows of one component. Where values are missing (``missing="em"``), x_i, μ_k, Σ_k and
+    Λ_k are those of the others. With other covariance types there is no such method.
 
     Parameters
     ----------
     X : array-like or data frame of shape (n, d)
-        Complete rows.
 
     Returns
     -------
     ndarray of shape (n, q)
-        float32 for float32 rows, else float64.
+        float32 for float32 rows, else float64; a data frame if `set_output` or scikit-learn's configuration says so.
 
     Examples
     --------
@@ -56,13 +64,18 @@ def transform(self: FittedMixture, X: ArrayLike) -> NDArray[Any]:
            [0.33]])
     """
     source = source_of(self, X)
-    rows = np.asarray(as_one_array(source, "transform").rows)
+    rows = np.asarray(as_one_array(source, "transform", gaps=True).rows)
     mixture, loadings = fitted_parameters(self), factors_of(self, "transform").loadings
-    responsibilities, precisions = self.predict_proba(rows), mixture.model.layout.gram(mixture.whiteners)
+    responsibilities = Scorer(mixture, self.n_threads).responsibilities(source)
     factors = np.zeros((len(rows), loadings.shape[2]))
-    for share, mean, map_ in zip(responsibilities.T, mixture.means, precisions @ loadings, strict=True):
-        factors += share[:, None] * ((rows - mean) @ map_)
-    return as_dtype(factors, source.dtype)
+    patterns, which = np.unique(np.isnan(rows), axis=0, return_inverse=True)
+    for number, missing in enumerate(patterns):
+        here, there = np.flatnonzero(which.ravel() == number), np.flatnonzero(~missing)
+        part, means = rows[np.ix_(here, there)], mixture.means[:, there]
+        maps = np.linalg.solve(mixture.covariances[:, there[:, None], there], loadings[:, there])
+        for share, mean, map_ in zip(responsibilities[here].T, means, maps, strict=True):
+            factors[here] += share[:, None] * ((part - mean) @ map_)
+    return _in_container(self, as_dtype(factors, source.dtype), X)
 
 
 def fit_transform(self: FittedMixture, X: ArrayLike, y: object = None, **how: Any) -> NDArray[Any]:
@@ -70,6 +83,43 @@ def fit_transform(self: FittedMixture, X: ArrayLike, y: object = None, **how: An
     estimator: Any = self  # whose `fit` may be a subclass's
     factors: NDArray[Any] = estimator.fit(X, y, **how).transform(X)
     return factors
+
+
+def get_feature_names_out(self: FittedMixture, input_features: object = None) -> NDArray[np.object_]:
+    """Return the names of what `transform` returns: factor0, factor1, …; *beyond*."""
+    n_factors = fitted_parameters(self).model.n_factors
+    return np.array([f"factor{j}" for j in range(n_factors)], dtype=object)
+
+
+def set_output(self: _Mixture, *, transform: str | None = None) -> _Mixture:
+    """Choose what `transform` returns, as scikit-learn's transformers do; *beyond*.
+
+    Parameters
+    ----------
+    transform : {"default", "pandas", "polars"} or None, default=None
+        An array, or a data frame of one of these packages; None leaves it as it is.
+
+    Returns
+    -------
+    GaussianMixture
+        The estimator itself.
+    """
+    if transform is not None:
+        vars(self)[_OUTPUT] = {"transform": check_choice(transform, "transform", _CONTAINERS)}
+    return self
+
+
+def _in_container(mixture: FittedMixture, factors: NDArray[Any], X: object) -> Any:
+    """Return the factors as the array or the data frame that is asked for; of pandas, with the index of X."""
+    common = sys.modules["sklearn"].get_config()["transform_output"] if "sklearn" in sys.modules else "default"
+    container = vars(mixture).get(_OUTPUT, {}).get("transform", common)
+    if container == "default":
+        return factors
+    names = get_feature_names_out(mixture).tolist()
+    if container == "polars":
+        return import_module("polars").DataFrame(factors, schema=names, orient="row")
+    pandas = import_module("pandas")
+    return pandas.DataFrame(factors, columns=names, index=X.index if isinstance(X, pandas.DataFrame) else None)
 
 
 def factors_of(mixture: FittedMixture, name: str) -> Factors:
@@ -83,7 +133,7 @@ def factors_of(mixture: FittedMixture, name: str) -> Factors:
     _check_has_factors(mixture, name)
     parameters = fitted_parameters(mixture)
     assert isinstance(parameters.model, FactorModel)  # this is what was checked
-    return parameters.model.factors(parameters.covariances)
+    return parameters.model.factors(parameters.covariances, mixture.reg_covar)
 
 
 def _check_has_factors(mixture: FittedMixture, name: str) -> None:

@@ -374,7 +374,7 @@ class FittedMixture(Estimator):
     def _summary(self) -> Summary:
         history, lower_bound = vars(self).get("history_"), vars(self).get("lower_bound_")
         parameters, names = fitted_parameters(self), names_of_features(self)
-        return Summary.of(parameters, history, lower_bound, names, objective=self._bound_name)
+        return Summary.of(parameters, history, lower_bound, names, objective=self._bound_name, least=self.reg_covar)
 
     def _model(self) -> CovarianceModel:
         return model_of(self) if self._parameters is None else self._parameters.model.whole

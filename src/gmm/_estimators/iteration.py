@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gmm import _fitting as fitting
-from gmm._estimators.estimated import ill_defined
 from gmm._estimators.fitted import (
     FittedMixture,
     check_is_mixture,
@@ -16,6 +15,7 @@ from gmm._estimators.fitted import (
     source_of,
 )
 from gmm._estimators.mixture import GaussianMixture
+from gmm._estimators.outcome import ill_defined
 from gmm._estimators.scorer import Scorer
 from gmm._public import publish
 from gmm._validation.combinations import refusal

@@ -13,8 +13,15 @@ from gmm import _fitting as fitting
 from gmm._estimators import criteria, estimated, saved
 from gmm._estimators.conditional import ConditionalPrediction, conditional_mixture, predicted
 from gmm._estimators.contract import given_names, names_of_features
-from gmm._estimators.estimated import fit_settings, ill_defined, is_noisy, noise_of, prior_parts, warn_of_repairs
-from gmm._estimators.factors import OfFactors, factors_of, fit_transform, transform
+from gmm._estimators.estimated import fit_settings, is_noisy, noise_of, prior_parts
+from gmm._estimators.factors import (
+    OfFactors,
+    factors_of,
+    fit_transform,
+    get_feature_names_out,
+    set_output,
+    transform,
+)
 from gmm._estimators.fitted import (
     FittedMixture,
     Past,
@@ -27,6 +34,7 @@ from gmm._estimators.fitted import (
     source_of,
 )
 from gmm._estimators.labelled import copy_classes
+from gmm._estimators.outcome import ill_defined, warn_of_repairs
 from gmm._estimators.streamed import block_of, stream_blocks
 from gmm._exceptions import ConvergenceWarning, raisable, warn
 from gmm._passes.stepwise import Stream
@@ -253,6 +261,7 @@ class GaussianMixture(FittedMixture):
     fixed: Mapping[str, bool | ArrayLike] | None = None
 
     transform, fit_transform = OfFactors(transform), OfFactors(fit_transform)
+    set_output, get_feature_names_out = OfFactors(set_output), OfFactors(get_feature_names_out)
     fit, fit_predict, impute = estimated.fit, estimated.fit_predict, estimated.impute
     save = saved.save
     load = classmethod(saved.load)  # type: ignore[var-annotated]

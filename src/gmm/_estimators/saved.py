@@ -141,12 +141,15 @@ def from_state(cls: type[_Mixture], header: dict[str, Any], arrays: dict[str, ND
     model = covariance_model(item(header, "covariance_model", str))
     parameters = mixture_from_state(arrays, model_of_stored(model, np.shape(arrays["covariances"])))
     arguments = from_json_values(item(header, "parameters", dict))  # but for arrays, which are not saved among them
+    implied: dict[str, Any] = {"noise": parameters.noise.parameter}
     if cls._variational:
         parameters = posterior_from_state(header, arrays, parameters)
-        arguments = prior_parameters(parameters.prior) | arguments
+        implied |= prior_parameters(parameters.prior)
     if parameters.fixed:
-        arguments = {"fixed": parameters.fixed.masks} | arguments
-    estimator = cls(**{"noise": parameters.noise.parameter} | arguments)
+        implied["fixed"] = parameters.fixed.masks
+    estimator = cls(**arguments)  # a subclass may have parameters of its own alone
+    for name in implied.keys() - arguments.keys():
+        setattr(estimator, name, implied[name])
     _restore(estimator, header, arrays, parameters)
     return estimator
 

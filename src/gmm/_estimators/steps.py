@@ -13,9 +13,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from gmm._estimators.bayesian import BayesianGaussianMixture
 from gmm._estimators.contract import as_public_array
-from gmm._estimators.estimated import fit_settings, ill_defined, warn_of_repairs
+from gmm._estimators.estimated import fit_settings
 from gmm._estimators.fitted import FittedMixture, model_of
 from gmm._estimators.mixture import GaussianMixture
+from gmm._estimators.outcome import ill_defined, warn_of_repairs
 from gmm._estimators.scorer import Scorer
 from gmm._exceptions import InvalidParameterError, raisable
 from gmm._fitting.fit import FitSettings, SteppedPass, iter_passes

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm._passes.trace import Trace
-from gmm._text.amounts import counted, noise_of_weight
+from gmm._text.amounts import counted, noise_of_weight, percent
 from gmm._text.html import Cell, Html, escaped, line, sparkline, table
 from gmm._text.lists import aligned
+from gmm._values.covariance import FactorModel
 from gmm._values.parameters import MixtureParameters
 from gmm._values.variational import MixturePosterior
 
@@ -26,7 +27,7 @@ class Summary:
 
     The table, `headings` and `rows`, has the first components and features only; `omissions` says how many are missing.
     `weights` are those of the components in the table, for bars if there are any. `ending` is empty if there is nothing
-    to say of the fit.
+    to say of the fit, `factors` where there are none.
     """
 
     headline: str
@@ -34,6 +35,7 @@ class Summary:
     rows: tuple[tuple[str, ...], ...]
     omissions: str
     ending: str = ""
+    factors: str = ""
     weights: tuple[float, ...] = ()
     objective: str = ""
     lower_bounds: tuple[float, ...] = ()
@@ -47,8 +49,12 @@ class Summary:
         feature_names: Sequence[str],
         *,
         objective: str,
+        least: float,
     ) -> Summary:
-        """Summarise a mixture and, if it was fitted, its `trace` and `lower_bound`, of an `objective` by name."""
+        """Summarise a mixture and, if it was fitted, its `trace` and `lower_bound`, of an `objective` by name.
+
+        Beside factors, noise of at least `least` is shown.
+        """
         K, d = parameters.means.shape
         n_rows, n_columns = min(K, _MAX_COMPONENTS), min(d, _MAX_FEATURES)
         fit = trace if trace is not None and len(trace) else None
@@ -64,6 +70,7 @@ class Summary:
             headings=("", "weight", *feature_names[:n_columns]),
             rows=_rows(parameters, n_rows, n_columns),
             omissions=_omissions(K - n_rows, d - n_columns),
+            factors=_explained(parameters, n_rows, least),
             ending=f"{fit.ending} ({fit.reason}), {objective} {lower_bound:.6g} nats" if fit else "",
             weights=tuple(parameters.weights[:n_rows].tolist()),
             objective=objective,
@@ -99,7 +106,7 @@ class Summary:
     def __str__(self) -> str:
         """Return the summary as lines of text."""
         lines = aligned([self.headings, *self.rows])
-        notes = [f"  {note}" for note in (self.omissions, f"({_MEANING})") if note]
+        notes = [f"  {note}" for note in (self.omissions, self.factors, f"({_MEANING})") if note]
         return "\n".join([self.headline, *[self.ending] * bool(self.ending), *lines, *notes])
 
     def html(self) -> list[Html]:
@@ -108,7 +115,7 @@ class Summary:
             [number, Cell(weight, bar=share), *rest]
             for (number, weight, *rest), share in zip(self.rows, self.weights, strict=False)
         ]
-        notes = "; ".join(note for note in (self.omissions, _MEANING) if note)
+        notes = "; ".join(note for note in (self.omissions, self.factors, _MEANING) if note)
         parts = [line(self.headline, "title"), table(self.headings, rows or self.rows), line(notes, "faint")]
         if self.ending:
             curve = sparkline(self.lower_bounds, label=f"{self.objective}, pass 1 to {len(self.lower_bounds)}")
@@ -121,6 +128,17 @@ def _omissions(n_components: int, n_features: int) -> str:
     numbers = {"more component": n_components, "more feature": n_features}
     missing = [counted(number, what) for what, number in numbers.items() if number > 0]
     return f"… and {', '.join(missing)}" if missing else ""
+
+
+def _explained(parameters: MixtureParameters, n_rows: int, least: float) -> str:
+    """Tell what the factors of each component leave as noise: the mean share of the columns' variances."""
+    if not isinstance(parameters.model, FactorModel):
+        return ""
+    covariances = parameters.covariances[:n_rows]
+    shares = parameters.model.factors(covariances, least).noise / np.diagonal(covariances, axis1=1, axis2=2)
+    each = ", ".join(percent(share) for share in shares.mean(axis=1))
+    of = "the component's variances" if n_rows == 1 else "each component's variances"
+    return f"{counted(parameters.model.n_factors, 'factor')}; noise is {each} of {of}"
 
 
 def _rows(parameters: MixtureParameters, n_rows: int, n_columns: int) -> tuple[tuple[str, ...], ...]:

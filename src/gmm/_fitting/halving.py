@@ -92,6 +92,8 @@ class Schedule:
         Whether the seeds of every other pair of candidates are rows at random.
     single : bool
         Whether passes over the part may be in float32: not where covariances are singular but for the ridge.
+    single_throughout : bool
+        Whether passes over all rows may be as well. Of few rows, a climb from rounded sums would take more passes.
     n_larger : int
         Candidates of the second race; 0 for no such race.
     surplus : int
@@ -112,6 +114,7 @@ class Schedule:
     n_seeding: int = _SEEDING_ROWS
     random_seeds: bool = True
     single: bool = True
+    single_throughout: bool = False
     n_larger: int = 0
     surplus: int = _SURPLUS
     agreement: float = 0.0
@@ -153,7 +156,13 @@ def _schedule(model: CovarianceModel, n: int, d: int, K: int, without_prior: boo
     if n < _MANY_ROWS:
         return schedule
     n_seeding = _SEEDING_ROWS_OF_MANY * K
-    return replace(schedule, n_lloyd=_LLOYD_PASSES_OF_MANY, n_seeding=n_seeding, random_seeds=False)
+    return replace(
+        schedule,
+        n_lloyd=_LLOYD_PASSES_OF_MANY,
+        n_seeding=n_seeding,
+        random_seeds=False,
+        single_throughout=True,
+    )
 
 
 def best_candidate(
@@ -192,8 +201,8 @@ def best_candidate(
             [seeding_uniforms(schedule.n_greedy(n), K, rng) for K, n in sizes.items()],
             # Also where the part may not be in float32: here variances are about 1, and clusters spherical or diagonal.
             [_scaled(view, part.survey.centre, limit) for view in views_of(part, model.moments)],
-            _rows(part, sample, model, limit if schedule.single else 0),
-            _rows(sample, sample, model, 0),
+            _rows(part, sample, model, limit * schedule.single),
+            _rows(sample, sample, model, limit * schedule.single_throughout),
             n_effective=n_effective,
             fewest_rows=fewest_rows(model, sample.n_features),
             thin=THIN,

@@ -27,11 +27,12 @@ def first_leg(
     settings: SolverSettings,
     passes: int,
     callback: Callable[[Iteration], object] | None = None,
+    lead: float = -inf,
 ) -> SolverRun | SingularMatrixError:
-    """Run a start for some passes; return the error if a covariance becomes singular."""
+    """Run a start for some passes, fewer if far below a lead; return the error if a covariance becomes singular."""
     try:
         begin = Beginning(start) if isinstance(start, MixtureParameters) else problem.beginning(e_step, start)
-        return problem.run(e_step, begin, settings, callback=callback).go(passes)
+        return problem.run(e_step, begin, settings, callback=callback).go(passes, lead)
     except SingularMatrixError as error:
         return error
 

@@ -6,7 +6,7 @@ order does not matter, and a row written twice equals a row of weight 2.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ from gmm._fitting.halving import best_candidate
 from gmm._fitting.hierarchy import Hierarchy
 from gmm._fitting.metrics import OWN_UNITS, Metric, View, views_of
 from gmm._fitting.racing import short_runs
-from gmm._fitting.sampling import Rng, kmeans_plusplus, sampled, sampled_share
+from gmm._fitting.sampling import Rng, RoughRows, kmeans_plusplus, sampled, sampled_share
 from gmm._passes.e_step import CENTRED_DOUBLE, EStep
 from gmm._passes.problem import Problem
 from gmm._passes.results import Partition
@@ -68,7 +68,6 @@ Start = Callable[[ArraySource, StartRequest, Rng], SufficientStatistics]
 
 _LLOYD_PASSES = 150
 _LLOYD_GAIN = 3e-4
-_FEW_CLUSTERS = 8  # over the number of components: how often a search partitions in each metric
 # Measured on 200k × 8 and × 16 and 50k × 64 (docs/measurements.md): of many rows, most passes of the fit are made on a
 # sample, where they are cheap.
 _SAMPLE_PASSES = 100
@@ -132,7 +131,8 @@ def _kmeans(sample: ArraySource, request: StartRequest, rng: Rng) -> SufficientS
     """Return the best of some candidates that begin from k-means, in the data's own units and in those of `views_of`.
 
     Each metric fails on some data (Scrucca & Raftery 2015), so there are candidates of both; they are compared by the
-    likelihood after a few passes of EM. Where the sample is a small part of the rows, the best runs on there.
+    likelihood after a few passes of EM. Where the sample is a small part of the rows, the best runs on there. What
+    float32 loses is then far less than the sample does.
     """
     if request.n_components == 1:
         return _whole(sample, request.layout, request.n_threads)
@@ -140,7 +140,8 @@ def _kmeans(sample: ArraySource, request: StartRequest, rng: Rng) -> SufficientS
     best = best_candidate(problem, sample, request.n_components, rng)
     if request.share > _SMALL_SAMPLE:
         return best
-    result = short_runs(problem, [best], _SAMPLE_PASSES)[0]
+    rough = request.problem(RoughRows(sample.rows, sample.sample_weight))
+    result = short_runs(rough, [best], _SAMPLE_PASSES)[0]
     return best if result is None else result.statistics
 
 
@@ -215,32 +216,29 @@ class Portfolio:
     def _ward(self) -> _Ward:
         return _Ward(self._views[1], self.rng)
 
-    def partitions(self, n_components: int, rngs: Sequence[Rng]) -> list[SufficientStatistics]:
-        """Return two k-means partitions for each of `rngs`, and Ward's partition, without near duplicates.
-
-        Of few clusters there are more k-means partitions, because they are cheap and each shows only one grouping.
-        """
+    def partitions(self, n_components: int, rng: Rng, *, first: bool) -> list[SufficientStatistics]:
+        """Return two k-means partitions, and Ward's partition if they are the `first`, without near duplicates."""
         if n_components == 1:
             return [_whole(self.sample, self.moments, self.n_threads)]
         with blas_alone(float(self.sample.n_rows) * self.sample.n_features**2):
-            return self._partitions(n_components, rngs)
+            return self._partitions(n_components, rng, first=first)
 
-    def _partitions(self, n_components: int, rngs: Sequence[Rng]) -> list[SufficientStatistics]:
+    def _partitions(self, n_components: int, rng: Rng, *, first: bool) -> list[SufficientStatistics]:
         origin, distinct = self.sample.survey.centre, list[tuple[Array, Metric]]()
         near = _NEARLY * self.sample.survey.reach(origin)
-        for centres, metric in self._candidates(n_components, rngs):
+        for centres, metric in self._candidates(n_components, rng, first=first):
             centres = centres[np.lexsort(centres.T[::-1])]
             if not any((np.abs(centres - other) <= near).all() for other, _ in distinct):
                 distinct.append((centres, metric))
         moments, n_threads = self.moments, self.n_threads
         return [partition(self.sample, centres + origin, metric, moments, n_threads) for centres, metric in distinct]
 
-    def _candidates(self, n_components: int, rngs: Sequence[Rng]) -> Iterator[tuple[Array, Metric]]:
+    def _candidates(self, n_components: int, rng: Rng, *, first: bool) -> Iterator[tuple[Array, Metric]]:
         """Yield centres (K, d), from the sample's centre, and the metric in which rows are nearest to them."""
-        for rng in rngs:
-            for view in self._views * max(1, _FEW_CLUSTERS // n_components):
-                yield _kmeans_centres(view, n_components, rng, self.n_threads), view.metric
-        yield self._ward.centres(n_components), self._views[1].metric
+        for view in self._views:
+            yield _kmeans_centres(view, n_components, rng, self.n_threads), view.metric
+        if first:
+            yield self._ward.centres(n_components), self._views[1].metric
 
     def by_rows(
         self, n_components: int, moments: Layout, rng: np.random.Generator, n_threads: int | None

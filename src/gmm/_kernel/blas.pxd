@@ -46,6 +46,18 @@ cdef inline void multiply_transposed(
               &keep, c, &ldc)
 
 
+cdef inline void multiply_first_transposed(
+    const double* a, Py_ssize_t ld_a,    # IN  (k, m)
+    const double* b, Py_ssize_t ld_b,    # IN  (k, n)
+    double* c, Py_ssize_t ld_c,          # OUT (m, n) = aᵀ b
+    Py_ssize_t m, Py_ssize_t n, Py_ssize_t k,
+) noexcept nogil:
+    cdef int rows = <int>m, columns = <int>n, inner = <int>k
+    cdef int lda = <int>ld_a, ldb = <int>ld_b, ldc = <int>ld_c
+    cdef double one = 1, zero = 0
+    dgemm(b"N", b"T", &columns, &rows, &inner, &one, <double*>b, &ldb, <double*>a, &lda, &zero, c, &ldc)
+
+
 cdef inline void multiply_by_lower(
     const real* triangle,                # IN (m, m), lower; nothing above the diagonal is read
     real* b, Py_ssize_t ld_b,            # IN, OUT (m, n) = triangle b

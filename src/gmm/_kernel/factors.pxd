@@ -14,9 +14,11 @@ from libc.float cimport DBL_EPSILON
 from libc.math cimport INFINITY, exp, fabs, isfinite, log
 from libc.string cimport memcpy, memset
 
-from gmm._kernel.axes cimport axes_workspace_size, from_axes, in_axes, principal_axes
+from gmm._kernel.axes cimport WIDEST_PRODUCT, axes_workspace_size, in_axes, principal_axes
+from gmm._kernel.blas cimport multiply_first_transposed
 from gmm._kernel.cholesky cimport invert_dense
 from gmm._kernel.family cimport NoisePrior
+from gmm._kernel.layout cimport mirror
 
 cdef enum:
     MOST_STEPS = 60           # of Newton's method, which takes 4 to 10 where all ψ are above their least values
@@ -35,6 +37,7 @@ cdef struct Analysis:
     double* gradient            # (d,) of the objective
     double* variances           # (d,) 1 / m, descending (ppca: of C, ascending), along `axes`
     double* axes                # (d, d) u_i, one a row
+    double* weights             # (d,) scratch
     double* step                # (d,)
     double* before              # (d,) log ψ before the step
     double* slopes              # (d,) the gradient there; scratch
@@ -47,7 +50,7 @@ cdef struct Analysis:
 
 cdef inline Py_ssize_t factors_workspace_size(Py_ssize_t K, Py_ssize_t d, Py_ssize_t q) noexcept nogil:
     """In doubles, whatever the number of components, which are analysed in turn."""
-    return 4 * d * d + 9 * d + max(axes_workspace_size(d), 2 * d * d)
+    return 4 * d * d + 10 * d + max(axes_workspace_size(d), 2 * d * d)
 
 
 cdef inline Analysis analysis_in(double* room, Py_ssize_t d, Py_ssize_t q) noexcept nogil:
@@ -57,7 +60,7 @@ cdef inline Analysis analysis_in(double* room, Py_ssize_t d, Py_ssize_t q) noexc
     room += 4 * d * d
     a.lowest, a.logs, a.gradient, a.variances, a.step = room, room + d, room + 2 * d, room + 3 * d, room + 4 * d
     a.before, a.slopes, a.roots, a.other = room + 5 * d, room + 6 * d, room + 7 * d, room + 8 * d
-    a.room = room + 9 * d
+    a.weights, a.room = room + 9 * d, room + 10 * d
     return a
 
 
@@ -90,36 +93,46 @@ cdef inline double evaluate(Analysis* a) noexcept nogil:
     return total if isfinite(total) else INFINITY
 
 
-cdef inline void add_outer(double factor, const double* u, Py_ssize_t d, double* out) noexcept nogil:
-    """Add factor u uᵀ to a lower triangle."""
-    cdef Py_ssize_t j, k
+cdef inline void weighted_gram(
+    const double* rows, const double* weights, Py_ssize_t n, Py_ssize_t d,       # IN (n, d), (n,)
+    double* out,                                   # OUT (d, d), lower: Σ_i w_i x_i x_iᵀ
+    double* room,                                  # scratch (n, d)
+) noexcept nogil:
+    cdef Py_ssize_t i, j, k
     cdef double x
-    for j in range(d):
-        x = factor * u[j]
-        for k in range(j + 1):
-            out[j * d + k] += x * u[k]
+    if d > WIDEST_PRODUCT:
+        for i in range(n):
+            for j in range(d):
+                room[i * d + j] = weights[i] * rows[i * d + j]
+        multiply_first_transposed(rows, d, room, d, out, d, d, d, n)
+        return
+    memset(out, 0, d * d * sizeof(double))
+    for i in range(n):
+        for j in range(d):
+            x = weights[i] * rows[i * d + j]
+            for k in range(j + 1):
+                out[j * d + k] += x * rows[i * d + k]
 
 
 cdef inline void second_derivatives(Analysis* a, bint exact) noexcept nogil:
     """Write them to `curvature`, lower; if not exact, without what may make them indefinite."""
-    cdef Py_ssize_t d = a.d, i, j, k, r
+    cdef Py_ssize_t d = a.d, n = a.d - a.n_top, i, j, k, r
     cdef double x, y
+    cdef const double* others = a.axes + a.n_top * d
     cdef const double* u
-    memset(a.curvature, 0, d * d * sizeof(double))
-    memset(a.summand, 0, d * d * sizeof(double))
-    for r in range(a.n_top, d):
-        add_outer(1, a.axes + r * d, d, a.curvature)
-        add_outer(a.variances[r], a.axes + r * d, d, a.summand)
+    for r in range(n):
+        a.weights[r] = 1
+    weighted_gram(others, a.weights, n, d, a.curvature, a.room)
+    weighted_gram(others, a.variances + a.n_top, n, d, a.summand, a.room)
     for j in range(d):
         for k in range(j + 1):
             a.curvature[j * d + k] *= a.summand[j * d + k]
     for i in range(a.n_top if exact else 0):
-        memset(a.summand, 0, d * d * sizeof(double))
         x, u = a.variances[i], a.axes + i * d
-        for r in range(a.n_top, d):
-            y = a.variances[r]
-            if y < x:                              # equal ones turn freely
-                add_outer((x + y) * (1 - y) / (x - y), a.axes + r * d, d, a.summand)
+        for r in range(n):
+            y = a.variances[a.n_top + r]
+            a.weights[r] = (x + y) * (1 - y) / (x - y) if y < x else 0         # equal ones turn freely
+        weighted_gram(others, a.weights, n, d, a.summand, a.room)
         for j in range(d):
             for k in range(j + 1):
                 a.curvature[j * d + k] += u[j] * u[k] * a.summand[j * d + k]
@@ -152,11 +165,11 @@ cdef inline bint solve_step(Analysis* a, bint exact) noexcept nogil:
     return True
 
 
-cdef inline double next_step(Analysis* a) noexcept nogil:
+cdef inline double next_step(Analysis* a, bint exact) noexcept nogil:
     """Choose the step; return what it promises."""
     cdef Py_ssize_t d = a.d, j
     cdef double promise = 0, slope = 0, longest = LONGEST_STEP, cut
-    if not solve_step(a, True) and not solve_step(a, False):
+    if not (exact and solve_step(a, True)) and not solve_step(a, False):
         return 0
     for j in range(d):
         a.step[j] = a.step[j] if is_free(a, j) else 0
@@ -180,13 +193,27 @@ cdef inline double go(Analysis* a, double factor) noexcept nogil:
     return promise
 
 
-cdef inline double descend(Analysis* a) noexcept nogil:
+cdef inline bint is_near(const double* logs, const double* others, Py_ssize_t d) noexcept nogil:
+    cdef Py_ssize_t j
+    for j in range(d):
+        if not fabs(logs[j] - others[j]) < 0.05:
+            return False
+    return True
+
+
+cdef inline double descend(
+    Analysis* a,
+    double enough,                                 # IN an objective that is low enough, or −∞
+    const double* other,                           # IN (d,) log ψ at another minimum, which ends the way to it, or NULL
+) noexcept nogil:
     """Lower the objective from `logs` to a minimum; return it."""
     cdef Py_ssize_t d = a.d, halving, _
     cdef double objective = evaluate(a), tried = INFINITY, promise, rounding, gain, last = INFINITY
     for _ in range(MOST_STEPS):
-        gain = next_step(a) if objective < INFINITY else 0
-        if not gain > 1e-26 or (gain < 1e-16 and gain >= last):
+        if objective <= enough or (other != NULL and is_near(a.logs, other, d)):
+            break
+        gain = next_step(a, enough == -INFINITY) if objective < INFINITY else 0
+        if not gain > 1e-20 or (gain < 1e-16 and gain >= last):
             break
         last = gain
         memcpy(a.before, a.logs, d * sizeof(double))
@@ -210,17 +237,15 @@ cdef inline bint set_target(
     Analysis* a, const double* covariance,         # IN (d, d) C
 ) noexcept nogil:
     """Take in C⁻¹; return whether C is positive definite."""
-    cdef Py_ssize_t d = a.d, i, j, r
+    cdef Py_ssize_t d = a.d, r
     cdef double* factor = a.summand
     memcpy(factor, covariance, d * d * sizeof(double))
     if not isfinite(invert_dense(factor, d)):
         return False
-    memset(a.precision, 0, d * d * sizeof(double))
     for r in range(d):
-        add_outer(1, factor + r * d, d, a.precision)
-    for i in range(d):
-        for j in range(i):
-            a.precision[j * d + i] = a.precision[i * d + j]
+        a.weights[r] = 1
+    weighted_gram(factor, a.weights, d, d, a.precision, a.room)
+    mirror(a.precision, d)
     return True
 
 
@@ -270,28 +295,32 @@ cdef inline double objective_of(
     return total
 
 
-cdef inline bint take_apart(
+cdef inline double take_apart(
     Analysis* a, const double* covariance,         # IN (d, d) of the model
 ) noexcept nogil:
-    """Find its Ψ: the minimum is known, so begin anew until it is there; return whether the matrix is definite."""
+    """Find its Ψ: the minimum is known, so begin anew until it is there.
+
+    Return by how much it is missed, at most 0 where it is there; infinite where the matrix is not definite.
+    """
     cdef Py_ssize_t d = a.d, attempt
-    cdef double target = objective_of(a, covariance, covariance), best = INFINITY, found
+    cdef double enough = objective_of(a, covariance, covariance), best = INFINITY, found
     cdef unsigned int state = 1
+    enough += 1e-10 * (d + fabs(enough))
     if not set_target(a, covariance):
-        return False
+        return INFINITY
     for attempt in range(MOST_STARTS):
         if attempt == 0:
             first_noise(a)
         else:
             other_noise(a, &state)
-        found = descend(a)
+        found = descend(a, enough, NULL)
         if found < best:
             best = found
             memcpy(a.other, a.logs, d * sizeof(double))
-        if best <= target + 1e-10 * (d + fabs(target)):
+        if best <= enough:
             break
     memcpy(a.logs, a.other, d * sizeof(double))
-    return evaluate(a) < INFINITY
+    return evaluate(a) - enough
 
 
 cdef inline bint analyse(
@@ -305,14 +334,14 @@ cdef inline bint analyse(
     cdef double before = INFINITY, found
     cdef bint goes_on
     set_least(a, least, covariance)
-    goes_on = previous != NULL and take_apart(a, previous)
+    goes_on = previous != NULL and take_apart(a, previous) < INFINITY
     if not set_target(a, covariance):
         return False
     if goes_on:
-        before = descend(a)
+        before = descend(a, -INFINITY, NULL)
         memcpy(a.other, a.logs, d * sizeof(double))
     first_noise(a)
-    found = descend(a)
+    found = descend(a, -INFINITY, a.other if goes_on else NULL)
     if before < INFINITY and not found < before - 1e-8 * (d + fabs(before)):
         memcpy(a.logs, a.other, d * sizeof(double))
         found = evaluate(a)
@@ -383,7 +412,10 @@ cdef inline bint solve_ppca(
     if not noise > DBL_EPSILON * a.variances[d - 1]:
         return False
     noise = max(noise, least)
+    for j in range(d - q, d):
+        a.variances[j] = max(a.variances[j] - noise, 0)
+    weighted_gram(a.axes + (d - q) * d, a.variances + d - q, q, d, covariance, a.room)
     for j in range(d):
-        a.variances[j] = noise if j < d - q else max(a.variances[j], noise)
-    from_axes(a.axes, a.variances, d, covariance)
+        covariance[j * d + j] += noise
+    mirror(covariance, d)
     return True

@@ -3,7 +3,8 @@
 Rows run along vectors; `ld` is the distance between two features or components.  The number of rows `n` is a multiple
 of `pad` and buffers begin on 64 bytes: `tile.h` has no loop with a remainder.
 """
-from gmm._kernel cimport blas, twin
+cimport gmm._kernel.blas as blas
+cimport gmm._kernel.twin as twin
 from gmm._kernel.blas cimport real
 
 cdef extern from "leaves.h" nogil:

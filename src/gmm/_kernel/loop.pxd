@@ -24,6 +24,8 @@ cdef struct LoopInputs:
     bint single
     int form
     Py_ssize_t at_most          # passes, one at least
+    double lead                 # accelerated: ends after two passes if `catch_up` gains like the second do not reach it
+    double catch_up
 
 
 cdef struct Partition:
@@ -126,6 +128,7 @@ cdef inline Py_ssize_t run_quasi_newton(
         mixture = next_mixture(state)
         set_noise(plan, log_noise(&state.family.objective, plan.n_all, mixture.weights))
         if (state.converged or state.stuck or n == inputs.at_most
+                or n == 2 and records[4] + inputs.catch_up * (records[4] - records[0]) < inputs.lead
                 or not walk_again(plan, inputs, room, mixture.log_offset, mixture.means, mixture.whiteners,
                                   workspace)):
             return n

@@ -2,7 +2,13 @@
 from libc.math cimport INFINITY
 from libc.string cimport memcpy
 
-from gmm._kernel cimport belief, constraint as solutions, factors, low_rank, objective as objectives, quasi_newton, update
+cimport gmm._kernel.belief as belief
+cimport gmm._kernel.constraint as solutions
+cimport gmm._kernel.factors as factors
+cimport gmm._kernel.low_rank as low_rank
+cimport gmm._kernel.objective as objectives
+cimport gmm._kernel.quasi_newton as quasi_newton
+cimport gmm._kernel.update as update
 from gmm._kernel.constraint cimport constrain, constrained_layout, constraint_workspace_size
 from gmm._kernel.estimate cimport Estimate, estimate_in, estimate_size
 from gmm._kernel.family cimport Constraint, Family, NoisePrior, Objective, likelihood, rest_of
@@ -423,8 +429,8 @@ def constrained(
     return result, bool(solved)
 
 
-def noise_of_factors(const double[:, :, ::1] covariances, Py_ssize_t n_factors):
-    """Return the diagonals of Ψ_k of covariances Λ_k Λ_kᵀ + Ψ_k: (K, d)."""
+def noise_of_factors(const double[:, :, ::1] covariances, Py_ssize_t n_factors, double least=0):
+    """Return the diagonals of Ψ_k of covariances Λ_k Λ_kᵀ + Ψ_k, (K, d), of at least some variance if these exist."""
     cdef Py_ssize_t K = covariances.shape[0], d = covariances.shape[1], j, k
     if K < 1 or covariances.shape[2] != d:
         raise ValueError(f"expected square matrices, got {K} of shape {(d, covariances.shape[2])}")
@@ -432,10 +438,15 @@ def noise_of_factors(const double[:, :, ::1] covariances, Py_ssize_t n_factors):
     noise, room = np.empty((K, d)), np.empty(factors.factors_workspace_size(K, d, n_factors))
     cdef double[:, ::1] into = noise
     cdef double[::1] scratch = room
+    cdef double missed
     cdef factors.Analysis analysis = factors.analysis_in(&scratch[0], d, n_factors)
     for k in range(K):
-        factors.set_least(&analysis, 0, &covariances[k, 0, 0])
-        if not factors.take_apart(&analysis, &covariances[k, 0, 0]):
+        factors.set_least(&analysis, least, &covariances[k, 0, 0])
+        missed = factors.take_apart(&analysis, &covariances[k, 0, 0])
+        if missed > 0 and least > 0:
+            factors.set_least(&analysis, 0, &covariances[k, 0, 0])
+            missed = factors.take_apart(&analysis, &covariances[k, 0, 0])
+        if not factors.descend(&analysis, -INFINITY, NULL) < INFINITY:
             raise ValueError(f"the matrix of component {k} is not positive definite")
         for j in range(d):
             into[k, j] = analysis.roots[j] * analysis.roots[j]

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import replace
+from itertools import starmap
+from math import inf
 from types import TracebackType
 from typing import Any
 
@@ -14,6 +16,7 @@ from numpy.typing import NDArray
 
 from gmm import _em
 from gmm._blas import blas_alone
+from gmm._caching import cached_property
 from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
 from gmm._passes.results import ComponentDiagnostics, Output, Partition, PassBatch, RowResults, Totals
 from gmm._passes.stopping import GainBelow, Stopping
@@ -28,6 +31,7 @@ from gmm._values.whitened import WhitenedMixture
 
 # Multiply-adds between two checks for Ctrl-C: some tens of milliseconds.
 _SLICE = 2e8
+CATCH_UP = 20  # passes that a run may take to come up with a lead, each gaining what its second did
 _ROWS_AT_ONCE = 1 << 17  # rows of which `row_blocks` yields the results at a time
 # Forms of a pass: −1 lets the pass choose; else bit 0 is the linear form, bit 1 float32 arithmetic.
 _CHOOSE = -1
@@ -180,7 +184,13 @@ class EStep:
         return PassBatch(measured, statistics, parameters)
 
     def run_quasi_newton(
-        self, state: QuasiNewtonState, at_most: int, *, repair_empty: bool, noise: Noise = NO_NOISE
+        self,
+        state: QuasiNewtonState,
+        at_most: int,
+        *,
+        repair_empty: bool,
+        noise: Noise = NO_NOISE,
+        lead: float = -inf,
     ) -> list[PassRecord]:
         """Make passes between which `state` chooses the next mixture, as many as one compiled loop is worth.
 
@@ -193,21 +203,29 @@ class EStep:
             As in `run_em`.
         noise : Noise
             That of the mixtures.
+        lead : float
+            The loop ends after two passes if `CATCH_UP` gains like the second would not raise the bound to this.
         """
-        mixture, work = WhitenedMixture(self._moments, *state.next(), noise), state.work
-        resident = self._source.resident
-        if resident is None:
-            statistics, rounding = self.rounded(mixture)
+        work, passes = state.work, None
+        if self._source.resident is not None:
+            with blas_alone(max(self._loop.largest_product, work)):
+                passes = self._loop.run_quasi_newton(
+                    self._head,
+                    at_most=1 if work > PASS_WORTH_THREADS else at_most,
+                    state=state,
+                    repair_empty=repair_empty,
+                    lead=lead,
+                    catch_up=CATCH_UP,
+                    pass_limit=_SLICE if self._n_threads == 1 else PASS_WORTH_THREADS,
+                    call_limit=_SLICE,
+                    allowed=self._known.table,
+                    scatter=self._common_scatter,
+                )
+        if passes is None:
+            statistics, rounding = self.rounded(WhitenedMixture(self._moments, *state.next(), noise))
             with blas_alone(work):
-                return [PassRecord(*state.take(statistics, rounding, repair_empty=repair_empty))]
-        plan, scatter = self._plan_for_moments(mixture)
-        with blas_alone(max(plan.largest_product, work)):
-            head, table, n_workers = self._first(plan, resident)
-            at_most = min(at_most, self._worth_a_loop(plan, n_workers, work))
-            passes = plan.run_quasi_newton(
-                head, table, scatter, at_most=at_most, state=state, repair_empty=repair_empty
-            )
-        return [PassRecord(*record) for record in passes]
+                passes = [state.take(statistics, rounding, repair_empty=repair_empty)]
+        return list(starmap(PassRecord, passes))
 
     def run_lloyd(self, partition: Partition, least_gain: float, at_most: int) -> tuple[Partition, int, bool]:
         """Make passes of k-means (Lloyd 1982) over rows in memory, as many as one compiled loop is worth.
@@ -319,6 +337,20 @@ class EStep:
         if n_workers > 1 or update_work > PASS_WORTH_THREADS:
             return 1
         return 1 + int(_SLICE / (-(-self._source.n_rows // plan.lane_rows) * plan.work + update_work))
+
+    @cached_property
+    def _loop(self) -> _em.Loop:
+        resident, codes = self._source.resident, self._known.codes if self._known else None
+        assert resident is not None  # other rows are passed over one by one
+        table = _em.RowTable(resident.rows, resident.sample_weight, codes)
+        return _em.Loop(table, self._moments, self._origin, self._reach, single=self._single, form=self._form)
+
+    @property
+    def _head(self) -> _em.Scratch:
+        """Scratch of the first worker."""
+        if not self._scratches:
+            self._scratches.append(_em.Scratch())
+        return self._scratches[0]
 
     def _common_scatter(self) -> Array:
         """Return the rows' scatter about their centre, from which pooled second moments follow."""

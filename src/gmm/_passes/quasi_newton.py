@@ -76,15 +76,15 @@ class QuasiNewton:
         """Components that were given a new place."""
         return tuple(self._m_step.repaired)
 
-    def advance(self, at_most: int) -> list[PassRecord]:
-        """Make as many passes as one compiled loop is worth."""
+    def advance(self, at_most: int, lead: float = -math.inf) -> list[PassRecord]:
+        """Make as many passes as one compiled loop is worth; see `EStep.run_quasi_newton`."""
         if self._state.stuck and self._instead is None:
             self._repair()
         if self._instead is not None:
             return self._instead.advance(at_most)
         self._current = None
         repair_empty, noise = self._m_step.repair_empty, self._begun.noise
-        passes = self._e_step.run_quasi_newton(self._state, at_most, repair_empty=repair_empty, noise=noise)
+        passes = self._e_step.run_quasi_newton(self._state, at_most, repair_empty=repair_empty, noise=noise, lead=lead)
         self._bound = passes[-1].lower_bound
         return passes
 

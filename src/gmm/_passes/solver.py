@@ -10,6 +10,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Generic, Protocol
 
 from gmm._kernel.mstep import QuasiNewtonState
+from gmm._passes.e_step import CATCH_UP
 from gmm._passes.trace import PassRecord, Trace
 from gmm._public import publish
 from gmm._values.statistics import SufficientStatistics
@@ -123,8 +124,8 @@ class Solver(Protocol[P_co]):
     def state(self) -> QuasiNewtonState | None:
         """Where an accelerated run can continue."""
 
-    def advance(self, at_most: int) -> list[PassRecord]:
-        """Make one or more passes; only the last of them may meet the stopping rule."""
+    def advance(self, at_most: int, lead: float = -math.inf) -> list[PassRecord]:
+        """Make one or more passes, two if `CATCH_UP` more do not reach the lead; only the last may meet the rule."""
 
     def why_stop(self) -> str | None:
         """Return why to stop now, or None to continue."""
@@ -205,22 +206,34 @@ class SolverRun(Generic[P]):
             solver.parameters, solver.statistics, self.lower_bound, trace, solver.repaired, solver.state
         )
 
-    def go(self, at_most: int | None = None) -> SolverRun[P]:
-        """Make up to `at_most` further passes, or all; the last possible one lets the solver finish its update."""
+    def go(self, at_most: int | None = None, lead: float = -math.inf) -> SolverRun[P]:
+        """Make up to `at_most` further passes, or all; the last possible one lets the solver finish its update.
+
+        A run that begins pauses after two passes if it is too far below `lead`, a lower bound: see `CATCH_UP`.
+        """
         enough = self._max_iter if at_most is None else min(len(self.passes) + at_most, self._max_iter)
-        while not self.ended and len(self.passes) < enough:
-            self._advance(1 if self._callback is not None else enough - len(self.passes))
+        while not self.ended and len(self.passes) < enough and not self._is_far_below(lead):
+            self._advance(1 if self._callback is not None else enough - len(self.passes), lead)
             if self._on_pause is not None and not self.converged:
                 self._on_pause(self)
-        if not self.ended and enough == self._max_iter:
+        if not self.ended and len(self.passes) == self._max_iter:
             self._reason, lower_bound = self._solver.close()
             self.lower_bound = lower_bound * self._unit
             self.ended = True
         return self
 
-    def _advance(self, at_most: int) -> None:
+    def _is_far_below(self, lead: float) -> bool:
+        """Tell whether two passes foretell that the run does not come up with a lead."""
+        if len(self.passes) != 2 or lead == -math.inf:
+            return False
+        first, second = (record.lower_bound for record in self.passes)
+        return second + CATCH_UP * (second - first) < lead
+
+    def _advance(self, at_most: int, lead: float) -> None:
         began = perf_counter()
-        records = [record.times(self._unit) for record in self._solver.advance(at_most)]
+        records = self._solver.advance(at_most, lead / self._unit)
+        if self._unit != 1:
+            records = [record.times(self._unit) for record in records]
         self.passes += records
         self._seconds += [(perf_counter() - began) / len(records)] * len(records)
         self.lower_bound = records[-1].lower_bound

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from gmm._passes.e_step import EStep
 from gmm._passes.m_step import MStep
 from gmm._passes.stopping import Stopping
@@ -48,8 +50,10 @@ class TextbookEM:
         """Components that were given a new place."""
         return tuple(self._m_step.repaired)
 
-    def advance(self, at_most: int) -> list[PassRecord]:
-        """Make the pending update, then one or more passes."""
+    def advance(self, at_most: int, lead: float = -math.inf) -> list[PassRecord]:
+        """Make the pending update, then one or more passes; a run that begins below a lead makes two at most."""
+        if lead > -math.inf:
+            at_most = min(at_most, max(1, 2 - len(self._bounds)))
         if self._statistics is not None:
             self.parameters = self._m_step(self._statistics, self.parameters)
         family, repair_empty = self._m_step.family(self.parameters), self._m_step.repair_empty

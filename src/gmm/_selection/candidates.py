@@ -11,7 +11,6 @@ import numpy as np
 from gmm._estimators.mixture import GaussianMixture
 from gmm._fitting.fit import FitSettings
 from gmm._fitting.noisy import dense_parts
-from gmm._fitting.sampling import Rng
 from gmm._fitting.split_merge import OFFSET, drop_losses, split_along, split_gains, without
 from gmm._fitting.starts import STARTS, Portfolio, StartRequest
 from gmm._passes.e_step import EStep
@@ -25,7 +24,7 @@ from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
 
 _SPLITS = 4  # components of the smaller mixture to split, one in each start
-_DROPS = 2  # components of the larger one to drop, one in each start
+_DROPS = 4  # components of the larger one to drop, one in each start
 
 
 def _richest(models: Sequence[CovarianceModel]) -> Layout:
@@ -116,15 +115,15 @@ class Starts:
             Portfolio(rows, self.moments, np.random.default_rng(seeds[0]), n_threads) for rows in self._samples
         ]
 
-    def of(self, n_components: int) -> list[SufficientStatistics]:
-        """Return the starts of `n_components`."""
-        rngs: list[Rng] = [np.random.default_rng([seed, n_components]) for seed in self._seeds]
+    def of(self, n_components: int, number: int) -> list[SufficientStatistics]:
+        """Return the starts of `n_components` by the seed of this number."""
+        rng, samples = np.random.default_rng([self._seeds[number], n_components]), self._enough(n_components)
         if self._several:
-            portfolios = self._portfolios[: len(self._enough(n_components))]
-            starts = [start for portfolio in portfolios for start in portfolio.partitions(n_components, rngs)]
+            portfolios, first = self._portfolios[: len(samples)], number == 0
+            starts = [start for each in portfolios for start in each.partitions(n_components, rng, first=first)]
         else:
             request = self._request._replace(n_components=n_components)
-            starts = [self._start(rows, request, rng) for rows in self._enough(n_components) for rng in rngs]
+            starts = [self._start(rows, request, rng) for rows in samples]
         return [self._in_places(start) for start in starts]
 
     def _in_places(self, start: SufficientStatistics) -> SufficientStatistics:

@@ -25,9 +25,7 @@ from gmm._values.statistics import SufficientStatistics
 
 # Sample on which starts are compared; all rows if it would hold more than LARGEST_SHARE of them.
 _SAMPLE_ROWS, _ROWS_PER_PARAMETER = 10_000, 20
-_RACE = 6  # passes of each start, …
-_FIRST_ROUND = 3  # … after so many of which it is out,
-_CATCH_UP_PASSES = 10  # if so many more gains like its last are too few
+_RACE = 6  # passes of each start
 _RACE_ON_SAMPLE, _SECOND_HEAT = 10, 30  # passes, which cost little beside those over all rows
 _RIVALRY = 0.02  # nats per row: a start that is nearer to the first than this may pass it
 _RIVALRY_AFTER = 0.002  # after the second heat
@@ -153,13 +151,6 @@ class Solution:
         return (not self.is_degenerate, self.lower_bound) > (not other.is_degenerate, other.lower_bound)
 
 
-def _in_sight(run: SolverRun, lead: float) -> bool:
-    if len(run.passes) < 2:
-        return True
-    before, last = run.passes[-2:]
-    return last.lower_bound + _CATCH_UP_PASSES * (last.lower_bound - before.lower_bound) >= lead
-
-
 Solve = Callable[[], tuple[Solution, bool]]
 
 
@@ -235,13 +226,11 @@ class Cell:
         return self._recall(lambda: self._retried(worker, start, present), present)
 
     def _retried(self, worker: Worker, start: SufficientStatistics, present: Solution) -> tuple[Solution, bool]:
-        first = self._first_leg(
-            self.settings.problem(self.rows.sample), worker.sample(self._moments), start, _FIRST_ROUND
-        )
+        first = self._first_leg(self.settings.problem(self.rows.sample), worker.sample(self._moments), start, _RACE)
         if not isinstance(first, SolverRun):
             return present, False
         if not self.rows.whole:
-            self._race_on([first], _RACE_ON_SAMPLE + _SECOND_HEAT - _FIRST_ROUND)
+            self._race_on([first], _RACE_ON_SAMPLE + _SECOND_HEAT - _RACE)
             if first.lower_bound < present.race_bound + _BETTER:
                 return present, first.lower_bound > present.race_bound - _BETTER
         try:
@@ -281,20 +270,20 @@ class Cell:
     ) -> tuple[list[SolverRun], SingularMatrixError | None]:
         """Run the starts for some passes; return the runs, the highest first, and the last error.
 
-        Starts that fall behind `lead`, which the present solution reaches, or behind the first start are left there.
+        A start is left after two passes if it is far below `lead`, which the present solution reaches, or an earlier
+        start.
         """
         problem, e_step = self.settings.problem(self.rows.sample), worker.sample(self._moments)
+        passes = _RACE if self.rows.whole else _RACE_ON_SAMPLE
         runs: list[SolverRun] = []
         failure: SingularMatrixError | None = None
         for start in starts:
-            leg = self._first_leg(problem, e_step, start.reduced(self._moments), _FIRST_ROUND)
+            leg = self._first_leg(problem, e_step, start.reduced(self._moments), passes, lead)
             if isinstance(leg, SolverRun):
                 runs.append(leg)
+                lead = max(lead, leg.lower_bound)
             else:
                 failure = leg
-        lead = max([lead, *(run.lower_bound for run in runs)])
-        passes = _RACE if self.rows.whole else _RACE_ON_SAMPLE
-        self._race_on([run for run in runs if _in_sight(run, lead)], passes - _FIRST_ROUND)
         runs.sort(key=lambda run: -run.lower_bound)
         if not self.rows.whole:
             lead = max([run.lower_bound for run in runs[:1]], default=-inf)
@@ -325,9 +314,14 @@ class Cell:
         return problem.run(e_step, Beginning(run.parameters), self.settings.solver, callback=self.callback).go(_LEG)
 
     def _first_leg(
-        self, problem: Problem, e_step: EStep, start: SufficientStatistics | MixtureParameters, passes: int
+        self,
+        problem: Problem,
+        e_step: EStep,
+        start: SufficientStatistics | MixtureParameters,
+        passes: int,
+        lead: float = -inf,
     ) -> SolverRun | SingularMatrixError:
-        return first_leg(problem, e_step, start, self.settings.solver, passes, self.callback)
+        return first_leg(problem, e_step, start, self.settings.solver, passes, self.callback, lead)
 
     def _finished(self, run: SolverRun, target: float) -> Solution | None:
         """Return the end of a run, early if a component is degenerate or the bar far; None if below `target`."""

@@ -31,6 +31,7 @@ from gmm._selection.keeping import KeptCell
 from gmm._values.covariance import CovarianceModel, same_as
 from gmm._values.statistics import SufficientStatistics
 
+_OWN = 1 << 20  # number of a cell's first start of its own; those of contenders count from 0
 _NEAR = 0.3  # standard deviations from the mean of the whole to that of each half: the likelihood hardly changes
 
 
@@ -201,17 +202,14 @@ class Engine:
         self._served: dict[tuple[Key, Key], Solution] = {}
         self._refined: dict[Key, Solution] = {}
 
-    def solve(self, keys: Sequence[Key], report: Report) -> None:
+    def solve(self, keys: Sequence[Key], number: int, report: Report) -> None:
         """Fit one number of components by some models: from starts, from one component fewer, and from each other.
 
-        `report` is called with the first outcome of each.
+        The starts are those of the seed of this `number`; `report` is called with the first outcome of each.
         """
-        less = {key: self._less(key) for key in keys}
-        self._diagnose(chain.from_iterable(less.values()))
-        starts = self._starts.of(keys[0].n_components)
-        self._improve(
-            {key: partial(self._beginning, starts, self._new_solutions(key, less[key])) for key in keys}, report
-        )
+        self._diagnose(chain.from_iterable(map(self._less, keys)))
+        first = partial(self._first, self._starts.of(keys[0].n_components, number), number)
+        self._improve({key: partial(first, self._new_solutions(key, self._less(key))) for key in keys}, report)
         self._share(keys)
         self.unstick(keys)
 
@@ -258,13 +256,20 @@ class Engine:
     def _improve_by(self, sources: Mapping[Key, Iterable[Key]]) -> None:
         """Solve again the cells for which other cells, their sources, have new solutions."""
         news = {key: self._new_solutions(key, of_key) for key, of_key in sources.items()}
-        self._improve({key: partial(self._beginning, [], of_key) for key, of_key in news.items() if of_key})
+        self._improve({key: partial(self._beginning, of_key) for key, of_key in news.items() if of_key})
 
-    def _beginning(
-        self, starts: Sequence[SufficientStatistics], news: Iterable[Diagnosed], key: Key, worker: Worker
+    def _first(
+        self, shared: list[SufficientStatistics], number: int, news: list[Diagnosed], key: Key, worker: Worker
     ) -> list[SufficientStatistics]:
-        """Return starts, and those made from solutions of other cells."""
-        begins = list(starts)
+        """Return starts that all models share, one of the cell's own, and those made from solutions of other cells."""
+        begins = [*shared, *self._beginning(news, key, worker)]
+        if key.n_components > 1:
+            begins.append(self._starts.fresh(self._cells(key).settings, _OWN + number, worker.n_threads))
+        return begins
+
+    def _beginning(self, news: Iterable[Diagnosed], key: Key, worker: Worker) -> list[SufficientStatistics]:
+        """Return starts made from solutions of other cells."""
+        begins: list[SufficientStatistics] = []
         for solution, diagnostics in news:
             more = key.n_components - solution.parameters.n_components
             if more > 0:

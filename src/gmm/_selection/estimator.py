@@ -32,7 +32,10 @@ class GaussianMixtureSearch(Estimator):
     n_components : int or iterable of int, default=(1, ..., 9)
         Numbers of components to try.
     covariance_type : str or sequence of str, default="all"
-        Covariance types to try; "all" tries the 14 models, of one column the two that there are, "E" and "V".
+        Covariance types to try; "all", alone or among others, are the 14 models, of one column the two that there are,
+        "E" and "V". "factor" and "ppca" are not among them.
+    n_factors : int or iterable of int, default=None
+        Numbers of factors to try for "factor" and "ppca"; see `select`.
     criterion : {"bic", "aic", "aicc", "icl", "nec"}, default="bic"
         Criterion that chooses the best mixture; smaller is better.
     tol : float or None, default=None
@@ -113,6 +116,7 @@ class GaussianMixtureSearch(Estimator):
     n_components: int | Iterable[int] = tuple(range(1, 10))
     covariance_type: str | Sequence[str] = "all"
     _: KW_ONLY
+    n_factors: int | Iterable[int] | None = None
     criterion: str = "bic"
     tol: float | None = None
     reg_covar: float = 1e-6

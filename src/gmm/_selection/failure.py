@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gmm._estimators.estimated import ill_defined
+from gmm._estimators.outcome import ill_defined
 from gmm._selection.status import FAILED
 from gmm._values.covariance import covariance_model
 from gmm._values.layouts import SingularMatrixError

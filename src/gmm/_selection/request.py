@@ -179,11 +179,13 @@ def requested_components(n_components: int | Iterable[int]) -> list[int]:
 
 
 def _whole_numbers(values: int | Iterable[int], name: str) -> list[int]:
-    many = values if isinstance(values, Iterable) else [values]
     try:
-        requested = [index(value) for value in many]
+        many = list(values) if isinstance(values, Iterable) else [values]
+        requested = [index(value) for value in many if not isinstance(value, bool)]
     except (TypeError, NotImplementedError) as error:  # the second of a memoryview
         raise TypeError(f"expected whole numbers in {name}, got {values!r}") from error
+    if len(requested) < len(many):
+        raise TypeError(f"expected whole numbers in {name}, not booleans, got {values!r}")
     if not requested or min(requested) < 1:
         raise ValueError(f"expected {name} of at least 1, got {values!r}")
     return requested
@@ -192,9 +194,9 @@ def _whole_numbers(values: int | Iterable[int], name: str) -> list[int]:
 def requested_types(
     covariance_type: str | Iterable[str], n_features: int, n_factors: int | Iterable[int] | None = None
 ) -> list[str]:
-    """Return the covariance types as a list of names; "all" is every model of so many features.
+    """Return the covariance types as a list of names without duplicates.
 
-    "factor" and "ppca" stand for a model with each number of factors.
+    "all" is every model of so many features; "factor" and "ppca" stand for a model with each number of factors.
 
     Raises
     ------
@@ -204,18 +206,16 @@ def requested_types(
     numbers = isinstance(covariance_type, memoryview) or getattr(covariance_type, "ndim", 1) == 0
     if numbers or not isinstance(covariance_type, Iterable):
         raise TypeError(f'expected covariance types by name, or "all", got {covariance_type!r}')
-    if isinstance(covariance_type, str):
-        every = OF_ONE_FEATURE if n_features == 1 else PARSIMONIOUS
-        names = list(every) if covariance_type == "all" else [covariance_type]
-    else:
-        names = list(covariance_type)
+    every = OF_ONE_FEATURE if n_features == 1 else PARSIMONIOUS
+    asked: Iterable[Any] = [covariance_type] if isinstance(covariance_type, str) else covariance_type
+    names = [each for name in asked for each in (every if isinstance(name, str) and name == "all" else (name,))]
     if not names:
         raise ValueError(f"expected a covariance type among {COVARIANCE_TYPES}, got none")
     if n_factors is not None:
         names = _of_factors(names, n_factors)
     for name in names:
         covariance_model(name, n_features)
-    return names
+    return list(dict.fromkeys(names))
 
 
 def _of_factors(names: list[str], n_factors: int | Iterable[int]) -> list[str]:

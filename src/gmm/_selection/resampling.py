@@ -37,13 +37,21 @@ from gmm._validation.combinations import refusal
 from gmm._validation.parameters import check_callback, check_random_state
 from gmm._validation.rows import check_enough_rows
 from gmm._validation.scalars import check_whole, is_whole
-from gmm._values.covariance import DEFAULT_COVARIANCE_TYPE
+from gmm._values.covariance import DEFAULT_COVARIANCE_TYPE, with_factors
 from gmm._values.layouts import Array
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
 
-__all__ = ["BootstrapLRT", "HeldOut", "Replicate", "bootstrap_lrt", "held_out_log_likelihood"]
+__all__ = [
+    "BootstrapLRT",
+    "HeldOut",
+    "Replicate",
+    "Seed",
+    "bootstrap_lrt",
+    "check_comparable",
+    "held_out_log_likelihood",
+]
 
 Seed = int | np.random.RandomState | np.random.Generator | None
 
@@ -251,9 +259,10 @@ class BootstrapLRT:
         K, n_values = self.null.n_components, len(self.replicates)
         of = "" if n_values == self.n_replicates else f" of {self.n_replicates}"
         median, high = np.quantile(self.replicates, [0.5, 0.95])
+        kind = with_factors(self.null.covariance_type, self.null.n_factors)
         omissions = f"; {self.n_left_out} more could not be fitted" if self.n_left_out else ""
         return (
-            f"BootstrapLRT of {K} against {K + 1} components, {self.null.covariance_type}: p = {self.p_value:.3g}\n"
+            f"BootstrapLRT of {K} against {K + 1} components, {kind}: p = {self.p_value:.3g}\n"
             f"−2 log λ = {self.statistic:.2f}; of {n_values}{of} replicates "
             f"half are above {median:.2f}, 5 % above {high:.2f}{omissions}"
         )
@@ -301,7 +310,8 @@ def bootstrap_lrt(
     callback : callable, default=None
         Called with a `Replicate` after each replicate, in order. If it returns True, the test ends with those so far.
     **parameters
-        Other parameters of `GaussianMixture`, the same for all fits. The defaults are ``tol=1e-5, max_iter=1000``.
+        Other parameters of `GaussianMixture`, such as `n_factors`, the same for all fits. The defaults are
+        ``tol=1e-5, max_iter=1000``.
 
     Returns
     -------
@@ -335,7 +345,9 @@ def bootstrap_lrt(
     """
     check_callback(callback)
     n_components, n_replicates = check_whole(n_components, "n_components"), check_whole(n_replicates, "n_replicates")
-    _check_parameters(parameters)
+    check_comparable(parameters, bootstrap_lrt.__name__)
+    if parameters.get("prior") is not None:
+        raise refusal("a prior", "bootstrap_lrt")
     table, names = _checked(X, None, bootstrap_lrt.__name__, parameters.get("missing", "error"))
     rows = table.rows
     check_enough_rows(len(rows), n_components + 1)
@@ -360,17 +372,22 @@ def bootstrap_lrt(
         return _with_replicates(test, _replicates(fits, observed.null, np.isnan(rows), rng, n_replicates), callback)
 
 
-def _check_parameters(parameters: dict[str, Any]) -> None:
+def check_comparable(parameters: dict[str, Any], caller: str) -> None:
+    """Check parameters of the fits that a test of K components compares.
+
+    Raises
+    ------
+    TypeError
+        If one is unknown or belongs to a single fit.
+    """
     unknown = sorted(parameters.keys() - GaussianMixture().get_params().keys())
     if unknown:
-        raise TypeError(f"bootstrap_lrt has no parameter {unknown[0]!r}; it takes those of GaussianMixture")
+        raise TypeError(f"{caller} has no parameter {unknown[0]!r}; it takes those of GaussianMixture")
     inapplicable = [name for name in SINGLE_FIT_ONLY if name in parameters]
     if inapplicable:
         raise TypeError(
             f"{inapplicable[0]} applies to a single fit, not to fits of K and K + 1 components: leave it out"
         )
-    if parameters.get("prior") is not None:
-        raise refusal("a prior", "bootstrap_lrt")
 
 
 def _with_replicates(

@@ -15,6 +15,7 @@ from gmm._estimators import criteria
 from gmm._estimators.estimated import set_fitted
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer
+from gmm._exceptions import ConvergenceWarning, raisable, warn
 from gmm._fitting.incomplete import completed, never_observed_together, warn_of_unobserved_pairs
 from gmm._fitting.seeds import common_seed, start_seeds
 from gmm._passes.results import Totals
@@ -41,7 +42,7 @@ from gmm._selection.request import (
     template_of,
 )
 from gmm._selection.standard import in_units, notes_on_columns, restored, warn_of_constants
-from gmm._selection.status import FAILED, MORE_THAN_ROWS, NOT_TRIED, status_of
+from gmm._selection.status import FAILED, MORE_THAN_ROWS, NOT_TRIED, OK, status_of
 from gmm._selection.table import Entry, Progress, Selection
 from gmm._validation.given import check_ridge
 from gmm._validation.noise import check_noise
@@ -53,6 +54,10 @@ from gmm._values.covariance import (
 
 _REFINED = 3  # cells at most, …
 _REACH = 0.02  # … that become the best if their log-likelihood grows by this, in nats per row
+_NOT_FOUND_AGAIN = (
+    "expected fresh starts to find the best cell's solution again, got none of {}: there may be better ones; "
+    "a larger n_init looks for them"
+)
 
 
 def select(
@@ -98,16 +103,17 @@ def select(
     n_components : int or iterable of int, default=range(1, 10)
         Numbers of components to try.
     covariance_type : str or sequence of str, default="all"
-        Covariance types to try; "all" tries the 14 models, of one column the two that there are, "E" and "V". "factor"
-        and "ppca" are not among them.
+        Covariance types to try; "all", alone or among others, are the 14 models, of one column the two that there are,
+        "E" and "V". "factor" and "ppca" are not among them.
     n_factors : int or iterable of int, default=None
         Numbers of factors to try for "factor" and "ppca". In the table these are covariance types with the number
         behind the name, such as "factor2", and may be asked for so.
     criterion : {"bic", "aic", "aicc", "icl", "nec"}, default="bic"
         Criterion that chooses the best mixture; smaller is better.
     n_init : int, default=1
-        Number of seeds for the starts. Each one after the first adds two k-means partitions per number of components.
-        This makes a better result likely but not certain, since it changes the course of the search.
+        Number of seeds for the starts. With each one after the first, the search continues from two further k-means
+        partitions per number of components and another start of each cell, and cells keep what is better: with an int
+        as `random_state`, no cell ends lower than with fewer.
     random_state : int, RandomState, Generator or None, default=None
         Seed of the starts. With an int, results are reproducible.
     n_threads : int or None, default=None
@@ -141,14 +147,14 @@ def select(
         `callback` and `time_limit`, which counts anew. Starts are made again, what was solved is not.
     **parameters
         Further parameters of `GaussianMixture`, used for all cells: ``reg_covar``, ``init_params`` (a name),
-        ``acceleration``, ``prior``, ``noise``, ``missing``, ``refine="split-merge"`` to refine every cell, ``tol`` and
-        ``max_iter``. The defaults here are ``tol=None``, which is 1e-5, reduced on large tables so that criteria are
-        accurate to about 0.05, and ``max_iter=1000``. ``fixed={"means": True}`` fixes the m rows of ``means_init`` as
-        means of the first m components of every cell, and the search is over how many others there are, from none on:
-        classes that are known beside new ones. ``fixed={"means": True, "covariances": True}`` fixes as well the
-        ``precisions_init`` of these m, in the shape of `covariance_type`, "full", "diag" or "spherical" where there are
-        others; a mask of m fixes some of them. Criteria count free parameters, and each mixture has what it holds as
-        `means_init` and masks for all its components, as further fits need them.
+        ``acceleration``, ``prior``, ``noise``, ``missing``, ``refine="split-merge"`` to refine every cell at last,
+        ``tol`` and ``max_iter``. The defaults here are ``tol=None``, which is 1e-5, reduced on large tables so that
+        criteria are accurate to about 0.05, and ``max_iter=1000``. ``fixed={"means": True}`` fixes the m rows of
+        ``means_init`` as means of the first m components of every cell, and the search is over how many others there
+        are, from none on: classes that are known beside new ones. ``fixed={"means": True, "covariances": True}`` fixes
+        as well the ``precisions_init`` of these m, in the shape of `covariance_type`, "full", "diag" or "spherical"
+        where there are others; a mask of m fixes some of them. Criteria count free parameters, and each mixture has
+        what it holds as `means_init` and masks for all its components, as further fits need them.
 
     Returns
     -------
@@ -238,20 +244,27 @@ class _Search:
         self._contenders = Contenders(engine, starts, self._scores, near(request.criterion))
 
     def run(self, callback: Callable[[Progress], object] | None) -> Selection:
-        stopped = self._solve_all(callback)
-        if not stopped:
-            self._improve()
+        stopped, reports = False, _Reports(self._request, callback)
+        for number in range(self._request.template.n_init):
+            stopped = stopped or self._solve_all(number, reports)
+            if not stopped:
+                self._improve()
         self._measure(self._engine.outcomes)
         entries = [self._entry(K, name) for K, name in self._request.cells]
         complete = not stopped and not self._clock.is_up()
         selection = Selection.of(entries, self._request.criterion, complete=complete)
-        fresh, again = self._contenders.fresh_attempts(self._request.key(*self._request.cells[selection.best_index]))
+        best = selection.best_index
+        fresh, again = self._contenders.fresh_attempts(self._request.key(*self._request.cells[best]))
+        if fresh and not again and complete and selection.status[best] == OK:
+            warn(_NOT_FOUND_AGAIN.format(fresh), raisable(ConvergenceWarning))
         return replace(selection, n_fresh_starts=fresh, n_found_again=again)
 
-    def _solve_all(self, callback: Callable[[Progress], object] | None) -> bool:
-        """Fit every number of components, in rising order; return whether the callback ended the search."""
+    def _solve_all(self, number: int, reports: _Reports) -> bool:
+        """Fit every number of components, in rising order, by one seed; return whether the callback ended the search.
+
+        Cells that have solutions keep them unless there are better ones.
+        """
         request, engine, n_rows = self._request, self._engine, self._request.source.n_used
-        reports = _Reports(request, callback)
         for K in sorted(set(request.n_components)):
             keys = request.keys(K)
             if n_rows < K:
@@ -259,7 +272,7 @@ class _Search:
                 engine.outcomes |= dict.fromkeys(keys, Failure(reason))
             else:
                 self._set_bar()
-                engine.solve(keys, reports)
+                engine.solve(keys, number, reports)
             for key in keys:
                 reports(key, engine.outcomes.get(key))
             if reports.is_over:
@@ -269,19 +282,21 @@ class _Search:
         return False
 
     def _improve(self) -> None:
-        """Refine the best cells, or all if requested, then improve cells that their special cases now surpass."""
-        engine, request = self._engine, self._request
+        """Let cells begin from each other, refine the best ones, and then all if requested."""
         self._set_bar()
         self._exchange()
         self._set_bar()
         scores = self._scores()
-        keys = list(scores)
-        if request.template.refine is None:
-            reach = min(scores.values(), default=inf) + 2 * _REACH * self._rows.all_rows.survey.weight
-            keys = sorted((key for key in keys if scores[key] <= reach), key=scores.__getitem__)[:_REFINED]
-        engine.refine(keys)
+        reach = min(scores.values(), default=inf) + 2 * _REACH * self._rows.all_rows.survey.weight
+        self._refine(sorted((key for key in scores if scores[key] <= reach), key=scores.__getitem__)[:_REFINED])
+        if self._request.template.refine is not None:
+            self._refine(list(self._scores()))
+
+    def _refine(self, keys: Sequence[Key]) -> None:
+        """Refine cells, improve those that their special cases now surpass, and settle the best."""
+        self._engine.refine(keys)
         self._set_bar()
-        engine.unstick(sorted(engine.outcomes, key=self._size))
+        self._engine.unstick(sorted(self._engine.outcomes, key=self._size))
         self._contenders.settle()
 
     def _exchange(self) -> None:

@@ -115,6 +115,18 @@ EXCLUSIONS = (
         "fit with noise=False, or take the rows whose label is -1",
     ),
     Exclusion(
+        "noise",
+        "distance",
+        "its density has no distance to a Gaussian",
+        "fit with noise=False, or compare the components by match",
+    ),
+    Exclusion(
+        "noise",
+        "reduce",
+        "mixtures in different places have noise in different boxes",
+        "fit with noise=False",
+    ),
+    Exclusion(
         "missing values",
         "anomaly_threshold",
         "densities of rows with other columns cannot be compared",
@@ -149,6 +161,18 @@ EXCLUSIONS = (
         "bootstrap_lrt",
         "the test compares maxima of the likelihood",
         "leave the prior out, or compare by held_out_log_likelihood",
+    ),
+    Exclusion(
+        "a prior",
+        "split_lrt",
+        "the test compares maxima of the likelihood",
+        "leave the prior out, or compare by held_out_log_likelihood",
+    ),
+    Exclusion(
+        "noise",
+        "split_lrt",
+        "its box would follow each half of the rows, so that there is no common hypothesis",
+        "use bootstrap_lrt, which takes noise",
     ),
     Exclusion(
         "a prior",

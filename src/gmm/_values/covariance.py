@@ -231,8 +231,8 @@ class FactorModel(CovarianceModel):
         """
         return (n_features if self.stored_whole else 0) + 2 + self.n_factors
 
-    def factors(self, covariances: Array) -> Factors:
-        """Take covariances of this model apart, as its layout stores them.
+    def factors(self, covariances: Array, least: float = 0.0) -> Factors:
+        """Take covariances of this model apart, as stored, with noise of at least some variance if that is possible.
 
         Returns
         -------
@@ -250,7 +250,7 @@ class FactorModel(CovarianceModel):
             of_residual = np.linalg.eigvalsh(covariances)[:, : d - self.n_factors]
             noise = np.repeat(of_residual.mean(axis=1, keepdims=True), d, axis=1)
         else:
-            noise = mstep.noise_of_factors(np.ascontiguousarray(covariances), self.n_factors)
+            noise = mstep.noise_of_factors(np.ascontiguousarray(covariances), self.n_factors, least)
         roots = np.sqrt(noise)
         variances, axes = np.linalg.eigh(covariances / roots[:, :, None] / roots[:, None])
         variances, axes = (values[..., : -self.n_factors - 1 : -1] for values in (variances, axes))

@@ -17,6 +17,7 @@ from gmm._cli.report.page import css_colour, render
 from gmm._cli.result import MixtureOutcome
 from gmm._text.amounts import percent
 from gmm._text.html import Cell, Html, table
+from gmm._values.covariance import Factors
 
 __all__ = ["agreement", "certainty", "data", "fitting", "groups", "opening", "reproduction"]
 
@@ -52,6 +53,7 @@ def groups(result: MixtureOutcome, pictures: Mapping[str, Picture]) -> Html:
         correlation="" if several else wording.correlation_sentence(facts.names, strongest, "Over all rows"),
         table=_table_of_groups(result, facts, overall),
         n_columns_hidden=len(facts.names) - COLUMNS_SHOWN,
+        loadings=Html() if facts.factors is None else _table_of_loadings(result, facts, facts.factors),
     )
 
 
@@ -176,6 +178,21 @@ def _table_of_groups(result: MixtureOutcome, facts: MixtureFacts, overall: Colum
         " in each group; the deeper the shade, the further the mean is from that of all rows." if several else "."
     )
     return table(["", *(f"group {k}" for k in shown), "all rows"], body, caption=caption)
+
+
+def _table_of_loadings(result: MixtureOutcome, facts: MixtureFacts, factors: Factors) -> Html:
+    """Tabulate loadings and the standard deviations of the noise: a row per column, columns for each group."""
+    shown = result.shown
+    headings = [f"{k}: {what}" for k in shown for what in (*map(str, range(factors.loadings.shape[2])), "noise ±")]
+    values = np.concatenate([np.c_[factors.loadings[k], np.sqrt(factors.noise[k])] for k in shown], axis=1)
+    body = [
+        [name, *(wording.format_value(value, scale) for value in row)]
+        for name, row, scale in zip(
+            facts.names[:COLUMNS_SHOWN], values, facts.spreads[shown].mean(axis=0), strict=False
+        )
+    ]
+    caption = "Loadings of each group's factors: by how much a column rises with a factor; and the noise beside them."
+    return table(["", *headings], body, caption=caption)
 
 
 def _mean_and_spread(mean: float, spread: float, scale: float) -> str:

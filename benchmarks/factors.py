@@ -1,0 +1,255 @@
+"""How well do factor analysers predict rows held out, beside other models and the literature?
+
+Ten folds; columns are standardised by the training part, and the ridge is 1e-3 in these units. Each model chooses its
+number of components, and of factors, inside each fold: by BIC or, where that is said, by an inner hold-out of a fifth
+of the training rows. The published figures are those of mixtures of factor analysers of Uria, Murray & Larochelle
+(2013), whose folds and, of Boston, columns are not known. Their tables that no package ships are read from files of
+the UCI repository, if `--tables` says where these are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import warnings
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.datasets import bundled
+from benchmarks.measure import Reading, Worker, WorkerError
+from benchmarks.peers.r_tables import r_table
+from benchmarks.report import Report, number
+from benchmarks.settings import Settings
+
+PEERS, THREADS = ("gmm", "sklearn"), (1,)
+RIDGE, FOLDS, INNER = 1e-3, 10, 5
+BOSTON = ("crim", "indus", "nox", "rm", "age", "dis", "tax", "black", "lstat", "medv")
+Load = Callable[[Path, Path | None], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Which numbers of components and of factors a search may choose from."""
+
+    components: tuple[int, ...]
+    factors: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows by name, the figure of the literature, if there is one, and what searches choose from."""
+
+    name: str
+    load: Load
+    published: float | None
+    grid: Grid
+
+
+def of_scikit_learn(name: str) -> Load:
+    """Return a loader of one of scikit-learn's data sets."""
+    return lambda folder, tables: bundled(name)()
+
+
+def of_r(package: str, name: str, columns: Sequence[str]) -> Load:
+    """Return a loader of columns of a data set of R."""
+    return lambda folder, tables: r_table(package, name, columns, folder)
+
+
+def of_uci(name: str, delimiter: str, columns: slice) -> Load:
+    """Return a loader of columns of a file of the UCI repository; of nearly equal ones, the first stays."""
+
+    def load(folder: Path, tables: Path | None) -> np.ndarray:
+        if tables is None or not (tables / name).exists():
+            raise OSError(f"expected {name} in the folder that --tables names")
+        rows = np.loadtxt(tables / name, delimiter=delimiter, skiprows=1)[:, columns]
+        alike = np.triu(np.abs(np.corrcoef(rows.T)) > 0.98, 1).any(axis=0)
+        return np.asarray(rows[:, ~alike])
+
+    return load
+
+
+TABLES = (
+    Table("Boston, 506 × 10", of_r("MASS", "Boston", BOSTON), -4.54, Grid((1, 2, 4, 8, 12), (1, 2, 4, 6))),
+    Table("wine, 178 × 13", of_scikit_learn("wine"), None, Grid((1, 2, 3, 4, 6), (1, 2, 3, 4))),
+    Table("breast cancer, 569 × 30", of_scikit_learn("breast_cancer"), None, Grid((1, 2, 4), (3, 6, 10))),
+    Table(
+        "ionosphere, 351 × 32",
+        of_r("mlbench", "Ionosphere", [f"V{j}" for j in range(3, 35)]),
+        -17.55,
+        Grid((1, 2, 4), (2, 5, 8)),
+    ),
+    Table(
+        "red wine, 1599 × 11",
+        of_uci("winequality-red.csv", ";", slice(11)),
+        -10.19,
+        Grid((1, 2, 4, 8, 12), (1, 2, 4, 6)),
+    ),
+    Table(
+        "white wine, 4898 × 11",
+        of_uci("winequality-white.csv", ";", slice(11)),
+        -10.73,
+        Grid((1, 4, 8, 16, 32), (1, 2, 4, 6)),
+    ),
+    Table(
+        "Parkinson's, 5875 × 15",
+        of_uci("parkinsons_updrs.data", ",", slice(3, None)),
+        -1.99,
+        Grid((1, 4, 8, 16, 32), (2, 4, 8)),
+    ),
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this question."""
+    parser.add_argument("--tables", type=Path, help="folder with files of the UCI repository")
+    parser.add_argument("--folds", type=int, default=FOLDS, help="%(default)s by default")
+
+
+# --- Models: rows to fit, rows to score, what to choose from → log densities and the choice -------------------------
+
+
+def chosen_by_bic(training: np.ndarray, test: np.ndarray, grid: Grid, types: Any = ("factor",)) -> tuple[Any, str]:
+    """Search by BIC."""
+    from gmm import select
+
+    found = select(training, grid.components, types, n_factors=of_factors(types, grid), reg_covar=RIDGE, random_state=0)
+    best = found.best
+    return best.score_samples(test), f"K={best.n_components}, {best.covariance_type}"
+
+
+def chosen_by_hold_out(training: np.ndarray, test: np.ndarray, grid: Grid) -> tuple[Any, str]:
+    """Search four fifths of the rows, take the cell under which the others are most probable, and fit it to all."""
+    from gmm import GaussianMixture, select
+
+    held = np.random.default_rng(0).permutation(len(training)) % INNER == 0
+    how: dict[str, Any] = {"reg_covar": RIDGE, "random_state": 0}
+    found = select(training[~held], grid.components, ["factor"], n_factors=grid.factors, **how)
+    scores = [-np.inf if each is None else each.score(training[held]) for each in found.estimators]
+    K, name = found.n_components[np.argmax(scores)], found.covariance_type[np.argmax(scores)]
+    mixture = GaussianMixture(int(K), covariance_type=name, tol=1e-5, max_iter=1000, n_init=3, **how).fit(training)
+    return mixture.score_samples(test), f"K={K}, {name}"
+
+
+def of_all_models(training: np.ndarray, test: np.ndarray, grid: Grid) -> tuple[Any, str]:
+    """Search the fourteen models by BIC."""
+    return chosen_by_bic(training, test, grid, "all")
+
+
+def of_factors(types: Any, grid: Grid) -> tuple[int, ...] | None:
+    """Return the numbers of factors, if types have them."""
+    return grid.factors if "factor" in types else None
+
+
+def diagonal(training: np.ndarray, test: np.ndarray, grid: Grid) -> tuple[Any, str]:
+    """Choose among scikit-learn's mixtures of diagonal covariances by BIC."""
+    best = theirs(training, "diag", grid)
+    return best.score_samples(test), f"K={best.n_components}"
+
+
+def principal_axes(training: np.ndarray, test: np.ndarray, grid: Grid) -> tuple[Any, str]:
+    """Fit scikit-learn's mixture of full covariances to 95 % of the variance; what is left is noise of one variance."""
+    from sklearn.decomposition import PCA
+
+    axes = PCA(0.95, svd_solver="full").fit(training)
+    best, left = theirs(axes.transform(training), "full", grid), training.shape[1] - axes.n_components_
+    chosen = f"K={best.n_components}, {axes.n_components_} axes"
+    inside = best.score_samples(axes.transform(test))
+    if not left:
+        return inside, chosen
+    rest = ((test - axes.inverse_transform(axes.transform(test))) ** 2).sum(axis=1)
+    variance = axes.noise_variance_ + RIDGE
+    return inside - 0.5 * (left * np.log(2 * np.pi * variance) + rest / variance), chosen
+
+
+def theirs(rows: np.ndarray, covariance_type: str, grid: Grid) -> Any:
+    """Return scikit-learn's mixture with the best BIC of three starts each."""
+    from sklearn.mixture import GaussianMixture
+
+    how: dict[str, Any] = {"covariance_type": covariance_type, "reg_covar": RIDGE, "n_init": 3, "random_state": 0}
+    return min((GaussianMixture(K, **how).fit(rows) for K in grid.components), key=lambda each: each.bic(rows))
+
+
+MODELS = {
+    "factors, BIC": ("gmm", chosen_by_bic),
+    "factors, hold-out": ("gmm", chosen_by_hold_out),
+    "14 models, BIC": ("gmm", of_all_models),
+    "scikit-learn, diag": ("sklearn", diagonal),
+    "scikit-learn, PCA and full": ("sklearn", principal_axes),
+}
+
+
+class HeldOut:
+    """The nats of each fold's rows under a model that is fitted to the others, and what is chosen there."""
+
+    def __init__(self, file: Path, model: str, grid: Grid, n_folds: int) -> None:
+        self.rows, self.grid, self.n_folds = np.load(file), grid, n_folds
+        self.scored = MODELS[model][1]
+
+    def __call__(self) -> tuple[float, float, list[str]]:
+        """Return nats per row, their standard error over the folds, and the choices."""
+        owner = np.random.default_rng(1).permutation(len(self.rows)) % self.n_folds
+        sums, means, choices = 0.0, [], []
+        for fold in range(self.n_folds):
+            training, test = standardised(self.rows[owner != fold], self.rows[owner == fold])
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of collapsed components, and columns that do not vary in a fold
+                scores, choice = self.scored(training, test, self.grid)
+            sums += float(scores.sum())
+            means.append(float(scores.mean()))
+            choices.append(choice)
+        return sums / len(self.rows), float(np.std(means, ddof=1) / np.sqrt(self.n_folds)), choices
+
+
+def standardised(training: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return both in units of the training rows' standard deviations about their means."""
+    mean, deviation = training.mean(axis=0), training.std(axis=0)
+    deviation[deviation == 0] = 1
+    return (training - mean) / deviation, (test - mean) / deviation
+
+
+# --- The question -------------------------------------------------------------------------------
+
+
+def run(settings: Settings, report: Report) -> bool:
+    """Print a row for each table and model; return whether factors predict as well as the models, of 15 columns on."""
+    given = settings.arguments
+    n_folds = 2 if settings.smoke else given.folds
+    report.note(f"nats per row held out, {n_folds} folds, standardised columns, ridge {RIDGE:g}; larger is better")
+    report.header("table", "model", "nats", "±", "published", "most often", "seconds", "peak MB")
+    right = True
+    for table in TABLES:
+        if settings.only not in table.name or (settings.smoke and table is not TABLES[1]):
+            continue
+        try:
+            rows = table.load(settings.folder, given.tables)
+        except (OSError, RuntimeError) as reason:
+            report.skipped(table.name, str(reason))
+            continue
+        file = settings.folder / "rows.npy"
+        np.save(file, rows)
+        right &= compared(table, file, n_folds, settings, report) or rows.shape[1] < 15
+    return right
+
+
+def compared(table: Table, file: Path, n_folds: int, settings: Settings, report: Report) -> bool:
+    """Print the rows of a table; return whether factors are as good as the other models of this package."""
+    nats: dict[str, float] = {}
+    grid = Grid((1, 2), (1, 2)) if settings.smoke else table.grid
+    for name in [name for name, (peer, _) in MODELS.items() if peer in settings.peers]:
+        try:
+            with Worker(settings.threads[0], HeldOut, file, name, grid, n_folds) as worker:
+                reading: Reading = worker()
+        except WorkerError as reason:
+            report.failed(f"{table.name}, {name}", str(reason))
+            continue
+        nats[name], error, choices = reading.value
+        published = "" if table.published is None else f"{table.published:.2f}"
+        (most, times), *_ = Counter(choices).most_common(1)
+        figures = f"{nats[name]:.2f}", f"{error:.2f}", published, f"{most} ({times})"
+        report.row(table.name, name, *figures, number(reading.seconds), number(reading.peak_mb))
+    others = nats.get("14 models, BIC", -np.inf)
+    return max((value for name, value in nats.items() if name.startswith("factors")), default=np.inf) >= others

@@ -1,0 +1,66 @@
+"""What speaks against a fit, in words: no convergence, components without rows, a singular covariance."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gmm import _fitting as fitting
+from gmm._exceptions import ConvergenceWarning, raisable, warn
+from gmm._values.covariance import CovarianceModel
+from gmm._values.layouts import SingularMatrixError
+
+_NOT_CONVERGED = (
+    "Best performing initialization did not converge. Try different init parameters, or increase max_iter, tol, or "
+    "check for degenerate data."
+)
+_ALL_NOISE = (
+    "No component has a row: noise took all of them. A box of noise that is much smaller than that of the rows has a "
+    "density above theirs."
+)
+_NO_ROWS = 1e-12  # share of all rows: rounding leaves a component without rows as much
+_ILL_DEFINED = (
+    "Fitting the mixture model failed because some components have ill-defined empirical covariance (for instance "
+    "caused by singleton or collapsed samples). Try to decrease the number of components, increase reg_covar, or scale "
+    "the input data."
+)
+
+
+def warn_about(fit: fitting.progress.MixtureFit, max_iter: int, has_prior: bool) -> None:
+    """Warn if a fit did not converge, or has components without rows, of which a prior makes parameters."""
+    trace = fit.result.trace
+    if not trace.converged and 0 < max_iter <= len(trace):
+        warn(_NOT_CONVERGED, raisable(ConvergenceWarning))
+    if fit.result.parameters.noise and fit.result.statistics.counts.max() < 1:
+        warn(_ALL_NOISE, raisable(ConvergenceWarning))
+    warn_of_repairs(fit.repaired)
+    if not has_prior:
+        _warn_of_empty_components(fit)
+
+
+def _warn_of_empty_components(fit: fitting.progress.MixtureFit) -> None:
+    counts = fit.result.statistics.counts
+    empty = np.flatnonzero(counts <= _NO_ROWS * counts.sum())
+    if empty.size and counts.any():
+        warn(
+            f"Component(s) {', '.join(map(str, empty))} have no rows: n_components={len(counts) - len(empty)} gives "
+            "the same density. Where rows repeat, expected at most as many components as distinct rows.",
+            raisable(ConvergenceWarning),
+        )
+
+
+def warn_of_repairs(repaired: tuple[int, ...]) -> None:
+    """Warn if there are components that lost all their rows."""
+    if repaired:
+        listed = ", ".join(map(str, dict.fromkeys(repaired)))
+        warn(
+            f"Component(s) {listed} lost all rows during the fit and were given half of the heaviest component. Fewer "
+            "components or another start may suit the data better.",
+            raisable(ConvergenceWarning),
+        )
+
+
+def ill_defined(error: SingularMatrixError, model: CovarianceModel) -> str:
+    """The error message for a singular covariance: scikit-learn's sentence, and which covariance it is."""
+    one = f"A covariance of {model.name}" if model.constraint else f"The covariance of component {error.component}"
+    whose = "The covariance that all components share" if model.layout.pooled else one
+    return f"{_ILL_DEFINED} {whose} is singular."

@@ -1,0 +1,287 @@
+"""`distance` and `match`: how far apart two mixtures are, and which component is which."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmm._estimators.fitted import FittedMixture, checked_without_noise, fitted_parameters
+from gmm._estimators.scorer import Scorer, log_evidence_of
+from gmm._fitting.sampling import Rng
+from gmm._public import publish
+from gmm._rows.sources import ArraySource
+from gmm._uses.pairs import Gaussians, bures, gaussians, kullback_leibler, of_all, products
+from gmm._validation.parameters import check_n_samples, check_random_state
+from gmm._validation.scalars import check_choice
+from gmm._values.layouts import Array
+from gmm._values.parameters import MixtureParameters
+
+__all__ = ["Distance", "distance", "match"]
+
+_WASSERSTEIN, _KULLBACK_LEIBLER, _BHATTACHARYYA = KINDS = ("wasserstein", "kullback-leibler", "bhattacharyya")
+_NUMBERS_AT_ONCE = 2_000_000
+_MOST_ROUNDS, _SMALL_GAIN = 100, 1e-10  # of a variational bound, in nats
+_FAR = 1e300  # instead of infinity, which an assignment does not take
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Distance:
+    """How far apart two mixtures are; ``float(...)`` is the value.
+
+    Attributes
+    ----------
+    value : float
+    standard_error : float
+        Of the value, from its draws; 0 where it is exact.
+    low, high : float
+        Bounds that hold whatever the draws; the value itself where it is exact.
+    plan : ndarray of shape (K, L), or None
+        Of a Wasserstein distance: the weight that goes from each component of the first to each of the second.
+    """
+
+    value: float
+    standard_error: float
+    low: float
+    high: float
+    plan: NDArray[np.float64] | None = None
+
+    def __float__(self) -> float:
+        """Return the value."""
+        return self.value
+
+    def __repr__(self) -> str:
+        """Return the value, with its standard error and bounds if it is not exact."""
+        if self.plan is not None:
+            return f"<Distance: {self.value:.6g}>"
+        return f"<Distance: {self.value:.4g} ± {self.standard_error:.2g}, between {self.low:.4g} and {self.high:.4g}>"
+
+
+def distance(
+    model: FittedMixture,
+    other: FittedMixture,
+    *,
+    kind: str = "wasserstein",
+    n_samples: int = 100_000,
+    random_state: int | Rng | None = 0,
+) -> Distance:
+    """Compute how far apart two mixtures are, of any covariance types and numbers of components.
+
+    Parameters
+    ----------
+    model, other : GaussianMixture or BayesianGaussianMixture
+        Fitted mixtures of the same columns, without noise.
+    kind : {"wasserstein", "kullback-leibler", "bhattacharyya"}, default="wasserstein"
+        "wasserstein" is MW₂, the root of the least mean squared distance over which the weight of one mixture moves
+        to the other, component by component: a metric between mixtures, in the units of the columns, and never less
+        than the Wasserstein distance of the densities. "kullback-leibler" is ∫ f log(f / g), where f is `model`, and
+        "bhattacharyya" −log ∫ √(f g); both are in nats, and the same in all units.
+    n_samples : int, default=100_000
+        Rows that the latter two draw.
+    random_state : int, RandomState, Generator or None, default=0
+        Seed of the draws.
+
+    Returns
+    -------
+    Distance
+        The value, its standard error, and bounds.
+
+    Raises
+    ------
+    NotFittedError
+        If a mixture is not fitted.
+    TypeError, ValueError
+        If the mixtures have different columns or noise, or an argument is unusable.
+
+    Notes
+    -----
+    MW₂ is a linear program of K × L numbers: 0.1 s for two mixtures of 100 components, 5 s for 500.
+
+    The bounds of the Kullback–Leibler divergence are the variational one of Hershey & Olsen from above, and that of
+    Durrieu, Thiran & Kelly from below; those of Bhattacharyya's distance follow from √(x + y) ≤ √x + √y, and from the
+    inequality of Cauchy & Schwarz for the parts of a matching. They may be wide where components overlap. Where the
+    mixtures are so far apart that draws of one never come near the other, the bounds are all that says something about
+    Bhattacharyya's distance.
+
+    References
+    ----------
+    J. Delon, A. Desolneux (2020). A Wasserstein-type distance in the space of Gaussian mixture models. *SIAM Journal on
+    Imaging Sciences* 13, 936-970.
+
+    J. R. Hershey, P. A. Olsen (2007). Approximating the Kullback Leibler divergence between Gaussian mixture models.
+    *ICASSP*, IV-317-320.
+
+    J.-L. Durrieu, J.-P. Thiran, F. Kelly (2012). Lower and upper bounds for approximation of the Kullback-Leibler
+    divergence between Gaussian mixture models. *ICASSP*, 4833-4836.
+
+    J. R. Hershey, P. A. Olsen (2008). Variational Bhattacharyya divergence for hidden Markov models. *ICASSP*,
+    4557-4560.
+
+    Examples
+    --------
+    >>> from gmm import GaussianMixture
+    >>> from gmm.analysis import distance
+    >>> here = GaussianMixture.from_parameters([0.5, 0.5], [[0.0], [4.0]], [1, 1], covariance_type="spherical")
+    >>> there = GaussianMixture.from_parameters([0.5, 0.5], [[4.0], [1.0]], [1, 4], covariance_type="spherical")
+    >>> distance(here, there)
+    <Distance: 1>
+    >>> distance(here, there, kind="kullback-leibler")
+    <Distance: 0.1266 ± 0.0016, between 0 and 0.2216>
+    """
+    check_choice(kind, "kind", KINDS)
+    f, g = (checked_without_noise(each, "distance").plugged_in() for each in (model, other))
+    n_samples, rng = check_n_samples(n_samples), check_random_state(random_state)
+    a, b, unit = _in_one_unit(f, g)
+    if kind == _WASSERSTEIN:
+        plan, cost = _transport(f.weights, g.weights, of_all(bures, a, b))
+        value = unit * float(np.sqrt(cost))
+        return Distance(value, 0.0, value, value, plan)
+    if kind == _KULLBACK_LEIBLER:
+        ratios = _log_ratios(f, g, f, n_samples, rng)
+        return Distance(*_mean(ratios), *_divergence_bounds(f.weights, g.weights, a, b))
+    # ∫ √(f g) is the mean of √(f g) / h over draws of h = (f + g) / 2, which is between 0 and 1.
+    halves = [_log_ratios(f, g, each, (n_samples + 1) // 2, rng) for each in (f, g)]
+    with np.errstate(over="ignore", divide="ignore"):
+        common, error = _mean(1 / np.cosh(0.5 * np.concatenate(halves)))
+        apart = of_all(lambda x, y: products(x, y)[1], a, b)
+        low, high = _common_bounds(f.weights, g.weights, np.exp(-apart))
+        return Distance(0.0 - float(np.log(common)), error / common if common > 0 else np.inf, low, high)
+
+
+def match(model: FittedMixture, other: FittedMixture) -> NDArray[np.intp]:
+    """Find which component of another mixture each component is, as after a refit.
+
+    Of all assignments of different components, the one with the least sum of Bhattacharyya's distances −log ∫ √(f g)
+    between the densities of the components. It is the same in all units of the columns; weights play no part.
+
+    Parameters
+    ----------
+    model, other : GaussianMixture or BayesianGaussianMixture
+        Fitted mixtures of the same columns; noise is left aside.
+
+    Returns
+    -------
+    ndarray of int, shape (K,)
+        The component of `other` for each of `model`; −1 for those without one, if `other` has fewer. If both have as
+        many, ``other.means_[match(model, other)]`` are the means in the order of `model`.
+
+    Raises
+    ------
+    NotFittedError
+        If a mixture is not fitted.
+    TypeError, ValueError
+        If they have different columns.
+
+    References
+    ----------
+    H. W. Kuhn (1955). The Hungarian method for the assignment problem. *Naval Research Logistics Quarterly* 2, 83-97.
+
+    Examples
+    --------
+    >>> from gmm import GaussianMixture
+    >>> from gmm.analysis import match
+    >>> before = GaussianMixture.from_parameters([0.5, 0.5], [[0.0], [9.0]], [1, 1], covariance_type="spherical")
+    >>> after = GaussianMixture.from_parameters([0.4, 0.6], [[8.0], [0.5]], [1, 1], covariance_type="spherical")
+    >>> match(before, after)
+    array([1, 0])
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    a, b, _ = _in_one_unit(fitted_parameters(model), fitted_parameters(other))
+    with np.errstate(over="ignore"):
+        costs = np.minimum(of_all(lambda x, y: products(x, y)[1], a, b), _FAR)
+    partners = np.full(len(costs), -1, dtype=np.intp)
+    own, theirs = linear_sum_assignment(costs)
+    partners[own] = theirs
+    return partners
+
+
+def _in_one_unit(f: MixtureParameters, g: MixtureParameters) -> tuple[Gaussians, Gaussians, float]:
+    """Return the components of two mixtures about a common origin, in the unit that is returned."""
+    if f.n_features != g.n_features:
+        raise ValueError(f"expected mixtures of the same columns, got one of {f.n_features} and one of {g.n_features}")
+    d, origin, aligned = f.n_features, f.means[0], all(each.model.layout.axis_aligned for each in (f, g))
+    deviations = (np.sqrt(each.model.layout.diagonal(each.covariances, d).max()) for each in (f, g))
+    unit = float(max(*deviations, *(np.abs(each.means - origin).max() for each in (f, g))))
+    return gaussians(f, aligned, origin, unit), gaussians(g, aligned, origin, unit), unit
+
+
+def _transport(weights: Array, others: Array, costs: Array) -> tuple[Array, float]:
+    """Return the plan that moves some weights (K,) to others (L,) at the least cost, and this cost."""
+    from scipy.optimize import linprog
+    from scipy.sparse import eye_array, kron, vstack
+
+    K, L = costs.shape
+    sums = vstack([kron(eye_array(K), np.ones((1, L))), kron(np.ones((1, K)), eye_array(L))], format="csr")
+    marginals = np.concatenate([weights / weights.sum(), others / others.sum()])
+    scale = costs.max() or 1.0
+    result = linprog(costs.ravel() / scale, A_eq=sums, b_eq=marginals, method="highs-ds")
+    plan = np.maximum(result.x.reshape(K, L), 0.0)
+    return plan, float((plan * costs).sum())
+
+
+def _log_ratios(f: MixtureParameters, g: MixtureParameters, of: MixtureParameters, n: int, rng: Rng) -> Array:
+    """Return log f − log g of n rows drawn from one of the two."""
+    scorers, values = (Scorer(f), Scorer(g)), []
+    step = max(1, _NUMBERS_AT_ONCE // max(f.n_features, f.n_components, g.n_components))
+    for first in range(0, n, step):
+        rows = ArraySource(of.sample(min(step, n - first), rng)[0])
+        logs = [log_evidence_of(scorer, rows, True) for scorer in scorers]
+        values.append(logs[0] - logs[1])
+    return np.concatenate(values)
+
+
+def _mean(values: Array) -> tuple[float, float]:
+    """Return the mean, and its standard error."""
+    return float(values.mean()), float(values.std() / np.sqrt(len(values)))
+
+
+def _divergence_bounds(weights: Array, others: Array, a: Gaussians, b: Gaussians) -> tuple[float, float]:
+    """Return bounds of the Kullback–Leibler divergence of two mixtures."""
+    from scipy.special import logsumexp, xlogy
+
+    d = a.means.shape[-1] * a.means.shape[-2]
+    apart, within = of_all(kullback_leibler, a, b), of_all(kullback_leibler, a, a)
+    common = of_all(lambda x, y: products(x, y)[0], a, b)
+    entropies = 0.5 * d * (1 + np.log(2 * np.pi)) - a.log_determinants
+    of_own, of_other = logsumexp(-within, b=weights, axis=1), logsumexp(common, b=others, axis=1)
+    low = max(float(weights @ (of_own - entropies - of_other)), 0.0)
+    shares, high, before = weights[:, None] * others, np.inf, np.inf
+    for _ in range(_MOST_ROUNDS):  # the parts into which components are split, of either mixture in turn
+        columns = shares.sum(axis=0)
+        parts = shares * np.divide(others, columns, out=np.zeros_like(columns), where=columns > 0)
+        logs = np.log(parts, out=np.full_like(parts, -np.inf), where=parts > 0) - apart
+        shares = weights[:, None] * np.exp(logs - logsumexp(logs, axis=1, keepdims=True))
+        used = shares > 0
+        ratios = np.divide(shares, parts, out=np.ones_like(parts), where=used)
+        high = float(xlogy(shares, ratios).sum() + (shares * apart).sum(where=used))
+        if not before - high > _SMALL_GAIN:
+            break
+        before = high
+    return low, max(high, low)
+
+
+def _common_bounds(weights: Array, others: Array, common: Array) -> tuple[float, float]:
+    """Return bounds of Bhattacharyya's distance of two mixtures, by ∫ √(f_a g_b) of their components."""
+    most = min(float((np.sqrt(weights[:, None] * others) * common).sum()), 1.0)
+    of_model = of_other = weights[:, None] * others  # the parts of either mixture's components
+    least, before = 0.0, -1.0
+    for _ in range(_MOST_ROUNDS):
+        of_model = _in_proportion(of_other * common**2, weights, 1)
+        of_other = _in_proportion(of_model * common**2, others, 0)
+        least = min(float((np.sqrt(of_model * of_other) * common).sum()), most)
+        if not least - before > _SMALL_GAIN:
+            break
+        before = least
+    return 0.0 - float(np.log(most)), -float(np.log(least))
+
+
+def _in_proportion(parts: Array, sums: Array, axis: int) -> Array:
+    """Return parts scaled to given sums along an axis."""
+    totals = parts.sum(axis=axis)
+    factors = np.divide(sums, totals, out=np.zeros_like(sums), where=totals > 0)
+    return np.asarray(parts * np.expand_dims(factors, axis))
+
+
+publish("gmm.analysis", [Distance, distance, match])

@@ -1,0 +1,90 @@
+"""Pairs of Gaussians: how far apart they are, and how much they have in common, many pairs at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+
+from gmm._values.layouts import Array
+from gmm._values.parameters import MixtureParameters
+
+_NUMBERS_AT_ONCE = 2_000_000
+
+
+class Gaussians(NamedTuple):
+    """Gaussians that are products of p independent ones of m features each: p = 1, or m = 1 along the axes.
+
+    Parameters
+    ----------
+    means : array of shape (…, p, m)
+    roots : array of shape (…, p, m, m)
+        L with Σ = L Lᵀ.
+    whiteners : array of shape (…, p, m, m)
+        W = L⁻¹.
+    """
+
+    means: Array
+    roots: Array
+    whiteners: Array
+
+    def at(self, index: Any) -> Self:
+        """Return some of them, by an index of the leading axes."""
+        return type(self)(*(values[index] for values in self))
+
+    @property
+    def log_determinants(self) -> Array:
+        """Logarithms of |W|."""
+        return np.asarray(np.log(np.diagonal(self.whiteners, axis1=-2, axis2=-1)).sum(axis=(-2, -1)))
+
+
+def gaussians(mixture: MixtureParameters, axis_aligned: bool, origin: Array, scale: float) -> Gaussians:
+    """Return the components of a mixture, in other units; taken apart feature by feature if asked to."""
+    layout, (K, d) = mixture.model.layout, mixture.means.shape
+    means = (mixture.means - origin) / scale
+    if axis_aligned:
+        variances = np.broadcast_to(layout.diagonal(mixture.covariances, d), (K, d))
+        roots = np.sqrt(variances)[:, :, None, None] / scale
+        return Gaussians(means[:, :, None], roots, 1 / roots)
+    whiteners = layout.dense(mixture.whiteners, K, d)[:, None]
+    return Gaussians(means[:, None], np.asarray(np.linalg.inv(whiteners) / scale, dtype=np.float64), whiteners * scale)
+
+
+def of_all(function: Callable[[Gaussians, Gaussians], Array], a: Gaussians, b: Gaussians) -> Array:
+    """Return a function of all pairs of K Gaussians and L others, (K, L), computed in parts."""
+    step = max(1, _NUMBERS_AT_ONCE // b.roots.size)
+    parts = [slice(first, first + step) for first in range(0, len(a.means), step)]
+    return np.concatenate([function(a.at((part, None)), b.at(None)) for part in parts])
+
+
+def bures(a: Gaussians, b: Gaussians) -> Array:
+    """Return squared Wasserstein distances: ‖μ_a − μ_b‖² + the least ‖L_a − L_b U‖² of all rotations U."""
+    left, _, right = np.linalg.svd(np.swapaxes(b.roots, -1, -2) @ a.roots)
+    return _squares(a.means - b.means, 2) + _squares(a.roots - b.roots @ (left @ right), 3)
+
+
+def kullback_leibler(a: Gaussians, b: Gaussians) -> Array:
+    """Return the divergences of b from a, in nats."""
+    steps = b.whiteners @ (a.means - b.means)[..., None]
+    rest = b.whiteners @ a.roots
+    d = a.means.shape[-1] * a.means.shape[-2]
+    logs = a.log_determinants - b.log_determinants
+    return np.maximum(0.5 * (_squares(rest, 3) - d + _squares(steps, 3)) + logs, 0.0)
+
+
+def products(a: Gaussians, b: Gaussians) -> tuple[Array, Array]:
+    """Return log ∫ f_a f_b and −log ∫ √(f_a f_b), Bhattacharyya's distance; both are of the covariance Σ_a + Σ_b."""
+    d = a.means.shape[-1] * a.means.shape[-2]
+    ratio = a.whiteners @ b.roots
+    factor = np.linalg.cholesky(np.eye(ratio.shape[-1]) + ratio @ np.swapaxes(ratio, -1, -2))
+    squares = _squares(np.linalg.solve(factor, a.whiteners @ (a.means - b.means)[..., None]), 3)
+    half = np.log(np.diagonal(factor, axis1=-2, axis2=-1)).sum(axis=(-2, -1)) - a.log_determinants
+    common = -0.5 * squares - half - 0.5 * d * np.log(2 * np.pi)
+    apart = 0.25 * squares + half - 0.5 * d * np.log(2) + 0.5 * (a.log_determinants + b.log_determinants)
+    return common, np.maximum(apart, 0.0)
+
+
+def _squares(values: Array, n_axes: int) -> Array:
+    """Return sums of squares over the last axes."""
+    return np.asarray((values**2).sum(axis=tuple(range(-n_axes, 0))))

@@ -1,0 +1,183 @@
+"""Distances between mixtures and matched components, against closed forms, quadrature, published code and the twin."""
+
+import numpy as np
+import pytest
+from scipy.integrate import quad
+
+import gmm
+import reference
+from gmm import GaussianMixture
+from gmm._values.covariance import COVARIANCE_TYPES
+from gmm.analysis import distance, match
+
+rng = np.random.default_rng(0)
+X = np.concatenate([rng.normal([-2, 0, 0], [1, 2, 1], (120, 3)), rng.normal([2, 1, 0], [2, 1, 1], (80, 3))])
+KINDS = ("wasserstein", "kullback-leibler", "bhattacharyya")
+
+
+def mixture(weights, means, covariances):
+    return GaussianMixture.from_parameters(weights, means, covariances)
+
+
+def dense(fit):
+    K, d = fit.means_.shape
+    return fit.weights_, fit.means_, reference.dense(fit.covariances_, fit.covariance_type, K, d)
+
+
+# Drawn once, rounded.
+A = mixture([0.36, 0.64], [[-1.0, 1.0], [1.4, -0.1]], [[[0.4, 0.15], [0.15, 1.2]], [[0.52, 0.1], [0.1, 1.5]]])
+B = mixture(
+    [0.2, 0.5, 0.3],
+    [[0.0, 2.5], [-1.5, 0.3], [3.0, -2.0]],
+    [[[1.0, -0.4], [-0.4, 0.8]], [[0.5, 0.2], [0.2, 0.6]], [[2.0, 0.9], [0.9, 1.1]]],
+)
+
+
+def test_it_is_what_pot_computes():
+    """POT 0.9.7: √ot.gmm.gmm_ot_loss(means, means, covariances, covariances, weights, weights), and gmm_ot_plan."""
+    found = distance(A, B)
+    assert found.value == pytest.approx(2.324440710943754, rel=1e-9)
+    np.testing.assert_allclose(found.plan, [[0.0, 0.36, 0.0], [0.2, 0.14, 0.3]], atol=1e-9)
+    assert (found.standard_error, found.low, found.high) == (0, found.value, found.value)
+
+
+@pytest.mark.parametrize("name", COVARIANCE_TYPES)
+def test_of_every_type_it_is_the_twin_s(name):
+    a, b = (GaussianMixture(K, covariance_type=name, random_state=0).fit(X + K) for K in (3, 2))
+    found = distance(a, b)
+    assert found.value == pytest.approx(reference.mixture_wasserstein(dense(a), dense(b)), rel=1e-6)
+    np.testing.assert_allclose(found.plan.sum(axis=1), a.weights_, atol=1e-9)
+    np.testing.assert_allclose(found.plan.sum(axis=0), b.weights_, atol=1e-9)
+    assert distance(a, a).value < 1e-12 * np.abs(X).max()
+    assert distance(b, a).value == pytest.approx(found.value)
+
+
+def test_types_may_differ_and_give_what_full_covariances_give():
+    a, b = (GaussianMixture(2, covariance_type=name, random_state=0).fit(X) for name in ("diag", "spherical"))
+    full = [mixture(*dense(each)) for each in (a, b)]
+    for kind in KINDS:
+        got, expected = distance(a, b, kind=kind), distance(*full, kind=kind)
+        assert (got.low, got.high) == pytest.approx((expected.low, expected.high), rel=1e-9)
+        assert got.value == pytest.approx(expected.value, rel=1e-9)
+
+
+def test_of_one_component_each_all_kinds_are_closed_forms():
+    m, n = np.array([0.5, 1.0, 0.0]), np.array([-0.5, 0.0, 1.0])
+    S, T = np.diag([1.0, 2.0, 0.5]) + 0.3, np.diag([2.0, 1.0, 1.5]) - 0.2
+    a, b = mixture([1], [m], [S]), mixture([1], [n], [T])
+    roots, axes = np.linalg.eigh(S)
+    root = axes * np.sqrt(roots) @ axes.T
+    between = np.sqrt(np.linalg.eigvalsh(root @ T @ root)).sum()
+    step, logs = m - n, [np.linalg.slogdet(each)[1] for each in (S, T, (S + T) / 2)]
+    expected = {
+        "wasserstein": np.sqrt(step @ step + np.trace(S + T) - 2 * between),
+        "kullback-leibler": 0.5
+        * (np.trace(np.linalg.solve(T, S)) + step @ np.linalg.solve(T, step) - 3 + logs[1] - logs[0]),
+        "bhattacharyya": step @ np.linalg.solve((S + T) / 2, step) / 8 + 0.5 * (logs[2] - (logs[0] + logs[1]) / 2),
+    }
+    for kind, value in expected.items():
+        found = distance(a, b, kind=kind)
+        assert found.value == pytest.approx(value, abs=4 * found.standard_error + 1e-12)
+        assert found.high == pytest.approx(value)
+    assert distance(a, b, kind="bhattacharyya").low == pytest.approx(expected["bhattacharyya"])
+
+
+def test_bounds_enclose_what_quadrature_gives_and_errors_say_how_far_draws_are_off():
+    a = GaussianMixture.from_parameters([0.3, 0.7], [[0], [3]], [1, 0.5], covariance_type="spherical")
+    b = GaussianMixture.from_parameters([0.5, 0.2, 0.3], [[0.5], [2], [4]], [2, 1, 1], covariance_type="spherical")
+
+    def density(fit, x):
+        return np.exp(fit.score_samples([[x]])[0])
+
+    exact = {
+        "kullback-leibler": quad(lambda x: density(a, x) * np.log(density(a, x) / density(b, x)), -9, 12, limit=200)[0],
+        "bhattacharyya": -np.log(quad(lambda x: np.sqrt(density(a, x) * density(b, x)), -20, 25, limit=200)[0]),
+    }
+    for kind, value in exact.items():
+        off = []
+        for seed in range(40):
+            found = distance(a, b, kind=kind, n_samples=2000, random_state=seed)
+            assert found.low <= value <= found.high
+            off.append((found.value - value) / found.standard_error)
+        assert np.std(off) == pytest.approx(1, abs=0.35)
+        assert abs(np.mean(off)) < 0.6
+
+
+def test_bounds_are_the_twin_s_and_tight_where_components_are_apart():
+    found = distance(A, B, kind="kullback-leibler")
+    assert (found.low, found.high) == pytest.approx(reference.divergence_bounds(dense(A), dense(B)), rel=1e-6)
+    apart = [mixture(w, np.array(m) * 20, S) for w, m, S in map(dense, (A, A))]
+    wider = mixture(A.weights_[::-1], A.means_[::-1] * 20, A.covariances_[::-1] * 1.5)
+    for kind in KINDS[1:]:
+        found = distance(apart[0], wider, kind=kind)
+        assert found.value == pytest.approx(found.high, abs=5 * found.standard_error + 1e-3)
+    assert distance(*apart, kind="bhattacharyya").value == 0
+
+
+@pytest.mark.parametrize("unit", [1e-120, 1e-6, 1e6, 1e120])
+def test_units_scale_the_one_and_leave_the_others(unit):
+    moved = [mixture(w, m * unit + 1e3 * unit, S * unit**2) for w, m, S in map(dense, (A, B))]
+    assert distance(*moved).value == pytest.approx(unit * distance(A, B).value, rel=1e-9)
+    for kind in KINDS[1:]:
+        got, expected = (distance(*pair, kind=kind, n_samples=1000) for pair in (moved, (A, B)))
+        assert (got.low, got.high) == pytest.approx((expected.low, expected.high), rel=1e-6)
+        assert got.value == pytest.approx(expected.value, rel=1e-6)
+
+
+def test_a_metric_between_mixtures():
+    fits = [GaussianMixture(K, random_state=K).fit(X[K * 9 :]) for K in (1, 2, 3)]
+    a, b, c = (distance(fits[i], fits[j]).value for i, j in ((0, 1), (1, 2), (0, 2)))
+    assert c <= a + b
+    assert a <= b + c
+    doubled = mixture([0.18, 0.18, 0.64], A.means_[[0, 0, 1]], A.covariances_[[0, 0, 1]])
+    assert distance(A, doubled).value < 1e-7
+
+
+def test_many_pairs_are_computed_in_parts(monkeypatch):
+    whole = [distance(A, B, kind=kind) for kind in KINDS]
+    monkeypatch.setattr("gmm._uses.pairs._NUMBERS_AT_ONCE", 1)
+    for before, kind in zip(whole, KINDS, strict=True):
+        again = distance(A, B, kind=kind)
+        assert (again.value, again.low, again.high) == (before.value, before.low, before.high)
+
+
+def test_it_prints_itself():
+    assert repr(distance(A, A)).startswith("<Distance: ")
+    assert "±" in repr(distance(A, B, kind="bhattacharyya"))
+    assert float(distance(A, B)) == distance(A, B).value
+
+
+@pytest.mark.parametrize("name", COVARIANCE_TYPES)
+def test_components_of_a_refit_find_theirs(name):
+    fit = GaussianMixture(3, covariance_type=name, random_state=0).fit(X)
+    order = np.array([2, 0, 1])
+    w, m, S = (values[order] for values in dense(fit))
+    other = mixture(w, m + 1e-3, S)
+    np.testing.assert_array_equal(order[match(fit, other)], range(3))
+    scaled = mixture(w, (m + 1e-3) * [1, 1e4, 1e-3], S * np.outer([1, 1e4, 1e-3], [1, 1e4, 1e-3]))
+    own = mixture(fit.weights_, fit.means_ * [1, 1e4, 1e-3], dense(fit)[2] * np.outer([1, 1e4, 1e-3], [1, 1e4, 1e-3]))
+    np.testing.assert_array_equal(match(own, scaled), match(fit, other))
+
+
+def test_components_without_a_partner_are_minus_one():
+    assert match(A, mixture([1], [A.means_[1]], [A.covariances_[1]])).tolist() == [-1, 0]
+    assert match(mixture([1], [B.means_[2]], [B.covariances_[2]]), B).tolist() == [2]
+    far = mixture([0.5, 0.5], [[0, 0], [1e150, 0]], [np.eye(2)] * 2)
+    assert match(far, far).tolist() == [0, 1]
+
+
+def test_a_bayesian_mixture_is_compared_by_its_expectations():
+    fit = gmm.BayesianGaussianMixture(n_components=2, random_state=0).fit(X)
+    same = mixture(*dense(fit))
+    for kind in KINDS:
+        assert distance(fit, same, kind=kind, n_samples=500).value < 1e-9
+
+
+def test_what_is_refused():
+    with pytest.raises(ValueError, match="expected kind among"):
+        distance(A, B, kind="euclid")
+    for function in (distance, match):
+        with pytest.raises(ValueError, match="of 2 and one of 3"):
+            function(A, GaussianMixture(1).fit(X))
+        with pytest.raises(TypeError, match="expected a GaussianMixture"):
+            function(A, X)
