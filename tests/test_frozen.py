@@ -345,7 +345,7 @@ def test_a_pickle_holds_the_numbers_that_define_it():
     ("changed", "message"),
     [
         ({"layout": 4}, "expected the code of a layout in its header, got 4"),
-        ({"layout": 7}, "expected whiteners of shape"),
+        ({"layout": 8}, "expected whiteners of shape"),
         ({"layout": 1}, "expected whiteners of shape"),
         ({"layout": -1}, "expected the code of a layout"),
         ({"origin": np.zeros(3)}, "expected origin of shape"),

@@ -78,8 +78,7 @@ def test_the_widest_direction_is_the_first_axis():
 def test_columns_and_directions():
     stored, columns = covariances(), np.array([4, 0, 5])
     dense = written_out(stored)
-    some = LAYOUT.of_columns(stored, columns)
-    np.testing.assert_allclose(LAYOUT.dense(some, K, 3), dense[:, columns[:, None], columns])
+    np.testing.assert_allclose(LAYOUT.of_columns(stored, columns), dense[:, columns[:, None], columns])
     directions = np.random.default_rng(1).normal(size=(2, D))
     np.testing.assert_allclose(LAYOUT.projected(stored, K, directions), directions @ dense @ directions.T)
     np.testing.assert_allclose(LAYOUT.dense(LAYOUT.with_ridge(stored, 0.5), K, D), dense + 0.5 * np.eye(D), rtol=1e-12)
@@ -97,7 +96,7 @@ def test_what_needs_whole_matrices_says_so():
     for call in (
         lambda: LAYOUT.principal(covariances()),
         lambda: LAYOUT.outer(np.zeros((K, D)), np.zeros((K, D))),
-        lambda: LAYOUT.transposed(whiteners),
+        lambda: LAYOUT.inverse(whiteners, D),
     ):
         with pytest.raises(ValueError, match="stored whole"):
             call()

@@ -72,7 +72,8 @@ def transform(self: FittedMixture, X: ArrayLike) -> NDArray[Any]:
     for number, missing in enumerate(patterns):
         here, there = np.flatnonzero(which.ravel() == number), np.flatnonzero(~missing)
         part, means = rows[np.ix_(here, there)], mixture.means[:, there]
-        maps = np.linalg.solve(mixture.covariances[:, there[:, None], there], loadings[:, there])
+        of_columns = mixture.model.layout.of_columns(mixture.covariances, there)
+        maps = np.linalg.solve(of_columns, loadings[:, there])
         for share, mean, map_ in zip(responsibilities[here].T, means, maps, strict=True):
             factors[here] += share[:, None] * ((part - mean) @ map_)
     return _in_container(self, as_dtype(factors, source.dtype), X)

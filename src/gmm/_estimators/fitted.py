@@ -391,8 +391,7 @@ class FittedMixture(Estimator):
 
     def _assign(self, **given: ArrayLike) -> None:
         """Set parameters by hand; an unfitted estimator counts as fitted once it has all three."""
-        before = None if self._parameters is None else self._parameters.whole()
-        parts = dict(vars(self).get("_assigned", {}))
+        before, parts = self._parameters and self._parameters.whole(), dict(vars(self).get("_assigned", {}))
         if before is not None:
             checked_without_noise(self, "assigned parameters")
             parts = {name: getattr(before, name) for name in PARTS}
