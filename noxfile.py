@@ -125,6 +125,7 @@ def types(session: nox.Session) -> None:
     stubs = (
         "gmm._em",
         "gmm._candidates",
+        "gmm._loop",
         "gmm._frozen",
         "gmm._kernel.mstep",
         "gmm._kernel.first_look",

@@ -62,7 +62,7 @@ ROOMS = {
     """,
     "_passes": """
         problem stepwise | incomplete quasi_newton | textbook | e_step m_step solver
-        | results stopping threads trace
+        | resident | results stopping threads trace
     """,
     "_rows": """
         entrance | dask file_table opening together watched | parts incomplete_partitions
@@ -77,6 +77,7 @@ ROOMS = {
         | combinations scalars where
      """,
     "_candidates": "",
+    "_loop": "",
     "_frozen": "",
     "api": "",
     "_em": "",

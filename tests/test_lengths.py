@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from gmm import _candidates, _em
+from gmm import _candidates, _em, _loop
 from gmm._candidates import Candidate, CandidateView
 from gmm._kernel import first_look, mstep
 from gmm._values.layouts import layout_of_code
@@ -130,7 +130,7 @@ LIMITS = {"lead": -np.inf, "catch_up": 20, "pass_limit": np.inf, "call_limit": n
 
 def a_loop(rows=ROWS, weight=None, layout=FULL, **changed):
     given = {"origin": np.zeros(D), "reach": np.full(D, 10.0)} | changed
-    return _em.Loop(_em.RowTable(rows, weight), SimpleNamespace(code=layout), **given, single=False)
+    return _loop.Loop(_em.RowTable(rows, weight), SimpleNamespace(code=layout), **given, single=False)
 
 
 def an_ascent(layout=FULL):
@@ -494,7 +494,7 @@ def test_a_wrong_length_is_a_value_error(call, value):
         lambda: climb(family=None),
         lambda: a_loop().run_quasi_newton(_em.Scratch(), at_most=1, state=None, repair_empty=True, **LIMITS),
         lambda: a_loop().run_quasi_newton(None, at_most=1, state=an_ascent(), repair_empty=True, **LIMITS),
-        lambda: _em.Loop(None, layout_of_code(FULL), np.zeros(D), np.ones(D), single=False),
+        lambda: _loop.Loop(None, layout_of_code(FULL), np.zeros(D), np.ones(D), single=False),
         lambda: mstep.QuasiNewtonState(None, 1e-3, True),
         lambda: mstep.Update(None, np.zeros((K, D)), np.ones(K), np.zeros((K, D)), whiteners(FULL), 1.0),
         lambda: a_plan().collect(None),

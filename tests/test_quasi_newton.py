@@ -465,6 +465,6 @@ def test_an_ascent_refuses_another_shape():
         mstep.MixtureFamily(begin.model.layout.code, 0, *begin.means.shape, 0.0), 1e-3, True
     )
     ascent.begin(begin.weights, begin.means, begin.covariances.ravel(), begin.whiteners.ravel(), begin.log_determinants)
-    for rows, moments, told in ((X, DIAGONAL, "expected whiteners"), (X[:, :1], FULL, "expected origin")):
-        with EStep(ArraySource(rows), moments) as e_step, pytest.raises(ValueError, match=told):
+    for rows, moments in ((X, DIAGONAL), (X[:, :1], FULL)):
+        with EStep(ArraySource(rows), moments) as e_step, pytest.raises(ValueError, match="expected moments"):
             e_step.run_quasi_newton(ascent, 1, repair_empty=False)

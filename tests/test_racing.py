@@ -115,7 +115,7 @@ class Halving:
     def __init__(self):
         self.parameters = Posterior(1.0)
 
-    def advance(self, at_most):
+    def advance(self, at_most, lead):
         self.parameters = Posterior(self.parameters.centre / 2)
         bound = -float(self.parameters.whitened().centres[0, 0])
         return [PassRecord(bound, bound)]

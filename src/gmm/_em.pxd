@@ -1,8 +1,10 @@
-"""What `_candidates.pyx` and `_frozen.pyx` use of the pass."""
+"""What `_candidates.pyx`, `_loop.pyx` and `_frozen.pyx` use of the pass."""
 from gmm._kernel.layout cimport Layout
+from gmm._kernel.loop cimport LoopInputs
 from gmm._kernel.moments cimport Moments
 from gmm._kernel.plan cimport PassPlan
-from gmm._kernel.rows cimport Rows
+from gmm._kernel.rows cimport Rows, data
+from gmm._kernel.state cimport State
 from gmm._kernel.workspace cimport Workspace
 
 
@@ -16,6 +18,19 @@ cdef class Scratch:
     cdef double[::1] room                 # of the plans of `CandidateRows`
 
     cdef make_ready(self, const PassPlan* plan, Py_ssize_t n_rows)
+
+
+cdef class RowTable:
+    cdef Rows rows
+    cdef Py_ssize_t n_features, n_given, n_responsibilities
+    cdef object values, responsibility, largest    # `rows` points into these arrays
+    cdef const double[::1] weight
+    cdef const int[::1] code
+    cdef const double[:, ::1] given
+    cdef Py_ssize_t[::1] label
+    cdef double[::1] log_evidence
+
+    cdef int point_to_results(self, data[:, ::1] responsibility, data[::1] largest) except -1
 
 
 cdef class CandidateRows:
@@ -43,4 +58,10 @@ cdef class CandidateRows:
 # Writes what `rows` asks for of lanes first … last − 1.
 cdef void write_lanes(
     const PassPlan* plan, const Rows* rows, Py_ssize_t first, Py_ssize_t last, Workspace* workspace,
+) noexcept nogil
+
+# Walks all lanes, and goes on as `run_quasi_newton` does.
+cdef Py_ssize_t ascend(
+    PassPlan* plan, const LoopInputs* inputs, double* room, bint repair_empty, Workspace* workspace, Moments* moments,
+    State* state, double* records,
 ) noexcept nogil

@@ -1,4 +1,3 @@
-from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
@@ -6,7 +5,7 @@ from numpy.typing import NDArray
 from typing_extensions import disjoint_base
 
 from gmm._kernel.first_look import Survey
-from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
+from gmm._kernel.mstep import MixtureFamily
 from gmm._values.layouts import Layout
 from gmm._values.statistics import SufficientStatistics
 from gmm._values.whitened import WhitenedMixture
@@ -101,35 +100,6 @@ class Plan:
         total: float,
         least_gain: float,
     ) -> tuple[int, bool, _Array, float, float]: ...
-
-@disjoint_base
-class Loop:
-    def __new__(
-        cls,
-        table: RowTable,
-        moments: Layout,
-        origin: _Array,
-        reach: _Array,
-        *,
-        single: bool,
-        form: int = -1,
-    ) -> Self: ...
-    @property
-    def largest_product(self) -> float: ...
-    def run_quasi_newton(
-        self,
-        scratch: Scratch,
-        *,
-        at_most: int,
-        state: QuasiNewtonState,
-        repair_empty: bool,
-        lead: float,
-        catch_up: float,
-        pass_limit: float,
-        call_limit: float,
-        allowed: Callable[[int], _Array | None] | None = None,
-        scatter: Callable[[], _Array] | None = None,
-    ) -> list[tuple[float, float, float, bool]] | None: ...
 
 @disjoint_base
 class CandidateRows:

@@ -18,9 +18,10 @@ from gmm import _em
 from gmm._blas import blas_alone
 from gmm._caching import cached_property
 from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
+from gmm._passes.resident import ResidentPasses
 from gmm._passes.results import ComponentDiagnostics, Output, Partition, PassBatch, RowResults, Totals
 from gmm._passes.stopping import GainBelow, Stopping
-from gmm._passes.threads import PASS_WORTH_THREADS, READING, usable_threads
+from gmm._passes.threads import PASS_WORTH_THREADS, READING, SLICE, usable_threads
 from gmm._passes.trace import PassRecord
 from gmm._rows.sources import ArraySource, Chunk, Pattern, Source, chunks_in_order, in_range
 from gmm._values.layouts import SPHERICAL, TIED, Array, Layout
@@ -29,9 +30,6 @@ from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
 from gmm._values.whitened import WhitenedMixture
 
-# Multiply-adds between two checks for Ctrl-C: some tens of milliseconds.
-_SLICE = 2e8
-CATCH_UP = 20  # passes that a run may take to come up with a lead, each gaining what its second did
 _ROWS_AT_ONCE = 1 << 17  # rows of which `row_blocks` yields the results at a time
 # Forms of a pass: −1 lets the pass choose; else bit 0 is the linear form, bit 1 float32 arithmetic.
 _CHOOSE = -1
@@ -184,13 +182,7 @@ class EStep:
         return PassBatch(measured, statistics, parameters)
 
     def run_quasi_newton(
-        self,
-        state: QuasiNewtonState,
-        at_most: int,
-        *,
-        repair_empty: bool,
-        noise: Noise = NO_NOISE,
-        lead: float = -inf,
+        self, state: QuasiNewtonState, at_most: int, *, repair_empty: bool, noise: Noise = NO_NOISE, lead: float = -inf
     ) -> list[PassRecord]:
         """Make passes between which `state` chooses the next mixture, as many as one compiled loop is worth.
 
@@ -206,24 +198,13 @@ class EStep:
         lead : float
             The loop ends after two passes if `CATCH_UP` gains like the second would not raise the bound to this.
         """
-        work, passes = state.work, None
+        passes = None
         if self._source.resident is not None:
-            with blas_alone(max(self._loop.largest_product, work)):
-                passes = self._loop.run_quasi_newton(
-                    self._head,
-                    at_most=1 if work > PASS_WORTH_THREADS else at_most,
-                    state=state,
-                    repair_empty=repair_empty,
-                    lead=lead,
-                    catch_up=CATCH_UP,
-                    pass_limit=_SLICE if self._n_threads == 1 else PASS_WORTH_THREADS,
-                    call_limit=_SLICE,
-                    allowed=self._known.table,
-                    scatter=self._common_scatter,
-                )
+            alone = self._n_threads == 1
+            passes = self._resident.ascend(state, at_most, alone=alone, repair_empty=repair_empty, lead=lead)
         if passes is None:
             statistics, rounding = self.rounded(WhitenedMixture(self._moments, *state.next(), noise))
-            with blas_alone(work):
+            with blas_alone(state.work):
                 passes = [state.take(statistics, rounding, repair_empty=repair_empty)]
         return list(starmap(PassRecord, passes))
 
@@ -336,21 +317,12 @@ class EStep:
         """Return how many passes one call may make, given that `n_workers` made the first."""
         if n_workers > 1 or update_work > PASS_WORTH_THREADS:
             return 1
-        return 1 + int(_SLICE / (-(-self._source.n_rows // plan.lane_rows) * plan.work + update_work))
+        return 1 + int(SLICE / (-(-self._source.n_rows // plan.lane_rows) * plan.work + update_work))
 
     @cached_property
-    def _loop(self) -> _em.Loop:
-        resident, codes = self._source.resident, self._known.codes if self._known else None
-        assert resident is not None  # other rows are passed over one by one
-        table = _em.RowTable(resident.rows, resident.sample_weight, codes)
-        return _em.Loop(table, self._moments, self._origin, self._reach, single=self._single, form=self._form)
-
-    @property
-    def _head(self) -> _em.Scratch:
-        """Scratch of the first worker."""
-        if not self._scratches:
-            self._scratches.append(_em.Scratch())
-        return self._scratches[0]
+    def _resident(self) -> ResidentPasses:
+        at = self._moments, self._origin, self._reach
+        return ResidentPasses.over(self._source, self._common_scatter, *at, self._single, self._form)
 
     def _common_scatter(self) -> Array:
         """Return the rows' scatter about their centre, from which pooled second moments follow."""
@@ -410,7 +382,7 @@ class EStep:
     def _walk_table(self, plan: _em.Plan, scratches: list[_em.Scratch], table: _em.RowTable, n_rows: int) -> None:
         """Walk the lanes of a table; each worker takes a consecutive share."""
         n_lanes, n_workers = -(-n_rows // plan.lane_rows), len(scratches)
-        step = max(1, int(_SLICE / plan.work))
+        step = max(1, int(SLICE / plan.work))
 
         def walk(worker: int) -> None:
             last = n_lanes * (worker + 1) // n_workers
@@ -427,7 +399,7 @@ class EStep:
         `product` is the work of the largest call of BLAS, if that is less.
         """
         n_workers = self._n_workers(n, work / n)
-        step = max(1, int(_SLICE * n / work))
+        step = max(1, int(SLICE * n / work))
 
         def share(worker: int) -> None:
             last = n * (worker + 1) // n_workers

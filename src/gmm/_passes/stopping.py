@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+CATCH_UP = 20  # passes that a run may take to come up with a lead, each gaining what its second did
+
 
 class Stopping(Protocol):
     """A rule over the lower bounds measured so far."""

@@ -13,6 +13,8 @@ T = TypeVar("T")
 
 # Multiply-adds. A pass with fewer stays on one thread: starting others costs more than it saves.
 PASS_WORTH_THREADS = 2e6
+# Between two checks for Ctrl-C: some tens of milliseconds.
+SLICE = 2e8
 # A search solves cells one after the other if a pass of the largest has fewer: Python's part would be the larger.
 CELLS_WORTH_THREADS = 5e5
 # Replicates of a bootstrap run side by side if a pass of one is between these: with fewer they wait for each other in

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain
 from math import inf
 from operator import index
 from typing import Any
@@ -208,7 +209,8 @@ def requested_types(
         raise TypeError(f'expected covariance types by name, or "all", got {covariance_type!r}')
     every = OF_ONE_FEATURE if n_features == 1 else PARSIMONIOUS
     asked: Iterable[Any] = [covariance_type] if isinstance(covariance_type, str) else covariance_type
-    names = [each for name in asked for each in (every if isinstance(name, str) and name == "all" else (name,))]
+    parts = ((every if isinstance(name, str) and name == "all" else (name,)) for name in asked)
+    names: list[str] = list(chain.from_iterable(parts))
     if not names:
         raise ValueError(f"expected a covariance type among {COVARIANCE_TYPES}, got none")
     if n_factors is not None:

@@ -1,0 +1,131 @@
+"""Passes over rows in memory and the steps between them, in turn: one call of Python for many passes."""
+from libc.math cimport INFINITY
+
+from gmm._em cimport RowTable, Scratch, ascend
+from gmm._kernel.estimate cimport Estimate
+from gmm._kernel.layout cimport is_layout, is_pooled
+from gmm._kernel.leaves cimport is_twin
+from gmm._kernel.lengths cimport expect, expect_matrix
+from gmm._kernel.loop cimport LoopInputs
+from gmm._kernel.moments cimport Moments, moments_in, moments_size
+from gmm._kernel.mstep cimport QuasiNewtonState
+from gmm._kernel.objective cimport log_noise
+from gmm._kernel.plan cimport PassPlan, prepare, prepared_size, same_workspace, set_noise, work_of
+from gmm._kernel.state cimport next_mixture
+from gmm._kernel.tiles cimport kernel_in_use
+
+import numpy as np
+
+
+cdef class Loop:
+    """Passes over rows in memory and accelerated steps in turn, by one worker without Python between.
+
+    Parameters
+    ----------
+    table : RowTable
+    moments : Layout
+        Of the second moments, and of the whiteners.
+    origin, reach, single, form
+        As `Plan` takes them.
+    """
+
+    cdef PassPlan plan
+    cdef RowTable table
+    cdef const double[::1] origin, reach
+    cdef double[::1] room, buffer
+    cdef LoopInputs inputs
+
+    def __cinit__(
+        self, RowTable table not None, moments, const double[::1] origin, const double[::1] reach, *, bint single,
+        int form=-1,
+    ):
+        cdef PassPlan* plan = &self.plan
+        plan.n_features, plan.layout, plan.moments = table.n_features, moments.code, moments.code
+        if table.rows.n < 1 or not is_layout(plan.layout):
+            raise ValueError(f"expected one row at least and a known layout, got {table.rows.n} and {moments.code}")
+        expect("origin", origin.shape[0], plan.n_features)
+        expect("reach", reach.shape[0], plan.n_features)
+        self.table, self.origin, self.reach = table, origin, reach
+        self.inputs.origin, self.inputs.reach = &origin[0], &reach[0]
+        self.inputs.single, self.inputs.form = single, form
+
+    @property
+    def largest_product(self):
+        """Multiply-adds of the largest single call of BLAS in a pass."""
+        if is_twin(kernel_in_use()):
+            return INFINITY
+        return self.plan.n_features ** 3 if is_pooled(self.plan.layout) else 0
+
+    def run_quasi_newton(
+        self, Scratch scratch not None, *, Py_ssize_t at_most, QuasiNewtonState state not None, bint repair_empty,
+        double lead, double catch_up, double pass_limit, double call_limit, allowed=None, scatter=None,
+    ):
+        """Measure the next mixture of `state`, which takes the pass and chooses another, until this needs Python.
+
+        It stops when `state` has converged or is stuck, after `at_most` passes, and when the next mixture needs another
+        form; with `repair_empty`, also before an update in which a component has lost its rows; and after two passes,
+        where `catch_up` gains like the second would not raise the bound to `lead`. `allowed` returns what `Plan` takes
+        for K components; `scatter` returns the rows' scatter about the origin, and is called where tied moments need
+        it. A call makes a pass, and others until they have about `call_limit` multiply-adds.
+
+        Returns
+        -------
+        passes : list of tuple or None
+            Of each: the mean log-likelihood's lower bound, the objective, the projected remaining gain (nats per unit
+            weight) and whether it was accepted; the first three are those of the accepted pass before where not. None
+            if a pass has several lanes and more than `pass_limit` multiply-adds: it is not made.
+        """
+        cdef PassPlan* plan = &self.plan
+        cdef Py_ssize_t K = state.state.family.K, n_lanes, n, i
+        cdef double work, others
+        cdef const double[:, ::1] common = None
+        cdef double[:, ::1] records
+        cdef Moments moments
+        if at_most < 1:
+            raise ValueError(f"expected one pass at least, got at_most={at_most}")
+        self.prepare_next(state, None if allowed is None else allowed(K))
+        n_lanes = (self.table.rows.n + plan.lane - 1) // plan.lane
+        work = n_lanes * work_of(plan, plan.lane)
+        if n_lanes > 1 and work > pass_limit:
+            return None
+        if plan.common_scatter:
+            common = scatter()
+            expect_matrix("scatter", common, plan.n_features, plan.n_features)
+        others = call_limit / (work + <double>state.family.work)
+        self.inputs.at_most = 1 + <Py_ssize_t>others if others < at_most - 1 else at_most
+        self.inputs.scatter = NULL if common is None else &common[0, 0]
+        self.inputs.lead, self.inputs.catch_up = lead, catch_up
+        if scratch.owner is not self or not same_workspace(&scratch.plan, plan):
+            scratch.make_ready(plan, self.table.rows.n)
+        records, moments = np.empty((self.inputs.at_most, 4)), moments_in(&self.buffer[0], K, plan.n_features)
+        scratch.workspace.n_nodes = 0
+        with nogil:
+            n = ascend(plan, &self.inputs, &self.room[0], repair_empty, &scratch.workspace, &moments, &state.state,
+                       &records[0, 0])
+        scratch.owner = self
+        return [(records[i, 0], records[i, 1], records[i, 2], records[i, 3] > 0) for i in range(n)]
+
+    cdef int prepare_next(self, QuasiNewtonState state, const double[:, ::1] allowed) except -1:
+        """Prepare the pass with the next mixture of a state."""
+        cdef PassPlan* plan = &self.plan
+        cdef const Estimate* mixture = next_mixture(&state.state)
+        cdef Py_ssize_t K = state.state.family.K, d = plan.n_features
+        if not state.fits(plan.layout, plan.moments, K, d):
+            raise ValueError("expected moments and whiteners in the layouts and shape of the state's family")
+        cdef Py_ssize_t needed = prepared_size(plan.layout, plan.moments, K, d)
+        if self.room is None or self.room.shape[0] < needed:
+            self.room = np.empty(needed)
+        needed = moments_size(plan.moments, K, d)
+        if self.buffer is None or self.buffer.shape[0] < needed:
+            self.buffer = np.empty(needed)
+        self.inputs.rows = self.table.rows
+        plan.n_all, plan.kernel, plan.skips_empty, plan.allowed = K, kernel_in_use(), allowed is None, NULL
+        if allowed is None:
+            self.inputs.rows.code = NULL
+        else:
+            expect_matrix("allowed", allowed, K, max(allowed.shape[1], 1))
+            plan.allowed, plan.n_codes = &allowed[0, 0], allowed.shape[1]
+        set_noise(plan, log_noise(&state.state.family.objective, K, mixture.weights))
+        prepare(plan, mixture.log_offset, mixture.means, mixture.whiteners, &self.origin[0], &self.reach[0],
+                self.inputs.single, is_pooled(plan.layout), self.inputs.form, &self.room[0])
+        return 0

@@ -1,0 +1,68 @@
+"""Accelerated passes over rows in memory that are not worth threads: many in one compiled call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gmm import _em, _loop
+from gmm._blas import blas_alone
+from gmm._kernel.mstep import QuasiNewtonState
+from gmm._passes.stopping import CATCH_UP
+from gmm._passes.threads import PASS_WORTH_THREADS, SLICE
+from gmm._rows.sources import Source
+from gmm._values.classes import KnownClasses
+from gmm._values.layouts import Array, Layout
+
+Record = tuple[float, float, float, bool]
+
+
+@dataclass(frozen=True, eq=False)
+class ResidentPasses:
+    """Passes of one worker over rows in memory.
+
+    `loop` has the rows, and `scratch` is its own; `known` are the classes of the rows, and `scatter` returns their
+    scatter about the origin.
+    """
+
+    loop: _loop.Loop
+    scratch: _em.Scratch
+    known: KnownClasses
+    scatter: Callable[[], Array]
+
+    @classmethod
+    def over(
+        cls,
+        source: Source,
+        scatter: Callable[[], Array],
+        moments: Layout,
+        origin: Array,
+        reach: Array,
+        single: bool,
+        form: int,
+    ) -> ResidentPasses:
+        """Make passes over the rows of a source; the others are as in `gmm._em.Plan`."""
+        rows, known = source.resident, source.known
+        assert rows is not None  # others are passed over one pass at a time
+        table = _em.RowTable(rows.rows, rows.sample_weight, known.codes if known else None)
+        loop = _loop.Loop(table, moments, origin, reach, single=single, form=form)
+        return cls(loop, _em.Scratch(), known, scatter)
+
+    def ascend(
+        self, state: QuasiNewtonState, at_most: int, *, alone: bool, repair_empty: bool, lead: float
+    ) -> list[Record] | None:
+        """Make passes as `EStep.run_quasi_newton` does; None if one is worth threads, unless the worker is `alone`."""
+        work = state.work
+        with blas_alone(max(self.loop.largest_product, work)):
+            return self.loop.run_quasi_newton(
+                self.scratch,
+                at_most=1 if work > PASS_WORTH_THREADS else at_most,
+                state=state,
+                repair_empty=repair_empty,
+                lead=lead,
+                catch_up=CATCH_UP,
+                pass_limit=SLICE if alone else PASS_WORTH_THREADS,
+                call_limit=SLICE,
+                allowed=self.known.table,
+                scatter=self.scatter,
+            )
