@@ -372,7 +372,7 @@ def _model_to_fit(mixture: FittedMixture, source: Source) -> CovarianceModel:
     if given.get("warm_start") and mixture.__sklearn_is_fitted__():
         before = fitted_parameters(mixture).model
         return before if before.name == model.name else model
-    whole = any(given.get(name) is not None for name in ("refine", "prior", "fixed", "precisions_init"))
+    whole = any(given.get(name) is not None for name in ("refine", "fixed", "precisions_init"))
     return model if whole or source.gaps or source.known else stored_for(model, source.n_features)
 
 
@@ -413,6 +413,8 @@ def set_fitted(
     if objective.prior and not objective.prior.variational and parameters.model.accelerated:
         stream = Stream.from_mixture(parameters, weight, objective)
         past = past._replace(stream=stream, prior_parts=prior_parts(mixture))
+    shrunk = bool(objective.prior) and not objective.prior.variational and vars(mixture).get("prior") is None
+    past = past._replace(shrunk=shrunk)
     of_fit = fit_attributes(result.trace, result.lower_bound, traces or (result.trace,))
     set_mixture(mixture, parameters, names, source.dtype, _last_fit=past, **of_fit)
 

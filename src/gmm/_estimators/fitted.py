@@ -50,6 +50,7 @@ __all__ = [
 
 _Mixture = TypeVar("_Mixture", bound="FittedMixture")
 _DOUBLE: np.dtype[Any] = np.dtype(np.float64)
+_SHRUNK = "mean log posterior density (noise and means are shrunk: each component has few rows)"
 
 
 class Past(NamedTuple):
@@ -73,6 +74,8 @@ class Past(NamedTuple):
         What is remembered of rows that came block by block, or with a prior.
     prior_parts : tuple
         Prior and noise of `stream`; empty once it was loaded.
+    shrunk : bool
+        Whether rows were so few that the fit had a prior nobody set.
     """
 
     parameters: MixtureParameters | None = None
@@ -82,6 +85,7 @@ class Past(NamedTuple):
     problem: tuple[object, ...] = ()
     stream: Stream | None = None
     prior_parts: tuple[object, ...] = ()
+    shrunk: bool = False
 
 
 class FittedMixture(Estimator):
@@ -374,7 +378,8 @@ class FittedMixture(Estimator):
     def _summary(self) -> Summary:
         history, lower_bound = vars(self).get("history_"), vars(self).get("lower_bound_")
         parameters, names = fitted_parameters(self), names_of_features(self)
-        return Summary.of(parameters, history, lower_bound, names, objective=self._bound_name)
+        name = _SHRUNK if past_of(self).shrunk else self._bound_name
+        return Summary.of(parameters, history, lower_bound, names, objective=name)
 
     def _model(self) -> CovarianceModel:
         return model_of(self) if self._parameters is None else self._parameters.model.whole
