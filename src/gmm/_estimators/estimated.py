@@ -297,6 +297,7 @@ def _resumed(mixture: FittedMixture, objective: Objective, source: Source) -> Be
     if not mixture.warm_start or previous is None:
         return None
     check_same(mixture, previous, objective.model, source, "warm_start", "Set warm_start=False")
+    previous = previous if previous.model is objective.model else previous.whole()
     if not (objective.noise.equals(previous.noise) and objective.fixed.equals(previous.fixed)):
         return Beginning(replace(previous, noise=objective.noise))
     if past.solver_state is None or past.problem != _problem(mixture, source) or mixture.acceleration is None:
@@ -369,11 +370,11 @@ def source_to_fit(mixture: FittedMixture, X: ArrayLike, sample_weight: ArrayLike
 def _model_to_fit(mixture: FittedMixture, source: Source) -> CovarianceModel:
     """Return the model that an estimator asks for; what needs whole covariances leaves them whole."""
     model, given = model_of(mixture, source.n_features), vars(mixture)
-    if given.get("warm_start") and mixture.__sklearn_is_fitted__():
-        before = fitted_parameters(mixture).model
-        return before if before.name == model.name else model
     whole = any(given.get(name) is not None for name in ("refine", "fixed", "precisions_init"))
-    return model if whole or source.gaps or source.known else stored_for(model, source.n_features)
+    before = fitted_parameters(mixture).model if given.get("warm_start") and mixture.__sklearn_is_fitted__() else None
+    if whole or source.has_gaps or source.known or before is model:
+        return model
+    return stored_for(model, source.n_features)
 
 
 def _adopt(
