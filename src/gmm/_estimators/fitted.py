@@ -50,7 +50,6 @@ __all__ = [
 
 _Mixture = TypeVar("_Mixture", bound="FittedMixture")
 _DOUBLE: np.dtype[Any] = np.dtype(np.float64)
-_SHRUNK = "mean log posterior density (noise and means are shrunk: each component has few rows)"
 
 
 class Past(NamedTuple):
@@ -74,8 +73,8 @@ class Past(NamedTuple):
         What is remembered of rows that came block by block, or with a prior.
     prior_parts : tuple
         Prior and noise of `stream`; empty once it was loaded.
-    shrunk : bool
-        Whether rows were so few that the fit had a prior nobody set.
+    objective : str
+        What was maximised, if that is not what the class maximises.
     """
 
     parameters: MixtureParameters | None = None
@@ -85,7 +84,7 @@ class Past(NamedTuple):
     problem: tuple[object, ...] = ()
     stream: Stream | None = None
     prior_parts: tuple[object, ...] = ()
-    shrunk: bool = False
+    objective: str = ""
 
 
 class FittedMixture(Estimator):
@@ -324,8 +323,7 @@ class FittedMixture(Estimator):
     @property
     def covariances_(self) -> NDArray[Any]:
         """Covariances Σ_k, in the shape of the covariance type."""
-        parameters = fitted_parameters(self)
-        return self._public(parameters.model.layout.written_out(parameters.covariances))
+        return self._public(fitted_parameters(self).written_out)
 
     @covariances_.setter
     def covariances_(self, values: ArrayLike) -> None:
@@ -377,9 +375,8 @@ class FittedMixture(Estimator):
 
     def _summary(self) -> Summary:
         history, lower_bound = vars(self).get("history_"), vars(self).get("lower_bound_")
-        parameters, names = fitted_parameters(self), names_of_features(self)
-        name = _SHRUNK if past_of(self).shrunk else self._bound_name
-        return Summary.of(parameters, history, lower_bound, names, objective=name)
+        names, objective = names_of_features(self), past_of(self).objective or self._bound_name
+        return Summary.of(fitted_parameters(self), history, lower_bound, names, objective=objective)
 
     def _model(self) -> CovarianceModel:
         return model_of(self) if self._parameters is None else self._parameters.model.whole
@@ -396,8 +393,7 @@ class FittedMixture(Estimator):
 
     def _assign(self, **given: ArrayLike) -> None:
         """Set parameters by hand; an unfitted estimator counts as fitted once it has all three."""
-        before = None if self._parameters is None else self._parameters.whole()
-        parts = dict(vars(self).get("_assigned", {}))
+        before, parts = self._parameters and self._parameters.whole(), dict(vars(self).get("_assigned", {}))
         if before is not None:
             checked_without_noise(self, "assigned parameters")
             parts = {name: getattr(before, name) for name in PARTS}
