@@ -57,10 +57,11 @@ from gmm._values.priors import parts
 
 _Mixture = TypeVar("_Mixture", bound=FittedMixture)
 
-_PRIOR = (  # parameters that describe the prior and the noise, of one estimator or another
-    "prior weight_concentration_prior_type weight_concentration_prior mean_precision_prior mean_prior "
-    "degrees_of_freedom_prior covariance_prior noise"
-).split()
+# Parameters that describe the prior and the noise, of one estimator or another.
+_PRIOR = (
+    "prior", "weight_concentration_prior_type", "weight_concentration_prior", "mean_precision_prior",
+    "mean_prior", "degrees_of_freedom_prior", "covariance_prior", "noise",
+)  # fmt: skip
 _ILL_DEFINED = (
     "Fitting the mixture model failed because some components have ill-defined empirical covariance (for instance "
     "caused by singleton or collapsed samples). Try to decrease the number of components, increase reg_covar, or scale "
