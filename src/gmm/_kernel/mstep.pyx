@@ -2,7 +2,8 @@
 from libc.math cimport INFINITY
 from libc.string cimport memcpy
 
-from gmm._kernel cimport belief, constraint as solutions, factors, low_rank, objective as objectives, quasi_newton, update
+from gmm._kernel cimport belief, constraint as solutions, factors, low_rank
+from gmm._kernel cimport objective as objectives, quasi_newton, update
 from gmm._kernel.constraint cimport constrain, constrained_layout, constraint_workspace_size
 from gmm._kernel.estimate cimport Estimate, estimate_in, estimate_size
 from gmm._kernel.family cimport Constraint, Family, NoisePrior, Objective, likelihood, rest_of
@@ -178,9 +179,11 @@ cdef class MixtureFamily:
         self.mean, self.scale, shrinkage, pseudocount, constant = prior
         expect("a prior's mean", self.mean.shape[0], family.d)
         # In the low-rank layout it is that of the noise.
-        expect("a prior's scale", self.scale.shape[0], family.d if is_low_rank(layout) else matrix_size(layout, family.d))
+        expect("a prior's scale", self.scale.shape[0],
+               family.d if is_low_rank(layout) else matrix_size(layout, family.d))
         if weights_prior is None:
-            family.objective = posterior(layout, family.K, &self.mean[0], &self.scale[0], shrinkage, pseudocount, constant)
+            family.objective = posterior(layout, family.K, &self.mean[0], &self.scale[0], shrinkage, pseudocount,
+                                         constant)
         else:
             concentration, sticks, weight = weights_prior
             family.objective = evidence_bound(&self.mean[0], &self.scale[0], shrinkage, pseudocount, constant,

@@ -40,7 +40,16 @@ from gmm._kernel.belief cimport (
     minus_wishart_divergence,
 )
 from gmm._kernel.estimate cimport Estimate
-from gmm._kernel.family cimport EVIDENCE_BOUND, LIKELIHOOD, POSTERIOR, NoisePrior, Objective, has_noise, likelihood, rest_of
+from gmm._kernel.family cimport (
+    EVIDENCE_BOUND,
+    LIKELIHOOD,
+    POSTERIOR,
+    NoisePrior,
+    Objective,
+    has_noise,
+    likelihood,
+    rest_of,
+)
 from gmm._kernel.layout cimport (
     Layout,
     axis_stride,
