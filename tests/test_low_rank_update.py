@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import reference
-from gmm import NormalInverseWishart
+from gmm import GaussianMixture, NormalInverseWishart
 from gmm._fitting.degenerate import degenerate_components
 from gmm._fitting.moments import prior_of
 from gmm._fitting.starts import StartRequest, start_statistics
@@ -279,3 +279,19 @@ def test_degenerate_factors():
     weights = np.array([0.3, 0.3, 0.37, 0.03])  # the last has too few rows
     mixture = MixtureParameters(weights, np.zeros((K, d)), covariances, factor_model("factor", q, False))
     assert degenerate_components(mixture, 100.0, 1e-9).tolist() == [False, True, False, True]
+
+
+def test_print_says_that_few_rows_were_shrunk():
+    X, _ = embedded(200, 80, 4, 2)
+    few_rows, many = (GaussianMixture(K, covariance_type="factor", n_factors=2, random_state=0) for K in (4, 1))
+    assert "shrunk" in str(few_rows.fit(X))
+    assert "shrunk" not in str(many.fit(X))
+
+
+def test_a_prior_of_a_user_reaches_the_noise():
+    X, rest = np.split(embedded(300, 80, 6, 2)[0], [150])
+    scores = [
+        GaussianMixture(6, covariance_type="factor", n_factors=2, random_state=0, prior=prior).fit(X).score(rest)
+        for prior in (NormalInverseWishart(dof=1e-3, scale=1e-6), NormalInverseWishart(), "conjugate")
+    ]
+    assert scores[1] == scores[2] > scores[0] + 1

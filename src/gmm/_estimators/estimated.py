@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gmm import _fitting as fitting
 from gmm._estimators.conditional import imputed
+from gmm._estimators.factors import SHRUNK, model_to_fit
 from gmm._estimators.fitted import (
     FittedMixture,
     Past,
@@ -48,7 +49,7 @@ from gmm._validation.given import (
 )
 from gmm._validation.noise import check_noise
 from gmm._validation.parameters import check_callback, check_parameters, check_random_state
-from gmm._values.covariance import CovarianceModel, stored_for
+from gmm._values.covariance import CovarianceModel
 from gmm._values.layouts import Array, SingularMatrixError
 from gmm._values.noise import Noise
 from gmm._values.objective import Objective
@@ -142,7 +143,7 @@ def fit(
     source, names = source_to_fit(self, X, sample_weight)
     classes, restriction = known_classes(labels, components_per_class, self.n_components, source)
     source, printer = source.with_classes(restriction), _printer(self, source, self._objective)
-    model = _model_to_fit(self, source)
+    model = model_to_fit(self, source)
     settings = fit_settings(self, source, model)
     beginning = _resumed(self, settings.objective, source)
     of_rows = source.n_rows, source.n_features, settings.n_components, model.type_name
@@ -355,16 +356,6 @@ def source_to_fit(mixture: FittedMixture, X: ArrayLike, sample_weight: ArrayLike
     return fitting.incomplete.completed(source, models, mixture.reg_covar, mixture.n_threads), names
 
 
-def _model_to_fit(mixture: FittedMixture, source: Source) -> CovarianceModel:
-    """Return the model that an estimator asks for; what needs whole covariances leaves them whole."""
-    model, given = model_of(mixture, source.n_features), vars(mixture)
-    whole = any(given.get(name) is not None for name in ("refine", "prior", "fixed", "precisions_init"))
-    before = fitted_parameters(mixture).model if given.get("warm_start") and mixture.__sklearn_is_fitted__() else None
-    if whole or source.has_gaps or source.known or before is model:
-        return model
-    return stored_for(model, source.n_features)
-
-
 def _adopt(
     mixture: _Mixture,
     outcome: fitting.progress.MixtureFit,
@@ -402,6 +393,8 @@ def set_fitted(
     if objective.prior and not objective.prior.variational and parameters.model.accelerated:
         stream = Stream.from_mixture(parameters, weight, objective)
         past = past._replace(stream=stream, prior_parts=prior_parts(mixture))
+    if objective.prior and not objective.prior.variational and vars(mixture).get("prior") is None:
+        past = past._replace(objective=SHRUNK)
     of_fit = fit_attributes(result.trace, result.lower_bound, traces or (result.trace,))
     set_mixture(mixture, parameters, names, source.dtype, _last_fit=past, **of_fit)
 

@@ -73,6 +73,8 @@ class Past(NamedTuple):
         What is remembered of rows that came block by block, or with a prior.
     prior_parts : tuple
         Prior and noise of `stream`; empty once it was loaded.
+    objective : str
+        What was maximised, if that is not what the class maximises.
     """
 
     parameters: MixtureParameters | None = None
@@ -82,6 +84,7 @@ class Past(NamedTuple):
     problem: tuple[object, ...] = ()
     stream: Stream | None = None
     prior_parts: tuple[object, ...] = ()
+    objective: str = ""
 
 
 class FittedMixture(Estimator):
@@ -320,8 +323,7 @@ class FittedMixture(Estimator):
     @property
     def covariances_(self) -> NDArray[Any]:
         """Covariances Σ_k, in the shape of the covariance type."""
-        parameters = fitted_parameters(self)
-        return self._public(parameters.model.layout.written_out(parameters.covariances))
+        return self._public(fitted_parameters(self).written_out)
 
     @covariances_.setter
     def covariances_(self, values: ArrayLike) -> None:
@@ -373,8 +375,8 @@ class FittedMixture(Estimator):
 
     def _summary(self) -> Summary:
         history, lower_bound = vars(self).get("history_"), vars(self).get("lower_bound_")
-        parameters, names = fitted_parameters(self), names_of_features(self)
-        return Summary.of(parameters, history, lower_bound, names, objective=self._bound_name, least=self.reg_covar)
+        of_mixture = fitted_parameters(self), history, lower_bound, names_of_features(self)
+        return Summary.of(*of_mixture, objective=past_of(self).objective or self._bound_name, least=self.reg_covar)
 
     def _model(self) -> CovarianceModel:
         return model_of(self) if self._parameters is None else self._parameters.model.whole

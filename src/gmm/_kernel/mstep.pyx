@@ -184,9 +184,11 @@ cdef class MixtureFamily:
         self.mean, self.scale, shrinkage, pseudocount, constant = prior
         expect("a prior's mean", self.mean.shape[0], family.d)
         # In the low-rank layout it is that of the noise.
-        expect("a prior's scale", self.scale.shape[0], family.d if is_low_rank(layout) else matrix_size(layout, family.d))
+        expect("a prior's scale", self.scale.shape[0],
+               family.d if is_low_rank(layout) else matrix_size(layout, family.d))
         if weights_prior is None:
-            family.objective = posterior(layout, family.K, &self.mean[0], &self.scale[0], shrinkage, pseudocount, constant)
+            family.objective = posterior(layout, family.K, &self.mean[0], &self.scale[0], shrinkage, pseudocount,
+                                         constant)
         else:
             concentration, sticks, weight = weights_prior
             family.objective = evidence_bound(&self.mean[0], &self.scale[0], shrinkage, pseudocount, constant,

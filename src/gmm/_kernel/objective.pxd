@@ -14,8 +14,8 @@ With n_k the count of component k, x̄_k and S_k the mean of its rows and their 
 
 The prior is conjugate (Fraley & Raftery 2007, section 3): μ_k | Σ_k ~ N(m, Σ_k / κ), and Σ_k has an inverse Wishart
 or inverse gamma density worth c rows with scatter Λ.  In the low-rank layout it is the noise Ψ_k beside factors that
-has it (`low_rank.pxd`), and c and Λ are no part of scatter and divisor. The divisor's 1 is the factor |Σ_k|^−½ of the mean's density: K
-where all components share a covariance, 0 where the means have no prior.
+has it (`low_rank.pxd`), and c and Λ are no part of scatter and divisor. The divisor's 1 is the factor |Σ_k|^−½ of the
+mean's density: K where all components share a covariance, 0 where the means have no prior.
 
 The evidence bound is that of a variational posterior (Bishop 2006, section 10.2; Blei & Jordan 2006): q(μ_k | Σ_k) =
 N(m_k, Σ_k / β_k) with β_k = κ + n_k, and the precision Λ_k ~ Wishart with ν_k = c + n_k degrees of freedom and mean
@@ -40,7 +40,16 @@ from gmm._kernel.belief cimport (
     minus_wishart_divergence,
 )
 from gmm._kernel.estimate cimport Estimate
-from gmm._kernel.family cimport EVIDENCE_BOUND, LIKELIHOOD, POSTERIOR, NoisePrior, Objective, has_noise, likelihood, rest_of
+from gmm._kernel.family cimport (
+    EVIDENCE_BOUND,
+    LIKELIHOOD,
+    POSTERIOR,
+    NoisePrior,
+    Objective,
+    has_noise,
+    likelihood,
+    rest_of,
+)
 from gmm._kernel.layout cimport (
     Layout,
     axis_stride,

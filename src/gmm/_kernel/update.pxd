@@ -164,8 +164,8 @@ cdef inline void constrain_covariances(
         return
     for k in range(K):
         room[k] = divisor(&family.objective, out.weights[k])
-    if constrain(family.constraint, K, d, family.n_factors, family.ridge, &family.objective.factor_noise, room, previous,
-                 out.covariances, room + K):
+    if constrain(family.constraint, K, d, family.n_factors, family.ridge, &family.objective.factor_noise, room,
+                 previous, out.covariances, room + K):
         whiten(layout, n_matrices(layout, K), d, out.covariances, out.whiteners, out.log_determinants)
     else:
         out.log_determinants[0] = NAN

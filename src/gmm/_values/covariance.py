@@ -184,7 +184,7 @@ class FactorModel(CovarianceModel):
 
     kind: str = "factor"
 
-    def __reduce__(self) -> tuple[Callable[[str, int, bool], CovarianceModel], tuple[str, int, bool]]:
+    def __reduce__(self) -> tuple[Callable[[str, int, bool], CovarianceModel], tuple[str, int, bool]]:  # type: ignore[override]
         """Unpickle to the one model: models are compared by identity."""
         return factor_model, (self.kind, self.n_factors, self.stored_whole)
 

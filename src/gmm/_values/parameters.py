@@ -88,6 +88,11 @@ class MixtureParameters:
         """Make the mixture of another estimate of the same kind."""
         return self.estimated(estimate, self)
 
+    @property
+    def written_out(self) -> Array:
+        """The covariances as users see them: those of few factors as whole matrices."""
+        return self.model.layout.written_out(self.covariances)
+
     def as_estimate(self) -> Estimate:
         """Return what the compiled core reads."""
         means = np.ascontiguousarray(self.means)
