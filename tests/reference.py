@@ -652,6 +652,103 @@ def principal_analysis(free, n_factors):
     return loadings @ loadings.T + noise * np.eye(len(free))
 
 
+# --- Factors without (d, d) matrices ---------------------------------------------------------------
+# McLachlan, Peel & Bean (2003), Modelling high-dimensional data by mixtures of factor analyzers, section 3, with the
+# parameters expanded as in Liu, Rubin & Wu (1998), Parameter expansion to accelerate EM: u ~ N(a, R) in place of
+# N(0, I). Mixtures of factors are weights, means (K, d), loadings (K, d, q) and noise (K, d).
+
+
+@dataclass(frozen=True)
+class FactorPrior:
+    """ln p = Σ_kj −½ rows (ln ψ_kj + variances_j / ψ_kj), and means ~ N(mean, Σ_k / shrinkage), but for a constant."""
+
+    mean: np.ndarray
+    shrinkage: float
+    rows: float
+    variances: np.ndarray
+
+
+def factor_covariances(loadings, noise):
+    """Λ_k Λ_kᵀ + Ψ_k, written out."""
+    return np.stack([L @ L.T + np.diag(psi) for L, psi in zip(loadings, noise, strict=True)])
+
+
+def factor_whitener(loadings, noise):
+    """ψ^-½ and A = L⁻¹C with C = ΛᵀΨ^-½ and I + CCᵀ = LLᵀ, of one covariance; and log |W| with Σ⁻¹ = WᵀW."""
+    C = loadings.T / np.sqrt(noise)
+    L = cholesky(np.eye(len(C)) + C @ C.T)
+    return 1 / np.sqrt(noise), forward_substituted(L, C.T).T, -np.log(noise).sum() / 2 - np.log(np.diag(L)).sum()
+
+
+def factor_moments(X, responsibilities, weight, origins, loadings, noise):
+    """Σ r x̃² and Σ r y x̃ᵀ with y = AΨ^-½x̃ of the mixture that gave the responsibilities: (K, 1 + q, d)."""
+    of_each = []
+    for k, origin in enumerate(origins):
+        roots, A, _ = factor_whitener(loadings[k], noise[k])
+        z, mass = X - origin, (weight * responsibilities[:, k])[:, None]
+        of_each.append(np.vstack([(mass * z**2).sum(axis=0), (z * roots @ A.T).T @ (mass * z)]))
+    return np.array(of_each)
+
+
+def factor_m_step(X, responsibilities, weight, loadings, noise, *, ridge=0.0, isotropic=False, prior=None):
+    """Means that are weighted averages, Λ = Cov(x, u) R⁻¹ R^½, Ψ the residual: the reduced maximum of the expansion."""
+    means, better, left = [], [], []
+    for k in range(responsibilities.shape[1]):
+        mass = weight * responsibilities[:, k]
+        n = divisor = mass.sum()
+        mean = mass @ X / n
+        scatter = (mass[:, None] * (X - mean)).T @ (X - mean)
+        if prior is not None and prior.shrinkage > 0:
+            shift, divisor = mean - prior.mean, n + 1
+            scatter += prior.shrinkage * n / (prior.shrinkage + n) * np.outer(shift, shift)
+            mean = (n * mean + prior.shrinkage * prior.mean) / (n + prior.shrinkage)
+        C = scatter / divisor + ridge * n / divisor * np.eye(len(mean))
+        M = np.eye(loadings.shape[2]) + loadings[k].T @ np.diag(1 / noise[k]) @ loadings[k]
+        beta = np.linalg.solve(M, loadings[k].T / noise[k])  # E(u | x) = β (x − μ)
+        with_u, R = C @ beta.T, beta @ C @ beta.T + np.linalg.inv(M)
+        better.append(with_u @ np.linalg.inv(R) @ cholesky(R))
+        residual = np.diag(C - with_u @ np.linalg.inv(R) @ with_u.T)
+        if prior is not None:
+            residual = (divisor * residual + prior.rows * prior.variances) / (divisor + prior.rows)
+        residual = np.full_like(mean, residual.mean()) if isotropic else residual
+        left.append(np.maximum(residual, ridge))
+        means.append(mean)
+    weights = (weight @ responsibilities) / weight.sum()
+    return weights, np.array(means), np.array(better), np.array(left)
+
+
+def factor_log_joint(X, parameters, ridge=0.0):
+    """`log_joint` of rows that are seen through a noise of variance `ridge`: less ½ ridge tr Σ_k⁻¹."""
+    weights, means, loadings, noise = parameters
+    covariances = factor_covariances(loadings, noise)
+    traces = np.trace(np.linalg.inv(covariances), axis1=1, axis2=2)
+    return log_joint(X, weights, means, covariances) - ridge * traces / 2
+
+
+def log_factor_prior(parameters, prior):
+    """The logarithm of the density of a `FactorPrior`, but for a constant."""
+    _, means, loadings, noise = parameters
+    value = -prior.rows / 2 * (np.log(noise) + prior.variances / noise).sum()
+    if prior.shrinkage > 0:
+        for mean, covariance in zip(means, factor_covariances(loadings, noise), strict=True):
+            value += log_gaussian(mean[None], prior.mean, covariance / prior.shrinkage)[0]
+    return value
+
+
+def factor_em(X, parameters, n_passes, *, weight=None, ridge=0.0, isotropic=False, prior=None):
+    """What each pass measured, per unit weight, (n_passes,), and the parameters: the start, then after each."""
+    weight, path, bounds = np.ones(len(X)) if weight is None else weight, [parameters], []
+    for _ in range(n_passes):
+        joint = factor_log_joint(X, path[-1], ridge)
+        bound = weight @ log_evidence(joint)
+        bounds.append((bound + (0 if prior is None else log_factor_prior(path[-1], prior))) / weight.sum())
+        step = factor_m_step(
+            X, responsibilities(joint), weight, *path[-1][2:], ridge=ridge, isotropic=isotropic, prior=prior
+        )
+        path.append(step)
+    return np.array(bounds), path
+
+
 class Constrained:
     """Covariances λ_k D_k A_k D_kᵀ of a model as a function of numbers that are free.
 

@@ -83,12 +83,12 @@ ROOMS = {
     "_em": "",
     "_values": """
         completion objective | columns coordinates directions partial variational | priors | parameters
-        | fixed | classes covariance statistics weights whitened | noise | layouts
+        | fixed | classes covariance statistics weights whitened | low_rank noise | layouts
     """,
     "_blas": "",
     "_kernel": """
         loop candidate | mstep first_look tiles | quasi_newton | frame merging | state | lanes update
-        | objective workspace prepared | constraint diagnostics far few sums
+        | objective workspace prepared | constraint diagnostics far few low_rank sums
         | block factors moments orientation plan seeding volumes whitener
         | axes belief estimate family leaves linear rows triangles | cholesky layout twin | blas lengths
     """,

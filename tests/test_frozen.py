@@ -344,9 +344,10 @@ def test_a_pickle_holds_the_numbers_that_define_it():
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"layout": 7}, "expected layout 0 to 3 in its header, got 7"),
+        ({"layout": 4}, "expected the code of a layout in its header, got 4"),
+        ({"layout": 8}, "expected whiteners of shape"),
         ({"layout": 1}, "expected whiteners of shape"),
-        ({"layout": -1}, "expected layout 0 to 3"),
+        ({"layout": -1}, "expected the code of a layout"),
         ({"origin": np.zeros(3)}, "expected origin of shape"),
         ({"log_offset": np.zeros(3)}, "expected log_offset of shape"),
         ({"log_offset": np.full(4, -np.inf)}, "log offsets"),

@@ -20,7 +20,9 @@ from gmm._kernel.estimate cimport Estimate, estimate_in, estimate_size
 from gmm._kernel.few cimport prepare_few, few_panels_size
 from gmm._kernel.first_look cimport Survey
 from gmm._kernel.lanes cimport merge_siblings
-from gmm._kernel.layout cimport SPHERICAL, Layout, is_layout, is_pooled, n_matrices, total_size
+from gmm._kernel.layout cimport (
+    SPHERICAL, Layout, is_layout, is_low_rank, is_pooled, n_factors, n_matrices, total_size,
+)
 from gmm._kernel.leaves cimport is_twin
 from gmm._kernel.lengths cimport expect, expect_matrix
 from gmm._kernel.linear cimport condition_within, measure_extents, extents_size
@@ -172,6 +174,10 @@ cdef class Plan:
         plan.n_all, plan.n_features, plan.layout, plan.moments = K, d, mixture.layout.code, self.moments.code
         if K < 1 or d < 1 or not is_layout(plan.layout) or not is_layout(plan.moments):
             raise ValueError(f"expected centres (K, d) and known layouts, got {(K, d)}, {plan.layout}, {plan.moments}")
+        if is_low_rank(plan.layout) and (
+            axes is not None or is_low_rank(plan.moments) and plan.moments != plan.layout
+        ):
+            raise ValueError("expected moments of as many factors as the mixture has, and no axes with factors")
         if given and (hard or rows_only or totals):
             raise ValueError("expected responsibilities to be given for moments alone, not for labels or rows")
         expect("log_offset", self.log_offset.shape[0], K)
@@ -276,7 +282,7 @@ cdef class Plan:
         if plan.linear:
             return plan.block * max(plan.n_components * plan.n_moments,
                                     plan.n_features ** 2 if plan.axes != NULL else 0)
-        return plan.block * plan.n_features * plan.n_features
+        return plan.block * plan.n_features * max(plan.n_features, plan.n_components * n_factors(plan.layout))
 
     def begin(self, Scratch scratch not None, Py_ssize_t n_rows):
         """Make a worker's scratch ready for a pass over `n_rows` rows in all."""

@@ -20,7 +20,7 @@ from cpython.pycapsule cimport PyCapsule_New
 from libc.math cimport INFINITY, NAN, fabs
 
 from gmm._em cimport write_lanes
-from gmm._kernel.layout cimport Layout, is_axis_aligned, is_layout, is_pooled, total_size
+from gmm._kernel.layout cimport Layout, is_dense, is_layout, is_pooled, total_size
 from gmm._kernel.lengths cimport expect
 from gmm._kernel.linear cimport condition_within
 from gmm._kernel.plan cimport PassPlan, choose_form, least_limit, may_be_far, work_of
@@ -462,7 +462,7 @@ cdef class CompiledMixture:
         check_sizes(layout, n_components, n_features)
         if most // n_components < n_features:      # else sizes might overflow
             expected = most + 1
-        elif not is_axis_aligned(<Layout>layout) and most // n_features < n_features * (
+        elif is_dense(<Layout>layout) and most // n_features < n_features * (
                 1 if is_pooled(<Layout>layout) else n_components):
             expected = most + 1
         else:

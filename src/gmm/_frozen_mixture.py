@@ -15,7 +15,8 @@ from gmm._persistence import Readable, Writable, describe, item, load_object, me
 from gmm._persistence.predictions import Predicted, write_predictions
 from gmm._rows.entrance import as_source
 from gmm._rows.sources import Source
-from gmm._values.layouts import layout_of_code
+from gmm._values.covariance import MOST_FACTORS
+from gmm._values.low_rank import layout_with_code
 from gmm._versions import __version__
 
 __all__ = ["FrozenMixture", "get_include", "predicted_blocks"]
@@ -150,7 +151,7 @@ class FrozenMixture(CompiledMixture):
             np.asarray(arrays[name], dtype=np.float64) for name in _ARRAYS
         )
         K, d = _sizes(centres)
-        layout = layout_of_code(code)
+        layout = layout_with_code(code)
         shapes = {"log_offset": (K,), "whiteners": (int(np.prod(layout.shape(K, d))),), "origin": (d,), "log_noise": ()}
         for name, shape in shapes.items():
             if arrays[name].shape != shape:
@@ -159,7 +160,7 @@ class FrozenMixture(CompiledMixture):
         _check_numbers(log_offset, float(log_noise), centres, whiteners, origin)
         if not (layout.diagonal(whitener, d) > 0).all():
             raise ValueError("expected whiteners with positive diagonals")
-        if not layout.axis_aligned and np.triu(whitener, 1).any():
+        if whitener.shape[-2:] == (d, d) and not layout.axis_aligned and np.triu(whitener, 1).any():
             raise ValueError("expected lower triangular whiteners")
         return cls.from_arrays(code, log_offset, centres, whiteners, origin, float(log_noise))
 
@@ -195,8 +196,8 @@ class FrozenMixture(CompiledMixture):
 
 def _layout_in(header: dict[str, Any]) -> int:
     code = item(header, "layout", int)
-    if not 0 <= code < 4:
-        raise ValueError(f"expected layout 0 to 3 in its header, got {code}")
+    if not 0 <= code <= 4 + MOST_FACTORS or code == 4:
+        raise ValueError(f"expected the code of a layout in its header, got {code}")
     return code
 
 

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gmm import _fitting as fitting
 from gmm._estimators.conditional import imputed
+from gmm._estimators.factors import SHRUNK, model_to_fit
 from gmm._estimators.fitted import (
     FittedMixture,
     Past,
@@ -142,7 +143,7 @@ def fit(
     source, names = source_to_fit(self, X, sample_weight)
     classes, restriction = known_classes(labels, components_per_class, self.n_components, source)
     source, printer = source.with_classes(restriction), _printer(self, source, self._objective)
-    model = model_of(self, source.n_features)
+    model = model_to_fit(self, source)
     settings = fit_settings(self, source, model)
     beginning = _resumed(self, settings.objective, source)
     of_rows = source.n_rows, source.n_features, settings.n_components, model.type_name
@@ -285,6 +286,7 @@ def _resumed(mixture: FittedMixture, objective: Objective, source: Source) -> Be
     if not mixture.warm_start or previous is None:
         return None
     check_same(mixture, previous, objective.model, source, "warm_start", "Set warm_start=False")
+    previous = previous if previous.model is objective.model else previous.whole()
     if not (objective.noise.equals(previous.noise) and objective.fixed.equals(previous.fixed)):
         return Beginning(replace(previous, noise=objective.noise))
     if past.solver_state is None or past.problem != _problem(mixture, source) or mixture.acceleration is None:
@@ -388,9 +390,11 @@ def set_fitted(
     past = Past(parameters, result.trace.lower_bounds or past_of(mixture).bounds, weight)
     if problem is not None:
         past = past._replace(solver_state=result.state, problem=problem)
-    if objective.prior and not objective.prior.variational:
+    if objective.prior and not objective.prior.variational and parameters.model.accelerated:
         stream = Stream.from_mixture(parameters, weight, objective)
         past = past._replace(stream=stream, prior_parts=prior_parts(mixture))
+    if objective.prior and not objective.prior.variational and vars(mixture).get("prior") is None:
+        past = past._replace(objective=SHRUNK)
     of_fit = fit_attributes(result.trace, result.lower_bound, traces or (result.trace,))
     set_mixture(mixture, parameters, names, source.dtype, _last_fit=past, **of_fit)
 

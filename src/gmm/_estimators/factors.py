@@ -12,17 +12,24 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm._estimators.contract import as_dtype
-from gmm._estimators.fitted import FittedMixture, fitted_parameters, source_of
+from gmm._estimators.fitted import FittedMixture, fitted_parameters, model_of, source_of
 from gmm._estimators.scorer import Scorer
 from gmm._rows.entrance import as_one_array
+from gmm._rows.sources import Source
 from gmm._validation.scalars import check_choice
-from gmm._values.covariance import OF_FACTORS, FactorModel, Factors, names_factors
+from gmm._values.covariance import OF_FACTORS, CovarianceModel, FactorModel, Factors, names_factors, stored_for
 
-__all__ = ["OfFactors", "factors_of", "fit_transform", "get_feature_names_out", "set_output", "transform"]
+__all__ = [
+    "SHRUNK", "OfFactors", "factors_of", "fit_transform", "get_feature_names_out", "model_to_fit", "set_output",
+    "transform",
+]  # fmt: skip
 
 _CONTAINERS = "default", "pandas", "polars"
 _OUTPUT = "_sklearn_output_config"  # scikit-learn's name, which its `clone` copies
 _Mixture = TypeVar("_Mixture", bound=FittedMixture)
+
+# What is maximised where rows are few and no prior is set.
+SHRUNK = "mean log posterior density (noise and means are shrunk: each component has few rows)"
 
 
 class OfFactors:
@@ -72,7 +79,8 @@ def transform(self: FittedMixture, X: ArrayLike) -> NDArray[Any]:
     for number, missing in enumerate(patterns):
         here, there = np.flatnonzero(which.ravel() == number), np.flatnonzero(~missing)
         part, means = rows[np.ix_(here, there)], mixture.means[:, there]
-        maps = np.linalg.solve(mixture.covariances[:, there[:, None], there], loadings[:, there])
+        of_columns = mixture.model.layout.of_columns(mixture.covariances, there)
+        maps = np.linalg.solve(of_columns, loadings[:, there])
         for share, mean, map_ in zip(responsibilities[here].T, means, maps, strict=True):
             factors[here] += share[:, None] * ((part - mean) @ map_)
     return _in_container(self, as_dtype(factors, source.dtype), X)
@@ -144,3 +152,13 @@ def _check_has_factors(mixture: FittedMixture, name: str) -> None:
         raise AttributeError(
             f"{type(mixture).__name__} has {name} only with covariance_type {' or '.join(map(repr, OF_FACTORS))}"
         )
+
+
+def model_to_fit(mixture: FittedMixture, source: Source) -> CovarianceModel:
+    """Return the model that an estimator asks for; what needs whole covariances leaves them whole."""
+    model, given = model_of(mixture, source.n_features), vars(mixture)
+    whole = any(given.get(name) is not None for name in ("refine", "fixed", "precisions_init"))
+    before = fitted_parameters(mixture).model if given.get("warm_start") and mixture.__sklearn_is_fitted__() else None
+    if whole or source.has_gaps or source.known or before is model:
+        return model
+    return stored_for(model, source.n_features)

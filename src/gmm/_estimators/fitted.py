@@ -73,6 +73,8 @@ class Past(NamedTuple):
         What is remembered of rows that came block by block, or with a prior.
     prior_parts : tuple
         Prior and noise of `stream`; empty once it was loaded.
+    objective : str
+        What was maximised, if that is not what the class maximises.
     """
 
     parameters: MixtureParameters | None = None
@@ -82,6 +84,7 @@ class Past(NamedTuple):
     problem: tuple[object, ...] = ()
     stream: Stream | None = None
     prior_parts: tuple[object, ...] = ()
+    objective: str = ""
 
 
 class FittedMixture(Estimator):
@@ -320,7 +323,7 @@ class FittedMixture(Estimator):
     @property
     def covariances_(self) -> NDArray[Any]:
         """Covariances Σ_k, in the shape of the covariance type."""
-        return self._public(fitted_parameters(self).covariances)
+        return self._public(fitted_parameters(self).written_out)
 
     @covariances_.setter
     def covariances_(self, values: ArrayLike) -> None:
@@ -372,11 +375,11 @@ class FittedMixture(Estimator):
 
     def _summary(self) -> Summary:
         history, lower_bound = vars(self).get("history_"), vars(self).get("lower_bound_")
-        parameters, names = fitted_parameters(self), names_of_features(self)
-        return Summary.of(parameters, history, lower_bound, names, objective=self._bound_name, least=self.reg_covar)
+        of_mixture = fitted_parameters(self), history, lower_bound, names_of_features(self)
+        return Summary.of(*of_mixture, objective=past_of(self).objective or self._bound_name, least=self.reg_covar)
 
     def _model(self) -> CovarianceModel:
-        return model_of(self) if self._parameters is None else self._parameters.model
+        return model_of(self) if self._parameters is None else self._parameters.model.whole
 
     def _shape_for(self, values: ArrayLike) -> tuple[int, int]:
         """K and d of the mixture or, before a fit, those that such covariances imply."""
@@ -390,7 +393,7 @@ class FittedMixture(Estimator):
 
     def _assign(self, **given: ArrayLike) -> None:
         """Set parameters by hand; an unfitted estimator counts as fitted once it has all three."""
-        before, parts = self._parameters, dict(vars(self).get("_assigned", {}))
+        before, parts = self._parameters and self._parameters.whole(), dict(vars(self).get("_assigned", {}))
         if before is not None:
             checked_without_noise(self, "assigned parameters")
             parts = {name: getattr(before, name) for name in PARTS}

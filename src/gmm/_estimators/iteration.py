@@ -108,7 +108,7 @@ def m_step(model: GaussianMixture, statistics: SufficientStatistics) -> Gaussian
         raise TypeError(f"expected SufficientStatistics, from em.e_step, got {type(statistics).__name__}")
     if getattr(model, "prior", model) is not None:  # a posterior is no mixture to update
         raise refusal("a prior", "m_step")
-    before = fitted_parameters(model) if model.__sklearn_is_fitted__() else None
+    before = fitted_parameters(model).whole() if model.__sklearn_is_fitted__() else None
     d = statistics.first.shape[1] if before is None else before.n_features
     covariance = model_of(model, d)
     check_statistics(statistics, (model.n_components, d), covariance.moments)

@@ -591,7 +591,7 @@ class GaussianMixture(FittedMixture):
         if past.parameters is not None:
             prior = self._prior(source, model)
             objective = Objective(model, self.reg_covar, prior, past.parameters.noise, self._fixed(model))
-            return Stream.from_mixture(past.parameters, past.weight, objective)
+            return Stream.from_mixture(past.parameters.whole(), past.weight, objective)
         (seed,) = fitting.seeds.start_seeds(self.random_state, 1)
         settings = fit_settings(self, source, model)
         start, prior = fitting.fit.first_mixture(source, settings, seed), settings.objective.prior

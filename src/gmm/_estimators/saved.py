@@ -35,7 +35,7 @@ from gmm._persistence import (
 )
 from gmm._validation.parameters import check_parameters
 from gmm._validation.rows import check_feature_names
-from gmm._values.covariance import covariance_model
+from gmm._values.covariance import covariance_model, model_of_stored
 from gmm._values.parameters import MixtureParameters
 from gmm._values.variational import MixturePosterior
 from gmm._versions import __version__
@@ -138,7 +138,8 @@ def from_state(cls: type[_Mixture], header: dict[str, Any], arrays: dict[str, ND
     KeyError, ValueError
         If something is missing or invalid.
     """
-    parameters = mixture_from_state(arrays, covariance_model(item(header, "covariance_model", str)))
+    model = covariance_model(item(header, "covariance_model", str))
+    parameters = mixture_from_state(arrays, model_of_stored(model, np.shape(arrays["covariances"])))
     arguments = from_json_values(item(header, "parameters", dict))  # but for arrays, which are not saved among them
     implied: dict[str, Any] = {"noise": parameters.noise.parameter}
     if cls._variational:

@@ -110,9 +110,9 @@ class Scorer:
     def statistics(self, source: Source) -> SufficientStatistics:
         """Compute the moments that the model needs, about the mixture's means; ValueError if they overflow."""
         check_any(source)
-        mixture = self._prepared.mixture
+        mixture = self._prepared.mixture.whole()
         with (
-            self._e_step(source, self.parameters.model.moments) as e_step,
+            self._e_step(source, self.parameters.model.whole.moments) as e_step,
             np.errstate(over="ignore", invalid="ignore"),
         ):
             statistics = e_step(mixture).recentred(mixture.centres)

@@ -135,7 +135,8 @@ def _explained(parameters: MixtureParameters, n_rows: int, least: float) -> str:
     if not isinstance(parameters.model, FactorModel):
         return ""
     covariances = parameters.covariances[:n_rows]
-    shares = parameters.model.factors(covariances, least).noise / np.diagonal(covariances, axis1=1, axis2=2)
+    variances = parameters.model.layout.diagonal(covariances, parameters.n_features)
+    shares = parameters.model.factors(covariances, least).noise / variances
     each = ", ".join(percent(share) for share in shares.mean(axis=1))
     of = "the component's variances" if n_rows == 1 else "each component's variances"
     return f"{counted(parameters.model.n_factors, 'factor')}; noise is {each} of {of}"

@@ -20,7 +20,8 @@ from gmm._frozen_mixture import FrozenMixture
 from gmm._persistence.places import Writable, write_to
 from gmm._public import publish
 from gmm._validation.scalars import check_choice
-from gmm._values.layouts import Array, layout_of_code
+from gmm._values.layouts import Array
+from gmm._values.low_rank import layout_with_code
 from gmm._values.whitened import WhitenedMixture
 from gmm._versions import __version__, imported
 
@@ -65,7 +66,7 @@ def to_onnx(
     """
     if isinstance(model, FrozenMixture):
         code, log_offset, centres, whiteners, _, log_noise = model.arrays
-        layout, about = layout_of_code(code), dict[str, object]()
+        layout, about = layout_with_code(code), dict[str, object]()
         whiteners = whiteners.reshape(layout.shape(*centres.shape))
         mixture = WhitenedMixture(layout, log_offset, centres, whiteners, log_noise)
     else:

@@ -61,7 +61,7 @@ def to_sklearn(model: GaussianMixture | BayesianGaussianMixture) -> Any:
     >>> to_sklearn(mixture).predict([[-3.0], [2.0]])
     array([0, 1])
     """
-    layout = checked_without_noise(model, "scikit-learn's estimators").model.layout
+    layout = checked_without_noise(model, "scikit-learn's estimators").model.whole.layout
     mixture: Any = copy(model)
     set_mixture(mixture, fitted_parameters(model), vars(model).get("feature_names_in_"), np.dtype(np.float64))
     estimator = getattr(imported("sklearn.mixture", "sklearn"), type(mixture).__name__)()

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from gmm._values.covariance import CovarianceModel, stored_as
 from gmm._values.layouts import FULL, TIED, Array, SingularMatrixError
+from gmm._values.low_rank import LowRank
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
@@ -54,6 +55,8 @@ def degenerate_components(
     """
     if isinstance(parameters, MixturePosterior):
         return np.zeros(parameters.n_components, dtype=bool)
+    if isinstance(parameters.model.layout, LowRank):
+        return _few_or_narrow(parameters, n_effective, ridge)
     if parameters.n_components == 1 and not parameters.noise:
         unspanned = parameters.model.layout in (FULL, TIED) and n_effective < parameters.n_features + 1
         return _singular(parameters) | (flat_components(parameters, ridge) if unspanned else np.array([False]))
@@ -63,6 +66,22 @@ def degenerate_components(
     if not _any_thin(parameters):
         return degenerate
     return np.asarray(degenerate | ((_thinnest(parameters) < THIN) & (rows < _MANY * model.fewest_rows(d))))
+
+
+def _few_or_narrow(parameters: MixtureParameters, n_effective: float, ridge: float) -> NDArray[np.bool_]:
+    """Tell the same of covariances stored as factors and noise, without a d × d matrix.
+
+    A direction is thin where more columns than there are factors have hardly any noise: in some direction of these
+    columns, factors have no variance.
+    """
+    if parameters.n_components == 1 and not parameters.noise:
+        return np.array([False])
+    model, rows, noise = parameters.model, n_effective * parameters.weights, parameters.covariances[:, 0]
+    fewest = fewest_rows(model, parameters.n_features)
+    within = parameters.weights @ _column_variances(parameters) + _of_noise(parameters)
+    thin = (noise < THIN * within) | ((noise <= _ON_RIDGE * ridge) & (_FAR * noise < within))
+    narrow = thin.sum(axis=1) > model.n_factors
+    return np.asarray((rows < fewest) | (narrow & (rows < _MANY * fewest)))
 
 
 def degenerate_under(

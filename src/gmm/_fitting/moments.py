@@ -8,17 +8,23 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from gmm._fitting.incomplete import one_component
+from gmm._fitting.sampling import kmeans_plusplus, sampled
+from gmm._fitting.starts import from_means, lloyd
 from gmm._passes.e_step import EStep
 from gmm._passes.problem import Problem
-from gmm._rows.sources import Source
+from gmm._rows.sources import ArraySource, Source
 from gmm._validation.prior import check_prior
 from gmm._values.covariance import CovarianceModel, stored_as
 from gmm._values.layouts import DIAGONAL, FULL, SPHERICAL, TIED, Array, Layout, SingularMatrixError
+from gmm._values.low_rank import LowRank
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 from gmm._values.priors import FLAT, NormalInverseWishart, Prior
 from gmm._values.whitened import WhitenedMixture
 
+_FEW = 20  # rows of a component for each parameter of a column
+_SHRINKAGE = 3.0  # rows for each mean, where they are few
+_LEAST_SHARE = 1e-8  # of the largest variance: a column may be constant
 _OF_GAPS: WeakKeyDictionary[Source, dict[int, MixtureParameters]] = WeakKeyDictionary()
 
 
@@ -30,10 +36,35 @@ def prior_of(
     n_threads: int | None = None,
 ) -> Prior:
     """Return the prior with all its hyperparameters; unset ones are estimated from the rows as one component."""
+    if prior is None and is_shrunk(model, n_components, source):
+        prior = NormalInverseWishart(shrinkage=_SHRINKAGE)
     if prior is None:
         return FLAT
-    mean, covariance = mean_and_covariance(model, source, n_threads)
+    if isinstance(model.layout, LowRank):
+        mean, covariance = _mean_and_variances_within(n_components, source, n_threads)
+    else:
+        mean, covariance = mean_and_covariance(model, source, n_threads)
     return check_prior(prior, model, n_components, mean=mean, covariance=covariance)
+
+
+def is_shrunk(model: CovarianceModel, n_components: int, source: Source) -> bool:
+    """Return whether rows are so few that factors of many columns have a prior by default: they overfit without."""
+    return isinstance(model.layout, LowRank) and source.n_used < _FEW * (model.n_factors + 2) * n_components
+
+
+def _mean_and_variances_within(n_components: int, source: Source, n_threads: int | None) -> tuple[Array, Array]:
+    """Return the mean of the rows, and the pooled variances of the columns within k-means clusters of a sample."""
+    rng = np.random.RandomState(0)
+    sample = sampled(source.without_gaps, n_components, rng)
+    centre = sample.survey.centre
+    centred = ArraySource(sample.rows - centre, sample.sample_weight)
+    seeds = kmeans_plusplus(centred.rows, centred.weights, n_components, rng)
+    centres = lloyd(centred, seeds, n_threads=n_threads) + centre
+    statistics = from_means(sample, centres, DIAGONAL, n_threads=n_threads)
+    n = statistics.weight
+    variances = statistics.scatter.sum(axis=0) / max(n - n_components, n / 2)
+    mean = (statistics.counts @ statistics.means) / n
+    return mean, np.maximum(variances, _LEAST_SHARE * variances.max())
 
 
 def mean_and_covariance(model: CovarianceModel, source: Source, n_threads: int | None = None) -> tuple[Array, Array]:

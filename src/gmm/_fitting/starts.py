@@ -24,7 +24,9 @@ from gmm._passes.problem import Problem
 from gmm._passes.results import Partition
 from gmm._rows.sources import ArraySource, Source
 from gmm._values.classes import ALL_UNKNOWN
-from gmm._values.layouts import SPHERICAL, Array, Layout
+from gmm._values.covariance import stored_as
+from gmm._values.layouts import DIAGONAL, SPHERICAL, Array, Layout
+from gmm._values.low_rank import LowRank
 from gmm._values.objective import Objective
 from gmm._values.statistics import SufficientStatistics
 from gmm._values.weights import weighed
@@ -285,8 +287,11 @@ def start_statistics(source: Source, request: StartRequest, init_params: str, rn
     share = sampled_share(source, request.n_components)
     if share < 1:
         request = request._replace(share=share)
+    layout = request.layout
+    if isinstance(layout, LowRank):  # factors grow in the climb
+        request = request._replace(objective=request.objective.stored_for(stored_as(DIAGONAL)))
     with blas_alone(float(sample.n_rows) * sample.n_features**2):
-        statistics = STARTS[init_params](sample, request, rng)
+        statistics = STARTS[init_params](sample, request, rng).reduced(layout)
     # Rounded, so that components of the same weight are ordered by their means, not by the last digit.
     shares = (statistics.counts / statistics.weight).round(9)
     return statistics.reordered(np.lexsort((*-statistics.means.T[::-1], -shares)))

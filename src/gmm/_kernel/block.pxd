@@ -141,6 +141,39 @@ cdef inline void add_to_best(
             row[t] += mass[r] * features[t * ld + r]
 
 
+cdef inline void add_half_squares(
+    real shift, Py_ssize_t n,
+    real* y,                                       # IN, OUT (n,) less the shift
+    real* log_density,                             # IN, OUT (n,) + ½ y²
+) noexcept nogil:
+    cdef real far = 1e35 if real is float else 1e290       # beyond which the square that it is part of is cut off
+    cdef real half
+    cdef Py_ssize_t r
+    for r in range(n):
+        y[r] -= shift
+        half = y[r] * y[r] / 2
+        log_density[r] += half if half < far else 0
+
+
+cdef inline bint has_mass(
+    Py_ssize_t n,
+    real* mass,                                    # IN, OUT (n,) zero where products with it might be subnormal
+) noexcept nogil:
+    """Return whether any is left; subnormal numbers would make products ten times slower."""
+    cdef real least = 1e-30 if real is float else 1e-200, total = 0
+    cdef Py_ssize_t r
+    for r in range(n):
+        mass[r] = mass[r] if mass[r] >= least else 0
+        total = max(total, mass[r])
+    return total > 0
+
+
+cdef inline void weigh(const real* mass, Py_ssize_t n, real* y) noexcept nogil:
+    cdef Py_ssize_t r
+    for r in range(n):
+        y[r] *= mass[r]
+
+
 cdef inline void keep_to_classes(
     const double* allowed, Py_ssize_t n_codes, const int* code,            # IN (K, n_codes) 0 or −∞, (rows,)
     Py_ssize_t n_components, Py_ssize_t rows, Py_ssize_t ld,

@@ -3,29 +3,39 @@
 They are the covariances Σ_k under the constraint that minimise Σ_k n_k (log|Σ_k| + tr Σ_k⁻¹ C_k), where C_k are the
 free ones and n_k the counts.  Σ_k = λ_k D_k A_k D_kᵀ: a volume, an orientation and a shape with |A_k| = 1,
 each Equal for all components, Variable, or the Identity.  EII constrains spherical covariances; EEI, VEI and EVI
-diagonal ones; the others full ones.  Factors (`factors.pxd`) constrain each full covariance by itself.
+diagonal ones; the others full ones.  Factors (`factors.pxd`) constrain each full covariance by itself, and
+so do they in the low-rank layout (`low_rank.pxd`), where the free ones are what a pass holds of them.
 """
 from libc.math cimport exp, fabs, ilogb, isfinite, ldexp, log
 from libc.string cimport memcpy
 
 from gmm._kernel.axes cimport from_axes, principal_axes, axes_workspace_size
 from gmm._kernel.cholesky cimport invert_dense
-from gmm._kernel.family cimport Constraint
-from gmm._kernel.layout cimport DIAGONAL, FULL, is_dense, matrix_size, total_size
+from gmm._kernel.family cimport Constraint, NoisePrior
+from gmm._kernel.layout cimport DIAGONAL, FULL, LOW_RANK, Layout, is_dense, matrix_size, total_size
 from gmm._kernel.orientation cimport common_axes, orientation_workspace_size
 from gmm._kernel.volumes cimport common_shape, volumes_workspace_size
 
+cdef inline Layout constrained_layout(const Constraint* constraint, Py_ssize_t n_factors) noexcept nogil:
+    """The layout of the covariances that it constrains."""
+    return <Layout>(LOW_RANK + n_factors) if constraint.layout == LOW_RANK else constraint.layout
+
+
 cdef inline Py_ssize_t constraint_workspace_size(
-    const Constraint* constraint, Py_ssize_t K, Py_ssize_t d,
+    const Constraint* constraint, Py_ssize_t K, Py_ssize_t d, Py_ssize_t n_factors,
 ) noexcept nogil:
     """In doubles."""
-    return K + constraint.workspace_size(K, d) if constraint != NULL else 0
+    return K + constraint.workspace_size(K, d, n_factors) if constraint != NULL else 0
 
 
-cdef inline double work_of_constraint(const Constraint* constraint, Py_ssize_t K, Py_ssize_t d) noexcept nogil:
+cdef inline double work_of_constraint(
+    const Constraint* constraint, Py_ssize_t K, Py_ssize_t d, Py_ssize_t n_factors,
+) noexcept nogil:
     """Multiply-adds, roughly."""
     if constraint == NULL:
         return 0
+    if constraint.layout == LOW_RANK:
+        return 4. * K * d * n_factors * (n_factors + 1)
     if constraint.solve_each != NULL:
         return 100. * K * d * d * d                # eigenvectors, some ten times
     if is_dense(constraint.layout):
@@ -36,6 +46,7 @@ cdef inline double work_of_constraint(const Constraint* constraint, Py_ssize_t K
 cdef inline bint constrain(
     const Constraint* constraint, Py_ssize_t K, Py_ssize_t d,
     Py_ssize_t n_factors, double least,            # IN factors, and the least variance beside them
+    const NoisePrior* prior,                       # IN of these variances
     const double* counts,                          # IN (K,)
     const double* previous,                        # IN what an earlier call wrote, or NULL
     double* covariances,                           # IN free, OUT under the constraint
@@ -45,15 +56,16 @@ cdef inline bint constrain(
 
     An iteration begins at `previous`, and its result is at least as likely.
     """
-    cdef Py_ssize_t n = total_size(constraint.layout, K, d), k
+    cdef Py_ssize_t n = 0, k
     cdef double* weights = room
     cdef double total = 0
     cdef int exponent
     cdef bint solved
     if constraint.solve_each != NULL:
-        return constrain_each(constraint, K, d, n_factors, least, previous, covariances, room)
+        return constrain_each(constraint, K, d, n_factors, least, prior, counts, previous, covariances, room + K)
     if K == 1 or (d == 1 and constraint.volumes_vary):
         return True
+    n = total_size(constraint.layout, K, d)
     for k in range(K):
         total += counts[k]
     for k in range(K):
@@ -76,12 +88,12 @@ cdef inline bint constrain(
 
 cdef inline bint constrain_each(
     const Constraint* constraint, Py_ssize_t K, Py_ssize_t d, Py_ssize_t n_factors, double least,
-    const double* previous, double* covariances, double* room,
+    const NoisePrior* prior, const double* counts, const double* previous, double* covariances, double* room,
 ) noexcept nogil:
-    cdef Py_ssize_t size = matrix_size(constraint.layout, d), k
+    cdef Py_ssize_t size = matrix_size(constrained_layout(constraint, n_factors), d), k
     for k in range(K):
-        if not constraint.solve_each(d, n_factors, least, NULL if previous == NULL else previous + k * size,
-                                     covariances + k * size, room):
+        if not constraint.solve_each(d, n_factors, least, counts[k], prior,
+                                     NULL if previous == NULL else previous + k * size, covariances + k * size, room):
             return False
     return True
 
@@ -217,15 +229,15 @@ cdef inline bint one_orientation(
 
 # ----------------------------------------------------- what the table names: `solve` and its workspace
 
-cdef inline Py_ssize_t no_workspace(Py_ssize_t K, Py_ssize_t d) noexcept nogil:
+cdef inline Py_ssize_t no_workspace(Py_ssize_t K, Py_ssize_t d, Py_ssize_t n_factors) noexcept nogil:
     return 0
 
 
-cdef inline Py_ssize_t diagonal_workspace(Py_ssize_t K, Py_ssize_t d) noexcept nogil:
+cdef inline Py_ssize_t diagonal_workspace(Py_ssize_t K, Py_ssize_t d, Py_ssize_t n_factors) noexcept nogil:
     return volumes_workspace_size(K, d)
 
 
-cdef inline Py_ssize_t dense_workspace(Py_ssize_t K, Py_ssize_t d) noexcept nogil:
+cdef inline Py_ssize_t dense_workspace(Py_ssize_t K, Py_ssize_t d, Py_ssize_t n_factors) noexcept nogil:
     return K * d + axes_workspace_size(d) + orientation_workspace_size(K, d) + volumes_workspace_size(K, d * d)
 
 

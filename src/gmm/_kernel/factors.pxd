@@ -17,6 +17,7 @@ from libc.string cimport memcpy, memset
 from gmm._kernel.axes cimport WIDEST_PRODUCT, axes_workspace_size, in_axes, principal_axes
 from gmm._kernel.blas cimport multiply_first_transposed
 from gmm._kernel.cholesky cimport invert_dense
+from gmm._kernel.family cimport NoisePrior
 from gmm._kernel.layout cimport mirror
 
 cdef enum:
@@ -47,7 +48,7 @@ cdef struct Analysis:
     double* room
 
 
-cdef inline Py_ssize_t factors_workspace_size(Py_ssize_t K, Py_ssize_t d) noexcept nogil:
+cdef inline Py_ssize_t factors_workspace_size(Py_ssize_t K, Py_ssize_t d, Py_ssize_t q) noexcept nogil:
     """In doubles, whatever the number of components, which are analysed in turn."""
     return 4 * d * d + 10 * d + max(axes_workspace_size(d), 2 * d * d)
 
@@ -384,7 +385,7 @@ cdef inline void assemble(
 # ----------------------------------------------------- what the table of constraints names
 
 cdef inline bint solve_factor(
-    Py_ssize_t d, Py_ssize_t q, double least, const double* previous,
+    Py_ssize_t d, Py_ssize_t q, double least, double count, const NoisePrior* prior, const double* previous,
     double* covariance,                            # IN free, OUT Λ Λᵀ + Ψ with ψ_j ≥ least
     double* room,
 ) noexcept nogil:
@@ -396,7 +397,7 @@ cdef inline bint solve_factor(
 
 
 cdef inline bint solve_ppca(
-    Py_ssize_t d, Py_ssize_t q, double least, const double* previous,
+    Py_ssize_t d, Py_ssize_t q, double least, double count, const NoisePrior* prior, const double* previous,
     double* covariance,                            # IN free, OUT Λ Λᵀ + σ² I with σ² ≥ least
     double* room,
 ) noexcept nogil:

@@ -3,18 +3,24 @@ from libc.math cimport INFINITY
 
 from gmm._kernel.layout cimport Layout
 
+cdef struct NoisePrior:
+    # Inverse-gamma density of each variance ψ beside factors, ∝ exp −½ (rows log ψ + scale / ψ).
+    double rows                 # 0: there is none
+    const double* scale         # (d,)
+
+
 cdef struct Constraint:
     # One row of the table in `mstep.pyx`; the functions are those of `constraint.pxd`.
-    Layout layout               # of the covariances that it constrains
+    Layout layout               # of the covariances that it constrains; LOW_RANK with any number of factors
     bint volumes_vary           # which makes it none for one feature
-    Py_ssize_t (*workspace_size)(Py_ssize_t K, Py_ssize_t d) noexcept nogil         # of `solve`, in doubles
+    Py_ssize_t (*workspace_size)(Py_ssize_t K, Py_ssize_t d, Py_ssize_t n_factors) noexcept nogil       # in doubles
     # Replaces free covariances by the most likely ones, with weights (K,) that sum to 1. Returns whether there are any.
     # A search begins at `previous`, which an earlier call wrote, or is NULL.
     bint (*solve)(Py_ssize_t K, Py_ssize_t d, const double* weights, const double* previous, double* covariances,
                   double* workspace) noexcept nogil
     # Instead, one covariance by itself, also where there is one component.
-    bint (*solve_each)(Py_ssize_t d, Py_ssize_t n_factors, double least, const double* previous, double* covariance,
-                       double* workspace) noexcept nogil
+    bint (*solve_each)(Py_ssize_t d, Py_ssize_t n_factors, double least, double count, const NoisePrior* prior,
+                       const double* previous, double* covariance, double* workspace) noexcept nogil
 
 
 cdef enum ObjectiveKind:
@@ -35,6 +41,7 @@ cdef struct Objective:
     double concentration        # of the prior of the weights, in rows
     bint sticks                 # which breaks sticks (a Dirichlet process); else it is a Dirichlet distribution
     double weight               # n, of all rows
+    NoisePrior factor_noise     # of noise beside factors
     double log_noise            # log density of uniform noise, whose weight the components leave; −∞: there is none
 
 
@@ -45,6 +52,7 @@ cdef inline Objective likelihood() noexcept nogil:
     objective.shrinkage = objective.mean_terms = objective.pseudocount = objective.constant = 0
     objective.concentration = objective.weight = 0
     objective.sticks = False
+    objective.factor_noise.rows, objective.factor_noise.scale = 0, NULL
     objective.log_noise = -INFINITY
     return objective
 

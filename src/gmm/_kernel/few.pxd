@@ -13,6 +13,7 @@ from gmm._kernel.layout cimport (
     axis_stride,
     component_stride,
     is_dense,
+    is_low_rank,
     matrix_size,
     n_matrices,
 )
@@ -50,16 +51,20 @@ cdef inline Py_ssize_t size_of_panels(const PassPlan* plan) noexcept nogil:
     return panels_of(K, 2 * d, width)
 
 
+cdef inline bint has_panels(const PassPlan* plan) noexcept nogil:
+    return not (is_twin(plan.kernel) or is_low_rank(plan.layout))
+
+
 cdef inline Py_ssize_t few_panels_size(const PassPlan* plan) noexcept nogil:
     """Doubles that `prepare_few` writes."""
     cdef Py_ssize_t size = size_of_panels(plan)
     if plan.common_quadratic:
         size += triangle_of(plan.n_features, panel_width(item_size(plan)))
-    return (size * item_size(plan) + sizeof(double) - 1) // sizeof(double) if not is_twin(plan.kernel) else 0
+    return (size * item_size(plan) + sizeof(double) - 1) // sizeof(double) if has_panels(plan) else 0
 
 
 cdef inline void prepare_few(
-    PassPlan* plan,                                # IN prepared, OUT what few rows need; nothing under the twin
+    PassPlan* plan,                                # IN prepared, OUT what few rows need: see `has_panels`
     double* room,                                  # OUT what the plan points into, at a multiple of 64 bytes
 ) noexcept nogil:
     """Let up to half a group of rows be scored by panels."""
@@ -71,14 +76,14 @@ cdef inline void lay_out_few(
     PassPlan* plan,                                # IN laid out, OUT what few rows need
     double* room,
 ) noexcept nogil:
-    if not is_twin(plan.kernel):
+    if has_panels(plan):
         plan.few_rows, plan.panels = pad(item_size(plan)) // 2, room
         plan.common_panels = <char*>room + size_of_panels(plan) * item_size(plan)
 
 
 cdef inline void fill_few(const PassPlan* plan) noexcept nogil:
     """Write the panels of a plan that is filled."""
-    if is_twin(plan.kernel):
+    if not has_panels(plan):
         return
     if plan.single:
         fill_panels(plan, <float*>plan.panels)

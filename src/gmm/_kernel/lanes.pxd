@@ -3,11 +3,13 @@ from libc.string cimport memset
 
 from gmm._kernel.blas cimport real
 from gmm._kernel.block cimport (
+    add_half_squares,
     add_to_best,
     add_totals,
     append_products,
     copy_rows,
     give_to_best,
+    has_mass,
     keep_to_classes,
     load_mass,
     load_rows,
@@ -15,6 +17,7 @@ from gmm._kernel.block cimport (
     share_with_noise,
     take_given,
     total_of,
+    weigh,
     weighted_sum,
     write_components,
     write_rows,
@@ -36,9 +39,9 @@ from gmm._kernel.leaves cimport (
     normalise,
     pad,
 )
-from gmm._kernel.layout cimport axis_stride, component_stride, is_axis_aligned, is_dense
+from gmm._kernel.layout cimport axis_stride, component_stride, is_axis_aligned, is_dense, is_low_rank, n_factors
 from gmm._kernel.linear cimport has_products
-from gmm._kernel.plan cimport PassPlan, fuses, keeps_rows
+from gmm._kernel.plan cimport PassPlan, crosses, fuses, keeps_rows
 from gmm._kernel.rows cimport Rows, data
 from gmm._kernel.workspace cimport Workspace
 
@@ -65,6 +68,23 @@ cdef inline void log_density_centred(
         else:
             log_density_diagonal(plan.kernel, whiteners + k * stride, axis_stride(plan.layout), block, ld, centre,
                                  plan.log_offset[k], tile + k * ld, d, n)
+
+
+cdef inline void log_density_low_rank(
+    const PassPlan* plan, const real* block, Py_ssize_t n, Py_ssize_t ld,      # IN
+    real* y,                                       # OUT (K, q, n) B (x − c)
+    real* tile,                                    # OUT (K, n)
+) noexcept nogil:
+    cdef Py_ssize_t K = plan.n_components, d = plan.n_features, q = n_factors(plan.layout), i, k
+    cdef const real* roots = <const real*>plan.coefficients
+    cdef const real* maps = roots + K * d
+    cdef const real* shifts = maps + K * q * d
+    multiply(plan.kernel, maps, d, block, ld, y, ld, K * q, n, d)
+    for k in range(K):
+        log_density_diagonal(plan.kernel, roots + k * d, 1, block, ld, <const real*>plan.centres + k * d,
+                             plan.log_offset[k], tile + k * ld, d, n)
+        for i in range(k * q, (k + 1) * q):
+            add_half_squares(shifts[i], n, y + i * ld, tile + k * ld)
 
 
 # ----------------------------------------------------------------------------------------- normalise
@@ -150,6 +170,29 @@ cdef inline void accumulate_centred(
                     block_sums, sums + k * row, second + k * component_stride(plan.moments, d), d, n)
 
 
+cdef inline void accumulate_low_rank(
+    const PassPlan* plan, const Workspace* workspace, real* tile, const real* block, Py_ssize_t n,
+    const real* ones, real* y, real* block_sums,   # IN, IN where `crosses`, scratch
+    double* sums,                                  # IN, OUT (K, n_row), (K, q, d)
+) noexcept nogil:
+    cdef Py_ssize_t K = plan.n_components, d = plan.n_features, q = n_factors(plan.moments), row = plan.n_row
+    cdef Py_ssize_t ld = workspace.ld, first = 0, i, k
+    if plan.hard:
+        give_to_best(<const real*>workspace.best, <const real*>workspace.mass, K, n, ld, tile)
+    for k in range(K + 1):
+        if k < K and has_mass(n, tile + k * ld):
+            add_axis_moments(plan.kernel, block, ld, <const real*>plan.centres + k * d, tile + k * ld,
+                             sums + k * row + 1, sums + k * row + 1 + d, 1, d, n)
+            for i in range(k * q, (k + 1) * q if crosses(plan) else k * q):
+                weigh(tile + k * ld, n, y + i * ld)
+            continue
+        if first < k and crosses(plan):            # those in a row that have rows in the block
+            add_products(plan.kernel, y + first * q * ld, ld, block, ld, block_sums, sums + K * row + first * q * d, d,
+                         (k - first) * q, d, n)
+        first = k + 1
+    add_products(plan.kernel, tile, ld, ones, ld, block_sums, sums, row, K, 1, n)
+
+
 # --------------------------------------------------------------------------------------------- lanes
 
 cdef inline void load_block(
@@ -200,6 +243,8 @@ cdef inline void one_block(
         elif plan.linear:
             multiply(plan.kernel, <const real*>plan.coefficients, terms, features, ld, tile, ld,
                      K, padded, plan.n_density)
+        elif is_low_rank(plan.layout):
+            log_density_low_rank(plan, block, padded, ld, scratch, tile)
         else:
             log_density_centred(plan, block, padded, ld, scratch, tile)
         if rows.code != NULL:
@@ -230,6 +275,9 @@ cdef inline void one_block(
                    plan.noisy, sums)
     elif plan.linear:
         accumulate_linear(plan, workspace, tile, features, padded, <real*>workspace.block_sums, sums)
+    elif is_low_rank(plan.moments):
+        accumulate_low_rank(plan, workspace, tile, block, padded, <real*>workspace.beside, scratch,
+                            <real*>workspace.block_sums, sums)
     else:
         accumulate_centred(plan, workspace, tile, block, padded, <real*>workspace.beside, scratch,
                            <real*>workspace.block_sums, sums)

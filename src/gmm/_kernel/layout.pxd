@@ -6,20 +6,29 @@
 | TIED | (d, d) | dense, and pooled: all components share it |
 | DIAGONAL | (K, d) | axis-aligned: its diagonal |
 | SPHERICAL | (K,) | axis-aligned: the mean of its diagonal |
+| LOW_RANK + q | (K, 1 + q, d) | low rank: a diagonal, and q rows of d numbers that stand beside it |
 
-`gmm._values.layouts` has the same four for NumPy, by the same codes.
+A low-rank covariance Ψ + ΛΛᵀ is stored as [ψ, Λᵀ].  Its whitener is [ψ^-½, A], A = L⁻¹C with C = Λᵀ Ψ^-½ and
+I + CCᵀ = L Lᵀ: of z = Ψ^-½ x and y = A z, ‖Wx‖² is ‖z‖² − ‖y‖².  Second moments are [Σ r x², Σ r y xᵀ], with y by
+the mixture of the pass.
+
+`gmm._values.layouts` has the same for NumPy, by the same codes.
 """
+
+cdef enum:
+    MOST_FACTORS = 999999999
 
 cdef enum Layout:
     FULL = 0
     TIED = 1
     DIAGONAL = 2
     SPHERICAL = 3
+    LOW_RANK = 4              # and the number of factors
 
 
 cdef inline bint is_layout(Layout layout) noexcept nogil:
-    """Return whether a code from Python is one of the four."""
-    return 0 <= <int>layout <= SPHERICAL
+    """Return whether a code from Python is that of a layout."""
+    return 0 <= <int>layout <= LOW_RANK + MOST_FACTORS and layout != LOW_RANK
 
 
 cdef inline bint is_dense(Layout layout) noexcept nogil:
@@ -27,7 +36,16 @@ cdef inline bint is_dense(Layout layout) noexcept nogil:
 
 
 cdef inline bint is_axis_aligned(Layout layout) noexcept nogil:
-    return not is_dense(layout)
+    return layout == DIAGONAL or layout == SPHERICAL
+
+
+cdef inline bint is_low_rank(Layout layout) noexcept nogil:
+    return <int>layout > LOW_RANK
+
+
+cdef inline Py_ssize_t n_factors(Layout layout) noexcept nogil:
+    """Rows beside the diagonal of a low-rank matrix; 0 of others."""
+    return <Py_ssize_t>layout - LOW_RANK if is_low_rank(layout) else 0
 
 
 cdef inline bint is_pooled(Layout layout) noexcept nogil:
@@ -40,7 +58,9 @@ cdef inline Py_ssize_t matrix_size(Layout layout, Py_ssize_t d) noexcept nogil:
     """Numbers in one matrix."""
     if is_dense(layout):
         return d * d
-    return d if layout == DIAGONAL else 1
+    if layout == SPHERICAL:
+        return 1
+    return d * (1 + n_factors(layout))
 
 
 cdef inline Py_ssize_t n_matrices(Layout layout, Py_ssize_t K) noexcept nogil:
@@ -95,8 +115,8 @@ cdef inline double matrix_count(
 # ------------------------------------------------------------------------------ inside one matrix
 
 cdef inline Py_ssize_t axis_stride(Layout layout) noexcept nogil:
-    """Distance between two features' numbers in an axis-aligned matrix: 0 where they share one."""
-    return 1 if layout == DIAGONAL else 0
+    """Distance between two features' numbers on a diagonal, unless it is dense: 0 where they share one."""
+    return 0 if layout == SPHERICAL else 1
 
 
 cdef inline Py_ssize_t features_per_number(Layout layout, Py_ssize_t d) noexcept nogil:

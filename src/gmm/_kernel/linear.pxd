@@ -14,6 +14,7 @@ from gmm._kernel.layout cimport (
     axis_stride,
     component_stride,
     is_axis_aligned,
+    is_dense,
     is_pooled,
     packed_size,
 )
@@ -48,7 +49,7 @@ cdef inline void column_lengths(
     double* lengths,                               # OUT (d,) ‖W e_j‖: a feature in standard deviations, at most
 ) noexcept nogil:
     cdef Py_ssize_t stride = axis_stride(layout), i, j
-    if is_axis_aligned(layout):
+    if not is_dense(layout):                       # of low rank: before the factors are subtracted
         for j in range(d):
             lengths[j] = fabs(whitener[j * stride])
         return

@@ -143,7 +143,7 @@ cdef inline double evidence_of_empty(State* state) noexcept nogil:
     copy_moments(state, 0)
     empty_component(&state.tried, state.family.moment_layout, state.family.d, 0)
     begin(&state.tried, &state.family, &state.trial)
-    estimate_covariances(&state.tried, &state.family, 0, 1, &state.trial)
+    estimate_covariances(&state.tried, &state.family, NULL, 0, 1, &state.trial)
     return evidence_of(state, state.tried.counts, state.trial.log_determinants, 0)
 
 
@@ -205,7 +205,7 @@ cdef inline void combine(State* state, Py_ssize_t into, Py_ssize_t gone) noexcep
     copy_moments(state, gone)
     join(state, into, gone)
     begin(&state.tried, &state.family, &state.trial)
-    estimate_covariances(&state.tried, &state.family, m, m + 1, &state.trial)
+    estimate_covariances(&state.tried, &state.family, NULL, m, m + 1, &state.trial)
 
 
 cdef inline void copy_moments(State* state, Py_ssize_t k) noexcept nogil:

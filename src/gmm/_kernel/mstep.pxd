@@ -13,6 +13,8 @@ cdef class MixtureFamily:
     cdef const double[::1] scale
     cdef const int[::1] owners            # the family points into these
 
+    cdef set_prior(self, prior, weights_prior)
+
     cdef bint takes(self, Layout covariance_layout, Layout moment_layout, Py_ssize_t K, Py_ssize_t d)
 
 

@@ -5,13 +5,25 @@ from libc.string cimport memcpy
 cimport gmm._kernel.belief as belief
 cimport gmm._kernel.constraint as solutions
 cimport gmm._kernel.factors as factors
+cimport gmm._kernel.low_rank as low_rank
 cimport gmm._kernel.objective as objectives
 cimport gmm._kernel.quasi_newton as quasi_newton
 cimport gmm._kernel.update as update
-from gmm._kernel.constraint cimport constrain, constraint_workspace_size
+from gmm._kernel.constraint cimport constrain, constrained_layout, constraint_workspace_size
 from gmm._kernel.estimate cimport Estimate, estimate_in, estimate_size
-from gmm._kernel.family cimport Constraint, Family, Objective, likelihood, rest_of
-from gmm._kernel.layout cimport DIAGONAL, FULL, SPHERICAL, Layout, is_layout, matrix_size, n_matrices, total_size
+from gmm._kernel.family cimport Constraint, Family, NoisePrior, Objective, likelihood, rest_of
+from gmm._kernel.layout cimport (
+    DIAGONAL,
+    FULL,
+    LOW_RANK,
+    SPHERICAL,
+    Layout,
+    is_layout,
+    is_low_rank,
+    matrix_size,
+    n_matrices,
+    total_size,
+)
 from gmm._kernel.lengths cimport expect, expect_matrix
 from gmm._kernel.merging cimport combine, evidence_of_empty, promise_of
 from gmm._kernel.moments cimport Moments, moments_in, moments_size
@@ -32,7 +44,7 @@ cdef enum:
     FACTOR = 10                       # the row of diagonal noise beside factors
 
 # Each constraint on a layout; its code is its number here, from 1 on. `gmm._values.covariance` names them.
-cdef Constraint[12] CONSTRAINTS = [
+cdef Constraint[14] CONSTRAINTS = [
     Constraint(SPHERICAL, False, solutions.no_workspace, solutions.solve_eii, NULL),
     Constraint(DIAGONAL, False, solutions.no_workspace, solutions.solve_eei, NULL),
     Constraint(DIAGONAL, True, solutions.diagonal_workspace, solutions.solve_vei, NULL),
@@ -45,6 +57,8 @@ cdef Constraint[12] CONSTRAINTS = [
     Constraint(FULL, False, solutions.dense_workspace, solutions.solve_evv, NULL),
     Constraint(FULL, True, factors.factors_workspace_size, NULL, factors.solve_factor),
     Constraint(FULL, True, factors.factors_workspace_size, NULL, factors.solve_ppca),
+    Constraint(LOW_RANK, True, low_rank.low_rank_workspace_size, NULL, low_rank.solve_low_rank_factor),
+    Constraint(LOW_RANK, True, low_rank.low_rank_workspace_size, NULL, low_rank.solve_low_rank_ppca),
 ]
 
 
@@ -141,7 +155,8 @@ cdef class MixtureFamily:
         cdef const Constraint* row = constraint_of(constraint)
         if (not is_layout(covariance_layout) or n_components < 1 or n_features < 1
                 or <double>n_components * (n_components + <double>n_features * n_features) > MOST_NUMBERS
-                or row != NULL and covariance_layout != row.layout):
+                or row == NULL and is_low_rank(covariance_layout)
+                or row != NULL and covariance_layout != constrained_layout(row, n_factors)):
             shape = covariance_layout, constraint, n_components, n_features
             raise ValueError(f"expected a layout, a constraint on it, components and features, got {shape}")
         if moments != covariance_layout:
@@ -159,19 +174,25 @@ cdef class MixtureFamily:
         self.owners = owners
         self.arguments = (covariance_layout, constraint, n_components, n_features, ridge, prior, moments, weights_prior,
                           log_noise, None if owners is None else np.asarray(owners), n_factors)
-        if prior is None:
-            return
+        if prior is not None:
+            self.set_prior(prior, weights_prior)
+            family.objective.log_noise = log_noise
+
+    cdef set_prior(self, prior, weights_prior):
+        cdef Family* family = &self.family
+        cdef Layout layout = family.covariance_layout
         self.mean, self.scale, shrinkage, pseudocount, constant = prior
-        expect("a prior's mean", self.mean.shape[0], n_features)
-        expect("a prior's scale", self.scale.shape[0], matrix_size(covariance_layout, n_features))
+        expect("a prior's mean", self.mean.shape[0], family.d)
+        # In the low-rank layout it is that of the noise.
+        expect("a prior's scale", self.scale.shape[0],
+               family.d if is_low_rank(layout) else matrix_size(layout, family.d))
         if weights_prior is None:
-            family.objective = posterior(covariance_layout, n_components, &self.mean[0], &self.scale[0], shrinkage,
-                                         pseudocount, constant)
+            family.objective = posterior(layout, family.K, &self.mean[0], &self.scale[0], shrinkage, pseudocount,
+                                         constant)
         else:
             concentration, sticks, weight = weights_prior
             family.objective = evidence_bound(&self.mean[0], &self.scale[0], shrinkage, pseudocount, constant,
                                               concentration, sticks, weight)
-        family.objective.log_noise = log_noise
 
     def __reduce__(self):
         return MixtureFamily, self.arguments
@@ -262,10 +283,11 @@ cdef class Update:
 
     def covariances(self, Py_ssize_t start, Py_ssize_t end):
         """Estimate covariances start … end − 1, free of the constraint; disjoint ranges may run in threads."""
+        cdef const double* previous = NULL if self.previous is None else &self.previous[0]
         if not 0 <= start <= end <= self.n_covariances:
             raise ValueError(f"expected a range of {self.n_covariances} covariances, got {start} to {end}")
         with nogil:
-            estimate_covariances(&self.moments, &self.family.family, start, end, &self.estimate)
+            estimate_covariances(&self.moments, &self.family.family, previous, start, end, &self.estimate)
 
     def constrain(self, Py_ssize_t start, Py_ssize_t end):
         """Bring all covariances under the family's constraint, whatever the range."""
@@ -306,7 +328,7 @@ def whiten(Layout layout, const double[::1] matrices, Py_ssize_t d):
         The first matrix that is not positive definite, −1 where all are.
     """
     if d < 1 or not is_layout(layout):
-        raise ValueError(f"expected a layout from 0 to 3 and a feature at least, got {layout} and {d}")
+        raise ValueError(f"expected a layout and a feature at least, got {layout} and {d}")
     cdef Py_ssize_t size = matrix_size(layout, d), m = n_matrices(layout, max(1, matrices.shape[0] // size))
     expect("matrices", matrices.shape[0], m * size)
     whiteners, log_determinants = np.empty(matrices.shape[0]), np.empty(m)
@@ -344,7 +366,7 @@ def log_offset(
     """
     cdef Py_ssize_t K = weights.shape[0]
     if K < 1 or d < 1 or not is_layout(layout):
-        raise ValueError(f"expected a layout from 0 to 3, a weight and a feature at least, got {layout}, {K} and {d}")
+        raise ValueError(f"expected a layout, a weight and a feature at least, got {layout}, {K} and {d}")
     expect("whiteners", whiteners.shape[0], total_size(layout, K, d))
     expect("log_determinants", log_determinants.shape[0], n_matrices(layout, K))
     offsets = np.empty(K)
@@ -395,16 +417,17 @@ def constrained(
     if row == NULL or K < 1 or d < 1:
         raise ValueError(f"expected a constraint, a count and a feature at least, got {constraint}, {K} and {d}")
     check_factors(row, n_factors, d)
-    size = total_size(row.layout, K, d)
+    size = total_size(constrained_layout(row, n_factors), K, d)
     expect("covariances", covariances.shape[0], size)
     if previous is not None:
         expect("previous", previous.shape[0], size)
     cdef bint solved
     cdef const double* before = NULL if previous is None else &previous[0]
-    result, room = np.array(covariances), np.empty(constraint_workspace_size(row, K, d))
+    result, room = np.array(covariances), np.empty(constraint_workspace_size(row, K, d, n_factors))
     cdef double[::1] into = result, scratch = room
+    cdef NoisePrior prior = likelihood().factor_noise
     with nogil:
-        solved = constrain(row, K, d, n_factors, least, &counts[0], before, &into[0], &scratch[0])
+        solved = constrain(row, K, d, n_factors, least, &prior, &counts[0], before, &into[0], &scratch[0])
     return result, bool(solved)
 
 
@@ -414,7 +437,7 @@ def noise_of_factors(const double[:, :, ::1] covariances, Py_ssize_t n_factors, 
     if K < 1 or covariances.shape[2] != d:
         raise ValueError(f"expected square matrices, got {K} of shape {(d, covariances.shape[2])}")
     check_factors(&CONSTRAINTS[FACTOR], n_factors, d)
-    noise, room = np.empty((K, d)), np.empty(factors.factors_workspace_size(K, d))
+    noise, room = np.empty((K, d)), np.empty(factors.factors_workspace_size(K, d, n_factors))
     cdef double[:, ::1] into = noise
     cdef double[::1] scratch = room
     cdef double missed

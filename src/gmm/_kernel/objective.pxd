@@ -13,8 +13,9 @@ With n_k the count of component k, x̄_k and S_k the mean of its rows and their 
 | added to the log evidence | 0 | log p(μ, Σ) | −KL(q(τ, π, μ, Σ) ‖ p(τ, π, μ, Σ)) | `parameter_term` |
 
 The prior is conjugate (Fraley & Raftery 2007, section 3): μ_k | Σ_k ~ N(m, Σ_k / κ), and Σ_k has an inverse Wishart
-or inverse gamma density worth c rows with scatter Λ. The divisor's 1 is the factor |Σ_k|^−½ of the mean's density: K
-where all components share a covariance, 0 where the means have no prior.
+or inverse gamma density worth c rows with scatter Λ.  In the low-rank layout it is the noise Ψ_k beside factors that
+has it (`low_rank.pxd`), and c and Λ are no part of scatter and divisor. The divisor's 1 is the factor |Σ_k|^−½ of the
+mean's density: K where all components share a covariance, 0 where the means have no prior.
 
 The evidence bound is that of a variational posterior (Bishop 2006, section 10.2; Blei & Jordan 2006): q(μ_k | Σ_k) =
 N(m_k, Σ_k / β_k) with β_k = κ + n_k, and the precision Λ_k ~ Wishart with ν_k = c + n_k degrees of freedom and mean
@@ -39,7 +40,16 @@ from gmm._kernel.belief cimport (
     minus_wishart_divergence,
 )
 from gmm._kernel.estimate cimport Estimate
-from gmm._kernel.family cimport EVIDENCE_BOUND, LIKELIHOOD, POSTERIOR, Objective, has_noise, likelihood, rest_of
+from gmm._kernel.family cimport (
+    EVIDENCE_BOUND,
+    LIKELIHOOD,
+    POSTERIOR,
+    NoisePrior,
+    Objective,
+    has_noise,
+    likelihood,
+    rest_of,
+)
 from gmm._kernel.layout cimport (
     Layout,
     axis_stride,
@@ -48,6 +58,7 @@ from gmm._kernel.layout cimport (
     features_per_number,
     first_component,
     is_dense,
+    is_low_rank,
     is_pooled,
     matrix_count,
     matrix_of,
@@ -67,7 +78,11 @@ cdef inline Objective posterior(
     objective.kind = POSTERIOR
     objective.mean, objective.scale, objective.shrinkage = mean, scale, shrinkage
     objective.mean_terms = (K if is_pooled(layout) else 1) if shrinkage > 0 else 0
-    objective.pseudocount, objective.constant = pseudocount, constant
+    objective.constant = constant
+    if is_low_rank(layout):                        # the prior is that of the noise beside factors
+        objective.factor_noise.rows, objective.factor_noise.scale = pseudocount, scale
+    else:
+        objective.pseudocount = pseudocount
     return objective
 
 
@@ -220,6 +235,9 @@ cdef inline double parameter_term(
     if is_bound(objective):
         return minus_divergence(objective, layout, K, d, mixture)
     for m in range(n_matrices(layout, K)):
+        if is_low_rank(layout):
+            total += log_noise_density(&objective.factor_noise, mixture.whiteners + m * size, d)
+            continue
         total += objective.pseudocount * mixture.log_determinants[m]
         total -= half_trace_of_product(layout, d, mixture.whiteners + m * size, objective.scale)
     if objective.shrinkage > 0:
@@ -228,6 +246,15 @@ cdef inline double parameter_term(
             total += mixture.log_determinants[m]
             total -= objective.shrinkage * half_square(
                 layout, d, mixture.whiteners + m * size, mixture.means + k * d, objective.mean)
+    return total
+
+
+cdef inline double log_noise_density(const NoisePrior* prior, const double* roots, Py_ssize_t d) noexcept nogil:
+    """Log density of ψ, given ψ^-½, but for a constant."""
+    cdef Py_ssize_t j
+    cdef double total = 0
+    for j in range(d if prior.rows > 0 else 0):
+        total += prior.rows * log(roots[j]) - prior.scale[j] * roots[j] * roots[j] / 2
     return total
 
 

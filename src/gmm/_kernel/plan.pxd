@@ -5,13 +5,26 @@
 | linear | Θ·[1, x, products of x] | R·[1, x, products]ᵀ | κ is small, not too many products |
 | centred | z = x − c_k, ‖W_k z‖² | Σ r [1, z], Σ r z zᵀ | else: exact however far or thin it is |
 
+Low-rank matrices are always centred.  There y = B_k z, B_k = A_k Ψ_k^-½, is made of the products of all B_k with rows
+about the data's centre, less B_k c_k, and Σ r y zᵀ from theirs: one product each way, which loses √κ·eps.
+
 In the linear form products of two features are made where they are used, unless so many components share them that a
 place in the block is worth it.
 """
 from libc.math cimport INFINITY
 from libc.string cimport memcpy
 
-from gmm._kernel.layout cimport Layout, component_stride, is_axis_aligned, is_dense, is_pooled, matrix_size, total_size
+from gmm._kernel.layout cimport (
+    Layout,
+    component_stride,
+    is_axis_aligned,
+    is_dense,
+    is_low_rank,
+    is_pooled,
+    matrix_size,
+    n_factors,
+    total_size,
+)
 from gmm._kernel.leaves cimport Kernel, is_twin, pad
 from gmm._kernel.linear cimport condition, has_products, linear_coefficients, n_terms
 
@@ -21,6 +34,7 @@ cdef enum:
     FIRST_CACHE = 32768       # bytes
     BLOCK_BYTES = 589824      # of a block and what is made of it: a part of the second cache
     FEWEST_GROUPS = 7         # of `pad` rows in a block
+    FEWEST_OF_LOW_RANK = 3    # whose rows are many numbers
     MOST_GROUPS = 27
     LANE_ROWS = 2048
     LANE_WORK = 2000000000    # multiply-adds, some tenths of a second
@@ -61,7 +75,7 @@ cdef struct PassPlan:
     const double* log_offset
     const double* origin        # (d,) subtracted on loading: the data's centre, or zero
     const void* centres         # (K, d) from the origin
-    const void* coefficients    # linear (K, n_moments), else the whiteners
+    const void* coefficients    # linear (K, n_moments), low rank see `low_rank_coefficients`, else the whiteners
     const void* common          # (d, d) the tied whitener, for common_quadratic
     Py_ssize_t few_rows         # up to so many are scored by panels: see `few.pxd`; 0: none
     const void* panels          # the coefficients in panels; centred and axis-aligned: with the centres
@@ -98,7 +112,7 @@ cdef inline bint in_single_range(const double* reach, Py_ssize_t d) noexcept nog
 
 cdef inline bint is_narrow(Layout moments, Py_ssize_t d) noexcept nogil:
     """Return whether there are few enough products for the linear form."""
-    return not has_products(moments) or d <= WIDEST_LINEAR
+    return not is_low_rank(moments) and (not has_products(moments) or d <= WIDEST_LINEAR)
 
 
 cdef inline void choose_form(
@@ -113,7 +127,7 @@ cdef inline void choose_form(
     # The terms of the density have to be among those of the moments.
     # With noise, what components share does not cancel.
     cdef bint defined = (plan.layout == plan.moments or is_pooled(plan.layout)) and not (
-        plan.noisy and is_pooled(plan.layout))
+        plan.noisy and is_pooled(plan.layout) or is_low_rank(plan.moments))
     cdef bint narrow = is_narrow(plan.moments, d)
     if form >= 0:
         plan.linear = defined and form & 1
@@ -137,7 +151,12 @@ cdef inline void set_noise(PassPlan* plan, double log_noise) noexcept nogil:
 
 
 cdef inline bint may_be_far(const PassPlan* plan) noexcept nogil:
-    return plan.kappa >= least_far() and not (plan.linear or plan.single or plan.given)
+    return plan.kappa >= least_far() and not (plan.linear or plan.single or plan.given or is_low_rank(plan.layout))
+
+
+cdef inline bint crosses(const PassPlan* plan) noexcept nogil:
+    """Return whether products of y and z are added up; without y, these moments stay zero."""
+    return is_low_rank(plan.moments) and plan.layout == plan.moments and not plan.given
 
 
 cdef inline Py_ssize_t n_diagnostics(const PassPlan* plan) noexcept nogil:
@@ -178,24 +197,34 @@ cdef inline double work_of(const PassPlan* plan, Py_ssize_t rows) noexcept nogil
     return <double>rows * plan.n_components * (2 * terms + 20)
 
 
+cdef inline Py_ssize_t n_behind(const PassPlan* plan) noexcept nogil:
+    """Sums behind the rows: whole second moments; of low rank, those of y and z."""
+    cdef Py_ssize_t K = plan.n_components, d = plan.n_features
+    if plan.packed:
+        return 0
+    return K * n_factors(plan.moments) * d if is_low_rank(plan.moments) else total_size(plan.moments, K, d)
+
+
 cdef inline void measure(PassPlan* plan) noexcept nogil:
     """Set the sizes that follow from the form."""
     cdef Py_ssize_t K = plan.n_components, d = plan.n_features
     cdef Py_ssize_t item = sizeof(float) if plan.single else sizeof(double)
-    cdef bint in_registers = is_axis_aligned(plan.layout) and is_axis_aligned(plan.moments)    # x − c_k and its squares
+    cdef bint in_registers = not (is_dense(plan.layout) or is_dense(plan.moments))     # x − c_k and its squares
     cdef Py_ssize_t group, groups
     plan.n_density = n_terms(plan.layout, d)
     plan.n_moments = n_terms(plan.moments, d)
     plan.packed = plan.linear or is_axis_aligned(plan.moments)
-    plan.n_row = plan.n_moments if plan.packed else 1 + d
-    plan.n_sums = K * plan.n_row + (0 if plan.packed else total_size(plan.moments, K, d)) + n_diagnostics(plan) + 2
+    plan.n_row = plan.n_moments if plan.packed else 1 + 2 * d if is_low_rank(plan.moments) else 1 + d
+    plan.n_sums = K * plan.n_row + n_behind(plan) + n_diagnostics(plan) + 2
     if plan.totals:
         plan.n_sums = 4
-    group = item * pad(item) * (K + (d if in_registers else 2 * d) if not plan.linear else K + n_stored(plan))
+    group = K + (n_stored(plan) if plan.linear else (d if in_registers else 2 * d) + K * n_factors(plan.layout))
+    group *= item * pad(item)
     # Longer blocks of fused products fold fewer sums.
     groups = FEWEST_GROUPS if FEWEST_GROUPS * group <= FIRST_CACHE and not fuses(plan) else BLOCK_BYTES // group
     # An odd number, or features would alias in the first cache.
-    plan.block = (min(max(groups, FEWEST_GROUPS), MOST_GROUPS) - 1 | 1) * pad(item)
+    groups = max(groups, FEWEST_OF_LOW_RANK if is_low_rank(plan.layout) else FEWEST_GROUPS)
+    plan.block = (min(groups, MOST_GROUPS) - 1 | 1) * pad(item)
     # Ctrl-C is looked for between lanes: a lane of very large blocks has fewer of them.
     plan.lane = plan.block
     while plan.lane + plan.block <= LANE_ROWS and work_of(plan, plan.lane) < LANE_WORK:
@@ -246,7 +275,26 @@ cdef inline const double* looked_at(
 cdef inline Py_ssize_t n_coefficients(const PassPlan* plan) noexcept nogil:
     if plan.linear:
         return plan.n_components * plan.n_moments
-    return total_size(plan.layout, plan.n_components, plan.n_features)
+    return total_size(plan.layout, plan.n_components, plan.n_features) + plan.n_components * n_factors(plan.layout)
+
+
+cdef inline void low_rank_coefficients(
+    const double* whiteners, const double* steps, Py_ssize_t q, Py_ssize_t K, Py_ssize_t d,    # IN, steps c − origin
+    double* out,                                   # OUT all ψ^-½ (K, d), all B = A Ψ^-½ (K, q, d), all B steps (K, q)
+) noexcept nogil:
+    cdef Py_ssize_t i, j, k
+    cdef double* maps = out + K * d
+    cdef double* shifts = maps + K * q * d
+    for k in range(K):
+        memcpy(out + k * d, whiteners, d * sizeof(double))
+        for i in range(q):
+            shifts[0] = 0
+            for j in range(d):
+                maps[j] = whiteners[(1 + i) * d + j] * whiteners[j]
+                shifts[0] += maps[j] * steps[k * d + j]
+            maps += d
+            shifts += 1
+        whiteners += (1 + q) * d
 
 
 cdef inline Py_ssize_t lay_out_form(
@@ -262,7 +310,7 @@ cdef inline Py_ssize_t lay_out_form(
     measure(plan)
     plan.log_offset, plan.origin, plan.centres = log_offset, room, room + d
     plan.coefficients, plan.common, plan.few_rows = whiteners, whiteners, 0
-    if plan.linear:
+    if plan.linear or is_low_rank(plan.layout):
         plan.coefficients = room + end
         end += n_coefficients(plan)
     if plan.single:
@@ -286,7 +334,7 @@ cdef inline void fill_form(
     cdef const double* coefficients = whiteners
     # Rows far from the origin lose digits on loading, which the centred form would need.
     for j in range(d):
-        subtracted[j] = origin[j] if plan.linear or plan.single else 0
+        subtracted[j] = origin[j] if plan.linear or plan.single or is_low_rank(plan.layout) else 0
     for k in range(K):
         for j in range(d):
             steps[k * d + j] = centres[k * d + j] - subtracted[j]
@@ -294,6 +342,9 @@ cdef inline void fill_form(
         coefficients = steps + K * d
         linear_coefficients(plan.log_offset, centres, whiteners, plan.layout, origin, K, d, plan.n_moments,
                             <double*>coefficients)
+    elif is_low_rank(plan.layout):
+        coefficients = steps + K * d
+        low_rank_coefficients(whiteners, steps, n_factors(plan.layout), K, d, <double*>coefficients)
     if plan.single:
         narrow(steps, K * d, <float*>plan.centres)
         narrow(coefficients, n_coefficients(plan), <float*>plan.coefficients)

@@ -1,11 +1,11 @@
 """Moments from the sums of a pass."""
 from libc.string cimport memcpy, memmove, memset
 
-from gmm._kernel.blas cimport multiply_by_lower
-from gmm._kernel.layout cimport TIED, component_stride, mirror, n_matrices, total_size
+from gmm._kernel.blas cimport multiply_by_lower, real
+from gmm._kernel.layout cimport TIED, component_stride, is_low_rank, mirror, n_factors, n_matrices, total_size
 from gmm._kernel.linear cimport unpack_linear
 from gmm._kernel.moments cimport Moments
-from gmm._kernel.plan cimport PassPlan, is_left_out
+from gmm._kernel.plan cimport PassPlan, crosses, is_left_out
 
 cdef enum:
     TRACE_BY_HAND = 58        # features up to which no pass holds BLAS, whose trmm takes threads from 6 on
@@ -22,6 +22,8 @@ cdef inline void unpack_moments(
     moments.log_evidence, moments.weight = sums[plan.n_sums - 2], sums[plan.n_sums - 1]
     if plan.packed:
         unpack_linear(sums, plan.moments, K, d, moments.counts, moments.first, second)
+    elif is_low_rank(plan.moments):
+        unpack_low_rank(plan, sums, moments)
     else:
         unpack_linear(sums, TIED, K, d, moments.counts, moments.first, NULL)
         memcpy(second, sums + K * plan.n_row, total_size(plan.moments, K, d) * sizeof(double))
@@ -32,6 +34,43 @@ cdef inline void unpack_moments(
         memcpy(second, scatter, d * d * sizeof(double))
     if K < plan.n_all:
         make_room_for_all(plan, moments)
+
+
+cdef inline void unpack_low_rank(const PassPlan* plan, const double* sums, Moments* moments) noexcept nogil:
+    cdef Py_ssize_t K = plan.n_components, d = plan.n_features, q = n_factors(plan.moments), k
+    cdef const double* row = sums
+    cdef const double* cross = sums + K * plan.n_row
+    cdef double* second = moments.second
+    for k in range(K):
+        moments.counts[k] = row[0]
+        memcpy(moments.first + k * d, row + 1, d * sizeof(double))
+        memcpy(second, row + 1 + d, d * sizeof(double))
+        memcpy(second + d, cross, q * d * sizeof(double))
+        row += plan.n_row
+        cross += q * d
+        second += (1 + q) * d
+    if crosses(plan) and plan.single:
+        centre_products(plan, <const float*>plan.coefficients, <const float*>plan.centres, moments)
+    elif crosses(plan):
+        centre_products(plan, <const double*>plan.coefficients, <const double*>plan.centres, moments)
+
+
+cdef inline void centre_products(
+    const PassPlan* plan, const real* coefficients, const real* centres,
+    Moments* moments,                              # IN Σ r y (z + c)ᵀ among the second moments, OUT Σ r y zᵀ
+) noexcept nogil:
+    cdef Py_ssize_t K = plan.n_components, d = plan.n_features, q = n_factors(plan.moments), i, j, k
+    cdef const real* map_ = coefficients + K * d
+    cdef double* products
+    cdef double total
+    for k in range(K):
+        for i in range(q):
+            products, total = moments.second + (k * (1 + q) + 1 + i) * d, 0
+            for j in range(d):
+                total += map_[j] * moments.first[k * d + j]        # Σ r y = B Σ r z
+            for j in range(d):
+                products[j] -= total * centres[k * d + j]
+            map_ += d
 
 
 cdef inline void make_room_for_all(
@@ -55,7 +94,13 @@ cdef inline void make_room_for_all(
 
 cdef inline void write_origins(const PassPlan* plan, double* origins) noexcept nogil:
     """Write what was subtracted from the rows: in the centred form the centres, rounded as the rows are."""
-    cdef Py_ssize_t K = plan.n_components, d = plan.n_features, j, k
+    cdef Py_ssize_t K = plan.n_components, d = plan.n_features, n = 0, j, k
+    if is_low_rank(plan.layout):                   # exactly, as these moments have no other origin
+        for k in range(plan.n_all):
+            if not is_left_out(plan, k):
+                memcpy(origins + n * d, plan.all_centres + k * d, d * sizeof(double))
+                n += 1
+        return
     for k in range(K):
         for j in range(d):
             origins[k * d + j] = plan.origin[j]

@@ -4,25 +4,29 @@ from libc.string cimport memcpy
 
 from gmm._kernel.constraint cimport constrain, constraint_workspace_size, work_of_constraint
 from gmm._kernel.estimate cimport Estimate
-from gmm._kernel.family cimport Family, has_noise, is_constrained, rest_of
+from gmm._kernel.family cimport Family, Objective, has_noise, is_constrained, rest_of
 from gmm._kernel.layout cimport (
     Layout,
     component_stride,
     end_component,
     first_component,
     is_dense,
+    is_low_rank,
     matrix_count,
     matrix_size,
     mirror,
     n_matrices,
     subtract_outer,
 )
+from gmm._kernel.low_rank cimport add_outer_low_rank, divide_low_rank, set_projection
 from gmm._kernel.moments cimport Moments, least_count, step_of
 from gmm._kernel.objective cimport (
     add_to_scatter,
+    adds_rows,
     divisor,
     is_bound,
     log_offsets,
+    mean_weight,
     normalise_weights,
     shrink_mean,
 )
@@ -32,7 +36,7 @@ from gmm._kernel.whitener cimport first_singular, whiten
 cdef inline double update_work(const Family* family) noexcept nogil:
     """Multiply-adds of an update, roughly."""
     cdef Py_ssize_t K = family.K, d = family.d
-    cdef double work = work_of_constraint(family.constraint, K, d)
+    cdef double work = work_of_constraint(family.constraint, K, d, family.n_factors)
     if is_dense(family.covariance_layout):
         return work + <double>K * d * d + n_matrices(family.covariance_layout, K) * <double>d * d * d
     return work + <double>K * d
@@ -40,7 +44,7 @@ cdef inline double update_work(const Family* family) noexcept nogil:
 
 cdef inline Py_ssize_t update_workspace_size(const Family* family) noexcept nogil:
     """Doubles of scratch."""
-    return family.K + constraint_workspace_size(family.constraint, family.K, family.d)
+    return family.K + constraint_workspace_size(family.constraint, family.K, family.d, family.n_factors)
 
 
 cdef inline Py_ssize_t most_likely(
@@ -54,7 +58,7 @@ cdef inline Py_ssize_t most_likely(
     cdef Layout layout = family.covariance_layout
     cdef Py_ssize_t failed
     begin(moments, family, out)
-    estimate_covariances(moments, family, 0, n_matrices(layout, family.K), out)
+    estimate_covariances(moments, family, previous, 0, n_matrices(layout, family.K), out)
     constrain_covariances(family, previous, room, out)
     failed = finish(moments, family, out)
     log_offsets(&family.objective, layout, family.K, family.d, out.weights, out.whiteners, out.log_determinants, noise,
@@ -78,6 +82,7 @@ cdef inline void begin(
 
 cdef inline void estimate_covariances(
     const Moments* moments, const Family* family,  # IN
+    const double* previous,                        # IN covariances before, or NULL
     Py_ssize_t start, Py_ssize_t end,              # of the covariances
     Estimate* out,                                 # IN what `begin` wrote, OUT free covariances and their factors
 ) noexcept nogil:
@@ -86,6 +91,9 @@ cdef inline void estimate_covariances(
     cdef Py_ssize_t K = family.K, d = family.d, size = matrix_size(layout, d), at = start * size, k, m
     cdef double count, divided_by
     memcpy(out.covariances + at, moments.second + at, (end - start) * size * sizeof(double))
+    if is_low_rank(layout):
+        estimate_low_rank(moments, family, previous, start, end, out)
+        return
     for k in range(first_component(layout, start), end_component(layout, K, end)):
         subtract_outer(layout, d, moments.first + k * d, out.means + k * d,
                        out.covariances + k * component_stride(layout, d))
@@ -97,6 +105,30 @@ cdef inline void estimate_covariances(
         divide(layout, d, divided_by, family.ridge * (count / divided_by), out.covariances + m * size)
     if not is_constrained(family):
         whiten(layout, end - start, d, out.covariances + at, out.whiteners + at, out.log_determinants + start)
+
+
+cdef inline void estimate_low_rank(
+    const Moments* moments, const Family* family, const double* previous,      # IN
+    Py_ssize_t start, Py_ssize_t end,
+    Estimate* out,                                 # IN second moments, OUT what they are of free covariances
+) noexcept nogil:
+    """The same in the low-rank layout, with scratch where the factors will be."""
+    cdef Py_ssize_t d = family.d, q = family.n_factors, size = (1 + q) * d, j, k
+    cdef const Objective* objective = &family.objective
+    cdef double count, divided_by
+    cdef double* projection
+    cdef double* step
+    for k in range(start, end):
+        count, projection, step = out.weights[k], out.whiteners + k * size, out.means + k * d
+        set_projection(q, d, NULL if previous == NULL else previous + k * size, projection)
+        add_outer_low_rank(q, d, -1, moments.first + k * d, step, projection, out.covariances + k * size)
+        if adds_rows(objective):
+            for j in range(d):                     # in place of ψ^-½
+                projection[j] = moments.origins[k * d + j] + step[j] - objective.mean[j]
+            add_outer_low_rank(q, d, count * mean_weight(objective, count), projection, projection, projection,
+                               out.covariances + k * size)
+        divided_by = divisor(objective, count)
+        divide_low_rank(q, d, divided_by, family.ridge * (count / divided_by), projection, out.covariances + k * size)
 
 
 cdef inline void divide(
@@ -132,7 +164,8 @@ cdef inline void constrain_covariances(
         return
     for k in range(K):
         room[k] = divisor(&family.objective, out.weights[k])
-    if constrain(family.constraint, K, d, family.n_factors, family.ridge, room, previous, out.covariances, room + K):
+    if constrain(family.constraint, K, d, family.n_factors, family.ridge, &family.objective.factor_noise, room,
+                 previous, out.covariances, room + K):
         whiten(layout, n_matrices(layout, K), d, out.covariances, out.whiteners, out.log_determinants)
     else:
         out.log_determinants[0] = NAN

@@ -10,7 +10,9 @@ from gmm._kernel.layout cimport (
     features_per_number,
     is_axis_aligned,
     is_dense,
+    is_low_rank,
     matrix_size,
+    n_factors,
 )
 
 
@@ -21,7 +23,9 @@ cdef inline void whiten(
     cdef Py_ssize_t size = matrix_size(layout, d), k
     memcpy(whiteners, matrices, m * size * sizeof(double))
     for k in range(m):
-        if is_dense(layout):
+        if is_low_rank(layout):
+            log_determinants[k] = whiten_low_rank(n_factors(layout), d, matrices + k * size, whiteners + k * size)
+        elif is_dense(layout):
             log_determinants[k] = invert_dense(whiteners + k * size, d)
         else:
             log_determinants[k] = invert_roots(whiteners + k * size, size) * features_per_number(layout, d)
@@ -46,15 +50,63 @@ cdef inline double invert_roots(double* values, Py_ssize_t n) noexcept nogil:
     return total
 
 
+cdef inline double whiten_low_rank(
+    Py_ssize_t q, Py_ssize_t d, const double* matrix,      # IN (1 + q, d) [ψ, Λᵀ]
+    double* whitener,                              # IN the same, OUT [ψ^-½, A]
+) noexcept nogil:
+    """Return log|W|, infinite or NaN where a ψ is not positive."""
+    cdef Py_ssize_t i, j, p
+    cdef double total = invert_roots(whitener, d), square, entry
+    cdef const double* loadings
+    cdef const double* other
+    cdef double* row
+    for i in range(q):
+        loadings, row = matrix + (1 + i) * d, whitener + (1 + i) * d
+        square = 1
+        for p in range(d):
+            row[p] *= whitener[p]
+            square += row[p] * row[p]
+        for j in range(i):
+            other = whitener + (1 + j) * d
+            entry = 0                              # of L: as I + CCᵀ = L Lᵀ, C Aᵀ is L less an upper triangle
+            for p in range(d):
+                entry += loadings[p] * whitener[p] * other[p]
+            square -= entry * entry
+            for p in range(d):
+                row[p] -= entry * other[p]
+        square = sqrt(max(square, 1))              # which rounding leaves below 1
+        total -= log(square)
+        for p in range(d):
+            row[p] /= square
+    return total
+
+
 cdef inline double half_square(
     Layout layout, Py_ssize_t d, const double* whitener, const double* a, const double* b,     # IN a, b (d,)
 ) noexcept nogil:
     """½‖W (a − b)‖²."""
     cdef Py_ssize_t i
     cdef double total = 0, z
+    if is_low_rank(layout):
+        return half_square_low_rank(n_factors(layout), d, whitener, a, b)
     for i in range(d):
         z = apply_row(layout, d, whitener, i, a, b)
         total += z * z
+    return total / 2
+
+
+cdef inline double half_square_low_rank(
+    Py_ssize_t q, Py_ssize_t d, const double* whitener, const double* a, const double* b,      # IN a, b (d,)
+) noexcept nogil:
+    cdef Py_ssize_t i, j
+    cdef double total = 0, y
+    for j in range(d):
+        total += (whitener[j] * (a[j] - b[j])) ** 2
+    for i in range(1, 1 + q):
+        y = 0
+        for j in range(d):
+            y += whitener[i * d + j] * whitener[j] * (a[j] - b[j])
+        total -= y * y
     return total / 2
 
 
@@ -62,9 +114,15 @@ cdef inline double half_trace_of_precision(
     Layout layout, Py_ssize_t d, const double* whiteners, Py_ssize_t k,
 ) noexcept nogil:
     """½ tr Σ_k⁻¹ = ½‖W_k‖²."""
-    cdef Py_ssize_t i
+    cdef Py_ssize_t i, j
     cdef const double* whitener = whiteners + k * component_stride(layout, d)
     cdef double total = 0
+    if is_low_rank(layout):
+        for j in range(d):
+            total += whitener[j] * whitener[j]
+            for i in range(1, 1 + n_factors(layout)):
+                total -= (whitener[i * d + j] * whitener[j]) ** 2
+        return total / 2
     for i in range(matrix_size(layout, d)):
         total += whitener[i] * whitener[i]
     return features_per_number(layout, d) * total / 2

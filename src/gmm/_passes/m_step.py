@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from gmm._kernel.mstep import MixtureFamily
 from gmm._values.classes import ALL_UNKNOWN, KnownClasses
 from gmm._values.covariance import CovarianceModel
 from gmm._values.layouts import Array, Layout
+from gmm._values.low_rank import LowRank
 from gmm._values.objective import Objective, Spread, in_turn, positive_counts
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
@@ -69,9 +71,16 @@ class MStep:
         self, statistics: SufficientStatistics, previous: MixtureParameters | None = None
     ) -> MixtureParameters:
         """Maximise the expected complete-data log-likelihood, ridge and prior included; never worse than `previous`."""
-        statistics, repaired = refilled(statistics, self._objective.model, self._repairs - len(self.repaired))
+        model, at_most = self._objective.model, self._repairs - len(self.repaired)
+        pairs = list[tuple[int, int]]()
+        if isinstance(model.layout, LowRank):
+            statistics, previous, pairs = _halved(statistics, previous, at_most)
+            repaired = [into for _, into in pairs]
+        else:
+            statistics, repaired = refilled(statistics, model, at_most)
         self.repaired += repaired
-        return self._objective.update(statistics, previous, weight=self._weight, spread=self._spread)
+        mixture = self._objective.update(statistics, previous, weight=self._weight, spread=self._spread)
+        return _parted(mixture, pairs)
 
 
 def refilled(
@@ -92,13 +101,47 @@ def refilled(
     repaired : list of int
         The components that were given a new place.
     """
-    empty = (statistics.counts <= _EPS * statistics.weight).nonzero()[0]
-    repaired = [int(k) for k in empty[: at_most if len(statistics.counts) > 1 else 0]]
+    repaired = _empty(statistics, at_most)
     for k in repaired:
         donor = int(np.argmax(statistics.counts))
         free = model.layout.per_count(statistics.scatter, positive_counts(statistics))
         statistics = split_widest(statistics, donor, k, model.layout, free, offset=0.5)
     return statistics, repaired
+
+
+def _empty(statistics: SufficientStatistics, at_most: int) -> list[int]:
+    empty = (statistics.counts <= _EPS * statistics.weight).nonzero()[0]
+    return [int(k) for k in empty[: at_most if len(statistics.counts) > 1 else 0]]
+
+
+def _halved(
+    statistics: SufficientStatistics, previous: MixtureParameters | None, at_most: int
+) -> tuple[SufficientStatistics, MixtureParameters | None, list[tuple[int, int]]]:
+    """Give each component without rows half of the heaviest one as it is, in the mixture before as well.
+
+    Also return which got half of which: low-rank moments have no other origin, so that `_parted` moves the means.
+    """
+    pairs = []
+    for k in _empty(statistics, at_most):
+        donor = int(np.argmax(statistics.counts))
+        statistics = statistics.halved(donor, k)
+        pairs.append((donor, k))
+        if previous is not None:
+            order = np.arange(len(statistics.counts))
+            order[k] = donor
+            factors = previous.whiteners[order], previous.log_determinants[order]
+            previous = replace(previous, covariances=previous.covariances[order], factors=factors)
+    return statistics, previous, pairs
+
+
+def _parted(mixture: MixtureParameters, pairs: list[tuple[int, int]]) -> MixtureParameters:
+    """Move the means of each pair of equal components one standard deviation apart, along the widest direction."""
+    means = mixture.means.copy()
+    for donor, k in pairs:
+        step = 0.5 * mixture.model.layout.widest(mixture.covariances, donor, mixture.n_features)
+        means[donor] -= step
+        means[k] += step
+    return mixture.with_other(means=means) if pairs else mixture
 
 
 def split_widest(

@@ -91,7 +91,7 @@ def adapt(
     of_model = fitted_parameters(model)
     parts = _checked_parts(parameters)
     relevance, n_iter = check_real(relevance, "relevance", "(0, inf)"), check_whole(n_iter, "n_iter")
-    before = of_model.plugged_in()
+    before = of_model.plugged_in().whole()
     if isinstance(X, SufficientStatistics):
         if n_iter > 1:
             raise TypeError("expected rows for more than one pass, got statistics, which are of one")

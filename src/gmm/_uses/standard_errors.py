@@ -235,7 +235,7 @@ def standard_errors(
             raise refusal("a prior", "method='information'")
         if mixture.fixed:
             raise refusal("fixed parameters", "method='information'")
-        variances = variances_by_information(mixture, labelled, model.reg_covar, model.n_threads)
+        variances = variances_by_information(mixture.whole(), labelled, model.reg_covar, model.n_threads)
         weights, means, covariances = map(np.sqrt, variances)
         return StandardErrors(model, method, weights, means, covariances)
     array = as_one_array(source, standard_errors.__name__, gaps=True)

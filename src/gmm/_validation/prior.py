@@ -12,7 +12,8 @@ from gmm._validation.given import Floats, check_array, check_matrices
 from gmm._validation.scalars import is_real
 from gmm._values.covariance import CLASSIC, CovarianceModel
 from gmm._values.layouts import FULL, SPHERICAL, SingularMatrixError
-from gmm._values.priors import ConjugatePrior, NormalInverseWishart
+from gmm._values.low_rank import LowRank
+from gmm._values.priors import ConjugatePrior, NormalInverseWishart, of_variances
 from gmm._values.variational import VariationalPrior
 
 DIRICHLET_PROCESS, DIRICHLET = "dirichlet_process", "dirichlet_distribution"
@@ -20,6 +21,7 @@ DIRICHLET_PROCESS, DIRICHLET = "dirichlet_process", "dirichlet_distribution"
 # Beyond these, the logarithm of the density overflows.
 _LARGEST_DOF, _LEAST_SHRINKAGE = 1e300, 1e-300
 _FARTHEST = 1e150  # a prior's mean from the rows'
+_NOISE_DOF = 18.0  # of a variance beside factors: worth 20 rows, the best of five settings of embeddings
 _COLLINEAR = 1e-12  # an eigenvalue of correlations: the square of the rounding of float32 rows is less
 _MOST_PRIOR_ROWS = 1e10  # of a variational prior: beyond, differences of log-gamma functions lose the bound
 
@@ -39,7 +41,8 @@ def check_prior(
     mean : ndarray of shape (d,)
         Mean of the rows.
     covariance : ndarray of shape (d, d)
-        Unbiased covariance of the rows; for diagonal and spherical models only its diagonal, of shape (d,).
+        Unbiased covariance of the rows; for diagonal and spherical models only its diagonal, of shape (d,), and for
+        noise beside factors the variances of the columns within clusters.
 
     Returns
     -------
@@ -58,14 +61,16 @@ def check_prior(
         raise ValueError(f"expected prior.shrinkage of at least 0, got {shrinkage:g}")
     if 0 < shrinkage < _LEAST_SHRINKAGE:
         raise ValueError(f"expected prior.shrinkage of 0, or of at least {_LEAST_SHRINKAGE:g}, got {shrinkage:g}")
-    dof = d + 2.0 if prior.dof is None else _number(prior.dof, "dof")
-    if not dof > d - 1:
-        raise ValueError(f"expected prior.dof above d − 1 = {d - 1}, got {dof:g}")
+    of_noise = isinstance(model.layout, LowRank)
+    least, default = (0, _NOISE_DOF) if of_noise else (d - 1, d + 2.0)
+    dof = default if prior.dof is None else _number(prior.dof, "dof")
+    if not dof > least:
+        raise ValueError(f"expected prior.dof above {'0' if of_noise else f'd − 1 = {d - 1}'}, got {dof:g}")
     if dof > _LARGEST_DOF:
         raise ValueError(f"expected prior.dof of at most {_LARGEST_DOF:g}, got {dof:g}")
     centre = mean if prior.mean is None else _check_mean(prior.mean, "prior.mean", mean)
     if prior.scale is None:
-        scale = _estimated_scale(covariance, model, n_components)
+        scale = (dof + 2) * covariance if of_noise else _estimated_scale(covariance, model, n_components)
     else:
         scale = _check_scale(prior.scale, model, d)
     return ConjugatePrior(centre, shrinkage, dof, scale)
@@ -76,10 +81,10 @@ def _check_scale(scale: Any, model: CovarianceModel, d: int) -> Floats:
         number = _number(scale, "scale")
         if not number > 0:
             raise ValueError(f"expected prior.scale above 0, got {number:g}")
-        return np.full(d, number) if model.layout.axis_aligned else number * np.eye(d)
+        return np.full(d, number) if of_variances(model.layout) else number * np.eye(d)
     matrix = check_array(scale, "prior.scale", (d, d)).astype(np.float64)
     check_matrices(matrix[None], "prior.scale", ["the matrix"])
-    return np.diagonal(matrix) if model.layout.axis_aligned else matrix
+    return np.diagonal(matrix) if of_variances(model.layout) else matrix
 
 
 def _check_mean(value: Any, name: str, mean: Floats) -> Floats:

@@ -18,7 +18,7 @@ Columns = NDArray[np.intp]
 def marginal(mixture: MixtureParameters, columns: Columns) -> MixtureParameters:
     """Return the mixture of some columns, in this order."""
     model = mixture.model.of_columns
-    covariances = model.layout.of_columns(mixture.covariances, columns)
+    covariances = mixture.model.layout.of_columns(mixture.covariances, columns)
     means = np.ascontiguousarray(mixture.means[:, columns])
     return MixtureParameters(mixture.weights, means, covariances, model, noise=mixture.noise.of_columns(columns))
 
@@ -67,7 +67,7 @@ class Regression:
         noise = mixture.noise.of_columns(others)
         if layout.axis_aligned:
             return cls(before, means, None, layout.of_columns(mixture.covariances, others), model, noise)
-        ordered = layout.of_columns(mixture.covariances, np.concatenate([columns, others]))
+        ordered = mixture.model.layout.of_columns(mixture.covariances, np.concatenate([columns, others]))
         q, d = len(columns), mixture.n_features
         # Of Σ = L Lᵀ in this order, L⁻¹ has the inverse factor of the conditional covariance in its last rows.
         rows = layout.whiten(ordered, d)[0].reshape(-1, d, d)[:, q:]

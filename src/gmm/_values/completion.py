@@ -57,6 +57,7 @@ class Completion:
     @classmethod
     def of(cls, mixture: WhitenedMixture, gaps: Gaps) -> Completion:
         """Integrate missing columns out."""
+        mixture = mixture.whole()
         whiteners, maps, log_scales = (_by_axes if mixture.layout.axis_aligned else _by_factors)(mixture, gaps)
         log_offset = mixture.log_offset + (0.5 * log(2 * pi) * gaps.n_missing[:, None] - log_scales)
         log_noise = np.full(len(log_offset), mixture.log_noise) + mixture.noise.log_volumes(gaps.missing)

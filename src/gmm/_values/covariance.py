@@ -18,6 +18,7 @@ from gmm._kernel import mstep
 from gmm._text.amounts import counted
 from gmm._text.lists import suggestion
 from gmm._values.layouts import DIAGONAL, FULL, SPHERICAL, TIED, Array, Layout, SingularMatrixError
+from gmm._values.low_rank import LowRank, low_rank
 
 COMMON, _OWN, IDENTITY = "E", "V", "I"  # equal, variable, identity
 _FREEDOM = {IDENTITY: 0, COMMON: 1, _OWN: 2}  # none of that part, one for all components, one for each
@@ -89,6 +90,16 @@ class CovarianceModel:
     def joint(self) -> bool:
         """Whether the covariances of components depend on each other."""
         return self.layout.pooled or bool(self.constraint and not self.n_factors)
+
+    @property
+    def whole(self) -> CovarianceModel:
+        """The same model with whole matrices."""
+        return self
+
+    @property
+    def accelerated(self) -> bool:
+        """Whether the accelerated solver knows the model: an update is then a maximum, given the moments."""
+        return not isinstance(self.layout, LowRank)
 
     @property
     def scales_shapes(self) -> bool:
@@ -168,9 +179,29 @@ class FactorModel(CovarianceModel):
 
     "factor" is a mixture of factor analysers; "ppca", with Ψ_k = σ_k² I, of principal component analysers (Tipping &
     Bishop 1999). In the terms of the others they are special cases of VVV. A ridge bounds Ψ_k from below as well.
+    Covariances are stored whole, and an update maximises over them, or as Λ_k and Ψ_k, and an update is a step of EM.
     """
 
     kind: str = "factor"
+
+    def __reduce__(self) -> tuple[Callable[[str, int, bool], CovarianceModel], tuple[str, int, bool]]:  # type: ignore[override]
+        """Unpickle to the one model: models are compared by identity."""
+        return factor_model, (self.kind, self.n_factors, self.stored_whole)
+
+    @property
+    def stored_whole(self) -> bool:
+        """Whether covariances are d × d matrices."""
+        return self.layout is FULL
+
+    @property
+    def whole(self) -> CovarianceModel:
+        """The same model with whole matrices."""
+        return factor_model(self.kind, self.n_factors)
+
+    @property
+    def of_columns(self) -> CovarianceModel:
+        """Model of the covariances of some features, alone or given the others."""
+        return stored_as(FULL)
 
     @property
     def name(self) -> str:
@@ -185,7 +216,7 @@ class FactorModel(CovarianceModel):
     @property
     def of_scaled_columns(self) -> CovarianceModel:
         """The smallest model of its covariances after columns are multiplied by numbers."""
-        return factor_model(_FACTOR, self.n_factors)
+        return factor_model(_FACTOR, self.n_factors, self.stored_whole)
 
     def n_parameters(self, n_components: int, n_features: int) -> int:
         """Count those of loadings, which may be turned, and of noise; never more than VVV has."""
@@ -194,11 +225,14 @@ class FactorModel(CovarianceModel):
         return n_components * min(each, d * (d + 1) // 2)
 
     def fewest_rows(self, n_features: int) -> int:
-        """Number of rows below which a component overfits its rows: between those of VVI and of VVV."""
-        return n_features + 2 + self.n_factors
+        """Number of rows below which a component overfits its rows: between those of VVI and of VVV.
+
+        Of many columns, as many as one has parameters.
+        """
+        return (n_features if self.stored_whole else 0) + 2 + self.n_factors
 
     def factors(self, covariances: Array, least: float = 0.0) -> Factors:
-        """Take covariances (K, d, d) of this model apart, with noise of at least some variance if that is possible.
+        """Take covariances of this model apart, as stored, with noise of at least some variance if that is possible.
 
         Returns
         -------
@@ -208,6 +242,10 @@ class FactorModel(CovarianceModel):
             The diagonals of Ψ_k.
         """
         d = covariances.shape[-1]
+        if not self.stored_whole:
+            noise, roots = covariances[:, 0], np.sqrt(covariances[:, 0])
+            _, lengths, axes = np.linalg.svd(covariances[:, 1:] / roots[:, None], full_matrices=False)
+            return Factors(_turned(roots[:, :, None] * axes.transpose(0, 2, 1) * lengths[:, None]), noise)
         if self.isotropic:
             of_residual = np.linalg.eigvalsh(covariances)[:, : d - self.n_factors]
             noise = np.repeat(of_residual.mean(axis=1, keepdims=True), d, axis=1)
@@ -216,9 +254,13 @@ class FactorModel(CovarianceModel):
         roots = np.sqrt(noise)
         variances, axes = np.linalg.eigh(covariances / roots[:, :, None] / roots[:, None])
         variances, axes = (values[..., : -self.n_factors - 1 : -1] for values in (variances, axes))
-        loadings = roots[:, :, None] * axes * np.sqrt(np.maximum(variances - 1, 0))[:, None]
-        largest = np.take_along_axis(loadings, np.abs(loadings).argmax(axis=1)[:, None], axis=1)
-        return Factors(loadings * np.where(largest < 0, -1.0, 1.0), noise)
+        return Factors(_turned(roots[:, :, None] * axes * np.sqrt(np.maximum(variances - 1, 0))[:, None]), noise)
+
+
+def _turned(loadings: Array) -> Array:
+    """Return loadings (K, d, q) with signs such that the largest of a factor is positive."""
+    largest = np.take_along_axis(loadings, np.abs(loadings).argmax(axis=1)[:, None], axis=1)
+    return loadings * np.where(largest < 0, -1.0, 1.0)
 
 
 # The maximum-likelihood estimates with S_k = Σ_i r_ik (x_i − μ_k)(x_i − μ_k)ᵀ, n = Σ_k n_k and d features; iterative
@@ -245,10 +287,12 @@ CLASSIC = ("full", "tied", "diag", "spherical")
 OF_ONE_FEATURE = (COMMON, _OWN)  # mclust's names where only volumes are left
 COVARIANCE_TYPES = (*CLASSIC, *PARSIMONIOUS)
 OF_FACTORS = _FACTOR, _PPCA = "factor", "ppca"  # a number of factors behind them makes a model's name
-_CONSTRAINT_OF = {_FACTOR: 11, _PPCA: 12}
+_CONSTRAINT_OF = {(_FACTOR, True): 11, (_PPCA, True): 12, (_FACTOR, False): 13, (_PPCA, False): 14}
 COVARIANCE_CHOICES = (*COVARIANCE_TYPES, *OF_ONE_FEATURE, *OF_FACTORS)
 DEFAULT_COVARIANCE_TYPE = "full"
 
+# From here on a step of EM with factors and noise alone costs less than a maximum over whole covariances.
+_MANY_COLUMNS, _COLUMNS_PER_NUMBER = 64, 4
 _DIGITS = 10
 MOST_FACTORS = 10 ** (_DIGITS - 1) - 1
 _MODELS = {name: model for model in _REGISTRY for name in (model.name, model.alias) if name}
@@ -305,9 +349,24 @@ def _kind_of(name: str) -> str:
 
 
 @cache
-def factor_model(kind: str, n_factors: int) -> FactorModel:
-    """Return the one model of this kind, "factor" or "ppca", and number of factors."""
-    return FactorModel(_OWN, _OWN, _OWN, FULL, _CONSTRAINT_OF[kind], "", n_factors, kind)
+def factor_model(kind: str, n_factors: int, stored_whole: bool = True) -> FactorModel:
+    """Return the one model of this kind, "factor" or "ppca", number of factors, and storage of covariances."""
+    layout, constraint = FULL if stored_whole else low_rank(n_factors), _CONSTRAINT_OF[kind, stored_whole]
+    return FactorModel(_OWN, _OWN, _OWN, layout, constraint, "", n_factors, kind)
+
+
+def stored_for(model: CovarianceModel, n_features: int) -> CovarianceModel:
+    """Return the model that stores factors and noise, and no d × d matrix, where columns are many and factors few."""
+    if isinstance(model, FactorModel) and n_features >= max(_MANY_COLUMNS, _COLUMNS_PER_NUMBER * (1 + model.n_factors)):
+        return factor_model(model.kind, model.n_factors, False)
+    return model
+
+
+def model_of_stored(model: CovarianceModel, shape: tuple[int, ...]) -> CovarianceModel:
+    """Return the model of a name with covariances stored in this shape."""
+    if isinstance(model, FactorModel) and len(shape) == 3 and shape[1] != shape[2]:
+        return factor_model(model.kind, model.n_factors, False)
+    return model
 
 
 def with_factors(name: object, n_factors: int | None) -> object:

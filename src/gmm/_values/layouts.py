@@ -1,4 +1,4 @@
-"""`Layout`: four ways to store one symmetric d × d matrix per component, with their operations.
+"""`Layout`: ways to store one symmetric d × d matrix per component, with their operations: four, and `low_rank`.
 
 Covariances, their whiteners and second moments are stored so. Constraints on covariances are in `covariance`.
 """
@@ -95,6 +95,9 @@ class Layout(Protocol):
     def dense(self, matrices: Array, n_components: int, n_features: int) -> Array:
         """The full matrices, (K, d, d)."""
 
+    def written_out(self, matrices: Array) -> Array:
+        """The matrices in a shape for users: that of the layout or, without a place for them there, dense."""
+
     def projected(self, matrices: Array, n_components: int, directions: Array) -> Array:
         """The matrices A Σ_k Aᵀ, (K, m, m), for the m directions in the rows of A, (m, d)."""
 
@@ -111,7 +114,7 @@ class Layout(Protocol):
         """
 
 
-class _Stored(Layout, Protocol):
+class Stored(Layout, Protocol):
     """Operations that are the same in all layouts."""
 
     def __reduce__(self) -> tuple[Callable[[int], Layout], tuple[int]]:
@@ -129,12 +132,15 @@ class _Stored(Layout, Protocol):
         with blas_alone(0 if self.axis_aligned else n_features**3):
             return self.gram(self.whiten(matrices, n_features)[0])
 
+    def written_out(self, matrices: Array) -> Array:
+        return matrices
+
     def projected(self, matrices: Array, n_components: int, directions: Array) -> Array:
         return directions @ self.dense(matrices, n_components, directions.shape[1]) @ directions.T
 
 
 @dataclass(frozen=True)
-class _Full(_Stored):
+class _Full(Stored):
     """One matrix per component, (K, d, d)."""
 
     code: int = 0
@@ -195,7 +201,7 @@ class _Full(_Stored):
 
 
 @dataclass(frozen=True)
-class _Tied(_Stored):
+class _Tied(Stored):
     """One matrix for all components, (d, d)."""
 
     code: int = 1
@@ -253,7 +259,7 @@ class _Tied(_Stored):
         return _checked(layout, self, moments).sum(axis=0)
 
 
-class _Elementwise(_Stored):
+class _Elementwise(Stored):
     """Operations of the diagonal and the spherical layout, which store variances."""
 
     axis_aligned = True

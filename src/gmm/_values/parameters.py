@@ -88,6 +88,11 @@ class MixtureParameters:
         """Make the mixture of another estimate of the same kind."""
         return self.estimated(estimate, self)
 
+    @property
+    def written_out(self) -> Array:
+        """The covariances as users see them: those of few factors as whole matrices."""
+        return self.model.layout.written_out(self.covariances)
+
     def as_estimate(self) -> Estimate:
         """Return what the compiled core reads."""
         means = np.ascontiguousarray(self.means)
@@ -123,6 +128,14 @@ class MixtureParameters:
         """Return the mixture alone, of which nothing is fixed; of a posterior, without the uncertainty of its means."""
         factors = self.whiteners, self.log_determinants
         return MixtureParameters(self.weights, self.means, self.covariances, self.model, factors, self.noise)
+
+    def whole(self) -> MixtureParameters:
+        """Return the mixture with covariances as whole matrices where factors and noise are stored instead."""
+        model = self.model.whole
+        if model is self.model:
+            return self
+        covariances = self.model.layout.written_out(self.covariances)
+        return MixtureParameters(self.weights, self.means, covariances, model, noise=self.noise, fixed=self.fixed)
 
     def with_noise(self, noise: Noise, share: float) -> MixtureParameters:
         """Return the mixture with its components scaled so that they leave noise a share."""

@@ -15,7 +15,8 @@ from numpy.typing import ArrayLike
 
 from gmm._kernel.mstep import log_gamma_sum
 from gmm._values.covariance import CovarianceModel
-from gmm._values.layouts import DIAGONAL, FULL, SPHERICAL, Array
+from gmm._values.layouts import FULL, SPHERICAL, Array, Layout
+from gmm._values.low_rank import LowRank
 from gmm._values.parameters import Estimate, Kind, MixtureParameters
 
 
@@ -48,8 +49,9 @@ class NormalInverseWishart:
     """Normal-inverse-Wishart prior: μ_k ~ N(mean, Σ_k / shrinkage) and Σ_k ~ InverseWishart(dof, scale).
 
     Hyperparameters that are None are estimated from the data. For diagonal and spherical covariances, each variance has
-    an inverse-gamma prior with shape dof / 2 and rate scale / 2 instead. A covariance or variance that all components
-    share has the prior once.
+    an inverse-gamma prior with shape dof / 2 and rate scale / 2 instead; for factors of many columns, which are stored
+    as factors and noise, each noise variance has it. A covariance or variance that all components share has the prior
+    once.
 
     Parameters
     ----------
@@ -58,10 +60,11 @@ class NormalInverseWishart:
     shrinkage : float, default=0.01
         Weight of the prior on a mean, as a number of rows; 0 is a flat prior on the means.
     dof : float, default=None
-        Degrees of freedom, above d − 1; None is d + 2.
+        Degrees of freedom, above d − 1; None is d + 2. Of noise variances, above 0; None is 18, worth 20 rows.
     scale : float or array-like of shape (d, d), default=None
         Scale matrix, in squared units of the data; a number is a multiple of the identity. None is the covariance of
-        the rows (for spherical and diagonal models, the mean of its diagonal) divided by K^(2/d).
+        the rows (for spherical and diagonal models, the mean of its diagonal) divided by K^(2/d). Of noise variances,
+        dof + 2 times those of the rows within k-means clusters.
 
     References
     ----------
@@ -131,6 +134,11 @@ class Prior:
 FLAT = Prior()
 
 
+def of_variances(layout: Layout) -> bool:
+    """Return whether variances have the prior: those of columns, or of the noise beside factors."""
+    return layout.axis_aligned or isinstance(layout, LowRank)
+
+
 @dataclass(frozen=True, eq=False)
 class ConjugatePrior(Prior):
     """A `NormalInverseWishart` with all hyperparameters set.
@@ -140,7 +148,7 @@ class ConjugatePrior(Prior):
     mean : array of shape (d,)
     shrinkage, dof : float
     scale : array of shape (d, d)
-        For diagonal and spherical models only its diagonal, (d,).
+        For diagonal and spherical models, and for noise beside factors, only its diagonal, (d,).
     """
 
     mean: Array
@@ -159,7 +167,7 @@ class ConjugatePrior(Prior):
         """
         K, d = n_components, n_features
         scale, pseudocount = self.scale, self.dof + d + 1
-        if model.layout.axis_aligned:
+        if of_variances(model.layout):
             pseudocount = self.dof + 2
             if model.layout is SPHERICAL:
                 # Per feature, as in the layout's second moments.
@@ -180,7 +188,7 @@ class ConjugatePrior(Prior):
 
     def stored_for(self, model: CovarianceModel) -> ConjugatePrior:
         """Return the prior for a model whose covariances are the same but for the layout, as those of one feature."""
-        if (self.scale.ndim == 1) == model.layout.axis_aligned:
+        if (self.scale.ndim == 1) == of_variances(model.layout):
             return self
         return replace(self, scale=np.diagonal(self.scale).copy() if self.scale.ndim == 2 else np.diag(self.scale))
 
@@ -188,7 +196,7 @@ class ConjugatePrior(Prior):
         half = 0.5 * self.dof
         if model.layout is SPHERICAL:
             return half * log(0.5 * self.scale.mean()) - lgamma(half)
-        if model.layout is DIAGONAL:
+        if of_variances(model.layout):
             return float(half * np.log(0.5 * self.scale).sum() - d * lgamma(half))
         log_determinant = -2 * float(FULL.whiten(self.scale[None], d)[1][0])
         return half * log_determinant - half * d * log(2) - log_gamma_sum(self.dof, d)

@@ -162,6 +162,14 @@ class SufficientStatistics:
             second=second,
         )
 
+    def halved(self, component: int, into: int) -> SufficientStatistics:
+        """Move half of the rows of `component`, with the same mean and spread, to the empty component `into`."""
+        order, shares = np.arange(len(self.counts)), np.ones(len(self.counts))
+        order[into], shares[[component, into]] = component, 0.5
+        of_each = self.reordered(order)
+        second = of_each.second * shares.reshape((-1,) + (1,) * (of_each.second.ndim - 1))
+        return replace(of_each, counts=of_each.counts * shares, first=of_each.first * shares[:, None], second=second)
+
     def split(self, component: int, into: int, offset: Array) -> SufficientStatistics:
         """Move half of `component` to the empty component `into`, with the two means 2·`offset` (d,) apart.
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 
-from gmm._values.layouts import Array, Layout
+import numpy as np
+
+from gmm._values.layouts import FULL, Array, Layout
+from gmm._values.low_rank import LowRank
 from gmm._values.noise import NO_NOISE, Noise
 
 
@@ -37,6 +40,13 @@ class WhitenedMixture:
     whiteners: Array
     log_noise: float = -inf
     noise: Noise = NO_NOISE
+
+    def whole(self) -> WhitenedMixture:
+        """Return the mixture with whiteners as whole matrices where factors and noise are stored instead."""
+        if not isinstance(self.layout, LowRank):
+            return self
+        whiteners = self.layout.transposed(self.whiteners).transpose(0, 2, 1)
+        return replace(self, layout=FULL, whiteners=np.ascontiguousarray(whiteners))
 
     @property
     def n_components(self) -> int:

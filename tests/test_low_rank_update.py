@@ -1,0 +1,297 @@
+"""The compiled update of factors without d × d matrices against its twin, and its laws."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import reference
+from gmm import GaussianMixture, NormalInverseWishart
+from gmm._fitting.degenerate import degenerate_components
+from gmm._fitting.moments import prior_of
+from gmm._fitting.starts import StartRequest, start_statistics
+from gmm._kernel import mstep
+from gmm._passes.e_step import EStep
+from gmm._passes.m_step import MStep
+from gmm._passes.problem import Problem, SolverSettings
+from gmm._rows.sources import ArraySource
+from gmm._values.covariance import covariance_model, factor_model
+from gmm._values.low_rank import low_rank
+from gmm._values.objective import Objective
+from gmm._values.parameters import MixtureParameters
+from gmm._values.priors import FLAT
+
+CODES = {"factor": 13, "ppca": 14}
+every_kind = pytest.mark.parametrize("kind", CODES)
+few = settings(max_examples=settings.default.max_examples // 2)
+sizes = {"seed": st.integers(0, 2**16), "K": st.integers(1, 3), "d": st.integers(2, 9), "q": st.integers(1, 4)}
+ridges = st.sampled_from([0.0, 1e-6, 1e-2, 1.0])
+priors = st.sampled_from([None, (0.0, 20.0), (3.0, 20.0), (0.5, 3.0)])
+
+
+def problem(seed, K, d, q, least=0.0, kind="factor"):
+    """Rows, responsibilities, weights, and a mixture of factors before."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(12 * K + 3 * d, q)) @ rng.normal(size=(q, d)) * rng.uniform(0, 3)
+    X += rng.normal(size=X.shape) * 10 ** rng.uniform(-1.5, 0, d) + rng.integers(K, size=len(X))[:, None]
+    noise = np.maximum(rng.uniform(0.1, 1, (K, 1 if kind == "ppca" else d)) * np.ones((K, d)), least)
+    loadings = rng.normal(size=(K, d, q)) * 10 ** rng.uniform(-2, 0.5)
+    before = np.full(K, 1 / K), X[rng.choice(len(X), K, replace=False)], loadings, noise
+    return X, rng.dirichlet(np.full(K, 0.5), len(X)), rng.uniform(0.3, 2, len(X)), before
+
+
+def density(X, asked):
+    return None if asked is None else reference.FactorPrior(X.mean(axis=0), *asked, X.var(axis=0) * 0.5)
+
+
+def family_of(kind, K, d, q, ridge, prior):
+    moments = None
+    if prior is not None:
+        moments = prior.mean, prior.rows * prior.variances, prior.shrinkage, prior.rows, 0.0
+    return mstep.MixtureFamily(low_rank(q).code, CODES[kind], K, d, ridge, moments, n_factors=q)
+
+
+def stored(loadings, noise):
+    return np.concatenate([noise[:, None], loadings.transpose(0, 2, 1)], axis=1)
+
+
+def compiled(kind, X, responsibilities, weight, before, ridge=0.0, prior=None, parts=1):
+    """Return weights, means, loadings and noise after the update, and its estimate."""
+    loadings, noise = before[2:]
+    K, d, q = loadings.shape
+    origins = np.full((K, d), 0.3)  # no means: the update must not need those of the pass
+    counts, first, _ = reference.statistics(X, responsibilities, weight, origins)
+    second = reference.factor_moments(X, responsibilities, weight, origins, loadings, noise)
+    family = family_of(kind, K, d, q, ridge, prior)
+    update = mstep.Update(family, origins, counts, first, second.ravel(), weight.sum(), stored(loadings, noise).ravel())
+    for start in range(0, K, -(-K // parts)):
+        update.covariances(start, min(start + -(-K // parts), K))
+    update.constrain(0, 1)
+    estimate, failed = update.finish()
+    assert failed == -1
+    covariances = estimate[2].reshape(K, 1 + q, d)
+    return (*estimate[:2], covariances[:, 1:].transpose(0, 2, 1), covariances[:, 0]), estimate
+
+
+@every_kind
+@given(**sizes, ridge=ridges, asked=priors)
+def test_an_update_is_that_of_the_twin(kind, seed, K, d, q, ridge, asked):
+    X, responsibilities, weight, before = problem(seed, K, d, min(q, d - 1), ridge, kind)
+    prior = density(X, asked)
+    ours, estimate = compiled(kind, X, responsibilities, weight, before, ridge, prior)
+    twin = reference.factor_m_step(
+        X, responsibilities, weight, *before[2:], ridge=ridge, isotropic=kind == "ppca", prior=prior
+    )
+    np.testing.assert_allclose(ours[0], twin[0], rtol=1e-12)
+    np.testing.assert_allclose(ours[1], twin[1], rtol=1e-10, atol=1e-12)
+    covariances = reference.factor_covariances(*twin[2:])
+    scale = np.abs(covariances).max()
+    np.testing.assert_allclose(ours[3], twin[3], rtol=1e-9, atol=1e-10 * scale)
+    np.testing.assert_allclose(reference.factor_covariances(*ours[2:]), covariances, rtol=0, atol=1e-10 * scale)
+    np.testing.assert_allclose(estimate[4], -np.linalg.slogdet(covariances)[1] / 2, rtol=1e-6, atol=1e-6)
+
+
+@few
+@given(**sizes)
+def test_components_are_independent(seed, K, d, q):
+    given_rows = problem(seed, K, d, min(q, d - 1))
+    whole, apart = (compiled("factor", *given_rows, parts=parts)[1] for parts in (1, K))
+    for ours, theirs in zip(whole, apart, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@every_kind
+@given(**sizes, ridge=ridges, asked=priors)
+def test_no_update_lowers_the_objective(kind, seed, K, d, q, ridge, asked):
+    X, _, weight, parameters = problem(seed, K, d, min(q, d - 1), ridge, kind)
+    prior = density(X, asked)
+    if ridge == 0 and prior is None:
+        ridge = 1e-3
+        parameters = *parameters[:3], np.maximum(parameters[3], ridge)
+    objectives = []
+    for _ in range(8):
+        joint = reference.factor_log_joint(X, parameters, ridge)
+        value = weight @ reference.log_evidence(joint)
+        objectives.append(value + (0 if prior is None else reference.log_factor_prior(parameters, prior)))
+        parameters, _ = compiled(kind, X, reference.responsibilities(joint), weight, parameters, ridge, prior)
+    assert np.diff(objectives).min() > -1e-9 * (1 + np.abs(objectives).max())
+
+
+@every_kind
+@few
+@given(**sizes, asked=priors)
+def test_the_density_of_the_prior(kind, seed, K, d, q, asked):
+    X, responsibilities, weight, before = problem(seed, K, d, min(q, d - 1), 0.0, kind)
+    prior = density(X, asked or (1.0, 5.0))
+    ours, estimate = compiled(kind, X, responsibilities, weight, before, 1e-3, prior)
+    family = family_of(kind, K, d, ours[2].shape[2], 1e-3, prior)
+    term = family.parameter_term(*estimate[:2], *estimate[3:])
+    constant = K * d * np.log(prior.shrinkage / (2 * np.pi)) / 2 if prior.shrinkage else 0.0
+    assert term == pytest.approx(reference.log_factor_prior(ours, prior) - constant, rel=1e-8, abs=1e-6)
+
+
+@pytest.mark.parametrize(("kind", "seed"), [("factor", 0), ("factor", 1), ("ppca", 0), ("ppca", 1)])
+def test_steps_end_where_the_constraint_on_full_covariances_is(kind, seed):
+    d, q, ridge = 7, 2, 0.05  # without a ridge, a noise that falls to 0 takes EM for ever
+    X, _, weight, parameters = problem(seed, 1, d, q, ridge, kind)
+    ones = np.ones((len(X), 1))
+    for _ in range(4000):
+        parameters, _ = compiled(kind, X, ones, weight, parameters, ridge)
+    mean = weight @ X / weight.sum()
+    free = (weight[:, None] * (X - mean)).T @ (X - mean) / weight.sum() + ridge * np.eye(d)
+    most_likely = covariance_model(f"{kind}{q}").constrained(free[None], np.ones(1), least=ridge)
+    ours = reference.factor_covariances(*parameters[2:])
+    of_rows = [np.linalg.slogdet(each[0])[1] + np.trace(np.linalg.solve(each[0], free)) for each in (ours, most_likely)]
+    assert of_rows[0] == pytest.approx(of_rows[1], abs=1e-8)
+
+
+def test_without_a_mixture_before_variances_stay_and_factors_begin():
+    K, d, q = 2, 6, 3
+    X, responsibilities, weight, _ = problem(3, K, d, q)
+    counts, first, second = reference.statistics(X, responsibilities, weight, np.zeros((K, d)))
+    moments = np.zeros((K, 1 + q, d))
+    moments[:, 0] = np.diagonal(second, axis1=1, axis2=2)
+    family = family_of("factor", K, d, q, 0.1, None)
+    update = mstep.Update(family, np.zeros((K, d)), counts, first, moments.ravel(), weight.sum())
+    update.covariances(0, K)
+    update.constrain(0, 1)
+    (_, means, covariances, _, _), failed = update.finish()
+    covariances = covariances.reshape(K, 1 + q, d)
+    variances = moments[:, 0] / counts[:, None] - means**2 + 0.1
+    assert failed == -1
+    np.testing.assert_allclose(covariances[:, 0] + (covariances[:, 1:] ** 2).sum(axis=1), variances, rtol=1e-9)
+    assert (np.linalg.svd(covariances[:, 1:], compute_uv=False) > 0.1 * variances.min() ** 0.5).all()
+
+
+@pytest.mark.parametrize("constraint", [0, 11, 13])
+def test_a_family_takes_its_own_layout_alone(constraint):
+    with pytest.raises(ValueError, match="a constraint on it"):
+        mstep.MixtureFamily(low_rank(2).code if constraint < 13 else 0, constraint, 2, 6, 0.0, n_factors=2)
+
+
+# --- Fits ---------------------------------------------------------------------------------------
+
+
+def embedded(n, d, K, q, seed=0, apart=0.5):
+    """Rows of clusters with factors, and their clusters."""
+    rng = np.random.default_rng(seed)
+    places, factors = rng.normal(size=(K, d)) * apart, rng.normal(size=(K, q, d))
+    clusters = np.arange(n) % K
+    X = np.stack([places[k] + rng.normal(size=q) @ factors[k] + rng.normal(size=d) for k in clusters])
+    return X, clusters
+
+
+def climb(X, K, q, kind="factor", prior=None, ridge=1e-6, passes=15):
+    """Return the objective and the result of a run from a start of k-means."""
+    model, source = factor_model(kind, q, False), ArraySource(X)
+    objective = Objective(model, ridge, prior_of(prior, model, K, source, 1))
+    problem = Problem(source, objective, 1)
+    statistics = start_statistics(source, StartRequest(K, objective, 1), "kmeans", np.random.RandomState(0))
+    with problem.e_step() as e_step:
+        run = problem.run(e_step, problem.beginning(e_step, statistics), SolverSettings(-np.inf, passes))
+        return objective, run.go(passes).result
+
+
+@every_kind
+@pytest.mark.parametrize("prior", [None, "conjugate"])
+@pytest.mark.parametrize(("n", "d", "K", "q"), [(60, 70, 4, 2), (900, 12, 3, 2)])
+def test_a_fit_climbs(kind, prior, n, d, K, q):
+    X, _ = embedded(n, d, K, q)
+    objective, result = climb(X, K, q, kind, prior)
+    bounds = np.array(result.trace.lower_bounds)
+    assert bool(objective.prior) == (prior is not None or n < 900)
+    assert np.diff(bounds).min() > -1e-6 * d  # a ridge is in no pass of EM
+    assert bounds[-1] > bounds[0]
+
+
+def test_few_rows_have_a_prior_by_default_and_many_have_none():
+    model, few_rows = factor_model("factor", 3, False), ArraySource(embedded(200, 70, 8, 3)[0])
+    prior = prior_of(None, model, 8, few_rows, 1)
+    assert (prior.shrinkage, prior.dof, prior.scale.shape) == (3.0, 18.0, (70,))
+    assert prior_of(None, model, 1, few_rows, 1) is FLAT
+    assert prior_of(None, covariance_model("full"), 8, few_rows, 1) is FLAT
+
+
+def test_the_default_prior_has_the_variances_within_clusters():
+    X, clusters = embedded(300, 40, 3, 1, apart=8.0)
+    prior = prior_of("conjugate", factor_model("factor", 1, False), 3, ArraySource(X), 1)
+    within = sum(X[clusters == k].var(axis=0) * (clusters == k).sum() for k in range(3)) / (len(X) - 3)
+    np.testing.assert_allclose(prior.scale, 20 * within, rtol=1e-9)
+
+
+def test_a_constant_column_has_a_proper_prior():
+    X = embedded(100, 30, 2, 1)[0]
+    X[:, 4] = 3.0
+    prior = prior_of("conjugate", factor_model("factor", 1, False), 2, ArraySource(X), 1)
+    assert (prior.scale > 0).all()
+
+
+@pytest.mark.parametrize(("asked", "column"), [({"dof": 0.0}, "dof"), ({"scale": -1.0}, "scale")])
+def test_a_prior_of_noise_is_checked(asked, column):
+    source, model = ArraySource(embedded(100, 30, 2, 1)[0]), factor_model("factor", 1, False)
+    with pytest.raises(ValueError, match=column):
+        prior_of(NormalInverseWishart(**asked), model, 2, source, 1)
+    assert prior_of(NormalInverseWishart(dof=1.0, scale=2.0), model, 2, source, 1).scale.tolist() == [2.0] * 30
+
+
+def test_with_few_rows_the_default_is_better_than_the_highest_likelihood():
+    X, _ = embedded(400, 120, 10, 3)
+    rows, rest = X[:200], X[200:]
+    model = factor_model("factor", 3, False)
+    fits = [climb(rows, 10, 3, passes=40)[1].parameters]
+    objective = Objective(model, 1e-6)
+    problem = Problem(ArraySource(rows), objective, 1)
+    start = start_statistics(problem.rows, StartRequest(10, objective, 1), "kmeans", np.random.RandomState(0))
+    with problem.e_step() as e_step:
+        run = problem.run(e_step, problem.beginning(e_step, start), SolverSettings(-np.inf, 40))
+        fits.append(run.go(40).result.parameters)
+    with EStep(ArraySource(rest), model.moments, n_threads=1) as e_step:
+        scores = [e_step(fit.whitened()).mean_log_evidence for fit in fits]
+    assert scores[0] > scores[1] + 10
+
+
+def test_a_component_without_rows_gets_half_of_the_heaviest():
+    X, _ = embedded(600, 20, 2, 2, apart=3.0)
+    model = factor_model("factor", 2, False)
+    covariances = np.concatenate([np.ones((3, 1, 20)), np.full((3, 2, 20), 0.1) * [[1], [-1]]], axis=1)
+    covariances[:, 2, ::2] *= -1
+    means = np.stack([X[0], X[1], np.full(20, 1e4)])
+    before = MixtureParameters(np.full(3, 1 / 3), means, covariances, model)
+    m_step = MStep(Objective(model, 1e-6), 3, weight=len(X))
+    with EStep(ArraySource(X), model.moments, n_threads=1) as e_step:
+        statistics = e_step(before.whitened())
+        after = m_step(statistics, before)
+        bounds = [e_step(mixture.whitened()).mean_log_evidence for mixture in (before, after)]
+    donor = int(np.argmax(statistics.counts))
+    assert m_step.repaired == [2]
+    assert after.weights[2] == after.weights[donor] == pytest.approx(statistics.counts[donor] / len(X) / 2)
+    np.testing.assert_array_equal(after.covariances[2], after.covariances[donor])
+    np.testing.assert_allclose((after.means[2] + after.means[donor]) / 2, statistics.means[donor], rtol=1e-6, atol=1e-9)
+    assert bounds[1] > bounds[0]
+
+
+def test_degenerate_factors():
+    K, d, q = 4, 10, 2
+    rng = np.random.default_rng(0)
+    covariances = np.concatenate([np.ones((K, 1, d)), rng.normal(size=(K, q, d))], axis=1)
+    covariances[1, 0, :3] = 1e-6  # thin: more columns than factors
+    covariances[2, 0, :2] = 1e-6  # not thin, since the factors span the two
+    weights = np.array([0.3, 0.3, 0.37, 0.03])  # the last has too few rows
+    mixture = MixtureParameters(weights, np.zeros((K, d)), covariances, factor_model("factor", q, False))
+    assert degenerate_components(mixture, 100.0, 1e-9).tolist() == [False, True, False, True]
+
+
+def test_print_says_that_few_rows_were_shrunk():
+    X, _ = embedded(200, 80, 4, 2)
+    few_rows, many = (GaussianMixture(K, covariance_type="factor", n_factors=2, random_state=0) for K in (4, 1))
+    assert "shrunk" in str(few_rows.fit(X))
+    assert "shrunk" not in str(many.fit(X))
+
+
+def test_a_prior_of_a_user_reaches_the_noise():
+    X, rest = np.split(embedded(300, 80, 6, 2)[0], [150])
+    scores = [
+        GaussianMixture(6, covariance_type="factor", n_factors=2, random_state=0, prior=prior).fit(X).score(rest)
+        for prior in (NormalInverseWishart(dof=1e-3, scale=1e-6), NormalInverseWishart(), "conjugate")
+    ]
+    assert scores[1] == scores[2] > scores[0] + 1
