@@ -1,0 +1,183 @@
+"""Mixtures of factors of many columns, which store factors and noise: the estimator from fit to file."""
+
+import io
+import pickle
+
+import numpy as np
+import pytest
+
+import gmm
+from gmm import GaussianMixture
+from gmm._estimators.fitted import fitted_parameters
+from gmm._persistence import load_state, save_state
+from gmm._values.low_rank import LowRank
+
+# A fit cut short by max_iter is what these tests want.
+pytestmark = pytest.mark.filterwarnings("ignore:Best performing initialization")
+
+N, D, K, Q = 600, 66, 3, 2
+
+
+def rows(seed=0, n=N, d=D):
+    rng = np.random.default_rng(seed)
+    loadings, centres = rng.normal(size=(K, Q, d)), 2 * rng.normal(size=(K, d))
+    group = rng.integers(K, size=n)
+    latent = np.einsum("nqd,nq->nd", loadings[group], rng.normal(size=(n, Q)))
+    return centres[group] + latent + rng.normal(size=(n, d))
+
+
+X = rows()
+
+
+def estimator(**how):
+    how = {"covariance_type": "factor", "n_factors": Q, "random_state": 0} | how
+    return GaussianMixture(K, **how)
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return estimator().fit(X)
+
+
+def is_low_rank(mixture):
+    return isinstance(fitted_parameters(mixture).model.layout, LowRank)
+
+
+def written_out(mixture):
+    """The same mixture, with whole covariances."""
+    parameters = mixture.weights_, mixture.means_, mixture.covariances_
+    return GaussianMixture.from_parameters(*parameters, covariance_type="full")
+
+
+@pytest.mark.parametrize(("d", "n_factors", "low_rank"), [(D, Q, True), (63, Q, False), (D, 20, False)])
+def test_width_and_factors_choose_the_storage(d, n_factors, low_rank):
+    assert is_low_rank(estimator(n_factors=n_factors, max_iter=1, tol=100).fit(X[:, :d])) is low_rank
+
+
+@pytest.mark.parametrize("kind", ["factor", "ppca"])
+def test_a_fit_ends_where_that_with_whole_covariances_does(kind):
+    how = {"covariance_type": kind, "tol": 1e-8, "max_iter": 5000}
+    wide = estimator(**how).fit(X)
+    whole = estimator(**how, precisions_init=np.linalg.inv(wide.covariances_)).fit(X)
+    assert is_low_rank(wide)
+    assert not is_low_rank(whole)
+    np.testing.assert_allclose(wide.score(X), whole.score(X), atol=1e-4)
+
+
+def test_each_pass_of_em_gains():
+    lower_bounds = estimator(tol=0, max_iter=60).fit(X).history_.lower_bounds
+    assert (np.diff(lower_bounds) > -1e-9).all()
+
+
+def test_scores_are_those_of_the_whole_mixture(fitted):
+    twin = written_out(fitted)
+    np.testing.assert_allclose(fitted.score_samples(X), twin.score_samples(X), rtol=1e-10)
+    np.testing.assert_allclose(fitted.predict_proba(X), twin.predict_proba(X), atol=1e-10)
+    np.testing.assert_array_equal(fitted.predict(X[:1]), twin.predict(X[:1]))
+    np.testing.assert_allclose(fitted.precisions_, twin.precisions_, rtol=1e-8, atol=1e-9)
+    np.testing.assert_allclose(fitted.precisions_cholesky_, twin.precisions_cholesky_, rtol=1e-8, atol=1e-9)
+
+
+def test_loadings_and_noise_make_the_covariances(fitted):
+    made = fitted.loadings_ @ fitted.loadings_.transpose(0, 2, 1) + fitted.noise_variance_[:, None] * np.eye(D)
+    np.testing.assert_allclose(made, fitted.covariances_, atol=1e-12)
+    assert fitted.transform(X).shape == (N, Q)
+
+
+def test_files_and_pickles_keep_the_bits(fitted, tmp_path):
+    fitted.save(tmp_path / "wide.gmm")
+    fitted.freeze().save(tmp_path / "frozen.gmm")
+    expected = fitted.score_samples(X)
+    again = gmm.load(tmp_path / "wide.gmm")
+    assert is_low_rank(again)
+    for other in (again, pickle.loads(pickle.dumps(fitted)), fitted.freeze(), gmm.load(tmp_path / "frozen.gmm")):
+        np.testing.assert_array_equal(other.score_samples(X), expected)
+        np.testing.assert_array_equal(other.score_samples(X[:3]), expected[:3])
+
+
+def test_damaged_noise_is_refused(fitted):
+    file, damaged = io.BytesIO(), io.BytesIO()
+    fitted.save(file)
+    header, arrays = load_state(file.getvalue())
+    covariances = arrays["covariances"].copy()
+    covariances[1, 0, 2] = -1
+    save_state(
+        damaged, {k: v for k, v in header.items() if not k.startswith("format")}, arrays | {"covariances": covariances}
+    )
+    with pytest.raises(ValueError, match="covariance"):
+        gmm.load(damaged.getvalue())
+
+
+def test_rows_drawn_have_its_moments(fitted):
+    drawn, labels = fitted.sample(30_000)
+    own = drawn[labels == 0]
+    np.testing.assert_allclose(own.mean(axis=0), fitted.means_[0], atol=0.2)
+    np.testing.assert_allclose(np.cov(own.T), fitted.covariances_[0], atol=0.5)
+
+
+def test_some_columns_are_a_mixture(fitted):
+    columns = [3, 0, 40]
+    np.testing.assert_allclose(
+        fitted.marginal(columns).score_samples(X[:, columns]),
+        written_out(fitted).marginal(columns).score_samples(X[:, columns]),
+        rtol=1e-10,
+    )
+
+
+def test_gaps_are_scored_and_filled(fitted):
+    holed = np.where(np.random.default_rng(1).uniform(size=X.shape) < 0.02, np.nan, X)
+    mixture = pickle.loads(pickle.dumps(fitted)).set_params(missing="em")
+    twin = written_out(fitted).set_params(missing="em")
+    np.testing.assert_allclose(mixture.score_samples(holed), twin.score_samples(holed), rtol=1e-9)
+    np.testing.assert_allclose(mixture.impute(holed), twin.impute(holed), rtol=1e-8, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"refine": "split-merge"},
+        {"precisions_init": np.tile(np.eye(D), (K, 1, 1))},
+        {"fixed": {"weights": True}, "weights_init": np.full(K, 1 / K)},
+    ],
+    ids=["moves", "precisions", "fixed"],
+)
+def test_what_needs_whole_covariances_keeps_them(how):
+    assert not is_low_rank(estimator(**how).fit(X))
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"n_init": 2},
+        {"noise": True},
+        {"acceleration": None},
+        {"init_params": "random"},
+        {"init_params": "k-means++"},
+        {"init_params": "hierarchical"},
+        {"means_init": X[:K]},
+        {"n_threads": 2},
+    ],
+    ids=lambda how: "".join(how),
+)
+def test_fits_of_all_kinds(how):
+    mixture = estimator(**how).fit(X, sample_weight=np.random.default_rng(2).uniform(0.5, 2, N))
+    assert is_low_rank(mixture)
+    assert np.isfinite(mixture.score(X))
+
+
+def test_one_goes_on_from_the_other(fitted):
+    before = estimator(warm_start=True, max_iter=2, tol=0).fit(X)
+    first = before.score(X)
+    assert before.fit(X).score(X) >= first
+    assert not is_low_rank(before.set_params(refine="split-merge", max_iter=5).fit(X))
+    follower = pickle.loads(pickle.dumps(fitted)).partial_fit(X)
+    assert np.isfinite(follower.score(X))
+    moved = pickle.loads(pickle.dumps(fitted))
+    moved.means_ = fitted.means_ + 1
+    np.testing.assert_allclose(moved.score_samples(X + 1), fitted.score_samples(X), rtol=1e-9)
+
+
+def test_statistics_are_full_moments(fitted):
+    statistics = gmm.em.e_step(fitted, X)
+    np.testing.assert_allclose(statistics.second, gmm.em.e_step(written_out(fitted), X).second, rtol=1e-8, atol=1e-6)
+    assert gmm.em.m_step(fitted, statistics).score(X) > fitted.score(X) - 1e-9
