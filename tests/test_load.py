@@ -445,6 +445,19 @@ def test_a_subclass_with_parameters_of_its_own_loads_its_own():
     assert saved(back) == saved(mixture)
 
 
+@pytest.mark.parametrize(("base", "own"), [(GaussianMixture, {"noise": True}), (BayesianGaussianMixture, {})])
+def test_a_loaded_subclass_fits_other_rows_as_the_saved_one_would(base, own):
+    class Mine(base):
+        def __init__(self, size=2):
+            super().__init__(n_components=size, random_state=0, **own)
+            self.size = size
+
+    rows = np.random.default_rng(0).normal(size=(60, 2))
+    mixture = Mine().fit(rows)
+    back = Mine.load(saved(mixture)).fit(rows * 1000 + 1e4)
+    np.testing.assert_array_equal(back.means_, mixture.fit(rows * 1000 + 1e4).means_)
+
+
 # --- Beside files -------------------------------------------------------------------------------
 
 

@@ -198,7 +198,7 @@ def test_other_files_are_refused_with_a_remedy(path, tmp_path):
         ({"centres": np.zeros((4, 5))}, "K=4 and d=5"),
         ({"centres": np.zeros((0, 4))}, "centres"),
         ({"layout": 1}, "numbers"),
-        ({"layout": 7}, "layout"),
+        ({"layout": -1}, "layout"),
         ({"layout": None}, "layout"),
     ],
 )

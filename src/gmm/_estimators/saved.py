@@ -147,9 +147,8 @@ def from_state(cls: type[_Mixture], header: dict[str, Any], arrays: dict[str, ND
         implied |= prior_parameters(parameters.prior)
     if parameters.fixed:
         implied["fixed"] = parameters.fixed.masks
-    estimator = cls(**arguments)  # a subclass may have parameters of its own alone
-    for name in implied.keys() - arguments.keys():
-        setattr(estimator, name, implied[name])
+    own = cls._get_param_names()  # those of a subclass may be others
+    estimator = cls(**{name: value for name, value in implied.items() if name in own} | arguments)
     _restore(estimator, header, arrays, parameters)
     return estimator
 

@@ -308,7 +308,8 @@ class MixtureClassifier(Estimator):
         check_parameters(GaussianMixture(**parameters | {"tol": _TOL if tol is None else tol}), STARTS)
         request = item(header, "request", dict)
         classes = sorted_classes(item(header, "classes", list))
-        classifier = cls(**parameters, **{name: request[name] for name in _REQUEST})
+        every = parameters | {name: request[name] for name in _REQUEST}
+        classifier = cls(**{name: every[name] for name in every.keys() & {*cls._get_param_names()}})
         check_weights_init(arrays["class_prior"], len(classes))
         classifier.classes_, classifier.class_prior_ = classes, arrays["class_prior"].astype(np.float64)
         headers, mixtures = item(header, "mixtures", list), []
