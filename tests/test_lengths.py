@@ -142,7 +142,7 @@ def an_ascent(layout=FULL):
 
 def ascend(loop=None, *, at_most=2, layout=FULL, ascent=None, **how):
     how = LIMITS | {"state": ascent or an_ascent(layout), "repair_empty": False} | how
-    return (loop or a_loop(layout=layout)).run_quasi_newton(_em.Scratch(), at_most=at_most, **how)
+    return (loop or a_loop(layout=layout)).run_quasi_newton(at_most=at_most, **how)
 
 
 def lloyd(plan=None, scratch=None, *, rows=ROWS, weight=None, at_most=2, centres=None):
@@ -492,8 +492,7 @@ def test_a_wrong_length_is_a_value_error(call, value):
         lambda: a_plan().walk(None, _em.RowTable(ROWS), 0, 1),
         lambda: a_plan().walk(begun(a_plan()), None, 0, 1),
         lambda: climb(family=None),
-        lambda: a_loop().run_quasi_newton(_em.Scratch(), at_most=1, state=None, repair_empty=True, **LIMITS),
-        lambda: a_loop().run_quasi_newton(None, at_most=1, state=an_ascent(), repair_empty=True, **LIMITS),
+        lambda: a_loop().run_quasi_newton(at_most=1, state=None, repair_empty=True, **LIMITS),
         lambda: _loop.Loop(None, layout_of_code(FULL), np.zeros(D), np.ones(D), single=False),
         lambda: mstep.QuasiNewtonState(None, 1e-3, True),
         lambda: mstep.Update(None, np.zeros((K, D)), np.ones(K), np.zeros((K, D)), whiteners(FULL), 1.0),
