@@ -54,7 +54,7 @@ from gmm._values.covariance import (
 
 _REFINED = 3  # cells at most, …
 _REACH = 0.02  # … that become the best if their log-likelihood grows by this, in nats per row
-_NOT_FOUND_AGAIN = (
+_NO_REPEAT = (
     "expected fresh starts to find the best cell's solution again, got none of {}: there may be better ones; "
     "a larger n_init looks for them"
 )
@@ -246,9 +246,10 @@ class _Search:
     def run(self, callback: Callable[[Progress], object] | None) -> Selection:
         stopped, reports = False, _Reports(self._request, callback)
         for number in range(self._request.template.n_init):
-            stopped = stopped or self._solve_all(number, reports)
-            if not stopped:
-                self._improve()
+            stopped = self._solve_all(number, reports)
+            if stopped:
+                break
+            self._polish()
         self._measure(self._engine.outcomes)
         entries = [self._entry(K, name) for K, name in self._request.cells]
         complete = not stopped and not self._clock.is_up()
@@ -256,7 +257,7 @@ class _Search:
         best = selection.best_index
         fresh, again = self._contenders.fresh_attempts(self._request.key(*self._request.cells[best]))
         if fresh and not again and complete and selection.status[best] == OK:
-            warn(_NOT_FOUND_AGAIN.format(fresh), raisable(ConvergenceWarning))
+            warn(_NO_REPEAT.format(fresh), raisable(ConvergenceWarning))
         return replace(selection, n_fresh_starts=fresh, n_found_again=again)
 
     def _solve_all(self, number: int, reports: _Reports) -> bool:
@@ -281,10 +282,10 @@ class _Search:
                 break
         return False
 
-    def _improve(self) -> None:
+    def _polish(self) -> None:
         """Let cells begin from each other, refine the best ones, and then all if requested."""
         self._set_bar()
-        self._exchange()
+        self._grow_and_shrink()
         self._set_bar()
         scores = self._scores()
         reach = min(scores.values(), default=inf) + 2 * _REACH * self._rows.all_rows.survey.weight
@@ -299,7 +300,7 @@ class _Search:
         self._engine.unstick(sorted(self._engine.outcomes, key=self._size))
         self._contenders.settle()
 
-    def _exchange(self) -> None:
+    def _grow_and_shrink(self) -> None:
         """Let cells begin from new solutions of one component more, and of one component fewer."""
         outcomes, engine = self._engine.outcomes, self._engine
         # With too few rows for a number of components, its cells stay failed: they get no start from others.
