@@ -95,10 +95,14 @@ def test_units_of_columns_and_names():
 def test_noise_and_components_without_rows_are_no_obstacle():
     rows = np.concatenate([REFERENCE, np.random.default_rng(0).uniform(-20, 20, (80, 2))])
     noisy = GaussianMixture(3, noise=True, random_state=0).fit(rows)
+    calm, moved = week(400, 8), week(400, 8, means=MEANS + 0.8)
     assert not drift(noisy, rows[::5], rows).alarm
+    assert drift(noisy, moved, rows).alarm
     empty = GaussianMixture.from_parameters([*WEIGHTS * 0.999, 0.001], [*MEANS, [90.0, 90.0]], [np.eye(2)] * 4)
-    assert not drift(empty, week(400, 8), REFERENCE).alarm
-    assert not drift(FIT.from_parameters([1], [[0, 0]], [np.eye(2) * 9]), week(400, 8), REFERENCE).alarm
+    one = FIT.from_parameters([1], [[0, 0]], [np.eye(2) * 9])
+    for fit in (empty, one):
+        assert not drift(fit, calm, REFERENCE).alarm
+        assert drift(fit, moved, REFERENCE).alarm
 
 
 def test_more_directions_than_the_reference_bears_are_left_out():

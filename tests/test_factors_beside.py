@@ -273,3 +273,10 @@ def test_the_command_line_shows_loadings_and_noise(table, capsys, tmp_path):
     np.testing.assert_allclose(document["loadings"], mixture.loadings_)
     np.testing.assert_allclose(document["noise_variances"], mixture.noise_variance_)
     assert "Loadings of each group" in (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
+def test_the_noise_of_a_matrix_that_is_not_positive_definite_is_an_error():
+    good = np.array([[[2.0, 1.0, 0.5], [1.0, 3.0, 0.5], [0.5, 0.5, 1.0]]])
+    bad = -np.eye(3)[None]
+    with pytest.raises(ValueError, match="component 1 is not positive definite"):
+        mstep.noise_of_factors(np.concatenate([good, bad]), 1)

@@ -447,7 +447,7 @@ def test_the_changes_of_a_drift_are_bars_beside_what_chance_does():
     ax = plot_drift(found)
     np.testing.assert_allclose([bar.get_width() for bar in ax.patches], [*found.growth, *found.movement])
     assert [label.get_text() for label in ax.get_yticklabels()] == ["component 0", "component 1", "x0", "x1"]
-    assert [line.get_xdata()[0] for line in ax.lines] == [-found.sure, found.sure, 0]
-    assert len(found.changes()) == sum(abs(bar.get_width()) > found.sure for bar in ax.patches)
+    assert [line.get_xdata()[0] for line in ax.lines] == [-found.limit, found.limit, 0]
+    assert len(found.changes()) == sum(abs(bar.get_width()) > found.limit for bar in ax.patches)
     with pytest.raises(TypeError, match=r"gmm\.analysis\.drift"):
         plot_drift(rows)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gmm._fitting.racing import best_of, is_hopeless, short_runs
-from gmm._passes.problem import Problem
+from gmm._passes.problem import Beginning, Problem, SolverSettings
 from gmm._passes.solver import SolverRun
 from gmm._passes.trace import PassRecord
 from gmm._rows.sources import ArraySource
@@ -132,3 +132,27 @@ def test_a_run_asks_no_more_of_what_it_improves_than_that_a_pass_can_read_it():
     run = SolverRun(Halving(), max_iter=9, callback=lambda iteration: seen.append(iteration.parameters))
     assert run.go().result.parameters == seen[-1] == Posterior(0.0625)
     assert run.result.trace.reason == "small"
+
+
+@pytest.mark.parametrize("accelerated", [True, False])
+def test_a_run_that_is_left_below_a_lead_goes_on_where_it_paused(accelerated):
+    rows = np.random.default_rng(1).normal(size=(500, 3))
+    begin, settings = Beginning(mixture(rows[:4])), SolverSettings(1e-9, 100, accelerated=accelerated)
+    one = problem(rows)
+    with one.e_step() as e_step:
+        run, whole = (one.run(e_step, begin, settings) for _ in range(2))
+        assert len(run.go(6, lead=1e9).passes) == 2
+        assert not run.ended
+        assert len(run.go(6).passes) == 8
+        assert [record.lower_bound for record in run.passes] == [record.lower_bound for record in whole.go(8).passes]
+
+
+@pytest.mark.parametrize("accelerated", [True, False])
+def test_a_leg_that_a_lead_does_not_end_is_compiled(accelerated, monkeypatch):
+    rows = np.random.default_rng(1).normal(size=(500, 3))
+    begin, settings = Beginning(mixture(rows[:4])), SolverSettings(1e-9, 100, accelerated=accelerated)
+    one, calls, advance = problem(rows), [], SolverRun._advance
+    monkeypatch.setattr(SolverRun, "_advance", lambda *each: (calls.append(each), advance(*each))[1])
+    with one.e_step() as e_step:
+        assert len(one.run(e_step, begin, settings).go(30, lead=-1e9).passes) == 30
+    assert len(calls) <= 2

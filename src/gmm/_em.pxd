@@ -13,7 +13,7 @@ cdef class Scratch:
     cdef PassPlan plan                    # that the workspace is laid out for, …
     cdef Py_ssize_t n_rows                # … and its number of rows: 0 before `Plan.begin`
     cdef Py_ssize_t next_lane             # after those in the sums
-    cdef object owner                     # the `CandidateRows` that alone have used the workspace since `make_ready`
+    cdef object owner                     # the `CandidateRows` that alone has used the workspace since `make_ready`
     cdef double[::1] buffer
     cdef double[::1] room                 # of the plans of `CandidateRows`
 
@@ -60,8 +60,8 @@ cdef void write_lanes(
     const PassPlan* plan, const Rows* rows, Py_ssize_t first, Py_ssize_t last, Workspace* workspace,
 ) noexcept nogil
 
-# Walks all lanes, and goes on as `run_quasi_newton` does.
-cdef Py_ssize_t ascend(
+# Here so that the pass is compiled once: walks all lanes, then `run_quasi_newton`.
+cdef Py_ssize_t walk_and_run_quasi_newton(
     PassPlan* plan, const LoopInputs* inputs, double* room, bint repair_empty, Workspace* workspace, Moments* moments,
     State* state, double* records,
 ) noexcept nogil

@@ -638,7 +638,7 @@ cdef void write_lanes(
     walk(plan, rows, first, last, workspace, False)
 
 
-cdef Py_ssize_t ascend(
+cdef Py_ssize_t walk_and_run_quasi_newton(
     PassPlan* plan, const LoopInputs* inputs, double* room, bint repair_empty, Workspace* workspace, Moments* moments,
     State* state, double* records,
 ) noexcept nogil:

@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import disjoint_base
 
-from gmm._em import RowTable, Scratch
+from gmm._em import RowTable
 from gmm._kernel.mstep import QuasiNewtonState
 from gmm._values.layouts import Layout
 
@@ -27,7 +27,6 @@ class Loop:
     def largest_product(self) -> float: ...
     def run_quasi_newton(
         self,
-        scratch: Scratch,
         *,
         at_most: int,
         state: QuasiNewtonState,

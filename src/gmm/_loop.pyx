@@ -1,7 +1,7 @@
 """Passes over rows in memory and the steps between them, in turn: one call of Python for many passes."""
 from libc.math cimport INFINITY
 
-from gmm._em cimport RowTable, Scratch, ascend
+from gmm._em cimport RowTable, Scratch, walk_and_run_quasi_newton
 from gmm._kernel.estimate cimport Estimate
 from gmm._kernel.layout cimport is_layout, is_pooled
 from gmm._kernel.leaves cimport is_twin
@@ -31,6 +31,7 @@ cdef class Loop:
 
     cdef PassPlan plan
     cdef RowTable table
+    cdef Scratch scratch
     cdef const double[::1] origin, reach
     cdef double[::1] room, buffer
     cdef LoopInputs inputs
@@ -45,7 +46,7 @@ cdef class Loop:
             raise ValueError(f"expected one row at least and a known layout, got {table.rows.n} and {moments.code}")
         expect("origin", origin.shape[0], plan.n_features)
         expect("reach", reach.shape[0], plan.n_features)
-        self.table, self.origin, self.reach = table, origin, reach
+        self.table, self.scratch, self.origin, self.reach = table, Scratch(), origin, reach
         self.inputs.origin, self.inputs.reach = &origin[0], &reach[0]
         self.inputs.single, self.inputs.form = single, form
 
@@ -57,8 +58,8 @@ cdef class Loop:
         return self.plan.n_features ** 3 if is_pooled(self.plan.layout) else 0
 
     def run_quasi_newton(
-        self, Scratch scratch not None, *, Py_ssize_t at_most, QuasiNewtonState state not None, bint repair_empty,
-        double lead, double catch_up, double pass_limit, double call_limit, allowed=None, scatter=None,
+        self, *, Py_ssize_t at_most, QuasiNewtonState state not None, bint repair_empty, double lead, double catch_up,
+        double pass_limit, double call_limit, allowed=None, scatter=None,
     ):
         """Measure the next mixture of `state`, which takes the pass and chooses another, until this needs Python.
 
@@ -95,14 +96,13 @@ cdef class Loop:
         self.inputs.at_most = 1 + <Py_ssize_t>others if others < at_most - 1 else at_most
         self.inputs.scatter = NULL if common is None else &common[0, 0]
         self.inputs.lead, self.inputs.catch_up = lead, catch_up
-        if scratch.owner is not self or not same_workspace(&scratch.plan, plan):
-            scratch.make_ready(plan, self.table.rows.n)
+        if self.scratch.n_rows == 0 or not same_workspace(&self.scratch.plan, plan):
+            self.scratch.make_ready(plan, self.table.rows.n)
         records, moments = np.empty((self.inputs.at_most, 4)), moments_in(&self.buffer[0], K, plan.n_features)
-        scratch.workspace.n_nodes = 0
+        self.scratch.workspace.n_nodes = 0
         with nogil:
-            n = ascend(plan, &self.inputs, &self.room[0], repair_empty, &scratch.workspace, &moments, &state.state,
-                       &records[0, 0])
-        scratch.owner = self
+            n = walk_and_run_quasi_newton(plan, &self.inputs, &self.room[0], repair_empty, &self.scratch.workspace,
+                                          &moments, &state.state, &records[0, 0])
         return [(records[i, 0], records[i, 1], records[i, 2], records[i, 3] > 0) for i in range(n)]
 
     cdef int prepare_next(self, QuasiNewtonState state, const double[:, ::1] allowed) except -1:

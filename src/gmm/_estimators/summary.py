@@ -70,7 +70,7 @@ class Summary:
             headings=("", "weight", *feature_names[:n_columns]),
             rows=_rows(parameters, n_rows, n_columns),
             omissions=_omissions(K - n_rows, d - n_columns),
-            factors=_explained(parameters, n_rows, least),
+            factors=_noise_share(parameters, n_rows, least),
             ending=f"{fit.ending} ({fit.reason}), {objective} {lower_bound:.6g} nats" if fit else "",
             weights=tuple(parameters.weights[:n_rows].tolist()),
             objective=objective,
@@ -130,7 +130,7 @@ def _omissions(n_components: int, n_features: int) -> str:
     return f"… and {', '.join(missing)}" if missing else ""
 
 
-def _explained(parameters: MixtureParameters, n_rows: int, least: float) -> str:
+def _noise_share(parameters: MixtureParameters, n_rows: int, least: float) -> str:
     """Tell what the factors of each component leave as noise: the mean share of the columns' variances."""
     if not isinstance(parameters.model, FactorModel):
         return ""

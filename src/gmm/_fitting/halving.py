@@ -201,8 +201,8 @@ def best_candidate(
             [seeding_uniforms(schedule.n_greedy(n), K, rng) for K, n in sizes.items()],
             # Also where the part may not be in float32: here variances are about 1, and clusters spherical or diagonal.
             [_scaled(view, part.survey.centre, limit) for view in views_of(part, model.moments)],
-            _rows(part, sample, model, limit * schedule.single),
-            _rows(sample, sample, model, limit * schedule.single_throughout),
+            _rows(part, sample, model, limit if schedule.single else 0.0),
+            _rows(sample, sample, model, limit if schedule.single_throughout else 0.0),
             n_effective=n_effective,
             fewest_rows=fewest_rows(model, sample.n_features),
             thin=THIN,

@@ -14,7 +14,7 @@ from libc.float cimport DBL_EPSILON
 from libc.math cimport INFINITY, exp, fabs, isfinite, log
 from libc.string cimport memcpy, memset
 
-from gmm._kernel.axes cimport WIDEST_PRODUCT, axes_workspace_size, in_axes, principal_axes
+from gmm._kernel.axes cimport WIDEST_PRODUCT, axes_workspace_size, principal_axes
 from gmm._kernel.blas cimport multiply_first_transposed
 from gmm._kernel.cholesky cimport invert_dense
 from gmm._kernel.family cimport NoisePrior
@@ -50,7 +50,7 @@ cdef struct Analysis:
 
 cdef inline Py_ssize_t factors_workspace_size(Py_ssize_t K, Py_ssize_t d, Py_ssize_t q) noexcept nogil:
     """In doubles, whatever the number of components, which are analysed in turn."""
-    return 4 * d * d + 10 * d + max(axes_workspace_size(d), 2 * d * d)
+    return 4 * d * d + 10 * d + max(axes_workspace_size(d), d * d)
 
 
 cdef inline Analysis analysis_in(double* room, Py_ssize_t d, Py_ssize_t q) noexcept nogil:
@@ -233,20 +233,22 @@ cdef inline double descend(
 
 # ------------------------------------------------------------------------------------------ where it begins
 
-cdef inline bint set_target(
+cdef inline double set_target(
     Analysis* a, const double* covariance,         # IN (d, d) C
 ) noexcept nogil:
-    """Take in C⁻¹; return whether C is positive definite."""
+    """Take in C⁻¹; return log|C|, infinite where C is not positive definite."""
     cdef Py_ssize_t d = a.d, r
+    cdef double total
     cdef double* factor = a.summand
     memcpy(factor, covariance, d * d * sizeof(double))
-    if not isfinite(invert_dense(factor, d)):
-        return False
+    total = -2 * invert_dense(factor, d)
+    if not isfinite(total):
+        return INFINITY
     for r in range(d):
         a.weights[r] = 1
     weighted_gram(factor, a.weights, d, d, a.precision, a.room)
     mirror(a.precision, d)
-    return True
+    return total
 
 
 cdef inline void set_least(
@@ -279,22 +281,6 @@ cdef inline void other_noise(Analysis* a, unsigned int* state) noexcept nogil:
         a.logs[j] = max(-7 * (state[0] / 4294967296.) ** 2 - log(a.precision[j * d + j]), a.lowest[j])
 
 
-cdef inline double objective_of(
-    Analysis* a, const double* before, const double* covariance,        # IN (d, d)
-) noexcept nogil:
-    """Return log|Σ| + tr Σ⁻¹C, infinite where Σ is not positive definite."""
-    cdef Py_ssize_t d = a.d, j
-    cdef double total
-    memcpy(a.summand, before, d * d * sizeof(double))
-    total = -2 * invert_dense(a.summand, d)
-    if not isfinite(total):
-        return INFINITY
-    in_axes(a.summand, covariance, d, a.room, a.room + d * d)
-    for j in range(d):
-        total += a.room[j * d + j]
-    return total
-
-
 cdef inline double take_apart(
     Analysis* a, const double* covariance,         # IN (d, d) of the model
 ) noexcept nogil:
@@ -303,11 +289,12 @@ cdef inline double take_apart(
     Return by how much it is missed, at most 0 where it is there; infinite where the matrix is not definite.
     """
     cdef Py_ssize_t d = a.d, attempt
-    cdef double enough = objective_of(a, covariance, covariance), best = INFINITY, found
+    cdef double enough = set_target(a, covariance), best = INFINITY, found
     cdef unsigned int state = 1
-    enough += 1e-10 * (d + fabs(enough))
-    if not set_target(a, covariance):
+    if not enough < INFINITY:
         return INFINITY
+    enough += d
+    enough += 1e-10 * (d + fabs(enough))
     for attempt in range(MOST_STARTS):
         if attempt == 0:
             first_noise(a)
@@ -335,7 +322,7 @@ cdef inline bint analyse(
     cdef bint goes_on
     set_least(a, least, covariance)
     goes_on = previous != NULL and take_apart(a, previous) < INFINITY
-    if not set_target(a, covariance):
+    if not set_target(a, covariance) < INFINITY:
         return False
     if goes_on:
         before = descend(a, -INFINITY, NULL)

@@ -448,7 +448,7 @@ def noise_of_factors(const double[:, :, ::1] covariances, Py_ssize_t n_factors, 
         if missed > 0 and least > 0:
             factors.set_least(&analysis, 0, &covariances[k, 0, 0])
             missed = factors.take_apart(&analysis, &covariances[k, 0, 0])
-        if not factors.descend(&analysis, -INFINITY, NULL) < INFINITY:
+        if not (missed < INFINITY and factors.descend(&analysis, -INFINITY, NULL) < INFINITY):
             raise ValueError(f"the matrix of component {k} is not positive definite")
         for j in range(d):
             into[k, j] = analysis.roots[j] * analysis.roots[j]
@@ -606,7 +606,7 @@ cdef class QuasiNewtonState:
         Returns
         -------
         lower_bound, objective, remaining : float
-            As `gmm._em.Plan.run_quasi_newton` returns them.
+            As `gmm._loop.Loop.run_quasi_newton` returns them.
         accepted : bool
         """
         cdef const double[:, ::1] origins = np.ascontiguousarray(statistics.origins)

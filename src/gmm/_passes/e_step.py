@@ -55,7 +55,8 @@ class EStep:
     form : int
         Form to use instead of the one that the pass would choose: see `gmm._em.Plan`.
     beside : EStep, optional
-        Open as well, for passes that alternate with these: its threads and scratch memory are used.
+        Open as well, for passes that alternate with these: its threads are used, and its scratch
+        memory except by `run_quasi_newton` over rows in memory.
     pattern : Pattern, optional
         Pass over the rows of a pattern of the source alone, which `walk` is given.
     """
@@ -201,7 +202,8 @@ class EStep:
         passes = None
         if self._source.resident is not None:
             alone = self._n_threads == 1
-            passes = self._resident.ascend(state, at_most, alone=alone, repair_empty=repair_empty, lead=lead)
+            run = self._resident.run_quasi_newton
+            passes = run(state, at_most, alone=alone, repair_empty=repair_empty, lead=lead)
         if passes is None:
             statistics, rounding = self.rounded(WhitenedMixture(self._moments, *state.next(), noise))
             with blas_alone(state.work):

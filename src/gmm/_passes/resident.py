@@ -21,12 +21,10 @@ Record = tuple[float, float, float, bool]
 class ResidentPasses:
     """Passes of one worker over rows in memory.
 
-    `loop` has the rows, and `scratch` is its own; `known` are the classes of the rows, and `scatter` returns their
-    scatter about the origin.
+    `loop` has the rows; `known` are their classes, and `scatter` returns their scatter about the origin.
     """
 
     loop: _loop.Loop
-    scratch: _em.Scratch
     known: KnownClasses
     scatter: Callable[[], Array]
 
@@ -46,16 +44,15 @@ class ResidentPasses:
         assert rows is not None  # others are passed over one pass at a time
         table = _em.RowTable(rows.rows, rows.sample_weight, known.codes if known else None)
         loop = _loop.Loop(table, moments, origin, reach, single=single, form=form)
-        return cls(loop, _em.Scratch(), known, scatter)
+        return cls(loop, known, scatter)
 
-    def ascend(
+    def run_quasi_newton(
         self, state: QuasiNewtonState, at_most: int, *, alone: bool, repair_empty: bool, lead: float
     ) -> list[Record] | None:
         """Make passes as `EStep.run_quasi_newton` does; None if one is worth threads, unless the worker is `alone`."""
         work = state.work
         with blas_alone(max(self.loop.largest_product, work)):
             return self.loop.run_quasi_newton(
-                self.scratch,
                 at_most=1 if work > PASS_WORTH_THREADS else at_most,
                 state=state,
                 repair_empty=repair_empty,

@@ -231,7 +231,7 @@ class SolverRun(Generic[P]):
 
     def _advance(self, at_most: int, lead: float) -> None:
         began = perf_counter()
-        records = self._solver.advance(at_most, lead / self._unit)
+        records = self._solver.advance(at_most, lead / self._unit if len(self.passes) < 2 else -math.inf)
         if self._unit != 1:
             records = [record.times(self._unit) for record in records]
         self.passes += records

@@ -51,9 +51,9 @@ class TextbookEM:
         return tuple(self._m_step.repaired)
 
     def advance(self, at_most: int, lead: float = -math.inf) -> list[PassRecord]:
-        """Make the pending update, then one or more passes; a run that begins below a lead makes two at most."""
+        """Make the pending update, then one or more passes; before a lead, two in all at most."""
         if lead > -math.inf:
-            at_most = min(at_most, max(1, 2 - len(self._bounds)))
+            at_most = min(at_most, 2 - len(self._bounds))
         if self._statistics is not None:
             self.parameters = self._m_step(self._statistics, self.parameters)
         family, repair_empty = self._m_step.family(self.parameters), self._m_step.repair_empty

@@ -46,7 +46,7 @@ def plot_drift(drift: Drift, *, ax: Axes | None = None) -> Axes:
     with axes_of(ax) as target:
         inks, shades = inks_of(target), colours(K)
         target.barh(np.arange(K + d), errors, color=[*shades, *[inks.row] * d], height=0.7, zorder=2)
-        for edge in (-drift.sure, drift.sure):
+        for edge in (-drift.limit, drift.limit):
             target.axvline(edge, color=inks.faint, lw=1.0, ls=(0, (4, 3)), zorder=1)
         target.axvline(0, color=inks.ink, lw=0.8, zorder=3)
         target.set_yticks(np.arange(K + d), [*(f"component {k}" for k in range(K)), *drift.columns])

@@ -102,7 +102,6 @@ class Starts:
         noise: Noise = NO_NOISE,
         places: Array | None = None,
     ) -> None:
-        self._samples = [sample, *(dense_parts(sample, noise) if noise else ())]
         self._start = STARTS[str(template.init_params)]
         self._several = template.init_params == "kmeans"
         self._seeds, self._places = seeds, places
@@ -112,18 +111,19 @@ class Starts:
         objective, n_threads = Objective(models[0], template.reg_covar), template.n_threads
         self._request = StartRequest(1, objective, n_threads, moments=self.moments)
         self._portfolios = [
-            Portfolio(rows, self.moments, np.random.default_rng(seeds[0]), n_threads) for rows in self._samples
+            Portfolio(rows, self.moments, np.random.default_rng(seeds[0]), n_threads)
+            for rows in (sample, *(dense_parts(sample, noise) if noise else ()))
         ]
 
     def of(self, n_components: int, number: int) -> list[SufficientStatistics]:
         """Return the starts of `n_components` by the seed of this number."""
-        rng, samples = np.random.default_rng([self._seeds[number], n_components]), self._enough(n_components)
+        rng, portfolios = np.random.default_rng([self._seeds[number], n_components]), self._enough(n_components)
         if self._several:
-            portfolios, first = self._portfolios[: len(samples)], number == 0
+            first = number == 0
             starts = [start for each in portfolios for start in each.partitions(n_components, rng, first=first)]
         else:
             request = self._request._replace(n_components=n_components)
-            starts = [self._start(rows, request, rng) for rows in samples]
+            starts = [self._start(each.sample, request, rng) for each in portfolios]
         return [self._in_places(start) for start in starts]
 
     def _in_places(self, start: SufficientStatistics) -> SufficientStatistics:
@@ -136,16 +136,16 @@ class Starts:
         first = linear_sum_assignment((away**2).sum(axis=-1))[1]
         return start.reordered(np.append(first, np.setdiff1d(np.arange(len(start.counts)), first)))
 
-    def _enough(self, n_components: int) -> list[ArraySource]:
-        """Return the sample, and those of its dense parts that have more rows than components."""
-        return [rows for rows in self._samples if rows is self._samples[0] or rows.n_rows > n_components]
+    def _enough(self, n_components: int) -> list[Portfolio]:
+        """Return the portfolios of the sample and of its dense parts with more rows than components."""
+        return [each for each in self._portfolios if each is self._portfolios[0] or each.sample.n_rows > n_components]
 
     def fresh(self, settings: FitSettings, number: int, n_threads: int | None) -> SufficientStatistics:
         """Return one start of a cell by itself, another one for each `number`."""
         K = settings.n_components
-        samples, request = self._enough(K), StartRequest(K, settings.objective.of_components, n_threads)
+        portfolios, request = self._enough(K), StartRequest(K, settings.objective.of_components, n_threads)
         rng = np.random.default_rng([self._seeds[0], K, number])
-        return self._in_places(self._start(samples[number % len(samples)], request, rng))
+        return self._in_places(self._start(portfolios[number % len(portfolios)].sample, request, rng))
 
     def halfway(
         self, parameters: MixtureParameters, statistics: SufficientStatistics, number: int, n_threads: int | None

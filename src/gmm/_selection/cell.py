@@ -230,7 +230,7 @@ class Cell:
         if not isinstance(first, SolverRun):
             return present, False
         if not self.rows.whole:
-            self._race_on([first], _RACE_ON_SAMPLE + _SECOND_HEAT - _RACE)
+            _race_on([first], _RACE_ON_SAMPLE + _SECOND_HEAT - _RACE)
             if first.lower_bound < present.race_bound + _BETTER:
                 return present, first.lower_bound > present.race_bound - _BETTER
         try:
@@ -286,17 +286,10 @@ class Cell:
                 failure = leg
         runs.sort(key=lambda run: -run.lower_bound)
         if not self.rows.whole:
-            lead = max([run.lower_bound for run in runs[:1]], default=-inf)
-            runs = [run for run in runs[:_HEAT] if run.lower_bound >= lead - _RIVALRY]
-            self._race_on(runs, _SECOND_HEAT)
+            runs = [run for run in runs[:_HEAT] if run.lower_bound >= runs[0].lower_bound - _RIVALRY]
+            _race_on(runs, _SECOND_HEAT)
             runs.sort(key=lambda run: -run.lower_bound)
         return runs, failure
-
-    def _race_on(self, runs: Sequence[SolverRun], passes: int) -> None:
-        """Make further passes; a run that ends in a singular covariance is left before that."""
-        for run in runs:
-            with suppress(SingularMatrixError):
-                run.go(passes)
 
     def _paced(self, worker: Worker, solution: Solution) -> Solution:
         """Measure what a solution reaches in a race."""
@@ -358,3 +351,10 @@ class Cell:
         bounds = [record.lower_bound for record in run.passes[-RECENT:]]
         remaining = _GAIN_SAFETY * run.passes[-1].remaining if run.passes else inf
         return is_hopeless(bounds, target + CRITERION_ACCURACY / self.rows.all_rows.survey.weight, remaining=remaining)
+
+
+def _race_on(runs: Sequence[SolverRun], passes: int) -> None:
+    """Make further passes; a run that ends in a singular covariance is left before that."""
+    for run in runs:
+        with suppress(SingularMatrixError):
+            run.go(passes)

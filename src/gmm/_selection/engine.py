@@ -215,14 +215,14 @@ class Engine:
 
     def grow(self, keys: Sequence[Key]) -> None:
         """Continue from solutions of one component fewer that are new."""
-        self._go({key: self._less(key) for key in keys})
+        self._continue_from({key: self._less(key) for key in keys})
 
     def shrink(self, keys: Sequence[Key]) -> None:
         """Continue from solutions of one component more."""
-        d = self._n_features
-        self._go({key: [Key(key.n_components + 1, same_as(key.model, key.n_components + 1, d))] for key in keys})
+        d, larger = self._n_features, {key: key.n_components + 1 for key in keys}
+        self._continue_from({key: [Key(K, same_as(key.model, K, d))] for key, K in larger.items()})
 
-    def _go(self, sources: Mapping[Key, Sequence[Key]]) -> None:
+    def _continue_from(self, sources: Mapping[Key, Sequence[Key]]) -> None:
         self._diagnose(chain.from_iterable(sources.values()))
         self._improve_by(sources)
         self._share(list(sources))

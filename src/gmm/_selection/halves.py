@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from gmm._estimators.mixture import GaussianMixture
 from gmm._exceptions import ConvergenceWarning
@@ -36,8 +35,7 @@ Halves = tuple[Rows, Rows]
 Fits = tuple[Sequence[GaussianMixture], Sequence[GaussianMixture]]
 _Result = TypeVar("_Result", "SplitLRT", "Stability")
 
-
-_RANDOM_LABELS = 20  # pairs whose mean disagreement is 1
+_RANDOM_LABELS = 20  # pairs of random labellings; disagreements are in units of their mean
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -209,17 +207,26 @@ def split_lrt(
     >>> test.confidence_set()
     array([2, 3])
     """
+    check_callback(callback)
+    parameters = {"covariance_type": covariance_type, "n_init": n_init} | parameters
+    check_comparable(parameters, split_lrt.__name__)
     if parameters.get("prior") is not None:
         raise refusal("a prior", "split_lrt")
     if parameters.get("noise", False) is not False:
         raise refusal("noise", "split_lrt")
-    tested = _numbers(n_components, 1)
-    fitted = sorted({*tested, *range(tested[0] + 1, tested[-1] + 2)})
-    experiment = _Experiment(
-        split_lrt.__name__, fitted, {"covariance_type": covariance_type, "n_init": n_init} | parameters, n_threads
+    numbers = _numbers(n_components, 1)
+    all_numbers = sorted({*numbers, *range(numbers[0] + 1, numbers[-1] + 2)})
+    values = _of_each_split(
+        split_lrt.__name__,
+        X,
+        all_numbers,
+        parameters,
+        partial(_log_e_values, numbers=numbers),
+        n_splits=n_splits,
+        random_state=random_state,
+        n_threads=n_threads,
     )
-    values = experiment.values(X, n_splits, random_state, partial(_log_e_values, tested=tested))
-    return _collected(SplitLRT(np.array(tested), np.empty((len(tested), 0)), n_splits), values, callback)
+    return _collected(SplitLRT(np.array(numbers), np.empty((len(numbers), 0)), n_splits), values, callback)
 
 
 def stability(
@@ -288,48 +295,55 @@ def stability(
     >>> stability(X, range(2, 6), random_state=0).best
     3
     """
-    compared = _numbers(n_components, 2)
-    experiment = _Experiment(
-        stability.__name__, compared, {"covariance_type": covariance_type, "n_init": n_init} | parameters, n_threads
+    check_callback(callback)
+    parameters = {"covariance_type": covariance_type, "n_init": n_init} | parameters
+    check_comparable(parameters, stability.__name__)
+    numbers = _numbers(n_components, 2)
+    values = _of_each_split(
+        stability.__name__,
+        X,
+        numbers,
+        parameters,
+        _disagreements,
+        n_splits=n_splits,
+        random_state=random_state,
+        n_threads=n_threads,
     )
-    values = experiment.values(X, n_splits, random_state, _disagreements)
-    return _collected(Stability(np.array(compared), np.empty((len(compared), 0)), n_splits), values, callback)
+    return _collected(Stability(np.array(numbers), np.empty((len(numbers), 0)), n_splits), values, callback)
 
 
-@dataclass(frozen=True)
-class _Experiment:
-    """Mixtures with each of some numbers of components, fitted to both halves of the rows, again and again."""
+def _of_each_split(
+    caller: str,
+    X: Any,
+    numbers: Sequence[int],
+    parameters: dict[str, Any],
+    measure: Callable[[Halves, Fits], Array],
+    *,
+    n_splits: int,
+    random_state: Seed,
+    n_threads: int | None,
+) -> Generator[Array, None, None]:
+    """Return a measure of the fits to both halves of each split, in order; rows are checked before the first."""
+    source, _ = as_source(X, None, estimator=caller, min_rows=2, missing=parameters.get("missing", "error"))
+    rows = as_one_array(source, caller, gaps=True).rows
+    check_enough_rows(len(rows) // 2, numbers[-1])
+    rng = np.random.default_rng(common_seed(random_state))
+    seeds = rng.integers(2**31, size=check_whole(n_splits, "n_splits")).tolist()
 
-    caller: str
-    numbers: Sequence[int]
-    parameters: dict[str, Any]
-    n_threads: int | None
+    def measured(seed: int, n_threads: int | None) -> Array:
+        order = np.random.default_rng(seed).permutation(len(rows))
+        one, other = (rows[np.sort(part)] for part in np.array_split(order, 2))
+        how = COMPARISON_DEFAULTS | parameters | {"random_state": seed, "n_threads": n_threads}
+        return measure((one, other), (_fits(one, numbers, how), _fits(other, numbers, how)))
 
-    def values(
-        self, X: Any, n_splits: int, random_state: Seed, measure: Callable[[Halves, Fits], Array]
-    ) -> Generator[Array, None, None]:
-        """Return what is measured of each split, in order; everything is checked before the first."""
-        check_comparable(self.parameters, self.caller)
-        missing = self.parameters.get("missing", "error")
-        source, _ = as_source(X, None, estimator=self.caller, min_rows=2, missing=missing)
-        rows = as_one_array(source, self.caller, gaps=True).rows
-        check_enough_rows(len(rows) // 2, self.numbers[-1])
-        rng = np.random.default_rng(common_seed(random_state))
-        seeds = rng.integers(2**31, size=check_whole(n_splits, "n_splits")).tolist()
+    work = float(len(rows) / 2 * numbers[-1] * rows.shape[1] ** 2)
+    return replicated(measured, seeds, work=work, n_threads=n_threads)
 
-        def measured(seed: int, n_threads: int | None) -> Array:
-            dealt = np.random.default_rng(seed).permutation(len(rows))
-            one, other = (rows[np.sort(part)] for part in np.array_split(dealt, 2))
-            return measure((one, other), (self._fits(one, seed, n_threads), self._fits(other, seed, n_threads)))
 
-        work = float(len(rows) / 2 * self.numbers[-1] * rows.shape[1] ** 2)
-        return replicated(measured, seeds, work=work, n_threads=self.n_threads)
-
-    def _fits(self, half: Rows, seed: int, n_threads: int | None) -> list[GaussianMixture]:
-        how = COMPARISON_DEFAULTS | self.parameters | {"random_state": seed, "n_threads": n_threads}
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            return [GaussianMixture(K, **how).fit(half) for K in self.numbers]
+def _fits(half: Rows, numbers: Sequence[int], how: dict[str, Any]) -> list[GaussianMixture]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return [GaussianMixture(K, **how).fit(half) for K in numbers]
 
 
 def _numbers(n_components: int | Iterable[int], least: int) -> list[int]:
@@ -341,7 +355,6 @@ def _numbers(n_components: int | Iterable[int], least: int) -> list[int]:
 def _collected(
     result: _Result, values: Generator[Array, None, None], callback: Callable[[_Result], object] | None
 ) -> _Result:
-    check_callback(callback)
     with closing(values):
         for column in values:
             result = replace(result, splits=np.column_stack([result.splits, column]))
@@ -351,9 +364,9 @@ def _collected(
     return result
 
 
-def _log_e_values(halves: Halves, fits: Fits, tested: Sequence[int]) -> Array:
+def _log_e_values(halves: Halves, fits: Fits, numbers: Sequence[int]) -> Array:
     """Return log e-values of one split, (m,), averaged over its two directions (Wasserman et al., equation 8)."""
-    one, other = (_log_ratios(fits[i], fits[1 - i], halves[i], halves[1 - i], tested) for i in range(2))
+    one, other = (_log_ratios(fits[i], fits[1 - i], halves[i], halves[1 - i], numbers) for i in range(2))
     return np.asarray(np.logaddexp(one, other) - np.log(2))
 
 
@@ -362,23 +375,23 @@ def _log_ratios(
     alternatives: Sequence[GaussianMixture],
     half: NDArray[Any],
     other: NDArray[Any],
-    tested: Sequence[int],
+    numbers: Sequence[int],
 ) -> Array:
     """Return log likelihood ratios on a half, (m,), to `nulls` that are fitted there (equation 6).
 
     Each alternative is fitted to the other half, and the one of the best BIC there is compared.
     """
-    highest = {K: max(null.log_likelihood(half) for null in nulls if null.n_components <= K) for K in tested}
+    highest = {K: max(null.log_likelihood(half) for null in nulls if null.n_components <= K) for K in numbers}
     scores = [(each.bic(other), each.log_likelihood(half), each.n_components) for each in alternatives]
-    return np.array([min(score for score in scores if score[2] > K)[1] - highest[K] for K in tested])
+    return np.array([min(score for score in scores if score[2] > K)[1] - highest[K] for K in numbers])
 
 
 def _disagreements(halves: Halves, fits: Fits) -> Array:
     """Return the disagreement of both fits about the second half, (m,), over that of random labels (Lange et al.)."""
-    half, draws = halves[1], np.random.default_rng(len(halves[1]))
-    shares = []
+    half, shares = halves[1], []
     for one, other in zip(*fits, strict=True):
         K = one.n_components
+        draws = np.random.default_rng([len(half), K])
         pairs = draws.integers(K, size=(_RANDOM_LABELS, 2, len(half)))
         by_chance = [_disagreement(first, second, K) for first, second in pairs]
         shares.append(_disagreement(one.predict(half), other.predict(half), K) / np.mean(by_chance))
@@ -387,6 +400,8 @@ def _disagreements(halves: Halves, fits: Fits) -> Array:
 
 def _disagreement(labels: NDArray[np.intp], others: NDArray[np.intp], n_components: int) -> float:
     """Return the smallest share of rows with another label that a renumbering leaves (equation 5)."""
+    from scipy.optimize import linear_sum_assignment
+
     together = np.zeros((n_components + 1, n_components + 1))  # −1, of noise, is the last
     np.add.at(together, (labels, others), 1)
     return float(1 - together[linear_sum_assignment(-together)].sum() / len(labels))

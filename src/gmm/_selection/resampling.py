@@ -373,7 +373,7 @@ def bootstrap_lrt(
 
 
 def check_comparable(parameters: dict[str, Any], caller: str) -> None:
-    """Check parameters of the fits that a test of K components compares.
+    """Check the parameters of fits that are compared.
 
     Raises
     ------
@@ -386,7 +386,7 @@ def check_comparable(parameters: dict[str, Any], caller: str) -> None:
     inapplicable = [name for name in SINGLE_FIT_ONLY if name in parameters]
     if inapplicable:
         raise TypeError(
-            f"{inapplicable[0]} applies to a single fit, not to fits of K and K + 1 components: leave it out"
+            f"{inapplicable[0]} applies to a single fit, not to the fits that {caller} compares: leave it out"
         )
 
 

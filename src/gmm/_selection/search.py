@@ -54,9 +54,9 @@ from gmm._values.covariance import (
 
 _REFINED = 3  # cells at most, …
 _REACH = 0.02  # … that become the best if their log-likelihood grows by this, in nats per row
-_NOT_FOUND_AGAIN = (
-    "expected fresh starts to find the best cell's solution again, got none of {}: there may be better ones; "
-    "a larger n_init looks for them"
+_NO_REPEAT = (
+    "the solution of the best cell, {n_components} {covariance_type}, was found again by none of {n} fresh starts: "
+    "there may be better ones, which another random_state or a larger n_init may find"
 )
 
 
@@ -203,7 +203,15 @@ def select(
     with search_file(template, opened, request.facts, seed, checkpoint=checkpoint, resume=resume) as file:
         template.random_state = seed = seed if file is None else file.seed
         selection = _searched(request, seed, clock, callback, file)
+    _warn_without_repeat(selection)
     return selection if units is None else restored(selection, units, opened)
+
+
+def _warn_without_repeat(selection: Selection) -> None:
+    best, n = selection.best_index, selection.n_fresh_starts
+    if n and not selection.n_found_again and selection.complete and selection.status[best] == OK:
+        cell = {"n_components": selection.n_components[best], "covariance_type": selection.covariance_type[best]}
+        warn(_NO_REPEAT.format(n=n, **cell), raisable(ConvergenceWarning))
 
 
 def _searched(
@@ -246,17 +254,16 @@ class _Search:
     def run(self, callback: Callable[[Progress], object] | None) -> Selection:
         stopped, reports = False, _Reports(self._request, callback)
         for number in range(self._request.template.n_init):
-            stopped = stopped or self._solve_all(number, reports)
-            if not stopped:
-                self._improve()
+            stopped = self._solve_all(number, reports)
+            if stopped:
+                break
+            self._polish()
         self._measure(self._engine.outcomes)
         entries = [self._entry(K, name) for K, name in self._request.cells]
         complete = not stopped and not self._clock.is_up()
         selection = Selection.of(entries, self._request.criterion, complete=complete)
         best = selection.best_index
         fresh, again = self._contenders.fresh_attempts(self._request.key(*self._request.cells[best]))
-        if fresh and not again and complete and selection.status[best] == OK:
-            warn(_NOT_FOUND_AGAIN.format(fresh), raisable(ConvergenceWarning))
         return replace(selection, n_fresh_starts=fresh, n_found_again=again)
 
     def _solve_all(self, number: int, reports: _Reports) -> bool:
@@ -281,10 +288,10 @@ class _Search:
                 break
         return False
 
-    def _improve(self) -> None:
+    def _polish(self) -> None:
         """Let cells begin from each other, refine the best ones, and then all if requested."""
         self._set_bar()
-        self._exchange()
+        self._grow_and_shrink()
         self._set_bar()
         scores = self._scores()
         reach = min(scores.values(), default=inf) + 2 * _REACH * self._rows.all_rows.survey.weight
@@ -299,7 +306,7 @@ class _Search:
         self._engine.unstick(sorted(self._engine.outcomes, key=self._size))
         self._contenders.settle()
 
-    def _exchange(self) -> None:
+    def _grow_and_shrink(self) -> None:
         """Let cells begin from new solutions of one component more, and of one component fewer."""
         outcomes, engine = self._engine.outcomes, self._engine
         # With too few rows for a number of components, its cells stay failed: they get no start from others.

@@ -12,7 +12,7 @@ from gmm._estimators.scorer import Scorer, log_evidence_of
 from gmm._fitting.sampling import Rng
 from gmm._public import publish
 from gmm._rows.sources import ArraySource
-from gmm._uses.pairs import Gaussians, bures, gaussians, kullback_leibler, of_all, products
+from gmm._uses.pairs import Gaussians, bhattacharyya, bures, gaussians, kullback_leibler, log_overlap, of_all
 from gmm._validation.parameters import check_n_samples, check_random_state
 from gmm._validation.scalars import check_choice
 from gmm._values.layouts import Array
@@ -20,7 +20,7 @@ from gmm._values.parameters import MixtureParameters
 
 __all__ = ["Distance", "distance", "match"]
 
-_WASSERSTEIN, _KULLBACK_LEIBLER, _BHATTACHARYYA = KINDS = ("wasserstein", "kullback-leibler", "bhattacharyya")
+KINDS = _WASSERSTEIN, _KULLBACK_LEIBLER, _ = ("wasserstein", "kullback-leibler", "bhattacharyya")
 _NUMBERS_AT_ONCE = 2_000_000
 _MOST_ROUNDS, _SMALL_GAIN = 100, 1e-10  # of a variational bound, in nats
 # Costs are at most 1: with the usual 1e-7, components that are near each other may change places.
@@ -146,7 +146,7 @@ def distance(
     halves = [_log_ratios(f, g, each, (n_samples + 1) // 2, rng) for each in (f, g)]
     with np.errstate(over="ignore", divide="ignore"):
         common, error = _mean(1 / np.cosh(0.5 * np.concatenate(halves)))
-        apart = of_all(lambda x, y: products(x, y)[1], a, b)
+        apart = of_all(bhattacharyya, a, b)
         low, high = _common_bounds(f.weights, g.weights, np.exp(-apart))
         return Distance(0.0 - float(np.log(common)), error / common if common > 0 else np.inf, low, high)
 
@@ -192,7 +192,7 @@ def match(model: FittedMixture, other: FittedMixture) -> NDArray[np.intp]:
 
     a, b, _ = _in_one_unit(fitted_parameters(model), fitted_parameters(other))
     with np.errstate(over="ignore"):
-        costs = np.minimum(of_all(lambda x, y: products(x, y)[1], a, b), _FAR)
+        costs = np.minimum(of_all(bhattacharyya, a, b), _FAR)
     partners = np.full(len(costs), -1, dtype=np.intp)
     own, theirs = linear_sum_assignment(costs)
     partners[own] = theirs
@@ -223,12 +223,12 @@ def _transport(weights: Array, others: Array, costs: Array) -> tuple[Array, floa
     return plan, float((plan * costs).sum())
 
 
-def _log_ratios(f: MixtureParameters, g: MixtureParameters, of: MixtureParameters, n: int, rng: Rng) -> Array:
+def _log_ratios(f: MixtureParameters, g: MixtureParameters, origin: MixtureParameters, n: int, rng: Rng) -> Array:
     """Return log f − log g of n rows drawn from one of the two."""
     scorers, values = (Scorer(f), Scorer(g)), []
     step = max(1, _NUMBERS_AT_ONCE // max(f.n_features, f.n_components, g.n_components))
     for first in range(0, n, step):
-        rows = ArraySource(of.sample(min(step, n - first), rng)[0])
+        rows = ArraySource(origin.sample(min(step, n - first), rng)[0])
         logs = [log_evidence_of(scorer, rows, True) for scorer in scorers]
         values.append(logs[0] - logs[1])
     return np.concatenate(values)
@@ -243,10 +243,9 @@ def _divergence_bounds(weights: Array, others: Array, a: Gaussians, b: Gaussians
     """Return bounds of the Kullback–Leibler divergence of two mixtures."""
     from scipy.special import logsumexp, xlogy
 
-    d = a.means.shape[-1] * a.means.shape[-2]
     apart, within = of_all(kullback_leibler, a, b), of_all(kullback_leibler, a, a)
-    common = of_all(lambda x, y: products(x, y)[0], a, b)
-    entropies = 0.5 * d * (1 + np.log(2 * np.pi)) - a.log_determinants
+    common = of_all(log_overlap, a, b)
+    entropies = 0.5 * a.n_features * (1 + np.log(2 * np.pi)) - a.log_determinants
     of_own, of_other = logsumexp(-within, b=weights, axis=1), logsumexp(common, b=others, axis=1)
     low = max(float(weights @ (of_own - entropies - of_other)), 0.0)
     shares, high, before = weights[:, None] * others, np.inf, np.inf

@@ -18,7 +18,6 @@ from gmm._text.amounts import with_minus
 from gmm._validation.parameters import check_random_state
 from gmm._validation.scalars import check_real, check_whole
 from gmm._values.layouts import Array
-from gmm._values.parameters import MixtureParameters
 
 __all__ = ["Drift", "drift"]
 
@@ -74,7 +73,7 @@ class Drift:
         return self.p_value <= self.level
 
     @property
-    def sure(self) -> float:
+    def limit(self) -> float:
         """Standard errors beyond which a change is named: chance goes there once in a hundred calm weeks."""
         from scipy.special import ndtri
 
@@ -93,7 +92,7 @@ class Drift:
         words = [f"component {k} {'grew' if z > 0 else 'shrank'}" for k, z in enumerate(self.growth)]
         words += [f"{name} {'rose' if z > 0 else 'fell'}" for name, z in zip(self.columns, self.movement, strict=True)]
         ranked = np.argsort(-np.abs(errors), kind="stable")
-        return [f"{words[i]} ({with_minus(f'{errors[i]:+.1f}')} s.e.)" for i in ranked if abs(errors[i]) > self.sure]
+        return [f"{words[i]} ({with_minus(f'{errors[i]:+.1f}')} s.e.)" for i in ranked if abs(errors[i]) > self.limit]
 
 
 def drift(
@@ -167,34 +166,32 @@ def drift(
     >>> gmm.analysis.drift(mixture, week(500, share=0.7), reference).growth > 3
     array([False,  True])
     """
-    mixture = fitted_parameters(model)
     level, n_replicates = check_real(level, "level", "(0, 1)"), check_whole(n_replicates, "n_replicates")
     if level * (n_replicates + 1) < 1:
         least = int(np.ceil(1 / level)) - 1
         raise ValueError(f"expected at least {least:,} replicates for level={level:g}, got {n_replicates:,}")
     rng = check_random_state(random_state)
-    new, old = (_seen(model, mixture, *each) for each in ((X, "X"), (reference, "the reference")))
-    known, found, sizes = _coordinates(old, new)
-    unit = 1 / np.sqrt(1 / len(found) + 1 / len(known))
-    n = min(len(found), _MOST_RESAMPLED)
-    means = np.array([known[rng.choice(len(known), n)].mean(axis=0) for _ in range(n_replicates)])
-    replicates, here = _statistics(means * np.sqrt(n), sizes), _statistics(found.mean(axis=0) * unit, sizes)
-    spread = replicates.std(axis=0)
+    new, old = (_view(model, *each) for each in ((X, "X"), (reference, "the reference")))
+    reference_coordinates, coordinates, sizes = _coordinates(old, new)
+    n_old, n_new = len(reference_coordinates), len(coordinates)
+    unit, n = 1 / np.sqrt(1 / n_new + 1 / n_old), min(n_new, _MOST_RESAMPLED)
+    means = np.array([reference_coordinates[rng.choice(n_old, n)].mean(axis=0) for _ in range(n_replicates)])
+    replicates, here = _statistics(means * np.sqrt(n), sizes), _statistics(coordinates.mean(axis=0) * unit, sizes)
+    centre, spread = replicates.mean(axis=0), replicates.std(axis=0)
     spread[spread == 0] = 1.0
-    standard = (here - replicates.mean(axis=0)) / spread
-    largest = ((replicates - replicates.mean(axis=0)) / spread).max(axis=1)
+    standard, largest = (here - centre) / spread, ((replicates - centre) / spread).max(axis=1)
     p_value = (1 + int((largest >= standard.max()).sum())) / (1 + n_replicates)
     shifts = new.residuals.mean(axis=0) - old.residuals.mean(axis=0)
     shares, before = new.shares.mean(axis=0), old.shares.mean(axis=0)
     growth, movement = (
-        unit * np.divide(step, spread, out=np.zeros_like(step), where=spread > 0)
-        for step, spread in ((shares - before, old.shares.std(axis=0)), (shifts, old.residuals.std(axis=0)))
+        unit * np.divide(step, deviation, out=np.zeros_like(step), where=deviation > 0)
+        for step, deviation in ((shares - before, old.shares.std(axis=0)), (shifts, old.residuals.std(axis=0)))
     )
     values = dict(zip(STATISTICS, standard.tolist(), strict=True))
     return Drift(p_value, level, values, shares, before, growth, shifts, movement, names_of_features(model))
 
 
-class _Seen(NamedTuple):
+class _View(NamedTuple):
     """Rows as a mixture sees them: scores (n,), responsibilities (n, K), r_ik (x_i − μ_k) and their sums over k."""
 
     scores: Array
@@ -203,7 +200,8 @@ class _Seen(NamedTuple):
     residuals: Array
 
 
-def _seen(model: FittedMixture, mixture: MixtureParameters, rows: ArrayLike, name: str) -> _Seen:
+def _view(model: FittedMixture, rows: ArrayLike, name: str) -> _View:
+    mixture = fitted_parameters(model)
     source = as_one_array(source_of(model, rows, missing="error"), "drift")
     if source.n_rows < _FEWEST:
         raise ValueError(f"expected {_FEWEST} rows or more in {name}, got {source.n_rows}")
@@ -212,10 +210,10 @@ def _seen(model: FittedMixture, mixture: MixtureParameters, rows: ArrayLike, nam
         np.asarray(values, dtype=np.float64) for values in (results.log_evidence, results.responsibilities)
     )
     gradients = shares[:, :, None] * (np.asarray(source.rows, dtype=np.float64)[:, None] - mixture.means)
-    return _Seen(np.maximum(scores, -_FAR), shares, gradients, gradients.sum(axis=1))
+    return _View(np.maximum(scores, -_FAR), shares, gradients, gradients.sum(axis=1))
 
 
-def _coordinates(old: _Seen, new: _Seen) -> tuple[Array, Array, list[int]]:
+def _coordinates(old: _View, new: _View) -> tuple[Array, Array, list[int]]:
     """Return coordinates of old and new rows, and how many each statistic has.
 
     Those of the old rows have mean 0, variance 1, and no correlations within a statistic.
@@ -232,8 +230,8 @@ def _coordinates(old: _Seen, new: _Seen) -> tuple[Array, Array, list[int]]:
         for each in (old, new)
     ]
     whitened = [_whitened(*pair) for pair in zip(*parts, strict=True)]
-    known, found = (np.concatenate(values, axis=1) for values in zip(*whitened, strict=True))
-    return known, found, [values.shape[1] for values, _ in whitened]
+    before, after = (np.concatenate(values, axis=1) for values in zip(*whitened, strict=True))
+    return before, after, [values.shape[1] for values, _ in whitened]
 
 
 def _whitened(old: Array, new: Array) -> tuple[Array, Array]:

@@ -34,6 +34,11 @@ class Gaussians(NamedTuple):
         return type(self)(*(values[index] for values in self))
 
     @property
+    def n_features(self) -> int:
+        """All of them, p m."""
+        return int(self.means.shape[-1] * self.means.shape[-2])
+
+    @property
     def log_determinants(self) -> Array:
         """Logarithms of |W|."""
         return np.asarray(np.log(np.diagonal(self.whiteners, axis1=-2, axis2=-1)).sum(axis=(-2, -1)))
@@ -68,21 +73,29 @@ def kullback_leibler(a: Gaussians, b: Gaussians) -> Array:
     """Return the divergences of b from a, in nats."""
     steps = b.whiteners @ (a.means - b.means)[..., None]
     rest = b.whiteners @ a.roots
-    d = a.means.shape[-1] * a.means.shape[-2]
     logs = a.log_determinants - b.log_determinants
-    return np.maximum(0.5 * (_squares(rest, 3) - d + _squares(steps, 3)) + logs, 0.0)
+    return np.maximum(0.5 * (_squares(rest, 3) - a.n_features + _squares(steps, 3)) + logs, 0.0)
 
 
-def products(a: Gaussians, b: Gaussians) -> tuple[Array, Array]:
-    """Return log ∫ f_a f_b and −log ∫ √(f_a f_b), Bhattacharyya's distance; both are of the covariance Σ_a + Σ_b."""
-    d = a.means.shape[-1] * a.means.shape[-2]
+def log_overlap(a: Gaussians, b: Gaussians) -> Array:
+    """Return log ∫ f_a f_b."""
+    squares, half = _sum_of_covariances(a, b)
+    return np.asarray(-0.5 * squares - half - 0.5 * a.n_features * np.log(2 * np.pi))
+
+
+def bhattacharyya(a: Gaussians, b: Gaussians) -> Array:
+    """Return Bhattacharyya's distances, −log ∫ √(f_a f_b)."""
+    squares, half = _sum_of_covariances(a, b)
+    apart = 0.25 * squares + half - 0.5 * a.n_features * np.log(2) + 0.5 * (a.log_determinants + b.log_determinants)
+    return np.maximum(apart, 0.0)
+
+
+def _sum_of_covariances(a: Gaussians, b: Gaussians) -> tuple[Array, Array]:
+    """Return the squared Mahalanobis distances of the means under Σ = Σ_a + Σ_b, and ½ log|Σ|."""
     ratio = a.whiteners @ b.roots
     factor = np.linalg.cholesky(np.eye(ratio.shape[-1]) + ratio @ np.swapaxes(ratio, -1, -2))
     squares = _squares(np.linalg.solve(factor, a.whiteners @ (a.means - b.means)[..., None]), 3)
-    half = np.log(np.diagonal(factor, axis1=-2, axis2=-1)).sum(axis=(-2, -1)) - a.log_determinants
-    common = -0.5 * squares - half - 0.5 * d * np.log(2 * np.pi)
-    apart = 0.25 * squares + half - 0.5 * d * np.log(2) + 0.5 * (a.log_determinants + b.log_determinants)
-    return common, np.maximum(apart, 0.0)
+    return squares, np.log(np.diagonal(factor, axis1=-2, axis2=-1)).sum(axis=(-2, -1)) - a.log_determinants
 
 
 def _squares(values: Array, n_axes: int) -> Array:

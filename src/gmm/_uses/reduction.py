@@ -93,10 +93,10 @@ def reduce(
         raise ValueError("expected a mixture at least, got none")
     if weights is not None and models is not model:
         raise TypeError("expected weights=None with one mixture: they are of several")
-    components, kind = _together(mixtures, _shares(weights, len(mixtures))), mixtures[0].model
+    components, kind = _union(mixtures, _shares(weights, len(mixtures))), mixtures[0].model
     K = check_whole(n_components, "n_components", 1, len(components.weights))
-    labels = _merged(components, K)
-    mixture = _settled(components, labels, kind, K)
+    labels = _groups(components, K)
+    mixture = _hard_em(components, labels, kind, K)
     first = models[0]
     names, settings = vars(first).get("feature_names_in_"), {"reg_covar": first.reg_covar, "n_threads": first.n_threads}
     return estimator_of(GaussianMixture, mixture, names, first.means_.dtype, **settings)
@@ -112,7 +112,7 @@ def _shares(weights: ArrayLike | None, n: int) -> Array:
     return given / given.sum()
 
 
-def _together(mixtures: Sequence[MixtureParameters], shares: Array) -> MixtureParameters:
+def _union(mixtures: Sequence[MixtureParameters], shares: Array) -> MixtureParameters:
     """Return the components of several mixtures that have any weight, each with a covariance of its own."""
     kind, d = mixtures[0].model, mixtures[0].n_features
     for mixture in mixtures:
@@ -131,15 +131,15 @@ def _together(mixtures: Sequence[MixtureParameters], shares: Array) -> MixturePa
     return MixtureParameters(weights[there], means[there], np.concatenate(covariances)[there], stored_as(layout))
 
 
-def _merged(components: MixtureParameters, K: int) -> Indices:
+def _groups(components: MixtureParameters, K: int) -> Indices:
     """Return the group of each component, after rounds of the cheapest disjoint mergers of neighbours."""
     labels = np.arange(components.n_components)
     while (n := components.n_components) > K:
         pairs = _neighbours(components)
         order = np.argsort(_costs(components, *pairs), kind="stable")
         at_most = min(n - K, max(1, int(_MOST_AT_ONCE * n)))
-        kept, group = np.unique(_first_of_each(pairs[:, order], n, at_most), return_inverse=True)
-        components, labels = _merger(components, group, len(kept)), group[labels]
+        first, group = np.unique(_first_of_each(pairs[:, order], n, at_most), return_inverse=True)
+        components, labels = _merger(components, group, len(first)), group[labels]
     return labels
 
 
@@ -207,7 +207,7 @@ def _moments(components: MixtureParameters, labels: Indices, n: int) -> Sufficie
     return SufficientStatistics(layout, means, weights, np.zeros_like(means), second, 0.0, float(weights.sum()))
 
 
-def _settled(components: MixtureParameters, labels: Indices, model: CovarianceModel, K: int) -> MixtureParameters:
+def _hard_em(components: MixtureParameters, labels: Indices, model: CovarianceModel, K: int) -> MixtureParameters:
     """Return the mixture of K groups after hard EM from some groups, which ends when no component moves."""
     objective, mixture = Objective(model), None
     for _ in range(_MOST_ROUNDS):
@@ -227,20 +227,20 @@ def _reassigned(components: MixtureParameters, mixture: MixtureParameters, label
     tree = cKDTree(_places(components, mixture.means))
     near = tree.query(_places(components, components.means), min(K, _CANDIDATES))[1].reshape(n, -1)
     near = np.concatenate([labels[:, None], near], axis=1)
-    own, groups = (gaussians(each, aligned, origin, 1.0) for each in (components, mixture))
-    found, gains, logs = labels.copy(), np.zeros(n), np.log(mixture.weights)
-    step = max(1, _NUMBERS_AT_ONCE // (near.shape[1] * groups.roots[0].size))
+    own, targets = (gaussians(each, aligned, origin, 1.0) for each in (components, mixture))
+    groups, gains, logs = labels.copy(), np.zeros(n), np.log(mixture.weights)
+    step = max(1, _NUMBERS_AT_ONCE // (near.shape[1] * targets.roots[0].size))
     for first in range(0, n, step):
         part = slice(first, first + step)
-        values = kullback_leibler(own.at((part, None)), groups.at(near[part])) - logs[near[part]]
+        values = kullback_leibler(own.at((part, None)), targets.at(near[part])) - logs[near[part]]
         best = values.argmin(axis=1)[:, None]
-        found[part] = np.take_along_axis(near[part], best, axis=1)[:, 0]
+        groups[part] = np.take_along_axis(near[part], best, axis=1)[:, 0]
         gains[part] = values[:, 0] - values.min(axis=1)
-    while (empty := np.flatnonzero(np.bincount(found, minlength=K) == 0)).size:  # one that stays may empty another
+    while (empty := np.flatnonzero(np.bincount(groups, minlength=K) == 0)).size:  # one that stays may empty another
         for k in empty:  # whoever gains least by leaving stays
             members = np.flatnonzero(labels == k)
-            found[members[gains[members].argmin()]] = k
-    return found
+            groups[members[gains[members].argmin()]] = k
+    return groups
 
 
 publish("gmm.analysis", [reduce])
