@@ -376,7 +376,7 @@ def test_a_heavy_flat_component_has_no_bound(model):
 
 
 def test_wrong_shapes_and_codes_are_refused():
-    for code, size in ((0, 2), (13, 8), (5, 7)):
+    for code, size in ((0, 2), (15, 8), (5, 7)):
         with pytest.raises(ValueError, match=r"constraint|of length 8"):
             mstep.constrained(code, np.ones(size), np.ones(2), None, 2)
 
