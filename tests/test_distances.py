@@ -140,6 +140,23 @@ def test_near_components_find_theirs_beside_a_far_one():
     np.testing.assert_allclose(distance(a, b).plan, 0.25 * np.eye(4)[::-1], atol=1e-12)
 
 
+@pytest.mark.parametrize("far", [1e4, 1e5, 1e6, 1e9])
+@pytest.mark.parametrize("axis", ["mean", "variance"])
+def test_a_far_or_broad_component_leaves_the_others_theirs(far, axis):
+    draws = np.random.default_rng(0)
+    places = draws.normal(size=20)
+    order = draws.permutation(20)
+
+    def beside(places):
+        means = np.append(places, far if axis == "mean" else 0.0)
+        variances = np.append(np.full(20, 0.01), 0.01 if axis == "mean" else far**2)
+        return mixture(np.full(21, 1 / 21), means[:, None], variances[:, None, None])
+
+    assert distance(beside(places), beside(places[order])).value < 1e-14 * far
+    moved = distance(beside(places), beside(places[order] + 1e-3 * draws.normal(size=20)))
+    np.testing.assert_array_equal(moved.plan.argmax(axis=1), np.append(np.argsort(order), 20))
+
+
 def test_many_pairs_are_computed_in_parts(monkeypatch):
     whole = [distance(A, B, kind=kind) for kind in KINDS]
     monkeypatch.setattr("gmm._uses.pairs._NUMBERS_AT_ONCE", 1)

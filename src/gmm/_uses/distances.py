@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,7 @@ _NUMBERS_AT_ONCE = 2_000_000
 _MOST_ROUNDS, _SMALL_GAIN = 100, 1e-10  # of a variational bound, in nats
 # Costs are at most 1: with the usual 1e-7, components that are near each other may change places.
 _EXACT = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
+_SMALL_GAP, _RANGE, _ROUNDING = 1e-9, 1e4, 1e-30  # shares of a cost: of a good plan, of all that matter, and of none
 _FAR = 1e300  # instead of infinity, which an assignment does not take
 
 
@@ -210,17 +212,34 @@ def _in_one_unit(f: MixtureParameters, g: MixtureParameters) -> tuple[Gaussians,
 
 
 def _transport(weights: Array, others: Array, costs: Array) -> tuple[Array, float]:
-    """Return the plan that moves some weights (K,) to others (L,) at the least cost, and this cost."""
-    from scipy.optimize import linprog
+    """Return the plan that moves some weights (K,) to others (L,) at the least cost, and this cost.
+
+    The tolerance is a share of the largest cost. So costs far above that of the plan are all alike in a next attempt:
+    a plan without them is as good as before, and the tolerance is smaller.
+    """
     from scipy.sparse import eye_array, kron, vstack
 
     K, L = costs.shape
     sums = vstack([kron(eye_array(K), np.ones((1, L))), kron(np.ones((1, K)), eye_array(L))], format="csr")
-    marginals = np.concatenate([weights / weights.sum(), others / others.sum()])
-    scale = costs.max() or 1.0
-    result = linprog(costs.ravel() / scale, A_eq=sums, b_eq=marginals, method="highs-ds", options=_EXACT)
-    plan = np.maximum(result.x.reshape(K, L), 0.0)
-    return plan, float((plan * costs).sum())
+    marginals, cap = np.concatenate([weights / weights.sum(), others / others.sum()]), costs.max() or 1.0
+    plan, cost, gap = _plan(costs, cap, sums, marginals)
+    while gap > _SMALL_GAP * cost and cap > _RANGE * cost > _ROUNDING * costs.max():
+        cap, before = _RANGE * cost, (plan, cost)
+        plan, cost, gap = _plan(costs, cap, sums, marginals)
+        if cost >= before[1]:
+            return before
+    return plan, cost
+
+
+def _plan(costs: Array, cap: float, sums: Any, marginals: Array) -> tuple[Array, float, float]:
+    """Return the plan of least cost if none is above a cap, its true cost, and how far that is from the least."""
+    from scipy.optimize import linprog
+
+    capped = np.minimum(costs, cap).ravel() / cap
+    result = linprog(capped, A_eq=sums, b_eq=marginals, method="highs-ds", options=_EXACT)
+    plan = np.maximum(result.x.reshape(costs.shape), 0.0)
+    rest = costs - cap * (sums.T @ result.eqlin.marginals).reshape(costs.shape)
+    return plan, float((plan * costs).sum()), float((plan * rest).sum() - min(rest.min(), 0.0))
 
 
 def _log_ratios(f: MixtureParameters, g: MixtureParameters, origin: MixtureParameters, n: int, rng: Rng) -> Array:
