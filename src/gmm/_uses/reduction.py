@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from gmm._estimators.fitted import FittedMixture, checked_without_noise, estimator_of
 from gmm._estimators.mixture import GaussianMixture
 from gmm._public import publish
-from gmm._uses.pairs import gaussians, kullback_leibler
+from gmm._uses.pairs import check_same_names, gaussians, kullback_leibler
 from gmm._validation.scalars import check_whole
 from gmm._values.covariance import CovarianceModel, stored_as
 from gmm._values.layouts import FULL, Array
@@ -91,6 +91,8 @@ def reduce(
     mixtures = [checked_without_noise(each, "reduce").plugged_in() for each in models]
     if not mixtures:
         raise ValueError("expected a mixture at least, got none")
+    for each in models[1:]:
+        check_same_names(models[0], each)
     if weights is not None and models is not model:
         raise TypeError("expected weights=None with one mixture: they are of several")
     components, kind = _union(mixtures, _shares(weights, len(mixtures))), mixtures[0].model
