@@ -104,7 +104,8 @@ def _sum_of_covariances(a: Gaussians, b: Gaussians) -> tuple[Array, Array]:
     ratio = a.whiteners @ b.roots
     total = np.eye(ratio.shape[-1]) + ratio @ np.swapaxes(ratio, -1, -2)
     beyond = ~np.isfinite(total).all(axis=(-2, -1), keepdims=True)  # overflows, which a decomposition refuses
-    factor = np.where(beyond, np.nan, np.linalg.cholesky(np.where(beyond, np.eye(ratio.shape[-1]), total)))
+    factor = np.linalg.cholesky(np.where(beyond, np.eye(ratio.shape[-1]), total))
+    factor = np.asarray(np.where(beyond, np.nan, factor), dtype=np.float64)
     squares = _squares(np.linalg.solve(factor, a.whiteners @ (a.means - b.means)[..., None]), 3)
     return squares, np.log(np.diagonal(factor, axis1=-2, axis2=-1)).sum(axis=(-2, -1)) - a.log_determinants
 
