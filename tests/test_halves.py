@@ -124,6 +124,12 @@ def test_stability_is_the_same_for_every_number_of_threads_and_unit():
     np.testing.assert_array_equal(stability(GROUPS * 1024, 2, **FEW).splits, one[:1])
 
 
+def test_stability_of_a_number_does_not_depend_on_the_others():
+    both = stability(GROUPS, [2, 3], **FEW).splits
+    for row, K in zip(both, (2, 3), strict=True):
+        np.testing.assert_array_equal(stability(GROUPS, K, **FEW).splits, [row])
+
+
 @pytest.mark.parametrize(
     ("call", "error", "part"),
     [
@@ -134,7 +140,10 @@ def test_stability_is_the_same_for_every_number_of_threads_and_unit():
         (lambda: split_lrt(GROUPS, 60), ValueError, "61"),
         (lambda: split_lrt(GROUPS, 1, n_splits=0), ValueError, "n_splits"),
         (lambda: split_lrt(GROUPS, 1, colour=1), TypeError, "split_lrt has no parameter 'colour'"),
-        (lambda: split_lrt(GROUPS, 1, means_init=[[0, 0]]), TypeError, "means_init applies to a single fit"),
+        (lambda: split_lrt(GROUPS, 1, means_init=[[0, 0]]), TypeError, "means_init applies to a single fit.*split_lrt"),
+        (lambda: split_lrt(GROUPS, 1, colour=1, prior=1), TypeError, "split_lrt has no parameter 'colour'"),
+        (lambda: stability(None, 2, callback=1), TypeError, "callback"),
+        (lambda: split_lrt(None, 1, callback=1), TypeError, "callback"),
         (lambda: split_lrt(GROUPS, 1, **FEW).confidence_set(1), ValueError, "level"),
     ],
 )

@@ -168,7 +168,6 @@ def drift(
     >>> gmm.analysis.drift(mixture, week(500, share=0.7), reference).growth > 3
     array([False,  True])
     """
-    fitted_parameters(model)
     level, n_replicates = check_real(level, "level", "(0, 1)"), check_whole(n_replicates, "n_replicates")
     if level * (n_replicates + 1) < 1:
         least = float(np.ceil(1 / level)) - 1
