@@ -145,8 +145,8 @@ def drift(
 
     Of a p-value each week, one in a hundred is below 0.01 without a drift, and weeks that share a reference share its
     luck as well: the rate holds on average over references, of some thousands of rows. At a level of 0.01, 7 % of
-    weeks of 2000 rows gave an alarm beside 100 reference rows, 3 % beside 500. Rows that depend on each other, such as those of the
-    same customers, count as fewer than they are, and give false alarms.
+    weeks of 2000 rows gave an alarm beside 100 reference rows, 3 % beside 500. Rows that depend on each
+    other, such as those of the same customers, count as fewer than they are, and give false alarms.
 
     References
     ----------
