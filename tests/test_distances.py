@@ -140,6 +140,23 @@ def test_near_components_find_theirs_beside_a_far_one():
     np.testing.assert_allclose(distance(a, b).plan, 0.25 * np.eye(4)[::-1], atol=1e-12)
 
 
+@pytest.mark.parametrize("far", [1e4, 1e5, 1e6, 1e9])
+@pytest.mark.parametrize("axis", ["mean", "variance"])
+def test_a_far_or_broad_component_leaves_the_others_theirs(far, axis):
+    draws = np.random.default_rng(0)
+    places = draws.normal(size=20)
+    order = draws.permutation(20)
+
+    def beside(places):
+        means = np.append(places, far if axis == "mean" else 0.0)
+        variances = np.append(np.full(20, 0.01), 0.01 if axis == "mean" else far**2)
+        return mixture(np.full(21, 1 / 21), means[:, None], variances[:, None, None])
+
+    assert distance(beside(places), beside(places[order])).value < 1e-14 * far
+    moved = distance(beside(places), beside(places[order] + 1e-3 * draws.normal(size=20)))
+    np.testing.assert_array_equal(moved.plan.argmax(axis=1), np.append(np.argsort(order), 20))
+
+
 def test_many_pairs_are_computed_in_parts(monkeypatch):
     whole = [distance(A, B, kind=kind) for kind in KINDS]
     monkeypatch.setattr("gmm._uses.pairs._NUMBERS_AT_ONCE", 1)
@@ -189,3 +206,64 @@ def test_what_is_refused():
             function(A, GaussianMixture(1).fit(X))
         with pytest.raises(TypeError, match="expected a GaussianMixture"):
             function(A, X)
+
+
+def one_column(weights, means, variances):
+    return mixture(weights, np.reshape(means, (-1, 1)), np.reshape(variances, (-1, 1, 1)))
+
+
+def test_names_of_columns_are_compared():
+    pandas = pytest.importorskip("pandas")
+    one, other, third = (
+        GaussianMixture(2, random_state=0).fit(pandas.DataFrame(X[:, :2], columns=list(names)))
+        for names in ("uv", "vu", "uw")
+    )
+    for function in (distance, match, lambda *pair: gmm.analysis.reduce(pair, 2)):
+        with pytest.raises(ValueError, match="same order"):
+            function(one, other)
+        with pytest.raises(ValueError, match="unseen at fit time:\n- w"):
+            function(one, third)
+        function(one, GaussianMixture(2, random_state=0).fit(X[:, :2]))
+
+
+def test_a_value_is_between_its_bounds_and_its_error_says_how_far_it_was_off():
+    rare = one_column([1 - 1e-7, 1e-7], [0, 1e6], [1, 1])
+    found = distance(rare, one_column([1], [0], [1]), kind="kullback-leibler")
+    assert found.low <= found.value <= found.high
+    assert found.standard_error >= found.low
+    apart = distance(one_column([1], [0], [1]), one_column([1], [20], [1]), kind="bhattacharyya")
+    assert (apart.value, apart.standard_error) == (pytest.approx(50, rel=1e-12), 0)
+
+
+def test_components_without_weight_leave_the_bounds():
+    empty, one, other = one_column([1, 0], [0, 3], [1, 1]), one_column([1], [0], [1]), one_column([1], [2], [1])
+    for kind in KINDS[1:]:
+        for got, expected in (((empty, other), (one, other)), ((other, empty), (other, one))):
+            found, known = distance(*got, kind=kind), distance(*expected, kind=kind)
+            assert (found.low, found.high) == pytest.approx((known.low, known.high))
+
+
+@pytest.mark.parametrize("variance", [1e-200, 1e-300, 1e-310])
+@pytest.mark.parametrize("d", [1, 2])
+@pytest.mark.filterwarnings("error")
+def test_of_any_ratio_the_bounds_are_numbers(variance, d):
+    narrow = mixture([0.5, 0.5], [np.zeros(d), np.ones(d)], [np.eye(d), variance * np.eye(d)])
+    wide, least = (mixture([1], [np.full(d, 2.0)], [each * np.eye(d)]) for each in (1, variance))
+    for kind in KINDS[1:]:
+        for pair in ((narrow, wide), (wide, narrow), (narrow, narrow), (wide, least), (least, wide)):
+            found = distance(*pair, kind=kind, n_samples=500)
+            assert found.low <= found.value <= found.high
+            assert found.standard_error >= 0
+            exact = pair[0] is pair[1] or found.low == pytest.approx(found.high)
+            assert exact or found.standard_error > 0
+    assert match(narrow, narrow).tolist() == [0, 1]
+
+
+def test_a_component_that_jumped_leaves_the_others_their_partners():
+    for far in (1e3, 1e6):
+        places = np.array([0.0, 20, 40, 60])
+        before, after = (
+            one_column(np.full(4, 0.25), each, np.ones(4)) for each in (places, places + np.array([far, 0, 0, 0]))
+        )
+        assert match(before, after).tolist() == [0, 1, 2, 3]
+        assert match(after, before).tolist() == [0, 1, 2, 3]

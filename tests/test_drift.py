@@ -126,3 +126,11 @@ def test_what_is_refused():
         drift(FIT, np.where(np.eye(60, 2) > 0, np.nan, 0), REFERENCE)
     with pytest.raises(ValueError, match="features"):
         drift(FIT, REFERENCE[:, :1], REFERENCE)
+
+
+def test_extreme_numbers_are_printed_short_and_refused_in_words():
+    rows = week(1000, 6)
+    rows[0] = 1e150
+    assert len(repr(drift(FIT, rows, REFERENCE, n_replicates=99))) < 300
+    with pytest.raises(ValueError, match="replicates"):
+        drift(FIT, REFERENCE, REFERENCE, level=1e-320)

@@ -132,3 +132,18 @@ def test_what_is_refused():
     for other in (GaussianMixture(2, covariance_type="diag").fit(X), GaussianMixture(2).fit(X[:, :2])):
         with pytest.raises(ValueError, match="same covariance type and columns"):
             reduce([fit, other], 1)
+
+
+def test_small_components_far_apart_are_merged_or_refused_in_words():
+    places = np.array([[0, 0], [1e-8, 1e-8], [10, 10], [11, 11.0]])
+    narrow = GaussianMixture.from_parameters([0.25] * 4, places, [np.eye(2) * 1e-16] * 4)
+    assert sorted(reduce(narrow, 3).means_[:, 0].round()) == [0, 10, 11]
+    with pytest.raises(ValueError, match="larger reg_covar") as raised:
+        reduce(GaussianMixture.from_parameters([0.25] * 4, places * 7, [np.eye(2) * 1e-16] * 4), 2)
+    assert type(raised.value) is ValueError
+
+
+def test_weights_of_any_size_are_shares():
+    fits = [GaussianMixture(1).fit(part) for part in (X[:100], X[100:])]
+    few = reduce(fits, 2, weights=[1e308, 1e308])
+    np.testing.assert_allclose(few.weights_, [0.5, 0.5])

@@ -203,7 +203,6 @@ def select(
     with search_file(template, opened, request.facts, seed, checkpoint=checkpoint, resume=resume) as file:
         template.random_state = seed = seed if file is None else file.seed
         selection = _searched(request, seed, clock, callback, file)
-    _warn_without_repeat(selection)
     return selection if units is None else restored(selection, units, opened)
 
 
@@ -232,10 +231,11 @@ def _searched(
         engine = Engine(Cells(here.settings, rows, pool.watch, clock.is_up, file), starts, pool)
         selection = _Search(here, rows, starts, engine, pool, clock).run(callback)
     selection = replace(selection, notes=notes_on_columns(source, request.features))
-    if source.n_rows == opened.n_rows:
-        return selection
-    selection = finished(selection, request, clock.is_up, file, callback)
-    return replace(selection, n_searched=source.n_rows)
+    if source.n_rows != opened.n_rows:
+        selection = finished(selection, request, clock.is_up, file, callback)
+        selection = replace(selection, n_searched=source.n_rows)
+    _warn_without_repeat(selection)
+    return selection
 
 
 class _Search:

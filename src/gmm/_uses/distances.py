@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,16 @@ from gmm._estimators.scorer import Scorer, log_evidence_of
 from gmm._fitting.sampling import Rng
 from gmm._public import publish
 from gmm._rows.sources import ArraySource
-from gmm._uses.pairs import Gaussians, bhattacharyya, bures, gaussians, kullback_leibler, log_overlap, of_all
+from gmm._uses.pairs import (
+    Gaussians,
+    bhattacharyya,
+    bures,
+    check_same_names,
+    gaussians,
+    kullback_leibler,
+    log_overlap,
+    of_all,
+)
 from gmm._validation.parameters import check_n_samples, check_random_state
 from gmm._validation.scalars import check_choice
 from gmm._values.layouts import Array
@@ -25,7 +35,10 @@ _NUMBERS_AT_ONCE = 2_000_000
 _MOST_ROUNDS, _SMALL_GAIN = 100, 1e-10  # of a variational bound, in nats
 # Costs are at most 1: with the usual 1e-7, components that are near each other may change places.
 _EXACT = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
-_FAR = 1e300  # instead of infinity, which an assignment does not take
+_SMALL_GAP, _RANGE, _ROUNDING = 1e-9, 1e4, 1e-30  # shares of a cost: of a good plan, of all that matter, and of none
+_MEET = 1e-12  # bounds so near each other, as a share or in nats, are the value
+_APART = 50.0  # nats, beyond which densities have nothing in common
+_FAR = 1e300  # instead of infinity and of overflows
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -133,6 +146,7 @@ def distance(
     """
     check_choice(kind, "kind", KINDS)
     f, g = (checked_without_noise(each, "distance").plugged_in() for each in (model, other))
+    check_same_names(model, other)
     n_samples, rng = check_n_samples(n_samples), check_random_state(random_state)
     a, b, unit = _in_one_unit(f, g)
     if kind == _WASSERSTEIN:
@@ -141,21 +155,21 @@ def distance(
         return Distance(value, 0.0, value, value, plan)
     if kind == _KULLBACK_LEIBLER:
         ratios = _log_ratios(f, g, f, n_samples, rng)
-        return Distance(*_mean(ratios), *_divergence_bounds(f.weights, g.weights, a, b))
+        return _within(*_mean(ratios), *_divergence_bounds(*_present(f, a), *_present(g, b)))
     # ∫ √(f g) is the mean of √(f g) / h over draws of h = (f + g) / 2, which is between 0 and 1.
     halves = [_log_ratios(f, g, each, (n_samples + 1) // 2, rng) for each in (f, g)]
     with np.errstate(over="ignore", divide="ignore"):
         common, error = _mean(1 / np.cosh(0.5 * np.concatenate(halves)))
-        apart = of_all(bhattacharyya, a, b)
-        low, high = _common_bounds(f.weights, g.weights, np.exp(-apart))
-        return Distance(0.0 - float(np.log(common)), error / common if common > 0 else np.inf, low, high)
+        value = 0.0 - float(np.log(common))
+    return _within(value, error / common if common > 0 else np.inf, *_common_bounds(*_present(f, a), *_present(g, b)))
 
 
 def match(model: FittedMixture, other: FittedMixture) -> NDArray[np.intp]:
     """Find which component of another mixture each component is, as after a refit.
 
     Of all assignments of different components, the one with the least sum of Bhattacharyya's distances −log ∫ √(f g)
-    between the densities of the components. It is the same in all units of the columns; weights play no part.
+    between the densities of the components. It is the same in all units of the columns; weights play no part. Beyond
+    50 nats only the ranks of distances count, so a component that jumped far away leaves the others their partners.
 
     Parameters
     ----------
@@ -191,8 +205,12 @@ def match(model: FittedMixture, other: FittedMixture) -> NDArray[np.intp]:
     from scipy.optimize import linear_sum_assignment
 
     a, b, _ = _in_one_unit(fitted_parameters(model), fitted_parameters(other))
-    with np.errstate(over="ignore"):
-        costs = np.minimum(of_all(bhattacharyya, a, b), _FAR)
+    check_same_names(model, other)
+    with np.errstate(all="ignore"):
+        costs = np.fmin(of_all(bhattacharyya, a, b), _FAR)
+    apart = costs > _APART
+    ranks = np.unique(costs[apart], return_inverse=True)[1]
+    costs[apart] = _APART + ranks / costs.size
     partners = np.full(len(costs), -1, dtype=np.intp)
     own, theirs = linear_sum_assignment(costs)
     partners[own] = theirs
@@ -210,17 +228,34 @@ def _in_one_unit(f: MixtureParameters, g: MixtureParameters) -> tuple[Gaussians,
 
 
 def _transport(weights: Array, others: Array, costs: Array) -> tuple[Array, float]:
-    """Return the plan that moves some weights (K,) to others (L,) at the least cost, and this cost."""
-    from scipy.optimize import linprog
+    """Return the plan that moves some weights (K,) to others (L,) at the least cost, and this cost.
+
+    The tolerance is a share of the largest cost. So costs far above that of the plan are all alike in a next attempt:
+    a plan without them is as good as before, and the tolerance is smaller.
+    """
     from scipy.sparse import eye_array, kron, vstack
 
     K, L = costs.shape
     sums = vstack([kron(eye_array(K), np.ones((1, L))), kron(np.ones((1, K)), eye_array(L))], format="csr")
-    marginals = np.concatenate([weights / weights.sum(), others / others.sum()])
-    scale = costs.max() or 1.0
-    result = linprog(costs.ravel() / scale, A_eq=sums, b_eq=marginals, method="highs-ds", options=_EXACT)
-    plan = np.maximum(result.x.reshape(K, L), 0.0)
-    return plan, float((plan * costs).sum())
+    marginals, cap = np.concatenate([weights / weights.sum(), others / others.sum()]), costs.max() or 1.0
+    plan, cost, gap = _plan(costs, cap, sums, marginals)
+    while gap > _SMALL_GAP * cost and cap > _RANGE * cost > _ROUNDING * costs.max():
+        cap, before = _RANGE * cost, (plan, cost)
+        plan, cost, gap = _plan(costs, cap, sums, marginals)
+        if cost >= before[1]:
+            return before
+    return plan, cost
+
+
+def _plan(costs: Array, cap: float, sums: Any, marginals: Array) -> tuple[Array, float, float]:
+    """Return the plan of least cost if none is above a cap, its true cost, and how far that is from the least."""
+    from scipy.optimize import linprog
+
+    capped = np.minimum(costs, cap).ravel() / cap
+    result = linprog(capped, A_eq=sums, b_eq=marginals, method="highs-ds", options=_EXACT)
+    plan = np.maximum(result.x.reshape(costs.shape), 0.0)
+    rest = costs - cap * (sums.T @ result.eqlin.marginals).reshape(costs.shape)
+    return plan, float((plan * costs).sum()), float((plan * rest).sum() - min(rest.min(), 0.0))
 
 
 def _log_ratios(f: MixtureParameters, g: MixtureParameters, origin: MixtureParameters, n: int, rng: Rng) -> Array:
@@ -234,12 +269,30 @@ def _log_ratios(f: MixtureParameters, g: MixtureParameters, origin: MixtureParam
     return np.concatenate(values)
 
 
+@np.errstate(all="ignore")
 def _mean(values: Array) -> tuple[float, float]:
     """Return the mean, and its standard error."""
     return float(values.mean()), float(values.std() / np.sqrt(len(values)))
 
 
-def _divergence_bounds(weights: Array, others: Array, a: Gaussians, b: Gaussians) -> tuple[float, float]:
+def _within(value: float, error: float, low: float, high: float) -> Distance:
+    """Return a mean over draws between its bounds, or the exact value where these meet."""
+    low, high = (0.0 if np.isnan(low) else low), (np.inf if np.isnan(high) else high)  # after overflows
+    if low == high or high - low <= _MEET * max(low, 1.0):
+        return Distance(low, 0.0, low, high)
+    inside = min(max(low, value), high)
+    error = float(np.max([error, abs(value - inside)]))
+    return Distance(inside, np.inf if np.isnan(error) else error, low, high)
+
+
+def _present(mixture: MixtureParameters, components: Gaussians) -> tuple[Array, Gaussians]:
+    """Return the weights and the components that have any weight."""
+    there = mixture.weights > 0
+    return mixture.weights[there], components.at(there)
+
+
+@np.errstate(all="ignore")
+def _divergence_bounds(weights: Array, a: Gaussians, others: Array, b: Gaussians) -> tuple[float, float]:
     """Return bounds of the Kullback–Leibler divergence of two mixtures."""
     from scipy.special import logsumexp, xlogy
 
@@ -263,8 +316,10 @@ def _divergence_bounds(weights: Array, others: Array, a: Gaussians, b: Gaussians
     return low, max(high, low)
 
 
-def _common_bounds(weights: Array, others: Array, common: Array) -> tuple[float, float]:
+@np.errstate(all="ignore")
+def _common_bounds(weights: Array, a: Gaussians, others: Array, b: Gaussians) -> tuple[float, float]:
     """Return bounds of Bhattacharyya's distance of two mixtures, by ∫ √(f_a g_b) of their components."""
+    common = np.exp(-of_all(bhattacharyya, a, b))
     most = min(float((np.sqrt(weights[:, None] * others) * common).sum()), 1.0)
     of_model = of_other = weights[:, None] * others  # the parts of either mixture's components
     least, before = 0.0, -1.0

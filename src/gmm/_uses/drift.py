@@ -29,6 +29,7 @@ _ROWS_FOR_A_DIRECTION = 20  # of the reference; of more directions, whitening fi
 _FLAT = 1e-8  # variance of a direction, relative to the largest
 _MOST_RESAMPLED = 10_000  # rows of a replicate: statistics are standardised, and by then near their limit
 _FAR = 1e100  # nats; squares of scores are finite
+_LONG = 1e5  # numbers from here on are printed with an exponent
 _SURE = 0.01  # level of the changes that are named, of all together
 
 
@@ -81,7 +82,7 @@ class Drift:
 
     def __repr__(self) -> str:
         """Return the verdict, the statistics, and what changed beyond doubt, if there is an alarm."""
-        values = ", ".join(f"{name} {with_minus(f'{value:.1f}')}" for name, value in self.statistics.items())
+        values = ", ".join(f"{name} {_short(value)}" for name, value in self.statistics.items())
         changes = "".join(f"; {change}" for change in self.changes()) if self.alarm else ""
         verdict = "alarm" if self.alarm else "none"
         return f"<Drift: {verdict} at level {self.level:g}, p = {self.p_value:.2g} ({values}){changes}>"
@@ -92,7 +93,7 @@ class Drift:
         words = [f"component {k} {'grew' if z > 0 else 'shrank'}" for k, z in enumerate(self.growth)]
         words += [f"{name} {'rose' if z > 0 else 'fell'}" for name, z in zip(self.columns, self.movement, strict=True)]
         ranked = np.argsort(-np.abs(errors), kind="stable")
-        return [f"{words[i]} ({with_minus(f'{errors[i]:+.1f}')} s.e.)" for i in ranked if abs(errors[i]) > self.limit]
+        return [f"{words[i]} ({_short(errors[i], '+')} s.e.)" for i in ranked if abs(errors[i]) > self.limit]
 
 
 def drift(
@@ -143,8 +144,9 @@ def drift(
     Gaussian's they give an alarm for two in five weeks without a drift.
 
     Of a p-value each week, one in a hundred is below 0.01 without a drift, and weeks that share a reference share its
-    luck as well: the rate holds on average over references. Rows that depend on each other, such as those of the
-    same customers, count as fewer than they are, and give false alarms.
+    luck as well: the rate holds on average over references, of some thousands of rows. At a level of 0.01, 7 % of
+    weeks of 2000 rows gave an alarm beside 100 reference rows, 3 % beside 500. Rows that depend on each
+    other, such as those of the same customers, count as fewer than they are, and give false alarms.
 
     References
     ----------
@@ -168,8 +170,8 @@ def drift(
     """
     level, n_replicates = check_real(level, "level", "(0, 1)"), check_whole(n_replicates, "n_replicates")
     if level * (n_replicates + 1) < 1:
-        least = int(np.ceil(1 / level)) - 1
-        raise ValueError(f"expected at least {least:,} replicates for level={level:g}, got {n_replicates:,}")
+        least = float(np.ceil(1 / level)) - 1
+        raise ValueError(f"expected at least {least:,.15g} replicates for level={level:g}, got {n_replicates:,}")
     rng = check_random_state(random_state)
     new, old = (_view(model, *each) for each in ((X, "X"), (reference, "the reference")))
     reference_coordinates, coordinates, sizes = _coordinates(old, new)
@@ -189,6 +191,11 @@ def drift(
     )
     values = dict(zip(STATISTICS, standard.tolist(), strict=True))
     return Drift(p_value, level, values, shares, before, growth, shifts, movement, names_of_features(model))
+
+
+def _short(value: float, sign: str = "-") -> str:
+    """Return a number with one decimal, or a large one with four digits."""
+    return with_minus(format(value, f"{sign}.1f" if abs(value) < _LONG else f"{sign}.4g"))
 
 
 class _View(NamedTuple):

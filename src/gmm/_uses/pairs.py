@@ -7,10 +7,19 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
+from gmm._estimators.fitted import FittedMixture
+from gmm._validation.rows import check_names
 from gmm._values.layouts import Array
 from gmm._values.parameters import MixtureParameters
 
 _NUMBERS_AT_ONCE = 2_000_000
+
+
+def check_same_names(mixture: FittedMixture, other: FittedMixture) -> None:
+    """Check that two fitted mixtures have the same feature names in the same order, if both have any."""
+    names, others = (vars(each).get("feature_names_in_") for each in (mixture, other))
+    if names is not None and others is not None:
+        check_names(others, names, mixture)
 
 
 class Gaussians(NamedTuple):
@@ -93,9 +102,12 @@ def bhattacharyya(a: Gaussians, b: Gaussians) -> Array:
 def _sum_of_covariances(a: Gaussians, b: Gaussians) -> tuple[Array, Array]:
     """Return the squared Mahalanobis distances of the means under Σ = Σ_a + Σ_b, and ½ log|Σ|."""
     ratio = a.whiteners @ b.roots
-    factor = np.linalg.cholesky(np.eye(ratio.shape[-1]) + ratio @ np.swapaxes(ratio, -1, -2))
-    squares = _squares(np.linalg.solve(factor, a.whiteners @ (a.means - b.means)[..., None]), 3)
-    return squares, np.log(np.diagonal(factor, axis1=-2, axis2=-1)).sum(axis=(-2, -1)) - a.log_determinants
+    total = np.eye(ratio.shape[-1]) + ratio @ np.swapaxes(ratio, -1, -2)
+    beyond = ~np.isfinite(total).all(axis=(-2, -1), keepdims=True)  # overflows, which a decomposition refuses
+    factor = np.linalg.cholesky(np.where(beyond, np.eye(ratio.shape[-1]), total))
+    factor = np.asarray(np.where(beyond, np.nan, factor), dtype=np.float64)
+    steps = np.asarray(np.linalg.solve(factor, a.whiteners @ (a.means - b.means)[..., None]), dtype=np.float64)
+    return _squares(steps, 3), np.log(np.diagonal(factor, axis1=-2, axis2=-1)).sum(axis=(-2, -1)) - a.log_determinants
 
 
 def _squares(values: Array, n_axes: int) -> Array:

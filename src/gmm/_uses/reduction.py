@@ -10,10 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 from gmm._estimators.fitted import FittedMixture, checked_without_noise, estimator_of
 from gmm._estimators.mixture import GaussianMixture
 from gmm._public import publish
-from gmm._uses.pairs import gaussians, kullback_leibler
+from gmm._uses.pairs import check_same_names, gaussians, kullback_leibler
 from gmm._validation.scalars import check_whole
 from gmm._values.covariance import CovarianceModel, stored_as
-from gmm._values.layouts import FULL, Array
+from gmm._values.layouts import FULL, Array, SingularMatrixError
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
@@ -49,8 +49,8 @@ def reduce(
     Returns
     -------
     GaussianMixture
-        With the covariance type of `model`, and its mean. Its covariance is that of `model` as well, unless the type
-        gives components something in common.
+        With the covariance type of `model`, and its mean. With "full" and "tied" its covariance is that of `model` as
+        well; other types keep at most what they store of it.
 
     Raises
     ------
@@ -91,12 +91,19 @@ def reduce(
     mixtures = [checked_without_noise(each, "reduce").plugged_in() for each in models]
     if not mixtures:
         raise ValueError("expected a mixture at least, got none")
+    for each in models[1:]:
+        check_same_names(models[0], each)
     if weights is not None and models is not model:
         raise TypeError("expected weights=None with one mixture: they are of several")
     components, kind = _union(mixtures, _shares(weights, len(mixtures))), mixtures[0].model
     K = check_whole(n_components, "n_components", 1, len(components.weights))
-    labels = _groups(components, K)
-    mixture = _hard_em(components, labels, kind, K)
+    try:
+        mixture = _hard_em(components, _groups(components, K), kind, K)
+    except SingularMatrixError:
+        raise ValueError(
+            "expected components whose groups have covariances of full rank, got some so narrow and far apart that a "
+            "group is flat to rounding: fit with a larger reg_covar, or reduce to more components"
+        ) from None
     first = models[0]
     names, settings = vars(first).get("feature_names_in_"), {"reg_covar": first.reg_covar, "n_threads": first.n_threads}
     return estimator_of(GaussianMixture, mixture, names, first.means_.dtype, **settings)
@@ -105,10 +112,11 @@ def reduce(
 def _shares(weights: ArrayLike | None, n: int) -> Array:
     """Return weights of mixtures that sum to 1."""
     given = np.ones(n) if weights is None else np.asarray(weights, dtype=np.float64)
-    if given.shape != (n,) or not (given >= 0).all() or not 0 < given.sum() < np.inf:
+    if given.shape != (n,) or not (given >= 0).all() or not 0 < given.max(initial=0) < np.inf:
         raise ValueError(
             f"expected a weight from 0 on for each of {n} mixtures, some of them above 0, got {weights!r:.80}"
         )
+    given = given / given.max()
     return given / given.sum()
 
 
@@ -170,7 +178,11 @@ def _costs(components: MixtureParameters, i: Indices, j: Indices) -> Array:
     share = share.reshape((-1,) + (1,) * (components.covariances.ndim - 1))
     within = (1 - share) * components.covariances[i] + share * components.covariances[j]
     logs = components.log_determinants  # of whiteners, minus half of those of covariances
-    merged = layout.whiten(np.ascontiguousarray(within + layout.outer(step, step)), d)[1]
+    if layout.axis_aligned:
+        merged = layout.whiten(within + layout.outer(step, step), d)[1]
+    else:  # |W + s sᵀ| = |W| (1 + sᵀ W⁻¹ s), where means so far apart that the sum is singular do no harm
+        whiteners, merged = layout.whiten(np.ascontiguousarray(within), d)
+        merged = merged - 0.5 * np.log1p(((whiteners @ step[:, :, None]) ** 2).sum(axis=(1, 2)))
     return np.asarray(weights[i] * logs[i] + weights[j] * logs[j] - both * merged)
 
 
