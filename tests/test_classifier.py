@@ -270,7 +270,6 @@ def test_spikes_on_rounded_columns_are_told_of():
         MixtureClassifier(covariance_type="VVV").fit(FLOWERS, np.where(np.arange(150) == 3, 7, SPECIES))
 
 
-@pytest.mark.filterwarnings("ignore:the solution of the best cell")
 def test_of_two_cells_the_one_that_predicts_is_taken():
     """Of few rows in many columns, BIC takes a second component, or covariances, that held-out rows speak against."""
     X = StandardScaler().fit_transform(load_wine().data[:59])

@@ -187,7 +187,6 @@ def test_known_classes_are_found_where_they_are_in_any_order():
     np.testing.assert_array_equal(turned.best.means_[:2], MEANS[::-1])
 
 
-@pytest.mark.filterwarnings("ignore:the solution of the best cell")
 @pytest.mark.parametrize("init_params", ["k-means++", "hierarchical", "random"])
 def test_other_starts_have_known_components_first(init_params):
     found = searched(init_params=init_params, n_components=4, n_init=2)
@@ -249,7 +248,6 @@ def test_the_estimator_searches_likewise():
     same_bits(search.selection_, searched(covariance_type="full"))
 
 
-@pytest.mark.filterwarnings("ignore:the solution of the best cell")
 def test_no_start_drops_a_known_component(monkeypatch):
     dropped, without = [], candidates.without
     monkeypatch.setattr(candidates, "without", lambda *args: (dropped.append(args[-1]), without(*args))[1])

@@ -574,7 +574,6 @@ def test_one_fit_finds_groups_where_most_rows_are_noise(covariance_type):
         assert fit.fit(rows).lower_bound_ > known.fit(rows).lower_bound_ - 1 / len(rows)
 
 
-@pytest.mark.filterwarnings("ignore:the solution of the best cell")
 @pytest.mark.parametrize("n", [4, 10, 40])
 @pytest.mark.parametrize("init_params", STARTS)
 def test_few_rows_leave_starts_without_their_densest_part(n, init_params):

@@ -94,7 +94,6 @@ def general(constrained, model):
     return candidates.special_case(constrained, model)
 
 
-@pytest.mark.filterwarnings("ignore:the solution of the best cell")
 @pytest.mark.parametrize("acceleration", ["auto", None])
 def test_a_search_ends_with_a_constraint_that_does_not_maximise(monkeypatch, acceleration):
     """A new model, VFI, is as free as VEI, and its update is that of EVI; such a search once never ended."""
@@ -608,7 +607,6 @@ def test_other_ways_to_climb_go_through(how):
         assert estimator.get_params()["acceleration"] == how.get("acceleration", "auto")
 
 
-@pytest.mark.filterwarnings("ignore:the solution of the best cell")
 def test_a_prior_goes_through():
     prior = gmm.NormalInverseWishart(shrinkage=1, dof=50)
     found = select(ROWS, [4], ["full"], random_state=0, prior=prior)

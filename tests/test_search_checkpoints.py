@@ -52,7 +52,6 @@ CASES = {
 }
 
 
-@pytest.mark.filterwarnings("ignore:the solution of the best cell")
 @pytest.mark.parametrize("case", CASES)
 def test_a_search_that_dies_again_and_again_has_the_same_bits(case, tmp_path, monkeypatch):
     monkeypatch.setattr(finishing, "SEARCHED", 500)

@@ -203,7 +203,7 @@ class EStep:
         if self._source.resident is not None:
             alone = self._n_threads == 1
             run = self._resident.run_quasi_newton
-            passes = run(state, at_most, alone=alone, repair_empty=repair_empty, lead=lead)
+            passes = run(state, at_most, self._common_scatter, alone=alone, repair_empty=repair_empty, lead=lead)
         if passes is None:
             statistics, rounding = self.rounded(WhitenedMixture(self._moments, *state.next(), noise))
             with blas_alone(state.work):
@@ -324,7 +324,7 @@ class EStep:
     @cached_property
     def _resident(self) -> ResidentPasses:
         at = self._moments, self._origin, self._reach
-        return ResidentPasses.over(self._source, self._common_scatter, *at, self._single, self._form)
+        return ResidentPasses.over(self._source, *at, self._single, self._form)
 
     def _common_scatter(self) -> Array:
         """Return the rows' scatter about their centre, from which pooled second moments follow."""

@@ -21,18 +21,16 @@ Record = tuple[float, float, float, bool]
 class ResidentPasses:
     """Passes of one worker over rows in memory.
 
-    `loop` has the rows; `known` are their classes, and `scatter` returns their scatter about the origin.
+    `loop` has the rows, and `known` are their classes.
     """
 
     loop: _loop.Loop
     known: KnownClasses
-    scatter: Callable[[], Array]
 
     @classmethod
     def over(
         cls,
         source: Source,
-        scatter: Callable[[], Array],
         moments: Layout,
         origin: Array,
         reach: Array,
@@ -44,12 +42,23 @@ class ResidentPasses:
         assert rows is not None  # others are passed over one pass at a time
         table = _em.RowTable(rows.rows, rows.sample_weight, known.codes if known else None)
         loop = _loop.Loop(table, moments, origin, reach, single=single, form=form)
-        return cls(loop, known, scatter)
+        return cls(loop, known)
 
     def run_quasi_newton(
-        self, state: QuasiNewtonState, at_most: int, *, alone: bool, repair_empty: bool, lead: float
+        self,
+        state: QuasiNewtonState,
+        at_most: int,
+        scatter: Callable[[], Array],
+        *,
+        alone: bool,
+        repair_empty: bool,
+        lead: float,
     ) -> list[Record] | None:
-        """Make passes as `EStep.run_quasi_newton` does; None if one is worth threads, unless the worker is `alone`."""
+        """Make passes as `EStep.run_quasi_newton` does; None if one is worth threads, unless the worker is `alone`.
+
+        `scatter` returns the scatter of the rows about the origin. Kept here it would tie a knot with its `EStep`, and
+        rows would stay in memory until the garbage collector comes.
+        """
         work = state.work
         with blas_alone(max(self.loop.largest_product, work)):
             return self.loop.run_quasi_newton(
@@ -61,5 +70,5 @@ class ResidentPasses:
                 pass_limit=SLICE if alone else PASS_WORTH_THREADS,
                 call_limit=SLICE,
                 allowed=self.known.table,
-                scatter=self.scatter,
+                scatter=scatter,
             )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Self
-from warnings import catch_warnings, filterwarnings
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,7 +19,7 @@ from gmm._estimators.saved import from_state, state_of
 from gmm._estimators.scorer import Scorer, log_evidence_of
 from gmm._estimators.summary import Summary
 from gmm._estimators.units import in_other_units
-from gmm._exceptions import ConvergenceWarning, warn
+from gmm._exceptions import warn
 from gmm._fitting.degenerate import degenerate_under
 from gmm._fitting.incomplete import completed, never_observed_together, warn_of_unobserved_pairs
 from gmm._fitting.starts import STARTS
@@ -366,11 +365,8 @@ class MixtureClassifier(Estimator):
     ) -> list[GaussianMixture]:
         """Mixtures of the labelled rows of each class, of the best by BIC those that predict best."""
         how = self._settings
-        with catch_warnings():
-            filterwarnings("ignore", "the solution of the best cell", ConvergenceWarning)  # predictions choose here
-            searches = [
-                select(self._completed(part, types), numbers, types, **how | {"tol": self.tol}) for part in parts
-            ]
+        how_to_search = how | {"tol": self.tol}
+        searches = [select(self._completed(part, types), numbers, types, **how_to_search) for part in parts]
         cells = predictive_cells(searches, parts, prior, how)
         collapsed = [
             label

@@ -15,7 +15,6 @@ from gmm._estimators import criteria
 from gmm._estimators.estimated import set_fitted
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer
-from gmm._exceptions import ConvergenceWarning, raisable, warn
 from gmm._fitting.incomplete import completed, never_observed_together, warn_of_unobserved_pairs
 from gmm._fitting.seeds import common_seed, start_seeds
 from gmm._passes.results import Totals
@@ -42,7 +41,7 @@ from gmm._selection.request import (
     template_of,
 )
 from gmm._selection.standard import in_units, notes_on_columns, restored, warn_of_constants
-from gmm._selection.status import FAILED, MORE_THAN_ROWS, NOT_TRIED, OK, status_of
+from gmm._selection.status import FAILED, MORE_THAN_ROWS, NOT_TRIED, status_of
 from gmm._selection.table import Entry, Progress, Selection
 from gmm._validation.given import check_ridge
 from gmm._validation.noise import check_noise
@@ -54,10 +53,6 @@ from gmm._values.covariance import (
 
 _REFINED = 3  # cells at most, …
 _REACH = 0.02  # … that become the best if their log-likelihood grows by this, in nats per row
-_NO_REPEAT = (
-    "the solution of the best cell, {n_components} {covariance_type}, was found again by none of {n} fresh starts: "
-    "there may be better ones, which another random_state or a larger n_init may find"
-)
 
 
 def select(
@@ -206,13 +201,6 @@ def select(
     return selection if units is None else restored(selection, units, opened)
 
 
-def _warn_without_repeat(selection: Selection) -> None:
-    best, n = selection.best_index, selection.n_fresh_starts
-    if n and not selection.n_found_again and selection.complete and selection.status[best] == OK:
-        cell = {"n_components": selection.n_components[best], "covariance_type": selection.covariance_type[best]}
-        warn(_NO_REPEAT.format(n=n, **cell), raisable(ConvergenceWarning))
-
-
 def _searched(
     request: Request,
     seed: int,
@@ -234,7 +222,6 @@ def _searched(
     if source.n_rows != opened.n_rows:
         selection = finished(selection, request, clock.is_up, file, callback)
         selection = replace(selection, n_searched=source.n_rows)
-    _warn_without_repeat(selection)
     return selection
 
 
