@@ -47,6 +47,7 @@ cdef class Loop:
         expect("origin", origin.shape[0], plan.n_features)
         expect("reach", reach.shape[0], plan.n_features)
         self.table, self.scratch, self.origin, self.reach = table, Scratch(), origin, reach
+        self.room = self.buffer = None
         self.inputs.origin, self.inputs.reach = &origin[0], &reach[0]
         self.inputs.single, self.inputs.form = single, form
 
