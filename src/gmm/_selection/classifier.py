@@ -365,8 +365,7 @@ class MixtureClassifier(Estimator):
     ) -> list[GaussianMixture]:
         """Mixtures of the labelled rows of each class, of the best by BIC those that predict best."""
         how = self._settings
-        how_to_search = how | {"tol": self.tol}
-        searches = [select(self._completed(part, types), numbers, types, **how_to_search) for part in parts]
+        searches = [select(self._completed(part, types), numbers, types, **how | {"tol": self.tol}) for part in parts]
         cells = predictive_cells(searches, parts, prior, how)
         collapsed = [
             label

@@ -219,10 +219,10 @@ def _searched(
         engine = Engine(Cells(here.settings, rows, pool.watch, clock.is_up, file), starts, pool)
         selection = _Search(here, rows, starts, engine, pool, clock).run(callback)
     selection = replace(selection, notes=notes_on_columns(source, request.features))
-    if source.n_rows != opened.n_rows:
-        selection = finished(selection, request, clock.is_up, file, callback)
-        selection = replace(selection, n_searched=source.n_rows)
-    return selection
+    if source.n_rows == opened.n_rows:
+        return selection
+    selection = finished(selection, request, clock.is_up, file, callback)
+    return replace(selection, n_searched=source.n_rows)
 
 
 class _Search:
@@ -249,8 +249,8 @@ class _Search:
         entries = [self._entry(K, name) for K, name in self._request.cells]
         complete = not stopped and not self._clock.is_up()
         selection = Selection.of(entries, self._request.criterion, complete=complete)
-        best = selection.best_index
-        fresh, again = self._contenders.fresh_attempts(self._request.key(*self._request.cells[best]))
+        winner = self._request.key(*self._request.cells[selection.best_index])
+        fresh, again = self._contenders.fresh_attempts(winner)
         return replace(selection, n_fresh_starts=fresh, n_found_again=again)
 
     def _solve_all(self, number: int, reports: _Reports) -> bool:
