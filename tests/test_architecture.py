@@ -51,7 +51,7 @@ ROOMS = {
     "_estimators": """
         iteration regressor steps | bayesian | mixture | streamed | estimated | keeping
         | factors saved units | labelled | fitted | conditional
-        | contract criteria outcome predictive progress scorer summary
+        | contract criteria outcome past predictive progress scorer summary
     """,
     "_frozen_mixture": "",
     "_persistence": "_persistence | checkpoints predictions | posterior streams | values | archive | metadata places",
@@ -61,7 +61,7 @@ ROOMS = {
         | degenerate hierarchy incomplete metrics seeds | sampling
     """,
     "_passes": """
-        problem stepwise | incomplete quasi_newton | textbook | e_step m_step solver
+        problem stepwise | opening | incomplete quasi_newton | textbook | e_step m_step solver
         | resident | results stopping threads trace
     """,
     "_rows": """
@@ -96,6 +96,7 @@ ROOMS = {
     "_log": "",
     "_exceptions": "",
     "_caching": "",
+    "_lazy": "",
     "_public": "",
 }
 

@@ -13,11 +13,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm import _fitting as fitting
-from gmm._estimators.conditional import imputed
 from gmm._estimators.factors import SHRUNK, model_to_fit
 from gmm._estimators.fitted import (
     FittedMixture,
-    Past,
     fit_attributes,
     fitted_parameters,
     model_of,
@@ -29,12 +27,12 @@ from gmm._estimators.fitted import (
 from gmm._estimators.keeping import opened
 from gmm._estimators.labelled import known_classes, record_classes
 from gmm._estimators.outcome import ill_defined, warn_about
+from gmm._estimators.past import Past
 from gmm._estimators.progress import ProgressPrinter
 from gmm._exceptions import LostClusterError
 from gmm._log import LOGGER, follows_passes
 from gmm._passes.problem import Beginning, SolverSettings
 from gmm._passes.solver import Iteration, SolverResult
-from gmm._passes.stepwise import Stream
 from gmm._passes.trace import Trace
 from gmm._rows.entrance import Names, as_source_to_fit
 from gmm._rows.sources import Source, box_of
@@ -219,6 +217,8 @@ def impute(
         raise TypeError(f"expected draw to be True or False, got {draw!r:.80}")
     source = source_of(self, X, missing="em")
     rng = check_random_state(self.random_state if random_state is None else random_state) if draw else None
+    from gmm._estimators.conditional import imputed
+
     return imputed(fitted_parameters(self), source, self.n_threads, rng)
 
 
@@ -391,6 +391,8 @@ def set_fitted(
     if problem is not None:
         past = past._replace(solver_state=result.state, problem=problem)
     if objective.prior and not objective.prior.variational and parameters.model.accelerated:
+        from gmm._passes.stepwise import Stream
+
         stream = Stream.from_mixture(parameters, weight, objective)
         past = past._replace(stream=stream, prior_parts=prior_parts(mixture))
     if objective.prior and not objective.prior.variational and vars(mixture).get("prior") is None:

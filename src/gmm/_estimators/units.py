@@ -6,7 +6,6 @@ from typing import TypeVar
 
 from gmm._estimators.fitted import (
     FittedMixture,
-    Past,
     estimator_of,
     fit_attributes,
     fitted_parameters,
@@ -14,6 +13,7 @@ from gmm._estimators.fitted import (
     past_of,
     set_mixture,
 )
+from gmm._estimators.past import Past
 from gmm._values.coordinates import Coordinates
 from gmm._values.priors import NormalInverseWishart
 

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
 from gmm._passes.e_step import EStep
-from gmm._passes.incomplete import e_step_over
 from gmm._passes.m_step import MStep
+from gmm._passes.opening import e_step_over
 from gmm._passes.quasi_newton import QuasiNewton
 from gmm._passes.solver import Iteration, Solver, SolverResult, SolverRun
 from gmm._passes.stopping import GainBelow

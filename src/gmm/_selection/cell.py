@@ -14,7 +14,7 @@ from gmm._fitting.fit import FitSettings, split_merged
 from gmm._fitting.racing import RECENT, first_leg, is_hopeless
 from gmm._fitting.sampling import LARGEST_SHARE, sampled, sampled_share
 from gmm._passes.e_step import EStep
-from gmm._passes.incomplete import e_step_over
+from gmm._passes.opening import e_step_over
 from gmm._passes.problem import Beginning, Problem
 from gmm._passes.solver import Iteration, SolverResult, SolverRun
 from gmm._rows.sources import Source

@@ -23,7 +23,7 @@ from gmm._exceptions import warn
 from gmm._fitting.degenerate import degenerate_under
 from gmm._fitting.incomplete import completed, never_observed_together, warn_of_unobserved_pairs
 from gmm._fitting.starts import STARTS
-from gmm._passes.incomplete import e_step_over
+from gmm._passes.opening import e_step_over
 from gmm._persistence import (
     Readable,
     Writable,
