@@ -390,7 +390,7 @@ def set_fitted(
     past = Past(parameters, result.trace.lower_bounds or past_of(mixture).bounds, weight)
     if problem is not None:
         past = past._replace(solver_state=result.state, problem=problem)
-    if objective.prior and not objective.prior.variational and parameters.model.accelerated:
+    if objective.prior and not objective.prior.variational and parameters.model.stored_whole:
         stream = Stream.from_mixture(parameters, weight, objective)
         past = past._replace(stream=stream, prior_parts=prior_parts(mixture))
     if objective.prior and not objective.prior.variational and vars(mixture).get("prior") is None:

@@ -390,7 +390,7 @@ def check_constraint(mixture: MixtureParameters) -> None:
         If there are such covariances.
     """
     covariances, weights, model = mixture.covariances, mixture.weights, mixture.model
-    if not model.constraint or not model.accelerated:  # of factors stored as such nothing but ψ > 0 is asked
+    if not (model.constraint and model.stored_whole):  # of factors stored as such nothing but ψ > 0 is asked
         return
     try:
         nearest = model.constrained(covariances, np.maximum(weights, _LEAST_SHARE), previous=covariances)

@@ -18,7 +18,7 @@ from gmm._kernel import mstep
 from gmm._text.amounts import counted
 from gmm._text.lists import suggestion
 from gmm._values.layouts import DIAGONAL, FULL, SPHERICAL, TIED, Array, Layout, SingularMatrixError
-from gmm._values.low_rank import LowRank, low_rank
+from gmm._values.low_rank import low_rank
 
 COMMON, _OWN, IDENTITY = "E", "V", "I"  # equal, variable, identity
 _FREEDOM = {IDENTITY: 0, COMMON: 1, _OWN: 2}  # none of that part, one for all components, one for each
@@ -97,9 +97,9 @@ class CovarianceModel:
         return self
 
     @property
-    def accelerated(self) -> bool:
-        """Whether the accelerated solver knows the model: an update is then a maximum, given the moments."""
-        return not isinstance(self.layout, LowRank)
+    def stored_whole(self) -> bool:
+        """Whether covariances are stored, not factors and noise."""
+        return True
 
     @property
     def scales_shapes(self) -> bool:
