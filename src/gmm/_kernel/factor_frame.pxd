@@ -97,8 +97,14 @@ cdef inline void store_joint(
     const State* state, Py_ssize_t k, double weight,       # IN of the frame that has it
     bint difference, Joint* joint, double* vector,
 ) noexcept nogil:
-    """Undo `load_joint`."""
+    """Undo `load_joint`; where noise is the same in all features, only the sum of the squares says something."""
+    cdef Py_ssize_t d = state.family.d, j
+    cdef double mean = 0
     vector[k] = joint.count
+    for j in range(d if state.family.constraint.isotropic else 0):
+        mean += joint.squares[j] / d
+    for j in range(d if state.family.constraint.isotropic else 0):
+        joint.squares[j] = mean
     add_identity(state, -(joint.count + (0 if difference else state.covariance_rows)), joint)
     set_units(state, weight, True, vector + k, joint)
 
