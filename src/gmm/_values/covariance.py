@@ -99,7 +99,7 @@ class CovarianceModel:
     @property
     def stored_whole(self) -> bool:
         """Whether covariances are stored, not factors and noise."""
-        return True
+        return self.layout.whole
 
     @property
     def scales_shapes(self) -> bool:
@@ -187,11 +187,6 @@ class FactorModel(CovarianceModel):
     def __reduce__(self) -> tuple[Callable[[str, int, bool], CovarianceModel], tuple[str, int, bool]]:  # type: ignore[override]
         """Unpickle to the one model: models are compared by identity."""
         return factor_model, (self.kind, self.n_factors, self.stored_whole)
-
-    @property
-    def stored_whole(self) -> bool:
-        """Whether covariances are d × d matrices."""
-        return self.layout is FULL
 
     @property
     def whole(self) -> CovarianceModel:
