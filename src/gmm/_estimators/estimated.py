@@ -289,7 +289,8 @@ def _resumed(mixture: FittedMixture, objective: Objective, source: Source) -> Be
     previous = previous if previous.model is objective.model else previous.whole()
     if not (objective.noise.equals(previous.noise) and objective.fixed.equals(previous.fixed)):
         return Beginning(replace(previous, noise=objective.noise))
-    if past.solver_state is None or past.problem != _problem(mixture, source) or mixture.acceleration is None:
+    same = past.problem == _problem(mixture, source, objective.model) and mixture.acceleration is not None
+    if past.solver_state is None or not same:
         return Beginning(previous, past.bounds)
     solver_state = copy(past.solver_state)  # a fit that fails leaves the estimator as it was
     solver_state.tolerance = mixture.tol / (source.survey.weight if objective.prior.variational else 1.0)
@@ -309,9 +310,10 @@ def check_same(
         )
 
 
-def _problem(mixture: FittedMixture, source: Source) -> tuple[object, ...]:
-    """What must not change for an accelerated fit to continue: rows, weights, classes, ridge and prior."""
-    return source.fingerprint, source.known.fingerprint, mixture.reg_covar, *prior_parts(mixture)
+def _problem(mixture: FittedMixture, source: Source, model: CovarianceModel) -> tuple[object, ...]:
+    """What must not change for an accelerated fit to continue: rows, weights, classes, storage, ridge and prior."""
+    of_rows = source.fingerprint, source.known.fingerprint
+    return *of_rows, model.stored_whole, mixture.reg_covar, *prior_parts(mixture)
 
 
 def noise_of(mixture: FittedMixture, source: Source) -> Noise:
@@ -365,7 +367,7 @@ def _adopt(
     classes: NDArray[Any] | None,
 ) -> _Mixture:
     """Let an estimator hold a fit, and warn of what is wrong with it."""
-    problem = _problem(mixture, source) if mixture.warm_start else None
+    problem = _problem(mixture, source, objective.model) if mixture.warm_start else None
     set_fitted(mixture, outcome.result, source, names, objective, traces=outcome.traces, problem=problem)
     record_classes(mixture, classes, source.known)
     warn_about(outcome, mixture.max_iter, has_prior=bool(objective.prior))
@@ -390,7 +392,7 @@ def set_fitted(
     past = Past(parameters, result.trace.lower_bounds or past_of(mixture).bounds, weight)
     if problem is not None:
         past = past._replace(solver_state=result.state, problem=problem)
-    if objective.prior and not objective.prior.variational and parameters.model.accelerated:
+    if objective.prior and not objective.prior.variational and parameters.model.stored_whole:
         from gmm._passes.stepwise import Stream
 
         stream = Stream.from_mixture(parameters, weight, objective)

@@ -151,7 +151,7 @@ class Problem:
         m_step, paused = self._m_step(e_step, begin.parameters.n_components, begin.repaired), begin.paused
         parameters, tolerance = m_step.adopted(begin.parameters), settings.tolerance / unit
         bounds = tuple(bound / unit for bound in begin.bounds)
-        accelerated = settings.accelerated and self.objective.model.accelerated and not self.objective.fixed
+        accelerated = settings.accelerated and not self.objective.fixed
         if accelerated and (paused is None or paused.state is not None):
             return QuasiNewton(
                 parameters,

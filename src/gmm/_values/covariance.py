@@ -18,7 +18,7 @@ from gmm._kernel import mstep
 from gmm._text.amounts import counted
 from gmm._text.lists import suggestion
 from gmm._values.layouts import DIAGONAL, FULL, SPHERICAL, TIED, Array, Layout, SingularMatrixError
-from gmm._values.low_rank import LowRank, low_rank
+from gmm._values.low_rank import low_rank
 
 COMMON, _OWN, IDENTITY = "E", "V", "I"  # equal, variable, identity
 _FREEDOM = {IDENTITY: 0, COMMON: 1, _OWN: 2}  # none of that part, one for all components, one for each
@@ -97,9 +97,9 @@ class CovarianceModel:
         return self
 
     @property
-    def accelerated(self) -> bool:
-        """Whether the accelerated solver knows the model: an update is then a maximum, given the moments."""
-        return not isinstance(self.layout, LowRank)
+    def stored_whole(self) -> bool:
+        """Whether covariances are stored, not factors and noise."""
+        return self.layout.whole
 
     @property
     def scales_shapes(self) -> bool:
@@ -187,11 +187,6 @@ class FactorModel(CovarianceModel):
     def __reduce__(self) -> tuple[Callable[[str, int, bool], CovarianceModel], tuple[str, int, bool]]:  # type: ignore[override]
         """Unpickle to the one model: models are compared by identity."""
         return factor_model, (self.kind, self.n_factors, self.stored_whole)
-
-    @property
-    def stored_whole(self) -> bool:
-        """Whether covariances are d × d matrices."""
-        return self.layout is FULL
 
     @property
     def whole(self) -> CovarianceModel:

@@ -32,6 +32,10 @@ class LowRank(Stored):
     pooled: bool = False
     axis_aligned: bool = False
 
+    @property
+    def whole(self) -> bool:
+        return False
+
     def __reduce__(self) -> tuple[Callable[[int], Layout], tuple[int]]:
         return low_rank, (self.n_factors,)
 
@@ -71,6 +75,9 @@ class LowRank(Stored):
         ridged = matrices.copy()
         ridged[:, 0] += np.reshape(ridge, (-1, 1))
         return ridged
+
+    def multipliers(self, scales: Array) -> Array:
+        return np.vstack([np.square(scales), np.tile(scales, (self.n_factors, 1))])
 
     def dense(self, matrices: Array, n_components: int, n_features: int) -> Array:
         covariances = matrices[:, 1:].transpose(0, 2, 1) @ matrices[:, 1:]
