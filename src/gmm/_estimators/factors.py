@@ -21,6 +21,7 @@ from gmm._values.covariance import OF_FACTORS, CovarianceModel, FactorModel, Fac
 
 __all__ = [
     "SHRUNK", "OfFactors", "factors_of", "fit_transform", "get_feature_names_out", "model_to_fit", "set_output",
+    "stored_beside",
     "transform",
 ]  # fmt: skip
 
@@ -156,9 +157,12 @@ def _check_has_factors(mixture: FittedMixture, name: str) -> None:
 
 def model_to_fit(mixture: FittedMixture, source: Source) -> CovarianceModel:
     """Return the model that an estimator asks for; what needs whole covariances leaves them whole."""
-    model, given = model_of(mixture, source.n_features), vars(mixture)
-    whole = any(given.get(name) is not None for name in ("refine", "fixed", "precisions_init"))
-    before = fitted_parameters(mixture).model if given.get("warm_start") and mixture.__sklearn_is_fitted__() else None
-    if whole or source.has_gaps or source.known or before is model:
-        return model
-    return stored_for(model, source.n_features)
+    model, goes_on = model_of(mixture, source.n_features), vars(mixture).get("warm_start")
+    before = fitted_parameters(mixture).model if goes_on and mixture.__sklearn_is_fitted__() else None
+    return model if before is model else stored_beside(mixture, model, source)
+
+
+def stored_beside(mixture: FittedMixture, model: CovarianceModel, source: Source) -> CovarianceModel:
+    """Return a model of low rank for many columns, unless other parameters of an estimator need whole covariances."""
+    whole = any(vars(mixture).get(name) is not None for name in ("refine", "fixed", "precisions_init"))
+    return model if whole or source.has_gaps or source.known else stored_for(model, source.n_features)

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from gmm._exceptions import warn
 from gmm._fitting.fit import FitSettings
+from gmm._fitting.racing import Start
 from gmm._log import LOGGER
 from gmm._passes.results import ComponentDiagnostics
 from gmm._passes.solver import Iteration
@@ -24,7 +25,17 @@ from gmm._passes.threads import CELLS_WORTH_THREADS, usable_threads
 from gmm._persistence.checkpoints import SearchCheckpoint
 from gmm._rows.sources import Source
 from gmm._selection.bar import Bar
-from gmm._selection.candidates import Starts, as_model, diagnosed, drops, levels, neighbours, special_cases, splits
+from gmm._selection.candidates import (
+    Starts,
+    as_model,
+    diagnosed,
+    drops,
+    levels,
+    neighbours,
+    of_other_model,
+    special_cases,
+    splits,
+)
 from gmm._selection.cell import Cell, SearchRows, Solution, Worker
 from gmm._selection.failure import Failure
 from gmm._selection.keeping import KeptCell
@@ -46,7 +57,7 @@ Outcomes = dict[Key, Solution | Failure]
 Diagnosed = tuple[Solution, ComponentDiagnostics]
 Task = Callable[[Worker], Any]
 Report = Callable[[Key, Solution | Failure], object]
-Begin = Callable[[Key, Worker], list[SufficientStatistics]]
+Begin = Callable[[Key, Worker], list[Start]]
 
 
 class Clock:
@@ -259,17 +270,17 @@ class Engine:
         self._improve({key: partial(self._beginning, of_key) for key, of_key in news.items() if of_key})
 
     def _first(
-        self, shared: list[SufficientStatistics], number: int, news: list[Diagnosed], key: Key, worker: Worker
-    ) -> list[SufficientStatistics]:
+        self, shared: list[Start], number: int, news: list[Diagnosed], key: Key, worker: Worker
+    ) -> list[Start]:
         """Return starts that all models share, one of the cell's own, and those made from solutions of other cells."""
         begins = [*shared, *self._beginning(news, key, worker)]
         if key.n_components > 1:
             begins.append(self._starts.fresh(self._cells(key).settings, _OWN + number, worker.n_threads))
         return begins
 
-    def _beginning(self, news: Iterable[Diagnosed], key: Key, worker: Worker) -> list[SufficientStatistics]:
+    def _beginning(self, news: Iterable[Diagnosed], key: Key, worker: Worker) -> list[Start]:
         """Return starts made from solutions of other cells."""
-        begins: list[SufficientStatistics] = []
+        begins: list[Start] = []
         for solution, diagnostics in news:
             more = key.n_components - solution.parameters.n_components
             if more > 0:
@@ -277,7 +288,7 @@ class Engine:
             elif more < 0:
                 begins += drops(worker.sample(key.model.moments), diagnostics, solution.parameters)
             else:
-                begins.append(diagnostics.statistics)
+                begins.append(of_other_model(solution.parameters, diagnostics.statistics, key.model))
         return begins
 
     def unstick(self, keys: Iterable[Key]) -> None:
@@ -309,8 +320,9 @@ class Engine:
         self._refined |= {key: result for key, result in results.items() if isinstance(result, Solution)}
 
     def cell(self, key: Key) -> Cell:
-        """Return how a cell is solved."""
-        return replace(self._cells(key), bar=self.bar)
+        """Return how a cell is solved; with a prior it is finished, whatever the others have."""
+        cell = self._cells(key)
+        return cell if cell.settings.objective.prior else replace(cell, bar=self.bar)
 
     def retry(self, tasks: Mapping[Key, Callable[[Key, Worker], Any]]) -> dict[Key, Any]:
         """Run tasks that look for better solutions of cells; return what they found, without those that failed."""
@@ -365,10 +377,10 @@ class Engine:
         special = [Key(key.n_components, other) for other in special_cases(key.model, models)]
         return self._less(key) + special
 
-    def _from_below(self, below: Diagnosed, key: Key, worker: Worker) -> list[SufficientStatistics]:
+    def _from_below(self, below: Diagnosed, key: Key, worker: Worker) -> list[Start]:
         lower, diagnostics = below
         if lower.parameters.n_components == key.n_components:
-            return [diagnostics.statistics]
+            return [of_other_model(lower.parameters, diagnostics.statistics, key.model)]
         return splits(diagnostics, as_model(lower.parameters, key.model), offset=_NEAR)
 
     def _stuck(self, key: Key, lower: Key) -> bool:
@@ -390,7 +402,7 @@ def _is_next_to(one: Key, other: Key) -> bool:
 def _solved(
     cell: Callable[[Key], Cell],
     key: Key,
-    begin: Callable[[Worker], list[SufficientStatistics]],
+    begin: Callable[[Worker], list[Start]],
     present: Solution | None,
     worker: Worker,
 ) -> Solution:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from gmm._caching import cached_property
 from gmm._estimators.estimated import settings_of
+from gmm._estimators.factors import stored_beside
 from gmm._estimators.mixture import GaussianMixture
 from gmm._fitting.fit import COMPARISON_DEFAULTS, FitSettings, StartSettings
 from gmm._fitting.moments import prior_of
@@ -93,9 +94,13 @@ class Request:
         most = sorted(self.n_components, reverse=True)
         return list(dict.fromkeys(self.key(K, name).model for K in most for name in self.types))
 
+    def model(self, name: str) -> CovarianceModel:
+        """The model of a requested type, as its covariances are stored."""
+        return stored_beside(self.template, covariance_model(name), self.source)
+
     def key(self, n_components: int, name: str) -> Key:
         """The cell to fit for a requested one: several types may be one model."""
-        return Key(n_components, same_as(covariance_model(name), n_components, self.source.n_features))
+        return Key(n_components, same_as(self.model(name), n_components, self.source.n_features))
 
     def settings(self, key: Key, rows: Source, n_threads: int | None = 1) -> FitSettings:
         """Return how a cell is fitted; its prior is completed by these rows, on so many threads."""

@@ -312,7 +312,7 @@ class _Search:
 
     def _set_bar(self) -> None:
         """Let cells of many rows end once they cannot come near the best; few rows are worth the whole table."""
-        if not self._rows.whole and self._request.template.prior is None:
+        if not self._rows.whole:
             best = min(self._scores().values(), default=inf)
             self._engine.bar = Bar(self._request.criterion, best, self._rows.all_rows.survey.weight)
 
@@ -346,7 +346,7 @@ class _Search:
 
     def _entry(self, n_components: int, name: str) -> Entry:
         request, key = self._request, self._request.key(n_components, name)
-        result, model = self._engine.outcomes.get(key), covariance_model(name)
+        result, model = self._engine.outcomes.get(key), request.model(name)
         entry = Entry(n_components, name, _status(result, name), self._pool.seconds.get(key, 0.0))
         if not isinstance(result, Solution):
             return entry if result is None else replace(entry, error=result.error)
