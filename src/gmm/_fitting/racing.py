@@ -39,9 +39,7 @@ def first_leg(
         return error
 
 
-def short_runs(
-    problem: Problem, starts: Iterable[Start], max_iter: int
-) -> list[SolverResult | None]:
+def short_runs(problem: Problem, starts: Iterable[Start], max_iter: int) -> list[SolverResult | None]:
     """Run each start for a few passes to compare them; None where a covariance becomes singular."""
     settings, results = SolverSettings(tolerance=_ROUGHLY, max_iter=max_iter, confirm_stop=False), []
     with problem.e_step() as e_step:

@@ -55,7 +55,8 @@ def of_other_model(parameters: MixtureParameters, statistics: SufficientStatisti
     before = parameters.model
     if not (isinstance(before.layout, LowRank) and isinstance(model.layout, LowRank)):
         return statistics
-    assert isinstance(before, FactorModel) and isinstance(model, FactorModel)  # as their layouts say
+    assert isinstance(before, FactorModel)  # as its layout says
+    assert isinstance(model, FactorModel)
     covariances = with_other_factors(parameters.covariances, before, model)
     return replace(parameters, covariances=covariances, model=model, factors=None)
 
@@ -176,9 +177,7 @@ def diagnosed(e_step: EStep, parameters: MixtureParameters) -> ComponentDiagnost
     return e_step.diagnostics(parameters.whitened(), parameters.model.layout.principal(parameters.covariances))
 
 
-def splits(
-    diagnostics: ComponentDiagnostics, parameters: MixtureParameters, offset: float = OFFSET
-) -> Sequence[Start]:
+def splits(diagnostics: ComponentDiagnostics, parameters: MixtureParameters, offset: float = OFFSET) -> Sequence[Start]:
     """Return starts of one component more: each splits one of the worst-fitting components along its worst axis.
 
     `diagnostics` are of `parameters`, from `diagnosed`.
@@ -194,17 +193,15 @@ def splits(
     return [split_along(statistics, int(k), K, layout, principal, int(axes[k]), offset=offset) for k in worst]
 
 
-def drops(
-    e_step: EStep, diagnostics: ComponentDiagnostics, parameters: MixtureParameters
-) -> Sequence[Start]:
+def drops(e_step: EStep, diagnostics: ComponentDiagnostics, parameters: MixtureParameters) -> Sequence[Start]:
     """Return starts of one component less: each drops one of the free components that cost least to drop.
 
     Of low rank, which has nothing fixed, they are the lightest.
     """
     if isinstance(parameters.model.layout, LowRank):
         lightest = np.argsort(parameters.weights, kind="stable")[:_DROPS]
-        components = (np.delete(np.arange(parameters.n_components), j) for j in lightest)
-        return [parameters.of_components(rest).with_noise(parameters.noise, parameters.noise_weight) for rest in components]
+        others = (parameters.of_components(np.arange(parameters.n_components) != j) for j in lightest)
+        return [each.with_noise(parameters.noise, parameters.noise_weight) for each in others]
     losses = np.where(parameters.fixed.components, np.inf, drop_losses(diagnostics))
     least = [j for j in np.argsort(losses, kind="stable")[:_DROPS] if losses[j] < np.inf]
     survivors = [np.delete(np.arange(parameters.n_components), j) for j in least]

@@ -178,12 +178,12 @@ class Cell:
 
     def moments(self, worker: Worker, solution: Solution) -> SufficientStatistics:
         """Return the moments of a solution about any origin, of which starts are made."""
-        of_starts, model = self.settings.objective.model.of_starts, solution.parameters.model
-        return solution.result.statistics if of_starts is model else worker.sample(of_starts.moments)(solution.parameters.whitened())
+        moments = self.settings.objective.model.of_starts.moments
+        if moments is self._moments:
+            return solution.result.statistics
+        return worker.sample(moments)(solution.parameters.whitened())
 
-    def solved(
-        self, worker: Worker, starts: Sequence[Start], present: Solution | None = None
-    ) -> Solution:
+    def solved(self, worker: Worker, starts: Sequence[Start], present: Solution | None = None) -> Solution:
         """Return the best of the present solution and of what the starts lead to.
 
         Raises

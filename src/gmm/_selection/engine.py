@@ -40,7 +40,6 @@ from gmm._selection.cell import Cell, SearchRows, Solution, Worker
 from gmm._selection.failure import Failure
 from gmm._selection.keeping import KeptCell
 from gmm._values.covariance import CovarianceModel, same_as
-from gmm._values.statistics import SufficientStatistics
 
 _OWN = 1 << 20  # number of a cell's first start of its own; those of contenders count from 0
 _NEAR = 0.3  # standard deviations from the mean of the whole to that of each half: the likelihood hardly changes
@@ -57,7 +56,7 @@ Outcomes = dict[Key, Solution | Failure]
 Diagnosed = tuple[Solution, ComponentDiagnostics]
 Task = Callable[[Worker], Any]
 Report = Callable[[Key, Solution | Failure], object]
-Begin = Callable[[Key, Worker], list[Start]]
+Begin = Callable[[Key, Worker], Sequence[Start]]
 
 
 class Clock:
@@ -66,6 +65,10 @@ class Clock:
     def __init__(self, seconds: float | None) -> None:
         self._end = None if seconds is None else time.perf_counter() + seconds
         self.has_solution = False
+
+    def half(self) -> Clock:
+        """Return a clock of half the time that is left."""
+        return Clock(None if self._end is None else max(self._end - time.perf_counter(), 0.0) / 2)
 
     def is_up(self) -> bool:
         """Tell whether to begin nothing more."""
@@ -270,7 +273,7 @@ class Engine:
         self._improve({key: partial(self._beginning, of_key) for key, of_key in news.items() if of_key})
 
     def _first(
-        self, shared: list[Start], number: int, news: list[Diagnosed], key: Key, worker: Worker
+        self, shared: Sequence[Start], number: int, news: list[Diagnosed], key: Key, worker: Worker
     ) -> list[Start]:
         """Return starts that all models share, one of the cell's own, and those made from solutions of other cells."""
         begins = [*shared, *self._beginning(news, key, worker)]
@@ -377,7 +380,7 @@ class Engine:
         special = [Key(key.n_components, other) for other in special_cases(key.model, models)]
         return self._less(key) + special
 
-    def _from_below(self, below: Diagnosed, key: Key, worker: Worker) -> list[Start]:
+    def _from_below(self, below: Diagnosed, key: Key, worker: Worker) -> Sequence[Start]:
         lower, diagnostics = below
         if lower.parameters.n_components == key.n_components:
             return [of_other_model(lower.parameters, diagnostics.statistics, key.model)]

@@ -64,6 +64,7 @@ class Request:
     n_components: list[int]
     types: list[str]
     criterion: str
+    n_splits: int
     template: GaussianMixture
     source: Source
     features: NDArray[np.object_] | None
@@ -84,9 +85,8 @@ class Request:
     @property
     def facts(self) -> dict[str, Any]:
         """What the search is for, as JSON values."""
-        return {"n_components": self.n_components, "covariance_type": self.types, "criterion": self.criterion} | {
-            "tol": self.tol
-        }
+        cells = {"n_components": self.n_components, "covariance_type": self.types}
+        return cells | {"criterion": self.criterion, "n_splits": self.n_splits, "tol": self.tol}
 
     @property
     def models(self) -> list[CovarianceModel]:
