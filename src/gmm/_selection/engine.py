@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from gmm._exceptions import warn
 from gmm._fitting.fit import FitSettings
 from gmm._fitting.racing import Start
+from gmm._fitting.split_merge import OFFSET
 from gmm._log import LOGGER
 from gmm._passes.results import ComponentDiagnostics
 from gmm._passes.solver import Iteration
@@ -37,6 +38,7 @@ from gmm._selection.candidates import (
     splits,
 )
 from gmm._selection.cell import Cell, SearchRows, Solution, Worker
+from gmm._selection.clock import Clock
 from gmm._selection.failure import Failure
 from gmm._selection.keeping import KeptCell
 from gmm._values.covariance import CovarianceModel, same_as
@@ -57,22 +59,6 @@ Diagnosed = tuple[Solution, ComponentDiagnostics]
 Task = Callable[[Worker], Any]
 Report = Callable[[Key, Solution | Failure], object]
 Begin = Callable[[Key, Worker], Sequence[Start]]
-
-
-class Clock:
-    """The time limit of a search, in seconds from now; it does not end before there is a solution."""
-
-    def __init__(self, seconds: float | None) -> None:
-        self._end = None if seconds is None else time.perf_counter() + seconds
-        self.has_solution = False
-
-    def half(self) -> Clock:
-        """Return a clock of half the time that is left."""
-        return Clock(None if self._end is None else max(self._end - time.perf_counter(), 0.0) / 2)
-
-    def is_up(self) -> bool:
-        """Tell whether to begin nothing more."""
-        return self.has_solution and self._end is not None and time.perf_counter() >= self._end
 
 
 class TaskPool:
@@ -281,13 +267,13 @@ class Engine:
             begins.append(self._starts.fresh(self._cells(key).settings, _OWN + number, worker.n_threads))
         return begins
 
-    def _beginning(self, news: Iterable[Diagnosed], key: Key, worker: Worker) -> list[Start]:
-        """Return starts made from solutions of other cells."""
+    def _beginning(self, news: Iterable[Diagnosed], key: Key, worker: Worker, *, offset: float = OFFSET) -> list[Start]:
+        """Return starts made from solutions of other cells; halves of a component are at this offset."""
         begins: list[Start] = []
         for solution, diagnostics in news:
             more = key.n_components - solution.parameters.n_components
             if more > 0:
-                begins += splits(diagnostics, as_model(solution.parameters, key.model))
+                begins += splits(diagnostics, as_model(solution.parameters, key.model), offset)
             elif more < 0:
                 begins += drops(worker.sample(key.model.moments), diagnostics, solution.parameters)
             else:
@@ -306,7 +292,7 @@ class Engine:
                 if self._stuck(key, lower):
                     self._diagnose([lower])
                     if lower in self._diagnosed:  # there was time for the pass
-                        self._improve({key: partial(self._from_below, self._diagnosed[lower])})
+                        self._improve({key: partial(self._beginning, [self._diagnosed[lower]], offset=_NEAR)})
             if any(self._stuck(key, lower) for lower in below):
                 self.refine([key])
 
@@ -380,12 +366,6 @@ class Engine:
         special = [Key(key.n_components, other) for other in special_cases(key.model, models)]
         return self._less(key) + special
 
-    def _from_below(self, below: Diagnosed, key: Key, worker: Worker) -> Sequence[Start]:
-        lower, diagnostics = below
-        if lower.parameters.n_components == key.n_components:
-            return [of_other_model(lower.parameters, diagnostics.statistics, key.model)]
-        return splits(diagnostics, as_model(lower.parameters, key.model), offset=_NEAR)
-
     def _stuck(self, key: Key, lower: Key) -> bool:
         solution, below = self.outcomes.get(key), self.outcomes.get(lower)
         if not isinstance(solution, Solution) or not isinstance(below, Solution):
@@ -405,7 +385,7 @@ def _is_next_to(one: Key, other: Key) -> bool:
 def _solved(
     cell: Callable[[Key], Cell],
     key: Key,
-    begin: Callable[[Worker], list[Start]],
+    begin: Callable[[Worker], Sequence[Start]],
     present: Solution | None,
     worker: Worker,
 ) -> Solution:

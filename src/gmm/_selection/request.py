@@ -23,6 +23,7 @@ from gmm._rows.sources import Source
 from gmm._selection.cell import CRITERION_ACCURACY
 from gmm._selection.engine import Key
 from gmm._selection.fixed import FixedComponents
+from gmm._selection.held_out import check_folds
 from gmm._text.lists import suggestion
 from gmm._validation.parameters import check_parameters
 from gmm._validation.scalars import is_real
@@ -232,11 +233,13 @@ def _of_factors(names: list[str], n_factors: int | Iterable[int]) -> list[str]:
     return model_names(names, numbers)
 
 
-def check_fewest(n_components: int, source: Source) -> None:
-    """Raise a ValueError if there are too few rows for the smallest number of components."""
+def check_fewest(n_components: int, source: Source, n_splits: int | None) -> None:
+    """Raise a ValueError if there are too few rows for the smallest number of components, also without a fold."""
     if source.n_used < n_components:
         weighted = " with a positive weight" if source.n_used < source.n_rows else ""
         raise ValueError(
             f"{n_components:,} components need at least {n_components:,} rows; the table has "
             f"{source.n_used:,}{weighted}"
         )
+    if n_splits is not None:
+        check_folds(source.n_used, n_splits, n_components)

@@ -12,7 +12,7 @@ from math import inf
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from gmm._estimators import criteria
 from gmm._estimators.estimated import set_fitted
@@ -28,13 +28,14 @@ from gmm._selection.bar import Bar
 from gmm._selection.candidates import Starts, as_model
 from gmm._selection.cell import SearchRows, Solution, Worker
 from gmm._selection.cells import check_criterion
+from gmm._selection.clock import Clock
 from gmm._selection.contenders import Contenders
-from gmm._selection.engine import Cells, Clock, Engine, Key, TaskPool, workers_and_threads
+from gmm._selection.engine import Cells, Engine, Key, TaskPool, workers_and_threads
 from gmm._selection.failure import Failure
 from gmm._selection.finishing import finished, rows_to_search
 from gmm._selection.fixed import fixed_components
 from gmm._selection.grid import near
-from gmm._selection.held_out import Name, check_folds, deviances
+from gmm._selection.held_out import Name, deviances
 from gmm._selection.keeping import search_file
 from gmm._selection.request import (
     Request,
@@ -192,29 +193,30 @@ def select(
     """
     check_criterion(criterion, (*criteria.CRITERIA, criteria.HELD_OUT))
     check_callback(callback)
-    clock = Clock(checked_limit(time_limit))
-    counts = requested_components(n_components)
+    clock, counts = Clock(checked_limit(time_limit)), requested_components(n_components)
     template = template_of(parameters | {"n_init": n_init, "n_threads": n_threads, "random_state": random_state})
     seed = common_seed(random_state)
     opened, features = as_source_to_fit(X, sample_weight, estimator=select.__name__, missing=template.missing)
-    warn_of_constants(opened, features)
     types = requested_types(covariance_type, opened.n_features, n_factors)
     models = [covariance_model(name) for name in types]
-    warn_of_unobserved_pairs(never_observed_together(opened, features, models))
+    _warn_of_columns(opened, features, models)
     opened = completed(opened.informative, models, template.reg_covar, n_threads)
-    check_fewest(min(counts), opened)
-    if criterion == criteria.HELD_OUT:
-        check_folds(opened.n_used, n_splits, min(counts))
+    check_fewest(min(counts), opened, n_splits if criterion == criteria.HELD_OUT else None)
     check_ridge(template.reg_covar, opened.survey.weight)
     noise = check_noise(template.noise, opened.n_features, partial(box_of, opened))
     fixed = fixed_components(template, counts, types, opened.n_features, standardize=standardize)
     opened, noise, units = in_units(opened, noise, standardize=standardize)
-    tol = parameters.get("tol")
-    request = Request(counts, types, criterion, n_splits, template, opened, features, tol, noise, fixed)
+    cells, tol = (counts, types, criterion, n_splits), parameters.get("tol")
+    request = Request(*cells, template, opened, features, tol, noise, fixed)
     with search_file(template, opened, request.facts, seed, checkpoint=checkpoint, resume=resume) as file:
         template.random_state = seed = seed if file is None else file.seed
         selection = _searched(request, seed, clock, callback, file)
     return selection if units is None else restored(selection, units, opened)
+
+
+def _warn_of_columns(source: Source, names: NDArray[Any] | None, models: Sequence[CovarianceModel]) -> None:
+    warn_of_constants(source, names)
+    warn_of_unobserved_pairs(never_observed_together(source, names, models))
 
 
 def _searched(
@@ -254,16 +256,16 @@ def _opened(
 
 def _deviances(request: Request, seed: int, clock: Clock) -> Mapping[Name, float]:
     """Return the held-out deviance of each cell, if that is the criterion; the folds' own cells are not refined."""
+    nothing = defaultdict[Name, float](lambda: inf)
+    if request.criterion != criteria.HELD_OUT:
+        return nothing
+    half, rng = clock.half(), np.random.default_rng(seed)
 
     def solve(part: Source) -> dict[Name, MixtureParameters]:
         with _opened(replace(request, source=part), seed, half, None, nothing) as search:
             return search.mixtures()
 
-    nothing, half = defaultdict[Name, float](lambda: inf), clock.half()
-    if request.criterion != criteria.HELD_OUT:
-        return nothing
-    rng, n_threads = np.random.default_rng(seed), request.template.n_threads
-    return deviances(request.source, request.n_splits, rng, solve, half.is_up, n_threads)
+    return deviances(request.source, request.n_splits, rng, solve, half.is_up, request.template.n_threads)
 
 
 class _Search:
