@@ -20,17 +20,13 @@ from gmm._validation.scalars import check_choice
 from gmm._values.covariance import OF_FACTORS, CovarianceModel, FactorModel, Factors, names_factors, stored_for
 
 __all__ = [
-    "SHRUNK", "OfFactors", "factors_of", "fit_transform", "get_feature_names_out", "model_to_fit", "set_output",
-    "stored_beside",
+    "OfFactors", "factors_of", "fit_transform", "get_feature_names_out", "model_to_fit", "set_output", "stored_beside",
     "transform",
 ]  # fmt: skip
 
 _CONTAINERS = "default", "pandas", "polars"
 _OUTPUT = "_sklearn_output_config"  # scikit-learn's name, which its `clone` copies
 _Mixture = TypeVar("_Mixture", bound=FittedMixture)
-
-# What is maximised where rows are few and no prior is set.
-SHRUNK = "mean log posterior density (noise and means are shrunk: each component has few rows)"
 
 
 class OfFactors:
@@ -165,4 +161,4 @@ def model_to_fit(mixture: FittedMixture, source: Source) -> CovarianceModel:
 def stored_beside(mixture: FittedMixture, model: CovarianceModel, source: Source) -> CovarianceModel:
     """Return a model of low rank for many columns, unless other parameters of an estimator need whole covariances."""
     whole = any(vars(mixture).get(name) is not None for name in ("refine", "fixed", "precisions_init"))
-    return model if whole or source.has_gaps or source.known else stored_for(model, source.n_features)
+    return model if whole or source.has_gaps else stored_for(model, source.n_features)

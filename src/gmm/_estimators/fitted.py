@@ -50,6 +50,7 @@ __all__ = [
 
 _Mixture = TypeVar("_Mixture", bound="FittedMixture")
 _DOUBLE: np.dtype[Any] = np.dtype(np.float64)
+_SHRUNK = "mean log posterior density (noise and means are shrunk: each component has few rows)"
 
 
 class Past(NamedTuple):
@@ -73,8 +74,8 @@ class Past(NamedTuple):
         What is remembered of rows that came block by block, or with a prior.
     prior_parts : tuple
         Prior and noise of `stream`; empty once it was loaded.
-    objective : str
-        What was maximised, if that is not what the class maximises.
+    shrunk : bool
+        Whether rows were so few that there was a prior, although none was given.
     """
 
     parameters: MixtureParameters | None = None
@@ -84,7 +85,7 @@ class Past(NamedTuple):
     problem: tuple[object, ...] = ()
     stream: Stream | None = None
     prior_parts: tuple[object, ...] = ()
-    objective: str = ""
+    shrunk: bool = False
 
 
 class FittedMixture(Estimator):
@@ -376,7 +377,8 @@ class FittedMixture(Estimator):
     def _summary(self) -> Summary:
         history, lower_bound = vars(self).get("history_"), vars(self).get("lower_bound_")
         of_mixture = fitted_parameters(self), history, lower_bound, names_of_features(self)
-        return Summary.of(*of_mixture, objective=past_of(self).objective or self._bound_name, least=self.reg_covar)
+        objective = _SHRUNK if past_of(self).shrunk else self._bound_name
+        return Summary.of(*of_mixture, objective=objective, least=self.reg_covar)
 
     def _model(self) -> CovarianceModel:
         return model_of(self) if self._parameters is None else self._parameters.model.whole

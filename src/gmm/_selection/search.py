@@ -45,7 +45,7 @@ from gmm._selection.request import (
     requested_types,
     template_of,
 )
-from gmm._selection.standard import in_units, notes_on_columns, restored, warn_of_constants
+from gmm._selection.standard import in_units, note_on_shrinkage, notes_on_columns, restored, warn_of_constants
 from gmm._selection.status import FAILED, MORE_THAN_ROWS, NOT_TRIED, status_of
 from gmm._selection.table import Entry, Progress, Selection
 from gmm._validation.given import check_ridge
@@ -236,7 +236,7 @@ def _searched(
         selection = replace(selection, held_out=selection.held_out * share)
         selection = finished(selection, request, clock.is_up, file, callback)
         selection = replace(selection, n_searched=here.source.n_rows)
-    return selection
+    return replace(selection, notes=(*selection.notes, *note_on_shrinkage(selection.estimators)))
 
 
 @contextmanager

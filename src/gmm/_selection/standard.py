@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import chain
@@ -12,11 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm._estimators.criteria import CRITERIA, HELD_OUT
+from gmm._estimators.fitted import past_of
+from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.units import in_other_units
 from gmm._exceptions import warn
 from gmm._rows.factory import FactorySource
 from gmm._rows.sources import Source
 from gmm._selection.table import Selection
+from gmm._text.amounts import counted
 from gmm._text.lists import listed, quoted
 from gmm._validation.columns import COPIES, FEW_ROWS, coded, few_values, repeating, rescalings
 from gmm._validation.combinations import refusal
@@ -109,6 +112,13 @@ def notes_on_copies(rows: NDArray[Any], names: Sequence[str]) -> tuple[str, ...]
     copies = listed((f"{names[pair.copy]!r} (of {names[pair.original]!r})" for pair in pairs), 4)
     what = f"column {copies} {COPIES[0]}" if len(pairs) == 1 else f"columns {copies} {COPIES[1]}"
     return (f"{what}, which makes covariances singular: leave out",) if copies else ()
+
+
+def note_on_shrinkage(estimators: Iterable[GaussianMixture | None]) -> Iterator[str]:
+    """Say how many mixtures have a prior that nobody asked for."""
+    n_shrunk = sum(past_of(each).shrunk for each in estimators if each is not None)
+    if n_shrunk:
+        yield f"noise and means of {counted(n_shrunk, 'cell')} with factors are shrunk: each component has few rows"
 
 
 def log_volume(source: Source, units: Coordinates) -> float:
