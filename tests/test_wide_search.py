@@ -28,7 +28,7 @@ def mixture():
 
 
 def test_the_truth_is_chosen(found):
-    assert (found.best.n_components, found.covariance_type[found.best_index]) == (K, "factor2")
+    assert (found.best.n_components, found.covariance_type[found.best_index]) == (K, "ppca2")
 
 
 def test_cells_with_factors_store_no_whole_covariance(found):
@@ -148,15 +148,15 @@ def test_labels_leave_factors_as_they_are_stored():
 
 
 def test_a_checkpoint_goes_on(tmp_path):
-    class Stop(Exception):
+    class StopError(Exception):
         pass
 
     def stop(progress):
         if progress.n_components == 2:
-            raise Stop
+            raise StopError
 
     how = {"n_factors": [1, 2], "random_state": 0, "checkpoint": tmp_path / "file"}
-    with pytest.raises(Stop):
+    with pytest.raises(StopError):
         select(X, [1, 2, 3], ["diag", "factor"], callback=stop, **how)
     again = select(X, [1, 2, 3], ["diag", "factor"], resume=True, **how)
     whole = select(X, [1, 2, 3], ["diag", "factor"], n_factors=[1, 2], random_state=0)

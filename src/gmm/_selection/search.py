@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from math import inf
+from math import inf, nan
 from typing import Any
 
 import numpy as np
@@ -256,7 +256,7 @@ def _opened(
 
 def _deviances(request: Request, seed: int, clock: Clock) -> Mapping[Name, float]:
     """Return the held-out deviance of each cell, if that is the criterion; the folds' own cells are not refined."""
-    nothing = defaultdict[Name, float](lambda: inf)
+    nothing = defaultdict[Name, float](lambda: nan)
     if request.criterion != criteria.HELD_OUT:
         return nothing
     half, rng = clock.half(), np.random.default_rng(seed)
