@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gmm import _fitting as fitting
 from gmm._estimators.conditional import imputed
-from gmm._estimators.factors import model_to_fit
+from gmm._estimators.factors import stored_beside
 from gmm._estimators.fitted import (
     FittedMixture,
     Past,
@@ -143,7 +143,7 @@ def fit(
     source, names = source_to_fit(self, X, sample_weight)
     classes, restriction = known_classes(labels, components_per_class, self.n_components, source)
     source, printer = source.with_classes(restriction), _printer(self, source, self._objective)
-    model = model_to_fit(self, source)
+    model = stored_beside(self, model_of(self, source.n_features), source)
     settings = fit_settings(self, source, model)
     beginning = _resumed(self, settings.objective, source)
     of_rows = source.n_rows, source.n_features, settings.n_components, model.type_name
@@ -286,7 +286,7 @@ def _resumed(mixture: FittedMixture, objective: Objective, source: Source) -> Be
     if not mixture.warm_start or previous is None:
         return None
     check_same(mixture, previous, objective.model, source, "warm_start", "Set warm_start=False")
-    previous = previous if previous.model is objective.model else previous.whole()
+    previous = previous.of_model(objective.model)
     if not (objective.noise.equals(previous.noise) and objective.fixed.equals(previous.fixed)):
         return Beginning(replace(previous, noise=objective.noise))
     if past.solver_state is None or past.problem != _problem(mixture, source) or mixture.acceleration is None:

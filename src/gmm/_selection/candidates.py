@@ -17,7 +17,7 @@ from gmm._fitting.starts import STARTS, Portfolio, StartRequest
 from gmm._passes.e_step import EStep
 from gmm._passes.results import ComponentDiagnostics
 from gmm._rows.sources import ArraySource
-from gmm._values.covariance import CovarianceModel, FactorModel, special_case, with_other_factors
+from gmm._values.covariance import CovarianceModel, special_case
 from gmm._values.layouts import DIAGONAL, FULL, SPHERICAL, Array, Layout
 from gmm._values.low_rank import LowRank
 from gmm._values.noise import NO_NOISE, Noise
@@ -52,13 +52,8 @@ def as_model(parameters: MixtureParameters, model: CovarianceModel) -> MixturePa
 
 def of_other_model(parameters: MixtureParameters, statistics: SufficientStatistics, model: CovarianceModel) -> Start:
     """Return the start of a model that a mixture of another one with these statistics is."""
-    before = parameters.model
-    if not (isinstance(before.layout, LowRank) and isinstance(model.layout, LowRank)):
-        return statistics
-    assert isinstance(before, FactorModel)  # as its layout says
-    assert isinstance(model, FactorModel)
-    covariances = with_other_factors(parameters.covariances, before, model)
-    return replace(parameters, covariances=covariances, model=model, factors=None)
+    both = isinstance(parameters.model.layout, LowRank) and isinstance(model.layout, LowRank)
+    return parameters.of_model(model) if both else statistics
 
 
 @cache

@@ -268,7 +268,7 @@ class FactorModel(CovarianceModel):
 
 
 def with_other_factors(covariances: Array, model: FactorModel, other: FactorModel) -> Array:
-    """Return covariances of one model of low rank as those of another: new factors are small, others become noise."""
+    """Return covariances of a model with those of another, of low rank: new factors are small, others become noise."""
     loadings, noise = model.factors(covariances)
     K, d, q = loadings.shape
     rest, more = loadings[:, :, other.n_factors :], max(other.n_factors - q, 0)
@@ -378,11 +378,15 @@ def factor_model(kind: str, n_factors: int, stored_whole: bool = True) -> Factor
     return FactorModel(_OWN, _OWN, _OWN, layout, constraint, "", n_factors, kind)
 
 
-def stored_for(model: CovarianceModel, n_features: int) -> CovarianceModel:
-    """Return the model that stores factors and noise, and no d × d matrix, where columns are many and factors few."""
-    if isinstance(model, FactorModel) and n_features >= max(_MANY_COLUMNS, _COLUMNS_PER_NUMBER * (1 + model.n_factors)):
-        return factor_model(model.kind, model.n_factors, False)
-    return model
+def stored_for(model: CovarianceModel, n_features: int, *, has_prior: bool = False) -> CovarianceModel:
+    """Return the model that stores factors and noise, and no d × d matrix, where columns are many and factors few.
+
+    So does one with a prior, which is a density of the noise.
+    """
+    if not isinstance(model, FactorModel):
+        return model
+    wide = n_features >= max(_MANY_COLUMNS, _COLUMNS_PER_NUMBER * (1 + model.n_factors))
+    return factor_model(model.kind, model.n_factors, not (wide or has_prior))
 
 
 def model_of_stored(model: CovarianceModel, shape: tuple[int, ...]) -> CovarianceModel:
