@@ -40,8 +40,8 @@ ROOMS = {
     "_selection": """
         _selection | classifier estimator | search cross_validation halves | resampling
         | contenders finishing | request
-        | engine fixed | keeping | cell | bar candidates | standard | table | from_file | grid
-        | cells failure target | status
+        | engine fixed held_out | keeping | cell | bar candidates | standard | table | from_file | grid
+        | cells clock failure target | status
     """,
     "_uses": """
         adaptation anomalies combining directions distances drift overlap reduction standard_errors tracking

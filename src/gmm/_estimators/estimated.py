@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm import _fitting as fitting
-from gmm._estimators.factors import SHRUNK, model_to_fit
+from gmm._estimators.conditional import imputed
+from gmm._estimators.factors import stored_beside
 from gmm._estimators.fitted import (
     FittedMixture,
     fit_attributes,
@@ -141,7 +142,7 @@ def fit(
     source, names = source_to_fit(self, X, sample_weight)
     classes, restriction = known_classes(labels, components_per_class, self.n_components, source)
     source, printer = source.with_classes(restriction), _printer(self, source, self._objective)
-    model = model_to_fit(self, source)
+    model = stored_beside(self, model_of(self, source.n_features), source)
     settings = fit_settings(self, source, model)
     beginning = _resumed(self, settings.objective, source)
     of_rows = source.n_rows, source.n_features, settings.n_components, model.type_name
@@ -217,7 +218,6 @@ def impute(
         raise TypeError(f"expected draw to be True or False, got {draw!r:.80}")
     source = source_of(self, X, missing="em")
     rng = check_random_state(self.random_state if random_state is None else random_state) if draw else None
-    from gmm._estimators.conditional import imputed
 
     return imputed(fitted_parameters(self), source, self.n_threads, rng)
 
@@ -286,7 +286,7 @@ def _resumed(mixture: FittedMixture, objective: Objective, source: Source) -> Be
     if not mixture.warm_start or previous is None:
         return None
     check_same(mixture, previous, objective.model, source, "warm_start", "Set warm_start=False")
-    previous = previous if previous.model is objective.model else previous.whole()
+    previous = previous.of_model(objective.model)
     if not (objective.noise.equals(previous.noise) and objective.fixed.equals(previous.fixed)):
         return Beginning(replace(previous, noise=objective.noise))
     same = past.problem == _problem(mixture, source, objective.model) and mixture.acceleration is not None
@@ -398,7 +398,7 @@ def set_fitted(
         stream = Stream.from_mixture(parameters, weight, objective)
         past = past._replace(stream=stream, prior_parts=prior_parts(mixture))
     if objective.prior and not objective.prior.variational and vars(mixture).get("prior") is None:
-        past = past._replace(objective=SHRUNK)
+        past = past._replace(shrunk=True)
     of_fit = fit_attributes(result.trace, result.lower_bound, traces or (result.trace,))
     set_mixture(mixture, parameters, names, source.dtype, _last_fit=past, **of_fit)
 

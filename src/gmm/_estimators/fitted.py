@@ -51,6 +51,7 @@ __all__ = [
 
 _Mixture = TypeVar("_Mixture", bound="FittedMixture")
 _DOUBLE: np.dtype[Any] = np.dtype(np.float64)
+_SHRUNK = "mean log posterior density (noise and means are shrunk: each component has few rows)"
 
 
 class FittedMixture(Estimator):
@@ -342,7 +343,8 @@ class FittedMixture(Estimator):
     def _summary(self) -> Summary:
         history, lower_bound = vars(self).get("history_"), vars(self).get("lower_bound_")
         of_mixture = fitted_parameters(self), history, lower_bound, names_of_features(self)
-        return Summary.of(*of_mixture, objective=past_of(self).objective or self._bound_name, least=self.reg_covar)
+        objective = _SHRUNK if past_of(self).shrunk else self._bound_name
+        return Summary.of(*of_mixture, objective=objective, least=self.reg_covar)
 
     def _model(self) -> CovarianceModel:
         return model_of(self) if self._parameters is None else self._parameters.model.whole

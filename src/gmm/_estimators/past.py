@@ -32,8 +32,8 @@ class Past(NamedTuple):
         What is remembered of rows that came block by block, or with a prior.
     prior_parts : tuple
         Prior and noise of `stream`; empty once it was loaded.
-    objective : str
-        What was maximised, if that is not what the class maximises.
+    shrunk : bool
+        Whether rows were so few that there was a prior, although none was given.
     """
 
     parameters: MixtureParameters | None = None
@@ -43,4 +43,4 @@ class Past(NamedTuple):
     problem: tuple[object, ...] = ()
     stream: Stream | None = None
     prior_parts: tuple[object, ...] = ()
-    objective: str = ""
+    shrunk: bool = False

@@ -108,6 +108,7 @@ def state_of(self: FittedMixture) -> tuple[dict[str, Any], dict[str, NDArray[Any
     header |= classes_to_state(self)
     past = past_of(self)
     header |= {"weight_seen": past.weight} if past.weight else {}
+    header |= {"shrunk": True} if past.shrunk else {}
     if past.stream is not None:
         header["stream"], of_stream = persistence.stream_to_state(past.stream)
         arrays |= of_stream
@@ -152,6 +153,8 @@ def _restore(
         best, traces = persistence.traces_from_state(header, arrays)
         of_fit = fit_attributes(best, item(header, "lower_bound", float), traces)
         past = past._replace(bounds=best.lower_bounds)
+    if "shrunk" in header:
+        past = past._replace(shrunk=item(header, "shrunk", bool))
     if "weight_seen" in header:
         past = past._replace(weight=positive(header, "weight_seen"))
     if "stream" in header:

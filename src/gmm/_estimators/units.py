@@ -41,6 +41,7 @@ def in_other_units(self: _Mixture, units: Coordinates, raised: float) -> _Mixtur
     traces = tuple(trace.raised(raised) for trace in self.histories_)
     trace = self.history_.raised(raised)
     of_fit = fit_attributes(trace, self.lower_bound_ + raised, traces)
-    past = Past(parameters, trace.lower_bounds, past_of(self).weight)
+    before = past_of(self)
+    past = Past(parameters, trace.lower_bounds, before.weight, shrunk=before.shrunk)
     set_mixture(other, parameters, names, self._dtype, _last_fit=past, **of_fit)
     return other

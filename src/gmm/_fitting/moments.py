@@ -13,6 +13,7 @@ from gmm._fitting.starts import from_means, lloyd
 from gmm._passes.e_step import EStep
 from gmm._passes.problem import Problem
 from gmm._rows.sources import ArraySource, Source
+from gmm._validation.combinations import refusal
 from gmm._validation.prior import check_prior
 from gmm._values.covariance import CovarianceModel, stored_as
 from gmm._values.layouts import DIAGONAL, FULL, SPHERICAL, TIED, Array, Layout, SingularMatrixError
@@ -39,6 +40,8 @@ def prior_of(
         prior = NormalInverseWishart(shrinkage=_SHRINKAGE)
     if prior is None:
         return FLAT
+    if model.n_factors and model.stored_whole:
+        raise refusal("a prior of factors", "whole covariances")
     if not model.stored_whole:
         mean, covariance = _mean_and_variances_within(n_components, source, n_threads)
     else:

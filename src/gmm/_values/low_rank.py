@@ -116,12 +116,11 @@ class LowRank(Stored):
         raise self._refusal("scatter matrices")
 
     def reduced(self, moments: Array, layout: Layout, n_features: int) -> Array:
-        """Convert diagonal second moments of rows without factors, whose products with these are zero."""
+        """Convert second moments of rows without factors, whose products with these are zero."""
         if layout is self:
             return moments
-        if layout is not DIAGONAL:
-            raise ValueError(f"expected diagonal moments, got those of {layout}")
-        return np.concatenate([moments[:, None], np.zeros((len(moments), self.n_factors, n_features))], axis=1)
+        variances = DIAGONAL.reduced(moments, layout, n_features)
+        return np.concatenate([variances[:, None], np.zeros((len(variances), self.n_factors, n_features))], axis=1)
 
     def _refusal(self, what: str) -> ValueError:
         return ValueError(
