@@ -202,7 +202,7 @@ def run(settings: Settings, report: Report) -> bool:
     given = settings.arguments
     n_folds = 2 if settings.smoke else given.folds
     report.note(f"nats per row held out, {n_folds} folds, standardised columns, ridge {RIDGE:g}; larger is better")
-    report.header("table", "model", "nats", "±", "published", "most often", "seconds", "peak MB")
+    report.header("table", "model", "nats", "±", "published", "most often", "CPU seconds", "peak MB")
     right = True
     for table in TABLES:
         if settings.only not in table.name or (settings.smoke and table is not TABLES[1]):
