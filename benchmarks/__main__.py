@@ -37,6 +37,7 @@ TIMED = (
     "how-many",
     "factors",
     "embeddings",
+    "patches",
 )
 QUESTIONS = (*TIMED, "drift", "falls", "instructions")
 

@@ -15,7 +15,7 @@ from benchmarks.settings import Settings
 
 RIDGE = 1e-3
 MODULES = {"gmm": ("gmm",), "sklearn": ("sklearn.cluster", "sklearn.decomposition", "sklearn.mixture")}
-Models = Mapping[str, tuple[str, Callable[..., Any]]]  # by name: the peer, and how it fits
+Models = Mapping[str, tuple[str, Any]]  # by name: the peer, and how it fits
 
 
 def their_best(rows: np.ndarray, covariance_type: str, n_components: Sequence[int]) -> Any:
