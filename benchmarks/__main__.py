@@ -20,6 +20,7 @@ TIMED = (
     "grid",
     "predict",
     "few-rows",
+    "imports",
     "memory",
     "fits",
     "passes",

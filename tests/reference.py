@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import sqrtm
+from scipy.linalg import block_diag, sqrtm
 from scipy.optimize import brentq, linprog, minimize
 from scipy.special import betaln, digamma, gammaln, logsumexp, multigammaln, xlogy
 from scipy.stats import multivariate_t
@@ -381,73 +381,182 @@ class Belief:
 NO_BELIEF = Belief()
 
 
-def state_from_rows(X, parameters, weight, reg_covar, belief):
-    """The objective, rows seen through N(0, reg_covar I), and the state that a pass finds."""
-    joint = log_joint(X, *parameters)
-    joint = joint - reg_covar * np.array([np.trace(np.linalg.inv(S)) for S in parameters[2]]) / 2
-    d = X.shape[1]
-    counts, first, second = statistics(X, responsibilities(joint), weight, np.zeros_like(parameters[1]))
-    mean = belief.mean + np.zeros(d)
-    first = first / weight.sum() + belief.for_a_mean * mean
-    second = second / weight.sum() + belief.for_a_mean * np.outer(mean, mean) + belief.scale
-    state = np.concatenate([counts[:, None] / weight.sum(), first, second.reshape(len(counts), -1)], axis=1)
-    return weight @ log_evidence(joint) / weight.sum() + belief.log_density(*parameters), state
+@dataclass(frozen=True)
+class WholeCovariances:
+    """What the climb must know of the covariances of a type."""
+
+    covariance_type: str
+    reg_covar: float = 0.0
+    belief: Belief = NO_BELIEF
+
+    def measured(self, X, parameters, weight):
+        """The objective, rows seen through N(0, reg_covar I), and the state that a pass finds."""
+        joint = log_joint(X, *parameters)
+        joint = joint - self.reg_covar * np.array([np.trace(np.linalg.inv(S)) for S in parameters[2]]) / 2
+        d, belief = X.shape[1], self.belief
+        counts, first, second = statistics(X, responsibilities(joint), weight, np.zeros_like(parameters[1]))
+        mean = belief.mean + np.zeros(d)
+        first = first / weight.sum() + belief.for_a_mean * mean
+        second = second / weight.sum() + belief.for_a_mean * np.outer(mean, mean) + belief.scale
+        state = np.concatenate([counts[:, None] / weight.sum(), first, second.reshape(len(counts), -1)], axis=1)
+        return weight @ log_evidence(joint) / weight.sum() + belief.log_density(*parameters), state
+
+    def state_of(self, parameters):
+        """The state whose update the parameters are."""
+        rows, belief = [], self.belief
+        for p, m, S in zip(*parameters, strict=True):
+            second = (p + belief.for_a_covariance) * S - p * self.reg_covar * np.eye(len(m))
+            second = second + (p + belief.for_a_mean) * np.outer(m, m)
+            rows.append(np.concatenate([[p], (p + belief.for_a_mean) * m, second.ravel()]))
+        return np.array(rows)
+
+    def parameters_of(self, state):
+        """The M-step, from a state."""
+        K, d, belief = len(state), round(np.sqrt(state.shape[1] - 0.75) - 0.5), self.belief
+        counts, rows = state[:, 0], state[:, 0] + belief.for_a_mean
+        means = state[:, 1 : 1 + d] / rows[:, None]
+        scatter = np.array(
+            [s[1 + d :].reshape(d, d) - r * np.outer(m, m) for s, r, m in zip(state, rows, means, strict=True)]
+        )
+        scatter = scatter + self.reg_covar * counts[:, None, None] * np.eye(d)
+        divisors = counts + belief.for_a_covariance
+        kept = in_layout(scatter, self.covariance_type)
+        covariances = (kept.T / (divisors.sum() if self.covariance_type == "tied" else divisors)).T
+        return counts, means, dense(covariances, self.covariance_type, K, d)
+
+    def in_fisher_coordinates(self, change, parameters):
+        """A change of state as changes of π, m and Σ where complete data and prior have the information I."""
+        d, found, pooled, divisor, belief = parameters[1].shape[1], [], 0, 0, self.belief
+        for ds, p, m, S in zip(change, *parameters, strict=True):
+            L, rows, divisors = np.linalg.cholesky(S), p + belief.for_a_mean, p + belief.for_a_covariance
+            dm = (ds[1 : 1 + d] - ds[0] * m) / rows
+            dS = ds[1 + d :].reshape(d, d) - ds[0] * (S + np.outer(m, m)) - rows * (np.outer(dm, m) + np.outer(m, dm))
+            dS = np.linalg.solve(L, np.linalg.solve(L, dS).T)
+            if self.covariance_type in ("diag", "spherical"):
+                dS = np.diag(np.diag(dS))
+            if self.covariance_type == "spherical":
+                dS = np.eye(d) * np.trace(dS) / d
+            pooled, divisor = pooled + dS, divisor + divisors
+            found += [ds[:1] / np.sqrt(p), np.sqrt(rows) * np.linalg.solve(L, dm)]
+            found += [] if self.covariance_type == "tied" else [dS.ravel() / np.sqrt(2 * divisors)]
+        found += [pooled.ravel() / np.sqrt(2 * divisor)] if self.covariance_type == "tied" else []
+        return np.concatenate(found)
+
+    def followed(self, frame, parameters):
+        """The frame, with the components that have left it in their new place: all if they share a covariance."""
+        far = []
+        for p, m, S, q, n, R in zip(*parameters, *frame, strict=True):
+            apart = np.linalg.solve(S, R + np.outer(m - n, m - n))
+            divergence = (np.trace(apart) - len(m) + np.linalg.slogdet(S)[1] - np.linalg.slogdet(R)[1]) / 2
+            far.append(divergence > 0.03**2 * len(m) / 2 or abs(p / q - 1) > 0.03)
+        far = np.array(far) if self.covariance_type != "tied" else np.full(len(far), any(far))
+        return tuple(
+            np.where(far.reshape(-1, *[1] * (now.ndim - 1)), now, was)
+            for now, was in zip(parameters, frame, strict=True)
+        )
+
+    def variances(self, state):
+        """Squares of the covariances' Cholesky diagonals, of which none may lose nine tenths."""
+        with np.errstate(invalid="ignore"):  # the root of a negative number is not a mixture's
+            return np.array([np.diag(cholesky(S)) ** 2 for S in self.parameters_of(state)[2]])
 
 
-def state_of_parameters(parameters, reg_covar, belief):
-    """The state whose update the parameters are."""
-    rows = []
-    for p, m, S in zip(*parameters, strict=True):
-        second = (p + belief.for_a_covariance) * S - p * reg_covar * np.eye(len(m))
-        second = second + (p + belief.for_a_mean) * np.outer(m, m)
-        rows.append(np.concatenate([[p], (p + belief.for_a_mean) * m, second.ravel()]))
-    return np.array(rows)
+@dataclass(frozen=True)
+class FreeFactors:
+    """The same of Λ_k Λ_kᵀ + Ψ_k: a state is the sums of (1, x, u, x², x uᵀ, u uᵀ), without what is there twice.
 
+    The factors of the complete data have any mean a and covariance R, which parameters have behind the others. Sums
+    are about zero, so that the state is in no frame; its metric is the inverse of the covariance of these numbers.
+    """
 
-def parameters_of_state(state, covariance_type, reg_covar, belief):
-    """The M-step, from a state."""
-    K, d = len(state), round(np.sqrt(state.shape[1] - 0.75) - 0.5)
-    counts, rows = state[:, 0], state[:, 0] + belief.for_a_mean
-    means = state[:, 1 : 1 + d] / rows[:, None]
-    scatter = np.array(
-        [s[1 + d :].reshape(d, d) - r * np.outer(m, m) for s, r, m in zip(state, rows, means, strict=True)]
-    )
-    scatter = scatter + reg_covar * counts[:, None, None] * np.eye(d)
-    divisors = counts + belief.for_a_covariance
-    kept = in_layout(scatter, covariance_type)
-    covariances = (kept.T / (divisors.sum() if covariance_type == "tied" else divisors)).T
-    return counts, means, dense(covariances, covariance_type, K, d)
+    n_features: int
+    n_factors: int
+    ridge: float = 0.0
+    isotropic: bool = False
 
+    @property
+    def products(self):
+        """Pairs of x or u with a factor."""
+        d = self.n_features
+        return np.array([(i, j) for j in range(d, d + self.n_factors) for i in range(j + 1)])
 
-def in_fisher_coordinates(change, parameters, covariance_type, belief):
-    """A change of state as changes of π, m and Σ in units in which complete data and prior have the information I."""
-    d, found, pooled, divisor = parameters[1].shape[1], [], 0, 0
-    for ds, p, m, S in zip(change, *parameters, strict=True):
-        L, rows, divisors = np.linalg.cholesky(S), p + belief.for_a_mean, p + belief.for_a_covariance
-        dm = (ds[1 : 1 + d] - ds[0] * m) / rows
-        dS = ds[1 + d :].reshape(d, d) - ds[0] * (S + np.outer(m, m)) - rows * (np.outer(dm, m) + np.outer(m, dm))
-        dS = np.linalg.solve(L, np.linalg.solve(L, dS).T)
-        if covariance_type in ("diag", "spherical"):
-            dS = np.diag(np.diag(dS))
-        if covariance_type == "spherical":
-            dS = np.eye(d) * np.trace(dS) / d
-        pooled, divisor = pooled + dS, divisor + divisors
-        found += [ds[:1] / np.sqrt(p), np.sqrt(rows) * np.linalg.solve(L, dm)]
-        found += [] if covariance_type == "tied" else [dS.ravel() / np.sqrt(2 * divisors)]
-    return np.concatenate([*found, *([pooled.ravel() / np.sqrt(2 * divisor)] if covariance_type == "tied" else [])])
+    @property
+    def squares(self):
+        """Sums of squares: of each feature or, where noise is the same in all, of all features."""
+        d = self.n_features
+        return np.ones((1, d)) if self.isotropic else np.eye(d)
 
+    def joint(self, parameters):
+        """Means (d + q,) and covariances of (x, u)."""
+        for mean, L, psi, a, R in zip(*parameters[1:], strict=True):
+            with_u = L @ R
+            yield np.append(mean + L @ a, a), np.block([[with_u @ L.T + np.diag(psi), with_u], [with_u.T, R]])
 
-def followed(frame, parameters, covariance_type):
-    """The frame, with the components that have left it in their new place: all of them if they share a covariance."""
-    far = []
-    for p, m, S, q, n, R in zip(*parameters, *frame, strict=True):
-        apart = np.linalg.solve(S, R + np.outer(m - n, m - n))
-        divergence = (np.trace(apart) - len(m) + np.linalg.slogdet(S)[1] - np.linalg.slogdet(R)[1]) / 2
-        far.append(divergence > 0.03**2 * len(m) / 2 or abs(p / q - 1) > 0.03)
-    far = np.array(far) if covariance_type != "tied" else np.full(len(far), any(far))
-    return tuple(
-        np.where(far.reshape(-1, *[1] * (now.ndim - 1)), now, was) for now, was in zip(parameters, frame, strict=True)
-    )
+    def numbers(self, count, first, second):
+        """The state of one component."""
+        squares = self.squares @ np.diag(second)[: self.n_features]
+        return np.concatenate([[count], first, squares, second[tuple(self.products.T)]])
+
+    def measured(self, X, parameters, weight):
+        """The objective, rows seen through N(0, ridge I), and the state that a pass finds."""
+        d, joint, state = self.n_features, list(self.joint(parameters)), []
+        means, of_x = np.array([m[:d] for m, _ in joint]), np.array([S[:d, :d] for _, S in joint])
+        logs = log_joint(X, parameters[0], means, of_x)
+        logs = logs - self.ridge * np.trace(np.linalg.inv(of_x), axis1=1, axis2=2) / 2
+        for (mean, S), r in zip(joint, responsibilities(logs).T, strict=True):
+            slope, mass = np.linalg.solve(S[:d, :d], S[:d]), weight * r / weight.sum()
+            both = mean + (X - mean[:d]) @ slope
+            hidden = self.ridge * slope.T @ slope + S - slope.T @ S[:d]
+            second = (mass[:, None] * both).T @ both + mass.sum() * hidden
+            state.append(self.numbers(mass.sum(), mass @ both, second))
+        return weight @ log_evidence(logs) / weight.sum(), np.array(state)
+
+    def state_of(self, parameters):
+        """The state whose update the parameters are; at first, of factors N(0, I)."""
+        K, _, q = parameters[2].shape
+        if len(parameters) == 4:
+            parameters = (*parameters, np.zeros((K, q)), np.stack([np.eye(q)] * K))
+        each = zip(parameters[0], self.joint(parameters), strict=True)
+        return np.array([p * self.numbers(1, m, S + np.outer(m, m)) for p, (m, S) in each])
+
+    def parameters_of(self, state):
+        """The regression of x on u, and the moments of u."""
+        d, q, parts = self.n_features, self.n_factors, []
+        for s in state:
+            mean, second = s[1 : 1 + d + q] / s[0], np.zeros((d + q, d + q))
+            i, j = self.products.T
+            second[i, j] = second[j, i] = s[-len(i) :] / s[0]
+            covariance = second - np.outer(mean, mean)
+            L = np.linalg.solve(covariance[d:, d:], covariance[d:, :d]).T
+            explained = mean[:d] ** 2 + (L * covariance[:d, d:]).sum(axis=1)
+            left = s[1 + d + q : -len(i)] / s[0] - self.squares @ explained
+            noise = self.squares.T @ left / self.squares.sum(axis=1)[0]
+            parts.append((s[0], mean[:d] - L @ mean[d:], L, noise, mean[d:], covariance[d:, d:]))
+        return tuple(np.array(part) for part in zip(*parts, strict=True))
+
+    def in_fisher_coordinates(self, change, parameters):
+        """A change of state in units in which the complete data have the information I."""
+        found, d, q = [], self.n_features, self.n_factors
+        i, j = np.vstack([[(j, j) for j in range(d)], self.products]).T
+        together = block_diag(np.eye(d + q), self.squares, np.eye(len(self.products)))
+        for ds, p, (m, S) in zip(change, parameters[0], self.joint(parameters), strict=True):
+            third = S[:, i] * m[j] + S[:, j] * m[i]
+            fourth = S[i][:, i] * S[j][:, j] + S[i][:, j] * S[j][:, i]
+            for a, b in ((i, j), (j, i)):
+                fourth = fourth + m[a][:, None] * (m[a] * S[b][:, b] + m[b] * S[b][:, a])
+            covariance = together @ np.block([[S, third], [third.T, fourth]]) @ together.T
+            dT = ds - ds[0] * self.numbers(1, m, S + np.outer(m, m))
+            found += [ds[:1] / np.sqrt(p), np.linalg.solve(np.linalg.cholesky(covariance), dT[1:]) / np.sqrt(p)]
+        return np.concatenate(found)
+
+    def followed(self, frame, parameters):
+        """The mixture: the metric is everywhere its own."""
+        return parameters
+
+    def variances(self, state):
+        """Those of noise, of which none may lose nine tenths; none where that of factors is not positive definite."""
+        *_, noise, _, R = self.parameters_of(state)
+        return np.where(np.linalg.eigvalsh(R)[:, :1] > 0, noise, np.nan)
 
 
 def two_loops(f, pairs, inner):
@@ -461,32 +570,27 @@ def two_loops(f, pairs, inner):
     return q
 
 
-def climbs_no_thinner(state, em_state, covariance_type, reg_covar, belief):
+def climbs_no_thinner(state, em_state, family):
     """Whether a state is a mixture's, and no component has lost nine tenths of what EM leaves it."""
     if (state[:, 0] < 0.1 * em_state[:, 0]).any():
         return False
-    with np.errstate(invalid="ignore"):  # the root of a negative number is not a mixture's
-        here, there = (
-            np.array([np.diag(cholesky(S)) for S in parameters_of_state(s, covariance_type, reg_covar, belief)[2]])
-            for s in (state, em_state)
-        )
-    return bool((here >= np.sqrt(0.1) * there).all())
+    return bool((family.variances(state) >= 0.1 * family.variances(em_state)).all())
 
 
-def accelerated_em(X, parameters, covariance_type, n_passes, *, weight=None, reg_covar=0.0, memory=5, belief=NO_BELIEF):
+def accelerated_em(X, parameters, family, n_passes, *, weight=None, memory=5):
     """Objective of each pass, and whether it was accepted."""
     weight = np.ones(len(X)) if weight is None else weight
     told, pairs, radius, accepted, trial, frame = [], [], 1.5, None, False, parameters
-    s = state_of_parameters(parameters, reg_covar, belief)
+    s = family.state_of(parameters)
     for _ in range(n_passes):
-        parameters = parameters_of_state(s, covariance_type, reg_covar, belief) if told else parameters
-        objective, after = state_from_rows(X, parameters, weight, reg_covar, belief)
+        parameters = family.parameters_of(s)
+        objective, after = family.measured(X, parameters, weight)
         rejected = trial and objective < accepted[0] - 1e-13 * (1 + abs(objective))
         told.append((objective, not rejected))
-        frame = frame if rejected else followed(frame, parameters, covariance_type)
+        frame = frame if rejected else family.followed(frame, parameters)
 
         def inner(a, b, at=frame):
-            a, b = (in_fisher_coordinates(change, at, covariance_type, belief) for change in (a, b))
+            a, b = (family.in_fisher_coordinates(change, at) for change in (a, b))
             return a @ b
 
         f = after - s
@@ -506,7 +610,7 @@ def accelerated_em(X, parameters, covariance_type, n_passes, *, weight=None, reg
         length, longest = np.sqrt(inner(q, q)), radius * np.sqrt(inner(f, f))
         factor = radius if not pairs else min(1, longest / length)
         for _ in range(6):
-            if climbs_no_thinner(accepted[1] + factor * q, after, covariance_type, reg_covar, belief):
+            if climbs_no_thinner(accepted[1] + factor * q, after, family):
                 s, trial = accepted[1] + factor * q, True
                 break
             factor /= 2

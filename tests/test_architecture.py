@@ -40,8 +40,8 @@ ROOMS = {
     "_selection": """
         _selection | classifier estimator | search cross_validation halves | resampling
         | contenders finishing | request
-        | engine fixed | keeping | cell | bar candidates | standard | table | from_file | grid
-        | cells failure target | status
+        | engine fixed held_out | keeping | cell | bar candidates | standard | table | from_file | grid
+        | cells clock failure target | status
     """,
     "_uses": """
         adaptation anomalies combining directions distances drift overlap reduction standard_errors tracking
@@ -51,7 +51,7 @@ ROOMS = {
     "_estimators": """
         iteration regressor steps | bayesian | mixture | streamed | estimated | keeping
         | factors saved units | labelled | fitted | conditional
-        | contract criteria outcome predictive progress scorer summary
+        | contract criteria outcome past predictive progress scorer summary
     """,
     "_frozen_mixture": "",
     "_persistence": "_persistence | checkpoints predictions | posterior streams | values | archive | metadata places",
@@ -61,7 +61,7 @@ ROOMS = {
         | degenerate hierarchy incomplete metrics seeds | sampling
     """,
     "_passes": """
-        problem stepwise | incomplete quasi_newton | textbook | e_step m_step solver
+        problem stepwise | opening | incomplete quasi_newton | textbook | e_step m_step solver
         | resident | results stopping threads trace
     """,
     "_rows": """
@@ -87,8 +87,8 @@ ROOMS = {
     """,
     "_blas": "",
     "_kernel": """
-        loop candidate | mstep first_look tiles | quasi_newton | frame merging | state | lanes update
-        | objective workspace prepared | constraint diagnostics far few low_rank sums
+        loop candidate | mstep first_look tiles | quasi_newton | merging states | factor_frame frame | state
+        | lanes update | objective workspace prepared | constraint diagnostics far few low_rank sums
         | block factors moments orientation plan seeding volumes whitener
         | axes belief estimate family leaves linear rows triangles | cholesky layout twin | blas lengths
     """,
@@ -96,6 +96,7 @@ ROOMS = {
     "_log": "",
     "_exceptions": "",
     "_caching": "",
+    "_lazy": "",
     "_public": "",
 }
 

@@ -115,6 +115,21 @@ def test_labels_noise_and_priors(kind):
 
 
 @every_kind
+def test_a_prior_is_a_density_of_the_noise_whatever_the_width(kind):
+    X = rows()
+    strong = fitted(X, kind, prior=NormalInverseWishart(shrinkage=0, dof=1e6, scale=3e6))
+    np.testing.assert_allclose(strong.noise_variance_, 3, rtol=1e-2)
+    free = fitted(X, kind)
+    assert np.linalg.norm(strong.loadings_) > 0.5 * np.linalg.norm(free.loadings_)
+    warm = free.set_params(prior="conjugate", warm_start=True).fit(X)
+    assert warm.score(X) > strong.score(X)
+    with pytest.raises(ValueError, match="a prior of factors cannot be combined with whole covariances"):
+        fitted(np.where(X.max() == X, np.nan, X), kind, prior="conjugate", missing="em")
+    with pytest.raises(ValueError, match="a prior of factors cannot be combined with whole covariances"):
+        GaussianMixture(2, covariance_type=kind, n_factors=2, prior="conjugate").partial_fit(X)
+
+
+@every_kind
 def test_what_is_frozen_or_fixed(kind):
     X = rows()
     mixture = fitted(X, kind)

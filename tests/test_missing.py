@@ -15,7 +15,7 @@ import reference
 import test_variational
 from gmm import BayesianGaussianMixture, GaussianMixture
 from gmm._estimators.bayesian import posterior_of
-from gmm._passes.incomplete import e_step_over
+from gmm._passes.opening import e_step_over
 from gmm._rows.incomplete import IncompleteSource
 from gmm._rows.sources import ArraySource
 from gmm._values.covariance import PARSIMONIOUS, covariance_model

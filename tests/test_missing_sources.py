@@ -13,7 +13,7 @@ import gmm
 import reference
 from gmm import BayesianGaussianMixture, GaussianMixture
 from gmm._estimators.estimated import source_to_fit
-from gmm._passes.incomplete import e_step_over
+from gmm._passes.opening import e_step_over
 from gmm._rows import blocks, incomplete, patterns
 from gmm._rows.entrance import as_source
 from gmm._selection import finishing

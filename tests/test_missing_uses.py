@@ -11,7 +11,7 @@ from gmm import GaussianMixture
 from gmm._cli import main
 from gmm._estimators.fitted import fitted_parameters
 from gmm._fitting.moments import mean_and_covariance
-from gmm._passes.incomplete import e_step_over
+from gmm._passes.opening import e_step_over
 from gmm._rows.incomplete import IncompleteSource
 from gmm._rows.sources import ArraySource, box_of
 from gmm._selection.standard import in_units

@@ -36,7 +36,7 @@ def test_a_mixture_is_pickled_as_values(cls, covariance_type):
         f"gmm.{cls.__name__}",
         "gmm.em.Trace",
         "gmm._passes.trace.PassRecord",
-        "gmm._estimators.fitted.Past",
+        "gmm._estimators.past.Past",
     }
     file = io.BytesIO()
     mixture.save(file)

@@ -230,10 +230,8 @@ def test_each_pass_is_the_twins(name, ridge, shrinkage):
     X, prior, begin = rows(1), a_prior(shrinkage), a_mixture(name)
     weight = np.random.default_rng(0).uniform(0.5, 2, len(X))
     written_out = (begin.weights, begin.means, reference.dense(begin.covariances, name, K, D))
-    belief = believed(name, prior, weight.sum())
-    told = reference.accelerated_em(
-        X, written_out, reference.shape_of(name), 12, weight=weight, reg_covar=ridge, belief=belief
-    )
+    family = reference.WholeCovariances(reference.shape_of(name), ridge, believed(name, prior, weight.sum()))
+    told = reference.accelerated_em(X, written_out, family, 12, weight=weight)
     objective = Objective(begin.model, ridge, known(prior, name))
     problem = Problem(ArraySource(X, weight), objective, repair_empty=False)
     with problem.e_step() as e_step:

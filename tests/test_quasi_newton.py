@@ -67,7 +67,9 @@ def test_each_pass_is_the_twins(covariance_type, ridge, d, seed):
     weight = np.random.default_rng(seed).uniform(0.5, 2, len(X)) if seed else None
     begin = begun(X, covariance_type)
     written_out = (begin.weights, begin.means, reference.dense(begin.covariances, covariance_type, 3, d))
-    told = reference.accelerated_em(X, written_out, covariance_type, 12, weight=weight, reg_covar=ridge)
+    told = reference.accelerated_em(
+        X, written_out, reference.WholeCovariances(covariance_type, ridge), 12, weight=weight
+    )
     trace = climbed(X, begin, weight=weight, ridge=ridge, max_iter=12).trace
     kept = np.maximum.accumulate([objective for objective, _ in told])
     np.testing.assert_allclose(trace.objective, kept, rtol=1e-7)

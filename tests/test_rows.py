@@ -34,7 +34,7 @@ from gmm._rows.npy import NpySource
 from gmm._rows.sources import ArraySource
 from gmm._rows.text_format import TextFormat
 from gmm._selection import finishing
-from gmm._selection.engine import Clock
+from gmm._selection.clock import Clock
 from gmm._values.covariance import CLASSIC
 from gmm.em import Iteration
 

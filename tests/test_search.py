@@ -21,7 +21,7 @@ import gmm
 from gmm import GaussianMixture, GaussianMixtureSearch, NotFittedError, Selection, select
 from gmm._estimators.criteria import CRITERIA
 from gmm._rows.sources import ArraySource
-from gmm._selection import candidates, contenders, engine, table
+from gmm._selection import candidates, clock, contenders, engine, table
 from gmm._selection.cell import Cell, Solution
 from gmm._selection.status import is_degenerate
 from gmm._values import covariance
@@ -480,7 +480,7 @@ def test_time_may_be_up_anywhere(monkeypatch):
             asked.append(clock.has_solution)
             return clock.has_solution and len(asked) > n
 
-        monkeypatch.setattr(engine.Clock, "is_up", is_up)
+        monkeypatch.setattr(clock.Clock, "is_up", is_up)
         rows = np.random.default_rng(4).normal(size=(60, 2))
         return select(rows, range(1, 4), ["EII", "full"], random_state=0, time_limit=9)
 

@@ -14,7 +14,7 @@ from gmm._cli import main
 from gmm._persistence.checkpoints import SearchCheckpoint
 from gmm._selection import engine, finishing
 from gmm._selection.cell import Cell
-from gmm._selection.engine import Clock
+from gmm._selection.clock import Clock
 
 pytestmark = pytest.mark.usefixtures("_always_due")
 

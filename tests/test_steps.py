@@ -11,7 +11,7 @@ import pytest
 import gmm
 import reference
 from gmm import GaussianMixture, em, select
-from gmm._selection import engine
+from gmm._selection import clock
 from gmm._values.covariance import PARSIMONIOUS
 
 
@@ -119,7 +119,7 @@ def test_a_climb_without_time_says_so(monkeypatch):
             looks.append(clock.has_solution)
             return clock.has_solution and sum(looks) > n_looks
 
-        monkeypatch.setattr(engine.Clock, "is_up", is_up)
+        monkeypatch.setattr(clock.Clock, "is_up", is_up)
         found = select(X, [2, 5], "full", random_state=0, time_limit=9)
         return [model.history_.reason for model in found.estimators if model is not None]
 

@@ -181,3 +181,37 @@ def test_statistics_are_full_moments(fitted):
     statistics = gmm.em.e_step(fitted, X)
     np.testing.assert_allclose(statistics.second, gmm.em.e_step(written_out(fitted), X).second, rtol=1e-8, atol=1e-6)
     assert gmm.em.m_step(fitted, statistics).score(X) > fitted.score(X) - 1e-9
+
+
+# --- Laws, with the prior of few rows and without ------------------------------------------------
+
+every_size = pytest.mark.parametrize("n", [120, N])
+every_kind = pytest.mark.parametrize("kind", ["factor", "ppca"])
+
+
+@every_kind
+@every_size
+def test_the_order_of_rows_changes_nothing(kind, n):
+    one = estimator(covariance_type=kind).fit(X[:n])
+    other = estimator(covariance_type=kind).fit(X[:n][np.random.default_rng(1).permutation(n)])
+    assert ("shrunk" in str(one)) is (n < N)
+    np.testing.assert_allclose(other.means_, one.means_, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(other.covariances_, one.covariances_, rtol=1e-5, atol=1e-5)
+
+
+@every_kind
+@every_size
+def test_threads_and_sources_change_no_bit(kind, n):
+    one = estimator(covariance_type=kind, n_threads=1).fit(X[:n])
+    blocks = gmm.open_rows(lambda: [X[: n // 3], X[n // 3 : n]])
+    for other in (estimator(covariance_type=kind, n_threads=2).fit(X[:n]), estimator(covariance_type=kind).fit(blocks)):
+        np.testing.assert_array_equal(other.covariances_, one.covariances_)
+        np.testing.assert_array_equal(other.means_, one.means_)
+
+
+@every_kind
+def test_a_weight_of_two_is_a_row_twice(kind):
+    weight = np.random.default_rng(1).integers(1, 3, size=N)
+    one = estimator(covariance_type=kind).fit(X, sample_weight=weight)
+    other = estimator(covariance_type=kind).fit(np.repeat(X, weight, axis=0))
+    np.testing.assert_allclose(other.covariances_, one.covariances_, rtol=1e-6, atol=1e-6)

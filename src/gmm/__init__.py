@@ -5,25 +5,25 @@ The estimators, the search, files and errors are here; what belongs to a task of
 is first asked for.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gmm import _public
-from gmm._estimators.bayesian import BayesianGaussianMixture
-from gmm._estimators.conditional import ConditionalPrediction
 from gmm._estimators.mixture import GaussianMixture
-from gmm._estimators.predictive import CredibleIntervals, PosteriorSample
 from gmm._exceptions import ConvergenceWarning, InvalidParameterError, LostClusterError, NotFittedError
-from gmm._frozen_mixture import FrozenMixture, get_include
-from gmm._rows.opening import open_rows
+from gmm._lazy import attributes_of
 from gmm._values.priors import NormalInverseWishart
-from gmm._versions import __version__, show_versions
 
 if TYPE_CHECKING:
     from gmm import analysis, em, exchange, inference, plotting, sources, tracking  # noqa: F401
+    from gmm._estimators.bayesian import BayesianGaussianMixture
+    from gmm._estimators.conditional import ConditionalPrediction
+    from gmm._estimators.predictive import CredibleIntervals, PosteriorSample
     from gmm._estimators.regressor import MixtureRegressor
+    from gmm._frozen_mixture import FrozenMixture, get_include
     from gmm._loading import load
+    from gmm._rows.opening import open_rows
     from gmm._selection import GaussianMixtureSearch, MixtureClassifier, Progress, Selection, select
+    from gmm._versions import __version__, show_versions
 
 __all__ = [
     "BayesianGaussianMixture",
@@ -51,22 +51,28 @@ __all__ = [
 ]
 
 _MODULES = ("analysis", "em", "exchange", "inference", "plotting", "sources", "tracking")
-_HOME_OF = {"MixtureRegressor": "gmm._estimators.regressor", "load": "gmm._loading"} | dict.fromkeys(
-    ("GaussianMixtureSearch", "MixtureClassifier", "Progress", "Selection", "select"), "gmm._selection"
-)
-
-
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return import_module(f"{__name__}.{name}")
-    if name not in _HOME_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    globals()[name] = value = getattr(import_module(_HOME_OF[name]), name)
-    return value
+_HOME_OF = {
+    **{name: f"{__name__}.{name}" for name in _MODULES},
+    "BayesianGaussianMixture": "gmm._estimators.bayesian",
+    "ConditionalPrediction": "gmm._estimators.conditional",
+    "CredibleIntervals": "gmm._estimators.predictive",
+    "FrozenMixture": "gmm._frozen_mixture",
+    "MixtureRegressor": "gmm._estimators.regressor",
+    "PosteriorSample": "gmm._estimators.predictive",
+    "__version__": "gmm._versions",
+    "get_include": "gmm._frozen_mixture",
+    "load": "gmm._loading",
+    "open_rows": "gmm._rows.opening",
+    "show_versions": "gmm._versions",
+    **dict.fromkeys(
+        ("GaussianMixtureSearch", "MixtureClassifier", "Progress", "Selection", "select"), "gmm._selection"
+    ),
+}
+__getattr__ = attributes_of(__name__, _HOME_OF)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, *_MODULES})
+    return sorted({*globals(), *__all__, *_HOME_OF})
 
 
 _public.publish(__name__, [globals()[name] for name in __all__ if name not in _HOME_OF])

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from gmm._frozen import CompiledMixture, prepare
 from gmm._persistence import Readable, Writable, describe, item, load_object, metadata_of, save_state, with_metadata
 from gmm._persistence.predictions import Predicted, write_predictions
+from gmm._public import publish
 from gmm._rows.entrance import as_source
 from gmm._rows.sources import Source
 from gmm._values.covariance import MOST_FACTORS
@@ -227,3 +228,6 @@ def predicted_blocks(model: FrozenMixture, source: Source, *, responsibilities: 
 def get_include() -> str:
     """Return the folder of ``gmm_api.h``, for the include path of a C or Cython extension."""
     return str(Path(__file__).parent / "include")
+
+
+publish("gmm", [FrozenMixture, get_include])

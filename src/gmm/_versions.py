@@ -10,6 +10,7 @@ from typing import Any
 
 from gmm._kernel import tiles
 from gmm._passes.threads import usable_threads
+from gmm._public import publish
 
 __version__ = version("gmm-em")
 
@@ -94,3 +95,6 @@ def _version(name: str) -> str:
         return version(name)
     except PackageNotFoundError:
         return "not installed"
+
+
+publish("gmm", [show_versions])

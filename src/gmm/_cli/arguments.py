@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import NoReturn
 
 from gmm._cli.option_values import components, names, natural, non_negative, positive, positive_number, probability
-from gmm._estimators.criteria import CRITERIA
+from gmm._estimators.criteria import CRITERIA, HELD_OUT
 from gmm._text.printable import printable
 
 __all__ = ["parse"]
@@ -155,8 +155,9 @@ def _add_search(command: argparse.ArgumentParser) -> None:
     search.add_argument("--n-factors", metavar="Q", type=components,
                         help="number of factors of the covariance models factor and ppca, written like --components; "
                              "or behind their names: factor2")  # fmt: skip
-    search.add_argument("--criterion", type=str.lower, choices=CRITERIA,
-                        help="criterion to choose by; smaller is better (default bic)")  # fmt: skip
+    search.add_argument("--criterion", type=str.lower, choices=(*CRITERIA, HELD_OUT),
+                        help="criterion to choose by; smaller is better (default bic); held_out is the deviance of "
+                             "rows in five folds")  # fmt: skip
     search.add_argument("--time-limit", metavar="SECONDS", type=positive_number,
                         help="stop starting new fits after SECONDS; the output says if the search is "
                              "incomplete")  # fmt: skip

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from gmm._caching import cached_property
 from gmm._cli.agreement import Agreement
 from gmm._estimators.contract import names_of_features
-from gmm._estimators.criteria import CRITERIA
 from gmm._estimators.factors import factors_of
 from gmm._estimators.fitted import FittedMixture, model_of
 from gmm._selection import Selection
@@ -154,7 +153,7 @@ def parameter_warning(n_parameters: int, total: float, unit: str) -> str:
 
 def cells_json(search: Selection) -> list[dict[str, Any]]:
     """Convert the cells of a search to JSON values, in order; numbers of cells without a fit are null."""
-    numbers = ("loglik", *CRITERIA, "seconds")
+    numbers = ("loglik", *search.criteria, "seconds")
     return [
         {
             "n_components": int(search.n_components[i]),

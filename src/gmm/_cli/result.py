@@ -30,7 +30,6 @@ from gmm._cli.rows import Rows
 from gmm._cli.show import Screen
 from gmm._cli.write import scorer_of, write_json, write_predictions, write_table
 from gmm._estimators.bayesian import BayesianGaussianMixture
-from gmm._estimators.criteria import CRITERIA
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer
 from gmm._selection import Selection
@@ -318,7 +317,7 @@ class Result(MixtureOutcome):
         document["best"] |= {
             "n_parameters": self.n_parameters,
             "loglik": finite_or_none(search.loglik[best]),
-            **{name: finite_or_none(getattr(search, name)[best]) for name in CRITERIA},
+            **{name: finite_or_none(getattr(search, name)[best]) for name in search.criteria},
             "status": search.status[best],
         }
         facts = ("criterion", "standardized", "complete", "n_fresh_starts", "n_found_again", "n_searched")

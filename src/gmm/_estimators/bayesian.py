@@ -17,6 +17,7 @@ from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.predictive import CredibleIntervals, PosteriorSample, draws, intervals, log_predictive
 from gmm._estimators.scorer import Scorer, in_place, log_evidence_of, mean_of, place
 from gmm._passes.results import Output
+from gmm._public import publish
 from gmm._rows.entrance import is_dask
 from gmm._rows.sources import Source
 from gmm._validation.parameters import check_density, check_level, check_n_samples, check_random_state
@@ -399,3 +400,6 @@ def posterior_of(mixture: BayesianGaussianMixture) -> MixturePosterior:
     posterior = fitted_parameters(mixture)
     assert isinstance(posterior, MixturePosterior)  # no other is ever held
     return posterior
+
+
+publish("gmm", [BayesianGaussianMixture])

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from gmm import _fitting as fitting
 from gmm._estimators.scorer import Scorer
+from gmm._public import publish
 from gmm._rows.incomplete import IncompleteSource
 from gmm._rows.sources import ArraySource, Source
 from gmm._values.columns import Columns, Regression, marginal
@@ -210,3 +211,6 @@ def _check_finite(predictions: NDArray[Any]) -> None:
             f"the prediction from row {int(np.argmax(bad))} overflows {predictions.dtype}: its known columns lie too "
             "far from the mixture"
         )
+
+
+publish("gmm", [ConditionalPrediction])

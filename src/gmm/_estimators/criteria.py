@@ -12,9 +12,22 @@ from numpy.typing import NDArray
 
 from gmm._passes.results import Totals
 
-__all__ = ["BY_LIKELIHOOD", "CRITERIA", "adjusted_rand_index", "aic", "aicc", "bic", "evaluate", "icl", "least", "nec"]
+__all__ = [
+    "BY_LIKELIHOOD",
+    "CRITERIA",
+    "HELD_OUT",
+    "adjusted_rand_index",
+    "aic",
+    "aicc",
+    "bic",
+    "evaluate",
+    "icl",
+    "least",
+    "nec",
+]
 
 CRITERIA = ("bic", "aic", "aicc", "icl", "nec")
+HELD_OUT = "held_out"  # of a search: minus twice the log-likelihood of rows under mixtures that have not seen them
 BY_LIKELIHOOD = ("bic", "aic", "aicc")  # criteria that depend on the fit by its log-likelihood alone
 
 # Relative difference of a log-likelihood summed in two orders.
@@ -164,16 +177,17 @@ def evaluate(totals: Totals, n_parameters: int, n: float, loglik_of_one: float |
 def least(criterion: str, loglik: float, n_parameters: int, n: float) -> float:
     """Return the smallest value that a criterion can have at a log-likelihood; it falls as the likelihood rises.
 
-    It is the criterion itself for those of ``BY_LIKELIHOOD``, BIC for ICL, which is never below it, and −∞ for NEC,
-    which the likelihood does not bound.
+    It is the criterion itself for those of ``BY_LIKELIHOOD``, BIC for ICL, which is never below it, and −∞ for NEC and
+    held-out likelihood, which the likelihood does not bound.
 
     Examples
     --------
     >>> least("icl", -100.0, 5, 1), least("nec", -100.0, 5, 1)
     (200.0, -inf)
     """
-    bounds = {"bic": bic, "aic": lambda loglik, p, _: aic(loglik, p), "aicc": aicc, "icl": bic, "nec": lambda *_: -inf}
-    return bounds[criterion](loglik, n_parameters, n)
+    bounds = {"bic": bic, "aic": lambda loglik, p, _: aic(loglik, p), "aicc": aicc, "icl": bic}
+    unbounded = dict.fromkeys(("nec", HELD_OUT), lambda *_: -inf)
+    return (bounds | unbounded)[criterion](loglik, n_parameters, n)
 
 
 def adjusted_rand_index(counts: NDArray[np.number]) -> float:

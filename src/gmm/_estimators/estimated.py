@@ -14,10 +14,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from gmm import _fitting as fitting
 from gmm._estimators.conditional import imputed
-from gmm._estimators.factors import SHRUNK, model_to_fit
+from gmm._estimators.factors import stored_beside
 from gmm._estimators.fitted import (
     FittedMixture,
-    Past,
     fit_attributes,
     fitted_parameters,
     model_of,
@@ -29,12 +28,12 @@ from gmm._estimators.fitted import (
 from gmm._estimators.keeping import opened
 from gmm._estimators.labelled import known_classes, record_classes
 from gmm._estimators.outcome import ill_defined, warn_about
+from gmm._estimators.past import Past
 from gmm._estimators.progress import ProgressPrinter
 from gmm._exceptions import LostClusterError
 from gmm._log import LOGGER, follows_passes
 from gmm._passes.problem import Beginning, SolverSettings
 from gmm._passes.solver import Iteration, SolverResult
-from gmm._passes.stepwise import Stream
 from gmm._passes.trace import Trace
 from gmm._rows.entrance import Names, as_source_to_fit
 from gmm._rows.sources import Source, box_of
@@ -143,7 +142,7 @@ def fit(
     source, names = source_to_fit(self, X, sample_weight)
     classes, restriction = known_classes(labels, components_per_class, self.n_components, source)
     source, printer = source.with_classes(restriction), _printer(self, source, self._objective)
-    model = model_to_fit(self, source)
+    model = stored_beside(self, model_of(self, source.n_features), source)
     settings = fit_settings(self, source, model)
     beginning = _resumed(self, settings.objective, source)
     of_rows = source.n_rows, source.n_features, settings.n_components, model.type_name
@@ -219,6 +218,7 @@ def impute(
         raise TypeError(f"expected draw to be True or False, got {draw!r:.80}")
     source = source_of(self, X, missing="em")
     rng = check_random_state(self.random_state if random_state is None else random_state) if draw else None
+
     return imputed(fitted_parameters(self), source, self.n_threads, rng)
 
 
@@ -286,10 +286,11 @@ def _resumed(mixture: FittedMixture, objective: Objective, source: Source) -> Be
     if not mixture.warm_start or previous is None:
         return None
     check_same(mixture, previous, objective.model, source, "warm_start", "Set warm_start=False")
-    previous = previous if previous.model is objective.model else previous.whole()
+    previous = previous.of_model(objective.model)
     if not (objective.noise.equals(previous.noise) and objective.fixed.equals(previous.fixed)):
         return Beginning(replace(previous, noise=objective.noise))
-    if past.solver_state is None or past.problem != _problem(mixture, source) or mixture.acceleration is None:
+    same = past.problem == _problem(mixture, source, objective.model) and mixture.acceleration is not None
+    if past.solver_state is None or not same:
         return Beginning(previous, past.bounds)
     solver_state = copy(past.solver_state)  # a fit that fails leaves the estimator as it was
     solver_state.tolerance = mixture.tol / (source.survey.weight if objective.prior.variational else 1.0)
@@ -309,9 +310,10 @@ def check_same(
         )
 
 
-def _problem(mixture: FittedMixture, source: Source) -> tuple[object, ...]:
-    """What must not change for an accelerated fit to continue: rows, weights, classes, ridge and prior."""
-    return source.fingerprint, source.known.fingerprint, mixture.reg_covar, *prior_parts(mixture)
+def _problem(mixture: FittedMixture, source: Source, model: CovarianceModel) -> tuple[object, ...]:
+    """What must not change for an accelerated fit to continue: rows, weights, classes, storage, ridge and prior."""
+    of_rows = source.fingerprint, source.known.fingerprint
+    return *of_rows, model.stored_whole, mixture.reg_covar, *prior_parts(mixture)
 
 
 def noise_of(mixture: FittedMixture, source: Source) -> Noise:
@@ -365,7 +367,7 @@ def _adopt(
     classes: NDArray[Any] | None,
 ) -> _Mixture:
     """Let an estimator hold a fit, and warn of what is wrong with it."""
-    problem = _problem(mixture, source) if mixture.warm_start else None
+    problem = _problem(mixture, source, objective.model) if mixture.warm_start else None
     set_fitted(mixture, outcome.result, source, names, objective, traces=outcome.traces, problem=problem)
     record_classes(mixture, classes, source.known)
     warn_about(outcome, mixture.max_iter, has_prior=bool(objective.prior))
@@ -390,11 +392,13 @@ def set_fitted(
     past = Past(parameters, result.trace.lower_bounds or past_of(mixture).bounds, weight)
     if problem is not None:
         past = past._replace(solver_state=result.state, problem=problem)
-    if objective.prior and not objective.prior.variational and parameters.model.accelerated:
+    if objective.prior and not objective.prior.variational and parameters.model.stored_whole:
+        from gmm._passes.stepwise import Stream
+
         stream = Stream.from_mixture(parameters, weight, objective)
         past = past._replace(stream=stream, prior_parts=prior_parts(mixture))
     if objective.prior and not objective.prior.variational and vars(mixture).get("prior") is None:
-        past = past._replace(objective=SHRUNK)
+        past = past._replace(shrunk=True)
     of_fit = fit_attributes(result.trace, result.lower_bound, traces or (result.trace,))
     set_mixture(mixture, parameters, names, source.dtype, _last_fit=past, **of_fit)
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm._estimators.contract import as_dtype
-from gmm._estimators.fitted import FittedMixture, fitted_parameters, model_of, source_of
+from gmm._estimators.fitted import FittedMixture, fitted_parameters, source_of
 from gmm._estimators.scorer import Scorer
 from gmm._rows.entrance import as_one_array
 from gmm._rows.sources import Source
@@ -20,16 +20,13 @@ from gmm._validation.scalars import check_choice
 from gmm._values.covariance import OF_FACTORS, CovarianceModel, FactorModel, Factors, names_factors, stored_for
 
 __all__ = [
-    "SHRUNK", "OfFactors", "factors_of", "fit_transform", "get_feature_names_out", "model_to_fit", "set_output",
+    "OfFactors", "factors_of", "fit_transform", "get_feature_names_out", "set_output", "stored_beside",
     "transform",
 ]  # fmt: skip
 
 _CONTAINERS = "default", "pandas", "polars"
 _OUTPUT = "_sklearn_output_config"  # scikit-learn's name, which its `clone` copies
 _Mixture = TypeVar("_Mixture", bound=FittedMixture)
-
-# What is maximised where rows are few and no prior is set.
-SHRUNK = "mean log posterior density (noise and means are shrunk: each component has few rows)"
 
 
 class OfFactors:
@@ -154,11 +151,9 @@ def _check_has_factors(mixture: FittedMixture, name: str) -> None:
         )
 
 
-def model_to_fit(mixture: FittedMixture, source: Source) -> CovarianceModel:
-    """Return the model that an estimator asks for; what needs whole covariances leaves them whole."""
-    model, given = model_of(mixture, source.n_features), vars(mixture)
-    whole = any(given.get(name) is not None for name in ("refine", "fixed", "precisions_init"))
-    before = fitted_parameters(mixture).model if given.get("warm_start") and mixture.__sklearn_is_fitted__() else None
-    if whole or source.has_gaps or source.known or before is model:
+def stored_beside(mixture: FittedMixture, model: CovarianceModel, source: Source) -> CovarianceModel:
+    """Return a model as an estimator stores it: factors and noise, unless other parameters need whole covariances."""
+    given = vars(mixture)
+    if source.has_gaps or any(given.get(name) is not None for name in ("refine", "fixed", "precisions_init")):
         return model
-    return stored_for(model, source.n_features)
+    return stored_for(model, source.n_features, has_prior=given.get("prior") is not None)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import partial
-from typing import Any, ClassVar, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,12 +22,10 @@ from gmm._estimators.contract import (
     names_of_features,
     record_features,
 )
+from gmm._estimators.past import Past
 from gmm._estimators.scorer import Scorer, log_evidence_of, place
 from gmm._estimators.summary import Summary
-from gmm._frozen_mixture import FrozenMixture
-from gmm._kernel.mstep import QuasiNewtonState
 from gmm._passes.results import Output
-from gmm._passes.stepwise import Stream
 from gmm._passes.trace import Trace
 from gmm._persistence import describe, metadata_of
 from gmm._persistence.predictions import write_predictions
@@ -43,48 +41,17 @@ from gmm._values.layouts import Array
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 
+if TYPE_CHECKING:
+    from gmm._frozen_mixture import FrozenMixture
+
 __all__ = [
-    "FittedMixture", "Past", "check_is_mixture", "checked_without_noise", "estimator_of", "fit_attributes",
+    "FittedMixture", "check_is_mixture", "checked_without_noise", "estimator_of", "fit_attributes",
     "fitted_html", "fitted_parameters", "model_of", "objective_of", "past_of", "set_mixture", "source_of",
 ]  # fmt: skip
 
 _Mixture = TypeVar("_Mixture", bound="FittedMixture")
 _DOUBLE: np.dtype[Any] = np.dtype(np.float64)
-
-
-class Past(NamedTuple):
-    """What a fit leaves for one that continues it.
-
-    It is one value, and of one mixture, so that threads that share an estimator never see parts of two fits.
-
-    Parameters
-    ----------
-    parameters : MixtureParameters, optional
-        The mixture that the fit found; if the estimator holds another one, this past is over.
-    bounds : tuple of float
-        The lower bound after each pass.
-    weight : float
-        Of the rows.
-    solver_state : QuasiNewtonState, optional
-        Where an accelerated fit can continue.
-    problem : tuple
-        What `solver_state` maximises.
-    stream : Stream, optional
-        What is remembered of rows that came block by block, or with a prior.
-    prior_parts : tuple
-        Prior and noise of `stream`; empty once it was loaded.
-    objective : str
-        What was maximised, if that is not what the class maximises.
-    """
-
-    parameters: MixtureParameters | None = None
-    bounds: tuple[float, ...] = ()
-    weight: float = 0.0
-    solver_state: QuasiNewtonState | None = None
-    problem: tuple[object, ...] = ()
-    stream: Stream | None = None
-    prior_parts: tuple[object, ...] = ()
-    objective: str = ""
+_SHRUNK = "mean log posterior density (noise and means are shrunk: each component has few rows)"
 
 
 class FittedMixture(Estimator):
@@ -376,7 +343,8 @@ class FittedMixture(Estimator):
     def _summary(self) -> Summary:
         history, lower_bound = vars(self).get("history_"), vars(self).get("lower_bound_")
         of_mixture = fitted_parameters(self), history, lower_bound, names_of_features(self)
-        return Summary.of(*of_mixture, objective=past_of(self).objective or self._bound_name, least=self.reg_covar)
+        objective = _SHRUNK if past_of(self).shrunk else self._bound_name
+        return Summary.of(*of_mixture, objective=objective, least=self.reg_covar)
 
     def _model(self) -> CovarianceModel:
         return model_of(self) if self._parameters is None else self._parameters.model.whole

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm import _fitting as fitting
 from gmm._estimators import criteria, estimated, saved
-from gmm._estimators.conditional import ConditionalPrediction, conditional_mixture, predicted
 from gmm._estimators.contract import given_names, names_of_features
 from gmm._estimators.estimated import fit_settings, is_noisy, noise_of, prior_parts
 from gmm._estimators.factors import (
@@ -24,7 +23,6 @@ from gmm._estimators.factors import (
 )
 from gmm._estimators.fitted import (
     FittedMixture,
-    Past,
     estimator_of,
     fit_attributes,
     fitted_parameters,
@@ -35,9 +33,8 @@ from gmm._estimators.fitted import (
 )
 from gmm._estimators.labelled import copy_classes
 from gmm._estimators.outcome import ill_defined, warn_of_repairs
-from gmm._estimators.streamed import block_of, stream_blocks
+from gmm._estimators.past import Past
 from gmm._exceptions import ConvergenceWarning, raisable, warn
-from gmm._passes.stepwise import Stream
 from gmm._passes.trace import PassRecord, Trace
 from gmm._rows.entrance import as_source
 from gmm._rows.sources import Source
@@ -48,13 +45,16 @@ from gmm._validation.given import check_user_mixture
 from gmm._validation.parameters import check_level, check_parameters
 from gmm._validation.rows import check_feature_names, check_names
 from gmm._validation.scalars import check_real
-from gmm._values.columns import Regression, marginal
 from gmm._values.covariance import DEFAULT_COVARIANCE_TYPE, CovarianceModel, covariance_model
 from gmm._values.fixed import Fixed
 from gmm._values.layouts import SingularMatrixError
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 from gmm._values.priors import NormalInverseWishart, Prior
+
+if TYPE_CHECKING:
+    from gmm._estimators.conditional import ConditionalPrediction
+    from gmm._passes.stepwise import Stream
 
 __all__ = ["GaussianMixture"]
 
@@ -377,6 +377,8 @@ class GaussianMixture(FittedMixture):
         (array([0.76, 0.24]), array([0., 6.]))
         """
         check_parameters(self, fitting.starts.STARTS)
+        from gmm._estimators.streamed import block_of, stream_blocks
+
         decay = check_real(decay, "decay", "[0, 1)")
         past = past_of(self)
         source, names = block_of(self, X, sample_weight, past.parameters)
@@ -476,6 +478,8 @@ class GaussianMixture(FittedMixture):
         """
         parameters = fitted_parameters(self)
         indices = check_columns(columns, given_names(self), parameters.n_features)
+        from gmm._values.columns import marginal
+
         return self._with(marginal(parameters, indices), indices)
 
     def condition(self, values: Mapping[Any, float]) -> Self:
@@ -508,6 +512,9 @@ class GaussianMixture(FittedMixture):
         numbers = {column: _number(column, value) for column, value in dict(values).items()}
         inputs, others = check_known_columns(list(numbers), None, given_names(self), fitted_parameters(self).n_features)
         source, _ = as_source(np.array([list(numbers.values())]), estimator=self)
+        from gmm._estimators.conditional import conditional_mixture
+        from gmm._values.columns import Regression
+
         regression = Regression.of(fitted_parameters(self), inputs, others)
         return self._with(conditional_mixture(regression, source), others)
 
@@ -555,6 +562,8 @@ class GaussianMixture(FittedMixture):
         if source.n_features != len(columns):
             raise ValueError(f"X has {source.n_features} columns, but {len(columns)} are known")
         called = tuple(names_of_features(self)[j] for j in targets)
+        from gmm._estimators.conditional import predicted
+
         return predicted(parameters, source, columns, targets, called, level=level, n_threads=self.n_threads)
 
     @property
@@ -580,6 +589,8 @@ class GaussianMixture(FittedMixture):
 
     def _begun(self, source: Source, model: CovarianceModel, past: Past) -> Stream:
         """Return the stream so far; of a first call, the start, and of a mixture from elsewhere, the mixture."""
+        from gmm._passes.stepwise import Stream
+
         if past.stream is not None:
             if past.prior_parts not in ((), prior_parts(self)):
                 raise ValueError(

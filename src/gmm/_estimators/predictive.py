@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gmm import _fitting as fitting
+from gmm._public import publish
 from gmm._rows.sources import Source
 from gmm._values.completion import Completion, Gaps
 from gmm._values.layouts import Array
@@ -146,3 +147,6 @@ def intervals(posterior: MixturePosterior, level: float, rng: fitting.sampling.R
     scale = np.sqrt(variances * (posterior.dof / (posterior.mean_precisions * free))[:, None])
     means = posterior.means[..., None] + scale[..., None] * stdtrit(free[:, None], tails)[:, None, :]
     return CredibleIntervals(weights, means)
+
+
+publish("gmm", [CredibleIntervals, PosteriorSample])

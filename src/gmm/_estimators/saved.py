@@ -10,35 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm import _fitting as fitting
+from gmm import _persistence as persistence
 from gmm._estimators.contract import given_names
-from gmm._estimators.fitted import FittedMixture, Past, fit_attributes, fitted_parameters, past_of, set_mixture
+from gmm._estimators.fitted import FittedMixture, fit_attributes, fitted_parameters, past_of, set_mixture
 from gmm._estimators.labelled import classes_to_state, restore_classes
-from gmm._persistence import (
-    Readable,
-    Writable,
-    from_json_values,
-    item,
-    load_object,
-    mixture_from_state,
-    mixture_to_state,
-    positive,
-    posterior_from_state,
-    posterior_to_state,
-    prior_parameters,
-    save_state,
-    stream_from_state,
-    stream_to_state,
-    to_json_values,
-    traces_from_state,
-    traces_to_state,
-    with_metadata,
-)
+from gmm._estimators.past import Past
+from gmm._persistence import Readable, Writable, item, load_object, positive, save_state, with_metadata
 from gmm._validation.parameters import check_parameters
 from gmm._validation.rows import check_feature_names
 from gmm._values.covariance import covariance_model, model_of_stored
 from gmm._values.parameters import MixtureParameters
 from gmm._values.variational import MixturePosterior
-from gmm._versions import __version__
 
 __all__ = ["from_state", "load", "save", "state_of"]
 
@@ -105,27 +87,30 @@ def state_of(self: FittedMixture) -> tuple[dict[str, Any], dict[str, NDArray[Any
     parameters = fitted_parameters(self)
     # They may have been set after the fit, and `load` refuses invalid ones.
     check_parameters(self, fitting.starts.STARTS)
+    from gmm._versions import __version__
+
     header: dict[str, Any] = {
         "gmm_version": __version__,
         "class": type(self).__name__,
-        "parameters": to_json_values(self.get_params()),
+        "parameters": persistence.to_json_values(self.get_params()),
         "covariance_model": parameters.model.name,
         "dtype": self._dtype.name,
         "feature_names": given_names(self),
     }
-    arrays = mixture_to_state(parameters)
+    arrays = persistence.mixture_to_state(parameters)
     if isinstance(parameters, MixturePosterior):
-        posterior, of_posterior = posterior_to_state(parameters)
+        posterior, of_posterior = persistence.posterior_to_state(parameters)
         header, arrays = header | posterior, arrays | of_posterior
     if "history_" in vars(self):
-        traces, passes = traces_to_state(self.history_, self.histories_)
+        traces, passes = persistence.traces_to_state(self.history_, self.histories_)
         header |= {**traces, "lower_bound": self.lower_bound_}
         arrays |= passes
     header |= classes_to_state(self)
     past = past_of(self)
     header |= {"weight_seen": past.weight} if past.weight else {}
+    header |= {"shrunk": True} if past.shrunk else {}
     if past.stream is not None:
-        header["stream"], of_stream = stream_to_state(past.stream)
+        header["stream"], of_stream = persistence.stream_to_state(past.stream)
         arrays |= of_stream
     return header, arrays
 
@@ -139,12 +124,14 @@ def from_state(cls: type[_Mixture], header: dict[str, Any], arrays: dict[str, ND
         If something is missing or invalid.
     """
     model = covariance_model(item(header, "covariance_model", str))
-    parameters = mixture_from_state(arrays, model_of_stored(model, np.shape(arrays["covariances"])))
-    arguments = from_json_values(item(header, "parameters", dict))  # but for arrays, which are not saved among them
+    parameters = persistence.mixture_from_state(arrays, model_of_stored(model, np.shape(arrays["covariances"])))
+    arguments = persistence.from_json_values(
+        item(header, "parameters", dict)
+    )  # but for arrays, which are not saved among them
     implied: dict[str, Any] = {"noise": parameters.noise.parameter}
     if cls._variational:
-        parameters = posterior_from_state(header, arrays, parameters)
-        implied |= prior_parameters(parameters.prior)
+        parameters = persistence.posterior_from_state(header, arrays, parameters)
+        implied |= persistence.prior_parameters(parameters.prior)
     if parameters.fixed:
         implied["fixed"] = parameters.fixed.masks
     own = cls._get_param_names()  # those of a subclass may be others
@@ -163,13 +150,15 @@ def _restore(
     check_parameters(self, fitting.starts.STARTS)
     past, of_fit = Past(parameters), dict[str, Any]()
     if "lower_bound" in header:
-        best, traces = traces_from_state(header, arrays)
+        best, traces = persistence.traces_from_state(header, arrays)
         of_fit = fit_attributes(best, item(header, "lower_bound", float), traces)
         past = past._replace(bounds=best.lower_bounds)
+    if "shrunk" in header:
+        past = past._replace(shrunk=item(header, "shrunk", bool))
     if "weight_seen" in header:
         past = past._replace(weight=positive(header, "weight_seen"))
     if "stream" in header:
-        stream = stream_from_state(item(header, "stream", dict), arrays, parameters, self.reg_covar)
+        stream = persistence.stream_from_state(item(header, "stream", dict), arrays, parameters, self.reg_covar)
         past = past._replace(stream=stream)
     set_mixture(self, parameters, names, np.dtype(header["dtype"]), _last_fit=past, **of_fit)
     restore_classes(self, header, parameters.n_components)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import inf
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from gmm import _em
 from gmm import _fitting as fitting
 from gmm._frozen import check_place
-from gmm._frozen_mixture import FrozenMixture
 from gmm._passes.e_step import EStep
-from gmm._passes.incomplete import e_step_over
+from gmm._passes.opening import e_step_over
 from gmm._passes.problem import Problem
 from gmm._passes.results import Output, RowResults, Totals
 from gmm._passes.threads import PASS_WORTH_THREADS
@@ -29,6 +28,9 @@ from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
 from gmm._values.weights import weights_of
 from gmm._values.whitened import WhitenedMixture
+
+if TYPE_CHECKING:
+    from gmm._frozen_mixture import FrozenMixture
 
 
 class Prepared(NamedTuple):
@@ -160,6 +162,8 @@ class Scorer:
 
     def frozen(self) -> FrozenMixture:
         """Return the mixture as one that scores rows by itself, with the same bits."""
+        from gmm._frozen_mixture import FrozenMixture
+
         mixture, origin, _ = self._prepared
         numbers = mixture.log_offset, mixture.centres, mixture.whiteners, origin, mixture.log_noise
         return FrozenMixture.from_arrays(mixture.layout.code, *numbers)

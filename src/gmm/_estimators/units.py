@@ -6,7 +6,6 @@ from typing import TypeVar
 
 from gmm._estimators.fitted import (
     FittedMixture,
-    Past,
     estimator_of,
     fit_attributes,
     fitted_parameters,
@@ -14,6 +13,7 @@ from gmm._estimators.fitted import (
     past_of,
     set_mixture,
 )
+from gmm._estimators.past import Past
 from gmm._values.coordinates import Coordinates
 from gmm._values.priors import NormalInverseWishart
 
@@ -41,6 +41,7 @@ def in_other_units(self: _Mixture, units: Coordinates, raised: float) -> _Mixtur
     traces = tuple(trace.raised(raised) for trace in self.histories_)
     trace = self.history_.raised(raised)
     of_fit = fit_attributes(trace, self.lower_bound_ + raised, traces)
-    past = Past(parameters, trace.lower_bounds, past_of(self).weight)
+    before = past_of(self)
+    past = Past(parameters, trace.lower_bounds, before.weight, shrunk=before.shrunk)
     set_mixture(other, parameters, names, self._dtype, _last_fit=past, **of_fit)
     return other

@@ -3,17 +3,13 @@
 Estimators import it when they are fitted: who scores rows with a saved mixture does without.
 """
 
-from importlib import import_module
-from types import ModuleType
 from typing import TYPE_CHECKING
+
+from gmm._lazy import attributes_of
 
 if TYPE_CHECKING:
     from gmm._fitting import fit, incomplete, moments, noisy, progress, sampling, screening, seeds, starts
 
 __all__ = ["fit", "incomplete", "moments", "noisy", "progress", "sampling", "screening", "seeds", "starts"]
 
-
-def __getattr__(name: str) -> ModuleType:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return import_module(f"{__name__}.{name}")
+__getattr__ = attributes_of(__name__, {name: f"{__name__}.{name}" for name in __all__})

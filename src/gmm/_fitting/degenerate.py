@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from gmm._values.covariance import CovarianceModel, stored_as
 from gmm._values.layouts import FULL, TIED, Array, SingularMatrixError
-from gmm._values.low_rank import LowRank
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
@@ -55,7 +54,7 @@ def degenerate_components(
     """
     if isinstance(parameters, MixturePosterior):
         return np.zeros(parameters.n_components, dtype=bool)
-    if isinstance(parameters.model.layout, LowRank):
+    if not parameters.model.stored_whole:
         return _few_or_narrow(parameters, n_effective, ridge)
     if parameters.n_components == 1 and not parameters.noise:
         unspanned = parameters.model.layout in (FULL, TIED) and n_effective < parameters.n_features + 1

@@ -38,7 +38,7 @@ def labelled_start(problem: Problem, rng: Rng) -> MixtureParameters:
         Of rows with known classes.
     rng : Rng
     """
-    sample, moments = _sampled(problem.rows, rng), problem.objective.model.moments
+    sample, moments = _sampled(problem.rows, rng), problem.objective.model.of_starts.moments
     classes, on_sample = sample.known, replace(problem, rows=sample)
     labelled = classes.codes > 0
     starts = [] if classes.n_free else [_partitioned(on_sample, labelled, _views(sample, moments)[0], rng, 0)]

@@ -13,10 +13,10 @@ from gmm._fitting.starts import from_means, lloyd
 from gmm._passes.e_step import EStep
 from gmm._passes.problem import Problem
 from gmm._rows.sources import ArraySource, Source
+from gmm._validation.combinations import refusal
 from gmm._validation.prior import check_prior
 from gmm._values.covariance import CovarianceModel, stored_as
 from gmm._values.layouts import DIAGONAL, FULL, SPHERICAL, TIED, Array, Layout, SingularMatrixError
-from gmm._values.low_rank import LowRank
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 from gmm._values.priors import FLAT, NormalInverseWishart, Prior
@@ -40,7 +40,9 @@ def prior_of(
         prior = NormalInverseWishart(shrinkage=_SHRINKAGE)
     if prior is None:
         return FLAT
-    if isinstance(model.layout, LowRank):
+    if model.n_factors and model.stored_whole:
+        raise refusal("a prior of factors", "whole covariances")
+    if not model.stored_whole:
         mean, covariance = _mean_and_variances_within(n_components, source, n_threads)
     else:
         mean, covariance = mean_and_covariance(model, source, n_threads)
@@ -49,7 +51,7 @@ def prior_of(
 
 def is_shrunk(model: CovarianceModel, n_components: int, source: Source) -> bool:
     """Return whether rows are so few that factors of many columns have a prior by default: they overfit without."""
-    return isinstance(model.layout, LowRank) and source.n_used < _FEW * (model.n_factors + 2) * n_components
+    return not model.stored_whole and source.n_used < _FEW * (model.n_factors + 2) * n_components
 
 
 def _mean_and_variances_within(n_components: int, source: Source, n_threads: int | None) -> tuple[Array, Array]:

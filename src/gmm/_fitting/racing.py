@@ -14,6 +14,8 @@ from gmm._values.layouts import SingularMatrixError
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
 
+Start = SufficientStatistics | MixtureParameters  # of a run
+
 _ROUGHLY = 1e-3  # nats per unit weight
 # A run that ends higher than another may be far below it after a dozen passes: in one of four moves of split–merge.
 _AVERAGED, _FORESEEN = 3, 30  # passes: the average gain of the last few is expected of so many to come
@@ -23,7 +25,7 @@ RECENT = _AVERAGED + 1  # passes that a judgement needs
 def first_leg(
     problem: Problem,
     e_step: EStep,
-    start: SufficientStatistics | MixtureParameters,
+    start: Start,
     settings: SolverSettings,
     passes: int,
     callback: Callable[[Iteration], object] | None = None,
@@ -37,9 +39,7 @@ def first_leg(
         return error
 
 
-def short_runs(
-    problem: Problem, starts: Iterable[SufficientStatistics | MixtureParameters], max_iter: int
-) -> list[SolverResult | None]:
+def short_runs(problem: Problem, starts: Iterable[Start], max_iter: int) -> list[SolverResult | None]:
     """Run each start for a few passes to compare them; None where a covariance becomes singular."""
     settings, results = SolverSettings(tolerance=_ROUGHLY, max_iter=max_iter, confirm_stop=False), []
     with problem.e_step() as e_step:

@@ -24,9 +24,7 @@ from gmm._passes.problem import Problem
 from gmm._passes.results import Partition
 from gmm._rows.sources import ArraySource, Source
 from gmm._values.classes import ALL_UNKNOWN
-from gmm._values.covariance import stored_as
-from gmm._values.layouts import DIAGONAL, SPHERICAL, Array, Layout
-from gmm._values.low_rank import LowRank
+from gmm._values.layouts import SPHERICAL, Array, Layout
 from gmm._values.objective import Objective
 from gmm._values.statistics import SufficientStatistics
 from gmm._values.weights import weighed
@@ -45,7 +43,7 @@ class StartRequest(NamedTuple):
     share : float
         Share of the rows that the sample holds.
     moments : Layout, optional
-        Layout of the second moments to return; what the model needs by default.
+        Layout of the second moments to return; what the starts' model needs by default.
     """
 
     n_components: int
@@ -57,11 +55,11 @@ class StartRequest(NamedTuple):
     @property
     def layout(self) -> Layout:
         """The layout of the second moments to return."""
-        return self.moments or self.objective.model.moments
+        return self.moments or self.objective.model.of_starts.moments
 
     def problem(self, sample: ArraySource) -> Problem:
-        """Return the problem of fitting such a mixture to the sample."""
-        return Problem(sample, self.objective, self.n_threads)
+        """Return the problem of fitting a mixture of the starts' model to the sample."""
+        return Problem(sample, self.objective.stored_for(self.objective.model.of_starts), self.n_threads)
 
 
 Start = Callable[[ArraySource, StartRequest, Rng], SufficientStatistics]
@@ -287,9 +285,7 @@ def start_statistics(source: Source, request: StartRequest, init_params: str, rn
     share = sampled_share(source, request.n_components)
     if share < 1:
         request = request._replace(share=share)
-    layout = request.layout
-    if isinstance(layout, LowRank):  # factors grow in the climb
-        request = request._replace(objective=request.objective.stored_for(stored_as(DIAGONAL)))
+    layout = request.moments or request.objective.model.moments
     with blas_alone(float(sample.n_rows) * sample.n_features**2):
         statistics = STARTS[init_params](sample, request, rng).reduced(layout)
     # Rounded, so that components of the same weight are ordered by their means, not by the last digit.

@@ -92,7 +92,7 @@ cdef inline bint constrain_each(
 ) noexcept nogil:
     cdef Py_ssize_t size = matrix_size(constrained_layout(constraint, n_factors), d), k
     for k in range(K):
-        if not constraint.solve_each(d, n_factors, least, counts[k], prior,
+        if not constraint.solve_each(constraint.isotropic, d, n_factors, least, counts[k], prior,
                                      NULL if previous == NULL else previous + k * size, covariances + k * size, room):
             return False
     return True

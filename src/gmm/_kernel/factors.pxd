@@ -372,7 +372,8 @@ cdef inline void assemble(
 # ----------------------------------------------------- what the table of constraints names
 
 cdef inline bint solve_factor(
-    Py_ssize_t d, Py_ssize_t q, double least, double count, const NoisePrior* prior, const double* previous,
+    bint isotropic, Py_ssize_t d, Py_ssize_t q, double least, double count, const NoisePrior* prior,
+    const double* previous,
     double* covariance,                            # IN free, OUT Λ Λᵀ + Ψ with ψ_j ≥ least
     double* room,
 ) noexcept nogil:
@@ -384,7 +385,8 @@ cdef inline bint solve_factor(
 
 
 cdef inline bint solve_ppca(
-    Py_ssize_t d, Py_ssize_t q, double least, double count, const NoisePrior* prior, const double* previous,
+    bint isotropic, Py_ssize_t d, Py_ssize_t q, double least, double count, const NoisePrior* prior,
+    const double* previous,
     double* covariance,                            # IN free, OUT Λ Λᵀ + σ² I with σ² ≥ least
     double* room,
 ) noexcept nogil:

@@ -19,8 +19,10 @@ cdef struct Constraint:
     bint (*solve)(Py_ssize_t K, Py_ssize_t d, const double* weights, const double* previous, double* covariances,
                   double* workspace) noexcept nogil
     # Instead, one covariance by itself, also where there is one component.
-    bint (*solve_each)(Py_ssize_t d, Py_ssize_t n_factors, double least, double count, const NoisePrior* prior,
-                       const double* previous, double* covariance, double* workspace) noexcept nogil
+    bint isotropic              # its noise beside factors
+    bint (*solve_each)(bint isotropic, Py_ssize_t d, Py_ssize_t n_factors, double least, double count,
+                       const NoisePrior* prior, const double* previous, double* covariance,
+                       double* workspace) noexcept nogil
 
 
 cdef enum ObjectiveKind:

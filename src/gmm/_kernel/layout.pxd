@@ -73,8 +73,9 @@ cdef inline Py_ssize_t total_size(Layout layout, Py_ssize_t K, Py_ssize_t d) noe
 
 
 cdef inline Py_ssize_t packed_size(Layout layout, Py_ssize_t d) noexcept nogil:
-    """Numbers in one matrix without its upper triangle."""
-    return d * (d + 1) // 2 if is_dense(layout) else matrix_size(layout, d)
+    """Numbers in one matrix without its upper triangle; in low rank, with first and second moments of factors."""
+    cdef Py_ssize_t q = n_factors(layout)
+    return d * (d + 1) // 2 if is_dense(layout) else matrix_size(layout, d) + q * (1 + q)
 
 
 # ------------------------------------------------------------------------- matrices and components

@@ -120,17 +120,13 @@ cdef inline bint next_factors(
     return True
 
 
-cdef inline bint solve_low_rank(
+cdef inline void bound_noise(
     bint isotropic, Py_ssize_t d, Py_ssize_t q, double least, double count, const NoisePrior* prior,
-    const double* previous, double* matrix, double* room,
+    double* matrix,                                # IN [ψ, Λᵀ], OUT with the prior's rows in ψ, and none too small
+    double* floors,                                # (d,) scratch
 ) noexcept nogil:
     cdef Py_ssize_t i, j
     cdef double mean = 0, mean_floor = 0
-    cdef double* floors = room                     # (d,) scratch, once `next_factors` has done with it
-    if previous == NULL:
-        first_factors(q, d, matrix)
-    elif not next_factors(q, d, previous, matrix, room):
-        return False
     for j in range(d):
         floors[j] = matrix[j]
         for i in range(1, 1 + q):
@@ -142,21 +138,17 @@ cdef inline bint solve_low_rank(
         mean_floor += floors[j] / d
     for j in range(d):
         matrix[j] = max(mean, mean_floor) if isotropic else max(matrix[j], floors[j])
-    return True
 
 
-# ----------------------------------------------------- what the table of constraints names
-
-cdef inline bint solve_low_rank_factor(
-    Py_ssize_t d, Py_ssize_t q, double least, double count, const NoisePrior* prior, const double* previous,
+cdef inline bint solve_low_rank(                   # the table of constraints names it
+    bint isotropic, Py_ssize_t d, Py_ssize_t q, double least, double count, const NoisePrior* prior,
+    const double* previous,
     double* matrix,                                # IN [diag C, B C], OUT [ψ, Λᵀ]
     double* room,
 ) noexcept nogil:
-    return solve_low_rank(False, d, q, least, count, prior, previous, matrix, room)
-
-
-cdef inline bint solve_low_rank_ppca(
-    Py_ssize_t d, Py_ssize_t q, double least, double count, const NoisePrior* prior, const double* previous,
-    double* matrix, double* room,
-) noexcept nogil:
-    return solve_low_rank(True, d, q, least, count, prior, previous, matrix, room)
+    if previous == NULL:
+        first_factors(q, d, matrix)
+    elif not next_factors(q, d, previous, matrix, room):
+        return False
+    bound_noise(isotropic, d, q, least, count, prior, matrix, room)
+    return True

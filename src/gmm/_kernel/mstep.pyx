@@ -45,20 +45,20 @@ cdef enum:
 
 # Each constraint on a layout; its code is its number here, from 1 on. `gmm._values.covariance` names them.
 cdef Constraint[14] CONSTRAINTS = [
-    Constraint(SPHERICAL, False, solutions.no_workspace, solutions.solve_eii, NULL),
-    Constraint(DIAGONAL, False, solutions.no_workspace, solutions.solve_eei, NULL),
-    Constraint(DIAGONAL, True, solutions.diagonal_workspace, solutions.solve_vei, NULL),
-    Constraint(DIAGONAL, False, solutions.no_workspace, solutions.solve_evi, NULL),
-    Constraint(FULL, True, solutions.dense_workspace, solutions.solve_vee, NULL),
-    Constraint(FULL, False, solutions.dense_workspace, solutions.solve_eve, NULL),
-    Constraint(FULL, True, solutions.dense_workspace, solutions.solve_vve, NULL),
-    Constraint(FULL, False, solutions.dense_workspace, solutions.solve_eev, NULL),
-    Constraint(FULL, True, solutions.dense_workspace, solutions.solve_vev, NULL),
-    Constraint(FULL, False, solutions.dense_workspace, solutions.solve_evv, NULL),
-    Constraint(FULL, True, factors.factors_workspace_size, NULL, factors.solve_factor),
-    Constraint(FULL, True, factors.factors_workspace_size, NULL, factors.solve_ppca),
-    Constraint(LOW_RANK, True, low_rank.low_rank_workspace_size, NULL, low_rank.solve_low_rank_factor),
-    Constraint(LOW_RANK, True, low_rank.low_rank_workspace_size, NULL, low_rank.solve_low_rank_ppca),
+    Constraint(SPHERICAL, False, solutions.no_workspace, solutions.solve_eii, False, NULL),
+    Constraint(DIAGONAL, False, solutions.no_workspace, solutions.solve_eei, False, NULL),
+    Constraint(DIAGONAL, True, solutions.diagonal_workspace, solutions.solve_vei, False, NULL),
+    Constraint(DIAGONAL, False, solutions.no_workspace, solutions.solve_evi, False, NULL),
+    Constraint(FULL, True, solutions.dense_workspace, solutions.solve_vee, False, NULL),
+    Constraint(FULL, False, solutions.dense_workspace, solutions.solve_eve, False, NULL),
+    Constraint(FULL, True, solutions.dense_workspace, solutions.solve_vve, False, NULL),
+    Constraint(FULL, False, solutions.dense_workspace, solutions.solve_eev, False, NULL),
+    Constraint(FULL, True, solutions.dense_workspace, solutions.solve_vev, False, NULL),
+    Constraint(FULL, False, solutions.dense_workspace, solutions.solve_evv, False, NULL),
+    Constraint(FULL, True, factors.factors_workspace_size, NULL, False, factors.solve_factor),
+    Constraint(FULL, True, factors.factors_workspace_size, NULL, True, factors.solve_ppca),
+    Constraint(LOW_RANK, True, low_rank.low_rank_workspace_size, NULL, False, low_rank.solve_low_rank),
+    Constraint(LOW_RANK, True, low_rank.low_rank_workspace_size, NULL, True, low_rank.solve_low_rank),
 ]
 
 

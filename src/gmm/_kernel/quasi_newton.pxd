@@ -26,15 +26,7 @@ from libc.string cimport memcpy, memmove
 
 from gmm._kernel.estimate cimport Estimate, estimate_size
 from gmm._kernel.family cimport has_noise, is_constrained, last_of_class, rest_of
-from gmm._kernel.frame cimport (
-    add,
-    follow,
-    from_moments,
-    inner,
-    moments_of_mixture,
-    state_of_mixture,
-    to_moments,
-)
+from gmm._kernel.frame cimport add, inner
 from gmm._kernel.layout cimport Layout, diagonal_size, diagonal_stride, matrix_size, n_matrices
 from gmm._kernel.merging cimport (
     choose_pair,
@@ -48,8 +40,6 @@ from gmm._kernel.merging cimport (
 )
 from gmm._kernel.moments cimport Moments, any_empty, moments_size
 from gmm._kernel.objective cimport (
-    add_own_rows,
-    adds_rows,
     is_bound,
     least_noise,
     parameter_term,
@@ -58,7 +48,7 @@ from gmm._kernel.objective cimport (
     rows_per_weight,
 )
 from gmm._kernel.state cimport MEMORY, State, change, next_mixture, step
-from gmm._kernel.update cimport most_likely
+from gmm._kernel.states cimport after_pass, begin_at, go_to, mixture_at, updated
 from gmm._kernel.whitener cimport half_trace_of_precision
 
 cdef enum:
@@ -131,8 +121,9 @@ cdef inline void reject(State* state, const Moments* moments) noexcept nogil:
     """Go back to EM's update of the accepted state; the trial's gradient still makes a secant."""
     cdef Py_ssize_t n = state.size
     state.n_passes += 1
-    if not is_constrained(&state.family) or updated(state, moments, &state.trial):
-        from_moments(state, model_moments(state, moments, &state.trial), state.work)
+    memcpy(state.work, state.here, n * sizeof(double))
+    add(1, state.move, n, state.work)
+    if after_pass(state, moments, &state.trial, state.work, &state.trial) or not is_constrained(&state.family):
         add(-1, state.here, n, state.work)
         add(-1, state.move, n, state.work)
         remember(state, state.move)
@@ -163,17 +154,14 @@ cdef inline void accept(State* state, const Moments* moments, double objective, 
     hold(state, moments)
     if first:
         state.n_pairs = state.n_gains = 0
-        state_of_mixture(state, measured, state.here)
+        begin_at(state, measured)
     else:
         add(1, state.move, n, state.here)
-        # The moments of the trial are used up: their room serves as scratch.
-        follow(state, measured, state.tried.second)
+        go_to(state, measured)
     memcpy(state.best.weights, measured.weights,
            estimate_size(state.family.covariance_layout, state.family.K, state.family.d) * sizeof(double))
-    state.stuck = not updated(state, moments, &state.plain)
-    if not state.stuck:
-        moments = model_moments(state, moments, &state.plain)
-    from_moments(state, moments, state.work)
+    memcpy(state.work, state.here, n * sizeof(double))
+    state.stuck = not after_pass(state, moments, &state.best, state.work, &state.plain)
     add(-1, state.here, n, state.work)
     if not first:
         state.since_negative = state.since_negative + 1 if remember(state, state.move) else 0
@@ -185,33 +173,6 @@ cdef inline void accept(State* state, const Moments* moments, double objective, 
     lbfgs_direction(state)
     projected_gain(state, max(rounding, state.rounding))
     state.rounding = rounding
-
-
-cdef inline bint updated(State* state, const Moments* moments, Estimate* out) noexcept nogil:
-    return most_likely(moments, &state.family, state.family.ridge, state.best.covariances, state.scratch, out) < 0
-
-
-cdef inline const Moments* model_moments(State* state, const Moments* moments, const Estimate* update) noexcept nogil:
-    """Return the moments that the update after a pass stands for, with the objective's own rows.
-
-    They are the pass's own where nothing changes them, else in the trial's room.
-    """
-    if not is_constrained(&state.family) and not adds_rows(&state.family.objective):
-        return moments
-    memcpy(state.tried.origins, moments.origins,
-           moments_size(state.family.moment_layout, state.family.K, state.family.d) * sizeof(double))
-    state.tried.weight = moments.weight
-    if is_constrained(&state.family):
-        moments_of_mixture(state, update, &state.tried)
-    else:
-        add_rows(state, 1, &state.tried)
-    return &state.tried
-
-
-cdef inline void add_rows(State* state, double factor, Moments* moments) noexcept nogil:
-    """Add the objective's own rows, or subtract them with factor −1."""
-    add_own_rows(&state.family.objective, state.family.moment_layout, state.family.K, state.family.d, factor,
-                 state.shifts, state.matrices, moments)
 
 
 cdef inline void hold(State* state, const Moments* moments) noexcept nogil:
@@ -357,15 +318,13 @@ cdef inline bint leads_to_mixture(State* state, double factor) noexcept nogil:
     for i in range(state.size):
         state.move[i] = factor * state.direction[i]
         state.work[i] = state.here[i] + state.move[i]
-    to_moments(state, state.work, state.held.weight, &state.tried)
+    if not mixture_at(state, state.work, &state.trial):
+        return False
     for k in range(K):
         if state.plain.log_offset[k] > -INFINITY and not state.tried.counts[k] >= 0.1 * state.held.counts[k]:
             return False
     if has_noise(&state.family.objective) and not rest_of(state.tried.counts, K, state.tried.weight) >= least_noise(
             &state.family.objective, rest_of(state.held.counts, K, state.held.weight), state.held.weight):
-        return False
-    add_rows(state, -1, &state.tried)              # the update adds them again
-    if not updated(state, &state.tried, &state.trial):
         return False
     for m in range(n_matrices(layout, K)):
         for j in range(diagonal_size(layout, d)):
@@ -373,8 +332,6 @@ cdef inline bint leads_to_mixture(State* state, double factor) noexcept nogil:
             if not state.trial.whiteners[i] <= sqrt(10.0) * state.plain.whiteners[i]:
                 return False
     if is_constrained(&state.family):
-        moments_of_mixture(state, &state.trial, &state.tried)
-        from_moments(state, &state.tried, state.work)
         for i in range(state.size):
             state.move[i] = state.work[i] - state.here[i]
     return True

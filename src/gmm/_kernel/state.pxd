@@ -1,7 +1,16 @@
 """The state of the accelerated solver: mixtures, moments and secants, in one buffer."""
 from gmm._kernel.estimate cimport Estimate, estimate_in, estimate_size
 from gmm._kernel.family cimport Family
-from gmm._kernel.layout cimport Layout, matrix_count, matrix_size, n_matrices, packed_size, total_size
+from gmm._kernel.layout cimport (
+    Layout,
+    is_low_rank,
+    matrix_count,
+    matrix_size,
+    n_factors,
+    n_matrices,
+    packed_size,
+    total_size,
+)
 from gmm._kernel.moments cimport Moments, moments_in, moments_size
 
 cdef enum:
@@ -13,7 +22,7 @@ cdef struct Frame:
     double* weights             # (K,)
     double* means               # (K, d)
     double* whiteners           # as their layout stores them
-    double* roots               # their inverses, likewise
+    double* roots               # their inverses, likewise; in low rank, the covariances
     double* log_determinants    # of the whiteners: (K,) or (1,)
 
 
@@ -71,9 +80,9 @@ cdef inline Py_ssize_t state_size(Layout layout, Py_ssize_t K, Py_ssize_t d) noe
 
 
 cdef inline Py_ssize_t matrices_workspace_size(Layout layout, Py_ssize_t d) noexcept nogil:
-    """Room for one matrix of second moments, and for a product of it or of first moments."""
-    cdef Py_ssize_t size = matrix_size(layout, d)
-    return size + max(size, d)
+    """Room for one matrix of second moments, and for a product of it or of first moments; in low rank, a `Change`."""
+    cdef Py_ssize_t size = matrix_size(layout, d), q = n_factors(layout)
+    return size + max(size, d) + (d + q * (3 * q + 2) if is_low_rank(layout) else 0)
 
 
 cdef inline Py_ssize_t mixtures_size(const Family* family) noexcept nogil:

@@ -17,14 +17,14 @@ from gmm._passes.e_step import EStep
 from gmm._passes.results import ComponentDiagnostics, Output, RowResults, Totals
 from gmm._rows.incomplete import IncompleteSource
 from gmm._rows.incomplete_partitions import IncompletePartitions
-from gmm._rows.sources import Chunk, Pattern, Piece, Source, chunks_in_order
+from gmm._rows.sources import Chunk, Pattern, Piece, chunks_in_order
 from gmm._rows.tasks import Expected
 from gmm._values.completion import Completion, Gaps
 from gmm._values.layouts import TIED, Array, Layout
 from gmm._values.statistics import SufficientStatistics
 from gmm._values.whitened import WhitenedMixture
 
-__all__ = ["IncompleteEStep", "e_step_over"]
+__all__ = ["ElsewhereEStep", "IncompleteEStep"]
 
 _NUMBERS_AT_ONCE = 1 << 14  # in the matrices of a component, of all patterns that are prepared together
 _NUMBERS_PREPARED = 1 << 23  # in the mixtures of patterns whose rows come in any order
@@ -231,7 +231,7 @@ class IncompleteEStep(_OverGaps):
         return blas_alone(mixture.centres.shape[1] ** 3)
 
 
-class _Elsewhere(_OverGaps):
+class ElsewhereEStep(_OverGaps):
     """Passes over rows with missing values that lie in partitions."""
 
     _rows: IncompletePartitions
@@ -306,9 +306,3 @@ def _together(source: IncompleteSource, parts: dict[int, EStep]) -> list[_Group]
         )
         for some in (tuple(numbers[start : start + step]) for start in range(0, len(numbers), step))
     ]
-
-
-def e_step_over(source: Source, moments: Layout, *, n_threads: int | None = None, origin: Array | None = None) -> EStep:
-    """Open passes over rows, of which values may be missing."""
-    over_gaps: Callable[..., EStep] = IncompleteEStep if source.here else _Elsewhere
-    return (over_gaps if source.has_gaps else EStep)(source, moments, n_threads=n_threads, origin=origin)

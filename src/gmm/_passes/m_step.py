@@ -11,7 +11,6 @@ from gmm._kernel.mstep import MixtureFamily
 from gmm._values.classes import ALL_UNKNOWN, KnownClasses
 from gmm._values.covariance import CovarianceModel
 from gmm._values.layouts import Array, Layout
-from gmm._values.low_rank import LowRank
 from gmm._values.objective import Objective, Spread, in_turn, positive_counts
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
@@ -73,7 +72,7 @@ class MStep:
         """Maximise the expected complete-data log-likelihood, ridge and prior included; never worse than `previous`."""
         model, at_most = self._objective.model, self._repairs - len(self.repaired)
         pairs = list[tuple[int, int]]()
-        if isinstance(model.layout, LowRank):
+        if not model.stored_whole:
             statistics, previous, pairs = _halved(statistics, previous, at_most)
             repaired = [into for _, into in pairs]
         else:

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
 from gmm._passes.e_step import EStep
-from gmm._passes.incomplete import e_step_over
 from gmm._passes.m_step import MStep
+from gmm._passes.opening import e_step_over
 from gmm._passes.quasi_newton import QuasiNewton
 from gmm._passes.solver import Iteration, Solver, SolverResult, SolverRun
 from gmm._passes.stopping import GainBelow
@@ -151,7 +151,7 @@ class Problem:
         m_step, paused = self._m_step(e_step, begin.parameters.n_components, begin.repaired), begin.paused
         parameters, tolerance = m_step.adopted(begin.parameters), settings.tolerance / unit
         bounds = tuple(bound / unit for bound in begin.bounds)
-        accelerated = settings.accelerated and self.objective.model.accelerated and not self.objective.fixed
+        accelerated = settings.accelerated and not self.objective.fixed
         if accelerated and (paused is None or paused.state is not None):
             return QuasiNewton(
                 parameters,

@@ -3,6 +3,9 @@
 Each class decides what it saves; this package only reads and writes files.
 """
 
+from typing import TYPE_CHECKING
+
+from gmm._lazy import attributes_of
 from gmm._persistence.archive import (
     FORMAT,
     FORMAT_VERSION,
@@ -15,16 +18,18 @@ from gmm._persistence.archive import (
 )
 from gmm._persistence.metadata import describe, metadata_of, with_metadata
 from gmm._persistence.places import Readable, Writable, replaceable, suffix_to_write, write_atomically
-from gmm._persistence.posterior import posterior_from_state, posterior_to_state, prior_parameters
-from gmm._persistence.streams import stream_from_state, stream_to_state
-from gmm._persistence.values import (
-    from_json_values,
-    mixture_from_state,
-    mixture_to_state,
-    to_json_values,
-    traces_from_state,
-    traces_to_state,
-)
+
+if TYPE_CHECKING:
+    from gmm._persistence.posterior import posterior_from_state, posterior_to_state, prior_parameters
+    from gmm._persistence.streams import stream_from_state, stream_to_state
+    from gmm._persistence.values import (
+        from_json_values,
+        mixture_from_state,
+        mixture_to_state,
+        to_json_values,
+        traces_from_state,
+        traces_to_state,
+    )
 
 __all__ = [
     "FORMAT",
@@ -55,3 +60,19 @@ __all__ = [
     "with_metadata",
     "write_atomically",
 ]
+
+_OF_ESTIMATORS = {
+    "posterior": ("posterior_from_state", "posterior_to_state", "prior_parameters"),
+    "streams": ("stream_from_state", "stream_to_state"),
+    "values": (
+        "from_json_values",
+        "mixture_from_state",
+        "mixture_to_state",
+        "to_json_values",
+        "traces_from_state",
+        "traces_to_state",
+    ),
+}
+__getattr__ = attributes_of(
+    __name__, {name: f"{__name__}.{module}" for module, names in _OF_ESTIMATORS.items() for name in names}
+)

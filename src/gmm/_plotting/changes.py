@@ -35,8 +35,8 @@ def plot_drift(drift: Drift, *, ax: Axes | None = None) -> Axes:
     >>> import numpy as np, gmm
     >>> from gmm.plotting import plot_drift
     >>> X = np.random.default_rng(0).normal(size=(500, 2))
-    >>> found = gmm.analysis.drift(gmm.GaussianMixture(1).fit(X), X[:100] + [0, 1], X)
-    >>> plot_drift(found).get_title()
+    >>> change = gmm.analysis.drift(gmm.GaussianMixture(1).fit(X), X[:100] + [0, 1], X)
+    >>> plot_drift(change).get_title()
     'drift: p = 0.001'
     """
     if not isinstance(drift, Drift):

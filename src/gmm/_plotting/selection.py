@@ -41,7 +41,8 @@ def plot_selection(
     ax : Axes, optional
         Axes to draw on; None makes a new figure.
     criterion : str, optional
-        "bic", "aic", "aicc", "icl" or "nec"; None draws the criterion of the selection.
+        "bic", "aic", "aicc", "icl", "nec" or, of a search by it, "held_out"; None draws the criterion of the
+        selection.
 
     Returns
     -------
@@ -67,7 +68,7 @@ def plot_selection(
     'BIC (smaller is better)'
     """
     table = table_of(selection)
-    name = check_criterion(table.criterion if criterion is None else criterion)
+    name = check_criterion(table.criterion if criterion is None else criterion, table.criteria)
     cells = cells_of(table, name)
     with axes_of(ax, figsize=(7.0, 4.8)) as ax:
         lines = _lines(table, cells)

@@ -8,10 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm._exceptions import warn
-from gmm._rows.incomplete import IncompleteSource
-from gmm._rows.incomplete_partitions import IncompletePartitions
-from gmm._rows.npy import NpySource, is_file_backed
-from gmm._rows.opening import gives_batches, open_rows
 from gmm._rows.sources import ArraySource, Source
 from gmm._validation.combinations import refusal
 from gmm._validation.given import check_sample_weight
@@ -90,6 +86,11 @@ def as_source(
 
 def _opened(X: Any, sample_weight: Any) -> Source | None:
     """Return the source of rows that are no array in memory; None of others."""
+    if type(X) is np.ndarray:
+        return None
+    from gmm._rows.npy import NpySource, is_file_backed
+    from gmm._rows.opening import gives_batches, open_rows
+
     if is_file_backed(X):
         return NpySource(X, check_sample_weight(sample_weight, len(X)))
     if is_dask(X):
@@ -121,6 +122,9 @@ def _finite(
     if nonfinite is None and not source.gaps:
         return source
     if missing == "em":
+        from gmm._rows.incomplete import IncompleteSource
+        from gmm._rows.incomplete_partitions import IncompletePartitions
+
         gappy = source.with_gaps()
         nonfinite = gappy.survey.nonfinite if gappy.gaps else None
         if nonfinite is None:

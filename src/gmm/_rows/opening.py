@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gmm._exceptions import warn
+from gmm._public import publish
 from gmm._rows.blocks import BlockSource
 from gmm._rows.factory import FactorySource, OnceSource
 from gmm._rows.npy import NpySource, is_file_backed, npy_array
@@ -203,3 +204,6 @@ def _of_parts(parts: Sequence[Part], columns: Sequence[str] | None, weight: str 
     from gmm._rows.tables import TableSource
 
     return TableSource(parts, columns, weight)
+
+
+publish("gmm", [open_rows])

@@ -11,6 +11,7 @@ import numpy as np
 from gmm._estimators.mixture import GaussianMixture
 from gmm._fitting.fit import FitSettings
 from gmm._fitting.noisy import dense_parts
+from gmm._fitting.racing import Start
 from gmm._fitting.split_merge import OFFSET, drop_losses, split_along, split_gains, without
 from gmm._fitting.starts import STARTS, Portfolio, StartRequest
 from gmm._passes.e_step import EStep
@@ -18,6 +19,7 @@ from gmm._passes.results import ComponentDiagnostics
 from gmm._rows.sources import ArraySource
 from gmm._values.covariance import CovarianceModel, special_case
 from gmm._values.layouts import DIAGONAL, FULL, SPHERICAL, Array, Layout
+from gmm._values.low_rank import LowRank
 from gmm._values.noise import NO_NOISE, Noise
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
@@ -29,7 +31,7 @@ _DROPS = 4  # components of the larger one to drop, one in each start
 
 def _richest(models: Sequence[CovarianceModel]) -> Layout:
     """Return the layout of moments from which those of all `models` follow."""
-    layouts = list(dict.fromkeys(model.moments for model in models))
+    layouts = list(dict.fromkeys(model.of_starts.moments for model in models))
     if len(layouts) == 1:
         return layouts[0]
     return DIAGONAL if set(layouts) == {DIAGONAL, SPHERICAL} else FULL
@@ -46,6 +48,12 @@ def as_model(parameters: MixtureParameters, model: CovarianceModel) -> MixturePa
     share = K if model.layout.pooled else 1
     covariances = model.layout.reduced(np.ascontiguousarray(dense), FULL, d) / share
     return replace(parameters, covariances=covariances, model=model)
+
+
+def of_other_model(parameters: MixtureParameters, statistics: SufficientStatistics, model: CovarianceModel) -> Start:
+    """Return the start of a model that a mixture of another one with these statistics is."""
+    both = isinstance(parameters.model.layout, LowRank) and isinstance(model.layout, LowRank)
+    return parameters.of_model(model) if both else statistics
 
 
 @cache
@@ -147,31 +155,31 @@ class Starts:
         rng = np.random.default_rng([self._seeds[0], K, number])
         return self._in_places(self._start(portfolios[number % len(portfolios)].sample, request, rng))
 
-    def halfway(
-        self, parameters: MixtureParameters, statistics: SufficientStatistics, number: int, n_threads: int | None
-    ) -> SufficientStatistics:
+    def halfway(self, statistics: SufficientStatistics, number: int, n_threads: int | None) -> SufficientStatistics:
         """Return the mean of a solution's statistics and of those of a random partition."""
-        rng = np.random.default_rng([self._seeds[0], parameters.n_components, number])
-        other = self._portfolios[0].by_rows(parameters.n_components, statistics.layout, rng, n_threads)
+        K = len(statistics.counts)
+        rng = np.random.default_rng([self._seeds[0], K, number])
+        other = self._portfolios[0].by_rows(K, statistics.layout, rng, n_threads)
         return other + statistics.scaled(other.weight / statistics.weight)
 
 
 def diagnosed(e_step: EStep, parameters: MixtureParameters) -> ComponentDiagnostics:
     """Make the pass that other cells need to begin from a solution: its statistics, and which components to split."""
-    if parameters.n_components == 1:
+    if parameters.n_components == 1 or isinstance(parameters.model.layout, LowRank):
         statistics = e_step(parameters.whitened())
-        return ComponentDiagnostics(statistics, np.zeros(1), np.zeros((3, 1, parameters.n_features)))
+        nothing = np.zeros((3, parameters.n_components, parameters.n_features))
+        return ComponentDiagnostics(statistics, nothing[0, :, 0], nothing)
     return e_step.diagnostics(parameters.whitened(), parameters.model.layout.principal(parameters.covariances))
 
 
-def splits(
-    diagnostics: ComponentDiagnostics, parameters: MixtureParameters, offset: float = OFFSET
-) -> list[SufficientStatistics]:
+def splits(diagnostics: ComponentDiagnostics, parameters: MixtureParameters, offset: float = OFFSET) -> Sequence[Start]:
     """Return starts of one component more: each splits one of the worst-fitting components along its worst axis.
 
     `diagnostics` are of `parameters`, from `diagnosed`.
     """
     layout, K = parameters.model.layout, parameters.n_components
+    if isinstance(layout, LowRank):
+        return _splits_of_widest(parameters, offset)
     principal = layout.principal(parameters.covariances)
     statistics = diagnostics.statistics.reduced(parameters.model.moments).grown()
     gains = split_gains(diagnostics) if K > 1 else _widths(layout, principal, parameters.n_features)
@@ -180,14 +188,37 @@ def splits(
     return [split_along(statistics, int(k), K, layout, principal, int(axes[k]), offset=offset) for k in worst]
 
 
-def drops(
-    e_step: EStep, diagnostics: ComponentDiagnostics, parameters: MixtureParameters
-) -> list[SufficientStatistics]:
-    """Return starts of one component less: each drops one of the free components that cost least to drop."""
+def drops(e_step: EStep, diagnostics: ComponentDiagnostics, parameters: MixtureParameters) -> Sequence[Start]:
+    """Return starts of one component less: each drops one of the free components that cost least to drop.
+
+    Of low rank, which has nothing fixed, they are the lightest.
+    """
+    if isinstance(parameters.model.layout, LowRank):
+        lightest = np.argsort(parameters.weights, kind="stable")[:_DROPS]
+        others = (parameters.of_components(np.arange(parameters.n_components) != j) for j in lightest)
+        return [each.with_noise(parameters.noise, parameters.noise_weight) for each in others]
     losses = np.where(parameters.fixed.components, np.inf, drop_losses(diagnostics))
     least = [j for j in np.argsort(losses, kind="stable")[:_DROPS] if losses[j] < np.inf]
     survivors = [np.delete(np.arange(parameters.n_components), j) for j in least]
     return [without(e_step, parameters, int(j)).reordered(rest) for j, rest in zip(least, survivors, strict=True)]
+
+
+def _splits_of_widest(parameters: MixtureParameters, offset: float) -> list[MixtureParameters]:
+    """Return mixtures that split a component of many rows and much variance along its widest direction."""
+    K, d, layout = parameters.n_components, parameters.n_features, parameters.model.layout
+    steps = offset * np.stack([layout.widest(parameters.covariances, k, d) for k in range(K)])
+    promising = np.argsort(-parameters.weights * np.square(steps).sum(axis=1), kind="stable")[:_SPLITS]
+    return [_split(parameters, int(k), steps[k]) for k in promising]
+
+
+def _split(parameters: MixtureParameters, component: int, step: Array) -> MixtureParameters:
+    """Return a mixture with two halves of a component for it, whose means are a step before and behind."""
+    order = np.append(np.arange(parameters.n_components), component)
+    weights, means = parameters.weights[order], parameters.means[order]
+    weights[[component, -1]] /= 2
+    means[component], means[-1] = means[component] - step, means[component] + step
+    factors = parameters.whiteners[order], parameters.log_determinants[order]
+    return replace(parameters, weights=weights, means=means, covariances=parameters.covariances[order], factors=factors)
 
 
 def _widths(layout: Layout, principal: Array, n_features: int) -> Array:

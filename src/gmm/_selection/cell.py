@@ -11,10 +11,10 @@ import numpy as np
 
 from gmm._fitting.degenerate import degenerate_under
 from gmm._fitting.fit import FitSettings, split_merged
-from gmm._fitting.racing import RECENT, first_leg, is_hopeless
+from gmm._fitting.racing import RECENT, Start, first_leg, is_hopeless
 from gmm._fitting.sampling import LARGEST_SHARE, sampled, sampled_share
 from gmm._passes.e_step import EStep
-from gmm._passes.incomplete import e_step_over
+from gmm._passes.opening import e_step_over
 from gmm._passes.problem import Beginning, Problem
 from gmm._passes.solver import Iteration, SolverResult, SolverRun
 from gmm._rows.sources import Source
@@ -176,9 +176,14 @@ class Cell:
     def _moments(self) -> Layout:
         return self.settings.objective.model.moments
 
-    def solved(
-        self, worker: Worker, starts: Sequence[SufficientStatistics], present: Solution | None = None
-    ) -> Solution:
+    def moments(self, worker: Worker, solution: Solution) -> SufficientStatistics:
+        """Return the moments of a solution about any origin, of which starts are made."""
+        moments = self.settings.objective.model.of_starts.moments
+        if moments is self._moments:
+            return solution.result.statistics
+        return worker.sample(moments)(solution.parameters.whitened())
+
+    def solved(self, worker: Worker, starts: Sequence[Start], present: Solution | None = None) -> Solution:
         """Return the best of the present solution and of what the starts lead to.
 
         Raises
@@ -188,7 +193,7 @@ class Cell:
         """
         return self._recall(lambda: (self._solved(worker, starts, present), False), present)[0]
 
-    def _solved(self, worker: Worker, starts: Sequence[SufficientStatistics], present: Solution | None) -> Solution:
+    def _solved(self, worker: Worker, starts: Sequence[Start], present: Solution | None) -> Solution:
         best = present if present is not None and not present.is_degenerate else None
         lead = -inf if best is None else best.race_bound
         runs, failure = self._raced(worker, starts, lead)
@@ -221,11 +226,11 @@ class Cell:
                 return self._judged(last_run.go(_LAST_RESORT), _DEGENERATE)
         return last_resort
 
-    def retried(self, worker: Worker, start: SufficientStatistics, present: Solution) -> tuple[Solution, bool]:
+    def retried(self, worker: Worker, start: Start, present: Solution) -> tuple[Solution, bool]:
         """Return the better of the present solution and of what a start leads to; and whether both are the same."""
         return self._recall(lambda: self._retried(worker, start, present), present)
 
-    def _retried(self, worker: Worker, start: SufficientStatistics, present: Solution) -> tuple[Solution, bool]:
+    def _retried(self, worker: Worker, start: Start, present: Solution) -> tuple[Solution, bool]:
         first = self._first_leg(self.settings.problem(self.rows.sample), worker.sample(self._moments), start, _RACE)
         if not isinstance(first, SolverRun):
             return present, False
@@ -249,7 +254,8 @@ class Cell:
         return self._recall(lambda: (self._refined(worker, solution), False), solution)[0]
 
     def _refined(self, worker: Worker, solution: Solution) -> Solution:
-        if not solution.result.trace.converged:
+        model = self.settings.objective.model
+        if not solution.result.trace.converged or model.of_starts is not model:  # moves need moments about any origin
             return solution
         e_step, rows = worker.all(self._moments), self.rows
         result = split_merged(
@@ -266,7 +272,7 @@ class Cell:
         return solution if solution.beats(end) else self._paced(worker, end)
 
     def _raced(
-        self, worker: Worker, starts: Sequence[SufficientStatistics], lead: float
+        self, worker: Worker, starts: Sequence[Start], lead: float
     ) -> tuple[list[SolverRun], SingularMatrixError | None]:
         """Run the starts for some passes; return the runs, the highest first, and the last error.
 
@@ -278,7 +284,7 @@ class Cell:
         runs: list[SolverRun] = []
         failure: SingularMatrixError | None = None
         for start in starts:
-            leg = self._first_leg(problem, e_step, start.reduced(self._moments), passes, lead)
+            leg = self._first_leg(problem, e_step, start, passes, lead)
             if isinstance(leg, SolverRun):
                 runs.append(leg)
                 lead = max(lead, leg.lower_bound)
@@ -310,10 +316,12 @@ class Cell:
         self,
         problem: Problem,
         e_step: EStep,
-        start: SufficientStatistics | MixtureParameters,
+        start: Start,
         passes: int,
         lead: float = -inf,
     ) -> SolverRun | SingularMatrixError:
+        if isinstance(start, SufficientStatistics):
+            start = start.reduced(self._moments)
         return first_leg(problem, e_step, start, self.settings.solver, passes, self.callback, lead)
 
     def _finished(self, run: SolverRun, target: float) -> Solution | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm._estimators.criteria import CRITERIA
+from gmm._estimators.criteria import CRITERIA, HELD_OUT
 from gmm._estimators.mixture import GaussianMixture
 from gmm._selection.status import is_degenerate
 from gmm._validation.scalars import check_choice
@@ -29,6 +29,7 @@ class SearchTable:
     aicc: NDArray[np.float64]
     icl: NDArray[np.float64]
     nec: NDArray[np.float64]
+    held_out: NDArray[np.float64]
     scores: NDArray[np.float64]
     status: tuple[str, ...]
     seconds: NDArray[np.float64]
@@ -48,13 +49,19 @@ class SearchTable:
         assert best is not None  # best_index is that of a fitted cell
         return best
 
+    @property
+    def criteria(self) -> tuple[str, ...]:
+        """Names of the criteria that the table has; "held_out" is among them if the search was by it."""
+        return (*CRITERIA, HELD_OUT) if self.criterion == HELD_OUT else CRITERIA
+
     def ranked(self, criterion: str | None = None) -> list[int]:
         """Rank the fitted cells, best first; degenerate ones come last, since their criteria are meaningless.
 
         Parameters
         ----------
         criterion : str, default=None
-            "bic", "aic", "aicc", "icl" or "nec"; None takes the criterion of the search.
+            "bic", "aic", "aicc", "icl", "nec" or, of a search by it, "held_out"; None takes the criterion of the
+            search.
 
         Returns
         -------
@@ -77,12 +84,12 @@ class SearchTable:
         1 VVV
         """
         if criterion is not None:
-            check_criterion(criterion)
+            check_criterion(criterion, self.criteria)
         scores = self.scores if criterion is None else getattr(self, criterion)
         fitted = [number for number, estimator in enumerate(self.estimators) if estimator is not None]
         return sorted(fitted, key=lambda n: (is_degenerate(self.status[n]), np.isnan(scores[n]), scores[n]))
 
 
-def check_criterion(criterion: object) -> str:
-    """Return the name of a criterion; raise a ValueError if it is none."""
-    return check_choice(criterion, "a criterion", CRITERIA)
+def check_criterion(criterion: object, among: tuple[str, ...] = CRITERIA) -> str:
+    """Return the name of a criterion; raise a ValueError if it is none of these."""
+    return check_choice(criterion, "a criterion", among)

@@ -23,7 +23,7 @@ from gmm._exceptions import warn
 from gmm._fitting.degenerate import degenerate_under
 from gmm._fitting.incomplete import completed, never_observed_together, warn_of_unobserved_pairs
 from gmm._fitting.starts import STARTS
-from gmm._passes.incomplete import e_step_over
+from gmm._passes.opening import e_step_over
 from gmm._persistence import (
     Readable,
     Writable,
@@ -365,8 +365,7 @@ class MixtureClassifier(Estimator):
     ) -> list[GaussianMixture]:
         """Mixtures of the labelled rows of each class, of the best by BIC those that predict best."""
         how = self._settings
-        how_to_search = how | {"tol": self.tol}
-        searches = [select(self._completed(part, types), numbers, types, **how_to_search) for part in parts]
+        searches = [select(self._completed(part, types), numbers, types, **how | {"tol": self.tol}) for part in parts]
         cells = predictive_cells(searches, parts, prior, how)
         collapsed = [
             label

@@ -104,7 +104,7 @@ class Contenders:
             if fresh:
                 start = self._starts.fresh(cell.settings, number, worker.n_threads)
             else:
-                start = self._starts.halfway(solution.parameters, solution.result.statistics, number, worker.n_threads)
+                start = self._starts.halfway(cell.moments(worker, solution), number, worker.n_threads)
             end, same = cell.retried(worker, start, solution)
             attempts = attempts.after(end, fresh=fresh, same=same)
         return attempts

@@ -17,6 +17,8 @@ from typing import Any, NamedTuple
 
 from gmm._exceptions import warn
 from gmm._fitting.fit import FitSettings
+from gmm._fitting.racing import Start
+from gmm._fitting.split_merge import OFFSET
 from gmm._log import LOGGER
 from gmm._passes.results import ComponentDiagnostics
 from gmm._passes.solver import Iteration
@@ -24,12 +26,22 @@ from gmm._passes.threads import CELLS_WORTH_THREADS, usable_threads
 from gmm._persistence.checkpoints import SearchCheckpoint
 from gmm._rows.sources import Source
 from gmm._selection.bar import Bar
-from gmm._selection.candidates import Starts, as_model, diagnosed, drops, levels, neighbours, special_cases, splits
+from gmm._selection.candidates import (
+    Starts,
+    as_model,
+    diagnosed,
+    drops,
+    levels,
+    neighbours,
+    of_other_model,
+    special_cases,
+    splits,
+)
 from gmm._selection.cell import Cell, SearchRows, Solution, Worker
+from gmm._selection.clock import Clock
 from gmm._selection.failure import Failure
 from gmm._selection.keeping import KeptCell
 from gmm._values.covariance import CovarianceModel, same_as
-from gmm._values.statistics import SufficientStatistics
 
 _OWN = 1 << 20  # number of a cell's first start of its own; those of contenders count from 0
 _NEAR = 0.3  # standard deviations from the mean of the whole to that of each half: the likelihood hardly changes
@@ -46,19 +58,7 @@ Outcomes = dict[Key, Solution | Failure]
 Diagnosed = tuple[Solution, ComponentDiagnostics]
 Task = Callable[[Worker], Any]
 Report = Callable[[Key, Solution | Failure], object]
-Begin = Callable[[Key, Worker], list[SufficientStatistics]]
-
-
-class Clock:
-    """The time limit of a search, in seconds from now; it does not end before there is a solution."""
-
-    def __init__(self, seconds: float | None) -> None:
-        self._end = None if seconds is None else time.perf_counter() + seconds
-        self.has_solution = False
-
-    def is_up(self) -> bool:
-        """Tell whether to begin nothing more."""
-        return self.has_solution and self._end is not None and time.perf_counter() >= self._end
+Begin = Callable[[Key, Worker], Sequence[Start]]
 
 
 class TaskPool:
@@ -259,25 +259,25 @@ class Engine:
         self._improve({key: partial(self._beginning, of_key) for key, of_key in news.items() if of_key})
 
     def _first(
-        self, shared: list[SufficientStatistics], number: int, news: list[Diagnosed], key: Key, worker: Worker
-    ) -> list[SufficientStatistics]:
+        self, shared: Sequence[Start], number: int, news: list[Diagnosed], key: Key, worker: Worker
+    ) -> list[Start]:
         """Return starts that all models share, one of the cell's own, and those made from solutions of other cells."""
         begins = [*shared, *self._beginning(news, key, worker)]
         if key.n_components > 1:
             begins.append(self._starts.fresh(self._cells(key).settings, _OWN + number, worker.n_threads))
         return begins
 
-    def _beginning(self, news: Iterable[Diagnosed], key: Key, worker: Worker) -> list[SufficientStatistics]:
-        """Return starts made from solutions of other cells."""
-        begins: list[SufficientStatistics] = []
+    def _beginning(self, news: Iterable[Diagnosed], key: Key, worker: Worker, *, offset: float = OFFSET) -> list[Start]:
+        """Return starts made from solutions of other cells; halves of a component are at this offset."""
+        begins: list[Start] = []
         for solution, diagnostics in news:
             more = key.n_components - solution.parameters.n_components
             if more > 0:
-                begins += splits(diagnostics, as_model(solution.parameters, key.model))
+                begins += splits(diagnostics, as_model(solution.parameters, key.model), offset)
             elif more < 0:
                 begins += drops(worker.sample(key.model.moments), diagnostics, solution.parameters)
             else:
-                begins.append(diagnostics.statistics)
+                begins.append(of_other_model(solution.parameters, diagnostics.statistics, key.model))
         return begins
 
     def unstick(self, keys: Iterable[Key]) -> None:
@@ -292,7 +292,7 @@ class Engine:
                 if self._stuck(key, lower):
                     self._diagnose([lower])
                     if lower in self._diagnosed:  # there was time for the pass
-                        self._improve({key: partial(self._from_below, self._diagnosed[lower])})
+                        self._improve({key: partial(self._beginning, [self._diagnosed[lower]], offset=_NEAR)})
             if any(self._stuck(key, lower) for lower in below):
                 self.refine([key])
 
@@ -309,8 +309,9 @@ class Engine:
         self._refined |= {key: result for key, result in results.items() if isinstance(result, Solution)}
 
     def cell(self, key: Key) -> Cell:
-        """Return how a cell is solved."""
-        return replace(self._cells(key), bar=self.bar)
+        """Return how a cell is solved; with a prior it is finished, whatever the others have."""
+        cell = self._cells(key)
+        return cell if cell.settings.objective.prior else replace(cell, bar=self.bar)
 
     def retry(self, tasks: Mapping[Key, Callable[[Key, Worker], Any]]) -> dict[Key, Any]:
         """Run tasks that look for better solutions of cells; return what they found, without those that failed."""
@@ -365,12 +366,6 @@ class Engine:
         special = [Key(key.n_components, other) for other in special_cases(key.model, models)]
         return self._less(key) + special
 
-    def _from_below(self, below: Diagnosed, key: Key, worker: Worker) -> list[SufficientStatistics]:
-        lower, diagnostics = below
-        if lower.parameters.n_components == key.n_components:
-            return [diagnostics.statistics]
-        return splits(diagnostics, as_model(lower.parameters, key.model), offset=_NEAR)
-
     def _stuck(self, key: Key, lower: Key) -> bool:
         solution, below = self.outcomes.get(key), self.outcomes.get(lower)
         if not isinstance(solution, Solution) or not isinstance(below, Solution):
@@ -390,7 +385,7 @@ def _is_next_to(one: Key, other: Key) -> bool:
 def _solved(
     cell: Callable[[Key], Cell],
     key: Key,
-    begin: Callable[[Worker], list[SufficientStatistics]],
+    begin: Callable[[Worker], Sequence[Start]],
     present: Solution | None,
     worker: Worker,
 ) -> Solution:

@@ -36,8 +36,10 @@ class GaussianMixtureSearch(Estimator):
         "E" and "V". "factor" and "ppca" are not among them.
     n_factors : int or iterable of int, default=None
         Numbers of factors to try for "factor" and "ppca"; see `select`.
-    criterion : {"bic", "aic", "aicc", "icl", "nec"}, default="bic"
+    criterion : {"bic", "aic", "aicc", "icl", "nec", "held_out"}, default="bic"
         Criterion that chooses the best mixture; smaller is better.
+    n_splits : int, default=5
+        Number of folds of "held_out"; see `select`.
     tol : float or None, default=None
         As in `GaussianMixture`; None is 1e-5, reduced on large tables so that criteria can be compared.
     reg_covar : float, default=1e-6
@@ -118,6 +120,7 @@ class GaussianMixtureSearch(Estimator):
     _: KW_ONLY
     n_factors: int | Iterable[int] | None = None
     criterion: str = "bic"
+    n_splits: int = 5
     tol: float | None = None
     reg_covar: float = 1e-6
     max_iter: int = 1000

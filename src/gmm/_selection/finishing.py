@@ -62,7 +62,8 @@ def finished(
 ) -> Selection:
     """Return the best cells of a search on a sample, fitted to all rows from where they ended there.
 
-    They are fitted side by side, and one that cannot come near the best of the others is left.
+    They are fitted side by side, and one that cannot come near the best of the others is left. By held-out likelihood,
+    which the sample alone tells, there is one.
 
     Parameters
     ----------
@@ -77,7 +78,8 @@ def finished(
         Called for each cell before the first pass, and after each pass, on the thread of its cell, of which one goes on
         at a time; a true value is as the time.
     """
-    numbers = distinct(search)[: _FINISHED if search.complete else 1]
+    several = search.complete and search.criterion != criteria.HELD_OUT
+    numbers = distinct(search)[: _FINISHED if several else 1]
     finish = _Finish(search, request, file, callback)
     for number in numbers:
         finish.report(number)
@@ -189,6 +191,7 @@ class _Finish:
         scorer, objective = Scorer(result.parameters, n_threads), settings.objective
         totals = scorer.totals(source)
         n_parameters, n = result.parameters.n_parameters, source.survey.weight
+        held_out = {criteria.HELD_OUT: float(self._search.held_out[number])}
         estimator = GaussianMixture(**on_sample.get_params())
         set_fitted(estimator, result, source, self._request.features, objective)
         return Entry(
@@ -199,7 +202,7 @@ class _Finish:
             estimator=estimator,
             loglik=totals.log_likelihood,
             n_parameters=n_parameters,
-            scores=criteria.evaluate(totals, n_parameters, n, self._of_one(number, source)),
+            scores=held_out | criteria.evaluate(totals, n_parameters, n, self._of_one(number, source)),
         )
 
     def _result(self, number: int, source: Source, settings: FitSettings, begin: MixtureParameters) -> SolverResult:
@@ -232,10 +235,10 @@ class _Finish:
         return result
 
     def _set_score(self, number: int, result: SolverResult, objective: Objective) -> None:
-        """Note the criterion that a cell has reached; a degenerate one has none."""
+        """Note the criterion that a cell has reached; a degenerate one, or one with a prior, has none."""
         weight, criterion = self._source.survey.weight, self._search.criterion
         score = criteria.least(criterion, weight * result.lower_bound, result.parameters.n_parameters, weight)
-        self._scores[number] = score if self._first_degenerate(result, objective) < 0 else inf
+        self._scores[number] = inf if objective.prior or self._first_degenerate(result, objective) >= 0 else score
 
     def _first_degenerate(self, result: SolverResult, objective: Objective) -> int:
         bad = degenerate_under(objective, self._source.n_effective, result.parameters, result.statistics)
@@ -244,7 +247,7 @@ class _Finish:
     def bar(self, number: int) -> Bar | None:
         """Return what a cell has to come near; None if passes do not tell its criterion."""
         criterion = self._search.criterion
-        if criterion not in criteria.BY_LIKELIHOOD or self._search.best.prior is not None:
+        if criterion not in criteria.BY_LIKELIHOOD:
             return None
         best = min((score for other, score in self._scores.items() if other != number), default=inf)
         return Bar(criterion, best, self._source.survey.weight)
@@ -269,7 +272,7 @@ class _Watch:
         finish, number, parameters = self._finish, self._number, iteration.parameters
         before = self._passes[-1].remaining if self._passes else inf
         self._passes.append(PassRecord(iteration.lower_bound, nan, iteration.remaining, iteration.accepted))
-        bar = finish.bar(number)
+        bar = None if self._settings.objective.prior else finish.bar(number)
         self.reason_to_leave = None if bar is None else bar.reason_to_leave(self._passes, parameters.n_parameters)
         most = 0 if self.reason_to_leave else self._settings.solver.max_iter - iteration.n_iter
         passes = remaining_passes(iteration.remaining, before, self._settings.solver.tolerance, most) if most else 0.0

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil, isnan, nan
 
-from gmm._estimators.criteria import CRITERIA
+from gmm._estimators.criteria import HELD_OUT
 from gmm._selection.cells import SearchTable
 from gmm._selection.status import (
     FAILED,
@@ -259,7 +259,7 @@ def certainty(selection: SearchTable) -> Iterator[str]:
 
 def ranking(selection: SearchTable, cells: Sequence[int]) -> list[list[str]]:
     """Return the columns of a table of cells, headings first; the criterion that chose comes before the others."""
-    others, chose = [name for name in CRITERIA if name != selection.criterion], _decimals(selection.criterion)
+    others, chose = [name for name in selection.criteria if name != selection.criterion], _decimals(selection.criterion)
     return [
         ["", *(_mark(selection, n) for n in cells)],
         ["K", *(str(selection.n_components[n]) for n in cells)],
@@ -345,7 +345,7 @@ def of_interest(criterion: str) -> float:
 
 def title(criterion: str) -> str:
     """Return the name of a criterion as it is printed."""
-    return {"aicc": "AICc"}.get(criterion, criterion.upper())
+    return {"aicc": "AICc", HELD_OUT: "held-out deviance"}.get(criterion, criterion.upper())
 
 
 def _decimals(criterion: str) -> int:

@@ -39,7 +39,21 @@ _RANDOM_LABELS = 20  # pairs of random labellings; disagreements are in units of
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class SplitLRT:
+class _Splits:
+    """A number for each K and each random split into halves; fewer splits if a callback ended the work."""
+
+    n_components: NDArray[np.intp]
+    splits: Array
+    n_splits: int
+
+    @property
+    def _heading(self) -> str:
+        made = self.splits.shape[1]
+        of = "" if made == self.n_splits else f" of {self.n_splits}"
+        return f"{type(self).__name__}, mean of {made}{of} split{'s' if self.n_splits > 1 else ''}"
+
+
+class SplitLRT(_Splits):
     """E-values against "at most K components", for each K that was asked for.
 
     Attributes
@@ -51,10 +65,6 @@ class SplitLRT:
     n_splits : int
         Number of splits requested; fewer were made if the callback ended the test.
     """
-
-    n_components: NDArray[np.intp]
-    splits: Array
-    n_splits: int
 
     @property
     def e_values(self) -> Array:
@@ -83,16 +93,13 @@ class SplitLRT:
 
     def __repr__(self) -> str:
         """Return the e-value of each K."""
-        of = self.splits.shape[1]
-        splits = f"{of} splits" if of == self.n_splits else f"{of} of {self.n_splits} splits"
-        lines = [f"SplitLRT, mean of {splits}"]
+        lines = [self._heading]
         for K, e, p in zip(self.n_components, self.e_values, self.p_values, strict=True):
             lines.append(f"at most {K:2d} component{'s' if K > 1 else ' '}: e = {e:.3g}, p ≤ {p:.3g}")
         return "\n".join(lines)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Stability:
+class Stability(_Splits):
     """How far partitions of the same rows by fits to other rows disagree, for each number of components.
 
     Attributes
@@ -105,10 +112,6 @@ class Stability:
     n_splits : int
         Number of splits requested; fewer were made if the callback ended the work.
     """
-
-    n_components: NDArray[np.intp]
-    splits: Array
-    n_splits: int
 
     @property
     def curve(self) -> Array:
@@ -128,7 +131,7 @@ class Stability:
 
     def __repr__(self) -> str:
         """Return the curve, and its smallest value."""
-        lines = [f"Stability, mean of {self.splits.shape[1]} splits (0 is stable, 1 random)"]
+        lines = [f"{self._heading} (0 is stable, 1 random)"]
         for K, value, error in zip(self.n_components, self.curve, self.standard_errors, strict=True):
             lines.append(f"{'★' if self.best == K else ' '} {K:2d} components: {value:.3f} ± {error:.3f}")
         return "\n".join(lines)
@@ -208,7 +211,6 @@ def split_lrt(
     array([2, 3])
     """
     check_callback(callback)
-    parameters = {"covariance_type": covariance_type, "n_init": n_init} | parameters
     check_comparable(parameters, split_lrt.__name__)
     if parameters.get("prior") is not None:
         raise refusal("a prior", "split_lrt")
@@ -220,7 +222,7 @@ def split_lrt(
         split_lrt.__name__,
         X,
         all_numbers,
-        parameters,
+        {"covariance_type": covariance_type, "n_init": n_init} | parameters,
         partial(_log_e_values, numbers=numbers),
         n_splits=n_splits,
         random_state=random_state,
@@ -296,14 +298,13 @@ def stability(
     3
     """
     check_callback(callback)
-    parameters = {"covariance_type": covariance_type, "n_init": n_init} | parameters
     check_comparable(parameters, stability.__name__)
     numbers = _numbers(n_components, 2)
     values = _of_each_split(
         stability.__name__,
         X,
         numbers,
-        parameters,
+        {"covariance_type": covariance_type, "n_init": n_init} | parameters,
         _disagreements,
         n_splits=n_splits,
         random_state=random_state,
@@ -381,7 +382,8 @@ def _log_ratios(
 
     Each alternative is fitted to the other half, and the one of the best BIC there is compared.
     """
-    highest = {K: max(null.log_likelihood(half) for null in nulls if null.n_components <= K) for K in numbers}
+    likelihoods = {null.n_components: null.log_likelihood(half) for null in nulls}
+    highest = {K: max(value for n, value in likelihoods.items() if n <= K) for K in numbers}
     scores = [(each.bic(other), each.log_likelihood(half), each.n_components) for each in alternatives]
     return np.array([min(score for score in scores if score[2] > K)[1] - highest[K] for K in numbers])
 

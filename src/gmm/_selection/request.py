@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from gmm._caching import cached_property
 from gmm._estimators.estimated import settings_of
+from gmm._estimators.factors import stored_beside
 from gmm._estimators.mixture import GaussianMixture
 from gmm._fitting.fit import COMPARISON_DEFAULTS, FitSettings, StartSettings
 from gmm._fitting.moments import prior_of
@@ -22,6 +23,7 @@ from gmm._rows.sources import Source
 from gmm._selection.cell import CRITERION_ACCURACY
 from gmm._selection.engine import Key
 from gmm._selection.fixed import FixedComponents
+from gmm._selection.held_out import check_folds
 from gmm._text.lists import suggestion
 from gmm._validation.parameters import check_parameters
 from gmm._validation.scalars import is_real
@@ -63,6 +65,7 @@ class Request:
     n_components: list[int]
     types: list[str]
     criterion: str
+    n_splits: int
     template: GaussianMixture
     source: Source
     features: NDArray[np.object_] | None
@@ -83,9 +86,8 @@ class Request:
     @property
     def facts(self) -> dict[str, Any]:
         """What the search is for, as JSON values."""
-        return {"n_components": self.n_components, "covariance_type": self.types, "criterion": self.criterion} | {
-            "tol": self.tol
-        }
+        cells = {"n_components": self.n_components, "covariance_type": self.types}
+        return cells | {"criterion": self.criterion, "n_splits": self.n_splits, "tol": self.tol}
 
     @property
     def models(self) -> list[CovarianceModel]:
@@ -93,9 +95,13 @@ class Request:
         most = sorted(self.n_components, reverse=True)
         return list(dict.fromkeys(self.key(K, name).model for K in most for name in self.types))
 
+    def model(self, name: str) -> CovarianceModel:
+        """The model of a requested type, as its covariances are stored."""
+        return stored_beside(self.template, covariance_model(name), self.source)
+
     def key(self, n_components: int, name: str) -> Key:
         """The cell to fit for a requested one: several types may be one model."""
-        return Key(n_components, same_as(covariance_model(name), n_components, self.source.n_features))
+        return Key(n_components, same_as(self.model(name), n_components, self.source.n_features))
 
     def settings(self, key: Key, rows: Source, n_threads: int | None = 1) -> FitSettings:
         """Return how a cell is fitted; its prior is completed by these rows, on so many threads."""
@@ -227,11 +233,13 @@ def _of_factors(names: list[str], n_factors: int | Iterable[int]) -> list[str]:
     return model_names(names, numbers)
 
 
-def check_fewest(n_components: int, source: Source) -> None:
-    """Raise a ValueError if there are too few rows for the smallest number of components."""
+def check_fewest(n_components: int, source: Source, n_splits: int | None) -> None:
+    """Raise a ValueError if there are too few rows for the smallest number of components, also without a fold."""
     if source.n_used < n_components:
         weighted = " with a positive weight" if source.n_used < source.n_rows else ""
         raise ValueError(
             f"{n_components:,} components need at least {n_components:,} rows; the table has "
             f"{source.n_used:,}{weighted}"
         )
+    if n_splits is not None:
+        check_folds(source.n_used, n_splits, n_components)

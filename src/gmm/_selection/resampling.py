@@ -32,6 +32,7 @@ from gmm._public import publish
 from gmm._rows.entrance import Names, as_one_array, as_source
 from gmm._rows.incomplete import IncompleteSource
 from gmm._rows.sources import ArraySource
+from gmm._selection.held_out import check_folds, dealt
 from gmm._selection.request import SINGLE_FIT_ONLY
 from gmm._validation.combinations import refusal
 from gmm._validation.parameters import check_callback, check_random_state
@@ -160,10 +161,10 @@ def held_out_log_likelihood(
     missing = getattr(estimator, "missing", None)
     table, _ = _checked(X, sample_weight, held_out_log_likelihood.__name__, missing)
     table = table.subset(np.flatnonzero(table.weights))
-    _check_folds(table.n_rows, n_splits, estimator)
-    dealt = np.array_split(check_random_state(random_state).permutation(table.n_rows), n_splits)
-    means = np.empty(n_splits)
-    for number, fold in enumerate(map(np.sort, dealt)):
+    K = getattr(estimator, "n_components", 1)
+    check_folds(table.n_rows, n_splits, K if is_whole(K) else 1)
+    folds, means = dealt(table.n_rows, n_splits, check_random_state(random_state)), np.empty(n_splits)
+    for number, fold in enumerate(folds):
         others, part = table.subset(np.delete(np.arange(table.n_rows), fold)), table.subset(fold)
         try:
             fitted = _fitted_copy(estimator, others)
@@ -171,22 +172,7 @@ def held_out_log_likelihood(
             error.add_note(f"In fold {number + 1} of {n_splits}, fitted to {others.n_rows} rows.")
             raise
         means[number] = np.average(fitted.score_samples(part.rows), weights=part.sample_weight)
-    return HeldOut(means, np.array([table.weights[fold].sum() for fold in dealt]))
-
-
-def _check_folds(n_rows: int, n_splits: int, estimator: object) -> None:
-    check_whole(n_splits, "n_splits", 2)
-    if n_rows < n_splits:
-        raise ValueError(
-            f"expected as many rows as folds, n_splits={n_splits}, got {n_rows} (those of weight 0 left out)"
-        )
-    K = getattr(estimator, "n_components", 1)
-    needed, n_training = max(2, K if is_whole(K) else 1), n_rows - -(-n_rows // n_splits)
-    if n_training < needed:
-        raise ValueError(
-            f"{n_rows} rows in n_splits={n_splits} folds leave {n_training} to fit, expected at least {needed}, one "
-            "for each component. Use more folds or fewer components."
-        )
+    return HeldOut(means, np.array([table.weights[fold].sum() for fold in folds]))
 
 
 def _fitted_copy(estimator: DensityEstimator, table: ArraySource) -> DensityEstimator:

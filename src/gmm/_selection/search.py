@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from math import inf
+from math import inf, nan
 from typing import Any
 
-from numpy.typing import ArrayLike
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from gmm._estimators import criteria
 from gmm._estimators.estimated import set_fitted
@@ -20,17 +23,19 @@ from gmm._fitting.seeds import common_seed, start_seeds
 from gmm._passes.results import Totals
 from gmm._persistence.checkpoints import SearchCheckpoint
 from gmm._rows.entrance import as_source_to_fit
-from gmm._rows.sources import box_of
+from gmm._rows.sources import Source, box_of
 from gmm._selection.bar import Bar
 from gmm._selection.candidates import Starts, as_model
 from gmm._selection.cell import SearchRows, Solution, Worker
 from gmm._selection.cells import check_criterion
+from gmm._selection.clock import Clock
 from gmm._selection.contenders import Contenders
-from gmm._selection.engine import Cells, Clock, Engine, Key, TaskPool, workers_and_threads
+from gmm._selection.engine import Cells, Engine, Key, TaskPool, workers_and_threads
 from gmm._selection.failure import Failure
 from gmm._selection.finishing import finished, rows_to_search
 from gmm._selection.fixed import fixed_components
 from gmm._selection.grid import near
+from gmm._selection.held_out import Name, deviances
 from gmm._selection.keeping import search_file
 from gmm._selection.request import (
     Request,
@@ -40,16 +45,14 @@ from gmm._selection.request import (
     requested_types,
     template_of,
 )
-from gmm._selection.standard import in_units, notes_on_columns, restored, warn_of_constants
+from gmm._selection.standard import in_units, note_on_shrinkage, notes_on_columns, restored, warn_of_constants
 from gmm._selection.status import FAILED, MORE_THAN_ROWS, NOT_TRIED, status_of
 from gmm._selection.table import Entry, Progress, Selection
 from gmm._validation.given import check_ridge
 from gmm._validation.noise import check_noise
 from gmm._validation.parameters import check_callback
-from gmm._values.covariance import (
-    CovarianceModel,
-    covariance_model,
-)
+from gmm._values.covariance import CovarianceModel, covariance_model
+from gmm._values.parameters import MixtureParameters
 
 _REFINED = 3  # cells at most, …
 _REACH = 0.02  # … that become the best if their log-likelihood grows by this, in nats per row
@@ -62,6 +65,7 @@ def select(
     *,
     n_factors: int | Iterable[int] | None = None,
     criterion: str = "bic",
+    n_splits: int = 5,
     n_init: int = 1,
     random_state: Any = None,
     n_threads: int | None = None,
@@ -103,8 +107,13 @@ def select(
     n_factors : int or iterable of int, default=None
         Numbers of factors to try for "factor" and "ppca". In the table these are covariance types with the number
         behind the name, such as "factor2", and may be asked for so.
-    criterion : {"bic", "aic", "aicc", "icl", "nec"}, default="bic"
-        Criterion that chooses the best mixture; smaller is better.
+    criterion : {"bic", "aic", "aicc", "icl", "nec", "held_out"}, default="bic"
+        Criterion that chooses the best mixture; smaller is better. "held_out" is minus twice the log-likelihood of all
+        rows, each under a mixture that has not seen it (Smyth 2000): choose by it where the density counts, not the
+        clusters. The cells are then fitted `n_splits` times more. Of rows beyond memory, it is that of the sample,
+        brought to all rows, and the best cell alone is finished.
+    n_splits : int, default=5
+        Number of folds of "held_out", dealt by `random_state`.
     n_init : int, default=1
         Number of seeds for the starts. With each one after the first, the search continues from two further k-means
         partitions per number of components and another start of each cell, and cells keep what is better: with an int
@@ -123,8 +132,8 @@ def select(
         that takes, and after each pass over them, on other threads; a true value then ends all cells but the best.
     time_limit : float or None, default=None
         Time limit in seconds, after which the search ends with the fits made so far, at least one. See
-        ``Selection.complete``. Of rows beyond memory, the best cell is finished on all rows in any case, and the others
-        if the time allows.
+        ``Selection.complete``. The folds of "held_out" take half of it; those made by then stand for all. Of rows
+        beyond memory, the best cell is finished on all rows in any case, and the others if the time allows.
     standardize : bool, default=False
         Search in units of each column's standard deviation, so that units do not matter; mixtures, likelihoods and
         criteria are those of the original columns. `reg_covar` and a `NormalInverseWishart` are in these units about
@@ -163,6 +172,11 @@ def select(
     TypeError
         If `GaussianMixture` has no such parameter, or it does not apply to a search.
 
+    References
+    ----------
+    P. Smyth (2000). Model selection for probabilistic clustering using cross-validated likelihood. *Statistics and
+    Computing* 10, 63-72.
+
     Examples
     --------
     >>> import numpy as np
@@ -177,28 +191,32 @@ def select(
     array([[ 4. ,  4. ],
            [-4.1, -3.9]])
     """
-    check_criterion(criterion)
+    check_criterion(criterion, (*criteria.CRITERIA, criteria.HELD_OUT))
     check_callback(callback)
-    clock = Clock(checked_limit(time_limit))
-    counts = requested_components(n_components)
+    clock, counts = Clock(checked_limit(time_limit)), requested_components(n_components)
     template = template_of(parameters | {"n_init": n_init, "n_threads": n_threads, "random_state": random_state})
     seed = common_seed(random_state)
     opened, features = as_source_to_fit(X, sample_weight, estimator=select.__name__, missing=template.missing)
-    warn_of_constants(opened, features)
     types = requested_types(covariance_type, opened.n_features, n_factors)
     models = [covariance_model(name) for name in types]
-    warn_of_unobserved_pairs(never_observed_together(opened, features, models))
+    _warn_of_columns(opened, features, models)
     opened = completed(opened.informative, models, template.reg_covar, n_threads)
-    check_fewest(min(counts), opened)
+    check_fewest(min(counts), opened, n_splits if criterion == criteria.HELD_OUT else None)
     check_ridge(template.reg_covar, opened.survey.weight)
     noise = check_noise(template.noise, opened.n_features, partial(box_of, opened))
     fixed = fixed_components(template, counts, types, opened.n_features, standardize=standardize)
     opened, noise, units = in_units(opened, noise, standardize=standardize)
-    request = Request(counts, types, criterion, template, opened, features, parameters.get("tol"), noise, fixed)
+    cells, tol = (counts, types, criterion, n_splits), parameters.get("tol")
+    request = Request(*cells, template, opened, features, tol, noise, fixed)
     with search_file(template, opened, request.facts, seed, checkpoint=checkpoint, resume=resume) as file:
         template.random_state = seed = seed if file is None else file.seed
         selection = _searched(request, seed, clock, callback, file)
     return selection if units is None else restored(selection, units, opened)
+
+
+def _warn_of_columns(source: Source, names: NDArray[Any] | None, models: Sequence[CovarianceModel]) -> None:
+    warn_of_constants(source, names)
+    warn_of_unobserved_pairs(never_observed_together(source, names, models))
 
 
 def _searched(
@@ -208,35 +226,76 @@ def _searched(
     callback: Callable[[Progress], object] | None,
     file: SearchCheckpoint | None,
 ) -> Selection:
-    template, opened, most = request.template, request.source, max(request.n_components)
-    source = rows_to_search(opened, seed)
-    here, rows = replace(request, source=source), SearchRows.of(source, most, seed)
+    opened = request.source
+    here = replace(request, source=rows_to_search(opened, seed))
+    with _opened(here, seed, clock, file, _deviances(here, seed, clock)) as search:
+        selection = search.run(callback)
+    selection = replace(selection, notes=notes_on_columns(here.source, request.features))
+    if here.source.n_rows != opened.n_rows:
+        share = opened.survey.weight / here.source.survey.weight
+        selection = replace(selection, held_out=selection.held_out * share)
+        selection = finished(selection, request, clock.is_up, file, callback)
+        selection = replace(selection, n_searched=here.source.n_rows)
+    return replace(selection, notes=(*selection.notes, *note_on_shrinkage(selection.estimators)))
+
+
+@contextmanager
+def _opened(
+    request: Request, seed: int, clock: Clock, file: SearchCheckpoint | None, held_out: Mapping[Name, float]
+) -> Iterator[_Search]:
+    template, most = request.template, max(request.n_components)
+    rows = SearchRows.of(request.source, most, seed)
     whole = rows.sample.without_gaps.resident
     assert whole is not None  # a search is over rows in memory
     seeds, places = start_seeds(seed, template.n_init), None if request.fixed is None else request.fixed.means
     starts = Starts(whole, template, request.models, seeds, request.noise, places)
     with TaskPool(rows, *workers_and_threads(rows, len(request.types), most, template.n_threads), clock) as pool:
-        engine = Engine(Cells(here.settings, rows, pool.watch, clock.is_up, file), starts, pool)
-        selection = _Search(here, rows, starts, engine, pool, clock).run(callback)
-    selection = replace(selection, notes=notes_on_columns(source, request.features))
-    if source.n_rows != opened.n_rows:
-        selection = finished(selection, request, clock.is_up, file, callback)
-        selection = replace(selection, n_searched=source.n_rows)
-    return selection
+        engine = Engine(Cells(request.settings, rows, pool.watch, clock.is_up, file), starts, pool)
+        yield _Search(request, rows, starts, engine, pool, clock, held_out)
+
+
+def _deviances(request: Request, seed: int, clock: Clock) -> Mapping[Name, float]:
+    """Return the held-out deviance of each cell, if that is the criterion; the folds' own cells are not refined."""
+    nothing = defaultdict[Name, float](lambda: nan)
+    if request.criterion != criteria.HELD_OUT:
+        return nothing
+    half, rng = clock.half(), np.random.default_rng(seed)
+
+    def solve(part: Source) -> dict[Name, MixtureParameters]:
+        with _opened(replace(request, source=part), seed, half, None, nothing) as search:
+            return search.mixtures()
+
+    return deviances(request.source, request.n_splits, rng, solve, half.is_up, request.template.n_threads)
 
 
 class _Search:
     def __init__(
-        self, request: Request, rows: SearchRows, starts: Starts, engine: Engine, pool: TaskPool, clock: Clock
+        self,
+        request: Request,
+        rows: SearchRows,
+        starts: Starts,
+        engine: Engine,
+        pool: TaskPool,
+        clock: Clock,
+        held_out: Mapping[Name, float],
     ) -> None:
         self._request = request
         self._rows = rows
         self._engine = engine
         self._pool = pool
         self._clock = clock
+        self._held_out = held_out
         self._measured: dict[Key, tuple[Solution, dict[str, float]]] = {}
         self._of_one: dict[CovarianceModel, float | None] = {}
         self._contenders = Contenders(engine, starts, self._scores, near(request.criterion))
+
+    def mixtures(self) -> dict[Name, MixtureParameters]:
+        """Return where the starts lead that cells share and make of each other."""
+        reports = _Reports(self._request, None)
+        for number in range(self._request.template.n_init):
+            self._solve_all(number, reports)
+        outcomes = self._engine.outcomes.items()
+        return {_name(key): one.parameters for key, one in outcomes if isinstance(one, Solution)}
 
     def run(self, callback: Callable[[Progress], object] | None) -> Selection:
         stopped, reports = False, _Reports(self._request, callback)
@@ -249,8 +308,8 @@ class _Search:
         entries = [self._entry(K, name) for K, name in self._request.cells]
         complete = not stopped and not self._clock.is_up()
         selection = Selection.of(entries, self._request.criterion, complete=complete)
-        best = selection.best_index
-        fresh, again = self._contenders.fresh_attempts(self._request.key(*self._request.cells[best]))
+        winner = self._request.key(*self._request.cells[selection.best_index])
+        fresh, again = self._contenders.fresh_attempts(winner)
         return replace(selection, n_fresh_starts=fresh, n_found_again=again)
 
     def _solve_all(self, number: int, reports: _Reports) -> bool:
@@ -312,7 +371,7 @@ class _Search:
 
     def _set_bar(self) -> None:
         """Let cells of many rows end once they cannot come near the best; few rows are worth the whole table."""
-        if not self._rows.whole and self._request.template.prior is None:
+        if not self._rows.whole:
             best = min(self._scores().values(), default=inf)
             self._engine.bar = Bar(self._request.criterion, best, self._rows.all_rows.survey.weight)
 
@@ -331,7 +390,8 @@ class _Search:
         for key, (solution, totals) in self._pool(tasks, in_any_case=True).items():
             of_one = self._log_likelihood_of_one(solution)
             scores = criteria.evaluate(totals, solution.parameters.n_parameters, n, of_one)
-            self._measured[key] = (solution, scores | {"loglik": totals.log_likelihood})
+            scores |= {"loglik": totals.log_likelihood, criteria.HELD_OUT: self._held_out[_name(key)]}
+            self._measured[key] = (solution, scores)
 
     def _log_likelihood_of_one(self, solution: Solution) -> float | None:
         """Log-likelihood of a single component of the solution's model, which `nec` compares with."""
@@ -346,7 +406,7 @@ class _Search:
 
     def _entry(self, n_components: int, name: str) -> Entry:
         request, key = self._request, self._request.key(n_components, name)
-        result, model = self._engine.outcomes.get(key), covariance_model(name)
+        result, model = self._engine.outcomes.get(key), request.model(name)
         entry = Entry(n_components, name, _status(result, name), self._pool.seconds.get(key, 0.0))
         if not isinstance(result, Solution):
             return entry if result is None else replace(entry, error=result.error)
@@ -384,6 +444,10 @@ class _Reports:
             number, (K, name) = cell
             progress = Progress(number, len(request.cells), K, name, _status(outcome, name))
             self.is_over = self.is_over or bool(self._callback and self._callback(progress))
+
+
+def _name(key: Key) -> Name:
+    return key.n_components, key.model.name
 
 
 def _totals(solution: Solution, worker: Worker) -> tuple[Solution, Totals]:

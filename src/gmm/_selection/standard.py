@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import chain
@@ -11,12 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm._estimators.criteria import CRITERIA
+from gmm._estimators.criteria import CRITERIA, HELD_OUT
+from gmm._estimators.fitted import past_of
+from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.units import in_other_units
 from gmm._exceptions import warn
 from gmm._rows.factory import FactorySource
 from gmm._rows.sources import Source
 from gmm._selection.table import Selection
+from gmm._text.amounts import counted
 from gmm._text.lists import listed, quoted
 from gmm._validation.columns import COPIES, FEW_ROWS, coded, few_values, repeating, rescalings
 from gmm._validation.combinations import refusal
@@ -111,6 +114,13 @@ def notes_on_copies(rows: NDArray[Any], names: Sequence[str]) -> tuple[str, ...]
     return (f"{what}, which makes covariances singular: leave out",) if copies else ()
 
 
+def note_on_shrinkage(estimators: Iterable[GaussianMixture | None]) -> Iterator[str]:
+    """Say how many mixtures have a prior that nobody asked for."""
+    n_shrunk = sum(past_of(each).shrunk for each in estimators if each is not None)
+    if n_shrunk:
+        yield f"noise and means of {counted(n_shrunk, 'cell')} with factors are shrunk: each component has few rows"
+
+
 def log_volume(source: Source, units: Coordinates) -> float:
     """Σ_i w_i Σ_j log scale_j over the columns that row i has: log densities of scaled rows are larger by it."""
     logs = np.log(units.scales)
@@ -124,7 +134,8 @@ def restored(selection: Selection, units: Coordinates, source: Source) -> Select
     """
     shift = log_volume(source, units)
     raised = -shift / source.survey.weight
-    moved = {name: getattr(selection, name) + 2 * shift for name in CRITERIA if name != "nec"}  # a ratio of gains
+    of_likelihoods = [name for name in (*CRITERIA, HELD_OUT) if name != "nec"]  # a ratio of gains
+    moved = {name: getattr(selection, name) + 2 * shift for name in of_likelihoods}
     estimators = tuple(
         None if estimator is None else in_other_units(estimator, units, raised) for estimator in selection.estimators
     )

@@ -33,7 +33,8 @@ _NEXT = 5  # cells named after the best
 # The first columns keep their positions, on which scripts may rely.
 _FRAME_FIRST = ("n_components", "covariance_type", "loglik", "n_parameters", "bic", "aic", "icl", "status")
 _COUNTS = ("n_fresh_starts", "n_found_again", "n_searched")
-_NUMBERS = ("loglik", *criteria.CRITERIA, "scores", "seconds")
+_CRITERIA = (*criteria.CRITERIA, criteria.HELD_OUT)
+_NUMBERS = ("loglik", *_CRITERIA, "scores", "seconds")
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ class Entry:
 
     def score(self, criterion: str) -> float:
         """Return the criterion of this name; NaN if there is no fit."""
-        return nan if self.scores is None else self.scores[criterion]
+        return nan if self.scores is None else self.scores.get(criterion, nan)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -99,7 +100,7 @@ class Selection(SearchTable):
     Attributes
     ----------
     criterion : str
-        The criterion that chose the best cell: "bic", "aic", "aicc", "icl" or "nec".
+        The criterion that chose the best cell: "bic", "aic", "aicc", "icl", "nec" or "held_out".
     n_components : ndarray of int, shape (n_cells,)
         Number of components.
     covariance_type : tuple of str
@@ -110,6 +111,9 @@ class Selection(SearchTable):
         Number of free parameters.
     bic, aic, aicc, icl, nec : ndarray of float64, shape (n_cells,)
         The criteria; smaller is better.
+    held_out : ndarray of float64, shape (n_cells,)
+        −2 log-likelihood of the rows, each under a fit of the cell that has not seen it; NaN unless the search was by
+        it, ∞ where a fold has no fit.
     scores : ndarray of float64, shape (n_cells,)
         The criterion that chose.
     status : tuple of str
@@ -152,7 +156,7 @@ class Selection(SearchTable):
             If none of them has a fit.
         """
         scores: dict[str, Any] = {
-            name: _frozen([entry.score(name) for entry in entries], np.float64) for name in criteria.CRITERIA
+            name: _frozen([entry.score(name) for entry in entries], np.float64) for name in _CRITERIA
         }
         return cls(
             criterion=criterion,
@@ -183,7 +187,7 @@ class Selection(SearchTable):
         Parameters
         ----------
         criterion : str
-            "bic", "aic", "aicc", "icl" or "nec".
+            "bic", "aic", "aicc", "icl", "nec" or, of a search by it, "held_out".
 
         Returns
         -------
@@ -194,7 +198,7 @@ class Selection(SearchTable):
         ValueError
             For any other criterion.
         """
-        best = self.estimators[self.ranked(check_criterion(criterion))[0]]
+        best = self.estimators[self.ranked(check_criterion(criterion, self.criteria))[0]]
         assert best is not None  # ranked cells have a fit
         return best
 
@@ -208,7 +212,7 @@ class Selection(SearchTable):
             and ``seconds``.
         """
         types, status = np.array(self.covariance_type), np.array(self.status)
-        numbers = {name: getattr(self, name) for name in ("loglik", "n_parameters", *criteria.CRITERIA)}
+        numbers = {name: getattr(self, name) for name in ("loglik", "n_parameters", *self.criteria)}
         cells = {"n_components": self.n_components, "covariance_type": types}
         return cells | numbers | {"status": status, "seconds": self.seconds}
 
@@ -325,6 +329,7 @@ def selection_from_state(cls: type[_Table], header: dict[str, Any], arrays: dict
         If something is missing or invalid.
     """
     parts: dict[str, dict[str, NDArray[Any]]] = {}
+    arrays = {criteria.HELD_OUT: np.full(np.shape(arrays["scores"]), nan)} | arrays
     for name, values in arrays.items():
         number, _, part = name.partition("/")
         parts.setdefault(number, {})[part] = values

@@ -54,6 +54,13 @@ EXCLUSIONS = (
         "fix means, or means and covariances",
     ),
     Exclusion(
+        "a prior of factors",
+        "whole covariances",
+        "missing values, fixed parameters, refine, precisions_init and partial_fit need whole covariances, and the "
+        "prior of factor models is a density of their noise",
+        "leave the prior out, or use another covariance type",
+    ),
+    Exclusion(
         "labels",
         "rows in partitions",
         "the labels lie here, and the rows elsewhere",

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from gmm._validation.arrays import FloatArray, as_array, as_floats, place_in
 from gmm._values.covariance import CovarianceModel
 from gmm._values.layouts import FULL, Layout, SingularMatrixError, determines
-from gmm._values.low_rank import LowRank
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
 
@@ -368,7 +367,7 @@ def _check_spread(
 ) -> tuple[Floats, tuple[Floats, Floats] | None]:
     """Return the matrices, and, of dense ones, the whiteners and log determinants that show them to be definite."""
     spread = check_array(value, name, model.layout.shape(n_components, n_features)).astype(np.float64, order="C")
-    if isinstance(model.layout, LowRank):
+    if not model.stored_whole:
         _check_positive(spread[:, 0], name)
         return spread, None
     # The layout's shape for K = 2 and d = 3 tells matrices from variances, and pooled from per-component layouts.
@@ -390,7 +389,7 @@ def check_constraint(mixture: MixtureParameters) -> None:
         If there are such covariances.
     """
     covariances, weights, model = mixture.covariances, mixture.weights, mixture.model
-    if not model.constraint or not model.accelerated:  # of factors stored as such nothing but ψ > 0 is asked
+    if not (model.constraint and model.stored_whole):  # of factors stored as such nothing but ψ > 0 is asked
         return
     try:
         nearest = model.constrained(covariances, np.maximum(weights, _LEAST_SHARE), previous=covariances)

@@ -12,7 +12,6 @@ from gmm._validation.given import Floats, check_array, check_matrices
 from gmm._validation.scalars import is_real
 from gmm._values.covariance import CLASSIC, CovarianceModel
 from gmm._values.layouts import FULL, SPHERICAL, SingularMatrixError
-from gmm._values.low_rank import LowRank
 from gmm._values.priors import ConjugatePrior, NormalInverseWishart, of_variances
 from gmm._values.variational import VariationalPrior
 
@@ -61,7 +60,7 @@ def check_prior(
         raise ValueError(f"expected prior.shrinkage of at least 0, got {shrinkage:g}")
     if 0 < shrinkage < _LEAST_SHRINKAGE:
         raise ValueError(f"expected prior.shrinkage of 0, or of at least {_LEAST_SHRINKAGE:g}, got {shrinkage:g}")
-    of_noise = isinstance(model.layout, LowRank)
+    of_noise = not model.stored_whole
     least, default = (0, _NOISE_DOF) if of_noise else (d - 1, d + 2.0)
     dof = default if prior.dof is None else _number(prior.dof, "dof")
     if not dof > least:

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from gmm._values.covariance import stored_as
 from gmm._values.layouts import FULL, Array
-from gmm._values.low_rank import LowRank
 from gmm._values.noise import Noise
 from gmm._values.parameters import MixtureParameters
 from gmm._values.priors import NormalInverseWishart
@@ -65,11 +64,12 @@ class Coordinates:
             return MixtureParameters(mixture.weights, means, np.ascontiguousarray(covariances), stored_as(FULL))
         if mixture.n_features > 1:
             model = model.of_scaled_columns
-        squares = scales**2 if layout.axis_aligned else np.outer(scales, scales)
-        if isinstance(layout, LowRank):
-            squares = np.vstack([scales**2, np.tile(scales, (layout.n_factors, 1))])
         stored = mixture.covariances if model.layout is layout else mixture.covariances[:, None]
         noise = mixture.noise.mapped(lambda corner: self.centre + scales * corner)
         return MixtureParameters(
-            mixture.weights, self.centre + scales * mixture.means, stored * squares, model, noise=noise
+            mixture.weights,
+            self.centre + scales * mixture.means,
+            stored * layout.multipliers(scales),
+            model,
+            noise=noise,
         )

@@ -18,7 +18,7 @@ from gmm._kernel import mstep
 from gmm._text.amounts import counted
 from gmm._text.lists import suggestion
 from gmm._values.layouts import DIAGONAL, FULL, SPHERICAL, TIED, Array, Layout, SingularMatrixError
-from gmm._values.low_rank import LowRank, low_rank
+from gmm._values.low_rank import low_rank
 
 COMMON, _OWN, IDENTITY = "E", "V", "I"  # equal, variable, identity
 _FREEDOM = {IDENTITY: 0, COMMON: 1, _OWN: 2}  # none of that part, one for all components, one for each
@@ -97,9 +97,14 @@ class CovarianceModel:
         return self
 
     @property
-    def accelerated(self) -> bool:
-        """Whether the accelerated solver knows the model: an update is then a maximum, given the moments."""
-        return not isinstance(self.layout, LowRank)
+    def stored_whole(self) -> bool:
+        """Whether covariances are stored, not factors and noise."""
+        return self.layout.whole
+
+    @property
+    def of_starts(self) -> CovarianceModel:
+        """The same model or, where its moments have one origin alone, that of the starts from which it climbs."""
+        return self
 
     @property
     def scales_shapes(self) -> bool:
@@ -189,14 +194,14 @@ class FactorModel(CovarianceModel):
         return factor_model, (self.kind, self.n_factors, self.stored_whole)
 
     @property
-    def stored_whole(self) -> bool:
-        """Whether covariances are d × d matrices."""
-        return self.layout is FULL
-
-    @property
     def whole(self) -> CovarianceModel:
         """The same model with whole matrices."""
         return factor_model(self.kind, self.n_factors)
+
+    @property
+    def of_starts(self) -> CovarianceModel:
+        """The same model or, of low rank, that of variances: factors grow in the climb."""
+        return self if self.stored_whole else stored_as(DIAGONAL)
 
     @property
     def of_columns(self) -> CovarianceModel:
@@ -257,6 +262,18 @@ class FactorModel(CovarianceModel):
         return Factors(_turned(roots[:, :, None] * axes * np.sqrt(np.maximum(variances - 1, 0))[:, None]), noise)
 
 
+def with_other_factors(covariances: Array, model: FactorModel, other: FactorModel) -> Array:
+    """Return covariances of a model with those of another, of low rank: new factors are small, others become noise."""
+    loadings, noise = model.factors(covariances)
+    K, d, q = loadings.shape
+    rest, more = loadings[:, :, other.n_factors :], max(other.n_factors - q, 0)
+    noise = noise + np.square(rest).sum(axis=2)
+    if other.isotropic:
+        noise = np.repeat(noise.mean(axis=1, keepdims=True), d, axis=1)
+    new = _NEW_LOADING * np.sqrt(noise)[:, None] * np.random.default_rng(0).standard_normal((K, more, d))
+    return np.concatenate([noise[:, None], loadings[:, :, : other.n_factors].transpose(0, 2, 1), new], axis=1)
+
+
 def _turned(loadings: Array) -> Array:
     """Return loadings (K, d, q) with signs such that the largest of a factor is positive."""
     largest = np.take_along_axis(loadings, np.abs(loadings).argmax(axis=1)[:, None], axis=1)
@@ -293,6 +310,7 @@ DEFAULT_COVARIANCE_TYPE = "full"
 
 # From here on a step of EM with factors and noise alone costs less than a maximum over whole covariances.
 _MANY_COLUMNS, _COLUMNS_PER_NUMBER = 64, 4
+_NEW_LOADING = 0.1  # standard deviations of the noise
 _DIGITS = 10
 MOST_FACTORS = 10 ** (_DIGITS - 1) - 1
 _MODELS = {name: model for model in _REGISTRY for name in (model.name, model.alias) if name}
@@ -355,11 +373,15 @@ def factor_model(kind: str, n_factors: int, stored_whole: bool = True) -> Factor
     return FactorModel(_OWN, _OWN, _OWN, layout, constraint, "", n_factors, kind)
 
 
-def stored_for(model: CovarianceModel, n_features: int) -> CovarianceModel:
-    """Return the model that stores factors and noise, and no d × d matrix, where columns are many and factors few."""
-    if isinstance(model, FactorModel) and n_features >= max(_MANY_COLUMNS, _COLUMNS_PER_NUMBER * (1 + model.n_factors)):
-        return factor_model(model.kind, model.n_factors, False)
-    return model
+def stored_for(model: CovarianceModel, n_features: int, *, has_prior: bool = False) -> CovarianceModel:
+    """Return the model that stores factors and noise, and no d × d matrix, where columns are many and factors few.
+
+    So does one with a prior, which is a density of the noise.
+    """
+    if not isinstance(model, FactorModel):
+        return model
+    wide = n_features >= max(_MANY_COLUMNS, _COLUMNS_PER_NUMBER * (1 + model.n_factors))
+    return factor_model(model.kind, model.n_factors, not (wide or has_prior))
 
 
 def model_of_stored(model: CovarianceModel, shape: tuple[int, ...]) -> CovarianceModel:

@@ -41,6 +41,10 @@ class Layout(Protocol):
     def axis_aligned(self) -> bool:
         """Whether only variances are stored, so that no d × d matrix is ever needed."""
 
+    @property
+    def whole(self) -> bool:
+        """Whether matrices or variances are stored, not factors and noise."""
+
     def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
         """Shape of the array."""
 
@@ -92,6 +96,9 @@ class Layout(Protocol):
     def with_ridge(self, matrices: Array, ridge: Array | float) -> Array:
         """The matrices with `ridge`, a number or one per matrix, added to their diagonals."""
 
+    def multipliers(self, scales: Array) -> Array:
+        """What to multiply the matrices by where features are multiplied by `scales`, (d,)."""
+
     def dense(self, matrices: Array, n_components: int, n_features: int) -> Array:
         """The full matrices, (K, d, d)."""
 
@@ -115,7 +122,11 @@ class Layout(Protocol):
 
 
 class Stored(Layout, Protocol):
-    """Operations that are the same in all layouts."""
+    """Operations that are the same in all layouts, or in most."""
+
+    @property
+    def whole(self) -> bool:
+        return True
 
     def __reduce__(self) -> tuple[Callable[[int], Layout], tuple[int]]:
         """Unpickle to the one instance: layouts are compared by identity."""
@@ -131,6 +142,9 @@ class Stored(Layout, Protocol):
     def inverse(self, matrices: Array, n_features: int) -> Array:
         with blas_alone(0 if self.axis_aligned else n_features**3):
             return self.gram(self.whiten(matrices, n_features)[0])
+
+    def multipliers(self, scales: Array) -> Array:
+        return np.square(scales) if self.axis_aligned else np.outer(scales, scales)
 
     def written_out(self, matrices: Array) -> Array:
         return matrices

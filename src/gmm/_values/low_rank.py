@@ -32,6 +32,10 @@ class LowRank(Stored):
     pooled: bool = False
     axis_aligned: bool = False
 
+    @property
+    def whole(self) -> bool:
+        return False
+
     def __reduce__(self) -> tuple[Callable[[int], Layout], tuple[int]]:
         return low_rank, (self.n_factors,)
 
@@ -72,6 +76,9 @@ class LowRank(Stored):
         ridged[:, 0] += np.reshape(ridge, (-1, 1))
         return ridged
 
+    def multipliers(self, scales: Array) -> Array:
+        return np.vstack([np.square(scales), np.tile(scales, (self.n_factors, 1))])
+
     def dense(self, matrices: Array, n_components: int, n_features: int) -> Array:
         covariances = matrices[:, 1:].transpose(0, 2, 1) @ matrices[:, 1:]
         covariances.reshape(n_components, n_features**2)[:, :: n_features + 1] += matrices[:, 0]
@@ -109,12 +116,11 @@ class LowRank(Stored):
         raise self._refusal("scatter matrices")
 
     def reduced(self, moments: Array, layout: Layout, n_features: int) -> Array:
-        """Convert diagonal second moments of rows without factors, whose products with these are zero."""
+        """Convert second moments of rows without factors, whose products with these are zero."""
         if layout is self:
             return moments
-        if layout is not DIAGONAL:
-            raise ValueError(f"expected diagonal moments, got those of {layout}")
-        return np.concatenate([moments[:, None], np.zeros((len(moments), self.n_factors, n_features))], axis=1)
+        variances = DIAGONAL.reduced(moments, layout, n_features)
+        return np.concatenate([variances[:, None], np.zeros((len(variances), self.n_factors, n_features))], axis=1)
 
     def _refusal(self, what: str) -> ValueError:
         return ValueError(

@@ -13,7 +13,6 @@ from gmm._values.classes import ALL_UNKNOWN, KnownClasses
 from gmm._values.covariance import CovarianceModel
 from gmm._values.fixed import NOTHING_FIXED, Fixed
 from gmm._values.layouts import Array, SingularMatrixError
-from gmm._values.low_rank import LowRank
 from gmm._values.noise import NO_NOISE, Noise
 from gmm._values.parameters import Estimate, MixtureParameters
 from gmm._values.partial import moments_beside, restored
@@ -161,7 +160,7 @@ class Objective:
         estimate, failed = update.finish()
         if failed < 0:
             return self.mixture(estimate, weight)
-        if self.prior or isinstance(self.model.layout, LowRank):
+        if self.prior or not self.model.stored_whole:
             raise SingularMatrixError(failed)
         counts = positive_counts(statistics)
         free = self.model.layout.per_count(statistics.scatter, counts)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm._kernel import mstep
-from gmm._values.covariance import CovarianceModel
+from gmm._values.covariance import CovarianceModel, FactorModel, with_other_factors
 from gmm._values.fixed import NOTHING_FIXED, Fixed
 from gmm._values.layouts import Array
 from gmm._values.noise import NO_NOISE, Noise
@@ -136,6 +136,15 @@ class MixtureParameters:
             return self
         covariances = self.model.layout.written_out(self.covariances)
         return MixtureParameters(self.weights, self.means, covariances, model, noise=self.noise, fixed=self.fixed)
+
+    def of_model(self, model: CovarianceModel) -> MixtureParameters:
+        """Return the mixture as another model stores it; of other factors, what these leave is noise."""
+        if model is self.model:
+            return self
+        if not (isinstance(self.model, FactorModel) and isinstance(model, FactorModel)) or model.stored_whole:
+            return self.whole()
+        covariances = with_other_factors(self.covariances, self.model, model)
+        return replace(self, covariances=covariances, model=model, factors=None)
 
     def with_noise(self, noise: Noise, share: float) -> MixtureParameters:
         """Return the mixture with its components scaled so that they leave noise a share."""

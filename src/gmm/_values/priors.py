@@ -16,7 +16,6 @@ from numpy.typing import ArrayLike
 from gmm._kernel.mstep import log_gamma_sum
 from gmm._values.covariance import CovarianceModel
 from gmm._values.layouts import FULL, SPHERICAL, Array, Layout
-from gmm._values.low_rank import LowRank
 from gmm._values.parameters import Estimate, Kind, MixtureParameters
 
 
@@ -136,7 +135,7 @@ FLAT = Prior()
 
 def of_variances(layout: Layout) -> bool:
     """Return whether variances have the prior: those of columns, or of the noise beside factors."""
-    return layout.axis_aligned or isinstance(layout, LowRank)
+    return layout.axis_aligned or not layout.whole
 
 
 @dataclass(frozen=True, eq=False)

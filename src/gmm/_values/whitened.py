@@ -8,7 +8,6 @@ from math import inf
 import numpy as np
 
 from gmm._values.layouts import FULL, Array, Layout
-from gmm._values.low_rank import LowRank
 from gmm._values.noise import NO_NOISE, Noise
 
 
@@ -43,7 +42,7 @@ class WhitenedMixture:
 
     def whole(self) -> WhitenedMixture:
         """Return the mixture with whiteners as whole matrices where factors and noise are stored instead."""
-        if not isinstance(self.layout, LowRank):
+        if self.layout.whole:
             return self
         whiteners = self.layout.transposed(self.whiteners).transpose(0, 2, 1)
         return replace(self, layout=FULL, whiteners=np.ascontiguousarray(whiteners))

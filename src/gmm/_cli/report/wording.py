@@ -46,6 +46,8 @@ SCALES = {
     "aic": f"Models within 2 of the smallest AIC {_BURNHAM} AIC tends to choose more groups than BIC.",
     "aicc": f"Models within 2 of the smallest AICc {_BURNHAM} AICc is AIC corrected for few rows.",
     "icl": "ICL is BIC with a penalty for overlapping groups. There is no agreed scale for its differences.",
+    "held_out": "Held-out deviance is −2 log-likelihood of rows that the mixture has not seen: how well it predicts. "
+    "There is no agreed scale for its differences, which vary with the folds.",
     "nec": "NEC weighs the overlap of the groups against what they explain; below 1, there are groups.",
 }
 

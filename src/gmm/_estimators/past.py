@@ -1,0 +1,46 @@
+"""`Past`: what a fit leaves for one that continues it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from gmm._kernel.mstep import QuasiNewtonState
+from gmm._values.parameters import MixtureParameters
+
+if TYPE_CHECKING:
+    from gmm._passes.stepwise import Stream
+
+
+class Past(NamedTuple):
+    """What a fit leaves for one that continues it.
+
+    It is one value, and of one mixture, so that threads that share an estimator never see parts of two fits.
+
+    Parameters
+    ----------
+    parameters : MixtureParameters, optional
+        The mixture that the fit found; if the estimator holds another one, this past is over.
+    bounds : tuple of float
+        The lower bound after each pass.
+    weight : float
+        Of the rows.
+    solver_state : QuasiNewtonState, optional
+        Where an accelerated fit can continue.
+    problem : tuple
+        What `solver_state` maximises.
+    stream : Stream, optional
+        What is remembered of rows that came block by block, or with a prior.
+    prior_parts : tuple
+        Prior and noise of `stream`; empty once it was loaded.
+    shrunk : bool
+        Whether rows were so few that there was a prior, although none was given.
+    """
+
+    parameters: MixtureParameters | None = None
+    bounds: tuple[float, ...] = ()
+    weight: float = 0.0
+    solver_state: QuasiNewtonState | None = None
+    problem: tuple[object, ...] = ()
+    stream: Stream | None = None
+    prior_parts: tuple[object, ...] = ()
+    shrunk: bool = False

@@ -1,0 +1,19 @@
+"""`e_step_over`: passes over rows, of which values may be missing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gmm._passes.e_step import EStep
+from gmm._rows.sources import Source
+from gmm._values.layouts import Array, Layout
+
+
+def e_step_over(source: Source, moments: Layout, *, n_threads: int | None = None, origin: Array | None = None) -> EStep:
+    """Open passes over rows; where no value is missing, what completes them is not loaded."""
+    steps: Callable[..., EStep] = EStep
+    if source.has_gaps:
+        from gmm._passes.incomplete import ElsewhereEStep, IncompleteEStep
+
+        steps = IncompleteEStep if source.here else ElsewhereEStep
+    return steps(source, moments, n_threads=n_threads, origin=origin)

@@ -1,0 +1,83 @@
+"""Held-out likelihood: rows dealt into folds, and the deviance of each fold under the mixtures of the others."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from math import inf
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmm._estimators.scorer import Scorer
+from gmm._rows.sources import Source
+from gmm._validation.scalars import check_whole
+from gmm._values.parameters import MixtureParameters
+
+__all__ = ["check_folds", "dealt", "deviances"]
+
+Name = tuple[int, str]  # number of components and model
+
+
+def check_folds(n_rows: int, n_splits: int, n_components: int) -> None:
+    """Check that rows of positive weight can be dealt into folds, and each time suffice for so many components.
+
+    Raises
+    ------
+    ValueError
+        If they do not.
+    """
+    check_whole(n_splits, "n_splits", 2)
+    if n_rows < n_splits:
+        raise ValueError(
+            f"expected as many rows as folds, n_splits={n_splits}, got {n_rows} (those of weight 0 left out)"
+        )
+    needed, n_training = max(2, n_components), n_rows - -(-n_rows // n_splits)
+    if n_training < needed:
+        raise ValueError(
+            f"{n_rows} rows in n_splits={n_splits} folds leave {n_training} to fit, expected at least {needed}, one "
+            "for each component. Use more folds or fewer components."
+        )
+
+
+def dealt(n_rows: int, n_splits: int, rng: np.random.RandomState | np.random.Generator) -> list[NDArray[np.intp]]:
+    """Return the rows of each fold, in their order."""
+    return [np.sort(fold) for fold in np.array_split(rng.permutation(n_rows), n_splits)]
+
+
+def deviances(
+    source: Source,
+    n_splits: int,
+    rng: np.random.Generator,
+    solve: Callable[[Source], Mapping[Name, MixtureParameters]],
+    is_up: Callable[[], bool],
+    n_threads: int | None,
+) -> Mapping[Name, float]:
+    """Return minus twice the log-likelihood of all rows, each under the mixture of a cell that has not seen it.
+
+    Where time is up, the folds so far stand for all. It is ∞ for a cell without a mixture in one of them.
+
+    Parameters
+    ----------
+    source : Source
+        In memory.
+    n_splits : int
+    rng : Generator
+        Deals the rows.
+    solve : callable
+        From some of the rows to the mixtures of cells.
+    is_up : callable
+        Whether to begin no further fold.
+    n_threads : int, optional
+    """
+    used, weight = np.flatnonzero(source.weights), 0.0
+    sums: dict[Name, float] = {}
+    for fold in dealt(len(used), n_splits, rng):
+        if weight and is_up():
+            break
+        mixtures, part = solve(source.part(np.delete(used, fold))), source.part(used[fold])
+        here = {name: Scorer(each, n_threads).log_likelihood(part) for name, each in mixtures.items()}
+        sums = {name: sums.get(name, 0.0) + here[name] for name in here if not weight or name in sums}
+        weight += part.survey.weight
+    shares = {name: -2 * value * source.survey.weight / weight for name, value in sums.items()}
+    return defaultdict(lambda: inf, shares)

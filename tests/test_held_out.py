@@ -1,0 +1,158 @@
+"""Searches by the likelihood of held-out rows."""
+
+import numpy as np
+import pytest
+
+import gmm
+from gmm import GaussianMixtureSearch, select
+from gmm._selection.held_out import dealt
+from gmm.plotting import plot_selection
+
+RNG = np.random.default_rng(0)
+X = np.concatenate([RNG.normal(centre, 1, (70, 3)) for centre in (-4, 0, 4)])
+SEED = 3
+
+
+@pytest.fixture(scope="module")
+def found():
+    return select(X, range(1, 6), ["diag", "full"], criterion="held_out", random_state=SEED)
+
+
+def test_it_chooses_the_smallest(found):
+    assert found.criterion == "held_out"
+    assert found.best_index == int(np.argmin(found.held_out))
+    assert (found.best.n_components, found.scores.tolist()) == (3, found.held_out.tolist())
+    assert found.ranked("held_out") == found.ranked()
+    assert found.best_by("held_out") is found.best
+    assert found.best_by("bic").n_components == 3
+
+
+def test_of_one_component_it_is_what_folds_give_by_hand():
+    found = select(X, 1, ["diag", "full"], criterion="held_out", n_splits=4, random_state=SEED, reg_covar=0)
+    expected = np.zeros(2)
+    for fold in dealt(len(X), 4, np.random.default_rng(SEED)):
+        others = np.delete(X, fold, axis=0)
+        covariance, away = np.cov(others.T, bias=True), X[fold] - others.mean(axis=0)
+        for n, each in enumerate((np.diag(np.diag(covariance)), covariance)):
+            squares = np.einsum("ij,jk,ik->", away, np.linalg.inv(each), away)
+            expected[n] += squares + len(fold) * np.linalg.slogdet(2 * np.pi * each)[1]
+    np.testing.assert_allclose(found.held_out, expected, rtol=1e-9)
+
+
+def test_it_is_above_minus_twice_the_likelihood_of_all(found):
+    assert (found.held_out > -2 * found.loglik).all()
+
+
+def test_too_many_components_predict_worse():
+    rows = np.random.default_rng(1).normal(size=(60, 4))
+    found = select(rows, range(1, 5), "full", criterion="held_out", random_state=0)
+    assert found.best.n_components == 1
+    assert (np.diff(found.held_out) > 0).all()
+
+
+def test_other_searches_do_not_have_it():
+    found = select(X, [1, 2], "diag", random_state=0)
+    assert np.isnan(found.held_out).all()
+    assert "held_out" not in found.columns()
+    with pytest.raises(ValueError, match=r"expected a criterion among.*held_out"):
+        found.ranked("held_out")
+
+
+def test_tables_prints_and_pictures_have_it(found):
+    assert "held-out deviance" in repr(found)
+    assert found.columns()["held_out"].tolist() == found.held_out.tolist()
+    assert "held-out deviance" in plot_selection(found).get_ylabel()
+    assert "held-out deviance" in found._repr_html_()
+
+
+def test_files_keep_it(found, tmp_path):
+    found.save(tmp_path / "found")
+    again = gmm.load(tmp_path / "found")
+    np.testing.assert_array_equal(again.held_out, found.held_out)
+    assert repr(again) == repr(found)
+
+
+def test_threads_change_nothing(found):
+    again = select(X, range(1, 6), ["diag", "full"], criterion="held_out", random_state=SEED, n_threads=1)
+    np.testing.assert_array_equal(again.held_out, found.held_out)
+
+
+def test_units_move_it_as_they_move_the_likelihood(found):
+    units = np.array([1e-3, 1.0, 1e3])
+    how = {"criterion": "held_out", "random_state": SEED, "standardize": True}
+    one, other = (select(rows, [2, 3], "diag", **how) for rows in (X, X * units))
+    np.testing.assert_allclose(other.held_out - one.held_out, 2 * len(X) * np.log(units).sum(), atol=1e-4)
+
+
+def test_rows_without_weight_do_not_count():
+    weight = np.repeat([1.0, 0.0], [150, 60])
+    how = {"criterion": "held_out", "random_state": SEED}
+    np.testing.assert_allclose(
+        select(X, [1, 2], "diag", sample_weight=weight, **how).held_out,
+        select(X[:150], [1, 2], "diag", **how).held_out,
+    )
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"noise": True},
+        {"prior": "conjugate"},
+        {"fixed": {"means": True}, "means_init": [[-4, -4, -4]]},
+        {"n_init": 2},
+        {"refine": "split-merge"},
+        {"init_params": "random"},
+    ],
+    ids=lambda how: next(iter(how)),
+)
+def test_it_goes_with(how):
+    found = select(X, [2, 3], "full", criterion="held_out", random_state=SEED, **how)
+    assert np.isfinite(found.held_out).all()
+    assert found.best.n_components == 3
+
+
+def test_missing_values_are_integrated_out():
+    holed = np.where(np.random.default_rng(5).uniform(size=X.shape) < 0.1, np.nan, X)
+    found = select(holed, [2, 3], "diag", criterion="held_out", missing="em", random_state=SEED)
+    assert found.best.n_components == 3
+
+
+def test_time_for_a_part_is_used_for_the_choice():
+    found = select(X, range(1, 6), "all", criterion="held_out", random_state=SEED, time_limit=1e-9)
+    assert not found.complete
+    assert found.best.n_components >= 1
+
+
+def test_a_cell_without_a_fold_has_none():
+    found = select(X[::30], [1, 6], "EII", criterion="held_out", n_splits=4, random_state=0)
+    assert found.held_out[1] == np.inf
+    assert found.best.n_components == 1
+
+
+def test_rows_beyond_memory_are_finished_once(tmp_path, monkeypatch):
+    from gmm._selection import finishing
+
+    monkeypatch.setattr(finishing, "SEARCHED", 120)
+    np.save(tmp_path / "rows.npy", X)
+    rows = gmm.open_rows(tmp_path / "rows.npy")
+    found = select(rows, [1, 2, 3], "diag", criterion="held_out", random_state=SEED)
+    assert found.n_searched == 120
+    assert (found.n_components.tolist(), found.status) == ([3], ("ok",))
+    assert found.held_out[0] > -2 * found.loglik[0] * 0.9
+
+
+def test_the_estimator_takes_it():
+    search = GaussianMixtureSearch([1, 3], "diag", criterion="held_out", n_splits=3, random_state=SEED).fit(X)
+    assert search.n_components_ == 3
+    assert search.results_["held_out"][search.best_index_] == search.results_["held_out"].min()
+
+
+@pytest.mark.parametrize(("n_splits", "message"), [(1, "n_splits"), (2.5, "n_splits"), (300, "as many rows as folds")])
+def test_folds_must_be_there(n_splits, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        select(X, [1, 2], "diag", criterion="held_out", n_splits=n_splits)
+
+
+def test_folds_must_leave_enough_rows():
+    with pytest.raises(ValueError, match="leave 5 to fit, expected at least 6"):
+        select(X[:10], [6], "diag", criterion="held_out", n_splits=2)
