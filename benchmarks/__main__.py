@@ -38,6 +38,7 @@ TIMED = (
     "how-many",
     "factors",
     "embeddings",
+    "patches",
 )
 QUESTIONS = (*TIMED, "drift", "falls", "instructions")
 

@@ -19,14 +19,14 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.beside_factors import RIDGE, OnPrincipalAxes, readings, their_best
 from benchmarks.datasets import bundled
-from benchmarks.measure import Reading, Worker, WorkerError
 from benchmarks.peers.r_tables import r_table
 from benchmarks.report import Report, number
 from benchmarks.settings import Settings
 
 PEERS, THREADS = ("gmm", "sklearn"), (1,)
-RIDGE, FOLDS = 1e-3, 10
+FOLDS = 10
 BOSTON = ("crim", "indus", "nox", "rm", "age", "dis", "tax", "black", "lstat", "medv")
 Load = Callable[[Path, Path | None], np.ndarray]
 
@@ -140,31 +140,14 @@ def of_factors(types: Any, grid: Grid) -> tuple[int, ...] | None:
 
 def diagonal(training: np.ndarray, test: np.ndarray, grid: Grid) -> tuple[Any, str]:
     """Choose among scikit-learn's mixtures of diagonal covariances by BIC."""
-    best = theirs(training, "diag", grid)
+    best = their_best(training, "diag", grid.components)
     return best.score_samples(test), f"K={best.n_components}"
 
 
 def principal_axes(training: np.ndarray, test: np.ndarray, grid: Grid) -> tuple[Any, str]:
-    """Fit scikit-learn's mixture of full covariances to 95 % of the variance; what is left is noise of one variance."""
-    from sklearn.decomposition import PCA
-
-    axes = PCA(0.95, svd_solver="full").fit(training)
-    best, left = theirs(axes.transform(training), "full", grid), training.shape[1] - axes.n_components_
-    chosen = f"K={best.n_components}, {axes.n_components_} axes"
-    inside = best.score_samples(axes.transform(test))
-    if not left:
-        return inside, chosen
-    rest = ((test - axes.inverse_transform(axes.transform(test))) ** 2).sum(axis=1)
-    variance = axes.noise_variance_ + RIDGE
-    return inside - 0.5 * (left * np.log(2 * np.pi * variance) + rest / variance), chosen
-
-
-def theirs(rows: np.ndarray, covariance_type: str, grid: Grid) -> Any:
-    """Return scikit-learn's mixture with the best BIC of three starts each."""
-    from sklearn.mixture import GaussianMixture
-
-    how: dict[str, Any] = {"covariance_type": covariance_type, "reg_covar": RIDGE, "n_init": 3, "random_state": 0}
-    return min((GaussianMixture(K, **how).fit(rows) for K in grid.components), key=lambda each: each.bic(rows))
+    """Choose among scikit-learn's mixtures of the axes that have 95 % of the variance by BIC."""
+    best = OnPrincipalAxes(training, 0.95, grid.components)
+    return best.score_samples(test), f"K={best.mixture.n_components}, {best.n_axes} axes"
 
 
 MODELS = {
@@ -179,7 +162,7 @@ MODELS = {
 class HeldOut:
     """The nats of each fold's rows under a model that is fitted to the others, and what is chosen there."""
 
-    def __init__(self, file: Path, model: str, grid: Grid, n_folds: int) -> None:
+    def __init__(self, model: str, file: Path, grid: Grid, n_folds: int) -> None:
         self.rows, self.grid, self.n_folds = np.load(file), grid, n_folds
         self.scored = MODELS[model][1]
 
@@ -213,7 +196,7 @@ def run(settings: Settings, report: Report) -> bool:
     given = settings.arguments
     n_folds = 2 if settings.smoke else given.folds
     report.note(f"nats per row held out, {n_folds} folds, standardised columns, ridge {RIDGE:g}; larger is better")
-    report.header("table", "model", "nats", "±", "published", "most often", "seconds", "peak MB")
+    report.header("table", "model", "nats", "±", "published", "most often", "CPU seconds", "peak MB")
     right = True
     for table in TABLES:
         if settings.only not in table.name or (settings.smoke and table is not TABLES[1]):
@@ -233,13 +216,7 @@ def compared(table: Table, file: Path, n_folds: int, settings: Settings, report:
     """Print the rows of a table; return whether factors are as good as the other models of this package."""
     nats: dict[str, float] = {}
     grid = Grid((1, 2), (1, 2)) if settings.smoke else table.grid
-    for name in [name for name, (peer, _) in MODELS.items() if peer in settings.peers]:
-        try:
-            with Worker(settings.threads[0], HeldOut, file, name, grid, n_folds) as worker:
-                reading: Reading = worker()
-        except WorkerError as reason:
-            report.failed(f"{table.name}, {name}", str(reason))
-            continue
+    for name, reading in readings(MODELS, HeldOut, (file, grid, n_folds), table.name, settings, report):
         nats[name], error, choices = reading.value
         published = "" if table.published is None else f"{table.published:.2f}"
         (most, times), *_ = Counter(choices).most_common(1)

@@ -17,6 +17,7 @@ pytest.importorskip("resource", reason="the benchmarks measure memory as POSIX t
 import benchmarks
 from benchmarks import __main__ as command
 from benchmarks import (
+    beside_factors,
     compare,
     embeddings,
     factors,
@@ -341,8 +342,8 @@ def test_principal_axes_have_a_density():
     assert choice == "K=1, 2 axes"
     mean, (values, vectors) = rows.mean(axis=0), np.linalg.eigh(np.cov(rows.T, bias=True))
     of_axes = vectors[:, 3:]
-    noise = factors.RIDGE + values[:3].mean() * 400 / 399
-    covariance = of_axes @ np.diag(values[3:] + factors.RIDGE - noise) @ of_axes.T + noise * np.eye(5)
+    noise = beside_factors.RIDGE + values[:3].mean() * 400 / 399
+    covariance = of_axes @ np.diag(values[3:] + beside_factors.RIDGE - noise) @ of_axes.T + noise * np.eye(5)
     np.testing.assert_allclose(scores, multivariate_normal(mean, covariance).logpdf(rows[:9]), rtol=1e-6)
 
 
@@ -377,4 +378,3 @@ def test_embeddings_are_drawn_alike_from_a_seed():
     np.testing.assert_array_equal(first[0], again[0])
     assert first[0].shape == (300, 64)
     assert first[2].shape == (embeddings.N_TEST, 64)
-    assert embeddings.is_feasible(setting)

@@ -51,8 +51,9 @@ def rows(seed=0, n=400, d=6, q=2, K=2):
     return np.concatenate([part + 4 * k for k, part in enumerate(parts)])
 
 
-def fitted(X, kind="factor", q=2, K=2, **asked):
-    return GaussianMixture(K, covariance_type=kind, n_factors=q, **{"random_state": 0} | asked).fit(X)
+def fitted(X, kind="factor", q=2, K=2, sample_weight=None, **asked):
+    asked = {"random_state": 0} | asked
+    return GaussianMixture(K, covariance_type=kind, n_factors=q, **asked).fit(X, sample_weight=sample_weight)
 
 
 # --- One covariance -----------------------------------------------------------------------------

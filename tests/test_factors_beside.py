@@ -11,24 +11,7 @@ from gmm import GaussianMixture, GaussianMixtureSearch, NormalInverseWishart, ex
 from gmm._kernel import mstep
 from gmm._text.amounts import percent
 from gmm._values.covariance import covariance_model
-
-KINDS = ("factor", "ppca")
-every_kind = pytest.mark.parametrize("kind", KINDS)
-
-
-def rows(seed=0, n=300, d=6, q=2, K=2):
-    """Rows of factors and noise about K places."""
-    rng = np.random.default_rng(seed)
-    parts = [
-        rng.normal(size=(n // K, q)) @ rng.normal(size=(q, d)) + rng.normal(size=(n // K, d)) * rng.uniform(0.3, 1, d)
-        for _ in range(K)
-    ]
-    return np.concatenate([part + 4 * k for k, part in enumerate(parts)])
-
-
-def fitted(X, kind="factor", q=2, K=2, sample_weight=None, **asked):
-    asked = {"random_state": 0, "means_init": np.linspace(0, 4, K)[:, None] * np.ones(X.shape[1])} | asked
-    return GaussianMixture(K, covariance_type=kind, n_factors=q, **asked).fit(X, sample_weight=sample_weight)
+from test_factors import every_kind, fitted, rows
 
 
 def check_parts(mixture, atol=1e-7):
@@ -117,7 +100,7 @@ def test_gaps_lower_what_is_known_but_not_the_model(kind):
 
 @every_kind
 def test_labels_noise_and_priors(kind):
-    X, y = rows(), np.repeat(["a", "b"], 150)
+    X, y = rows(n=300), np.repeat(["a", "b"], 150)
     labelled = GaussianMixture(3, covariance_type=kind, n_factors=2, random_state=0).fit(X, y)
     assert (labelled.transform(X).shape, labelled.loadings_.shape) == ((300, 2), (3, 6, 2))
     check_parts(labelled)

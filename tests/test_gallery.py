@@ -349,6 +349,16 @@ def following(names):
     assert names["limits"][3.0] > names["limits"][1.0] + 0.1
 
 
+def topics(names):
+    assert "few rows" in str(names["topics"])
+    scores = names["scores"]
+    assert scores["diag"][0] + 0.03 < scores["factor5"][0] < scores["k-means"][0]
+    assert scores["factor5"][1] > scores["diag"][1] + 20
+    shares = [int(told.split()[-1].rstrip("%")) for told in names["table"]["subpackage"]]
+    assert np.median(shares) > 75
+    assert sum(told.startswith("special") for told in names["table"]["subpackage"]) >= 3
+
+
 CLAIMS = {
     "first_look/plot_1_round_and_stretched": round_and_stretched,
     "first_look/plot_2_soft_assignments": soft,
@@ -371,6 +381,7 @@ CLAIMS = {
     "applications/plot_08_few_labels": few_labels,
     "applications/plot_09_gaps": gaps,
     "applications/plot_10_following": following,
+    "applications/plot_11_topics": topics,
     "inside/plot_1_by_hand": by_hand,
     "inside/plot_3_convergence": convergence,
 }
