@@ -213,6 +213,29 @@ def through_noise(parameters, noise):
 
 
 @every_type
+def test_a_run_begins_with_the_update_of_statistics(covariance_type):
+    source, model = ArraySource(overlapping(2)), covariance_model(covariance_type)
+    problem, settings = Problem(source, Objective(model, 1e-3)), SolverSettings(1e-9, 100)
+    with problem.e_step() as e_step:
+        statistics = e_step(begun(source.rows, covariance_type).whitened())
+        given, updated = problem.run(e_step, statistics, settings), problem.beginning(e_step, statistics)
+        run = problem.run(e_step, updated, settings)
+        np.testing.assert_array_equal(given.parameters.covariances, updated.parameters.covariances)
+        assert given.go(5).passes == run.go(5).passes
+        np.testing.assert_array_equal(given.parameters.covariances, run.parameters.covariances)
+
+
+def test_statistics_of_a_component_without_rows_begin_after_a_repair():
+    source, model = ArraySource(overlapping(2)), covariance_model("full")
+    problem, settings = Problem(source, Objective(model, 1e-3)), SolverSettings(1e-9, 100)
+    with problem.e_step() as e_step:
+        statistics = e_step(begun(source.rows, "full").whitened()).grown()
+        run = problem.run(e_step, statistics, settings)
+        assert run.result.repaired == (len(statistics.counts) - 1,)
+        assert run.go().lower_bound > statistics.mean_log_evidence
+
+
+@every_type
 def test_where_it_ends_em_stands_still(covariance_type):
     X = overlapping(2)
     with EStep(ArraySource(X), covariance_model(covariance_type).moments) as e_step:

@@ -38,9 +38,8 @@ def test_cells_with_factors_store_no_whole_covariance(found):
 
 def test_no_cell_is_below_a_fit(found):
     """Of more components than there are, the climbs that go on may be others."""
-    of_truth = found.n_components <= K
-    cells = found.n_components[of_truth], found.covariance_type[of_truth], found.loglik[of_truth]
-    for K_, name, loglik in zip(*cells, strict=True):
+    cells = zip(found.n_components, found.covariance_type, found.loglik, strict=True)
+    for K_, name, loglik in (cell for cell in cells if cell[0] <= K):
         alone = GaussianMixture(int(K_), covariance_type=name, random_state=0, tol=1e-6, max_iter=1000).fit(X)
         assert loglik > len(X) * alone.score(X) - 1
 

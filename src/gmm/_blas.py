@@ -11,6 +11,7 @@ from typing import Any
 
 # Multiply-adds up to which OpenBLAS uses the calling thread only.
 _BLAS_STAYS_SINGLE = 2e5
+_OF_EIGENVECTORS = 12  # multiply-adds of those of a d × d matrix, over d³
 
 
 @cache
@@ -76,3 +77,11 @@ single_threaded_blas = _Guard()
 def blas_alone(largest_product: float) -> AbstractContextManager[None]:
     """Hold BLAS to one thread if it would use more for so many multiply-adds."""
     return single_threaded_blas() if largest_product > _BLAS_STAYS_SINGLE else nullcontext()
+
+
+def blas_alone_in_fit(n_features: int) -> AbstractContextManager[None]:
+    """Hold BLAS to one thread for a whole fit if it would use more for the eigenvectors of a covariance.
+
+    Its threads spin after a call between two passes, for longer than a pass takes.
+    """
+    return blas_alone(_OF_EIGENVECTORS * n_features**3)

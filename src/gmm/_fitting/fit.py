@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gmm._blas import blas_alone_in_fit
 from gmm._fitting.degenerate import degenerate_under
 from gmm._fitting.labelled import labelled_start, sampled_problem, start_within_classes
 from gmm._fitting.noisy import noisy_start
@@ -115,7 +116,7 @@ def fit_mixture(
     """
     problem, solver, watch = settings.problem(source), settings.solver, Listener(callback)
     each = None if callback is None else watch
-    with problem.e_step() as e_step:
+    with blas_alone_in_fit(source.n_features), problem.e_step() as e_step:
         if journal.progress.stage == "starts":
             for result in _runs(problem, settings, journal, beginning, e_step, each, on_skip):
                 if on_end is not None:

@@ -33,7 +33,7 @@ def first_leg(
 ) -> SolverRun | SingularMatrixError:
     """Run a start for some passes, fewer if far below a lead; return the error if a covariance becomes singular."""
     try:
-        begin = Beginning(start) if isinstance(start, MixtureParameters) else problem.beginning(e_step, start)
+        begin = Beginning(start) if isinstance(start, MixtureParameters) else start
         return problem.run(e_step, begin, settings, callback=callback).go(passes, lead)
     except SingularMatrixError as error:
         return error

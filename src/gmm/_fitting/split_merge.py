@@ -177,7 +177,7 @@ class SplitMerge:
     ) -> SolverResult | None:
         """Return where a move leads; on a sample it has to pass `base` first."""
         try:
-            begin = where.problem.beginning(where.e_step, statistics)
+            begin: Beginning | SufficientStatistics = statistics
             if self._screen is not None:
                 screened = self._run(where, begin, _SCREENING, self._watch(min(base, least)))
                 if screened.lower_bound < min(base, least):
@@ -202,7 +202,7 @@ class SplitMerge:
     def _run(
         self,
         where: MoveContext,
-        begin: Beginning,
+        begin: Beginning | SufficientStatistics,
         passes: int,
         watch: Watch = lambda iteration: False,
     ) -> SolverResult:

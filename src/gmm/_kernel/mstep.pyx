@@ -26,7 +26,7 @@ from gmm._kernel.layout cimport (
 )
 from gmm._kernel.lengths cimport expect, expect_matrix
 from gmm._kernel.merging cimport combine, evidence_of_empty, promise_of
-from gmm._kernel.moments cimport Moments, moments_in, moments_size
+from gmm._kernel.moments cimport Moments, any_empty, moments_in, moments_size
 from gmm._kernel.objective cimport evidence_bound, is_bound, log_offsets, posterior
 from gmm._kernel.quasi_newton cimport set_weight, start_anew
 from gmm._kernel.state cimport MEMORY, State, lay_out, next_mixture, state_buffer_size, pickled_size
@@ -455,6 +455,26 @@ def noise_of_factors(const double[:, :, ::1] covariances, Py_ssize_t n_factors, 
     return noise
 
 
+cdef double[::1] copy_statistics(statistics, const Family* family, Moments* out):
+    """Copy `SufficientStatistics`; return the room that the moments lie in."""
+    cdef const double[:, ::1] origins = np.ascontiguousarray(statistics.origins)
+    cdef const double[:, ::1] first = np.ascontiguousarray(statistics.first)
+    cdef const double[::1] counts = statistics.counts, second = statistics.second.reshape(-1)
+    cdef Py_ssize_t K = family.K, d = family.d
+    cdef double[::1] room = np.empty(moments_size(family.moment_layout, K, d))
+    expect_matrix("origins", origins, K, d)
+    expect_matrix("first", first, K, d)
+    expect("counts", counts.shape[0], K)
+    expect("second", second.shape[0], total_size(family.moment_layout, K, d))
+    out[0] = moments_in(&room[0], K, d)
+    memcpy(out.origins, &origins[0, 0], K * d * sizeof(double))
+    memcpy(out.counts, &counts[0], K * sizeof(double))
+    memcpy(out.first, &first[0, 0], K * d * sizeof(double))
+    memcpy(out.second, &second[0], second.shape[0] * sizeof(double))
+    out.log_evidence, out.weight = statistics.log_evidence, statistics.weight
+    return room
+
+
 cdef class QuasiNewtonState:
     """The state of the accelerated solver between two passes: see `quasi_newton.pxd`.
 
@@ -571,12 +591,29 @@ cdef class QuasiNewtonState:
                     state.family.ridge, first.log_offset)
         start_anew(state)
 
+    def begin_after(self, statistics, *, bint repair_empty):
+        """Forget all passes and measure the mixture that follows `SufficientStatistics` next, as `begin` does.
+
+        Return False where it needs help: a covariance is singular or, with `repair_empty`, a component has no rows.
+        """
+        cdef State* state = &self.state
+        cdef Moments moments
+        cdef double[::1] room = copy_statistics(statistics, &state.family, &moments)
+        cdef bint fails
+        with nogil:
+            fails = repair_empty and any_empty(&moments, state.family.K)
+            fails = fails or most_likely(&moments, &state.family, state.family.ridge, NULL, state.scratch,
+                                         &state.trial) >= 0
+            start_anew(state)
+        return not fails
+
     def measured(self):
-        """Return the mixture of the last accepted pass, as `Update` does."""
+        """Return the mixture of the last accepted pass, or before it the first mixture, as `Update` does."""
         cdef const Family* family = &self.state.family
         cdef Layout layout = family.covariance_layout
+        cdef const Estimate* mixture = &self.state.best if self.state.n_passes else next_mixture(&self.state)
         n = estimate_size(layout, family.K, family.d)
-        return estimate_arrays(np.array(<double[:n]>self.state.best.weights), layout, family.K, family.d)
+        return estimate_arrays(np.array(<double[:n]>mixture.weights), layout, family.K, family.d)
 
     def next(self):
         """Return the mixture to measure next, as a pass reads it: a `WhitenedMixture`'s parts, with flat whiteners."""
@@ -609,24 +646,9 @@ cdef class QuasiNewtonState:
             As `gmm._loop.Loop.run_quasi_newton` returns them.
         accepted : bool
         """
-        cdef const double[:, ::1] origins = np.ascontiguousarray(statistics.origins)
-        cdef const double[:, ::1] first = np.ascontiguousarray(statistics.first)
-        cdef const double[::1] counts = statistics.counts, second = np.ravel(statistics.second)
-        cdef Layout layout = self.state.family.moment_layout
-        cdef Py_ssize_t K = self.state.family.K, d = self.state.family.d
         cdef Moments moments
         cdef double[4] record
-        cdef double[::1] flat = np.empty(moments_size(layout, K, d))
-        expect_matrix("origins", origins, K, d)
-        expect_matrix("first", first, K, d)
-        expect("counts", counts.shape[0], K)
-        expect("second", second.shape[0], total_size(layout, K, d))
-        moments = moments_in(&flat[0], K, d)
-        memcpy(moments.origins, &origins[0, 0], K * d * sizeof(double))
-        memcpy(moments.counts, &counts[0], K * sizeof(double))
-        memcpy(moments.first, &first[0, 0], K * d * sizeof(double))
-        memcpy(moments.second, &second[0], second.shape[0] * sizeof(double))
-        moments.log_evidence, moments.weight = statistics.log_evidence, statistics.weight
+        cdef double[::1] room = copy_statistics(statistics, &self.state.family, &moments)
         with nogil:
             take_pass(&self.state, &moments, rounding, repair_empty, record)
         return record[0], record[1], record[2], record[3] > 0

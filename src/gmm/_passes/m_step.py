@@ -12,7 +12,7 @@ from gmm._values.classes import ALL_UNKNOWN, KnownClasses
 from gmm._values.covariance import CovarianceModel
 from gmm._values.layouts import Array, Layout
 from gmm._values.objective import Objective, Spread, in_turn, positive_counts
-from gmm._values.parameters import MixtureParameters
+from gmm._values.parameters import Estimate, MixtureParameters
 from gmm._values.statistics import SufficientStatistics
 
 _EPS = float(np.finfo(np.float64).eps)
@@ -46,7 +46,7 @@ class MStep:
         spread: Spread = in_turn,
         repaired: Sequence[int] = (),
     ) -> None:
-        self._objective = objective
+        self.objective = objective
         self._repairs = repairs
         self._weight = weight
         self._classes = classes
@@ -58,19 +58,23 @@ class MStep:
         """Whether a component without rows is given a new place."""
         return self._repairs > len(self.repaired)
 
-    def family(self, parameters: MixtureParameters) -> MixtureFamily:
-        """Return the mixtures of that shape, as the compiled core sees them."""
-        return self._objective.family(parameters.means.shape, self._weight, self._classes)
+    def family(self, shape: tuple[int, ...]) -> MixtureFamily:
+        """Return the mixtures with means of a shape, as the compiled core sees them."""
+        return self.objective.family(shape, self._weight, self._classes)
+
+    def mixture(self, estimate: Estimate) -> MixtureParameters:
+        """Return the result of a compiled update."""
+        return self.objective.mixture(estimate, self._weight)
 
     def adopted(self, parameters: MixtureParameters) -> MixtureParameters:
         """Return a mixture, which may be of another fit, as one of this."""
-        return self._objective.adopted(parameters, self._weight)
+        return self.objective.adopted(parameters, self._weight)
 
     def __call__(
         self, statistics: SufficientStatistics, previous: MixtureParameters | None = None
     ) -> MixtureParameters:
         """Maximise the expected complete-data log-likelihood, ridge and prior included; never worse than `previous`."""
-        model, at_most = self._objective.model, self._repairs - len(self.repaired)
+        model, at_most = self.objective.model, self._repairs - len(self.repaired)
         pairs = list[tuple[int, int]]()
         if not model.stored_whole:
             statistics, previous, pairs = _halved(statistics, previous, at_most)
@@ -78,7 +82,7 @@ class MStep:
         else:
             statistics, repaired = refilled(statistics, model, at_most)
         self.repaired += repaired
-        mixture = self._objective.update(statistics, previous, weight=self._weight, spread=self._spread)
+        mixture = self.objective.update(statistics, previous, weight=self._weight, spread=self._spread)
         return _parted(mixture, pairs)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from math import inf
 from typing import NamedTuple
 
@@ -113,7 +114,7 @@ class Problem:
     def run(
         self,
         e_step: EStep,
-        begin: Beginning,
+        begin: Beginning | SufficientStatistics,
         settings: SolverSettings,
         *,
         start: int = 0,
@@ -126,7 +127,8 @@ class Problem:
         ----------
         e_step : EStep
             Open over the same rows, for the moments of the same model.
-        begin : Beginning
+        begin : Beginning or SufficientStatistics
+            Statistics stand for their `beginning`, and this raises what that raises.
         settings : SolverSettings
         start : int
             Index of the start, for the record.
@@ -136,33 +138,36 @@ class Problem:
             As in `SolverRun`.
         """
         unit = self.rows.survey.weight if settings.bound_is_total else 1.0
+        begins_compiled = self.objective.model.stored_whole and not self.objective.noise and self._accelerates(settings)
+        if isinstance(begin, SufficientStatistics) and not begins_compiled:
+            begin = self.beginning(e_step, begin)
+        before, paused = ((), None) if isinstance(begin, SufficientStatistics) else (begin.bounds[-1:], begin.paused)
         return SolverRun(
             self._solver(e_step, begin, settings, unit),
             max_iter=settings.max_iter,
             start=start,
             callback=callback,
-            before=begin.bounds[-1] if begin.bounds else None,
+            before=before[0] if before else None,
             unit=unit,
-            paused=begin.paused,
+            paused=paused,
             on_pause=on_pause,
         )
 
-    def _solver(self, e_step: EStep, begin: Beginning, settings: SolverSettings, unit: float) -> Solver:
+    def _accelerates(self, settings: SolverSettings) -> bool:
+        return settings.accelerated and not self.objective.fixed
+
+    def _solver(
+        self, e_step: EStep, begin: Beginning | SufficientStatistics, settings: SolverSettings, unit: float
+    ) -> Solver:
+        tolerance, confirm_stop = settings.tolerance / unit, settings.confirm_stop
+        accelerated = partial(QuasiNewton, e_step=e_step, tolerance=tolerance, confirm_stop=confirm_stop, unit=unit)
+        if isinstance(begin, SufficientStatistics):
+            return accelerated(begin, m_step=self._m_step(e_step, len(begin.counts)))
         m_step, paused = self._m_step(e_step, begin.parameters.n_components, begin.repaired), begin.paused
-        parameters, tolerance = m_step.adopted(begin.parameters), settings.tolerance / unit
-        bounds = tuple(bound / unit for bound in begin.bounds)
-        accelerated = settings.accelerated and not self.objective.fixed
-        if accelerated and (paused is None or paused.state is not None):
-            return QuasiNewton(
-                parameters,
-                e_step,
-                m_step,
-                tolerance=tolerance,
-                confirm_stop=settings.confirm_stop,
-                unit=unit,
-                state=begin.state,
-                bound=-inf if paused is None else bounds[-1],
-            )
+        parameters, bounds = m_step.adopted(begin.parameters), tuple(bound / unit for bound in begin.bounds)
+        if self._accelerates(settings) and (paused is None or paused.state is not None):
+            bound = -inf if paused is None else bounds[-1]
+            return accelerated(parameters, m_step=m_step, state=begin.state, bound=bound)
         measured = None if paused is None else paused.statistics
         if measured is not None:
             bounds = (*bounds[:-1], measured.mean_log_evidence)  # without the rounding of the units
@@ -170,13 +175,6 @@ class Problem:
         return TextbookEM(parameters, e_step, m_step, rule, before=bounds, statistics=measured)
 
     def _m_step(self, e_step: EStep, n_components: int, repaired: tuple[int, ...] = ()) -> MStep:
-        objective = self.objective
-        repairs = n_components if self.repair_empty and objective.repairable else 0
-        return MStep(
-            objective,
-            repairs,
-            weight=self.rows.survey.weight,
-            spread=e_step.spread,
-            repaired=repaired,
-            classes=self.rows.known,
-        )
+        objective, rows = self.objective, self.rows
+        repairs, weight = n_components if self.repair_empty and objective.repairable else 0, rows.survey.weight
+        return MStep(objective, repairs, weight=weight, classes=rows.known, spread=e_step.spread, repaired=repaired)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from copy import copy
 
+from gmm._blas import blas_alone
 from gmm._kernel.mstep import QuasiNewtonState
 from gmm._passes.e_step import EStep
 from gmm._passes.m_step import MStep
@@ -24,7 +25,8 @@ from gmm._values.statistics import SufficientStatistics
 class QuasiNewton:
     """Solve by passes between which a `QuasiNewtonState` chooses the next mixture.
 
-    The run starts from `parameters`, or continues from `state`, whose last pass measured `bound`. It stops when five
+    The run starts from a mixture, or from the one that follows statistics, or continues from `state`, whose last pass
+    measured `bound`; it is of the same `family`. It stops when five
     accepted passes in a row project a remaining gain below `tolerance`, in nats per unit weight, or three passes of
     which the last projects less than a hundredth of it; without `confirm_stop`, after the first such pass. It says why
     in units of `unit` nats.
@@ -32,7 +34,7 @@ class QuasiNewton:
 
     def __init__(
         self,
-        parameters: MixtureParameters,
+        begin: MixtureParameters | SufficientStatistics,
         e_step: EStep,
         m_step: MStep,
         *,
@@ -45,15 +47,17 @@ class QuasiNewton:
         self._e_step = e_step
         self._m_step = m_step
         self._unit = unit
-        self._begun = parameters
-        self._current: MixtureParameters | None = parameters
+        self._current: MixtureParameters | None = None
         self._bound = bound
         self._closing: SufficientStatistics | None = None
         self._instead: TextbookEM | None = None
-        self._state = state or QuasiNewtonState(m_step.family(parameters), tolerance, confirm_stop)
+        shape = (begin.means if isinstance(begin, MixtureParameters) else begin.first).shape
+        self._state = state or QuasiNewtonState(m_step.family(shape), tolerance, confirm_stop)
         self.state: QuasiNewtonState | None = self._state
         if state is None:
-            self._begin(parameters)
+            self._begin(begin)
+        elif isinstance(begin, MixtureParameters):
+            self._current = begin
 
     @property
     def parameters(self) -> MixtureParameters:
@@ -61,7 +65,7 @@ class QuasiNewton:
         if self._instead is not None:
             return self._instead.parameters
         if self._current is None:
-            self._current = self._begun.updated(self._state.measured())
+            self._current = self._m_step.mixture(self._state.measured())
         return self._current
 
     @property
@@ -83,7 +87,7 @@ class QuasiNewton:
         if self._instead is not None:
             return self._instead.advance(at_most)
         self._current = None
-        repair_empty, noise = self._m_step.repair_empty, self._begun.noise
+        repair_empty, noise = self._m_step.repair_empty, self._m_step.objective.noise
         passes = self._e_step.run_quasi_newton(self._state, at_most, repair_empty=repair_empty, noise=noise, lead=lead)
         self._bound = passes[-1].lower_bound
         return passes
@@ -104,7 +108,7 @@ class QuasiNewton:
         if self._instead is not None:
             return self._instead.close()
         if self._bound == -math.inf:  # no pass was made
-            self._closing = self._e_step.measure(self.parameters, self._m_step.family(self.parameters))
+            self._closing = self._e_step.measure(self.parameters, self._m_step.family(self.parameters.means.shape))
             return "max_iter reached", self._closing.mean_log_evidence
         if self._state.stuck:
             return "max_iter reached, before a repair", self._bound
@@ -112,7 +116,7 @@ class QuasiNewton:
         return "max_iter reached", self.advance(1)[-1].lower_bound
 
     def _statistics_so_far(self) -> SufficientStatistics:
-        return SufficientStatistics.from_kernel(self._begun.model.moments, *self._state.moments())
+        return SufficientStatistics.from_kernel(self._m_step.objective.model.moments, *self._state.moments())
 
     def _repair(self) -> None:
         """Restart with a component in a new place; if a covariance needs help instead, continue by textbook EM.
@@ -128,5 +132,11 @@ class QuasiNewton:
             stopping = GainBelow(self._state.tolerance, self._unit)
             self._instead = TextbookEM(parameters, self._e_step, self._m_step, stopping, before=(self._bound,))
 
-    def _begin(self, parameters: MixtureParameters) -> None:
-        self._state.begin(*parameters.as_estimate())
+    def _begin(self, begin: MixtureParameters | SufficientStatistics) -> None:
+        if isinstance(begin, SufficientStatistics):
+            with blas_alone(self._state.work):
+                if self._state.begin_after(begin, repair_empty=self._m_step.repair_empty):
+                    return
+            begin = self._m_step(begin)
+        self._current = begin
+        self._state.begin(*begin.as_estimate())

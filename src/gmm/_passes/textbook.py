@@ -56,7 +56,7 @@ class TextbookEM:
             at_most = min(at_most, 2 - len(self._bounds))
         if self._statistics is not None:
             self.parameters = self._m_step(self._statistics, self.parameters)
-        family, repair_empty = self._m_step.family(self.parameters), self._m_step.repair_empty
+        family, repair_empty = self._m_step.family(self.parameters.means.shape), self._m_step.repair_empty
         batch = self._e_step.run_em(
             self.parameters, self._stopping, self._bounds, at_most, family=family, repair_empty=repair_empty
         )
@@ -75,5 +75,5 @@ class TextbookEM:
                 self.parameters = self._m_step(self._statistics, self.parameters)
             except SingularMatrixError:
                 return "max_iter reached, the last update was singular", self._bounds[-1]
-        self._statistics = self._e_step.measure(self.parameters, self._m_step.family(self.parameters))
+        self._statistics = self._e_step.measure(self.parameters, self._m_step.family(self.parameters.means.shape))
         return "max_iter reached", self._statistics.mean_log_evidence

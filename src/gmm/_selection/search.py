@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gmm._blas import blas_alone_in_fit
 from gmm._estimators import criteria
 from gmm._estimators.estimated import set_fitted
 from gmm._estimators.mixture import GaussianMixture
@@ -249,7 +250,8 @@ def _opened(
     assert whole is not None  # a search is over rows in memory
     seeds, places = start_seeds(seed, template.n_init), None if request.fixed is None else request.fixed.means
     starts = Starts(whole, template, request.models, seeds, request.noise, places)
-    with TaskPool(rows, *workers_and_threads(rows, len(request.types), most, template.n_threads), clock) as pool:
+    work = workers_and_threads(rows, len(request.types), most, template.n_threads)
+    with blas_alone_in_fit(request.source.n_features), TaskPool(rows, *work, clock) as pool:
         engine = Engine(Cells(request.settings, rows, pool.watch, clock.is_up, file), starts, pool)
         yield _Search(request, rows, starts, engine, pool, clock, held_out)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -53,6 +53,7 @@ class Objective:
     noise: Noise = NO_NOISE
     fixed: Fixed = NOTHING_FIXED
     anchor: MixtureParameters | None = None
+    _latest: dict[tuple[object, ...], MixtureFamily] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def repairable(self) -> bool:
@@ -80,19 +81,25 @@ class Objective:
     def family(self, shape: tuple[int, ...], weight: float = 1.0, classes: KnownClasses = ALL_UNKNOWN) -> MixtureFamily:
         """Return the mixtures with means of a shape, given rows of this weight, as the compiled core takes them."""
         model, (K, d) = self.model, shape
-        return MixtureFamily(
-            model.layout.code,
-            model.constraint,
-            K,
-            d,
-            self.ridge,
-            self.prior.as_moments(model, K, d),
-            model.moments.code,
-            self.prior.belief(weight),
-            log_noise=self.noise.log_density,
-            owners=classes.owner_codes(K),
-            n_factors=model.n_factors,
-        )
+        key = K, d, weight, classes
+        family = self._latest.get(key)
+        if family is None:
+            family = MixtureFamily(
+                model.layout.code,
+                model.constraint,
+                K,
+                d,
+                self.ridge,
+                self.prior.as_moments(model, K, d),
+                model.moments.code,
+                self.prior.belief(weight),
+                log_noise=self.noise.log_density,
+                owners=classes.owner_codes(K),
+                n_factors=model.n_factors,
+            )
+            self._latest.clear()  # of blocks of rows, each has its own weight
+            self._latest[key] = family
+        return family
 
     def mixture(self, estimate: Estimate, weight: float) -> MixtureParameters:
         """Return the result of a compiled update of rows of this weight."""
