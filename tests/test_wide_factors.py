@@ -183,6 +183,14 @@ def test_statistics_are_full_moments(fitted):
     assert gmm.em.m_step(fitted, statistics).score(X) > fitted.score(X) - 1e-9
 
 
+def test_steps_are_the_passes_of_a_fit():
+    how = {"covariance_type": "factor2", "random_state": 0}
+    *_, last = gmm.em.steps(X, K, **how, max_iter=12, tol=0)
+    fit = GaussianMixture(K, **how, max_iter=12, tol=0, acceleration=None).fit(X)
+    assert last.covariances.shape == (K, D, D)
+    np.testing.assert_allclose(last.lower_bound, fit.lower_bounds_[last.n_iter - 1], rtol=1e-12)
+
+
 # --- Laws, with the prior of few rows and without ------------------------------------------------
 
 every_size = pytest.mark.parametrize("n", [120, N])

@@ -178,8 +178,8 @@ cdef class Plan:
             axes is not None or is_low_rank(plan.moments) and plan.moments != plan.layout
         ):
             raise ValueError("expected moments of as many factors as the mixture has, and no axes with factors")
-        if n_factors(plan.moments) > d:
-            raise ValueError(f"expected moments of at most {d} factors, one for each column, got {n_factors(plan.moments)}")
+        if n_factors(plan.moments) > max(d, n_factors(plan.layout)):
+            raise ValueError(f"expected moments of at most {d} factors, one a column, got {n_factors(plan.moments)}")
         if given and (hard or rows_only or totals):
             raise ValueError("expected responsibilities to be given for moments alone, not for labels or rows")
         expect("log_offset", self.log_offset.shape[0], K)

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from gmm._estimators.bayesian import BayesianGaussianMixture
 from gmm._estimators.contract import as_public_array
 from gmm._estimators.estimated import fit_settings
+from gmm._estimators.factors import stored_beside
 from gmm._estimators.fitted import FittedMixture, model_of
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.outcome import ill_defined, warn_of_repairs
@@ -201,7 +202,8 @@ def prepare_stepped_fit(
     checked, names = as_source_to_fit(X, sample_weight, estimator=estimator, **how)
     resident = as_one_array(checked, caller)
     source = replace(resident, rows=resident.rows.copy(order="K"))  # the caller's may change between two passes
-    settings = fit_settings(estimator, source, model_of(estimator, source.n_features))
+    model = stored_beside(estimator, model_of(estimator, source.n_features), source)
+    settings = fit_settings(estimator, source, model)
     if settings.start.responsibilities is not None and not callable(estimator.init_params):
         # An array is validated and copied now; the result of a callable, when it is called.
         start = settings.start.responsibilities(0).copy()
@@ -252,7 +254,7 @@ def _step(stepped: SteppedPass, fit: SteppedFit, responsibilities: NDArray[Any] 
         iteration.n_iter,
         as_public_array(parameters.weights, dtype),
         as_public_array(parameters.means, dtype),
-        as_public_array(parameters.covariances, dtype),
+        as_public_array(parameters.written_out, dtype),
         counts,
         iteration.lower_bound,
         responsibilities,
