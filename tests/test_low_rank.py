@@ -168,6 +168,25 @@ def test_a_pass_is_that_of_the_dense_twin(d, q, n_components, n, order, weighted
 
 
 @every_kernel
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-9), (np.float32, 1e-4)])
+def test_features_that_take_several_strips(dtype, tolerance):
+    rows, weight, mixture, twin = problem(300, 700, 3, 3, dtype=dtype)
+    own, dense = of_pass(rows, weight, mixture, low_rank(3)), of_pass(rows.astype(float), weight, twin, FULL)
+    np.testing.assert_allclose(own.log_evidence, dense.log_evidence, rtol=tolerance)
+    np.testing.assert_allclose(own.counts, dense.counts, rtol=tolerance)
+    np.testing.assert_allclose(own.means, dense.means, rtol=0, atol=10 * tolerance)
+    np.testing.assert_allclose(own.second, expected_second(mixture, dense), rtol=10 * tolerance, atol=300 * tolerance)
+
+
+@every_kernel
+def test_weights_may_be_tiny():
+    rows, weight, mixture, _ = problem()
+    own, tiny = (of_pass(rows, scale * weight, mixture, LAYOUT) for scale in (1, 2.0**-400))
+    for name in ("counts", "first", "second"):
+        np.testing.assert_array_equal(getattr(tiny, name) * 2.0**400, getattr(own, name))
+
+
+@every_kernel
 def test_responsibilities_are_those_of_the_dense_twin():
     rows, _, mixture, twin = problem(d=30)
     wanted = {"log_evidence": True, "responsibilities": True, "labels": True}

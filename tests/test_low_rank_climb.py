@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import reference
-from gmm import GaussianMixture
+from gmm import GaussianMixture, open_rows
 from gmm._fitting.moments import prior_of
 from gmm._fitting.starts import StartRequest, start_statistics
 from gmm._kernel.mstep import QuasiNewtonState
@@ -119,6 +119,15 @@ def test_threads_and_pickles_leave_the_bits(prior):
         np.testing.assert_array_equal(mine, copied)
 
 
+def test_a_file_has_the_bits_of_its_rows(tmp_path):
+    X = embedded(3000, 70, 4, 3)
+    np.save(tmp_path / "rows.npy", X)
+    how = {"covariance_type": "factor", "n_factors": 3, "random_state": 0}
+    one, other = (GaussianMixture(4, **how).fit(rows) for rows in (X, open_rows(tmp_path / "rows.npy")))
+    assert one.history_.objective == other.history_.objective
+    np.testing.assert_array_equal(one.loadings_, other.loadings_)
+
+
 def test_a_component_without_rows_gets_a_new_place():
     X = embedded(400, 20, 2, 2, apart=3.0)
     mixture = begun(X, 3, 2, "factor", 0)
@@ -140,7 +149,7 @@ def test_noise_at_its_least_stays_there(kind):
     assert np.diff(objective).min() >= -1e-12 * np.abs(objective).max()
 
 
-def test_a_fit_stops_and_continues():
+def test_a_fit_stops_where_little_is_left():
     X = embedded(2000, 80, 4, 3)
     how = {"covariance_type": "factor", "n_factors": 3, "random_state": 0}
     fit = GaussianMixture(4, **how).fit(X)

@@ -160,17 +160,14 @@ cdef inline void multiply_rows(const double* a, const double* b, Py_ssize_t d, d
 
 
 cdef inline void from_axes(
-    const double* axes, const double* values, Py_ssize_t d,        # IN (d, d), (d,)
-    double* out,                                   # OUT Dᵀ diag(values) D
+    const double* axes, const double* values, Py_ssize_t n, Py_ssize_t d,      # IN (n, d), (n,)
+    double* out,                                   # OUT (d, d) Dᵀ diag(values) D, lower
 ) noexcept nogil:
     cdef Py_ssize_t i, j, m
     cdef double x
     memset(out, 0, d * d * sizeof(double))
-    for m in range(d):
+    for m in range(n):
         for i in range(d):
             x = values[m] * axes[m * d + i]
             for j in range(i + 1):
                 out[i * d + j] += x * axes[m * d + j]
-    for i in range(d):
-        for j in range(i):
-            out[j * d + i] = out[i * d + j]

@@ -156,16 +156,22 @@ cdef inline void add_half_squares(
 
 
 cdef inline bint has_mass(
-    Py_ssize_t n,
-    real* mass,                                    # IN, OUT (n,) zero where products with it might be subnormal
+    const real* weights, Py_ssize_t n,             # IN (n,) of the rows
+    real* mass,                                    # IN, OUT (n,) zero where the share of a row is beyond all digits
 ) noexcept nogil:
     """Return whether any is left; subnormal numbers would make products ten times slower."""
-    cdef real least = 1e-30 if real is float else 1e-200, total = 0
+    cdef real total = 0
     cdef Py_ssize_t r
     for r in range(n):
-        mass[r] = mass[r] if mass[r] >= least else 0
+        mass[r] = mass[r] if mass[r] >= <real>1e-30 * weights[r] else 0
         total = max(total, mass[r])
     return total > 0
+
+
+cdef inline void add_row(const real* row, Py_ssize_t n, real* sum_) noexcept nogil:
+    cdef Py_ssize_t r
+    for r in range(n):
+        sum_[r] += row[r]
 
 
 cdef inline void weigh(const real* mass, Py_ssize_t n, real* y) noexcept nogil:

@@ -12,7 +12,7 @@ from libc.string cimport memcpy
 from gmm._kernel.axes cimport from_axes, principal_axes, axes_workspace_size
 from gmm._kernel.cholesky cimport invert_dense
 from gmm._kernel.family cimport Constraint, NoisePrior
-from gmm._kernel.layout cimport DIAGONAL, FULL, LOW_RANK, Layout, is_dense, matrix_size, total_size
+from gmm._kernel.layout cimport DIAGONAL, FULL, LOW_RANK, Layout, is_dense, matrix_size, mirror, total_size
 from gmm._kernel.orientation cimport common_axes, orientation_workspace_size
 from gmm._kernel.volumes cimport common_shape, volumes_workspace_size
 
@@ -205,7 +205,8 @@ cdef inline bint own_axes(
     else:
         solved = pool(K, d, weights, values)
     for k in range(K):
-        from_axes(covariances + k * d * d, values + k * d, d, product)
+        from_axes(covariances + k * d * d, values + k * d, d, d, product)
+        mirror(product, d)
         memcpy(covariances + k * d * d, product, d * d * sizeof(double))
     return solved
 
@@ -223,7 +224,8 @@ cdef inline bint one_orientation(
     if equal_volumes and not common_volume(K, d, weights, values):
         return False
     for k in range(K):
-        from_axes(axes, values + k * d, d, covariances + k * d * d)
+        from_axes(axes, values + k * d, d, d, covariances + k * d * d)
+        mirror(covariances + k * d * d, d)
     return True
 
 

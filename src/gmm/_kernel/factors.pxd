@@ -14,7 +14,7 @@ from libc.float cimport DBL_EPSILON
 from libc.math cimport INFINITY, exp, fabs, isfinite, log
 from libc.string cimport memcpy, memset
 
-from gmm._kernel.axes cimport WIDEST_PRODUCT, axes_workspace_size, principal_axes
+from gmm._kernel.axes cimport WIDEST_PRODUCT, axes_workspace_size, from_axes, principal_axes
 from gmm._kernel.blas cimport multiply_first_transposed
 from gmm._kernel.cholesky cimport invert_dense
 from gmm._kernel.family cimport NoisePrior
@@ -98,20 +98,14 @@ cdef inline void weighted_gram(
     double* out,                                   # OUT (d, d), lower: Σ_i w_i x_i x_iᵀ
     double* room,                                  # scratch (n, d)
 ) noexcept nogil:
-    cdef Py_ssize_t i, j, k
-    cdef double x
-    if d > WIDEST_PRODUCT:
-        for i in range(n):
-            for j in range(d):
-                room[i * d + j] = weights[i] * rows[i * d + j]
-        multiply_first_transposed(rows, d, room, d, out, d, d, d, n)
+    cdef Py_ssize_t i, j
+    if d <= WIDEST_PRODUCT:
+        from_axes(rows, weights, n, d, out)
         return
-    memset(out, 0, d * d * sizeof(double))
     for i in range(n):
         for j in range(d):
-            x = weights[i] * rows[i * d + j]
-            for k in range(j + 1):
-                out[j * d + k] += x * rows[i * d + k]
+            room[i * d + j] = weights[i] * rows[i * d + j]
+    multiply_first_transposed(rows, d, room, d, out, d, d, d, n)
 
 
 cdef inline void second_derivatives(Analysis* a, bint exact) noexcept nogil:

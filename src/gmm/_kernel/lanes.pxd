@@ -4,6 +4,7 @@ from libc.string cimport memset
 from gmm._kernel.blas cimport real
 from gmm._kernel.block cimport (
     add_half_squares,
+    add_row,
     add_to_best,
     add_totals,
     append_products,
@@ -72,17 +73,30 @@ cdef inline void log_density_centred(
 
 cdef inline void log_density_low_rank(
     const PassPlan* plan, const real* block, Py_ssize_t n, Py_ssize_t ld,      # IN
-    real* y,                                       # OUT (K, q, n) B (x − c)
+    real* square,                                  # scratch (n,)
+    real* y,                                       # OUT (K, q, n) B (x − c), with as much scratch behind
     real* tile,                                    # OUT (K, n)
 ) noexcept nogil:
-    cdef Py_ssize_t K = plan.n_components, d = plan.n_features, q = n_factors(plan.layout), i, k
+    cdef Py_ssize_t K = plan.n_components, d = plan.n_features, q = n_factors(plan.layout), i, k, strip, start, width
     cdef const real* roots = <const real*>plan.coefficients
     cdef const real* maps = roots + K * d
     cdef const real* shifts = maps + K * q * d
-    multiply(plan.kernel, maps, d, block, ld, y, ld, K * q, n, d)
+    cdef const real* centres = <const real*>plan.centres
+    cdef real* part = y + K * q * ld
+    for strip in range(plan.n_strips):
+        start = d * strip // plan.n_strips
+        width = d * (strip + 1) // plan.n_strips - start
+        multiply(plan.kernel, maps + start, d, block + start * ld, ld, y if start == 0 else part, ld, K * q, n, width)
+        for i in range(0 if start == 0 else K * q):
+            add_row(part + i * ld, n, y + i * ld)
+        for k in range(K):
+            i = k * d + start
+            log_density_diagonal(plan.kernel, roots + i, 1, block + start * ld, ld, centres + i,
+                                 plan.log_offset[k] if start == 0 else 0,
+                                 tile + k * ld if start == 0 else square, width, n)
+            if start > 0:
+                add_row(square, n, tile + k * ld)
     for k in range(K):
-        log_density_diagonal(plan.kernel, roots + k * d, 1, block, ld, <const real*>plan.centres + k * d,
-                             plan.log_offset[k], tile + k * ld, d, n)
         for i in range(k * q, (k + 1) * q):
             add_half_squares(shifts[i], n, y + i * ld, tile + k * ld)
 
@@ -175,22 +189,37 @@ cdef inline void accumulate_low_rank(
     const real* ones, real* y, real* block_sums,   # IN, IN where `crosses`, scratch
     double* sums,                                  # IN, OUT (K, n_row), (K, q, d)
 ) noexcept nogil:
-    cdef Py_ssize_t K = plan.n_components, d = plan.n_features, q = n_factors(plan.moments), row = plan.n_row
-    cdef Py_ssize_t ld = workspace.ld, first = 0, i, k
+    cdef Py_ssize_t K = plan.n_components, d = plan.n_features, q = n_factors(plan.moments), ld = workspace.ld
+    cdef Py_ssize_t i, k, strip
     if plan.hard:
         give_to_best(<const real*>workspace.best, <const real*>workspace.mass, K, n, ld, tile)
+    for k in range(K if crosses(plan) else 0):
+        for i in range(k * q, (k + 1) * q if has_mass(<const real*>workspace.mass, n, tile + k * ld) else k * q):
+            weigh(tile + k * ld, n, y + i * ld)
+    for strip in range(plan.n_strips):
+        accumulate_strip(plan, workspace, tile, block, n, ld, d * strip // plan.n_strips,
+                         d * (strip + 1) // plan.n_strips, y, block_sums, sums)
+    add_products(plan.kernel, tile, ld, ones, ld, block_sums, sums, plan.n_row, K, 1, n)
+
+
+cdef inline void accumulate_strip(
+    const PassPlan* plan, const Workspace* workspace, real* tile, const real* block, Py_ssize_t n, Py_ssize_t ld,
+    Py_ssize_t start, Py_ssize_t end,              # of the features
+    const real* y, real* block_sums, double* sums,
+) noexcept nogil:
+    cdef Py_ssize_t K = plan.n_components, d = plan.n_features, q = n_factors(plan.moments), row = plan.n_row
+    cdef Py_ssize_t width = end - start, first = 0, k
+    cdef double* cross = sums + K * row + start
+    block += start * ld
     for k in range(K + 1):
-        if k < K and has_mass(n, tile + k * ld):
-            add_axis_moments(plan.kernel, block, ld, <const real*>plan.centres + k * d, tile + k * ld,
-                             sums + k * row + 1, sums + k * row + 1 + d, 1, d, n)
-            for i in range(k * q, (k + 1) * q if crosses(plan) else k * q):
-                weigh(tile + k * ld, n, y + i * ld)
+        if k < K and has_mass(<const real*>workspace.mass, n, tile + k * ld):
+            add_axis_moments(plan.kernel, block, ld, <const real*>plan.centres + k * d + start, tile + k * ld,
+                             sums + k * row + 1 + start, sums + k * row + 1 + d + start, 1, width, n)
             continue
         if first < k and crosses(plan):            # those in a row that have rows in the block
-            add_products(plan.kernel, y + first * q * ld, ld, block, ld, block_sums, sums + K * row + first * q * d, d,
-                         (k - first) * q, d, n)
+            add_products(plan.kernel, y + first * q * ld, ld, block, ld, block_sums, cross + first * q * d, d,
+                         (k - first) * q, width, n)
         first = k + 1
-    add_products(plan.kernel, tile, ld, ones, ld, block_sums, sums, row, K, 1, n)
 
 
 # --------------------------------------------------------------------------------------------- lanes
@@ -244,7 +273,7 @@ cdef inline void one_block(
             multiply(plan.kernel, <const real*>plan.coefficients, terms, features, ld, tile, ld,
                      K, padded, plan.n_density)
         elif is_low_rank(plan.layout):
-            log_density_low_rank(plan, block, padded, ld, scratch, tile)
+            log_density_low_rank(plan, block, padded, ld, <real*>workspace.square, scratch, tile)
         else:
             log_density_centred(plan, block, padded, ld, scratch, tile)
         if rows.code != NULL:

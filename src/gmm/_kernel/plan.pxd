@@ -34,7 +34,6 @@ cdef enum:
     FIRST_CACHE = 32768       # bytes
     BLOCK_BYTES = 589824      # of a block and what is made of it: a part of the second cache
     FEWEST_GROUPS = 7         # of `pad` rows in a block
-    FEWEST_OF_LOW_RANK = 3    # whose rows are many numbers
     MOST_GROUPS = 27
     LANE_ROWS = 2048
     LANE_WORK = 2000000000    # multiply-adds, some tenths of a second
@@ -52,6 +51,7 @@ cdef struct PassPlan:
     Py_ssize_t n_row            # sums kept for each component in a row, [1, x …]
     Py_ssize_t block            # rows
     Py_ssize_t lane             # rows
+    Py_ssize_t n_strips         # of features, each in the cache: of low rank, all components look at one, then the next
     Py_ssize_t n_sums           # doubles in one node of the merge tree
     Layout layout               # of the whiteners
     Layout moments              # of the second moments
@@ -223,8 +223,8 @@ cdef inline void measure(PassPlan* plan) noexcept nogil:
     # Longer blocks of fused products fold fewer sums.
     groups = FEWEST_GROUPS if FEWEST_GROUPS * group <= FIRST_CACHE and not fuses(plan) else BLOCK_BYTES // group
     # An odd number, or features would alias in the first cache.
-    groups = max(groups, FEWEST_OF_LOW_RANK if is_low_rank(plan.layout) else FEWEST_GROUPS)
-    plan.block = (min(groups, MOST_GROUPS) - 1 | 1) * pad(item)
+    plan.block = (min(max(groups, FEWEST_GROUPS), MOST_GROUPS) - 1 | 1) * pad(item)
+    plan.n_strips = 1 + (d - 1) * item * plan.block // BLOCK_BYTES
     # Ctrl-C is looked for between lanes: a lane of very large blocks has fewer of them.
     plan.lane = plan.block
     while plan.lane + plan.block <= LANE_ROWS and work_of(plan, plan.lane) < LANE_WORK:

@@ -10,7 +10,7 @@ cdef struct Workspace:
     void* block                 # linear [1, x, products], without products where these are fused, else x
     void* tile                  # (K, ld)
     void* beside                # centred: ones, or the rows of `block` row by row: see `keeps_rows`
-    void* scratch               # (d, ld), under the twin (1 + 2d, ld); of low rank y of all components
+    void* scratch               # (d, ld), under the twin (1 + 2d, ld); of low rank y of all components, and of a strip
     void* evidence
     void* mass                  # (ld,) the rows' weights, zero behind them
     Py_ssize_t n_ones           # rows for which `mass` is one; −1: other weights
@@ -46,7 +46,7 @@ cdef inline Py_ssize_t beside_rows(const PassPlan* plan) noexcept nogil:
 cdef inline Py_ssize_t scratch_rows(const PassPlan* plan) noexcept nogil:
     """Rows of `ld` items in `scratch`."""
     cdef Py_ssize_t rows = 1 + 2 * plan.n_features if is_twin(plan.kernel) else plan.n_features
-    return max(rows, plan.n_components * n_factors(plan.layout))
+    return max(rows, min(plan.n_strips, 2) * plan.n_components * n_factors(plan.layout))
 
 
 cdef inline Py_ssize_t workspace_size(const PassPlan* plan, Py_ssize_t n_rows) noexcept nogil:
