@@ -50,6 +50,7 @@ class Summary:
         *,
         objective: str,
         least: float,
+        max_ratio: float | None,
     ) -> Summary:
         """Summarise a mixture and, if it was fitted, its `trace` and `lower_bound`, of an `objective` by name.
 
@@ -64,6 +65,8 @@ class Summary:
             extent = counted(parameters.n_parameters, "free parameter")
         if parameters.noise:
             extent += f", {noise_of_weight(parameters.noise_weight)}"
+        if max_ratio is not None:
+            extent += f", eigenvalue ratio at most {max_ratio:g}"
         return cls(
             headline=f"{counted(K, 'component')}, {counted(d, 'feature')}, {parameters.model.printed(d)} covariance, "
             + extent,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from math import inf
@@ -23,10 +23,13 @@ from gmm._selection.cell import CRITERION_ACCURACY
 from gmm._selection.engine import Key
 from gmm._selection.fixed import FixedComponents
 from gmm._text.lists import suggestion
+from gmm._validation.combinations import refusal
 from gmm._validation.parameters import check_parameters
+from gmm._validation.ratio import check_max_ratio
 from gmm._validation.scalars import is_real
 from gmm._values.covariance import (
     COVARIANCE_TYPES,
+    LIMITED,
     OF_FACTORS,
     OF_ONE_FEATURE,
     PARSIMONIOUS,
@@ -101,7 +104,8 @@ class Request:
         """Return how a cell is fitted; its prior is completed by these rows, on so many threads."""
         (K, model), template = key, self.template
         prior = prior_of(template.prior, model, K, rows, n_threads)
-        objective = Objective(model, template.reg_covar, prior, self.noise)
+        max_ratio = check_max_ratio(template.max_ratio, model, K)
+        objective = Objective(model, template.reg_covar, prior, self.noise, max_ratio=max_ratio)
         if self.fixed is not None:
             objective = objective.around(self.fixed.anchor(K, model))
         settings, tol = settings_of(template, objective, StartSettings(method=str(template.init_params))), self.tol
@@ -151,6 +155,20 @@ def template_of(parameters: dict[str, Any]) -> GaussianMixture:
     return template
 
 
+def check_limit(template: GaussianMixture, counts: Sequence[int], types: Sequence[str], *, standardize: bool) -> None:
+    """Check that a limit on eigenvalues goes with all cells, and with their units.
+
+    Raises
+    ------
+    ValueError
+        If it does not.
+    """
+    for name in types:
+        check_max_ratio(template.max_ratio, covariance_model(name), max(counts))
+    if template.max_ratio is not None and standardize:
+        raise refusal("max_ratio", "standardize")
+
+
 def checked_limit(time_limit: Any) -> float | None:
     """Return a time limit in seconds.
 
@@ -193,11 +211,15 @@ def _whole_numbers(values: int | Iterable[int], name: str) -> list[int]:
 
 
 def requested_types(
-    covariance_type: str | Iterable[str], n_features: int, n_factors: int | Iterable[int] | None = None
+    covariance_type: str | Iterable[str],
+    n_features: int,
+    n_factors: int | Iterable[int] | None = None,
+    *,
+    limited: bool = False,
 ) -> list[str]:
     """Return the covariance types as a list of names without duplicates.
 
-    "all" is every model of so many features; "factor" and "ppca" stand for a model with each number of factors.
+    "all" is every model of so many features, of those `limited` by a ratio of eigenvalues each that may be; "factor" and "ppca" stand for a model with each number of factors.
 
     Raises
     ------
@@ -207,7 +229,7 @@ def requested_types(
     numbers = isinstance(covariance_type, memoryview) or getattr(covariance_type, "ndim", 1) == 0
     if numbers or not isinstance(covariance_type, Iterable):
         raise TypeError(f'expected covariance types by name, or "all", got {covariance_type!r}')
-    every = OF_ONE_FEATURE if n_features == 1 else PARSIMONIOUS
+    every = LIMITED if limited else OF_ONE_FEATURE if n_features == 1 else PARSIMONIOUS
     asked: Iterable[Any] = [covariance_type] if isinstance(covariance_type, str) else covariance_type
     parts = ((every if isinstance(name, str) and name == "all" else (name,)) for name in asked)
     names: list[str] = list(chain.from_iterable(parts))

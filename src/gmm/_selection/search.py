@@ -35,6 +35,7 @@ from gmm._selection.keeping import search_file
 from gmm._selection.request import (
     Request,
     check_fewest,
+    check_limit,
     checked_limit,
     requested_components,
     requested_types,
@@ -143,7 +144,7 @@ def select(
     **parameters
         Further parameters of `GaussianMixture`, used for all cells: ``reg_covar``, ``init_params`` (a name),
         ``acceleration``, ``prior``, ``noise``, ``missing``, ``refine="split-merge"`` to refine every cell at last,
-        ``tol`` and ``max_iter``. The defaults here are ``tol=None``, which is 1e-5, reduced on large tables so that
+        ``tol``, ``max_iter`` and ``max_ratio``, with which "all" are "full", "diag" and "spherical". The defaults here are ``tol=None``, which is 1e-5, reduced on large tables so that
         criteria are accurate to about 0.05, and ``max_iter=1000``. ``fixed={"means": True}`` fixes the m rows of
         ``means_init`` as means of the first m components of every cell, and the search is over how many others there
         are, from none on: classes that are known beside new ones. ``fixed={"means": True, "covariances": True}`` fixes
@@ -185,7 +186,9 @@ def select(
     seed = common_seed(random_state)
     opened, features = as_source_to_fit(X, sample_weight, estimator=select.__name__, missing=template.missing)
     warn_of_constants(opened, features)
-    types = requested_types(covariance_type, opened.n_features, n_factors)
+    limited = template.max_ratio is not None
+    types = requested_types(covariance_type, opened.n_features, n_factors, limited=limited)
+    check_limit(template, counts, types, standardize=standardize)
     models = [covariance_model(name) for name in types]
     warn_of_unobserved_pairs(never_observed_together(opened, features, models))
     opened = completed(opened.informative, models, template.reg_covar, n_threads)
