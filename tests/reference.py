@@ -224,9 +224,7 @@ def statistics_given(X, responsibilities, weight, parameters, origins):
 # --- M-step -------------------------------------------------------------------------------------
 
 
-def m_step(
-    X, responsibilities, weight, covariance_type, reg_covar=0.0, previous=None, fixed=None, max_ratio=np.inf
-):
+def m_step(X, responsibilities, weight, covariance_type, reg_covar=0.0, previous=None, fixed=None, max_ratio=np.inf):
     """Weights (9.26), means (9.24) and covariances (9.25), the latter written out.
 
     `fixed` has three masks, (3, K), of those that stay as in `previous`; covariances are about fixed means.

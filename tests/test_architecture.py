@@ -73,7 +73,7 @@ ROOMS = {
         | part text_format
     """,
     "_validation": """
-        _validation | fixed labels measurements noise prior rows | given tables | arrays columns parameters
+        _validation | fixed labels measurements noise prior ratio rows | given tables | arrays columns parameters
         | combinations scalars where
      """,
     "_candidates": "",

@@ -7,7 +7,16 @@ import csv
 from collections.abc import Callable
 from math import inf, nan
 
-__all__ = ["at_least_one", "components", "names", "natural", "non_negative", "positive", "positive_number", "probability"]
+__all__ = [
+    "at_least_one",
+    "components",
+    "names",
+    "natural",
+    "non_negative",
+    "positive",
+    "positive_number",
+    "probability",
+]
 
 _MOST_COMPONENTS = 10_000
 

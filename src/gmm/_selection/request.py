@@ -24,6 +24,7 @@ from gmm._selection.engine import Key
 from gmm._selection.fixed import FixedComponents
 from gmm._text.lists import suggestion
 from gmm._validation.combinations import refusal
+from gmm._validation.given import check_ridge
 from gmm._validation.parameters import check_parameters
 from gmm._validation.ratio import check_max_ratio
 from gmm._validation.scalars import is_real
@@ -155,20 +156,6 @@ def template_of(parameters: dict[str, Any]) -> GaussianMixture:
     return template
 
 
-def check_limit(template: GaussianMixture, counts: Sequence[int], types: Sequence[str], *, standardize: bool) -> None:
-    """Check that a limit on eigenvalues goes with all cells, and with their units.
-
-    Raises
-    ------
-    ValueError
-        If it does not.
-    """
-    for name in types:
-        check_max_ratio(template.max_ratio, covariance_model(name), max(counts))
-    if template.max_ratio is not None and standardize:
-        raise refusal("max_ratio", "standardize")
-
-
 def checked_limit(time_limit: Any) -> float | None:
     """Return a time limit in seconds.
 
@@ -219,7 +206,8 @@ def requested_types(
 ) -> list[str]:
     """Return the covariance types as a list of names without duplicates.
 
-    "all" is every model of so many features, of those `limited` by a ratio of eigenvalues each that may be; "factor" and "ppca" stand for a model with each number of factors.
+    "all" is every model of so many features, or each that may be `limited` by a ratio of eigenvalues; "factor" and
+    "ppca" stand for a model with each number of factors.
 
     Raises
     ------
@@ -249,11 +237,18 @@ def _of_factors(names: list[str], n_factors: int | Iterable[int]) -> list[str]:
     return model_names(names, numbers)
 
 
-def check_fewest(n_components: int, source: Source) -> None:
-    """Raise a ValueError if there are too few rows for the smallest number of components."""
-    if source.n_used < n_components:
+def check_cells(
+    template: GaussianMixture, counts: Sequence[int], types: Sequence[str], source: Source, *, standardize: bool
+) -> None:
+    """Raise a ValueError if there are too few rows for all cells, or a cell does not go with the ridge or the limit."""
+    fewest = min(counts)
+    if source.n_used < fewest:
         weighted = " with a positive weight" if source.n_used < source.n_rows else ""
         raise ValueError(
-            f"{n_components:,} components need at least {n_components:,} rows; the table has "
-            f"{source.n_used:,}{weighted}"
+            f"{fewest:,} components need at least {fewest:,} rows; the table has {source.n_used:,}{weighted}"
         )
+    check_ridge(template.reg_covar, source.survey.weight)
+    for name in types:
+        check_max_ratio(template.max_ratio, covariance_model(name), max(counts))
+    if template.max_ratio is not None and standardize:
+        raise refusal("max_ratio", "standardize")
