@@ -342,8 +342,8 @@ class FittedMixture(Estimator):
     def _summary(self) -> Summary:
         history, lower_bound = vars(self).get("history_"), vars(self).get("lower_bound_")
         of_mixture = fitted_parameters(self), history, lower_bound, names_of_features(self)
-        how = {"objective": past_of(self).objective or self._bound_name, "max_ratio": vars(self).get("max_ratio")}
-        return Summary.of(*of_mixture, **how, least=self.reg_covar)
+        objective, max_ratio = past_of(self).objective or self._bound_name, vars(self).get("max_ratio")
+        return Summary.of(*of_mixture, objective=objective, least=self.reg_covar, max_ratio=max_ratio)
 
     def _model(self) -> CovarianceModel:
         return model_of(self) if self._parameters is None else self._parameters.model.whole
