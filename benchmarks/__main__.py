@@ -38,7 +38,7 @@ TIMED = (
     "factors",
     "embeddings",
 )
-QUESTIONS = (*TIMED, "drift", "falls", "instructions")
+QUESTIONS = (*TIMED, "collapse", "drift", "falls", "instructions")
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:

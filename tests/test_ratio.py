@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from scipy.optimize import minimize
+from scipy.special import softmax
 from scipy.stats import ortho_group
 
 import gmm
@@ -237,6 +239,34 @@ def test_both_solvers_end_at_one_maximum():
     ends = [GaussianMixture(2, acceleration=solver, **how).fit(X, sample_weight=weight) for solver in ("auto", None)]
     assert ends[0].lower_bound_ == pytest.approx(ends[1].lower_bound_, abs=1e-7)
     np.testing.assert_allclose(ends[0].covariances_, ends[1].covariances_, rtol=1e-3, atol=1e-4)
+
+
+def within_by_numbers(values, K, d, max_ratio):
+    """Any numbers as weights, means and covariances (K, 2, 2) within the limit: twice as many as it takes."""
+    parts = np.split(values, np.cumsum([K, K * d, K * d, K]))
+    logits, means, sizes, angles, least = parts
+    share = 1 / (1 + np.exp(-sizes.reshape(K, d)))
+    eigenvalues = np.exp(least + share * np.log(max_ratio))
+    axes = np.array([[[np.cos(a), -np.sin(a)], [np.sin(a), np.cos(a)]] for a in angles])
+    return softmax(logits), means.reshape(K, d), (axes * eigenvalues[:, None]) @ axes.transpose(0, 2, 1)
+
+
+@pytest.mark.parametrize("max_ratio", [2.0, 20.0])
+def test_the_best_of_many_starts_is_that_of_a_direct_search(max_ratio):
+    """Over all mixtures within the limit, written by free numbers, from starts of its own."""
+    K, d, rng = 2, 2, np.random.default_rng(0)
+    X = np.concatenate([rng.normal(size=(15, 2)) * [1, 0.05], rng.normal(size=(12, 2)) * 0.4 + [2, 1]])
+
+    def cost(values):
+        return -reference.mean_log_likelihood(X, within_by_numbers(values, K, d, max_ratio))
+
+    found = []
+    for _ in range(5):
+        places = X[rng.choice(len(X), K, replace=False)].ravel()
+        begin = np.concatenate([np.zeros(K), places, rng.normal(size=K * d), rng.uniform(0, np.pi, K), [-2.0]])
+        found.append(-minimize(cost, begin, options={"gtol": 1e-8, "maxiter": 2000}).fun)
+    fits = GaussianMixture(K, max_ratio=max_ratio, reg_covar=0, tol=1e-12, max_iter=5000, n_init=20, random_state=0)
+    assert fits.fit(X).lower_bound_ == pytest.approx(max(found), abs=2e-6)
 
 
 def test_rows_on_a_line_and_equal_rows_have_a_fit_without_a_ridge():
