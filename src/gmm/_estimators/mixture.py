@@ -226,7 +226,10 @@ class GaussianMixture(FittedMixture):
     regularization for normal mixture estimation and model-based clustering. *Journal of Classification* 24, 155-181.
     Z. Ghahramani, G. E. Hinton (1996). The EM algorithm for mixtures of factor analyzers. Technical report CRG-TR-96-1,
     University of Toronto. M. E. Tipping, C. M. Bishop (1999). Mixtures of probabilistic principal component analysers.
-    *Neural Computation* 11, 443-482. C. M. Bishop (2006). *Pattern Recognition and Machine Learning*, section 9.2.
+    *Neural Computation* 11, 443-482. L. A. García-Escudero, A. Gordaliza, C. Matrán, A. Mayo-Iscar (2008). A general
+    trimming approach to robust cluster analysis. *Annals of Statistics* 36, 1324-1345. H. Fritz, L. A. García-Escudero,
+    A. Mayo-Iscar (2013). A fast algorithm for robust constrained clustering. *Computational Statistics and Data
+    Analysis* 61, 124-136. C. M. Bishop (2006). *Pattern Recognition and Machine Learning*, section 9.2.
 
     Examples
     --------

@@ -62,7 +62,7 @@ cdef struct Family:
     Layout covariance_layout
     Layout moment_layout        # the same as yet: an update divides scatters by counts
     const Constraint* constraint    # on the covariances, beyond their layout; NULL for none
-    double max_ratio           # of the eigenvalues of all covariances, instead of a constraint; ∞ for none
+    double max_ratio            # of the eigenvalues of all covariances, in place of the constraint; ∞ for none
     Py_ssize_t K
     Py_ssize_t d
     double ridge                # on the covariances' diagonals, before they are constrained; least noise beside factors

@@ -79,10 +79,11 @@ cdef check_factors(const Constraint* constraint, Py_ssize_t n_factors, Py_ssize_
 
 
 cdef check_ratio(double max_ratio, Layout layout, Py_ssize_t K, const Constraint* constraint):
-    cdef bint joint = constraint != NULL or is_pooled(layout)
+    cdef bint joint = K > 1 and (constraint != NULL or is_pooled(layout))
+    cdef bint of_factors = is_low_rank(layout) or constraint != NULL and constraint.solve_each != NULL
     if not max_ratio >= 1:
         raise ValueError(f"expected a ratio of eigenvalues of at least 1, got {max_ratio}")
-    if max_ratio < INFINITY and (joint and K > 1 or constraint != NULL and constraint.solve_each != NULL):
+    if max_ratio < INFINITY and (joint or of_factors):
         raise ValueError(f"expected free covariances of {K} components beside a ratio of eigenvalues, got {layout}")
 
 
