@@ -40,7 +40,7 @@ TIMED = (
     "embeddings",
     "patches",
 )
-QUESTIONS = (*TIMED, "drift", "falls", "instructions")
+QUESTIONS = (*TIMED, "collapse", "drift", "falls", "instructions")
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import block_diag, sqrtm
-from scipy.optimize import brentq, linprog, minimize
+from scipy.optimize import brentq, linprog, minimize, minimize_scalar
 from scipy.special import betaln, digamma, gammaln, logsumexp, multigammaln, xlogy
 from scipy.stats import multivariate_t
 
@@ -224,7 +224,7 @@ def statistics_given(X, responsibilities, weight, parameters, origins):
 # --- M-step -------------------------------------------------------------------------------------
 
 
-def m_step(X, responsibilities, weight, covariance_type, reg_covar=0.0, previous=None, fixed=None):
+def m_step(X, responsibilities, weight, covariance_type, reg_covar=0.0, previous=None, fixed=None, max_ratio=np.inf):
     """Weights (9.26), means (9.24) and covariances (9.25), the latter written out.
 
     `fixed` has three masks, (3, K), of those that stay as in `previous`; covariances are about fixed means.
@@ -245,6 +245,7 @@ def m_step(X, responsibilities, weight, covariance_type, reg_covar=0.0, previous
     covariances = (kept.T / mass).T
     ridge = reg_covar * np.eye(d, dtype=X.dtype)
     free = dense(covariances, covariance_type, K, d) + ridge
+    free = within_ratio(free, counts, max_ratio) if max_ratio < np.inf else free
     weights, covariances = counts / weight.sum(), constrained(free, counts, covariance_type)
     if fixed is not None:
         left = 1 - previous[0][fixed[0]].sum()
@@ -284,7 +285,7 @@ def mean_log_likelihood(X, parameters, weight=None):
     return weight @ log_evidence(log_joint(X, *parameters)) / weight.sum()
 
 
-def em(X, parameters, covariance_type, n_passes, *, weight=None, reg_covar=0.0, fixed=None):
+def em(X, parameters, covariance_type, n_passes, *, weight=None, reg_covar=0.0, fixed=None, max_ratio=np.inf):
     """The algorithm of section 9.2.2, from given parameters.
 
     Returns what each pass measured, (n_passes,), and the parameters: the start, then after each.
@@ -294,7 +295,8 @@ def em(X, parameters, covariance_type, n_passes, *, weight=None, reg_covar=0.0, 
     for _ in range(n_passes):
         joint = log_joint(X, *path[-1])
         bounds.append(weight @ log_evidence(joint) / weight.sum())
-        path.append(m_step(X, responsibilities(joint), weight, covariance_type, reg_covar, path[-1], fixed))
+        update = m_step(X, responsibilities(joint), weight, covariance_type, reg_covar, path[-1], fixed, max_ratio)
+        path.append(update)
     return np.array(bounds), path
 
 
@@ -681,6 +683,26 @@ def without_components(X, parameters, covariance_type, n_left, n_tries, *, weigh
         left = others(max(left, key=lambda k: likelihood(others(k))))
     last = sorted(left, key=lambda k: -likelihood(others(k)))[:n_tries]
     return [m_step(X, responsibilities(joint[:, others(k)]), weight, covariance_type, reg_covar) for k in last]
+
+
+def within_ratio(free, counts, max_ratio):
+    """The covariances with the axes of the free ones, (K, d, d), and their eigenvalues between m and max_ratio · m.
+
+    García-Escudero et al. (2008): with the m that is most likely. That is convex in ln m.
+    """
+    values, axes = np.linalg.eigh(free)
+    if values.max() <= max_ratio * values.min():
+        return free
+
+    def least_and_most(log_m):
+        return np.clip(values, np.exp(log_m), max_ratio * np.exp(log_m))
+
+    def cost(log_m):
+        return counts @ (np.log(least_and_most(log_m)) + values / least_and_most(log_m)).sum(axis=1)
+
+    most = np.log(values.max() / max_ratio)
+    best = minimize_scalar(cost, bounds=(most - 40, most), method="bounded", options={"xatol": 1e-12})
+    return (axes * least_and_most(best.x)[:, None]) @ axes.transpose(0, 2, 1)
 
 
 def constraint_objective(covariances, free, counts):

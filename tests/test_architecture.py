@@ -73,7 +73,7 @@ ROOMS = {
         | part text_format
     """,
     "_validation": """
-        _validation | fixed labels measurements noise prior rows | given tables | arrays columns parameters
+        _validation | fixed labels measurements noise prior ratio rows | given tables | arrays columns parameters
         | combinations scalars where
      """,
     "_candidates": "",
@@ -88,7 +88,7 @@ ROOMS = {
     "_blas": "",
     "_kernel": """
         loop candidate | mstep first_look tiles | quasi_newton | merging states | factor_frame frame | state
-        | lanes update | objective workspace prepared | constraint diagnostics far few low_rank sums
+        | lanes update | objective workspace prepared ratio | constraint diagnostics far few low_rank sums
         | block factors moments orientation plan seeding volumes whitener
         | axes belief estimate family leaves linear rows triangles | cholesky layout twin | blas lengths
     """,

@@ -278,6 +278,17 @@ def test_a_prior_is_believed():
     assert "3 components, VVV, conjugate prior: converged" in ok("fit", *few, "--prior", "conjugate").stdout
 
 
+def test_a_limit_on_eigenvalues_is_for_three_models():
+    words = ("fit", "--components", "2", "--max-ratio", "50")
+    document = json.loads(ok(*words, "--json").stdout)
+    assert document["max_ratio"] == 50
+    assert {cell["covariance_type"] for cell in document["cells"]} == {"full", "diag", "spherical"}
+    values = np.linalg.eigvalsh(document["best"]["covariances"])
+    assert values.max() == pytest.approx(50 * values.min())
+    assert "eigenvalue ratio at most 50: converged" in ok(*words).stdout
+    assert "--max-ratio: expected a --covariance among" in fails(1, *words, "--covariance", "full,EEV")
+
+
 def test_columns_are_chosen(iris):
     words = ("fit", iris, "--components", 2, "--covariance", "full", "--json")
     done = ok(*words, "--columns", "petal width, sepal width")
@@ -839,6 +850,8 @@ def test_version_and_help_need_nothing():
         (("fit", "--models", "EEE"), "unrecognized arguments: --models"),
         (("fit", "--criterion", "dic"), "invalid choice: 'dic'"),
         (("fit", "--prior", "wishart"), "invalid choice: 'wishart'"),
+        (("fit", "--max-ratio", "0.5"), "--max-ratio: expected a number of at least 1, got '0.5'"),
+        (("fit", "--max-ratio", "9", "--scale"), "--max-ratio cannot be combined with --scale"),
         (("fit", "--time-limit", "-1"), "--time-limit: expected a positive number, got '-1'"),
         (("fit", "--time-limit", "0"), "--time-limit: expected a positive number, got '0'"),
         (("fit", "--time-limit", "soon"), "expected a positive number"),

@@ -64,6 +64,10 @@ REACHED = {
     ("warm_start of a fitted mixture", "checkpoint"): lambda: fitted().fit(X, checkpoint="never-written"),
     ("standardize", "rows in partitions"): lambda: gmm.select(partitions(), 2, standardize=True),
     ("fixed parameters", "standardize"): lambda: gmm.select(X, 2, standardize=True, **FIXED),
+    ("fixed covariances", "max_ratio"): lambda: fit(
+        fixed={"covariances": True}, precisions_init=[np.eye(2)] * 2, max_ratio=9
+    ),
+    ("max_ratio", "standardize"): lambda: gmm.select(X, 2, standardize=True, max_ratio=9),
     ("noise", "scikit-learn's estimators"): lambda: to_sklearn(noisy()),
     ("noise", "assigned parameters"): lambda: setattr(noisy(), "weights_", [0.5, 0.5]),
     ("noise", "anomaly_threshold"): lambda: gmm.analysis.anomaly_threshold(noisy(), X, 0.1),
@@ -76,6 +80,7 @@ REACHED = {
     ("noise", "plot_decision_boundaries"): lambda: plot_decision_boundaries(noisy(), X),
     ("a prior", "method='information'"): lambda: information(prior="conjugate"),
     ("fixed parameters", "method='information'"): lambda: information(**FIXED),
+    ("max_ratio", "method='information'"): lambda: information(max_ratio=9),
     ("a prior", "bootstrap_lrt"): lambda: gmm.inference.bootstrap_lrt(X, 1, prior="conjugate"),
     ("a prior", "split_lrt"): lambda: gmm.inference.split_lrt(X, 1, prior="conjugate"),
     ("noise", "split_lrt"): lambda: gmm.inference.split_lrt(X, 1, noise=True),
@@ -94,11 +99,13 @@ COMMANDS = {
     ("BayesianGaussianMixture", "prior"): (*BAYESIAN, "--prior", "conjugate"),
     ("BayesianGaussianMixture", "refine"): (*BAYESIAN, "--refine", "split-merge"),
     ("BayesianGaussianMixture", "standardize"): (*BAYESIAN, "--scale"),
+    ("BayesianGaussianMixture", "max_ratio"): (*BAYESIAN, "--max-ratio", "9"),
     ("MixtureClassifier", "BayesianGaussianMixture"): (*CLASSES, "--bayesian"),
     ("MixtureClassifier", "another criterion than BIC"): (*CLASSES, "--criterion", "icl"),
     ("MixtureClassifier", "noise"): (*CLASSES, "--noise"),
     ("MixtureClassifier", "refine"): (*CLASSES, "--refine", "split-merge"),
     ("MixtureClassifier", "rows beyond memory"): (*CLASSES, "--blocks"),
+    ("MixtureClassifier", "max_ratio"): (*CLASSES, "--max-ratio", "9"),
     ("MixtureClassifier", "checkpoint"): (*CLASSES, "--checkpoint", "file"),
     ("MixtureClassifier", "time_limit"): (*CLASSES, "--time-limit", "9"),
     ("MixtureClassifier", "predict_from"): ("predict", "classifier.gmm", "rows.npy", "--known", "x0"),
@@ -196,11 +203,12 @@ FEATURES = {
     "callback": {"how": {"callback": lambda iteration: False}},
     "float32": {"rows": lambda rows: rows.astype(np.float32)},
     "VVE": {"covariance_type": "VVE"},
+    "max_ratio": {"max_ratio": 2},
     "stream": {"source": stream},
     "partitions": {"source": partitions},
 }
 ONE_PARAMETER = [{"responsibilities", "callable", "named start"}, {"fixed means", "fixed weights"}]
-ONE_PARAMETER += [{"stream", "partitions"}]
+ONE_PARAMETER += [{"stream", "partitions"}, {"VVE", "max_ratio"}]
 PAIRS = [
     pair for pair in itertools.combinations(FEATURES, 2) if not any({*pair} <= together for together in ONE_PARAMETER)
 ]

@@ -62,7 +62,7 @@ def test_defaults_are_scikit_learns():
     theirs = sklearn.mixture.GaussianMixture().get_params()
     ours = GaussianMixture().get_params()
     assert {name: ours[name] for name in theirs} == theirs
-    beyond = {"n_factors", "n_threads", "acceleration", "refine", "prior", "noise", "missing", "fixed"}
+    beyond = {"n_factors", "n_threads", "acceleration", "refine", "prior", "noise", "missing", "fixed", "max_ratio"}
     assert ours.keys() - theirs.keys() == beyond
 
 

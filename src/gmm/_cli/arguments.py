@@ -9,7 +9,16 @@ from difflib import get_close_matches
 from importlib import import_module
 from typing import NoReturn
 
-from gmm._cli.option_values import components, names, natural, non_negative, positive, positive_number, probability
+from gmm._cli.option_values import (
+    at_least_one,
+    components,
+    names,
+    natural,
+    non_negative,
+    positive,
+    positive_number,
+    probability,
+)
 from gmm._estimators.criteria import CRITERIA, HELD_OUT
 from gmm._text.printable import printable
 
@@ -163,6 +172,10 @@ def _add_search(command: argparse.ArgumentParser) -> None:
                              "incomplete")  # fmt: skip
     search.add_argument("--prior", choices=("conjugate",),
                         help="prior that guards against degenerate components, with mclust's defaults")  # fmt: skip
+    search.add_argument("--max-ratio", metavar="C", type=at_least_one,
+                        help="let the largest variance along any axis of a component be at most C times the smallest "
+                             "of all: a guard against degenerate components, for full, diag and spherical, which "
+                             "are then all (50 is a good value)")  # fmt: skip
     search.add_argument("--noise", action="store_true", default=None,
                         help="add uniform noise over the box of the rows: a row may belong to it instead of to a "
                              "component, and has the label -1 then")  # fmt: skip

@@ -20,6 +20,7 @@ _OPTIONS = {
     "covariance_type": "--covariance",
     "criterion": "--criterion",
     "max_iter": "--max-iter",
+    "max_ratio": "--max-ratio",
     "missing='em'": "--missing em",
     "n_components": "--components",
     "n_factors": "--n-factors",

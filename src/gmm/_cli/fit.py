@@ -95,10 +95,9 @@ def _search(
     screen: Screen, rows: Rows, names: Sequence[str] | None, options: argparse.Namespace
 ) -> selection.Selection:
     options.components, options.criterion = options.components or list(_COMPONENTS), options.criterion or CRITERIA[0]
-    types = requested_types(names or "all", len(rows.names))
-    same = {
-        name: vars(options)[name] for name in ("criterion", "time_limit", "checkpoint", "resume", "refine", "prior")
-    }
+    types = requested_types(names or "all", len(rows.names), limited=options.max_ratio is not None)
+    shared = "criterion", "time_limit", "checkpoint", "resume", "refine", "prior", "max_ratio"
+    same = {name: vars(options)[name] for name in shared}
     same |= {"noise": bool(options.noise), "standardize": bool(options.scale), **fit_parameters(options, None)}
     with screen.progress(options.components, len(types)) as advance:
         return selection.select(rows.source, options.components, types, callback=advance, **same)

@@ -7,7 +7,16 @@ import csv
 from collections.abc import Callable
 from math import inf, nan
 
-__all__ = ["components", "names", "natural", "non_negative", "positive", "positive_number", "probability"]
+__all__ = [
+    "at_least_one",
+    "components",
+    "names",
+    "natural",
+    "non_negative",
+    "positive",
+    "positive_number",
+    "probability",
+]
 
 _MOST_COMPONENTS = 10_000
 
@@ -67,5 +76,6 @@ def _number(expected: str, holds: Callable[[float], bool]) -> Callable[[str], fl
 
 
 non_negative = _number("a non-negative number", lambda value: 0 <= value < inf)
+at_least_one = _number("a number of at least 1", lambda value: 1 <= value < inf)
 positive_number = _number("a positive number", lambda value: 0 < value < inf)
 probability = _number("a number between 0 and 1", lambda value: 0 < value < 1)

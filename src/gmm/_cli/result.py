@@ -321,7 +321,8 @@ class Result(MixtureOutcome):
             "status": search.status[best],
         }
         facts = ("criterion", "standardized", "complete", "n_fresh_starts", "n_found_again", "n_searched")
-        request = {"prior": self.options.prior, "noise": bool(self.options.noise), "cells": cells_json(search)}
+        request = {name: vars(self.options)[name] for name in ("prior", "max_ratio")}
+        request |= {"noise": bool(self.options.noise), "cells": cells_json(search)}
         return {**document, **{name: getattr(search, name) for name in facts}, **request}
 
     def _show_search(self, screen: Screen) -> None:
@@ -333,8 +334,9 @@ class Result(MixtureOutcome):
         """The chosen mixture in one line."""
         model, loglik = self.model, self.search.loglik[self.search.best_index]
         prior = "" if self.options.prior is None else f", {self.options.prior} prior"
+        limit = "" if self.options.max_ratio is None else f", eigenvalue ratio at most {self.options.max_ratio:g}"
         return (
-            f"{counted(model.n_components, 'component')}, {self.searched}{prior}{self.beside}: "
+            f"{counted(model.n_components, 'component')}, {self.searched}{prior}{limit}{self.beside}: "
             f"{ending(model)}, log-likelihood {loglik:.2f} "
             f"({loglik / self.total_weight:.4f} per {self.unit})"
         )

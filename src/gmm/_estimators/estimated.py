@@ -57,8 +57,9 @@ from gmm._values.priors import parts
 
 _Mixture = TypeVar("_Mixture", bound=FittedMixture)
 
-_PRIOR = (  # parameters that describe the prior and the noise, of one estimator or another
+_PRIOR = (  # parameters that describe the prior, the noise and the limit, of one estimator or another
     "prior",
+    "max_ratio",
     "weight_concentration_prior_type",
     "weight_concentration_prior",
     "mean_precision_prior",
@@ -311,7 +312,7 @@ def check_same(
 
 
 def _problem(mixture: FittedMixture, source: Source, model: CovarianceModel) -> tuple[object, ...]:
-    """What must not change for an accelerated fit to continue: rows, weights, classes, storage, ridge and prior."""
+    """What must not change for an accelerated fit to continue: rows, weights, classes, storage, ridge, prior, limit."""
     of_rows = source.fingerprint, source.known.fingerprint
     return *of_rows, model.stored_whole, mixture.reg_covar, *prior_parts(mixture)
 
@@ -327,7 +328,7 @@ def is_noisy(mixture: FittedMixture) -> bool:
 
 
 def prior_parts(mixture: FittedMixture) -> tuple[object, ...]:
-    """Return the parameters that describe the prior and the noise, as values that compare equal."""
+    """Return the parameters that describe the prior, the noise and the limit, as values that compare equal."""
     raw = [vars(mixture)[name] for name in _PRIOR if name in vars(mixture)]
     return tuple(np.asarray(parts(each)).tolist() for each in raw)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import partial
+from math import inf
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
@@ -344,7 +345,8 @@ class FittedMixture(Estimator):
         history, lower_bound = vars(self).get("history_"), vars(self).get("lower_bound_")
         of_mixture = fitted_parameters(self), history, lower_bound, names_of_features(self)
         objective = _SHRUNK if past_of(self).shrunk else self._bound_name
-        return Summary.of(*of_mixture, objective=objective, least=self.reg_covar)
+        max_ratio = vars(self).get("max_ratio") or inf
+        return Summary.of(*of_mixture, objective=objective, least=self.reg_covar, max_ratio=max_ratio)
 
     def _model(self) -> CovarianceModel:
         return model_of(self) if self._parameters is None else self._parameters.model.whole

@@ -22,6 +22,7 @@ from gmm._validation.combinations import refusal
 from gmm._validation.fixed import check_fixed
 from gmm._validation.given import check_statistics
 from gmm._validation.parameters import check_parameters
+from gmm._validation.ratio import check_max_ratio
 from gmm._values.layouts import SingularMatrixError
 from gmm._values.noise import NO_NOISE
 from gmm._values.objective import Objective
@@ -71,8 +72,8 @@ def m_step(model: GaussianMixture, statistics: SufficientStatistics) -> Gaussian
     Parameters
     ----------
     model : GaussianMixture
-        Its covariance type and `reg_covar` are used, and, if it is fitted, its covariances as the start of those
-        covariance types that iterate, and its parameters where they are `fixed`. It is not changed.
+        Its covariance type, `reg_covar` and `max_ratio` are used, and, if it is fitted, its covariances as the start of
+        those covariance types that iterate, and its parameters where they are `fixed`. It is not changed.
     statistics : SufficientStatistics
         From `gmm.em.e_step`, of all rows.
 
@@ -117,7 +118,8 @@ def m_step(model: GaussianMixture, statistics: SufficientStatistics) -> Gaussian
         raise ValueError("expected a fitted model: another has no box of noise and no parameters to fix")
     try:
         noise = NO_NOISE if before is None else before.noise
-        objective = Objective(covariance, model.reg_covar, noise=noise, fixed=fixed)
+        max_ratio = check_max_ratio(model.max_ratio, covariance, model.n_components)
+        objective = Objective(covariance, model.reg_covar, noise=noise, fixed=fixed, max_ratio=max_ratio)
         parameters = objective.update(statistics.reduced(covariance.moments), before)
     except SingularMatrixError as error:
         raise ValueError(ill_defined(error, covariance)) from None

@@ -43,10 +43,10 @@ from gmm._validation.combinations import refusal
 from gmm._validation.fixed import check_fixed
 from gmm._validation.given import check_user_mixture
 from gmm._validation.parameters import check_level, check_parameters
+from gmm._validation.ratio import check_max_ratio
 from gmm._validation.rows import check_feature_names, check_names
 from gmm._validation.scalars import check_real
 from gmm._values.covariance import DEFAULT_COVARIANCE_TYPE, CovarianceModel, covariance_model
-from gmm._values.fixed import Fixed
 from gmm._values.layouts import SingularMatrixError
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
@@ -158,6 +158,11 @@ class GaussianMixture(FittedMixture):
         `from_parameters` made, with `warm_start`. The others are the best beside them: free weights share what is left,
         and free covariances are about fixed means. Passes are those of ``acceleration=None``. Where covariances depend
         on each other, all are fixed or none; weights not beside `noise`. ``n_parameters_`` counts free ones.
+    max_ratio : float, default=None
+        *Beyond*: limit, at least 1, of the ratio of the largest eigenvalue of all covariances to the smallest one
+        (García-Escudero et al. 2008), for "full", "diag" and "spherical". It guards against collapse: the likelihood
+        has a maximum, even with ``reg_covar=0``; another `reg_covar` is added before the covariances are limited. 50 is
+        a good value where columns have one unit; others are divided by their standard deviations first.
 
     Attributes
     ----------
@@ -221,7 +226,10 @@ class GaussianMixture(FittedMixture):
     regularization for normal mixture estimation and model-based clustering. *Journal of Classification* 24, 155-181.
     Z. Ghahramani, G. E. Hinton (1996). The EM algorithm for mixtures of factor analyzers. Technical report CRG-TR-96-1,
     University of Toronto. M. E. Tipping, C. M. Bishop (1999). Mixtures of probabilistic principal component analysers.
-    *Neural Computation* 11, 443-482. C. M. Bishop (2006). *Pattern Recognition and Machine Learning*, section 9.2.
+    *Neural Computation* 11, 443-482. L. A. García-Escudero, A. Gordaliza, C. Matrán, A. Mayo-Iscar (2008). A general
+    trimming approach to robust cluster analysis. *Annals of Statistics* 36, 1324-1345. H. Fritz, L. A. García-Escudero,
+    A. Mayo-Iscar (2013). A fast algorithm for robust constrained clustering. *Computational Statistics and Data
+    Analysis* 61, 124-136. C. M. Bishop (2006). *Pattern Recognition and Machine Learning*, section 9.2.
 
     Examples
     --------
@@ -259,6 +267,7 @@ class GaussianMixture(FittedMixture):
     noise: bool | float | ArrayLike = False
     missing: str = "error"
     fixed: Mapping[str, bool | ArrayLike] | None = None
+    max_ratio: float | None = None
 
     transform, fit_transform = OfFactors(transform), OfFactors(fit_transform)
     set_output, get_feature_names_out = OfFactors(set_output), OfFactors(get_feature_names_out)
@@ -594,14 +603,14 @@ class GaussianMixture(FittedMixture):
         if past.stream is not None:
             if past.prior_parts not in ((), prior_parts(self)):
                 raise ValueError(
-                    "partial_fit continues a stream with the prior and noise that it began with, and these are others. "
-                    "Clone the estimator to start over."
+                    "partial_fit continues a stream with the prior, noise and max_ratio that it began with, and these "
+                    "are others. Clone the estimator to start over."
                 )
-            objective = replace(past.stream.objective, ridge=self.reg_covar, fixed=self._fixed(model))
+            objective = replace(past.stream.objective, ridge=self.reg_covar, **self._restrictions(model))
             return replace(past.stream, objective=objective)
         if past.parameters is not None:
-            prior = self._prior(source, model)
-            objective = Objective(model, self.reg_covar, prior, past.parameters.noise, self._fixed(model))
+            prior, noise = self._prior(source, model), past.parameters.noise
+            objective = Objective(model, self.reg_covar, prior, noise, **self._restrictions(model))
             return Stream.from_mixture(past.parameters.whole(), past.weight, objective)
         (seed,) = fitting.seeds.start_seeds(self.random_state, 1)
         settings = fit_settings(self, source, model)
@@ -612,16 +621,19 @@ class GaussianMixture(FittedMixture):
 
     def _objective_of(self, source: Source, model: CovarianceModel) -> Objective:
         noise, prior = noise_of(self, source), self._prior(source, model)
-        return Objective(model, self.reg_covar, prior, noise, self._fixed(model))
+        return Objective(model, self.reg_covar, prior, noise, **self._restrictions(model))
 
     def _prior(self, source: Source, model: CovarianceModel) -> Prior:
         return fitting.moments.prior_of(self.prior, model, int(self.n_components), source, self.n_threads)
 
-    def _fixed(self, model: CovarianceModel) -> Fixed:
+    def _restrictions(self, model: CovarianceModel) -> dict[str, Any]:
+        """Return what the parameters fix and limit, as arguments of an `Objective`."""
         fixed = check_fixed(self.fixed, self.n_components, model)
         if fixed and is_noisy(self) and fixed.weights.any():
             raise refusal("fixed weights", "noise")
-        return fixed
+        if fixed.covariances.any() and self.max_ratio is not None:
+            raise refusal("fixed covariances", "max_ratio")
+        return {"fixed": fixed, "max_ratio": check_max_ratio(self.max_ratio, model, int(self.n_components))}
 
 
 def _number(column: Any, value: Any) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,10 +51,11 @@ class Summary:
         *,
         objective: str,
         least: float,
+        max_ratio: float,
     ) -> Summary:
         """Summarise a mixture and, if it was fitted, its `trace` and `lower_bound`, of an `objective` by name.
 
-        Beside factors, noise of at least `least` is shown.
+        Beside factors, noise of at least `least` is shown; a `max_ratio` limits eigenvalues.
         """
         K, d = parameters.means.shape
         n_rows, n_columns = min(K, _MAX_COMPONENTS), min(d, _MAX_FEATURES)
@@ -64,6 +66,8 @@ class Summary:
             extent = counted(parameters.n_parameters, "free parameter")
         if parameters.noise:
             extent += f", {noise_of_weight(parameters.noise_weight)}"
+        if max_ratio < inf:
+            extent += f", eigenvalue ratio at most {max_ratio:g}"
         return cls(
             headline=f"{counted(K, 'component')}, {counted(d, 'feature')}, {parameters.model.printed(d)} covariance, "
             + extent,

@@ -94,7 +94,7 @@ cdef inline Layout simpler_layout(Layout layout) noexcept nogil:
 cdef inline Family simpler_family(Layout layout, Py_ssize_t K, Py_ssize_t d) noexcept nogil:
     cdef Family family
     family.covariance_layout = family.moment_layout = layout
-    family.constraint, family.K, family.d = NULL, K, d
+    family.constraint, family.max_ratio, family.K, family.d = NULL, INFINITY, K, d
     family.ridge = 1e-6                     # of the variance of y
     family.objective, family.owners = likelihood(), NULL
     return family

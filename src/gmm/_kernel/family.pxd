@@ -64,6 +64,7 @@ cdef struct Family:
     Layout covariance_layout
     Layout moment_layout        # the same as yet: an update divides scatters by counts
     const Constraint* constraint    # on the covariances, beyond their layout; NULL for none
+    double max_ratio            # of the eigenvalues of all covariances, in place of the constraint; ∞ for none
     Py_ssize_t K
     Py_ssize_t d
     double ridge                # on the covariances' diagonals, before they are constrained; least noise beside factors
@@ -73,7 +74,7 @@ cdef struct Family:
 
 
 cdef inline bint is_constrained(const Family* family) noexcept nogil:
-    return family.constraint != NULL
+    return family.constraint != NULL or family.max_ratio < INFINITY
 
 
 cdef inline bint has_noise(const Objective* objective) noexcept nogil:

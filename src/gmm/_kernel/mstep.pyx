@@ -8,6 +8,7 @@ cimport gmm._kernel.factors as factors
 cimport gmm._kernel.low_rank as low_rank
 cimport gmm._kernel.objective as objectives
 cimport gmm._kernel.quasi_newton as quasi_newton
+cimport gmm._kernel.ratio as ratio
 cimport gmm._kernel.update as update
 from gmm._kernel.constraint cimport constrain, constrained_layout, constraint_workspace_size
 from gmm._kernel.estimate cimport Estimate, estimate_in, estimate_size
@@ -20,6 +21,7 @@ from gmm._kernel.layout cimport (
     Layout,
     is_layout,
     is_low_rank,
+    is_pooled,
     matrix_size,
     n_matrices,
     total_size,
@@ -74,6 +76,15 @@ cdef check_factors(const Constraint* constraint, Py_ssize_t n_factors, Py_ssize_
     if not (1 <= n_factors < d if of_factors else n_factors == 0):
         expected = f"at least 1 factor and fewer than {d}, the number of features" if of_factors else "no factors"
         raise ValueError(f"expected {expected}, got {n_factors}")
+
+
+cdef check_ratio(double max_ratio, Layout layout, Py_ssize_t K, const Constraint* constraint):
+    cdef bint joint = K > 1 and (constraint != NULL or is_pooled(layout))
+    cdef bint of_factors = is_low_rank(layout) or constraint != NULL and constraint.solve_each != NULL
+    if not max_ratio >= 1:
+        raise ValueError(f"expected a ratio of eigenvalues of at least 1, got {max_ratio}")
+    if max_ratio < INFINITY and (joint or of_factors):
+        raise ValueError(f"expected free covariances of {K} components beside a ratio of eigenvalues, got {layout}")
 
 
 cdef estimate_arrays(buffer, Layout layout, Py_ssize_t K, Py_ssize_t d):
@@ -139,6 +150,8 @@ cdef class MixtureFamily:
         The class of each component, equal ones side by side: only components of one class are merged.
     n_factors : int, optional
         Of each covariance, at least 1 and fewer than the features, where the constraint is of factors; else 0.
+    max_ratio : float, optional
+        At least 1: limit of the ratio of the eigenvalues of all covariances, where these are free; ∞ for none.
 
     Raises
     ------
@@ -149,7 +162,7 @@ cdef class MixtureFamily:
     def __cinit__(
         self, Layout covariance_layout, int constraint, Py_ssize_t n_components, Py_ssize_t n_features,
         double ridge, prior=None, moment_layout=None, weights_prior=None, double log_noise=-INFINITY,
-        const int[::1] owners=None, Py_ssize_t n_factors=0,
+        const int[::1] owners=None, Py_ssize_t n_factors=0, double max_ratio=INFINITY,
     ):
         cdef Layout moments = covariance_layout if moment_layout is None else <Layout>moment_layout
         cdef const Constraint* row = constraint_of(constraint)
@@ -162,18 +175,19 @@ cdef class MixtureFamily:
         if moments != covariance_layout:
             raise ValueError(f"expected moments in the layout of the covariances, {covariance_layout}, got {moments}")
         check_factors(row, n_factors, n_features)
+        check_ratio(max_ratio, covariance_layout, n_components, row)
         if owners is not None:
             expect("owners", owners.shape[0], n_components)
         cdef Family* family = &self.family
         family.covariance_layout, family.moment_layout = covariance_layout, moments
-        family.constraint, family.ridge = row, ridge
+        family.constraint, family.max_ratio, family.ridge = row, max_ratio, ridge
         family.K, family.d, family.n_factors = n_components, n_features, n_factors
         family.owners = NULL if owners is None else &owners[0]
         family.objective = likelihood()
         family.objective.log_noise = log_noise
         self.owners = owners
         self.arguments = (covariance_layout, constraint, n_components, n_features, ridge, prior, moments, weights_prior,
-                          log_noise, None if owners is None else np.asarray(owners), n_factors)
+                          log_noise, None if owners is None else np.asarray(owners), n_factors, max_ratio)
         if prior is not None:
             self.set_prior(prior, weights_prior)
             family.objective.log_noise = log_noise
@@ -429,6 +443,38 @@ def constrained(
     with nogil:
         solved = constrain(row, K, d, n_factors, least, &prior, &counts[0], before, &into[0], &scratch[0])
     return result, bool(solved)
+
+
+def of_limited_ratio(
+    Layout layout, const double[::1] covariances, const double[::1] counts, Py_ssize_t d, double max_ratio,
+):
+    """Return the most likely covariances whose eigenvalues have a limited ratio, given the free ones.
+
+    Parameters
+    ----------
+    layout : int
+        The code of a layout of a covariance for each component.
+    covariances : flat array
+    counts : array of shape (K,)
+    d : int
+        Features.
+    max_ratio : float
+        At least 1 and finite.
+
+    Returns
+    -------
+    covariances : flat array like those given
+    solved : bool
+        Whether there is a solution.
+    """
+    cdef Py_ssize_t K = counts.shape[0]
+    if K < 1 or d < 1:
+        raise ValueError(f"expected a count and a feature at least, got {K} and {d}")
+    check_ratio(max_ratio, layout, K, NULL)
+    expect("covariances", covariances.shape[0], total_size(layout, K, d))
+    result, room = np.array(covariances), np.empty(ratio.ratio_workspace_size(layout, K, d))
+    cdef double[::1] into = result, scratch = room
+    return result, bool(ratio.limit_ratio(layout, K, d, max_ratio, &counts[0], &into[0], &scratch[0]))
 
 
 def noise_of_factors(const double[:, :, ::1] covariances, Py_ssize_t n_factors, double least=0):

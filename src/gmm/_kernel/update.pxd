@@ -1,5 +1,5 @@
 """The parameter update: from moments to the mixture of a family that maximises its objective."""
-from libc.math cimport NAN
+from libc.math cimport INFINITY, NAN
 from libc.string cimport memcpy
 
 from gmm._kernel.constraint cimport constrain, constraint_workspace_size, work_of_constraint
@@ -30,6 +30,7 @@ from gmm._kernel.objective cimport (
     normalise_weights,
     shrink_mean,
 )
+from gmm._kernel.ratio cimport limit_ratio, ratio_workspace_size, work_of_ratio
 from gmm._kernel.whitener cimport first_singular, whiten
 
 
@@ -37,6 +38,8 @@ cdef inline double update_work(const Family* family) noexcept nogil:
     """Multiply-adds of an update, roughly."""
     cdef Py_ssize_t K = family.K, d = family.d
     cdef double work = work_of_constraint(family.constraint, K, d, family.n_factors)
+    if family.max_ratio < INFINITY:
+        work = work_of_ratio(family.covariance_layout, K, d)
     if is_dense(family.covariance_layout):
         return work + <double>K * d * d + n_matrices(family.covariance_layout, K) * <double>d * d * d
     return work + <double>K * d
@@ -44,6 +47,8 @@ cdef inline double update_work(const Family* family) noexcept nogil:
 
 cdef inline Py_ssize_t update_workspace_size(const Family* family) noexcept nogil:
     """Doubles of scratch."""
+    if family.max_ratio < INFINITY:
+        return family.K + ratio_workspace_size(family.covariance_layout, family.K, family.d)
     return family.K + constraint_workspace_size(family.constraint, family.K, family.d, family.n_factors)
 
 
@@ -160,12 +165,17 @@ cdef inline void constrain_covariances(
     """Bring covariances under the family's constraint; the first log determinant is NaN where that is impossible."""
     cdef Layout layout = family.covariance_layout
     cdef Py_ssize_t K = family.K, d = family.d, k
+    cdef bint solved
     if not is_constrained(family):
         return
     for k in range(K):
         room[k] = divisor(&family.objective, out.weights[k])
-    if constrain(family.constraint, K, d, family.n_factors, family.ridge, &family.objective.factor_noise, room,
-                 previous, out.covariances, room + K):
+    if family.max_ratio < INFINITY:
+        solved = limit_ratio(layout, K, d, family.max_ratio, room, out.covariances, room + K)
+    else:
+        solved = constrain(family.constraint, K, d, family.n_factors, family.ridge, &family.objective.factor_noise,
+                           room, previous, out.covariances, room + K)
+    if solved:
         whiten(layout, n_matrices(layout, K), d, out.covariances, out.whiteners, out.log_determinants)
     else:
         out.log_determinants[0] = NAN

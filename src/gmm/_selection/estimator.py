@@ -70,6 +70,8 @@ class GaussianMixtureSearch(Estimator):
         What NaN is; "em" integrates missing values out, as in `GaussianMixture`.
     means_init, precisions_init, fixed
         Known components, the first of every cell; see `select`.
+    max_ratio : float, default=None
+        As in `GaussianMixture`; "all" are then "full", "diag" and "spherical".
 
     Attributes
     ----------
@@ -138,6 +140,7 @@ class GaussianMixtureSearch(Estimator):
     means_init: ArrayLike | None = None
     precisions_init: ArrayLike | None = None
     fixed: Mapping[str, bool | ArrayLike] | None = None
+    max_ratio: float | None = None
 
     def fit(
         self,

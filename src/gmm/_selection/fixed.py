@@ -83,6 +83,8 @@ def fixed_components(
         return None
     if fixed.weights.any():
         raise refusal("fixed weights", "select")
+    if fixed.covariances.any() and template.max_ratio is not None:
+        raise refusal("fixed covariances", "max_ratio")
     if standardize:
         raise refusal("fixed parameters", "standardize")
     values = {"means": means_init, "precisions": template.precisions_init}

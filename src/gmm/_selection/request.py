@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from math import inf
@@ -25,10 +25,14 @@ from gmm._selection.engine import Key
 from gmm._selection.fixed import FixedComponents
 from gmm._selection.held_out import check_folds
 from gmm._text.lists import suggestion
+from gmm._validation.combinations import refusal
+from gmm._validation.given import check_ridge
 from gmm._validation.parameters import check_parameters
+from gmm._validation.ratio import check_max_ratio
 from gmm._validation.scalars import is_real
 from gmm._values.covariance import (
     COVARIANCE_TYPES,
+    LIMITED,
     OF_FACTORS,
     OF_ONE_FEATURE,
     PARSIMONIOUS,
@@ -107,7 +111,8 @@ class Request:
         """Return how a cell is fitted; its prior is completed by these rows, on so many threads."""
         (K, model), template = key, self.template
         prior = prior_of(template.prior, model, K, rows, n_threads)
-        objective = Objective(model, template.reg_covar, prior, self.noise)
+        max_ratio = check_max_ratio(template.max_ratio, model, K)
+        objective = Objective(model, template.reg_covar, prior, self.noise, max_ratio=max_ratio)
         if self.fixed is not None:
             objective = objective.around(self.fixed.anchor(K, model))
         settings, tol = settings_of(template, objective, StartSettings(method=str(template.init_params))), self.tol
@@ -199,11 +204,16 @@ def _whole_numbers(values: int | Iterable[int], name: str) -> list[int]:
 
 
 def requested_types(
-    covariance_type: str | Iterable[str], n_features: int, n_factors: int | Iterable[int] | None = None
+    covariance_type: str | Iterable[str],
+    n_features: int,
+    n_factors: int | Iterable[int] | None = None,
+    *,
+    limited: bool = False,
 ) -> list[str]:
     """Return the covariance types as a list of names without duplicates.
 
-    "all" is every model of so many features; "factor" and "ppca" stand for a model with each number of factors.
+    "all" is every model of so many features, or each that may be `limited` by a ratio of eigenvalues; "factor" and
+    "ppca" stand for a model with each number of factors.
 
     Raises
     ------
@@ -213,7 +223,7 @@ def requested_types(
     numbers = isinstance(covariance_type, memoryview) or getattr(covariance_type, "ndim", 1) == 0
     if numbers or not isinstance(covariance_type, Iterable):
         raise TypeError(f'expected covariance types by name, or "all", got {covariance_type!r}')
-    every = OF_ONE_FEATURE if n_features == 1 else PARSIMONIOUS
+    every = LIMITED if limited else OF_ONE_FEATURE if n_features == 1 else PARSIMONIOUS
     asked: Iterable[Any] = [covariance_type] if isinstance(covariance_type, str) else covariance_type
     parts = ((every if isinstance(name, str) and name == "all" else (name,)) for name in asked)
     names: list[str] = list(chain.from_iterable(parts))
@@ -233,13 +243,26 @@ def _of_factors(names: list[str], n_factors: int | Iterable[int]) -> list[str]:
     return model_names(names, numbers)
 
 
-def check_fewest(n_components: int, source: Source, n_splits: int | None) -> None:
-    """Raise a ValueError if there are too few rows for the smallest number of components, also without a fold."""
-    if source.n_used < n_components:
+def check_cells(
+    template: GaussianMixture,
+    counts: Sequence[int],
+    types: Sequence[str],
+    source: Source,
+    *,
+    standardize: bool,
+    n_splits: int | None,
+) -> None:
+    """Raise a ValueError if rows are too few, in all or without a fold, or a cell does not go with ridge or limit."""
+    fewest = min(counts)
+    if source.n_used < fewest:
         weighted = " with a positive weight" if source.n_used < source.n_rows else ""
         raise ValueError(
-            f"{n_components:,} components need at least {n_components:,} rows; the table has "
-            f"{source.n_used:,}{weighted}"
+            f"{fewest:,} components need at least {fewest:,} rows; the table has {source.n_used:,}{weighted}"
         )
     if n_splits is not None:
-        check_folds(source.n_used, n_splits, n_components)
+        check_folds(source.n_used, n_splits, fewest)
+    check_ridge(template.reg_covar, source.survey.weight)
+    for name in types:
+        check_max_ratio(template.max_ratio, covariance_model(name), max(counts))
+    if template.max_ratio is not None and standardize:
+        raise refusal("max_ratio", "standardize")

@@ -36,6 +36,7 @@ from gmm._selection.held_out import check_folds, dealt
 from gmm._selection.request import SINGLE_FIT_ONLY
 from gmm._validation.combinations import refusal
 from gmm._validation.parameters import check_callback, check_random_state
+from gmm._validation.ratio import check_max_ratio
 from gmm._validation.rows import check_enough_rows
 from gmm._validation.scalars import check_whole, is_whole
 from gmm._values.covariance import DEFAULT_COVARIANCE_TYPE, with_factors
@@ -481,7 +482,8 @@ class _Fits:
         """Return a start of K + 1 components: the best of short runs that each split one component of `null`."""
         parameters = fitted_parameters(null)
         source = IncompleteSource.of(ArraySource(rows)) if np.isnan(rows).any() else ArraySource(rows)
-        objective = Objective(parameters.model, null.reg_covar).beside(parameters)
+        max_ratio = check_max_ratio(null.max_ratio, parameters.model, self.n_components + 1)
+        objective = Objective(parameters.model, null.reg_covar, max_ratio=max_ratio).beside(parameters)
         problem = Problem(source, objective, self.parameters["n_threads"])
         with problem.e_step() as e_step:
             statistics = e_step(parameters.whitened())

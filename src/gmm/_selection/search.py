@@ -40,7 +40,7 @@ from gmm._selection.held_out import Name, deviances
 from gmm._selection.keeping import search_file
 from gmm._selection.request import (
     Request,
-    check_fewest,
+    check_cells,
     checked_limit,
     requested_components,
     requested_types,
@@ -49,7 +49,6 @@ from gmm._selection.request import (
 from gmm._selection.standard import in_units, note_on_shrinkage, notes_on_columns, restored, warn_of_constants
 from gmm._selection.status import FAILED, MORE_THAN_ROWS, NOT_TRIED, status_of
 from gmm._selection.table import Entry, Progress, Selection
-from gmm._validation.given import check_ridge
 from gmm._validation.noise import check_noise
 from gmm._validation.parameters import check_callback
 from gmm._values.covariance import CovarianceModel, covariance_model
@@ -153,8 +152,9 @@ def select(
     **parameters
         Further parameters of `GaussianMixture`, used for all cells: ``reg_covar``, ``init_params`` (a name),
         ``acceleration``, ``prior``, ``noise``, ``missing``, ``refine="split-merge"`` to refine every cell at last,
-        ``tol`` and ``max_iter``. The defaults here are ``tol=None``, which is 1e-5, reduced on large tables so that
-        criteria are accurate to about 0.05, and ``max_iter=1000``. ``fixed={"means": True}`` fixes the m rows of
+        ``tol``, ``max_iter`` and ``max_ratio``, with which "all" are "full", "diag" and "spherical". The defaults here
+        are ``tol=None``, which is 1e-5, reduced on large tables so that criteria are accurate to about 0.05, and
+        ``max_iter=1000``. ``fixed={"means": True}`` fixes the m rows of
         ``means_init`` as means of the first m components of every cell, and the search is over how many others there
         are, from none on: classes that are known beside new ones. ``fixed={"means": True, "covariances": True}`` fixes
         as well the ``precisions_init`` of these m, in the shape of `covariance_type`, "full", "diag" or "spherical"
@@ -198,12 +198,12 @@ def select(
     template = template_of(parameters | {"n_init": n_init, "n_threads": n_threads, "random_state": random_state})
     seed = common_seed(random_state)
     opened, features = as_source_to_fit(X, sample_weight, estimator=select.__name__, missing=template.missing)
-    types = requested_types(covariance_type, opened.n_features, n_factors)
+    types = requested_types(covariance_type, opened.n_features, n_factors, limited=template.max_ratio is not None)
     models = [covariance_model(name) for name in types]
     _warn_of_columns(opened, features, models)
     opened = completed(opened.informative, models, template.reg_covar, n_threads)
-    check_fewest(min(counts), opened, n_splits if criterion == criteria.HELD_OUT else None)
-    check_ridge(template.reg_covar, opened.survey.weight)
+    folds = n_splits if criterion == criteria.HELD_OUT else None
+    check_cells(template, counts, types, opened, standardize=standardize, n_splits=folds)
     noise = check_noise(template.noise, opened.n_features, partial(box_of, opened))
     fixed = fixed_components(template, counts, types, opened.n_features, standardize=standardize)
     opened, noise, units = in_units(opened, noise, standardize=standardize)

@@ -233,6 +233,8 @@ def standard_errors(
     if method == "information":
         if model.prior is not None:
             raise refusal("a prior", "method='information'")
+        if model.max_ratio is not None:
+            raise refusal("max_ratio", "method='information'")
         if mixture.fixed:
             raise refusal("fixed parameters", "method='information'")
         variances = variances_by_information(mixture.whole(), labelled, model.reg_covar, model.n_threads)

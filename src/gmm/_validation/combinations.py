@@ -102,6 +102,18 @@ EXCLUSIONS = (
         "fixed values are in the units of the rows",
         "divide the columns and the fixed values by the standard deviations first",
     ),
+    Exclusion(
+        "fixed covariances",
+        "max_ratio",
+        "the limit is of all covariances together",
+        "fix weights or means, or leave max_ratio out",
+    ),
+    Exclusion(
+        "max_ratio",
+        "standardize",
+        "the limit is of variances in the units of the rows",
+        "divide the columns by their standard deviations first",
+    ),
     # What a fitted mixture is used for.
     Exclusion(
         "noise",
@@ -164,6 +176,12 @@ EXCLUSIONS = (
         "use another method",
     ),
     Exclusion(
+        "max_ratio",
+        "method='information'",
+        "where the limit holds, the likelihood still rises beyond it",
+        "use another method",
+    ),
+    Exclusion(
         "a prior",
         "bootstrap_lrt",
         "the test compares maxima of the likelihood",
@@ -202,14 +220,14 @@ EXCLUSIONS = (
     ),
     *_each_with(
         "BayesianGaussianMixture",
-        *("prior", "refine", "standardize"),
+        *("prior", "refine", "standardize", "max_ratio"),
         reason="it has priors of its own, in the units of the rows, and moves by the evidence",
         instead="leave it out",
     ),
     *_each_with(
         "MixtureClassifier",
         *("BayesianGaussianMixture", "another criterion than BIC", "noise", "refine", "rows beyond memory"),
-        *("checkpoint", "time_limit", "predict_from", "--label-column", "--report", "--plot"),
+        *("max_ratio", "checkpoint", "time_limit", "predict_from", "--label-column", "--report", "--plot"),
         reason="it fits a mixture to the rows of each class in memory, which BIC chooses, and compares the classes",
         instead="leave it out, or fit one mixture to all rows",
     ),

@@ -103,6 +103,7 @@ _POSITIVE = Requirement(("a float in the range (0.0, inf)",), lambda value: _is_
 _SHARE = Requirement(
     ("a float in the range (0.0, 1.0)",), lambda value: _is_nonnegative_finite(value) and 0 < value < 1
 )
+_RATIO = Requirement(("a float in the range [1.0, inf]",), lambda value: is_real(value) and bool(value >= 1))
 _SEED = _an_int(0, 2**32 - 1) | _an_instance(np.random.RandomState) | _an_instance(np.random.Generator) | _NONE
 
 _REQUIREMENTS: Mapping[str, Requirement] = {
@@ -132,6 +133,7 @@ _REQUIREMENTS: Mapping[str, Requirement] = {
     "noise": _BOOLEAN | _ARRAY | _SHARE,
     "missing": _a_str_among(("error", "em")),
     "fixed": Requirement(("a mapping of names to masks",), lambda value: isinstance(value, Mapping)) | _NONE,
+    "max_ratio": _RATIO | _NONE,
     "prior": _a_str_among(("conjugate",)) | _an_instance(NormalInverseWishart) | _NONE,
 }
 

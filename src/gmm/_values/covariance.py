@@ -300,6 +300,7 @@ _REGISTRY = (
 )
 
 PARSIMONIOUS = tuple(model.name for model in _REGISTRY)
+LIMITED = tuple(model.type_name for model in _REGISTRY if not model.joint)  # by a ratio of eigenvalues
 CLASSIC = ("full", "tied", "diag", "spherical")
 OF_ONE_FEATURE = (COMMON, _OWN)  # mclust's names where only volumes are left
 COVARIANCE_TYPES = (*CLASSIC, *PARSIMONIOUS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from math import inf
 
 import numpy as np
 
@@ -45,6 +46,8 @@ class Objective:
         Parameters of the mixture that a run begins with which stay; the others climb by EM alone.
     anchor : MixtureParameters, optional
         Has the fixed parameters of every run, whatever it begins with.
+    max_ratio : float
+        Of the largest eigenvalue of all covariances to the smallest one; ∞ for no limit.
     """
 
     model: CovarianceModel
@@ -53,6 +56,7 @@ class Objective:
     noise: Noise = NO_NOISE
     fixed: Fixed = NOTHING_FIXED
     anchor: MixtureParameters | None = None
+    max_ratio: float = inf
     _latest: dict[tuple[object, ...], MixtureFamily] = field(default_factory=dict, init=False, repr=False)
 
     @property
@@ -96,6 +100,7 @@ class Objective:
                 log_noise=self.noise.log_density,
                 owners=classes.owner_codes(K),
                 n_factors=model.n_factors,
+                max_ratio=self.max_ratio,
             )
             self._latest.clear()  # of blocks of rows, each has its own weight
             self._latest[key] = family
@@ -107,10 +112,21 @@ class Objective:
 
     def adopted(self, parameters: MixtureParameters, weight: float) -> MixtureParameters:
         """Return a mixture as one of this objective and of rows of this weight; it may be of another fit."""
-        parameters = self.prior.adopted(parameters, weight)
+        parameters = self._within_limit(self.prior.adopted(parameters, weight))
         if self.anchor is not None:
             return restored(self.fixed, parameters, self.anchor)
         return parameters if parameters.fixed.equals(self.fixed) else parameters.with_other(fixed=self.fixed)
+
+    def _within_limit(self, parameters: MixtureParameters) -> MixtureParameters:
+        """Return a mixture whose covariances are within the limit: as they are, if they break it by rounding alone."""
+        if self.max_ratio == inf:
+            return parameters
+        before, d = np.ravel(parameters.covariances), parameters.n_features
+        counts = np.maximum(parameters.weights, _EPS)
+        within, _ = mstep.of_limited_ratio(self.model.layout.code, before, counts, d, self.max_ratio)
+        if np.abs(within - before).max() <= 8 * d * _EPS * np.abs(before).max():
+            return parameters
+        return replace(parameters, covariances=within.reshape(parameters.covariances.shape))
 
     def update(
         self,
@@ -162,12 +178,12 @@ class Objective:
             None if before is None else np.ravel(before),
         )
         spread(update.covariances, update.n_covariances, family.work)
-        if self.model.constraint:
+        if self.model.constraint or self.max_ratio < inf:
             spread(update.constrain, 1, family.work)
         estimate, failed = update.finish()
         if failed < 0:
             return self.mixture(estimate, weight)
-        if self.prior or not self.model.stored_whole:
+        if self.prior or self.max_ratio < inf or not self.model.stored_whole:
             raise SingularMatrixError(failed)
         counts = positive_counts(statistics)
         free = self.model.layout.per_count(statistics.scatter, counts)

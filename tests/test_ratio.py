@@ -1,0 +1,365 @@
+"""A limit on the ratio of eigenvalues: its update against a scalar minimiser, and the laws of fits under it."""
+
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from scipy.optimize import minimize
+from scipy.special import softmax
+from scipy.stats import ortho_group
+
+import gmm
+import reference
+from gmm import GaussianMixture
+from gmm._kernel import mstep
+from gmm._values.covariance import LIMITED, covariance_model
+
+few = settings(max_examples=settings.default.max_examples // 2)
+every_type = pytest.mark.parametrize("covariance_type", LIMITED)
+sizes = {"K": st.integers(1, 4), "d": st.integers(1, 12), "seed": st.integers(0, 2**16)}
+ratios = st.sampled_from([1.0, 1.5, 10.0, 50.0, 1e6])
+
+pytestmark = pytest.mark.filterwarnings("ignore::gmm.ConvergenceWarning")
+
+
+def free_covariances(covariance_type, K, d, seed, *, rank=None):
+    """Free covariances (K, d, d) of the type, of volumes over six decades, and uneven counts."""
+    rng = np.random.default_rng(seed)
+    rows = rng.normal(size=(K, d + 3 if rank is None else rank, d)) * 10 ** rng.uniform(-3, 3, (K, 1, 1))
+    matrices = rows.transpose(0, 2, 1) @ rows
+    kept = covariance_model(covariance_type).layout.reduced(matrices, covariance_model("full").layout, d)
+    return reference.dense(kept, covariance_type, K, d), rng.dirichlet(np.ones(K)) * 100 + 0.01
+
+
+def within(covariance_type, free, counts, max_ratio):
+    """The compiled update, (K, d, d)."""
+    K, d = free.shape[:2]
+    layout = covariance_model(covariance_type).layout
+    stored = np.ravel(layout.reduced(free, covariance_model("full").layout, d))
+    values, solved = mstep.of_limited_ratio(layout.code, np.ascontiguousarray(stored), counts, d, max_ratio)
+    assert solved
+    return reference.dense(values.reshape(layout.shape(K, d)), covariance_type, K, d)
+
+
+def cost(covariances, free, counts):
+    return -2 * reference.constraint_objective(covariances, free, counts) / counts.sum()
+
+
+def eigenvalues(mixture):
+    dense = reference.dense(mixture.covariances_, mixture.covariance_type, *mixture.means_.shape)
+    return np.linalg.eigvalsh(dense)
+
+
+def ratio_of(mixture):
+    values = eigenvalues(mixture)
+    return values.max() / values.min()
+
+
+def table(seed, n=200, d=3):
+    """Rows of three groups, one of them thin and one of five rows, with weights."""
+    rng = np.random.default_rng(seed)
+    spread = 10 ** rng.uniform(-1.5, 0.5, (3, d))
+    group = rng.choice(3, n, p=[0.6, 0.375, 0.025])
+    rows = 3 * rng.normal(size=(3, d))[group] + spread[group] * rng.normal(size=(n, d))
+    return rows, rng.uniform(0.2, 2, n)
+
+
+def start(covariance_type, seed, K, d, decades=3.0):
+    """A start far outside of any limit."""
+    rng = np.random.default_rng(seed)
+    precisions = 10 ** rng.uniform(-decades, decades, (K, d))
+    shape = {"full": lambda: precisions[:, :, None] * np.eye(d), "diag": lambda: precisions}
+    precisions = shape.get(covariance_type, lambda: precisions[:, 0])()
+    return {"weights_init": np.full(K, 1 / K), "means_init": rng.normal(size=(K, d)), "precisions_init": precisions}
+
+
+# --- The update -------------------------------------------------------------------------------------
+
+
+@every_type
+@given(**sizes, max_ratio=ratios)
+def test_the_update_is_that_of_a_scalar_minimiser(covariance_type, K, d, seed, max_ratio):
+    free, counts = free_covariances(covariance_type, K, d, seed)
+    got = within(covariance_type, free, counts, max_ratio)
+    expected = reference.within_ratio(free, counts, max_ratio)
+    assert cost(got, free, counts) <= cost(expected, free, counts) + 1e-9
+    np.testing.assert_allclose(got, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+
+
+@every_type
+@given(**sizes, max_ratio=ratios)
+def test_the_ratio_holds_to_rounding_and_matrices_within_it_keep_their_bits(covariance_type, K, d, seed, max_ratio):
+    free, counts = free_covariances(covariance_type, K, d, seed)
+    got = within(covariance_type, free, counts, max_ratio)
+    values = np.linalg.eigvalsh(got)
+    assert values.max() <= max_ratio * values.min() * (1 + 1e-12 * d * max_ratio)
+    before = np.linalg.eigvalsh(free)
+    inner = (before.min(1) > values.min() * (1 + 1e-9)) & (before.max(1) < values.max() * (1 - 1e-9))
+    np.testing.assert_array_equal(got[inner], free[inner])
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "diag"])
+@few
+@given(**sizes, max_ratio=ratios)
+def test_no_other_covariances_within_the_ratio_cost_less(covariance_type, K, d, seed, max_ratio):
+    """Neither other axes, which the update never tries, nor other eigenvalues."""
+    free, counts = free_covariances(covariance_type, K, d, seed)
+    best = within(covariance_type, free, counts, max_ratio)
+    least, rng = cost(best, free, counts), np.random.default_rng(seed)
+    values, axes = np.linalg.eigh(best)
+    for size in (0.5, 0.01):
+        moved = values * np.exp(size * rng.normal(size=values.shape))
+        least_of_all = moved.min() * np.exp(size * rng.normal())
+        moved = np.clip(moved, least_of_all, max_ratio * least_of_all)
+        turned = axes
+        if covariance_type == "full" and d > 1:
+            skew = size * rng.normal(size=axes.shape)
+            turned = axes @ np.linalg.qr(np.eye(d) + skew - skew.transpose(0, 2, 1))[0]
+        other = (turned * moved[:, None]) @ turned.transpose(0, 2, 1)
+        assert cost(other, free, counts) >= least - 1e-9 * (1 + abs(least))
+
+
+@every_type
+@given(K=st.integers(2, 4), d=st.integers(2, 6), seed=st.integers(0, 2**16))
+def test_singular_covariances_become_definite(covariance_type, K, d, seed):
+    free, counts = free_covariances(covariance_type, K, d, seed, rank=1)
+    free[0] = 0
+    values = np.linalg.eigvalsh(within(covariance_type, free, counts, 50.0))
+    assert values.min() > 0
+    assert values.max() <= 50 * values.min() * (1 + 1e-9)
+
+
+def test_a_limit_needs_free_covariances():
+    with pytest.raises(ValueError, match=r"at least 1, got 0\.5"):
+        mstep.MixtureFamily(0, 0, 2, 2, 0.0, max_ratio=0.5)
+    with pytest.raises(ValueError, match="free covariances of 2 components"):
+        mstep.MixtureFamily(covariance_model("EEV").layout.code, 8, 2, 2, 0.0, max_ratio=9.0)
+    with pytest.raises(ValueError, match="expected covariances of length 8"):
+        mstep.of_limited_ratio(0, np.ones(3), np.ones(2), 2, 9.0)
+
+
+# --- Fits -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("reg_covar", [0.0, 0.01])
+@every_type
+def test_each_pass_is_the_textbooks(covariance_type, reg_covar, weighted):
+    X, weight = table(1)
+    weight = weight if weighted else np.ones(len(X))
+    how = start(covariance_type, 1, 3, 3, decades=1.5)
+    layout = covariance_model(covariance_type).layout
+    first = reference.dense(layout.inverse(how["precisions_init"], 3), covariance_type, 3, 3)
+    first = how["weights_init"], how["means_init"], reference.within_ratio(first, how["weights_init"], 20)
+    bounds, path = reference.em(X, first, covariance_type, 10, weight=weight, reg_covar=reg_covar, max_ratio=20)
+    got = GaussianMixture(
+        3,
+        covariance_type=covariance_type,
+        tol=0,
+        max_iter=10,
+        reg_covar=reg_covar,
+        acceleration=None,
+        max_ratio=20,
+        **how,
+    ).fit(X, sample_weight=weight)
+    np.testing.assert_allclose(got.lower_bounds_, bounds, rtol=1e-6)
+    dense = reference.dense(got.covariances_, covariance_type, 3, 3)
+    np.testing.assert_allclose(dense, path[-1][2], rtol=0, atol=1e-5 * np.abs(dense).max())
+
+
+@pytest.mark.parametrize("acceleration", ["auto", None])
+@every_type
+@few
+@given(seed=st.integers(0, 2**16), K=st.integers(1, 5), max_ratio=st.sampled_from([1.0, 4.0, 50.0, 1000.0]))
+def test_no_pass_lowers_the_likelihood(covariance_type, acceleration, seed, K, max_ratio):
+    """The start is brought within the limit first: else the first pass measures what no update reaches."""
+    X, weight = table(seed, n=60)
+    how = {"covariance_type": covariance_type, "reg_covar": 0, "tol": 1e-9, "max_iter": 60, "max_ratio": max_ratio}
+    mixture = GaussianMixture(K, acceleration=acceleration, **how, **start(covariance_type, seed, K, 3))
+    with warnings.catch_warnings(record=True) as noted:
+        mixture.fit(X, sample_weight=weight)
+    assume(not any("lost all rows" in str(each.message) for each in noted))  # a new place lowers it
+    bounds = np.array(mixture.lower_bounds_)
+    assert (np.diff(bounds) >= -1e-10 * (1 + np.abs(bounds[1:]))).all()
+    assert ratio_of(mixture) <= max_ratio * (1 + 1e-9)
+    assert mixture.lower_bound_ == pytest.approx(mixture.score(X, sample_weight=weight), abs=1e-9)
+
+
+@every_type
+def test_an_infinite_ratio_is_none(covariance_type):
+    X, weight = table(3)
+    for how in ({}, {"acceleration": None}, {"refine": "split-merge"}):
+        none, infinite = (
+            GaussianMixture(3, covariance_type=covariance_type, random_state=0, max_ratio=max_ratio, **how).fit(
+                X, sample_weight=weight
+            )
+            for max_ratio in (None, np.inf)
+        )
+        np.testing.assert_array_equal(none.covariances_, infinite.covariances_)
+        assert none.lower_bounds_ == infinite.lower_bounds_
+
+
+@every_type
+def test_a_ratio_beyond_the_fits_own_changes_no_bit(covariance_type):
+    X, weight = table(3)
+    free = GaussianMixture(2, covariance_type=covariance_type, random_state=0, tol=1e-9).fit(X, sample_weight=weight)
+    loose = GaussianMixture(2, covariance_type=covariance_type, random_state=0, tol=1e-9, max_ratio=1e12)
+    np.testing.assert_array_equal(free.covariances_, loose.fit(X, sample_weight=weight).covariances_)
+
+
+@pytest.mark.parametrize("acceleration", ["auto", None])
+@every_type
+def test_shifts_scales_rotations_and_orders_move_the_mixture_along(covariance_type, acceleration):
+    X, weight = table(5)
+    rng = np.random.default_rng(0)
+    how = {
+        "covariance_type": covariance_type,
+        "reg_covar": 0,
+        "max_ratio": 9,
+        "tol": 1e-8,
+        "acceleration": acceleration,
+    }
+    r = rng.dirichlet(np.ones(3), size=len(X))
+    expected = GaussianMixture(3, init_params=r, max_iter=500, **how).fit(X, sample_weight=weight)
+    axes = ortho_group.rvs(3, random_state=1) if covariance_type != "diag" else np.eye(3)[[2, 0, 1]]
+    order = rng.permutation(len(X))
+    got = GaussianMixture(3, init_params=r[order][:, [2, 0, 1]], max_iter=500, **how)
+    got.fit(7 + 0.5 * X[order] @ axes, sample_weight=weight[order])
+    np.testing.assert_allclose(got.means_, (7 + 0.5 * expected.means_ @ axes)[[2, 0, 1]], rtol=0, atol=1e-4)
+    np.testing.assert_allclose(got.lower_bound_, expected.lower_bound_ - 3 * np.log(0.5), rtol=1e-7)
+    np.testing.assert_allclose(eigenvalues(got), 0.25 * eigenvalues(expected)[[2, 0, 1]], rtol=1e-3)
+
+
+def test_both_solvers_end_at_one_maximum():
+    X, weight = table(8)
+    how = {"covariance_type": "full", "reg_covar": 0, "max_ratio": 5, "tol": 1e-10, "max_iter": 5000}
+    how |= {"init_params": np.random.default_rng(2).dirichlet(np.ones(2), size=len(X))}
+    ends = [GaussianMixture(2, acceleration=solver, **how).fit(X, sample_weight=weight) for solver in ("auto", None)]
+    assert ends[0].lower_bound_ == pytest.approx(ends[1].lower_bound_, abs=1e-7)
+    np.testing.assert_allclose(ends[0].covariances_, ends[1].covariances_, rtol=1e-3, atol=1e-4)
+
+
+def within_by_numbers(values, K, d, max_ratio):
+    """Any numbers as weights, means and covariances (K, 2, 2) within the limit: twice as many as it takes."""
+    parts = np.split(values, np.cumsum([K, K * d, K * d, K]))
+    logits, means, sizes, angles, least = parts
+    share = 1 / (1 + np.exp(-sizes.reshape(K, d)))
+    eigenvalues = np.exp(least + share * np.log(max_ratio))
+    axes = np.array([[[np.cos(a), -np.sin(a)], [np.sin(a), np.cos(a)]] for a in angles])
+    return softmax(logits), means.reshape(K, d), (axes * eigenvalues[:, None]) @ axes.transpose(0, 2, 1)
+
+
+@pytest.mark.parametrize("max_ratio", [2.0, 20.0])
+def test_the_best_of_many_starts_is_that_of_a_direct_search(max_ratio):
+    """Over all mixtures within the limit, written by free numbers, from starts of its own."""
+    K, d, rng = 2, 2, np.random.default_rng(0)
+    X = np.concatenate([rng.normal(size=(15, 2)) * [1, 0.05], rng.normal(size=(12, 2)) * 0.4 + [2, 1]])
+
+    def cost(values):
+        return -reference.mean_log_likelihood(X, within_by_numbers(values, K, d, max_ratio))
+
+    found = []
+    for _ in range(5):
+        places = X[rng.choice(len(X), K, replace=False)].ravel()
+        begin = np.concatenate([np.zeros(K), places, rng.normal(size=K * d), rng.uniform(0, np.pi, K), [-2.0]])
+        found.append(-minimize(cost, begin, options={"gtol": 1e-8, "maxiter": 2000}).fun)
+    fits = GaussianMixture(K, max_ratio=max_ratio, reg_covar=0, tol=1e-12, max_iter=5000, n_init=20, random_state=0)
+    assert fits.fit(X).lower_bound_ == pytest.approx(max(found), abs=2e-6)
+
+
+def test_rows_on_a_line_and_equal_rows_have_a_fit_without_a_ridge():
+    X = np.column_stack([np.repeat(np.arange(30.0), 2), np.zeros(60)])
+    mixture = GaussianMixture(3, reg_covar=0, max_ratio=50, random_state=0).fit(X)
+    assert ratio_of(mixture) <= 50 * (1 + 1e-9)
+    with pytest.raises(ValueError, match=r"ill-defined|singular"):
+        GaussianMixture(2, reg_covar=0, max_ratio=50, random_state=0).fit(np.ones((20, 2)))
+
+
+def test_a_component_without_rows_keeps_a_covariance_within_the_limit():
+    X, _ = table(4)
+    far = {"means_init": [[0, 0, 0], [1e6, 0, 0]], "weights_init": [0.5, 0.5], "precisions_init": [np.eye(3)] * 2}
+    mixture = GaussianMixture(2, reg_covar=0, max_ratio=10, fixed={"means": True}, **far).fit(X)
+    assert ratio_of(mixture) <= 10 * (1 + 1e-9)
+
+
+# --- Everywhere else ----------------------------------------------------------------------------------
+
+
+def test_one_component_of_any_layout_may_be_limited():
+    X, _ = table(2)
+    full, tied = (GaussianMixture(1, covariance_type=name, max_ratio=3).fit(X) for name in ("full", "tied"))
+    np.testing.assert_allclose(full.covariances_[0], tied.covariances_, rtol=1e-12)
+
+
+@pytest.mark.parametrize("covariance_type", ["tied", "EEV", "VEI", "factor2", "ppca1"])
+def test_other_models_are_refused_by_name(covariance_type):
+    with pytest.raises(ValueError, match=r"max_ratio: expected .*'full'.*got '" + covariance_type):
+        GaussianMixture(2, covariance_type=covariance_type, max_ratio=50).fit(table(2)[0])
+
+
+@pytest.mark.parametrize("max_ratio", [0.5, -1, np.nan, "50", True])
+def test_a_ratio_is_a_number_of_at_least_one(max_ratio):
+    with pytest.raises((ValueError, TypeError), match="'max_ratio' parameter of GaussianMixture must be a float in"):
+        GaussianMixture(2, max_ratio=max_ratio).fit(table(2)[0])
+
+
+def test_a_warm_start_begins_within_a_new_limit_and_goes_on_under_the_old_one():
+    X, _ = table(6)
+    mixture = GaussianMixture(3, reg_covar=0, random_state=0, warm_start=True, tol=1e-6, max_iter=200).fit(X)
+    assert ratio_of(mixture) > 30
+    mixture.set_params(max_ratio=30).fit(X)
+    assert ratio_of(mixture) <= 30 * (1 + 1e-9)
+    assert (np.diff(mixture.lower_bounds_) >= -1e-10).all()
+    before = mixture.lower_bound_
+    assert mixture.fit(X).lower_bound_ == pytest.approx(before, abs=1e-6)
+    assert mixture.n_iter_ <= 5
+
+
+def test_a_stream_stays_within_the_limit():
+    X, _ = table(6, n=900)
+    mixture = GaussianMixture(3, reg_covar=0, random_state=0, max_ratio=8)
+    for block in np.split(X, 9):
+        mixture.partial_fit(block)
+        assert ratio_of(mixture) <= 8 * (1 + 1e-9)
+    with pytest.raises(ValueError, match="max_ratio that it began with"):
+        mixture.set_params(max_ratio=9).partial_fit(X)
+
+
+def test_a_step_by_hand_is_within_the_limit():
+    X, _ = table(6)
+    mixture = GaussianMixture(3, random_state=0, max_ratio=8).fit(X)
+    assert ratio_of(gmm.em.m_step(mixture, gmm.em.e_step(mixture, X))) <= 8 * (1 + 1e-9)
+
+
+def test_a_search_is_over_the_models_that_may_be_limited(tmp_path):
+    X, _ = table(7)
+    search = gmm.select(X, range(1, 5), max_ratio=12, reg_covar=0, random_state=0)
+    assert set(search.covariance_type) == {"full", "diag", "spherical"}
+    for estimator in search.estimators:
+        assert estimator is None or ratio_of(estimator) <= 12 * (1 + 1e-9)
+    search.best.save(tmp_path / "model.gmm")
+    loaded = GaussianMixture.load(tmp_path / "model.gmm")
+    assert loaded.max_ratio == 12
+    assert "eigenvalue ratio at most 12" in str(loaded)
+    with pytest.raises(ValueError, match="max_ratio: expected a covariance_type"):
+        gmm.select(X, 2, ["full", "tied"], max_ratio=12)
+
+
+def test_a_saved_stream_goes_on_under_its_limit(tmp_path):
+    X, _ = table(6, n=600)
+    mixture = GaussianMixture(3, reg_covar=0, random_state=0, max_ratio=8).partial_fit(X[:300])
+    mixture.save(tmp_path / "model.gmm")
+    again = GaussianMixture.load(tmp_path / "model.gmm").partial_fit(X[300:])
+    np.testing.assert_array_equal(again.covariances_, mixture.partial_fit(X[300:]).covariances_)
+
+
+def test_a_table_with_gaps_and_noise_and_labels_and_a_prior():
+    X, weight = table(9)
+    X[np.arange(600).reshape(200, 3) % 11 == 0] = np.nan
+    for how in ({"prior": "conjugate"}, {"noise": True}):
+        mixture = GaussianMixture(2, max_ratio=6, missing="em", random_state=0, max_iter=300, **how)
+        mixture.fit(X, sample_weight=weight, labels=np.where(np.arange(200) % 5, -1, np.arange(200) % 2))
+        assert ratio_of(mixture) <= 6 * (1 + 1e-9)
+        assert (np.diff(mixture.lower_bounds_) >= -1e-9).all()
