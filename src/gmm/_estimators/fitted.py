@@ -23,7 +23,7 @@ from gmm._estimators.contract import (
     record_features,
 )
 from gmm._estimators.scorer import Scorer, log_evidence_of, place
-from gmm._estimators.summary import Summary
+from gmm._estimators.summary import SHRUNK, Summary
 from gmm._frozen_mixture import FrozenMixture
 from gmm._kernel.mstep import QuasiNewtonState
 from gmm._passes.results import Output
@@ -50,7 +50,6 @@ __all__ = [
 
 _Mixture = TypeVar("_Mixture", bound="FittedMixture")
 _DOUBLE: np.dtype[Any] = np.dtype(np.float64)
-_SHRUNK = "mean log posterior density (noise and means are shrunk: each component has few rows)"
 
 
 class Past(NamedTuple):
@@ -376,9 +375,8 @@ class FittedMixture(Estimator):
 
     def _summary(self) -> Summary:
         history, lower_bound = vars(self).get("history_"), vars(self).get("lower_bound_")
-        of_mixture = fitted_parameters(self), history, lower_bound, names_of_features(self)
-        objective = _SHRUNK if past_of(self).shrunk else self._bound_name
-        return Summary.of(*of_mixture, objective=objective, least=self.reg_covar)
+        names, what = names_of_features(self), SHRUNK if past_of(self).shrunk else self._bound_name
+        return Summary.of(fitted_parameters(self), history, lower_bound, names, objective=what, least=self.reg_covar)
 
     def _model(self) -> CovarianceModel:
         return model_of(self) if self._parameters is None else self._parameters.model.whole
