@@ -275,5 +275,5 @@ def test_moments_of_more_factors_than_columns_are_refused():
     plain = WhitenedMixture(SPHERICAL, np.zeros(K), np.zeros((K, D)), np.ones(K))
     origin = np.zeros(D)
     _em.Plan(plain, low_rank(D), origin, origin + 1, single=False)
-    with pytest.raises(ValueError, match=f"at most {D} factors, one a column, got {D + 1}"):
+    with pytest.raises(ValueError, match="at most one a column"):
         _em.Plan(plain, low_rank(D + 1), origin, origin + 1, single=False)

@@ -174,12 +174,10 @@ cdef class Plan:
         plan.n_all, plan.n_features, plan.layout, plan.moments = K, d, mixture.layout.code, self.moments.code
         if K < 1 or d < 1 or not is_layout(plan.layout) or not is_layout(plan.moments):
             raise ValueError(f"expected centres (K, d) and known layouts, got {(K, d)}, {plan.layout}, {plan.moments}")
-        if is_low_rank(plan.layout) and (
+        if n_factors(plan.moments) > max(d, n_factors(plan.layout)) or is_low_rank(plan.layout) and (
             axes is not None or is_low_rank(plan.moments) and plan.moments != plan.layout
         ):
-            raise ValueError("expected moments of as many factors as the mixture has, and no axes with factors")
-        if n_factors(plan.moments) > max(d, n_factors(plan.layout)):
-            raise ValueError(f"expected moments of at most {d} factors, one a column, got {n_factors(plan.moments)}")
+            raise ValueError("expected moments of the mixture's factors, or at most one a column, and no axes there")
         if given and (hard or rows_only or totals):
             raise ValueError("expected responsibilities to be given for moments alone, not for labels or rows")
         expect("log_offset", self.log_offset.shape[0], K)

@@ -25,7 +25,7 @@ from gmm._estimators.contract import (
 )
 from gmm._estimators.past import Past
 from gmm._estimators.scorer import Scorer, log_evidence_of, place
-from gmm._estimators.summary import Summary
+from gmm._estimators.summary import SHRUNK, Summary
 from gmm._passes.results import Output
 from gmm._passes.trace import Trace
 from gmm._persistence import describe, metadata_of
@@ -52,7 +52,6 @@ __all__ = [
 
 _Mixture = TypeVar("_Mixture", bound="FittedMixture")
 _DOUBLE: np.dtype[Any] = np.dtype(np.float64)
-_SHRUNK = "mean log posterior density (noise and means are shrunk: each component has few rows)"
 
 
 class FittedMixture(Estimator):
@@ -343,10 +342,9 @@ class FittedMixture(Estimator):
 
     def _summary(self) -> Summary:
         history, lower_bound = vars(self).get("history_"), vars(self).get("lower_bound_")
-        of_mixture = fitted_parameters(self), history, lower_bound, names_of_features(self)
-        objective = _SHRUNK if past_of(self).shrunk else self._bound_name
-        max_ratio = vars(self).get("max_ratio") or inf
-        return Summary.of(*of_mixture, objective=objective, least=self.reg_covar, max_ratio=max_ratio)
+        names, what = names_of_features(self), SHRUNK if past_of(self).shrunk else self._bound_name
+        how = {"objective": what, "least": self.reg_covar, "max_ratio": vars(self).get("max_ratio") or inf}
+        return Summary.of(fitted_parameters(self), history, lower_bound, names, **how)
 
     def _model(self) -> CovarianceModel:
         return model_of(self) if self._parameters is None else self._parameters.model.whole

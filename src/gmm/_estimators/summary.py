@@ -17,6 +17,8 @@ from gmm._values.covariance import FactorModel
 from gmm._values.parameters import MixtureParameters
 from gmm._values.variational import MixturePosterior
 
+# What is maximised where rows are few and no prior is given.
+SHRUNK = "mean log posterior density (noise and means are shrunk: each component has few rows)"
 _MAX_COMPONENTS = 12
 _MAX_FEATURES = 6
 _MEANING = "mean ± standard deviation"
