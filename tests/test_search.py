@@ -896,21 +896,3 @@ def test_a_search_with_a_prior_finds_what_a_fit_with_it_finds(covariance_type, d
     np.testing.assert_allclose(found.best.covariances_, alone.covariances_, rtol=1e-6)
     for criterion in CRITERIA:
         assert np.isfinite(getattr(found, criterion)).all() or criterion == "nec"
-
-
-def test_a_solution_that_is_found_again_is_not_new(monkeypatch):
-    """Others begin from what is new: of the passes of a search, up to a fifth followed from the last digits."""
-    X, solved, same = load_wine().data[:, :4], Cell.solved, []
-
-    def solved_twice(self, worker, starts, present=None):
-        end = solved(self, worker, starts, present)
-        lower = replace(
-            end, result=replace(end.result, lower_bound=end.lower_bound - 0.5 * self.settings.solver.tolerance)
-        )
-        same.append(end.is_degenerate or solved(self, worker, [end.result.statistics], lower) is lower)
-        return end
-
-    monkeypatch.setattr(Cell, "solved", solved_twice)
-    select(X, [2, 3], ["full", "diag", "VVE"], random_state=0)
-    assert len(same) > 6
-    assert all(same)

@@ -133,12 +133,12 @@ def _unscaled(
 
 def _on_ridge(parameters: MixtureParameters, ridge: float) -> NDArray[np.bool_]:
     """Tell which components have hardly more variance than the ridge where the rows have far more, (K,)."""
-    variances, layout, high = _column_variances(parameters), parameters.model.layout, _ON_RIDGE * ridge
-    least = variances.min(axis=1)
-    if layout is FULL:  # 1 / tr Σ_k⁻¹ bounds the eigenvalues, so that few have to be computed
-        least = 1 / (parameters.whiteners**2).reshape(len(variances), -1).sum(axis=1)
-    if layout is not TIED and (least > high).all():
-        return np.zeros(len(variances), dtype=bool)
+    layout, K, high = parameters.model.layout, parameters.n_components, _ON_RIDGE * ridge
+    if layout is not TIED:  # 1 / tr Σ_k⁻¹ bounds the eigenvalues, so that few have to be computed
+        least = 1 / np.square(parameters.whiteners).reshape(K, -1).sum(axis=1)
+        if (least > high).all():
+            return np.zeros(K, dtype=bool)
+    variances = _column_variances(parameters)
     within = parameters.weights @ variances + _of_noise(parameters)
     away = parameters.means - parameters.weights @ parameters.means / parameters.weights.sum()
     total = within + parameters.weights @ away**2

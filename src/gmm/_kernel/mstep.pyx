@@ -644,7 +644,7 @@ cdef class QuasiNewtonState:
         """
         cdef State* state = &self.state
         cdef Moments moments
-        cdef double[::1] room = copy_statistics(statistics, &state.family, &moments)
+        cdef double[::1] _room = copy_statistics(statistics, &state.family, &moments)
         cdef bint fails
         with nogil:
             fails = repair_empty and any_empty(&moments, state.family.K)
@@ -694,7 +694,7 @@ cdef class QuasiNewtonState:
         """
         cdef Moments moments
         cdef double[4] record
-        cdef double[::1] room = copy_statistics(statistics, &self.state.family, &moments)
+        cdef double[::1] _room = copy_statistics(statistics, &self.state.family, &moments)
         with nogil:
             take_pass(&self.state, &moments, rounding, repair_empty, record)
         return record[0], record[1], record[2], record[3] > 0

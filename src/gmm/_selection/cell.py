@@ -325,23 +325,19 @@ class Cell:
         return first_leg(problem, e_step, start, self.settings.solver, passes, self.callback, lead)
 
     def _finished(self, run: SolverRun, target: float) -> Solution | None:
-        """Return the end of a run, early if a component is degenerate or the bar far; None if not above `target`.
-
-        What is nearer than the tolerance of runs is the same solution, which would be new to cells that begin from it.
-        """
-        least = target + self.settings.solver.tolerance
+        """Return the end of a run, early if a component is degenerate or the bar far; None if below `target`."""
         while not run.ended and not self.time_is_up():
             if self._is_hopeless(run, target):
                 return None
             reason = self.bar and self.bar.reason_to_leave(run.passes, run.parameters.n_parameters)
             if reason:
-                return self._judged(run, reason) if run.lower_bound > least else None
+                return self._judged(run, reason) if run.lower_bound > target else None
             if len(run.passes) >= _CHECKED and self._has_few_rows(run.parameters):
                 judged = self._judged(run, _DEGENERATE)
                 if judged.is_degenerate:
                     return judged
             run.go(_LEG)
-        return self._judged(run) if run.lower_bound > least else None
+        return self._judged(run) if run.lower_bound > target else None
 
     def _judged(self, run: SolverRun, reason: str = _OUT_OF_TIME) -> Solution:
         """Return where a run stands; `reason` is the one to record if it could continue."""
