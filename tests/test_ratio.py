@@ -136,6 +136,8 @@ def test_a_limit_needs_free_covariances():
         mstep.MixtureFamily(0, 0, 2, 2, 0.0, max_ratio=0.5)
     with pytest.raises(ValueError, match="free covariances of 2 components"):
         mstep.MixtureFamily(covariance_model("EEV").layout.code, 8, 2, 2, 0.0, max_ratio=9.0)
+    with pytest.raises(ValueError, match="free covariances of 1 components"):
+        mstep.of_limited_ratio(covariance_model("full").layout.code + 6, np.ones(6), np.ones(1), 2, 9.0)
     with pytest.raises(ValueError, match="expected covariances of length 8"):
         mstep.of_limited_ratio(0, np.ones(3), np.ones(2), 2, 9.0)
 
