@@ -343,8 +343,9 @@ class FittedMixture(Estimator):
     def _summary(self) -> Summary:
         history, lower_bound = vars(self).get("history_"), vars(self).get("lower_bound_")
         names, what = names_of_features(self), SHRUNK if past_of(self).shrunk else self._bound_name
-        how = {"objective": what, "least": self.reg_covar, "max_ratio": vars(self).get("max_ratio") or inf}
-        return Summary.of(fitted_parameters(self), history, lower_bound, names, **how)
+        of_mixture, max_ratio = fitted_parameters(self), vars(self).get("max_ratio") or inf
+        of_fit = of_mixture, history, lower_bound, names
+        return Summary.of(*of_fit, objective=what, least=self.reg_covar, max_ratio=max_ratio)
 
     def _model(self) -> CovarianceModel:
         return model_of(self) if self._parameters is None else self._parameters.model.whole
