@@ -87,8 +87,8 @@ ROOMS = {
     """,
     "_blas": "",
     "_kernel": """
-        loop candidate | mstep first_look tiles | quasi_newton | merging states | factor_frame frame | state
-        | lanes update | objective workspace prepared ratio | constraint diagnostics far few low_rank sums
+        loop candidate | mstep first_look tiles | quasi_newton | merging states | factor_frame frame | joint
+        | state | lanes update | objective workspace prepared ratio | constraint diagnostics far few low_rank sums
         | block factors moments orientation plan seeding volumes whitener
         | axes belief estimate family leaves linear rows triangles | cholesky layout twin | blas lengths
     """,
