@@ -18,6 +18,7 @@ from gmm._estimators.factors import SHRUNK, model_to_fit
 from gmm._estimators.fitted import (
     FittedMixture,
     Past,
+    check_takes_errors,
     fit_attributes,
     fitted_parameters,
     model_of,
@@ -81,6 +82,7 @@ def fit(
     resume: bool = False,
     labels: ArrayLike | None = None,
     components_per_class: int | Mapping[Any, int] = 1,
+    error_covariance: ArrayLike | None = None,
 ) -> _Mixture:
     """Fit the mixture to rows.
 
@@ -112,6 +114,10 @@ def fit(
     components_per_class : int or mapping of classes to int, default=1
         *Beyond*: how many components each class has, or some classes have if not 1. The rest of `n_components`
         belong to no class.
+    error_covariance : array-like, default=None
+        *Beyond*: what is known of measurement errors: variances of each column, (d,) in all rows or (n, d) row by row,
+        or covariances, (d, d) or (n, d, d). The fit is then of the values without errors (extreme deconvolution: Bovy,
+        Hogg & Roweis 2011). Not for `BayesianGaussianMixture`.
 
     Returns
     -------
@@ -140,7 +146,7 @@ def fit(
     """
     check_parameters(self, fitting.starts.STARTS)
     check_callback(callback)
-    source, names = source_to_fit(self, X, sample_weight)
+    source, names = source_to_fit(self, X, sample_weight, error_covariance)
     classes, restriction = known_classes(labels, components_per_class, self.n_components, source)
     source, printer = source.with_classes(restriction), _printer(self, source, self._objective)
     model = model_to_fit(self, source)
@@ -347,10 +353,13 @@ def start_of(mixture: FittedMixture, source: Source, model: CovarianceModel) -> 
     )
 
 
-def source_to_fit(mixture: FittedMixture, X: ArrayLike, sample_weight: ArrayLike | None) -> tuple[Source, Names]:
+def source_to_fit(
+    mixture: FittedMixture, X: ArrayLike, sample_weight: ArrayLike | None, error_covariance: ArrayLike | None = None
+) -> tuple[Source, Names]:
     """Return the rows that an estimator is to be fitted to, gaps filled for starts, and their feature names."""
-    K, missing = int(mixture.n_components), mixture.missing
-    source, names = as_source_to_fit(X, sample_weight, estimator=mixture, n_components=K, missing=missing)
+    check_takes_errors(mixture, error_covariance)
+    how: dict[str, Any] = {"missing": mixture.missing, "error_covariance": error_covariance}
+    source, names = as_source_to_fit(X, sample_weight, estimator=mixture, n_components=int(mixture.n_components), **how)
     models = [model_of(mixture)]
     fitting.incomplete.warn_of_unobserved_pairs(fitting.incomplete.never_observed_together(source, names, models))
     return fitting.incomplete.completed(source, models, mixture.reg_covar, mixture.n_threads), names

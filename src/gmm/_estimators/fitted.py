@@ -44,8 +44,8 @@ from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 
 __all__ = [
-    "FittedMixture", "Past", "check_is_mixture", "checked_without_noise", "estimator_of", "fit_attributes",
-    "fitted_html", "fitted_parameters", "model_of", "objective_of", "past_of", "set_mixture", "source_of",
+    "FittedMixture", "Past", "check_is_mixture", "check_takes_errors", "checked_without_noise", "estimator_of",
+    "fit_attributes", "fitted_html", "fitted_parameters", "model_of", "objective_of", "past_of", "set_mixture", "source_of",
 ]  # fmt: skip
 
 _Mixture = TypeVar("_Mixture", bound="FittedMixture")
@@ -122,7 +122,9 @@ class FittedMixture(Estimator):
     _dtype: np.dtype[Any] = _DOUBLE
     _last_fit: Past = Past()
 
-    def predict(self, X: ArrayLike, *, out: Any = None) -> NDArray[np.intp]:
+    def predict(
+        self, X: ArrayLike, *, out: Any = None, error_covariance: ArrayLike | None = None
+    ) -> NDArray[np.intp]:
         """Predict the most probable component of each row.
 
         Parameters
@@ -130,14 +132,18 @@ class FittedMixture(Estimator):
         X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
         out : array of intp, shape (n,), default=None
             *Beyond*: where to write; it is also returned.
+        error_covariance : array-like, default=None
+            *Beyond*: of the rows' measurement errors, as in `fit`; the rows are then compared with the mixture and
+            their errors.
 
         Returns
         -------
         ndarray of int, shape (n,)
         """
         if is_dask(X):
+            self._check_lazy(error_covariance)
             return self._lazily("predict", X, out, np.dtype(np.intp))
-        source = source_of(self, X)
+        source = source_of(self, X, error_covariance=error_covariance)
         labels = self._scorer().labels(source, place(out, source, labels=True))
         return labels if out is None else out
 
@@ -181,7 +187,9 @@ class FittedMixture(Estimator):
         """
         write_predictions(path, self._scorer().predicted(source_of(self, X), responsibilities=responsibilities))
 
-    def predict_proba(self, X: ArrayLike, *, out: Any = None) -> NDArray[Any]:
+    def predict_proba(
+        self, X: ArrayLike, *, out: Any = None, error_covariance: ArrayLike | None = None
+    ) -> NDArray[Any]:
         """Compute the responsibilities: the probability of each component given each row.
 
         A row may be so far away that its log density underflows float64 for every component. It then belongs to the
@@ -192,6 +200,8 @@ class FittedMixture(Estimator):
         X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
         out : C-contiguous array of the result's dtype, shape (n, K), default=None
             *Beyond*: where to write; it is also returned.
+        error_covariance : array-like, default=None
+            *Beyond*: as in `predict`.
 
         Returns
         -------
@@ -199,13 +209,16 @@ class FittedMixture(Estimator):
             Rows sum to 1. float32 for float32 rows, else float64.
         """
         if is_dask(X):
+            self._check_lazy(error_covariance)
             return self._lazily("predict_proba", X, out, shape=(fitted_parameters(self).n_components,))
-        source = source_of(self, X)
+        source = source_of(self, X, error_covariance=error_covariance)
         where = place(out, source, n_columns=fitted_parameters(self).n_components)
         responsibilities = self._scorer().responsibilities(source, where)
         return responsibilities if out is None else out
 
-    def score_samples(self, X: ArrayLike, *, out: Any = None) -> NDArray[Any]:
+    def score_samples(
+        self, X: ArrayLike, *, out: Any = None, error_covariance: ArrayLike | None = None
+    ) -> NDArray[Any]:
         """Compute the log-likelihood of each row.
 
         Parameters
@@ -213,6 +226,8 @@ class FittedMixture(Estimator):
         X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
         out : C-contiguous array of the result's dtype, shape (n,), default=None
             *Beyond*: where to write; it is also returned.
+        error_covariance : array-like, default=None
+            *Beyond*: as in `predict`.
 
         Returns
         -------
@@ -221,12 +236,20 @@ class FittedMixture(Estimator):
             standard deviations in float64 and 2e19 in float32.
         """
         if is_dask(X):
+            self._check_lazy(error_covariance)
             return self._lazily("score_samples", X, out)
-        source = source_of(self, X)
+        source = source_of(self, X, error_covariance=error_covariance)
         values = self._log_evidence(source, place(out, source))
         return values if out is None else out
 
-    def score(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> float:
+    def score(
+        self,
+        X: ArrayLike,
+        y: object = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        error_covariance: ArrayLike | None = None,
+    ) -> float:
         """Compute the mean log-likelihood of the rows.
 
         Parameters
@@ -235,16 +258,23 @@ class FittedMixture(Estimator):
         y : ignored
         sample_weight : array-like of shape (n,), default=None
             *Beyond*: weights of the rows.
+        error_covariance : array-like, default=None
+            *Beyond*: as in `predict`.
 
         Returns
         -------
         float
             In nats per unit weight; without weights, the mean of ``score_samples(X)``.
         """
-        return self._scorer().score(source_of(self, X, sample_weight))
+        return self._scorer().score(source_of(self, X, sample_weight, error_covariance=error_covariance))
 
     def log_likelihood(
-        self, X: ArrayLike, sample_weight: ArrayLike | None = None, *, classified: bool = False
+        self,
+        X: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        classified: bool = False,
+        error_covariance: ArrayLike | None = None,
     ) -> float:
         """Compute the total log-likelihood of the rows; *beyond*.
 
@@ -254,6 +284,8 @@ class FittedMixture(Estimator):
         sample_weight : array-like of shape (n,), default=None
         classified : bool, default=False
             Count each row under its most probable component only: the classification log-likelihood, which ICL uses.
+        error_covariance : array-like, default=None
+            As in `predict`.
 
         Returns
         -------
@@ -261,7 +293,7 @@ class FittedMixture(Estimator):
             In nats: Σ_i w_i log Σ_k ρ_ik or, if `classified`, Σ_i w_i max_k log ρ_ik, where ρ_ik is the joint density
             of row i and component k.
         """
-        source = source_of(self, X, sample_weight)
+        source = source_of(self, X, sample_weight, error_covariance=error_covariance)
         scorer = self._scorer()
         return scorer.classification_log_likelihood(source) if classified else scorer.log_likelihood(source)
 
@@ -417,6 +449,11 @@ class FittedMixture(Estimator):
         """Weight of the noise, which the components leave; 0 without."""
         return fitted_parameters(self).noise_weight
 
+    @staticmethod
+    def _check_lazy(error_covariance: ArrayLike | None) -> None:
+        if error_covariance is not None:
+            raise refusal("error_covariance", "rows in partitions")
+
     def _lazily(
         self, method: str, X: Any, out: Any, dtype: np.dtype[Any] | None = None, shape: tuple[int, ...] = (), **how: str
     ) -> Any:
@@ -506,7 +543,12 @@ def checked_without_noise(mixture: FittedMixture, feature: str) -> MixtureParame
 
 
 def source_of(
-    mixture: FittedMixture, X: ArrayLike, sample_weight: ArrayLike | None = None, *, missing: str | None = None
+    mixture: FittedMixture,
+    X: ArrayLike,
+    sample_weight: ArrayLike | None = None,
+    *,
+    missing: str | None = None,
+    error_covariance: ArrayLike | None = None,
 ) -> Source:
     """Check rows that a fitted mixture is to score.
 
@@ -517,11 +559,13 @@ def source_of(
     sample_weight : array-like of shape (n,), optional
     missing : {"error", "em"}, optional
         What NaN is; None takes the mixture's parameter.
+    error_covariance : array-like, optional
+        Of the rows' measurement errors.
 
     Returns
     -------
     Source
-        The rows and their weights.
+        The rows, their weights and their errors.
 
     Raises
     ------
@@ -532,9 +576,22 @@ def source_of(
     """
     check_is_mixture(mixture)
     check_is_fitted(mixture)
-    names = vars(mixture).get("feature_names_in_")
-    how: dict[str, Any] = {"missing": mixture.missing if missing is None else missing, "feature_names": names}
+    check_takes_errors(mixture, error_covariance)
+    how: dict[str, Any] = {"feature_names": vars(mixture).get("feature_names_in_"), "error_covariance": error_covariance}
+    how["missing"] = mixture.missing if missing is None else missing
     return as_source(X, sample_weight, estimator=mixture, n_features=mixture.n_features_in_, **how)[0]
+
+
+def check_takes_errors(mixture: FittedMixture, error_covariance: ArrayLike | None) -> None:
+    """Check that a mixture is not one that cannot be fitted to rows with errors, if there are some.
+
+    Raises
+    ------
+    ValueError
+        If it is.
+    """
+    if error_covariance is not None and mixture._variational:
+        raise refusal("error_covariance", "BayesianGaussianMixture")
 
 
 def set_mixture(

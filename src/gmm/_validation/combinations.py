@@ -60,6 +60,18 @@ EXCLUSIONS = (
         "pass rows that can be read here",
     ),
     Exclusion(
+        "error_covariance",
+        "rows in partitions",
+        "the errors lie here, and the rows elsewhere",
+        "pass rows that can be read here",
+    ),
+    Exclusion(
+        "error_covariance",
+        "BayesianGaussianMixture",
+        "its posterior has no closed form where true values are unknown",
+        "use GaussianMixture, which takes a prior",
+    ),
+    Exclusion(
         "a callable init_params",
         "rows beyond memory",
         "the function takes all rows as one array",
