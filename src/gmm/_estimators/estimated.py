@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gmm import _fitting as fitting
 from gmm._estimators.conditional import imputed
-from gmm._estimators.factors import SHRUNK, model_to_fit
+from gmm._estimators.factors import BESIDE_ERRORS, SHRUNK, model_to_fit
 from gmm._estimators.fitted import (
     FittedMixture,
     Past,
@@ -403,7 +403,7 @@ def set_fitted(
         stream = Stream.from_mixture(parameters, weight, objective)
         past = past._replace(stream=stream, prior_parts=prior_parts(mixture))
     if objective.prior and not objective.prior.variational and vars(mixture).get("prior") is None:
-        past = past._replace(objective=SHRUNK)
+        past = past._replace(objective=BESIDE_ERRORS if source.errors else SHRUNK)
     of_fit = fit_attributes(result.trace, result.lower_bound, traces or (result.trace,))
     set_mixture(mixture, parameters, names, source.dtype, _last_fit=past, **of_fit)
 

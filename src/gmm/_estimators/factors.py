@@ -20,7 +20,7 @@ from gmm._validation.scalars import check_choice
 from gmm._values.covariance import OF_FACTORS, CovarianceModel, FactorModel, Factors, names_factors, stored_for
 
 __all__ = [
-    "SHRUNK", "OfFactors", "factors_of", "fit_transform", "get_feature_names_out", "model_to_fit", "set_output",
+    "BESIDE_ERRORS", "SHRUNK", "OfFactors", "factors_of", "fit_transform", "get_feature_names_out", "model_to_fit", "set_output",
     "transform",
 ]  # fmt: skip
 
@@ -28,8 +28,9 @@ _CONTAINERS = "default", "pandas", "polars"
 _OUTPUT = "_sklearn_output_config"  # scikit-learn's name, which its `clone` copies
 _Mixture = TypeVar("_Mixture", bound=FittedMixture)
 
-# What is maximised where rows are few and no prior is set.
+# What is maximised where rows are few and no prior is set, or have errors.
 SHRUNK = "mean log posterior density (noise and means are shrunk: each component has few rows)"
+BESIDE_ERRORS = "mean log posterior density (covariances are shrunk: errors may explain all spread)"
 
 
 class OfFactors:

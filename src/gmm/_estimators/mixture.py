@@ -604,7 +604,8 @@ class GaussianMixture(FittedMixture):
         return Objective(model, self.reg_covar, prior, noise, self._fixed(model))
 
     def _prior(self, source: Source, model: CovarianceModel) -> Prior:
-        return fitting.moments.prior_of(self.prior, model, int(self.n_components), source, self.n_threads)
+        how = {"n_threads": self.n_threads, "accelerated": self.acceleration is not None}
+        return fitting.moments.prior_of(self.prior, model, int(self.n_components), source, **how)
 
     def _fixed(self, model: CovarianceModel) -> Fixed:
         fixed = check_fixed(self.fixed, self.n_components, model)
