@@ -14,6 +14,7 @@ from gmm import _em
 from gmm._blas import blas_alone
 from gmm._caching import cached_property
 from gmm._passes.e_step import EStep
+from gmm._passes.own_errors import OwnErrorsEStep
 from gmm._passes.results import ComponentDiagnostics, Output, RowResults, Totals
 from gmm._rows.incomplete import IncompleteSource
 from gmm._rows.incomplete_partitions import IncompletePartitions
@@ -96,7 +97,9 @@ class IncompleteEStep(_OverGaps):
         self._over_all = how | {"origin": origin}
         of_rows = source.errors.layout(moments)
         parts = {
-            number: EStep(source, of_rows, origin=np.ascontiguousarray(origin[of.observed]), pattern=of, **how)
+            number: (OwnErrorsEStep if of.error == source.errors.own else EStep)(
+                source, of_rows, origin=np.ascontiguousarray(origin[of.observed]), pattern=of, **how
+            )
             for number, of in enumerate(source.patterns)
             if len(of.observed)
         }
@@ -198,10 +201,12 @@ class IncompleteEStep(_OverGaps):
         """Walk rows of a pattern; return the scratch that has their sums, or those in `head` with theirs."""
         n_rows = len(piece.indices) if arrays else self._rows.patterns[piece.pattern].n_rows
         chunk = Chunk(first, piece.rows.rows, piece.rows.sample_weight)
-        codes = self._rows.known.codes[piece.indices] if plan.classified else None
+        arrays["code"] = self._rows.known.codes[piece.indices] if plan.classified else None
+        if isinstance(part, OwnErrorsEStep):
+            arrays["error"] = self._rows.errors.codes[piece.indices]
         with blas_alone(plan.largest_product):
             scratches = part.scratches(plan, n_rows, head)
-            part.walk(plan, scratches, chunk, arrays | {"code": codes})
+            part.walk(plan, scratches, chunk, arrays)
         return scratches[0]
 
     def _scoring(self, mixture: WhitenedMixture) -> Callable[[Piece, Any, RowResults], None]:
@@ -306,7 +311,7 @@ def _together(source: IncompleteSource, parts: dict[int, EStep], layout: Layout)
         missing = np.array([patterns[number].missing for number in numbers])
         if not errors:
             return Gaps(missing)
-        return Blur(missing, errors.covariances[[patterns[number].error for number in numbers]], layout)
+        return Blur(missing, errors, [patterns[number].error for number in numbers], layout)
 
     numbers = sorted(parts, key=lambda number: int(patterns[number].missing.sum()))
     step = max(1, _NUMBERS_AT_ONCE // source.n_features**2)

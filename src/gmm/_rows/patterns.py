@@ -36,7 +36,7 @@ def patterns_of(pieces: Iterable[Keyed], errors: RowErrors, *, in_memory: bool) 
     n_bytes = 0
     for key, missing, (_, indices, rows) in pieces:
         before = patterns.get(key)
-        error = int(errors.codes[indices[0]]) if errors else -1
+        error = int(errors.kinds[indices[0]]) if errors else -1
         pattern = patterns[key] = _with(before or Pattern.of(missing, error), rows)
         n_bytes += _n_bytes(pattern) - (_n_bytes(before) if before else 0)
         if n_bytes > _MOST_BYTES and not in_memory:
@@ -67,7 +67,7 @@ def split(chunk: Chunk, errors: RowErrors, expected: NDArray[Any] | None = None)
     ValueError
         If a row has another key.
     """
-    keys = _keys(chunk.rows, errors.codes[chunk.first : chunk.first + len(chunk.rows)])
+    keys = _keys(chunk.rows, errors.kinds[chunk.first : chunk.first + len(chunk.rows)])
     if expected is None:
         expected, which = np.unique(keys, return_inverse=True)
     else:

@@ -76,7 +76,7 @@ class Pattern(NamedTuple):
     heaviest : float
         Their largest weight.
     error : int
-        Which of the source's errors they have; −1 for none.
+        Which of the source's errors they share, or `RowErrors.own`; −1 for none.
     """
 
     observed: NDArray[np.intp]

@@ -12,6 +12,9 @@ from gmm._caching import cached_property
 from gmm._values.layouts import DIAGONAL, FULL, Array, Layout
 
 
+_SHARED = 64  # rows
+
+
 @dataclass(frozen=True, eq=False)
 class RowErrors:
     """The covariances of the errors of rows; false if rows have none.
@@ -47,11 +50,26 @@ class RowErrors:
         return self.covariances if self.covariances.ndim == 2 else np.diagonal(self.covariances, axis1=1, axis2=2)
 
     @property
-    def dense(self) -> Array:
-        """The covariances as matrices, (E, d, d)."""
-        if self.covariances.ndim == 3:
+    def own(self) -> int:
+        """The kind of rows with errors of their own."""
+        return len(self.covariances)
+
+    @cached_property
+    def kinds(self) -> NDArray[np.intp]:
+        """Which error rows share with so many others that it is worth a plan, or `own`, (n,)."""
+        shared = np.bincount(self.codes, minlength=self.own) >= _SHARED
+        return np.where(shared[self.codes], self.codes, self.own)
+
+    def stored(self, layout: Layout) -> Array:
+        """Return the covariances in a layout, DIAGONAL or FULL."""
+        if layout is DIAGONAL or self.covariances.ndim == 3:
             return self.covariances
         return self.covariances[:, :, None] * np.eye(self.covariances.shape[1])
+
+    def packed(self, columns: NDArray[np.intp], layout: Layout) -> Array:
+        """Return those of some columns as lower triangles row by row, or variances, (p, E)."""
+        some = layout.of_columns(self.stored(layout), columns)
+        return np.ascontiguousarray((some[:, *np.tril_indices(len(columns))] if layout is FULL else some).T)
 
     def layout(self, moments: Layout) -> Layout:
         """Return the layout of passes over rows with errors, for second moments in another."""

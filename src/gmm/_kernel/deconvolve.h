@@ -1,0 +1,170 @@
+/* Rows that each have an error covariance of their own: T = V_k + S_i is factored for every row and component, with rows
+ * along vectors. Matrices are lower triangles row by row, or diagonals alone; a column of all rows follows the other,
+ * and the number of rows is a multiple of ERRORS_LANES. This file includes itself once for each instruction set.
+ */
+#ifndef GMM_DECONVOLVE_H
+#define GMM_DECONVOLVE_H
+
+#include <stddef.h>
+
+#include "compiler.h"
+#include "exp_log.h"
+#define ERRORS_LANES 8 /* rows that are taken together, the widest vector */
+#define ERRORS_GLUE_VALUES(a, b) a##_##b
+#define ERRORS_GLUE(a, b) ERRORS_GLUE_VALUES(a, b)
+#define ERRORS_NAME(name) ERRORS_GLUE(errors_##name, ERRORS_SET)
+#define ERRORS_VEC ERRORS_NAME(vec)
+#define ERRORS_WIDTH (ptrdiff_t)(sizeof(ERRORS_VEC) / sizeof(double))
+
+typedef struct {
+    void (*density)(const double *, const double *, ptrdiff_t, ptrdiff_t, int, const double *, const double *, double,
+                    double *, double *);
+    void (*scores)(const double *, const double *, ptrdiff_t, ptrdiff_t, int, const double *, const double *,
+                   const double *, double *, double *);
+} errors_functions;
+
+#define ERRORS_SET base
+#define ERRORS_BYTES 16
+#include "deconvolve.h"
+#if defined(TILE_VECTORS) && defined(__x86_64__)
+TILE_BEGIN("avx2,fma")
+#define ERRORS_SET avx2
+#define ERRORS_BYTES 32
+#include "deconvolve.h"
+TILE_END
+TILE_BEGIN(TILE_AVX512)
+#define ERRORS_SET avx512
+#define ERRORS_BYTES 64
+#include "deconvolve.h"
+TILE_END
+static const errors_functions *const errors_sets[] = {&errors_table_base, &errors_table_avx2, &errors_table_avx512};
+#else
+static const errors_functions *const errors_sets[] = {&errors_table_base, &errors_table_base, &errors_table_base};
+#endif
+
+#else /* --------------------------------------------------- one instruction set, included by the first half */
+
+#if defined(TILE_VECTORS)
+typedef double ERRORS_VEC __attribute__((vector_size(ERRORS_BYTES), aligned(8), may_alias));
+#else
+typedef double ERRORS_VEC;
+#endif
+
+#define ERRORS_AT(a, column) (*(const ERRORS_VEC *)((a) + (column)*ld))
+
+/* T = V + S of some rows as L D Lᵀ: L below the diagonal of l, 1 / D in `inverse`, D in `pivot`, and z = L⁻¹ (x − c) */
+TILE_LEAF void ERRORS_NAME(factor)(const double *x, const double *s, ptrdiff_t ld, ptrdiff_t d, const double *centre,
+                                   const double *v, ERRORS_VEC *restrict l, ERRORS_VEC *restrict inverse,
+                                   ERRORS_VEC *restrict pivot, ERRORS_VEC *restrict z)
+{
+    ptrdiff_t i, j, m;
+    for (i = 0; i < d; i++) {
+        ERRORS_VEC *row = l + i * (i + 1) / 2, t, rest = ERRORS_AT(x, i) - centre[i];
+        for (j = 0; j < i; j++) { /* row[j] = L_ij D_j for now */
+            const ERRORS_VEC *other = l + j * (j + 1) / 2;
+            t = ERRORS_AT(s, i * (i + 1) / 2 + j) + v[i * (i + 1) / 2 + j];
+            for (m = 0; m < j; m++) t -= row[m] * other[m];
+            row[j] = t;
+        }
+        t = ERRORS_AT(s, i * (i + 1) / 2 + i) + v[i * (i + 1) / 2 + i];
+        for (j = 0; j < i; j++) {
+            const ERRORS_VEC scaled = row[j];
+            row[j] = scaled * inverse[j];
+            t -= scaled * row[j];
+            rest -= row[j] * z[j];
+        }
+        pivot[i] = t;
+        inverse[i] = 1.0 / t;
+        z[i] = rest;
+    }
+}
+
+/* out (n) = offset − ½ log|T| − ½ (x − c)ᵀ T⁻¹ (x − c) in one component; x (d, n), s and v matrices or diagonals */
+static void ERRORS_NAME(density)(const double *x, const double *s, ptrdiff_t n, ptrdiff_t d, int diagonal,
+                                 const double *centre, const double *v, double offset, double *restrict out,
+                                 double *restrict work)
+{
+    const ptrdiff_t ld = n;
+    ERRORS_VEC *l = (ERRORS_VEC *)work, *inverse = l + d * (d + 1) / 2, *z = inverse + d;
+    double *logs = (double *)(z + d);
+    ptrdiff_t r, i, lane;
+    for (r = 0; r < n; r += ERRORS_WIDTH, x += ERRORS_WIDTH, s += ERRORS_WIDTH, out += ERRORS_WIDTH) {
+        ERRORS_VEC square = {0};
+        double total[ERRORS_BYTES / sizeof(double)];
+        if (diagonal)
+            for (i = 0; i < d; i++) {
+                const ERRORS_VEC t = ERRORS_AT(s, i) + v[i];
+                ((ERRORS_VEC *)logs)[i] = t;
+                z[i] = ERRORS_AT(x, i) - centre[i];
+                square += z[i] * z[i] / t;
+            }
+        else {
+            ERRORS_NAME(factor)(x, s, ld, d, centre, v, l, inverse, (ERRORS_VEC *)logs, z);
+            for (i = 0; i < d; i++) square += z[i] * z[i] * inverse[i];
+        }
+        for (i = 0; i < d * ERRORS_WIDTH; i++) logs[i] = tile_log_double(logs[i]);
+        for (lane = 0; lane < ERRORS_WIDTH; lane++) total[lane] = 0;
+        for (i = 0; i < d; i++)
+            for (lane = 0; lane < ERRORS_WIDTH; lane++) total[lane] += logs[i * ERRORS_WIDTH + lane];
+        for (lane = 0; lane < ERRORS_WIDTH; lane++)
+            out[lane] = offset - 0.5 * (((const double *)&square)[lane] + total[lane]);
+    }
+}
+
+/* sums += Σ r w and, behind them, Σ r (w wᵀ − T⁻¹), w = T⁻¹ (x − c), in one component; rows without r are left out */
+static void ERRORS_NAME(scores)(const double *x, const double *s, ptrdiff_t n, ptrdiff_t d, int diagonal,
+                                const double *centre, const double *v, const double *r, double *restrict sums,
+                                double *restrict work)
+{
+    const ptrdiff_t ld = n, p = diagonal ? d : d * (d + 1) / 2;
+    ERRORS_VEC *l = (ERRORS_VEC *)work, *inverse = l + d * (d + 1) / 2, *w = inverse + d, *pivot = w + d;
+    ERRORS_VEC *total = pivot + d;
+    ptrdiff_t row, i, j, m, lane;
+    for (i = 0; i < (d + p) * ERRORS_WIDTH; i++) ((double *)total)[i] = 0;
+    for (row = 0; row < n; row += ERRORS_WIDTH, x += ERRORS_WIDTH, s += ERRORS_WIDTH, r += ERRORS_WIDTH) {
+        const ERRORS_VEC share = *(const ERRORS_VEC *)r;
+        double most = 0;
+        for (lane = 0; lane < ERRORS_WIDTH; lane++) most += r[lane];
+        if (most == 0) continue;
+        if (diagonal) {
+            for (i = 0; i < d; i++) {
+                inverse[i] = 1.0 / (ERRORS_AT(s, i) + v[i]);
+                w[i] = (ERRORS_AT(x, i) - centre[i]) * inverse[i];
+                total[i] += share * w[i];
+                total[d + i] += share * (w[i] * w[i] - inverse[i]);
+            }
+            continue;
+        }
+        ERRORS_NAME(factor)(x, s, ld, d, centre, v, l, inverse, pivot, w);
+        for (i = d - 1; i >= 0; i--) { /* w = L⁻ᵀ D⁻¹ z */
+            w[i] *= inverse[i];
+            for (m = i + 1; m < d; m++) w[i] -= l[m * (m + 1) / 2 + i] * w[m];
+            total[i] += share * w[i];
+        }
+        for (i = 1; i < d; i++) { /* L⁻¹ in the place of L, row by row */
+            ERRORS_VEC *of_row = l + i * (i + 1) / 2;
+            for (j = 0; j < i; j++) {
+                ERRORS_VEC t = -of_row[j];
+                for (m = j + 1; m < i; m++) t -= of_row[m] * l[m * (m + 1) / 2 + j];
+                of_row[j] = t;
+            }
+        }
+        for (i = 0; i < d; i++)
+            for (j = 0; j <= i; j++) {
+                ERRORS_VEC t = inverse[i];
+                if (j < i) t *= l[i * (i + 1) / 2 + j];
+                for (m = i + 1; m < d; m++)
+                    t += l[m * (m + 1) / 2 + i] * l[m * (m + 1) / 2 + j] * inverse[m];
+                total[d + i * (i + 1) / 2 + j] += share * (w[i] * w[j] - t);
+            }
+    }
+    for (i = 0; i < d + p; i++)
+        for (lane = 0; lane < ERRORS_WIDTH; lane++) sums[i] += ((const double *)(total + i))[lane];
+}
+
+static const errors_functions ERRORS_NAME(table) = {ERRORS_NAME(density), ERRORS_NAME(scores)};
+
+#undef ERRORS_SET
+#undef ERRORS_BYTES
+#undef ERRORS_AT
+#endif
