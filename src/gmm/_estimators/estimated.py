@@ -18,8 +18,6 @@ from gmm._estimators.factors import BESIDE_ERRORS, SHRUNK, model_to_fit
 from gmm._estimators.fitted import (
     FittedMixture,
     Past,
-    check_takes_errors,
-    fit_attributes,
     fitted_parameters,
     model_of,
     objective_of,
@@ -29,7 +27,7 @@ from gmm._estimators.fitted import (
 )
 from gmm._estimators.keeping import opened
 from gmm._estimators.labelled import known_classes, record_classes
-from gmm._estimators.outcome import ill_defined, warn_about
+from gmm._estimators.outcome import fit_attributes, ill_defined, warn_about
 from gmm._estimators.progress import ProgressPrinter
 from gmm._exceptions import LostClusterError
 from gmm._log import LOGGER, follows_passes
@@ -149,8 +147,7 @@ def fit(
     source, names = source_to_fit(self, X, sample_weight, error_covariance)
     classes, restriction = known_classes(labels, components_per_class, self.n_components, source)
     source, printer = source.with_classes(restriction), _printer(self, source, self._objective)
-    model = model_to_fit(self, source)
-    settings = fit_settings(self, source, model)
+    settings = fit_settings(self, source, model := model_to_fit(self, source))
     beginning = _resumed(self, settings.objective, source)
     of_rows = source.n_rows, source.n_features, settings.n_components, model.type_name
     LOGGER.info("fit: rows %d, features %d, components %d, %s", *of_rows)
@@ -357,7 +354,6 @@ def source_to_fit(
     mixture: FittedMixture, X: ArrayLike, sample_weight: ArrayLike | None, error_covariance: ArrayLike | None = None
 ) -> tuple[Source, Names]:
     """Return the rows that an estimator is to be fitted to, gaps filled for starts, and their feature names."""
-    check_takes_errors(mixture, error_covariance)
     how: dict[str, Any] = {"missing": mixture.missing, "error_covariance": error_covariance}
     source, names = as_source_to_fit(X, sample_weight, estimator=mixture, n_components=int(mixture.n_components), **how)
     models = [model_of(mixture)]
@@ -411,7 +407,10 @@ def set_fitted(
 def fit_settings(mixture: FittedMixture, source: Source, model: CovarianceModel) -> fitting.fit.FitSettings:
     """Return how the parameters of an estimator ask to fit the rows; those that depend on the rows are checked here."""
     check_ridge(mixture.reg_covar, source.survey.weight)
-    return settings_of(mixture, start=start_of(mixture, source, model), objective=objective_of(mixture, source, model))
+    objective = objective_of(mixture, source, model)
+    if source.errors and objective.prior.variational:
+        raise refusal("error_covariance", "BayesianGaussianMixture")
+    return settings_of(mixture, start=start_of(mixture, source, model), objective=objective)
 
 
 def settings_of(

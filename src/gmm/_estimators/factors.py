@@ -20,8 +20,8 @@ from gmm._validation.scalars import check_choice
 from gmm._values.covariance import OF_FACTORS, CovarianceModel, FactorModel, Factors, names_factors, stored_for
 
 __all__ = [
-    "BESIDE_ERRORS", "SHRUNK", "OfFactors", "factors_of", "fit_transform", "get_feature_names_out", "model_to_fit", "set_output",
-    "transform",
+    "BESIDE_ERRORS", "SHRUNK", "OfFactors", "factors_of", "fit_transform", "get_feature_names_out", "model_to_fit",
+    "set_output", "transform",
 ]  # fmt: skip
 
 _CONTAINERS = "default", "pandas", "polars"

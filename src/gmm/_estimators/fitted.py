@@ -44,8 +44,8 @@ from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 
 __all__ = [
-    "FittedMixture", "Past", "check_is_mixture", "check_takes_errors", "checked_without_noise", "estimator_of",
-    "fit_attributes", "fitted_html", "fitted_parameters", "model_of", "objective_of", "past_of", "set_mixture", "source_of",
+    "FittedMixture", "Past", "check_is_mixture", "checked_without_noise", "estimator_of", "fitted_html",
+    "fitted_parameters", "model_of", "objective_of", "past_of", "set_mixture", "source_of",
 ]  # fmt: skip
 
 _Mixture = TypeVar("_Mixture", bound="FittedMixture")
@@ -122,9 +122,7 @@ class FittedMixture(Estimator):
     _dtype: np.dtype[Any] = _DOUBLE
     _last_fit: Past = Past()
 
-    def predict(
-        self, X: ArrayLike, *, out: Any = None, error_covariance: ArrayLike | None = None
-    ) -> NDArray[np.intp]:
+    def predict(self, X: ArrayLike, *, out: Any = None, error_covariance: Any = None) -> NDArray[np.intp]:
         """Predict the most probable component of each row.
 
         Parameters
@@ -140,8 +138,7 @@ class FittedMixture(Estimator):
         -------
         ndarray of int, shape (n,)
         """
-        if is_dask(X):
-            self._check_lazy(error_covariance)
+        if is_dask(X) and error_covariance is None:
             return self._lazily("predict", X, out, np.dtype(np.intp))
         source = source_of(self, X, error_covariance=error_covariance)
         labels = self._scorer().labels(source, place(out, source, labels=True))
@@ -187,9 +184,7 @@ class FittedMixture(Estimator):
         """
         write_predictions(path, self._scorer().predicted(source_of(self, X), responsibilities=responsibilities))
 
-    def predict_proba(
-        self, X: ArrayLike, *, out: Any = None, error_covariance: ArrayLike | None = None
-    ) -> NDArray[Any]:
+    def predict_proba(self, X: ArrayLike, *, out: Any = None, error_covariance: Any = None) -> NDArray[Any]:
         """Compute the responsibilities: the probability of each component given each row.
 
         A row may be so far away that its log density underflows float64 for every component. It then belongs to the
@@ -208,17 +203,15 @@ class FittedMixture(Estimator):
         ndarray of shape (n, K)
             Rows sum to 1. float32 for float32 rows, else float64.
         """
-        if is_dask(X):
-            self._check_lazy(error_covariance)
+        if is_dask(X) and error_covariance is None:
             return self._lazily("predict_proba", X, out, shape=(fitted_parameters(self).n_components,))
         source = source_of(self, X, error_covariance=error_covariance)
-        where = place(out, source, n_columns=fitted_parameters(self).n_components)
-        responsibilities = self._scorer().responsibilities(source, where)
-        return responsibilities if out is None else out
+        shares = self._scorer().responsibilities(
+            source, place(out, source, n_columns=fitted_parameters(self).n_components)
+        )
+        return shares if out is None else out
 
-    def score_samples(
-        self, X: ArrayLike, *, out: Any = None, error_covariance: ArrayLike | None = None
-    ) -> NDArray[Any]:
+    def score_samples(self, X: ArrayLike, *, out: Any = None, error_covariance: Any = None) -> NDArray[Any]:
         """Compute the log-likelihood of each row.
 
         Parameters
@@ -235,20 +228,14 @@ class FittedMixture(Estimator):
             In nats; float32 for float32 rows, else float64. −∞ where it underflows that type: beyond about 1e154
             standard deviations in float64 and 2e19 in float32.
         """
-        if is_dask(X):
-            self._check_lazy(error_covariance)
+        if is_dask(X) and error_covariance is None:
             return self._lazily("score_samples", X, out)
         source = source_of(self, X, error_covariance=error_covariance)
         values = self._log_evidence(source, place(out, source))
         return values if out is None else out
 
     def score(
-        self,
-        X: ArrayLike,
-        y: object = None,
-        sample_weight: ArrayLike | None = None,
-        *,
-        error_covariance: ArrayLike | None = None,
+        self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None, *, error_covariance: Any = None
     ) -> float:
         """Compute the mean log-likelihood of the rows.
 
@@ -269,12 +256,7 @@ class FittedMixture(Estimator):
         return self._scorer().score(source_of(self, X, sample_weight, error_covariance=error_covariance))
 
     def log_likelihood(
-        self,
-        X: ArrayLike,
-        sample_weight: ArrayLike | None = None,
-        *,
-        classified: bool = False,
-        error_covariance: ArrayLike | None = None,
+        self, X: ArrayLike, sample_weight: Any = None, *, classified: bool = False, error_covariance: Any = None
     ) -> float:
         """Compute the total log-likelihood of the rows; *beyond*.
 
@@ -449,11 +431,6 @@ class FittedMixture(Estimator):
         """Weight of the noise, which the components leave; 0 without."""
         return fitted_parameters(self).noise_weight
 
-    @staticmethod
-    def _check_lazy(error_covariance: ArrayLike | None) -> None:
-        if error_covariance is not None:
-            raise refusal("error_covariance", "rows in partitions")
-
     def _lazily(
         self, method: str, X: Any, out: Any, dtype: np.dtype[Any] | None = None, shape: tuple[int, ...] = (), **how: str
     ) -> Any:
@@ -545,10 +522,10 @@ def checked_without_noise(mixture: FittedMixture, feature: str) -> MixtureParame
 def source_of(
     mixture: FittedMixture,
     X: ArrayLike,
-    sample_weight: ArrayLike | None = None,
+    sample_weight: Any = None,
     *,
-    missing: str | None = None,
-    error_covariance: ArrayLike | None = None,
+    missing: Any = None,
+    error_covariance: Any = None,
 ) -> Source:
     """Check rows that a fitted mixture is to score.
 
@@ -576,22 +553,14 @@ def source_of(
     """
     check_is_mixture(mixture)
     check_is_fitted(mixture)
-    check_takes_errors(mixture, error_covariance)
-    how: dict[str, Any] = {"feature_names": vars(mixture).get("feature_names_in_"), "error_covariance": error_covariance}
-    how["missing"] = mixture.missing if missing is None else missing
-    return as_source(X, sample_weight, estimator=mixture, n_features=mixture.n_features_in_, **how)[0]
-
-
-def check_takes_errors(mixture: FittedMixture, error_covariance: ArrayLike | None) -> None:
-    """Check that a mixture is not one that cannot be fitted to rows with errors, if there are some.
-
-    Raises
-    ------
-    ValueError
-        If it is.
-    """
     if error_covariance is not None and mixture._variational:
         raise refusal("error_covariance", "BayesianGaussianMixture")
+    how: dict[str, Any] = {
+        "feature_names": vars(mixture).get("feature_names_in_"),
+        "error_covariance": error_covariance,
+    }
+    how["missing"] = mixture.missing if missing is None else missing
+    return as_source(X, sample_weight, estimator=mixture, n_features=mixture.n_features_in_, **how)[0]
 
 
 def set_mixture(
@@ -623,18 +592,6 @@ def estimator_of(
     mixture = make(**{"n_components": parameters.n_components} | own | settings)
     set_mixture(mixture, parameters, names, dtype)
     return mixture
-
-
-def fit_attributes(trace: Trace, lower_bound: float, traces: tuple[Trace, ...]) -> dict[str, Any]:
-    """Return the attributes that describe how a fit went."""
-    return {
-        "history_": trace,
-        "histories_": traces,
-        "converged_": trace.converged,
-        "n_iter_": len(trace),
-        "lower_bound_": lower_bound,
-        "lower_bounds_": list(trace.lower_bounds),
-    }
 
 
 def fitted_html(mixture: FittedMixture) -> list[Html]:

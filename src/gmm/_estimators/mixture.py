@@ -26,7 +26,6 @@ from gmm._estimators.fitted import (
     FittedMixture,
     Past,
     estimator_of,
-    fit_attributes,
     fitted_parameters,
     model_of,
     past_of,
@@ -34,7 +33,7 @@ from gmm._estimators.fitted import (
     source_of,
 )
 from gmm._estimators.labelled import copy_classes
-from gmm._estimators.outcome import ill_defined, warn_of_repairs
+from gmm._estimators.outcome import fit_attributes, ill_defined, warn_of_repairs
 from gmm._estimators.streamed import block_of, stream_blocks
 from gmm._exceptions import ConvergenceWarning, raisable, warn
 from gmm._passes.stepwise import Stream
@@ -604,8 +603,8 @@ class GaussianMixture(FittedMixture):
         return Objective(model, self.reg_covar, prior, noise, self._fixed(model))
 
     def _prior(self, source: Source, model: CovarianceModel) -> Prior:
-        how = {"n_threads": self.n_threads, "accelerated": self.acceleration is not None}
-        return fitting.moments.prior_of(self.prior, model, int(self.n_components), source, **how)
+        accelerated, K = self.acceleration is not None, int(self.n_components)
+        return fitting.moments.prior_of(self.prior, model, K, source, self.n_threads, accelerated=accelerated)
 
     def _fixed(self, model: CovarianceModel) -> Fixed:
         fixed = check_fixed(self.fixed, self.n_components, model)

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from gmm import _fitting as fitting
 from gmm._estimators.contract import given_names
-from gmm._estimators.fitted import FittedMixture, Past, fit_attributes, fitted_parameters, past_of, set_mixture
+from gmm._estimators.fitted import FittedMixture, Past, fitted_parameters, past_of, set_mixture
 from gmm._estimators.labelled import classes_to_state, restore_classes
+from gmm._estimators.outcome import fit_attributes
 from gmm._persistence import (
     Readable,
     Writable,

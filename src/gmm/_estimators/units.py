@@ -8,12 +8,12 @@ from gmm._estimators.fitted import (
     FittedMixture,
     Past,
     estimator_of,
-    fit_attributes,
     fitted_parameters,
     model_of,
     past_of,
     set_mixture,
 )
+from gmm._estimators.outcome import fit_attributes
 from gmm._values.coordinates import Coordinates
 from gmm._values.priors import NormalInverseWishart
 

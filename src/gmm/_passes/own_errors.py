@@ -80,9 +80,7 @@ class _Plan:
         """Return the densities of rows (d, m), of which the first n count, with errors (p, m)."""
         mixture = self.mixture
         log_joint = _errors.log_densities(rows, errors, mixture.centres, mixture.packed, mixture.log_offset)[:, :n]
-        return _Densities.of(
-            log_joint, mixture.log_noise, None if self.allowed is None else self.allowed[:, codes]
-        )
+        return _Densities.of(log_joint, mixture.log_noise, None if self.allowed is None else self.allowed[:, codes])
 
     def sums_of(self, rows: Array, errors: Array, densities: _Densities, weights: Array) -> Array:
         """Return the sums of a lane."""

@@ -46,7 +46,11 @@ def check_error_covariance(values: Any, n_rows: int, n_features: int) -> RowErro
 def _check_numbers(array: np.ndarray[Any, Any], name: str) -> None:
     variances = array if array.ndim == 2 else np.diagonal(array, axis1=1, axis2=2)
     for wrong, what, instead in (
-        (~np.isfinite(array), "finite numbers", "for a value without information, set X to NaN there, with missing='em'"),
+        (
+            ~np.isfinite(array),
+            "finite numbers",
+            "for a value without information, set X to NaN there, with missing='em'",
+        ),
         (variances < 0, "variances of 0 or more", "it takes squares of standard errors"),
     ):
         if wrong.any():

@@ -34,7 +34,7 @@ class Blur(Gaps):
         super().__init__(missing)
         self.errors, self.numbers, self.layout = errors, numbers, layout
 
-    def of_mixture(self, mixture: WhitenedMixture) -> Deconvolution:
+    def of_mixture(self, mixture: WhitenedMixture) -> Deconvolution:  # type: ignore[override]
         """Return a mixture as the rows show it."""
         return Deconvolution.of(mixture, self)
 

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from gmm._caching import cached_property
 from gmm._values.layouts import DIAGONAL, FULL, Array, Layout
 
-
 _SHARED = 64  # rows
 
 
