@@ -139,12 +139,11 @@ def test_passes_are_those_of_extreme_deconvolution(kind):
 
 
 @pytest.mark.parametrize("acceleration", ["auto", None])
-@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical", "VVE", "factor1"])
-@kinds
-def test_the_objective_never_falls(kind, covariance_type, acceleration):
-    X, errors = blurred(kind=kind, gaps=True)
+@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "VVE", "factor1"])
+def test_the_objective_never_falls(covariance_type, acceleration):
+    X, errors = blurred(n=200, gaps=True)
     how = {"covariance_type": covariance_type, "acceleration": acceleration, "reg_covar": 0 if acceleration else 1e-6}
-    model = GaussianMixture(3, tol=1e-6, max_iter=3000, random_state=0, missing="em", **how)
+    model = GaussianMixture(2, tol=1e-4, max_iter=400, random_state=0, missing="em", **how)
     model.fit(X, error_covariance=errors)
     assert model.converged_
     assert np.diff(model.lower_bounds_).min() > -1e-9
@@ -156,12 +155,11 @@ def test_no_error_is_the_ordinary_fit(covariance_type, shape):
     X, _ = blurred()
     n, d = X.shape
     zero = np.zeros({"columns": (d,), "rows": (n, d), "matrix": (d, d), "matrices": (n, d, d)}[shape])
-    model = GaussianMixture(
-        2, covariance_type=covariance_type, acceleration=None, random_state=0, tol=1e-8, max_iter=99
-    )
-    plain, with_errors = model.fit(X).means_, model.fit(X, error_covariance=zero).means_
-    order = [np.argsort(means[:, 0]) for means in (plain, with_errors)]
-    np.testing.assert_allclose(with_errors[order[1]], plain[order[0]], rtol=1e-4, atol=1e-4)
+    how = {"covariance_type": covariance_type, "means_init": [[0, 0, 0, 0], [5, 5, 5, 5]], "acceleration": None}
+    model = GaussianMixture(2, tol=1e-12, max_iter=400, **how)
+    bound, means = model.fit(X).lower_bound_, model.means_
+    assert model.fit(X, error_covariance=zero).lower_bound_ == pytest.approx(bound, rel=1e-9)
+    np.testing.assert_allclose(model.means_, means, atol=1e-3)
     np.testing.assert_allclose(model.score_samples(X, error_covariance=zero), model.score_samples(X), rtol=1e-12)
 
 
@@ -200,6 +198,7 @@ def test_a_stream_has_the_bits_of_memory(kind):
     one, other = (start(max_iter=5, tol=1e-9) for _ in range(2))
     with pytest.warns(gmm.ConvergenceWarning):
         one.fit(X, error_covariance=errors)
+    with pytest.warns(gmm.ConvergenceWarning):
         other.fit(stream, error_covariance=errors)
     np.testing.assert_array_equal(one.covariances_, other.covariances_)
     densities = one.score_samples(stream, error_covariance=errors)

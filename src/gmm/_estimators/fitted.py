@@ -203,13 +203,12 @@ class FittedMixture(Estimator):
         ndarray of shape (n, K)
             Rows sum to 1. float32 for float32 rows, else float64.
         """
+        K = fitted_parameters(self).n_components
         if is_dask(X) and error_covariance is None:
-            return self._lazily("predict_proba", X, out, shape=(fitted_parameters(self).n_components,))
+            return self._lazily("predict_proba", X, out, shape=(K,))
         source = source_of(self, X, error_covariance=error_covariance)
-        shares = self._scorer().responsibilities(
-            source, place(out, source, n_columns=fitted_parameters(self).n_components)
-        )
-        return shares if out is None else out
+        responsibilities = self._scorer().responsibilities(source, place(out, source, n_columns=K))
+        return responsibilities if out is None else out
 
     def score_samples(self, X: ArrayLike, *, out: Any = None, error_covariance: Any = None) -> NDArray[Any]:
         """Compute the log-likelihood of each row.
@@ -275,8 +274,7 @@ class FittedMixture(Estimator):
             In nats: Σ_i w_i log Σ_k ρ_ik or, if `classified`, Σ_i w_i max_k log ρ_ik, where ρ_ik is the joint density
             of row i and component k.
         """
-        source = source_of(self, X, sample_weight, error_covariance=error_covariance)
-        scorer = self._scorer()
+        source, scorer = source_of(self, X, sample_weight, error_covariance=error_covariance), self._scorer()
         return scorer.classification_log_likelihood(source) if classified else scorer.log_likelihood(source)
 
     def sample(

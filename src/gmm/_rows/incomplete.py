@@ -74,11 +74,6 @@ class IncompleteSource(SameRows):
         return cls(rows, rows.sample_weight, rows, errors=errors)
 
     @cached_property
-    def fingerprint(self) -> str:
-        """Digest of all rows, weights and errors."""
-        return super().fingerprint + self.errors.fingerprint
-
-    @cached_property
     def feature_names(self) -> NDArray[np.object_] | None:
         """Names of the features, if they have any."""
         return self.base.feature_names

@@ -319,13 +319,14 @@ class Source(ABC):
 
     @cached_property
     def fingerprint(self) -> str:
-        """Digest of all rows and weights, the same for equal rows from any source; a warm start compares it."""
+        """Digest of all rows, weights and errors, the same for equal rows from any source; a warm start compares it."""
         digest = hashlib.blake2b(repr(((self.n_rows, self.n_features), self.dtype.str)).encode())
         for chunk in self.chunks():
             for piece in chunk.pieces(_HASHED_AT_ONCE):
                 digest.update(np.ascontiguousarray(piece.rows).data)
         if self.sample_weight is not None:
             digest.update(np.ascontiguousarray(self.sample_weight).data)
+        digest.update(self.errors.fingerprint.encode())
         return digest.hexdigest()
 
 
