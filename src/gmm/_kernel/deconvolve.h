@@ -80,41 +80,72 @@ TILE_LEAF void ERRORS_NAME(factor)(const double *x, const double *s, ptrdiff_t l
 }
 
 /* out (n) = offset − ½ log|T| − ½ (x − c)ᵀ T⁻¹ (x − c) in one component; x (d, n), s and v matrices or diagonals */
+TILE_LEAF void ERRORS_NAME(density_of)(const ptrdiff_t d, const double *x, const double *s, ptrdiff_t n, int diagonal,
+                                       const double *centre, const double *v, double offset, double *restrict out,
+                                       double *restrict work)
+{
+    const ptrdiff_t ld = n;
+    ERRORS_VEC *l = (ERRORS_VEC *)work, *inverse = l + d * (d + 1) / 2, *z = inverse + d, *pivot = z + d;
+    ptrdiff_t r, i, lane;
+    for (r = 0; r < n; r += ERRORS_WIDTH, x += ERRORS_WIDTH, s += ERRORS_WIDTH, out += ERRORS_WIDTH) {
+        ERRORS_VEC square = {0};
+        double product[ERRORS_BYTES / sizeof(double)], exponent[ERRORS_BYTES / sizeof(double)];
+        if (diagonal)
+            for (i = 0; i < d; i++) {
+                pivot[i] = ERRORS_AT(s, i) + v[i];
+                z[i] = ERRORS_AT(x, i) - centre[i];
+                square += z[i] * z[i] / pivot[i];
+            }
+        else {
+            ERRORS_NAME(factor)(x, s, ld, d, centre, v, l, inverse, pivot, z);
+            for (i = 0; i < d; i++) square += z[i] * z[i] * inverse[i];
+        }
+        for (lane = 0; lane < ERRORS_WIDTH; lane++) product[lane] = 1, exponent[lane] = 0;
+        for (i = 0; i < d; i++) { /* one logarithm of the product, which neither over- nor underflows */
+            const double *t = (const double *)(pivot + i);
+            for (lane = 0; lane < ERRORS_WIDTH; lane++) {
+                const double p = product[lane] * t[lane];
+                uint64_t bits, shifted;
+                double e;
+                memcpy(&bits, &p, sizeof bits);
+                shifted = (bits >> 52) | 0x4330000000000000;
+                memcpy(&e, &shifted, sizeof e);
+                exponent[lane] += e - (0x1p52 + 1023);
+                bits = (bits & 0x000fffffffffffff) | 0x3ff0000000000000;
+                memcpy(&product[lane], &bits, sizeof bits);
+            }
+        }
+        for (lane = 0; lane < ERRORS_WIDTH; lane++)
+            out[lane] = offset - 0.5 * (((const double *)&square)[lane] + exponent[lane] * 0x1.62e42fefa39efp-1
+                                        + tile_log_double(product[lane]));
+    }
+}
+
+/* f with d as a constant where there are few columns */
+#define ERRORS_OF_WIDTH(f, ...)                                                                                        \
+    switch (d) {                                                                                                       \
+    case 1: f(1, __VA_ARGS__); break;                                                                                  \
+    case 2: f(2, __VA_ARGS__); break;                                                                                  \
+    case 3: f(3, __VA_ARGS__); break;                                                                                  \
+    case 4: f(4, __VA_ARGS__); break;                                                                                  \
+    case 5: f(5, __VA_ARGS__); break;                                                                                  \
+    case 6: f(6, __VA_ARGS__); break;                                                                                  \
+    default: f(d, __VA_ARGS__); }
+
 static void ERRORS_NAME(density)(const double *x, const double *s, ptrdiff_t n, ptrdiff_t d, int diagonal,
                                  const double *centre, const double *v, double offset, double *restrict out,
                                  double *restrict work)
 {
-    const ptrdiff_t ld = n;
-    ERRORS_VEC *l = (ERRORS_VEC *)work, *inverse = l + d * (d + 1) / 2, *z = inverse + d;
-    double *logs = (double *)(z + d);
-    ptrdiff_t r, i, lane;
-    for (r = 0; r < n; r += ERRORS_WIDTH, x += ERRORS_WIDTH, s += ERRORS_WIDTH, out += ERRORS_WIDTH) {
-        ERRORS_VEC square = {0};
-        double total[ERRORS_BYTES / sizeof(double)];
-        if (diagonal)
-            for (i = 0; i < d; i++) {
-                const ERRORS_VEC t = ERRORS_AT(s, i) + v[i];
-                ((ERRORS_VEC *)logs)[i] = t;
-                z[i] = ERRORS_AT(x, i) - centre[i];
-                square += z[i] * z[i] / t;
-            }
-        else {
-            ERRORS_NAME(factor)(x, s, ld, d, centre, v, l, inverse, (ERRORS_VEC *)logs, z);
-            for (i = 0; i < d; i++) square += z[i] * z[i] * inverse[i];
-        }
-        for (i = 0; i < d * ERRORS_WIDTH; i++) logs[i] = tile_log_double(logs[i]);
-        for (lane = 0; lane < ERRORS_WIDTH; lane++) total[lane] = 0;
-        for (i = 0; i < d; i++)
-            for (lane = 0; lane < ERRORS_WIDTH; lane++) total[lane] += logs[i * ERRORS_WIDTH + lane];
-        for (lane = 0; lane < ERRORS_WIDTH; lane++)
-            out[lane] = offset - 0.5 * (((const double *)&square)[lane] + total[lane]);
-    }
+    if (diagonal)
+        ERRORS_NAME(density_of)(d, x, s, n, 1, centre, v, offset, out, work);
+    else
+        ERRORS_OF_WIDTH(ERRORS_NAME(density_of), x, s, n, 0, centre, v, offset, out, work)
 }
 
 /* sums += Σ r w and, behind them, Σ r (w wᵀ − T⁻¹), w = T⁻¹ (x − c), in one component; rows without r are left out */
-static void ERRORS_NAME(scores)(const double *x, const double *s, ptrdiff_t n, ptrdiff_t d, int diagonal,
-                                const double *centre, const double *v, const double *r, double *restrict sums,
-                                double *restrict work)
+TILE_LEAF void ERRORS_NAME(scores_of)(const ptrdiff_t d, const double *x, const double *s, ptrdiff_t n, int diagonal,
+                                      const double *centre, const double *v, const double *r, double *restrict sums,
+                                      double *restrict work)
 {
     const ptrdiff_t ld = n, p = diagonal ? d : d * (d + 1) / 2;
     ERRORS_VEC *l = (ERRORS_VEC *)work, *inverse = l + d * (d + 1) / 2, *w = inverse + d, *pivot = w + d;
@@ -162,9 +193,20 @@ static void ERRORS_NAME(scores)(const double *x, const double *s, ptrdiff_t n, p
         for (lane = 0; lane < ERRORS_WIDTH; lane++) sums[i] += ((const double *)(total + i))[lane];
 }
 
+static void ERRORS_NAME(scores)(const double *x, const double *s, ptrdiff_t n, ptrdiff_t d, int diagonal,
+                                const double *centre, const double *v, const double *r, double *restrict sums,
+                                double *restrict work)
+{
+    if (diagonal)
+        ERRORS_NAME(scores_of)(d, x, s, n, 1, centre, v, r, sums, work);
+    else
+        ERRORS_OF_WIDTH(ERRORS_NAME(scores_of), x, s, n, 0, centre, v, r, sums, work)
+}
+
 static const errors_functions ERRORS_NAME(table) = {ERRORS_NAME(density), ERRORS_NAME(scores)};
 
 #undef ERRORS_SET
 #undef ERRORS_BYTES
 #undef ERRORS_AT
+#undef ERRORS_OF_WIDTH
 #endif
