@@ -8,6 +8,7 @@ cdef extern from "deconvolve.h" nogil:
                         double, double*, double*) noexcept nogil
         void (*scores)(const double*, const double*, Py_ssize_t, Py_ssize_t, int, const double*, const double*,
                        const double*, double*, double*) noexcept nogil
+        void (*normalise)(double*, Py_ssize_t, Py_ssize_t, double, double*) noexcept nogil
     const errors_functions* const errors_sets[]
 
 import numpy as np
@@ -63,6 +64,23 @@ def scores(const double[:, ::1] rows, const double[:, ::1] errors, const double[
         for k in range(K):
             functions.scores(&rows[0, 0], &errors[0, 0], n, d, p == d, &centres[k, 0], &covariances[k, 0],
                              &responsibilities[k, 0], &sums[k, 0], &work[0])
+    return result
+
+
+def normalise(double[:, ::1] log_joint, double log_noise):
+    """Make responsibilities of joint log densities, (K, n), in their place; return the log evidence of the rows, (n,).
+
+    Noise has the same density everywhere, −∞ for none. Shares below 1e-18 are 0.
+    """
+    cdef Py_ssize_t n = log_joint.shape[1], K = log_joint.shape[0]
+    cdef const errors_functions* functions = errors_sets[<Py_ssize_t>_SETS.get(kernel(), 0)]
+    result = np.empty(n)
+    cdef double[::1] evidence = result
+    if n % ERRORS_LANES:
+        raise ValueError(f"expected a multiple of {ERRORS_LANES} rows, got {n}")
+    if n:
+        with nogil:
+            functions.normalise(&log_joint[0, 0], n, K, log_noise, &evidence[0])
     return result
 
 

@@ -21,6 +21,7 @@ typedef struct {
                     double *, double *);
     void (*scores)(const double *, const double *, ptrdiff_t, ptrdiff_t, int, const double *, const double *,
                    const double *, double *, double *);
+    void (*normalise)(double *, ptrdiff_t, ptrdiff_t, double, double *);
 } errors_functions;
 
 #define ERRORS_SET base
@@ -203,7 +204,36 @@ static void ERRORS_NAME(scores)(const double *x, const double *s, ptrdiff_t n, p
         ERRORS_OF_WIDTH(ERRORS_NAME(scores_of), x, s, n, 0, centre, v, r, sums, work)
 }
 
-static const errors_functions ERRORS_NAME(table) = {ERRORS_NAME(density), ERRORS_NAME(scores)};
+/* From joint log densities (K, n) to responsibilities, 0 where they are negligible, and log evidence (n), beside noise */
+static void ERRORS_NAME(normalise)(double *restrict joint, ptrdiff_t n, ptrdiff_t K, double log_noise,
+                                   double *restrict evidence)
+{
+    enum { WIDTH = ERRORS_LANES };
+    ptrdiff_t r, k, lane;
+    for (r = 0; r < n; r += WIDTH) {
+        double most[WIDTH], sum[WIDTH], *row;
+        for (lane = 0; lane < WIDTH; lane++) most[lane] = log_noise;
+        for (k = 0, row = joint + r; k < K; k++, row += n)
+            for (lane = 0; lane < WIDTH; lane++) most[lane] = row[lane] > most[lane] ? row[lane] : most[lane];
+        for (lane = 0; lane < WIDTH; lane++) sum[lane] = tile_exp_double(log_noise - most[lane]);
+        for (k = 0, row = joint + r; k < K; k++, row += n)
+            for (lane = 0; lane < WIDTH; lane++) {
+                row[lane] = tile_exp_double(row[lane] - most[lane]);
+                sum[lane] += row[lane];
+            }
+        for (lane = 0; lane < WIDTH; lane++) {
+            evidence[r + lane] = most[lane] + tile_log_double(sum[lane]);
+            sum[lane] = 1.0 / sum[lane];
+        }
+        for (k = 0, row = joint + r; k < K; k++, row += n)
+            for (lane = 0; lane < WIDTH; lane++) {
+                const double share = row[lane] * sum[lane];
+                row[lane] = share > 1e-18 ? share : 0.0;
+            }
+    }
+}
+
+static const errors_functions ERRORS_NAME(table) = {ERRORS_NAME(density), ERRORS_NAME(scores), ERRORS_NAME(normalise)};
 
 #undef ERRORS_SET
 #undef ERRORS_BYTES

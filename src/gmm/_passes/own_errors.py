@@ -19,22 +19,13 @@ from gmm._values.statistics import SufficientStatistics
 __all__ = ["OwnErrorsEStep"]
 
 _ROUNDING = 1e-14
-_NEGLIGIBLE = 1e-18  # responsibility
 
 
 class _Densities(NamedTuple):
-    """What a lane's rows are under a mixture: the joint densities of each component and, last, of noise, (K + 1, m)."""
+    """Joint log densities of each component and, last, of noise, (K + 1, m), and their sum, (m,)."""
 
     log_joint: Array
     log_evidence: Array
-
-    @classmethod
-    def of(cls, log_joint: Array, log_noise: float, allowed: Array | None) -> _Densities:
-        if allowed is not None:
-            log_joint += allowed
-        log_joint = np.concatenate([log_joint, np.full((1, log_joint.shape[1]), log_noise)])
-        most = log_joint.max(axis=0)
-        return cls(log_joint, most + np.log(np.exp(log_joint - most).sum(axis=0)))
 
     @property
     def responsibilities(self) -> Array:
@@ -48,6 +39,27 @@ class _Densities(NamedTuple):
         for name, value in values.outputs.items():
             if (into := arrays.get(name)) is not None and value is not None:
                 into[rows] = np.where(value == len(r) - 1, -1, value) if name == "label" else value
+
+
+class _Lane(NamedTuple):
+    """Rows (d, n) with their errors (p, n) and weights (n,), padded by rows without weight."""
+
+    rows: Array
+    errors: Array
+    weights: Array
+    codes: NDArray[Any] | None
+
+    @classmethod
+    def of(cls, chunk: Chunk, part: slice, table: Array, arrays: dict[str, NDArray[Any] | None]) -> _Lane:
+        """Take some rows of a chunk and their errors from a table, (E, p)."""
+        m, numbers, codes = part.stop - part.start, arrays["error"], arrays["code"]
+        assert numbers is not None  # as rows have errors
+        padded = np.minimum(np.arange(-(-m // _errors.LANES) * _errors.LANES), m - 1) + part.start
+        weights = np.zeros(len(padded))
+        weights[:m] = chunk.weights[part]
+        rows = np.ascontiguousarray(chunk.rows[padded].T, dtype=np.float64)
+        errors = np.ascontiguousarray(table.take(numbers[padded], axis=0).T)
+        return cls(rows, errors, weights, None if codes is None else codes[padded])
 
 
 class _Plan:
@@ -76,26 +88,36 @@ class _Plan:
             self.mixture.layout, self.mixture.centres, parts[:, 0], parts[:, 1 : 1 + d], second, *sums[-2:].tolist()
         )
 
-    def densities(self, rows: Array, errors: Array, codes: NDArray[Any] | None, n: int) -> _Densities:
-        """Return the densities of rows (d, m), of which the first n count, with errors (p, m)."""
+    def log_joint(self, lane: _Lane) -> Array:
+        """Return the joint log densities of the components, (K, n)."""
         mixture = self.mixture
-        log_joint = _errors.log_densities(rows, errors, mixture.centres, mixture.packed, mixture.log_offset)[:, :n]
-        return _Densities.of(log_joint, mixture.log_noise, None if self.allowed is None else self.allowed[:, codes])
+        joint = _errors.log_densities(lane.rows, lane.errors, mixture.centres, mixture.packed, mixture.log_offset)
+        return joint if self.allowed is None else joint + self.allowed[:, lane.codes]
 
-    def sums_of(self, rows: Array, errors: Array, densities: _Densities, weights: Array) -> Array:
+    def densities(self, lane: _Lane, n: int) -> _Densities:
+        """Return the densities of the first n rows of a lane."""
+        joint = self.log_joint(lane)
+        evidence = _errors.normalise(joint.copy(), self.mixture.log_noise)
+        noise = np.full((1, joint.shape[1]), self.mixture.log_noise)
+        return _Densities(np.concatenate([joint, noise])[:, :n], evidence[:n])
+
+    def sums_of(self, lane: _Lane) -> Array:
         """Return the sums of a lane."""
-        r, (n,) = densities.responsibilities, weights.shape
-        most = densities.log_joint.max(axis=0)
-        evidence = most if self.hard else densities.log_evidence
-        if self.totals:
-            entropy = -weights @ np.where(r > 0, r * np.log(np.maximum(r, 1e-300)), 0.0).sum(axis=0)
-            return np.array([weights @ most, entropy, weights @ evidence, weights.sum()])
-        if self.hard:
-            r = (np.arange(len(r))[:, None] == densities.log_joint.argmax(axis=0)).astype(np.float64)
-        shares = np.zeros((len(r) - 1, rows.shape[1]))
-        shares[:, :n] = np.where(r[:-1] > _NEGLIGIBLE, r[:-1] * weights, 0.0)
-        scores = _errors.scores(rows, errors, self.mixture.centres, self.mixture.packed, shares)
-        moments = np.column_stack([r[:-1] @ weights, scores])
+        weights = lane.weights
+        if self.totals or self.hard:
+            densities = self.densities(lane, len(weights))
+            joint, r = densities.log_joint, densities.responsibilities
+            evidence = most = joint.max(axis=0)
+            if self.totals:
+                entropy = -weights @ np.where(r > 0, r * np.log(np.maximum(r, 1e-300)), 0.0).sum(axis=0)
+                return np.array([weights @ most, entropy, weights @ densities.log_evidence, weights.sum()])
+            shares = (np.arange(len(r) - 1)[:, None] == joint.argmax(axis=0)).astype(np.float64)
+        else:
+            shares = self.log_joint(lane)
+            evidence = _errors.normalise(shares, self.mixture.log_noise)
+        shares *= weights
+        scores = _errors.scores(lane.rows, lane.errors, self.mixture.centres, self.mixture.packed, shares)
+        moments = np.column_stack([shares.sum(axis=1), scores])
         return np.concatenate([moments.ravel(), [weights @ evidence, weights.sum()]])
 
 
@@ -115,22 +137,16 @@ class OwnErrorsEStep(EStep):
     ) -> None:
         """Walk a chunk of whole lanes."""
         outputs = {name: array for name, array in arrays.items() if name not in ("code", "error")}
-        codes, numbers, weights = arrays["code"], arrays["error"], chunk.weights
-        assert numbers is not None  # as rows have errors
         n, of_lanes = len(chunk.rows), dict[int, Array]()
 
         def task(start: int, end: int) -> None:
-            for lane in range(start, end):
-                part = slice(lane * LANES, min((lane + 1) * LANES, n))
-                m = part.stop - part.start
-                padded = np.minimum(np.arange(-(-m // _errors.LANES) * _errors.LANES), m - 1) + part.start
-                rows = np.ascontiguousarray(chunk.rows[padded].T, dtype=np.float64)
-                errors = plan.mixture.errors.take(numbers[padded], axis=1)
-                densities = plan.densities(rows, errors, None if codes is None else codes[part], m)
+            for number in range(start, end):
+                part = slice(number * LANES, min((number + 1) * LANES, n))
+                lane = _Lane.of(chunk, part, plan.mixture.errors, arrays)
                 if outputs:
-                    densities.write(part, outputs)
+                    plan.densities(lane, part.stop - part.start).write(part, outputs)
                 else:
-                    of_lanes[lane] = plan.sums_of(rows, errors, densities, weights[part])
+                    of_lanes[number] = plan.sums_of(lane)
 
         n_lanes, (K, d) = -(-n // LANES), plan.mixture.centres.shape
         self.spread(task, n_lanes, float(n) * K * d**3)

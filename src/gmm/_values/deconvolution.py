@@ -51,7 +51,7 @@ class BlurredMixture:
         log π_k − q/2·log 2π, in nats.
     centres : array of shape (K, q)
     covariances : array in the shape of `layout`
-    errors : array of shape (p, E)
+    errors : array of shape (E, p)
         The covariances of the errors of these columns, as `RowErrors.packed` has them.
     log_noise : float
     """
