@@ -10,6 +10,7 @@
 #include "compiler.h"
 #include "exp_log.h"
 #define ERRORS_LANES 8 /* rows that are taken together, the widest vector */
+#define ERRORS_FEW 6   /* columns, up to which their number is a constant */
 #define ERRORS_GLUE_VALUES(a, b) a##_##b
 #define ERRORS_GLUE(a, b) ERRORS_GLUE_VALUES(a, b)
 #define ERRORS_NAME(name) ERRORS_GLUE(errors_##name, ERRORS_SET)
@@ -59,16 +60,16 @@ TILE_LEAF void ERRORS_NAME(factor)(const double *x, const double *s, ptrdiff_t l
                                    ERRORS_VEC *restrict pivot, ERRORS_VEC *restrict z)
 {
     ptrdiff_t i, j, m;
-    for (i = 0; i < d; i++) {
+    TILE_UNROLL for (i = 0; i < d; i++) {
         ERRORS_VEC *row = l + i * (i + 1) / 2, t, rest = ERRORS_AT(x, i) - centre[i];
-        for (j = 0; j < i; j++) { /* row[j] = L_ij D_j for now */
+        TILE_UNROLL for (j = 0; j < i; j++) { /* row[j] = L_ij D_j for now */
             const ERRORS_VEC *other = l + j * (j + 1) / 2;
             t = ERRORS_AT(s, i * (i + 1) / 2 + j) + v[i * (i + 1) / 2 + j];
-            for (m = 0; m < j; m++) t -= row[m] * other[m];
+            TILE_UNROLL for (m = 0; m < j; m++) t -= row[m] * other[m];
             row[j] = t;
         }
         t = ERRORS_AT(s, i * (i + 1) / 2 + i) + v[i * (i + 1) / 2 + i];
-        for (j = 0; j < i; j++) {
+        TILE_UNROLL for (j = 0; j < i; j++) {
             const ERRORS_VEC scaled = row[j];
             row[j] = scaled * inverse[j];
             t -= scaled * row[j];
@@ -86,7 +87,9 @@ TILE_LEAF void ERRORS_NAME(density_of)(const ptrdiff_t d, const double *x, const
                                        double *restrict work)
 {
     const ptrdiff_t ld = n;
-    ERRORS_VEC *l = (ERRORS_VEC *)work, *inverse = l + d * (d + 1) / 2, *z = inverse + d, *pivot = z + d;
+    ERRORS_VEC few[ERRORS_FEW * (ERRORS_FEW + 7) / 2]; /* that registers may hold */
+    ERRORS_VEC *l = d > ERRORS_FEW ? (ERRORS_VEC *)work : few, *inverse = l + d * (d + 1) / 2, *z = inverse + d;
+    ERRORS_VEC *pivot = z + d;
     ptrdiff_t r, i, lane;
     for (r = 0; r < n; r += ERRORS_WIDTH, x += ERRORS_WIDTH, s += ERRORS_WIDTH, out += ERRORS_WIDTH) {
         ERRORS_VEC square = {0};
@@ -149,8 +152,9 @@ TILE_LEAF void ERRORS_NAME(scores_of)(const ptrdiff_t d, const double *x, const 
                                       double *restrict work)
 {
     const ptrdiff_t ld = n, p = diagonal ? d : d * (d + 1) / 2;
-    ERRORS_VEC *l = (ERRORS_VEC *)work, *inverse = l + d * (d + 1) / 2, *w = inverse + d, *pivot = w + d;
-    ERRORS_VEC *total = pivot + d;
+    ERRORS_VEC few[ERRORS_FEW * (ERRORS_FEW + 7) / 2];
+    ERRORS_VEC *l = d > ERRORS_FEW ? (ERRORS_VEC *)work : few, *inverse = l + d * (d + 1) / 2, *w = inverse + d;
+    ERRORS_VEC *pivot = w + d, *total = (ERRORS_VEC *)work + d * (d + 1) / 2 + 3 * d;
     ptrdiff_t row, i, j, m, lane;
     for (i = 0; i < (d + p) * ERRORS_WIDTH; i++) ((double *)total)[i] = 0;
     for (row = 0; row < n; row += ERRORS_WIDTH, x += ERRORS_WIDTH, s += ERRORS_WIDTH, r += ERRORS_WIDTH) {
@@ -168,24 +172,24 @@ TILE_LEAF void ERRORS_NAME(scores_of)(const ptrdiff_t d, const double *x, const 
             continue;
         }
         ERRORS_NAME(factor)(x, s, ld, d, centre, v, l, inverse, pivot, w);
-        for (i = d - 1; i >= 0; i--) { /* w = L⁻ᵀ D⁻¹ z */
+        TILE_UNROLL for (i = d - 1; i >= 0; i--) { /* w = L⁻ᵀ D⁻¹ z */
             w[i] *= inverse[i];
-            for (m = i + 1; m < d; m++) w[i] -= l[m * (m + 1) / 2 + i] * w[m];
+            TILE_UNROLL for (m = i + 1; m < d; m++) w[i] -= l[m * (m + 1) / 2 + i] * w[m];
             total[i] += share * w[i];
         }
-        for (i = 1; i < d; i++) { /* L⁻¹ in the place of L, row by row */
+        TILE_UNROLL for (i = 1; i < d; i++) { /* L⁻¹ in the place of L, row by row */
             ERRORS_VEC *of_row = l + i * (i + 1) / 2;
-            for (j = 0; j < i; j++) {
+            TILE_UNROLL for (j = 0; j < i; j++) {
                 ERRORS_VEC t = -of_row[j];
-                for (m = j + 1; m < i; m++) t -= of_row[m] * l[m * (m + 1) / 2 + j];
+                TILE_UNROLL for (m = j + 1; m < i; m++) t -= of_row[m] * l[m * (m + 1) / 2 + j];
                 of_row[j] = t;
             }
         }
-        for (i = 0; i < d; i++)
-            for (j = 0; j <= i; j++) {
+        TILE_UNROLL for (i = 0; i < d; i++)
+            TILE_UNROLL for (j = 0; j <= i; j++) {
                 ERRORS_VEC t = inverse[i];
                 if (j < i) t *= l[i * (i + 1) / 2 + j];
-                for (m = i + 1; m < d; m++)
+                TILE_UNROLL for (m = i + 1; m < d; m++)
                     t += l[m * (m + 1) / 2 + i] * l[m * (m + 1) / 2 + j] * inverse[m];
                 total[d + i * (i + 1) / 2 + j] += share * (w[i] * w[j] - t);
             }
