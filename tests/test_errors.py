@@ -288,3 +288,28 @@ def test_float32_rows_have_errors_too():
     assert single.means_.dtype == np.float32
     np.testing.assert_allclose(single.means_, start().fit(X, error_covariance=errors).means_, atol=1e-2)
     assert fitted_parameters(single).means.dtype == np.float64
+
+
+def test_passes_are_those_of_astroml():
+    """60 steps of XDGMM, astroML 1.0.2.post1."""
+    i = np.arange(400.0)
+    X = np.column_stack([np.sin(12.9898 * i) * 1.5 + 4 * (i % 3 == 0), np.cos(78.233 * i) + 0.5 * np.sin(12.9898 * i)])
+    variances = np.column_stack([0.1 + 0.9 * np.sin(3.7 * i) ** 2, 0.1 + 0.6 * np.cos(5.3 * i) ** 2])
+    X += np.sqrt(variances) * 1.4 * np.column_stack([np.sin(437.58 * i), np.sin(311.7 * i)])
+    errors = variances[:, :, None] * np.eye(2)
+    errors[:, 0, 1] = errors[:, 1, 0] = 0.5 * np.sqrt(variances.prod(axis=1))
+    given = {
+        "weights_init": [0.5, 0.5],
+        "means_init": [[0, 0], [4, 0]],
+        "precisions_init": np.tile(np.eye(2), (2, 1, 1)),
+    }
+    model = GaussianMixture(2, acceleration=None, reg_covar=0, tol=0, max_iter=60, **given)
+    with pytest.warns(gmm.ConvergenceWarning):
+        model.fit(X, error_covariance=errors)
+    assert model.log_likelihood(X, error_covariance=errors) == pytest.approx(-1422.9465698147994, abs=1e-7)
+    np.testing.assert_allclose(model.weights_, [0.674950066706122, 0.325049933293878], atol=1e-8)
+    means = [[0.100321884889205, 0.028685155021399], [3.974402824708936, -0.060870890193188]]
+    np.testing.assert_allclose(model.means_, means, atol=1e-8)
+    first = [[1.317596949513533, 0.232322168916048], [0.232322168916048, 0.614269172864544]]
+    second = [[1.283243354064384, 0.302569413489978], [0.302569413489978, 0.616534165512361]]
+    np.testing.assert_allclose(model.covariances_, [first, second], atol=1e-8)
