@@ -50,7 +50,7 @@ axes[0].set(title="measured", xlabel="g - r", ylabel="r - i")
 for ax, (name, fit) in zip(axes[1:], fits.items(), strict=True):
     plot_clusters(fit, truth, ax=ax)
     ax.set(title=f"true values, {name}", xlabel="g - r", ylabel="r - i")
-axes[0].set(xlim=(-0.8, 2.2), ylim=(-0.8, 1.6))
+axes[0].set(xlim=(-0.8, 2.2), ylim=(-0.8, 2.2))
 
 # %%
 # The left panel is all that the fits have seen. The ellipses of the first fit
