@@ -5,8 +5,9 @@ import pytest
 
 import gmm
 import reference
-from gmm import GaussianMixture
+from gmm import GaussianMixture, _errors
 from gmm._estimators.fitted import fitted_parameters
+from gmm._kernel import tiles
 from gmm._passes.incomplete import e_step_over
 from gmm._rows.incomplete import IncompleteSource
 from gmm._rows.sources import ArraySource
@@ -313,3 +314,73 @@ def test_passes_are_those_of_astroml():
     first = [[1.317596949513533, 0.232322168916048], [0.232322168916048, 0.614269172864544]]
     second = [[1.283243354064384, 0.302569413489978], [0.302569413489978, 0.616534165512361]]
     np.testing.assert_allclose(model.covariances_, [first, second], atol=1e-8)
+
+
+@pytest.mark.parametrize("kernel", tiles.kernels())
+@pytest.mark.parametrize("d", [1, 2, 5, 6, 7, 12])
+def test_every_instruction_set_computes_the_same(d, kernel):
+    rng, K, n = np.random.default_rng(d), 2, 24
+    covariances, errors = (A @ A.transpose(0, 2, 1) / d for A in (rng.normal(size=(m, d, 2 * d)) for m in (K, n)))
+    rows, centres, r = rng.normal(size=(n, d)), rng.normal(size=(K, d)), rng.uniform(size=(K, n))
+    r[0, :8] = 0
+    i, j = np.tril_indices(d)
+    packed = rows.T.copy(), errors[:, i, j].T.copy(), centres, covariances[:, i, j].copy()
+    before = tiles.kernel()
+    try:
+        tiles.use_kernel(kernel)
+        log_joint, sums = _errors.log_densities(*packed, np.zeros(K)), _errors.scores(*packed, r)
+        shares = log_joint.copy()
+        evidence = _errors.normalise(shares, -30.0)
+    finally:
+        tiles.use_kernel(before)
+    T = covariances[:, None] + errors
+    steps, inverse = rows - centres[:, None], np.linalg.inv(T)
+    w = (inverse @ steps[..., None])[..., 0]
+    expected = -0.5 * ((steps * w).sum(axis=2) + np.linalg.slogdet(T)[1])
+    np.testing.assert_allclose(log_joint, expected, rtol=1e-11, atol=1e-11)
+    excess = np.einsum("kn,knij->kij", r, w[..., None] * w[..., None, :] - inverse)
+    np.testing.assert_allclose(sums[:, :d], np.einsum("kn,kni->ki", r, w), rtol=1e-10, atol=1e-10)
+    np.testing.assert_allclose(sums[:, d:], excess[:, i, j], rtol=1e-10, atol=1e-9)
+    total = np.logaddexp.reduce([*expected, np.full(n, -30.0)])
+    np.testing.assert_allclose(evidence, total, atol=1e-12)
+    np.testing.assert_allclose(shares, np.exp(expected - total), atol=1e-12)
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_wrong_lengths_are_refused(part):
+    right = [np.ones((2, 8)), np.ones((3, 8)), np.ones((4, 2)), np.ones((4, 3))]
+    wrong = [np.ones((2, 7)), np.ones((4, 8)), np.ones((4, 3)), np.ones((3, 3))]
+    arrays = [wrong[i] if i == part else right[i] for i in range(4)]
+    with pytest.raises(ValueError, match="n a multiple of 8"):
+        _errors.log_densities(*arrays, np.zeros(4))
+    with pytest.raises(ValueError, match="n a multiple of 8"):
+        _errors.scores(*arrays, np.zeros((4, 8)))
+
+
+def test_wrong_numbers_of_components_are_refused():
+    right = np.ones((2, 8)), np.ones((3, 8)), np.ones((4, 2)), np.ones((4, 3))
+    with pytest.raises(ValueError, match="4 offsets, got 3"):
+        _errors.log_densities(*right, np.zeros(3))
+    with pytest.raises(ValueError, match=r"responsibilities \(4, 8\)"):
+        _errors.scores(*right, np.zeros((4, 7)))
+    with pytest.raises(ValueError, match="multiple of 8 rows, got 7"):
+        _errors.normalise(np.zeros((4, 7)), 0.0)
+
+
+def test_rows_without_weight_say_nothing():
+    X, errors = blurred()
+    weight = np.where(np.arange(len(X)) % 5 == 0, 0.0, 1.0)
+    some = start(tol=1e-9).fit(X[weight > 0], error_covariance=errors[weight > 0])
+    X[weight == 0], errors[weight == 0] = 1e3, 1e-3 * np.eye(4)
+    weighed = start(tol=1e-9).fit(X, error_covariance=errors, sample_weight=weight)
+    np.testing.assert_allclose(weighed.means_, some.means_, rtol=1e-3, atol=1e-3)
+
+
+def test_noise_takes_rows_beside_errors():
+    X, errors = blurred()
+    X[::20] = np.random.default_rng(5).uniform(-40, 40, size=(len(X[::20]), 4))
+    model = GaussianMixture(2, noise=True, random_state=0).fit(X, error_covariance=errors)
+    assert 0.01 < model.noise_weight_ < 0.1
+    labels, shares = (f(X, error_covariance=errors) for f in (model.predict, model.predict_proba))
+    assert np.mean(labels[::20] == -1) > 0.8
+    np.testing.assert_array_equal(labels == -1, shares.max(axis=1) < 1 - shares.sum(axis=1))
