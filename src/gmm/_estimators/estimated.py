@@ -115,7 +115,8 @@ def fit(
     error_covariance : array-like, default=None
         *Beyond*: what is known of measurement errors: variances of each column, (d,) in all rows or (n, d) row by row,
         or covariances, (d, d) or (n, d, d). The fit is then of the values without errors (extreme deconvolution: Bovy,
-        Hogg & Roweis 2011). Not for `BayesianGaussianMixture`.
+        Hogg & Roweis 2011). With `acceleration` and without a `prior`, covariances have a weak one, worth ten rows or
+        more, since errors may explain all spread in a direction. Not for `BayesianGaussianMixture`.
 
     Returns
     -------

@@ -33,7 +33,7 @@ class TrueValues(NamedTuple):
     covariances: NDArray[Any]
 
 
-def true_values(mixture: FittedMixture, X: ArrayLike, error_covariance: ArrayLike) -> TrueValues:
+def true_values(model: FittedMixture, X: ArrayLike, error_covariance: ArrayLike) -> TrueValues:
     """Compute the mean and the covariance of the true values of measured rows.
 
     Under component k, v ~ N(μ_k, Σ_k) and x = v + e with e ~ N(0, S) have T = Σ_k + S, and v given x has the mean
@@ -42,7 +42,7 @@ def true_values(mixture: FittedMixture, X: ArrayLike, error_covariance: ArrayLik
 
     Parameters
     ----------
-    mixture : GaussianMixture
+    model : GaussianMixture
         Fitted with `error_covariance`, or otherwise a mixture of true values.
     X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
     error_covariance : array-like
@@ -66,9 +66,11 @@ def true_values(mixture: FittedMixture, X: ArrayLike, error_covariance: ArrayLik
     >>> means.ravel(), covariances.ravel()
     (array([1., 2.]), array([0.5, 0. ]))
     """
-    parameters = checked_without_noise(mixture, "true_values")
-    source = source_of(mixture, X, error_covariance=error_covariance)
-    responsibilities = Scorer(parameters, mixture.n_threads).responsibilities(source)
+    parameters = checked_without_noise(model, "true_values")
+    if error_covariance is None:
+        raise ValueError("expected an error_covariance, got None: without errors, the rows are their true values")
+    source = source_of(model, X, error_covariance=error_covariance)
+    responsibilities = Scorer(parameters, model.n_threads).responsibilities(source)
     (n, K), d = responsibilities.shape, source.n_features
     means, covariances = np.empty((n, d)), np.empty((n, d, d))
     dense = parameters.model.layout.dense(parameters.covariances, K, d)
