@@ -124,6 +124,7 @@ def types(session: nox.Session) -> None:
     session.run("mypy")
     stubs = (
         "gmm._em",
+        "gmm._errors",
         "gmm._candidates",
         "gmm._loop",
         "gmm._frozen",

@@ -88,10 +88,11 @@ class SourceDistribution(sdist):
         return path
 
 
+NAMES = ("_em", "_errors", "_candidates", "_loop", "_frozen", "_kernel.mstep", "_kernel.first_look", "_kernel.tiles")
 setup(
     ext_modules=[
         Extension(f"gmm.{name}", [f"src/gmm/{name.replace('.', '/')}.pyx"], include_dirs=["src/gmm/_kernel"])
-        for name in ("_em", "_candidates", "_loop", "_frozen", "_kernel.mstep", "_kernel.first_look", "_kernel.tiles")
+        for name in NAMES
     ]
     + [SHARED],
     cmdclass={"build_ext": BuildExtension, "sdist": SourceDistribution},

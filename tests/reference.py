@@ -221,6 +221,57 @@ def statistics_given(X, responsibilities, weight, parameters, origins):
     return counts, first, second
 
 
+# --- Known errors: Bovy, Hogg & Roweis (2011) -----------------------------------------------------
+
+
+def true_values(row, error, means, covariances):
+    """b_ij and B_ij of each component (22), with R_i the columns that the row has: (K, d) and (K, d, d)."""
+    o = np.flatnonzero(~np.isnan(row))
+    b, B = np.empty_like(means), np.empty_like(covariances)
+    for k, (m, V) in enumerate(zip(means, covariances, strict=True)):
+        gain = V[:, o] @ np.linalg.inv(V[np.ix_(o, o)] + error[np.ix_(o, o)])
+        b[k], B[k] = m + gain @ (row[o] - m[o]), V - gain @ V[o]
+    return b, B
+
+
+def log_joint_blurred(X, errors, weights, means, covariances):
+    """ln π_k N(x_o | m_o, T_oo), T = V + S (14): (n, K)."""
+    return np.array(
+        [
+            log_joint_given(row[None], weights, means, covariances + error)[0]
+            for row, error in zip(X, errors, strict=True)
+        ]
+    )
+
+
+def statistics_blurred(X, errors, responsibilities, weight, parameters, origins):
+    """The same as `statistics`, in expectation of the true values (23)."""
+    K, d = parameters[1].shape
+    counts, first, second = np.zeros(K), np.zeros((K, d)), np.zeros((K, d, d))
+    for row, error, r, w in zip(X, errors, responsibilities, weight, strict=True):
+        b, B = true_values(row, error, *parameters[1:])
+        z = b - origins
+        counts += w * r
+        first += w * r[:, None] * z
+        second += w * r[:, None, None] * (z[:, :, None] * z[:, None] + B)
+    return counts, first, second
+
+
+def extreme_deconvolution(X, errors, parameters, n_passes):
+    """The mean log-likelihood (15) of each pass, and the parameters of the last."""
+    bounds = []
+    for i in range(n_passes + 1):
+        joint = log_joint_blurred(X, errors, *parameters)
+        bounds.append(log_evidence(joint).mean())
+        if i < n_passes:
+            origins, r = parameters[1], responsibilities(joint)
+            counts, first, second = statistics_blurred(X, errors, r, np.ones(len(X)), parameters, origins)
+            steps = first / counts[:, None]
+            scatter = second / counts[:, None, None] - steps[:, :, None] * steps[:, None]
+            parameters = counts / len(X), origins + steps, scatter
+    return bounds, parameters
+
+
 # --- M-step -------------------------------------------------------------------------------------
 
 

@@ -45,6 +45,7 @@ ROOMS = {
     """,
     "_uses": """
         adaptation anomalies combining directions distances drift overlap reduction standard_errors tracking
+        true_values
         | information pairs
     """,
     "_exchange": "mclust onnx scikit_learn",
@@ -57,11 +58,12 @@ ROOMS = {
     "_persistence": "_persistence | checkpoints predictions | posterior streams | values | archive | metadata places",
     "_versions": "",
     "_fitting": """
-        _fitting | fit | labelled moments noisy progress | starts | order screening split_merge halving | racing
+        _fitting | fit | labelled moments noisy progress sharpening | starts
+        | order screening split_merge halving | racing
         | degenerate hierarchy incomplete metrics seeds | sampling
     """,
     "_passes": """
-        problem stepwise | opening | incomplete quasi_newton | textbook | e_step m_step solver
+        problem stepwise | opening | incomplete quasi_newton | own_errors textbook | e_step m_step solver
         | resident | results stopping threads trace
     """,
     "_rows": """
@@ -73,7 +75,7 @@ ROOMS = {
         | part text_format
     """,
     "_validation": """
-        _validation | fixed labels measurements noise prior ratio rows | given tables | arrays columns parameters
+        _validation | fixed labels measurements noise prior ratio rows | errors given tables | arrays columns parameters
         | combinations scalars where
      """,
     "_candidates": "",
@@ -81,9 +83,10 @@ ROOMS = {
     "_frozen": "",
     "api": "",
     "_em": "",
+    "_errors": "",
     "_values": """
-        completion objective | columns coordinates directions partial variational | priors | parameters
-        | fixed | classes covariance statistics weights whitened | low_rank noise | layouts
+        deconvolution | completion objective | columns coordinates directions partial variational | priors | parameters
+        | fixed | classes covariance errors statistics weights whitened | low_rank noise | layouts
     """,
     "_blas": "",
     "_kernel": """

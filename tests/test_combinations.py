@@ -20,6 +20,7 @@ rng = np.random.default_rng(0)
 X = np.vstack([rng.normal(size=(60, 2)), rng.normal(size=(60, 2)) + 5])
 HALVES = np.eye(2)[np.repeat([0, 1], 60)]
 LABELS = np.where(np.arange(120) % 3 == 0, -1, np.repeat([0, 1], 60))
+ERRORS = np.where(np.arange(240).reshape(120, 2) < 140, 0.3, rng.uniform(0.1, 0.5, size=(120, 2)))
 FIXED = {"fixed": {"means": True}, "means_init": [[0, 0], [5, 5]]}
 
 
@@ -58,6 +59,10 @@ REACHED = {
         covariance_type="factor1", prior="conjugate", refine="split-merge"
     ),
     ("labels", "rows in partitions"): lambda: fit(partitions(), how={"labels": LABELS}),
+    ("error_covariance", "rows in partitions"): lambda: fit(partitions(), how={"error_covariance": [1.0, 1.0]}),
+    ("error_covariance", "BayesianGaussianMixture"): lambda: fit(
+        kind=gmm.BayesianGaussianMixture, how={"error_covariance": [1.0, 1.0]}
+    ),
     ("a callable init_params", "rows beyond memory"): lambda: fit(stream(), init_params=lambda X, K, rng: HALVES),
     ("responsibilities as init_params", "rows in partitions"): lambda: fit(partitions(), init_params=HALVES),
     ("sample_weight", "a source of rows"): lambda: fit(stream(), sample_weight=np.ones(120)),
@@ -76,6 +81,7 @@ REACHED = {
     ("missing values", "anomaly_threshold"): lambda: gmm.analysis.anomaly_threshold(
         fit(missing="em"), with_gaps(), 0.1
     ),
+    ("noise", "true_values"): lambda: gmm.analysis.true_values(noisy(), X, [1.0, 1.0]),
     ("noise", "plot_density"): lambda: plot_density(noisy(), X),
     ("noise", "plot_decision_boundaries"): lambda: plot_decision_boundaries(noisy(), X),
     ("a prior", "method='information'"): lambda: information(prior="conjugate"),
@@ -188,6 +194,7 @@ def test_no_two_rows_say_the_same():
 FEATURES = {
     "sample_weight": {"how": {"sample_weight": np.ones(120)}},
     "labels": {"how": {"labels": LABELS}},
+    "errors": {"how": {"error_covariance": ERRORS}},
     "prior": {"prior": "conjugate"},
     "noise": {"noise": True},
     "gaps": {"missing": "em", "rows": lambda rows: with_gaps().astype(rows.dtype)},

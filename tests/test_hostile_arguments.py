@@ -70,6 +70,7 @@ RIGHT = {
     "n_samples": 3,
     "n_clusters": 1,
     "level": 0.9,
+    "error_covariance": [0.1] * X.shape[1],
     "coverage": 0.9,
 }
 WRONG = (None, 5, "x", b"x", object(), [], {}, memoryview(b""), memoryview(np.zeros((2, 2))), np.datetime64("2020"))

@@ -1,4 +1,4 @@
-"""Uses of fitted mixtures: clusters, directions, anomalies, drift, few new rows, and mixtures beside others."""
+"""Uses of fitted mixtures: clusters, directions, anomalies, drift, true values, few rows, mixtures beside others."""
 
 from gmm._uses.adaptation import adapt, fisher_vector
 from gmm._uses.anomalies import AnomalyThreshold, anomaly_threshold
@@ -8,6 +8,7 @@ from gmm._uses.distances import Distance, distance, match
 from gmm._uses.drift import Drift, drift
 from gmm._uses.overlap import column_overlap, overlap
 from gmm._uses.reduction import reduce
+from gmm._uses.true_values import TrueValues, true_values
 
 __all__ = [
     "AnomalyThreshold",
@@ -15,6 +16,7 @@ __all__ = [
     "Directions",
     "Distance",
     "Drift",
+    "TrueValues",
     "adapt",
     "anomaly_threshold",
     "column_overlap",
@@ -26,4 +28,5 @@ __all__ = [
     "match",
     "overlap",
     "reduce",
+    "true_values",
 ]

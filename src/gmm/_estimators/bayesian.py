@@ -200,7 +200,9 @@ class BayesianGaussianMixture(FittedMixture):
     save = saved.save
     load = classmethod(saved.load)  # type: ignore[var-annotated]
 
-    def score_samples(self, X: ArrayLike, *, out: Any = None, density: str = "variational") -> NDArray[Any]:
+    def score_samples(  # type: ignore[override]
+        self, X: ArrayLike, *, out: Any = None, density: str = "variational"
+    ) -> NDArray[Any]:
         """Compute the log density of each row.
 
         Parameters
@@ -225,7 +227,7 @@ class BayesianGaussianMixture(FittedMixture):
         values = self._log_density(source, density, place(out, source))
         return values if out is None else out
 
-    def score(
+    def score(  # type: ignore[override]
         self,
         X: ArrayLike,
         y: object = None,

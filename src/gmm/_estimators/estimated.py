@@ -17,7 +17,6 @@ from gmm._estimators.conditional import imputed
 from gmm._estimators.factors import stored_beside
 from gmm._estimators.fitted import (
     FittedMixture,
-    fit_attributes,
     fitted_parameters,
     model_of,
     objective_of,
@@ -27,7 +26,7 @@ from gmm._estimators.fitted import (
 )
 from gmm._estimators.keeping import opened
 from gmm._estimators.labelled import known_classes, record_classes
-from gmm._estimators.outcome import ill_defined, warn_about
+from gmm._estimators.outcome import fit_attributes, ill_defined, warn_about
 from gmm._estimators.past import Past
 from gmm._estimators.progress import ProgressPrinter
 from gmm._exceptions import LostClusterError
@@ -81,6 +80,7 @@ def fit(
     resume: bool = False,
     labels: ArrayLike | None = None,
     components_per_class: int | Mapping[Any, int] = 1,
+    error_covariance: ArrayLike | None = None,
 ) -> _Mixture:
     """Fit the mixture to rows.
 
@@ -112,6 +112,11 @@ def fit(
     components_per_class : int or mapping of classes to int, default=1
         *Beyond*: how many components each class has, or some classes have if not 1. The rest of `n_components`
         belong to no class.
+    error_covariance : array-like, default=None
+        *Beyond*: what is known of measurement errors: variances of each column, (d,) in all rows or (n, d) row by row,
+        or covariances, (d, d) or (n, d, d). The fit is then of the values without errors (extreme deconvolution: Bovy,
+        Hogg & Roweis 2011). With `acceleration` and without a `prior`, covariances have a weak one, worth ten rows or
+        more, since errors may explain all spread in a direction. Not for `BayesianGaussianMixture`.
 
     Returns
     -------
@@ -140,7 +145,7 @@ def fit(
     """
     check_parameters(self, fitting.starts.STARTS)
     check_callback(callback)
-    source, names = source_to_fit(self, X, sample_weight)
+    source, names = source_to_fit(self, X, sample_weight, error_covariance)
     classes, restriction = known_classes(labels, components_per_class, self.n_components, source)
     source, printer = source.with_classes(restriction), _printer(self, source, self._objective)
     model = stored_beside(self, model_of(self, source.n_features), source)
@@ -350,10 +355,12 @@ def start_of(mixture: FittedMixture, source: Source, model: CovarianceModel) -> 
     )
 
 
-def source_to_fit(mixture: FittedMixture, X: ArrayLike, sample_weight: ArrayLike | None) -> tuple[Source, Names]:
+def source_to_fit(
+    mixture: FittedMixture, X: ArrayLike, sample_weight: ArrayLike | None, error_covariance: ArrayLike | None = None
+) -> tuple[Source, Names]:
     """Return the rows that an estimator is to be fitted to, gaps filled for starts, and their feature names."""
-    K, missing = int(mixture.n_components), mixture.missing
-    source, names = as_source_to_fit(X, sample_weight, estimator=mixture, n_components=K, missing=missing)
+    how: dict[str, Any] = {"missing": mixture.missing, "error_covariance": error_covariance}
+    source, names = as_source_to_fit(X, sample_weight, estimator=mixture, n_components=int(mixture.n_components), **how)
     models = [model_of(mixture)]
     fitting.incomplete.warn_of_unobserved_pairs(fitting.incomplete.never_observed_together(source, names, models))
     return fitting.incomplete.completed(source, models, mixture.reg_covar, mixture.n_threads), names
@@ -399,7 +406,7 @@ def set_fitted(
         stream = Stream.from_mixture(parameters, weight, objective)
         past = past._replace(stream=stream, prior_parts=prior_parts(mixture))
     if objective.prior and not objective.prior.variational and vars(mixture).get("prior") is None:
-        past = past._replace(shrunk=True)
+        past = past._replace(shrunk="errors" if source.errors else "rows")
     of_fit = fit_attributes(result.trace, result.lower_bound, traces or (result.trace,))
     set_mixture(mixture, parameters, names, source.dtype, _last_fit=past, **of_fit)
 
@@ -407,7 +414,10 @@ def set_fitted(
 def fit_settings(mixture: FittedMixture, source: Source, model: CovarianceModel) -> fitting.fit.FitSettings:
     """Return how the parameters of an estimator ask to fit the rows; those that depend on the rows are checked here."""
     check_ridge(mixture.reg_covar, source.survey.weight)
-    return settings_of(mixture, start=start_of(mixture, source, model), objective=objective_of(mixture, source, model))
+    objective = objective_of(mixture, source, model)
+    if source.errors and objective.prior.variational:
+        raise refusal("error_covariance", "BayesianGaussianMixture")
+    return settings_of(mixture, start=start_of(mixture, source, model), objective=objective)
 
 
 def settings_of(

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from gmm._frozen_mixture import FrozenMixture
 
 __all__ = [
-    "FittedMixture", "check_is_mixture", "checked_without_noise", "estimator_of", "fit_attributes",
+    "FittedMixture", "check_is_mixture", "checked_without_noise", "estimator_of",
     "fitted_html", "fitted_parameters", "model_of", "objective_of", "past_of", "set_mixture", "source_of",
 ]  # fmt: skip
 
@@ -89,7 +89,7 @@ class FittedMixture(Estimator):
     _dtype: np.dtype[Any] = _DOUBLE
     _last_fit: Past = Past()
 
-    def predict(self, X: ArrayLike, *, out: Any = None) -> NDArray[np.intp]:
+    def predict(self, X: ArrayLike, *, out: Any = None, error_covariance: Any = None) -> NDArray[np.intp]:
         """Predict the most probable component of each row.
 
         Parameters
@@ -97,14 +97,17 @@ class FittedMixture(Estimator):
         X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
         out : array of intp, shape (n,), default=None
             *Beyond*: where to write; it is also returned.
+        error_covariance : array-like, default=None
+            *Beyond*: of the rows' measurement errors, as in `fit`; the rows are then compared with the mixture and
+            their errors.
 
         Returns
         -------
         ndarray of int, shape (n,)
         """
-        if is_dask(X):
+        if is_dask(X) and error_covariance is None:
             return self._lazily("predict", X, out, np.dtype(np.intp))
-        source = source_of(self, X)
+        source = source_of(self, X, error_covariance=error_covariance)
         labels = self._scorer().labels(source, place(out, source, labels=True))
         return labels if out is None else out
 
@@ -148,7 +151,7 @@ class FittedMixture(Estimator):
         """
         write_predictions(path, self._scorer().predicted(source_of(self, X), responsibilities=responsibilities))
 
-    def predict_proba(self, X: ArrayLike, *, out: Any = None) -> NDArray[Any]:
+    def predict_proba(self, X: ArrayLike, *, out: Any = None, error_covariance: Any = None) -> NDArray[Any]:
         """Compute the responsibilities: the probability of each component given each row.
 
         A row may be so far away that its log density underflows float64 for every component. It then belongs to the
@@ -159,20 +162,22 @@ class FittedMixture(Estimator):
         X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
         out : C-contiguous array of the result's dtype, shape (n, K), default=None
             *Beyond*: where to write; it is also returned.
+        error_covariance : array-like, default=None
+            *Beyond*: as in `predict`.
 
         Returns
         -------
         ndarray of shape (n, K)
             Rows sum to 1. float32 for float32 rows, else float64.
         """
-        if is_dask(X):
-            return self._lazily("predict_proba", X, out, shape=(fitted_parameters(self).n_components,))
-        source = source_of(self, X)
-        where = place(out, source, n_columns=fitted_parameters(self).n_components)
-        responsibilities = self._scorer().responsibilities(source, where)
+        K = fitted_parameters(self).n_components
+        if is_dask(X) and error_covariance is None:
+            return self._lazily("predict_proba", X, out, shape=(K,))
+        source = source_of(self, X, error_covariance=error_covariance)
+        responsibilities = self._scorer().responsibilities(source, place(out, source, n_columns=K))
         return responsibilities if out is None else out
 
-    def score_samples(self, X: ArrayLike, *, out: Any = None) -> NDArray[Any]:
+    def score_samples(self, X: ArrayLike, *, out: Any = None, error_covariance: Any = None) -> NDArray[Any]:
         """Compute the log-likelihood of each row.
 
         Parameters
@@ -180,6 +185,8 @@ class FittedMixture(Estimator):
         X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
         out : C-contiguous array of the result's dtype, shape (n,), default=None
             *Beyond*: where to write; it is also returned.
+        error_covariance : array-like, default=None
+            *Beyond*: as in `predict`.
 
         Returns
         -------
@@ -187,13 +194,15 @@ class FittedMixture(Estimator):
             In nats; float32 for float32 rows, else float64. −∞ where it underflows that type: beyond about 1e154
             standard deviations in float64 and 2e19 in float32.
         """
-        if is_dask(X):
+        if is_dask(X) and error_covariance is None:
             return self._lazily("score_samples", X, out)
-        source = source_of(self, X)
+        source = source_of(self, X, error_covariance=error_covariance)
         values = self._log_evidence(source, place(out, source))
         return values if out is None else out
 
-    def score(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> float:
+    def score(
+        self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None, *, error_covariance: Any = None
+    ) -> float:
         """Compute the mean log-likelihood of the rows.
 
         Parameters
@@ -202,16 +211,18 @@ class FittedMixture(Estimator):
         y : ignored
         sample_weight : array-like of shape (n,), default=None
             *Beyond*: weights of the rows.
+        error_covariance : array-like, default=None
+            *Beyond*: as in `predict`.
 
         Returns
         -------
         float
             In nats per unit weight; without weights, the mean of ``score_samples(X)``.
         """
-        return self._scorer().score(source_of(self, X, sample_weight))
+        return self._scorer().score(source_of(self, X, sample_weight, error_covariance=error_covariance))
 
     def log_likelihood(
-        self, X: ArrayLike, sample_weight: ArrayLike | None = None, *, classified: bool = False
+        self, X: ArrayLike, sample_weight: Any = None, *, classified: bool = False, error_covariance: Any = None
     ) -> float:
         """Compute the total log-likelihood of the rows; *beyond*.
 
@@ -221,6 +232,8 @@ class FittedMixture(Estimator):
         sample_weight : array-like of shape (n,), default=None
         classified : bool, default=False
             Count each row under its most probable component only: the classification log-likelihood, which ICL uses.
+        error_covariance : array-like, default=None
+            As in `predict`.
 
         Returns
         -------
@@ -228,8 +241,7 @@ class FittedMixture(Estimator):
             In nats: Σ_i w_i log Σ_k ρ_ik or, if `classified`, Σ_i w_i max_k log ρ_ik, where ρ_ik is the joint density
             of row i and component k.
         """
-        source = source_of(self, X, sample_weight)
-        scorer = self._scorer()
+        source, scorer = source_of(self, X, sample_weight, error_covariance=error_covariance), self._scorer()
         return scorer.classification_log_likelihood(source) if classified else scorer.log_likelihood(source)
 
     def sample(
@@ -342,7 +354,7 @@ class FittedMixture(Estimator):
 
     def _summary(self) -> Summary:
         history, lower_bound = vars(self).get("history_"), vars(self).get("lower_bound_")
-        names, what = names_of_features(self), SHRUNK if past_of(self).shrunk else self._bound_name
+        names, what = names_of_features(self), SHRUNK.get(past_of(self).shrunk, self._bound_name)
         of_mixture, max_ratio = fitted_parameters(self), vars(self).get("max_ratio") or inf
         of_fit = of_mixture, history, lower_bound, names
         return Summary.of(*of_fit, objective=what, least=self.reg_covar, max_ratio=max_ratio)
@@ -475,7 +487,12 @@ def checked_without_noise(mixture: FittedMixture, feature: str) -> MixtureParame
 
 
 def source_of(
-    mixture: FittedMixture, X: ArrayLike, sample_weight: ArrayLike | None = None, *, missing: str | None = None
+    mixture: FittedMixture,
+    X: ArrayLike,
+    sample_weight: Any = None,
+    *,
+    missing: Any = None,
+    error_covariance: Any = None,
 ) -> Source:
     """Check rows that a fitted mixture is to score.
 
@@ -486,11 +503,13 @@ def source_of(
     sample_weight : array-like of shape (n,), optional
     missing : {"error", "em"}, optional
         What NaN is; None takes the mixture's parameter.
+    error_covariance : array-like, optional
+        Of the rows' measurement errors.
 
     Returns
     -------
     Source
-        The rows and their weights.
+        The rows, their weights and their errors.
 
     Raises
     ------
@@ -501,8 +520,13 @@ def source_of(
     """
     check_is_mixture(mixture)
     check_is_fitted(mixture)
-    names = vars(mixture).get("feature_names_in_")
-    how: dict[str, Any] = {"missing": mixture.missing if missing is None else missing, "feature_names": names}
+    if error_covariance is not None and mixture._variational:
+        raise refusal("error_covariance", "BayesianGaussianMixture")
+    how: dict[str, Any] = {
+        "feature_names": vars(mixture).get("feature_names_in_"),
+        "error_covariance": error_covariance,
+    }
+    how["missing"] = mixture.missing if missing is None else missing
     return as_source(X, sample_weight, estimator=mixture, n_features=mixture.n_features_in_, **how)[0]
 
 
@@ -535,18 +559,6 @@ def estimator_of(
     mixture = make(**{"n_components": parameters.n_components} | own | settings)
     set_mixture(mixture, parameters, names, dtype)
     return mixture
-
-
-def fit_attributes(trace: Trace, lower_bound: float, traces: tuple[Trace, ...]) -> dict[str, Any]:
-    """Return the attributes that describe how a fit went."""
-    return {
-        "history_": trace,
-        "histories_": traces,
-        "converged_": trace.converged,
-        "n_iter_": len(trace),
-        "lower_bound_": lower_bound,
-        "lower_bounds_": list(trace.lower_bounds),
-    }
 
 
 def fitted_html(mixture: FittedMixture) -> list[Html]:

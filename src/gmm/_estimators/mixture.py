@@ -24,7 +24,6 @@ from gmm._estimators.factors import (
 from gmm._estimators.fitted import (
     FittedMixture,
     estimator_of,
-    fit_attributes,
     fitted_parameters,
     model_of,
     past_of,
@@ -32,7 +31,7 @@ from gmm._estimators.fitted import (
     source_of,
 )
 from gmm._estimators.labelled import copy_classes
-from gmm._estimators.outcome import ill_defined, warn_of_repairs
+from gmm._estimators.outcome import fit_attributes, ill_defined, warn_of_repairs
 from gmm._estimators.past import Past
 from gmm._exceptions import ConvergenceWarning, raisable, warn
 from gmm._passes.trace import PassRecord, Trace
@@ -624,7 +623,8 @@ class GaussianMixture(FittedMixture):
         return Objective(model, self.reg_covar, prior, noise, **self._restrictions(model))
 
     def _prior(self, source: Source, model: CovarianceModel) -> Prior:
-        return fitting.moments.prior_of(self.prior, model, int(self.n_components), source, self.n_threads)
+        accelerated, K = self.acceleration is not None, int(self.n_components)
+        return fitting.moments.prior_of(self.prior, model, K, source, self.n_threads, accelerated=accelerated)
 
     def _restrictions(self, model: CovarianceModel) -> dict[str, Any]:
         """Return what the parameters fix and limit, as arguments of an `Objective`."""

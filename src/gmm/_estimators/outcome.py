@@ -1,11 +1,14 @@
-"""What speaks against a fit, in words: no convergence, components without rows, a singular covariance."""
+"""How a fit went, as attributes, and what speaks against it, in words."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 
 from gmm import _fitting as fitting
 from gmm._exceptions import ConvergenceWarning, raisable, warn
+from gmm._passes.trace import Trace
 from gmm._values.covariance import CovarianceModel
 from gmm._values.layouts import SingularMatrixError
 
@@ -64,3 +67,15 @@ def ill_defined(error: SingularMatrixError, model: CovarianceModel) -> str:
     one = f"A covariance of {model.name}" if model.constraint else f"The covariance of component {error.component}"
     whose = "The covariance that all components share" if model.layout.pooled else one
     return f"{_ILL_DEFINED} {whose} is singular."
+
+
+def fit_attributes(trace: Trace, lower_bound: float, traces: tuple[Trace, ...]) -> dict[str, Any]:
+    """Return the attributes that describe how a fit went."""
+    return {
+        "history_": trace,
+        "histories_": traces,
+        "converged_": trace.converged,
+        "n_iter_": len(trace),
+        "lower_bound_": lower_bound,
+        "lower_bounds_": list(trace.lower_bounds),
+    }

@@ -32,8 +32,8 @@ class Past(NamedTuple):
         What is remembered of rows that came block by block, or with a prior.
     prior_parts : tuple
         Prior and noise of `stream`; empty once it was loaded.
-    shrunk : bool
-        Whether rows were so few that there was a prior, although none was given.
+    shrunk : {"", "rows", "errors"}
+        What gave the fit a prior that was not asked for: rows that are few, or have errors.
     """
 
     parameters: MixtureParameters | None = None
@@ -43,4 +43,4 @@ class Past(NamedTuple):
     problem: tuple[object, ...] = ()
     stream: Stream | None = None
     prior_parts: tuple[object, ...] = ()
-    shrunk: bool = False
+    shrunk: str = ""

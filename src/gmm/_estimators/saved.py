@@ -12,12 +12,15 @@ from numpy.typing import NDArray
 from gmm import _fitting as fitting
 from gmm import _persistence as persistence
 from gmm._estimators.contract import given_names
-from gmm._estimators.fitted import FittedMixture, fit_attributes, fitted_parameters, past_of, set_mixture
+from gmm._estimators.fitted import FittedMixture, fitted_parameters, past_of, set_mixture
 from gmm._estimators.labelled import classes_to_state, restore_classes
+from gmm._estimators.outcome import fit_attributes
 from gmm._estimators.past import Past
+from gmm._estimators.summary import SHRUNK
 from gmm._persistence import Readable, Writable, item, load_object, positive, save_state, with_metadata
 from gmm._validation.parameters import check_parameters
 from gmm._validation.rows import check_feature_names
+from gmm._validation.scalars import check_choice
 from gmm._values.covariance import covariance_model, model_of_stored
 from gmm._values.parameters import MixtureParameters
 from gmm._values.variational import MixturePosterior
@@ -108,7 +111,7 @@ def state_of(self: FittedMixture) -> tuple[dict[str, Any], dict[str, NDArray[Any
     header |= classes_to_state(self)
     past = past_of(self)
     header |= {"weight_seen": past.weight} if past.weight else {}
-    header |= {"shrunk": True} if past.shrunk else {}
+    header |= {"shrunk": past.shrunk} if past.shrunk else {}
     if past.stream is not None:
         header["stream"], of_stream = persistence.stream_to_state(past.stream)
         arrays |= of_stream
@@ -154,7 +157,7 @@ def _restore(
         of_fit = fit_attributes(best, item(header, "lower_bound", float), traces)
         past = past._replace(bounds=best.lower_bounds)
     if "shrunk" in header:
-        past = past._replace(shrunk=item(header, "shrunk", bool))
+        past = past._replace(shrunk=check_choice(item(header, "shrunk", str), "shrunk", tuple(SHRUNK)))
     if "weight_seen" in header:
         past = past._replace(weight=positive(header, "weight_seen"))
     if "stream" in header:

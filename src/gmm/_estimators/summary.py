@@ -18,7 +18,10 @@ from gmm._values.parameters import MixtureParameters
 from gmm._values.variational import MixturePosterior
 
 # What is maximised where rows are few and no prior is given.
-SHRUNK = "mean log posterior density (noise and means are shrunk: each component has few rows)"
+SHRUNK = {  # by what gave a fit a prior that was not asked for
+    "rows": "mean log posterior density (noise and means are shrunk: each component has few rows)",
+    "errors": "mean log posterior density (covariances are shrunk: errors may explain all spread)",
+}
 _MAX_COMPONENTS = 12
 _MAX_FEATURES = 6
 _MEANING = "mean ± standard deviation"

@@ -7,12 +7,12 @@ from typing import TypeVar
 from gmm._estimators.fitted import (
     FittedMixture,
     estimator_of,
-    fit_attributes,
     fitted_parameters,
     model_of,
     past_of,
     set_mixture,
 )
+from gmm._estimators.outcome import fit_attributes
 from gmm._estimators.past import Past
 from gmm._values.coordinates import Coordinates
 from gmm._values.priors import NormalInverseWishart

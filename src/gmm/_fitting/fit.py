@@ -19,6 +19,7 @@ from gmm._fitting.order import in_falling_order
 from gmm._fitting.progress import FitProgress, Journal, Listener, MixtureFit
 from gmm._fitting.sampling import LARGEST_SHARE, sampled_share
 from gmm._fitting.screening import SCREENING_PASSES, Screened, Screening, screening_rows
+from gmm._fitting.sharpening import precise_half, sharpened
 from gmm._fitting.split_merge import MoveContext, SplitMerge
 from gmm._fitting.starts import StartRequest, from_means, from_responsibilities, start_statistics
 from gmm._passes.e_step import EStep
@@ -401,7 +402,12 @@ def _start_without_noise(problem: Problem, settings: FitSettings, seed: int, e_s
         parts["covariances"] = model.constrained(covariances, np.maximum(shares, 1e-300))
         if len(parts) == len(PARTS):
             return Beginning(MixtureParameters(**parts, model=model))
-    begin = problem.beginning(e_step, _start_statistics(problem.rows, settings, seed))
+    rows = problem.rows
+    if "means" not in parts and settings.start.responsibilities is None:
+        rows = precise_half(rows, K)
+    begin = problem.beginning(e_step, _start_statistics(rows, settings, seed))
+    if rows.errors:
+        begin = problem.beginning(e_step, sharpened(problem, rows, begin.parameters))
     return begin._replace(parameters=replace(begin.parameters, **parts)) if parts else begin
 
 

@@ -19,11 +19,12 @@ from gmm._values.covariance import CovarianceModel, stored_as
 from gmm._values.layouts import DIAGONAL, FULL, SPHERICAL, TIED, Array, Layout, SingularMatrixError
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
-from gmm._values.priors import FLAT, NormalInverseWishart, Prior
+from gmm._values.priors import FLAT, NormalInverseWishart, Prior, of_variances
 from gmm._values.whitened import WhitenedMixture
 
 _FEW = 20  # rows of a component for each parameter of a column
 _SHRINKAGE = 3.0  # rows for each mean, where they are few
+_ROWS_BESIDE_ERRORS, _SHARE_BESIDE_ERRORS = 10, 0.05  # of the covariance of all rows
 _LEAST_SHARE = 1e-8  # of the largest variance: a column may be constant
 _OF_GAPS: WeakKeyDictionary[Source, dict[int, MixtureParameters]] = WeakKeyDictionary()
 
@@ -34,10 +35,14 @@ def prior_of(
     n_components: int,
     source: Source,
     n_threads: int | None = None,
+    *,
+    accelerated: bool = True,
 ) -> Prior:
     """Return the prior with all its hyperparameters; unset ones are estimated from the rows as one component."""
     if prior is None and is_shrunk(model, n_components, source):
         prior = NormalInverseWishart(shrinkage=_SHRINKAGE)
+    if prior is None and source.errors and accelerated:
+        prior = _beside_errors(model, source, n_threads)
     if prior is None:
         return FLAT
     if model.n_factors and model.stored_whole:
@@ -47,6 +52,14 @@ def prior_of(
     else:
         mean, covariance = mean_and_covariance(model, source, n_threads)
     return check_prior(prior, model, n_components, mean=mean, covariance=covariance)
+
+
+def _beside_errors(model: CovarianceModel, source: Source, n_threads: int | None) -> NormalInverseWishart:
+    """Return a prior of few rows: without one, errors that explain all spread in a direction leave it no variance."""
+    d, (_, covariance) = source.n_features, mean_and_covariance(model, source, n_threads)
+    n = max(_ROWS_BESIDE_ERRORS, 2 * d + 2)  # so that the prior is proper
+    scale = n * _SHARE_BESIDE_ERRORS * (np.diag(covariance) if covariance.ndim == 1 else covariance)
+    return NormalInverseWishart(shrinkage=0, dof=n - 2 if of_variances(model.layout) else n - d - 1, scale=scale)
 
 
 def is_shrunk(model: CovarianceModel, n_components: int, source: Source) -> bool:
@@ -72,7 +85,7 @@ def _mean_and_variances_within(n_components: int, source: Source, n_threads: int
 def mean_and_covariance(model: CovarianceModel, source: Source, n_threads: int | None = None) -> tuple[Array, Array]:
     """Return the mean of the rows and their unbiased covariance or, for models of variances, its diagonal."""
     layout = DIAGONAL if model.layout.axis_aligned else TIED
-    if source.has_gaps:
+    if source.has_gaps and not source.errors:
         with suppress(SingularMatrixError):
             return _from_gaps(source, layout, n_threads)
     one = WhitenedMixture(SPHERICAL, np.zeros(1), source.survey.centre[None], np.ones(1))

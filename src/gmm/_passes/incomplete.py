@@ -14,12 +14,14 @@ from gmm import _em
 from gmm._blas import blas_alone
 from gmm._caching import cached_property
 from gmm._passes.e_step import EStep
+from gmm._passes.own_errors import OwnErrorsEStep
 from gmm._passes.results import ComponentDiagnostics, Output, RowResults, Totals
 from gmm._rows.incomplete import IncompleteSource
 from gmm._rows.incomplete_partitions import IncompletePartitions
 from gmm._rows.sources import Chunk, Pattern, Piece, chunks_in_order
 from gmm._rows.tasks import Expected
 from gmm._values.completion import Completion, Gaps
+from gmm._values.deconvolution import Blur, Deconvolution
 from gmm._values.layouts import TIED, Array, Layout
 from gmm._values.statistics import SufficientStatistics
 from gmm._values.whitened import WhitenedMixture
@@ -41,7 +43,7 @@ class _Group(NamedTuple):
 class _Prepared(NamedTuple):
     """A mixture as rows of the patterns in a group see it, if a pass needs that, and plans of passes over each."""
 
-    completion: Completion | None
+    completion: Completion | Deconvolution | None
     plans: list[_em.Plan]
 
 
@@ -93,13 +95,17 @@ class IncompleteEStep(_OverGaps):
         super().__init__(source, moments, origin=origin, **how)
         self._rows, self._layout = source, moments
         self._over_all = how | {"origin": origin}
+        of_rows = source.errors.layout(moments)
         parts = {
-            number: EStep(source, moments, origin=np.ascontiguousarray(origin[of.observed]), pattern=of, **how)
+            number: (OwnErrorsEStep if of.error == source.errors.own else EStep)(
+                source, of_rows, origin=np.ascontiguousarray(origin[of.observed]), pattern=of, **how
+            )
             for number, of in enumerate(source.patterns)
             if len(of.observed)
         }
-        self._groups = _together(source, parts)
-        self._weighing = _together(source, {n: part for n, part in parts.items() if source.patterns[n].weight > 0})
+        self._groups = _together(source, parts, of_rows)
+        weighing = {number: part for number, part in parts.items() if source.patterns[number].weight > 0}
+        self._weighing = _together(source, weighing, of_rows)
         self._scatters: dict[int, Array] = {}
 
     def __exit__(self, *problem: Any) -> None:
@@ -111,7 +117,7 @@ class IncompleteEStep(_OverGaps):
         """Compute the expected statistics of all columns; those of given responsibilities, of the completed rows."""
         if given is not None:
             return self._completed.rounded(mixture, given=given)
-        pooled = mixture.layout is TIED and self._layout is TIED
+        pooled = mixture.layout is TIED and self._layout is TIED and not self._rows.errors
         if pooled and not self._scatters:
             passes = self._swept(lambda group: _Prepared(None, [part.scatter_plan() for part in group.parts]))
             self._scatters = {each.number: each.plan.collect(each.sums).second for _, some in passes for each in some}
@@ -120,7 +126,7 @@ class IncompleteEStep(_OverGaps):
             scatters = [self._scatters[each.number] if each.plan.common_scatter else None for each in some]
             statistics = [each.plan.collect(each.sums, scatter) for each, scatter in zip(some, scatters, strict=True)]
             with self._blas(mixture):
-                expanded = completion.expanded(statistics)
+                expanded = completion.expanded(statistics).reduced(self._layout)
             total = expanded if total is None else total + expanded
             roundings += [each.plan.rounding for each in some]
         assert total is not None  # some row weighs something
@@ -154,7 +160,7 @@ class IncompleteEStep(_OverGaps):
     def _prepare(self, mixture: WhitenedMixture, **how: Any) -> Callable[[_Group], _Prepared]:
         def prepare(group: _Group) -> _Prepared:
             with self._blas(mixture):
-                completion = Completion.of(mixture, group.gaps)
+                completion = group.gaps.of_mixture(mixture)
             pairs = zip(group.parts, completion.marginals, strict=True)
             return _Prepared(completion, [part.plan(marginal, **how) for part, marginal in pairs])
 
@@ -195,10 +201,12 @@ class IncompleteEStep(_OverGaps):
         """Walk rows of a pattern; return the scratch that has their sums, or those in `head` with theirs."""
         n_rows = len(piece.indices) if arrays else self._rows.patterns[piece.pattern].n_rows
         chunk = Chunk(first, piece.rows.rows, piece.rows.sample_weight)
-        codes = self._rows.known.codes[piece.indices] if plan.classified else None
+        arrays["code"] = self._rows.known.codes[piece.indices] if plan.classified else None
+        if isinstance(part, OwnErrorsEStep):
+            arrays["error"] = self._rows.errors.codes[piece.indices]
         with blas_alone(plan.largest_product):
             scratches = part.scratches(plan, n_rows, head)
-            part.walk(plan, scratches, chunk, arrays | {"code": codes})
+            part.walk(plan, scratches, chunk, arrays)
         return scratches[0]
 
     def _scoring(self, mixture: WhitenedMixture) -> Callable[[Piece, Any, RowResults], None]:
@@ -295,14 +303,19 @@ def _without_values(weights: WhitenedMixture, dtype: np.dtype[Any]) -> RowResult
     return RowResults(labels, log_evidence, responsibilities, largest)
 
 
-def _together(source: IncompleteSource, parts: dict[int, EStep]) -> list[_Group]:
+def _together(source: IncompleteSource, parts: dict[int, EStep], layout: Layout) -> list[_Group]:
     """Group patterns that are prepared together: as many as are worth loops of numpy."""
-    patterns = source.patterns
+    patterns, errors = source.patterns, source.errors
+
+    def gaps_of(numbers: tuple[int, ...]) -> Gaps:
+        missing = np.array([patterns[number].missing for number in numbers])
+        if not errors:
+            return Gaps(missing)
+        return Blur(missing, errors, [patterns[number].error for number in numbers], layout)
+
     numbers = sorted(parts, key=lambda number: int(patterns[number].missing.sum()))
     step = max(1, _NUMBERS_AT_ONCE // source.n_features**2)
     return [
-        _Group(
-            some, Gaps(np.array([patterns[number].missing for number in some])), tuple(parts[number] for number in some)
-        )
+        _Group(some, gaps_of(some), tuple(parts[number] for number in some))
         for some in (tuple(numbers[start : start + step]) for start in range(0, len(numbers), step))
     ]

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from gmm._exceptions import warn
 from gmm._rows.sources import ArraySource, Source
 from gmm._validation.combinations import refusal
+from gmm._validation.errors import check_error_covariance
 from gmm._validation.given import check_sample_weight
 from gmm._validation.rows import (
     check_enough_rows,
@@ -44,6 +45,7 @@ def as_source(
     min_rows: int = 1,
     missing: str | None = None,
     fitted: bool | None = None,
+    error_covariance: Any = None,
 ) -> tuple[Source, Names]:
     """Return X as a source of finite rows, or of rows with missing values, and its feature names.
 
@@ -61,6 +63,8 @@ def as_source(
         What NaN is; None where it is always an error.
     fitted : bool, optional
         Whether the mixture is; None says so if there is `n_features`.
+    error_covariance : array-like, optional
+        As in `gmm._validation.errors.check_error_covariance`.
 
     Raises
     ------
@@ -81,7 +85,15 @@ def as_source(
     called = feature_names if names is None else names
     imputes = n_features is not None and hasattr(estimator, "impute")  # which takes all columns
     fitted = n_features is not None if fitted is None else fitted
-    return _finite(source, estimator, called, missing, fitted=fitted, imputes=imputes), names
+    source = _finite(source, estimator, called, missing, fitted=fitted, imputes=imputes)
+    if error_covariance is not None:
+        if not source.here:
+            raise refusal("error_covariance", "rows in partitions")
+        errors = check_error_covariance(error_covariance, source.n_rows, source.n_features)
+        from gmm._rows.incomplete import IncompleteSource
+
+        source = IncompleteSource.with_errors(source, errors)
+    return source, names
 
 
 def _opened(X: Any, sample_weight: Any) -> Source | None:
@@ -145,7 +157,13 @@ def is_dask(X: object) -> bool:
 
 
 def as_source_to_fit(
-    X: Any, sample_weight: Any, *, estimator: object, n_components: int = 1, missing: str | None = None
+    X: Any,
+    sample_weight: Any,
+    *,
+    estimator: object,
+    n_components: int = 1,
+    missing: str | None = None,
+    error_covariance: Any = None,
 ) -> tuple[Source, Names]:
     """Return the rows to fit `n_components` to, and their feature names.
 
@@ -159,7 +177,8 @@ def as_source_to_fit(
     UserWarning
         If missing values leave rows in so many patterns that passes take much longer.
     """
-    source, names = as_source(X, sample_weight, estimator=estimator, min_rows=2, missing=missing)
+    how: dict[str, Any] = {"missing": missing, "error_covariance": error_covariance}
+    source, names = as_source(X, sample_weight, estimator=estimator, min_rows=2, **how)
     if source.has_gaps and source is not X:
         _check_gaps(source, names)
     check_enough_rows(source.n_used, n_components)
@@ -186,11 +205,12 @@ def _check_gaps(source: Source, names: Names) -> None:
         of_rows = "" if all(pattern.missing[column] for pattern in source.patterns) else " in rows of positive weight"
         place = column_text(column, None if names is None else list(names))
         raise_empty(f"{place} of X{of_rows}", "X without that column" if of_rows else "X.dropna(axis=1, how='all')")
-    n_rows = source.n_rows
+    n_rows, of_errors = source.n_rows, " or with different errors" if source.errors else ""
     if n > _MANY_PATTERNS:
         warn(
-            f"The {n_rows:,} rows have values in {n:,} different sets of columns, and each pass looks at them set by "
-            f"set, which takes about {n * _PATTERN_SECONDS:.1g} s. Columns that are rarely there cost most of that.",
+            f"The {n_rows:,} rows have values in {n:,} different sets of columns{of_errors}, and each pass looks at "
+            f"them set by set, which takes about {n * _PATTERN_SECONDS:.1g} s. Columns that are rarely there cost most "
+            "of that.",
             UserWarning,
         )
 

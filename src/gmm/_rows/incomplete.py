@@ -18,6 +18,7 @@ from gmm._rows.patterns import LANES, WAITING, Keyed, joined, patterns_of, split
 from gmm._rows.sources import ArraySource, Chunk, Fill, Pattern, Piece, SameRows, Source, chunks_in_order
 from gmm._validation.rows import raise_changed_gaps
 from gmm._values.classes import ALL_UNKNOWN, KnownClasses
+from gmm._values.errors import NO_ERRORS, RowErrors
 from gmm._values.layouts import Array
 from gmm._values.weights import in_full, weights_of
 
@@ -40,12 +41,14 @@ class IncompleteSource(SameRows):
     filled : Source, optional
         The rows with their gaps filled; by default, with the means of the columns.
     known : KnownClasses
+    errors : RowErrors
     """
 
     base: Source
     sample_weight: Array | None = None
     filled: Source | None = None
     known: KnownClasses = ALL_UNKNOWN
+    errors: RowErrors = NO_ERRORS
 
     has_gaps = True
 
@@ -62,6 +65,13 @@ class IncompleteSource(SameRows):
         if all(len(pattern.observed) for pattern in source.patterns):
             return source
         return cls(rows, np.where(source.empty, 0.0, in_full(rows.sample_weight, rows.n_rows)))
+
+    @classmethod
+    def with_errors(cls, rows: Source, errors: RowErrors) -> IncompleteSource:
+        """Return rows, with gaps or not, whose errors are known."""
+        if isinstance(rows, IncompleteSource):
+            return cls(rows.base, rows.sample_weight, errors=errors)
+        return cls(rows, rows.sample_weight, rows, errors=errors)
 
     @cached_property
     def feature_names(self) -> NDArray[np.object_] | None:
@@ -184,7 +194,7 @@ class IncompleteSource(SameRows):
         weight = None if ones else weights_of(self.sample_weight, there)
         base, filled = (None if rows is None else _rows_where(rows, there, weight) for rows in (self.base, self.filled))
         assert base is not None  # as there are rows
-        other = IncompleteSource(base.with_gaps(), weight, filled)
+        other = IncompleteSource(base.with_gaps(), weight, filled, errors=self.errors.of_rows(there))
         vars(other)["feature_names"] = self.feature_names
         return other
 
@@ -199,7 +209,8 @@ class IncompleteSource(SameRows):
     def part(self, indices: NDArray[np.intp]) -> IncompleteSource:
         """Return the rows with these indices, which increase, in memory, with their gaps."""
         weight = weights_of(self.sample_weight, indices)
-        return IncompleteSource(ArraySource(self.take(indices), weight), weight, self.subset(indices))
+        rows = ArraySource(self.take(indices), weight)
+        return IncompleteSource(rows, weight, self.subset(indices), errors=self.errors.of_rows(indices))
 
     @cached_property
     def without_gaps(self) -> Source:
@@ -231,7 +242,7 @@ class IncompleteSource(SameRows):
 
     def split(self, chunk: Chunk) -> Iterator[Piece]:
         """Yield the rows of each pattern in a chunk."""
-        return (piece for _, _, piece in split(chunk, self._keys))
+        return (piece for _, _, piece in split(chunk, self.errors, self._keys))
 
     @cached_property
     def _keys(self) -> NDArray[Any]:
@@ -240,14 +251,15 @@ class IncompleteSource(SameRows):
     @cached_property
     def _whole(self) -> list[Keyed]:
         """The rows of each pattern, in memory."""
-        return list(chain.from_iterable(map(split, self.chunks())))
+        return list(chain.from_iterable(split(chunk, self.errors) for chunk in self.chunks()))
 
     @cached_property
     def by_key(self) -> dict[Any, Pattern]:
         """The patterns by their keys, which increase."""
         if self.base.resident is not None:
-            return patterns_of(self._whole, in_memory=True)
-        return patterns_of(chain.from_iterable(map(split, self.chunks())), in_memory=False)
+            return patterns_of(self._whole, self.errors, in_memory=True)
+        pieces = chain.from_iterable(split(chunk, self.errors) for chunk in self.chunks())
+        return patterns_of(pieces, self.errors, in_memory=False)
 
     def among(self, by_key: dict[Any, Pattern]) -> IncompleteSource:
         """Return the rows as some of others, with their patterns, which tell the forms of passes."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from gmm._kernel.first_look import Survey
 from gmm._rows.sources import ArraySource, Chunk, Pattern, Piece
 from gmm._validation.rows import raise_changed_gaps, raise_too_many_patterns
+from gmm._values.errors import RowErrors
 from gmm._values.weights import joined as joined_weights
 from gmm._values.weights import weights_of
 
@@ -23,7 +24,7 @@ _MOST_BYTES = 1 << 31  # of rows that wait, and of what is remembered of each pa
 Keyed = tuple[Any, NDArray[np.bool_], Piece]  # the key of a pattern, what is missing, and rows
 
 
-def patterns_of(pieces: Iterable[Keyed], *, in_memory: bool) -> dict[Any, Pattern]:
+def patterns_of(pieces: Iterable[Keyed], errors: RowErrors, *, in_memory: bool) -> dict[Any, Pattern]:
     """Return the patterns in rows by their keys, which increase.
 
     Raises
@@ -35,7 +36,8 @@ def patterns_of(pieces: Iterable[Keyed], *, in_memory: bool) -> dict[Any, Patter
     n_bytes = 0
     for key, missing, (_, indices, rows) in pieces:
         before = patterns.get(key)
-        pattern = patterns[key] = _with(before or Pattern.of(missing), rows)
+        error = int(errors.kinds[indices[0]]) if errors else -1
+        pattern = patterns[key] = _with(before or Pattern.of(missing, error), rows)
         n_bytes += _n_bytes(pattern) - (_n_bytes(before) if before else 0)
         if n_bytes > _MOST_BYTES and not in_memory:
             raise_too_many_patterns(len(patterns), int(indices[-1]) + 1)
@@ -57,7 +59,7 @@ def _with(pattern: Pattern, rows: ArraySource) -> Pattern:
     return pattern._replace(n_rows=n + rows.n_rows, n_used=n_used + rows.n_used, survey=survey, heaviest=heaviest)
 
 
-def split(chunk: Chunk, expected: NDArray[Any] | None = None) -> Iterator[Keyed]:
+def split(chunk: Chunk, errors: RowErrors, expected: NDArray[Any] | None = None) -> Iterator[Keyed]:
     """Yield the rows of each pattern in a chunk, numbered in the order of its keys, which are among those `expected`.
 
     Raises
@@ -65,7 +67,7 @@ def split(chunk: Chunk, expected: NDArray[Any] | None = None) -> Iterator[Keyed]
     ValueError
         If a row has another key.
     """
-    keys = _keys(chunk.rows)
+    keys = _keys(chunk.rows, errors.kinds[chunk.first : chunk.first + len(chunk.rows)])
     if expected is None:
         expected, which = np.unique(keys, return_inverse=True)
     else:
@@ -84,13 +86,15 @@ def split(chunk: Chunk, expected: NDArray[Any] | None = None) -> Iterator[Keyed]
             yield key, missing, Piece(number, here + chunk.first, ArraySource(rows, weight))
 
 
-def _keys(rows: NDArray[Any]) -> NDArray[Any]:
-    """Return a key for the pattern of each row: its 32 first columns decide first, among them the last."""
+def _keys(rows: NDArray[Any], errors: NDArray[np.intp]) -> NDArray[Any]:
+    """Return a key for the pattern of each row: its 32 first columns decide first, among them the last; then errors."""
     n, d = rows.shape
     absent, words = np.zeros((n, -(-d // 8) * 8), dtype=bool), np.zeros((n, max(2, -(-d // 32))), "<u4")
     absent[:, :d] = np.isnan(rows)  # not by out=: numpy writes wrong places where strides are not one
     words.view(np.uint8)[:, : absent.shape[1] // 8] = np.packbits(absent.ravel(), bitorder="little").reshape(n, -1)
-    if words.shape[1] == 2:
+    if len(errors):
+        words = np.column_stack([words, errors.astype("<u4")])
+    elif words.shape[1] == 2:
         return words[:, 0].astype(np.uint64) << np.uint64(32) | words[:, 1]
     return words.astype(">u4").view(f"S{4 * words.shape[1]}")[:, 0]
 

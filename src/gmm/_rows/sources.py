@@ -20,6 +20,7 @@ from gmm._caching import cached_property
 from gmm._kernel.first_look import Survey
 from gmm._public import publish
 from gmm._values.classes import ALL_UNKNOWN, KnownClasses
+from gmm._values.errors import NO_ERRORS, RowErrors
 from gmm._values.layouts import Array
 from gmm._values.statistics import SufficientStatistics
 from gmm._values.weights import in_full, weighed, weights_of
@@ -74,6 +75,8 @@ class Pattern(NamedTuple):
         Of their observed columns, if there are any.
     heaviest : float
         Their largest weight.
+    error : int
+        Which of the source's errors they share, or `RowErrors.own`; −1 for none.
     """
 
     observed: NDArray[np.intp]
@@ -82,11 +85,12 @@ class Pattern(NamedTuple):
     n_used: int
     survey: Survey | None
     heaviest: float
+    error: int = -1
 
     @classmethod
-    def of(cls, missing: NDArray[np.bool_]) -> Pattern:
+    def of(cls, missing: NDArray[np.bool_], error: int = -1) -> Pattern:
         """Return a pattern without rows."""
-        return cls(np.flatnonzero(~missing), missing, 0, 0, None, 0.0)
+        return cls(np.flatnonzero(~missing), missing, 0, 0, None, 0.0, error)
 
     def joined(self, other: Pattern) -> Pattern:
         """Return the pattern with further rows, those of another."""
@@ -142,6 +146,8 @@ class Source(ABC):
         Weights of all rows.
     known : KnownClasses
         Their classes, which passes keep to.
+    errors : RowErrors
+        Their measurement errors, which passes take out.
     resident : ArraySource or None
         The same rows as one array if they are in memory, which compiled loops over many passes need.
     feature_names : array of str, shape (d,), or None
@@ -160,6 +166,7 @@ class Source(ABC):
 
     sample_weight: Array | None = None
     known: KnownClasses = ALL_UNKNOWN
+    errors: RowErrors = NO_ERRORS
     resident: ArraySource | None = None
     feature_names: NDArray[np.object_] | None = None
     reads_ahead: bool = False
@@ -312,13 +319,14 @@ class Source(ABC):
 
     @cached_property
     def fingerprint(self) -> str:
-        """Digest of all rows and weights, the same for equal rows from any source; a warm start compares it."""
+        """Digest of all rows, weights and errors, the same for equal rows from any source; a warm start compares it."""
         digest = hashlib.blake2b(repr(((self.n_rows, self.n_features), self.dtype.str)).encode())
         for chunk in self.chunks():
             for piece in chunk.pieces(_HASHED_AT_ONCE):
                 digest.update(np.ascontiguousarray(piece.rows).data)
         if self.sample_weight is not None:
             digest.update(np.ascontiguousarray(self.sample_weight).data)
+        digest.update(self.errors.fingerprint.encode())
         return digest.hexdigest()
 
 

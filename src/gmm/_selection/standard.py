@@ -116,7 +116,7 @@ def notes_on_copies(rows: NDArray[Any], names: Sequence[str]) -> tuple[str, ...]
 
 def note_on_shrinkage(estimators: Iterable[GaussianMixture | None]) -> Iterator[str]:
     """Say how many mixtures have a prior that nobody asked for."""
-    n_shrunk = sum(past_of(each).shrunk for each in estimators if each is not None)
+    n_shrunk = sum(bool(past_of(each).shrunk) for each in estimators if each is not None)
     if n_shrunk:
         yield f"noise and means of {counted(n_shrunk, 'cell')} with factors are shrunk: each component has few rows"
 

@@ -67,6 +67,18 @@ EXCLUSIONS = (
         "pass rows that can be read here",
     ),
     Exclusion(
+        "error_covariance",
+        "rows in partitions",
+        "the errors lie here, and the rows elsewhere",
+        "pass rows that can be read here",
+    ),
+    Exclusion(
+        "error_covariance",
+        "BayesianGaussianMixture",
+        "its posterior has no closed form where true values are unknown",
+        "use GaussianMixture, which takes a prior",
+    ),
+    Exclusion(
         "a callable init_params",
         "rows beyond memory",
         "the function takes all rows as one array",
@@ -143,6 +155,12 @@ EXCLUSIONS = (
         "noise",
         "reduce",
         "mixtures in different places have noise in different boxes",
+        "fit with noise=False",
+    ),
+    Exclusion(
+        "noise",
+        "true_values",
+        "it says nothing of where true values lie",
         "fit with noise=False",
     ),
     Exclusion(

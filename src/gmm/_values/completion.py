@@ -33,6 +33,10 @@ class Gaps:
         place = np.argsort(self.order, axis=1)
         self.entries = (d * place[:, :, None] + place[:, None]).reshape(P, 1, d * d)
 
+    def of_mixture(self, mixture: WhitenedMixture) -> Completion:
+        """Return a mixture as the rows show it."""
+        return Completion.of(mixture, self)
+
 
 @dataclass(frozen=True, eq=False)
 class Completion:

@@ -1,0 +1,161 @@
+"""Passes over rows that each have an error of their own: every row has a factorisation for each component."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmm import _em, _errors
+from gmm._passes.e_step import EStep
+from gmm._passes.results import RowResults
+from gmm._rows.patterns import LANES
+from gmm._rows.sources import Chunk
+from gmm._values.deconvolution import BlurredMixture
+from gmm._values.layouts import FULL, Array
+from gmm._values.statistics import SufficientStatistics
+
+__all__ = ["OwnErrorsEStep"]
+
+_ROUNDING = 1e-14
+
+
+class _Densities(NamedTuple):
+    """Joint log densities of each component and, last, of noise, (K + 1, m), and their sum, (m,)."""
+
+    log_joint: Array
+    log_evidence: Array
+
+    @property
+    def responsibilities(self) -> Array:
+        """Of each component and of noise, (K + 1, m)."""
+        return np.exp(self.log_joint - self.log_evidence)
+
+    def write(self, rows: slice, arrays: dict[str, NDArray[Any] | None]) -> None:
+        """Write what is asked for of rows."""
+        r = self.responsibilities
+        values = RowResults(self.log_joint.argmax(axis=0), self.log_evidence, r[:-1].T, r.max(axis=0))
+        for name, value in values.outputs.items():
+            if (into := arrays.get(name)) is not None and value is not None:
+                into[rows] = np.where(value == len(r) - 1, -1, value) if name == "label" else value
+
+
+class _Lane(NamedTuple):
+    """Rows (d, n) with their errors (p, n) and weights (n,), padded by rows without weight."""
+
+    rows: Array
+    errors: Array
+    weights: Array
+    codes: NDArray[Any] | None
+
+    @classmethod
+    def of(cls, chunk: Chunk, part: slice, table: Array, arrays: dict[str, NDArray[Any] | None]) -> _Lane:
+        """Take some rows of a chunk and their errors from a table, (E, p)."""
+        m, numbers, codes = part.stop - part.start, arrays["error"], arrays["code"]
+        assert numbers is not None  # as rows have errors
+        padded = np.minimum(np.arange(-(-m // _errors.LANES) * _errors.LANES), m - 1) + part.start
+        weights = np.zeros(len(padded))
+        weights[:m] = chunk.weights[part]
+        rows = np.ascontiguousarray(chunk.rows[padded].T, dtype=np.float64)
+        errors = np.ascontiguousarray(table.take(numbers[padded], axis=0).T)
+        return cls(rows, errors, weights, None if codes is None else codes[padded])
+
+
+class _Plan:
+    """How a pass computes, and its sums so far."""
+
+    common_scatter, largest_product, rounding, lane_rows = False, 0.0, _ROUNDING, LANES
+
+    def __init__(self, mixture: BlurredMixture, allowed: Array | None, how: dict[str, bool]) -> None:
+        self.mixture, self.allowed, self.classified = mixture, allowed, allowed is not None
+        self.totals, self.hard = how.get("totals", False), how.get("hard", False)
+        self.total: Array | float = 0.0
+
+    def begin(self, scratch: _em.Scratch, n_rows: int) -> None:
+        """Do nothing: the sums are here."""
+
+    def sums(self, scratch: _em.Scratch) -> Array:
+        """Return the sums over all rows."""
+        return np.asarray(self.total)
+
+    def collect(self, sums: Array, scatter: Array | None = None) -> SufficientStatistics:
+        """Return Σ r, Σ r w and Σ r (w wᵀ − T⁻¹) in the place of moments."""
+        K, d = self.mixture.centres.shape
+        parts = sums[:-2].reshape(K, -1)
+        second = _unpacked(parts[:, 1 + d :], d) if self.mixture.layout is FULL else parts[:, 1 + d :]
+        return SufficientStatistics(
+            self.mixture.layout, self.mixture.centres, parts[:, 0], parts[:, 1 : 1 + d], second, *sums[-2:].tolist()
+        )
+
+    def log_joint(self, lane: _Lane) -> Array:
+        """Return the joint log densities of the components, (K, n)."""
+        mixture = self.mixture
+        joint = _errors.log_densities(lane.rows, lane.errors, mixture.centres, mixture.packed, mixture.log_offset)
+        return joint if self.allowed is None else joint + self.allowed[:, lane.codes]
+
+    def densities(self, lane: _Lane, n: int) -> _Densities:
+        """Return the densities of the first n rows of a lane."""
+        joint = self.log_joint(lane)
+        evidence = _errors.normalise(joint.copy(), self.mixture.log_noise)
+        noise = np.full((1, joint.shape[1]), self.mixture.log_noise)
+        return _Densities(np.concatenate([joint, noise])[:, :n], evidence[:n])
+
+    def sums_of(self, lane: _Lane) -> Array:
+        """Return the sums of a lane."""
+        weights = lane.weights
+        if self.totals or self.hard:
+            densities = self.densities(lane, len(weights))
+            joint, r = densities.log_joint, densities.responsibilities
+            evidence = most = joint.max(axis=0)
+            if self.totals:
+                entropy = -weights @ np.where(r > 0, r * np.log(np.maximum(r, 1e-300)), 0.0).sum(axis=0)
+                return np.array([weights @ most, entropy, weights @ densities.log_evidence, weights.sum()])
+            shares = (np.arange(len(r) - 1)[:, None] == joint.argmax(axis=0)).astype(np.float64)
+        else:
+            shares = self.log_joint(lane)
+            evidence = _errors.normalise(shares, self.mixture.log_noise)
+        shares *= weights
+        scores = _errors.scores(lane.rows, lane.errors, self.mixture.centres, self.mixture.packed, shares)
+        moments = np.column_stack([shares.sum(axis=1), scores])
+        return np.concatenate([moments.ravel(), [weights @ evidence, weights.sum()]])
+
+
+class OwnErrorsEStep(EStep):
+    """Passes over rows of a pattern that have errors of their own; the mixture comes as a `BlurredMixture`."""
+
+    def plan(self, mixture: Any, **how: Any) -> Any:
+        """Prepare a pass."""
+        return _Plan(mixture, self._known.table(len(mixture.centres)), how)
+
+    def scratches(self, plan: _em.Plan, n_rows: int, head: _em.Scratch | None = None) -> list[_em.Scratch]:
+        """Return a scratch, which nobody needs."""
+        return [head or _em.Scratch()]
+
+    def walk(
+        self, plan: Any, scratches: list[_em.Scratch], chunk: Chunk, arrays: dict[str, NDArray[Any] | None]
+    ) -> None:
+        """Walk a chunk of whole lanes."""
+        outputs = {name: array for name, array in arrays.items() if name not in ("code", "error")}
+        n, of_lanes = len(chunk.rows), dict[int, Array]()
+
+        def task(start: int, end: int) -> None:
+            for number in range(start, end):
+                part = slice(number * LANES, min((number + 1) * LANES, n))
+                lane = _Lane.of(chunk, part, plan.mixture.errors, arrays)
+                if outputs:
+                    plan.densities(lane, part.stop - part.start).write(part, outputs)
+                else:
+                    of_lanes[number] = plan.sums_of(lane)
+
+        n_lanes, (K, d) = -(-n // LANES), plan.mixture.centres.shape
+        self.spread(task, n_lanes, float(n) * K * d**3)
+        for lane in range(len(of_lanes)):  # in order, for the same bits with any number of threads
+            plan.total = plan.total + of_lanes[lane]
+
+
+def _unpacked(triangles: Array, d: int) -> Array:
+    """Return symmetric matrices, (K, d, d), of lower triangles row by row."""
+    matrices, (i, j) = np.empty((len(triangles), d, d)), np.tril_indices(d)
+    matrices[:, i, j] = matrices[:, j, i] = triangles
+    return matrices

@@ -1,0 +1,112 @@
+"""The true values of rows with known errors, under a fitted mixture."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gmm._estimators.fitted import FittedMixture, checked_without_noise, source_of
+from gmm._estimators.scorer import Scorer
+from gmm._public import publish
+from gmm._rows.sources import Source
+from gmm._values.layouts import FULL, Array
+
+__all__ = ["TrueValues", "true_values"]
+
+_NUMBERS_AT_ONCE = 1 << 20
+
+
+class TrueValues(NamedTuple):
+    """What measured rows and a mixture of true values say about the true values of each row.
+
+    Attributes
+    ----------
+    means : ndarray of shape (n, d)
+        Expected true values: they have the least expected squared error.
+    covariances : ndarray of shape (n, d, d)
+        Their uncertainty.
+    """
+
+    means: NDArray[Any]
+    covariances: NDArray[Any]
+
+
+def true_values(model: FittedMixture, X: ArrayLike, error_covariance: ArrayLike) -> TrueValues:
+    """Compute the mean and the covariance of the true values of measured rows.
+
+    Under component k, v ~ N(μ_k, Σ_k) and x = v + e with e ~ N(0, S) have T = Σ_k + S, and v given x has the mean
+    μ_k + Σ_k T⁻¹ (x − μ_k) and the covariance Σ_k − Σ_k T⁻¹ Σ_k (Bovy, Hogg & Roweis 2011). Components are weighed by
+    their responsibilities. What is missing (``missing="em"``) has an infinite error.
+
+    Parameters
+    ----------
+    model : GaussianMixture
+        Fitted with `error_covariance`, or otherwise a mixture of true values.
+    X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
+    error_covariance : array-like
+        Of the rows' measurement errors, as in `fit`.
+
+    Returns
+    -------
+    TrueValues
+        ``means`` and ``covariances``, float64.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If X or the errors are unusable, or the mixture has noise.
+
+    Examples
+    --------
+    >>> import gmm
+    >>> mixture = gmm.GaussianMixture.from_parameters([1.0], [[0.0]], [[[1.0]]])
+    >>> means, covariances = gmm.analysis.true_values(mixture, [[2.0], [2.0]], [[1.0], [0.0]])
+    >>> means.ravel(), covariances.ravel()
+    (array([1., 2.]), array([0.5, 0. ]))
+    """
+    parameters = checked_without_noise(model, "true_values")
+    if error_covariance is None:
+        raise ValueError("expected an error_covariance, got None: without errors, the rows are their true values")
+    source = source_of(model, X, error_covariance=error_covariance)
+    responsibilities = Scorer(parameters, model.n_threads).responsibilities(source)
+    (n, K), d = responsibilities.shape, source.n_features
+    means, covariances = np.empty((n, d)), np.empty((n, d, d))
+    dense = parameters.model.layout.dense(parameters.covariances, K, d)
+    step = max(1, _NUMBERS_AT_ONCE // (K * d * d))
+    for number, indices, rows in source.pieces():
+        columns = source.patterns[number].observed
+        for start in range(0, len(indices), step):
+            here, part = indices[start : start + step], rows.rows[start : start + step]
+            of_rows = _of_rows(parameters.means, dense, columns, part, _errors(source, here, columns))
+            means[here], covariances[here] = _mixed(*of_rows, responsibilities[here].astype(np.float64))
+    return TrueValues(means, covariances)
+
+
+def _errors(source: Source, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Array:
+    """Return the covariances of the errors of some columns of rows, (m, q, q)."""
+    return FULL.of_columns(source.errors.stored(FULL)[source.errors.codes[rows]], columns)
+
+
+def _of_rows(
+    means: Array, covariances: Array, columns: NDArray[np.intp], rows: NDArray[Any], errors: Array
+) -> tuple[Array, Array]:
+    """Return means (m, K, d) and covariances (m, K, d, d) of true values in each component."""
+    of_columns = covariances[:, columns]
+    totals = of_columns[:, :, columns] + errors[:, None]
+    slopes = np.linalg.solve(totals, np.broadcast_to(of_columns, (len(rows), *of_columns.shape))).swapaxes(2, 3)
+    expected = means + (slopes @ (rows[:, None] - means[:, columns])[..., None])[..., 0]
+    return expected, covariances - slopes @ of_columns
+
+
+def _mixed(means: Array, covariances: Array, weights: Array) -> tuple[Array, Array]:
+    """Return the moments of mixtures of weights (m, K)."""
+    mean = np.einsum("nk,nki->ni", weights, means)
+    steps = means - mean[:, None]
+    spread = np.einsum("nk,nki,nkj->nij", weights, steps, steps)
+    covariance = np.einsum("nk,nkij->nij", weights, covariances) + spread
+    return mean, 0.5 * (covariance + covariance.transpose(0, 2, 1))
+
+
+publish("gmm.analysis", [TrueValues, true_values])

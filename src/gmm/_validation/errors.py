@@ -1,0 +1,70 @@
+"""What is wrong with the covariances of measurement errors, in words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from gmm._validation.arrays import as_array, as_floats, place_in
+from gmm._values.errors import RowErrors
+
+_ROUNDING = 1e-8  # relative, of matrices that were computed
+
+
+def check_error_covariance(values: Any, n_rows: int, n_features: int) -> RowErrors:
+    """Return the errors of the rows: variances (d,) or (n, d), or covariances (d, d) or (n, d, d).
+
+    Raises
+    ------
+    ValueError
+        If the shape is another, a number is not finite, a variance is negative or a matrix is no covariance.
+    TypeError
+        If the values are no numbers.
+    """
+    name, n, d = "error_covariance", n_rows, n_features
+    array = as_floats(as_array(values, name), name, place_in(name)).astype(np.float64)
+    if n == d and array.shape == (n, d):
+        raise ValueError(
+            f"{name} of shape {(n, d)} may be one covariance of all rows or variances of each: give "
+            f"np.broadcast_to(S, {(n, d, d)}) or the variances as matrices, of shape {(n, d, d)}"
+        )
+    if array.shape not in ((d,), (d, d), (n, d), (n, d, d)):
+        raise ValueError(
+            f"expected {name} of shape {(n, d)} or {(d,)} (variances of the columns, of each row or of all) or "
+            f"{(n, d, d)} or {(d, d)} (covariances), got {array.shape}"
+        )
+    if array.shape in ((d,), (d, d)):
+        array = array[None]
+    _check_numbers(array, name)
+    errors = RowErrors.of(array, n)
+    if errors.covariances.ndim == 3:
+        _check_matrices(errors, name)
+    return errors
+
+
+def _check_numbers(array: np.ndarray[Any, Any], name: str) -> None:
+    variances = array if array.ndim == 2 else np.diagonal(array, axis1=1, axis2=2)
+    for wrong, what, instead in (
+        (
+            ~np.isfinite(array),
+            "finite numbers",
+            "for a value without information, set X to NaN there, with missing='em'",
+        ),
+        (variances < 0, "variances of 0 or more", "it takes squares of standard errors"),
+    ):
+        if wrong.any():
+            place = tuple(np.argwhere(wrong)[0].tolist())
+            value = (array if wrong.ndim == array.ndim else variances)[place]
+            raise ValueError(f"expected {what} in {name}, got {value:g} at {place}; {instead}")
+
+
+def _check_matrices(errors: RowErrors, name: str) -> None:
+    matrices, codes = errors.covariances, errors.codes
+    largest = np.abs(matrices).max(axis=(1, 2))
+    uneven = np.abs(matrices - matrices.transpose(0, 2, 1)).max(axis=(1, 2)) > _ROUNDING * largest
+    negative = np.linalg.eigvalsh(matrices)[:, 0] < -_ROUNDING * largest
+    for wrong, what in ((uneven, "symmetric"), (negative, "positive semidefinite")):
+        if wrong.any():
+            row = int(wrong[codes].argmax())
+            raise ValueError(f"expected {name} to hold covariances, and that of row {row} is not {what}")

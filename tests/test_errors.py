@@ -1,0 +1,386 @@
+"""Rows with known errors: equal to the published steps, and what must not matter does not."""
+
+import numpy as np
+import pytest
+
+import gmm
+import reference
+from gmm import GaussianMixture, _errors
+from gmm._estimators.fitted import fitted_parameters
+from gmm._kernel import tiles
+from gmm._passes.incomplete import e_step_over
+from gmm._rows.incomplete import IncompleteSource
+from gmm._rows.sources import ArraySource
+from gmm._values.classes import KnownClasses
+from gmm._values.covariance import PARSIMONIOUS
+from gmm._values.errors import RowErrors
+from test_missing import mixture, written_out
+
+every_type = pytest.mark.parametrize("covariance_type", [*PARSIMONIOUS, *reference.OF_FACTORS])
+kinds = pytest.mark.parametrize("kind", ["shared", "own", "both"])
+
+
+def blurred(n=400, d=4, seed=0, kind="both", matrices=True, gaps=False):
+    """Rows of two groups with errors that some share, or all have for themselves."""
+    rng = np.random.default_rng(seed)
+    values = rng.normal(size=(n, d)) @ rng.normal(size=(d, d)) + 5 * (rng.uniform(size=(n, 1)) < 0.4)
+    A = rng.normal(size=(n, d, d)) * rng.uniform(0.1, 1, size=(n, 1, 1))
+    errors = A @ A.transpose(0, 2, 1)
+    shares = {"shared": n, "own": 0, "both": n // 2}[kind]
+    errors[:shares] = errors[rng.integers(2, size=shares)]
+    errors = errors if matrices else errors * np.eye(d)
+    X = values + np.einsum("nij,nj->ni", np.linalg.cholesky(errors + 1e-12 * np.eye(d)), rng.normal(size=(n, d)))
+    if gaps:
+        there = rng.integers(d, size=n)
+        X[(rng.uniform(size=(n, d)) < 0.3) & (np.arange(d) != there[:, None])] = np.nan
+    return X, errors if matrices else np.einsum("nii->ni", errors).copy()
+
+
+def uncertain(X, errors, weight=None):
+    return IncompleteSource.with_errors(
+        IncompleteSource.of(ArraySource(X, weight)) if np.isnan(X).any() else ArraySource(X, weight),
+        RowErrors.of(errors, len(X)),
+    )
+
+
+def as_matrices(errors):
+    return errors if errors.ndim == 3 else errors[:, :, None] * np.eye(errors.shape[1])
+
+
+def start(K=2, **how):
+    rng = np.random.default_rng(3)
+    means = rng.normal(size=(K, 4)) * 3
+    given = {"weights_init": np.full(K, 1 / K), "means_init": means, "precisions_init": np.tile(np.eye(4), (K, 1, 1))}
+    return GaussianMixture(K, **(given | {"random_state": 0} | how))
+
+
+# --- A pass ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("hard", [False, True])
+@pytest.mark.parametrize("gaps", [False, True])
+@pytest.mark.parametrize("matrices", [False, True])
+@kinds
+def test_a_pass_is_the_twins(kind, matrices, gaps, hard):
+    (X, errors), parameters = blurred(kind=kind, matrices=matrices, gaps=gaps), mixture("full")
+    weight = np.random.default_rng(1).uniform(0.5, 2, len(X))
+    with e_step_over(uncertain(X, errors, weight), parameters.model.moments) as e_step:
+        got = e_step(parameters.whitened(), hard=hard)
+    joint = reference.log_joint_blurred(X, as_matrices(errors), *written_out(parameters))
+    r = reference.hard_responsibilities(joint) if hard else reference.responsibilities(joint)
+    evidence = joint.max(axis=1) if hard else reference.log_evidence(joint)
+    counts, first, second = reference.statistics_blurred(
+        X, as_matrices(errors), r, weight, written_out(parameters), got.origins
+    )
+    assert got.log_evidence == pytest.approx(weight @ evidence, rel=1e-12)
+    assert got.weight == pytest.approx(weight.sum(), rel=1e-14)
+    np.testing.assert_allclose(got.counts, counts, rtol=1e-10)
+    np.testing.assert_allclose(got.first, first, rtol=1e-9, atol=1e-8)
+    np.testing.assert_allclose(got.second, second, rtol=1e-9, atol=1e-7)
+
+
+@pytest.mark.parametrize("matrices", [False, True])
+@every_type
+def test_every_type_has_the_twins_pass(covariance_type, matrices):
+    (X, errors), parameters = blurred(matrices=matrices, gaps=True), mixture(covariance_type)
+    with e_step_over(uncertain(X, errors), parameters.model.moments) as e_step:
+        got = e_step(parameters.whitened())
+    joint = reference.log_joint_blurred(X, as_matrices(errors), *written_out(parameters))
+    moments = reference.statistics_blurred(
+        X, as_matrices(errors), reference.responsibilities(joint), np.ones(len(X)), written_out(parameters), got.origins
+    )
+    assert got.log_evidence == pytest.approx(reference.log_evidence(joint).sum(), rel=1e-12)
+    np.testing.assert_allclose(got.second, reference.in_layout(moments[2], covariance_type), rtol=1e-9, atol=1e-7)
+
+
+@kinds
+def test_rows_get_what_the_twin_says(kind):
+    (X, errors), parameters = blurred(kind=kind, gaps=True), mixture("full")
+    model = GaussianMixture.from_parameters(parameters.weights, parameters.means, parameters.covariances)
+    model.set_params(missing="em")
+    joint = reference.log_joint_blurred(X, errors, *written_out(parameters))
+    log_evidence, r = reference.log_evidence(joint), reference.responsibilities(joint)
+    np.testing.assert_allclose(model.score_samples(X, error_covariance=errors), log_evidence, rtol=1e-11)
+    np.testing.assert_allclose(model.predict_proba(X, error_covariance=errors), r, atol=1e-10)
+    np.testing.assert_array_equal(model.predict(X, error_covariance=errors), joint.argmax(axis=1))
+    assert model.score(X, error_covariance=errors) == pytest.approx(log_evidence.mean(), rel=1e-12)
+    assert model.log_likelihood(X, error_covariance=errors) == pytest.approx(log_evidence.sum(), rel=1e-12)
+    classified = model.log_likelihood(X, classified=True, error_covariance=errors)
+    assert classified == pytest.approx(joint.max(axis=1).sum(), rel=1e-12)
+
+
+@kinds
+def test_labels_keep_rows_to_their_components(kind):
+    (X, errors), parameters = blurred(kind=kind), mixture("full")
+    labels, owners = np.where(np.arange(len(X)) % 3 == 0, 1, -1), np.array([0, 1, 1])
+    source = uncertain(X, errors).with_classes(KnownClasses((labels + 1).astype(np.intc), owners))
+    with e_step_over(source, parameters.model.moments) as e_step:
+        got = e_step(parameters.whitened())
+    joint = reference.log_joint_blurred(X, errors, *written_out(parameters))
+    joint[np.ix_(labels == 1, owners == 0)] = -np.inf
+    assert got.log_evidence == pytest.approx(reference.log_evidence(joint).sum(), rel=1e-12)
+    np.testing.assert_allclose(got.counts, reference.responsibilities(joint).sum(axis=0), rtol=1e-11)
+
+
+# --- Fits -----------------------------------------------------------------------------------------
+
+
+@kinds
+def test_passes_are_those_of_extreme_deconvolution(kind):
+    X, errors = blurred(kind=kind)
+    model = start(acceleration=None, reg_covar=0, tol=0, max_iter=8)
+    with pytest.warns(gmm.ConvergenceWarning):
+        model.fit(X, error_covariance=errors)
+    begin = model.weights_init, model.means_init, np.linalg.inv(model.precisions_init)
+    bounds, (weights, means, covariances) = reference.extreme_deconvolution(X, errors, begin, 8)
+    np.testing.assert_allclose(model.lower_bounds_, bounds[:8], rtol=1e-13)
+    np.testing.assert_allclose(model.means_, means, atol=1e-10)
+    np.testing.assert_allclose(model.covariances_, covariances, atol=1e-9)
+    np.testing.assert_allclose(model.weights_, weights, atol=1e-11)
+
+
+@pytest.mark.parametrize("acceleration", ["auto", None])
+@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "VVE", "factor1"])
+def test_the_objective_never_falls(covariance_type, acceleration):
+    X, errors = blurred(n=200, gaps=True)
+    how = {"covariance_type": covariance_type, "acceleration": acceleration, "reg_covar": 0 if acceleration else 1e-6}
+    model = GaussianMixture(2, tol=1e-4, max_iter=400, random_state=0, missing="em", **how)
+    model.fit(X, error_covariance=errors)
+    assert model.converged_
+    assert np.diff(model.lower_bounds_).min() > -1e-9
+
+
+@pytest.mark.parametrize("shape", ["columns", "rows", "matrix", "matrices"])
+@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical"])
+def test_no_error_is_the_ordinary_fit(covariance_type, shape):
+    X, _ = blurred()
+    n, d = X.shape
+    zero = np.zeros({"columns": (d,), "rows": (n, d), "matrix": (d, d), "matrices": (n, d, d)}[shape])
+    how = {"covariance_type": covariance_type, "means_init": [[0, 0, 0, 0], [5, 5, 5, 5]], "acceleration": None}
+    model = GaussianMixture(2, tol=1e-12, max_iter=400, **how)
+    bound, means = model.fit(X).lower_bound_, model.means_
+    assert model.fit(X, error_covariance=zero).lower_bound_ == pytest.approx(bound, rel=1e-9)
+    np.testing.assert_allclose(model.means_, means, atol=1e-3)
+    np.testing.assert_allclose(model.score_samples(X, error_covariance=zero), model.score_samples(X), rtol=1e-12)
+
+
+def test_a_large_error_is_a_missing_value():
+    X, errors = blurred(matrices=False, gaps=True)
+    gaps, parameters = np.isnan(X), mixture("full")
+    model = GaussianMixture.from_parameters(parameters.weights, parameters.means, parameters.covariances)
+    far = np.where(gaps, 1e12, errors)
+    densities = model.score_samples(np.where(gaps, 0, X), error_covariance=far)
+    densities += 0.5 * (gaps * np.log(2 * np.pi * 1e12)).sum(axis=1)
+    known = model.set_params(missing="em").score_samples(X, error_covariance=errors)
+    np.testing.assert_allclose(densities, known, rtol=1e-8)
+
+
+@kinds
+def test_neither_order_nor_repeats_nor_threads_matter(kind):
+    X, errors = blurred(kind=kind)
+    fits, order = [], np.random.default_rng(2).permutation(len(X))
+    for rows, weight, n_threads in ((order, None, 1), (slice(None), None, 2), (slice(None), None, 1)):
+        model = start(n_threads=n_threads, tol=1e-9).fit(X[rows], error_covariance=errors[rows], sample_weight=weight)
+        fits.append(model)
+    np.testing.assert_allclose(fits[0].covariances_, fits[2].covariances_, rtol=1e-5)
+    np.testing.assert_array_equal(fits[1].covariances_, fits[2].covariances_)
+    heavy = np.arange(len(X)) % 3 == 0
+    rows = np.concatenate([np.arange(len(X)), np.flatnonzero(heavy)])
+    repeated, weighed = start(tol=1e-9), start(tol=1e-9)
+    repeated.fit(X[rows], error_covariance=errors[rows])
+    weighed.fit(X, error_covariance=errors, sample_weight=1.0 + heavy)
+    np.testing.assert_allclose(repeated.means_, weighed.means_, rtol=1e-3)
+
+
+@kinds
+def test_a_stream_has_the_bits_of_memory(kind):
+    X, errors = blurred(n=9000, kind=kind)
+    stream = gmm.open_rows(lambda: [X[:5000], X[5000:]])
+    one, other = (start(max_iter=5, tol=1e-9) for _ in range(2))
+    with pytest.warns(gmm.ConvergenceWarning):
+        one.fit(X, error_covariance=errors)
+    with pytest.warns(gmm.ConvergenceWarning):
+        other.fit(stream, error_covariance=errors)
+    np.testing.assert_array_equal(one.covariances_, other.covariances_)
+    densities = one.score_samples(stream, error_covariance=errors)
+    np.testing.assert_array_equal(densities, one.score_samples(X, error_covariance=errors))
+
+
+def test_errors_are_taken_out():
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(4000, 2)) * [1, 0.3] + 4 * (rng.uniform(size=(4000, 1)) < 0.5)
+    errors = rng.uniform(0.1, 1.5, size=values.shape) ** 2
+    X = values + rng.normal(size=values.shape) * np.sqrt(errors)
+    deconvolved = GaussianMixture(2, random_state=0).fit(X, error_covariance=errors)
+    np.testing.assert_allclose([np.diag(S) for S in deconvolved.covariances_], [[1, 0.09]] * 2, atol=0.12)
+    assert deconvolved.score(values) > GaussianMixture(2, random_state=0).fit(X).score(values) + 0.1
+
+
+def test_a_prior_keeps_variances_that_errors_explain():
+    rng = np.random.default_rng(1)
+    X, errors = rng.normal(size=(300, 2)), np.ones((300, 2))
+    model = GaussianMixture(1, tol=1e-6).fit(X, error_covariance=errors)
+    assert np.linalg.eigvalsh(model.covariances_[0])[0] > 1e-3
+    assert "shrunk" in str(model)
+
+
+def test_a_checkpoint_and_a_file_keep_the_fit(tmp_path):
+    X, errors = blurred()
+    whole = start(tol=1e-7).fit(X, error_covariance=errors)
+    path = tmp_path / "fit.gmm"
+    start(tol=1e-7).fit(X, error_covariance=errors, checkpoint=path, callback=lambda iteration: iteration.n_iter == 3)
+    resumed = start(tol=1e-7).fit(X, error_covariance=errors, checkpoint=path, resume=True)
+    np.testing.assert_array_equal(resumed.covariances_, whole.covariances_)
+    with pytest.raises(ValueError, match="digest of X"):
+        start(tol=1e-7).fit(X, error_covariance=2 * errors, checkpoint=path, resume=True)
+    whole.save(tmp_path / "mixture.gmm")
+    loaded = gmm.load(tmp_path / "mixture.gmm")
+    np.testing.assert_array_equal(
+        loaded.score_samples(X, error_covariance=errors), whole.score_samples(X, error_covariance=errors)
+    )
+
+
+# --- True values ----------------------------------------------------------------------------------
+
+
+@kinds
+def test_true_values_are_conditional(kind):
+    (X, errors), parameters = blurred(n=80, kind=kind, gaps=True), mixture("full")
+    model = GaussianMixture.from_parameters(parameters.weights, parameters.means, parameters.covariances)
+    got = gmm.analysis.true_values(model.set_params(missing="em"), X, errors)
+    joint = reference.log_joint_blurred(X, errors, *written_out(parameters))
+    for i, r in enumerate(reference.responsibilities(joint)):
+        means, covariances = reference.true_values(X[i], errors[i], parameters.means, parameters.covariances)
+        mean = r @ means
+        second = np.einsum("k,kij->ij", r, covariances + means[:, :, None] * means[:, None])
+        np.testing.assert_allclose(got.means[i], mean, atol=1e-9)
+        np.testing.assert_allclose(got.covariances[i], second - np.outer(mean, mean), atol=1e-8)
+
+
+# --- What is refused ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("errors", "says"),
+    [
+        (np.ones(3), r"\(400, 4\).*got \(3,\)"),
+        (-np.ones(4), r"0 or more.*-1 at \(0, 0\)"),
+        (np.full((400, 4), np.inf), r"finite.*inf at \(0, 0\).*missing='em'"),
+        (np.triu(np.ones((4, 4))), "row 0 is not symmetric"),
+        (np.ones((4, 4)) - 2 * np.eye(4), r"0 or more.*-1 at \(0, 0\)"),
+        (2 * np.ones((4, 4)) - np.eye(4), "row 0 is not positive semidefinite"),
+        (["a"] * 4, "error_covariance"),
+    ],
+)
+def test_errors_that_are_none_are_refused(errors, says):
+    X, _ = blurred()
+    with pytest.raises((ValueError, TypeError), match=says):
+        start().fit(X, error_covariance=errors)
+
+
+def test_a_square_of_variances_is_ambiguous():
+    with pytest.raises(ValueError, match=r"shape \(4, 4\) may be"):
+        GaussianMixture().fit(np.arange(16.0).reshape(4, 4) ** 2, error_covariance=np.eye(4))
+
+
+def test_float32_rows_have_errors_too():
+    X, errors = blurred(n=3000)
+    single = start().fit(X.astype(np.float32), error_covariance=errors)
+    assert single.means_.dtype == np.float32
+    np.testing.assert_allclose(single.means_, start().fit(X, error_covariance=errors).means_, atol=1e-2)
+    assert fitted_parameters(single).means.dtype == np.float64
+
+
+def test_passes_are_those_of_astroml():
+    """60 steps of XDGMM, astroML 1.0.2.post1."""
+    i = np.arange(400.0)
+    X = np.column_stack([np.sin(12.9898 * i) * 1.5 + 4 * (i % 3 == 0), np.cos(78.233 * i) + 0.5 * np.sin(12.9898 * i)])
+    variances = np.column_stack([0.1 + 0.9 * np.sin(3.7 * i) ** 2, 0.1 + 0.6 * np.cos(5.3 * i) ** 2])
+    X += np.sqrt(variances) * 1.4 * np.column_stack([np.sin(437.58 * i), np.sin(311.7 * i)])
+    errors = variances[:, :, None] * np.eye(2)
+    errors[:, 0, 1] = errors[:, 1, 0] = 0.5 * np.sqrt(variances.prod(axis=1))
+    given = {
+        "weights_init": [0.5, 0.5],
+        "means_init": [[0, 0], [4, 0]],
+        "precisions_init": np.tile(np.eye(2), (2, 1, 1)),
+    }
+    model = GaussianMixture(2, acceleration=None, reg_covar=0, tol=0, max_iter=60, **given)
+    with pytest.warns(gmm.ConvergenceWarning):
+        model.fit(X, error_covariance=errors)
+    assert model.log_likelihood(X, error_covariance=errors) == pytest.approx(-1422.9465698147994, abs=1e-7)
+    np.testing.assert_allclose(model.weights_, [0.674950066706122, 0.325049933293878], atol=1e-8)
+    means = [[0.100321884889205, 0.028685155021399], [3.974402824708936, -0.060870890193188]]
+    np.testing.assert_allclose(model.means_, means, atol=1e-8)
+    first = [[1.317596949513533, 0.232322168916048], [0.232322168916048, 0.614269172864544]]
+    second = [[1.283243354064384, 0.302569413489978], [0.302569413489978, 0.616534165512361]]
+    np.testing.assert_allclose(model.covariances_, [first, second], atol=1e-8)
+
+
+@pytest.mark.parametrize("kernel", tiles.kernels())
+@pytest.mark.parametrize("d", [1, 2, 5, 6, 7, 12])
+def test_every_instruction_set_computes_the_same(d, kernel):
+    rng, K, n = np.random.default_rng(d), 2, 24
+    covariances, errors = (A @ A.transpose(0, 2, 1) / d for A in (rng.normal(size=(m, d, 2 * d)) for m in (K, n)))
+    rows, centres, r = rng.normal(size=(n, d)), rng.normal(size=(K, d)), rng.uniform(size=(K, n))
+    r[0, :8] = 0
+    i, j = np.tril_indices(d)
+    packed = rows.T.copy(), errors[:, i, j].T.copy(), centres, covariances[:, i, j].copy()
+    before = tiles.kernel()
+    try:
+        tiles.use_kernel(kernel)
+        log_joint, sums = _errors.log_densities(*packed, np.zeros(K)), _errors.scores(*packed, r)
+        shares = log_joint.copy()
+        evidence = _errors.normalise(shares, -30.0)
+    finally:
+        tiles.use_kernel(before)
+    T = covariances[:, None] + errors
+    steps, inverse = rows - centres[:, None], np.linalg.inv(T)
+    w = (inverse @ steps[..., None])[..., 0]
+    expected = -0.5 * ((steps * w).sum(axis=2) + np.linalg.slogdet(T)[1])
+    np.testing.assert_allclose(log_joint, expected, rtol=1e-11, atol=1e-11)
+    excess = np.einsum("kn,knij->kij", r, w[..., None] * w[..., None, :] - inverse)
+    np.testing.assert_allclose(sums[:, :d], np.einsum("kn,kni->ki", r, w), rtol=1e-10, atol=1e-10)
+    np.testing.assert_allclose(sums[:, d:], excess[:, i, j], rtol=1e-10, atol=1e-9)
+    total = np.logaddexp.reduce([*expected, np.full(n, -30.0)])
+    np.testing.assert_allclose(evidence, total, atol=1e-12)
+    np.testing.assert_allclose(shares, np.exp(expected - total), atol=1e-12)
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_wrong_lengths_are_refused(part):
+    right = [np.ones((2, 8)), np.ones((3, 8)), np.ones((4, 2)), np.ones((4, 3))]
+    wrong = [np.ones((2, 7)), np.ones((4, 8)), np.ones((4, 3)), np.ones((3, 3))]
+    arrays = [wrong[i] if i == part else right[i] for i in range(4)]
+    with pytest.raises(ValueError, match="n a multiple of 8"):
+        _errors.log_densities(*arrays, np.zeros(4))
+    with pytest.raises(ValueError, match="n a multiple of 8"):
+        _errors.scores(*arrays, np.zeros((4, 8)))
+
+
+def test_wrong_numbers_of_components_are_refused():
+    right = np.ones((2, 8)), np.ones((3, 8)), np.ones((4, 2)), np.ones((4, 3))
+    with pytest.raises(ValueError, match="4 offsets, got 3"):
+        _errors.log_densities(*right, np.zeros(3))
+    with pytest.raises(ValueError, match=r"responsibilities \(4, 8\)"):
+        _errors.scores(*right, np.zeros((4, 7)))
+    with pytest.raises(ValueError, match="multiple of 8 rows, got 7"):
+        _errors.normalise(np.zeros((4, 7)), 0.0)
+
+
+def test_rows_without_weight_say_nothing():
+    X, errors = blurred()
+    weight = np.where(np.arange(len(X)) % 5 == 0, 0.0, 1.0)
+    some = start(tol=1e-9).fit(X[weight > 0], error_covariance=errors[weight > 0])
+    X[weight == 0], errors[weight == 0] = 1e3, 1e-3 * np.eye(4)
+    weighed = start(tol=1e-9).fit(X, error_covariance=errors, sample_weight=weight)
+    np.testing.assert_allclose(weighed.means_, some.means_, rtol=1e-3, atol=1e-3)
+
+
+def test_noise_takes_rows_beside_errors():
+    X, errors = blurred()
+    X[::20] = np.random.default_rng(5).uniform(-40, 40, size=(len(X[::20]), 4))
+    model = GaussianMixture(2, noise=True, random_state=0).fit(X, error_covariance=errors)
+    assert 0.01 < model.noise_weight_ < 0.1
+    labels, shares = (f(X, error_covariance=errors) for f in (model.predict, model.predict_proba))
+    assert np.mean(labels[::20] == -1) > 0.8
+    np.testing.assert_array_equal(labels == -1, shares.max(axis=1) < 1 - shares.sum(axis=1))
