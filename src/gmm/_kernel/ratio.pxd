@@ -54,7 +54,7 @@ cdef inline bint limit_ratio(
         if not truncate(size, least, max_ratio * least, values + k * size):
             continue
         if is_dense(layout):
-            from_axes(axes + k * d * d, values + k * d, d, covariances + k * d * d)
+            from_axes(axes + k * d * d, values + k * d, d, d, covariances + k * d * d)
         else:
             memcpy(covariances + k * size, values + k * size, size * sizeof(double))
     return True
