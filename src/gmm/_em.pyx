@@ -190,6 +190,11 @@ cdef class Plan:
             self.allowed, plan.allowed, plan.n_codes = allowed, &allowed[0, 0], allowed.shape[1]
         plan.hard, plan.given, plan.totals, plan.kernel = hard, given, totals, kernel_in_use()
         set_noise(plan, mixture.log_noise)
+        plan.degrees = mixture.degrees
+        if plan.degrees > 0:
+            if hard or given or axes is not None or is_low_rank(plan.moments):
+                raise ValueError("expected soft responsibilities of Student-t components, no axes, and whole matrices")
+            plan.skips_empty = False               # `unpack_moments` finds no gaps in its sums
         self.accumulate, self.may_be_single, self.form = not rows_only, single, form
         if axes is not None:
             self.axes = np.ravel(axes)
@@ -405,7 +410,7 @@ cdef class Plan:
         expect_matrix("means", means, K, d)
         expect("covariances", covariances.shape[0], total_size(layout, K, d))
         expect("log_determinants", log_determinants.shape[0], n_matrices(layout, K))
-        mixture.weights = <double*>&weights[0]
+        mixture.weights, mixture.degrees = <double*>&weights[0], self.plan.degrees
         mixture.means, mixture.covariances = <double*>&means[0, 0], <double*>&covariances[0]
         mixture.whiteners, mixture.log_determinants = <double*>&self.whiteners[0], <double*>&log_determinants[0]
         return mixture
@@ -441,7 +446,7 @@ cdef class Plan:
         """
         cdef PassPlan plan = self.plan
         cdef Py_ssize_t K = plan.n_all, d = plan.n_features, n, size
-        weights, means, covariances, _, log_determinants = estimate
+        weights, means, covariances, _, log_determinants, _ = estimate
         cdef Estimate begin = self.measured(family, weights, means, covariances, log_determinants)
         cdef LoopInputs inputs = self.inputs(table, scratch, scatter, at_most)
         cdef Workspace* workspace = self.merged(scratch)
@@ -458,7 +463,9 @@ cdef class Plan:
         with nogil:
             n = run_em(&plan, &inputs, &room[0], &family.family, &begin, before, tolerance, repair_empty,
                        &work[0], workspace, &moments, estimates, &measured[0])
-        last = estimate_arrays(buffers[(n - 1) % 2].copy(), plan.layout, K, d) if n > 1 else None
+        last = None
+        if n > 1:
+            last = estimate_arrays(buffers[(n - 1) % 2].copy(), plan.layout, K, d, estimates[(n - 1) % 2].degrees)
         return np.asarray(measured[:n]).tolist(), self.as_statistics(buffer, &moments), last
 
     def lloyd(
@@ -623,6 +630,7 @@ cdef class CandidateRows:
         cdef bint pooled = self.scatter is not None and is_pooled(plan.layout) and is_pooled(plan.moments)
         plan.n_features, plan.kernel, plan.axes = d, kernel_in_use(), NULL
         plan.given = plan.totals = plan.skips_empty = plan.noisy = False
+        plan.degrees = 0
         if scratch.room is None or scratch.room.shape[0] < needed:
             scratch.room = np.empty(needed)
         prepare(plan, log_offset, centres, whiteners, &self.origin[0], &self.reach[0], single_limit, pooled, -1,

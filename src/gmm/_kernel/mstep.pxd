@@ -26,7 +26,7 @@ cdef class QuasiNewtonState:
     cdef bint fits(self, Layout covariance_layout, Layout moment_layout, Py_ssize_t K, Py_ssize_t d)
 
 
-cdef estimate_arrays(buffer, Layout layout, Py_ssize_t K, Py_ssize_t d)
+cdef estimate_arrays(buffer, Layout layout, Py_ssize_t K, Py_ssize_t d, double degrees)
 
 cdef moments_arrays(buffer, Py_ssize_t K, Py_ssize_t d, const Moments* moments)
 

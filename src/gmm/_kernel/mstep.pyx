@@ -76,18 +76,18 @@ cdef check_factors(const Constraint* constraint, Py_ssize_t n_factors, Py_ssize_
         raise ValueError(f"expected {expected}, got {n_factors}")
 
 
-cdef estimate_arrays(buffer, Layout layout, Py_ssize_t K, Py_ssize_t d):
-    """View a flat buffer as weights, means, covariances, whiteners and log determinants."""
+cdef estimate_arrays(buffer, Layout layout, Py_ssize_t K, Py_ssize_t d, double degrees):
+    """View a flat buffer as weights, means, covariances, whiteners and log determinants; return them and `degrees`."""
     cdef Py_ssize_t size = total_size(layout, K, d), m = n_matrices(layout, K), covariances = K + K * d
     cdef Py_ssize_t whiteners = covariances + size, log_determinants = whiteners + size
     return (buffer[:K], buffer[K:covariances].reshape(K, d), buffer[covariances:whiteners],
-            buffer[whiteners:log_determinants], buffer[log_determinants:log_determinants + m])
+            buffer[whiteners:log_determinants], buffer[log_determinants:log_determinants + m], degrees)
 
 cdef moments_arrays(buffer, Py_ssize_t K, Py_ssize_t d, const Moments* moments):
-    """View a flat buffer as origins, counts, first and second moments; return them, log evidence and weight."""
+    """View a flat buffer as origins, counts, first and second moments; return them and the sums over components."""
     n = K * d
     return (buffer[:n].reshape(K, d), buffer[n:n + K], buffer[n + K:2 * n + K].reshape(K, d), buffer[2 * n + K:],
-            moments.log_evidence, moments.weight)
+            moments.log_evidence, moments.weight, moments.precision)
 
 
 cdef double parameter_term(
@@ -139,6 +139,10 @@ cdef class MixtureFamily:
         The class of each component, equal ones side by side: only components of one class are merged.
     n_factors : int, optional
         Of each covariance, at least 1 and fewer than the features, where the constraint is of factors; else 0.
+    degrees : float, optional
+        Of freedom, of Student-t components; 0 if they are normal.
+    fits_degrees : bool, optional
+        Whether these are estimated.
 
     Raises
     ------
@@ -149,7 +153,7 @@ cdef class MixtureFamily:
     def __cinit__(
         self, Layout covariance_layout, int constraint, Py_ssize_t n_components, Py_ssize_t n_features,
         double ridge, prior=None, moment_layout=None, weights_prior=None, double log_noise=-INFINITY,
-        const int[::1] owners=None, Py_ssize_t n_factors=0,
+        const int[::1] owners=None, Py_ssize_t n_factors=0, double degrees=0, bint fits_degrees=False,
     ):
         cdef Layout moments = covariance_layout if moment_layout is None else <Layout>moment_layout
         cdef const Constraint* row = constraint_of(constraint)
@@ -170,13 +174,13 @@ cdef class MixtureFamily:
         family.K, family.d, family.n_factors = n_components, n_features, n_factors
         family.owners = NULL if owners is None else &owners[0]
         family.objective = likelihood()
-        family.objective.log_noise = log_noise
         self.owners = owners
         self.arguments = (covariance_layout, constraint, n_components, n_features, ridge, prior, moments, weights_prior,
-                          log_noise, None if owners is None else np.asarray(owners), n_factors)
+                          log_noise, None if owners is None else np.asarray(owners), n_factors, degrees, fits_degrees)
         if prior is not None:
             self.set_prior(prior, weights_prior)
-            family.objective.log_noise = log_noise
+        family.objective.log_noise = log_noise
+        family.objective.degrees, family.objective.fits_degrees = degrees, fits_degrees
 
     cdef set_prior(self, prior, weights_prior):
         cdef Family* family = &self.family
@@ -237,6 +241,8 @@ cdef class Update:
         The moments; `second` flat.
     previous : flat array, optional
         The covariances before: where the update is a search, its result is at least as likely.
+    precision : float, optional
+        Σ r E [log u − u] of Student-t components.
     """
 
     cdef MixtureFamily family
@@ -255,6 +261,7 @@ cdef class Update:
         const double[::1] second,
         double weight,
         const double[::1] previous=None,
+        double precision=0,
     ):
         cdef Moments* moments = &self.moments
         cdef Layout layout = family.family.covariance_layout
@@ -270,7 +277,7 @@ cdef class Update:
         # The moments are only read.
         moments.origins, moments.counts = <double*>&origins[0, 0], <double*>&counts[0]
         moments.first, moments.second = <double*>&first[0, 0], <double*>&second[0]
-        moments.weight = weight
+        moments.weight, moments.precision = weight, precision
         self.buffer = np.empty(estimate_size(layout, K, d))
         self.room = np.empty(update_workspace_size(&family.family))
         self.estimate = estimate_in(&self.buffer[0], layout, K, d)
@@ -301,13 +308,15 @@ cdef class Update:
         Returns
         -------
         estimate : tuple
-            Weights (K,), means (K, d), covariances and whiteners, both flat, and log|W|, (K,) or (1,).
+            Weights (K,), means (K, d), covariances and whiteners, both flat, log|W|, (K,) or (1,), and the degrees of
+            freedom of Student-t components, 0 of normal ones.
         failed : int
             The first covariance that is not positive definite, −1 where all are.
         """
         cdef const Family* family = &self.family.family
         cdef Py_ssize_t failed = finish(&self.moments, family, &self.estimate)
-        return estimate_arrays(self.buffer.base, family.covariance_layout, family.K, family.d), failed
+        arrays = estimate_arrays(self.buffer.base, family.covariance_layout, family.K, family.d, self.estimate.degrees)
+        return arrays, failed
 
 
 def whiten(Layout layout, const double[::1] matrices, Py_ssize_t d):
@@ -357,12 +366,14 @@ def log_offset(
     Py_ssize_t d,
     double log_noise=-INFINITY,
     tuple variational=None,
+    double degrees=0,
 ):
     """Return what a pass adds to the log density of each component, log π_k + log|W_k| − d/2·log 2π: (K,).
 
     Also return `log_noise`, as of a `MixtureFamily`, with the weight of noise. `variational` makes both expectations
     under a variational posterior: the shrinkage and pseudocount of its prior, and a `weights_prior` as of a
-    `MixtureFamily`; `weights` are then the shares of the rows.
+    `MixtureFamily`; `weights` are then the shares of the rows. Of Student-t components, with their `degrees` of
+    freedom, the constant is another.
     """
     cdef Py_ssize_t K = weights.shape[0]
     if K < 1 or d < 1 or not is_layout(layout):
@@ -376,7 +387,7 @@ def log_offset(
         shrinkage, pseudocount, concentration, sticks, weight = variational
         objective = evidence_bound(NULL, NULL, shrinkage, pseudocount, 0, concentration, sticks, weight)
     objective.log_noise = log_noise
-    log_offsets(&objective, layout, K, d, &weights[0], &whiteners[0], &log_determinants[0], 0, &into[0])
+    log_offsets(&objective, layout, K, d, &weights[0], &whiteners[0], &log_determinants[0], 0, degrees, &into[0])
     return offsets, objectives.log_noise(&objective, K, &weights[0])
 
 
@@ -483,7 +494,8 @@ cdef class QuasiNewtonState:
                    (state.gains[0], state.gains[1], state.gains[2]), state.n_gains, state.since_negative, state.streak,
                    state.newton, state.remaining, state.fall, state.converged, state.stuck, state.held.log_evidence,
                    state.held.weight, state.merging, state.last_merges, state.merge_wait, state.merge_failures,
-                   state.merge_limit, state.merge_objective)
+                   state.merge_limit, state.merge_objective, state.best.degrees, state.plain.degrees,
+                   state.trial.degrees, state.frame.degrees, state.held.precision)
         kept = self.room[:pickled_size(state, &self.room[0], state.n_pairs)]
         return QuasiNewtonState, shape, (scalars, np.array(kept))
 
@@ -496,7 +508,8 @@ cdef class QuasiNewtonState:
         (read.trying, read.n_pairs, read.n_passes, read.radius, read.objective, read.rounding, gains,
          read.n_gains, read.since_negative, read.streak, read.newton, read.remaining, read.fall,
          read.converged, read.stuck, read.held.log_evidence, weight, read.merging, read.last_merges, read.merge_wait,
-         read.merge_failures, read.merge_limit, read.merge_objective) = scalars
+         read.merge_failures, read.merge_limit, read.merge_objective, read.best.degrees, read.plain.degrees,
+         read.trial.degrees, read.frame.degrees, read.held.precision) = scalars
         set_weight(&read, weight)
         read.gains[0], read.gains[1], read.gains[2] = gains
         if not 0 <= read.n_pairs <= MEMORY:
@@ -551,6 +564,7 @@ cdef class QuasiNewtonState:
         const double[::1] covariances,
         const double[::1] whiteners,
         const double[::1] log_determinants,
+        double degrees=0,
     ):
         """Forget all passes and measure this mixture next; matrices are flat."""
         cdef State* state = &self.state
@@ -568,7 +582,8 @@ cdef class QuasiNewtonState:
         memcpy(first.whiteners, &whiteners[0], size * sizeof(double))
         memcpy(first.log_determinants, &log_determinants[0], log_determinants.shape[0] * sizeof(double))
         log_offsets(&state.family.objective, layout, K, d, first.weights, first.whiteners, first.log_determinants,
-                    state.family.ridge, first.log_offset)
+                    state.family.ridge, degrees, first.log_offset)
+        first.degrees = degrees
         start_anew(state)
 
     def measured(self):
@@ -576,10 +591,14 @@ cdef class QuasiNewtonState:
         cdef const Family* family = &self.state.family
         cdef Layout layout = family.covariance_layout
         n = estimate_size(layout, family.K, family.d)
-        return estimate_arrays(np.array(<double[:n]>self.state.best.weights), layout, family.K, family.d)
+        best = np.array(<double[:n]>self.state.best.weights)
+        return estimate_arrays(best, layout, family.K, family.d, self.state.best.degrees)
 
     def next(self):
-        """Return the mixture to measure next, as a pass reads it: a `WhitenedMixture`'s parts, with flat whiteners."""
+        """Return the mixture to measure next, as a pass reads it, and the degrees of freedom.
+
+        They are the parts of a `WhitenedMixture`, with flat whiteners.
+        """
         cdef const Estimate* mixture = next_mixture(&self.state)
         cdef Layout layout = self.state.family.covariance_layout
         cdef Py_ssize_t K = self.state.family.K, d = self.state.family.d, size = total_size(layout, K, d)
@@ -589,7 +608,7 @@ cdef class QuasiNewtonState:
         memcpy(&into[K], mixture.means, K * d * sizeof(double))
         memcpy(&into[K + K * d], mixture.whiteners, size * sizeof(double))
         return flat[:K], flat[K:K + K * d].reshape(K, d), flat[K + K * d:], objectives.log_noise(
-            &self.state.family.objective, K, mixture.weights)
+            &self.state.family.objective, K, mixture.weights), mixture.degrees
 
     def take(self, statistics, double rounding, *, bint repair_empty):
         """Accept or reject a pass of the mixture that `next` returned, and choose the next one, without rows.
@@ -627,6 +646,7 @@ cdef class QuasiNewtonState:
         memcpy(moments.first, &first[0, 0], K * d * sizeof(double))
         memcpy(moments.second, &second[0], second.shape[0] * sizeof(double))
         moments.log_evidence, moments.weight = statistics.log_evidence, statistics.weight
+        moments.precision = statistics.precision
         with nogil:
             take_pass(&self.state, &moments, rounding, repair_empty, record)
         return record[0], record[1], record[2], record[3] > 0

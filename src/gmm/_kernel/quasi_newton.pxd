@@ -170,6 +170,7 @@ cdef inline void accept(State* state, const Moments* moments, double objective, 
         follow(state, measured, state.tried.second)
     memcpy(state.best.weights, measured.weights,
            estimate_size(state.family.covariance_layout, state.family.K, state.family.d) * sizeof(double))
+    state.best.degrees = measured.degrees
     state.stuck = not updated(state, moments, &state.plain)
     if not state.stuck:
         moments = model_moments(state, moments, &state.plain)
@@ -200,7 +201,7 @@ cdef inline const Moments* model_moments(State* state, const Moments* moments, c
         return moments
     memcpy(state.tried.origins, moments.origins,
            moments_size(state.family.moment_layout, state.family.K, state.family.d) * sizeof(double))
-    state.tried.weight = moments.weight
+    state.tried.weight, state.tried.precision = moments.weight, moments.precision
     if is_constrained(&state.family):
         moments_of_mixture(state, update, &state.tried)
     else:
@@ -217,7 +218,7 @@ cdef inline void add_rows(State* state, double factor, Moments* moments) noexcep
 cdef inline void hold(State* state, const Moments* moments) noexcept nogil:
     memcpy(state.held.origins, moments.origins,
            moments_size(state.family.moment_layout, state.family.K, state.family.d) * sizeof(double))
-    state.held.log_evidence = moments.log_evidence
+    state.held.log_evidence, state.held.precision = moments.log_evidence, moments.precision
     set_weight(state, moments.weight)
 
 
@@ -372,7 +373,7 @@ cdef inline bint leads_to_mixture(State* state, double factor) noexcept nogil:
             i = m * size + j * stride
             if not state.trial.whiteners[i] <= sqrt(10.0) * state.plain.whiteners[i]:
                 return False
-    if is_constrained(&state.family):
+    if is_constrained(&state.family) or state.family.objective.fits_degrees:
         moments_of_mixture(state, &state.trial, &state.tried)
         from_moments(state, &state.tried, state.work)
         for i in range(state.size):

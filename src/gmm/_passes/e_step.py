@@ -127,7 +127,7 @@ class EStep:
     def measure(self, parameters: MixtureParameters, family: MixtureFamily) -> SufficientStatistics:
         """Make a pass whose evidence includes what the objective of `family` adds to it."""
         statistics = self(parameters.whitened())
-        weights, means, _, whiteners, log_determinants = parameters.as_estimate()
+        weights, means, _, whiteners, log_determinants, _ = parameters.as_estimate()
         term = family.parameter_term(weights, means, whiteners, log_determinants)
         return replace(statistics, log_evidence=statistics.log_evidence + term)
 
@@ -205,7 +205,8 @@ class EStep:
             run = self._resident.run_quasi_newton
             passes = run(state, at_most, self._common_scatter, alone=alone, repair_empty=repair_empty, lead=lead)
         if passes is None:
-            statistics, rounding = self.rounded(WhitenedMixture(self._moments, *state.next(), noise))
+            *parts, degrees = state.next()
+            statistics, rounding = self.rounded(WhitenedMixture(self._moments, *parts, noise, degrees))
             with blas_alone(state.work):
                 passes = [state.take(statistics, rounding, repair_empty=repair_empty)]
         return list(starmap(PassRecord, passes))

@@ -19,6 +19,7 @@ from gmm._values.parameters import Estimate, MixtureParameters
 from gmm._values.partial import moments_beside, restored
 from gmm._values.priors import FLAT, Prior
 from gmm._values.statistics import SufficientStatistics
+from gmm._values.tails import NORMAL_TAILS, Tails
 
 Spread = Callable[[Callable[[int, int], None], int, float], None]
 
@@ -46,6 +47,8 @@ class Objective:
         Parameters of the mixture that a run begins with which stay; the others climb by EM alone.
     anchor : MixtureParameters, optional
         Has the fixed parameters of every run, whatever it begins with.
+    tails : Tails
+        Of all components.
     """
 
     model: CovarianceModel
@@ -54,6 +57,7 @@ class Objective:
     noise: Noise = NO_NOISE
     fixed: Fixed = NOTHING_FIXED
     anchor: MixtureParameters | None = None
+    tails: Tails = NORMAL_TAILS
 
     @property
     def repairable(self) -> bool:
@@ -62,9 +66,9 @@ class Objective:
 
     @property
     def of_components(self) -> Objective:
-        """That of the components alone, without noise and fixed parameters, for the starts."""
-        beside = self.noise or self.fixed or self.anchor is not None
-        return replace(self, noise=NO_NOISE, fixed=NOTHING_FIXED, anchor=None) if beside else self
+        """That of normal components alone, without noise and fixed parameters, for the starts."""
+        beside = self.noise or self.fixed or self.anchor is not None or self.tails
+        return replace(self, noise=NO_NOISE, fixed=NOTHING_FIXED, anchor=None, tails=NORMAL_TAILS) if beside else self
 
     def beside(self, mixture: MixtureParameters) -> Objective:
         """Return the same beside the noise and the fixed parameters of a mixture."""
@@ -93,6 +97,8 @@ class Objective:
             log_noise=self.noise.log_density,
             owners=classes.owner_codes(K),
             n_factors=model.n_factors,
+            degrees=self.tails.degrees,
+            fits_degrees=self.tails.estimated,
         )
 
     def mixture(self, estimate: Estimate, weight: float) -> MixtureParameters:
@@ -102,6 +108,8 @@ class Objective:
     def adopted(self, parameters: MixtureParameters, weight: float) -> MixtureParameters:
         """Return a mixture as one of this objective and of rows of this weight; it may be of another fit."""
         parameters = self.prior.adopted(parameters, weight)
+        if not parameters.tails.equals(self.tails):
+            parameters = parameters.with_other(tails=self.tails)
         if self.anchor is not None:
             return restored(self.fixed, parameters, self.anchor)
         return parameters if parameters.fixed.equals(self.fixed) else parameters.with_other(fixed=self.fixed)
@@ -154,6 +162,7 @@ class Objective:
             np.ravel(statistics.second),
             statistics.weight,
             None if before is None else np.ravel(before),
+            statistics.precision,
         )
         spread(update.covariances, update.n_covariances, family.work)
         if self.model.constraint:
@@ -167,7 +176,8 @@ class Objective:
         free = self.model.layout.per_count(statistics.scatter, counts)
         mixture = ridged(counts, statistics.means, free, self.model, self.ridge, before)
         weights = self.noise.shares(counts, statistics.weight)
-        return mixture.with_other(weights=weights, noise=self.noise, fixed=self.fixed)
+        tails = self.tails if previous is None else previous.tails
+        return mixture.with_other(weights=weights, noise=self.noise, fixed=self.fixed, tails=tails)
 
 
 def positive_counts(statistics: SufficientStatistics) -> Array:
