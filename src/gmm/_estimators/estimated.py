@@ -18,8 +18,8 @@ from gmm._estimators.factors import SHRUNK, model_to_fit
 from gmm._estimators.fitted import (
     FittedMixture,
     Past,
+    checked_normal,
     fit_attributes,
-    fitted_parameters,
     model_of,
     objective_of,
     past_of,
@@ -49,16 +49,18 @@ from gmm._validation.given import (
 )
 from gmm._validation.noise import check_noise
 from gmm._validation.parameters import check_callback, check_parameters, check_random_state
+from gmm._validation.tails import check_tails
 from gmm._values.covariance import CovarianceModel
 from gmm._values.layouts import Array, SingularMatrixError
 from gmm._values.noise import Noise
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 from gmm._values.priors import parts
+from gmm._values.tails import Tails
 
 _Mixture = TypeVar("_Mixture", bound=FittedMixture)
 
-_PRIOR = (  # parameters that describe the prior and the noise, of one estimator or another
+_PRIOR = (  # parameters that describe the prior, noise and tails, of one estimator or another
     "prior",
     "weight_concentration_prior_type",
     "weight_concentration_prior",
@@ -67,6 +69,8 @@ _PRIOR = (  # parameters that describe the prior and the noise, of one estimator
     "degrees_of_freedom_prior",
     "covariance_prior",
     "noise",
+    "tails",
+    "degrees_of_freedom",
 )
 
 
@@ -219,7 +223,7 @@ def impute(
         raise TypeError(f"expected draw to be True or False, got {draw!r:.80}")
     source = source_of(self, X, missing="em")
     rng = check_random_state(self.random_state if random_state is None else random_state) if draw else None
-    return imputed(fitted_parameters(self), source, self.n_threads, rng)
+    return imputed(checked_normal(self, "impute"), source, self.n_threads, rng)
 
 
 def _report(mixture: FittedMixture, loss: LostClusterError, printer: ProgressPrinter, names: Names) -> LostClusterError:
@@ -287,7 +291,8 @@ def _resumed(mixture: FittedMixture, objective: Objective, source: Source) -> Be
         return None
     check_same(mixture, previous, objective.model, source, "warm_start", "Set warm_start=False")
     previous = previous if previous.model is objective.model else previous.whole()
-    if not (objective.noise.equals(previous.noise) and objective.fixed.equals(previous.fixed)):
+    same = objective.noise.equals(previous.noise) and objective.tails.equals(previous.tails)
+    if not (same and objective.fixed.equals(previous.fixed)):
         return Beginning(replace(previous, noise=objective.noise))
     if past.solver_state is None or past.problem != _problem(mixture, source) or mixture.acceleration is None:
         return Beginning(previous, past.bounds)
@@ -317,6 +322,29 @@ def _problem(mixture: FittedMixture, source: Source) -> tuple[object, ...]:
 def noise_of(mixture: FittedMixture, source: Source) -> Noise:
     """Return the noise that the parameters ask for."""
     return check_noise(mixture.noise, source.n_features, partial(box_of, source))
+
+
+def tails_of(mixture: FittedMixture, source: Source) -> Tails:
+    """Return the tails that the parameters ask for, which exclude some others.
+
+    Raises
+    ------
+    CombinationError
+        If the parameters or the rows have what only normal components have.
+    """
+    parameters = vars(mixture)
+    tails = check_tails(parameters["tails"], parameters["degrees_of_freedom"])
+    others = {
+        "noise": is_noisy(mixture),
+        "a prior": parameters["prior"] is not None,
+        "fixed parameters": parameters["fixed"] is not None,
+        "refine": parameters["refine"] is not None,
+        "missing values": source.has_gaps,
+    }
+    for feature, asked in others.items():
+        if tails and asked:
+            raise refusal("tails='t'", feature)
+    return tails
 
 
 def is_noisy(mixture: FittedMixture) -> bool:

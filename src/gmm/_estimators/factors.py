@@ -157,7 +157,9 @@ def _check_has_factors(mixture: FittedMixture, name: str) -> None:
 def model_to_fit(mixture: FittedMixture, source: Source) -> CovarianceModel:
     """Return the model that an estimator asks for; what needs whole covariances leaves them whole."""
     model, given = model_of(mixture, source.n_features), vars(mixture)
-    whole = any(given.get(name) is not None for name in ("refine", "fixed", "precisions_init"))
+    whole = (
+        any(given.get(name) is not None for name in ("refine", "fixed", "precisions_init")) or given.get("tails") == "t"
+    )
     before = fitted_parameters(mixture).model if given.get("warm_start") and mixture.__sklearn_is_fitted__() else None
     if whole or source.has_gaps or source.known or before is model:
         return model

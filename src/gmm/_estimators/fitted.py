@@ -44,7 +44,7 @@ from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 
 __all__ = [
-    "FittedMixture", "Past", "check_is_mixture", "checked_without_noise", "estimator_of", "fit_attributes",
+    "FittedMixture", "Past", "check_is_mixture", "checked_normal", "checked_without_noise", "estimator_of", "fit_attributes",
     "fitted_html", "fitted_parameters", "model_of", "objective_of", "past_of", "set_mixture", "source_of",
 ]  # fmt: skip
 
@@ -405,7 +405,7 @@ class FittedMixture(Estimator):
         expected = (self.n_components, checked.n_features) if before is None else before.means.shape
         if checked.means.shape != expected:
             raise ValueError(f"expected means of shape {expected}, as the mixture has, got {checked.means.shape}")
-        self._parameters = checked
+        self._parameters = checked if before is None else checked.with_other(tails=before.tails)
         # The record of the fit does not describe these parameters.
         for name in ("history_", "histories_", "converged_", "n_iter_", "lower_bound_", "lower_bounds_", "_metadata"):
             vars(self).pop(name, None)
@@ -505,6 +505,22 @@ def checked_without_noise(mixture: FittedMixture, feature: str) -> MixtureParame
     return parameters
 
 
+def checked_normal(mixture: FittedMixture, feature: str) -> MixtureParameters:
+    """Return the parameters of a fitted mixture, for a feature that excludes heavy tails.
+
+    Raises
+    ------
+    NotFittedError
+        If the mixture has no parameters yet.
+    ValueError
+        If its components are not normal.
+    """
+    parameters = fitted_parameters(mixture)
+    if parameters.tails:
+        raise refusal("tails='t'", feature)
+    return parameters
+
+
 def source_of(
     mixture: FittedMixture, X: ArrayLike, sample_weight: ArrayLike | None = None, *, missing: str | None = None
 ) -> Source:
@@ -562,6 +578,7 @@ def estimator_of(
 ) -> _Mixture:
     """Return an estimator that has a mixture, with these parameters of a fit and those that follow from the mixture."""
     own = {"covariance_type": parameters.model.type_name, "noise": parameters.noise.parameter}
+    own |= parameters.tails.parameters
     make: Callable[..., _Mixture] = kind
     mixture = make(**{"n_components": parameters.n_components} | own | settings)
     set_mixture(mixture, parameters, names, dtype)

@@ -13,7 +13,7 @@ from gmm import _fitting as fitting
 from gmm._estimators import criteria, estimated, saved
 from gmm._estimators.conditional import ConditionalPrediction, conditional_mixture, predicted
 from gmm._estimators.contract import given_names, names_of_features
-from gmm._estimators.estimated import fit_settings, is_noisy, noise_of, prior_parts
+from gmm._estimators.estimated import fit_settings, is_noisy, noise_of, prior_parts, tails_of
 from gmm._estimators.factors import (
     OfFactors,
     factors_of,
@@ -25,6 +25,7 @@ from gmm._estimators.factors import (
 from gmm._estimators.fitted import (
     FittedMixture,
     Past,
+    checked_normal,
     estimator_of,
     fit_attributes,
     fitted_parameters,
@@ -158,6 +159,12 @@ class GaussianMixture(FittedMixture):
         `from_parameters` made, with `warm_start`. The others are the best beside them: free weights share what is left,
         and free covariances are about fixed means. Passes are those of ``acceleration=None``. Where covariances depend
         on each other, all are fixed or none; weights not beside `noise`. ``n_parameters_`` counts free ones.
+    tails : {"normal", "t"}, default="normal"
+        *Beyond*: "t" makes the components Student's t distributions (Peel & McLachlan 2000), whose tails are heavier:
+        rows far away move them little. The covariances are then scale matrices. A fit starts from one of normal
+        components beside noise. See :doc:`/heavy-tails`.
+    degrees_of_freedom : float, default=None
+        *Beyond*: ν of all components with ``tails="t"``, from 1 to 200; None estimates it. Few make heavy tails.
 
     Attributes
     ----------
@@ -202,6 +209,8 @@ class GaussianMixture(FittedMixture):
         or None beside classes that are strings, of a component without a class.
     n_parameters_ : int
         *Beyond*: number of free parameters.
+    degrees_of_freedom_ : float
+        *Beyond*: ν of the components; infinite of normal ones.
     n_features_in_ : int
         Number of features, d.
     feature_names_in_ : ndarray of str, shape (d,)
@@ -220,7 +229,8 @@ class GaussianMixture(FittedMixture):
     parsimonious clustering models. *Pattern Recognition* 28, 781-793. C. Fraley, A. E. Raftery (2007). Bayesian
     regularization for normal mixture estimation and model-based clustering. *Journal of Classification* 24, 155-181.
     Z. Ghahramani, G. E. Hinton (1996). The EM algorithm for mixtures of factor analyzers. Technical report CRG-TR-96-1,
-    University of Toronto. M. E. Tipping, C. M. Bishop (1999). Mixtures of probabilistic principal component analysers.
+    University of Toronto. D. Peel, G. J. McLachlan (2000). Robust mixture modelling using the t distribution. *Statistics
+    and Computing* 10, 339-348. M. E. Tipping, C. M. Bishop (1999). Mixtures of probabilistic principal component analysers.
     *Neural Computation* 11, 443-482. C. M. Bishop (2006). *Pattern Recognition and Machine Learning*, section 9.2.
 
     Examples
@@ -259,6 +269,8 @@ class GaussianMixture(FittedMixture):
     noise: bool | float | ArrayLike = False
     missing: str = "error"
     fixed: Mapping[str, bool | ArrayLike] | None = None
+    tails: str = "normal"
+    degrees_of_freedom: float | None = None
 
     transform, fit_transform = OfFactors(transform), OfFactors(fit_transform)
     set_output, get_feature_names_out = OfFactors(set_output), OfFactors(get_feature_names_out)
@@ -378,6 +390,8 @@ class GaussianMixture(FittedMixture):
         """
         check_parameters(self, fitting.starts.STARTS)
         decay = check_real(decay, "decay", "[0, 1)")
+        if self.tails != "normal":
+            raise refusal("tails='t'", "partial_fit")
         past = past_of(self)
         source, names = block_of(self, X, sample_weight, past.parameters)
         model = model_of(self, source.n_features)
@@ -505,10 +519,11 @@ class GaussianMixture(FittedMixture):
         """
         if not hasattr(values, "keys"):
             raise TypeError(f"expected a mapping of columns to values, got {values!r:.80}")
+        parameters = checked_normal(self, "condition")
         numbers = {column: _number(column, value) for column, value in dict(values).items()}
-        inputs, others = check_known_columns(list(numbers), None, given_names(self), fitted_parameters(self).n_features)
+        inputs, others = check_known_columns(list(numbers), None, given_names(self), parameters.n_features)
         source, _ = as_source(np.array([list(numbers.values())]), estimator=self)
-        regression = Regression.of(fitted_parameters(self), inputs, others)
+        regression = Regression.of(parameters, inputs, others)
         return self._with(conditional_mixture(regression, source), others)
 
     def predict_from(
@@ -546,7 +561,7 @@ class GaussianMixture(FittedMixture):
                [-0.9]])
         """
         level = None if level is None else check_level(level)
-        parameters = fitted_parameters(self)
+        parameters = checked_normal(self, "predict_from")
         source, names = as_source(X, estimator=self, missing=self.missing, fitted=True)
         of_fit = given_names(self)
         columns, targets = check_known_columns(names if known is None else known, target, of_fit, parameters.n_features)
@@ -556,6 +571,11 @@ class GaussianMixture(FittedMixture):
             raise ValueError(f"X has {source.n_features} columns, but {len(columns)} are known")
         called = tuple(names_of_features(self)[j] for j in targets)
         return predicted(parameters, source, columns, targets, called, level=level, n_threads=self.n_threads)
+
+    @property
+    def degrees_of_freedom_(self) -> float:
+        """Degrees of freedom ν of the components; infinite of normal ones."""
+        return fitted_parameters(self).tails.degrees or np.inf
 
     @property
     def loadings_(self) -> NDArray[Any]:
@@ -601,7 +621,8 @@ class GaussianMixture(FittedMixture):
 
     def _objective_of(self, source: Source, model: CovarianceModel) -> Objective:
         noise, prior = noise_of(self, source), self._prior(source, model)
-        return Objective(model, self.reg_covar, prior, noise, self._fixed(model))
+        tails = tails_of(self, source)
+        return Objective(model, self.reg_covar, prior, noise, self._fixed(model), tails=tails)
 
     def _prior(self, source: Source, model: CovarianceModel) -> Prior:
         return fitting.moments.prior_of(self.prior, model, int(self.n_components), source, self.n_threads)

@@ -150,7 +150,8 @@ class Scorer:
         noise = self.parameters.noise.with_share(0.0)
         if self.parameters.n_components == 1:
             return None
-        problem = Problem(source, Objective(self.parameters.model, ridge, noise=noise), self.n_threads)
+        objective = Objective(self.parameters.model, ridge, noise=noise, tails=self.parameters.tails)
+        problem = Problem(source, objective, self.n_threads)
         one = fitting.noisy.one_beside_noise if noise else fitting.incomplete.one_component
         try:
             fitted = one(problem)
@@ -161,7 +162,7 @@ class Scorer:
     def frozen(self) -> FrozenMixture:
         """Return the mixture as one that scores rows by itself, with the same bits."""
         mixture, origin, _ = self._prepared
-        numbers = mixture.log_offset, mixture.centres, mixture.whiteners, origin, mixture.log_noise
+        numbers = mixture.log_offset, mixture.centres, mixture.whiteners, origin, mixture.log_noise, mixture.degrees
         return FrozenMixture.from_arrays(mixture.layout.code, *numbers)
 
     def _one(self, name: str, source: Source, where: Output) -> NDArray[Any]:

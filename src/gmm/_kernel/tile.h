@@ -442,7 +442,7 @@ static void TILE_NAME(heavy_tails)(TILE_REAL *restrict tile, ptrdiff_t K, ptrdif
                                    const double *log_offset, double degrees, double d, TILE_REAL *restrict precision)
 {
     const TILE_REAL nu = (TILE_REAL)degrees, most = (TILE_REAL)(degrees + d), half = most / 2;
-    const TILE_REAL log_most = (TILE_REAL)tile_log_double((degrees + d) / degrees);
+    const TILE_REAL log_nu = (TILE_REAL)tile_log_double(degrees), log_most = (TILE_REAL)tile_log_double(degrees + d);
     const TILE_REAL far = sizeof(TILE_REAL) == sizeof(float) ? (TILE_REAL)1e37 : (TILE_REAL)1e300;
     ptrdiff_t start, k;
     int r;
@@ -451,11 +451,12 @@ static void TILE_NAME(heavy_tails)(TILE_REAL *restrict tile, ptrdiff_t K, ptrdif
         TILE_REAL *restrict logarithm = precision + K * ld;
         for (start = 0; start < n; start += TILE_STRIP)
             for (r = 0; r < TILE_STRIP; r++) {
-                TILE_REAL square = 2 * (offset - tile[start + r]);
+                TILE_REAL square = 2 * (offset - tile[start + r]), inverse, larger;
                 square = square > 0 ? square : 0;
-                precision[start + r] = most / (nu + (square < far ? square : far));
-                logarithm[start + r] = TILE_GLUE(tile_log, TILE_REAL)(precision[start + r]);
-                tile[start + r] = offset - half * (log_most - logarithm[start + r]);
+                larger = TILE_GLUE(tile_log_and_inverse, TILE_REAL)(nu + (square < far ? square : far), &inverse);
+                precision[start + r] = most * inverse;
+                logarithm[start + r] = log_most - larger;
+                tile[start + r] = offset - half * (larger - log_nu);
             }
     }
 }

@@ -20,7 +20,8 @@ def marginal(mixture: MixtureParameters, columns: Columns) -> MixtureParameters:
     model = mixture.model.of_columns
     covariances = mixture.model.layout.of_columns(mixture.covariances, columns)
     means = np.ascontiguousarray(mixture.means[:, columns])
-    return MixtureParameters(mixture.weights, means, covariances, model, noise=mixture.noise.of_columns(columns))
+    beside = {"noise": mixture.noise.of_columns(columns), "tails": mixture.tails}
+    return MixtureParameters(mixture.weights, means, covariances, model, **beside)
 
 
 @dataclass(frozen=True, eq=False)

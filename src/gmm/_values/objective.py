@@ -71,8 +71,8 @@ class Objective:
         return replace(self, noise=NO_NOISE, fixed=NOTHING_FIXED, anchor=None, tails=NORMAL_TAILS) if beside else self
 
     def beside(self, mixture: MixtureParameters) -> Objective:
-        """Return the same beside the noise and the fixed parameters of a mixture."""
-        return replace(self.around(mixture), noise=mixture.noise)
+        """Return the same with the tails of a mixture, beside its noise and its fixed parameters."""
+        return replace(self.around(mixture), noise=mixture.noise, tails=mixture.tails)
 
     def around(self, anchor: MixtureParameters) -> Objective:
         """Return the same with the fixed parameters of a mixture."""

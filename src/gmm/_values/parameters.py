@@ -117,7 +117,7 @@ class MixtureParameters:
 
     @property
     def n_parameters(self) -> int:
-        """Free parameters: K − 1 weights, K·d means, the model's covariances, those of noise and tails, less those fixed."""
+        """Free parameters: K − 1 weights, K·d means, the model's covariances, of noise and tails, less those fixed."""
         K, d = self.means.shape
         fixed = self.fixed.n_parameters(self.model, K, d)
         beside = self.noise.n_parameters + self.tails.n_parameters

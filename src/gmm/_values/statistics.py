@@ -37,7 +37,7 @@ class SufficientStatistics:
     weight : float
         Σ_i w_i.
     precision : float
-        Σ_i w_i Σ_k r_ik E [log u_ik − u_ik] of Student-t components, whose rows have the precision u_ik; 0 of normal ones.
+        Σ_i w_i Σ_k r_ik E [log u_ik − u_ik] of Student-t components, whose rows have precisions u_ik; 0 of normal ones.
     """
 
     layout: Layout

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +20,7 @@ class Tails:
     name = "normal"  # as `GaussianMixture` takes it
     degrees = 0.0  # of freedom
     estimated = False  # whether a fit chooses them
+    parameters: Mapping[str, Any] = MappingProxyType({})  # as `GaussianMixture` takes them, besides its defaults
 
     def __bool__(self) -> bool:
         return False
@@ -61,6 +65,11 @@ class StudentTails(Tails):
 
     def __bool__(self) -> bool:
         return True
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:  # type: ignore[override]
+        """As `GaussianMixture` takes them."""
+        return {"tails": self.name, "degrees_of_freedom": None if self.estimated else self.degrees}
 
     def with_degrees(self, degrees: float) -> StudentTails:
         """Return the tails of an update with these degrees of freedom."""

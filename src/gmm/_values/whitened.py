@@ -33,8 +33,8 @@ class WhitenedMixture:
     noise : Noise
         That noise, which rows with gaps see in their columns alone.
     degrees : float
-        Of freedom ν, of Student-t components: log ρ_ik = log_offset_k − ½(ν + d) log(1 + ‖W_k (x_i − c_k)‖²/ν); 0 if they
-        are normal.
+        Of freedom ν, of Student-t components: log ρ_ik = log_offset_k − ½(ν + d) log(1 + ‖W_k (x_i − c_k)‖²/ν). 0 if
+        they are normal.
     """
 
     layout: Layout
