@@ -44,8 +44,9 @@ from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 
 __all__ = [
-    "FittedMixture", "Past", "check_is_mixture", "checked_normal", "checked_without_noise", "estimator_of", "fit_attributes",
-    "fitted_html", "fitted_parameters", "model_of", "objective_of", "past_of", "set_mixture", "source_of",
+    "FittedMixture", "Past", "check_is_mixture", "checked_normal", "checked_without_noise", "estimator_of",
+    "fit_attributes", "fitted_html", "fitted_parameters", "model_of", "objective_of", "past_of", "set_mixture",
+    "source_of",
 ]  # fmt: skip
 
 _Mixture = TypeVar("_Mixture", bound="FittedMixture")

@@ -229,9 +229,10 @@ class GaussianMixture(FittedMixture):
     parsimonious clustering models. *Pattern Recognition* 28, 781-793. C. Fraley, A. E. Raftery (2007). Bayesian
     regularization for normal mixture estimation and model-based clustering. *Journal of Classification* 24, 155-181.
     Z. Ghahramani, G. E. Hinton (1996). The EM algorithm for mixtures of factor analyzers. Technical report CRG-TR-96-1,
-    University of Toronto. D. Peel, G. J. McLachlan (2000). Robust mixture modelling using the t distribution. *Statistics
-    and Computing* 10, 339-348. M. E. Tipping, C. M. Bishop (1999). Mixtures of probabilistic principal component analysers.
-    *Neural Computation* 11, 443-482. C. M. Bishop (2006). *Pattern Recognition and Machine Learning*, section 9.2.
+    University of Toronto. D. Peel, G. J. McLachlan (2000). Robust mixture modelling using the t distribution.
+    *Statistics and Computing* 10, 339-348. M. E. Tipping, C. M. Bishop (1999). Mixtures of probabilistic principal
+    component analysers. *Neural Computation* 11, 443-482. C. M. Bishop (2006). *Pattern Recognition and Machine
+    Learning*, section 9.2.
 
     Examples
     --------
