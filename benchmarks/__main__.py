@@ -38,7 +38,7 @@ TIMED = (
     "factors",
     "embeddings",
 )
-QUESTIONS = (*TIMED, "drift", "falls", "instructions")
+QUESTIONS = (*TIMED, "drift", "falls", "instructions", "tails")
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:

@@ -28,6 +28,7 @@ def a_plan(layout=FULL, moments=None, code=None, **changed):
         "whiteners": whiteners(layout),
         "layout": SimpleNamespace(code=layout if code is None else code),
         "log_noise": -np.inf,
+        "degrees": 0.0,
     }
     mixture |= {name: changed.pop(name) for name in mixture.keys() & changed.keys()}
     given = {
