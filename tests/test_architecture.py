@@ -50,7 +50,7 @@ ROOMS = {
     "_exchange": "mclust onnx scikit_learn",
     "_estimators": """
         iteration regressor steps | bayesian | mixture | streamed | estimated | keeping
-        | factors saved units | labelled | fitted | conditional
+        | factors saved units | labelled | exclusions | fitted | conditional
         | contract criteria outcome predictive progress scorer summary
     """,
     "_frozen_mixture": "",
@@ -73,7 +73,7 @@ ROOMS = {
         | part text_format
     """,
     "_validation": """
-        _validation | fixed labels measurements noise prior rows | given tables | arrays columns parameters
+        _validation | fixed labels measurements noise prior rows tails | given tables | arrays columns parameters
         | combinations scalars where
      """,
     "_candidates": "",
@@ -83,12 +83,12 @@ ROOMS = {
     "_em": "",
     "_values": """
         completion objective | columns coordinates directions partial variational | priors | parameters
-        | fixed | classes covariance statistics weights whitened | low_rank noise | layouts
+        | fixed | classes covariance statistics weights whitened | low_rank noise tails | layouts
     """,
     "_blas": "",
     "_kernel": """
         loop candidate | mstep first_look tiles | quasi_newton | frame merging | state | lanes update
-        | objective workspace prepared | constraint diagnostics far few low_rank sums
+        | objective workspace prepared | tails constraint diagnostics far few low_rank sums
         | block factors moments orientation plan seeding volumes whitener
         | axes belief estimate family leaves linear rows triangles | cholesky layout twin | blas lengths
     """,

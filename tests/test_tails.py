@@ -11,11 +11,13 @@ from gmm import GaussianMixture
 from gmm._kernel import tiles
 from gmm._passes.e_step import EStep
 from gmm._passes.problem import Beginning, Problem, SolverSettings
+from gmm._plotting.view import ellipse
 from gmm._rows.sources import ArraySource
 from gmm._values.covariance import PARSIMONIOUS, covariance_model
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 from gmm._values.tails import StudentTails
+from gmm.plotting import plot_clusters, plot_decision_boundaries, plot_density, plot_uncertainty
 
 EVERY_TYPE = [*PARSIMONIOUS, *reference.OF_FACTORS]
 every_type = pytest.mark.parametrize("covariance_type", EVERY_TYPE)
@@ -326,3 +328,19 @@ def test_other_degrees_of_freedom_are_refused(wrong):
 def test_normal_tails_have_no_degrees_of_freedom():
     with pytest.raises(ValueError, match="tails='t'"):
         GaussianMixture(degrees_of_freedom=4).fit(groups())
+
+
+def test_ellipses_hold_their_share_of_the_rows(fitted):
+    from matplotlib.path import Path
+
+    two = fitted.marginal([0, 1])
+    rows, labels = two.sample(40_000, random_state=0)
+    for content in (0.5, 0.95):
+        polygon = ellipse(two.means_[0], two.covariances_[0], content, tails=two._parameters.tails)
+        inside = Path(polygon).contains_points(rows[labels == 0])
+        assert inside.mean() == pytest.approx(content, abs=0.02)
+
+
+@pytest.mark.parametrize("picture", [plot_clusters, plot_density, plot_uncertainty, plot_decision_boundaries])
+def test_pictures_show_the_tails(fitted, picture):
+    assert picture(fitted, groups()).get_title()

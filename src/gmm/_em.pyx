@@ -190,11 +190,7 @@ cdef class Plan:
             self.allowed, plan.allowed, plan.n_codes = allowed, &allowed[0, 0], allowed.shape[1]
         plan.hard, plan.given, plan.totals, plan.kernel = hard, given, totals, kernel_in_use()
         set_noise(plan, mixture.log_noise)
-        plan.degrees = mixture.degrees
-        if plan.degrees > 0:
-            if hard or given or axes is not None or is_low_rank(plan.moments):
-                raise ValueError("expected soft responsibilities of Student-t components, no axes, and whole matrices")
-            plan.skips_empty = False               # `unpack_moments` finds no gaps in its sums
+        self.set_tails(mixture.degrees, hard or given or axes is not None or is_low_rank(plan.moments))
         self.accumulate, self.may_be_single, self.form = not rows_only, single, form
         if axes is not None:
             self.axes = np.ravel(axes)
@@ -206,6 +202,13 @@ cdef class Plan:
                 common_scatter, form, &self.room[0])
         if rows_only:
             self.prepare_for_calls()
+
+    cdef int set_tails(self, double degrees, bint only_normal) except -1:
+        if degrees > 0 and only_normal:
+            raise ValueError("expected soft responsibilities of Student-t components, no axes, and whole matrices")
+        self.plan.degrees = degrees
+        self.plan.skips_empty = self.plan.skips_empty and degrees == 0     # `unpack_moments` finds no gaps in its sums
+        return 0
 
     cdef int prepare_for_calls(self) except -1:
         """Prepare what many calls for few rows need."""

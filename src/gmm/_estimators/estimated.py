@@ -14,11 +14,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from gmm import _fitting as fitting
 from gmm._estimators.conditional import imputed
+from gmm._estimators.exclusions import checked_normal
 from gmm._estimators.factors import SHRUNK, model_to_fit
 from gmm._estimators.fitted import (
     FittedMixture,
     Past,
-    checked_normal,
     fit_attributes,
     model_of,
     objective_of,

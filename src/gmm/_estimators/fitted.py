@@ -44,7 +44,7 @@ from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 
 __all__ = [
-    "FittedMixture", "Past", "check_is_mixture", "checked_normal", "checked_without_noise", "estimator_of",
+    "FittedMixture", "Past", "check_is_mixture", "estimator_of",
     "fit_attributes", "fitted_html", "fitted_parameters", "model_of", "objective_of", "past_of", "set_mixture",
     "source_of",
 ]  # fmt: skip
@@ -396,7 +396,8 @@ class FittedMixture(Estimator):
         """Set parameters by hand; an unfitted estimator counts as fitted once it has all three."""
         before, parts = self._parameters and self._parameters.whole(), dict(vars(self).get("_assigned", {}))
         if before is not None:
-            checked_without_noise(self, "assigned parameters")
+            if before.noise:
+                raise refusal("noise", "assigned parameters")
             parts = {name: getattr(before, name) for name in PARTS}
         parts |= given
         if len(parts) < len(PARTS):
@@ -488,38 +489,6 @@ def past_of(mixture: FittedMixture) -> Past:
     """Return what continues from the present mixture; that of an estimator without one has no parameters."""
     past, parameters = mixture._last_fit, mixture._parameters
     return past if past.parameters is parameters else Past(parameters)
-
-
-def checked_without_noise(mixture: FittedMixture, feature: str) -> MixtureParameters:
-    """Return the parameters of a fitted mixture, for a feature that excludes noise.
-
-    Raises
-    ------
-    NotFittedError
-        If the mixture has no parameters yet.
-    ValueError
-        If it was fitted with noise.
-    """
-    parameters = fitted_parameters(mixture)
-    if parameters.noise:
-        raise refusal("noise", feature)
-    return parameters
-
-
-def checked_normal(mixture: FittedMixture, feature: str) -> MixtureParameters:
-    """Return the parameters of a fitted mixture, for a feature that excludes heavy tails.
-
-    Raises
-    ------
-    NotFittedError
-        If the mixture has no parameters yet.
-    ValueError
-        If its components are not normal.
-    """
-    parameters = fitted_parameters(mixture)
-    if parameters.tails:
-        raise refusal("tails='t'", feature)
-    return parameters
 
 
 def source_of(

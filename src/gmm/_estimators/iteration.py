@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gmm import _fitting as fitting
+from gmm._estimators.exclusions import checked_normal
 from gmm._estimators.fitted import (
     FittedMixture,
     check_is_mixture,
-    checked_normal,
     estimator_of,
     fitted_parameters,
     model_of,

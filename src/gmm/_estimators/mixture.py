@@ -14,6 +14,7 @@ from gmm._estimators import criteria, estimated, saved
 from gmm._estimators.conditional import ConditionalPrediction, conditional_mixture, predicted
 from gmm._estimators.contract import given_names, names_of_features
 from gmm._estimators.estimated import fit_settings, is_noisy, noise_of, prior_parts, tails_of
+from gmm._estimators.exclusions import checked_normal
 from gmm._estimators.factors import (
     OfFactors,
     factors_of,
@@ -25,7 +26,6 @@ from gmm._estimators.factors import (
 from gmm._estimators.fitted import (
     FittedMixture,
     Past,
-    checked_normal,
     estimator_of,
     fit_attributes,
     fitted_parameters,

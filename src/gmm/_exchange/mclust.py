@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from gmm._estimators.contract import given_names
 from gmm._estimators.criteria import bic
-from gmm._estimators.fitted import checked_normal, source_of
+from gmm._estimators.exclusions import checked_normal
+from gmm._estimators.fitted import source_of
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.saved import from_state
 from gmm._estimators.scorer import Scorer

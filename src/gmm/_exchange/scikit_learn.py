@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm._estimators.bayesian import BayesianGaussianMixture
-from gmm._estimators.fitted import checked_normal, checked_without_noise, fitted_parameters, set_mixture
+from gmm._estimators.exclusions import checked_normal, checked_without_noise
+from gmm._estimators.fitted import fitted_parameters, set_mixture
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.saved import from_state
 from gmm._exceptions import NotFittedError, raisable

@@ -205,8 +205,7 @@ class EStep:
             run = self._resident.run_quasi_newton
             passes = run(state, at_most, self._common_scatter, alone=alone, repair_empty=repair_empty, lead=lead)
         if passes is None:
-            *parts, degrees = state.next()
-            statistics, rounding = self.rounded(WhitenedMixture(self._moments, *parts, noise, degrees))
+            statistics, rounding = self.rounded(WhitenedMixture(self._moments, *state.next(), noise))
             with blas_alone(state.work):
                 passes = [state.take(statistics, rounding, repair_empty=repair_empty)]
         return list(starmap(PassRecord, passes))
@@ -346,8 +345,7 @@ class EStep:
         return plan.sums(self._run(plan, **arrays)[0]) if sums is None else sums
 
     def _collected(self, plan: _em.Plan, sums: Array, scatter: Array | None) -> SufficientStatistics:
-        statistics = plan.collect(sums, scatter)
-        self._source.check_unchanged(statistics)
+        self._source.check_unchanged(statistics := plan.collect(sums, scatter))
         return statistics
 
     def _run(self, plan: _em.Plan, **arrays: NDArray[Any] | None) -> tuple[_em.Scratch, int]:

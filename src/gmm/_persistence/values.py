@@ -145,10 +145,11 @@ def statistics_from_arrays(
         If an array is invalid; the message names it.
     """
     shapes = {"origins": shape, "counts": shape[:1], "first": shape, "second": layout.shape(*shape)}
-    moments = {}
-    for name, expected in shapes.items():
-        moments[name] = check_array(arrays[prefix + name], prefix + name, expected).astype(np.float64)
-    return SufficientStatistics(layout, **moments, log_evidence=log_evidence, weight=weight)
+    origins, counts, first, second = (
+        check_array(arrays[prefix + name], prefix + name, expected).astype(np.float64)
+        for name, expected in shapes.items()
+    )
+    return SufficientStatistics(layout, origins, counts, first, second, log_evidence, weight)
 
 
 def traces_to_state(best: Trace, traces: Sequence[Trace]) -> tuple[Header, Arrays]:

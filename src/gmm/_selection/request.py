@@ -23,6 +23,7 @@ from gmm._selection.cell import CRITERION_ACCURACY
 from gmm._selection.engine import Key
 from gmm._selection.fixed import FixedComponents
 from gmm._text.lists import suggestion
+from gmm._validation.combinations import refusal
 from gmm._validation.parameters import check_parameters
 from gmm._validation.scalars import is_real
 from gmm._values.covariance import (
@@ -143,6 +144,8 @@ def template_of(parameters: dict[str, Any]) -> GaussianMixture:
         parameters = {name: value for name, value in parameters.items() if name != "tol"}
     template = GaussianMixture(**COMPARISON_DEFAULTS | parameters)
     check_parameters(template, STARTS)
+    if template.tails != "normal":
+        raise refusal("tails='t'", "select")
     if not isinstance(template.init_params, str):
         raise TypeError(
             f"expected the name of a start in init_params, among {tuple(STARTS)}, since a search needs starts for "

@@ -43,7 +43,6 @@ from gmm._selection.request import (
 from gmm._selection.standard import in_units, notes_on_columns, restored, warn_of_constants
 from gmm._selection.status import FAILED, MORE_THAN_ROWS, NOT_TRIED, status_of
 from gmm._selection.table import Entry, Progress, Selection
-from gmm._validation.combinations import refusal
 from gmm._validation.given import check_ridge
 from gmm._validation.noise import check_noise
 from gmm._validation.parameters import check_callback
@@ -192,8 +191,6 @@ def select(
     opened = completed(opened.informative, models, template.reg_covar, n_threads)
     check_fewest(min(counts), opened)
     check_ridge(template.reg_covar, opened.survey.weight)
-    if template.tails != "normal":
-        raise refusal("tails='t'", "select")
     noise = check_noise(template.noise, opened.n_features, partial(box_of, opened))
     fixed = fixed_components(template, counts, types, opened.n_features, standardize=standardize)
     opened, noise, units = in_units(opened, noise, standardize=standardize)

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm._estimators.contract import given_names
-from gmm._estimators.fitted import FittedMixture, checked_normal, estimator_of, source_of
+from gmm._estimators.exclusions import checked_normal
+from gmm._estimators.fitted import FittedMixture, estimator_of, source_of
 from gmm._estimators.mixture import GaussianMixture
 from gmm._fitting.moments import mean_and_covariance
 from gmm._public import publish

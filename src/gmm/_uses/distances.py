@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm._estimators.fitted import FittedMixture, checked_normal, checked_without_noise
+from gmm._estimators.exclusions import checked_normal, checked_without_noise
+from gmm._estimators.fitted import FittedMixture
 from gmm._estimators.scorer import Scorer, log_evidence_of
 from gmm._fitting.sampling import Rng
 from gmm._public import publish

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm._estimators.contract import names_of_features
-from gmm._estimators.fitted import FittedMixture, checked_normal, source_of
+from gmm._estimators.exclusions import checked_normal
+from gmm._estimators.fitted import FittedMixture, source_of
 from gmm._estimators.scorer import Scorer
 from gmm._fitting.sampling import Rng
 from gmm._public import publish

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import ndtr
 
-from gmm._estimators.fitted import FittedMixture, checked_normal, fitted_parameters
+from gmm._estimators.exclusions import checked_normal
+from gmm._estimators.fitted import FittedMixture, fitted_parameters
 from gmm._estimators.scorer import Scorer
 from gmm._fitting.sampling import Rng
 from gmm._public import publish

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gmm._estimators.fitted import FittedMixture, checked_normal, checked_without_noise, estimator_of
+from gmm._estimators.exclusions import checked_normal, checked_without_noise
+from gmm._estimators.fitted import FittedMixture, estimator_of
 from gmm._estimators.mixture import GaussianMixture
 from gmm._public import publish
 from gmm._uses.pairs import check_same_names, gaussians, kullback_leibler

@@ -13,7 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 from gmm._estimators.contract import names_of_features
 from gmm._estimators.criteria import adjusted_rand_index
 from gmm._estimators.estimated import fit_settings
-from gmm._estimators.fitted import checked_normal, fitted_parameters, source_of
+from gmm._estimators.exclusions import checked_normal
+from gmm._estimators.fitted import fitted_parameters, source_of
 from gmm._estimators.labelled import known_again
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer

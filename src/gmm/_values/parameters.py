@@ -145,8 +145,8 @@ class MixtureParameters:
         if model is self.model:
             return self
         covariances = self.model.layout.written_out(self.covariances)
-        beside = {"noise": self.noise, "fixed": self.fixed, "tails": self.tails}
-        return MixtureParameters(self.weights, self.means, covariances, model, **beside)
+        beside = self.noise, self.fixed, self.tails
+        return MixtureParameters(self.weights, self.means, covariances, model, None, *beside)
 
     def with_noise(self, noise: Noise, share: float) -> MixtureParameters:
         """Return the mixture with its components scaled so that they leave noise a share."""
@@ -186,5 +186,5 @@ class MixtureParameters:
         log_offset, log_noise = mstep.log_offset(
             layout.code, self.weights, *factors, self.n_features, self.noise.log_density, degrees=self.tails.degrees
         )
-        parts = log_offset, self.means, self.whiteners, log_noise, self.noise
-        return WhitenedMixture(layout, *parts, self.tails.degrees)
+        parts = log_offset, self.means, self.whiteners, log_noise, self.tails.degrees, self.noise
+        return WhitenedMixture(layout, *parts)

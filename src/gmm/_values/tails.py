@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from math import expm1, log1p, sqrt
 from types import MappingProxyType
 from typing import Any
 
@@ -41,6 +42,14 @@ class Tails:
     def stretched(self, rows: Array, rng: Rng) -> Array:
         """Return rows of components, drawn about their centres with normal tails, with these."""
         return rows
+
+    def radius(self, content: float) -> float:
+        """Return how far from its centre, in its scales, a component of two columns has a share of its rows."""
+        return sqrt(-2 * log1p(-content))
+
+    def content(self, fall: float) -> float:
+        """Return the share of a component of two columns within a log density `fall`, at most 0, from its highest."""
+        return -expm1(fall)
 
 
 NORMAL_TAILS = Tails()
@@ -82,3 +91,11 @@ class StudentTails(Tails):
     def stretched(self, rows: Array, rng: Rng) -> Array:
         """Return rows of components, drawn about their centres with normal tails, with these."""
         return np.asarray(rows / np.sqrt(rng.chisquare(self.degrees, (len(rows), 1)) / self.degrees))
+
+    def radius(self, content: float) -> float:
+        """Return how far from its centre, in its scales, a component of two columns has a share of its rows."""
+        return sqrt(self.degrees * expm1(-2 / self.degrees * log1p(-content)))
+
+    def content(self, fall: float) -> float:
+        """Return the share of a component of two columns within a log density `fall`, at most 0, from its highest."""
+        return -expm1(fall * self.degrees / (self.degrees + 2))

@@ -199,4 +199,4 @@ class MixturePosterior(MixtureParameters):
         log_offset, log_noise = log_offsets(
             layout.code, shares, whiteners, log_determinants, self.n_features, self.noise.log_density, belief
         )
-        return WhitenedMixture(layout, log_offset, self.means, self.whiteners, log_noise, self.noise)
+        return WhitenedMixture(layout, log_offset, self.means, self.whiteners, log_noise, noise=self.noise)
