@@ -88,7 +88,7 @@ ROOMS = {
     "_blas": "",
     "_kernel": """
         loop candidate | mstep first_look tiles | quasi_newton | frame merging | state | lanes update
-        | objective workspace prepared | tails constraint diagnostics far few low_rank sums
+        | objective workspace prepared | constraint diagnostics far few low_rank sums | tails
         | block factors moments orientation plan seeding volumes whitener
         | axes belief estimate family leaves linear rows triangles | cholesky layout twin | blas lengths
     """,

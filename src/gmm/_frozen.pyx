@@ -415,7 +415,8 @@ def prepare(int layout, log_offset, centres, whiteners, origin, double log_noise
     Returns
     -------
     ndarray of float64
-        The numbers of a `CompiledMixture` with this layout, K, d, noise and tails; read-only, from a multiple of 64 bytes on.
+        The numbers of a `CompiledMixture` with this layout, K, d, noise and tails; read-only, from a multiple of 64
+        bytes on.
     """
     cdef Py_ssize_t K, d
     cdef double[::1] numbers

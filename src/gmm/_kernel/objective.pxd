@@ -190,7 +190,9 @@ cdef inline void add_mean_scatter(
 
 cdef inline double degrees_of(const Objective* objective, Py_ssize_t K, const Moments* moments) noexcept nogil:
     """Degrees of freedom of the components, given or estimated; 0: they are normal."""
-    return likeliest_degrees(-moments.precision / rest_of(moments.counts, K, 0)) if objective.fits_degrees else objective.degrees
+    if not objective.fits_degrees:
+        return objective.degrees
+    return likeliest_degrees(-moments.precision / rest_of(moments.counts, K, 0))
 
 
 # ------------------------------------------------------------------------------ what a pass adds up

@@ -37,7 +37,7 @@ cdef inline Py_ssize_t lay_out(
     double degrees,                                # of freedom of Student-t components; 0: they are normal
     double* numbers,                               # at a multiple of 64 bytes
 ) noexcept nogil:
-    """Point into the prepared numbers of a mixture; return how many there are, which sizes, noise and tails alone decide.
+    """Point into the prepared numbers of a mixture; return their number, which sizes, noise and tails alone decide.
 
     They are log offsets, centres, whiteners, origin, extents, and the numbers and panels of each form.
     """

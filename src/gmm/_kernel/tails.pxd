@@ -51,8 +51,8 @@ cdef inline double precision_information(double degrees) noexcept nogil:
 cdef inline double likeliest_degrees(double mean) noexcept nogil:
     """The degrees of freedom, within their limits, of which log u − u has this mean."""
     cdef double low = least_degrees(), high = most_degrees(), middle
-    cdef int i
-    for i in range(HALVINGS):
+    cdef int _
+    for _ in range(HALVINGS):
         middle = (low * high) ** 0.5
         if expected_precision(middle) < mean:
             low = middle
