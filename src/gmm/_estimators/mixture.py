@@ -162,7 +162,7 @@ class GaussianMixture(FittedMixture):
     tails : {"normal", "t"}, default="normal"
         *Beyond*: "t" makes the components Student's t distributions (Peel & McLachlan 2000), whose tails are heavier:
         rows far away move them little. The covariances are then scale matrices. A fit starts from one of normal
-        components beside noise. See :doc:`/heavy-tails`.
+        components beside noise.
     degrees_of_freedom : float, default=None
         *Beyond*: ν of all components with ``tails="t"``, from 1 to 200; None estimates it. Few make heavy tails.
 

@@ -18,7 +18,6 @@ from gmm._values.variational import MixturePosterior
 
 _MAX_COMPONENTS = 12
 _MAX_FEATURES = 6
-_MEANING = "mean ± standard deviation"
 
 
 @dataclass(frozen=True)
@@ -39,6 +38,7 @@ class Summary:
     weights: tuple[float, ...] = ()
     objective: str = ""
     lower_bounds: tuple[float, ...] = ()
+    meaning: str = "mean ± standard deviation"
 
     @classmethod
     def of(
@@ -64,6 +64,8 @@ class Summary:
             extent = counted(parameters.n_parameters, "free parameter")
         if parameters.noise:
             extent += f", {noise_of_weight(parameters.noise_weight)}"
+        if parameters.tails:
+            extent += f", {parameters.tails.degrees:.4g} degrees of freedom"
         return cls(
             headline=f"{counted(K, 'component')}, {counted(d, 'feature')}, {parameters.model.printed(d)} covariance, "
             + extent,
@@ -75,6 +77,7 @@ class Summary:
             weights=tuple(parameters.weights[:n_rows].tolist()),
             objective=objective,
             lower_bounds=fit.lower_bounds if fit else (),
+            meaning="mean ± scale" if parameters.tails else cls.meaning,
         )
 
     @classmethod
@@ -106,7 +109,7 @@ class Summary:
     def __str__(self) -> str:
         """Return the summary as lines of text."""
         lines = aligned([self.headings, *self.rows])
-        notes = [f"  {note}" for note in (self.omissions, self.factors, f"({_MEANING})") if note]
+        notes = [f"  {note}" for note in (self.omissions, self.factors, f"({self.meaning})") if note]
         return "\n".join([self.headline, *[self.ending] * bool(self.ending), *lines, *notes])
 
     def html(self) -> list[Html]:
@@ -115,7 +118,7 @@ class Summary:
             [number, Cell(weight, bar=share), *rest]
             for (number, weight, *rest), share in zip(self.rows, self.weights, strict=False)
         ]
-        notes = "; ".join(note for note in (self.omissions, self.factors, _MEANING) if note)
+        notes = "; ".join(note for note in (self.omissions, self.factors, self.meaning) if note)
         parts = [line(self.headline, "title"), table(self.headings, rows or self.rows), line(notes, "faint")]
         if self.ending:
             curve = sparkline(self.lower_bounds, label=f"{self.objective}, pass 1 to {len(self.lower_bounds)}")
