@@ -81,6 +81,7 @@ WITH_TAILS = {
     "e_step": lambda: gmm.em.e_step(heavy(), X),
     "m_step": lambda: gmm.em.m_step(heavy(), gmm.em.e_step(fit(), X)),
     "partial_fit": lambda: GaussianMixture(2, tails="t").partial_fit(X),
+    "bootstrap_lrt": lambda: gmm.inference.bootstrap_lrt(X, 1, tails="t"),
     "select": lambda: gmm.select(X, 2, tails="t"),
 }
 REACHED = {
