@@ -86,7 +86,7 @@ def start_without_noise(
     """Return the components of a fit of normal ones beside noise, which rows far away do not move.
 
     From a start that such rows have moved, heavy tails do not bring the components back. None where the box of the rows
-    has no volume.
+    has no volume, or noise has taken all rows.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def start_without_noise(
     begin = noisy_start(beside, n_components, noise.share, start, rng)
     with beside.e_step() as e_step:
         mixture = beside.run(e_step, Beginning(begin), _ROUGHLY).go().result.parameters
-    return mixture.of_components(np.arange(n_components))
+    return mixture.of_components(np.arange(n_components)) if mixture.weights.sum() > 0 else None
 
 
 def one_beside_noise(problem: Problem) -> MixtureParameters:

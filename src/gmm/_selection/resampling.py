@@ -354,12 +354,8 @@ def bootstrap_lrt(
     rows = table.rows
     check_enough_rows(len(rows), n_components + 1)
     rng = np.random.default_rng(common_seed(random_state))
-    how = (
-        COMPARISON_DEFAULTS
-        | parameters
-        | {"covariance_type": covariance_type, "n_init": n_init, "n_threads": n_threads}
-    )
-    fits = _Fits(n_components, how)
+    shared = {"covariance_type": covariance_type, "n_init": n_init, "n_threads": n_threads}
+    fits = _Fits(n_components, COMPARISON_DEFAULTS | parameters | shared)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         observed = fits.pair(rows, int(rng.integers(2**31)))
