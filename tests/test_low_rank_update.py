@@ -155,7 +155,7 @@ def test_without_a_mixture_before_variances_stay_and_factors_begin():
     update = mstep.Update(family, np.zeros((K, d)), counts, first, moments.ravel(), weight.sum())
     update.covariances(0, K)
     update.constrain(0, 1)
-    (_, means, covariances, _, _), failed = update.finish()
+    (_, means, covariances, *_), failed = update.finish()
     covariances = covariances.reshape(K, 1 + q, d)
     variances = moments[:, 0] / counts[:, None] - means**2 + 0.1
     assert failed == -1
