@@ -125,7 +125,7 @@ def test_the_density_of_the_prior(kind, seed, K, d, q, asked):
     prior = density(X, asked or (1.0, 5.0))
     ours, estimate = compiled(kind, X, responsibilities, weight, before, 1e-3, prior)
     family = family_of(kind, K, d, ours[2].shape[2], 1e-3, prior)
-    term = family.parameter_term(*estimate[:2], *estimate[3:])
+    term = family.parameter_term(*estimate[:2], *estimate[3:5])
     constant = K * d * np.log(prior.shrinkage / (2 * np.pi)) / 2 if prior.shrinkage else 0.0
     assert term == pytest.approx(reference.log_factor_prior(ours, prior) - constant, rel=1e-8, abs=1e-6)
 
