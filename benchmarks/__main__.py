@@ -40,7 +40,7 @@ TIMED = (
     "embeddings",
     "patches",
 )
-QUESTIONS = (*TIMED, "collapse", "drift", "falls", "instructions")
+QUESTIONS = (*TIMED, "collapse", "drift", "falls", "instructions", "tails")
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:

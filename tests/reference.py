@@ -1371,3 +1371,54 @@ def checksum(rows):
         for j, number in enumerate(row, 1):
             total += (2 * (i // 256) + 1) * pow(mixing, j, 2**64) * number
     return total % 2**64
+
+
+# --- Student-t components (Peel & McLachlan 2000) -----------------------------------------------------
+
+
+def student_log_joint(X, weights, means, scales, nu):
+    """ln π_k t(x_i | μ_k, Σ_k, ν), by scipy's density: (n, K)."""
+    parts = zip(weights, means, scales, strict=True)
+    return np.stack([np.log(w) + multivariate_t(m, (S + S.T) / 2, df=nu).logpdf(X) for w, m, S in parts], axis=1)
+
+
+def student_precisions(X, means, scales, nu):
+    """E[u_ik] = (ν + d) / (ν + δ_ik) and E[ln u_ik] of the precisions of rows, given the rows: (n, K) each."""
+    d = X.shape[1]
+    away = [np.einsum("ni,ni->n", X - m, np.linalg.solve(S, (X - m).T).T) for m, S in zip(means, scales, strict=True)]
+    u = (nu + d) / (nu + np.stack(away, axis=1))
+    return u, np.log(u) + digamma((nu + d) / 2) - np.log((nu + d) / 2)
+
+
+def student_statistics(X, weights, means, scales, nu, weight, origins):
+    """Counts Σ r, n_k times the mean of u-weighed rows, their scatter Σ r u about it, and Σ r E[ln u − u]."""
+    r = responsibilities(student_log_joint(X, weights, means, scales, nu)) * weight[:, None]
+    u, log_u = student_precisions(X, means, scales, nu)
+    counts, first, second = r.sum(axis=0), [], []
+    for k, origin in enumerate(origins):
+        mass = r[:, k] * u[:, k]
+        mean = mass @ X / mass.sum()
+        first.append(counts[k] * (mean - origin))
+        scatter = ((X - mean) * mass[:, None]).T @ (X - mean)
+        second.append(scatter + counts[k] * np.outer(mean - origin, mean - origin))
+    return counts, np.array(first), np.array(second), (r * (log_u - u)).sum()
+
+
+def student_em(X, parameters, covariance_type, n_passes, *, weight, reg_covar=0.0, estimated=False):
+    """EM with weights, means, scale matrices and ν, the last by the root of its equation: as `em`."""
+    bounds, path = [], [parameters]
+    for _ in range(n_passes):
+        weights, means, scales, nu = path[-1]
+        bounds.append(weight @ log_evidence(student_log_joint(X, weights, means, scales, nu)) / weight.sum())
+        zero = np.zeros_like(means)
+        counts, first, second, precision = student_statistics(X, *path[-1], weight, zero)
+        new_means = first / counts[:, None]
+        scatter = second - counts[:, None, None] * np.einsum("ki,kj->kij", new_means, new_means)
+        mass = counts.sum() if shape_of(covariance_type) == "tied" else counts
+        free = dense((in_layout(scatter, covariance_type).T / mass).T, covariance_type, *means.shape)
+        new_scales = constrained(free + reg_covar * np.eye(X.shape[1]), counts, covariance_type)
+        if estimated:
+            mean = precision / counts.sum()
+            nu = brentq(lambda nu, mean=mean: digamma(nu / 2) - np.log(nu / 2) - 1 - mean, 1, 200, xtol=1e-13)
+        path.append((counts / weight.sum(), new_means, new_scales, nu))
+    return np.array(bounds), path

@@ -51,7 +51,7 @@ ROOMS = {
     "_exchange": "mclust onnx scikit_learn",
     "_estimators": """
         iteration regressor steps | bayesian | mixture | streamed | estimated | keeping
-        | factors saved units | labelled | fitted | conditional
+        | factors saved units | labelled | exclusions | fitted | conditional
         | contract criteria outcome past predictive progress scorer summary
     """,
     "_frozen_mixture": "",
@@ -75,8 +75,8 @@ ROOMS = {
         | part text_format
     """,
     "_validation": """
-        _validation | fixed labels measurements noise prior ratio rows | errors given tables | arrays columns parameters
-        | combinations scalars where
+        _validation | fixed labels measurements noise prior ratio rows tails | errors given tables
+        | arrays columns parameters | combinations scalars where
      """,
     "_candidates": "",
     "_loop": "",
@@ -86,12 +86,13 @@ ROOMS = {
     "_errors": "",
     "_values": """
         deconvolution | completion objective | columns coordinates directions partial variational | priors | parameters
-        | fixed | classes covariance errors statistics weights whitened | low_rank noise | layouts
+        | fixed | classes covariance errors statistics weights whitened | low_rank noise tails | layouts
     """,
     "_blas": "",
     "_kernel": """
         loop candidate | mstep first_look tiles | quasi_newton | merging states | factor_frame frame | joint
-        | state | lanes update | objective workspace prepared ratio | constraint diagnostics far few low_rank sums
+        | state | lanes update | arrays objective workspace prepared ratio
+        | constraint diagnostics far few low_rank sums | tails
         | block factors moments orientation plan seeding volumes whitener
         | axes belief estimate family leaves linear rows triangles | cholesky layout twin | blas lengths
     """,

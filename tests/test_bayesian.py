@@ -357,7 +357,7 @@ def test_a_monte_carlo_estimate_agrees_with_the_bound(covariance_type, weights):
     r = mixture.predict_proba(X).T[:, None]
     per_draw = (r * (joint - np.log(np.maximum(r, 1e-300)))).sum(axis=(0, 2))
     family = Objective(posterior.model, prior=posterior.prior).family(posterior.means.shape, posterior.weight)
-    shares, means, _, *factors = posterior.as_estimate()
+    shares, means, _, *factors, _ = posterior.as_estimate()
     estimate = per_draw.mean() + family.parameter_term(shares, means, *factors)
     assert abs(estimate - mixture.lower_bound_) < 5 * per_draw.std() / np.sqrt(4000) + 0.05
 

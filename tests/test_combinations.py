@@ -12,6 +12,8 @@ import gmm
 from gmm import GaussianMixture
 from gmm._cli import main
 from gmm._validation.combinations import EXCLUSIONS
+from gmm.exchange.mclust import to_json
+from gmm.exchange.onnx import to_onnx
 from gmm.exchange.sklearn import to_sklearn
 from gmm.plotting import plot_decision_boundaries, plot_density
 
@@ -48,10 +50,42 @@ def noisy():
     return fit(noise=[[-9, -9], [9, 9]])
 
 
+def heavy(rows=X, **parameters):
+    return fit(rows, tails="t", **parameters)
+
+
 def fitted(**parameters):
     return fit(**parameters).set_params(warm_start=True)
 
 
+WITH_TAILS = {
+    "a prior": lambda: heavy(prior="conjugate"),
+    "fixed parameters": lambda: heavy(**FIXED),
+    "noise": lambda: heavy(noise=True),
+    "error_covariance": lambda: heavy().score_samples(X, error_covariance=[1.0, 1.0]),
+    "missing values": lambda: heavy(with_gaps(), missing="em"),
+    "refine": lambda: heavy(refine="split-merge"),
+    "condition": lambda: heavy().condition({0: 1.0}),
+    "predict_from": lambda: heavy().predict_from(X[:, :1], target=1),
+    "impute": lambda: heavy().impute(with_gaps()),
+    "adapt": lambda: gmm.analysis.adapt(heavy(), X),
+    "fisher_vector": lambda: gmm.analysis.fisher_vector(heavy(covariance_type="diag"), X),
+    "column_overlap": lambda: gmm.analysis.column_overlap(heavy()),
+    "drift": lambda: gmm.analysis.drift(heavy(), X, X),
+    "distance": lambda: gmm.analysis.distance(fit(), heavy()),
+    "match": lambda: gmm.analysis.match(fit(), heavy()),
+    "reduce": lambda: gmm.analysis.reduce(heavy(), 1),
+    "directions": lambda: gmm.analysis.directions(heavy()),
+    "method='information'": lambda: information(tails="t"),
+    "ONNX": lambda: to_onnx(heavy(), "never-written"),
+    "mclust": lambda: to_json(heavy(), "never-written"),
+    "scikit-learn's estimators": lambda: to_sklearn(heavy()),
+    "e_step": lambda: gmm.em.e_step(heavy(), X),
+    "m_step": lambda: gmm.em.m_step(heavy(), gmm.em.e_step(fit(), X)),
+    "partial_fit": lambda: GaussianMixture(2, tails="t").partial_fit(X),
+    "bootstrap_lrt": lambda: gmm.inference.bootstrap_lrt(X, 1, tails="t"),
+    "select": lambda: gmm.select(X, 2, tails="t"),
+}
 REACHED = {
     ("fixed weights", "noise"): lambda: fit(fixed={"weights": True}, weights_init=[0.5, 0.5], noise=True),
     ("fixed weights", "select"): lambda: gmm.select(X, 2, fixed={"weights": True, "means": True}, means_init=[[0, 0]]),
@@ -90,6 +124,7 @@ REACHED = {
     ("a prior", "bootstrap_lrt"): lambda: gmm.inference.bootstrap_lrt(X, 1, prior="conjugate"),
     ("a prior", "split_lrt"): lambda: gmm.inference.split_lrt(X, 1, prior="conjugate"),
     ("noise", "split_lrt"): lambda: gmm.inference.split_lrt(X, 1, noise=True),
+    **{("tails='t'", feature): call for feature, call in WITH_TAILS.items()},
     ("a prior", "m_step"): lambda: gmm.em.m_step(fit(prior="conjugate"), gmm.em.e_step(fit(), X)),
 }
 
@@ -172,15 +207,20 @@ def test_responsibilities_are_refused_for_partitions_with_gaps_too():
         fit(partitions(with_gaps()), init_params=HALVES, missing="em")
 
 
+FIRST = {"refusal": None, "checked_without_noise": "noise", "checked_normal": "tails='t'"}
+
+
 def test_every_refusal_in_the_code_is_a_row():
     """A pair that the table lacks would be a KeyError, which only the one who meets it would see."""
     for path in Path(gmm.__file__).parent.rglob("*.py"):
         for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(call, ast.Call) and getattr(call.func, "id", "") in ("refusal", "checked_without_noise"):
+            if isinstance(call, ast.Call) and getattr(call.func, "id", "") in FIRST:
                 first, second = (getattr(each, "value", None) for each in call.args)
-                first = first if call.func.id == "refusal" else "noise"
+                first = FIRST[call.func.id] or first
                 if second is None:
-                    assert path.name in ("fitted.py", "scene.py"), f"{path}: name both features of a refusal"
+                    assert path.name in ("estimated.py", "exclusions.py", "scene.py"), (
+                        f"{path}: name both features of a refusal"
+                    )
                 else:
                     assert (first, second) in REACHED, path
 
@@ -198,6 +238,7 @@ FEATURES = {
     "prior": {"prior": "conjugate"},
     "noise": {"noise": True},
     "gaps": {"missing": "em", "rows": lambda rows: with_gaps().astype(rows.dtype)},
+    "heavy tails": {"tails": "t"},
     "fixed means": FIXED,
     "fixed weights": {"fixed": {"weights": True}, "weights_init": [0.5, 0.5]},
     "refinement": {"refine": "split-merge"},

@@ -8,7 +8,7 @@ import reference
 from gmm import GaussianMixture, _errors
 from gmm._estimators.fitted import fitted_parameters
 from gmm._kernel import tiles
-from gmm._passes.incomplete import e_step_over
+from gmm._passes.opening import e_step_over
 from gmm._rows.incomplete import IncompleteSource
 from gmm._rows.sources import ArraySource
 from gmm._values.classes import KnownClasses

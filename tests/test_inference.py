@@ -14,6 +14,12 @@ from gmm._values.statistics import SufficientStatistics
 NEVER = GainBelow(0.0)
 
 
+class Number(int):
+    """Parameters that a number stands for."""
+
+    means = np.zeros((1, 1))
+
+
 def climbing(bounds, *, stopping=NEVER, before=(), **how):
     """A climb over parameters 0, 1, 2, …, each measured as 10 × ``bounds[parameter]`` of weight 10."""
     measured = []
@@ -33,13 +39,13 @@ def climbing(bounds, *, stopping=NEVER, before=(), **how):
         repaired = ()
         repair_empty = False
 
-        def family(self, parameters):
+        def family(self, shape):
             return None
 
         def __call__(self, statistics, previous):
-            return measured[-1] + 1
+            return Number(measured[-1] + 1)
 
-    solver = TextbookEM(0, OnePass(), NextNumber(), stopping, before=before)
+    solver = TextbookEM(Number(0), OnePass(), NextNumber(), stopping, before=before)
     return SolverRun(solver, before=before[-1] if before else None, **how), measured
 
 

@@ -270,6 +270,43 @@ def normalise(call, address, rng, size, n):
     np.testing.assert_allclose(evidence[0], peak + np.log(joint.sum(axis=0)), rtol=4 * eps, atol=4 * eps)
 
 
+def heavy_tails(call, address, rng, size, n):
+    nu, d, offset = 1.0 + size, 1 + size % 5, rng.normal(size=size)
+    square = rng.chisquare(d, (size, n)) * 10.0 ** rng.uniform(-3, 3, (size, n))
+    tile = (offset[:, None] - square / 2).astype(call.dtype)
+    _, ld, _ = guarded(tile, call.dtype)
+    own = call.table(tile, ld=False, out=True)
+    for value in (size, n, ld):
+        call.add(value)
+    call.table(offset, ld=False, dtype=np.float64)
+    call.add(nu, c_double)
+    call.add(float(d), c_double)
+    precision = call.table(np.zeros((2 * size, n)), ld=False, out=True)
+    call.run(address)
+    offset = offset.astype(call.dtype).astype(float)[:, None]
+    u = (nu + d) / (nu + np.maximum(2 * (offset - tile.astype(float)), 0))
+    tolerance = 40 * np.finfo(call.dtype).eps
+    np.testing.assert_allclose(precision[:size], u, rtol=tolerance)
+    np.testing.assert_allclose(precision[size:], np.log(u), rtol=0, atol=10 * tolerance)
+    np.testing.assert_allclose(own, offset - (nu + d) / 2 * np.log((nu + d) / nu / u), rtol=0, atol=100 * tolerance)
+
+
+def weigh_by_precision(call, address, rng, size, n):
+    share, u = rng.uniform(size=(size, n)).astype(call.dtype), rng.uniform(0.1, 2, (size, n)).astype(call.dtype)
+    before = rng.normal(size=size + 1)
+    _, ld, _ = guarded(share, call.dtype)
+    own = call.table(share, ld=False, out=True)
+    for value in (size, n, ld):
+        call.add(value)
+    call.table(np.vstack([u, np.log(u)]), ld=False)
+    sums = call.table(before, ld=False, dtype=np.float64, out=True)
+    call.run(address)
+    np.testing.assert_array_equal(own, share * u)
+    mass, excess = share.astype(float), np.log(u) - u
+    added = np.append(mass.sum(axis=1), (mass * excess).sum())
+    np.testing.assert_allclose(sums[0], before + added, rtol=0, atol=8 * n * size * np.finfo(call.dtype).eps)
+
+
 def few_rows(size, n):
     """Fewer rows than a group, in some number that depends on both."""
     return 1 + (size + n) % 7
@@ -349,7 +386,8 @@ def few_diagonal(call, address, rng, size, n):
 # In the order of `tile_leaves_double`.
 LEAVES = (
     *(multiply, add_products, quadratic, add_quadratic, triangular, add_scatter, diagonal, add_axis_moments),
-    *(subtract, times, choose, normalise, few_multiply, few_quadratic, few_triangular, few_diagonal),
+    *(subtract, times, choose, normalise, heavy_tails, weigh_by_precision),
+    *(few_multiply, few_quadratic, few_triangular, few_diagonal),
 )
 
 

@@ -28,6 +28,7 @@ def a_plan(layout=FULL, moments=None, code=None, **changed):
         "whiteners": whiteners(layout),
         "layout": SimpleNamespace(code=layout if code is None else code),
         "log_noise": -np.inf,
+        "degrees": 0.0,
     }
     mixture |= {name: changed.pop(name) for name in mixture.keys() & changed.keys()}
     given = {
@@ -108,7 +109,7 @@ def climb(plan=None, scratch=None, **changed):
         "log_determinants": np.zeros(K),
     }
     parameters |= {name: changed.pop(name) for name in parameters.keys() & changed.keys()}
-    given |= changed | {"estimate": tuple(parameters.values())}
+    given |= changed | {"estimate": (*parameters.values(), 0.0)}
     table = _em.RowTable(*(given.pop(name) for name in ("rows", "weight", "code")))
     return plan.run_em(walked(plan) if scratch is None else scratch, table, **given)
 

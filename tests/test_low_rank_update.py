@@ -125,7 +125,7 @@ def test_the_density_of_the_prior(kind, seed, K, d, q, asked):
     prior = density(X, asked or (1.0, 5.0))
     ours, estimate = compiled(kind, X, responsibilities, weight, before, 1e-3, prior)
     family = family_of(kind, K, d, ours[2].shape[2], 1e-3, prior)
-    term = family.parameter_term(*estimate[:2], *estimate[3:])
+    term = family.parameter_term(*estimate[:2], *estimate[3:5])
     constant = K * d * np.log(prior.shrinkage / (2 * np.pi)) / 2 if prior.shrinkage else 0.0
     assert term == pytest.approx(reference.log_factor_prior(ours, prior) - constant, rel=1e-8, abs=1e-6)
 
@@ -155,7 +155,7 @@ def test_without_a_mixture_before_variances_stay_and_factors_begin():
     update = mstep.Update(family, np.zeros((K, d)), counts, first, moments.ravel(), weight.sum())
     update.covariances(0, K)
     update.constrain(0, 1)
-    (_, means, covariances, _, _), failed = update.finish()
+    (_, means, covariances, *_), failed = update.finish()
     covariances = covariances.reshape(K, 1 + q, d)
     variances = moments[:, 0] / counts[:, None] - means**2 + 0.1
     assert failed == -1

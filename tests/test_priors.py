@@ -101,7 +101,7 @@ def fitted(name, X, prior, sample_weight=None, n_components=K, **asked):
 def test_the_log_density_is_scipys(name, shrinkage, d):
     mixture, prior = a_mixture(name, seed=1, d=d), a_prior(shrinkage, d + 1.5, d)
     family = Objective(mixture.model, 0.0, known(prior, name)).family((K, d))
-    weights, means, _, *factors = mixture.as_estimate()
+    weights, means, _, *factors, _ = mixture.as_estimate()
     args = (weights, means, *factors)
     expected = log_density(name, mixture.means, mixture.covariances, prior)
     assert family.parameter_term(*args) == pytest.approx(expected, rel=1e-10)

@@ -205,7 +205,7 @@ def test_the_solver_climbs_with_statistics_of_another_process(name):
     state.begin(begin.weights, np.ascontiguousarray(begin.means), *flat)
     objectives = []
     while not state.converged and len(objectives) < 200:
-        offsets, centres, whiteners, _ = state.next()
+        offsets, centres, whiteners, *_ = state.next()
         here.send(WhitenedMixture(model.layout, offsets, centres, whiteners.reshape(model.layout.shape(K, D))))
         _, objective, _, accepted = state.take(here.recv(), 1e-13, repair_empty=True)
         objectives.append(objective)

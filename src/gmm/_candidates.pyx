@@ -4,6 +4,7 @@ from libc.math cimport INFINITY, fabs, log, sqrt
 from libc.string cimport memcpy
 
 from gmm._em cimport CandidateRows, Scratch
+from gmm._kernel.arrays cimport estimate_arrays, moments_arrays
 from gmm._kernel.candidate cimport (
     BeginRoom,
     ViewMetric,
@@ -30,8 +31,6 @@ from gmm._kernel.lengths cimport expect, expect_matrix
 from gmm._kernel.moments cimport Moments, moments_in, moments_size, move_to_means
 from gmm._kernel.mstep cimport (
     MixtureFamily,
-    estimate_arrays,
-    moments_arrays,
     most_likely,
     parameter_term,
     update_workspace_size,
@@ -285,7 +284,7 @@ cdef class Candidate:
         cdef const Family* family = &self.family.family
         cdef Py_ssize_t size = estimate_size(family.covariance_layout, family.K, family.d)
         found = np.array(<double[:size]>self.estimates[self.current].weights)
-        return estimate_arrays(found, family.covariance_layout, family.K, family.d)
+        return estimate_arrays(found, family.covariance_layout, family.K, family.d, 0)
 
     @property
     def statistics(self):

@@ -16,6 +16,7 @@ This module has what Python sees: workers' scratch, the pass and its results; `m
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.string cimport memcpy
 
+from gmm._kernel.arrays cimport estimate_arrays, moments_arrays
 from gmm._kernel.estimate cimport Estimate, estimate_in, estimate_size
 from gmm._kernel.few cimport prepare_few, few_panels_size
 from gmm._kernel.first_look cimport Survey
@@ -28,7 +29,7 @@ from gmm._kernel.lengths cimport expect, expect_matrix
 from gmm._kernel.linear cimport condition_within, measure_extents, extents_size
 from gmm._kernel.loop cimport LoopInputs, Partition, lloyd, rounding_of, run_em, run_quasi_newton, walk
 from gmm._kernel.moments cimport Moments, moments_in, moments_size
-from gmm._kernel.mstep cimport MixtureFamily, estimate_arrays, moments_arrays, update_workspace_size
+from gmm._kernel.mstep cimport MixtureFamily, update_workspace_size
 from gmm._kernel.plan cimport (
     PassPlan, choose_form, least_limit, may_be_far, prepare, prepared_size, same_workspace, set_noise, work_of,
 )
@@ -189,7 +190,7 @@ cdef class Plan:
             expect_matrix("allowed", allowed, K, max(allowed.shape[1], 1))
             self.allowed, plan.allowed, plan.n_codes = allowed, &allowed[0, 0], allowed.shape[1]
         plan.hard, plan.given, plan.totals, plan.kernel = hard, given, totals, kernel_in_use()
-        set_noise(plan, mixture.log_noise)
+        self.set_density(mixture.log_noise, mixture.degrees, axes is not None)
         self.accumulate, self.may_be_single, self.form = not rows_only, single, form
         if axes is not None:
             self.axes = np.ravel(axes)
@@ -201,6 +202,16 @@ cdef class Plan:
                 common_scatter, form, &self.room[0])
         if rows_only:
             self.prepare_for_calls()
+
+    cdef int set_density(self, double log_noise, double degrees, bint along_axes) except -1:
+        """Set the noise and the tails; those of Student-t components exclude what only normal ones have."""
+        cdef PassPlan* plan = &self.plan
+        if degrees > 0 and (plan.hard or plan.given or along_axes or is_low_rank(plan.moments)):
+            raise ValueError("expected soft responsibilities of Student-t components, no axes, and whole matrices")
+        set_noise(plan, log_noise)
+        plan.degrees = degrees
+        plan.skips_empty = plan.skips_empty and degrees == 0       # `unpack_moments` finds no gaps in its sums
+        return 0
 
     cdef int prepare_for_calls(self) except -1:
         """Prepare what many calls for few rows need."""
@@ -405,7 +416,7 @@ cdef class Plan:
         expect_matrix("means", means, K, d)
         expect("covariances", covariances.shape[0], total_size(layout, K, d))
         expect("log_determinants", log_determinants.shape[0], n_matrices(layout, K))
-        mixture.weights = <double*>&weights[0]
+        mixture.weights, mixture.degrees = <double*>&weights[0], self.plan.degrees
         mixture.means, mixture.covariances = <double*>&means[0, 0], <double*>&covariances[0]
         mixture.whiteners, mixture.log_determinants = <double*>&self.whiteners[0], <double*>&log_determinants[0]
         return mixture
@@ -441,7 +452,7 @@ cdef class Plan:
         """
         cdef PassPlan plan = self.plan
         cdef Py_ssize_t K = plan.n_all, d = plan.n_features, n, size
-        weights, means, covariances, _, log_determinants = estimate
+        weights, means, covariances, _, log_determinants, _ = estimate
         cdef Estimate begin = self.measured(family, weights, means, covariances, log_determinants)
         cdef LoopInputs inputs = self.inputs(table, scratch, scatter, at_most)
         cdef Workspace* workspace = self.merged(scratch)
@@ -458,7 +469,9 @@ cdef class Plan:
         with nogil:
             n = run_em(&plan, &inputs, &room[0], &family.family, &begin, before, tolerance, repair_empty,
                        &work[0], workspace, &moments, estimates, &measured[0])
-        last = estimate_arrays(buffers[(n - 1) % 2].copy(), plan.layout, K, d) if n > 1 else None
+        last = None
+        if n > 1:
+            last = estimate_arrays(buffers[(n - 1) % 2].copy(), plan.layout, K, d, estimates[(n - 1) % 2].degrees)
         return np.asarray(measured[:n]).tolist(), self.as_statistics(buffer, &moments), last
 
     def lloyd(
@@ -623,6 +636,7 @@ cdef class CandidateRows:
         cdef bint pooled = self.scatter is not None and is_pooled(plan.layout) and is_pooled(plan.moments)
         plan.n_features, plan.kernel, plan.axes = d, kernel_in_use(), NULL
         plan.given = plan.totals = plan.skips_empty = plan.noisy = False
+        plan.degrees = 0
         if scratch.room is None or scratch.room.shape[0] < needed:
             scratch.room = np.empty(needed)
         prepare(plan, log_offset, centres, whiteners, &self.origin[0], &self.reach[0], single_limit, pooled, -1,

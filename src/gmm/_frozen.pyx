@@ -394,7 +394,7 @@ cdef int check_sizes(int layout, Py_ssize_t K, Py_ssize_t d) except -1:
     return 0
 
 
-def prepare(int layout, log_offset, centres, whiteners, origin, double log_noise=-INFINITY):
+def prepare(int layout, log_offset, centres, whiteners, origin, double log_noise=-INFINITY, double degrees=0):
     """Prepare a mixture, log ρ_ik = log_offset_k − ½‖W_k (x_i − c_k)‖², in every form that rows may need.
 
     Parameters
@@ -409,11 +409,14 @@ def prepare(int layout, log_offset, centres, whiteners, origin, double log_noise
         Where the linear form stands.
     log_noise : float
         Log density of noise, its weight included; −∞ for none.
+    degrees : float
+        Of freedom of Student-t components; 0 if they are normal.
 
     Returns
     -------
     ndarray of float64
-        The numbers of a `CompiledMixture` with this layout, K, d and noise; read-only, from a multiple of 64 bytes on.
+        The numbers of a `CompiledMixture` with this layout, K, d, noise and tails; read-only, from a multiple of 64
+        bytes on.
     """
     cdef Py_ssize_t K, d
     cdef double[::1] numbers
@@ -423,7 +426,7 @@ def prepare(int layout, log_offset, centres, whiteners, origin, double log_noise
     expect("log_offset", np.size(log_offset), K)
     expect("whiteners", np.size(whiteners), total_size(<Layout>layout, K, d))
     expect("origin", np.size(origin), d)
-    size = lay_out(&mixture, <Layout>layout, K, d, kernel_in_use(), log_noise, <double*>&mixture)
+    size = lay_out(&mixture, <Layout>layout, K, d, kernel_in_use(), log_noise, degrees, <double*>&mixture)
     room = np.zeros(size + 8)                      # so that gaps are the same in every file
     start = -room.ctypes.data % 64 // 8
     prepared = room[start:start + size]
@@ -431,7 +434,7 @@ def prepare(int layout, log_offset, centres, whiteners, origin, double log_noise
     np.concatenate(given, out=prepared[:sum(each.size for each in given)])
     numbers = prepared
     with nogil:
-        lay_out(&mixture, <Layout>layout, K, d, kernel_in_use(), log_noise, &numbers[0])
+        lay_out(&mixture, <Layout>layout, K, d, kernel_in_use(), log_noise, degrees, &numbers[0])
         fill(&mixture)
     prepared.flags.writeable = False
     return prepared
@@ -447,7 +450,7 @@ cdef class CompiledMixture:
     n_components, n_features : int
     numbers : array of float64
         What `prepare` returned; the mixture looks at it and copies nothing.
-    log_noise : float
+    log_noise, degrees : float
     """
 
     cdef Mixture mixture
@@ -456,7 +459,7 @@ cdef class CompiledMixture:
 
     def __cinit__(
         self, int layout, Py_ssize_t n_components, Py_ssize_t n_features, const double[::1] numbers,
-        double log_noise=-INFINITY,
+        double log_noise=-INFINITY, double degrees=0,
     ):
         cdef Py_ssize_t most = numbers.shape[0], expected
         check_sizes(layout, n_components, n_features)
@@ -467,7 +470,7 @@ cdef class CompiledMixture:
             expected = most + 1
         else:
             expected = lay_out(&self.mixture, <Layout>layout, n_components, n_features, kernel_in_use(),
-                               log_noise, <double*>&numbers[0])
+                               log_noise, degrees, <double*>&numbers[0])
         if expected != most or <size_t>&numbers[0] % 64:
             raise ValueError(f"expected the prepared numbers of K={n_components} and d={n_features}, from a multiple "
                              f"of 64 bytes on, got {most} numbers")
@@ -516,12 +519,12 @@ cdef class CompiledMixture:
 
     @property
     def arrays(self):
-        """The layout's code, log offsets (K,), centres (K, d), whiteners (flat), origin (d,), and log noise."""
+        """The layout's code, log offsets (K,), centres (K, d), whiteners (flat), origin (d,), log noise and degrees."""
         cdef Py_ssize_t K = self.n_components, d = self.n_features
         cdef Py_ssize_t end = self.mixture.extents - self.mixture.log_offset
         cdef PassPlan* plan = &self.mixture.plans[0]
         log_offset, centres, whiteners, origin, _ = np.split(self.prepared, [K, K + K * d, end - d, end])
-        return int(plan.layout), log_offset, centres.reshape(K, d), whiteners, origin, plan.log_noise
+        return int(plan.layout), log_offset, centres.reshape(K, d), whiteners, origin, plan.log_noise, plan.degrees
 
     @property
     def prepared(self):

@@ -25,6 +25,7 @@ __all__ = ["FrozenMixture", "get_include", "predicted_blocks"]
 _Array = NDArray[np.float64]
 
 _ARRAYS = ("log_offset", "centres", "whiteners", "origin", "log_noise")
+_DEGREES = "degrees_of_freedom"  # only of Student-t components
 _PREPARED_VERSION = 1  # of the order and meaning of prepared numbers
 _ROWS_AT_ONCE = 1 << 16
 
@@ -97,9 +98,10 @@ class FrozenMixture(CompiledMixture):
         TypeError, ValueError
             If `metadata` holds something that JSON has no form for; the message says where.
         """
-        layout, *arrays = self.arrays
+        layout, *arrays, degrees = self.arrays
         header = {"gmm_version": __version__, "class": FrozenMixture.__name__, "layout": layout}
         members = {name: np.asarray(values) for name, values in zip(_ARRAYS, arrays, strict=True)}
+        members |= {_DEGREES: np.asarray(degrees)} if degrees > 0 else {}
         if prepared:
             header["prepared"], members["prepared"] = _PREPARED_VERSION, self.prepared
         save_state(file, with_metadata(self, metadata, header), members)
@@ -163,7 +165,7 @@ class FrozenMixture(CompiledMixture):
             raise ValueError("expected whiteners with positive diagonals")
         if whitener.shape[-2:] == (d, d) and not layout.axis_aligned and np.triu(whitener, 1).any():
             raise ValueError("expected lower triangular whiteners")
-        return cls.from_arrays(code, log_offset, centres, whiteners, origin, float(log_noise))
+        return cls.from_arrays(code, log_offset, centres, whiteners, origin, float(log_noise), _degrees_in(arrays))
 
     @classmethod
     def from_mapped(cls, header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Self:
@@ -179,20 +181,29 @@ class FrozenMixture(CompiledMixture):
             )
         try:
             log_noise = float(arrays["log_noise"])
-            frozen = cls(_layout_in(header), *_sizes(arrays["centres"]), numbers, log_noise)
+            how = log_noise, _degrees_in(arrays)
+            frozen = cls(_layout_in(header), *_sizes(arrays["centres"]), numbers, *how)
         except (TypeError, ValueError) as error:
             raise ValueError(f"{error}: {anew}") from None
-        _, log_offset, centres, _, origin, log_noise = frozen.arrays
+        _, log_offset, centres, _, origin, log_noise, _ = frozen.arrays
         _check_numbers(log_offset, log_noise, centres, origin)
         return frozen
 
     @classmethod
     def from_arrays(
-        cls, code: int, log_offset: _Array, centres: _Array, whiteners: _Array, origin: _Array, log_noise: float
+        cls,
+        code: int,
+        log_offset: _Array,
+        centres: _Array,
+        whiteners: _Array,
+        origin: _Array,
+        log_noise: float,
+        degrees: float = 0.0,
     ) -> Self:
         """Prepare a mixture: see `arrays`."""
         K, d = np.shape(centres)
-        return cls(code, K, d, prepare(code, log_offset, centres, whiteners, origin, log_noise), log_noise)
+        how = log_noise, degrees
+        return cls(code, K, d, prepare(code, log_offset, centres, whiteners, origin, *how), *how)
 
 
 def _layout_in(header: dict[str, Any]) -> int:
@@ -200,6 +211,16 @@ def _layout_in(header: dict[str, Any]) -> int:
     if not 0 <= code <= 4 + MOST_FACTORS or code == 4:
         raise ValueError(f"expected the code of a layout in its header, got {code}")
     return code
+
+
+def _degrees_in(arrays: Mapping[str, NDArray[Any]]) -> float:
+    """Return the degrees of freedom of Student-t components, 0 of normal ones."""
+    if _DEGREES not in arrays:
+        return 0.0
+    degrees = arrays[_DEGREES]
+    if degrees.shape != () or not 1 <= float(degrees) <= 200:
+        raise ValueError(f"expected a number from 1 to 200 in {_DEGREES!r}, got {degrees!r:.80}")
+    return float(degrees)
 
 
 def _sizes(centres: _Array) -> tuple[int, int]:

@@ -120,13 +120,15 @@ cdef class Loop:
         if self.buffer is None or self.buffer.shape[0] < needed:
             self.buffer = np.empty(needed)
         self.inputs.rows = self.table.rows
-        plan.n_all, plan.kernel, plan.skips_empty, plan.allowed = K, kernel_in_use(), allowed is None, NULL
+        plan.n_all, plan.kernel, plan.allowed = K, kernel_in_use(), NULL
+        plan.skips_empty = allowed is None and mixture.degrees == 0
         if allowed is None:
             self.inputs.rows.code = NULL
         else:
             expect_matrix("allowed", allowed, K, max(allowed.shape[1], 1))
             plan.allowed, plan.n_codes = &allowed[0, 0], allowed.shape[1]
         set_noise(plan, log_noise(&state.state.family.objective, K, mixture.weights))
+        plan.degrees = mixture.degrees
         prepare(plan, mixture.log_offset, mixture.means, mixture.whiteners, &self.origin[0], &self.reach[0],
                 self.inputs.single, is_pooled(plan.layout), self.inputs.form, &self.room[0])
         return 0

@@ -14,7 +14,7 @@ from gmm._caching import cached_property
 from gmm._cli.agreement import Agreement
 from gmm._estimators.contract import names_of_features
 from gmm._estimators.factors import factors_of
-from gmm._estimators.fitted import FittedMixture, model_of
+from gmm._estimators.fitted import FittedMixture, fitted_parameters, model_of
 from gmm._selection import Selection
 from gmm._text.amounts import counted
 from gmm._values.covariance import Factors
@@ -84,7 +84,7 @@ def mixture_json(model: FittedMixture) -> dict[str, Any]:
         deviations and, if there are factors, loadings and noise.
     """
     facts = MixtureFacts.of(model)
-    parts = facts.factors
+    parts, tails = facts.factors, fitted_parameters(model).tails
     of_factors = {} if parts is None else {"loadings": parts.loadings.tolist(), "noise_variances": parts.noise.tolist()}
     return {
         "n_components": int(model.n_components),
@@ -94,6 +94,7 @@ def mixture_json(model: FittedMixture) -> dict[str, Any]:
         "columns": list(facts.names),
         "weights": model.weights_.tolist(),
         "noise_weight": model.noise_weight_,
+        **({"degrees_of_freedom": tails.degrees} if tails else {}),
         "means": model.means_.tolist(),
         "covariances": model.covariances_.tolist(),
         "standard_deviations": facts.spreads.tolist(),

@@ -13,11 +13,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm import _fitting as fitting
-from gmm._estimators.conditional import imputed
+from gmm._estimators.exclusions import checked_normal
 from gmm._estimators.factors import stored_beside
 from gmm._estimators.fitted import (
     FittedMixture,
-    fitted_parameters,
     model_of,
     objective_of,
     past_of,
@@ -47,16 +46,18 @@ from gmm._validation.given import (
 )
 from gmm._validation.noise import check_noise
 from gmm._validation.parameters import check_callback, check_parameters, check_random_state
+from gmm._validation.tails import check_tails
 from gmm._values.covariance import CovarianceModel
 from gmm._values.layouts import Array, SingularMatrixError
 from gmm._values.noise import Noise
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 from gmm._values.priors import parts
+from gmm._values.tails import Tails
 
 _Mixture = TypeVar("_Mixture", bound=FittedMixture)
 
-_PRIOR = (  # parameters that describe the prior, the noise and the limit, of one estimator or another
+_PRIOR = (  # parameters that describe the prior, noise, tails and limit, of one estimator or another
     "prior",
     "max_ratio",
     "weight_concentration_prior_type",
@@ -66,6 +67,8 @@ _PRIOR = (  # parameters that describe the prior, the noise and the limit, of on
     "degrees_of_freedom_prior",
     "covariance_prior",
     "noise",
+    "tails",
+    "degrees_of_freedom",
 )
 
 
@@ -148,8 +151,7 @@ def fit(
     source, names = source_to_fit(self, X, sample_weight, error_covariance)
     classes, restriction = known_classes(labels, components_per_class, self.n_components, source)
     source, printer = source.with_classes(restriction), _printer(self, source, self._objective)
-    model = stored_beside(self, model_of(self, source.n_features), source)
-    settings = fit_settings(self, source, model)
+    settings = fit_settings(self, source, model := stored_beside(self, model_of(self, source.n_features), source))
     beginning = _resumed(self, settings.objective, source)
     of_rows = source.n_rows, source.n_features, settings.n_components, model.type_name
     LOGGER.info("fit: rows %d, features %d, components %d, %s", *of_rows)
@@ -225,7 +227,9 @@ def impute(
     source = source_of(self, X, missing="em")
     rng = check_random_state(self.random_state if random_state is None else random_state) if draw else None
 
-    return imputed(fitted_parameters(self), source, self.n_threads, rng)
+    from gmm._estimators.conditional import imputed
+
+    return imputed(checked_normal(self, "impute"), source, self.n_threads, rng)
 
 
 def _report(mixture: FittedMixture, loss: LostClusterError, printer: ProgressPrinter, names: Names) -> LostClusterError:
@@ -293,7 +297,8 @@ def _resumed(mixture: FittedMixture, objective: Objective, source: Source) -> Be
         return None
     check_same(mixture, previous, objective.model, source, "warm_start", "Set warm_start=False")
     previous = previous.of_model(objective.model)
-    if not (objective.noise.equals(previous.noise) and objective.fixed.equals(previous.fixed)):
+    same = objective.noise.equals(previous.noise) and objective.tails.equals(previous.tails)
+    if not (same and objective.fixed.equals(previous.fixed)):
         return Beginning(replace(previous, noise=objective.noise))
     same = past.problem == _problem(mixture, source, objective.model) and mixture.acceleration is not None
     if past.solver_state is None or not same:
@@ -325,6 +330,30 @@ def _problem(mixture: FittedMixture, source: Source, model: CovarianceModel) -> 
 def noise_of(mixture: FittedMixture, source: Source) -> Noise:
     """Return the noise that the parameters ask for."""
     return check_noise(mixture.noise, source.n_features, partial(box_of, source))
+
+
+def tails_of(mixture: FittedMixture, source: Source) -> Tails:
+    """Return the tails that the parameters ask for, which exclude some others.
+
+    Raises
+    ------
+    CombinationError
+        If the parameters or the rows have what only normal components have.
+    """
+    parameters = vars(mixture)
+    tails = check_tails(parameters["tails"], parameters["degrees_of_freedom"])
+    others = {
+        "noise": is_noisy(mixture),
+        "a prior": parameters["prior"] is not None,
+        "fixed parameters": parameters["fixed"] is not None,
+        "refine": parameters["refine"] is not None,
+        "error_covariance": bool(source.errors),
+        "missing values": source.has_gaps,
+    }
+    for feature, asked in others.items():
+        if tails and asked:
+            raise refusal("tails='t'", feature)
+    return tails
 
 
 def is_noisy(mixture: FittedMixture) -> bool:

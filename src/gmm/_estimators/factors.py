@@ -154,6 +154,7 @@ def _check_has_factors(mixture: FittedMixture, name: str) -> None:
 def stored_beside(mixture: FittedMixture, model: CovarianceModel, source: Source) -> CovarianceModel:
     """Return a model as an estimator stores it: factors and noise, unless other parameters need whole covariances."""
     given = vars(mixture)
-    if source.has_gaps or any(given.get(name) is not None for name in ("refine", "fixed", "precisions_init")):
+    heavy = given.get("tails", "normal") != "normal"
+    if source.has_gaps or heavy or any(given.get(name) is not None for name in ("refine", "fixed", "precisions_init")):
         return model
     return stored_for(model, source.n_features, has_prior=given.get("prior") is not None)

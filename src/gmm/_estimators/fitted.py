@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from gmm._frozen_mixture import FrozenMixture
 
 __all__ = [
-    "FittedMixture", "check_is_mixture", "checked_without_noise", "estimator_of",
+    "FittedMixture", "check_is_mixture", "estimator_of",
     "fitted_html", "fitted_parameters", "model_of", "objective_of", "past_of", "set_mixture", "source_of",
 ]  # fmt: skip
 
@@ -376,7 +376,8 @@ class FittedMixture(Estimator):
         """Set parameters by hand; an unfitted estimator counts as fitted once it has all three."""
         before, parts = self._parameters and self._parameters.whole(), dict(vars(self).get("_assigned", {}))
         if before is not None:
-            checked_without_noise(self, "assigned parameters")
+            if before.noise:
+                raise refusal("noise", "assigned parameters")
             parts = {name: getattr(before, name) for name in PARTS}
         parts |= given
         if len(parts) < len(PARTS):
@@ -386,7 +387,7 @@ class FittedMixture(Estimator):
         expected = (self.n_components, checked.n_features) if before is None else before.means.shape
         if checked.means.shape != expected:
             raise ValueError(f"expected means of shape {expected}, as the mixture has, got {checked.means.shape}")
-        self._parameters = checked
+        self._parameters = checked if before is None else checked.with_other(tails=before.tails)
         # The record of the fit does not describe these parameters.
         for name in ("history_", "histories_", "converged_", "n_iter_", "lower_bound_", "lower_bounds_", "_metadata"):
             vars(self).pop(name, None)
@@ -470,22 +471,6 @@ def past_of(mixture: FittedMixture) -> Past:
     return past if past.parameters is parameters else Past(parameters)
 
 
-def checked_without_noise(mixture: FittedMixture, feature: str) -> MixtureParameters:
-    """Return the parameters of a fitted mixture, for a feature that excludes noise.
-
-    Raises
-    ------
-    NotFittedError
-        If the mixture has no parameters yet.
-    ValueError
-        If it was fitted with noise.
-    """
-    parameters = fitted_parameters(mixture)
-    if parameters.noise:
-        raise refusal("noise", feature)
-    return parameters
-
-
 def source_of(
     mixture: FittedMixture,
     X: ArrayLike,
@@ -555,6 +540,7 @@ def estimator_of(
 ) -> _Mixture:
     """Return an estimator that has a mixture, with these parameters of a fit and those that follow from the mixture."""
     own = {"covariance_type": parameters.model.type_name, "noise": parameters.noise.parameter}
+    own |= parameters.tails.parameters
     make: Callable[..., _Mixture] = kind
     mixture = make(**{"n_components": parameters.n_components} | own | settings)
     set_mixture(mixture, parameters, names, dtype)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gmm import _fitting as fitting
+from gmm._estimators.exclusions import checked_normal
 from gmm._estimators.fitted import (
     FittedMixture,
     check_is_mixture,
@@ -63,7 +64,7 @@ def e_step(model: FittedMixture, X: ArrayLike, sample_weight: ArrayLike | None =
     (np.float64(1000.0), 0.0)
     """
     source = source_of(model, X, sample_weight)
-    return Scorer(fitted_parameters(model), model.n_threads).statistics(source)
+    return Scorer(checked_normal(model, "e_step"), model.n_threads).statistics(source)
 
 
 def m_step(model: GaussianMixture, statistics: SufficientStatistics) -> GaussianMixture:
@@ -109,6 +110,8 @@ def m_step(model: GaussianMixture, statistics: SufficientStatistics) -> Gaussian
         raise TypeError(f"expected SufficientStatistics, from em.e_step, got {type(statistics).__name__}")
     if getattr(model, "prior", model) is not None:  # a posterior is no mixture to update
         raise refusal("a prior", "m_step")
+    if model.tails != "normal":
+        raise refusal("tails='t'", "m_step")
     before = fitted_parameters(model).whole() if model.__sklearn_is_fitted__() else None
     d = statistics.first.shape[1] if before is None else before.n_features
     covariance = model_of(model, d)

@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from gmm import _fitting as fitting
 from gmm._estimators import criteria, estimated, saved
 from gmm._estimators.contract import given_names, names_of_features
-from gmm._estimators.estimated import fit_settings, is_noisy, noise_of, prior_parts
+from gmm._estimators.estimated import fit_settings, is_noisy, noise_of, prior_parts, tails_of
+from gmm._estimators.exclusions import checked_normal
 from gmm._estimators.factors import (
     OfFactors,
     factors_of,
@@ -162,6 +163,12 @@ class GaussianMixture(FittedMixture):
         (García-Escudero et al. 2008), for "full", "diag" and "spherical". It guards against collapse: the likelihood
         has a maximum, even with ``reg_covar=0``; another `reg_covar` is added before the covariances are limited. 50 is
         a good value where columns have one unit; others are divided by their standard deviations first.
+    tails : {"normal", "t"}, default="normal"
+        *Beyond*: "t" makes the components Student's t distributions (Peel & McLachlan 2000), whose tails are heavier:
+        rows far away move them little. The covariances are then scale matrices. A fit starts from one of normal
+        components beside noise.
+    degrees_of_freedom : float, default=None
+        *Beyond*: ν of all components with ``tails="t"``, from 1 to 200; None estimates it. Few make heavy tails.
 
     Attributes
     ----------
@@ -206,6 +213,8 @@ class GaussianMixture(FittedMixture):
         or None beside classes that are strings, of a component without a class.
     n_parameters_ : int
         *Beyond*: number of free parameters.
+    degrees_of_freedom_ : float
+        *Beyond*: ν of the components; infinite of normal ones.
     n_features_in_ : int
         Number of features, d.
     feature_names_in_ : ndarray of str, shape (d,)
@@ -224,11 +233,13 @@ class GaussianMixture(FittedMixture):
     parsimonious clustering models. *Pattern Recognition* 28, 781-793. C. Fraley, A. E. Raftery (2007). Bayesian
     regularization for normal mixture estimation and model-based clustering. *Journal of Classification* 24, 155-181.
     Z. Ghahramani, G. E. Hinton (1996). The EM algorithm for mixtures of factor analyzers. Technical report CRG-TR-96-1,
-    University of Toronto. M. E. Tipping, C. M. Bishop (1999). Mixtures of probabilistic principal component analysers.
-    *Neural Computation* 11, 443-482. L. A. García-Escudero, A. Gordaliza, C. Matrán, A. Mayo-Iscar (2008). A general
-    trimming approach to robust cluster analysis. *Annals of Statistics* 36, 1324-1345. H. Fritz, L. A. García-Escudero,
-    A. Mayo-Iscar (2013). A fast algorithm for robust constrained clustering. *Computational Statistics and Data
-    Analysis* 61, 124-136. C. M. Bishop (2006). *Pattern Recognition and Machine Learning*, section 9.2.
+    University of Toronto. D. Peel, G. J. McLachlan (2000). Robust mixture modelling using the t distribution.
+    *Statistics and Computing* 10, 339-348. M. E. Tipping, C. M. Bishop (1999). Mixtures of probabilistic principal
+    component analysers. *Neural Computation* 11, 443-482. L. A. García-Escudero, A. Gordaliza, C. Matrán, A. Mayo-Iscar
+    (2008). A general trimming approach to robust cluster analysis. *Annals of Statistics* 36, 1324-1345. H. Fritz, L.
+    A. García-Escudero, A. Mayo-Iscar (2013). A fast algorithm for robust constrained clustering. *Computational
+    Statistics and Data Analysis* 61, 124-136. C. M. Bishop (2006). *Pattern Recognition and Machine Learning*, section
+    9.2.
 
     Examples
     --------
@@ -267,6 +278,8 @@ class GaussianMixture(FittedMixture):
     missing: str = "error"
     fixed: Mapping[str, bool | ArrayLike] | None = None
     max_ratio: float | None = None
+    tails: str = "normal"
+    degrees_of_freedom: float | None = None
 
     transform, fit_transform = OfFactors(transform), OfFactors(fit_transform)
     set_output, get_feature_names_out = OfFactors(set_output), OfFactors(get_feature_names_out)
@@ -388,6 +401,8 @@ class GaussianMixture(FittedMixture):
         from gmm._estimators.streamed import block_of, stream_blocks
 
         decay = check_real(decay, "decay", "[0, 1)")
+        if self.tails != "normal":
+            raise refusal("tails='t'", "partial_fit")
         past = past_of(self)
         source, names = block_of(self, X, sample_weight, past.parameters)
         model = model_of(self, source.n_features)
@@ -517,13 +532,14 @@ class GaussianMixture(FittedMixture):
         """
         if not hasattr(values, "keys"):
             raise TypeError(f"expected a mapping of columns to values, got {values!r:.80}")
+        parameters = checked_normal(self, "condition")
         numbers = {column: _number(column, value) for column, value in dict(values).items()}
-        inputs, others = check_known_columns(list(numbers), None, given_names(self), fitted_parameters(self).n_features)
+        inputs, others = check_known_columns(list(numbers), None, given_names(self), parameters.n_features)
         source, _ = as_source(np.array([list(numbers.values())]), estimator=self)
         from gmm._estimators.conditional import conditional_mixture
         from gmm._values.columns import Regression
 
-        regression = Regression.of(fitted_parameters(self), inputs, others)
+        regression = Regression.of(parameters, inputs, others)
         return self._with(conditional_mixture(regression, source), others)
 
     def predict_from(
@@ -561,7 +577,7 @@ class GaussianMixture(FittedMixture):
                [-0.9]])
         """
         level = None if level is None else check_level(level)
-        parameters = fitted_parameters(self)
+        parameters = checked_normal(self, "predict_from")
         source, names = as_source(X, estimator=self, missing=self.missing, fitted=True)
         of_fit = given_names(self)
         columns, targets = check_known_columns(names if known is None else known, target, of_fit, parameters.n_features)
@@ -573,6 +589,11 @@ class GaussianMixture(FittedMixture):
         from gmm._estimators.conditional import predicted
 
         return predicted(parameters, source, columns, targets, called, level=level, n_threads=self.n_threads)
+
+    @property
+    def degrees_of_freedom_(self) -> float:
+        """Degrees of freedom ν of the components; infinite of normal ones."""
+        return fitted_parameters(self).tails.degrees or np.inf
 
     @property
     def loadings_(self) -> NDArray[Any]:
@@ -620,7 +641,8 @@ class GaussianMixture(FittedMixture):
 
     def _objective_of(self, source: Source, model: CovarianceModel) -> Objective:
         noise, prior = noise_of(self, source), self._prior(source, model)
-        return Objective(model, self.reg_covar, prior, noise, **self._restrictions(model))
+        tails = tails_of(self, source)
+        return Objective(model, self.reg_covar, prior, noise, tails=tails, **self._restrictions(model))
 
     def _prior(self, source: Source, model: CovarianceModel) -> Prior:
         accelerated, K = self.acceleration is not None, int(self.n_components)

@@ -54,7 +54,8 @@ def log_predictive(posterior: MixturePosterior, source: Source) -> Array:
     """
     layout, noise = posterior.model.layout, posterior.noise
     log_determinants = np.array(np.broadcast_to(posterior.log_determinants, posterior.n_components))
-    scales = WhitenedMixture(layout, log_determinants, posterior.means, posterior.whiteners, noise.log_density, noise)
+    numbers = log_determinants, posterior.means, posterior.whiteners, noise.log_density
+    scales = WhitenedMixture(layout, *numbers, noise=noise)
     log_densities = np.empty(source.n_rows)
     for number, indices, part in source.pieces():
         missing, of_columns = source.patterns[number].missing, scales

@@ -135,6 +135,7 @@ def from_state(cls: type[_Mixture], header: dict[str, Any], arrays: dict[str, ND
     if cls._variational:
         parameters = persistence.posterior_from_state(header, arrays, parameters)
         implied |= persistence.prior_parameters(parameters.prior)
+    implied |= parameters.tails.parameters
     if parameters.fixed:
         implied["fixed"] = parameters.fixed.masks
     own = cls._get_param_names()  # those of a subclass may be others

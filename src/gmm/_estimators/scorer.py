@@ -22,6 +22,7 @@ from gmm._passes.threads import PASS_WORTH_THREADS
 from gmm._persistence.predictions import Predicted
 from gmm._rows.entrance import check_any
 from gmm._rows.sources import Source
+from gmm._validation.combinations import refusal
 from gmm._values.layouts import Array, Layout, SingularMatrixError
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
@@ -152,7 +153,8 @@ class Scorer:
         noise = self.parameters.noise.with_share(0.0)
         if self.parameters.n_components == 1:
             return None
-        problem = Problem(source, Objective(self.parameters.model, ridge, noise=noise), self.n_threads)
+        objective = Objective(self.parameters.model, ridge, noise=noise, tails=self.parameters.tails)
+        problem = Problem(source, objective, self.n_threads)
         one = fitting.noisy.one_beside_noise if noise else fitting.incomplete.one_component
         try:
             fitted = one(problem)
@@ -165,7 +167,7 @@ class Scorer:
         from gmm._frozen_mixture import FrozenMixture
 
         mixture, origin, _ = self._prepared
-        numbers = mixture.log_offset, mixture.centres, mixture.whiteners, origin, mixture.log_noise
+        numbers = mixture.log_offset, mixture.centres, mixture.whiteners, origin, mixture.log_noise, mixture.degrees
         return FrozenMixture.from_arrays(mixture.layout.code, *numbers)
 
     def _one(self, name: str, source: Source, where: Output) -> NDArray[Any]:
@@ -199,6 +201,10 @@ class Scorer:
         return plans[-1]
 
     def _e_step(self, source: Source, moments: Layout | None = None) -> EStep:
+        if source.has_gaps and self.parameters.tails:
+            if source.errors:
+                raise refusal("tails='t'", "error_covariance")
+            raise refusal("tails='t'", "missing values")
         layout = moments or self.parameters.model.layout
         return e_step_over(source, layout, n_threads=self.n_threads, origin=self._prepared.origin)
 

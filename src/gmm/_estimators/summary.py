@@ -24,7 +24,6 @@ SHRUNK = {  # by what gave a fit a prior that was not asked for
 }
 _MAX_COMPONENTS = 12
 _MAX_FEATURES = 6
-_MEANING = "mean ± standard deviation"
 
 
 @dataclass(frozen=True)
@@ -45,6 +44,7 @@ class Summary:
     weights: tuple[float, ...] = ()
     objective: str = ""
     lower_bounds: tuple[float, ...] = ()
+    meaning: str = "mean ± standard deviation"
 
     @classmethod
     def of(
@@ -73,6 +73,8 @@ class Summary:
             extent += f", {noise_of_weight(parameters.noise_weight)}"
         if max_ratio < inf:
             extent += f", eigenvalue ratio at most {max_ratio:g}"
+        if parameters.tails:
+            extent += f", {parameters.tails.degrees:.4g} degrees of freedom"
         return cls(
             headline=f"{counted(K, 'component')}, {counted(d, 'feature')}, {parameters.model.printed(d)} covariance, "
             + extent,
@@ -84,6 +86,7 @@ class Summary:
             weights=tuple(parameters.weights[:n_rows].tolist()),
             objective=objective,
             lower_bounds=fit.lower_bounds if fit else (),
+            meaning="mean ± scale" if parameters.tails else cls.meaning,
         )
 
     @classmethod
@@ -115,7 +118,7 @@ class Summary:
     def __str__(self) -> str:
         """Return the summary as lines of text."""
         lines = aligned([self.headings, *self.rows])
-        notes = [f"  {note}" for note in (self.omissions, self.factors, f"({_MEANING})") if note]
+        notes = [f"  {note}" for note in (self.omissions, self.factors, f"({self.meaning})") if note]
         return "\n".join([self.headline, *[self.ending] * bool(self.ending), *lines, *notes])
 
     def html(self) -> list[Html]:
@@ -124,7 +127,7 @@ class Summary:
             [number, Cell(weight, bar=share), *rest]
             for (number, weight, *rest), share in zip(self.rows, self.weights, strict=False)
         ]
-        notes = "; ".join(note for note in (self.omissions, self.factors, _MEANING) if note)
+        notes = "; ".join(note for note in (self.omissions, self.factors, self.meaning) if note)
         parts = [line(self.headline, "title"), table(self.headings, rows or self.rows), line(notes, "faint")]
         if self.ending:
             curve = sparkline(self.lower_bounds, label=f"{self.objective}, pass 1 to {len(self.lower_bounds)}")

@@ -19,6 +19,7 @@ from gmm._estimators.mixture import GaussianMixture
 from gmm._frozen_mixture import FrozenMixture
 from gmm._persistence.places import Writable, write_to
 from gmm._public import publish
+from gmm._validation.combinations import refusal
 from gmm._validation.scalars import check_choice
 from gmm._values.layouts import Array
 from gmm._values.low_rank import layout_with_code
@@ -65,14 +66,16 @@ def to_onnx(
         If a type is unknown, or the mixture's numbers exceed float32 arithmetic.
     """
     if isinstance(model, FrozenMixture):
-        code, log_offset, centres, whiteners, _, log_noise = model.arrays
+        code, log_offset, centres, whiteners, _, log_noise, degrees = model.arrays
         layout, about = layout_with_code(code), dict[str, object]()
         whiteners = whiteners.reshape(layout.shape(*centres.shape))
-        mixture = WhitenedMixture(layout, log_offset, centres, whiteners, log_noise)
+        mixture = WhitenedMixture(layout, log_offset, centres, whiteners, log_noise, degrees=degrees)
     else:
         parameters = fitted_parameters(model)
         mixture = parameters.whitened()
         about = {"covariance_type": parameters.model.type_name, "feature_names": given_names(model)}
+    if mixture.degrees > 0:
+        raise refusal("tails='t'", "ONNX")
     _write(file, mixture, dtype, arithmetic, about)
 
 

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm._estimators.bayesian import BayesianGaussianMixture
-from gmm._estimators.fitted import checked_without_noise, fitted_parameters, set_mixture
+from gmm._estimators.exclusions import checked_normal, checked_without_noise
+from gmm._estimators.fitted import fitted_parameters, set_mixture
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.saved import from_state
 from gmm._exceptions import NotFittedError, raisable
@@ -61,6 +62,7 @@ def to_sklearn(model: GaussianMixture | BayesianGaussianMixture) -> Any:
     >>> to_sklearn(mixture).predict([[-3.0], [2.0]])
     array([0, 1])
     """
+    checked_normal(model, "scikit-learn's estimators")
     layout = checked_without_noise(model, "scikit-learn's estimators").model.whole.layout
     mixture: Any = copy(model)
     set_mixture(mixture, fitted_parameters(model), vars(model).get("feature_names_in_"), np.dtype(np.float64))

@@ -39,14 +39,14 @@ def prior_of(
     accelerated: bool = True,
 ) -> Prior:
     """Return the prior with all its hyperparameters; unset ones are estimated from the rows as one component."""
+    if prior is not None and model.n_factors and model.stored_whole:
+        raise refusal("a prior of factors", "whole covariances")
     if prior is None and is_shrunk(model, n_components, source):
         prior = NormalInverseWishart(shrinkage=_SHRINKAGE)
     if prior is None and source.errors and accelerated:
         prior = _beside_errors(model, source, n_threads)
     if prior is None:
         return FLAT
-    if model.n_factors and model.stored_whole:
-        raise refusal("a prior of factors", "whole covariances")
     if not model.stored_whole:
         mean, covariance = _mean_and_variances_within(n_components, source, n_threads)
     else:

@@ -1,4 +1,4 @@
-"""The start of a fit with noise: from all rows, or from those in dense places."""
+"""The start of a fit with noise, or heavy tails: from all rows, or from those in dense places."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from gmm._fitting.incomplete import FINELY
 from gmm._fitting.racing import best_of, short_runs
 from gmm._fitting.sampling import sampled
 from gmm._fitting.starts import StartRequest, start_statistics
-from gmm._passes.problem import Beginning, Problem
-from gmm._rows.sources import ArraySource
+from gmm._passes.problem import Beginning, Problem, SolverSettings
+from gmm._rows.sources import ArraySource, box_of
 from gmm._values.layouts import SingularMatrixError
-from gmm._values.noise import Noise
+from gmm._values.noise import Noise, UniformNoise
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
 
@@ -24,7 +24,8 @@ KEPT = (0.75, 0.5, 0.25, 0.15, 0.05)
 _NEIGHBOUR = 10  # whose distance says how dense a place is
 _ROWS = 4000
 _PASSES = 20
-_LEAST_SHARE = 0.05  # of noise, where one component begins
+_LEAST_SHARE = 0.05  # of noise, where a fit begins that asks for no other
+_ROUGHLY = SolverSettings(1e-4, 100)
 
 
 def noisy_start(
@@ -74,6 +75,36 @@ def noisy_start(
     results = short_runs(on_sample, starts, _PASSES)
     best = results[best_of(on_sample, results)]
     return starts[0] if best is None else best.parameters
+
+
+def start_without_noise(
+    problem: Problem,
+    n_components: int,
+    start: Callable[[ArraySource], SufficientStatistics],
+    rng: np.random.Generator,
+) -> MixtureParameters | None:
+    """Return the components of a fit of normal ones beside noise, which rows far away do not move.
+
+    From a start that such rows have moved, heavy tails do not bring the components back. None where the box of the rows
+    has no volume, or noise has taken all rows.
+
+    Parameters
+    ----------
+    problem : Problem
+        Without noise.
+    n_components : int
+    start, rng
+        As in `noisy_start`.
+    """
+    low, high = box_of(problem.rows)
+    if not (high > low).all():
+        return None
+    noise = UniformNoise(low, high, _LEAST_SHARE)
+    beside = replace(problem, objective=replace(problem.objective.of_components, noise=noise))
+    begin = noisy_start(beside, n_components, noise.share, start, rng)
+    with beside.e_step() as e_step:
+        mixture = beside.run(e_step, Beginning(begin), _ROUGHLY).go().result.parameters
+    return mixture.of_components(np.arange(n_components)) if mixture.weights.sum() > 0 else None
 
 
 def one_beside_noise(problem: Problem) -> MixtureParameters:

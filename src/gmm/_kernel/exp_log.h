@@ -74,6 +74,38 @@ TILE_LEAF double tile_log_double(double x)
 
 #define tile_log_float(x) ((float)tile_log_double(x))
 
+/* log(x) and 1/x by one division, which costs as much as the rest; relative errors of some ulp, 1 <= x <= 1e300. */
+TILE_LEAF double tile_log_and_inverse_double(double x, double *inverse)
+{
+    uint64_t bits, exponent;
+    double m, e, f, s, z, series, both;
+    memcpy(&bits, &x, sizeof bits);
+    bits -= 0x3fe6a09e667f3bcd;
+    exponent = (((bits >> 52) + 2048) & 4095) | 0x4330000000000000;
+    memcpy(&e, &exponent, sizeof e);
+    e -= 0x1p52 + 2048;
+    bits = (bits & 0x000fffffffffffff) + 0x3fe6a09e667f3bcd;
+    memcpy(&m, &bits, sizeof m);
+    f = m - 1.0;
+    both = 1.0 / (x * (2.0 + f));
+    *inverse = (2.0 + f) * both;
+    s = f * (x * both);
+    z = s * s;
+    series = 1.479819860511658591e-01;
+    series = (series * z + 1.531383769920937332e-01) * z + 1.818357216161805012e-01;
+    series = (series * z + 2.222219843214978396e-01) * z + 2.857142874366239149e-01;
+    series = (series * z + 3.999999999940941908e-01) * z + 6.666666666666735130e-01;
+    m = 0.5 * f * f;
+    return e * 6.93147180369123816490e-01 + (f - (m - (s * (m + z * series) + e * 1.90821492927058770002e-10)));
+}
+
+TILE_LEAF float tile_log_and_inverse_float(float x, float *inverse)
+{
+    double of_x, logarithm = tile_log_and_inverse_double(x, &of_x);
+    *inverse = (float)of_x;
+    return (float)logarithm;
+}
+
 #define tile_sqrt_double(x) __builtin_sqrt(x)
 #define tile_sqrt_float(x) __builtin_sqrtf(x)
 

@@ -45,6 +45,8 @@ cdef struct Objective:
     double weight               # n, of all rows
     NoisePrior factor_noise     # of noise beside factors
     double log_noise            # log density of uniform noise, whose weight the components leave; −∞: there is none
+    double degrees              # of freedom, of Student-t components; 0: they are normal
+    bint fits_degrees           # which are estimated
 
 
 cdef inline Objective likelihood() noexcept nogil:
@@ -56,6 +58,7 @@ cdef inline Objective likelihood() noexcept nogil:
     objective.sticks = False
     objective.factor_noise.rows, objective.factor_noise.scale = 0, NULL
     objective.log_noise = -INFINITY
+    objective.degrees, objective.fits_degrees = 0, False
     return objective
 
 

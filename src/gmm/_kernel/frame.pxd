@@ -10,6 +10,9 @@ diagonals, or means of the diagonal.  In a frame the metric of the complete data
 plain sum of products: √π_k, and √(2 π_k) on the diagonal of H.  When a mixture is accepted that has left the frame in
 some component, what the state and the secants say of that component is carried into the frame of the new one.
 
+Where the degrees of freedom ν of Student-t components are estimated, a last number is Σ r E [log u − u] less what that
+of the frame's ν would be; its unit is the standard deviation of log u − u (`tails.pxd`).
+
 An objective with a conjugate prior adds rows of its own (`objective.pxd`): κ for a mean and c for a covariance, per
 unit weight.  The f_k and H_k of a state include their moments, n_k does not count them; in the difference of two states
 they cancel.  The metric is then Σ_k (n n' / π_k + f·f' / (π_k + κ) + ½ H:H' / (π_k + c)).  That of a variational
@@ -43,7 +46,8 @@ from gmm._kernel.layout cimport (
 )
 from gmm._kernel.moments cimport Moments
 from gmm._kernel.objective cimport divisor, rows_per_mean
-from gmm._kernel.state cimport State, count_of, packed_of, remembered
+from gmm._kernel.state cimport State, count_of, last_of, packed_of, remembered
+from gmm._kernel.tails cimport expected_precision, least_degrees, most_degrees, precision_information
 from gmm._kernel.triangles cimport conjugate, invert_triangle, multiply_triangles
 
 cdef enum:
@@ -229,6 +233,7 @@ cdef inline void follow(
     cdef const double* whitener
     cdef const double* root
     cdef double* vector
+    follow_degrees(state, mixture.degrees)
     for m in range(n_matrices(layout, K)):
         whitener, root = mixture.whiteners + m * size, state.frame.roots + m * size
         for k in range(first_component(layout, m), end_component(layout, K, m + 1)):
@@ -246,6 +251,43 @@ cdef inline void follow(
             transform(state, m, change, state.shifts, i > 0, vector)
             store(state, m, mixture.weights, i > 0, vector)
         place(state, m, mixture)
+
+
+cdef inline double unit_of_precision(double degrees) noexcept nogil:
+    return sqrt(precision_information(degrees))
+
+
+cdef inline void store_precision(
+    const State* state, double precision, double count,        # IN Σ r E [log u − u] and Σ r, per unit weight
+    double* vector,                                # OUT its last number
+) noexcept nogil:
+    """Store what belongs to the nearest degrees of freedom that there may be."""
+    cdef double degrees = state.frame.degrees, mean = precision / count
+    if state.family.objective.fits_degrees:
+        mean = max(expected_precision(least_degrees()), min(expected_precision(most_degrees()), mean))
+        last_of(state, vector)[0] = count * (mean - expected_precision(degrees)) / unit_of_precision(degrees)
+
+
+cdef inline double load_precision(const State* state, double* vector, double count) noexcept nogil:
+    cdef double degrees = state.frame.degrees
+    if not state.family.objective.fits_degrees:
+        return 0
+    return last_of(state, vector)[0] * unit_of_precision(degrees) + count * expected_precision(degrees)
+
+
+cdef inline void follow_degrees(State* state, double degrees) noexcept nogil:
+    """Bring the last number of the state and the secants into the frame of other degrees of freedom."""
+    cdef double change, ratio
+    cdef double* vector
+    cdef Py_ssize_t i
+    if not state.family.objective.fits_degrees:
+        return
+    ratio = unit_of_precision(state.frame.degrees) / unit_of_precision(degrees)
+    change = (expected_precision(state.frame.degrees) - expected_precision(degrees)) / unit_of_precision(degrees)
+    for i in range(remembered(state.n_pairs)):
+        vector = state.here + i * state.size
+        last_of(state, vector)[0] = ratio * last_of(state, vector)[0] + change * sum_of_counts(state, vector)
+    state.frame.degrees = degrees
 
 
 cdef inline void from_moments(
@@ -267,6 +309,7 @@ cdef inline void from_moments(
             state.matrices[i] = moments.second[m * whole + i] / weight
         transform(state, m, state.frame.whiteners + m * size, state.shifts, False, vector)
         store(state, m, state.frame.weights, False, vector)
+    store_precision(state, moments.precision / weight, -rest_of(moments.counts, K, 0) / weight, vector)
 
 
 cdef inline void to_moments(
@@ -293,6 +336,7 @@ cdef inline void to_moments(
         apply_factor(layout, d, state.frame.roots + k * stride, vector + K + k * d, moments.first + k * d)
         for j in range(d):
             moments.first[k * d + j] *= weight
+    moments.precision = weight * load_precision(state, vector, -rest_of(vector, K, 0))
 
 
 cdef inline void state_of_mixture(
@@ -306,6 +350,7 @@ cdef inline void state_of_mixture(
     cdef double* second = state.matrices
     cdef double count, noise
     memset(vector, 0, state.size * sizeof(double))
+    state.frame.degrees = mixture.degrees
     memcpy(vector, mixture.weights, K * sizeof(double))
     for m in range(n_matrices(layout, K)):
         place(state, m, mixture)

@@ -33,16 +33,18 @@ from gmm._kernel.leaves cimport (
     add_scatter,
     choose,
     few_triangular,
+    heavy_tails,
     log_density_diagonal,
     log_density_quadratic,
     log_density_triangular,
     multiply,
     normalise,
     pad,
+    weigh_by_precision,
 )
 from gmm._kernel.layout cimport axis_stride, component_stride, is_axis_aligned, is_dense, is_low_rank, n_factors
 from gmm._kernel.linear cimport has_products
-from gmm._kernel.plan cimport PassPlan, crosses, fuses, keeps_rows
+from gmm._kernel.plan cimport PassPlan, crosses, fuses, has_tails, keeps_rows, n_tails
 from gmm._kernel.rows cimport Rows, data
 from gmm._kernel.workspace cimport Workspace
 
@@ -276,6 +278,9 @@ cdef inline void one_block(
             log_density_low_rank(plan, block, padded, ld, <real*>workspace.square, scratch, tile)
         else:
             log_density_centred(plan, block, padded, ld, scratch, tile)
+        if has_tails(plan):
+            heavy_tails(plan.kernel, tile, ld, plan.log_offset, plan.degrees, plan.n_features,
+                        <real*>workspace.precisions, K, padded)
         if rows.code != NULL:
             keep_to_classes(plan.allowed, plan.n_codes, rows.code + start, K, n, ld, tile)
         if real is double:
@@ -299,6 +304,9 @@ cdef inline void one_block(
         return
     sums[plan.n_sums - 2] += 0 if plan.totals else evidence
     sums[plan.n_sums - 1] += n if rows.weight == NULL else total_of(rows.weight + start, n)
+    if has_tails(plan) and not plan.totals:
+        weigh_by_precision(plan.kernel, tile, ld, <const real*>workspace.precisions,
+                           sums + plan.n_sums - 2 - n_tails(plan), K, padded)
     if plan.totals:
         add_totals(tile, <real*>workspace.evidence, rows.weight + start if rows.weight != NULL else NULL, K, n, ld,
                    plan.noisy, sums)

@@ -29,6 +29,8 @@
         void (*times)(const real *, const real *, real *, ptrdiff_t);                                                  \
         void (*choose)(const real *, ptrdiff_t, ptrdiff_t, ptrdiff_t, real *, real *);                                 \
         void (*normalise)(real *, ptrdiff_t, ptrdiff_t, ptrdiff_t, const real *, real *);                              \
+        void (*heavy_tails)(real *, ptrdiff_t, ptrdiff_t, ptrdiff_t, const double *, double, double, real *);           \
+        void (*weigh_by_precision)(real *, ptrdiff_t, ptrdiff_t, ptrdiff_t, const real *, double *);                    \
         void (*few_multiply)(const real *, const real *, ptrdiff_t, real *, ptrdiff_t, ptrdiff_t, ptrdiff_t,           \
                              ptrdiff_t);                                                                               \
         void (*few_quadratic)(const real *, const real *, ptrdiff_t, real *, ptrdiff_t, ptrdiff_t, ptrdiff_t,          \

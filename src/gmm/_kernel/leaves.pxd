@@ -32,6 +32,9 @@ cdef extern from "leaves.h" nogil:
         void (*times)(const double*, const double*, double*, Py_ssize_t) noexcept nogil
         void (*choose)(const double*, Py_ssize_t, Py_ssize_t, Py_ssize_t, double*, double*) noexcept nogil
         void (*normalise)(double*, Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*, double*) noexcept nogil
+        void (*heavy_tails)(double*, Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*, double, double,
+                            double*) noexcept nogil
+        void (*weigh_by_precision)(double*, Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*, double*) noexcept nogil
         void (*few_multiply)(const double*, const double*, Py_ssize_t, double*, Py_ssize_t, Py_ssize_t, Py_ssize_t,
                              Py_ssize_t) noexcept nogil
         void (*few_quadratic)(const double*, const double*, Py_ssize_t, double*, Py_ssize_t, Py_ssize_t, Py_ssize_t,
@@ -61,6 +64,9 @@ cdef extern from "leaves.h" nogil:
         void (*times)(const float*, const float*, float*, Py_ssize_t) noexcept nogil
         void (*choose)(const float*, Py_ssize_t, Py_ssize_t, Py_ssize_t, float*, float*) noexcept nogil
         void (*normalise)(float*, Py_ssize_t, Py_ssize_t, Py_ssize_t, const float*, float*) noexcept nogil
+        void (*heavy_tails)(float*, Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*, double, double,
+                            float*) noexcept nogil
+        void (*weigh_by_precision)(float*, Py_ssize_t, Py_ssize_t, Py_ssize_t, const float*, double*) noexcept nogil
         void (*few_multiply)(const float*, const float*, Py_ssize_t, float*, Py_ssize_t, Py_ssize_t, Py_ssize_t,
                              Py_ssize_t) noexcept nogil
         void (*few_quadratic)(const float*, const float*, Py_ssize_t, float*, Py_ssize_t, Py_ssize_t, Py_ssize_t,
@@ -265,6 +271,37 @@ cdef inline void normalise(
         kernel.doubles.normalise(tile, n_components, n, ld, mass, log_evidence)
     else:
         kernel.floats.normalise(tile, n_components, n, ld, mass, log_evidence)
+
+
+cdef inline void heavy_tails(
+    Kernel kernel,
+    real* tile, Py_ssize_t ld,                     # IN log ρ of normal components (K, n), OUT of Student-t ones
+    const double* log_offset,                      # IN (K,)
+    double degrees, Py_ssize_t d,
+    real* precision,                               # OUT (2, K, n) u = (ν + d)/(ν + q) of rows, and log u
+    Py_ssize_t n_components, Py_ssize_t n,
+) noexcept nogil:
+    if is_twin(kernel):
+        twin.heavy_tails(tile, ld, log_offset, degrees, d, precision, n_components, n)
+    elif real is double:
+        kernel.doubles.heavy_tails(tile, n_components, n, ld, log_offset, degrees, <double>d, precision)
+    else:
+        kernel.floats.heavy_tails(tile, n_components, n, ld, log_offset, degrees, <double>d, precision)
+
+
+cdef inline void weigh_by_precision(
+    Kernel kernel,
+    real* tile, Py_ssize_t ld,                     # IN mass × responsibilities (K, n), OUT these times u
+    const real* precision,                         # IN as `heavy_tails` writes it
+    double* sums,                                  # IN, OUT (K + 1,) Σ mass r for each component, Σ mass r (log u − u)
+    Py_ssize_t n_components, Py_ssize_t n,
+) noexcept nogil:
+    if is_twin(kernel):
+        twin.weigh_by_precision(tile, ld, precision, sums, n_components, n)
+    elif real is double:
+        kernel.doubles.weigh_by_precision(tile, n_components, n, ld, precision, sums)
+    else:
+        kernel.floats.weigh_by_precision(tile, n_components, n, ld, precision, sums)
 
 
 # ----------------------------------------------------------------------- few rows, for which there is no twin

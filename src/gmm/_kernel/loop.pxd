@@ -100,6 +100,7 @@ cdef inline Py_ssize_t run_em(
             return n
         measured = estimate
         set_noise(plan, log_noise(&family.objective, K, estimate.weights))
+        plan.degrees = estimate.degrees
         if not walk_again(plan, inputs, room, estimate.log_offset, estimate.means, estimate.whiteners, workspace):
             return n
 
@@ -127,6 +128,7 @@ cdef inline Py_ssize_t run_quasi_newton(
         n += 1
         mixture = next_mixture(state)
         set_noise(plan, log_noise(&state.family.objective, plan.n_all, mixture.weights))
+        plan.degrees = mixture.degrees
         if (state.converged or state.stuck or n == inputs.at_most
                 or n == 2 and records[4] + inputs.catch_up * (records[4] - records[0]) < inputs.lead
                 or not walk_again(plan, inputs, room, mixture.log_offset, mixture.means, mixture.whiteners,

@@ -11,6 +11,7 @@ cdef struct Moments:
     double* second              # as their layout stores them
     double log_evidence
     double weight
+    double precision            # Σ r E [log u − u], of Student-t components: see `tails.pxd`
 
 
 cdef inline Py_ssize_t moments_size(Layout layout, Py_ssize_t K, Py_ssize_t d) noexcept nogil:
@@ -23,7 +24,7 @@ cdef inline Moments moments_in(double* buffer, Py_ssize_t K, Py_ssize_t d) noexc
     moments.counts = buffer + K * d
     moments.first = moments.counts + K
     moments.second = moments.first + K * d
-    moments.log_evidence = moments.weight = 0
+    moments.log_evidence = moments.weight = moments.precision = 0
     return moments
 
 

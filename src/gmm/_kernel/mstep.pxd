@@ -26,10 +26,6 @@ cdef class QuasiNewtonState:
     cdef bint fits(self, Layout covariance_layout, Layout moment_layout, Py_ssize_t K, Py_ssize_t d)
 
 
-cdef estimate_arrays(buffer, Layout layout, Py_ssize_t K, Py_ssize_t d)
-
-cdef moments_arrays(buffer, Py_ssize_t K, Py_ssize_t d, const Moments* moments)
-
 cdef double parameter_term(
     const Objective* objective, Layout layout, Py_ssize_t K, Py_ssize_t d, const Estimate* mixture,
 ) noexcept nogil

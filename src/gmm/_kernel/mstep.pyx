@@ -10,6 +10,7 @@ cimport gmm._kernel.objective as objectives
 cimport gmm._kernel.quasi_newton as quasi_newton
 cimport gmm._kernel.ratio as ratio
 cimport gmm._kernel.update as update
+from gmm._kernel.arrays cimport check_factors, check_ratio, copy_statistics, estimate_arrays, moments_arrays
 from gmm._kernel.constraint cimport constrain, constrained_layout, constraint_workspace_size
 from gmm._kernel.estimate cimport Estimate, estimate_in, estimate_size
 from gmm._kernel.family cimport Constraint, Family, NoisePrior, Objective, likelihood, rest_of
@@ -21,14 +22,13 @@ from gmm._kernel.layout cimport (
     Layout,
     is_layout,
     is_low_rank,
-    is_pooled,
     matrix_size,
     n_matrices,
     total_size,
 )
 from gmm._kernel.lengths cimport expect, expect_matrix
 from gmm._kernel.merging cimport combine, evidence_of_empty, promise_of
-from gmm._kernel.moments cimport Moments, any_empty, moments_in, moments_size
+from gmm._kernel.moments cimport Moments, any_empty, moments_size
 from gmm._kernel.objective cimport evidence_bound, is_bound, log_offsets, posterior
 from gmm._kernel.quasi_newton cimport set_weight, start_anew
 from gmm._kernel.state cimport MEMORY, State, lay_out, next_mixture, state_buffer_size, pickled_size
@@ -69,36 +69,6 @@ cdef const Constraint* constraint_of(int code) except? NULL:
     if not 0 <= code <= <int>(sizeof(CONSTRAINTS) // sizeof(CONSTRAINTS[0])):
         raise ValueError(f"expected the code of a constraint, or 0 for none, got {code}")
     return &CONSTRAINTS[code - 1] if code > 0 else NULL
-
-
-cdef check_factors(const Constraint* constraint, Py_ssize_t n_factors, Py_ssize_t d):
-    cdef bint of_factors = constraint != NULL and constraint.solve_each != NULL
-    if not (1 <= n_factors < d if of_factors else n_factors == 0):
-        expected = f"at least 1 factor and fewer than {d}, the number of features" if of_factors else "no factors"
-        raise ValueError(f"expected {expected}, got {n_factors}")
-
-
-cdef check_ratio(double max_ratio, Layout layout, Py_ssize_t K, const Constraint* constraint):
-    cdef bint joint = K > 1 and (constraint != NULL or is_pooled(layout))
-    cdef bint of_factors = is_low_rank(layout) or constraint != NULL and constraint.solve_each != NULL
-    if not max_ratio >= 1:
-        raise ValueError(f"expected a ratio of eigenvalues of at least 1, got {max_ratio}")
-    if max_ratio < INFINITY and (joint or of_factors):
-        raise ValueError(f"expected free covariances of {K} components beside a ratio of eigenvalues, got {layout}")
-
-
-cdef estimate_arrays(buffer, Layout layout, Py_ssize_t K, Py_ssize_t d):
-    """View a flat buffer as weights, means, covariances, whiteners and log determinants."""
-    cdef Py_ssize_t size = total_size(layout, K, d), m = n_matrices(layout, K), covariances = K + K * d
-    cdef Py_ssize_t whiteners = covariances + size, log_determinants = whiteners + size
-    return (buffer[:K], buffer[K:covariances].reshape(K, d), buffer[covariances:whiteners],
-            buffer[whiteners:log_determinants], buffer[log_determinants:log_determinants + m])
-
-cdef moments_arrays(buffer, Py_ssize_t K, Py_ssize_t d, const Moments* moments):
-    """View a flat buffer as origins, counts, first and second moments; return them, log evidence and weight."""
-    n = K * d
-    return (buffer[:n].reshape(K, d), buffer[n:n + K], buffer[n + K:2 * n + K].reshape(K, d), buffer[2 * n + K:],
-            moments.log_evidence, moments.weight)
 
 
 cdef double parameter_term(
@@ -152,6 +122,10 @@ cdef class MixtureFamily:
         Of each covariance, at least 1 and fewer than the features, where the constraint is of factors; else 0.
     max_ratio : float, optional
         At least 1: limit of the ratio of the eigenvalues of all covariances, where these are free; ∞ for none.
+    degrees : float, optional
+        Of freedom, of Student-t components; 0 if they are normal.
+    fits_degrees : bool, optional
+        Whether these are estimated.
 
     Raises
     ------
@@ -163,6 +137,7 @@ cdef class MixtureFamily:
         self, Layout covariance_layout, int constraint, Py_ssize_t n_components, Py_ssize_t n_features,
         double ridge, prior=None, moment_layout=None, weights_prior=None, double log_noise=-INFINITY,
         const int[::1] owners=None, Py_ssize_t n_factors=0, double max_ratio=INFINITY,
+        double degrees=0, bint fits_degrees=False,
     ):
         cdef Layout moments = covariance_layout if moment_layout is None else <Layout>moment_layout
         cdef const Constraint* row = constraint_of(constraint)
@@ -184,13 +159,14 @@ cdef class MixtureFamily:
         family.K, family.d, family.n_factors = n_components, n_features, n_factors
         family.owners = NULL if owners is None else &owners[0]
         family.objective = likelihood()
-        family.objective.log_noise = log_noise
         self.owners = owners
         self.arguments = (covariance_layout, constraint, n_components, n_features, ridge, prior, moments, weights_prior,
-                          log_noise, None if owners is None else np.asarray(owners), n_factors, max_ratio)
+                          log_noise, None if owners is None else np.asarray(owners), n_factors, max_ratio,
+                          degrees, fits_degrees)
         if prior is not None:
             self.set_prior(prior, weights_prior)
-            family.objective.log_noise = log_noise
+        family.objective.log_noise = log_noise
+        family.objective.degrees, family.objective.fits_degrees = degrees, fits_degrees
 
     cdef set_prior(self, prior, weights_prior):
         cdef Family* family = &self.family
@@ -251,6 +227,8 @@ cdef class Update:
         The moments; `second` flat.
     previous : flat array, optional
         The covariances before: where the update is a search, its result is at least as likely.
+    precision : float, optional
+        Σ r E [log u − u] of Student-t components.
     """
 
     cdef MixtureFamily family
@@ -269,6 +247,7 @@ cdef class Update:
         const double[::1] second,
         double weight,
         const double[::1] previous=None,
+        double precision=0,
     ):
         cdef Moments* moments = &self.moments
         cdef Layout layout = family.family.covariance_layout
@@ -284,7 +263,7 @@ cdef class Update:
         # The moments are only read.
         moments.origins, moments.counts = <double*>&origins[0, 0], <double*>&counts[0]
         moments.first, moments.second = <double*>&first[0, 0], <double*>&second[0]
-        moments.weight = weight
+        moments.weight, moments.precision = weight, precision
         self.buffer = np.empty(estimate_size(layout, K, d))
         self.room = np.empty(update_workspace_size(&family.family))
         self.estimate = estimate_in(&self.buffer[0], layout, K, d)
@@ -315,13 +294,15 @@ cdef class Update:
         Returns
         -------
         estimate : tuple
-            Weights (K,), means (K, d), covariances and whiteners, both flat, and log|W|, (K,) or (1,).
+            Weights (K,), means (K, d), covariances and whiteners, both flat, log|W|, (K,) or (1,), and the degrees of
+            freedom of Student-t components, 0 of normal ones.
         failed : int
             The first covariance that is not positive definite, −1 where all are.
         """
         cdef const Family* family = &self.family.family
         cdef Py_ssize_t failed = finish(&self.moments, family, &self.estimate)
-        return estimate_arrays(self.buffer.base, family.covariance_layout, family.K, family.d), failed
+        arrays = estimate_arrays(self.buffer.base, family.covariance_layout, family.K, family.d, self.estimate.degrees)
+        return arrays, failed
 
 
 def whiten(Layout layout, const double[::1] matrices, Py_ssize_t d):
@@ -371,12 +352,14 @@ def log_offset(
     Py_ssize_t d,
     double log_noise=-INFINITY,
     tuple variational=None,
+    double degrees=0,
 ):
     """Return what a pass adds to the log density of each component, log π_k + log|W_k| − d/2·log 2π: (K,).
 
     Also return `log_noise`, as of a `MixtureFamily`, with the weight of noise. `variational` makes both expectations
     under a variational posterior: the shrinkage and pseudocount of its prior, and a `weights_prior` as of a
-    `MixtureFamily`; `weights` are then the shares of the rows.
+    `MixtureFamily`; `weights` are then the shares of the rows. Of Student-t components, with their `degrees` of
+    freedom, the constant is another.
     """
     cdef Py_ssize_t K = weights.shape[0]
     if K < 1 or d < 1 or not is_layout(layout):
@@ -390,7 +373,7 @@ def log_offset(
         shrinkage, pseudocount, concentration, sticks, weight = variational
         objective = evidence_bound(NULL, NULL, shrinkage, pseudocount, 0, concentration, sticks, weight)
     objective.log_noise = log_noise
-    log_offsets(&objective, layout, K, d, &weights[0], &whiteners[0], &log_determinants[0], 0, &into[0])
+    log_offsets(&objective, layout, K, d, &weights[0], &whiteners[0], &log_determinants[0], 0, degrees, &into[0])
     return offsets, objectives.log_noise(&objective, K, &weights[0])
 
 
@@ -501,26 +484,6 @@ def noise_of_factors(const double[:, :, ::1] covariances, Py_ssize_t n_factors, 
     return noise
 
 
-cdef double[::1] copy_statistics(statistics, const Family* family, Moments* out):
-    """Copy `SufficientStatistics`; return the room that the moments lie in."""
-    cdef const double[:, ::1] origins = np.ascontiguousarray(statistics.origins)
-    cdef const double[:, ::1] first = np.ascontiguousarray(statistics.first)
-    cdef const double[::1] counts = statistics.counts, second = statistics.second.reshape(-1)
-    cdef Py_ssize_t K = family.K, d = family.d
-    cdef double[::1] room = np.empty(moments_size(family.moment_layout, K, d))
-    expect_matrix("origins", origins, K, d)
-    expect_matrix("first", first, K, d)
-    expect("counts", counts.shape[0], K)
-    expect("second", second.shape[0], total_size(family.moment_layout, K, d))
-    out[0] = moments_in(&room[0], K, d)
-    memcpy(out.origins, &origins[0, 0], K * d * sizeof(double))
-    memcpy(out.counts, &counts[0], K * sizeof(double))
-    memcpy(out.first, &first[0, 0], K * d * sizeof(double))
-    memcpy(out.second, &second[0], second.shape[0] * sizeof(double))
-    out.log_evidence, out.weight = statistics.log_evidence, statistics.weight
-    return room
-
-
 cdef class QuasiNewtonState:
     """The state of the accelerated solver between two passes: see `quasi_newton.pxd`.
 
@@ -549,7 +512,8 @@ cdef class QuasiNewtonState:
                    (state.gains[0], state.gains[1], state.gains[2]), state.n_gains, state.since_negative, state.streak,
                    state.newton, state.remaining, state.fall, state.converged, state.stuck, state.held.log_evidence,
                    state.held.weight, state.merging, state.last_merges, state.merge_wait, state.merge_failures,
-                   state.merge_limit, state.merge_objective)
+                   state.merge_limit, state.merge_objective, state.best.degrees, state.plain.degrees,
+                   state.trial.degrees, state.frame.degrees, state.held.precision)
         kept = self.room[:pickled_size(state, &self.room[0], state.n_pairs)]
         return QuasiNewtonState, shape, (scalars, np.array(kept))
 
@@ -562,7 +526,8 @@ cdef class QuasiNewtonState:
         (read.trying, read.n_pairs, read.n_passes, read.radius, read.objective, read.rounding, gains,
          read.n_gains, read.since_negative, read.streak, read.newton, read.remaining, read.fall,
          read.converged, read.stuck, read.held.log_evidence, weight, read.merging, read.last_merges, read.merge_wait,
-         read.merge_failures, read.merge_limit, read.merge_objective) = scalars
+         read.merge_failures, read.merge_limit, read.merge_objective, read.best.degrees, read.plain.degrees,
+         read.trial.degrees, read.frame.degrees, read.held.precision) = scalars
         set_weight(&read, weight)
         read.gains[0], read.gains[1], read.gains[2] = gains
         if not 0 <= read.n_pairs <= MEMORY:
@@ -617,6 +582,7 @@ cdef class QuasiNewtonState:
         const double[::1] covariances,
         const double[::1] whiteners,
         const double[::1] log_determinants,
+        double degrees=0,
     ):
         """Forget all passes and measure this mixture next; matrices are flat."""
         cdef State* state = &self.state
@@ -634,7 +600,8 @@ cdef class QuasiNewtonState:
         memcpy(first.whiteners, &whiteners[0], size * sizeof(double))
         memcpy(first.log_determinants, &log_determinants[0], log_determinants.shape[0] * sizeof(double))
         log_offsets(&state.family.objective, layout, K, d, first.weights, first.whiteners, first.log_determinants,
-                    state.family.ridge, first.log_offset)
+                    state.family.ridge, degrees, first.log_offset)
+        first.degrees = degrees
         start_anew(state)
 
     def begin_after(self, statistics, *, bint repair_empty):
@@ -644,7 +611,8 @@ cdef class QuasiNewtonState:
         """
         cdef State* state = &self.state
         cdef Moments moments
-        cdef double[::1] _room = copy_statistics(statistics, &state.family, &moments)
+        cdef double[::1] room = np.empty(moments_size(state.family.moment_layout, state.family.K, state.family.d))
+        copy_statistics(statistics, &state.family, room, &moments)
         cdef bint fails
         with nogil:
             fails = repair_empty and any_empty(&moments, state.family.K)
@@ -659,10 +627,13 @@ cdef class QuasiNewtonState:
         cdef Layout layout = family.covariance_layout
         cdef const Estimate* mixture = &self.state.best if self.state.n_passes else next_mixture(&self.state)
         n = estimate_size(layout, family.K, family.d)
-        return estimate_arrays(np.array(<double[:n]>mixture.weights), layout, family.K, family.d)
+        return estimate_arrays(np.array(<double[:n]>mixture.weights), layout, family.K, family.d, mixture.degrees)
 
     def next(self):
-        """Return the mixture to measure next, as a pass reads it: a `WhitenedMixture`'s parts, with flat whiteners."""
+        """Return the mixture to measure next, as a pass reads it, and the degrees of freedom.
+
+        They are the parts of a `WhitenedMixture`, with flat whiteners.
+        """
         cdef const Estimate* mixture = next_mixture(&self.state)
         cdef Layout layout = self.state.family.covariance_layout
         cdef Py_ssize_t K = self.state.family.K, d = self.state.family.d, size = total_size(layout, K, d)
@@ -672,7 +643,7 @@ cdef class QuasiNewtonState:
         memcpy(&into[K], mixture.means, K * d * sizeof(double))
         memcpy(&into[K + K * d], mixture.whiteners, size * sizeof(double))
         return flat[:K], flat[K:K + K * d].reshape(K, d), flat[K + K * d:], objectives.log_noise(
-            &self.state.family.objective, K, mixture.weights)
+            &self.state.family.objective, K, mixture.weights), mixture.degrees
 
     def take(self, statistics, double rounding, *, bint repair_empty):
         """Accept or reject a pass of the mixture that `next` returned, and choose the next one, without rows.
@@ -694,7 +665,9 @@ cdef class QuasiNewtonState:
         """
         cdef Moments moments
         cdef double[4] record
-        cdef double[::1] _room = copy_statistics(statistics, &self.state.family, &moments)
+        cdef Family* family = &self.state.family
+        cdef double[::1] room = np.empty(moments_size(family.moment_layout, family.K, family.d))
+        copy_statistics(statistics, family, room, &moments)
         with nogil:
             take_pass(&self.state, &moments, rounding, repair_empty, record)
         return record[0], record[1], record[2], record[3] > 0

@@ -68,6 +68,7 @@ from gmm._kernel.layout cimport (
     subtract_outer,
 )
 from gmm._kernel.moments cimport Moments
+from gmm._kernel.tails cimport likeliest_degrees, log_tail_constant
 from gmm._kernel.whitener cimport half_square, half_trace_of_precision, half_trace_of_product
 
 cdef inline Objective posterior(
@@ -187,16 +188,24 @@ cdef inline void add_mean_scatter(
             scatter[i * stride] += strength * (apart * apart) / shared
 
 
+cdef inline double degrees_of(const Objective* objective, Py_ssize_t K, const Moments* moments) noexcept nogil:
+    """Degrees of freedom of the components, given or estimated; 0: they are normal."""
+    if not objective.fits_degrees:
+        return objective.degrees
+    return likeliest_degrees(-moments.precision / rest_of(moments.counts, K, 0))
+
+
 # ------------------------------------------------------------------------------ what a pass adds up
 
 cdef inline void log_offsets(
     const Objective* objective, Layout layout, Py_ssize_t K, Py_ssize_t d,
     const double* weights, const double* whiteners, const double* log_determinants,        # IN
     double noise,                                  # IN variance, in every feature, through which rows are seen
+    double degrees,                                # IN of freedom, of Student-t components; 0: they are normal
     double* log_offset,                            # OUT (K,) log π_k + log|W_k| − d/2·log 2π − ½ noise tr Σ_k⁻¹
 ) noexcept nogil:
     cdef Py_ssize_t k
-    cdef double constant = 0.5 * d * log(2 * M_PI), of_noise
+    cdef double constant = 0.5 * d * log(2 * M_PI) - log_tail_constant(degrees, d), of_noise
     if is_bound(objective):
         expected_log_weights(K, weights, objective.weight, objective.concentration, objective.sticks, log_offset)
     else:

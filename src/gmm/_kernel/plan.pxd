@@ -63,6 +63,7 @@ cdef struct PassPlan:
     bint totals                 # sums of criteria instead of moments
     bint noisy                  # rows may belong to no component, but to uniform noise: see `share_with_noise`
     double log_noise            # its log density, weight included
+    double degrees              # of freedom, of Student-t components; 0: they are normal
     const double* allowed       # (n_all, n_codes) 0 or −∞: which components rows may belong to, by their codes; or NULL
     Py_ssize_t n_codes
     bint skips_empty            # components of log offset −∞ are skipped; only where nothing is written for each row
@@ -125,9 +126,9 @@ cdef inline void choose_form(
     """
     cdef Py_ssize_t d = plan.n_features
     # The terms of the density have to be among those of the moments.
-    # With noise, what components share does not cancel.
+    # With noise or tails, what components share does not cancel.
     cdef bint defined = (plan.layout == plan.moments or is_pooled(plan.layout)) and not (
-        plan.noisy and is_pooled(plan.layout) or is_low_rank(plan.moments))
+        (plan.noisy or has_tails(plan)) and is_pooled(plan.layout) or is_low_rank(plan.moments))
     cdef bint narrow = is_narrow(plan.moments, d)
     if form >= 0:
         plan.linear = defined and form & 1
@@ -150,8 +151,23 @@ cdef inline void set_noise(PassPlan* plan, double log_noise) noexcept nogil:
     plan.log_noise, plan.noisy = log_noise, log_noise > -INFINITY
 
 
+cdef inline bint has_tails(const PassPlan* plan) noexcept nogil:
+    return plan.degrees > 0
+
+
+cdef inline Py_ssize_t n_tails(const PassPlan* plan) noexcept nogil:
+    """Sums of `weigh_tails` in a node, before the last two."""
+    return plan.n_components + 1 if has_tails(plan) else 0
+
+
+cdef inline Py_ssize_t tail_rows(const PassPlan* plan) noexcept nogil:
+    """Rows of `ld` items beside a tile: precisions of rows, and their logarithms."""
+    return 2 * plan.n_components if has_tails(plan) else 0
+
+
 cdef inline bint may_be_far(const PassPlan* plan) noexcept nogil:
-    return plan.kappa >= least_far() and not (plan.linear or plan.single or plan.given or is_low_rank(plan.layout))
+    return plan.kappa >= least_far() and not (
+        plan.linear or plan.single or plan.given or has_tails(plan) or is_low_rank(plan.layout))
 
 
 cdef inline bint crosses(const PassPlan* plan) noexcept nogil:
@@ -215,11 +231,11 @@ cdef inline void measure(PassPlan* plan) noexcept nogil:
     plan.n_moments = n_terms(plan.moments, d)
     plan.packed = plan.linear or is_axis_aligned(plan.moments)
     plan.n_row = plan.n_moments if plan.packed else 1 + 2 * d if is_low_rank(plan.moments) else 1 + d
-    plan.n_sums = K * plan.n_row + n_behind(plan) + n_diagnostics(plan) + 2
+    plan.n_sums = K * plan.n_row + n_behind(plan) + n_diagnostics(plan) + n_tails(plan) + 2
     if plan.totals:
         plan.n_sums = 4
     group = K + (n_stored(plan) if plan.linear else (d if in_registers else 2 * d) + K * n_factors(plan.layout))
-    group *= item * pad(item)
+    group = (group + tail_rows(plan)) * item * pad(item)
     # Longer blocks of fused products fold fewer sums.
     groups = FEWEST_GROUPS if FEWEST_GROUPS * group <= FIRST_CACHE and not fuses(plan) else BLOCK_BYTES // group
     # An odd number, or features would alias in the first cache.
@@ -236,7 +252,7 @@ cdef inline bint same_workspace(const PassPlan* one, const PassPlan* other) noex
     return (one.n_components == other.n_components and one.n_features == other.n_features
             and one.layout == other.layout and one.moments == other.moments and one.linear == other.linear
             and one.single == other.single and one.totals == other.totals
-            and (one.axes == NULL) == (other.axes == NULL))
+            and (one.axes == NULL) == (other.axes == NULL) and has_tails(one) == has_tails(other))
 
 
 cdef inline Py_ssize_t prepared_size(Layout layout, Layout moments, Py_ssize_t K, Py_ssize_t d) noexcept nogil:

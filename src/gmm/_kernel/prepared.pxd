@@ -5,7 +5,7 @@ from gmm._kernel.few cimport fill_few, lay_out_few, few_panels_size
 from gmm._kernel.layout cimport Layout, is_pooled, total_size
 from gmm._kernel.leaves cimport Kernel
 from gmm._kernel.linear cimport measure_extents, extents_size
-from gmm._kernel.plan cimport PassPlan, choose_form, fill_form, is_narrow, lay_out_form, set_noise
+from gmm._kernel.plan cimport PassPlan, choose_form, fill_form, has_tails, is_narrow, lay_out_form, set_noise
 
 cdef enum:
     N_FORMS = 4                 # bit 0: linear, bit 1: float32
@@ -23,7 +23,7 @@ cdef struct Mixture:
 cdef inline bint is_asked_for(const PassPlan* plan, int form) noexcept nogil:
     """Return whether rows may need a form."""
     return form & 1 == 0 or (is_narrow(plan.layout, plan.n_features)
-                             and not (plan.noisy and is_pooled(plan.layout)))
+                             and not ((plan.noisy or has_tails(plan)) and is_pooled(plan.layout)))
 
 
 cdef inline Py_ssize_t whole(Py_ssize_t n) noexcept nogil:
@@ -34,9 +34,10 @@ cdef inline Py_ssize_t whole(Py_ssize_t n) noexcept nogil:
 cdef inline Py_ssize_t lay_out(
     Mixture* mixture, Layout layout, Py_ssize_t K, Py_ssize_t d, Kernel kernel,  # OUT pointers, IN
     double log_noise,                              # weight included; −∞ for none
+    double degrees,                                # of freedom of Student-t components; 0: they are normal
     double* numbers,                               # at a multiple of 64 bytes
 ) noexcept nogil:
-    """Point into the prepared numbers of a mixture; return how many there are, which sizes and noise alone decide.
+    """Point into the prepared numbers of a mixture; return their number, which sizes, noise and tails alone decide.
 
     They are log offsets, centres, whiteners, origin, extents, and the numbers and panels of each form.
     """
@@ -55,6 +56,7 @@ cdef inline Py_ssize_t lay_out(
         plan.n_all, plan.n_components, plan.n_features = K, K, d
         plan.layout, plan.moments, plan.kernel = layout, layout, kernel
         set_noise(plan, log_noise)
+        plan.degrees = degrees
         if not is_asked_for(plan, form):
             plan[0] = mixture.plans[form - 1]
             continue

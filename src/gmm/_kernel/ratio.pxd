@@ -11,7 +11,7 @@ from libc.string cimport memcpy
 
 from gmm._kernel.axes cimport axes_workspace_size, from_axes, principal_axes
 from gmm._kernel.constraint cimport magnitude
-from gmm._kernel.layout cimport Layout, diagonal_size, is_dense, total_size
+from gmm._kernel.layout cimport Layout, diagonal_size, is_dense, mirror, total_size
 
 cdef enum:
     MOST_STEPS = 200          # of Newton's method, which takes some five
@@ -55,6 +55,7 @@ cdef inline bint limit_ratio(
             continue
         if is_dense(layout):
             from_axes(axes + k * d * d, values + k * d, d, d, covariances + k * d * d)
+            mirror(covariances + k * d * d, d)
         else:
             memcpy(covariances + k * size, values + k * size, size * sizeof(double))
     return True

@@ -24,6 +24,7 @@ cdef struct Frame:
     double* whiteners           # as their layout stores them
     double* roots               # their inverses, likewise; in low rank, the covariances
     double* log_determinants    # of the whiteners: (K,) or (1,)
+    double degrees              # of freedom
 
 
 cdef struct State:
@@ -75,8 +76,10 @@ cdef struct State:
 
 # --------------------------------------------------------------------------------------------- room
 
-cdef inline Py_ssize_t state_size(Layout layout, Py_ssize_t K, Py_ssize_t d) noexcept nogil:
-    return K * (1 + d) + n_matrices(layout, K) * packed_size(layout, d)
+cdef inline Py_ssize_t state_size(const Family* family) noexcept nogil:
+    cdef Layout layout = family.moment_layout
+    return (family.K * (1 + family.d) + n_matrices(layout, family.K) * packed_size(layout, family.d)
+            + family.objective.fits_degrees)
 
 
 cdef inline Py_ssize_t matrices_workspace_size(Layout layout, Py_ssize_t d) noexcept nogil:
@@ -101,14 +104,14 @@ cdef inline Py_ssize_t state_buffer_size(const Family* family, Py_ssize_t update
     """Doubles that `lay_out` points into, with so many for an update."""
     cdef Py_ssize_t K = family.K, d = family.d
     return (mixtures_size(family) + frame_size(family)
-            + (5 + 2 * MEMORY) * state_size(family.moment_layout, K, d)
+            + (5 + 2 * MEMORY) * state_size(family)
             + matrices_workspace_size(family.moment_layout, d) + K * d + update)
 
 
 cdef inline void lay_out(State* state, double* room) noexcept nogil:
     """Point into the room; where, depends on layouts and shape alone, as pickles need."""
     cdef Layout layout = state.family.covariance_layout, moment_layout = state.family.moment_layout
-    cdef Py_ssize_t K = state.family.K, d = state.family.d, size = state_size(moment_layout, K, d)
+    cdef Py_ssize_t K = state.family.K, d = state.family.d, size = state_size(&state.family)
     cdef Py_ssize_t estimate = estimate_size(layout, K, d), moments = moments_size(moment_layout, K, d)
     state.size = size
     state.best = estimate_in(room, layout, K, d)
@@ -157,6 +160,11 @@ cdef inline double* packed_of(const State* state, double* vector, Py_ssize_t m) 
     """Return where a state vector holds the second moments of matrix m."""
     cdef Py_ssize_t K = state.family.K, d = state.family.d
     return vector + K * (1 + d) + m * packed_size(state.family.moment_layout, d)
+
+
+cdef inline double* last_of(const State* state, double* vector) noexcept nogil:
+    """Return where a state vector has what decides the degrees of freedom, if these are estimated."""
+    return vector + state.size - 1
 
 
 cdef inline double count_of(const State* state, const double* vector, Py_ssize_t m) noexcept nogil:

@@ -59,7 +59,7 @@ cdef inline bint mixture_at(
     add_rows(state, -1, &state.tried)              # the update adds them again
     if not updated(state, &state.tried, out):
         return False
-    if is_constrained(&state.family):
+    if is_constrained(&state.family) or state.family.objective.fits_degrees:
         moments_of_mixture(state, out, &state.tried)
         from_moments(state, &state.tried, vector)
     return True
@@ -78,7 +78,7 @@ cdef inline const Moments* model_moments(State* state, const Moments* moments, c
         return moments
     memcpy(state.tried.origins, moments.origins,
            moments_size(state.family.moment_layout, state.family.K, state.family.d) * sizeof(double))
-    state.tried.weight = moments.weight
+    state.tried.weight, state.tried.precision = moments.weight, moments.precision
     if is_constrained(&state.family):
         moments_of_mixture(state, update, &state.tried)
     else:

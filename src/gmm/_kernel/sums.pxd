@@ -5,7 +5,8 @@ from gmm._kernel.blas cimport multiply_by_lower, real
 from gmm._kernel.layout cimport TIED, component_stride, is_low_rank, mirror, n_factors, n_matrices, total_size
 from gmm._kernel.linear cimport unpack_linear
 from gmm._kernel.moments cimport Moments
-from gmm._kernel.plan cimport PassPlan, crosses, is_left_out
+from gmm._kernel.plan cimport PassPlan, crosses, has_tails, is_left_out, n_tails
+from gmm._kernel.tails cimport reduce_to_normal
 
 cdef enum:
     TRACE_BY_HAND = 58        # features up to which no pass holds BLAS, whose trmm takes threads from 6 on
@@ -32,6 +33,9 @@ cdef inline void unpack_moments(
     if plan.common_scatter:
         moments.log_evidence -= half_trace(whiteners, scatter, d, second)
         memcpy(second, scatter, d * d * sizeof(double))
+    moments.precision = 0
+    if has_tails(plan):
+        reduce_to_normal(plan.degrees, plan.moments, K, d, sums + plan.n_sums - 2 - n_tails(plan), moments)
     if K < plan.n_all:
         make_room_for_all(plan, moments)
 

@@ -149,3 +149,37 @@ cdef inline void normalise_soft(
         log_evidence[r] = peak + <real>log(total)
         for k in range(n_components):
             tile[k * ld + r] *= mass[r] / total
+
+
+cdef inline void heavy_tails(
+    real* tile, Py_ssize_t ld,                     # IN log ρ of normal components (K, n), OUT of Student-t ones
+    const double* log_offset,                      # IN (K,)
+    double degrees, Py_ssize_t d,
+    real* precision,                               # OUT (2, K, n) u = (ν + d)/(ν + q) of rows, and log u
+    Py_ssize_t n_components, Py_ssize_t n,
+) noexcept nogil:
+    cdef Py_ssize_t k, r
+    cdef real far = 1e37 if real is float else 1e300
+    cdef real square, log_most = <real>log((degrees + d) / degrees)
+    cdef real* logarithm = precision + n_components * ld
+    for k in range(n_components):
+        for r in range(k * ld, k * ld + n):
+            square = max(2 * (<real>log_offset[k] - tile[r]), 0)
+            precision[r] = <real>((degrees + d) / (degrees + (square if square < far else far)))
+            logarithm[r] = <real>log(precision[r])
+            tile[r] = <real>(log_offset[k] - (degrees + d) / 2 * (log_most - logarithm[r]))
+
+
+cdef inline void weigh_by_precision(
+    real* tile, Py_ssize_t ld,                     # IN mass × responsibilities (K, n), OUT these times u
+    const real* precision,                         # IN as `heavy_tails` writes it
+    double* sums,                                  # IN, OUT (K + 1,)
+    Py_ssize_t n_components, Py_ssize_t n,
+) noexcept nogil:
+    cdef Py_ssize_t k, r
+    cdef const real* logarithm = precision + n_components * ld
+    for k in range(n_components):
+        for r in range(k * ld, k * ld + n):
+            sums[k] += tile[r]
+            sums[n_components] += tile[r] * (logarithm[r] - precision[r])
+            tile[r] *= precision[r]

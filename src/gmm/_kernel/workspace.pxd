@@ -1,7 +1,7 @@
 """What one worker works in: a block of rows and what is made of it, and its stack of partial sums."""
 from gmm._kernel.layout cimport matrix_size, n_factors
 from gmm._kernel.leaves cimport is_twin, pad, padded_row, scatter_room
-from gmm._kernel.plan cimport PassPlan, diagnostic_rows, keeps_rows, n_stored
+from gmm._kernel.plan cimport PassPlan, diagnostic_rows, keeps_rows, n_stored, tail_rows
 
 
 cdef struct Workspace:
@@ -9,6 +9,7 @@ cdef struct Workspace:
     Py_ssize_t ld
     void* block                 # linear [1, x, products], without products where these are fused, else x
     void* tile                  # (K, ld)
+    void* precisions            # (2, K, ld) u of Student-t components, and log u
     void* beside                # centred: ones, or the rows of `block` row by row: see `keeps_rows`
     void* scratch               # (d, ld), under the twin (1 + 2d, ld); of low rank y of all components, and of a strip
     void* evidence
@@ -53,6 +54,7 @@ cdef inline Py_ssize_t workspace_size(const PassPlan* plan, Py_ssize_t n_rows) n
     """Doubles that `lay_out_workspace` lays out, with those lost to `aligned`."""
     cdef Py_ssize_t K = plan.n_components, d = plan.n_features
     cdef Py_ssize_t width = n_stored(plan) + K + beside_rows(plan) + scratch_rows(plan) + 4 + diagnostic_rows(plan)
+    width += tail_rows(plan)
     return (row_length(plan, n_rows) * width + 8 + max(plan.n_moments * K, matrix_size(plan.moments, d))
             + (scatter_room(d, sizeof(float) if plan.single else sizeof(double)) if keeps_rows(plan) else 0))
 
@@ -67,6 +69,8 @@ cdef inline void lay_out_workspace(
     work += ld * n_stored(plan)
     workspace.tile = work
     work += ld * K
+    workspace.precisions = work
+    work += ld * tail_rows(plan)
     workspace.beside = work
     work += ld * beside_rows(plan)
     workspace.scratch = work

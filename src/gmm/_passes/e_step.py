@@ -127,7 +127,7 @@ class EStep:
     def measure(self, parameters: MixtureParameters, family: MixtureFamily) -> SufficientStatistics:
         """Make a pass whose evidence includes what the objective of `family` adds to it."""
         statistics = self(parameters.whitened())
-        weights, means, _, whiteners, log_determinants = parameters.as_estimate()
+        weights, means, _, whiteners, log_determinants, _ = parameters.as_estimate()
         term = family.parameter_term(weights, means, whiteners, log_determinants)
         return replace(statistics, log_evidence=statistics.log_evidence + term)
 
@@ -345,8 +345,7 @@ class EStep:
         return plan.sums(self._run(plan, **arrays)[0]) if sums is None else sums
 
     def _collected(self, plan: _em.Plan, sums: Array, scatter: Array | None) -> SufficientStatistics:
-        statistics = plan.collect(sums, scatter)
-        self._source.check_unchanged(statistics)
+        self._source.check_unchanged(statistics := plan.collect(sums, scatter))
         return statistics
 
     def _run(self, plan: _em.Plan, **arrays: NDArray[Any] | None) -> tuple[_em.Scratch, int]:

@@ -104,6 +104,8 @@ class Problem:
         begin, noise = self.continuation(e_step, statistics), self.objective.noise
         if begin.parameters.noise_weight < noise.share:
             begin = begin._replace(parameters=begin.parameters.with_noise(noise, noise.share))
+        if self.objective.tails:  # no pass has told their degrees of freedom
+            begin = begin._replace(parameters=begin.parameters.with_other(tails=self.objective.tails))
         return begin
 
     def continuation(self, e_step: EStep, statistics: SufficientStatistics) -> Beginning:

@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from math import prod
 from threading import Lock
 from time import perf_counter
@@ -323,8 +324,10 @@ def _result_to_state(result: SolverResult) -> tuple[Header, Arrays]:
         "repaired": list(result.repaired),
         "log_evidence": statistics.log_evidence,
         "weight": statistics.weight,
+        "precision": statistics.precision,
     }
-    arrays |= dict(zip(_ESTIMATE, result.parameters.as_estimate(), strict=True))
+    *estimate, header["degrees_of_freedom"] = result.parameters.as_estimate()
+    arrays |= dict(zip(_ESTIMATE, estimate, strict=True))
     arrays |= statistics_to_arrays(statistics)
     if result.state is not None:
         _, (_, *settings), (scalars, arrays["state"]) = result.state.__reduce__()
@@ -342,10 +345,12 @@ def _result_from_state(header: Header, arrays: Arrays, problem: Problem, K: int)
     shapes |= dict.fromkeys(("covariances", "whiteners"), (prod(model.layout.shape(K, d)),))
     checked = {name: check_array(arrays[name], name, shape).astype(np.float64) for name, shape in shapes.items()}
     weights, means, covariances, whiteners, log_determinants = (checked[name] for name in _ESTIMATE)
-    estimate = weights, means, covariances, whiteners, log_determinants
+    degrees = item(header, "degrees_of_freedom", float)
+    estimate = weights, means, covariances, whiteners, log_determinants, degrees
     parameters = problem.objective.mixture(estimate, problem.rows.survey.weight)
     evidence, weight = item(header, "log_evidence", float), item(header, "weight", float)
     statistics = statistics_from_arrays(arrays, model.moments, (K, d), evidence, weight)
+    statistics = replace(statistics, precision=item(header, "precision", float))
     trace, _ = traces_from_state(header, arrays)
     state = None
     if "state" in header:

@@ -61,9 +61,8 @@ def posterior_from_state(header: Header, arrays: Arrays, parameters: MixturePara
     shares = shares.astype(np.float64)
     rows_mean = np.resize(arrays["mean_prior"], d)  # the distance from theirs was checked when they were there
     prior = check_variational_prior(hyperparameters, model, len(shares), rows_mean, np.ones(d), 0.0)
-    weights, means, covariances, whiteners, log_determinants = parameters.as_estimate()
-    estimate = shares, means, covariances, whiteners, log_determinants
+    estimate = shares, *parameters.as_estimate()[1:]
     posterior = MixturePosterior.of(estimate, parameters, prior, numbers["weight"])
-    if not np.allclose(posterior.weights, weights, rtol=1e-6, atol=1e-9):
+    if not np.allclose(posterior.weights, parameters.weights, rtol=1e-6, atol=1e-9):
         raise ValueError("expected weights that follow from 'shares' and the prior")
     return posterior

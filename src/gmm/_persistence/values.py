@@ -20,6 +20,7 @@ from gmm._values.layouts import Layout
 from gmm._values.parameters import MixtureParameters
 from gmm._values.priors import NormalInverseWishart, parts
 from gmm._values.statistics import SufficientStatistics
+from gmm._values.tails import NORMAL_TAILS, StudentTails, Tails
 
 __all__ = [
     "from_json_values",
@@ -67,6 +68,8 @@ def mixture_to_state(parameters: MixtureParameters) -> Arrays:
         arrays["noise"] = np.asarray(parameters.noise.parameter)
     if parameters.fixed:
         arrays["fixed"] = parameters.fixed.table.astype(np.float64)
+    if parameters.tails:
+        arrays["degrees_of_freedom"] = np.array([parameters.tails.degrees, float(parameters.tails.estimated)])
     return arrays
 
 
@@ -83,7 +86,7 @@ def mixture_from_state(arrays: Arrays, model: CovarianceModel) -> MixtureParamet
     weights, means, covariances = (arrays[name] for name in PARTS)
     if "noise" not in arrays:
         mixture = check_mixture(weights, means, covariances, model)
-        return mixture.with_other(fixed=_fixed(arrays, mixture.n_components, model))
+        return mixture.with_other(fixed=_fixed(arrays, mixture.n_components, model), tails=_tails(arrays))
     mixture = check_mixture(weights / sum_beside_noise(weights, "weights"), means, covariances, model)
     noise = check_noise(arrays["noise"], mixture.n_features, lambda: mixture.means)
     fixed = _fixed(arrays, mixture.n_components, model)
@@ -102,6 +105,17 @@ def sum_beside_noise(shares: NDArray[Any], name: str) -> float:
     if not 0 < whole <= 1 + 1e-6:
         raise ValueError(f"expected {name} that sum to at most 1 beside noise, got other ones")
     return whole
+
+
+def _tails(arrays: Arrays) -> Tails:
+    if "degrees_of_freedom" not in arrays:
+        return NORMAL_TAILS
+    degrees, estimated = check_array(arrays["degrees_of_freedom"], "degrees_of_freedom", (2,)).tolist()
+    if not (1 <= degrees <= 200 and estimated in (0, 1)):
+        raise ValueError(
+            "expected degrees of freedom from 1 to 200 in 'degrees_of_freedom', and 0 or 1 (1 if they were estimated)"
+        )
+    return StudentTails(degrees, estimated == 1)
 
 
 def _fixed(arrays: Arrays, n_components: int, model: CovarianceModel) -> Fixed:
@@ -131,10 +145,11 @@ def statistics_from_arrays(
         If an array is invalid; the message names it.
     """
     shapes = {"origins": shape, "counts": shape[:1], "first": shape, "second": layout.shape(*shape)}
-    moments = {}
-    for name, expected in shapes.items():
-        moments[name] = check_array(arrays[prefix + name], prefix + name, expected).astype(np.float64)
-    return SufficientStatistics(layout, **moments, log_evidence=log_evidence, weight=weight)
+    origins, counts, first, second = (
+        check_array(arrays[prefix + name], prefix + name, expected).astype(np.float64)
+        for name, expected in shapes.items()
+    )
+    return SufficientStatistics(layout, origins, counts, first, second, log_evidence, weight)
 
 
 def traces_to_state(best: Trace, traces: Sequence[Trace]) -> tuple[Header, Arrays]:

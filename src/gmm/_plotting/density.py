@@ -174,9 +174,10 @@ def _width(outline: Array) -> float:
 def _outline(ax: Axes, mixture: MixtureParameters, k: np.intp, level: float, **style: Any) -> None:
     """Draw the ellipse in which the log density of one component alone is at least `level`, if there is one."""
     highest = np.log(mixture.weights[k]) - np.log(2 * np.pi) - 0.5 * np.linalg.slogdet(mixture.covariances[k])[1]
-    content = -np.expm1(min(level - highest, 0))
+    content = mixture.tails.content(min(level - highest, 0))
     if 0 < content < 1:
-        ax.add_patch(Polygon(ellipse(mixture.means[k], mixture.covariances[k], content), closed=True, **style))
+        outline = ellipse(mixture.means[k], mixture.covariances[k], content, tails=mixture.tails)
+        ax.add_patch(Polygon(outline, closed=True, **style))
 
 
 def _whitened(mixture: MixtureParameters) -> tuple[MixtureParameters, Array, Array]:
@@ -187,7 +188,8 @@ def _whitened(mixture: MixtureParameters) -> tuple[MixtureParameters, Array, Arr
     factor = _factor(np.tensordot(weights, mixture.covariances, axes=1) + (away.T * weights) @ away)
     inverse = np.linalg.inv(factor)
     covariances = inverse @ mixture.covariances @ inverse.T
-    return projected_mixture(weights, away @ inverse.T, covariances), centre, factor
+    whitened = projected_mixture(weights, away @ inverse.T, covariances)
+    return whitened.with_other(tails=mixture.tails), centre, factor
 
 
 def _factor(covariance: Array) -> Array:

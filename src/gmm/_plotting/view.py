@@ -20,6 +20,7 @@ from gmm._validation.scalars import check_real, is_whole
 from gmm._values.directions import projected_mixture
 from gmm._values.layouts import Array
 from gmm._values.parameters import MixtureParameters
+from gmm._values.tails import NORMAL_TAILS, Tails
 
 MOST_PAIRED = 6  # features in a grid of pairs
 _LONGEST = 40  # characters in a line of a label
@@ -67,7 +68,7 @@ class View:
         """Return the projected mixture: weights π_k, means A (μ_k − c), full covariances A Σ_k Aᵀ."""
         means = np.ascontiguousarray(self.project(mixture.means))
         covariances = mixture.model.layout.projected(mixture.covariances, mixture.n_components, self.matrix)
-        return projected_mixture(mixture.weights, means, covariances)
+        return projected_mixture(mixture.weights, means, covariances).with_other(tails=mixture.tails)
 
 
 def axis_deviations(mixture: MixtureParameters) -> Array:
@@ -125,10 +126,10 @@ def _view_of_directions(directions: Directions, names: Sequence[str]) -> View:
     return View(matrix, directions.centre, labels, of_features=False)
 
 
-def ellipse(mean: Array, covariance: Array, content: float, n_vertices: int = 181) -> Array:
-    """Return the ellipse that holds the share `content` of a two-dimensional Gaussian, as a polygon (n_vertices, 2).
-
-    Its radius in standard deviations is √(−2 log(1 − content)), the quantile of χ² with two degrees of freedom.
+def ellipse(
+    mean: Array, covariance: Array, content: float, n_vertices: int = 181, tails: Tails = NORMAL_TAILS
+) -> Array:
+    """Return the ellipse that holds the share `content` of a two-dimensional component, as a polygon (n_vertices, 2).
 
     Parameters
     ----------
@@ -137,13 +138,15 @@ def ellipse(mean: Array, covariance: Array, content: float, n_vertices: int = 18
     content : float
         Between 0 and 1.
     n_vertices : int, default=181
+    tails : Tails, optional
+        Of the component.
 
     Raises
     ------
     InvalidParameterError
         If `content` is not between 0 and 1.
     """
-    radius = np.sqrt(-2 * np.log1p(-check_real(content, "content", "(0, 1)")))
+    radius = tails.radius(check_real(content, "content", "(0, 1)"))
     angles = np.linspace(0, 2 * np.pi, n_vertices)
     variances, axes = np.linalg.eigh(covariance)
     circle = np.stack([np.cos(angles), np.sin(angles)], axis=1)

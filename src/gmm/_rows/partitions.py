@@ -62,7 +62,7 @@ class PartitionedSource(Source):
         return sums
 
     def check_unchanged(self, statistics: SufficientStatistics) -> None:
-        """Check the weight of the rows of a pass and, unless some are noise, their mean.
+        """Check the weight of the rows of a pass and, unless some are noise or have precisions, their mean.
 
         Raises
         ------
@@ -71,7 +71,8 @@ class PartitionedSource(Source):
         """
         survey, weight = self.survey, statistics.weight
         moments = statistics.first + statistics.counts[:, None] * (statistics.origins - survey.centre)
-        moment = moments.sum(axis=0) * (statistics.counts.sum() > (1 - 1e-9) * weight)
+        has_mean = statistics.counts.sum() > (1 - 1e-9) * weight and statistics.precision == 0
+        moment = moments.sum(axis=0) * has_mean
         far = np.abs(moment) > _DRIFT * weight * survey.reach(survey.centre)
         if abs(weight - survey.weight) > 1e-9 * survey.weight or far.any():
             raise ValueError(

@@ -94,5 +94,5 @@ class KeptCell:
 
 def name_on_all_rows(begin: MixtureParameters) -> str:
     """Return the name of the run that finishes a cell on all rows, from there: an ended search begins elsewhere."""
-    digest = hashlib.blake2b(b"".join(part.tobytes() for part in begin.as_estimate()), digest_size=8).hexdigest()
+    digest = hashlib.blake2b(b"".join(part.tobytes() for part in begin.as_estimate()[:-1]), digest_size=8).hexdigest()
     return f"{begin.n_components} {begin.model.name} on all rows, from {digest}"

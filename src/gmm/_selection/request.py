@@ -154,6 +154,8 @@ def template_of(parameters: dict[str, Any]) -> GaussianMixture:
         parameters = {name: value for name, value in parameters.items() if name != "tol"}
     template = GaussianMixture(**COMPARISON_DEFAULTS | parameters)
     check_parameters(template, STARTS)
+    if template.tails != "normal":
+        raise refusal("tails='t'", "select")
     if not isinstance(template.init_params, str):
         raise TypeError(
             f"expected the name of a start in init_params, among {tuple(STARTS)}, since a search needs starts for "

@@ -335,16 +335,14 @@ def bootstrap_lrt(
     check_comparable(parameters, bootstrap_lrt.__name__)
     if parameters.get("prior") is not None:
         raise refusal("a prior", "bootstrap_lrt")
+    if parameters.get("tails", "normal") != "normal":
+        raise refusal("tails='t'", "bootstrap_lrt")
     table, names = _checked(X, None, bootstrap_lrt.__name__, parameters.get("missing", "error"))
     rows = table.rows
     check_enough_rows(len(rows), n_components + 1)
     rng = np.random.default_rng(common_seed(random_state))
-    how = (
-        COMPARISON_DEFAULTS
-        | parameters
-        | {"covariance_type": covariance_type, "n_init": n_init, "n_threads": n_threads}
-    )
-    fits = _Fits(n_components, how)
+    shared = {"covariance_type": covariance_type, "n_init": n_init, "n_threads": n_threads}
+    fits = _Fits(n_components, COMPARISON_DEFAULTS | parameters | shared)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         observed = fits.pair(rows, int(rng.integers(2**31)))

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm._estimators.contract import given_names
-from gmm._estimators.fitted import FittedMixture, estimator_of, fitted_parameters, source_of
+from gmm._estimators.exclusions import checked_normal
+from gmm._estimators.fitted import FittedMixture, estimator_of, source_of
 from gmm._estimators.mixture import GaussianMixture
 from gmm._fitting.moments import mean_and_covariance
 from gmm._public import publish
@@ -179,7 +180,7 @@ def directions(
     """
     if not isinstance(model, FittedMixture):
         raise TypeError(f"expected a fitted mixture, got {type(model).__name__}; of a search, pass the best one")
-    parameters = fitted_parameters(model)
+    parameters = checked_normal(model, "directions")
     balance = check_real(balance, "balance", "[0, 1]")
     if n_directions is not None:
         check_whole(n_directions, "n_directions")

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm._estimators.fitted import FittedMixture, checked_without_noise, fitted_parameters
+from gmm._estimators.exclusions import checked_normal, checked_without_noise
+from gmm._estimators.fitted import FittedMixture
 from gmm._estimators.scorer import Scorer, log_evidence_of
 from gmm._fitting.sampling import Rng
 from gmm._public import publish
@@ -145,6 +146,8 @@ def distance(
     <Distance: 0.1266 ± 0.0016, between 0 and 0.2216>
     """
     check_choice(kind, "kind", KINDS)
+    for each in (model, other):
+        checked_normal(each, "distance")
     f, g = (checked_without_noise(each, "distance").plugged_in() for each in (model, other))
     check_same_names(model, other)
     n_samples, rng = check_n_samples(n_samples), check_random_state(random_state)
@@ -204,7 +207,7 @@ def match(model: FittedMixture, other: FittedMixture) -> NDArray[np.intp]:
     """
     from scipy.optimize import linear_sum_assignment
 
-    a, b, _ = _in_one_unit(fitted_parameters(model), fitted_parameters(other))
+    a, b, _ = _in_one_unit(checked_normal(model, "match"), checked_normal(other, "match"))
     check_same_names(model, other)
     with np.errstate(all="ignore"):
         costs = np.fmin(of_all(bhattacharyya, a, b), _FAR)

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm._estimators.contract import names_of_features
-from gmm._estimators.fitted import FittedMixture, fitted_parameters, source_of
+from gmm._estimators.exclusions import checked_normal
+from gmm._estimators.fitted import FittedMixture, source_of
 from gmm._estimators.scorer import Scorer
 from gmm._fitting.sampling import Rng
 from gmm._public import publish
@@ -209,7 +210,7 @@ class _View(NamedTuple):
 
 
 def _view(model: FittedMixture, rows: ArrayLike, name: str) -> _View:
-    mixture = fitted_parameters(model)
+    mixture = checked_normal(model, "drift")
     source = as_one_array(source_of(model, rows, missing="error"), "drift")
     if source.n_rows < _FEWEST:
         raise ValueError(f"expected {_FEWEST} rows or more in {name}, got {source.n_rows}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import ndtr
 
+from gmm._estimators.exclusions import checked_normal
 from gmm._estimators.fitted import FittedMixture, fitted_parameters
 from gmm._estimators.scorer import Scorer
 from gmm._fitting.sampling import Rng
@@ -98,7 +99,7 @@ def column_overlap(model: FittedMixture) -> Array:
     array([[0.32, 1.  ],
            [0.32, 1.  ]])
     """
-    mixture = fitted_parameters(model)
+    mixture = checked_normal(model, "column_overlap")
     K, d = mixture.means.shape
     if K < 2:
         raise ValueError("expected a mixture of two components or more")

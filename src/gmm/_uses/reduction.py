@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gmm._estimators.fitted import FittedMixture, checked_without_noise, estimator_of
+from gmm._estimators.exclusions import checked_normal, checked_without_noise
+from gmm._estimators.fitted import FittedMixture, estimator_of
 from gmm._estimators.mixture import GaussianMixture
 from gmm._public import publish
 from gmm._uses.pairs import check_same_names, gaussians, kullback_leibler
@@ -89,6 +90,8 @@ def reduce(
     """
     models = model if isinstance(model, list | tuple) else [model]
     mixtures = [checked_without_noise(each, "reduce").plugged_in() for each in models]
+    for each in models:
+        checked_normal(each, "reduce")
     if not mixtures:
         raise ValueError("expected a mixture at least, got none")
     for each in models[1:]:

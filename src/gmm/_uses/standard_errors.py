@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from gmm._estimators.contract import names_of_features
 from gmm._estimators.criteria import adjusted_rand_index
 from gmm._estimators.estimated import fit_settings
+from gmm._estimators.exclusions import checked_normal
 from gmm._estimators.fitted import fitted_parameters, source_of
 from gmm._estimators.labelled import known_again
 from gmm._estimators.mixture import GaussianMixture
@@ -237,6 +238,7 @@ def standard_errors(
             raise refusal("max_ratio", "method='information'")
         if mixture.fixed:
             raise refusal("fixed parameters", "method='information'")
+        checked_normal(model, "method='information'")
         variances = variances_by_information(mixture.whole(), labelled, model.reg_covar, model.n_threads)
         weights, means, covariances = map(np.sqrt, variances)
         return StandardErrors(model, method, weights, means, covariances)

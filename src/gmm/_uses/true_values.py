@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gmm._estimators.fitted import FittedMixture, checked_without_noise, source_of
+from gmm._estimators.exclusions import checked_without_noise
+from gmm._estimators.fitted import FittedMixture, source_of
 from gmm._estimators.scorer import Scorer
 from gmm._public import publish
 from gmm._rows.sources import Source

@@ -126,6 +126,31 @@ EXCLUSIONS = (
         "the limit is of variances in the units of the rows",
         "divide the columns by their standard deviations first",
     ),
+    *_each_with(
+        "tails='t'",
+        *("a prior", "fixed parameters"),
+        reason="their updates divide means and covariances by one count, and rows have a precision in the one alone",
+        instead="fit with tails='normal'",
+    ),
+    Exclusion("tails='t'", "noise", "both are for rows far away", "leave one of them out"),
+    Exclusion(
+        "tails='t'",
+        "error_covariance",
+        "the sum of a t and a normal distribution is neither",
+        "fit with tails='normal'",
+    ),
+    Exclusion(
+        "tails='t'",
+        "missing values",
+        "the precision of a row depends on all of its columns",
+        "fit with tails='normal', or leave rows with gaps out",
+    ),
+    Exclusion(
+        "tails='t'",
+        "refine",
+        "moves compare components with normal ones",
+        "leave refine out, and raise n_init",
+    ),
     # What a fitted mixture is used for.
     Exclusion(
         "noise",
@@ -180,6 +205,31 @@ EXCLUSIONS = (
         "plot_decision_boundaries",
         "its region has no end",
         "fit with noise=False, or use plot_clusters or plot_uncertainty",
+    ),
+    *_each_with(
+        "tails='t'",
+        *("condition", "predict_from", "impute", "adapt", "fisher_vector", "column_overlap", "drift", "distance"),
+        *("match", "reduce", "directions", "method='information'", "ONNX", "mclust", "scikit-learn's estimators"),
+        reason="its formulas are those of normal components",
+        instead="fit with tails='normal'",
+    ),
+    *_each_with(
+        "tails='t'",
+        *("e_step", "m_step", "partial_fit"),
+        reason="statistics of parts of the rows do not add up",
+        instead="use fit, which takes rows beyond memory as well",
+    ),
+    Exclusion(
+        "tails='t'",
+        "bootstrap_lrt",
+        "its starts do not grow from fewer components, so that fits may miss the maximum",
+        "use split_lrt, which holds for any fit",
+    ),
+    Exclusion(
+        "tails='t'",
+        "select",
+        "its starts and its judgement of singular components are those of normal ones",
+        "fit each number of components, and compare their bic",
     ),
     Exclusion(
         "a prior",

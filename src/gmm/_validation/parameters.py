@@ -134,6 +134,11 @@ _REQUIREMENTS: Mapping[str, Requirement] = {
     "missing": _a_str_among(("error", "em")),
     "fixed": Requirement(("a mapping of names to masks",), lambda value: isinstance(value, Mapping)) | _NONE,
     "max_ratio": _RATIO | _NONE,
+    "tails": _a_str_among(("normal", "t")),
+    "degrees_of_freedom": Requirement(
+        ("a float in the range [1.0, 200.0]",), lambda value: _is_nonnegative_finite(value) and 1 <= value <= 200
+    )
+    | _NONE,
     "prior": _a_str_among(("conjugate",)) | _an_instance(NormalInverseWishart) | _NONE,
 }
 

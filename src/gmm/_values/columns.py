@@ -20,7 +20,8 @@ def marginal(mixture: MixtureParameters, columns: Columns) -> MixtureParameters:
     model = mixture.model.of_columns
     covariances = mixture.model.layout.of_columns(mixture.covariances, columns)
     means = np.ascontiguousarray(mixture.means[:, columns])
-    return MixtureParameters(mixture.weights, means, covariances, model, noise=mixture.noise.of_columns(columns))
+    noise = mixture.noise.of_columns(columns)
+    return MixtureParameters(mixture.weights, means, covariances, model, noise=noise, tails=mixture.tails)
 
 
 @dataclass(frozen=True, eq=False)

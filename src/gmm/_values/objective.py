@@ -19,6 +19,7 @@ from gmm._values.parameters import Estimate, MixtureParameters
 from gmm._values.partial import moments_beside, restored
 from gmm._values.priors import FLAT, Prior
 from gmm._values.statistics import SufficientStatistics
+from gmm._values.tails import NORMAL_TAILS, Tails
 
 Spread = Callable[[Callable[[int, int], None], int, float], None]
 
@@ -48,6 +49,8 @@ class Objective:
         Has the fixed parameters of every run, whatever it begins with.
     max_ratio : float
         Of the largest eigenvalue of all covariances to the smallest one; ∞ for no limit.
+    tails : Tails
+        Of all components.
     """
 
     model: CovarianceModel
@@ -56,6 +59,7 @@ class Objective:
     noise: Noise = NO_NOISE
     fixed: Fixed = NOTHING_FIXED
     anchor: MixtureParameters | None = None
+    tails: Tails = NORMAL_TAILS
     max_ratio: float = inf
     _latest: dict[tuple[object, ...], MixtureFamily] = field(default_factory=dict, init=False, repr=False)
 
@@ -66,13 +70,13 @@ class Objective:
 
     @property
     def of_components(self) -> Objective:
-        """That of the components alone, without noise and fixed parameters, for the starts."""
-        beside = self.noise or self.fixed or self.anchor is not None
-        return replace(self, noise=NO_NOISE, fixed=NOTHING_FIXED, anchor=None) if beside else self
+        """That of normal components alone, without noise and fixed parameters, for the starts."""
+        beside = self.noise or self.fixed or self.anchor is not None or self.tails
+        return replace(self, noise=NO_NOISE, fixed=NOTHING_FIXED, anchor=None, tails=NORMAL_TAILS) if beside else self
 
     def beside(self, mixture: MixtureParameters) -> Objective:
-        """Return the same beside the noise and the fixed parameters of a mixture."""
-        return replace(self.around(mixture), noise=mixture.noise)
+        """Return the same with the tails of a mixture, beside its noise and its fixed parameters."""
+        return replace(self.around(mixture), noise=mixture.noise, tails=mixture.tails)
 
     def around(self, anchor: MixtureParameters) -> Objective:
         """Return the same with the fixed parameters of a mixture."""
@@ -101,6 +105,8 @@ class Objective:
                 owners=classes.owner_codes(K),
                 n_factors=model.n_factors,
                 max_ratio=self.max_ratio,
+                degrees=self.tails.degrees,
+                fits_degrees=self.tails.estimated,
             )
             self._latest.clear()  # of blocks of rows, each has its own weight
             self._latest[key] = family
@@ -113,6 +119,8 @@ class Objective:
     def adopted(self, parameters: MixtureParameters, weight: float) -> MixtureParameters:
         """Return a mixture as one of this objective and of rows of this weight; it may be of another fit."""
         parameters = self._within_limit(self.prior.adopted(parameters, weight))
+        if not parameters.tails.equals(self.tails):
+            parameters = parameters.with_other(tails=self.tails)
         if self.anchor is not None:
             return restored(self.fixed, parameters, self.anchor)
         return parameters if parameters.fixed.equals(self.fixed) else parameters.with_other(fixed=self.fixed)
@@ -176,6 +184,7 @@ class Objective:
             np.ravel(statistics.second),
             statistics.weight,
             None if before is None else np.ravel(before),
+            statistics.precision,
         )
         spread(update.covariances, update.n_covariances, family.work)
         if self.model.constraint or self.max_ratio < inf:
@@ -189,7 +198,8 @@ class Objective:
         free = self.model.layout.per_count(statistics.scatter, counts)
         mixture = ridged(counts, statistics.means, free, self.model, self.ridge, before)
         weights = self.noise.shares(counts, statistics.weight)
-        return mixture.with_other(weights=weights, noise=self.noise, fixed=self.fixed)
+        tails = self.tails if previous is None else previous.tails
+        return mixture.with_other(weights=weights, noise=self.noise, fixed=self.fixed, tails=tails)
 
 
 def positive_counts(statistics: SufficientStatistics) -> Array:

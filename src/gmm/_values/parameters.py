@@ -13,10 +13,11 @@ from gmm._values.covariance import CovarianceModel, FactorModel, with_other_fact
 from gmm._values.fixed import NOTHING_FIXED, Fixed
 from gmm._values.layouts import Array
 from gmm._values.noise import NO_NOISE, Noise
+from gmm._values.tails import NORMAL_TAILS, Tails
 from gmm._values.whitened import WhitenedMixture
 
-# Weights, means, covariances and whiteners, both flat, and log|W|: see `gmm._kernel.mstep.Update`.
-Estimate = tuple[Array, Array, Array, Array, Array]
+# Weights, means, covariances and whiteners, both flat, log|W| and degrees of freedom: see `gmm._kernel.mstep.Update`.
+Estimate = tuple[Array, Array, Array, Array, Array, float]
 
 
 class Kind(Protocol):
@@ -28,6 +29,8 @@ class Kind(Protocol):
     def noise(self) -> Noise: ...
     @property
     def fixed(self) -> Fixed: ...
+    @property
+    def tails(self) -> Tails: ...
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -46,6 +49,8 @@ class MixtureParameters:
     noise : Noise
     fixed : Fixed
         Parameters that its fit did not choose.
+    tails : Tails
+        Of all components; covariances are the scale matrices of those that are not normal.
 
     Raises
     ------
@@ -60,6 +65,7 @@ class MixtureParameters:
     factors: InitVar[tuple[Array, Array] | None] = None
     noise: Noise = NO_NOISE
     fixed: Fixed = NOTHING_FIXED
+    tails: Tails = NORMAL_TAILS
     whiteners: Array = field(init=False)
     log_determinants: Array = field(init=False)
 
@@ -78,11 +84,12 @@ class MixtureParameters:
     @staticmethod
     def estimated(estimate: Estimate, kind: Kind) -> MixtureParameters:
         """Make the mixture from the result of a compiled update."""
-        weights, means, covariances, whiteners, log_determinants = estimate
+        weights, means, covariances, whiteners, log_determinants, degrees = estimate
+        tails = kind.tails.with_degrees(degrees)
         shape = kind.model.layout.shape(*means.shape)
         factors = whiteners.reshape(shape), log_determinants
         covariances = covariances.reshape(shape)
-        return MixtureParameters(weights, means, covariances, kind.model, factors, kind.noise, kind.fixed)
+        return MixtureParameters(weights, means, covariances, kind.model, factors, kind.noise, kind.fixed, tails)
 
     def updated(self, estimate: Estimate) -> MixtureParameters:
         """Make the mixture of another estimate of the same kind."""
@@ -95,8 +102,8 @@ class MixtureParameters:
 
     def as_estimate(self) -> Estimate:
         """Return what the compiled core reads."""
-        means = np.ascontiguousarray(self.means)
-        return self.weights, means, np.ravel(self.covariances), np.ravel(self.whiteners), self.log_determinants
+        means, matrices = np.ascontiguousarray(self.means), (np.ravel(self.covariances), np.ravel(self.whiteners))
+        return self.weights, means, *matrices, self.log_determinants, self.tails.degrees
 
     @property
     def n_components(self) -> int:
@@ -110,10 +117,11 @@ class MixtureParameters:
 
     @property
     def n_parameters(self) -> int:
-        """Free parameters: K − 1 weights, K·d means, the model's covariances, two of noise, less those fixed."""
+        """Free parameters: K − 1 weights, K·d means, the model's covariances, of noise and tails, less those fixed."""
         K, d = self.means.shape
         fixed = self.fixed.n_parameters(self.model, K, d)
-        return K - 1 + K * d + self.model.n_parameters(K, d) + self.noise.n_parameters - fixed
+        beside = self.noise.n_parameters + self.tails.n_parameters
+        return K - 1 + K * d + self.model.n_parameters(K, d) + beside - fixed
 
     @property
     def noise_weight(self) -> float:
@@ -127,7 +135,9 @@ class MixtureParameters:
     def plugged_in(self) -> MixtureParameters:
         """Return the mixture alone, of which nothing is fixed; of a posterior, without the uncertainty of its means."""
         factors = self.whiteners, self.log_determinants
-        return MixtureParameters(self.weights, self.means, self.covariances, self.model, factors, self.noise)
+        return MixtureParameters(
+            self.weights, self.means, self.covariances, self.model, factors, self.noise, tails=self.tails
+        )
 
     def whole(self) -> MixtureParameters:
         """Return the mixture with covariances as whole matrices where factors and noise are stored instead."""
@@ -135,7 +145,8 @@ class MixtureParameters:
         if model is self.model:
             return self
         covariances = self.model.layout.written_out(self.covariances)
-        return MixtureParameters(self.weights, self.means, covariances, model, noise=self.noise, fixed=self.fixed)
+        beside = self.noise, self.fixed, self.tails
+        return MixtureParameters(self.weights, self.means, covariances, model, None, *beside)
 
     def of_model(self, model: CovarianceModel) -> MixtureParameters:
         """Return the mixture as another model stores it; of other factors, what these leave is noise."""
@@ -153,7 +164,8 @@ class MixtureParameters:
     def of_components(self, components: NDArray[np.intp] | NDArray[np.bool_]) -> MixtureParameters:
         """Return the mixture of some components, without noise; their weights sum to 1."""
         weights = self.weights[components] / self.weights[components].sum()
-        return MixtureParameters(weights, self.means[components], self.covariances_of(components), self.model)
+        parts = weights, self.means[components], self.covariances_of(components)
+        return MixtureParameters(*parts, self.model, tails=self.tails)
 
     def covariances_of(self, components: NDArray[np.intp] | NDArray[np.bool_]) -> Array:
         """Return the covariances of some components, which are all there are if all components share one."""
@@ -164,8 +176,9 @@ class MixtureParameters:
         K, d = self.means.shape
         n_noise = self.noise.number(n, self.noise_weight, rng)
         counts = rng.multinomial(n - n_noise, self.weights / self.weights.sum())
+        coloured, stretched = self.model.layout.coloured, self.tails.stretched
         rows = [
-            self.means[k] + self.model.layout.coloured(self.whiteners, k, rng.standard_normal((counts[k], d)))
+            self.means[k] + stretched(coloured(self.whiteners, k, rng.standard_normal((counts[k], d))), rng)
             for k in range(K)
         ]
         rows.append(self.noise.sample((n_noise, d), rng))
@@ -180,6 +193,7 @@ class MixtureParameters:
         """Return what a pass reads: whiteners, means, and log_offset_k = log π_k + log|W_k| − d/2·log 2π."""
         layout, factors = self.model.layout, (np.ravel(self.whiteners), self.log_determinants)
         log_offset, log_noise = mstep.log_offset(
-            layout.code, self.weights, *factors, self.n_features, self.noise.log_density
+            layout.code, self.weights, *factors, self.n_features, self.noise.log_density, degrees=self.tails.degrees
         )
-        return WhitenedMixture(layout, log_offset, self.means, self.whiteners, log_noise, self.noise)
+        parts = log_offset, self.means, self.whiteners, log_noise, self.tails.degrees, self.noise
+        return WhitenedMixture(layout, *parts)

@@ -36,6 +36,8 @@ class SufficientStatistics:
         Σ_i w_i log Σ_k ρ_ik, in nats.
     weight : float
         Σ_i w_i.
+    precision : float
+        Σ_i w_i Σ_k r_ik E [log u_ik − u_ik] of Student-t components, whose rows have precisions u_ik; 0 of normal ones.
     """
 
     layout: Layout
@@ -45,6 +47,7 @@ class SufficientStatistics:
     second: Array
     log_evidence: float
     weight: float
+    precision: float = 0.0
 
     @classmethod
     def from_kernel(
@@ -56,9 +59,11 @@ class SufficientStatistics:
         second: Array,
         log_evidence: float,
         weight: float,
+        precision: float,
     ) -> SufficientStatistics:
         """Make the value of what the compiled core returns, whose second moments are flat."""
-        return cls(layout, origins, counts, first, second.reshape(layout.shape(*first.shape)), log_evidence, weight)
+        second = second.reshape(layout.shape(*first.shape))
+        return cls(layout, origins, counts, first, second, log_evidence, weight, precision)
 
     @property
     def means(self) -> Array:
@@ -106,6 +111,7 @@ class SufficientStatistics:
             second=self.second + other.second,
             log_evidence=self.log_evidence + other.log_evidence,
             weight=self.weight + other.weight,
+            precision=self.precision + other.precision,
         )
 
     def scaled(self, factor: float) -> SufficientStatistics:
@@ -117,6 +123,7 @@ class SufficientStatistics:
             second=factor * self.second,
             log_evidence=factor * self.log_evidence,
             weight=factor * self.weight,
+            precision=factor * self.precision,
         )
 
     def recentred(self, origins: Array) -> SufficientStatistics:

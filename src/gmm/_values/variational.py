@@ -128,7 +128,7 @@ class MixturePosterior(MixtureParameters):
     @classmethod
     def of(cls, estimate: Estimate, kind: Kind, prior: VariationalPrior, weight: float) -> MixturePosterior:
         """Make the posterior from the result of a compiled update of a family of the prior."""
-        shares, means, covariances, whiteners, log_determinants = estimate
+        shares, means, covariances, whiteners, log_determinants, _ = estimate
         shape, weights = kind.model.layout.shape(*means.shape), prior.expected_weights(weight * shares)
         if kind.noise:
             weights = weights * (1 - (1 + weight * kind.noise.weight(shares)) / (2 + weight))
@@ -193,10 +193,10 @@ class MixturePosterior(MixtureParameters):
     def whitened(self) -> WhitenedMixture:
         """Return what a pass reads: whiteners of E Λ_k, and the expected log density in log_offset_k (10.46)."""
         prior, layout = self.prior, self.model.layout
-        shares, _, _, whiteners, log_determinants = self.as_estimate()
+        shares, _, _, whiteners, log_determinants, _ = self.as_estimate()
         pseudocount = prior.dof * (self.n_components if layout.pooled else 1)
         belief = prior.shrinkage, pseudocount, prior.concentration, prior.sticks, self.weight
         log_offset, log_noise = log_offsets(
             layout.code, shares, whiteners, log_determinants, self.n_features, self.noise.log_density, belief
         )
-        return WhitenedMixture(layout, log_offset, self.means, self.whiteners, log_noise, self.noise)
+        return WhitenedMixture(layout, log_offset, self.means, self.whiteners, log_noise, noise=self.noise)

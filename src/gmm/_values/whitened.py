@@ -29,8 +29,11 @@ class WhitenedMixture:
         W_k, lower triangular if stored as matrices.
     log_noise : float
         Log density of uniform noise, its weight included, to which rows belong as well; −∞ for none.
+    degrees : float
+        Of freedom ν, of Student-t components: log ρ_ik = log_offset_k − ½(ν + d) log(1 + ‖W_k (x_i − c_k)‖²/ν). 0 if
+        they are normal.
     noise : Noise
-        That noise, which rows with gaps see in their columns alone.
+        The noise of `log_noise`, which rows with gaps see in their columns alone.
     """
 
     layout: Layout
@@ -38,6 +41,7 @@ class WhitenedMixture:
     centres: Array
     whiteners: Array
     log_noise: float = -inf
+    degrees: float = 0.0
     noise: Noise = NO_NOISE
 
     def whole(self) -> WhitenedMixture:

@@ -1,0 +1,57 @@
+"""Values of the kernel as arrays of Python, values of Python as the kernel's, and what is checked of these."""
+from libc.math cimport INFINITY
+from libc.string cimport memcpy
+
+from gmm._kernel.family cimport Constraint, Family
+from gmm._kernel.layout cimport Layout, is_low_rank, is_pooled, n_matrices, total_size
+from gmm._kernel.lengths cimport expect, expect_matrix
+from gmm._kernel.moments cimport Moments, moments_in
+
+
+cdef inline check_factors(const Constraint* constraint, Py_ssize_t n_factors, Py_ssize_t d):
+    cdef bint of_factors = constraint != NULL and constraint.solve_each != NULL
+    if not (1 <= n_factors < d if of_factors else n_factors == 0):
+        expected = f"at least 1 factor and fewer than {d}, the number of features" if of_factors else "no factors"
+        raise ValueError(f"expected {expected}, got {n_factors}")
+
+
+cdef inline check_ratio(double max_ratio, Layout layout, Py_ssize_t K, const Constraint* constraint):
+    cdef bint joint = K > 1 and (constraint != NULL or is_pooled(layout))
+    cdef bint of_factors = is_low_rank(layout) or constraint != NULL and constraint.solve_each != NULL
+    if not max_ratio >= 1:
+        raise ValueError(f"expected a ratio of eigenvalues of at least 1, got {max_ratio}")
+    if max_ratio < INFINITY and (joint or of_factors):
+        raise ValueError(f"expected free covariances of {K} components beside a ratio of eigenvalues, got {layout}")
+
+
+cdef inline estimate_arrays(buffer, Layout layout, Py_ssize_t K, Py_ssize_t d, double degrees):
+    """View a flat buffer as weights, means, covariances, whiteners and log determinants; return them and `degrees`."""
+    cdef Py_ssize_t size = total_size(layout, K, d), m = n_matrices(layout, K), covariances = K + K * d
+    cdef Py_ssize_t whiteners = covariances + size, log_determinants = whiteners + size
+    return (buffer[:K], buffer[K:covariances].reshape(K, d), buffer[covariances:whiteners],
+            buffer[whiteners:log_determinants], buffer[log_determinants:log_determinants + m], degrees)
+
+
+cdef inline moments_arrays(buffer, Py_ssize_t K, Py_ssize_t d, const Moments* moments):
+    """View a flat buffer as origins, counts, first and second moments; return them and the sums over components."""
+    n = K * d
+    return (buffer[:n].reshape(K, d), buffer[n:n + K], buffer[n + K:2 * n + K].reshape(K, d), buffer[2 * n + K:],
+            moments.log_evidence, moments.weight, moments.precision)
+
+
+cdef inline copy_statistics(statistics, const Family* family, double[::1] room, Moments* out):
+    """Copy `SufficientStatistics` into room for moments."""
+    cdef const double[:, ::1] origins = statistics.origins.copy(), first = statistics.first.copy()
+    cdef const double[::1] counts = statistics.counts, second = statistics.second.reshape(-1)
+    cdef Py_ssize_t K = family.K, d = family.d
+    expect_matrix("origins", origins, K, d)
+    expect_matrix("first", first, K, d)
+    expect("counts", counts.shape[0], K)
+    expect("second", second.shape[0], total_size(family.moment_layout, K, d))
+    out[0] = moments_in(&room[0], K, d)
+    memcpy(out.origins, &origins[0, 0], K * d * sizeof(double))
+    memcpy(out.counts, &counts[0], K * sizeof(double))
+    memcpy(out.first, &first[0, 0], K * d * sizeof(double))
+    memcpy(out.second, &second[0], second.shape[0] * sizeof(double))
+    out.log_evidence, out.weight = statistics.log_evidence, statistics.weight
+    out.precision = statistics.precision

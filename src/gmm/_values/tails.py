@@ -1,0 +1,101 @@
+"""`StudentTails`: components whose tails are heavier than normal ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from math import expm1, log1p, sqrt
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from gmm._values.layouts import Array
+
+Rng = np.random.RandomState | np.random.Generator
+
+
+class Tails:
+    """Normal tails, which are false; the subclass has heavier ones."""
+
+    name = "normal"  # as `GaussianMixture` takes it
+    degrees = 0.0  # of freedom
+    estimated = False  # whether a fit chooses them
+    parameters: Mapping[str, Any] = MappingProxyType({})  # as `GaussianMixture` takes them, besides its defaults
+
+    def __bool__(self) -> bool:
+        return False
+
+    @property
+    def n_parameters(self) -> int:
+        """Free parameters."""
+        return int(self.estimated)
+
+    def with_degrees(self, degrees: float) -> Tails:
+        """Return the tails of an update with these degrees of freedom."""
+        return self
+
+    def equals(self, other: Tails) -> bool:
+        """Whether a fit of the one may continue that of the other."""
+        return not other
+
+    def stretched(self, rows: Array, rng: Rng) -> Array:
+        """Return rows of components, drawn about their centres with normal tails, with these."""
+        return rows
+
+    def radius(self, content: float) -> float:
+        """Return how far from its centre, in its scales, a component of two columns has a share of its rows."""
+        return sqrt(-2 * log1p(-content))
+
+    def content(self, fall: float) -> float:
+        """Return the share of a component of two columns within a log density `fall`, at most 0, from its highest."""
+        return -expm1(fall)
+
+
+NORMAL_TAILS = Tails()
+
+
+@dataclass(frozen=True, eq=False)
+class StudentTails(Tails):
+    """Student-t components, with degrees of freedom that all share (Peel & McLachlan 2000).
+
+    Parameters
+    ----------
+    degrees : float
+        Of freedom ν; where a fit begins, if they are estimated.
+    estimated : bool
+        Whether a fit chooses them.
+    """
+
+    degrees: float
+    estimated: bool = False
+
+    name = "t"
+
+    def __bool__(self) -> bool:
+        return True
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:  # type: ignore[override]
+        """As `GaussianMixture` takes them."""
+        return {"tails": self.name, "degrees_of_freedom": None if self.estimated else self.degrees}
+
+    def with_degrees(self, degrees: float) -> StudentTails:
+        """Return the tails of an update with these degrees of freedom."""
+        return replace(self, degrees=degrees)
+
+    def equals(self, other: Tails) -> bool:
+        """Whether a fit of the one may continue that of the other."""
+        return bool(other) and self.estimated == other.estimated and (self.estimated or self.degrees == other.degrees)
+
+    def stretched(self, rows: Array, rng: Rng) -> Array:
+        """Return rows of components, drawn about their centres with normal tails, with these."""
+        return np.asarray(rows / np.sqrt(rng.chisquare(self.degrees, (len(rows), 1)) / self.degrees))
+
+    def radius(self, content: float) -> float:
+        """Return how far from its centre, in its scales, a component of two columns has a share of its rows."""
+        return sqrt(self.degrees * expm1(-2 / self.degrees * log1p(-content)))
+
+    def content(self, fall: float) -> float:
+        """Return the share of a component of two columns within a log density `fall`, at most 0, from its highest."""
+        return -expm1(fall * self.degrees / (self.degrees + 2))

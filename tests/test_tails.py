@@ -1,0 +1,378 @@
+"""Student-t components: the pass, the fit and its uses against the twin, scipy's density and simulated outliers."""
+
+import numpy as np
+import pytest
+from scipy.special import logsumexp
+from scipy.stats import kstest, multivariate_t
+
+import gmm
+import reference
+from gmm import GaussianMixture
+from gmm._kernel import tiles
+from gmm._passes.e_step import EStep
+from gmm._passes.problem import Beginning, Problem, SolverSettings
+from gmm._plotting.view import ellipse
+from gmm._rows.sources import ArraySource
+from gmm._values.covariance import PARSIMONIOUS, covariance_model
+from gmm._values.objective import Objective
+from gmm._values.parameters import MixtureParameters
+from gmm._values.tails import StudentTails
+from gmm.plotting import plot_clusters, plot_decision_boundaries, plot_density, plot_uncertainty
+
+EVERY_TYPE = [*PARSIMONIOUS, *reference.OF_FACTORS]
+every_type = pytest.mark.parametrize("covariance_type", EVERY_TYPE)
+closed_forms = pytest.mark.parametrize("covariance_type", reference.CLOSED_FORMS)
+every_dtype = pytest.mark.parametrize("dtype", [np.float64, np.float32])
+estimated = pytest.mark.parametrize("degrees", [None, 3.5], ids=["estimated", "given"])
+K, D = 3, 3
+
+
+def groups(n=600, seed=0, degrees=4.0):
+    """Rows of three groups with heavy tails."""
+    rng = np.random.default_rng(seed)
+    centres = np.array([[0.0, 0, 0], [6, 1, 0], [1, 7, 3]])
+    factors = 0.3 * rng.normal(size=(K, D, D)) + np.eye(D)
+    group = rng.integers(K, size=n)
+    normal = np.einsum("ni,nij->nj", rng.normal(size=(n, D)), factors[group])
+    return centres[group] + normal / np.sqrt(rng.chisquare(degrees, (n, 1)) / degrees)
+
+
+def mixture_near(covariance_type, degrees=3.5, fits_degrees=False, seed=1):
+    """A mixture of any model with heavy tails."""
+    rng = np.random.default_rng(seed)
+    model = covariance_model(covariance_type, D)
+    factors = 0.2 * rng.normal(size=(K, D, D)) + np.eye(D)
+    free = model.layout.reduced(factors @ factors.transpose(0, 2, 1), gmm._values.layouts.FULL, D)
+    weights = rng.dirichlet(np.full(K, 5.0))
+    if model.layout.pooled:
+        free = free / K
+    covariances = model.constrained(free, weights)
+    means = np.array([[0.5, 0, 0], [5, 1, 1], [1, 6, 3]])
+    return MixtureParameters(weights, means, covariances, model, tails=StudentTails(degrees, fits_degrees))
+
+
+def written_out(mixture):
+    return reference.dense(mixture.covariances, mixture.model.name, K, D)
+
+
+@pytest.fixture(params=tiles.kernels())
+def kernel(request):
+    tiles.use_kernel(request.param)
+    return request.param
+
+
+# --- The pass ----------------------------------------------------------------------------------------
+
+
+@every_type
+@every_dtype
+@pytest.mark.parametrize("form", [-1, 0, 1])
+@pytest.mark.usefixtures("kernel")
+def test_a_pass_gives_the_twins_moments_and_density(covariance_type, dtype, form):
+    rows, mixture = groups().astype(dtype), mixture_near(covariance_type)
+    weight = np.random.default_rng(2).uniform(0.5, 2, len(rows))
+    tolerance = 1e-12 if dtype == np.float64 else 1e-4
+    X, parameters = rows.astype(float), (mixture.weights, mixture.means, written_out(mixture))
+    with EStep(ArraySource(rows, weight), mixture.model.moments, form=form) as e_step:
+        got, scores = e_step(mixture.whitened()), e_step.rows(mixture.whitened(), log_evidence=True)
+        totals = e_step.totals(mixture.whitened())
+    joint = reference.student_log_joint(X, *parameters, 3.5)
+    np.testing.assert_allclose(scores.log_evidence, logsumexp(joint, axis=1), rtol=0, atol=100 * tolerance)
+    assert got.log_evidence == pytest.approx(weight @ logsumexp(joint, axis=1), rel=10 * tolerance)
+    assert totals.log_likelihood == pytest.approx(weight @ logsumexp(joint, axis=1), rel=10 * tolerance)
+    expected = reference.student_statistics(X, *parameters, 3.5, weight, got.origins)
+    counts, first, second, precision = expected
+    np.testing.assert_allclose(got.counts, counts, rtol=0, atol=1000 * tolerance * weight.sum())
+    np.testing.assert_allclose(got.first, first, rtol=0, atol=1000 * tolerance * weight.sum())
+    second = reference.in_layout(second, mixture.model.name)
+    np.testing.assert_allclose(got.second, second, rtol=0, atol=5000 * tolerance * weight.sum())
+    assert got.precision == pytest.approx(precision, rel=100 * tolerance)
+
+
+def test_the_density_is_scipys():
+    rows, mixture = groups(), mixture_near("full", 7.0)
+    model = GaussianMixture.from_parameters(mixture.weights, mixture.means, mixture.covariances)
+    model._parameters = mixture
+    parts = zip(mixture.weights, mixture.means, mixture.covariances, strict=True)
+    expected = sum(w * multivariate_t(m, S, df=7).pdf(rows) for w, m, S in parts)
+    np.testing.assert_allclose(model.score_samples(rows), np.log(expected), rtol=1e-12)
+    np.testing.assert_allclose(model.score_samples(rows[:1]), np.log(expected[:1]), rtol=1e-12)
+
+
+def test_many_degrees_of_freedom_are_nearly_normal():
+    rows, mixture = groups(), mixture_near("full", 1e7)
+    normal = MixtureParameters(mixture.weights, mixture.means, mixture.covariances, mixture.model)
+    with EStep(ArraySource(rows), mixture.model.moments) as e_step:
+        t, gaussian = e_step(mixture.whitened()), e_step(normal.whitened())
+    np.testing.assert_allclose(t.counts, gaussian.counts, rtol=1e-3)
+    np.testing.assert_allclose(t.means, gaussian.means, rtol=0, atol=1e-3)
+
+
+def test_rows_very_far_away_have_finite_densities():
+    rows = groups()
+    rows[0] = 1e150
+    fit = GaussianMixture(3, tails="t", degrees_of_freedom=3, random_state=0).fit(rows)
+    assert np.isfinite(fit.score_samples(rows)).all()
+    np.testing.assert_allclose(np.sort(fit.means_[:, 0]), [0, 1, 6], atol=0.6)
+
+
+# --- The fit -----------------------------------------------------------------------------------------
+
+
+def run(rows, begin, degrees, *, accelerated, n_passes=400, tolerance=1e-10, ridge=1e-6, weight=None, n_threads=1):
+    tails = StudentTails(8.0 if degrees is None else degrees, degrees is None)
+    problem = Problem(ArraySource(rows, weight), Objective(begin.model, ridge, tails=tails), n_threads)
+    with problem.e_step() as e_step:
+        return problem.run(e_step, Beginning(begin), SolverSettings(tolerance, n_passes, accelerated)).go().result
+
+
+@closed_forms
+@estimated
+@pytest.mark.parametrize("ridge", [0.0, 0.01])
+def test_each_pass_is_the_textbooks(covariance_type, degrees, ridge):
+    rows, begin = groups(), mixture_near(covariance_type, 8.0 if degrees is None else degrees, degrees is None)
+    weight = np.random.default_rng(2).uniform(0.5, 2, len(rows))
+    first = begin.weights, begin.means, written_out(begin), begin.tails.degrees
+    bounds, path = reference.student_em(
+        rows, first, covariance_type, 8, weight=weight, reg_covar=ridge, estimated=degrees is None
+    )
+    got = run(rows, begin, degrees, accelerated=False, n_passes=7, tolerance=0, ridge=ridge, weight=weight)
+    np.testing.assert_allclose(got.trace.lower_bounds, bounds[:7], rtol=1e-11)
+    ours, (weights, means, covariances, nu) = got.parameters, path[7]
+    np.testing.assert_allclose(ours.weights, weights, rtol=1e-9)
+    np.testing.assert_allclose(ours.means, means, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(written_out(ours), covariances, rtol=0, atol=1e-9)
+    assert ours.tails.degrees == pytest.approx(nu, rel=1e-8)
+
+
+@every_type
+@estimated
+@pytest.mark.parametrize("accelerated", [False, True])
+def test_no_pass_lowers_the_objective(covariance_type, degrees, accelerated):
+    for ridge in (0.0, 0.05):
+        begin = mixture_near(covariance_type, 8.0 if degrees is None else degrees, degrees is None)
+        result = run(groups(), begin, degrees, accelerated=accelerated, ridge=ridge)
+        if accelerated or ridge == 0:
+            assert (np.diff([each.objective for each in result.trace.passes]) > -1e-11).all()
+        if ridge == 0 or covariance_type not in reference.OF_FACTORS:  # whose noise has the ridge as its least
+            assert "rounding" not in result.trace.reason
+
+
+@every_type
+@estimated
+def test_both_solvers_end_in_the_same_place_the_accelerated_one_sooner(covariance_type, degrees):
+    begin = mixture_near(covariance_type, 8.0 if degrees is None else degrees, degrees is None)
+    slow = run(groups(), begin, degrees, accelerated=False, n_passes=5000, ridge=0.0, tolerance=1e-13)
+    fast = run(groups(), begin, degrees, accelerated=True, ridge=0.0, tolerance=1e-11)
+    assert fast.lower_bound > slow.lower_bound - 1e-8
+    if fast.lower_bound < slow.lower_bound + 1e-8:
+        assert fast.parameters.tails.degrees == pytest.approx(slow.parameters.tails.degrees, rel=1e-2)
+        assert len(fast.trace.lower_bounds) < len(slow.trace.lower_bounds)
+
+
+@pytest.mark.parametrize("accelerated", [False, True])
+def test_degrees_of_freedom_stay_within_their_limits(accelerated):
+    rng = np.random.default_rng(0)
+    for rows, limit in ((rng.normal(size=(400, D)), 200), (rng.standard_cauchy((400, D)) ** 3, 1)):
+        one = MixtureParameters(np.ones(1), rows[:1] * 0, np.eye(D)[None], covariance_model("full"))
+        result = run(rows, one, None, accelerated=accelerated, n_passes=3000)
+        assert result.parameters.tails.degrees == pytest.approx(limit, rel=0.6 if limit == 200 else 1e-9)
+        assert (np.diff([each.objective for each in result.trace.passes]) > -1e-10).all()
+
+
+@estimated
+@every_dtype
+def test_threads_sources_and_repeats_change_nothing(degrees, dtype):
+    rows = np.concatenate([groups(n=30_000)] * 2).astype(dtype)
+    how = {"tails": "t", "degrees_of_freedom": degrees, "random_state": 0}
+    one, two = (GaussianMixture(3, n_threads=n, **how).fit(rows) for n in (1, 2))
+    np.testing.assert_array_equal(one.means_, two.means_)
+    assert one.lower_bounds_ == two.lower_bounds_
+    assert one.degrees_of_freedom_ == two.degrees_of_freedom_
+    stream = GaussianMixture(3, **how).fit(gmm.open_rows(lambda: [rows[:7000], rows[7000:]]))
+    np.testing.assert_array_equal(one.means_, stream.means_)
+    parts = GaussianMixture(3, **how).fit(gmm.sources.partitioned_rows(lambda task: task(0, rows)))
+    assert parts.lower_bound_ == pytest.approx(one.lower_bound_, rel=1e-6)
+
+
+def test_weights_are_repeats():
+    rows, counts = groups(), np.random.default_rng(0).integers(1, 4, 600)
+    begin = mixture_near("full", 8.0, True)
+    weighted = run(rows, begin, None, accelerated=True, weight=counts.astype(float))
+    repeated = run(np.repeat(rows, counts, axis=0), begin, None, accelerated=True)
+    assert weighted.lower_bound == pytest.approx(repeated.lower_bound, rel=1e-9)
+    np.testing.assert_allclose(weighted.parameters.means, repeated.parameters.means, atol=1e-4)
+
+
+def test_an_interrupted_fit_goes_on_with_the_same_bits(tmp_path):
+    how = {"tails": "t", "random_state": 0, "tol": 1e-9}
+    whole = GaussianMixture(3, **how).fit(groups(), checkpoint=tmp_path / "whole")
+    GaussianMixture(3, **how).fit(groups(), checkpoint=tmp_path / "part", callback=lambda each: each.n_iter == 5)
+    rest = GaussianMixture(3, **how).fit(groups(), checkpoint=tmp_path / "part", resume=True)
+    assert rest.lower_bounds_ == whole.lower_bounds_
+    assert rest.degrees_of_freedom_ == whole.degrees_of_freedom_
+
+
+@pytest.mark.filterwarnings("ignore::gmm.ConvergenceWarning")
+def test_warm_fits_of_one_pass_are_one_fit():
+    how = {"tails": "t", "random_state": 0, "tol": 0}
+    whole, part = GaussianMixture(3, max_iter=12, **how), GaussianMixture(3, max_iter=1, warm_start=True, **how)
+    whole.fit(groups())
+    for _ in range(12):
+        part.fit(groups())
+    assert part.degrees_of_freedom_ == whole.degrees_of_freedom_
+    np.testing.assert_array_equal(part.means_, whole.means_)
+
+
+# --- Outliers ----------------------------------------------------------------------------------------
+
+
+def with_outliers(share=0.05, seed=3):
+    rows, rng = groups(degrees=30), np.random.default_rng(seed)
+    n = int(share * len(rows))
+    return rows, np.concatenate([rows, rng.uniform(-60, 60, (n, D))])
+
+
+@estimated
+def test_gross_outliers_hardly_move_the_means(degrees):
+    clean, rows = with_outliers()
+
+    def moved(**how):
+        before, after = (GaussianMixture(3, random_state=0, **how).fit(each).means_ for each in (clean, rows))
+        order = [np.linalg.norm(after - mean, axis=1).argmin() for mean in before]
+        return np.linalg.norm(after[order] - before, axis=1).max()
+
+    assert moved(tails="t", degrees_of_freedom=degrees) < 0.1 * moved()
+
+
+def test_bic_prefers_heavy_tails_where_there_are_some_and_counts_their_parameter():
+    rows = groups(n=2000)
+    normal, t = (GaussianMixture(3, random_state=0, tails=tails).fit(rows) for tails in ("normal", "t"))
+    assert t.bic(rows) < normal.bic(rows)
+    assert t.n_parameters_ == normal.n_parameters_ + 1
+    assert GaussianMixture(3, tails="t", degrees_of_freedom=5).fit(rows).n_parameters_ == normal.n_parameters_
+    assert t.degrees_of_freedom_ == pytest.approx(4, rel=0.3)
+    assert normal.degrees_of_freedom_ == np.inf
+
+
+# --- Uses --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return GaussianMixture(3, tails="t", random_state=0).fit(groups())
+
+
+@every_type
+def test_a_saved_mixture_comes_back_bit_for_bit(covariance_type, tmp_path):
+    fit = GaussianMixture(3, tails="t", covariance_type=covariance_type, random_state=0).fit(groups())
+    fit.save(tmp_path / "t.gmm")
+    back = gmm.load(tmp_path / "t.gmm")
+    np.testing.assert_array_equal(back.score_samples(groups()), fit.score_samples(groups()))
+    assert back.get_params() == fit.get_params()
+    assert back.degrees_of_freedom_ == fit.degrees_of_freedom_
+    assert back.n_parameters_ == fit.n_parameters_
+
+
+@every_type
+@every_dtype
+@pytest.mark.parametrize("n", [1, 600])
+def test_a_frozen_mixture_has_the_same_bits(covariance_type, dtype, n, tmp_path):
+    rows = groups().astype(dtype)
+    fit = GaussianMixture(3, tails="t", covariance_type=covariance_type, random_state=0).fit(rows)
+    frozen = fit.freeze()
+    frozen.save(tmp_path / "frozen.gmm", prepared=True)
+    for each in (frozen, *(gmm.FrozenMixture.load(tmp_path / "frozen.gmm", mmap=mmap) for mmap in (False, True))):
+        np.testing.assert_array_equal(each.score_samples(rows[:n]), fit.score_samples(rows[:n]))
+        np.testing.assert_array_equal(each.predict_proba(rows[:n]), fit.predict_proba(rows[:n]))
+
+
+def test_a_file_with_other_degrees_of_freedom_than_there_are_is_refused(fitted):
+    with pytest.raises(ValueError, match="from 1 to 200"):
+        gmm._persistence.values.mixture_from_state(
+            {"weights": fitted.weights_, "means": fitted.means_, "covariances": fitted.covariances_}
+            | {"degrees_of_freedom": np.array([0.5, 0.0])},
+            covariance_model("full"),
+        )
+
+
+def test_samples_have_the_tails(fitted):
+    rows, labels = fitted.sample(20_000, random_state=0)
+    for k in range(3):
+        part = (rows[labels == k] - fitted.means_[k]) @ fitted.precisions_cholesky_[k]
+        assert kstest(part[:, 0], "t", (fitted.degrees_of_freedom_,)).pvalue > 1e-3
+
+
+def test_a_marginal_is_a_students_t_too(fitted):
+    of_two = fitted.marginal([0, 2])
+    assert of_two.degrees_of_freedom_ == fitted.degrees_of_freedom_
+    parts = zip(fitted.weights_, fitted.means_, fitted.covariances_, strict=True)
+    columns = np.ix_([0, 2], [0, 2])
+    degrees = fitted.degrees_of_freedom_
+    expected = sum(w * multivariate_t(m[[0, 2]], S[columns], df=degrees).pdf(groups()[:, [0, 2]]) for w, m, S in parts)
+    np.testing.assert_allclose(of_two.score_samples(groups()[:, [0, 2]]), np.log(expected), rtol=1e-11)
+
+
+def test_assigned_parameters_leave_the_tails(fitted):
+    other = GaussianMixture(3, tails="t", random_state=0).fit(groups())
+    other.means_ = other.means_ + 1
+    assert other.degrees_of_freedom_ == fitted.degrees_of_freedom_
+
+
+@pytest.mark.parametrize("wrong", [0.5, 201, "4", True, np.nan])
+def test_other_degrees_of_freedom_are_refused(wrong):
+    with pytest.raises(ValueError, match="degrees_of_freedom"):
+        GaussianMixture(tails="t", degrees_of_freedom=wrong).fit(groups())
+
+
+def test_normal_tails_have_no_degrees_of_freedom():
+    with pytest.raises(ValueError, match="tails='t'"):
+        GaussianMixture(degrees_of_freedom=4).fit(groups())
+
+
+def test_ellipses_hold_their_share_of_the_rows(fitted):
+    from matplotlib.path import Path
+
+    two = fitted.marginal([0, 1])
+    rows, labels = two.sample(40_000, random_state=0)
+    for content in (0.5, 0.95):
+        polygon = ellipse(two.means_[0], two.covariances_[0], content, tails=two._parameters.tails)
+        inside = Path(polygon).contains_points(rows[labels == 0])
+        assert inside.mean() == pytest.approx(content, abs=0.02)
+
+
+@pytest.mark.parametrize("picture", [plot_clusters, plot_density, plot_uncertainty, plot_decision_boundaries])
+def test_pictures_show_the_tails(fitted, picture):
+    assert picture(fitted, groups()).get_title()
+
+
+def test_the_summary_tells_the_degrees_of_freedom_and_that_numbers_are_scales(fitted):
+    assert f"{fitted.degrees_of_freedom_:.4g} degrees of freedom" in str(fitted)
+    assert "mean ± scale" in str(fitted)
+    assert "scale" not in str(GaussianMixture(3, random_state=0).fit(groups()))
+
+
+def test_rows_of_a_class_keep_to_its_components():
+    labels = np.where(np.arange(600) % 2, -1, 0)
+    fit = GaussianMixture(3, tails="t", random_state=0).fit(groups(), labels=labels)
+    assert np.isfinite(fit.lower_bounds_).all()
+    assert (np.diff(fit.history_.objective) > -1e-10).all()
+
+
+def test_uses_that_ask_for_densities_alone_work(fitted):
+    rows = groups()
+    assert gmm.analysis.anomaly_threshold(fitted, rows, 0.05).log_density < np.median(fitted.score_samples(rows))
+    assert gmm.analysis.overlap(fitted, random_state=0).shape == (3, 3)
+    assert gmm.analysis.combine_components(fitted, rows).model is fitted
+    refits = gmm.inference.standard_errors(fitted, rows, n_replicates=3, random_state=0)
+    assert np.isfinite(refits.means).all()
+
+
+def test_rows_with_gaps_or_errors_are_not_scored():
+    X = np.random.default_rng(0).normal(size=(100, 2))
+    mixture = GaussianMixture(2, tails="t", missing="em", random_state=0).fit(X)
+    gaps = np.where(X.mean() < X, np.nan, X)
+    with pytest.raises(ValueError, match=r"tails='t'.*missing values"):
+        mixture.score_samples(gaps)
+    with pytest.raises(ValueError, match=r"tails='t'.*error_covariance"):
+        mixture.predict_proba(X, error_covariance=np.ones(X.shape[1]))
