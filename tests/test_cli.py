@@ -238,6 +238,16 @@ def test_factors_are_searched_by_their_number(iris):
     assert [cell["covariance_type"] for cell in by_name] == ["factor1", "factor2", "diag"]
 
 
+def test_many_columns_say_that_few_rows_shrink_and_write_no_whole_covariances(tmp_path):
+    rng = np.random.default_rng(0)
+    np.save(tmp_path / "rows.npy", rng.normal(size=(60, 2)) @ rng.normal(size=(2, 64)) + rng.normal(size=(60, 64)))
+    words = ("fit", tmp_path / "rows.npy", "--covariance", "factor2", "--components", 1)
+    best = json.loads(ok(*words, "--json").stdout)["best"]
+    assert best["covariances"] is None
+    assert np.shape(best["loadings"]) == (1, 64, 2)
+    assert "noise and means shrunk" in ok(*words).stdout
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
     [

@@ -14,7 +14,7 @@ from gmm._caching import cached_property
 from gmm._cli.agreement import Agreement
 from gmm._estimators.contract import names_of_features
 from gmm._estimators.factors import factors_of
-from gmm._estimators.fitted import FittedMixture, fitted_parameters, model_of
+from gmm._estimators.fitted import FittedMixture, fitted_parameters, model_of, past_of
 from gmm._selection import Selection
 from gmm._text.amounts import counted
 from gmm._values.covariance import Factors
@@ -80,11 +80,12 @@ def mixture_json(model: FittedMixture) -> dict[str, Any]:
     Returns
     -------
     dict
-        Sizes, convergence, columns, weights, means, covariances (in the shape of ``covariances_``), standard
-        deviations and, if there are factors, loadings and noise.
+        Sizes, convergence, columns, weights, means, covariances (in the shape of ``covariances_``; None where factors
+        and noise are stored, of many columns), standard deviations and, if there are factors, loadings and noise.
     """
     facts = MixtureFacts.of(model)
-    parts, tails = facts.factors, fitted_parameters(model).tails
+    parts, parameters = facts.factors, fitted_parameters(model)
+    tails = parameters.tails
     of_factors = {} if parts is None else {"loadings": parts.loadings.tolist(), "noise_variances": parts.noise.tolist()}
     return {
         "n_components": int(model.n_components),
@@ -96,7 +97,7 @@ def mixture_json(model: FittedMixture) -> dict[str, Any]:
         "noise_weight": model.noise_weight_,
         **({"degrees_of_freedom": tails.degrees} if tails else {}),
         "means": model.means_.tolist(),
-        "covariances": model.covariances_.tolist(),
+        "covariances": model.covariances_.tolist() if parameters.model.stored_whole else None,
         "standard_deviations": facts.spreads.tolist(),
         **of_factors,
     }
@@ -125,7 +126,10 @@ def decimals(spread: float, largest: float) -> int | None:
 
 def ending(model: FittedMixture) -> str:
     """Say how the fit of a mixture ended, for example ``converged after 12 passes``."""
-    return model.history_.ending if hasattr(model, "history_") else "parameters given, not fitted"
+    if not hasattr(model, "history_"):
+        return "parameters given, not fitted"
+    shrunk = ", noise and means shrunk (few rows for each component)" if past_of(model).shrunk == "rows" else ""
+    return model.history_.ending + shrunk
 
 
 def parameter_warning(n_parameters: int, total: float, unit: str) -> str:
