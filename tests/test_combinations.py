@@ -62,6 +62,8 @@ WITH_TAILS = {
     "a prior": lambda: heavy(prior="conjugate"),
     "fixed parameters": lambda: heavy(**FIXED),
     "noise": lambda: heavy(noise=True),
+    "classified=True": lambda: heavy().log_likelihood(X, classified=True),
+    "overlap": lambda: gmm.analysis.overlap(heavy()),
     "error_covariance": lambda: heavy().score_samples(X, error_covariance=[1.0, 1.0]),
     "missing values": lambda: heavy(with_gaps(), missing="em"),
     "refine": lambda: heavy(refine="split-merge"),

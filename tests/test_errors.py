@@ -384,3 +384,30 @@ def test_noise_takes_rows_beside_errors():
     labels, shares = (f(X, error_covariance=errors) for f in (model.predict, model.predict_proba))
     assert np.mean(labels[::20] == -1) > 0.8
     np.testing.assert_array_equal(labels == -1, shares.max(axis=1) < 1 - shares.sum(axis=1))
+
+
+def test_labels_of_a_fit_are_those_of_a_prediction_with_the_same_errors():
+    rng = np.random.default_rng(2)
+    values = np.concatenate([rng.normal(size=(200, 2)), rng.normal(size=(200, 2)) + 2])
+    errors = rng.uniform(0.1, 3, size=(400, 2))
+    measured = values + rng.normal(size=values.shape) * np.sqrt(errors)
+    mixture = GaussianMixture(2, random_state=0)
+    labels = mixture.fit_predict(measured, error_covariance=errors)
+    np.testing.assert_array_equal(labels, mixture.predict(measured, error_covariance=errors))
+    assert (labels != mixture.predict(measured)).any()
+
+
+@pytest.mark.parametrize("last", [lambda X: np.ones(len(X)), lambda X: 2 * X[:, 0]])
+def test_a_column_without_spread_of_its_own_is_no_error(last):
+    rows = np.random.default_rng(0).normal(size=(80, 2))
+    mixture = GaussianMixture(1, random_state=0).fit(np.column_stack([rows, last(rows)]), error_covariance=np.ones(3))
+    assert np.isfinite(mixture.lower_bound_)
+
+
+def test_a_data_frame_of_errors_has_the_columns_of_the_rows():
+    pandas = pytest.importorskip("pandas")
+    rows = pandas.DataFrame(np.random.default_rng(0).normal(size=(80, 2)), columns=["a", "b"])
+    errors = pandas.DataFrame(np.full((80, 2), 0.1), columns=["b", "a"])
+    with pytest.raises(ValueError, match="'b' instead of 'a' as column 0"):
+        GaussianMixture(1).fit(rows, error_covariance=errors)
+    GaussianMixture(1).fit(rows, error_covariance=errors[["a", "b"]])

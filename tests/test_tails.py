@@ -362,7 +362,6 @@ def test_rows_of_a_class_keep_to_its_components():
 def test_uses_that_ask_for_densities_alone_work(fitted):
     rows = groups()
     assert gmm.analysis.anomaly_threshold(fitted, rows, 0.05).log_density < np.median(fitted.score_samples(rows))
-    assert gmm.analysis.overlap(fitted, random_state=0).shape == (3, 3)
     assert gmm.analysis.combine_components(fitted, rows).model is fitted
     refits = gmm.inference.standard_errors(fitted, rows, n_replicates=3, random_state=0)
     assert np.isfinite(refits.means).all()

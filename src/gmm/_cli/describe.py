@@ -129,7 +129,9 @@ def ending(model: FittedMixture) -> str:
     if not hasattr(model, "history_"):
         return "parameters given, not fitted"
     shrunk = ", noise and means shrunk (few rows for each component)" if past_of(model).shrunk == "rows" else ""
-    return model.history_.ending + shrunk
+    tails = fitted_parameters(model).tails
+    heavy = f", Student-t components with {tails.degrees:.4g} degrees of freedom, ± their scale" if tails else ""
+    return model.history_.ending + shrunk + heavy
 
 
 def parameter_warning(n_parameters: int, total: float, unit: str) -> str:

@@ -185,7 +185,8 @@ def fit_predict(
 ) -> NDArray[np.intp]:
     """Return ``fit(X, …).predict(X)`` for the same arguments: the most probable component of each row, (n,)."""
     estimator: Any = self  # whose `fit` may be a subclass's
-    labels: NDArray[np.intp] = estimator.fit(X, y, sample_weight, callback, **how).predict(X)
+    errors = {name: how[name] for name in ("error_covariance",) if how.get(name) is not None}
+    labels: NDArray[np.intp] = estimator.fit(X, y, sample_weight, callback, **how).predict(X, **errors)
     return labels
 
 

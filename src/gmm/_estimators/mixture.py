@@ -472,7 +472,7 @@ class GaussianMixture(FittedMixture):
         {'bic': 44.05, 'aic': 43.65, 'aicc': 73.65, 'icl': 44.19, 'nec': 0.37}
         """
         source, scorer = source_of(self, X, sample_weight), self._scorer()
-        totals, one = scorer.totals(source), scorer.log_likelihood_of_one(source, self.reg_covar)
+        totals, one = scorer.totals(source), scorer.log_likelihood_of_one(source, self.reg_covar, self.max_ratio)
         return criteria.evaluate(totals, scorer.parameters.n_parameters, source.survey.weight, one)
 
     def marginal(self, columns: Any) -> Self:
@@ -640,8 +640,8 @@ class GaussianMixture(FittedMixture):
         return Stream.from_mixture(start, 0.0, settings.objective)
 
     def _objective_of(self, source: Source, model: CovarianceModel) -> Objective:
-        noise, prior = noise_of(self, source), self._prior(source, model)
-        tails = tails_of(self, source)
+        noise, tails = noise_of(self, source), tails_of(self, source)
+        prior = self._prior(source, model)
         return Objective(model, self.reg_covar, prior, noise, tails=tails, **self._restrictions(model))
 
     def _prior(self, source: Source, model: CovarianceModel) -> Prior:

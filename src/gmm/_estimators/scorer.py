@@ -144,8 +144,8 @@ class Scorer:
         """The largest responsibility of each row, (n,)."""
         return self._one("largest", source, True).astype(np.float64, copy=False)
 
-    def log_likelihood_of_one(self, source: Source, ridge: float) -> float | None:
-        """Log-likelihood of one component of the same model beside the same noise, fitted with that ridge, in nats.
+    def log_likelihood_of_one(self, source: Source, ridge: float, max_ratio: float | None = None) -> float | None:
+        """Log-likelihood of one component of the same model beside the same noise, fitted with that ridge and limit.
 
         None for a mixture of one component. Infinite if the rows have no variance in some direction and there is no
         ridge.
@@ -153,7 +153,8 @@ class Scorer:
         noise = self.parameters.noise.with_share(0.0)
         if self.parameters.n_components == 1:
             return None
-        objective = Objective(self.parameters.model, ridge, noise=noise, tails=self.parameters.tails)
+        limit = inf if max_ratio is None else float(max_ratio)
+        objective = Objective(self.parameters.model, ridge, noise=noise, tails=self.parameters.tails, max_ratio=limit)
         problem = Problem(source, objective, self.n_threads)
         one = fitting.noisy.one_beside_noise if noise else fitting.incomplete.one_component
         try:

@@ -17,7 +17,6 @@ from gmm._values.covariance import FactorModel
 from gmm._values.parameters import MixtureParameters
 from gmm._values.variational import MixturePosterior
 
-# What is maximised where rows are few and no prior is given.
 SHRUNK = {  # by what gave a fit a prior that was not asked for
     "rows": "mean log posterior density (noise and means are shrunk: each component has few rows)",
     "errors": "mean log posterior density (covariances are shrunk: errors may explain all spread)",

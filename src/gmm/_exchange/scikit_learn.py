@@ -74,7 +74,8 @@ def to_sklearn(model: GaussianMixture | BayesianGaussianMixture) -> Any:
     if isinstance(theirs["random_state"], np.random.Generator):
         del theirs["random_state"]
     estimator.set_params(**theirs)
-    for name in (*_OF_MIXTURE, *_OF_POSTERIOR, *_OF_FIT):
+    of_posterior = _OF_POSTERIOR if hasattr(mixture, "mean_precision_") else ()
+    for name in (*_OF_MIXTURE, *of_posterior, *_OF_FIT):
         if hasattr(mixture, name):
             setattr(estimator, name, _writable(getattr(mixture, name)))
     return estimator

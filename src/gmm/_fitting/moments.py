@@ -58,7 +58,8 @@ def _beside_errors(model: CovarianceModel, source: Source, n_threads: int | None
     """Return a prior of few rows: without one, errors that explain all spread in a direction leave it no variance."""
     d, (_, covariance) = source.n_features, mean_and_covariance(model, source, n_threads)
     n = max(_ROWS_BESIDE_ERRORS, 2 * d + 2)  # so that the prior is proper
-    scale = n * _SHARE_BESIDE_ERRORS * (np.diag(covariance) if covariance.ndim == 1 else covariance)
+    full = np.diag(covariance) if covariance.ndim == 1 else covariance
+    scale = n * _SHARE_BESIDE_ERRORS * (full + _LEAST_SHARE * np.diag(full).max() * np.eye(d))
     return NormalInverseWishart(shrinkage=0, dof=n - 2 if of_variances(model.layout) else n - d - 1, scale=scale)
 
 

@@ -156,7 +156,7 @@ cdef inline bint has_tails(const PassPlan* plan) noexcept nogil:
 
 
 cdef inline Py_ssize_t n_tails(const PassPlan* plan) noexcept nogil:
-    """Sums of `weigh_tails` in a node, before the last two."""
+    """Sums of `weigh_by_precision` in a node, before the last two."""
     return plan.n_components + 1 if has_tails(plan) else 0
 
 

@@ -48,7 +48,7 @@ from gmm._kernel.objective cimport (
     rows_per_weight,
 )
 from gmm._kernel.state cimport MEMORY, State, change, next_mixture, step
-from gmm._kernel.states cimport after_pass, begin_at, go_to, mixture_at, updated
+from gmm._kernel.states cimport after_pass, begin_at, go_to, goes_to_mixtures, mixture_at, updated
 from gmm._kernel.whitener cimport half_trace_of_precision
 
 cdef enum:
@@ -332,7 +332,7 @@ cdef inline bint leads_to_mixture(State* state, double factor) noexcept nogil:
             i = m * size + j * stride
             if not state.trial.whiteners[i] <= sqrt(10.0) * state.plain.whiteners[i]:
                 return False
-    if is_constrained(&state.family):
+    if goes_to_mixtures(&state.family):
         for i in range(state.size):
             state.move[i] = state.work[i] - state.here[i]
     return True

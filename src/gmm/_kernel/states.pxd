@@ -8,7 +8,7 @@ from gmm._kernel.factor_frame cimport (
     mixture_of_factors,
     state_of_factors,
 )
-from gmm._kernel.family cimport is_constrained
+from gmm._kernel.family cimport Family, is_constrained
 from gmm._kernel.frame cimport follow, from_moments, moments_of_mixture, state_of_mixture, to_moments
 from gmm._kernel.layout cimport is_low_rank
 from gmm._kernel.moments cimport Moments, moments_size
@@ -47,6 +47,11 @@ cdef inline bint after_pass(
     return solved
 
 
+cdef inline bint goes_to_mixtures(const Family* family) noexcept nogil:
+    """Whether a state may be no mixture's of the family, so that a step goes to that of its update."""
+    return is_constrained(family) or family.objective.fits_degrees
+
+
 cdef inline bint mixture_at(
     State* state,
     double* vector,                                # IN a state, OUT that of its mixture
@@ -59,7 +64,7 @@ cdef inline bint mixture_at(
     add_rows(state, -1, &state.tried)              # the update adds them again
     if not updated(state, &state.tried, out):
         return False
-    if is_constrained(&state.family) or state.family.objective.fits_degrees:
+    if goes_to_mixtures(&state.family):
         moments_of_mixture(state, out, &state.tried)
         from_moments(state, &state.tried, vector)
     return True

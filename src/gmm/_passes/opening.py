@@ -1,4 +1,4 @@
-"""`e_step_over`: passes over rows, of which values may be missing."""
+"""`e_step_over`: passes over rows, whose values may be missing or have errors."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gmm._values.layouts import Array, Layout
 
 
 def e_step_over(source: Source, moments: Layout, *, n_threads: int | None = None, origin: Array | None = None) -> EStep:
-    """Open passes over rows; where no value is missing, what completes them is not loaded."""
+    """Open passes over rows; what takes out gaps and errors is loaded where there are some."""
     steps: Callable[..., EStep] = EStep
     if source.has_gaps:
         from gmm._passes.incomplete import ElsewhereEStep, IncompleteEStep

@@ -113,7 +113,8 @@ def _tails(arrays: Arrays) -> Tails:
     degrees, estimated = check_array(arrays["degrees_of_freedom"], "degrees_of_freedom", (2,)).tolist()
     if not (1 <= degrees <= 200 and estimated in (0, 1)):
         raise ValueError(
-            "expected degrees of freedom from 1 to 200 in 'degrees_of_freedom', and 0 or 1 (1 if they were estimated)"
+            "expected degrees of freedom from 1 to 200 in 'degrees_of_freedom', and 0 or 1 (1 if they were estimated), "
+            f"got {degrees:g} and {estimated:g}"
         )
     return StudentTails(degrees, estimated == 1)
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from gmm._exceptions import warn
 from gmm._rows.sources import ArraySource, Source
 from gmm._validation.combinations import refusal
-from gmm._validation.errors import check_error_covariance
+from gmm._validation.errors import check_error_covariance, check_same_columns
 from gmm._validation.given import check_sample_weight
 from gmm._validation.rows import (
     check_enough_rows,
@@ -89,6 +89,7 @@ def as_source(
     if error_covariance is not None:
         if not source.here:
             raise refusal("error_covariance", "rows in partitions")
+        check_same_columns(error_covariance, called)
         errors = check_error_covariance(error_covariance, source.n_rows, source.n_features)
         from gmm._rows.incomplete import IncompleteSource
 

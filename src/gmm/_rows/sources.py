@@ -159,7 +159,7 @@ class Source(ABC):
     gaps : bool
         Whether the first look takes NaN for a missing value.
     has_gaps : bool
-        Whether values are missing.
+        Whether values are missing or have errors.
     unfilled : bool
         Whether they are, and nothing has been chosen to stand in their places.
     """

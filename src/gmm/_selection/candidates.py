@@ -19,7 +19,6 @@ from gmm._passes.results import ComponentDiagnostics
 from gmm._rows.sources import ArraySource
 from gmm._values.covariance import CovarianceModel, special_case
 from gmm._values.layouts import DIAGONAL, FULL, SPHERICAL, Array, Layout
-from gmm._values.low_rank import LowRank
 from gmm._values.noise import NO_NOISE, Noise
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
@@ -52,7 +51,7 @@ def as_model(parameters: MixtureParameters, model: CovarianceModel) -> MixturePa
 
 def of_other_model(parameters: MixtureParameters, statistics: SufficientStatistics, model: CovarianceModel) -> Start:
     """Return the start of a model that a mixture of another one with these statistics is."""
-    both = isinstance(parameters.model.layout, LowRank) and isinstance(model.layout, LowRank)
+    both = not parameters.model.stored_whole and not model.stored_whole
     return parameters.of_model(model) if both else statistics
 
 
@@ -165,7 +164,7 @@ class Starts:
 
 def diagnosed(e_step: EStep, parameters: MixtureParameters) -> ComponentDiagnostics:
     """Make the pass that other cells need to begin from a solution: its statistics, and which components to split."""
-    if parameters.n_components == 1 or isinstance(parameters.model.layout, LowRank):
+    if parameters.n_components == 1 or not parameters.model.stored_whole:
         statistics = e_step(parameters.whitened())
         nothing = np.zeros((3, parameters.n_components, parameters.n_features))
         return ComponentDiagnostics(statistics, nothing[0, :, 0], nothing)
@@ -178,7 +177,7 @@ def splits(diagnostics: ComponentDiagnostics, parameters: MixtureParameters, off
     `diagnostics` are of `parameters`, from `diagnosed`.
     """
     layout, K = parameters.model.layout, parameters.n_components
-    if isinstance(layout, LowRank):
+    if not layout.whole:
         return _splits_of_widest(parameters, offset)
     principal = layout.principal(parameters.covariances)
     statistics = diagnostics.statistics.reduced(parameters.model.moments).grown()
@@ -193,7 +192,7 @@ def drops(e_step: EStep, diagnostics: ComponentDiagnostics, parameters: MixtureP
 
     Of low rank, which has nothing fixed, they are the lightest.
     """
-    if isinstance(parameters.model.layout, LowRank):
+    if not parameters.model.stored_whole:
         lightest = np.argsort(parameters.weights, kind="stable")[:_DROPS]
         others = (parameters.of_components(np.arange(parameters.n_components) != j) for j in lightest)
         return [each.with_noise(parameters.noise, parameters.noise_weight) for each in others]

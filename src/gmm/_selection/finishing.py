@@ -164,7 +164,7 @@ class _Finish:
         if name not in self._ones:
             template = self._request.template
             scorer = Scorer(fitted_parameters(on_sample), template.n_threads)
-            self._ones[name] = scorer.log_likelihood_of_one(source, template.reg_covar)
+            self._ones[name] = scorer.log_likelihood_of_one(source, template.reg_covar, template.max_ratio)
         return self._ones[name]
 
     def timed(self, number: int, ended: Ended) -> Entry:

@@ -67,7 +67,7 @@ def deviances(
     solve : callable
         From some of the rows to the mixtures of cells.
     is_up : callable
-        Whether to begin no further fold.
+        Whether time is up: no further fold is begun, and one that it cut counts only if it is the first.
     n_threads : int, optional
     """
     used, weight = np.flatnonzero(source.weights), 0.0
@@ -76,6 +76,8 @@ def deviances(
         if weight and is_up():
             break
         mixtures, part = solve(source.part(np.delete(used, fold))), source.part(used[fold])
+        if weight and is_up():  # which cut the fold: it lacks the larger numbers of components
+            break
         here = {name: Scorer(each, n_threads).log_likelihood(part) for name, each in mixtures.items()}
         sums = {name: sums.get(name, 0.0) + here[name] for name in here if not weight or name in sums}
         weight += part.survey.weight

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm._caching import cached_property
+from gmm._estimators.criteria import HELD_OUT
 from gmm._estimators.estimated import settings_of
 from gmm._estimators.factors import stored_beside
 from gmm._estimators.mixture import GaussianMixture
@@ -91,7 +92,8 @@ class Request:
     def facts(self) -> dict[str, Any]:
         """What the search is for, as JSON values."""
         cells = {"n_components": self.n_components, "covariance_type": self.types}
-        return cells | {"criterion": self.criterion, "n_splits": self.n_splits, "tol": self.tol}
+        folds = {"n_splits": self.n_splits} if self.criterion == HELD_OUT else {}
+        return cells | {"criterion": self.criterion, "tol": self.tol} | folds
 
     @property
     def models(self) -> list[CovarianceModel]:

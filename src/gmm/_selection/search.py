@@ -403,7 +403,9 @@ class _Search:
         if model not in self._of_one:
             template = self._request.template
             scorer = Scorer(solution.parameters, template.n_threads)
-            self._of_one[model] = scorer.log_likelihood_of_one(self._rows.all_rows, template.reg_covar)
+            self._of_one[model] = scorer.log_likelihood_of_one(
+                self._rows.all_rows, template.reg_covar, template.max_ratio
+            )
         return self._of_one[model]
 
     def _entry(self, n_components: int, name: str) -> Entry:

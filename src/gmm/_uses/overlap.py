@@ -6,7 +6,7 @@ import numpy as np
 from scipy.special import ndtr
 
 from gmm._estimators.exclusions import checked_normal
-from gmm._estimators.fitted import FittedMixture, fitted_parameters
+from gmm._estimators.fitted import FittedMixture
 from gmm._estimators.scorer import Scorer
 from gmm._fitting.sampling import Rng
 from gmm._public import publish
@@ -53,7 +53,7 @@ def overlap(model: FittedMixture, *, n_samples: int = 100_000, random_state: int
     array([[0.  , 0.16],
            [0.16, 0.  ]])
     """
-    mixture = fitted_parameters(model)
+    mixture = checked_normal(model, "overlap")
     n_samples = check_n_samples(n_samples)
     (K, d), rng = mixture.means.shape, check_random_state(random_state)
     counts, scorer = np.zeros((K, K)), Scorer(mixture, model.n_threads)

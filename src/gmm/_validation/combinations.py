@@ -56,8 +56,8 @@ EXCLUSIONS = (
     Exclusion(
         "a prior of factors",
         "whole covariances",
-        "missing values, fixed parameters, refine, precisions_init and partial_fit need whole covariances, and the "
-        "prior of factor models is a density of their noise",
+        "missing values, errors, fixed parameters, refine, precisions_init and partial_fit need whole covariances, and "
+        "the prior of factor models is a density of their noise",
         "leave the prior out, or use another covariance type",
     ),
     Exclusion(
@@ -135,6 +135,12 @@ EXCLUSIONS = (
     Exclusion("tails='t'", "noise", "both are for rows far away", "leave one of them out"),
     Exclusion(
         "tails='t'",
+        "classified=True",
+        "it sums the largest joint density of each row, for which there is no pass of such components",
+        "take criteria(X), whose icl is made of responsibilities",
+    ),
+    Exclusion(
+        "tails='t'",
         "error_covariance",
         "the sum of a t and a normal distribution is neither",
         "fit with tails='normal'",
@@ -208,7 +214,17 @@ EXCLUSIONS = (
     ),
     *_each_with(
         "tails='t'",
-        *("condition", "predict_from", "impute", "adapt", "fisher_vector", "column_overlap", "drift", "distance"),
+        *(
+            "condition",
+            "predict_from",
+            "impute",
+            "adapt",
+            "fisher_vector",
+            "overlap",
+            "column_overlap",
+            "drift",
+            "distance",
+        ),
         *("match", "reduce", "directions", "method='information'", "ONNX", "mclust", "scikit-learn's estimators"),
         reason="its formulas are those of normal components",
         instead="fit with tails='normal'",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gmm._validation.arrays import as_array, as_floats, place_in
 from gmm._values.errors import RowErrors
@@ -41,6 +43,25 @@ def check_error_covariance(values: Any, n_rows: int, n_features: int) -> RowErro
     if errors.covariances.ndim == 3:
         _check_matrices(errors, name)
     return errors
+
+
+def check_same_columns(values: Any, names: NDArray[np.object_] | None) -> None:
+    """Check that a data frame of errors has the columns of the rows, in their order.
+
+    Raises
+    ------
+    ValueError
+        If it has others; the message says which come first.
+    """
+    columns = getattr(values, "columns", None)
+    if columns is None or names is None:
+        return
+    for j, (column, name) in enumerate(zip_longest(map(str, columns), map(str, names))):
+        if column != name:
+            raise ValueError(
+                f"expected error_covariance with the columns of X, got {column!r} instead of {name!r} as column {j}: "
+                "select them in the order of X"
+            )
 
 
 def _check_numbers(array: np.ndarray[Any, Any], name: str) -> None:

@@ -61,7 +61,8 @@ class Coordinates:
         if scales.ndim == 2:
             covariances = layout.projected(mixture.covariances, mixture.n_components, scales)
             means = self.centre + mixture.means @ scales.T
-            return MixtureParameters(mixture.weights, means, np.ascontiguousarray(covariances), stored_as(FULL))
+            full = np.ascontiguousarray(covariances)
+            return MixtureParameters(mixture.weights, means, full, stored_as(FULL), tails=mixture.tails)
         if mixture.n_features > 1:
             model = model.of_scaled_columns
         stored = mixture.covariances if model.layout is layout else mixture.covariances[:, None]
@@ -72,4 +73,5 @@ class Coordinates:
             stored * layout.multipliers(scales),
             model,
             noise=noise,
+            tails=mixture.tails,
         )
