@@ -151,8 +151,8 @@ def fit(
     source, names = source_to_fit(self, X, sample_weight, error_covariance)
     classes, restriction = known_classes(labels, components_per_class, self.n_components, source)
     source, printer = source.with_classes(restriction), _printer(self, source, self._objective)
-    settings = fit_settings(self, source, model := stored_beside(self, model_of(self, source.n_features), source))
-    beginning = _resumed(self, settings.objective, source)
+    settings = fit_settings(self, source, stored_beside(self, model_of(self, source.n_features), source))
+    model, beginning = settings.objective.model, _resumed(self, settings.objective, source)
     of_rows = source.n_rows, source.n_features, settings.n_components, model.type_name
     LOGGER.info("fit: rows %d, features %d, components %d, %s", *of_rows)
     seeds = () if beginning else fitting.seeds.start_seeds(self.random_state, self.n_init)
@@ -185,8 +185,8 @@ def fit_predict(
 ) -> NDArray[np.intp]:
     """Return ``fit(X, …).predict(X)`` for the same arguments: the most probable component of each row, (n,)."""
     estimator: Any = self  # whose `fit` may be a subclass's
-    errors = {name: how[name] for name in ("error_covariance",) if how.get(name) is not None}
-    labels: NDArray[np.intp] = estimator.fit(X, y, sample_weight, callback, **how).predict(X, **errors)
+    known = {"error_covariance": how["error_covariance"]} if "error_covariance" in how else {}
+    labels: NDArray[np.intp] = estimator.fit(X, y, sample_weight, callback, **how).predict(X, **known)
     return labels
 
 

@@ -128,9 +128,8 @@ def from_state(cls: type[_Mixture], header: dict[str, Any], arrays: dict[str, ND
     """
     model = covariance_model(item(header, "covariance_model", str))
     parameters = persistence.mixture_from_state(arrays, model_of_stored(model, np.shape(arrays["covariances"])))
-    arguments = persistence.from_json_values(
-        item(header, "parameters", dict)
-    )  # but for arrays, which are not saved among them
+    # But for arrays, which are not saved among them.
+    arguments = persistence.from_json_values(item(header, "parameters", dict))
     implied: dict[str, Any] = {"noise": parameters.noise.parameter}
     if cls._variational:
         parameters = persistence.posterior_from_state(header, arrays, parameters)

@@ -43,20 +43,21 @@ def prior_of(
         raise refusal("a prior of factors", "whole covariances")
     if prior is None and is_shrunk(model, n_components, source):
         prior = NormalInverseWishart(shrinkage=_SHRINKAGE)
-    if prior is None and source.errors and accelerated:
-        prior = _beside_errors(model, source, n_threads)
-    if prior is None:
+    beside_errors = prior is None and bool(source.errors) and accelerated
+    if prior is None and not beside_errors:
         return FLAT
     if not model.stored_whole:
         mean, covariance = _mean_and_variances_within(n_components, source, n_threads)
     else:
         mean, covariance = mean_and_covariance(model, source, n_threads)
+    if prior is None:
+        prior = _beside_errors(model, covariance)
     return check_prior(prior, model, n_components, mean=mean, covariance=covariance)
 
 
-def _beside_errors(model: CovarianceModel, source: Source, n_threads: int | None) -> NormalInverseWishart:
+def _beside_errors(model: CovarianceModel, covariance: Array) -> NormalInverseWishart:
     """Return a prior of few rows: without one, errors that explain all spread in a direction leave it no variance."""
-    d, (_, covariance) = source.n_features, mean_and_covariance(model, source, n_threads)
+    d = len(covariance)
     n = max(_ROWS_BESIDE_ERRORS, 2 * d + 2)  # so that the prior is proper
     full = np.diag(covariance) if covariance.ndim == 1 else covariance
     scale = n * _SHARE_BESIDE_ERRORS * (full + _LEAST_SHARE * np.diag(full).max() * np.eye(d))
