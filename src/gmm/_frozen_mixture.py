@@ -18,6 +18,7 @@ from gmm._rows.entrance import as_source
 from gmm._rows.sources import Source
 from gmm._values.covariance import MOST_FACTORS
 from gmm._values.low_rank import layout_with_code
+from gmm._values.tails import LEAST_DEGREES, MOST_DEGREES
 from gmm._versions import __version__
 
 __all__ = ["FrozenMixture", "get_include", "predicted_blocks"]
@@ -218,8 +219,10 @@ def _degrees_in(arrays: Mapping[str, NDArray[Any]]) -> float:
     if _DEGREES not in arrays:
         return 0.0
     degrees = arrays[_DEGREES]
-    if degrees.shape != () or not 1 <= float(degrees) <= 200:
-        raise ValueError(f"expected a number from 1 to 200 in {_DEGREES!r}, got {degrees!r:.80}")
+    if degrees.shape != () or not LEAST_DEGREES <= float(degrees) <= MOST_DEGREES:
+        raise ValueError(
+            f"expected a number from {LEAST_DEGREES} to {MOST_DEGREES} in {_DEGREES!r}, got {degrees!r:.80}"
+        )
     return float(degrees)
 
 

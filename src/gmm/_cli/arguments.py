@@ -19,7 +19,7 @@ from gmm._cli.option_values import (
     positive_number,
     probability,
 )
-from gmm._estimators.criteria import CRITERIA, HELD_OUT
+from gmm._estimators.criteria import OF_SEARCHES
 from gmm._text.printable import printable
 
 __all__ = ["parse"]
@@ -164,7 +164,7 @@ def _add_search(command: argparse.ArgumentParser) -> None:
     search.add_argument("--n-factors", metavar="Q", type=components,
                         help="number of factors of the covariance models factor and ppca, written like --components; "
                              "or behind their names: factor2")  # fmt: skip
-    search.add_argument("--criterion", type=str.lower, choices=(*CRITERIA, HELD_OUT),
+    search.add_argument("--criterion", type=str.lower, choices=OF_SEARCHES,
                         help="criterion to choose by; smaller is better (default bic); held_out is the deviance of "
                              "rows in five folds")  # fmt: skip
     search.add_argument("--time-limit", metavar="SECONDS", type=positive_number,

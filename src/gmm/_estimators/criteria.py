@@ -16,6 +16,7 @@ __all__ = [
     "BY_LIKELIHOOD",
     "CRITERIA",
     "HELD_OUT",
+    "OF_SEARCHES",
     "adjusted_rand_index",
     "aic",
     "aicc",
@@ -28,6 +29,7 @@ __all__ = [
 
 CRITERIA = ("bic", "aic", "aicc", "icl", "nec")
 HELD_OUT = "held_out"  # of a search: minus twice the log-likelihood of rows under mixtures that have not seen them
+OF_SEARCHES = (*CRITERIA, HELD_OUT)
 BY_LIKELIHOOD = ("bic", "aic", "aicc")  # criteria that depend on the fit by its log-likelihood alone
 
 # Relative difference of a log-likelihood summed in two orders.

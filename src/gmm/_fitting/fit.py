@@ -14,7 +14,7 @@ import numpy as np
 from gmm._blas import blas_alone_in_fit
 from gmm._fitting.degenerate import degenerate_under
 from gmm._fitting.labelled import labelled_start, sampled_problem, start_within_classes
-from gmm._fitting.noisy import noisy_start, start_without_noise
+from gmm._fitting.noisy import noisy_start, start_of_heavy_tails
 from gmm._fitting.order import in_falling_order
 from gmm._fitting.progress import FitProgress, Journal, Listener, MixtureFit
 from gmm._fitting.sampling import LARGEST_SHARE, sampled_share
@@ -381,7 +381,7 @@ def _start(problem: Problem, settings: FitSettings, seed: int, e_step: EStep) ->
         return problem.beginning(e_step, start_within_classes(problem, how.method, rng))
     K, start = settings.n_components, partial(_start_statistics, settings=settings, seed=seed)
     if problem.objective.tails and how.from_data:
-        begun = start_without_noise(problem, K, start, np.random.default_rng(seed))
+        begun = start_of_heavy_tails(problem, K, start, np.random.default_rng(seed))
         if begun is not None:
             return Beginning(begun)
     if not noise:

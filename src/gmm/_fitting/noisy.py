@@ -77,7 +77,7 @@ def noisy_start(
     return starts[0] if best is None else best.parameters
 
 
-def start_without_noise(
+def start_of_heavy_tails(
     problem: Problem,
     n_components: int,
     start: Callable[[ArraySource], SufficientStatistics],

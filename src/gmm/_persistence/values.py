@@ -20,7 +20,7 @@ from gmm._values.layouts import Layout
 from gmm._values.parameters import MixtureParameters
 from gmm._values.priors import NormalInverseWishart, parts
 from gmm._values.statistics import SufficientStatistics
-from gmm._values.tails import NORMAL_TAILS, StudentTails, Tails
+from gmm._values.tails import LEAST_DEGREES, MOST_DEGREES, NORMAL_TAILS, StudentTails, Tails
 
 __all__ = [
     "from_json_values",
@@ -111,10 +111,10 @@ def _tails(arrays: Arrays) -> Tails:
     if "degrees_of_freedom" not in arrays:
         return NORMAL_TAILS
     degrees, estimated = check_array(arrays["degrees_of_freedom"], "degrees_of_freedom", (2,)).tolist()
-    if not (1 <= degrees <= 200 and estimated in (0, 1)):
+    if not (LEAST_DEGREES <= degrees <= MOST_DEGREES and estimated in (0, 1)):
         raise ValueError(
-            "expected degrees of freedom from 1 to 200 in 'degrees_of_freedom', and 0 or 1 (1 if they were estimated), "
-            f"got {degrees:g} and {estimated:g}"
+            f"expected degrees of freedom from {LEAST_DEGREES} to {MOST_DEGREES} in 'degrees_of_freedom', and 0 or 1 "
+            f"(1 if they were estimated), got {degrees:g} and {estimated:g}"
         )
     return StudentTails(degrees, estimated == 1)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm._estimators.criteria import CRITERIA, HELD_OUT
+from gmm._estimators.criteria import CRITERIA, HELD_OUT, OF_SEARCHES
 from gmm._estimators.mixture import GaussianMixture
 from gmm._selection.status import is_degenerate
 from gmm._validation.scalars import check_choice
@@ -52,7 +52,7 @@ class SearchTable:
     @property
     def criteria(self) -> tuple[str, ...]:
         """Names of the criteria that the table has; "held_out" is among them if the search was by it."""
-        return (*CRITERIA, HELD_OUT) if self.criterion == HELD_OUT else CRITERIA
+        return OF_SEARCHES if self.criterion == HELD_OUT else CRITERIA
 
     def ranked(self, criterion: str | None = None) -> list[int]:
         """Rank the fitted cells, best first; degenerate ones come last, since their criteria are meaningless.

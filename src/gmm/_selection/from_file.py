@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm._estimators.criteria import CRITERIA, HELD_OUT
+from gmm._estimators.criteria import OF_SEARCHES
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.saved import from_state
 from gmm._persistence import build_object
@@ -17,8 +17,7 @@ from gmm._selection.cells import SearchTable
 from gmm._selection.status import NOT_TRIED, has_failed, is_status
 from gmm._values.covariance import covariance_model
 
-_CRITERIA = (*CRITERIA, HELD_OUT)
-_COLUMNS = ("covariance_type", "status", "n_components", "n_parameters", "loglik", *_CRITERIA, "scores", "seconds")
+_COLUMNS = ("covariance_type", "status", "n_components", "n_parameters", "loglik", *OF_SEARCHES, "scores", "seconds")
 
 
 def mixture_of_cell(number: int, header: Any, arrays: dict[str, NDArray[Any]]) -> GaussianMixture:
@@ -43,8 +42,8 @@ def check_together(selection: SearchTable) -> None:
     ValueError
         For the first column or cell that is wrong.
     """
-    if selection.criterion not in _CRITERIA:
-        raise ValueError(f"expected a criterion among {_CRITERIA}, got {selection.criterion!r}")
+    if selection.criterion not in OF_SEARCHES:
+        raise ValueError(f"expected a criterion among {OF_SEARCHES}, got {selection.criterion!r}")
     n_cells = len(selection.estimators)
     for name in _COLUMNS:
         shape = np.shape(getattr(selection, name))

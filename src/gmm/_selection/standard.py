@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm._estimators.criteria import CRITERIA, HELD_OUT
+from gmm._estimators.criteria import OF_SEARCHES
 from gmm._estimators.fitted import past_of
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.units import in_other_units
@@ -134,7 +134,7 @@ def restored(selection: Selection, units: Coordinates, source: Source) -> Select
     """
     shift = log_volume(source, units)
     raised = -shift / source.survey.weight
-    of_likelihoods = [name for name in (*CRITERIA, HELD_OUT) if name != "nec"]  # a ratio of gains
+    of_likelihoods = [name for name in OF_SEARCHES if name != "nec"]  # a ratio of gains
     moved = {name: getattr(selection, name) + 2 * shift for name in of_likelihoods}
     estimators = tuple(
         None if estimator is None else in_other_units(estimator, units, raised) for estimator in selection.estimators

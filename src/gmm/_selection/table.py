@@ -33,8 +33,7 @@ _NEXT = 5  # cells named after the best
 # The first columns keep their positions, on which scripts may rely.
 _FRAME_FIRST = ("n_components", "covariance_type", "loglik", "n_parameters", "bic", "aic", "icl", "status")
 _COUNTS = ("n_fresh_starts", "n_found_again", "n_searched")
-_CRITERIA = (*criteria.CRITERIA, criteria.HELD_OUT)
-_NUMBERS = ("loglik", *_CRITERIA, "scores", "seconds")
+_NUMBERS = ("loglik", *criteria.OF_SEARCHES, "scores", "seconds")
 
 
 @dataclass(frozen=True)
@@ -156,7 +155,7 @@ class Selection(SearchTable):
             If none of them has a fit.
         """
         scores: dict[str, Any] = {
-            name: _frozen([entry.score(name) for entry in entries], np.float64) for name in _CRITERIA
+            name: _frozen([entry.score(name) for entry in entries], np.float64) for name in criteria.OF_SEARCHES
         }
         return cls(
             criterion=criterion,

@@ -20,6 +20,7 @@ from gmm._validation.scalars import check_choice, is_real, is_whole
 from gmm._validation.where import name_of
 from gmm._values.covariance import COVARIANCE_CHOICES, MOST_FACTORS, names_factors
 from gmm._values.priors import NormalInverseWishart
+from gmm._values.tails import LEAST_DEGREES, MOST_DEGREES
 
 __all__ = [
     "check_callback",
@@ -103,6 +104,10 @@ _POSITIVE = Requirement(("a float in the range (0.0, inf)",), lambda value: _is_
 _SHARE = Requirement(
     ("a float in the range (0.0, 1.0)",), lambda value: _is_nonnegative_finite(value) and 0 < value < 1
 )
+_DEGREES = Requirement(
+    (f"a float in the range [{LEAST_DEGREES:.1f}, {MOST_DEGREES:.1f}]",),
+    lambda value: is_real(value) and bool(LEAST_DEGREES <= value <= MOST_DEGREES),
+)
 _RATIO = Requirement(("a float in the range [1.0, inf]",), lambda value: is_real(value) and bool(value >= 1))
 _SEED = _an_int(0, 2**32 - 1) | _an_instance(np.random.RandomState) | _an_instance(np.random.Generator) | _NONE
 
@@ -135,10 +140,7 @@ _REQUIREMENTS: Mapping[str, Requirement] = {
     "fixed": Requirement(("a mapping of names to masks",), lambda value: isinstance(value, Mapping)) | _NONE,
     "max_ratio": _RATIO | _NONE,
     "tails": _a_str_among(("normal", "t")),
-    "degrees_of_freedom": Requirement(
-        ("a float in the range [1.0, 200.0]",), lambda value: _is_nonnegative_finite(value) and 1 <= value <= 200
-    )
-    | _NONE,
+    "degrees_of_freedom": _DEGREES | _NONE,
     "prior": _a_str_among(("conjugate",)) | _an_instance(NormalInverseWishart) | _NONE,
 }
 

@@ -14,6 +14,8 @@ from gmm._values.layouts import Array
 
 Rng = np.random.RandomState | np.random.Generator
 
+LEAST_DEGREES, MOST_DEGREES = 1, 200  # of freedom, as in `_kernel/tails.pxd`
+
 
 class Tails:
     """Normal tails, which are false; the subclass has heavier ones."""
