@@ -46,12 +46,12 @@ TILE_LEAF float tile_exp_float(float x)
     return x < -87.0f ? 0.0f : p;
 }
 
-/* log(x) for normal x > 0: x = 2^e m, m in [sqrt 1/2, sqrt 2); 2 atanh((m - 1)/(m + 1)) as a series
- * (the coefficients of FreeBSD's e_log.c, by Sun Microsystems, error below 1 ulp). */
-TILE_LEAF double tile_log_double(double x)
+/* log(x) for normal x > 0: x = 2^e (1 + f), 1 + f in [sqrt 1/2, sqrt 2), and log(1 + f) = 2 atanh s, s = f/(2 + f),
+ * as a series (the coefficients of FreeBSD's e_log.c, by Sun Microsystems, error below 1 ulp). */
+TILE_LEAF double tile_exponent(double x, double *f)
 {
     uint64_t bits, exponent;
-    double m, e, f, s, z, series;
+    double m, e;
     memcpy(&bits, &x, sizeof bits);
     bits -= 0x3fe6a09e667f3bcd; /* sqrt(1/2) */
     /* No conversion from 64-bit integers before AVX-512: the exponent goes in by its bits. */
@@ -60,16 +60,27 @@ TILE_LEAF double tile_log_double(double x)
     e -= 0x1p52 + 2048;
     bits = (bits & 0x000fffffffffffff) + 0x3fe6a09e667f3bcd;
     memcpy(&m, &bits, sizeof m);
-    f = m - 1.0;
-    s = f / (2.0 + f);
-    z = s * s;
-    series = 1.479819860511658591e-01;
+    *f = m - 1.0;
+    return e;
+}
+
+TILE_LEAF double tile_log_series(double e, double f, double s)
+{
+    const double z = s * s, half = 0.5 * f * f;
+    double series = 1.479819860511658591e-01;
     series = (series * z + 1.531383769920937332e-01) * z + 1.818357216161805012e-01;
     series = (series * z + 2.222219843214978396e-01) * z + 2.857142874366239149e-01;
     series = (series * z + 3.999999999940941908e-01) * z + 6.666666666666735130e-01;
-    /* log m = f - f^2/2 + s (f^2/2 + z series) */
-    m = 0.5 * f * f;
-    return e * 6.93147180369123816490e-01 + (f - (m - (s * (m + z * series) + e * 1.90821492927058770002e-10)));
+    /* log(1 + f) = f - f^2/2 + s (f^2/2 + z series) */
+    return e * 6.93147180369123816490e-01
+           + (f - (half - (s * (half + z * series) + e * 1.90821492927058770002e-10)));
+}
+
+TILE_LEAF double tile_log_double(double x)
+{
+    double f;
+    const double e = tile_exponent(x, &f);
+    return tile_log_series(e, f, f / (2.0 + f));
 }
 
 #define tile_log_float(x) ((float)tile_log_double(x))
@@ -77,26 +88,10 @@ TILE_LEAF double tile_log_double(double x)
 /* log(x) and 1/x by one division, which costs as much as the rest; relative errors of some ulp, 1 <= x <= 1e300. */
 TILE_LEAF double tile_log_and_inverse_double(double x, double *inverse)
 {
-    uint64_t bits, exponent;
-    double m, e, f, s, z, series, both;
-    memcpy(&bits, &x, sizeof bits);
-    bits -= 0x3fe6a09e667f3bcd;
-    exponent = (((bits >> 52) + 2048) & 4095) | 0x4330000000000000;
-    memcpy(&e, &exponent, sizeof e);
-    e -= 0x1p52 + 2048;
-    bits = (bits & 0x000fffffffffffff) + 0x3fe6a09e667f3bcd;
-    memcpy(&m, &bits, sizeof m);
-    f = m - 1.0;
-    both = 1.0 / (x * (2.0 + f));
+    double f;
+    const double e = tile_exponent(x, &f), both = 1.0 / (x * (2.0 + f));
     *inverse = (2.0 + f) * both;
-    s = f * (x * both);
-    z = s * s;
-    series = 1.479819860511658591e-01;
-    series = (series * z + 1.531383769920937332e-01) * z + 1.818357216161805012e-01;
-    series = (series * z + 2.222219843214978396e-01) * z + 2.857142874366239149e-01;
-    series = (series * z + 3.999999999940941908e-01) * z + 6.666666666666735130e-01;
-    m = 0.5 * f * f;
-    return e * 6.93147180369123816490e-01 + (f - (m - (s * (m + z * series) + e * 1.90821492927058770002e-10)));
+    return tile_log_series(e, f, f * (x * both));
 }
 
 TILE_LEAF float tile_log_and_inverse_float(float x, float *inverse)
