@@ -1378,8 +1378,8 @@ def checksum(rows):
 
 def student_log_joint(X, weights, means, scales, nu):
     """ln π_k t(x_i | μ_k, Σ_k, ν), by scipy's density: (n, K)."""
-    parts = zip(weights, means, scales, strict=True)
-    return np.stack([np.log(w) + multivariate_t(m, (S + S.T) / 2, df=nu).logpdf(X) for w, m, S in parts], axis=1)
+    parts = zip(weights, means, scales, np.broadcast_to(nu, len(weights)), strict=True)
+    return np.stack([np.log(w) + multivariate_t(m, (S + S.T) / 2, df=f).logpdf(X) for w, m, S, f in parts], axis=1)
 
 
 def student_precisions(X, means, scales, nu):
@@ -1391,7 +1391,7 @@ def student_precisions(X, means, scales, nu):
 
 
 def student_statistics(X, weights, means, scales, nu, weight, origins):
-    """Counts Σ r, n_k times the mean of u-weighed rows, their scatter Σ r u about it, and Σ r E[ln u − u]."""
+    """Counts Σ r, n_k times the mean of u-weighed rows, their scatter Σ r u about it, and Σ r E[ln u − u], (K,)."""
     r = responsibilities(student_log_joint(X, weights, means, scales, nu)) * weight[:, None]
     u, log_u = student_precisions(X, means, scales, nu)
     counts, first, second = r.sum(axis=0), [], []
@@ -1401,11 +1401,19 @@ def student_statistics(X, weights, means, scales, nu, weight, origins):
         first.append(counts[k] * (mean - origin))
         scatter = ((X - mean) * mass[:, None]).T @ (X - mean)
         second.append(scatter + counts[k] * np.outer(mean - origin, mean - origin))
-    return counts, np.array(first), np.array(second), (r * (log_u - u)).sum()
+    return counts, np.array(first), np.array(second), (r * (log_u - u)).sum(axis=0)
 
 
-def student_em(X, parameters, covariance_type, n_passes, *, weight, reg_covar=0.0, estimated=False):
-    """EM with weights, means, scale matrices and ν, the last by the root of its equation: as `em`."""
+def likeliest_degrees(mean):
+    """The root ν of ψ(ν/2) − ln(ν/2) − 1 = the mean of E[ln u − u], or the nearer limit."""
+    equation = [digamma(nu / 2) - np.log(nu / 2) - 1 - mean for nu in (1, 200)]
+    if equation[0] >= 0 or equation[1] <= 0:
+        return 1.0 if equation[0] >= 0 else 200.0
+    return brentq(lambda nu: digamma(nu / 2) - np.log(nu / 2) - 1 - mean, 1, 200, xtol=1e-13)
+
+
+def student_em(X, parameters, covariance_type, n_passes, *, weight, reg_covar=0.0, estimated=None):
+    """EM with weights, means, scale matrices and ν, "shared" or of "each", by the root of its equation: as `em`."""
     bounds, path = [], [parameters]
     for _ in range(n_passes):
         weights, means, scales, nu = path[-1]
@@ -1417,8 +1425,9 @@ def student_em(X, parameters, covariance_type, n_passes, *, weight, reg_covar=0.
         mass = counts.sum() if shape_of(covariance_type) == "tied" else counts
         free = dense((in_layout(scatter, covariance_type).T / mass).T, covariance_type, *means.shape)
         new_scales = constrained(free + reg_covar * np.eye(X.shape[1]), counts, covariance_type)
-        if estimated:
-            mean = precision / counts.sum()
-            nu = brentq(lambda nu, mean=mean: digamma(nu / 2) - np.log(nu / 2) - 1 - mean, 1, 200, xtol=1e-13)
+        if estimated == "shared":
+            nu = likeliest_degrees(precision.sum() / counts.sum())
+        elif estimated == "each":
+            nu = np.array([likeliest_degrees(mean) for mean in precision / counts])
         path.append((counts / weight.sum(), new_means, new_scales, nu))
     return np.array(bounds), path

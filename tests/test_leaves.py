@@ -272,7 +272,7 @@ def normalise(call, address, rng, size, n):
 
 
 def heavy_tails(call, address, rng, size, n):
-    nu, d, offset = 1.0 + size, 1 + size % 5, rng.normal(size=size)
+    nu, d, offset = rng.uniform(1, 200, (size, 1)), 1 + size % 5, rng.normal(size=size)
     square = rng.chisquare(d, (size, n)) * 10.0 ** rng.uniform(-3, 3, (size, n))
     tile = (offset[:, None] - square / 2).astype(call.dtype)
     _, ld, _ = guarded(tile, call.dtype)
@@ -280,7 +280,7 @@ def heavy_tails(call, address, rng, size, n):
     for value in (size, n, ld):
         call.add(value)
     call.table(offset, ld=False, dtype=np.float64)
-    call.add(nu, c_double)
+    call.table(nu.ravel(), ld=False, dtype=np.float64)
     call.add(float(d), c_double)
     precision = call.table(np.zeros((2 * size, n)), ld=False, out=True)
     call.run(address)
@@ -294,7 +294,7 @@ def heavy_tails(call, address, rng, size, n):
 
 def weigh_by_precision(call, address, rng, size, n):
     share, u = rng.uniform(size=(size, n)).astype(call.dtype), rng.uniform(0.1, 2, (size, n)).astype(call.dtype)
-    before = rng.normal(size=size + 1)
+    before = rng.normal(size=2 * size)
     _, ld, _ = guarded(share, call.dtype)
     own = call.table(share, ld=False, out=True)
     for value in (size, n, ld):
@@ -304,7 +304,7 @@ def weigh_by_precision(call, address, rng, size, n):
     call.run(address)
     np.testing.assert_array_equal(own, share * u)
     mass, excess = share.astype(float), np.log(u) - u
-    added = np.append(mass.sum(axis=1), (mass * excess).sum())
+    added = np.append(mass.sum(axis=1), (mass * excess).sum(axis=1))
     np.testing.assert_allclose(sums[0], before + added, rtol=0, atol=8 * n * size * np.finfo(call.dtype).eps)
 
 

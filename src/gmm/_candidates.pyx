@@ -284,7 +284,7 @@ cdef class Candidate:
         cdef const Family* family = &self.family.family
         cdef Py_ssize_t size = estimate_size(family.covariance_layout, family.K, family.d)
         found = np.array(<double[:size]>self.estimates[self.current].weights)
-        return estimate_arrays(found, family.covariance_layout, family.K, family.d, 0)
+        return estimate_arrays(found, family.covariance_layout, family.K, family.d)
 
     @property
     def statistics(self):

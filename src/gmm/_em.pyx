@@ -31,7 +31,8 @@ from gmm._kernel.loop cimport LoopInputs, Partition, lloyd, rounding_of, run_em,
 from gmm._kernel.moments cimport Moments, moments_in, moments_size
 from gmm._kernel.mstep cimport MixtureFamily, update_workspace_size
 from gmm._kernel.plan cimport (
-    PassPlan, choose_form, least_limit, may_be_far, prepare, prepared_size, same_workspace, set_noise, work_of,
+    PassPlan, choose_form, has_tails, least_limit, may_be_far, prepare, prepared_size, same_workspace, set_noise,
+    set_tails, work_of,
 )
 from gmm._kernel.rows cimport Rows, data, describe_rows
 from gmm._kernel.state cimport State
@@ -156,7 +157,7 @@ cdef class Plan:
 
     cdef PassPlan plan
     cdef object mixture, moments
-    cdef const double[::1] log_offset, whiteners, origin, reach, axes
+    cdef const double[::1] log_offset, whiteners, origin, reach, axes, degrees
     cdef const double[:, ::1] centres, allowed
     cdef double[::1] room, panels, extents
     cdef bint accumulate, may_be_single
@@ -190,7 +191,9 @@ cdef class Plan:
             expect_matrix("allowed", allowed, K, max(allowed.shape[1], 1))
             self.allowed, plan.allowed, plan.n_codes = allowed, &allowed[0, 0], allowed.shape[1]
         plan.hard, plan.given, plan.totals, plan.kernel = hard, given, totals, kernel_in_use()
-        self.set_density(mixture.log_noise, mixture.degrees, mixture.fits_degrees, axes is not None)
+        set_noise(plan, mixture.log_noise)
+        if mixture.degrees is not None:
+            self.set_degrees(mixture.degrees, mixture.fits_degrees, axes is not None)
         self.accumulate, self.may_be_single, self.form = not rows_only, single, form
         if axes is not None:
             self.axes = np.ravel(axes)
@@ -203,14 +206,15 @@ cdef class Plan:
         if rows_only:
             self.prepare_for_calls()
 
-    cdef int set_density(self, double log_noise, double degrees, bint fits_degrees, bint along_axes) except -1:
-        """Set the noise and the tails; those of Student-t components exclude what only normal ones have."""
+    cdef int set_degrees(self, const double[::1] degrees, bint fits_degrees, bint along_axes) except -1:
+        """Set the tails; those of Student-t components exclude what only normal ones have."""
         cdef PassPlan* plan = &self.plan
-        if degrees > 0 and (plan.hard or plan.given or along_axes or is_low_rank(plan.moments)):
+        expect("degrees", degrees.shape[0], plan.n_all)
+        self.degrees = degrees
+        set_tails(plan, &degrees[0], not fits_degrees)
+        if has_tails(plan) and (plan.hard or plan.given or along_axes or is_low_rank(plan.moments)):
             raise ValueError("expected soft responsibilities of Student-t components, no axes, and whole matrices")
-        set_noise(plan, log_noise)
-        plan.degrees, plan.fits_degrees = degrees, fits_degrees
-        plan.skips_empty = plan.skips_empty and degrees == 0       # `unpack_moments` finds no gaps in its sums
+        plan.skips_empty = plan.skips_empty and not has_tails(plan)        # `unpack_moments` finds no gaps in its sums
         return 0
 
     cdef int prepare_for_calls(self) except -1:
@@ -416,7 +420,7 @@ cdef class Plan:
         expect_matrix("means", means, K, d)
         expect("covariances", covariances.shape[0], total_size(layout, K, d))
         expect("log_determinants", log_determinants.shape[0], n_matrices(layout, K))
-        mixture.weights, mixture.degrees = <double*>&weights[0], self.plan.degrees
+        mixture.weights, mixture.degrees = <double*>&weights[0], <double*>self.plan.degrees
         mixture.means, mixture.covariances = <double*>&means[0, 0], <double*>&covariances[0]
         mixture.whiteners, mixture.log_determinants = <double*>&self.whiteners[0], <double*>&log_determinants[0]
         return mixture
@@ -471,7 +475,7 @@ cdef class Plan:
                        &work[0], workspace, &moments, estimates, &measured[0])
         last = None
         if n > 1:
-            last = estimate_arrays(buffers[(n - 1) % 2].copy(), plan.layout, K, d, estimates[(n - 1) % 2].degrees)
+            last = estimate_arrays(buffers[(n - 1) % 2].copy(), plan.layout, K, d)
         return np.asarray(measured[:n]).tolist(), self.as_statistics(buffer, &moments), last
 
     def lloyd(
@@ -636,7 +640,7 @@ cdef class CandidateRows:
         cdef bint pooled = self.scatter is not None and is_pooled(plan.layout) and is_pooled(plan.moments)
         plan.n_features, plan.kernel, plan.axes = d, kernel_in_use(), NULL
         plan.given = plan.totals = plan.skips_empty = plan.noisy = False
-        plan.degrees = 0
+        plan.degrees, plan.power = NULL, 0
         if scratch.room is None or scratch.room.shape[0] < needed:
             scratch.room = np.empty(needed)
         prepare(plan, log_offset, centres, whiteners, &self.origin[0], &self.reach[0], single_limit, pooled, -1,

@@ -394,7 +394,14 @@ cdef int check_sizes(int layout, Py_ssize_t K, Py_ssize_t d) except -1:
     return 0
 
 
-def prepare(int layout, log_offset, centres, whiteners, origin, double log_noise=-INFINITY, double degrees=0):
+cdef const double* checked_degrees(const double[::1] degrees, Py_ssize_t K) except? NULL:
+    if degrees is None:
+        return NULL
+    expect("degrees", degrees.shape[0], K)
+    return &degrees[0]
+
+
+def prepare(int layout, log_offset, centres, whiteners, origin, double log_noise=-INFINITY, const double[::1] degrees=None):
     """Prepare a mixture, log ρ_ik = log_offset_k − ½‖W_k (x_i − c_k)‖², in every form that rows may need.
 
     Parameters
@@ -409,8 +416,8 @@ def prepare(int layout, log_offset, centres, whiteners, origin, double log_noise
         Where the linear form stands.
     log_noise : float
         Log density of noise, its weight included; −∞ for none.
-    degrees : float
-        Of freedom of Student-t components; 0 if they are normal.
+    degrees : array of shape (K,), optional
+        Of freedom of Student-t components; None if they are normal.
 
     Returns
     -------
@@ -426,7 +433,8 @@ def prepare(int layout, log_offset, centres, whiteners, origin, double log_noise
     expect("log_offset", np.size(log_offset), K)
     expect("whiteners", np.size(whiteners), total_size(<Layout>layout, K, d))
     expect("origin", np.size(origin), d)
-    size = lay_out(&mixture, <Layout>layout, K, d, kernel_in_use(), log_noise, degrees, <double*>&mixture)
+    cdef const double* of_tails = checked_degrees(degrees, K)
+    size = lay_out(&mixture, <Layout>layout, K, d, kernel_in_use(), log_noise, of_tails, <double*>&mixture)
     room = np.zeros(size + 8)                      # so that gaps are the same in every file
     start = -room.ctypes.data % 64 // 8
     prepared = room[start:start + size]
@@ -434,7 +442,7 @@ def prepare(int layout, log_offset, centres, whiteners, origin, double log_noise
     np.concatenate(given, out=prepared[:sum(each.size for each in given)])
     numbers = prepared
     with nogil:
-        lay_out(&mixture, <Layout>layout, K, d, kernel_in_use(), log_noise, degrees, &numbers[0])
+        lay_out(&mixture, <Layout>layout, K, d, kernel_in_use(), log_noise, of_tails, &numbers[0])
         fill(&mixture)
     prepared.flags.writeable = False
     return prepared
@@ -450,19 +458,21 @@ cdef class CompiledMixture:
     n_components, n_features : int
     numbers : array of float64
         What `prepare` returned; the mixture looks at it and copies nothing.
-    log_noise, degrees : float
+    log_noise : float
+    degrees : array of shape (K,), optional
     """
 
     cdef Mixture mixture
-    cdef const double[::1] numbers
+    cdef const double[::1] numbers, degrees
     cdef void* spare[N_SPARE]             # scratch that no call has: its size in bytes lies before it
 
     def __cinit__(
         self, int layout, Py_ssize_t n_components, Py_ssize_t n_features, const double[::1] numbers,
-        double log_noise=-INFINITY, double degrees=0,
+        double log_noise=-INFINITY, const double[::1] degrees=None,
     ):
         cdef Py_ssize_t most = numbers.shape[0], expected
         check_sizes(layout, n_components, n_features)
+        self.degrees = degrees
         if most // n_components < n_features:      # else sizes might overflow
             expected = most + 1
         elif is_dense(<Layout>layout) and most // n_features < n_features * (
@@ -470,7 +480,7 @@ cdef class CompiledMixture:
             expected = most + 1
         else:
             expected = lay_out(&self.mixture, <Layout>layout, n_components, n_features, kernel_in_use(),
-                               log_noise, degrees, <double*>&numbers[0])
+                               log_noise, checked_degrees(degrees, n_components), <double*>&numbers[0])
         if expected != most or <size_t>&numbers[0] % 64:
             raise ValueError(f"expected the prepared numbers of K={n_components} and d={n_features}, from a multiple "
                              f"of 64 bytes on, got {most} numbers")
@@ -524,7 +534,8 @@ cdef class CompiledMixture:
         cdef Py_ssize_t end = self.mixture.extents - self.mixture.log_offset
         cdef PassPlan* plan = &self.mixture.plans[0]
         log_offset, centres, whiteners, origin, _ = np.split(self.prepared, [K, K + K * d, end - d, end])
-        return int(plan.layout), log_offset, centres.reshape(K, d), whiteners, origin, plan.log_noise, plan.degrees
+        return int(plan.layout), log_offset, centres.reshape(K, d), whiteners, origin, plan.log_noise, (
+            None if self.degrees is None else np.asarray(self.degrees))
 
     @property
     def prepared(self):

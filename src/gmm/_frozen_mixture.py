@@ -102,7 +102,7 @@ class FrozenMixture(CompiledMixture):
         layout, *arrays, degrees = self.arrays
         header = {"gmm_version": __version__, "class": FrozenMixture.__name__, "layout": layout}
         members = {name: np.asarray(values) for name, values in zip(_ARRAYS, arrays, strict=True)}
-        members |= {_DEGREES: np.asarray(degrees)} if degrees > 0 else {}
+        members |= {} if degrees is None else {_DEGREES: degrees}
         if prepared:
             header["prepared"], members["prepared"] = _PREPARED_VERSION, self.prepared
         save_state(file, with_metadata(self, metadata, header), members)
@@ -199,7 +199,7 @@ class FrozenMixture(CompiledMixture):
         whiteners: _Array,
         origin: _Array,
         log_noise: float,
-        degrees: float = 0.0,
+        degrees: _Array | None = None,
     ) -> Self:
         """Prepare a mixture: see `arrays`."""
         K, d = np.shape(centres)
@@ -214,16 +214,17 @@ def _layout_in(header: dict[str, Any]) -> int:
     return code
 
 
-def _degrees_in(arrays: Mapping[str, NDArray[Any]]) -> float:
-    """Return the degrees of freedom of Student-t components, 0 of normal ones."""
+def _degrees_in(arrays: Mapping[str, NDArray[Any]]) -> _Array | None:
+    """Return the degrees of freedom of Student-t components, None of normal ones."""
     if _DEGREES not in arrays:
-        return 0.0
-    degrees = arrays[_DEGREES]
-    if degrees.shape != () or not LEAST_DEGREES <= float(degrees) <= MOST_DEGREES:
+        return None
+    degrees = np.array(arrays[_DEGREES], np.float64)
+    if degrees.ndim != 1 or not ((degrees >= LEAST_DEGREES) & (degrees <= MOST_DEGREES)).all():
         raise ValueError(
-            f"expected a number from {LEAST_DEGREES} to {MOST_DEGREES} in {_DEGREES!r}, got {degrees!r:.80}"
+            f"expected a number from {LEAST_DEGREES} to {MOST_DEGREES} of each component in {_DEGREES!r}, got "
+            f"{degrees!r:.80}"
         )
-    return float(degrees)
+    return degrees
 
 
 def _sizes(centres: _Array) -> tuple[int, int]:

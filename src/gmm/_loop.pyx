@@ -3,6 +3,7 @@ from libc.math cimport INFINITY
 
 from gmm._em cimport RowTable, Scratch, walk_and_run_quasi_newton
 from gmm._kernel.estimate cimport Estimate
+from gmm._kernel.family cimport NO_DEGREES
 from gmm._kernel.layout cimport is_layout, is_pooled
 from gmm._kernel.leaves cimport is_twin
 from gmm._kernel.lengths cimport expect, expect_matrix
@@ -10,7 +11,9 @@ from gmm._kernel.loop cimport LoopInputs
 from gmm._kernel.moments cimport Moments, moments_in, moments_size
 from gmm._kernel.mstep cimport QuasiNewtonState
 from gmm._kernel.objective cimport log_noise
-from gmm._kernel.plan cimport PassPlan, prepare, prepared_size, same_workspace, set_noise, work_of
+from gmm._kernel.plan cimport (
+    PassPlan, has_tails, prepare, prepared_size, same_workspace, set_noise, set_tails, work_of,
+)
 from gmm._kernel.state cimport next_mixture
 from gmm._kernel.tiles cimport kernel_in_use
 
@@ -121,14 +124,14 @@ cdef class Loop:
             self.buffer = np.empty(needed)
         self.inputs.rows = self.table.rows
         plan.n_all, plan.kernel, plan.allowed = K, kernel_in_use(), NULL
-        plan.skips_empty = allowed is None and mixture.degrees == 0
         if allowed is None:
             self.inputs.rows.code = NULL
         else:
             expect_matrix("allowed", allowed, K, max(allowed.shape[1], 1))
             plan.allowed, plan.n_codes = &allowed[0, 0], allowed.shape[1]
         set_noise(plan, log_noise(&state.state.family.objective, K, mixture.weights))
-        plan.degrees, plan.fits_degrees = mixture.degrees, state.state.family.objective.fits_degrees
+        set_tails(plan, mixture.degrees, state.state.family.objective.fits_degrees == NO_DEGREES)
+        plan.skips_empty = allowed is None and not has_tails(plan)
         prepare(plan, mixture.log_offset, mixture.means, mixture.whiteners, &self.origin[0], &self.reach[0],
                 self.inputs.single, is_pooled(plan.layout), self.inputs.form, &self.room[0])
         return 0

@@ -168,8 +168,9 @@ class GaussianMixture(FittedMixture):
         *Beyond*: "t" makes the components Student's t distributions (Peel & McLachlan 2000), whose tails are heavier:
         rows far away move them little. The covariances are then scale matrices. A fit starts from one of normal
         components beside noise.
-    degrees_of_freedom : float, default=None
-        *Beyond*: ν of all components with ``tails="t"``, from 1 to 200; None estimates it. Few make heavy tails.
+    degrees_of_freedom : float or "each", default=None
+        *Beyond*: ν of all components with ``tails="t"``, from 1 to 200; None estimates it, "each" one for each
+        component. Few make heavy tails.
 
     Attributes
     ----------
@@ -214,8 +215,8 @@ class GaussianMixture(FittedMixture):
         or None beside classes that are strings, of a component without a class.
     n_parameters_ : int
         *Beyond*: number of free parameters.
-    degrees_of_freedom_ : float
-        *Beyond*: ν of the components; infinite of normal ones.
+    degrees_of_freedom_ : float or ndarray of shape (K,)
+        *Beyond*: ν of all components, or with "each" of every one; infinite of normal ones.
     n_features_in_ : int
         Number of features, d.
     feature_names_in_ : ndarray of str, shape (d,)
@@ -280,7 +281,7 @@ class GaussianMixture(FittedMixture):
     fixed: Mapping[str, bool | ArrayLike] | None = None
     max_ratio: float | None = None
     tails: str = "normal"
-    degrees_of_freedom: float | None = None
+    degrees_of_freedom: float | str | None = None
 
     transform, fit_transform = OfFactors(transform), OfFactors(fit_transform)
     set_output, get_feature_names_out = OfFactors(set_output), OfFactors(get_feature_names_out)
@@ -592,9 +593,10 @@ class GaussianMixture(FittedMixture):
         return predicted(parameters, source, columns, targets, called, level=level, n_threads=self.n_threads)
 
     @property
-    def degrees_of_freedom_(self) -> float:
-        """Degrees of freedom ν of the components; infinite of normal ones."""
-        return fitted_parameters(self).tails.degrees or np.inf
+    def degrees_of_freedom_(self) -> float | NDArray[Any]:
+        """Degrees of freedom ν, of all components or of each; infinite of normal ones."""
+        tails = fitted_parameters(self).tails
+        return tails.degrees if tails else np.inf
 
     @property
     def loadings_(self) -> NDArray[Any]:

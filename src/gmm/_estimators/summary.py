@@ -73,7 +73,7 @@ class Summary:
         if max_ratio < inf:
             extent += f", eigenvalue ratio at most {max_ratio:g}"
         if parameters.tails:
-            extent += f", {parameters.tails.degrees:.4g} degrees of freedom"
+            extent += f", {parameters.tails.text}"
         return cls(
             headline=f"{counted(K, 'component')}, {counted(d, 'feature')}, {parameters.model.printed(d)} covariance, "
             + extent,

@@ -74,7 +74,7 @@ def to_onnx(
         parameters = fitted_parameters(model)
         mixture = parameters.whitened()
         about = {"covariance_type": parameters.model.type_name, "feature_names": given_names(model)}
-    if mixture.degrees > 0:
+    if mixture.degrees is not None:
         raise refusal("tails='t'", "ONNX")
     _write(file, mixture, dtype, arithmetic, about)
 

@@ -31,6 +31,12 @@ cdef enum ObjectiveKind:
     EVIDENCE_BOUND = 2
 
 
+cdef enum FreeDegrees:
+    NO_DEGREES = 0
+    SHARED_DEGREES = 1
+    EACH_DEGREES = 2            # one for each component
+
+
 cdef struct Objective:
     # The likelihood without noise has zeros and NULLs after its kind.
     ObjectiveKind kind
@@ -45,8 +51,8 @@ cdef struct Objective:
     double weight               # n, of all rows
     NoisePrior factor_noise     # of noise beside factors
     double log_noise            # log density of uniform noise, whose weight the components leave; −∞: there is none
-    double degrees              # of freedom, of Student-t components; 0: they are normal
-    bint fits_degrees           # which are estimated
+    const double* degrees       # (K,) of freedom, of Student-t components; NULL: they are normal
+    FreeDegrees fits_degrees    # which of them are estimated
 
 
 cdef inline Objective likelihood() noexcept nogil:
@@ -58,7 +64,7 @@ cdef inline Objective likelihood() noexcept nogil:
     objective.sticks = False
     objective.factor_noise.rows, objective.factor_noise.scale = 0, NULL
     objective.log_noise = -INFINITY
-    objective.degrees, objective.fits_degrees = 0, False
+    objective.degrees, objective.fits_degrees = NULL, NO_DEGREES
     return objective
 
 

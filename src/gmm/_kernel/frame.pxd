@@ -10,8 +10,9 @@ diagonals, or means of the diagonal.  In a frame the metric of the complete data
 plain sum of products: √π_k, and √(2 π_k) on the diagonal of H.  When a mixture is accepted that has left the frame in
 some component, what the state and the secants say of that component is carried into the frame of the new one.
 
-Where the degrees of freedom ν of Student-t components are estimated, a last number is Σ r E [log u − u] less what that
-of the frame's ν would be; its unit is the standard deviation of log u − u (`tails.pxd`).
+Where the degrees of freedom ν of Student-t components are estimated, a last number, or one for each component, is
+Σ r E [log u − u] less what that of the frame's ν would be; its unit is the standard deviation of log u − u (`tails.pxd`),
+times √π_k where it is a component's own.
 
 An objective with a conjugate prior adds rows of its own (`objective.pxd`): κ for a mean and c for a covariance, per
 unit weight.  The f_k and H_k of a state include their moments, n_k does not count them; in the difference of two states
@@ -24,7 +25,7 @@ from libc.string cimport memcpy, memset
 
 from gmm._kernel.blas cimport multiply_by_lower
 from gmm._kernel.estimate cimport Estimate
-from gmm._kernel.family cimport Family, has_noise, rest_of
+from gmm._kernel.family cimport EACH_DEGREES, Family, has_noise, rest_of
 from gmm._kernel.layout cimport (
     Layout,
     add_to_diagonal,
@@ -46,7 +47,7 @@ from gmm._kernel.layout cimport (
 )
 from gmm._kernel.moments cimport Moments
 from gmm._kernel.objective cimport divisor, rows_per_mean
-from gmm._kernel.state cimport State, count_of, last_of, packed_of, remembered
+from gmm._kernel.state cimport State, count_of, n_degrees, packed_of, remembered, tails_of
 from gmm._kernel.tails cimport expected_precision, least_degrees, most_degrees, precision_information
 from gmm._kernel.triangles cimport conjugate, invert_triangle, multiply_triangles
 
@@ -75,6 +76,10 @@ cdef inline void transform_second(
     else:
         for j in range(matrix_size(layout, d)):
             second[j] *= a[j] * a[j]
+
+
+cdef inline bint has_own_degrees(const State* state) noexcept nogil:
+    return state.family.objective.fits_degrees == EACH_DEGREES
 
 
 cdef inline double unit_of_count(const State* state, double weight) noexcept nogil:
@@ -112,6 +117,8 @@ cdef inline void load(
     cdef double count = 0 if difference else state.covariance_rows, unit, diagonal
     for k in range(first_component(layout, m), end_component(layout, K, m + 1)):
         vector[k] *= unit_of_count(state, weights[k])
+        if has_own_degrees(state):
+            tails_of(state, vector)[k] *= unit_of_count(state, weights[k])
         count += vector[k]
         unit = unit_of_mean(state, weights[k])
         for j in range(d):
@@ -143,6 +150,8 @@ cdef inline void store(
     for k in range(first_component(layout, m), end_component(layout, K, m + 1)):
         count += vector[k]
         vector[k] /= unit_of_count(state, weights[k])
+        if has_own_degrees(state):
+            tails_of(state, vector)[k] /= unit_of_count(state, weights[k])
         unit = 1 / unit_of_mean(state, weights[k])
         for j in range(d):
             vector[K + k * d + j] *= unit
@@ -257,37 +266,54 @@ cdef inline double unit_of_precision(double degrees) noexcept nogil:
     return sqrt(precision_information(degrees))
 
 
+cdef inline double of_degrees(const State* state, const double* values, Py_ssize_t i) noexcept nogil:
+    """Sum a number of components over those that have the i-th degrees of freedom."""
+    return values[i] if has_own_degrees(state) else -rest_of(values, state.family.K, 0)
+
+
 cdef inline void store_precision(
-    const State* state, double precision, double count,        # IN Σ r E [log u − u] and Σ r, per unit weight
-    double* vector,                                # OUT its last number
+    const State* state, const Moments* moments,
+    double* vector,                                # OUT its last numbers, in units of components without weight
 ) noexcept nogil:
     """Store what belongs to the nearest degrees of freedom that there may be."""
-    cdef double degrees = state.frame.degrees, mean = precision / count
-    if state.family.objective.fits_degrees:
-        mean = max(expected_precision(least_degrees()), min(expected_precision(most_degrees()), mean))
-        last_of(state, vector)[0] = count * (mean - expected_precision(degrees)) / unit_of_precision(degrees)
-
-
-cdef inline double load_precision(const State* state, double* vector, double count) noexcept nogil:
-    cdef double degrees = state.frame.degrees
-    if not state.family.objective.fits_degrees:
-        return 0
-    return last_of(state, vector)[0] * unit_of_precision(degrees) + count * expected_precision(degrees)
-
-
-cdef inline void follow_degrees(State* state, double degrees) noexcept nogil:
-    """Bring the last number of the state and the secants into the frame of other degrees of freedom."""
-    cdef double change, ratio
-    cdef double* vector
+    cdef double least = expected_precision(least_degrees()), most = expected_precision(most_degrees())
+    cdef double degrees, count, mean
     cdef Py_ssize_t i
-    if not state.family.objective.fits_degrees:
-        return
-    ratio = unit_of_precision(state.frame.degrees) / unit_of_precision(degrees)
-    change = (expected_precision(state.frame.degrees) - expected_precision(degrees)) / unit_of_precision(degrees)
-    for i in range(remembered(state.n_pairs)):
-        vector = state.here + i * state.size
-        last_of(state, vector)[0] = ratio * last_of(state, vector)[0] + change * sum_of_counts(state, vector)
-    state.frame.degrees = degrees
+    for i in range(n_degrees(&state.family)):
+        degrees, count = state.frame.degrees[i], of_degrees(state, moments.counts, i)
+        mean = max(least, min(most, of_degrees(state, moments.precision, i) / max(count, DBL_MIN)))
+        tails_of(state, vector)[i] = count / moments.weight * (
+            mean - expected_precision(degrees)) / unit_of_precision(degrees)
+
+
+cdef inline void load_precision(
+    const State* state, double* vector, double weight,     # IN a state as `load` leaves it
+    double* precision,                             # OUT (K,) that of all in the first, where components share ν
+) noexcept nogil:
+    cdef double degrees
+    cdef Py_ssize_t i
+    memset(precision, 0, state.family.K * sizeof(double))
+    for i in range(n_degrees(&state.family)):
+        degrees = state.frame.degrees[i]
+        precision[i] = weight * (tails_of(state, vector)[i] * unit_of_precision(degrees)
+                                 + of_degrees(state, vector, i) * expected_precision(degrees))
+
+
+cdef inline void follow_degrees(State* state, const double* degrees) noexcept nogil:
+    """Bring the last numbers of the state and the secants into the frame of other degrees of freedom."""
+    cdef double change, ratio, count
+    cdef double* vector
+    cdef Py_ssize_t i, v
+    for i in range(n_degrees(&state.family)):
+        ratio = unit_of_precision(state.frame.degrees[i]) / unit_of_precision(degrees[i])
+        change = expected_precision(state.frame.degrees[i]) - expected_precision(degrees[i])
+        change /= unit_of_precision(degrees[i])
+        for v in range(remembered(state.n_pairs)):
+            vector = state.here + v * state.size
+            # In units of counts both are divided by the same root.
+            count = vector[i] if has_own_degrees(state) else sum_of_counts(state, vector)
+            tails_of(state, vector)[i] = ratio * tails_of(state, vector)[i] + change * count
+    memcpy(state.frame.degrees, degrees, state.family.K * sizeof(double))
 
 
 cdef inline void from_moments(
@@ -298,6 +324,7 @@ cdef inline void from_moments(
     cdef Py_ssize_t K = state.family.K, d = state.family.d, stride = component_stride(layout, d), k, m, i
     cdef Py_ssize_t size = matrix_size(layout, d), whole = matrix_size(state.family.moment_layout, d)
     cdef double weight = moments.weight
+    store_precision(state, moments, vector)
     for k in range(K):
         vector[k] = moments.counts[k] / weight
         whiten_step(layout, state.frame.whiteners + k * stride, moments.origins + k * d, state.frame.means + k * d, d,
@@ -309,7 +336,6 @@ cdef inline void from_moments(
             state.matrices[i] = moments.second[m * whole + i] / weight
         transform(state, m, state.frame.whiteners + m * size, state.shifts, False, vector)
         store(state, m, state.frame.weights, False, vector)
-    store_precision(state, moments.precision / weight, -rest_of(moments.counts, K, 0) / weight, vector)
 
 
 cdef inline void to_moments(
@@ -336,7 +362,7 @@ cdef inline void to_moments(
         apply_factor(layout, d, state.frame.roots + k * stride, vector + K + k * d, moments.first + k * d)
         for j in range(d):
             moments.first[k * d + j] *= weight
-    moments.precision = weight * load_precision(state, vector, -rest_of(vector, K, 0))
+    load_precision(state, vector, weight, moments.precision)
 
 
 cdef inline void state_of_mixture(
@@ -350,7 +376,7 @@ cdef inline void state_of_mixture(
     cdef double* second = state.matrices
     cdef double count, noise
     memset(vector, 0, state.size * sizeof(double))
-    state.frame.degrees = mixture.degrees
+    memcpy(state.frame.degrees, mixture.degrees, K * sizeof(double))
     memcpy(vector, mixture.weights, K * sizeof(double))
     for m in range(n_matrices(layout, K)):
         place(state, m, mixture)

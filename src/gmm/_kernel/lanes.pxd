@@ -138,9 +138,9 @@ cdef inline double responsibilities(
         if plan.noisy:
             prefer_noise(plan.log_noise, code, n, padded, evidence, <real*>workspace.best)
     if has_powers(plan) and not rows_only:
-        share_by_powers(plan.kernel, tile, ld, plan.log_offset, plan.degrees,
-                        <Py_ssize_t>plan.degrees + plan.n_features, <const real*>workspace.mass, evidence,
-                        <real*>workspace.precisions, sums + plan.n_sums - 2 - n_tails(plan), K, padded)
+        share_by_powers(plan.kernel, tile, ld, plan.log_offset, plan.degrees[0], plan.power,
+                        <const real*>workspace.mass, evidence, <real*>workspace.precisions,
+                        sums + plan.n_sums - 2 - n_tails(plan), K, padded)
     elif not only_labels:
         normalise(plan.kernel, tile, ld, <const real*>workspace.mass, evidence, K, padded)
         if plan.noisy:

@@ -32,7 +32,7 @@ cdef extern from "leaves.h" nogil:
         void (*times)(const double*, const double*, double*, Py_ssize_t) noexcept nogil
         void (*choose)(const double*, Py_ssize_t, Py_ssize_t, Py_ssize_t, double*, double*) noexcept nogil
         void (*normalise)(double*, Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*, double*) noexcept nogil
-        void (*heavy_tails)(double*, Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*, double, double,
+        void (*heavy_tails)(double*, Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*, const double*, double,
                             double*) noexcept nogil
         void (*weigh_by_precision)(double*, Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*, double*) noexcept nogil
         void (*share_by_powers)(double*, Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*, double, Py_ssize_t,
@@ -66,7 +66,7 @@ cdef extern from "leaves.h" nogil:
         void (*times)(const float*, const float*, float*, Py_ssize_t) noexcept nogil
         void (*choose)(const float*, Py_ssize_t, Py_ssize_t, Py_ssize_t, float*, float*) noexcept nogil
         void (*normalise)(float*, Py_ssize_t, Py_ssize_t, Py_ssize_t, const float*, float*) noexcept nogil
-        void (*heavy_tails)(float*, Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*, double, double,
+        void (*heavy_tails)(float*, Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*, const double*, double,
                             float*) noexcept nogil
         void (*weigh_by_precision)(float*, Py_ssize_t, Py_ssize_t, Py_ssize_t, const float*, double*) noexcept nogil
         void (*share_by_powers)(float*, Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*, double, Py_ssize_t,
@@ -280,8 +280,7 @@ cdef inline void normalise(
 cdef inline void heavy_tails(
     Kernel kernel,
     real* tile, Py_ssize_t ld,                     # IN log ρ of normal components (K, n), OUT of Student-t ones
-    const double* log_offset,                      # IN (K,)
-    double degrees, Py_ssize_t d,
+    const double* log_offset, const double* degrees, Py_ssize_t d,         # IN (K,), (K,)
     real* precision,                               # OUT (2, K, n) u = (ν + d)/(ν + q) of rows, and log u
     Py_ssize_t n_components, Py_ssize_t n,
 ) noexcept nogil:
@@ -297,7 +296,7 @@ cdef inline void weigh_by_precision(
     Kernel kernel,
     real* tile, Py_ssize_t ld,                     # IN mass × responsibilities (K, n), OUT these times u
     const real* precision,                         # IN as `heavy_tails` writes it
-    double* sums,                                  # IN, OUT (K + 1,) Σ mass r for each component, Σ mass r (log u − u)
+    double* sums,                                  # IN, OUT (2, K) Σ mass r, Σ mass r (log u − u)
     Py_ssize_t n_components, Py_ssize_t n,
 ) noexcept nogil:
     if is_twin(kernel):

@@ -3,12 +3,12 @@ from libc.float cimport DBL_EPSILON
 from libc.math cimport fabs, sqrt
 
 from gmm._kernel.estimate cimport Estimate
-from gmm._kernel.family cimport Family
+from gmm._kernel.family cimport NO_DEGREES, Family
 from gmm._kernel.lanes cimport merge_siblings, walk_lanes
 from gmm._kernel.moments cimport Moments, any_empty, move_to_means
 from gmm._kernel.mstep cimport most_likely, parameter_term, take_pass
 from gmm._kernel.objective cimport log_noise
-from gmm._kernel.plan cimport PassPlan, prepare, set_noise
+from gmm._kernel.plan cimport PassPlan, prepare, set_noise, set_tails
 from gmm._kernel.rows cimport Rows, data
 from gmm._kernel.state cimport State, next_mixture
 from gmm._kernel.sums cimport unpack_moments
@@ -100,7 +100,7 @@ cdef inline Py_ssize_t run_em(
             return n
         measured = estimate
         set_noise(plan, log_noise(&family.objective, K, estimate.weights))
-        plan.degrees = estimate.degrees
+        set_tails(plan, estimate.degrees, family.objective.fits_degrees == NO_DEGREES)
         if not walk_again(plan, inputs, room, estimate.log_offset, estimate.means, estimate.whiteners, workspace):
             return n
 
@@ -128,7 +128,7 @@ cdef inline Py_ssize_t run_quasi_newton(
         n += 1
         mixture = next_mixture(state)
         set_noise(plan, log_noise(&state.family.objective, plan.n_all, mixture.weights))
-        plan.degrees = mixture.degrees
+        set_tails(plan, mixture.degrees, state.family.objective.fits_degrees == NO_DEGREES)
         if (state.converged or state.stuck or n == inputs.at_most
                 or n == 2 and records[4] + inputs.catch_up * (records[4] - records[0]) < inputs.lead
                 or not walk_again(plan, inputs, room, mixture.log_offset, mixture.means, mixture.whiteners,

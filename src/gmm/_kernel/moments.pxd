@@ -11,20 +11,21 @@ cdef struct Moments:
     double* second              # as their layout stores them
     double log_evidence
     double weight
-    double precision            # Σ r E [log u − u], of Student-t components: see `tails.pxd`
+    double* precision           # (K,) Σ r E [log u − u], of Student-t components: see `tails.pxd`
 
 
 cdef inline Py_ssize_t moments_size(Layout layout, Py_ssize_t K, Py_ssize_t d) noexcept nogil:
-    return K * (1 + 2 * d) + total_size(layout, K, d)
+    return K * (2 + 2 * d) + total_size(layout, K, d)
 
 
 cdef inline Moments moments_in(double* buffer, Py_ssize_t K, Py_ssize_t d) noexcept nogil:
     cdef Moments moments
     moments.origins = buffer
     moments.counts = buffer + K * d
-    moments.first = moments.counts + K
+    moments.precision = moments.counts + K
+    moments.first = moments.precision + K
     moments.second = moments.first + K * d
-    moments.log_evidence = moments.weight = moments.precision = 0
+    moments.log_evidence = moments.weight = 0
     return moments
 
 

@@ -6,8 +6,8 @@ from numpy.typing import NDArray
 from typing_extensions import disjoint_base
 
 _Array = NDArray[np.float64]
-_Moments = tuple[_Array, _Array, _Array, _Array, float, float, float]
-_Estimate = tuple[_Array, _Array, _Array, _Array, _Array, float]
+_Moments = tuple[_Array, _Array, _Array, _Array, float, float, _Array]
+_Estimate = tuple[_Array, _Array, _Array, _Array, _Array, _Array]
 
 _Prior = tuple[_Array, _Array, float, float, float]
 
@@ -29,8 +29,8 @@ class MixtureFamily:
         owners: NDArray[np.intc] | None = None,
         n_factors: int = 0,
         max_ratio: float = inf,
-        degrees: float = 0.0,
-        fits_degrees: bool = False,
+        degrees: _Array | None = None,
+        fits_degrees: int = 0,
     ) -> Self: ...
     def parameter_term(self, weights: _Array, means: _Array, whiteners: _Array, log_determinants: _Array) -> float: ...
 
@@ -47,7 +47,7 @@ class Update:
         second: _Array,
         weight: float,
         previous: _Array | None = None,
-        precision: float = 0.0,
+        precision: _Array | None = None,
     ) -> Self: ...
     def covariances(self, start: int, end: int) -> None: ...
     def constrain(self, start: int, end: int) -> None: ...
@@ -77,7 +77,7 @@ def log_offset(
     d: int,
     log_noise: float = -inf,
     variational: tuple[float, float, float, bool, float] | None = None,
-    degrees: float = 0.0,
+    degrees: _Array | None = None,
 ) -> tuple[_Array, float]: ...
 
 @disjoint_base
@@ -101,11 +101,11 @@ class QuasiNewtonState:
         covariances: _Array,
         whiteners: _Array,
         log_determinants: _Array,
-        degrees: float = 0.0,
+        degrees: _Array,
     ) -> None: ...
     def begin_after(self, statistics: Any, *, repair_empty: bool) -> bool: ...
     def measured(self) -> _Estimate: ...
-    def next(self) -> tuple[_Array, _Array, _Array, float, float, bool]: ...
+    def next(self) -> tuple[_Array, _Array, _Array, float, _Array, bool]: ...
     def promise(self, into: int, gone: int) -> float: ...
     def take(self, statistics: Any, rounding: float, *, repair_empty: bool) -> tuple[float, float, float, bool]: ...
     def moments(self) -> _Moments: ...

@@ -13,7 +13,16 @@ cimport gmm._kernel.update as update
 from gmm._kernel.arrays cimport check_factors, check_ratio, copy_statistics, estimate_arrays, moments_arrays
 from gmm._kernel.constraint cimport constrain, constrained_layout, constraint_workspace_size
 from gmm._kernel.estimate cimport Estimate, estimate_in, estimate_size
-from gmm._kernel.family cimport Constraint, Family, NoisePrior, Objective, likelihood, rest_of
+from gmm._kernel.family cimport (
+    NO_DEGREES,
+    Constraint,
+    Family,
+    FreeDegrees,
+    NoisePrior,
+    Objective,
+    likelihood,
+    rest_of,
+)
 from gmm._kernel.layout cimport (
     DIAGONAL,
     FULL,
@@ -122,10 +131,10 @@ cdef class MixtureFamily:
         Of each covariance, at least 1 and fewer than the features, where the constraint is of factors; else 0.
     max_ratio : float, optional
         At least 1: limit of the ratio of the eigenvalues of all covariances, where these are free; ∞ for none.
-    degrees : float, optional
-        Of freedom, of Student-t components; 0 if they are normal.
-    fits_degrees : bool, optional
-        Whether these are estimated.
+    degrees : array of shape (K,), optional
+        Of freedom, of Student-t components; None if they are normal.
+    fits_degrees : int, optional
+        How many of these are estimated: 0 none, 1 one for all components, 2 one for each.
 
     Raises
     ------
@@ -137,7 +146,7 @@ cdef class MixtureFamily:
         self, Layout covariance_layout, int constraint, Py_ssize_t n_components, Py_ssize_t n_features,
         double ridge, prior=None, moment_layout=None, weights_prior=None, double log_noise=-INFINITY,
         const int[::1] owners=None, Py_ssize_t n_factors=0, double max_ratio=INFINITY,
-        double degrees=0, bint fits_degrees=False,
+        const double[::1] degrees=None, FreeDegrees fits_degrees=NO_DEGREES,
     ):
         cdef Layout moments = covariance_layout if moment_layout is None else <Layout>moment_layout
         cdef const Constraint* row = constraint_of(constraint)
@@ -162,11 +171,14 @@ cdef class MixtureFamily:
         self.owners = owners
         self.arguments = (covariance_layout, constraint, n_components, n_features, ridge, prior, moments, weights_prior,
                           log_noise, None if owners is None else np.asarray(owners), n_factors, max_ratio,
-                          degrees, fits_degrees)
+                          None if degrees is None else np.asarray(degrees), fits_degrees)
         if prior is not None:
             self.set_prior(prior, weights_prior)
         family.objective.log_noise = log_noise
-        family.objective.degrees, family.objective.fits_degrees = degrees, fits_degrees
+        if degrees is not None:
+            expect("degrees", degrees.shape[0], n_components)
+            self.degrees = degrees
+            family.objective.degrees, family.objective.fits_degrees = &degrees[0], fits_degrees
 
     cdef set_prior(self, prior, weights_prior):
         cdef Family* family = &self.family
@@ -227,13 +239,13 @@ cdef class Update:
         The moments; `second` flat.
     previous : flat array, optional
         The covariances before: where the update is a search, its result is at least as likely.
-    precision : float, optional
+    precision : array of shape (K,), optional
         Σ r E [log u − u] of Student-t components.
     """
 
     cdef MixtureFamily family
     cdef const double[:, ::1] origins, first
-    cdef const double[::1] counts, second, previous
+    cdef const double[::1] counts, second, previous, precision
     cdef double[::1] buffer, room
     cdef Moments moments
     cdef Estimate estimate
@@ -247,7 +259,7 @@ cdef class Update:
         const double[::1] second,
         double weight,
         const double[::1] previous=None,
-        double precision=0,
+        const double[::1] precision=None,
     ):
         cdef Moments* moments = &self.moments
         cdef Layout layout = family.family.covariance_layout
@@ -263,7 +275,12 @@ cdef class Update:
         # The moments are only read.
         moments.origins, moments.counts = <double*>&origins[0, 0], <double*>&counts[0]
         moments.first, moments.second = <double*>&first[0, 0], <double*>&second[0]
-        moments.weight, moments.precision = weight, precision
+        moments.weight, moments.precision = weight, NULL
+        if precision is not None:
+            expect("precision", precision.shape[0], K)
+            self.precision, moments.precision = precision, <double*>&precision[0]
+        elif family.family.objective.fits_degrees:
+            raise ValueError("expected Σ r E [log u − u] for degrees of freedom that are estimated")
         self.buffer = np.empty(estimate_size(layout, K, d))
         self.room = np.empty(update_workspace_size(&family.family))
         self.estimate = estimate_in(&self.buffer[0], layout, K, d)
@@ -295,13 +312,13 @@ cdef class Update:
         -------
         estimate : tuple
             Weights (K,), means (K, d), covariances and whiteners, both flat, log|W|, (K,) or (1,), and the degrees of
-            freedom of Student-t components, 0 of normal ones.
+            freedom (K,) of Student-t components, 0 of normal ones.
         failed : int
             The first covariance that is not positive definite, −1 where all are.
         """
         cdef const Family* family = &self.family.family
         cdef Py_ssize_t failed = finish(&self.moments, family, &self.estimate)
-        arrays = estimate_arrays(self.buffer.base, family.covariance_layout, family.K, family.d, self.estimate.degrees)
+        arrays = estimate_arrays(self.buffer.base, family.covariance_layout, family.K, family.d)
         return arrays, failed
 
 
@@ -352,7 +369,7 @@ def log_offset(
     Py_ssize_t d,
     double log_noise=-INFINITY,
     tuple variational=None,
-    double degrees=0,
+    const double[::1] degrees=None,
 ):
     """Return what a pass adds to the log density of each component, log π_k + log|W_k| − d/2·log 2π: (K,).
 
@@ -368,12 +385,15 @@ def log_offset(
     expect("log_determinants", log_determinants.shape[0], n_matrices(layout, K))
     offsets = np.empty(K)
     cdef double[::1] into = offsets
+    cdef const double[::1] of_tails = np.zeros(K) if degrees is None else degrees
+    expect("degrees", of_tails.shape[0], K)
     cdef Objective objective = likelihood()
     if variational is not None:
         shrinkage, pseudocount, concentration, sticks, weight = variational
         objective = evidence_bound(NULL, NULL, shrinkage, pseudocount, 0, concentration, sticks, weight)
     objective.log_noise = log_noise
-    log_offsets(&objective, layout, K, d, &weights[0], &whiteners[0], &log_determinants[0], 0, degrees, &into[0])
+    log_offsets(&objective, layout, K, d, &weights[0], &whiteners[0], &log_determinants[0], 0, &of_tails[0],
+                &into[0])
     return offsets, objectives.log_noise(&objective, K, &weights[0])
 
 
@@ -512,8 +532,7 @@ cdef class QuasiNewtonState:
                    (state.gains[0], state.gains[1], state.gains[2]), state.n_gains, state.since_negative, state.streak,
                    state.newton, state.remaining, state.fall, state.converged, state.stuck, state.held.log_evidence,
                    state.held.weight, state.merging, state.last_merges, state.merge_wait, state.merge_failures,
-                   state.merge_limit, state.merge_objective, state.best.degrees, state.plain.degrees,
-                   state.trial.degrees, state.frame.degrees, state.held.precision)
+                   state.merge_limit, state.merge_objective)
         kept = self.room[:pickled_size(state, &self.room[0], state.n_pairs)]
         return QuasiNewtonState, shape, (scalars, np.array(kept))
 
@@ -526,8 +545,7 @@ cdef class QuasiNewtonState:
         (read.trying, read.n_pairs, read.n_passes, read.radius, read.objective, read.rounding, gains,
          read.n_gains, read.since_negative, read.streak, read.newton, read.remaining, read.fall,
          read.converged, read.stuck, read.held.log_evidence, weight, read.merging, read.last_merges, read.merge_wait,
-         read.merge_failures, read.merge_limit, read.merge_objective, read.best.degrees, read.plain.degrees,
-         read.trial.degrees, read.frame.degrees, read.held.precision) = scalars
+         read.merge_failures, read.merge_limit, read.merge_objective) = scalars
         set_weight(&read, weight)
         read.gains[0], read.gains[1], read.gains[2] = gains
         if not 0 <= read.n_pairs <= MEMORY:
@@ -582,7 +600,7 @@ cdef class QuasiNewtonState:
         const double[::1] covariances,
         const double[::1] whiteners,
         const double[::1] log_determinants,
-        double degrees=0,
+        const double[::1] degrees,
     ):
         """Forget all passes and measure this mixture next; matrices are flat."""
         cdef State* state = &self.state
@@ -594,14 +612,15 @@ cdef class QuasiNewtonState:
         expect("covariances", covariances.shape[0], size)
         expect("whiteners", whiteners.shape[0], size)
         expect("log_determinants", log_determinants.shape[0], n_matrices(layout, K))
+        expect("degrees", degrees.shape[0], K)
         memcpy(first.weights, &weights[0], K * sizeof(double))
         memcpy(first.means, &means[0, 0], K * d * sizeof(double))
         memcpy(first.covariances, &covariances[0], size * sizeof(double))
         memcpy(first.whiteners, &whiteners[0], size * sizeof(double))
         memcpy(first.log_determinants, &log_determinants[0], log_determinants.shape[0] * sizeof(double))
+        memcpy(first.degrees, &degrees[0], K * sizeof(double))
         log_offsets(&state.family.objective, layout, K, d, first.weights, first.whiteners, first.log_determinants,
-                    state.family.ridge, degrees, first.log_offset)
-        first.degrees = degrees
+                    state.family.ridge, first.degrees, first.log_offset)
         start_anew(state)
 
     def begin_after(self, statistics, *, bint repair_empty):
@@ -627,7 +646,7 @@ cdef class QuasiNewtonState:
         cdef Layout layout = family.covariance_layout
         cdef const Estimate* mixture = &self.state.best if self.state.n_passes else next_mixture(&self.state)
         n = estimate_size(layout, family.K, family.d)
-        return estimate_arrays(np.array(<double[:n]>mixture.weights), layout, family.K, family.d, mixture.degrees)
+        return estimate_arrays(np.array(<double[:n]>mixture.weights), layout, family.K, family.d)
 
     def next(self):
         """Return the mixture to measure next, as a pass reads it, its degrees of freedom, and whether a fit moves them.
@@ -637,14 +656,15 @@ cdef class QuasiNewtonState:
         cdef const Estimate* mixture = next_mixture(&self.state)
         cdef Layout layout = self.state.family.covariance_layout
         cdef Py_ssize_t K = self.state.family.K, d = self.state.family.d, size = total_size(layout, K, d)
-        flat = np.empty(K + K * d + size)
+        flat = np.empty(2 * K + K * d + size)
         cdef double[::1] into = flat
         memcpy(&into[0], mixture.log_offset, K * sizeof(double))
         memcpy(&into[K], mixture.means, K * d * sizeof(double))
         memcpy(&into[K + K * d], mixture.whiteners, size * sizeof(double))
-        return flat[:K], flat[K:K + K * d].reshape(K, d), flat[K + K * d:], objectives.log_noise(
+        memcpy(&into[K + K * d + size], mixture.degrees, K * sizeof(double))
+        return flat[:K], flat[K:K + K * d].reshape(K, d), flat[K + K * d:K + K * d + size], objectives.log_noise(
             &self.state.family.objective, K, mixture.weights
-        ), mixture.degrees, self.state.family.objective.fits_degrees
+        ), flat[K + K * d + size:], self.state.family.objective.fits_degrees != NO_DEGREES
 
     def take(self, statistics, double rounding, *, bint repair_empty):
         """Accept or reject a pass of the mixture that `next` returned, and choose the next one, without rows.

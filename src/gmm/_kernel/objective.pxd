@@ -26,6 +26,7 @@ mixture's "weights" are the shares n_k / n: with them and the weight n of all ro
 share τ has a uniform prior and the posterior Beta(1 + n_0, 1 + n − n_0), π_k are shares of the rest: E log (1 − τ) is
 added to E log π_k.
 """
+from libc.float cimport DBL_MIN
 from libc.math cimport INFINITY, M_PI, log
 
 from gmm._kernel.belief cimport (
@@ -41,9 +42,11 @@ from gmm._kernel.belief cimport (
 )
 from gmm._kernel.estimate cimport Estimate
 from gmm._kernel.family cimport (
+    EACH_DEGREES,
     EVIDENCE_BOUND,
     LIKELIHOOD,
     POSTERIOR,
+    SHARED_DEGREES,
     NoisePrior,
     Objective,
     has_noise,
@@ -188,11 +191,20 @@ cdef inline void add_mean_scatter(
             scatter[i * stride] += strength * (apart * apart) / shared
 
 
-cdef inline double degrees_of(const Objective* objective, Py_ssize_t K, const Moments* moments) noexcept nogil:
-    """Degrees of freedom of the components, given or estimated; 0: they are normal."""
-    if not objective.fits_degrees:
-        return objective.degrees
-    return likeliest_degrees(-moments.precision / rest_of(moments.counts, K, 0))
+cdef inline void choose_degrees(
+    const Objective* objective, Py_ssize_t K, const Moments* moments,
+    double* degrees,                               # OUT (K,) of freedom, given or estimated; 0: components are normal
+) noexcept nogil:
+    cdef Py_ssize_t k
+    for k in range(K):
+        if objective.fits_degrees == EACH_DEGREES:
+            degrees[k] = likeliest_degrees(moments.precision[k] / max(moments.counts[k], DBL_MIN))
+        elif objective.fits_degrees == SHARED_DEGREES and k > 0:
+            degrees[k] = degrees[0]
+        elif objective.fits_degrees == SHARED_DEGREES:
+            degrees[k] = likeliest_degrees(rest_of(moments.precision, K, 0) / rest_of(moments.counts, K, 0))
+        else:
+            degrees[k] = 0 if objective.degrees == NULL else objective.degrees[k]
 
 
 # ------------------------------------------------------------------------------ what a pass adds up
@@ -201,11 +213,11 @@ cdef inline void log_offsets(
     const Objective* objective, Layout layout, Py_ssize_t K, Py_ssize_t d,
     const double* weights, const double* whiteners, const double* log_determinants,        # IN
     double noise,                                  # IN variance, in every feature, through which rows are seen
-    double degrees,                                # IN of freedom, of Student-t components; 0: they are normal
+    const double* degrees,                         # IN (K,) of freedom, of Student-t components; 0: they are normal
     double* log_offset,                            # OUT (K,) log π_k + log|W_k| − d/2·log 2π − ½ noise tr Σ_k⁻¹
 ) noexcept nogil:
     cdef Py_ssize_t k
-    cdef double constant = 0.5 * d * log(2 * M_PI) - log_tail_constant(degrees, d), of_noise
+    cdef double constant, of_noise
     if is_bound(objective):
         expected_log_weights(K, weights, objective.weight, objective.concentration, objective.sticks, log_offset)
     else:
@@ -216,6 +228,7 @@ cdef inline void log_offsets(
         for k in range(K):
             log_offset[k] += expected_log_share(objective.weight - of_noise, of_noise)
     for k in range(K):
+        constant = 0.5 * d * log(2 * M_PI) - log_tail_constant(degrees[k], d)
         log_offset[k] = log_offset[k] + log_determinants[matrix_of(layout, k)] - constant
         if noise > 0:
             log_offset[k] -= noise * half_trace_of_precision(layout, d, whiteners, k)

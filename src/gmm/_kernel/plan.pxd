@@ -63,8 +63,8 @@ cdef struct PassPlan:
     bint totals                 # sums of criteria instead of moments
     bint noisy                  # rows may belong to no component, but to uniform noise: see `share_with_noise`
     double log_noise            # its log density, weight included
-    double degrees              # of freedom, of Student-t components; 0: they are normal
-    bint fits_degrees           # an update asks for Σ r (log u − u)
+    const double* degrees       # (K,) of freedom, of Student-t components; NULL: they are normal
+    Py_ssize_t power            # ν + d, where all share a given whole ν; else 0
     const double* allowed       # (n_all, n_codes) 0 or −∞: which components rows may belong to, by their codes; or NULL
     Py_ssize_t n_codes
     bint skips_empty            # components of log offset −∞ are skipped; only where nothing is written for each row
@@ -152,19 +152,30 @@ cdef inline void set_noise(PassPlan* plan, double log_noise) noexcept nogil:
     plan.log_noise, plan.noisy = log_noise, log_noise > -INFINITY
 
 
+cdef inline void set_tails(PassPlan* plan, const double* degrees, bint given) noexcept nogil:
+    """Set the degrees of freedom (K,); zeros for normal components. Where they are given, no pass needs log u."""
+    cdef Py_ssize_t k
+    plan.degrees = degrees if degrees != NULL and degrees[0] > 0 else NULL
+    plan.power = <Py_ssize_t>degrees[0] + plan.n_features if given and has_tails(plan) else 0
+    for k in range(plan.n_all if plan.power > 0 else 0):
+        if degrees[k] != <double>(plan.power - plan.n_features):
+            plan.power = 0
+            return
+
+
 cdef inline bint has_tails(const PassPlan* plan) noexcept nogil:
-    return plan.degrees > 0
+    return plan.degrees != NULL
 
 
 cdef inline bint has_powers(const PassPlan* plan) noexcept nogil:
     """Return whether sums over rows need no logarithm for each component: Student-t densities are powers."""
-    return (has_tails(plan) and plan.degrees == <Py_ssize_t>plan.degrees and not plan.fits_degrees
-            and not (plan.totals or plan.noisy or plan.allowed != NULL or is_twin(plan.kernel)))
+    return plan.power > 0 and not (
+        plan.totals or plan.noisy or plan.allowed != NULL or is_twin(plan.kernel))
 
 
 cdef inline Py_ssize_t n_tails(const PassPlan* plan) noexcept nogil:
     """Sums of `weigh_by_precision` in a node, before the last two."""
-    return plan.n_components + 1 if has_tails(plan) else 0
+    return 2 * plan.n_components if has_tails(plan) else 0
 
 
 cdef inline Py_ssize_t tail_rows(const PassPlan* plan) noexcept nogil:

@@ -34,7 +34,7 @@ cdef inline Py_ssize_t whole(Py_ssize_t n) noexcept nogil:
 cdef inline Py_ssize_t lay_out(
     Mixture* mixture, Layout layout, Py_ssize_t K, Py_ssize_t d, Kernel kernel,  # OUT pointers, IN
     double log_noise,                              # weight included; −∞ for none
-    double degrees,                                # of freedom of Student-t components; 0: they are normal
+    const double* degrees,                         # (K,) of freedom of Student-t components; NULL: they are normal
     double* numbers,                               # at a multiple of 64 bytes
 ) noexcept nogil:
     """Point into the prepared numbers of a mixture; return their number, which sizes, noise and tails alone decide.
@@ -56,7 +56,7 @@ cdef inline Py_ssize_t lay_out(
         plan.n_all, plan.n_components, plan.n_features = K, K, d
         plan.layout, plan.moments, plan.kernel = layout, layout, kernel
         set_noise(plan, log_noise)
-        plan.degrees = degrees
+        plan.degrees, plan.power = degrees, 0
         if not is_asked_for(plan, form):
             plan[0] = mixture.plans[form - 1]
             continue

@@ -160,7 +160,6 @@ cdef inline void accept(State* state, const Moments* moments, double objective, 
         go_to(state, measured)
     memcpy(state.best.weights, measured.weights,
            estimate_size(state.family.covariance_layout, state.family.K, state.family.d) * sizeof(double))
-    state.best.degrees = measured.degrees
     memcpy(state.work, state.here, n * sizeof(double))
     state.stuck = not after_pass(state, moments, &state.best, state.work, &state.plain)
     add(-1, state.here, n, state.work)
@@ -179,7 +178,7 @@ cdef inline void accept(State* state, const Moments* moments, double objective, 
 cdef inline void hold(State* state, const Moments* moments) noexcept nogil:
     memcpy(state.held.origins, moments.origins,
            moments_size(state.family.moment_layout, state.family.K, state.family.d) * sizeof(double))
-    state.held.log_evidence, state.held.precision = moments.log_evidence, moments.precision
+    state.held.log_evidence = moments.log_evidence
     set_weight(state, moments.weight)
 
 

@@ -13,7 +13,7 @@ from gmm._kernel.frame cimport follow, from_moments, moments_of_mixture, state_o
 from gmm._kernel.layout cimport is_low_rank
 from gmm._kernel.moments cimport Moments, moments_size
 from gmm._kernel.objective cimport add_own_rows, adds_rows
-from gmm._kernel.state cimport State
+from gmm._kernel.state cimport State, n_degrees
 from gmm._kernel.update cimport most_likely
 
 
@@ -49,7 +49,7 @@ cdef inline bint after_pass(
 
 cdef inline bint goes_to_mixtures(const Family* family) noexcept nogil:
     """Whether a state may be no mixture's of the family, so that a step goes to that of its update."""
-    return is_constrained(family) or family.objective.fits_degrees
+    return is_constrained(family) or n_degrees(family) > 0
 
 
 cdef inline bint mixture_at(
@@ -83,7 +83,7 @@ cdef inline const Moments* model_moments(State* state, const Moments* moments, c
         return moments
     memcpy(state.tried.origins, moments.origins,
            moments_size(state.family.moment_layout, state.family.K, state.family.d) * sizeof(double))
-    state.tried.weight, state.tried.precision = moments.weight, moments.precision
+    state.tried.weight = moments.weight
     if is_constrained(&state.family):
         moments_of_mixture(state, update, &state.tried)
     else:

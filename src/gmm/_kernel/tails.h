@@ -3,14 +3,15 @@
 /* From log densities log_offset - q/2 of normal components to those of Student-t ones; the precisions u = (nu + d)/(nu + q)
  * of rows, and log u. */
 static void TILE_NAME(heavy_tails)(TILE_REAL *restrict tile, ptrdiff_t K, ptrdiff_t n, ptrdiff_t ld,
-                                   const double *log_offset, double degrees, double d, TILE_REAL *restrict precision)
+                                   const double *log_offset, const double *degrees, double d,
+                                   TILE_REAL *restrict precision)
 {
-    const TILE_REAL nu = (TILE_REAL)degrees, most = (TILE_REAL)(degrees + d), half = most / 2;
-    const TILE_REAL log_nu = (TILE_REAL)tile_log_double(degrees), log_most = (TILE_REAL)tile_log_double(degrees + d);
     const TILE_REAL far = sizeof(TILE_REAL) == sizeof(float) ? (TILE_REAL)1e37 : (TILE_REAL)1e300;
     ptrdiff_t start, k;
     int r;
     for (k = 0; k < K; k++, tile += ld, precision += ld) {
+        const TILE_REAL nu = (TILE_REAL)degrees[k], most = (TILE_REAL)(degrees[k] + d), half = most / 2;
+        const TILE_REAL log_nu = (TILE_REAL)tile_log_double(degrees[k]), log_most = (TILE_REAL)tile_log_double(degrees[k] + d);
         const TILE_REAL offset = (TILE_REAL)log_offset[k];
         TILE_REAL *restrict logarithm = precision + K * ld;
         for (start = 0; start < n; start += TILE_STRIP)
@@ -25,7 +26,7 @@ static void TILE_NAME(heavy_tails)(TILE_REAL *restrict tile, ptrdiff_t K, ptrdif
     }
 }
 
-/* Multiply by u the shares of rows, after adding up these, and what they are times log u - u. */
+/* Multiply by u the shares of rows, after adding up these, and for each component what they are times log u - u. */
 static void TILE_NAME(weigh_by_precision)(TILE_REAL *restrict tile, ptrdiff_t K, ptrdiff_t n, ptrdiff_t ld,
                                           const TILE_REAL *restrict precision, double *restrict sums)
 {
@@ -41,7 +42,7 @@ static void TILE_NAME(weigh_by_precision)(TILE_REAL *restrict tile, ptrdiff_t K,
                 excess[r] += share * (logarithm[start + r] - u);
                 tile[start + r] = share * u;
             }
-        for (r = 0; r < 8; r++) sums[k] += count[r], sums[K] += excess[r];
+        for (r = 0; r < 8; r++) sums[k] += count[r], sums[K + k] += excess[r];
     }
 }
 

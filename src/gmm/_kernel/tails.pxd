@@ -62,12 +62,12 @@ cdef inline double likeliest_degrees(double mean) noexcept nogil:
 
 
 cdef inline void reduce_to_normal(
-    double degrees, Layout layout, Py_ssize_t K, Py_ssize_t d,
-    const double* sums,                            # IN Σ r for each component, Σ r (log u − u) over all
+    const double* degrees, Layout layout, Py_ssize_t K, Py_ssize_t d,
+    const double* sums,                            # IN (2, K) Σ r, Σ r (log u − u)
     Moments* moments,                              # IN weighted by r u, OUT as an update expects them
 ) noexcept nogil:
     cdef Py_ssize_t j, k
-    cdef double count = 0
+    cdef double half
     cdef double* step
     for k in range(K):
         step = moments.first + k * d
@@ -78,7 +78,7 @@ cdef inline void reduce_to_normal(
         for j in range(d):
             step[j] *= sums[k]
         moments.counts[k] = sums[k]
-        count += sums[k]
+        # A row's u has a gamma distribution with the shape (ν + d)/2: its log has another mean than its mean's log.
+        half = (degrees[k] + d) / 2
+        moments.precision[k] = sums[K + k] + sums[k] * (digamma(half) - log(half))
     mirror_all(layout, K, d, moments.second)
-    # A row's u has a gamma distribution with the shape (ν + d)/2: its log has another mean than its mean's log.
-    moments.precision = sums[K] + count * (digamma((degrees + d) / 2) - log((degrees + d) / 2))

@@ -153,27 +153,27 @@ cdef inline void normalise_soft(
 
 cdef inline void heavy_tails(
     real* tile, Py_ssize_t ld,                     # IN log ρ of normal components (K, n), OUT of Student-t ones
-    const double* log_offset,                      # IN (K,)
-    double degrees, Py_ssize_t d,
+    const double* log_offset, const double* degrees, Py_ssize_t d,         # IN (K,), (K,)
     real* precision,                               # OUT (2, K, n) u = (ν + d)/(ν + q) of rows, and log u
     Py_ssize_t n_components, Py_ssize_t n,
 ) noexcept nogil:
     cdef Py_ssize_t k, r
     cdef real far = 1e37 if real is float else 1e300
-    cdef real square, log_most = <real>log((degrees + d) / degrees)
+    cdef real square, log_most
     cdef real* logarithm = precision + n_components * ld
     for k in range(n_components):
+        log_most = <real>log((degrees[k] + d) / degrees[k])
         for r in range(k * ld, k * ld + n):
             square = max(2 * (<real>log_offset[k] - tile[r]), 0)
-            precision[r] = <real>((degrees + d) / (degrees + (square if square < far else far)))
+            precision[r] = <real>((degrees[k] + d) / (degrees[k] + (square if square < far else far)))
             logarithm[r] = <real>log(precision[r])
-            tile[r] = <real>(log_offset[k] - (degrees + d) / 2 * (log_most - logarithm[r]))
+            tile[r] = <real>(log_offset[k] - (degrees[k] + d) / 2 * (log_most - logarithm[r]))
 
 
 cdef inline void weigh_by_precision(
     real* tile, Py_ssize_t ld,                     # IN mass × responsibilities (K, n), OUT these times u
     const real* precision,                         # IN as `heavy_tails` writes it
-    double* sums,                                  # IN, OUT (K + 1,)
+    double* sums,                                  # IN, OUT (2, K)
     Py_ssize_t n_components, Py_ssize_t n,
 ) noexcept nogil:
     cdef Py_ssize_t k, r
@@ -181,5 +181,5 @@ cdef inline void weigh_by_precision(
     for k in range(n_components):
         for r in range(k * ld, k * ld + n):
             sums[k] += tile[r]
-            sums[n_components] += tile[r] * (logarithm[r] - precision[r])
+            sums[n_components + k] += tile[r] * (logarithm[r] - precision[r])
             tile[r] *= precision[r]

@@ -23,7 +23,7 @@ from gmm._kernel.moments cimport Moments, least_count, step_of
 from gmm._kernel.objective cimport (
     add_to_scatter,
     adds_rows,
-    degrees_of,
+    choose_degrees,
     divisor,
     is_bound,
     log_offsets,
@@ -77,7 +77,7 @@ cdef inline void begin(
     Estimate* out,                                 # OUT the counts as weights, and steps from the origins as means
 ) noexcept nogil:
     cdef Py_ssize_t j, k
-    out.degrees = degrees_of(&family.objective, family.K, moments)
+    choose_degrees(&family.objective, family.K, moments, out.degrees)
     for k in range(family.K):
         # A component without rows must not divide by zero: it keeps its place, with the ridge as its covariance.
         out.weights[k] = max(moments.counts[k], least_count(moments))

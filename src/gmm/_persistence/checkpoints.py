@@ -324,10 +324,9 @@ def _result_to_state(result: SolverResult) -> tuple[Header, Arrays]:
         "repaired": list(result.repaired),
         "log_evidence": statistics.log_evidence,
         "weight": statistics.weight,
-        "precision": statistics.precision,
     }
-    *estimate, header["degrees_of_freedom"] = result.parameters.as_estimate()
-    arrays |= dict(zip(_ESTIMATE, estimate, strict=True))
+    arrays |= dict(zip(_ESTIMATE, result.parameters.as_estimate(), strict=True))
+    arrays["precision"] = statistics.precisions
     arrays |= statistics_to_arrays(statistics)
     if result.state is not None:
         _, (_, *settings), (scalars, arrays["state"]) = result.state.__reduce__()
@@ -335,22 +334,22 @@ def _result_to_state(result: SolverResult) -> tuple[Header, Arrays]:
     return header, arrays
 
 
-_ESTIMATE = ("weights", "means", "covariances", "whiteners", "log_determinants")
+_ESTIMATE = ("weights", "means", "covariances", "whiteners", "log_determinants", "degrees_of_freedom")
 
 
 def _result_from_state(header: Header, arrays: Arrays, problem: Problem, K: int) -> SolverResult:
     """Rebuild a result; the shapes of its arrays are checked, as are those of the state by the compiled core."""
     model, d = problem.objective.model, problem.rows.n_features
     shapes = {"weights": (K,), "means": (K, d), "log_determinants": (1 if model.layout.pooled else K,)}
+    shapes |= {"degrees_of_freedom": (K,), "precision": (K,)}
     shapes |= dict.fromkeys(("covariances", "whiteners"), (prod(model.layout.shape(K, d)),))
     checked = {name: check_array(arrays[name], name, shape).astype(np.float64) for name, shape in shapes.items()}
-    weights, means, covariances, whiteners, log_determinants = (checked[name] for name in _ESTIMATE)
-    degrees = item(header, "degrees_of_freedom", float)
+    weights, means, covariances, whiteners, log_determinants, degrees = (checked[name] for name in _ESTIMATE)
     estimate = weights, means, covariances, whiteners, log_determinants, degrees
     parameters = problem.objective.mixture(estimate, problem.rows.survey.weight)
     evidence, weight = item(header, "log_evidence", float), item(header, "weight", float)
     statistics = statistics_from_arrays(arrays, model.moments, (K, d), evidence, weight)
-    statistics = replace(statistics, precision=item(header, "precision", float))
+    statistics = replace(statistics, precision=checked["precision"])
     trace, _ = traces_from_state(header, arrays)
     state = None
     if "state" in header:

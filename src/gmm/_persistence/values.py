@@ -69,7 +69,7 @@ def mixture_to_state(parameters: MixtureParameters) -> Arrays:
     if parameters.fixed:
         arrays["fixed"] = parameters.fixed.table.astype(np.float64)
     if parameters.tails:
-        arrays["degrees_of_freedom"] = np.array([parameters.tails.degrees, float(parameters.tails.estimated)])
+        arrays["degrees_of_freedom"] = np.append(parameters.tails.degrees, parameters.tails.n_estimated)
     return arrays
 
 
@@ -86,7 +86,9 @@ def mixture_from_state(arrays: Arrays, model: CovarianceModel) -> MixtureParamet
     weights, means, covariances = (arrays[name] for name in PARTS)
     if "noise" not in arrays:
         mixture = check_mixture(weights, means, covariances, model)
-        return mixture.with_other(fixed=_fixed(arrays, mixture.n_components, model), tails=_tails(arrays))
+        return mixture.with_other(
+            fixed=_fixed(arrays, mixture.n_components, model), tails=_tails(arrays, mixture.n_components)
+        )
     mixture = check_mixture(weights / sum_beside_noise(weights, "weights"), means, covariances, model)
     noise = check_noise(arrays["noise"], mixture.n_features, lambda: mixture.means)
     fixed = _fixed(arrays, mixture.n_components, model)
@@ -107,16 +109,18 @@ def sum_beside_noise(shares: NDArray[Any], name: str) -> float:
     return whole
 
 
-def _tails(arrays: Arrays) -> Tails:
+def _tails(arrays: Arrays, n_components: int) -> Tails:
     if "degrees_of_freedom" not in arrays:
         return NORMAL_TAILS
-    degrees, estimated = check_array(arrays["degrees_of_freedom"], "degrees_of_freedom", (2,)).tolist()
-    if not (LEAST_DEGREES <= degrees <= MOST_DEGREES and estimated in (0, 1)):
+    stored = arrays["degrees_of_freedom"]
+    of_each = stored.size > 0 and stored.flat[-1] == 2
+    *degrees, kind = check_array(stored, "degrees_of_freedom", (1 + n_components if of_each else 2,)).tolist()
+    if not (all(LEAST_DEGREES <= each <= MOST_DEGREES for each in degrees) and kind in (0, 1, 2)):
         raise ValueError(
-            f"expected degrees of freedom from {LEAST_DEGREES} to {MOST_DEGREES} in 'degrees_of_freedom', and 0 or 1 "
-            f"(1 if they were estimated), got {degrees:g} and {estimated:g}"
+            f"expected degrees of freedom from {LEAST_DEGREES} to {MOST_DEGREES} in 'degrees_of_freedom', and 0, 1 or "
+            f"2 (1 if they were estimated, 2 for each component), got {stored!r:.80}"
         )
-    return StudentTails(degrees, estimated == 1)
+    return StudentTails(np.array(degrees) if of_each else degrees[0], kind > 0, not of_each)
 
 
 def _fixed(arrays: Arrays, n_components: int, model: CovarianceModel) -> Fixed:

@@ -88,7 +88,11 @@ def _plane(ax: Axes, film: Film) -> Callable[[int], None]:
         shades_of_rows = marks.row_colours(replace(scene, responsibilities=now.responsibilities))
         points.set_facecolor(list(map(tuple, _GREY if number == 0 else shades_of_rows)))
         for (k, content), outline in outlines.items():
-            outline.set_xy(ellipse(now.mixture.means[k], now.mixture.covariances[k], content, tails=now.mixture.tails))
+            outline.set_xy(
+                ellipse(
+                    now.mixture.means[k], now.mixture.covariances[k], content, tails=now.mixture.tails.of_components(k)
+                )
+            )
         for k, badge in badges.items():
             badge.xy = badge.xyann = tuple(now.mixture.means[k])
             trails[k].set_data(means[:number, k].T)

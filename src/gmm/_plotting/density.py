@@ -174,9 +174,9 @@ def _width(outline: Array) -> float:
 def _outline(ax: Axes, mixture: MixtureParameters, k: np.intp, level: float, **style: Any) -> None:
     """Draw the ellipse in which the log density of one component alone is at least `level`, if there is one."""
     highest = np.log(mixture.weights[k]) - np.log(2 * np.pi) - 0.5 * np.linalg.slogdet(mixture.covariances[k])[1]
-    content = mixture.tails.content(min(level - highest, 0))
+    content = mixture.tails.of_components(k).content(min(level - highest, 0))
     if 0 < content < 1:
-        outline = ellipse(mixture.means[k], mixture.covariances[k], content, tails=mixture.tails)
+        outline = ellipse(mixture.means[k], mixture.covariances[k], content, tails=mixture.tails.of_components(k))
         ax.add_patch(Polygon(outline, closed=True, **style))
 
 

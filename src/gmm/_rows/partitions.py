@@ -71,7 +71,7 @@ class PartitionedSource(Source):
         """
         survey, weight = self.survey, statistics.weight
         moments = statistics.first + statistics.counts[:, None] * (statistics.origins - survey.centre)
-        has_mean = statistics.counts.sum() > (1 - 1e-9) * weight and statistics.precision == 0
+        has_mean = statistics.counts.sum() > (1 - 1e-9) * weight and not np.any(statistics.precision)
         moment = moments.sum(axis=0) * has_mean
         far = np.abs(moment) > _DRIFT * weight * survey.reach(survey.centre)
         if abs(weight - survey.weight) > 1e-9 * survey.weight or far.any():

@@ -20,7 +20,7 @@ from gmm._validation.scalars import check_choice, is_real, is_whole
 from gmm._validation.where import name_of
 from gmm._values.covariance import COVARIANCE_CHOICES, MOST_FACTORS, names_factors
 from gmm._values.priors import NormalInverseWishart
-from gmm._values.tails import LEAST_DEGREES, MOST_DEGREES
+from gmm._values.tails import LEAST_DEGREES, MOST_DEGREES, OF_EACH
 
 __all__ = [
     "check_callback",
@@ -140,7 +140,7 @@ _REQUIREMENTS: Mapping[str, Requirement] = {
     "fixed": Requirement(("a mapping of names to masks",), lambda value: isinstance(value, Mapping)) | _NONE,
     "max_ratio": _RATIO | _NONE,
     "tails": _a_str_among(("normal", "t")),
-    "degrees_of_freedom": _DEGREES | _NONE,
+    "degrees_of_freedom": _DEGREES | _a_str_among((OF_EACH,)) | _NONE,
     "prior": _a_str_among(("conjugate",)) | _an_instance(NormalInverseWishart) | _NONE,
 }
 

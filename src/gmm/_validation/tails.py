@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gmm._values.tails import NORMAL_TAILS, StudentTails, Tails
+from gmm._values.tails import NORMAL_TAILS, OF_EACH, StudentTails, Tails
 
 __all__ = ["check_tails"]
 
@@ -17,8 +17,8 @@ def check_tails(tails: str, degrees_of_freedom: Any) -> Tails:
     Parameters
     ----------
     tails : {"normal", "t"}
-    degrees_of_freedom : float, optional
-        Of "t"; None estimates them.
+    degrees_of_freedom : float or "each", optional
+        Of "t"; None estimates those that components share, "each" those of each.
 
     Raises
     ------
@@ -32,5 +32,6 @@ def check_tails(tails: str, degrees_of_freedom: Any) -> Tails:
                 "with them"
             )
         return NORMAL_TAILS
-    estimated = degrees_of_freedom is None
-    return StudentTails(_FIRST if estimated else float(degrees_of_freedom), estimated)
+    if degrees_of_freedom is None or degrees_of_freedom == OF_EACH:
+        return StudentTails(_FIRST, True, degrees_of_freedom is None)
+    return StudentTails(float(degrees_of_freedom))

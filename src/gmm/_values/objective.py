@@ -105,8 +105,8 @@ class Objective:
                 owners=classes.owner_codes(K),
                 n_factors=model.n_factors,
                 max_ratio=self.max_ratio,
-                degrees=self.tails.degrees,
-                fits_degrees=self.tails.estimated,
+                degrees=self.tails.of(K) if self.tails else None,
+                fits_degrees=self.tails.n_estimated,
             )
             self._latest.clear()  # of blocks of rows, each has its own weight
             self._latest[key] = family
@@ -184,7 +184,7 @@ class Objective:
             np.ravel(statistics.second),
             statistics.weight,
             None if before is None else np.ravel(before),
-            statistics.precision,
+            statistics.precisions,
         )
         spread(update.covariances, update.n_covariances, family.work)
         if self.model.constraint or self.max_ratio < inf:

@@ -17,7 +17,7 @@ from gmm._values.tails import NORMAL_TAILS, Tails
 from gmm._values.whitened import WhitenedMixture
 
 # Weights, means, covariances and whiteners, both flat, log|W| and degrees of freedom: see `gmm._kernel.mstep.Update`.
-Estimate = tuple[Array, Array, Array, Array, Array, float]
+Estimate = tuple[Array, Array, Array, Array, Array, Array]
 
 
 class Kind(Protocol):
@@ -103,7 +103,7 @@ class MixtureParameters:
     def as_estimate(self) -> Estimate:
         """Return what the compiled core reads."""
         means, matrices = np.ascontiguousarray(self.means), (np.ravel(self.covariances), np.ravel(self.whiteners))
-        return self.weights, means, *matrices, self.log_determinants, self.tails.degrees
+        return self.weights, means, *matrices, self.log_determinants, self.tails.of(self.n_components)
 
     @property
     def n_components(self) -> int:
@@ -120,7 +120,7 @@ class MixtureParameters:
         """Free parameters: K − 1 weights, K·d means, the model's covariances, of noise and tails, less those fixed."""
         K, d = self.means.shape
         fixed = self.fixed.n_parameters(self.model, K, d)
-        beside = self.noise.n_parameters + self.tails.n_parameters
+        beside = self.noise.n_parameters + self.tails.n_parameters(K)
         return K - 1 + K * d + self.model.n_parameters(K, d) + beside - fixed
 
     @property
@@ -165,7 +165,7 @@ class MixtureParameters:
         """Return the mixture of some components, without noise; their weights sum to 1."""
         weights = self.weights[components] / self.weights[components].sum()
         parts = weights, self.means[components], self.covariances_of(components)
-        return MixtureParameters(*parts, self.model, tails=self.tails)
+        return MixtureParameters(*parts, self.model, tails=self.tails.of_components(components))
 
     def covariances_of(self, components: NDArray[np.intp] | NDArray[np.bool_]) -> Array:
         """Return the covariances of some components, which are all there are if all components share one."""
@@ -176,9 +176,9 @@ class MixtureParameters:
         K, d = self.means.shape
         n_noise = self.noise.number(n, self.noise_weight, rng)
         counts = rng.multinomial(n - n_noise, self.weights / self.weights.sum())
-        coloured, stretched = self.model.layout.coloured, self.tails.stretched
+        coloured, tails = self.model.layout.coloured, self.tails.of_components
         rows = [
-            self.means[k] + stretched(coloured(self.whiteners, k, rng.standard_normal((counts[k], d))), rng)
+            self.means[k] + tails(k).stretched(coloured(self.whiteners, k, rng.standard_normal((counts[k], d))), rng)
             for k in range(K)
         ]
         rows.append(self.noise.sample((n_noise, d), rng))
@@ -192,8 +192,9 @@ class MixtureParameters:
     def whitened(self) -> WhitenedMixture:
         """Return what a pass reads: whiteners, means, and log_offset_k = log π_k + log|W_k| − d/2·log 2π."""
         layout, factors = self.model.layout, (np.ravel(self.whiteners), self.log_determinants)
+        degrees = self.tails.of(self.n_components) if self.tails else None
         log_offset, log_noise = mstep.log_offset(
-            layout.code, self.weights, *factors, self.n_features, self.noise.log_density, degrees=self.tails.degrees
+            layout.code, self.weights, *factors, self.n_features, self.noise.log_density, degrees=degrees
         )
-        parts = log_offset, self.means, self.whiteners, log_noise, self.tails.degrees, self.tails.estimated, self.noise
+        parts = log_offset, self.means, self.whiteners, log_noise, degrees, self.tails.estimated, self.noise
         return WhitenedMixture(layout, *parts)

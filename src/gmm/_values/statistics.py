@@ -36,8 +36,8 @@ class SufficientStatistics:
         Σ_i w_i log Σ_k ρ_ik, in nats.
     weight : float
         Σ_i w_i.
-    precision : float
-        Σ_i w_i Σ_k r_ik E [log u_ik − u_ik] of Student-t components, whose rows have precisions u_ik; 0 of normal ones,
+    precision : array of shape (K,), or 0
+        Σ_i w_i r_ik E [log u_ik − u_ik] of Student-t components, whose rows have precisions u_ik; 0 of normal ones,
         and not to be read where degrees of freedom are given.
     """
 
@@ -48,7 +48,7 @@ class SufficientStatistics:
     second: Array
     log_evidence: float
     weight: float
-    precision: float = 0.0
+    precision: Array | float = 0.0
 
     @classmethod
     def from_kernel(
@@ -60,11 +60,16 @@ class SufficientStatistics:
         second: Array,
         log_evidence: float,
         weight: float,
-        precision: float,
+        precision: Array,
     ) -> SufficientStatistics:
         """Make the value of what the compiled core returns, whose second moments are flat."""
         second = second.reshape(layout.shape(*first.shape))
         return cls(layout, origins, counts, first, second, log_evidence, weight, precision)
+
+    @property
+    def precisions(self) -> Array:
+        """The sums of log u − u of each component, (K,)."""
+        return np.array(np.broadcast_to(self.precision, len(self.counts)), float)
 
     @property
     def means(self) -> Array:
@@ -140,6 +145,7 @@ class SufficientStatistics:
             self,
             origins=self.origins[order],
             counts=self.counts[order],
+            precision=self.precisions[order],
             first=self.first[order],
             second=self.second if self.layout.pooled else self.second[order],
         )

@@ -15,26 +15,40 @@ from gmm._values.layouts import Array
 Rng = np.random.RandomState | np.random.Generator
 
 LEAST_DEGREES, MOST_DEGREES = 1, 200  # of freedom, as in `_kernel/tails.pxd`
+OF_EACH = "each"  # component its own degrees of freedom, as `GaussianMixture` takes it
 
 
 class Tails:
     """Normal tails, which are false; the subclass has heavier ones."""
 
     name = "normal"  # as `GaussianMixture` takes it
-    degrees = 0.0  # of freedom
+    degrees: float | Array = 0.0  # of freedom, of all components or of each
     estimated = False  # whether a fit chooses them
+    n_estimated = 0  # how many of them, as the compiled core takes it: 1 for all components, 2 for each
     parameters: Mapping[str, Any] = MappingProxyType({})  # as `GaussianMixture` takes them, besides its defaults
 
     def __bool__(self) -> bool:
         return False
 
     @property
-    def n_parameters(self) -> int:
-        """Free parameters."""
-        return int(self.estimated)
+    def text(self) -> str:
+        """The degrees of freedom in words."""
+        return ""
 
-    def with_degrees(self, degrees: float) -> Tails:
-        """Return the tails of an update with these degrees of freedom."""
+    def of(self, n_components: int) -> Array:
+        """Return the degrees of freedom of each component, (K,)."""
+        return np.array(np.broadcast_to(self.degrees, n_components), float)
+
+    def of_components(self, components: Any) -> Tails:
+        """Return the tails of one component, or of some."""
+        return self
+
+    def n_parameters(self, n_components: int) -> int:
+        """Free parameters."""
+        return 0
+
+    def with_degrees(self, degrees: Array) -> Tails:
+        """Return the tails of an update with these degrees of freedom (K,)."""
         return self
 
     def equals(self, other: Tails) -> bool:
@@ -59,18 +73,21 @@ NORMAL_TAILS = Tails()
 
 @dataclass(frozen=True, eq=False)
 class StudentTails(Tails):
-    """Student-t components, with degrees of freedom that all share (Peel & McLachlan 2000).
+    """Student-t components, with degrees of freedom that all share, or with their own (Peel & McLachlan 2000).
 
     Parameters
     ----------
-    degrees : float
+    degrees : float or array of shape (K,)
         Of freedom ν; where a fit begins, if they are estimated.
     estimated : bool
         Whether a fit chooses them.
+    shared : bool
+        Whether those of all components are the same.
     """
 
-    degrees: float
+    degrees: float | Array
     estimated: bool = False
+    shared: bool = True
 
     name = "t"
 
@@ -80,15 +97,36 @@ class StudentTails(Tails):
     @property
     def parameters(self) -> Mapping[str, Any]:  # type: ignore[override]
         """As `GaussianMixture` takes them."""
-        return {"tails": self.name, "degrees_of_freedom": None if self.estimated else self.degrees}
+        estimated = None if self.shared else OF_EACH
+        return {"tails": self.name, "degrees_of_freedom": estimated if self.estimated else self.degrees}
 
-    def with_degrees(self, degrees: float) -> StudentTails:
-        """Return the tails of an update with these degrees of freedom."""
-        return replace(self, degrees=degrees)
+    @property
+    def n_estimated(self) -> int:  # type: ignore[override]
+        """How many degrees of freedom a fit chooses, as the compiled core takes it."""
+        return int(self.estimated) * (1 if self.shared else 2)
+
+    @property
+    def text(self) -> str:
+        """The degrees of freedom in words."""
+        ends = dict.fromkeys(f"{end:.4g}" for end in (np.min(self.degrees), np.max(self.degrees)))
+        return f"{' to '.join(ends)} degrees of freedom"
+
+    def of_components(self, components: Any) -> StudentTails:
+        """Return the tails of one component, or of some."""
+        return self if np.ndim(self.degrees) == 0 else replace(self, degrees=np.asarray(self.degrees)[components])
+
+    def n_parameters(self, n_components: int) -> int:
+        """Free parameters."""
+        return int(self.estimated) * (1 if self.shared else n_components)
+
+    def with_degrees(self, degrees: Array) -> StudentTails:
+        """Return the tails of an update with these degrees of freedom (K,)."""
+        return replace(self, degrees=float(degrees[0]) if self.shared else degrees)
 
     def equals(self, other: Tails) -> bool:
         """Whether a fit of the one may continue that of the other."""
-        return bool(other) and self.estimated == other.estimated and (self.estimated or self.degrees == other.degrees)
+        same = bool(other) and self.n_estimated == other.n_estimated
+        return same and (self.estimated or self.degrees == other.degrees)
 
     def stretched(self, rows: Array, rng: Rng) -> Array:
         """Return rows of components, drawn about their centres with normal tails, with these."""

@@ -29,9 +29,9 @@ class WhitenedMixture:
         W_k, lower triangular if stored as matrices.
     log_noise : float
         Log density of uniform noise, its weight included, to which rows belong as well; −∞ for none.
-    degrees : float
-        Of freedom ν, of Student-t components: log ρ_ik = log_offset_k − ½(ν + d) log(1 + ‖W_k (x_i − c_k)‖²/ν). 0 if
-        they are normal.
+    degrees : array of shape (K,), optional
+        Of freedom ν_k, of Student-t components: log ρ_ik = log_offset_k − ½(ν_k + d) log(1 + ‖W_k (x_i − c_k)‖²/ν_k).
+        None or zeros if they are normal.
     fits_degrees : bool
         Whether an update estimates ν, from sums of log u.
     noise : Noise
@@ -43,7 +43,7 @@ class WhitenedMixture:
     centres: Array
     whiteners: Array
     log_noise: float = -inf
-    degrees: float = 0.0
+    degrees: Array | None = None
     fits_degrees: bool = False
     noise: Noise = NO_NOISE
 
