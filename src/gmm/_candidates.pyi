@@ -11,7 +11,7 @@ from gmm._values.layouts import Layout
 from gmm._values.statistics import SufficientStatistics
 
 _Array = NDArray[np.float64]
-_Estimate = tuple[_Array, _Array, _Array, _Array, _Array, float]
+_Estimate = tuple[_Array, _Array, _Array, _Array, _Array, _Array]
 _Task = Callable[[int, int], object]
 
 @disjoint_base

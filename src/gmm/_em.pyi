@@ -11,7 +11,7 @@ from gmm._values.statistics import SufficientStatistics
 from gmm._values.whitened import WhitenedMixture
 
 _Array = NDArray[np.float64]
-_Estimate = tuple[_Array, _Array, _Array, _Array, _Array, float]
+_Estimate = tuple[_Array, _Array, _Array, _Array, _Array, _Array]
 
 @disjoint_base
 class Scratch:

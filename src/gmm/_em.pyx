@@ -191,9 +191,7 @@ cdef class Plan:
             expect_matrix("allowed", allowed, K, max(allowed.shape[1], 1))
             self.allowed, plan.allowed, plan.n_codes = allowed, &allowed[0, 0], allowed.shape[1]
         plan.hard, plan.given, plan.totals, plan.kernel = hard, given, totals, kernel_in_use()
-        set_noise(plan, mixture.log_noise)
-        if mixture.degrees is not None:
-            self.set_degrees(mixture.degrees, mixture.fits_degrees, axes is not None)
+        self.set_density(axes is not None)
         self.accumulate, self.may_be_single, self.form = not rows_only, single, form
         if axes is not None:
             self.axes = np.ravel(axes)
@@ -206,12 +204,15 @@ cdef class Plan:
         if rows_only:
             self.prepare_for_calls()
 
-    cdef int set_degrees(self, const double[::1] degrees, bint fits_degrees, bint along_axes) except -1:
-        """Set the tails; those of Student-t components exclude what only normal ones have."""
+    cdef int set_density(self, bint along_axes) except -1:
+        """Set the mixture's noise and tails; those of Student-t components exclude what only normal ones have."""
         cdef PassPlan* plan = &self.plan
-        expect("degrees", degrees.shape[0], plan.n_all)
-        self.degrees = degrees
-        set_tails(plan, &degrees[0], not fits_degrees)
+        set_noise(plan, self.mixture.log_noise)
+        self.degrees = self.mixture.degrees
+        if self.degrees is None:
+            return 0
+        expect("degrees", self.degrees.shape[0], plan.n_all)
+        set_tails(plan, &self.degrees[0], not self.mixture.fits_degrees)
         if has_tails(plan) and (plan.hard or plan.given or along_axes or is_low_rank(plan.moments)):
             raise ValueError("expected soft responsibilities of Student-t components, no axes, and whole matrices")
         plan.skips_empty = plan.skips_empty and not has_tails(plan)        # `unpack_moments` finds no gaps in its sums

@@ -600,7 +600,7 @@ cdef class QuasiNewtonState:
         const double[::1] covariances,
         const double[::1] whiteners,
         const double[::1] log_determinants,
-        const double[::1] degrees,
+        const double[::1] degrees=None,
     ):
         """Forget all passes and measure this mixture next; matrices are flat."""
         cdef State* state = &self.state
@@ -612,6 +612,8 @@ cdef class QuasiNewtonState:
         expect("covariances", covariances.shape[0], size)
         expect("whiteners", whiteners.shape[0], size)
         expect("log_determinants", log_determinants.shape[0], n_matrices(layout, K))
+        if degrees is None:
+            degrees = np.zeros(K)
         expect("degrees", degrees.shape[0], K)
         memcpy(first.weights, &weights[0], K * sizeof(double))
         memcpy(first.means, &means[0, 0], K * d * sizeof(double))

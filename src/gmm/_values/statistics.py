@@ -172,6 +172,7 @@ class SufficientStatistics:
             self,
             origins=np.concatenate([self.origins, self.origins[:1]]),
             counts=np.append(self.counts, 0.0),
+            precision=np.append(self.precisions, 0.0),
             first=np.concatenate([self.first, np.zeros_like(self.first[:1])]),
             second=second,
         )
@@ -182,7 +183,13 @@ class SufficientStatistics:
         order[into], shares[[component, into]] = component, 0.5
         of_each = self.reordered(order)
         second = of_each.second * shares.reshape((-1,) + (1,) * (of_each.second.ndim - 1))
-        return replace(of_each, counts=of_each.counts * shares, first=of_each.first * shares[:, None], second=second)
+        return replace(
+            of_each,
+            counts=of_each.counts * shares,
+            precision=of_each.precisions * shares,
+            first=of_each.first * shares[:, None],
+            second=second,
+        )
 
     def split(self, component: int, into: int, offset: Array) -> SufficientStatistics:
         """Move half of `component` to the empty component `into`, with the two means 2·`offset` (d,) apart.
@@ -195,10 +202,13 @@ class SufficientStatistics:
         counts[[component, into]] = half
         first[component] = 0.5 * self.first[component] - half * offset
         first[into] = 0.5 * self.first[component] + half * offset
+        precision = self.precisions
+        precision[[component, into]] = 0.5 * precision[component]
         return replace(
             self,
             origins=origins,
             counts=counts,
+            precision=precision,
             first=first,
             second=self._split_second(component, into, offset),
         )
