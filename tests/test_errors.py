@@ -1,5 +1,7 @@
 """Rows with known errors: equal to the published steps, and what must not matter does not."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -238,6 +240,65 @@ def test_a_checkpoint_and_a_file_keep_the_fit(tmp_path):
     np.testing.assert_array_equal(
         loaded.score_samples(X, error_covariance=errors), whole.score_samples(X, error_covariance=errors)
     )
+
+
+# --- What looks at the rows of a fit again --------------------------------------------------------
+
+
+@kinds
+def test_criteria_are_those_of_the_blurred_rows(kind):
+    X, errors = blurred(kind=kind, gaps=True)
+    model = start(missing="em").fit(X, error_covariance=errors)
+    fitted, p = fitted_parameters(model), model.n_parameters_
+    joint = reference.log_joint_blurred(X, errors, *written_out(fitted))
+    loglik, r = reference.log_evidence(joint).sum(), reference.responsibilities(joint)
+    got = model.criteria(X, error_covariance=errors)
+    assert got["bic"] == pytest.approx(-2 * loglik + p * np.log(len(X)), rel=1e-12)
+    assert got["icl"] == pytest.approx(-2 * joint.max(axis=1).sum() + p * np.log(len(X)), rel=1e-12)
+    assert model.bic(X, error_covariance=errors) == pytest.approx(got["bic"], rel=1e-12)
+    assert model.aic(X, error_covariance=errors) == pytest.approx(got["aic"], rel=1e-12)
+    one = GaussianMixture(1, missing="em", acceleration=None, tol=1e-12, max_iter=2000).fit(X, error_covariance=errors)
+    entropy = -(r * np.log(np.maximum(r, 1e-300))).sum()
+    gain = loglik - one.log_likelihood(X, error_covariance=errors)
+    assert got["nec"] == pytest.approx(entropy / gain, rel=1e-4)
+
+
+@pytest.mark.parametrize("again", ["bic", "aic", "criteria", "standard_errors"])
+def test_rows_of_a_fit_beside_errors_need_them_again(again, tmp_path):
+    X, errors = blurred()
+    fit = start().fit(X, error_covariance=errors)
+    fit.save(tmp_path / "fit.gmm")
+    for model in (fit, gmm.load(tmp_path / "fit.gmm")):
+        call = getattr(model, again, partial(gmm.inference.standard_errors, model, n_replicates=2))
+        with pytest.raises(ValueError, match="expected the error_covariance of these rows, got None.*zeros"):
+            call(X)
+        call(X, error_covariance=errors)
+        model.means_ = model.means_ + 1  # by hand, of whatever
+        call(X)
+
+
+@pytest.mark.parametrize("method", ["bootstrap", "weighted-bootstrap"])
+def test_refits_for_standard_errors_know_the_errors(method):
+    rng = np.random.default_rng(4)
+    values, errors = rng.normal(size=(500, 1)), rng.uniform(0.5, 4, size=(500, 1))
+    X = values + rng.normal(size=values.shape) * np.sqrt(errors)
+    fit = GaussianMixture(1).fit(X, error_covariance=errors)
+    of = gmm.inference.standard_errors(fit, X, error_covariance=errors, method=method, random_state=0)
+    expected = np.sqrt(1 / (1 / (fit.covariances_[0] + errors)).sum())  # of a weighted mean
+    np.testing.assert_allclose(of.means, expected, rtol=0.2)
+    assert abs(of.replicates.covariances.mean() - fit.covariances_).max() < 0.1
+    with pytest.raises(ValueError, match="a prior"):
+        gmm.inference.standard_errors(fit, X, error_covariance=errors, method="information")
+
+
+def test_the_information_knows_the_errors():
+    rng = np.random.default_rng(4)
+    errors = rng.uniform(0.5, 4, size=(500, 1))
+    X = rng.normal(size=(500, 1)) + rng.normal(size=errors.shape) * np.sqrt(errors)
+    fit = GaussianMixture(1, acceleration=None, tol=1e-10, max_iter=1000).fit(X, error_covariance=errors)
+    of = gmm.inference.standard_errors(fit, X, error_covariance=errors, method="information")
+    precisions = 1 / (fit.covariances_[0] + errors)
+    assert of.means[0, 0] == pytest.approx(precisions.sum() ** -0.5, rel=1e-3)
 
 
 # --- True values ----------------------------------------------------------------------------------

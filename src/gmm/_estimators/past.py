@@ -34,6 +34,8 @@ class Past(NamedTuple):
         Prior and noise of `stream`; empty once it was loaded.
     shrunk : {"", "rows", "errors"}
         What gave the fit a prior that was not asked for: rows that are few, or have errors.
+    beside_errors : bool
+        Whether the rows had errors, so that the mixture is of true values.
     """
 
     parameters: MixtureParameters | None = None
@@ -44,3 +46,4 @@ class Past(NamedTuple):
     stream: Stream | None = None
     prior_parts: tuple[object, ...] = ()
     shrunk: str = ""
+    beside_errors: bool = False
