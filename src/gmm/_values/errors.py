@@ -68,7 +68,7 @@ class RowErrors:
     def packed(self, columns: NDArray[np.intp], layout: Layout) -> Array:
         """Return those of some columns as lower triangles row by row, or variances, (E, p)."""
         some = layout.of_columns(self.stored(layout), columns)
-        return some[:, *np.tril_indices(len(columns))] if layout is FULL else some
+        return np.ascontiguousarray(some[:, *np.tril_indices(len(columns))] if layout is FULL else some)
 
     def layout(self, moments: Layout) -> Layout:
         """Return the layout of passes over rows with errors, for second moments in another."""
