@@ -13,6 +13,7 @@ cdef extern from "deconvolve.h" nogil:
         void (*scores)(const double*, const double*, Py_ssize_t, int, const double*, const double*, const double*,
                        double*, double*) noexcept nogil
         void (*collect)(const double*, Py_ssize_t, double*) noexcept nogil
+        void (*largest)(const double*, Py_ssize_t, double*) noexcept nogil
     const errors_functions* const errors_sets[]
 
 import numpy as np
@@ -80,20 +81,20 @@ def scores(const double[:, ::1] rows, const Py_ssize_t[::1] numbers, const doubl
                          f"{responsibilities.shape[1]}, {responsibilities.shape[2]})")
     if weights.shape[0] != n:
         raise ValueError(f"expected {n} weights, got {weights.shape[0]}")
-    cdef Py_ssize_t[::1] order = _by_component(responsibilities, n)
+    cdef const errors_functions* functions = errors_sets[<Py_ssize_t>_SETS.get(kernel(), 0)]
+    cdef Py_ssize_t[::1] order = _by_component(functions, responsibilities, n)
     cdef double[::1] x = _aligned(ERRORS_ROWS * d), s = _aligned(ERRORS_ROWS * p), work = _work(d)
-    cdef double[::1] r = _aligned(ERRORS_ROWS), total = _aligned(ERRORS_LANES * K * q)
+    cdef double[::1] r = _aligned(ERRORS_ROWS * K), total = _aligned(ERRORS_LANES * K * q)
     result = np.empty((K, q))
     cdef double[:, ::1] sums = result
-    cdef const errors_functions* functions = errors_sets[<Py_ssize_t>_SETS.get(kernel(), 0)]
     total[:] = 0
     with nogil:
         for b in range(B):
             _gather(rows, numbers, errors, b * ERRORS_ROWS, &order[0], &x[0], &s[0])
+            _gather_shares(responsibilities, weights, b * ERRORS_ROWS, order, &r[0])
             for k in range(K):
-                if _shares(responsibilities, weights, b * ERRORS_ROWS, order, k, &r[0]):
-                    functions.scores(&x[0], &s[0], d, p == d, &centres[k, 0], &covariances[k, 0], &r[0],
-                                     &total[k * q * ERRORS_LANES], &work[0])
+                functions.scores(&x[0], &s[0], d, p == d, &centres[k, 0], &covariances[k, 0], &r[k * ERRORS_ROWS],
+                                 &total[k * q * ERRORS_LANES], &work[0])
         for k in range(K):
             functions.collect(&total[k * q * ERRORS_LANES], q, &sums[k, 0])
     return result
@@ -115,39 +116,40 @@ cdef void _gather(const double[:, ::1] rows, const Py_ssize_t[::1] numbers, cons
             s[c * ERRORS_ROWS + r] = row[c]
 
 
-cdef bint _shares(const double[:, :, ::1] responsibilities, const double[::1] weights, Py_ssize_t first,
-                  const Py_ssize_t[::1] order, Py_ssize_t k, double* r) noexcept nogil:
-    """Take what a block of rows gives to a component, nothing behind the last row; return whether it is something."""
-    cdef Py_ssize_t n = order.shape[0], j, i
-    cdef double most = 0
-    for j in range(ERRORS_ROWS):
-        r[j] = 0
-    for j in range(min(ERRORS_ROWS, n - first)):
-        i = order[first + j]
-        r[j] = weights[i] * responsibilities[i // ERRORS_ROWS, k, i % ERRORS_ROWS]
-        most += r[j]
-    return most > 0
-
-
-cdef Py_ssize_t[::1] _by_component(const double[:, :, ::1] responsibilities, Py_ssize_t n):
-    """Return the numbers of rows by the component that they give most to, (n,), those of one in order."""
-    cdef Py_ssize_t K = responsibilities.shape[1], i, k
-    cdef Py_ssize_t[::1] labels = np.empty(n, dtype=np.intp), order = np.empty(n, dtype=np.intp)
-    cdef Py_ssize_t[::1] starts = np.zeros(K + 1, dtype=np.intp)
+cdef void _gather_shares(const double[:, :, ::1] responsibilities, const double[::1] weights, Py_ssize_t first,
+                         const Py_ssize_t[::1] order, double* r) noexcept nogil:
+    """Lay out what a block of rows gives to each component, nothing behind the last row."""
+    cdef Py_ssize_t K = responsibilities.shape[1], j, k
+    cdef size_t i
     cdef const double* row
-    with nogil:
-        for i in range(n):
+    for j in range(ERRORS_ROWS):
+        if first + j < order.shape[0]:
+            i = order[first + j]
             row = &responsibilities[i // ERRORS_ROWS, 0, i % ERRORS_ROWS]
-            labels[i] = 0
-            for k in range(1, K):
-                if row[k * ERRORS_ROWS] > row[labels[i] * ERRORS_ROWS]:
-                    labels[i] = k
-            starts[labels[i] + 1] += 1
+            for k in range(K):
+                r[k * ERRORS_ROWS + j] = weights[i] * row[k * ERRORS_ROWS]
+        else:
+            for k in range(K):
+                r[k * ERRORS_ROWS + j] = 0
+
+
+cdef Py_ssize_t[::1] _by_component(const errors_functions* functions, const double[:, :, ::1] responsibilities,
+                                   Py_ssize_t n):
+    """Return the numbers of rows by the component that they give most to, (n,), those of one in order."""
+    cdef Py_ssize_t B = responsibilities.shape[0], K = responsibilities.shape[1], i, k
+    cdef double[::1] labels = np.empty(B * ERRORS_ROWS)
+    cdef Py_ssize_t[::1] order = np.empty(n, dtype=np.intp), starts = np.zeros(K + 1, dtype=np.intp)
+    with nogil:
+        for i in range(B):
+            functions.largest(&responsibilities[i, 0, 0], K, &labels[i * ERRORS_ROWS])
+        for i in range(n):
+            starts[<Py_ssize_t>labels[i] + 1] += 1
         for k in range(K):
             starts[k + 1] += starts[k]
         for i in range(n):
-            order[starts[labels[i]]] = i
-            starts[labels[i]] += 1
+            k = <Py_ssize_t>labels[i]
+            order[starts[k]] = i
+            starts[k] += 1
     return order
 
 

@@ -26,6 +26,7 @@ typedef struct {
     void (*scores)(const double *, const double *, ptrdiff_t, int, const double *, const double *, const double *,
                    double *, double *);
     void (*collect)(const double *, ptrdiff_t, double *);
+    void (*largest)(const double *, ptrdiff_t, double *);
 } errors_functions;
 
 #define ERRORS_SET base
@@ -261,8 +262,23 @@ static void ERRORS_NAME(normalise)(double *restrict joint, ptrdiff_t K, double l
         }
 }
 
-static const errors_functions ERRORS_NAME(table) = {
-    ERRORS_NAME(density), ERRORS_NAME(normalise), ERRORS_NAME(scores), ERRORS_NAME(collect)};
+/* The component with the largest of values (K, ERRORS_ROWS) of each row, the first of those */
+static void ERRORS_NAME(largest)(const double *values, ptrdiff_t K, double *restrict label)
+{
+    double most[ERRORS_ROWS];
+    ptrdiff_t r, k;
+    for (r = 0; r < ERRORS_ROWS; r++) most[r] = values[r], label[r] = 0;
+    for (k = 1, values += ERRORS_ROWS; k < K; k++, values += ERRORS_ROWS) {
+        const double number = (double)k;
+        for (r = 0; r < ERRORS_ROWS; r++) {
+            label[r] = values[r] > most[r] ? number : label[r];
+            most[r] = values[r] > most[r] ? values[r] : most[r];
+        }
+    }
+}
+
+static const errors_functions ERRORS_NAME(table) = {ERRORS_NAME(density), ERRORS_NAME(normalise), ERRORS_NAME(scores),
+                                                    ERRORS_NAME(collect), ERRORS_NAME(largest)};
 
 #undef ERRORS_SET
 #undef ERRORS_BYTES
