@@ -34,10 +34,11 @@ class RowErrors:
 
     @classmethod
     def of(cls, values: Array, n_rows: int) -> RowErrors:
-        """Return the distinct covariances among those of the rows, (n, …), or of all rows, (1, …)."""
-        distinct, codes = np.unique(values.reshape(len(values), -1), axis=0, return_inverse=True)
-        codes = np.broadcast_to(codes.ravel(), n_rows)
-        return cls(np.ascontiguousarray(codes), distinct.reshape(-1, *values.shape[1:]))
+        """Return the distinct covariances among those of the rows, (n, …), or of all rows, (1, …), as rows have them."""
+        _, first, codes = np.unique(values.reshape(len(values), -1), axis=0, return_index=True, return_inverse=True)
+        order = np.argsort(first)  # in which passes look at them
+        codes = np.broadcast_to(np.argsort(order)[codes.ravel()], n_rows)
+        return cls(np.ascontiguousarray(codes), values[first[order]])
 
     def of_rows(self, index: NDArray[np.intp] | NDArray[np.bool_]) -> RowErrors:
         """Return the errors of some rows."""
