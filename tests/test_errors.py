@@ -270,7 +270,7 @@ def test_rows_of_a_fit_beside_errors_need_them_again(again, tmp_path):
     fit.save(tmp_path / "fit.gmm")
     for model in (fit, gmm.load(tmp_path / "fit.gmm")):
         call = getattr(model, again, partial(gmm.inference.standard_errors, model, n_replicates=2))
-        with pytest.raises(ValueError, match="expected the error_covariance of these rows, got None.*zeros"):
+        with pytest.raises(ValueError, match=r"expected the error_covariance of these rows, got None.*zeros"):
             call(X)
         call(X, error_covariance=errors)
         model.means_ = model.means_ + 1  # by hand, of whatever

@@ -427,14 +427,14 @@ def set_fitted(
     A `problem` to be continued keeps the state of the accelerated solver.
     """
     parameters, weight = result.parameters, source.survey.weight
-    bounds = result.trace.lower_bounds or past_of(mixture).bounds
-    past = Past(parameters, bounds, weight, beside_errors=bool(source.errors))
+    past = Past(parameters, result.trace.lower_bounds or past_of(mixture).bounds, weight, bool(source.errors))
     if problem is not None:
         past = past._replace(solver_state=result.state, problem=problem)
     if objective.prior and not objective.prior.variational and parameters.model.stored_whole and not source.errors:
         from gmm._passes.stepwise import Stream
 
-        past = past._replace(stream=Stream.from_mixture(parameters, weight, objective), prior_parts=prior_parts(mixture))
+        stream = Stream.from_mixture(parameters, weight, objective)
+        past = past._replace(stream=stream, prior_parts=prior_parts(mixture))
     if objective.prior and not objective.prior.variational and vars(mixture).get("prior") is None:
         past = past._replace(shrunk="errors" if source.errors else "rows")
     of_fit = fit_attributes(result.trace, result.lower_bound, traces or (result.trace,))

@@ -24,6 +24,8 @@ class Past(NamedTuple):
         The lower bound after each pass.
     weight : float
         Of the rows.
+    beside_errors : bool
+        Whether the rows had errors, so that the mixture is of true values.
     solver_state : QuasiNewtonState, optional
         Where an accelerated fit can continue.
     problem : tuple
@@ -34,16 +36,14 @@ class Past(NamedTuple):
         Prior and noise of `stream`; empty once it was loaded.
     shrunk : {"", "rows", "errors"}
         What gave the fit a prior that was not asked for: rows that are few, or have errors.
-    beside_errors : bool
-        Whether the rows had errors, so that the mixture is of true values.
     """
 
     parameters: MixtureParameters | None = None
     bounds: tuple[float, ...] = ()
     weight: float = 0.0
+    beside_errors: bool = False
     solver_state: QuasiNewtonState | None = None
     problem: tuple[object, ...] = ()
     stream: Stream | None = None
     prior_parts: tuple[object, ...] = ()
     shrunk: str = ""
-    beside_errors: bool = False

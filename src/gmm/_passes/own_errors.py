@@ -87,9 +87,7 @@ class _Plan:
     def log_joint(self, lane: _Lane) -> Array:
         """Return the joint log densities of the components in blocks of rows."""
         mixture, of_rows = self.mixture, (lane.rows, lane.numbers)
-        joint = _errors.log_densities(
-            *of_rows, mixture.errors, mixture.centres, mixture.packed, mixture.log_offset
-        )
+        joint = _errors.log_densities(*of_rows, mixture.errors, mixture.centres, mixture.packed, mixture.log_offset)
         if self.allowed is not None and lane.codes is not None:
             codes = np.pad(lane.codes, (0, -len(lane.codes) % _errors.BLOCK), mode="edge")
             joint += self.allowed[:, codes.reshape(len(joint), -1)].swapaxes(0, 1)

@@ -34,7 +34,7 @@ class RowErrors:
 
     @classmethod
     def of(cls, values: Array, n_rows: int) -> RowErrors:
-        """Return the distinct covariances among those of the rows, (n, …), or of all rows, (1, …), as rows have them."""
+        """Return the distinct covariances among those of the rows, (n, …), or of all rows, (1, …), in their order."""
         _, first, codes = np.unique(values.reshape(len(values), -1), axis=0, return_index=True, return_inverse=True)
         order = np.argsort(first)  # in which passes look at them
         codes = np.broadcast_to(np.argsort(order)[codes.ravel()], n_rows)
