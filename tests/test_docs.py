@@ -244,3 +244,21 @@ def test_pictures_that_are_named_can_be_drawn(page):
         re.findall(r"(?<![\w/])(?:plot|animate)_\w+", page.read_text(encoding="utf-8"))
     )  # not files of the gallery
     assert named_here <= set(plotting.__all__)
+
+
+@pytest.mark.parametrize(
+    ("words", "page"),
+    [
+        ("outlier", "heavy-tails"),
+        ("anomaly", "recipes"),
+        ("choose K", "choosing-a-model"),
+        ("GridSearchCV", "choosing-a-model"),
+        ("missing values", "recipes"),
+        ("collapse", "poor-results"),
+        ("k-means", "which-method"),
+    ],
+)
+def test_a_search_finds_one_page_first(words, page):
+    """A main entry of the index ranks before titles and text."""
+    entry = re.compile(rf"^(?:```{{index}} )?! {re.escape(words)}$", re.MULTILINE)
+    assert [path.stem for path in PAGES if entry.search(path.read_text(encoding="utf-8"))] == [page]
