@@ -73,7 +73,12 @@ html_css_files = ["gmm.css"]
 html_copy_source = False
 html_show_sourcelink = False
 html_theme_options = {
-    "logo": {"text": html_title, "image_light": "static/logo.svg", "image_dark": "static/logo-dark.svg", "alt_text": ""},
+    "logo": {
+        "text": html_title,
+        "image_light": "static/logo.svg",
+        "image_dark": "static/logo-dark.svg",
+        "alt_text": "",
+    },
     "show_prev_next": False,
     "navigation_with_keys": False,
     "header_links_before_dropdown": 6,
