@@ -38,10 +38,12 @@ from gmm._selection.candidates import (
     splits,
 )
 from gmm._selection.cell import Cell, SearchRows, Solution, Worker
+from gmm._selection.cells import kind_of
 from gmm._selection.clock import Clock
 from gmm._selection.failure import Failure
 from gmm._selection.keeping import KeptCell
 from gmm._values.covariance import CovarianceModel, same_as
+from gmm._values.tails import NORMAL_TAILS, Tails
 
 _OWN = 1 << 20  # number of a cell's first start of its own; those of contenders count from 0
 _NEAR = 0.3  # standard deviations from the mean of the whole to that of each half: the likelihood hardly changes
@@ -52,6 +54,12 @@ class Key(NamedTuple):
 
     n_components: int
     model: CovarianceModel
+    tails: Tails = NORMAL_TAILS
+
+    @property
+    def kind(self) -> str:
+        """Model and tails, in short."""
+        return kind_of(self.model.type_name, self.tails.name)
 
 
 Outcomes = dict[Key, Solution | Failure]
@@ -175,7 +183,7 @@ class Cells:
             rows, memory = self.rows.all_rows, None
             settings = self.settings(key, rows)
             if self.file is not None:
-                name = f"{key.n_components} {key.model.name}"
+                name = f"{key.n_components} {key.kind}"
                 memory = KeptCell(self.file, name, settings.problem(rows), key.n_components)
             self._cells[key] = Cell(settings, self.rows, self.watch, self.time_is_up, memory)
         return self._cells[key]
@@ -219,8 +227,7 @@ class Engine:
 
     def shrink(self, keys: Sequence[Key]) -> None:
         """Continue from solutions of one component more."""
-        d, larger = self._n_features, {key: key.n_components + 1 for key in keys}
-        self._continue_from({key: [Key(K, same_as(key.model, K, d))] for key, K in larger.items()})
+        self._continue_from({key: [self._beside(key, 1)] for key in keys})
 
     def _continue_from(self, sources: Mapping[Key, Sequence[Key]]) -> None:
         self._diagnose(chain.from_iterable(sources.values()))
@@ -234,14 +241,16 @@ class Engine:
 
     def _share(self, keys: Sequence[Key]) -> None:
         """Start cells of one number of components from each other's solutions, special cases first."""
-        models = tuple(key.model for key in keys)
-        if keys[0].n_components == 1 or len(models) == 1:
+        if keys[0].n_components == 1 or len(keys) == 1:
             return
         self._diagnose(keys)
-        for level in levels(models):
-            here = [Key(keys[0].n_components, model) for model in level]
-            self._improve_by({key: [Key(key.n_components, m) for m in neighbours(key.model, models)] for key in here})
-            self._diagnose(here)
+        for tails in dict.fromkeys(key.tails for key in keys):
+            models = tuple(key.model for key in keys if key.tails is tails)
+            for level in levels(models):
+                here = [key for key in keys if key.tails is tails and key.model in level]
+                nearest = {key: [key._replace(model=model) for model in neighbours(key.model, models)] for key in here}
+                self._improve_by({key: nearest[key] + [o for o in keys if _has_other_tails(o, key)] for key in here})
+                self._diagnose(here)
 
     def _new_solutions(self, key: Key, sources: Iterable[Key]) -> list[Diagnosed]:
         """Return the sources' solutions from which a cell has not started yet."""
@@ -339,7 +348,7 @@ class Engine:
             if isinstance(result, Solution) or not isinstance(before, Solution):
                 self.outcomes[key] = result
                 if result is not before:
-                    LOGGER.info("search: components %d, %s  %s", key.n_components, key.model.type_name, result)
+                    LOGGER.info("search: components %d, %s  %s", key.n_components, key.kind, result)
 
     def _diagnose(self, keys: Iterable[Key]) -> None:
         """Make the pass that other cells need, over solutions that are new."""
@@ -356,15 +365,18 @@ class Engine:
 
     def _less(self, key: Key) -> list[Key]:
         """Return the cell of one component fewer, if it was fitted."""
-        K = key.n_components - 1
-        less = Key(K, same_as(key.model, K, self._n_features)) if K else key
-        return [less] if K and less in self.outcomes else []
+        less = [self._beside(key, -1)] if key.n_components > 1 else []
+        return [other for other in less if other in self.outcomes]
+
+    def _beside(self, key: Key, more: int) -> Key:
+        """Return the cell of so many components more."""
+        K = key.n_components + more
+        return key._replace(n_components=K, model=same_as(key.model, K, self._n_features))
 
     def _below(self, key: Key) -> list[Key]:
         """Return the fitted cells whose mixtures are all mixtures of this cell, or limits of them."""
-        models = [other.model for other in self.outcomes if other.n_components == key.n_components]
-        special = [Key(key.n_components, other) for other in special_cases(key.model, models)]
-        return self._less(key) + special
+        models = [other.model for other in self.outcomes if other._replace(model=key.model) == key]
+        return self._less(key) + [key._replace(model=model) for model in special_cases(key.model, models)]
 
     def _stuck(self, key: Key, lower: Key) -> bool:
         solution, below = self.outcomes.get(key), self.outcomes.get(lower)
@@ -377,9 +389,17 @@ class Engine:
 
 
 def _is_next_to(one: Key, other: Key) -> bool:
-    """Tell whether two cells differ in their model alone, or by one component alone."""
+    """Tell whether two cells differ in their model alone, by one component alone, or in their tails alone."""
+    if one.tails is not other.tails:
+        return _has_other_tails(one, other)
     step = abs(one.n_components - other.n_components)
     return (step == 0) == (one.model is not other.model) and step <= 1
+
+
+def _has_other_tails(one: Key, other: Key) -> bool:
+    """Tell whether two cells differ in their tails alone; heavy ones may have another storage of the model."""
+    same = one.n_components == other.n_components and one.model.name == other.model.name
+    return same and one.tails is not other.tails
 
 
 def _solved(
