@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
 from queue import SimpleQueue
-from typing import Any, NamedTuple
+from typing import Any
 
 from gmm._exceptions import warn
 from gmm._fitting.fit import FitSettings
@@ -38,28 +38,13 @@ from gmm._selection.candidates import (
     splits,
 )
 from gmm._selection.cell import Cell, SearchRows, Solution, Worker
-from gmm._selection.cells import kind_of
 from gmm._selection.clock import Clock
 from gmm._selection.failure import Failure
 from gmm._selection.keeping import KeptCell
-from gmm._values.covariance import CovarianceModel, same_as
-from gmm._values.tails import NORMAL_TAILS, Tails
+from gmm._selection.keys import Key
 
 _OWN = 1 << 20  # number of a cell's first start of its own; those of contenders count from 0
 _NEAR = 0.3  # standard deviations from the mean of the whole to that of each half: the likelihood hardly changes
-
-
-class Key(NamedTuple):
-    """A cell that is fitted; requested cells whose models coincide share one."""
-
-    n_components: int
-    model: CovarianceModel
-    tails: Tails = NORMAL_TAILS
-
-    @property
-    def kind(self) -> str:
-        """Model and tails, in short."""
-        return kind_of(self.model.type_name, self.tails.name)
 
 
 Outcomes = dict[Key, Solution | Failure]
@@ -227,7 +212,7 @@ class Engine:
 
     def shrink(self, keys: Sequence[Key]) -> None:
         """Continue from solutions of one component more."""
-        self._continue_from({key: [self._beside(key, 1)] for key in keys})
+        self._continue_from({key: [key.beside(1, self._n_features)] for key in keys})
 
     def _continue_from(self, sources: Mapping[Key, Sequence[Key]]) -> None:
         self._diagnose(chain.from_iterable(sources.values()))
@@ -237,7 +222,7 @@ class Engine:
     def exchange(self, keys: Sequence[Key]) -> None:
         """Start cells from each other's new solutions: of other models, and of one component more or fewer."""
         self._diagnose(keys)
-        self._improve_by({key: [other for other in keys if _is_next_to(other, key)] for key in keys})
+        self._improve_by({key: [other for other in keys if other.is_next_to(key)] for key in keys})
 
     def _share(self, keys: Sequence[Key]) -> None:
         """Start cells of one number of components from each other's solutions, special cases first."""
@@ -249,7 +234,9 @@ class Engine:
             for level in levels(models):
                 here = [key for key in keys if key.tails is tails and key.model in level]
                 nearest = {key: [key._replace(model=model) for model in neighbours(key.model, models)] for key in here}
-                self._improve_by({key: nearest[key] + [o for o in keys if _has_other_tails(o, key)] for key in here})
+                self._improve_by(
+                    {key: nearest[key] + [other for other in keys if other.has_other_tails(key)] for key in here}
+                )
                 self._diagnose(here)
 
     def _new_solutions(self, key: Key, sources: Iterable[Key]) -> list[Diagnosed]:
@@ -365,13 +352,8 @@ class Engine:
 
     def _less(self, key: Key) -> list[Key]:
         """Return the cell of one component fewer, if it was fitted."""
-        less = [self._beside(key, -1)] if key.n_components > 1 else []
+        less = [key.beside(-1, self._n_features)] if key.n_components > 1 else []
         return [other for other in less if other in self.outcomes]
-
-    def _beside(self, key: Key, more: int) -> Key:
-        """Return the cell of so many components more."""
-        K = key.n_components + more
-        return key._replace(n_components=K, model=same_as(key.model, K, self._n_features))
 
     def _below(self, key: Key) -> list[Key]:
         """Return the fitted cells whose mixtures are all mixtures of this cell, or limits of them."""
@@ -386,20 +368,6 @@ class Engine:
         # With a prior, each cell has its own objective.
         comparable = not (solution.is_degenerate or below.is_degenerate or settings.objective.prior)
         return comparable and solution.lower_bound < below.lower_bound - settings.solver.tolerance
-
-
-def _is_next_to(one: Key, other: Key) -> bool:
-    """Tell whether two cells differ in their model alone, by one component alone, or in their tails alone."""
-    if one.tails is not other.tails:
-        return _has_other_tails(one, other)
-    step = abs(one.n_components - other.n_components)
-    return (step == 0) == (one.model is not other.model) and step <= 1
-
-
-def _has_other_tails(one: Key, other: Key) -> bool:
-    """Tell whether two cells differ in their tails alone; heavy ones may have another storage of the model."""
-    same = one.n_components == other.n_components and one.model.name == other.model.name
-    return same and one.tails is not other.tails
 
 
 def _solved(

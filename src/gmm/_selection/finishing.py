@@ -27,10 +27,10 @@ from gmm._persistence.checkpoints import SearchCheckpoint
 from gmm._rows.sources import Source
 from gmm._rows.together import Ended, together
 from gmm._selection.bar import Bar
-from gmm._selection.engine import Key
 from gmm._selection.failure import Failure
 from gmm._selection.grid import distinct
 from gmm._selection.keeping import name_on_all_rows
+from gmm._selection.keys import Key
 from gmm._selection.request import Request
 from gmm._selection.status import has_failed, is_behind, is_degenerate, status_of
 from gmm._selection.table import Entry, Progress, Selection

@@ -22,9 +22,9 @@ from gmm._fitting.moments import prior_of
 from gmm._fitting.starts import STARTS
 from gmm._rows.sources import Source
 from gmm._selection.cell import CRITERION_ACCURACY
-from gmm._selection.engine import Key
 from gmm._selection.fixed import FixedComponents
 from gmm._selection.held_out import check_folds
+from gmm._selection.keys import Key
 from gmm._text.lists import suggestion
 from gmm._validation.combinations import refusal
 from gmm._validation.given import check_ridge

@@ -31,13 +31,14 @@ from gmm._selection.cell import SearchRows, Solution, Worker
 from gmm._selection.cells import check_criterion
 from gmm._selection.clock import Clock
 from gmm._selection.contenders import Contenders
-from gmm._selection.engine import Cells, Engine, Key, TaskPool, workers_and_threads
+from gmm._selection.engine import Cells, Engine, TaskPool, workers_and_threads
 from gmm._selection.failure import Failure
 from gmm._selection.finishing import finished, rows_to_search
 from gmm._selection.fixed import fixed_components
 from gmm._selection.grid import near
 from gmm._selection.held_out import deviances
 from gmm._selection.keeping import search_file
+from gmm._selection.keys import Key
 from gmm._selection.request import (
     Request,
     check_cells,
