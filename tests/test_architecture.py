@@ -50,7 +50,7 @@ ROOMS = {
     """,
     "_exchange": "mclust onnx scikit_learn",
     "_estimators": """
-        iteration regressor steps | bayesian | mixture | streamed | estimated | keeping
+        iteration regressor steps | bayesian | mixture | streamed | estimated | continuation keeping
         | factors saved units | labelled | exclusions | fitted | conditional
         | contract criteria outcome past predictive progress scorer summary
     """,
