@@ -14,26 +14,10 @@ from gmm._kernel.arrays cimport check_factors, check_ratio, copy_statistics, est
 from gmm._kernel.constraint cimport constrain, constrained_layout, constraint_workspace_size
 from gmm._kernel.estimate cimport Estimate, estimate_in, estimate_size
 from gmm._kernel.family cimport (
-    NO_DEGREES,
-    Constraint,
-    Family,
-    FreeDegrees,
-    NoisePrior,
-    Objective,
-    likelihood,
-    rest_of,
+    NO_DEGREES, Constraint, Family, FreeDegrees, NoisePrior, Objective, likelihood, rest_of,
 )
 from gmm._kernel.layout cimport (
-    DIAGONAL,
-    FULL,
-    LOW_RANK,
-    SPHERICAL,
-    Layout,
-    is_layout,
-    is_low_rank,
-    matrix_size,
-    n_matrices,
-    total_size,
+    DIAGONAL, FULL, LOW_RANK, SPHERICAL, Layout, is_layout, is_low_rank, matrix_size, n_matrices, total_size,
 )
 from gmm._kernel.lengths cimport expect, expect_matrix
 from gmm._kernel.merging cimport combine, evidence_of_empty, promise_of
