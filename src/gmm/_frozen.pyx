@@ -401,7 +401,9 @@ cdef const double* checked_degrees(const double[::1] degrees, Py_ssize_t K) exce
     return &degrees[0]
 
 
-def prepare(int layout, log_offset, centres, whiteners, origin, double log_noise=-INFINITY, const double[::1] degrees=None):
+def prepare(
+    int layout, log_offset, centres, whiteners, origin, double log_noise=-INFINITY, const double[::1] degrees=None,
+):
     """Prepare a mixture, log ρ_ik = log_offset_k − ½‖W_k (x_i − c_k)‖², in every form that rows may need.
 
     Parameters

@@ -29,7 +29,8 @@ cdef inline estimate_arrays(buffer, Layout layout, Py_ssize_t K, Py_ssize_t d):
     cdef Py_ssize_t size = total_size(layout, K, d), m = n_matrices(layout, K), covariances = K + K * d
     cdef Py_ssize_t whiteners = covariances + size, log_determinants = whiteners + size
     return (buffer[:K], buffer[K:covariances].reshape(K, d), buffer[covariances:whiteners],
-            buffer[whiteners:log_determinants], buffer[log_determinants:log_determinants + m], buffer[log_determinants + m + K:])
+            buffer[whiteners:log_determinants], buffer[log_determinants:log_determinants + m],
+            buffer[log_determinants + m + K:])
 
 
 cdef inline moments_arrays(buffer, Py_ssize_t K, Py_ssize_t d, const Moments* moments):

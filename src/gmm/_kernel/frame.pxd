@@ -11,8 +11,8 @@ plain sum of products: √π_k, and √(2 π_k) on the diagonal of H.  When a mi
 some component, what the state and the secants say of that component is carried into the frame of the new one.
 
 Where the degrees of freedom ν of Student-t components are estimated, a last number, or one for each component, is
-Σ r E [log u − u] less what that of the frame's ν would be; its unit is the standard deviation of log u − u (`tails.pxd`),
-times √π_k where it is a component's own.
+Σ r E [log u − u] less what that of the frame's ν would be; its unit is the standard deviation of log u − u
+(`tails.pxd`), times √π_k where it is a component's own.
 
 An objective with a conjugate prior adds rows of its own (`objective.pxd`): κ for a mean and c for a covariance, per
 unit weight.  The f_k and H_k of a state include their moments, n_k does not count them; in the difference of two states

@@ -391,7 +391,7 @@ class _Search:
 
     def _size(self, key: Key) -> tuple[int, int]:
         K, model, tails = key
-        return K, model.n_parameters(K, self._request.source.n_features) + tails.n_parameters
+        return K, model.n_parameters(K, self._request.source.n_features) + tails.n_parameters(K)
 
     def _measure(self, keys: Iterable[Key]) -> None:
         """Compute the log-likelihood and criteria of solutions that do not have them yet."""
