@@ -269,7 +269,7 @@ def full_covariances(mixture: Any) -> np.ndarray:
     (K, d), stored = mixture.means_.shape, np.asarray(mixture.covariances_)
     if stored.shape in ((K, d, d), (d, d)):
         return np.broadcast_to(stored, (K, d, d))
-    variances = stored[:, None] if mixture.covariance_type in ("spherical", "VII") else stored
+    variances = stored[:, None] if stored.ndim == 1 else stored
     return np.eye(d) * np.broadcast_to(variances, (K, d))[:, None, :]
 
 
