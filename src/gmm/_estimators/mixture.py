@@ -47,6 +47,7 @@ from gmm._validation.parameters import check_level, check_parameters
 from gmm._validation.ratio import check_max_ratio
 from gmm._validation.rows import check_feature_names, check_names
 from gmm._validation.scalars import check_real
+from gmm._validation.tails import check_tails
 from gmm._values.covariance import DEFAULT_COVARIANCE_TYPE, CovarianceModel, covariance_model
 from gmm._values.layouts import SingularMatrixError
 from gmm._values.objective import Objective
@@ -296,6 +297,7 @@ class GaussianMixture(FittedMixture):
         covariances: ArrayLike,
         *,
         covariance_type: str = DEFAULT_COVARIANCE_TYPE,
+        degrees_of_freedom: float | None = None,
         feature_names: Sequence[str] | None = None,
     ) -> Self:
         """Make a fitted estimator from known parameters; *beyond*.
@@ -308,6 +310,8 @@ class GaussianMixture(FittedMixture):
         covariances : array-like
             Positive definite, in the shape of ``covariances_`` for `covariance_type`.
         covariance_type : str, default="full"
+        degrees_of_freedom : float, default=None
+            Of Student's t components, whose scale matrices `covariances` then are; None makes normal ones.
         feature_names : sequence of str, default=None
             Names of the d features.
 
@@ -330,6 +334,9 @@ class GaussianMixture(FittedMixture):
         model = covariance_model(covariance_type, np.shape(means)[-1] if np.ndim(means) else 1)
         parameters = check_user_mixture(weights, means, covariances, model)
         names = check_feature_names(feature_names, parameters.n_features)
+        if degrees_of_freedom is not None:
+            check_parameters(cls(tails="t", degrees_of_freedom=degrees_of_freedom), fitting.starts.STARTS)
+            parameters = parameters.with_other(tails=check_tails("t", degrees_of_freedom))
         return estimator_of(cls, parameters, names, covariance_type=covariance_type)
 
     def partial_fit(
