@@ -66,8 +66,6 @@ WITH_TAILS = {
     "error_covariance": lambda: heavy().score_samples(X, error_covariance=[1.0, 1.0]),
     "missing values": lambda: heavy(with_gaps(), missing="em"),
     "refine": lambda: heavy(refine="split-merge"),
-    "condition": lambda: heavy().condition({0: 1.0}),
-    "predict_from": lambda: heavy().predict_from(X[:, :1], target=1),
     "impute": lambda: heavy().impute(with_gaps()),
     "adapt": lambda: gmm.analysis.adapt(heavy(), X),
     "fisher_vector": lambda: gmm.analysis.fisher_vector(heavy(covariance_type="diag"), X),

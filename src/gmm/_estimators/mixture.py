@@ -14,7 +14,6 @@ from gmm._estimators import criteria, estimated, saved
 from gmm._estimators.continuation import is_noisy, prior_parts
 from gmm._estimators.contract import given_names, names_of_features
 from gmm._estimators.estimated import fit_settings, noise_of, tails_of
-from gmm._estimators.exclusions import checked_normal
 from gmm._estimators.factors import (
     OfFactors,
     factors_of,
@@ -517,7 +516,9 @@ class GaussianMixture(FittedMixture):
         """Return the mixture of the other columns, given values of some; *beyond*.
 
         Components keep their numbers; their weights are the responsibilities that `predict_proba` of the `marginal`
-        gives for the values. Covariance types are those of `marginal`.
+        gives for the values. Covariance types are those of `marginal`. Of t components, degrees of freedom grow by the
+        number of values, up to 200, and each component gets a scale of its own (Ding 2016): values far from its mean
+        make it wider.
 
         Parameters
         ----------
@@ -540,7 +541,7 @@ class GaussianMixture(FittedMixture):
         """
         if not hasattr(values, "keys"):
             raise TypeError(f"expected a mapping of columns to values, got {values!r:.80}")
-        parameters = checked_normal(self, "condition")
+        parameters = fitted_parameters(self)
         numbers = {column: _number(column, value) for column, value in dict(values).items()}
         inputs, others = check_known_columns(list(numbers), None, given_names(self), parameters.n_features)
         source, _ = as_source(np.array([list(numbers.values())]), estimator=self)
@@ -585,7 +586,7 @@ class GaussianMixture(FittedMixture):
                [-0.9]])
         """
         level = None if level is None else check_level(level)
-        parameters = checked_normal(self, "predict_from")
+        parameters = fitted_parameters(self)
         source, names = as_source(X, estimator=self, missing=self.missing, fitted=True)
         of_fit = given_names(self)
         columns, targets = check_known_columns(names if known is None else known, target, of_fit, parameters.n_features)

@@ -215,8 +215,6 @@ EXCLUSIONS = (
     *_each_with(
         "tails='t'",
         *(
-            "condition",
-            "predict_from",
             "impute",
             "adapt",
             "fisher_vector",
