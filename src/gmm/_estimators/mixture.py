@@ -530,6 +530,11 @@ class GaussianMixture(FittedMixture):
         GaussianMixture
             Of the columns that `values` does not name, in the order of the fit.
 
+        References
+        ----------
+        P. Ding (2016). On the conditional distribution of the multivariate t distribution. *The American Statistician*
+        70, 293-295.
+
         Examples
         --------
         >>> from gmm import GaussianMixture

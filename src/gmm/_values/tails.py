@@ -57,6 +57,10 @@ class Tails:
         """Return those of other columns given so many."""
         return self
 
+    def widening(self, squares: Array, n_columns: int) -> Array:
+        """Return by how much scale matrices of other columns grow given so many, at these squares, (K, n)."""
+        return np.ones_like(squares)
+
     @property
     def variance(self) -> Array:
         """Of columns beside their squared scales, in each component, (K, 1, 1) or (1, 1, 1)."""
