@@ -95,6 +95,7 @@ REACHED = {
     ("error_covariance", "BayesianGaussianMixture"): lambda: fit(
         kind=gmm.BayesianGaussianMixture, how={"error_covariance": [1.0, 1.0]}
     ),
+    ("error_covariance", "partial_fit"): lambda: fit(how={"error_covariance": [1.0, 1.0]}).partial_fit(X),
     ("a callable init_params", "rows beyond memory"): lambda: fit(stream(), init_params=lambda X, K, rng: HALVES),
     ("responsibilities as init_params", "rows in partitions"): lambda: fit(partitions(), init_params=HALVES),
     ("sample_weight", "a source of rows"): lambda: fit(stream(), sample_weight=np.ones(120)),

@@ -233,6 +233,12 @@ EXCLUSIONS = (
         instead="use fit, which takes rows beyond memory as well",
     ),
     Exclusion(
+        "error_covariance",
+        "partial_fit",
+        "it would take rows for true values, as the mixture is of these",
+        "fit all rows with their errors",
+    ),
+    Exclusion(
         "tails='t'",
         "bootstrap_lrt",
         "its starts do not grow from fewer components, so that fits may miss the maximum",
