@@ -363,7 +363,10 @@ def test_where_a_report_goes(tmp_path, monkeypatch, capsys):
 def test_the_edge_of_the_search_is_told(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main(["fit", "--components", "1:2", "--covariance", "VVV", "--report", "--quiet"]) == 0
-    assert "more may be better" in Page(Path("report.html").read_text(encoding="utf-8")).said()
+    assert (
+        "2 groups are the most that were tried: try --components up to 6"
+        in Page(Path("report.html").read_text(encoding="utf-8")).said()
+    )
 
 
 @pytest.fixture
@@ -382,7 +385,7 @@ def said_of(*words):
 def test_a_fit_that_was_stopped_is_told_in_whole_sentences(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     said = said_of("--components", "3", "--covariance", "VVV", "--max-iter", "1")
-    assert "The chosen mixture had not converged after 1 pass." in said
+    assert "The best has not converged: try --max-iter=10." in said
     assert "The chosen mixture had not converged after 1 pass (max_iter reached)." in said
 
 

@@ -427,7 +427,7 @@ def set_fitted(
     A `problem` to be continued keeps the state of the accelerated solver.
     """
     parameters, weight = result.parameters, source.survey.weight
-    past = Past(parameters, result.trace.lower_bounds or past_of(mixture).bounds, weight)
+    past = Past(parameters, result.trace.lower_bounds or past_of(mixture).bounds, weight, source.n_effective)
     if problem is not None:
         past = past._replace(solver_state=result.state, problem=problem)
     if objective.prior and not objective.prior.variational and parameters.model.stored_whole:

@@ -25,7 +25,7 @@ from gmm._estimators.contract import (
 )
 from gmm._estimators.past import Past
 from gmm._estimators.scorer import Scorer, log_evidence_of, place
-from gmm._estimators.summary import SHRUNK, Summary
+from gmm._estimators.summary import SHRUNK, Figures, Summary
 from gmm._passes.results import Output
 from gmm._passes.trace import Trace
 from gmm._persistence import describe, metadata_of
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 __all__ = [
     "FittedMixture", "check_is_mixture", "estimator_of",
     "fitted_html", "fitted_parameters", "model_of", "objective_of", "past_of", "set_mixture", "source_of",
+    "summary_of",
 ]  # fmt: skip
 
 _Mixture = TypeVar("_Mixture", bound="FittedMixture")
@@ -354,12 +355,23 @@ class FittedMixture(Estimator):
     def _html_parts(self) -> list[Html]:
         return fitted_html(self)
 
-    def _summary(self) -> Summary:
+    def _summary(self, figures: Figures | None = None) -> Summary:
         history, lower_bound = vars(self).get("history_"), vars(self).get("lower_bound_")
-        names, what = names_of_features(self), SHRUNK.get(past_of(self).shrunk, self._bound_name)
-        of_mixture, max_ratio = fitted_parameters(self), vars(self).get("max_ratio") or inf
-        of_fit = of_mixture, history, lower_bound, names
-        return Summary.of(*of_fit, objective=what, least=self.reg_covar, max_ratio=max_ratio)
+        names, of_mixture, max_ratio = names_of_features(self), fitted_parameters(self), vars(self).get("max_ratio")
+        return Summary.of(
+            *(of_mixture, history, lower_bound, names),
+            objective=SHRUNK.get(past_of(self).shrunk, self._bound_name),
+            least=self.reg_covar,
+            max_ratio=max_ratio or inf,
+            figures=figures or self._figures_of_fit(),
+        )
+
+    def _figures_of_fit(self) -> Figures | None:
+        """What the fit remembers of its rows; None where its bound is not of the likelihood."""
+        lower_bound, of_likelihood = vars(self).get("lower_bound_"), vars(self).get("prior") is None
+        if lower_bound is None or self._variational or not of_likelihood:
+            return None
+        return Figures.of_fit(fitted_parameters(self), past_of(self), lower_bound, self.reg_covar)
 
     def _model(self) -> CovarianceModel:
         return model_of(self) if self._parameters is None else self._parameters.model.whole
@@ -547,6 +559,11 @@ def estimator_of(
     mixture = make(**{"n_components": parameters.n_components} | own | settings)
     set_mixture(mixture, parameters, names, dtype)
     return mixture
+
+
+def summary_of(mixture: FittedMixture, figures: Figures | None = None) -> Summary:
+    """Return the summary of a fitted mixture with figures of rows; without, with those of its fit."""
+    return mixture._summary(figures)
 
 
 def fitted_html(mixture: FittedMixture) -> list[Html]:

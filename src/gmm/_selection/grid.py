@@ -9,9 +9,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil, isnan, nan
 
-from gmm._estimators.criteria import HELD_OUT
+from gmm._estimators.criteria import title
 from gmm._selection.cells import SearchTable
 from gmm._selection.status import (
+    DEGENERATE,
     FAILED,
     MORE_THAN_ROWS,
     NOT_CONVERGED,
@@ -28,6 +29,7 @@ from gmm._values.covariance import CovarianceModel, covariance_model, same_as
 __all__ = [
     "Grid",
     "GridCell",
+    "advice",
     "at_the_edge",
     "behind",
     "certainty",
@@ -41,11 +43,12 @@ __all__ = [
     "of_interest",
     "ranking",
     "text_of",
-    "title",
 ]
 
 _DECIMALS = {"nec": 3}
 _NEAR = {"nec": 0.1}  # the distance to the best up to which a cell contests it; else 10
+_RARELY = 4  # fewer than one fresh start in so many led to the best again: it is doubtful
+_MORE_STARTS, _MORE_PASSES = 5, 10  # times as many as before
 _LARGEST_FIXED = 1e12  # larger numbers are written with an exponent
 
 
@@ -273,7 +276,7 @@ def ranking(selection: SearchTable, cells: Sequence[int]) -> list[list[str]]:
 
 
 def legend(selection: SearchTable, *, of_grid: bool = True) -> Iterator[str]:
-    """Explain the marks in a grid or a list, and note if the best has the most components that were tried."""
+    """Explain the marks in a grid or a list."""
     if len(selection.status) > 1:
         yield "★ best (smallest)"
     if NOT_CONVERGED in selection.status:
@@ -287,14 +290,26 @@ def legend(selection: SearchTable, *, of_grid: bool = True) -> Iterator[str]:
             yield "^ a component is degenerate (few rows or ties): not chosen"
     if of_grid and NOT_TRIED in selection.status:
         yield "– not tried"
-    if at_the_edge(selection):
-        yield "the best has the largest number of components tried: more may be better"
 
 
 def at_the_edge(selection: SearchTable) -> bool:
     """Return whether the best has the largest of several numbers of components, so that more may be better."""
     fitted = selection.n_components[selection.ranked()]
     return bool(fitted.min() < fitted.max() == selection.n_components[selection.best_index])
+
+
+def advice(selection: SearchTable, word: str = "components") -> Iterator[str]:
+    """Say what to do next where the choice is doubtful; `word` is what components are called."""
+    best, number = selection.best, selection.best_index
+    K, status = int(selection.n_components[number]), selection.status[number]
+    if at_the_edge(selection):
+        yield f"{K} {word} are the most that were tried: try n_components up to {2 * K + 2}"
+    if _RARELY * selection.n_found_again < selection.n_fresh_starts:
+        yield f"the best was rarely found again: try n_init={_MORE_STARTS * best.n_init}"
+    if status == NOT_CONVERGED:
+        yield f"the best has not converged: try max_iter={_MORE_PASSES * best.max_iter}"
+    if is_degenerate(status):
+        yield f"every fit is degenerate ({status.removeprefix(DEGENERATE)}): try fewer {word} or a prior"
 
 
 def failures(selection: SearchTable) -> Iterator[str]:
@@ -341,11 +356,6 @@ def near(criterion: str) -> float:
 def of_interest(criterion: str) -> float:
     """Return the difference from the best criterion up to which a cell of many rows is finished."""
     return 4 * near(criterion)
-
-
-def title(criterion: str) -> str:
-    """Return the name of a criterion as it is printed."""
-    return {"aicc": "AICc", HELD_OUT: "held-out deviance"}.get(criterion, criterion.upper())
 
 
 def _decimals(criterion: str) -> int:

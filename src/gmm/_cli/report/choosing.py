@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gmm._cli.describe import ending
+from gmm._cli.failures import in_options
 from gmm._cli.report import wording
 from gmm._cli.report.figures import Picture
 from gmm._cli.report.narrative import Narrative
 from gmm._cli.report.page import Section, render
 from gmm._cli.result import Result
+from gmm._estimators.criteria import title
 from gmm._selection import Selection
 from gmm._selection.grid import (
     Grid,
-    at_the_edge,
+    advice,
     behind,
     certainty,
     distinct,
@@ -21,9 +22,8 @@ from gmm._selection.grid import (
     incomplete,
     ranking,
     text_of,
-    title,
 )
-from gmm._selection.status import NOT_CONVERGED, is_degenerate
+from gmm._selection.status import is_degenerate
 from gmm._text.amounts import counted, with_minus
 from gmm._text.html import Html, table
 from gmm._values.covariance import covariance_model
@@ -89,15 +89,9 @@ def _warnings(result: Result) -> list[str]:
     warnings = [result.parameter_warning] if result.parameter_warning else []
     if not search.complete:
         warnings.append(f"The search is {incomplete(search)}.")
-    if status == NOT_CONVERGED:
-        warnings.append(f"The chosen mixture had {ending(result.model)}.")
     if is_degenerate(status):
-        warnings.append(
-            f"Every fit of the chosen model has a degenerate component, on a few rows or on ties ({status}); do not "
-            "use its criteria."
-        )
-    if at_the_edge(search):
-        warnings.append("The best mixture has the largest number of groups tried; more may be better (--components).")
+        warnings.append("Do not use its criteria: a component lies on a few rows or on ties.")
+    warnings += [f"{text[0].upper()}{text[1:]}." for text in map(in_options, advice(search, "groups"))]
     return warnings
 
 

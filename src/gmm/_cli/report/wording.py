@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm._cli.describe import decimals
-from gmm._selection.grid import text_of, title
+from gmm._estimators.criteria import title
+from gmm._selection.grid import text_of
 from gmm._text.amounts import counted, percent, with_minus
 from gmm._values.covariance import COMMON, IDENTITY, CovarianceModel
 
