@@ -356,22 +356,16 @@ class FittedMixture(Estimator):
         return fitted_html(self)
 
     def _summary(self, figures: Figures | None = None) -> Summary:
-        history, lower_bound = vars(self).get("history_"), vars(self).get("lower_bound_")
-        names, of_mixture, max_ratio = names_of_features(self), fitted_parameters(self), vars(self).get("max_ratio")
+        of_mixture, past, own = fitted_parameters(self), past_of(self), vars(self)
+        lower_bound, ridge = own.get("lower_bound_"), self.reg_covar
+        loglik = lower_bound if own.get("prior") is None else None
         return Summary.of(
-            *(of_mixture, history, lower_bound, names),
-            objective=SHRUNK.get(past_of(self).shrunk, self._bound_name),
-            least=self.reg_covar,
-            max_ratio=max_ratio or inf,
-            figures=figures or self._figures_of_fit(),
+            *(of_mixture, own.get("history_"), lower_bound, names_of_features(self)),
+            objective=SHRUNK.get(past.shrunk, self._bound_name),
+            least=ridge,
+            max_ratio=own.get("max_ratio") or inf,
+            figures=figures or Figures.of_fit(of_mixture, past, loglik, ridge),
         )
-
-    def _figures_of_fit(self) -> Figures | None:
-        """What the fit remembers of its rows; None where its bound is not of the likelihood."""
-        lower_bound, of_likelihood = vars(self).get("lower_bound_"), vars(self).get("prior") is None
-        if lower_bound is None or self._variational or not of_likelihood:
-            return None
-        return Figures.of_fit(fitted_parameters(self), past_of(self), lower_bound, self.reg_covar)
 
     def _model(self) -> CovarianceModel:
         return model_of(self) if self._parameters is None else self._parameters.model.whole

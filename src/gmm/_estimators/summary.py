@@ -59,11 +59,14 @@ class Figures:
     n_noise: int | None = None
 
     @classmethod
-    def of_fit(cls, parameters: MixtureParameters, past: Past, lower_bound: float, ridge: float) -> Figures | None:
-        """Return what a fit remembers of its rows; None if it does not, or had a prior that was not asked for."""
-        if past.shrunk or not past.n_effective:
+    def of_fit(
+        cls, parameters: MixtureParameters, past: Past, mean_loglik: float | None, ridge: float
+    ) -> Figures | None:
+        """Return what a fit remembers of its rows; None if it does not, or its bound is not of the likelihood."""
+        is_posterior = isinstance(parameters, MixturePosterior) or past.shrunk
+        if mean_loglik is None or is_posterior or not past.n_effective:
             return None
-        loglik, p = past.weight * lower_bound, parameters.n_parameters
+        loglik, p = past.weight * mean_loglik, parameters.n_parameters
         scores = {"bic": bic(loglik, p, past.weight), "aic": aic(loglik, p)}
         return cls(past.weight, loglik, scores, reasons_of(parameters, past.n_effective, ridge))
 

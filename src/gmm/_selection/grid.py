@@ -90,7 +90,7 @@ class Grid:
     far: float
 
     @classmethod
-    def of(cls, selection: SearchTable, width: int | None = None) -> Grid:
+    def of(cls, selection: SearchTable, width: int | None = None, word: str = "component") -> Grid:
         """Lay out a search.
 
         Parameters
@@ -98,6 +98,8 @@ class Grid:
         selection : SearchTable
         width : int, optional
             Characters of a line; decimals are dropped if all columns then fit side by side.
+        word : str, default="component"
+            What a component is called.
         """
         tried = {
             int(K) for K, status in zip(selection.n_components, selection.status, strict=True) if status != NOT_TRIED
@@ -117,11 +119,11 @@ class Grid:
             (numbers.get((column, name) if models_down else (name, column)) for column in columns) for name in names
         )
         return cls(
-            caption=f"{title(selection.criterion)} by covariance model and number of components",
+            caption=f"{title(selection.criterion)} by covariance model and number of {word}s",
             corner=corner,
             names=tuple(names),
             headings=tuple(headings),
-            rows=tuple(tuple(_cell(selection, number, decimals) for number in row) for row in cells),
+            rows=tuple(tuple(_cell(selection, number, decimals, word) for number in row) for row in cells),
             models_down=models_down,
             size=size,
             many=ceil(len(columns) / parts),
@@ -166,11 +168,11 @@ def _fitting(selection: SearchTable, headings: Sequence[str], room: int | None) 
     return most, sizes[most]
 
 
-def _cell(selection: SearchTable, number: int | None, decimals: int) -> GridCell:
+def _cell(selection: SearchTable, number: int | None, decimals: int, word: str) -> GridCell:
     if number is None:
         return GridCell()
     status = selection.status[number]
-    details = [_name(selection, number)]
+    details = [f"{counted(int(selection.n_components[number]), word)}, {selection.covariance_type[number]}"]
     if selection.estimators[number] is not None:
         details.append(
             f"log-likelihood {selection.loglik[number]:.2f}, {selection.n_parameters[number]} free parameters"
@@ -198,11 +200,6 @@ def _entry(selection: SearchTable, number: int, decimals: int) -> str:
 
 def _number(value: float, decimals: int) -> str:
     return f"{value:.{decimals}f}" if abs(value) < _LARGEST_FIXED else f"{value:.4g}"
-
-
-def _name(selection: SearchTable, number: int) -> str:
-    K = int(selection.n_components[number])
-    return f"{counted(K, 'component')}, {selection.covariance_type[number]}"
 
 
 def _mark(selection: SearchTable, number: int) -> str:
@@ -298,18 +295,18 @@ def at_the_edge(selection: SearchTable) -> bool:
     return bool(fitted.min() < fitted.max() == selection.n_components[selection.best_index])
 
 
-def advice(selection: SearchTable, word: str = "components") -> Iterator[str]:
-    """Say what to do next where the choice is doubtful; `word` is what components are called."""
+def advice(selection: SearchTable, word: str = "component") -> Iterator[str]:
+    """Say what to do next where the choice is doubtful; `word` is what a component is called."""
     best, number = selection.best, selection.best_index
     K, status = int(selection.n_components[number]), selection.status[number]
     if at_the_edge(selection):
-        yield f"{K} {word} are the most that were tried: try n_components up to {2 * K + 2}"
+        yield f"{counted(K, word)} are the most that were tried: try n_components up to {2 * K + 2}"
     if _RARELY * selection.n_found_again < selection.n_fresh_starts:
         yield f"the best was rarely found again: try n_init={_MORE_STARTS * best.n_init}"
     if status == NOT_CONVERGED:
         yield f"the best has not converged: try max_iter={_MORE_PASSES * best.max_iter}"
     if is_degenerate(status):
-        yield f"every fit is degenerate ({status.removeprefix(DEGENERATE)}): try fewer {word} or a prior"
+        yield f"every fit is degenerate ({status.removeprefix(DEGENERATE)}): try fewer {word}s or a prior"
 
 
 def failures(selection: SearchTable) -> Iterator[str]:

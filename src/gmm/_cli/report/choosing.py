@@ -25,7 +25,7 @@ from gmm._selection.grid import (
 )
 from gmm._selection.status import is_degenerate
 from gmm._text.amounts import counted, with_minus
-from gmm._text.html import Html, table
+from gmm._text.html import Cell, Html, table
 from gmm._values.covariance import covariance_model
 
 __all__ = ["search_narrative"]
@@ -42,7 +42,6 @@ def search_narrative(result: Result, pictures: Mapping[str, Picture]) -> Narrati
     return Narrative(
         summary=wording.summary_sentence(K, result.options.components, result.rows.n_rows, result.rows.names),
         remark=wording.rival_sentence(search.criterion, K, _rivals(result)),
-        numbers={title(search.criterion): text_of(search.criterion, search.scores[search.best_index])},
         warnings=_warnings(result),
         section=Section("choice", "Choice", "Why this mixture", _choice(result, pictures)),
         subject="The chosen mixture",
@@ -69,7 +68,7 @@ def _choice(result: Result, pictures: Mapping[str, Picture]) -> Html:
         scale=wording.SCALES[search.criterion],
         picture=pictures.get("selection"),
         ranking=_ranking(search),
-        grid=Grid.of(search),
+        grid=Grid.of(search, word="group"),
         failures=list(failures(search)),
     )
 
@@ -91,7 +90,7 @@ def _warnings(result: Result) -> list[str]:
         warnings.append(f"The search is {incomplete(search)}.")
     if is_degenerate(status):
         warnings.append("Do not use its criteria: a component lies on a few rows or on ties.")
-    warnings += [f"{text[0].upper()}{text[1:]}." for text in map(in_options, advice(search, "groups"))]
+    warnings += [f"{text[0].upper()}{text[1:]}." for text in map(in_options, advice(search, "group"))]
     return warnings
 
 
@@ -111,4 +110,5 @@ def _ranking(search: Selection) -> Html:
     rows = zip(*(["∞" if text == "inf" else text for text in texts] for _, *texts in columns), strict=True)
     caption = wording.ranking_caption(title(search.criterion), infinite=infinite)
     numeric = [1, *range(3, len(columns))]
-    return table(["", "groups", *headings], list(rows), caption=caption, best=0, numeric=numeric)
+    marked = [[Cell(star, kind="mark"), *texts] for star, *texts in rows]
+    return table(["", "groups", *headings], marked, caption=caption, best=0, numeric=numeric)
