@@ -27,8 +27,9 @@ ROOMS = {
     "em": "",
     "plotting": "",
     "_plotting": """
-        _plotting | animation | boundaries changes clusters density canvas uncertainty
-        | convergence criteria entropies film frame marks | scene selection | files lines pipeline view
+        _plotting | animation | boundaries changes clusters density canvas pairs uncertainty
+        | bootstrap convergence criteria eigenvalues entropies errors film frame marks stability
+        | scene selection | files lines pipeline view
         | gif plane style
     """,
     "analysis": "",

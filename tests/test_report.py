@@ -249,7 +249,8 @@ def test_the_page_says_what_was_found(reports):
     lines = (path / "out" / "labels.csv").read_text().splitlines()[1:]
     proba = np.array([[float(p) for p in line.split(",")[2:]] for line in lines])
     uncertain = np.flatnonzero(proba.max(axis=1) < 0.9)
-    assert f"rows sure of their group {wording.format_share(1 - len(uncertain) / 150)}" in said
+    sure = wording.format_share(1 - len(uncertain) / 150).replace("\N{NO-BREAK SPACE}", " ")
+    assert f"rows sure of their group {sure}" in said
 
 
 def test_the_least_certain_rows_are_named(reports, tmp_path):

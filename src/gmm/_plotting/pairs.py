@@ -8,8 +8,10 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike, NDArray
 
+from gmm._plotting.frame import label_outer
 from gmm._plotting.style import NOISE, STYLE, closed_on_failure, colours, fix_tick_colours, inks_of
 from gmm._plotting.view import MOST_PAIRED, columns_of, literal
 from gmm._public import publish
@@ -19,7 +21,7 @@ from gmm._validation.labels import check_labels
 from gmm._validation.parameters import check_random_state
 from gmm._validation.scalars import check_whole
 
-_BINS, _LONGEST = 30, 18
+_BINS, _LONGEST = 16, 18
 
 
 def plot_pairs(
@@ -70,24 +72,24 @@ def plot_pairs(
     with mpl.rc_context(STYLE), closed_on_failure():
         size, m = max(2.0 * len(chosen) + 1.0, 4.5), len(chosen)
         figure, axes = plt.subplots(m, m, figsize=(size, size), squeeze=False)
+        panels: Any = np.asarray(axes, dtype=object)
+        labels_of = [literal(names[j], _LONGEST) for j in chosen]
         for i, j in np.ndindex(m, m):
-            ax = axes[i, j]
-            fix_tick_colours(ax)
+            fix_tick_colours(panels[i, j])
             if j > i:
-                ax.set_axis_off()
-            elif i == j:
-                _histogram(ax, rows[:, chosen[i]], codes, len(classes))
+                panels[i, j].set_axis_off()
+                continue
+            if i == j:
+                _histogram(panels[i, i], rows[:, chosen[i]], codes, len(classes))
             else:
-                _points(ax, rows[drawn][:, [chosen[j], chosen[i]]], codes[drawn], labels is not None, len(classes))
-            ax.set_xlabel(literal(names[chosen[j]], _LONGEST) if i == m - 1 else "")
-            ax.set_ylabel(literal(names[chosen[i]], _LONGEST) if j == 0 < i else "")
-            ax.tick_params(labelbottom=i == m - 1, labelleft=j == 0 < i, labelsize=8, left=i != j)
+                _points(panels[i, j], rows[drawn][:, [chosen[j], chosen[i]]], codes[drawn], len(classes))
+            label_outer(panels[i, j], labels_of, i, j, m)
         figure.suptitle(_title(len(rows), n_drawn, m, len(names)), fontsize=11)
-        handles = [plt.Line2D([], [], marker="o", ls="", color=shade) for shade in colours(len(classes))]
+        handles = [Line2D([], [], marker="o", ls="", color=shade) for shade in colours(len(classes))]
         if handles:
             texts = [literal(str(name), _LONGEST) for name in classes.tolist()]
             figure.legend(handles, texts, loc="upper right", fontsize=9, bbox_to_anchor=(0.99, 0.95))
-    return np.asarray(axes, dtype=object)
+    return np.asarray(panels)
 
 
 def _title(n_rows: int, n_drawn: int, m: int, d: int) -> str:
@@ -104,11 +106,9 @@ def _histogram(ax: Axes, values: NDArray[Any], codes: NDArray[np.intp], n_classe
         ax.stairs(np.histogram(values[there & (codes == k)], edges)[0], edges, color=shade, linewidth=1.4, zorder=2)
 
 
-def _points(ax: Axes, values: NDArray[Any], codes: NDArray[np.intp], is_coloured: bool, n_classes: int) -> None:
-    shades: Any = inks_of(ax).row
-    if is_coloured:
-        shades = np.vstack([colours(n_classes), mpl.colors.to_rgb(NOISE)])[codes]
-    ax.scatter(*values.T, s=9, c=shades, alpha=0.7, linewidths=0, zorder=2)
+def _points(ax: Axes, values: NDArray[Any], codes: NDArray[np.intp], n_classes: int) -> None:
+    shades: Any = np.vstack([colours(n_classes), mpl.colors.to_rgb(NOISE)])[codes] if n_classes else inks_of(ax).row
+    ax.scatter(values[:, 0], values[:, 1], s=9, c=shades, alpha=0.7, linewidths=0, zorder=2)
 
 
 publish("gmm.plotting", [plot_pairs])

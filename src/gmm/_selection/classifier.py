@@ -51,6 +51,7 @@ from gmm._validation.parameters import check_is_fitted, check_parameters
 from gmm._validation.rows import check_feature_names
 from gmm._values.classes import KnownClasses
 from gmm._values.covariance import covariance_model
+from gmm._values.directions import projected_mixture
 from gmm._values.layouts import Array
 from gmm._values.noise import NO_NOISE
 from gmm._values.priors import NormalInverseWishart
@@ -257,6 +258,30 @@ class MixtureClassifier(Estimator):
         """
         predicted, truth, weights = class_summary.known_rows(self, X, y, sample_weight)
         return float(np.average(predicted == truth, weights=weights))
+
+    def as_mixture(self) -> GaussianMixture:
+        """Return the mixture of all classes: the components of each, with weights times the class's probability.
+
+        It has what a classifier has not, such as `gmm.analysis.directions`; its `component_classes_` say whose each
+        component is.
+
+        Returns
+        -------
+        GaussianMixture
+        """
+        check_is_fitted(self)
+        parts = [fitted_parameters(mixture).whole() for mixture in self.mixtures_]
+        weights = [prior * part.weights for prior, part in zip(self.class_prior_, parts, strict=True)]
+        dense = [part.model.layout.dense(part.covariances, *part.means.shape) for part in parts]
+        joint = projected_mixture(
+            np.concatenate(weights), np.concatenate([part.means for part in parts]), np.concatenate(dense)
+        )
+        how = {"n_threads": self.n_threads, "missing": self.missing, "reg_covar": self.reg_covar}
+        names = vars(self).get("feature_names_in_")
+        mixture = estimator_of(GaussianMixture, joint, names, self.mixtures_[0].means_.dtype, **how)
+        mixture.classes_ = self.classes_
+        mixture.component_classes_ = np.repeat(self.classes_, [part.n_components for part in parts])
+        return mixture
 
     def save(self, file: Writable, *, metadata: Mapping[str, Any] | None = None) -> None:
         """Write the fitted classifier to a file that holds only numbers and text.
