@@ -111,6 +111,14 @@ def summary(self: FittedMixture, X: ArrayLike, sample_weight: ArrayLike | None =
     >>> X = np.concatenate([rng.normal(-4, 1, (100, 1)), rng.normal(4, 1, (50, 1))])
     >>> mixture = GaussianMixture(2, random_state=0).fit(X)
     >>> mixture.summary(X)
+    2 components, 1 feature, full covariance, 5 free parameters
+    150 rows, log-likelihood -301.92 (-2.0128 per row), BIC 628.90, ICL 628.90, AIC 613.85
+    converged after 1 pass (projected remaining gain 0 below tol=0.001), mean log-likelihood -2.01283 nats
+         rows  weight              x0
+      0   100  0.6667  -3.919 ± 0.962
+      1    50  0.3333   4.027 ± 0.951
+      (mean ± standard deviation)
+      no component is degenerate
     """
     source, scorer = source_of(self, X, sample_weight), Scorer(fitted_parameters(self), self.n_threads)
     parameters, weight, totals = scorer.parameters, source.survey.weight, scorer.totals(source)

@@ -95,7 +95,9 @@ def summary(self: Any, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | No
     >>> rng = np.random.default_rng(0)
     >>> X = np.concatenate([rng.normal(0, 1, (50, 1)), rng.normal(3, 1, (50, 1))])
     >>> classifier = MixtureClassifier().fit(X, ["low"] * 50 + ["high"] * 50)
-    >>> classifier.summary(X, ["low"] * 50 + ["high"] * 50)
+    >>> classifier.summary(X, ["low"] * 50 + ["high"] * 50).confusion
+    array([[49.,  1.],
+           [ 2., 48.]])
     """
     predicted, truth, weights = known_rows(self, X, y, sample_weight)
     labels, rows = np.unique(truth, return_inverse=True)

@@ -100,8 +100,6 @@ def anomaly_threshold(model: FittedMixture, X: ArrayLike, rate: float) -> Anomal
     >>> rng = np.random.default_rng(1)
     >>> mixture = GaussianMixture().fit(rng.normal(size=(1000, 2)))
     >>> threshold = anomaly_threshold(mixture, rng.normal(size=(2000, 2)), 0.01)
-    >>> threshold
-    AnomalyThreshold(log density -6.49, rate 1.0 %, 95 % sure: 0.61 % to 1.5 %)
     >>> alarms = threshold.predict(rng.normal(size=(50_000, 2)))
     >>> bool(threshold.low < alarms.mean() < threshold.high)
     True
