@@ -75,7 +75,7 @@ def plot_decision_boundaries(
     """
     scene = scene_of(model, X, sample_weight=sample_weight, max_points=max_points, random_state=random_state)
     if scene.mixture.noise:
-        raise refusal("noise", plot_decision_boundaries.__name__)
+        raise refusal("noise", "plot_decision_boundaries")
     title = f"Decision regions of {heading(scene)}"
     return draw(scene, view, ax, partial(_panel, uncertainty=bool(uncertainty)), title)
 

@@ -248,7 +248,7 @@ def check_components_alone(scene: Scene, picture: str) -> None:
         If its mixture has noise, or clusters of several components.
     """
     if scene.n_clusters < scene.n_components:
-        raise ValueError(f"{picture} shows components alone: pass the mixture, combined.model")
+        raise ValueError(f"{picture} shows components alone: pass combined.model, or classifier.as_mixture()")
     if scene.mixture.noise:
         raise refusal("noise", picture)
 
