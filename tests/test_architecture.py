@@ -41,7 +41,7 @@ ROOMS = {
     "_selection": """
         _selection | classifier estimator | search cross_validation halves | resampling
         | contenders finishing | request
-        | engine fixed held_out | keeping | cell | bar candidates | standard | table | from_file | grid
+        | engine fixed held_out | keeping keys | cell | bar candidates | standard | table | from_file | grid
         | cells class_summary clock failure | target | status
     """,
     "_uses": """
@@ -51,7 +51,7 @@ ROOMS = {
     """,
     "_exchange": "mclust onnx scikit_learn",
     "_estimators": """
-        iteration regressor steps | bayesian | mixture | streamed | estimated | keeping
+        iteration regressor steps | bayesian | mixture | streamed | estimated | continuation keeping
         | factors mixture_summary saved units | labelled | exclusions | fitted | conditional summary
         | contract criteria outcome past predictive progress scorer
     """,
@@ -76,8 +76,8 @@ ROOMS = {
         | part text_format
     """,
     "_validation": """
-        _validation | fixed labels measurements noise prior ratio rows tails | errors given tables
-        | arrays columns parameters | combinations scalars where
+        _validation | fixed labels measurements noise prior ratio rows | errors given tables
+        | arrays columns parameters | combinations scalars tails where
      """,
     "_candidates": "",
     "_loop": "",

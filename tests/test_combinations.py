@@ -63,12 +63,9 @@ WITH_TAILS = {
     "fixed parameters": lambda: heavy(**FIXED),
     "noise": lambda: heavy(noise=True),
     "classified=True": lambda: heavy().log_likelihood(X, classified=True),
-    "overlap": lambda: gmm.analysis.overlap(heavy()),
     "error_covariance": lambda: heavy().score_samples(X, error_covariance=[1.0, 1.0]),
     "missing values": lambda: heavy(with_gaps(), missing="em"),
     "refine": lambda: heavy(refine="split-merge"),
-    "condition": lambda: heavy().condition({0: 1.0}),
-    "predict_from": lambda: heavy().predict_from(X[:, :1], target=1),
     "impute": lambda: heavy().impute(with_gaps()),
     "adapt": lambda: gmm.analysis.adapt(heavy(), X),
     "fisher_vector": lambda: gmm.analysis.fisher_vector(heavy(covariance_type="diag"), X),
@@ -86,7 +83,6 @@ WITH_TAILS = {
     "m_step": lambda: gmm.em.m_step(heavy(), gmm.em.e_step(fit(), X)),
     "partial_fit": lambda: GaussianMixture(2, tails="t").partial_fit(X),
     "bootstrap_lrt": lambda: gmm.inference.bootstrap_lrt(X, 1, tails="t"),
-    "select": lambda: gmm.select(X, 2, tails="t"),
 }
 REACHED = {
     ("fixed weights", "noise"): lambda: fit(fixed={"weights": True}, weights_init=[0.5, 0.5], noise=True),
@@ -99,6 +95,7 @@ REACHED = {
     ("error_covariance", "BayesianGaussianMixture"): lambda: fit(
         kind=gmm.BayesianGaussianMixture, how={"error_covariance": [1.0, 1.0]}
     ),
+    ("error_covariance", "partial_fit"): lambda: fit(how={"error_covariance": [1.0, 1.0]}).partial_fit(X),
     ("a callable init_params", "rows beyond memory"): lambda: fit(stream(), init_params=lambda X, K, rng: HALVES),
     ("responsibilities as init_params", "rows in partitions"): lambda: fit(partitions(), init_params=HALVES),
     ("sample_weight", "a source of rows"): lambda: fit(stream(), sample_weight=np.ones(120)),
@@ -139,6 +136,7 @@ COMMANDS = {
     ("BayesianGaussianMixture", "criterion"): (*BAYESIAN, "--criterion", "bic"),
     ("BayesianGaussianMixture", "time_limit"): (*BAYESIAN, "--time-limit", "9"),
     ("BayesianGaussianMixture", "n_factors"): (*BAYESIAN, "--n-factors", "2"),
+    ("BayesianGaussianMixture", "tails='t'"): (*BAYESIAN, "--tails", "t"),
     ("BayesianGaussianMixture", "prior"): (*BAYESIAN, "--prior", "conjugate"),
     ("BayesianGaussianMixture", "refine"): (*BAYESIAN, "--refine", "split-merge"),
     ("BayesianGaussianMixture", "standardize"): (*BAYESIAN, "--scale"),
@@ -146,6 +144,7 @@ COMMANDS = {
     ("MixtureClassifier", "BayesianGaussianMixture"): (*CLASSES, "--bayesian"),
     ("MixtureClassifier", "another criterion than BIC"): (*CLASSES, "--criterion", "icl"),
     ("MixtureClassifier", "noise"): (*CLASSES, "--noise"),
+    ("MixtureClassifier", "tails='t'"): (*CLASSES, "--tails", "t"),
     ("MixtureClassifier", "refine"): (*CLASSES, "--refine", "split-merge"),
     ("MixtureClassifier", "rows beyond memory"): (*CLASSES, "--blocks"),
     ("MixtureClassifier", "max_ratio"): (*CLASSES, "--max-ratio", "9"),

@@ -95,6 +95,7 @@ def mixture_json(model: FittedMixture) -> dict[str, Any]:
         "columns": list(facts.names),
         "weights": model.weights_.tolist(),
         "noise_weight": model.noise_weight_,
+        "tails": tails.name,
         **({"degrees_of_freedom": tails.degrees} if tails else {}),
         "means": model.means_.tolist(),
         "covariances": model.covariances_.tolist() if parameters.model.stored_whole else None,
@@ -165,6 +166,7 @@ def cells_json(search: Selection) -> list[dict[str, Any]]:
         {
             "n_components": int(search.n_components[i]),
             "covariance_type": search.covariance_type[i],
+            "tails": search.tails[i],
             "n_parameters": None if search.estimators[i] is None else int(search.n_parameters[i]),
             **{name: finite_or_none(getattr(search, name)[i]) for name in numbers},
             "status": search.status[i],

@@ -24,6 +24,8 @@ class Past(NamedTuple):
         The lower bound after each pass.
     weight, n_effective : float
         Of the rows: the sum of their weights, and their effective number; 0 where unknown.
+    beside_errors : bool
+        Whether the rows had errors, so that the mixture is of true values.
     solver_state : QuasiNewtonState, optional
         Where an accelerated fit can continue.
     problem : tuple
@@ -40,6 +42,7 @@ class Past(NamedTuple):
     bounds: tuple[float, ...] = ()
     weight: float = 0.0
     n_effective: float = 0.0
+    beside_errors: bool = False
     solver_state: QuasiNewtonState | None = None
     problem: tuple[object, ...] = ()
     stream: Stream | None = None

@@ -90,8 +90,9 @@ def boundaries(mixture: MixtureParameters, edges: Array, clusters: NDArray[np.in
 
 
 def _shares(mixture: MixtureParameters, clusters: NDArray[np.intp], points: Array) -> Array:
-    """Return the probability of each cluster at points (n, m)."""
-    return shares_of(clusters, scored(mixture, points)[0])
+    """Return the probability of each cluster at points (n, m), without a copy of those of components."""
+    responsibilities, _ = scored(mixture, points)
+    return responsibilities if len(set(clusters.tolist())) == len(clusters) else shares_of(clusters, responsibilities)
 
 
 def _panel(ax: Axes, scene: Scene, view: View, edges: Array, *, small: bool, uncertainty: bool) -> Entries:

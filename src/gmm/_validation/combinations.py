@@ -215,12 +215,9 @@ EXCLUSIONS = (
     *_each_with(
         "tails='t'",
         *(
-            "condition",
-            "predict_from",
             "impute",
             "adapt",
             "fisher_vector",
-            "overlap",
             "column_overlap",
             "drift",
             "distance",
@@ -236,16 +233,16 @@ EXCLUSIONS = (
         instead="use fit, which takes rows beyond memory as well",
     ),
     Exclusion(
+        "error_covariance",
+        "partial_fit",
+        "it would take rows for true values, as the mixture is of these",
+        "fit all rows with their errors",
+    ),
+    Exclusion(
         "tails='t'",
         "bootstrap_lrt",
         "its starts do not grow from fewer components, so that fits may miss the maximum",
         "use split_lrt, which holds for any fit",
-    ),
-    Exclusion(
-        "tails='t'",
-        "select",
-        "its starts and its judgement of singular components are those of normal ones",
-        "fit each number of components, and compare their bic",
     ),
     Exclusion(
         "a prior",
@@ -302,6 +299,12 @@ EXCLUSIONS = (
         "posteriors of loadings have no closed form",
         "fit by maximum likelihood",
     ),
+    Exclusion(
+        "BayesianGaussianMixture",
+        "tails='t'",
+        "posteriors of heavy tails have no closed form",
+        "fit by maximum likelihood",
+    ),
     *_each_with(
         "BayesianGaussianMixture",
         *("prior", "refine", "standardize", "max_ratio"),
@@ -310,8 +313,9 @@ EXCLUSIONS = (
     ),
     *_each_with(
         "MixtureClassifier",
-        *("BayesianGaussianMixture", "another criterion than BIC", "noise", "refine", "rows beyond memory"),
-        *("max_ratio", "checkpoint", "time_limit", "predict_from", "--label-column", "--report", "--plot"),
+        *("BayesianGaussianMixture", "another criterion than BIC", "noise", "tails='t'", "refine"),
+        *("rows beyond memory", "max_ratio", "checkpoint", "time_limit", "predict_from"),
+        *("--label-column", "--report", "--plot"),
         reason="it fits a mixture to the rows of each class in memory, which BIC chooses, and compares the classes",
         instead="leave it out, or fit one mixture to all rows",
     ),

@@ -11,6 +11,7 @@ from gmm._cli.report.narrative import Narrative
 from gmm._cli.report.page import Section, render
 from gmm._cli.result import Result
 from gmm._estimators.criteria import title
+from gmm._estimators.fitted import fitted_parameters
 from gmm._selection import Selection
 from gmm._selection.grid import (
     Grid,
@@ -62,6 +63,7 @@ def _choice(result: Result, pictures: Mapping[str, Picture]) -> Html:
         K=model.n_components,
         searched=result.searched,
         covariances=wording.covariance_sentence(shape, model.n_components, len(result.rows.names)),
+        tails=wording.tails_sentence(fitted_parameters(model).tails),
         compared=_compared(search) if len(search.status) > 1 else "",
         runner_up=wording.runner_up_sentence(search.criterion, _rivals(result)),
         certainty=list(certainty(search)),
@@ -77,8 +79,7 @@ def _rivals(result: Result) -> list[tuple[int, str, float]]:
     """Return the next best cells, best first, as (n_components, covariance model, distance to the best)."""
     search = result.search
     return [
-        (int(search.n_components[n]), search.covariance_type[n], behind(search, n))
-        for n in distinct(search)[1 : 1 + _RIVALS]
+        (int(search.n_components[n]), search.kinds[n], behind(search, n)) for n in distinct(search)[1 : 1 + _RIVALS]
     ]
 
 
@@ -97,7 +98,7 @@ def _warnings(result: Result) -> list[str]:
 def _compared(search: Selection) -> str:
     ranked = search.ranked()
     tried = sorted({int(K) for K in search.n_components[ranked]})
-    types = {search.covariance_type[n] for n in ranked}
+    types = {search.kinds[n] for n in ranked}
     return wording.compared_sentence(len(ranked), len(search.status), tried, len(types))
 
 
