@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import partial
-from math import inf
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
@@ -25,7 +24,7 @@ from gmm._estimators.contract import (
 )
 from gmm._estimators.past import Past
 from gmm._estimators.scorer import Scorer, log_evidence_of, place
-from gmm._estimators.summary import SHRUNK, Figures, Summary
+from gmm._estimators.summary import Figures, Summary
 from gmm._passes.results import Output
 from gmm._passes.trace import Trace
 from gmm._persistence import describe, metadata_of
@@ -356,16 +355,8 @@ class FittedMixture(Estimator):
         return fitted_html(self)
 
     def _summary(self, figures: Figures | None = None) -> Summary:
-        of_mixture, past, own = fitted_parameters(self), past_of(self), vars(self)
-        lower_bound, ridge = own.get("lower_bound_"), self.reg_covar
-        loglik = lower_bound if own.get("prior") is None else None
-        return Summary.of(
-            *(of_mixture, own.get("history_"), lower_bound, names_of_features(self)),
-            objective=SHRUNK.get(past.shrunk, self._bound_name),
-            least=ridge,
-            max_ratio=own.get("max_ratio") or inf,
-            figures=figures or Figures.of_fit(of_mixture, past, loglik, ridge),
-        )
+        of_mixture = fitted_parameters(self), past_of(self), names_of_features(self), self._bound_name
+        return Summary.of_estimator(vars(self), *of_mixture, figures)
 
     def _model(self) -> CovarianceModel:
         return model_of(self) if self._parameters is None else self._parameters.model.whole

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -120,6 +121,27 @@ class Summary:
     meaning: str = "mean ± standard deviation"
     figures: str = ""
     verdict: str = ""
+
+    @classmethod
+    def of_estimator(
+        cls,
+        own: Mapping[str, Any],
+        parameters: MixtureParameters,
+        past: Past,
+        feature_names: Sequence[str],
+        bound_name: str,
+        figures: Figures | None,
+    ) -> Summary:
+        """Summarise a mixture by the attributes of its estimator; without figures of rows, with those of its fit."""
+        lower_bound, ridge = own.get("lower_bound_"), own["reg_covar"]
+        loglik = lower_bound if own.get("prior") is None else None
+        return cls.of(
+            *(parameters, own.get("history_"), lower_bound, feature_names),
+            objective=SHRUNK.get(past.shrunk, bound_name),
+            least=ridge,
+            max_ratio=own.get("max_ratio") or inf,
+            figures=figures or Figures.of_fit(parameters, past, loglik, ridge),
+        )
 
     @classmethod
     def of(
