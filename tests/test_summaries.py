@@ -96,6 +96,14 @@ def test_noise_and_posteriors_are_summarised():
     assert "100 rows, log-likelihood " in repr(posterior.summary(X))
 
 
+def test_rows_with_errors_are_summarised_with_them():
+    fitted = GaussianMixture(2, random_state=0).fit(X, error_covariance=np.eye(2) / 10)
+    with pytest.raises(ValueError, match="expected the error_covariance"):
+        fitted.summary(X)
+    summary = fitted.summary(X, error_covariance=np.eye(2) / 10)
+    assert summary.log_likelihood == pytest.approx(fitted.log_likelihood(X, error_covariance=np.eye(2) / 10))
+
+
 def test_standard_errors_are_a_table(mixture):
     errors = standard_errors(mixture, TABLE, method="information")
     frame = errors.to_frame(0.9)

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gmm._estimators import criteria
 from gmm._estimators.contract import names_of_features
-from gmm._estimators.fitted import FittedMixture, fitted_parameters, source_of, summary_of
+from gmm._estimators.fitted import FittedMixture, fitted_parameters, rows_of_fit, summary_of
 from gmm._estimators.scorer import Scorer
 from gmm._estimators.summary import Figures
 from gmm._fitting.degenerate import reasons_of
@@ -86,7 +86,9 @@ class MixtureSummary:
         return Figures(*numbers, n_rows=self.n_rows, counts=self.counts, n_noise=n_noise)
 
 
-def summary(self: FittedMixture, X: ArrayLike, sample_weight: ArrayLike | None = None) -> MixtureSummary:
+def summary(
+    self: FittedMixture, X: ArrayLike, sample_weight: ArrayLike | None = None, *, error_covariance: Any = None
+) -> MixtureSummary:
     """Summarise what the mixture says of rows: likelihood, criteria, rows of each component; *beyond*.
 
     ``print(mixture)`` knows the number of rows and the log-likelihood of the fit; this reads the rows.
@@ -97,6 +99,8 @@ def summary(self: FittedMixture, X: ArrayLike, sample_weight: ArrayLike | None =
         Rows, usually those of the fit.
     sample_weight : array-like of shape (n,), default=None
         Weights of the rows; the criteria use their sum as the sample size.
+    error_covariance : array-like, default=None
+        Of the rows' measurement errors, as in `fit`; needed where the rows of the fit had some.
 
     Returns
     -------
@@ -120,7 +124,8 @@ def summary(self: FittedMixture, X: ArrayLike, sample_weight: ArrayLike | None =
       (mean ± standard deviation)
       no component is degenerate
     """
-    source, scorer = source_of(self, X, sample_weight), Scorer(fitted_parameters(self), self.n_threads)
+    source = rows_of_fit(self, X, sample_weight, error_covariance)
+    scorer = Scorer(fitted_parameters(self), self.n_threads)
     parameters, weight, totals = scorer.parameters, source.survey.weight, scorer.totals(source)
     scores = criteria.evaluate(totals, parameters.n_parameters, weight, None)
     shown = () if self._variational else ("bic", "icl", "aic")
@@ -128,7 +133,11 @@ def summary(self: FittedMixture, X: ArrayLike, sample_weight: ArrayLike | None =
     for _, results in scorer.blocks(source, labels=True):
         assert results.labels is not None  # they were requested
         counts += np.bincount(results.labels + 1, minlength=len(counts))
-    moments = parameters.model.scales_shapes and parameters.model.stored_whole and not vars(self).get("prior")
+    moments = (
+        parameters.model.scales_shapes
+        and parameters.model.stored_whole
+        and not (source.errors or vars(self).get("prior"))
+    )
     statistics = scorer.statistics(source) if moments else None
     return MixtureSummary(
         self,
