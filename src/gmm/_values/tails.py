@@ -167,7 +167,7 @@ class StudentTails(Tails):
 
     def given(self, n_columns: int) -> StudentTails:
         """Return those of other columns given so many: ν + q degrees of freedom, at most those of a fit (Ding 2016)."""
-        return StudentTails(min(self.degrees + n_columns, MOST_DEGREES))
+        return StudentTails(np.minimum(np.add(self.degrees, n_columns), MOST_DEGREES), shared=self.shared)
 
     def widening(self, squares: Array, n_columns: int) -> Array:
         """Return by how much scale matrices grow given so many columns at these squares, (K, n): 1 / u."""
