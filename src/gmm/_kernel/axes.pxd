@@ -219,7 +219,7 @@ cdef inline bint turn_to_diagonal(
     double* axes, Py_ssize_t d,                    # IN, OUT turned with it
     double* diagonal, double* beside,              # IN of a tridiagonal matrix, (d,) and (d − 1,), OUT eigenvalues
 ) noexcept nogil:
-    """QL with implicit shifts (Golub & Van Loan, 8.3.5), the largest entry being about 1; return whether it converged."""
+    """QL with implicit shifts (Golub & Van Loan, 8.3.5), of entries up to 1; return whether it converged."""
     cdef Py_ssize_t first, last, i, n_sweeps
     cdef double f, g, p, r, c, s, length
     for first in range(d):
