@@ -179,7 +179,7 @@ def iter_passes(source: Source, settings: FitSettings, seed: int) -> Generator[S
 
     problem = settings.problem(source)
     with problem.e_step() as e_step:
-        begin = _start(problem, settings, seed, e_step)
+        begin = problem.beginning(e_step, _start(problem, settings, seed, e_step))
         run = problem.run(e_step, begin, settings.solver, callback=record)
         while not run.ended:
             now = run.go(1)
@@ -329,7 +329,7 @@ def _starts(
     """
     seeds, run, n_decided = journal.progress.seeds, journal.progress.run, journal.progress.n_decided
     single = beginning or (Beginning.at_pause(run) if run is not None and len(seeds) == 1 else None)
-    if single is not None or len(seeds) == 1 and n_decided == 0:
+    if single is not None or (len(seeds) == 1 and n_decided == 0):
         yield 0, single or _only_start(problem, settings, seeds[0], e_step)
         return
     screening: Screening | None = None
@@ -364,7 +364,8 @@ def _only_start(
 ) -> Beginning | SufficientStatistics | SingularMatrixError:
     """Return where the run of the only start begins, whose mixture nobody compares, or why it cannot."""
     try:
-        return _start(problem, settings, seed, e_step)
+        begin = _start(problem, settings, seed, e_step)
+        return problem.beginning(e_step, begin) if problem.objective.tails else begin
     except SingularMatrixError as error:
         return error
 
@@ -391,12 +392,10 @@ def _start(problem: Problem, settings: FitSettings, seed: int, e_step: EStep) ->
         return start_within_classes(problem, how.method, rng)
     K, start = settings.n_components, partial(_start_statistics, settings=settings, seed=seed)
     if problem.objective.tails and how.from_data:
-        begun = start_of_heavy_tails(problem, K, start, np.random.default_rng(seed))
-        if begun is not None:
+        if (begun := start_of_heavy_tails(problem, K, start, np.random.default_rng(seed))) is not None:
             return Beginning(begun)
     if not noise:
-        begin = _start_without_noise(problem, settings, seed, e_step)
-        return problem.beginning(e_step, begin) if problem.objective.tails else begin
+        return _start_without_noise(problem, settings, seed, e_step)
     if how.from_data:
         return Beginning(noisy_start(problem, K, noise.share, start, np.random.default_rng(seed)))
     begin = problem.beginning(e_step, _start_without_noise(problem, settings, seed, e_step))
