@@ -391,9 +391,9 @@ def _start(problem: Problem, settings: FitSettings, seed: int, e_step: EStep) ->
             return Beginning(labelled_start(problem, rng))
         return start_within_classes(problem, how.method, rng)
     K, start = settings.n_components, partial(_start_statistics, settings=settings, seed=seed)
-    if problem.objective.tails and how.from_data:
-        if (begun := start_of_heavy_tails(problem, K, start, np.random.default_rng(seed))) is not None:
-            return Beginning(begun)
+    heavy = problem.objective.tails and how.from_data
+    if heavy and (begun := start_of_heavy_tails(problem, K, start, np.random.default_rng(seed))) is not None:
+        return Beginning(begun)
     if not noise:
         return _start_without_noise(problem, settings, seed, e_step)
     if how.from_data:
