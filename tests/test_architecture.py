@@ -40,7 +40,7 @@ ROOMS = {
     "_selection": """
         _selection | classifier estimator | search cross_validation halves | resampling
         | contenders finishing | request
-        | engine fixed held_out | keeping | cell | bar candidates | standard | table | from_file | grid
+        | engine fixed held_out | keeping keys | cell | bar candidates | standard | table | from_file | grid
         | cells clock failure target | status
     """,
     "_uses": """

@@ -86,7 +86,6 @@ WITH_TAILS = {
     "m_step": lambda: gmm.em.m_step(heavy(), gmm.em.e_step(fit(), X)),
     "partial_fit": lambda: GaussianMixture(2, tails="t").partial_fit(X),
     "bootstrap_lrt": lambda: gmm.inference.bootstrap_lrt(X, 1, tails="t"),
-    "select": lambda: gmm.select(X, 2, tails="t"),
 }
 REACHED = {
     ("fixed weights", "noise"): lambda: fit(fixed={"weights": True}, weights_init=[0.5, 0.5], noise=True),
@@ -99,6 +98,7 @@ REACHED = {
     ("error_covariance", "BayesianGaussianMixture"): lambda: fit(
         kind=gmm.BayesianGaussianMixture, how={"error_covariance": [1.0, 1.0]}
     ),
+    ("error_covariance", "partial_fit"): lambda: fit(how={"error_covariance": [1.0, 1.0]}).partial_fit(X),
     ("a callable init_params", "rows beyond memory"): lambda: fit(stream(), init_params=lambda X, K, rng: HALVES),
     ("responsibilities as init_params", "rows in partitions"): lambda: fit(partitions(), init_params=HALVES),
     ("sample_weight", "a source of rows"): lambda: fit(stream(), sample_weight=np.ones(120)),

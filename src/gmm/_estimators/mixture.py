@@ -29,8 +29,8 @@ from gmm._estimators.fitted import (
     fitted_parameters,
     model_of,
     past_of,
+    rows_of_fit,
     set_mixture,
-    source_of,
 )
 from gmm._estimators.labelled import copy_classes
 from gmm._estimators.outcome import fit_attributes, ill_defined, warn_of_repairs
@@ -405,6 +405,8 @@ class GaussianMixture(FittedMixture):
         if self.tails != "normal":
             raise refusal("tails='t'", "partial_fit")
         past = past_of(self)
+        if past.beside_errors:
+            raise refusal("error_covariance", "partial_fit")
         source, names = block_of(self, X, sample_weight, past.parameters)
         model = model_of(self, source.n_features)
         try:
@@ -420,7 +422,9 @@ class GaussianMixture(FittedMixture):
         warn_of_repairs(tuple(repaired))
         return self
 
-    def bic(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+    def bic(
+        self, X: ArrayLike, sample_weight: ArrayLike | None = None, *, error_covariance: ArrayLike | None = None
+    ) -> float:
         """Compute the Bayesian information criterion (BIC); smaller is better.
 
         Parameters
@@ -428,21 +432,27 @@ class GaussianMixture(FittedMixture):
         X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
         sample_weight : array-like of shape (n,), default=None
             *Beyond*: weights of the rows; their sum then takes the place of n.
+        error_covariance : array-like, default=None
+            *Beyond*: of the rows' measurement errors, as in `fit`; needed if the fit had some.
 
         Returns
         -------
         float
             In nats.
         """
-        source, scorer = source_of(self, X, sample_weight), self._scorer()
+        source, scorer = rows_of_fit(self, X, sample_weight, error_covariance), self._scorer()
         return criteria.bic(scorer.log_likelihood(source), scorer.parameters.n_parameters, source.survey.weight)
 
-    def aic(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+    def aic(
+        self, X: ArrayLike, sample_weight: ArrayLike | None = None, *, error_covariance: ArrayLike | None = None
+    ) -> float:
         """Compute Akaike's information criterion (AIC), with the parameters of `bic`; smaller is better."""
-        source, scorer = source_of(self, X, sample_weight), self._scorer()
+        source, scorer = rows_of_fit(self, X, sample_weight, error_covariance), self._scorer()
         return criteria.aic(scorer.log_likelihood(source), scorer.parameters.n_parameters)
 
-    def criteria(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> dict[str, float]:
+    def criteria(
+        self, X: ArrayLike, sample_weight: ArrayLike | None = None, *, error_covariance: ArrayLike | None = None
+    ) -> dict[str, float]:
         """Compute all criteria in one pass; smaller is better for each; *beyond*.
 
         "nec" also needs a mixture of one component, so the rows are read once or twice more.
@@ -452,6 +462,8 @@ class GaussianMixture(FittedMixture):
         X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
         sample_weight : array-like of shape (n,), default=None
             Weights of the rows; their sum then takes the place of n.
+        error_covariance : array-like, default=None
+            As in `bic`.
 
         Returns
         -------
@@ -472,7 +484,7 @@ class GaussianMixture(FittedMixture):
         >>> {name: round(value, 2) for name, value in mixture.criteria([[-3.0], [-1.0], [1.0], [3.0]] * 2).items()}
         {'bic': 44.05, 'aic': 43.65, 'aicc': 73.65, 'icl': 44.19, 'nec': 0.37}
         """
-        source, scorer = source_of(self, X, sample_weight), self._scorer()
+        source, scorer = rows_of_fit(self, X, sample_weight, error_covariance), self._scorer()
         totals, one = scorer.totals(source), scorer.log_likelihood_of_one(source, self.reg_covar, self.max_ratio)
         return criteria.evaluate(totals, scorer.parameters.n_parameters, source.survey.weight, one)
 

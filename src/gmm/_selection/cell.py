@@ -254,8 +254,9 @@ class Cell:
         return self._recall(lambda: (self._refined(worker, solution), False), solution)[0]
 
     def _refined(self, worker: Worker, solution: Solution) -> Solution:
-        model = self.settings.objective.model
-        if not solution.result.trace.converged or model.of_starts is not model:  # moves need moments about any origin
+        objective, model = self.settings.objective, self.settings.objective.model
+        # Moves need moments about any origin, of normal components.
+        if not solution.result.trace.converged or model.of_starts is not model or objective.tails:
             return solution
         e_step, rows = worker.all(self._moments), self.rows
         result = split_merged(

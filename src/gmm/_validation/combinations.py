@@ -236,16 +236,16 @@ EXCLUSIONS = (
         instead="use fit, which takes rows beyond memory as well",
     ),
     Exclusion(
+        "error_covariance",
+        "partial_fit",
+        "it would take rows for true values, as the mixture is of these",
+        "fit all rows with their errors",
+    ),
+    Exclusion(
         "tails='t'",
         "bootstrap_lrt",
         "its starts do not grow from fewer components, so that fits may miss the maximum",
         "use split_lrt, which holds for any fit",
-    ),
-    Exclusion(
-        "tails='t'",
-        "select",
-        "its starts and its judgement of singular components are those of normal ones",
-        "fit each number of components, and compare their bic",
     ),
     Exclusion(
         "a prior",
