@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 
 from gmm._estimators.mixture import GaussianMixture
 from gmm._fitting.fit import FitSettings
+from gmm._fitting.halving import Course, Schedule, schedule_for
 from gmm._fitting.noisy import dense_parts
 from gmm._fitting.racing import Start
 from gmm._fitting.split_merge import OFFSET, drop_losses, split_along, split_gains, without
@@ -26,6 +27,7 @@ from gmm._values.statistics import SufficientStatistics
 
 _SPLITS = 4  # components of the smaller mixture to split, one in each start
 _DROPS = 4  # components of the larger one to drop, one in each start
+_COURSES = 4  # of fresh starts: models come by layout, as tasks of one number of components do
 
 
 def _richest(models: Sequence[CovarianceModel]) -> Layout:
@@ -117,6 +119,7 @@ class Starts:
         self.moments = _richest(models)
         objective, n_threads = Objective(models[0], template.reg_covar), template.n_threads
         self._request = StartRequest(1, objective, n_threads, moments=self.moments)
+        self._course = lru_cache(_COURSES)(self._course_over)
         self._portfolios = [
             Portfolio(rows, self.moments, np.random.default_rng(seeds[0]), n_threads)
             for rows in (sample, *(dense_parts(sample, noise) if noise else ()))
@@ -150,15 +153,28 @@ class Starts:
     def fresh(self, settings: FitSettings, number: int, n_threads: int | None) -> SufficientStatistics:
         """Return one start of a cell by itself, another one for each `number`."""
         K = settings.n_components
-        portfolios, request = self._enough(K), StartRequest(K, settings.objective.of_components, n_threads)
-        rng = np.random.default_rng([self._seeds[0], K, number])
-        return self._in_places(self._start(portfolios[number % len(portfolios)].sample, request, rng))
+        request, sample = StartRequest(K, settings.objective.of_components, n_threads), self._sample_of(K, number)
+        if self._several:
+            problem = request.problem(sample)
+            course = self._course(K, number, problem.objective.model.moments, schedule_for(problem, K))
+            return self._in_places(course.winner(problem))
+        return self._in_places(self._start(sample, request, self._rng(K, number)))
+
+    def _sample_of(self, n_components: int, number: int) -> ArraySource:
+        portfolios = self._enough(n_components)
+        return portfolios[number % len(portfolios)].sample
+
+    def _rng(self, n_components: int, number: int) -> np.random.Generator:
+        return np.random.default_rng([self._seeds[0], n_components, number])
+
+    def _course_over(self, n_components: int, number: int, moments: Layout, schedule: Schedule) -> Course:
+        sample, rng = self._sample_of(n_components, number), self._rng(n_components, number)
+        return Course.over(sample, moments, n_components, schedule, rng)
 
     def halfway(self, statistics: SufficientStatistics, number: int, n_threads: int | None) -> SufficientStatistics:
         """Return the mean of a solution's statistics and of those of a random partition."""
         K = len(statistics.counts)
-        rng = np.random.default_rng([self._seeds[0], K, number])
-        other = self._portfolios[0].by_rows(K, statistics.layout, rng, n_threads)
+        other = self._portfolios[0].by_rows(K, statistics.layout, self._rng(K, number), n_threads)
         return other + statistics.scaled(other.weight / statistics.weight)
 
 

@@ -389,7 +389,8 @@ def _solved(
     present: Solution | None,
     worker: Worker,
 ) -> Solution:
-    return cell(key).solved(worker, begin(worker), present)
+    one = cell(key)
+    return present if present is not None and one.is_settled else one.solved(worker, begin(worker), present)
 
 
 def _failure(key: Key, error: Exception) -> Failure:
