@@ -40,7 +40,7 @@ ROOMS = {
     "_selection": """
         _selection | classifier estimator | search cross_validation halves | resampling
         | contenders finishing | request
-        | engine fixed held_out | keeping | cell | bar candidates | standard | table | from_file | grid
+        | engine fixed held_out | keeping keys | cell | bar candidates | standard | table | from_file | grid
         | cells clock failure target | status
     """,
     "_uses": """
@@ -50,7 +50,7 @@ ROOMS = {
     """,
     "_exchange": "mclust onnx scikit_learn",
     "_estimators": """
-        iteration regressor steps | bayesian | mixture | streamed | estimated | keeping
+        iteration regressor steps | bayesian | mixture | streamed | estimated | continuation keeping
         | factors saved units | labelled | exclusions | fitted | conditional
         | contract criteria outcome past predictive progress scorer summary
     """,

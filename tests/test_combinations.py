@@ -86,7 +86,6 @@ WITH_TAILS = {
     "m_step": lambda: gmm.em.m_step(heavy(), gmm.em.e_step(fit(), X)),
     "partial_fit": lambda: GaussianMixture(2, tails="t").partial_fit(X),
     "bootstrap_lrt": lambda: gmm.inference.bootstrap_lrt(X, 1, tails="t"),
-    "select": lambda: gmm.select(X, 2, tails="t"),
 }
 REACHED = {
     ("fixed weights", "noise"): lambda: fit(fixed={"weights": True}, weights_init=[0.5, 0.5], noise=True),

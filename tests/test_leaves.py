@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.special import logsumexp
 
 from gmm._kernel import tiles
 
@@ -307,6 +308,34 @@ def weigh_by_precision(call, address, rng, size, n):
     np.testing.assert_allclose(sums[0], before + added, rtol=0, atol=8 * n * size * np.finfo(call.dtype).eps)
 
 
+def share_by_powers(call, address, rng, size, n):
+    nu, d, offset = 1.0 + size, 1 + size % 5, rng.normal(size=size) * 10 ** rng.uniform(-1, 2)
+    square = rng.chisquare(d, (size, n)) * 10.0 ** rng.uniform(-3, 3, (size, n))
+    square[:, : n // 8] = rng.uniform(0.1, 1) * (1e36 if call.dtype == np.float32 else 1e299)
+    tile = (offset[:, None] - square / 2).astype(call.dtype)
+    mass, before = np.abs(rng.normal(size=n)).astype(call.dtype), rng.normal(size=size)
+    _, ld, _ = guarded(tile, call.dtype)
+    own = call.table(tile, ld=False, out=True)
+    for value in (size, n, ld):
+        call.add(value)
+    call.table(offset, ld=False, dtype=np.float64)
+    call.add(nu, c_double)
+    call.add(int(nu) + d)
+    call.table(mass, ld=False)
+    evidence = call.table(np.zeros(n), ld=False, out=True)
+    call.table(np.zeros((2 * size, n)), ld=False, out=True)
+    sums = call.table(before, ld=False, dtype=np.float64, out=True)
+    call.run(address)
+    u = (nu + d) / (nu + np.maximum(2 * (offset.astype(call.dtype).astype(float)[:, None] - tile.astype(float)), 0))
+    joint = offset[:, None] - (nu + d) / 2 * np.log((nu + d) / nu / u)
+    share = mass * np.exp(joint - logsumexp(joint, axis=0))
+    tolerance = 40 * (nu + d) * np.finfo(call.dtype).eps
+    least = 1e-30 if call.dtype == np.float32 else 1e-290
+    np.testing.assert_allclose(own, share * u, rtol=tolerance, atol=least)
+    np.testing.assert_allclose(evidence[0], logsumexp(joint, axis=0), rtol=tolerance, atol=tolerance)
+    np.testing.assert_allclose(sums[0], before + share.sum(axis=1), rtol=0, atol=n * tolerance)
+
+
 def few_rows(size, n):
     """Fewer rows than a group, in some number that depends on both."""
     return 1 + (size + n) % 7
@@ -386,7 +415,7 @@ def few_diagonal(call, address, rng, size, n):
 # In the order of `tile_leaves_double`.
 LEAVES = (
     *(multiply, add_products, quadratic, add_quadratic, triangular, add_scatter, diagonal, add_axis_moments),
-    *(subtract, times, choose, normalise, heavy_tails, weigh_by_precision),
+    *(subtract, times, choose, normalise, heavy_tails, weigh_by_precision, share_by_powers),
     *(few_multiply, few_quadratic, few_triangular, few_diagonal),
 )
 

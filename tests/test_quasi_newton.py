@@ -361,6 +361,18 @@ def test_only_the_last_fit_is_continued():
     assert again.lower_bounds_[0] == pytest.approx(standing, abs=1e-4)
 
 
+@pytest.mark.parametrize("acceleration", ["auto", None])
+@pytest.mark.parametrize("before", [True, False], ids=["warm", "cold"])
+def test_a_warm_start_of_another_problem_does_not_stop_by_the_bounds_of_the_last(acceleration, before):
+    X = overlapping(6)
+    asked = {"acceleration": acceleration, "tol": 1e-6, "max_iter": 1000, "random_state": 0}
+    mixture = GaussianMixture(3, warm_start=before, **asked).fit(X)
+    again = mixture.set_params(warm_start=True, reg_covar=0.1).fit(X)
+    plain = GaussianMixture(3, reg_covar=0.1, means_init=again.means_, **asked).fit(X)
+    assert again.n_iter_ > 2
+    assert again.lower_bound_ > plain.lower_bound_ - 1e-3
+
+
 def test_a_fit_that_is_interrupted_has_not_moved_what_a_warm_start_continues():
     X, asked = overlapping(6), {"warm_start": True, "max_iter": 6, "tol": 0, "random_state": 0}
     model, undisturbed = GaussianMixture(3, **asked).fit(X), GaussianMixture(3, **asked).fit(X)

@@ -676,7 +676,7 @@ def test_a_selection_can_be_pickled(small):
 def test_the_text_of_many_cells_is_narrow(small, times):
     cells = np.tile(np.arange(len(small.status)), times)
     arrays = {name: getattr(small, name)[cells] for name in ("loglik", "n_parameters", "scores", "seconds", *CRITERIA)}
-    told = {name: getattr(small, name) * times for name in ("covariance_type", "status", "estimators")}
+    told = {name: getattr(small, name) * times for name in ("covariance_type", "tails", "status", "estimators")}
     counts = small.n_components[cells] + small.n_components.max() * np.repeat(np.arange(times), len(small.status))
     lines = repr(replace(small, n_components=counts, **arrays, **told)).splitlines()
     assert max(map(len, lines)) <= 120

@@ -169,7 +169,7 @@ def test_the_table_is_a_frame(found, library, monkeypatch):
     frame = found.to_frame()
     assert type(frame).__module__.startswith(library)
     columns = ["n_components", "covariance_type", "loglik", "n_parameters", "bic", "aic", "icl"]
-    assert list(frame.columns) == [*columns, "status", "aicc", "nec", "seconds"]
+    assert list(frame.columns) == [*columns, "status", "aicc", "nec", "seconds", "tails"]
     assert list(frame["covariance_type"]) == list(found.covariance_type)
     for name in ("bic", "aicc", "nec", "seconds"):
         np.testing.assert_array_equal(frame[name].to_numpy(), getattr(found, name))
@@ -196,7 +196,7 @@ def test_the_repr_is_a_table_with_the_best_marked(found):
 def test_decimals_are_left_away_before_the_repr_is_wider_than_a_terminal(found):
     names = ("n_components", "n_parameters", "loglik", "scores", *CRITERIA)
     arrays = {name: np.tile(getattr(found, name), 3) for name in names}
-    told = {name: getattr(found, name) * 3 for name in ("covariance_type", "status", "estimators")}
+    told = {name: getattr(found, name) * 3 for name in ("covariance_type", "tails", "status", "estimators")}
     arrays |= {"n_components": np.repeat(np.arange(1, 10), 14), "scores": arrays["scores"] + 10_000}
     lines = repr(replace(found, **arrays, **told)).splitlines()
     assert lines[1].split()[-1] == "K=9"
@@ -209,7 +209,10 @@ def test_cells_that_were_not_asked_for_are_empty(found):
     arrays = {
         name: getattr(found, name)[cells] for name in ("n_components", "n_parameters", "loglik", "scores", *CRITERIA)
     }
-    told = {name: tuple(getattr(found, name)[n] for n in cells) for name in ("covariance_type", "status", "estimators")}
+    told = {
+        name: tuple(getattr(found, name)[n] for n in cells)
+        for name in ("covariance_type", "tails", "status", "estimators")
+    }
     part = replace(found, **arrays, **told, best_index=cells.index(found.best_index))
     row = next(line for line in repr(part).splitlines() if line.startswith("VVV"))
     assert len(row.split()) == 3

@@ -67,26 +67,61 @@ def kernel(request):
 @every_type
 @every_dtype
 @pytest.mark.parametrize("form", [-1, 0, 1])
+@pytest.mark.parametrize("degrees", [3.5, 4.0, 5.0])
 @pytest.mark.usefixtures("kernel")
-def test_a_pass_gives_the_twins_moments_and_density(covariance_type, dtype, form):
-    rows, mixture = groups().astype(dtype), mixture_near(covariance_type)
+def test_a_pass_gives_the_twins_moments_and_density(covariance_type, dtype, form, degrees):
+    rows, mixture = groups().astype(dtype), mixture_near(covariance_type, degrees)
     weight = np.random.default_rng(2).uniform(0.5, 2, len(rows))
     tolerance = 1e-12 if dtype == np.float64 else 1e-4
     X, parameters = rows.astype(float), (mixture.weights, mixture.means, written_out(mixture))
     with EStep(ArraySource(rows, weight), mixture.model.moments, form=form) as e_step:
         got, scores = e_step(mixture.whitened()), e_step.rows(mixture.whitened(), log_evidence=True)
         totals = e_step.totals(mixture.whitened())
-    joint = reference.student_log_joint(X, *parameters, 3.5)
+    joint = reference.student_log_joint(X, *parameters, degrees)
     np.testing.assert_allclose(scores.log_evidence, logsumexp(joint, axis=1), rtol=0, atol=100 * tolerance)
     assert got.log_evidence == pytest.approx(weight @ logsumexp(joint, axis=1), rel=10 * tolerance)
     assert totals.log_likelihood == pytest.approx(weight @ logsumexp(joint, axis=1), rel=10 * tolerance)
-    expected = reference.student_statistics(X, *parameters, 3.5, weight, got.origins)
+    expected = reference.student_statistics(X, *parameters, degrees, weight, got.origins)
     counts, first, second, precision = expected
     np.testing.assert_allclose(got.counts, counts, rtol=0, atol=1000 * tolerance * weight.sum())
     np.testing.assert_allclose(got.first, first, rtol=0, atol=1000 * tolerance * weight.sum())
     second = reference.in_layout(second, mixture.model.name)
     np.testing.assert_allclose(got.second, second, rtol=0, atol=5000 * tolerance * weight.sum())
-    assert got.precision == pytest.approx(precision, rel=100 * tolerance)
+    if degrees % 1:  # whole ones that are given need no logarithms
+        assert got.precision == pytest.approx(precision, rel=100 * tolerance)
+
+
+@every_dtype
+@pytest.mark.parametrize("degrees", [1.0, 4.0, 5.0, 200.0])
+@pytest.mark.usefixtures("kernel")
+def test_powers_are_the_density_that_logarithms_give_wherever_rows_lie(degrees, dtype):
+    rng = np.random.default_rng(0)
+    away = 10.0 ** rng.uniform(-3, 15 if dtype == np.float32 else 140, (400, 1))
+    rows = (rng.normal(size=(400, D)) * away).astype(dtype)
+    covariances = np.array([1e-12, 1.0, 1e12])[:, None, None] * np.eye(D)
+    weights = np.array([1e-200, 1 - 1e-9, 1e-9])
+    given, estimated = (
+        MixtureParameters(weights, np.zeros((K, D)), covariances, covariance_model("full"), tails=tails).whitened()
+        for tails in (StudentTails(degrees), StudentTails(degrees, True))
+    )
+    with EStep(ArraySource(rows), covariance_model("full").moments, form=0) as e_step:
+        powers, logarithms = e_step(given), e_step(estimated)
+    tolerance = 1e-11 if dtype == np.float64 else 1e-4
+    assert powers.log_evidence == pytest.approx(logarithms.log_evidence, rel=tolerance)
+    np.testing.assert_allclose(powers.counts, logarithms.counts, rtol=100 * tolerance, atol=1e-25)
+    for part in ("first", "second"):
+        one, other = getattr(powers, part), getattr(logarithms, part)
+        np.testing.assert_allclose(one, other, rtol=0, atol=100 * tolerance * np.abs(other).max())
+
+
+@pytest.mark.parametrize("labels", [None, np.arange(600) % 3 - 1])
+def test_given_degrees_of_freedom_end_where_whatever_is_near_them_ends(labels):
+    near, whole = (
+        GaussianMixture(2, tails="t", degrees_of_freedom=degrees, random_state=0, tol=1e-9).fit(groups(), labels=labels)
+        for degrees in (4 + 1e-12, 4)
+    )
+    np.testing.assert_allclose(whole.means_, near.means_, atol=1e-6)
+    assert whole.lower_bound_ == pytest.approx(near.lower_bound_, rel=1e-9)
 
 
 def test_the_density_is_scipys():

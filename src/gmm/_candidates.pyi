@@ -69,4 +69,15 @@ class Race:
         self, field: list[Candidate], task: int, rows: CandidateRows, n_passes: int, start: int, end: int
     ) -> None: ...
 
+def is_sound(
+    layout: int,
+    weights: _Array,
+    means: _Array,
+    covariances: _Array,
+    whiteners: _Array,
+    *,
+    least_weight: float,
+    ridge: float,
+    thin: float,
+) -> bool: ...
 def kmeans_seeds(rows: _Array, weight: _Array | None, uniforms: _Array, n_seeds: int) -> NDArray[np.intp]: ...

@@ -3,6 +3,7 @@ from cpython.exc cimport PyErr_CheckSignals
 from libc.math cimport INFINITY, fabs, log, sqrt
 from libc.string cimport memcpy
 
+cimport gmm._kernel.candidate as candidate
 from gmm._em cimport CandidateRows, Scratch
 from gmm._kernel.arrays cimport estimate_arrays, moments_arrays
 from gmm._kernel.candidate cimport (
@@ -26,7 +27,7 @@ from gmm._kernel.candidate cimport (
 )
 from gmm._kernel.estimate cimport Estimate, estimate_in, estimate_size
 from gmm._kernel.family cimport Family
-from gmm._kernel.layout cimport FULL, SPHERICAL, Layout, is_layout, matrix_size
+from gmm._kernel.layout cimport FULL, SPHERICAL, Layout, is_layout, matrix_size, total_size
 from gmm._kernel.lengths cimport expect, expect_matrix
 from gmm._kernel.moments cimport Moments, moments_in, moments_size, move_to_means
 from gmm._kernel.mstep cimport (
@@ -422,7 +423,7 @@ cdef class Race:
             self.number = number
             self.each(race, BEGIN, self.part, self.schedule.n_lloyd + self.schedule.n_soft)
             if self.openings is not None:
-                self.openings[number] = [(<Candidate>candidate).opening for candidate in race]
+                self.openings[number] = [(<Candidate>one).opening for one in race]
         if self.schedule.n_mixtures < n:
             race = sorted(race, key=attrgetter("lower_bound"), reverse=True)[:self.schedule.n_mixtures]
         self.each(race, LEAVE, self.part, 1)
@@ -499,6 +500,34 @@ cdef class Race:
             memcpy(opening.room.centres + k * rows.shape[1], &rows[seeds[k], 0], rows.shape[1] * sizeof(double))
         opening.partition(scratch, self.schedule.n_lloyd, self.schedule.n_soft)
         return one.follow(opening)
+
+
+def is_sound(
+    Layout layout,
+    const double[::1] weights,
+    const double[:, ::1] means,
+    const double[::1] covariances,
+    const double[::1] whiteners,
+    *,
+    double least_weight,
+    double ridge,
+    double thin,
+):
+    """Return whether bounds alone tell that no component of a mixture is light, singular, on the ridge or thin.
+
+    Matrices are flat, as `layout` stores them; False where that takes eigenvalues.
+    """
+    cdef Family family
+    cdef Estimate mixture
+    cdef Py_ssize_t K = means.shape[0], d = means.shape[1]
+    family.covariance_layout, family.K, family.d = layout, K, d
+    expect("weights", weights.shape[0], K)
+    expect("covariances", covariances.shape[0], total_size(layout, K, d))
+    expect("whiteners", whiteners.shape[0], total_size(layout, K, d))
+    mixture.weights, mixture.covariances = <double*>&weights[0], <double*>&covariances[0]
+    mixture.whiteners = <double*>&whiteners[0]
+    cdef double[::1] pooled = np.empty(matrix_size(layout, d))
+    return candidate.is_sound(&family, &mixture, least_weight, ridge, thin, &pooled[0])
 
 
 def kmeans_seeds(

@@ -190,7 +190,7 @@ cdef class Plan:
             expect_matrix("allowed", allowed, K, max(allowed.shape[1], 1))
             self.allowed, plan.allowed, plan.n_codes = allowed, &allowed[0, 0], allowed.shape[1]
         plan.hard, plan.given, plan.totals, plan.kernel = hard, given, totals, kernel_in_use()
-        self.set_density(mixture.log_noise, mixture.degrees, axes is not None)
+        self.set_density(mixture.log_noise, mixture.degrees, mixture.fits_degrees, axes is not None)
         self.accumulate, self.may_be_single, self.form = not rows_only, single, form
         if axes is not None:
             self.axes = np.ravel(axes)
@@ -203,13 +203,13 @@ cdef class Plan:
         if rows_only:
             self.prepare_for_calls()
 
-    cdef int set_density(self, double log_noise, double degrees, bint along_axes) except -1:
+    cdef int set_density(self, double log_noise, double degrees, bint fits_degrees, bint along_axes) except -1:
         """Set the noise and the tails; those of Student-t components exclude what only normal ones have."""
         cdef PassPlan* plan = &self.plan
         if degrees > 0 and (plan.hard or plan.given or along_axes or is_low_rank(plan.moments)):
             raise ValueError("expected soft responsibilities of Student-t components, no axes, and whole matrices")
         set_noise(plan, log_noise)
-        plan.degrees = degrees
+        plan.degrees, plan.fits_degrees = degrees, fits_degrees
         plan.skips_empty = plan.skips_empty and degrees == 0       # `unpack_moments` finds no gaps in its sums
         return 0
 

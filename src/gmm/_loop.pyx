@@ -128,7 +128,7 @@ cdef class Loop:
             expect_matrix("allowed", allowed, K, max(allowed.shape[1], 1))
             plan.allowed, plan.n_codes = &allowed[0, 0], allowed.shape[1]
         set_noise(plan, log_noise(&state.state.family.objective, K, mixture.weights))
-        plan.degrees = mixture.degrees
+        plan.degrees, plan.fits_degrees = mixture.degrees, state.state.family.objective.fits_degrees
         prepare(plan, mixture.log_offset, mixture.means, mixture.whiteners, &self.origin[0], &self.reach[0],
                 self.inputs.single, is_pooled(plan.layout), self.inputs.form, &self.room[0])
         return 0

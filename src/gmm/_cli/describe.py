@@ -165,6 +165,7 @@ def cells_json(search: Selection) -> list[dict[str, Any]]:
         {
             "n_components": int(search.n_components[i]),
             "covariance_type": search.covariance_type[i],
+            "tails": search.tails[i],
             "n_parameters": None if search.estimators[i] is None else int(search.n_parameters[i]),
             **{name: finite_or_none(getattr(search, name)[i]) for name in numbers},
             "status": search.status[i],

@@ -281,7 +281,7 @@ class Result(MixtureOutcome):
     @property
     def searched(self) -> str:
         """The chosen covariance model, and whether it is one of standardised columns."""
-        name = self.search.covariance_type[self.search.best_index]
+        name = self.search.kinds[self.search.best_index]
         return f"{name} of standardised columns" if self.search.standardized else name
 
     @property

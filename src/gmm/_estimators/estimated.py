@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from copy import copy
-from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -13,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm import _fitting as fitting
+from gmm._estimators.continuation import is_noisy, prior_parts, problem_of, resumed
 from gmm._estimators.exclusions import checked_normal
 from gmm._estimators.factors import stored_beside
 from gmm._estimators.fitted import (
@@ -30,7 +29,7 @@ from gmm._estimators.past import Past
 from gmm._estimators.progress import ProgressPrinter
 from gmm._exceptions import LostClusterError
 from gmm._log import LOGGER, follows_passes
-from gmm._passes.problem import Beginning, SolverSettings
+from gmm._passes.problem import SolverSettings
 from gmm._passes.solver import Iteration, SolverResult
 from gmm._passes.trace import Trace
 from gmm._rows.entrance import Names, as_source_to_fit
@@ -51,25 +50,9 @@ from gmm._values.covariance import CovarianceModel
 from gmm._values.layouts import Array, SingularMatrixError
 from gmm._values.noise import Noise
 from gmm._values.objective import Objective
-from gmm._values.parameters import MixtureParameters
-from gmm._values.priors import parts
 from gmm._values.tails import Tails
 
 _Mixture = TypeVar("_Mixture", bound=FittedMixture)
-
-_PRIOR = (  # parameters that describe the prior, noise, tails and limit, of one estimator or another
-    "prior",
-    "max_ratio",
-    "weight_concentration_prior_type",
-    "weight_concentration_prior",
-    "mean_precision_prior",
-    "mean_prior",
-    "degrees_of_freedom_prior",
-    "covariance_prior",
-    "noise",
-    "tails",
-    "degrees_of_freedom",
-)
 
 
 def fit(
@@ -152,7 +135,7 @@ def fit(
     classes, restriction = known_classes(labels, components_per_class, self.n_components, source)
     source, printer = source.with_classes(restriction), _printer(self, source, self._objective)
     settings = fit_settings(self, source, stored_beside(self, model_of(self, source.n_features), source))
-    model, beginning = settings.objective.model, _resumed(self, settings.objective, source)
+    model, beginning = settings.objective.model, resumed(self, settings.objective, source)
     of_rows = source.n_rows, source.n_features, settings.n_components, model.type_name
     LOGGER.info("fit: rows %d, features %d, components %d, %s", *of_rows)
     seeds = () if beginning else fitting.seeds.start_seeds(self.random_state, self.n_init)
@@ -290,44 +273,6 @@ def _responsibilities(mixture: FittedMixture, source: Source) -> Callable[[int],
     return responsibilities
 
 
-def _resumed(mixture: FittedMixture, objective: Objective, source: Source) -> Beginning | None:
-    """Where a warm start continues; None if there is none."""
-    past = past_of(mixture)
-    previous = past.parameters
-    if not mixture.warm_start or previous is None:
-        return None
-    check_same(mixture, previous, objective.model, source, "warm_start", "Set warm_start=False")
-    previous = previous.of_model(objective.model)
-    same = objective.noise.equals(previous.noise) and objective.tails.equals(previous.tails)
-    if not (same and objective.fixed.equals(previous.fixed)):
-        return Beginning(replace(previous, noise=objective.noise))
-    same = past.problem == _problem(mixture, source, objective.model) and mixture.acceleration is not None
-    if past.solver_state is None or not same:
-        return Beginning(previous, past.bounds)
-    solver_state = copy(past.solver_state)  # a fit that fails leaves the estimator as it was
-    solver_state.tolerance = mixture.tol / (source.survey.weight if objective.prior.variational else 1.0)
-    return Beginning(previous, past.bounds, solver_state)
-
-
-def check_same(
-    mixture: FittedMixture, previous: MixtureParameters, model: CovarianceModel, source: Source, who: str, instead: str
-) -> None:
-    """Check that the parameters of the estimator still describe its mixture, which `who` continues."""
-    expected = (previous.n_components, previous.model.type_name, previous.n_features, bool(previous.noise))
-    requested = (mixture.n_components, model.type_name, source.n_features, is_noisy(mixture))
-    if requested != expected:
-        raise ValueError(
-            f"{who} continues the previous fit: expected the same (n_components, covariance_type, n_features, "
-            f"noise) = {expected}, got {requested}. {instead} to start over."
-        )
-
-
-def _problem(mixture: FittedMixture, source: Source, model: CovarianceModel) -> tuple[object, ...]:
-    """What must not change for an accelerated fit to continue: rows, weights, classes, storage, ridge, prior, limit."""
-    of_rows = source.fingerprint, source.known.fingerprint
-    return *of_rows, model.stored_whole, mixture.reg_covar, *prior_parts(mixture)
-
-
 def noise_of(mixture: FittedMixture, source: Source) -> Noise:
     """Return the noise that the parameters ask for."""
     return check_noise(mixture.noise, source.n_features, partial(box_of, source))
@@ -355,17 +300,6 @@ def tails_of(mixture: FittedMixture, source: Source) -> Tails:
         if tails and asked:
             raise refusal("tails='t'", feature)
     return tails
-
-
-def is_noisy(mixture: FittedMixture) -> bool:
-    """Whether the parameters ask for noise."""
-    return np.ndim(mixture.noise) > 0 or bool(mixture.noise)
-
-
-def prior_parts(mixture: FittedMixture) -> tuple[object, ...]:
-    """Return the parameters that describe the prior, the noise and the limit, as values that compare equal."""
-    raw = [vars(mixture)[name] for name in _PRIOR if name in vars(mixture)]
-    return tuple(np.asarray(parts(each)).tolist() for each in raw)
 
 
 def start_of(mixture: FittedMixture, source: Source, model: CovarianceModel) -> fitting.fit.StartSettings:
@@ -405,7 +339,7 @@ def _adopt(
     classes: NDArray[Any] | None,
 ) -> _Mixture:
     """Let an estimator hold a fit, and warn of what is wrong with it."""
-    problem = _problem(mixture, source, objective.model) if mixture.warm_start else None
+    problem = problem_of(mixture, source, objective.model) if mixture.warm_start else None
     set_fitted(mixture, outcome.result, source, names, objective, traces=outcome.traces, problem=problem)
     record_classes(mixture, classes, source.known)
     warn_about(outcome, mixture.max_iter, has_prior=bool(objective.prior))
@@ -424,12 +358,13 @@ def set_fitted(
 ) -> None:
     """Let an estimator hold the result of a fit: its parameters, how it went, and what continues it.
 
-    A `problem` to be continued keeps the state of the accelerated solver.
+    A `problem` to be continued keeps its bounds and the state of the accelerated solver.
     """
     parameters, weight = result.parameters, source.survey.weight
-    past = Past(parameters, result.trace.lower_bounds or past_of(mixture).bounds, weight)
+    past = Past(parameters, weight=weight)
     if problem is not None:
-        past = past._replace(solver_state=result.state, problem=problem)
+        bounds = result.trace.lower_bounds or past_of(mixture).bounds
+        past = past._replace(bounds=bounds, solver_state=result.state, problem=problem)
     if objective.prior and not objective.prior.variational and parameters.model.stored_whole:
         from gmm._passes.stepwise import Stream
 

@@ -11,8 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from gmm import _fitting as fitting
 from gmm._estimators import criteria, estimated, saved
+from gmm._estimators.continuation import is_noisy, prior_parts
 from gmm._estimators.contract import given_names, names_of_features
-from gmm._estimators.estimated import fit_settings, is_noisy, noise_of, prior_parts, tails_of
+from gmm._estimators.estimated import fit_settings, noise_of, tails_of
 from gmm._estimators.exclusions import checked_normal
 from gmm._estimators.factors import (
     OfFactors,

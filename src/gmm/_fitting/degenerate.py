@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from gmm._candidates import is_sound
 from gmm._values.covariance import CovarianceModel, stored_as
 from gmm._values.layouts import FULL, TIED, Array, SingularMatrixError
 from gmm._values.objective import Objective
@@ -60,11 +61,21 @@ def degenerate_components(
         unspanned = parameters.model.layout in (FULL, TIED) and n_effective < parameters.n_features + 1
         return _singular(parameters) | (flat_components(parameters, ridge) if unspanned else np.array([False]))
     model, d, rows = parameters.model, parameters.n_features, n_effective * parameters.weights
+    scaled = statistics is not None and model.scales_shapes and ridge > 0
+    if not (parameters.noise or scaled) and _is_sound(parameters, n_effective, ridge):
+        return np.zeros(parameters.n_components, dtype=bool)
     degenerate = np.asarray(rows < fewest_rows(model, d)) | _singular(parameters)
     degenerate |= _on_ridge(_unscaled(parameters, ridge, statistics), ridge)
     if not _any_thin(parameters):
         return degenerate
     return np.asarray(degenerate | ((_thinnest(parameters) < THIN) & (rows < _MANY * model.fewest_rows(d))))
+
+
+def _is_sound(parameters: MixtureParameters, n_effective: float, ridge: float) -> bool:
+    """Tell whether bounds that take no eigenvalues rule out every degenerate component."""
+    code, fewest = parameters.model.layout.code, fewest_rows(parameters.model, parameters.n_features)
+    least = (1 + _TIED) * fewest / n_effective
+    return is_sound(code, *parameters.as_estimate()[:4], least_weight=least, ridge=ridge, thin=THIN)
 
 
 def _few_or_narrow(parameters: MixtureParameters, n_effective: float, ridge: float) -> NDArray[np.bool_]:

@@ -40,11 +40,12 @@ from gmm._kernel.leaves cimport (
     multiply,
     normalise,
     pad,
+    share_by_powers,
     weigh_by_precision,
 )
 from gmm._kernel.layout cimport axis_stride, component_stride, is_axis_aligned, is_dense, is_low_rank, n_factors
 from gmm._kernel.linear cimport has_products
-from gmm._kernel.plan cimport PassPlan, crosses, fuses, has_tails, keeps_rows, n_tails
+from gmm._kernel.plan cimport PassPlan, crosses, fuses, has_powers, has_tails, keeps_rows, n_tails
 from gmm._kernel.rows cimport Rows, data
 from gmm._kernel.workspace cimport Workspace
 
@@ -121,10 +122,12 @@ cdef inline void add_common_quadratic(
 
 cdef inline double responsibilities(
     const PassPlan* plan, const Rows* rows, const Workspace* workspace,
-    const real* block, Py_ssize_t start, Py_ssize_t n, Py_ssize_t padded, bint rows_only,      # IN
+    const real* block, Py_ssize_t start, Py_ssize_t n, Py_ssize_t padded,      # IN
+    double* sums,                                  # IN, OUT of `has_powers`, NULL where rows are written instead
     real* tile,                                    # IN log ρ (K, n), OUT mass × responsibilities, unless hard
 ) noexcept nogil:
     """Normalise the tile as the plan asks for; return Σ w log evidence of the block."""
+    cdef bint rows_only = sums == NULL
     cdef Py_ssize_t K = plan.n_components, ld = workspace.ld
     cdef real* evidence = <real*>workspace.evidence
     cdef bint measured = not rows_only or rows.log_evidence != NULL or rows.score != NULL
@@ -134,7 +137,11 @@ cdef inline double responsibilities(
         choose(plan.kernel, tile, ld, evidence, <real*>workspace.best, K, padded)
         if plan.noisy:
             prefer_noise(plan.log_noise, code, n, padded, evidence, <real*>workspace.best)
-    if not only_labels:
+    if has_powers(plan) and not rows_only:
+        share_by_powers(plan.kernel, tile, ld, plan.log_offset, plan.degrees,
+                        <Py_ssize_t>plan.degrees + plan.n_features, <const real*>workspace.mass, evidence,
+                        <real*>workspace.precisions, sums + plan.n_sums - 2 - n_tails(plan), K, padded)
+    elif not only_labels:
         normalise(plan.kernel, tile, ld, <const real*>workspace.mass, evidence, K, padded)
         if plan.noisy:
             share_with_noise(plan.log_noise, code, n, K, padded, ld, <real*>workspace.square, tile, evidence)
@@ -257,7 +264,7 @@ cdef inline void one_block(
     cdef Py_ssize_t K = plan.n_components, ld = workspace.ld, terms = plan.n_moments
     cdef Py_ssize_t padded = (n + pad(sizeof(real)) - 1) // pad(sizeof(real)) * pad(sizeof(real))
     cdef real* features = <real*>workspace.block
-    cdef bint few = n <= plan.few_rows
+    cdef bint few = n <= plan.few_rows, by_powers = has_powers(plan) and sums != NULL
     cdef real* block = few_features(plan, features) if few else features + ld if plan.linear else features
     cdef real* scratch = <real*>workspace.scratch
     cdef double evidence = 0
@@ -278,7 +285,7 @@ cdef inline void one_block(
             log_density_low_rank(plan, block, padded, ld, <real*>workspace.square, scratch, tile)
         else:
             log_density_centred(plan, block, padded, ld, scratch, tile)
-        if has_tails(plan):
+        if has_tails(plan) and not by_powers:
             heavy_tails(plan.kernel, tile, ld, plan.log_offset, plan.degrees, plan.n_features,
                         <real*>workspace.precisions, K, padded)
         if rows.code != NULL:
@@ -293,7 +300,7 @@ cdef inline void one_block(
             write_components(tile, K, n, ld, <data*>rows.log_joint + start * K)
             if plan.far:
                 flag_overflowed_components(n * K, <data*>rows.log_joint + start * K)
-        evidence = responsibilities(plan, rows, workspace, block, start, n, padded, sums == NULL, tile)
+        evidence = responsibilities(plan, rows, workspace, block, start, n, padded, sums, tile)
     if sums == NULL:
         write_rows(tile, <real*>workspace.evidence, <real*>workspace.best, K, n, ld, plan.noisy,
                    rows.log_evidence + start if rows.log_evidence != NULL else NULL,
@@ -304,7 +311,7 @@ cdef inline void one_block(
         return
     sums[plan.n_sums - 2] += 0 if plan.totals else evidence
     sums[plan.n_sums - 1] += n if rows.weight == NULL else total_of(rows.weight + start, n)
-    if has_tails(plan) and not plan.totals:
+    if has_tails(plan) and not plan.totals and not by_powers:
         weigh_by_precision(plan.kernel, tile, ld, <const real*>workspace.precisions,
                            sums + plan.n_sums - 2 - n_tails(plan), K, padded)
     if plan.totals:

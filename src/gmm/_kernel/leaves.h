@@ -31,6 +31,8 @@
         void (*normalise)(real *, ptrdiff_t, ptrdiff_t, ptrdiff_t, const real *, real *);                              \
         void (*heavy_tails)(real *, ptrdiff_t, ptrdiff_t, ptrdiff_t, const double *, double, double, real *);           \
         void (*weigh_by_precision)(real *, ptrdiff_t, ptrdiff_t, ptrdiff_t, const real *, double *);                    \
+        void (*share_by_powers)(real *, ptrdiff_t, ptrdiff_t, ptrdiff_t, const double *, double, ptrdiff_t,             \
+                                const real *, real *, real *, double *);                                               \
         void (*few_multiply)(const real *, const real *, ptrdiff_t, real *, ptrdiff_t, ptrdiff_t, ptrdiff_t,           \
                              ptrdiff_t);                                                                               \
         void (*few_quadratic)(const real *, const real *, ptrdiff_t, real *, ptrdiff_t, ptrdiff_t, ptrdiff_t,          \

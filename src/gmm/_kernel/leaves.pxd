@@ -35,6 +35,8 @@ cdef extern from "leaves.h" nogil:
         void (*heavy_tails)(double*, Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*, double, double,
                             double*) noexcept nogil
         void (*weigh_by_precision)(double*, Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*, double*) noexcept nogil
+        void (*share_by_powers)(double*, Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*, double, Py_ssize_t,
+                                const double*, double*, double*, double*) noexcept nogil
         void (*few_multiply)(const double*, const double*, Py_ssize_t, double*, Py_ssize_t, Py_ssize_t, Py_ssize_t,
                              Py_ssize_t) noexcept nogil
         void (*few_quadratic)(const double*, const double*, Py_ssize_t, double*, Py_ssize_t, Py_ssize_t, Py_ssize_t,
@@ -67,6 +69,8 @@ cdef extern from "leaves.h" nogil:
         void (*heavy_tails)(float*, Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*, double, double,
                             float*) noexcept nogil
         void (*weigh_by_precision)(float*, Py_ssize_t, Py_ssize_t, Py_ssize_t, const float*, double*) noexcept nogil
+        void (*share_by_powers)(float*, Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*, double, Py_ssize_t,
+                                const float*, float*, float*, double*) noexcept nogil
         void (*few_multiply)(const float*, const float*, Py_ssize_t, float*, Py_ssize_t, Py_ssize_t, Py_ssize_t,
                              Py_ssize_t) noexcept nogil
         void (*few_quadratic)(const float*, const float*, Py_ssize_t, float*, Py_ssize_t, Py_ssize_t, Py_ssize_t,
@@ -302,6 +306,25 @@ cdef inline void weigh_by_precision(
         kernel.doubles.weigh_by_precision(tile, n_components, n, ld, precision, sums)
     else:
         kernel.floats.weigh_by_precision(tile, n_components, n, ld, precision, sums)
+
+
+cdef inline void share_by_powers(
+    Kernel kernel,                                 # IN not the twin
+    real* tile, Py_ssize_t ld,                     # IN log ρ of normal components (K, n), OUT mass × r × u
+    const double* log_offset,                      # IN (K,)
+    double degrees, Py_ssize_t twice,              # IN ν, and ν + d, a whole number
+    const real* mass,                              # IN (n,)
+    real* log_evidence,                            # OUT (n,) log Σ_k ρ_k of Student-t components
+    real* inverse,                                 # scratch (2, K, n)
+    double* sums,                                  # IN, OUT (K,) Σ mass r
+    Py_ssize_t n_components, Py_ssize_t n,
+) noexcept nogil:
+    if real is double:
+        kernel.doubles.share_by_powers(tile, n_components, n, ld, log_offset, degrees, twice, mass, log_evidence,
+                                       inverse, sums)
+    else:
+        kernel.floats.share_by_powers(tile, n_components, n, ld, log_offset, degrees, twice, mass, log_evidence,
+                                      inverse, sums)
 
 
 # ----------------------------------------------------------------------- few rows, for which there is no twin

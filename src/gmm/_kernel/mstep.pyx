@@ -630,7 +630,7 @@ cdef class QuasiNewtonState:
         return estimate_arrays(np.array(<double[:n]>mixture.weights), layout, family.K, family.d, mixture.degrees)
 
     def next(self):
-        """Return the mixture to measure next, as a pass reads it, and the degrees of freedom.
+        """Return the mixture to measure next, as a pass reads it, its degrees of freedom, and whether a fit moves them.
 
         They are the parts of a `WhitenedMixture`, with flat whiteners.
         """
@@ -643,7 +643,8 @@ cdef class QuasiNewtonState:
         memcpy(&into[K], mixture.means, K * d * sizeof(double))
         memcpy(&into[K + K * d], mixture.whiteners, size * sizeof(double))
         return flat[:K], flat[K:K + K * d].reshape(K, d), flat[K + K * d:], objectives.log_noise(
-            &self.state.family.objective, K, mixture.weights), mixture.degrees
+            &self.state.family.objective, K, mixture.weights
+        ), mixture.degrees, self.state.family.objective.fits_degrees
 
     def take(self, statistics, double rounding, *, bint repair_empty):
         """Accept or reject a pass of the mixture that `next` returned, and choose the next one, without rows.

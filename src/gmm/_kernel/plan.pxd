@@ -64,6 +64,7 @@ cdef struct PassPlan:
     bint noisy                  # rows may belong to no component, but to uniform noise: see `share_with_noise`
     double log_noise            # its log density, weight included
     double degrees              # of freedom, of Student-t components; 0: they are normal
+    bint fits_degrees           # an update asks for Σ r (log u − u)
     const double* allowed       # (n_all, n_codes) 0 or −∞: which components rows may belong to, by their codes; or NULL
     Py_ssize_t n_codes
     bint skips_empty            # components of log offset −∞ are skipped; only where nothing is written for each row
@@ -153,6 +154,12 @@ cdef inline void set_noise(PassPlan* plan, double log_noise) noexcept nogil:
 
 cdef inline bint has_tails(const PassPlan* plan) noexcept nogil:
     return plan.degrees > 0
+
+
+cdef inline bint has_powers(const PassPlan* plan) noexcept nogil:
+    """Return whether sums over rows need no logarithm for each component: Student-t densities are powers."""
+    return (has_tails(plan) and plan.degrees == <Py_ssize_t>plan.degrees and not plan.fits_degrees
+            and not (plan.totals or plan.noisy or plan.allowed != NULL or is_twin(plan.kernel)))
 
 
 cdef inline Py_ssize_t n_tails(const PassPlan* plan) noexcept nogil:

@@ -137,10 +137,10 @@ def _minima(lines: Sequence[Line]) -> str:
 def _of_type(
     selection: Selection, names: Sequence[str], covariance_type: str | None
 ) -> tuple[NDArray[np.int64], list[NDArray[np.float64]], str]:
-    kind = selection.covariance_type[selection.best_index] if covariance_type is None else covariance_type
+    kind = selection.kinds[selection.best_index] if covariance_type is None else covariance_type
     of_type = indices_of(selection, kind)
     if not len(of_type):
-        listed = ", ".join(dict.fromkeys(selection.covariance_type))
+        listed = ", ".join(dict.fromkeys(selection.kinds))
         raise raisable(InvalidParameterError)(
             f"this selection has no cell of covariance_type {kind!r}; it has {listed}"
         )

@@ -125,9 +125,9 @@ def cells_of(table: Selection, name: str) -> Cells:
     return Cells(usable, np.where(degenerate, values, np.nan), best)
 
 
-def indices_of(table: Selection, covariance_type: str) -> NDArray[np.intp]:
-    """Return the indices of the cells of a covariance type, by ascending number of components."""
-    indices = np.flatnonzero(np.array(table.covariance_type) == covariance_type)
+def indices_of(table: Selection, kind: str) -> NDArray[np.intp]:
+    """Return the indices of the cells of a covariance type and tails, by ascending number of components."""
+    indices = np.flatnonzero(np.array(table.kinds) == kind)
     return indices[np.argsort(table.n_components[indices], kind="stable")]
 
 
@@ -135,7 +135,7 @@ def _lines(table: Selection, cells: Cells) -> list[Line]:
     """Make the lines, the lowest first; types whose values are all equal share one line."""
     groups_of: dict[tuple[bytes, ...], list[str]] = {}
     members: dict[str, NDArray[np.intp]] = {}
-    for name in dict.fromkeys(table.covariance_type):
+    for name in dict.fromkeys(table.kinds):
         members[name] = indices_of(table, name)
         parts = (table.n_components, cells.values, cells.degenerate)
         groups_of.setdefault(tuple(part[members[name]].tobytes() for part in parts), []).append(name)
@@ -166,7 +166,7 @@ def _mark_cells(ax: Axes, table: Selection, cells: Cells, lines: Sequence[Line])
     for name, (marker, among, heights) in kinds.items():
         label: str | None = name
         for number in np.flatnonzero(among & np.isfinite(heights)):
-            colour = colour_of[table.covariance_type[number]]
+            colour = colour_of[table.kinds[number]]
             at = (table.n_components[number], heights[number])
             ax.plot(*at, marker, ms=5.5, mfc=inks_of(ax).paper, mec=colour, ls="", label=label, zorder=5)
             label = None
@@ -174,7 +174,7 @@ def _mark_cells(ax: Axes, table: Selection, cells: Cells, lines: Sequence[Line])
 
 def _choice(table: Selection, name: str, cells: Cells) -> str:
     best = cells.best
-    choice = f"{title(name)} chooses {counted(table.n_components[best], 'component')}, {table.covariance_type[best]}"
+    choice = f"{title(name)} chooses {counted(table.n_components[best], 'component')}, {table.kinds[best]}"
     return choice if np.isnan(cells.values[best]) or not is_degenerate(table.status[best]) else choice + ", degenerate"
 
 

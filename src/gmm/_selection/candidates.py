@@ -11,7 +11,7 @@ import numpy as np
 from gmm._estimators.mixture import GaussianMixture
 from gmm._fitting.fit import FitSettings
 from gmm._fitting.halving import Course, Schedule, schedule_for
-from gmm._fitting.noisy import dense_parts
+from gmm._fitting.noisy import dense_parts, start_of_heavy_tails
 from gmm._fitting.racing import Start
 from gmm._fitting.split_merge import OFFSET, drop_losses, split_along, split_gains, without
 from gmm._fitting.starts import STARTS, Portfolio, StartRequest
@@ -150,10 +150,15 @@ class Starts:
         """Return the portfolios of the sample and of its dense parts with more rows than components."""
         return [each for each in self._portfolios if each is self._portfolios[0] or each.sample.n_rows > n_components]
 
-    def fresh(self, settings: FitSettings, number: int, n_threads: int | None) -> SufficientStatistics:
+    def fresh(self, settings: FitSettings, number: int, n_threads: int | None) -> Start:
         """Return one start of a cell by itself, another one for each `number`."""
         K = settings.n_components
         request, sample = StartRequest(K, settings.objective.of_components, n_threads), self._sample_of(K, number)
+        if settings.objective.tails:
+            on_sample, rng = settings.problem(self._portfolios[0].sample), self._rng(K, number)
+            begun = start_of_heavy_tails(on_sample, K, lambda rows: self._start(rows, request, rng), rng)
+            if begun is not None:
+                return begun
         if self._several:
             problem = request.problem(sample)
             course = self._course(K, number, problem.objective.model.moments, schedule_for(problem, K))
@@ -180,7 +185,7 @@ class Starts:
 
 def diagnosed(e_step: EStep, parameters: MixtureParameters) -> ComponentDiagnostics:
     """Make the pass that other cells need to begin from a solution: its statistics, and which components to split."""
-    if parameters.n_components == 1 or not parameters.model.stored_whole:
+    if parameters.n_components == 1 or not _measured(parameters):
         statistics = e_step(parameters.whitened())
         nothing = np.zeros((3, parameters.n_components, parameters.n_features))
         return ComponentDiagnostics(statistics, nothing[0, :, 0], nothing)
@@ -197,7 +202,8 @@ def splits(diagnostics: ComponentDiagnostics, parameters: MixtureParameters, off
         return _splits_of_widest(parameters, offset)
     principal = layout.principal(parameters.covariances)
     statistics = diagnostics.statistics.reduced(parameters.model.moments).grown()
-    gains = split_gains(diagnostics) if K > 1 else _widths(layout, principal, parameters.n_features)
+    measured = K > 1 and _measured(parameters)
+    gains = split_gains(diagnostics) if measured else _widths(parameters, layout, principal)
     axes = gains.argmax(axis=1)
     worst = np.argsort(-gains.max(axis=1), kind="stable")[:_SPLITS]
     return [split_along(statistics, int(k), K, layout, principal, int(axes[k]), offset=offset) for k in worst]
@@ -206,9 +212,9 @@ def splits(diagnostics: ComponentDiagnostics, parameters: MixtureParameters, off
 def drops(e_step: EStep, diagnostics: ComponentDiagnostics, parameters: MixtureParameters) -> Sequence[Start]:
     """Return starts of one component less: each drops one of the free components that cost least to drop.
 
-    Of low rank, which has nothing fixed, they are the lightest.
+    Of low rank or with heavy tails, where nothing is fixed, they are the lightest.
     """
-    if not parameters.model.stored_whole:
+    if not _measured(parameters):
         lightest = np.argsort(parameters.weights, kind="stable")[:_DROPS]
         others = (parameters.of_components(np.arange(parameters.n_components) != j) for j in lightest)
         return [each.with_noise(parameters.noise, parameters.noise_weight) for each in others]
@@ -236,8 +242,13 @@ def _split(parameters: MixtureParameters, component: int, step: Array) -> Mixtur
     return replace(parameters, weights=weights, means=means, covariances=parameters.covariances[order], factors=factors)
 
 
-def _widths(layout: Layout, principal: Array, n_features: int) -> Array:
-    """Return the variances of a single component along its axes, (1, d)."""
-    if layout.axis_aligned:
-        return 1 / layout.diagonal(principal, n_features) ** 2
-    return np.asarray(1 / (principal**2).sum(axis=-1).reshape(1, n_features))
+def _widths(parameters: MixtureParameters, layout: Layout, principal: Array) -> Array:
+    """Return the variances of the components along their axes, by weight, (K, d)."""
+    d = parameters.n_features
+    lengths = layout.diagonal(principal, d) ** 2 if layout.axis_aligned else (principal**2).sum(axis=-1).reshape(-1, d)
+    return np.asarray(parameters.weights[:, None] / lengths)
+
+
+def _measured(parameters: MixtureParameters) -> bool:
+    """Tell whether a pass measures what splitting and dropping components change: of normal ones, stored whole."""
+    return parameters.model.stored_whole and not parameters.tails

@@ -32,7 +32,7 @@ _RIVALRY_AFTER = 0.002  # after the second heat
 _BETTER = 1e-4  # nats per row: how much a start must beat the present solution by, on a sample
 _HEAT = 3  # starts in the second heat
 _FINISHED = 2  # starts that are finished, not counting those with degenerate components
-_FEW_ROWS = 4  # of those that have a component with too few rows after the race, while all that ended are degenerate
+_FEW_ROWS = 7  # of those that have a component with too few rows after the race, while all that ended are degenerate
 _LEG = 6  # passes between two checks of a run
 _LAST_RESORT = 50  # passes of the best of them, where all have degenerate components
 _CHECKED = 16  # passes before a run is checked for degenerate components
@@ -175,7 +175,7 @@ class Cell:
 
     @property
     def is_settled(self) -> bool:
-        """Whether another start leads to nothing better: with one component, or so few rows that all ends degenerate."""
+        """Whether no start leads to better: with one component, or so few rows that all ends are degenerate."""
         objective, K = self.settings.objective, self.settings.n_components
         if K == 1:
             return not (objective.noise or objective.tails)
@@ -210,19 +210,17 @@ class Cell:
         best = present if present is not None and not present.is_degenerate else None
         lead = -inf if best is None else best.race_bound
         runs, failure = self._raced(worker, starts, lead)
-        if best is None:
-            runs.sort(key=self._lacks_rows)
         rivalry = _RIVALRY if self.rows.whole else _RIVALRY_AFTER
         last_resort, last_run, finished, n_lacking = (present if best is None else None), None, 0, 0
         for raced in runs:
             least = lead + _BETTER if best is present and not self.rows.whole else lead - rivalry
             reached = raced.lower_bound
             if best is not None and (finished == _FINISHED or reached < least):
-                continue
+                break
             if best is None and self._lacks_rows(raced):
                 n_lacking += 1
-                if n_lacking > _FEW_ROWS:
-                    break
+                if n_lacking > (1 if self.is_settled else _FEW_ROWS):
+                    continue
             try:
                 run = self._over_all_rows(worker, raced)
                 end = self._finished(run, -inf if best is None else best.lower_bound)
@@ -273,8 +271,9 @@ class Cell:
         return self._recall(lambda: (self._refined(worker, solution), False), solution)[0]
 
     def _refined(self, worker: Worker, solution: Solution) -> Solution:
-        model = self.settings.objective.model
-        if not solution.result.trace.converged or model.of_starts is not model:  # moves need moments about any origin
+        objective, model = self.settings.objective, self.settings.objective.model
+        # Moves need moments about any origin, of normal components.
+        if not solution.result.trace.converged or model.of_starts is not model or objective.tails:
             return solution
         e_step, rows = worker.all(self._moments), self.rows
         result = split_merged(

@@ -11,8 +11,9 @@ from gmm._estimators.criteria import CRITERIA, HELD_OUT, OF_SEARCHES
 from gmm._estimators.mixture import GaussianMixture
 from gmm._selection.status import is_degenerate
 from gmm._validation.scalars import check_choice
+from gmm._values.tails import NORMAL_TAILS
 
-__all__ = ["SearchTable", "check_criterion"]
+__all__ = ["SearchTable", "check_criterion", "kind_of"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -22,6 +23,7 @@ class SearchTable:
     criterion: str
     n_components: NDArray[np.int64]
     covariance_type: tuple[str, ...]
+    tails: tuple[str, ...]
     loglik: NDArray[np.float64]
     n_parameters: NDArray[np.int64]
     bic: NDArray[np.float64]
@@ -48,6 +50,11 @@ class SearchTable:
         best = self.estimators[self.best_index]
         assert best is not None  # best_index is that of a fitted cell
         return best
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Covariance type and tails of each cell, in short."""
+        return tuple(map(kind_of, self.covariance_type, self.tails))
 
     @property
     def criteria(self) -> tuple[str, ...]:
@@ -88,6 +95,11 @@ class SearchTable:
         scores = self.scores if criterion is None else getattr(self, criterion)
         fitted = [number for number, estimator in enumerate(self.estimators) if estimator is not None]
         return sorted(fitted, key=lambda n: (is_degenerate(self.status[n]), np.isnan(scores[n]), scores[n]))
+
+
+def kind_of(covariance_type: str, tails: str) -> str:
+    """Return a covariance type and tails in short: "VVV", or "VVV t"."""
+    return covariance_type if tails == NORMAL_TAILS.name else f"{covariance_type} {tails}"
 
 
 def check_criterion(criterion: object, among: tuple[str, ...] = CRITERIA) -> str:

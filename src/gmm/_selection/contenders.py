@@ -8,7 +8,8 @@ from functools import partial
 
 from gmm._selection.candidates import Starts
 from gmm._selection.cell import Solution, Worker
-from gmm._selection.engine import Engine, Key
+from gmm._selection.engine import Engine
+from gmm._selection.keys import Key
 
 # A cell is settled once so many fresh starts have led to its solution again, or so many of them to nothing better.
 _NEAR, _FARTHER = (3, 12), (1, 4)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
 from queue import SimpleQueue
-from typing import Any, NamedTuple
+from typing import Any
 
 from gmm._exceptions import warn
 from gmm._fitting.fit import FitSettings
@@ -41,17 +41,10 @@ from gmm._selection.cell import Cell, SearchRows, Solution, Worker
 from gmm._selection.clock import Clock
 from gmm._selection.failure import Failure
 from gmm._selection.keeping import KeptCell
-from gmm._values.covariance import CovarianceModel, same_as
+from gmm._selection.keys import Key
 
 _OWN = 1 << 20  # number of a cell's first start of its own; those of contenders count from 0
 _NEAR = 0.3  # standard deviations from the mean of the whole to that of each half: the likelihood hardly changes
-
-
-class Key(NamedTuple):
-    """A cell that is fitted; requested cells whose models coincide share one."""
-
-    n_components: int
-    model: CovarianceModel
 
 
 Outcomes = dict[Key, Solution | Failure]
@@ -175,7 +168,7 @@ class Cells:
             rows, memory = self.rows.all_rows, None
             settings = self.settings(key, rows)
             if self.file is not None:
-                name = f"{key.n_components} {key.model.name}"
+                name = f"{key.n_components} {key.kind}"
                 memory = KeptCell(self.file, name, settings.problem(rows), key.n_components)
             self._cells[key] = Cell(settings, self.rows, self.watch, self.time_is_up, memory)
         return self._cells[key]
@@ -219,8 +212,7 @@ class Engine:
 
     def shrink(self, keys: Sequence[Key]) -> None:
         """Continue from solutions of one component more."""
-        d, larger = self._n_features, {key: key.n_components + 1 for key in keys}
-        self._continue_from({key: [Key(K, same_as(key.model, K, d))] for key, K in larger.items()})
+        self._continue_from({key: [key.beside(1, self._n_features)] for key in keys})
 
     def _continue_from(self, sources: Mapping[Key, Sequence[Key]]) -> None:
         self._diagnose(chain.from_iterable(sources.values()))
@@ -230,18 +222,22 @@ class Engine:
     def exchange(self, keys: Sequence[Key]) -> None:
         """Start cells from each other's new solutions: of other models, and of one component more or fewer."""
         self._diagnose(keys)
-        self._improve_by({key: [other for other in keys if _is_next_to(other, key)] for key in keys})
+        self._improve_by({key: [other for other in keys if other.is_next_to(key)] for key in keys})
 
     def _share(self, keys: Sequence[Key]) -> None:
         """Start cells of one number of components from each other's solutions, special cases first."""
-        models = tuple(key.model for key in keys)
-        if keys[0].n_components == 1 or len(models) == 1:
+        if keys[0].n_components == 1 or len(keys) == 1:
             return
         self._diagnose(keys)
-        for level in levels(models):
-            here = [Key(keys[0].n_components, model) for model in level]
-            self._improve_by({key: [Key(key.n_components, m) for m in neighbours(key.model, models)] for key in here})
-            self._diagnose(here)
+        for tails in dict.fromkeys(key.tails for key in keys):
+            models = tuple(key.model for key in keys if key.tails is tails)
+            for level in levels(models):
+                here = [key for key in keys if key.tails is tails and key.model in level]
+                nearest = {key: [key._replace(model=model) for model in neighbours(key.model, models)] for key in here}
+                self._improve_by(
+                    {key: nearest[key] + [other for other in keys if other.has_other_tails(key)] for key in here}
+                )
+                self._diagnose(here)
 
     def _new_solutions(self, key: Key, sources: Iterable[Key]) -> list[Diagnosed]:
         """Return the sources' solutions from which a cell has not started yet."""
@@ -339,7 +335,7 @@ class Engine:
             if isinstance(result, Solution) or not isinstance(before, Solution):
                 self.outcomes[key] = result
                 if result is not before:
-                    LOGGER.info("search: components %d, %s  %s", key.n_components, key.model.type_name, result)
+                    LOGGER.info("search: components %d, %s  %s", key.n_components, key.kind, result)
 
     def _diagnose(self, keys: Iterable[Key]) -> None:
         """Make the pass that other cells need, over solutions that are new."""
@@ -356,15 +352,14 @@ class Engine:
 
     def _less(self, key: Key) -> list[Key]:
         """Return the cell of one component fewer, if it was fitted."""
-        K = key.n_components - 1
-        less = Key(K, same_as(key.model, K, self._n_features)) if K else key
-        return [less] if K and less in self.outcomes else []
+        less = [key.beside(-1, self._n_features)] if key.n_components > 1 else []
+        return [other for other in less if other in self.outcomes]
 
     def _below(self, key: Key) -> list[Key]:
         """Return the fitted cells whose mixtures are all mixtures of this cell, or limits of them."""
-        models = [other.model for other in self.outcomes if other.n_components == key.n_components]
-        special = [Key(key.n_components, other) for other in special_cases(key.model, models)]
-        return self._less(key) + special
+        K, tails = key.n_components, key.tails
+        models = [other.model for other in self.outcomes if other.n_components == K and other.tails is tails]
+        return self._less(key) + [key._replace(model=model) for model in special_cases(key.model, models)]
 
     def _stuck(self, key: Key, lower: Key) -> bool:
         solution, below = self.outcomes.get(key), self.outcomes.get(lower)
@@ -374,12 +369,6 @@ class Engine:
         # With a prior, each cell has its own objective.
         comparable = not (solution.is_degenerate or below.is_degenerate or settings.objective.prior)
         return comparable and solution.lower_bound < below.lower_bound - settings.solver.tolerance
-
-
-def _is_next_to(one: Key, other: Key) -> bool:
-    """Tell whether two cells differ in their model alone, or by one component alone."""
-    step = abs(one.n_components - other.n_components)
-    return (step == 0) == (one.model is not other.model) and step <= 1
 
 
 def _solved(

@@ -36,6 +36,10 @@ class GaussianMixtureSearch(Estimator):
         "E" and "V". "factor" and "ppca" are not among them.
     n_factors : int or iterable of int, default=None
         Numbers of factors to try for "factor" and "ppca"; see `select`.
+    tails : str or sequence of str, default="normal"
+        Tails to try, "normal", "t" or both; see `select`.
+    degrees_of_freedom : float, default=None
+        Of heavy tails; None estimates it in each cell.
     criterion : {"bic", "aic", "aicc", "icl", "nec", "held_out"}, default="bic"
         Criterion that chooses the best mixture; smaller is better.
     n_splits : int, default=5
@@ -81,7 +85,7 @@ class GaussianMixtureSearch(Estimator):
         Result of the search.
     results_ : dict of str to ndarray of shape (n_cells,)
         Columns of the table: ``n_components``, ``covariance_type``, ``loglik``, ``n_parameters``, the criteria by name,
-        ``status``, ``seconds``, and ``rank``, which is 1 for the best cell and 0 where there is no fit.
+        ``status``, ``seconds``, ``tails``, and ``rank``, which is 1 for the best cell and 0 where there is no fit.
     best_index_ : int
         Index of the best cell.
     n_components_ : int
@@ -121,6 +125,8 @@ class GaussianMixtureSearch(Estimator):
     covariance_type: str | Sequence[str] = "all"
     _: KW_ONLY
     n_factors: int | Iterable[int] | None = None
+    tails: str | Sequence[str] = "normal"
+    degrees_of_freedom: float | None = None
     criterion: str = "bic"
     n_splits: int = 5
     tol: float | None = None

@@ -27,10 +27,10 @@ from gmm._persistence.checkpoints import SearchCheckpoint
 from gmm._rows.sources import Source
 from gmm._rows.together import Ended, together
 from gmm._selection.bar import Bar
-from gmm._selection.engine import Key
 from gmm._selection.failure import Failure
 from gmm._selection.grid import distinct
 from gmm._selection.keeping import name_on_all_rows
+from gmm._selection.keys import Key
 from gmm._selection.request import Request
 from gmm._selection.status import has_failed, is_behind, is_degenerate, status_of
 from gmm._selection.table import Entry, Progress, Selection
@@ -141,6 +141,7 @@ class _Finish:
             len(search.status),
             int(search.n_components[number]),
             search.covariance_type[number],
+            search.tails[number],
             search.status[number],
             iteration,
             speed,
@@ -151,13 +152,11 @@ class _Finish:
 
     def tasks_of_one(self, numbers: Sequence[int]) -> list[Callable[[Source], float | None]]:
         """Return tasks that fit one component of each model while the cells are on their way: NEC compares with it."""
-        of_model = {
-            self._search.covariance_type[number]: number for number in numbers if self._search.n_components[number] > 1
-        }
+        of_model = {self._search.kinds[number]: number for number in numbers if self._search.n_components[number] > 1}
         return [partial(self._of_one, number) for number in of_model.values()]
 
     def _of_one(self, number: int, source: Source) -> float | None:
-        name, on_sample = self._search.covariance_type[number], self._search.estimators[number]
+        name, on_sample = self._search.kinds[number], self._search.estimators[number]
         assert on_sample is not None  # ranked cells have a fit
         if on_sample.n_components == 1:
             return None
@@ -179,13 +178,15 @@ class _Finish:
         except SingularMatrixError as error:
             search, name = self._search, self._search.covariance_type[number]
             self._scores.pop(number, None)
-            return Entry(int(search.n_components[number]), name, Failure(error).status(name), 0.0, error=error)
+            kind = int(search.n_components[number]), name, search.tails[number]
+            return Entry(*kind, Failure(error).status(name), 0.0, error=error)
 
     def _entry(self, number: int, source: Source) -> Entry:
         on_sample = self._search.estimators[number]
         assert on_sample is not None  # ranked cells have a fit
         begin, n_threads = fitted_parameters(on_sample), self._request.template.n_threads
-        settings = self._request.settings(Key(begin.n_components, begin.model), source, n_threads)
+        (tails,) = (each for each in self._request.tails if each.name == begin.tails.name)
+        settings = self._request.settings(Key(begin.n_components, begin.model, tails), source, n_threads)
         settings = settings._replace(refine=None)
         result = self._result(number, source, settings, begin)
         scorer, objective = Scorer(result.parameters, n_threads), settings.objective
@@ -197,6 +198,7 @@ class _Finish:
         return Entry(
             n_components=begin.n_components,
             covariance_type=self._search.covariance_type[number],
+            tails=begin.tails.name,
             status=status_of(result.trace, self._first_degenerate(result, objective)),
             seconds=0.0,
             estimator=estimator,

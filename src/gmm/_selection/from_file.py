@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm._estimators.criteria import OF_SEARCHES
+from gmm._estimators.fitted import fitted_parameters
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.saved import from_state
 from gmm._persistence import build_object
@@ -17,7 +18,17 @@ from gmm._selection.cells import SearchTable
 from gmm._selection.status import NOT_TRIED, has_failed, is_status
 from gmm._values.covariance import covariance_model
 
-_COLUMNS = ("covariance_type", "status", "n_components", "n_parameters", "loglik", *OF_SEARCHES, "scores", "seconds")
+_COLUMNS = (
+    "covariance_type",
+    "tails",
+    "status",
+    "n_components",
+    "n_parameters",
+    "loglik",
+    *OF_SEARCHES,
+    "scores",
+    "seconds",
+)
 
 
 def mixture_of_cell(number: int, header: Any, arrays: dict[str, NDArray[Any]]) -> GaussianMixture:
@@ -71,6 +82,9 @@ def check_together(selection: SearchTable) -> None:
 def _check_cell(selection: SearchTable, number: int) -> None:
     status, estimator = selection.status[number], selection.estimators[number]
     covariance_model(selection.covariance_type[number])
+    came = selection.tails[number]
+    if (came if estimator is None else fitted_parameters(estimator).tails.name) != came:
+        raise ValueError(f"expected the tails of the mixture of cell {number} in 'tails', got {came!r:.60}")
     if not is_status(status):
         raise ValueError(f"expected a known status for cell {number} in 'status', got {status!r:.60}")
     if (estimator is None) != (has_failed(status) or status == NOT_TRIED):

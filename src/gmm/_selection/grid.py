@@ -99,7 +99,7 @@ class Grid:
         tried = {
             int(K) for K, status in zip(selection.n_components, selection.status, strict=True) if status != NOT_TRIED
         }
-        counts, types = [str(K) for K in sorted(tried)], list(dict.fromkeys(selection.covariance_type))
+        counts, types = [str(K) for K in sorted(tried)], list(dict.fromkeys(selection.kinds))
         models_down = len(types) > len(counts)
         corner, names, columns = ("model", types, counts) if models_down else ("K", counts, types)
         headings = [f"K={column}" for column in columns] if models_down else columns
@@ -107,8 +107,7 @@ class Grid:
         decimals, size = _fitting(selection, headings, room)
         parts = 1 if room is None else ceil(len(columns) / max(1, room // size))
         numbers = {
-            (str(K), name): n
-            for n, (K, name) in enumerate(zip(selection.n_components, selection.covariance_type, strict=True))
+            (str(K), name): n for n, (K, name) in enumerate(zip(selection.n_components, selection.kinds, strict=True))
         }
         cells = (
             (numbers.get((column, name) if models_down else (name, column)) for column in columns) for name in names
@@ -199,7 +198,7 @@ def _number(value: float, decimals: int) -> str:
 
 def _name(selection: SearchTable, number: int) -> str:
     K = int(selection.n_components[number])
-    return f"{counted(K, 'component')}, {selection.covariance_type[number]}"
+    return f"{counted(K, 'component')}, {selection.kinds[number]}"
 
 
 def _mark(selection: SearchTable, number: int) -> str:
@@ -230,11 +229,12 @@ def distance(selection: SearchTable, number: int) -> str:
 
 def distinct(selection: SearchTable) -> list[int]:
     """Rank the candidate cells, best first; of cells that are one model under several names, keep the first."""
-    d, first = selection.best.n_features_in_, dict[tuple[int, CovarianceModel], int]()
+    d, first = selection.best.n_features_in_, dict[tuple[int, CovarianceModel, str], int]()
     candidates = [number for number in selection.ranked() if not is_degenerate(selection.status[number])]
     for number in candidates or selection.ranked():
         K = int(selection.n_components[number])
-        first.setdefault((K, same_as(covariance_model(selection.covariance_type[number]), K, d)), number)
+        model = same_as(covariance_model(selection.covariance_type[number]), K, d)
+        first.setdefault((K, model, selection.tails[number]), number)
     return list(first.values())
 
 
@@ -263,7 +263,7 @@ def ranking(selection: SearchTable, cells: Sequence[int]) -> list[list[str]]:
     return [
         ["", *(_mark(selection, n) for n in cells)],
         ["K", *(str(selection.n_components[n]) for n in cells)],
-        ["model", *(selection.covariance_type[n] for n in cells)],
+        ["model", *(selection.kinds[n] for n in cells)],
         ["loglik", *(f"{selection.loglik[n]:.2f}" for n in cells)],
         ["df", *(str(selection.n_parameters[n]) for n in cells)],
         [title(selection.criterion), *(f"{selection.scores[n]:.{chose}f}" for n in cells)],
@@ -301,14 +301,12 @@ def failures(selection: SearchTable) -> Iterator[str]:
     """Yield why cells failed, one line for all models with the same reason, and which had too few rows."""
     models: dict[tuple[int, str], list[str]] = {}
     skipped: dict[str, list[int]] = {}
-    for K, name, status in zip(
-        selection.n_components.tolist(), selection.covariance_type, selection.status, strict=True
-    ):
+    for K, name, status in zip(selection.n_components.tolist(), selection.kinds, selection.status, strict=True):
         if status.startswith(MORE_THAN_ROWS):
             skipped.setdefault(status.removeprefix(FAILED), []).append(K)
         elif has_failed(status):
             models.setdefault((K, status), []).append(name)
-    every = len(dict.fromkeys(selection.covariance_type))
+    every = len(dict.fromkeys(selection.kinds))
     for (K, status), names in models.items():
         yield f"{K} {'all models' if len(names) == every > 1 else ', '.join(names)} {status}"
     for reason, numbers in skipped.items():

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from math import inf
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from gmm._values.parameters import MixtureParameters
 
 __all__ = ["check_folds", "dealt", "deviances"]
 
-Name = tuple[int, str]  # number of components and model
+_Cell = TypeVar("_Cell", bound=Hashable)
 
 
 def check_folds(n_rows: int, n_splits: int, n_components: int) -> None:
@@ -49,10 +50,10 @@ def deviances(
     source: Source,
     n_splits: int,
     rng: np.random.Generator,
-    solve: Callable[[Source], Mapping[Name, MixtureParameters]],
+    solve: Callable[[Source], Mapping[_Cell, MixtureParameters]],
     is_up: Callable[[], bool],
     n_threads: int | None,
-) -> Mapping[Name, float]:
+) -> Mapping[_Cell, float]:
     """Return minus twice the log-likelihood of all rows, each under the mixture of a cell that has not seen it.
 
     Where time is up, the folds so far stand for all. It is ∞ for a cell without a mixture in one of them.
@@ -71,7 +72,7 @@ def deviances(
     n_threads : int, optional
     """
     used, weight = np.flatnonzero(source.weights), 0.0
-    sums: dict[Name, float] = {}
+    sums: dict[_Cell, float] = {}
     for fold in dealt(len(used), n_splits, rng):
         if weight and is_up():
             break

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, product
 from math import inf
 from operator import index
 from typing import Any
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from gmm._caching import cached_property
 from gmm._estimators.criteria import HELD_OUT
-from gmm._estimators.estimated import settings_of
+from gmm._estimators.estimated import settings_of, tails_of
 from gmm._estimators.factors import stored_beside
 from gmm._estimators.mixture import GaussianMixture
 from gmm._fitting.fit import COMPARISON_DEFAULTS, FitSettings, StartSettings
@@ -22,9 +22,9 @@ from gmm._fitting.moments import prior_of
 from gmm._fitting.starts import STARTS
 from gmm._rows.sources import Source
 from gmm._selection.cell import CRITERION_ACCURACY
-from gmm._selection.engine import Key
 from gmm._selection.fixed import FixedComponents
 from gmm._selection.held_out import check_folds
+from gmm._selection.keys import Key
 from gmm._text.lists import suggestion
 from gmm._validation.combinations import refusal
 from gmm._validation.given import check_ridge
@@ -44,6 +44,7 @@ from gmm._values.covariance import (
 )
 from gmm._values.noise import Noise
 from gmm._values.objective import Objective
+from gmm._values.tails import NORMAL_TAILS, Tails
 
 _SMALLEST_TOL = 1e-9  # nats per row, above rounding errors
 _OF_FIXED = "means_init", "precisions_init", "fixed"
@@ -61,7 +62,7 @@ SINGLE_FIT_ONLY = (
 
 @dataclass(frozen=True, eq=False)
 class Request:
-    """The validated request; `template` holds the parameters that all cells share.
+    """The validated request; `template` holds the parameters that all cells share, with normal tails.
 
     `tol` is the tolerance that was asked for; None leaves it to the number of rows. `noise` and `fixed` are those of
     every cell.
@@ -69,6 +70,7 @@ class Request:
 
     n_components: list[int]
     types: list[str]
+    tails: list[Tails]
     criterion: str
     n_splits: int
     template: GaussianMixture
@@ -79,42 +81,47 @@ class Request:
     fixed: FixedComponents | None
 
     @property
-    def cells(self) -> list[tuple[int, str]]:
+    def cells(self) -> list[tuple[int, str, Tails]]:
         """The cells, as they were asked for."""
-        return [(K, name) for K in self.n_components for name in self.types]
+        return list(product(self.n_components, self.types, self.tails))
+
+    def parameters(self, n_components: int, name: str, tails: Tails) -> dict[str, Any]:
+        """The parameters of the mixture of a cell."""
+        return self._shared | {"n_components": n_components, "covariance_type": name} | tails.parameters
 
     @cached_property
-    def parameters(self) -> dict[str, Any]:
-        """The parameters that all cells share."""
+    def _shared(self) -> dict[str, Any]:
         return self.template.get_params()
 
     @property
     def facts(self) -> dict[str, Any]:
         """What the search is for, as JSON values."""
         cells = {"n_components": self.n_components, "covariance_type": self.types}
+        cells |= {"tails": [tails.name for tails in self.tails]}
         folds = {"n_splits": self.n_splits} if self.criterion == HELD_OUT else {}
         return cells | {"criterion": self.criterion, "tol": self.tol} | folds
 
     @property
     def models(self) -> list[CovarianceModel]:
         """The models to fit, in the order of the largest number of components first."""
-        most = sorted(self.n_components, reverse=True)
-        return list(dict.fromkeys(self.key(K, name).model for K in most for name in self.types))
+        most = product(sorted(self.n_components, reverse=True), self.types, self.tails)
+        return list(dict.fromkeys(self.key(*cell).model for cell in most))
 
-    def model(self, name: str) -> CovarianceModel:
+    def model(self, name: str, tails: Tails) -> CovarianceModel:
         """The model of a requested type, as its covariances are stored."""
-        return stored_beside(self.template, covariance_model(name), self.source)
+        model = covariance_model(name)
+        return model if tails else stored_beside(self.template, model, self.source)
 
-    def key(self, n_components: int, name: str) -> Key:
+    def key(self, n_components: int, name: str, tails: Tails) -> Key:
         """The cell to fit for a requested one: several types may be one model."""
-        return Key(n_components, same_as(self.model(name), n_components, self.source.n_features))
+        return Key(n_components, same_as(self.model(name, tails), n_components, self.source.n_features), tails)
 
     def settings(self, key: Key, rows: Source, n_threads: int | None = 1) -> FitSettings:
         """Return how a cell is fitted; its prior is completed by these rows, on so many threads."""
-        (K, model), template = key, self.template
+        (K, model, tails), template = key, self.template
         prior = prior_of(template.prior, model, K, rows, n_threads)
         max_ratio = check_max_ratio(template.max_ratio, model, K)
-        objective = Objective(model, template.reg_covar, prior, self.noise, max_ratio=max_ratio)
+        objective = Objective(model, template.reg_covar, prior, self.noise, tails=tails, max_ratio=max_ratio)
         if self.fixed is not None:
             objective = objective.around(self.fixed.anchor(K, model))
         settings, tol = settings_of(template, objective, StartSettings(method=str(template.init_params))), self.tol
@@ -125,7 +132,7 @@ class Request:
 
     def keys(self, n_components: int) -> list[Key]:
         """The cells to fit for a number of components."""
-        return list(dict.fromkeys(self.key(n_components, name) for name in self.types))
+        return list(dict.fromkeys(self.key(n_components, *kind) for kind in product(self.types, self.tails)))
 
 
 def template_of(parameters: dict[str, Any]) -> GaussianMixture:
@@ -156,8 +163,6 @@ def template_of(parameters: dict[str, Any]) -> GaussianMixture:
         parameters = {name: value for name, value in parameters.items() if name != "tol"}
     template = GaussianMixture(**COMPARISON_DEFAULTS | parameters)
     check_parameters(template, STARTS)
-    if template.tails != "normal":
-        raise refusal("tails='t'", "select")
     if not isinstance(template.init_params, str):
         raise TypeError(
             f"expected the name of a start in init_params, among {tuple(STARTS)}, since a search needs starts for "
@@ -205,6 +210,27 @@ def _whole_numbers(values: int | Iterable[int], name: str) -> list[int]:
     if not requested or min(requested) < 1:
         raise ValueError(f"expected {name} of at least 1, got {values!r}")
     return requested
+
+
+def requested_tails(template: GaussianMixture, tails: Any, degrees_of_freedom: Any, source: Source) -> list[Tails]:
+    """Return the tails to try, without duplicates; the degrees of freedom are those of heavy ones.
+
+    Raises
+    ------
+    ValueError
+        If one is unknown, or does not go with the other parameters or the rows.
+    """
+    names = [tails] if isinstance(tails, str) else list(tails) if isinstance(tails, Iterable) else []
+    if not names:
+        raise ValueError(f"expected the tails of components by name, such as ('normal', 't'), got {tails!r:.80}")
+    every = dict[str, Tails]()
+    for name in names:
+        beside_heavy = name == NORMAL_TAILS.name and len(names) > 1
+        own = {"tails": name, "degrees_of_freedom": None if beside_heavy else degrees_of_freedom}
+        mixture = GaussianMixture(**template.get_params() | own)
+        check_parameters(mixture, STARTS)
+        every.setdefault(name, tails_of(mixture, source))
+    return list(every.values())
 
 
 def requested_types(

@@ -31,18 +31,20 @@ from gmm._selection.cell import SearchRows, Solution, Worker
 from gmm._selection.cells import check_criterion
 from gmm._selection.clock import Clock
 from gmm._selection.contenders import Contenders
-from gmm._selection.engine import Cells, Engine, Key, TaskPool, workers_and_threads
+from gmm._selection.engine import Cells, Engine, TaskPool, workers_and_threads
 from gmm._selection.failure import Failure
 from gmm._selection.finishing import finished, rows_to_search
 from gmm._selection.fixed import fixed_components
 from gmm._selection.grid import near
-from gmm._selection.held_out import Name, deviances
+from gmm._selection.held_out import deviances
 from gmm._selection.keeping import search_file
+from gmm._selection.keys import Key
 from gmm._selection.request import (
     Request,
     check_cells,
     checked_limit,
     requested_components,
+    requested_tails,
     requested_types,
     template_of,
 )
@@ -53,6 +55,7 @@ from gmm._validation.noise import check_noise
 from gmm._validation.parameters import check_callback
 from gmm._values.covariance import CovarianceModel, covariance_model
 from gmm._values.parameters import MixtureParameters
+from gmm._values.tails import Tails
 
 _REFINED = 3  # cells at most, …
 _REACH = 0.02  # … that become the best if their log-likelihood grows by this, in nats per row
@@ -64,6 +67,8 @@ def select(
     covariance_type: str | Sequence[str] = "all",
     *,
     n_factors: int | Iterable[int] | None = None,
+    tails: str | Sequence[str] = "normal",
+    degrees_of_freedom: float | None = None,
     criterion: str = "bic",
     n_splits: int = 5,
     n_init: int = 1,
@@ -77,10 +82,11 @@ def select(
     resume: bool = False,
     **parameters: Any,
 ) -> Selection:
-    """Choose the number of components and the covariance type of a mixture, and fit it.
+    """Choose the number of components and the covariance type of a mixture, and maybe its tails, and fit it.
 
     Each requested number of components is fitted with each requested covariance type; such a pair is a *cell* of the
-    search. All cells are fitted together and reuse each other's solutions:
+    search. With several `tails`, a cell has one of them. All cells are fitted together and reuse each other's
+    solutions:
 
     - starts are made once per number of components, and the best of them are used for each type;
     - a cell also starts from the fit with one component less, with the worst-fitting components split, and from the
@@ -107,6 +113,11 @@ def select(
     n_factors : int or iterable of int, default=None
         Numbers of factors to try for "factor" and "ppca". In the table these are covariance types with the number
         behind the name, such as "factor2", and may be asked for so.
+    tails : str or sequence of str, default="normal"
+        Tails to try, "normal", "t" or both, as in `GaussianMixture`; "VVV t" stands for the covariance type VVV with
+        heavy tails. Their cells also start beside noise, as single fits, and are not refined by moves.
+    degrees_of_freedom : float, default=None
+        Of heavy tails; None estimates it in each cell, which counts as a parameter.
     criterion : {"bic", "aic", "aicc", "icl", "nec", "held_out"}, default="bic"
         Criterion that chooses the best mixture; smaller is better. "held_out" is minus twice the log-likelihood of all
         rows, each under a mixture that has not seen it (Smyth 2000): choose by it where the density counts, not the
@@ -199,25 +210,26 @@ def select(
     seed = common_seed(random_state)
     opened, features = as_source_to_fit(X, sample_weight, estimator=select.__name__, missing=template.missing)
     types = requested_types(covariance_type, opened.n_features, n_factors, limited=template.max_ratio is not None)
-    models = [covariance_model(name) for name in types]
-    _warn_of_columns(opened, features, models)
-    opened = completed(opened.informative, models, template.reg_covar, n_threads)
+    cells = counts, types, requested_tails(template, tails, degrees_of_freedom, opened), criterion, n_splits
+    opened = _completed(opened, features, types, template)
     folds = n_splits if criterion == criteria.HELD_OUT else None
     check_cells(template, counts, types, opened, standardize=standardize, n_splits=folds)
     noise = check_noise(template.noise, opened.n_features, partial(box_of, opened))
     fixed = fixed_components(template, counts, types, opened.n_features, standardize=standardize)
     opened, noise, units = in_units(opened, noise, standardize=standardize)
-    cells, tol = (counts, types, criterion, n_splits), parameters.get("tol")
-    request = Request(*cells, template, opened, features, tol, noise, fixed)
+    request = Request(*cells, template, opened, features, parameters.get("tol"), noise, fixed)
     with search_file(template, opened, request.facts, seed, checkpoint=checkpoint, resume=resume) as file:
         template.random_state = seed = seed if file is None else file.seed
         selection = _searched(request, seed, clock, callback, file)
     return selection if units is None else restored(selection, units, opened)
 
 
-def _warn_of_columns(source: Source, names: NDArray[Any] | None, models: Sequence[CovarianceModel]) -> None:
+def _completed(source: Source, names: NDArray[Any] | None, types: Sequence[str], template: GaussianMixture) -> Source:
+    """Return the rows that tell of cells, gaps filled for starts; warn of columns that do not."""
+    models = [covariance_model(name) for name in types]
     warn_of_constants(source, names)
     warn_of_unobserved_pairs(never_observed_together(source, names, models))
+    return completed(source.informative, models, template.reg_covar, template.n_threads)
 
 
 def _searched(
@@ -242,7 +254,7 @@ def _searched(
 
 @contextmanager
 def _opened(
-    request: Request, seed: int, clock: Clock, file: SearchCheckpoint | None, held_out: Mapping[Name, float]
+    request: Request, seed: int, clock: Clock, file: SearchCheckpoint | None, held_out: Mapping[Key, float]
 ) -> Iterator[_Search]:
     template, most = request.template, max(request.n_components)
     rows = SearchRows.of(request.source, most, seed)
@@ -250,20 +262,20 @@ def _opened(
     assert whole is not None  # a search is over rows in memory
     seeds, places = start_seeds(seed, template.n_init), None if request.fixed is None else request.fixed.means
     starts = Starts(whole, template, request.models, seeds, request.noise, places)
-    work = workers_and_threads(rows, len(request.types), most, template.n_threads)
+    work = workers_and_threads(rows, len(request.types) * len(request.tails), most, template.n_threads)
     with blas_alone_in_fit(request.source.n_features), TaskPool(rows, *work, clock) as pool:
         engine = Engine(Cells(request.settings, rows, pool.watch, clock.is_up, file), starts, pool)
         yield _Search(request, rows, starts, engine, pool, clock, held_out)
 
 
-def _deviances(request: Request, seed: int, clock: Clock) -> Mapping[Name, float]:
+def _deviances(request: Request, seed: int, clock: Clock) -> Mapping[Key, float]:
     """Return the held-out deviance of each cell, if that is the criterion; the folds' own cells are not refined."""
-    nothing = defaultdict[Name, float](lambda: nan)
+    nothing = defaultdict[Key, float](lambda: nan)
     if request.criterion != criteria.HELD_OUT:
         return nothing
     half, rng = clock.half(), np.random.default_rng(seed)
 
-    def solve(part: Source) -> dict[Name, MixtureParameters]:
+    def solve(part: Source) -> dict[Key, MixtureParameters]:
         with _opened(replace(request, source=part), seed, half, None, nothing) as search:
             return search.mixtures()
 
@@ -279,7 +291,7 @@ class _Search:
         engine: Engine,
         pool: TaskPool,
         clock: Clock,
-        held_out: Mapping[Name, float],
+        held_out: Mapping[Key, float],
     ) -> None:
         self._request = request
         self._rows = rows
@@ -288,16 +300,16 @@ class _Search:
         self._clock = clock
         self._held_out = held_out
         self._measured: dict[Key, tuple[Solution, dict[str, float]]] = {}
-        self._of_one: dict[CovarianceModel, float | None] = {}
+        self._of_one: dict[tuple[CovarianceModel, str], float | None] = {}
         self._contenders = Contenders(engine, starts, self._scores, near(request.criterion))
 
-    def mixtures(self) -> dict[Name, MixtureParameters]:
+    def mixtures(self) -> dict[Key, MixtureParameters]:
         """Return where the starts lead that cells share and make of each other."""
         reports = _Reports(self._request, None)
         for number in range(self._request.template.n_init):
             self._solve_all(number, reports)
         outcomes = self._engine.outcomes.items()
-        return {_name(key): one.parameters for key, one in outcomes if isinstance(one, Solution)}
+        return {key: one.parameters for key, one in outcomes if isinstance(one, Solution)}
 
     def run(self, callback: Callable[[Progress], object] | None) -> Selection:
         stopped, reports = False, _Reports(self._request, callback)
@@ -307,7 +319,7 @@ class _Search:
                 break
             self._polish()
         self._measure(self._engine.outcomes)
-        entries = [self._entry(K, name) for K, name in self._request.cells]
+        entries = [self._entry(*cell) for cell in self._request.cells]
         complete = not stopped and not self._clock.is_up()
         selection = Selection.of(entries, self._request.criterion, complete=complete)
         winner = self._request.key(*self._request.cells[selection.best_index])
@@ -378,8 +390,8 @@ class _Search:
             self._engine.bar = Bar(self._request.criterion, best, self._rows.all_rows.survey.weight)
 
     def _size(self, key: Key) -> tuple[int, int]:
-        K, model = key
-        return K, model.n_parameters(K, self._request.source.n_features)
+        K, model, tails = key
+        return K, model.n_parameters(K, self._request.source.n_features) + tails.n_parameters
 
     def _measure(self, keys: Iterable[Key]) -> None:
         """Compute the log-likelihood and criteria of solutions that do not have them yet."""
@@ -392,31 +404,31 @@ class _Search:
         for key, (solution, totals) in self._pool(tasks, in_any_case=True).items():
             of_one = self._log_likelihood_of_one(solution)
             scores = criteria.evaluate(totals, solution.parameters.n_parameters, n, of_one)
-            scores |= {"loglik": totals.log_likelihood, criteria.HELD_OUT: self._held_out[_name(key)]}
+            scores |= {"loglik": totals.log_likelihood, criteria.HELD_OUT: self._held_out[key]}
             self._measured[key] = (solution, scores)
 
     def _log_likelihood_of_one(self, solution: Solution) -> float | None:
-        """Log-likelihood of a single component of the solution's model, which `nec` compares with."""
-        model = solution.parameters.model
-        if solution.parameters.n_components == 1:
+        """Log-likelihood of a single component of the solution's model and tails, which `nec` compares with."""
+        parameters, template = solution.parameters, self._request.template
+        if parameters.n_components == 1:
             return None
-        if model not in self._of_one:
-            template = self._request.template
-            scorer = Scorer(solution.parameters, template.n_threads)
-            self._of_one[model] = scorer.log_likelihood_of_one(
+        kind = parameters.model, parameters.tails.name
+        if kind not in self._of_one:
+            scorer = Scorer(parameters, template.n_threads)
+            self._of_one[kind] = scorer.log_likelihood_of_one(
                 self._rows.all_rows, template.reg_covar, template.max_ratio
             )
-        return self._of_one[model]
+        return self._of_one[kind]
 
-    def _entry(self, n_components: int, name: str) -> Entry:
-        request, key = self._request, self._request.key(n_components, name)
-        result, model = self._engine.outcomes.get(key), request.model(name)
-        entry = Entry(n_components, name, _status(result, name), self._pool.seconds.get(key, 0.0))
+    def _entry(self, n_components: int, name: str, tails: Tails) -> Entry:
+        request, key = self._request, self._request.key(n_components, name, tails)
+        result, model = self._engine.outcomes.get(key), request.model(name, tails)
+        entry = Entry(n_components, name, tails.name, _status(result, name), self._pool.seconds.get(key, 0.0))
         if not isinstance(result, Solution):
             return entry if result is None else replace(entry, error=result.error)
         scores = self._measured[key][1]
         parameters = as_model(result.parameters, model)
-        estimator = GaussianMixture(**request.parameters | {"n_components": n_components, "covariance_type": name})
+        estimator = GaussianMixture(**request.parameters(n_components, name, tails))
         fit, objective = replace(result.result, parameters=parameters), self._engine.cell(key).settings.objective
         set_fitted(estimator, fit, request.source, request.features, objective.stored_for(model))
         if request.fixed is not None:
@@ -445,13 +457,9 @@ class _Reports:
         request = self._request
         for cell in [cell for cell in self._left if request.key(*cell[1]) == key]:
             self._left.remove(cell)
-            number, (K, name) = cell
-            progress = Progress(number, len(request.cells), K, name, _status(outcome, name))
+            number, (K, name, tails) = cell
+            progress = Progress(number, len(request.cells), K, name, tails.name, _status(outcome, name))
             self.is_over = self.is_over or bool(self._callback and self._callback(progress))
-
-
-def _name(key: Key) -> Name:
-    return key.n_components, key.model.name
 
 
 def _totals(solution: Solution, worker: Worker) -> tuple[Solution, Totals]:

@@ -19,12 +19,13 @@ from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.saved import state_of
 from gmm._passes.solver import Iteration
 from gmm._persistence import Readable, Writable, item, load_object, metadata_of, save_state, with_metadata
-from gmm._selection.cells import SearchTable, check_criterion
+from gmm._selection.cells import SearchTable, check_criterion, kind_of
 from gmm._selection.from_file import check_together, mixture_of_cell, whole_numbers
 from gmm._selection.grid import Grid, certainty, contesting, distance, distinct, failures, incomplete, ranking, title
 from gmm._selection.status import FAILED, has_failed, is_degenerate
 from gmm._text.amounts import counted
 from gmm._text.html import Html, block, details, joined, line, table
+from gmm._values.tails import NORMAL_TAILS
 from gmm._versions import __version__
 
 _Table = TypeVar("_Table", bound="Selection")
@@ -46,8 +47,8 @@ class Progress:
         Index of the cell in the table, and the number of cells.
     n_components : int
         Number of components.
-    covariance_type : str
-        Covariance type.
+    covariance_type, tails : str
+        Covariance type, and tails of the components.
     status : str
         As in `Selection`. The cell may still be improved.
     iteration : Iteration or None
@@ -63,6 +64,7 @@ class Progress:
     n_cells: int
     n_components: int
     covariance_type: str
+    tails: str
     status: str
     iteration: Iteration | None = None
     rows_per_second: float = nan
@@ -76,6 +78,7 @@ class Entry:
 
     n_components: int
     covariance_type: str
+    tails: str
     status: str
     seconds: float
     estimator: GaussianMixture | None = None
@@ -93,8 +96,8 @@ class Entry:
 class Selection(SearchTable):
     """Result of a search: a table of all cells, that is, all pairs of a number of components and a covariance type.
 
-    Cells are ordered by number of components, then by covariance type, as requested. Arrays have one entry per cell,
-    NaN where there is no fit.
+    Cells are ordered by number of components, then by covariance type, then by tails, as requested. Arrays have one
+    entry per cell, NaN where there is no fit.
 
     Attributes
     ----------
@@ -104,6 +107,8 @@ class Selection(SearchTable):
         Number of components.
     covariance_type : tuple of str
         Covariance type, as requested.
+    tails : tuple of str
+        "normal" or "t".
     loglik : ndarray of float64, shape (n_cells,)
         Total log-likelihood in nats, weighted if weights were given.
     n_parameters : ndarray of int, shape (n_cells,)
@@ -161,6 +166,7 @@ class Selection(SearchTable):
             criterion=criterion,
             n_components=_frozen([entry.n_components for entry in entries], np.int64),
             covariance_type=tuple(entry.covariance_type for entry in entries),
+            tails=tuple(entry.tails for entry in entries),
             loglik=_frozen([entry.loglik for entry in entries], np.float64),
             n_parameters=_frozen([entry.n_parameters for entry in entries], np.int64),
             **scores,
@@ -207,13 +213,13 @@ class Selection(SearchTable):
         Returns
         -------
         dict of str to ndarray of shape (n_cells,)
-            ``n_components``, ``covariance_type``, ``loglik``, ``n_parameters``, the criteria by their names, ``status``
-            and ``seconds``.
+            ``n_components``, ``covariance_type``, ``loglik``, ``n_parameters``, the criteria by their names,
+            ``status``, ``seconds`` and ``tails``.
         """
-        types, status = np.array(self.covariance_type), np.array(self.status)
-        numbers = {name: getattr(self, name) for name in ("loglik", "n_parameters", *self.criteria)}
+        columns = {name: getattr(self, name) for name in ("loglik", "n_parameters", *self.criteria)}
+        types, status, tails = map(np.array, (self.covariance_type, self.status, self.tails))
         cells = {"n_components": self.n_components, "covariance_type": types}
-        return cells | numbers | {"status": status, "seconds": self.seconds}
+        return cells | columns | {"status": status, "seconds": self.seconds, "tails": tails}
 
     def to_frame(self) -> Any:
         """Return the table as a data frame of pandas or polars.
@@ -222,8 +228,8 @@ class Selection(SearchTable):
         -------
         pandas.DataFrame or polars.DataFrame
             One row per cell, with columns ``n_components``, ``covariance_type``, ``loglik``, ``n_parameters``, ``bic``,
-            ``aic``, ``icl``, ``status``, ``aicc``, ``nec`` and ``seconds``. A library that is already imported is
-            preferred, then pandas.
+            ``aic``, ``icl``, ``status``, ``aicc``, ``nec``, ``seconds`` and ``tails``. A library that is already
+            imported is preferred, then pandas.
 
         Raises
         ------
@@ -232,7 +238,11 @@ class Selection(SearchTable):
         """
         columns = self.columns()
         ordered = (*_FRAME_FIRST, *(name for name in columns if name not in _FRAME_FIRST))
-        texts = ("covariance_type", "status")  # as lists, which pandas stores as objects, as it does when reading files
+        texts = (
+            "covariance_type",
+            "status",
+            "tails",
+        )  # as lists, which pandas stores as objects, as it does when reading files
         data = {name: list(getattr(self, name)) if name in texts else columns[name] for name in ordered}
         return _frame_library().DataFrame(data)
 
@@ -265,7 +275,7 @@ class Selection(SearchTable):
             header, parts = (None, {}) if estimator is None else state_of(estimator)
             headers.append(header)
             arrays |= {f"{number}/{name}": values for name, values in parts.items()}
-        fields = ("criterion", "covariance_type", "status", "best_index", "complete", "notes", *_COUNTS)
+        fields = ("criterion", "covariance_type", "tails", "status", "best_index", "complete", "notes", *_COUNTS)
         header = {"gmm_version": __version__, "class": type(self).__name__, "mixtures": headers}
         header |= {name: getattr(self, name) for name in (*fields, "standardized")}
         save_state(file, with_metadata(self, metadata, header), arrays)
@@ -297,7 +307,7 @@ class Selection(SearchTable):
         lines = list(grid.lines())
         together = "   ".join(grid.legend)
         lines += [together] * bool(together) if len(together) <= _WIDTH else grid.legend
-        nearest = [f"{self.n_components[n]} {self.covariance_type[n]} +{distance(self, n)}" for n in self._nearest()]
+        nearest = [f"{self.n_components[n]} {self.kinds[n]} +{distance(self, n)}" for n in self._nearest()]
         lines += [f"next by Δ{title(self.criterion)}: {', '.join(nearest)}"] * bool(nearest)
         notes = ("; ".join(certainty(self)), *failures(self), incomplete(self), *self.notes)
         return "\n".join([self._headline(), *lines, *filter(None, notes)])
@@ -315,7 +325,7 @@ class Selection(SearchTable):
         of_columns = " of standardised columns" if self.standardized else ""
         return (
             f"Selection by {title(self.criterion)} among {counted(len(self.status), 'cell')}{of_columns}{ended}: "
-            f"{counted(K, 'component')}, {self.covariance_type[self.best_index]}"
+            f"{counted(K, 'component')}, {self.kinds[self.best_index]}"
         )
 
 
@@ -332,9 +342,11 @@ def selection_from_state(cls: type[_Table], header: dict[str, Any], arrays: dict
     for name, values in arrays.items():
         number, _, part = name.partition("/")
         parts.setdefault(number, {})[part] = values
+    types = item(header, "covariance_type", list)
     selection = cls(
         criterion=item(header, "criterion", str),
-        covariance_type=tuple(item(header, "covariance_type", list)),
+        covariance_type=tuple(types),
+        tails=tuple(item({"tails": [NORMAL_TAILS.name] * len(types)} | header, "tails", list)),
         status=tuple(item(header, "status", list)),
         best_index=item(header, "best_index", int),
         complete=item(header, "complete", bool),
@@ -378,7 +390,7 @@ def _best_index(entries: Sequence[Entry], criterion: str) -> int:
         first = next(entry for entry in entries if has_failed(entry.status))
         raise ValueError(
             f"no mixture could be fitted, all {len(entries)} cells failed; with {first.n_components} components, "
-            f"{first.covariance_type}: {first.status.removeprefix(FAILED)}"
+            f"{kind_of(first.covariance_type, first.tails)}: {first.status.removeprefix(FAILED)}"
         ) from first.error
     candidates = [number for number in fitted if not is_degenerate(entries[number].status)]
     return min(candidates or fitted, key=lambda number: entries[number].score(criterion))

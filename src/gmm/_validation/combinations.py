@@ -242,12 +242,6 @@ EXCLUSIONS = (
         "use split_lrt, which holds for any fit",
     ),
     Exclusion(
-        "tails='t'",
-        "select",
-        "its starts and its judgement of singular components are those of normal ones",
-        "fit each number of components, and compare their bic",
-    ),
-    Exclusion(
         "a prior",
         "method='information'",
         "the information is that of the likelihood alone",

@@ -195,5 +195,5 @@ class MixtureParameters:
         log_offset, log_noise = mstep.log_offset(
             layout.code, self.weights, *factors, self.n_features, self.noise.log_density, degrees=self.tails.degrees
         )
-        parts = log_offset, self.means, self.whiteners, log_noise, self.tails.degrees, self.noise
+        parts = log_offset, self.means, self.whiteners, log_noise, self.tails.degrees, self.tails.estimated, self.noise
         return WhitenedMixture(layout, *parts)

@@ -37,7 +37,8 @@ class SufficientStatistics:
     weight : float
         Σ_i w_i.
     precision : float
-        Σ_i w_i Σ_k r_ik E [log u_ik − u_ik] of Student-t components, whose rows have precisions u_ik; 0 of normal ones.
+        Σ_i w_i Σ_k r_ik E [log u_ik − u_ik] of Student-t components, whose rows have precisions u_ik; 0 of normal ones,
+        and not to be read where degrees of freedom are given.
     """
 
     layout: Layout

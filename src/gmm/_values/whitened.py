@@ -32,6 +32,8 @@ class WhitenedMixture:
     degrees : float
         Of freedom ν, of Student-t components: log ρ_ik = log_offset_k − ½(ν + d) log(1 + ‖W_k (x_i − c_k)‖²/ν). 0 if
         they are normal.
+    fits_degrees : bool
+        Whether an update estimates ν, from sums of log u.
     noise : Noise
         The noise of `log_noise`, which rows with gaps see in their columns alone.
     """
@@ -42,6 +44,7 @@ class WhitenedMixture:
     whiteners: Array
     log_noise: float = -inf
     degrees: float = 0.0
+    fits_degrees: bool = False
     noise: Noise = NO_NOISE
 
     def whole(self) -> WhitenedMixture:

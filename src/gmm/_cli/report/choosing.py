@@ -78,8 +78,7 @@ def _rivals(result: Result) -> list[tuple[int, str, float]]:
     """Return the next best cells, best first, as (n_components, covariance model, distance to the best)."""
     search = result.search
     return [
-        (int(search.n_components[n]), search.covariance_type[n], behind(search, n))
-        for n in distinct(search)[1 : 1 + _RIVALS]
+        (int(search.n_components[n]), search.kinds[n], behind(search, n)) for n in distinct(search)[1 : 1 + _RIVALS]
     ]
 
 
@@ -104,7 +103,7 @@ def _warnings(result: Result) -> list[str]:
 def _compared(search: Selection) -> str:
     ranked = search.ranked()
     tried = sorted({int(K) for K in search.n_components[ranked]})
-    types = {search.covariance_type[n] for n in ranked}
+    types = {search.kinds[n] for n in ranked}
     return wording.compared_sentence(len(ranked), len(search.status), tried, len(types))
 
 

@@ -1,0 +1,165 @@
+"""Searches over tails: which of them the truth chooses, what cells owe each other, and what a table keeps of them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import gmm
+from gmm import GaussianMixture, GaussianMixtureSearch, select
+from gmm.plotting import plot_criteria, plot_selection
+
+BOTH = ("normal", "t")
+CENTRES = np.array([[0.0, 0], [7, 1], [1, 8]])
+
+
+def groups(n=500, seed=0, degrees=None):
+    """Rows of three groups, with heavy tails if there are degrees of freedom."""
+    rng = np.random.default_rng(seed)
+    factors = 0.3 * rng.normal(size=(3, 2, 2)) + np.eye(2)
+    group = rng.integers(3, size=n)
+    rows = np.einsum("ni,nij->nj", rng.normal(size=(n, 2)), factors[group])
+    if degrees is not None:
+        rows /= np.sqrt(rng.chisquare(degrees, (n, 1)) / degrees)
+    return CENTRES[group] + rows
+
+
+@pytest.fixture(scope="module")
+def heavy():
+    return select(groups(degrees=4), range(1, 5), ["EEE", "VVV"], tails=BOTH, random_state=0)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(("degrees", "name"), [(None, "normal"), (4, "t")])
+def test_the_tails_of_the_truth_are_chosen_and_so_are_its_groups(degrees, name, seed):
+    best = select(groups(seed=seed, degrees=degrees), (2, 3, 4), ["VVI", "VVV"], tails=BOTH, random_state=0).best
+    assert (best.tails, best.n_components) == (name, 3)
+
+
+def test_cells_have_every_tail_and_count_their_parameter(heavy):
+    assert heavy.tails == BOTH * 8
+    normal, t = (np.array(heavy.tails) == name for name in BOTH)
+    np.testing.assert_array_equal(heavy.n_parameters[t], heavy.n_parameters[normal] + 1)
+    for cell, name in zip(heavy.estimators, heavy.tails, strict=True):
+        assert cell.tails == name
+        assert np.isfinite(cell.degrees_of_freedom_) == (name == "t")
+        assert cell.log_likelihood(groups(degrees=4)) == pytest.approx(heavy.loglik[heavy.estimators.index(cell)])
+
+
+def test_given_degrees_of_freedom_are_those_of_heavy_cells_alone(heavy):
+    found = select(groups(degrees=4), 3, "VVV", tails=BOTH, degrees_of_freedom=4, random_state=0)
+    normal, t = found.estimators
+    assert t.degrees_of_freedom_ == t.degrees_of_freedom == 4
+    assert normal.degrees_of_freedom is None
+    assert found.n_parameters[0] == found.n_parameters[1]
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_cell_is_as_high_as_a_single_fit_where_it_matters(seed):
+    rows = np.concatenate([groups(seed=seed, degrees=4), np.random.default_rng(seed).uniform(-60, 60, (25, 2))])
+    found = select(rows, (2, 3), ["EEE", "VVV"], tails="t", random_state=0)
+    for cell, loglik in zip(found.estimators, found.loglik, strict=True):
+        single = GaussianMixture(**cell.get_params() | {"random_state": 0, "n_init": 3}).fit(rows)
+        assert loglik > single.log_likelihood(rows) - 0.05
+    assert found.n_found_again == found.n_fresh_starts == 3
+
+
+def test_beside_heavy_cells_normal_ones_end_no_lower(heavy):
+    alone = select(groups(degrees=4), range(1, 5), ["EEE", "VVV"], random_state=0)
+    normal = np.array(heavy.tails) == "normal"
+    assert (heavy.loglik[normal] > alone.loglik - 0.05).all()
+
+
+def test_threads_change_nothing(heavy):
+    other = select(groups(degrees=4), range(1, 5), ["EEE", "VVV"], tails=BOTH, random_state=0, n_threads=1)
+    np.testing.assert_array_equal(other.loglik, heavy.loglik)
+
+
+@pytest.mark.parametrize("criterion", ["icl", "nec", "held_out"])
+def test_criteria_compare_tails_but_for_nec(criterion):
+    """NEC compares with one component of the same tails, and normal ones gain more from being several."""
+    found = select(groups(degrees=3), (2, 3), "VVV", tails=BOTH, criterion=criterion, random_state=0)
+    assert np.isfinite(found.scores).all()
+    assert found.best.tails == ("normal" if criterion == "nec" else "t")
+
+
+def test_factors_have_tails_too():
+    rows = np.concatenate([groups(degrees=3), groups(seed=1, degrees=3)], axis=1)
+    found = select(rows, (1, 2), "factor", n_factors=(1, 2), tails=BOTH, random_state=0)
+    assert {*found.kinds} == {"factor1", "factor1 t", "factor2", "factor2 t"}
+    assert found.best.tails == "t"
+
+
+def test_a_stored_search_has_its_tails(heavy, tmp_path):
+    heavy.save(tmp_path / "both.gmm")
+    back = gmm.load(tmp_path / "both.gmm")
+    assert back.tails == heavy.tails
+    assert repr(back) == repr(heavy)
+    np.testing.assert_array_equal(back.best.means_, heavy.best.means_)
+
+
+def test_a_file_with_other_tails_than_its_mixtures_is_refused(heavy, tmp_path):
+    replace(heavy, tails=BOTH[::-1] * 8).save(tmp_path / "wrong.gmm")
+    with pytest.raises(ValueError, match="'tails'"):
+        gmm.load(tmp_path / "wrong.gmm")
+
+
+def test_an_interrupted_search_goes_on_to_the_same_table(tmp_path):
+    how = {"covariance_type": ["EEE", "VVV"], "tails": BOTH, "random_state": 0}
+    whole = select(groups(degrees=4), (1, 2, 3), **how)
+    file = tmp_path / "search"
+    select(groups(degrees=4), (1, 2, 3), **how, checkpoint=file, callback=lambda cell: cell.n_components == 2)
+    rest = select(groups(degrees=4), (1, 2, 3), **how, checkpoint=file, resume=True)
+    np.testing.assert_array_equal(rest.loglik, whole.loglik)
+    with pytest.raises(ValueError, match="tails"):
+        select(groups(degrees=4), (1, 2, 3), **how | {"tails": "t"}, checkpoint=file, resume=True)
+
+
+def test_rows_beyond_memory_are_finished_with_their_tails(monkeypatch):
+    monkeypatch.setattr(gmm._selection.finishing, "SEARCHED", 600)
+    rows = groups(3000, degrees=4)
+    found = select(gmm.open_rows(lambda: [rows[:2000], rows[2000:]]), (2, 3), "VVV", tails=BOTH, random_state=0)
+    assert found.best.tails == "t"
+    assert found.n_searched == 600
+    assert {*found.tails} == {*BOTH}
+
+
+def test_standard_units_change_no_choice():
+    rows = groups(degrees=4) * [1, 1000]
+    found = select(rows, (2, 3), ["VVI", "VVV"], tails=BOTH, standardize=True, random_state=0)
+    assert (found.best.tails, found.best.n_components) == ("t", 3)
+    assert found.best.log_likelihood(rows) == pytest.approx(found.loglik[found.best_index])
+
+
+def test_the_search_is_an_estimator_of_tails():
+    search = GaussianMixtureSearch((2, 3), "VVV", tails=BOTH, random_state=0).fit(groups(degrees=4))
+    assert search.best_estimator_.tails == "t"
+    assert search.results_["tails"].tolist() == list(BOTH) * 2
+
+
+def test_what_is_printed_names_the_tails(heavy):
+    text, best = repr(heavy), heavy.kinds[heavy.best_index]
+    assert best == "VVV t"
+    assert f"3 components, {best}" in text
+    assert "EEE t" in text
+    assert "VVV t" in heavy._repr_html_()
+    assert "chooses 3 components, VVV t" in plot_selection(heavy).get_title()
+    assert "VVV t" in plot_criteria(heavy).get_title()
+    assert "(covariance type EEE t)" in plot_criteria(heavy, covariance_type="EEE t").get_title()
+
+
+@pytest.mark.parametrize("wrong", [(), ("t", "u"), 3, [["t"]]])
+def test_other_tails_are_refused(wrong):
+    with pytest.raises(ValueError, match="tails"):
+        select(groups(), 2, tails=wrong)
+
+
+def test_normal_tails_alone_have_no_degrees_of_freedom():
+    with pytest.raises(ValueError, match="tails='t'"):
+        select(groups(), 2, degrees_of_freedom=4)
+
+
+@pytest.mark.parametrize("how", [{"noise": True}, {"prior": "conjugate"}, {"refine": "split-merge"}])
+def test_pairs_that_a_single_fit_refuses_are_refused(how):
+    with pytest.raises(ValueError, match="tails='t'"):
+        select(groups(), 2, tails=BOTH, **how)
