@@ -18,7 +18,7 @@ from gmm._fitting.starts import STARTS, Portfolio, StartRequest
 from gmm._passes.e_step import EStep
 from gmm._passes.results import ComponentDiagnostics
 from gmm._rows.sources import ArraySource
-from gmm._values.covariance import CovarianceModel, special_case
+from gmm._values.covariance import CovarianceModel, special_case, stored_as
 from gmm._values.layouts import DIAGONAL, FULL, SPHERICAL, Array, Layout
 from gmm._values.noise import NO_NOISE, Noise
 from gmm._values.objective import Objective
@@ -161,8 +161,8 @@ class Starts:
                 return begun
         if self._several:
             problem = request.problem(sample)
-            course = self._course(K, number, problem.objective.model.moments, schedule_for(problem, K))
-            return self._in_places(course.winner(problem))
+            free = stored_as(problem.objective.model.moments)
+            return self._in_places(self._course(K, number, free, schedule_for(problem, K)).winner(problem))
         return self._in_places(self._start(sample, request, self._rng(K, number)))
 
     def _sample_of(self, n_components: int, number: int) -> ArraySource:
@@ -172,9 +172,9 @@ class Starts:
     def _rng(self, n_components: int, number: int) -> np.random.Generator:
         return np.random.default_rng([self._seeds[0], n_components, number])
 
-    def _course_over(self, n_components: int, number: int, moments: Layout, schedule: Schedule) -> Course:
+    def _course_over(self, n_components: int, number: int, free: CovarianceModel, schedule: Schedule) -> Course:
         sample, rng = self._sample_of(n_components, number), self._rng(n_components, number)
-        return Course.over(sample, moments, n_components, schedule, rng)
+        return Course.over(sample, free.moments, n_components, schedule, rng)
 
     def halfway(self, statistics: SufficientStatistics, number: int, n_threads: int | None) -> SufficientStatistics:
         """Return the mean of a solution's statistics and of those of a random partition."""

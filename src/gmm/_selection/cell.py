@@ -217,10 +217,9 @@ class Cell:
             reached = raced.lower_bound
             if best is not None and (finished == _FINISHED or reached < least):
                 break
-            if best is None and self._lacks_rows(raced):
-                n_lacking += 1
-                if n_lacking > (1 if self.is_settled else _FEW_ROWS):
-                    continue
+            lacks = best is None and self._lacks_rows(raced)
+            if lacks and n_lacking == (1 if self.is_settled else _FEW_ROWS):
+                continue
             try:
                 run = self._over_all_rows(worker, raced)
                 end = self._finished(run, -inf if best is None else best.lower_bound)
@@ -228,6 +227,7 @@ class Cell:
                 failure = error
                 continue
             finished += run.ended or end is not None
+            n_lacking += lacks
             if end is None:
                 continue
             if not end.is_degenerate and end.beats(best):
