@@ -66,12 +66,19 @@ sphinx_gallery_conf = {
 
 html_math_renderer = "mathml"
 html_theme = "pydata_sphinx_theme"
-html_title = f"gmm {release}"  # beside the logo and in the title of every page
+html_title = f"gmm {release}"  # in the title of every page
+html_favicon = "static/logo.svg"
 html_static_path = ["static"]
 html_css_files = ["gmm.css"]
 html_copy_source = False
 html_show_sourcelink = False
 html_theme_options = {
+    "logo": {
+        "text": html_title,
+        "image_light": "static/logo.svg",
+        "image_dark": "static/logo-dark.svg",
+        "alt_text": "",
+    },
     "show_prev_next": False,
     "navigation_with_keys": False,
     "header_links_before_dropdown": 6,

@@ -244,3 +244,29 @@ def test_pictures_that_are_named_can_be_drawn(page):
         re.findall(r"(?<![\w/])(?:plot|animate)_\w+", page.read_text(encoding="utf-8"))
     )  # not files of the gallery
     assert named_here <= set(plotting.__all__)
+
+
+@pytest.mark.parametrize(
+    ("words", "page"),
+    [
+        ("outlier", "heavy-tails"),
+        ("anomaly", "recipes"),
+        ("choose K", "choosing-a-model"),
+        ("GridSearchCV", "choosing-a-model"),
+        ("missing values", "recipes"),
+        ("collapse", "poor-results"),
+        ("k-means", "which-method"),
+    ],
+)
+def test_a_search_finds_one_page_first(words, page):
+    """A main entry of the index ranks before titles and text."""
+    entry = re.compile(rf"^```{{index}} .*! {re.escape(words)}(?:,|$)", re.MULTILINE)
+    assert [path.stem for path in PAGES if entry.search(path.read_text(encoding="utf-8"))] == [page]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_pictures_of_a_page_have_files_of_their_own(page):
+    """Each block of reStructuredText counts its pictures from 1, so a second one would overwrite the first."""
+    pictures = re.findall(r"^\.\. plot::\n((?:   :.*\n)*)", page.read_text(encoding="utf-8"), re.MULTILINE)
+    names = {name for options in pictures for name in re.findall(r":filename-prefix: (\S+)", options)}
+    assert len(pictures) < 2 or len(names) == len(pictures)

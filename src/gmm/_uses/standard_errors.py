@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,7 +14,7 @@ from gmm._estimators.contract import names_of_features
 from gmm._estimators.criteria import adjusted_rand_index
 from gmm._estimators.estimated import fit_settings
 from gmm._estimators.exclusions import checked_normal
-from gmm._estimators.fitted import fitted_parameters, source_of
+from gmm._estimators.fitted import fitted_parameters, past_of, rows_of_fit
 from gmm._estimators.labelled import known_again
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer
@@ -27,6 +27,7 @@ from gmm._public import publish
 from gmm._rows.entrance import as_one_array
 from gmm._rows.sources import Source
 from gmm._text.amounts import counted
+from gmm._text.frames import data_frame
 from gmm._text.lists import aligned
 from gmm._uses.information import variances_by_information
 from gmm._validation.combinations import refusal
@@ -121,6 +122,40 @@ class StandardErrors:
         diagonal = True if layout.axis_aligned else np.eye(mixture.n_features, dtype=bool)[..., None]
         return ParameterArrays(odds, means, np.where(diagonal, factors, plain))
 
+    def to_frame(self, level: float = 0.95) -> Any:
+        """Return one row for each parameter, with its standard error and confidence interval.
+
+        Parameters
+        ----------
+        level : float, default=0.95
+            Of the intervals.
+
+        Returns
+        -------
+        pandas.DataFrame or polars.DataFrame
+            Columns ``component``, ``parameter`` ("weight", "mean", "variance" or "covariance"), ``feature``, of a
+            covariance two with a comma between, ``estimate``, ``standard_error``, ``low`` and ``high``.
+        """
+        mixture, ends = fitted_parameters(self.model).whole(), self.intervals(level)
+        names = names_of_features(self.model)
+        K, d = mixture.means.shape
+        pairs = [(i, j) for i in range(d) for j in range(i + 1) if i == j or not mixture.model.layout.axis_aligned]
+        kinds = ["weight", *["mean"] * d, *("variance" if i == j else "covariance" for i, j in pairs)]
+        features = ["", *names, *(names[i] if i == j else f"{names[j]}, {names[i]}" for i, j in pairs)]
+        numbers = {
+            "estimate": ParameterArrays(mixture.weights, mixture.means, mixture.covariances),
+            "standard_error": ParameterArrays(self.weights, self.means, self.covariances),
+            "low": ParameterArrays(*(part[..., 0] for part in ends)),
+            "high": ParameterArrays(*(part[..., 1] for part in ends)),
+        }
+        columns: dict[str, Any] = {"component": np.repeat(np.arange(K), len(kinds))}
+        columns |= {"parameter": kinds * K, "feature": features * K}
+        lower = tuple(np.array(pairs).T)
+        for name, (weights, means, covariances) in numbers.items():
+            dense = mixture.model.layout.dense(covariances, K, d)[:, *lower]
+            columns[name] = np.concatenate([weights[:, None], means, dense], axis=1).ravel()
+        return data_frame(columns)
+
     def __repr__(self) -> str:
         """Return a table of weights and means with their standard errors."""
         mixture, names = fitted_parameters(self.model), names_of_features(self.model)[:_FEATURES_SHOWN]
@@ -149,6 +184,7 @@ def standard_errors(
     sample_weight: ArrayLike | None = None,
     *,
     labels: ArrayLike | None = None,
+    error_covariance: ArrayLike | None = None,
     method: Method = "weighted-bootstrap",
     n_replicates: int = 200,
     random_state: int | Rng | None = None,
@@ -166,6 +202,8 @@ def standard_errors(
         Weights of the rows; a row of weight 2 counts as two rows.
     labels : array-like of shape (n,), default=None
         Those of the fit, if it had some: the errors are then of the semi-supervised likelihood.
+    error_covariance : array-like, default=None
+        That of the fit, if it had one.
     method : {"bootstrap", "weighted-bootstrap", "information"}, default="weighted-bootstrap"
         "bootstrap": refits to rows drawn with replacement. "weighted-bootstrap": refits to the same rows with random
         weights, the weighted likelihood bootstrap, which leaves no row out, so small components survive.
@@ -228,11 +266,11 @@ def standard_errors(
     check_callback(callback)
     check_choice(method, "a method", tuple(_METHODS))
     n_replicates = check_whole(n_replicates, "n_replicates", 2)
-    source, mixture = source_of(model, X, sample_weight), fitted_parameters(model)
+    source, mixture = rows_of_fit(model, X, sample_weight, error_covariance), fitted_parameters(model)
     _check_rows(source, mixture.n_parameters)
     labelled = source.with_classes(known_again(model, labels, source))
     if method == "information":
-        if model.prior is not None:
+        if model.prior is not None or past_of(model).shrunk:
             raise refusal("a prior", "method='information'")
         if model.max_ratio is not None:
             raise refusal("max_ratio", "method='information'")
