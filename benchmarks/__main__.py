@@ -39,6 +39,7 @@ TIMED = (
     "factors",
     "embeddings",
     "patches",
+    "literature",
 )
 QUESTIONS = (*TIMED, "collapse", "drift", "falls", "instructions", "tails")
 

@@ -75,8 +75,8 @@ ROOMS = {
         | part text_format
     """,
     "_validation": """
-        _validation | fixed labels measurements noise prior ratio rows tails | errors given tables
-        | arrays columns parameters | combinations scalars where
+        _validation | fixed labels measurements noise prior ratio rows | errors given tables
+        | arrays columns parameters | combinations scalars tails where
      """,
     "_candidates": "",
     "_loop": "",

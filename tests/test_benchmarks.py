@@ -25,6 +25,7 @@ from benchmarks import (
     fits,
     following,
     instructions,
+    literature,
     report,
     search,
     stream,
@@ -378,3 +379,25 @@ def test_embeddings_are_drawn_alike_from_a_seed():
     np.testing.assert_array_equal(first[0], again[0])
     assert first[0].shape == (300, 64)
     assert first[2].shape == (embeddings.N_TEST, 64)
+
+
+def test_printed_figures_are_judged_by_their_fit():
+    fit = literature.Figure("BIC", "-10.00", literature.FIT)
+    error = literature.Figure("error", "0.10 0.20", literature.FOLLOWS, "BIC")
+    assert literature.judged(fit, -10.04, {}) == "same"
+    assert literature.judged(fit, -9.5, {}) == "better"
+    assert literature.judged(fit, -10.5, {}) == "lower"
+    assert literature.judged(error, np.array([0.1, 0.2]), {}) == "same"
+    assert literature.judged(error, np.array([0.1, 0.3]), {}) == "differs"
+    assert literature.judged(error, np.array([0.1, 0.3]), {"BIC": "better"}) == "of a better fit"
+    assert literature.in_digits_of("0.10 20", np.array([0.123, 21.4])) == "0.12 21"
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical", "EEI", "EII"])
+def test_covariances_are_written_out(covariance_type):
+    from gmm import GaussianMixture
+
+    X = np.random.default_rng(0).normal(size=(60, 3))
+    mixture = GaussianMixture(2, covariance_type=covariance_type, random_state=0).fit(X)
+    whole = GaussianMixture.from_parameters(mixture.weights_, mixture.means_, literature.full_covariances(mixture))
+    np.testing.assert_allclose(whole.score_samples(X), mixture.score_samples(X))

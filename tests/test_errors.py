@@ -1,5 +1,7 @@
 """Rows with known errors: equal to the published steps, and what must not matter does not."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -240,6 +242,65 @@ def test_a_checkpoint_and_a_file_keep_the_fit(tmp_path):
     )
 
 
+# --- What looks at the rows of a fit again --------------------------------------------------------
+
+
+@kinds
+def test_criteria_are_those_of_the_blurred_rows(kind):
+    X, errors = blurred(kind=kind, gaps=True)
+    model = start(missing="em").fit(X, error_covariance=errors)
+    fitted, p = fitted_parameters(model), model.n_parameters_
+    joint = reference.log_joint_blurred(X, errors, *written_out(fitted))
+    loglik, r = reference.log_evidence(joint).sum(), reference.responsibilities(joint)
+    got = model.criteria(X, error_covariance=errors)
+    assert got["bic"] == pytest.approx(-2 * loglik + p * np.log(len(X)), rel=1e-12)
+    assert got["icl"] == pytest.approx(-2 * joint.max(axis=1).sum() + p * np.log(len(X)), rel=1e-12)
+    assert model.bic(X, error_covariance=errors) == pytest.approx(got["bic"], rel=1e-12)
+    assert model.aic(X, error_covariance=errors) == pytest.approx(got["aic"], rel=1e-12)
+    one = GaussianMixture(1, missing="em", acceleration=None, tol=1e-12, max_iter=2000).fit(X, error_covariance=errors)
+    entropy = -(r * np.log(np.maximum(r, 1e-300))).sum()
+    gain = loglik - one.log_likelihood(X, error_covariance=errors)
+    assert got["nec"] == pytest.approx(entropy / gain, rel=1e-4)
+
+
+@pytest.mark.parametrize("again", ["bic", "aic", "criteria", "standard_errors"])
+def test_rows_of_a_fit_beside_errors_need_them_again(again, tmp_path):
+    X, errors = blurred()
+    fit = start().fit(X, error_covariance=errors)
+    fit.save(tmp_path / "fit.gmm")
+    for model in (fit, gmm.load(tmp_path / "fit.gmm")):
+        call = getattr(model, again, partial(gmm.inference.standard_errors, model, n_replicates=2))
+        with pytest.raises(ValueError, match=r"expected the error_covariance of these rows, got None.*zeros"):
+            call(X)
+        call(X, error_covariance=errors)
+        model.means_ = model.means_ + 1  # by hand, of whatever
+        call(X)
+
+
+@pytest.mark.parametrize("method", ["bootstrap", "weighted-bootstrap"])
+def test_refits_for_standard_errors_know_the_errors(method):
+    rng = np.random.default_rng(4)
+    values, errors = rng.normal(size=(500, 1)), rng.uniform(0.5, 4, size=(500, 1))
+    X = values + rng.normal(size=values.shape) * np.sqrt(errors)
+    fit = GaussianMixture(1).fit(X, error_covariance=errors)
+    of = gmm.inference.standard_errors(fit, X, error_covariance=errors, method=method, random_state=0)
+    expected = np.sqrt(1 / (1 / (fit.covariances_[0] + errors)).sum())  # of a weighted mean
+    np.testing.assert_allclose(of.means, expected, rtol=0.2)
+    assert abs(of.replicates.covariances.mean() - fit.covariances_).max() < 0.1
+    with pytest.raises(ValueError, match="a prior"):
+        gmm.inference.standard_errors(fit, X, error_covariance=errors, method="information")
+
+
+def test_the_information_knows_the_errors():
+    rng = np.random.default_rng(4)
+    errors = rng.uniform(0.5, 4, size=(500, 1))
+    X = rng.normal(size=(500, 1)) + rng.normal(size=errors.shape) * np.sqrt(errors)
+    fit = GaussianMixture(1, acceleration=None, tol=1e-10, max_iter=1000).fit(X, error_covariance=errors)
+    of = gmm.inference.standard_errors(fit, X, error_covariance=errors, method="information")
+    precisions = 1 / (fit.covariances_[0] + errors)
+    assert of.means[0, 0] == pytest.approx(precisions.sum() ** -0.5, rel=1e-3)
+
+
 # --- True values ----------------------------------------------------------------------------------
 
 
@@ -317,54 +378,72 @@ def test_passes_are_those_of_astroml():
 
 
 @pytest.mark.parametrize("kernel", tiles.kernels())
-@pytest.mark.parametrize("d", [1, 2, 5, 6, 7, 12])
-def test_every_instruction_set_computes_the_same(d, kernel):
-    rng, K, n = np.random.default_rng(d), 2, 24
-    covariances, errors = (A @ A.transpose(0, 2, 1) / d for A in (rng.normal(size=(m, d, 2 * d)) for m in (K, n)))
-    rows, centres, r = rng.normal(size=(n, d)), rng.normal(size=(K, d)), rng.uniform(size=(K, n))
-    r[0, :8] = 0
-    i, j = np.tril_indices(d)
-    packed = rows.T.copy(), errors[:, i, j].T.copy(), centres, covariances[:, i, j].copy()
+@pytest.mark.parametrize("d", [1, 2, 5, 8, 9, 12])
+@pytest.mark.parametrize("diagonal", [False, True])
+def test_every_instruction_set_computes_the_same(diagonal, d, kernel):
+    rng, K, n, E = np.random.default_rng(d), 3, 150, 100
+    covariances, errors = (A @ A.transpose(0, 2, 1) / d for A in (rng.normal(size=(m, d, 2 * d)) for m in (K, E)))
+    rows, centres, numbers = rng.normal(size=(n, d)), rng.normal(size=(K, d)), rng.integers(E, size=n)
+    weights, shares = rng.uniform(size=n), rng.uniform(size=(K, n))
+    shares[0, :80] = 0
+    i, j = (np.arange(d), np.arange(d)) if diagonal else np.tril_indices(d)
+    if diagonal:
+        covariances, errors = covariances * np.eye(d), errors * np.eye(d)
+    packed = rows, numbers, errors[:, i, j].copy(), centres, covariances[:, i, j].copy()
+    blocks = np.pad(shares, [(0, 0), (0, -n % _errors.BLOCK)]).reshape(K, -1, _errors.BLOCK).swapaxes(0, 1).copy()
     before = tiles.kernel()
     try:
         tiles.use_kernel(kernel)
-        log_joint, sums = _errors.log_densities(*packed, np.zeros(K)), _errors.scores(*packed, r)
-        shares = log_joint.copy()
-        evidence = _errors.normalise(shares, -30.0)
+        log_joint, sums = _errors.log_densities(*packed, np.zeros(K)), _errors.scores(*packed, weights, blocks)
+        r = log_joint.copy()
+        evidence = _errors.normalise(r, -30.0)
     finally:
         tiles.use_kernel(before)
-    T = covariances[:, None] + errors
+    log_joint, r = (of_blocks.swapaxes(0, 1).reshape(K, -1)[:, :n] for of_blocks in (log_joint, r))
+    T = covariances[:, None] + errors[numbers]
     steps, inverse = rows - centres[:, None], np.linalg.inv(T)
     w = (inverse @ steps[..., None])[..., 0]
     expected = -0.5 * ((steps * w).sum(axis=2) + np.linalg.slogdet(T)[1])
     np.testing.assert_allclose(log_joint, expected, rtol=1e-11, atol=1e-11)
-    excess = np.einsum("kn,knij->kij", r, w[..., None] * w[..., None, :] - inverse)
-    np.testing.assert_allclose(sums[:, :d], np.einsum("kn,kni->ki", r, w), rtol=1e-10, atol=1e-10)
-    np.testing.assert_allclose(sums[:, d:], excess[:, i, j], rtol=1e-10, atol=1e-9)
+    given = shares * weights
+    excess = np.einsum("kn,knij->kij", given, w[..., None] * w[..., None, :] - inverse)
+    np.testing.assert_allclose(sums[:, 0], given.sum(axis=1), rtol=1e-13)
+    np.testing.assert_allclose(sums[:, 1 : 1 + d], np.einsum("kn,kni->ki", given, w), rtol=1e-10, atol=1e-10)
+    np.testing.assert_allclose(sums[:, 1 + d :], excess[:, i, j], rtol=1e-10, atol=1e-9)
     total = np.logaddexp.reduce([*expected, np.full(n, -30.0)])
-    np.testing.assert_allclose(evidence, total, atol=1e-12)
-    np.testing.assert_allclose(shares, np.exp(expected - total), atol=1e-12)
+    np.testing.assert_allclose(evidence.ravel()[:n], total, atol=1e-12)
+    np.testing.assert_allclose(r, np.exp(expected - total), atol=1e-12)
 
 
-@pytest.mark.parametrize("part", range(4))
-def test_wrong_lengths_are_refused(part):
-    right = [np.ones((2, 8)), np.ones((3, 8)), np.ones((4, 2)), np.ones((4, 3))]
-    wrong = [np.ones((2, 7)), np.ones((4, 8)), np.ones((4, 3)), np.ones((3, 3))]
-    arrays = [wrong[i] if i == part else right[i] for i in range(4)]
-    with pytest.raises(ValueError, match="n a multiple of 8"):
+def wrong_shapes():
+    """Arguments of both functions, (rows, numbers, errors, centres, covariances), of which one is wrong."""
+    right = [np.ones((8, 2)), np.zeros(8, dtype=np.intp), np.ones((5, 3)), np.ones((4, 2)), np.ones((4, 3))]
+    wrong = [np.ones((8, 3)), np.zeros(7, dtype=np.intp), np.ones((5, 4)), np.ones((4, 3)), np.ones((3, 3))]
+    return [[*right[:i], part, *right[i + 1 :]] for i, part in enumerate(wrong)]
+
+
+@pytest.mark.parametrize("arrays", wrong_shapes())
+def test_wrong_lengths_are_refused(arrays):
+    got = ".*".join(str(part.shape[0]) for part in arrays)
+    with pytest.raises(ValueError, match=f"expected rows.*got.*{got}"):
         _errors.log_densities(*arrays, np.zeros(4))
-    with pytest.raises(ValueError, match="n a multiple of 8"):
-        _errors.scores(*arrays, np.zeros((4, 8)))
+    with pytest.raises(ValueError, match=f"expected rows.*got.*{got}"):
+        _errors.scores(*arrays, np.ones(8), np.zeros((1, 4, 64)))
 
 
 def test_wrong_numbers_of_components_are_refused():
-    right = np.ones((2, 8)), np.ones((3, 8)), np.ones((4, 2)), np.ones((4, 3))
+    numbers = np.zeros(8, dtype=np.intp)
+    right = np.ones((8, 2)), numbers, np.ones((5, 3)), np.ones((4, 2)), np.ones((4, 3))
     with pytest.raises(ValueError, match="4 offsets, got 3"):
         _errors.log_densities(*right, np.zeros(3))
-    with pytest.raises(ValueError, match=r"responsibilities \(4, 8\)"):
-        _errors.scores(*right, np.zeros((4, 7)))
-    with pytest.raises(ValueError, match="multiple of 8 rows, got 7"):
-        _errors.normalise(np.zeros((4, 7)), 0.0)
+    with pytest.raises(ValueError, match=r"responsibilities \(1, 4, 64\), got \(2, 4, 64\)"):
+        _errors.scores(*right, np.ones(8), np.zeros((2, 4, 64)))
+    with pytest.raises(ValueError, match="8 weights, got 7"):
+        _errors.scores(*right, np.ones(7), np.zeros((1, 4, 64)))
+    with pytest.raises(ValueError, match="from 0 to 4, got 5 of row 3"):
+        _errors.log_densities(right[0], np.where(np.arange(8) == 3, 5, numbers), *right[2:], np.zeros(4))
+    with pytest.raises(ValueError, match="blocks of 64 rows, got 7 in 4"):
+        _errors.normalise(np.zeros((1, 4, 7)), 0.0)
 
 
 def test_rows_without_weight_say_nothing():

@@ -35,7 +35,7 @@ class ConditionalPrediction(NamedTuple):
     means : ndarray of shape (n, m)
         Conditional means: of all predictions, those with the least expected squared error if the mixture is right.
     deviations : ndarray of shape (n, m)
-        Conditional standard deviations.
+        Conditional standard deviations; infinite of t components with at most two degrees of freedom.
     intervals : ndarray of shape (n, m, 2), or None
         Lower and upper ends of central intervals, if a level was given: quantiles of the conditional mixture.
     """
@@ -95,7 +95,7 @@ def predicted(
                 means[here], deviations[here] = of_rows.means, of_rows.deviations
                 if intervals is not None and level is not None:
                     intervals[here] = np.stack([of_rows.quantiles((1 + side * level) / 2) for side in (-1, 1)], axis=2)
-    _check_finite(means + deviations)
+    _check_finite(means + np.where(np.isinf(deviations), 0, deviations) if mixture.tails else means + deviations)
     return ConditionalPrediction(names, means, deviations, intervals)
 
 
@@ -162,7 +162,7 @@ def _filled(filler: Completion, rows: Array, shares: Array, noise: Noise, rng: f
 
 
 class _Conditional:
-    """The conditional mixtures of some rows: weights (K, n, 1), component means (K, n, m), variances (K or 1, 1, m).
+    """The conditional mixtures of some rows: weights (K, n, 1), component means (K, n, m), squared scales (K, n, m).
 
     Noise has the rest of the weight, (n, 1).
     """
@@ -171,24 +171,25 @@ class _Conditional:
         layout, m = regression.model.layout, regression.means.shape[1]
         self._weights, self._noise = responsibilities[:, :, None], regression.noise
         self._means = regression.conditional_means(rows)
+        self._tails = regression.predictors.tails.given(rows.shape[1])
         self._variances = layout.diagonal(regression.covariances, m)[:, None]
+        if self._tails:
+            self._variances = self._variances * regression.widenings(rows)[:, :, None]
         self.means = (self._weights * self._means).sum(axis=0)
         if self._noise:
             self._rest = np.maximum(1 - self._weights.sum(axis=0), 0)
             self.means += self._rest * self._noise.means
-        spread = self._variances + (self._means - self.means) ** 2
+        spread = self._tails.variance * self._variances + (self._means - self.means) ** 2
         variances = (self._weights * spread).sum(axis=0)
         if self._noise:
             variances += self._rest * (self._noise.variances + (self._noise.means - self.means) ** 2)
-        self.deviations = np.sqrt(variances)
+        self.deviations = np.where(np.isinf(self._tails.variance).any(), np.inf, np.sqrt(variances))
 
     def quantiles(self, level: float) -> Array:
         """Return the quantiles of each row and column, (n, m), by bisection."""
-        from scipy.special import ndtr, ndtri
-
         scales = np.sqrt(self._variances)
         # A quantile of the mixture lies between the least and the largest of its components'.
-        ends = self._means + ndtri(level) * scales
+        ends = self._means + self._tails.quantile(level) * scales
         present = self._weights > 0
         low = np.where(present, ends, np.inf).min(axis=0)
         high = np.where(present, ends, -np.inf).max(axis=0)
@@ -196,7 +197,7 @@ class _Conditional:
             low, high = np.minimum(low, self._noise.box[0]), np.maximum(high, self._noise.box[1])
         for _ in range(_HALVINGS):
             middle = low + 0.5 * (high - low)
-            share = (self._weights * ndtr((middle - self._means) / scales)).sum(axis=0)
+            share = (self._weights * self._tails.share_below((middle - self._means) / scales)).sum(axis=0)
             if self._noise:
                 share += self._rest * self._noise.share_below(middle)
             below = share < level

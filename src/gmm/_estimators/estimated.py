@@ -361,11 +361,11 @@ def set_fitted(
     A `problem` to be continued keeps its bounds and the state of the accelerated solver.
     """
     parameters, weight = result.parameters, source.survey.weight
-    past = Past(parameters, weight=weight)
+    past = Past(parameters, weight=weight, beside_errors=bool(source.errors))
     if problem is not None:
         bounds = result.trace.lower_bounds or past_of(mixture).bounds
         past = past._replace(bounds=bounds, solver_state=result.state, problem=problem)
-    if objective.prior and not objective.prior.variational and parameters.model.stored_whole:
+    if objective.prior and not objective.prior.variational and parameters.model.stored_whole and not source.errors:
         from gmm._passes.stepwise import Stream
 
         stream = Stream.from_mixture(parameters, weight, objective)

@@ -47,7 +47,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FittedMixture", "check_is_mixture", "estimator_of",
-    "fitted_html", "fitted_parameters", "model_of", "objective_of", "past_of", "set_mixture", "source_of",
+    "fitted_html", "fitted_parameters", "model_of", "objective_of", "past_of", "rows_of_fit", "set_mixture",
+    "source_of",
 ]  # fmt: skip
 
 _Mixture = TypeVar("_Mixture", bound="FittedMixture")
@@ -515,6 +516,23 @@ def source_of(
     }
     how["missing"] = mixture.missing if missing is None else missing
     return as_source(X, sample_weight, estimator=mixture, n_features=mixture.n_features_in_, **how)[0]
+
+
+def rows_of_fit(mixture: FittedMixture, X: ArrayLike, sample_weight: Any, error_covariance: Any) -> Source:
+    """Check rows as `source_of` does, for what depends on the errors that the rows of the fit have.
+
+    Raises
+    ------
+    ValueError
+        If the rows of the fit had errors, and these have none.
+    """
+    source = source_of(mixture, X, sample_weight, error_covariance=error_covariance)
+    if past_of(mixture).beside_errors and not source.errors:
+        raise ValueError(
+            "the mixture was fitted to rows with errors: expected the error_covariance of these rows, got None; give "
+            "zeros for true values"
+        )
+    return source
 
 
 def set_mixture(

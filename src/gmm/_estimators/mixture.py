@@ -14,7 +14,6 @@ from gmm._estimators import criteria, estimated, saved
 from gmm._estimators.continuation import is_noisy, prior_parts
 from gmm._estimators.contract import given_names, names_of_features
 from gmm._estimators.estimated import fit_settings, noise_of, tails_of
-from gmm._estimators.exclusions import checked_normal
 from gmm._estimators.factors import (
     OfFactors,
     factors_of,
@@ -29,8 +28,8 @@ from gmm._estimators.fitted import (
     fitted_parameters,
     model_of,
     past_of,
+    rows_of_fit,
     set_mixture,
-    source_of,
 )
 from gmm._estimators.labelled import copy_classes
 from gmm._estimators.outcome import fit_attributes, ill_defined, warn_of_repairs
@@ -47,6 +46,7 @@ from gmm._validation.parameters import check_level, check_parameters
 from gmm._validation.ratio import check_max_ratio
 from gmm._validation.rows import check_feature_names, check_names
 from gmm._validation.scalars import check_real
+from gmm._validation.tails import check_tails
 from gmm._values.covariance import DEFAULT_COVARIANCE_TYPE, CovarianceModel, covariance_model
 from gmm._values.layouts import SingularMatrixError
 from gmm._values.objective import Objective
@@ -296,6 +296,7 @@ class GaussianMixture(FittedMixture):
         covariances: ArrayLike,
         *,
         covariance_type: str = DEFAULT_COVARIANCE_TYPE,
+        degrees_of_freedom: float | None = None,
         feature_names: Sequence[str] | None = None,
     ) -> Self:
         """Make a fitted estimator from known parameters; *beyond*.
@@ -308,6 +309,8 @@ class GaussianMixture(FittedMixture):
         covariances : array-like
             Positive definite, in the shape of ``covariances_`` for `covariance_type`.
         covariance_type : str, default="full"
+        degrees_of_freedom : float, default=None
+            Of Student's t components, whose scale matrices `covariances` then are; None makes normal ones.
         feature_names : sequence of str, default=None
             Names of the d features.
 
@@ -330,6 +333,9 @@ class GaussianMixture(FittedMixture):
         model = covariance_model(covariance_type, np.shape(means)[-1] if np.ndim(means) else 1)
         parameters = check_user_mixture(weights, means, covariances, model)
         names = check_feature_names(feature_names, parameters.n_features)
+        if degrees_of_freedom is not None:
+            check_parameters(cls(tails="t", degrees_of_freedom=degrees_of_freedom), fitting.starts.STARTS)
+            parameters = parameters.with_other(tails=check_tails("t", degrees_of_freedom))
         return estimator_of(cls, parameters, names, covariance_type=covariance_type)
 
     def partial_fit(
@@ -405,6 +411,8 @@ class GaussianMixture(FittedMixture):
         if self.tails != "normal":
             raise refusal("tails='t'", "partial_fit")
         past = past_of(self)
+        if past.beside_errors:
+            raise refusal("error_covariance", "partial_fit")
         source, names = block_of(self, X, sample_weight, past.parameters)
         model = model_of(self, source.n_features)
         try:
@@ -420,7 +428,9 @@ class GaussianMixture(FittedMixture):
         warn_of_repairs(tuple(repaired))
         return self
 
-    def bic(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+    def bic(
+        self, X: ArrayLike, sample_weight: ArrayLike | None = None, *, error_covariance: ArrayLike | None = None
+    ) -> float:
         """Compute the Bayesian information criterion (BIC); smaller is better.
 
         Parameters
@@ -428,21 +438,27 @@ class GaussianMixture(FittedMixture):
         X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
         sample_weight : array-like of shape (n,), default=None
             *Beyond*: weights of the rows; their sum then takes the place of n.
+        error_covariance : array-like, default=None
+            *Beyond*: of the rows' measurement errors, as in `fit`; needed if the fit had some.
 
         Returns
         -------
         float
             In nats.
         """
-        source, scorer = source_of(self, X, sample_weight), self._scorer()
+        source, scorer = rows_of_fit(self, X, sample_weight, error_covariance), self._scorer()
         return criteria.bic(scorer.log_likelihood(source), scorer.parameters.n_parameters, source.survey.weight)
 
-    def aic(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+    def aic(
+        self, X: ArrayLike, sample_weight: ArrayLike | None = None, *, error_covariance: ArrayLike | None = None
+    ) -> float:
         """Compute Akaike's information criterion (AIC), with the parameters of `bic`; smaller is better."""
-        source, scorer = source_of(self, X, sample_weight), self._scorer()
+        source, scorer = rows_of_fit(self, X, sample_weight, error_covariance), self._scorer()
         return criteria.aic(scorer.log_likelihood(source), scorer.parameters.n_parameters)
 
-    def criteria(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> dict[str, float]:
+    def criteria(
+        self, X: ArrayLike, sample_weight: ArrayLike | None = None, *, error_covariance: ArrayLike | None = None
+    ) -> dict[str, float]:
         """Compute all criteria in one pass; smaller is better for each; *beyond*.
 
         "nec" also needs a mixture of one component, so the rows are read once or twice more.
@@ -452,6 +468,8 @@ class GaussianMixture(FittedMixture):
         X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
         sample_weight : array-like of shape (n,), default=None
             Weights of the rows; their sum then takes the place of n.
+        error_covariance : array-like, default=None
+            As in `bic`.
 
         Returns
         -------
@@ -472,7 +490,7 @@ class GaussianMixture(FittedMixture):
         >>> {name: round(value, 2) for name, value in mixture.criteria([[-3.0], [-1.0], [1.0], [3.0]] * 2).items()}
         {'bic': 44.05, 'aic': 43.65, 'aicc': 73.65, 'icl': 44.19, 'nec': 0.37}
         """
-        source, scorer = source_of(self, X, sample_weight), self._scorer()
+        source, scorer = rows_of_fit(self, X, sample_weight, error_covariance), self._scorer()
         totals, one = scorer.totals(source), scorer.log_likelihood_of_one(source, self.reg_covar, self.max_ratio)
         return criteria.evaluate(totals, scorer.parameters.n_parameters, source.survey.weight, one)
 
@@ -510,7 +528,9 @@ class GaussianMixture(FittedMixture):
         """Return the mixture of the other columns, given values of some; *beyond*.
 
         Components keep their numbers; their weights are the responsibilities that `predict_proba` of the `marginal`
-        gives for the values. Covariance types are those of `marginal`.
+        gives for the values. Covariance types are those of `marginal`. Of t components, degrees of freedom grow by the
+        number of values, up to 200, and each component gets a scale of its own (Ding 2016): values far from its mean
+        make it wider.
 
         Parameters
         ----------
@@ -521,6 +541,11 @@ class GaussianMixture(FittedMixture):
         -------
         GaussianMixture
             Of the columns that `values` does not name, in the order of the fit.
+
+        References
+        ----------
+        P. Ding (2016). On the conditional distribution of the multivariate t distribution. *The American Statistician*
+        70, 293-295.
 
         Examples
         --------
@@ -533,7 +558,7 @@ class GaussianMixture(FittedMixture):
         """
         if not hasattr(values, "keys"):
             raise TypeError(f"expected a mapping of columns to values, got {values!r:.80}")
-        parameters = checked_normal(self, "condition")
+        parameters = fitted_parameters(self)
         numbers = {column: _number(column, value) for column, value in dict(values).items()}
         inputs, others = check_known_columns(list(numbers), None, given_names(self), parameters.n_features)
         source, _ = as_source(np.array([list(numbers.values())]), estimator=self)
@@ -578,7 +603,7 @@ class GaussianMixture(FittedMixture):
                [-0.9]])
         """
         level = None if level is None else check_level(level)
-        parameters = checked_normal(self, "predict_from")
+        parameters = fitted_parameters(self)
         source, names = as_source(X, estimator=self, missing=self.missing, fitted=True)
         of_fit = given_names(self)
         columns, targets = check_known_columns(names if known is None else known, target, of_fit, parameters.n_features)

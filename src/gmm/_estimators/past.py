@@ -24,6 +24,8 @@ class Past(NamedTuple):
         The lower bound after each pass.
     weight : float
         Of the rows.
+    beside_errors : bool
+        Whether the rows had errors, so that the mixture is of true values.
     solver_state : QuasiNewtonState, optional
         Where an accelerated fit can continue.
     problem : tuple
@@ -39,6 +41,7 @@ class Past(NamedTuple):
     parameters: MixtureParameters | None = None
     bounds: tuple[float, ...] = ()
     weight: float = 0.0
+    beside_errors: bool = False
     solver_state: QuasiNewtonState | None = None
     problem: tuple[object, ...] = ()
     stream: Stream | None = None

@@ -112,6 +112,7 @@ def state_of(self: FittedMixture) -> tuple[dict[str, Any], dict[str, NDArray[Any
     past = past_of(self)
     header |= {"weight_seen": past.weight} if past.weight else {}
     header |= {"shrunk": past.shrunk} if past.shrunk else {}
+    header |= {"beside_errors": True} if past.beside_errors else {}
     if past.stream is not None:
         header["stream"], of_stream = persistence.stream_to_state(past.stream)
         arrays |= of_stream
@@ -158,6 +159,8 @@ def _restore(
         past = past._replace(bounds=best.lower_bounds)
     if "shrunk" in header:
         past = past._replace(shrunk=check_choice(item(header, "shrunk", str), "shrunk", tuple(SHRUNK)))
+    if "beside_errors" in header:
+        past = past._replace(beside_errors=item(header, "beside_errors", bool))
     if "weight_seen" in header:
         past = past._replace(weight=positive(header, "weight_seen"))
     if "stream" in header:

@@ -42,24 +42,20 @@ class _Densities(NamedTuple):
 
 
 class _Lane(NamedTuple):
-    """Rows (d, n) with their errors (p, n) and weights (n,), padded by rows without weight."""
+    """Rows (n, d) with weights, and which of the errors and codes they have, (n,)."""
 
     rows: Array
-    errors: Array
     weights: Array
+    numbers: NDArray[np.intp]
     codes: NDArray[Any] | None
 
     @classmethod
-    def of(cls, chunk: Chunk, part: slice, table: Array, arrays: dict[str, NDArray[Any] | None]) -> _Lane:
-        """Take some rows of a chunk and their errors from a table, (E, p)."""
-        m, numbers, codes = part.stop - part.start, arrays["error"], arrays["code"]
+    def of(cls, chunk: Chunk, part: slice, arrays: dict[str, NDArray[Any] | None]) -> _Lane:
+        """Take some rows of a chunk."""
+        numbers, codes = arrays["error"], arrays["code"]
         assert numbers is not None  # as rows have errors
-        padded = np.minimum(np.arange(-(-m // _errors.LANES) * _errors.LANES), m - 1) + part.start
-        weights = np.zeros(len(padded))
-        weights[:m] = chunk.weights[part]
-        rows = np.ascontiguousarray(chunk.rows[padded].T, dtype=np.float64)
-        errors = np.ascontiguousarray(table.take(numbers[padded], axis=0).T)
-        return cls(rows, errors, weights, None if codes is None else codes[padded])
+        rows = np.ascontiguousarray(chunk.rows[part], dtype=np.float64)
+        return cls(rows, chunk.weights[part], numbers[part], None if codes is None else codes[part])
 
 
 class _Plan:
@@ -89,36 +85,40 @@ class _Plan:
         )
 
     def log_joint(self, lane: _Lane) -> Array:
-        """Return the joint log densities of the components, (K, n)."""
-        mixture = self.mixture
-        joint = _errors.log_densities(lane.rows, lane.errors, mixture.centres, mixture.packed, mixture.log_offset)
-        return joint if self.allowed is None else joint + self.allowed[:, lane.codes]
+        """Return the joint log densities of the components in blocks of rows."""
+        mixture, of_rows = self.mixture, (lane.rows, lane.numbers)
+        joint = _errors.log_densities(*of_rows, mixture.errors, mixture.centres, mixture.packed, mixture.log_offset)
+        if self.allowed is not None and lane.codes is not None:
+            codes = np.pad(lane.codes, (0, -len(lane.codes) % _errors.BLOCK), mode="edge")
+            joint += self.allowed[:, codes.reshape(len(joint), -1)].swapaxes(0, 1)
+        return joint
 
-    def densities(self, lane: _Lane, n: int) -> _Densities:
-        """Return the densities of the first n rows of a lane."""
-        joint = self.log_joint(lane)
+    def densities(self, lane: _Lane) -> _Densities:
+        """Return the densities of a lane."""
+        joint, n = self.log_joint(lane), len(lane.rows)
         evidence = _errors.normalise(joint.copy(), self.mixture.log_noise)
-        noise = np.full((1, joint.shape[1]), self.mixture.log_noise)
-        return _Densities(np.concatenate([joint, noise])[:, :n], evidence[:n])
+        of_rows = joint.swapaxes(0, 1).reshape(joint.shape[1], -1)[:, :n]
+        noise = np.full((1, n), self.mixture.log_noise)
+        return _Densities(np.concatenate([of_rows, noise]), evidence.ravel()[:n])
 
     def sums_of(self, lane: _Lane) -> Array:
         """Return the sums of a lane."""
-        weights = lane.weights
-        if self.totals or self.hard:
-            densities = self.densities(lane, len(weights))
-            joint, r = densities.log_joint, densities.responsibilities
-            evidence = most = joint.max(axis=0)
-            if self.totals:
-                entropy = -weights @ np.where(r > 0, r * np.log(np.maximum(r, 1e-300)), 0.0).sum(axis=0)
-                return np.array([weights @ most, entropy, weights @ densities.log_evidence, weights.sum()])
-            shares = (np.arange(len(r) - 1)[:, None] == joint.argmax(axis=0)).astype(np.float64)
+        weights, log_noise = lane.weights, self.mixture.log_noise
+        if self.totals:
+            joint, log_evidence = densities = self.densities(lane)
+            r = densities.responsibilities
+            entropy = -weights @ np.where(r > 0, r * np.log(np.maximum(r, 1e-300)), 0.0).sum(axis=0)
+            return np.array([weights @ joint.max(axis=0), entropy, weights @ log_evidence, weights.sum()])
+        shares = self.log_joint(lane)
+        if self.hard:
+            best, most = shares.argmax(axis=1), shares.max(axis=1)
+            evidence = np.maximum(most, log_noise)
+            shares = ((np.arange(shares.shape[1])[:, None] == best[:, None]) & (most >= log_noise)[:, None]) * 1.0
         else:
-            shares = self.log_joint(lane)
-            evidence = _errors.normalise(shares, self.mixture.log_noise)
-        shares *= weights
-        scores = _errors.scores(lane.rows, lane.errors, self.mixture.centres, self.mixture.packed, shares)
-        moments = np.column_stack([shares.sum(axis=1), scores])
-        return np.concatenate([moments.ravel(), [weights @ evidence, weights.sum()]])
+            evidence = _errors.normalise(shares, log_noise)
+        mixture, of_rows = self.mixture, (lane.rows, lane.numbers)
+        sums = _errors.scores(*of_rows, mixture.errors, mixture.centres, mixture.packed, weights, shares)
+        return np.concatenate([sums.ravel(), [weights @ evidence.ravel()[: len(weights)], weights.sum()]])
 
 
 class OwnErrorsEStep(EStep):
@@ -142,9 +142,9 @@ class OwnErrorsEStep(EStep):
         def task(start: int, end: int) -> None:
             for number in range(start, end):
                 part = slice(number * LANES, min((number + 1) * LANES, n))
-                lane = _Lane.of(chunk, part, plan.mixture.errors, arrays)
+                lane = _Lane.of(chunk, part, arrays)
                 if outputs:
-                    plan.densities(lane, part.stop - part.start).write(part, outputs)
+                    plan.densities(lane).write(part, outputs)
                 else:
                     of_lanes[number] = plan.sums_of(lane)
 

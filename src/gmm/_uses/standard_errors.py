@@ -14,7 +14,7 @@ from gmm._estimators.contract import names_of_features
 from gmm._estimators.criteria import adjusted_rand_index
 from gmm._estimators.estimated import fit_settings
 from gmm._estimators.exclusions import checked_normal
-from gmm._estimators.fitted import fitted_parameters, source_of
+from gmm._estimators.fitted import fitted_parameters, past_of, rows_of_fit
 from gmm._estimators.labelled import known_again
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer
@@ -149,6 +149,7 @@ def standard_errors(
     sample_weight: ArrayLike | None = None,
     *,
     labels: ArrayLike | None = None,
+    error_covariance: ArrayLike | None = None,
     method: Method = "weighted-bootstrap",
     n_replicates: int = 200,
     random_state: int | Rng | None = None,
@@ -166,6 +167,8 @@ def standard_errors(
         Weights of the rows; a row of weight 2 counts as two rows.
     labels : array-like of shape (n,), default=None
         Those of the fit, if it had some: the errors are then of the semi-supervised likelihood.
+    error_covariance : array-like, default=None
+        That of the fit, if it had one.
     method : {"bootstrap", "weighted-bootstrap", "information"}, default="weighted-bootstrap"
         "bootstrap": refits to rows drawn with replacement. "weighted-bootstrap": refits to the same rows with random
         weights, the weighted likelihood bootstrap, which leaves no row out, so small components survive.
@@ -228,11 +231,11 @@ def standard_errors(
     check_callback(callback)
     check_choice(method, "a method", tuple(_METHODS))
     n_replicates = check_whole(n_replicates, "n_replicates", 2)
-    source, mixture = source_of(model, X, sample_weight), fitted_parameters(model)
+    source, mixture = rows_of_fit(model, X, sample_weight, error_covariance), fitted_parameters(model)
     _check_rows(source, mixture.n_parameters)
     labelled = source.with_classes(known_again(model, labels, source))
     if method == "information":
-        if model.prior is not None:
+        if model.prior is not None or past_of(model).shrunk:
             raise refusal("a prior", "method='information'")
         if model.max_ratio is not None:
             raise refusal("max_ratio", "method='information'")

@@ -215,12 +215,9 @@ EXCLUSIONS = (
     *_each_with(
         "tails='t'",
         *(
-            "condition",
-            "predict_from",
             "impute",
             "adapt",
             "fisher_vector",
-            "overlap",
             "column_overlap",
             "drift",
             "distance",
@@ -234,6 +231,12 @@ EXCLUSIONS = (
         *("e_step", "m_step", "partial_fit"),
         reason="statistics of parts of the rows do not add up",
         instead="use fit, which takes rows beyond memory as well",
+    ),
+    Exclusion(
+        "error_covariance",
+        "partial_fit",
+        "it would take rows for true values, as the mixture is of these",
+        "fit all rows with their errors",
     ),
     Exclusion(
         "tails='t'",
@@ -296,6 +299,12 @@ EXCLUSIONS = (
         "posteriors of loadings have no closed form",
         "fit by maximum likelihood",
     ),
+    Exclusion(
+        "BayesianGaussianMixture",
+        "tails='t'",
+        "posteriors of heavy tails have no closed form",
+        "fit by maximum likelihood",
+    ),
     *_each_with(
         "BayesianGaussianMixture",
         *("prior", "refine", "standardize", "max_ratio"),
@@ -304,8 +313,9 @@ EXCLUSIONS = (
     ),
     *_each_with(
         "MixtureClassifier",
-        *("BayesianGaussianMixture", "another criterion than BIC", "noise", "refine", "rows beyond memory"),
-        *("max_ratio", "checkpoint", "time_limit", "predict_from", "--label-column", "--report", "--plot"),
+        *("BayesianGaussianMixture", "another criterion than BIC", "noise", "tails='t'", "refine"),
+        *("rows beyond memory", "max_ratio", "checkpoint", "time_limit", "predict_from"),
+        *("--label-column", "--report", "--plot"),
         reason="it fits a mixture to the rows of each class in memory, which BIC chooses, and compares the classes",
         instead="leave it out, or fit one mixture to all rows",
     ),

@@ -34,6 +34,13 @@ class Blur(Gaps):
         super().__init__(missing)
         self.errors, self.numbers, self.layout = errors, numbers, layout
 
+    @cached_property
+    def packed(self) -> list[Array]:
+        """The errors in the columns of each pattern whose rows have errors of their own, none in those of others."""
+        none, kinds = np.empty((0, 0)), zip(self.observed, self.numbers, strict=True)
+        own = self.errors.own
+        return [self.errors.packed(columns, self.layout) if kind == own else none for columns, kind in kinds]
+
     def of_mixture(self, mixture: WhitenedMixture) -> Deconvolution:  # type: ignore[override]
         """Return a mixture as the rows show it."""
         return Deconvolution.of(mixture, self)
@@ -115,8 +122,7 @@ class Deconvolution:
             centres, of_noise = np.ascontiguousarray(mixture.centres[:, columns]), log_noise[p]
             blurred, gain = of_columns(covariances, columns), covariances[..., columns]
             if number == errors.own:
-                packed = errors.packed(columns, layout)
-                marginals.append(BlurredMixture(layout, offset, centres, blurred, packed, of_noise))
+                marginals.append(BlurredMixture(layout, offset, centres, blurred, blur.packed[p], of_noise))
             else:
                 blurred = blurred + of_columns(errors.stored(layout)[number : number + 1], columns)
                 whitener, log_determinants = layout.whiten(blurred, len(columns))

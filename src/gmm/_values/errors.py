@@ -34,10 +34,11 @@ class RowErrors:
 
     @classmethod
     def of(cls, values: Array, n_rows: int) -> RowErrors:
-        """Return the distinct covariances among those of the rows, (n, …), or of all rows, (1, …)."""
-        distinct, codes = np.unique(values.reshape(len(values), -1), axis=0, return_inverse=True)
-        codes = np.broadcast_to(codes.ravel(), n_rows)
-        return cls(np.ascontiguousarray(codes), distinct.reshape(-1, *values.shape[1:]))
+        """Return the distinct covariances among those of the rows, (n, …), or of all rows, (1, …), in their order."""
+        _, first, codes = np.unique(values.reshape(len(values), -1), axis=0, return_index=True, return_inverse=True)
+        order = np.argsort(first)  # in which passes look at them
+        codes = np.broadcast_to(np.argsort(order)[codes.ravel()], n_rows)
+        return cls(np.ascontiguousarray(codes), values[first[order]])
 
     def of_rows(self, index: NDArray[np.intp] | NDArray[np.bool_]) -> RowErrors:
         """Return the errors of some rows."""
@@ -68,7 +69,7 @@ class RowErrors:
     def packed(self, columns: NDArray[np.intp], layout: Layout) -> Array:
         """Return those of some columns as lower triangles row by row, or variances, (E, p)."""
         some = layout.of_columns(self.stored(layout), columns)
-        return some[:, *np.tril_indices(len(columns))] if layout is FULL else some
+        return np.ascontiguousarray(some[:, *np.tril_indices(len(columns))] if layout is FULL else some)
 
     def layout(self, moments: Layout) -> Layout:
         """Return the layout of passes over rows with errors, for second moments in another."""

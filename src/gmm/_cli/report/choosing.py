@@ -10,6 +10,7 @@ from gmm._cli.report.figures import Picture
 from gmm._cli.report.narrative import Narrative
 from gmm._cli.report.page import Section, render
 from gmm._cli.result import Result
+from gmm._estimators.fitted import fitted_parameters
 from gmm._selection import Selection
 from gmm._selection.grid import (
     Grid,
@@ -63,6 +64,7 @@ def _choice(result: Result, pictures: Mapping[str, Picture]) -> Html:
         K=model.n_components,
         searched=result.searched,
         covariances=wording.covariance_sentence(shape, model.n_components, len(result.rows.names)),
+        tails=wording.tails_sentence(fitted_parameters(model).tails),
         compared=_compared(search) if len(search.status) > 1 else "",
         runner_up=wording.runner_up_sentence(search.criterion, _rivals(result)),
         certainty=list(certainty(search)),

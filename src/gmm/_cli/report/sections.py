@@ -15,6 +15,7 @@ from gmm._cli.report.narrative import Narrative
 from gmm._cli.report.origin import Origin
 from gmm._cli.report.page import css_colour, render
 from gmm._cli.result import MixtureOutcome
+from gmm._estimators.fitted import fitted_parameters
 from gmm._text.amounts import percent
 from gmm._text.html import Cell, Html, table
 from gmm._values.covariance import Factors
@@ -174,7 +175,8 @@ def _table_of_groups(result: MixtureOutcome, facts: MixtureFacts, overall: Colum
             for mean, spread, shade in zip(means, facts.spreads[shown, j], shades, strict=True)
         ]
         body.append([name, *cells, _mean_and_spread(centre, scale, scale)])
-    caption = "Mean ± standard deviation of each column" + (
+    spread = "scale" if fitted_parameters(result.model).tails else "standard deviation"
+    caption = f"Mean ± {spread} of each column" + (
         " in each group; the deeper the shade, the further the mean is from that of all rows." if several else "."
     )
     return table(["", *(f"group {k}" for k in shown), "all rows"], body, caption=caption)

@@ -11,6 +11,7 @@ from gmm._cli.describe import decimals
 from gmm._selection.grid import text_of, title
 from gmm._text.amounts import counted, percent, with_minus
 from gmm._values.covariance import COMMON, IDENTITY, CovarianceModel
+from gmm._values.tails import Tails
 
 __all__ = [
     "SCALES",
@@ -29,6 +30,7 @@ __all__ = [
     "runner_up_sentence",
     "separation_sentence",
     "summary_sentence",
+    "tails_sentence",
 ]
 
 _NAMED = 3  # at most this many columns are named in a sentence
@@ -117,6 +119,12 @@ def covariance_sentence(model: CovarianceModel, n_components: int, n_columns: in
     different = [what for what, letter in letters.items() if letter not in (COMMON, IDENTITY)]
     parts = [f"of {how} {_and(whats)}" for how, whats in (("equal", equal), ("different", different)) if whats]
     return f"{long}s {' and '.join(parts)}{axes}"
+
+
+def tails_sentence(tails: Tails) -> str:
+    """Say how heavy the tails of the groups are; empty if they are normal."""
+    heavy = f"Their tails are those of Student's t distributions with {tails.degrees:.4g} degrees of freedom: heavier"
+    return f"{heavy} than normal ones, so that rows far away count little." if tails else ""
 
 
 def runner_up_sentence(criterion: str, rivals: Sequence[tuple[int, str, float]]) -> str:
