@@ -465,8 +465,8 @@ def test_what_is_no_parameter_is_told_with_what_is_meant():
 
 
 def test_the_most_components_tried_are_told_where_they_are_the_best():
-    told = "the best has the largest number of components tried"
-    assert told in repr(select(BLOBS[::5], [2, 3], "full", random_state=0))
+    told = "components are the most that were tried"
+    assert f"3 {told}: try n_components up to 8" in repr(select(BLOBS[::5], [2, 3], "full", random_state=0))
     assert told not in repr(select(BLOBS[::5], [3, 4, 5], "full", random_state=0))
     assert told not in repr(select(BLOBS[::5], [3], ["full", "tied"], random_state=0))
 
@@ -786,6 +786,11 @@ def test_a_best_cell_that_no_fresh_start_finds_again_is_told(monkeypatch):
     alone = select(ROWS, [3], "full", random_state=0)
     assert (alone.n_fresh_starts, alone.n_found_again) == (12, 0)
     assert "found again by 0 of 12 fresh starts" in str(alone)
+    assert "rarely found again: try n_init=5" in str(alone)
+    assert "try" not in str(replace(alone, n_found_again=9))
+    unsure = replace(alone, status=("not converged",))
+    assert f"has not converged: try max_iter={10 * alone.best.max_iter}" in str(unsure)
+    assert "(component 1): try fewer components or a prior" in str(replace(alone, status=("degenerate: component 1",)))
 
 
 def test_attempts_are_counted_from_where_a_solution_was_found():

@@ -68,9 +68,10 @@ class UsageError(CommandError):
     exit_code = 2
 
 
-def in_options(text: str, options: argparse.Namespace) -> str:
+def in_options(text: str, options: argparse.Namespace | None = None) -> str:
     """Name options of the command line in the place of parameters of Python."""
-    names = _OPTIONS | ({"n_components": "--max-components"} if vars(options).get("bayesian") else {})
+    is_bayesian = options is not None and bool(vars(options).get("bayesian"))
+    names = _OPTIONS | ({"n_components": "--max-components"} if is_bayesian else {})
     return _IN_TEXT.sub(lambda name: names[name[0]], text)
 
 

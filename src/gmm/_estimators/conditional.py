@@ -13,6 +13,9 @@ from gmm._estimators.scorer import Scorer
 from gmm._public import publish
 from gmm._rows.incomplete import IncompleteSource
 from gmm._rows.sources import ArraySource, Source
+from gmm._text.amounts import counted
+from gmm._text.frames import data_frame
+from gmm._text.lists import beginning
 from gmm._values.columns import Columns, Regression, marginal
 from gmm._values.completion import Completion, Gaps
 from gmm._values.layouts import Array
@@ -23,6 +26,7 @@ __all__ = ["ConditionalPrediction", "conditional_mixture", "imputed", "predicted
 
 _NUMBERS_AT_ONCE = 1 << 20  # of rows times components times columns
 _HALVINGS = 64
+_COLUMNS_SHOWN = 6
 
 
 class ConditionalPrediction(NamedTuple):
@@ -44,6 +48,35 @@ class ConditionalPrediction(NamedTuple):
     means: NDArray[Any]
     deviations: NDArray[Any]
     intervals: NDArray[Any] | None
+
+    def to_frame(self) -> Any:
+        """Return one row for each row that was predicted.
+
+        Returns
+        -------
+        pandas.DataFrame or polars.DataFrame
+            For each column, its means under its own name, ``… sd`` and, with intervals, ``… low`` and ``… high``.
+        """
+        table: dict[str, Any] = {}
+        for j, name in enumerate(self.columns):
+            table |= {name: self.means[:, j], f"{name} sd": self.deviations[:, j]}
+            if self.intervals is not None:
+                table |= {f"{name} low": self.intervals[:, j, 0], f"{name} high": self.intervals[:, j, 1]}
+        return data_frame(table)
+
+    def __repr__(self) -> str:
+        """Return the first rows as a table, and how many there are."""
+        n, shown = len(self.means), self.columns[:_COLUMNS_SHOWN]
+        more = f", {len(shown)} of {len(self.columns)} columns" if len(shown) < len(self.columns) else ""
+        rows = ([self._told(i, j) for j in range(len(shown))] for i in range(n))
+        title = f"ConditionalPrediction of {counted(n, 'row')}{more}, mean ± standard deviation"
+        return "\n".join([title, *beginning(shown, rows, n)])
+
+    def _told(self, i: int, j: int) -> str:
+        text = f"{self.means[i, j]:.4g} ± {self.deviations[i, j]:.2g}"
+        if self.intervals is None:
+            return text
+        return f"{text} ({self.intervals[i, j, 0]:.4g} to {self.intervals[i, j, 1]:.4g})"
 
 
 def conditional_mixture(regression: Regression, source: Source) -> MixtureParameters:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm import _fitting as fitting
-from gmm._estimators import criteria, estimated, saved
+from gmm._estimators import criteria, estimated, mixture_summary, saved
 from gmm._estimators.continuation import is_noisy, prior_parts
 from gmm._estimators.contract import given_names, names_of_features
 from gmm._estimators.estimated import fit_settings, noise_of, tails_of
@@ -285,7 +285,7 @@ class GaussianMixture(FittedMixture):
     transform, fit_transform = OfFactors(transform), OfFactors(fit_transform)
     set_output, get_feature_names_out = OfFactors(set_output), OfFactors(get_feature_names_out)
     fit, fit_predict, impute = estimated.fit, estimated.fit_predict, estimated.impute
-    save = saved.save
+    save, summary = saved.save, mixture_summary.summary
     load = classmethod(saved.load)  # type: ignore[var-annotated]
 
     @classmethod
