@@ -40,6 +40,7 @@ TIMED = (
     "embeddings",
     "patches",
     "literature",
+    "communities",
 )
 QUESTIONS = (*TIMED, "collapse", "drift", "falls", "instructions", "tails")
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from benchmarks.tails import TABLES
 from scipy import stats
 
 import gmm
@@ -113,3 +114,88 @@ def test_rows_with_gaps_predict_from_what_they_have():
     assert found.means[0] == pytest.approx(mixture.predict_from([[1.0]], known=0, target=2).means[0])
     assert found.means[1] == pytest.approx(3.0)
     assert found.deviations[1] == pytest.approx(np.sqrt(1.5 * 5 / 3 + 0.24 * 25))
+
+
+# --- Beside other software ---------------------------------------------------------------------------
+
+# Log-likelihoods with four degrees of freedom where studenttmixture 1.11 (Python) ends, from k-means at tol=1e-10.
+OF_PEER = {
+    "iris": -301.3353,
+    "wine, 5 axes": -1295.8979,
+    "breast cancer, 6 axes": -6259.1469,
+    "heavy-tailed groups": -2576.2915,
+    "Old Faithful": -1140.5330,
+}
+
+
+@pytest.mark.parametrize("name", OF_PEER)
+def test_a_fit_ends_no_lower_than_other_softwares(name):
+    K, load = TABLES[name]
+    rows = np.ascontiguousarray(load(), dtype=float)
+    fit = GaussianMixture(K, tails="t", degrees_of_freedom=4, tol=1e-9, random_state=0).fit(rows)
+    assert fit.log_likelihood(rows) > OF_PEER[name] - 1e-3
+
+
+def test_one_component_is_that_of_r():
+    """MASS 7.3, cov.trob(faithful, nu = 4, tol = 1e-12): MASS estimates location and scale of a multivariate t."""
+    rows = TABLES["Old Faithful"][1]()
+    one = GaussianMixture(tails="t", degrees_of_freedom=4, reg_covar=0, tol=1e-12).fit(rows)
+    np.testing.assert_allclose(one.means_[0], [3.6109173156, 72.1566295845], rtol=1e-6)
+    scale = [[1.16262924121, 12.43809857114], [12.43809857114, 159.7790283004]]
+    np.testing.assert_allclose(one.covariances_[0], scale, rtol=1e-5)
+
+
+# --- Other mixtures, and other rows ------------------------------------------------------------------
+
+
+def test_refits_are_matched():
+    parts = [0.4, 0.3, 0.3], np.array([[0.0, 0], [5, 0], [0, 5]]), np.ones((3, 2))
+    one, order = mixture_of(*parts, 3, "diag"), [2, 0, 1]
+    other = mixture_of(np.array(parts[0])[order], parts[1][order] + 0.1, parts[2], 4, "diag")
+    np.testing.assert_array_equal(other.means_[gmm.analysis.match(one, other)], parts[1] + 0.1)
+    normal = GaussianMixture.from_parameters(*parts, covariance_type="diag")
+    assert gmm.analysis.match(one, normal).tolist() == [0, 1, 2]
+
+
+def drawn(n, rng, degrees=3.0, share=0.5, shift=0.0):
+    normal = rng.normal(size=(n, 2)) / np.sqrt(rng.chisquare(degrees, (n, 1)) / degrees)
+    return normal + 6.0 * (rng.uniform(size=(n, 1)) < share) + shift
+
+
+@pytest.fixture(scope="module")
+def watched():
+    rng = np.random.default_rng(0)
+    mixture = GaussianMixture(2, tails="t", means_init=[[0, 0], [6, 6]]).fit(drawn(3000, rng))
+    return mixture, drawn(4000, rng)
+
+
+def test_a_drift_is_noticed(watched):
+    rng = np.random.default_rng(1)
+    grown = gmm.analysis.drift(watched[0], drawn(500, rng, share=0.65), watched[1], random_state=0)
+    assert grown.alarm
+    assert grown.growth[1] > 4
+    moved = gmm.analysis.drift(watched[0], drawn(500, rng, shift=0.3), watched[1], random_state=0)
+    assert moved.alarm
+    assert (moved.movement > 3).all()
+
+
+def test_without_a_drift_alarms_are_as_rare_as_asked_for(watched):
+    weeks = [drawn(300, np.random.default_rng(10 + week)) for week in range(60)]
+    values = [
+        gmm.analysis.drift(watched[0], rows, watched[1], n_replicates=99, random_state=0).p_value for rows in weeks
+    ]
+    assert np.mean(np.array(values) <= 0.1) < 0.25
+
+
+def test_gradients_are_those_of_the_log_density(watched):
+    """Rows have precisions: Σ⁻¹ times the gradients is how the log density changes with the means."""
+    mixture, rows = watched[0], watched[1][:50]
+    gradients = gmm._uses.drift._view(mixture, rows, "X").gradients
+    for k in range(2):
+        for j in range(2):
+            means = mixture.means_ + 0.0
+            means[k, j] += 1e-5
+            ahead = mixture_of(mixture.weights_, means, mixture.covariances_, mixture.degrees_of_freedom_)
+            slopes = (ahead.score_samples(rows) - mixture.score_samples(rows)) / 1e-5
+            expected = gradients[:, k] @ mixture.precisions_[k][:, j]
+            np.testing.assert_allclose(slopes, expected, rtol=1e-3, atol=1e-4)

@@ -214,15 +214,8 @@ EXCLUSIONS = (
     ),
     *_each_with(
         "tails='t'",
-        *(
-            "impute",
-            "adapt",
-            "fisher_vector",
-            "column_overlap",
-            "drift",
-            "distance",
-        ),
-        *("match", "reduce", "directions", "method='information'", "ONNX", "mclust", "scikit-learn's estimators"),
+        *("impute", "adapt", "fisher_vector", "column_overlap", "distance", "reduce", "directions"),
+        *("method='information'", "ONNX", "mclust", "scikit-learn's estimators"),
         reason="its formulas are those of normal components",
         instead="fit with tails='normal'",
     ),

@@ -88,15 +88,12 @@ class Regression:
         return np.asarray(self.means[:, None] + steps @ self.slopes.transpose(0, 2, 1))
 
     def widenings(self, rows: Array) -> Array:
-        """Return by how much the scale matrices of t components grow given rows (n, q), (K, n).
+        """Return by how much the scale matrices of t components grow given rows (n, q), (K, n) or (1, 1).
 
         It is (ν + ‖W_k (x − μ_k)‖²) / (ν + q), and the other columns have ν + q degrees of freedom (Ding 2016).
         """
-        before, (n, q) = self.predictors, rows.shape
-        squares = np.zeros((before.n_components, n))
-        for k, mean in enumerate(before.means if q else ()):
-            squares[k] = np.square(before.model.layout.whitened(before.whiteners, k, rows - mean)).sum(axis=1)
-        return before.tails.widening(squares, q)
+        before = self.predictors
+        return before.widenings(rows - before.means[:, None]) if rows.shape[1] else np.ones((1, 1))
 
     def conditional(self, row: Array, weights: Array) -> MixtureParameters:
         """Return the mixture of the other columns given one row (q,), to which the components have these weights."""

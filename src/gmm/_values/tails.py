@@ -58,7 +58,7 @@ class Tails:
         return self
 
     def widening(self, squares: Array, n_columns: int) -> Array:
-        """Return by how much scale matrices of other columns grow given so many, at these squares, (K, n)."""
+        """Return by how much scale matrices grow given so many columns at these squares, (K, n): 1 / u."""
         return np.ones_like(squares)
 
     @property
@@ -132,7 +132,7 @@ class StudentTails(Tails):
         return StudentTails(min(self.degrees + n_columns, MOST_DEGREES))
 
     def widening(self, squares: Array, n_columns: int) -> Array:
-        """Return by how much scale matrices of other columns grow given so many, at these squares, (K, n)."""
+        """Return by how much scale matrices grow given so many columns at these squares, (K, n): 1 / u."""
         return np.asarray((self._of_each[:, 0] + squares) / (self._of_each[:, 0] + n_columns))
 
     @property
