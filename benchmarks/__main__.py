@@ -40,7 +40,7 @@ TIMED = (
     "embeddings",
     "patches",
 )
-QUESTIONS = (*TIMED, "collapse", "drift", "falls", "instructions", "tails")
+QUESTIONS = (*TIMED, "collapse", "drift", "errors", "falls", "instructions", "tails")
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
