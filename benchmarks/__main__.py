@@ -39,6 +39,8 @@ TIMED = (
     "factors",
     "embeddings",
     "patches",
+    "literature",
+    "communities",
 )
 QUESTIONS = (*TIMED, "collapse", "drift", "errors", "falls", "instructions", "tails")
 

@@ -20,15 +20,16 @@ ROOMS = {
         fit | report | apply drawn report.sections report.trust
         | report.choosing report.posterior | report.figures
         | classes plot | result | write | rows saved | report.wording show | _cli | columns describe
-        | agreement arguments choice failures pictures report.columns report.origin report.narrative
-        | option_values report.page
+        | agreement arguments choice pictures report.columns report.origin report.narrative
+        | failures option_values report.page
     """,
     "gmm": "",
     "em": "",
     "plotting": "",
     "_plotting": """
-        _plotting | animation | boundaries changes clusters density canvas uncertainty
-        | convergence criteria entropies film frame marks | scene selection | files lines pipeline view
+        _plotting | animation | boundaries changes clusters density canvas pairs uncertainty
+        | bootstrap convergence criteria eigenvalues entropies errors film frame marks stability
+        | scene selection | files lines pipeline view
         | gif plane style
     """,
     "analysis": "",
@@ -41,7 +42,7 @@ ROOMS = {
         _selection | classifier estimator | search cross_validation halves | resampling
         | contenders finishing | request
         | engine fixed held_out | keeping keys | cell | bar candidates | standard | table | from_file | grid
-        | cells clock failure target | status
+        | cells class_summary clock failure | target | status
     """,
     "_uses": """
         adaptation anomalies combining directions distances drift overlap reduction standard_errors tracking
@@ -51,8 +52,8 @@ ROOMS = {
     "_exchange": "mclust onnx scikit_learn",
     "_estimators": """
         iteration regressor steps | bayesian | mixture | streamed | estimated | continuation keeping
-        | factors saved units | labelled | exclusions | fitted | conditional
-        | contract criteria outcome past predictive progress scorer summary
+        | factors mixture_summary saved units | labelled | exclusions | fitted | conditional summary
+        | contract criteria outcome past predictive progress scorer
     """,
     "_frozen_mixture": "",
     "_persistence": "_persistence | checkpoints predictions | posterior streams | values | archive | metadata places",
@@ -75,8 +76,8 @@ ROOMS = {
         | part text_format
     """,
     "_validation": """
-        _validation | fixed labels measurements noise prior ratio rows tails | errors given tables
-        | arrays columns parameters | combinations scalars where
+        _validation | fixed labels measurements noise prior ratio rows | errors given tables
+        | arrays columns parameters | combinations scalars tails where
      """,
     "_candidates": "",
     "_loop": "",
@@ -96,7 +97,7 @@ ROOMS = {
         | block factors moments orientation plan seeding volumes whitener
         | axes belief estimate family leaves linear rows triangles | cholesky layout twin | blas lengths
     """,
-    "_text": "amounts html lists | printable",
+    "_text": "amounts frames html lists | printable",
     "_log": "",
     "_exceptions": "",
     "_caching": "",

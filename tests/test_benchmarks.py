@@ -17,6 +17,7 @@ pytest.importorskip("resource", reason="the benchmarks measure memory as POSIX t
 import benchmarks
 from benchmarks import __main__ as command
 from benchmarks import (
+    anomalies,
     beside_factors,
     compare,
     embeddings,
@@ -25,8 +26,10 @@ from benchmarks import (
     fits,
     following,
     instructions,
+    literature,
     report,
     search,
+    stable,
     stream,
     tables,
 )
@@ -378,3 +381,54 @@ def test_embeddings_are_drawn_alike_from_a_seed():
     np.testing.assert_array_equal(first[0], again[0])
     assert first[0].shape == (300, 64)
     assert first[2].shape == (embeddings.N_TEST, 64)
+
+
+def test_printed_figures_are_judged_by_their_fit():
+    fit = literature.Figure("BIC", "-10.00", literature.FIT)
+    error = literature.Figure("error", "0.10 0.20", literature.FOLLOWS, "BIC")
+    assert literature.judged(fit, -10.04, {}) == "same"
+    assert literature.judged(fit, -9.5, {}) == "better"
+    assert literature.judged(fit, -10.5, {}) == "lower"
+    assert literature.judged(error, np.array([0.1, 0.2]), {}) == "same"
+    assert literature.judged(error, np.array([0.1, 0.3]), {}) == "differs"
+    assert literature.judged(error, np.array([0.1, 0.3]), {"BIC": "better"}) == "of a better fit"
+    assert literature.in_digits_of("0.10 20", np.array([0.123, 21.4])) == "0.12 21"
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical", "EEI", "EII"])
+def test_covariances_are_written_out(covariance_type):
+    from gmm import GaussianMixture
+
+    X = np.random.default_rng(0).normal(size=(60, 3))
+    mixture = GaussianMixture(2, covariance_type=covariance_type, random_state=0).fit(X)
+    whole = GaussianMixture.from_parameters(mixture.weights_, mixture.means_, literature.full_covariances(mixture))
+    np.testing.assert_allclose(whole.score_samples(X), mixture.score_samples(X))
+
+
+def test_anomalies_are_drawn_and_judged():
+    X, anomalous = np.arange(400.0).reshape(200, 2) ** 2, np.arange(200) < 50
+    rows, outlying = anomalies.drawn(X, anomalous, 0)
+    assert rows.shape == (157, 2)
+    assert outlying.sum() == 7
+    np.testing.assert_allclose(rows.std(axis=0), 1)
+    assert anomalies.area(np.array([1.0, 2, 3, 3]), np.array([False, False, True, False])) == pytest.approx(2.5 / 3)
+
+
+def test_a_detector_gives_anomalies_no_component():
+    rng = np.random.default_rng(0)
+    rows = np.concatenate([rng.normal(0, 1, (300, 2)), rng.normal(6, 1, (200, 2)), rng.normal((6, 0), 0.3, (15, 2))])
+    detector = anomalies.MixtureDetector(0.03).fit(rows)
+    assert detector.mixture_.n_components == 2
+    assert detector.labels_[500:].all()
+    assert (detector.predict(rows) == detector.labels_).all()
+
+
+def test_the_most_stable_setting_is_chosen():
+    pytest.importorskip("sklearn")
+    rng = np.random.default_rng(0)
+    rows = np.arange(60.0)[:, np.newaxis]
+
+    def clusters(rows, K):
+        return (rows[:, 0] >= 30).astype(int) if K == 2 else rng.integers(K, size=len(rows))
+
+    assert len(np.unique(stable.most_stable(rows, (2, 3, 4), clusters))) == 2

@@ -288,6 +288,25 @@ def test_a_prior_is_believed():
     assert "3 components, VVV, conjugate prior: converged" in ok("fit", *few, "--prior", "conjugate").stdout
 
 
+def test_tails_are_searched_shown_and_kept(tmp_path):
+    rng = np.random.default_rng(0)
+    rows = np.concatenate([rng.standard_t(3, (200, 2)), 7 + rng.standard_t(3, (150, 2))])
+    np.savetxt(tmp_path / "t.csv", rows, delimiter=",", header="a,b", comments="")
+    words = ("fit", tmp_path / "t.csv", "--components", "1:2", "--covariance", "EEE")
+    both = ok(*words, "--tails", "normal,t", "--out", tmp_path / "out").stdout
+    assert "2 components, EEE t: converged" in both
+    assert "degrees of freedom" in both
+    best = json.loads((tmp_path / "out" / "result.json").read_text())["best"]
+    assert best["tails"] == "t"
+    assert 1 < best["degrees_of_freedom"] < 10
+    assert table((tmp_path / "out" / "criteria.csv").read_text())["tails"] == ["normal", "t"] * 2
+    assert f"{best['degrees_of_freedom']:.4g} degrees of freedom" in ok("info", tmp_path / "out" / "model.gmm").stdout
+    given = json.loads(ok(*words, "--tails", "t", "--degrees-of-freedom", "4", "--json").stdout)
+    assert given["best"]["degrees_of_freedom"] == 4
+    assert [cell["tails"] for cell in given["cells"]] == ["t", "t"]
+    assert json.loads(ok(*words, "--json").stdout)["best"]["tails"] == "normal"
+
+
 def test_a_limit_on_eigenvalues_is_for_three_models():
     words = ("fit", "--components", "2", "--max-ratio", "50")
     document = json.loads(ok(*words, "--json").stdout)
@@ -862,6 +881,12 @@ def test_version_and_help_need_nothing():
         (("fit", "--prior", "wishart"), "invalid choice: 'wishart'"),
         (("fit", "--max-ratio", "0.5"), "--max-ratio: expected a number of at least 1, got '0.5'"),
         (("fit", "--max-ratio", "9", "--scale"), "--max-ratio cannot be combined with --scale"),
+        (("fit", "--tails", "normal,u"), "--tails: expected normal or t, or both with a comma, got 'u'"),
+        (("fit", "--tails", "t", "--degrees-of-freedom", "0"), "--degrees-of-freedom: expected a number from 1 to 200"),
+        (("fit", "--degrees-of-freedom", "4"), "--degrees-of-freedom: expected with --tails t"),
+        (("fit", "--tails", "normal", "--degrees-of-freedom", "4"), "--degrees-of-freedom: expected with --tails t"),
+        (("fit", "--tails", "normal,t", "--noise"), "--tails t cannot be combined with --noise"),
+        (("fit", "--tails", "t", "--refine", "split-merge"), "--tails t cannot be combined with --refine"),
         (("fit", "--time-limit", "-1"), "--time-limit: expected a positive number, got '-1'"),
         (("fit", "--time-limit", "0"), "--time-limit: expected a positive number, got '0'"),
         (("fit", "--time-limit", "soon"), "expected a positive number"),

@@ -217,7 +217,7 @@ def test_the_page_of_a_variational_fit_tells_what_is_left(reports):
     assert best["n_effective_components"] == 2
     assert "2 groups describe 150 rows of a, b and c" in said
     assert "9 components and leaves 7 of them empty" in said
-    assert f"of the log evidence {best['lower_bound']:.2f}".replace("-", "−") in said
+    assert f"of the log evidence is {best['lower_bound']:.2f}".replace("-", "−") in said
     assert "log evidence after each pass." in said
     assert "Credible interval An interval" in said
     assert "BIC" not in said
@@ -249,7 +249,8 @@ def test_the_page_says_what_was_found(reports):
     lines = (path / "out" / "labels.csv").read_text().splitlines()[1:]
     proba = np.array([[float(p) for p in line.split(",")[2:]] for line in lines])
     uncertain = np.flatnonzero(proba.max(axis=1) < 0.9)
-    assert re.search(rf"uncertain rows {len(uncertain)}\b", said)
+    sure = wording.format_share(1 - len(uncertain) / 150).replace("\N{NO-BREAK SPACE}", " ")
+    assert f"rows sure of their group {sure}" in said
 
 
 def test_the_least_certain_rows_are_named(reports, tmp_path):
@@ -363,7 +364,10 @@ def test_where_a_report_goes(tmp_path, monkeypatch, capsys):
 def test_the_edge_of_the_search_is_told(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main(["fit", "--components", "1:2", "--covariance", "VVV", "--report", "--quiet"]) == 0
-    assert "more may be better" in Page(Path("report.html").read_text(encoding="utf-8")).said()
+    assert (
+        "2 groups are the most that were tried: try --components up to 6"
+        in Page(Path("report.html").read_text(encoding="utf-8")).said()
+    )
 
 
 @pytest.fixture
@@ -382,7 +386,7 @@ def said_of(*words):
 def test_a_fit_that_was_stopped_is_told_in_whole_sentences(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     said = said_of("--components", "3", "--covariance", "VVV", "--max-iter", "1")
-    assert "The chosen mixture had not converged after 1 pass." in said
+    assert "The best has not converged: try --max-iter=10." in said
     assert "The chosen mixture had not converged after 1 pass (max_iter reached)." in said
 
 
@@ -770,9 +774,38 @@ def test_rivals_are_told():
     assert "2 groups with VEV, is 0.80 behind." in said
     assert "best BIC are 2" in said
     assert wording.runner_up_sentence("bic", []) == ""
-    assert "(BIC only 0.80" in wording.rival_sentence("bic", 3, rivals)
+    assert "2 groups fit almost as well" in wording.rival_sentence("bic", 3, rivals)
     assert wording.rival_sentence("bic", 3, [(3, "VVV", 0.1), (1, "EEE", 3.0)]) == ""
     assert wording.rival_sentence("nec", 3, rivals) == ""
+
+
+def test_headlines_are_plain_words():
+    numbers = wording.headline_numbers(np.array([70, 30]), 10)
+    assert numbers["separation"] == "mostly separated"
+    assert list(map(numbers.get, ["groups", "rows sure of their group"])) == ["2", "90.0\N{NO-BREAK SPACE}%"]
+    assert wording.headline_numbers(np.array([9]), 0) == {"group": "1"}
+
+
+def test_what_all_groups_share_is_said_once(reports):
+    strongest = [(0, 1, 0.801), (0, 1, 0.799)]
+    assert "In every group, a and b rise together" in wording.shared_sentence(["a", "b"], strongest)
+    assert wording.shared_sentence(["a", "b"], [(0, 1, 0.8), (0, 1, 0.6)]) == ""
+    assert wording.shared_sentence(["a", "b"], [None, None]) == ""
+    assert reports("iris")[0].said().count("Within the group,") in (0, 2)
+
+
+def test_pictures_call_components_groups(reports):
+    for kind in ("iris", "one group", "posterior"):
+        pictures = re.findall(r"<svg.*?</svg>", reports(kind)[0].text, re.DOTALL)
+        texts = [text for picture in pictures for text in re.findall(r">([^<>]+)</text>", picture)]
+        assert any("group" in text for text in texts)
+        assert not any("component" in text for text in texts)
+
+
+def test_wide_tables_have_their_headings_in_each_cell(reports):
+    text = reports("iris")[0].text
+    assert re.search(r'<table class="gmm-stacked"><caption>The best by BIC.*?data-label="BIC"', text)
+    assert "<table><caption>Rows by label" in text
 
 
 def test_every_criterion_has_a_scale_and_a_term(reports):
@@ -787,7 +820,7 @@ def test_words_are_explained_where_they_are_on_the_page(reports):
     said = {kind: reports(kind)[0].said() for kind in ("iris", "nasty names", "one group")}
     for told in said.values():
         assert "unit of a natural logarithm" in told
-        assert "call a group a component" in told
+        assert "Group, component One of these distributions." in told
         assert "Projected remaining gain" in told
     assert "× log of the number of rows." in said["iris"]
     assert "× log of the total weight of the rows." in said["nasty names"]

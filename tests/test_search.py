@@ -290,6 +290,21 @@ def test_no_solution_is_refined_twice(monkeypatch):
     assert not any(again)
 
 
+def test_a_cell_whose_ends_are_all_alike_is_solved_once(monkeypatch):
+    tries, original = [], Cell.solved
+
+    def counted(self, worker, starts, present=None):
+        tries.append((self.settings.n_components, self.settings.objective.model.name))
+        return original(self, worker, starts, present)
+
+    monkeypatch.setattr(Cell, "solved", counted)
+    found = select(ROWS[:30], range(1, 7), ["full", "spherical"], random_state=0)
+    assert max(tries.count((K, "VVV")) for K in (2, 3, 4)) > 1
+    # 30 rows are too few for six components that need six each; a single component has one optimum.
+    assert [tries.count(one) for one in set(tries) if one[0] == 1 or one == (6, "VVV")] == [1, 1, 1]
+    assert is_degenerate(found.status[cell(found, 6, "full")])
+
+
 def test_a_healthy_end_is_preferred_to_a_higher_spike():
     rng = np.random.default_rng(0)
     rows = np.concatenate([rng.normal(-4, 1, (60, 2)), rng.normal(4, 1, (40, 2)), np.tile([[0.0, 9.0]], (12, 1))])
@@ -465,8 +480,8 @@ def test_what_is_no_parameter_is_told_with_what_is_meant():
 
 
 def test_the_most_components_tried_are_told_where_they_are_the_best():
-    told = "the best has the largest number of components tried"
-    assert told in repr(select(BLOBS[::5], [2, 3], "full", random_state=0))
+    told = "components are the most that were tried"
+    assert f"3 {told}: try n_components up to 8" in repr(select(BLOBS[::5], [2, 3], "full", random_state=0))
     assert told not in repr(select(BLOBS[::5], [3, 4, 5], "full", random_state=0))
     assert told not in repr(select(BLOBS[::5], [3], ["full", "tied"], random_state=0))
 
@@ -786,6 +801,11 @@ def test_a_best_cell_that_no_fresh_start_finds_again_is_told(monkeypatch):
     alone = select(ROWS, [3], "full", random_state=0)
     assert (alone.n_fresh_starts, alone.n_found_again) == (12, 0)
     assert "found again by 0 of 12 fresh starts" in str(alone)
+    assert "rarely found again: try n_init=5" in str(alone)
+    assert "try" not in str(replace(alone, n_found_again=9))
+    unsure = replace(alone, status=("not converged",))
+    assert f"has not converged: try max_iter={10 * alone.best.max_iter}" in str(unsure)
+    assert "(component 1): try fewer components or a prior" in str(replace(alone, status=("degenerate: component 1",)))
 
 
 def test_attempts_are_counted_from_where_a_solution_was_found():

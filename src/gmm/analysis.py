@@ -1,5 +1,7 @@
 """Uses of fitted mixtures: clusters, directions, anomalies, drift, true values, few rows, mixtures beside others."""
 
+from gmm._estimators.mixture_summary import MixtureSummary
+from gmm._selection.class_summary import ClassifierSummary
 from gmm._uses.adaptation import adapt, fisher_vector
 from gmm._uses.anomalies import AnomalyThreshold, anomaly_threshold
 from gmm._uses.combining import CombinedComponents, combine_components
@@ -12,10 +14,12 @@ from gmm._uses.true_values import TrueValues, true_values
 
 __all__ = [
     "AnomalyThreshold",
+    "ClassifierSummary",
     "CombinedComponents",
     "Directions",
     "Distance",
     "Drift",
+    "MixtureSummary",
     "TrueValues",
     "adapt",
     "anomaly_threshold",

@@ -4,26 +4,36 @@ Matplotlib is imported only here and is installed by the extra ``plot``.
 """
 
 from gmm._plotting.animation import FitAnimation, animate_fit
+from gmm._plotting.bootstrap import plot_bootstrap_lrt
 from gmm._plotting.boundaries import plot_decision_boundaries
 from gmm._plotting.changes import plot_drift
 from gmm._plotting.clusters import plot_clusters
 from gmm._plotting.convergence import plot_convergence
 from gmm._plotting.criteria import plot_criteria
 from gmm._plotting.density import plot_density
+from gmm._plotting.eigenvalues import plot_eigenvalues
 from gmm._plotting.entropies import plot_entropies
+from gmm._plotting.errors import plot_standard_errors
+from gmm._plotting.pairs import plot_pairs
 from gmm._plotting.selection import plot_selection
+from gmm._plotting.stability import plot_stability
 from gmm._plotting.uncertainty import plot_uncertainty
 
 __all__ = [
     "FitAnimation",
     "animate_fit",
+    "plot_bootstrap_lrt",
     "plot_clusters",
     "plot_convergence",
     "plot_criteria",
     "plot_decision_boundaries",
     "plot_density",
     "plot_drift",
+    "plot_eigenvalues",
     "plot_entropies",
+    "plot_pairs",
     "plot_selection",
+    "plot_stability",
+    "plot_standard_errors",
     "plot_uncertainty",
 ]

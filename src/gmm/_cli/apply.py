@@ -26,7 +26,7 @@ from gmm._exchange.onnx import to_onnx
 from gmm._persistence import load_state, replaceable
 from gmm._rows.writing import beside, class_columns, in_step
 from gmm._selection import MixtureClassifier
-from gmm._selection.classifier import summary_of
+from gmm._selection.class_summary import summary_of
 from gmm._text.amounts import counted, noise_of_weight
 from gmm._text.lists import quoted
 from gmm._values.covariance import with_factors

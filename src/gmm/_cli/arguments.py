@@ -12,12 +12,14 @@ from typing import NoReturn
 from gmm._cli.option_values import (
     at_least_one,
     components,
+    degrees,
     names,
     natural,
     non_negative,
     positive,
     positive_number,
     probability,
+    tails,
 )
 from gmm._estimators.criteria import OF_SEARCHES
 from gmm._text.printable import printable
@@ -158,12 +160,7 @@ def _add_search(command: argparse.ArgumentParser) -> None:
                              "spherical")  # fmt: skip
     search.add_argument("--max-components", metavar="K", type=positive,
                         help="largest number of components of --bayesian (default 20)")  # fmt: skip
-    search.add_argument("--covariance", metavar="NAMES", type=names, action="extend",
-                        help="covariance models: all 14 (default) or a list such as EEE,VVV or full,diag; "
-                             "factor and ppca with --n-factors")  # fmt: skip
-    search.add_argument("--n-factors", metavar="Q", type=components,
-                        help="number of factors of the covariance models factor and ppca, written like --components; "
-                             "or behind their names: factor2")  # fmt: skip
+    _add_shapes(search)
     search.add_argument("--criterion", type=str.lower, choices=OF_SEARCHES,
                         help="criterion to choose by; smaller is better (default bic); held_out is the deviance of "
                              "rows in five folds")  # fmt: skip
@@ -183,6 +180,21 @@ def _add_search(command: argparse.ArgumentParser) -> None:
                         help="search, or fit a classifier, in units of each column's standard deviation, so that units "
                              "do not matter; results are in the columns' own units")  # fmt: skip
     _add_climb(search)
+
+
+def _add_shapes(search: argparse._ActionsContainer) -> None:
+    search.add_argument("--covariance", metavar="NAMES", type=names, action="extend",
+                        help="covariance models: all 14 (default) or a list such as EEE,VVV or full,diag; "
+                             "factor and ppca with --n-factors")  # fmt: skip
+    search.add_argument("--n-factors", metavar="Q", type=components,
+                        help="number of factors of the covariance models factor and ppca, written like --components; "
+                             "or behind their names: factor2")  # fmt: skip
+    search.add_argument("--tails", metavar="NAMES", type=tails,
+                        help="tails of the components: normal (default), t, which are heavier, so that rows far away "
+                             "count little, or normal,t to choose among both")  # fmt: skip
+    search.add_argument("--degrees-of-freedom", metavar="NU", type=degrees,
+                        help="degrees of freedom of --tails t, 1 to 200 (default: estimated; 4 resists outliers, more "
+                             "are nearer to normal tails)")  # fmt: skip
 
 
 def _add_climb(search: argparse._ActionsContainer) -> None:

@@ -11,15 +11,17 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
+from gmm._cli.failures import in_options
+from gmm._estimators.criteria import title
 from gmm._selection import Selection
-from gmm._selection.grid import Grid, GridCell, certainty, distinct, failures, incomplete, legend, ranking, title
+from gmm._selection.grid import Grid, GridCell, advice, certainty, distinct, failures, incomplete, legend, ranking
 
 __all__ = ["choice", "headed_table"]
 
 _TOP = 10  # cells listed below the grid
 _FEW = 12  # up to this many cells, all are listed and there is no grid
 _GAPS = (3, 2)  # between two columns of the list; the first that fits is used
-_BEST, _PROBLEM, _FAINT = "bold green", "red", "dim"
+_BEST, _PROBLEM, _FAINT, _DOUBT = "bold green", "red", "dim", "bold yellow"
 
 
 def choice(search: Selection, width: int) -> Iterator[Text | Table]:
@@ -43,9 +45,10 @@ def choice(search: Selection, width: int) -> Iterator[Text | Table]:
     marks = [*legend(search, of_grid=many), *certainty(search)]
     together = "   ".join(marks)
     yield from (Text(line, _FAINT) for line in ([together] if 0 < len(together) <= width else marks))
+    yield from (Text(in_options(line), _DOUBT) for line in advice(search))
     yield from (Text(line, _PROBLEM) for line in failures(search))
     if not search.complete:
-        yield Text(incomplete(search), "bold yellow")
+        yield Text(incomplete(search), _DOUBT)
 
 
 def headed_table(gap: int = 3) -> Table:

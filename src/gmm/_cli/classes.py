@@ -22,8 +22,8 @@ from gmm._cli.write import write_json, write_table
 from gmm._rows.delimited import is_number
 from gmm._rows.writing import class_columns
 from gmm._selection import MixtureClassifier
-from gmm._selection.classifier import summary_of
-from gmm._text.amounts import counted, percent
+from gmm._selection.class_summary import accuracy_line, summary_of
+from gmm._text.amounts import counted
 
 __all__ = ["class_json", "fit_classes"]
 
@@ -97,7 +97,7 @@ def _show(screen: Screen, classifier: MixtureClassifier, outcome: Outcome, agree
         screen.line(line)
     names = dict(enumerate(map(str, classifier.classes_.tolist())))
     screen.agreement(agreement, outcome.options.class_column, names)
-    screen.line(f"{percent(right, 1)} of the labelled rows are predicted right; of new rows, it may be fewer")
+    screen.line(accuracy_line(right))
 
 
 def class_json(classifier: MixtureClassifier) -> dict[str, Any]:

@@ -95,6 +95,7 @@ def mixture_json(model: FittedMixture) -> dict[str, Any]:
         "columns": list(facts.names),
         "weights": model.weights_.tolist(),
         "noise_weight": model.noise_weight_,
+        "tails": tails.name,
         **({"degrees_of_freedom": tails.degrees} if tails else {}),
         "means": model.means_.tolist(),
         "covariances": model.covariances_.tolist() if parameters.model.stored_whole else None,

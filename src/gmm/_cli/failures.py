@@ -19,6 +19,7 @@ _OPTIONS = {
     "checkpoint": "--checkpoint",
     "covariance_type": "--covariance",
     "criterion": "--criterion",
+    "degrees_of_freedom": "--degrees-of-freedom",
     "max_iter": "--max-iter",
     "max_ratio": "--max-ratio",
     "missing='em'": "--missing em",
@@ -40,12 +41,19 @@ _OPTIONS = {
     "resume=True": "--resume",
     "rows beyond memory": "--blocks",
     "standardize": "--scale",
+    "tails='normal'": "--tails normal",
+    "tails='t'": "--tails t",
     "time_limit": "--time-limit",
     "tol": "--tol",
 }
 _WORDS = [name for name in _OPTIONS if name == "tol" or re.search("[_=]", name)]  # no English ones
 _IN_TEXT = re.compile(rf"(?<![\w'\"./-])({'|'.join(map(re.escape, _WORDS))})(?![\w'\"./-]\w|[\w'\"])")
-_NEEDS = {"--resume": "--checkpoint FILE", "--max-components": "--bayesian", "--level": "--known"}
+_NEEDS = {
+    "--resume": "--checkpoint FILE",
+    "--max-components": "--bayesian",
+    "--level": "--known",
+    "--degrees-of-freedom": "--tails t",
+}
 
 
 class CommandError(Exception):
@@ -60,9 +68,10 @@ class UsageError(CommandError):
     exit_code = 2
 
 
-def in_options(text: str, options: argparse.Namespace) -> str:
+def in_options(text: str, options: argparse.Namespace | None = None) -> str:
     """Name options of the command line in the place of parameters of Python."""
-    names = _OPTIONS | ({"n_components": "--max-components"} if vars(options).get("bayesian") else {})
+    is_bayesian = options is not None and bool(vars(options).get("bayesian"))
+    names = _OPTIONS | ({"n_components": "--max-components"} if is_bayesian else {})
     return _IN_TEXT.sub(lambda name: names[name[0]], text)
 
 
@@ -79,10 +88,11 @@ def check_together(options: argparse.Namespace, **models: str) -> None:
         if value not in (None, False):
             option = "FILE" if name == "file" else f"--{name.replace('_', '-')}"
             there |= {option, f"{option} {value}"}
+    there |= {f"--tails {name}" for name in vars(options).get("tails") or ()}
     if vars(options).get("criterion") not in (None, "bic"):
         there.add("--criterion but bic")
     for option, other in _NEEDS.items():
-        if option in there and other.partition(" ")[0] not in there:
+        if option in there and not {other, other.partition(" FILE")[0]} & there:
             raise UsageError(f"{option}: expected with {other}")
     names = _OPTIONS | models
     for row in EXCLUSIONS:

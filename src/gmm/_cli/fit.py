@@ -26,6 +26,7 @@ from gmm._values.covariance import (
     model_names,
     names_factors,
 )
+from gmm._values.tails import NORMAL_TAILS
 
 __all__ = ["fit"]
 
@@ -96,10 +97,11 @@ def _search(
 ) -> selection.Selection:
     options.components, options.criterion = options.components or list(_COMPONENTS), options.criterion or CRITERIA[0]
     types = requested_types(names or "all", len(rows.names), limited=options.max_ratio is not None)
-    shared = "criterion", "time_limit", "checkpoint", "resume", "refine", "prior", "max_ratio"
+    shared = "criterion", "time_limit", "checkpoint", "resume", "refine", "prior", "max_ratio", "degrees_of_freedom"
     same = {name: vars(options)[name] for name in shared}
     same |= {"noise": bool(options.noise), "standardize": bool(options.scale), **fit_parameters(options, None)}
-    with screen.progress(options.components, len(types)) as advance:
+    same["tails"] = options.tails or [NORMAL_TAILS.name]
+    with screen.progress(options.components, len(types) * len(same["tails"])) as advance:
         return selection.select(rows.source, options.components, types, callback=advance, **same)
 
 

@@ -7,15 +7,20 @@ import csv
 from collections.abc import Callable
 from math import inf, nan
 
+from gmm._validation.tails import TAILS
+from gmm._values.tails import LEAST_DEGREES, MOST_DEGREES
+
 __all__ = [
     "at_least_one",
     "components",
+    "degrees",
     "names",
     "natural",
     "non_negative",
     "positive",
     "positive_number",
     "probability",
+    "tails",
 ]
 
 _MOST_COMPONENTS = 10_000
@@ -45,6 +50,14 @@ def names(text: str) -> list[str]:
         raise argparse.ArgumentTypeError(f"expected names separated by commas, got {text!r}")
     if again := [name for i, name in enumerate(listed) if name in listed[:i]]:
         raise argparse.ArgumentTypeError(f"expected each name once, got {again[0]!r} again")
+    return listed
+
+
+def tails(text: str) -> list[str]:
+    """Parse ``t`` or ``normal,t``."""
+    listed = names(text)
+    if unknown := [name for name in listed if name not in TAILS]:
+        raise argparse.ArgumentTypeError(f"expected {' or '.join(TAILS)}, or both with a comma, got {unknown[0]!r}")
     return listed
 
 
@@ -78,4 +91,7 @@ def _number(expected: str, holds: Callable[[float], bool]) -> Callable[[str], fl
 non_negative = _number("a non-negative number", lambda value: 0 <= value < inf)
 at_least_one = _number("a number of at least 1", lambda value: 1 <= value < inf)
 positive_number = _number("a positive number", lambda value: 0 < value < inf)
+degrees = _number(
+    f"a number from {LEAST_DEGREES} to {MOST_DEGREES}", lambda value: LEAST_DEGREES <= value <= MOST_DEGREES
+)
 probability = _number("a number between 0 and 1", lambda value: 0 < value < 1)

@@ -32,6 +32,7 @@ from gmm._cli.write import scorer_of, write_json, write_predictions, write_table
 from gmm._estimators.bayesian import BayesianGaussianMixture
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer
+from gmm._estimators.summary import log_likelihood_of
 from gmm._selection import Selection
 from gmm._text.amounts import counted
 from gmm._uses.combining import CombinedComponents, combine_components
@@ -337,8 +338,7 @@ class Result(MixtureOutcome):
         limit = "" if self.options.max_ratio is None else f", eigenvalue ratio at most {self.options.max_ratio:g}"
         return (
             f"{counted(model.n_components, 'component')}, {self.searched}{prior}{limit}{self.beside}: "
-            f"{ending(model)}, log-likelihood {loglik:.2f} "
-            f"({loglik / self.total_weight:.4f} per {self.unit})"
+            f"{ending(model)}, {log_likelihood_of(loglik, self.total_weight, self.unit)}"
         )
 
 

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm import _fitting as fitting
-from gmm._estimators import estimated, saved
+from gmm._estimators import estimated, mixture_summary, saved
+from gmm._estimators.contract import names_of_features
 from gmm._estimators.fitted import FittedMixture, estimator_of, fitted_parameters, source_of
 from gmm._estimators.labelled import copy_classes
 from gmm._estimators.mixture import GaussianMixture
@@ -197,7 +198,7 @@ class BayesianGaussianMixture(FittedMixture):
     missing: str = "error"
 
     fit, fit_predict, impute = estimated.fit, estimated.fit_predict, estimated.impute
-    save = saved.save
+    save, summary = saved.save, mixture_summary.summary
     load = classmethod(saved.load)  # type: ignore[var-annotated]
 
     def score_samples(  # type: ignore[override]
@@ -293,7 +294,8 @@ class BayesianGaussianMixture(FittedMixture):
             ``weights`` (K, 2) and ``means`` (K, d, 2). Those of a Dirichlet process's weights, or beside noise, are
             quantiles of 10 000 draws, the same in every call.
         """
-        return intervals(posterior_of(self), check_level(level), np.random.default_rng(0))
+        posterior, names = posterior_of(self), names_of_features(self)
+        return intervals(posterior, check_level(level), np.random.default_rng(0), names)
 
     def plug_in(self) -> GaussianMixture:
         """Return the mixture of ``weights_``, ``means_`` and ``covariances_``, without their uncertainty; *beyond*.

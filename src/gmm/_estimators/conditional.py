@@ -13,6 +13,9 @@ from gmm._estimators.scorer import Scorer
 from gmm._public import publish
 from gmm._rows.incomplete import IncompleteSource
 from gmm._rows.sources import ArraySource, Source
+from gmm._text.amounts import counted
+from gmm._text.frames import data_frame
+from gmm._text.lists import beginning
 from gmm._values.columns import Columns, Regression, marginal
 from gmm._values.completion import Completion, Gaps
 from gmm._values.layouts import Array
@@ -23,6 +26,7 @@ __all__ = ["ConditionalPrediction", "conditional_mixture", "imputed", "predicted
 
 _NUMBERS_AT_ONCE = 1 << 20  # of rows times components times columns
 _HALVINGS = 64
+_COLUMNS_SHOWN = 6
 
 
 class ConditionalPrediction(NamedTuple):
@@ -35,7 +39,7 @@ class ConditionalPrediction(NamedTuple):
     means : ndarray of shape (n, m)
         Conditional means: of all predictions, those with the least expected squared error if the mixture is right.
     deviations : ndarray of shape (n, m)
-        Conditional standard deviations.
+        Conditional standard deviations; infinite of t components with at most two degrees of freedom.
     intervals : ndarray of shape (n, m, 2), or None
         Lower and upper ends of central intervals, if a level was given: quantiles of the conditional mixture.
     """
@@ -44,6 +48,35 @@ class ConditionalPrediction(NamedTuple):
     means: NDArray[Any]
     deviations: NDArray[Any]
     intervals: NDArray[Any] | None
+
+    def to_frame(self) -> Any:
+        """Return one row for each row that was predicted.
+
+        Returns
+        -------
+        pandas.DataFrame or polars.DataFrame
+            For each column, its means under its own name, ``… sd`` and, with intervals, ``… low`` and ``… high``.
+        """
+        table: dict[str, Any] = {}
+        for j, name in enumerate(self.columns):
+            table |= {name: self.means[:, j], f"{name} sd": self.deviations[:, j]}
+            if self.intervals is not None:
+                table |= {f"{name} low": self.intervals[:, j, 0], f"{name} high": self.intervals[:, j, 1]}
+        return data_frame(table)
+
+    def __repr__(self) -> str:
+        """Return the first rows as a table, and how many there are."""
+        n, shown = len(self.means), self.columns[:_COLUMNS_SHOWN]
+        more = f", {len(shown)} of {len(self.columns)} columns" if len(shown) < len(self.columns) else ""
+        rows = ([self._told(i, j) for j in range(len(shown))] for i in range(n))
+        title = f"ConditionalPrediction of {counted(n, 'row')}{more}, mean ± standard deviation"
+        return "\n".join([title, *beginning(shown, rows, n)])
+
+    def _told(self, i: int, j: int) -> str:
+        text = f"{self.means[i, j]:.4g} ± {self.deviations[i, j]:.2g}"
+        if self.intervals is None:
+            return text
+        return f"{text} ({self.intervals[i, j, 0]:.4g} to {self.intervals[i, j, 1]:.4g})"
 
 
 def conditional_mixture(regression: Regression, source: Source) -> MixtureParameters:
@@ -95,7 +128,7 @@ def predicted(
                 means[here], deviations[here] = of_rows.means, of_rows.deviations
                 if intervals is not None and level is not None:
                     intervals[here] = np.stack([of_rows.quantiles((1 + side * level) / 2) for side in (-1, 1)], axis=2)
-    _check_finite(means + deviations)
+    _check_finite(means + np.where(np.isinf(deviations), 0, deviations) if mixture.tails else means + deviations)
     return ConditionalPrediction(names, means, deviations, intervals)
 
 
@@ -162,7 +195,7 @@ def _filled(filler: Completion, rows: Array, shares: Array, noise: Noise, rng: f
 
 
 class _Conditional:
-    """The conditional mixtures of some rows: weights (K, n, 1), component means (K, n, m), variances (K or 1, 1, m).
+    """The conditional mixtures of some rows: weights (K, n, 1), component means (K, n, m), squared scales (K, n, m).
 
     Noise has the rest of the weight, (n, 1).
     """
@@ -171,24 +204,25 @@ class _Conditional:
         layout, m = regression.model.layout, regression.means.shape[1]
         self._weights, self._noise = responsibilities[:, :, None], regression.noise
         self._means = regression.conditional_means(rows)
+        self._tails = regression.predictors.tails.given(rows.shape[1])
         self._variances = layout.diagonal(regression.covariances, m)[:, None]
+        if self._tails:
+            self._variances = self._variances * regression.widenings(rows)[:, :, None]
         self.means = (self._weights * self._means).sum(axis=0)
         if self._noise:
             self._rest = np.maximum(1 - self._weights.sum(axis=0), 0)
             self.means += self._rest * self._noise.means
-        spread = self._variances + (self._means - self.means) ** 2
+        spread = self._tails.variance * self._variances + (self._means - self.means) ** 2
         variances = (self._weights * spread).sum(axis=0)
         if self._noise:
             variances += self._rest * (self._noise.variances + (self._noise.means - self.means) ** 2)
-        self.deviations = np.sqrt(variances)
+        self.deviations = np.where(np.isinf(self._tails.variance).any(), np.inf, np.sqrt(variances))
 
     def quantiles(self, level: float) -> Array:
         """Return the quantiles of each row and column, (n, m), by bisection."""
-        from scipy.special import ndtr, ndtri
-
         scales = np.sqrt(self._variances)
         # A quantile of the mixture lies between the least and the largest of its components'.
-        ends = self._means + ndtri(level) * scales
+        ends = self._means + self._tails.quantile(level) * scales
         present = self._weights > 0
         low = np.where(present, ends, np.inf).min(axis=0)
         high = np.where(present, ends, -np.inf).max(axis=0)
@@ -196,7 +230,7 @@ class _Conditional:
             low, high = np.minimum(low, self._noise.box[0]), np.maximum(high, self._noise.box[1])
         for _ in range(_HALVINGS):
             middle = low + 0.5 * (high - low)
-            share = (self._weights * ndtr((middle - self._means) / scales)).sum(axis=0)
+            share = (self._weights * self._tails.share_below((middle - self._means) / scales)).sum(axis=0)
             if self._noise:
                 share += self._rest * self._noise.share_below(middle)
             below = share < level

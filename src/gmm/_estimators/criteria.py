@@ -25,6 +25,7 @@ __all__ = [
     "icl",
     "least",
     "nec",
+    "title",
 ]
 
 CRITERIA = ("bic", "aic", "aicc", "icl", "nec")
@@ -190,6 +191,11 @@ def least(criterion: str, loglik: float, n_parameters: int, n: float) -> float:
     bounds = {"bic": bic, "aic": lambda loglik, p, _: aic(loglik, p), "aicc": aicc, "icl": bic}
     unbounded = dict.fromkeys(("nec", HELD_OUT), lambda *_: -inf)
     return (bounds | unbounded)[criterion](loglik, n_parameters, n)
+
+
+def title(criterion: str) -> str:
+    """Return the name of a criterion as it is printed."""
+    return {"aicc": "AICc", HELD_OUT: "held-out deviance"}.get(criterion, criterion.upper())
 
 
 def adjusted_rand_index(counts: NDArray[np.number]) -> float:

@@ -361,7 +361,7 @@ def set_fitted(
     A `problem` to be continued keeps its bounds and the state of the accelerated solver.
     """
     parameters, weight = result.parameters, source.survey.weight
-    past = Past(parameters, weight=weight, beside_errors=bool(source.errors))
+    past = Past(parameters, weight=weight, n_effective=source.n_effective, beside_errors=bool(source.errors))
     if problem is not None:
         bounds = result.trace.lower_bounds or past_of(mixture).bounds
         past = past._replace(bounds=bounds, solver_state=result.state, problem=problem)

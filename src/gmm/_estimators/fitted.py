@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import partial
-from math import inf
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
@@ -25,7 +24,7 @@ from gmm._estimators.contract import (
 )
 from gmm._estimators.past import Past
 from gmm._estimators.scorer import Scorer, log_evidence_of, place
-from gmm._estimators.summary import SHRUNK, Summary
+from gmm._estimators.summary import Figures, Summary
 from gmm._passes.results import Output
 from gmm._passes.trace import Trace
 from gmm._persistence import describe, metadata_of
@@ -48,7 +47,7 @@ if TYPE_CHECKING:
 __all__ = [
     "FittedMixture", "check_is_mixture", "estimator_of",
     "fitted_html", "fitted_parameters", "model_of", "objective_of", "past_of", "rows_of_fit", "set_mixture",
-    "source_of",
+    "source_of", "summary_of",
 ]  # fmt: skip
 
 _Mixture = TypeVar("_Mixture", bound="FittedMixture")
@@ -355,12 +354,9 @@ class FittedMixture(Estimator):
     def _html_parts(self) -> list[Html]:
         return fitted_html(self)
 
-    def _summary(self) -> Summary:
-        history, lower_bound = vars(self).get("history_"), vars(self).get("lower_bound_")
-        names, what = names_of_features(self), SHRUNK.get(past_of(self).shrunk, self._bound_name)
-        of_mixture, max_ratio = fitted_parameters(self), vars(self).get("max_ratio") or inf
-        of_fit = of_mixture, history, lower_bound, names
-        return Summary.of(*of_fit, objective=what, least=self.reg_covar, max_ratio=max_ratio)
+    def _summary(self, figures: Figures | None = None) -> Summary:
+        of_mixture = fitted_parameters(self), past_of(self), names_of_features(self), self._bound_name
+        return Summary.of_estimator(vars(self), *of_mixture, figures)
 
     def _model(self) -> CovarianceModel:
         return model_of(self) if self._parameters is None else self._parameters.model.whole
@@ -565,6 +561,11 @@ def estimator_of(
     mixture = make(**{"n_components": parameters.n_components} | own | settings)
     set_mixture(mixture, parameters, names, dtype)
     return mixture
+
+
+def summary_of(mixture: FittedMixture, figures: Figures | None = None) -> Summary:
+    """Return the summary of a fitted mixture with figures of rows; without, with those of its fit."""
+    return mixture._summary(figures)
 
 
 def fitted_html(mixture: FittedMixture) -> list[Html]:

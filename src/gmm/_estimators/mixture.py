@@ -10,11 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm import _fitting as fitting
-from gmm._estimators import criteria, estimated, saved
+from gmm._estimators import criteria, estimated, mixture_summary, saved
 from gmm._estimators.continuation import is_noisy, prior_parts
 from gmm._estimators.contract import given_names, names_of_features
 from gmm._estimators.estimated import fit_settings, noise_of, tails_of
-from gmm._estimators.exclusions import checked_normal
 from gmm._estimators.factors import (
     OfFactors,
     factors_of,
@@ -47,6 +46,7 @@ from gmm._validation.parameters import check_level, check_parameters
 from gmm._validation.ratio import check_max_ratio
 from gmm._validation.rows import check_feature_names, check_names
 from gmm._validation.scalars import check_real
+from gmm._validation.tails import check_tails
 from gmm._values.covariance import DEFAULT_COVARIANCE_TYPE, CovarianceModel, covariance_model
 from gmm._values.layouts import SingularMatrixError
 from gmm._values.objective import Objective
@@ -285,7 +285,7 @@ class GaussianMixture(FittedMixture):
     transform, fit_transform = OfFactors(transform), OfFactors(fit_transform)
     set_output, get_feature_names_out = OfFactors(set_output), OfFactors(get_feature_names_out)
     fit, fit_predict, impute = estimated.fit, estimated.fit_predict, estimated.impute
-    save = saved.save
+    save, summary = saved.save, mixture_summary.summary
     load = classmethod(saved.load)  # type: ignore[var-annotated]
 
     @classmethod
@@ -296,6 +296,7 @@ class GaussianMixture(FittedMixture):
         covariances: ArrayLike,
         *,
         covariance_type: str = DEFAULT_COVARIANCE_TYPE,
+        degrees_of_freedom: float | None = None,
         feature_names: Sequence[str] | None = None,
     ) -> Self:
         """Make a fitted estimator from known parameters; *beyond*.
@@ -308,6 +309,8 @@ class GaussianMixture(FittedMixture):
         covariances : array-like
             Positive definite, in the shape of ``covariances_`` for `covariance_type`.
         covariance_type : str, default="full"
+        degrees_of_freedom : float, default=None
+            Of Student's t components, whose scale matrices `covariances` then are; None makes normal ones.
         feature_names : sequence of str, default=None
             Names of the d features.
 
@@ -330,6 +333,9 @@ class GaussianMixture(FittedMixture):
         model = covariance_model(covariance_type, np.shape(means)[-1] if np.ndim(means) else 1)
         parameters = check_user_mixture(weights, means, covariances, model)
         names = check_feature_names(feature_names, parameters.n_features)
+        if degrees_of_freedom is not None:
+            check_parameters(cls(tails="t", degrees_of_freedom=degrees_of_freedom), fitting.starts.STARTS)
+            parameters = parameters.with_other(tails=check_tails("t", degrees_of_freedom))
         return estimator_of(cls, parameters, names, covariance_type=covariance_type)
 
     def partial_fit(
@@ -522,7 +528,9 @@ class GaussianMixture(FittedMixture):
         """Return the mixture of the other columns, given values of some; *beyond*.
 
         Components keep their numbers; their weights are the responsibilities that `predict_proba` of the `marginal`
-        gives for the values. Covariance types are those of `marginal`.
+        gives for the values. Covariance types are those of `marginal`. Of t components, degrees of freedom grow by the
+        number of values, up to 200, and each component gets a scale of its own (Ding 2016): values far from its mean
+        make it wider.
 
         Parameters
         ----------
@@ -533,6 +541,11 @@ class GaussianMixture(FittedMixture):
         -------
         GaussianMixture
             Of the columns that `values` does not name, in the order of the fit.
+
+        References
+        ----------
+        P. Ding (2016). On the conditional distribution of the multivariate t distribution. *The American Statistician*
+        70, 293-295.
 
         Examples
         --------
@@ -545,7 +558,7 @@ class GaussianMixture(FittedMixture):
         """
         if not hasattr(values, "keys"):
             raise TypeError(f"expected a mapping of columns to values, got {values!r:.80}")
-        parameters = checked_normal(self, "condition")
+        parameters = fitted_parameters(self)
         numbers = {column: _number(column, value) for column, value in dict(values).items()}
         inputs, others = check_known_columns(list(numbers), None, given_names(self), parameters.n_features)
         source, _ = as_source(np.array([list(numbers.values())]), estimator=self)
@@ -590,7 +603,7 @@ class GaussianMixture(FittedMixture):
                [-0.9]])
         """
         level = None if level is None else check_level(level)
-        parameters = checked_normal(self, "predict_from")
+        parameters = fitted_parameters(self)
         source, names = as_source(X, estimator=self, missing=self.missing, fitted=True)
         of_fit = given_names(self)
         columns, targets = check_known_columns(names if known is None else known, target, of_fit, parameters.n_features)

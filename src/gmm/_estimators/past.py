@@ -22,8 +22,8 @@ class Past(NamedTuple):
         The mixture that the fit found; if the estimator holds another one, this past is over.
     bounds : tuple of float
         The lower bound after each pass.
-    weight : float
-        Of the rows.
+    weight, n_effective : float
+        Of the rows: the sum of their weights, and their effective number; 0 where unknown.
     beside_errors : bool
         Whether the rows had errors, so that the mixture is of true values.
     solver_state : QuasiNewtonState, optional
@@ -41,6 +41,7 @@ class Past(NamedTuple):
     parameters: MixtureParameters | None = None
     bounds: tuple[float, ...] = ()
     weight: float = 0.0
+    n_effective: float = 0.0
     beside_errors: bool = False
     solver_state: QuasiNewtonState | None = None
     problem: tuple[object, ...] = ()

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from gmm import _fitting as fitting
 from gmm._public import publish
 from gmm._rows.sources import Source
+from gmm._text.amounts import counted, percent
+from gmm._text.frames import data_frame
+from gmm._text.lists import aligned
 from gmm._values.completion import Completion, Gaps
 from gmm._values.layouts import Array
 from gmm._values.variational import MixturePosterior
 from gmm._values.whitened import WhitenedMixture
 
+_FEATURES_SHOWN = 6
 _DRAWS = 10_000  # of products of beta variables, which have no quantiles in closed form
 
 
@@ -33,18 +37,58 @@ class PosteriorSample(NamedTuple):
     means: Array
     covariances: Array
 
+    def __repr__(self) -> str:
+        """Return the sizes of the draws in one line."""
+        n, K, d = self.means.shape
+        return f"PosteriorSample of {counted(n, 'draw')}: {counted(K, 'component')}, {counted(d, 'feature')}"
 
-class CredibleIntervals(NamedTuple):
+
+@dataclass(frozen=True, eq=False, repr=False)
+class CredibleIntervals:
     """Central intervals of the marginals of a variational posterior: lower and upper ends along the last axis.
 
     Attributes
     ----------
     weights : ndarray of shape (K, 2)
     means : ndarray of shape (K, d, 2)
+    level : float
+        Their probability.
+    feature_names : tuple of str
+        Names of the d features.
     """
 
     weights: Array
     means: Array
+    level: float
+    feature_names: tuple[str, ...]
+
+    def to_frame(self) -> Any:
+        """Return one row for each weight and mean.
+
+        Returns
+        -------
+        pandas.DataFrame or polars.DataFrame
+            Columns ``component``, ``parameter`` ("weight" or "mean"), ``feature``, ``low`` and ``high``.
+        """
+        (K, d), names = self.means.shape[:2], np.array(self.feature_names, object)
+        ends = np.concatenate([self.weights, self.means.reshape(K * d, 2)])
+        columns = {
+            "component": np.concatenate([np.arange(K), np.repeat(np.arange(K), d)]),
+            "parameter": np.repeat(np.array(["weight", "mean"], object), [K, K * d]),
+            "feature": np.concatenate([np.full(K, "", object), np.tile(names, K)]),
+        }
+        return data_frame(columns | {"low": ends[:, 0], "high": ends[:, 1]})
+
+    def __repr__(self) -> str:
+        """Return a table of the intervals."""
+        names = self.feature_names[:_FEATURES_SHOWN]
+        cells = [["", "weight", *names]]
+        for k, (weight, means) in enumerate(zip(self.weights, self.means, strict=True)):
+            spans = [f"{low:.4g} to {high:.4g}" for low, high in means[: len(names)]]
+            cells.append([str(k), f"{weight[0]:.4f} to {weight[1]:.4f}", *spans])
+        more = len(self.feature_names) - len(names)
+        notes = [f"  … and {counted(more, 'more feature')}"] * (more > 0)
+        return "\n".join([f"CredibleIntervals of {percent(self.level)}", *aligned(cells), *notes])
 
 
 def log_predictive(posterior: MixturePosterior, source: Source) -> Array:
@@ -131,7 +175,9 @@ def _shares(posterior: MixturePosterior, n: int, rng: fitting.sampling.Rng) -> A
     return np.asarray(weights / weights.sum(axis=1, keepdims=True))
 
 
-def intervals(posterior: MixturePosterior, level: float, rng: fitting.sampling.Rng) -> CredibleIntervals:
+def intervals(
+    posterior: MixturePosterior, level: float, rng: fitting.sampling.Rng, names: tuple[str, ...]
+) -> CredibleIntervals:
     """Return central intervals that hold `level` of the posterior probability."""
     from scipy.special import betaincinv, stdtrit
 
@@ -147,7 +193,7 @@ def intervals(posterior: MixturePosterior, level: float, rng: fitting.sampling.R
     variances = np.broadcast_to(posterior.model.layout.diagonal(posterior.covariances, d), (K, d))
     scale = np.sqrt(variances * (posterior.dof / (posterior.mean_precisions * free))[:, None])
     means = posterior.means[..., None] + scale[..., None] * stdtrit(free[:, None], tails)[:, None, :]
-    return CredibleIntervals(weights, means)
+    return CredibleIntervals(weights, means, level, names)
 
 
 publish("gmm", [CredibleIntervals, PosteriorSample])

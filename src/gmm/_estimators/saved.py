@@ -111,6 +111,7 @@ def state_of(self: FittedMixture) -> tuple[dict[str, Any], dict[str, NDArray[Any
     header |= classes_to_state(self)
     past = past_of(self)
     header |= {"weight_seen": past.weight} if past.weight else {}
+    header |= {"n_effective": past.n_effective} if past.n_effective else {}
     header |= {"shrunk": past.shrunk} if past.shrunk else {}
     header |= {"beside_errors": True} if past.beside_errors else {}
     if past.stream is not None:
@@ -163,6 +164,8 @@ def _restore(
         past = past._replace(beside_errors=item(header, "beside_errors", bool))
     if "weight_seen" in header:
         past = past._replace(weight=positive(header, "weight_seen"))
+    if "n_effective" in header:
+        past = past._replace(n_effective=positive(header, "n_effective"))
     if "stream" in header:
         stream = persistence.stream_from_state(item(header, "stream", dict), arrays, parameters, self.reg_covar)
         past = past._replace(stream=stream)

@@ -1,16 +1,20 @@
-"""`Summary`: text and HTML summaries of a fitted mixture, for `print` and for notebooks."""
+"""`Summary`: text and HTML summaries of a fitted mixture, for `print`, notebooks and the command line."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gmm._estimators.criteria import aic, bic, title
+from gmm._estimators.past import Past
+from gmm._fitting.degenerate import reasons_of
 from gmm._passes.trace import Trace
-from gmm._text.amounts import counted, noise_of_weight, percent
+from gmm._text.amounts import amount, counted, noise_of_weight, percent
 from gmm._text.html import Cell, Html, escaped, line, sparkline, table
 from gmm._text.lists import aligned
 from gmm._values.covariance import FactorModel
@@ -25,13 +29,84 @@ _MAX_COMPONENTS = 12
 _MAX_FEATURES = 6
 
 
+@dataclass(frozen=True, eq=False)
+class Figures:
+    """How well a mixture describes rows: those of its fit, or others.
+
+    Parameters
+    ----------
+    weight : float
+        Of the rows; their number, where they have no weights.
+    loglik : float
+        In nats.
+    criteria : mapping of str to float
+        By their names.
+    degenerate : mapping of int to str
+        Why components are degenerate.
+    n_rows : int, optional
+        None of a fit, which does not know it.
+    counts : array of int, shape (K,), optional
+        Rows of each component.
+    n_noise : int, optional
+        Rows that are noise, of a mixture with noise.
+    """
+
+    weight: float
+    loglik: float
+    criteria: Mapping[str, float]
+    degenerate: Mapping[int, str]
+    n_rows: int | None = None
+    counts: NDArray[np.int64] | None = None
+    n_noise: int | None = None
+
+    @classmethod
+    def of_fit(
+        cls, parameters: MixtureParameters, past: Past, mean_loglik: float | None, ridge: float
+    ) -> Figures | None:
+        """Return what a fit remembers of its rows; None if it does not, or its bound is not of the likelihood."""
+        is_posterior = isinstance(parameters, MixturePosterior) or past.shrunk
+        if mean_loglik is None or is_posterior or not past.n_effective:
+            return None
+        loglik, p = past.weight * mean_loglik, parameters.n_parameters
+        scores = {"bic": bic(loglik, p, past.weight), "aic": aic(loglik, p)}
+        return cls(past.weight, loglik, scores, reasons_of(parameters, past.n_effective, ridge))
+
+    @property
+    def line(self) -> str:
+        """The number of rows, the log-likelihood and the criteria, as text."""
+        rows = f"n = {amount(self.weight)}" if self.n_rows is None else counted(self.n_rows, "row")
+        if self.n_rows not in (None, self.weight):
+            rows += f" of weight {amount(self.weight)}"
+        if self.n_noise is not None:
+            rows += f", {self.n_noise:,} of them noise"
+        numbers = (f"{title(name)} {value:.2f}" for name, value in self.criteria.items())
+        return ", ".join([rows, log_likelihood_of(self.loglik, self.weight), *numbers])
+
+    @property
+    def verdict(self) -> str:
+        """Which components are degenerate, and why, as text; empty if none is and nobody asked."""
+        if not self.degenerate:
+            return "" if self.n_rows is None else "no component is degenerate"
+        components: dict[str, list[str]] = {}
+        for k, reason in self.degenerate.items():
+            components.setdefault(reason, []).append(str(k))
+        return "degenerate: " + "; ".join(
+            f"component{'s' * (len(each) > 1)} {', '.join(each)} ({reason})" for reason, each in components.items()
+        )
+
+
+def log_likelihood_of(loglik: float, weight: float, unit: str = "row") -> str:
+    """Say the log-likelihood of rows, in all and on average."""
+    return f"log-likelihood {loglik:.2f} ({loglik / weight:.4f} per {unit})"
+
+
 @dataclass(frozen=True)
 class Summary:
     """Weights, means and standard deviations of the components, and how the fit ended.
 
     The table, `headings` and `rows`, has the first components and features only; `omissions` says how many are missing.
     `weights` are those of the components in the table, for bars if there are any. `ending` is empty if there is nothing
-    to say of the fit, `factors` where there are none.
+    to say of the fit, `factors` where there are none, `figures` and `verdict` where nothing is known of rows.
     """
 
     headline: str
@@ -44,6 +119,29 @@ class Summary:
     objective: str = ""
     lower_bounds: tuple[float, ...] = ()
     meaning: str = "mean ± standard deviation"
+    figures: str = ""
+    verdict: str = ""
+
+    @classmethod
+    def of_estimator(
+        cls,
+        own: Mapping[str, Any],
+        parameters: MixtureParameters,
+        past: Past,
+        feature_names: Sequence[str],
+        bound_name: str,
+        figures: Figures | None,
+    ) -> Summary:
+        """Summarise a mixture by the attributes of its estimator; without figures of rows, with those of its fit."""
+        lower_bound, ridge = own.get("lower_bound_"), own["reg_covar"]
+        loglik = lower_bound if own.get("prior") is None else None
+        return cls.of(
+            *(parameters, own.get("history_"), lower_bound, feature_names),
+            objective=SHRUNK.get(past.shrunk, bound_name),
+            least=ridge,
+            max_ratio=own.get("max_ratio") or inf,
+            figures=figures or Figures.of_fit(parameters, past, loglik, ridge),
+        )
 
     @classmethod
     def of(
@@ -56,29 +154,21 @@ class Summary:
         objective: str,
         least: float,
         max_ratio: float,
+        figures: Figures | None,
     ) -> Summary:
         """Summarise a mixture and, if it was fitted, its `trace` and `lower_bound`, of an `objective` by name.
 
-        Beside factors, noise of at least `least` is shown; a `max_ratio` limits eigenvalues.
+        Beside factors, noise of at least `least` is shown; a `max_ratio` limits eigenvalues; `figures` are of rows.
         """
         K, d = parameters.means.shape
         n_rows, n_columns = min(K, _MAX_COMPONENTS), min(d, _MAX_FEATURES)
         fit = trace if trace is not None and len(trace) else None
-        if isinstance(parameters, MixturePosterior):
-            extent = f"{parameters.n_effective} with a row or more"
-        else:
-            extent = counted(parameters.n_parameters, "free parameter")
-        if parameters.noise:
-            extent += f", {noise_of_weight(parameters.noise_weight)}"
-        if max_ratio < inf:
-            extent += f", eigenvalue ratio at most {max_ratio:g}"
-        if parameters.tails:
-            extent += f", {parameters.tails.degrees:.4g} degrees of freedom"
+        counts = None if figures is None else figures.counts
         return cls(
             headline=f"{counted(K, 'component')}, {counted(d, 'feature')}, {parameters.model.printed(d)} covariance, "
-            + extent,
-            headings=("", "weight", *feature_names[:n_columns]),
-            rows=_rows(parameters, n_rows, n_columns),
+            + _extent(parameters, max_ratio),
+            headings=("", *["rows"] * (counts is not None), "weight", *feature_names[:n_columns]),
+            rows=_rows(parameters, n_rows, n_columns, counts),
             omissions=_omissions(K - n_rows, d - n_columns),
             factors=_noise_share(parameters, n_rows, least),
             ending=f"{fit.ending} ({fit.reason}), {objective} {lower_bound:.6g} nats" if fit else "",
@@ -86,6 +176,8 @@ class Summary:
             objective=objective,
             lower_bounds=fit.lower_bounds if fit else (),
             meaning="mean ± scale" if parameters.tails else cls.meaning,
+            figures="" if figures is None else figures.line,
+            verdict="" if figures is None else figures.verdict,
         )
 
     @classmethod
@@ -117,21 +209,38 @@ class Summary:
     def __str__(self) -> str:
         """Return the summary as lines of text."""
         lines = aligned([self.headings, *self.rows])
-        notes = [f"  {note}" for note in (self.omissions, self.factors, f"({self.meaning})") if note]
-        return "\n".join([self.headline, *[self.ending] * bool(self.ending), *lines, *notes])
+        notes = [f"  {note}" for note in (self.omissions, self.factors, f"({self.meaning})", self.verdict) if note]
+        return "\n".join([*filter(None, (self.headline, self.figures, self.ending)), *lines, *notes])
 
     def html(self) -> list[Html]:
         """Return the summary as parts of a page, with a bar for each weight and a sparkline of the lower bounds."""
+        at = self.headings.index("weight")
         rows: Sequence[Sequence[Cell | str]] = [
-            [number, Cell(weight, bar=share), *rest]
-            for (number, weight, *rest), share in zip(self.rows, self.weights, strict=False)
+            [*row[:at], Cell(row[at], bar=share), *row[at + 1 :]]
+            for row, share in zip(self.rows, self.weights, strict=False)
         ]
-        notes = "; ".join(note for note in (self.omissions, self.factors, self.meaning) if note)
-        parts = [line(self.headline, "title"), table(self.headings, rows or self.rows), line(notes, "faint")]
+        notes = "; ".join(note for note in (self.omissions, self.factors, self.meaning, self.verdict) if note)
+        parts = [line(self.headline, "title"), *[line(self.figures)] * bool(self.figures)]
+        parts += [table(self.headings, rows or self.rows), line(notes, "faint")]
         if self.ending:
             curve = sparkline(self.lower_bounds, label=f"{self.objective}, pass 1 to {len(self.lower_bounds)}")
             parts.append(line(Html(f"{curve}<span>{escaped(self.ending)}</span>"), "beside"))
         return parts
+
+
+def _extent(parameters: MixtureParameters, max_ratio: float) -> str:
+    """Tell how much a mixture is free to say, and what lies beside and within its components."""
+    if isinstance(parameters, MixturePosterior):
+        extent = f"{parameters.n_effective} with a row or more"
+    else:
+        extent = counted(parameters.n_parameters, "free parameter")
+    if parameters.noise:
+        extent += f", {noise_of_weight(parameters.noise_weight)}"
+    if max_ratio < inf:
+        extent += f", eigenvalue ratio at most {max_ratio:g}"
+    if parameters.tails:
+        extent += f", {parameters.tails.degrees:.4g} degrees of freedom"
+    return extent
 
 
 def _omissions(n_components: int, n_features: int) -> str:
@@ -153,13 +262,16 @@ def _noise_share(parameters: MixtureParameters, n_rows: int, least: float) -> st
     return f"{counted(parameters.model.n_factors, 'factor')}; noise is {each} of {of}"
 
 
-def _rows(parameters: MixtureParameters, n_rows: int, n_columns: int) -> tuple[tuple[str, ...], ...]:
+def _rows(
+    parameters: MixtureParameters, n_rows: int, n_columns: int, counts: NDArray[np.int64] | None = None
+) -> tuple[tuple[str, ...], ...]:
     K, d = parameters.means.shape
     variances = parameters.model.layout.diagonal(parameters.covariances, d)
     spreads = np.broadcast_to(np.sqrt(variances), (K, d))
     return tuple(
         (
             str(k),
+            *([] if counts is None else [f"{counts[k]:,}"]),
             f"{parameters.weights[k]:.4f}",
             *(f"{parameters.means[k, j]:.4g} ± {spreads[k, j]:.3g}" for j in range(n_columns)),
         )

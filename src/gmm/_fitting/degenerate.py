@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from gmm._candidates import is_sound
 from gmm._values.covariance import CovarianceModel, stored_as
 from gmm._values.layouts import FULL, TIED, Array, SingularMatrixError
 from gmm._values.objective import Objective
@@ -14,6 +15,10 @@ from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
 from gmm._values.variational import MixturePosterior
 
+_FEW_ROWS = "fewer rows than its covariance needs"
+_DEPENDENT = "columns that depend on each other"
+_NO_SPREAD = "no spread but reg_covar in some direction: rows that repeat, or few of them"
+_THINNER = "far thinner than the others in some direction, on few rows"
 # In variances of the pooled covariance within components. A direction above 1e-3 of the data's variances is above this.
 THIN = 1e-4
 # A thin component with at least so many times the fewest rows, and variances above the ridge, is a tight cluster.
@@ -52,35 +57,68 @@ def degenerate_components(
         Of the last pass of a fit without a prior. Where components of their own shapes are scaled to one volume, they
         tell the covariances before, of which some may be on the ridge.
     """
+    return np.asarray(np.logical_or.reduce([*_causes(parameters, n_effective, ridge, statistics).values()]))
+
+
+def reasons_of(
+    parameters: MixtureParameters,
+    n_effective: float,
+    ridge: float,
+    statistics: SufficientStatistics | None = None,
+) -> dict[int, str]:
+    """Return why components are degenerate, by their numbers; those that are not are left out."""
+    reasons: dict[int, str] = {}
+    for reason, components in _causes(parameters, n_effective, ridge, statistics).items():
+        for k in np.flatnonzero(components & ~parameters.fixed.covariances).tolist():
+            reasons.setdefault(k, reason)
+    return reasons
+
+
+def _causes(
+    parameters: MixtureParameters, n_effective: float, ridge: float, statistics: SufficientStatistics | None
+) -> dict[str, NDArray[np.bool_]]:
+    """Return for each cause, in words, which components are degenerate by it, (K,)."""
     if isinstance(parameters, MixturePosterior):
-        return np.zeros(parameters.n_components, dtype=bool)
+        return {_FEW_ROWS: np.zeros(parameters.n_components, dtype=bool)}
     if not parameters.model.stored_whole:
         return _few_or_narrow(parameters, n_effective, ridge)
     if parameters.n_components == 1 and not parameters.noise:
         unspanned = parameters.model.layout in (FULL, TIED) and n_effective < parameters.n_features + 1
-        return _singular(parameters) | (flat_components(parameters, ridge) if unspanned else np.array([False]))
+        return {_DEPENDENT: _singular(parameters)} | (
+            {_FEW_ROWS: flat_components(parameters, ridge)} if unspanned else {}
+        )
     model, d, rows = parameters.model, parameters.n_features, n_effective * parameters.weights
-    degenerate = np.asarray(rows < fewest_rows(model, d)) | _singular(parameters)
-    degenerate |= _on_ridge(_unscaled(parameters, ridge, statistics), ridge)
-    if not _any_thin(parameters):
-        return degenerate
-    return np.asarray(degenerate | ((_thinnest(parameters) < THIN) & (rows < _MANY * model.fewest_rows(d))))
+    scaled = statistics is not None and model.scales_shapes and ridge > 0
+    if not (parameters.noise or scaled) and _is_sound(parameters, n_effective, ridge):
+        return {_FEW_ROWS: np.zeros(parameters.n_components, dtype=bool)}
+    causes = {_FEW_ROWS: np.asarray(rows < fewest_rows(model, d)), _DEPENDENT: _singular(parameters)}
+    causes[_NO_SPREAD] = _on_ridge(_unscaled(parameters, ridge, statistics), ridge)
+    if _any_thin(parameters):
+        causes[_THINNER] = (_thinnest(parameters) < THIN) & (rows < _MANY * model.fewest_rows(d))
+    return causes
 
 
-def _few_or_narrow(parameters: MixtureParameters, n_effective: float, ridge: float) -> NDArray[np.bool_]:
+def _is_sound(parameters: MixtureParameters, n_effective: float, ridge: float) -> bool:
+    """Tell whether bounds that take no eigenvalues rule out every degenerate component."""
+    code, fewest = parameters.model.layout.code, fewest_rows(parameters.model, parameters.n_features)
+    least = (1 + _TIED) * fewest / n_effective
+    return is_sound(code, *parameters.as_estimate()[:4], least_weight=least, ridge=ridge, thin=THIN)
+
+
+def _few_or_narrow(parameters: MixtureParameters, n_effective: float, ridge: float) -> dict[str, NDArray[np.bool_]]:
     """Tell the same of covariances stored as factors and noise, without a d × d matrix.
 
     A direction is thin where more columns than there are factors have hardly any noise: in some direction of these
     columns, factors have no variance.
     """
     if parameters.n_components == 1 and not parameters.noise:
-        return np.array([False])
+        return {_FEW_ROWS: np.array([False])}
     model, rows, noise = parameters.model, n_effective * parameters.weights, parameters.covariances[:, 0]
     fewest = fewest_rows(model, parameters.n_features)
     within = parameters.weights @ _column_variances(parameters) + _of_noise(parameters)
     thin = (noise < THIN * within) | ((noise <= _ON_RIDGE * ridge) & (_FAR * noise < within))
     narrow = thin.sum(axis=1) > model.n_factors
-    return np.asarray((rows < fewest) | (narrow & (rows < _MANY * fewest)))
+    return {_FEW_ROWS: np.asarray(rows < fewest), _THINNER: narrow & (rows < _MANY * fewest)}
 
 
 def degenerate_under(

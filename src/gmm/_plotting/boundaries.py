@@ -1,4 +1,4 @@
-"""`plot_decision_boundaries`: the regions in which each component is the most probable one."""
+"""`plot_decision_boundaries`: the regions in which each component, cluster or class is the most probable one."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ from scipy.ndimage import find_objects
 
 from gmm._plotting.frame import Entries, component_entries, draw, heading, marginal_note
 from gmm._plotting.marks import numbers, row_colours, rows
-from gmm._plotting.scene import Scene, certainty, check_components_alone, coordinates, grid, scene_of, scored
+from gmm._plotting.scene import Scene, certainty, coordinates, grid, scene_of, scored
 from gmm._plotting.style import colours, inks_of
 from gmm._plotting.view import View
 from gmm._public import publish
+from gmm._uses.combining import shares_of
+from gmm._validation.combinations import refusal
 from gmm._values.layouts import Array
 from gmm._values.parameters import MixtureParameters
 
@@ -40,7 +42,7 @@ def plot_decision_boundaries(
     max_points: int = 2000,
     random_state: Any = 0,
 ) -> Any:
-    """Tint regions by their most probable component, and draw lines where two are equally probable.
+    """Tint regions by their most probable component, cluster or class; draw lines where two are equally probable.
 
     If the mixture has more features than the view has axes, regions and lines are those of the exact marginal in the
     view: the assignment given these axes alone. Rows are coloured by soft assignment from all features, so a row may
@@ -72,14 +74,25 @@ def plot_decision_boundaries(
     'Decision regions of 2 components'
     """
     scene = scene_of(model, X, sample_weight=sample_weight, max_points=max_points, random_state=random_state)
-    check_components_alone(scene, plot_decision_boundaries.__name__)
+    if scene.mixture.noise:
+        raise refusal("noise", "plot_decision_boundaries")
     title = f"Decision regions of {heading(scene)}"
     return draw(scene, view, ax, partial(_panel, uncertainty=bool(uncertainty)), title)
 
 
-def boundaries(mixture: MixtureParameters, edges: Array) -> list[Array]:
-    """Return lines (n, 2) in a plane, or points (1, 1) on an axis, where the two largest responsibilities are equal."""
-    return _points(mixture, edges) if mixture.n_features == 1 else _lines(mixture, edges)
+def boundaries(mixture: MixtureParameters, edges: Array, clusters: NDArray[np.intp] | None = None) -> list[Array]:
+    """Return lines (n, 2) in a plane, or points (1, 1) on an axis, where the two largest responsibilities are equal.
+
+    Those of clusters, or classes, are exact to a fine grid.
+    """
+    find = _points if mixture.n_features == 1 else _lines
+    return find(mixture, edges, np.arange(mixture.n_components) if clusters is None else clusters)
+
+
+def _shares(mixture: MixtureParameters, clusters: NDArray[np.intp], points: Array) -> Array:
+    """Return the probability of each cluster at points (n, m), without a copy of those of components."""
+    responsibilities, _ = scored(mixture, points)
+    return responsibilities if len(set(clusters.tolist())) == len(clusters) else shares_of(clusters, responsibilities)
 
 
 def _panel(ax: Axes, scene: Scene, view: View, edges: Array, *, small: bool, uncertainty: bool) -> Entries:
@@ -88,9 +101,10 @@ def _panel(ax: Axes, scene: Scene, view: View, edges: Array, *, small: bool, unc
     places = draw_panel(ax, scene, view, mixture, edges, uncertainty)
     numbers(ax, places, scene.present, scene.shades, small=small)
     entries, inks = component_entries(scene), inks_of(ax)
-    if scene.n_components > 1:
-        entries.append((Line2D([], [], color=inks.ink, linewidth=1), "two components equally probable"))
-    if scene.n_components > 1 and uncertainty:
+    if scene.n_clusters > 1:
+        what = "classes" if scene.classes else "clusters" if scene.n_clusters < scene.n_components else "components"
+        entries.append((Line2D([], [], color=inks.ink, linewidth=1), f"two {what} equally probable"))
+    if scene.n_clusters > 1 and uncertainty:
         entries.append(
             (Patch(facecolor=inks.pale, edgecolor=inks.pale_edge), f"{'dark' if inks.dark else 'pale'}: uncertain")
         )
@@ -99,11 +113,13 @@ def _panel(ax: Axes, scene: Scene, view: View, edges: Array, *, small: bool, unc
 
 def _plane(ax: Axes, scene: Scene, view: View, mixture: MixtureParameters, edges: Array, uncertainty: bool) -> Array:
     axes = [_centres(edge, _TINTS) for edge in edges]
-    tints = _tints(scored(mixture, grid(axes))[0], uncertainty).reshape(_TINTS, _TINTS, 4)
+    tints = _tints(_shares(mixture, scene.clusters, grid(axes)), uncertainty).reshape(_TINTS, _TINTS, 4)
     _show_tints(ax, tints, edges)
     rows(ax, scene, view, row_colours(scene, 0.45, 0.95), area=0.8)
-    if scene.n_components > 1:
-        lines = LineCollection(boundaries(mixture, edges), colors=inks_of(ax).ink, linewidths=1.0, zorder=3)
+    if scene.n_clusters > 1:
+        lines = LineCollection(
+            boundaries(mixture, edges, scene.clusters), colors=inks_of(ax).ink, linewidths=1.0, zorder=3
+        )
         lines.set_gid("boundaries")
         ax.add_collection(lines, autolim=False)
     return mixture.means
@@ -111,18 +127,18 @@ def _plane(ax: Axes, scene: Scene, view: View, mixture: MixtureParameters, edges
 
 def _axis(ax: Axes, scene: Scene, view: View, mixture: MixtureParameters, edges: Array, uncertainty: bool) -> Array:
     (x,) = coordinates(mixture, edges, n=800)
-    responsibilities, _ = scored(mixture, x[:, None])
-    tints = _tints(scored(mixture, _centres(edges[0], 2 * _TINTS)[:, None])[0], uncertainty)[None]
+    shares = _shares(mixture, scene.clusters, x[:, None])
+    tints = _tints(_shares(mixture, scene.clusters, _centres(edges[0], 2 * _TINTS)[:, None]), uncertainty)[None]
     _show_tints(ax, tints, [edges[0], (0.0, 1.0)])
-    for k, shade in enumerate(inks_of(ax).strong(colours(scene.n_components))):
-        ax.plot(x, responsibilities[:, k], color=shade, linewidth=1.6, zorder=2)
-    points = boundaries(mixture, edges)
+    for k, shade in enumerate(inks_of(ax).strong(colours(scene.n_clusters))):
+        ax.plot(x, shares[:, k], color=shade, linewidth=1.6, zorder=2)
+    points = boundaries(mixture, edges, scene.clusters)
     ax.vlines([point[0, 0] for point in points], 0, 1, color=inks_of(ax).ink, linewidth=1, zorder=3, gid="boundaries")
     values = view.project(scene.sample_rows)[:, 0]
     ax.scatter(values, np.full(len(values), -0.04), s=30, c=row_colours(scene), marker="|", linewidths=0.8)
     ax.set_ylim(-0.08, 1.08)
     ax.set_ylabel("responsibility")
-    highest = responsibilities[np.abs(x[:, None] - mixture.means[:, 0]).argmin(axis=0), np.arange(scene.n_components)]
+    highest = shares[np.abs(x[:, None] - mixture.means[:, 0]).argmin(axis=0), scene.clusters]
     return np.column_stack([mixture.means[:, 0], highest])
 
 
@@ -145,25 +161,27 @@ def _tints(responsibilities: Array, uncertainty: bool) -> Array:
     return np.column_stack([shades, opacity])
 
 
-def _lines(mixture: MixtureParameters, edges: Array) -> list[Array]:
+def _lines(mixture: MixtureParameters, edges: Array, clusters: NDArray[np.intp]) -> list[Array]:
     """Find where each component is as probable as the best of the others: contours on a grid, then Newton steps.
 
     Two components share a boundary; only that of the first of them is kept.
     """
-    contours = list(_contours(mixture, coordinates(mixture, edges)))
+    contours = list(_contours(mixture, coordinates(mixture, edges), clusters))
     if not contours:
         return []
     ends = np.cumsum([len(line) for _, line in contours])
-    points = _refined(mixture, np.concatenate([line for _, line in contours]), (edges[:, 1] - edges[:, 0]) / 100)
-    lower = _best_two(scored(mixture, points)[0]).min(axis=1)
+    points = np.concatenate([line for _, line in contours])
+    if np.array_equal(clusters, np.arange(mixture.n_components)):
+        points = _refined(mixture, points, (edges[:, 1] - edges[:, 0]) / 100)
+    lower = _best_two(_shares(mixture, clusters, points)).min(axis=1)
     parts = zip(np.split(points, ends[:-1]), np.split(lower, ends[:-1]), contours, strict=True)
     return [segment for line, first, (k, _) in parts for segment in _segments(first == k, line)]
 
 
-def _contours(mixture: MixtureParameters, axes: list[Array]) -> Iterator[tuple[int, Array]]:
-    """Yield components, each with a line (n, 2) around a part of the grid in which it is the most probable."""
+def _contours(mixture: MixtureParameters, axes: list[Array], clusters: NDArray[np.intp]) -> Iterator[tuple[int, Array]]:
+    """Yield clusters, each with a line (n, 2) around a part of the grid in which it is the most probable."""
     shape = len(axes[1]), len(axes[0])
-    flat, _ = scored(mixture, grid(axes))
+    flat = _shares(mixture, clusters, grid(axes))
     each, best = np.arange(len(flat)), flat.argmax(axis=1)
     largest = flat[each, best]
     flat[each, best] = -1  # for a moment, to avoid a copy of up to a hundred megabytes
@@ -171,7 +189,7 @@ def _contours(mixture: MixtureParameters, axes: list[Array]) -> Iterator[tuple[i
     flat[each, best] = largest
     responsibilities, largest, best = flat.reshape(*shape, -1), largest.reshape(shape), best.reshape(shape)
     scratch = Figure().subplots()
-    for k, region in enumerate(find_objects(best + 1, max_label=mixture.n_components - 1)):
+    for k, region in enumerate(find_objects(best + 1, max_label=int(clusters.max()))):
         if region is None:
             continue
         down, across = (slice(max(side.start - 1, 0), side.stop + 1) for side in region)
@@ -224,10 +242,10 @@ def _gradient(mixture: MixtureParameters, precisions: Array, points: Array, whic
     return -np.einsum("nij,nj->ni", precisions[which], points - mixture.means[which])
 
 
-def _points(mixture: MixtureParameters, edges: Array) -> list[Array]:
+def _points(mixture: MixtureParameters, edges: Array, clusters: NDArray[np.intp]) -> list[Array]:
     """Find where the most probable component changes along an axis, by bisection of a fine grid's intervals."""
     (x,) = coordinates(mixture, edges, n=2000)
-    labels = scored(mixture, x[:, None])[0].argmax(axis=1)
+    labels = _shares(mixture, clusters, x[:, None]).argmax(axis=1)
     at = np.flatnonzero(labels[1:] != labels[:-1])
     if not len(at):
         return []
@@ -235,7 +253,7 @@ def _points(mixture: MixtureParameters, edges: Array) -> list[Array]:
     each = np.arange(len(at))
     for _ in range(60):
         middle = 0.5 * (low + high)
-        responsibilities, _ = scored(mixture, middle[:, None])
+        responsibilities = _shares(mixture, clusters, middle[:, None])
         before = responsibilities[each, left] > responsibilities[each, right]
         low, high = np.where(before, middle, low), np.where(before, high, middle)
     return [np.array([[point]]) for point in 0.5 * (low + high)]

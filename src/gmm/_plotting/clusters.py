@@ -40,11 +40,11 @@ def plot_clusters(
 
     Parameters
     ----------
-    model : GaussianMixture, GaussianMixtureSearch, a pipeline that ends in one, or CombinedComponents
+    model : GaussianMixture, GaussianMixtureSearch, MixtureClassifier, a pipeline of one, or CombinedComponents
         The fitted model. A pipeline is drawn in the units of X, if its steps are affine, as scalers are and PCA; behind
         a PCA of fewer components than columns, in those of what it leaves. Of a `BayesianGaussianMixture` in a pipeline
         the mixture of posterior means is drawn. Of `gmm.analysis.combine_components`, components of one cluster have
-        its colour.
+        its colour; of a classifier, those of one class.
     X : array-like or data frame of shape (n, d)
         Rows, as for `predict`. Missing values of a mixture with ``missing="em"`` are drawn at their conditional means.
     ax : Axes, default=None

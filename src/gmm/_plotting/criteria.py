@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike, NDArray
 
-from gmm._estimators.criteria import CRITERIA
+from gmm._estimators.criteria import CRITERIA, title
 from gmm._estimators.mixture import GaussianMixture
 from gmm._exceptions import InvalidParameterError, raisable
 from gmm._plotting.lines import Line, draw_line, label_ends, limit_height, mark_best, set_counts_axis
@@ -19,7 +19,6 @@ from gmm._plotting.style import axes_of, colours
 from gmm._public import publish
 from gmm._selection import GaussianMixtureSearch, Selection
 from gmm._selection.cells import check_criterion
-from gmm._selection.grid import title
 from gmm._text.amounts import counted
 
 

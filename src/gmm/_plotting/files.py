@@ -11,6 +11,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.collections import Collection, PathCollection, QuadMesh
 from matplotlib.figure import Figure
 from matplotlib.text import Text
@@ -23,6 +24,7 @@ _ON_PAGE = {INK: "currentColor", FAINT: "var(--faint, currentColor)", PAPER: f"v
 _ROUNDED = re.compile(r"\d+\.\d{3,}")  # coordinates in points: invisible digits were half of the page
 _TAG = re.compile(r"<[^>]*>")
 _POINTED_AT = re.compile(r'(?:xlink:href="|url\()#([^")]+)')
+_COMPONENT = re.compile(r"\bcomponent(?=s?\b)")
 _UNPRINTABLE = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 _SHORT, _LINES = 12, 3  # characters of a label that is never wrapped, and most lines of a wrapped one
 _FILLED = 0.95  # most of an axis that its label may fill: axes shrink when labels take more lines
@@ -59,7 +61,8 @@ def inline_svg(picture: Any, name: str, label: str) -> str:
 
     Ink becomes the page's text colour (``currentColor``), white its ``--paper``, and faint marks its ``--faint``. The
     page may replace any other colour ``#rrggbb`` by setting ``--on-rrggbb``. There is no background. Text stays text,
-    in the page's font. Large sets of marks are rasterised, and a legend beside the axes moves below them.
+    in the page's font, and calls components groups. Large sets of marks are rasterised, and a legend beside the axes
+    moves below them.
 
     Parameters
     ----------
@@ -77,6 +80,7 @@ def inline_svg(picture: Any, name: str, label: str) -> str:
         The SVG element.
     """
     figure = _figure(picture)
+    _call_groups(figure)
     if isinstance(picture, Axes):
         _make_narrow(picture)
     _break_labels(figure)
@@ -107,6 +111,18 @@ def _make_narrow(ax: Axes) -> None:
     with mpl.rc_context(STYLE):
         figure.legend(entries, texts, loc="outside lower left", ncols=columns, fontsize=9)
     figure.set_size_inches(min(wide, _NARROW), 4.0 + 0.19 * -(-len(texts) // columns))
+
+
+def _call_groups(figure: Figure) -> None:
+    """Call components groups, as the page does; names of columns, which label axes, stay."""
+    labels = {label for ax in figure.axes for axis in (ax.xaxis, ax.yaxis) for label in _texts_of(axis)}
+    for text in figure.findobj(Text):
+        if text not in labels or text.get_text() == "components":
+            text.set_text(_COMPONENT.sub("group", text.get_text()))
+
+
+def _texts_of(axis: Axis) -> list[Text]:
+    return [axis.label, *axis.get_ticklabels(which="both")]
 
 
 def _break_labels(figure: Figure) -> None:

@@ -56,7 +56,7 @@ def draw(scene: Scene, view: Any, ax: Axes | None, panel: Panel, title: str) -> 
 def component_entries(scene: Scene) -> Entries:
     """Make legend entries with the weight and rows of each component or cluster; of the heaviest if there are many."""
     combined = scene.n_clusters < scene.n_components
-    what = "cluster" if combined else "component"
+    what = "class" if scene.classes else "cluster" if combined else "component"
     shades, (n_noise, *counts) = colours(scene.n_clusters), scene.counts
     weights, numbers = np.bincount(scene.clusters, scene.mixture.weights), np.unique(scene.clusters[scene.present])
     if len(numbers) > _MOST_LISTED:
@@ -65,16 +65,21 @@ def component_entries(scene: Scene) -> Entries:
     entries: Entries = [note(f"{what + ' (components)' * combined}: weight, {word}")]
     for c in numbers:
         members = f" ({' + '.join(map(str, np.flatnonzero(scene.clusters == c)))})" if combined else ""
-        entries.append((_dot(shades[c]), f"{c}{members}:  {percent(weights[c])},  {amount(counts[c])}"))
+        name = literal(scene.classes[c], _LONGEST_OF_PAIRS) if scene.classes else str(c)
+        entries.append((_dot(shades[c]), f"{name}{members}:  {percent(weights[c])},  {amount(counts[c])}"))
     if scene.mixture.noise:
         entries.append((_dot(NOISE), f"noise:  {percent(scene.mixture.noise_weight)},  {amount(n_noise)}"))
     n_others = len(weights) - len(numbers)
-    return [*entries, note(f"and {counted(n_others, f'lighter {what}')}")] if n_others else entries
+    others = counted(n_others, f"lighter {what}", "lighter classes" if scene.classes else None)
+    return [*entries, note(f"and {others}")] if n_others else entries
 
 
 def heading(scene: Scene) -> str:
     """Return the number of components, in words, and how many are not empty or how many clusters they are."""
     n_present, K = len(scene.present), scene.n_components
+    if scene.classes:
+        classes = counted(scene.n_clusters, "class", "classes")
+        return f"{classes} of {counted(K, 'component')}" if scene.n_clusters < K else classes
     if scene.n_clusters < K:
         return f"{counted(scene.n_clusters, 'cluster')} of {counted(K, 'component')}"
     return f"{n_present} of {counted(K, 'component')}" if n_present < K else counted(K, "component")
@@ -132,14 +137,15 @@ def _pairs(
             panel_entries = _fill(grid[i, j], scene, view, panel, every[[j] if i == j else [j, i]], small=True)
             if (i, j) == (min(1, m - 1), 0):  # all planes have the same legend; a histogram's has more
                 entries = panel_entries
-            _label_outer(grid[i, j], names, i, j, m)
+            label_outer(grid[i, j], names, i, j, m)
         figure.suptitle(title, fontsize=11)
         handles = [*entries, *map(note, [*captions, *notes(scene, features, every)])]
         figure.legend(*_handles_and_texts(handles), loc="upper right", fontsize=9, bbox_to_anchor=(0.99, 0.95))
     return grid
 
 
-def _label_outer(ax: Axes, names: Sequence[str], i: int, j: int, d: int) -> None:
+def label_outer(ax: Axes, names: Sequence[str], i: int, j: int, d: int) -> None:
+    """Name the features below and to the left of a grid of pairs, and leave the other ticks without labels."""
     ax.set_xlabel(names[j] if i == d - 1 else "")
     ax.set_ylabel(names[i] if j == 0 and i > 0 else "")
     ax.tick_params(labelbottom=i == d - 1, labelleft=j == 0 and i > 0, labelsize=8)

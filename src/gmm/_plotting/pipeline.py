@@ -22,6 +22,12 @@ def steps_of(model: Any) -> list[tuple[str, Any]]:
     return [(name, step) for name, step in steps[:-1] if step is not None and step != "passthrough"]
 
 
+def last_of(model: Any) -> Any:
+    """Return the last step of a pipeline; what is no pipeline, as it is."""
+    steps = None if isinstance(model, type) else getattr(model, "steps", None)
+    return steps[-1][1] if steps else model
+
+
 def before(
     steps: list[tuple[str, Any]], mixture: MixtureParameters, X: Any
 ) -> tuple[MixtureParameters, Any, tuple[str, ...] | None]:

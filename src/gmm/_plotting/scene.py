@@ -17,12 +17,12 @@ from gmm._estimators.contract import names_of_features
 from gmm._estimators.fitted import FittedMixture, fitted_parameters, source_of
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer
-from gmm._plotting.pipeline import before, steps_of
+from gmm._plotting.pipeline import before, last_of, steps_of
 from gmm._plotting.style import colours
 from gmm._plotting.view import View, axis_deviations
 from gmm._rows.entrance import as_one_array, as_source
 from gmm._rows.sources import ArraySource
-from gmm._selection import Selection
+from gmm._selection import MixtureClassifier, Selection
 from gmm._text.amounts import counted
 from gmm._uses.combining import CombinedComponents, shares_of
 from gmm._validation.combinations import refusal
@@ -56,7 +56,9 @@ class Scene:
     n_threads : int or None
         Number of threads for scoring rows.
     clusters : array of int, shape (K,)
-        The cluster of each component; each is one, unless they are combined.
+        The cluster of each component; each is one, unless they are combined. Of a classifier, its class.
+    classes : tuple of str
+        Of a classifier, the names of the classes; else empty.
     """
 
     mixture: MixtureParameters
@@ -66,6 +68,7 @@ class Scene:
     responsibilities: Array
     n_threads: int | None
     clusters: NDArray[np.intp]
+    classes: tuple[str, ...] = ()
 
     @property
     def n_components(self) -> int:
@@ -164,7 +167,7 @@ def scene_of(
 
     Parameters
     ----------
-    model : GaussianMixture, GaussianMixtureSearch, a pipeline that ends in one, or CombinedComponents
+    model : GaussianMixture, GaussianMixtureSearch, MixtureClassifier, a pipeline of one, or CombinedComponents
         The fitted model.
     X : array-like or data frame of shape (n, d)
         Rows, as for ``model.predict``. Missing values are drawn at their conditional means, if the mixture was fitted
@@ -181,8 +184,14 @@ def scene_of(
     ValueError
         If the mixture cannot score the rows, `max_points` is below 1, or a step of a pipeline is not affine.
     """
-    clusters = model.clusters() if isinstance(model, CombinedComponents) else None
-    mixture = fitted_mixture(model if clusters is None else model.model)
+    clusters, last = None, last_of(model)
+    classes: tuple[str, ...] = ()
+    if isinstance(last, CombinedComponents):
+        clusters, last = last.clusters(), last.model
+    elif isinstance(last, MixtureClassifier):
+        last = last.as_mixture()
+        clusters, classes = np.searchsorted(last.classes_, last.component_classes_), tuple(map(str, last.classes_))
+    mixture = fitted_mixture(last)
     max_points = check_whole(max_points, "max_points")
     parameters, names = fitted_parameters(mixture), names_of_features(mixture)
     if steps := steps_of(model):
@@ -202,6 +211,7 @@ def scene_of(
         random_state=random_state,
         n_threads=mixture.n_threads,
         clusters=clusters,
+        classes=classes,
     )
 
 
@@ -214,6 +224,7 @@ def make_scene(
     random_state: Any,
     n_threads: int | None,
     clusters: NDArray[np.intp] | None = None,
+    classes: tuple[str, ...] = (),
 ) -> Scene:
     """Make a scene of checked rows, and choose at most `max_points` rows of positive weight to draw."""
     sample = np.flatnonzero(source.weights)
@@ -225,7 +236,7 @@ def make_scene(
         sample = np.sort(check_random_state(random_state).choice(sample, max_points, replace=False))
     responsibilities, _ = scored(mixture, np.ascontiguousarray(source.rows[sample]), n_threads)
     clusters = np.arange(mixture.n_components) if clusters is None else clusters
-    return Scene(mixture, names, source, sample, responsibilities, n_threads, clusters)
+    return Scene(mixture, names, source, sample, responsibilities, n_threads, clusters, classes)
 
 
 def check_components_alone(scene: Scene, picture: str) -> None:
@@ -237,7 +248,7 @@ def check_components_alone(scene: Scene, picture: str) -> None:
         If its mixture has noise, or clusters of several components.
     """
     if scene.n_clusters < scene.n_components:
-        raise ValueError(f"{picture} shows components alone: pass the mixture, combined.model")
+        raise ValueError(f"{picture} shows components alone: pass combined.model, or classifier.as_mixture()")
     if scene.mixture.noise:
         raise refusal("noise", picture)
 
@@ -252,8 +263,7 @@ def fitted_mixture(model: Any) -> FittedMixture:
     TypeError
         If it is none of these.
     """
-    if not isinstance(model, type) and getattr(model, "steps", None):
-        model = model.steps[-1][1]
+    model = last_of(model)
     if hasattr(model, "__sklearn_is_fitted__") and not isinstance(model, type):
         check_is_fitted(model)
     mixture = getattr(model, "best_estimator_", model)

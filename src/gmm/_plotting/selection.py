@@ -10,13 +10,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
+from gmm._estimators.criteria import title
 from gmm._exceptions import InvalidParameterError, raisable
 from gmm._plotting.lines import Line, draw_line, label_ends, limit_height, mark_best, set_counts_axis
+from gmm._plotting.pipeline import last_of
 from gmm._plotting.style import FAINT, axes_of, colours, inks_of
 from gmm._public import publish
 from gmm._selection import NOT_CONVERGED, OK, GaussianMixtureSearch, Selection
 from gmm._selection.cells import check_criterion
-from gmm._selection.grid import title
 from gmm._selection.status import has_failed, is_behind, is_degenerate
 from gmm._text.amounts import counted
 from gmm._validation.parameters import check_is_fitted
@@ -36,7 +37,7 @@ def plot_selection(
 
     Parameters
     ----------
-    selection : Selection or GaussianMixtureSearch
+    selection : Selection, GaussianMixtureSearch or a pipeline that ends in one
         The result of `select`, or a fitted search.
     ax : Axes, optional
         Axes to draw on; None makes a new figure.
@@ -97,7 +98,8 @@ class Cells:
 
 
 def table_of(selection: Any) -> Selection:
-    """Return a selection, or that of a fitted search."""
+    """Return a selection, or that of a fitted search, which a pipeline may end in."""
+    selection = last_of(selection)
     if isinstance(selection, GaussianMixtureSearch):
         check_is_fitted(selection)
         return selection.selection_

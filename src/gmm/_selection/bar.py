@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from math import isfinite
 
 from gmm._estimators import criteria
+from gmm._estimators.criteria import title
 from gmm._fitting.racing import RECENT, foreseen_gain
 from gmm._passes.trace import PassRecord
-from gmm._selection.grid import of_interest, title
+from gmm._selection.grid import of_interest
 from gmm._selection.status import LEFT
 
 # A run may gain so many times its projected gain. In 1112 passes of slow runs, up to 239 passes before their end, the

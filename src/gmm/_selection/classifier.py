@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gmm._estimators.contract import Estimator, given_names, names_of_features, record_features
+from gmm._estimators.contract import Estimator, given_names, record_features
 from gmm._estimators.criteria import bic
 from gmm._estimators.estimated import fit_settings
 from gmm._estimators.fitted import estimator_of, fitted_parameters, source_of
@@ -17,7 +17,6 @@ from gmm._estimators.labelled import sorted_classes
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.saved import from_state, state_of
 from gmm._estimators.scorer import Scorer, log_evidence_of
-from gmm._estimators.summary import Summary
 from gmm._estimators.units import in_other_units
 from gmm._exceptions import warn
 from gmm._fitting.degenerate import degenerate_under
@@ -37,27 +36,28 @@ from gmm._persistence import (
 )
 from gmm._rows.entrance import Names, as_one_array, as_source, as_source_to_fit
 from gmm._rows.sources import ArraySource, Source
+from gmm._selection import class_summary
 from gmm._selection.cross_validation import predictive_cells
 from gmm._selection.request import requested_components, requested_types
 from gmm._selection.search import select
 from gmm._selection.standard import in_units, log_volume
 from gmm._selection.status import is_degenerate
-from gmm._selection.target import classes_in, one_column
+from gmm._selection.target import classes_in
 from gmm._text.html import Html
 from gmm._text.lists import quoted
-from gmm._validation.given import check_sample_weight, check_weights_init
-from gmm._validation.labels import check_components_per_class, check_labels
+from gmm._validation.given import check_weights_init
+from gmm._validation.labels import check_components_per_class
 from gmm._validation.parameters import check_is_fitted, check_parameters
 from gmm._validation.rows import check_feature_names
 from gmm._values.classes import KnownClasses
 from gmm._values.covariance import covariance_model
+from gmm._values.directions import projected_mixture
 from gmm._values.layouts import Array
 from gmm._values.noise import NO_NOISE
 from gmm._values.priors import NormalInverseWishart
-from gmm._values.weights import in_full
 from gmm._versions import __version__
 
-__all__ = ["MixtureClassifier", "summary_of"]
+__all__ = ["MixtureClassifier"]
 
 _REQUEST = "n_components", "covariance_type", "class_prior", "standardize"
 _TOL = 1e-5  # of single fits; a search chooses its own by the number of rows
@@ -160,6 +160,8 @@ class MixtureClassifier(Estimator):
     missing: str = "error"
     standardize: bool = False
 
+    summary = class_summary.summary
+
     def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fit a mixture to each class.
 
@@ -254,14 +256,32 @@ class MixtureClassifier(Estimator):
             Classes; rows where it is None or NaN do not count, nor those of −1 where it is no class of the fit.
         sample_weight : array-like of shape (n,), default=None
         """
-        predicted = self.predict(X)
-        unknown = None if -1 in self.classes_.tolist() else -1
-        classes, codes = check_labels(one_column(y), len(predicted), "y", unknown=unknown)
-        there = codes >= 0
-        weights = in_full(check_sample_weight(sample_weight, len(predicted)), len(predicted))
-        if not weights[there].sum() > 0:
-            raise ValueError(f"expected a positive weight for a row of known class, of which y has {int(there.sum())}")
-        return float(np.average(predicted[there] == classes[codes[there]], weights=weights[there]))
+        predicted, truth, weights = class_summary.known_rows(self, X, y, sample_weight)
+        return float(np.average(predicted == truth, weights=weights))
+
+    def as_mixture(self) -> GaussianMixture:
+        """Return the mixture of all classes: the components of each, with weights times the class's probability.
+
+        It has what a classifier has not, such as `gmm.analysis.directions`; its `component_classes_` say whose each
+        component is.
+
+        Returns
+        -------
+        GaussianMixture
+        """
+        check_is_fitted(self)
+        parts = [fitted_parameters(mixture).whole() for mixture in self.mixtures_]
+        weights = [prior * part.weights for prior, part in zip(self.class_prior_, parts, strict=True)]
+        dense = [part.model.layout.dense(part.covariances, *part.means.shape) for part in parts]
+        joint = projected_mixture(
+            np.concatenate(weights), np.concatenate([part.means for part in parts]), np.concatenate(dense)
+        )
+        how = {"n_threads": self.n_threads, "missing": self.missing, "reg_covar": self.reg_covar}
+        names = vars(self).get("feature_names_in_")
+        mixture = estimator_of(GaussianMixture, joint, names, self.mixtures_[0].means_.dtype, **how)
+        mixture.classes_ = self.classes_
+        mixture.component_classes_ = np.repeat(self.classes_, [part.n_components for part in parts])
+        return mixture
 
     def save(self, file: Writable, *, metadata: Mapping[str, Any] | None = None) -> None:
         """Write the fitted classifier to a file that holds only numbers and text.
@@ -326,10 +346,10 @@ class MixtureClassifier(Estimator):
 
     def __str__(self) -> str:
         """Return the constructor call and, once fitted, a summary of the classes below it."""
-        return f"{self!r}\n{summary_of(self)}" if "classes_" in vars(self) else super().__str__()
+        return f"{self!r}\n{class_summary.summary_of(self)}" if "classes_" in vars(self) else super().__str__()
 
     def _html_parts(self) -> Sequence[Html]:
-        return summary_of(self).html() if "classes_" in vars(self) else ()
+        return class_summary.summary_of(self).html() if "classes_" in vars(self) else ()
 
     def __sklearn_tags__(self) -> Any:
         """Return scikit-learn's tags: a classifier."""
@@ -435,13 +455,6 @@ class MixtureClassifier(Estimator):
         joint = densities + priors
         joint[np.isneginf(joint).all(axis=1)] = priors
         return np.asarray(joint)
-
-
-def summary_of(classifier: MixtureClassifier) -> Summary:
-    """Return the summary of a fitted classifier."""
-    mixtures = [fitted_parameters(mixture) for mixture in classifier.mixtures_]
-    of_classes = classifier.classes_.tolist(), classifier.class_prior_, mixtures, names_of_features(classifier)
-    return Summary.of_classes(*of_classes, loglik=classifier.log_likelihood_, bic=classifier.bic_)
 
 
 def _warn_of_apart(classes: NDArray[Any], mixtures: list[GaussianMixture], parts: list[Source], names: Names) -> None:

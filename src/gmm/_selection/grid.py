@@ -9,9 +9,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil, isnan, nan
 
-from gmm._estimators.criteria import HELD_OUT
+from gmm._estimators.criteria import title
 from gmm._selection.cells import SearchTable
 from gmm._selection.status import (
+    DEGENERATE,
     FAILED,
     MORE_THAN_ROWS,
     NOT_CONVERGED,
@@ -28,6 +29,7 @@ from gmm._values.covariance import CovarianceModel, covariance_model, same_as
 __all__ = [
     "Grid",
     "GridCell",
+    "advice",
     "at_the_edge",
     "behind",
     "certainty",
@@ -41,11 +43,12 @@ __all__ = [
     "of_interest",
     "ranking",
     "text_of",
-    "title",
 ]
 
 _DECIMALS = {"nec": 3}
 _NEAR = {"nec": 0.1}  # the distance to the best up to which a cell contests it; else 10
+_RARELY = 4  # fewer than one fresh start in so many led to the best again: it is doubtful
+_MORE_STARTS, _MORE_PASSES = 5, 10  # times as many as before
 _LARGEST_FIXED = 1e12  # larger numbers are written with an exponent
 
 
@@ -87,7 +90,7 @@ class Grid:
     far: float
 
     @classmethod
-    def of(cls, selection: SearchTable, width: int | None = None) -> Grid:
+    def of(cls, selection: SearchTable, width: int | None = None, word: str = "component") -> Grid:
         """Lay out a search.
 
         Parameters
@@ -95,6 +98,8 @@ class Grid:
         selection : SearchTable
         width : int, optional
             Characters of a line; decimals are dropped if all columns then fit side by side.
+        word : str, default="component"
+            What a component is called.
         """
         tried = {
             int(K) for K, status in zip(selection.n_components, selection.status, strict=True) if status != NOT_TRIED
@@ -113,11 +118,11 @@ class Grid:
             (numbers.get((column, name) if models_down else (name, column)) for column in columns) for name in names
         )
         return cls(
-            caption=f"{title(selection.criterion)} by covariance model and number of components",
+            caption=f"{title(selection.criterion)} by covariance model and number of {word}s",
             corner=corner,
             names=tuple(names),
             headings=tuple(headings),
-            rows=tuple(tuple(_cell(selection, number, decimals) for number in row) for row in cells),
+            rows=tuple(tuple(_cell(selection, number, decimals, word) for number in row) for row in cells),
             models_down=models_down,
             size=size,
             many=ceil(len(columns) / parts),
@@ -162,11 +167,11 @@ def _fitting(selection: SearchTable, headings: Sequence[str], room: int | None) 
     return most, sizes[most]
 
 
-def _cell(selection: SearchTable, number: int | None, decimals: int) -> GridCell:
+def _cell(selection: SearchTable, number: int | None, decimals: int, word: str) -> GridCell:
     if number is None:
         return GridCell()
     status = selection.status[number]
-    details = [_name(selection, number)]
+    details = [f"{counted(int(selection.n_components[number]), word)}, {selection.kinds[number]}"]
     if selection.estimators[number] is not None:
         details.append(
             f"log-likelihood {selection.loglik[number]:.2f}, {selection.n_parameters[number]} free parameters"
@@ -194,11 +199,6 @@ def _entry(selection: SearchTable, number: int, decimals: int) -> str:
 
 def _number(value: float, decimals: int) -> str:
     return f"{value:.{decimals}f}" if abs(value) < _LARGEST_FIXED else f"{value:.4g}"
-
-
-def _name(selection: SearchTable, number: int) -> str:
-    K = int(selection.n_components[number])
-    return f"{counted(K, 'component')}, {selection.kinds[number]}"
 
 
 def _mark(selection: SearchTable, number: int) -> str:
@@ -273,7 +273,7 @@ def ranking(selection: SearchTable, cells: Sequence[int]) -> list[list[str]]:
 
 
 def legend(selection: SearchTable, *, of_grid: bool = True) -> Iterator[str]:
-    """Explain the marks in a grid or a list, and note if the best has the most components that were tried."""
+    """Explain the marks in a grid or a list."""
     if len(selection.status) > 1:
         yield "★ best (smallest)"
     if NOT_CONVERGED in selection.status:
@@ -287,14 +287,26 @@ def legend(selection: SearchTable, *, of_grid: bool = True) -> Iterator[str]:
             yield "^ a component is degenerate (few rows or ties): not chosen"
     if of_grid and NOT_TRIED in selection.status:
         yield "– not tried"
-    if at_the_edge(selection):
-        yield "the best has the largest number of components tried: more may be better"
 
 
 def at_the_edge(selection: SearchTable) -> bool:
     """Return whether the best has the largest of several numbers of components, so that more may be better."""
     fitted = selection.n_components[selection.ranked()]
     return bool(fitted.min() < fitted.max() == selection.n_components[selection.best_index])
+
+
+def advice(selection: SearchTable, word: str = "component") -> Iterator[str]:
+    """Say what to do next where the choice is doubtful; `word` is what a component is called."""
+    best, number = selection.best, selection.best_index
+    K, status = int(selection.n_components[number]), selection.status[number]
+    if at_the_edge(selection):
+        yield f"{counted(K, word)} are the most that were tried: try n_components up to {2 * K + 2}"
+    if _RARELY * selection.n_found_again < selection.n_fresh_starts:
+        yield f"the best was rarely found again: try n_init={_MORE_STARTS * best.n_init}"
+    if status == NOT_CONVERGED:
+        yield f"the best has not converged: try max_iter={_MORE_PASSES * best.max_iter}"
+    if is_degenerate(status):
+        yield f"every fit is degenerate ({status.removeprefix(DEGENERATE)}): try fewer {word}s or a prior"
 
 
 def failures(selection: SearchTable) -> Iterator[str]:
@@ -339,11 +351,6 @@ def near(criterion: str) -> float:
 def of_interest(criterion: str) -> float:
     """Return the difference from the best criterion up to which a cell of many rows is finished."""
     return 4 * near(criterion)
-
-
-def title(criterion: str) -> str:
-    """Return the name of a criterion as it is printed."""
-    return {"aicc": "AICc", HELD_OUT: "held-out deviance"}.get(criterion, criterion.upper())
 
 
 def _decimals(criterion: str) -> int:

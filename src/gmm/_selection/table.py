@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from importlib import import_module
 from math import nan
 from typing import Any, Self, TypeVar
 
@@ -14,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm._estimators import criteria
+from gmm._estimators.criteria import title
 from gmm._estimators.fitted import fitted_html
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.saved import state_of
@@ -21,9 +20,10 @@ from gmm._passes.solver import Iteration
 from gmm._persistence import Readable, Writable, item, load_object, metadata_of, save_state, with_metadata
 from gmm._selection.cells import SearchTable, check_criterion, kind_of
 from gmm._selection.from_file import check_together, mixture_of_cell, whole_numbers
-from gmm._selection.grid import Grid, certainty, contesting, distance, distinct, failures, incomplete, ranking, title
+from gmm._selection.grid import Grid, advice, certainty, contesting, distance, distinct, failures, incomplete, ranking
 from gmm._selection.status import FAILED, has_failed, is_degenerate
 from gmm._text.amounts import counted
+from gmm._text.frames import data_frame
 from gmm._text.html import Html, block, details, joined, line, table
 from gmm._values.tails import NORMAL_TAILS
 from gmm._versions import __version__
@@ -244,7 +244,7 @@ class Selection(SearchTable):
             "tails",
         )  # as lists, which pandas stores as objects, as it does when reading files
         data = {name: list(getattr(self, name)) if name in texts else columns[name] for name in ordered}
-        return _frame_library().DataFrame(data)
+        return data_frame(data)
 
     def save(self, file: Writable, *, metadata: Mapping[str, Any] | None = None) -> None:
         """Write the table and all fitted mixtures to a file that holds only numbers and text.
@@ -309,7 +309,7 @@ class Selection(SearchTable):
         lines += [together] * bool(together) if len(together) <= _WIDTH else grid.legend
         nearest = [f"{self.n_components[n]} {self.kinds[n]} +{distance(self, n)}" for n in self._nearest()]
         lines += [f"next by Δ{title(self.criterion)}: {', '.join(nearest)}"] * bool(nearest)
-        notes = ("; ".join(certainty(self)), *failures(self), incomplete(self), *self.notes)
+        notes = ("; ".join(certainty(self)), *advice(self), *failures(self), incomplete(self), *self.notes)
         return "\n".join([self._headline(), *lines, *filter(None, notes)])
 
     def _nearest(self) -> list[int]:
@@ -378,7 +378,9 @@ def html_parts(selection: Selection) -> list[Html]:
         numbers = [j for j, name in enumerate(headings) if name not in ("", "model")]
         caption = f"Best cells by {title(selection.criterion)}"
         parts.append(table(headings, rows, caption=caption, best=0, numeric=numbers))
-    notes = ("; ".join(certainty(selection)), *failures(selection), incomplete(selection), *selection.notes)
+    parts.append(line("; ".join(certainty(selection)), "faint"))
+    parts += [line(note) for note in advice(selection)]
+    notes = (*failures(selection), incomplete(selection), *selection.notes)
     parts += [line(note, "faint") for note in notes if note]
     return [*parts, details("the best mixture", joined(*fitted_html(selection.best)))]
 
@@ -400,13 +402,3 @@ def _frozen(values: Sequence[float] | NDArray[Any], dtype: Any) -> NDArray[Any]:
     array = np.array(values, dtype=dtype)
     array.flags.writeable = False
     return array
-
-
-def _frame_library() -> Any:
-    names = sorted(("pandas", "polars"), key=lambda name: name not in sys.modules)
-    for name in names:
-        try:
-            return import_module(name)
-        except ImportError:
-            continue
-    raise ImportError("to_frame needs pandas or polars: install one of them")

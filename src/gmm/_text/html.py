@@ -17,6 +17,7 @@ __all__ = ["Cell", "Html", "block", "details", "escaped", "joined", "line", "spa
 _WIDTH, _HEIGHT, _MARGIN = 160, 28, 3
 _MOST_POINTS = 200  # in a sparkline, about one per pixel
 _DEEPEST = 0.32  # opacity of a shade of 1
+_ROOM, _GAP, _LONGEST_NAME = 46, 1.5, 12  # characters of a line on a telephone, between columns, of a first column
 _ACCENT = "42, 134, 221"  # #2a86dd as in html.css; every browser accepts it inside rgba()
 
 
@@ -86,6 +87,9 @@ def table(
 ) -> Html:
     """Build a table that scrolls horizontally if it is wider than the page.
 
+    One too wide for a telephone has the class ``gmm-stacked``, and its cells their headings, so that a page can put
+    each row in lines of its own.
+
     Parameters
     ----------
     headings : sequence
@@ -104,15 +108,25 @@ def table(
     """
     width = max(map(len, [headings, *rows]), default=0)
     right = range(1, width) if numeric is None else numeric
+    stacked = bool(headings) and _is_wide([headings, *rows])
     parts = [f"<caption>{escaped(caption)}</caption>"] if caption is not None else []
     if headings:
         names = "".join(_entry("th", name, j in right, ' scope="col"') for j, name in enumerate(headings))
         parts.append(f"<thead><tr>{names}</tr></thead>")
     parts.append("<tbody>")
+    labels = [f' data-label="{escaped(name)}"' * stacked for name in headings] or [""] * width
     for i, row in enumerate(rows):
-        entries = "".join(_entry("td", cell, j in right) for j, cell in enumerate(row))
+        entries = "".join(_entry("td", cell, j in right, labels[j]) for j, cell in enumerate(row))
         parts.append(f'<tr class="gmm-best">{entries}</tr>' if i == best else f"<tr>{entries}</tr>")
-    return Html(f'<div class="gmm-wide"><table>{"".join(parts)}</tbody></table></div>')
+    kind = ' class="gmm-stacked"' if stacked else ""
+    return Html(f'<div class="gmm-wide"><table{kind}>{"".join(parts)}</tbody></table></div>')
+
+
+def _is_wide(rows: Sequence[Sequence[object]]) -> bool:
+    """Return whether a table is wider than a telephone, on which the first column may break its lines."""
+    texts = [[cell.text if isinstance(cell, Cell) else str(cell) for cell in row] for row in rows]
+    first, *others = (max(map(len, column)) for column in zip(*texts, strict=True))
+    return min(first, _LONGEST_NAME) + sum(others) + _GAP * len(others) > _ROOM
 
 
 def _entry(tag: str, entry: object, right: bool, attributes: str = "") -> str:

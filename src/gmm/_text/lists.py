@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import zip_longest
+from itertools import islice, zip_longest
 
 from gmm._text.printable import printable
 
-__all__ = ["aligned", "listed", "quoted", "suggestion"]
+__all__ = ["aligned", "beginning", "listed", "quoted", "suggestion"]
 
 _LISTED = 20
+_ROWS_SHOWN = 6
 
 
 def quoted(names: Iterable[str], most: int = _LISTED) -> str:
@@ -58,3 +59,10 @@ def aligned(cells: Sequence[Sequence[str]]) -> list[str]:
     return [
         "  " + "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells
     ]
+
+
+def beginning(headings: Sequence[str], rows: Iterable[Sequence[str]], n_rows: int) -> list[str]:
+    """Return a table of the first rows, numbered, as lines; the last says how many there are beside these."""
+    first = [[str(i), *row] for i, row in enumerate(islice(rows, _ROWS_SHOWN))]
+    more = n_rows - len(first)
+    return aligned([["", *headings], *first]) + [f"  … and {more:,} more row{'s' * (more > 1)}"] * (more > 0)

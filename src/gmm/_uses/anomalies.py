@@ -2,36 +2,64 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from gmm._estimators.exclusions import checked_without_noise
 from gmm._estimators.fitted import FittedMixture, source_of
 from gmm._public import publish
+from gmm._text.amounts import percent
 from gmm._validation.combinations import refusal
 from gmm._validation.scalars import check_real
+from gmm._values.layouts import Array
 
 __all__ = ["AnomalyThreshold", "anomaly_threshold"]
 
 _CONFIDENCE = 0.95
 
 
-class AnomalyThreshold(NamedTuple):
+@dataclass(frozen=True, eq=False, repr=False)
+class AnomalyThreshold:
     """A threshold for `score_samples`, and how sure its rate of false alarms is.
 
     Attributes
     ----------
+    model : GaussianMixture or BayesianGaussianMixture
+        The mixture, whose scores are compared.
+    rate : float
+        Share of false alarms that was asked for.
     log_density : float
         Rows below it are rarer than the rate, in nats.
     low, high : float
         95 % confidence interval of the rate of false alarms among new rows like those that gave the threshold.
     """
 
+    model: FittedMixture
+    rate: float
     log_density: float
     low: float
     high: float
+
+    def predict(self, X: ArrayLike) -> NDArray[np.bool_]:
+        """Tell which rows are anomalies: those of a density below the threshold.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
+
+        Returns
+        -------
+        ndarray of bool, shape (n,)
+            True for an anomaly.
+        """
+        return np.asarray(_scores(self.model, X) < self.log_density)
+
+    def __repr__(self) -> str:
+        """Return the threshold with its rate in one line."""
+        span = f"{percent(self.low)} to {percent(self.high)}"
+        return f"AnomalyThreshold(log density {self.log_density:.6g}, rate {percent(self.rate)}, 95 % sure: {span})"
 
 
 def anomaly_threshold(model: FittedMixture, X: ArrayLike, rate: float) -> AnomalyThreshold:
@@ -72,7 +100,7 @@ def anomaly_threshold(model: FittedMixture, X: ArrayLike, rate: float) -> Anomal
     >>> rng = np.random.default_rng(1)
     >>> mixture = GaussianMixture().fit(rng.normal(size=(1000, 2)))
     >>> threshold = anomaly_threshold(mixture, rng.normal(size=(2000, 2)), 0.01)
-    >>> alarms = mixture.score_samples(rng.normal(size=(50_000, 2))) < threshold.log_density
+    >>> alarms = threshold.predict(rng.normal(size=(50_000, 2)))
     >>> bool(threshold.low < alarms.mean() < threshold.high)
     True
     """
@@ -80,9 +108,7 @@ def anomaly_threshold(model: FittedMixture, X: ArrayLike, rate: float) -> Anomal
 
     rate = check_real(rate, "rate", "(0, 1)")
     checked_without_noise(model, "anomaly_threshold")
-    if model.missing == "em" and len(source_of(model, X).patterns) > 1:
-        raise refusal("missing values", "anomaly_threshold")
-    scores = np.sort(np.asarray(model.score_samples(X)))
+    scores = np.sort(_scores(model, X))
     n = len(scores)
     up = rate * (1 + 1e-12)  # 1/k times k may be less than 1
     rank = min(int(up * (n + 1)), n)
@@ -92,7 +118,14 @@ def anomaly_threshold(model: FittedMixture, X: ArrayLike, rate: float) -> Anomal
     tails = (1 - _CONFIDENCE) / 2, (1 + _CONFIDENCE) / 2
     # New rows fall below the k-th of n scores at a rate that is Beta(k, n + 1 − k) distributed.
     low, high = (float(betaincinv(rank, n + 1 - rank, tail)) for tail in tails)
-    return AnomalyThreshold(float(scores[rank - 1]), low, high)
+    return AnomalyThreshold(model, rate, float(scores[rank - 1]), low, high)
+
+
+def _scores(model: FittedMixture, X: ArrayLike) -> Array:
+    """Return the log density of each row, (n,), of rows with the same columns."""
+    if model.missing == "em" and len(source_of(model, X).patterns) > 1:
+        raise refusal("missing values", "anomaly_threshold")
+    return np.asarray(model.score_samples(X))
 
 
 publish("gmm.analysis", [AnomalyThreshold, anomaly_threshold])

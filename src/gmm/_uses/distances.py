@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm._estimators.exclusions import checked_normal, checked_without_noise
-from gmm._estimators.fitted import FittedMixture
+from gmm._estimators.fitted import FittedMixture, fitted_parameters
 from gmm._estimators.scorer import Scorer, log_evidence_of
 from gmm._fitting.sampling import Rng
 from gmm._public import publish
@@ -173,6 +173,7 @@ def match(model: FittedMixture, other: FittedMixture) -> NDArray[np.intp]:
     Of all assignments of different components, the one with the least sum of Bhattacharyya's distances −log ∫ √(f g)
     between the densities of the components. It is the same in all units of the columns; weights play no part. Beyond
     50 nats only the ranks of distances count, so a component that jumped far away leaves the others their partners.
+    Components with heavy tails are compared as normal ones with their scale matrices.
 
     Parameters
     ----------
@@ -207,7 +208,7 @@ def match(model: FittedMixture, other: FittedMixture) -> NDArray[np.intp]:
     """
     from scipy.optimize import linear_sum_assignment
 
-    a, b, _ = _in_one_unit(checked_normal(model, "match"), checked_normal(other, "match"))
+    a, b, _ = _in_one_unit(fitted_parameters(model), fitted_parameters(other))
     check_same_names(model, other)
     with np.errstate(all="ignore"):
         costs = np.fmin(of_all(bhattacharyya, a, b), _FAR)

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm._estimators.contract import names_of_features
-from gmm._estimators.exclusions import checked_normal
-from gmm._estimators.fitted import FittedMixture, source_of
+from gmm._estimators.fitted import FittedMixture, fitted_parameters, source_of
 from gmm._estimators.scorer import Scorer
 from gmm._fitting.sampling import Rng
 from gmm._public import publish
@@ -201,7 +200,10 @@ def _short(value: float, sign: str = "-") -> str:
 
 
 class _View(NamedTuple):
-    """Rows as a mixture sees them: scores (n,), responsibilities (n, K), r_ik (x_i − μ_k) and their sums over k."""
+    """Rows as a mixture sees them: scores (n,), responsibilities (n, K), r_ik u_ik (x_i − μ_k) and their sums over k.
+
+    The precisions u_ik of normal components are 1.
+    """
 
     scores: Array
     shares: Array
@@ -210,7 +212,7 @@ class _View(NamedTuple):
 
 
 def _view(model: FittedMixture, rows: ArrayLike, name: str) -> _View:
-    mixture = checked_normal(model, "drift")
+    mixture = fitted_parameters(model)
     source = as_one_array(source_of(model, rows, missing="error"), "drift")
     if source.n_rows < _FEWEST:
         raise ValueError(f"expected {_FEWEST} rows or more in {name}, got {source.n_rows}")
@@ -218,7 +220,8 @@ def _view(model: FittedMixture, rows: ArrayLike, name: str) -> _View:
     scores, shares = (
         np.asarray(values, dtype=np.float64) for values in (results.log_evidence, results.responsibilities)
     )
-    gradients = shares[:, :, None] * (np.asarray(source.rows, dtype=np.float64)[:, None] - mixture.means)
+    away = np.asarray(source.rows, dtype=np.float64)[:, None] - mixture.means
+    gradients = (shares / mixture.widenings(away.swapaxes(0, 1)).T)[:, :, None] * away
     return _View(np.maximum(scores, -_FAR), shares, gradients, gradients.sum(axis=1))
 
 

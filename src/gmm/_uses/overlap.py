@@ -6,7 +6,7 @@ import numpy as np
 from scipy.special import ndtr
 
 from gmm._estimators.exclusions import checked_normal
-from gmm._estimators.fitted import FittedMixture
+from gmm._estimators.fitted import FittedMixture, fitted_parameters
 from gmm._estimators.scorer import Scorer
 from gmm._fitting.sampling import Rng
 from gmm._public import publish
@@ -53,7 +53,7 @@ def overlap(model: FittedMixture, *, n_samples: int = 100_000, random_state: int
     array([[0.  , 0.16],
            [0.16, 0.  ]])
     """
-    mixture = checked_normal(model, "overlap")
+    mixture = fitted_parameters(model)
     n_samples = check_n_samples(n_samples)
     (K, d), rng = mixture.means.shape, check_random_state(random_state)
     counts, scorer = np.zeros((K, K)), Scorer(mixture, model.n_threads)
@@ -61,7 +61,8 @@ def overlap(model: FittedMixture, *, n_samples: int = 100_000, random_state: int
     for k in range(K):
         for first in range(0, n_samples, step):
             white = rng.standard_normal((min(step, n_samples - first), d))
-            rows = mixture.means[k] + mixture.model.layout.coloured(mixture.whiteners, k, white)
+            away = mixture.model.layout.coloured(mixture.whiteners, k, white)
+            rows = mixture.means[k] + mixture.tails.stretched(away, rng)
             shares = scorer.responsibilities(ArraySource(rows))
             counts[k] += (shares > shares[:, k : k + 1]).sum(axis=0)
     return counts / n_samples

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -27,6 +27,7 @@ from gmm._public import publish
 from gmm._rows.entrance import as_one_array
 from gmm._rows.sources import Source
 from gmm._text.amounts import counted
+from gmm._text.frames import data_frame
 from gmm._text.lists import aligned
 from gmm._uses.information import variances_by_information
 from gmm._validation.combinations import refusal
@@ -120,6 +121,40 @@ class StandardErrors:
         layout = mixture.model.layout
         diagonal = True if layout.axis_aligned else np.eye(mixture.n_features, dtype=bool)[..., None]
         return ParameterArrays(odds, means, np.where(diagonal, factors, plain))
+
+    def to_frame(self, level: float = 0.95) -> Any:
+        """Return one row for each parameter, with its standard error and confidence interval.
+
+        Parameters
+        ----------
+        level : float, default=0.95
+            Of the intervals.
+
+        Returns
+        -------
+        pandas.DataFrame or polars.DataFrame
+            Columns ``component``, ``parameter`` ("weight", "mean", "variance" or "covariance"), ``feature``, of a
+            covariance two with a comma between, ``estimate``, ``standard_error``, ``low`` and ``high``.
+        """
+        mixture, ends = fitted_parameters(self.model).whole(), self.intervals(level)
+        names = names_of_features(self.model)
+        K, d = mixture.means.shape
+        pairs = [(i, j) for i in range(d) for j in range(i + 1) if i == j or not mixture.model.layout.axis_aligned]
+        kinds = ["weight", *["mean"] * d, *("variance" if i == j else "covariance" for i, j in pairs)]
+        features = ["", *names, *(names[i] if i == j else f"{names[j]}, {names[i]}" for i, j in pairs)]
+        numbers = {
+            "estimate": ParameterArrays(mixture.weights, mixture.means, mixture.covariances),
+            "standard_error": ParameterArrays(self.weights, self.means, self.covariances),
+            "low": ParameterArrays(*(part[..., 0] for part in ends)),
+            "high": ParameterArrays(*(part[..., 1] for part in ends)),
+        }
+        columns: dict[str, Any] = {"component": np.repeat(np.arange(K), len(kinds))}
+        columns |= {"parameter": kinds * K, "feature": features * K}
+        lower = tuple(np.array(pairs).T)
+        for name, (weights, means, covariances) in numbers.items():
+            dense = mixture.model.layout.dense(covariances, K, d)[:, *lower]
+            columns[name] = np.concatenate([weights[:, None], means, dense], axis=1).ravel()
+        return data_frame(columns)
 
     def __repr__(self) -> str:
         """Return a table of weights and means with their standard errors."""

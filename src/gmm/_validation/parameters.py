@@ -17,6 +17,7 @@ import numpy as np
 from gmm._exceptions import InvalidParameterError, NotFittedError, raisable
 from gmm._text.lists import suggestion
 from gmm._validation.scalars import check_choice, is_real, is_whole
+from gmm._validation.tails import TAILS
 from gmm._validation.where import name_of
 from gmm._values.covariance import COVARIANCE_CHOICES, MOST_FACTORS, names_factors
 from gmm._values.priors import NormalInverseWishart
@@ -139,7 +140,7 @@ _REQUIREMENTS: Mapping[str, Requirement] = {
     "missing": _a_str_among(("error", "em")),
     "fixed": Requirement(("a mapping of names to masks",), lambda value: isinstance(value, Mapping)) | _NONE,
     "max_ratio": _RATIO | _NONE,
-    "tails": _a_str_among(("normal", "t")),
+    "tails": _a_str_among(TAILS),
     "degrees_of_freedom": _DEGREES | _NONE,
     "prior": _a_str_among(("conjugate",)) | _an_instance(NormalInverseWishart) | _NONE,
 }

@@ -6,8 +6,9 @@ from typing import Any
 
 from gmm._values.tails import NORMAL_TAILS, StudentTails, Tails
 
-__all__ = ["check_tails"]
+__all__ = ["TAILS", "check_tails"]
 
+TAILS = "normal", "t"
 _FIRST = 8.0  # degrees of freedom where a fit begins that estimates them
 
 

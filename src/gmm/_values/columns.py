@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm._values.covariance import CovarianceModel
-from gmm._values.layouts import Array
+from gmm._values.covariance import CovarianceModel, stored_as
+from gmm._values.layouts import FULL, Array
 from gmm._values.noise import NO_NOISE, Noise
 from gmm._values.parameters import MixtureParameters
 
@@ -87,7 +87,20 @@ class Regression:
         steps = rows - self.predictors.means[:, None]
         return np.asarray(self.means[:, None] + steps @ self.slopes.transpose(0, 2, 1))
 
+    def widenings(self, rows: Array) -> Array:
+        """Return by how much the scale matrices of t components grow given rows (n, q), (K, n) or (1, 1).
+
+        It is (ν + ‖W_k (x − μ_k)‖²) / (ν + q), and the other columns have ν + q degrees of freedom (Ding 2016).
+        """
+        before = self.predictors
+        return before.widenings(rows - before.means[:, None]) if rows.shape[1] else np.ones((1, 1))
+
     def conditional(self, row: Array, weights: Array) -> MixtureParameters:
         """Return the mixture of the other columns given one row (q,), to which the components have these weights."""
         means = np.ascontiguousarray(self.conditional_means(row[None])[:, 0])
-        return MixtureParameters(weights, means, self.covariances, self.model, noise=self.noise)
+        covariances, model, tails = self.covariances, self.model, self.predictors.tails.given(len(row))
+        if tails:  # each component has a scale of its own
+            model = stored_as(FULL if model.layout.pooled else model.layout)
+            each = self.model.layout.dense(covariances, *means.shape) * self.widenings(row[None])[:, :, None]
+            covariances = model.layout.reduced(each, FULL, means.shape[1])
+        return MixtureParameters(weights, means, covariances, model, noise=self.noise, tails=tails)

@@ -167,6 +167,14 @@ class MixtureParameters:
         parts = weights, self.means[components], self.covariances_of(components)
         return MixtureParameters(*parts, self.model, tails=self.tails)
 
+    def widenings(self, steps: Array) -> Array:
+        """Return 1 / u_ik, the inverse precisions of rows by their steps from the means (K, n, d): (K, n) or (1, 1)."""
+        if not self.tails:
+            return np.ones((1, 1))
+        whitened = (self.model.layout.whitened(self.whiteners, k, rows) for k, rows in enumerate(steps))
+        squares = np.stack([np.square(rows).sum(axis=1) for rows in whitened])
+        return self.tails.widening(squares, self.n_features)
+
     def covariances_of(self, components: NDArray[np.intp] | NDArray[np.bool_]) -> Array:
         """Return the covariances of some components, which are all there are if all components share one."""
         return self.covariances if self.model.layout.pooled else self.covariances[components]

@@ -53,6 +53,31 @@ class Tails:
         """Return the share of a component of two columns within a log density `fall`, at most 0, from its highest."""
         return -expm1(fall)
 
+    def given(self, n_columns: int) -> Tails:
+        """Return those of other columns given so many."""
+        return self
+
+    def widening(self, squares: Array, n_columns: int) -> Array:
+        """Return by how much scale matrices grow given so many columns at these squares, (K, n): 1 / u."""
+        return np.ones_like(squares)
+
+    @property
+    def variance(self) -> Array:
+        """Of columns beside their squared scales, in each component, (K, 1, 1) or (1, 1, 1)."""
+        return np.ones((1, 1, 1))
+
+    def quantile(self, level: float) -> Array:
+        """Return a quantile of columns in their scales, in each component, (K, 1, 1) or (1, 1, 1)."""
+        from scipy.special import ndtri
+
+        return np.full((1, 1, 1), ndtri(level))
+
+    def share_below(self, steps: Array) -> Array:
+        """Return the shares below some steps from the means in their scales, (K, n, m)."""
+        from scipy.special import ndtr
+
+        return np.asarray(ndtr(steps))
+
 
 NORMAL_TAILS = Tails()
 
@@ -101,3 +126,33 @@ class StudentTails(Tails):
     def content(self, fall: float) -> float:
         """Return the share of a component of two columns within a log density `fall`, at most 0, from its highest."""
         return -expm1(fall * self.degrees / (self.degrees + 2))
+
+    def given(self, n_columns: int) -> StudentTails:
+        """Return those of other columns given so many: ν + q degrees of freedom, at most those of a fit (Ding 2016)."""
+        return StudentTails(min(self.degrees + n_columns, MOST_DEGREES))
+
+    def widening(self, squares: Array, n_columns: int) -> Array:
+        """Return by how much scale matrices grow given so many columns at these squares, (K, n): 1 / u."""
+        return np.asarray((self._of_each[:, 0] + squares) / (self._of_each[:, 0] + n_columns))
+
+    @property
+    def variance(self) -> Array:
+        """Of columns beside their squared scales, in each component, (K, 1, 1) or (1, 1, 1)."""
+        with np.errstate(divide="ignore"):
+            return np.where(self._of_each > 2, self._of_each / (self._of_each - 2), np.inf)
+
+    def quantile(self, level: float) -> Array:
+        """Return a quantile of columns in their scales, in each component, (K, 1, 1) or (1, 1, 1)."""
+        from scipy.special import stdtrit
+
+        return np.asarray(stdtrit(self._of_each, level))
+
+    def share_below(self, steps: Array) -> Array:
+        """Return the shares below some steps from the means in their scales, (K, n, m)."""
+        from scipy.special import stdtr
+
+        return np.asarray(stdtr(self._of_each, steps))
+
+    @property
+    def _of_each(self) -> Array:
+        return np.reshape(np.asarray(self.degrees, dtype=np.float64), (-1, 1, 1))

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gmm._cli.describe import ending
+from gmm._cli.failures import in_options
 from gmm._cli.report import wording
 from gmm._cli.report.figures import Picture
 from gmm._cli.report.narrative import Narrative
 from gmm._cli.report.page import Section, render
 from gmm._cli.result import Result
+from gmm._estimators.criteria import title
+from gmm._estimators.fitted import fitted_parameters
 from gmm._selection import Selection
 from gmm._selection.grid import (
     Grid,
-    at_the_edge,
+    advice,
     behind,
     certainty,
     distinct,
@@ -21,11 +23,10 @@ from gmm._selection.grid import (
     incomplete,
     ranking,
     text_of,
-    title,
 )
-from gmm._selection.status import NOT_CONVERGED, is_degenerate
+from gmm._selection.status import is_degenerate
 from gmm._text.amounts import counted, with_minus
-from gmm._text.html import Html, table
+from gmm._text.html import Cell, Html, table
 from gmm._values.covariance import covariance_model
 
 __all__ = ["search_narrative"]
@@ -42,7 +43,6 @@ def search_narrative(result: Result, pictures: Mapping[str, Picture]) -> Narrati
     return Narrative(
         summary=wording.summary_sentence(K, result.options.components, result.rows.n_rows, result.rows.names),
         remark=wording.rival_sentence(search.criterion, K, _rivals(result)),
-        numbers={title(search.criterion): text_of(search.criterion, search.scores[search.best_index])},
         warnings=_warnings(result),
         section=Section("choice", "Choice", "Why this mixture", _choice(result, pictures)),
         subject="The chosen mixture",
@@ -63,13 +63,14 @@ def _choice(result: Result, pictures: Mapping[str, Picture]) -> Html:
         K=model.n_components,
         searched=result.searched,
         covariances=wording.covariance_sentence(shape, model.n_components, len(result.rows.names)),
+        tails=wording.tails_sentence(fitted_parameters(model).tails),
         compared=_compared(search) if len(search.status) > 1 else "",
         runner_up=wording.runner_up_sentence(search.criterion, _rivals(result)),
         certainty=list(certainty(search)),
         scale=wording.SCALES[search.criterion],
         picture=pictures.get("selection"),
         ranking=_ranking(search),
-        grid=Grid.of(search),
+        grid=Grid.of(search, word="group"),
         failures=list(failures(search)),
     )
 
@@ -88,15 +89,9 @@ def _warnings(result: Result) -> list[str]:
     warnings = [result.parameter_warning] if result.parameter_warning else []
     if not search.complete:
         warnings.append(f"The search is {incomplete(search)}.")
-    if status == NOT_CONVERGED:
-        warnings.append(f"The chosen mixture had {ending(result.model)}.")
     if is_degenerate(status):
-        warnings.append(
-            f"Every fit of the chosen model has a degenerate component, on a few rows or on ties ({status}); do not "
-            "use its criteria."
-        )
-    if at_the_edge(search):
-        warnings.append("The best mixture has the largest number of groups tried; more may be better (--components).")
+        warnings.append("Do not use its criteria: a component lies on a few rows or on ties.")
+    warnings += [f"{text[0].upper()}{text[1:]}." for text in map(in_options, advice(search, "group"))]
     return warnings
 
 
@@ -116,4 +111,5 @@ def _ranking(search: Selection) -> Html:
     rows = zip(*(["∞" if text == "inf" else text for text in texts] for _, *texts in columns), strict=True)
     caption = wording.ranking_caption(title(search.criterion), infinite=infinite)
     numeric = [1, *range(3, len(columns))]
-    return table(["", "groups", *headings], list(rows), caption=caption, best=0, numeric=numeric)
+    marked = [[Cell(star, kind="mark"), *texts] for star, *texts in rows]
+    return table(["", "groups", *headings], marked, caption=caption, best=0, numeric=numeric)

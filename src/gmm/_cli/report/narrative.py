@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gmm._cli.report.page import Section
@@ -19,8 +19,6 @@ class Narrative:
     ----------
     summary, remark : str
         The first and the last sentence of the opening; the last may be empty.
-    numbers : mapping of str to str
-        Key numbers beside those of the data.
     warnings : sequence of str
     section : Section
         Why this mixture.
@@ -34,7 +32,6 @@ class Narrative:
 
     summary: str
     remark: str
-    numbers: Mapping[str, str]
     warnings: Sequence[str]
     section: Section
     subject: str

@@ -29,7 +29,6 @@ def posterior_narrative(result: Posterior) -> Narrative:
     return Narrative(
         summary=wording.summary_sentence(n, range(2), rows.n_rows, rows.names),
         remark="",
-        numbers={"components": str(model.n_components), "lower bound of the log evidence": bound},
         warnings=warnings,
         section=Section("posterior", "Posterior", "What is left, and how certain it is", _section(result)),
         subject="The fit",

@@ -15,6 +15,7 @@ from gmm._cli.report.narrative import Narrative
 from gmm._cli.report.origin import Origin
 from gmm._cli.report.page import css_colour, render
 from gmm._cli.result import MixtureOutcome
+from gmm._estimators.fitted import fitted_parameters
 from gmm._text.amounts import percent
 from gmm._text.html import Cell, Html, table
 from gmm._values.covariance import Factors
@@ -28,13 +29,9 @@ _LABELS_SHOWN = 50
 
 
 def opening(result: MixtureOutcome, story: Narrative) -> Html:
-    """Render the summary: two or three sentences, the key numbers and warnings."""
+    """Render the summary: two or three sentences, tiles in plain words, and warnings."""
     n, several = result.rows.n_rows, len(result.shown) > 1
-    numbers = {"covariance model": result.searched, **story.numbers}
-    if result.rows.weights is not None:
-        numbers["total weight"] = f"{result.total_weight:,.6g}"
-    if several:
-        numbers["uncertain rows"] = f"{_uncertain(result):,}"
+    numbers = wording.headline_numbers(result.counts[result.shown], _uncertain(result))
     separation = wording.separation_sentence(*_of_groups(result)[:2]) if several and result.n_noise < n else ""
     sentences = [story.summary, separation, wording.noise_sentence(result.n_noise, n), story.remark]
     return render("opening", sentences=sentences, numbers=numbers, warnings=[*story.warnings, *result.warnings])
@@ -44,13 +41,15 @@ def groups(result: MixtureOutcome, pictures: Mapping[str, Picture]) -> Html:
     """Describe each group in sentences, and all groups in a table."""
     facts = MixtureFacts.of(result.model)
     overall = Columns(result.whole.rows, result.rows.weights)
-    several, strongest = len(result.shown) > 1, facts.strongest_correlations[result.shown[0]]
+    several, strongest = len(result.shown) > 1, [facts.strongest_correlations[k] for k in result.shown]
+    shared = wording.shared_sentence(facts.names, strongest) if several else ""
     return render(
         "groups",
-        groups=_cards(result, facts, overall) if several else [],
+        groups=_cards(result, facts, overall, is_shared=bool(shared)) if several else [],
+        shared=shared,
         overlap="" if result.combined is None else clusters_sentence(result.combined.clusters(), result.shown, "group"),
         picture=pictures.get("combined"),
-        correlation="" if several else wording.correlation_sentence(facts.names, strongest, "Over all rows"),
+        correlation="" if several else wording.correlation_sentence(facts.names, strongest[0], "Over all rows"),
         table=_table_of_groups(result, facts, overall),
         n_columns_hidden=len(facts.names) - COLUMNS_SHOWN,
         loadings=Html() if facts.factors is None else _table_of_loadings(result, facts, facts.factors),
@@ -141,17 +140,21 @@ def _uncertain(result: MixtureOutcome) -> int:
     return int((result.certainty[result.labels >= 0] < _LIMIT).sum())
 
 
-def _cards(result: MixtureOutcome, facts: MixtureFacts, overall: Columns) -> list[dict[str, object]]:
+def _cards(
+    result: MixtureOutcome, facts: MixtureFacts, overall: Columns, *, is_shared: bool
+) -> list[dict[str, object]]:
+    """Return what the card of each group says, but for a correlation that is shared by all."""
     model, palette = result.model, colours(result.model.n_components)
     means = np.asarray(model.means_, dtype=np.float64)
     whole = overall.means, overall.spreads
+    strongest = [None] * model.n_components if is_shared else facts.strongest_correlations
     return [
         {
             "number": k,
             "colour": css_colour(palette[k]),
             "share": wording.format_share(model.weights_[k]),
             "n_rows": result.counts[k],
-            "sentences": wording.component_sentences(facts.names, means[k], whole, facts.strongest_correlations[k]),
+            "sentences": wording.component_sentences(facts.names, means[k], whole, strongest[k]),
         }
         for k in result.shown
     ]
@@ -174,7 +177,8 @@ def _table_of_groups(result: MixtureOutcome, facts: MixtureFacts, overall: Colum
             for mean, spread, shade in zip(means, facts.spreads[shown, j], shades, strict=True)
         ]
         body.append([name, *cells, _mean_and_spread(centre, scale, scale)])
-    caption = "Mean ± standard deviation of each column" + (
+    spread = "scale" if fitted_parameters(result.model).tails else "standard deviation"
+    caption = f"Mean ± {spread} of each column" + (
         " in each group; the deeper the shade, the further the mean is from that of all rows." if several else "."
     )
     return table(["", *(f"group {k}" for k in shown), "all rows"], body, caption=caption)

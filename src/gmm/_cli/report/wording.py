@@ -8,9 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm._cli.describe import decimals
-from gmm._selection.grid import text_of, title
+from gmm._estimators.criteria import title
+from gmm._selection.grid import text_of
 from gmm._text.amounts import counted, percent, with_minus
 from gmm._values.covariance import COMMON, IDENTITY, CovarianceModel
+from gmm._values.tails import Tails
 
 __all__ = [
     "SCALES",
@@ -23,12 +25,15 @@ __all__ = [
     "empty_sentence",
     "format_share",
     "format_value",
+    "headline_numbers",
     "noise_sentence",
     "ranking_caption",
     "rival_sentence",
     "runner_up_sentence",
     "separation_sentence",
+    "shared_sentence",
     "summary_sentence",
+    "tails_sentence",
 ]
 
 _NAMED = 3  # at most this many columns are named in a sentence
@@ -41,7 +46,8 @@ _MOST_DECIMALS = 9
 _SEPARATION = ((0.5, "overlap heavily"), (0.8, "overlap"), (0.97, "are mostly separated"))  # by shares of sure rows
 _BURNHAM = "have substantial support, those beyond 10 essentially none (Burnham & Anderson 2002)."
 SCALES = {
-    "bic": "A difference in BIC below 2 is barely worth mentioning; 2 to 6 is positive evidence, 6 to 10 strong, above "
+    "bic": "BIC weighs how well a mixture fits against how many numbers it needs. "
+    "A difference in BIC below 2 is barely worth mentioning; 2 to 6 is positive evidence, 6 to 10 strong, above "
     "10 very strong (Kass & Raftery 1995).",
     "aic": f"Models within 2 of the smallest AIC {_BURNHAM} AIC tends to choose more groups than BIC.",
     "aicc": f"Models within 2 of the smallest AICc {_BURNHAM} AICc is AIC corrected for few rows.",
@@ -119,6 +125,12 @@ def covariance_sentence(model: CovarianceModel, n_components: int, n_columns: in
     return f"{long}s {' and '.join(parts)}{axes}"
 
 
+def tails_sentence(tails: Tails) -> str:
+    """Say how heavy the tails of the groups are; empty if they are normal."""
+    heavy = f"Their tails are those of Student's t distributions with {tails.degrees:.4g} degrees of freedom: heavier"
+    return f"{heavy} than normal ones, so that rows far away count little." if tails else ""
+
+
 def runner_up_sentence(criterion: str, rivals: Sequence[tuple[int, str, float]]) -> str:
     """Say how close the next best cells are; empty if there are none.
 
@@ -137,9 +149,8 @@ def rival_sentence(criterion: str, n_components: int, rivals: Sequence[tuple[int
     others = [(K, distance) for K, _, distance in rivals if n_components != K and distance < _OPEN]
     if not others or criterion not in _WITH_SCALE:
         return ""
-    K, distance = others[0]
-    fit, gap = "fits" if K == 1 else "fit", text_of(criterion, distance)
-    return f"{counted(K, 'group')} {fit} almost as well ({title(criterion)} only {gap} higher)."
+    K = others[0][0]
+    return f"{counted(K, 'group')} {'fits' if K == 1 else 'fit'} almost as well: how many there are is not certain."
 
 
 def component_sentences(
@@ -162,6 +173,12 @@ def component_sentences(
     return [f"{first[0].upper()}{first[1:]}.", *filter(None, [correlation_sentence(names, strongest)])]
 
 
+def shared_sentence(names: Sequence[str], strongest: Sequence[tuple[int, int, float] | None]) -> str:
+    """Say which columns are most strongly correlated in every group; empty where groups differ."""
+    same = len({each and (*each[:2], round(each[2], 2)) for each in strongest}) == 1
+    return correlation_sentence(names, strongest[0], "In every group,") if same else ""
+
+
 def certainty_sentence(n_uncertain: int, n_rows: int, limit: float, which: str = "") -> str:
     """Say for how many rows no group reaches a probability of `limit`; `which` rows these are goes behind the word."""
     if n_uncertain == 0:
@@ -174,8 +191,25 @@ def certainty_sentence(n_uncertain: int, n_rows: int, limit: float, which: str =
 
 def separation_sentence(n_uncertain: int, n_rows: int) -> str:
     """Say how well the groups are separated, by the rows whose group is uncertain."""
+    return f"They {_separation(n_uncertain, n_rows)}."
+
+
+def headline_numbers(counts: NDArray[np.int64], n_uncertain: int) -> dict[str, str]:
+    """Return what a page says first, in plain words: how many groups, how well apart, how sure their rows are."""
+    n_rows, several = int(counts.sum()), len(counts) > 1
+    numbers = {"groups" if several else "group": f"{len(counts)}"}
+    if several and n_rows:
+        numbers |= {
+            "separation": _separation(n_uncertain, n_rows).removeprefix("are "),
+            "rows sure of their group": format_share(1 - n_uncertain / n_rows),
+            "rows of the largest group": format_share(counts.max() / n_rows),
+        }
+    return numbers
+
+
+def _separation(n_uncertain: int, n_rows: int) -> str:
     share = 1 - n_uncertain / n_rows
-    return f"They {next((words for limit, words in _SEPARATION if share < limit), 'are well separated')}."
+    return next((words for limit, words in _SEPARATION if share < limit), "are well separated")
 
 
 def noise_sentence(n_noise: int, n_rows: int) -> str:

@@ -1,0 +1,114 @@
+"""`plot_pairs`: rows before any fit, for every pair of columns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from numpy.typing import ArrayLike, NDArray
+
+from gmm._plotting.frame import label_outer
+from gmm._plotting.style import NOISE, STYLE, closed_on_failure, colours, fix_tick_colours, inks_of
+from gmm._plotting.view import MOST_PAIRED, columns_of, literal
+from gmm._public import publish
+from gmm._rows.entrance import as_one_array, as_source
+from gmm._text.amounts import counted
+from gmm._validation.labels import check_labels
+from gmm._validation.parameters import check_random_state
+from gmm._validation.scalars import check_whole
+
+_BINS, _LONGEST = 16, 18
+
+
+def plot_pairs(
+    X: ArrayLike,
+    labels: ArrayLike | None = None,
+    *,
+    columns: Any = None,
+    max_points: int = 5000,
+    random_state: Any = 0,
+) -> NDArray[np.object_]:
+    """Draw rows before any fit: histograms of columns, and every pair of them.
+
+    Parameters
+    ----------
+    X : array-like or data frame of shape (n, d)
+        Rows. A missing value leaves its row out where its column is drawn.
+    labels : array-like of shape (n,), default=None
+        Classes of the rows, which colour them; unknown ones (None, NaN) are black.
+    columns : sequence of int or str, default=None
+        The columns to draw, by index or name; None draws the first six.
+    max_points : int, default=5000
+        Maximum number of rows drawn, chosen at random. Histograms use all rows.
+    random_state : int, RandomState, Generator or None, default=0
+        Seed of the choice.
+
+    Returns
+    -------
+    ndarray of Axes of shape (m, m)
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the rows, labels or columns are unusable.
+
+    Examples
+    --------
+    >>> from gmm.plotting import plot_pairs
+    >>> plot_pairs([[1, 2], [1, 4], [1, 0], [10, 2], [10, 4], [10, 0]]).shape
+    (2, 2)
+    """
+    source, named = as_source(X, estimator=plot_pairs.__name__, missing="em")
+    rows = as_one_array(source, "a picture", gaps=True).rows
+    names = tuple(f"x{j}" for j in range(rows.shape[1])) if named is None else tuple(map(str, named))
+    chosen = list(range(min(len(names), MOST_PAIRED))) if columns is None else columns_of(columns, names)
+    classes, codes = check_labels([None] * len(rows) if labels is None else labels, len(rows), unknown=None)
+    n_drawn = min(check_whole(max_points, "max_points"), len(rows))
+    drawn = np.sort(check_random_state(random_state).choice(len(rows), n_drawn, replace=False))
+    with mpl.rc_context(STYLE), closed_on_failure():
+        size, m = max(2.0 * len(chosen) + 1.0, 4.5), len(chosen)
+        figure, axes = plt.subplots(m, m, figsize=(size, size), squeeze=False)
+        panels: Any = np.asarray(axes, dtype=object)
+        labels_of = [literal(names[j], _LONGEST) for j in chosen]
+        for i, j in np.ndindex(m, m):
+            fix_tick_colours(panels[i, j])
+            if j > i:
+                panels[i, j].set_axis_off()
+                continue
+            if i == j:
+                _histogram(panels[i, i], rows[:, chosen[i]], codes, len(classes))
+            else:
+                _points(panels[i, j], rows[drawn][:, [chosen[j], chosen[i]]], codes[drawn], len(classes))
+            label_outer(panels[i, j], labels_of, i, j, m)
+        figure.suptitle(_title(len(rows), n_drawn, m, len(names)), fontsize=11)
+        handles = [Line2D([], [], marker="o", ls="", color=shade) for shade in colours(len(classes))]
+        if handles:
+            texts = [literal(str(name), _LONGEST) for name in classes.tolist()]
+            figure.legend(handles, texts, loc="upper right", fontsize=9, bbox_to_anchor=(0.99, 0.95))
+    return np.asarray(panels)
+
+
+def _title(n_rows: int, n_drawn: int, m: int, d: int) -> str:
+    rows = counted(n_rows, "row") if n_drawn == n_rows else f"{n_drawn:,} of {counted(n_rows, 'row')}"
+    return rows if m == d else f"{rows}, {m} of {counted(d, 'column')}"
+
+
+def _histogram(ax: Axes, values: NDArray[Any], codes: NDArray[np.intp], n_classes: int) -> None:
+    there = np.isfinite(values)
+    edges = np.histogram_bin_edges(values[there], bins=_BINS)
+    heights, _ = np.histogram(values[there], edges)
+    ax.stairs(heights, edges, fill=True, color=inks_of(ax).bars, zorder=1)
+    for k, shade in enumerate(colours(n_classes)):
+        ax.stairs(np.histogram(values[there & (codes == k)], edges)[0], edges, color=shade, linewidth=1.4, zorder=2)
+
+
+def _points(ax: Axes, values: NDArray[Any], codes: NDArray[np.intp], n_classes: int) -> None:
+    shades: Any = np.vstack([colours(n_classes), mpl.colors.to_rgb(NOISE)])[codes] if n_classes else inks_of(ax).row
+    ax.scatter(values[:, 0], values[:, 1], s=9, c=shades, alpha=0.7, linewidths=0, zorder=2)
+
+
+publish("gmm.plotting", [plot_pairs])

@@ -1,0 +1,136 @@
+"""`ClassifierSummary`: the classes of a classifier, and how it predicts rows of known class."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gmm._estimators.contract import names_of_features
+from gmm._estimators.fitted import fitted_parameters
+from gmm._estimators.summary import Summary
+from gmm._public import publish
+from gmm._selection.target import one_column
+from gmm._text.amounts import percent
+from gmm._text.frames import data_frame
+from gmm._text.html import block, line, table
+from gmm._text.lists import aligned
+from gmm._validation.given import check_sample_weight
+from gmm._validation.labels import check_labels
+from gmm._values.layouts import Array
+from gmm._values.weights import in_full
+
+__all__ = ["ClassifierSummary", "accuracy_line", "known_rows", "summary", "summary_of"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ClassifierSummary:
+    """The classes of a classifier, and how it predicts rows of known class.
+
+    Attributes
+    ----------
+    classifier : MixtureClassifier
+    labels : ndarray of shape (L,)
+        The classes of the rows, sorted.
+    confusion : ndarray of float64, shape (L, C)
+        For each class of the rows, how many of them are predicted as each of ``classifier.classes_``; with weights,
+        their sum.
+    accuracy : float
+        Share of rows whose class is predicted right, by weight.
+    """
+
+    classifier: Any
+    labels: NDArray[Any]
+    confusion: Array
+    accuracy: float
+
+    def to_frame(self) -> Any:
+        """Return the confusion matrix: a column ``class``, and one for each class that is predicted.
+
+        Returns
+        -------
+        pandas.DataFrame or polars.DataFrame
+        """
+        predicted = {str(name): self.confusion[:, j] for j, name in enumerate(self.classifier.classes_.tolist())}
+        return data_frame({"class": self.labels} | predicted)
+
+    def __repr__(self) -> str:
+        """Return the classes, their mixtures and the confusion matrix as lines of text."""
+        headings, rows = self._matrix
+        lines = [str(summary_of(self.classifier)), "predicted, of rows of each class:", *aligned([headings, *rows])]
+        return "\n".join([*lines, accuracy_line(self.accuracy)])
+
+    def _repr_html_(self) -> str:
+        parts = *summary_of(self.classifier).html(), table(*self._matrix, caption="Predicted, of rows of each class")
+        return block(*parts, line(accuracy_line(self.accuracy), "faint"))
+
+    @property
+    def _matrix(self) -> tuple[list[str], list[list[str]]]:
+        cells = [[f"{count:.6g}" for count in row] for row in self.confusion]
+        rows = [[str(label), *row] for label, row in zip(self.labels.tolist(), cells, strict=True)]
+        return ["", *map(str, self.classifier.classes_.tolist())], rows
+
+
+def summary(self: Any, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> ClassifierSummary:
+    """Summarise the classes, and how rows of known class are predicted: the confusion matrix.
+
+    Parameters
+    ----------
+    X : array-like or data frame of shape (n, d)
+    y : array-like of shape (n,)
+        Classes, as in `score`. Of the rows of the fit, more are predicted right than of new ones.
+    sample_weight : array-like of shape (n,), default=None
+
+    Returns
+    -------
+    ClassifierSummary
+        It prints, and has its numbers as attributes and as a data frame.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gmm import MixtureClassifier
+    >>> rng = np.random.default_rng(0)
+    >>> X = np.concatenate([rng.normal(0, 1, (50, 1)), rng.normal(3, 1, (50, 1))])
+    >>> classifier = MixtureClassifier().fit(X, ["low"] * 50 + ["high"] * 50)
+    >>> classifier.summary(X, ["low"] * 50 + ["high"] * 50).confusion
+    array([[49.,  1.],
+           [ 2., 48.]])
+    """
+    predicted, truth, weights = known_rows(self, X, y, sample_weight)
+    labels, rows = np.unique(truth, return_inverse=True)
+    columns = np.searchsorted(self.classes_, predicted)
+    confusion = np.zeros((len(labels), len(self.classes_)))
+    np.add.at(confusion, (rows, columns), weights)
+    return ClassifierSummary(self, labels, confusion, float(np.average(predicted == truth, weights=weights)))
+
+
+def known_rows(
+    classifier: Any, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None
+) -> tuple[NDArray[Any], NDArray[Any], Array]:
+    """Return what a classifier predicts of the rows of known class, their classes and their weights."""
+    predicted = classifier.predict(X)
+    unknown = None if -1 in classifier.classes_.tolist() else -1
+    classes, codes = check_labels(one_column(y), len(predicted), "y", unknown=unknown)
+    there = codes >= 0
+    weights = in_full(check_sample_weight(sample_weight, len(predicted)), len(predicted))[there]
+    if not weights.sum() > 0:
+        raise ValueError(f"expected a positive weight for a row of known class, of which y has {int(there.sum())}")
+    return predicted[there], classes[codes[there]], weights
+
+
+def summary_of(classifier: Any) -> Summary:
+    """Return the summary of a fitted classifier."""
+    mixtures = [fitted_parameters(mixture) for mixture in classifier.mixtures_]
+    of_classes = classifier.classes_.tolist(), classifier.class_prior_, mixtures, names_of_features(classifier)
+    return Summary.of_classes(*of_classes, loglik=classifier.log_likelihood_, bic=classifier.bic_)
+
+
+def accuracy_line(accuracy: float) -> str:
+    """Say which share of rows is predicted right."""
+    return f"{percent(accuracy, 1)} of the labelled rows are predicted right; of new rows, it may be fewer"
+
+
+publish("gmm.analysis", [ClassifierSummary])

@@ -1,0 +1,162 @@
+"""Pictures of classifiers, of rows before a fit, and of what tests, standard errors and directions say."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib import pyplot as plt
+from matplotlib.collections import LineCollection, PathCollection
+from matplotlib.colors import to_rgb
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+import gmm
+from gmm import GaussianMixture, GaussianMixtureSearch, MixtureClassifier
+from gmm._plotting.style import STYLE, colours
+from gmm.analysis import combine_components, directions
+from gmm.inference import BootstrapLRT, Stability, standard_errors
+from gmm.plotting import (
+    plot_bootstrap_lrt,
+    plot_clusters,
+    plot_decision_boundaries,
+    plot_eigenvalues,
+    plot_pairs,
+    plot_selection,
+    plot_stability,
+    plot_standard_errors,
+    plot_uncertainty,
+)
+
+RNG = np.random.default_rng(0)
+X = np.concatenate([RNG.normal(mean, 1, (60, 2)) for mean in ([-5, 0], [5, 0], [0, 6])])
+WORDS = np.repeat(["out", "out", "in"], 60)
+TABLE = pd.DataFrame(X, columns=["size", "age"])
+
+
+@pytest.fixture(autouse=True)
+def _figures(monkeypatch):
+    monkeypatch.setitem(STYLE, "figure.dpi", 30)
+    yield
+    plt.close("all")
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    return MixtureClassifier(range(1, 3), "VVV", random_state=0).fit(TABLE, WORDS)
+
+
+def legend(ax):
+    return [text.get_text() for text in ax.get_legend().get_texts()]
+
+
+def test_the_mixture_of_all_classes_is_that_of_each_by_its_probability(classifier):
+    mixture = classifier.as_mixture()
+    densities = np.stack([part.score_samples(TABLE) for part in classifier.mixtures_], axis=1)
+    joint = np.logaddexp.reduce(densities + np.log(classifier.class_prior_), axis=1)
+    np.testing.assert_allclose(mixture.score_samples(TABLE), joint, rtol=1e-9)
+    assert mixture.component_classes_.tolist() == ["in", "out", "out"]
+    proba, whose = mixture.predict_proba(TABLE), mixture.component_classes_
+    of_classes = np.column_stack([proba[:, whose == label].sum(axis=1) for label in classifier.classes_])
+    np.testing.assert_allclose(of_classes, classifier.predict_proba(TABLE), atol=1e-9)
+    assert directions(mixture, TABLE).matrix.shape == (2, 2)
+
+
+@pytest.mark.parametrize("plot", [plot_clusters, plot_decision_boundaries, plot_uncertainty])
+@pytest.mark.parametrize("view", [None, "size"])
+def test_a_classifier_is_drawn(plot, view, classifier):
+    ax = plot(classifier, TABLE, view=view)
+    ax.figure.canvas.draw()
+    if plot is not plot_uncertainty:
+        assert "2 classes of 3 components" in ax.get_title()
+        assert any(text.startswith("out (1 + 2)") for text in legend(ax))
+
+
+def test_regions_of_a_classifier_are_those_that_it_predicts(classifier):
+    ax = plot_decision_boundaries(classifier, TABLE)
+    (image,) = ax.images
+    left, right, bottom, top = image.get_extent()
+    tints = image.get_array()[..., :3]
+    rows, columns = np.indices(tints.shape[:2])[:, ::40, ::40]
+    x = left + (columns + 0.5) * (right - left) / tints.shape[1]
+    y = bottom + (rows + 0.5) * (top - bottom) / tints.shape[0]
+    points = pd.DataFrame({"size": x.ravel(), "age": y.ravel()})
+    predicted = np.searchsorted(classifier.classes_, classifier.predict(points))
+    np.testing.assert_allclose(tints[rows, columns].reshape(-1, 3), colours(2)[predicted], atol=0.01)
+    (lines,) = [each for each in ax.collections if isinstance(each, LineCollection)]
+    proba = classifier.predict_proba(pd.DataFrame(np.concatenate(lines.get_segments()), columns=TABLE.columns))
+    np.testing.assert_allclose(proba[:, 0], 0.5, atol=0.15)
+
+
+def test_boundaries_of_clusters_part_them():
+    mixture = GaussianMixture(6, random_state=0).fit(X)
+    ax = plot_decision_boundaries(combine_components(mixture, X), X)
+    assert "of 6 components" in ax.get_title()
+    assert "two clusters equally probable" in legend(ax)
+
+
+def test_a_pipeline_of_a_classifier_and_of_a_search():
+    pipeline = make_pipeline(StandardScaler(), MixtureClassifier(covariance_type="VVV")).fit(TABLE, WORDS)
+    ax = plot_clusters(pipeline, TABLE)
+    assert ax.get_title() == "2 classes"
+    assert ax.get_xlim()[0] < -5
+    search = make_pipeline(StandardScaler(), GaussianMixtureSearch([1, 2], "VVV", random_state=0)).fit(X)
+    assert plot_selection(search).get_title() == plot_selection(search[-1]).get_title()
+
+
+def test_pairs_before_a_fit():
+    table = TABLE.assign(weight=np.where(np.arange(180) % 9 == 0, np.nan, X[:, 0] ** 2))
+    grid = plot_pairs(table, WORDS, max_points=50)
+    assert grid.shape == (3, 3)
+    assert [ax.get_xlabel() for ax in grid[2]] == ["size", "age", "weight"]
+    (points,) = [each for each in grid[1, 0].collections if isinstance(each, PathCollection)]
+    assert len(points.get_offsets()) == 50
+    assert {tuple(shade[:3]) for shade in points.get_facecolors()} == {tuple(shade) for shade in colours(2)}
+    assert "50 of 180 rows" in grid[0, 0].figure.get_suptitle()
+    assert [text.get_text() for text in grid[0, 0].figure.legends[0].get_texts()] == ["in", "out"]
+    assert sum(patch.get_data().values.sum() for patch in grid[2, 2].patches[:1]) == 160  # rows with a value
+    assert plot_pairs(X, [None] * 179 + [1])[1, 0].collections[0].get_facecolors()[0][:3].tolist() == list(to_rgb("k"))
+    assert plot_pairs(table, columns=["age"]).shape == (1, 1)
+    assert "6 of 9 columns" in plot_pairs(RNG.normal(size=(20, 9)))[0, 0].figure.get_suptitle()
+
+
+def test_standard_errors_are_bars():
+    errors = standard_errors(GaussianMixture(3, random_state=0).fit(TABLE), TABLE, method="information")
+    axes, ends = plot_standard_errors(errors, level=0.9), errors.intervals(0.9)
+    assert [ax.get_title() for ax in axes] == ["weight", "size", "age"]
+    for k in range(3):
+        np.testing.assert_allclose(axes[2].lines[2 * k].get_xdata(), ends.means[k, 1])
+        np.testing.assert_allclose(axes[0].lines[2 * k].get_xdata(), ends.weights[k])
+
+
+def test_a_bootstrap_test_is_a_histogram_and_a_line():
+    model = GaussianMixture(1).fit(X)
+    test = BootstrapLRT(12.5, RNG.chisquare(4, 99), model, model, 99)
+    ax = plot_bootstrap_lrt(test)
+    assert [line.get_xdata()[0] for line in ax.lines] == [np.quantile(test.replicates, 0.95), 12.5]
+    assert ax.patches[0].get_data().values.sum() == 99
+    assert f"p = {test.p_value:.2g}" in ax.get_title()
+
+
+def test_stability_is_a_curve_with_a_star():
+    splits = np.array([[0.3, 0.4], [0.1, 0.0], [0.6, 0.8]])
+    ax = plot_stability(Stability(np.array([2, 3, 4]), splits, 2))
+    star = next(line for line in ax.lines if line.get_marker() == "*")
+    assert (star.get_xdata()[0], star.get_ydata()[0]) == (3, pytest.approx(0.05))
+    assert "3 components" in ax.get_title()
+    assert plot_stability(Stability(np.array([2, 3]), splits[:2, :1], 1), ax=plt.figure().subplots()) is not ax
+
+
+def test_eigenvalues_are_bars():
+    view = directions(GaussianMixture(3, random_state=0).fit(X), X)
+    ax = plot_eigenvalues(view)
+    np.testing.assert_allclose([bar.get_height() for bar in ax.patches], view.eigenvalues)
+
+
+@pytest.mark.parametrize("plot", [plot_standard_errors, plot_bootstrap_lrt, plot_stability, plot_eigenvalues])
+def test_what_is_something_else_is_refused(plot):
+    with pytest.raises(TypeError, match=r"expected what gmm\.\w+\.\w+ returns, got int"):
+        plot(1)
+
+
+def test_a_classifier_that_is_not_fitted_is_refused():
+    with pytest.raises(gmm.NotFittedError):
+        plot_clusters(MixtureClassifier(), X)

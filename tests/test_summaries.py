@@ -1,0 +1,200 @@
+"""What objects say of themselves: summaries of mixtures and classifiers, named tables, first rows of predictions."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import gmm
+from gmm import BayesianGaussianMixture, GaussianMixture, MixtureClassifier
+from gmm._estimators.saved import from_state, state_of
+from gmm.analysis import anomaly_threshold
+from gmm.inference import standard_errors
+
+RNG = np.random.default_rng(0)
+X = np.concatenate([RNG.normal(-4, 1, (60, 2)), RNG.normal(4, 1, (40, 2))])
+TABLE = pd.DataFrame(X, columns=["size", "age"])
+
+
+@pytest.fixture(scope="module")
+def mixture():
+    return GaussianMixture(2, random_state=0).fit(TABLE)
+
+
+def test_a_fit_knows_its_rows_and_its_likelihood(mixture):
+    text = str(mixture)
+    assert f"n = 100, log-likelihood {mixture.log_likelihood(TABLE):.2f} " in text
+    assert f"BIC {mixture.bic(TABLE):.2f}, AIC {mixture.aic(TABLE):.2f}" in text
+    assert "n = 100" in mixture._repr_html_()
+
+
+def test_what_a_fit_knows_of_its_rows_goes_to_files_and_through_other_units(mixture, tmp_path):
+    mixture.save(tmp_path / "mixture.gmm")
+    assert str(GaussianMixture.load(tmp_path / "mixture.gmm")) == str(mixture)
+    best = gmm.select(TABLE, 2, "full", standardize=True, random_state=0).best
+    assert f"n = 100, log-likelihood {best.log_likelihood(TABLE):.2f} " in str(best)
+
+
+@pytest.mark.parametrize(
+    "fit",
+    [
+        lambda: GaussianMixture(2, prior="conjugate", random_state=0).fit(X),
+        lambda: BayesianGaussianMixture(n_components=2, random_state=0).fit(X),
+        lambda: GaussianMixture(2, random_state=0).partial_fit(X),
+        lambda: GaussianMixture.from_parameters([1.0], [[0.0]], [[[1.0]]]),
+    ],
+    ids=["prior", "posterior", "stream", "given"],
+)
+def test_where_no_likelihood_is_known_none_is_told(fit):
+    assert "n = " not in str(fit())
+
+
+def test_a_summary_has_what_the_methods_say(mixture):
+    weights = np.where(np.arange(100) % 2, 0.5, 2.0)
+    for sample_weight in (None, weights):
+        summary = mixture.summary(TABLE, sample_weight)
+        criteria = mixture.criteria(TABLE, sample_weight)
+        assert summary.criteria == pytest.approx({name: criteria[name] for name in ("bic", "icl", "aic")})
+        assert summary.log_likelihood == pytest.approx(mixture.log_likelihood(TABLE, sample_weight))
+        assert (summary.n_rows, summary.n_noise, summary.degenerate) == (100, 0, {})
+        np.testing.assert_array_equal(summary.counts, np.bincount(mixture.predict(TABLE)))
+        for part in ("100 rows", f"ICL {criteria['icl']:.2f}", "rows  weight", "no component is degenerate"):
+            assert part in repr(summary)
+    assert "100 rows of weight 125, " in repr(summary)
+    assert "no component is degenerate" in summary._repr_html_()
+
+
+def test_a_summary_is_a_table_of_components(mixture):
+    frame = mixture.summary(TABLE).to_frame()
+    assert list(frame) == ["component", "rows", "weight", "degenerate", "size mean", "size sd", "age mean", "age sd"]
+    np.testing.assert_array_equal(frame["rows"], [40, 60] if mixture.means_[0, 0] > 0 else [60, 40])
+    np.testing.assert_allclose(frame["age sd"], np.sqrt(mixture.covariances_[:, 1, 1]))
+    assert set(frame["degenerate"]) == {""}
+
+
+def test_why_a_component_is_degenerate_is_told():
+    few = np.vstack([X[60:], [[90.0, 90.0]]])
+    mixture = GaussianMixture(2, means_init=[[4, 4], [90, 90]], random_state=0).fit(few)
+    told = "degenerate: component 1 (fewer rows than its covariance needs)"
+    assert told in str(mixture)
+    assert told in repr(mixture.summary(few))
+    assert mixture.summary(few).degenerate == {1: "fewer rows than its covariance needs"}
+    copied = np.column_stack([X[:, 0], X[:, 0]])
+    assert "columns that depend on each other" in repr(GaussianMixture(reg_covar=1e-30).fit(copied).summary(copied))
+    ties = np.vstack([X[:60], np.tile([4.0, 4.0], (40, 1))])
+    assert "no spread but reg_covar" in repr(GaussianMixture(2, random_state=0).fit(ties).summary(ties))
+
+
+def test_noise_and_posteriors_are_summarised():
+    noisy = np.vstack([X, [[60.0, -60.0], [-50.0, 40.0]]])
+    summary = GaussianMixture(2, noise=True, random_state=0).fit(noisy).summary(noisy)
+    assert summary.n_noise == 102 - summary.counts.sum() > 0
+    assert f"102 rows, {summary.n_noise} of them noise" in repr(summary)
+    posterior = BayesianGaussianMixture(n_components=3, random_state=0).fit(X)
+    assert posterior.summary(X).criteria == {}
+    assert "100 rows, log-likelihood " in repr(posterior.summary(X))
+
+
+def test_rows_with_errors_are_summarised_with_them():
+    fitted = GaussianMixture(2, random_state=0).fit(X, error_covariance=np.eye(2) / 10)
+    with pytest.raises(ValueError, match="expected the error_covariance"):
+        fitted.summary(X)
+    summary = fitted.summary(X, error_covariance=np.eye(2) / 10)
+    assert summary.log_likelihood == pytest.approx(fitted.log_likelihood(X, error_covariance=np.eye(2) / 10))
+
+
+def test_standard_errors_are_a_table(mixture):
+    errors = standard_errors(mixture, TABLE, method="information")
+    frame = errors.to_frame(0.9)
+    assert list(frame) == ["component", "parameter", "feature", "estimate", "standard_error", "low", "high"]
+    assert len(frame) == 2 * 6
+    low = errors.intervals(0.9)
+    row = frame.query("component == 1 and parameter == 'mean' and feature == 'age'").iloc[0]
+    assert (row.estimate, row.standard_error) == (mixture.means_[1, 1], errors.means[1, 1])
+    assert (row.low, row.high) == tuple(low.means[1, 1])
+    row = frame.query("component == 0 and parameter == 'covariance'").iloc[0]
+    assert (row.feature, row.estimate, row.low) == (
+        "size, age",
+        mixture.covariances_[0, 1, 0],
+        low.covariances[0, 1, 0, 0],
+    )
+
+
+@pytest.mark.parametrize(("name", "n"), [("tied", 6), ("diag", 5), ("spherical", 5), ("VEE", 6)])
+def test_standard_errors_of_every_storage_are_a_table(name, n):
+    fitted = GaussianMixture(2, covariance_type=name, random_state=0).fit(X)
+    frame = standard_errors(fitted, X, n_replicates=4, random_state=0).to_frame()
+    assert len(frame) == 2 * n
+    assert (frame["low"] <= frame["high"]).all()
+
+
+def test_credible_intervals_are_a_table():
+    posterior = BayesianGaussianMixture(n_components=2, random_state=0).fit(TABLE)
+    intervals = posterior.credible_intervals(0.9)
+    frame = intervals.to_frame()
+    assert len(frame) == 2 * 3
+    row = frame.query("component == 1 and feature == 'age'").iloc[0]
+    assert (row.low, row.high) == tuple(intervals.means[1, 1])
+    assert "size" in repr(intervals)
+    assert "90" in repr(intervals)
+
+
+def test_predictions_print_their_first_rows(mixture):
+    predicted = mixture.predict_from(TABLE[["size"]], level=0.9)
+    lines = repr(predicted).splitlines()
+    assert "100 rows" in lines[0]
+    assert lines[1].split() == ["age"]
+    assert lines[-1].strip() == "… and 94 more rows"
+    assert f"{predicted.means[0, 0]:.4g} ± " in lines[2]
+    assert len(repr(mixture.predict_from(TABLE[["size"]][:3])).splitlines()) == 5
+    frame = predicted.to_frame()
+    assert list(frame) == ["age", "age sd", "age low", "age high"]
+    np.testing.assert_array_equal(frame["age low"], predicted.intervals[:, 0, 0])
+    values = gmm.analysis.true_values(mixture, TABLE, np.eye(2) / 10)
+    assert "… and 94 more rows" in repr(values)
+    posterior = BayesianGaussianMixture(n_components=2, random_state=0).fit(X)
+    assert "3 draws: 2 components, 2 features" in repr(posterior.sample_posterior(3))
+
+
+def test_a_threshold_predicts_and_says_its_rate(mixture):
+    threshold = anomaly_threshold(mixture, TABLE, 0.05)
+    np.testing.assert_array_equal(threshold.predict(TABLE), mixture.score_samples(TABLE) < threshold.log_density)
+    assert threshold.predict(TABLE.iloc[[0]] + [100.0, 100.0]).tolist() == [True]
+    assert len(repr(threshold)) < 100
+    assert "rate 5\N{NO-BREAK SPACE}%" in repr(threshold)
+
+
+def test_a_classifier_has_a_confusion_matrix():
+    classes = np.array(["low"] * 60 + ["high"] * 40)
+    classes[:3] = "high"
+    classifier = MixtureClassifier(covariance_type="VVV").fit(TABLE, classes)
+    summary = classifier.summary(TABLE, classes)
+    predicted = classifier.predict(TABLE)
+    for i, label in enumerate(("high", "low")):
+        for j, other in enumerate(("high", "low")):
+            assert summary.confusion[i, j] == ((classes == label) & (predicted == other)).sum()
+    assert summary.accuracy == classifier.score(TABLE, classes)
+    frame = summary.to_frame()
+    assert list(frame) == ["class", "high", "low"]
+    assert list(frame["class"]) == ["high", "low"]
+    for text in (repr(summary), summary._repr_html_()):
+        assert "of the labelled rows are predicted right" in text
+    other = classifier.summary(TABLE[:4], ["low", "new", None, "low"], [1, 2, 5, 0.5])
+    assert (list(other.labels), other.confusion.sum(), other.confusion.shape) == (["low", "new"], 3.5, (2, 2))
+
+
+def test_a_table_needs_a_library(mixture, monkeypatch):
+    summary = mixture.summary(TABLE)
+    for name in ("pandas", "polars"):
+        monkeypatch.setitem(__import__("sys").modules, name, None)
+    with pytest.raises(ImportError, match="pandas or polars"):
+        summary.to_frame()
+
+
+def test_the_effective_rows_of_an_older_file_are_unknown(mixture, tmp_path):
+    header, arrays = state_of(mixture)
+    assert json.loads(json.dumps(header))["n_effective"] == 100
+    del header["n_effective"]
+    older = from_state(GaussianMixture, header, arrays)
+    assert "n = " not in str(older)

@@ -1,0 +1,201 @@
+"""What mixtures with heavy tails are used for, against formulas of Student's t distributions, quadrature and draws."""
+
+import numpy as np
+import pytest
+from benchmarks.tails import TABLES
+from scipy import stats
+
+import gmm
+import reference
+from gmm import GaussianMixture
+from gmm._values.covariance import PARSIMONIOUS
+
+EVERY_TYPE = [*PARSIMONIOUS, "full", "tied", "diag", "spherical", *reference.OF_FACTORS]
+K, D = 3, 3
+
+
+def mixture_of(weights, means, covariances, degrees, kind="full"):
+    """A mixture of Student's t distributions."""
+    return GaussianMixture.from_parameters(
+        weights, means, covariances, covariance_type=kind, degrees_of_freedom=degrees
+    )
+
+
+def test_a_mixture_of_given_parameters_has_their_tails():
+    one = mixture_of([1.0], [[1.0, 2]], [[[2.0, 1], [1, 2]]], 5)
+    rows = np.random.default_rng(0).normal(size=(20, 2))
+    expected = stats.multivariate_t([1, 2], [[2, 1], [1, 2]], df=5).logpdf(rows)
+    np.testing.assert_allclose(one.score_samples(rows), expected, rtol=1e-12)
+    assert one.get_params()["tails"] == "t"
+    with pytest.raises(ValueError, match="degrees_of_freedom"):
+        mixture_of([1.0], [[0.0]], [1.0], 0.5, "spherical")
+
+
+def test_the_overlap_is_that_of_draws():
+    two = mixture_of([0.5, 0.5], [[0.0], [2.0]], [1.0, 1.0], 3, "spherical")
+    beyond = stats.t.sf(1, 3)
+    np.testing.assert_allclose(gmm.analysis.overlap(two), [[0, beyond], [beyond, 0]], atol=0.005)
+
+
+# --- Some columns given the others -------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module", params=EVERY_TYPE)
+def fitted(request):
+    """A mixture of any covariance type, fitted with heavy tails."""
+    rng = np.random.default_rng(0)
+    normal = rng.normal(size=(300, D)) @ (np.eye(D) + 0.3 * rng.normal(size=(D, D)))
+    rows = np.repeat([[0.0, 0, 0], [6, 1, 0], [1, 7, 3]], 100, axis=0) + normal / np.sqrt(
+        rng.chisquare(4, (300, 1)) / 4
+    )
+    return GaussianMixture(K, covariance_type=request.param, tails="t", random_state=0).fit(rows)
+
+
+def test_a_conditional_density_is_the_joint_one_over_the_marginal(fitted):
+    rows = np.random.default_rng(1).normal(1, 4, (20, D))
+    for known, others in (([0], [1, 2]), ([2, 1], [0])):
+        before = fitted.marginal(known).score_samples(rows[:, known])
+        for row, joint, of_known in zip(rows, fitted.score_samples(rows), before, strict=True):
+            given = fitted.condition(dict(zip(known, row[known], strict=True)))
+            assert given.score_samples(row[None, others])[0] == pytest.approx(joint - of_known, rel=1e-11)
+            assert given.degrees_of_freedom_ == pytest.approx(fitted.degrees_of_freedom_ + len(known))
+
+
+def test_predictions_are_those_of_quadrature(fitted):
+    rows = np.array([[0.0, 0], [6, 1], [3, 4], [-30, 20]])
+    found = fitted.predict_from(rows, known=[0, 1], level=0.9)
+    for i, row in enumerate(rows):
+        for side, level in enumerate((0.05, 0.95)):
+            mean, variance, quantile = reference.conditional_by_quadrature(fitted.score_samples, row[None], level)
+            assert found.means[i, 0] == pytest.approx(mean, rel=1e-4, abs=1e-4)
+            assert found.deviations[i, 0] ** 2 == pytest.approx(variance, rel=1e-3)
+            assert found.intervals[i, 0, side] == pytest.approx(quantile, rel=1e-3, abs=1e-3)
+
+
+def test_predictions_are_moments_of_the_conditional_mixture(fitted):
+    given, found = fitted.condition({0: 2.0}), fitted.predict_from([[2.0]], known=0)
+    np.testing.assert_allclose(found.means[0], given.weights_ @ given.means_, rtol=1e-12)
+    scales = reference.dense(given.covariances_, given.covariance_type, K, D - 1)
+    nu = given.degrees_of_freedom_
+    variances = np.diagonal(scales, axis1=1, axis2=2) * nu / (nu - 2) + (given.means_ - found.means[0]) ** 2
+    np.testing.assert_allclose(found.deviations[0] ** 2, given.weights_ @ variances, rtol=1e-10)
+
+
+def test_many_degrees_of_freedom_condition_as_normal_components():
+    parts = [0.4, 0.6], [[0.0, 0], [3, 4]], [[[2.0, 1], [1, 2]], [[1.0, 0], [0, 3]]]
+    t, normal = mixture_of(*parts, 200), GaussianMixture.from_parameters(*parts)
+    of_t, of_normal = (each.predict_from([[1.0], [2.5]], known=0, level=0.9) for each in (t, normal))
+    np.testing.assert_allclose(of_t.means, of_normal.means, rtol=0.01)
+    np.testing.assert_allclose(of_t.intervals, of_normal.intervals, rtol=0.02, atol=0.02)
+    assert t.condition({0: 1.0}).degrees_of_freedom_ == 200, "as many as a file takes"
+
+
+def test_a_conditional_mixture_is_one_like_others(tmp_path):
+    given = mixture_of([0.4, 0.6], [[0.0, 0], [3, 4]], [[2.0, 1], [1, 2]], 3, "tied").condition({0: 1.5})
+    given.save(tmp_path / "given.gmm")
+    assert gmm.load(tmp_path / "given.gmm").score_samples([[2.0]]) == given.score_samples([[2.0]])
+    rows, labels = given.sample(20_000, random_state=0)
+    scale = np.sqrt(given.covariances_[1, 0, 0])
+    assert stats.kstest((rows[labels == 1, 0] - given.means_[1, 0]) / scale, "t", (4,)).pvalue > 1e-3
+
+
+def test_without_a_variance_the_deviation_is_infinite():
+    found = mixture_of([1.0], [[0.0, 0]], [[[1.0, 0.5], [0.5, 1]]], 1).predict_from([[3.0]], known=0, level=0.5)
+    assert found.means[0, 0] == pytest.approx(1.5)
+    assert found.deviations[0, 0] == np.inf
+    assert np.isfinite(found.intervals).all()
+
+
+def test_rows_with_gaps_predict_from_what_they_have():
+    mixture = mixture_of([0.4, 0.6], [[0.0, 0, 0], [3, 4, 5]], np.tile(np.eye(3) + 0.5, (2, 1, 1)), 5)
+    mixture.set_params(missing="em")
+    known = np.array([[1.0, np.nan], [np.nan, np.nan], [1.0, 2.0]])
+    found = mixture.predict_from(known, known=[0, 1])
+    assert found.means[0] == pytest.approx(mixture.predict_from([[1.0]], known=0, target=2).means[0])
+    assert found.means[1] == pytest.approx(3.0)
+    assert found.deviations[1] == pytest.approx(np.sqrt(1.5 * 5 / 3 + 0.24 * 25))
+
+
+# --- Beside other software ---------------------------------------------------------------------------
+
+# Log-likelihoods with four degrees of freedom where studenttmixture 1.11 (Python) ends, from k-means at tol=1e-10.
+OF_PEER = {
+    "iris": -301.3353,
+    "wine, 5 axes": -1295.8979,
+    "breast cancer, 6 axes": -6259.1469,
+    "heavy-tailed groups": -2576.2915,
+    "Old Faithful": -1140.5330,
+}
+
+
+@pytest.mark.parametrize("name", OF_PEER)
+def test_a_fit_ends_no_lower_than_other_softwares(name):
+    K, load = TABLES[name]
+    rows = np.ascontiguousarray(load(), dtype=float)
+    fit = GaussianMixture(K, tails="t", degrees_of_freedom=4, tol=1e-9, random_state=0).fit(rows)
+    assert fit.log_likelihood(rows) > OF_PEER[name] - 1e-3
+
+
+def test_one_component_is_that_of_r():
+    """MASS 7.3, cov.trob(faithful, nu = 4, tol = 1e-12): MASS estimates location and scale of a multivariate t."""
+    rows = TABLES["Old Faithful"][1]()
+    one = GaussianMixture(tails="t", degrees_of_freedom=4, reg_covar=0, tol=1e-12).fit(rows)
+    np.testing.assert_allclose(one.means_[0], [3.6109173156, 72.1566295845], rtol=1e-6)
+    scale = [[1.16262924121, 12.43809857114], [12.43809857114, 159.7790283004]]
+    np.testing.assert_allclose(one.covariances_[0], scale, rtol=1e-5)
+
+
+# --- Other mixtures, and other rows ------------------------------------------------------------------
+
+
+def test_refits_are_matched():
+    parts = [0.4, 0.3, 0.3], np.array([[0.0, 0], [5, 0], [0, 5]]), np.ones((3, 2))
+    one, order = mixture_of(*parts, 3, "diag"), [2, 0, 1]
+    other = mixture_of(np.array(parts[0])[order], parts[1][order] + 0.1, parts[2], 4, "diag")
+    np.testing.assert_array_equal(other.means_[gmm.analysis.match(one, other)], parts[1] + 0.1)
+    normal = GaussianMixture.from_parameters(*parts, covariance_type="diag")
+    assert gmm.analysis.match(one, normal).tolist() == [0, 1, 2]
+
+
+def drawn(n, rng, degrees=3.0, share=0.5, shift=0.0):
+    normal = rng.normal(size=(n, 2)) / np.sqrt(rng.chisquare(degrees, (n, 1)) / degrees)
+    return normal + 6.0 * (rng.uniform(size=(n, 1)) < share) + shift
+
+
+@pytest.fixture(scope="module")
+def watched():
+    rng = np.random.default_rng(0)
+    mixture = GaussianMixture(2, tails="t", means_init=[[0, 0], [6, 6]]).fit(drawn(3000, rng))
+    return mixture, drawn(4000, rng)
+
+
+def test_a_drift_is_noticed(watched):
+    rng = np.random.default_rng(1)
+    grown = gmm.analysis.drift(watched[0], drawn(500, rng, share=0.65), watched[1], random_state=0)
+    assert grown.alarm
+    assert grown.growth[1] > 4
+    moved = gmm.analysis.drift(watched[0], drawn(500, rng, shift=0.3), watched[1], random_state=0)
+    assert moved.alarm
+    assert (moved.movement > 3).all()
+
+
+def test_without_a_drift_alarms_are_as_rare_as_asked_for(watched):
+    weeks = [drawn(300, np.random.default_rng(10 + week)) for week in range(60)]
+    values = [
+        gmm.analysis.drift(watched[0], rows, watched[1], n_replicates=99, random_state=0).p_value for rows in weeks
+    ]
+    assert np.mean(np.array(values) <= 0.1) < 0.25
+
+
+def test_gradients_are_those_of_the_log_density(watched):
+    """Rows have precisions: Σ⁻¹ times the gradients is how the log density changes with the means."""
+    mixture, rows = watched[0], watched[1][:50]
+    gradients = gmm._uses.drift._view(mixture, rows, "X").gradients
+    for k in range(2):
+        for j in range(2):
+            means = mixture.means_ + 0.0
+            means[k, j] += 1e-5
+            ahead = mixture_of(mixture.weights_, means, mixture.covariances_, mixture.degrees_of_freedom_)
+            slopes = (ahead.score_samples(rows) - mixture.score_samples(rows)) / 1e-5
+            expected = gradients[:, k] @ mixture.precisions_[k][:, j]
+            np.testing.assert_allclose(slopes, expected, rtol=1e-3, atol=1e-4)
