@@ -40,8 +40,9 @@ TIMED = (
     "embeddings",
     "patches",
     "literature",
+    "communities",
 )
-QUESTIONS = (*TIMED, "collapse", "drift", "falls", "instructions", "tails")
+QUESTIONS = (*TIMED, "collapse", "drift", "errors", "falls", "instructions", "tails")
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:

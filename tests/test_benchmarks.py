@@ -17,6 +17,7 @@ pytest.importorskip("resource", reason="the benchmarks measure memory as POSIX t
 import benchmarks
 from benchmarks import __main__ as command
 from benchmarks import (
+    anomalies,
     beside_factors,
     compare,
     embeddings,
@@ -28,6 +29,7 @@ from benchmarks import (
     literature,
     report,
     search,
+    stable,
     stream,
     tables,
 )
@@ -401,3 +403,32 @@ def test_covariances_are_written_out(covariance_type):
     mixture = GaussianMixture(2, covariance_type=covariance_type, random_state=0).fit(X)
     whole = GaussianMixture.from_parameters(mixture.weights_, mixture.means_, literature.full_covariances(mixture))
     np.testing.assert_allclose(whole.score_samples(X), mixture.score_samples(X))
+
+
+def test_anomalies_are_drawn_and_judged():
+    X, anomalous = np.arange(400.0).reshape(200, 2) ** 2, np.arange(200) < 50
+    rows, outlying = anomalies.drawn(X, anomalous, 0)
+    assert rows.shape == (157, 2)
+    assert outlying.sum() == 7
+    np.testing.assert_allclose(rows.std(axis=0), 1)
+    assert anomalies.area(np.array([1.0, 2, 3, 3]), np.array([False, False, True, False])) == pytest.approx(2.5 / 3)
+
+
+def test_a_detector_gives_anomalies_no_component():
+    rng = np.random.default_rng(0)
+    rows = np.concatenate([rng.normal(0, 1, (300, 2)), rng.normal(6, 1, (200, 2)), rng.normal((6, 0), 0.3, (15, 2))])
+    detector = anomalies.MixtureDetector(0.03).fit(rows)
+    assert detector.mixture_.n_components == 2
+    assert detector.labels_[500:].all()
+    assert (detector.predict(rows) == detector.labels_).all()
+
+
+def test_the_most_stable_setting_is_chosen():
+    pytest.importorskip("sklearn")
+    rng = np.random.default_rng(0)
+    rows = np.arange(60.0)[:, np.newaxis]
+
+    def clusters(rows, K):
+        return (rows[:, 0] >= 30).astype(int) if K == 2 else rng.integers(K, size=len(rows))
+
+    assert len(np.unique(stable.most_stable(rows, (2, 3, 4), clusters))) == 2

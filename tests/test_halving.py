@@ -9,7 +9,7 @@ import reference
 from gmm import GaussianMixture, _em
 from gmm._candidates import Candidate, CandidateView, Race
 from gmm._fitting import halving
-from gmm._fitting.halving import Cut, Schedule, best_candidate, schedule_for
+from gmm._fitting.halving import Course, Cut, Schedule, best_candidate, schedule_for
 from gmm._kernel import tiles
 from gmm._passes.problem import Problem
 from gmm._rows.sources import ArraySource
@@ -179,6 +179,19 @@ def test_threads_change_no_bit(covariance_type):
     one, three = (best(rows, covariance_type, 8, n_threads=n) for n in (1, 3))
     for name in ("counts", "first", "second"):
         np.testing.assert_array_equal(getattr(one, name), getattr(three, name))
+
+
+@pytest.mark.parametrize("names", [("full", "VEE", "EEV"), ("diag", "VEI"), ("EII", "spherical")], ids=str)
+def test_models_of_a_layout_begin_alike_and_end_as_alone(names):
+    sample, objectives = ArraySource(X, WEIGHT), [Objective(covariance_model(name), RIDGE) for name in names]
+    moments, schedule = objectives[0].model.moments, Schedule(6, 4, N, (Cut(1, 3),), n_larger=3, agreement=0.0)
+    course = Course.over(sample, moments, K, schedule, np.random.default_rng(0))
+    for name, objective in zip(names, objectives, strict=True):
+        together = course.winner(Problem(sample, objective, 1))
+        alone = best(X, name, weight=WEIGHT, schedule=schedule)
+        for part in ("counts", "first", "second", "log_evidence"):
+            np.testing.assert_array_equal(getattr(together, part), getattr(alone, part))
+    assert [len(begun) for begun in course.openings.values()] == [6, 3]
 
 
 @pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical"])

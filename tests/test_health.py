@@ -6,6 +6,7 @@ import pytest
 import gmm
 import reference
 from gmm._estimators.fitted import fitted_parameters
+from gmm._fitting import degenerate
 from gmm._fitting.degenerate import degenerate_components
 from gmm._rows.sources import ArraySource
 from gmm._values.covariance import PARSIMONIOUS, covariance_model
@@ -27,6 +28,23 @@ def mixture(name, weights, variances):
         "spherical": np.array(variances),
     }[reference.shape_of(name)]
     return MixtureParameters(np.array(weights), np.arange(2.0 * K).reshape(K, 2), covariances, model)
+
+
+@every_type
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("scale", [1e-6, 1e-3, 1.0])
+def test_bounds_say_sound_only_where_the_eigenvalues_do(name, scale, monkeypatch):
+    rng, told = np.random.default_rng(5), []
+    for _ in range(20):
+        K, rows = int(rng.integers(2, 5)), rng.normal(size=(60, 3)) * scale ** rng.uniform(0, 1, 3)
+        how = {"reg_covar": RIDGE, "max_iter": 4, "init_params": "random_from_data", "random_state": 1}
+        parameters = fitted_parameters(gmm.GaussianMixture(K, covariance_type=name, **how).fit(rows))
+        quick = degenerate_components(parameters, 60, RIDGE)
+        with monkeypatch.context() as without:
+            without.setattr(degenerate, "_is_sound", lambda *_: False)
+            np.testing.assert_array_equal(quick, degenerate_components(parameters, 60, RIDGE))
+        told.append(degenerate._is_sound(parameters, 60, RIDGE))
+    assert any(told)
 
 
 @every_type

@@ -290,6 +290,21 @@ def test_no_solution_is_refined_twice(monkeypatch):
     assert not any(again)
 
 
+def test_a_cell_whose_ends_are_all_alike_is_solved_once(monkeypatch):
+    tries, original = [], Cell.solved
+
+    def counted(self, worker, starts, present=None):
+        tries.append((self.settings.n_components, self.settings.objective.model.name))
+        return original(self, worker, starts, present)
+
+    monkeypatch.setattr(Cell, "solved", counted)
+    found = select(ROWS[:30], range(1, 7), ["full", "spherical"], random_state=0)
+    assert max(tries.count((K, "VVV")) for K in (2, 3, 4)) > 1
+    # 30 rows are too few for six components that need six each; a single component has one optimum.
+    assert [tries.count(one) for one in set(tries) if one[0] == 1 or one == (6, "VVV")] == [1, 1, 1]
+    assert is_degenerate(found.status[cell(found, 6, "full")])
+
+
 def test_a_healthy_end_is_preferred_to_a_higher_spike():
     rng = np.random.default_rng(0)
     rows = np.concatenate([rng.normal(-4, 1, (60, 2)), rng.normal(4, 1, (40, 2)), np.tile([[0.0, 9.0]], (12, 1))])

@@ -19,6 +19,12 @@ class CandidateView:
     def __new__(cls, rows: CandidateRows, layout: int, whitener: _Array, centre: _Array) -> Self: ...
 
 @disjoint_base
+class Opening:
+    def __new__(cls, family: MixtureFamily, view: CandidateView) -> Self: ...
+    @property
+    def lower_bound(self) -> float: ...
+
+@disjoint_base
 class Candidate:
     def __new__(cls, family: MixtureFamily, moments: Layout) -> Self: ...
     @property
@@ -55,6 +61,7 @@ class Race:
         thin: float,
         verdict: Callable[[_Estimate], bool] | None = None,
         spread: Callable[[_Task, int, int], object] | None = None,
+        openings: dict[int, list[Opening]] | None = None,
     ) -> Self: ...
     def best(self) -> Candidate: ...
     def survivors(self, race: list[Candidate], n: int) -> list[Candidate]: ...
@@ -62,4 +69,15 @@ class Race:
         self, field: list[Candidate], task: int, rows: CandidateRows, n_passes: int, start: int, end: int
     ) -> None: ...
 
+def is_sound(
+    layout: int,
+    weights: _Array,
+    means: _Array,
+    covariances: _Array,
+    whiteners: _Array,
+    *,
+    least_weight: float,
+    ridge: float,
+    thin: float,
+) -> bool: ...
 def kmeans_seeds(rows: _Array, weight: _Array | None, uniforms: _Array, n_seeds: int) -> NDArray[np.intp]: ...

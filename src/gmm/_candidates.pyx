@@ -3,6 +3,7 @@ from cpython.exc cimport PyErr_CheckSignals
 from libc.math cimport INFINITY, fabs, log, sqrt
 from libc.string cimport memcpy
 
+cimport gmm._kernel.candidate as candidate
 from gmm._em cimport CandidateRows, Scratch
 from gmm._kernel.arrays cimport estimate_arrays, moments_arrays
 from gmm._kernel.candidate cimport (
@@ -26,7 +27,7 @@ from gmm._kernel.candidate cimport (
 )
 from gmm._kernel.estimate cimport Estimate, estimate_in, estimate_size
 from gmm._kernel.family cimport Family
-from gmm._kernel.layout cimport FULL, SPHERICAL, Layout, is_layout, matrix_size
+from gmm._kernel.layout cimport FULL, SPHERICAL, Layout, is_layout, matrix_size, total_size
 from gmm._kernel.lengths cimport expect, expect_matrix
 from gmm._kernel.moments cimport Moments, moments_in, moments_size, move_to_means
 from gmm._kernel.mstep cimport (
@@ -87,78 +88,43 @@ cdef class CandidateView:
         self.metric.layout, self.metric.whitener, self.metric.centre = layout, &whitener[0], &centre[0]
 
 
-cdef class Candidate:
-    """A start: `begin` in a view, `leave_view`, then passes of EM by `run`.
+cdef class Opening:
+    """How a candidate begins in a view, before its family's first mixture: alike for all families of one layout.
 
     Parameters
     ----------
     family : MixtureFamily
-    moments : Layout
-        Layout of the family's moments.
+    view : CandidateView
 
     Attributes
     ----------
     lower_bound : float
-        The mean log evidence of the last pass and the prior's term, in nats per unit weight of x; −∞ before there is
-        one, and after a failure.
-    failed : bool
-        Whether a covariance was not positive definite.
+        That of the partition or the simpler mixture.
     """
 
-    cdef MixtureFamily family
-    cdef object layout
-    cdef double[::1] buffer, begin_buffer
-    cdef double* room                     # of an update
-    cdef BeginRoom begun                  # in `begin_buffer`
-    cdef Moments moments
-    cdef Estimate[2] estimates
-    cdef int current                      # of `estimates`, the next one to pass over the rows with
+    cdef CandidateView view
+    cdef Layout simpler
+    cdef bint has_simpler
+    cdef Py_ssize_t K
+    cdef double[::1] buffer
+    cdef BeginRoom room                   # in `buffer`
     cdef readonly double lower_bound
-    cdef readonly bint failed
 
-    def __cinit__(self, MixtureFamily family not None, moments):
-        cdef const Family* f = &family.family
-        cdef Py_ssize_t K = f.K, d = f.d, size = estimate_size(f.covariance_layout, K, d)
-        cdef Py_ssize_t before = moments_size(f.moment_layout, K, d)
-        if moments.code != f.moment_layout:
-            raise ValueError(f"expected the layout of the family's moments, got {moments.code}")
-        self.family, self.layout = family, moments
-        self.failed, self.lower_bound, self.begin_buffer = False, -np.inf, None
-        self.buffer = np.zeros(before + 2 * size + max(update_workspace_size(f), matrix_size(f.covariance_layout, d)))
-        self.moments = moments_in(&self.buffer[0], K, d)
-        self.estimates[0] = estimate_in(&self.buffer[0] + before, f.covariance_layout, K, d)
-        self.estimates[1] = estimate_in(&self.buffer[0] + before + size, f.covariance_layout, K, d)
-        self.room = &self.buffer[0] + before + 2 * size
-
-    def begin(
-        self, Scratch scratch not None, CandidateView view not None, const double[:, ::1] seeds, *,
-        int n_lloyd, int n_soft,
-    ):
-        """Partition the rows of a view about seeds (K, d).
-
-        `n_lloyd` passes of k-means move the seeds. Then come `n_soft` passes with a simpler mixture, if the family has
-        one, the first with hard assignment.
-        """
-        cdef Py_ssize_t K = self.family.family.K, d = self.family.family.d
-        expect_matrix("seeds", seeds, K, d)
-        memcpy(self.enter(view), &seeds[0, 0], K * d * sizeof(double))
-        self.partition(scratch, view, n_lloyd, n_soft)
-
-    cdef double* enter(self, CandidateView view) except NULL:
-        """Make room in a view; return where the seeds go, (K, d)."""
-        cdef Layout metric = view.metric.layout, simpler = simpler_layout(self.family.family.covariance_layout)
-        cdef Py_ssize_t K = self.family.family.K, d = self.family.family.d
+    def __cinit__(self, MixtureFamily family not None, CandidateView view not None):
+        cdef Layout layout = family.family.covariance_layout, metric = view.metric.layout
+        cdef Py_ssize_t K = family.family.K, d = family.family.d
         expect("a row of the view", view.rows.rows.shape[1], d)
-        self.begin_buffer = np.zeros(begin_size(metric, simpler, K, d))
-        lay_out_begin(&self.begun, &self.begin_buffer[0], metric, simpler, K, d)
-        self.begun.spread = largest_reach(&view.rows.reach[0], d)
-        return self.begun.centres
+        self.view, self.K, self.simpler, self.has_simpler = view, K, simpler_layout(layout), has_simpler(layout, d)
+        self.buffer, self.lower_bound = np.zeros(begin_size(metric, self.simpler, K, d)), -np.inf
+        lay_out_begin(&self.room, &self.buffer[0], metric, self.simpler, K, d)
+        self.room.spread = largest_reach(&view.rows.reach[0], d)
 
-    cdef int partition(self, Scratch scratch, CandidateView view, int n_lloyd, int n_soft) except -1:
+    cdef int partition(self, Scratch scratch, int n_lloyd, int n_soft) except -1:
         """Move the seeds; fit the simpler mixture, if there is one; and bring either to the coordinates of x."""
-        cdef Layout layout = simpler_layout(self.family.family.covariance_layout)
-        cdef Py_ssize_t K = self.family.family.K, d = self.family.family.d
-        cdef BeginRoom* room = &self.begun
+        cdef CandidateView view = self.view
+        cdef Layout layout = self.simpler
+        cdef Py_ssize_t K = self.K, d = view.centre.shape[0]
+        cdef BeginRoom* room = &self.room
         cdef Family simpler = simpler_family(layout, K, d)
         cdef Estimate* now = &room.simple
         for _ in range(n_lloyd):
@@ -167,7 +133,7 @@ cdef class Candidate:
                                 view.rows.single_limit, &room.moments)
             move_to_means(&room.moments, K, d, room.centres)
             room.spread *= sqrt(max(-2 * room.moments.log_evidence / (d * room.moments.weight), 1e-16))
-        room.soft = n_soft > 0 and has_simpler(self.family.family.covariance_layout, d)
+        room.soft = n_soft > 0 and self.has_simpler
         if not room.soft:
             room.layout = view.metric.layout
             scaled_metric(&view.metric, K, d, 1 / room.spread, room.wide)
@@ -190,17 +156,82 @@ cdef class Candidate:
         points_to_rows(&view.metric, K, d, now.means)
         return 0
 
+
+cdef class Candidate:
+    """A start: `begin` in a view, `leave_view`, then passes of EM by `run`.
+
+    Parameters
+    ----------
+    family : MixtureFamily
+    moments : Layout
+        Layout of the family's moments.
+
+    Attributes
+    ----------
+    lower_bound : float
+        The mean log evidence of the last pass and the prior's term, in nats per unit weight of x; −∞ before there is
+        one, and after a failure.
+    failed : bool
+        Whether a covariance was not positive definite.
+    """
+
+    cdef MixtureFamily family
+    cdef object layout
+    cdef Opening opening
+    cdef double[::1] buffer
+    cdef double* room                     # of an update
+    cdef Moments moments
+    cdef Estimate[2] estimates
+    cdef int current                      # of `estimates`, the next one to pass over the rows with
+    cdef readonly double lower_bound
+    cdef readonly bint failed
+
+    def __cinit__(self, MixtureFamily family not None, moments):
+        cdef const Family* f = &family.family
+        cdef Py_ssize_t K = f.K, d = f.d, size = estimate_size(f.covariance_layout, K, d)
+        cdef Py_ssize_t before = moments_size(f.moment_layout, K, d)
+        if moments.code != f.moment_layout:
+            raise ValueError(f"expected the layout of the family's moments, got {moments.code}")
+        self.family, self.layout = family, moments
+        self.failed, self.lower_bound, self.opening = False, -np.inf, None
+        self.buffer = np.zeros(before + 2 * size + max(update_workspace_size(f), matrix_size(f.covariance_layout, d)))
+        self.moments = moments_in(&self.buffer[0], K, d)
+        self.estimates[0] = estimate_in(&self.buffer[0] + before, f.covariance_layout, K, d)
+        self.estimates[1] = estimate_in(&self.buffer[0] + before + size, f.covariance_layout, K, d)
+        self.room = &self.buffer[0] + before + 2 * size
+
+    def begin(
+        self, Scratch scratch not None, CandidateView view not None, const double[:, ::1] seeds, *,
+        int n_lloyd, int n_soft,
+    ):
+        """Partition the rows of a view about seeds (K, d).
+
+        `n_lloyd` passes of k-means move the seeds. Then come `n_soft` passes with a simpler mixture, if the family has
+        one, the first with hard assignment.
+        """
+        cdef Opening opening = Opening(self.family, view)
+        expect_matrix("seeds", seeds, opening.K, view.centre.shape[0])
+        memcpy(opening.room.centres, &seeds[0, 0], seeds.size * sizeof(double))
+        opening.partition(scratch, n_lloyd, n_soft)
+        self.follow(opening)
+
+    cdef int follow(self, Opening opening) except -1:
+        """Begin as another candidate has, of a family of the same layout."""
+        self.opening, self.lower_bound = opening, opening.lower_bound
+        return 0
+
     def leave_view(self, Scratch scratch not None, CandidateRows rows not None):
         """Pass over rows in their own coordinates, and estimate the family's first mixture.
 
         Where a covariance is singular in float32, it is estimated again from moments in float64.
         """
         cdef const Family* family = &self.family.family
-        cdef BeginRoom* room = &self.begun
+        cdef const BeginRoom* room
         cdef double limit
         expect("a row", rows.rows.shape[1], family.d)
-        if self.begin_buffer is None:
+        if self.opening is None:
             raise ValueError("expected a candidate that has begun in a view, and has not left it")
+        room = &self.opening.room
         for limit in (rows.single_limit, 0):
             rows.pass_over(scratch, family.K, room.layout, family.moment_layout,
                            room.simple.log_offset if room.soft else room.zero,
@@ -209,7 +240,7 @@ cdef class Candidate:
             self.failed = most_likely(&self.moments, family, 0, NULL, self.room, &self.estimates[0]) >= 0
             if limit == 0 or not self.failed:
                 break
-        self.current, self.begin_buffer = 0, None
+        self.current, self.opening = 0, None
 
     def run(self, Scratch scratch not None, CandidateRows rows not None, int n_passes):
         """Make `n_passes` passes of EM over rows, with an update after each, until one fails."""
@@ -336,9 +367,12 @@ cdef class Race:
         Tells of the `estimate` of a candidate whether one that may be is. None if none is.
     spread : callable, optional
         Runs a task for so many candidates in threads, given the rows that each passes over.
+    openings : dict of int to list of Opening, optional
+        How candidates began in an earlier race over the same rows, of families of the same layout; empty before it.
     """
 
     cdef object schedule, families, moments, uniforms, views, verdict, spread
+    cdef dict openings
     cdef double n_effective, fewest_rows, thin
     cdef CandidateRows part, rows
     cdef list scratches
@@ -348,10 +382,12 @@ cdef class Race:
     def __cinit__(
         self, schedule, families, moments, uniforms, views, CandidateRows part not None, CandidateRows rows not None, *,
         double n_effective, double fewest_rows, double thin, verdict=None, spread=None,
+        dict openings=None,
     ):
         self.schedule, self.families, self.moments = schedule, families, moments
         self.uniforms, self.views, self.part, self.rows = uniforms, views, part, rows
         self.n_effective, self.fewest_rows, self.thin, self.verdict = n_effective, fewest_rows, thin, verdict
+        self.openings = openings
         self.spread, self.scratches, self.disagreement = spread, [], INFINITY
 
     def best(self):
@@ -379,8 +415,15 @@ cdef class Race:
         """Let the candidates of a family begin; those of the likeliest simpler mixtures estimate their first one."""
         cdef int n = self.schedule.n_larger if number else self.schedule.n_candidates
         cdef list race = [Candidate(self.families[number], self.moments) for _ in range(n)]
-        self.number = number
-        self.each(race, BEGIN, self.part, self.schedule.n_lloyd + self.schedule.n_soft)
+        cdef Candidate one
+        if self.openings is not None and number in self.openings:
+            for one, opening in zip(race, self.openings[number]):
+                one.follow(opening)
+        else:
+            self.number = number
+            self.each(race, BEGIN, self.part, self.schedule.n_lloyd + self.schedule.n_soft)
+            if self.openings is not None:
+                self.openings[number] = [(<Candidate>one).opening for one in race]
         if self.schedule.n_mixtures < n:
             race = sorted(race, key=attrgetter("lower_bound"), reverse=True)[:self.schedule.n_mixtures]
         self.each(race, LEAVE, self.part, 1)
@@ -444,7 +487,7 @@ cdef class Race:
         cdef bint random_seeds = self.schedule.random_seeds
         cdef CandidateView view = self.views[i % 2]
         cdef const double[:, ::1] rows = view.rows.rows, uniforms = self.uniforms[self.number]
-        cdef double* centres = one.enter(view)
+        cdef Opening opening = Opening(one.family, view)
         cdef Py_ssize_t[::1] seeds = np.empty(K, dtype=np.intp)
         # Candidates 0, 1: rows, in the first view and the second; 2, 3: seeds of k-means++ there.
         if random_seeds and i // 2 % 2 == 0:
@@ -454,8 +497,37 @@ cdef class Race:
             i = i // 4 * 2 + i % 2 if random_seeds else i
             choose_seeds(rows[:self.schedule.n_seeding], view.rows.weight, uniforms[i], seeds)
         for k in range(K):
-            memcpy(centres + k * rows.shape[1], &rows[seeds[k], 0], rows.shape[1] * sizeof(double))
-        return one.partition(scratch, view, self.schedule.n_lloyd, self.schedule.n_soft)
+            memcpy(opening.room.centres + k * rows.shape[1], &rows[seeds[k], 0], rows.shape[1] * sizeof(double))
+        opening.partition(scratch, self.schedule.n_lloyd, self.schedule.n_soft)
+        return one.follow(opening)
+
+
+def is_sound(
+    Layout layout,
+    const double[::1] weights,
+    const double[:, ::1] means,
+    const double[::1] covariances,
+    const double[::1] whiteners,
+    *,
+    double least_weight,
+    double ridge,
+    double thin,
+):
+    """Return whether bounds alone tell that no component of a mixture is light, singular, on the ridge or thin.
+
+    Matrices are flat, as `layout` stores them; False where that takes eigenvalues.
+    """
+    cdef Family family
+    cdef Estimate mixture
+    cdef Py_ssize_t K = means.shape[0], d = means.shape[1]
+    family.covariance_layout, family.K, family.d = layout, K, d
+    expect("weights", weights.shape[0], K)
+    expect("covariances", covariances.shape[0], total_size(layout, K, d))
+    expect("whiteners", whiteners.shape[0], total_size(layout, K, d))
+    mixture.weights, mixture.covariances = <double*>&weights[0], <double*>&covariances[0]
+    mixture.whiteners = <double*>&whiteners[0]
+    cdef double[::1] pooled = np.empty(matrix_size(layout, d))
+    return candidate.is_sound(&family, &mixture, least_weight, ridge, thin, &pooled[0])
 
 
 def kmeans_seeds(

@@ -42,8 +42,9 @@ def warn_about(fit: fitting.progress.MixtureFit, max_iter: int, has_prior: bool)
 
 def _warn_of_empty_components(fit: fitting.progress.MixtureFit) -> None:
     counts = fit.result.statistics.counts
-    empty = np.flatnonzero(counts <= _NO_ROWS * counts.sum())
-    if empty.size and counts.any():
+    least = _NO_ROWS * counts.sum()
+    if counts.min() <= least and least > 0:
+        empty = np.flatnonzero(counts <= least)
         warn(
             f"Component(s) {', '.join(map(str, empty))} have no rows: n_components={len(counts) - len(empty)} gives "
             "the same density. Where rows repeat, expected at most as many components as distinct rows.",

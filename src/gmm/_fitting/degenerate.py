@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from gmm._candidates import is_sound
 from gmm._values.covariance import CovarianceModel, stored_as
 from gmm._values.layouts import FULL, TIED, Array, SingularMatrixError
 from gmm._values.objective import Objective
@@ -81,16 +82,27 @@ def _causes(
         return {_FEW_ROWS: np.zeros(parameters.n_components, dtype=bool)}
     if not parameters.model.stored_whole:
         return _few_or_narrow(parameters, n_effective, ridge)
-    causes = {_DEPENDENT: _singular(parameters)}
     if parameters.n_components == 1 and not parameters.noise:
         unspanned = parameters.model.layout in (FULL, TIED) and n_effective < parameters.n_features + 1
-        return causes | ({_FEW_ROWS: flat_components(parameters, ridge)} if unspanned else {})
+        return {_DEPENDENT: _singular(parameters)} | (
+            {_FEW_ROWS: flat_components(parameters, ridge)} if unspanned else {}
+        )
     model, d, rows = parameters.model, parameters.n_features, n_effective * parameters.weights
-    causes = {_FEW_ROWS: np.asarray(rows < fewest_rows(model, d))} | causes
+    scaled = statistics is not None and model.scales_shapes and ridge > 0
+    if not (parameters.noise or scaled) and _is_sound(parameters, n_effective, ridge):
+        return {_FEW_ROWS: np.zeros(parameters.n_components, dtype=bool)}
+    causes = {_FEW_ROWS: np.asarray(rows < fewest_rows(model, d)), _DEPENDENT: _singular(parameters)}
     causes[_NO_SPREAD] = _on_ridge(_unscaled(parameters, ridge, statistics), ridge)
     if _any_thin(parameters):
         causes[_THINNER] = (_thinnest(parameters) < THIN) & (rows < _MANY * model.fewest_rows(d))
     return causes
+
+
+def _is_sound(parameters: MixtureParameters, n_effective: float, ridge: float) -> bool:
+    """Tell whether bounds that take no eigenvalues rule out every degenerate component."""
+    code, fewest = parameters.model.layout.code, fewest_rows(parameters.model, parameters.n_features)
+    least = (1 + _TIED) * fewest / n_effective
+    return is_sound(code, *parameters.as_estimate()[:4], least_weight=least, ridge=ridge, thin=THIN)
 
 
 def _few_or_narrow(parameters: MixtureParameters, n_effective: float, ridge: float) -> dict[str, NDArray[np.bool_]]:

@@ -145,7 +145,7 @@ def first_mixture(source: Source, settings: FitSettings, seed: int) -> MixturePa
     """Return the mixture that the first pass of a fit would measure."""
     problem = settings.problem(source)
     with problem.e_step() as e_step:
-        return _start(problem, settings, seed, e_step).parameters
+        return problem.beginning(e_step, _start(problem, settings, seed, e_step)).parameters
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,7 +179,7 @@ def iter_passes(source: Source, settings: FitSettings, seed: int) -> Generator[S
 
     problem = settings.problem(source)
     with problem.e_step() as e_step:
-        begin = _start(problem, settings, seed, e_step)
+        begin = problem.beginning(e_step, _start(problem, settings, seed, e_step))
         run = problem.run(e_step, begin, settings.solver, callback=record)
         while not run.ended:
             now = run.go(1)
@@ -321,7 +321,7 @@ def _starts(
     beginning: Beginning | None,
     e_step: EStep,
     on_skip: OnSkip | None,
-) -> Iterator[tuple[int, Beginning | SingularMatrixError]]:
+) -> Iterator[tuple[int, Beginning | SufficientStatistics | SingularMatrixError]]:
     """Yield the index of each start that is still to be run, and where its run begins or continues, or why it cannot.
 
     Starts that were decided before the fit was paused are made again, since later ones are compared with them. Starts
@@ -329,15 +329,15 @@ def _starts(
     """
     seeds, run, n_decided = journal.progress.seeds, journal.progress.run, journal.progress.n_decided
     single = beginning or (Beginning.at_pause(run) if run is not None and len(seeds) == 1 else None)
-    if single is not None:
-        yield 0, single
+    if single is not None or (len(seeds) == 1 and n_decided == 0):
+        yield 0, single or _only_start(problem, settings, seeds[0], e_step)
         return
     screening: Screening | None = None
     unpromising: list[tuple[int, Beginning]] = []
     first = True
     for number, seed in enumerate(seeds):
         try:
-            begin = _start(problem, settings, seed, e_step)
+            begin = problem.beginning(e_step, _start(problem, settings, seed, e_step))
         except SingularMatrixError as error:
             if number >= n_decided:
                 yield number, error
@@ -359,6 +359,17 @@ def _starts(
     yield from ((number, begin) for number, begin in unpromising if journal.progress.fit is None)
 
 
+def _only_start(
+    problem: Problem, settings: FitSettings, seed: int, e_step: EStep
+) -> Beginning | SufficientStatistics | SingularMatrixError:
+    """Return where the run of the only start begins, whose mixture nobody compares, or why it cannot."""
+    try:
+        begin = _start(problem, settings, seed, e_step)
+        return problem.beginning(e_step, begin) if problem.objective.tails else begin
+    except SingularMatrixError as error:
+        return error
+
+
 def _screening(problem: Problem, settings: FitSettings, first: MixtureParameters, seed: int) -> Screening | None:
     """Return a screening that has seen the first start; None if every start is to be run."""
     if problem.rows.known or settings.solver.max_iter <= SCREENING_PASSES:
@@ -371,30 +382,31 @@ def _screening(problem: Problem, settings: FitSettings, first: MixtureParameters
     return screening
 
 
-def _start(problem: Problem, settings: FitSettings, seed: int, e_step: EStep) -> Beginning:
+def _start(problem: Problem, settings: FitSettings, seed: int, e_step: EStep) -> Beginning | SufficientStatistics:
     how, noise = settings.start, problem.objective.noise
     check_fixed_start(problem.objective.fixed, how.parts, otherwise=_OR_GO_ON)
     if problem.rows.known and how.from_data:
         rng = np.random.default_rng(seed)
         if how.method == "kmeans":
             return Beginning(labelled_start(problem, rng))
-        return problem.beginning(e_step, start_within_classes(problem, how.method, rng))
+        return start_within_classes(problem, how.method, rng)
     K, start = settings.n_components, partial(_start_statistics, settings=settings, seed=seed)
-    if problem.objective.tails and how.from_data:
-        begun = start_of_heavy_tails(problem, K, start, np.random.default_rng(seed))
-        if begun is not None:
-            return Beginning(begun)
+    heavy = problem.objective.tails and how.from_data
+    if heavy and (begun := start_of_heavy_tails(problem, K, start, np.random.default_rng(seed))) is not None:
+        return Beginning(begun)
     if not noise:
         return _start_without_noise(problem, settings, seed, e_step)
     if how.from_data:
         return Beginning(noisy_start(problem, K, noise.share, start, np.random.default_rng(seed)))
-    begin = _start_without_noise(problem, settings, seed, e_step)
+    begin = problem.beginning(e_step, _start_without_noise(problem, settings, seed, e_step))
     remainder = 1 - float(begin.parameters.as_estimate()[0].sum())
     share = remainder if remainder > _ROUNDING else noise.share
     return begin._replace(parameters=begin.parameters.with_noise(noise, share))
 
 
-def _start_without_noise(problem: Problem, settings: FitSettings, seed: int, e_step: EStep) -> Beginning:
+def _start_without_noise(
+    problem: Problem, settings: FitSettings, seed: int, e_step: EStep
+) -> Beginning | SufficientStatistics:
     model, K = problem.objective.model, settings.n_components
     parts: dict[str, Any] = dict(settings.start.parts)
     if "precisions" in parts:
@@ -408,10 +420,13 @@ def _start_without_noise(problem: Problem, settings: FitSettings, seed: int, e_s
     rows = problem.rows
     if "means" not in parts and settings.start.responsibilities is None:
         rows = precise_half(rows, K)
-    begin = problem.beginning(e_step, _start_statistics(rows, settings, seed))
+    statistics = _start_statistics(rows, settings, seed)
     if rows.errors:
-        begin = problem.beginning(e_step, sharpened(problem, rows, begin.parameters))
-    return begin._replace(parameters=replace(begin.parameters, **parts)) if parts else begin
+        statistics = sharpened(problem, rows, problem.beginning(e_step, statistics).parameters)
+    if not parts:
+        return statistics
+    begin = problem.beginning(e_step, statistics)
+    return begin._replace(parameters=replace(begin.parameters, **parts))
 
 
 def _start_statistics(source: Source, settings: FitSettings, seed: int) -> SufficientStatistics:

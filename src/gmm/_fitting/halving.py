@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 
 import numpy as np
 
-from gmm._candidates import CandidateView, Race
+from gmm._candidates import CandidateView, Opening, Race
 from gmm._em import CandidateRows
 from gmm._fitting.degenerate import THIN, degenerate_components, fewest_rows
 from gmm._fitting.metrics import View, views_of
@@ -22,7 +22,7 @@ from gmm._passes.e_step import EStep
 from gmm._passes.problem import Problem
 from gmm._rows.sources import ArraySource, in_range
 from gmm._values.covariance import CovarianceModel
-from gmm._values.layouts import FULL, TIED, Array
+from gmm._values.layouts import FULL, TIED, Array, Layout
 from gmm._values.parameters import Estimate, MixtureParameters
 from gmm._values.statistics import SufficientStatistics
 
@@ -165,6 +165,83 @@ def _schedule(model: CovarianceModel, n: int, d: int, K: int, without_prior: boo
     )
 
 
+@dataclass(frozen=True, eq=False)
+class Course:
+    """What the candidates of a race see of the rows, for all models of one layout; they begin alike.
+
+    Parameters
+    ----------
+    schedule : Schedule
+    sample : ArraySource
+        Distinct rows, in float64.
+    sizes : tuple of int
+        Numbers of components of the candidates.
+    uniforms : list of array
+    views : list of CandidateView
+    part, rows : CandidateRows
+        As `Race` takes them.
+    openings : dict of int to list of Opening
+        How candidates began in a race before.
+    """
+
+    schedule: Schedule
+    sample: ArraySource
+    sizes: tuple[int, ...]
+    uniforms: list[Array]
+    views: list[CandidateView]
+    part: CandidateRows
+    rows: CandidateRows
+    openings: dict[int, list[Opening]] = field(default_factory=dict)
+
+    @classmethod
+    def over(cls, sample: ArraySource, moments: Layout, n_components: int, schedule: Schedule, rng: Rng) -> Course:
+        """Deal out the rows and what chance decides."""
+        sizes = {n_components: schedule.n_candidates}
+        if schedule.n_larger:
+            sizes[n_components + schedule.surplus] = schedule.n_larger
+        part = sample.subset(rng.permutation(sample.n_rows)[: schedule.part])
+        limit = _ROUGHLY if in_range(part.heaviest) else 0.0
+        return cls(
+            schedule,
+            sample,
+            tuple(sizes),
+            [seeding_uniforms(schedule.n_greedy(n), K, rng) for K, n in sizes.items()],
+            # Also where the part may not be in float32: here variances are about 1, and clusters spherical or diagonal.
+            [_scaled(view, part.survey.centre, limit) for view in views_of(part, moments)],
+            _rows(part, sample, moments, limit if schedule.single else 0.0),
+            _rows(sample, sample, moments, limit if schedule.single_throughout else 0.0),
+        )
+
+    def winner(self, problem: Problem) -> SufficientStatistics:
+        """Return the statistics of the candidate that is left in the end, of the model of a problem."""
+        objective, n_effective, n_components = problem.objective, self.sample.n_effective, self.sizes[0]
+        model = objective.model
+
+        def is_degenerate(estimate: Estimate) -> bool:
+            parameters = MixtureParameters.estimated(estimate, objective.of_components)
+            return bool(degenerate_components(parameters, n_effective, objective.ridge).any())
+
+        with problem.e_step() as e_step:
+            race = Race(
+                self.schedule,
+                [problem.family(K) for K in self.sizes],
+                model.moments,
+                self.uniforms,
+                self.views,
+                self.part,
+                self.rows,
+                n_effective=n_effective,
+                fewest_rows=fewest_rows(model, self.sample.n_features),
+                thin=THIN,
+                verdict=is_degenerate if n_components > 1 and not objective.prior.variational else None,
+                spread=(
+                    None if self.sample.n_rows < _WORTH_SCRATCH else partial(_spread, e_step, problem, n_components)
+                ),
+                openings=self.openings,
+            )
+            return race.best().statistics
+
+
 def best_candidate(
     problem: Problem, sample: ArraySource, n_components: int, rng: Rng, *, schedule: Schedule | None = None
 ) -> SufficientStatistics:
@@ -182,34 +259,7 @@ def best_candidate(
         `schedule_for` chooses one by default.
     """
     schedule = schedule or schedule_for(problem, n_components)
-    objective, n_effective = problem.objective, sample.n_effective
-    model, sizes = objective.model, {n_components: schedule.n_candidates}
-    if schedule.n_larger:
-        sizes[n_components + schedule.surplus] = schedule.n_larger
-    part = sample.subset(rng.permutation(sample.n_rows)[: schedule.part])
-    limit = _ROUGHLY if in_range(part.heaviest) else 0.0
-
-    def is_degenerate(estimate: Estimate) -> bool:
-        parameters = MixtureParameters.estimated(estimate, objective.of_components)
-        return bool(degenerate_components(parameters, n_effective, objective.ridge).any())
-
-    with problem.e_step() as e_step:
-        race = Race(
-            schedule,
-            [problem.family(K) for K in sizes],
-            model.moments,
-            [seeding_uniforms(schedule.n_greedy(n), K, rng) for K, n in sizes.items()],
-            # Also where the part may not be in float32: here variances are about 1, and clusters spherical or diagonal.
-            [_scaled(view, part.survey.centre, limit) for view in views_of(part, model.moments)],
-            _rows(part, sample, model, limit if schedule.single else 0.0),
-            _rows(sample, sample, model, limit if schedule.single_throughout else 0.0),
-            n_effective=n_effective,
-            fewest_rows=fewest_rows(model, sample.n_features),
-            thin=THIN,
-            verdict=is_degenerate if n_components > 1 and not objective.prior.variational else None,
-            spread=None if sample.n_rows < _WORTH_SCRATCH else partial(_spread, e_step, problem, n_components),
-        )
-        return race.best().statistics
+    return Course.over(sample, problem.objective.model.moments, n_components, schedule, rng).winner(problem)
 
 
 def _spread(e_step: EStep, problem: Problem, n_components: int, task: Task, n: int, n_rows: int) -> None:
@@ -230,10 +280,10 @@ def _scaled(view: View, centre: Array, single_limit: float) -> CandidateView:
     return CandidateView(passed, metric.layout.code, scale * metric.whitener.ravel(), centre)
 
 
-def _rows(part: ArraySource, sample: ArraySource, model: CovarianceModel, single_limit: float) -> CandidateRows:
+def _rows(part: ArraySource, sample: ArraySource, moments: Layout, single_limit: float) -> CandidateRows:
     """Return part of a sample as candidates pass over it."""
     centre, scatter = sample.survey.centre, None
-    if model.moments is TIED:
+    if moments is TIED:
         rows = part.rows - centre
         scatter = part.weighed(rows).T @ rows
     reach = sample.survey.reach(centre)

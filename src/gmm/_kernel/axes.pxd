@@ -1,17 +1,24 @@
-"""Orthonormal axes of symmetric matrices, by plane rotations or LAPACK, and matrices written in such axes.
+"""Orthonormal axes of symmetric matrices, by hand or LAPACK, and matrices written in such axes.
 
 Axes are the rows of a (d, d) matrix D.  A matrix A in them is D A Dᵀ.
 """
 from libc.float cimport DBL_EPSILON
-from libc.math cimport fabs, sqrt
+from libc.math cimport INFINITY, fabs, ilogb, ldexp, sqrt
 from libc.string cimport memcpy, memset
 
-from gmm._kernel.blas cimport eigenvectors, multiply, multiply_transposed, eigenvectors_workspace_size
+from gmm._kernel.blas cimport (
+    eigenvectors,
+    eigenvectors_workspace_size,
+    multiply,
+    multiply_first_transposed,
+    multiply_transposed,
+)
 
 cdef enum:
-    WIDEST_BY_ROTATION = 8    # order up to which LAPACK takes longer for eigenvectors
+    WIDEST_BY_JACOBI = 8      # order up to which a tridiagonal form takes longer for eigenvectors, …
+    WIDEST_BY_HAND = 48       # … and LAPACK longer than that
     WIDEST_PRODUCT = 16       # order up to which BLAS takes longer for a product
-    MOST_SWEEPS = 30
+    MOST_SWEEPS = 30          # LAPACK's number too, for each eigenvalue
 
 
 cdef inline void identity(double* axes, Py_ssize_t d) noexcept nogil:
@@ -19,6 +26,51 @@ cdef inline void identity(double* axes, Py_ssize_t d) noexcept nogil:
     memset(axes, 0, d * d * sizeof(double))
     for j in range(d):
         axes[j * d + j] = 1
+
+
+cdef inline double magnitude(const double* values, Py_ssize_t n) noexcept nogil:
+    """Largest absolute value; NaN where one is NaN."""
+    cdef Py_ssize_t i
+    cdef double most = 0
+    for i in range(n):
+        if not fabs(values[i]) <= most:
+            most = fabs(values[i])
+        if most != most:
+            return most
+    return most
+
+
+cdef inline void rescale(double* values, Py_ssize_t n, int exponent) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef double half = ldexp(1, exponent // 2), rest = ldexp(1, exponent - exponent // 2)
+    for i in range(n):
+        values[i] = values[i] * half * rest
+
+
+cdef inline double inner(const double* a, const double* b, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t j
+    cdef double even = 0, odd = 0                  # one sum would wait for each addition
+    for j in range(0, n - 1, 2):
+        even += a[j] * b[j]
+        odd += a[j + 1] * b[j + 1]
+    return even + odd + (a[n - 1] * b[n - 1] if n % 2 else 0)
+
+
+cdef inline void add(double factor, const double* a, Py_ssize_t n, double* b) noexcept nogil:
+    """b += factor a."""
+    cdef Py_ssize_t j
+    for j in range(n):
+        b[j] += factor * a[j]
+
+
+cdef inline void add_rows(
+    const double* rows, Py_ssize_t ld, const double* factors, double factor, Py_ssize_t n,     # IN (n, n), (n,)
+    double* out,                                   # OUT (n,) factor Σ_i f_i x_i
+) noexcept nogil:
+    cdef Py_ssize_t i
+    memset(out, 0, n * sizeof(double))
+    for i in range(n):
+        add(factor * factors[i], rows + i * ld, n, out)
 
 
 cdef inline void turn_rows(double* a, double* b, Py_ssize_t n, double c, double s) noexcept nogil:
@@ -61,10 +113,12 @@ cdef inline bint principal_axes(
     double* values,                                # OUT (d,), ascending
     double* room,                                  # scratch: see `axes_workspace_size`
 ) noexcept nogil:
-    """Return whether LAPACK converged; rotations always do."""
+    """Return whether that converged; Jacobi's method always does."""
     cdef Py_ssize_t j
-    if d > WIDEST_BY_ROTATION:
+    if d > WIDEST_BY_HAND:
         return eigenvectors(matrix, values, d, room)
+    if d > WIDEST_BY_JACOBI:
+        return tridiagonal_axes(matrix, d, values, room)
     memcpy(room, matrix, d * d * sizeof(double))
     identity(matrix, d)
     diagonalise(room, d, matrix)
@@ -99,6 +153,102 @@ cdef inline void diagonalise(
                 turned = True
         if not turned:
             return
+
+
+cdef inline bint tridiagonal_axes(
+    double* matrix, Py_ssize_t d, double* values,  # IN symmetric, OUT eigenvectors; OUT (d,), ascending
+    double* room,                                  # scratch (3, d)
+) noexcept nogil:
+    """Return whether QL converged, on a tridiagonal form."""
+    cdef double most = magnitude(matrix, d * d)
+    cdef int exponent = ilogb(most) if most > 0 else 0
+    if not most < INFINITY:
+        return False
+    rescale(matrix, d * d, -exponent)              # a power of two: squares do not overflow, and nothing is rounded
+    tridiagonalise(matrix, d, values, room, room + d)
+    if not turn_to_diagonal(matrix, d, values, room):
+        return False
+    rescale(values, d, exponent)
+    sort_axes(values, matrix, d)
+    return True
+
+
+cdef inline void tridiagonalise(
+    double* matrix, Py_ssize_t d,                  # IN symmetric A, OUT Q with Q A Qᵀ = T
+    double* diagonal, double* beside,              # OUT of T, (d,) and (d − 1,)
+    double* room,                                  # scratch (2, d)
+) noexcept nogil:
+    """Householder's reflections I − f v vᵀ, v behind the diagonal of a row and f on it (Golub & Van Loan, 8.3.1)."""
+    cdef Py_ssize_t i, j, k, n
+    cdef double length, factor, x
+    cdef double* v
+    cdef double* rest                              # of the matrix, behind row and column k
+    cdef double* product = room + d
+    for k in range(d - 1):
+        n, v, rest = d - k - 1, matrix + k * d + k + 1, matrix + (k + 1) * d + k + 1
+        length = sqrt(inner(v, v, n))
+        diagonal[k], beside[k] = matrix[k * d + k], -length if v[0] > 0 else length
+        x = length * (length + fabs(v[0]))
+        factor = matrix[k * d + k] = 1 / x if x > 1e-280 else 0
+        v[0] -= beside[k]
+        add_rows(rest, d, v, factor, n, product)
+        add(-factor / 2 * inner(product, v, n), v, n, product)
+        for i in range(n):
+            for j in range(n):
+                rest[i * d + j] -= v[i] * product[j] + product[i] * v[j]
+    diagonal[d - 1] = matrix[d * d - 1]
+    matrix[d * d - 1] = 1
+    for k in range(d - 2, -1, -1):                 # Qᵀ, from its end
+        n, v, rest = d - k - 1, room, matrix + (k + 1) * d + k + 1
+        factor = matrix[k * d + k]
+        memcpy(v, matrix + k * d + k + 1, n * sizeof(double))
+        matrix[k * d + k] = 1
+        for i in range(k + 1, d):
+            matrix[k * d + i] = matrix[i * d + k] = 0
+        add_rows(rest, d, v, factor, n, product)
+        for i in range(n):
+            add(-v[i], product, n, rest + i * d)
+    for i in range(d):
+        for j in range(i):
+            x = matrix[i * d + j]
+            matrix[i * d + j] = matrix[j * d + i]
+            matrix[j * d + i] = x
+
+
+cdef inline bint turn_to_diagonal(
+    double* axes, Py_ssize_t d,                    # IN, OUT turned with it
+    double* diagonal, double* beside,              # IN of a tridiagonal matrix, (d,) and (d − 1,), OUT eigenvalues
+) noexcept nogil:
+    """QL with implicit shifts (Golub & Van Loan, 8.3.5), of entries up to 1; return whether it converged."""
+    cdef Py_ssize_t first, last, i, n_sweeps
+    cdef double f, g, p, r, c, s, length
+    for first in range(d):
+        n_sweeps = 0
+        while True:
+            last = first
+            while last < d - 1 and not fabs(beside[last]) <= DBL_EPSILON / 2:
+                last += 1
+            if last == first:
+                break
+            n_sweeps += 1
+            if n_sweeps > MOST_SWEEPS:
+                return False
+            g = (diagonal[first + 1] - diagonal[first]) / (2 * beside[first])
+            g = diagonal[last] - diagonal[first] + beside[first] / (g + (1 if g >= 0 else -1) * sqrt(g * g + 1))
+            c, s, p = 1, 1, 0
+            for i in range(last - 1, first - 1, -1):
+                f, r = s * beside[i], c * beside[i]
+                beside[i + 1] = length = sqrt(f * f + g * g)
+                s, c = f / length if length > 0 else 0, g / length if length > 0 else 1
+                f = diagonal[i + 1] - p
+                g = (diagonal[i] - f) * s + 2 * c * r
+                p = s * g
+                diagonal[i + 1] = f + p
+                g = c * g - r
+                turn_rows(axes + (i + 1) * d, axes + i * d, d, c, s)
+            diagonal[first] -= p
+            beside[first], beside[last] = g, 0
+    return True
 
 
 cdef inline void sort_axes(double* values, double* axes, Py_ssize_t d) noexcept nogil:
@@ -162,9 +312,16 @@ cdef inline void multiply_rows(const double* a, const double* b, Py_ssize_t d, d
 cdef inline void from_axes(
     const double* axes, const double* values, Py_ssize_t n, Py_ssize_t d,      # IN (n, d), (n,)
     double* out,                                   # OUT (d, d) Dᵀ diag(values) D, lower
+    double* room,                                  # scratch (n, d)
 ) noexcept nogil:
     cdef Py_ssize_t i, j, m
     cdef double x
+    if d > WIDEST_PRODUCT:
+        for m in range(n):
+            for j in range(d):
+                room[m * d + j] = values[m] * axes[m * d + j]
+        multiply_first_transposed(axes, d, room, d, out, d, d, d, n)
+        return
     memset(out, 0, d * d * sizeof(double))
     for m in range(n):
         for i in range(d):

@@ -4,7 +4,7 @@ A view has the coordinates y = V (x − centre) of a metric V, in which the vari
 moves the seeds. For families with diagonal or full covariances, a few passes of EM then fit a simpler mixture, with
 spherical or diagonal ones. Its responsibilities give the family its first mixture, in the coordinates of x.
 """
-from libc.float cimport DBL_MIN
+from libc.float cimport DBL_EPSILON, DBL_MIN
 from libc.math cimport INFINITY, log, log1p
 from libc.string cimport memcpy, memset
 
@@ -240,3 +240,34 @@ cdef inline double thinness(const Family* family, const Estimate* mixture, doubl
     for k in range(K):
         most = max(most, 2 * half_trace_of_product(layout, d, mixture.whiteners + k * size, pooled))
     return most
+
+
+cdef inline bint is_sound(
+    const Family* family, const Estimate* mixture, double least_weight, double ridge, double thin,
+    double* pooled,                                # scratch, a matrix
+) noexcept nogil:
+    """Return whether bounds alone tell that no component is light, singular, on the ridge or thin."""
+    cdef Layout layout = family.covariance_layout
+    cdef Py_ssize_t K = family.K, d = family.d, size = matrix_size(layout, d), n = d if is_dense(layout) else size
+    cdef Py_ssize_t stride = diagonal_stride(layout, d), i, j, k
+    cdef const double* whitener
+    cdef const double* covariance
+    cdef double inverse, inverses, variances, ratios
+    for k in range(K):
+        if not mixture.weights[k] >= least_weight:
+            return False
+    for k in range(n_matrices(layout, K)):
+        whitener, covariance = mixture.whiteners + k * size, mixture.covariances + k * size
+        inverses = variances = ratios = 0
+        for j in range(n):
+            inverse = 0
+            for i in range(n if is_dense(layout) else 1):
+                inverse += whitener[i * d + j] * whitener[i * d + j]
+            inverses += inverse                    # its reciprocal is at most the least eigenvalue
+            variances += covariance[j * stride]
+            ratios += inverse * covariance[j * stride]
+        if is_dense(layout) and not 4 * d * DBL_EPSILON * ratios < 1:
+            return False
+        if not 1 / inverses > 2 * ridge + 2 * d * DBL_EPSILON * variances:
+            return False
+    return thin * thinness(family, mixture, pooled) < 1

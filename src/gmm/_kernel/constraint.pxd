@@ -6,10 +6,10 @@ each Equal for all components, Variable, or the Identity.  EII constrains spheri
 diagonal ones; the others full ones.  Factors (`factors.pxd`) constrain each full covariance by itself, and
 so do they in the low-rank layout (`low_rank.pxd`), where the free ones are what a pass holds of them.
 """
-from libc.math cimport exp, fabs, ilogb, isfinite, ldexp, log
+from libc.math cimport exp, ilogb, isfinite, log
 from libc.string cimport memcpy
 
-from gmm._kernel.axes cimport from_axes, principal_axes, axes_workspace_size
+from gmm._kernel.axes cimport axes_workspace_size, from_axes, magnitude, principal_axes, rescale
 from gmm._kernel.cholesky cimport invert_dense
 from gmm._kernel.family cimport Constraint, NoisePrior
 from gmm._kernel.layout cimport DIAGONAL, FULL, LOW_RANK, Layout, is_dense, matrix_size, mirror, total_size
@@ -96,25 +96,6 @@ cdef inline bint constrain_each(
                                      NULL if previous == NULL else previous + k * size, covariances + k * size, room):
             return False
     return True
-
-
-cdef inline double magnitude(const double* values, Py_ssize_t n) noexcept nogil:
-    """Largest absolute value; NaN where one is NaN."""
-    cdef Py_ssize_t i
-    cdef double most = 0
-    for i in range(n):
-        if not fabs(values[i]) <= most:
-            most = fabs(values[i])
-        if most != most:
-            return most
-    return most
-
-
-cdef inline void rescale(double* values, Py_ssize_t n, int exponent) noexcept nogil:
-    cdef Py_ssize_t i
-    cdef double half = ldexp(1, exponent // 2), rest = ldexp(1, exponent - exponent // 2)
-    for i in range(n):
-        values[i] = values[i] * half * rest
 
 
 # ------------------------------------------------------------------------------------ arithmetic of solutions
@@ -205,7 +186,7 @@ cdef inline bint own_axes(
     else:
         solved = pool(K, d, weights, values)
     for k in range(K):
-        from_axes(covariances + k * d * d, values + k * d, d, d, product)
+        from_axes(covariances + k * d * d, values + k * d, d, d, product, product + d * d)
         mirror(product, d)
         memcpy(covariances + k * d * d, product, d * d * sizeof(double))
     return solved
@@ -224,7 +205,7 @@ cdef inline bint one_orientation(
     if equal_volumes and not common_volume(K, d, weights, values):
         return False
     for k in range(K):
-        from_axes(axes, values + k * d, d, d, covariances + k * d * d)
+        from_axes(axes, values + k * d, d, d, covariances + k * d * d, axes + d * d)
         mirror(covariances + k * d * d, d)
     return True
 

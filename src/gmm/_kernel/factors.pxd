@@ -14,8 +14,7 @@ from libc.float cimport DBL_EPSILON
 from libc.math cimport INFINITY, exp, fabs, isfinite, log
 from libc.string cimport memcpy, memset
 
-from gmm._kernel.axes cimport WIDEST_PRODUCT, axes_workspace_size, from_axes, principal_axes
-from gmm._kernel.blas cimport multiply_first_transposed
+from gmm._kernel.axes cimport axes_workspace_size, from_axes, principal_axes
 from gmm._kernel.cholesky cimport invert_dense
 from gmm._kernel.family cimport NoisePrior
 from gmm._kernel.layout cimport mirror
@@ -93,21 +92,6 @@ cdef inline double evaluate(Analysis* a) noexcept nogil:
     return total if isfinite(total) else INFINITY
 
 
-cdef inline void weighted_gram(
-    const double* rows, const double* weights, Py_ssize_t n, Py_ssize_t d,       # IN (n, d), (n,)
-    double* out,                                   # OUT (d, d), lower: Σ_i w_i x_i x_iᵀ
-    double* room,                                  # scratch (n, d)
-) noexcept nogil:
-    cdef Py_ssize_t i, j
-    if d <= WIDEST_PRODUCT:
-        from_axes(rows, weights, n, d, out)
-        return
-    for i in range(n):
-        for j in range(d):
-            room[i * d + j] = weights[i] * rows[i * d + j]
-    multiply_first_transposed(rows, d, room, d, out, d, d, d, n)
-
-
 cdef inline void second_derivatives(Analysis* a, bint exact) noexcept nogil:
     """Write them to `curvature`, lower; if not exact, without what may make them indefinite."""
     cdef Py_ssize_t d = a.d, n = a.d - a.n_top, i, j, k, r
@@ -116,8 +100,8 @@ cdef inline void second_derivatives(Analysis* a, bint exact) noexcept nogil:
     cdef const double* u
     for r in range(n):
         a.weights[r] = 1
-    weighted_gram(others, a.weights, n, d, a.curvature, a.room)
-    weighted_gram(others, a.variances + a.n_top, n, d, a.summand, a.room)
+    from_axes(others, a.weights, n, d, a.curvature, a.room)
+    from_axes(others, a.variances + a.n_top, n, d, a.summand, a.room)
     for j in range(d):
         for k in range(j + 1):
             a.curvature[j * d + k] *= a.summand[j * d + k]
@@ -126,7 +110,7 @@ cdef inline void second_derivatives(Analysis* a, bint exact) noexcept nogil:
         for r in range(n):
             y = a.variances[a.n_top + r]
             a.weights[r] = (x + y) * (1 - y) / (x - y) if y < x else 0         # equal ones turn freely
-        weighted_gram(others, a.weights, n, d, a.summand, a.room)
+        from_axes(others, a.weights, n, d, a.summand, a.room)
         for j in range(d):
             for k in range(j + 1):
                 a.curvature[j * d + k] += u[j] * u[k] * a.summand[j * d + k]
@@ -240,7 +224,7 @@ cdef inline double set_target(
         return INFINITY
     for r in range(d):
         a.weights[r] = 1
-    weighted_gram(factor, a.weights, d, d, a.precision, a.room)
+    from_axes(factor, a.weights, d, d, a.precision, a.room)
     mirror(a.precision, d)
     return total
 
@@ -397,7 +381,7 @@ cdef inline bint solve_ppca(
     noise = max(noise, least)
     for j in range(d - q, d):
         a.variances[j] = max(a.variances[j] - noise, 0)
-    weighted_gram(a.axes + (d - q) * d, a.variances + d - q, q, d, covariance, a.room)
+    from_axes(a.axes + (d - q) * d, a.variances + d - q, q, d, covariance, a.room)
     for j in range(d):
         covariance[j * d + j] += noise
     mirror(covariance, d)

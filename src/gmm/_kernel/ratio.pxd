@@ -9,8 +9,7 @@ from libc.float cimport DBL_EPSILON
 from libc.math cimport INFINITY, fabs
 from libc.string cimport memcpy
 
-from gmm._kernel.axes cimport axes_workspace_size, from_axes, principal_axes
-from gmm._kernel.constraint cimport magnitude
+from gmm._kernel.axes cimport axes_workspace_size, from_axes, magnitude, principal_axes
 from gmm._kernel.layout cimport Layout, diagonal_size, is_dense, mirror, total_size
 
 cdef enum:
@@ -54,7 +53,7 @@ cdef inline bint limit_ratio(
         if not truncate(size, least, max_ratio * least, values + k * size):
             continue
         if is_dense(layout):
-            from_axes(axes + k * d * d, values + k * d, d, d, covariances + k * d * d)
+            from_axes(axes + k * d * d, values + k * d, d, d, covariances + k * d * d, product)
             mirror(covariances + k * d * d, d)
         else:
             memcpy(covariances + k * size, values + k * size, size * sizeof(double))

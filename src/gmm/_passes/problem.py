@@ -93,15 +93,17 @@ class Problem:
         """Open passes over the rows; close them with a ``with`` statement."""
         return e_step_over(self.rows, self.objective.model.moments, n_threads=self.n_threads)
 
-    def beginning(self, e_step: EStep, statistics: SufficientStatistics) -> Beginning:
-        """Make the first M-step, and leave noise the share that it starts with.
+    def beginning(self, e_step: EStep, begin: Beginning | SufficientStatistics) -> Beginning:
+        """Make the first M-step after statistics, and leave noise the share that it starts with.
 
         Raises
         ------
         SingularMatrixError
             If a covariance is singular and there is no ridge.
         """
-        begin, noise = self.continuation(e_step, statistics), self.objective.noise
+        if isinstance(begin, Beginning):
+            return begin
+        begin, noise = self.continuation(e_step, begin), self.objective.noise
         if begin.parameters.noise_weight < noise.share:
             begin = begin._replace(parameters=begin.parameters.with_noise(noise, noise.share))
         if self.objective.tails:  # no pass has told their degrees of freedom

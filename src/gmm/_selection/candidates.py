@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 
 from gmm._estimators.mixture import GaussianMixture
 from gmm._fitting.fit import FitSettings
+from gmm._fitting.halving import Course, Schedule, schedule_for
 from gmm._fitting.noisy import dense_parts, start_of_heavy_tails
 from gmm._fitting.racing import Start
 from gmm._fitting.split_merge import OFFSET, drop_losses, split_along, split_gains, without
@@ -17,7 +18,7 @@ from gmm._fitting.starts import STARTS, Portfolio, StartRequest
 from gmm._passes.e_step import EStep
 from gmm._passes.results import ComponentDiagnostics
 from gmm._rows.sources import ArraySource
-from gmm._values.covariance import CovarianceModel, special_case
+from gmm._values.covariance import CovarianceModel, special_case, stored_as
 from gmm._values.layouts import DIAGONAL, FULL, SPHERICAL, Array, Layout
 from gmm._values.noise import NO_NOISE, Noise
 from gmm._values.objective import Objective
@@ -26,6 +27,7 @@ from gmm._values.statistics import SufficientStatistics
 
 _SPLITS = 4  # components of the smaller mixture to split, one in each start
 _DROPS = 4  # components of the larger one to drop, one in each start
+_COURSES = 4  # of fresh starts: models come by layout, as tasks of one number of components do
 
 
 def _richest(models: Sequence[CovarianceModel]) -> Layout:
@@ -117,6 +119,7 @@ class Starts:
         self.moments = _richest(models)
         objective, n_threads = Objective(models[0], template.reg_covar), template.n_threads
         self._request = StartRequest(1, objective, n_threads, moments=self.moments)
+        self._course = lru_cache(_COURSES)(self._course_over)
         self._portfolios = [
             Portfolio(rows, self.moments, np.random.default_rng(seeds[0]), n_threads)
             for rows in (sample, *(dense_parts(sample, noise) if noise else ()))
@@ -150,20 +153,33 @@ class Starts:
     def fresh(self, settings: FitSettings, number: int, n_threads: int | None) -> Start:
         """Return one start of a cell by itself, another one for each `number`."""
         K = settings.n_components
-        portfolios, request = self._enough(K), StartRequest(K, settings.objective.of_components, n_threads)
-        rng = np.random.default_rng([self._seeds[0], K, number])
+        request, sample = StartRequest(K, settings.objective.of_components, n_threads), self._sample_of(K, number)
         if settings.objective.tails:
-            on_sample = settings.problem(self._portfolios[0].sample)
+            on_sample, rng = settings.problem(self._portfolios[0].sample), self._rng(K, number)
             begun = start_of_heavy_tails(on_sample, K, lambda rows: self._start(rows, request, rng), rng)
             if begun is not None:
                 return begun
-        return self._in_places(self._start(portfolios[number % len(portfolios)].sample, request, rng))
+        if self._several:
+            problem = request.problem(sample)
+            free = stored_as(problem.objective.model.moments)
+            return self._in_places(self._course(K, number, free, schedule_for(problem, K)).winner(problem))
+        return self._in_places(self._start(sample, request, self._rng(K, number)))
+
+    def _sample_of(self, n_components: int, number: int) -> ArraySource:
+        portfolios = self._enough(n_components)
+        return portfolios[number % len(portfolios)].sample
+
+    def _rng(self, n_components: int, number: int) -> np.random.Generator:
+        return np.random.default_rng([self._seeds[0], n_components, number])
+
+    def _course_over(self, n_components: int, number: int, free: CovarianceModel, schedule: Schedule) -> Course:
+        sample, rng = self._sample_of(n_components, number), self._rng(n_components, number)
+        return Course.over(sample, free.moments, n_components, schedule, rng)
 
     def halfway(self, statistics: SufficientStatistics, number: int, n_threads: int | None) -> SufficientStatistics:
         """Return the mean of a solution's statistics and of those of a random partition."""
         K = len(statistics.counts)
-        rng = np.random.default_rng([self._seeds[0], K, number])
-        other = self._portfolios[0].by_rows(K, statistics.layout, rng, n_threads)
+        other = self._portfolios[0].by_rows(K, statistics.layout, self._rng(K, number), n_threads)
         return other + statistics.scaled(other.weight / statistics.weight)
 
 

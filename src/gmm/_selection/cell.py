@@ -9,7 +9,7 @@ from math import inf
 
 import numpy as np
 
-from gmm._fitting.degenerate import degenerate_under
+from gmm._fitting.degenerate import degenerate_under, fewest_rows
 from gmm._fitting.fit import FitSettings, split_merged
 from gmm._fitting.racing import RECENT, Start, first_leg, is_hopeless
 from gmm._fitting.sampling import LARGEST_SHARE, sampled, sampled_share
@@ -32,6 +32,7 @@ _RIVALRY_AFTER = 0.002  # after the second heat
 _BETTER = 1e-4  # nats per row: how much a start must beat the present solution by, on a sample
 _HEAT = 3  # starts in the second heat
 _FINISHED = 2  # starts that are finished, not counting those with degenerate components
+_FEW_ROWS = 7  # of those that have a component with too few rows after the race, while all that ended are degenerate
 _LEG = 6  # passes between two checks of a run
 _LAST_RESORT = 50  # passes of the best of them, where all have degenerate components
 _CHECKED = 16  # passes before a run is checked for degenerate components
@@ -173,6 +174,18 @@ class Cell:
         return solve() if self.memory is None else self.memory(solve, present, self.time_is_up)
 
     @property
+    def is_settled(self) -> bool:
+        """Whether no start leads to better: with one component, or so few rows that all ends are degenerate."""
+        objective, K = self.settings.objective, self.settings.n_components
+        if K == 1:
+            return not (objective.noise or objective.tails)
+        return K * self._fewest_rows > self.rows.n_effective and not objective.fixed
+
+    @property
+    def _fewest_rows(self) -> float:
+        return fewest_rows(self.settings.objective.model, self.rows.all_rows.n_features)
+
+    @property
     def _moments(self) -> Layout:
         return self.settings.objective.model.moments
 
@@ -198,12 +211,15 @@ class Cell:
         lead = -inf if best is None else best.race_bound
         runs, failure = self._raced(worker, starts, lead)
         rivalry = _RIVALRY if self.rows.whole else _RIVALRY_AFTER
-        last_resort, last_run, finished = (present if best is None else None), None, 0
+        last_resort, last_run, finished, n_lacking = (present if best is None else None), None, 0, 0
         for raced in runs:
             least = lead + _BETTER if best is present and not self.rows.whole else lead - rivalry
             reached = raced.lower_bound
             if best is not None and (finished == _FINISHED or reached < least):
                 break
+            lacks = best is None and self._lacks_rows(raced)
+            if lacks and n_lacking == (1 if self.is_settled else _FEW_ROWS):
+                continue
             try:
                 run = self._over_all_rows(worker, raced)
                 end = self._finished(run, -inf if best is None else best.lower_bound)
@@ -211,6 +227,7 @@ class Cell:
                 failure = error
                 continue
             finished += run.ended or end is not None
+            n_lacking += lacks
             if end is None:
                 continue
             if not end.is_degenerate and end.beats(best):
@@ -333,7 +350,8 @@ class Cell:
             reason = self.bar and self.bar.reason_to_leave(run.passes, run.parameters.n_parameters)
             if reason:
                 return self._judged(run, reason) if run.lower_bound > target else None
-            if len(run.passes) >= _CHECKED and self._has_few_rows(run.parameters):
+            # A component is about to lose its rows; other degenerate components show in the end.
+            if len(run.passes) >= _CHECKED and self._lacks_rows(run, 2):
                 judged = self._judged(run, _DEGENERATE)
                 if judged.is_degenerate:
                     return judged
@@ -350,10 +368,9 @@ class Cell:
         degenerate = degenerate_under(objective, n_effective, result.parameters, result.statistics)
         return Solution(result, int(degenerate.argmax()) if degenerate.any() else -1)
 
-    def _has_few_rows(self, parameters: MixtureParameters) -> bool:
-        """Tell whether a component is about to lose its rows; other degenerate components show in the end."""
-        fewest = self.settings.objective.model.fewest_rows(parameters.n_features)
-        return bool(self.rows.n_effective * parameters.weights.min() < 2 * fewest)
+    def _lacks_rows(self, run: SolverRun, times: float = 1) -> bool:
+        """Tell whether a component has fewer rows than so many times what it needs."""
+        return bool(self.rows.n_effective * run.parameters.weights.min() < times * self._fewest_rows)
 
     def _is_hopeless(self, run: SolverRun, target: float) -> bool:
         """Tell whether a run will not end above `target` by as much as matters."""

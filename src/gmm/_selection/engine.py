@@ -357,7 +357,8 @@ class Engine:
 
     def _below(self, key: Key) -> list[Key]:
         """Return the fitted cells whose mixtures are all mixtures of this cell, or limits of them."""
-        models = [other.model for other in self.outcomes if other._replace(model=key.model) == key]
+        K, tails = key.n_components, key.tails
+        models = [other.model for other in self.outcomes if other.n_components == K and other.tails is tails]
         return self._less(key) + [key._replace(model=model) for model in special_cases(key.model, models)]
 
     def _stuck(self, key: Key, lower: Key) -> bool:
@@ -377,7 +378,8 @@ def _solved(
     present: Solution | None,
     worker: Worker,
 ) -> Solution:
-    return cell(key).solved(worker, begin(worker), present)
+    one = cell(key)
+    return present if present is not None and one.is_settled else one.solved(worker, begin(worker), present)
 
 
 def _failure(key: Key, error: Exception) -> Failure:

@@ -169,6 +169,8 @@ def check_parameters(estimator: Any, starts: Collection[str], only: Collection[s
         For the first invalid parameter, in order of names.
     """
     for parameter, value in estimator.get_params(deep=False).items():
+        if value is getattr(type(estimator), parameter, estimator):
+            continue  # the default of a field
         required = _a_start(tuple(starts)) if parameter == "init_params" else _REQUIREMENTS.get(parameter)
         checked = required is not None and (only is None or parameter in only)
         if required is not None and checked and not required.holds(value):
