@@ -42,7 +42,7 @@ TIMED = (
     "literature",
     "communities",
 )
-QUESTIONS = (*TIMED, "collapse", "drift", "falls", "instructions", "tails")
+QUESTIONS = (*TIMED, "collapse", "drift", "errors", "falls", "instructions", "tails")
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:

@@ -96,7 +96,7 @@ def pass_times(n: int, d: int, K: int, covariance_type: str) -> list[float]:
     return [seconds_per_pass(rows, covariance_type=covariance_type, **kind, **start) for kind in TIMED.values()]
 
 
-def seconds_per_pass(rows: np.ndarray, **how: Any) -> float:
+def seconds_per_pass(rows: np.ndarray, known: dict[str, Any] | None = None, /, **how: Any) -> float:
     """Return the time of the passes of a fit, less that of a fit of one, divided by their number."""
     from gmm import ConvergenceWarning, GaussianMixture
 
@@ -109,6 +109,6 @@ def seconds_per_pass(rows: np.ndarray, **how: Any) -> float:
                     len(how["weights_init"]), tol=0, max_iter=n, acceleration=None, n_threads=1, **how
                 )
                 begin = process_time()
-                fit.fit(rows)
+                fit.fit(rows, **(known or {}))
                 times[n] = min(times[n], process_time() - begin)
     return (times[21] - times[1]) / 20

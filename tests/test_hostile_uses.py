@@ -349,7 +349,7 @@ def used(mixture, X, data):
             threshold = answer(
                 gmm.analysis.anomaly_threshold, mixture, X, data.draw(mainly(st.sampled_from((0.1, 0.5, 0.9)), junk))
             )
-            assert threshold is None or not np.isnan(threshold).any()
+            assert threshold is None or not np.isnan([threshold.log_density, threshold.low, threshold.high]).any()
         case 6:
             statistics = answer(gmm.em.e_step, mixture, X)
             if statistics is not None:

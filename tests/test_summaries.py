@@ -198,3 +198,18 @@ def test_the_effective_rows_of_an_older_file_are_unknown(mixture, tmp_path):
     del header["n_effective"]
     older = from_state(GaussianMixture, header, arrays)
     assert "n = " not in str(older)
+
+
+def test_a_search_is_saved_and_goes_to_scikit_learn(tmp_path):
+    search = gmm.GaussianMixtureSearch([1, 2], ["VVV", "EII"], random_state=0).fit(TABLE)
+    search.save(tmp_path / "search.gmm", metadata={"who": "me"})
+    loaded = gmm.load(tmp_path / "search.gmm")
+    assert repr(loaded) == repr(search.selection_)
+    assert loaded.metadata == {"who": "me"}
+    other = search.to_sklearn()
+    assert type(other).__module__.startswith("sklearn.")
+    np.testing.assert_allclose(other.score_samples(TABLE), search.score_samples(TABLE))
+    with pytest.raises(gmm.NotFittedError):
+        gmm.GaussianMixtureSearch().save(tmp_path / "none.gmm")
+    with pytest.raises(gmm.NotFittedError):
+        gmm.GaussianMixtureSearch().to_sklearn()

@@ -35,7 +35,7 @@ print(mixture)
 # Left, the photograph; right, each pixel in the mean colour of its component.
 
 painted = mixture.means_[component].clip(0, 1).reshape(photograph.shape)
-figure, axes = plt.subplots(1, 2, figsize=(9, 3.3), layout="constrained")
+figure, axes = plt.subplots(1, 2, figsize=(6, 2.3), layout="constrained")
 shown = {"original": photograph, "5 components": painted}
 for ax, (title, picture) in zip(axes, shown.items(), strict=True):
     ax.imshow(picture)

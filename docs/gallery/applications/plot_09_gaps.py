@@ -57,7 +57,7 @@ for s, share in enumerate(shares):
             index[n, s] += adjusted_rand_score(species, labels) / 4
             error[n, s] += np.sqrt(np.mean(away**2)) / 4
 
-fig, axes = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
+fig, axes = plt.subplots(1, 2, figsize=(6, 3.4), layout="constrained")
 titles = ["How well are species found?", "Error of filled values"]
 units = ["adjusted Rand index", "standard deviations"]
 for ax, values, title, unit in zip(

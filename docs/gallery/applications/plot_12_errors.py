@@ -43,19 +43,21 @@ fits = {
     ),
 }
 fig, axes = plt.subplots(
-    1, 3, figsize=(12, 4), sharex=True, sharey=True, layout="constrained"
+    1, 3, figsize=(6, 2.6), sharex=True, sharey=True, layout="constrained"
 )
 axes[0].plot(*measured.T, ".", ms=2, alpha=0.4, color="gray")
 axes[0].set(title="measured", xlabel="g - r", ylabel="r - i")
 for ax, (name, fit) in zip(axes[1:], fits.items(), strict=True):
     plot_clusters(fit, truth, ax=ax)
-    ax.set(title=f"true values, {name}", xlabel="g - r", ylabel="r - i")
+    ax.set(title=name, xlabel="g - r", ylabel="")
+    ax.get_legend().remove()
 axes[0].set(xlim=(-0.8, 2.2), ylim=(-0.8, 2.2))
 
 # %%
-# The left panel is all that the fits have seen. The ellipses of the first fit
-# are those of stars and errors; those of the second lie on the sequences. The
-# mean log-likelihood of the true values says the same.
+# The left panel is all that the fits have seen; the others show true values.
+# The ellipses of the first fit are those of stars and errors; those of the
+# second lie on the sequences. The mean log-likelihood of the true values says
+# the same.
 
 scores = {name: fit.score(truth) for name, fit in fits.items()}
 for name, score in scores.items():

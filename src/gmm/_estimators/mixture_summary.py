@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gmm import _fitting as fitting
 from gmm._estimators import criteria
 from gmm._estimators.contract import names_of_features
 from gmm._estimators.fitted import FittedMixture, fitted_parameters, rows_of_fit, summary_of
 from gmm._estimators.scorer import Scorer
 from gmm._estimators.summary import Figures
-from gmm._fitting.degenerate import reasons_of
 from gmm._public import publish
 from gmm._text.frames import data_frame
 from gmm._text.html import block
@@ -147,7 +147,7 @@ def summary(
         {name: scores[name] for name in shown},
         counts[1:],
         int(counts[0]),
-        reasons_of(parameters, source.n_effective, self.reg_covar, statistics),
+        fitting.degenerate.reasons_of(parameters, source.n_effective, self.reg_covar, statistics),
     )
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gmm import _fitting as fitting
 from gmm._estimators.criteria import aic, bic, title
 from gmm._estimators.past import Past
-from gmm._fitting.degenerate import reasons_of
 from gmm._passes.trace import Trace
 from gmm._text.amounts import amount, counted, noise_of_weight, percent
 from gmm._text.html import Cell, Html, escaped, line, sparkline, table
@@ -65,11 +65,11 @@ class Figures:
     ) -> Figures | None:
         """Return what a fit remembers of its rows; None if it does not, or its bound is not of the likelihood."""
         is_posterior = isinstance(parameters, MixturePosterior) or past.shrunk
-        if mean_loglik is None or is_posterior or not past.n_effective:
+        if mean_loglik is None or is_posterior or not (past.weight and past.n_effective):
             return None
         loglik, p = past.weight * mean_loglik, parameters.n_parameters
         scores = {"bic": bic(loglik, p, past.weight), "aic": aic(loglik, p)}
-        return cls(past.weight, loglik, scores, reasons_of(parameters, past.n_effective, ridge))
+        return cls(past.weight, loglik, scores, fitting.degenerate.reasons_of(parameters, past.n_effective, ridge))
 
     @property
     def line(self) -> str:

@@ -8,8 +8,19 @@ from typing import TYPE_CHECKING
 from gmm._lazy import attributes_of
 
 if TYPE_CHECKING:
-    from gmm._fitting import fit, incomplete, moments, noisy, progress, sampling, screening, seeds, starts
+    from gmm._fitting import degenerate, fit, incomplete, moments, noisy, progress, sampling, screening, seeds, starts
 
-__all__ = ["fit", "incomplete", "moments", "noisy", "progress", "sampling", "screening", "seeds", "starts"]
+__all__ = [
+    "degenerate",
+    "fit",
+    "incomplete",
+    "moments",
+    "noisy",
+    "progress",
+    "sampling",
+    "screening",
+    "seeds",
+    "starts",
+]
 
 __getattr__ = attributes_of(__name__, {name: f"{__name__}.{name}" for name in __all__})

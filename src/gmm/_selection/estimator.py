@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gmm._estimators.contract import Estimator, record_features
 from gmm._estimators.mixture import GaussianMixture
+from gmm._persistence import Writable
 from gmm._selection.search import select
 from gmm._selection.table import Progress, Selection, html_parts
 from gmm._text.html import Html
@@ -219,6 +220,25 @@ class GaussianMixtureSearch(Estimator):
     def score(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> float:
         """Compute the mean log-likelihood under the best mixture, in nats per unit weight."""
         return self._best().score(X, y, sample_weight)
+
+    def save(self, file: Writable, *, metadata: Mapping[str, Any] | None = None) -> None:
+        """Write the search's table and all its mixtures to a file, which `load` opens as a `Selection`.
+
+        Parameters
+        ----------
+        file : str, os.PathLike or binary file
+            A path, used as given, or a file open for writing.
+        metadata : dict of JSON values, optional
+            What else people or programs should know.
+        """
+        check_is_fitted(self)
+        self.selection_.save(file, metadata=metadata)
+
+    def to_sklearn(self) -> Any:
+        """Return the best mixture as scikit-learn's estimator, by `gmm.exchange.sklearn.to_sklearn`."""
+        from gmm._exchange.scikit_learn import to_sklearn
+
+        return to_sklearn(self._best())
 
     def __str__(self) -> str:
         """Return the constructor call and, once fitted, the table of the search below it."""

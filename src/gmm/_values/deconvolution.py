@@ -35,11 +35,16 @@ class Blur(Gaps):
         self.errors, self.numbers, self.layout = errors, numbers, layout
 
     @cached_property
-    def packed(self) -> list[Array]:
-        """The errors in the columns of each pattern whose rows have errors of their own, none in those of others."""
-        none, kinds = np.empty((0, 0)), zip(self.observed, self.numbers, strict=True)
-        own = self.errors.own
-        return [self.errors.packed(columns, self.layout) if kind == own else none for columns, kind in kinds]
+    def of_patterns(self) -> list[Array]:
+        """The error that the rows of each pattern share, in its columns; where they have their own, all, packed."""
+        errors, layout = self.errors, self.layout
+        stored, kinds = errors.stored(layout), zip(self.observed, self.numbers, strict=True)
+        return [
+            errors.packed(columns, layout)
+            if kind == errors.own
+            else layout.of_columns(stored[kind : kind + 1], columns)
+            for columns, kind in kinds
+        ]
 
     def of_mixture(self, mixture: WhitenedMixture) -> Deconvolution:  # type: ignore[override]
         """Return a mixture as the rows show it."""
@@ -106,7 +111,7 @@ class Deconvolution:
     @classmethod
     def of(cls, mixture: WhitenedMixture, blur: Blur) -> Deconvolution:
         """Add the errors to the covariances of what is there."""
-        mixture, layout, errors = mixture.whole(), blur.layout, blur.errors
+        mixture, layout = mixture.whole(), blur.layout
         K, d = mixture.centres.shape
         whiteners = mixture.whiteners.reshape(mixture.layout.shape(K, d))
         if layout is FULL:
@@ -121,10 +126,10 @@ class Deconvolution:
             offset, of_columns = log_weights + 0.5 * log(2 * pi) * (d - len(columns)), layout.of_columns
             centres, of_noise = np.ascontiguousarray(mixture.centres[:, columns]), log_noise[p]
             blurred, gain = of_columns(covariances, columns), covariances[..., columns]
-            if number == errors.own:
-                marginals.append(BlurredMixture(layout, offset, centres, blurred, blur.packed[p], of_noise))
+            if number == blur.errors.own:
+                marginals.append(BlurredMixture(layout, offset, centres, blurred, blur.of_patterns[p], of_noise))
             else:
-                blurred = blurred + of_columns(errors.stored(layout)[number : number + 1], columns)
+                blurred = blurred + blur.of_patterns[p]
                 whitener, log_determinants = layout.whiten(blurred, len(columns))
                 marginals.append(WhitenedMixture(layout, offset + log_determinants, centres, whitener, of_noise))
                 gain = gain @ whitener.transpose(0, 2, 1) if layout is FULL else gain * whitener
