@@ -405,3 +405,33 @@ def test_common_orientations_are_exact(run):
     X, counts, means, free = first_m_step(run)
     parameters = counts / counts.sum(), means, settled(run["model"], free, counts)
     assert reference.mean_log_likelihood(X, parameters) * len(X) == pytest.approx(run["loglik_1"], abs=5e-6)
+
+
+SPECTRA = {
+    "plain": lambda d: np.linspace(1, 3, d),
+    "graded": lambda d: 10.0 ** np.linspace(0, -12, d),
+    "of two values": lambda d: np.where(np.arange(d) < d // 2, 1.0, 2.0),
+    "tiny": lambda d: 1e-300 * np.linspace(1, 3, d),
+    "huge": lambda d: 1e300 * np.linspace(1, 3, d),
+    "nearly singular": lambda d: np.where(np.arange(d) < d // 2, 1.0, 1e-13),
+}
+
+
+@pytest.mark.parametrize("spectrum", SPECTRA)
+@pytest.mark.parametrize("d", [2, 8, 9, 13, 32, 48, 49])  # Jacobi's rotations, our own tridiagonal form, LAPACK
+def test_eigenvectors_of_any_width_and_spectrum_are_orthogonal_and_complete(d, spectrum):
+    rng = np.random.default_rng(d)
+    values = SPECTRA[spectrum](d)
+    turns = np.stack([np.linalg.qr(rng.normal(size=(d, d)))[0] for _ in range(3)])
+    free = (turns * values) @ turns.swapaxes(1, 2)
+    free = (free + free.swapaxes(1, 2)) / 2
+    fitted = constrained("EEV", free, np.array([10.0, 20.0, 30.0]))  # of one spectrum, so they are those already
+    assert np.abs(fitted / values.max() - free / values.max()).max() < 1e-13
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("d", [4, 20, 60])
+def test_a_value_that_is_not_finite_has_no_eigenvectors(d, bad):
+    free = np.tile(np.eye(d), (2, 1, 1))
+    free[0, 2, 3] = free[0, 3, 2] = bad
+    assert fails("EEV", free, np.ones(2))
