@@ -292,7 +292,7 @@ def test_columns_of_few_values_are_noted(tmp_path, standardize):
     codes = np.resize([0.1, 0.2, 0.4], len(X))
     found = select(np.column_stack([X, codes]), 1, "diag", standardize=standardize)
     (note,) = found.notes
-    assert note == "column 'x2' (3 distinct values) may be a code, which can drive the choice: try without"
+    assert note == "column 'x2' (3 distinct values) may be a code, which can drive the choice: try without it"
     assert note in repr(found)
     assert "may be a code" in found._repr_html_()
     found.save(tmp_path / "found.gmm")

@@ -48,7 +48,8 @@ __all__ = [
 _DECIMALS = {"nec": 3}
 _NEAR = {"nec": 0.1}  # the distance to the best up to which a cell contests it; else 10
 _RARELY = 4  # fewer than one fresh start in so many led to the best again: it is doubtful
-_MORE_STARTS, _MORE_PASSES = 5, 10  # times as many as before
+_MORE_STARTS = 5  # more hardly help where these do not
+_MORE_PASSES = 10  # times as many as before
 _LARGEST_FIXED = 1e12  # larger numbers are written with an exponent
 
 
@@ -302,7 +303,8 @@ def advice(selection: SearchTable, word: str = "component") -> Iterator[str]:
     if at_the_edge(selection):
         yield f"{counted(K, word)} are the most that were tried: try n_components up to {2 * K + 2}"
     if _RARELY * selection.n_found_again < selection.n_fresh_starts:
-        yield f"the best was rarely found again: try n_init={_MORE_STARTS * best.n_init}"
+        more = f"n_init={_MORE_STARTS}" if best.n_init < _MORE_STARTS else f"fewer {word}s"
+        yield f"the best was rarely found again: try {more}"
     if status == NOT_CONVERGED:
         yield f"the best has not converged: try max_iter={_MORE_PASSES * best.max_iter}"
     if is_degenerate(status):

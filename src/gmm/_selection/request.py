@@ -212,6 +212,11 @@ def _whole_numbers(values: int | Iterable[int], name: str) -> list[int]:
     return requested
 
 
+def _is_iterable(names: Any) -> bool:
+    """Whether names can be taken from it: an array without axes and a memoryview say so and fail."""
+    return isinstance(names, Iterable) and not (isinstance(names, memoryview) or getattr(names, "ndim", 1) == 0)
+
+
 def requested_tails(template: GaussianMixture, tails: Any, degrees_of_freedom: Any, source: Source) -> list[Tails]:
     """Return the tails to try, without duplicates; the degrees of freedom are those of heavy ones.
 
@@ -220,7 +225,7 @@ def requested_tails(template: GaussianMixture, tails: Any, degrees_of_freedom: A
     ValueError
         If one is unknown, or does not go with the other parameters or the rows.
     """
-    names = [tails] if isinstance(tails, str) else list(tails) if isinstance(tails, Iterable) else []
+    names = [tails] if isinstance(tails, str) else list(tails) if _is_iterable(tails) else []
     if not names:
         raise ValueError(f"expected the tails of components by name, such as ('normal', 't'), got {tails!r:.80}")
     every = dict[str, Tails]()
@@ -250,8 +255,7 @@ def requested_types(
     TypeError, ValueError
         If one is unknown.
     """
-    numbers = isinstance(covariance_type, memoryview) or getattr(covariance_type, "ndim", 1) == 0
-    if numbers or not isinstance(covariance_type, Iterable):
+    if not _is_iterable(covariance_type):
         raise TypeError(f'expected covariance types by name, or "all", got {covariance_type!r}')
     every = LIMITED if limited else OF_ONE_FEATURE if n_features == 1 else PARSIMONIOUS
     asked: Iterable[Any] = [covariance_type] if isinstance(covariance_type, str) else covariance_type

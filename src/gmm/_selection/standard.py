@@ -98,7 +98,7 @@ def notes_on_columns(source: Source, names: NDArray[np.object_] | None) -> tuple
     notes = []
     if codes:
         what = f"column {codes[0]} may be a code" if len(codes) == 1 else f"columns {listed(codes, 4)} may be codes"
-        notes.append(f"{what}, which can drive the choice: try without")
+        notes.append(f"{what}, which can drive the choice: try without {'it' if len(codes) == 1 else 'them'}")
     if ties:
         what = f"column {ties[0]}" if len(ties) == 1 else f"columns {listed(ties, 4)}"
         notes.append(f"{what}: components that settle on one value are degenerate, and not chosen")
