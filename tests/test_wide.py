@@ -26,7 +26,7 @@ from gmm.plotting import (
 
 AXIS_ALIGNED = ["EII", "VII", "EEI", "VEI", "EVI", "VVI"]
 every_model = pytest.mark.parametrize("name", AXIS_ALIGNED)
-N, D, K = 60, 3000, 3
+N, D, K = 60, 4000, 3
 
 rng = np.random.default_rng(0)
 X = 2 * rng.normal(size=(K, D))[rng.integers(K, size=N)] + rng.normal(size=(N, D)) * rng.uniform(0.5, 2, size=D)
