@@ -113,6 +113,8 @@ def test_an_interrupted_search_goes_on_to_the_same_table(tmp_path):
     np.testing.assert_array_equal(rest.loglik, whole.loglik)
     with pytest.raises(ValueError, match="tails"):
         select(groups(degrees=4), (1, 2, 3), **how | {"tails": "t"}, checkpoint=file, resume=True)
+    with pytest.raises(ValueError, match="degrees_of_freedom"):
+        select(groups(degrees=4), (1, 2, 3), **how | {"degrees_of_freedom": 40}, checkpoint=file, resume=True)
 
 
 def test_rows_beyond_memory_are_finished_with_their_tails(monkeypatch):
@@ -152,6 +154,21 @@ def test_what_is_printed_names_the_tails(heavy):
 def test_other_tails_are_refused(wrong):
     with pytest.raises(ValueError, match="tails"):
         select(groups(), 2, tails=wrong)
+
+
+def test_degrees_of_freedom_of_each_component_are_for_single_fits():
+    with pytest.raises(ValueError, match=r"degrees_of_freedom of a search.*'each'"):
+        select(groups(), 2, tails="t", degrees_of_freedom="each")
+
+
+def test_components_that_heavy_tails_keep_above_the_ridge_are_degenerate():
+    """Of a rounded column, they settle on values; few rows with others, far out in the tails, widen them a little."""
+    rng = np.random.default_rng(10)
+    X = np.concatenate([rng.normal(0, 1, (12, 2)), rng.normal(4, 1, (12, 2))])
+    X = np.column_stack([X[:, 0].round(), X[:, 1], rng.normal(size=24)])
+    found = select(X, range(1, 5), ["VEI", "VVI"], tails="t", random_state=0)
+    assert found.best.covariances_.min() > 1e-3
+    assert any("degenerate" in status for status in found.status)
 
 
 def test_normal_tails_alone_have_no_degrees_of_freedom():

@@ -71,6 +71,8 @@ def test_a_summary_is_a_table_of_components(mixture):
     np.testing.assert_array_equal(frame["rows"], [40, 60] if mixture.means_[0, 0] > 0 else [60, 40])
     np.testing.assert_allclose(frame["age sd"], np.sqrt(mixture.covariances_[:, 1, 1]))
     assert set(frame["degenerate"]) == {""}
+    heavy = GaussianMixture(2, tails="t", random_state=0).fit(TABLE).summary(TABLE).to_frame()
+    assert list(heavy)[4:] == ["size mean", "size scale", "age mean", "age scale"]
 
 
 def test_why_a_component_is_degenerate_is_told():

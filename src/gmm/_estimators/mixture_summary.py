@@ -61,15 +61,17 @@ class MixtureSummary:
         -------
         pandas.DataFrame or polars.DataFrame
             Columns ``component``, ``rows``, ``weight``, ``degenerate`` (why; empty if it is not) and, for each feature,
-            its mean and standard deviation, such as ``waiting mean`` and ``waiting sd``.
+            its mean and standard deviation, such as ``waiting mean`` and ``waiting sd``; with heavy tails ``waiting
+            scale`` in place of the latter.
         """
         mixture = fitted_parameters(self.model)
         K, d = mixture.means.shape
         spreads = np.broadcast_to(np.sqrt(mixture.model.layout.diagonal(mixture.covariances, d)), (K, d))
+        spread = "scale" if mixture.tails else "sd"
         columns = {"component": np.arange(K), "rows": self.counts, "weight": mixture.weights}
         columns["degenerate"] = np.array([self.degenerate.get(k, "") for k in range(K)], object)
         for j, name in enumerate(names_of_features(self.model)):
-            columns |= {f"{name} mean": mixture.means[:, j], f"{name} sd": spreads[:, j]}
+            columns |= {f"{name} mean": mixture.means[:, j], f"{name} {spread}": spreads[:, j]}
         return data_frame(columns)
 
     def __repr__(self) -> str:

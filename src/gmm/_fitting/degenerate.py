@@ -24,6 +24,7 @@ THIN = 1e-4
 # A thin component with at least so many times the fewest rows, and variances above the ridge, is a tight cluster.
 _MANY = 10
 _ON_RIDGE = 2  # ridges: a variance up to this says more of the ridge than of the rows
+_ON_RIDGE_OF_HEAVY = 20  # the same of heavy tails, which let few rows with other values widen a component of tied ones
 _FAR = 10  # times as large: how far the data's variance is above that of a component on the ridge
 _TIED = 1e-5  # ridges: rows with one value in a column leave no more than this above the ridge
 
@@ -89,7 +90,7 @@ def _causes(
         )
     model, d, rows = parameters.model, parameters.n_features, n_effective * parameters.weights
     scaled = statistics is not None and model.scales_shapes and ridge > 0
-    if not (parameters.noise or scaled) and _is_sound(parameters, n_effective, ridge):
+    if not (parameters.noise or scaled or parameters.tails) and _is_sound(parameters, n_effective, ridge):
         return {_FEW_ROWS: np.zeros(parameters.n_components, dtype=bool)}
     causes = {_FEW_ROWS: np.asarray(rows < fewest_rows(model, d)), _DEPENDENT: _singular(parameters)}
     causes[_NO_SPREAD] = _on_ridge(_unscaled(parameters, ridge, statistics), ridge)
@@ -171,7 +172,10 @@ def _unscaled(
 
 def _on_ridge(parameters: MixtureParameters, ridge: float) -> NDArray[np.bool_]:
     """Tell which components have hardly more variance than the ridge where the rows have far more, (K,)."""
-    layout, K, high = parameters.model.layout, parameters.n_components, _ON_RIDGE * ridge
+    layout, K = parameters.model.layout, parameters.n_components
+    high, of_ties = _ON_RIDGE * ridge, (1 + _TIED) * ridge
+    if parameters.tails:
+        high = of_ties = _ON_RIDGE_OF_HEAVY * ridge
     if layout is not TIED:  # 1 / tr Σ_k⁻¹ bounds the eigenvalues, so that few have to be computed
         least = 1 / np.square(parameters.whiteners).reshape(K, -1).sum(axis=1)
         if (least > high).all():
@@ -181,7 +185,7 @@ def _on_ridge(parameters: MixtureParameters, ridge: float) -> NDArray[np.bool_]:
     away = parameters.means - parameters.weights @ parameters.means / parameters.weights.sum()
     total = within + parameters.weights @ away**2
     on_ridge = (variances <= high) & (_FAR * variances < within)
-    on_ridge |= (variances <= (1 + _TIED) * ridge) & (_FAR * variances < total)
+    on_ridge |= (variances <= of_ties) & (_FAR * variances < total)
     verdicts: NDArray[np.bool_] = np.asarray(on_ridge.any(axis=1))
     if layout is TIED and ridge > 0:
         return verdicts | (len(verdicts) > 1 and _shares_ridge(parameters, ridge, away))

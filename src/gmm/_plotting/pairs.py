@@ -99,8 +99,11 @@ def _title(n_rows: int, n_drawn: int, m: int, d: int) -> str:
 
 def _histogram(ax: Axes, values: NDArray[Any], codes: NDArray[np.intp], n_classes: int) -> None:
     there = np.isfinite(values)
-    edges = np.histogram_bin_edges(values[there], bins=_BINS)
-    heights, _ = np.histogram(values[there], edges)
+    finite = values[there]
+    width = finite.max(initial=-np.inf) - finite.min(initial=np.inf)
+    tied = width < 2 * _BINS * np.spacing(np.abs(finite).max(initial=0))  # too few numbers lie between for the bins
+    edges = np.histogram_bin_edges(finite, bins=1 if tied else _BINS)
+    heights, _ = np.histogram(finite, edges)
     ax.stairs(heights, edges, fill=True, color=inks_of(ax).bars, zorder=1)
     for k, shade in enumerate(colours(n_classes)):
         ax.stairs(np.histogram(values[there & (codes == k)], edges)[0], edges, color=shade, linewidth=1.4, zorder=2)

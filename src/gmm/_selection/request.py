@@ -97,7 +97,8 @@ class Request:
     def facts(self) -> dict[str, Any]:
         """What the search is for, as JSON values."""
         cells = {"n_components": self.n_components, "covariance_type": self.types}
-        cells |= {"tails": [tails.name for tails in self.tails]}
+        degrees = [tails.parameters.get("degrees_of_freedom") for tails in self.tails]
+        cells |= {"tails": [tails.name for tails in self.tails], "degrees_of_freedom": degrees}
         folds = {"n_splits": self.n_splits} if self.criterion == HELD_OUT else {}
         return cells | {"criterion": self.criterion, "tol": self.tol} | folds
 
@@ -228,6 +229,11 @@ def requested_tails(template: GaussianMixture, tails: Any, degrees_of_freedom: A
     names = [tails] if isinstance(tails, str) else list(tails) if _is_iterable(tails) else []
     if not names:
         raise ValueError(f"expected the tails of components by name, such as ('normal', 't'), got {tails!r:.80}")
+    if isinstance(degrees_of_freedom, str):
+        raise ValueError(
+            f"expected degrees_of_freedom of a search as a number, or None to estimate one in each cell, "
+            f"got {degrees_of_freedom!r:.80}. Fit the chosen number of components with it instead."
+        )
     every = dict[str, Tails]()
     for name in names:
         beside_heavy = name == NORMAL_TAILS.name and len(names) > 1
