@@ -99,6 +99,18 @@ def test_a_conditional_mixture_is_one_like_others(tmp_path):
     assert stats.kstest((rows[labels == 1, 0] - given.means_[1, 0]) / scale, "t", (4,)).pvalue > 1e-3
 
 
+def test_a_conditional_mixture_keeps_the_degrees_of_each_component(tmp_path):
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.standard_t(3, (150, 2)), 7 + rng.standard_t(9, (100, 2))])
+    fitted = gmm.GaussianMixture(2, tails="t", degrees_of_freedom="each", random_state=0).fit(X)
+    given = fitted.condition({0: 0.5})
+    np.testing.assert_allclose(given.degrees_of_freedom_, np.minimum(fitted.degrees_of_freedom_ + 1, 200))
+    given.save(tmp_path / "given.gmm")
+    again = gmm.load(tmp_path / "given.gmm")
+    np.testing.assert_array_equal(again.degrees_of_freedom_, given.degrees_of_freedom_)
+    assert again.fit(X[:, :1]).degrees_of_freedom_.shape == (2,)
+
+
 def test_without_a_variance_the_deviation_is_infinite():
     found = mixture_of([1.0], [[0.0, 0]], [[[1.0, 0.5], [0.5, 1]]], 1).predict_from([[3.0]], known=0, level=0.5)
     assert found.means[0, 0] == pytest.approx(1.5)

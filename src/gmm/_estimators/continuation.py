@@ -36,7 +36,7 @@ def is_noisy(mixture: FittedMixture) -> bool:
 
 
 def prior_parts(mixture: FittedMixture) -> tuple[object, ...]:
-    """Return the parameters that describe the prior, the noise and the limit, as values that compare equal."""
+    """Return the parameters that describe prior, noise, tails and limit, as values that compare equal."""
     raw = [vars(mixture)[name] for name in _PRIOR if name in vars(mixture)]
     return tuple(np.asarray(parts(each)).tolist() for each in raw)
 

@@ -151,7 +151,7 @@ class StudentTails(Tails):
     def equals(self, other: Tails) -> bool:
         """Whether a fit of the one may continue that of the other."""
         same = bool(other) and self.n_estimated == other.n_estimated
-        return same and (self.estimated or self.degrees == other.degrees)
+        return same and (self.estimated or np.array_equal(self.degrees, other.degrees))
 
     def stretched(self, rows: Array, rng: Rng) -> Array:
         """Return rows of components, drawn about their centres with normal tails, with these."""
@@ -167,7 +167,8 @@ class StudentTails(Tails):
 
     def given(self, n_columns: int) -> StudentTails:
         """Return those of other columns given so many: ν + q degrees of freedom, at most those of a fit (Ding 2016)."""
-        return StudentTails(np.minimum(np.add(self.degrees, n_columns), MOST_DEGREES), shared=self.shared)
+        degrees = np.minimum(np.add(self.degrees, n_columns), MOST_DEGREES)
+        return StudentTails(degrees, estimated=not self.shared, shared=self.shared)  # a fit takes one at most
 
     def widening(self, squares: Array, n_columns: int) -> Array:
         """Return by how much scale matrices grow given so many columns at these squares, (K, n): 1 / u."""
