@@ -121,7 +121,7 @@ REACHED = {
     ("a prior", "bootstrap_lrt"): lambda: gmm.inference.bootstrap_lrt(X, 1, prior="conjugate"),
     ("a prior", "split_lrt"): lambda: gmm.inference.split_lrt(X, 1, prior="conjugate"),
     ("noise", "split_lrt"): lambda: gmm.inference.split_lrt(X, 1, noise=True),
-    **{("tails='t'", feature): call for feature, call in WITH_TAILS.items()},
+    **{("heavy tails", feature): call for feature, call in WITH_TAILS.items()},
     ("a prior", "m_step"): lambda: gmm.em.m_step(fit(prior="conjugate"), gmm.em.e_step(fit(), X)),
 }
 
@@ -134,7 +134,7 @@ COMMANDS = {
     ("BayesianGaussianMixture", "criterion"): (*BAYESIAN, "--criterion", "bic"),
     ("BayesianGaussianMixture", "time_limit"): (*BAYESIAN, "--time-limit", "9"),
     ("BayesianGaussianMixture", "n_factors"): (*BAYESIAN, "--n-factors", "2"),
-    ("BayesianGaussianMixture", "tails='t'"): (*BAYESIAN, "--tails", "t"),
+    ("BayesianGaussianMixture", "heavy tails"): (*BAYESIAN, "--tails", "t"),
     ("BayesianGaussianMixture", "prior"): (*BAYESIAN, "--prior", "conjugate"),
     ("BayesianGaussianMixture", "refine"): (*BAYESIAN, "--refine", "split-merge"),
     ("BayesianGaussianMixture", "standardize"): (*BAYESIAN, "--scale"),
@@ -142,7 +142,7 @@ COMMANDS = {
     ("MixtureClassifier", "BayesianGaussianMixture"): (*CLASSES, "--bayesian"),
     ("MixtureClassifier", "another criterion than BIC"): (*CLASSES, "--criterion", "icl"),
     ("MixtureClassifier", "noise"): (*CLASSES, "--noise"),
-    ("MixtureClassifier", "tails='t'"): (*CLASSES, "--tails", "t"),
+    ("MixtureClassifier", "heavy tails"): (*CLASSES, "--tails", "t"),
     ("MixtureClassifier", "refine"): (*CLASSES, "--refine", "split-merge"),
     ("MixtureClassifier", "rows beyond memory"): (*CLASSES, "--blocks"),
     ("MixtureClassifier", "max_ratio"): (*CLASSES, "--max-ratio", "9"),
@@ -206,7 +206,7 @@ def test_responsibilities_are_refused_for_partitions_with_gaps_too():
         fit(partitions(with_gaps()), init_params=HALVES, missing="em")
 
 
-FIRST = {"refusal": None, "checked_without_noise": "noise", "checked_normal": "tails='t'"}
+FIRST = {"refusal": None, "checked_without_noise": "noise", "checked_normal": "heavy tails"}
 
 
 def test_every_refusal_in_the_code_is_a_row():

@@ -168,7 +168,7 @@ class Scorer:
         from gmm._frozen_mixture import FrozenMixture
 
         mixture, origin, _ = self._prepared
-        numbers = mixture.log_offset, mixture.centres, mixture.whiteners, origin, mixture.log_noise, mixture.degrees
+        numbers = mixture.log_offset, mixture.centres, mixture.whiteners, origin, mixture.log_noise, mixture.tails
         return FrozenMixture.from_arrays(mixture.layout.code, *numbers)
 
     def _one(self, name: str, source: Source, where: Output) -> NDArray[Any]:
@@ -204,8 +204,8 @@ class Scorer:
     def _e_step(self, source: Source, moments: Layout | None = None) -> EStep:
         if source.has_gaps and self.parameters.tails:
             if source.errors:
-                raise refusal("tails='t'", "error_covariance")
-            raise refusal("tails='t'", "missing values")
+                raise refusal("heavy tails", "error_covariance")
+            raise refusal("heavy tails", "missing values")
         layout = moments or self.parameters.model.layout
         return e_step_over(source, layout, n_threads=self.n_threads, origin=self._prepared.origin)
 
