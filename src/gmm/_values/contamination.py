@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import exp, log, sqrt
 from types import MappingProxyType
@@ -42,7 +42,7 @@ class ContaminatedTails(Tails):
     name = "contaminated"
     kind = "contaminated normal"
     free = 3
-    parameters: Mapping[str, Any] = MappingProxyType({"tails": name})
+    parameters = MappingProxyType({"tails": name})
 
     def __bool__(self) -> bool:
         return True

@@ -70,7 +70,7 @@ class SufficientStatistics:
     @property
     def precisions(self) -> Array:
         """The sums of the tails of each component, (2, K)."""
-        return np.array(np.broadcast_to(self.precision, (2, len(self.counts))), float)
+        return np.array(np.broadcast_to(self.precision, (2, len(self.counts))), float, order="C")
 
     @property
     def means(self) -> Array:
