@@ -34,7 +34,9 @@ def test_the_weights_are_the_best_of_their_sum(share):
     rng = np.random.default_rng(1)
     own, values = rng.uniform(0, 3, 40), rng.normal(size=40).round(1)
     weight = trimmed(own, values, share)
-    best = linprog(-values, A_eq=np.ones((1, 40)), b_eq=[(1 - share) * own.sum()], bounds=list(zip(0 * own, own)))
+    best = linprog(
+        -values, A_eq=np.ones((1, 40)), b_eq=[(1 - share) * own.sum()], bounds=list(zip(0 * own, own, strict=True))
+    )
     assert weight.sum() == pytest.approx((1 - share) * own.sum())
     assert ((weight >= 0) & (weight <= own)).all()
     assert weight @ values == pytest.approx(-best.fun)
