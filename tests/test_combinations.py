@@ -129,6 +129,8 @@ REACHED = {
     ("a prior", "split_lrt"): lambda: gmm.inference.split_lrt(X, 1, prior="conjugate"),
     ("noise", "split_lrt"): lambda: gmm.inference.split_lrt(X, 1, noise=True),
     **{("heavy tails", feature): call for feature, call in WITH_TAILS.items()},
+    ("tails='contaminated'", "condition"): lambda: fit(tails="contaminated").condition({0: 1.0}),
+    ("tails='contaminated'", "predict_from"): lambda: fit(tails="contaminated").predict_from(X[:, :1], target=1),
     ("a prior", "m_step"): lambda: gmm.em.m_step(fit(prior="conjugate"), gmm.em.e_step(fit(), X)),
 }
 
@@ -214,6 +216,7 @@ def test_responsibilities_are_refused_for_partitions_with_gaps_too():
 
 
 FIRST = {"refusal": None, "checked_without_noise": "noise", "checked_normal": "heavy tails"}
+FIRST |= {"checked_conditional": "tails='contaminated'"}
 
 
 def test_every_refusal_in_the_code_is_a_row():
@@ -245,6 +248,7 @@ FEATURES = {
     "noise": {"noise": True},
     "gaps": {"missing": "em", "rows": lambda rows: with_gaps().astype(rows.dtype)},
     "heavy tails": {"tails": "t"},
+    "contaminated": {"tails": "contaminated"},
     "fixed means": FIXED,
     "fixed weights": {"fixed": {"weights": True}, "weights_init": [0.5, 0.5]},
     "refinement": {"refine": "split-merge"},
@@ -263,7 +267,7 @@ FEATURES = {
     "partitions": {"source": partitions},
 }
 ONE_PARAMETER = [{"responsibilities", "callable", "named start"}, {"fixed means", "fixed weights"}]
-ONE_PARAMETER += [{"stream", "partitions"}, {"VVE", "max_ratio"}]
+ONE_PARAMETER += [{"heavy tails", "contaminated"}, {"stream", "partitions"}, {"VVE", "max_ratio"}]
 PAIRS = [
     pair for pair in itertools.combinations(FEATURES, 2) if not any({*pair} <= together for together in ONE_PARAMETER)
 ]

@@ -417,6 +417,12 @@ def test_a_file_with_other_degrees_of_freedom_than_there_are_is_refused(fitted):
         )
 
 
+@each_or_shared
+def test_criteria_compare_with_one_component_of_the_same_tails(degrees):
+    fit = GaussianMixture(3, random_state=0, **asked_for(degrees)).fit(groups())
+    assert 0 < fit.criteria(groups())["nec"] < 1
+
+
 def test_samples_have_the_tails(fitted):
     rows, labels = fitted.sample(20_000, random_state=0)
     for k in range(3):

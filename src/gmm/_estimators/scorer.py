@@ -154,7 +154,8 @@ class Scorer:
         if self.parameters.n_components == 1:
             return None
         limit = inf if max_ratio is None else float(max_ratio)
-        objective = Objective(self.parameters.model, ridge, noise=noise, tails=self.parameters.tails, max_ratio=limit)
+        tails = self.parameters.tails.of_components(np.zeros(1, int))  # where that of one begins
+        objective = Objective(self.parameters.model, ridge, noise=noise, tails=tails, max_ratio=limit)
         problem = Problem(source, objective, self.n_threads)
         one = fitting.noisy.one_beside_noise if noise else fitting.incomplete.one_component
         try:
