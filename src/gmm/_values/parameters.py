@@ -13,7 +13,7 @@ from gmm._values.covariance import CovarianceModel, FactorModel, with_other_fact
 from gmm._values.fixed import NOTHING_FIXED, Fixed
 from gmm._values.layouts import Array
 from gmm._values.noise import NO_NOISE, Noise
-from gmm._values.tails import NORMAL_TAILS, Tails
+from gmm._values.tails import NORMAL_TAILS, StudentTails, Tails
 from gmm._values.whitened import WhitenedMixture
 
 # Weights, means, covariances and whiteners, both flat, log|W| and numbers of the tails: see `gmm._kernel.mstep.Update`.
@@ -170,7 +170,7 @@ class MixtureParameters:
 
     def widenings(self, steps: Array) -> Array:
         """Return 1 / u_ik, the inverse precisions of rows by their steps from the means (K, n, d): (K, n) or (1, 1)."""
-        if not self.tails:
+        if not isinstance(self.tails, StudentTails):
             return np.ones((1, 1))
         whitened = (self.model.layout.whitened(self.whiteners, k, rows) for k, rows in enumerate(steps))
         squares = np.stack([np.square(rows).sum(axis=1) for rows in whitened])
