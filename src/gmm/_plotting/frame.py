@@ -6,6 +6,7 @@ A panel draws the inside of one Axes, in one view.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any, Protocol
 
 import matplotlib as mpl
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 from gmm._exceptions import InvalidParameterError, raisable
 from gmm._plotting.scene import Scene, limits, outside_limits
-from gmm._plotting.style import NOISE, STYLE, axes_of, closed_on_failure, colours, fix_tick_colours, inks_of
+from gmm._plotting.style import NOISE, STYLE, axes_of, closed_on_failure, fix_tick_colours, inks_of
 from gmm._plotting.view import MOST_PAIRED, View, columns_of, literal, view_of
 from gmm._text.amounts import amount, counted, percent
 from gmm._values.directions import telling
@@ -26,14 +27,17 @@ from gmm._values.layouts import Array
 
 _MOST_LISTED = 8
 _LONGEST_OF_PAIRS = 18  # characters of a feature's name in a grid of pairs
+_WIDEST = 58  # characters of a legend's texts beside each other
+_LINE = 0.19  # inches, of a line in a legend
+_FONT = 9.0  # points, of a legend
 Entries = list[tuple[Artist, str]]
 
 
 class Panel(Protocol):
     """Draws the inside of one Axes."""
 
-    def __call__(self, ax: Axes, scene: Scene, view: View, edges: Array, *, small: bool) -> Entries:
-        """Draw, and return the entries of the legend; `small` for a panel in a grid."""
+    def __call__(self, ax: Axes, scene: Scene, view: View, edges: Array, *, small: bool) -> list[Entries]:
+        """Draw, and return the columns of the legend; `small` for a panel in a grid."""
 
 
 def draw(scene: Scene, view: Any, ax: Axes | None, panel: Panel, title: str) -> Any:
@@ -42,14 +46,18 @@ def draw(scene: Scene, view: Any, ax: Axes | None, panel: Panel, title: str) -> 
     if paired is not None:
         return _pairs(scene, *paired, ax, panel, title)
     projection = view_of(scene.mixture, scene.names, view)
-    with axes_of(ax, figsize=(7.2, 4.5)) as target:
+    with axes_of(ax, figsize=(5.0, 4.0)) as target:
         _check_scales(target)
         edges = limits(scene, projection)
-        entries = _fill(target, scene, projection, panel, edges)
+        columns = _fill(target, scene, projection, panel, edges)
+        columns[-1].extend(map(note, notes(scene, projection, edges)))
         for axis, label in zip((target.xaxis, target.yaxis), projection.labels, strict=False):
             axis.set_label_text(label)
         target.set_title(title)
-        _legend(target, [*entries, *map(note, notes(scene, projection, edges))], scene, projection, outside=ax is None)
+        if ax is None:
+            legend_below(target, columns)
+        else:
+            _legend_in(_emptiest_corner(ax, scene, projection), ax, columns)
     return target
 
 
@@ -57,7 +65,7 @@ def component_entries(scene: Scene) -> Entries:
     """Make legend entries with the weight and rows of each component or cluster; of the heaviest if there are many."""
     combined = scene.n_clusters < scene.n_components
     what = "class" if scene.classes else "cluster" if combined else "component"
-    shades, (n_noise, *counts) = colours(scene.n_clusters), scene.counts
+    shades, (n_noise, *counts) = scene.cluster_shades, scene.counts
     weights, numbers = np.bincount(scene.clusters, scene.mixture.weights), np.unique(scene.clusters[scene.present])
     if len(numbers) > _MOST_LISTED:
         numbers = np.sort(numbers[np.argsort(-weights[numbers], kind="stable")[: _MOST_LISTED - 2]])
@@ -66,9 +74,9 @@ def component_entries(scene: Scene) -> Entries:
     for c in numbers:
         members = f" ({' + '.join(map(str, np.flatnonzero(scene.clusters == c)))})" if combined else ""
         name = literal(scene.classes[c], _LONGEST_OF_PAIRS) if scene.classes else str(c)
-        entries.append((_dot(shades[c]), f"{name}{members}:  {percent(weights[c])},  {amount(counts[c])}"))
+        entries.append((dot(shades[c]), f"{name}{members}:  {percent(weights[c])},  {amount(counts[c])}"))
     if scene.mixture.noise:
-        entries.append((_dot(NOISE), f"noise:  {percent(scene.mixture.noise_weight)},  {amount(n_noise)}"))
+        entries.append((dot(NOISE), f"noise:  {percent(scene.mixture.noise_weight)},  {amount(n_noise)}"))
     n_others = len(weights) - len(numbers)
     others = counted(n_others, f"lighter {what}", "lighter classes" if scene.classes else None)
     return [*entries, note(f"and {others}")] if n_others else entries
@@ -121,27 +129,39 @@ def _pairs(
     if ax is not None:
         raise raisable(InvalidParameterError)("view='pairs' draws a grid of its own: give it no ax, or another view")
     with mpl.rc_context(STYLE), closed_on_failure():
-        size = max(2.0 * m + 1.0, 4.5)
-        figure, axes = plt.subplots(m, m, figsize=(size, size), squeeze=False)
-        grid: Any = np.asarray(axes, dtype=object)
-        entries: Entries = []
+        grid = grid_of_pairs(m)
+        legend: list[Entries] = []
         names = tuple(literal(scene.names[j], _LONGEST_OF_PAIRS) for j in columns)
         features = View(np.eye(d)[columns], np.zeros(d), names, of_features=True)
         every = limits(scene, features)
         for i, j in np.ndindex(m, m):
-            fix_tick_colours(grid[i, j])
             if j > i:
-                grid[i, j].set_axis_off()
                 continue
             view = view_of(scene.mixture, scene.names, columns[j] if i == j else (columns[j], columns[i]))
-            panel_entries = _fill(grid[i, j], scene, view, panel, every[[j] if i == j else [j, i]], small=True)
+            entries = _fill(grid[i, j], scene, view, panel, every[[j] if i == j else [j, i]], small=True)
             if (i, j) == (min(1, m - 1), 0):  # all planes have the same legend; a histogram's has more
-                entries = panel_entries
+                legend = entries
             label_outer(grid[i, j], names, i, j, m)
-        figure.suptitle(title, fontsize=11)
-        handles = [*entries, *map(note, [*captions, *notes(scene, features, every)])]
-        figure.legend(*_handles_and_texts(handles), loc="upper right", fontsize=9, bbox_to_anchor=(0.99, 0.95))
+        grid[0, 0].figure.suptitle(title, fontsize=11)
+        legend_of_pairs(grid, [*chain(*legend), *map(note, [*captions, *notes(scene, features, every)])])
     return grid
+
+
+def grid_of_pairs(m: int) -> Any:
+    """Make a figure of m × m Axes, without those above the diagonal: the place of the legend."""
+    size = max(1.7 * m + 0.6, 4.5)
+    grid: Any = np.asarray(plt.subplots(m, m, figsize=(size, size), squeeze=False)[1], dtype=object)
+    for (i, j), ax in np.ndenumerate(grid):
+        fix_tick_colours(ax)
+        if j > i:
+            ax.set_axis_off()
+    return grid
+
+
+def legend_of_pairs(grid: NDArray[np.object_], entries: Entries) -> None:
+    """Draw the legend of a grid of pairs, above its diagonal."""
+    where: Any = {"loc": "upper right", "bbox_to_anchor": (0.99, 0.95)}
+    grid[0, 0].figure.legend(*_handles_and_texts(entries), fontsize=_FONT, handlelength=1.4, **where)
 
 
 def label_outer(ax: Axes, names: Sequence[str], i: int, j: int, d: int) -> None:
@@ -155,12 +175,12 @@ def label_outer(ax: Axes, names: Sequence[str], i: int, j: int, d: int) -> None:
         ax.tick_params(left=False)
 
 
-def _fill(ax: Axes, scene: Scene, view: View, panel: Panel, edges: Array, *, small: bool = False) -> Entries:
-    entries = panel(ax, scene, view, edges, small=small)
+def _fill(ax: Axes, scene: Scene, view: View, panel: Panel, edges: Array, *, small: bool = False) -> list[Entries]:
+    columns = panel(ax, scene, view, edges, small=small)
     ax.set_xlim(*edges[0])
     if view.n_axes == 2:
         ax.set_ylim(*edges[1])
-    return entries
+    return columns
 
 
 def notes(scene: Scene, view: View, edges: Array) -> list[str]:
@@ -177,18 +197,40 @@ def notes(scene: Scene, view: View, edges: Array) -> list[str]:
     return lines
 
 
-def _legend(ax: Axes, entries: Entries, scene: Scene, view: View, *, outside: bool) -> None:
-    handles, texts = _handles_and_texts(entries)
-    if outside:
-        ax.legend(handles, texts, loc="upper left", bbox_to_anchor=(1.01, 1.0), fontsize=9, borderaxespad=0)
-        return
-    place: Any = _emptiest_corner(ax, scene, view)
+def legend_below(ax: Axes, columns: list[Entries]) -> None:
+    """Draw the legend of a figure of one Axes below them, and make the figure higher by it: it covers nothing."""
+    figure: Any = ax.figure
+    columns = [column for column in columns if column]
+    if sum(max(len(text) for _, text in column) for column in columns) > _WIDEST:
+        columns = [list(chain(*columns))]
+    n_lines = max(map(len, columns))
+    padded = [[*column, *[note("")] * (n_lines - len(column))] for column in columns]
+    figure.legend(
+        *_handles_and_texts(list(chain(*padded))),
+        loc="outside lower center",
+        ncols=len(columns),
+        fontsize=_FONT,
+        handlelength=1.4,
+        labelspacing=0.3,
+    )
+    figure.set_figheight(figure.get_figheight() + _LINE * n_lines)
+
+
+def legend_of_labels(ax: Axes, *, own: bool) -> None:
+    """Draw the legend of labelled artists, if there are any: below the Axes in a figure of our own."""
+    entries: Entries = list(zip(*ax.get_legend_handles_labels(), strict=True))
+    if entries and own:
+        legend_below(ax, [entries])
+    elif entries:
+        ax.legend(loc="best")
+
+
+def _legend_in(corner: Any, ax: Axes, columns: list[Entries]) -> None:
     inks = inks_of(ax)
     ax.legend(
-        handles,
-        texts,
-        loc=place,
-        fontsize=8,
+        *_handles_and_texts(list(chain(*columns))),
+        loc=corner,
+        fontsize=8.5,
         frameon=True,
         framealpha=0.85,
         facecolor=inks.paper,
@@ -214,5 +256,6 @@ def _handles_and_texts(entries: Entries) -> tuple[list[Artist], list[str]]:
     return [handle for handle, _ in entries], [text for _, text in entries]
 
 
-def _dot(colour: Any) -> Line2D:
+def dot(colour: Any) -> Line2D:
+    """Make the mark of a legend entry: a dot."""
     return Line2D([], [], marker="o", linestyle="", color=colour, markersize=7)

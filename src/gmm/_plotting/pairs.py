@@ -6,13 +6,11 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike, NDArray
 
-from gmm._plotting.frame import label_outer
-from gmm._plotting.style import NOISE, STYLE, closed_on_failure, colours, fix_tick_colours, inks_of
+from gmm._plotting.frame import dot, grid_of_pairs, label_outer, legend_of_pairs
+from gmm._plotting.style import NOISE, STYLE, closed_on_failure, colours, inks_of
 from gmm._plotting.view import MOST_PAIRED, columns_of, literal
 from gmm._public import publish
 from gmm._rows.entrance import as_one_array, as_source
@@ -70,25 +68,21 @@ def plot_pairs(
     n_drawn = min(check_whole(max_points, "max_points"), len(rows))
     drawn = np.sort(check_random_state(random_state).choice(len(rows), n_drawn, replace=False))
     with mpl.rc_context(STYLE), closed_on_failure():
-        size, m = max(2.0 * len(chosen) + 1.0, 4.5), len(chosen)
-        figure, axes = plt.subplots(m, m, figsize=(size, size), squeeze=False)
-        panels: Any = np.asarray(axes, dtype=object)
+        m = len(chosen)
+        panels = grid_of_pairs(m)
         labels_of = [literal(names[j], _LONGEST) for j in chosen]
         for i, j in np.ndindex(m, m):
-            fix_tick_colours(panels[i, j])
             if j > i:
-                panels[i, j].set_axis_off()
                 continue
             if i == j:
                 _histogram(panels[i, i], rows[:, chosen[i]], codes, len(classes))
             else:
                 _points(panels[i, j], rows[drawn][:, [chosen[j], chosen[i]]], codes[drawn], len(classes))
             label_outer(panels[i, j], labels_of, i, j, m)
-        figure.suptitle(_title(len(rows), n_drawn, m, len(names)), fontsize=11)
-        handles = [Line2D([], [], marker="o", ls="", color=shade) for shade in colours(len(classes))]
-        if handles:
-            texts = [literal(str(name), _LONGEST) for name in classes.tolist()]
-            figure.legend(handles, texts, loc="upper right", fontsize=9, bbox_to_anchor=(0.99, 0.95))
+        panels[0, 0].figure.suptitle(_title(len(rows), n_drawn, m, len(names)), fontsize=11)
+        names_of_classes = [literal(str(name), _LONGEST) for name in classes.tolist()]
+        if names_of_classes:
+            legend_of_pairs(panels, list(zip(map(dot, colours(len(classes))), names_of_classes, strict=True)))
     return np.asarray(panels)
 
 
