@@ -29,7 +29,7 @@ ROOMS = {
     "_plotting": """
         _plotting | animation | boundaries changes clusters density canvas pairs uncertainty
         | bootstrap convergence criteria eigenvalues entropies errors film frame marks stability
-        | scene selection | files lines pipeline view
+        | scene selection | files legends lines pipeline view
         | gif plane style
     """,
     "analysis": "",

@@ -15,7 +15,8 @@ from matplotlib.patches import Patch
 from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import find_objects
 
-from gmm._plotting.frame import Entries, component_entries, draw, heading, marginal_note
+from gmm._plotting.frame import component_entries, draw, heading, marginal_note
+from gmm._plotting.legends import Entries
 from gmm._plotting.marks import numbers, row_colours, rows
 from gmm._plotting.scene import Scene, certainty, coordinates, grid, scene_of, scored
 from gmm._plotting.style import inks_of

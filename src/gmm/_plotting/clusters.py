@@ -12,7 +12,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from numpy.typing import ArrayLike
 
-from gmm._plotting.frame import Entries, component_entries, draw, heading
+from gmm._plotting.frame import component_entries, draw, heading
+from gmm._plotting.legends import Entries
 from gmm._plotting.marks import curve, ellipses, histogram, numbers, row_colours, rows, stroke, top_limit
 from gmm._plotting.scene import Scene, scene_of
 from gmm._plotting.style import inks_of

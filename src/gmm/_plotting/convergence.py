@@ -12,7 +12,7 @@ from gmm._estimators.fitted import FittedMixture
 from gmm._estimators.mixture import GaussianMixture
 from gmm._exceptions import InvalidParameterError, raisable
 from gmm._passes.trace import Trace
-from gmm._plotting.frame import legend_of_labels
+from gmm._plotting.legends import legend_of_labels
 from gmm._plotting.scene import fitted_mixture
 from gmm._plotting.style import FAINT, axes_of, colours, inks_of
 from gmm._public import publish

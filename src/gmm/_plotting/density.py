@@ -17,7 +17,8 @@ from matplotlib.patheffects import withStroke
 from numpy.typing import ArrayLike, NDArray
 
 from gmm._exceptions import InvalidParameterError, raisable
-from gmm._plotting.frame import Entries, draw, heading, marginal_note
+from gmm._plotting.frame import draw, heading, marginal_note
+from gmm._plotting.legends import Entries
 from gmm._plotting.marks import curve, numbers, rows, rug
 from gmm._plotting.scene import Scene, check_components_alone, coordinates, grid, scene_of, scored
 from gmm._plotting.style import inks_of

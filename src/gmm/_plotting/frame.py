@@ -12,14 +12,13 @@ from typing import Any, Protocol
 import matplotlib as mpl
 import numpy as np
 from matplotlib import pyplot as plt
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from gmm._exceptions import InvalidParameterError, raisable
+from gmm._plotting.legends import Entries, dot, legend_below, legend_in, legend_of_pairs, note
 from gmm._plotting.scene import Scene, limits, outside_limits
-from gmm._plotting.style import NOISE, STYLE, axes_of, closed_on_failure, fix_tick_colours, inks_of
+from gmm._plotting.style import NOISE, STYLE, axes_of, closed_on_failure, fix_tick_colours
 from gmm._plotting.view import MOST_PAIRED, View, columns_of, literal, view_of
 from gmm._text.amounts import amount, counted, percent
 from gmm._values.directions import telling
@@ -27,10 +26,6 @@ from gmm._values.layouts import Array
 
 _MOST_LISTED = 8
 _LONGEST_OF_PAIRS = 18  # characters of a feature's name in a grid of pairs
-_WIDEST = 58  # characters of a legend's texts beside each other
-_LINE = 0.19  # inches, of a line in a legend
-_FONT = 9.0  # points, of a legend
-Entries = list[tuple[Artist, str]]
 
 
 class Panel(Protocol):
@@ -57,7 +52,7 @@ def draw(scene: Scene, view: Any, ax: Axes | None, panel: Panel, title: str) -> 
         if ax is None:
             legend_below(target, columns)
         else:
-            _legend_in(_emptiest_corner(ax, scene, projection), ax, columns)
+            legend_in(_emptiest_corner(ax, scene, projection), ax, columns)
     return target
 
 
@@ -91,11 +86,6 @@ def heading(scene: Scene) -> str:
     if scene.n_clusters < K:
         return f"{counted(scene.n_clusters, 'cluster')} of {counted(K, 'component')}"
     return f"{n_present} of {counted(K, 'component')}" if n_present < K else counted(K, "component")
-
-
-def note(text: str) -> tuple[Artist, str]:
-    """Make a legend entry that has no mark."""
-    return Line2D([], [], linestyle=""), text
 
 
 def marginal_note(what: str, view: View, *, small: bool) -> Entries:
@@ -158,12 +148,6 @@ def grid_of_pairs(m: int) -> Any:
     return grid
 
 
-def legend_of_pairs(grid: NDArray[np.object_], entries: Entries) -> None:
-    """Draw the legend of a grid of pairs, above its diagonal."""
-    where: Any = {"loc": "upper right", "bbox_to_anchor": (0.99, 0.95)}
-    grid[0, 0].figure.legend(*_handles_and_texts(entries), fontsize=_FONT, handlelength=1.4, **where)
-
-
 def label_outer(ax: Axes, names: Sequence[str], i: int, j: int, d: int) -> None:
     """Name the features below and to the left of a grid of pairs, and leave the other ticks without labels."""
     ax.set_xlabel(names[j] if i == d - 1 else "")
@@ -197,48 +181,6 @@ def notes(scene: Scene, view: View, edges: Array) -> list[str]:
     return lines
 
 
-def legend_below(ax: Axes, columns: list[Entries]) -> None:
-    """Draw the legend of a figure of one Axes below them, and make the figure higher by it: it covers nothing."""
-    figure: Any = ax.figure
-    columns = [column for column in columns if column]
-    if sum(max(len(text) for _, text in column) for column in columns) > _WIDEST:
-        columns = [list(chain(*columns))]
-    n_lines = max(map(len, columns))
-    padded = [[*column, *[note("")] * (n_lines - len(column))] for column in columns]
-    figure.legend(
-        *_handles_and_texts(list(chain(*padded))),
-        loc="outside lower center",
-        ncols=len(columns),
-        fontsize=_FONT,
-        handlelength=1.4,
-        labelspacing=0.3,
-    )
-    figure.set_figheight(figure.get_figheight() + _LINE * n_lines)
-
-
-def legend_of_labels(ax: Axes, *, own: bool) -> None:
-    """Draw the legend of labelled artists, if there are any: below the Axes in a figure of our own."""
-    entries: Entries = list(zip(*ax.get_legend_handles_labels(), strict=True))
-    if entries and own:
-        legend_below(ax, [entries])
-    elif entries:
-        ax.legend(loc="best")
-
-
-def _legend_in(corner: Any, ax: Axes, columns: list[Entries]) -> None:
-    inks = inks_of(ax)
-    ax.legend(
-        *_handles_and_texts(list(chain(*columns))),
-        loc=corner,
-        fontsize=8.5,
-        frameon=True,
-        framealpha=0.85,
-        facecolor=inks.paper,
-        edgecolor=inks.pale_edge,
-        labelcolor=inks.ink,
-    )
-
-
 def _emptiest_corner(ax: Axes, scene: Scene, view: View) -> str:
     """Return the corner with the fewest drawn rows; in a view of one axis, an upper corner."""
     points = view.project(scene.sample_rows)
@@ -250,12 +192,3 @@ def _emptiest_corner(ax: Axes, scene: Scene, view: View) -> str:
     if view.n_axes == 2:
         corners |= {"lower left": ~right & ~upper, "lower right": right & ~upper}
     return min(corners, key=lambda corner: np.count_nonzero(corners[corner]))
-
-
-def _handles_and_texts(entries: Entries) -> tuple[list[Artist], list[str]]:
-    return [handle for handle, _ in entries], [text for _, text in entries]
-
-
-def dot(colour: Any) -> Line2D:
-    """Make the mark of a legend entry: a dot."""
-    return Line2D([], [], marker="o", linestyle="", color=colour, markersize=7)

@@ -9,7 +9,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike, NDArray
 
-from gmm._plotting.frame import dot, grid_of_pairs, label_outer, legend_of_pairs
+from gmm._plotting.frame import grid_of_pairs, label_outer
+from gmm._plotting.legends import dot, legend_of_pairs
 from gmm._plotting.style import NOISE, STYLE, closed_on_failure, colours, inks_of
 from gmm._plotting.view import MOST_PAIRED, columns_of, literal
 from gmm._public import publish

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from gmm._estimators.criteria import title
 from gmm._exceptions import InvalidParameterError, raisable
-from gmm._plotting.frame import legend_of_labels
+from gmm._plotting.legends import legend_of_labels
 from gmm._plotting.lines import Line, draw_line, label_ends, limit_height, mark_best, set_counts_axis
 from gmm._plotting.pipeline import last_of
 from gmm._plotting.style import FAINT, axes_of, colours, inks_of

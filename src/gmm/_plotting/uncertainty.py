@@ -11,7 +11,8 @@ from matplotlib.colors import to_rgb
 from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike
 
-from gmm._plotting.frame import Entries, draw, note
+from gmm._plotting.frame import draw
+from gmm._plotting.legends import Entries, note
 from gmm._plotting.marks import numbers, rows
 from gmm._plotting.scene import Scene, coordinates, scene_of, scored
 from gmm._plotting.style import Inks, inks_of
