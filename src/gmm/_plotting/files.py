@@ -26,7 +26,7 @@ _POINTED_AT = re.compile(r'(?:xlink:href="|url\()#([^")]+)')
 _COMPONENT = re.compile(r"\bcomponent(?=s?\b)")
 _UNPRINTABLE = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 _SHORT, _LINES = 12, 3  # characters of a label that is never wrapped, and most lines of a wrapped one
-_FILLED = 0.95  # most of an axis that its label may fill: axes shrink when labels take more lines
+_FILLED = 0.9  # most of an axis that its label may fill: axes shrink when labels take more lines
 
 
 def encoded(picture: Any, kind: str) -> bytes:

@@ -139,7 +139,7 @@ def _pairs(
 
 def grid_of_pairs(m: int) -> Any:
     """Make a figure of m × m Axes, without those above the diagonal: the place of the legend."""
-    size = max(1.7 * m + 0.6, 4.5)
+    size = max(1.8 * m + 0.6, 4.5)
     grid: Any = np.asarray(plt.subplots(m, m, figsize=(size, size), squeeze=False)[1], dtype=object)
     for (i, j), ax in np.ndenumerate(grid):
         fix_tick_colours(ax)
