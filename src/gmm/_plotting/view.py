@@ -125,7 +125,7 @@ def _view_of_directions(directions: Directions, names: Sequence[str]) -> View:
     return View(matrix, directions.centre, labels, of_features=False)
 
 
-def ellipse(mixture: MixtureParameters, k: int, content: float) -> Array:
+def ellipse(mixture: MixtureParameters, k: int | np.intp, content: float) -> Array:
     """Return the ellipse that holds the share `content` of component k in a plane, as a polygon (181, 2)."""
     angles = np.linspace(0, 2 * np.pi, 181)
     variances, axes = np.linalg.eigh(mixture.covariances[k])
