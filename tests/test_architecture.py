@@ -28,7 +28,7 @@ ROOMS = {
     "plotting": "",
     "_plotting": """
         _plotting | animation | boundaries changes clusters density canvas pairs uncertainty
-        | bootstrap convergence criteria eigenvalues entropies errors film frame marks stability
+        | bootstrap convergence criteria eigenvalues entropies errors film frame hierarchy marks stability
         | scene selection | files lines pipeline view
         | gif plane style
     """,

@@ -17,6 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from gmm import GaussianMixture, GaussianMixtureSearch, select
 from gmm._cli.choice import choice
 from gmm._estimators.criteria import CRITERIA
+from gmm._estimators.fitted import summary_of
 from gmm._text.html import Cell, Html, block, details, escaped, line, sparkline, style, table
 from gmm._values.covariance import COVARIANCE_TYPES, PARSIMONIOUS
 
@@ -271,7 +272,7 @@ def test_a_search_shows_every_cell_and_marks_the_best(found):
         assert float(cell.text.lstrip("★")) == pytest.approx(score, abs=0.005)
         assert f"log-likelihood {loglik:.2f}" in cell.get("title")
     assert page.find(".//summary").text == "the best mixture"
-    assert found.best._summary().headline in " ".join(texts(page, "p"))
+    assert summary_of(found.best).headline in " ".join(texts(page, "p"))
 
 
 def test_the_nearer_to_the_best_the_deeper_is_the_colour(found):

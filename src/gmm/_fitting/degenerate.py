@@ -58,7 +58,8 @@ def degenerate_components(
         Of the last pass of a fit without a prior. Where components of their own shapes are scaled to one volume, they
         tell the covariances before, of which some may be on the ridge.
     """
-    return np.asarray(np.logical_or.reduce([*_causes(parameters, n_effective, ridge, statistics).values()]))
+    sound = np.zeros(parameters.n_components, dtype=bool)
+    return np.asarray(np.logical_or.reduce([sound, *_causes(parameters, n_effective, ridge, statistics).values()]))
 
 
 def reasons_of(
@@ -78,9 +79,9 @@ def reasons_of(
 def _causes(
     parameters: MixtureParameters, n_effective: float, ridge: float, statistics: SufficientStatistics | None
 ) -> dict[str, NDArray[np.bool_]]:
-    """Return for each cause, in words, which components are degenerate by it, (K,)."""
+    """Return for each cause, in words, which components are degenerate by it, (K,); causes may be absent."""
     if isinstance(parameters, MixturePosterior):
-        return {_FEW_ROWS: np.zeros(parameters.n_components, dtype=bool)}
+        return {}
     if not parameters.model.stored_whole:
         return _few_or_narrow(parameters, n_effective, ridge)
     if parameters.n_components == 1 and not parameters.noise:
@@ -89,11 +90,12 @@ def _causes(
             {_FEW_ROWS: flat_components(parameters, ridge)} if unspanned else {}
         )
     model, d, rows = parameters.model, parameters.n_features, n_effective * parameters.weights
-    scaled = statistics is not None and model.scales_shapes and ridge > 0
+    before = _unscaled(parameters, ridge, statistics)
+    scaled = before is not parameters
     if not (parameters.noise or scaled or parameters.tails) and _is_sound(parameters, n_effective, ridge):
-        return {_FEW_ROWS: np.zeros(parameters.n_components, dtype=bool)}
+        return {}
     causes = {_FEW_ROWS: np.asarray(rows < fewest_rows(model, d)), _DEPENDENT: _singular(parameters)}
-    causes[_NO_SPREAD] = _on_ridge(_unscaled(parameters, ridge, statistics), ridge)
+    causes[_NO_SPREAD] = _on_ridge(before, ridge)
     if _any_thin(parameters):
         causes[_THINNER] = (_thinnest(parameters) < THIN) & (rows < _MANY * model.fewest_rows(d))
     return causes
@@ -113,7 +115,7 @@ def _few_or_narrow(parameters: MixtureParameters, n_effective: float, ridge: flo
     columns, factors have no variance.
     """
     if parameters.n_components == 1 and not parameters.noise:
-        return {_FEW_ROWS: np.array([False])}
+        return {}
     model, rows, noise = parameters.model, n_effective * parameters.weights, parameters.covariances[:, 0]
     fewest = fewest_rows(model, parameters.n_features)
     within = parameters.weights @ _column_variances(parameters) + _of_noise(parameters)
@@ -134,6 +136,11 @@ def degenerate_under(
     """
     free = None if objective.prior else statistics
     return degenerate_components(parameters, n_effective, objective.ridge, free) & ~objective.fixed.covariances
+
+
+def depends_on_moments(model: CovarianceModel) -> bool:
+    """Tell whether `statistics` say more of degenerate components than their mixture: of shapes at one volume."""
+    return model.scales_shapes and model.stored_whole
 
 
 def fewest_rows(model: CovarianceModel, n_features: int) -> float:
@@ -161,7 +168,7 @@ def _unscaled(
 ) -> MixtureParameters:
     """Return the mixture with the covariances that its components had before they were scaled to one volume."""
     model = parameters.model
-    if statistics is None or not model.scales_shapes or ridge == 0:
+    if statistics is None or not depends_on_moments(model) or ridge == 0:
         return parameters
     free = model.layout.per_count(statistics.scatter, np.maximum(statistics.counts, np.finfo(np.float64).tiny))
     try:

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil, isnan, nan
 
-from gmm._estimators.criteria import title
+from gmm._estimators.criteria import surplus, title
+from gmm._estimators.fitted import past_of
 from gmm._selection.cells import SearchTable
 from gmm._selection.status import (
     DEGENERATE,
@@ -300,6 +301,7 @@ def advice(selection: SearchTable, word: str = "component") -> Iterator[str]:
     """Say what to do next where the choice is doubtful; `word` is what a component is called."""
     best, number = selection.best, selection.best_index
     K, status = int(selection.n_components[number]), selection.status[number]
+    yield from filter(None, [surplus(int(selection.n_parameters[number]), past_of(best).weight)])
     if at_the_edge(selection):
         yield f"{counted(K, word)} are the most that were tried: try n_components up to {2 * K + 2}"
     if _RARELY * selection.n_found_again < selection.n_fresh_starts:

@@ -86,7 +86,7 @@ def _rivals(result: Result) -> list[tuple[int, str, float]]:
 def _warnings(result: Result) -> list[str]:
     search = result.search
     status = search.status[search.best_index]
-    warnings = [result.parameter_warning] if result.parameter_warning else []
+    warnings = []
     if not search.complete:
         warnings.append(f"The search is {incomplete(search)}.")
     if is_degenerate(status):
