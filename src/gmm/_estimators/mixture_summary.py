@@ -123,7 +123,7 @@ def summary(
          rows  weight              x0
       0   100  0.6667  -3.919 ± 0.962
       1    50  0.3333   4.027 ± 0.951
-      (mean ± standard deviation)
+      mean ± standard deviation
       no component is degenerate
     """
     source = rows_of_fit(self, X, sample_weight, error_covariance)

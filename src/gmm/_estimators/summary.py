@@ -143,9 +143,9 @@ class Summary:
             figures = Figures.of_fit(parameters, past, lower_bound, ridge)
         counts = None if figures is None else figures.counts
         meaning = "mean ± scale" if parameters.tails else _MEANING
-        notes = _omissions(K - n_rows, d - n_columns), _noise_share(parameters, n_rows, ridge), meaning
+        notes = [_omissions(K - n_rows, d - n_columns), _noise_share(parameters, n_rows, ridge), meaning]
         if figures is not None:
-            notes += figures.verdict, figures.doubt(parameters)
+            notes += [figures.verdict, figures.doubt(parameters)]
         return cls(
             headline=f"{counted(K, 'component')}, {counted(d, 'feature')}, {parameters.model.printed(d)} covariance, "
             + _extent(parameters, own.get("max_ratio") or inf),

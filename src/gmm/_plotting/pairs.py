@@ -72,11 +72,10 @@ def plot_pairs(
     names = tuple(f"x{j}" for j in range(rows.shape[1])) if named is None else tuple(map(str, named))
     chosen = list(range(min(len(names), MOST_PAIRED))) if columns is None else columns_of(columns, names)
     classes, codes = check_labels([None] * len(rows) if labels is None else labels, len(rows), unknown=None)
-    n_drawn = min(check_whole(max_points, "max_points"), len(rows))
+    m, n_drawn = len(chosen), min(check_whole(max_points, "max_points"), len(rows))
     drawn = np.sort(check_random_state(random_state).choice(len(rows), n_drawn, replace=False))
     with mpl.rc_context(STYLE), closed_on_failure():
-        size, m = max(2.0 * len(chosen) + 1.0, 4.5), len(chosen)
-        figure, axes = plt.subplots(m, m, figsize=(size, size), squeeze=False)
+        figure, axes = plt.subplots(m, m, figsize=(max(2.0 * m + 1.0, 4.5),) * 2, squeeze=False)
         panels: Any = np.asarray(axes, dtype=object)
         labels_of = [literal(names[j], _LONGEST) for j in chosen]
         for i, j in np.ndindex(m, m):
@@ -87,17 +86,16 @@ def plot_pairs(
             if i == j:
                 _histogram(panels[i, i], rows[:, chosen[i]], whole[:, chosen[i]], codes, len(classes))
             else:
-                pair = np.ix_(drawn, [chosen[j], chosen[i]])
-                _points(panels[i, j], rows[pair], whole[pair], codes[drawn], len(classes))
+                both = (part[drawn][:, [chosen[j], chosen[i]]] for part in (rows, whole))
+                _points(panels[i, j], *both, codes[drawn], len(classes))
             label_outer(panels[i, j], labels_of, i, j, m)
         figure.suptitle(_title(len(rows), n_drawn, m, len(names)), fontsize=11)
-        handles = [Line2D([], [], marker="o", ls="", color=shade) for shade in colours(len(classes))]
-        texts = [literal(str(name), _LONGEST) for name in classes.tolist()]
-        if filled is not None:
-            handles.append(Line2D([], [], marker="x", ls="", color=inks_of(panels[0, 0]).ink))
-            texts.append("filled")
-        if handles:
-            figure.legend(handles, texts, loc="upper right", fontsize=9, bbox_to_anchor=(0.99, 0.95))
+        of_classes = zip(colours(len(classes)), classes.tolist(), strict=True)
+        marks = [("o", shade, literal(str(name), _LONGEST)) for shade, name in of_classes]
+        marks += [("x", inks_of(panels[0, 0]).ink, "filled")] * (filled is not None)
+        if marks:
+            handles = [Line2D([], [], marker=mark, ls="", color=shade, label=text) for mark, shade, text in marks]
+            figure.legend(handles=handles, loc="upper right", fontsize=9, bbox_to_anchor=(0.99, 0.95))
     return np.asarray(panels)
 
 
