@@ -149,7 +149,9 @@ def summary(
         {name: scores[name] for name in shown},
         counts[1:],
         int(counts[0]),
-        fitting.degenerate.reasons_of(parameters, source.n_effective, self.reg_covar, statistics),
+        fitting.degenerate.reasons_of(
+            parameters, source.n_effective, self.reg_covar, names_of_features(self), statistics
+        ),
     )
 
 

@@ -61,7 +61,12 @@ class Figures:
 
     @classmethod
     def of_fit(
-        cls, parameters: MixtureParameters, past: Past, mean_loglik: float | None, ridge: float
+        cls,
+        parameters: MixtureParameters,
+        past: Past,
+        mean_loglik: float | None,
+        ridge: float,
+        feature_names: Sequence[str],
     ) -> Figures | None:
         """Return what a fit remembers of its rows; None if it does not, or its bound is not of the likelihood."""
         is_posterior = isinstance(parameters, MixturePosterior) or past.shrunk
@@ -69,7 +74,8 @@ class Figures:
             return None
         loglik, p = past.weight * mean_loglik, parameters.n_parameters
         scores = {"bic": bic(loglik, p, past.weight), "aic": aic(loglik, p)}
-        return cls(past.weight, loglik, scores, fitting.degenerate.reasons_of(parameters, past.n_effective, ridge))
+        reasons = fitting.degenerate.reasons_of(parameters, past.n_effective, ridge, feature_names)
+        return cls(past.weight, loglik, scores, reasons)
 
     @property
     def line(self) -> str:
@@ -140,7 +146,7 @@ class Summary:
             objective=SHRUNK.get(past.shrunk, bound_name),
             least=ridge,
             max_ratio=own.get("max_ratio") or inf,
-            figures=figures or Figures.of_fit(parameters, past, loglik, ridge),
+            figures=figures or Figures.of_fit(parameters, past, loglik, ridge, feature_names),
         )
 
     @classmethod
