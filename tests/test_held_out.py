@@ -173,8 +173,15 @@ def test_a_component_on_ties_is_chosen_if_rows_held_out_have_these_ties_too(rain
     for part in ("the best is degenerate: component", "(no spread but reg_covar in x0:", "judged by rows held out"):
         assert part in repr(found)
     assert str(found.best).count("no spread but reg_covar in x0:") == 1
-    assert select(rain, [1, 2, 3], "diag", random_state=0).best.n_components == 1
     assert "degenerate" not in plot_selection(found).get_legend_handles_labels()[1]
+
+
+def test_where_sound_cells_end_is_told_with_a_remedy(rain):
+    found = select(rain, [1, 2, 3], "diag", random_state=0)
+    assert found.best.n_components == 1
+    for part in ("more than 1 component is degenerate", "(no spread but reg_covar in x0:", "try prior='conjugate'"):
+        assert part in repr(found)
+    assert select(rain, [1, 2, 3], "diag", prior="conjugate", random_state=0).best.n_components > 1
 
 
 def test_a_file_keeps_a_choice_that_rests_on_ties(rain, tmp_path):

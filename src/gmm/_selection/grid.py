@@ -315,6 +315,22 @@ def advice(selection: SearchTable, word: str = "component") -> Iterator[str]:
         yield f"the best is {_verdict(best, status)}; reg_covar sets its density: expected step²/12 of rounding or more"
     elif is_degenerate(status):
         yield f"every fit is {_verdict(best, status)}: try fewer {word}s or a prior"
+    yield from _end_of_sound_cells(selection, word)
+
+
+def _end_of_sound_cells(selection: SearchTable, word: str) -> Iterator[str]:
+    """Say that every cell with more components than the best is degenerate, if one of them has a better criterion."""
+    K, criterion = int(selection.n_components[selection.best_index]), selection.criterion
+    more = [number for number in selection.ranked() if selection.n_components[number] > K]
+    if not more or any(is_eligible(selection.status[number], criterion) for number in more):
+        return
+    mixture, status = selection.estimators[more[0]], selection.status[more[0]]
+    if mixture is not None and behind(selection, more[0]) < 0:
+        cell = f"{selection.n_components[more[0]]} {selection.kinds[more[0]]}"
+        yield (
+            f"every cell of more than {counted(K, word)} is degenerate, such as {cell}, {_verdict(mixture, status)}: "
+            "try prior='conjugate'"
+        )
 
 
 def _verdict(mixture: GaussianMixture, status: str) -> str:
