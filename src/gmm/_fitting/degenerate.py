@@ -81,7 +81,7 @@ def reasons_of(
 def _flat_columns(parameters: MixtureParameters, k: int, ridge: float, feature_names: Sequence[str]) -> str:
     """Name the columns in which a component has hardly more variance than the ridge."""
     flat = _column_variances(parameters)[k] <= _high(parameters, ridge)
-    names = [feature_names[j] for j in np.flatnonzero(flat)]
+    names = [feature_names[j] for j in np.flatnonzero(flat).tolist()]
     more = [f"{len(names) - _NAMED} more columns"] * (len(names) > _NAMED)
     return ", ".join(names[:_NAMED] + more) or "some direction"
 
