@@ -146,6 +146,7 @@ class Summary:
             objective=SHRUNK.get(past.shrunk, bound_name),
             least=ridge,
             max_ratio=own.get("max_ratio") or inf,
+            trim=own.get("trim", 0.0),
             figures=figures or Figures.of_fit(parameters, past, loglik, ridge, feature_names),
         )
 
@@ -160,11 +161,13 @@ class Summary:
         objective: str,
         least: float,
         max_ratio: float,
+        trim: float,
         figures: Figures | None,
     ) -> Summary:
         """Summarise a mixture and, if it was fitted, its `trace` and `lower_bound`, of an `objective` by name.
 
-        Beside factors, noise of at least `least` is shown; a `max_ratio` limits eigenvalues; `figures` are of rows.
+        Beside factors, noise of at least `least` is shown; a `max_ratio` limits eigenvalues; a share `trim` of the rows
+        is left out; `figures` are of rows.
         """
         K, d = parameters.means.shape
         n_rows, n_columns = min(K, _MAX_COMPONENTS), min(d, _MAX_FEATURES)
@@ -172,7 +175,8 @@ class Summary:
         counts = None if figures is None else figures.counts
         return cls(
             headline=f"{counted(K, 'component')}, {counted(d, 'feature')}, {parameters.model.printed(d)} covariance, "
-            + _extent(parameters, max_ratio),
+            + _extent(parameters, max_ratio)
+            + (f", {percent(trim)} of the rows trimmed" if trim else ""),
             headings=("", *["rows"] * (counts is not None), "weight", *feature_names[:n_columns]),
             rows=_rows(parameters, n_rows, n_columns, counts),
             omissions=_omissions(K - n_rows, d - n_columns),
