@@ -146,7 +146,7 @@ def summary(
         {name: scores[name] for name in shown},
         counts[1:],
         int(counts[0]),
-        fitting.degenerate.reasons_of(parameters, source.n_effective, self.reg_covar, of_pass),
+        fitting.degenerate.reasons_of(parameters, source.n_effective, self.reg_covar, names_of_features(self), of_pass),
     )
 
 

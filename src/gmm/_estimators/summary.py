@@ -61,7 +61,12 @@ class Figures:
 
     @classmethod
     def of_fit(
-        cls, parameters: MixtureParameters, past: Past, mean_loglik: float | None, ridge: float
+        cls,
+        parameters: MixtureParameters,
+        past: Past,
+        mean_loglik: float | None,
+        ridge: float,
+        feature_names: Sequence[str],
     ) -> Figures | None:
         """Return what a fit remembers of its rows; None if it does not, or its bound is not of the likelihood."""
         is_posterior = isinstance(parameters, MixturePosterior) or past.shrunk
@@ -69,7 +74,8 @@ class Figures:
             return None
         loglik, p = past.weight * mean_loglik, parameters.n_parameters
         scores = {"bic": bic(loglik, p, past.weight), "aic": aic(loglik, p)}
-        return cls(past.weight, loglik, scores, fitting.degenerate.reasons_of(parameters, past.n_effective, ridge))
+        reasons = fitting.degenerate.reasons_of(parameters, past.n_effective, ridge, feature_names)
+        return cls(past.weight, loglik, scores, reasons)
 
     @property
     def line(self) -> str:
@@ -111,7 +117,7 @@ class Summary:
 
     The table, `headings` and `rows`, has the first components and features only; `notes` stand below it, and say how
     many are missing. `weights` are those of the components in the table, for bars if there are any. `ending` is empty
-    if there is nothing to say of the fit, `figures` where nothing is known of rows.
+    if there is nothing to say of the fit, `figures` and `verdict` where nothing is known of rows.
     """
 
     headline: str
@@ -123,6 +129,7 @@ class Summary:
     objective: str = ""
     lower_bounds: tuple[float, ...] = ()
     figures: str = ""
+    verdict: str = ""
 
     @classmethod
     def of(
@@ -140,15 +147,15 @@ class Summary:
         fit, lower_bound, ridge = own.get("history_"), own.get("lower_bound_"), own["reg_covar"]
         objective = SHRUNK.get(past.shrunk, bound_name)
         if figures is None and own.get("prior") is None:
-            figures = Figures.of_fit(parameters, past, lower_bound, ridge)
+            figures = Figures.of_fit(parameters, past, lower_bound, ridge, feature_names)
         counts = None if figures is None else figures.counts
         meaning = "mean ± scale" if parameters.tails else _MEANING
         notes = [_omissions(K - n_rows, d - n_columns), _noise_share(parameters, n_rows, ridge), meaning]
-        if figures is not None:
-            notes += [figures.verdict, figures.doubt(parameters)]
+        notes += [] if figures is None else [figures.doubt(parameters)]
         return cls(
             headline=f"{counted(K, 'component')}, {counted(d, 'feature')}, {parameters.model.printed(d)} covariance, "
-            + _extent(parameters, own.get("max_ratio") or inf),
+            + _extent(parameters, own.get("max_ratio") or inf)
+            + (f", {percent(own['trim'])} of the rows trimmed" if own.get("trim") else ""),
             headings=("", *["rows"] * (counts is not None), "weight", *feature_names[:n_columns]),
             rows=_rows(parameters, n_rows, n_columns, counts),
             notes=tuple(filter(None, notes)),
@@ -157,6 +164,7 @@ class Summary:
             objective=objective,
             lower_bounds=fit.lower_bounds if fit else (),
             figures="" if figures is None else figures.line,
+            verdict="" if figures is None else figures.verdict,
         )
 
     @classmethod
@@ -187,7 +195,8 @@ class Summary:
 
     def __str__(self) -> str:
         """Return the summary as lines of text."""
-        table = [*aligned([self.headings, *self.rows]), *(f"  {note}" for note in self.notes)]
+        notes = (f"  {note}" for note in (*self.notes, self.verdict) if note)
+        table = [*aligned([self.headings, *self.rows]), *notes]
         return "\n".join([*filter(None, (self.headline, self.figures, self.ending)), *table])
 
     def html(self) -> list[Html]:
@@ -198,7 +207,10 @@ class Summary:
             for row, share in zip(self.rows, self.weights, strict=False)
         ]
         parts = [line(self.headline, "title"), *[line(self.figures)] * bool(self.figures)]
-        parts += [table(self.headings, rows or self.rows), line("; ".join(self.notes), "faint")]
+        parts += [
+            table(self.headings, rows or self.rows),
+            line("; ".join(filter(None, (*self.notes, self.verdict))), "faint"),
+        ]
         if self.ending:
             curve = sparkline(self.lower_bounds, label=f"{self.objective}, pass 1 to {len(self.lower_bounds)}")
             parts.append(line(Html(f"{curve}<span>{escaped(self.ending)}</span>"), "beside"))

@@ -82,12 +82,11 @@ def plot_pairs(
             fix_tick_colours(panels[i, j])
             if j > i:
                 panels[i, j].set_axis_off()
-                continue
-            if i == j:
+            elif i == j:
                 _histogram(panels[i, i], rows[:, chosen[i]], whole[:, chosen[i]], codes, len(classes))
             else:
-                both = (part[drawn][:, [chosen[j], chosen[i]]] for part in (rows, whole))
-                _points(panels[i, j], *both, codes[drawn], len(classes))
+                pair = [chosen[j], chosen[i]]
+                _points(panels[i, j], rows[drawn][:, pair], whole[drawn][:, pair], codes[drawn], len(classes))
             label_outer(panels[i, j], labels_of, i, j, m)
         figure.suptitle(_title(len(rows), n_drawn, m, len(names)), fontsize=11)
         of_classes = zip(colours(len(classes)), classes.tolist(), strict=True)

@@ -48,13 +48,14 @@ from gmm._values.tails import NORMAL_TAILS, Tails
 
 _SMALLEST_TOL = 1e-9  # nats per row, above rounding errors
 _OF_FIXED = "means_init", "precisions_init", "fixed"
-# Parameters about the start, continuation or output of a single fit.
+# Parameters about the start, continuation, rows or output of a single fit.
 SINGLE_FIT_ONLY = (
     "weights_init",
     "means_init",
     "precisions_init",
     "fixed",
     "warm_start",
+    "trim",
     "verbose",
     "verbose_interval",
 )

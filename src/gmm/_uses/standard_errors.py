@@ -266,6 +266,8 @@ def standard_errors(
     check_callback(callback)
     check_choice(method, "a method", tuple(_METHODS))
     n_replicates = check_whole(n_replicates, "n_replicates", 2)
+    if model.trim:
+        raise refusal("trim", "standard_errors")
     source, mixture = rows_of_fit(model, X, sample_weight, error_covariance), fitted_parameters(model)
     _check_rows(source, mixture.n_parameters)
     labelled = source.with_classes(known_again(model, labels, source))
