@@ -25,6 +25,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "noise": {"noise": True},
     "t, ν = 4": {"tails": "t", "degrees_of_freedom": 4},
     "t": {"tails": "t"},
+    "trim=0.15": {"trim": 0.15},
 }
 SHARES = (0.05, 0.15)
 TIMED: dict[str, dict[str, Any]] = {kind: KINDS[kind] for kind in ("normal", "t", "t, ν = 4")}

@@ -28,7 +28,7 @@ ROOMS = {
     "plotting": "",
     "_plotting": """
         _plotting | animation | boundaries changes clusters density canvas pairs uncertainty
-        | bootstrap convergence criteria eigenvalues entropies errors film frame marks stability
+        | bootstrap convergence criteria eigenvalues entropies errors film frame hierarchy marks stability
         | scene selection | files legends lines pipeline view
         | gif plane style
     """,
@@ -59,7 +59,7 @@ ROOMS = {
     "_persistence": "_persistence | checkpoints predictions | posterior streams | values | archive | metadata places",
     "_versions": "",
     "_fitting": """
-        _fitting | fit | labelled moments noisy progress sharpening | starts
+        _fitting | trimming | fit | labelled moments noisy progress sharpening | starts
         | order screening split_merge halving | racing
         | degenerate hierarchy incomplete metrics seeds | sampling
     """,
@@ -68,7 +68,7 @@ ROOMS = {
         | resident | results stopping threads trace
     """,
     "_rows": """
-        entrance | dask file_table opening together watched | parts incomplete_partitions
+        entrance | dask file_table opening reweighed together watched | parts incomplete_partitions
         | partitions | tasks | incomplete | datasets factory npy_table orc paths scratch sliced tables patterns
         | arrow npy
         | blocks lazy_frame relation | ahead sources delimited parquet writing | header_line quotes

@@ -427,7 +427,7 @@ def test_columns_that_number_the_rows_are_left_out(tmp_path):
     assert noted(["id", "x"], range(1, 31), x, words=("--exclude", "id")) == []
     gaps, numbers = ["" if i % 5 == 2 else value for i, value in enumerate(x)], ["", *range(2, 31)]
     missing = noted(["id", "x", "y"], numbers, gaps, x**2, words=("--missing", "em"))
-    assert missing == [*told, "missing values in 6 of 30 rows, 10.0% of all values"]
+    assert missing == [*told, "missing values in 6 of 30 rows, 10\N{NO-BREAK SPACE}% of all values"]
     nothing = noted(["id", "x"], numbers, gaps, words=("--missing", "em"))
     assert nothing[-1].startswith("6 rows without a value")
 

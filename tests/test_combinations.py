@@ -104,6 +104,13 @@ REACHED = {
         fixed={"covariances": True}, precisions_init=[np.eye(2)] * 2, max_ratio=9
     ),
     ("max_ratio", "standardize"): lambda: gmm.select(X, 2, standardize=True, max_ratio=9),
+    ("trim", "error_covariance"): lambda: fit(trim=0.1, how={"error_covariance": [1.0, 1.0]}),
+    ("trim", "missing values"): lambda: fit(with_gaps(), trim=0.1, missing="em"),
+    ("trim", "noise"): lambda: fit(trim=0.1, noise=True),
+    ("trim", "rows in partitions"): lambda: fit(partitions(), trim=0.1),
+    ("trim", "checkpoint"): lambda: fit(trim=0.1, how={"checkpoint": "never-written"}),
+    ("trim", "partial_fit"): lambda: GaussianMixture(2, trim=0.1).partial_fit(X),
+    ("trim", "standard_errors"): lambda: gmm.inference.standard_errors(fit(trim=0.1), X),
     ("noise", "scikit-learn's estimators"): lambda: to_sklearn(noisy()),
     ("noise", "assigned parameters"): lambda: setattr(noisy(), "weights_", [0.5, 0.5]),
     ("noise", "anomaly_threshold"): lambda: gmm.analysis.anomaly_threshold(noisy(), X, 0.1),
@@ -251,6 +258,7 @@ FEATURES = {
     "float32": {"rows": lambda rows: rows.astype(np.float32)},
     "VVE": {"covariance_type": "VVE"},
     "max_ratio": {"max_ratio": 2},
+    "trimming": {"trim": 0.04},
     "stream": {"source": stream},
     "partitions": {"source": partitions},
 }

@@ -6,6 +6,7 @@ import pytest
 from matplotlib import pyplot as plt
 from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.colors import to_rgb
+from scipy.cluster.hierarchy import fcluster, linkage
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -19,6 +20,7 @@ from gmm.plotting import (
     plot_clusters,
     plot_decision_boundaries,
     plot_eigenvalues,
+    plot_hierarchy,
     plot_pairs,
     plot_selection,
     plot_stability,
@@ -182,3 +184,67 @@ def test_what_is_something_else_is_refused(plot):
 def test_a_classifier_that_is_not_fitted_is_refused():
     with pytest.raises(gmm.NotFittedError):
         plot_clusters(MixtureClassifier(), X)
+
+
+def heights_of(ax):
+    (lines,) = [each for each in ax.collections if isinstance(each, LineCollection)]
+    return [segment[1, 1] for segment in lines.get_segments()]
+
+
+def shades_of(ax):
+    (points,) = [each for each in ax.collections if isinstance(each, PathCollection)]
+    return [tuple(shade[:3]) for shade in points.get_facecolors()]
+
+
+def test_the_tree_of_rows_is_wards():
+    """In the covariance's units, whose shrinkage hardly changes one column; scipy's heights."""
+    rows = np.sort(RNG.normal(size=(25, 1)), axis=0)
+    ax = plot_hierarchy(rows, 3)
+    expected = linkage(rows / np.sqrt(rows.var() * 1.03), "ward")
+    np.testing.assert_allclose(heights_of(ax), expected[:, 2], rtol=1e-9)
+    assert [text.get_text() for text in ax.get_xticklabels()] == ["1"] * 25
+    clusters = fcluster(expected, 3, "maxclust")
+    same = {(tuple(shade), cluster) for shade, cluster in zip(shades_of(ax), clusters, strict=True)}
+    assert len(same) == 3  # leaves from left to right are the sorted rows
+    assert ax.get_title() == "3 clusters of 25 rows"
+
+
+def test_the_tree_of_many_rows_has_its_last_clusters():
+    rows = np.concatenate([RNG.normal(mean, 1, (2000, 2)) for mean in ([-9, 0], [9, 0])])
+    ax = plot_hierarchy(rows, 2)
+    assert sum(float(text.get_text()) for text in ax.get_xticklabels()) == 1000
+    assert len(heights_of(ax)) == 29
+    assert ax.get_title() == "2 clusters of 1,000 of 4,000 rows"
+    assert plot_hierarchy(rows[:1]).get_title() == "1 row"
+
+
+def test_the_tree_of_combined_components_counts_clusters():
+    combined = combine_components(GaussianMixture(6, random_state=0).fit(X), X)
+    ax = plot_hierarchy(combined)
+    assert heights_of(ax) == [1, 2, 3, 4, 5]
+    leaves = [int(text.get_text()) for text in ax.get_xticklabels()]
+    assert sorted(leaves) == [*range(6)]
+    expected = colours(combined.n_clusters)[combined.clusters()[leaves]]
+    np.testing.assert_allclose(shades_of(ax), expected)
+    (line,) = [each for each in ax.lines if each.get_linestyle() == "--"]
+    assert 6 - combined.n_clusters < line.get_ydata()[0] < 7 - combined.n_clusters
+    ax.figure.canvas.draw()
+    assert [text.get_text() for text in ax.get_yticklabels()][::5] == ["6", "1"]
+    with pytest.raises(ValueError, match="n_clusters to be a whole number from 1 to 6, got 7"):
+        plot_hierarchy(combined, 7)
+    with pytest.raises(ValueError, match="NaN"):
+        plot_hierarchy([[1.0], [np.nan]])
+
+
+def test_filled_values_are_marked_in_pairs():
+    gaps = X.copy()
+    gaps[::6, 0], gaps[3::18, 1] = np.nan, np.nan
+    whole = GaussianMixture(3, missing="em", random_state=0).fit(gaps).impute(gaps)
+    grid = plot_pairs(gaps, WORDS, filled=whole)
+    _, crosses = [each for each in grid[1, 0].collections if isinstance(each, PathCollection)]
+    np.testing.assert_array_equal(crosses.get_offsets(), whole[np.isnan(gaps).any(axis=1)])
+    assert [text.get_text() for text in grid[0, 0].figure.legends[0].get_texts()] == ["in", "out", "filled"]
+    inside = grid[0, 0].patches[1].get_data().values.sum()
+    assert 25 <= inside <= 30  # of the filled values, those within the range of the others
+    with pytest.raises(ValueError, match=r"filled of shape \(180, 2\), as X has, got \(180, 1\)"):
+        plot_pairs(gaps, filled=whole[:, :1])

@@ -62,8 +62,7 @@ print(shares.round(3))
 # And which column tells a group from the rest? 0 is alone in its place, 1 is
 # no difference. Waiting hardly helps to find the third group.
 
-common = gmm.analysis.column_overlap(three)
-print(pd.DataFrame(common, columns=eruptions.columns).round(2))
+print(gmm.analysis.column_overlap(three))
 
 # %%
 # Intervals are the quantiles of the refits. ``method="information"`` needs no

@@ -171,6 +171,11 @@ class GaussianMixture(FittedMixture):
     degrees_of_freedom : float or "each", default=None
         *Beyond*: ν of all components with ``tails="t"``, from 1 to 200; None estimates it, "each" one for each
         component. Few make heavy tails.
+    trim : float, default=0.0
+        *Beyond*: share of the rows' weight, from 0 to below 1, that is left out: the rows of the least density (Neykov
+        et al. 2007), or a part of one. With ``max_ratio=12`` this is tclust (García-Escudero et al. 2008). Fits and
+        choices of the rows take turns until the same rows stay out, so `max_iter` is of all; a callback counts the
+        passes of each turn from 1. Scores and criteria are of all rows that they get.
 
     Attributes
     ----------
@@ -217,6 +222,8 @@ class GaussianMixture(FittedMixture):
         *Beyond*: number of free parameters.
     degrees_of_freedom_ : float or ndarray of shape (K,)
         *Beyond*: ν of all components, or with "each" of every one; infinite of normal ones.
+    trimmed_ : ndarray of bool, shape (n,)
+        *Beyond*: the rows that the last fit left out, with `trim`; `fit_predict` gives them the label -1.
     n_features_in_ : int
         Number of features, d.
     feature_names_in_ : ndarray of str, shape (d,)
@@ -233,15 +240,16 @@ class GaussianMixture(FittedMixture):
     *Journal of the Royal Statistical Society B* 39, 1-38. N. Ueda, R. Nakano, Z. Ghahramani, G. E. Hinton (2000). SMEM
     algorithm for mixture models. *Neural Computation* 12, 2109-2128. G. Celeux, G. Govaert (1995). Gaussian
     parsimonious clustering models. *Pattern Recognition* 28, 781-793. C. Fraley, A. E. Raftery (2007). Bayesian
-    regularization for normal mixture estimation and model-based clustering. *Journal of Classification* 24, 155-181.
-    Z. Ghahramani, G. E. Hinton (1996). The EM algorithm for mixtures of factor analyzers. Technical report CRG-TR-96-1,
+    regularization for normal mixture estimation and model-based clustering. *Journal of Classification* 24, 155-181. Z.
+    Ghahramani, G. E. Hinton (1996). The EM algorithm for mixtures of factor analyzers. Technical report CRG-TR-96-1,
     University of Toronto. D. Peel, G. J. McLachlan (2000). Robust mixture modelling using the t distribution.
     *Statistics and Computing* 10, 339-348. M. E. Tipping, C. M. Bishop (1999). Mixtures of probabilistic principal
     component analysers. *Neural Computation* 11, 443-482. L. A. García-Escudero, A. Gordaliza, C. Matrán, A. Mayo-Iscar
     (2008). A general trimming approach to robust cluster analysis. *Annals of Statistics* 36, 1324-1345. H. Fritz, L.
     A. García-Escudero, A. Mayo-Iscar (2013). A fast algorithm for robust constrained clustering. *Computational
-    Statistics and Data Analysis* 61, 124-136. C. M. Bishop (2006). *Pattern Recognition and Machine Learning*, section
-    9.2.
+    Statistics and Data Analysis* 61, 124-136. N. Neykov, P. Filzmoser, R. Dimova, P. Neytchev (2007). Robust fitting of
+    mixtures using the trimmed likelihood estimator. *Computational Statistics and Data Analysis* 52, 299-308. C. M.
+    Bishop (2006). *Pattern Recognition and Machine Learning*, section 9.2.
 
     Examples
     --------
@@ -282,6 +290,7 @@ class GaussianMixture(FittedMixture):
     max_ratio: float | None = None
     tails: str = "normal"
     degrees_of_freedom: float | str | None = None
+    trim: float = 0.0
 
     transform, fit_transform = OfFactors(transform), OfFactors(fit_transform)
     set_output, get_feature_names_out = OfFactors(set_output), OfFactors(get_feature_names_out)
@@ -411,6 +420,8 @@ class GaussianMixture(FittedMixture):
         decay = check_real(decay, "decay", "[0, 1)")
         if self.tails != "normal":
             raise refusal("tails='t'", "partial_fit")
+        if self.trim:
+            raise refusal("trim", "partial_fit")
         past = past_of(self)
         if past.beside_errors:
             raise refusal("error_covariance", "partial_fit")
@@ -622,6 +633,14 @@ class GaussianMixture(FittedMixture):
         """Degrees of freedom ν, of all components or of each; infinite of normal ones."""
         tails = fitted_parameters(self).tails
         return tails.degrees if tails else np.inf
+
+    @property
+    def trimmed_(self) -> NDArray[np.bool_]:
+        """The rows that the last fit left out, (n,), with `trim`."""
+        trimmed = past_of(self).trimmed
+        if trimmed is None:
+            raise AttributeError(f"{type(self).__name__} has trimmed_ only after a fit with trim; files do not keep it")
+        return trimmed
 
     @property
     def loadings_(self) -> NDArray[Any]:

@@ -19,9 +19,9 @@ _FONT = 9.0  # points
 Entries = list[tuple[Artist, str]]
 
 
-def dot(colour: Any) -> Line2D:
-    """Make the mark of a legend entry: a dot."""
-    return Line2D([], [], marker="o", linestyle="", color=colour, markersize=7)
+def dot(colour: Any, marker: str = "o") -> Line2D:
+    """Make the mark of a legend entry: a dot, or another marker."""
+    return Line2D([], [], marker=marker, linestyle="", color=colour, markersize=7)
 
 
 def note(text: str) -> tuple[Artist, str]:

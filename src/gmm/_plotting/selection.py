@@ -19,7 +19,7 @@ from gmm._plotting.style import FAINT, axes_of, colours, inks_of
 from gmm._public import publish
 from gmm._selection import NOT_CONVERGED, OK, GaussianMixtureSearch, Selection
 from gmm._selection.cells import check_criterion
-from gmm._selection.status import has_failed, is_behind, is_degenerate
+from gmm._selection.status import has_failed, is_behind, is_degenerate, is_eligible
 from gmm._text.amounts import counted
 from gmm._validation.parameters import check_is_fitted
 
@@ -115,7 +115,7 @@ def cells_of(table: Selection, name: str) -> Cells:
     """Collect a criterion over the cells of a selection, with degenerate cells apart."""
     values = np.array(getattr(table, name))
     values[~np.isfinite(values)] = np.nan
-    degenerate = np.array([is_degenerate(status) for status in table.status])
+    degenerate = np.array([not is_eligible(status, name) for status in table.status])
     if np.isnan(values).all():
         raise raisable(InvalidParameterError)(
             f"{title(name)} is not finite for any cell of this selection: draw another criterion"

@@ -102,12 +102,7 @@ EXCLUSIONS = (
         "the fit begins with a mixture that only this process knows",
         "leave one of them out",
     ),
-    Exclusion(
-        "standardize",
-        "rows in partitions",
-        "the rows stay where they are",
-        "scale them there",
-    ),
+    Exclusion("standardize", "rows in partitions", "the rows stay where they are", "scale them there"),
     Exclusion(
         "fixed parameters",
         "standardize",
@@ -126,6 +121,20 @@ EXCLUSIONS = (
         "the limit is of variances in the units of the rows",
         "divide the columns by their standard deviations first",
     ),
+    *_each_with(
+        "trim",
+        *("error_covariance", "missing values"),
+        reason="densities of rows with other errors or columns cannot be compared",
+        instead="fit with noise=True",
+    ),
+    Exclusion("trim", "noise", "both are for rows far away", "leave one of them out"),
+    Exclusion(
+        "trim",
+        "rows in partitions",
+        "the weights of the rows lie here, and the rows elsewhere",
+        "pass rows that can be read here",
+    ),
+    Exclusion("trim", "checkpoint", "a file keeps no rows that are left out", "leave one of them out"),
     *_each_with(
         "tails='t'",
         *("a prior", "fixed parameters"),
@@ -182,18 +191,8 @@ EXCLUSIONS = (
         "its density has no distance to a Gaussian",
         "fit with noise=False, or compare the components by match",
     ),
-    Exclusion(
-        "noise",
-        "reduce",
-        "mixtures in different places have noise in different boxes",
-        "fit with noise=False",
-    ),
-    Exclusion(
-        "noise",
-        "true_values",
-        "it says nothing of where true values lie",
-        "fit with noise=False",
-    ),
+    Exclusion("noise", "reduce", "mixtures in different places have noise in different boxes", "fit with noise=False"),
+    Exclusion("noise", "true_values", "it says nothing of where true values lie", "fit with noise=False"),
     Exclusion(
         "missing values",
         "anomaly_threshold",
@@ -230,6 +229,18 @@ EXCLUSIONS = (
         "partial_fit",
         "it would take rows for true values, as the mixture is of these",
         "fit all rows with their errors",
+    ),
+    Exclusion(
+        "trim",
+        "partial_fit",
+        "the rows of least density are known once all rows are",
+        "use fit, which takes rows beyond memory as well",
+    ),
+    Exclusion(
+        "trim",
+        "standard_errors",
+        "refits to other rows leave other rows out",
+        "fit the rows that trimmed_ leaves without trim",
     ),
     Exclusion(
         "tails='t'",

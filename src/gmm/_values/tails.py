@@ -134,7 +134,8 @@ class StudentTails(Tails):
     def text(self) -> str:
         """The degrees of freedom in words."""
         ends = dict.fromkeys(f"{end:.4g}" for end in (np.min(self.degrees), np.max(self.degrees)))
-        return f"{' to '.join(ends)} degrees of freedom"
+        normal = ", as good as normal" if np.min(self.degrees) >= MOST_DEGREES else ""
+        return f"{' to '.join(ends)} degrees of freedom{normal}"
 
     def of_components(self, components: Any) -> StudentTails:
         """Return the tails of one component, or of some."""
