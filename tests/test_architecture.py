@@ -28,8 +28,8 @@ ROOMS = {
     "plotting": "",
     "_plotting": """
         _plotting | animation | boundaries changes clusters density canvas pairs uncertainty
-        | bootstrap convergence criteria eigenvalues entropies errors film frame marks stability
-        | scene selection | files lines pipeline view
+        | bootstrap convergence criteria eigenvalues entropies errors film frame hierarchy marks stability
+        | scene selection | files legends lines pipeline view
         | gif plane style
     """,
     "analysis": "",

@@ -441,7 +441,7 @@ def test_columns_that_number_the_rows_are_left_out(tmp_path):
     assert noted(["id", "x"], range(1, 31), x, words=("--exclude", "id")) == []
     gaps, numbers = ["" if i % 5 == 2 else value for i, value in enumerate(x)], ["", *range(2, 31)]
     missing = noted(["id", "x", "y"], numbers, gaps, x**2, words=("--missing", "em"))
-    assert missing == [*told, "missing values in 6 of 30 rows, 10.0% of all values"]
+    assert missing == [*told, "missing values in 6 of 30 rows, 10\N{NO-BREAK SPACE}% of all values"]
     nothing = noted(["id", "x"], numbers, gaps, words=("--missing", "em"))
     assert nothing[-1].startswith("6 rows without a value")
 
@@ -900,8 +900,8 @@ def test_version_and_help_need_nothing():
         (("fit", "--tails", "t", "--degrees-of-freedom", "0"), "--degrees-of-freedom: expected a number from 1 to 200"),
         (("fit", "--degrees-of-freedom", "4"), "--degrees-of-freedom: expected with --tails t"),
         (("fit", "--tails", "normal", "--degrees-of-freedom", "4"), "--degrees-of-freedom: expected with --tails t"),
-        (("fit", "--tails", "normal,t", "--noise"), "--tails t cannot be combined with --noise"),
-        (("fit", "--tails", "t", "--refine", "split-merge"), "--tails t cannot be combined with --refine"),
+        (("fit", "--tails", "normal,t", "--noise"), "--tails but normal cannot be combined with --noise"),
+        (("fit", "--tails", "t", "--refine", "split-merge"), "--tails but normal cannot be combined with --refine"),
         (("fit", "--time-limit", "-1"), "--time-limit: expected a positive number, got '-1'"),
         (("fit", "--time-limit", "0"), "--time-limit: expected a positive number, got '0'"),
         (("fit", "--time-limit", "soon"), "expected a positive number"),

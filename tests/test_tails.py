@@ -463,7 +463,7 @@ def test_ellipses_hold_their_share_of_the_rows(fitted):
     two = fitted.marginal([0, 1])
     rows, labels = two.sample(40_000, random_state=0)
     for content in (0.5, 0.95):
-        polygon = ellipse(two.means_[0], two.covariances_[0], content, tails=two._parameters.tails)
+        polygon = ellipse(two._parameters, 0, content)
         inside = Path(polygon).contains_points(rows[labels == 0])
         assert inside.mean() == pytest.approx(content, abs=0.02)
 

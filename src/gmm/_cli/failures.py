@@ -35,6 +35,7 @@ _OPTIONS = {
     "plot_uncertainty": "--kind uncertainty",
     "predict_from": "--known",
     "prior": "--prior",
+    "prior='conjugate'": "--prior conjugate",
     "random_state": "--seed",
     "refine": "--refine",
     "reg_covar": "--reg-covar",

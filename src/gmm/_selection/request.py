@@ -30,7 +30,7 @@ from gmm._validation.combinations import refusal
 from gmm._validation.given import check_ridge
 from gmm._validation.parameters import check_parameters
 from gmm._validation.ratio import check_max_ratio
-from gmm._validation.scalars import is_real
+from gmm._validation.scalars import excerpt, is_real
 from gmm._values.covariance import (
     COVARIANCE_TYPES,
     LIMITED,
@@ -206,11 +206,11 @@ def _whole_numbers(values: int | Iterable[int], name: str) -> list[int]:
         many = list(values) if isinstance(values, Iterable) else [values]
         requested = [index(value) for value in many if not isinstance(value, bool)]
     except (TypeError, NotImplementedError) as error:  # the second of a memoryview
-        raise TypeError(f"expected whole numbers in {name}, got {values!r}") from error
+        raise TypeError(f"expected whole numbers in {name}, got {excerpt(values)}") from error
     if len(requested) < len(many):
-        raise TypeError(f"expected whole numbers in {name}, not booleans, got {values!r}")
+        raise TypeError(f"expected whole numbers in {name}, not booleans, got {excerpt(values)}")
     if not requested or min(requested) < 1:
-        raise ValueError(f"expected {name} of at least 1, got {values!r}")
+        raise ValueError(f"expected {name} of at least 1, got {excerpt(values)}")
     return requested
 
 

@@ -142,7 +142,8 @@ class StudentTails(Tails):
     @property
     def text(self) -> str:
         """How heavy they are, in words."""
-        return f"{range_of(self.degrees)} degrees of freedom"
+        normal = ", as good as normal" if np.min(self.degrees) >= MOST_DEGREES else ""
+        return f"{range_of(self.degrees)} degrees of freedom{normal}"
 
     def numbers(self, n_components: int) -> Array:
         """Return ν of each component and zeros, (2, K)."""
