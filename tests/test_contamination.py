@@ -100,7 +100,7 @@ def test_ellipses_and_levels_hold_their_share_of_the_rows(fitted):
     rows, labels = two.sample(60_000, random_state=0)
     tails, rows = two._parameters.tails.of_components(0), rows[labels == 0]
     for content in (0.5, 0.95):
-        outline = ellipse(two.means_[0], two.covariances_[0], content, tails=tails)
+        outline = ellipse(two._parameters, 0, content)
         assert Path(outline).contains_points(rows).mean() == pytest.approx(content, abs=0.01)
     alone = GaussianMixture.from_parameters([1.0], two.means_[:1], two.covariances_[:1])
     alone._parameters = alone._parameters.with_other(tails=two._parameters.tails.of_components([0]))
