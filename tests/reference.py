@@ -1496,7 +1496,7 @@ def contaminated_statistics(X, weights, means, scales, good_shares, inflations, 
 
 
 def contaminated_em(X, parameters, covariance_type, n_passes, *, weight, reg_covar=0.0):
-    """EM with weights, means, scale matrices, α in [.5, .999] and η in [5, 10000], whose δ are about the old means."""
+    """EM with weights, means, scale matrices, α in [.5, .999] and η in [5, 1e8], whose δ are about the old means."""
     bounds, path = [], [parameters]
     for _ in range(n_passes):
         joint = contaminated_log_joint(X, *path[-1])
@@ -1505,6 +1505,6 @@ def contaminated_em(X, parameters, covariance_type, n_passes, *, weight, reg_cov
         counts, first, second, (good, squares) = contaminated_statistics(X, *path[-1], weight, zero)
         new_means, new_scales = weighed_update(counts, first, second, covariance_type, reg_covar)
         alpha = np.clip(good / counts, 0.5, 0.999)
-        eta = np.clip(squares / (X.shape[1] * (counts - good)), 5, 1e4)
+        eta = np.clip(squares / (X.shape[1] * (counts - good)), 5, 1e8)
         path.append((counts / weight.sum(), new_means, new_scales, alpha, eta))
     return np.array(bounds), path

@@ -151,6 +151,24 @@ def test_the_summary_tells_the_outliers(fitted):
     assert "mean ± scale" in str(fitted)
 
 
-def test_standard_errors_refit_contaminated_components(fitted):
-    refits = gmm.inference.standard_errors(fitted, ROWS, n_replicates=3, random_state=0)
-    assert np.isfinite(refits.means).all()
+@pytest.mark.parametrize(
+    ("how", "names"),
+    [
+        ({"tails": "contaminated"}, ["good share", "inflation"]),
+        ({"tails": "t"}, ["degrees of freedom"]),
+        ({"tails": "t", "degrees_of_freedom": 4}, []),
+    ],
+)
+def test_standard_errors_have_scales_and_what_was_estimated_of_tails(how, names):
+    fit = GaussianMixture(3, random_state=0, **how).fit(ROWS)
+    errors = gmm.inference.standard_errors(fit, ROWS, n_replicates=4, random_state=0)
+    table = errors.to_frame()
+    assert dict.fromkeys(table["parameter"]) == dict.fromkeys(["weight", "mean", "scale", *names])
+    numbers = fit._parameters.tails.numbers(3)
+    for name, expected, off in zip(names, numbers, errors.tails, strict=False):
+        part = table[table["parameter"] == name]
+        np.testing.assert_array_equal(part["estimate"], expected)
+        np.testing.assert_array_equal(part["standard_error"], off)
+        assert (part["low"] <= part["high"]).all()
+    assert errors.tails.shape == (len(names), 3)
+    assert (errors.tails > 0).all()

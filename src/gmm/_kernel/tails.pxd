@@ -44,7 +44,7 @@ cdef inline double least_inflation() noexcept nogil:
 
 
 cdef inline double most_inflation() noexcept nogil:
-    return 10000
+    return 100000000
 
 
 cdef inline double log_tail_constant(double degrees, Py_ssize_t d) noexcept nogil:

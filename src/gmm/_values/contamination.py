@@ -14,7 +14,7 @@ from gmm._values.layouts import Array
 from gmm._values.tails import Rng, Tails, range_of
 
 LEAST_GOOD, MOST_GOOD = 0.5, 0.999  # share of good rows, and …
-LEAST_INFLATION, MOST_INFLATION = 5.0, 1e4  # … how many times the others vary, as in `_kernel/tails.pxd`
+LEAST_INFLATION, MOST_INFLATION = 5.0, 1e8  # … how many times the others vary, as in `_kernel/tails.pxd`
 CONTAMINATION = (
     f"shares of good rows from {LEAST_GOOD} to {MOST_GOOD} and inflations from {LEAST_INFLATION:g} to "
     f"{MOST_INFLATION:g}"
@@ -42,6 +42,7 @@ class ContaminatedTails(Tails):
     name = "contaminated"
     kind = "contaminated normal"
     free = 3
+    estimates = ("good share", "inflation")
     parameters = MappingProxyType({"tails": name})
 
     def __bool__(self) -> bool:
