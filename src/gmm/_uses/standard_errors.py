@@ -54,7 +54,7 @@ _FEATURES_SHOWN = 6
 
 
 class ParameterArrays(NamedTuple):
-    """Numbers that belong to weights (…K…), means (…K, d…), covariances, as their type stores these, and tails (…m, K…)."""
+    """Numbers that belong to weights (…K…), means (…K, d…), covariances as their type stores these, and tails."""
 
     weights: Array
     means: Array
