@@ -1492,7 +1492,9 @@ def contaminated_statistics(X, weights, means, scales, good_shares, inflations, 
     squares = np.stack(away, axis=1)
     u, bad_squares, _ = contaminated(squares, good_shares, inflations, X.shape[1])
     v = (u - 1 / inflations) / (1 - 1 / inflations)
-    return (*weighed_moments(X, r, u, origins), np.stack([(r * v).sum(axis=0), (r * bad_squares).sum(axis=0)]))
+    expected = X.shape[1] * inflations * (r * (1 - v)).sum(axis=0)  # a pass at most doubles or halves η
+    far = np.clip((r * bad_squares).sum(axis=0), expected / 2, 2 * expected)
+    return (*weighed_moments(X, r, u, origins), np.stack([(r * v).sum(axis=0), far]))
 
 
 def contaminated_em(X, parameters, covariance_type, n_passes, *, weight, reg_covar=0.0):

@@ -69,11 +69,15 @@ class ContaminatedTails(Tails):
         """Return the tails of an update with these numbers, (2, K)."""
         return ContaminatedTails(*numbers)
 
+    def beginning(self, squares: Array) -> ContaminatedTails:
+        """Return where a fit begins, given squares of outliers in the mean of columns of each component, (K,)."""
+        return ContaminatedTails(self.good_shares, np.clip(squares, LEAST_INFLATION, MOST_INFLATION))
+
     def of_components(self, components: Any) -> ContaminatedTails:
         """Return the tails of one component, or of some."""
-        if np.ndim(self.good_shares) == 0:
+        if np.ndim(self.inflations) == 0:
             return self
-        return ContaminatedTails(*np.array([self.good_shares, self.inflations])[:, components])
+        return ContaminatedTails(*self.numbers(len(np.atleast_1d(self.inflations)))[:, components])
 
     def n_parameters(self, n_components: int) -> int:
         """Free parameters."""

@@ -59,6 +59,10 @@ class Tails:
         """Return the tails of an update with these numbers, (2, K)."""
         return self
 
+    def beginning(self, squares: Array) -> Tails:
+        """Return where a fit begins, given squares of outliers in the mean of columns of each component, (K,)."""
+        return self
+
     def equals(self, other: Tails) -> bool:
         """Whether a fit of the one may continue that of the other."""
         return not other
