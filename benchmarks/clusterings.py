@@ -159,11 +159,14 @@ def run(settings: Settings, report: Report) -> bool:
         widths.append(X.shape[1])
     narrow = [row for row, width in zip(indices, widths, strict=True) if width <= WIDE]
     for group, columns in ((narrow, f"{WIDE} columns at most"), (indices, "all")):
-        report.row(f"mean of {len(group)}", columns, "", *map(three_digits, np.mean(group, axis=0)))
+        if group:
+            report.row(f"mean of {len(group)}", columns, "", *map(three_digits, np.mean(group, axis=0)))
+    if settings.smoke or not narrow:
+        return True
     of_mixtures = [
         (mean, name) for mean, name in zip(np.mean(narrow, axis=0), methods, strict=True) if name != NO_MIXTURE
     ]
-    return settings.smoke or max(of_mixtures)[1].startswith("gmm")
+    return max(of_mixtures)[1].startswith("gmm")
 
 
 def loaded(settings: Settings, report: Report) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
