@@ -80,6 +80,7 @@ def select(
     standardize: bool = False,
     checkpoint: str | os.PathLike[str] | None = None,
     resume: bool = False,
+    error_covariance: ArrayLike | None = None,
     **parameters: Any,
 ) -> Selection:
     """Choose the number of components and the covariance type of a mixture, and maybe its tails, and fit it.
@@ -160,6 +161,9 @@ def select(
         Continue the search of the file `checkpoint` to the result that it would have had; begin it if there is no such
         file. X, its weights, the version of gmm and all other parameters must be the same, but for `n_threads`,
         `callback` and `time_limit`, which counts anew. Starts are made again, what was solved is not.
+    error_covariance : array-like, default=None
+        Of the rows' measurement errors, as in `GaussianMixture.fit`: every cell is a mixture of the values without
+        errors, and criteria are of rows with theirs.
     **parameters
         Further parameters of `GaussianMixture`, used for all cells: ``reg_covar``, ``init_params`` (a name),
         ``acceleration``, ``prior``, ``noise``, ``missing``, ``refine="split-merge"`` to refine every cell at last,
@@ -208,7 +212,8 @@ def select(
     clock, counts = Clock(checked_limit(time_limit)), requested_components(n_components)
     template = template_of(parameters | {"n_init": n_init, "n_threads": n_threads, "random_state": random_state})
     seed = common_seed(random_state)
-    opened, features = as_source_to_fit(X, sample_weight, estimator=select.__name__, missing=template.missing)
+    how: dict[str, Any] = {"missing": template.missing, "error_covariance": error_covariance}
+    opened, features = as_source_to_fit(X, sample_weight, estimator=select.__name__, **how)
     types = requested_types(covariance_type, opened.n_features, n_factors, limited=template.max_ratio is not None)
     cells = counts, types, requested_tails(template, tails, degrees_of_freedom, opened), criterion, n_splits
     opened = _completed(opened, features, types, template)
