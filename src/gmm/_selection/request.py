@@ -292,7 +292,8 @@ def check_cells(
     source: Source,
     *,
     standardize: bool,
-    n_splits: int | None,
+    criterion: str,
+    n_splits: int,
 ) -> None:
     """Raise a ValueError if rows are too few, in all or without a fold, or a cell does not go with ridge or limit."""
     fewest = min(counts)
@@ -301,7 +302,7 @@ def check_cells(
         raise ValueError(
             f"{fewest:,} components need at least {fewest:,} rows; the table has {source.n_used:,}{weighted}"
         )
-    if n_splits is not None:
+    if criterion == HELD_OUT:
         check_folds(source.n_used, n_splits, fewest)
     check_ridge(template.reg_covar, source.survey.weight)
     for name in types:

@@ -23,7 +23,7 @@ from gmm._fitting.incomplete import completed, never_observed_together, warn_of_
 from gmm._fitting.seeds import common_seed, start_seeds
 from gmm._passes.results import Totals
 from gmm._persistence.checkpoints import SearchCheckpoint
-from gmm._rows.entrance import as_source_to_fit
+from gmm._rows.entrance import Names, as_source_to_fit
 from gmm._rows.sources import Source, box_of
 from gmm._selection.bar import Bar
 from gmm._selection.candidates import Starts, as_model
@@ -212,13 +212,11 @@ def select(
     clock, counts = Clock(checked_limit(time_limit)), requested_components(n_components)
     template = template_of(parameters | {"n_init": n_init, "n_threads": n_threads, "random_state": random_state})
     seed = common_seed(random_state)
-    how: dict[str, Any] = {"missing": template.missing, "error_covariance": error_covariance}
-    opened, features = as_source_to_fit(X, sample_weight, estimator=select.__name__, **how)
+    opened, features = _given(X, sample_weight, template, error_covariance)
     types = requested_types(covariance_type, opened.n_features, n_factors, limited=template.max_ratio is not None)
     cells = counts, types, requested_tails(template, tails, degrees_of_freedom, opened), criterion, n_splits
     opened = _completed(opened, features, types, template)
-    folds = n_splits if criterion == criteria.HELD_OUT else None
-    check_cells(template, counts, types, opened, standardize=standardize, n_splits=folds)
+    check_cells(template, counts, types, opened, standardize=standardize, criterion=criterion, n_splits=n_splits)
     noise = check_noise(template.noise, opened.n_features, partial(box_of, opened))
     fixed = fixed_components(template, counts, types, opened.n_features, standardize=standardize)
     opened, noise, units = in_units(opened, noise, standardize=standardize)
@@ -227,6 +225,14 @@ def select(
         template.random_state = seed = seed if file is None else file.seed
         selection = _searched(request, seed, clock, callback, file)
     return selection if units is None else restored(selection, units, opened)
+
+
+def _given(
+    X: Any, sample_weight: ArrayLike | None, template: GaussianMixture, error_covariance: ArrayLike | None
+) -> tuple[Source, Names]:
+    """Return the rows to search, and the names of their features."""
+    how: dict[str, Any] = {"missing": template.missing, "error_covariance": error_covariance}
+    return as_source_to_fit(X, sample_weight, estimator=select.__name__, **how)
 
 
 def _completed(source: Source, names: NDArray[Any] | None, types: Sequence[str], template: GaussianMixture) -> Source:
