@@ -51,6 +51,8 @@ class Progress:
         Covariance type, and tails of the components.
     status : str
         As in `Selection`. The cell may still be improved.
+    fold : int
+        Number of the fold that is left out, from 1, of a search by "held_out"; 0 as the cells are fitted to all rows.
     iteration : Iteration or None
         The pass over all rows, of a cell that is being finished on them; None before the first.
     rows_per_second, seconds_left : float
@@ -66,6 +68,7 @@ class Progress:
     covariance_type: str
     tails: str
     status: str
+    fold: int = 0
     iteration: Iteration | None = None
     rows_per_second: float = nan
     seconds_left: float = nan
