@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm import _fitting as fitting
-from gmm._estimators.continuation import is_noisy, prior_parts, problem_of, beginning_of
+from gmm._estimators.continuation import beginning_of, is_noisy, prior_parts, problem_of
 from gmm._estimators.exclusions import checked_normal
 from gmm._estimators.factors import stored_beside
 from gmm._estimators.fitted import (
