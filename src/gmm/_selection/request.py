@@ -158,6 +158,8 @@ def template_of(parameters: dict[str, Any]) -> GaussianMixture:
         instead = {
             "labels": "GaussianMixture.fit takes labels, and MixtureClassifier searches with them",
             "models": "use covariance_type to choose the models",
+            "modelNames": "covariance_type takes the names of the models",
+            "G": "n_components takes the numbers of components",
         }
         names = {"covariance_type", *GaussianMixture().get_params()} - {*SINGLE_FIT_ONLY} | {*_OF_FIXED}
         hint = f"; {instead[unknown[0]]}" if unknown[0] in instead else suggestion(unknown[0], names)
