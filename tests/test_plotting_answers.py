@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 
 import gmm
 from gmm import GaussianMixture, GaussianMixtureSearch, MixtureClassifier
-from gmm._plotting.style import STYLE, colours
+from gmm._plotting.style import DARKER, STYLE, colours
 from gmm.analysis import combine_components, directions
 from gmm.inference import BootstrapLRT, Stability, standard_errors
 from gmm.plotting import (
@@ -47,7 +47,7 @@ def classifier():
 
 
 def legend(ax):
-    return [text.get_text() for text in ax.get_legend().get_texts()]
+    return [text.get_text() for text in (ax.get_legend() or ax.figure.legends[0]).get_texts() if text.get_text()]
 
 
 def test_the_mixture_of_all_classes_is_that_of_each_by_its_probability(classifier):
@@ -102,6 +102,16 @@ def test_boundaries_of_clusters_part_them():
     assert (shares[:, -1] - shares[:, -2] < 0.15).mean() > 0.8  # but for corners
 
 
+def test_a_cluster_has_the_colour_of_its_first_component():
+    mixture = GaussianMixture(6, random_state=0).fit(X)
+    combined = combine_components(mixture, X)
+    ax = plot_clusters(combined, X)
+    whose = combined.clusters()
+    drawn = [patch.get_edgecolor()[:3] for patch in ax.patches[::2]]
+    expected = DARKER * colours(6)[[int(np.argmax(whose == cluster)) for cluster in whose]]
+    np.testing.assert_allclose(drawn, expected)
+
+
 def test_a_pipeline_of_a_classifier_and_of_a_search():
     pipeline = make_pipeline(StandardScaler(), MixtureClassifier(covariance_type="VVV")).fit(TABLE, WORDS)
     ax = plot_clusters(pipeline, TABLE)
@@ -138,9 +148,17 @@ def test_standard_errors_are_bars():
     errors = standard_errors(GaussianMixture(3, random_state=0).fit(TABLE), TABLE, method="information")
     axes, ends = plot_standard_errors(errors, level=0.9), errors.intervals(0.9)
     assert [ax.get_title() for ax in axes] == ["weight", "size", "age"]
+    assert "columns" not in axes[0].figure.get_suptitle()
     for k in range(3):
         np.testing.assert_allclose(axes[2].lines[2 * k].get_xdata(), ends.means[k, 1])
         np.testing.assert_allclose(axes[0].lines[2 * k].get_xdata(), ends.weights[k])
+
+
+def test_standard_errors_of_many_columns_say_how_many_are_shown():
+    wide = RNG.normal(size=(100, 14))
+    errors = standard_errors(GaussianMixture(1, covariance_type="diag").fit(wide), wide, method="information")
+    axes = plot_standard_errors(errors)
+    assert f"{len(axes) - 1} of 14 columns" in axes[0].figure.get_suptitle()
 
 
 def test_a_bootstrap_test_is_a_histogram_and_a_line():
