@@ -278,10 +278,9 @@ def requested_types(
     """
     if not _is_iterable(covariance_type):
         raise TypeError(f'expected covariance types by name, or "all", got {covariance_type!r}')
+    every: tuple[str, ...] = LIMITED if limited else PARSIMONIOUS
     if n_features == 1:
         every = OF_ONE_FEATURE[1:] if limited else OF_ONE_FEATURE
-    else:
-        every = LIMITED if limited else PARSIMONIOUS
     asked: Iterable[Any] = [covariance_type] if isinstance(covariance_type, str) else covariance_type
     parts = ((every if isinstance(name, str) and name == "all" else (name,)) for name in asked)
     names: list[str] = list(chain.from_iterable(parts))

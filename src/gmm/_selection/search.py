@@ -473,7 +473,9 @@ class _Reports:
         for cell in [cell for cell in self._left if request.key(*cell[1]) == key]:
             self._left.remove(cell)
             number, (K, name, tails) = cell
-            progress = Progress(number, len(request.cells), K, name, tails.name, _status(outcome, name), self._fold)
+            progress = Progress(
+                number, len(request.cells), K, name, tails.name, _status(outcome, name), fold=self._fold
+            )
             self.is_over = self.is_over or bool(self._callback and self._callback(progress))
 
 

@@ -51,8 +51,6 @@ class Progress:
         Covariance type, and tails of the components.
     status : str
         As in `Selection`. The cell may still be improved.
-    fold : int
-        Number of the fold that is left out, from 1, of a search by "held_out"; 0 as the cells are fitted to all rows.
     iteration : Iteration or None
         The pass over all rows, of a cell that is being finished on them; None before the first.
     rows_per_second, seconds_left : float
@@ -60,6 +58,8 @@ class Progress:
     readings : int
         About how many readings of all rows it takes to finish the best cells, which share them: as many passes as the
         best needed on the sample, and those of the criteria. 0 as long as the search is in memory.
+    fold : int
+        Number of the fold that is left out, from 1, of a search by "held_out"; 0 as the cells are fitted to all rows.
     """
 
     cell: int
@@ -68,11 +68,11 @@ class Progress:
     covariance_type: str
     tails: str
     status: str
-    fold: int = 0
     iteration: Iteration | None = None
     rows_per_second: float = nan
     seconds_left: float = nan
     readings: int = 0
+    fold: int = 0
 
 
 @dataclass(frozen=True, eq=False)
