@@ -38,12 +38,12 @@ class GaussianMixtureSearch(Estimator):
     n_factors : int or iterable of int, default=None
         Numbers of factors to try for "factor" and "ppca"; see `select`.
     tails : str or sequence of str, default="normal"
-        Tails to try, "normal", "t" or both; see `select`.
+        Tails to try, among "normal", "t" and "contaminated"; see `select`.
     degrees_of_freedom : float, default=None
         Of heavy tails; None estimates it in each cell.
     criterion : {"bic", "aic", "aicc", "icl", "nec", "held_out"}, default="bic"
         Criterion that chooses the best mixture; smaller is better.
-    n_splits : int, default=5
+    n_splits : int, default=None
         Number of folds of "held_out"; see `select`.
     tol : float or None, default=None
         As in `GaussianMixture`; None is 1e-5, reduced on large tables so that criteria can be compared.
@@ -129,7 +129,7 @@ class GaussianMixtureSearch(Estimator):
     tails: str | Sequence[str] = "normal"
     degrees_of_freedom: float | None = None
     criterion: str = "bic"
-    n_splits: int = 5
+    n_splits: int | None = None
     tol: float | None = None
     reg_covar: float = 1e-6
     max_iter: int = 1000
