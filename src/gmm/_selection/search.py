@@ -213,10 +213,9 @@ def select(
     check_callback(callback)
     clock, counts = Clock(checked_limit(time_limit)), requested_components(n_components)
     template = template_of(parameters | {"n_init": n_init, "n_threads": n_threads, "random_state": random_state})
-    seed = common_seed(random_state)
     opened, features = _given(X, sample_weight, template, error_covariance)
     types = requested_types(covariance_type, opened.n_features, n_factors, limited=template.max_ratio is not None)
-    folds = requested_folds(n_splits, criterion)
+    folds, seed = requested_folds(n_splits, criterion), common_seed(random_state)
     cells = counts, types, requested_tails(template, tails, degrees_of_freedom, opened), criterion, folds
     opened = _rows_of_cells(opened, features, types, template)
     check_cells(template, counts, types, opened, standardize=standardize, n_splits=folds)
