@@ -229,11 +229,9 @@ def select(
     return selection if units is None else restored(selection, units, opened)
 
 
-def _given(
-    X: Any, sample_weight: ArrayLike | None, template: GaussianMixture, error_covariance: ArrayLike | None
-) -> tuple[Source, Names]:
+def _given(X: Any, sample_weight: Any, template: GaussianMixture, errors: Any) -> tuple[Source, Names]:
     """Return the rows to search, and the names of their features."""
-    how: dict[str, Any] = {"missing": template.missing, "error_covariance": error_covariance}
+    how: dict[str, Any] = {"missing": template.missing, "error_covariance": errors}
     return as_source_to_fit(X, sample_weight, estimator=select.__name__, **how)
 
 
