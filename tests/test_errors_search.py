@@ -121,7 +121,7 @@ def test_it_goes_with(how):
 
 
 def test_heavy_tails_are_refused():
-    with pytest.raises(ValueError, match="tails='t' cannot be combined with error_covariance"):
+    with pytest.raises(ValueError, match="heavy tails cannot be combined with error_covariance"):
         search(*blurred(), tails=("normal", "t"))
 
 
