@@ -43,7 +43,7 @@ print(unsure)
 # neighbour, and the clustering changes from refit to refit. Each dot is the
 # mean of a group in one refit.
 
-fig, axes = plt.subplots(1, 2, figsize=(6, 3.2), layout="constrained")
+fig, axes = plt.subplots(1, 2, figsize=(5, 3.2), layout="constrained")
 for ax, errors in zip(axes, (sure, unsure), strict=True):
     plot_clusters(errors.model, eruptions, ax=ax)
     for means in np.moveaxis(errors.replicates.means, 1, 0):

@@ -6,13 +6,12 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike, NDArray
 
-from gmm._plotting.frame import label_outer
-from gmm._plotting.style import NOISE, STYLE, closed_on_failure, colours, fix_tick_colours, inks_of
+from gmm._plotting.frame import grid_of_pairs, label_outer
+from gmm._plotting.legends import Entries, dot, legend_of_pairs
+from gmm._plotting.style import NOISE, STYLE, closed_on_failure, colours, inks_of
 from gmm._plotting.view import MOST_PAIRED, columns_of, literal
 from gmm._public import publish
 from gmm._rows.entrance import as_one_array, as_source
@@ -75,26 +74,24 @@ def plot_pairs(
     m, n_drawn = len(chosen), min(check_whole(max_points, "max_points"), len(rows))
     drawn = np.sort(check_random_state(random_state).choice(len(rows), n_drawn, replace=False))
     with mpl.rc_context(STYLE), closed_on_failure():
-        figure, axes = plt.subplots(m, m, figsize=(max(2.0 * m + 1.0, 4.5),) * 2, squeeze=False)
-        panels: Any = np.asarray(axes, dtype=object)
+        panels = grid_of_pairs(m)
         labels_of = [literal(names[j], _LONGEST) for j in chosen]
         for i, j in np.ndindex(m, m):
-            fix_tick_colours(panels[i, j])
             if j > i:
-                panels[i, j].set_axis_off()
-            elif i == j:
+                continue
+            if i == j:
                 _histogram(panels[i, i], rows[:, chosen[i]], whole[:, chosen[i]], codes, len(classes))
             else:
                 pair = [chosen[j], chosen[i]]
                 _points(panels[i, j], rows[drawn][:, pair], whole[drawn][:, pair], codes[drawn], len(classes))
             label_outer(panels[i, j], labels_of, i, j, m)
-        figure.suptitle(_title(len(rows), n_drawn, m, len(names)), fontsize=11)
-        of_classes = zip(colours(len(classes)), classes.tolist(), strict=True)
-        marks = [("o", shade, literal(str(name), _LONGEST)) for shade, name in of_classes]
-        marks += [("x", inks_of(panels[0, 0]).ink, "filled")] * (filled is not None)
-        if marks:
-            handles = [Line2D([], [], marker=mark, ls="", color=shade, label=text) for mark, shade, text in marks]
-            figure.legend(handles=handles, loc="upper right", fontsize=9, bbox_to_anchor=(0.99, 0.95))
+        panels[0, 0].figure.suptitle(_title(len(rows), n_drawn, m, len(names)), fontsize=11)
+        names_of_classes = [literal(str(name), _LONGEST) for name in classes.tolist()]
+        entries: Entries = list(zip(map(dot, colours(len(classes))), names_of_classes, strict=True))
+        if filled is not None:
+            entries.append((dot(inks_of(panels[0, 0]).ink, "x"), "filled"))
+        if entries:
+            legend_of_pairs(panels, entries)
     return np.asarray(panels)
 
 
