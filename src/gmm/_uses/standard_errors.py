@@ -441,9 +441,9 @@ def _collected(
             "or a prior."
         )
     replicates = ParameterArrays(*(np.array(part) for part in zip(*(one.parameters for one in sound), strict=True)))
-    errors = (part.std(axis=0, ddof=1) for part in replicates)
+    weights, means, covariances, tails = (part.std(axis=0, ddof=1) for part in replicates)
     stability = np.array([one.adjusted_rand for one in sound])
-    return StandardErrors(model, method, *errors, replicates, stability, n_left_out)
+    return StandardErrors(model, method, weights, means, covariances, tails, replicates, stability, n_left_out)
 
 
 publish("gmm.inference", [StandardErrors, standard_errors])
