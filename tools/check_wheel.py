@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 from zipfile import ZipFile
 
-LARGEST = 1.3e6
+LARGEST = 2e6
 LICENCES = ("LICENSE", "LICENSE-DATA")
 BUILT_BY = {"Cython", "compiler", "numpy", "scipy", "setuptools"}
 
