@@ -5,7 +5,7 @@ import pytest
 
 import gmm
 from gmm import GaussianMixtureSearch, select
-from gmm._selection.held_out import dealt
+from gmm._selection.held_out import folds_of
 from gmm.plotting import plot_selection
 
 RNG = np.random.default_rng(0)
@@ -30,7 +30,7 @@ def test_it_chooses_the_smallest(found):
 def test_of_one_component_it_is_what_folds_give_by_hand():
     found = select(X, 1, ["diag", "full"], criterion="held_out", n_splits=4, random_state=SEED, reg_covar=0)
     expected = np.zeros(2)
-    for fold in dealt(len(X), 4, np.random.default_rng(SEED)):
+    for fold in folds_of(len(X), 4, np.random.default_rng(SEED)):
         others = np.delete(X, fold, axis=0)
         covariance, away = np.cov(others.T, bias=True), X[fold] - others.mean(axis=0)
         for n, each in enumerate((np.diag(np.diag(covariance)), covariance)):
@@ -153,6 +153,57 @@ def test_folds_must_be_there(n_splits, message):
         select(X, [1, 2], "diag", criterion="held_out", n_splits=n_splits)
 
 
+def test_folds_are_of_one_criterion():
+    with pytest.raises(ValueError, match="n_splits goes with criterion='held_out', got criterion='bic' and n_splits=4"):
+        select(X, 2, "diag", n_splits=4)
+
+
+def test_a_callback_is_told_of_folds_and_may_end_them():
+    told = []
+    how = {"criterion": "held_out", "n_splits": 3, "random_state": 0}
+    select(X[::10], [1, 2], ["EII", "VVI"], callback=lambda p: told.append((p.fold, p.cell)), **how)
+    assert told == [(fold, cell) for fold in (1, 2, 3, 0) for cell in range(4)]
+    told.clear()
+    found = select(*(X[::10], [1, 2], "EII"), callback=lambda p: (told.append((p.fold, p.cell)), p.fold == 2)[1], **how)
+    assert told == [(1, 0), (1, 1), (2, 0)]
+    assert not found.complete
+    assert (found.status, found.best.n_components) == (("ok", "not tried"), 1)
+    alone = select(X[::10], 1, "EII", callback=lambda p: p.fold == 1, **how)
+    assert np.isfinite(alone.held_out).all()
+
+
 def test_folds_must_leave_enough_rows():
     with pytest.raises(ValueError, match="leave 5 to fit, expected at least 6"):
         select(X[:10], [6], "diag", criterion="held_out", n_splits=2)
+
+
+@pytest.fixture(scope="module")
+def rain():
+    """Amounts of rain, of which two in five are 0, beside another column."""
+    rng = np.random.default_rng(0)
+    return np.column_stack([np.where(rng.random(300) < 0.4, 0, rng.gamma(2, 3, 300)), rng.normal(size=300)])
+
+
+def test_a_component_on_ties_is_chosen_if_rows_held_out_have_these_ties_too(rain):
+    found = select(rain, [1, 2, 3], "diag", criterion="held_out", random_state=0)
+    assert found.status[1].startswith("degenerate")
+    assert found.best_index == found.ranked()[0] == int(np.argmin(found.held_out)) > 0
+    assert found.best_by("bic").n_components == 1
+    for part in ("the best is degenerate: component", "(no spread but reg_covar in x0:", "judged by rows held out"):
+        assert part in repr(found)
+    assert str(found.best).count("no spread but reg_covar in x0:") == 1
+    assert "degenerate" not in plot_selection(found).get_legend_handles_labels()[1]
+
+
+def test_where_sound_cells_end_is_told_with_a_remedy(rain):
+    found = select(rain, [1, 2, 3], "diag", random_state=0)
+    assert found.best.n_components == 1
+    for part in ("more than 1 component is degenerate", "(no spread but reg_covar in x0:", "try prior='conjugate'"):
+        assert part in repr(found)
+    assert select(rain, [1, 2, 3], "diag", prior="conjugate", random_state=0).best.n_components > 1
+
+
+def test_a_file_keeps_a_choice_that_rests_on_ties(rain, tmp_path):
+    found = select(rain, [1, 2], "diag", criterion="held_out", random_state=0)
+    found.save(tmp_path / "found")
+    assert gmm.load(tmp_path / "found").best_index == found.best_index == 1
