@@ -69,7 +69,7 @@ class SufficientStatistics:
     @property
     def precisions(self) -> Array:
         """The sums of log u − u of each component, (K,)."""
-        return np.array(np.broadcast_to(self.precision, len(self.counts)), float)
+        return np.full(len(self.counts), self.precision, dtype=np.float64)
 
     @property
     def means(self) -> Array:
