@@ -1,4 +1,5 @@
 """Passes over rows in memory and the steps between them, in turn: one call of Python for many passes."""
+from cpython.exc cimport PyErr_CheckSignals
 from libc.math cimport INFINITY
 
 from gmm._em cimport RowTable, Scratch, walk_and_run_quasi_newton
@@ -9,7 +10,7 @@ from gmm._kernel.leaves cimport is_twin
 from gmm._kernel.lengths cimport expect, expect_matrix
 from gmm._kernel.loop cimport LoopInputs
 from gmm._kernel.moments cimport Moments, moments_in, moments_size
-from gmm._kernel.mstep cimport QuasiNewtonState
+from gmm._kernel.mstep cimport MixtureFamily, QuasiNewtonState
 from gmm._kernel.objective cimport log_noise
 from gmm._kernel.plan cimport (
     PassPlan, has_tails, prepare, prepared_size, same_workspace, set_noise, set_tails, work_of,
@@ -108,6 +109,39 @@ cdef class Loop:
             n = walk_and_run_quasi_newton(plan, &self.inputs, &self.room[0], repair_empty, &self.scratch.workspace,
                                           &moments, &state.state, &records[0, 0])
         return [(records[i, 0], records[i, 1], records[i, 2], records[i, 3] > 0) for i in range(n)]
+
+    def first_legs(
+        self, starts, MixtureFamily family not None, *, double tolerance, bint confirm_stop, Py_ssize_t at_most,
+        double lead, double catch_up, **how,
+    ):
+        """Run starts, `SufficientStatistics`, one after the other as `run_quasi_newton` does, until one needs Python.
+
+        The lead rises to what a run reaches.
+
+        Returns
+        -------
+        legs : list of (QuasiNewtonState, list of tuple or None)
+            Of each run, with what `run_quasi_newton` returns. A start whose first update needs help has none. The last
+            run may have paused early.
+        """
+        cdef QuasiNewtonState state
+        cdef list legs = [], passes
+        cdef double bound
+        for statistics in starts:
+            PyErr_CheckSignals()
+            state = QuasiNewtonState(family, tolerance, confirm_stop)
+            if not state.begin_after(statistics, repair_empty=how["repair_empty"]):
+                break
+            passes = self.run_quasi_newton(state=state, at_most=at_most, lead=lead, catch_up=catch_up, **how)
+            legs.append((state, passes))
+            if passes is None:
+                break
+            bound = passes[len(passes) - 1][0]
+            if not (state.state.converged or len(passes) == at_most
+                    or len(passes) == 2 and bound + catch_up * (bound - <double>passes[0][0]) < lead):
+                break
+            lead = max(lead, bound)
+        return legs
 
     cdef int prepare_next(self, QuasiNewtonState state, const double[:, ::1] allowed) except -1:
         """Prepare the pass with the next mixture of a state."""

@@ -103,9 +103,7 @@ def _causes(
 def _are_sound(mixtures: Iterable[MixtureParameters], fewest: float, ridge: float) -> bool:
     """Tell whether bounds that take no eigenvalues rule out every degenerate component; `fewest` rows are a weight."""
     estimates = ((each.model.layout.code, *each.as_estimate()[:4]) for each in dict.fromkeys(mixtures))
-    return all(
-        is_sound(*each, least_weight=(1 + _TIED) * fewest, ridge=ridge, thin=THIN) for each in estimates
-    )
+    return all(is_sound(*each, least_weight=(1 + _TIED) * fewest, ridge=ridge, thin=THIN) for each in estimates)
 
 
 def _few_or_narrow(parameters: MixtureParameters, n_effective: float, ridge: float) -> dict[str, NDArray[np.bool_]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from itertools import takewhile
 from math import inf
 
 from gmm._fitting.degenerate import degenerate_under
@@ -22,21 +23,33 @@ _AVERAGED, _FORESEEN = 3, 30  # passes: the average gain of the last few is expe
 RECENT = _AVERAGED + 1  # passes that a judgement needs
 
 
-def first_leg(
+def first_legs(
     problem: Problem,
     e_step: EStep,
-    start: Start,
+    starts: Sequence[Start],
     settings: SolverSettings,
     passes: int,
     callback: Callable[[Iteration], object] | None = None,
     lead: float = -inf,
-) -> SolverRun | SingularMatrixError:
-    """Run a start for some passes, fewer if far below a lead; return the error if a covariance becomes singular."""
-    try:
-        begin = Beginning(start) if isinstance(start, MixtureParameters) else start
-        return problem.run(e_step, begin, settings, callback=callback).go(passes, lead)
-    except SingularMatrixError as error:
-        return error
+) -> list[SolverRun | SingularMatrixError]:
+    """Run each start for some passes, fewer if far below a lead or an earlier one; return errors of singular ones."""
+    legs: list[SolverRun | SingularMatrixError] = []
+    while len(legs) < len(starts):
+        rest = starts[len(legs) :]
+        of_moments = [] if callback else list(takewhile(lambda start: isinstance(start, SufficientStatistics), rest))
+        compiled = problem.first_legs(e_step, of_moments, settings, passes, lead) if of_moments else []
+        for run in compiled or [None]:
+            try:
+                leg = run or problem.run(e_step, _beginning(rest[0]), settings, callback=callback)
+                legs.append(leg.go(passes - len(leg.passes), lead))
+                lead = max(lead, leg.lower_bound)
+            except SingularMatrixError as error:
+                legs.append(error)
+    return legs
+
+
+def _beginning(start: Start) -> Beginning | SufficientStatistics:
+    return Beginning(start) if isinstance(start, MixtureParameters) else start
 
 
 def short_runs(problem: Problem, starts: Iterable[Start], max_iter: int) -> list[SolverResult | None]:
@@ -44,7 +57,7 @@ def short_runs(problem: Problem, starts: Iterable[Start], max_iter: int) -> list
     settings, results = SolverSettings(tolerance=_ROUGHLY, max_iter=max_iter, confirm_stop=False), []
     with problem.e_step() as e_step:
         for start in starts:
-            run = first_leg(problem, e_step, start, settings, max_iter)
+            (run,) = first_legs(problem, e_step, [start], settings, max_iter)
             # The state of a solver is as large as many mixtures.
             results.append(replace(run.result, state=None) if isinstance(run, SolverRun) else None)
     return results

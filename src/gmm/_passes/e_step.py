@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import replace
@@ -209,6 +209,16 @@ class EStep:
             with blas_alone(state.work):
                 passes = [state.take(statistics, rounding, repair_empty=repair_empty)]
         return list(starmap(PassRecord, passes))
+
+    def first_legs(
+        self, starts: Sequence[SufficientStatistics], family: MixtureFamily, *, repair_empty: bool, **until: float
+    ) -> list[tuple[QuasiNewtonState, list[PassRecord]]]:
+        """Make the first passes of accelerated runs after statistics: see `gmm._loop.Loop.first_legs`."""
+        if self._source.resident is None:
+            return []
+        alone, run = self._n_threads == 1, self._resident.first_legs
+        legs = run(starts, family, self._common_scatter, alone=alone, repair_empty=repair_empty, **until)
+        return [(state, list(starmap(PassRecord, passes or ()))) for state, passes in legs]
 
     def run_lloyd(self, partition: Partition, least_gain: float, at_most: int) -> tuple[Partition, int, bool]:
         """Make passes of k-means (Lloyd 1982) over rows in memory, as many as one compiled loop is worth.

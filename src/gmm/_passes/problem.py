@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import inf
+from time import perf_counter
 from typing import NamedTuple
 
 from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
@@ -142,8 +143,7 @@ class Problem:
             As in `SolverRun`.
         """
         unit = self.rows.survey.weight if settings.bound_is_total else 1.0
-        begins_compiled = self.objective.model.stored_whole and not self.objective.noise and self._accelerates(settings)
-        if isinstance(begin, SufficientStatistics) and not begins_compiled:
+        if isinstance(begin, SufficientStatistics) and not self._begins_compiled(settings):
             begin = self.beginning(e_step, begin)
         before, paused = ((), None) if isinstance(begin, SufficientStatistics) else (begin.bounds[-1:], begin.paused)
         return SolverRun(
@@ -156,6 +156,38 @@ class Problem:
             paused=paused,
             on_pause=on_pause,
         )
+
+    def first_legs(
+        self,
+        e_step: EStep,
+        starts: Sequence[SufficientStatistics],
+        settings: SolverSettings,
+        passes: int,
+        lead: float,
+    ) -> list[SolverRun]:
+        """Return the runs of starts after some passes in one compiled call, until one needs Python.
+
+        A run pauses after two passes if it is far below a lead, which rises to what runs reach: see `CATCH_UP`. The
+        bounds of `settings` are in nats per unit weight.
+        """
+        if not self._begins_compiled(settings):
+            return []
+        began, K, runs = perf_counter(), len(starts[0].counts), list[SolverRun]()
+        how = {"tolerance": settings.tolerance, "confirm_stop": settings.confirm_stop}
+        until = {"at_most": min(passes, settings.max_iter), "lead": lead}
+        repair = self._m_step(e_step, K).repair_empty
+        legs = e_step.first_legs(starts, self.family(K), repair_empty=repair, **how, **until)
+        seconds = (perf_counter() - began) / max(1, len(legs))
+        for start, (state, records) in zip(starts, legs, strict=False):
+            bound, m_step = records[-1].lower_bound if records else -inf, self._m_step(e_step, K)
+            solver = QuasiNewton(start, e_step, m_step, state=state, bound=bound, **how)
+            runs.append(SolverRun(solver, max_iter=settings.max_iter))
+            if records:
+                runs[-1].add(records, seconds)
+        return runs
+
+    def _begins_compiled(self, settings: SolverSettings) -> bool:
+        return self.objective.model.stored_whole and not self.objective.noise and self._accelerates(settings)
 
     def _accelerates(self, settings: SolverSettings) -> bool:
         return settings.accelerated and not self.objective.fixed

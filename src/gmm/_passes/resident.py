@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from gmm import _em, _loop
 from gmm._blas import blas_alone
-from gmm._kernel.mstep import QuasiNewtonState
+from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
 from gmm._passes.stopping import CATCH_UP
 from gmm._passes.threads import PASS_WORTH_THREADS, SLICE
 from gmm._rows.sources import Source
 from gmm._values.classes import KnownClasses
 from gmm._values.layouts import Array, Layout
+from gmm._values.statistics import SufficientStatistics
 
 Record = tuple[float, float, float, bool]
 
@@ -59,16 +61,34 @@ class ResidentPasses:
         `scatter` returns the scatter of the rows about the origin. Kept here it would tie a knot with its `EStep`, and
         rows would stay in memory until the garbage collector comes.
         """
-        work = state.work
-        with blas_alone(max(self.loop.largest_product, work)):
-            return self.loop.run_quasi_newton(
-                at_most=1 if work > PASS_WORTH_THREADS else at_most,
-                state=state,
-                repair_empty=repair_empty,
-                lead=lead,
-                catch_up=CATCH_UP,
-                pass_limit=SLICE if alone else PASS_WORTH_THREADS,
-                call_limit=SLICE,
-                allowed=self.known.table,
-                scatter=scatter,
-            )
+        at_most = 1 if state.work > PASS_WORTH_THREADS else at_most
+        with blas_alone(max(self.loop.largest_product, state.work)):
+            how = self._how(scatter, alone=alone, repair_empty=repair_empty)
+            return self.loop.run_quasi_newton(state=state, at_most=at_most, lead=lead, **how)
+
+    def first_legs(
+        self,
+        starts: Sequence[SufficientStatistics],
+        family: MixtureFamily,
+        scatter: Callable[[], Array],
+        *,
+        alone: bool,
+        repair_empty: bool,
+        **until: float,
+    ) -> list[tuple[QuasiNewtonState, list[Record] | None]]:
+        """Run starts as `gmm._loop.Loop.first_legs` does; none where an update is worth threads."""
+        if family.work > PASS_WORTH_THREADS:
+            return []
+        with blas_alone(max(self.loop.largest_product, family.work)):
+            how = self._how(scatter, alone=alone, repair_empty=repair_empty)
+            return self.loop.first_legs(starts, family, **until, **how)
+
+    def _how(self, scatter: Callable[[], Array], *, alone: bool, repair_empty: bool) -> dict[str, Any]:
+        return {
+            "repair_empty": repair_empty,
+            "catch_up": CATCH_UP,
+            "pass_limit": SLICE if alone else PASS_WORTH_THREADS,
+            "call_limit": SLICE,
+            "allowed": self.known.table,
+            "scatter": scatter,
+        }
