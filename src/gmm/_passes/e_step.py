@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import replace
@@ -200,25 +200,14 @@ class EStep:
             The loop ends after two passes if `CATCH_UP` gains like the second would not raise the bound to this.
         """
         passes = None
-        if self._source.resident is not None:
-            alone = self._n_threads == 1
-            run = self._resident.run_quasi_newton
-            passes = run(state, at_most, self._common_scatter, alone=alone, repair_empty=repair_empty, lead=lead)
+        if self.resident is not None:
+            run = self.resident.run_quasi_newton
+            passes = run(state, self.common_scatter, at_most, repair_empty=repair_empty, lead=lead)
         if passes is None:
             statistics, rounding = self.rounded(WhitenedMixture(self._moments, *state.next(), noise))
             with blas_alone(state.work):
                 passes = [state.take(statistics, rounding, repair_empty=repair_empty)]
         return list(starmap(PassRecord, passes))
-
-    def first_legs(
-        self, starts: Sequence[SufficientStatistics], family: MixtureFamily, *, repair_empty: bool, **until: float
-    ) -> list[tuple[QuasiNewtonState, list[PassRecord]]]:
-        """Make the first passes of accelerated runs after statistics: see `gmm._loop.Loop.first_legs`."""
-        if self._source.resident is None:
-            return []
-        alone, run = self._n_threads == 1, self._resident.first_legs
-        legs = run(starts, family, self._common_scatter, alone=alone, repair_empty=repair_empty, **until)
-        return [(state, list(starmap(PassRecord, passes or ()))) for state, passes in legs]
 
     def run_lloyd(self, partition: Partition, least_gain: float, at_most: int) -> tuple[Partition, int, bool]:
         """Make passes of k-means (Lloyd 1982) over rows in memory, as many as one compiled loop is worth.
@@ -323,7 +312,7 @@ class EStep:
         """Return the plan of a pass that adds up moments, and the rows' scatter if the pass needs it."""
         pooled = mixture.layout is TIED and self._moments is TIED
         plan = self.plan(mixture, common_scatter=pooled, axes=axes, **how)
-        return plan, self._common_scatter() if plan.common_scatter else None
+        return plan, self.common_scatter() if plan.common_scatter else None
 
     def _worth_a_loop(self, plan: _em.Plan, n_workers: int, update_work: float) -> int:
         """Return how many passes one call may make, given that `n_workers` made the first."""
@@ -332,11 +321,14 @@ class EStep:
         return 1 + int(SLICE / (-(-self._source.n_rows // plan.lane_rows) * plan.work + update_work))
 
     @cached_property
-    def _resident(self) -> ResidentPasses:
-        at = self._moments, self._origin, self._reach
-        return ResidentPasses.over(self._source, *at, self._single, self._form)
+    def resident(self) -> ResidentPasses | None:
+        """Accelerated passes, if the rows are in memory."""
+        if self._source.resident is None:
+            return None
+        at, alone = (self._moments, self._origin, self._reach), self._n_threads == 1
+        return ResidentPasses.over(self._source, *at, single=self._single, form=self._form, alone=alone)
 
-    def _common_scatter(self) -> Array:
+    def common_scatter(self) -> Array:
         """Return the rows' scatter about their centre, from which pooled second moments follow."""
         if self._total_scatter is None:
             plan = self.scatter_plan()

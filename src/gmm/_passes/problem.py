@@ -170,13 +170,14 @@ class Problem:
         A run pauses after two passes if it is far below a lead, which rises to what runs reach: see `CATCH_UP`. The
         bounds of `settings` are in nats per unit weight.
         """
-        if not self._begins_compiled(settings):
+        if not self._begins_compiled(settings) or e_step.resident is None:
             return []
         began, K, runs = perf_counter(), len(starts[0].counts), list[SolverRun]()
         how = {"tolerance": settings.tolerance, "confirm_stop": settings.confirm_stop}
         until = {"at_most": min(passes, settings.max_iter), "lead": lead}
         repair = self._m_step(e_step, K).repair_empty
-        legs = e_step.first_legs(starts, self.family(K), repair_empty=repair, **how, **until)
+        at = starts, self.family(K), e_step.common_scatter
+        legs = e_step.resident.first_legs(*at, repair_empty=repair, **how, **until)
         seconds = (perf_counter() - began) / max(1, len(legs))
         for start, (state, records) in zip(starts, legs, strict=False):
             bound, m_step = records[-1].lower_bound if records else -inf, self._m_step(e_step, K)

@@ -4,91 +4,57 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import starmap
 
 from gmm import _em, _loop
 from gmm._blas import blas_alone
 from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
 from gmm._passes.stopping import CATCH_UP
 from gmm._passes.threads import PASS_WORTH_THREADS, SLICE
+from gmm._passes.trace import PassRecord
 from gmm._rows.sources import Source
-from gmm._values.classes import KnownClasses
 from gmm._values.layouts import Array, Layout
 from gmm._values.statistics import SufficientStatistics
 
 Record = tuple[float, float, float, bool]
+Scatter = Callable[[], Array]
 
 
 @dataclass(frozen=True, eq=False)
 class ResidentPasses:
-    """Passes of one worker over rows in memory.
+    """Passes of one worker over rows in memory, which `loop` has.
 
-    `loop` has the rows, and `known` are their classes.
+    `scatter` returns the scatter of the rows about the origin. Kept here it would tie a knot with its `EStep`, and rows
+    would stay in memory until the garbage collector comes.
     """
 
     loop: _loop.Loop
-    known: KnownClasses
 
     @classmethod
     def over(
-        cls,
-        source: Source,
-        moments: Layout,
-        origin: Array,
-        reach: Array,
-        single: bool,
-        form: int,
+        cls, source: Source, moments: Layout, origin: Array, reach: Array, *, single: bool, form: int, alone: bool
     ) -> ResidentPasses:
-        """Make passes over the rows of a source; the others are as in `gmm._em.Plan`."""
+        """Make passes over the rows of a source, short ones unless the worker is `alone`; see `gmm._em.Plan`."""
         rows, known = source.resident, source.known
         assert rows is not None  # others are passed over one pass at a time
+        limits = {"pass_limit": SLICE if alone else PASS_WORTH_THREADS, "call_limit": SLICE, "catch_up": CATCH_UP}
         table = _em.RowTable(rows.rows, rows.sample_weight, known.codes if known else None)
-        loop = _loop.Loop(table, moments, origin, reach, single=single, form=form)
-        return cls(loop, known)
+        return cls(_loop.Loop(table, moments, origin, reach, single=single, form=form, allowed=known.table, **limits))
 
     def run_quasi_newton(
-        self,
-        state: QuasiNewtonState,
-        at_most: int,
-        scatter: Callable[[], Array],
-        *,
-        alone: bool,
-        repair_empty: bool,
-        lead: float,
+        self, state: QuasiNewtonState, scatter: Scatter, at_most: int, *, repair_empty: bool, lead: float
     ) -> list[Record] | None:
-        """Make passes as `EStep.run_quasi_newton` does; None if one is worth threads, unless the worker is `alone`.
-
-        `scatter` returns the scatter of the rows about the origin. Kept here it would tie a knot with its `EStep`, and
-        rows would stay in memory until the garbage collector comes.
-        """
+        """Make passes as `EStep.run_quasi_newton` does; None if one is worth threads."""
         at_most = 1 if state.work > PASS_WORTH_THREADS else at_most
         with blas_alone(max(self.loop.largest_product, state.work)):
-            how = self._how(scatter, alone=alone, repair_empty=repair_empty)
-            return self.loop.run_quasi_newton(state=state, at_most=at_most, lead=lead, **how)
+            return self.loop.run_quasi_newton(state, scatter, at_most=at_most, repair_empty=repair_empty, lead=lead)
 
     def first_legs(
-        self,
-        starts: Sequence[SufficientStatistics],
-        family: MixtureFamily,
-        scatter: Callable[[], Array],
-        *,
-        alone: bool,
-        repair_empty: bool,
-        **until: float,
-    ) -> list[tuple[QuasiNewtonState, list[Record] | None]]:
+        self, starts: Sequence[SufficientStatistics], family: MixtureFamily, scatter: Scatter, **how: float
+    ) -> list[tuple[QuasiNewtonState, list[PassRecord]]]:
         """Run starts as `gmm._loop.Loop.first_legs` does; none where an update is worth threads."""
         if family.work > PASS_WORTH_THREADS:
             return []
         with blas_alone(max(self.loop.largest_product, family.work)):
-            how = self._how(scatter, alone=alone, repair_empty=repair_empty)
-            return self.loop.first_legs(starts, family, **until, **how)
-
-    def _how(self, scatter: Callable[[], Array], *, alone: bool, repair_empty: bool) -> dict[str, Any]:
-        return {
-            "repair_empty": repair_empty,
-            "catch_up": CATCH_UP,
-            "pass_limit": SLICE if alone else PASS_WORTH_THREADS,
-            "call_limit": SLICE,
-            "allowed": self.known.table,
-            "scatter": scatter,
-        }
+            legs = self.loop.first_legs(starts, family, scatter, **how)
+        return [(state, list(starmap(PassRecord, passes or ()))) for state, passes in legs]

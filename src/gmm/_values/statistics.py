@@ -69,7 +69,8 @@ class SufficientStatistics:
     @property
     def precisions(self) -> Array:
         """The sums of log u − u of each component, (K,)."""
-        return np.full(len(self.counts), self.precision, dtype=np.float64)
+        of_each = self.precision
+        return of_each.copy() if isinstance(of_each, np.ndarray) else np.full(len(self.counts), of_each)
 
     @property
     def means(self) -> Array:
