@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from itertools import takewhile
 from math import inf
 
 from gmm._fitting.degenerate import degenerate_under
@@ -36,11 +35,12 @@ def first_legs(
     legs: list[SolverRun | SingularMatrixError] = []
     while len(legs) < len(starts):
         rest = starts[len(legs) :]
-        of_moments = [] if callback else list(takewhile(lambda start: isinstance(start, SufficientStatistics), rest))
-        compiled = problem.first_legs(e_step, of_moments, settings, passes, lead) if of_moments else []
-        for run in compiled or [None]:
+        of_moments = [start for start in rest if isinstance(start, SufficientStatistics)]
+        one_call = callback is None and len(of_moments) == len(rest)
+        runs = problem.first_legs(e_step, of_moments, settings, passes, lead) if one_call else []
+        for run in runs or (None,):
             try:
-                leg = run or problem.run(e_step, _beginning(rest[0]), settings, callback=callback)
+                leg = problem.run(e_step, _beginning(rest[0]), settings, callback=callback) if run is None else run
                 legs.append(leg.go(passes - len(leg.passes), lead))
                 lead = max(lead, leg.lower_bound)
             except SingularMatrixError as error:

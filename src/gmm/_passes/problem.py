@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from math import inf
 from time import perf_counter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
 from gmm._passes.e_step import EStep
@@ -170,18 +170,17 @@ class Problem:
         A run pauses after two passes if it is far below a lead, which rises to what runs reach: see `CATCH_UP`. The
         bounds of `settings` are in nats per unit weight.
         """
-        if not self._begins_compiled(settings) or e_step.resident is None:
+        resident = e_step.resident if self._begins_compiled(settings) and settings.max_iter > 0 else None
+        if resident is None:
             return []
         began, K, runs = perf_counter(), len(starts[0].counts), list[SolverRun]()
-        how = {"tolerance": settings.tolerance, "confirm_stop": settings.confirm_stop}
-        until = {"at_most": min(passes, settings.max_iter), "lead": lead}
-        repair = self._m_step(e_step, K).repair_empty
-        at = starts, self.family(K), e_step.common_scatter
-        legs = e_step.resident.first_legs(*at, repair_empty=repair, **how, **until)
+        how: dict[str, Any] = {"tolerance": settings.tolerance, "confirm_stop": settings.confirm_stop}
+        until = {"at_most": min(passes, settings.max_iter), "repair_empty": self._m_step(e_step, K).repair_empty}
+        legs = resident.first_legs(starts, self.family(K), e_step.common_scatter, lead=lead, **how, **until)
         seconds = (perf_counter() - began) / max(1, len(legs))
         for start, (state, records) in zip(starts, legs, strict=False):
-            bound, m_step = records[-1].lower_bound if records else -inf, self._m_step(e_step, K)
-            solver = QuasiNewton(start, e_step, m_step, state=state, bound=bound, **how)
+            how |= {"state": state, "bound": records[-1].lower_bound if records else -inf}
+            solver = QuasiNewton(start, e_step, self._m_step(e_step, K), **how)
             runs.append(SolverRun(solver, max_iter=settings.max_iter))
             if records:
                 runs[-1].add(records, seconds)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import starmap
+from typing import Any
 
 from gmm import _em, _loop
 from gmm._blas import blas_alone
@@ -50,7 +51,7 @@ class ResidentPasses:
             return self.loop.run_quasi_newton(state, scatter, at_most=at_most, repair_empty=repair_empty, lead=lead)
 
     def first_legs(
-        self, starts: Sequence[SufficientStatistics], family: MixtureFamily, scatter: Scatter, **how: float
+        self, starts: Sequence[SufficientStatistics], family: MixtureFamily, scatter: Scatter, **how: Any
     ) -> list[tuple[QuasiNewtonState, list[PassRecord]]]:
         """Run starts as `gmm._loop.Loop.first_legs` does; none where an update is worth threads."""
         if family.work > PASS_WORTH_THREADS:
