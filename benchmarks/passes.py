@@ -170,12 +170,13 @@ def summarise(compared: list[Comparison], report: Report) -> None:
 
 def draw(climbed: Mapping[str, Bounds]) -> Any:
     """Draw the remaining gain against passes, a panel per problem, with crosses for rejected steps."""
-    figure, grid = panels(len(climbed), (1 + 3.2 * len(climbed), 3.6))
+    figure, grid = panels(len(climbed), (5, 1 + 2 * len(climbed)))
     for axes, (title, bounds) in zip(grid, climbed.items(), strict=True):
         draw_panel(axes, bounds)
         axes.set_title(f"{DRAWN[title]}: {title}", fontsize=10)
-        axes.set(xlabel="passes over the rows", ylim=(LEAST_DRAWN, None))
-    grid[0].set_ylabel("log-likelihood still to be gained,\nnats per row")
+        axes.set(ylim=(LEAST_DRAWN, None))
+    figure.supxlabel("passes over the rows", fontsize=10)
+    figure.supylabel("log-likelihood still to be gained, nats per row", fontsize=10)
     marks, names = grid[0].get_legend_handles_labels()
     figure.legend(marks, names, loc="outside upper center", ncols=len(names), frameon=False)
     return figure

@@ -28,14 +28,12 @@ def saved(draw: Callable[..., Any], values: Any, path: Path | None, report: Repo
     figure.savefig(path, dpi=150)
 
 
-def panels(n_columns: int, size: tuple[float, float]) -> tuple[Any, list[Any]]:
-    """Return a figure and its axes side by side, with shared logarithmic scales."""
+def panels(n: int, size: tuple[float, float]) -> tuple[Any, list[Any]]:
+    """Return a figure and its axes, one below the other, with shared logarithmic scales."""
     from matplotlib import pyplot, ticker
 
-    figure, grid = pyplot.subplots(
-        1, n_columns, sharex=True, sharey=True, squeeze=False, figsize=size, layout="constrained"
-    )
-    for axes in grid[0]:
+    figure, grid = pyplot.subplots(n, sharex=True, sharey=True, squeeze=False, figsize=size, layout="constrained")
+    for axes in grid[:, 0]:
         axes.set(xscale="log", yscale="log")
         axes.xaxis.set_major_formatter("{x:g}")
         axes.xaxis.set_minor_formatter(ticker.NullFormatter())
@@ -43,4 +41,4 @@ def panels(n_columns: int, size: tuple[float, float]) -> tuple[Any, list[Any]]:
         axes.set_axisbelow(True)
         for side in ("top", "right"):
             axes.spines[side].set_visible(False)
-    return figure, list(grid[0])
+    return figure, list(grid[:, 0])

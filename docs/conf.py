@@ -86,4 +86,4 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": [],
 }
-html_sidebars = {"index": [], "start": [], "how-fast": [], "command-line": []}
+html_sidebars = {"index": [], "start": [], "how-fast": [], "command-line": [], "command-line-options": []}

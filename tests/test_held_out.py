@@ -156,3 +156,35 @@ def test_folds_must_be_there(n_splits, message):
 def test_folds_must_leave_enough_rows():
     with pytest.raises(ValueError, match="leave 5 to fit, expected at least 6"):
         select(X[:10], [6], "diag", criterion="held_out", n_splits=2)
+
+
+@pytest.fixture(scope="module")
+def rain():
+    """Amounts of rain, of which two in five are 0, beside another column."""
+    rng = np.random.default_rng(0)
+    return np.column_stack([np.where(rng.random(300) < 0.4, 0, rng.gamma(2, 3, 300)), rng.normal(size=300)])
+
+
+def test_a_component_on_ties_is_chosen_if_rows_held_out_have_these_ties_too(rain):
+    found = select(rain, [1, 2, 3], "diag", criterion="held_out", random_state=0)
+    assert found.status[1].startswith("degenerate")
+    assert found.best_index == found.ranked()[0] == int(np.argmin(found.held_out)) > 0
+    assert found.best_by("bic").n_components == 1
+    for part in ("the best is degenerate: component", "(no spread but reg_covar in x0:", "judged by rows held out"):
+        assert part in repr(found)
+    assert str(found.best).count("no spread but reg_covar in x0:") == 1
+    assert "degenerate" not in plot_selection(found).get_legend_handles_labels()[1]
+
+
+def test_where_sound_cells_end_is_told_with_a_remedy(rain):
+    found = select(rain, [1, 2, 3], "diag", random_state=0)
+    assert found.best.n_components == 1
+    for part in ("more than 1 component is degenerate", "(no spread but reg_covar in x0:", "try prior='conjugate'"):
+        assert part in repr(found)
+    assert select(rain, [1, 2, 3], "diag", prior="conjugate", random_state=0).best.n_components > 1
+
+
+def test_a_file_keeps_a_choice_that_rests_on_ties(rain, tmp_path):
+    found = select(rain, [1, 2], "diag", criterion="held_out", random_state=0)
+    found.save(tmp_path / "found")
+    assert gmm.load(tmp_path / "found").best_index == found.best_index == 1

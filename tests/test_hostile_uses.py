@@ -344,7 +344,7 @@ def used(mixture, X, data):
             )
             assert shares is None or finite(shares)
             columns = answer(gmm.analysis.column_overlap, mixture)
-            assert columns is None or finite(columns)
+            assert columns is None or finite(columns.areas)
         case 5:
             threshold = answer(
                 gmm.analysis.anomaly_threshold, mixture, X, data.draw(mainly(st.sampled_from((0.1, 0.5, 0.9)), junk))

@@ -4,6 +4,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.integrate import quad
 from scipy.special import ndtr
@@ -74,13 +75,13 @@ def test_it_does_not_depend_on_where_the_rows_are(name):
         parameters.weights, parameters.means * 8 + 1024, parameters.covariances * 64, covariance_type=name
     )
     np.testing.assert_allclose(overlap(moved), overlap(mixture), atol=2e-5)
-    np.testing.assert_allclose(column_overlap(moved), column_overlap(mixture), rtol=1e-9)
+    np.testing.assert_allclose(column_overlap(moved).areas, column_overlap(mixture).areas, rtol=1e-9)
 
 
 @pytest.mark.parametrize("name", COVARIANCE_TYPES)
 def test_the_common_area_in_a_column_is_that_of_quadrature(name):
     mixture = GaussianMixture(3, covariance_type=name, random_state=0).fit(X)
-    found = column_overlap(mixture)
+    found = column_overlap(mixture).areas
     assert found.shape == (3, 3)
     for k, j in ((0, 0), (2, 1)):
         one = mixture.marginal(j)
@@ -101,7 +102,7 @@ def test_the_common_area_of_two_densities_is_that_of_the_closed_form():
     for unit in (1e-100, 1.0, 1e100):
         for apart in (0.0, 0.3, 2.0, 5.0, 9.0, 40.0):
             mixture = GaussianMixture.from_parameters([0.3, 0.7], [[0.0], [apart * unit]], [[[unit**2]]] * 2)
-            np.testing.assert_allclose(column_overlap(mixture), 2 * ndtr(-apart / 2), rtol=0, atol=1e-14)
+            np.testing.assert_allclose(column_overlap(mixture).areas, 2 * ndtr(-apart / 2), rtol=0, atol=1e-14)
 
 
 def test_the_common_area_of_a_thin_and_a_wide_density_is_exact():
@@ -110,7 +111,7 @@ def test_the_common_area_of_a_thin_and_a_wide_density_is_exact():
         a, b, c = 1 - thin**2, -2.0, 1 + 2 * thin**2 * np.log(thin)
         low, high = sorted(np.roots([a, b, c]).real)
         inside = [ndtr(high) - ndtr(low), ndtr((high - 1) / thin) - ndtr((low - 1) / thin)]
-        np.testing.assert_allclose(column_overlap(mixture), inside[0] + 1 - inside[1], rtol=0, atol=1e-12)
+        np.testing.assert_allclose(column_overlap(mixture).areas, inside[0] + 1 - inside[1], rtol=0, atol=1e-12)
 
 
 def test_many_rows_are_drawn_in_parts(monkeypatch):
@@ -126,7 +127,7 @@ def test_a_group_between_others_has_its_column():
     mixture = GaussianMixture.from_parameters(
         [0.3, 0.4, 0.3], [[-1, 0], [0, 0], [1, 0]], covariances, covariance_type="spherical"
     )
-    found = column_overlap(mixture)
+    found = column_overlap(mixture).areas
     assert found[:, 0].max() < 1e-5
     np.testing.assert_allclose(found[:, 1], 1, atol=1e-6)
 
@@ -137,7 +138,7 @@ def test_components_of_hardly_any_weight_have_a_density_all_the_same(rest):
     mixture = GaussianMixture.from_parameters([1.0, rest], [[0.0], [5.0]], [1, 1], covariance_type="spherical")
     common = 2 * ndtr(-2.5)
     expected = [[common if rest else 0.0], [common]]
-    np.testing.assert_allclose(column_overlap(mixture), expected, atol=2e-4)
+    np.testing.assert_allclose(column_overlap(mixture).areas, expected, atol=2e-4)
 
 
 def test_what_is_refused():
@@ -148,3 +149,14 @@ def test_what_is_refused():
     for n_samples in (0, 1.5, True):
         with pytest.raises(ValueError, match="Invalid value for 'n_samples'"):
             overlap(mixture, n_samples=n_samples)
+
+
+def test_the_overlap_of_columns_has_their_names():
+    table = pd.DataFrame(X, columns=["size", "age", "weight"])
+    common = column_overlap(GaussianMixture(2, random_state=0).fit(table))
+    frame = common.to_frame()
+    assert list(frame) == ["component", "size", "age", "weight"]
+    np.testing.assert_array_equal(frame["age"], common.areas[:, 1])
+    lines = repr(common).splitlines()
+    assert lines[1].split() == ["size", "age", "weight"]
+    assert lines[3].split() == ["1", *(f"{area:.3f}" for area in common.areas[1])]

@@ -103,10 +103,20 @@ def test_old_faithful_ships_inside():
     assert len(rows) == 272
 
 
+def test_all_data_inside_have_a_source():
+    told = (ROOT / "LICENSE-DATA").read_text(encoding="utf-8")
+    names = [path.name for path in (SOURCES / "data").iterdir()]
+    assert names
+    assert all(f"gmm/data/{name} " in told for name in names)
+    assert (
+        "LICENSE-DATA"
+        in tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["license-files"]
+    )
+
+
 def test_one_version_everywhere():
     number = version("gmm-em")
     assert gmm.__version__ == number
-    assert f"\nversion: {number}\n" in (ROOT / "CITATION.cff").read_text()
     assert f"\n## [{number}]" in (ROOT / "CHANGELOG.md").read_text()
 
 
@@ -196,3 +206,15 @@ def test_a_tag_publishes_what_the_sources_say_and_from_no_other_repository():
     assert faults(f"v{gmm.__version__}", ours) in ([], [unreleased])
     found = " ".join(faults("v999", f"{ours}-of-others"))
     assert all(part in found for part in ("tag is v999", "address Source", "address Issues", "address Changelog"))
+
+
+def test_other_names_than_those_of_the_metadata_are_no_release(tmp_path):
+    for name in ("tools/check_release.py", "CHANGELOG.md", "CITATION.cff", ".github/workflows/wheels.yml"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text((ROOT / name).read_text(encoding="utf-8"), encoding="utf-8")
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    (tmp_path / "pyproject.toml").write_text(
+        project.replace("github.com/gmm-em/", "github.com/others/"), encoding="utf-8"
+    )
+    faults = runpy.run_path(str(tmp_path / "tools" / "check_release.py"))["faults"]
+    assert [each.partition(" ")[0] for each in faults(f"v{gmm.__version__}")][-1] == "CITATION.cff"

@@ -68,8 +68,12 @@ def with_rows(K=3, d=2, n=400, **more):
     return model, model.sample(n, random_state=1)[0]
 
 
+def legend_of(ax):
+    return ax.get_legend() or ax.figure.legends[0]
+
+
 def legend(ax):
-    return [text.get_text() for text in ax.get_legend().get_texts()]
+    return [text.get_text() for text in legend_of(ax).get_texts() if text.get_text()]
 
 
 def dots(ax):
@@ -445,8 +449,6 @@ def test_long_names_stay_within_the_figure(plot, view):
     X = with_rows(d=3, n=40)[1]
     frame = pd.DataFrame(X, columns=[f"{name} of the thing" * 20 for name in ("length", "width", "temperature")])
     figure = np.ravel(plot(GaussianMixture(2, random_state=0).fit(frame), frame, view=view))[0].figure
-    if view != "pairs":
-        figure.set_size_inches(5.0, 3.75)
     figure.canvas.draw()
     for label in (label for ax in figure.axes for label in (ax.xaxis.label, ax.yaxis.label) if label.get_text()):
         box = label.get_window_extent()
@@ -459,6 +461,24 @@ def test_a_view_that_leaves_features_out_says_so(plot):
     model, X = with_rows(d=4)
     alone = [any("view only" in text for text in legend(plot(fit, rows))) for fit, rows in ((model, X), with_rows())]
     assert alone == ([True, False] if plot in (plot_density, plot_decision_boundaries) else [False, False])
+
+
+@each_plot
+@pytest.mark.parametrize("K", [2, 12])
+def test_a_figure_is_narrow_and_its_legend_covers_nothing(plot, K):
+    ax = plot(*with_rows(K=K, d=3))
+    ax.figure.canvas.draw()
+    assert ax.figure.get_figwidth() <= 5
+    assert legend_of(ax).get_window_extent().y1 <= ax.xaxis.get_tightbbox().y0
+    assert min(text.get_fontsize() for text in legend_of(ax).get_texts()) >= 9
+
+
+@pytest.mark.parametrize("degrees", [1.5, 4.0])
+def test_ellipses_of_heavy_tails_lie_within_the_frame(degrees):
+    X = np.random.default_rng(0).standard_t(degrees, size=(300, 2))
+    ax = plot_clusters(GaussianMixture(1, tails="t", degrees_of_freedom=degrees).fit(X), X)
+    corners = outlines(ax)["component 0 content 0.95"].get_xy()
+    assert ((corners > [ax.get_xlim()[0], ax.get_ylim()[0]]) & (corners < [ax.get_xlim()[1], ax.get_ylim()[1]])).all()
 
 
 # ---- pairs
@@ -580,7 +600,7 @@ def test_every_shape_is_drawn(plot, K, d, n):
     model = mixture(K, d)
     ax = plot(model, model.sample(n, random_state=0)[0])
     draw(ax)
-    assert ax.get_legend() is not None
+    assert legend_of(ax) is not None
 
 
 @each_plot
@@ -674,7 +694,7 @@ def test_each_of_several_outlines_is_told_apart():
     drawn = [outlines(ax)[f"component 0 content {content:g}"] for content in (0.5, 0.9, 0.99, 0.999)]
     styles = [(patch.get_linewidth(), patch._unscaled_dash_pattern) for patch in drawn]
     assert len(set(map(str, styles))) == 4
-    keys = [line for line in ax.get_legend().get_lines() if line.get_linestyle() != "None"][-4:]
+    keys = [line for line in legend_of(ax).get_lines() if line.get_linestyle() != "None"][-4:]
     assert [line._unscaled_dash_pattern for line in keys] == [dashes for _, dashes in styles]
 
 
@@ -709,7 +729,7 @@ def test_text_is_legible_in_dark_surroundings(plot):
             *ax.get_xticklabels(),
             *ax.get_xticklabels(minor=True),
             ax.xaxis.get_offset_text(),
-            *ax.get_legend().get_texts(),
+            *legend_of(ax).get_texts(),
         ]
         assert all(sum(mpl.colors.to_rgb(text.get_color())) < 1.2 for text in texts)
 

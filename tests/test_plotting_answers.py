@@ -6,12 +6,13 @@ import pytest
 from matplotlib import pyplot as plt
 from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.colors import to_rgb
+from scipy.cluster.hierarchy import fcluster, linkage
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import gmm
 from gmm import GaussianMixture, GaussianMixtureSearch, MixtureClassifier
-from gmm._plotting.style import STYLE, colours
+from gmm._plotting.style import DARKER, STYLE, colours
 from gmm.analysis import combine_components, directions
 from gmm.inference import BootstrapLRT, Stability, standard_errors
 from gmm.plotting import (
@@ -19,6 +20,7 @@ from gmm.plotting import (
     plot_clusters,
     plot_decision_boundaries,
     plot_eigenvalues,
+    plot_hierarchy,
     plot_pairs,
     plot_selection,
     plot_stability,
@@ -45,7 +47,7 @@ def classifier():
 
 
 def legend(ax):
-    return [text.get_text() for text in ax.get_legend().get_texts()]
+    return [text.get_text() for text in (ax.get_legend() or ax.figure.legends[0]).get_texts() if text.get_text()]
 
 
 def test_the_mixture_of_all_classes_is_that_of_each_by_its_probability(classifier):
@@ -93,6 +95,16 @@ def test_boundaries_of_clusters_part_them():
     assert "two clusters equally probable" in legend(ax)
 
 
+def test_a_cluster_has_the_colour_of_its_first_component():
+    mixture = GaussianMixture(6, random_state=0).fit(X)
+    combined = combine_components(mixture, X)
+    ax = plot_clusters(combined, X)
+    whose = combined.clusters()
+    drawn = [patch.get_edgecolor()[:3] for patch in ax.patches[::2]]
+    expected = DARKER * colours(6)[[int(np.argmax(whose == cluster)) for cluster in whose]]
+    np.testing.assert_allclose(drawn, expected)
+
+
 def test_a_pipeline_of_a_classifier_and_of_a_search():
     pipeline = make_pipeline(StandardScaler(), MixtureClassifier(covariance_type="VVV")).fit(TABLE, WORDS)
     ax = plot_clusters(pipeline, TABLE)
@@ -126,9 +138,17 @@ def test_standard_errors_are_bars():
     errors = standard_errors(GaussianMixture(3, random_state=0).fit(TABLE), TABLE, method="information")
     axes, ends = plot_standard_errors(errors, level=0.9), errors.intervals(0.9)
     assert [ax.get_title() for ax in axes] == ["weight", "size", "age"]
+    assert "columns" not in axes[0].figure.get_suptitle()
     for k in range(3):
         np.testing.assert_allclose(axes[2].lines[2 * k].get_xdata(), ends.means[k, 1])
         np.testing.assert_allclose(axes[0].lines[2 * k].get_xdata(), ends.weights[k])
+
+
+def test_standard_errors_of_many_columns_say_how_many_are_shown():
+    wide = RNG.normal(size=(100, 14))
+    errors = standard_errors(GaussianMixture(1, covariance_type="diag").fit(wide), wide, method="information")
+    axes = plot_standard_errors(errors)
+    assert f"{len(axes) - 1} of 14 columns" in axes[0].figure.get_suptitle()
 
 
 def test_a_bootstrap_test_is_a_histogram_and_a_line():
@@ -164,3 +184,67 @@ def test_what_is_something_else_is_refused(plot):
 def test_a_classifier_that_is_not_fitted_is_refused():
     with pytest.raises(gmm.NotFittedError):
         plot_clusters(MixtureClassifier(), X)
+
+
+def heights_of(ax):
+    (lines,) = [each for each in ax.collections if isinstance(each, LineCollection)]
+    return [segment[1, 1] for segment in lines.get_segments()]
+
+
+def shades_of(ax):
+    (points,) = [each for each in ax.collections if isinstance(each, PathCollection)]
+    return [tuple(shade[:3]) for shade in points.get_facecolors()]
+
+
+def test_the_tree_of_rows_is_wards():
+    """In the covariance's units, whose shrinkage hardly changes one column; scipy's heights."""
+    rows = np.sort(RNG.normal(size=(25, 1)), axis=0)
+    ax = plot_hierarchy(rows, 3)
+    expected = linkage(rows / np.sqrt(rows.var() * 1.03), "ward")
+    np.testing.assert_allclose(heights_of(ax), expected[:, 2], rtol=1e-9)
+    assert [text.get_text() for text in ax.get_xticklabels()] == ["1"] * 25
+    clusters = fcluster(expected, 3, "maxclust")
+    same = {(tuple(shade), cluster) for shade, cluster in zip(shades_of(ax), clusters, strict=True)}
+    assert len(same) == 3  # leaves from left to right are the sorted rows
+    assert ax.get_title() == "3 clusters of 25 rows"
+
+
+def test_the_tree_of_many_rows_has_its_last_clusters():
+    rows = np.concatenate([RNG.normal(mean, 1, (2000, 2)) for mean in ([-9, 0], [9, 0])])
+    ax = plot_hierarchy(rows, 2)
+    assert sum(float(text.get_text()) for text in ax.get_xticklabels()) == 1000
+    assert len(heights_of(ax)) == 29
+    assert ax.get_title() == "2 clusters of 1,000 of 4,000 rows"
+    assert plot_hierarchy(rows[:1]).get_title() == "1 row"
+
+
+def test_the_tree_of_combined_components_counts_clusters():
+    combined = combine_components(GaussianMixture(6, random_state=0).fit(X), X)
+    ax = plot_hierarchy(combined)
+    assert heights_of(ax) == [1, 2, 3, 4, 5]
+    leaves = [int(text.get_text()) for text in ax.get_xticklabels()]
+    assert sorted(leaves) == [*range(6)]
+    expected = colours(combined.n_clusters)[combined.clusters()[leaves]]
+    np.testing.assert_allclose(shades_of(ax), expected)
+    (line,) = [each for each in ax.lines if each.get_linestyle() == "--"]
+    assert 6 - combined.n_clusters < line.get_ydata()[0] < 7 - combined.n_clusters
+    ax.figure.canvas.draw()
+    assert [text.get_text() for text in ax.get_yticklabels()][::5] == ["6", "1"]
+    with pytest.raises(ValueError, match="n_clusters to be a whole number from 1 to 6, got 7"):
+        plot_hierarchy(combined, 7)
+    with pytest.raises(ValueError, match="NaN"):
+        plot_hierarchy([[1.0], [np.nan]])
+
+
+def test_filled_values_are_marked_in_pairs():
+    gaps = X.copy()
+    gaps[::6, 0], gaps[3::18, 1] = np.nan, np.nan
+    whole = GaussianMixture(3, missing="em", random_state=0).fit(gaps).impute(gaps)
+    grid = plot_pairs(gaps, WORDS, filled=whole)
+    _, crosses = [each for each in grid[1, 0].collections if isinstance(each, PathCollection)]
+    np.testing.assert_array_equal(crosses.get_offsets(), whole[np.isnan(gaps).any(axis=1)])
+    assert [text.get_text() for text in grid[0, 0].figure.legends[0].get_texts()] == ["in", "out", "filled"]
+    inside = grid[0, 0].patches[1].get_data().values.sum()
+    assert 25 <= inside <= 30  # of the filled values, those within the range of the others
+    with pytest.raises(ValueError, match=r"filled of shape \(180, 2\), as X has, got \(180, 1\)"):
+        plot_pairs(gaps, filled=whole[:, :1])

@@ -44,6 +44,10 @@ def found():
     return select(ROWS, range(1, 6), random_state=0)
 
 
+def legend(ax):
+    return [text.get_text() for text in ax.figure.legends[0].get_texts()]
+
+
 def line_data(ax):
     """What lines of more than one point are drawn: pairs of tuples, NaN left out."""
     drawn = [(line.get_xdata(), np.asarray(line.get_ydata(), dtype=float)) for line in ax.lines]
@@ -92,7 +96,7 @@ def test_there_is_a_line_for_each_start(asked):
     assert title.lower().startswith(model.history_.ending)
     assert whole_ticks(ax.xaxis)
     assert ("and prior" in ax.get_ylabel()) == ("prior" in asked)
-    labels = [text.get_text() for text in ax.get_legend().get_texts()]
+    labels = legend(ax)
     assert labels[0] == "other starts (3)"
     assert labels[1].startswith(f"start {model.history_.start + 1}, ")
 
@@ -118,7 +122,7 @@ def refit(model, ends, bounds=None):
 )
 def test_the_best_start_is_told_from_those_that_end_as_high(ends, told):
     ax = plot_convergence(refit(GaussianMixture(2, random_state=0).fit(ROWS), ends))
-    assert ax.get_legend().get_texts()[1].get_text() == told
+    assert legend(ax)[1] == told
 
 
 def test_small_gains_are_read_off_without_an_offset():
@@ -174,7 +178,7 @@ def test_one_start_needs_no_legend_and_steps_taken_back_are_crossed():
         model = GaussianMixture(6, tol=1e-8, max_iter=1000, random_state=seed).fit(iris_like)
         ax = plot_convergence(model)
         back = [n for n, kept in enumerate(model.history_.accepted, 1) if not kept]
-        assert (ax.get_legend() is None) == (not back)
+        assert (not ax.figure.legends) == (not back)
         crosses = [line for line in ax.lines if line.get_marker() == "x"]
         assert [list(line.get_xdata()) for line in crosses] == ([back] if back else [])
         crossed += len(back)
@@ -241,7 +245,7 @@ def test_the_lowest_five_are_named_at_their_ends_in_their_colours(found):
     for kind, colour in named.items():
         (line,) = [line for line in ax.lines if tuple(line.get_ydata()) == values_of(found, kind, "bic")[1]]
         assert tuple(line.get_color()) == tuple(colour)
-    assert ax.get_legend().get_texts()[0].get_text() == "9 other types"
+    assert legend(ax)[0] == "9 other types"
 
 
 def test_names_do_not_overlap(found):
@@ -269,7 +273,7 @@ def test_a_spike_is_no_point_of_a_line(found):
     assert low < markers(ax, "v")[0][1] < high
     assert low > 0
     assert all(-1e6 not in values for _, values in line_data(ax))
-    assert "degenerate: criterion is meaningless" in [text.get_text() for text in ax.get_legend().get_texts()]
+    assert "degenerate: criterion is meaningless" in legend(ax)
 
 
 def test_where_all_are_spikes_they_are_drawn_and_the_title_says_so(found):
@@ -286,6 +290,13 @@ def test_cells_that_did_not_converge_are_open_and_those_without_a_fit_are_told(f
     ax = plot_selection(replace(found, status=tuple(status), bic=bic))
     assert ends(ax) == {(found.n_components[5], bic[5], False)}
     assert ax.get_title().split("\n")[1] == "not drawn: 1 failed, 2 not tried"
+
+
+def test_what_lies_above_the_axes_is_marked_at_the_top():
+    X = np.repeat([[0.0], [300.0]], 50, axis=0) + np.random.default_rng(0).normal(size=(100, 1))
+    ax = plot_selection(select(X, range(1, 5), ["VVV"], random_state=0))
+    assert ax.get_ylim()[1] < ax.lines[0].get_ydata()[0]
+    assert markers(ax, "^") == [(1, 1)]
 
 
 def test_types_that_mean_the_same_share_a_line():
@@ -318,7 +329,7 @@ def test_of_a_selection_the_best_type_is_drawn(found):
     ax = plot_criteria(found)
     drawn = [line for line in line_data(ax) if len(line[0]) == 5]
     assert drawn == [values_of(found, best, "bic"), values_of(found, best, "aic")]
-    assert ax.get_title().endswith(f"(covariance type {best})")
+    assert ax.get_title().endswith(f"\ncovariance type {best}")
     ax = plot_criteria(found, criteria="icl", covariance_type="EII")
     assert [line for line in line_data(ax) if len(line[0]) == 5] == [values_of(found, "EII", "icl")]
 

@@ -9,7 +9,7 @@ from gmm import GaussianMixture
 from gmm._estimators.contract import names_of_features
 from gmm._estimators.fitted import fitted_parameters
 from gmm._exceptions import InvalidParameterError
-from gmm._plotting.view import discriminating, ellipse, view_of
+from gmm._plotting.view import check_contents, discriminating, ellipse, view_of
 from gmm._values.covariance import COVARIANCE_TYPES
 
 MODELS = [name for name in COVARIANCE_TYPES if name.isupper()]
@@ -36,7 +36,7 @@ def test_an_ellipse_holds_its_share_of_every_model(covariance_type, wanted):
     for k in range(3):
         inside = seen.project(rows[labels == k])
         for content in (0.5, 0.95):
-            held = Path(ellipse(mixture.means[k], mixture.covariances[k], content)).contains_points(inside).mean()
+            held = Path(ellipse(mixture, k, content)).contains_points(inside).mean()
             # Five standard errors, and what a polygon of 360 edges lacks of its ellipse.
             assert abs(held - content) < 5 * np.sqrt(content * (1 - content) / len(inside)) + 1e-4
 
@@ -193,4 +193,4 @@ def test_of_a_pair_both_are_told():
 @pytest.mark.parametrize("content", [0, 1, -0.5, 95, np.nan, "0.5", None])
 def test_a_content_that_cannot_be_is_refused(content):
     with pytest.raises(InvalidParameterError, match=r"number in .0, 1."):
-        ellipse(np.zeros(2), np.eye(2), content)
+        check_contents(content)

@@ -88,6 +88,25 @@ def test_why_a_component_is_degenerate_is_told():
     assert "no spread but reg_covar" in repr(GaussianMixture(2, random_state=0).fit(ties).summary(ties))
 
 
+def test_the_likelihood_of_a_degenerate_fit_is_about_what_is_told():
+    ties = np.vstack([X[:60], np.tile([4.0, 4.0], (40, 1))])
+    mixture = GaussianMixture(2, random_state=0).fit(ties)
+    assert "log-likelihood about " in str(mixture)
+    assert "BIC about " in str(mixture)
+    assert "about" not in repr(mixture.summary(ties))
+
+
+def test_more_parameters_than_rows_are_told_wherever_criteria_are():
+    few = np.random.default_rng(0).normal(size=(40, 8))
+    search = gmm.select(few, 1, "VVV", random_state=0)
+    for text in (str(search.best), repr(search.best.summary(few)), repr(search), search.best._repr_html_()):
+        assert "44 free parameters for 40 rows: criteria are unreliable" in text
+    assert "unreliable" not in repr(search.best.summary(few, np.full(40, 2.0)))
+    assert "unreliable" not in repr(gmm.select(few, 1, "EEI", random_state=0))
+    posterior = BayesianGaussianMixture(n_components=1, random_state=0).fit(few)
+    assert "unreliable" not in repr(posterior.summary(few))  # it has no criteria
+
+
 def test_noise_and_posteriors_are_summarised():
     noisy = np.vstack([X, [[60.0, -60.0], [-50.0, 40.0]]])
     summary = GaussianMixture(2, noise=True, random_state=0).fit(noisy).summary(noisy)
@@ -148,7 +167,7 @@ def test_predictions_print_their_first_rows(mixture):
     assert "100 rows" in lines[0]
     assert lines[1].split() == ["age"]
     assert lines[-1].strip() == "… and 94 more rows"
-    assert f"{predicted.means[0, 0]:.4g} ± " in lines[2]
+    assert f"{predicted.means[0, 0]:.2f} ± {predicted.deviations[0, 0]:.2f} (" in lines[2]
     assert len(repr(mixture.predict_from(TABLE[["size"]][:3])).splitlines()) == 5
     frame = predicted.to_frame()
     assert list(frame) == ["age", "age sd", "age low", "age high"]

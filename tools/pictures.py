@@ -16,7 +16,6 @@ ROOT = Path(__file__).parents[1]
 GALLERY = ROOT / "docs" / "gallery"
 FOLDER = ROOT / "docs" / "pictures"
 WIDTH = 900  # pixels
-INCHES = 5.4  # text stays legible at half the width of a page
 
 
 class Picture(NamedTuple):
@@ -64,33 +63,11 @@ def save(picture: Picture, names: dict, plt) -> None:
         from PIL import Image
 
         figure = plt.figure(picture.figure)
-        shape_for_a_column(figure)
         figure.savefig(path, dpi=WIDTH / figure.get_figwidth())
         with Image.open(path) as image:
             few = image.convert("RGB").quantize(128, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
         few.save(path, optimize=True)
     print(f"{path.relative_to(ROOT)}: {path.stat().st_size / 1024:.0f} kB")
-
-
-def shape_for_a_column(figure) -> None:
-    """Resize a figure for README; move a legend from beside its only Axes to below it."""
-    width, height = figure.get_size_inches()
-    if len(figure.axes) == 1:
-        figure.set_size_inches(INCHES, 0.88 * INCHES)
-    elif height > INCHES:
-        figure.set_size_inches(1.25 * INCHES, 1.25 * INCHES * height / width)
-    if len(figure.axes) != 1:
-        return
-    (ax,) = figure.axes
-    legend = ax.get_legend()
-    if legend is None or legend.get_bbox_to_anchor().x0 < ax.bbox.x1:
-        return
-    entries = list(zip(legend.legend_handles, (text.get_text() for text in legend.get_texts()), strict=True))
-    title = entries.pop(0)[1] if entries[0][1].startswith("component: ") else None
-    handles, labels = zip(*entries, strict=True)
-    legend.remove()
-    below = {"loc": "outside lower center", "ncols": 2, "fontsize": 9, "title_fontsize": 9, "frameon": False}
-    figure.legend(handles, labels, title=title, **below)
 
 
 if __name__ == "__main__":

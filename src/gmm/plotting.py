@@ -14,6 +14,7 @@ from gmm._plotting.density import plot_density
 from gmm._plotting.eigenvalues import plot_eigenvalues
 from gmm._plotting.entropies import plot_entropies
 from gmm._plotting.errors import plot_standard_errors
+from gmm._plotting.hierarchy import plot_hierarchy
 from gmm._plotting.pairs import plot_pairs
 from gmm._plotting.selection import plot_selection
 from gmm._plotting.stability import plot_stability
@@ -31,6 +32,7 @@ __all__ = [
     "plot_drift",
     "plot_eigenvalues",
     "plot_entropies",
+    "plot_hierarchy",
     "plot_pairs",
     "plot_selection",
     "plot_stability",

@@ -35,7 +35,7 @@ print(mixture)
 # Left, the photograph; right, each pixel in the mean colour of its component.
 
 painted = mixture.means_[component].clip(0, 1).reshape(photograph.shape)
-figure, axes = plt.subplots(1, 2, figsize=(6, 2.3), layout="constrained")
+figure, axes = plt.subplots(1, 2, figsize=(5, 2.3), layout="constrained")
 shown = {"original": photograph, "5 components": painted}
 for ax, (title, picture) in zip(axes, shown.items(), strict=True):
     ax.imshow(picture)
@@ -55,7 +55,7 @@ plot_clusters(mixture, pixels)
 # blend.
 
 unsure = 1 - mixture.predict_proba(pixels).max(axis=1)
-figure, ax = plt.subplots(figsize=(6, 4.2), layout="constrained")
+figure, ax = plt.subplots(figsize=(5, 4.2), layout="constrained")
 ax.imshow(unsure.reshape(height, width), cmap="Greys", vmin=0, vmax=0.5)
 ax.set_title("probability of another component")
 ax.set_axis_off()

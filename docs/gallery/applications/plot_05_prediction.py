@@ -102,7 +102,7 @@ rmse_wine, inside_wine = compared(wine, "alcohol", 5, **search)
 print({name: f"{error:.3f}" for name, error in rmse_wine.items()})
 print(f"inside 90 % intervals: {inside_wine:.1%}")
 
-fig, axes = plt.subplots(1, 2, figsize=(6, 2.6), layout="constrained")
+fig, axes = plt.subplots(2, 1, figsize=(5, 4.4), layout="constrained")
 drawn = {"Old Faithful, 2 columns": rmse, "wine, 13 columns": rmse_wine}
 for ax, (title, errors) in zip(axes, drawn.items(), strict=True):
     ax.barh(list(errors), list(errors.values()), color="#4477aa")

@@ -41,7 +41,7 @@ print(noisy)
 # Black rows are noise, which has the label −1. Without noise, the best mixture
 # needs broad components for the clutter, which is no ellipse.
 
-fig, axes = plt.subplots(1, 2, figsize=(6, 5), layout="constrained")
+fig, axes = plt.subplots(1, 2, figsize=(5, 5), layout="constrained")
 pairs = {"with noise": noisy, "without": plain}
 for ax, (title, mixture) in zip(axes, pairs.items(), strict=True):
     plot_clusters(mixture, rows, ax=ax)

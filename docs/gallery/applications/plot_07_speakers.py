@@ -100,7 +100,7 @@ print("recognised after  ", *(f"{seconds:2d} s" for seconds in lengths))
 for name, shares in right.items():
     print(f"{name:18s}", *(f"{share:4.0%}" for share in shares))
 
-fig, ax = plt.subplots(figsize=(6, 3.6), layout="constrained")
+fig, ax = plt.subplots(figsize=(5, 3.6), layout="constrained")
 for name, shares in right.items():
     ax.plot(lengths, np.multiply(shares, 100), "o-", label=name)
 ax.set_xscale("log", base=2, subs=[])
@@ -119,7 +119,7 @@ ax.legend()
 statistics = e_step(background, enrolled[0])
 moved = np.linalg.norm(adapted[0].means_ - background.means_, axis=1)
 way = np.linalg.norm(statistics.means - background.means_, axis=1)
-fig, ax = plt.subplots(figsize=(6, 3.2), layout="constrained")
+fig, ax = plt.subplots(figsize=(5, 3.2), layout="constrained")
 heard = np.linspace(0, statistics.counts.max(), 200)
 ax.plot(heard, heard / (heard + 16), color="0.6", label="n / (n + 16)")
 ax.plot(statistics.counts, moved / way, "o", label="components")

@@ -37,8 +37,7 @@ named = irises.component_classes_[irises.predict(flowers)]
 right = (named == species).mean()
 print(f"9 labels: {right:.1%} of the flowers are named right")
 
-fig, ax = plt.subplots(figsize=(6, 4.3), layout="constrained")
-plot_clusters(irises, flowers, ax=ax)
+ax = plot_clusters(irises, flowers)
 ax.set_title("three components, each of one species")
 
 # %%
@@ -103,7 +102,7 @@ for table in tables:
 # pull the two Gaussians away from the classes: logistic regression, which does
 # not ask where rows are, is better with few labels and with many.
 
-fig, axes = plt.subplots(1, 3, figsize=(6, 3.2), layout="constrained")
+fig, axes = plt.subplots(1, 3, figsize=(5, 3.4), layout="constrained")
 for ax, table in zip(axes, tables, strict=True):
     for name in classifiers(1):
         line = [scores[table, name, share] for share in shares]
@@ -112,7 +111,7 @@ for ax, table in zip(axes, tables, strict=True):
     ax.set_xlabel("rows with a label")
 axes[0].set_ylabel("accuracy")
 fig.legend(
-    *axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4
+    *axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2
 )
 
 # %%

@@ -57,7 +57,7 @@ for s, share in enumerate(shares):
             index[n, s] += adjusted_rand_score(species, labels) / 4
             error[n, s] += np.sqrt(np.mean(away**2)) / 4
 
-fig, axes = plt.subplots(1, 2, figsize=(6, 3.4), layout="constrained")
+fig, axes = plt.subplots(2, 1, figsize=(5, 6), layout="constrained")
 titles = ["How well are species found?", "Error of filled values"]
 units = ["adjusted Rand index", "standard deviations"]
 for ax, values, title, unit in zip(
@@ -67,7 +67,7 @@ for ax, values, title, unit in zip(
         ax.plot(shares, line, "o-", label=name)
     ax.set(title=title, xlabel="share of missing values", ylabel=unit)
 fig.legend(
-    *axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4
+    *axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2
 )
 for name, line in zip(names, index, strict=True):
     print(f"{name:13}", *(f"{value:.2f}" for value in line))

@@ -45,7 +45,7 @@ print(table.tail(5).to_string(index=False))
 
 # sphinx_gallery_start_ignore
 colours = plt.get_cmap("tab10").colors
-fig, ax = plt.subplots(figsize=(6, 3.9), layout="constrained", dpi=80)
+fig, ax = plt.subplots(figsize=(5, 3.9), layout="constrained", dpi=80)
 
 
 def draw(t):

@@ -43,7 +43,7 @@ fits = {
     ),
 }
 fig, axes = plt.subplots(
-    1, 3, figsize=(6, 2.6), sharex=True, sharey=True, layout="constrained"
+    1, 3, figsize=(5, 2.8), sharex=True, sharey=True, layout="constrained"
 )
 axes[0].plot(*measured.T, ".", ms=2, alpha=0.4, color="gray")
 axes[0].set(title="measured", xlabel="g - r", ylabel="r - i")

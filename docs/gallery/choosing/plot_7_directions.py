@@ -49,7 +49,7 @@ same = found.mixture.predict(plane) == mixture.predict(rows)
 print(f"{same.mean():.0%} of the rows have the same component")
 
 principal = PCA(2).fit_transform(rows)
-fig, axes = plt.subplots(1, 2, figsize=(6, 3), layout="constrained")
+fig, axes = plt.subplots(1, 2, figsize=(5, 3), layout="constrained")
 for ax, points, title in zip(
     axes,
     (plane, principal),

@@ -43,7 +43,7 @@ print(unsure)
 # neighbour, and the clustering changes from refit to refit. Each dot is the
 # mean of a group in one refit.
 
-fig, axes = plt.subplots(1, 2, figsize=(6, 3.2), layout="constrained")
+fig, axes = plt.subplots(1, 2, figsize=(5, 3.2), layout="constrained")
 for ax, errors in zip(axes, (sure, unsure), strict=True):
     plot_clusters(errors.model, eruptions, ax=ax)
     for means in np.moveaxis(errors.replicates.means, 1, 0):
@@ -62,8 +62,7 @@ print(shares.round(3))
 # And which column tells a group from the rest? 0 is alone in its place, 1 is
 # no difference. Waiting hardly helps to find the third group.
 
-common = gmm.analysis.column_overlap(three)
-print(pd.DataFrame(common, columns=eruptions.columns).round(2))
+print(gmm.analysis.column_overlap(three))
 
 # %%
 # Intervals are the quantiles of the refits. ``method="information"`` needs no

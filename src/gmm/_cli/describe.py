@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import floor, isfinite, log10
 from typing import Any
 
 import numpy as np
@@ -24,11 +23,9 @@ __all__ = [
     "agreement_json",
     "cells_json",
     "clusters_sentence",
-    "decimals",
     "ending",
     "finite_or_none",
     "mixture_json",
-    "parameter_warning",
 ]
 
 
@@ -96,33 +93,12 @@ def mixture_json(model: FittedMixture) -> dict[str, Any]:
         "weights": model.weights_.tolist(),
         "noise_weight": model.noise_weight_,
         "tails": tails.name,
-        **({"degrees_of_freedom": np.asarray(tails.degrees).tolist()} if tails else {}),
+        **{name: np.asarray(values).tolist() for name, values in tails.described.items()},
         "means": model.means_.tolist(),
         "covariances": model.covariances_.tolist() if parameters.model.stored_whole else None,
         "standard_deviations": facts.spreads.tolist(),
         **of_factors,
     }
-
-
-def decimals(spread: float, largest: float) -> int | None:
-    """Return how many decimals to show for values with a given standard deviation.
-
-    Parameters
-    ----------
-    spread : float
-        Standard deviation of the values.
-    largest : float
-        Largest absolute value.
-
-    Returns
-    -------
-    int or None
-        None if the values should be written with an exponent.
-    """
-    if not (isfinite(spread) and spread > 0):
-        return None
-    needed = max(0, 2 - floor(log10(spread)))
-    return needed if needed <= 6 and largest < 1e9 else None
 
 
 def ending(model: FittedMixture) -> str:
@@ -131,32 +107,8 @@ def ending(model: FittedMixture) -> str:
         return "parameters given, not fitted"
     shrunk = ", noise and means shrunk (few rows for each component)" if past_of(model).shrunk == "rows" else ""
     tails = fitted_parameters(model).tails
-    heavy = f", Student-t components with {tails.text}, ± their scale" if tails else ""
+    heavy = f", {tails.kind} components with {tails.text}, ± their scale" if tails else ""
     return model.history_.ending + shrunk + heavy
-
-
-def parameter_warning(n_parameters: int, total: float, unit: str) -> str:
-    """Warn about a mixture that has at least as many parameters as there are rows.
-
-    Parameters
-    ----------
-    n_parameters : int
-    total : float
-        The number of rows, or their total weight.
-    unit : str
-        What `total` counts, in the plural: ``rows``.
-
-    Returns
-    -------
-    str
-        Empty if there are fewer parameters.
-    """
-    if n_parameters < total:
-        return ""
-    return (
-        f"The chosen mixture has {counted(n_parameters, 'free parameter')} for {total:,.6g} {unit}, so its criteria "
-        "are unreliable and AICc is infinite: use fewer columns (--columns) or simpler models (--covariance)."
-    )
 
 
 def cells_json(search: Selection) -> list[dict[str, Any]]:

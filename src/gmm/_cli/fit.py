@@ -60,8 +60,6 @@ def fit(options: argparse.Namespace) -> None:
         else:
             search = _search(screen, rows, names, options)
             result = Result(rows, options, warned, time.perf_counter() - started, search)
-    if result.parameter_warning:
-        screen.note(result.parameter_warning)
     result.finish(screen, out)
     drawings.write(result, screen)
     if not result.converged:

@@ -23,7 +23,6 @@ from gmm._cli.describe import (
     ending,
     finite_or_none,
     mixture_json,
-    parameter_warning,
 )
 from gmm._cli.failures import CommandError
 from gmm._cli.rows import Rows
@@ -100,11 +99,6 @@ class MixtureOutcome(Outcome, ABC):
     def converged(self) -> bool:
         """Whether a fit converged."""
         return self.model.converged_
-
-    @property
-    def parameter_warning(self) -> str:
-        """Warning if the mixture has at least as many parameters as there are rows; else empty."""
-        return ""
 
     @property
     def searched(self) -> str:
@@ -294,11 +288,6 @@ class Result(MixtureOutcome):
     def converged(self) -> bool:
         """Whether the fit of a cell converged."""
         return any(mixture is not None and mixture.converged_ for mixture in self.search.estimators)
-
-    @property
-    def parameter_warning(self) -> str:
-        """Warning if the mixture has at least as many parameters as there are rows; else empty."""
-        return parameter_warning(self.n_parameters, self.total_weight, self.units)
 
     def write(self, out: Path, kind: str) -> list[str]:
         """Write the model, labels, criteria and JSON."""

@@ -30,7 +30,7 @@ from gmm._rows.file_table import FileTable
 from gmm._rows.sources import ArraySource, Source
 from gmm._rows.text_format import TextFormat
 from gmm._selection import MixtureClassifier
-from gmm._text.amounts import counted
+from gmm._text.amounts import counted, percent
 from gmm._text.lists import listed, quoted
 
 __all__ = ["Rows", "bundled", "rows_for", "rows_to_fit"]
@@ -300,7 +300,10 @@ def _with_values(rows: Rows) -> Rows:
         return rows
     some = sum(of.n_rows for of in source.patterns if of.missing.any())
     share = sum(of.n_rows * of.missing.mean() for of in source.patterns) / source.n_rows
-    notes = (*rows.notes, f"missing values in {some} of {counted(source.n_rows, 'row')}, {share:.1%} of all values")
+    notes = (
+        *rows.notes,
+        f"missing values in {some:,} of {counted(source.n_rows, 'row')}, {percent(share)} of all values",
+    )
     empty = source.empty
     if empty.any():
         source, notes = source.where(~empty), (*notes, f"{counted(int(empty.sum()), 'row')} without a value left out")

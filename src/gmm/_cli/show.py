@@ -26,9 +26,9 @@ from rich.text import Text
 from gmm import _selection as selection
 from gmm._cli.agreement import Agreement
 from gmm._cli.choice import choice, headed_table
-from gmm._cli.describe import MixtureFacts, decimals
+from gmm._cli.describe import MixtureFacts
 from gmm._cli.failures import in_options
-from gmm._text.amounts import counted, duration
+from gmm._text.amounts import counted, duration, form_of, plus_minus
 from gmm._text.printable import printable, printable_lines
 from gmm._values.covariance import Factors
 
@@ -248,7 +248,7 @@ class Screen:
 
 def _columns_of_mixture(facts: MixtureFacts) -> list[tuple[str, list[str]]]:
     columns = [
-        (printable(name), _mean_and_spread(facts.model.means_[:, j], facts.spreads[:, j]))
+        (printable(name), plus_minus(facts.model.means_[:, j], facts.spreads[:, j]))
         for j, name in enumerate(facts.names[:_COLUMNS_SHOWN])
     ]
     if any(facts.strongest_correlations):
@@ -266,8 +266,8 @@ def _correlation(facts: MixtureFacts, pair: tuple[int, int, float] | None) -> st
 
 
 def _in_decimals(values: NDArray[np.float64]) -> list[str]:
-    digits = decimals(float(np.abs(values).max()), float(np.abs(values).max()))
-    return [f"{value:{'.3g' if digits is None else f'.{digits}f'}}" for value in values]
+    largest = float(np.abs(values).max())
+    return [f"{value:{form_of(largest, largest)}}" for value in values]
 
 
 def _loadings_table(labels: Sequence[tuple[str, str]], part: Sequence[tuple[str, list[str]]]) -> Table:
@@ -279,12 +279,6 @@ def _loadings_table(labels: Sequence[tuple[str, str]], part: Sequence[tuple[str,
     for label, *entries in zip(labels, *(entries for _, entries in part), strict=False):
         table.add_row(*label, *entries)
     return table
-
-
-def _mean_and_spread(means: NDArray[np.floating], spreads: NDArray[np.float64]) -> list[str]:
-    digits = decimals(float(np.median(spreads)), float(np.abs(means).max()))
-    mean, spread = (".6g", ".3g") if digits is None else (f".{digits}f", f".{digits}f")
-    return [f"{m:{mean}} ± {s:{spread}}" for m, s in zip(means, spreads, strict=True)]
 
 
 def _fitting(columns: Sequence[tuple[str, list[str]]], width: int) -> Iterator[Sequence[tuple[str, list[str]]]]:

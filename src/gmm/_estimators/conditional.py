@@ -13,7 +13,7 @@ from gmm._estimators.scorer import Scorer
 from gmm._public import publish
 from gmm._rows.incomplete import IncompleteSource
 from gmm._rows.sources import ArraySource, Source
-from gmm._text.amounts import counted
+from gmm._text.amounts import counted, form_of, plus_minus
 from gmm._text.frames import data_frame
 from gmm._text.lists import beginning
 from gmm._values.columns import Columns, Regression, marginal
@@ -68,15 +68,16 @@ class ConditionalPrediction(NamedTuple):
         """Return the first rows as a table, and how many there are."""
         n, shown = len(self.means), self.columns[:_COLUMNS_SHOWN]
         more = f", {len(shown)} of {len(self.columns)} columns" if len(shown) < len(self.columns) else ""
-        rows = ([self._told(i, j) for j in range(len(shown))] for i in range(n))
+        rows = ([self._cell(i, j) for j in range(len(shown))] for i in range(n))
         title = f"ConditionalPrediction of {counted(n, 'row')}{more}, mean ± standard deviation"
         return "\n".join([title, *beginning(shown, rows, n)])
 
-    def _told(self, i: int, j: int) -> str:
-        text = f"{self.means[i, j]:.4g} ± {self.deviations[i, j]:.2g}"
+    def _cell(self, i: int, j: int) -> str:
+        (text,) = plus_minus([self.means[i, j]], [self.deviations[i, j]], 2)
         if self.intervals is None:
             return text
-        return f"{text} ({self.intervals[i, j, 0]:.4g} to {self.intervals[i, j, 1]:.4g})"
+        form = form_of(float(self.deviations[i, j]), float(np.abs(self.intervals[i, j]).max()), 2)
+        return f"{text} ({self.intervals[i, j, 0]:{form}} to {self.intervals[i, j, 1]:{form}})"
 
 
 def conditional_mixture(regression: Regression, source: Source) -> MixtureParameters:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm._passes.results import Totals
+from gmm._text.amounts import amount, counted
 
 __all__ = [
     "BY_LIKELIHOOD",
@@ -25,6 +26,7 @@ __all__ = [
     "icl",
     "least",
     "nec",
+    "surplus",
     "title",
 ]
 
@@ -91,6 +93,16 @@ def aicc(loglik: float, n_parameters: int, n: float) -> float:
     if spare <= 0:
         return inf
     return aic(loglik, n_parameters) + 2.0 * n_parameters * (n_parameters + 1) / spare
+
+
+def surplus(n_parameters: int, n: float) -> str:
+    """Say that a mixture has as many free parameters as there are rows, which makes criteria unreliable; else empty."""
+    if not 0 < n <= n_parameters:
+        return ""
+    return (
+        f"{counted(n_parameters, 'free parameter')} for {amount(n)} rows: criteria are unreliable, so use fewer "
+        "columns or a simpler covariance_type"
+    )
 
 
 def icl(classification_loglik: float, n_parameters: int, n: float) -> float:

@@ -134,28 +134,28 @@ def fit(
     source, names = source_to_fit(self, X, sample_weight, error_covariance)
     classes, restriction = known_classes(labels, components_per_class, self.n_components, source)
     source, printer = source.with_classes(restriction), _printer(self, source, self._objective)
-    settings = fit_settings(self, source, stored_beside(self, model_of(self, source.n_features), source))
+    settings_for = partial(fit_settings, self, model=stored_beside(self, model_of(self, source.n_features), source))
+    settings, share = settings_for(source), _trimmed_share(self, source, checkpoint)
     model, beginning = settings.objective.model, resumed(self, settings.objective, source)
     of_rows = source.n_rows, source.n_features, settings.n_components, model.type_name
     LOGGER.info("fit: rows %d, features %d, components %d, %s", *of_rows)
     seeds = () if beginning else fitting.seeds.start_seeds(self.random_state, self.n_init)
     try:
         with opened(self, source, settings, seeds, checkpoint=checkpoint, resume=resume) as journal:
-            outcome = fitting.fit.fit_mixture(
-                followed(source, printer.reading) if self.verbose else source,
-                settings,
-                journal,
-                beginning=beginning,
-                callback=_watch(self, callback, printer, source),
-                on_end=printer.end,
-                on_skip=printer.skip,
-            )
+            rows = followed(source, printer.reading) if self.verbose else source
+            how: dict[str, Any] = {"on_end": printer.end, "on_skip": printer.skip, "beginning": beginning}
+            how["callback"] = _watch(self, callback, printer, source)
+            if share:
+                outcome, rows = fitting.trimming.fit_trimmed(rows, share, settings_for, journal, **how)
+            else:
+                outcome, rows = fitting.fit.fit_mixture(rows, settings, journal, **how), source
     except SingularMatrixError as error:
         raise ValueError(ill_defined(error, model)) from None
     except LostClusterError as error:
         raise _report(self, error, printer, names) from error
     printer.refined(outcome.result)
-    return _adopt(self, outcome, source, names, settings.objective, classes)
+    outside = (rows.weights == 0) & (source.weights > 0) if share else None
+    return _adopt(self, outcome, rows, names, settings.objective, classes, outside)
 
 
 def fit_predict(
@@ -166,11 +166,15 @@ def fit_predict(
     callback: Callable[[Iteration], object] | None = None,
     **how: Any,
 ) -> NDArray[np.intp]:
-    """Return ``fit(X, …).predict(X)`` for the same arguments: the most probable component of each row, (n,)."""
+    """Return ``fit(X, …).predict(X)`` for the same arguments: the most probable component of each row, (n,).
+
+    Rows that the fit left out, with `trim`, have -1 instead (*beyond*).
+    """
     estimator: Any = self  # whose `fit` may be a subclass's
     known = {"error_covariance": how["error_covariance"]} if "error_covariance" in how else {}
     labels: NDArray[np.intp] = estimator.fit(X, y, sample_weight, callback, **how).predict(X, **known)
-    return labels
+    outside = past_of(self).trimmed
+    return labels if outside is None else np.where(outside, -1, labels)
 
 
 def impute(
@@ -278,6 +282,28 @@ def noise_of(mixture: FittedMixture, source: Source) -> Noise:
     return check_noise(mixture.noise, source.n_features, partial(box_of, source))
 
 
+def _trimmed_share(mixture: FittedMixture, source: Source, checkpoint: object) -> float:
+    """Return the share of the rows that the parameters ask to leave out, which excludes some other features.
+
+    Raises
+    ------
+    CombinationError
+        If densities of the rows cannot be compared, or the fit cannot be kept.
+    """
+    share = float(vars(mixture).get("trim", 0.0))
+    others = {
+        "noise": is_noisy(mixture),
+        "error_covariance": bool(source.errors),
+        "missing values": source.has_gaps,
+        "rows in partitions": not source.here,
+        "checkpoint": checkpoint is not None,
+    }
+    for feature, asked in others.items():
+        if share and asked:
+            raise refusal("trim", feature)
+    return share
+
+
 def tails_of(mixture: FittedMixture, source: Source) -> Tails:
     """Return the tails that the parameters ask for, which exclude some others.
 
@@ -298,7 +324,7 @@ def tails_of(mixture: FittedMixture, source: Source) -> Tails:
     }
     for feature, asked in others.items():
         if tails and asked:
-            raise refusal("tails='t'", feature)
+            raise refusal("heavy tails", feature)
     return tails
 
 
@@ -337,10 +363,12 @@ def _adopt(
     names: Names,
     objective: Objective,
     classes: NDArray[Any] | None,
+    trimmed: NDArray[np.bool_] | None,
 ) -> _Mixture:
     """Let an estimator hold a fit, and warn of what is wrong with it."""
     problem = problem_of(mixture, source, objective.model) if mixture.warm_start else None
-    set_fitted(mixture, outcome.result, source, names, objective, traces=outcome.traces, problem=problem)
+    how: dict[str, Any] = {"traces": outcome.traces, "problem": problem, "trimmed": trimmed}
+    set_fitted(mixture, outcome.result, source, names, objective, **how)
     record_classes(mixture, classes, source.known)
     warn_about(outcome, mixture.max_iter, has_prior=bool(objective.prior))
     return mixture
@@ -355,13 +383,15 @@ def set_fitted(
     *,
     traces: tuple[Trace, ...] = (),
     problem: tuple[object, ...] | None = None,
+    trimmed: NDArray[np.bool_] | None = None,
 ) -> None:
     """Let an estimator hold the result of a fit: its parameters, how it went, and what continues it.
 
-    A `problem` to be continued keeps its bounds and the state of the accelerated solver.
+    A `problem` to be continued keeps its bounds and the state of the accelerated solver; `trimmed` rows were left out.
     """
     parameters, weight = result.parameters, source.survey.weight
-    past = Past(parameters, weight=weight, n_effective=source.n_effective, beside_errors=bool(source.errors))
+    of_rows: dict[str, Any] = {"weight": weight, "n_effective": source.n_effective, "trimmed": trimmed}
+    past = Past(parameters, beside_errors=bool(source.errors), **of_rows)
     if problem is not None:
         bounds = result.trace.lower_bounds or past_of(mixture).bounds
         past = past._replace(bounds=bounds, solver_state=result.state, problem=problem)

@@ -243,7 +243,7 @@ class FittedMixture(Estimator):
         """
         source, scorer = source_of(self, X, sample_weight, error_covariance=error_covariance), self._scorer()
         if classified and fitted_parameters(self).tails:
-            raise refusal("tails='t'", "classified=True")
+            raise refusal("heavy tails", "classified=True")
         return scorer.classification_log_likelihood(source) if classified else scorer.log_likelihood(source)
 
     def sample(
@@ -349,14 +349,10 @@ class FittedMixture(Estimator):
 
     def __str__(self) -> str:
         """Return the constructor call and, once fitted, a summary of the mixture below it."""
-        return super().__str__() if self._parameters is None else f"{self!r}\n{self._summary()}"
+        return super().__str__() if self._parameters is None else f"{self!r}\n{summary_of(self)}"
 
     def _html_parts(self) -> list[Html]:
         return fitted_html(self)
-
-    def _summary(self, figures: Figures | None = None) -> Summary:
-        of_mixture = fitted_parameters(self), past_of(self), names_of_features(self), self._bound_name
-        return Summary.of_estimator(vars(self), *of_mixture, figures)
 
     def _model(self) -> CovarianceModel:
         return model_of(self) if self._parameters is None else self._parameters.model.whole
@@ -565,9 +561,10 @@ def estimator_of(
 
 def summary_of(mixture: FittedMixture, figures: Figures | None = None) -> Summary:
     """Return the summary of a fitted mixture with figures of rows; without, with those of its fit."""
-    return mixture._summary(figures)
+    of_mixture = fitted_parameters(mixture), past_of(mixture), names_of_features(mixture), mixture._bound_name
+    return Summary.of(vars(mixture), *of_mixture, figures)
 
 
 def fitted_html(mixture: FittedMixture) -> list[Html]:
     """Return the summary of a fitted mixture as parts of a page; none before a fit."""
-    return [] if mixture._parameters is None else mixture._summary().html()
+    return [] if mixture._parameters is None else summary_of(mixture).html()

@@ -123,7 +123,7 @@ def summary(
          rows  weight              x0
       0   100  0.6667  -3.919 ± 0.962
       1    50  0.3333   4.027 ± 0.951
-      (mean ± standard deviation)
+      mean ± standard deviation
       no component is degenerate
     """
     source = rows_of_fit(self, X, sample_weight, error_covariance)
@@ -135,12 +135,9 @@ def summary(
     for _, results in scorer.blocks(source, labels=True):
         assert results.labels is not None  # they were requested
         counts += np.bincount(results.labels + 1, minlength=len(counts))
-    moments = (
-        parameters.model.scales_shapes
-        and parameters.model.stored_whole
-        and not (source.errors or vars(self).get("prior"))
-    )
-    statistics = scorer.statistics(source) if moments else None
+    is_plain = not (source.errors or vars(self).get("prior"))
+    moments = is_plain and fitting.degenerate.depends_on_moments(parameters.model)
+    of_pass = scorer.statistics(source) if moments else None
     return MixtureSummary(
         self,
         source.n_rows,
@@ -149,7 +146,7 @@ def summary(
         {name: scores[name] for name in shown},
         counts[1:],
         int(counts[0]),
-        fitting.degenerate.reasons_of(parameters, source.n_effective, self.reg_covar, statistics),
+        fitting.degenerate.reasons_of(parameters, source.n_effective, self.reg_covar, names_of_features(self), of_pass),
     )
 
 

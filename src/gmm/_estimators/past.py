@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from gmm._kernel.mstep import QuasiNewtonState
 from gmm._values.parameters import MixtureParameters
 
@@ -36,6 +39,8 @@ class Past(NamedTuple):
         Prior and noise of `stream`; empty once it was loaded.
     shrunk : {"", "rows", "errors"}
         What gave the fit a prior that was not asked for: rows that are few, or have errors.
+    trimmed : bool array of shape (n,), optional
+        The rows that were left out.
     """
 
     parameters: MixtureParameters | None = None
@@ -48,3 +53,4 @@ class Past(NamedTuple):
     stream: Stream | None = None
     prior_parts: tuple[object, ...] = ()
     shrunk: str = ""
+    trimmed: NDArray[np.bool_] | None = None

@@ -34,6 +34,7 @@ __all__ = ["EMStep", "SteppedFit", "prepare_stepped_fit", "steps"]
 _UNSUPPORTED = {
     "n_init": "the steps are those of a single start; call it once per random_state",
     "warm_start": "to continue from a mixture, pass it as weights_init, means_init and precisions_init",
+    "trim": "the steps are those of all rows; give sample_weight",
     "refine": "a refinement runs many fits; use GaussianMixture instead",
     "verbose": "print the fields of each step instead",
     "verbose_interval": "print the fields of each step instead",

@@ -11,10 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm import _fitting as fitting
-from gmm._estimators.criteria import aic, bic, title
+from gmm._estimators.criteria import aic, bic, surplus, title
 from gmm._estimators.past import Past
-from gmm._passes.trace import Trace
-from gmm._text.amounts import amount, counted, noise_of_weight, percent
+from gmm._text.amounts import amount, counted, noise_of_weight, percent, plus_minus
 from gmm._text.html import Cell, Html, escaped, line, sparkline, table
 from gmm._text.lists import aligned
 from gmm._values.covariance import FactorModel
@@ -27,6 +26,7 @@ SHRUNK = {  # by what gave a fit a prior that was not asked for
 }
 _MAX_COMPONENTS = 12
 _MAX_FEATURES = 6
+_MEANING = "mean ± standard deviation"
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +61,12 @@ class Figures:
 
     @classmethod
     def of_fit(
-        cls, parameters: MixtureParameters, past: Past, mean_loglik: float | None, ridge: float
+        cls,
+        parameters: MixtureParameters,
+        past: Past,
+        mean_loglik: float | None,
+        ridge: float,
+        feature_names: Sequence[str],
     ) -> Figures | None:
         """Return what a fit remembers of its rows; None if it does not, or its bound is not of the likelihood."""
         is_posterior = isinstance(parameters, MixturePosterior) or past.shrunk
@@ -69,7 +74,8 @@ class Figures:
             return None
         loglik, p = past.weight * mean_loglik, parameters.n_parameters
         scores = {"bic": bic(loglik, p, past.weight), "aic": aic(loglik, p)}
-        return cls(past.weight, loglik, scores, fitting.degenerate.reasons_of(parameters, past.n_effective, ridge))
+        reasons = fitting.degenerate.reasons_of(parameters, past.n_effective, ridge, feature_names)
+        return cls(past.weight, loglik, scores, reasons)
 
     @property
     def line(self) -> str:
@@ -79,8 +85,13 @@ class Figures:
             rows += f" of weight {amount(self.weight)}"
         if self.n_noise is not None:
             rows += f", {self.n_noise:,} of them noise"
-        numbers = (f"{title(name)} {value:.2f}" for name, value in self.criteria.items())
-        return ", ".join([rows, log_likelihood_of(self.loglik, self.weight), *numbers])
+        about = "about " if self.n_rows is None and self.degenerate else ""  # the last pass of a fit loses digits there
+        numbers = (f"{title(name)} {about}{value:.2f}" for name, value in self.criteria.items())
+        return ", ".join([rows, log_likelihood_of(self.loglik, self.weight, about=about), *numbers])
+
+    def doubt(self, parameters: MixtureParameters) -> str:
+        """Say why criteria are unreliable; empty if they are not, or there are none."""
+        return surplus(parameters.n_parameters, self.weight) if self.criteria else ""
 
     @property
     def verdict(self) -> str:
@@ -95,35 +106,33 @@ class Figures:
         )
 
 
-def log_likelihood_of(loglik: float, weight: float, unit: str = "row") -> str:
+def log_likelihood_of(loglik: float, weight: float, unit: str = "row", about: str = "") -> str:
     """Say the log-likelihood of rows, in all and on average."""
-    return f"log-likelihood {loglik:.2f} ({loglik / weight:.4f} per {unit})"
+    return f"log-likelihood {about}{loglik:.2f} ({loglik / weight:.4f} per {unit})"
 
 
 @dataclass(frozen=True)
 class Summary:
     """Weights, means and standard deviations of the components, and how the fit ended.
 
-    The table, `headings` and `rows`, has the first components and features only; `omissions` says how many are missing.
-    `weights` are those of the components in the table, for bars if there are any. `ending` is empty if there is nothing
-    to say of the fit, `factors` where there are none, `figures` and `verdict` where nothing is known of rows.
+    The table, `headings` and `rows`, has the first components and features only; `notes` stand below it, and say how
+    many are missing. `weights` are those of the components in the table, for bars if there are any. `ending` is empty
+    if there is nothing to say of the fit, `figures` and `verdict` where nothing is known of rows.
     """
 
     headline: str
     headings: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
-    omissions: str
+    notes: tuple[str, ...]
     ending: str = ""
-    factors: str = ""
     weights: tuple[float, ...] = ()
     objective: str = ""
     lower_bounds: tuple[float, ...] = ()
-    meaning: str = "mean ± standard deviation"
     figures: str = ""
     verdict: str = ""
 
     @classmethod
-    def of_estimator(
+    def of(
         cls,
         own: Mapping[str, Any],
         parameters: MixtureParameters,
@@ -133,49 +142,27 @@ class Summary:
         figures: Figures | None,
     ) -> Summary:
         """Summarise a mixture by the attributes of its estimator; without figures of rows, with those of its fit."""
-        lower_bound, ridge = own.get("lower_bound_"), own["reg_covar"]
-        loglik = lower_bound if own.get("prior") is None else None
-        return cls.of(
-            *(parameters, own.get("history_"), lower_bound, feature_names),
-            objective=SHRUNK.get(past.shrunk, bound_name),
-            least=ridge,
-            max_ratio=own.get("max_ratio") or inf,
-            figures=figures or Figures.of_fit(parameters, past, loglik, ridge),
-        )
-
-    @classmethod
-    def of(
-        cls,
-        parameters: MixtureParameters,
-        trace: Trace | None,
-        lower_bound: float | None,
-        feature_names: Sequence[str],
-        *,
-        objective: str,
-        least: float,
-        max_ratio: float,
-        figures: Figures | None,
-    ) -> Summary:
-        """Summarise a mixture and, if it was fitted, its `trace` and `lower_bound`, of an `objective` by name.
-
-        Beside factors, noise of at least `least` is shown; a `max_ratio` limits eigenvalues; `figures` are of rows.
-        """
         K, d = parameters.means.shape
         n_rows, n_columns = min(K, _MAX_COMPONENTS), min(d, _MAX_FEATURES)
-        fit = trace if trace is not None and len(trace) else None
+        fit, lower_bound, ridge = own.get("history_"), own.get("lower_bound_"), own["reg_covar"]
+        objective = SHRUNK.get(past.shrunk, bound_name)
+        if figures is None and own.get("prior") is None:
+            figures = Figures.of_fit(parameters, past, lower_bound, ridge, feature_names)
         counts = None if figures is None else figures.counts
+        meaning = "mean ± scale" if parameters.tails else _MEANING
+        notes = [_omissions(K - n_rows, d - n_columns), _noise_share(parameters, n_rows, ridge), meaning]
+        notes += [] if figures is None else [figures.doubt(parameters)]
         return cls(
             headline=f"{counted(K, 'component')}, {counted(d, 'feature')}, {parameters.model.printed(d)} covariance, "
-            + _extent(parameters, max_ratio),
+            + _extent(parameters, own.get("max_ratio") or inf)
+            + (f", {percent(own['trim'])} of the rows trimmed" if own.get("trim") else ""),
             headings=("", *["rows"] * (counts is not None), "weight", *feature_names[:n_columns]),
             rows=_rows(parameters, n_rows, n_columns, counts),
-            omissions=_omissions(K - n_rows, d - n_columns),
-            factors=_noise_share(parameters, n_rows, least),
+            notes=tuple(filter(None, notes)),
             ending=f"{fit.ending} ({fit.reason}), {objective} {lower_bound:.6g} nats" if fit else "",
             weights=tuple(parameters.weights[:n_rows].tolist()),
             objective=objective,
             lower_bounds=fit.lower_bounds if fit else (),
-            meaning="mean ± scale" if parameters.tails else cls.meaning,
             figures="" if figures is None else figures.line,
             verdict="" if figures is None else figures.verdict,
         )
@@ -203,14 +190,14 @@ class Summary:
             headline=f"{', '.join(sizes)}, log-likelihood {loglik:.6g} nats, BIC {bic:.6g}",
             headings=("class", "prior", "covariance", "weight", *feature_names[:n_columns]),
             rows=tuple(rows[:_MAX_COMPONENTS]),
-            omissions=_omissions(len(rows) - _MAX_COMPONENTS, d - n_columns),
+            notes=(*filter(None, [_omissions(len(rows) - _MAX_COMPONENTS, d - n_columns)]), _MEANING),
         )
 
     def __str__(self) -> str:
         """Return the summary as lines of text."""
-        lines = aligned([self.headings, *self.rows])
-        notes = [f"  {note}" for note in (self.omissions, self.factors, f"({self.meaning})", self.verdict) if note]
-        return "\n".join([*filter(None, (self.headline, self.figures, self.ending)), *lines, *notes])
+        notes = (f"  {note}" for note in (*self.notes, self.verdict) if note)
+        table = [*aligned([self.headings, *self.rows]), *notes]
+        return "\n".join([*filter(None, (self.headline, self.figures, self.ending)), *table])
 
     def html(self) -> list[Html]:
         """Return the summary as parts of a page, with a bar for each weight and a sparkline of the lower bounds."""
@@ -219,9 +206,11 @@ class Summary:
             [*row[:at], Cell(row[at], bar=share), *row[at + 1 :]]
             for row, share in zip(self.rows, self.weights, strict=False)
         ]
-        notes = "; ".join(note for note in (self.omissions, self.factors, self.meaning, self.verdict) if note)
         parts = [line(self.headline, "title"), *[line(self.figures)] * bool(self.figures)]
-        parts += [table(self.headings, rows or self.rows), line(notes, "faint")]
+        parts += [
+            table(self.headings, rows or self.rows),
+            line("; ".join(filter(None, (*self.notes, self.verdict))), "faint"),
+        ]
         if self.ending:
             curve = sparkline(self.lower_bounds, label=f"{self.objective}, pass 1 to {len(self.lower_bounds)}")
             parts.append(line(Html(f"{curve}<span>{escaped(self.ending)}</span>"), "beside"))
@@ -268,12 +257,13 @@ def _rows(
     K, d = parameters.means.shape
     variances = parameters.model.layout.diagonal(parameters.covariances, d)
     spreads = np.broadcast_to(np.sqrt(variances), (K, d))
+    columns = [plus_minus(parameters.means[:, j], spreads[:, j]) for j in range(n_columns)]
     return tuple(
         (
             str(k),
             *([] if counts is None else [f"{counts[k]:,}"]),
             f"{parameters.weights[k]:.4f}",
-            *(f"{parameters.means[k, j]:.4g} ± {spreads[k, j]:.3g}" for j in range(n_columns)),
+            *(column[k] for column in columns),
         )
         for k in range(n_rows)
     )

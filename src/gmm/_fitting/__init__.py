@@ -8,7 +8,19 @@ from typing import TYPE_CHECKING
 from gmm._lazy import attributes_of
 
 if TYPE_CHECKING:
-    from gmm._fitting import degenerate, fit, incomplete, moments, noisy, progress, sampling, screening, seeds, starts
+    from gmm._fitting import (
+        degenerate,
+        fit,
+        incomplete,
+        moments,
+        noisy,
+        progress,
+        sampling,
+        screening,
+        seeds,
+        starts,
+        trimming,
+    )
 
 __all__ = [
     "degenerate",
@@ -21,6 +33,7 @@ __all__ = [
     "screening",
     "seeds",
     "starts",
+    "trimming",
 ]
 
 __getattr__ = attributes_of(__name__, {name: f"{__name__}.{name}" for name in __all__})

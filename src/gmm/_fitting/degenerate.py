@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -18,12 +18,13 @@ from gmm._values.variational import MixturePosterior
 
 _FEW_ROWS = "fewer rows than its covariance needs"
 _DEPENDENT = "columns that depend on each other"
-_NO_SPREAD = "no spread but reg_covar in some direction: rows that repeat, or few of them"
+_NO_SPREAD = "no spread but reg_covar in {}: rows that repeat, or few of them"
 _THINNER = "far thinner than the others in some direction, on few rows"
 # In variances of the pooled covariance within components. A direction above 1e-3 of the data's variances is above this.
 THIN = 1e-4
 # A thin component with at least so many times the fewest rows, and variances above the ridge, is a tight cluster.
 _MANY = 10
+_NAMED = 3  # columns at most
 _ON_RIDGE = 2  # ridges: a variance up to this says more of the ridge than of the rows
 _ON_RIDGE_OF_HEAVY = 20  # the same of heavy tails, which let few rows with other values widen a component of tied ones
 _FAR = 10  # times as large: how far the data's variance is above that of a component on the ridge
@@ -59,29 +60,39 @@ def degenerate_components(
         Of the last pass of a fit without a prior. Where components of their own shapes are scaled to one volume, they
         tell the covariances before, of which some may be on the ridge.
     """
-    return np.asarray(np.logical_or.reduce([*_causes(parameters, n_effective, ridge, statistics).values()]))
+    sound = np.zeros(parameters.n_components, dtype=bool)
+    return np.asarray(np.logical_or.reduce([sound, *_causes(parameters, n_effective, ridge, statistics).values()]))
 
 
 def reasons_of(
     parameters: MixtureParameters,
     n_effective: float,
     ridge: float,
+    feature_names: Sequence[str],
     statistics: SufficientStatistics | None = None,
 ) -> dict[int, str]:
     """Return why components are degenerate, by their numbers; those that are not are left out."""
     reasons: dict[int, str] = {}
     for reason, components in _causes(parameters, n_effective, ridge, statistics).items():
         for k in np.flatnonzero(components & ~parameters.fixed.covariances).tolist():
-            reasons.setdefault(k, reason)
+            reasons.setdefault(k, reason.format(_flat_columns(parameters, k, ridge, feature_names)))
     return reasons
+
+
+def _flat_columns(parameters: MixtureParameters, k: int, ridge: float, feature_names: Sequence[str]) -> str:
+    """Name the columns in which a component has hardly more variance than the ridge."""
+    flat = _column_variances(parameters)[k] <= _high(parameters, ridge)
+    names = [feature_names[j] for j in np.flatnonzero(flat).tolist()]
+    more = [f"{len(names) - _NAMED} more columns"] * (len(names) > _NAMED)
+    return ", ".join(names[:_NAMED] + more) or "some direction"
 
 
 def _causes(
     parameters: MixtureParameters, n_effective: float, ridge: float, statistics: SufficientStatistics | None
 ) -> dict[str, NDArray[np.bool_]]:
-    """Return for each cause, in words, which components are degenerate by it, (K,)."""
+    """Return for each cause, in words, which components are degenerate by it, (K,); causes may be absent."""
     if isinstance(parameters, MixturePosterior):
-        return {_FEW_ROWS: np.zeros(parameters.n_components, dtype=bool)}
+        return {}
     if not parameters.model.stored_whole:
         return _few_or_narrow(parameters, n_effective, ridge)
     if parameters.n_components == 1 and not parameters.noise:
@@ -92,7 +103,7 @@ def _causes(
     model, d, rows = parameters.model, parameters.n_features, n_effective * parameters.weights
     before, fewest = _unscaled(parameters, ridge, statistics), fewest_rows(model, d)
     if not (parameters.noise or parameters.tails) and _are_sound((parameters, before), fewest / n_effective, ridge):
-        return {_FEW_ROWS: np.zeros(parameters.n_components, dtype=bool)}
+        return {}
     causes = {_FEW_ROWS: np.asarray(rows < fewest), _DEPENDENT: _singular(parameters)}
     causes[_NO_SPREAD] = _on_ridge(before, ridge)
     if _any_thin(parameters):
@@ -113,7 +124,7 @@ def _few_or_narrow(parameters: MixtureParameters, n_effective: float, ridge: flo
     columns, factors have no variance.
     """
     if parameters.n_components == 1 and not parameters.noise:
-        return {_FEW_ROWS: np.array([False])}
+        return {}
     model, rows, noise = parameters.model, n_effective * parameters.weights, parameters.covariances[:, 0]
     fewest = fewest_rows(model, parameters.n_features)
     within = parameters.weights @ _column_variances(parameters) + _of_noise(parameters)
@@ -134,6 +145,11 @@ def degenerate_under(
     """
     free = None if objective.prior else statistics
     return degenerate_components(parameters, n_effective, objective.ridge, free) & ~objective.fixed.covariances
+
+
+def depends_on_moments(model: CovarianceModel) -> bool:
+    """Tell whether `statistics` say more of degenerate components than their mixture: of shapes at one volume."""
+    return model.scales_shapes and model.stored_whole
 
 
 def fewest_rows(model: CovarianceModel, n_features: int) -> float:
@@ -161,7 +177,7 @@ def _unscaled(
 ) -> MixtureParameters:
     """Return the mixture with the covariances that its components had before they were scaled to one volume."""
     model = parameters.model
-    if statistics is None or not model.scales_shapes or ridge == 0:
+    if statistics is None or not depends_on_moments(model) or ridge == 0:
         return parameters
     free = model.layout.per_count(statistics.scatter, np.maximum(statistics.counts, np.finfo(np.float64).tiny))
     try:
@@ -173,9 +189,8 @@ def _unscaled(
 def _on_ridge(parameters: MixtureParameters, ridge: float) -> NDArray[np.bool_]:
     """Tell which components have hardly more variance than the ridge where the rows have far more, (K,)."""
     layout, K = parameters.model.layout, parameters.n_components
-    high, of_ties = _ON_RIDGE * ridge, (1 + _TIED) * ridge
-    if parameters.tails:
-        high = of_ties = _ON_RIDGE_OF_HEAVY * ridge
+    high = _high(parameters, ridge)
+    of_ties = high if parameters.tails else (1 + _TIED) * ridge
     if layout is not TIED:  # 1 / tr Σ_k⁻¹ bounds the eigenvalues, so that few have to be computed
         least = 1 / np.square(parameters.whiteners).reshape(K, -1).sum(axis=1)
         if (least > high).all():
@@ -197,6 +212,11 @@ def _on_ridge(parameters: MixtureParameters, ridge: float) -> NDArray[np.bool_]:
         flat = (axes / np.sqrt(positive))[:, values <= high]
         verdicts[k] = flat.size > 0 and np.linalg.eigvalsh(flat.T @ _pooled(parameters) @ flat)[-1] > _FAR
     return verdicts
+
+
+def _high(parameters: MixtureParameters, ridge: float) -> float:
+    """Return the variance up to which a direction is on the ridge."""
+    return (_ON_RIDGE_OF_HEAVY if parameters.tails else _ON_RIDGE) * ridge
 
 
 def _shares_ridge(parameters: MixtureParameters, ridge: float, away: Array) -> bool:

@@ -23,21 +23,29 @@ class Hierarchy:
         About their centre.
     weight : array of shape (n,)
         Above 0.
+
+    Attributes
+    ----------
+    merges : array of int, shape (n − 1, 2)
+        Each cluster by its first row, in the order of their costs.
+    costs : array of shape (n − 1,)
+        The scatter that merges add, as a share of the weight.
     """
 
     def __init__(self, rows: Array, weight: Array) -> None:
         weight = np.maximum(weight / weight.sum(), _TINY)  # none underflows to 0, which has no cost
-        self._merges, costs = _merges(_costs(rows, weight), weight)
+        merges, costs = _merges(_costs(rows, weight), weight)
         order = np.argsort(costs)
         rank = np.empty_like(order)
         rank[order] = np.cumsum(np.diff(costs[order], prepend=0) > _TIE * costs[order])
         # Stable: a cluster must be made before it is merged, even if both cost the same.
-        self._order = np.argsort(rank, kind="stable")
+        order = np.argsort(rank, kind="stable")
+        self.merges, self.costs = merges[order], costs[order]
 
     def clusters(self, n_clusters: int) -> NDArray[np.intp]:
         """Return the cluster of each row, (n,), numbered in the order of their first rows; at most one for each row."""
-        n = len(self._merges) + 1
-        cheapest = self._merges[self._order[: max(n - n_clusters, 0)]]
+        n = len(self.merges) + 1
+        cheapest = self.merges[: max(n - n_clusters, 0)]
         into = np.arange(n)
         into[cheapest[:, 1]] = cheapest[:, 0]
         while not np.array_equal(into, into[into]):

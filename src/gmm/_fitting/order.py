@@ -11,7 +11,6 @@ import numpy as np
 from gmm._passes.e_step import EStep
 from gmm._passes.problem import Beginning, Problem, SolverSettings
 from gmm._passes.solver import Iteration, SolverResult, SolverRun
-from gmm._passes.trace import Trace
 
 _ROWS = 0.1  # by which a component must outweigh the one before it
 
@@ -63,9 +62,5 @@ def in_falling_order(
         paused = None
         if not run.lower_bound > result.lower_bound:
             break
-        result = replace(run.result, trace=_joined(result.trace, run.result.trace))
+        result = replace(run.result, trace=run.result.trace.behind(result.trace))
     return result
-
-
-def _joined(before: Trace, after: Trace) -> Trace:
-    return replace(after, passes=before.passes + after.passes, seconds=before.seconds + after.seconds)

@@ -24,7 +24,7 @@ from gmm._passes.problem import Problem
 from gmm._passes.results import Partition
 from gmm._rows.sources import ArraySource, Source
 from gmm._values.classes import ALL_UNKNOWN
-from gmm._values.layouts import SPHERICAL, Array, Layout
+from gmm._values.layouts import FULL, SPHERICAL, Array, Layout
 from gmm._values.objective import Objective
 from gmm._values.statistics import SufficientStatistics
 from gmm._values.weights import weighed
@@ -161,11 +161,11 @@ def _seeds(sample: ArraySource, n_components: int, rng: Rng) -> Array:
 def _hierarchical(sample: ArraySource, request: StartRequest, rng: Rng) -> SufficientStatistics:
     """Assign each row to the nearest mean of Ward's clusters of at most 1000 rows, in whitened units."""
     view = views_of(sample, request.layout)[1]
-    centres = _Ward(view, rng).centres(request.n_components) + sample.survey.centre
+    centres = Ward(view, rng).centres(request.n_components) + sample.survey.centre
     return partition(sample, centres, view.metric, request.layout, request.n_threads)
 
 
-class _Ward:
+class Ward:
     """Ward's hierarchy of at most 1000 rows of a view."""
 
     def __init__(self, view: View, rng: Rng) -> None:
@@ -174,12 +174,17 @@ class _Ward:
             indices = np.sort(rng.choice(len(rows), _HIERARCHY_ROWS, replace=False))
             rows, weight = rows[indices], weight[indices]
         self._moments = np.column_stack([weight, rows * weight[:, None]])
-        self._hierarchy = Hierarchy(rows, weight)
+        self.hierarchy, self.weight = Hierarchy(rows, weight), weight
         self._view = view
+
+    @classmethod
+    def of(cls, source: Source, rng: Rng) -> Ward:
+        """Return the hierarchy of rows, as starts of full covariances see it."""
+        return cls(views_of(sampled(source, 1, rng), FULL)[1], rng)
 
     def centres(self, n_components: int) -> Array:
         """Return the clusters' means from the sample's centre, (K, d), in its own units."""
-        clusters = self._hierarchy.clusters(n_components)
+        clusters = self.hierarchy.clusters(n_components)
         sums = np.zeros((clusters.max() + 1, self._moments.shape[1]))
         np.add.at(sums, clusters, self._moments)
         means = self._view.in_own_units(sums[:, 1:] / sums[:, :1])
@@ -211,8 +216,8 @@ class Portfolio:
         return views_of(self.sample, self.moments)
 
     @cached_property
-    def _ward(self) -> _Ward:
-        return _Ward(self._views[1], self.rng)
+    def _ward(self) -> Ward:
+        return Ward(self._views[1], self.rng)
 
     def partitions(self, n_components: int, rng: Rng, *, first: bool) -> list[SufficientStatistics]:
         """Return two k-means partitions, and Ward's partition if they are the `first`, without near duplicates."""

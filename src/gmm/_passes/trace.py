@@ -118,6 +118,17 @@ class Trace:
         """Return the trace of likelihoods that are larger by a constant."""
         return replace(self, passes=tuple(record.raised(by) for record in self.passes))
 
+    def behind(self, before: Trace) -> Trace:
+        """Return the trace with the passes of an earlier run before its own."""
+        passes, seconds = before.passes + self.passes, before.seconds + self.seconds
+        return replace(
+            self,
+            passes=passes,
+            seconds=seconds,
+            start=before.start,
+            refinement=self.refinement or before.refinement,
+        )
+
     def __repr__(self) -> str:
         """Show how the run ended, and why."""
         return f"Trace({self.ending}: {self.reason})"

@@ -15,10 +15,11 @@ from matplotlib.patches import Patch
 from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import find_objects
 
-from gmm._plotting.frame import Entries, component_entries, draw, heading, marginal_note
+from gmm._plotting.frame import component_entries, draw, heading, marginal_note
+from gmm._plotting.legends import Entries
 from gmm._plotting.marks import numbers, row_colours, rows
 from gmm._plotting.scene import Scene, certainty, coordinates, grid, scene_of, scored
-from gmm._plotting.style import colours, inks_of
+from gmm._plotting.style import inks_of
 from gmm._plotting.view import View
 from gmm._public import publish
 from gmm._uses.combining import shares_of
@@ -95,12 +96,12 @@ def _shares(mixture: MixtureParameters, clusters: NDArray[np.intp], points: Arra
     return responsibilities if len(set(clusters.tolist())) == len(clusters) else shares_of(clusters, responsibilities)
 
 
-def _panel(ax: Axes, scene: Scene, view: View, edges: Array, *, small: bool, uncertainty: bool) -> Entries:
+def _panel(ax: Axes, scene: Scene, view: View, edges: Array, *, small: bool, uncertainty: bool) -> list[Entries]:
     mixture = view.marginal(scene.mixture)
     draw_panel = _axis if view.n_axes == 1 else _plane
     places = draw_panel(ax, scene, view, mixture, edges, uncertainty)
     numbers(ax, places, scene.present, scene.shades, small=small)
-    entries, inks = component_entries(scene), inks_of(ax)
+    entries, inks = marginal_note("regions in", view, small=small), inks_of(ax)
     if scene.n_clusters > 1:
         what = "classes" if scene.classes else "clusters" if scene.n_clusters < scene.n_components else "components"
         entries.append((Line2D([], [], color=inks.ink, linewidth=1), f"two {what} equally probable"))
@@ -108,12 +109,12 @@ def _panel(ax: Axes, scene: Scene, view: View, edges: Array, *, small: bool, unc
         entries.append(
             (Patch(facecolor=inks.pale, edgecolor=inks.pale_edge), f"{'dark' if inks.dark else 'pale'}: uncertain")
         )
-    return [*entries, *marginal_note("regions in", view, small=small)]
+    return [component_entries(scene), entries]
 
 
 def _plane(ax: Axes, scene: Scene, view: View, mixture: MixtureParameters, edges: Array, uncertainty: bool) -> Array:
     axes = [_centres(edge, _TINTS) for edge in edges]
-    tints = _tints(_shares(mixture, scene.clusters, grid(axes)), uncertainty).reshape(_TINTS, _TINTS, 4)
+    tints = _tints(scene, _shares(mixture, scene.clusters, grid(axes)), uncertainty).reshape(_TINTS, _TINTS, 4)
     _show_tints(ax, tints, edges)
     rows(ax, scene, view, row_colours(scene, 0.45, 0.95), area=0.8)
     if scene.n_clusters > 1:
@@ -128,9 +129,9 @@ def _plane(ax: Axes, scene: Scene, view: View, mixture: MixtureParameters, edges
 def _axis(ax: Axes, scene: Scene, view: View, mixture: MixtureParameters, edges: Array, uncertainty: bool) -> Array:
     (x,) = coordinates(mixture, edges, n=800)
     shares = _shares(mixture, scene.clusters, x[:, None])
-    tints = _tints(_shares(mixture, scene.clusters, _centres(edges[0], 2 * _TINTS)[:, None]), uncertainty)[None]
+    tints = _tints(scene, _shares(mixture, scene.clusters, _centres(edges[0], 2 * _TINTS)[:, None]), uncertainty)[None]
     _show_tints(ax, tints, [edges[0], (0.0, 1.0)])
-    for k, shade in enumerate(inks_of(ax).strong(colours(scene.n_clusters))):
+    for k, shade in enumerate(inks_of(ax).strong(scene.cluster_shades)):
         ax.plot(x, shares[:, k], color=shade, linewidth=1.6, zorder=2)
     points = boundaries(mixture, edges, scene.clusters)
     ax.vlines([point[0, 0] for point in points], 0, 1, color=inks_of(ax).ink, linewidth=1, zorder=3, gid="boundaries")
@@ -153,11 +154,11 @@ def _show_tints(ax: Axes, tints: Array, edges: Any) -> None:
     ax.imshow(tints, extent=extent, origin="lower", aspect="auto", interpolation="nearest", zorder=0)
 
 
-def _tints(responsibilities: Array, uncertainty: bool) -> Array:
+def _tints(scene: Scene, responsibilities: Array, uncertainty: bool) -> Array:
     opacity = np.full(len(responsibilities), 0.35)
     if uncertainty:
         opacity = _PALEST + (_FULLEST - _PALEST) * certainty(responsibilities)
-    shades = colours(responsibilities.shape[1])[responsibilities.argmax(axis=1)]
+    shades = scene.cluster_shades[responsibilities.argmax(axis=1)]
     return np.column_stack([shades, opacity])
 
 

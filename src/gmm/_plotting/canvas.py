@@ -37,23 +37,23 @@ class Canvas:
 
 def canvas_of(film: Film) -> Canvas:
     """Make the figure of an animation, and draw the first frame."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9.6, 4.6), width_ratios=(1.5, 1))
-    for ax in (left, right):
+    figure, (upper, lower) = plt.subplots(2, 1, figsize=(5.0, 6.4), height_ratios=(1.8, 1))
+    for ax in (upper, lower):
         fix_tick_colours(ax)
-    draw_components = _histogram(left, film) if film.view.n_axes == 1 else _plane(left, film)
-    draw_curve = _curve(right, film)
+    draw_components = _histogram(upper, film) if film.view.n_axes == 1 else _plane(upper, film)
+    draw_curve = _curve(lower, film)
 
     def draw(number: int) -> list[Any]:
         draw_components(number)
         draw_curve(number)
-        left.set_title(_title(film, number), loc="left")
+        upper.set_title(_title(film, number), loc="left")
         return []
 
     captions = notes(film.scene, film.view, limits(film.scene, film.view))
     if film.view.n_axes == 2:
         captions = [f"ellipses hold {' and '.join(map(content_label, _CONTENTS))} of each component", *captions]
     if captions:
-        figure.supxlabel("; ".join(captions), x=0.01, ha="left", fontsize=8, color=INK)
+        figure.supxlabel("\n".join(captions), x=0.01, ha="left", fontsize=9, color=INK)
     draw(len(film.passes))
     figure.draw_without_rendering()  # computes the layout, once for all frames
     with mpl.rc_context({"figure.constrained_layout.use": False}):
@@ -88,11 +88,7 @@ def _plane(ax: Axes, film: Film) -> Callable[[int], None]:
         shades_of_rows = marks.row_colours(replace(scene, responsibilities=now.responsibilities))
         points.set_facecolor(list(map(tuple, _GREY if number == 0 else shades_of_rows)))
         for (k, content), outline in outlines.items():
-            outline.set_xy(
-                ellipse(
-                    now.mixture.means[k], now.mixture.covariances[k], content, tails=now.mixture.tails.of_components(k)
-                )
-            )
+            outline.set_xy(ellipse(now.mixture, k, content))
         for k, badge in badges.items():
             badge.xy = badge.xyann = tuple(now.mixture.means[k])
             trails[k].set_data(means[:number, k].T)

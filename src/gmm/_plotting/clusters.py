@@ -12,7 +12,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from numpy.typing import ArrayLike
 
-from gmm._plotting.frame import Entries, component_entries, draw, heading
+from gmm._plotting.frame import component_entries, draw, heading
+from gmm._plotting.legends import Entries
 from gmm._plotting.marks import curve, ellipses, histogram, numbers, row_colours, rows, stroke, top_limit
 from gmm._plotting.scene import Scene, scene_of
 from gmm._plotting.style import inks_of
@@ -90,25 +91,25 @@ def plot_clusters(
     return draw(scene, view, ax, partial(_panel, contents=contents), heading(scene))
 
 
-def _panel(ax: Axes, scene: Scene, view: View, edges: Array, *, small: bool, contents: list[float]) -> Entries:
+def _panel(ax: Axes, scene: Scene, view: View, edges: Array, *, small: bool, contents: list[float]) -> list[Entries]:
     if view.n_axes == 1:
         return _axis(ax, scene, view, edges, small)
     return _plane(ax, scene, view, contents, small)
 
 
-def _plane(ax: Axes, scene: Scene, view: View, contents: list[float], small: bool) -> Entries:
+def _plane(ax: Axes, scene: Scene, view: View, contents: list[float], small: bool) -> list[Entries]:
     mixture = view.marginal(scene.mixture)
     rows(ax, scene, view, row_colours(scene))
     ellipses(ax, mixture, contents, scene.present, scene.shades)
     numbers(ax, mixture.means, scene.present, scene.shades, small=small)
-    lines = [
+    lines: Entries = [
         (Line2D([], [], color=inks_of(ax).faint, **stroke(order)), f"{content_label(part)} of a component")
         for order, part in enumerate(contents)
     ]
-    return [*component_entries(scene), *lines]
+    return [component_entries(scene), lines]
 
 
-def _axis(ax: Axes, scene: Scene, view: View, edges: Array, small: bool) -> Entries:
+def _axis(ax: Axes, scene: Scene, view: View, edges: Array, small: bool) -> list[Entries]:
     mixture = view.marginal(scene.mixture)
     inks = inks_of(ax)
     heights = histogram(ax, scene, view, mixture, edges[0])
@@ -131,7 +132,7 @@ def _axis(ax: Axes, scene: Scene, view: View, edges: Array, small: bool) -> Entr
         if scene.n_components > 1 or noise
         else []
     )
-    return [*component_entries(scene), *sum_entry, (Patch(color=inks.bars), "rows")]
+    return [component_entries(scene), [*sum_entry, (Patch(color=inks.bars), "rows")]]
 
 
 def _noise_along(scene: Scene, view: View) -> float:

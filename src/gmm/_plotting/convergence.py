@@ -12,6 +12,7 @@ from gmm._estimators.fitted import FittedMixture
 from gmm._estimators.mixture import GaussianMixture
 from gmm._exceptions import InvalidParameterError, raisable
 from gmm._passes.trace import Trace
+from gmm._plotting.legends import legend_of_labels
 from gmm._plotting.scene import fitted_mixture
 from gmm._plotting.style import FAINT, axes_of, colours, inks_of
 from gmm._public import publish
@@ -58,21 +59,22 @@ def plot_convergence(model: GaussianMixture | GaussianMixtureSearch, *, ax: Axes
     """
     fitted = fitted_mixture(model)
     best, others = _histories(fitted)
-    with axes_of(ax) as ax:
+    with axes_of(ax) as target:
         for number, trace in enumerate(others):
             label = f"other starts ({len(others)})" if number == 0 else None
-            ax.plot(*_passes(trace), color=FAINT, lw=1, alpha=max(0.3, 0.9 - 0.03 * len(others)), label=label, zorder=2)
-            _mark_end(ax, trace, FAINT, 3.5)
-        _draw_best(ax, best, f"start {best.start + 1}, {_rank(best, others)}" if others else None)
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-        ax.ticklabel_format(axis="y", useOffset=False)  # an offset such as 1e−6−6.84487 is hard to read
+            target.plot(
+                *_passes(trace), color=FAINT, lw=1, alpha=max(0.3, 0.9 - 0.03 * len(others)), label=label, zorder=2
+            )
+            _mark_end(target, trace, FAINT, 3.5)
+        _draw_best(target, best, f"start {best.start + 1}, {_rank(best, others)}" if others else None)
+        target.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        target.ticklabel_format(axis="y", useOffset=False)  # an offset such as 1e−6−6.84487 is hard to read
         longest = max(map(len, (best, *others)))
-        ax.set_xlim(1 - 0.02 * longest, longest + 0.03 * longest)
-        ax.set(xlabel="pass", ylabel=_objective(fitted, [best, *others]))
-        ax.set_title(_summary(best))
-        if len(ax.get_legend_handles_labels()[1]):
-            ax.legend(loc="best")
-    return ax
+        target.set_xlim(1 - 0.02 * longest, longest + 0.03 * longest)
+        target.set(xlabel="pass", ylabel=_objective(fitted, [best, *others]))
+        target.set_title(_summary(best))
+        legend_of_labels(target, own=ax is None)
+    return target
 
 
 def _histories(model: FittedMixture) -> tuple[Trace, list[Trace]]:

@@ -149,7 +149,7 @@ def _of_type(
             raise raisable(InvalidParameterError)(
                 f"no non-degenerate cell of covariance_type {kind!r} has a finite {title(name)}: draw other criteria"
             )
-    return selection.n_components[of_type], values, f" (covariance type {kind})"
+    return selection.n_components[of_type], values, f"\ncovariance type {kind}"
 
 
 def _of_mixtures(

@@ -17,7 +17,8 @@ from matplotlib.patheffects import withStroke
 from numpy.typing import ArrayLike, NDArray
 
 from gmm._exceptions import InvalidParameterError, raisable
-from gmm._plotting.frame import Entries, draw, heading, marginal_note
+from gmm._plotting.frame import draw, heading, marginal_note
+from gmm._plotting.legends import Entries
 from gmm._plotting.marks import curve, numbers, rows, rug
 from gmm._plotting.scene import Scene, check_components_alone, coordinates, grid, scene_of, scored
 from gmm._plotting.style import inks_of
@@ -100,7 +101,7 @@ def highest_density(mixture: MixtureParameters, contents: Sequence[float]) -> Ar
     return np.asarray(np.quantile(log_density, 1 - np.asarray(contents)))
 
 
-def _panel(ax: Axes, scene: Scene, view: View, edges: Array, *, small: bool, contents: list[float]) -> Entries:
+def _panel(ax: Axes, scene: Scene, view: View, edges: Array, *, small: bool, contents: list[float]) -> list[Entries]:
     mixture = view.marginal(scene.mixture)
     levels, inks = highest_density(mixture, contents), inks_of(ax)
     if view.n_axes == 1:
@@ -117,7 +118,7 @@ def _panel(ax: Axes, scene: Scene, view: View, edges: Array, *, small: bool, con
         for key, part, level in zip(keys, contents, levels, strict=True)
     ]
     dots = Line2D([], [], color=inks.faint, marker="o" if view.n_axes == 2 else "|", linestyle="", markersize=4)
-    return [*lines, (dots, "rows"), *marginal_note("density in", view, small=small)]
+    return [lines, [(dots, "rows"), *marginal_note("density in", view, small=small)]]
 
 
 def _plane(
@@ -176,8 +177,7 @@ def _outline(ax: Axes, mixture: MixtureParameters, k: np.intp, level: float, **s
     highest = np.log(mixture.weights[k]) - np.log(2 * np.pi) - 0.5 * np.linalg.slogdet(mixture.covariances[k])[1]
     content = mixture.tails.of_components(k).content(min(level - highest, 0))
     if 0 < content < 1:
-        outline = ellipse(mixture.means[k], mixture.covariances[k], content, tails=mixture.tails.of_components(k))
-        ax.add_patch(Polygon(outline, closed=True, **style))
+        ax.add_patch(Polygon(ellipse(mixture, k, content), closed=True, **style))
 
 
 def _whitened(mixture: MixtureParameters) -> tuple[MixtureParameters, Array, Array]:

@@ -17,7 +17,7 @@ from gmm._public import publish
 from gmm._text.amounts import percent
 from gmm._uses.standard_errors import StandardErrors
 
-_MOST_COLUMNS, _PER_LINE, _LONGEST = 12, 4, 24
+_MOST_COLUMNS, _PER_LINE, _LONGEST = 11, 3, 20
 
 
 def plot_standard_errors(errors: StandardErrors, *, level: float = 0.95) -> NDArray[np.object_]:
@@ -33,7 +33,7 @@ def plot_standard_errors(errors: StandardErrors, *, level: float = 0.95) -> NDAr
     Returns
     -------
     ndarray of Axes
-        One for the weights, and one for each of the first twelve columns.
+        One for the weights, and one for each of the first eleven columns; the title says where there are more.
 
     Raises
     ------
@@ -56,7 +56,7 @@ def plot_standard_errors(errors: StandardErrors, *, level: float = 0.95) -> NDAr
     K, lines = mixture.n_components, -(-len(parts) // _PER_LINE)
     across = min(len(parts), _PER_LINE)
     with mpl.rc_context(STYLE), closed_on_failure():
-        size = 2.4 * across, lines * (0.9 + 0.3 * K)
+        size = 1.8 * across, 0.3 + lines * (0.9 + 0.3 * K)
         figure, axes = plt.subplots(lines, across, figsize=size, sharey=True, squeeze=False)
         every: Any = axes.ravel()
         for ax, (name, estimates, interval) in zip(every, parts, strict=False):
@@ -67,13 +67,14 @@ def plot_standard_errors(errors: StandardErrors, *, level: float = 0.95) -> NDAr
             ax.set_title(literal(name, _LONGEST))
             ax.grid(axis="x", color=inks_of(ax).bars, linewidth=0.7, zorder=0)
             ax.set_yticks(range(K), [str(k) for k in range(K)])
-            ax.locator_params(axis="x", nbins=4)
+            ax.locator_params(axis="x", nbins=3)
         every[0].set_ylim(K - 0.5, -0.5)
         for ax in every[len(parts) :]:
             ax.set_axis_off()
         for ax in axes[:, 0]:
             ax.set_ylabel("component")
-        figure.suptitle(f"estimates and their {percent(level)} confidence intervals", fontsize=11)
+        hidden = f"; {_MOST_COLUMNS} of {len(names)} columns" if len(names) > _MOST_COLUMNS else ""
+        figure.suptitle(f"estimates, {percent(level)} confidence intervals{hidden}", fontsize=11)
     return np.asarray(every[: len(parts)], dtype=object)
 
 

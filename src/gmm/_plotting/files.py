@@ -10,13 +10,12 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib import pyplot as plt
-from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.collections import Collection, PathCollection, QuadMesh
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from gmm._plotting.style import FAINT, INK, PAPER, STYLE
+from gmm._plotting.style import FAINT, INK, PAPER
 
 _DPI, _DPI_ON_PAGE = 200, 144
 _MANY = 100  # marks above which a collection is rasterised, to keep pages small
@@ -27,8 +26,7 @@ _POINTED_AT = re.compile(r'(?:xlink:href="|url\()#([^")]+)')
 _COMPONENT = re.compile(r"\bcomponent(?=s?\b)")
 _UNPRINTABLE = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 _SHORT, _LINES = 12, 3  # characters of a label that is never wrapped, and most lines of a wrapped one
-_FILLED = 0.95  # most of an axis that its label may fill: axes shrink when labels take more lines
-_NARROW = 5.4  # inches: the width of a page's text, still legible on a phone
+_FILLED = 0.9  # most of an axis that its label may fill: axes shrink when labels take more lines
 
 
 def encoded(picture: Any, kind: str) -> bytes:
@@ -61,8 +59,7 @@ def inline_svg(picture: Any, name: str, label: str) -> str:
 
     Ink becomes the page's text colour (``currentColor``), white its ``--paper``, and faint marks its ``--faint``. The
     page may replace any other colour ``#rrggbb`` by setting ``--on-rrggbb``. There is no background. Text stays text,
-    in the page's font, and calls components groups. Large sets of marks are rasterised, and a legend beside the axes
-    moves below them.
+    in the page's font, and calls components groups. Large sets of marks are rasterised.
 
     Parameters
     ----------
@@ -81,8 +78,6 @@ def inline_svg(picture: Any, name: str, label: str) -> str:
     """
     figure = _figure(picture)
     _call_groups(figure)
-    if isinstance(picture, Axes):
-        _make_narrow(picture)
     _break_labels(figure)
     for collection in figure.findobj(Collection):
         many = isinstance(collection, PathCollection) and len(np.asarray(collection.get_offsets())) > _MANY
@@ -93,24 +88,6 @@ def inline_svg(picture: Any, name: str, label: str) -> str:
         figure.savefig(file, format="svg", dpi=_DPI_ON_PAGE, transparent=True, metadata=no_metadata)
     plt.close(figure)
     return _element(file.getvalue().decode(), name, label)
-
-
-def _make_narrow(ax: Axes) -> None:
-    """Move a legend from beside the axes to below them, and make the figure as wide as a page's text."""
-    figure, legend = _figure(ax), ax.get_legend()
-    wide, tall = figure.get_size_inches()
-    if legend is not None:
-        figure.draw_without_rendering()
-    if legend is None or legend.get_window_extent().x0 < ax.get_window_extent().x1 - 1:
-        figure.set_size_inches(min(wide, _NARROW), tall)
-        return
-    entries = [entry for entry in legend.legend_handles if entry is not None]
-    texts = [text.get_text() for text in legend.get_texts()]
-    legend.remove()
-    columns = 1 if max(map(len, texts)) > 40 else 2
-    with mpl.rc_context(STYLE):
-        figure.legend(entries, texts, loc="outside lower left", ncols=columns, fontsize=9)
-    figure.set_size_inches(min(wide, _NARROW), 4.0 + 0.19 * -(-len(texts) // columns))
 
 
 def _call_groups(figure: Figure) -> None:

@@ -6,19 +6,19 @@ A panel draws the inside of one Axes, in one view.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any, Protocol
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib import pyplot as plt
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from gmm._exceptions import InvalidParameterError, raisable
+from gmm._plotting.legends import Entries, dot, legend_below, legend_in, legend_of_pairs, note
 from gmm._plotting.scene import Scene, limits, outside_limits
-from gmm._plotting.style import NOISE, STYLE, axes_of, closed_on_failure, colours, fix_tick_colours, inks_of
+from gmm._plotting.style import NOISE, STYLE, axes_of, closed_on_failure, fix_tick_colours
 from gmm._plotting.view import MOST_PAIRED, View, columns_of, literal, view_of
 from gmm._text.amounts import amount, counted, percent
 from gmm._values.directions import telling
@@ -26,14 +26,13 @@ from gmm._values.layouts import Array
 
 _MOST_LISTED = 8
 _LONGEST_OF_PAIRS = 18  # characters of a feature's name in a grid of pairs
-Entries = list[tuple[Artist, str]]
 
 
 class Panel(Protocol):
     """Draws the inside of one Axes."""
 
-    def __call__(self, ax: Axes, scene: Scene, view: View, edges: Array, *, small: bool) -> Entries:
-        """Draw, and return the entries of the legend; `small` for a panel in a grid."""
+    def __call__(self, ax: Axes, scene: Scene, view: View, edges: Array, *, small: bool) -> list[Entries]:
+        """Draw, and return the columns of the legend; `small` for a panel in a grid."""
 
 
 def draw(scene: Scene, view: Any, ax: Axes | None, panel: Panel, title: str) -> Any:
@@ -42,14 +41,18 @@ def draw(scene: Scene, view: Any, ax: Axes | None, panel: Panel, title: str) -> 
     if paired is not None:
         return _pairs(scene, *paired, ax, panel, title)
     projection = view_of(scene.mixture, scene.names, view)
-    with axes_of(ax, figsize=(7.2, 4.5)) as target:
+    with axes_of(ax, figsize=(5.0, 4.0)) as target:
         _check_scales(target)
         edges = limits(scene, projection)
-        entries = _fill(target, scene, projection, panel, edges)
+        columns = _fill(target, scene, projection, panel, edges)
+        columns[-1].extend(map(note, notes(scene, projection, edges)))
         for axis, label in zip((target.xaxis, target.yaxis), projection.labels, strict=False):
             axis.set_label_text(label)
         target.set_title(title)
-        _legend(target, [*entries, *map(note, notes(scene, projection, edges))], scene, projection, outside=ax is None)
+        if ax is None:
+            legend_below(target, columns)
+        else:
+            legend_in(_emptiest_corner(ax, scene, projection), ax, columns)
     return target
 
 
@@ -57,7 +60,7 @@ def component_entries(scene: Scene) -> Entries:
     """Make legend entries with the weight and rows of each component or cluster; of the heaviest if there are many."""
     combined = scene.n_clusters < scene.n_components
     what = "class" if scene.classes else "cluster" if combined else "component"
-    shades, (n_noise, *counts) = colours(scene.n_clusters), scene.counts
+    shades, (n_noise, *counts) = scene.cluster_shades, scene.counts
     weights, numbers = np.bincount(scene.clusters, scene.mixture.weights), np.unique(scene.clusters[scene.present])
     if len(numbers) > _MOST_LISTED:
         numbers = np.sort(numbers[np.argsort(-weights[numbers], kind="stable")[: _MOST_LISTED - 2]])
@@ -66,9 +69,9 @@ def component_entries(scene: Scene) -> Entries:
     for c in numbers:
         members = f" ({' + '.join(map(str, np.flatnonzero(scene.clusters == c)))})" if combined else ""
         name = literal(scene.classes[c], _LONGEST_OF_PAIRS) if scene.classes else str(c)
-        entries.append((_dot(shades[c]), f"{name}{members}:  {percent(weights[c])},  {amount(counts[c])}"))
+        entries.append((dot(shades[c]), f"{name}{members}:  {percent(weights[c])},  {amount(counts[c])}"))
     if scene.mixture.noise:
-        entries.append((_dot(NOISE), f"noise:  {percent(scene.mixture.noise_weight)},  {amount(n_noise)}"))
+        entries.append((dot(NOISE), f"noise:  {percent(scene.mixture.noise_weight)},  {amount(n_noise)}"))
     n_others = len(weights) - len(numbers)
     others = counted(n_others, f"lighter {what}", "lighter classes" if scene.classes else None)
     return [*entries, note(f"and {others}")] if n_others else entries
@@ -83,11 +86,6 @@ def heading(scene: Scene) -> str:
     if scene.n_clusters < K:
         return f"{counted(scene.n_clusters, 'cluster')} of {counted(K, 'component')}"
     return f"{n_present} of {counted(K, 'component')}" if n_present < K else counted(K, "component")
-
-
-def note(text: str) -> tuple[Artist, str]:
-    """Make a legend entry that has no mark."""
-    return Line2D([], [], linestyle=""), text
 
 
 def marginal_note(what: str, view: View, *, small: bool) -> Entries:
@@ -121,26 +119,32 @@ def _pairs(
     if ax is not None:
         raise raisable(InvalidParameterError)("view='pairs' draws a grid of its own: give it no ax, or another view")
     with mpl.rc_context(STYLE), closed_on_failure():
-        size = max(2.0 * m + 1.0, 4.5)
-        figure, axes = plt.subplots(m, m, figsize=(size, size), squeeze=False)
-        grid: Any = np.asarray(axes, dtype=object)
-        entries: Entries = []
+        grid = grid_of_pairs(m)
+        legend: list[Entries] = []
         names = tuple(literal(scene.names[j], _LONGEST_OF_PAIRS) for j in columns)
         features = View(np.eye(d)[columns], np.zeros(d), names, of_features=True)
         every = limits(scene, features)
         for i, j in np.ndindex(m, m):
-            fix_tick_colours(grid[i, j])
             if j > i:
-                grid[i, j].set_axis_off()
                 continue
             view = view_of(scene.mixture, scene.names, columns[j] if i == j else (columns[j], columns[i]))
-            panel_entries = _fill(grid[i, j], scene, view, panel, every[[j] if i == j else [j, i]], small=True)
+            entries = _fill(grid[i, j], scene, view, panel, every[[j] if i == j else [j, i]], small=True)
             if (i, j) == (min(1, m - 1), 0):  # all planes have the same legend; a histogram's has more
-                entries = panel_entries
+                legend = entries
             label_outer(grid[i, j], names, i, j, m)
-        figure.suptitle(title, fontsize=11)
-        handles = [*entries, *map(note, [*captions, *notes(scene, features, every)])]
-        figure.legend(*_handles_and_texts(handles), loc="upper right", fontsize=9, bbox_to_anchor=(0.99, 0.95))
+        grid[0, 0].figure.suptitle(title, fontsize=11)
+        legend_of_pairs(grid, [*chain(*legend), *map(note, [*captions, *notes(scene, features, every)])])
+    return grid
+
+
+def grid_of_pairs(m: int) -> Any:
+    """Make a figure of m × m Axes, without those above the diagonal: the place of the legend."""
+    size = max(1.8 * m + 0.6, 4.5)
+    grid: Any = np.asarray(plt.subplots(m, m, figsize=(size, size), squeeze=False)[1], dtype=object)
+    for (i, j), ax in np.ndenumerate(grid):
+        fix_tick_colours(ax)
+        if j > i:
+            ax.set_axis_off()
     return grid
 
 
@@ -155,12 +159,12 @@ def label_outer(ax: Axes, names: Sequence[str], i: int, j: int, d: int) -> None:
         ax.tick_params(left=False)
 
 
-def _fill(ax: Axes, scene: Scene, view: View, panel: Panel, edges: Array, *, small: bool = False) -> Entries:
-    entries = panel(ax, scene, view, edges, small=small)
+def _fill(ax: Axes, scene: Scene, view: View, panel: Panel, edges: Array, *, small: bool = False) -> list[Entries]:
+    columns = panel(ax, scene, view, edges, small=small)
     ax.set_xlim(*edges[0])
     if view.n_axes == 2:
         ax.set_ylim(*edges[1])
-    return entries
+    return columns
 
 
 def notes(scene: Scene, view: View, edges: Array) -> list[str]:
@@ -177,26 +181,6 @@ def notes(scene: Scene, view: View, edges: Array) -> list[str]:
     return lines
 
 
-def _legend(ax: Axes, entries: Entries, scene: Scene, view: View, *, outside: bool) -> None:
-    handles, texts = _handles_and_texts(entries)
-    if outside:
-        ax.legend(handles, texts, loc="upper left", bbox_to_anchor=(1.01, 1.0), fontsize=9, borderaxespad=0)
-        return
-    place: Any = _emptiest_corner(ax, scene, view)
-    inks = inks_of(ax)
-    ax.legend(
-        handles,
-        texts,
-        loc=place,
-        fontsize=8,
-        frameon=True,
-        framealpha=0.85,
-        facecolor=inks.paper,
-        edgecolor=inks.pale_edge,
-        labelcolor=inks.ink,
-    )
-
-
 def _emptiest_corner(ax: Axes, scene: Scene, view: View) -> str:
     """Return the corner with the fewest drawn rows; in a view of one axis, an upper corner."""
     points = view.project(scene.sample_rows)
@@ -208,11 +192,3 @@ def _emptiest_corner(ax: Axes, scene: Scene, view: View) -> str:
     if view.n_axes == 2:
         corners |= {"lower left": ~right & ~upper, "lower right": right & ~upper}
     return min(corners, key=lambda corner: np.count_nonzero(corners[corner]))
-
-
-def _handles_and_texts(entries: Entries) -> tuple[list[Artist], list[str]]:
-    return [handle for handle, _ in entries], [text for _, text in entries]
-
-
-def _dot(colour: Any) -> Line2D:
-    return Line2D([], [], marker="o", linestyle="", color=colour, markersize=7)

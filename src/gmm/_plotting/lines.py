@@ -52,7 +52,7 @@ def mark_best(ax: Axes, count: int, value: float, colour: Any) -> None:
 
 
 def limit_height(ax: Axes, lines: Sequence[Line]) -> None:
-    """Cut off the steep fall from too few components, which would flatten the rest of the lines."""
+    """Cut off the steep fall from too few components, which would flatten the rest; mark it by triangles at the top."""
     low, high = ax.get_ylim()
     ax.set_ylim(low, high)  # later artists, such as degenerate cells, no longer change the limits
     curves = [line.values for line in lines if np.isfinite(line.values).any()]
@@ -61,6 +61,17 @@ def limit_height(ax: Axes, lines: Sequence[Line]) -> None:
     top = highest + _RISES * rise
     if rise > 0 and top < high:
         ax.set_ylim(least - 0.06 * (top - least), top + 0.04 * (top - least))
+        for line in lines:
+            above = line.counts[line.values > ax.get_ylim()[1]]
+            ax.plot(
+                above,
+                np.ones(len(above)),
+                "^",
+                color=line.colour,
+                ms=6,
+                clip_on=False,
+                transform=ax.get_xaxis_transform(),
+            )
 
 
 def label_ends(ax: Axes, lines: Sequence[Line]) -> None:

@@ -94,8 +94,9 @@ def ellipses(
     shades = inks_of(ax).strong(colours)
     for k in present:
         for order, content in enumerate(sorted(contents)):
-            outline = ellipse(mixture.means[k], mixture.covariances[k], content, tails=mixture.tails.of_components(k))
-            patch = Polygon(outline, closed=True, fill=False, edgecolor=shades[k], zorder=3, **stroke(order))
+            patch = Polygon(
+                ellipse(mixture, k, content), closed=True, fill=False, edgecolor=shades[k], zorder=3, **stroke(order)
+            )
             patch.set_gid(f"component {k} content {content:g}")
             ax.add_patch(patch)
             patches[int(k), content] = patch

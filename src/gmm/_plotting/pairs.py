@@ -6,13 +6,12 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike, NDArray
 
-from gmm._plotting.frame import label_outer
-from gmm._plotting.style import NOISE, STYLE, closed_on_failure, colours, fix_tick_colours, inks_of
+from gmm._plotting.frame import grid_of_pairs, label_outer
+from gmm._plotting.legends import Entries, dot, legend_of_pairs
+from gmm._plotting.style import NOISE, STYLE, closed_on_failure, colours, inks_of
 from gmm._plotting.view import MOST_PAIRED, columns_of, literal
 from gmm._public import publish
 from gmm._rows.entrance import as_one_array, as_source
@@ -28,6 +27,7 @@ def plot_pairs(
     X: ArrayLike,
     labels: ArrayLike | None = None,
     *,
+    filled: ArrayLike | None = None,
     columns: Any = None,
     max_points: int = 5000,
     random_state: Any = 0,
@@ -37,9 +37,12 @@ def plot_pairs(
     Parameters
     ----------
     X : array-like or data frame of shape (n, d)
-        Rows. A missing value leaves its row out where its column is drawn.
+        Rows. A missing value leaves its row out where its column is drawn, unless it is `filled`.
     labels : array-like of shape (n,), default=None
         Classes of the rows, which colour them; unknown ones (None, NaN) are black.
+    filled : array-like of shape (n, d), default=None
+        The same rows without gaps, as `impute` returns them: where X has none, its values are drawn as crosses, and as
+        dotted lines in histograms.
     columns : sequence of int or str, default=None
         The columns to draw, by index or name; None draws the first six.
     max_points : int, default=5000
@@ -64,32 +67,40 @@ def plot_pairs(
     """
     source, named = as_source(X, estimator=plot_pairs.__name__, missing="em")
     rows = as_one_array(source, "a picture", gaps=True).rows
+    whole = rows if filled is None else _filled(filled, rows)
     names = tuple(f"x{j}" for j in range(rows.shape[1])) if named is None else tuple(map(str, named))
     chosen = list(range(min(len(names), MOST_PAIRED))) if columns is None else columns_of(columns, names)
     classes, codes = check_labels([None] * len(rows) if labels is None else labels, len(rows), unknown=None)
-    n_drawn = min(check_whole(max_points, "max_points"), len(rows))
+    m, n_drawn = len(chosen), min(check_whole(max_points, "max_points"), len(rows))
     drawn = np.sort(check_random_state(random_state).choice(len(rows), n_drawn, replace=False))
     with mpl.rc_context(STYLE), closed_on_failure():
-        size, m = max(2.0 * len(chosen) + 1.0, 4.5), len(chosen)
-        figure, axes = plt.subplots(m, m, figsize=(size, size), squeeze=False)
-        panels: Any = np.asarray(axes, dtype=object)
+        panels = grid_of_pairs(m)
         labels_of = [literal(names[j], _LONGEST) for j in chosen]
         for i, j in np.ndindex(m, m):
-            fix_tick_colours(panels[i, j])
             if j > i:
-                panels[i, j].set_axis_off()
                 continue
             if i == j:
-                _histogram(panels[i, i], rows[:, chosen[i]], codes, len(classes))
+                _histogram(panels[i, i], rows[:, chosen[i]], whole[:, chosen[i]], codes, len(classes))
             else:
-                _points(panels[i, j], rows[drawn][:, [chosen[j], chosen[i]]], codes[drawn], len(classes))
+                pair = [chosen[j], chosen[i]]
+                _points(panels[i, j], rows[drawn][:, pair], whole[drawn][:, pair], codes[drawn], len(classes))
             label_outer(panels[i, j], labels_of, i, j, m)
-        figure.suptitle(_title(len(rows), n_drawn, m, len(names)), fontsize=11)
-        handles = [Line2D([], [], marker="o", ls="", color=shade) for shade in colours(len(classes))]
-        if handles:
-            texts = [literal(str(name), _LONGEST) for name in classes.tolist()]
-            figure.legend(handles, texts, loc="upper right", fontsize=9, bbox_to_anchor=(0.99, 0.95))
+        panels[0, 0].figure.suptitle(_title(len(rows), n_drawn, m, len(names)), fontsize=11)
+        names_of_classes = [literal(str(name), _LONGEST) for name in classes.tolist()]
+        entries: Entries = list(zip(map(dot, colours(len(classes))), names_of_classes, strict=True))
+        if filled is not None:
+            entries.append((dot(inks_of(panels[0, 0]).ink, "x"), "filled"))
+        if entries:
+            legend_of_pairs(panels, entries)
     return np.asarray(panels)
+
+
+def _filled(values: ArrayLike, rows: NDArray[Any]) -> NDArray[Any]:
+    """Check the rows without gaps."""
+    whole = as_one_array(as_source(values, estimator=plot_pairs.__name__)[0], "a picture").rows
+    if whole.shape != rows.shape:
+        raise ValueError(f"expected filled of shape {rows.shape}, as X has, got {whole.shape}")
+    return whole
 
 
 def _title(n_rows: int, n_drawn: int, m: int, d: int) -> str:
@@ -97,7 +108,7 @@ def _title(n_rows: int, n_drawn: int, m: int, d: int) -> str:
     return rows if m == d else f"{rows}, {m} of {counted(d, 'column')}"
 
 
-def _histogram(ax: Axes, values: NDArray[Any], codes: NDArray[np.intp], n_classes: int) -> None:
+def _histogram(ax: Axes, values: NDArray[Any], whole: NDArray[Any], codes: NDArray[np.intp], n_classes: int) -> None:
     there = np.isfinite(values)
     finite = values[there]
     width = finite.max(initial=-np.inf) - finite.min(initial=np.inf)
@@ -105,13 +116,19 @@ def _histogram(ax: Axes, values: NDArray[Any], codes: NDArray[np.intp], n_classe
     edges = np.histogram_bin_edges(finite, bins=1 if tied else _BINS)
     heights, _ = np.histogram(finite, edges)
     ax.stairs(heights, edges, fill=True, color=inks_of(ax).bars, zorder=1)
+    if np.isfinite(whole[~there]).any():
+        ax.stairs(np.histogram(whole[~there], edges)[0], edges, color=inks_of(ax).ink, linestyle=":", zorder=3)
     for k, shade in enumerate(colours(n_classes)):
         ax.stairs(np.histogram(values[there & (codes == k)], edges)[0], edges, color=shade, linewidth=1.4, zorder=2)
 
 
-def _points(ax: Axes, values: NDArray[Any], codes: NDArray[np.intp], n_classes: int) -> None:
+def _points(ax: Axes, values: NDArray[Any], whole: NDArray[Any], codes: NDArray[np.intp], n_classes: int) -> None:
     shades: Any = np.vstack([colours(n_classes), mpl.colors.to_rgb(NOISE)])[codes] if n_classes else inks_of(ax).row
     ax.scatter(values[:, 0], values[:, 1], s=9, c=shades, alpha=0.7, linewidths=0, zorder=2)
+    gaps = np.isnan(values).any(axis=1) & np.isfinite(whole).all(axis=1)
+    if gaps.any():
+        marks = shades[gaps] if n_classes else inks_of(ax).ink
+        ax.scatter(whole[gaps, 0], whole[gaps, 1], s=18, c=marks, marker="x", linewidths=0.9, zorder=3)
 
 
 publish("gmm.plotting", [plot_pairs])

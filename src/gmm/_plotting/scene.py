@@ -32,6 +32,7 @@ from gmm._values.layouts import Array
 from gmm._values.parameters import MixtureParameters
 
 _REACH = 3.0  # standard deviations of a component that should fit into the axes
+_OUTERMOST = 0.95  # share of a component in the ellipse that should fit into the axes, also of heavy tails
 _CORE = 0.9  # the heaviest components that reach this total weight set the scale of the axes
 _BEYOND = 2.0  # the axes may extend on either side by this multiple of the core's width
 _FINE = 4  # grid points per standard deviation around a component that an even grid would miss
@@ -102,9 +103,16 @@ class Scene:
         return int(self.clusters.max()) + 1
 
     @property
+    def cluster_shades(self) -> Array:
+        """Colours of the clusters, (n_clusters, 3): that of the first component of each; of classes, in their order."""
+        if self.classes:
+            return colours(self.n_clusters)
+        return colours(self.n_components)[np.unique(self.clusters, return_index=True)[1]]
+
+    @property
     def shades(self) -> Array:
         """Colours of the components, (K, 3): those of their clusters."""
-        return colours(self.n_clusters)[self.clusters]
+        return self.cluster_shades[self.clusters]
 
     @property
     def shares(self) -> Array:
@@ -308,7 +316,8 @@ def limits(scene: Scene, view: View) -> Array:
     components, so that outliers do not squeeze everything else. The legend counts what lies outside.
     """
     points, mixture = view.project(scene.weighted[0]), view.marginal(scene.mixture)
-    reach = _REACH * axis_deviations(mixture)
+    radii = [mixture.tails.of_components(k).radius(_OUTERMOST) for k in range(mixture.n_components)]
+    reach = np.maximum(radii, _REACH)[:, None] * axis_deviations(mixture)
     low, high = mixture.means - reach, mixture.means + reach
     order = np.argsort(-mixture.weights, kind="stable")
     before = np.cumsum(mixture.weights[order]) - mixture.weights[order]

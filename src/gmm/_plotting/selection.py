@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 from gmm._estimators.criteria import title
 from gmm._exceptions import InvalidParameterError, raisable
+from gmm._plotting.legends import legend_of_labels
 from gmm._plotting.lines import Line, draw_line, label_ends, limit_height, mark_best, set_counts_axis
 from gmm._plotting.pipeline import last_of
 from gmm._plotting.style import FAINT, axes_of, colours, inks_of
 from gmm._public import publish
 from gmm._selection import NOT_CONVERGED, OK, GaussianMixtureSearch, Selection
 from gmm._selection.cells import check_criterion
-from gmm._selection.status import has_failed, is_behind, is_degenerate
+from gmm._selection.status import has_failed, is_behind, is_degenerate, is_eligible
 from gmm._text.amounts import counted
 from gmm._validation.parameters import check_is_fitted
 
@@ -71,21 +72,20 @@ def plot_selection(
     table = table_of(selection)
     name = check_criterion(table.criterion if criterion is None else criterion, table.criteria)
     cells = cells_of(table, name)
-    with axes_of(ax, figsize=(7.0, 4.8)) as ax:
+    with axes_of(ax, figsize=(5.0, 4.0)) as target:
         lines = _lines(table, cells)
-        _faint_lines(ax, lines[_IN_COLOUR:])
+        _faint_lines(target, lines[_IN_COLOUR:])
         for line in lines[:_IN_COLOUR]:
-            draw_line(ax, line)
-        limit_height(ax, lines[:_IN_COLOUR])
-        _mark_cells(ax, table, cells, lines)
-        mark_best(ax, table.n_components[cells.best], cells.values[cells.best], inks_of(ax).ink)
-        set_counts_axis(ax, table.n_components)
-        label_ends(ax, lines[:_IN_COLOUR])
-        ax.set_ylabel(f"{title(name)} (smaller is better)")
-        ax.set_title("\n".join([_choice(table, name, cells), *_absence_note(table, cells)]))
-        if ax.get_legend_handles_labels()[1]:
-            ax.legend(loc="best")
-    return ax
+            draw_line(target, line)
+        limit_height(target, lines[:_IN_COLOUR])
+        _mark_cells(target, table, cells, lines)
+        mark_best(target, table.n_components[cells.best], cells.values[cells.best], inks_of(target).ink)
+        set_counts_axis(target, table.n_components)
+        label_ends(target, lines[:_IN_COLOUR])
+        target.set_ylabel(f"{title(name)} (smaller is better)")
+        target.set_title("\n".join([_choice(table, name, cells), *_absence_note(table, cells)]))
+        legend_of_labels(target, own=ax is None)
+    return target
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +115,7 @@ def cells_of(table: Selection, name: str) -> Cells:
     """Collect a criterion over the cells of a selection, with degenerate cells apart."""
     values = np.array(getattr(table, name))
     values[~np.isfinite(values)] = np.nan
-    degenerate = np.array([is_degenerate(status) for status in table.status])
+    degenerate = np.array([not is_eligible(status, name) for status in table.status])
     if np.isnan(values).all():
         raise raisable(InvalidParameterError)(
             f"{title(name)} is not finite for any cell of this selection: draw another criterion"

@@ -48,7 +48,7 @@ class Inks:
 
 _ON_LIGHT = Inks(False, INK, FAINT, PAPER, ROW, BARS, PALE, PALE_EDGE)
 STYLE: Any = {
-    "figure.figsize": (6.0, 4.5),
+    "figure.figsize": (5.0, 4.0),
     "figure.dpi": 110,
     "figure.facecolor": PAPER,
     "axes.facecolor": PAPER,

@@ -11,7 +11,8 @@ from matplotlib.colors import to_rgb
 from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike
 
-from gmm._plotting.frame import Entries, draw, note
+from gmm._plotting.frame import draw
+from gmm._plotting.legends import Entries, note
 from gmm._plotting.marks import numbers, rows
 from gmm._plotting.scene import Scene, coordinates, scene_of, scored
 from gmm._plotting.style import Inks, inks_of
@@ -69,7 +70,7 @@ def plot_uncertainty(
     return draw(scene, view, ax, _panel, "Uncertainty of the assignment")
 
 
-def _panel(ax: Axes, scene: Scene, view: View, edges: Array, *, small: bool) -> Entries:
+def _panel(ax: Axes, scene: Scene, view: View, edges: Array, *, small: bool) -> list[Entries]:
     places = _axis(ax, scene, view, edges) if view.n_axes == 1 else _plane(ax, scene, view)
     numbers(ax, places, scene.present, scene.shades, small=small)
     sizes: Entries = [
@@ -80,7 +81,7 @@ def _panel(ax: Axes, scene: Scene, view: View, edges: Array, *, small: bool) -> 
     every, weight = scene.uncertainty_of_all, scene.sample_weight
     part, mean = (float(np.average(values, weights=weight)) for values in (every > _NOTED, every))
     summary = [f"mean {mean:.2g}", f"above {_NOTED:g}: {percent(part) + ' of' if part else 'no'} rows"]
-    return [*sizes, *map(note, summary)]
+    return [sizes, list(map(note, summary))]
 
 
 def _plane(ax: Axes, scene: Scene, view: View) -> Array:

@@ -20,7 +20,6 @@ from gmm._validation.scalars import check_real, is_whole
 from gmm._values.directions import projected_mixture
 from gmm._values.layouts import Array
 from gmm._values.parameters import MixtureParameters
-from gmm._values.tails import NORMAL_TAILS, Tails
 
 MOST_PAIRED = 6  # features in a grid of pairs
 _LONGEST = 40  # characters in a line of a label
@@ -126,31 +125,13 @@ def _view_of_directions(directions: Directions, names: Sequence[str]) -> View:
     return View(matrix, directions.centre, labels, of_features=False)
 
 
-def ellipse(
-    mean: Array, covariance: Array, content: float, n_vertices: int = 181, tails: Tails = NORMAL_TAILS
-) -> Array:
-    """Return the ellipse that holds the share `content` of a two-dimensional component, as a polygon (n_vertices, 2).
-
-    Parameters
-    ----------
-    mean : array of shape (2,)
-    covariance : array of shape (2, 2)
-    content : float
-        Between 0 and 1.
-    n_vertices : int, default=181
-    tails : Tails, optional
-        Of the component.
-
-    Raises
-    ------
-    InvalidParameterError
-        If `content` is not between 0 and 1.
-    """
-    radius = tails.radius(check_real(content, "content", "(0, 1)"))
-    angles = np.linspace(0, 2 * np.pi, n_vertices)
-    variances, axes = np.linalg.eigh(covariance)
+def ellipse(mixture: MixtureParameters, k: int | np.intp, content: float) -> Array:
+    """Return the ellipse that holds the share `content` of component k in a plane, as a polygon (181, 2)."""
+    angles = np.linspace(0, 2 * np.pi, 181)
+    variances, axes = np.linalg.eigh(mixture.covariances[k])
     circle = np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    return np.asarray(mean + radius * circle * np.sqrt(np.maximum(variances, 0)) @ axes.T)
+    radius = mixture.tails.of_components(k).radius(content)
+    return np.asarray(mixture.means[k] + radius * circle * np.sqrt(np.maximum(variances, 0)) @ axes.T)
 
 
 def check_contents(content: Any) -> list[float]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from gmm._estimators.criteria import CRITERIA, HELD_OUT, OF_SEARCHES
 from gmm._estimators.mixture import GaussianMixture
-from gmm._selection.status import is_degenerate
+from gmm._selection.status import is_eligible
 from gmm._validation.scalars import check_choice
 from gmm._values.tails import NORMAL_TAILS
 
@@ -62,7 +62,7 @@ class SearchTable:
         return OF_SEARCHES if self.criterion == HELD_OUT else CRITERIA
 
     def ranked(self, criterion: str | None = None) -> list[int]:
-        """Rank the fitted cells, best first; degenerate ones come last, since their criteria are meaningless.
+        """Rank the fitted cells, best first; degenerate ones come last, unless rows held out judge them.
 
         Parameters
         ----------
@@ -90,11 +90,10 @@ class SearchTable:
         1 EII
         1 VVV
         """
-        if criterion is not None:
-            check_criterion(criterion, self.criteria)
-        scores = self.scores if criterion is None else getattr(self, criterion)
+        name = self.criterion if criterion is None else check_criterion(criterion, self.criteria)
+        scores = self.scores if criterion is None else getattr(self, name)
         fitted = [number for number, estimator in enumerate(self.estimators) if estimator is not None]
-        return sorted(fitted, key=lambda n: (is_degenerate(self.status[n]), np.isnan(scores[n]), scores[n]))
+        return sorted(fitted, key=lambda n: (not is_eligible(self.status[n], name), np.isnan(scores[n]), scores[n]))
 
 
 def kind_of(covariance_type: str, tails: str) -> str:

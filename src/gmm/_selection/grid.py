@@ -9,10 +9,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil, isnan, nan
 
-from gmm._estimators.criteria import title
+from gmm._estimators.criteria import HELD_OUT, surplus, title
+from gmm._estimators.fitted import past_of, summary_of
+from gmm._estimators.mixture import GaussianMixture
 from gmm._selection.cells import SearchTable
 from gmm._selection.status import (
-    DEGENERATE,
     FAILED,
     MORE_THAN_ROWS,
     NOT_CONVERGED,
@@ -21,6 +22,7 @@ from gmm._selection.status import (
     has_failed,
     is_behind,
     is_degenerate,
+    is_eligible,
 )
 from gmm._text.amounts import counted, with_minus
 from gmm._text.html import Cell, Html, table
@@ -185,7 +187,7 @@ def _cell(selection: SearchTable, number: int | None, decimals: int, word: str) 
         details="; ".join(details),
         best=number == selection.best_index,
         failed=has_failed(status),
-        is_candidate=selection.estimators[number] is not None and not is_degenerate(status),
+        is_candidate=selection.estimators[number] is not None and is_eligible(status, selection.criterion),
         behind=behind(selection, number),
     )
 
@@ -231,7 +233,7 @@ def distance(selection: SearchTable, number: int) -> str:
 def distinct(selection: SearchTable) -> list[int]:
     """Rank the candidate cells, best first; of cells that are one model under several names, keep the first."""
     d, first = selection.best.n_features_in_, dict[tuple[int, CovarianceModel, str], int]()
-    candidates = [number for number in selection.ranked() if not is_degenerate(selection.status[number])]
+    candidates = [number for number in selection.ranked() if is_eligible(selection.status[number], selection.criterion)]
     for number in candidates or selection.ranked():
         K = int(selection.n_components[number])
         model = same_as(covariance_model(selection.covariance_type[number]), K, d)
@@ -282,7 +284,9 @@ def legend(selection: SearchTable, *, of_grid: bool = True) -> Iterator[str]:
     if any(map(is_behind, selection.status)):
         yield f"≤ left: cannot come within {of_interest(selection.criterion):g} of the best"
     if any(is_degenerate(status) for status in selection.status):
-        if is_degenerate(selection.status[selection.best_index]):
+        if selection.criterion == HELD_OUT:
+            yield "^ a component is degenerate (few rows or ties): judged by rows held out"
+        elif is_degenerate(selection.status[selection.best_index]):
             yield "^ every fit has a degenerate component (few rows or ties): do not use these criteria"
         else:
             yield "^ a component is degenerate (few rows or ties): not chosen"
@@ -300,6 +304,7 @@ def advice(selection: SearchTable, word: str = "component") -> Iterator[str]:
     """Say what to do next where the choice is doubtful; `word` is what a component is called."""
     best, number = selection.best, selection.best_index
     K, status = int(selection.n_components[number]), selection.status[number]
+    yield from filter(None, [surplus(int(selection.n_parameters[number]), past_of(best).weight)])
     if at_the_edge(selection):
         yield f"{counted(K, word)} are the most that were tried: try n_components up to {2 * K + 2}"
     if _RARELY * selection.n_found_again < selection.n_fresh_starts:
@@ -307,8 +312,31 @@ def advice(selection: SearchTable, word: str = "component") -> Iterator[str]:
         yield f"the best was rarely found again: try {more}"
     if status == NOT_CONVERGED:
         yield f"the best has not converged: try max_iter={_MORE_PASSES * best.max_iter}"
-    if is_degenerate(status):
-        yield f"every fit is degenerate ({status.removeprefix(DEGENERATE)}): try fewer {word}s or a prior"
+    if selection.criterion == HELD_OUT and is_degenerate(status):
+        yield f"the best is {_verdict(best, status)}; reg_covar sets its density: expected step²/12 of rounding or more"
+    elif is_degenerate(status):
+        yield f"every fit is {_verdict(best, status)}: try fewer {word}s or a prior"
+    yield from _end_of_sound_cells(selection, word)
+
+
+def _end_of_sound_cells(selection: SearchTable, word: str) -> Iterator[str]:
+    """Say that every cell with more components than the best is degenerate, if one of them has a better criterion."""
+    K, criterion = int(selection.n_components[selection.best_index]), selection.criterion
+    more = [number for number in selection.ranked() if selection.n_components[number] > K]
+    if not more or any(is_eligible(selection.status[number], criterion) for number in more):
+        return
+    mixture, status = selection.estimators[more[0]], selection.status[more[0]]
+    if mixture is not None and behind(selection, more[0]) < 0:
+        cell = f"{selection.n_components[more[0]]} {selection.kinds[more[0]]}"
+        yield (
+            f"every cell of more than {counted(K, word)} is degenerate, such as {cell}, {_verdict(mixture, status)}: "
+            "try prior='conjugate'"
+        )
+
+
+def _verdict(mixture: GaussianMixture, status: str) -> str:
+    """Return which components are degenerate, and why; of a mixture that remembers no rows, what its status says."""
+    return summary_of(mixture).verdict or status
 
 
 def failures(selection: SearchTable) -> Iterator[str]:

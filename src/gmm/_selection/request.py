@@ -30,7 +30,7 @@ from gmm._validation.combinations import refusal
 from gmm._validation.given import check_ridge
 from gmm._validation.parameters import check_parameters
 from gmm._validation.ratio import check_max_ratio
-from gmm._validation.scalars import is_real
+from gmm._validation.scalars import excerpt, is_real
 from gmm._values.covariance import (
     COVARIANCE_TYPES,
     LIMITED,
@@ -44,17 +44,18 @@ from gmm._values.covariance import (
 )
 from gmm._values.noise import Noise
 from gmm._values.objective import Objective
-from gmm._values.tails import NORMAL_TAILS, Tails
+from gmm._values.tails import StudentTails, Tails
 
 _SMALLEST_TOL = 1e-9  # nats per row, above rounding errors
 _OF_FIXED = "means_init", "precisions_init", "fixed"
-# Parameters about the start, continuation or output of a single fit.
+# Parameters about the start, continuation, rows or output of a single fit.
 SINGLE_FIT_ONLY = (
     "weights_init",
     "means_init",
     "precisions_init",
     "fixed",
     "warm_start",
+    "trim",
     "verbose",
     "verbose_interval",
 )
@@ -205,11 +206,11 @@ def _whole_numbers(values: int | Iterable[int], name: str) -> list[int]:
         many = list(values) if isinstance(values, Iterable) else [values]
         requested = [index(value) for value in many if not isinstance(value, bool)]
     except (TypeError, NotImplementedError) as error:  # the second of a memoryview
-        raise TypeError(f"expected whole numbers in {name}, got {values!r}") from error
+        raise TypeError(f"expected whole numbers in {name}, got {excerpt(values)}") from error
     if len(requested) < len(many):
-        raise TypeError(f"expected whole numbers in {name}, not booleans, got {values!r}")
+        raise TypeError(f"expected whole numbers in {name}, not booleans, got {excerpt(values)}")
     if not requested or min(requested) < 1:
-        raise ValueError(f"expected {name} of at least 1, got {values!r}")
+        raise ValueError(f"expected {name} of at least 1, got {excerpt(values)}")
     return requested
 
 
@@ -236,8 +237,8 @@ def requested_tails(template: GaussianMixture, tails: Any, degrees_of_freedom: A
         )
     every = dict[str, Tails]()
     for name in names:
-        beside_heavy = name == NORMAL_TAILS.name and len(names) > 1
-        own = {"tails": name, "degrees_of_freedom": None if beside_heavy else degrees_of_freedom}
+        beside_t = name != StudentTails.name and StudentTails.name in names
+        own = {"tails": name, "degrees_of_freedom": None if beside_t else degrees_of_freedom}
         mixture = GaussianMixture(**template.get_params() | own)
         check_parameters(mixture, STARTS)
         every.setdefault(name, tails_of(mixture, source))

@@ -1,5 +1,6 @@
 """The status of a cell of a search: one of these words, or one followed by details."""
 
+from gmm._estimators.criteria import HELD_OUT
 from gmm._passes.trace import Trace
 
 OK = "ok"
@@ -28,8 +29,13 @@ def is_status(status: object) -> bool:
 
 
 def is_degenerate(status: str) -> bool:
-    """Return whether every fit of the cell has a degenerate component, so that its criteria are meaningless."""
+    """Return whether every fit of the cell has a degenerate component: only rows held out can judge it."""
     return status.startswith(DEGENERATE)
+
+
+def is_eligible(status: str, criterion: str) -> bool:
+    """Return whether the criterion of a cell with a fit may choose it."""
+    return criterion == HELD_OUT or not is_degenerate(status)
 
 
 def is_behind(status: str) -> bool:

@@ -21,7 +21,7 @@ from gmm._persistence import Readable, Writable, item, load_object, metadata_of,
 from gmm._selection.cells import SearchTable, check_criterion, kind_of
 from gmm._selection.from_file import check_together, mixture_of_cell, whole_numbers
 from gmm._selection.grid import Grid, advice, certainty, contesting, distance, distinct, failures, incomplete, ranking
-from gmm._selection.status import FAILED, has_failed, is_degenerate
+from gmm._selection.status import FAILED, has_failed, is_eligible
 from gmm._text.amounts import counted
 from gmm._text.frames import data_frame
 from gmm._text.html import Html, block, details, joined, line, table
@@ -124,15 +124,15 @@ class Selection(SearchTable):
         ``"ok"``; ``"not converged"``; ``"left: at least 452 BIC behind the best"`` if, on many rows, the cell was left
         before it converged, since its projected gain does not bring it within 40 of the best criterion: it would end
         with a higher log-likelihood than the one here; ``"degenerate: component k"`` if in every fit of the cell a
-        component has collapsed on a few rows or on ties, so that its criteria are meaningless; ``"failed: "`` followed
-        by the reason; ``"not tried"`` if the search ended earlier.
+        component has collapsed on a few rows or on ties, so that all criteria but that of rows held out are
+        meaningless; ``"failed: "`` followed by the reason; ``"not tried"`` if the search ended earlier.
     seconds : ndarray of float64, shape (n_cells,)
         Time spent on the cell alone, without work that cells share.
     estimators : tuple of GaussianMixture or None
         The fitted mixtures; None where there is no fit.
     best_index : int
-        Index of the cell with the smallest criterion, among cells that neither failed nor are degenerate; among the
-        degenerate ones if there are no others. The first in case of a tie.
+        Index of the cell with the smallest criterion, among cells that have not failed and, unless rows held out judge
+        them, are not degenerate; among the degenerate ones if there are no others. The first in case of a tie.
     complete : bool
         Whether the search completed, rather than being ended by `time_limit` or a callback.
     n_fresh_starts, n_found_again : int
@@ -386,7 +386,7 @@ def html_parts(selection: Selection) -> list[Html]:
 
 
 def _best_index(entries: Sequence[Entry], criterion: str) -> int:
-    """The cell with the smallest criterion; a degenerate one only if there are no others."""
+    """The cell with the smallest criterion; one that it may not choose only if there are no others."""
     fitted = [number for number, entry in enumerate(entries) if entry.estimator is not None]
     if not fitted:
         first = next(entry for entry in entries if has_failed(entry.status))
@@ -394,7 +394,7 @@ def _best_index(entries: Sequence[Entry], criterion: str) -> int:
             f"no mixture could be fitted, all {len(entries)} cells failed; with {first.n_components} components, "
             f"{kind_of(first.covariance_type, first.tails)}: {first.status.removeprefix(FAILED)}"
         ) from first.error
-    candidates = [number for number in fitted if not is_degenerate(entries[number].status)]
+    candidates = [number for number in fitted if is_eligible(entries[number].status, criterion)]
     return min(candidates or fitted, key=lambda number: entries[number].score(criterion))
 
 

@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from math import floor, isfinite, log10
+from typing import Any
 
-__all__ = ["amount", "counted", "duration", "noise_of_weight", "percent", "with_minus"]
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["amount", "counted", "duration", "form_of", "noise_of_weight", "percent", "plus_minus", "with_minus"]
+
+Numbers = Sequence[float] | NDArray[Any]
 
 _HYPHEN = re.compile(r"(?<!\w)-(?=[\d.])")
 
@@ -32,6 +40,26 @@ def percent(share: float, decimals: int | None = None) -> str:
     """Format a share as a percentage with a no-break space; by default with two digits: ``21 %``, ``0.35 %``."""
     form = (".0f" if share >= 0.095 else ".2g") if decimals is None else f".{decimals}f"
     return f"{100 * share:{form}}\N{NO-BREAK SPACE}%"
+
+
+def form_of(spread: float, largest: float, digits: int = 3) -> str:
+    """Return the format of values up to `largest` that shows so many digits of their standard deviation."""
+    if isfinite(spread) and spread > 0:
+        places = max(0, digits - 1 - floor(log10(spread)))
+        if places <= 6 and largest < 1e9:
+            return f".{places}f"
+    return ".6g"
+
+
+def plus_minus(values: Numbers, spreads: Numbers, digits: int = 3) -> list[str]:
+    """Format the values of a column and their standard deviations with equal decimals: ``4.27 ± 0.40``."""
+    form = form_of(float(np.median(spreads)), float(np.abs(values).max()), digits)
+    small = f".{digits}g" if form.endswith("g") else ".2g"
+    texts = [
+        (f"{value:{form}}", f"{spread:{form}}", f"{spread:{small}}")
+        for value, spread in zip(map(float, values), map(float, spreads), strict=True)
+    ]
+    return [f"{value} ± {alike if form != '.6g' and float(alike) else alone}" for value, alike, alone in texts]
 
 
 def noise_of_weight(weight: float) -> str:

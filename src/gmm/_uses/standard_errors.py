@@ -26,7 +26,7 @@ from gmm._passes.threads import replicated
 from gmm._public import publish
 from gmm._rows.entrance import as_one_array
 from gmm._rows.sources import Source
-from gmm._text.amounts import counted
+from gmm._text.amounts import counted, plus_minus
 from gmm._text.frames import data_frame
 from gmm._text.lists import aligned
 from gmm._uses.information import variances_by_information
@@ -160,10 +160,10 @@ class StandardErrors:
         """Return a table of weights and means with their standard errors."""
         mixture, names = fitted_parameters(self.model), names_of_features(self.model)[:_FEATURES_SHOWN]
         cells = [["", "weight", *names]]
+        columns = [plus_minus(mixture.means[:, j], self.means[:, j], 2) for j in range(len(names))]
         for k in range(mixture.n_components):
-            numbers = [(mixture.means[k, j], self.means[k, j]) for j in range(len(names))]
             weight = f"{mixture.weights[k]:.4f} ± {self.weights[k]:.4f}"
-            cells.append([str(k), weight, *(f"{mean:.4g} ± {error:.2g}" for mean, error in numbers)])
+            cells.append([str(k), weight, *(column[k] for column in columns)])
         lines = [f"StandardErrors by {_METHODS[self.method]}", *aligned(cells)]
         if (more := mixture.n_features - len(names)) > 0:
             lines.append(f"  … and {counted(more, 'more feature')}")
@@ -266,6 +266,8 @@ def standard_errors(
     check_callback(callback)
     check_choice(method, "a method", tuple(_METHODS))
     n_replicates = check_whole(n_replicates, "n_replicates", 2)
+    if model.trim:
+        raise refusal("trim", "standard_errors")
     source, mixture = rows_of_fit(model, X, sample_weight, error_covariance), fitted_parameters(model)
     _check_rows(source, mixture.n_parameters)
     labelled = source.with_classes(known_again(model, labels, source))

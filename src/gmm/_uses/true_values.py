@@ -12,7 +12,7 @@ from gmm._estimators.fitted import FittedMixture, source_of
 from gmm._estimators.scorer import Scorer
 from gmm._public import publish
 from gmm._rows.sources import Source
-from gmm._text.amounts import counted
+from gmm._text.amounts import counted, plus_minus
 from gmm._text.lists import beginning
 from gmm._values.layouts import FULL, Array
 
@@ -39,7 +39,10 @@ class TrueValues(NamedTuple):
         """Return the first rows as a table, and how many there are."""
         n, d = self.means.shape
         deviations = np.sqrt(np.einsum("ijj->ij", self.covariances))
-        rows = ([f"{m:.4g} ± {s:.2g}" for m, s in zip(self.means[i], deviations[i], strict=True)][:6] for i in range(n))
+        rows = (
+            [plus_minus([m], [s], 2)[0] for m, s in zip(self.means[i], deviations[i], strict=True)][:6]
+            for i in range(n)
+        )
         title = f"TrueValues of {counted(n, 'row')} of {counted(d, 'column')}, mean ± standard deviation"
         return "\n".join([title, *beginning([f"x{j}" for j in range(min(d, 6))], rows, n)])
 

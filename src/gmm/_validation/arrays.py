@@ -63,9 +63,10 @@ def as_array(values: object, name: str) -> NDArray[Any]:
     except ValueError as error:
         raise ValueError(f"{error} {_uneven_place(values, name)}") from error
     if array.ndim == 0 and array.dtype.kind == "O":
+        convert = "Convert it first, e.g. with list(...) or .collect()."
         raise TypeError(
-            f"Expected an array-like of numbers for {name}, got {type(values).__qualname__}: "
-            f"{_short(values)}. Convert it first, e.g. with list(...) or .collect()."
+            f"Expected an array-like of numbers for {name}, got {type(values).__qualname__}: {_short(values)}. "
+            + ("A model has no rows: pass these." if hasattr(values, "get_params") else convert)
         )
     return array
 

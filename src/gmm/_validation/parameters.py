@@ -105,6 +105,7 @@ _POSITIVE = Requirement(("a float in the range (0.0, inf)",), lambda value: _is_
 _SHARE = Requirement(
     ("a float in the range (0.0, 1.0)",), lambda value: _is_nonnegative_finite(value) and 0 < value < 1
 )
+_PART = Requirement(("a float in the range [0.0, 1.0)",), lambda value: _is_nonnegative_finite(value) and value < 1)
 _DEGREES = Requirement(
     (f"a float in the range [{LEAST_DEGREES:.1f}, {MOST_DEGREES:.1f}]",),
     lambda value: is_real(value) and bool(LEAST_DEGREES <= value <= MOST_DEGREES),
@@ -142,6 +143,7 @@ _REQUIREMENTS: Mapping[str, Requirement] = {
     "max_ratio": _RATIO | _NONE,
     "tails": _a_str_among(TAILS),
     "degrees_of_freedom": _DEGREES | _a_str_among((OF_EACH,)) | _NONE,
+    "trim": _PART,
     "prior": _a_str_among(("conjugate",)) | _an_instance(NormalInverseWishart) | _NONE,
 }
 

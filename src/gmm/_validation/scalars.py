@@ -10,7 +10,13 @@ from typing import Any, TypeGuard
 from gmm._exceptions import InvalidParameterError, raisable
 from gmm._text.lists import quoted, suggestion
 
-__all__ = ["check_choice", "check_real", "check_whole", "is_real", "is_whole"]
+__all__ = ["check_choice", "check_real", "check_whole", "excerpt", "is_real", "is_whole"]
+
+
+def excerpt(value: Any) -> str:
+    """Return a value as messages show it: in short, and of an array its shape."""
+    shape = getattr(value, "shape", None)
+    return f"{type(value).__name__} of shape {shape}" if isinstance(shape, tuple) and shape else f"{value!r:.80}"
 
 
 def is_whole(value: Any) -> TypeGuard[int]:
@@ -33,8 +39,8 @@ def check_whole(value: Any, name: str, least: int = 1, most: int | None = None) 
     """
     if is_whole(value) and least <= int(value) and (most is None or int(value) <= most):
         return int(value)
-    to = "" if most is None else f" to {most}"
-    raise raisable(InvalidParameterError)(f"expected {name} to be a whole number from {least}{to}, got {value!r:.80}")
+    interval = f"a whole number from {least}" + ("" if most is None else f" to {most}")
+    raise raisable(InvalidParameterError)(f"expected {name} to be {interval}, got {excerpt(value)}")
 
 
 def check_choice(value: Any, name: str, choices: Sequence[str]) -> str:
@@ -48,7 +54,7 @@ def check_choice(value: Any, name: str, choices: Sequence[str]) -> str:
     if isinstance(value, str) and value in choices:
         return value
     raise raisable(InvalidParameterError)(
-        f"expected {name} among {quoted(choices)}, got {value!r:.80}{suggestion(value, choices)}"
+        f"expected {name} among {quoted(choices)}, got {excerpt(value)}{suggestion(value, choices)}"
     )
 
 
@@ -68,4 +74,4 @@ def check_real(value: Any, name: str, interval: str) -> float:
             number = inf
         if low < number < high or (number == low and "[" in interval) or (number == high and "]" in interval):
             return number
-    raise raisable(InvalidParameterError)(f"expected {name} to be a number in {interval}, got {value!r:.80}")
+    raise raisable(InvalidParameterError)(f"expected {name} to be a number in {interval}, got {excerpt(value)}")

@@ -24,7 +24,7 @@ from gmm._selection.grid import (
     ranking,
     text_of,
 )
-from gmm._selection.status import is_degenerate
+from gmm._selection.status import is_eligible
 from gmm._text.amounts import counted, with_minus
 from gmm._text.html import Cell, Html, table
 from gmm._values.covariance import covariance_model
@@ -86,10 +86,10 @@ def _rivals(result: Result) -> list[tuple[int, str, float]]:
 def _warnings(result: Result) -> list[str]:
     search = result.search
     status = search.status[search.best_index]
-    warnings = [result.parameter_warning] if result.parameter_warning else []
+    warnings = []
     if not search.complete:
         warnings.append(f"The search is {incomplete(search)}.")
-    if is_degenerate(status):
+    if not is_eligible(status, search.criterion):
         warnings.append("Do not use its criteria: a component lies on a few rows or on ties.")
     warnings += [f"{text[0].upper()}{text[1:]}." for text in map(in_options, advice(search, "group"))]
     return warnings

@@ -36,8 +36,9 @@ def trust(result: MixtureOutcome) -> Html | None:
     errors, why, stability, alike = None, "", None, ""
     try:
         errors = standard_errors(model, result.rows.source, n_replicates=_REFITS, random_state=result.options.seed)
-    except ValueError as error:  # weights that add up to too little, or a component that has collapsed
-        why = str(error)
+    except ValueError:
+        few = result.total_weight < model.n_parameters_
+        why = "there are fewer rows than free parameters" if few else wording.COLLAPSED
     if model.n_components > 1:
         if errors is not None:
             assert errors.adjusted_rand is not None  # there were refits

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm._cli.describe import decimals
 from gmm._estimators.criteria import title
 from gmm._selection.grid import text_of
-from gmm._text.amounts import counted, percent, with_minus
+from gmm._text.amounts import counted, form_of, percent, with_minus
 from gmm._values.covariance import COMMON, IDENTITY, CovarianceModel
 from gmm._values.tails import Tails
 
 __all__ = [
+    "COLLAPSED",
     "SCALES",
     "agreement_sentence",
     "certainty_sentence",
@@ -43,6 +43,7 @@ _CORRELATED = 0.1
 _OPEN = 2.0  # smaller differences of a criterion are inconclusive
 _WITH_SCALE = ("bic", "aic", "aicc")  # criteria with an agreed scale of differences
 _MOST_DECIMALS = 9
+COLLAPSED = "a group lies on so few rows, or on rows so alike, that it does not outlive a change of the rows"
 _SEPARATION = ((0.5, "overlap heavily"), (0.8, "overlap"), (0.97, "are mostly separated"))  # by shares of sure rows
 _BURNHAM = "have substantial support, those beyond 10 essentially none (Burnham & Anderson 2002)."
 SCALES = {
@@ -127,7 +128,7 @@ def covariance_sentence(model: CovarianceModel, n_components: int, n_columns: in
 
 def tails_sentence(tails: Tails) -> str:
     """Say how heavy the tails of the groups are; empty if they are normal."""
-    heavy = f"Their tails are those of Student's t distributions with {tails.text}: heavier"
+    heavy = f"Their tails are those of {tails.kind} distributions with {tails.text}: heavier"
     return f"{heavy} than normal ones, so that rows far away count little." if tails else ""
 
 
@@ -234,8 +235,7 @@ def format_share(share: float) -> str:
 
 def format_value(value: float, spread: float) -> str:
     """Format a value with a number of decimals that suits a standard deviation."""
-    digits = decimals(spread, abs(value))
-    return with_minus(f"{value:.6g}" if digits is None else f"{value:.{digits}f}")
+    return with_minus(f"{value:{form_of(spread, abs(value))}}")
 
 
 def _and(words: Sequence[str]) -> str:

@@ -1,0 +1,250 @@
+"""Trimmed fits: the rows of least density are left out, and the rest has the highest likelihood."""
+
+import itertools
+
+import numpy as np
+import pytest
+from scipy.optimize import linprog
+
+import gmm
+from gmm import GaussianMixture
+from gmm._values.weights import trimmed
+
+rng = np.random.default_rng(0)
+CLEAN = np.concatenate([rng.normal(0, 1, (60, 2)), rng.normal([8, 0], 1, (40, 2))])
+STRAYS = rng.uniform(-60, 60, (10, 2))
+ROWS = np.concatenate([CLEAN, STRAYS])
+SHARE = 10 / 110
+
+
+def fit(rows=ROWS, K=2, trim=SHARE, sample_weight=None, **parameters):
+    how = {"trim": trim, "random_state": 0, "tol": 1e-8, "max_iter": 2000} | parameters
+    return GaussianMixture(K, **how).fit(rows, sample_weight=sample_weight)
+
+
+def trimmed_likelihood(mixture, rows=ROWS, share=SHARE):
+    """The mean log-likelihood of the rows that are left, where a whole number is left out."""
+    values = np.sort(mixture.score_samples(rows))[round(share * len(rows)) :]
+    return values.mean()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.37, 0.8])
+def test_the_weights_are_the_best_of_their_sum(share):
+    """Twin: the linear programme max Σ w_i v_i over 0 ≤ w_i ≤ own weight and Σ w_i = (1 − share) W."""
+    rng = np.random.default_rng(1)
+    own, values = rng.uniform(0, 3, 40), rng.normal(size=40).round(1)
+    weight = trimmed(own, values, share)
+    best = linprog(
+        -values, A_eq=np.ones((1, 40)), b_eq=[(1 - share) * own.sum()], bounds=list(zip(0 * own, own, strict=True))
+    )
+    assert weight.sum() == pytest.approx((1 - share) * own.sum())
+    assert ((weight >= 0) & (weight <= own)).all()
+    assert weight @ values == pytest.approx(-best.fun)
+
+
+def test_equal_values_keep_the_same_part():
+    assert trimmed(np.ones(6), np.array([3.0, 1, 1, 1, 1, 2]), 0.5).tolist() == [1, 0.25, 0.25, 0.25, 0.25, 1]
+    assert trimmed(np.array([1.0, 0, 2]), np.array([-np.inf, 0.0, 1.0]), 1 / 3).tolist() == [0, 0, 2]
+
+
+@pytest.mark.parametrize("n", [7, 100, 290])
+def test_whole_numbers_of_rows_leave_no_part(n):
+    for out in range(n):
+        weight = trimmed(np.ones(n), np.arange(n)[::-1] + 0.0, out / n)
+        assert set(weight) <= {0.0, 1.0}
+        assert (weight == 0).sum() == out
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_one_component_is_the_exact_optimum_over_all_subsets(seed):
+    """Twin: of all subsets, the one whose maximum likelihood is highest, by brute force."""
+    rng = np.random.default_rng(seed)
+    rows = np.concatenate([rng.normal(size=(9, 2)), rng.uniform(5, 9, (3, 2)) * rng.choice([-1, 1], (3, 2))])
+    mixture = fit(rows, 1, 3 / 12, reg_covar=0)
+    volume = {kept: np.linalg.det(np.cov(rows[list(kept)].T)) for kept in itertools.combinations(range(12), 9)}
+    best = min(volume, key=volume.get)
+    assert np.flatnonzero(~mixture.trimmed_).tolist() == list(best)
+    np.testing.assert_allclose(mixture.means_[0], rows[list(best)].mean(axis=0))
+
+
+@pytest.mark.parametrize("acceleration", ["auto", None])
+@pytest.mark.parametrize("trim", [0.02, 0.05, SHARE, 0.2, 0.33])
+def test_the_likelihood_of_the_rest_never_falls(acceleration, trim):
+    mixture = fit(trim=trim, acceleration=acceleration, reg_covar=0, n_init=2)
+    assert (np.diff(mixture.lower_bounds_) > -1e-9).all()
+    assert mixture.converged_
+    assert mixture.n_iter_ == len(mixture.history_) == len(mixture.lower_bounds_)
+
+
+@pytest.mark.parametrize("trim", [0.02, SHARE, 0.25])
+def test_the_rows_outside_are_those_of_the_least_density(trim):
+    mixture = fit(trim=trim)
+    values, outside = mixture.score_samples(ROWS), mixture.trimmed_
+    assert outside.sum() == int(trim * 110 + 1e-9)
+    assert values[outside].max() <= values[~outside].min()
+    kept = trimmed(np.ones(110), values, trim)
+    assert mixture.lower_bound_ == pytest.approx(kept @ values / kept.sum(), abs=1e-5)
+
+
+def test_strays_move_nothing():
+    clean, among = fit(CLEAN, trim=0), fit()
+    assert among.trimmed_.tolist() == [False] * 100 + [True] * 10
+    np.testing.assert_allclose(np.sort(among.means_, axis=0), np.sort(clean.means_, axis=0), atol=1e-4)
+    assert among.fit_predict(ROWS)[100:].tolist() == [-1] * 10
+    assert (among.fit_predict(ROWS)[:100] == among.predict(CLEAN)).all()
+
+
+@pytest.mark.parametrize("K", [1, 2, 3])
+@pytest.mark.filterwarnings("ignore::gmm.ConvergenceWarning")
+def test_no_random_start_finds_much_more(K):
+    """Against tclust's way: many starts from a few random rows each, and the same turns."""
+    rng, best = np.random.default_rng(3), -np.inf
+    for _ in range(15):
+        means = ROWS[rng.choice(110, K, replace=False)]
+        best = max(best, trimmed_likelihood(fit(K=K, means_init=means, max_ratio=12, tol=1e-4)))
+    assert trimmed_likelihood(fit(K=K, max_ratio=12)) > best - 0.02
+
+
+def test_no_trimming_is_the_fit_as_ever():
+    ours, plain = fit(trim=0.0), GaussianMixture(2, random_state=0, tol=1e-8, max_iter=2000).fit(ROWS)
+    np.testing.assert_array_equal(ours.means_, plain.means_)
+    np.testing.assert_array_equal(ours.covariances_, plain.covariances_)
+    with pytest.raises(AttributeError, match=r"trimmed_.*trim"):
+        ours.trimmed_  # noqa: B018
+
+
+def by_first_mean(mixture):
+    order = np.argsort(mixture.means_[:, 0])
+    return mixture.weights_[order], mixture.means_[order], mixture.covariances_[order]
+
+
+def assert_same(one, two, **how):
+    for a, b in zip(by_first_mean(one), by_first_mean(two), strict=True):
+        np.testing.assert_allclose(a, b, **{"rtol": 1e-6, "atol": 1e-6} | how)
+
+
+def test_order_shift_and_scale_change_nothing():
+    plain, order = fit(), np.random.default_rng(5).permutation(110)
+    shuffled = fit(ROWS[order])
+    assert_same(plain, shuffled)
+    np.testing.assert_array_equal(plain.trimmed_[order], shuffled.trimmed_)
+    moved = fit(ROWS * 4 + [64, -128], reg_covar=16e-6)
+    np.testing.assert_array_equal(moved.trimmed_, plain.trimmed_)
+    np.testing.assert_allclose(by_first_mean(moved)[1], by_first_mean(plain)[1] * 4 + [64, -128], atol=1e-5)
+
+
+@pytest.mark.parametrize("trim", [0.03, SHARE, 0.3])
+def test_a_weight_is_a_number_of_rows(trim):
+    number = np.random.default_rng(2).integers(0, 3, 110)
+    weighed, repeated = fit(trim=trim, sample_weight=number), fit(np.repeat(ROWS, number, axis=0), trim=trim)
+    assert_same(weighed, repeated)
+    np.testing.assert_array_equal(np.repeat(weighed.trimmed_, number), repeated.trimmed_)
+    assert not weighed.trimmed_[number == 0].any()
+
+
+def test_files_and_blocks_have_the_bits_of_arrays():
+    rows = np.random.default_rng(4).normal(size=(9000, 2)) * [1, 4]
+    rows[::50] *= 40
+    here = fit(rows, 2, 0.02, tol=1e-3)
+    blocks = fit(gmm.open_rows(lambda: [rows[:3500], rows[3500:]]), 2, 0.02, tol=1e-3)
+    np.testing.assert_array_equal(here.means_, blocks.means_)
+    np.testing.assert_array_equal(here.trimmed_, blocks.trimmed_)
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"max_ratio": 12},
+        {"tails": "t", "degrees_of_freedom": 4},
+        {"prior": "conjugate", "reg_covar": 0},
+        {"refine": "split-merge"},
+        {"covariance_type": "EVE"},
+        {"covariance_type": "factor1"},
+        {"fixed": {"means": True}, "means_init": [[0, 0], [8, 0]]},
+        {"init_params": "random"},
+    ],
+    ids=lambda how: next(iter(how)),
+)
+def test_it_goes_with(how):
+    mixture = fit(**how)
+    assert mixture.trimmed_[100:].all()
+    assert np.isfinite(mixture.lower_bounds_).all()
+
+
+def test_a_prior_is_completed_by_the_rows_that_are_left():
+    far = fit(np.concatenate([CLEAN, 1e4 * STRAYS]), prior="conjugate")
+    assert_same(far, fit(prior="conjugate"), atol=1e-3)
+
+
+def test_rows_of_known_class_are_left_out_too():
+    labels = np.repeat([0, 1, 1], [60, 40, 10])
+    mixture = GaussianMixture(2, trim=SHARE, random_state=0).fit(ROWS, labels=labels)
+    assert mixture.trimmed_[100:].all()
+    assert mixture.component_classes_.tolist() == [0, 1]
+
+
+def test_a_warm_start_continues():
+    mixture = fit(warm_start=True, trim=0.2)
+    again = GaussianMixture(**mixture.get_params()).fit(ROWS)
+    again.fit(ROWS)
+    assert again.n_iter_ <= mixture.n_iter_
+    assert_same(mixture, again)
+    again.set_params(trim=0.0).fit(ROWS)
+    assert_same(again, fit(trim=0.0, weights_init=mixture.weights_, means_init=mixture.means_,
+                           precisions_init=mixture.precisions_), atol=1e-3)  # fmt: skip
+
+
+def test_a_callback_sees_all_turns_and_ends_them():
+    seen = []
+    mixture = GaussianMixture(2, trim=0.25, random_state=0, tol=1e-8, max_iter=2000)
+    mixture.fit(ROWS, callback=seen.append)
+    assert [iteration.lower_bound for iteration in seen] == mixture.lower_bounds_
+    assert sum(iteration.n_iter == 1 for iteration in seen) > 1, "several turns"
+    mixture.fit(ROWS, callback=lambda iteration: True)
+    assert mixture.n_iter_ == 1
+
+
+@pytest.mark.filterwarnings("ignore::gmm.ConvergenceWarning")
+@pytest.mark.parametrize("max_iter", [0, 1, 3, 7])
+def test_max_iter_is_of_all_turns(max_iter):
+    assert fit(trim=0.25, max_iter=max_iter).n_iter_ <= max_iter
+
+
+def test_what_is_printed_saved_and_left_behind(tmp_path):
+    mixture = fit()
+    assert "9.1\N{NO-BREAK SPACE}% of the rows trimmed" in str(mixture)
+    assert "n = 100" in str(mixture)
+    mixture.save(tmp_path / "trimmed.gmm")
+    loaded = GaussianMixture.load(tmp_path / "trimmed.gmm")
+    assert loaded.trim == SHARE
+    with pytest.raises(AttributeError, match="files"):
+        loaded.trimmed_  # noqa: B018
+    mixture.means_ = mixture.means_ + 1
+    with pytest.raises(AttributeError, match="trimmed_"):
+        mixture.trimmed_  # noqa: B018
+
+
+@pytest.mark.parametrize("trim", [-0.1, 1.0, np.nan, "5 %", None, [0.1]])
+def test_what_is_no_share_is_refused(trim):
+    with pytest.raises(ValueError, match=r"'trim'.*\[0.0, 1.0\)"):
+        fit(trim=trim)
+
+
+def test_enough_rows_have_to_be_left():
+    with pytest.raises(ValueError, match=r"n_components = 3, n_samples = [12]"):
+        fit(CLEAN[:10], 3, 0.95)
+
+
+@pytest.mark.parametrize("call", [
+    lambda: gmm.select(ROWS, 2, trim=0.1),
+    lambda: gmm.inference.bootstrap_lrt(ROWS, 1, trim=0.1),
+    lambda: gmm.inference.split_lrt(ROWS, 1, trim=0.1),
+])  # fmt: skip
+def test_searches_and_tests_say_that_it_is_for_single_fits(call):
+    with pytest.raises(TypeError, match=r"trim applies to a single fit.*leave it out"):
+        call()
+
+
+def test_steps_refuse_it():
+    with pytest.raises(ValueError, match=r"no trim.*sample_weight"):
+        gmm.em.steps(ROWS, 2, trim=0.1)
