@@ -8,7 +8,7 @@ from math import inf
 
 from gmm._fitting.degenerate import degenerate_under
 from gmm._passes.e_step import EStep
-from gmm._passes.problem import Beginning, Problem, SolverSettings
+from gmm._passes.problem import Beginning, Leg, Problem, SolverSettings
 from gmm._passes.solver import Iteration, SolverResult, SolverRun
 from gmm._values.layouts import SingularMatrixError
 from gmm._values.parameters import MixtureParameters
@@ -30,22 +30,29 @@ def first_legs(
     passes: int,
     callback: Callable[[Iteration], object] | None = None,
     lead: float = -inf,
-) -> list[SolverRun | SingularMatrixError]:
+) -> list[Leg | SingularMatrixError]:
     """Run each start for some passes, fewer if far below a lead or an earlier one; return errors of singular ones."""
-    legs: list[SolverRun | SingularMatrixError] = []
+    legs: list[Leg | SingularMatrixError] = []
     while len(legs) < len(starts):
         rest = starts[len(legs) :]
         of_moments = [start for start in rest if isinstance(start, SufficientStatistics)]
         one_call = callback is None and len(of_moments) == len(rest)
-        runs = problem.first_legs(e_step, of_moments, settings, passes, lead) if one_call else []
-        for run in runs or (None,):
-            try:
-                leg = problem.run(e_step, _beginning(rest[0]), settings, callback=callback) if run is None else run
-                legs.append(leg.go(passes - len(leg.passes), lead))
-                lead = max(lead, leg.lower_bound)
-            except SingularMatrixError as error:
-                legs.append(error)
+        compiled = problem.first_legs(e_step, of_moments, settings, passes, lead) if one_call else []
+        legs += compiled[:-1]
+        lead = max([lead, *(leg.lower_bound for leg in compiled[:-1])])
+        try:
+            run = (
+                compiled[-1].run if compiled else problem.run(e_step, _beginning(rest[0]), settings, callback=callback)
+            )
+            legs.append(_leg_of(run.go(passes - len(run.passes), lead)))
+            lead = max(lead, run.lower_bound)
+        except SingularMatrixError as error:
+            legs.append(error)
     return legs
+
+
+def _leg_of(run: SolverRun) -> Leg:
+    return Leg(run.lower_bound, lambda: run)
 
 
 def _beginning(start: Start) -> Beginning | SufficientStatistics:
@@ -57,9 +64,9 @@ def short_runs(problem: Problem, starts: Iterable[Start], max_iter: int) -> list
     settings, results = SolverSettings(tolerance=_ROUGHLY, max_iter=max_iter, confirm_stop=False), []
     with problem.e_step() as e_step:
         for start in starts:
-            (run,) = first_legs(problem, e_step, [start], settings, max_iter)
+            (leg,) = first_legs(problem, e_step, [start], settings, max_iter)
             # The state of a solver is as large as many mixtures.
-            results.append(replace(run.result, state=None) if isinstance(run, SolverRun) else None)
+            results.append(replace(leg.run.result, state=None) if isinstance(leg, Leg) else None)
     return results
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import starmap
 from typing import Any
 
 from gmm import _em, _loop
@@ -12,7 +11,6 @@ from gmm._blas import blas_alone
 from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
 from gmm._passes.stopping import CATCH_UP
 from gmm._passes.threads import PASS_WORTH_THREADS, SLICE
-from gmm._passes.trace import PassRecord
 from gmm._rows.sources import Source
 from gmm._values.layouts import Array, Layout
 from gmm._values.statistics import SufficientStatistics
@@ -52,10 +50,9 @@ class ResidentPasses:
 
     def first_legs(
         self, starts: Sequence[SufficientStatistics], family: MixtureFamily, scatter: Scatter, **how: Any
-    ) -> list[tuple[QuasiNewtonState, list[PassRecord]]]:
+    ) -> list[tuple[QuasiNewtonState, list[Record] | None]]:
         """Run starts as `gmm._loop.Loop.first_legs` does; none where an update is worth threads."""
         if family.work > PASS_WORTH_THREADS:
             return []
         with blas_alone(max(self.loop.largest_product, family.work)):
-            legs = self.loop.first_legs(starts, family, scatter, **how)
-        return [(state, list(starmap(PassRecord, passes or ()))) for state, passes in legs]
+            return self.loop.first_legs(starts, family, scatter, **how)
