@@ -127,12 +127,16 @@ def begin(ascent, **changed):
     return ascent
 
 
-LIMITS = {"lead": -np.inf, "catch_up": 20, "pass_limit": np.inf, "call_limit": np.inf}
+OF_LOOP = {"single": False, "form": -1, "allowed": lambda n_components: None}
+OF_LOOP |= {"catch_up": 20, "pass_limit": np.inf, "call_limit": np.inf}
 
 
 def a_loop(rows=ROWS, weight=None, layout=FULL, **changed):
-    given = {"origin": np.zeros(D), "reach": np.full(D, 10.0)} | changed
-    return _loop.Loop(_em.RowTable(rows, weight), SimpleNamespace(code=layout), **given, single=False)
+    given = {"origin": np.zeros(D), "reach": np.full(D, 10.0)} | OF_LOOP | changed
+    return _loop.Loop(_em.RowTable(rows, weight), SimpleNamespace(code=layout), **given)
+
+
+UNTIL = {"at_most": 2, "repair_empty": False, "lead": -np.inf}
 
 
 def an_ascent(layout=FULL):
@@ -142,9 +146,8 @@ def an_ascent(layout=FULL):
     return begin(ascent, **whitening, log_determinants=log_determinants)
 
 
-def ascend(loop=None, *, at_most=2, layout=FULL, ascent=None, **how):
-    how = LIMITS | {"state": ascent or an_ascent(layout), "repair_empty": False} | how
-    return (loop or a_loop(layout=layout)).run_quasi_newton(at_most=at_most, **how)
+def ascend(*, ascent=None, layout=FULL, scatter=None, until=UNTIL, **of_loop):
+    return a_loop(layout=layout, **of_loop).run_quasi_newton(ascent or an_ascent(layout), scatter, **until)
 
 
 def lloyd(plan=None, scratch=None, *, rows=ROWS, weight=None, at_most=2, centres=None):
@@ -288,7 +291,7 @@ OF_A_CLIMB = [
     *cases("loop, layout", lambda v: a_loop(layout=v), [4, 2**31 - 1]),
     *cases("loop, origin", lambda v: a_loop(origin=v), flat(D)),
     *cases("loop, reach", lambda v: a_loop(reach=v), flat(D)),
-    *cases("ascend, at_most", lambda v: ascend(at_most=v), [0, -1]),
+    *cases("ascend, at_most", lambda v: ascend(until=UNTIL | {"at_most": v}), [0, -1]),
     *cases("ascend, state", lambda v: ascend(ascent=v), [an_ascent(DIAGONAL), an_ascent(TIED)]),
     *cases("ascend, allowed", lambda v: ascend(allowed=lambda K: v), optional(tables(K, 2)[:2])),
     *cases("ascend, scatter", lambda v: ascend(layout=TIED, scatter=lambda: v), tables(D, D)),
@@ -495,8 +498,9 @@ def test_a_wrong_length_is_a_value_error(call, value):
         lambda: a_plan().walk(None, _em.RowTable(ROWS), 0, 1),
         lambda: a_plan().walk(begun(a_plan()), None, 0, 1),
         lambda: climb(family=None),
-        lambda: a_loop().run_quasi_newton(at_most=1, state=None, repair_empty=True, **LIMITS),
-        lambda: _loop.Loop(None, layout_of_code(FULL), np.zeros(D), np.ones(D), single=False),
+        lambda: a_loop().run_quasi_newton(None, None, **UNTIL),
+        lambda: a_loop().first_legs([], None, None, tolerance=1e-3, confirm_stop=True, **UNTIL),
+        lambda: _loop.Loop(None, layout_of_code(FULL), np.zeros(D), np.ones(D), **OF_LOOP),
         lambda: mstep.QuasiNewtonState(None, 1e-3, True),
         lambda: mstep.Update(None, np.zeros((K, D)), np.ones(K), np.zeros((K, D)), whiteners(FULL), 1.0),
         lambda: a_plan().collect(None),
@@ -527,8 +531,8 @@ def test_right_lengths_are_taken():
     assert climb()[0]
     assert len(ascend()) == 2
     assert len(ascend(layout=TIED, scatter=lambda: ROWS.T @ ROWS)) == 2
-    assert len(ascend(at_most=6, lead=1e9)) == 2
-    assert len(ascend(at_most=6, call_limit=1.0)) == 1
+    assert len(ascend(until=UNTIL | {"at_most": 6, "lead": 1e9})) == 2
+    assert len(ascend(until=UNTIL | {"at_most": 6}, call_limit=1.0)) == 1
     assert lloyd()[0]
     plan = a_plan(TIED, common_scatter=True)
     assert plan.collect(plan.sums(walked(plan)), ROWS.T @ ROWS).counts.sum() == pytest.approx(N)

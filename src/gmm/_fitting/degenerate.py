@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -101,22 +101,20 @@ def _causes(
             {_FEW_ROWS: flat_components(parameters, ridge)} if unspanned else {}
         )
     model, d, rows = parameters.model, parameters.n_features, n_effective * parameters.weights
-    before = _unscaled(parameters, ridge, statistics)
-    scaled = before is not parameters
-    if not (parameters.noise or scaled or parameters.tails) and _is_sound(parameters, n_effective, ridge):
+    before, fewest = _unscaled(parameters, ridge, statistics), fewest_rows(model, d)
+    if not (parameters.noise or parameters.tails) and _are_sound((parameters, before), fewest / n_effective, ridge):
         return {}
-    causes = {_FEW_ROWS: np.asarray(rows < fewest_rows(model, d)), _DEPENDENT: _singular(parameters)}
+    causes = {_FEW_ROWS: np.asarray(rows < fewest), _DEPENDENT: _singular(parameters)}
     causes[_NO_SPREAD] = _on_ridge(before, ridge)
     if _any_thin(parameters):
         causes[_THINNER] = (_thinnest(parameters) < THIN) & (rows < _MANY * model.fewest_rows(d))
     return causes
 
 
-def _is_sound(parameters: MixtureParameters, n_effective: float, ridge: float) -> bool:
-    """Tell whether bounds that take no eigenvalues rule out every degenerate component."""
-    code, fewest = parameters.model.layout.code, fewest_rows(parameters.model, parameters.n_features)
-    least = (1 + _TIED) * fewest / n_effective
-    return is_sound(code, *parameters.as_estimate()[:4], least_weight=least, ridge=ridge, thin=THIN)
+def _are_sound(mixtures: Iterable[MixtureParameters], fewest: float, ridge: float) -> bool:
+    """Tell whether bounds that take no eigenvalues rule out every degenerate component; `fewest` rows are a weight."""
+    estimates = ((each.model.layout.code, *each.as_estimate()[:4]) for each in dict.fromkeys(mixtures))
+    return all(is_sound(*each, least_weight=(1 + _TIED) * fewest, ridge=ridge, thin=THIN) for each in estimates)
 
 
 def _few_or_narrow(parameters: MixtureParameters, n_effective: float, ridge: float) -> dict[str, NDArray[np.bool_]]:

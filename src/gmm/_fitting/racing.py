@@ -8,7 +8,7 @@ from math import inf
 
 from gmm._fitting.degenerate import degenerate_under
 from gmm._passes.e_step import EStep
-from gmm._passes.problem import Beginning, Problem, SolverSettings
+from gmm._passes.problem import Beginning, Leg, Problem, SolverSettings
 from gmm._passes.solver import Iteration, SolverResult, SolverRun
 from gmm._values.layouts import SingularMatrixError
 from gmm._values.parameters import MixtureParameters
@@ -22,21 +22,41 @@ _AVERAGED, _FORESEEN = 3, 30  # passes: the average gain of the last few is expe
 RECENT = _AVERAGED + 1  # passes that a judgement needs
 
 
-def first_leg(
+def first_legs(
     problem: Problem,
     e_step: EStep,
-    start: Start,
+    starts: Sequence[Start],
     settings: SolverSettings,
     passes: int,
     callback: Callable[[Iteration], object] | None = None,
     lead: float = -inf,
-) -> SolverRun | SingularMatrixError:
-    """Run a start for some passes, fewer if far below a lead; return the error if a covariance becomes singular."""
-    try:
-        begin = Beginning(start) if isinstance(start, MixtureParameters) else start
-        return problem.run(e_step, begin, settings, callback=callback).go(passes, lead)
-    except SingularMatrixError as error:
-        return error
+) -> list[Leg | SingularMatrixError]:
+    """Run each start for some passes, fewer if far below a lead or an earlier one; return errors of singular ones."""
+    legs: list[Leg | SingularMatrixError] = []
+    while len(legs) < len(starts):
+        rest = starts[len(legs) :]
+        of_moments = [start for start in rest if isinstance(start, SufficientStatistics)]
+        one_call = callback is None and len(of_moments) == len(rest)
+        compiled = problem.first_legs(e_step, of_moments, settings, passes, lead) if one_call else []
+        legs += compiled[:-1]
+        lead = max([lead, *(leg.lower_bound for leg in compiled[:-1])])
+        try:
+            run = (
+                compiled[-1].run if compiled else problem.run(e_step, _beginning(rest[0]), settings, callback=callback)
+            )
+            legs.append(_leg_of(run.go(passes - len(run.passes), lead)))
+            lead = max(lead, run.lower_bound)
+        except SingularMatrixError as error:
+            legs.append(error)
+    return legs
+
+
+def _leg_of(run: SolverRun) -> Leg:
+    return Leg(run.lower_bound, lambda: run)
+
+
+def _beginning(start: Start) -> Beginning | SufficientStatistics:
+    return Beginning(start) if isinstance(start, MixtureParameters) else start
 
 
 def short_runs(problem: Problem, starts: Iterable[Start], max_iter: int) -> list[SolverResult | None]:
@@ -44,9 +64,9 @@ def short_runs(problem: Problem, starts: Iterable[Start], max_iter: int) -> list
     settings, results = SolverSettings(tolerance=_ROUGHLY, max_iter=max_iter, confirm_stop=False), []
     with problem.e_step() as e_step:
         for start in starts:
-            run = first_leg(problem, e_step, start, settings, max_iter)
+            (leg,) = first_legs(problem, e_step, [start], settings, max_iter)
             # The state of a solver is as large as many mixtures.
-            results.append(replace(run.result, state=None) if isinstance(run, SolverRun) else None)
+            results.append(replace(leg.run.result, state=None) if isinstance(leg, Leg) else None)
     return results
 
 

@@ -21,6 +21,7 @@ from gmm._passes.trace import Refinement
 from gmm._values.layouts import Array, Layout, SingularMatrixError
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
+from gmm._values.whitened import WhitenedMixture
 
 # Measured on ten real data sets by four types.
 _TRIES = 8  # moves that fail in a row, before the search ends
@@ -142,7 +143,8 @@ class SplitMerge:
         base = best if self._screen is None else self._run(where, Beginning(best.parameters), _SCREENING)
         layout = base.parameters.model.layout
         principal = layout.principal(base.parameters.covariances)
-        diagnostics = where.e_step.diagnostics(base.parameters.whitened(), principal)
+        whitened = base.parameters.whitened()
+        diagnostics = where.e_step.diagnostics(whitened, principal)
         self._count(1, where)
         sums_without: dict[int, SufficientStatistics] = {}
         degenerate = self._degenerate(best.parameters, best.statistics)
@@ -151,7 +153,7 @@ class SplitMerge:
         promising = moves(diagnostics, degenerate, owners, best.parameters.fixed.components)
         for number, move in enumerate(promising, start=1):
             if move.dropped not in sums_without:
-                sums_without[move.dropped] = without(where.e_step, base.parameters, move.dropped)
+                sums_without[move.dropped] = without(where.e_step, whitened, move.dropped)
                 self._count(1, where)
             if number <= before.failed:
                 self._tally = before.tally  # which counts the passes up to here, that were made again
@@ -268,9 +270,8 @@ def drop_losses(diagnostics: ComponentDiagnostics) -> Array:
     return np.asarray(np.log1p(-np.minimum(counts / weight, 1 - _EPS)) - diagnostics.log_rest / weight)
 
 
-def without(e_step: EStep, parameters: MixtureParameters, component: int) -> SufficientStatistics:
+def without(e_step: EStep, mixture: WhitenedMixture, component: int) -> SufficientStatistics:
     """Return the statistics of the rows once a component is dropped and the others take over its rows."""
-    mixture = parameters.whitened()
     log_offset = mixture.log_offset.copy()
     log_offset[component] = -np.inf
     return e_step(replace(mixture, log_offset=log_offset))

@@ -200,10 +200,9 @@ class EStep:
             The loop ends after two passes if `CATCH_UP` gains like the second would not raise the bound to this.
         """
         passes = None
-        if self._source.resident is not None:
-            alone = self._n_threads == 1
-            run = self._resident.run_quasi_newton
-            passes = run(state, at_most, self._common_scatter, alone=alone, repair_empty=repair_empty, lead=lead)
+        if self.resident is not None:
+            run = self.resident.run_quasi_newton
+            passes = run(state, self.common_scatter, at_most, repair_empty=repair_empty, lead=lead)
         if passes is None:
             statistics, rounding = self.rounded(WhitenedMixture(self._moments, *state.next(), noise))
             with blas_alone(state.work):
@@ -313,7 +312,7 @@ class EStep:
         """Return the plan of a pass that adds up moments, and the rows' scatter if the pass needs it."""
         pooled = mixture.layout is TIED and self._moments is TIED
         plan = self.plan(mixture, common_scatter=pooled, axes=axes, **how)
-        return plan, self._common_scatter() if plan.common_scatter else None
+        return plan, self.common_scatter() if plan.common_scatter else None
 
     def _worth_a_loop(self, plan: _em.Plan, n_workers: int, update_work: float) -> int:
         """Return how many passes one call may make, given that `n_workers` made the first."""
@@ -322,11 +321,14 @@ class EStep:
         return 1 + int(SLICE / (-(-self._source.n_rows // plan.lane_rows) * plan.work + update_work))
 
     @cached_property
-    def _resident(self) -> ResidentPasses:
-        at = self._moments, self._origin, self._reach
-        return ResidentPasses.over(self._source, *at, self._single, self._form)
+    def resident(self) -> ResidentPasses | None:
+        """Accelerated passes, if the rows are in memory."""
+        if self._source.resident is None:
+            return None
+        at, alone = (self._moments, self._origin, self._reach), self._n_threads == 1
+        return ResidentPasses.over(self._source, *at, single=self._single, form=self._form, alone=alone)
 
-    def _common_scatter(self) -> Array:
+    def common_scatter(self) -> Array:
         """Return the rows' scatter about their centre, from which pooled second moments follow."""
         if self._total_scatter is None:
             plan = self.scatter_plan()

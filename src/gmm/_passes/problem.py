@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import starmap
 from math import inf
-from typing import NamedTuple
+from time import perf_counter
+from typing import Any, NamedTuple
 
+from gmm._caching import cached_property
 from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
 from gmm._passes.e_step import EStep
 from gmm._passes.m_step import MStep
 from gmm._passes.opening import e_step_over
 from gmm._passes.quasi_newton import QuasiNewton
+from gmm._passes.resident import Record
 from gmm._passes.solver import Iteration, Solver, SolverResult, SolverRun
 from gmm._passes.stopping import GainBelow
 from gmm._passes.textbook import TextbookEM
+from gmm._passes.trace import PassRecord
 from gmm._rows.sources import Source
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
@@ -62,6 +67,19 @@ class Beginning(NamedTuple):
     def at_pause(cls, result: SolverResult) -> Beginning:
         """Continue a run where it paused."""
         return cls(result.parameters, result.trace.lower_bounds, result.state, result.repaired, result)
+
+
+@dataclass(frozen=True, eq=False)
+class Leg:
+    """The first passes of a run: the lower bound that they reach, and what makes the run that continues."""
+
+    lower_bound: float
+    begin: Callable[[], SolverRun]
+
+    @cached_property
+    def run(self) -> SolverRun:
+        """The run, paused after these passes."""
+        return self.begin()
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,8 +160,7 @@ class Problem:
             As in `SolverRun`.
         """
         unit = self.rows.survey.weight if settings.bound_is_total else 1.0
-        begins_compiled = self.objective.model.stored_whole and not self.objective.noise and self._accelerates(settings)
-        if isinstance(begin, SufficientStatistics) and not begins_compiled:
+        if isinstance(begin, SufficientStatistics) and not self._begins_compiled(settings):
             begin = self.beginning(e_step, begin)
         before, paused = ((), None) if isinstance(begin, SufficientStatistics) else (begin.bounds[-1:], begin.paused)
         return SolverRun(
@@ -156,6 +173,43 @@ class Problem:
             paused=paused,
             on_pause=on_pause,
         )
+
+    def first_legs(
+        self,
+        e_step: EStep,
+        starts: Sequence[SufficientStatistics],
+        settings: SolverSettings,
+        passes: int,
+        lead: float,
+    ) -> list[Leg]:
+        """Make some passes from each of the starts in one compiled call, until one needs Python: that leg is the last.
+
+        A run pauses after two passes if it is far below a lead, which rises to what runs reach: see `CATCH_UP`. The
+        bounds of `settings` are in nats per unit weight.
+        """
+        resident = e_step.resident if self._begins_compiled(settings) and settings.max_iter > passes else None
+        if resident is None:
+            return []
+        K, family = len(starts[0].counts), self.family(len(starts[0].counts))
+        how: dict[str, Any] = {"tolerance": settings.tolerance, "confirm_stop": settings.confirm_stop}
+        until = {"at_most": passes, "repair_empty": self._m_step(e_step, K).repair_empty, "lead": lead}
+        began = perf_counter()
+        legs = resident.first_legs(starts, family, e_step.common_scatter, **how, **until)
+        seconds = (perf_counter() - began) / max(1, len(legs))
+
+        def run(start: SufficientStatistics, state: QuasiNewtonState, passes: list[Record] | None) -> SolverRun:
+            bound = passes[-1][0] if passes else -inf
+            solver = QuasiNewton(start, e_step, self._m_step(e_step, K), state=state, bound=bound, **how)
+            begun = SolverRun(solver, max_iter=settings.max_iter)
+            if passes:
+                begun.add(list(starmap(PassRecord, passes)), seconds)
+            return begun
+
+        each = zip(starts, legs, strict=False)
+        return [Leg(leg[1][-1][0] if leg[1] else -inf, partial(run, start, *leg)) for start, leg in each]
+
+    def _begins_compiled(self, settings: SolverSettings) -> bool:
+        return self.objective.model.stored_whole and not self.objective.noise and self._accelerates(settings)
 
     def _accelerates(self, settings: SolverSettings) -> bool:
         return settings.accelerated and not self.objective.fixed

@@ -234,8 +234,12 @@ class SolverRun(Generic[P]):
         records = self._solver.advance(at_most, lead / self._unit if len(self.passes) < 2 else -math.inf)
         if self._unit != 1:
             records = [record.times(self._unit) for record in records]
+        self.add(records, perf_counter() - began)
+
+    def add(self, records: list[PassRecord], seconds: float) -> None:
+        """Record passes of the solver, which took so long in all."""
         self.passes += records
-        self._seconds += [(perf_counter() - began) / len(records)] * len(records)
+        self._seconds += [seconds / len(records)] * len(records)
         self.lower_bound = records[-1].lower_bound
         stopped = self._callback is not None and self._stopped_by(self._callback, records[-1])
         self._before = self.lower_bound

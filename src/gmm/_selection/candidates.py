@@ -220,8 +220,8 @@ def drops(e_step: EStep, diagnostics: ComponentDiagnostics, parameters: MixtureP
         return [each.with_noise(parameters.noise, parameters.noise_weight) for each in others]
     losses = np.where(parameters.fixed.components, np.inf, drop_losses(diagnostics))
     least = [j for j in np.argsort(losses, kind="stable")[:_DROPS] if losses[j] < np.inf]
-    survivors = [np.delete(np.arange(parameters.n_components), j) for j in least]
-    return [without(e_step, parameters, int(j)).reordered(rest) for j, rest in zip(least, survivors, strict=True)]
+    components, mixture = np.arange(parameters.n_components), parameters.whitened()
+    return [without(e_step, mixture, int(j)).reordered(components[components != j]) for j in least]
 
 
 def _splits_of_widest(parameters: MixtureParameters, offset: float) -> list[MixtureParameters]:

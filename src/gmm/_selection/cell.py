@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from math import inf
@@ -11,11 +11,11 @@ import numpy as np
 
 from gmm._fitting.degenerate import degenerate_under, fewest_rows
 from gmm._fitting.fit import FitSettings, split_merged
-from gmm._fitting.racing import RECENT, Start, first_leg, is_hopeless
+from gmm._fitting.racing import RECENT, Start, first_legs, is_hopeless
 from gmm._fitting.sampling import LARGEST_SHARE, Rng, sample_indices, sample_size, sampled, sampled_share
 from gmm._passes.e_step import EStep
 from gmm._passes.opening import e_step_over
-from gmm._passes.problem import Beginning, Problem
+from gmm._passes.problem import Beginning, Leg
 from gmm._passes.solver import Iteration, SolverResult, SolverRun
 from gmm._rows.sources import Source
 from gmm._selection.bar import Bar
@@ -255,9 +255,10 @@ class Cell:
         return self._recall(lambda: self._retried(worker, start, present), present)
 
     def _retried(self, worker: Worker, start: Start, present: Solution) -> tuple[Solution, bool]:
-        first = self._first_leg(self.settings.problem(self.rows.sample), worker.sample(self._moments), start, _RACE)
-        if not isinstance(first, SolverRun):
+        (leg,) = self._first_legs(worker, [start], _RACE)
+        if not isinstance(leg, Leg):
             return present, False
+        first = leg.run
         if not self.rows.whole:
             _race_on([first], _RACE_ON_SAMPLE + _SECOND_HEAT - _RACE)
             if first.lower_bound < present.race_bound + _BETTER:
@@ -298,37 +299,27 @@ class Cell:
 
     def _raced(
         self, worker: Worker, starts: Sequence[Start], lead: float
-    ) -> tuple[list[SolverRun], SingularMatrixError | None]:
+    ) -> tuple[Iterable[SolverRun], SingularMatrixError | None]:
         """Run the starts for some passes; return the runs, the highest first, and the last error.
 
         A start is left after two passes if it is far below `lead`, which the present solution reaches, or an earlier
         start.
         """
-        problem, e_step = self.settings.problem(self.rows.sample), worker.sample(self._moments)
-        passes = _RACE if self.rows.whole else _RACE_ON_SAMPLE
-        runs: list[SolverRun] = []
-        failure: SingularMatrixError | None = None
-        for start in starts:
-            leg = self._first_leg(problem, e_step, start, passes, lead)
-            if isinstance(leg, SolverRun):
-                runs.append(leg)
-                lead = max(lead, leg.lower_bound)
-            else:
-                failure = leg
-        runs.sort(key=lambda run: -run.lower_bound)
-        if not self.rows.whole:
-            runs = [run for run in runs[:_HEAT] if run.lower_bound >= runs[0].lower_bound - _RIVALRY]
-            _race_on(runs, _SECOND_HEAT)
-            runs.sort(key=lambda run: -run.lower_bound)
-        return runs, failure
+        legs = self._first_legs(worker, starts, _RACE if self.rows.whole else _RACE_ON_SAMPLE, lead)
+        ranked = sorted((leg for leg in legs if isinstance(leg, Leg)), key=lambda leg: -leg.lower_bound)
+        failure = next((leg for leg in reversed(legs) if isinstance(leg, SingularMatrixError)), None)
+        if self.rows.whole:
+            return (leg.run for leg in ranked), failure
+        runs = [leg.run for leg in ranked[:_HEAT] if leg.lower_bound >= ranked[0].lower_bound - _RIVALRY]
+        _race_on(runs, _SECOND_HEAT)
+        return sorted(runs, key=lambda run: -run.lower_bound), failure
 
     def _paced(self, worker: Worker, solution: Solution) -> Solution:
         """Measure what a solution reaches in a race."""
         if self.rows.whole:
             return replace(solution, race_bound=solution.lower_bound)
-        problem, e_step = self.settings.problem(self.rows.sample), worker.sample(self._moments)
-        leg = self._first_leg(problem, e_step, solution.parameters, _SECOND_HEAT)
-        return replace(solution, race_bound=leg.lower_bound if isinstance(leg, SolverRun) else -inf)
+        (leg,) = self._first_legs(worker, [solution.parameters], _SECOND_HEAT)
+        return replace(solution, race_bound=leg.lower_bound if isinstance(leg, Leg) else -inf)
 
     def _over_all_rows(self, worker: Worker, run: SolverRun) -> SolverRun:
         """Return the run that finishes a start: the one of the race itself if that is over all rows."""
@@ -337,17 +328,12 @@ class Cell:
         problem, e_step = self.settings.problem(self.rows.all_rows), worker.all(self._moments)
         return problem.run(e_step, Beginning(run.parameters), self.settings.solver, callback=self.callback).go(_LEG)
 
-    def _first_leg(
-        self,
-        problem: Problem,
-        e_step: EStep,
-        start: Start,
-        passes: int,
-        lead: float = -inf,
-    ) -> SolverRun | SingularMatrixError:
-        if isinstance(start, SufficientStatistics):
-            start = start.reduced(self._moments)
-        return first_leg(problem, e_step, start, self.settings.solver, passes, self.callback, lead)
+    def _first_legs(
+        self, worker: Worker, starts: Sequence[Start], passes: int, lead: float = -inf
+    ) -> list[Leg | SingularMatrixError]:
+        problem, e_step = self.settings.problem(self.rows.sample), worker.sample(self._moments)
+        begins = [one.reduced(self._moments) if isinstance(one, SufficientStatistics) else one for one in starts]
+        return first_legs(problem, e_step, begins, self.settings.solver, passes, self.callback, lead)
 
     def _finished(self, run: SolverRun, target: float) -> Solution | None:
         """Return the end of a run, early if a component is degenerate or the bar far; None if below `target`."""

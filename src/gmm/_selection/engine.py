@@ -307,7 +307,7 @@ class Engine:
     def cell(self, key: Key) -> Cell:
         """Return how a cell is solved; with a prior it is finished, whatever the others have."""
         cell = self._cells(key)
-        return cell if cell.settings.objective.prior else replace(cell, bar=self.bar)
+        return cell if self.bar is None or cell.settings.objective.prior else replace(cell, bar=self.bar)
 
     def retry(self, tasks: Mapping[Key, Callable[[Key, Worker], Any]]) -> dict[Key, Any]:
         """Run tasks that look for better solutions of cells; return what they found, without those that failed."""

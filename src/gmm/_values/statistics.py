@@ -70,7 +70,10 @@ class SufficientStatistics:
     @property
     def precisions(self) -> Array:
         """The sums of the tails of each component, (2, K)."""
-        return np.array(np.broadcast_to(self.precision, (2, len(self.counts))), float, order="C")
+        of_each = self.precision
+        return (
+            np.array(of_each, order="C") if isinstance(of_each, np.ndarray) else np.full((2, len(self.counts)), of_each)
+        )
 
     @property
     def means(self) -> Array:
@@ -173,7 +176,7 @@ class SufficientStatistics:
             self,
             origins=np.concatenate([self.origins, self.origins[:1]]),
             counts=np.append(self.counts, 0.0),
-            precision=np.pad(self.precisions, ((0, 0), (0, 1))),
+            precision=np.concatenate([self.precisions, np.zeros((2, 1))], axis=1),
             first=np.concatenate([self.first, np.zeros_like(self.first[:1])]),
             second=second,
         )
