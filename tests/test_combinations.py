@@ -158,6 +158,8 @@ COMMANDS = {
     ("MixtureClassifier", "checkpoint"): (*CLASSES, "--checkpoint", "file"),
     ("MixtureClassifier", "time_limit"): (*CLASSES, "--time-limit", "9"),
     ("MixtureClassifier", "predict_from"): ("predict", "classifier.gmm", "rows.npy", "--known", "x0"),
+    ("MixtureClassifier", "error_covariance"): (*CLASSES, "--errors", "s0"),
+    ("error_covariance", "predict_from"): ("predict", "model.gmm", "rows.npy", "--known", "x0", "--errors", "s0"),
     ("MixtureClassifier", "--label-column"): (*CLASSES, "--label-column", "kind"),
     ("MixtureClassifier", "--report"): (*CLASSES, "--report"),
     ("MixtureClassifier", "--plot"): (*CLASSES, "--plot", "a.png"),

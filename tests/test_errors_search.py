@@ -120,6 +120,22 @@ def test_it_goes_with(how):
     assert all(mixture is not None for mixture in found.estimators)
 
 
+@pytest.mark.parametrize(
+    "as_given", [np.asfortranarray, lambda X: X[:, ::-1].copy()[:, ::-1]], ids=["columns", "behind"]
+)
+def test_the_order_in_memory_does_not_matter(as_given):
+    X, variances = blurred()
+    one, other = search(X, variances), search(as_given(X), variances)
+    np.testing.assert_array_equal(one.bic, other.bic)
+
+
+def test_float32_rows_have_results_of_their_type():
+    X, variances = blurred()
+    found = search(X.astype(np.float32), variances)
+    assert found.best.n_components == 3
+    assert found.best.means_.dtype == np.float32
+
+
 def test_heavy_tails_are_refused():
     with pytest.raises(ValueError, match="heavy tails cannot be combined with error_covariance"):
         search(*blurred(), tails=("normal", "t"))

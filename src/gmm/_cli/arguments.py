@@ -230,6 +230,7 @@ def _add_columns(command: argparse.ArgumentParser) -> None:
                          help="column of labels to compare with the components; not fitted")  # fmt: skip
     columns.add_argument("--weight-column", metavar="W",
                          help="column of row weights; not fitted")  # fmt: skip
+    _add_errors(columns, "fitted")
     _add_reading(columns)
     columns.add_argument("--missing", choices=("em",),
                          help="fit to the values that are there, by EM; whether one is missing may depend on the "
@@ -240,6 +241,12 @@ def _add_columns(command: argparse.ArgumentParser) -> None:
 def _add_blocks(command: argparse._ActionsContainer, more: str = "") -> None:
     command.add_argument("--blocks", action="store_true",
                          help=f"read the table block by block, once for each pass, not into memory{more}")  # fmt: skip
+
+
+def _add_errors(command: argparse._ActionsContainer, which: str) -> None:
+    command.add_argument("--errors", metavar="A,B", type=names, action="extend",
+                         help=f"columns of standard errors, one for each of the {which} columns, in their order; "
+                              "the mixture is of the values without errors")  # fmt: skip
 
 
 def _add_reading(command: argparse._ActionsContainer) -> None:
@@ -276,6 +283,7 @@ def _add_predict(commands: argparse._SubParsersAction[_Parser]) -> argparse.Argu
     command.add_argument("--keep", metavar="A,B", type=names, action="extend",
                          help="columns of the table to write as well, before the predicted ones; all for all of "
                               "them")  # fmt: skip
+    _add_errors(command, "model's")
     _add_reading(command)
     _add_blocks(command)
     _add_out(command)

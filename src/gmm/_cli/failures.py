@@ -19,6 +19,7 @@ _OPTIONS = {
     "checkpoint": "--checkpoint",
     "covariance_type": "--covariance",
     "criterion": "--criterion",
+    "error_covariance": "--errors",
     "degrees_of_freedom": "--degrees-of-freedom",
     "max_iter": "--max-iter",
     "max_ratio": "--max-ratio",

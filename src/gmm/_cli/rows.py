@@ -117,7 +117,7 @@ class Rows:
     def without_gaps(self, model: GaussianMixture | BayesianGaussianMixture) -> Any:
         """Return the rows with conditional means in the place of missing values."""
         if not np.isnan(self.values).any():
-            return self.source
+            return self.source.without_gaps
         return ArraySource(model.impute(self.source), self.weights, feature_names=self.source.feature_names)
 
     @property
@@ -141,7 +141,7 @@ def rows_to_fit(screen: Screen, options: argparse.Namespace) -> Rows:
     weight, label = options.weight_column, options.label_column
     with screen.working("reading"):
         table = _open(options)
-        others = [name for name in (label, weight) if name is not None]
+        others = [name for name in (label, weight, *(options.errors or ())) if name is not None]
         columns, notes = columns_to_read(table.fields, options.columns, options.exclude or (), others)
         if weight is not None:
             columns_to_read(table.fields, [weight])
@@ -152,7 +152,8 @@ def rows_to_fit(screen: Screen, options: argparse.Namespace) -> Rows:
             raise CommandError(f"the table has 1 row{'' if rows.indices is None else ' left'}; at least 2 are needed")
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            source, _ = as_source_to_fit(rows.source, None, estimator="gmm fit", missing=options.missing)
+            how = {"missing": options.missing, "error_covariance": _variances(rows, options)}
+            source, _ = as_source_to_fit(rows.source, None, estimator="gmm fit", **how)
         rows = _with_values(replace(rows, source=source))
         if label is not None:
             blocks = (block[label] for block in table.columns([label]))
@@ -189,7 +190,8 @@ def rows_for(
     names = model.feature_names_in_ if hasattr(model, "feature_names_in_") else None
     with screen.working("reading"):
         table = _open(options)
-        columns, omissions = columns_to_read(table.fields, None if names is None else list(names))
+        errors = vars(options).get("errors") or ()
+        columns, omissions = columns_to_read(table.fields, None if names is None else list(names), not_fitted=errors)
         if len(columns) != model.n_features_in_:
             expected = counted(model.n_features_in_, "numeric column")
             raise CommandError(f"the model expects {expected}, got {len(columns)}: {quoted(columns)}")
@@ -199,9 +201,9 @@ def rows_for(
             rows, options, None, keep=keep, instead="a model of gmm fit --missing em takes them as they are"
         )
         how: dict[str, Any] = {"n_features": model.n_features_in_, "feature_names": names, "missing": model.missing}
-        source, _ = as_source(rows.source, estimator=model, **how)
+        source, _ = as_source(rows.source, estimator=model, error_covariance=_variances(rows, options), **how)
         rows = _with_values(replace(rows, source=source))
-    unused = [] if names is None else [name for name in table.fields if name not in {*names, *predicted}]
+    unused = [] if names is None else [name for name in table.fields if name not in {*names, *predicted, *errors}]
     unused_note = (f"columns not used by the model: {quoted(unused)}",) if unused else ()
     screen.notes((*table.notes(columns), *unused_note, *omissions, *rows.notes))
     return replace(rows, table=table if vars(options).get("keep") else None)
@@ -299,6 +301,8 @@ def _with_values(rows: Rows) -> Rows:
     if not source.has_gaps:
         return rows
     some = sum(of.n_rows for of in source.patterns if of.missing.any())
+    if not some:
+        return rows
     share = sum(of.n_rows * of.missing.mean() for of in source.patterns) / source.n_rows
     notes = (
         *rows.notes,
@@ -309,6 +313,30 @@ def _with_values(rows: Rows) -> Rows:
         source, notes = source.where(~empty), (*notes, f"{counted(int(empty.sum()), 'row')} without a value left out")
         rows = replace(rows, indices=np.flatnonzero(~empty))
     return replace(rows, source=source, notes=notes)
+
+
+def _variances(rows: Rows, options: argparse.Namespace) -> NDArray[np.float64] | None:
+    """Return the squares of the columns of standard errors, (n, d); None if the options name none."""
+    names = vars(options).get("errors")
+    if names is None:
+        return None
+    if len(names) != len(rows.names):
+        raise UsageError(
+            f"--errors {','.join(names)}: expected {counted(len(rows.names), 'column')}, the standard errors of "
+            f"{quoted(rows.names)} in this order, got {len(names)}; --columns of gmm fit names those to fit"
+        )
+    columns_to_read(rows.table.fields, names)
+    errors = rows.table.numbers(list(dict.fromkeys(names))).array()[0].astype(np.float64)
+    errors = errors[:, [list(dict.fromkeys(names)).index(name) for name in names]]
+    errors = errors if rows.indices is None else errors[rows.indices]
+    bad = ~((errors >= 0) & np.isfinite(errors))
+    if bad.any():
+        i, j = np.argwhere(bad)[0].tolist()
+        raise CommandError(
+            f"expected finite standard errors of 0 or more in column {names[j]!r}, got {errors[i, j]:g} in row "
+            f"{rows.numbers(i, i + 1)[0]}; where a value is unknown, leave its field empty, with --missing em"
+        )
+    return np.square(errors)
 
 
 def _without_missing(rows: Rows, weight: str | None, drop: bool, instead: str) -> Rows:

@@ -59,8 +59,7 @@ class IncompleteSource(SameRows):
     @classmethod
     def of(cls, rows: Source) -> IncompleteSource:
         """Take the weight from rows without a value."""
-        if rows.resident is not None:
-            rows = replace(rows.resident, rows=np.ascontiguousarray(rows.resident.rows))
+        rows = _contiguous(rows)
         source = cls(rows, rows.sample_weight)
         if all(len(pattern.observed) for pattern in source.patterns):
             return source
@@ -71,6 +70,7 @@ class IncompleteSource(SameRows):
         """Return rows, with gaps or not, whose errors are known."""
         if isinstance(rows, IncompleteSource):
             return cls(rows.base, rows.sample_weight, errors=errors)
+        rows = _contiguous(rows)
         return cls(rows, rows.sample_weight, rows, errors=errors)
 
     @cached_property
@@ -341,6 +341,12 @@ class FilledSource(SameRows):
             batch = used[start : start + LANES]
             values[batch] = fill(number, part.rows[batch])
         return values
+
+
+def _contiguous(rows: Source) -> Source:
+    """Return rows, those in memory as a contiguous array."""
+    resident = rows.resident
+    return rows if resident is None else replace(resident, rows=np.ascontiguousarray(resident.rows))
 
 
 def _rows_where(rows: Source, there: NDArray[np.bool_], weight: Array | None) -> Source:

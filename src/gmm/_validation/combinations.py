@@ -76,7 +76,7 @@ EXCLUSIONS = (
         "error_covariance",
         "BayesianGaussianMixture",
         "its posterior has no closed form where true values are unknown",
-        "use GaussianMixture, which takes a prior",
+        "fit by maximum likelihood, which takes a prior",
     ),
     Exclusion(
         "a callable init_params",
@@ -325,7 +325,7 @@ EXCLUSIONS = (
         "MixtureClassifier",
         *("BayesianGaussianMixture", "another criterion than BIC", "noise", "heavy tails", "refine"),
         *("rows beyond memory", "max_ratio", "checkpoint", "time_limit", "predict_from"),
-        *("--label-column", "--report", "--plot"),
+        *("error_covariance", "--label-column", "--report", "--plot"),
         reason="it fits a mixture to the rows of each class in memory, which BIC chooses, and compares the classes",
         instead="leave it out, or fit one mixture to all rows",
     ),
@@ -335,6 +335,7 @@ EXCLUSIONS = (
         reason="it needs all rows at once",
         instead="read the table into memory, or leave it out",
     ),
+    Exclusion("error_covariance", "predict_from", "it takes known columns for true values", "leave the errors out"),
     *_each_with(
         "plot_convergence",
         *("a table of rows", "--features", "--drop-missing"),
