@@ -959,6 +959,7 @@ def test_bad_usage_ends_with_2(words, told):
         ("inf.csv", b"a,b\n1,2\n3,inf\n", (), "an infinite value in row 2, column 'b'"),
         ("one.csv", b"a\n1\n", (), "the table has 1 row; at least 2 are needed"),
         ("a.csv", b"a,b\n1,2\n", ("--columns", "a,c"), "no column 'c'; the table has 'a', 'b'"),
+        ("a.csv", b"width,b\n1,2\n", ("--columns", "widht"), "the table has 'width', 'b'; did you mean 'width'?"),
         ("a.csv", b"a,b\n1,x\n", ("--columns", "b"), "numbers in column 'b', got text 'x' in row 1"),
         ("a.csv", b"a,b\n1,\n2,x\n", ("--columns", "b"), "numbers in column 'b', got text 'x' in row 2"),
         ("a.csv", b"a,b\n1,2\n", ("--columns", "a", "--exclude", "a"), "both fitted and left out"),
