@@ -583,6 +583,12 @@ def test_predict_by_name(model, iris, tmp_path):
     turned = tmp_path / "turned.tsv"
     turned.write_text("".join("\t".join(row[::-1]) + "\n" for row in rows))
     assert ok("predict", model, turned, "--proba", "--quiet").stdout == done.stdout
+    densities = table(ok("predict", model, iris, "--density", "--quiet").stdout)
+    assert list(densities) == ["row", "component", "log_density"]
+    np.testing.assert_array_equal(
+        np.array(densities["log_density"], float), gmm.load(model).score_samples(load_iris().data)
+    )
+    assert "--density: expected without --known" in fails(2, "predict", model, iris, "--density", "--known", "species")
     ok("predict", model, iris, "--out", tmp_path / "labels.parquet", "--quiet")
     found = pa.parquet.read_table(tmp_path / "labels.parquet")
     assert found["component"].to_pylist() == expected.tolist()
