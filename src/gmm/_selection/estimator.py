@@ -158,6 +158,7 @@ class GaussianMixtureSearch(Estimator):
         *,
         checkpoint: str | os.PathLike[str] | None = None,
         resume: bool = False,
+        error_covariance: ArrayLike | None = None,
     ) -> GaussianMixtureSearch:
         """Search for the best mixture.
 
@@ -174,6 +175,8 @@ class GaussianMixtureSearch(Estimator):
             File in which to keep how far the search has come, as of `select`.
         resume : bool, default=False
             Continue the search of the file `checkpoint`; begin it if there is no such file.
+        error_covariance : array-like, default=None
+            Of the rows' measurement errors, as in `GaussianMixture.fit`; ``best_estimator_.predict`` takes some too.
 
         Returns
         -------
@@ -185,8 +188,8 @@ class GaussianMixtureSearch(Estimator):
         ValueError, TypeError
             As `select`.
         """
-        storage: dict[str, Any] = {"checkpoint": checkpoint, "resume": resume}
-        selection = select(X, sample_weight=sample_weight, callback=callback, **storage, **self.get_params())
+        of_fit: dict[str, Any] = {"checkpoint": checkpoint, "resume": resume, "error_covariance": error_covariance}
+        selection = select(X, sample_weight=sample_weight, callback=callback, **of_fit, **self.get_params())
         best, index = selection.best, selection.best_index
         self.selection_, self.best_estimator_, self.best_index_ = selection, best, index
         self.n_components_ = int(selection.n_components[index])

@@ -122,7 +122,8 @@ class Request:
     def settings(self, key: Key, rows: Source, n_threads: int | None = 1) -> FitSettings:
         """Return how a cell is fitted; its prior is completed by these rows, on so many threads."""
         (K, model, tails), template = key, self.template
-        prior = prior_of(template.prior, model, K, rows, n_threads)
+        accelerated = template.acceleration is not None
+        prior = prior_of(template.prior, model, K, rows, n_threads, accelerated=accelerated)
         max_ratio = check_max_ratio(template.max_ratio, model, K)
         objective = Objective(model, template.reg_covar, prior, self.noise, tails=tails, max_ratio=max_ratio)
         if self.fixed is not None:

@@ -23,7 +23,7 @@ from gmm._fitting.incomplete import completed, never_observed_together, warn_of_
 from gmm._fitting.seeds import common_seed, start_seeds
 from gmm._passes.results import Totals
 from gmm._persistence.checkpoints import SearchCheckpoint
-from gmm._rows.entrance import as_source_to_fit
+from gmm._rows.entrance import Names, as_source_to_fit
 from gmm._rows.sources import Source, box_of
 from gmm._selection.bar import Bar
 from gmm._selection.candidates import Starts, as_model
@@ -81,6 +81,7 @@ def select(
     standardize: bool = False,
     checkpoint: str | os.PathLike[str] | None = None,
     resume: bool = False,
+    error_covariance: ArrayLike | None = None,
     **parameters: Any,
 ) -> Selection:
     """Choose the number of components and the covariance type of a mixture, and maybe its tails, and fit it.
@@ -162,6 +163,9 @@ def select(
         Continue the search of the file `checkpoint` to the result that it would have had; begin it if there is no such
         file. X, its weights, the version of gmm and all other parameters must be the same, but for `n_threads`,
         `callback` and `time_limit`, which counts anew. Starts are made again, what was solved is not.
+    error_covariance : array-like, default=None
+        Of the rows' measurement errors, as in `GaussianMixture.fit`: every cell is a mixture of the values without
+        errors, and criteria are of rows with theirs.
     **parameters
         Further parameters of `GaussianMixture`, used for all cells: ``reg_covar``, ``init_params`` (a name),
         ``acceleration``, ``prior``, ``noise``, ``missing``, ``refine="split-merge"`` to refine every cell at last,
@@ -209,10 +213,9 @@ def select(
     check_callback(callback)
     clock, counts = Clock(checked_limit(time_limit)), requested_components(n_components)
     template = template_of(parameters | {"n_init": n_init, "n_threads": n_threads, "random_state": random_state})
-    seed = common_seed(random_state)
-    opened, features = as_source_to_fit(X, sample_weight, estimator=select.__name__, missing=template.missing)
+    opened, features = _given(X, sample_weight, template, error_covariance)
     types = requested_types(covariance_type, opened.n_features, n_factors, limited=template.max_ratio is not None)
-    folds = requested_folds(n_splits, criterion)
+    folds, seed = requested_folds(n_splits, criterion), common_seed(random_state)
     cells = counts, types, requested_tails(template, tails, degrees_of_freedom, opened), criterion, folds
     opened = _rows_of_cells(opened, features, types, template)
     check_cells(template, counts, types, opened, standardize=standardize, n_splits=folds)
@@ -224,6 +227,12 @@ def select(
         template.random_state = seed = seed if file is None else file.seed
         selection = _searched(request, seed, clock, callback, file)
     return selection if units is None else restored(selection, units, opened)
+
+
+def _given(X: Any, sample_weight: Any, template: GaussianMixture, errors: Any) -> tuple[Source, Names]:
+    """Return the rows to search, and the names of their features."""
+    how: dict[str, Any] = {"missing": template.missing, "error_covariance": errors}
+    return as_source_to_fit(X, sample_weight, estimator=select.__name__, **how)
 
 
 def _rows_of_cells(
