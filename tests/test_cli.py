@@ -583,6 +583,12 @@ def test_predict_by_name(model, iris, tmp_path):
     turned = tmp_path / "turned.tsv"
     turned.write_text("".join("\t".join(row[::-1]) + "\n" for row in rows))
     assert ok("predict", model, turned, "--proba", "--quiet").stdout == done.stdout
+    densities = table(ok("predict", model, iris, "--density", "--quiet").stdout)
+    assert list(densities) == ["row", "component", "log_density"]
+    np.testing.assert_array_equal(
+        np.array(densities["log_density"], float), gmm.load(model).score_samples(load_iris().data)
+    )
+    assert "--density: expected without --known" in fails(2, "predict", model, iris, "--density", "--known", "species")
     ok("predict", model, iris, "--out", tmp_path / "labels.parquet", "--quiet")
     found = pa.parquet.read_table(tmp_path / "labels.parquet")
     assert found["component"].to_pylist() == expected.tolist()
@@ -959,6 +965,7 @@ def test_bad_usage_ends_with_2(words, told):
         ("inf.csv", b"a,b\n1,2\n3,inf\n", (), "an infinite value in row 2, column 'b'"),
         ("one.csv", b"a\n1\n", (), "the table has 1 row; at least 2 are needed"),
         ("a.csv", b"a,b\n1,2\n", ("--columns", "a,c"), "no column 'c'; the table has 'a', 'b'"),
+        ("a.csv", b"width,b\n1,2\n", ("--columns", "widht"), "the table has 'width', 'b'; did you mean 'width'?"),
         ("a.csv", b"a,b\n1,x\n", ("--columns", "b"), "numbers in column 'b', got text 'x' in row 1"),
         ("a.csv", b"a,b\n1,\n2,x\n", ("--columns", "b"), "numbers in column 'b', got text 'x' in row 2"),
         ("a.csv", b"a,b\n1,2\n", ("--columns", "a", "--exclude", "a"), "both fitted and left out"),

@@ -45,7 +45,7 @@ def test_predict_writes_the_bytes_of_the_table_in_memory(folder, tmp_path, name)
     how = () if name == "rows.npy" else ("--columns", "b,a")
     ok("fit", folder / name, *how, "--components", 2, "--covariance", "full", "--out", tmp_path / "fit")
     model = tmp_path / "fit" / "model.gmm"
-    for more in ((), ("--proba",)):
+    for more in ((), ("--proba",), ("--density",)):
         whole, parts = (tmp_path / f"{label}.csv" for label in ("whole", "parts"))
         told = ok("predict", model, folder / name, "--out", whole, *more).stderr
         assert ok("predict", model, folder / name, "--out", parts, "--blocks", *more).stderr == told

@@ -330,7 +330,7 @@ def how_sure(names):
     assert sure.adjusted_rand.mean() > 0.98 > 0.92 > unsure.adjusted_rand.mean()
     assert unsure.means[2, 1] > 3.5 * unsure.means[0, 1]
     assert 0.18 < names["shares"][2, 0] < 0.25
-    assert names["common"][2, 1] > 0.5
+    assert names["common"].areas[2, 1] > 0.5
     covered = names["pd"].DataFrame(names["covered"])
     assert (covered["4 apart"] > 0.85).all()
     assert (covered["2 apart"] < 0.82).all()

@@ -833,8 +833,8 @@ def test_as_many_parameters_as_rows_are_told(tmp_path, monkeypatch, capsys):
     np.save("x.npy", np.random.default_rng(0).normal(size=(40, 8)))
     assert main(["fit", "x.npy", "--components", "1,2", "--covariance", "VVV", "--report"]) == 0
     page = Page(Path("report.html").read_text(encoding="utf-8"))
-    told = "44 free parameters for 40 rows: criteria are unreliable, so use fewer columns or a simpler --covariance"
-    assert f"{told}." in page.said()
+    told = "44 free parameters for 40 rows: criteria are unreliable, so use fewer components or columns"
+    assert f"{told}, or a simpler --covariance." in page.said()
     assert told in capsys.readouterr().out
     assert "∞" in page.table("The best by")[1]
     assert page.table("The best by")[0][1:7] == ["groups", "model", "BIC", "ΔBIC", "loglik", "df"]

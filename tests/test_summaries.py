@@ -1,6 +1,7 @@
 """What objects say of themselves: summaries of mixtures and classifiers, named tables, first rows of predictions."""
 
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,7 @@ import pytest
 import gmm
 from gmm import BayesianGaussianMixture, GaussianMixture, MixtureClassifier
 from gmm._estimators.saved import from_state, state_of
+from gmm._values.tails import StudentTails
 from gmm.analysis import anomaly_threshold
 from gmm.inference import standard_errors
 
@@ -235,3 +237,20 @@ def test_a_search_is_saved_and_goes_to_scikit_learn(tmp_path):
         gmm.GaussianMixtureSearch().save(tmp_path / "none.gmm")
     with pytest.raises(gmm.NotFittedError):
         gmm.GaussianMixtureSearch().to_sklearn()
+
+
+def test_of_many_degenerate_components_the_first_are_named():
+    with pytest.warns(gmm.ConvergenceWarning):
+        text = str(GaussianMixture(40, random_state=0, max_iter=1).fit(X))
+    (verdict,) = [line for line in text.splitlines() if "degenerate" in line]
+    assert re.search(r"\d+, \d+ and \d+ more \(", verdict)
+
+
+def test_intervals_have_equal_decimals():
+    row = repr(BayesianGaussianMixture(n_components=2, random_state=0).fit(TABLE).credible_intervals()).splitlines()[2]
+    assert {len(number.partition(".")[2]) for number in row.split()[4:] if number != "to"} == {2}
+
+
+def test_degrees_of_freedom_at_the_limit_say_that_they_are_normal():
+    assert StudentTails(200.0).text == "200 degrees of freedom, as good as normal"
+    assert "normal" not in StudentTails(np.array([4.0, 200.0])).text

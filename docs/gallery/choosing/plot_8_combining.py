@@ -15,7 +15,7 @@ from sklearn.metrics import adjusted_rand_score
 
 from gmm import select
 from gmm.analysis import combine_components
-from gmm.plotting import plot_clusters, plot_entropies
+from gmm.plotting import plot_clusters, plot_entropies, plot_hierarchy
 
 # sphinx_gallery_thumbnail_number = 2
 
@@ -57,6 +57,12 @@ print(f"adjusted Rand index {index:.3f}")
 # lines are fitted, and meet at the suggested number.
 
 plot_entropies(combined)
+
+# %%
+# As a tree: two lines that meet low are components that became one early. The
+# dashed line leaves four clusters below it.
+
+plot_hierarchy(combined)
 
 # %%
 # Look at the picture before you believe the number. A rule that looks for a
@@ -118,4 +124,4 @@ for noise in (0.06, 0.12):
 #
 # Used here: `gmm.analysis.combine_components`,
 # `gmm.analysis.CombinedComponents`, `gmm.select`, `gmm.plotting.plot_clusters`,
-# `gmm.plotting.plot_entropies`.
+# `gmm.plotting.plot_entropies`, `gmm.plotting.plot_hierarchy`.

@@ -62,7 +62,8 @@ print(shares.round(3))
 # And which column tells a group from the rest? 0 is alone in its place, 1 is
 # no difference. Waiting hardly helps to find the third group.
 
-print(gmm.analysis.column_overlap(three))
+common = gmm.analysis.column_overlap(three)
+print(common)
 
 # %%
 # Intervals are the quantiles of the refits. ``method="information"`` needs no

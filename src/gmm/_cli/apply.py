@@ -40,6 +40,8 @@ def predict(options: argparse.Namespace) -> None:
     _check_other_file(options)
     check_together(options)
     model = load_model(options.model)
+    if options.density and (options.known or isinstance(model, MixtureClassifier)):
+        raise UsageError("--density: expected without --known, and of a mixture rather than a classifier")
     if isinstance(model, MixtureClassifier):
         check_together(options, MixtureClassifier="a classifier")
         _predict_classes(model, options)
@@ -49,7 +51,9 @@ def predict(options: argparse.Namespace) -> None:
         return
     rows = rows_for(model, options, Screen(options.quiet))
     with _writing(options):
-        write_predictions(options.out, model, rows, proba=options.proba, keep=options.keep or ())
+        write_predictions(
+            options.out, model, rows, proba=options.proba, density=options.density, keep=options.keep or ()
+        )
 
 
 def _check_other_file(options: argparse.Namespace) -> None:

@@ -278,6 +278,8 @@ def _add_predict(commands: argparse._SubParsersAction[_Parser]) -> argparse.Argu
     outputs.add_argument("--known", metavar="A,B", type=names, action="extend",
                         help="predict the model's other columns from these: their conditional means and standard "
                              "deviations")  # fmt: skip
+    command.add_argument("--density", action="store_true",
+                         help="also write the log density of each row: the lowest are the least usual")  # fmt: skip
     command.add_argument("--level", metavar="P", type=probability,
                          help="with --known, also intervals of this probability, such as 0.9")  # fmt: skip
     command.add_argument("--keep", metavar="A,B", type=names, action="extend",

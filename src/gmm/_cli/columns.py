@@ -14,7 +14,7 @@ from gmm._cli.failures import CommandError
 from gmm._rows.numerals import Obstacle, is_numeric
 from gmm._rows.text_format import Words
 from gmm._text.amounts import counted
-from gmm._text.lists import listed, quoted
+from gmm._text.lists import listed, quoted, suggestion
 from gmm._validation.columns import COPIES
 from gmm._validation.measurements import ColumnKinds
 
@@ -104,7 +104,7 @@ def check_present(names: Collection[str], columns: Iterable[str]) -> None:
     absent = [name for name in dict.fromkeys(columns) if name not in names]
     if absent:
         noun = "column" if len(absent) == 1 else "columns"
-        raise CommandError(f"no {noun} {quoted(absent)}; the table has {quoted(names)}")
+        raise CommandError(f"no {noun} {quoted(absent)}; the table has {quoted(names)}{suggestion(absent[0], names)}")
 
 
 def _why_not_numeric(field: pa.Field) -> str:

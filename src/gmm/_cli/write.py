@@ -99,11 +99,14 @@ def write_predictions(
     rows: Rows,
     *,
     proba: bool = True,
+    density: bool = False,
     keep: Sequence[str] = (),
 ) -> None:
-    """Write the component of each row, its probabilities, and columns of the table to keep, block by block."""
+    """Write the component of each row, its probabilities and density, and columns of the table to keep, by blocks."""
+    densities = {"log_density": model.score_samples(rows.source)} if density else {}
     blocks: Iterable[Mapping[str, Any]] = (
         prediction_columns(rows.numbers(first, first + len(labels)), labels, soft)
+        | {name: values[first : first + len(labels)] for name, values in densities.items()}
         for first, labels, soft in scorer_of(model).predicted(rows.source, responsibilities=proba)
     )
     write_table(path, in_step(rows.own(keep), blocks) if keep else blocks)

@@ -101,7 +101,7 @@ def surplus(n_parameters: int, n: float) -> str:
         return ""
     return (
         f"{counted(n_parameters, 'free parameter')} for {amount(n)} rows: criteria are unreliable, so use fewer "
-        "columns or a simpler covariance_type"
+        "components or columns, or a simpler covariance_type"
     )
 
 

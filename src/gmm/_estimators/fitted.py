@@ -455,8 +455,8 @@ def check_is_mixture(mixture: object) -> None:
     if not isinstance(mixture, FittedMixture):
         what = f"the class {mixture.__name__}" if isinstance(mixture, type) else type(mixture).__name__
         raise TypeError(
-            f"expected a GaussianMixture or a BayesianGaussianMixture, got {what}; a mixture that a pipeline or a "
-            "search has fitted is their steps[-1][1] and best_estimator_"
+            f"expected a GaussianMixture or a BayesianGaussianMixture, got {what}; of a pipeline pass the last step, "
+            "of a search its mixture: .best of a Selection, .best_estimator_ of an estimator"
         )
 
 

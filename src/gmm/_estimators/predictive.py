@@ -10,7 +10,7 @@ import numpy as np
 from gmm import _fitting as fitting
 from gmm._public import publish
 from gmm._rows.sources import Source
-from gmm._text.amounts import counted, percent
+from gmm._text.amounts import counted, form_of, percent
 from gmm._text.frames import data_frame
 from gmm._text.lists import aligned
 from gmm._values.completion import Completion, Gaps
@@ -82,9 +82,11 @@ class CredibleIntervals:
     def __repr__(self) -> str:
         """Return a table of the intervals."""
         names = self.feature_names[:_FEATURES_SHOWN]
-        cells = [["", "weight", *names]]
-        for k, (weight, means) in enumerate(zip(self.weights, self.means, strict=True)):
-            spans = [f"{low:.4g} to {high:.4g}" for low, high in means[: len(names)]]
+        cells, ends = [["", "weight", *names]], self.means[:, : len(names)]
+        widths, largest = np.median(np.ptp(ends, axis=2), axis=0), np.abs(ends).max(axis=(0, 2))
+        forms = [form_of(float(width) / 4, float(most), 2) for width, most in zip(widths, largest, strict=True)]
+        for k, (weight, means) in enumerate(zip(self.weights, ends, strict=True)):
+            spans = [f"{low:{form}} to {high:{form}}" for (low, high), form in zip(means, forms, strict=True)]
             cells.append([str(k), f"{weight[0]:.4f} to {weight[1]:.4f}", *spans])
         more = len(self.feature_names) - len(names)
         notes = [f"  … and {counted(more, 'more feature')}"] * (more > 0)

@@ -15,7 +15,7 @@ from gmm._estimators.criteria import aic, bic, surplus, title
 from gmm._estimators.past import Past
 from gmm._text.amounts import amount, counted, noise_of_weight, percent, plus_minus
 from gmm._text.html import Cell, Html, escaped, line, sparkline, table
-from gmm._text.lists import aligned
+from gmm._text.lists import aligned, listed
 from gmm._values.covariance import FactorModel
 from gmm._values.parameters import MixtureParameters
 from gmm._values.variational import MixturePosterior
@@ -102,7 +102,8 @@ class Figures:
         for k, reason in self.degenerate.items():
             components.setdefault(reason, []).append(str(k))
         return "degenerate: " + "; ".join(
-            f"component{'s' * (len(each) > 1)} {', '.join(each)} ({reason})" for reason, each in components.items()
+            f"component{'s' * (len(each) > 1)} {listed(each, _MAX_COMPONENTS)} ({reason})"
+            for reason, each in components.items()
         )
 
 

@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gmm._estimators.fitted import FittedMixture, fitted_parameters, source_of
+from gmm._estimators.fitted import FittedMixture, check_is_mixture, fitted_parameters, source_of
 from gmm._estimators.scorer import Scorer
 from gmm._frozen_mixture import FrozenMixture, predicted_blocks
 from gmm._persistence.predictions import Predicted
@@ -170,8 +170,8 @@ def combine_components(
     >>> combined.n_clusters, sorted(np.bincount(combined.predict(X)).tolist())
     (3, [200, 200, 400])
     """
-    if not isinstance(model, FittedMixture | FrozenMixture):
-        raise TypeError(f"expected a fitted mixture, got {type(model).__name__}; of a search, pass the best one")
+    if not isinstance(model, FrozenMixture):
+        check_is_mixture(model)
     source, predicted = _opened(model, X, sample_weight)
     check_any(source)
 

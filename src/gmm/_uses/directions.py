@@ -178,8 +178,6 @@ def directions(
     >>> bool((plane.mixture.predict(plane.transform(X)) == mixture.predict(X)).all())
     True
     """
-    if not isinstance(model, FittedMixture):
-        raise TypeError(f"expected a fitted mixture, got {type(model).__name__}; of a search, pass the best one")
     parameters = checked_normal(model, "directions")
     balance = check_real(balance, "balance", "[0, 1]")
     if n_directions is not None:
