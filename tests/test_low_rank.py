@@ -147,7 +147,7 @@ def expected_second(mixture, dense):
     return np.concatenate([np.diagonal(scatter, axis1=1, axis2=2)[:, None], maps @ scatter], axis=1)
 
 
-SHAPES = [(D, Q, K, 700), (1, 1, 2, 40), (3, 5, 2, 300), (45, 4, 3, 3000), (100, 3, 11, 2500)]
+SHAPES = [(D, Q, K, 700), (1, 1, 2, 40), (3, 5, 2, 300), (45, 4, 3, 3000), (100, 3, 11, 2500), (80, 2, 60, 1500)]
 
 
 @every_kernel

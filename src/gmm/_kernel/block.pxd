@@ -155,17 +155,39 @@ cdef inline void add_half_squares(
         log_density[r] += half if half < far else 0
 
 
-cdef inline bint has_mass(
+cdef inline Py_ssize_t n_with_mass(
     const real* weights, Py_ssize_t n,             # IN (n,) of the rows
     real* mass,                                    # IN, OUT (n,) zero where the share of a row is beyond all digits
 ) noexcept nogil:
-    """Return whether any is left; subnormal numbers would make products ten times slower."""
-    cdef real total = 0
-    cdef Py_ssize_t r
+    """Return how many rows have a share; subnormal numbers would make products ten times slower."""
+    cdef Py_ssize_t r, count = 0
     for r in range(n):
         mass[r] = mass[r] if mass[r] >= <real>1e-30 * weights[r] else 0
-        total = max(total, mass[r])
-    return total > 0
+        count += mass[r] > 0
+    return count
+
+
+cdef inline void add_row_by_row(
+    const real* x, Py_ssize_t ld, const real* centre, const real* mass, const real* y,  # IN (d, n), (d,), (n,), (q, n)
+    real* row,                                     # scratch (d,)
+    double* first, double* second, double* cross,  # IN, OUT (d,), (d,), (q, d) += Σ mass z, Σ mass z², Σ mass y xᵀ
+    Py_ssize_t q, Py_ssize_t d, Py_ssize_t n,
+) noexcept nogil:
+    """Add up rows of low rank of which few have a share, z = x − centre."""
+    cdef Py_ssize_t i, j, r
+    cdef real z, share
+    for r in range(n):
+        if mass[r] == 0:
+            continue
+        for j in range(d):
+            row[j] = x[j * ld + r]
+            z = row[j] - centre[j]
+            first[j] += mass[r] * z
+            second[j] += mass[r] * z * z
+        for i in range(q):
+            share = mass[r] * y[i * ld + r]
+            for j in range(d):
+                cross[i * d + j] += share * row[j]
 
 
 cdef inline void add_row(const real* row, Py_ssize_t n, real* sum_) noexcept nogil:

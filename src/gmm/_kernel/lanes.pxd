@@ -5,15 +5,16 @@ from gmm._kernel.blas cimport real
 from gmm._kernel.block cimport (
     add_half_squares,
     add_row,
+    add_row_by_row,
     add_to_best,
     add_totals,
     append_products,
     copy_rows,
     give_to_best,
-    has_mass,
     keep_to_classes,
     load_mass,
     load_rows,
+    n_with_mass,
     prefer_noise,
     share_with_noise,
     take_given,
@@ -52,6 +53,7 @@ from gmm._kernel.workspace cimport Workspace
 
 cdef enum:
     HARD_BY_ROW = 8             # components from which hard assignment adds row by row
+    FEW_OF = 8                  # rows of a block: of low rank, one with a share in so many is added by itself
 
 
 # ------------------------------------------------------------------------------------------- density
@@ -199,12 +201,18 @@ cdef inline void accumulate_low_rank(
     double* sums,                                  # IN, OUT (K, n_row), (K, q, d)
 ) noexcept nogil:
     cdef Py_ssize_t K = plan.n_components, d = plan.n_features, q = n_factors(plan.moments), ld = workspace.ld
-    cdef Py_ssize_t i, k, strip
+    cdef Py_ssize_t i, k, strip, n_crossed = q if crosses(plan) else 0, row = plan.n_row
+    cdef double* first
     if plan.hard:
         give_to_best(<const real*>workspace.best, <const real*>workspace.mass, K, n, ld, tile)
-    for k in range(K if crosses(plan) else 0):
-        for i in range(k * q, (k + 1) * q if has_mass(<const real*>workspace.mass, n, tile + k * ld) else k * q):
-            weigh(tile + k * ld, n, y + i * ld)
+    for k in range(K):
+        if FEW_OF * n_with_mass(<const real*>workspace.mass, n, tile + k * ld) > n:
+            for i in range(k * q, k * q + n_crossed):
+                weigh(tile + k * ld, n, y + i * ld)
+        else:
+            first = sums + k * row + 1
+            add_row_by_row(block, ld, <const real*>plan.centres + k * d, tile + k * ld, y + k * q * ld, block_sums,
+                           first, first + d, sums + K * row + k * q * d, n_crossed, d, n)
     for strip in range(plan.n_strips):
         accumulate_strip(plan, workspace, tile, block, n, ld, d * strip // plan.n_strips,
                          d * (strip + 1) // plan.n_strips, y, block_sums, sums)
@@ -221,11 +229,11 @@ cdef inline void accumulate_strip(
     cdef double* cross = sums + K * row + start
     block += start * ld
     for k in range(K + 1):
-        if k < K and has_mass(<const real*>workspace.mass, n, tile + k * ld):
+        if k < K and FEW_OF * n_with_mass(<const real*>workspace.mass, n, tile + k * ld) > n:
             add_axis_moments(plan.kernel, block, ld, <const real*>plan.centres + k * d + start, tile + k * ld,
                              sums + k * row + 1 + start, sums + k * row + 1 + d + start, 1, width, n)
             continue
-        if first < k and crosses(plan):            # those in a row that have rows in the block
+        if first < k and crosses(plan):            # those in a row that have many rows in the block
             add_products(plan.kernel, y + first * q * ld, ld, block, ld, block_sums, cross + first * q * d, d,
                          (k - first) * q, width, n)
         first = k + 1
