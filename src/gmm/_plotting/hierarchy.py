@@ -63,7 +63,7 @@ def plot_hierarchy(
     random_state: Any = 0,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw the tree of clusters: which become one, and how far apart they are.
+    """Draw the tree of clusters: which ones merge, and how far apart they are.
 
     Parameters
     ----------
