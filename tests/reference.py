@@ -13,7 +13,7 @@ import numpy as np
 from scipy.linalg import block_diag, sqrtm
 from scipy.optimize import brentq, linprog, minimize, minimize_scalar
 from scipy.special import betaln, digamma, gammaln, logsumexp, multigammaln, xlogy
-from scipy.stats import multivariate_t
+from scipy.stats import multivariate_normal, multivariate_t
 
 # --- Matrices, in any floating type -------------------------------------------------------------
 
@@ -1401,10 +1401,8 @@ def student_precisions(X, means, scales, nu):
     return u, np.log(u) + digamma((nu + d) / 2) - np.log((nu + d) / 2)
 
 
-def student_statistics(X, weights, means, scales, nu, weight, origins):
-    """Counts Σ r, n_k times the mean of u-weighed rows, their scatter Σ r u about it, and Σ r E[ln u − u], (K,)."""
-    r = responsibilities(student_log_joint(X, weights, means, scales, nu)) * weight[:, None]
-    u, log_u = student_precisions(X, means, scales, nu)
+def weighed_moments(X, r, u, origins):
+    """Counts Σ r, n_k times the mean of u-weighed rows, and their scatter Σ r u about it, both about origins."""
     counts, first, second = r.sum(axis=0), [], []
     for k, origin in enumerate(origins):
         mass = r[:, k] * u[:, k]
@@ -1412,7 +1410,23 @@ def student_statistics(X, weights, means, scales, nu, weight, origins):
         first.append(counts[k] * (mean - origin))
         scatter = ((X - mean) * mass[:, None]).T @ (X - mean)
         second.append(scatter + counts[k] * np.outer(mean - origin, mean - origin))
-    return counts, np.array(first), np.array(second), (r * (log_u - u)).sum(axis=0)
+    return counts, np.array(first), np.array(second)
+
+
+def weighed_update(counts, first, second, covariance_type, reg_covar):
+    """Means and scale matrices of `weighed_moments` about zero."""
+    means = first / counts[:, None]
+    scatter = second - counts[:, None, None] * np.einsum("ki,kj->kij", means, means)
+    mass = counts.sum() if shape_of(covariance_type) == "tied" else counts
+    free = dense((in_layout(scatter, covariance_type).T / mass).T, covariance_type, *means.shape)
+    return means, constrained(free + reg_covar * np.eye(means.shape[1]), counts, covariance_type)
+
+
+def student_statistics(X, weights, means, scales, nu, weight, origins):
+    """The moments of `weighed_moments`, and Σ r E[ln u − u] and 0, (2, K)."""
+    r = responsibilities(student_log_joint(X, weights, means, scales, nu)) * weight[:, None]
+    u, log_u = student_precisions(X, means, scales, nu)
+    return (*weighed_moments(X, r, u, origins), np.stack([(r * (log_u - u)).sum(axis=0), np.zeros(len(weights))]))
 
 
 def likeliest_degrees(mean):
@@ -1429,16 +1443,68 @@ def student_em(X, parameters, covariance_type, n_passes, *, weight, reg_covar=0.
     for _ in range(n_passes):
         weights, means, scales, nu = path[-1]
         bounds.append(weight @ log_evidence(student_log_joint(X, weights, means, scales, nu)) / weight.sum())
-        zero = np.zeros_like(means)
-        counts, first, second, precision = student_statistics(X, *path[-1], weight, zero)
-        new_means = first / counts[:, None]
-        scatter = second - counts[:, None, None] * np.einsum("ki,kj->kij", new_means, new_means)
-        mass = counts.sum() if shape_of(covariance_type) == "tied" else counts
-        free = dense((in_layout(scatter, covariance_type).T / mass).T, covariance_type, *means.shape)
-        new_scales = constrained(free + reg_covar * np.eye(X.shape[1]), counts, covariance_type)
+        counts, first, second, (precision, _) = student_statistics(X, *path[-1], weight, np.zeros_like(means))
+        new_means, new_scales = weighed_update(counts, first, second, covariance_type, reg_covar)
         if estimated == "shared":
             nu = likeliest_degrees(precision.sum() / counts.sum())
         elif estimated == "each":
             nu = np.array([likeliest_degrees(mean) for mean in precision / counts])
         path.append((counts / weight.sum(), new_means, new_scales, nu))
+    return np.array(bounds), path
+
+
+# --- Contaminated normal components (Punzo & McNicholas 2016) -------------------------------------------
+
+
+def contaminated(squares, good_share, inflation, d):
+    """E[1 / scale] of rows, (1 − v) δ, and the log density less that of N(0, I) at 0, given squared distances δ.
+
+    v = P(good | row) is the second part of the E-step of Punzo & McNicholas (2016).
+    """
+    good = np.log(good_share) - squares / 2
+    bad = np.log1p(-good_share) - d / 2 * np.log(inflation) - squares / (2 * inflation)
+    both = np.logaddexp(good, bad)
+    v = np.exp(good - both)
+    rest = np.exp(bad - both)
+    return v + rest / inflation, rest * squares, both
+
+
+def contaminated_log_joint(X, weights, means, scales, good_shares, inflations):
+    """ln π_k (α_k N(x_i; μ_k, Σ_k) + (1 − α_k) N(x_i; μ_k, η_k Σ_k)), by scipy's normal densities: (n, K)."""
+    parts = zip(weights, means, scales, good_shares, inflations, strict=True)
+    return np.stack(
+        [
+            np.log(w)
+            + np.logaddexp(
+                np.log(a) + multivariate_normal(m, S).logpdf(X), np.log1p(-a) + multivariate_normal(m, f * S).logpdf(X)
+            )
+            for w, m, S, a, f in parts
+        ],
+        axis=1,
+    )
+
+
+def contaminated_statistics(X, weights, means, scales, good_shares, inflations, weight, origins):
+    """As `student_statistics`, with the sums Σ r v and Σ r (1 − v) δ, (2, K), of which CM-steps make α and η."""
+    joint = contaminated_log_joint(X, weights, means, scales, good_shares, inflations)
+    r = responsibilities(joint) * weight[:, None]
+    away = [np.einsum("ni,ni->n", X - m, np.linalg.solve(S, (X - m).T).T) for m, S in zip(means, scales, strict=True)]
+    squares = np.stack(away, axis=1)
+    u, bad_squares, _ = contaminated(squares, good_shares, inflations, X.shape[1])
+    v = (u - 1 / inflations) / (1 - 1 / inflations)
+    return (*weighed_moments(X, r, u, origins), np.stack([(r * v).sum(axis=0), (r * bad_squares).sum(axis=0)]))
+
+
+def contaminated_em(X, parameters, covariance_type, n_passes, *, weight, reg_covar=0.0):
+    """EM with weights, means, scale matrices, α in [.5, .999] and η in [5, 10000], whose δ are about the old means."""
+    bounds, path = [], [parameters]
+    for _ in range(n_passes):
+        joint = contaminated_log_joint(X, *path[-1])
+        bounds.append(weight @ log_evidence(joint) / weight.sum())
+        zero = np.zeros_like(path[-1][1])
+        counts, first, second, (good, squares) = contaminated_statistics(X, *path[-1], weight, zero)
+        new_means, new_scales = weighed_update(counts, first, second, covariance_type, reg_covar)
+        alpha = np.clip(good / counts, 0.5, 0.999)
+        eta = np.clip(squares / (X.shape[1] * (counts - good)), 5, 1e4)
+        path.append((counts / weight.sum(), new_means, new_scales, alpha, eta))
     return np.array(bounds), path

@@ -45,7 +45,7 @@ ROOMS = {
         | cells class_summary clock failure | target | status
     """,
     "_uses": """
-        adaptation anomalies combining directions distances drift overlap reduction standard_errors tracking
+        adaptation anomalies combining directions distances drift outliers overlap reduction standard_errors tracking
         true_values
         | information pairs
     """,
@@ -87,7 +87,7 @@ ROOMS = {
     "_errors": "",
     "_values": """
         deconvolution | completion objective | columns coordinates directions partial variational | priors | parameters
-        | fixed | classes covariance errors statistics weights whitened | low_rank noise tails | layouts
+        | fixed | classes contamination covariance errors statistics weights whitened | low_rank noise tails | layouts
     """,
     "_blas": "",
     "_kernel": """

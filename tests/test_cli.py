@@ -289,6 +289,20 @@ def test_a_prior_is_believed():
     assert "3 components, VVV, conjugate prior: converged" in ok("fit", *few, "--prior", "conjugate").stdout
 
 
+def test_contaminated_components_are_searched_shown_and_kept(tmp_path):
+    rng = np.random.default_rng(0)
+    rows = np.concatenate([rng.normal(0, 1, (200, 2)), rng.normal(0, 6, (12, 2)), 9 + rng.normal(0, 1, (150, 2))])
+    np.savetxt(tmp_path / "rows.csv", rows, delimiter=",", header="a,b", comments="")
+    words = ("fit", tmp_path / "rows.csv", "--components", "2", "--covariance", "EII")
+    text = ok(*words, "--tails", "normal,contaminated", "--out", tmp_path / "out").stdout
+    assert "2 components, EII contaminated: converged" in text
+    best = json.loads((tmp_path / "out" / "result.json").read_text())["best"]
+    assert best["tails"] == "contaminated"
+    assert all(0.5 <= share < 1 for share in best["good_shares"])
+    assert all(inflation >= 5 for inflation in best["inflations"])
+    assert "% outliers" in ok("info", tmp_path / "out" / "model.gmm").stdout
+
+
 def test_tails_are_searched_shown_and_kept(tmp_path):
     rng = np.random.default_rng(0)
     rows = np.concatenate([rng.standard_t(3, (200, 2)), 7 + rng.standard_t(3, (150, 2))])
@@ -882,12 +896,12 @@ def test_version_and_help_need_nothing():
         (("fit", "--prior", "wishart"), "invalid choice: 'wishart'"),
         (("fit", "--max-ratio", "0.5"), "--max-ratio: expected a number of at least 1, got '0.5'"),
         (("fit", "--max-ratio", "9", "--scale"), "--max-ratio cannot be combined with --scale"),
-        (("fit", "--tails", "normal,u"), "--tails: expected normal or t, or both with a comma, got 'u'"),
+        (("fit", "--tails", "normal,u"), "--tails: expected normal, t, contaminated, or some with commas, got 'u'"),
         (("fit", "--tails", "t", "--degrees-of-freedom", "0"), "--degrees-of-freedom: expected a number from 1 to 200"),
         (("fit", "--degrees-of-freedom", "4"), "--degrees-of-freedom: expected with --tails t"),
         (("fit", "--tails", "normal", "--degrees-of-freedom", "4"), "--degrees-of-freedom: expected with --tails t"),
-        (("fit", "--tails", "normal,t", "--noise"), "--tails t cannot be combined with --noise"),
-        (("fit", "--tails", "t", "--refine", "split-merge"), "--tails t cannot be combined with --refine"),
+        (("fit", "--tails", "normal,t", "--noise"), "--tails but normal cannot be combined with --noise"),
+        (("fit", "--tails", "t", "--refine", "split-merge"), "--tails but normal cannot be combined with --refine"),
         (("fit", "--time-limit", "-1"), "--time-limit: expected a positive number, got '-1'"),
         (("fit", "--time-limit", "0"), "--time-limit: expected a positive number, got '0'"),
         (("fit", "--time-limit", "soon"), "expected a positive number"),

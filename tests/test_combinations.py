@@ -128,7 +128,9 @@ REACHED = {
     ("a prior", "bootstrap_lrt"): lambda: gmm.inference.bootstrap_lrt(X, 1, prior="conjugate"),
     ("a prior", "split_lrt"): lambda: gmm.inference.split_lrt(X, 1, prior="conjugate"),
     ("noise", "split_lrt"): lambda: gmm.inference.split_lrt(X, 1, noise=True),
-    **{("tails='t'", feature): call for feature, call in WITH_TAILS.items()},
+    **{("heavy tails", feature): call for feature, call in WITH_TAILS.items()},
+    ("tails='contaminated'", "condition"): lambda: fit(tails="contaminated").condition({0: 1.0}),
+    ("tails='contaminated'", "predict_from"): lambda: fit(tails="contaminated").predict_from(X[:, :1], target=1),
     ("a prior", "m_step"): lambda: gmm.em.m_step(fit(prior="conjugate"), gmm.em.e_step(fit(), X)),
 }
 
@@ -141,7 +143,7 @@ COMMANDS = {
     ("BayesianGaussianMixture", "criterion"): (*BAYESIAN, "--criterion", "bic"),
     ("BayesianGaussianMixture", "time_limit"): (*BAYESIAN, "--time-limit", "9"),
     ("BayesianGaussianMixture", "n_factors"): (*BAYESIAN, "--n-factors", "2"),
-    ("BayesianGaussianMixture", "tails='t'"): (*BAYESIAN, "--tails", "t"),
+    ("BayesianGaussianMixture", "heavy tails"): (*BAYESIAN, "--tails", "t"),
     ("BayesianGaussianMixture", "prior"): (*BAYESIAN, "--prior", "conjugate"),
     ("BayesianGaussianMixture", "refine"): (*BAYESIAN, "--refine", "split-merge"),
     ("BayesianGaussianMixture", "standardize"): (*BAYESIAN, "--scale"),
@@ -149,7 +151,7 @@ COMMANDS = {
     ("MixtureClassifier", "BayesianGaussianMixture"): (*CLASSES, "--bayesian"),
     ("MixtureClassifier", "another criterion than BIC"): (*CLASSES, "--criterion", "icl"),
     ("MixtureClassifier", "noise"): (*CLASSES, "--noise"),
-    ("MixtureClassifier", "tails='t'"): (*CLASSES, "--tails", "t"),
+    ("MixtureClassifier", "heavy tails"): (*CLASSES, "--tails", "t"),
     ("MixtureClassifier", "refine"): (*CLASSES, "--refine", "split-merge"),
     ("MixtureClassifier", "rows beyond memory"): (*CLASSES, "--blocks"),
     ("MixtureClassifier", "max_ratio"): (*CLASSES, "--max-ratio", "9"),
@@ -213,7 +215,8 @@ def test_responsibilities_are_refused_for_partitions_with_gaps_too():
         fit(partitions(with_gaps()), init_params=HALVES, missing="em")
 
 
-FIRST = {"refusal": None, "checked_without_noise": "noise", "checked_normal": "tails='t'"}
+FIRST = {"refusal": None, "checked_without_noise": "noise", "checked_normal": "heavy tails"}
+FIRST |= {"checked_conditional": "tails='contaminated'"}
 
 
 def test_every_refusal_in_the_code_is_a_row():
@@ -245,6 +248,7 @@ FEATURES = {
     "noise": {"noise": True},
     "gaps": {"missing": "em", "rows": lambda rows: with_gaps().astype(rows.dtype)},
     "heavy tails": {"tails": "t"},
+    "contaminated": {"tails": "contaminated"},
     "fixed means": FIXED,
     "fixed weights": {"fixed": {"weights": True}, "weights_init": [0.5, 0.5]},
     "refinement": {"refine": "split-merge"},
@@ -263,7 +267,7 @@ FEATURES = {
     "partitions": {"source": partitions},
 }
 ONE_PARAMETER = [{"responsibilities", "callable", "named start"}, {"fixed means", "fixed weights"}]
-ONE_PARAMETER += [{"stream", "partitions"}, {"VVE", "max_ratio"}]
+ONE_PARAMETER += [{"heavy tails", "contaminated"}, {"stream", "partitions"}, {"VVE", "max_ratio"}]
 PAIRS = [
     pair for pair in itertools.combinations(FEATURES, 2) if not any({*pair} <= together for together in ONE_PARAMETER)
 ]

@@ -270,6 +270,7 @@ def test_compiled_code_reads_no_further_than_it_was_told():
     with pytest.raises(ValueError, match=r"of 0.*got 0"):
         _frozen.Call().walk_part(0)
     numbers = {"log_offset": np.zeros(2), "centres": np.zeros((2, 3)), "whiteners": np.ones(2), "origin": np.zeros(3)}
+    numbers["tails"] = np.zeros((2, 2))
     assert repr(FrozenMixture.from_arrays(3, **numbers, log_noise=-np.inf)) == "FrozenMixture(K=2, d=3)"
     for wrong in ({"log_offset": np.zeros(1)}, {"whiteners": np.ones(3)}, {"origin": np.zeros(2)}):
         with pytest.raises(ValueError, match=f"expected {next(iter(wrong))} of length"):

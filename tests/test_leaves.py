@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from scipy.special import logsumexp
 
+import reference
 from gmm._kernel import tiles
 
 LEVELS = tiles.kernels()[1:]
@@ -272,7 +273,11 @@ def normalise(call, address, rng, size, n):
 
 
 def heavy_tails(call, address, rng, size, n):
-    nu, d, offset = rng.uniform(1, 200, (size, 1)), 1 + size % 5, rng.normal(size=size)
+    """Student-t components, or contaminated ones where their number is even."""
+    contaminated = size % 2 == 0
+    first = rng.uniform(0.5, 0.999, size) if contaminated else rng.uniform(1, 200, size)
+    second = 10 ** rng.uniform(0.7, 4, size) if contaminated else np.zeros(size)
+    d, offset = 1 + size % 5, rng.normal(size=size)
     square = rng.chisquare(d, (size, n)) * 10.0 ** rng.uniform(-3, 3, (size, n))
     tile = (offset[:, None] - square / 2).astype(call.dtype)
     _, ld, _ = guarded(tile, call.dtype)
@@ -280,16 +285,21 @@ def heavy_tails(call, address, rng, size, n):
     for value in (size, n, ld):
         call.add(value)
     call.table(offset, ld=False, dtype=np.float64)
-    call.table(nu.ravel(), ld=False, dtype=np.float64)
+    call.table(np.append(first, second), ld=False, dtype=np.float64)
     call.add(float(d), c_double)
     precision = call.table(np.zeros((2 * size, n)), ld=False, out=True)
     call.run(address)
     offset = offset.astype(call.dtype).astype(float)[:, None]
-    u = (nu + d) / (nu + np.maximum(2 * (offset - tile.astype(float)), 0))
-    tolerance = 40 * np.finfo(call.dtype).eps
-    np.testing.assert_allclose(precision[:size], u, rtol=tolerance)
-    np.testing.assert_allclose(precision[size:], np.log(u), rtol=0, atol=10 * tolerance)
-    np.testing.assert_allclose(own, offset - (nu + d) / 2 * np.log((nu + d) / nu / u), rtol=0, atol=100 * tolerance)
+    square = np.maximum(2 * (offset - tile.astype(float)), 0)
+    first, second, tolerance = first[:, None], second[:, None], 40 * np.finfo(call.dtype).eps
+    if contaminated:
+        u, statistic, log_density = reference.contaminated(square, first, second, d)
+    else:
+        u = (first + d) / (first + square)
+        statistic, log_density = np.log(u) - u, -(first + d) / 2 * np.log1p(square / first)
+    np.testing.assert_allclose(precision[:size], u, rtol=100 * tolerance)
+    np.testing.assert_allclose(precision[size:], statistic, rtol=100 * tolerance, atol=20 * tolerance)
+    np.testing.assert_allclose(own, offset + log_density, rtol=10 * tolerance, atol=100 * tolerance)
 
 
 def weigh_by_precision(call, address, rng, size, n):
@@ -299,11 +309,12 @@ def weigh_by_precision(call, address, rng, size, n):
     own = call.table(share, ld=False, out=True)
     for value in (size, n, ld):
         call.add(value)
-    call.table(np.vstack([u, np.log(u)]), ld=False)
+    excess = np.log(u) - u
+    call.table(np.vstack([u, excess]), ld=False)
     sums = call.table(before, ld=False, dtype=np.float64, out=True)
     call.run(address)
     np.testing.assert_array_equal(own, share * u)
-    mass, excess = share.astype(float), np.log(u) - u
+    mass = share.astype(float)
     added = np.append(mass.sum(axis=1), (mass * excess).sum(axis=1))
     np.testing.assert_allclose(sums[0], before + added, rtol=0, atol=8 * n * size * np.finfo(call.dtype).eps)
 

@@ -28,8 +28,8 @@ def a_plan(layout=FULL, moments=None, code=None, **changed):
         "whiteners": whiteners(layout),
         "layout": SimpleNamespace(code=layout if code is None else code),
         "log_noise": -np.inf,
-        "degrees": np.zeros(K),
-        "fits_degrees": False,
+        "tails": np.zeros((2, K)),
+        "fits_tails": False,
     }
     mixture |= {name: changed.pop(name) for name in mixture.keys() & changed.keys()}
     given = {
@@ -210,7 +210,7 @@ OF_A_PASS = [
         )
     ),
     *cases("log_offset", lambda v: a_plan(log_offset=v), flat(K)),
-    *cases("degrees", lambda v: a_plan(degrees=v), flat(K)[:3]),
+    *cases("tails", lambda v: a_plan(tails=v), tables(2, K)),
     *cases("centres", lambda v: a_plan(centres=v), [*tables(K, D), np.ones((0, D)), np.ones((K, 0)), None]),
     *cases("layout", lambda v: a_plan(code=v), [4, 99]),
     *cases("moments", lambda v: a_plan(moments=v), [4, 2**31 - 1]),

@@ -1,4 +1,4 @@
-"""Student-t components: the pass, the fit and its uses against the twin, scipy's density and simulated outliers."""
+"""Components with heavy tails: the pass, the fit and its uses against the twin, scipy's density and outliers."""
 
 import numpy as np
 import pytest
@@ -13,34 +13,49 @@ from gmm._passes.e_step import EStep
 from gmm._passes.problem import Beginning, Problem, SolverSettings
 from gmm._plotting.view import ellipse
 from gmm._rows.sources import ArraySource
+from gmm._values.contamination import LEAST_GOOD, LEAST_INFLATION, MOST_GOOD, MOST_INFLATION, ContaminatedTails
 from gmm._values.covariance import PARSIMONIOUS, covariance_model
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
-from gmm._values.tails import StudentTails
+from gmm._values.statistics import SufficientStatistics
+from gmm._values.tails import LEAST_DEGREES, MOST_DEGREES, StudentTails
 from gmm.plotting import plot_clusters, plot_decision_boundaries, plot_density, plot_uncertainty
 
 EVERY_TYPE = [*PARSIMONIOUS, *reference.OF_FACTORS]
 every_type = pytest.mark.parametrize("covariance_type", EVERY_TYPE)
 closed_forms = pytest.mark.parametrize("covariance_type", reference.CLOSED_FORMS)
 every_dtype = pytest.mark.parametrize("dtype", [np.float64, np.float32])
-estimated = pytest.mark.parametrize("degrees", [None, "each", 3.5], ids=["shared", "each", "given"])
-each_or_shared = pytest.mark.parametrize("degrees", [None, "each"], ids=["shared", "each"])
+CONTAMINATED = "contaminated"  # in place of degrees of freedom
+estimated = pytest.mark.parametrize(
+    "degrees", [None, "each", 3.5, CONTAMINATED], ids=["shared", "each", "given", CONTAMINATED]
+)
+each_or_shared = pytest.mark.parametrize("degrees", [None, "each", CONTAMINATED], ids=["shared", "each", CONTAMINATED])
 FIRST = np.array([8.0, 4.0, 30.0])  # degrees of freedom where runs begin that estimate one of each component
+GOOD, INFLATIONS = np.array([0.9, 0.7, 0.98]), np.array([8.0, 20.0, 6.0])  # where those of contaminated ones begin
 K, D = 3, 3
 
 
 def groups(n=600, seed=0, degrees=4.0):
-    """Rows of three groups with heavy tails."""
+    """Rows of three groups with heavy tails, Student's t or contaminated."""
     rng = np.random.default_rng(seed)
     centres = np.array([[0.0, 0, 0], [6, 1, 0], [1, 7, 3]])
     factors = 0.3 * rng.normal(size=(K, D, D)) + np.eye(D)
     group = rng.integers(K, size=n)
     normal = np.einsum("ni,nij->nj", rng.normal(size=(n, D)), factors[group])
+    if degrees == CONTAMINATED:
+        return centres[group] + normal * np.where(rng.uniform(size=(n, 1)) < 0.9, 1, 4)
     return centres[group] + normal / np.sqrt(rng.chisquare(degrees, (n, 1)) / degrees)
+
+
+def asked_for(degrees):
+    """Parameters of a `GaussianMixture` with such tails."""
+    return {"tails": CONTAMINATED} if degrees == CONTAMINATED else {"tails": "t", "degrees_of_freedom": degrees}
 
 
 def tails_with(degrees):
     """Tails with degrees of freedom as `GaussianMixture` takes them."""
+    if degrees == CONTAMINATED:
+        return ContaminatedTails(GOOD, INFLATIONS)
     return StudentTails(FIRST, True, False) if degrees == "each" else StudentTails(degrees or 8.0, degrees is None)
 
 
@@ -56,6 +71,10 @@ def mixture_near(covariance_type, degrees=3.5, seed=1):
     covariances = model.constrained(free, weights)
     means = np.array([[0.5, 0, 0], [5, 1, 1], [1, 6, 3]])
     return MixtureParameters(weights, means, covariances, model, tails=tails_with(degrees))
+
+
+def numbers_of(fit):
+    return fit._parameters.tails.numbers(K)
 
 
 def written_out(mixture):
@@ -74,7 +93,7 @@ def kernel(request):
 @every_type
 @every_dtype
 @pytest.mark.parametrize("form", [-1, 0, 1])
-@pytest.mark.parametrize("degrees", [3.5, 4.0, 5.0, "each"])
+@pytest.mark.parametrize("degrees", [3.5, 4.0, 5.0, "each", CONTAMINATED])
 @pytest.mark.usefixtures("kernel")
 def test_a_pass_gives_the_twins_moments_and_density(covariance_type, dtype, form, degrees):
     rows, mixture = groups().astype(dtype), mixture_near(covariance_type, degrees)
@@ -84,24 +103,26 @@ def test_a_pass_gives_the_twins_moments_and_density(covariance_type, dtype, form
     with EStep(ArraySource(rows, weight), mixture.model.moments, form=form) as e_step:
         got, scores = e_step(mixture.whitened()), e_step.rows(mixture.whitened(), log_evidence=True)
         totals = e_step.totals(mixture.whitened())
-    degrees = FIRST if degrees == "each" else np.full(K, degrees)
-    joint = reference.student_log_joint(X, *parameters, degrees)
+    if degrees == CONTAMINATED:
+        numbers, twin = (GOOD, INFLATIONS), reference.contaminated_statistics
+        joint = reference.contaminated_log_joint(X, *parameters, *numbers)
+    else:
+        numbers, twin = (FIRST if degrees == "each" else np.full(K, degrees),), reference.student_statistics
+        joint = reference.student_log_joint(X, *parameters, *numbers)
     np.testing.assert_allclose(scores.log_evidence, logsumexp(joint, axis=1), rtol=0, atol=100 * tolerance)
     assert got.log_evidence == pytest.approx(weight @ logsumexp(joint, axis=1), rel=10 * tolerance)
     assert totals.log_likelihood == pytest.approx(weight @ logsumexp(joint, axis=1), rel=10 * tolerance)
-    expected = reference.student_statistics(X, *parameters, degrees, weight, got.origins)
-    counts, first, second, precision = expected
+    counts, first, second, precision = twin(X, *parameters, *numbers, weight, got.origins)
     np.testing.assert_allclose(got.counts, counts, rtol=0, atol=1000 * tolerance * weight.sum())
     np.testing.assert_allclose(got.first, first, rtol=0, atol=1000 * tolerance * weight.sum())
     second = reference.in_layout(second, mixture.model.name)
     np.testing.assert_allclose(got.second, second, rtol=0, atol=5000 * tolerance * weight.sum())
-    if np.ptp(degrees) or degrees[0] % 1:  # whole ones that are given need no logarithms
+    if degrees not in (4, 5):  # whole ones that are given need no logarithms
         np.testing.assert_allclose(got.precision, precision, rtol=100 * tolerance)
 
 
 @every_dtype
 @pytest.mark.parametrize("degrees", [1.0, 4.0, 5.0, 200.0])
-@pytest.mark.usefixtures("kernel")
 def test_powers_are_the_density_that_logarithms_give_wherever_rows_lie(degrees, dtype):
     rng = np.random.default_rng(0)
     away = 10.0 ** rng.uniform(-3, 15 if dtype == np.float32 else 140, (400, 1))
@@ -122,10 +143,9 @@ def test_powers_are_the_density_that_logarithms_give_wherever_rows_lie(degrees, 
         np.testing.assert_allclose(one, other, rtol=0, atol=100 * tolerance * np.abs(other).max())
 
 
-@pytest.mark.parametrize("labels", [None, np.arange(600) % 3 - 1])
-def test_given_degrees_of_freedom_end_where_whatever_is_near_them_ends(labels):
+def test_given_degrees_of_freedom_end_where_whatever_is_near_them_ends():
     near, whole = (
-        GaussianMixture(2, tails="t", degrees_of_freedom=degrees, random_state=0, tol=1e-9).fit(groups(), labels=labels)
+        GaussianMixture(2, tails="t", degrees_of_freedom=degrees, random_state=0, tol=1e-9).fit(groups())
         for degrees in (4 + 1e-12, 4)
     )
     np.testing.assert_allclose(whole.means_, near.means_, atol=1e-6)
@@ -175,16 +195,20 @@ def run(rows, begin, degrees, *, accelerated, n_passes=400, tolerance=1e-10, rid
 def test_each_pass_is_the_textbooks(covariance_type, degrees, ridge):
     rows, begin = groups(), mixture_near(covariance_type, degrees)
     weight = np.random.default_rng(2).uniform(0.5, 2, len(rows))
-    first = begin.weights, begin.means, written_out(begin), begin.tails.degrees
-    how = {None: "shared", "each": "each"}.get(degrees)
-    bounds, path = reference.student_em(rows, first, covariance_type, 8, weight=weight, reg_covar=ridge, estimated=how)
+    first, how = (begin.weights, begin.means, written_out(begin)), {"weight": weight, "reg_covar": ridge}
+    if degrees == CONTAMINATED:
+        bounds, path = reference.contaminated_em(rows, (*first, GOOD, INFLATIONS), covariance_type, 8, **how)
+    else:
+        how["estimated"] = {None: "shared", "each": "each"}.get(degrees)
+        bounds, path = reference.student_em(rows, (*first, begin.tails.degrees), covariance_type, 8, **how)
     got = run(rows, begin, degrees, accelerated=False, n_passes=7, tolerance=0, ridge=ridge, weight=weight)
     np.testing.assert_allclose(got.trace.lower_bounds, bounds[:7], rtol=1e-11)
-    ours, (weights, means, covariances, nu) = got.parameters, path[7]
+    ours, (weights, means, covariances, *numbers) = got.parameters, path[7]
     np.testing.assert_allclose(ours.weights, weights, rtol=1e-9)
     np.testing.assert_allclose(ours.means, means, rtol=0, atol=1e-9)
     np.testing.assert_allclose(written_out(ours), covariances, rtol=0, atol=1e-9)
-    np.testing.assert_allclose(ours.tails.degrees, nu, rtol=1e-8)
+    expected = np.broadcast_to(numbers, (len(numbers), K))
+    np.testing.assert_allclose(ours.tails.numbers(K)[: len(numbers)], expected, rtol=1e-8)
 
 
 @every_type
@@ -203,13 +227,32 @@ def test_no_pass_lowers_the_objective(covariance_type, degrees, accelerated):
 @every_type
 @estimated
 def test_both_solvers_end_in_the_same_place_the_accelerated_one_sooner(covariance_type, degrees):
-    begin = mixture_near(covariance_type, degrees)
-    slow = run(groups(), begin, degrees, accelerated=False, n_passes=5000, ridge=0.0, tolerance=1e-13)
-    fast = run(groups(), begin, degrees, accelerated=True, ridge=0.0, tolerance=1e-11)
+    begin, rows = mixture_near(covariance_type, degrees), groups(degrees=CONTAMINATED if degrees == CONTAMINATED else 4)
+    slow = run(rows, begin, degrees, accelerated=False, n_passes=5000, ridge=0.0, tolerance=1e-13)
+    fast = run(rows, begin, degrees, accelerated=True, ridge=0.0, tolerance=1e-11)
     assert fast.lower_bound > slow.lower_bound - 1e-8
     if fast.lower_bound < slow.lower_bound + 1e-8:
-        np.testing.assert_allclose(fast.parameters.tails.degrees, slow.parameters.tails.degrees, rtol=3e-2)
+        ends = (each.parameters.tails.numbers(K) for each in (fast, slow))
+        np.testing.assert_allclose(*ends, rtol=3e-2)
         assert len(fast.trace.lower_bounds) < len(slow.trace.lower_bounds)
+
+
+@pytest.mark.parametrize(
+    ("degrees", "limits"),
+    [
+        (None, ((LEAST_DEGREES, MOST_DEGREES), (0, 0))),
+        (CONTAMINATED, ((LEAST_GOOD, MOST_GOOD), (LEAST_INFLATION, MOST_INFLATION))),
+    ],
+)
+def test_an_update_keeps_to_the_limits_that_python_states(degrees, limits):
+    model, ends = covariance_model("spherical"), []
+    for first, second in ((-1e9, -1e9), (1e9, 1e9)):
+        sums = np.array([[first], [second if degrees == CONTAMINATED else 0]])
+        rows = SufficientStatistics(
+            model.moments, np.zeros((1, 1)), np.ones(1), np.ones((1, 1)), np.full(1, 9.0), 0, 1, sums
+        )
+        ends.append(Objective(model, tails=tails_with(degrees)).update(rows).tails.numbers(1)[:, 0])
+    np.testing.assert_allclose(np.transpose(ends), limits, rtol=1e-12)
 
 
 @pytest.mark.parametrize("accelerated", [False, True])
@@ -226,45 +269,46 @@ def test_degrees_of_freedom_stay_within_their_limits(accelerated):
 @every_dtype
 def test_threads_sources_and_repeats_change_nothing(degrees, dtype):
     rows = np.concatenate([groups(n=30_000)] * 2).astype(dtype)
-    how = {"tails": "t", "degrees_of_freedom": degrees, "random_state": 0}
+    how = asked_for(degrees) | {"random_state": 0}
     one, two = (GaussianMixture(3, n_threads=n, **how).fit(rows) for n in (1, 2))
     np.testing.assert_array_equal(one.means_, two.means_)
     assert one.lower_bounds_ == two.lower_bounds_
-    np.testing.assert_array_equal(one.degrees_of_freedom_, two.degrees_of_freedom_)
+    np.testing.assert_array_equal(numbers_of(one), numbers_of(two))
     stream = GaussianMixture(3, **how).fit(gmm.open_rows(lambda: [rows[:7000], rows[7000:]]))
     np.testing.assert_array_equal(one.means_, stream.means_)
     parts = GaussianMixture(3, **how).fit(gmm.sources.partitioned_rows(lambda task: task(0, rows)))
     assert parts.lower_bound_ == pytest.approx(one.lower_bound_, rel=1e-6)
 
 
-def test_weights_are_repeats():
+@pytest.mark.parametrize("degrees", [None, CONTAMINATED])
+def test_weights_are_repeats(degrees):
     rows, counts = groups(), np.random.default_rng(0).integers(1, 4, 600)
-    begin = mixture_near("full", None)
-    weighted = run(rows, begin, None, accelerated=True, weight=counts.astype(float))
-    repeated = run(np.repeat(rows, counts, axis=0), begin, None, accelerated=True)
+    begin = mixture_near("full", degrees)
+    weighted = run(rows, begin, degrees, accelerated=True, weight=counts.astype(float))
+    repeated = run(np.repeat(rows, counts, axis=0), begin, degrees, accelerated=True)
     assert weighted.lower_bound == pytest.approx(repeated.lower_bound, rel=1e-9)
     np.testing.assert_allclose(weighted.parameters.means, repeated.parameters.means, atol=1e-4)
 
 
 @each_or_shared
 def test_an_interrupted_fit_goes_on_with_the_same_bits(degrees, tmp_path):
-    how = {"tails": "t", "degrees_of_freedom": degrees, "random_state": 0, "tol": 1e-9}
+    how = asked_for(degrees) | {"random_state": 0, "tol": 1e-9}
     whole = GaussianMixture(3, **how).fit(groups(), checkpoint=tmp_path / "whole")
     GaussianMixture(3, **how).fit(groups(), checkpoint=tmp_path / "part", callback=lambda each: each.n_iter == 5)
     rest = GaussianMixture(3, **how).fit(groups(), checkpoint=tmp_path / "part", resume=True)
     assert rest.lower_bounds_ == whole.lower_bounds_
-    np.testing.assert_array_equal(rest.degrees_of_freedom_, whole.degrees_of_freedom_)
+    np.testing.assert_array_equal(numbers_of(rest), numbers_of(whole))
 
 
 @pytest.mark.filterwarnings("ignore::gmm.ConvergenceWarning")
 @each_or_shared
 def test_warm_fits_of_one_pass_are_one_fit(degrees):
-    how = {"tails": "t", "degrees_of_freedom": degrees, "random_state": 0, "tol": 0}
+    how = asked_for(degrees) | {"random_state": 0, "tol": 0}
     whole, part = GaussianMixture(3, max_iter=12, **how), GaussianMixture(3, max_iter=1, warm_start=True, **how)
     whole.fit(groups())
     for _ in range(12):
         part.fit(groups())
-    np.testing.assert_array_equal(part.degrees_of_freedom_, whole.degrees_of_freedom_)
+    np.testing.assert_array_equal(numbers_of(part), numbers_of(whole))
     np.testing.assert_array_equal(part.means_, whole.means_)
 
 
@@ -286,7 +330,7 @@ def test_gross_outliers_hardly_move_the_means(degrees):
         order = [np.linalg.norm(after - mean, axis=1).argmin() for mean in before]
         return np.linalg.norm(after[order] - before, axis=1).max()
 
-    assert moved(tails="t", degrees_of_freedom=degrees) < 0.1 * moved()
+    assert moved(**asked_for(degrees)) < 0.1 * moved()
 
 
 def test_bic_prefers_heavy_tails_where_there_are_some_and_counts_their_parameter():
@@ -342,23 +386,21 @@ def fitted():
 @every_type
 @each_or_shared
 def test_a_saved_mixture_comes_back_bit_for_bit(covariance_type, degrees, tmp_path):
-    how = {"tails": "t", "degrees_of_freedom": degrees, "covariance_type": covariance_type}
-    fit = GaussianMixture(3, random_state=0, **how).fit(groups())
+    fit = GaussianMixture(3, random_state=0, covariance_type=covariance_type, **asked_for(degrees)).fit(groups())
     fit.save(tmp_path / "t.gmm")
     back = gmm.load(tmp_path / "t.gmm")
     np.testing.assert_array_equal(back.score_samples(groups()), fit.score_samples(groups()))
     assert back.get_params() == fit.get_params()
-    np.testing.assert_array_equal(back.degrees_of_freedom_, fit.degrees_of_freedom_)
+    np.testing.assert_array_equal(numbers_of(back), numbers_of(fit))
     assert back.n_parameters_ == fit.n_parameters_
 
 
 @every_type
 @every_dtype
-@pytest.mark.parametrize("n", [1, 600])
-def test_a_frozen_mixture_has_the_same_bits(covariance_type, dtype, n, tmp_path):
+@pytest.mark.parametrize(("degrees", "n"), [("each", 1), (None, 600), (CONTAMINATED, 1), (CONTAMINATED, 600)])
+def test_a_frozen_mixture_has_the_same_bits(covariance_type, dtype, degrees, n, tmp_path):
     rows = groups().astype(dtype)
-    how = {"tails": "t", "degrees_of_freedom": "each" if n == 1 else None, "covariance_type": covariance_type}
-    fit = GaussianMixture(3, random_state=0, **how).fit(rows)
+    fit = GaussianMixture(3, random_state=0, covariance_type=covariance_type, **asked_for(degrees)).fit(rows)
     frozen = fit.freeze()
     frozen.save(tmp_path / "frozen.gmm", prepared=True)
     for each in (frozen, *(gmm.FrozenMixture.load(tmp_path / "frozen.gmm", mmap=mmap) for mmap in (False, True))):
@@ -373,6 +415,12 @@ def test_a_file_with_other_degrees_of_freedom_than_there_are_is_refused(fitted):
             | {"degrees_of_freedom": np.array([0.5, 0.0])},
             covariance_model("full"),
         )
+
+
+@each_or_shared
+def test_criteria_compare_with_one_component_of_the_same_tails(degrees):
+    fit = GaussianMixture(3, random_state=0, **asked_for(degrees)).fit(groups())
+    assert 0 < fit.criteria(groups())["nec"] < 1
 
 
 def test_samples_have_the_tails(fitted):
@@ -450,7 +498,7 @@ def test_rows_with_gaps_or_errors_are_not_scored():
     X = np.random.default_rng(0).normal(size=(100, 2))
     mixture = GaussianMixture(2, tails="t", missing="em", random_state=0).fit(X)
     gaps = np.where(X.mean() < X, np.nan, X)
-    with pytest.raises(ValueError, match=r"tails='t'.*missing values"):
+    with pytest.raises(ValueError, match=r"heavy tails.*missing values"):
         mixture.score_samples(gaps)
-    with pytest.raises(ValueError, match=r"tails='t'.*error_covariance"):
+    with pytest.raises(ValueError, match=r"heavy tails.*error_covariance"):
         mixture.predict_proba(X, error_covariance=np.ones(X.shape[1]))

@@ -157,7 +157,8 @@ cdef class Plan:
 
     cdef PassPlan plan
     cdef object mixture, moments
-    cdef const double[::1] log_offset, whiteners, origin, reach, axes, degrees
+    cdef const double[::1] log_offset, whiteners, origin, reach, axes
+    cdef const double[:, ::1] tails
     cdef const double[:, ::1] centres, allowed
     cdef double[::1] room, panels, extents
     cdef bint accumulate, may_be_single
@@ -205,16 +206,14 @@ cdef class Plan:
             self.prepare_for_calls()
 
     cdef int set_density(self, bint along_axes) except -1:
-        """Set the mixture's noise and tails; those of Student-t components exclude what only normal ones have."""
+        """Set the mixture's noise and tails; heavy ones exclude what only normal components have."""
         cdef PassPlan* plan = &self.plan
         set_noise(plan, self.mixture.log_noise)
-        self.degrees = self.mixture.degrees
-        if self.degrees is None:
-            return 0
-        expect("degrees", self.degrees.shape[0], plan.n_all)
-        set_tails(plan, &self.degrees[0], not self.mixture.fits_degrees)
+        self.tails = self.mixture.tails
+        expect_matrix("tails", self.tails, 2, plan.n_all)
+        set_tails(plan, &self.tails[0, 0], not self.mixture.fits_tails)
         if has_tails(plan) and (plan.hard or plan.given or along_axes or is_low_rank(plan.moments)):
-            raise ValueError("expected soft responsibilities of Student-t components, no axes, and whole matrices")
+            raise ValueError("expected soft responsibilities of components with heavy tails, no axes, and whole matrices")
         plan.skips_empty = plan.skips_empty and not has_tails(plan)        # `unpack_moments` finds no gaps in its sums
         return 0
 
@@ -421,7 +420,7 @@ cdef class Plan:
         expect_matrix("means", means, K, d)
         expect("covariances", covariances.shape[0], total_size(layout, K, d))
         expect("log_determinants", log_determinants.shape[0], n_matrices(layout, K))
-        mixture.weights, mixture.degrees = <double*>&weights[0], <double*>self.plan.degrees
+        mixture.weights, mixture.tails = <double*>&weights[0], <double*>&self.tails[0, 0]
         mixture.means, mixture.covariances = <double*>&means[0, 0], <double*>&covariances[0]
         mixture.whiteners, mixture.log_determinants = <double*>&self.whiteners[0], <double*>&log_determinants[0]
         return mixture
@@ -641,7 +640,7 @@ cdef class CandidateRows:
         cdef bint pooled = self.scatter is not None and is_pooled(plan.layout) and is_pooled(plan.moments)
         plan.n_features, plan.kernel, plan.axes = d, kernel_in_use(), NULL
         plan.given = plan.totals = plan.skips_empty = plan.noisy = False
-        plan.degrees, plan.power = NULL, 0
+        plan.tails, plan.power = NULL, 0
         if scratch.room is None or scratch.room.shape[0] < needed:
             scratch.room = np.empty(needed)
         prepare(plan, log_offset, centres, whiteners, &self.origin[0], &self.reach[0], single_limit, pooled, -1,

@@ -14,8 +14,8 @@ def prepare(
     centres: ArrayLike,
     whiteners: ArrayLike,
     origin: ArrayLike,
-    log_noise: float = ...,
-    degrees: _Array | None = ...,
+    log_noise: float,
+    tails: _Array,
 ) -> _Array: ...
 def check_place(out: Any, X: Any, *, n_columns: int = 0, labels: bool = False) -> None: ...
 
@@ -30,7 +30,7 @@ class CompiledMixture:
     @property
     def n_features(self) -> int: ...
     @property
-    def arrays(self) -> tuple[int, _Array, _Array, _Array, _Array, float, _Array | None]: ...
+    def arrays(self) -> tuple[int, _Array, _Array, _Array, _Array, float, _Array]: ...
     @property
     def prepared(self) -> _Array: ...
     def __new__(
@@ -39,8 +39,8 @@ class CompiledMixture:
         n_components: int,
         n_features: int,
         numbers: _Array,
-        log_noise: float = ...,
-        degrees: _Array | None = ...,
+        log_noise: float,
+        tails: _Array,
     ) -> Self: ...
     def predict(self, X: Any, *, out: Any = None, n_threads: int = 1) -> Any: ...
     def predict_proba(self, X: Any, *, out: Any = None, n_threads: int = 1) -> Any: ...

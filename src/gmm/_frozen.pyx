@@ -21,7 +21,7 @@ from libc.math cimport INFINITY, NAN, fabs
 
 from gmm._em cimport write_lanes
 from gmm._kernel.layout cimport Layout, is_dense, is_layout, is_pooled, total_size
-from gmm._kernel.lengths cimport expect
+from gmm._kernel.lengths cimport expect, expect_matrix
 from gmm._kernel.linear cimport condition_within
 from gmm._kernel.plan cimport PassPlan, choose_form, least_limit, may_be_far, work_of
 from gmm._kernel.prepared cimport N_FORMS, Mixture, fill, lay_out
@@ -394,15 +394,8 @@ cdef int check_sizes(int layout, Py_ssize_t K, Py_ssize_t d) except -1:
     return 0
 
 
-cdef const double* checked_degrees(const double[::1] degrees, Py_ssize_t K) except? NULL:
-    if degrees is None:
-        return NULL
-    expect("degrees", degrees.shape[0], K)
-    return &degrees[0]
-
-
 def prepare(
-    int layout, log_offset, centres, whiteners, origin, double log_noise=-INFINITY, const double[::1] degrees=None,
+    int layout, log_offset, centres, whiteners, origin, double log_noise, const double[:, ::1] tails not None,
 ):
     """Prepare a mixture, log ρ_ik = log_offset_k − ½‖W_k (x_i − c_k)‖², in every form that rows may need.
 
@@ -418,8 +411,8 @@ def prepare(
         Where the linear form stands.
     log_noise : float
         Log density of noise, its weight included; −∞ for none.
-    degrees : array of shape (K,), optional
-        Of freedom of Student-t components; None if they are normal.
+    tails : array of shape (2, K)
+        ν and 0 of Student-t components, α and η of contaminated ones; zeros of normal ones.
 
     Returns
     -------
@@ -435,8 +428,9 @@ def prepare(
     expect("log_offset", np.size(log_offset), K)
     expect("whiteners", np.size(whiteners), total_size(<Layout>layout, K, d))
     expect("origin", np.size(origin), d)
-    cdef const double* of_tails = checked_degrees(degrees, K)
-    size = lay_out(&mixture, <Layout>layout, K, d, kernel_in_use(), log_noise, of_tails, <double*>&mixture)
+    expect_matrix("tails", tails, 2, K)
+    size = lay_out(&mixture, <Layout>layout, K, d, kernel_in_use(), log_noise, &tails[0, 0],
+                   <double*>&mixture)
     room = np.zeros(size + 8)                      # so that gaps are the same in every file
     start = -room.ctypes.data % 64 // 8
     prepared = room[start:start + size]
@@ -444,7 +438,7 @@ def prepare(
     np.concatenate(given, out=prepared[:sum(each.size for each in given)])
     numbers = prepared
     with nogil:
-        lay_out(&mixture, <Layout>layout, K, d, kernel_in_use(), log_noise, of_tails, &numbers[0])
+        lay_out(&mixture, <Layout>layout, K, d, kernel_in_use(), log_noise, &tails[0, 0], &numbers[0])
         fill(&mixture)
     prepared.flags.writeable = False
     return prepared
@@ -461,20 +455,22 @@ cdef class CompiledMixture:
     numbers : array of float64
         What `prepare` returned; the mixture looks at it and copies nothing.
     log_noise : float
-    degrees : array of shape (K,), optional
+    tails : array of shape (2, K)
     """
 
     cdef Mixture mixture
-    cdef const double[::1] numbers, degrees
+    cdef const double[::1] numbers
+    cdef const double[:, ::1] tails
     cdef void* spare[N_SPARE]             # scratch that no call has: its size in bytes lies before it
 
     def __cinit__(
         self, int layout, Py_ssize_t n_components, Py_ssize_t n_features, const double[::1] numbers,
-        double log_noise=-INFINITY, const double[::1] degrees=None,
+        double log_noise, const double[:, ::1] tails not None,
     ):
         cdef Py_ssize_t most = numbers.shape[0], expected
         check_sizes(layout, n_components, n_features)
-        self.degrees = degrees
+        expect_matrix("tails", tails, 2, n_components)
+        self.tails = tails
         if most // n_components < n_features:      # else sizes might overflow
             expected = most + 1
         elif is_dense(<Layout>layout) and most // n_features < n_features * (
@@ -482,7 +478,7 @@ cdef class CompiledMixture:
             expected = most + 1
         else:
             expected = lay_out(&self.mixture, <Layout>layout, n_components, n_features, kernel_in_use(),
-                               log_noise, checked_degrees(degrees, n_components), <double*>&numbers[0])
+                               log_noise, &tails[0, 0], <double*>&numbers[0])
         if expected != most or <size_t>&numbers[0] % 64:
             raise ValueError(f"expected the prepared numbers of K={n_components} and d={n_features}, from a multiple "
                              f"of 64 bytes on, got {most} numbers")
@@ -531,13 +527,13 @@ cdef class CompiledMixture:
 
     @property
     def arrays(self):
-        """The layout's code, log offsets (K,), centres (K, d), whiteners (flat), origin (d,), log noise and degrees."""
+        """The layout's code, log offsets (K,), centres (K, d), whiteners (flat), origin (d,), log noise and tails."""
         cdef Py_ssize_t K = self.n_components, d = self.n_features
         cdef Py_ssize_t end = self.mixture.extents - self.mixture.log_offset
         cdef PassPlan* plan = &self.mixture.plans[0]
         log_offset, centres, whiteners, origin, _ = np.split(self.prepared, [K, K + K * d, end - d, end])
         return int(plan.layout), log_offset, centres.reshape(K, d), whiteners, origin, plan.log_noise, (
-            None if self.degrees is None else np.asarray(self.degrees))
+            np.asarray(self.tails))
 
     @property
     def prepared(self):

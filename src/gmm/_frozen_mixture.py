@@ -16,6 +16,7 @@ from gmm._persistence.predictions import Predicted, write_predictions
 from gmm._public import publish
 from gmm._rows.entrance import as_source
 from gmm._rows.sources import Source
+from gmm._values.contamination import CONTAMINATION, is_contamination
 from gmm._values.covariance import MOST_FACTORS
 from gmm._values.low_rank import layout_with_code
 from gmm._values.tails import LEAST_DEGREES, MOST_DEGREES
@@ -26,7 +27,7 @@ __all__ = ["FrozenMixture", "get_include", "predicted_blocks"]
 _Array = NDArray[np.float64]
 
 _ARRAYS = ("log_offset", "centres", "whiteners", "origin", "log_noise")
-_DEGREES = "degrees_of_freedom"  # only of Student-t components
+_TAILS = "tails"  # only of components that are not normal
 _PREPARED_VERSION = 1  # of the order and meaning of prepared numbers
 _ROWS_AT_ONCE = 1 << 16
 
@@ -99,10 +100,10 @@ class FrozenMixture(CompiledMixture):
         TypeError, ValueError
             If `metadata` holds something that JSON has no form for; the message says where.
         """
-        layout, *arrays, degrees = self.arrays
+        layout, *arrays, tails = self.arrays
         header = {"gmm_version": __version__, "class": FrozenMixture.__name__, "layout": layout}
         members = {name: np.asarray(values) for name, values in zip(_ARRAYS, arrays, strict=True)}
-        members |= {} if degrees is None else {_DEGREES: degrees}
+        members |= {_TAILS: tails} if tails.any() else {}
         if prepared:
             header["prepared"], members["prepared"] = _PREPARED_VERSION, self.prepared
         save_state(file, with_metadata(self, metadata, header), members)
@@ -166,7 +167,7 @@ class FrozenMixture(CompiledMixture):
             raise ValueError("expected whiteners with positive diagonals")
         if whitener.shape[-2:] == (d, d) and not layout.axis_aligned and np.triu(whitener, 1).any():
             raise ValueError("expected lower triangular whiteners")
-        return cls.from_arrays(code, log_offset, centres, whiteners, origin, float(log_noise), _degrees_in(arrays))
+        return cls.from_arrays(code, log_offset, centres, whiteners, origin, float(log_noise), _tails_in(arrays, K))
 
     @classmethod
     def from_mapped(cls, header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Self:
@@ -182,8 +183,8 @@ class FrozenMixture(CompiledMixture):
             )
         try:
             log_noise = float(arrays["log_noise"])
-            how = log_noise, _degrees_in(arrays)
-            frozen = cls(_layout_in(header), *_sizes(arrays["centres"]), numbers, *how)
+            K, d = _sizes(arrays["centres"])
+            frozen = cls(_layout_in(header), K, d, numbers, log_noise, _tails_in(arrays, K))
         except (TypeError, ValueError) as error:
             raise ValueError(f"{error}: {anew}") from None
         _, log_offset, centres, _, origin, log_noise, _ = frozen.arrays
@@ -199,11 +200,11 @@ class FrozenMixture(CompiledMixture):
         whiteners: _Array,
         origin: _Array,
         log_noise: float,
-        degrees: _Array | None = None,
+        tails: _Array,
     ) -> Self:
         """Prepare a mixture: see `arrays`."""
         K, d = np.shape(centres)
-        how = log_noise, degrees
+        how = log_noise, tails
         return cls(code, K, d, prepare(code, log_offset, centres, whiteners, origin, *how), *how)
 
 
@@ -214,17 +215,20 @@ def _layout_in(header: dict[str, Any]) -> int:
     return code
 
 
-def _degrees_in(arrays: Mapping[str, NDArray[Any]]) -> _Array | None:
-    """Return the degrees of freedom of Student-t components, None of normal ones."""
-    if _DEGREES not in arrays:
-        return None
-    degrees = np.array(arrays[_DEGREES], np.float64)
-    if degrees.ndim != 1 or not ((degrees >= LEAST_DEGREES) & (degrees <= MOST_DEGREES)).all():
-        raise ValueError(
-            f"expected a number from {LEAST_DEGREES} to {MOST_DEGREES} of each component in {_DEGREES!r}, got "
-            f"{degrees!r:.80}"
-        )
-    return degrees
+def _tails_in(arrays: Mapping[str, NDArray[Any]], n_components: int) -> _Array:
+    """Return the numbers of the tails, zeros of normal components."""
+    if _TAILS not in arrays:
+        return np.zeros((2, n_components))
+    tails = np.array(arrays[_TAILS], np.float64)
+    if tails.shape == (2, n_components):
+        degrees, rest = tails
+        student = (degrees >= LEAST_DEGREES) & (degrees <= MOST_DEGREES) & (rest == 0)
+        if student.all() or is_contamination(tails):
+            return tails
+    raise ValueError(
+        f"expected degrees of freedom from {LEAST_DEGREES} to {MOST_DEGREES} and 0 of each component in {_TAILS!r}, or "
+        f"{CONTAMINATION}, got {tails!r:.80}"
+    )
 
 
 def _sizes(centres: _Array) -> tuple[int, int]:

@@ -3,7 +3,7 @@ from libc.math cimport INFINITY
 
 from gmm._em cimport RowTable, Scratch, walk_and_run_quasi_newton
 from gmm._kernel.estimate cimport Estimate
-from gmm._kernel.family cimport NO_DEGREES
+from gmm._kernel.family cimport NO_TAILS
 from gmm._kernel.layout cimport is_layout, is_pooled
 from gmm._kernel.leaves cimport is_twin
 from gmm._kernel.lengths cimport expect, expect_matrix
@@ -130,7 +130,7 @@ cdef class Loop:
             expect_matrix("allowed", allowed, K, max(allowed.shape[1], 1))
             plan.allowed, plan.n_codes = &allowed[0, 0], allowed.shape[1]
         set_noise(plan, log_noise(&state.state.family.objective, K, mixture.weights))
-        set_tails(plan, mixture.degrees, state.state.family.objective.fits_degrees == NO_DEGREES)
+        set_tails(plan, mixture.tails, state.state.family.objective.free_tails == NO_TAILS)
         plan.skips_empty = allowed is None and not has_tails(plan)
         prepare(plan, mixture.log_offset, mixture.means, mixture.whiteners, &self.origin[0], &self.reach[0],
                 self.inputs.single, is_pooled(plan.layout), self.inputs.form, &self.room[0])

@@ -8,6 +8,7 @@ from gmm._uses.combining import CombinedComponents, combine_components
 from gmm._uses.directions import Directions, directions
 from gmm._uses.distances import Distance, distance, match
 from gmm._uses.drift import Drift, drift
+from gmm._uses.outliers import outliers
 from gmm._uses.overlap import ColumnOverlap, column_overlap, overlap
 from gmm._uses.reduction import reduce
 from gmm._uses.true_values import TrueValues, true_values
@@ -31,6 +32,7 @@ __all__ = [
     "drift",
     "fisher_vector",
     "match",
+    "outliers",
     "overlap",
     "reduce",
     "true_values",

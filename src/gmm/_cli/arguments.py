@@ -191,7 +191,8 @@ def _add_shapes(search: argparse._ActionsContainer) -> None:
                              "or behind their names: factor2")  # fmt: skip
     search.add_argument("--tails", metavar="NAMES", type=tails,
                         help="tails of the components: normal (default), t, which are heavier, so that rows far away "
-                             "count little, or normal,t to choose among both")  # fmt: skip
+                             "count little, contaminated, with a share of outliers, or several, such as normal,t, "
+                             "to choose among them")  # fmt: skip
     search.add_argument("--degrees-of-freedom", metavar="NU", type=degrees,
                         help="degrees of freedom of --tails t, 1 to 200 (default: estimated; 4 resists outliers, more "
                              "are nearer to normal tails)")  # fmt: skip

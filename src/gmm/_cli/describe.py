@@ -93,7 +93,7 @@ def mixture_json(model: FittedMixture) -> dict[str, Any]:
         "weights": model.weights_.tolist(),
         "noise_weight": model.noise_weight_,
         "tails": tails.name,
-        **({"degrees_of_freedom": np.asarray(tails.degrees).tolist()} if tails else {}),
+        **{name: np.asarray(values).tolist() for name, values in tails.described.items()},
         "means": model.means_.tolist(),
         "covariances": model.covariances_.tolist() if parameters.model.stored_whole else None,
         "standard_deviations": facts.spreads.tolist(),
@@ -107,7 +107,7 @@ def ending(model: FittedMixture) -> str:
         return "parameters given, not fitted"
     shrunk = ", noise and means shrunk (few rows for each component)" if past_of(model).shrunk == "rows" else ""
     tails = fitted_parameters(model).tails
-    heavy = f", Student-t components with {tails.text}, ± their scale" if tails else ""
+    heavy = f", {tails.kind} components with {tails.text}, ± their scale" if tails else ""
     return model.history_.ending + shrunk + heavy
 
 

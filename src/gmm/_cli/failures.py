@@ -42,8 +42,10 @@ _OPTIONS = {
     "resume=True": "--resume",
     "rows beyond memory": "--blocks",
     "standardize": "--scale",
+    "tails='contaminated'": "--tails contaminated",
     "tails='normal'": "--tails normal",
     "tails='t'": "--tails t",
+    "heavy tails": "--tails but normal",
     "time_limit": "--time-limit",
     "tol": "--tol",
 }
@@ -89,7 +91,8 @@ def check_together(options: argparse.Namespace, **models: str) -> None:
         if value not in (None, False):
             option = "FILE" if name == "file" else f"--{name.replace('_', '-')}"
             there |= {option, f"{option} {value}"}
-    there |= {f"--tails {name}" for name in vars(options).get("tails") or ()}
+    tails = {f"--tails {name}" for name in vars(options).get("tails") or ()}
+    there |= tails | ({"--tails but normal"} if tails - {"--tails normal"} else set())
     if vars(options).get("criterion") not in (None, "bic"):
         there.add("--criterion but bic")
     for option, other in _NEEDS.items():

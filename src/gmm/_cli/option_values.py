@@ -54,10 +54,10 @@ def names(text: str) -> list[str]:
 
 
 def tails(text: str) -> list[str]:
-    """Parse ``t`` or ``normal,t``."""
+    """Parse ``t`` or ``normal,t,contaminated``."""
     listed = names(text)
     if unknown := [name for name in listed if name not in TAILS]:
-        raise argparse.ArgumentTypeError(f"expected {' or '.join(TAILS)}, or both with a comma, got {unknown[0]!r}")
+        raise argparse.ArgumentTypeError(f"expected {', '.join(TAILS)}, or some with commas, got {unknown[0]!r}")
     return listed
 
 

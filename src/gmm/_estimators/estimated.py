@@ -324,7 +324,7 @@ def tails_of(mixture: FittedMixture, source: Source) -> Tails:
     }
     for feature, asked in others.items():
         if tails and asked:
-            raise refusal("tails='t'", feature)
+            raise refusal("heavy tails", feature)
     return tails
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from gmm._estimators.fitted import FittedMixture, fitted_parameters
 from gmm._validation.combinations import refusal
+from gmm._values.contamination import ContaminatedTails
 from gmm._values.parameters import MixtureParameters
 
-__all__ = ["checked_normal", "checked_without_noise"]
+__all__ = ["checked_conditional", "checked_normal", "checked_without_noise"]
 
 
 def checked_without_noise(mixture: FittedMixture, feature: str) -> MixtureParameters:
@@ -37,5 +38,21 @@ def checked_normal(mixture: FittedMixture, feature: str) -> MixtureParameters:
     """
     parameters = fitted_parameters(mixture)
     if parameters.tails:
-        raise refusal("tails='t'", feature)
+        raise refusal("heavy tails", feature)
+    return parameters
+
+
+def checked_conditional(mixture: FittedMixture, feature: str) -> MixtureParameters:
+    """Return the parameters of a fitted mixture, for a feature that excludes contaminated components.
+
+    Raises
+    ------
+    NotFittedError
+        If the mixture has no parameters yet.
+    ValueError
+        If its components are contaminated.
+    """
+    parameters = fitted_parameters(mixture)
+    if parameters.tails.name == ContaminatedTails.name:
+        raise refusal("tails='contaminated'", feature)
     return parameters

@@ -243,7 +243,7 @@ class FittedMixture(Estimator):
         """
         source, scorer = source_of(self, X, sample_weight, error_covariance=error_covariance), self._scorer()
         if classified and fitted_parameters(self).tails:
-            raise refusal("tails='t'", "classified=True")
+            raise refusal("heavy tails", "classified=True")
         return scorer.classification_log_likelihood(source) if classified else scorer.log_likelihood(source)
 
     def sample(

@@ -111,7 +111,7 @@ def m_step(model: GaussianMixture, statistics: SufficientStatistics) -> Gaussian
     if getattr(model, "prior", model) is not None:  # a posterior is no mixture to update
         raise refusal("a prior", "m_step")
     if model.tails != "normal":
-        raise refusal("tails='t'", "m_step")
+        raise refusal("heavy tails", "m_step")
     before = fitted_parameters(model).whole() if model.__sklearn_is_fitted__() else None
     d = statistics.first.shape[1] if before is None else before.n_features
     covariance = model_of(model, d)

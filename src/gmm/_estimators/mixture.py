@@ -14,6 +14,7 @@ from gmm._estimators import criteria, estimated, mixture_summary, saved
 from gmm._estimators.continuation import is_noisy, prior_parts
 from gmm._estimators.contract import given_names, names_of_features
 from gmm._estimators.estimated import fit_settings, noise_of, tails_of
+from gmm._estimators.exclusions import checked_conditional
 from gmm._estimators.factors import (
     OfFactors,
     factors_of,
@@ -164,10 +165,11 @@ class GaussianMixture(FittedMixture):
         (García-Escudero et al. 2008), for "full", "diag" and "spherical". It guards against collapse: the likelihood
         has a maximum, even with ``reg_covar=0``; another `reg_covar` is added before the covariances are limited. 50 is
         a good value where columns have one unit; others are divided by their standard deviations first.
-    tails : {"normal", "t"}, default="normal"
+    tails : {"normal", "t", "contaminated"}, default="normal"
         *Beyond*: "t" makes the components Student's t distributions (Peel & McLachlan 2000), whose tails are heavier:
-        rows far away move them little. The covariances are then scale matrices. A fit starts from one of normal
-        components beside noise.
+        rows far away move them little. "contaminated" gives each component a share of outliers with a larger covariance
+        (Punzo & McNicholas 2016): `gmm.analysis.outliers` marks them. The covariances are then scale matrices, those of
+        rows that are no outliers. A fit starts from one of normal components beside noise.
     degrees_of_freedom : float or "each", default=None
         *Beyond*: ν of all components with ``tails="t"``, from 1 to 200; None estimates it, "each" one for each
         component. Few make heavy tails.
@@ -220,6 +222,9 @@ class GaussianMixture(FittedMixture):
         or None beside classes that are strings, of a component without a class.
     n_parameters_ : int
         *Beyond*: number of free parameters.
+    good_shares_, inflations_ : ndarray of shape (K,), or 1
+        *Beyond*: with ``tails="contaminated"``, the share α of each component's rows that are no outliers, from 0.5 to
+        0.999, and how many times as large as ``covariances_`` the covariance η Σ of outliers is, from 5 to 10,000.
     degrees_of_freedom_ : float or ndarray of shape (K,)
         *Beyond*: ν of all components, or with "each" of every one; infinite of normal ones.
     trimmed_ : ndarray of bool, shape (n,)
@@ -419,7 +424,7 @@ class GaussianMixture(FittedMixture):
 
         decay = check_real(decay, "decay", "[0, 1)")
         if self.tails != "normal":
-            raise refusal("tails='t'", "partial_fit")
+            raise refusal("heavy tails", "partial_fit")
         if self.trim:
             raise refusal("trim", "partial_fit")
         past = past_of(self)
@@ -570,7 +575,7 @@ class GaussianMixture(FittedMixture):
         """
         if not hasattr(values, "keys"):
             raise TypeError(f"expected a mapping of columns to values, got {values!r:.80}")
-        parameters = fitted_parameters(self)
+        parameters = checked_conditional(self, "condition")
         numbers = {column: _number(column, value) for column, value in dict(values).items()}
         inputs, others = check_known_columns(list(numbers), None, given_names(self), parameters.n_features)
         source, _ = as_source(np.array([list(numbers.values())]), estimator=self)
@@ -615,7 +620,7 @@ class GaussianMixture(FittedMixture):
                [-0.9]])
         """
         level = None if level is None else check_level(level)
-        parameters = fitted_parameters(self)
+        parameters = checked_conditional(self, "predict_from")
         source, names = as_source(X, estimator=self, missing=self.missing, fitted=True)
         of_fit = given_names(self)
         columns, targets = check_known_columns(names if known is None else known, target, of_fit, parameters.n_features)
@@ -630,9 +635,18 @@ class GaussianMixture(FittedMixture):
 
     @property
     def degrees_of_freedom_(self) -> float | NDArray[Any]:
-        """Degrees of freedom ν, of all components or of each; infinite of normal ones."""
-        tails = fitted_parameters(self).tails
-        return tails.degrees if tails else np.inf
+        """Degrees of freedom ν, of all components or of each; infinite where they are not Student's t."""
+        return fitted_parameters(self).tails.degrees
+
+    @property
+    def good_shares_(self) -> float | NDArray[Any]:
+        """Shares α of rows that are no outliers, of contaminated components; 1 of others."""
+        return fitted_parameters(self).tails.good_shares
+
+    @property
+    def inflations_(self) -> float | NDArray[Any]:
+        """How many times as large the covariances of outliers are, η, of contaminated components; 1 of others."""
+        return fitted_parameters(self).tails.inflations
 
     @property
     def trimmed_(self) -> NDArray[np.bool_]:

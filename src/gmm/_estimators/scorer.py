@@ -154,7 +154,8 @@ class Scorer:
         if self.parameters.n_components == 1:
             return None
         limit = inf if max_ratio is None else float(max_ratio)
-        objective = Objective(self.parameters.model, ridge, noise=noise, tails=self.parameters.tails, max_ratio=limit)
+        tails = self.parameters.tails.of_components(np.zeros(1, int))  # where that of one begins
+        objective = Objective(self.parameters.model, ridge, noise=noise, tails=tails, max_ratio=limit)
         problem = Problem(source, objective, self.n_threads)
         one = fitting.noisy.one_beside_noise if noise else fitting.incomplete.one_component
         try:
@@ -168,7 +169,7 @@ class Scorer:
         from gmm._frozen_mixture import FrozenMixture
 
         mixture, origin, _ = self._prepared
-        numbers = mixture.log_offset, mixture.centres, mixture.whiteners, origin, mixture.log_noise, mixture.degrees
+        numbers = mixture.log_offset, mixture.centres, mixture.whiteners, origin, mixture.log_noise, mixture.tails
         return FrozenMixture.from_arrays(mixture.layout.code, *numbers)
 
     def _one(self, name: str, source: Source, where: Output) -> NDArray[Any]:
@@ -204,8 +205,8 @@ class Scorer:
     def _e_step(self, source: Source, moments: Layout | None = None) -> EStep:
         if source.has_gaps and self.parameters.tails:
             if source.errors:
-                raise refusal("tails='t'", "error_covariance")
-            raise refusal("tails='t'", "missing values")
+                raise refusal("heavy tails", "error_covariance")
+            raise refusal("heavy tails", "missing values")
         layout = moments or self.parameters.model.layout
         return e_step_over(source, layout, n_threads=self.n_threads, origin=self._prepared.origin)
 

@@ -66,16 +66,16 @@ def to_onnx(
         If a type is unknown, or the mixture's numbers exceed float32 arithmetic.
     """
     if isinstance(model, FrozenMixture):
-        code, log_offset, centres, whiteners, _, log_noise, degrees = model.arrays
+        code, log_offset, centres, whiteners, _, log_noise, tails = model.arrays
         layout, about = layout_with_code(code), dict[str, object]()
         whiteners = whiteners.reshape(layout.shape(*centres.shape))
-        mixture = WhitenedMixture(layout, log_offset, centres, whiteners, log_noise, degrees=degrees)
+        mixture = WhitenedMixture(layout, log_offset, centres, whiteners, log_noise, tails=tails)
     else:
         parameters = fitted_parameters(model)
         mixture = parameters.whitened()
         about = {"covariance_type": parameters.model.type_name, "feature_names": given_names(model)}
-    if mixture.degrees is not None:
-        raise refusal("tails='t'", "ONNX")
+    if mixture.tails.any():
+        raise refusal("heavy tails", "ONNX")
     _write(file, mixture, dtype, arithmetic, about)
 
 

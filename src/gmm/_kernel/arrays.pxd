@@ -25,31 +25,31 @@ cdef inline check_ratio(double max_ratio, Layout layout, Py_ssize_t K, const Con
 
 
 cdef inline estimate_arrays(buffer, Layout layout, Py_ssize_t K, Py_ssize_t d):
-    """View the buffer of an `Estimate` as weights, means, covariances, whiteners, log determinants and degrees."""
+    """View the buffer of an `Estimate` as weights, means, covariances, whiteners, log determinants and tails."""
     cdef Py_ssize_t size = total_size(layout, K, d), m = n_matrices(layout, K), covariances = K + K * d
     cdef Py_ssize_t whiteners = covariances + size, log_determinants = whiteners + size
     return (buffer[:K], buffer[K:covariances].reshape(K, d), buffer[covariances:whiteners],
             buffer[whiteners:log_determinants], buffer[log_determinants:log_determinants + m],
-            buffer[log_determinants + m + K:])
+            buffer[log_determinants + m + K:].reshape(2, K))
 
 
 cdef inline moments_arrays(buffer, Py_ssize_t K, Py_ssize_t d, const Moments* moments):
     """View the buffer of `Moments` as these are, with the sums over components before those of precisions."""
-    n, first = K * d, K * (d + 2)
+    n, first = K * d, K * (d + 3)
     return (buffer[:n].reshape(K, d), buffer[n:n + K], buffer[first:first + n].reshape(K, d), buffer[first + n:],
-            moments.log_evidence, moments.weight, buffer[n + K:first])
+            moments.log_evidence, moments.weight, buffer[n + K:first].reshape(2, K))
 
 
 cdef inline copy_statistics(statistics, const Family* family, double[::1] room, Moments* out):
     """Copy `SufficientStatistics` into room for moments."""
     cdef const double[:, ::1] origins = statistics.origins.copy(), first = statistics.first.copy()
     cdef const double[::1] counts = statistics.counts, second = statistics.second.reshape(-1)
-    cdef const double[::1] precision = statistics.precisions
+    cdef const double[:, ::1] precision = statistics.precisions
     cdef Py_ssize_t K = family.K, d = family.d
     expect_matrix("origins", origins, K, d)
     expect_matrix("first", first, K, d)
     expect("counts", counts.shape[0], K)
-    expect("precision", precision.shape[0], K)
+    expect_matrix("precision", precision, 2, K)
     expect("second", second.shape[0], total_size(family.moment_layout, K, d))
     out[0] = moments_in(&room[0], K, d)
     memcpy(out.origins, &origins[0, 0], K * d * sizeof(double))
@@ -57,4 +57,4 @@ cdef inline copy_statistics(statistics, const Family* family, double[::1] room, 
     memcpy(out.first, &first[0, 0], K * d * sizeof(double))
     memcpy(out.second, &second[0], second.shape[0] * sizeof(double))
     out.log_evidence, out.weight = statistics.log_evidence, statistics.weight
-    memcpy(out.precision, &precision[0], K * sizeof(double))
+    memcpy(out.precision, &precision[0, 0], 2 * K * sizeof(double))

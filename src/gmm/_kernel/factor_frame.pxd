@@ -272,5 +272,5 @@ cdef inline bint complete(
     normalise_weights(K, state.held.weight if has_noise(&state.family.objective) else -rest_of(out.weights, K, 0),
                       out.weights)
     log_offsets(&state.family.objective, state.family.covariance_layout, K, d, out.weights, out.whiteners,
-                out.log_determinants, state.family.ridge, out.degrees, out.log_offset)
+                out.log_determinants, state.family.ridge, out.tails, out.log_offset)
     return first_singular(out.log_determinants, K) < 0

@@ -31,10 +31,12 @@ cdef enum ObjectiveKind:
     EVIDENCE_BOUND = 2
 
 
-cdef enum FreeDegrees:
-    NO_DEGREES = 0
-    SHARED_DEGREES = 1
-    EACH_DEGREES = 2            # one for each component
+cdef enum FreeTails:
+    # Which numbers of the tails are estimated.
+    NO_TAILS = 0
+    SHARED_DEGREES = 1          # of freedom
+    EACH_DEGREES = 2            # of each component
+    CONTAMINATION = 3           # α and η of each component
 
 
 cdef struct Objective:
@@ -51,8 +53,8 @@ cdef struct Objective:
     double weight               # n, of all rows
     NoisePrior factor_noise     # of noise beside factors
     double log_noise            # log density of uniform noise, whose weight the components leave; −∞: there is none
-    const double* degrees       # (K,) of freedom, of Student-t components; NULL: they are normal
-    FreeDegrees fits_degrees    # which of them are estimated
+    const double* tails         # (2, K) given, as an `Estimate` has them; NULL: normal, or estimated
+    FreeTails free_tails
 
 
 cdef inline Objective likelihood() noexcept nogil:
@@ -64,7 +66,7 @@ cdef inline Objective likelihood() noexcept nogil:
     objective.sticks = False
     objective.factor_noise.rows, objective.factor_noise.scale = 0, NULL
     objective.log_noise = -INFINITY
-    objective.degrees, objective.fits_degrees = NULL, NO_DEGREES
+    objective.tails, objective.free_tails = NULL, NO_TAILS
     return objective
 
 

@@ -138,7 +138,7 @@ cdef inline double responsibilities(
         if plan.noisy:
             prefer_noise(plan.log_noise, code, n, padded, evidence, <real*>workspace.best)
     if has_powers(plan) and not rows_only:
-        share_by_powers(plan.kernel, tile, ld, plan.log_offset, plan.degrees[0], plan.power,
+        share_by_powers(plan.kernel, tile, ld, plan.log_offset, plan.tails[0], plan.power,
                         <const real*>workspace.mass, evidence, <real*>workspace.precisions,
                         sums + plan.n_sums - 2 - n_tails(plan), K, padded)
     elif not only_labels:
@@ -286,7 +286,7 @@ cdef inline void one_block(
         else:
             log_density_centred(plan, block, padded, ld, scratch, tile)
         if has_tails(plan) and not by_powers:
-            heavy_tails(plan.kernel, tile, ld, plan.log_offset, plan.degrees, plan.n_features,
+            heavy_tails(plan.kernel, tile, ld, plan.log_offset, plan.tails, plan.n_features,
                         <real*>workspace.precisions, K, padded)
         if rows.code != NULL:
             keep_to_classes(plan.allowed, plan.n_codes, rows.code + start, K, n, ld, tile)

@@ -279,24 +279,24 @@ cdef inline void normalise(
 
 cdef inline void heavy_tails(
     Kernel kernel,
-    real* tile, Py_ssize_t ld,                     # IN log ρ of normal components (K, n), OUT of Student-t ones
-    const double* log_offset, const double* degrees, Py_ssize_t d,         # IN (K,), (K,)
-    real* precision,                               # OUT (2, K, n) u = (ν + d)/(ν + q) of rows, and log u
+    real* tile, Py_ssize_t ld,                     # IN log ρ of normal components (K, n), OUT of heavy-tailed ones
+    const double* log_offset, const double* tails, Py_ssize_t d,           # IN (K,), (2, K)
+    real* precision,                               # OUT (2, K, n) u of rows, and log u − u or (1 − v) q
     Py_ssize_t n_components, Py_ssize_t n,
 ) noexcept nogil:
     if is_twin(kernel):
-        twin.heavy_tails(tile, ld, log_offset, degrees, d, precision, n_components, n)
+        twin.heavy_tails(tile, ld, log_offset, tails, d, precision, n_components, n)
     elif real is double:
-        kernel.doubles.heavy_tails(tile, n_components, n, ld, log_offset, degrees, <double>d, precision)
+        kernel.doubles.heavy_tails(tile, n_components, n, ld, log_offset, tails, <double>d, precision)
     else:
-        kernel.floats.heavy_tails(tile, n_components, n, ld, log_offset, degrees, <double>d, precision)
+        kernel.floats.heavy_tails(tile, n_components, n, ld, log_offset, tails, <double>d, precision)
 
 
 cdef inline void weigh_by_precision(
     Kernel kernel,
     real* tile, Py_ssize_t ld,                     # IN mass × responsibilities (K, n), OUT these times u
     const real* precision,                         # IN as `heavy_tails` writes it
-    double* sums,                                  # IN, OUT (2, K) Σ mass r, Σ mass r (log u − u)
+    double* sums,                                  # IN, OUT (2, K) Σ mass r, and times the second of `precision`
     Py_ssize_t n_components, Py_ssize_t n,
 ) noexcept nogil:
     if is_twin(kernel):

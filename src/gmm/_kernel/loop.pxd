@@ -3,7 +3,7 @@ from libc.float cimport DBL_EPSILON
 from libc.math cimport fabs, sqrt
 
 from gmm._kernel.estimate cimport Estimate
-from gmm._kernel.family cimport NO_DEGREES, Family
+from gmm._kernel.family cimport NO_TAILS, Family
 from gmm._kernel.lanes cimport merge_siblings, walk_lanes
 from gmm._kernel.moments cimport Moments, any_empty, move_to_means
 from gmm._kernel.mstep cimport most_likely, parameter_term, take_pass
@@ -100,7 +100,7 @@ cdef inline Py_ssize_t run_em(
             return n
         measured = estimate
         set_noise(plan, log_noise(&family.objective, K, estimate.weights))
-        set_tails(plan, estimate.degrees, family.objective.fits_degrees == NO_DEGREES)
+        set_tails(plan, estimate.tails, family.objective.free_tails == NO_TAILS)
         if not walk_again(plan, inputs, room, estimate.log_offset, estimate.means, estimate.whiteners, workspace):
             return n
 
@@ -128,7 +128,7 @@ cdef inline Py_ssize_t run_quasi_newton(
         n += 1
         mixture = next_mixture(state)
         set_noise(plan, log_noise(&state.family.objective, plan.n_all, mixture.weights))
-        set_tails(plan, mixture.degrees, state.family.objective.fits_degrees == NO_DEGREES)
+        set_tails(plan, mixture.tails, state.family.objective.free_tails == NO_TAILS)
         if (state.converged or state.stuck or n == inputs.at_most
                 or n == 2 and records[4] + inputs.catch_up * (records[4] - records[0]) < inputs.lead
                 or not walk_again(plan, inputs, room, mixture.log_offset, mixture.means, mixture.whiteners,

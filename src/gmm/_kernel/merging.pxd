@@ -210,9 +210,9 @@ cdef inline void combine(State* state, Py_ssize_t into, Py_ssize_t gone) noexcep
 
 cdef inline void copy_moments(State* state, Py_ssize_t k) noexcept nogil:
     """Copy all accepted counts and first moments to `tried`, and the second ones of one component."""
-    cdef Py_ssize_t K = state.family.K, d = state.family.d, size = matrix_size(state.family.moment_layout, d)
+    cdef Py_ssize_t d = state.family.d, size = matrix_size(state.family.moment_layout, d)
     cdef Py_ssize_t m = matrix_of(state.family.moment_layout, k)
-    memcpy(state.tried.origins, state.held.origins, K * 2 * (1 + d) * sizeof(double))
+    memcpy(state.tried.origins, state.held.origins, (state.held.second - state.held.origins) * sizeof(double))
     memcpy(state.tried.second + m * size, state.held.second + m * size, size * sizeof(double))
     state.tried.weight = state.held.weight
 

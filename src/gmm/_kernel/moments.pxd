@@ -11,11 +11,11 @@ cdef struct Moments:
     double* second              # as their layout stores them
     double log_evidence
     double weight
-    double* precision           # (K,) Σ r E [log u − u], of Student-t components: see `tails.pxd`
+    double* precision           # (2, K) of components with heavy tails: see `tails.pxd`
 
 
 cdef inline Py_ssize_t moments_size(Layout layout, Py_ssize_t K, Py_ssize_t d) noexcept nogil:
-    return K * (2 + 2 * d) + total_size(layout, K, d)
+    return K * (3 + 2 * d) + total_size(layout, K, d)
 
 
 cdef inline Moments moments_in(double* buffer, Py_ssize_t K, Py_ssize_t d) noexcept nogil:
@@ -23,7 +23,7 @@ cdef inline Moments moments_in(double* buffer, Py_ssize_t K, Py_ssize_t d) noexc
     moments.origins = buffer
     moments.counts = buffer + K * d
     moments.precision = moments.counts + K
-    moments.first = moments.precision + K
+    moments.first = moments.precision + 2 * K
     moments.second = moments.first + K * d
     moments.log_evidence = moments.weight = 0
     return moments

@@ -29,8 +29,8 @@ class MixtureFamily:
         owners: NDArray[np.intc] | None = None,
         n_factors: int = 0,
         max_ratio: float = inf,
-        degrees: _Array | None = None,
-        fits_degrees: int = 0,
+        tails: _Array | None = None,
+        free_tails: int = 0,
     ) -> Self: ...
     def parameter_term(self, weights: _Array, means: _Array, whiteners: _Array, log_determinants: _Array) -> float: ...
 
@@ -77,7 +77,7 @@ def log_offset(
     d: int,
     log_noise: float = -inf,
     variational: tuple[float, float, float, bool, float] | None = None,
-    degrees: _Array | None = None,
+    tails: _Array | None = None,
 ) -> tuple[_Array, float]: ...
 
 @disjoint_base
@@ -101,7 +101,7 @@ class QuasiNewtonState:
         covariances: _Array,
         whiteners: _Array,
         log_determinants: _Array,
-        degrees: _Array | None = None,
+        tails: _Array | None = None,
     ) -> None: ...
     def begin_after(self, statistics: Any, *, repair_empty: bool) -> bool: ...
     def measured(self) -> _Estimate: ...

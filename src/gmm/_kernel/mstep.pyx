@@ -14,7 +14,7 @@ from gmm._kernel.arrays cimport check_factors, check_ratio, copy_statistics, est
 from gmm._kernel.constraint cimport constrain, constrained_layout, constraint_workspace_size
 from gmm._kernel.estimate cimport Estimate, estimate_in, estimate_size
 from gmm._kernel.family cimport (
-    NO_DEGREES, Constraint, Family, FreeDegrees, NoisePrior, Objective, likelihood, rest_of,
+    NO_TAILS, Constraint, Family, FreeTails, NoisePrior, Objective, likelihood, rest_of,
 )
 from gmm._kernel.layout cimport (
     DIAGONAL, FULL, LOW_RANK, SPHERICAL, Layout, is_layout, is_low_rank, matrix_size, n_matrices, total_size,
@@ -115,10 +115,10 @@ cdef class MixtureFamily:
         Of each covariance, at least 1 and fewer than the features, where the constraint is of factors; else 0.
     max_ratio : float, optional
         At least 1: limit of the ratio of the eigenvalues of all covariances, where these are free; ∞ for none.
-    degrees : array of shape (K,), optional
-        Of freedom, of Student-t components; None if they are normal.
-    fits_degrees : int, optional
-        How many of these are estimated: 0 none, 1 one for all components, 2 one for each.
+    tails : array of shape (2, K), optional
+        ν and 0 of Student-t components, α and η of contaminated ones; None if they are normal.
+    free_tails : int, optional
+        Which of these are estimated: 0 none, 1 one ν for all components, 2 one for each, 3 α and η of each.
 
     Raises
     ------
@@ -130,7 +130,7 @@ cdef class MixtureFamily:
         self, Layout covariance_layout, int constraint, Py_ssize_t n_components, Py_ssize_t n_features,
         double ridge, prior=None, moment_layout=None, weights_prior=None, double log_noise=-INFINITY,
         const int[::1] owners=None, Py_ssize_t n_factors=0, double max_ratio=INFINITY,
-        const double[::1] degrees=None, FreeDegrees fits_degrees=NO_DEGREES,
+        const double[:, ::1] tails=None, FreeTails free_tails=NO_TAILS,
     ):
         cdef Layout moments = covariance_layout if moment_layout is None else <Layout>moment_layout
         cdef const Constraint* row = constraint_of(constraint)
@@ -155,14 +155,14 @@ cdef class MixtureFamily:
         self.owners = owners
         self.arguments = (covariance_layout, constraint, n_components, n_features, ridge, prior, moments, weights_prior,
                           log_noise, None if owners is None else np.asarray(owners), n_factors, max_ratio,
-                          None if degrees is None else np.asarray(degrees), fits_degrees)
+                          None if tails is None else np.asarray(tails), free_tails)
         if prior is not None:
             self.set_prior(prior, weights_prior)
         family.objective.log_noise = log_noise
-        if degrees is not None:
-            expect("degrees", degrees.shape[0], n_components)
-            self.degrees = degrees
-            family.objective.degrees, family.objective.fits_degrees = &degrees[0], fits_degrees
+        if tails is not None:
+            expect_matrix("tails", tails, 2, n_components)
+            self.tails = tails
+            family.objective.tails, family.objective.free_tails = &tails[0, 0], free_tails
 
     cdef set_prior(self, prior, weights_prior):
         cdef Family* family = &self.family
@@ -223,13 +223,14 @@ cdef class Update:
         The moments; `second` flat.
     previous : flat array, optional
         The covariances before: where the update is a search, its result is at least as likely.
-    precision : array of shape (K,), optional
-        Σ r E [log u − u] of Student-t components.
+    precision : array of shape (2, K), optional
+        Sums of components with heavy tails: see `tails.pxd`.
     """
 
     cdef MixtureFamily family
     cdef const double[:, ::1] origins, first
-    cdef const double[::1] counts, second, previous, precision
+    cdef const double[::1] counts, second, previous
+    cdef const double[:, ::1] precision
     cdef double[::1] buffer, room
     cdef Moments moments
     cdef Estimate estimate
@@ -243,7 +244,7 @@ cdef class Update:
         const double[::1] second,
         double weight,
         const double[::1] previous=None,
-        const double[::1] precision=None,
+        const double[:, ::1] precision=None,
     ):
         cdef Moments* moments = &self.moments
         cdef Layout layout = family.family.covariance_layout
@@ -261,10 +262,10 @@ cdef class Update:
         moments.first, moments.second = <double*>&first[0, 0], <double*>&second[0]
         moments.weight, moments.precision = weight, NULL
         if precision is not None:
-            expect("precision", precision.shape[0], K)
-            self.precision, moments.precision = precision, <double*>&precision[0]
-        elif family.family.objective.fits_degrees:
-            raise ValueError("expected Σ r E [log u − u] for degrees of freedom that are estimated")
+            expect_matrix("precision", precision, 2, K)
+            self.precision, moments.precision = precision, <double*>&precision[0, 0]
+        elif family.family.objective.free_tails:
+            raise ValueError("expected the sums of `tails.pxd` in 'precision' for tails that are estimated")
         self.buffer = np.empty(estimate_size(layout, K, d))
         self.room = np.empty(update_workspace_size(&family.family))
         self.estimate = estimate_in(&self.buffer[0], layout, K, d)
@@ -295,8 +296,8 @@ cdef class Update:
         Returns
         -------
         estimate : tuple
-            Weights (K,), means (K, d), covariances and whiteners, both flat, log|W|, (K,) or (1,), and the degrees of
-            freedom (K,) of Student-t components, 0 of normal ones.
+            Weights (K,), means (K, d), covariances and whiteners, both flat, log|W|, (K,) or (1,), and the tails
+            (2, K), 0 of normal components.
         failed : int
             The first covariance that is not positive definite, −1 where all are.
         """
@@ -353,14 +354,14 @@ def log_offset(
     Py_ssize_t d,
     double log_noise=-INFINITY,
     tuple variational=None,
-    const double[::1] degrees=None,
+    const double[:, ::1] tails=None,
 ):
     """Return what a pass adds to the log density of each component, log π_k + log|W_k| − d/2·log 2π: (K,).
 
     Also return `log_noise`, as of a `MixtureFamily`, with the weight of noise. `variational` makes both expectations
     under a variational posterior: the shrinkage and pseudocount of its prior, and a `weights_prior` as of a
-    `MixtureFamily`; `weights` are then the shares of the rows. Of Student-t components, with their `degrees` of
-    freedom, the constant is another.
+    `MixtureFamily`; `weights` are then the shares of the rows. Of Student-t components, the `tails` change the
+    constant.
     """
     cdef Py_ssize_t K = weights.shape[0]
     if K < 1 or d < 1 or not is_layout(layout):
@@ -369,14 +370,14 @@ def log_offset(
     expect("log_determinants", log_determinants.shape[0], n_matrices(layout, K))
     offsets = np.empty(K)
     cdef double[::1] into = offsets
-    cdef const double[::1] of_tails = np.zeros(K) if degrees is None else degrees
-    expect("degrees", of_tails.shape[0], K)
+    cdef const double[:, ::1] of_tails = np.zeros((2, K)) if tails is None else tails
+    expect_matrix("tails", of_tails, 2, K)
     cdef Objective objective = likelihood()
     if variational is not None:
         shrinkage, pseudocount, concentration, sticks, weight = variational
         objective = evidence_bound(NULL, NULL, shrinkage, pseudocount, 0, concentration, sticks, weight)
     objective.log_noise = log_noise
-    log_offsets(&objective, layout, K, d, &weights[0], &whiteners[0], &log_determinants[0], 0, &of_tails[0],
+    log_offsets(&objective, layout, K, d, &weights[0], &whiteners[0], &log_determinants[0], 0, &of_tails[0, 0],
                 &into[0])
     return offsets, objectives.log_noise(&objective, K, &weights[0])
 
@@ -584,7 +585,7 @@ cdef class QuasiNewtonState:
         const double[::1] covariances,
         const double[::1] whiteners,
         const double[::1] log_determinants,
-        const double[::1] degrees=None,
+        const double[:, ::1] tails=None,
     ):
         """Forget all passes and measure this mixture next; matrices are flat."""
         cdef State* state = &self.state
@@ -596,17 +597,17 @@ cdef class QuasiNewtonState:
         expect("covariances", covariances.shape[0], size)
         expect("whiteners", whiteners.shape[0], size)
         expect("log_determinants", log_determinants.shape[0], n_matrices(layout, K))
-        if degrees is None:
-            degrees = np.zeros(K)
-        expect("degrees", degrees.shape[0], K)
+        if tails is None:
+            tails = np.zeros((2, K))
+        expect_matrix("tails", tails, 2, K)
         memcpy(first.weights, &weights[0], K * sizeof(double))
         memcpy(first.means, &means[0, 0], K * d * sizeof(double))
         memcpy(first.covariances, &covariances[0], size * sizeof(double))
         memcpy(first.whiteners, &whiteners[0], size * sizeof(double))
         memcpy(first.log_determinants, &log_determinants[0], log_determinants.shape[0] * sizeof(double))
-        memcpy(first.degrees, &degrees[0], K * sizeof(double))
+        memcpy(first.tails, &tails[0, 0], 2 * K * sizeof(double))
         log_offsets(&state.family.objective, layout, K, d, first.weights, first.whiteners, first.log_determinants,
-                    state.family.ridge, first.degrees, first.log_offset)
+                    state.family.ridge, first.tails, first.log_offset)
         start_anew(state)
 
     def begin_after(self, statistics, *, bint repair_empty):
@@ -635,22 +636,22 @@ cdef class QuasiNewtonState:
         return estimate_arrays(np.array(<double[:n]>mixture.weights), layout, family.K, family.d)
 
     def next(self):
-        """Return the mixture to measure next, as a pass reads it, its degrees of freedom, and whether a fit moves them.
+        """Return the mixture to measure next, as a pass reads it, its tails, and whether a fit moves them.
 
         They are the parts of a `WhitenedMixture`, with flat whiteners.
         """
         cdef const Estimate* mixture = next_mixture(&self.state)
         cdef Layout layout = self.state.family.covariance_layout
         cdef Py_ssize_t K = self.state.family.K, d = self.state.family.d, size = total_size(layout, K, d)
-        flat = np.empty(2 * K + K * d + size)
+        flat = np.empty(3 * K + K * d + size)
         cdef double[::1] into = flat
         memcpy(&into[0], mixture.log_offset, K * sizeof(double))
         memcpy(&into[K], mixture.means, K * d * sizeof(double))
         memcpy(&into[K + K * d], mixture.whiteners, size * sizeof(double))
-        memcpy(&into[K + K * d + size], mixture.degrees, K * sizeof(double))
+        memcpy(&into[K + K * d + size], mixture.tails, 2 * K * sizeof(double))
         return flat[:K], flat[K:K + K * d].reshape(K, d), flat[K + K * d:K + K * d + size], objectives.log_noise(
             &self.state.family.objective, K, mixture.weights
-        ), flat[K + K * d + size:], self.state.family.objective.fits_degrees != NO_DEGREES
+        ), flat[K + K * d + size:].reshape(2, K), self.state.family.objective.free_tails != NO_TAILS
 
     def take(self, statistics, double rounding, *, bint repair_empty):
         """Accept or reject a pass of the mixture that `next` returned, and choose the next one, without rows.

@@ -28,6 +28,7 @@ added to E log π_k.
 """
 from libc.float cimport DBL_MIN
 from libc.math cimport INFINITY, M_PI, log
+from libc.string cimport memcpy, memset
 
 from gmm._kernel.belief cimport (
     expected_log_share,
@@ -42,11 +43,12 @@ from gmm._kernel.belief cimport (
 )
 from gmm._kernel.estimate cimport Estimate
 from gmm._kernel.family cimport (
+    CONTAMINATION,
     EACH_DEGREES,
     EVIDENCE_BOUND,
     LIKELIHOOD,
     POSTERIOR,
-    SHARED_DEGREES,
+    NO_TAILS,
     NoisePrior,
     Objective,
     has_noise,
@@ -71,7 +73,7 @@ from gmm._kernel.layout cimport (
     subtract_outer,
 )
 from gmm._kernel.moments cimport Moments
-from gmm._kernel.tails cimport likeliest_degrees, log_tail_constant
+from gmm._kernel.tails cimport likeliest_degrees, likeliest_good_share, likeliest_inflation, log_tail_constant
 from gmm._kernel.whitener cimport half_square, half_trace_of_precision, half_trace_of_product
 
 cdef inline Objective posterior(
@@ -191,20 +193,24 @@ cdef inline void add_mean_scatter(
             scatter[i * stride] += strength * (apart * apart) / shared
 
 
-cdef inline void choose_degrees(
-    const Objective* objective, Py_ssize_t K, const Moments* moments,
-    double* degrees,                               # OUT (K,) of freedom, given or estimated; 0: components are normal
+cdef inline void choose_tails(
+    const Objective* objective, Py_ssize_t K, Py_ssize_t d, const Moments* moments,
+    double* tails,                                 # OUT (2, K) given or estimated
 ) noexcept nogil:
     cdef Py_ssize_t k
-    for k in range(K):
-        if objective.fits_degrees == EACH_DEGREES:
-            degrees[k] = likeliest_degrees(moments.precision[k] / max(moments.counts[k], DBL_MIN))
-        elif objective.fits_degrees == SHARED_DEGREES and k > 0:
-            degrees[k] = degrees[0]
-        elif objective.fits_degrees == SHARED_DEGREES:
-            degrees[k] = likeliest_degrees(rest_of(moments.precision, K, 0) / rest_of(moments.counts, K, 0))
+    memset(tails, 0, 2 * K * sizeof(double))
+    if objective.tails != NULL:
+        memcpy(tails, objective.tails, 2 * K * sizeof(double))
+    for k in range(0 if objective.free_tails == NO_TAILS else K):
+        if objective.free_tails == CONTAMINATION:
+            tails[k] = likeliest_good_share(moments.precision[k], moments.counts[k])
+            tails[K + k] = likeliest_inflation(moments.precision[K + k], moments.counts[k] - moments.precision[k], d)
+        elif objective.free_tails == EACH_DEGREES:
+            tails[k] = likeliest_degrees(moments.precision[k] / max(moments.counts[k], DBL_MIN))
+        elif k > 0:
+            tails[k] = tails[0]
         else:
-            degrees[k] = 0 if objective.degrees == NULL else objective.degrees[k]
+            tails[k] = likeliest_degrees(rest_of(moments.precision, K, 0) / rest_of(moments.counts, K, 0))
 
 
 # ------------------------------------------------------------------------------ what a pass adds up
@@ -213,7 +219,7 @@ cdef inline void log_offsets(
     const Objective* objective, Layout layout, Py_ssize_t K, Py_ssize_t d,
     const double* weights, const double* whiteners, const double* log_determinants,        # IN
     double noise,                                  # IN variance, in every feature, through which rows are seen
-    const double* degrees,                         # IN (K,) of freedom, of Student-t components; 0: they are normal
+    const double* tails,                           # IN (2, K)
     double* log_offset,                            # OUT (K,) log π_k + log|W_k| − d/2·log 2π − ½ noise tr Σ_k⁻¹
 ) noexcept nogil:
     cdef Py_ssize_t k
@@ -228,7 +234,7 @@ cdef inline void log_offsets(
         for k in range(K):
             log_offset[k] += expected_log_share(objective.weight - of_noise, of_noise)
     for k in range(K):
-        constant = 0.5 * d * log(2 * M_PI) - log_tail_constant(degrees[k], d)
+        constant = 0.5 * d * log(2 * M_PI) - (log_tail_constant(tails[k], d) if tails[K + k] == 0 else 0)
         log_offset[k] = log_offset[k] + log_determinants[matrix_of(layout, k)] - constant
         if noise > 0:
             log_offset[k] -= noise * half_trace_of_precision(layout, d, whiteners, k)

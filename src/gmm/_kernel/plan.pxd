@@ -63,7 +63,7 @@ cdef struct PassPlan:
     bint totals                 # sums of criteria instead of moments
     bint noisy                  # rows may belong to no component, but to uniform noise: see `share_with_noise`
     double log_noise            # its log density, weight included
-    const double* degrees       # (K,) of freedom, of Student-t components; NULL: they are normal
+    const double* tails         # (2, K) as an `Estimate` has them; NULL: components are normal
     Py_ssize_t power            # ν + d, where all share a given whole ν; else 0
     const double* allowed       # (n_all, n_codes) 0 or −∞: which components rows may belong to, by their codes; or NULL
     Py_ssize_t n_codes
@@ -152,19 +152,19 @@ cdef inline void set_noise(PassPlan* plan, double log_noise) noexcept nogil:
     plan.log_noise, plan.noisy = log_noise, log_noise > -INFINITY
 
 
-cdef inline void set_tails(PassPlan* plan, const double* degrees, bint given) noexcept nogil:
-    """Set the degrees of freedom (K,); zeros for normal components. Where they are given, no pass needs log u."""
+cdef inline void set_tails(PassPlan* plan, const double* tails, bint given) noexcept nogil:
+    """Set the tails (2, K); zeros for normal components. Where degrees of freedom are given, no pass needs log u."""
     cdef Py_ssize_t k
-    plan.degrees = degrees if degrees != NULL and degrees[0] > 0 else NULL
-    plan.power = <Py_ssize_t>degrees[0] + plan.n_features if given and has_tails(plan) else 0
+    plan.tails = tails if tails[0] > 0 else NULL
+    plan.power = <Py_ssize_t>tails[0] + plan.n_features if given and has_tails(plan) else 0
     for k in range(plan.n_all if plan.power > 0 else 0):
-        if degrees[k] != <double>(plan.power - plan.n_features):
+        if tails[k] != <double>(plan.power - plan.n_features):
             plan.power = 0
             return
 
 
 cdef inline bint has_tails(const PassPlan* plan) noexcept nogil:
-    return plan.degrees != NULL
+    return plan.tails != NULL
 
 
 cdef inline bint has_powers(const PassPlan* plan) noexcept nogil:

@@ -5,7 +5,7 @@ from gmm._kernel.few cimport fill_few, lay_out_few, few_panels_size
 from gmm._kernel.layout cimport Layout, is_pooled, total_size
 from gmm._kernel.leaves cimport Kernel
 from gmm._kernel.linear cimport measure_extents, extents_size
-from gmm._kernel.plan cimport PassPlan, choose_form, fill_form, has_tails, is_narrow, lay_out_form, set_noise
+from gmm._kernel.plan cimport PassPlan, choose_form, fill_form, has_tails, is_narrow, lay_out_form, set_noise, set_tails
 
 cdef enum:
     N_FORMS = 4                 # bit 0: linear, bit 1: float32
@@ -34,7 +34,7 @@ cdef inline Py_ssize_t whole(Py_ssize_t n) noexcept nogil:
 cdef inline Py_ssize_t lay_out(
     Mixture* mixture, Layout layout, Py_ssize_t K, Py_ssize_t d, Kernel kernel,  # OUT pointers, IN
     double log_noise,                              # weight included; −∞ for none
-    const double* degrees,                         # (K,) of freedom of Student-t components; NULL: they are normal
+    const double* tails,                           # (2, K) as an `Estimate` has them
     double* numbers,                               # at a multiple of 64 bytes
 ) noexcept nogil:
     """Point into the prepared numbers of a mixture; return their number, which sizes, noise and tails alone decide.
@@ -56,7 +56,7 @@ cdef inline Py_ssize_t lay_out(
         plan.n_all, plan.n_components, plan.n_features = K, K, d
         plan.layout, plan.moments, plan.kernel = layout, layout, kernel
         set_noise(plan, log_noise)
-        plan.degrees, plan.power = degrees, 0
+        set_tails(plan, tails, False)
         if not is_asked_for(plan, form):
             plan[0] = mixture.plans[form - 1]
             continue

@@ -1,6 +1,6 @@
 """The state of the accelerated solver: mixtures, moments and secants, in one buffer."""
 from gmm._kernel.estimate cimport Estimate, estimate_in, estimate_size
-from gmm._kernel.family cimport EACH_DEGREES, SHARED_DEGREES, Family, FreeDegrees
+from gmm._kernel.family cimport CONTAMINATION, EACH_DEGREES, SHARED_DEGREES, Family, FreeTails
 from gmm._kernel.layout cimport (
     Layout,
     is_low_rank,
@@ -24,7 +24,7 @@ cdef struct Frame:
     double* whiteners           # as their layout stores them
     double* roots               # their inverses, likewise; in low rank, the covariances
     double* log_determinants    # of the whiteners: (K,) or (1,)
-    double* degrees             # (K,) of freedom
+    double* tails               # (2, K)
 
 
 cdef struct State:
@@ -76,16 +76,18 @@ cdef struct State:
 
 # --------------------------------------------------------------------------------------------- room
 
-cdef inline Py_ssize_t n_degrees(const Family* family) noexcept nogil:
-    """Degrees of freedom that are estimated."""
-    cdef FreeDegrees free = family.objective.fits_degrees
+cdef inline Py_ssize_t n_free_tails(const Family* family) noexcept nogil:
+    """Numbers of the tails that are estimated."""
+    cdef FreeTails free = family.objective.free_tails
+    if free == CONTAMINATION:
+        return 2 * family.K
     return family.K if free == EACH_DEGREES else 1 if free == SHARED_DEGREES else 0
 
 
 cdef inline Py_ssize_t state_size(const Family* family) noexcept nogil:
     cdef Layout layout = family.moment_layout
     return (family.K * (1 + family.d) + n_matrices(layout, family.K) * packed_size(layout, family.d)
-            + n_degrees(family))
+            + n_free_tails(family))
 
 
 cdef inline Py_ssize_t matrices_workspace_size(Layout layout, Py_ssize_t d) noexcept nogil:
@@ -103,7 +105,7 @@ cdef inline Py_ssize_t mixtures_size(const Family* family) noexcept nogil:
 cdef inline Py_ssize_t frame_size(const Family* family) noexcept nogil:
     cdef Layout layout = family.covariance_layout
     cdef Py_ssize_t K = family.K, d = family.d
-    return K * (2 + d) + 2 * total_size(layout, K, d) + n_matrices(layout, K)
+    return K * (3 + d) + 2 * total_size(layout, K, d) + n_matrices(layout, K)
 
 
 cdef inline Py_ssize_t state_buffer_size(const Family* family, Py_ssize_t update) noexcept nogil:
@@ -131,8 +133,8 @@ cdef inline void lay_out(State* state, double* room) noexcept nogil:
     state.frame.whiteners = state.frame.means + K * d
     state.frame.roots = state.frame.whiteners + total_size(layout, K, d)
     state.frame.log_determinants = state.frame.roots + total_size(layout, K, d)
-    state.frame.degrees = state.frame.log_determinants + n_matrices(layout, K)
-    room = state.frame.degrees + K
+    state.frame.tails = state.frame.log_determinants + n_matrices(layout, K)
+    room = state.frame.tails + 2 * K
     state.direction = room
     state.work = room + size
     state.here = room + 2 * size
@@ -170,8 +172,8 @@ cdef inline double* packed_of(const State* state, double* vector, Py_ssize_t m) 
 
 
 cdef inline double* tails_of(const State* state, double* vector) noexcept nogil:
-    """Return where a state vector has what decides the degrees of freedom that are estimated."""
-    return vector + state.size - n_degrees(&state.family)
+    """Return where a state vector has what decides the numbers of the tails that are estimated."""
+    return vector + state.size - n_free_tails(&state.family)
 
 
 cdef inline double count_of(const State* state, const double* vector, Py_ssize_t m) noexcept nogil:

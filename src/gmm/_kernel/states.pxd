@@ -13,7 +13,7 @@ from gmm._kernel.frame cimport follow, from_moments, moments_of_mixture, state_o
 from gmm._kernel.layout cimport is_low_rank
 from gmm._kernel.moments cimport Moments, moments_size
 from gmm._kernel.objective cimport add_own_rows, adds_rows
-from gmm._kernel.state cimport State, n_degrees
+from gmm._kernel.state cimport State, n_free_tails
 from gmm._kernel.update cimport most_likely
 
 
@@ -49,7 +49,7 @@ cdef inline bint after_pass(
 
 cdef inline bint goes_to_mixtures(const Family* family) noexcept nogil:
     """Whether a state may be no mixture's of the family, so that a step goes to that of its update."""
-    return is_constrained(family) or n_degrees(family) > 0
+    return is_constrained(family) or n_free_tails(family) > 0
 
 
 cdef inline bint mixture_at(

@@ -1,45 +1,76 @@
-/* Student-t components, see tails.pxd. Included by tile.h, once for each type and instruction set. */
+/* Components with heavy tails, see tails.pxd. Included by tile.h, once for each type and instruction set. */
 
-/* From log densities log_offset - q/2 of normal components to those of Student-t ones; the precisions u = (nu + d)/(nu + q)
- * of rows, and log u. */
+/* Of one row of a tile, from log densities log_offset - q/2 of a contaminated component's good rows to its own; the mean
+ * precisions u = v + (1 - v)/eta of rows, v = P(good), and (1 - v) q. */
+static void TILE_NAME(contaminated)(TILE_REAL *restrict tile, ptrdiff_t n, TILE_REAL offset, double good_share,
+                                    double inflation, double d, TILE_REAL *restrict precision,
+                                    TILE_REAL *restrict statistic)
+{
+    const TILE_REAL far = sizeof(TILE_REAL) == sizeof(float) ? (TILE_REAL)1e37 : (TILE_REAL)1e300;
+    const TILE_REAL log_good = (TILE_REAL)tile_log_double(good_share), inverse = (TILE_REAL)(1 / inflation);
+    const TILE_REAL log_bad = (TILE_REAL)(tile_log_double(1 - good_share) - d / 2 * tile_log_double(inflation));
+    ptrdiff_t start;
+    int r;
+    for (start = 0; start < n; start += TILE_STRIP)
+        for (r = 0; r < TILE_STRIP; r++) {
+            TILE_REAL square = 2 * (offset - tile[start + r]), good, bad, rest, least, most, larger;
+            square = square > 0 ? square : 0;
+            square = square < far ? square : far;
+            good = log_good - square / 2, bad = log_bad - square / 2 * inverse;
+            rest = TILE_GLUE(tile_exp, TILE_REAL)(good < bad ? good - bad : bad - good);
+            larger = TILE_GLUE(tile_log_and_inverse, TILE_REAL)(1 + rest, &most);
+            least = rest * most;
+            precision[start + r] = good < bad ? least + most * inverse : most + least * inverse;
+            statistic[start + r] = (good < bad ? most : least) * square;
+            tile[start + r] = offset + ((good < bad ? bad : good) + larger);
+        }
+}
+
+/* From log densities log_offset - q/2 of normal components to those with heavy tails; of Student-t ones, the precisions
+ * u = (nu + d)/(nu + q) of rows, and log u - u. */
 static void TILE_NAME(heavy_tails)(TILE_REAL *restrict tile, ptrdiff_t K, ptrdiff_t n, ptrdiff_t ld,
-                                   const double *log_offset, const double *degrees, double d,
+                                   const double *log_offset, const double *tails, double d,
                                    TILE_REAL *restrict precision)
 {
     const TILE_REAL far = sizeof(TILE_REAL) == sizeof(float) ? (TILE_REAL)1e37 : (TILE_REAL)1e300;
     ptrdiff_t start, k;
     int r;
     for (k = 0; k < K; k++, tile += ld, precision += ld) {
-        const TILE_REAL nu = (TILE_REAL)degrees[k], most = (TILE_REAL)(degrees[k] + d), half = most / 2;
-        const TILE_REAL log_nu = (TILE_REAL)tile_log_double(degrees[k]), log_most = (TILE_REAL)tile_log_double(degrees[k] + d);
+        const TILE_REAL nu = (TILE_REAL)tails[k], most = (TILE_REAL)(tails[k] + d), half = most / 2;
+        const TILE_REAL log_nu = (TILE_REAL)tile_log_double(tails[k]), log_most = (TILE_REAL)tile_log_double(tails[k] + d);
         const TILE_REAL offset = (TILE_REAL)log_offset[k];
-        TILE_REAL *restrict logarithm = precision + K * ld;
+        TILE_REAL *restrict statistic = precision + K * ld;
+        if (tails[K + k] > 0) {
+            TILE_NAME(contaminated)(tile, n, offset, tails[k], tails[K + k], d, precision, statistic);
+            continue;
+        }
         for (start = 0; start < n; start += TILE_STRIP)
             for (r = 0; r < TILE_STRIP; r++) {
                 TILE_REAL square = 2 * (offset - tile[start + r]), inverse, larger;
                 square = square > 0 ? square : 0;
                 larger = TILE_GLUE(tile_log_and_inverse, TILE_REAL)(nu + (square < far ? square : far), &inverse);
                 precision[start + r] = most * inverse;
-                logarithm[start + r] = log_most - larger;
+                statistic[start + r] = log_most - larger;
                 tile[start + r] = offset - half * (larger - log_nu);
             }
+        for (start = 0; start < n; start++) statistic[start] -= precision[start];
     }
 }
 
-/* Multiply by u the shares of rows, after adding up these, and for each component what they are times log u - u. */
+/* Multiply by u the shares of rows, after adding up these, and for each component what they are times its statistic. */
 static void TILE_NAME(weigh_by_precision)(TILE_REAL *restrict tile, ptrdiff_t K, ptrdiff_t n, ptrdiff_t ld,
                                           const TILE_REAL *restrict precision, double *restrict sums)
 {
     ptrdiff_t start, k;
     int r;
     for (k = 0; k < K; k++, tile += ld, precision += ld) {
-        const TILE_REAL *restrict logarithm = precision + K * ld;
+        const TILE_REAL *restrict statistic = precision + K * ld;
         double count[8] = {0}, excess[8] = {0};
         for (start = 0; start < n; start += 8)
             for (r = 0; r < 8; r++) {
                 const TILE_REAL share = tile[start + r], u = precision[start + r];
                 count[r] += share;
-                excess[r] += share * (logarithm[start + r] - u);
+                excess[r] += share * statistic[start + r];
                 tile[start + r] = share * u;
             }
         for (r = 0; r < 8; r++) sums[k] += count[r], sums[K + k] += excess[r];

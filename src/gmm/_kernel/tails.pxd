@@ -1,8 +1,13 @@
-"""Student-t tails: what a pass makes of normal densities, and the equation of the degrees of freedom.
+"""Heavy tails: what a pass makes of normal densities, and what its sums say of the numbers of the tails.
 
 A component's density is t with ν degrees of freedom (Peel & McLachlan 2000): log ρ_ik = log_offset_k − ½(ν + d) log(1 +
 q/ν), q = ‖W_k (x_i − c_k)‖². It is a normal one whose precision is multiplied by an unknown u ~ Gamma(ν/2, ν/2), with
-the mean (ν + d)/(ν + q) given a row. First and second moments are weighted with it, counts are not.
+the mean (ν + d)/(ν + q) given a row. First and second moments are weighted with it, counts are not. A pass also adds
+up Σ r E [log u − u], which decides ν.
+
+A contaminated one (Punzo & McNicholas 2016) has a share α of good rows, with the density of N(μ_k, Σ_k), and bad ones
+with that of N(μ_k, η Σ_k), η > 1. A row is good with the probability v, its precision is u = v + (1 − v)/η, and the sums
+Σ r v and Σ r (1 − v) q decide α and η. The paper's q are about the new mean and covariance; these are the pass's own.
 
 An update divides all moments by the counts. So those of a pass are brought to what it expects: first ones to n_k times
 the mean Σ r u x / Σ r u, second ones to the scatter about it and the square of that mean n_k times. Solvers, covariance
@@ -24,6 +29,22 @@ cdef inline double least_degrees() noexcept nogil:
 
 cdef inline double most_degrees() noexcept nogil:
     return 200
+
+
+cdef inline double least_good_share() noexcept nogil:
+    return 0.5
+
+
+cdef inline double most_good_share() noexcept nogil:
+    return 0.999
+
+
+cdef inline double least_inflation() noexcept nogil:
+    return 5
+
+
+cdef inline double most_inflation() noexcept nogil:
+    return 10000
 
 
 cdef inline double log_tail_constant(double degrees, Py_ssize_t d) noexcept nogil:
@@ -61,13 +82,23 @@ cdef inline double likeliest_degrees(double mean) noexcept nogil:
     return (low * high) ** 0.5
 
 
+cdef inline double likeliest_good_share(double good, double count) noexcept nogil:
+    """α within its limits, of Σ r v and Σ r."""
+    return max(least_good_share(), min(most_good_share(), good / max(count, DBL_MIN)))
+
+
+cdef inline double likeliest_inflation(double squares, double bad, Py_ssize_t d) noexcept nogil:
+    """η within its limits, of Σ r (1 − v) q and Σ r (1 − v)."""
+    return max(least_inflation(), min(most_inflation(), squares / (d * max(bad, DBL_MIN))))
+
+
 cdef inline void reduce_to_normal(
-    const double* degrees, Layout layout, Py_ssize_t K, Py_ssize_t d,
-    const double* sums,                            # IN (2, K) Σ r, Σ r (log u − u)
+    const double* tails, Layout layout, Py_ssize_t K, Py_ssize_t d,
+    const double* sums,                            # IN (2, K) as `weigh_by_precision` adds them up
     Moments* moments,                              # IN weighted by r u, OUT as an update expects them
 ) noexcept nogil:
     cdef Py_ssize_t j, k
-    cdef double half
+    cdef double half, of_bad
     cdef double* step
     for k in range(K):
         step = moments.first + k * d
@@ -77,8 +108,13 @@ cdef inline void reduce_to_normal(
                      moments.second + k * component_stride(layout, d))
         for j in range(d):
             step[j] *= sums[k]
+        if tails[K + k] > 0:
+            of_bad = 1 / tails[K + k]
+            moments.precision[k] = (moments.counts[k] - sums[k] * of_bad) / (1 - of_bad)       # as u = v + (1 − v)/η
+            moments.precision[K + k] = sums[K + k]
+        else:
+            # A row's u has a gamma distribution with the shape (ν + d)/2: its log has another mean than its mean's log.
+            half = (tails[k] + d) / 2
+            moments.precision[k] = sums[K + k] + sums[k] * (digamma(half) - log(half))
         moments.counts[k] = sums[k]
-        # A row's u has a gamma distribution with the shape (ν + d)/2: its log has another mean than its mean's log.
-        half = (degrees[k] + d) / 2
-        moments.precision[k] = sums[K + k] + sums[k] * (digamma(half) - log(half))
     mirror_all(layout, K, d, moments.second)

@@ -2,7 +2,7 @@
 
 Rows run along vectors; `ld` is the distance between two features or components.
 """
-from libc.math cimport exp, log
+from libc.math cimport exp, fabs, log, log1p
 from libc.string cimport memset
 
 from gmm._kernel.blas cimport multiply_by_lower, multiply_transposed, real
@@ -152,22 +152,33 @@ cdef inline void normalise_soft(
 
 
 cdef inline void heavy_tails(
-    real* tile, Py_ssize_t ld,                     # IN log ρ of normal components (K, n), OUT of Student-t ones
-    const double* log_offset, const double* degrees, Py_ssize_t d,         # IN (K,), (K,)
-    real* precision,                               # OUT (2, K, n) u = (ν + d)/(ν + q) of rows, and log u
+    real* tile, Py_ssize_t ld,                     # IN log ρ of normal components (K, n), OUT of heavy-tailed ones
+    const double* log_offset, const double* tails, Py_ssize_t d,           # IN (K,), (2, K)
+    real* precision,                               # OUT (2, K, n) u of rows, and log u − u or (1 − v) q
     Py_ssize_t n_components, Py_ssize_t n,
 ) noexcept nogil:
     cdef Py_ssize_t k, r
     cdef real far = 1e37 if real is float else 1e300
-    cdef real square, log_most
-    cdef real* logarithm = precision + n_components * ld
+    cdef real square, log_most, logarithm
+    cdef real* statistic = precision + n_components * ld
+    cdef double eta, good, bad, both
     for k in range(n_components):
-        log_most = <real>log((degrees[k] + d) / degrees[k])
+        eta = tails[n_components + k]
+        log_most = <real>log((tails[k] + d) / tails[k])
         for r in range(k * ld, k * ld + n):
             square = max(2 * (<real>log_offset[k] - tile[r]), 0)
-            precision[r] = <real>((degrees[k] + d) / (degrees[k] + (square if square < far else far)))
-            logarithm[r] = <real>log(precision[r])
-            tile[r] = <real>(log_offset[k] - (degrees[k] + d) / 2 * (log_most - logarithm[r]))
+            square = square if square < far else far
+            if eta > 0:
+                good, bad = log(tails[k]) - square / 2, log1p(-tails[k]) - d / 2. * log(eta) - square / (2 * eta)
+                both = max(good, bad) + log1p(exp(-fabs(good - bad)))
+                precision[r] = <real>(exp(good - both) + exp(bad - both) / eta)
+                statistic[r] = <real>(exp(bad - both) * square)
+                tile[r] = <real>(log_offset[k] + both)
+            else:
+                precision[r] = <real>((tails[k] + d) / (tails[k] + square))
+                logarithm = <real>log(precision[r])
+                statistic[r] = logarithm - precision[r]
+                tile[r] = <real>(log_offset[k] - (tails[k] + d) / 2 * (log_most - logarithm))
 
 
 cdef inline void weigh_by_precision(
@@ -177,9 +188,9 @@ cdef inline void weigh_by_precision(
     Py_ssize_t n_components, Py_ssize_t n,
 ) noexcept nogil:
     cdef Py_ssize_t k, r
-    cdef const real* logarithm = precision + n_components * ld
+    cdef const real* statistic = precision + n_components * ld
     for k in range(n_components):
         for r in range(k * ld, k * ld + n):
             sums[k] += tile[r]
-            sums[n_components + k] += tile[r] * (logarithm[r] - precision[r])
+            sums[n_components + k] += tile[r] * statistic[r]
             tile[r] *= precision[r]

@@ -23,7 +23,7 @@ from gmm._kernel.moments cimport Moments, least_count, step_of
 from gmm._kernel.objective cimport (
     add_to_scatter,
     adds_rows,
-    choose_degrees,
+    choose_tails,
     divisor,
     is_bound,
     log_offsets,
@@ -68,7 +68,7 @@ cdef inline Py_ssize_t most_likely(
     constrain_covariances(family, previous, room, out)
     failed = finish(moments, family, out)
     log_offsets(&family.objective, layout, family.K, family.d, out.weights, out.whiteners, out.log_determinants, noise,
-                out.degrees, out.log_offset)
+                out.tails, out.log_offset)
     return failed
 
 
@@ -77,7 +77,7 @@ cdef inline void begin(
     Estimate* out,                                 # OUT the counts as weights, and steps from the origins as means
 ) noexcept nogil:
     cdef Py_ssize_t j, k
-    choose_degrees(&family.objective, family.K, moments, out.degrees)
+    choose_tails(&family.objective, family.K, family.d, moments, out.tails)
     for k in range(family.K):
         # A component without rows must not divide by zero: it keeps its place, with the ridge as its covariance.
         out.weights[k] = max(moments.counts[k], least_count(moments))

@@ -334,18 +334,18 @@ def _result_to_state(result: SolverResult) -> tuple[Header, Arrays]:
     return header, arrays
 
 
-_ESTIMATE = ("weights", "means", "covariances", "whiteners", "log_determinants", "degrees_of_freedom")
+_ESTIMATE = ("weights", "means", "covariances", "whiteners", "log_determinants", "tails")
 
 
 def _result_from_state(header: Header, arrays: Arrays, problem: Problem, K: int) -> SolverResult:
     """Rebuild a result; the shapes of its arrays are checked, as are those of the state by the compiled core."""
     model, d = problem.objective.model, problem.rows.n_features
     shapes = {"weights": (K,), "means": (K, d), "log_determinants": (1 if model.layout.pooled else K,)}
-    shapes |= {"degrees_of_freedom": (K,), "precision": (K,)}
+    shapes |= {"tails": (2, K), "precision": (2, K)}
     shapes |= dict.fromkeys(("covariances", "whiteners"), (prod(model.layout.shape(K, d)),))
     checked = {name: check_array(arrays[name], name, shape).astype(np.float64) for name, shape in shapes.items()}
-    weights, means, covariances, whiteners, log_determinants, degrees = (checked[name] for name in _ESTIMATE)
-    estimate = weights, means, covariances, whiteners, log_determinants, degrees
+    weights, means, covariances, whiteners, log_determinants, tails = (checked[name] for name in _ESTIMATE)
+    estimate = weights, means, covariances, whiteners, log_determinants, tails
     parameters = problem.objective.mixture(estimate, problem.rows.survey.weight)
     evidence, weight = item(header, "log_evidence", float), item(header, "weight", float)
     statistics = statistics_from_arrays(arrays, model.moments, (K, d), evidence, weight)

@@ -14,6 +14,7 @@ from gmm._persistence.archive import Arrays, Header, item
 from gmm._validation.fixed import check_fixed_table
 from gmm._validation.given import check_array, check_mixture
 from gmm._validation.noise import check_noise
+from gmm._values.contamination import CONTAMINATION, ContaminatedTails, is_contamination
 from gmm._values.covariance import CovarianceModel
 from gmm._values.fixed import NOTHING_FIXED, PARTS, Fixed
 from gmm._values.layouts import Layout
@@ -68,8 +69,10 @@ def mixture_to_state(parameters: MixtureParameters) -> Arrays:
         arrays["noise"] = np.asarray(parameters.noise.parameter)
     if parameters.fixed:
         arrays["fixed"] = parameters.fixed.table.astype(np.float64)
-    if parameters.tails:
-        arrays["degrees_of_freedom"] = np.append(parameters.tails.degrees, parameters.tails.n_estimated)
+    if parameters.tails.name == StudentTails.name:
+        arrays["degrees_of_freedom"] = np.append(parameters.tails.degrees, parameters.tails.free)
+    elif parameters.tails:
+        arrays["contamination"] = parameters.tails.numbers(parameters.n_components)
     return arrays
 
 
@@ -110,6 +113,8 @@ def sum_beside_noise(shares: NDArray[Any], name: str) -> float:
 
 
 def _tails(arrays: Arrays, n_components: int) -> Tails:
+    if "contamination" in arrays:
+        return _contamination(arrays["contamination"], n_components)
     if "degrees_of_freedom" not in arrays:
         return NORMAL_TAILS
     stored = arrays["degrees_of_freedom"]
@@ -121,6 +126,13 @@ def _tails(arrays: Arrays, n_components: int) -> Tails:
             f"2 (1 if they were estimated, 2 for each component), got {stored!r:.80}"
         )
     return StudentTails(np.array(degrees) if of_each else degrees[0], kind > 0, not of_each)
+
+
+def _contamination(stored: NDArray[Any], n_components: int) -> ContaminatedTails:
+    numbers = check_array(stored, "contamination", (2, n_components)).astype(np.float64)
+    if not is_contamination(numbers):
+        raise ValueError(f"expected {CONTAMINATION} in 'contamination', got {stored!r:.80}")
+    return ContaminatedTails(*numbers)
 
 
 def _fixed(arrays: Arrays, n_components: int, model: CovarianceModel) -> Fixed:

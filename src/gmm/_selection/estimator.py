@@ -38,7 +38,7 @@ class GaussianMixtureSearch(Estimator):
     n_factors : int or iterable of int, default=None
         Numbers of factors to try for "factor" and "ppca"; see `select`.
     tails : str or sequence of str, default="normal"
-        Tails to try, "normal", "t" or both; see `select`.
+        Tails to try, among "normal", "t" and "contaminated"; see `select`.
     degrees_of_freedom : float, default=None
         Of heavy tails; None estimates it in each cell.
     criterion : {"bic", "aic", "aicc", "icl", "nec", "held_out"}, default="bic"

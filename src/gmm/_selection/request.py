@@ -44,7 +44,7 @@ from gmm._values.covariance import (
 )
 from gmm._values.noise import Noise
 from gmm._values.objective import Objective
-from gmm._values.tails import NORMAL_TAILS, Tails
+from gmm._values.tails import StudentTails, Tails
 
 _SMALLEST_TOL = 1e-9  # nats per row, above rounding errors
 _OF_FIXED = "means_init", "precisions_init", "fixed"
@@ -237,8 +237,8 @@ def requested_tails(template: GaussianMixture, tails: Any, degrees_of_freedom: A
         )
     every = dict[str, Tails]()
     for name in names:
-        beside_heavy = name == NORMAL_TAILS.name and len(names) > 1
-        own = {"tails": name, "degrees_of_freedom": None if beside_heavy else degrees_of_freedom}
+        beside_t = name != StudentTails.name and StudentTails.name in names
+        own = {"tails": name, "degrees_of_freedom": None if beside_t else degrees_of_freedom}
         mixture = GaussianMixture(**template.get_params() | own)
         check_parameters(mixture, STARTS)
         every.setdefault(name, tails_of(mixture, source))

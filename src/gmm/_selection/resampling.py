@@ -336,7 +336,7 @@ def bootstrap_lrt(
     if parameters.get("prior") is not None:
         raise refusal("a prior", "bootstrap_lrt")
     if parameters.get("tails", "normal") != "normal":
-        raise refusal("tails='t'", "bootstrap_lrt")
+        raise refusal("heavy tails", "bootstrap_lrt")
     table, names = _checked(X, None, bootstrap_lrt.__name__, parameters.get("missing", "error"))
     rows = table.rows
     check_enough_rows(len(rows), n_components + 1)

@@ -114,8 +114,8 @@ def select(
         Numbers of factors to try for "factor" and "ppca". In the table these are covariance types with the number
         behind the name, such as "factor2", and may be asked for so.
     tails : str or sequence of str, default="normal"
-        Tails to try, "normal", "t" or both, as in `GaussianMixture`; "VVV t" stands for the covariance type VVV with
-        heavy tails. Their cells also start beside noise, as single fits, and are not refined by moves.
+        Tails to try, among "normal", "t" and "contaminated", as in `GaussianMixture`; "VVV t" stands for the covariance
+        type VVV with heavy tails. Their cells also start beside noise, as single fits, and are not refined by moves.
     degrees_of_freedom : float, default=None
         Of heavy tails; None estimates it in each cell, which counts as a parameter.
     criterion : {"bic", "aic", "aicc", "icl", "nec", "held_out"}, default="bic"

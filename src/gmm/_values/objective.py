@@ -105,8 +105,8 @@ class Objective:
                 owners=classes.owner_codes(K),
                 n_factors=model.n_factors,
                 max_ratio=self.max_ratio,
-                degrees=self.tails.of(K) if self.tails else None,
-                fits_degrees=self.tails.n_estimated,
+                tails=self.tails.numbers(K),
+                free_tails=self.tails.free,
             )
             self._latest.clear()  # of blocks of rows, each has its own weight
             self._latest[key] = family

@@ -13,10 +13,10 @@ from gmm._values.covariance import CovarianceModel, FactorModel, with_other_fact
 from gmm._values.fixed import NOTHING_FIXED, Fixed
 from gmm._values.layouts import Array
 from gmm._values.noise import NO_NOISE, Noise
-from gmm._values.tails import NORMAL_TAILS, Tails
+from gmm._values.tails import NORMAL_TAILS, StudentTails, Tails
 from gmm._values.whitened import WhitenedMixture
 
-# Weights, means, covariances and whiteners, both flat, log|W| and degrees of freedom: see `gmm._kernel.mstep.Update`.
+# Weights, means, covariances and whiteners, both flat, log|W| and numbers of the tails: see `gmm._kernel.mstep.Update`.
 Estimate = tuple[Array, Array, Array, Array, Array, Array]
 
 
@@ -84,12 +84,13 @@ class MixtureParameters:
     @staticmethod
     def estimated(estimate: Estimate, kind: Kind) -> MixtureParameters:
         """Make the mixture from the result of a compiled update."""
-        weights, means, covariances, whiteners, log_determinants, degrees = estimate
-        tails = kind.tails.with_degrees(degrees)
+        weights, means, covariances, whiteners, log_determinants, tails = estimate
         shape = kind.model.layout.shape(*means.shape)
         factors = whiteners.reshape(shape), log_determinants
         covariances = covariances.reshape(shape)
-        return MixtureParameters(weights, means, covariances, kind.model, factors, kind.noise, kind.fixed, tails)
+        return MixtureParameters(
+            weights, means, covariances, kind.model, factors, kind.noise, kind.fixed, kind.tails.with_numbers(tails)
+        )
 
     def updated(self, estimate: Estimate) -> MixtureParameters:
         """Make the mixture of another estimate of the same kind."""
@@ -103,7 +104,7 @@ class MixtureParameters:
     def as_estimate(self) -> Estimate:
         """Return what the compiled core reads."""
         means, matrices = np.ascontiguousarray(self.means), (np.ravel(self.covariances), np.ravel(self.whiteners))
-        return self.weights, means, *matrices, self.log_determinants, self.tails.of(self.n_components)
+        return self.weights, means, *matrices, self.log_determinants, self.tails.numbers(self.n_components)
 
     @property
     def n_components(self) -> int:
@@ -169,7 +170,7 @@ class MixtureParameters:
 
     def widenings(self, steps: Array) -> Array:
         """Return 1 / u_ik, the inverse precisions of rows by their steps from the means (K, n, d): (K, n) or (1, 1)."""
-        if not self.tails:
+        if not isinstance(self.tails, StudentTails):
             return np.ones((1, 1))
         whitened = (self.model.layout.whitened(self.whiteners, k, rows) for k, rows in enumerate(steps))
         squares = np.stack([np.square(rows).sum(axis=1) for rows in whitened])
@@ -200,9 +201,9 @@ class MixtureParameters:
     def whitened(self) -> WhitenedMixture:
         """Return what a pass reads: whiteners, means, and log_offset_k = log π_k + log|W_k| − d/2·log 2π."""
         layout, factors = self.model.layout, (np.ravel(self.whiteners), self.log_determinants)
-        degrees = self.tails.of(self.n_components) if self.tails else None
+        tails = self.tails.numbers(self.n_components)
         log_offset, log_noise = mstep.log_offset(
-            layout.code, self.weights, *factors, self.n_features, self.noise.log_density, degrees=degrees
+            layout.code, self.weights, *factors, self.n_features, self.noise.log_density, tails=tails
         )
-        parts = log_offset, self.means, self.whiteners, log_noise, degrees, self.tails.estimated, self.noise
+        parts = log_offset, self.means, self.whiteners, log_noise, tails, self.tails.free > 0, self.noise
         return WhitenedMixture(layout, *parts)

@@ -36,9 +36,10 @@ class SufficientStatistics:
         Σ_i w_i log Σ_k ρ_ik, in nats.
     weight : float
         Σ_i w_i.
-    precision : array of shape (K,), or 0
-        Σ_i w_i r_ik E [log u_ik − u_ik] of Student-t components, whose rows have precisions u_ik; 0 of normal ones,
-        and not to be read where degrees of freedom are given.
+    precision : array of shape (2, K), or 0
+        Σ_i w_i r_ik E [log u_ik − u_ik] and 0 of Student-t components, whose rows have precisions u_ik; of contaminated
+        ones Σ_i w_i r_ik v_ik, with v_ik the probability that a row is good, and Σ_i w_i r_ik (1 − v_ik) q_ik of their
+        squared distances; 0 of normal ones, and not to be read where degrees of freedom are given.
     """
 
     layout: Layout
@@ -68,8 +69,8 @@ class SufficientStatistics:
 
     @property
     def precisions(self) -> Array:
-        """The sums of log u − u of each component, (K,)."""
-        return np.array(np.broadcast_to(self.precision, len(self.counts)), float)
+        """The sums of the tails of each component, (2, K)."""
+        return np.array(np.broadcast_to(self.precision, (2, len(self.counts))), float, order="C")
 
     @property
     def means(self) -> Array:
@@ -145,7 +146,7 @@ class SufficientStatistics:
             self,
             origins=self.origins[order],
             counts=self.counts[order],
-            precision=self.precisions[order],
+            precision=self.precisions[:, order],
             first=self.first[order],
             second=self.second if self.layout.pooled else self.second[order],
         )
@@ -172,7 +173,7 @@ class SufficientStatistics:
             self,
             origins=np.concatenate([self.origins, self.origins[:1]]),
             counts=np.append(self.counts, 0.0),
-            precision=np.append(self.precisions, 0.0),
+            precision=np.pad(self.precisions, ((0, 0), (0, 1))),
             first=np.concatenate([self.first, np.zeros_like(self.first[:1])]),
             second=second,
         )
@@ -203,7 +204,7 @@ class SufficientStatistics:
         first[component] = 0.5 * self.first[component] - half * offset
         first[into] = 0.5 * self.first[component] + half * offset
         precision = self.precisions
-        precision[[component, into]] = 0.5 * precision[component]
+        precision[:, [component, into]] = 0.5 * precision[:, [component]]
         return replace(
             self,
             origins=origins,

@@ -1,4 +1,4 @@
-"""`StudentTails`: components whose tails are heavier than normal ones."""
+"""`Tails` of components: normal ones, and heavier ones, `StudentTails`."""
 
 from __future__ import annotations
 
@@ -19,12 +19,14 @@ OF_EACH = "each"  # component its own degrees of freedom, as `GaussianMixture` t
 
 
 class Tails:
-    """Normal tails, which are false; the subclass has heavier ones."""
+    """Normal tails, which are false; subclasses have heavier ones."""
 
     name = "normal"  # as `GaussianMixture` takes it
-    degrees: float | Array = 0.0  # of freedom, of all components or of each
-    estimated = False  # whether a fit chooses them
-    n_estimated = 0  # how many of them, as the compiled core takes it: 1 for all components, 2 for each
+    kind = "normal"  # in sentences
+    degrees: float | Array = np.inf  # of freedom, of all components or of each
+    good_shares: float | Array = 1.0  # of rows that are no outliers …
+    inflations: float | Array = 1.0  # … and how many times as large the covariances of outliers are
+    free = 0  # what a fit chooses, as the compiled core takes it: one ν for all components, one for each, or α and η
     parameters: Mapping[str, Any] = MappingProxyType({})  # as `GaussianMixture` takes them, besides its defaults
 
     def __bool__(self) -> bool:
@@ -32,23 +34,28 @@ class Tails:
 
     @property
     def text(self) -> str:
-        """The degrees of freedom in words."""
+        """How heavy they are, in words."""
         return ""
 
-    def of(self, n_components: int) -> Array:
-        """Return the degrees of freedom of each component, (K,)."""
-        return np.array(np.broadcast_to(self.degrees, n_components), float)
+    def numbers(self, n_components: int) -> Array:
+        """Return what the compiled core reads, (2, K): see `WhitenedMixture`."""
+        return np.zeros((2, n_components))
 
     def of_components(self, components: Any) -> Tails:
         """Return the tails of one component, or of some."""
         return self
 
+    @property
+    def described(self) -> dict[str, float | Array]:
+        """Their numbers by name."""
+        return {}
+
     def n_parameters(self, n_components: int) -> int:
         """Free parameters."""
         return 0
 
-    def with_degrees(self, degrees: Array) -> Tails:
-        """Return the tails of an update with these degrees of freedom (K,)."""
+    def with_numbers(self, numbers: Array) -> Tails:
+        """Return the tails of an update with these numbers, (2, K)."""
         return self
 
     def equals(self, other: Tails) -> bool:
@@ -71,10 +78,6 @@ class Tails:
         """Return those of other columns given so many."""
         return self
 
-    def widening(self, squares: Array, n_columns: int) -> Array:
-        """Return by how much scale matrices grow given so many columns at these squares, (K, n): 1 / u."""
-        return np.ones_like(squares)
-
     @property
     def variance(self) -> Array:
         """Of columns beside their squared scales, in each component, (K, 1, 1) or (1, 1, 1)."""
@@ -96,6 +99,11 @@ class Tails:
 NORMAL_TAILS = Tails()
 
 
+def range_of(values: float | Array) -> str:
+    """Return the least and the largest of some values in words."""
+    return " to ".join(dict.fromkeys(f"{end:.4g}" for end in (np.min(values), np.max(values))))
+
+
 @dataclass(frozen=True, eq=False)
 class StudentTails(Tails):
     """Student-t components, with degrees of freedom that all share, or with their own (Peel & McLachlan 2000).
@@ -115,6 +123,7 @@ class StudentTails(Tails):
     shared: bool = True
 
     name = "t"
+    kind = "Student-t"
 
     def __bool__(self) -> bool:
         return True
@@ -126,16 +135,26 @@ class StudentTails(Tails):
         return {"tails": self.name, "degrees_of_freedom": estimated if self.estimated else self.degrees}
 
     @property
-    def n_estimated(self) -> int:  # type: ignore[override]
-        """How many degrees of freedom a fit chooses, as the compiled core takes it."""
+    def free(self) -> int:  # type: ignore[override]
+        """What a fit chooses, as the compiled core takes it: no ν, one for all components, or one for each."""
         return int(self.estimated) * (1 if self.shared else 2)
 
     @property
     def text(self) -> str:
-        """The degrees of freedom in words."""
-        ends = dict.fromkeys(f"{end:.4g}" for end in (np.min(self.degrees), np.max(self.degrees)))
+        """How heavy they are, in words."""
         normal = ", as good as normal" if np.min(self.degrees) >= MOST_DEGREES else ""
-        return f"{' to '.join(ends)} degrees of freedom{normal}"
+        return f"{range_of(self.degrees)} degrees of freedom{normal}"
+
+    def numbers(self, n_components: int) -> Array:
+        """Return ν of each component and zeros, (2, K)."""
+        numbers = np.zeros((2, n_components))
+        numbers[0] = self.degrees
+        return numbers
+
+    @property
+    def described(self) -> dict[str, float | Array]:
+        """Their numbers by name."""
+        return {"degrees_of_freedom": self.degrees}
 
     def of_components(self, components: Any) -> StudentTails:
         """Return the tails of one component, or of some."""
@@ -145,13 +164,13 @@ class StudentTails(Tails):
         """Free parameters."""
         return int(self.estimated) * (1 if self.shared else n_components)
 
-    def with_degrees(self, degrees: Array) -> StudentTails:
-        """Return the tails of an update with these degrees of freedom (K,)."""
-        return replace(self, degrees=float(degrees[0]) if self.shared else degrees)
+    def with_numbers(self, numbers: Array) -> StudentTails:
+        """Return the tails of an update with these numbers, (2, K)."""
+        return replace(self, degrees=float(numbers[0, 0]) if self.shared else numbers[0])
 
     def equals(self, other: Tails) -> bool:
         """Whether a fit of the one may continue that of the other."""
-        same = bool(other) and self.n_estimated == other.n_estimated
+        same = self.name == other.name and self.free == other.free
         return same and (self.estimated or np.array_equal(self.degrees, other.degrees))
 
     def stretched(self, rows: Array, rng: Rng) -> Array:

@@ -29,11 +29,12 @@ class WhitenedMixture:
         W_k, lower triangular if stored as matrices.
     log_noise : float
         Log density of uniform noise, its weight included, to which rows belong as well; −∞ for none.
-    degrees : array of shape (K,), optional
-        Of freedom ν_k, of Student-t components: log ρ_ik = log_offset_k − ½(ν_k + d) log(1 + ‖W_k (x_i − c_k)‖²/ν_k).
-        None or zeros if they are normal.
-    fits_degrees : bool
-        Whether an update estimates ν, from sums of log u.
+    tails : array of shape (2, K)
+        Zeros of normal components. ν_k and 0 of Student-t ones, with q = ‖W_k (x_i − c_k)‖²: log ρ_ik = log_offset_k −
+        ½(ν_k + d) log(1 + q/ν_k). α_k and η_k of contaminated ones: log ρ_ik = log_offset_k + log(α_k e^(−q/2) +
+        (1 − α_k) η_k^(−d/2) e^(−q/(2η_k))).
+    fits_tails : bool
+        Whether an update estimates them.
     noise : Noise
         The noise of `log_noise`, which rows with gaps see in their columns alone.
     """
@@ -43,9 +44,13 @@ class WhitenedMixture:
     centres: Array
     whiteners: Array
     log_noise: float = -inf
-    degrees: Array | None = None
-    fits_degrees: bool = False
+    tails: Array = None  # type: ignore[assignment]  # of normal components, if left out
+    fits_tails: bool = False
     noise: Noise = NO_NOISE
+
+    def __post_init__(self) -> None:
+        if self.tails is None:
+            object.__setattr__(self, "tails", np.zeros((2, self.n_components)))
 
     def whole(self) -> WhitenedMixture:
         """Return the mixture with whiteners as whole matrices where factors and noise are stored instead."""

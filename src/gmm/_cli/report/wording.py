@@ -128,7 +128,7 @@ def covariance_sentence(model: CovarianceModel, n_components: int, n_columns: in
 
 def tails_sentence(tails: Tails) -> str:
     """Say how heavy the tails of the groups are; empty if they are normal."""
-    heavy = f"Their tails are those of Student's t distributions with {tails.text}: heavier"
+    heavy = f"Their tails are those of {tails.kind} distributions with {tails.text}: heavier"
     return f"{heavy} than normal ones, so that rows far away count little." if tails else ""
 
 

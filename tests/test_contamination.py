@@ -1,0 +1,156 @@
+"""What contaminated normal components are used for, against numpy, scipy's densities and draws."""
+
+import numpy as np
+import pytest
+from matplotlib.path import Path
+from scipy.stats import chi2, multivariate_normal
+
+import gmm
+from gmm import GaussianMixture, select
+from gmm._persistence.values import mixture_from_state
+from gmm._plotting.view import ellipse
+from gmm._values.covariance import covariance_model
+from gmm.analysis import outliers
+from gmm.plotting import plot_clusters, plot_decision_boundaries, plot_density, plot_uncertainty
+
+CENTRES = np.array([[0.0, 0, 0], [9, 1, 0], [1, 9, 3]])
+
+
+def contaminated(n=1500, seed=0, share=0.1, inflation=25):
+    """Rows of three groups, and which of them are spread more widely."""
+    rng = np.random.default_rng(seed)
+    bad, group = rng.uniform(size=n) < share, rng.integers(3, size=n)
+    return CENTRES[group] + rng.normal(size=(n, 3)) * np.where(bad, inflation**0.5, 1)[:, None], bad
+
+
+ROWS, BAD = contaminated()
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return GaussianMixture(3, tails="contaminated", random_state=0).fit(ROWS)
+
+
+def density(mixture, rows, columns=slice(None)):
+    """The mixture's density, by scipy's normal ones."""
+    total = 0
+    numbers = mixture.weights_, mixture.means_, mixture.covariances_, mixture.good_shares_, mixture.inflations_
+    for weight, mean, covariance, good, inflation in zip(*numbers, strict=True):
+        mean, covariance = mean[columns], covariance[columns][:, columns]
+        both = (multivariate_normal(mean, scale * covariance).pdf(rows) for scale in (1, inflation))
+        total += weight * np.dot([good, 1 - good], list(both))
+    return total
+
+
+def test_a_fit_finds_the_share_and_the_spread_of_outliers(fitted):
+    np.testing.assert_allclose(fitted.good_shares_, 0.9, atol=0.04)
+    np.testing.assert_allclose(fitted.inflations_, 25, rtol=0.3)
+    assert fitted.n_parameters_ == GaussianMixture(3).fit(ROWS).n_parameters_ + 6
+    assert np.isinf(fitted.degrees_of_freedom_)
+
+
+def test_the_density_is_that_of_two_normal_ones(fitted):
+    far = np.concatenate([ROWS[:50], 10 * ROWS[:5]])
+    np.testing.assert_allclose(fitted.score_samples(far), np.log(density(fitted, far)), rtol=1e-11)
+    one = fitted.score_samples(far[:1])
+    np.testing.assert_allclose(one, np.log(density(fitted, far[:1])), rtol=1e-11)
+
+
+def test_marginals_are_contaminated_too(fitted):
+    of_two = fitted.marginal([0, 2])
+    expected = np.log(density(fitted, ROWS[:, [0, 2]], [0, 2]))
+    np.testing.assert_allclose(of_two.score_samples(ROWS[:, [0, 2]]), expected, rtol=1e-11)
+
+
+def test_outliers_are_the_rows_that_are_more_likely_bad(fitted):
+    marks = outliers(fitted, ROWS)
+    labels = fitted.predict(ROWS)
+    expected = np.empty(len(ROWS), bool)
+    for k in range(3):
+        part, mean, covariance = labels == k, fitted.means_[k], fitted.covariances_[k]
+        good = fitted.good_shares_[k] * multivariate_normal(mean, covariance).pdf(ROWS[part])
+        bad = multivariate_normal(mean, fitted.inflations_[k] * covariance).pdf(ROWS[part])
+        expected[part] = (1 - fitted.good_shares_[k]) * bad > good
+    np.testing.assert_array_equal(marks, expected)
+    assert (marks & BAD).sum() > 0.75 * BAD.sum()
+    assert (marks & ~BAD).sum() < 0.05 * BAD.sum()
+    stream = gmm.open_rows(lambda: [ROWS[:700], ROWS[700:]])
+    np.testing.assert_array_equal(outliers(fitted, stream), marks)
+    assert outliers(fitted, ROWS.astype(np.float32)).sum() == pytest.approx(marks.sum(), abs=2)
+
+
+@pytest.mark.parametrize("tails", ["normal", "t"])
+def test_other_tails_mark_no_outliers(tails):
+    with pytest.raises(ValueError, match=f"tails='contaminated', got tails='{tails}'"):
+        outliers(GaussianMixture(3, tails=tails, random_state=0).fit(ROWS), ROWS)
+
+
+def test_samples_have_their_share_of_outliers(fitted):
+    rows, labels = fitted.sample(30_000, random_state=0)
+    for k in range(3):
+        squares = np.square((rows[labels == k] - fitted.means_[k]) @ fitted.precisions_cholesky_[k]).sum(axis=1)
+        good, inflation = fitted.good_shares_[k], fitted.inflations_[k]
+        for least in (1, 10, 40):
+            beyond = good * chi2(3).sf(least) + (1 - good) * chi2(3).sf(least / inflation)
+            assert (squares > least).mean() == pytest.approx(beyond, abs=4 * (beyond / len(squares)) ** 0.5)
+
+
+def test_ellipses_and_levels_hold_their_share_of_the_rows(fitted):
+    two = fitted.marginal([0, 1])
+    rows, labels = two.sample(60_000, random_state=0)
+    tails, rows = two._parameters.tails.of_components(0), rows[labels == 0]
+    for content in (0.5, 0.95):
+        outline = ellipse(two._parameters, 0, content)
+        assert Path(outline).contains_points(rows).mean() == pytest.approx(content, abs=0.01)
+    alone = GaussianMixture.from_parameters([1.0], two.means_[:1], two.covariances_[:1])
+    alone._parameters = alone._parameters.with_other(tails=two._parameters.tails.of_components([0]))
+    fall = alone.score_samples(rows) - alone.score_samples(two.means_[:1])
+    for least in (-1, -3, -6):
+        assert tails.content(least) == pytest.approx((fall > least).mean(), abs=0.01)
+
+
+@pytest.mark.parametrize("picture", [plot_clusters, plot_density, plot_uncertainty, plot_decision_boundaries])
+def test_pictures_show_them(fitted, picture):
+    assert picture(fitted, ROWS).get_title()
+
+
+def test_a_search_chooses_the_tails_of_the_truth():
+    every = ("normal", "t", "contaminated")
+    assert select(ROWS, 3, "EII", tails=every, random_state=0).best.tails == "contaminated"
+    found = select(CENTRES[0] + np.random.default_rng(0).normal(size=(500, 3)), 1, "EII", tails=every, random_state=0)
+    assert found.best.tails == "normal"
+    np.testing.assert_array_equal(np.diff(found.n_parameters), [1, 1])
+
+
+def test_given_degrees_of_freedom_are_those_of_t_cells_alone():
+    cells = select(ROWS, 3, "EII", tails=("t", "contaminated"), degrees_of_freedom=4, random_state=0).estimators
+    assert [cell.degrees_of_freedom_ for cell in cells] == [4, np.inf]
+    for wrong in ({"tails": "contaminated"}, {"tails": ("normal", "contaminated")}):
+        with pytest.raises(ValueError, match="degrees_of_freedom"):
+            select(ROWS, 3, "EII", degrees_of_freedom=4, **wrong)
+
+
+@pytest.mark.parametrize("wrong", [[[0.4], [9]], [[1.0], [9]], [[0.9], [2]], [[0.9], [np.inf]], [[0.9, 0.9], [9, 9]]])
+def test_files_with_other_numbers_are_refused(wrong):
+    one = {"weights": np.ones(1), "means": np.zeros((1, 2)), "covariances": np.eye(2)[None]}
+    with pytest.raises(ValueError, match="contamination"):
+        mixture_from_state(one | {"contamination": np.array(wrong, float)}, covariance_model("full"))
+
+
+def test_scales_units_and_the_order_of_rows_change_nothing(fitted):
+    order = np.random.default_rng(1).permutation(len(ROWS))
+    other = GaussianMixture(3, tails="contaminated", random_state=0, reg_covar=0).fit(5 * ROWS[order] - 100)
+    mine = GaussianMixture(3, tails="contaminated", random_state=0, reg_covar=0).fit(ROWS)
+    match = [np.linalg.norm(other.means_ - (5 * mean - 100), axis=1).argmin() for mean in mine.means_]
+    np.testing.assert_allclose(other.means_[match], 5 * mine.means_ - 100, atol=2e-2)
+    np.testing.assert_allclose(other.inflations_[match], mine.inflations_, rtol=1e-2)
+
+
+def test_the_summary_tells_the_outliers(fitted):
+    assert "% outliers with" in str(fitted)
+    assert "mean ± scale" in str(fitted)
+
+
+def test_standard_errors_refit_contaminated_components(fitted):
+    refits = gmm.inference.standard_errors(fitted, ROWS, n_replicates=3, random_state=0)
+    assert np.isfinite(refits.means).all()
