@@ -1,16 +1,16 @@
 """Build the compiled modules; everything else is in pyproject.toml."""
 
-import gzip
 import os
 import shutil
 import sys
-import tarfile
 from pathlib import Path
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
-from setuptools.command.sdist import sdist
+
+sys.path.insert(0, str(Path(__file__).parent / "tools"))
+from archives import SourceDistribution, Wheel
 
 DEBUG = os.environ.get("GMM_DEBUG", "0") not in ("", "0")
 DIRECTIVES = {"wraparound": False, "cdivision": True, "freethreading_compatible": True}
@@ -49,8 +49,9 @@ class BuildExtension(build_ext):
                 continue
             extension.extra_compile_args = CHECKED if DEBUG else OPTIMISED
             extension.libraries = ["m"]
+            self.compiler.linker_so = [each for each in self.compiler.linker_so if not each.startswith("-Wl,-rpath")]
             if sys.platform == "linux" and not DEBUG:
-                extension.extra_link_args = ["-Wl,-s"]
+                extension.extra_link_args = ["-Wl,-s,-z,relro,-z,now"]
         super().build_extensions()
 
     def windows_arguments(self):
@@ -65,29 +66,6 @@ class BuildExtension(build_ext):
         return ["/O2", "/clang:-O3", "/clang:-fno-math-errno", f"--target={machine}-pc-windows-msvc"]
 
 
-class SourceDistribution(sdist):
-    """With SOURCE_DATE_EPOCH the same sources give the same bytes, whoever packs them, where and when."""
-
-    def make_archive(self, base_name, format, root_dir=None, base_dir=None, owner=None, group=None):
-        if format != "gztar" or "SOURCE_DATE_EPOCH" not in os.environ:
-            return super().make_archive(base_name, format, root_dir, base_dir, owner, group)
-        when = int(os.environ["SOURCE_DATE_EPOCH"])
-
-        def impersonal(member):
-            member.mtime, member.uid, member.gid, member.uname, member.gname = when, 0, 0, "", ""
-            member.mode = 0o755 if member.isdir() or member.mode & 0o100 else 0o644
-            return member
-
-        path = f"{base_name}.tar.gz"
-        with (
-            open(path, "wb") as file,
-            gzip.GzipFile("", "wb", mtime=when, fileobj=file) as packed,
-            tarfile.open(fileobj=packed, mode="w") as archive,
-        ):
-            archive.add(base_dir, filter=impersonal)
-        return path
-
-
 NAMES = ("_em", "_errors", "_candidates", "_loop", "_frozen", "_kernel.mstep", "_kernel.first_look", "_kernel.tiles")
 setup(
     ext_modules=[
@@ -95,5 +73,5 @@ setup(
         for name in NAMES
     ]
     + [SHARED],
-    cmdclass={"build_ext": BuildExtension, "sdist": SourceDistribution},
+    cmdclass={"build_ext": BuildExtension, "bdist_wheel": Wheel, "sdist": SourceDistribution},
 )

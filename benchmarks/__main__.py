@@ -40,6 +40,7 @@ TIMED = (
     "embeddings",
     "patches",
     "literature",
+    "clusterings",
     "communities",
 )
 QUESTIONS = (*TIMED, "collapse", "drift", "errors", "falls", "instructions", "tails")

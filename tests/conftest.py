@@ -1,8 +1,11 @@
 """What every test shares: how hypothesis draws its examples, which kernel computes, and how threads wait."""
 
+import ast
 import errno
 import os
 import zlib
+from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 from hypothesis import is_hypothesis_test, seed, settings
@@ -21,6 +24,33 @@ settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True
 settings.register_profile("random", deadline=None, print_blob=True, max_examples=500)
 settings.register_profile("long", deadline=None, print_blob=True, max_examples=int(os.environ.get("GMM_EXAMPLES", 500)))
 settings.load_profile("ci")
+
+
+def pytest_addoption(parser):
+    parser.addoption("--installed", action="store_true", help="leave out files that import what is not installed")
+
+
+def pytest_ignore_collect(collection_path, config):
+    """Where some packages have no wheels, the workflow tests the rest; elsewhere their absence is an error."""
+    if config.getoption("--installed") and collection_path.suffix == ".py" and missing(collection_path):
+        return True
+    return None
+
+
+def pytest_report_header(config):
+    if not config.getoption("--installed"):
+        return None
+    files = {file.name: missing(file) for file in sorted(Path(__file__).parent.glob("test_*.py"))}
+    return [f"left out, not installed: {', '.join(names)}: {file}" for file, names in files.items() if names]
+
+
+def missing(file):
+    """Return the packages that a file imports anywhere, and that are not installed."""
+    nodes = list(ast.walk(ast.parse(file.read_text(encoding="utf-8"))))
+    modules = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    modules += [node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module and not node.level]
+    packages = {module.partition(".")[0] for module in modules}
+    return sorted(name for name in packages - {"benchmarks", "tests"} if find_spec(name) is None)
 
 
 @pytest.hookimpl(tryfirst=True)

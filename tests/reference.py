@@ -1492,11 +1492,13 @@ def contaminated_statistics(X, weights, means, scales, good_shares, inflations, 
     squares = np.stack(away, axis=1)
     u, bad_squares, _ = contaminated(squares, good_shares, inflations, X.shape[1])
     v = (u - 1 / inflations) / (1 - 1 / inflations)
-    return (*weighed_moments(X, r, u, origins), np.stack([(r * v).sum(axis=0), (r * bad_squares).sum(axis=0)]))
+    expected = X.shape[1] * inflations * (r * (1 - v)).sum(axis=0)  # a pass at most doubles or halves η
+    far = np.clip((r * bad_squares).sum(axis=0), expected / 2, 2 * expected)
+    return (*weighed_moments(X, r, u, origins), np.stack([(r * v).sum(axis=0), far]))
 
 
 def contaminated_em(X, parameters, covariance_type, n_passes, *, weight, reg_covar=0.0):
-    """EM with weights, means, scale matrices, α in [.5, .999] and η in [5, 10000], whose δ are about the old means."""
+    """EM with weights, means, scale matrices, α in [.5, .999] and η in [5, 1e8], whose δ are about the old means."""
     bounds, path = [], [parameters]
     for _ in range(n_passes):
         joint = contaminated_log_joint(X, *path[-1])
@@ -1505,6 +1507,6 @@ def contaminated_em(X, parameters, covariance_type, n_passes, *, weight, reg_cov
         counts, first, second, (good, squares) = contaminated_statistics(X, *path[-1], weight, zero)
         new_means, new_scales = weighed_update(counts, first, second, covariance_type, reg_covar)
         alpha = np.clip(good / counts, 0.5, 0.999)
-        eta = np.clip(squares / (X.shape[1] * (counts - good)), 5, 1e4)
+        eta = np.clip(squares / (X.shape[1] * (counts - good)), 5, 1e8)
         path.append((counts / weight.sum(), new_means, new_scales, alpha, eta))
     return np.array(bounds), path

@@ -19,6 +19,7 @@ from benchmarks import __main__ as command
 from benchmarks import (
     anomalies,
     beside_factors,
+    clusterings,
     compare,
     embeddings,
     factors,
@@ -429,6 +430,21 @@ def test_a_keel_table_has_the_complete_rows_and_the_columns_of_numbers(tmp_path,
     X, y = keel_tables.keel_table("made")
     np.testing.assert_array_equal(X, [[1, 0.5], [3, 1.5]])
     np.testing.assert_array_equal(y, [1, 0])
+
+
+def test_clusterings_of_drawn_rows_are_judged_by_seeds():
+    X, y = np.column_stack([np.arange(1200.0), np.ones(1200)]), np.arange(1200) % 2
+    rows, classes = clusterings.drawn(X, y)
+    assert rows.shape == (clusterings.ROWS, 1)  # the constant column is left out
+    assert len(classes) == len(rows)
+    np.testing.assert_allclose([rows.mean(), rows.std()], [0, 1], atol=1e-12)
+
+    def right_once(X, K, seed):
+        if seed == 1:
+            raise ValueError("no fit")
+        return 1 - y if seed == 0 else np.zeros(len(y))
+
+    assert clusterings.mean_index(X, y, right_once, 3) == pytest.approx(1 / 3)
 
 
 def test_a_detector_gives_anomalies_no_component():

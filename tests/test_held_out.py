@@ -5,7 +5,7 @@ import pytest
 
 import gmm
 from gmm import GaussianMixtureSearch, select
-from gmm._selection.held_out import dealt
+from gmm._selection.held_out import folds_of
 from gmm.plotting import plot_selection
 
 RNG = np.random.default_rng(0)
@@ -30,7 +30,7 @@ def test_it_chooses_the_smallest(found):
 def test_of_one_component_it_is_what_folds_give_by_hand():
     found = select(X, 1, ["diag", "full"], criterion="held_out", n_splits=4, random_state=SEED, reg_covar=0)
     expected = np.zeros(2)
-    for fold in dealt(len(X), 4, np.random.default_rng(SEED)):
+    for fold in folds_of(len(X), 4, np.random.default_rng(SEED)):
         others = np.delete(X, fold, axis=0)
         covariance, away = np.cov(others.T, bias=True), X[fold] - others.mean(axis=0)
         for n, each in enumerate((np.diag(np.diag(covariance)), covariance)):
@@ -151,6 +151,25 @@ def test_the_estimator_takes_it():
 def test_folds_must_be_there(n_splits, message):
     with pytest.raises((ValueError, TypeError), match=message):
         select(X, [1, 2], "diag", criterion="held_out", n_splits=n_splits)
+
+
+def test_folds_are_of_one_criterion():
+    with pytest.raises(ValueError, match="n_splits goes with criterion='held_out', got criterion='bic' and n_splits=4"):
+        select(X, 2, "diag", n_splits=4)
+
+
+def test_a_callback_is_told_of_folds_and_may_end_them():
+    told = []
+    how = {"criterion": "held_out", "n_splits": 3, "random_state": 0}
+    select(X[::10], [1, 2], ["EII", "VVI"], callback=lambda p: told.append((p.fold, p.cell)), **how)
+    assert told == [(fold, cell) for fold in (1, 2, 3, 0) for cell in range(4)]
+    told.clear()
+    found = select(*(X[::10], [1, 2], "EII"), callback=lambda p: (told.append((p.fold, p.cell)), p.fold == 2)[1], **how)
+    assert told == [(1, 0), (1, 1), (2, 0)]
+    assert not found.complete
+    assert (found.status, found.best.n_components) == (("ok", "not tried"), 1)
+    alone = select(X[::10], 1, "EII", callback=lambda p: p.fold == 1, **how)
+    assert np.isfinite(alone.held_out).all()
 
 
 def test_folds_must_leave_enough_rows():

@@ -13,8 +13,10 @@ import typing
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
+from packaging.requirements import Requirement
 
 import gmm
 from gmm._versions import EXTRAS
@@ -199,6 +201,36 @@ def test_a_foreign_package_calls_the_kernel_without_the_gil(tmp_path):
     python("-c", USE, cwd=tmp_path)
 
 
+def test_what_builds_a_release_is_named_by_version_and_hash():
+    metadata = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    asked = [Requirement(each) for each in metadata["build-system"]["requires"]]
+    assert metadata["dependency-groups"]["build"] == metadata["build-system"]["requires"]
+    for name in ("build", "tools"):
+        folder = ROOT / ".github" / "requirements"
+        wanted = (folder / f"{name}.in").read_text(encoding="utf-8").lower().split()
+        blocks = re.findall(
+            r"^([\w.-]+)==(\S+)(.*\n(?:    --hash=sha256:.*\n)+)", (folder / f"{name}.txt").read_text(), re.M
+        )
+        assert set(wanted) <= {package for package, *_ in blocks}
+        for requirement in asked if name == "build" else []:
+            versions = [version for package, version, _ in blocks if package == requirement.name.lower()]
+            assert versions
+            assert all(requirement.specifier.contains(version) for version in versions)
+
+
+def test_a_wheel_without_licence_and_bill_of_materials_is_refused(tmp_path):
+    faults = runpy.run_path(str(ROOT / "tools" / "check_wheel.py"))["faults"]
+    wheel = tmp_path / "gmm_em-0.1.0-cp311-cp311-win_amd64.whl"
+    inside = "gmm_em-0.1.0.dist-info"
+    with ZipFile(wheel, "w") as archive:
+        archive.writestr(f"{inside}/licenses/LICENSE", "")
+        archive.writestr(f"{inside}/sboms/gmm-em.cdx.json", '{"components": [{"name": "Cython"}, {"name": "numpy"}]}')
+    found = " ".join(faults(wheel))
+    assert all(part in found for part in ("no LICENSE-DATA", "version of compiler", "version of scipy"))
+    assert "no LICENSE " not in found
+    assert "Cython" not in found
+
+
 def test_a_tag_publishes_what_the_sources_say_and_from_no_other_repository():
     faults = runpy.run_path(str(ROOT / "tools" / "check_release.py"))["faults"]
     ours = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]["Source"]
@@ -206,6 +238,18 @@ def test_a_tag_publishes_what_the_sources_say_and_from_no_other_repository():
     assert faults(f"v{gmm.__version__}", ours) in ([], [unreleased])
     found = " ".join(faults("v999", f"{ours}-of-others"))
     assert all(part in found for part in ("tag is v999", "address Source", "address Issues", "address Changelog"))
+
+
+def test_results_of_another_commit_are_no_release(tmp_path):
+    checks = runpy.run_path(str(ROOT / "tools" / "check_release.py"))
+    row = "| `{}` | `{}` | 2026-11-23 | Linux | 1 | {} |"
+    rows = [row.format("lint", "0123456789", "passed"), row.format("types", "abcdefabcd", "**failed**: mypy")]
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "results.md").write_text("\n".join(rows), encoding="utf-8")
+    checks["old_results"].__globals__["ROOT"] = tmp_path
+    found = checks["old_results"]("0123456789fffff")
+    assert len(found) == 2
+    assert all("types" in each for each in found)
 
 
 def test_other_names_than_those_of_the_metadata_are_no_release(tmp_path):

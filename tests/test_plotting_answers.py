@@ -67,9 +67,13 @@ def test_the_mixture_of_all_classes_is_that_of_each_by_its_probability(classifie
 def test_a_classifier_is_drawn(plot, view, classifier):
     ax = plot(classifier, TABLE, view=view)
     ax.figure.canvas.draw()
-    if plot is not plot_uncertainty:
+    assert ax.get_xlabel() == "size"
+    if plot is plot_uncertainty:
+        mean = 1 - classifier.predict_proba(TABLE).max(axis=1).mean()
+        assert view or f"mean {mean:.2g}" in ax.get_title() + " ".join(legend(ax))
+    else:
         assert "2 classes of 3 components" in ax.get_title()
-        assert any(text.startswith("out (1 + 2)") for text in legend(ax))
+        assert [text.partition(":")[0] for text in legend(ax)[1:3]] == ["in (0)", "out (1 + 2)"]
 
 
 def test_regions_of_a_classifier_are_those_that_it_predicts(classifier):
@@ -89,10 +93,13 @@ def test_regions_of_a_classifier_are_those_that_it_predicts(classifier):
 
 
 def test_boundaries_of_clusters_part_them():
-    mixture = GaussianMixture(6, random_state=0).fit(X)
-    ax = plot_decision_boundaries(combine_components(mixture, X), X)
-    assert "of 6 components" in ax.get_title()
+    combined = combine_components(GaussianMixture(6, random_state=0).fit(X), X)
+    ax = plot_decision_boundaries(combined, X)
+    assert f"{combined.n_clusters} clusters of 6 components" in ax.get_title()
     assert "two clusters equally probable" in legend(ax)
+    (lines,) = [each for each in ax.collections if isinstance(each, LineCollection)]
+    shares = np.sort(combined.predict_proba(np.concatenate(lines.get_segments())), axis=1)
+    assert (shares[:, -1] - shares[:, -2] < 0.15).mean() > 0.8  # but for corners
 
 
 def test_a_cluster_has_the_colour_of_its_first_component():
@@ -109,9 +116,12 @@ def test_a_pipeline_of_a_classifier_and_of_a_search():
     pipeline = make_pipeline(StandardScaler(), MixtureClassifier(covariance_type="VVV")).fit(TABLE, WORDS)
     ax = plot_clusters(pipeline, TABLE)
     assert ax.get_title() == "2 classes"
-    assert ax.get_xlim()[0] < -5
+    low, high = ax.get_xlim()
+    assert low < X[:, 0].min() < X[:, 0].max() < high < 20  # in the units of the table
     search = make_pipeline(StandardScaler(), GaussianMixtureSearch([1, 2], "VVV", random_state=0)).fit(X)
-    assert plot_selection(search).get_title() == plot_selection(search[-1]).get_title()
+    (line, *_), found = plot_selection(search).lines, search[-1].selection_
+    np.testing.assert_allclose(line.get_ydata(), found.bic)
+    assert line.get_xdata().tolist() == [1, 2]
 
 
 def test_pairs_before_a_fit():
@@ -166,13 +176,16 @@ def test_stability_is_a_curve_with_a_star():
     star = next(line for line in ax.lines if line.get_marker() == "*")
     assert (star.get_xdata()[0], star.get_ydata()[0]) == (3, pytest.approx(0.05))
     assert "3 components" in ax.get_title()
-    assert plot_stability(Stability(np.array([2, 3]), splits[:2, :1], 1), ax=plt.figure().subplots()) is not ax
+    own = plt.figure().subplots()
+    assert plot_stability(Stability(np.array([2, 3]), splits[:2, :1], 1), ax=own) is own
+    np.testing.assert_allclose(own.lines[0].get_ydata(), [0.3, 0.1])
 
 
 def test_eigenvalues_are_bars():
     view = directions(GaussianMixture(3, random_state=0).fit(X), X)
     ax = plot_eigenvalues(view)
     np.testing.assert_allclose([bar.get_height() for bar in ax.patches], view.eigenvalues)
+    assert "the first two have 100" in ax.get_title()
 
 
 @pytest.mark.parametrize("plot", [plot_standard_errors, plot_bootstrap_lrt, plot_stability, plot_eigenvalues])

@@ -365,3 +365,10 @@ def test_a_table_with_gaps_and_noise_and_labels_and_a_prior():
         mixture.fit(X, sample_weight=weight, labels=np.where(np.arange(200) % 5, -1, np.arange(200) % 2))
         assert ratio_of(mixture) <= 6 * (1 + 1e-9)
         assert (np.diff(mixture.lower_bounds_) >= -1e-9).all()
+
+
+def test_one_column_is_limited_in_one_model():
+    found = gmm.select(table(2)[0][:, :1], [1, 2], max_ratio=9, random_state=0)
+    assert found.covariance_type == ("V", "V")
+    variances = np.ravel(found.best.covariances_)
+    assert variances.max() <= 9 * variances.min() * (1 + 1e-9)

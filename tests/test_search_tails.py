@@ -147,7 +147,7 @@ def test_what_is_printed_names_the_tails(heavy):
     assert "VVV t" in heavy._repr_html_()
     assert "chooses 3 components, VVV t" in plot_selection(heavy).get_title()
     assert "VVV t" in plot_criteria(heavy).get_title()
-    assert "(covariance type EEE t)" in plot_criteria(heavy, covariance_type="EEE t").get_title()
+    assert "covariance type EEE t" in plot_criteria(heavy, covariance_type="EEE t").get_title()
 
 
 @pytest.mark.parametrize("wrong", [(), ("t", "u"), 3, [["t"]]])

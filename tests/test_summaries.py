@@ -201,6 +201,7 @@ def test_a_classifier_has_a_confusion_matrix():
     assert list(frame["class"]) == ["high", "low"]
     for text in (repr(summary), summary._repr_html_()):
         assert "of the labelled rows are predicted right" in text
+        assert f"{100 * np.mean(classes == 'low'):.1f}\N{NO-BREAK SPACE}% belong to the largest class" in text
     other = classifier.summary(TABLE[:4], ["low", "new", None, "low"], [1, 2, 5, 0.5])
     assert (list(other.labels), other.confusion.sum(), other.confusion.shape) == (["low", "new"], 3.5, (2, 2))
 

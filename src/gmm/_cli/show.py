@@ -167,6 +167,9 @@ class Screen:
                     bar.update(task, now=_pace(state, list(seconds.values())))
                     return
                 count = state.cell + 1
+                if state.fold:
+                    bar.update(task, completed=count, now=f"fold {state.fold}, K={state.n_components}")
+                    return
                 now = labels[count // n_models] if count < state.n_cells else "improving the best"
                 bar.update(task, completed=count, now=now)
 

@@ -60,7 +60,7 @@ def problem_of(mixture: FittedMixture, source: Source, model: CovarianceModel) -
     return *of_rows, model.stored_whole, mixture.reg_covar, *prior_parts(mixture)
 
 
-def resumed(mixture: FittedMixture, objective: Objective, source: Source) -> Beginning | None:
+def beginning_of(mixture: FittedMixture, objective: Objective, source: Source) -> Beginning | None:
     """Where a warm start continues; None if there is none."""
     past = past_of(mixture)
     previous = past.parameters

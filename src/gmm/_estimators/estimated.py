@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm import _fitting as fitting
-from gmm._estimators.continuation import is_noisy, prior_parts, problem_of, resumed
+from gmm._estimators.continuation import beginning_of, is_noisy, prior_parts, problem_of
 from gmm._estimators.exclusions import checked_normal
 from gmm._estimators.factors import stored_beside
 from gmm._estimators.fitted import (
@@ -136,7 +136,7 @@ def fit(
     source, printer = source.with_classes(restriction), _printer(self, source, self._objective)
     settings_for = partial(fit_settings, self, model=stored_beside(self, model_of(self, source.n_features), source))
     settings, share = settings_for(source), _trimmed_share(self, source, checkpoint)
-    model, beginning = settings.objective.model, resumed(self, settings.objective, source)
+    model, beginning = settings.objective.model, beginning_of(self, settings.objective, source)
     of_rows = source.n_rows, source.n_features, settings.n_components, model.type_name
     LOGGER.info("fit: rows %d, features %d, components %d, %s", *of_rows)
     seeds = () if beginning else fitting.seeds.start_seeds(self.random_state, self.n_init)

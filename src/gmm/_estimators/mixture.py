@@ -224,7 +224,7 @@ class GaussianMixture(FittedMixture):
         *Beyond*: number of free parameters.
     good_shares_, inflations_ : ndarray of shape (K,), or 1
         *Beyond*: with ``tails="contaminated"``, the share α of each component's rows that are no outliers, from 0.5 to
-        0.999, and how many times as large as ``covariances_`` the covariance η Σ of outliers is, from 5 to 10,000.
+        0.999, and how many times as large as ``covariances_`` the covariance η Σ of outliers is, from 5 to 1e8.
     degrees_of_freedom_ : float or ndarray of shape (K,)
         *Beyond*: ν of all components, or with "each" of every one; infinite of normal ones.
     trimmed_ : ndarray of bool, shape (n,)

@@ -157,7 +157,10 @@ class Summary:
             + _extent(parameters, own.get("max_ratio") or inf)
             + (f", {percent(own['trim'])} of the rows trimmed" if own.get("trim") else ""),
             headings=("", *["rows"] * (counts is not None), "weight", *feature_names[:n_columns]),
-            rows=_rows(parameters, n_rows, n_columns, counts),
+            rows=tuple(
+                (str(k), *([] if counts is None else [f"{counts[k]:,}"]), *cells)
+                for k, cells in enumerate(_rows([parameters], n_columns)[:n_rows])
+            ),
             notes=tuple(filter(None, notes)),
             ending=f"{fit.ending} ({fit.reason}), {objective} {lower_bound:.6g} nats" if fit else "",
             weights=tuple(parameters.weights[:n_rows].tolist()),
@@ -181,10 +184,11 @@ class Summary:
         """Summarise the mixtures of classes, which have prior probabilities."""
         d = len(feature_names)
         rows, n_columns = [], min(d, _MAX_FEATURES)
+        cells = iter(_rows(mixtures, n_columns))
         for label, prior, parameters in zip(labels, priors, mixtures, strict=True):
             opening = (str(label), f"{prior:.4f}", parameters.model.printed(d))
-            for number, (_, *cells) in enumerate(_rows(parameters, parameters.n_components, n_columns)):
-                rows.append((*(opening if number == 0 else ("", "", "")), *cells))
+            openings = [opening, *[("", "", "")] * (parameters.n_components - 1)]
+            rows += [(*texts, *next(cells)) for texts in openings]
         sizes = counted(len(mixtures), "class", "classes"), counted(len(rows), "component"), counted(d, "feature")
         return cls(
             headline=f"{', '.join(sizes)}, log-likelihood {loglik:.6g} nats, BIC {bic:.6g}",
@@ -251,19 +255,12 @@ def _noise_share(parameters: MixtureParameters, n_rows: int, least: float) -> st
     return f"{counted(parameters.model.n_factors, 'factor')}; noise is {each} of {of}"
 
 
-def _rows(
-    parameters: MixtureParameters, n_rows: int, n_columns: int, counts: NDArray[np.int64] | None = None
-) -> tuple[tuple[str, ...], ...]:
-    K, d = parameters.means.shape
-    variances = parameters.model.layout.diagonal(parameters.covariances, d)
-    spreads = np.broadcast_to(np.sqrt(variances), (K, d))
-    columns = [plus_minus(parameters.means[:, j], spreads[:, j]) for j in range(n_columns)]
-    return tuple(
-        (
-            str(k),
-            *([] if counts is None else [f"{counts[k]:,}"]),
-            f"{parameters.weights[k]:.4f}",
-            *(column[k] for column in columns),
-        )
-        for k in range(n_rows)
-    )
+def _rows(mixtures: Sequence[MixtureParameters], n_columns: int) -> list[tuple[str, ...]]:
+    """Return weights, and means with standard deviations, of the components of some mixtures, each column alike."""
+    d = mixtures[0].n_features
+    variances = [each.model.layout.diagonal(each.covariances, d) for each in mixtures]
+    shapes = [each.means.shape for each in mixtures]
+    means = np.concatenate([each.means for each in mixtures])
+    spreads = np.sqrt(np.concatenate([*map(np.broadcast_to, variances, shapes)]))
+    weights = [f"{weight:.4f}" for each in mixtures for weight in each.weights]
+    return list(zip(weights, *(plus_minus(means[:, j], spreads[:, j]) for j in range(n_columns)), strict=True))

@@ -19,7 +19,7 @@ from gmm._fitting.order import in_falling_order
 from gmm._fitting.progress import FitProgress, Journal, Listener, MixtureFit
 from gmm._fitting.sampling import LARGEST_SHARE, sampled_share
 from gmm._fitting.screening import SCREENING_PASSES, Screened, Screening, screening_rows
-from gmm._fitting.sharpening import precise_half, sharpened
+from gmm._fitting.sharpening import precise_half, without_errors
 from gmm._fitting.split_merge import MoveContext, SplitMerge
 from gmm._fitting.starts import StartRequest, from_means, from_responsibilities, start_statistics
 from gmm._passes.e_step import EStep
@@ -422,7 +422,7 @@ def _start_without_noise(
         rows = precise_half(rows, K)
     statistics = _start_statistics(rows, settings, seed)
     if rows.errors:
-        statistics = sharpened(problem, rows, problem.beginning(e_step, statistics).parameters)
+        statistics = without_errors(problem, rows, problem.beginning(e_step, statistics).parameters)
     if not parts:
         return statistics
     begin = problem.beginning(e_step, statistics)

@@ -104,7 +104,13 @@ def start_of_heavy_tails(
     begin = noisy_start(beside, n_components, noise.share, start, rng)
     with beside.e_step() as e_step:
         mixture = beside.run(e_step, Beginning(begin), _ROUGHLY).go().result.parameters
-    return mixture.of_components(np.arange(n_components)) if mixture.weights.sum() > 0 else None
+    if not mixture.weights.sum() > 0:
+        return None
+    begun, spread = mixture.of_components(np.arange(n_components)), np.diag(np.sqrt(noise.variances))
+    away = (np.vstack([spread, noise.means - mean]) for mean in begun.means)  # of rows in the box, from each component
+    whitened = (begun.model.layout.whitened(begun.whiteners, k, rows) for k, rows in enumerate(away))
+    squares = np.array([np.square(rows).sum() for rows in whitened])
+    return begun.with_other(tails=problem.objective.tails.beginning(squares / begun.n_features))
 
 
 def one_beside_noise(problem: Problem) -> MixtureParameters:

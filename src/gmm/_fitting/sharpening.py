@@ -27,7 +27,7 @@ def precise_half(source: Source, n_components: int) -> Source:
     return source.part(np.sort(np.argsort(size, kind="stable")[: min(n, _MOST)]))
 
 
-def sharpened(problem: Problem, start: Source, mixture: MixtureParameters) -> SufficientStatistics:
+def without_errors(problem: Problem, start: Source, mixture: MixtureParameters) -> SufficientStatistics:
     """Return the statistics of a mixture of rows without their errors, which were part of it at the start."""
     errors, (K, d) = start.errors, mixture.means.shape
     with EStep(start.without_gaps, mixture.model.layout, n_threads=problem.n_threads) as e_step:

@@ -62,7 +62,7 @@ class StartRequest(NamedTuple):
         return Problem(sample, self.objective.stored_for(self.objective.model.of_starts), self.n_threads)
 
 
-Start = Callable[[ArraySource, StartRequest, Rng], SufficientStatistics]
+StartMethod = Callable[[ArraySource, StartRequest, Rng], SufficientStatistics]
 
 _LLOYD_PASSES = 150
 _LLOYD_GAIN = 3e-4
@@ -272,7 +272,7 @@ def _random(sample: ArraySource, request: StartRequest, rng: Rng) -> SufficientS
     return from_responsibilities(sample, responsibilities, request.layout, n_threads=request.n_threads)
 
 
-STARTS: dict[str, Start] = {
+STARTS: dict[str, StartMethod] = {
     "kmeans": _kmeans,
     "k-means++": _plus_plus,
     "random": _random,

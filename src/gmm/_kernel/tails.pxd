@@ -7,7 +7,8 @@ up Σ r E [log u − u], which decides ν.
 
 A contaminated one (Punzo & McNicholas 2016) has a share α of good rows, with the density of N(μ_k, Σ_k), and bad ones
 with that of N(μ_k, η Σ_k), η > 1. A row is good with the probability v, its precision is u = v + (1 − v)/η, and the sums
-Σ r v and Σ r (1 − v) q decide α and η. The paper's q are about the new mean and covariance; these are the pass's own.
+Σ r v and Σ r (1 − v) q decide α and η. The paper's q are about the new mean and covariance; these are the pass's own, so that
+a pass at most doubles or halves η.
 
 An update divides all moments by the counts. So those of a pass are brought to what it expects: first ones to n_k times
 the mean Σ r u x / Σ r u, second ones to the scatter about it and the square of that mean n_k times. Solvers, covariance
@@ -44,7 +45,7 @@ cdef inline double least_inflation() noexcept nogil:
 
 
 cdef inline double most_inflation() noexcept nogil:
-    return 10000
+    return 100000000
 
 
 cdef inline double log_tail_constant(double degrees, Py_ssize_t d) noexcept nogil:
@@ -98,7 +99,7 @@ cdef inline void reduce_to_normal(
     Moments* moments,                              # IN weighted by r u, OUT as an update expects them
 ) noexcept nogil:
     cdef Py_ssize_t j, k
-    cdef double half, of_bad
+    cdef double half, of_bad, expected
     cdef double* step
     for k in range(K):
         step = moments.first + k * d
@@ -111,7 +112,9 @@ cdef inline void reduce_to_normal(
         if tails[K + k] > 0:
             of_bad = 1 / tails[K + k]
             moments.precision[k] = (moments.counts[k] - sums[k] * of_bad) / (1 - of_bad)       # as u = v + (1 − v)/η
-            moments.precision[K + k] = sums[K + k]
+            expected = d * tails[K + k] * (sums[k] - moments.precision[k])
+            # An update chooses Σ beside η: where both follow from the same squares at once, they would take turns.
+            moments.precision[K + k] = max(expected / 2, min(expected * 2, sums[K + k]))
         else:
             # A row's u has a gamma distribution with the shape (ν + d)/2: its log has another mean than its mean's log.
             half = (tails[k] + d) / 2

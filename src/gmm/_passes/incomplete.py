@@ -64,10 +64,10 @@ class _OverGaps(EStep):
 
     def diagnostics(self, mixture: WhitenedMixture, axes: Array) -> ComponentDiagnostics:
         """Measure how far the components are from Gaussian in the completed rows; it only orders what is tried."""
-        return replace(self._completed.diagnostics(mixture, axes), statistics=self(mixture))
+        return replace(self._without_gaps.diagnostics(mixture, axes), statistics=self(mixture))
 
     @cached_property
-    def _completed(self) -> EStep:
+    def _without_gaps(self) -> EStep:
         """Passes over the rows with their gaps filled."""
         return EStep(self._rows.without_gaps, self._layout, **self._over_all)
 
@@ -116,7 +116,7 @@ class IncompleteEStep(_OverGaps):
     ) -> tuple[SufficientStatistics, float]:
         """Compute the expected statistics of all columns; those of given responsibilities, of the completed rows."""
         if given is not None:
-            return self._completed.rounded(mixture, given=given)
+            return self._without_gaps.rounded(mixture, given=given)
         pooled = mixture.layout is TIED and self._layout is TIED and not self._rows.errors
         if pooled and not self._scatters:
             passes = self._swept(lambda group: _Prepared(None, [part.scatter_plan() for part in group.parts]))

@@ -12,7 +12,7 @@ import numpy as np
 from gmm._fitting.degenerate import degenerate_under, fewest_rows
 from gmm._fitting.fit import FitSettings, split_merged
 from gmm._fitting.racing import RECENT, Start, first_leg, is_hopeless
-from gmm._fitting.sampling import LARGEST_SHARE, sampled, sampled_share
+from gmm._fitting.sampling import LARGEST_SHARE, Rng, sample_indices, sample_size, sampled, sampled_share
 from gmm._passes.e_step import EStep
 from gmm._passes.opening import e_step_over
 from gmm._passes.problem import Beginning, Problem
@@ -64,18 +64,25 @@ class SearchRows:
     def of(cls, source: Source, most_components: int, seed: int) -> SearchRows:
         """Take all rows and a sample; few rows are their own sample, weighted, so that results ignore their order."""
         rng, n_effective = np.random.default_rng(seed), source.n_effective
-        sample = sampled(source, most_components, rng)
+        sample = _drawn(source, most_components, rng)
         whole = sampled_share(source, most_components) == 1
         rows = sample if whole and source.resident is not None else source
         size = max(_SAMPLE_ROWS, _ROWS_PER_PARAMETER * most_components * source.n_features)
         if size > LARGEST_SHARE * rows.n_rows:
             return cls(rows, rows if whole else sample, n_effective)
-        return cls(rows, sampled(sample, most_components, rng, size=size), n_effective)
+        return cls(rows, _drawn(sample, most_components, rng, size), n_effective)
 
     @property
     def whole(self) -> bool:
         """Whether starts race on all rows."""
         return self.sample is self.all_rows
+
+
+def _drawn(source: Source, n_components: int, rng: Rng, size: int | None = None) -> Source:
+    """Return what `sampled` returns; of rows with errors, some with theirs, which are no weighted set."""
+    if not source.errors:
+        return sampled(source, n_components, rng, size=size)
+    return source.part(sample_indices(source, size or sample_size(n_components), rng))
 
 
 class Worker:

@@ -60,11 +60,16 @@ class ClassifierSummary:
         """Return the classes, their mixtures and the confusion matrix as lines of text."""
         headings, rows = self._matrix
         lines = [str(summary_of(self.classifier)), "predicted, of rows of each class:", *aligned([headings, *rows])]
-        return "\n".join([*lines, accuracy_line(self.accuracy)])
+        return "\n".join([*lines, self._verdict])
 
     def _repr_html_(self) -> str:
         parts = *summary_of(self.classifier).html(), table(*self._matrix, caption="Predicted, of rows of each class")
-        return block(*parts, line(accuracy_line(self.accuracy), "faint"))
+        return block(*parts, line(self._verdict, "faint"))
+
+    @property
+    def _verdict(self) -> str:
+        of_each = self.confusion.sum(axis=1)
+        return accuracy_line(self.accuracy, float(of_each.max() / of_each.sum()))
 
     @property
     def _matrix(self) -> tuple[list[str], list[list[str]]]:
@@ -128,9 +133,10 @@ def summary_of(classifier: Any) -> Summary:
     return Summary.of_classes(*of_classes, loglik=classifier.log_likelihood_, bic=classifier.bic_)
 
 
-def accuracy_line(accuracy: float) -> str:
-    """Say which share of rows is predicted right."""
-    return f"{percent(accuracy, 1)} of the labelled rows are predicted right; of new rows, it may be fewer"
+def accuracy_line(accuracy: float, largest: float) -> str:
+    """Say which share of rows is predicted right, and which would be by naming the largest class alone."""
+    alone = f"{percent(largest, 1)} belong to the largest class"
+    return f"{percent(accuracy, 1)} of the labelled rows are predicted right ({alone}); of new rows, it may be fewer"
 
 
 publish("gmm.analysis", [ClassifierSummary])

@@ -209,7 +209,7 @@ class MixtureClassifier(Estimator):
             mixtures = self._of_each(opened, numbers, types, classes, prior)
         each, in_class = rows.weights, codes >= 0
         if not mixtures or each[~in_class].any():
-            whole = self._completed(source, types)
+            whole = self._filled(source, types)
             mixtures, shares, loglik, n_parameters = self._of_all(whole, types, codes, mixtures, classes, names)
             warn_of_unobserved_pairs(never_observed_together(source, names, [fitted_parameters(mixtures[0]).model]))
         else:
@@ -371,7 +371,7 @@ class MixtureClassifier(Estimator):
                 raise ValueError(f"class {label!r} has 1 labelled row: expected two or more, or n_components=1")
         return [as_source_to_fit(part, None, estimator=self, missing=self.missing)[0] for part in parts]
 
-    def _completed(self, source: Source, types: list[str]) -> Source:
+    def _filled(self, source: Source, types: list[str]) -> Source:
         """Return rows with their gaps filled for the starts of all types."""
         return completed(source, [covariance_model(name) for name in types], self.reg_covar, self.n_threads)
 
@@ -385,7 +385,7 @@ class MixtureClassifier(Estimator):
     ) -> list[GaussianMixture]:
         """Mixtures of the labelled rows of each class, of the best by BIC those that predict best."""
         how = self._settings
-        searches = [select(self._completed(part, types), numbers, types, **how | {"tol": self.tol}) for part in parts]
+        searches = [select(self._filled(part, types), numbers, types, **how | {"tol": self.tol}) for part in parts]
         cells = predictive_cells(searches, parts, prior, how)
         collapsed = [
             label

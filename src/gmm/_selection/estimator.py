@@ -43,7 +43,7 @@ class GaussianMixtureSearch(Estimator):
         Of heavy tails; None estimates it in each cell.
     criterion : {"bic", "aic", "aicc", "icl", "nec", "held_out"}, default="bic"
         Criterion that chooses the best mixture; smaller is better.
-    n_splits : int, default=5
+    n_splits : int, default=None
         Number of folds of "held_out"; see `select`.
     tol : float or None, default=None
         As in `GaussianMixture`; None is 1e-5, reduced on large tables so that criteria can be compared.
@@ -129,7 +129,7 @@ class GaussianMixtureSearch(Estimator):
     tails: str | Sequence[str] = "normal"
     degrees_of_freedom: float | None = None
     criterion: str = "bic"
-    n_splits: int = 5
+    n_splits: int | None = None
     tol: float | None = None
     reg_covar: float = 1e-6
     max_iter: int = 1000
@@ -158,6 +158,7 @@ class GaussianMixtureSearch(Estimator):
         *,
         checkpoint: str | os.PathLike[str] | None = None,
         resume: bool = False,
+        error_covariance: ArrayLike | None = None,
     ) -> GaussianMixtureSearch:
         """Search for the best mixture.
 
@@ -174,6 +175,8 @@ class GaussianMixtureSearch(Estimator):
             File in which to keep how far the search has come, as of `select`.
         resume : bool, default=False
             Continue the search of the file `checkpoint`; begin it if there is no such file.
+        error_covariance : array-like, default=None
+            Of the rows' measurement errors, as in `GaussianMixture.fit`; ``best_estimator_.predict`` takes some too.
 
         Returns
         -------
@@ -185,8 +188,8 @@ class GaussianMixtureSearch(Estimator):
         ValueError, TypeError
             As `select`.
         """
-        storage: dict[str, Any] = {"checkpoint": checkpoint, "resume": resume}
-        selection = select(X, sample_weight=sample_weight, callback=callback, **storage, **self.get_params())
+        of_fit: dict[str, Any] = {"checkpoint": checkpoint, "resume": resume, "error_covariance": error_covariance}
+        selection = select(X, sample_weight=sample_weight, callback=callback, **of_fit, **self.get_params())
         best, index = selection.best, selection.best_index
         self.selection_, self.best_estimator_, self.best_index_ = selection, best, index
         self.n_components_ = int(selection.n_components[index])

@@ -15,7 +15,7 @@ from gmm._rows.sources import Source
 from gmm._validation.scalars import check_whole
 from gmm._values.parameters import MixtureParameters
 
-__all__ = ["check_folds", "dealt", "deviances"]
+__all__ = ["check_folds", "deviances", "folds_of"]
 
 _Cell = TypeVar("_Cell", bound=Hashable)
 
@@ -41,7 +41,7 @@ def check_folds(n_rows: int, n_splits: int, n_components: int) -> None:
         )
 
 
-def dealt(n_rows: int, n_splits: int, rng: np.random.RandomState | np.random.Generator) -> list[NDArray[np.intp]]:
+def folds_of(n_rows: int, n_splits: int, rng: np.random.RandomState | np.random.Generator) -> list[NDArray[np.intp]]:
     """Return the rows of each fold, in their order."""
     return [np.sort(fold) for fold in np.array_split(rng.permutation(n_rows), n_splits)]
 
@@ -50,7 +50,7 @@ def deviances(
     source: Source,
     n_splits: int,
     rng: np.random.Generator,
-    solve: Callable[[Source], Mapping[_Cell, MixtureParameters]],
+    solve: Callable[[Source, int], Mapping[_Cell, MixtureParameters]],
     is_up: Callable[[], bool],
     n_threads: int | None,
 ) -> Mapping[_Cell, float]:
@@ -66,17 +66,17 @@ def deviances(
     rng : Generator
         Deals the rows.
     solve : callable
-        From some of the rows to the mixtures of cells.
+        From the rows outside of a fold, and its number from 1, to the mixtures of cells.
     is_up : callable
         Whether time is up: no further fold is begun, and one that it cut counts only if it is the first.
     n_threads : int, optional
     """
     used, weight = np.flatnonzero(source.weights), 0.0
     sums: dict[_Cell, float] = {}
-    for fold in dealt(len(used), n_splits, rng):
+    for number, fold in enumerate(folds_of(len(used), n_splits, rng), 1):
         if weight and is_up():
             break
-        mixtures, part = solve(source.part(np.delete(used, fold))), source.part(used[fold])
+        mixtures, part = solve(source.part(np.delete(used, fold)), number), source.part(used[fold])
         if weight and is_up():  # which cut the fold: it lacks the larger numbers of components
             break
         here = {name: Scorer(each, n_threads).log_likelihood(part) for name, each in mixtures.items()}

@@ -46,6 +46,7 @@ from gmm._values.noise import Noise
 from gmm._values.objective import Objective
 from gmm._values.tails import StudentTails, Tails
 
+_FOLDS = 5
 _SMALLEST_TOL = 1e-9  # nats per row, above rounding errors
 _OF_FIXED = "means_init", "precisions_init", "fixed"
 # Parameters about the start, continuation, rows or output of a single fit.
@@ -73,7 +74,7 @@ class Request:
     types: list[str]
     tails: list[Tails]
     criterion: str
-    n_splits: int
+    n_splits: int | None
     template: GaussianMixture
     source: Source
     features: NDArray[np.object_] | None
@@ -100,7 +101,7 @@ class Request:
         cells = {"n_components": self.n_components, "covariance_type": self.types}
         degrees = [tails.parameters.get("degrees_of_freedom") for tails in self.tails]
         cells |= {"tails": [tails.name for tails in self.tails], "degrees_of_freedom": degrees}
-        folds = {"n_splits": self.n_splits} if self.criterion == HELD_OUT else {}
+        folds = {"n_splits": self.n_splits} if self.n_splits else {}
         return cells | {"criterion": self.criterion, "tol": self.tol} | folds
 
     @property
@@ -121,7 +122,8 @@ class Request:
     def settings(self, key: Key, rows: Source, n_threads: int | None = 1) -> FitSettings:
         """Return how a cell is fitted; its prior is completed by these rows, on so many threads."""
         (K, model, tails), template = key, self.template
-        prior = prior_of(template.prior, model, K, rows, n_threads)
+        accelerated = template.acceleration is not None
+        prior = prior_of(template.prior, model, K, rows, n_threads, accelerated=accelerated)
         max_ratio = check_max_ratio(template.max_ratio, model, K)
         objective = Objective(model, template.reg_covar, prior, self.noise, tails=tails, max_ratio=max_ratio)
         if self.fixed is not None:
@@ -157,6 +159,8 @@ def template_of(parameters: dict[str, Any]) -> GaussianMixture:
         instead = {
             "labels": "GaussianMixture.fit takes labels, and MixtureClassifier searches with them",
             "models": "use covariance_type to choose the models",
+            "modelNames": "covariance_type takes the names of the models",
+            "G": "n_components takes the numbers of components",
         }
         names = {"covariance_type", *GaussianMixture().get_params()} - {*SINGLE_FIT_ONLY} | {*_OF_FIXED}
         hint = f"; {instead[unknown[0]]}" if unknown[0] in instead else suggestion(unknown[0], names)
@@ -214,6 +218,17 @@ def _whole_numbers(values: int | Iterable[int], name: str) -> list[int]:
     return requested
 
 
+def requested_folds(n_splits: int | None, criterion: str) -> int | None:
+    """Return the number of folds, None for a criterion that has none; raise a ValueError if it is asked for some."""
+    if criterion == HELD_OUT:
+        return _FOLDS if n_splits is None else n_splits
+    if n_splits is not None:
+        raise ValueError(
+            f"n_splits goes with criterion='held_out', got criterion={criterion!r} and n_splits={n_splits!r:.40}"
+        )
+    return None
+
+
 def _is_iterable(names: Any) -> bool:
     """Whether names can be taken from it: an array without axes and a memoryview say so and fail."""
     return isinstance(names, Iterable) and not (isinstance(names, memoryview) or getattr(names, "ndim", 1) == 0)
@@ -264,7 +279,9 @@ def requested_types(
     """
     if not _is_iterable(covariance_type):
         raise TypeError(f'expected covariance types by name, or "all", got {covariance_type!r}')
-    every = LIMITED if limited else OF_ONE_FEATURE if n_features == 1 else PARSIMONIOUS
+    every: tuple[str, ...] = LIMITED if limited else PARSIMONIOUS
+    if n_features == 1:
+        every = OF_ONE_FEATURE[1:] if limited else OF_ONE_FEATURE
     asked: Iterable[Any] = [covariance_type] if isinstance(covariance_type, str) else covariance_type
     parts = ((every if isinstance(name, str) and name == "all" else (name,)) for name in asked)
     names: list[str] = list(chain.from_iterable(parts))

@@ -32,7 +32,7 @@ from gmm._public import publish
 from gmm._rows.entrance import Names, as_one_array, as_source
 from gmm._rows.incomplete import IncompleteSource
 from gmm._rows.sources import ArraySource
-from gmm._selection.held_out import check_folds, dealt
+from gmm._selection.held_out import check_folds, folds_of
 from gmm._selection.request import SINGLE_FIT_ONLY
 from gmm._validation.combinations import refusal
 from gmm._validation.parameters import check_callback, check_random_state
@@ -164,7 +164,7 @@ def held_out_log_likelihood(
     table = table.subset(np.flatnonzero(table.weights))
     K = getattr(estimator, "n_components", 1)
     check_folds(table.n_rows, n_splits, K if is_whole(K) else 1)
-    folds, means = dealt(table.n_rows, n_splits, check_random_state(random_state)), np.empty(n_splits)
+    folds, means = folds_of(table.n_rows, n_splits, check_random_state(random_state)), np.empty(n_splits)
     for number, fold in enumerate(folds):
         others, part = table.subset(np.delete(np.arange(table.n_rows), fold)), table.subset(fold)
         try:

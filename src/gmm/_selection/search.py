@@ -23,7 +23,7 @@ from gmm._fitting.incomplete import completed, never_observed_together, warn_of_
 from gmm._fitting.seeds import common_seed, start_seeds
 from gmm._passes.results import Totals
 from gmm._persistence.checkpoints import SearchCheckpoint
-from gmm._rows.entrance import as_source_to_fit
+from gmm._rows.entrance import Names, as_source_to_fit
 from gmm._rows.sources import Source, box_of
 from gmm._selection.bar import Bar
 from gmm._selection.candidates import Starts, as_model
@@ -44,6 +44,7 @@ from gmm._selection.request import (
     check_cells,
     checked_limit,
     requested_components,
+    requested_folds,
     requested_tails,
     requested_types,
     template_of,
@@ -70,7 +71,7 @@ def select(
     tails: str | Sequence[str] = "normal",
     degrees_of_freedom: float | None = None,
     criterion: str = "bic",
-    n_splits: int = 5,
+    n_splits: int | None = None,
     n_init: int = 1,
     random_state: Any = None,
     n_threads: int | None = None,
@@ -80,6 +81,7 @@ def select(
     standardize: bool = False,
     checkpoint: str | os.PathLike[str] | None = None,
     resume: bool = False,
+    error_covariance: ArrayLike | None = None,
     **parameters: Any,
 ) -> Selection:
     """Choose the number of components, the covariance type and the tails of a mixture, and fit it.
@@ -123,8 +125,8 @@ def select(
         rows, each under a mixture that has not seen it (Smyth 2000): choose by it where the density counts, not the
         clusters. The cells are then fitted `n_splits` times more. Of rows beyond memory, it is that of the sample,
         brought to all rows, and the best cell alone is finished.
-    n_splits : int, default=5
-        Number of folds of "held_out", dealt by `random_state`.
+    n_splits : int, default=None
+        Number of folds of "held_out", dealt by `random_state`; None is 5. For no other criterion.
     n_init : int, default=1
         Number of seeds for the starts. With each one after the first, the search continues from two further k-means
         partitions per number of components and another start of each cell, and cells keep what is better: with an int
@@ -137,8 +139,9 @@ def select(
         Weights of the rows; the criteria use their sum as the sample size. Not with what `open_rows` returns, which has
         its own.
     callback : callable, default=None
-        Called with a `Progress` for each cell, once it is fitted for the first time. A true return value ends the
-        search, once all cells with this number of components are fitted, with the fits made so far. Of rows beyond
+        Called with a `Progress` for each cell, once it is fitted for the first time, in each fold of "held_out" before.
+        A true return value ends the search, once all cells with this number of components are fitted, with the fits
+        made so far; in a fold, with the folds so far and the first number of components. Of rows beyond
         memory, it is also called before the best cells are finished on all rows, with about how many readings of them
         that takes, and after each pass over them, on other threads; a true value then ends all cells but the best.
     time_limit : float or None, default=None
@@ -160,6 +163,9 @@ def select(
         Continue the search of the file `checkpoint` to the result that it would have had; begin it if there is no such
         file. X, its weights, the version of gmm and all other parameters must be the same, but for `n_threads`,
         `callback` and `time_limit`, which counts anew. Starts are made again, what was solved is not.
+    error_covariance : array-like, default=None
+        Of the rows' measurement errors, as in `GaussianMixture.fit`: every cell is a mixture of the values without
+        errors, and criteria are of rows with theirs.
     **parameters
         Further parameters of `GaussianMixture`, used for all cells: ``reg_covar``, ``init_params`` (a name),
         ``acceleration``, ``prior``, ``noise``, ``missing``, ``refine="split-merge"`` to refine every cell at last,
@@ -207,12 +213,11 @@ def select(
     check_callback(callback)
     clock, counts = Clock(checked_limit(time_limit)), requested_components(n_components)
     template = template_of(parameters | {"n_init": n_init, "n_threads": n_threads, "random_state": random_state})
-    seed = common_seed(random_state)
-    opened, features = as_source_to_fit(X, sample_weight, estimator=select.__name__, missing=template.missing)
+    opened, features = _given(X, sample_weight, template, error_covariance)
     types = requested_types(covariance_type, opened.n_features, n_factors, limited=template.max_ratio is not None)
-    cells = counts, types, requested_tails(template, tails, degrees_of_freedom, opened), criterion, n_splits
-    opened = _completed(opened, features, types, template)
-    folds = n_splits if criterion == criteria.HELD_OUT else None
+    folds, seed = requested_folds(n_splits, criterion), common_seed(random_state)
+    cells = counts, types, requested_tails(template, tails, degrees_of_freedom, opened), criterion, folds
+    opened = _rows_of_cells(opened, features, types, template)
     check_cells(template, counts, types, opened, standardize=standardize, n_splits=folds)
     noise = check_noise(template.noise, opened.n_features, partial(box_of, opened))
     fixed = fixed_components(template, counts, types, opened.n_features, standardize=standardize)
@@ -224,7 +229,15 @@ def select(
     return selection if units is None else restored(selection, units, opened)
 
 
-def _completed(source: Source, names: NDArray[Any] | None, types: Sequence[str], template: GaussianMixture) -> Source:
+def _given(X: Any, sample_weight: Any, template: GaussianMixture, errors: Any) -> tuple[Source, Names]:
+    """Return the rows to search, and the names of their features."""
+    how: dict[str, Any] = {"missing": template.missing, "error_covariance": errors}
+    return as_source_to_fit(X, sample_weight, estimator=select.__name__, **how)
+
+
+def _rows_of_cells(
+    source: Source, names: NDArray[Any] | None, types: Sequence[str], template: GaussianMixture
+) -> Source:
     """Return the rows that tell of cells, gaps filled for starts; warn of columns that do not."""
     models = [covariance_model(name) for name in types]
     warn_of_constants(source, names)
@@ -240,9 +253,9 @@ def _searched(
     file: SearchCheckpoint | None,
 ) -> Selection:
     opened = request.source
-    here = replace(request, source=rows_to_search(opened, seed))
-    with _opened(here, seed, clock, file, _deviances(here, seed, clock)) as search:
-        selection = search.run(callback)
+    here, reports = replace(request, source=rows_to_search(opened, seed)), _Reports(request, callback)
+    with _opened(here, seed, clock, file, _deviances(here, seed, clock, reports)) as search:
+        selection = search.run(reports)
     selection = replace(selection, notes=notes_on_columns(here.source, request.features))
     if here.source.n_rows != opened.n_rows:
         share = opened.survey.weight / here.source.survey.weight
@@ -268,18 +281,24 @@ def _opened(
         yield _Search(request, rows, starts, engine, pool, clock, held_out)
 
 
-def _deviances(request: Request, seed: int, clock: Clock) -> Mapping[Key, float]:
+def _deviances(request: Request, seed: int, clock: Clock, reports: _Reports) -> Mapping[Key, float]:
     """Return the held-out deviance of each cell, if that is the criterion; the folds' own cells are not refined."""
     nothing = defaultdict[Key, float](lambda: nan)
-    if request.criterion != criteria.HELD_OUT:
+    if request.n_splits is None:
         return nothing
     half, rng = clock.half(), np.random.default_rng(seed)
 
-    def solve(part: Source) -> dict[Key, MixtureParameters]:
+    def solve(part: Source, fold: int) -> dict[Key, MixtureParameters]:
+        reports.begin(fold)
         with _opened(replace(request, source=part), seed, half, None, nothing) as search:
-            return search.mixtures()
+            return search.mixtures(reports)
 
-    return deviances(request.source, request.n_splits, rng, solve, half.is_up, request.template.n_threads)
+    def is_up() -> bool:
+        return half.is_up() or reports.is_over
+
+    of_folds = deviances(request.source, request.n_splits, rng, solve, is_up, request.template.n_threads)
+    reports.begin(0)
+    return of_folds
 
 
 class _Search:
@@ -299,20 +318,20 @@ class _Search:
         self._pool = pool
         self._clock = clock
         self._held_out = held_out
-        self._measured: dict[Key, tuple[Solution, dict[str, float]]] = {}
+        self._evaluations: dict[Key, tuple[Solution, dict[str, float]]] = {}
         self._of_one: dict[tuple[CovarianceModel, str], float | None] = {}
         self._contenders = Contenders(engine, starts, self._scores, near(request.criterion))
 
-    def mixtures(self) -> dict[Key, MixtureParameters]:
+    def mixtures(self, reports: _Reports) -> dict[Key, MixtureParameters]:
         """Return where the starts lead that cells share and make of each other."""
-        reports = _Reports(self._request, None)
         for number in range(self._request.template.n_init):
-            self._solve_all(number, reports)
+            if self._solve_all(number, reports):
+                break
         outcomes = self._engine.outcomes.items()
         return {key: one.parameters for key, one in outcomes if isinstance(one, Solution)}
 
-    def run(self, callback: Callable[[Progress], object] | None) -> Selection:
-        stopped, reports = False, _Reports(self._request, callback)
+    def run(self, reports: _Reports) -> Selection:
+        stopped = False
         for number in range(self._request.template.n_init):
             stopped = self._solve_all(number, reports)
             if stopped:
@@ -381,7 +400,7 @@ class _Search:
         outcomes = self._engine.outcomes.items()
         keys = [key for key, one in outcomes if isinstance(one, Solution) and not one.is_degenerate]
         self._measure(keys)
-        return {key: self._measured[key][1][self._request.criterion] for key in keys}
+        return {key: self._evaluations[key][1][self._request.criterion] for key in keys}
 
     def _set_bar(self) -> None:
         """Let cells of many rows end once they cannot come near the best; few rows are worth the whole table."""
@@ -398,14 +417,14 @@ class _Search:
         tasks = {}
         for key in keys:
             solution = self._engine.outcomes[key]
-            if isinstance(solution, Solution) and self._measured.get(key, (None, {}))[0] is not solution:
+            if isinstance(solution, Solution) and self._evaluations.get(key, (None, {}))[0] is not solution:
                 tasks[key] = partial(_totals, solution)
         n = self._rows.all_rows.survey.weight
         for key, (solution, totals) in self._pool(tasks, in_any_case=True).items():
             of_one = self._log_likelihood_of_one(solution)
             scores = criteria.evaluate(totals, solution.parameters.n_parameters, n, of_one)
             scores |= {"loglik": totals.log_likelihood, criteria.HELD_OUT: self._held_out[key]}
-            self._measured[key] = (solution, scores)
+            self._evaluations[key] = (solution, scores)
 
     def _log_likelihood_of_one(self, solution: Solution) -> float | None:
         """Log-likelihood of a single component of the solution's model and tails, which `nec` compares with."""
@@ -426,7 +445,7 @@ class _Search:
         entry = Entry(n_components, name, tails.name, _status(result, name), self._pool.seconds.get(key, 0.0))
         if not isinstance(result, Solution):
             return entry if result is None else replace(entry, error=result.error)
-        scores = self._measured[key][1]
+        scores = self._evaluations[key][1]
         parameters = as_model(result.parameters, model)
         estimator = GaussianMixture(**request.parameters(n_components, name, tails))
         fit, objective = replace(result.result, parameters=parameters), self._engine.cell(key).settings.objective
@@ -439,7 +458,7 @@ class _Search:
 
 
 class _Reports:
-    """Tells the callback of every cell once, when its first outcome is there.
+    """Tells the callback of every cell once, when its first outcome is there, and so in each fold.
 
     Attributes
     ----------
@@ -449,8 +468,13 @@ class _Reports:
 
     def __init__(self, request: Request, callback: Callable[[Progress], object] | None) -> None:
         self._request, self._callback = request, callback
-        self._left = [] if callback is None else list(enumerate(request.cells))
         self.is_over = False
+        self.begin(0)
+
+    def begin(self, fold: int) -> None:
+        """Begin with all cells of a fold, from 1, or of all rows, 0."""
+        self._left = [] if self._callback is None else list(enumerate(self._request.cells))
+        self._fold = fold
 
     def __call__(self, key: Key, outcome: Solution | Failure | None) -> None:
         """Tell of the cells that share an outcome."""
@@ -458,7 +482,9 @@ class _Reports:
         for cell in [cell for cell in self._left if request.key(*cell[1]) == key]:
             self._left.remove(cell)
             number, (K, name, tails) = cell
-            progress = Progress(number, len(request.cells), K, name, tails.name, _status(outcome, name))
+            progress = Progress(
+                number, len(request.cells), K, name, tails.name, _status(outcome, name), fold=self._fold
+            )
             self.is_over = self.is_over or bool(self._callback and self._callback(progress))
 
 

@@ -69,7 +69,8 @@ def _standard_deviations(source: Source) -> Coordinates:
 
 
 def _standardized(source: Source, units: Coordinates) -> Source:
-    return source.through(units.of_rows) or FactorySource(partial(_blocks, source, units))
+    scaled = source.through(units.of_rows) or FactorySource(partial(_blocks, source, units))
+    return scaled.anew(errors=source.errors.scaled(units.scales)) if source.errors else scaled
 
 
 def _blocks(source: Source, units: Coordinates) -> Iterator[Any]:
@@ -116,7 +117,7 @@ def notes_on_copies(rows: NDArray[Any], names: Sequence[str]) -> tuple[str, ...]
 
 def note_on_shrinkage(estimators: Iterable[GaussianMixture | None]) -> Iterator[str]:
     """Say how many mixtures have a prior that nobody asked for."""
-    n_shrunk = sum(bool(past_of(each).shrunk) for each in estimators if each is not None)
+    n_shrunk = sum(past_of(each).shrunk == "rows" for each in estimators if each is not None)
     if n_shrunk:
         yield f"noise and means of {counted(n_shrunk, 'cell')} with factors are shrunk: each component has few rows"
 

@@ -58,6 +58,8 @@ class Progress:
     readings : int
         About how many readings of all rows it takes to finish the best cells, which share them: as many passes as the
         best needed on the sample, and those of the criteria. 0 as long as the search is in memory.
+    fold : int
+        Number of the fold that is left out, from 1, of a search by "held_out"; 0 as the cells are fitted to all rows.
     """
 
     cell: int
@@ -70,6 +72,7 @@ class Progress:
     rows_per_second: float = nan
     seconds_left: float = nan
     readings: int = 0
+    fold: int = 0
 
 
 @dataclass(frozen=True, eq=False)

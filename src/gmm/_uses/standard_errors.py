@@ -54,11 +54,12 @@ _FEATURES_SHOWN = 6
 
 
 class ParameterArrays(NamedTuple):
-    """Numbers that belong to weights (…K…), means (…K, d…) and covariances, as the mixture's type stores these."""
+    """Numbers that belong to weights (…K…), means (…K, d…), covariances as their type stores these, and tails."""
 
     weights: Array
     means: Array
     covariances: Array
+    tails: Array
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -73,9 +74,11 @@ class StandardErrors:
     weights : ndarray of shape (K,)
     means : ndarray of shape (K, d)
     covariances : ndarray in the shape of ``model.covariances_``
-        The standard errors.
+        The standard errors; with heavy tails, of scale matrices.
+    tails : ndarray of shape (0, K), (1, K) or (2, K)
+        Those of what the fit estimated of heavy tails: degrees of freedom, or shares of good rows and inflations.
     replicates : named tuple of ndarrays, or None
-        ``weights``, ``means`` and ``covariances`` of each refit along the first axis; None without refits.
+        ``weights``, ``means``, ``covariances`` and ``tails`` of each refit along the first axis; None without refits.
     adjusted_rand : ndarray of shape (number of replicates,), or None
         Agreement of the clustering by each refit with that by the mixture, on all rows: 1 if it is the same.
     n_left_out : int
@@ -87,6 +90,7 @@ class StandardErrors:
     weights: Array
     means: Array
     covariances: Array
+    tails: Array
     replicates: ParameterArrays | None = None
     adjusted_rand: Array | None = None
     n_left_out: int = 0
@@ -101,16 +105,16 @@ class StandardErrors:
         Returns
         -------
         named tuple of ndarrays
-            ``weights``, ``means`` and ``covariances`` with the lower and upper ends along the last axis: the quantiles
-            of the replicates or, by the information, those of normal distributions of means and covariances and of the
-            logarithms of weights' odds and of variances.
+            ``weights``, ``means``, ``covariances`` and ``tails`` with the lower and upper ends along the last axis: the
+            quantiles of the replicates or, by the information, those of normal distributions of means and covariances
+            and of the logarithms of weights' odds and of variances.
         """
         from scipy.special import expit, ndtri
 
-        tails = np.array([(1 - check_level(level)) / 2, (1 + float(level)) / 2])
+        ends = np.array([(1 - check_level(level)) / 2, (1 + float(level)) / 2])
         if self.replicates is not None:
-            return ParameterArrays(*(np.moveaxis(np.quantile(part, tails, axis=0), 0, -1) for part in self.replicates))
-        mixture, steps = fitted_parameters(self.model), ndtri(tails)
+            return ParameterArrays(*(np.moveaxis(np.quantile(part, ends, axis=0), 0, -1) for part in self.replicates))
+        mixture, steps = fitted_parameters(self.model), ndtri(ends)
         weights, variances = mixture.weights[:, None], mixture.covariances[..., None]
         with np.errstate(divide="ignore", invalid="ignore"):
             slope = self.weights[:, None] / (weights * (1 - weights))
@@ -120,7 +124,7 @@ class StandardErrors:
         plain = variances + steps * self.covariances[..., None]
         layout = mixture.model.layout
         diagonal = True if layout.axis_aligned else np.eye(mixture.n_features, dtype=bool)[..., None]
-        return ParameterArrays(odds, means, np.where(diagonal, factors, plain))
+        return ParameterArrays(odds, means, np.where(diagonal, factors, plain), np.empty((*self.tails.shape, 2)))
 
     def to_frame(self, level: float = 0.95) -> Any:
         """Return one row for each parameter, with its standard error and confidence interval.
@@ -133,27 +137,37 @@ class StandardErrors:
         Returns
         -------
         pandas.DataFrame or polars.DataFrame
-            Columns ``component``, ``parameter`` ("weight", "mean", "variance" or "covariance"), ``feature``, of a
-            covariance two with a comma between, ``estimate``, ``standard_error``, ``low`` and ``high``.
+            Columns ``component``, ``parameter`` ("weight", "mean", "variance" or "covariance", with heavy tails "scale"
+            in place of both, and what was estimated of these), ``feature``, of a covariance two with a comma between,
+            ``estimate``, ``standard_error``, ``low`` and ``high``.
         """
         mixture, ends = fitted_parameters(self.model).whole(), self.intervals(level)
         names = names_of_features(self.model)
         K, d = mixture.means.shape
         pairs = [(i, j) for i in range(d) for j in range(i + 1) if i == j or not mixture.model.layout.axis_aligned]
-        kinds = ["weight", *["mean"] * d, *("variance" if i == j else "covariance" for i, j in pairs)]
-        features = ["", *names, *(names[i] if i == j else f"{names[j]}, {names[i]}" for i, j in pairs)]
+        own = mixture.tails.estimates
+        spreads = (
+            ["scale"] * len(pairs) if mixture.tails else ["variance" if i == j else "covariance" for i, j in pairs]
+        )
+        kinds = ["weight", *["mean"] * d, *spreads, *own]
+        features = [
+            "",
+            *names,
+            *(names[i] if i == j else f"{names[j]}, {names[i]}" for i, j in pairs),
+            *[""] * len(own),
+        ]
         numbers = {
-            "estimate": ParameterArrays(mixture.weights, mixture.means, mixture.covariances),
-            "standard_error": ParameterArrays(self.weights, self.means, self.covariances),
+            "estimate": ParameterArrays(mixture.weights, mixture.means, mixture.covariances, _tails(mixture)),
+            "standard_error": ParameterArrays(self.weights, self.means, self.covariances, self.tails),
             "low": ParameterArrays(*(part[..., 0] for part in ends)),
             "high": ParameterArrays(*(part[..., 1] for part in ends)),
         }
         columns: dict[str, Any] = {"component": np.repeat(np.arange(K), len(kinds))}
         columns |= {"parameter": kinds * K, "feature": features * K}
         lower = tuple(np.array(pairs).T)
-        for name, (weights, means, covariances) in numbers.items():
+        for name, (weights, means, covariances, tails) in numbers.items():
             dense = mixture.model.layout.dense(covariances, K, d)[:, *lower]
-            columns[name] = np.concatenate([weights[:, None], means, dense], axis=1).ravel()
+            columns[name] = np.concatenate([weights[:, None], means, dense, tails.T], axis=1).ravel()
         return data_frame(columns)
 
     def __repr__(self) -> str:
@@ -190,7 +204,7 @@ def standard_errors(
     random_state: int | Rng | None = None,
     callback: Callback | None = None,
 ) -> StandardErrors:
-    """Compute standard errors of weights, means and covariances, and how stable the clustering is.
+    """Compute standard errors of weights, means, covariances and tails, and how stable the clustering is.
 
     Parameters
     ----------
@@ -281,7 +295,7 @@ def standard_errors(
         checked_normal(model, "method='information'")
         variances = variances_by_information(mixture.whole(), labelled, model.reg_covar, model.n_threads)
         weights, means, covariances = map(np.sqrt, variances)
-        return StandardErrors(model, method, weights, means, covariances)
+        return StandardErrors(model, method, weights, means, covariances, _tails(mixture))
     array = as_one_array(source, standard_errors.__name__, gaps=True)
     rows = source if source.has_gaps else array
     refits = _Refits.of(model, rows, labelled.known, draw_rows=method == "bootstrap")
@@ -389,8 +403,14 @@ class _Refits:
             owners = known.owners
             of_both[owners[:, None] != owners] = -np.inf
         order = linear_sum_assignment(of_both, maximize=True)[1]
-        arrays = ParameterArrays(mixture.weights[order], mixture.means[order], mixture.covariances_of(order))
+        tails = _tails(mixture)[:, order]
+        arrays = ParameterArrays(mixture.weights[order], mixture.means[order], mixture.covariances_of(order), tails)
         return _Replicate(arrays, adjusted_rand_index(table))
+
+
+def _tails(mixture: MixtureParameters) -> Array:
+    """Return what its fit estimated of its tails."""
+    return mixture.tails.numbers(mixture.n_components)[: len(mixture.tails.estimates)]
 
 
 def _labels(mixture: MixtureParameters, rows: Source, n_threads: int | None) -> NDArray[np.intp]:
@@ -421,9 +441,9 @@ def _collected(
             "or a prior."
         )
     replicates = ParameterArrays(*(np.array(part) for part in zip(*(one.parameters for one in sound), strict=True)))
-    weights, means, covariances = (part.std(axis=0, ddof=1) for part in replicates)
+    weights, means, covariances, tails = (part.std(axis=0, ddof=1) for part in replicates)
     stability = np.array([one.adjusted_rand for one in sound])
-    return StandardErrors(model, method, weights, means, covariances, replicates, stability, n_left_out)
+    return StandardErrors(model, method, weights, means, covariances, tails, replicates, stability, n_left_out)
 
 
 publish("gmm.inference", [StandardErrors, standard_errors])

@@ -14,7 +14,7 @@ from gmm._values.layouts import Array
 from gmm._values.tails import Rng, Tails, range_of
 
 LEAST_GOOD, MOST_GOOD = 0.5, 0.999  # share of good rows, and …
-LEAST_INFLATION, MOST_INFLATION = 5.0, 1e4  # … how many times the others vary, as in `_kernel/tails.pxd`
+LEAST_INFLATION, MOST_INFLATION = 5.0, 1e8  # … how many times the others vary, as in `_kernel/tails.pxd`
 CONTAMINATION = (
     f"shares of good rows from {LEAST_GOOD} to {MOST_GOOD} and inflations from {LEAST_INFLATION:g} to "
     f"{MOST_INFLATION:g}"
@@ -42,6 +42,7 @@ class ContaminatedTails(Tails):
     name = "contaminated"
     kind = "contaminated normal"
     free = 3
+    estimates = ("good share", "inflation")
     parameters = MappingProxyType({"tails": name})
 
     def __bool__(self) -> bool:
@@ -68,11 +69,15 @@ class ContaminatedTails(Tails):
         """Return the tails of an update with these numbers, (2, K)."""
         return ContaminatedTails(*numbers)
 
+    def beginning(self, squares: Array) -> ContaminatedTails:
+        """Return where a fit begins, given squares of outliers in the mean of columns of each component, (K,)."""
+        return ContaminatedTails(self.good_shares, np.clip(squares, LEAST_INFLATION, MOST_INFLATION))
+
     def of_components(self, components: Any) -> ContaminatedTails:
         """Return the tails of one component, or of some."""
-        if np.ndim(self.good_shares) == 0:
+        if np.ndim(self.inflations) == 0:
             return self
-        return ContaminatedTails(*np.array([self.good_shares, self.inflations])[:, components])
+        return ContaminatedTails(*self.numbers(len(np.atleast_1d(self.inflations)))[:, components])
 
     def n_parameters(self, n_components: int) -> int:
         """Free parameters."""

@@ -44,6 +44,11 @@ class RowErrors:
         """Return the errors of some rows."""
         return RowErrors(self.codes[index], self.covariances) if self else self
 
+    def scaled(self, scales: Array) -> RowErrors:
+        """Return the errors of rows whose columns are divided by scales (d,)."""
+        squares = scales**2 if self.covariances.ndim == 2 else np.outer(scales, scales)
+        return RowErrors(self.codes, self.covariances / squares) if self else self
+
     @property
     def variances(self) -> Array:
         """Variances of the columns, (E, d)."""

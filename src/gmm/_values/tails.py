@@ -27,6 +27,7 @@ class Tails:
     good_shares: float | Array = 1.0  # of rows that are no outliers …
     inflations: float | Array = 1.0  # … and how many times as large the covariances of outliers are
     free = 0  # what a fit chooses, as the compiled core takes it: one ν for all components, one for each, or α and η
+    estimates: tuple[str, ...] = ()  # what a fit chooses of each component: the first of its numbers
     parameters: Mapping[str, Any] = MappingProxyType({})  # as `GaussianMixture` takes them, besides its defaults
 
     def __bool__(self) -> bool:
@@ -56,6 +57,10 @@ class Tails:
 
     def with_numbers(self, numbers: Array) -> Tails:
         """Return the tails of an update with these numbers, (2, K)."""
+        return self
+
+    def beginning(self, squares: Array) -> Tails:
+        """Return where a fit begins, given squares of outliers in the mean of columns of each component, (K,)."""
         return self
 
     def equals(self, other: Tails) -> bool:
@@ -155,6 +160,11 @@ class StudentTails(Tails):
     def described(self) -> dict[str, float | Array]:
         """Their numbers by name."""
         return {"degrees_of_freedom": self.degrees}
+
+    @property
+    def estimates(self) -> tuple[str, ...]:  # type: ignore[override]
+        """What a fit chooses of each component: the first of its numbers."""
+        return ("degrees of freedom",) if self.estimated else ()
 
     def of_components(self, components: Any) -> StudentTails:
         """Return the tails of one component, or of some."""

@@ -1,0 +1,137 @@
+"""Searches over rows with known errors: every cell is a mixture of the values without errors."""
+
+import numpy as np
+import pytest
+
+import gmm
+from gmm import GaussianMixture, GaussianMixtureSearch, select
+from gmm._selection import finishing
+
+TYPES = ["EEE", "VVV"]
+
+
+def blurred(n=400, d=2, seed=0, n_errors=None):
+    """Rows of three groups, whose variances of errors are their own or a few."""
+    rng = np.random.default_rng(seed)
+    centres = np.zeros((3, d))
+    centres[1, 0], centres[2, :2] = 4, (2, 3)
+    values = (
+        rng.normal(size=(n, d)) * np.array([1.0, 0.3])[np.minimum(np.arange(d), 1)] + centres[rng.integers(3, size=n)]
+    )
+    variances = rng.uniform(0.1, 1.2, size=(n_errors or n, d)) ** 2
+    variances = variances if n_errors is None else variances[rng.integers(n_errors, size=n)]
+    return values + rng.normal(size=(n, d)) * np.sqrt(variances), variances
+
+
+def search(X, variances, n_components=range(1, 5), types=TYPES, **how):
+    return select(X, n_components, types, error_covariance=variances, random_state=0, **how)
+
+
+@pytest.mark.parametrize("n_errors", [None, 10])
+def test_no_cell_lies_below_single_fits(n_errors):
+    X, variances = blurred(n_errors=n_errors)
+    found = search(X, variances)
+    for mixture in found.estimators:
+        how = {"covariance_type": mixture.covariance_type, "tol": 1e-6, "max_iter": 1000}
+        for seed in (0, 1):
+            single = GaussianMixture(mixture.n_components, random_state=seed, **how).fit(X, error_covariance=variances)
+            assert mixture.lower_bound_ > single.lower_bound_ - 0.25 / len(X)
+    assert found.best.n_components == 3
+    assert not found.notes, "nothing of factors"
+
+
+def test_the_table_has_the_criteria_of_its_mixtures():
+    X, variances = blurred()
+    found = search(X, variances)
+    for i, mixture in enumerate(found.estimators):
+        for name, value in mixture.criteria(X, error_covariance=variances).items():
+            assert getattr(found, name)[i] == pytest.approx(value, rel=1e-6)
+    with pytest.raises(ValueError, match="error_covariance"):
+        found.best.bic(X)
+
+
+@pytest.mark.parametrize(("criterion", "likely"), [("icl", [3]), ("nec", [2]), ("held_out", [3, 4])])
+def test_other_criteria_choose_too(criterion, likely):
+    X, variances = blurred()
+    found = search(X, variances, criterion=criterion)
+    assert found.best.n_components in likely
+    assert np.isfinite(getattr(found, criterion)).all()
+
+
+def test_units_do_not_matter_to_a_search_in_standard_deviations():
+    X, variances = blurred()
+    one = search(X, variances, standardize=True)
+    other = search(X * [1, 128], variances * [1, 128**2], standardize=True)
+    np.testing.assert_allclose(other.bic, one.bic + 2 * len(X) * np.log(128), atol=0.1)
+    plain = search(X, variances)
+    np.testing.assert_allclose(one.bic, plain.bic, atol=0.5)
+    matrices = search(X, variances[:, :, None] * np.eye(2), standardize=True)
+    np.testing.assert_allclose(matrices.bic, one.bic, atol=0.1)
+
+
+def test_threads_blocks_and_checkpoints_have_the_same_bits(tmp_path):
+    X, variances = blurred()
+    one = search(X, variances)
+    for other in (
+        search(X, variances, n_threads=2),
+        search(gmm.open_rows(lambda: [X[:150], X[150:]]), variances),
+        search(X, variances, checkpoint=tmp_path / "search.gmm"),
+        search(X, variances, checkpoint=tmp_path / "search.gmm", resume=True),
+    ):
+        np.testing.assert_array_equal(one.bic, other.bic)
+    with pytest.raises(ValueError, match="another search"):
+        search(X, 2 * variances, checkpoint=tmp_path / "search.gmm", resume=True)
+
+
+def test_starts_race_on_a_sample_with_its_errors(monkeypatch):
+    X, variances = blurred(24_000, n_errors=8)
+    found = search(X, variances, [3], ["VVV"])
+    single = GaussianMixture(3, random_state=0, tol=1e-6, max_iter=1000).fit(X, error_covariance=variances)
+    assert found.best.lower_bound_ > single.lower_bound_ - 0.25 / len(X)
+    monkeypatch.setattr(finishing, "SEARCHED", 3000)
+    beyond = search(gmm.open_rows(lambda: [X[:9000], X[9000:]]), variances, [3], ["VVV"])
+    assert beyond.n_searched == 3000
+    assert beyond.bic[0] == pytest.approx(found.bic[0], abs=0.5)
+
+
+def with_gaps(X):
+    return np.where(np.arange(X.size).reshape(X.shape) % 9 == 0, np.nan, X)
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"missing": "em"},
+        {"noise": True},
+        {"prior": "conjugate"},
+        {"acceleration": None},
+        {"refine": "split-merge"},
+        {"max_ratio": 20, "types": "full"},
+        {"fixed": {"means": True}, "means_init": [[0.0, 0.0]], "types": "full"},
+        {"types": "factor", "n_factors": 1},
+        {"sample_weight": np.arange(400) % 3},
+    ],
+    ids=lambda how: next(iter(how)),
+)
+def test_it_goes_with(how):
+    X, variances = blurred()
+    found = search(with_gaps(X) if "missing" in how else X, variances, range(1, 4), **how)
+    assert found.best.n_components == 3
+    assert all(mixture is not None for mixture in found.estimators)
+
+
+def test_heavy_tails_are_refused():
+    with pytest.raises(ValueError, match="heavy tails cannot be combined with error_covariance"):
+        search(*blurred(), tails=("normal", "t"))
+
+
+def test_the_estimator_takes_them():
+    X, variances = blurred()
+    found = GaussianMixtureSearch(range(1, 5), TYPES, random_state=0).fit(X, error_covariance=variances)
+    np.testing.assert_array_equal(found.selection_.bic, search(X, variances).bic)
+
+
+def test_shapes_are_checked():
+    X, variances = blurred()
+    with pytest.raises(ValueError, match=r"error_covariance of shape \(400, 2\)"):
+        search(X, variances[:-1])

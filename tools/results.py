@@ -1,0 +1,82 @@
+"""Run sessions of nox and write what came of them to docs/results.md: ``python tools/results.py [SESSION...]``.
+
+A session may have arguments, ``"fuzz -- 10000"``; without any, all sessions run. Each replaces its own row, and rows of
+sessions that are gone disappear. The tree must be committed, but for that page.
+"""
+
+import os
+import platform
+import re
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from time import perf_counter
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "results.md"
+HEAD = """# Results of all sessions
+
+One row for each session of `nox`, written by `python tools/results.py`: its commit, day and machine, how long it took
+by the clock, and its last line. At a release, `tools/check_release.py` refuses rows of another commit, and failures.
+
+| session | commit | day | machine | minutes | outcome |
+| --- | --- | --- | --- | --- | --- |
+"""
+SUMMARY = re.compile(
+    r"^=* ?((?:\d+ \w+,? ?)+) in [\d.:]+.*|^(Found .*|Success: .*|All checks passed!.*)$", re.MULTILINE
+)
+
+
+def main(chosen: list[str]) -> None:
+    """Run the sessions, one after the other, and write the page after each."""
+    if told("git", "status", "--porcelain", "--untracked-files=no", "--", ".", ":!docs/results.md"):
+        sys.exit("expected a committed tree: commit, then run this again")
+    sessions = re.findall(r"^[*-] (\S+)", told("nox", "--list"), re.MULTILINE)
+    for name in chosen or sessions:
+        outcome = row(name)
+        print(outcome)
+        rows = {**{key: line for key, line in rows_of(PAGE).items() if key in sessions}, name.split()[0]: outcome}
+        PAGE.write_text(HEAD + "\n".join(rows[key] for key in sessions if key in rows) + "\n", encoding="utf-8")
+
+
+def rows_of(page: Path) -> dict[str, str]:
+    """Return the line of each session in the page."""
+    lines = page.read_text(encoding="utf-8").splitlines() if page.exists() else []
+    return {line.split("`")[1].split()[0]: line for line in lines if line.startswith("| `")}
+
+
+def row(session: str) -> str:
+    """Run a session; return its line."""
+    began = perf_counter()
+    clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    name, _, arguments = session.partition(" -- ")
+    command = ["nox", "--session", name, *(["--", *arguments.split()] if arguments else [])]
+    done = subprocess.run(command, cwd=ROOT, env=clean, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    minutes = (perf_counter() - began) / 60
+    log = re.sub(r"\x1b\[[\d;]*m", "", done.stdout)
+    (ROOT / "build").mkdir(exist_ok=True)
+    (ROOT / "build" / f"session-{name}.log").write_text(log, encoding="utf-8")
+    summaries = [first or second for first, second in SUMMARY.findall(log)]
+    last = [line for line in log.splitlines() if line.strip() and not line.startswith("nox > *")][-1:]
+    outcome = f"passed: {summaries[-1]}" if summaries else "passed"
+    if done.returncode:
+        outcome = f"**failed**: {(summaries or last or ['no output'])[-1]}".replace("|", "/")
+    commit, day = told("git", "rev-parse", "--short=10", "HEAD"), datetime.now(UTC).date()
+    return f"| `{session}` | `{commit}` | {day} | {machine()} | {minutes:.0f} | {outcome} |"
+
+
+def machine() -> str:
+    """Return system, processor and cores."""
+    cpuinfo = Path("/proc/cpuinfo")
+    models = re.findall(r"model name\s*: (.*)", cpuinfo.read_text()) if cpuinfo.exists() else []
+    return f"{platform.system()} {platform.machine()}, {(models or [platform.processor()])[0]}, {os.cpu_count()} cores"
+
+
+def told(*command: str) -> str:
+    """Return what a command prints."""
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
