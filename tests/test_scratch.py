@@ -142,7 +142,7 @@ def test_without_room_each_pass_reads_the_data(room, monkeypatch):
     monkeypatch.setattr(scratch, "_write_at", Full(room))
     data = Counted()
     source = gmm.open_rows(data, scratch=True)
-    with pytest.warns(RuntimeWarning, match="There is no scratch file of .*: No space left on device"):
+    with pytest.warns(RuntimeWarning, match="Cannot write a scratch file of .*No space left on device"):
         assert source.n_rows == 9000
     mixture = fit(source)
     assert bits(mixture) == bits(fit(ROWS))

@@ -1,4 +1,4 @@
-"""How sure a fit is: standard errors and intervals, tests of the number of components, held-out likelihoods."""
+"""Certainty of a fit: standard errors and intervals, tests of the number of components, held-out likelihoods."""
 
 from gmm._selection.halves import SplitLRT, Stability, split_lrt, stability
 from gmm._selection.resampling import BootstrapLRT, HeldOut, Replicate, bootstrap_lrt, held_out_log_likelihood

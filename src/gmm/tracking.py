@@ -1,4 +1,4 @@
-"""Objects that frames of rows show, each with an identity that lasts from one frame to the next."""
+"""Objects in frames of rows, each with an identity that lasts from frame to frame."""
 
 from gmm._uses.tracking import Tracker, Tracks
 

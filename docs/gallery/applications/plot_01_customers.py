@@ -9,8 +9,8 @@ chooses a model, and writes a page that you can send to a colleague:
 
    $ gmm fit customers.csv --components 1:7 --report --out segments
 
-The table here is simulated, with four kinds of customers. No column says which
-customer is of which kind. The first rows:
+The table here is simulated, with four kinds of customers. No column gives the
+kind of a customer. The first rows:
 """
 
 # sphinx_gallery_start_ignore

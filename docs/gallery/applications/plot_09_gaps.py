@@ -29,7 +29,7 @@ def with_gaps(X, share, seed):
 
 
 # %%
-# Three species of iris have known labels, of which the fits are not told. How
+# Three species of iris have known labels, which the fits do not see. How
 # well are they found (adjusted Rand index: 1 is perfect, 0 is chance), and how
 # near do filled values come to the true ones, in standard deviations?
 

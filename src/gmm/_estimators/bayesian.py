@@ -42,7 +42,7 @@ _PRIOR = (
 
 @dataclass(eq=False, repr=False)
 class BayesianGaussianMixture(FittedMixture):
-    """Variational Bayesian mixture of Gaussians, which leaves empty the components that it does not need.
+    """Variational Bayesian mixture of Gaussians, which empties the components that it does not need.
 
     A drop-in replacement for ``sklearn.mixture.BayesianGaussianMixture``: the same parameters, attributes and methods.
     Additions are marked *beyond*.
@@ -236,7 +236,7 @@ class BayesianGaussianMixture(FittedMixture):
         *,
         density: str = "variational",
     ) -> float:
-        """Compute the mean of `score_samples`, weighed by `sample_weight` (*beyond*).
+        """Compute the mean of `score_samples`, weighted by `sample_weight` (*beyond*).
 
         Parameters
         ----------
@@ -279,7 +279,7 @@ class BayesianGaussianMixture(FittedMixture):
         return draws(posterior, n, check_random_state(self.random_state if random_state is None else random_state))
 
     def credible_intervals(self, level: float = 0.95) -> CredibleIntervals:
-        """Compute central credible intervals of each weight and of each coordinate of each mean; *beyond*.
+        """Compute central credible intervals of the weights and of the means' coordinates; *beyond*.
 
         They are those of the variational posterior, which is narrower than the exact one.
 
@@ -368,7 +368,7 @@ class BayesianGaussianMixture(FittedMixture):
 
     @property
     def n_effective_components_(self) -> int:
-        """Number of components that expect one row at least."""
+        """Number of components that expect at least one row."""
         return posterior_of(self).n_effective
 
     def _assign(self, **given: ArrayLike) -> NoReturn:

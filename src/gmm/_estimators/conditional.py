@@ -30,7 +30,7 @@ _COLUMNS_SHOWN = 6
 
 
 class ConditionalPrediction(NamedTuple):
-    """What a mixture predicts of some columns from the others, for each row.
+    """Predictions of some columns from the others, for each row.
 
     Attributes
     ----------
@@ -50,7 +50,7 @@ class ConditionalPrediction(NamedTuple):
     intervals: NDArray[Any] | None
 
     def to_frame(self) -> Any:
-        """Return one row for each row that was predicted.
+        """Return a table with one row for each prediction.
 
         Returns
         -------

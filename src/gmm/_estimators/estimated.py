@@ -184,7 +184,7 @@ def impute(
     draw: bool = False,
     random_state: int | np.random.RandomState | np.random.Generator | None = None,
 ) -> NDArray[Any]:
-    """Fill in missing values given the others of their row; *beyond*.
+    """Fill missing values from the others in their row; *beyond*.
 
     Parameters
     ----------

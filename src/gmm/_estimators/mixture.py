@@ -356,7 +356,7 @@ class GaussianMixture(FittedMixture):
     def partial_fit(
         self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None, *, decay: float = 0.0
     ) -> Self:
-        """Update the mixture by a block of rows, which are not needed again; *beyond*.
+        """Update the mixture with a block of rows that you may then forget; *beyond*.
 
         This is stepwise EM: one pass over the block with the present mixture, whose statistics are averaged with those
         of the blocks before it, and one update. A block of weight w, after rows of weight W, has the share
@@ -650,7 +650,7 @@ class GaussianMixture(FittedMixture):
 
     @property
     def trimmed_(self) -> NDArray[np.bool_]:
-        """The rows that the last fit left out, (n,), with `trim`."""
+        """Which rows the last fit left out, (n,), with `trim`."""
         trimmed = past_of(self).trimmed
         if trimmed is None:
             raise AttributeError(f"{type(self).__name__} has trimmed_ only after a fit with trim; files do not keep it")

@@ -23,7 +23,7 @@ __all__ = ["MixtureSummary", "summary"]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class MixtureSummary:
-    """What a fitted mixture says of rows: how well it describes them, and which component each belongs to.
+    """Rows under a fitted mixture: how well it describes them, and how many belong to each component.
 
     Attributes
     ----------
@@ -91,7 +91,7 @@ class MixtureSummary:
 def summary(
     self: FittedMixture, X: ArrayLike, sample_weight: ArrayLike | None = None, *, error_covariance: Any = None
 ) -> MixtureSummary:
-    """Summarise what the mixture says of rows: likelihood, criteria, rows of each component; *beyond*.
+    """Summarise rows under the mixture: likelihood, criteria, rows of each component; *beyond*.
 
     ``print(mixture)`` knows the number of rows and the log-likelihood of the fit; this reads the rows.
 

@@ -175,7 +175,7 @@ class MixtureRegressor(Estimator):
         return intervals[:, 0] if self._is_vector else intervals
 
     def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """Compute the coefficient of determination R² of the predictions, the mean of all targets.
+        """Compute the coefficient of determination R² of the predictions, averaged over the targets.
 
         Parameters
         ----------

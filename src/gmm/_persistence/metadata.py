@@ -15,7 +15,7 @@ _Thing = TypeVar("_Thing")
 
 
 def metadata_of(thing: object) -> dict[str, Any]:
-    """What `save` was given as `metadata` when the file was written that this was loaded from; a copy."""
+    """A copy of the `metadata` that `save` wrote into the file."""
     own: dict[str, Any] = getattr(thing, "_metadata", {})
     return deepcopy(own)
 

@@ -12,7 +12,7 @@ from gmm._text.amounts import counted
 
 
 def plot_bootstrap_lrt(test: BootstrapLRT, *, ax: Axes | None = None) -> Axes:
-    """Draw a histogram of the statistics under K components, with a line at that of the data.
+    """Draw a histogram of the statistics under K components, with a line at the statistic of the data.
 
     Parameters
     ----------

@@ -11,7 +11,7 @@ from gmm._uses.drift import Drift
 
 
 def plot_drift(drift: Drift, *, ax: Axes | None = None) -> Axes:
-    """Draw by how many standard errors components grew and columns moved, beside what chance does.
+    """Draw by how many standard errors components grew and columns moved, and how far chance reaches.
 
     Parameters
     ----------

@@ -52,8 +52,8 @@ def plot_criteria(
     Returns
     -------
     Axes
-        Smaller is better. Lines may continue above the axes. Cells of a search with a degenerate component are left
-        out, since their criteria are meaningless.
+        Smaller is better. Lines may continue above the axes, where triangles mark their values. Cells with a degenerate
+        component are left out, since their criteria are meaningless.
 
     Raises
     ------

@@ -13,7 +13,7 @@ from gmm._uses.directions import Directions
 
 
 def plot_eigenvalues(directions: Directions, *, ax: Axes | None = None) -> Axes:
-    """Draw the eigenvalues of directions, the most telling first, and which share the first two have.
+    """Draw the eigenvalues of directions, largest first, and the share of the first two.
 
     Parameters
     ----------

@@ -63,13 +63,13 @@ def plot_hierarchy(
     random_state: Any = 0,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw the tree of clusters: which become one, and how far apart they are.
+    """Draw the tree of clusters: which ones merge, and how far apart they are.
 
     Parameters
     ----------
     of : CombinedComponents, or array-like or data frame of shape (n, d)
         From `gmm.analysis.combine_components`, whose leaves are components and whose heights count clusters; or rows,
-        for the tree from which `init_params="hierarchical"` takes its clusters: Ward's, in units of the covariance of
+        for the tree from which ``init_params="hierarchical"`` takes its clusters: Ward's, in units of the covariance of
         all rows, of at most 1000 rows. Its last 30 clusters are drawn, at the heights of scipy's ``ward``.
     n_clusters : int, default=None
         How many clusters to tell apart by colour; None takes the suggested number of combined components, and 1 of

@@ -34,7 +34,7 @@ def plot_selection(
     The types with the lowest values are in colour and labelled; a star marks the best cell. An open dot marks a cell
     that did not converge. A triangle, off the lines, marks a cell with a degenerate component, whose criterion is
     meaningless; it is moved to the edge if it lies outside the axes. Lines far from the best may continue above the
-    axes.
+    axes, where triangles mark their values.
 
     Parameters
     ----------

@@ -13,7 +13,7 @@ from gmm._text.amounts import counted
 
 
 def plot_stability(stability: Stability, *, ax: Axes | None = None) -> Axes:
-    """Draw the mean disagreement for each number of components, with its standard error, and that of every split.
+    """Draw the disagreement for each number of components: mean, standard error, and every split.
 
     Parameters
     ----------

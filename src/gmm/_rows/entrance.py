@@ -209,9 +209,8 @@ def _check_gaps(source: Source, names: Names) -> None:
     n_rows, of_errors = source.n_rows, " or with different errors" if source.errors else ""
     if n > _MANY_PATTERNS:
         warn(
-            f"The {n_rows:,} rows have values in {n:,} different sets of columns{of_errors}, and each pass looks at "
-            f"them set by set, which takes about {n * _PATTERN_SECONDS:.1g} s. Columns that are rarely there cost most "
-            "of that.",
+            f"The {n_rows:,} rows have values in {n:,} different sets of columns{of_errors}; a pass handles one set "
+            f"after the other, in about {n * _PATTERN_SECONDS:.1g} s. Columns with few values cost most of it.",
             UserWarning,
         )
 

@@ -40,7 +40,7 @@ def open_rows(
     na_values: Sequence[str] = (),
     scratch: bool | _Path = False,
 ) -> Source:
-    """Make rows that need not fit into memory ready for `fit`, `predict`, `score` and the criteria.
+    """Open rows, which need not fit into memory, for `fit`, `predict`, `score` and the criteria.
 
     They are read anew for every pass, block by block, and give the same bits as an array of the same rows, but for
     `score` of float32 rows, which of an array is a mean in float32.

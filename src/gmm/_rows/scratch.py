@@ -101,7 +101,8 @@ class ScratchSource(SameColumns, BlockSource):
                 self._file.close()
             if self.once:
                 raise OSError(error.errno, f"no room for a copy of {self.name}: {error.strerror}") from error
-            warn(f"There is no scratch file of {self.name}, so each pass reads it: {error.strerror}", RuntimeWarning)
+            message = f"Cannot write a scratch file of {self.name} ({error.strerror}), so each pass reads it anew."
+            warn(message, RuntimeWarning)
 
     def _begin(self) -> None:
         """Open a new file: one that was begun may be a fork's as well."""

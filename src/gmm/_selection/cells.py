@@ -62,7 +62,7 @@ class SearchTable:
         return OF_SEARCHES if self.criterion == HELD_OUT else CRITERIA
 
     def ranked(self, criterion: str | None = None) -> list[int]:
-        """Rank the fitted cells, best first; degenerate ones come last, unless rows held out judge them.
+        """Rank the fitted cells, best first; degenerate ones come last, unless held-out rows judge them.
 
         Parameters
         ----------

@@ -27,7 +27,7 @@ __all__ = ["ClassifierSummary", "accuracy_line", "known_rows", "summary", "summa
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ClassifierSummary:
-    """The classes of a classifier, and how it predicts rows of known class.
+    """The classes of a classifier, and its predictions for rows of known class.
 
     Attributes
     ----------
@@ -47,7 +47,7 @@ class ClassifierSummary:
     accuracy: float
 
     def to_frame(self) -> Any:
-        """Return the confusion matrix: a column ``class``, and one for each class that is predicted.
+        """Return the confusion matrix: a column ``class``, and one for each predicted class.
 
         Returns
         -------
@@ -79,7 +79,7 @@ class ClassifierSummary:
 
 
 def summary(self: Any, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> ClassifierSummary:
-    """Summarise the classes, and how rows of known class are predicted: the confusion matrix.
+    """Summarise the classes, with the confusion matrix of rows of known class.
 
     Parameters
     ----------

@@ -247,7 +247,7 @@ class MixtureClassifier(Estimator):
         return np.asarray(joint - np.logaddexp.reduce(joint, axis=1)[:, None])
 
     def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """Compute the accuracy: the share of rows of known class, by weight, whose class is predicted right.
+        """Compute the accuracy: the share of rows, by weight, whose known class is predicted.
 
         Parameters
         ----------
@@ -260,7 +260,7 @@ class MixtureClassifier(Estimator):
         return float(np.average(predicted == truth, weights=weights))
 
     def as_mixture(self) -> GaussianMixture:
-        """Return the mixture of all classes: the components of each, with weights times the class's probability.
+        """Return the mixture of all classes: their components, with weights times the probability of the class.
 
         It has what a classifier has not, such as `gmm.analysis.directions`; its `component_classes_` say whose each
         component is.

@@ -54,7 +54,7 @@ class _Splits:
 
 
 class SplitLRT(_Splits):
-    """E-values against "at most K components", for each K that was asked for.
+    """E-values against "at most K components", for each K.
 
     Attributes
     ----------
@@ -79,7 +79,7 @@ class SplitLRT(_Splits):
             return np.minimum(1.0, 1 / self.e_values)
 
     def confidence_set(self, level: float = 0.95) -> NDArray[np.intp]:
-        """Return the numbers K that are not rejected at this confidence level, in increasing order.
+        """Return the numbers K not rejected at this confidence level, in increasing order.
 
         With probability `level` at least, the smallest number that suffices is none of those left out. Numbers above
         the largest K that was tested are never ruled out.
@@ -100,7 +100,7 @@ class SplitLRT(_Splits):
 
 
 class Stability(_Splits):
-    """How far partitions of the same rows by fits to other rows disagree, for each number of components.
+    """Disagreement between partitions of the same rows by fits to other rows, for each number of components.
 
     Attributes
     ----------
@@ -120,7 +120,7 @@ class Stability(_Splits):
 
     @property
     def standard_errors(self) -> Array:
-        """Standard errors of `curve` from the spread of the splits, (m,); NaN of a single split."""
+        """Standard errors of `curve` from the spread of the splits, (m,); NaN for a single split."""
         n = self.splits.shape[1]
         return self.splits.std(axis=1, ddof=1) / np.sqrt(n) if n > 1 else np.full(len(self.curve), np.nan)
 
@@ -243,7 +243,7 @@ def stability(
     callback: Callable[[Stability], object] | None = None,
     **parameters: Any,
 ) -> Stability:
-    """Measure how far a partition comes back from other rows (Lange, Roth, Braun & Buhmann 2004).
+    """Measure how well a partition is reproduced from other rows (Lange, Roth, Braun & Buhmann 2004).
 
     The rows are split into halves at random, and a mixture is fitted to each. Both label the rows of the second half;
     the share of rows on which they disagree, after the best renumbering, is divided by that of random labels, so that

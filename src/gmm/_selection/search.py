@@ -84,7 +84,7 @@ def select(
     error_covariance: ArrayLike | None = None,
     **parameters: Any,
 ) -> Selection:
-    """Choose the number of components and the covariance type of a mixture, and maybe its tails, and fit it.
+    """Choose the number of components, the covariance type and the tails of a mixture, and fit it.
 
     Each requested number of components is fitted with each requested covariance type; such a pair is a *cell* of the
     search. With several `tails`, a cell has one of them. All cells are fitted together and reuse each other's

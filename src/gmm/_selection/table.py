@@ -97,7 +97,7 @@ class Entry:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Selection(SearchTable):
-    """Result of a search: a table of all cells, that is, all pairs of a number of components and a covariance type.
+    """Result of a search: a table of its cells, the pairs of a number of components and a covariance type.
 
     Cells are ordered by number of components, then by covariance type, then by tails, as requested. Arrays have one
     entry per cell, NaN where there is no fit.
@@ -187,7 +187,7 @@ class Selection(SearchTable):
         return contesting(self)
 
     def best_by(self, criterion: str) -> GaussianMixture:
-        """Return the fitted mixture that another criterion would have chosen; a degenerate one only if all are.
+        """Return the fitted mixture that another criterion chooses, a degenerate one only if all are.
 
         On many rows, cells that the criterion of the search could not choose are left before they converge (`status`):
         search by this criterion to have them finished.

@@ -22,7 +22,7 @@ _CONFIDENCE = 0.95
 
 @dataclass(frozen=True, eq=False, repr=False)
 class AnomalyThreshold:
-    """A threshold for `score_samples`, and how sure its rate of false alarms is.
+    """A threshold for `score_samples`, with an interval for its rate of false alarms.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class AnomalyThreshold:
     high: float
 
     def predict(self, X: ArrayLike) -> NDArray[np.bool_]:
-        """Tell which rows are anomalies: those of a density below the threshold.
+        """Tell which rows are anomalies: those with a density below the threshold.
 
         Parameters
         ----------

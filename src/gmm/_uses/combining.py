@@ -31,7 +31,7 @@ Pair = tuple[frozenset[int], frozenset[int]]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class CombinedComponents:
-    """Clusters that are components of a mixture or several of them, for every number of clusters.
+    """Clusters of one or several components of a mixture, for every number of clusters.
 
     Attributes
     ----------
@@ -121,7 +121,7 @@ class CombinedComponents:
 def combine_components(
     model: FittedMixture | FrozenMixture, X: ArrayLike, sample_weight: ArrayLike | None = None
 ) -> CombinedComponents:
-    """Merge the components of a mixture into clusters, always the two whose merger removes the most entropy.
+    """Merge components into clusters, always the two whose merger removes the most entropy.
 
     BIC chooses as many Gaussians as a density needs; a cluster that is not Gaussian takes several. This keeps the
     density and only says which components are one cluster: those between which rows are undecided.

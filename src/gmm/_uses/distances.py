@@ -168,7 +168,7 @@ def distance(
 
 
 def match(model: FittedMixture, other: FittedMixture) -> NDArray[np.intp]:
-    """Find which component of another mixture each component is, as after a refit.
+    """Match the components of two mixtures, for example of a fit and a refit.
 
     Of all assignments of different components, the one with the least sum of Bhattacharyya's distances −log ∫ √(f g)
     between the densities of the components. It is the same in all units of the columns; weights play no part. Beyond

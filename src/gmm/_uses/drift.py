@@ -35,7 +35,7 @@ _SURE = 0.01  # level of the changes that are named, of all together
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Drift:
-    """What new rows say about a drift, as one line when printed.
+    """Result of a test for drift, printed as one line.
 
     Attributes
     ----------
@@ -75,7 +75,7 @@ class Drift:
 
     @property
     def limit(self) -> float:
-        """Standard errors beyond which a change is named: chance goes there once in a hundred calm weeks."""
+        """Standard errors beyond which a change is named: chance exceeds them in one of a hundred calm weeks."""
         from scipy.special import ndtri
 
         return -float(ndtri(_SURE / (2 * (len(self.growth) + len(self.movement)))))

@@ -125,7 +125,7 @@ class _Objects:
 
 
 class Tracker:
-    """Follows objects that several rows of each frame show, such as points of a scanner or of moving pixels.
+    """Follows objects through frames in which several rows show each, such as scanner points or moving pixels.
 
     Each object is a component of a mixture beside uniform noise, which takes the clutter. Before a frame, components
     move on by their velocities; its rows then update them, while older rows are forgotten. Rows that no object explains
@@ -243,7 +243,7 @@ class Tracker:
         return numbers[labels]  # noise has the label −1, the last
 
     def tracks(self) -> Tracks:
-        """Return a table of the objects so far that are confirmed, with the frames before they were."""
+        """Return a table of the confirmed objects, including their frames before confirmation."""
         shown = [entry for entry in self._entries if entry[1] in self._confirmed]
         d = self._n_features
         frame, born, n_rows, position, velocity = zip(*shown, strict=True) if shown else ((), (), (), (), ())

@@ -22,7 +22,7 @@ _NUMBERS_AT_ONCE = 1 << 20
 
 
 class TrueValues(NamedTuple):
-    """What measured rows and a mixture of true values say about the true values of each row.
+    """True values of measured rows: their means and covariances under a mixture.
 
     Attributes
     ----------

@@ -248,7 +248,7 @@ def raise_too_many_patterns(n_patterns: int, n_rows: int) -> NoReturn:
     """
     raise ValueError(
         f"The first {n_rows:,} rows have values in {n_patterns:,} different sets of columns, too many to keep rows of "
-        "each set until they are enough for a pass: leave out columns that are rarely there, fill the gaps of some by "
+        "each set until they are enough for a pass: leave out columns with few values, fill the gaps of some by "
         "an imputer, or pass a sample of the rows as an array."
     )
 
