@@ -213,7 +213,7 @@ cdef class Plan:
         expect_matrix("tails", self.tails, 2, plan.n_all)
         set_tails(plan, &self.tails[0, 0], not self.mixture.fits_tails)
         if has_tails(plan) and (plan.hard or plan.given or along_axes or is_low_rank(plan.moments)):
-            raise ValueError("expected soft responsibilities of components with heavy tails, no axes, and whole matrices")
+            raise ValueError("expected soft responsibilities of heavy-tailed components, no axes, and whole matrices")
         plan.skips_empty = plan.skips_empty and not has_tails(plan)        # `unpack_moments` finds no gaps in its sums
         return 0
 

@@ -17,7 +17,7 @@ from cpython.buffer cimport (
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
 from cpython.pycapsule cimport PyCapsule_New
-from libc.math cimport INFINITY, NAN, fabs
+from libc.math cimport NAN, fabs
 
 from gmm._em cimport write_lanes
 from gmm._kernel.layout cimport Layout, is_dense, is_layout, is_pooled, total_size

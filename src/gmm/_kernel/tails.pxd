@@ -6,9 +6,9 @@ the mean (ν + d)/(ν + q) given a row. First and second moments are weighted wi
 up Σ r E [log u − u], which decides ν.
 
 A contaminated one (Punzo & McNicholas 2016) has a share α of good rows, with the density of N(μ_k, Σ_k), and bad ones
-with that of N(μ_k, η Σ_k), η > 1. A row is good with the probability v, its precision is u = v + (1 − v)/η, and the sums
-Σ r v and Σ r (1 − v) q decide α and η. The paper's q are about the new mean and covariance; these are the pass's own, so that
-a pass at most doubles or halves η.
+with that of N(μ_k, η Σ_k), η > 1. A row is good with the probability v, its precision is u = v + (1 − v)/η, and the
+sums Σ r v and Σ r (1 − v) q decide α and η. The paper's q are about the new mean and covariance; these are the pass's
+own, so that a pass at most doubles or halves η.
 
 An update divides all moments by the counts. So those of a pass are brought to what it expects: first ones to n_k times
 the mean Σ r u x / Σ r u, second ones to the scatter about it and the square of that mean n_k times. Solvers, covariance
