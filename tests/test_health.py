@@ -41,9 +41,10 @@ def test_bounds_say_sound_only_where_the_eigenvalues_do(name, scale, monkeypatch
         parameters = fitted_parameters(gmm.GaussianMixture(K, covariance_type=name, **how).fit(rows))
         quick = degenerate_components(parameters, 60, RIDGE)
         with monkeypatch.context() as without:
-            without.setattr(degenerate, "_is_sound", lambda *_: False)
+            without.setattr(degenerate, "_are_sound", lambda *_: False)
             np.testing.assert_array_equal(quick, degenerate_components(parameters, 60, RIDGE))
-        told.append(degenerate._is_sound(parameters, 60, RIDGE))
+        fewest = degenerate.fewest_rows(parameters.model, 3) / 60
+        told.append(degenerate._are_sound([parameters], fewest, RIDGE))
     assert any(told)
 
 

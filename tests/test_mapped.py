@@ -211,7 +211,7 @@ def test_numbers_of_another_kernel_or_size_are_refused(parts, match, path):
 @pytest.mark.parametrize("layout", range(4))
 def test_no_sizes_reach_beyond_the_numbers(layout, K, d):
     with pytest.raises(ValueError, match="expected the prepared numbers"):
-        FrozenMixture(layout, K, d, np.zeros(1000))
+        FrozenMixture(layout, K, d, np.zeros(1000), -np.inf, np.zeros((2, 1)))
 
 
 def test_numbers_are_not_taken_from_any_address():
@@ -220,7 +220,7 @@ def test_numbers_are_not_taken_from_any_address():
     start = (-room.ctypes.data % 64 // 8) + 1
     room[start : start + numbers.size] = numbers
     with pytest.raises(ValueError, match="64 bytes"):
-        FrozenMixture(0, 4, 4, room[start : start + numbers.size])
+        FrozenMixture(0, 4, 4, room[start : start + numbers.size], -np.inf, np.zeros((2, 4)))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -263,7 +263,9 @@ def test_a_change_of_the_order_of_prepared_numbers_is_a_new_version():
     digest = hashlib.sha256()
     for code, size in enumerate((18, 9, 6, 2)):
         centres, whiteners = np.arange(6.0).reshape(2, 3), np.arange(1.0, 1 + size)
-        digest.update(_frozen.prepare(code, np.arange(2.0), centres, whiteners, np.ones(3)).tobytes())
+        digest.update(
+            _frozen.prepare(code, np.arange(2.0), centres, whiteners, np.ones(3), -np.inf, np.zeros((2, 2))).tobytes()
+        )
     assert digest.hexdigest()[:16] == "d7d230bb131b739b"
 
 

@@ -805,7 +805,9 @@ def test_a_best_cell_that_no_fresh_start_finds_again_is_told(monkeypatch):
     assert "try" not in str(replace(alone, n_found_again=9))
     unsure = replace(alone, status=("not converged",))
     assert f"has not converged: try max_iter={10 * alone.best.max_iter}" in str(unsure)
-    assert "(component 1): try fewer components or a prior" in str(replace(alone, status=("degenerate: component 1",)))
+    assert "degenerate: component 1; try fewer components or a prior" in str(
+        replace(alone, status=("degenerate: component 1",))
+    )
 
 
 def test_attempts_are_counted_from_where_a_solution_was_found():

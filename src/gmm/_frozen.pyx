@@ -469,7 +469,6 @@ cdef class CompiledMixture:
     ):
         cdef Py_ssize_t most = numbers.shape[0], expected
         check_sizes(layout, n_components, n_features)
-        expect_matrix("tails", tails, 2, n_components)
         self.tails = tails
         if most // n_components < n_features:      # else sizes might overflow
             expected = most + 1
@@ -477,6 +476,7 @@ cdef class CompiledMixture:
                 1 if is_pooled(<Layout>layout) else n_components):
             expected = most + 1
         else:
+            expect_matrix("tails", tails, 2, n_components)
             expected = lay_out(&self.mixture, <Layout>layout, n_components, n_features, kernel_in_use(),
                                log_noise, &tails[0, 0], <double*>&numbers[0])
         if expected != most or <size_t>&numbers[0] % 64:

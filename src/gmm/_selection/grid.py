@@ -315,7 +315,7 @@ def advice(selection: SearchTable, word: str = "component") -> Iterator[str]:
     if selection.criterion == HELD_OUT and is_degenerate(status):
         yield f"the best is {_verdict(best, status)}; reg_covar sets its density: expected step²/12 of rounding or more"
     elif is_degenerate(status):
-        yield f"every fit is {_verdict(best, status)}: try fewer {word}s or a prior"
+        yield f"every fit is {_verdict(best, status)}; try fewer {word}s or a prior"
     yield from _end_of_sound_cells(selection, word)
 
 
@@ -329,7 +329,7 @@ def _end_of_sound_cells(selection: SearchTable, word: str) -> Iterator[str]:
     if mixture is not None and behind(selection, more[0]) < 0:
         cell = f"{selection.n_components[more[0]]} {selection.kinds[more[0]]}"
         yield (
-            f"every cell of more than {counted(K, word)} is degenerate, such as {cell}, {_verdict(mixture, status)}: "
+            f"every cell of more than {counted(K, word)} is degenerate, such as {cell}, {_verdict(mixture, status)}; "
             "try prior='conjugate'"
         )
 

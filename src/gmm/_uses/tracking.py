@@ -104,7 +104,7 @@ class _Objects:
             a,
             origins=np.concatenate([a.origins, b.origins]),
             counts=np.concatenate([a.counts, b.counts]),
-            precision=np.concatenate([a.precisions, b.precisions]),
+            precision=np.concatenate([a.precisions, b.precisions], axis=1),
             first=np.concatenate([a.first, b.first]),
             second=np.concatenate([a.second, b.second]),
         )
