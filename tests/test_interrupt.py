@@ -27,13 +27,14 @@ posix = pytest.mark.skipif(os.name != "posix", reason="signals and forks as POSI
 quiet = pytest.mark.filterwarnings("ignore:Best performing initialization")
 
 LONG_FIT = """
-    import threading, time, numpy as np
+    import signal, threading, time, numpy as np
     from threadpoolctl import threadpool_info
     from gmm import GaussianMixture
 
     def blas():
         return [library["num_threads"] for library in threadpool_info()]
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background jobs ignore
     rng = np.random.default_rng(0)
     X = rng.standard_normal(({n}, {d}), dtype=np.float32)
     before = blas()
