@@ -54,6 +54,15 @@ def test_a_fit_finds_the_share_and_the_spread_of_outliers(fitted):
     assert np.isinf(fitted.degrees_of_freedom_)
 
 
+@pytest.mark.parametrize("tails", ["t", "contaminated"])
+def test_a_constant_column_leaves_a_fit_resistant(tails):
+    rng = np.random.default_rng(0)
+    groups = np.concatenate([rng.normal(0, 1, (300, 2)), rng.normal(6, 1, (200, 2))])
+    rows = np.column_stack([np.concatenate([groups, rng.uniform(-60, 60, (25, 2))]), np.ones(525)])
+    mixture = GaussianMixture(2, tails=tails, random_state=0).fit(rows)
+    np.testing.assert_allclose(np.sort(mixture.means_[:, 0]), [0, 6], atol=0.2)
+
+
 def test_the_density_is_that_of_two_normal_ones(fitted):
     far = np.concatenate([ROWS[:50], 10 * ROWS[:5]])
     np.testing.assert_allclose(fitted.score_samples(far), np.log(density(fitted, far)), rtol=1e-11)

@@ -85,8 +85,8 @@ def start_of_heavy_tails(
 ) -> MixtureParameters | None:
     """Return the components of a fit of normal ones beside noise, which rows far away do not move.
 
-    From a start that such rows have moved, heavy tails do not bring the components back. None where the box of the rows
-    has no volume, or noise has taken all rows.
+    From a start that such rows have moved, heavy tails do not bring the components back. In a constant column the box
+    of the rows has the ridge for its variance. None where it has no volume, or noise has taken all rows.
 
     Parameters
     ----------
@@ -97,6 +97,8 @@ def start_of_heavy_tails(
         As in `noisy_start`.
     """
     low, high = box_of(problem.rows)
+    half = np.where(high > low, 0, np.sqrt(3 * problem.objective.ridge))  # of a uniform distribution with this variance
+    low, high = low - half, high + half
     if not (high > low).all():
         return None
     noise = UniformNoise(low, high, _LEAST_SHARE)
