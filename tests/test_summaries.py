@@ -64,6 +64,7 @@ def test_a_summary_has_what_the_methods_say(mixture):
         for part in ("100 rows", f"ICL {criteria['icl']:.2f}", "rows  weight", "no component is degenerate"):
             assert part in repr(summary)
     assert "100 rows of weight 125, " in repr(summary)
+    assert "per unit weight" in repr(summary)
     assert "no component is degenerate" in summary._repr_html_()
 
 

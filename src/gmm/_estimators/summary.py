@@ -81,13 +81,15 @@ class Figures:
     def line(self) -> str:
         """The number of rows, the log-likelihood and the criteria, as text."""
         rows = f"n = {amount(self.weight)}" if self.n_rows is None else counted(self.n_rows, "row")
-        if self.n_rows not in (None, self.weight):
+        weighted = self.n_rows not in (None, self.weight)
+        if weighted:
             rows += f" of weight {amount(self.weight)}"
         if self.n_noise is not None:
             rows += f", {self.n_noise:,} of them noise"
         about = "about " if self.n_rows is None and self.degenerate else ""  # the last pass of a fit loses digits there
         numbers = (f"{title(name)} {about}{value:.2f}" for name, value in self.criteria.items())
-        return ", ".join([rows, log_likelihood_of(self.loglik, self.weight, about=about), *numbers])
+        unit = "unit weight" if weighted else "row"
+        return ", ".join([rows, log_likelihood_of(self.loglik, self.weight, unit, about), *numbers])
 
     def doubt(self, parameters: MixtureParameters) -> str:
         """Say why criteria are unreliable; empty if they are not, or there are none."""
