@@ -38,6 +38,7 @@ TIMED = (
     "how-many",
     "factors",
     "embeddings",
+    "wide",
     "patches",
     "literature",
     "clusterings",

@@ -1,9 +1,10 @@
 """What every test shares: how hypothesis draws its examples, which kernel computes, and how threads wait."""
 
-import ast
 import errno
 import os
+import sys
 import zlib
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -15,6 +16,9 @@ from hypothesis import is_hypothesis_test, seed, settings
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
 
+# The benchmarks are at hand in the repository and in the source distribution, beside the tests.
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 from gmm._kernel import tiles
 from gmm._persistence import checkpoints
 
@@ -25,40 +29,69 @@ settings.register_profile("random", deadline=None, print_blob=True, max_examples
 settings.register_profile("long", deadline=None, print_blob=True, max_examples=int(os.environ.get("GMM_EXAMPLES", 500)))
 settings.load_profile("ci")
 
+OURS = {"benchmarks", "gmm", "tests"}  # whose absence is an error, always
+
 
 def pytest_addoption(parser):
-    parser.addoption("--installed", action="store_true", help="leave out files that import what is not installed")
+    parser.addoption("--installed", action="store_true", help="skip what needs a package that is not installed")
 
 
-def pytest_ignore_collect(collection_path, config):
+def pytest_configure(config):
+    config.addinivalue_line("markers", "needs(*packages): those of a process, or of the command line, in a test")
+
+
+def pytest_pycollect_makemodule(module_path, parent):
     """Where some packages have no wheels, the workflow tests the rest; elsewhere their absence is an error."""
-    if config.getoption("--installed") and collection_path.suffix == ".py" and missing(collection_path):
-        return True
-    return None
+    return InstalledModule.from_parent(parent, path=module_path) if parent.config.getoption("--installed") else None
 
 
-def pytest_report_header(config):
-    if not config.getoption("--installed"):
-        return None
-    files = {file.name: missing(file) for file in sorted(Path(__file__).parent.glob("test_*.py"))}
-    return [f"left out, not installed: {', '.join(names)}: {file}" for file, names in files.items() if names]
+class InstalledModule(pytest.Module):
+    """A file of tests, skipped where it cannot be imported without a package that is not installed."""
+
+    def collect(self):
+        try:
+            return super().collect()
+        except self.CollectError as error:
+            skip_without(error.__cause__, self.nodeid)
+            raise
 
 
-def missing(file):
-    """Return the packages that a file imports anywhere, and that are not installed."""
-    nodes = list(ast.walk(ast.parse(file.read_text(encoding="utf-8"))))
-    modules = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
-    modules += [node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module and not node.level]
-    packages = {module.partition(".")[0] for module in modules}
-    return sorted(name for name in packages - {"benchmarks", "tests"} if find_spec(name) is None)
+def skipping(item):
+    """Run what a hook wraps; skip the test where it asks for a package that is not installed."""
+    try:
+        return (yield)
+    except ModuleNotFoundError as error:
+        if item.config.getoption("--installed"):
+            skip_without(error, item.nodeid.partition("::")[0])
+        raise
 
 
-@pytest.hookimpl(tryfirst=True)
+def skip_without(error, file):
+    """Skip where an import failed because a package, not a module of it, is not there."""
+    package = (getattr(error, "name", None) or "gmm").partition(".")[0]
+    if isinstance(error, ModuleNotFoundError) and package not in OURS and find_spec(package) is None:
+        pytest.skip(f"{file}: {package} is not installed", allow_module_level=True)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    return (yield from skipping(item))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_setup(item):
     """Let every test draw examples of its own: else all parameters of one function would see the same."""
     test = getattr(item, "obj", None)
     if is_hypothesis_test(test) and settings.get_current_profile_name() == "ci":
         seed(zlib.crc32(f"{item.module.__name__}::{item.name}".encode()))(test)
+    return (yield from skipping(item))
+
+
+@pytest.fixture(autouse=True)
+def _packages_are_there(request):
+    for mark in request.node.iter_markers("needs"):
+        for package in mark.args:
+            import_module(package)
 
 
 @pytest.fixture(autouse=True)
@@ -66,6 +99,13 @@ def _kernel_behind_a_test_is_the_one_before():
     before = tiles.kernel()
     yield
     tiles.use_kernel(before)
+
+
+@pytest.fixture(params=tiles.kernels())
+def kernel(request):
+    """Each kernel that this machine can run."""
+    tiles.use_kernel(request.param)
+    return request.param
 
 
 @pytest.fixture

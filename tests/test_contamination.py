@@ -6,13 +6,16 @@ from matplotlib.path import Path
 from scipy.stats import chi2, multivariate_normal
 
 import gmm
+import reference
 from gmm import GaussianMixture, select
+from gmm._passes.e_step import EStep
 from gmm._passes.problem import Beginning, Problem, SolverSettings
 from gmm._persistence.values import mixture_from_state
 from gmm._plotting.view import ellipse
 from gmm._rows.sources import ArraySource
 from gmm._values.contamination import ContaminatedTails
-from gmm._values.covariance import covariance_model
+from gmm._values.covariance import PARSIMONIOUS, covariance_model
+from gmm._values.layouts import FULL
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 from gmm.analysis import outliers
@@ -109,16 +112,76 @@ def test_a_fit_begins_with_the_spread_of_the_box():
     np.testing.assert_allclose(np.sort(fit.means_[:, 0]), [0, 6], atol=0.2)
 
 
-@pytest.mark.parametrize("inflation", [5.0, 10.0, 1e8])
-def test_an_update_by_squares_from_before_hardly_lowers_the_likelihood(inflation):
-    rows, _ = with_gross_errors()
-    means, covariances = np.array([[0.0, 0], [6, 6]]), np.tile(np.eye(2), (2, 1, 1))
-    tails = ContaminatedTails(np.full(2, 0.95), np.full(2, inflation))
-    begin = MixtureParameters(np.full(2, 0.5), means, covariances, covariance_model("full"), tails=tails)
-    problem = Problem(ArraySource(rows), Objective(begin.model, tails=tails))
-    with problem.e_step() as e_step:
-        trace = problem.run(e_step, Beginning(begin), SolverSettings(0, 60, accelerated=False)).go().result.trace
-    assert np.diff(trace.lower_bounds).min() > -0.01
+def outlying(kind, n=200, seed=0):
+    """Rows of two groups in three columns, some of them far away, mildly or extremely, in all directions or in one."""
+    rng = np.random.default_rng(seed)
+    rows = rng.normal(size=(n, 3)) @ np.array([[1, 0.5, 0], [0, 1, 0], [0, 0, 0.2]]) + 6 * (np.arange(n) % 2)[:, None]
+    far = rng.choice(n, n // 20, replace=False)
+    rows[far] += {
+        "mild": 4 * rng.normal(size=(len(far), 3)),
+        "extreme": 1e4 * rng.normal(size=(len(far), 3)),
+        "clump": rng.normal(-9999 * np.eye(3)[0], 1, (len(far), 3)),
+        "line": np.outer(300 * rng.standard_cauchy(len(far)), [1, 1, 1]),
+    }[kind]
+    return rows
+
+
+@pytest.mark.parametrize("kind", ["mild", "extreme", "clump", "line"])
+@pytest.mark.parametrize("covariance_type", [*PARSIMONIOUS, *reference.OF_FACTORS])
+def test_no_pass_lowers_the_likelihood_however_far_outliers_lie(covariance_type, kind):
+    model, means = covariance_model(covariance_type, 3), np.array([[0.0, 0, 0], [6, 6, 6]])
+    weights = np.full(2, 0.5)
+    free = np.tile(np.eye(3), (2, 1, 1))
+    covariances = model.constrained(model.layout.reduced(free / (2 if model.layout.pooled else 1), FULL, 3), weights)
+    for inflation, good in ((5.0, 0.6), (10.0, 0.95), (1e8, 0.95)):
+        tails = ContaminatedTails(np.full(2, good), np.full(2, inflation))
+        begin = MixtureParameters(weights, means, covariances, model, tails=tails)
+        problem = Problem(ArraySource(outlying(kind)), Objective(model, 0.0, tails=tails))
+        with problem.e_step() as e_step:
+            trace = problem.run(e_step, Beginning(begin), SolverSettings(0, 60, accelerated=False)).go().result.trace
+        bounds = np.asarray(trace.lower_bounds)
+        assert (np.diff(bounds) > -1e-12 * (1 + np.abs(bounds[:-1]))).all()
+        assert len(bounds) > 20
+
+
+def test_sums_of_a_pass_over_parts_add_up_in_any_order():
+    def total(task):
+        parts = [task(number, part) for number, part in enumerate(np.array_split(ROWS, 7))]
+        return sum(parts[1:], parts[0])
+
+    begin = {"weights_init": np.full(3, 1 / 3), "means_init": CENTRES, "precisions_init": np.tile(np.eye(3), (3, 1, 1))}
+    ends = [
+        GaussianMixture(3, tails="contaminated", tol=1e-9, **begin).fit(rows)
+        for rows in (ROWS, ROWS[::-1], gmm.sources.partitioned_rows(total))
+    ]
+    for other in ends[1:]:
+        assert other.lower_bound_ == pytest.approx(ends[0].lower_bound_, abs=1e-12)
+        np.testing.assert_allclose(other.means_, ends[0].means_, atol=1e-6)
+        np.testing.assert_allclose(other.inflations_, ends[0].inflations_, rtol=1e-5)
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "diag", "spherical", "tied"])
+def test_statistics_in_another_order_are_those_of_the_mixture_in_that_order(covariance_type):
+    model, order = covariance_model(covariance_type), np.array([2, 0, 1])
+    free = np.tile(np.eye(3), (3, 1, 1)) * [[[1.0]], [[2.0]], [[0.5]]]
+    numbers = np.array([[0.9, 0.7, 0.95], [8.0, 30.0, 6.0]])
+    free = model.layout.reduced(free / (3 if model.layout.pooled else 1), FULL, 3)
+    weights = np.array([0.2, 0.3, 0.5])
+
+    def statistics(components):
+        scales = free if model.layout.pooled else free[components]
+        tails = ContaminatedTails(*numbers[:, components])
+        mixture = MixtureParameters(weights[components], CENTRES[components], scales, model, tails=tails)
+        with EStep(ArraySource(ROWS), model.moments) as e_step:
+            return e_step(mixture.whitened())
+
+    one, other = statistics(np.arange(3)).reordered(order), statistics(order)
+    for part in ("counts", "origins", "first", "second", "precision"):
+        np.testing.assert_allclose(getattr(one, part), getattr(other, part), rtol=1e-9, atol=1e-9)
+    objective = Objective(model, tails=ContaminatedTails(*numbers))
+    for number in (one, other):
+        updated = objective.update(number).tails.numbers(3)
+        np.testing.assert_allclose(updated, objective.update(other).tails.numbers(3), rtol=1e-9)
 
 
 @pytest.mark.parametrize("tails", ["normal", "t"])

@@ -18,7 +18,6 @@ from test_kernel import (
     every_dtype,
     every_kernel,
     every_layout,
-    kernel,  # noqa: F401 - the fixture behind every_kernel
     problem,
     tolerance_of,
     ways,

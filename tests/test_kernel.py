@@ -34,13 +34,6 @@ every_dtype = pytest.mark.parametrize("dtype", DTYPES)
 every_case = pytest.mark.parametrize(("dtype", "form"), CASES.values(), ids=CASES)
 
 
-@pytest.fixture(params=tiles.kernels())
-def kernel(request):
-    """Each kernel that this machine can run."""
-    tiles.use_kernel(request.param)
-    return request.param
-
-
 every_kernel = pytest.mark.usefixtures("kernel")
 
 

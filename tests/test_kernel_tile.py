@@ -9,14 +9,6 @@ from gmm._kernel import tiles
 from gmm._values.layouts import TIED
 from gmm._values.whitened import WhitenedMixture
 
-KERNELS = tiles.kernels()
-
-
-@pytest.fixture(params=KERNELS)
-def kernel(request):
-    tiles.use_kernel(request.param)
-    return request.param
-
 
 def exact(column):
     """Responsibilities and log evidence of one column, correctly rounded or nearly so."""

@@ -1,4 +1,4 @@
-"""Every function of tile.h, quadratic.h and few.h, in every set that this machine has and both types, against numpy.
+"""Every function of tile.h and what it includes, in every set that this machine has and both types, against numpy.
 
 The functions are called where they lie in the compiled module. Each case goes through all heights of a register tile.
 Whatever lies around what a function may read is NaN, and so is what it must not write to.
@@ -293,12 +293,12 @@ def heavy_tails(call, address, rng, size, n):
     square = np.maximum(2 * (offset - tile.astype(float)), 0)
     first, second, tolerance = first[:, None], second[:, None], 40 * np.finfo(call.dtype).eps
     if contaminated:
-        u, statistic, log_density = reference.contaminated(square, first, second, d)
+        log_density = reference.contaminated(square, first, second, d)[-1]
     else:
         u = (first + d) / (first + square)
-        statistic, log_density = np.log(u) - u, -(first + d) / 2 * np.log1p(square / first)
-    np.testing.assert_allclose(precision[:size], u, rtol=100 * tolerance)
-    np.testing.assert_allclose(precision[size:], statistic, rtol=100 * tolerance, atol=20 * tolerance)
+        log_density = -(first + d) / 2 * np.log1p(square / first)
+        np.testing.assert_allclose(precision[:size], u, rtol=100 * tolerance)
+        np.testing.assert_allclose(precision[size:], np.log(u) - u, rtol=100 * tolerance, atol=20 * tolerance)
     np.testing.assert_allclose(own, offset + log_density, rtol=10 * tolerance, atol=100 * tolerance)
 
 
@@ -345,6 +345,67 @@ def share_by_powers(call, address, rng, size, n):
     np.testing.assert_allclose(own, share * u, rtol=tolerance, atol=least)
     np.testing.assert_allclose(evidence[0], logsumexp(joint, axis=0), rtol=tolerance, atol=tolerance)
     np.testing.assert_allclose(sums[0], before + share.sum(axis=1), rtol=0, atol=n * tolerance)
+
+
+def share_contaminated(call, address, rng, size, n):
+    """A row may be far from all components, some of which may be closed to it."""
+    good, inflation, d = rng.uniform(0.5, 0.999, size), 10 ** rng.uniform(0.7, 8, size), 1 + size % 5
+    offset = rng.normal(size=size) * 10 ** rng.uniform(-1, 2)
+    square = rng.chisquare(d, (size, n)) * 10.0 ** rng.uniform(-3, 3, (size, n))
+    square[:, : n // 8] = rng.uniform(0.1, 1) * (1e36 if call.dtype == np.float32 else 1e299)
+    tile = (offset[:, None] - square / 2).astype(call.dtype)
+    tile[: size // 2, -2:] = -np.inf
+    mass, before = np.abs(rng.normal(size=n)).astype(call.dtype), rng.normal(size=2 * size)
+    _, ld, _ = guarded(tile, call.dtype)
+    own = call.table(tile, ld=False, out=True)
+    for value in (size, n, ld):
+        call.add(value)
+    call.table(offset, ld=False, dtype=np.float64)
+    call.table(np.append(good, inflation), ld=False, dtype=np.float64)
+    call.add(float(d), c_double)
+    call.table(mass, ld=False)
+    evidence = call.table(np.zeros(n), ld=False, out=True)
+    call.table(np.zeros((2 * size, n)), ld=False, out=True)
+    sums = call.table(before, ld=False, dtype=np.float64, out=True)
+    call.run(address)
+    offset = offset.astype(call.dtype).astype(float)[:, None]
+    square = np.maximum(2 * (offset - tile.astype(float)), 0)
+    is_open = np.isfinite(square)
+    u, bad_squares, log_density = reference.contaminated(
+        np.where(is_open, square, 0), good[:, None], inflation[:, None], d
+    )
+    joint = np.where(is_open, offset + log_density, -np.inf)
+    share = mass * np.exp(joint - logsumexp(joint, axis=0))
+    eps = np.finfo(call.dtype).eps
+    tolerance = 40 * eps * (1 + np.minimum(np.abs(joint).min(axis=0), 1e3))
+    assert (np.abs(own - share * u) <= tolerance * share.max(axis=0)).all()
+    np.testing.assert_allclose(evidence[0], logsumexp(joint, axis=0), rtol=40 * eps, atol=400 * eps)
+    near = slice(n // 8, None)
+    added = np.append(share.sum(axis=1), (share * bad_squares)[:, near].sum(axis=1))
+    far = np.append(np.zeros(size), (share * bad_squares)[:, : n // 8].sum(axis=1))
+    scale = np.abs(before) + np.abs(added) + far + 1
+    np.testing.assert_array_less(np.abs(sums[0] - before - added - far) / scale, 8000 * n * eps)
+
+
+def low_rank(call, address, rng, size, n):
+    K, q, d = 1 + size % 3, size, 1 + size % 7
+    w, maps, shifts = numbers(rng, call.dtype, K, d), numbers(rng, call.dtype, K, q, d), numbers(rng, call.dtype, K, q)
+    c, x, offset = numbers(rng, call.dtype, K, d), numbers(rng, call.dtype, d, n), rng.normal(size=K)
+    call.table(np.concatenate([w.ravel(), maps.ravel(), shifts.ravel()]), ld=False)
+    call.table(c.ravel(), ld=False)
+    call.table(offset, ld=False, dtype=np.float64)
+    call.table(x)
+    call.table(np.zeros(d * n), ld=False)
+    y = call.table(np.zeros((K * q, n)), ld=False, out=True)
+    out = call.table(np.zeros((K, n)), ld=False, out=True)
+    for value in (K, q, d, n):
+        call.add(value)
+    call.run(address)
+    factors, far = maps @ x - shifts[..., None], np.abs(maps) @ np.abs(x) + np.abs(shifts[..., None])
+    near(y, factors.reshape(K * q, n), far.reshape(K * q, n), call.dtype, d + 1)
+    noise, width = w[..., None] * (x - c[..., None]), np.abs(w[..., None]) * (np.abs(x) + np.abs(c[..., None]))
+    bound = np.abs(offset)[:, None] + (width**2).sum(axis=1) + (far**2).sum(axis=1)
+    near(out, offset[:, None] + ((factors**2).sum(axis=1) - (noise**2).sum(axis=1)) / 2, bound, call.dtype, 2 * d + q)
 
 
 def few_rows(size, n):
@@ -427,6 +488,7 @@ def few_diagonal(call, address, rng, size, n):
 LEAVES = (
     *(multiply, add_products, quadratic, add_quadratic, triangular, add_scatter, diagonal, add_axis_moments),
     *(subtract, times, choose, normalise, heavy_tails, weigh_by_precision, share_by_powers),
+    *(share_contaminated, low_rank),
     *(few_multiply, few_quadratic, few_triangular, few_diagonal),
 )
 

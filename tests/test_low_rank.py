@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gmm import _em
-from gmm._kernel import mstep, tiles
+from gmm._kernel import mstep
 from gmm._passes.e_step import EStep
 from gmm._rows.sources import ArraySource
 from gmm._values.layouts import DIAGONAL, FULL, SPHERICAL, SingularMatrixError
@@ -103,11 +103,6 @@ def test_what_needs_whole_matrices_says_so():
 
 
 # ------------------------------------------------------------------------------------------ the pass
-
-
-@pytest.fixture(params=tiles.kernels())
-def kernel(request):
-    tiles.use_kernel(request.param)
 
 
 every_kernel = pytest.mark.usefixtures("kernel")
@@ -213,6 +208,14 @@ def test_float32_rows_are_near():
     np.testing.assert_allclose(own.log_evidence, dense.log_evidence, rtol=1e-6)
     np.testing.assert_allclose(own.counts, dense.counts, rtol=1e-4)
     np.testing.assert_allclose(own.second, expected_second(mixture, dense), rtol=1e-3, atol=1e-3 * len(rows))
+
+
+@pytest.mark.parametrize(("noise", "single"), [(1.0, True), (1e-4, False)])
+def test_many_columns_of_float32_are_computed_in_float32_unless_noise_is_small(noise, single):
+    rows, _, mixture, _ = problem(500, 384, 3, 3, noise=noise, dtype=np.float32)
+    own, exact = EStep(ArraySource(rows), low_rank(3)), EStep(ArraySource(rows.astype(float)), low_rank(3))
+    assert own.plan(mixture).single == single
+    np.testing.assert_allclose(own(mixture).mean_log_evidence, exact(mixture).mean_log_evidence, rtol=1e-7)
 
 
 @pytest.mark.parametrize(("noise", "offset", "tolerance"), [(1e-4, 0, 1e-9), (1e-8, 0, 1e-6), (1, 1e6, 1e-8)])

@@ -223,3 +223,17 @@ def test_a_weight_of_two_is_a_row_twice(kind):
     one = estimator(covariance_type=kind).fit(X, sample_weight=weight)
     other = estimator(covariance_type=kind).fit(np.repeat(X, weight, axis=0))
     np.testing.assert_allclose(other.covariances_, one.covariances_, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("rows", ["distinct", "twice", "constant"])
+@pytest.mark.filterwarnings("ignore:Component:gmm.ConvergenceWarning")
+def test_a_component_for_each_row_has_no_prior_of_their_spread(rows):
+    """There is none within components."""
+    X = np.random.default_rng(0).normal(size=(20, 64))
+    X, K = {"distinct": (X, 20), "twice": (np.repeat(X[:10], 2, axis=0), 10), "constant": (np.ones((20, 64)), 2)}[rows]
+    mixture = GaussianMixture(K, covariance_type="factor4", random_state=0).fit(X)
+    assert np.isfinite(mixture.lower_bound_)
+    assert mixture.converged_
+    assert "shrunk" not in str(mixture)
+    with pytest.raises(ValueError, match=rf"prior.scale.*{K} clusters.*no spread.*fewer components"):
+        GaussianMixture(K, covariance_type="factor4", prior="conjugate").fit(X)

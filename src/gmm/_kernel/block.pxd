@@ -141,20 +141,6 @@ cdef inline void add_to_best(
             row[t] += mass[r] * features[t * ld + r]
 
 
-cdef inline void add_half_squares(
-    real shift, Py_ssize_t n,
-    real* y,                                       # IN, OUT (n,) less the shift
-    real* log_density,                             # IN, OUT (n,) + ½ y²
-) noexcept nogil:
-    cdef real far = 1e35 if real is float else 1e290       # beyond which the square that it is part of is cut off
-    cdef real half
-    cdef Py_ssize_t r
-    for r in range(n):
-        y[r] -= shift
-        half = y[r] * y[r] / 2
-        log_density[r] += half if half < far else 0
-
-
 cdef inline Py_ssize_t n_with_mass(
     const real* weights, Py_ssize_t n,             # IN (n,) of the rows
     real* mass,                                    # IN, OUT (n,) zero where the share of a row is beyond all digits
@@ -168,19 +154,22 @@ cdef inline Py_ssize_t n_with_mass(
 
 
 cdef inline void add_row_by_row(
-    const real* x, Py_ssize_t ld, const real* centre, const real* mass, const real* y,  # IN (d, n), (d,), (n,), (q, n)
+    const data* rows, Py_ssize_t row_stride, Py_ssize_t column_stride, const double* origin,     # IN, strides in items
+    const real* centre, const real* mass, const real* y, Py_ssize_t ld,        # IN (d,), (n,), (q, n)
     real* row,                                     # scratch (d,)
     double* first, double* second, double* cross,  # IN, OUT (d,), (d,), (q, d) += Σ mass z, Σ mass z², Σ mass y xᵀ
     Py_ssize_t q, Py_ssize_t d, Py_ssize_t n,
 ) noexcept nogil:
-    """Add up rows of low rank of which few have a share, z = x − centre."""
+    """Add up rows x = row − origin of low rank of which few have a share, z = x − centre."""
     cdef Py_ssize_t i, j, r
     cdef real z, share
+    cdef const data* own
     for r in range(n):
         if mass[r] == 0:
             continue
+        own = rows + r * row_stride
         for j in range(d):
-            row[j] = x[j * ld + r]
+            row[j] = <real>(<double>own[j * column_stride] - origin[j])
             z = row[j] - centre[j]
             first[j] += mass[r] * z
             second[j] += mass[r] * z * z
@@ -188,12 +177,6 @@ cdef inline void add_row_by_row(
             share = mass[r] * y[i * ld + r]
             for j in range(d):
                 cross[i * d + j] += share * row[j]
-
-
-cdef inline void add_row(const real* row, Py_ssize_t n, real* sum_) noexcept nogil:
-    cdef Py_ssize_t r
-    for r in range(n):
-        sum_[r] += row[r]
 
 
 cdef inline void weigh(const real* mass, Py_ssize_t n, real* y) noexcept nogil:

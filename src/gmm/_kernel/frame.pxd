@@ -13,7 +13,8 @@ some component, what the state and the secants say of that component is carried 
 Where the degrees of freedom ν of Student-t components are estimated, a last number, or one for each component, is
 Σ r E [log u − u] less what that of the frame's ν would be; its unit is the standard deviation of log u − u
 (`tails.pxd`), times √π_k where it is a component's own. Of contaminated components, the last numbers are, with the v of
-each row, Σ r (v − α) and Σ r (1 − v) (q/η − d), α and η those of the frame; their units are the standard deviations.
+each row, Σ r (v − α) and Σ r (1 − v) (q/η − d), α and η those of the frame; their units are the standard deviations,
+and of the last ones that by √2, as EM goes half of its way in η.
 
 An objective with a conjugate prior adds rows of its own (`objective.pxd`): κ for a mean and c for a covariance, per
 unit weight.  The f_k and H_k of a state include their moments, n_k does not count them; in the difference of two states
@@ -284,7 +285,7 @@ cdef inline double unit_of_good(double good_share) noexcept nogil:
 
 
 cdef inline double unit_of_bad(double good_share, Py_ssize_t d) noexcept nogil:
-    return sqrt(2 * d * (1 - good_share))
+    return sqrt(d * (1 - good_share))
 
 
 cdef inline double of_tails(const State* state, const double* values, Py_ssize_t i) noexcept nogil:

@@ -3,8 +3,6 @@ from libc.string cimport memset
 
 from gmm._kernel.blas cimport real
 from gmm._kernel.block cimport (
-    add_half_squares,
-    add_row,
     add_row_by_row,
     add_to_best,
     add_totals,
@@ -36,17 +34,19 @@ from gmm._kernel.leaves cimport (
     few_triangular,
     heavy_tails,
     log_density_diagonal,
+    log_density_low_rank,
     log_density_quadratic,
     log_density_triangular,
     multiply,
     normalise,
     pad,
     share_by_powers,
+    share_contaminated,
     weigh_by_precision,
 )
 from gmm._kernel.layout cimport axis_stride, component_stride, is_axis_aligned, is_dense, is_low_rank, n_factors
 from gmm._kernel.linear cimport has_products
-from gmm._kernel.plan cimport PassPlan, crosses, fuses, has_powers, has_tails, keeps_rows, n_tails
+from gmm._kernel.plan cimport PassPlan, crosses, fuses, has_powers, has_tails, keeps_rows, n_tails, shares_contaminated
 from gmm._kernel.rows cimport Rows, data
 from gmm._kernel.workspace cimport Workspace
 
@@ -76,36 +76,6 @@ cdef inline void log_density_centred(
                                  plan.log_offset[k], tile + k * ld, d, n)
 
 
-cdef inline void log_density_low_rank(
-    const PassPlan* plan, const real* block, Py_ssize_t n, Py_ssize_t ld,      # IN
-    real* square,                                  # scratch (n,)
-    real* y,                                       # OUT (K, q, n) B (x − c), with as much scratch behind
-    real* tile,                                    # OUT (K, n)
-) noexcept nogil:
-    cdef Py_ssize_t K = plan.n_components, d = plan.n_features, q = n_factors(plan.layout), i, k, strip, start, width
-    cdef const real* roots = <const real*>plan.coefficients
-    cdef const real* maps = roots + K * d
-    cdef const real* shifts = maps + K * q * d
-    cdef const real* centres = <const real*>plan.centres
-    cdef real* part = y + K * q * ld
-    for strip in range(plan.n_strips):
-        start = d * strip // plan.n_strips
-        width = d * (strip + 1) // plan.n_strips - start
-        multiply(plan.kernel, maps + start, d, block + start * ld, ld, y if start == 0 else part, ld, K * q, n, width)
-        for i in range(0 if start == 0 else K * q):
-            add_row(part + i * ld, n, y + i * ld)
-        for k in range(K):
-            i = k * d + start
-            log_density_diagonal(plan.kernel, roots + i, 1, block + start * ld, ld, centres + i,
-                                 plan.log_offset[k] if start == 0 else 0,
-                                 tile + k * ld if start == 0 else square, width, n)
-            if start > 0:
-                add_row(square, n, tile + k * ld)
-    for k in range(K):
-        for i in range(k * q, (k + 1) * q):
-            add_half_squares(shifts[i], n, y + i * ld, tile + k * ld)
-
-
 # ----------------------------------------------------------------------------------------- normalise
 
 cdef inline void add_common_quadratic(
@@ -125,7 +95,7 @@ cdef inline void add_common_quadratic(
 cdef inline double responsibilities(
     const PassPlan* plan, const Rows* rows, const Workspace* workspace,
     const real* block, Py_ssize_t start, Py_ssize_t n, Py_ssize_t padded,      # IN
-    double* sums,                                  # IN, OUT of `has_powers`, NULL where rows are written instead
+    double* sums,                                  # IN, OUT of tails, NULL where rows are written instead
     real* tile,                                    # IN log ρ (K, n), OUT mass × responsibilities, unless hard
 ) noexcept nogil:
     """Normalise the tile as the plan asks for; return Σ w log evidence of the block."""
@@ -143,6 +113,10 @@ cdef inline double responsibilities(
         share_by_powers(plan.kernel, tile, ld, plan.log_offset, plan.tails[0], plan.power,
                         <const real*>workspace.mass, evidence, <real*>workspace.precisions,
                         sums + plan.n_sums - 2 - n_tails(plan), K, padded)
+    elif shares_contaminated(plan) and not rows_only:
+        share_contaminated(plan.kernel, tile, ld, plan.log_offset, plan.tails, plan.n_features,
+                           <const real*>workspace.mass, evidence, <real*>workspace.precisions,
+                           sums + plan.n_sums - 2 - n_tails(plan), K, padded)
     elif not only_labels:
         normalise(plan.kernel, tile, ld, <const real*>workspace.mass, evidence, K, padded)
         if plan.noisy:
@@ -197,6 +171,7 @@ cdef inline void accumulate_centred(
 
 cdef inline void accumulate_low_rank(
     const PassPlan* plan, const Workspace* workspace, real* tile, const real* block, Py_ssize_t n,
+    const Rows* rows, const data* x,               # IN, the first of the block
     const real* ones, real* y, real* block_sums,   # IN, IN where `crosses`, scratch
     double* sums,                                  # IN, OUT (K, n_row), (K, q, d)
 ) noexcept nogil:
@@ -211,8 +186,9 @@ cdef inline void accumulate_low_rank(
                 weigh(tile + k * ld, n, y + i * ld)
         else:
             first = sums + k * row + 1
-            add_row_by_row(block, ld, <const real*>plan.centres + k * d, tile + k * ld, y + k * q * ld, block_sums,
-                           first, first + d, sums + K * row + k * q * d, n_crossed, d, n)
+            add_row_by_row(x, rows.row_stride, rows.column_stride, plan.origin, <const real*>plan.centres + k * d,
+                           tile + k * ld, y + k * q * ld, ld, block_sums, first, first + d,
+                           sums + K * row + k * q * d, n_crossed, d, n)
     for strip in range(plan.n_strips):
         accumulate_strip(plan, workspace, tile, block, n, ld, d * strip // plan.n_strips,
                          d * (strip + 1) // plan.n_strips, y, block_sums, sums)
@@ -272,7 +248,8 @@ cdef inline void one_block(
     cdef Py_ssize_t K = plan.n_components, ld = workspace.ld, terms = plan.n_moments
     cdef Py_ssize_t padded = (n + pad(sizeof(real)) - 1) // pad(sizeof(real)) * pad(sizeof(real))
     cdef real* features = <real*>workspace.block
-    cdef bint few = n <= plan.few_rows, by_powers = has_powers(plan) and sums != NULL
+    cdef bint few = n <= plan.few_rows, at_once = sums != NULL and (
+        has_powers(plan) or shares_contaminated(plan))
     cdef real* block = few_features(plan, features) if few else features + ld if plan.linear else features
     cdef real* scratch = <real*>workspace.scratch
     cdef double evidence = 0
@@ -290,10 +267,12 @@ cdef inline void one_block(
             multiply(plan.kernel, <const real*>plan.coefficients, terms, features, ld, tile, ld,
                      K, padded, plan.n_density)
         elif is_low_rank(plan.layout):
-            log_density_low_rank(plan, block, padded, ld, <real*>workspace.square, scratch, tile)
+            log_density_low_rank(plan.kernel, <const real*>plan.coefficients, <const real*>plan.centres,
+                                 plan.log_offset, block, ld, scratch + K * n_factors(plan.layout) * ld, scratch, tile,
+                                 K, n_factors(plan.layout), plan.n_features, padded)
         else:
             log_density_centred(plan, block, padded, ld, scratch, tile)
-        if has_tails(plan) and not by_powers:
+        if has_tails(plan) and not at_once:
             heavy_tails(plan.kernel, tile, ld, plan.log_offset, plan.tails, plan.n_features,
                         <real*>workspace.precisions, K, padded)
         if rows.code != NULL:
@@ -319,7 +298,7 @@ cdef inline void one_block(
         return
     sums[plan.n_sums - 2] += 0 if plan.totals else evidence
     sums[plan.n_sums - 1] += n if rows.weight == NULL else total_of(rows.weight + start, n)
-    if has_tails(plan) and not plan.totals and not by_powers:
+    if has_tails(plan) and not plan.totals and not at_once:
         weigh_by_precision(plan.kernel, tile, ld, <const real*>workspace.precisions,
                            sums + plan.n_sums - 2 - n_tails(plan), K, padded)
     if plan.totals:
@@ -328,8 +307,8 @@ cdef inline void one_block(
     elif plan.linear:
         accumulate_linear(plan, workspace, tile, features, padded, <real*>workspace.block_sums, sums)
     elif is_low_rank(plan.moments):
-        accumulate_low_rank(plan, workspace, tile, block, padded, <real*>workspace.beside, scratch,
-                            <real*>workspace.block_sums, sums)
+        accumulate_low_rank(plan, workspace, tile, block, padded, rows, x + start * rows.row_stride,
+                            <real*>workspace.beside, scratch, <real*>workspace.block_sums, sums)
     else:
         accumulate_centred(plan, workspace, tile, block, padded, <real*>workspace.beside, scratch,
                            <real*>workspace.block_sums, sums)

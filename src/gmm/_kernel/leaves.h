@@ -1,4 +1,4 @@
-/* The functions of tile.h, quadratic.h and few.h, as every module calls them: tables, one for each instruction set and type. */
+/* The functions of tile.h and what it includes, as every module calls them: tables, one for each set and type. */
 #ifndef GMM_LEAVES_H
 #define GMM_LEAVES_H
 
@@ -33,6 +33,10 @@
         void (*weigh_by_precision)(real *, ptrdiff_t, ptrdiff_t, ptrdiff_t, const real *, double *);                    \
         void (*share_by_powers)(real *, ptrdiff_t, ptrdiff_t, ptrdiff_t, const double *, double, ptrdiff_t,             \
                                 const real *, real *, real *, double *);                                               \
+        void (*share_contaminated)(real *, ptrdiff_t, ptrdiff_t, ptrdiff_t, const double *, const double *, double,    \
+                                   const real *, real *, real *, double *);                                            \
+        void (*low_rank)(const real *, const real *, const double *, const real *, ptrdiff_t, real *, real *, real *,  \
+                         ptrdiff_t, ptrdiff_t, ptrdiff_t, ptrdiff_t);                                                  \
         void (*few_multiply)(const real *, const real *, ptrdiff_t, real *, ptrdiff_t, ptrdiff_t, ptrdiff_t,           \
                              ptrdiff_t);                                                                               \
         void (*few_quadratic)(const real *, const real *, ptrdiff_t, real *, ptrdiff_t, ptrdiff_t, ptrdiff_t,          \

@@ -94,8 +94,9 @@ cdef inline double limit_linear_single() noexcept nogil:
     return 1e3
 
 
-cdef inline double limit_centred_single() noexcept nogil:
-    return 1e4
+cdef inline double limit_centred_single(const PassPlan* plan) noexcept nogil:
+    """Of low rank, of all features: κ is the sum of what each may be at most, and loses as many digits as a mean."""
+    return 1e4 * max(1.0, plan.n_features / 64. if is_low_rank(plan.layout) else 0)
 
 
 cdef inline double least_far() noexcept nogil:
@@ -137,7 +138,7 @@ cdef inline void choose_form(
         return
     plan.linear = defined and narrow and not plan.given and plan.kappa < limit_linear_double()
     plan.single = (single > 0 and in_single_range(reach, d)
-                   and plan.kappa < single * (limit_linear_single() if plan.linear else limit_centred_single()))
+                   and plan.kappa < single * (limit_linear_single() if plan.linear else limit_centred_single(plan)))
 
 
 cdef inline double least_limit(const PassPlan* plan, double single) noexcept nogil:
@@ -171,6 +172,12 @@ cdef inline bint has_powers(const PassPlan* plan) noexcept nogil:
     """Return whether sums over rows need no logarithm for each component: Student-t densities are powers."""
     return plan.power > 0 and not (
         plan.totals or plan.noisy or plan.allowed != NULL or is_twin(plan.kernel))
+
+
+cdef inline bint shares_contaminated(const PassPlan* plan) noexcept nogil:
+    """Return whether sums over rows need no logarithm for each component: good and bad rows share as components do."""
+    return has_tails(plan) and plan.tails[plan.n_components] > 0 and not (
+        plan.totals or plan.noisy or is_twin(plan.kernel))
 
 
 cdef inline Py_ssize_t n_tails(const PassPlan* plan) noexcept nogil:

@@ -7,8 +7,11 @@ up Σ r E [log u − u], which decides ν.
 
 A contaminated one (Punzo & McNicholas 2016) has a share α of good rows, with the density of N(μ_k, Σ_k), and bad ones
 with that of N(μ_k, η Σ_k), η > 1. A row is good with the probability v, its precision is u = v + (1 − v)/η, and the
-sums Σ r v and Σ r (1 − v) q decide α and η. The paper's q are about the new mean and covariance; these are the pass's
-own, so that a pass at most doubles or halves η.
+sums Σ r v and Σ r (1 − v) q decide α and η. In the paper's second CM-step the q are about the new mean and covariance;
+here they are the pass's own, of which Σ has taken its part, and η goes half of its way. That never lowers the
+likelihood. If Σ changes by e^E, and bad rows have w of the weighted squares along an axis of E, Σ's step alone gains
+w (1 − (1 + e) e^−e) of −2Q at least there, and a factor ρ of η takes w (log ρ / (2ρ − 1) − (1 − 1/ρ) e^−e), where the
+whole way is 2ρ − 1: less, as log ρ ≤ ρ − 1, also where the mean follows the bad rows.
 
 An update divides all moments by the counts. So those of a pass are brought to what it expects: first ones to n_k times
 the mean Σ r u x / Σ r u, second ones to the scatter about it and the square of that mean n_k times. Solvers, covariance
@@ -113,8 +116,7 @@ cdef inline void reduce_to_normal(
             of_bad = 1 / tails[K + k]
             moments.precision[k] = (moments.counts[k] - sums[k] * of_bad) / (1 - of_bad)       # as u = v + (1 − v)/η
             expected = d * tails[K + k] * (sums[k] - moments.precision[k])
-            # An update chooses Σ beside η: where both follow from the same squares at once, they would take turns.
-            moments.precision[K + k] = max(expected / 2, min(expected * 2, sums[K + k]))
+            moments.precision[K + k] = (expected + sums[K + k]) / 2
         else:
             # A row's u has a gamma distribution with the shape (ν + d)/2: its log has another mean than its mean's log.
             half = (tails[k] + d) / 2

@@ -437,6 +437,7 @@ static void TILE_NAME(normalise)(TILE_REAL *restrict tile, ptrdiff_t K, ptrdiff_
 }
 
 #include "tails.h"
+#include "low_rank.h"
 #include "quadratic.h"
 #include "few.h"
 
@@ -445,6 +446,8 @@ static const TILE_GLUE(tile_leaves, TILE_REAL) TILE_NAME(leaves) = {
     TILE_NAME(triangular),   TILE_NAME(add_scatter),      TILE_NAME(diagonal),      TILE_NAME(add_axis_moments),
     TILE_NAME(subtract),     TILE_NAME(times),            TILE_NAME(choose),        TILE_NAME(normalise),
     TILE_NAME(heavy_tails),  TILE_NAME(weigh_by_precision), TILE_NAME(share_by_powers),
+    TILE_NAME(share_contaminated),
+    TILE_NAME(low_rank),
     TILE_NAME(few_multiply), TILE_NAME(few_quadratic),    TILE_NAME(few_triangular), TILE_NAME(few_diagonal)};
 
 #undef TILE_REAL

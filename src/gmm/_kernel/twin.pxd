@@ -5,7 +5,7 @@ Rows run along vectors; `ld` is the distance between two features or components.
 from libc.math cimport exp, fabs, log, log1p
 from libc.string cimport memset
 
-from gmm._kernel.blas cimport multiply_by_lower, multiply_transposed, real
+from gmm._kernel.blas cimport multiply, multiply_by_lower, multiply_transposed, real
 
 
 cdef inline void add_products(
@@ -70,6 +70,34 @@ cdef inline void log_density_diagonal(
             y = whitener[j * stride] * (x[j * ld + r] - centre[j])
             log_density[r] += y * y
     density_of_squares(log_offset, log_density, n)
+
+
+cdef inline void log_density_low_rank(
+    const real* roots, const real* centres,        # IN (K, d), behind it all maps (K, q, d) and shifts (K, q), (K, d)
+    const double* log_offset, const real* x, Py_ssize_t ld,        # IN (K,), (d, n)
+    real* y, real* tile,                           # OUT (K, q, n), (K, n) log_offset − ½ Σ_j (w_j z_j)² + ½‖y‖²
+    Py_ssize_t K, Py_ssize_t q, Py_ssize_t d, Py_ssize_t n,
+) noexcept nogil:
+    cdef Py_ssize_t i, k
+    multiply(roots + K * d, d, x, ld, y, ld, K * q, n, d)
+    for k in range(K):
+        log_density_diagonal(roots + k * d, 1, x, ld, centres + k * d, log_offset[k], tile + k * ld, d, n)
+        for i in range(k * q, (k + 1) * q):
+            add_half_squares(roots[K * (1 + q) * d + i], n, y + i * ld, tile + k * ld)
+
+
+cdef inline void add_half_squares(
+    real shift, Py_ssize_t n,
+    real* y,                                       # IN, OUT (n,) less the shift
+    real* log_density,                             # IN, OUT (n,) + ½ y²
+) noexcept nogil:
+    cdef real far = 1e35 if real is float else 1e290       # beyond which the square that it is part of is cut off
+    cdef real half
+    cdef Py_ssize_t r
+    for r in range(n):
+        y[r] -= shift
+        half = y[r] * y[r] / 2
+        log_density[r] += half if half < far else 0
 
 
 cdef inline void add_axis_moments(

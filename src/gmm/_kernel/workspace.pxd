@@ -11,7 +11,7 @@ cdef struct Workspace:
     void* tile                  # (K, ld)
     void* precisions            # (2, K, ld) u of Student-t components, and log u
     void* beside                # centred: ones, or the rows of `block` row by row: see `keeps_rows`
-    void* scratch               # (d, ld), under the twin (1 + 2d, ld); of low rank y of all components, and of a strip
+    void* scratch               # (d, ld), under the twin (1 + 2d, ld); of low rank y of all components before
     void* evidence
     void* mass                  # (ld,) the rows' weights, zero behind them
     Py_ssize_t n_ones           # rows for which `mass` is one; −1: other weights
@@ -47,7 +47,7 @@ cdef inline Py_ssize_t beside_rows(const PassPlan* plan) noexcept nogil:
 cdef inline Py_ssize_t scratch_rows(const PassPlan* plan) noexcept nogil:
     """Rows of `ld` items in `scratch`."""
     cdef Py_ssize_t rows = 1 + 2 * plan.n_features if is_twin(plan.kernel) else plan.n_features
-    return max(rows, min(plan.n_strips, 2) * plan.n_components * n_factors(plan.layout))
+    return rows + plan.n_components * n_factors(plan.layout)
 
 
 cdef inline Py_ssize_t workspace_size(const PassPlan* plan, Py_ssize_t n_rows) noexcept nogil:
