@@ -338,6 +338,18 @@ def constrained(free, counts, covariance_type):
     return free
 
 
+def few_rows_beside_others(covariance_type, m, ridge, n=12, d=2):
+    """The highest log-likelihood of m rows in one component and n others in another, and the least variance there.
+
+    Every row belongs to its component alone. For the models in closed form.
+    """
+    rows = np.random.default_rng(0).normal(size=(m + n, d))
+    owner = (np.arange(m + n) >= m).astype(int)
+    _, means, covariances = m_step(rows, np.eye(2)[owner], np.ones(m + n), covariance_type, ridge)
+    value = sum(log_gaussian(rows[owner == k], means[k], covariances[k]).sum() for k in (0, 1))
+    return value, np.linalg.eigvalsh(covariances).min()
+
+
 # --- EM -----------------------------------------------------------------------------------------
 
 
@@ -824,14 +836,6 @@ def factor_maximum(free, n_factors, least=1e-12, n_starts=5, seed=0):
     return min(each.fun for each in found)
 
 
-def factor_em_step(free, loadings, noise):
-    """One step of EM for factor analysis: Ghahramani & Hinton (1996), (5) and (6), of moments."""
-    beta = loadings.T @ np.linalg.inv(loadings @ loadings.T + np.diag(noise))
-    second = np.eye(loadings.shape[1]) - beta @ loadings + beta @ free @ beta.T
-    better = free @ beta.T @ np.linalg.inv(second)
-    return better, np.diag(free - better @ beta @ free)
-
-
 def principal_analysis(free, n_factors):
     """W Wᵀ + σ² I: Tipping & Bishop (1999), Probabilistic principal component analysis, (7) and (8), with R = I."""
     eigenvalues, axes = np.linalg.eigh(free)
@@ -921,20 +925,6 @@ def log_factor_prior(parameters, prior):
         for mean, covariance in zip(means, factor_covariances(loadings, noise), strict=True):
             value += log_gaussian(mean[None], prior.mean, covariance / prior.shrinkage)[0]
     return value
-
-
-def factor_em(X, parameters, n_passes, *, weight=None, ridge=0.0, isotropic=False, prior=None):
-    """What each pass measured, per unit weight, (n_passes,), and the parameters: the start, then after each."""
-    weight, path, bounds = np.ones(len(X)) if weight is None else weight, [parameters], []
-    for _ in range(n_passes):
-        joint = factor_log_joint(X, path[-1], ridge)
-        bound = weight @ log_evidence(joint)
-        bounds.append((bound + (0 if prior is None else log_factor_prior(path[-1], prior))) / weight.sum())
-        step = factor_m_step(
-            X, responsibilities(joint), weight, *path[-1][2:], ridge=ridge, isotropic=isotropic, prior=prior
-        )
-        path.append(step)
-    return np.array(bounds), path
 
 
 class Constrained:
@@ -1226,18 +1216,6 @@ def log_wishart_normaliser(W, nu):
     return -nu / 2 * np.linalg.slogdet(W)[1] - nu * d / 2 * np.log(2) - multigammaln(nu / 2, d)
 
 
-def variational_bayes(X, given, covariance_type, prior, n_passes, *, weight=1.0, ridge=0.0):
-    """The posterior after so many passes from given responsibilities, as scikit-learn updates it; also the bound of
-    each posterior, of the rows without noise."""
-    posterior = variational_posterior(X, given, weight, covariance_type, prior, ridge)
-    bounds = []
-    for _ in range(n_passes):
-        r = responsibilities(expected_log_joint(X, posterior, prior))
-        bounds.append(evidence_bound(X, r, weight, posterior, prior))
-        posterior = variational_posterior(X, r, weight, covariance_type, prior, ridge)
-    return posterior, bounds
-
-
 def kernel_of_directions(weights, means, covariances, balance, whole=None):
     """M of Scrucca 2010, its two parts weighed as mclust's `MclustDR` does."""
     centre, covariance = whole or moments_of_mixture(weights, means, covariances)
@@ -1459,7 +1437,7 @@ def student_em(X, parameters, covariance_type, n_passes, *, weight, reg_covar=0.
 def contaminated(squares, good_share, inflation, d):
     """E[1 / scale] of rows, (1 − v) δ, and the log density less that of N(0, I) at 0, given squared distances δ.
 
-    v = P(good | row) is the second part of the E-step of Punzo & McNicholas (2016).
+    v = P(good | row) is the second expectation of the E-step of Punzo & McNicholas (2016).
     """
     good = np.log(good_share) - squares / 2
     bad = np.log1p(-good_share) - d / 2 * np.log(inflation) - squares / (2 * inflation)
@@ -1485,20 +1463,24 @@ def contaminated_log_joint(X, weights, means, scales, good_shares, inflations):
 
 
 def contaminated_statistics(X, weights, means, scales, good_shares, inflations, weight, origins):
-    """As `student_statistics`, with the sums Σ r v and Σ r (1 − v) δ, (2, K), of which CM-steps make α and η."""
+    """As `student_statistics`, with Σ r v, of which CM-step 1 makes α, and what gives η half of CM-step 2, (2, K)."""
     joint = contaminated_log_joint(X, weights, means, scales, good_shares, inflations)
     r = responsibilities(joint) * weight[:, None]
     away = [np.einsum("ni,ni->n", X - m, np.linalg.solve(S, (X - m).T).T) for m, S in zip(means, scales, strict=True)]
     squares = np.stack(away, axis=1)
     u, bad_squares, _ = contaminated(squares, good_shares, inflations, X.shape[1])
     v = (u - 1 / inflations) / (1 - 1 / inflations)
-    expected = X.shape[1] * inflations * (r * (1 - v)).sum(axis=0)  # a pass at most doubles or halves η
-    far = np.clip((r * bad_squares).sum(axis=0), expected / 2, 2 * expected)
-    return (*weighed_moments(X, r, u, origins), np.stack([(r * v).sum(axis=0), far]))
+    expected = X.shape[1] * inflations * (r * (1 - v)).sum(axis=0)
+    halfway = (expected + (r * bad_squares).sum(axis=0)) / 2  # of η: see `contaminated_em`
+    return (*weighed_moments(X, r, u, origins), np.stack([(r * v).sum(axis=0), halfway]))
 
 
 def contaminated_em(X, parameters, covariance_type, n_passes, *, weight, reg_covar=0.0):
-    """EM with weights, means, scale matrices, α in [.5, .999] and η in [5, 1e8], whose δ are about the old means."""
+    """ECM with CM-step 1 of Punzo & McNicholas (2016) for weights, α, means and scale matrices given the old η.
+
+    Their CM-step 2, for η, has δ about the new means; here δ are about the old ones, and η goes half of its way.
+    α is in [.5, .999], η in [5, 1e8].
+    """
     bounds, path = [], [parameters]
     for _ in range(n_passes):
         joint = contaminated_log_joint(X, *path[-1])

@@ -73,5 +73,5 @@ def test_rows_that_lack_the_same_columns_are_those_of_the_marginal_mixture():
     assert anomaly_threshold(mixture, X, 0.05).log_density == pytest.approx(expected.log_density, rel=1e-12)
     X[7, 0] = np.nan
     for rows in (X, gmm.open_rows(lambda: np.array_split(X, 3))):
-        with pytest.raises(ValueError, match=r"missing values.* marginal mixture"):
+        with pytest.raises(ValueError, match=r"missing values.* impute\(X, draw=True\)"):
             anomaly_threshold(mixture, rows, 0.05)

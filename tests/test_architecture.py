@@ -72,7 +72,7 @@ ROOMS = {
         | partitions | tasks | incomplete | datasets factory npy_table orc paths scratch sliced tables patterns
         | arrow npy
         | blocks lazy_frame relation | ahead sources delimited parquet writing | header_line quotes
-        | numerals suffixes
+        | numerals signatures suffixes
         | part text_format
     """,
     "_validation": """
@@ -387,16 +387,15 @@ def test_a_module_says_in_one_paragraph_what_lives_here():
     broken(silent, PYTHON, "a module begins with what lives here, in one line and one paragraph")
 
 
+ON_A_BLOCK = "one_block"  # all that a pass does with a block, in the order of the forms (`_kernel/lanes.pxd`)
+
+
 def test_functions_are_short():
     def long(path):
         found = python_functions(path) if path.suffix == ".py" else cython_functions(path)
-        return ((line, f"{name}: {length} lines") for name, line, length in found if length > 40)
+        return ((line, f"{name}: {length} lines") for name, line, length in found if length > 40 and name != ON_A_BLOCK)
 
-    broken(
-        long,
-        [path for path in SOURCES if path.suffix != ".pxd"],
-        "a function does one thing, in 40 lines without docstring",
-    )
+    broken(long, SOURCES, "a function does one thing, in 40 lines without docstring")
 
 
 def test_files_are_short():
@@ -461,7 +460,8 @@ def test_values_are_frozen():
     broken(
         unfrozen,
         [path for path in PYTHON if room(path) != "_cli"],
-        "only estimators hold state; below them are frozen values: no set-up in tests, no locks between threads",
+        "only estimators hold state; below them are frozen values, which keep no more than what follows from them "
+        "(`cached_property`, or put into `vars` of a copy before anyone sees it): no set-up in tests, no locks",
     )
 
 

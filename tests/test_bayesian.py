@@ -38,8 +38,7 @@ FITTED = [
 ]
 
 
-def hyperparameters(covariance_type, d, seed=3):
-    twin, prior = a_prior(np.random.default_rng(seed), covariance_type, d, True)
+def hyperparameters(covariance_type, twin, prior):
     return {
         "weight_concentration_prior": twin.alpha,
         "mean_precision_prior": twin.beta,
@@ -81,7 +80,9 @@ def test_every_attribute_is_scikit_learns_after_so_many_passes(covariance_type, 
         "covariance_type": covariance_type,
         "weight_concentration_prior_type": weights,
         "reg_covar": reg_covar,
-    } | (hyperparameters(covariance_type, 3) if given else {})
+    } | (
+        hyperparameters(covariance_type, *a_prior(np.random.default_rng(3), covariance_type, 3, True)) if given else {}
+    )
     theirs, ours = by_scikit_learn(X, r, n_passes, **parameters), fitted(X, r, max_iter=n_passes, **parameters)
     assert ours.n_iter_ == n_passes
     for name in FITTED:
@@ -110,13 +111,7 @@ def test_the_default_prior_does_not_depend_on_the_scale_of_weights_that_are_shar
 @every_prior
 def test_scikit_learns_bound_is_the_exact_one_less_a_constant(covariance_type, weights):
     X, _, r, twin, prior = a_case(5, covariance_type, weights == "dirichlet_process", weighted=False)
-    parameters = {
-        "weight_concentration_prior": twin.alpha,
-        "mean_precision_prior": twin.beta,
-        "mean_prior": twin.mean,
-        "degrees_of_freedom_prior": twin.dof,
-        "covariance_prior": float(prior.scale) if covariance_type == "spherical" else prior.scale,
-    }
+    parameters = hyperparameters(covariance_type, twin, prior)
     how = {"covariance_type": covariance_type, "weight_concentration_prior_type": weights, "reg_covar": 0}
     theirs = by_scikit_learn(X, r, 20, **how, **parameters)
     apart = []
@@ -133,7 +128,7 @@ def test_scikit_learns_bound_is_the_exact_one_less_a_constant(covariance_type, w
 def test_the_bound_is_in_nats_in_all_and_the_twins(covariance_type, weights, acceleration):
     rng = np.random.default_rng(8)
     X, r = rows(rng, 150, 2), rng.dirichlet(np.full(4, 0.3), 150)
-    asked = hyperparameters(covariance_type, 2)
+    asked = hyperparameters(covariance_type, *a_prior(np.random.default_rng(3), covariance_type, 2, True))
     how = {"covariance_type": covariance_type, "weight_concentration_prior_type": weights, "reg_covar": 0}
     ours = fitted(X, r, acceleration, max_iter=7, **how, **asked)
     C = reference.dense(
@@ -589,7 +584,7 @@ def test_components_that_share_a_group_do_not_take_hundreds_of_passes(covariance
 def test_a_fit_that_pauses_while_it_merges_is_one_fit():
     X, mixture = groups_of(3000), BayesianGaussianMixture(n_components=12, random_state=0, max_iter=30, tol=0)
     whole = copy.copy(mixture).fit(X)
-    assert not all(whole.history_.accepted) or whole.n_effective_components_ < 12
+    assert whole.n_effective_components_ < 12
     parts = mixture.set_params(max_iter=1, warm_start=True)
     for _ in range(30):
         parts = pickle.loads(pickle.dumps(parts)).fit(X)

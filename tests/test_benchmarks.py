@@ -3,15 +3,11 @@
 import importlib
 import json
 import os
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-# At hand in the repository and in the source distribution, beside the tests.
-sys.path.insert(0, str(Path(__file__).parents[1]))
 pytest.importorskip("resource", reason="the benchmarks measure memory as POSIX tells it")
 
 import benchmarks

@@ -264,7 +264,7 @@ def test_a_damaged_file_is_refused(tmp_path):
         ("stage", "elsewhere", "expected a stage of a fit in its header, got 'elsewhere'"),
         ("stage", "ended", "is not a complete Checkpoint: 'fit' is missing"),
         ("seeds", ["many"], "expected int for 'seeds'"),
-        ("seeds", [], "expected a seed at least"),
+        ("seeds", [], "expected at least one seed"),
         ("run", {}, "is not a complete Checkpoint"),
     ],
 )
@@ -285,7 +285,7 @@ def test_a_file_with_wrong_values_is_refused(name, value, words, tmp_path, monke
 
 
 def test_a_full_disk_leaves_the_last_checkpoint_and_the_fit_goes_on(tmp_path, monkeypatch, full_disk):
-    path, words = tmp_path / "fit.ckpt", "could not be written .No space left on device.; the one before"
+    path, words = tmp_path / "fit.ckpt", "could not be written .No space left on device.; the previous one"
     with pytest.warns(RuntimeWarning, match=words) as caught:
         mixture = GaussianMixture(4, **TIGHT).fit(X, callback=each_pass, checkpoint=path)
     assert [one.category for one in caught] == [RuntimeWarning]
@@ -432,11 +432,11 @@ def test_a_checkpoint_replaces_no_other_file(tmp_path):
     table = tmp_path / "rows.csv"
     table.write_text("a,b\n1,2\n")
     rows = np.random.default_rng(0).normal(size=(50, 2))
-    with pytest.raises(ValueError, match=r"rows\.csv is no checkpoint"):
+    with pytest.raises(ValueError, match=r"rows\.csv is not a checkpoint"):
         GaussianMixture(2).fit(rows, checkpoint=table)
     model = tmp_path / "model.gmm"
     GaussianMixture(2, random_state=0).fit(rows).save(model)
-    with pytest.raises(ValueError, match=r"model\.gmm is no checkpoint"):
+    with pytest.raises(ValueError, match=r"model\.gmm is not a checkpoint"):
         GaussianMixture(2).fit(rows, checkpoint=model)
     assert table.read_text() == "a,b\n1,2\n"
     own = tmp_path / "own"

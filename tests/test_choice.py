@@ -48,6 +48,15 @@ def test_no_line_is_longer_than_the_terminal(found, criterion, width):
     )  # the title, and the list's columns that are never left out
 
 
+def test_criteria_without_room_are_named(found):
+    headings = next(line for line in lines(found, 60) if line.lstrip().startswith("K  model"))
+    (told,) = [line for line in lines(found, 60) if "no room for" in line]
+    assert [name in headings for name in ("BIC", "NEC")] == [True, False]
+    for criterion in ("AIC", "AICc", "ICL", "NEC"):
+        assert (criterion in headings.split()) != (criterion in told.replace(",", "").split())
+    assert "no room" not in "".join(lines(found, 120))
+
+
 @pytest.mark.parametrize(("width", "decimals"), [(120, 2), (50, 2), (45, 1), (40, 0), (30, 2)])
 def test_every_cell_is_in_the_grid(found, width, decimals):
     shown, grid = lines(found, width), {}

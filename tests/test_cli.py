@@ -6,6 +6,7 @@ import io
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import threading
@@ -271,7 +272,7 @@ def test_one_column_has_two_models(tmp_path):
 def test_time_that_is_up_is_told(iris):
     words = ("fit", iris, "--exclude", "species", "--time-limit", "1e-9")
     shown = ok(*words).stdout
-    assert re.search(r"incomplete \(time limit reached\): \d+ of 126 models tried", shown)
+    assert re.search(r"incomplete \(ended early\): \d+ of 126 models tried", shown)
     assert "– not tried" in shown
     document = json.loads(ok(*words, "--json").stdout)
     assert document["complete"] is False
@@ -605,6 +606,9 @@ def test_predict_columns_from_known_ones(model, iris, tmp_path):
     np.testing.assert_allclose(np.array(found["sepal width_high"], float), expected.intervals[:, 0, 1])
     line = fails(1, "predict", model, iris, "--known", "petal length,species")
     assert "no column 'species'; its columns are 'sepal length'" in line
+    line = fails(1, "predict", model, iris, "--known", "petal lenght")
+    assert "no column 'petal lenght'" in line
+    assert line.rstrip().endswith("; did you mean 'petal length'?")
     assert "--level: expected with --known" in fails(2, "predict", model, iris, "--level", "0.9")
     assert "got all 4 columns" in fails(
         1, "predict", model, iris, "--known", "sepal length,sepal width,petal length,petal width"
@@ -620,6 +624,16 @@ def test_predict_columns_of_a_posterior_without_names(tmp_path):
     assert list(found) == ["row", "x0", "x0_sd"]
     expected = gmm.load(tmp_path / "m").plug_in().predict_from([[1.0], [2.0]], [1])
     np.testing.assert_allclose(np.array(found["x0"], float), expected.means[:, 0])
+
+
+def test_errors_and_long_tails_are_told(tmp_path):
+    rng = np.random.default_rng(0)
+    heat = np.concatenate([rng.normal(60, 1.5, 200), rng.normal(75, 2, 200), np.linspace(-999, 400, 8)])
+    lines = [f"{x:.3f},{y:.3f}" for x, y in zip(heat, rng.lognormal(2, 1, 408), strict=True)]
+    (tmp_path / "d.csv").write_text("\n".join(["heat,spend", *lines]) + "\n")
+    done = ok("fit", tmp_path / "d.csv", "--components", "3", "--covariance", "diag")
+    assert re.search(r"component \d, of weight 0.0.*'heat'.*try --noise", done.stdout)
+    assert "note: column 'spend' is positive with a long tail" in done.stderr
 
 
 def test_a_column_that_may_be_a_code_is_told(tmp_path):
@@ -677,7 +691,7 @@ def test_fit_with_noise(tmp_path):
     assert "to noise that is spread" in report
     sure = model.predict_proba(rows)[labels >= 0].max(axis=1) >= 0.9
     assert "outside the noise" in report
-    assert f"<dt>rows sure of their group</dt><dd>{format_share(sure.mean())}</dd>" in report
+    assert f"<dt>rows sure of their group</dt><dd>{format_share(sure.sum() / len(rows))}</dd>" in report
     assert f"noise of weight {model.noise_weight_:.4f}" in ok("info", tmp_path / "r" / "model.gmm").stdout
     posterior = ok("fit", tmp_path / "d.csv", "--noise", "--bayesian", "--out", tmp_path / "b", "--report")
     model = gmm.load(tmp_path / "b" / "model.gmm")
@@ -906,8 +920,8 @@ def test_version_and_help_need_nothing():
         (("fit", "--tails", "t", "--degrees-of-freedom", "0"), "--degrees-of-freedom: expected a number from 1 to 200"),
         (("fit", "--degrees-of-freedom", "4"), "--degrees-of-freedom: expected with --tails t"),
         (("fit", "--tails", "normal", "--degrees-of-freedom", "4"), "--degrees-of-freedom: expected with --tails t"),
-        (("fit", "--tails", "normal,t", "--noise"), "--tails but normal cannot be combined with --noise"),
-        (("fit", "--tails", "t", "--refine", "split-merge"), "--tails but normal cannot be combined with --refine"),
+        (("fit", "--tails", "normal,t", "--noise"), "--tails t cannot be combined with --noise"),
+        (("fit", "--tails", "t", "--refine", "split-merge"), "--tails t cannot be combined with --refine"),
         (("fit", "--time-limit", "-1"), "--time-limit: expected a positive number, got '-1'"),
         (("fit", "--time-limit", "0"), "--time-limit: expected a positive number, got '0'"),
         (("fit", "--time-limit", "soon"), "expected a positive number"),
@@ -977,10 +991,13 @@ def test_bad_usage_ends_with_2(words, told):
         ),
         ("a.csv", b"a,w\n1,1\n2,\n", ("--weight-column", "w"), "row 2 (w)"),
         ("a.csv", b"a,b\n,1\n2,\n", ("--drop-missing",), "no rows are left"),
-        ("a.parquet", b"PAR1 no", (), "a.parquet is not a whole Parquet file"),
+        ("a.parquet", b"PAR1 no", (), "a.parquet is not a complete Parquet file"),
         ("a.feather", b"no", (), "is not an Arrow file"),
         ("a.npy", b"no", (), "not an array of numbers"),
         ("a.csv.gz", b"no", (), "a.csv.gz"),
+        ("a.csv", b"\x89PNG\r\n\x1a\n1,2\n", (), "a.csv is not text but a PNG picture"),
+        ("a.csv", b"\xd0\xcf\x11\xe0\n1,2\n", (), "such as .xls: save the table as CSV"),
+        ("a.csv", b"PAR1\n1\n", (), "Parquet: end its name in .parquet"),
         ("a.csv", b"a\n1\n2\n", ("--out", "a.csv"), "--out a.csv: expected a directory"),
     ],
 )
@@ -1129,6 +1146,16 @@ class TestOnATerminal:
         assert (done.returncode, done.stderr) == (0, "")
         assert done.stdout.endswith("272 rows, 2 columns\n")
 
+    @pytest.mark.parametrize("json", [[], ["--json"]])
+    def test_a_reader_that_goes_away_loses_no_file(self, json, tmp_path):
+        command = shlex.join([sys.executable, "-m", "gmm", "fit", *FAST, "--report", "--plot", "p.svg", *json])
+        done = subprocess.run(
+            ["bash", "-c", f"{command} | true"], capture_output=True, text=True, check=False, cwd=tmp_path
+        )
+        assert done.stdout == ""
+        assert "Error" not in done.stderr
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["p.svg", "report.html"]
+
     def test_an_interrupt_ends_with_130(self, tmp_path):
         np.save(tmp_path / "big.npy", np.random.default_rng(0).normal(size=(200_000, 4)))
         words = ["fit", "big.npy", "--components", "8", "--tol", "0", "--max-iter", "100000"]
@@ -1136,6 +1163,33 @@ class TestOnATerminal:
             [sys.executable, "-c", INTERRUPTED_SEARCH, *words], cwd=tmp_path, capture_output=True, text=True, timeout=60
         )
         assert (done.returncode, done.stdout, done.stderr) == (130, "", "gmm fit: interrupted\n")
+
+
+@pytest.mark.parametrize("command", ["predict", "plot"])
+def test_a_model_and_a_table_in_the_wrong_order(command, tmp_path):
+    table = tmp_path / "d.csv"
+    table.write_text("x\n1\n2\n4\n9\n")
+    ok("fit", table, "--components", "1", "--out", tmp_path)
+    told = fails(2, command, table, tmp_path / "model.gmm")
+    assert "d.csv is no saved model" in told
+    assert "expected the model first" in told
+
+
+@pytest.mark.parametrize("how", [[], ["--blocks"], ["--class-column", "kind"]])
+def test_a_fit_keeps_columns_beside_labels(how, tmp_path):
+    rng = np.random.default_rng(0)
+    x = (rng.normal(size=40) + np.repeat([0, 9], 20)).round(3)
+    names = [f"n{i}" for i in range(40)]
+    lines = [f"{name},{value},{value > 4}" for name, value in zip(names, x, strict=True)]
+    (tmp_path / "d.csv").write_text("\n".join(["name,x,kind", *lines]) + "\n")
+    fit = ("fit", tmp_path / "d.csv", "--components", "1", *how)
+    ok(*fit, "--keep", "name", "--out", tmp_path)
+    found = table((tmp_path / "labels.csv").read_text())
+    assert next(iter(found)) == "name"
+    assert found["name"] == names
+    assert found["row"] == [str(i) for i in range(1, 41)]
+    assert "no column 'nmae'" in fails(1, *fit, "--keep", "nmae", "--out", tmp_path)
+    assert "--keep: expected with --out" in fails(2, *fit, "--keep", "name")
 
 
 def test_predictions_do_not_replace_their_table(tmp_path):

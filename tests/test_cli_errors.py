@@ -9,6 +9,7 @@ import pytest
 from gmm import GaussianMixture, load, select
 from gmm._cli import main
 
+pytestmark = pytest.mark.needs("pyarrow", "rich")
 SEARCH = ("--components", "1:3", "--covariance", "EEE,VVV")
 
 

@@ -349,7 +349,9 @@ def test_a_folder_is_read_as_one_table(tmp_path):
     assert whole["data"]["n_rows"] == 90
     np.testing.assert_allclose(whole["best"]["means"], parts["best"]["means"], atol=1e-3)
     (folder / "b.csv").write_text("x,z\n1,2\n")
-    assert "b.csv: no column 'y'" in fails(1, "fit", folder, *fit)
+    told = fails(1, "fit", folder, *fit)
+    assert "b.csv: no column 'y'" in told
+    assert f"{folder} is read as one table, so name one file" in told
     (folder / "b.csv").write_text("x,y\n1,2\n2,-\n3,3\n")
     told = fails(1, "fit", folder, *fit)
     assert all(what in told for what in ("'y'", "text '-' in row 2", "b.csv"))

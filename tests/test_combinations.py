@@ -172,6 +172,7 @@ COMMANDS = {
     ("--drop-missing", "missing='em'"): ("fit", "--drop-missing", "--missing", "em"),
 }
 IN_PYTHON = [row for row in EXCLUSIONS if (row.first, row.second) not in COMMANDS]
+USES = [(row.first, row.second) for row in IN_PYTHON].index(("noise", "scikit-learn's estimators"))  # the first
 ON_THE_LINE = [row for row in EXCLUSIONS if (row.first, row.second) in COMMANDS]
 
 
@@ -217,23 +218,28 @@ def test_responsibilities_are_refused_for_partitions_with_gaps_too():
         fit(partitions(with_gaps()), init_params=HALVES, missing="em")
 
 
-FIRST = {"refusal": None, "checked_without_noise": "noise", "checked_normal": "heavy tails"}
-FIRST |= {"checked_conditional": "tails='contaminated'"}
+def pairs_refused(function):
+    """Yield the pairs in calls of `refuse`, with a dict in place or one called `others`, and of `checked_without`."""
+    nodes = list(ast.walk(function))
+    named = [each for each in nodes if isinstance(each, ast.Assign) and getattr(each.targets[0], "id", "") == "others"]
+    for call in nodes:
+        name = getattr(call.func, "id", "") if isinstance(call, ast.Call) else ""
+        if name == "refuse":
+            others = call.args[1] if isinstance(call.args[1], ast.Dict) else named[0].value
+            yield from ((call.args[0], other) for other in others.keys)
+        if name == "checked_without":
+            yield from ((call.args[1], other) for other in call.args[2:])
 
 
 def test_every_refusal_in_the_code_is_a_row():
     """A pair that the table lacks would be a KeyError, which only the one who meets it would see."""
+    rows, pairs, by_name = {frozenset(pair) for pair in REACHED}, [], ("checked_without", "check_components_alone")
     for path in Path(gmm.__file__).parent.rglob("*.py"):
-        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(call, ast.Call) and getattr(call.func, "id", "") in FIRST:
-                first, second = (getattr(each, "value", None) for each in call.args)
-                first = FIRST[call.func.id] or first
-                if second is None:
-                    assert path.name in ("estimated.py", "exclusions.py", "scene.py"), (
-                        f"{path}: name both features of a refusal"
-                    )
-                else:
-                    assert (first, second) in REACHED, path
+        for function in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(function, ast.FunctionDef) and function.name not in by_name:
+                pairs += [frozenset(each.value for each in pair) for pair in pairs_refused(function)]
+    assert {*pairs} <= rows
+    assert len({*pairs}) == len(rows) - 1, "each row is refused somewhere, one by the name of a picture"
 
 
 def test_no_two_rows_say_the_same():
@@ -299,7 +305,7 @@ def test_a_pair_works_or_the_table_says_why_not(pair):
     assert mixture.weights_.sum() <= 1 + 1e-6
 
 
-@pytest.mark.parametrize("part", [IN_PYTHON, ON_THE_LINE], ids=["Python", "command line"])
+@pytest.mark.parametrize("part", [IN_PYTHON[:USES], IN_PYTHON[USES:], ON_THE_LINE], ids=["fit", "uses", "command line"])
 def test_the_page_is_the_table(part):
     rows = [f"| {row.first} | {row.second} | {row.reason} | {row.instead} |" for row in part]
     page = PAGE.read_text(encoding="utf-8")

@@ -16,6 +16,7 @@ import gmm
 from gmm import GaussianMixture
 from gmm._cli import main
 from gmm._values.covariance import PARSIMONIOUS, covariance_model
+from gmm._versions import EXTRAS
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -43,6 +44,8 @@ def test_blocks_run_in_turn_and_print_what_stands_below(page, tmp_path, monkeypa
             assert not printed, "what a block prints stands below it"
             printed = output_of(exec, compile(text, page.name, "exec"), names)
         elif kind == "console":
+            for package in EXTRAS["cli"]:
+                import_module(package)
             asked, told = text.split("\n", 1)
             assert stripped(output_of(main, shlex.split(asked)[2:])) == told
             compared += 1

@@ -27,10 +27,19 @@ class Finder(doctest.DocTestFinder):
         return any(getattr(function, "__globals__", None) is vars(module) for function in functions)
 
 
+class Runner(doctest.DocTestRunner):
+    """Leaves the absence of a package to `conftest`."""
+
+    def report_unexpected_exception(self, out, test, example, exc_info):
+        if isinstance(exc_info[1], ModuleNotFoundError):
+            raise exc_info[1]
+        super().report_unexpected_exception(out, test, example, exc_info)
+
+
 @pytest.mark.parametrize("name", WITH_EXAMPLES)
 def test_examples_are_true(name):
     module = importlib.import_module(name)
-    runner = doctest.DocTestRunner(optionflags=FLAGS)
+    runner = Runner(optionflags=FLAGS)
     examples = Finder().find(module)
     for example in examples:
         runner.run(example)

@@ -124,6 +124,11 @@ def test_what_is_refused():
         drift(FIT, REFERENCE, REFERENCE, level=0.001, n_replicates=100)
     with pytest.raises(ValueError, match="NaN"):
         drift(FIT, np.where(np.eye(60, 2) > 0, np.nan, 0), REFERENCE)
+    gaps = np.where(np.arange(8000).reshape(4000, 2) % 7 == 3, np.nan, REFERENCE)
+    with pytest.raises(ValueError, match=r"NaN.* in X, the first in row 1: fill both tables by impute\(X, draw=True\)"):
+        drift(FIT, gaps, REFERENCE)
+    with pytest.raises(ValueError, match="in the reference, the first in row 1: "):
+        drift(FIT, REFERENCE, gaps)
     with pytest.raises(ValueError, match="features"):
         drift(FIT, REFERENCE[:, :1], REFERENCE)
 

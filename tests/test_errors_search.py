@@ -151,3 +151,15 @@ def test_shapes_are_checked():
     X, variances = blurred()
     with pytest.raises(ValueError, match=r"error_covariance of shape \(400, 2\)"):
         search(X, variances[:-1])
+
+
+@pytest.mark.parametrize("exponent", [-260, 255, 460])
+@pytest.mark.parametrize("n_errors", [None, 2])
+def test_units_whose_fourth_powers_overflow_change_nothing(exponent, n_errors):
+    X, variances = blurred(150, n_errors=n_errors)
+    unit, how = 2.0**exponent, {"types": ["EII", "VVI", "VVV"], "n_components": [1, 3]}
+    plain = search(X, variances, reg_covar=1e-6, **how)
+    scaled = search(X * unit, variances * unit**2, reg_covar=1e-6 * unit**2, **how)
+    shift = 2 * X.size * np.log(unit)
+    np.testing.assert_allclose(scaled.bic - shift, plain.bic, atol=1e-3)
+    assert scaled.status == plain.status

@@ -293,6 +293,16 @@ def test_the_factors_of_rows_with_gaps_are_those_of_what_is_there(kind):
         mixture.set_params(missing="error").transform(np.where(gaps, np.nan, X))
 
 
+@pytest.mark.parametrize("gaps", [False, True])
+def test_factors_of_rows_beyond_memory_are_those_of_the_array(gaps):
+    X = rows()
+    if gaps:
+        X[np.arange(X.size).reshape(X.shape) % 7 == 0] = np.nan
+    mixture = fitted(X, missing="em")
+    blocks = gmm.open_rows(lambda: np.array_split(X, 5))
+    np.testing.assert_allclose(mixture.transform(blocks), mixture.transform(X), rtol=1e-10, atol=1e-12)
+
+
 @pytest.mark.parametrize("container", ["pandas", "polars"])
 def test_factors_come_in_data_frames(container):
     package, X = pytest.importorskip(container), rows()

@@ -30,12 +30,6 @@ FAR = np.array(
 )
 
 
-@pytest.fixture(autouse=True)
-def best_kernel_again():
-    yield
-    tiles.use_kernel(tiles.kernels()[-1])
-
-
 def mixture_of(covariance_type, scale=1.0, means=MEANS, weights=WEIGHTS):
     covariances = reference.in_layout(scale * COVARIANCES, covariance_type)
     return GaussianMixture.from_parameters(weights, means, covariances, covariance_type=covariance_type)

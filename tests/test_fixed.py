@@ -437,7 +437,7 @@ def test_a_step_by_hand_and_one_at_a_time_fix_too():
     np.testing.assert_array_equal(by_hand.means_[0], fitted.means_[0])
     given = beginning("full", MASKS["means"])
     np.testing.assert_array_equal(gmm.em.m_step(given, gmm.em.e_step(given, X)).means_[0], given.means_[0])
-    with pytest.raises(ValueError, match="no parameters to fix"):
+    with pytest.raises(ValueError, match="which has a box of noise and fixed parameters"):
         gmm.em.m_step(GaussianMixture(K, fixed={"means": True}), gmm.em.e_step(given, X))
     weights, means, covariances = start("full")
     given = {"weights_init": weights, "means_init": means, "precisions_init": np.linalg.inv(covariances)}

@@ -22,6 +22,7 @@ def run(code, *arguments):
     return ended.stdout
 
 
+@pytest.mark.needs("pyarrow")
 def test_a_data_set_may_score_another_source(tmp_path):
     np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(500, 2)))
     code = """

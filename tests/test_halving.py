@@ -215,9 +215,9 @@ def test_a_second_race_with_more_components_ends_no_lower(covariance_type):
 @pytest.mark.parametrize(("n_components", "apart", "second"), [(6, 0, True), (2, 60, False)])
 def test_there_is_a_second_race_only_if_the_best_of_the_first_disagree(monkeypatch, n_components, apart, second):
     fields = []
-    spread = halving._spread
+    spread = halving._share_out
     seen = lambda *given: (fields.append(given[-2]), spread(*given))[1]  # noqa: E731
-    monkeypatch.setattr(halving, "_spread", seen)
+    monkeypatch.setattr(halving, "_share_out", seen)
     rows = np.random.default_rng(1).standard_t(3, size=(3000, 2))
     rows[:1500] += apart
     best(rows, "full", n_components)
@@ -266,9 +266,9 @@ def test_a_degenerate_candidate_loses_to_a_sound_one():
 
 def test_simpler_mixtures_choose_where_mixtures_are_dear(monkeypatch):
     entered = []
-    spread = halving._spread
+    spread = halving._share_out
     seen = lambda *given: (entered.append(given[-2]), spread(*given))[1]  # noqa: E731
-    monkeypatch.setattr(halving, "_spread", seen)
+    monkeypatch.setattr(halving, "_share_out", seen)
     rows = np.concatenate([X] * 10)
     best(rows, "full", schedule=Schedule(7, 2, len(rows), (Cut(1, 1),)))
     assert entered == [7, 2, 2]

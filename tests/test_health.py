@@ -48,12 +48,49 @@ def test_bounds_say_sound_only_where_the_eigenvalues_do(name, scale, monkeypatch
     assert any(told)
 
 
+OF_ONE_COVARIANCE = ("EII", "EEI", "EEE")
+
+
 @every_type
 def test_few_rows_are_a_spike(name):
     fewest = 6 if name in ("EEV", "VEV", "EVV", "VVV") else 4  # whose components have axes of their own
     for rows, expected in ((fewest - 0.49, False), (fewest - 0.51, True)):
         parameters = mixture(name, [1 - rows / 100, rows / 100], [1.0, 1.0])
         assert degenerate_components(parameters, 100, RIDGE).tolist() == [False, expected]
+
+
+@pytest.mark.parametrize(
+    ("name", "fewest"),
+    [
+        *dict.fromkeys(OF_ONE_COVARIANCE, 1).items(),
+        *dict.fromkeys(("VII", "VVI"), 2).items(),  # one has no spread
+        *dict.fromkeys(("EVV", "VVV"), 3).items(),  # two lie on a line
+    ],
+)
+def test_a_component_needs_more_rows_than_a_maximum_of_the_likelihood(name, fewest):
+    """Twin: it has one if, as the ridge vanishes, the highest likelihood and the variances stay as they are."""
+    for m in (1, 2, 3):
+        (high, least), (higher, lower) = (reference.few_rows_beside_others(name, m, r) for r in (1e-8, 1e-12))
+        of_any_shape = (name, m) == ("EVV", 1)  # that of the ridge
+        assert (higher - high < 1e-3 and lower > least / 2) == (m >= fewest or of_any_shape)
+    assert covariance_model(name).fewest_rows(2) > fewest
+
+
+@pytest.mark.parametrize("d", range(1, 30))
+def test_bic_takes_more_than_chance_gives_to_a_component_with_rows_enough(d):
+    """A component on m of n rows gains m r / (m − r) log n by chance, with r = d for axes of its own and else 1."""
+    for name, own in (("VII", False), ("VVI", False), ("VVV", True)):
+        model, r = covariance_model(name), d if own else 1
+        m, p = model.fewest_rows(d), 1 + d + model.n_parameters(2, d) - model.n_parameters(1, d)
+        assert m * r / (m - r) <= p / 2
+
+
+@every_type
+def test_a_component_of_strays_is_told_where_all_share_one_covariance(name):
+    few = mixture(name, [0.98, 0.02], [1.0, 1.0])
+    (reason,) = degenerate.reasons_of(few, 100, RIDGE, ["x", "y"]).values()
+    assert ("strays" in reason) == (name in OF_ONE_COVARIANCE)
+    assert ("its covariance needs" in reason) == (name not in OF_ONE_COVARIANCE)
 
 
 @pytest.mark.parametrize("name", ["full", "diag", "spherical"])
@@ -69,6 +106,14 @@ def test_few_rows_are_a_spike(name):
 def test_a_thin_component_is_a_spike_but_for_a_tight_cluster_of_many_rows(name, variance, rows, expected):
     parameters = mixture(name, [1 - rows / 1000, rows / 1000], [1.0, variance])
     assert degenerate_components(parameters, 1000, RIDGE).tolist() == [False, expected]
+
+
+@pytest.mark.parametrize(("rows", "expected"), [(40, True), (200, False)])
+def test_a_topic_of_some_hundred_rows_in_ten_columns_is_a_tight_cluster(rows, expected):
+    covariances = np.stack([np.eye(10), np.diag([1.0] * 9 + [4e-5])])
+    weights = np.array([1 - rows / 5000, rows / 5000])
+    parameters = MixtureParameters(weights, np.zeros((2, 10)), covariances, covariance_model("full"))
+    assert degenerate_components(parameters, 5000, RIDGE).tolist() == [False, expected]
 
 
 def test_one_thin_direction_is_enough_in_any_coordinates():

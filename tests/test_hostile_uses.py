@@ -30,6 +30,7 @@ from test_hostile_calls import (
     outputs,
     parameters_of,
     positive,
+    some_calls_are_answered,  # noqa: F401  of every test here as well
     tables,
     weights_of,
 )

@@ -107,7 +107,12 @@ def python(code, **how):
 @posix
 @pytest.mark.parametrize(
     ("kind", "n_threads"),
-    [(kind, n) for kind in LONG for n in (1, 2) if (kind, n) != ("one compiled climb", 2)],  # not worth threads
+    [
+        pytest.param(kind, n, marks=[pytest.mark.needs("pyarrow")] if "pyarrow" in LONG[kind][-1] else [])
+        for kind in LONG
+        for n in (1, 2)
+        if (kind, n) != ("one compiled climb", 2)  # not worth threads
+    ],
 )
 def test_ctrl_c_stops_a_fit_within_a_second_and_leaves_the_process_intact(kind, n_threads):
     n, d, what = LONG[kind]

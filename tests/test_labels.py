@@ -11,7 +11,6 @@ import pytest
 import gmm
 import reference
 from gmm import BayesianGaussianMixture, GaussianMixture, _em
-from gmm._kernel import tiles
 from gmm._passes.e_step import EStep
 from gmm._rows.sources import ArraySource
 from gmm._validation.labels import check_labels
@@ -25,12 +24,6 @@ every_type = pytest.mark.parametrize("covariance_type", [*PARSIMONIOUS, *referen
 every_layout = pytest.mark.parametrize("name", LAYOUTS)
 K, D = 4, 2
 OWNERS = np.array([0, 0, 1, -1])  # two components of the first class, one of the second, one of none
-
-
-@pytest.fixture(params=tiles.kernels())
-def kernel(request):
-    tiles.use_kernel(request.param)
-    return request.param
 
 
 every_kernel = pytest.mark.usefixtures("kernel")
@@ -349,7 +342,7 @@ def test_what_does_not_go_with_labels_is_refused():
             GaussianMixture(3).fit(X, labels=labels, components_per_class=per_class)
     with pytest.raises(ValueError, match=r"1 of 3.*are 0"):
         GaussianMixture(3).fit(X, labels=np.arange(100) % 2)
-    with pytest.raises(ValueError, match="components_per_class is for rows of known class: expected labels, got None"):
+    with pytest.raises(ValueError, match="components_per_class needs rows of known class: expected labels, got None"):
         GaussianMixture(3).fit(X, components_per_class=2)
     with pytest.raises(ValueError, match="labels cannot be combined"):
         GaussianMixture(3).fit(gmm.sources.partitioned_rows(lambda task: task(0, X)), labels=labels)

@@ -411,6 +411,15 @@ def test_messages_name_the_source(tmp_path):
         gmm.load(io.BytesIO(b"x"))
 
 
+@pytest.mark.parametrize(("content", "kind"), [(b"a,b\n1,2\n", "text, such as a table"), (b"\x93NUMPY", "bytes")])
+def test_another_file_is_called_by_its_content(content, kind, tmp_path):
+    path = tmp_path / "rows"
+    path.write_bytes(content)
+    for how in ({}, {"mmap": True}):
+        with pytest.raises(ValueError, match=rf"rows is not a saved model.*: expected a file .* save .*{kind}"):
+            gmm.load(path, **how)
+
+
 def test_load_opens_whatever_has_save():
     assert isinstance(gmm.load(FIT), GaussianMixture)
     assert isinstance(gmm.load(TABLE), Selection)

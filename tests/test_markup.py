@@ -322,7 +322,7 @@ def test_what_failed_is_muted_and_says_why(found):
         "~ not converged",
         "^ a component is degenerate",
         "– not tried",
-        "incomplete (time limit reached)",
+        "incomplete (ended early)",
     ):
         assert sign in paragraphs
     assert f"1 {found.covariance_type[2]} failed: {WICKED}" in paragraphs

@@ -73,6 +73,7 @@ def test_refits_to_rows_with_gaps_agree_with_the_information(how):
         np.testing.assert_allclose(by_information.means[:, 0], whole.means[:, 0], rtol=0.02)
 
 
+@pytest.mark.needs("jinja2", "matplotlib", "pyarrow", "rich")
 def test_a_report_of_rows_with_gaps_says_how_sure_its_numbers_are_and_what_is_missing(tmp_path, monkeypatch, capsys):
     X = with_gaps(n=150, d=3)
     np.savetxt(tmp_path / "gaps.csv", X, delimiter=",", header="a,b,c", comments="")
@@ -107,6 +108,7 @@ def test_a_report_of_rows_with_gaps_says_how_sure_its_numbers_are_and_what_is_mi
     assert float(cells[-2]) == pytest.approx(column.std(), rel=1e-2)
 
 
+@pytest.mark.needs("jinja2", "matplotlib", "pyarrow", "rich")
 def test_clusters_of_components_are_drawn_of_rows_with_gaps(tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
     X = np.concatenate([rng.uniform(-1, 1, (300, 2)) + at for at in ([0, 0], [8, 0])])
@@ -118,6 +120,7 @@ def test_clusters_of_components_are_drawn_of_rows_with_gaps(tmp_path, monkeypatc
     assert "colours of the clusters" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.needs("jinja2", "matplotlib", "pyarrow", "rich")
 def test_a_report_without_refits_says_why_and_keeps_the_overlap(tmp_path, monkeypatch):
     X = with_gaps(n=200, share=0.0)
     np.save(tmp_path / "light.npy", np.column_stack([X, np.full(200, 0.01)]))
@@ -177,6 +180,34 @@ def test_units_of_a_search_are_those_of_the_values_that_are_there(weighted):
         np.testing.assert_allclose(units.scales, deviations, rtol=1e-12)
 
 
+@pytest.mark.parametrize("package", ["pandas", "polars"])
+def test_a_data_frame_is_filled_as_one(package):
+    package = pytest.importorskip(package)
+    holed = with_gaps()
+    names = [f"column {j}" for j in range(holed.shape[1])]
+    frame = package.DataFrame(dict(zip(names, holed.T, strict=True)))
+    if hasattr(frame, "index"):
+        frame.index += 5
+    fit = GaussianMixture(1, missing="em").fit(frame)
+    filled = fit.impute(frame)
+    assert type(filled) is type(frame)
+    assert list(filled.columns) == names
+    assert next(iter(getattr(filled, "index", [5]))) == 5
+    np.testing.assert_array_equal(filled.to_numpy(), GaussianMixture(1, missing="em").fit(holed).impute(holed))
+    fit.predict(filled)  # without a warning of names
+
+
+def test_a_threshold_of_filled_rows_keeps_its_rate():
+    """Of a mixture with another shape than the rows', so that only like rows keep the rate."""
+    rng = np.random.default_rng(0)
+    rows = rng.standard_t(4, size=(20_000, 3)) @ np.array([[1, 0.8, 0], [0, 1, 0.5], [0, 0, 1]])
+    holed = np.where(rng.random(rows.shape) < [0.3, 0.1, 0], np.nan, rows)
+    fit = GaussianMixture(1, missing="em").fit(holed[:4000])
+    filled = fit.impute(holed, draw=True, random_state=0)
+    threshold = gmm.analysis.anomaly_threshold(fit, filled[4000:8000], 0.05)
+    assert threshold.low < threshold.predict(filled[8000:]).mean() < threshold.high
+
+
 def test_filled_values_are_read_by_that_name_alone():
     X = with_gaps()
     ((first, rows, _),) = incomplete(X, None, np.nan_to_num(X)).chunks()
@@ -220,10 +251,10 @@ def test_rows_that_say_nothing_are_refused_wherever_rows_are_summed(weight):
         rows[:3] = 1.0
     uses = (partial(use, mixture) for use in (gmm.analysis.combine_components, gmm.analysis.directions))
     for call in (mixture.partial_fit, mixture.score, *uses):
-        with pytest.raises(ValueError, match="a row with a value at least, got 5 without any, or of weight 0"):
+        with pytest.raises(ValueError, match="at least one row with a value, got 5 without any, or of weight 0"):
             call(rows, sample_weight=weight)
     if weight is None:
-        with pytest.raises(ValueError, match="a row with a value at least"):
+        with pytest.raises(ValueError, match="at least one row with a value"):
             mixture.partial_fit(gmm.open_rows(lambda: iter([rows])))
 
 

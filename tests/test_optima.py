@@ -1,15 +1,11 @@
 """The benchmarks of the climb: the stored optima, what is healthy, and the arithmetic of gaps, stops and passes."""
 
-import sys
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-# At hand in the repository and in the source distribution, beside the tests.
-sys.path.insert(0, str(Path(__file__).parents[1]))
 pytest.importorskip("resource", reason="the benchmarks measure memory as POSIX tells it")
 
 from benchmarks import climbs, gaps, optima, passes, plots, stops

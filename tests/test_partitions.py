@@ -156,7 +156,7 @@ def test_what_is_wrong_with_a_partition_is_said():
         GaussianMixture(K).fit(partitioned_rows(lambda task: task(0, ROWS) + task(1, (ROWS, np.ones(N)))))
     with pytest.raises(ValueError, match=r"partition 0: .*Negative"):
         GaussianMixture(K).fit(partitioned_rows(lambda task: task(0, (ROWS, -np.ones(N)))))
-    with pytest.raises(ValueError, match="one row at least"):
+    with pytest.raises(ValueError, match="at least one row"):
         GaussianMixture(K).fit(partitioned_rows(lambda task: task(0, ROWS[:0])))
     with pytest.raises(TypeError, match="a function that adds up"):
         partitioned_rows([ROWS])

@@ -810,10 +810,10 @@ CROSS = [((6, 1, 1), (0, 0, 0)), ((1, 6, 1), (0.1, 0, 0)), ((1, 1, 1), (30, 0, 0
 
 
 @pytest.mark.parametrize("view", [None, 0, (0, 1), "pairs"], ids=str)
-@pytest.mark.parametrize("plot", [plot_clusters, plot_uncertainty])
-def test_clusters_of_several_components_are_seen(plot, view, cross):
-    drawn = plot(*cross, view=view)
-    assert np.atleast_1d(np.asarray(drawn, dtype=object)).ravel()[0] is not None
+@pytest.mark.parametrize(("plot", "entry"), [(plot_clusters, "0 (0 + 1):"), (plot_uncertainty, "above 0.1: no rows")])
+def test_clusters_of_several_components_are_seen(plot, entry, view, cross):
+    first = np.ravel(plot(*cross, view=view))[0]
+    assert any(text.startswith(entry) for text in legend(first))
 
 
 def test_components_of_a_cluster_have_its_colour(cross):
@@ -831,8 +831,26 @@ def test_components_of_a_cluster_have_its_colour(cross):
     assert rows_of_cross[:, 3].min() > 0.79  # between its two components none is uncertain
     certain = plot_uncertainty(combined, X, view=(0, 1))
     assert "above 0.1: no rows" in legend(certain)
-    with pytest.raises(ValueError, match=r"shows components alone: pass combined\.model"):
+    with pytest.raises(ValueError, match=r"shows components only: pass combined\.model"):
         plot_density(combined, X)
+
+
+def test_rows_with_gaps_are_counted_as_they_are_predicted():
+    """A filled value would make a row surer than it is, or move it to another component."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(np.repeat([0.0, 2.0, 4.0], 100)[:, None], 1, (300, 2))
+    X[rng.random(X.shape) < 0.4] = np.nan
+    fit = GaussianMixture(3, missing="em", random_state=0).fit(X)
+    there = ~np.isnan(X).all(axis=1)
+    labels, soft = fit.predict(X[there]), fit.predict_proba(X[there])
+    assert (
+        labels
+        != GaussianMixture.from_parameters(fit.weights_, fit.means_, fit.covariances_).predict(fit.impute(X[there]))
+    ).any()
+    scene = scene_of(fit, X)
+    np.testing.assert_array_equal(scene.counts, [0, *np.bincount(labels, minlength=3)])
+    np.testing.assert_allclose(scene.responsibilities, soft)
+    np.testing.assert_allclose(scene.uncertainty_of_all[there], 1 - soft.max(axis=1), atol=1e-12)
 
 
 @each_plot

@@ -188,7 +188,10 @@ def test_one_start_needs_no_legend_and_steps_taken_back_are_crossed():
 def test_a_refinement_is_told():
     model = GaussianMixture(3, refine="split-merge", random_state=0).fit(ROWS)
     done = model.history_.refinement
-    assert f"kept {len(done.moves)} of {done.tried} moves" in plot_convergence(model).get_title()
+    ax = plot_convergence(model)
+    assert f"kept {len(done.moves)} of {done.tried} moves" in ax.get_title().split("\n")[1]
+    title, figure = ax.title.get_window_extent(), ax.figure.bbox
+    assert figure.x0 <= title.x0 < title.x1 <= figure.x1
 
 
 def test_it_draws_where_it_is_told_to():
@@ -297,6 +300,17 @@ def test_what_lies_above_the_axes_is_marked_at_the_top():
     ax = plot_selection(select(X, range(1, 5), ["VVV"], random_state=0))
     assert ax.get_ylim()[1] < ax.lines[0].get_ydata()[0]
     assert markers(ax, "^") == [(1, 1)]
+    assert "above the picture" in legend(ax)
+
+
+def test_triangles_of_several_lines_lie_below_each_other():
+    X = np.repeat([[0.0], [300.0]], 50, axis=0) + np.random.default_rng(0).normal(size=(100, 1))
+    ax = plot_criteria(select(X, range(1, 5), ["VVV"], random_state=0), criteria=["bic", "aic", "icl"])
+    counts, heights = zip(*markers(ax, "^"), strict=True)
+    assert counts == (1, 1, 1)
+    assert sorted(heights, reverse=True) == list(heights)
+    assert len(set(heights)) == 3
+    assert legend(ax) == ["above the picture"]
 
 
 def test_types_that_mean_the_same_share_a_line():
@@ -459,6 +473,9 @@ def test_the_changes_of_a_drift_are_bars_beside_what_chance_does():
     np.testing.assert_allclose([bar.get_width() for bar in ax.patches], [*found.growth, *found.movement])
     assert [label.get_text() for label in ax.get_yticklabels()] == ["component 0", "component 1", "x0", "x1"]
     assert [line.get_xdata()[0] for line in ax.lines] == [-found.limit, found.limit, 0]
+    assert legend(ax) == ["limits of chance"]
+    assert "alarm at level 0.01" in ax.get_title()
+    assert "grew or rose →" in ax.get_xlabel()
     assert len(found.changes()) == sum(abs(bar.get_width()) > found.limit for bar in ax.patches)
     with pytest.raises(TypeError, match=r"gmm\.analysis\.drift"):
         plot_drift(rows)

@@ -114,7 +114,7 @@ def test_noise_keeps_its_box_where_it_is_one():
     noisy = GaussianMixture(3, noise=True, random_state=0)
     scene = scene_of(make_pipeline(StandardScaler(), noisy).fit(clutter), clutter)
     np.testing.assert_allclose(scene.mixture.noise.box, [clutter.min(axis=0), clutter.max(axis=0)])
-    with pytest.raises(ValueError, match="step 'pca' turns the box of the noise"):
+    with pytest.raises(ValueError, match="step 'pca' rotates the box of noise"):
         scene_of(make_pipeline(PCA(random_state=0), noisy).fit(clutter), clutter)
 
 

@@ -481,7 +481,7 @@ def test_an_update_in_ranges_is_the_update(name):
 
     got, expected = (
         Objective(mixture.model, 0.1, known(a_prior(), name)).update(statistics, **how)
-        for how in ({"spread": one_by_one}, {})
+        for how in ({"share_out": one_by_one}, {})
     )
     np.testing.assert_array_equal(got.covariances, expected.covariances)
     np.testing.assert_array_equal(got.means, expected.means)

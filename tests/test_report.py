@@ -192,11 +192,13 @@ def test_numbers_are_those_of_the_result(kind, reports):
     page, result, *_ = reports(kind)
     best = result["best"]
     groups = page.table("Mean ± standard deviation")
-    assert [float(text) for text in groups[1][1:-1]] == pytest.approx(best["weights"], abs=5.1e-5)
-    assert [int(text) for text in groups[2][1:-1]] == best["rows_per_component"]
+    n_groups = best["n_components"]
+    assert groups[0][1 + n_groups :] == (["all groups"] if n_groups > 1 else [])
+    assert [float(text) for text in groups[1][1 : 1 + n_groups]] == pytest.approx(best["weights"], abs=5.1e-5)
+    assert [int(text) for text in groups[2][1 : 1 + n_groups]] == best["rows_per_component"]
     assert [row[0] for row in groups[3:]] == best["columns"]
     for j, row in enumerate(groups[3:]):
-        for k, entry in enumerate(row[1:-1]):
+        for k, entry in enumerate(row[1 : 1 + n_groups]):
             mean, spread = (float(text.replace("−", "-")) for text in entry.split(" ± "))
             width = best["standard_deviations"][k][j]
             assert mean == pytest.approx(best["means"][k][j], abs=0.02 * width + 1e-9)
@@ -223,7 +225,7 @@ def test_the_page_of_a_variational_fit_tells_what_is_left(reports):
     assert "BIC" not in said
     assert "Smaller is better" not in said
     shown = [k for k, n in enumerate(best["rows_per_component"]) if n]
-    assert page.table("Mean ± standard deviation")[0] == ["", *(f"group {k}" for k in shown), "all rows"]
+    assert page.table("Mean ± standard deviation")[0] == ["", *(f"group {k}" for k in shown), "all groups"]
     assert page.table("Rows by label")[0] == ["kind", *(f"group {k}" for k in shown)]
     table, held = page.table("Weights and means, with their 95 %"), model.credible_intervals(0.95)
     assert [float(text) for text in table[1][1:]] == pytest.approx([model.counts_[k] for k in shown], abs=0.051)
@@ -251,6 +253,31 @@ def test_the_page_says_what_was_found(reports):
     uncertain = np.flatnonzero(proba.max(axis=1) < 0.9)
     sure = wording.format_share(1 - len(uncertain) / 150).replace("\N{NO-BREAK SPACE}", " ")
     assert f"rows sure of their group {sure}" in said
+
+
+def test_noise_is_counted_and_widens_no_column(tmp_path):
+    rng = np.random.default_rng(0)
+    groups = rng.normal(91 * [[[60, 4]]] + 60 * [[[75, 4]]], [1.5, 0.1], (151, 4, 2)).reshape(-1, 2)
+    rows = np.concatenate([groups, np.column_stack([np.full(12, -999.0), rng.normal(4, 0.3, 12)])])
+    write_csv(tmp_path / "a.csv", ["heat", "pressure"], rows.round(3))
+    words = ["fit", str(tmp_path / "a.csv"), "--components", "2", "--noise", "--report", "--quiet"]
+    assert main([*words, "--out", str(tmp_path)]) == 0
+    page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+    said = page.said()
+    assert re.search(r"(Much lower|Lower) heat \((59|60)\.\d+ against 6[56]", said)
+    assert re.search(r"(Much higher|Higher) heat \(7[45]\.\d+ against 6[56]", said)
+    table = page.table("Mean ± standard deviation")
+    assert table[0][3:] == ["all groups", "noise"]
+    weights = [float(text) for text in table[1][1:]]
+    assert weights[2] == pytest.approx(weights[0] + weights[1], abs=1.1e-4)
+    assert len(set(re.findall(r"tol=([\d.e-]*\d)", page.text))) == 1
+    assert "<dt>tol</dt>" not in page.text
+    assert weights[2] + weights[3] == pytest.approx(1, abs=1.1e-4)
+    assert table[2][3:] == ["604", "12"]
+    listed = page.table("The first 10 of 12 rows of the noise")
+    assert listed[1][:2] == ["605", "−999"]
+    assert "rows sure of their group 98.1" in said
+    assert "rows of no group (noise) 1.9" in said
 
 
 def test_the_least_certain_rows_are_named(reports, tmp_path):
@@ -398,7 +425,7 @@ def test_only_what_was_tried_was_compared(tmp_path, monkeypatch):
     result = gmm.select(eruptions, range(1, 4), ["EEE", "VVV"], time_limit=1e-9, random_state=0)
     assert 0 < len(result.ranked()) < 6
     assert f"{len(result.ranked())} of 6 mixtures" in said
-    assert "incomplete (time limit reached): " in said
+    assert "incomplete (ended early): " in said
     assert "as requested" not in said
 
 
@@ -576,10 +603,6 @@ def test_the_pictures_of_a_report_know_the_weights(tmp_path, monkeypatch):
     assert len(weighed) == 3
     for weights in weighed.values():
         np.testing.assert_array_equal(weights, rows[:, 2])
-
-
-def words_of(svg):
-    return "".join(ET.parse(svg).getroot().itertext())
 
 
 def test_pictures_are_of_the_kind_of_their_suffix(saved, tmp_path):
@@ -784,6 +807,9 @@ def test_headlines_are_plain_words():
     assert numbers["separation"] == "mostly separated"
     assert list(map(numbers.get, ["groups", "rows sure of their group"])) == ["2", "90.0\N{NO-BREAK SPACE}%"]
     assert wording.headline_numbers(np.array([9]), 0) == {"group": "1"}
+    joined = wording.headline_numbers(np.array([70, 20]), 9, n_noise=10, n_clusters=1)
+    assert joined["clusters of overlapping groups"] == "1"
+    assert joined["rows sure of their group"] == "81.0\N{NO-BREAK SPACE}%"
 
 
 def test_what_all_groups_share_is_said_once(reports):
@@ -864,6 +890,7 @@ def test_covariance_models_have_a_look(name, K, d, told):
 def test_shares_have_words():
     trust = {0.0: "well", 0.05: "mostly", 0.21: "overlap", 0.59: "overlap heavily"}
     assert all(word in wording.separation_sentence(round(1000 * share), 1000) for share, word in trust.items())
+    assert "they make 3 clusters" in wording.separation_sentence(500, 1000, 3)
     shares = [wording.format_share(part).partition("\u00a0")[0] for part in (0, 1, 0.5, 0.0004, 0.99996, 1e-7)]
     assert shares == ["0.0", "100.0", "50.0", "0.04", "99.996", "0.00001"]
     assert "For 1 of 99,999 rows (0.001\u00a0%)" in wording.certainty_sentence(1, 99_999, 0.9)

@@ -132,7 +132,7 @@ def test_other_files_are_refused(tmp_path):
     gmm.select(X, 2, "full", random_state=0, checkpoint=search)
     with pytest.raises(ValueError, match=r"fit\.ckpt.*holds 'Checkpoint'"):
         gmm.select(X, 2, "full", random_state=0, checkpoint=fit, resume=True)
-    with pytest.raises(ValueError, match=r"fit\.ckpt is no checkpoint: expected one, or a path without a file"):
+    with pytest.raises(ValueError, match=r"fit\.ckpt is not a checkpoint: expected one, or a path without a file"):
         gmm.select(X, 2, "full", random_state=0, checkpoint=fit)
     with pytest.raises(ValueError, match=r"search\.ckpt.*holds 'SearchCheckpoint'"):
         GaussianMixture(2).fit(X, checkpoint=search, resume=True)
@@ -159,7 +159,7 @@ def test_a_damaged_file_is_refused(tmp_path):
 def test_a_full_disk_leaves_the_last_checkpoint_and_the_search_goes_on(tmp_path, monkeypatch, full_disk):
     path = tmp_path / "search.ckpt"
     how = {"n_components": COUNTS, "covariance_type": TYPES, "random_state": 1, "n_threads": 1}
-    with pytest.warns(RuntimeWarning, match="the one before is as it was, and the search goes on"):
+    with pytest.warns(RuntimeWarning, match="the previous one is unchanged, and the search goes on"):
         found = gmm.select(X, **how, checkpoint=path)
     assert len(full_disk) > 4
     monkeypatch.undo()

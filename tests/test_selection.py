@@ -10,6 +10,7 @@ import pytest
 
 from gmm import Selection, select
 from gmm._estimators.criteria import CRITERIA
+from gmm._selection.standard import notes_on_copies
 from gmm._values.covariance import PARSIMONIOUS
 
 rng = np.random.default_rng(0)
@@ -280,10 +281,29 @@ def test_copies_and_rescalings_of_columns_are_noted(standardize):
     (note,) = select(named, 1, "diag", standardize=standardize).notes
     assert "(of 'a'), 'minus' (of 'b')" in note
     named.loc[3, "in"] += 0.01 * X[:, 0].std()
-    (note,) = select(named, 1, "diag", standardize=standardize).notes
+    note, of_rounded = select(named, 1, "diag", standardize=standardize).notes
     assert "'minus' (of 'b')" in note
     assert "'in'" not in note
+    assert "column 'in' (of 'a') is a copy or a rescaling but for rounding" in of_rounded
+    named.loc[3, "in"] += X[:, 0].std()
+    (note,) = select(named, 1, "diag", standardize=standardize).notes
+    assert "'in'" not in note
     assert select(named[["a", "b"]][:8], 1, "diag").notes == ()
+
+
+@pytest.mark.parametrize("step", [0.001, 0.01, 0.05])
+def test_rescalings_that_are_rounded_are_noted(step):
+    """Strays make correlated columns no copies of each other."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(5, 1, (2, 300))
+    rows = np.column_stack([x, y, step * np.round(-2 * x / step), y + 0.2 * rng.normal(size=300)])
+    for gaps in (0, 20):
+        rows[:gaps, [0, 2]] = np.nan
+        (note,) = notes_on_copies(rows, ["a", "b", "c", "d"])
+        assert "'c' (of 'a')" in note
+        assert "but for rounding, which can drive the choice" in note
+    rows[-1] = 1e6
+    assert notes_on_copies(rows[:, [1, 3]], ["b", "d"]) == ()
 
 
 @pytest.mark.parametrize("standardize", [False, True])
@@ -308,6 +328,38 @@ def test_columns_of_few_values_are_noted(tmp_path, standardize):
     assert alone == (
         "column 'x0' (3 distinct values): components that settle on one value are degenerate, and not chosen",
     )
+
+
+def test_long_tails_are_noted():
+    """Of positive columns that logarithms make even; two narrow groups far apart are none."""
+    rng = np.random.default_rng(0)
+    spend, groups = rng.lognormal(2, 1, 300), rng.normal(np.repeat([1.0, 50.0], [220, 80]), 0.2)
+    table = pd.DataFrame({"spend": spend, "groups": groups, "loss": -spend[::-1], "mass": rng.normal(9, 1, 300)})
+    (note,) = select(table, 1, "diag").notes
+    assert note.startswith("column 'spend' is positive with a long tail")
+    assert "logarithm" in note
+    (note,) = select(table.assign(basket=rng.lognormal(0, 1, 300)), 1, "diag").notes
+    assert note.startswith("columns 'spend', 'basket' are positive")
+    for name in ("iris", "galaxies"):
+        rows = pd.read_csv(Path(__file__).parent / "data" / f"{name}.csv")
+        assert "tail" not in "".join(select(rows, 1, "diag").notes)
+
+
+def test_a_component_of_error_values_is_doubted():
+    """It is small and far wider than the others; a mixture that has noise, or tails, is not doubted."""
+    rng = np.random.default_rng(0)
+    heat = np.concatenate([rng.normal(60, 1.5, 200), rng.normal(75, 2, 200), np.linspace(-999, 400, 8)])
+    rows = pd.DataFrame({"heat": heat, "pressure": rng.normal(4, 0.1, 408)})
+    found = select(rows, 3, "diag")
+    (doubt,) = [line.strip() for line in repr(found).splitlines() if "noise=True" in line]
+    k = int(np.argmin(found.best.weights_))
+    assert f"component {k}, of weight 0.0" in doubt
+    assert "'heat'" in doubt
+    assert doubt in str(found.best)
+    assert "noise=True" not in repr(select(rows, 2, "diag", noise=True))
+    for name in ("iris", "galaxies"):
+        X = pd.read_csv(Path(__file__).parent / "data" / f"{name}.csv")
+        assert "times as wide" not in repr(select(X, range(1, 7), ["full", "diag"]))
 
 
 def test_fractions_with_few_values_are_noted():

@@ -91,6 +91,15 @@ def test_why_a_component_is_degenerate_is_told():
     assert "no spread but reg_covar" in repr(GaussianMixture(2, random_state=0).fit(ties).summary(ties))
 
 
+def test_a_column_of_the_ridge_alone_is_named_beside_the_criteria():
+    table = TABLE.assign(one=1.0, small=1e-5 * X[:, 0])
+    for K in (1, 2):
+        fit = GaussianMixture(K, random_state=0).fit(table)
+        for text in (str(fit), str(fit.summary(table))):
+            assert "no variance but reg_covar in one, small" in text
+    assert "reg_covar in" not in str(GaussianMixture(2, random_state=0).fit(TABLE))
+
+
 def test_the_likelihood_of_a_degenerate_fit_is_about_what_is_told():
     ties = np.vstack([X[:60], np.tile([4.0, 4.0], (40, 1))])
     mixture = GaussianMixture(2, random_state=0).fit(ties)

@@ -211,3 +211,14 @@ def test_gradients_are_those_of_the_log_density(watched):
             slopes = (ahead.score_samples(rows) - mixture.score_samples(rows)) / 1e-5
             expected = gradients[:, k] @ mixture.precisions_[k][:, j]
             np.testing.assert_allclose(slopes, expected, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("far", [1e151, 1e155, 1e300])
+def test_known_columns_too_far_for_squares_are_refused(fitted, far):
+    """Scales grow by these squares, and infinite ones would look like few degrees of freedom."""
+    near = fitted.predict_from([[1e145]], known=0, level=0.9)
+    assert np.isfinite(near.intervals).all()
+    with pytest.raises(ValueError, match=r"row 1 overflows.*known columns"):
+        fitted.predict_from([[0.0], [far]], known=0, level=0.9)
+    with pytest.raises(ValueError, match=r"overflows.*known columns"):
+        fitted.condition({0: far})

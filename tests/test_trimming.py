@@ -8,6 +8,7 @@ from scipy.optimize import linprog
 
 import gmm
 from gmm import GaussianMixture
+from gmm._fitting.seeds import start_seeds as seeds_of
 from gmm._values.weights import trimmed
 
 rng = np.random.default_rng(0)
@@ -103,6 +104,34 @@ def test_no_random_start_finds_much_more(K):
         means = ROWS[rng.choice(110, K, replace=False)]
         best = max(best, trimmed_likelihood(fit(K=K, means_init=means, max_ratio=12, tol=1e-4)))
     assert trimmed_likelihood(fit(K=K, max_ratio=12)) > best - 0.02
+
+
+def test_each_start_leaves_rows_out_by_itself(monkeypatch):
+    """A fit of several starts is the best of fits of one, whose rows it leaves out."""
+    seeds = seeds_of(0, 5)
+    several = fit(K=4, n_init=5)
+    alone = []
+    for seed in seeds:
+        with monkeypatch.context() as patch:
+            patch.setattr("gmm._fitting.seeds.start_seeds", lambda *_, seed=seed: (seed,))
+            alone.append(fit(K=4))
+    bounds = [mixture.lower_bound_ for mixture in alone]
+    assert len(set(bounds)) > 1
+    assert [history.lower_bounds for history in several.histories_] == [each.history_.lower_bounds for each in alone]
+    best = int(np.argmax(bounds))
+    assert [history.start for history in several.histories_] == list(range(5))
+    assert (several.history_.start, several.lower_bound_) == (best, bounds[best])
+    np.testing.assert_array_equal(several.trimmed_, alone[best].trimmed_)
+
+
+def test_a_summary_says_which_rows_it_is_of():
+    mixture = fit()
+    assert "n = 100" in str(mixture)
+    assert "of the rows that trim leaves" in str(mixture)
+    summary = str(mixture.summary(ROWS))
+    assert "110 rows" in summary
+    assert "also of those that trim left out" in summary
+    assert "trim" not in str(GaussianMixture(2, random_state=0).fit(ROWS))
 
 
 def test_no_trimming_is_the_fit_as_ever():

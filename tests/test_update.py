@@ -160,11 +160,11 @@ def test_an_update_that_is_worth_threads_is_the_same_on_any_number(covariance_ty
     ranges = []
     with EStep(ArraySource(np.zeros((1, 1))), model.moments, n_threads=n_threads) as e_step:
 
-        def spread(task, n, work):
+        def share_out(task, n, work):
             assert work > 1e6
-            e_step.spread(lambda start, end: (ranges.append((start, end)), task(start, end)), n, work)
+            e_step.share_out(lambda start, end: (ranges.append((start, end)), task(start, end)), n, work)
 
-        got = MStep(Objective(model, 1e-6), 0, spread=spread)(statistics)
+        got = MStep(Objective(model, 1e-6), 0, share_out=share_out)(statistics)
     expected = Objective(model, 1e-6).update(statistics)
     for name in ("weights", "means", "covariances", "whiteners", "log_determinants"):
         np.testing.assert_array_equal(getattr(got, name), getattr(expected, name))
@@ -175,8 +175,8 @@ def test_an_update_that_is_worth_threads_is_the_same_on_any_number(covariance_ty
 def test_a_pool_that_began_with_few_ranges_has_room_for_more():
     barrier, e_step = threading.Barrier(3), EStep(ArraySource(np.zeros((1, 1))), SPHERICAL, n_threads=3)
     with e_step:
-        e_step.spread(lambda start, end: None, 2, 1e9)
-        e_step.spread(lambda start, end: barrier.wait(10), 3, 1e9)
+        e_step.share_out(lambda start, end: None, 2, 1e9)
+        e_step.share_out(lambda start, end: barrier.wait(10), 3, 1e9)
 
 
 @every_type

@@ -1,4 +1,4 @@
-"""Rows that are not in an array: what `open_rows` returns, and what to subclass for rows elsewhere.
+"""Rows outside of an array: the result of `open_rows`, and base classes for rows elsewhere.
 
 A `BlockSource` yields blocks of rows, a `PartitionedSource` sends each pass to the rows where they are; any other way
 to serve rows is a subclass of `Source`. `partitioned_rows` makes a source of partitions that an engine holds.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -16,7 +16,15 @@ from gmm._cli.failures import CommandError, UsageError, check_together
 from gmm._cli.rows import Rows, rows_for
 from gmm._cli.saved import load_mixture, load_model
 from gmm._cli.show import Screen
-from gmm._cli.write import check_suffix, check_table, check_writable, write_json, write_predictions, write_table
+from gmm._cli.write import (
+    check_suffix,
+    check_table,
+    check_writable,
+    write_beside,
+    write_json,
+    write_predictions,
+    write_table,
+)
 from gmm._estimators.bayesian import BayesianGaussianMixture
 from gmm._estimators.contract import names_of_features
 from gmm._estimators.fitted import fitted_parameters
@@ -24,11 +32,11 @@ from gmm._estimators.mixture import GaussianMixture
 from gmm._exchange.mclust import to_json
 from gmm._exchange.onnx import to_onnx
 from gmm._persistence import load_state, replaceable
-from gmm._rows.writing import beside, class_columns, in_step
+from gmm._rows.writing import beside, class_columns
 from gmm._selection import MixtureClassifier
 from gmm._selection.class_summary import summary_of
 from gmm._text.amounts import counted, noise_of_weight
-from gmm._text.lists import quoted
+from gmm._text.lists import quoted, suggestion
 from gmm._values.covariance import with_factors
 
 __all__ = ["export", "info", "predict", "sample"]
@@ -39,7 +47,7 @@ def predict(options: argparse.Namespace) -> None:
     check_table("--out", options.out)
     _check_other_file(options)
     check_together(options)
-    model = load_model(options.model)
+    model = load_model(options.model, options.file)
     if options.density and (options.known or isinstance(model, MixtureClassifier)):
         raise UsageError("--density: expected without --known, and of a mixture rather than a classifier")
     if isinstance(model, MixtureClassifier):
@@ -69,9 +77,8 @@ def _writing(options: argparse.Namespace) -> AbstractContextManager[None]:
 
 def _write(options: argparse.Namespace, rows: Rows, columns: Mapping[str, Any]) -> None:
     """Write columns behind those of the table that are kept."""
-    blocks: Iterable[Mapping[str, Any]] = [columns]
     with _writing(options):
-        write_table(options.out, in_step(rows.own(options.keep), blocks) if options.keep else blocks)
+        write_beside(options.out, rows, options.keep or (), [columns])
 
 
 def _predict_classes(classifier: MixtureClassifier, options: argparse.Namespace) -> None:
@@ -89,7 +96,8 @@ def _predict_columns(model: GaussianMixture | BayesianGaussianMixture, options: 
     names = names_of_features(mixture)
     unknown = [name for name in options.known if name not in names]
     if unknown:
-        raise CommandError(f"--known: the model has no column {unknown[0]!r}; its columns are {quoted(names)}")
+        near = suggestion(unknown[0], names)
+        raise CommandError(f"--known: the model has no column {unknown[0]!r}; its columns are {quoted(names)}{near}")
     indices = [names.index(name) for name in options.known]
     rows = rows_for(mixture.marginal(indices), options, Screen(options.quiet), names)
     prediction = mixture.predict_from(rows.source, indices, level=options.level)

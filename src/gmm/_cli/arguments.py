@@ -136,6 +136,8 @@ def _add_fit(commands: argparse._SubParsersAction[_Parser]) -> argparse.Argument
     out.add_argument("--out", metavar="DIR", help="write the model, labels, criteria and JSON to this directory")
     out.add_argument("--format", choices=("csv", "parquet"), default="csv",
                      help="format of the labels in DIR (default csv)")  # fmt: skip
+    out.add_argument("--keep", metavar="A,B", type=names, action="extend",
+                     help="columns of the table to write beside the labels in DIR; all for all of them")  # fmt: skip
     out.add_argument("--json", action="store_true", help="print JSON instead of tables")
     out.add_argument("--report", metavar="HTML", nargs="?", const=True,
                      help="write an HTML report, one file that includes its pictures "
@@ -283,8 +285,7 @@ def _add_predict(commands: argparse._SubParsersAction[_Parser]) -> argparse.Argu
     command.add_argument("--level", metavar="P", type=probability,
                          help="with --known, also intervals of this probability, such as 0.9")  # fmt: skip
     command.add_argument("--keep", metavar="A,B", type=names, action="extend",
-                         help="columns of the table to write as well, before the predicted ones; all for all of "
-                              "them")  # fmt: skip
+                         help="columns of the table to write before the predictions; all for all of them")  # fmt: skip
     _add_errors(command, "model's")
     _add_reading(command)
     _add_blocks(command)

@@ -41,8 +41,11 @@ def choice(search: Selection, width: int) -> Iterator[Text | Table]:
     if many:
         yield from _grid(Grid.of(search, width))
         yield Text()
-    yield _ranking(search, distinct(search)[:_TOP] if many else search.ranked(), width)
+    best, omitted = _ranking(search, distinct(search)[:_TOP] if many else search.ranked(), width)
+    yield best
     marks = [*legend(search, of_grid=many), *certainty(search)]
+    if omitted:
+        marks.append(f"no room for {', '.join(omitted)} (see --json)")
     together = "   ".join(marks)
     yield from (Text(line, _FAINT) for line in ([together] if 0 < len(together) <= width else marks))
     yield from (Text(in_options(line), _DOUBT) for line in advice(search))
@@ -77,18 +80,19 @@ def _style(cell: GridCell) -> str:
     return _PROBLEM if cell.failed else ""
 
 
-def _ranking(search: Selection, cells: Sequence[int], width: int) -> Table:
-    """Tabulate cells; criteria that do not fit the width are left out."""
+def _ranking(search: Selection, cells: Sequence[int], width: int) -> tuple[Table, list[str]]:
+    """Tabulate cells; also return the criteria for which there is no room."""
     columns = ranking(search, cells)
+    omitted: list[str] = []
     gap = next((gap for gap in _GAPS if _width(columns, gap) <= width), _GAPS[-1])
     while _width(columns, gap) > width and columns[-1][0] != f"Δ{title(search.criterion)}":
-        columns.pop()
+        omitted.insert(0, columns.pop()[0])
     table = headed_table(gap)
     for name, *_ in columns:
         table.add_column(name, justify="left" if name == "model" else "right")
     for number, row in zip(cells, zip(*(texts for _, *texts in columns), strict=True), strict=True):
         table.add_row(*row, style=_BEST if number == search.best_index else None)
-    return table
+    return table, omitted
 
 
 def _width(columns: Sequence[Sequence[str]], gap: int) -> int:

@@ -18,7 +18,7 @@ from gmm._cli.failures import CommandError
 from gmm._cli.result import Outcome, fit_parameters, make_directory
 from gmm._cli.rows import rows_to_fit
 from gmm._cli.show import Screen
-from gmm._cli.write import write_json, write_table
+from gmm._cli.write import write_beside, write_json
 from gmm._rows.delimited import is_number
 from gmm._rows.writing import class_columns
 from gmm._selection import MixtureClassifier
@@ -84,7 +84,7 @@ def _write(
     classes = classifier.classes_
     numbers = outcome.rows.numbers(0, outcome.rows.n_rows)
     columns = class_columns(numbers, classes[proba.argmax(axis=1)], classes, proba)
-    write_table(out / f"labels.{outcome.options.format}", [columns])
+    write_beside(out / f"labels.{outcome.options.format}", outcome.rows, outcome.options.keep or (), [columns])
     write_json(out / "result.json", document)
 
 

@@ -55,6 +55,13 @@ class MixtureFacts:
         return cls(model, names_of_features(model), np.broadcast_to(spreads, model.means_.shape))
 
     @cached_property
+    def overall(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Means and standard deviations of all components together, without noise, each of shape (d,)."""
+        means, weights = np.asarray(self.model.means_, dtype=np.float64), np.asarray(self.model.weights_)
+        centre = np.average(means, axis=0, weights=weights)
+        return centre, np.sqrt(np.average(self.spreads**2 + (means - centre) ** 2, axis=0, weights=weights))
+
+    @cached_property
     def factors(self) -> Factors | None:
         """Loadings and noise; None where the covariance model has none."""
         return factors_of(self.model, "loadings_") if model_of(self.model).n_factors else None

@@ -64,15 +64,17 @@ class Drawings:
 
     def write(self, result: MixtureOutcome, screen: Screen) -> None:
         """Write what was asked for, and say so."""
-        say = screen.note if result.options.json else screen.line
+        written = []
         if self.plot is not None:
             pictures.save(result.draw(pictures.drawing().plot_clusters), self.plot)
-            say(f"picture written to {self.plot}")
+            written.append(f"picture written to {self.plot}")
             if result.rows.filled_note:
                 screen.note(f"in the picture, {result.rows.filled_note.rstrip('.')}")
         if self.report is not None:
             write_text(self.report, _report_module().render_report(result, self.origin))
-            say(f"report written to {self.report}")
+            written.append(f"report written to {self.report}")
+        for line in written:
+            (screen.note if result.options.json else screen.line)(line)
 
 
 def _report_module() -> Any:

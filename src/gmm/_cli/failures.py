@@ -15,7 +15,6 @@ _OPTIONS = {
     "MixtureClassifier": "--class-column",
     "a range of components": "--components",
     "a table of rows": "FILE",
-    "another criterion than BIC": "--criterion but bic",
     "checkpoint": "--checkpoint",
     "covariance_type": "--covariance",
     "criterion": "--criterion",
@@ -28,6 +27,7 @@ _OPTIONS = {
     "n_factors": "--n-factors",
     "n_init": "--n-init",
     "noise": "--noise",
+    "noise=True": "--noise",
     "with noise=False": "without --noise",
     "plot_clusters": "--kind clusters",
     "plot_convergence": "--kind convergence",
@@ -46,7 +46,6 @@ _OPTIONS = {
     "tails='contaminated'": "--tails contaminated",
     "tails='normal'": "--tails normal",
     "tails='t'": "--tails t",
-    "heavy tails": "--tails but normal",
     "time_limit": "--time-limit",
     "tol": "--tol",
 }
@@ -92,14 +91,16 @@ def check_together(options: argparse.Namespace, **models: str) -> None:
         if value not in (None, False):
             option = "FILE" if name == "file" else f"--{name.replace('_', '-')}"
             there |= {option, f"{option} {value}"}
-    tails = {f"--tails {name}" for name in vars(options).get("tails") or ()}
-    there |= tails | ({"--tails but normal"} if tails - {"--tails normal"} else set())
-    if vars(options).get("criterion") not in (None, "bic"):
-        there.add("--criterion but bic")
+    tails = [f"--tails {name}" for name in vars(options).get("tails") or ()]
+    there |= {*tails}
     for option, other in _NEEDS.items():
         if option in there and not {other, other.partition(" FILE")[0]} & there:
             raise UsageError(f"{option}: expected with {other}")
     names = _OPTIONS | models
+    if heavy := [name for name in tails if name != "--tails normal"]:
+        names["heavy tails"] = heavy[0]
+    if (criterion := vars(options).get("criterion")) not in (None, "bic"):
+        names["another criterion than BIC"] = f"--criterion {criterion}"
     for row in EXCLUSIONS:
         if {names.get(row.first, row.first), names.get(row.second, row.second)} <= there:
             raise UsageError(in_options(row.message_with(names), options))

@@ -44,6 +44,8 @@ def fit(options: argparse.Namespace) -> None:
     """
     screen = Screen(options.quiet)
     check_together(options)
+    if options.keep and options.out is None:
+        raise UsageError("--keep: expected with --out DIR, whose table of labels the columns go to")
     names = _covariance_types(options)
     if options.class_column is not None:
         fit_classes(screen, options, names or "all")
@@ -60,8 +62,10 @@ def fit(options: argparse.Namespace) -> None:
         else:
             search = _search(screen, rows, names, options)
             result = Result(rows, options, warned, time.perf_counter() - started, search)
-    result.finish(screen, out)
-    drawings.write(result, screen)
+    try:
+        result.finish(screen, out)
+    finally:  # also for a reader that has gone, as head -1 has
+        drawings.write(result, screen)
     if not result.converged:
         raise CommandError(
             f"no fit converged in {counted(options.max_iter, 'pass', 'passes')}; the results are those of the last "

@@ -37,7 +37,7 @@ def plot(options: argparse.Namespace) -> None:
     check_together(options)
     drawing = pictures.drawing()
     screen = Screen(options.quiet)
-    model = load_mixture(options.model)
+    model = load_mixture(options.model, options.file)
     if options.kind not in _FUNCTIONS:
         picture = _convergence(drawing, model, options)
     else:

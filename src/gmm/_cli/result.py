@@ -106,11 +106,6 @@ class MixtureOutcome(Outcome, ABC):
         return self.model.covariance_type
 
     @cached_property
-    def whole(self) -> Any:
-        """The rows in memory, with conditional means in the place of missing values."""
-        return self.rows.without_gaps(self.model)
-
-    @cached_property
     def labels(self) -> NDArray[np.int64]:
         """Most probable component of each row in memory, shape (n,)."""
         return np.concatenate([*self._labels_by_blocks()])
@@ -150,6 +145,11 @@ class MixtureOutcome(Outcome, ABC):
         return combined if overlap and combined.n_clusters < combined.n_present else None
 
     @property
+    def n_clusters(self) -> int | None:
+        """Number of clusters if overlapping components are joined; None if none are."""
+        return None if self.combined is None else len(set(self.combined.clusters()[self.shown]))
+
+    @property
     def unit(self) -> str:
         """Unit of a mean log-likelihood: the row, or the unit of weight if rows have weights."""
         return "row" if self.rows.weights is None else "unit weight"
@@ -173,7 +173,7 @@ class MixtureOutcome(Outcome, ABC):
         -------
         Axes or ndarray of Axes
         """
-        return plot(self.model, self.whole, **options)
+        return plot(self.model, self.rows.source, **options)
 
     @property
     def units(self) -> str:
@@ -199,6 +199,10 @@ class MixtureOutcome(Outcome, ABC):
         return int(self._rows_of[0])
 
     @property
+    def _in_clusters(self) -> str:
+        return "" if self.n_clusters is None else f" in {counted(self.n_clusters, 'cluster')}"
+
+    @property
     def beside(self) -> str:
         """What lies beside the components, in words; empty without noise."""
         if not self.options.noise:
@@ -220,7 +224,7 @@ class MixtureOutcome(Outcome, ABC):
     def write(self, out: Path, kind: str) -> list[str]:
         """Write the model, the labels in the format `kind`, and JSON to a directory; return the names of the files."""
         self.model.save(out / "model.gmm")
-        write_predictions(out / f"labels.{kind}", self.model, self.rows)
+        write_predictions(out / f"labels.{kind}", self.model, self.rows, keep=self.options.keep or ())
         write_json(out / "result.json", self.document())
         return ["model.gmm", f"labels.{kind}", "result.json"]
 
@@ -326,8 +330,8 @@ class Result(MixtureOutcome):
         prior = "" if self.options.prior is None else f", {self.options.prior} prior"
         limit = "" if self.options.max_ratio is None else f", eigenvalue ratio at most {self.options.max_ratio:g}"
         return (
-            f"{counted(model.n_components, 'component')}, {self.searched}{prior}{limit}{self.beside}: "
-            f"{ending(model)}, {log_likelihood_of(loglik, self.total_weight, self.unit)}"
+            f"{counted(model.n_components, 'component')}{self._in_clusters}, {self.searched}{prior}{limit}"
+            f"{self.beside}: {ending(model)}, {log_likelihood_of(loglik, self.total_weight, self.unit)}"
         )
 
 
@@ -362,7 +366,7 @@ class Posterior(MixtureOutcome):
     @property
     def headline(self) -> str:
         """The mixture in one line."""
-        components = f"{counted(len(self.shown), 'component')} of {self.model.n_components} in use"
+        components = f"{counted(len(self.shown), 'component')} of {self.model.n_components} in use{self._in_clusters}"
         bound = f"lower bound of the log evidence {self.model.lower_bound_:.2f}"
         return f"{components}, {self.model.covariance_type}{self.beside}: {ending(self.model)}, {bound}"
 

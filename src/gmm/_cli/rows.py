@@ -22,9 +22,7 @@ from gmm._cli.agreement import Labels
 from gmm._cli.columns import LEFT_OUT_SHOWN, OPTIONS, SHOWN, check_present, columns_to_read, measurements, slices
 from gmm._cli.failures import CommandError, UsageError, in_options
 from gmm._cli.show import Screen
-from gmm._estimators.bayesian import BayesianGaussianMixture
 from gmm._estimators.fitted import FittedMixture
-from gmm._estimators.mixture import GaussianMixture
 from gmm._rows.entrance import as_source, as_source_to_fit
 from gmm._rows.file_table import FileTable
 from gmm._rows.sources import ArraySource, Source
@@ -32,6 +30,7 @@ from gmm._rows.text_format import TextFormat
 from gmm._selection import MixtureClassifier
 from gmm._text.amounts import counted, percent
 from gmm._text.lists import listed, quoted
+from gmm._validation.columns import long_tails
 
 __all__ = ["Rows", "bundled", "rows_for", "rows_to_fit"]
 
@@ -114,12 +113,6 @@ class Rows:
         """Return rows in memory by their positions (from 0)."""
         return ArraySource(self.values[indices], None, feature_names=self.source.feature_names)
 
-    def without_gaps(self, model: GaussianMixture | BayesianGaussianMixture) -> Any:
-        """Return the rows with conditional means in the place of missing values."""
-        if not np.isnan(self.values).any():
-            return self.source.without_gaps
-        return ArraySource(model.impute(self.source), self.weights, feature_names=self.source.feature_names)
-
     @property
     def filled_note(self) -> str:
         """What to say of a picture of the rows without gaps; empty if there are none."""
@@ -143,6 +136,7 @@ def rows_to_fit(screen: Screen, options: argparse.Namespace) -> Rows:
         table = _open(options)
         others = [name for name in (label, weight, *(options.errors or ())) if name is not None]
         columns, notes = columns_to_read(table.fields, options.columns, options.exclude or (), others)
+        check_present(table.fields, [name for name in options.keep or () if name != "all"])
         if weight is not None:
             columns_to_read(table.fields, [weight])
         rows = _rows(table, columns, options, weight=weight, keep=options.missing is not None)
@@ -159,9 +153,10 @@ def rows_to_fit(screen: Screen, options: argparse.Namespace) -> Rows:
             blocks = (block[label] for block in table.columns([label]))
             rows = replace(rows, labels=Labels.of(blocks, options.na, rows.indices))
     messages = (in_options(str(warning.message), options) for warning in caught)
-    notes = (*table.notes([*rows.names, *others]), *notes, *rows.notes, *messages)
+    tails = long_tails(rows.values, rows.names) if rows.in_memory else ()
+    notes = (*table.notes([*rows.names, *others]), *notes, *rows.notes, *tails, *messages)
     screen.notes(notes)
-    return replace(rows, notes=notes, table=None)
+    return replace(rows, notes=notes, table=table if options.keep else None)
 
 
 def rows_for(
@@ -298,7 +293,7 @@ def _checked(rows: Rows, options: argparse.Namespace, weight: str | None, *, kee
 def _with_values(rows: Rows) -> Rows:
     """Leave out rows without a value, and say how many values are missing."""
     source = rows.source
-    if not source.has_gaps:
+    if not source.in_patterns:
         return rows
     some = sum(of.n_rows for of in source.patterns if of.missing.any())
     if not some:

@@ -23,6 +23,7 @@ __all__ = [
     "check_table",
     "check_writable",
     "scorer_of",
+    "write_beside",
     "write_json",
     "write_predictions",
     "write_table",
@@ -109,6 +110,13 @@ def write_predictions(
         | {name: values[first : first + len(labels)] for name, values in densities.items()}
         for first, labels, soft in scorer_of(model).predicted(rows.source, responsibilities=proba)
     )
+    write_beside(path, rows, keep, blocks)
+
+
+def write_beside(
+    path: str | os.PathLike[str] | None, rows: Rows, keep: Sequence[str], blocks: Iterable[Mapping[str, Any]]
+) -> None:
+    """Write blocks of columns as `write_table` does, behind columns of the table to keep."""
     write_table(path, in_step(rows.own(keep), blocks) if keep else blocks)
 
 

@@ -22,22 +22,13 @@ from gmm._public import publish
 from gmm._rows.entrance import is_dask
 from gmm._rows.sources import Source
 from gmm._validation.parameters import check_density, check_level, check_n_samples, check_random_state
-from gmm._validation.prior import DIRICHLET_PROCESS, check_has_posterior, check_variational_prior
+from gmm._validation.prior import DIRICHLET_PROCESS, OF_POSTERIOR, check_has_posterior, check_variational_prior
 from gmm._values.covariance import DEFAULT_COVARIANCE_TYPE, CovarianceModel
 from gmm._values.layouts import SPHERICAL
 from gmm._values.objective import Objective
 from gmm._values.variational import MixturePosterior
 
 __all__ = ["BayesianGaussianMixture"]
-
-_PRIOR = (
-    "weight_concentration_prior_type",
-    "weight_concentration_prior",
-    "mean_precision_prior",
-    "mean_prior",
-    "degrees_of_freedom_prior",
-    "covariance_prior",
-)
 
 
 @dataclass(eq=False, repr=False)
@@ -388,7 +379,7 @@ class BayesianGaussianMixture(FittedMixture):
     def _objective_of(self, source: Source, model: CovarianceModel) -> Objective:
         check_has_posterior(model, type(self).__name__)
         mean, covariance = fitting.moments.mean_and_covariance(model, source, self.n_threads)
-        values = {name: getattr(self, name) for name in _PRIOR}
+        values = {name: getattr(self, name) for name in OF_POSTERIOR}
         prior = check_variational_prior(values, model, int(self.n_components), mean, covariance, self.reg_covar)
         return Objective(model, self.reg_covar, prior, estimated.noise_of(self, source))
 

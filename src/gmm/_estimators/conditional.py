@@ -92,7 +92,9 @@ def conditional_mixture(regression: Regression, source: Source) -> MixtureParame
     with np.errstate(over="ignore", invalid="ignore"):
         # Far away, noise leaves components nothing, and 0 has no logarithm.
         shares = weights[0] if weights[0].any() else np.full(len(weights[0]), np.finfo(np.float64).tiny)
-        mixture = regression.conditional(source.take(np.arange(1))[0], shares)
+        rows = source.take(np.arange(1))
+        _check_finite(regression.widenings(rows).T)
+        mixture = regression.conditional(rows[0], shares)
     _check_finite(mixture.means)
     return mixture
 
@@ -155,7 +157,7 @@ def imputed(
 ) -> NDArray[Any]:
     """Return rows with their missing values replaced by conditional means or, with a generator, by draws."""
     rows = np.array(source.take(np.arange(source.n_rows)))
-    if not source.has_gaps:
+    if not source.in_patterns:
         return rows
     if source.read.resident is None:  # where products have the rounding of rows that are there at once
         source = IncompleteSource.of(ArraySource(rows.copy()))
@@ -208,7 +210,9 @@ class _Conditional:
         self._tails = regression.predictors.tails.given(rows.shape[1])
         self._variances = layout.diagonal(regression.covariances, m)[:, None]
         if self._tails:
-            self._variances = self._variances * regression.widenings(rows)[:, :, None]
+            widenings = regression.widenings(rows)[:, :, None]
+            self._means = np.where(np.isinf(widenings), np.inf, self._means)  # so that the row is refused
+            self._variances = self._variances * widenings
         self.means = (self._weights * self._means).sum(axis=0)
         if self._noise:
             self._rest = np.maximum(1 - self._weights.sum(axis=0), 0)

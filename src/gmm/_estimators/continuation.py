@@ -10,24 +10,13 @@ import numpy as np
 from gmm._estimators.fitted import FittedMixture, past_of
 from gmm._passes.problem import Beginning
 from gmm._rows.sources import Source
+from gmm._validation.prior import OF_POSTERIOR
 from gmm._values.covariance import CovarianceModel
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 from gmm._values.priors import parts
 
-_PRIOR = (  # parameters that describe the prior, noise, tails and limit, of one estimator or another
-    "prior",
-    "max_ratio",
-    "weight_concentration_prior_type",
-    "weight_concentration_prior",
-    "mean_precision_prior",
-    "mean_prior",
-    "degrees_of_freedom_prior",
-    "covariance_prior",
-    "noise",
-    "tails",
-    "degrees_of_freedom",
-)
+_PRIOR = "prior", "max_ratio", *OF_POSTERIOR, "noise", "tails", "degrees_of_freedom"  # of one estimator or another
 
 
 def is_noisy(mixture: FittedMixture) -> bool:

@@ -10,14 +10,16 @@ import functools
 import inspect
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm._text.html import Cell, Html, block, details, escaped, line, table
 from gmm._text.lists import suggestion
 from gmm._values.layouts import Array
+
+if TYPE_CHECKING:
+    from gmm._text.html import Html
 
 __all__ = ["Estimator", "as_dtype", "as_public_array", "given_names", "names_of_features", "record_features"]
 
@@ -138,6 +140,8 @@ class Estimator:
 
     def _repr_html_(self) -> str:
         """Return HTML for notebooks: the constructor call, the fitted result, and all parameters in a fold."""
+        from gmm._text.html import Html, block, details, escaped, line
+
         call = line(Html(f"<code>{escaped(_shortened(self._call_text()))}</code>"))
         return block(call, *self._html_parts(), details("parameters", self._parameters_table()))
 
@@ -146,6 +150,8 @@ class Estimator:
         return ()
 
     def _parameters_table(self) -> Html:
+        from gmm._text.html import Cell, table
+
         rows = []
         for name, default in _defaults(type(self)).items():
             value = getattr(self, name)

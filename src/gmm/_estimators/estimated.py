@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gmm import _fitting as fitting
 from gmm._estimators.continuation import beginning_of, is_noisy, prior_parts, problem_of
-from gmm._estimators.exclusions import checked_normal
+from gmm._estimators.exclusions import checked_without
 from gmm._estimators.factors import stored_beside
 from gmm._estimators.fitted import (
     FittedMixture,
@@ -35,7 +35,8 @@ from gmm._passes.trace import Trace
 from gmm._rows.entrance import Names, as_source_to_fit
 from gmm._rows.sources import Source, box_of
 from gmm._rows.watched import followed
-from gmm._validation.combinations import refusal
+from gmm._text.frames import framed_like
+from gmm._validation.combinations import refuse
 from gmm._validation.given import (
     check_means_init,
     check_precisions_init,
@@ -146,7 +147,7 @@ def fit(
             how: dict[str, Any] = {"on_end": printer.end, "on_skip": printer.skip, "beginning": beginning}
             how["callback"] = _watch(self, callback, printer, source)
             if share:
-                outcome, rows = fitting.trimming.fit_trimmed(rows, share, settings_for, journal, **how)
+                outcome, rows = fitting.trimming.fit_trimmed(rows, share, settings_for, seeds, **how)
             else:
                 outcome, rows = fitting.fit.fit_mixture(rows, settings, journal, **how), source
     except SingularMatrixError as error:
@@ -183,7 +184,7 @@ def impute(
     *,
     draw: bool = False,
     random_state: int | np.random.RandomState | np.random.Generator | None = None,
-) -> NDArray[Any]:
+) -> Any:
     """Fill missing values from the others in their row; *beyond*.
 
     Parameters
@@ -199,8 +200,9 @@ def impute(
 
     Returns
     -------
-    ndarray of shape (n, d)
-        float32 for float32 rows, else float64; values that are there stay.
+    ndarray or data frame of shape (n, d)
+        A data frame of pandas or polars if X is one. float32 for float32 rows, else float64; values that are there
+        stay.
 
     Examples
     --------
@@ -217,7 +219,7 @@ def impute(
 
     from gmm._estimators.conditional import imputed
 
-    return imputed(checked_normal(self, "impute"), source, self.n_threads, rng)
+    return framed_like(X, imputed(checked_without(self, "impute", "heavy tails"), source, self.n_threads, rng))
 
 
 def _report(mixture: FittedMixture, loss: LostClusterError, printer: ProgressPrinter, names: Names) -> LostClusterError:
@@ -262,10 +264,8 @@ def _printer(mixture: FittedMixture, source: Source, objective: tuple[str, str])
 def _responsibilities(mixture: FittedMixture, source: Source) -> Callable[[int], Array]:
     """Responsibilities for a seed, from an `init_params` that is an array or a callable."""
     start, resident = mixture.init_params, source.without_gaps.resident
-    if callable(start) and resident is None:
-        raise refusal("a callable init_params", "rows beyond memory")
-    if not source.here:
-        raise refusal("responsibilities as init_params", "rows in partitions")
+    refuse("a callable init_params", {"rows beyond memory": callable(start) and resident is None})
+    refuse("responsibilities as init_params", {"rows in partitions": not source.here})
     make_rng = np.random.default_rng if isinstance(mixture.random_state, np.random.Generator) else np.random.RandomState
 
     def responsibilities(seed: int) -> Array:
@@ -293,14 +293,12 @@ def _trimmed_share(mixture: FittedMixture, source: Source, checkpoint: object) -
     share = float(vars(mixture).get("trim", 0.0))
     others = {
         "noise": is_noisy(mixture),
-        "error_covariance": bool(source.errors),
-        "missing values": source.has_gaps,
+        "error_covariance": source.errors,
+        "missing values": source.in_patterns,
         "rows in partitions": not source.here,
         "checkpoint": checkpoint is not None,
     }
-    for feature, asked in others.items():
-        if share and asked:
-            raise refusal("trim", feature)
+    refuse("trim", others if share else {})
     return share
 
 
@@ -319,12 +317,10 @@ def tails_of(mixture: FittedMixture, source: Source) -> Tails:
         "a prior": parameters["prior"] is not None,
         "fixed parameters": parameters["fixed"] is not None,
         "refine": parameters["refine"] is not None,
-        "error_covariance": bool(source.errors),
-        "missing values": source.has_gaps,
+        "error_covariance": source.errors,
+        "missing values": source.in_patterns,
     }
-    for feature, asked in others.items():
-        if tails and asked:
-            raise refusal("heavy tails", feature)
+    refuse("heavy tails", others if tails else {})
     return tails
 
 
@@ -410,8 +406,7 @@ def fit_settings(mixture: FittedMixture, source: Source, model: CovarianceModel)
     """Return how the parameters of an estimator ask to fit the rows; those that depend on the rows are checked here."""
     check_ridge(mixture.reg_covar, source.survey.weight)
     objective = objective_of(mixture, source, model)
-    if source.errors and objective.prior.variational:
-        raise refusal("error_covariance", "BayesianGaussianMixture")
+    refuse("error_covariance", {"BayesianGaussianMixture": source.errors and objective.prior.variational})
     return settings_of(mixture, start=start_of(mixture, source, model), objective=objective)
 
 

@@ -3,56 +3,28 @@
 from __future__ import annotations
 
 from gmm._estimators.fitted import FittedMixture, fitted_parameters
-from gmm._validation.combinations import refusal
+from gmm._validation.combinations import refuse
 from gmm._values.contamination import ContaminatedTails
 from gmm._values.parameters import MixtureParameters
 
-__all__ = ["checked_conditional", "checked_normal", "checked_without_noise"]
+__all__ = ["checked_without"]
 
 
-def checked_without_noise(mixture: FittedMixture, feature: str) -> MixtureParameters:
-    """Return the parameters of a fitted mixture, for a feature that excludes noise.
-
-    Raises
-    ------
-    NotFittedError
-        If the mixture has no parameters yet.
-    ValueError
-        If it was fitted with noise.
-    """
-    parameters = fitted_parameters(mixture)
-    if parameters.noise:
-        raise refusal("noise", feature)
-    return parameters
-
-
-def checked_normal(mixture: FittedMixture, feature: str) -> MixtureParameters:
-    """Return the parameters of a fitted mixture, for a feature that excludes heavy tails.
+def checked_without(mixture: FittedMixture, feature: str, *excluded: str) -> MixtureParameters:
+    """Return the parameters of a fitted mixture, for a feature that excludes others.
 
     Raises
     ------
     NotFittedError
         If the mixture has no parameters yet.
-    ValueError
-        If its components are not normal.
+    CombinationError
+        If it was fitted with one of the others.
     """
     parameters = fitted_parameters(mixture)
-    if parameters.tails:
-        raise refusal("heavy tails", feature)
-    return parameters
-
-
-def checked_conditional(mixture: FittedMixture, feature: str) -> MixtureParameters:
-    """Return the parameters of a fitted mixture, for a feature that excludes contaminated components.
-
-    Raises
-    ------
-    NotFittedError
-        If the mixture has no parameters yet.
-    ValueError
-        If its components are contaminated.
-    """
-    parameters = fitted_parameters(mixture)
-    if parameters.tails.name == ContaminatedTails.name:
-        raise refusal("tails='contaminated'", feature)
+    has = {
+        "noise": parameters.noise,
+        "heavy tails": parameters.tails,
+        "tails='contaminated'": parameters.tails.name == ContaminatedTails.name,
+    }
+    refuse(feature, {other: has[other] for other in excluded})
     return parameters

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from importlib import import_module
 from types import MethodType
 from typing import Any, TypeVar
 
@@ -14,8 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 from gmm._estimators.contract import as_dtype
 from gmm._estimators.fitted import FittedMixture, fitted_parameters, source_of
 from gmm._estimators.scorer import Scorer
-from gmm._rows.entrance import as_one_array
 from gmm._rows.sources import Source
+from gmm._text.frames import frame_of
 from gmm._validation.scalars import check_choice
 from gmm._values.covariance import OF_FACTORS, CovarianceModel, FactorModel, Factors, names_factors, stored_for
 
@@ -68,18 +67,16 @@ def transform(self: FittedMixture, X: ArrayLike) -> NDArray[Any]:
            [0.33]])
     """
     source = source_of(self, X)
-    rows = np.asarray(as_one_array(source, "transform", gaps=True).rows)
     mixture, loadings = fitted_parameters(self), factors_of(self, "transform").loadings
     responsibilities = Scorer(mixture, self.n_threads).responsibilities(source)
-    factors = np.zeros((len(rows), loadings.shape[2]))
-    patterns, which = np.unique(np.isnan(rows), axis=0, return_inverse=True)
-    for number, missing in enumerate(patterns):
-        here, there = np.flatnonzero(which.ravel() == number), np.flatnonzero(~missing)
-        part, means = rows[np.ix_(here, there)], mixture.means[:, there]
-        of_columns = mixture.model.layout.of_columns(mixture.covariances, there)
-        maps = np.linalg.solve(of_columns, loadings[:, there])
-        for share, mean, map_ in zip(responsibilities[here].T, means, maps, strict=True):
-            factors[here] += share[:, None] * ((part - mean) @ map_)
+    factors, maps = np.zeros((source.n_rows, loadings.shape[2])), dict[int, NDArray[Any]]()
+    for number, here, part in source.pieces():
+        there = source.patterns[number].observed
+        if number not in maps:
+            of_columns = mixture.model.layout.of_columns(mixture.covariances, there)
+            maps[number] = np.linalg.solve(of_columns, loadings[:, there])
+        for share, mean, map_ in zip(responsibilities[here].T, mixture.means[:, there], maps[number], strict=True):
+            factors[here] += share[:, None] * ((part.rows - mean) @ map_)
     return _in_container(self, as_dtype(factors, source.dtype), X)
 
 
@@ -120,11 +117,7 @@ def _in_container(mixture: FittedMixture, factors: NDArray[Any], X: object) -> A
     container = vars(mixture).get(_OUTPUT, {}).get("transform", common)
     if container == "default":
         return factors
-    names = get_feature_names_out(mixture).tolist()
-    if container == "polars":
-        return import_module("polars").DataFrame(factors, schema=names, orient="row")
-    pandas = import_module("pandas")
-    return pandas.DataFrame(factors, columns=names, index=X.index if isinstance(X, pandas.DataFrame) else None)
+    return frame_of(container, factors, get_feature_names_out(mixture).tolist(), X)
 
 
 def factors_of(mixture: FittedMixture, name: str) -> Factors:
@@ -155,6 +148,10 @@ def stored_beside(mixture: FittedMixture, model: CovarianceModel, source: Source
     """Return a model as an estimator stores it: factors and noise, unless other parameters need whole covariances."""
     given = vars(mixture)
     heavy = given.get("tails", "normal") != "normal"
-    if source.has_gaps or heavy or any(given.get(name) is not None for name in ("refine", "fixed", "precisions_init")):
+    if (
+        source.in_patterns
+        or heavy
+        or any(given.get(name) is not None for name in ("refine", "fixed", "precisions_init"))
+    ):
         return model
     return stored_for(model, source.n_features, has_prior=given.get("prior") is not None)

@@ -24,15 +24,13 @@ from gmm._estimators.contract import (
 )
 from gmm._estimators.past import Past
 from gmm._estimators.scorer import Scorer, log_evidence_of, place
-from gmm._estimators.summary import Figures, Summary
 from gmm._passes.results import Output
 from gmm._passes.trace import Trace
 from gmm._persistence import describe, metadata_of
 from gmm._persistence.predictions import write_predictions
 from gmm._rows.entrance import as_source, is_dask
 from gmm._rows.sources import Source
-from gmm._text.html import Html
-from gmm._validation.combinations import refusal
+from gmm._validation.combinations import refuse
 from gmm._validation.given import check_array, check_precisions_init, check_user_mixture
 from gmm._validation.parameters import check_is_fitted, check_n_samples, check_random_state
 from gmm._values.covariance import CovarianceModel, covariance_model, with_factors
@@ -42,7 +40,9 @@ from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 
 if TYPE_CHECKING:
+    from gmm._estimators.summary import Figures, Summary
     from gmm._frozen_mixture import FrozenMixture
+    from gmm._text.html import Html
 
 __all__ = [
     "FittedMixture", "check_is_mixture", "estimator_of",
@@ -242,8 +242,7 @@ class FittedMixture(Estimator):
             of row i and component k.
         """
         source, scorer = source_of(self, X, sample_weight, error_covariance=error_covariance), self._scorer()
-        if classified and fitted_parameters(self).tails:
-            raise refusal("heavy tails", "classified=True")
+        refuse("heavy tails", {"classified=True": classified and fitted_parameters(self).tails})
         return scorer.classification_log_likelihood(source) if classified else scorer.log_likelihood(source)
 
     def sample(
@@ -371,8 +370,7 @@ class FittedMixture(Estimator):
         """Set parameters by hand; an unfitted estimator counts as fitted once it has all three."""
         before, parts = self._parameters and self._parameters.whole(), dict(vars(self).get("_assigned", {}))
         if before is not None:
-            if before.noise:
-                raise refusal("noise", "assigned parameters")
+            refuse("noise", {"assigned parameters": before.noise})
             parts = {name: getattr(before, name) for name in PARTS}
         parts |= given
         if len(parts) < len(PARTS):
@@ -500,8 +498,7 @@ def source_of(
     """
     check_is_mixture(mixture)
     check_is_fitted(mixture)
-    if error_covariance is not None and mixture._variational:
-        raise refusal("error_covariance", "BayesianGaussianMixture")
+    refuse("error_covariance", {"BayesianGaussianMixture": error_covariance is not None and mixture._variational})
     how: dict[str, Any] = {
         "feature_names": vars(mixture).get("feature_names_in_"),
         "error_covariance": error_covariance,
@@ -561,6 +558,8 @@ def estimator_of(
 
 def summary_of(mixture: FittedMixture, figures: Figures | None = None) -> Summary:
     """Return the summary of a fitted mixture with figures of rows; without, with those of its fit."""
+    from gmm._estimators.summary import Summary
+
     of_mixture = fitted_parameters(mixture), past_of(mixture), names_of_features(mixture), mixture._bound_name
     return Summary.of(vars(mixture), *of_mixture, figures)
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gmm import _fitting as fitting
-from gmm._estimators.exclusions import checked_normal
+from gmm._estimators.exclusions import checked_without
 from gmm._estimators.fitted import (
     FittedMixture,
     check_is_mixture,
@@ -19,7 +19,7 @@ from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.outcome import ill_defined
 from gmm._estimators.scorer import Scorer
 from gmm._public import publish
-from gmm._validation.combinations import refusal
+from gmm._validation.combinations import refuse
 from gmm._validation.fixed import check_fixed
 from gmm._validation.given import check_statistics
 from gmm._validation.parameters import check_parameters
@@ -64,7 +64,7 @@ def e_step(model: FittedMixture, X: ArrayLike, sample_weight: ArrayLike | None =
     (np.float64(1000.0), 0.0)
     """
     source = source_of(model, X, sample_weight)
-    return Scorer(checked_normal(model, "e_step"), model.n_threads).statistics(source)
+    return Scorer(checked_without(model, "e_step", "heavy tails"), model.n_threads).statistics(source)
 
 
 def m_step(model: GaussianMixture, statistics: SufficientStatistics) -> GaussianMixture:
@@ -108,17 +108,15 @@ def m_step(model: GaussianMixture, statistics: SufficientStatistics) -> Gaussian
     check_parameters(model, fitting.starts.STARTS)
     if not isinstance(statistics, SufficientStatistics):
         raise TypeError(f"expected SufficientStatistics, from em.e_step, got {type(statistics).__name__}")
-    if getattr(model, "prior", model) is not None:  # a posterior is no mixture to update
-        raise refusal("a prior", "m_step")
-    if model.tails != "normal":
-        raise refusal("heavy tails", "m_step")
+    has_prior = getattr(model, "prior", model) is not None  # a posterior is no mixture to update
+    refuse("m_step", {"a prior": has_prior, "heavy tails": getattr(model, "tails", "normal") != "normal"})
     before = fitted_parameters(model).whole() if model.__sklearn_is_fitted__() else None
     d = statistics.first.shape[1] if before is None else before.n_features
     covariance = model_of(model, d)
     check_statistics(statistics, (model.n_components, d), covariance.moments)
     fixed = check_fixed(model.fixed, model.n_components, covariance)
     if before is None and (fixed or model.noise is not False):
-        raise ValueError("expected a fitted model: another has no box of noise and no parameters to fix")
+        raise ValueError("expected a fitted model, which has a box of noise and fixed parameters")
     try:
         noise = NO_NOISE if before is None else before.noise
         max_ratio = check_max_ratio(model.max_ratio, covariance, model.n_components)

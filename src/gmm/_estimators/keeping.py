@@ -13,7 +13,7 @@ import numpy as np
 from gmm import _fitting as fitting
 from gmm._estimators.contract import Estimator
 from gmm._rows.sources import Source
-from gmm._validation.combinations import refusal
+from gmm._validation.combinations import refuse
 from gmm._values.priors import NormalInverseWishart, parts
 
 __all__ = ["opened", "what_must_be_same"]
@@ -45,8 +45,7 @@ def opened(
             raise ValueError("resume=True continues a fit from a file: expected its path as checkpoint, got None")
         yield fitting.progress.Journal(seeds)
         return
-    if not seeds:
-        raise refusal("warm_start of a fitted mixture", "checkpoint")
+    refuse("warm_start of a fitted mixture", {"checkpoint": not seeds})
     from gmm._persistence.checkpoints import Checkpoint
 
     same = what_must_be_same(estimator, source)
@@ -58,10 +57,8 @@ def opened(
     else:
         file.check_place()
     journal = fitting.progress.Journal(seeds if before is None else before, file.keep)
-    file.write(journal.progress)  # what keeps it from being written shows before the first pass
-    with file.hint_on_interrupt():
+    with file.during_work(lambda: file.write(journal.progress)):
         yield journal
-    file.keep(journal, now=True)
 
 
 def what_must_be_same(estimator: Estimator, source: Source) -> dict[str, Any]:

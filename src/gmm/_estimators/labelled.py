@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from gmm._persistence import item
 from gmm._rows.sources import Source
-from gmm._validation.combinations import refusal
+from gmm._validation.combinations import refuse
 from gmm._validation.labels import check_components_per_class, check_labels, classes_with_weight
 from gmm._values.classes import ALL_UNKNOWN, KnownClasses
 
@@ -41,10 +41,9 @@ def known_classes(
     """
     if labels is None:
         if components_per_class != 1:
-            raise ValueError("components_per_class is for rows of known class: expected labels, got None")
+            raise ValueError("components_per_class needs rows of known class: expected labels, got None")
         return None, ALL_UNKNOWN
-    if not source.here:
-        raise refusal("labels", "rows in partitions")
+    refuse("labels", {"rows in partitions": not source.here})
     classes, codes = check_labels(labels, source.n_rows)
     if source.n_used < source.n_rows:
         classes, codes = classes_with_weight(classes, codes, source.weights > 0)

@@ -14,7 +14,7 @@ from gmm._estimators import criteria, estimated, mixture_summary, saved
 from gmm._estimators.continuation import is_noisy, prior_parts
 from gmm._estimators.contract import given_names, names_of_features
 from gmm._estimators.estimated import fit_settings, noise_of, tails_of
-from gmm._estimators.exclusions import checked_conditional
+from gmm._estimators.exclusions import checked_without
 from gmm._estimators.factors import (
     OfFactors,
     factors_of,
@@ -40,7 +40,7 @@ from gmm._passes.trace import PassRecord, Trace
 from gmm._rows.entrance import as_source
 from gmm._rows.sources import Source
 from gmm._validation.columns import check_columns, check_known_columns
-from gmm._validation.combinations import refusal
+from gmm._validation.combinations import refuse
 from gmm._validation.fixed import check_fixed
 from gmm._validation.given import check_user_mixture
 from gmm._validation.parameters import check_level, check_parameters
@@ -423,13 +423,9 @@ class GaussianMixture(FittedMixture):
         from gmm._estimators.streamed import block_of, stream_blocks
 
         decay = check_real(decay, "decay", "[0, 1)")
-        if self.tails != "normal":
-            raise refusal("heavy tails", "partial_fit")
-        if self.trim:
-            raise refusal("trim", "partial_fit")
         past = past_of(self)
-        if past.beside_errors:
-            raise refusal("error_covariance", "partial_fit")
+        others = {"heavy tails": self.tails != "normal", "trim": self.trim, "error_covariance": past.beside_errors}
+        refuse("partial_fit", others)
         source, names = block_of(self, X, sample_weight, past.parameters)
         model = model_of(self, source.n_features)
         try:
@@ -575,7 +571,7 @@ class GaussianMixture(FittedMixture):
         """
         if not hasattr(values, "keys"):
             raise TypeError(f"expected a mapping of columns to values, got {values!r:.80}")
-        parameters = checked_conditional(self, "condition")
+        parameters = checked_without(self, "condition", "tails='contaminated'")
         numbers = {column: _number(column, value) for column, value in dict(values).items()}
         inputs, others = check_known_columns(list(numbers), None, given_names(self), parameters.n_features)
         source, _ = as_source(np.array([list(numbers.values())]), estimator=self)
@@ -620,7 +616,7 @@ class GaussianMixture(FittedMixture):
                [-0.9]])
         """
         level = None if level is None else check_level(level)
-        parameters = checked_conditional(self, "predict_from")
+        parameters = checked_without(self, "predict_from", "tails='contaminated'")
         source, names = as_source(X, estimator=self, missing=self.missing, fitted=True)
         of_fit = given_names(self)
         columns, targets = check_known_columns(names if known is None else known, target, of_fit, parameters.n_features)
@@ -635,22 +631,22 @@ class GaussianMixture(FittedMixture):
 
     @property
     def degrees_of_freedom_(self) -> float | NDArray[Any]:
-        """Degrees of freedom ν, of all components or of each; infinite where they are not Student's t."""
+        """Degrees of freedom ν, one number or one of each component; infinite without Student's t."""
         return fitted_parameters(self).tails.degrees
 
     @property
     def good_shares_(self) -> float | NDArray[Any]:
-        """Shares α of rows that are no outliers, of contaminated components; 1 of others."""
+        """Shares α of rows that are not outliers, of contaminated components; 1 of others."""
         return fitted_parameters(self).tails.good_shares
 
     @property
     def inflations_(self) -> float | NDArray[Any]:
-        """How many times as large the covariances of outliers are, η, of contaminated components; 1 of others."""
+        """Factors η by which outliers have larger covariances, of contaminated components; 1 of others."""
         return fitted_parameters(self).tails.inflations
 
     @property
     def trimmed_(self) -> NDArray[np.bool_]:
-        """Which rows the last fit left out, (n,), with `trim`."""
+        """Rows that the last fit with `trim` left out, as a mask (n,)."""
         trimmed = past_of(self).trimmed
         if trimmed is None:
             raise AttributeError(f"{type(self).__name__} has trimmed_ only after a fit with trim; files do not keep it")
@@ -685,7 +681,7 @@ class GaussianMixture(FittedMixture):
             if past.prior_parts not in ((), prior_parts(self)):
                 raise ValueError(
                     "partial_fit continues a stream with the prior, noise and max_ratio that it began with, and these "
-                    "are others. Clone the estimator to start over."
+                    "differ. Clone the estimator to start over."
                 )
             objective = replace(past.stream.objective, ridge=self.reg_covar, **self._restrictions(model))
             return replace(past.stream, objective=objective)
@@ -712,10 +708,8 @@ class GaussianMixture(FittedMixture):
     def _restrictions(self, model: CovarianceModel) -> dict[str, Any]:
         """Return what the parameters fix and limit, as arguments of an `Objective`."""
         fixed = check_fixed(self.fixed, self.n_components, model)
-        if fixed and is_noisy(self) and fixed.weights.any():
-            raise refusal("fixed weights", "noise")
-        if fixed.covariances.any() and self.max_ratio is not None:
-            raise refusal("fixed covariances", "max_ratio")
+        refuse("fixed weights", {"noise": is_noisy(self) and fixed.weights.any()})
+        refuse("fixed covariances", {"max_ratio": self.max_ratio is not None and fixed.covariances.any()})
         return {"fixed": fixed, "max_ratio": check_max_ratio(self.max_ratio, model, int(self.n_components))}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,10 +13,11 @@ from gmm._estimators import criteria
 from gmm._estimators.contract import names_of_features
 from gmm._estimators.fitted import FittedMixture, fitted_parameters, rows_of_fit, summary_of
 from gmm._estimators.scorer import Scorer
-from gmm._estimators.summary import Figures
 from gmm._public import publish
 from gmm._text.frames import data_frame
-from gmm._text.html import block
+
+if TYPE_CHECKING:
+    from gmm._estimators.summary import Figures
 
 __all__ = ["MixtureSummary", "summary"]
 
@@ -79,10 +80,14 @@ class MixtureSummary:
         return str(summary_of(self.model, self._figures))
 
     def _repr_html_(self) -> str:
+        from gmm._text.html import block
+
         return block(*summary_of(self.model, self._figures).html())
 
     @property
     def _figures(self) -> Figures:
+        from gmm._estimators.summary import Figures
+
         numbers = self.total_weight, self.log_likelihood, self.criteria, self.degenerate
         n_noise = self.n_noise if fitted_parameters(self.model).noise else None
         return Figures(*numbers, n_rows=self.n_rows, counts=self.counts, n_noise=n_noise)

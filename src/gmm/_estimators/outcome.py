@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,10 @@ import numpy as np
 from gmm import _fitting as fitting
 from gmm._exceptions import ConvergenceWarning, raisable, warn
 from gmm._passes.trace import Trace
+from gmm._text.lists import listed
 from gmm._values.covariance import CovarianceModel
 from gmm._values.layouts import SingularMatrixError
+from gmm._values.parameters import MixtureParameters
 
 _NOT_CONVERGED = (
     "Best performing initialization did not converge. Try different init parameters, or increase max_iter, tol, or "
@@ -20,7 +23,9 @@ _ALL_NOISE = (
     "No component has a row: noise took all of them. A box of noise that is much smaller than that of the rows has a "
     "density above theirs."
 )
+_NAMED = 6  # columns at most
 _NO_ROWS = 1e-12  # share of all rows: rounding leaves a component without rows as much
+_SMALL, _WIDE = 0.1, 10  # weight up to which a component is small; deviations of the large ones that make it wide
 _ILL_DEFINED = (
     "Fitting the mixture model failed because some components have ill-defined empirical covariance (for instance "
     "caused by singleton or collapsed samples). Try to decrease the number of components, increase reg_covar, or scale "
@@ -47,7 +52,7 @@ def _warn_of_empty_components(fit: fitting.progress.MixtureFit) -> None:
         empty = np.flatnonzero(counts <= least)
         warn(
             f"Component(s) {', '.join(map(str, empty))} have no rows: n_components={len(counts) - len(empty)} gives "
-            "the same density. Where rows repeat, expected at most as many components as distinct rows.",
+            "the same density. If rows repeat, expected at most as many components as distinct rows.",
             raisable(ConvergenceWarning),
         )
 
@@ -68,6 +73,34 @@ def ill_defined(error: SingularMatrixError, model: CovarianceModel) -> str:
     one = f"A covariance of {model.name}" if model.constraint else f"The covariance of component {error.component}"
     whose = "The covariance that all components share" if model.layout.pooled else one
     return f"{_ILL_DEFINED} {whose} is singular."
+
+
+def doubt_of_width(parameters: MixtureParameters, names: Sequence[str], word: str = "component") -> str:
+    """Say which small component is far wider than the large ones, as one of error values is; else empty."""
+    large = parameters.weights > _SMALL
+    if large.all() or not large.any() or parameters.noise or parameters.tails:
+        return ""
+    variances = parameters.model.layout.diagonal(parameters.covariances, parameters.n_features)
+    deviations = np.sqrt(np.broadcast_to(variances, parameters.means.shape))
+    ratios = deviations / deviations[large].max(axis=0)
+    k, j = (int(index) for index in np.unravel_index(ratios.argmax(), ratios.shape))
+    if ratios[k, j] < _WIDE:
+        return ""
+    return (
+        f"{word} {k}, of weight {parameters.weights[k]:.4f}, is {ratios[k, j]:.0f} times as wide as the large ones in "
+        f"{names[j]!r}: if these rows are strays or repeat an error value, such as -999, try noise=True"
+    )
+
+
+def doubt_of_ridge(parameters: MixtureParameters, ridge: float, names: Sequence[str]) -> str:
+    """Say in which columns all the variance is the ridge; else empty."""
+    columns = fitting.degenerate.on_ridge_alone(parameters, ridge, names)
+    if not columns:
+        return ""
+    return (
+        f"no variance but reg_covar in {listed(columns, _NAMED)}: the criteria depend on it; leave constant columns "
+        "out, multiply small ones"
+    )
 
 
 def fit_attributes(trace: Trace, lower_bound: float, traces: tuple[Trace, ...]) -> dict[str, Any]:

@@ -13,6 +13,11 @@ from gmm._values.parameters import MixtureParameters
 if TYPE_CHECKING:
     from gmm._passes.stepwise import Stream
 
+SHRUNK = {  # what a fit maximises, by what gave it a prior that was not asked for
+    "rows": "mean log posterior density (noise and means are shrunk: each component has few rows)",
+    "errors": "mean log posterior density (covariances are shrunk: errors may explain all spread)",
+}
+
 
 class Past(NamedTuple):
     """What a fit leaves for one that continues it.

@@ -15,15 +15,13 @@ from gmm._estimators.contract import given_names
 from gmm._estimators.fitted import FittedMixture, fitted_parameters, past_of, set_mixture
 from gmm._estimators.labelled import classes_to_state, restore_classes
 from gmm._estimators.outcome import fit_attributes
-from gmm._estimators.past import Past
-from gmm._estimators.summary import SHRUNK
+from gmm._estimators.past import SHRUNK, Past
 from gmm._persistence import Readable, Writable, item, load_object, positive, save_state, with_metadata
 from gmm._validation.parameters import check_parameters
 from gmm._validation.rows import check_feature_names
 from gmm._validation.scalars import check_choice
 from gmm._values.covariance import covariance_model, model_of_stored
 from gmm._values.parameters import MixtureParameters
-from gmm._values.variational import MixturePosterior
 
 __all__ = ["from_state", "load", "save", "state_of"]
 
@@ -90,6 +88,7 @@ def state_of(self: FittedMixture) -> tuple[dict[str, Any], dict[str, NDArray[Any
     parameters = fitted_parameters(self)
     # They may have been set after the fit, and `load` refuses invalid ones.
     check_parameters(self, fitting.starts.STARTS)
+    from gmm._values.variational import MixturePosterior
     from gmm._versions import __version__
 
     header: dict[str, Any] = {

@@ -22,7 +22,7 @@ from gmm._passes.threads import PASS_WORTH_THREADS
 from gmm._persistence.predictions import Predicted
 from gmm._rows.entrance import check_any
 from gmm._rows.sources import Source
-from gmm._validation.combinations import refusal
+from gmm._validation.combinations import refuse
 from gmm._values.layouts import Array, Layout, SingularMatrixError
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
@@ -76,7 +76,7 @@ class Scorer:
             return e_step.rows(self._prepared.mixture, **wanted)
 
     def blocks(self, source: Source, **wanted: Output) -> Iterator[tuple[int, RowResults]]:
-        """Yield the same for some consecutive rows after the other, each time with the number of the first."""
+        """Yield what `rows` returns for some consecutive rows after the other, and the number of the first of them."""
         with self._e_step(source) as e_step:
             yield from e_step.row_blocks(self._prepared.mixture, **wanted)
 
@@ -203,10 +203,8 @@ class Scorer:
         return plans[-1]
 
     def _e_step(self, source: Source, moments: Layout | None = None) -> EStep:
-        if source.has_gaps and self.parameters.tails:
-            if source.errors:
-                raise refusal("heavy tails", "error_covariance")
-            raise refusal("heavy tails", "missing values")
+        others = {"error_covariance": source.errors, "missing values": source.in_patterns}
+        refuse("heavy tails", others if self.parameters.tails else {})
         layout = moments or self.parameters.model.layout
         return e_step_over(source, layout, n_threads=self.n_threads, origin=self._prepared.origin)
 

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from gmm import _fitting as fitting
 from gmm._estimators.criteria import aic, bic, surplus, title
-from gmm._estimators.past import Past
+from gmm._estimators.outcome import doubt_of_ridge, doubt_of_width
+from gmm._estimators.past import SHRUNK, Past
 from gmm._text.amounts import amount, counted, noise_of_weight, percent, plus_minus
 from gmm._text.html import Cell, Html, escaped, line, sparkline, table
 from gmm._text.lists import aligned, listed
@@ -20,13 +21,11 @@ from gmm._values.covariance import FactorModel
 from gmm._values.parameters import MixtureParameters
 from gmm._values.variational import MixturePosterior
 
-SHRUNK = {  # by what gave a fit a prior that was not asked for
-    "rows": "mean log posterior density (noise and means are shrunk: each component has few rows)",
-    "errors": "mean log posterior density (covariances are shrunk: errors may explain all spread)",
-}
 _MAX_COMPONENTS = 12
 _MAX_FEATURES = 6
 _MEANING = "mean ± standard deviation"
+_OF_ROWS_LEFT = "n, log-likelihood and criteria are of the rows that trim leaves"
+_OF_ALL_ROWS = "numbers of rows and criteria are of all rows here, also of those that trim left out"
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,7 +153,11 @@ class Summary:
         counts = None if figures is None else figures.counts
         meaning = "mean ± scale" if parameters.tails else _MEANING
         notes = [_omissions(K - n_rows, d - n_columns), _noise_share(parameters, n_rows, ridge), meaning]
-        notes += [] if figures is None else [figures.doubt(parameters)]
+        notes.append(doubt_of_width(parameters, feature_names))
+        if figures is not None:
+            notes += [figures.doubt(parameters), doubt_of_ridge(parameters, ridge, feature_names)]
+        if figures is not None and own.get("trim"):
+            notes.append(_OF_ROWS_LEFT if figures.n_rows is None else _OF_ALL_ROWS)
         return cls(
             headline=f"{counted(K, 'component')}, {counted(d, 'feature')}, {parameters.model.printed(d)} covariance, "
             + _extent(parameters, own.get("max_ratio") or inf)

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gmm._estimators.contract import given_names
 from gmm._estimators.criteria import bic
-from gmm._estimators.exclusions import checked_normal
+from gmm._estimators.exclusions import checked_without
 from gmm._estimators.fitted import source_of
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.saved import from_state
@@ -46,7 +46,7 @@ def to_json(model: GaussianMixture, file: Writable, X: ArrayLike | None = None) 
     X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns, default=None
         The rows, for ``n``, ``loglik`` and ``bic``, which has mclust's sign: largest is best. None leaves them out.
     """
-    parameters, fit = checked_normal(model, "mclust"), {}
+    parameters, fit = checked_without(model, "mclust", "heavy tails"), {}
     if X is not None:
         source = source_of(model, X)
         loglik = Scorer(parameters, model.n_threads).log_likelihood(source)

@@ -19,7 +19,7 @@ from gmm._estimators.mixture import GaussianMixture
 from gmm._frozen_mixture import FrozenMixture
 from gmm._persistence.places import Writable, write_to
 from gmm._public import publish
-from gmm._validation.combinations import refusal
+from gmm._validation.combinations import refuse
 from gmm._validation.scalars import check_choice
 from gmm._values.layouts import Array
 from gmm._values.low_rank import layout_with_code
@@ -74,8 +74,7 @@ def to_onnx(
         parameters = fitted_parameters(model)
         mixture = parameters.whitened()
         about = {"covariance_type": parameters.model.type_name, "feature_names": given_names(model)}
-    if mixture.tails.any():
-        raise refusal("heavy tails", "ONNX")
+    refuse("heavy tails", {"ONNX": mixture.tails.any()})
     _write(file, mixture, dtype, arithmetic, about)
 
 

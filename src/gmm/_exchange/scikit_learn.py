@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm._estimators.bayesian import BayesianGaussianMixture
-from gmm._estimators.exclusions import checked_normal, checked_without_noise
-from gmm._estimators.fitted import fitted_parameters, set_mixture
+from gmm._estimators.exclusions import checked_without
+from gmm._estimators.fitted import set_mixture
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.saved import from_state
 from gmm._exceptions import NotFittedError, raisable
@@ -62,13 +62,12 @@ def to_sklearn(model: GaussianMixture | BayesianGaussianMixture) -> Any:
     >>> to_sklearn(mixture).predict([[-3.0], [2.0]])
     array([0, 1])
     """
-    checked_normal(model, "scikit-learn's estimators")
-    layout = checked_without_noise(model, "scikit-learn's estimators").model.whole.layout
+    parameters = checked_without(model, "scikit-learn's estimators", "noise", "heavy tails")
     mixture: Any = copy(model)
-    set_mixture(mixture, fitted_parameters(model), vars(model).get("feature_names_in_"), np.dtype(np.float64))
+    set_mixture(mixture, parameters, vars(model).get("feature_names_in_"), np.dtype(np.float64))
     estimator = getattr(imported("sklearn.mixture", "sklearn"), type(mixture).__name__)()
     theirs = {name: getattr(mixture, name) for name in estimator.get_params()}
-    theirs["covariance_type"] = stored_as(layout).alias
+    theirs["covariance_type"] = stored_as(parameters.model.whole.layout).alias
     if not isinstance(theirs["init_params"], str) or theirs["init_params"] not in _STARTS:
         del theirs["init_params"]
     if isinstance(theirs["random_state"], np.random.Generator):

@@ -17,13 +17,14 @@ from gmm._values.statistics import SufficientStatistics
 from gmm._values.variational import MixturePosterior
 
 _FEW_ROWS = "fewer rows than its covariance needs"
+_STRAYS = "so few rows that they are strays rather than a group"
 _DEPENDENT = "columns that depend on each other"
 _NO_SPREAD = "no spread but reg_covar in {}: rows that repeat, or few of them"
 _THINNER = "far thinner than the others in some direction, on few rows"
 # In variances of the pooled covariance within components. A direction above 1e-3 of the data's variances is above this.
 THIN = 1e-4
 # A thin component with at least so many times the fewest rows, and variances above the ridge, is a tight cluster.
-_MANY = 10
+_MANY, _MANY_OF_FACTORS = 6, 10
 _NAMED = 3  # columns at most
 _ON_RIDGE = 2  # ridges: a variance up to this says more of the ridge than of the rows
 _ON_RIDGE_OF_HEAVY = 20  # the same of heavy tails, which let few rows with other values widen a component of tied ones
@@ -39,7 +40,8 @@ def degenerate_components(
 ) -> NDArray[np.bool_]:
     """Tell which components are degenerate, (K,).
 
-    A degenerate component has fewer rows than its model needs (half a row is rounded up), or correlations that are
+    A degenerate component has fewer rows than its model needs (half a row is rounded up), although one covariance of
+    all components needs none of each: BIC would make components of strays there. Or it has correlations that are
     singular to rounding, as those of a column and its copy; or it is thin: the least eigenvalue of W⁻¹Σ_k, where
     W = Σ_k π_k Σ_k with the noise among them, is tiny; or it is on the ridge, so that its likelihood is what the ridge
     makes of it: in some direction it has hardly more variance than the ridge, and W far more. If all components are so
@@ -79,6 +81,14 @@ def reasons_of(
     return reasons
 
 
+def on_ridge_alone(parameters: MixtureParameters, ridge: float, feature_names: Sequence[str]) -> list[str]:
+    """Name the columns in which the whole mixture has hardly more variance than the ridge: constant ones, or small."""
+    away = parameters.means - parameters.weights @ parameters.means / parameters.weights.sum()
+    total = parameters.weights @ (_column_variances(parameters) + away**2) + _of_noise(parameters)
+    here = (ridge < (1 + _TIED) * total) & (total <= _ON_RIDGE * ridge)
+    return [feature_names[j] for j in np.flatnonzero(here).tolist()]
+
+
 def _flat_columns(parameters: MixtureParameters, k: int, ridge: float, feature_names: Sequence[str]) -> str:
     """Name the columns in which a component has hardly more variance than the ridge."""
     flat = _column_variances(parameters)[k] <= _high(parameters, ridge)
@@ -104,7 +114,8 @@ def _causes(
     before, fewest = _unscaled(parameters, ridge, statistics), fewest_rows(model, d)
     if not (parameters.noise or parameters.tails) and _are_sound((parameters, before), fewest / n_effective, ridge):
         return {}
-    causes = {_FEW_ROWS: np.asarray(rows < fewest), _DEPENDENT: _singular(parameters)}
+    few = _STRAYS if model.common else _FEW_ROWS
+    causes = {few: np.asarray(rows < fewest), _DEPENDENT: _singular(parameters)}
     causes[_NO_SPREAD] = _on_ridge(before, ridge)
     if _any_thin(parameters):
         causes[_THINNER] = (_thinnest(parameters) < THIN) & (rows < _MANY * model.fewest_rows(d))
@@ -130,7 +141,7 @@ def _few_or_narrow(parameters: MixtureParameters, n_effective: float, ridge: flo
     within = parameters.weights @ _column_variances(parameters) + _of_noise(parameters)
     thin = (noise < THIN * within) | ((noise <= _ON_RIDGE * ridge) & (_FAR * noise < within))
     narrow = thin.sum(axis=1) > model.n_factors
-    return {_FEW_ROWS: np.asarray(rows < fewest), _THINNER: narrow & (rows < _MANY * fewest)}
+    return {_FEW_ROWS: np.asarray(rows < fewest), _THINNER: narrow & (rows < _MANY_OF_FACTORS * fewest)}
 
 
 def degenerate_under(

@@ -235,7 +235,7 @@ class Course:
                 thin=THIN,
                 verdict=is_degenerate if n_components > 1 and not objective.prior.variational else None,
                 spread=(
-                    None if self.sample.n_rows < _WORTH_SCRATCH else partial(_spread, e_step, problem, n_components)
+                    None if self.sample.n_rows < _WORTH_SCRATCH else partial(_share_out, e_step, problem, n_components)
                 ),
                 openings=self.openings,
             )
@@ -262,11 +262,11 @@ def best_candidate(
     return Course.over(sample, problem.objective.model.moments, n_components, schedule, rng).winner(problem)
 
 
-def _spread(e_step: EStep, problem: Problem, n_components: int, task: Task, n: int, n_rows: int) -> None:
+def _share_out(e_step: EStep, problem: Problem, n_components: int, task: Task, n: int, n_rows: int) -> None:
     """Do a task for n candidates, each of which passes over so many rows, in threads if it is worth them."""
     shape = problem.objective.model.moments.shape(n_components, problem.rows.n_features)
     work = float(n * n_rows) * (2 * math.prod(shape) + 20 * n_components)
-    e_step.spread(task, n, work, product=problem.family(n_components).work)
+    e_step.share_out(task, n, work, product=problem.family(n_components).work)
 
 
 def _scaled(view: View, centre: Array, single_limit: float) -> CandidateView:

@@ -42,7 +42,7 @@ def one_component(problem: Problem, settings: SolverSettings = FINELY) -> Mixtur
     one = WhitenedMixture(SPHERICAL, np.zeros(1), rows.survey.centre[None], np.ones(1))
     with EStep(rows.informative.without_gaps, moments, n_threads=problem.n_threads) as e_step:
         begin = problem.beginning(e_step, e_step(one, hard=True))
-    if not (rows.has_gaps or problem.objective.tails):
+    if not (rows.in_patterns or problem.objective.tails):
         return begin.parameters
     with problem.e_step() as e_step:
         return problem.run(e_step, begin, settings).go().result.parameters

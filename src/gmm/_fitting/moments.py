@@ -13,7 +13,7 @@ from gmm._fitting.starts import from_means, lloyd
 from gmm._passes.e_step import EStep
 from gmm._passes.problem import Problem
 from gmm._rows.sources import ArraySource, Source
-from gmm._validation.combinations import refusal
+from gmm._validation.combinations import refuse
 from gmm._validation.prior import check_prior
 from gmm._values.covariance import CovarianceModel, stored_as
 from gmm._values.layouts import DIAGONAL, FULL, SPHERICAL, TIED, Array, Layout, SingularMatrixError
@@ -26,6 +26,7 @@ _FEW = 20  # rows of a component for each parameter of a column
 _SHRINKAGE = 3.0  # rows for each mean, where they are few
 _ROWS_BESIDE_ERRORS, _SHARE_BESIDE_ERRORS = 10, 0.05  # of the covariance of all rows
 _LEAST_SHARE = 1e-8  # of the largest variance: a column may be constant
+_ROUNDING = 8  # eps of the largest value
 _OF_GAPS: WeakKeyDictionary[Source, dict[int, MixtureParameters]] = WeakKeyDictionary()
 
 
@@ -39,19 +40,19 @@ def prior_of(
     accelerated: bool = True,
 ) -> Prior:
     """Return the prior with all its hyperparameters; unset ones are estimated from the rows as one component."""
-    if prior is not None and model.n_factors and model.stored_whole:
-        raise refusal("a prior of factors", "whole covariances")
-    if prior is None and is_shrunk(model, n_components, source):
-        prior = NormalInverseWishart(shrinkage=_SHRINKAGE)
-    beside_errors = prior is None and bool(source.errors) and accelerated
-    if prior is None and not beside_errors:
+    refuse("a prior of factors", {"whole covariances": prior is not None and model.n_factors and model.stored_whole})
+    shrunk = prior is None and is_shrunk(model, n_components, source)
+    beside_errors = not shrunk and prior is None and bool(source.errors) and accelerated
+    if prior is None and not (shrunk or beside_errors):
         return FLAT
     if not model.stored_whole:
         mean, covariance = _mean_and_variances_within(n_components, source, n_threads)
     else:
         mean, covariance = mean_and_covariance(model, source, n_threads)
+    if shrunk and not covariance.any():  # a component for each row: they say nothing of noise
+        return FLAT
     if prior is None:
-        prior = _beside_errors(model, covariance)
+        prior = NormalInverseWishart(shrinkage=_SHRINKAGE) if shrunk else _beside_errors(model, covariance)
     return check_prior(prior, model, n_components, mean=mean, covariance=covariance)
 
 
@@ -80,6 +81,7 @@ def _mean_and_variances_within(n_components: int, source: Source, n_threads: int
     statistics = from_means(sample, centres, DIAGONAL, n_threads=n_threads)
     n = statistics.weight
     variances = statistics.scatter.sum(axis=0) / max(n - n_components, n / 2)
+    variances[variances <= (_ROUNDING * np.finfo(np.float64).eps * np.abs(sample.rows).max()) ** 2] = 0.0
     mean = (statistics.counts @ statistics.means) / n
     return mean, np.maximum(variances, _LEAST_SHARE * variances.max())
 
@@ -87,7 +89,7 @@ def _mean_and_variances_within(n_components: int, source: Source, n_threads: int
 def mean_and_covariance(model: CovarianceModel, source: Source, n_threads: int | None = None) -> tuple[Array, Array]:
     """Return the mean of the rows and their unbiased covariance or, for models of variances, its diagonal."""
     layout = DIAGONAL if model.layout.axis_aligned else TIED
-    if source.has_gaps and not source.errors:
+    if source.in_patterns and not source.errors:
         with suppress(SingularMatrixError):
             return _from_gaps(source, layout, n_threads)
     one = WhitenedMixture(SPHERICAL, np.zeros(1), source.survey.centre[None], np.ones(1))
@@ -99,7 +101,7 @@ def mean_and_covariance(model: CovarianceModel, source: Source, n_threads: int |
 
 
 def _from_gaps(source: Source, layout: Layout, n_threads: int | None) -> tuple[Array, Array]:
-    """Return the same of rows with missing values, by maximum likelihood; once for all fits to these rows."""
+    """Return mean and covariance of rows with missing values, of the highest likelihood; once for all fits to them."""
     mixtures, weight = _OF_GAPS.setdefault(source, {}), source.survey.weight
     if layout.code not in mixtures:
         model = stored_as(FULL if layout is TIED else layout)

@@ -6,22 +6,22 @@ Neykov, Filzmoser, Dimova & Neytchev (2007); with a limit on the ratio of eigenv
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from gmm._fitting.fit import FitSettings, first_mixture, fit_mixture
+from gmm._fitting.fit import FitSettings, OnSkip, first_mixture, fit_mixture
 from gmm._fitting.noisy import start_of_heavy_tails
 from gmm._fitting.progress import Journal, Listener, MixtureFit
 from gmm._fitting.starts import StartRequest, start_statistics
 from gmm._passes.problem import Beginning, Problem
-from gmm._passes.solver import Iteration
+from gmm._passes.solver import Iteration, SolverResult
 from gmm._rows.reweighed import reweighed
 from gmm._rows.sources import ArraySource, Source
 from gmm._validation.rows import check_enough_rows
-from gmm._values.layouts import Array
+from gmm._values.layouts import Array, SingularMatrixError
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
 from gmm._values.weights import trimmed
@@ -33,13 +33,14 @@ def fit_trimmed(
     source: Source,
     share: float,
     settings_for: Callable[[Source], FitSettings],
-    journal: Journal,
+    seeds: Sequence[int],
     *,
-    beginning: Beginning | None = None,
-    callback: Callable[[Iteration], object] | None = None,
-    **how: Any,
+    beginning: Beginning | None,
+    callback: Callable[[Iteration], object] | None,
+    on_end: Callable[[SolverResult], object],
+    on_skip: OnSkip,
 ) -> tuple[MixtureFit, Source]:
-    """Fit a mixture to rows of which a share is left out, until the same rows stay out.
+    """Fit a mixture to rows of which a share is left out; each start chooses its own, until the same rows stay out.
 
     Parameters
     ----------
@@ -49,27 +50,60 @@ def fit_trimmed(
         Of the weight of all rows.
     settings_for : callable
         Returns the settings for rows: a prior is completed by those that are left.
-    journal, beginning, callback
+    seeds : sequence of int
+        One for each start; empty where a fit begins elsewhere.
+    beginning, callback, on_end, on_skip
         As in `fit_mixture`. Each round of passes counts its own.
-    **how
-        Passed on to `fit_mixture`, for the first round.
 
     Returns
     -------
     MixtureFit
-        With the passes of all rounds as those of one run.
+        With the passes of all rounds of a start as those of one run.
     Source
-        The rows with the weights that they had in the last round.
+        The rows with the weights that they had in the last round of the best start.
+
+    Raises
+    ------
+    SingularMatrixError
+        If there is no ridge and every start ends in a singular covariance.
     """
     settings, watch = settings_for(source), Listener(callback)
-    each = None if callback is None else watch
-    first = beginning.parameters if beginning else _resistant_mixture(source, settings, journal.progress.seeds[0])
-    weight = _weights_under(first, settings.problem(source), share)
-    rows = reweighed(source, weight)
+    ends, failure = list[tuple[MixtureFit, Source]](), SingularMatrixError(0)
+    for number, seed in enumerate(seeds or (0,)):
+        each = None if callback is None else _numbered(watch, number)
+        try:
+            first = beginning.parameters if beginning else _resistant_mixture(source, settings, seed)
+            rows = reweighed(source, _weights_under(first, settings.problem(source), share))
+            how = {"journal": Journal(seeds[number : number + 1]), "beginning": beginning and Beginning(first)}
+            fit, rows = _in_turns(source, share, settings_for(rows), rows, watch, callback=each, **how)
+        except SingularMatrixError as error:
+            failure = error
+            on_skip(number, None)
+            continue
+        result = replace(fit.result, trace=replace(fit.result.trace, start=number))
+        on_end(result)
+        ends.append((MixtureFit(result, fit.repaired), rows))
+        if watch.stopped:
+            break
+    if not ends:
+        raise failure
+    best, rows = max(ends, key=lambda end: end[0].result.lower_bound)
+    return best._replace(traces=tuple(fit.result.trace for fit, _ in ends)), rows
+
+
+def _in_turns(
+    source: Source,
+    share: float,
+    settings: FitSettings,
+    rows: Source,
+    watch: Listener,
+    *,
+    callback: Callable[[Iteration], object] | None,
+    **how: Any,
+) -> tuple[MixtureFit, Source]:
+    """Fit one start to the rows that are left at first, and then to those that each fit leaves."""
     check_enough_rows(rows.n_used, settings.n_components)
-    settings = settings_for(rows)
-    beginning = Beginning(first) if beginning else None
-    fit = fit_mixture(rows, settings, journal, beginning=beginning, callback=each, **how)
+    fit = fit_mixture(rows, settings, callback=callback, **how)
     while not watch.stopped and (n_passes := settings.solver.max_iter - len(fit.result.trace)) > 0:
         weight = _weights_under(fit.result.parameters, settings.problem(source), share)
         if np.array_equal(weight, rows.weights):
@@ -77,8 +111,7 @@ def fit_trimmed(
         others = reweighed(source, weight)
         again = settings._replace(refine=None, solver=settings.solver._replace(max_iter=n_passes))
         here = Beginning(fit.result.parameters)
-        number = fit.result.trace.start
-        result = fit_mixture(others, again, Journal(()), beginning=here, callback=_numbered(each, number)).result
+        result = fit_mixture(others, again, Journal(()), beginning=here, callback=callback).result
         if not result.lower_bound > fit.result.lower_bound:
             break
         result = replace(result, trace=result.trace.behind(fit.result.trace))
@@ -100,9 +133,9 @@ def _resistant_mixture(source: Source, settings: FitSettings, seed: int) -> Mixt
     return first_mixture(source, settings, seed) if beside_noise is None else beside_noise
 
 
-def _numbered(callback: Listener | None, start: int) -> Callable[[Iteration], object] | None:
+def _numbered(callback: Listener, start: int) -> Callable[[Iteration], object]:
     """Return a callback that sees passes of one start as those of another."""
-    return None if callback is None else lambda iteration: callback(replace(iteration, start=start))
+    return lambda iteration: callback(replace(iteration, start=start))
 
 
 def _weights_under(mixture: MixtureParameters, problem: Problem, share: float) -> Array:

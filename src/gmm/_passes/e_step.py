@@ -119,7 +119,7 @@ class EStep:
     def rounded(
         self, mixture: WhitenedMixture, *, hard: bool = False, given: Array | None = None
     ) -> tuple[SufficientStatistics, float]:
-        """Return the same, and how far the mean log evidence may be off by rounding, relatively."""
+        """Return the statistics of a pass, and how far the mean log evidence may be off by rounding, relatively."""
         plan, scatter = self._plan_for_moments(mixture, hard=hard, given=given is not None)
         with blas_alone(plan.largest_product):
             return self._collected(plan, self._sums(plan, given=given), scatter), plan.rounding
@@ -373,14 +373,9 @@ class EStep:
         self, plan: _em.Plan, scratches: list[_em.Scratch], chunk: Chunk, arrays: dict[str, NDArray[Any] | None]
     ) -> None:
         """Walk a chunk of whole lanes; the first scratch has the sums so far."""
-        self._walk_chunk(plan, scratches, chunk, arrays)
-        plan.join(scratches)
-
-    def _walk_chunk(
-        self, plan: _em.Plan, scratches: list[_em.Scratch], chunk: Chunk, arrays: dict[str, NDArray[Any] | None]
-    ) -> None:
         how: dict[str, Any] = {"first_lane": chunk.first // plan.lane_rows, "weight": chunk.sample_weight} | arrays
         self._walk_table(plan, scratches, _em.RowTable(chunk.rows, **how), len(chunk.rows))
+        plan.join(scratches)
 
     def _walk_table(self, plan: _em.Plan, scratches: list[_em.Scratch], table: _em.RowTable, n_rows: int) -> None:
         """Walk the lanes of a table; each worker takes a consecutive share."""
@@ -394,9 +389,9 @@ class EStep:
                     return
                 plan.walk(scratches[worker], table, lane, min(lane + step, last))
 
-        self._spread(walk, n_workers)
+        self._side_by_side(walk, n_workers)
 
-    def spread(self, task: Callable[[int, int], None], n: int, work: float, product: float | None = None) -> None:
+    def share_out(self, task: Callable[[int, int], None], n: int, work: float, product: float | None = None) -> None:
         """Run ``task(start, end)`` over all of 0 … n − 1, in threads if `work`, in multiply-adds, is worth them.
 
         `product` is the work of the largest call of BLAS, if that is less.
@@ -410,7 +405,7 @@ class EStep:
                 task(start, min(start + step, last))
 
         with blas_alone(work if product is None else product):
-            self._spread(share, n_workers)
+            self._side_by_side(share, n_workers)
 
     def _workers(self, plan: _em.Plan, n_rows: int) -> int:
         """Return how many workers walk the rows; where they are read ahead, the reader is a thread as well."""
@@ -437,7 +432,7 @@ class EStep:
             plan.begin(scratch, n_rows)
         return scratches
 
-    def _spread(self, walk: Callable[[int], None], n_workers: int) -> None:
+    def _side_by_side(self, walk: Callable[[int], None], n_workers: int) -> None:
         """Run ``walk(0) … walk(n_workers − 1)``, the first here; leave no thread running on an exception."""
         if n_workers == 1:
             walk(0)

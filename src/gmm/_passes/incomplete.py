@@ -254,7 +254,7 @@ class ElsewhereEStep(_OverGaps):
         self, mixture: WhitenedMixture, *, hard: bool = False, given: Array | None = None
     ) -> tuple[SufficientStatistics, float]:
         """Compute the expected statistics of all columns."""
-        assert given is None  # which lie here, as `refusal` says
+        assert given is None  # which lie here, as `refuse` says
         sums, (K, d) = self._rows.base.sums_of(self._task(mixture, hard=hard)), mixture.centres.shape
         counts, first, second, (log_evidence, weight, rounding) = np.split(sums, [K, K + K * d, len(sums) - 3])
         moments = first.reshape(K, d), second.reshape(self._layout.shape(K, d))

@@ -11,7 +11,7 @@ from gmm._kernel.mstep import MixtureFamily
 from gmm._values.classes import ALL_UNKNOWN, KnownClasses
 from gmm._values.covariance import CovarianceModel
 from gmm._values.layouts import Array, Layout
-from gmm._values.objective import Objective, Spread, in_turn, positive_counts
+from gmm._values.objective import Objective, ShareOut, in_turn, positive_counts
 from gmm._values.parameters import Estimate, MixtureParameters
 from gmm._values.statistics import SufficientStatistics
 
@@ -30,7 +30,7 @@ class MStep:
         Of all rows: that of statistics differs by rounding.
     classes : KnownClasses
         Of the rows.
-    spread : callable, optional
+    share_out : callable, optional
         As in `Objective.update`.
     repaired : sequence of int
         Components that got a new place before; they count towards `repairs`.
@@ -43,14 +43,14 @@ class MStep:
         *,
         weight: float = 1.0,
         classes: KnownClasses = ALL_UNKNOWN,
-        spread: Spread = in_turn,
+        share_out: ShareOut = in_turn,
         repaired: Sequence[int] = (),
     ) -> None:
         self.objective = objective
         self._repairs = repairs
         self._weight = weight
         self._classes = classes
-        self._spread = spread
+        self._share_out = share_out
         self.repaired = list(repaired)
 
     @property
@@ -82,7 +82,7 @@ class MStep:
         else:
             statistics, repaired = refilled(statistics, model, at_most)
         self.repaired += repaired
-        mixture = self.objective.update(statistics, previous, weight=self._weight, spread=self._spread)
+        mixture = self.objective.update(statistics, previous, weight=self._weight, share_out=self._share_out)
         return _parted(mixture, pairs)
 
 

@@ -12,7 +12,7 @@ from gmm._values.layouts import Array, Layout
 def e_step_over(source: Source, moments: Layout, *, n_threads: int | None = None, origin: Array | None = None) -> EStep:
     """Open passes over rows; what takes out gaps and errors is loaded where there are some."""
     steps: Callable[..., EStep] = EStep
-    if source.has_gaps:
+    if source.in_patterns:
         from gmm._passes.incomplete import ElsewhereEStep, IncompleteEStep
 
         steps = IncompleteEStep if source.here else ElsewhereEStep

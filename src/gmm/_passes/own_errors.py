@@ -149,7 +149,7 @@ class OwnErrorsEStep(EStep):
                     of_lanes[number] = plan.sums_of(lane)
 
         n_lanes, (K, d) = -(-n // LANES), plan.mixture.centres.shape
-        self.spread(task, n_lanes, float(n) * K * d**3)
+        self.share_out(task, n_lanes, float(n) * K * d**3)
         for lane in range(len(of_lanes)):  # in order, for the same bits with any number of threads
             plan.total = plan.total + of_lanes[lane]
 

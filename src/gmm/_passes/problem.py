@@ -235,4 +235,6 @@ class Problem:
     def _m_step(self, e_step: EStep, n_components: int, repaired: tuple[int, ...] = ()) -> MStep:
         objective, rows = self.objective, self.rows
         repairs, weight = n_components if self.repair_empty and objective.repairable else 0, rows.survey.weight
-        return MStep(objective, repairs, weight=weight, classes=rows.known, spread=e_step.spread, repaired=repaired)
+        return MStep(
+            objective, repairs, weight=weight, classes=rows.known, share_out=e_step.share_out, repaired=repaired
+        )

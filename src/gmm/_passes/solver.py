@@ -232,9 +232,7 @@ class SolverRun(Generic[P]):
     def _advance(self, at_most: int, lead: float) -> None:
         began = perf_counter()
         records = self._solver.advance(at_most, lead / self._unit if len(self.passes) < 2 else -math.inf)
-        if self._unit != 1:
-            records = [record.times(self._unit) for record in records]
-        self.add(records, perf_counter() - began)
+        self.add([record.times(self._unit) for record in records], perf_counter() - began)
 
     def add(self, records: list[PassRecord], seconds: float) -> None:
         """Record passes of the solver, which took so long in all."""

@@ -66,7 +66,7 @@ class Stream:
             new = e_step(before.whitened()).recentred(before.means)
             mixed = self.statistics.recentred(before.means).scaled(retention) + new.scaled((1 - retention) / w)
             mixed, repaired = refilled(mixed, before.model, before.n_components if objective.repairable else 0)
-            parameters = objective.update(mixed.scaled(past + w), before, spread=e_step.spread)
+            parameters = objective.update(mixed.scaled(past + w), before, share_out=e_step.share_out)
         after = replace(self, parameters=parameters, statistics=mixed, weight=past + w)
         return after, new.mean_log_evidence, tuple(repaired)
 

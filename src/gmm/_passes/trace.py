@@ -32,8 +32,6 @@ class PassRecord(NamedTuple):
 
     def times(self, unit: float) -> PassRecord:
         """Return the record in other units."""
-        if unit == 1:
-            return self
         return PassRecord(self.lower_bound * unit, self.objective * unit, self.remaining * unit, self.accepted)
 
     def raised(self, by: float) -> PassRecord:

@@ -42,6 +42,8 @@ FORMAT_VERSION = 1
 _HEADER = "header"
 _ALIGNMENT = 64  # bytes; the data of every array begin at a multiple of it
 _LOCAL_HEADER = 30  # bytes before the name of a member
+_OPENING = b"PK"  # of every zip archive
+_BEGINNING = 64  # bytes that tell text
 _KINDS = "biuf"  # booleans, integers and floats, which need no pickle
 _PADDING = 0xD935  # extra field of a member that aligns it
 _SIZE_FIELD = 20  # bytes, which zipfile adds for large members
@@ -109,7 +111,7 @@ def load_state(source: Readable) -> tuple[Header, Arrays]:
         If the source cannot be read.
     """
     content, name = read_bytes(source), name_of_source(source)
-    with _damage(name), zipfile.ZipFile(BytesIO(content)) as archive:
+    with _damage(name, content), zipfile.ZipFile(BytesIO(content)) as archive:
         members = _members(archive, len(content))
         arrays = {member: _copied(_array(member, archive.read(entry))) for member, entry in members.items()}
         header = json.loads(arrays.pop(_HEADER).tobytes().decode())
@@ -140,7 +142,7 @@ def map_state(source: Readable) -> tuple[Header, Arrays]:
     if not isinstance(source, str | os.PathLike):
         raise TypeError(f"expected a path for mmap=True, got {type(source).__name__}: pass mmap=False")
     name = name_of_source(source)
-    with open(source, "rb") as file, _damage(name):
+    with open(source, "rb") as file, _damage(name, file.peek(_BEGINNING)):
         content = np.asarray(np.memmap(file, np.uint8, "r"))
         with zipfile.ZipFile(file) as archive:
             members = _members(archive, content.size)
@@ -278,10 +280,10 @@ def _content_of(name: str, entry: zipfile.ZipInfo, content: NDArray[np.uint8]) -
     """Return a member's part of the file, which its local header says again."""
     lengths = entry.header_offset + _LOCAL_HEADER - 4
     if not 0 <= lengths <= content.size - 4:
-        raise ValueError(f"its member {name!r} begins behind its end")
+        raise ValueError(f"its member {name!r} begins after its end")
     start = lengths + 4 + sum(struct.unpack("<HH", content[lengths : lengths + 4].tobytes()))
     if start + entry.file_size > content.size:
-        raise ValueError(f"its member {name!r} ends behind its end")
+        raise ValueError(f"its member {name!r} ends after its end")
     return content[start : start + entry.file_size]
 
 
@@ -305,8 +307,13 @@ def _copied(values: NDArray[Any]) -> NDArray[Any]:
 
 
 @contextmanager
-def _damage(name: str) -> Iterator[None]:
-    """Say that a file is damaged: zipfile, numpy and json may raise anything then."""
+def _damage(name: str, content: bytes) -> Iterator[None]:
+    """Say that a file is damaged, or another one: zipfile, numpy and json may raise anything then."""
+    beginning = bytes(content[:_BEGINNING])
+    if not beginning.startswith(_OPENING):
+        is_text = beginning and beginning.isascii() and 0 not in beginning
+        kind = "text, such as a table" if is_text else "other bytes" if beginning else "nothing"
+        raise ValueError(f"{name} is not a saved model, or damaged: expected a file that save wrote, got {kind}")
     try:
         yield
     except Exception as error:

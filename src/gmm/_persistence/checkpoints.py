@@ -70,11 +70,11 @@ class _StateFile:
         name = os.fspath(self._path)
         header, arrays = load_state(self._path)
         if header.get("class") != self._class:
-            raise ValueError(f"{name} is no checkpoint of a {self._what}: it holds {header.get('class')!r:.60}")
+            raise ValueError(f"{name} is not a checkpoint of a {self._what}: it holds {header.get('class')!r:.60}")
         if header.get("gmm_version") != __version__:
             raise ValueError(
-                f"{name} was written by version {header.get('gmm_version')!r:.60} of gmm, this is {__version__}, whose "
-                f"bits may be others: finish the {self._what} with that version, or begin it anew"
+                f"{name} was written by version {header.get('gmm_version')!r:.60} of gmm, this is {__version__}, which "
+                f"may give other bits: finish the {self._what} with that version, or start over"
             )
         before, state = build_object(
             name, self._class, lambda h, _: (item(h, "fit", dict), item(h, "progress", dict)), header, arrays
@@ -87,7 +87,7 @@ class _StateFile:
         if differences:
             raise ValueError(f"{name} is a checkpoint of another {self._what}: {'; '.join(differences)}")
         if header.get("digest") != _digest(state, arrays):
-            raise ValueError(f"{name} is damaged: it is not what was written. Begin the {self._what} anew")
+            raise ValueError(f"{name} is damaged: its content has changed. Start the {self._what} anew")
         return build_object(name, self._class, build, state, arrays)
 
     def check_place(self) -> None:
@@ -104,16 +104,18 @@ class _StateFile:
             except ValueError:
                 kind = None
             if kind != self._class:
-                raise ValueError(f"{os.fspath(self._path)} is no checkpoint: expected one, or a path without a file")
+                raise ValueError(f"{os.fspath(self._path)} is not a checkpoint: expected one, or a path without a file")
 
     @contextmanager
-    def hint_on_interrupt(self) -> Iterator[None]:
-        """Make Ctrl-C tell how to go on."""
+    def during_work(self, write: Callable[[], object]) -> Iterator[None]:
+        """Write before the work and after it; make Ctrl-C tell how to go on."""
+        write()  # what keeps it from being written shows before the first pass
         try:
             yield
         except KeyboardInterrupt as interrupt:
             interrupt.add_note(f"the same {self._what} with resume=True goes on from {os.fspath(self._path)}")
             raise
+        self._keep(write, now=True)
 
     def _write(self, state: Header, arrays: Arrays) -> None:
         began = perf_counter()
@@ -122,7 +124,7 @@ class _StateFile:
         save_state(self._path, header, arrays)
         self._schedule_next(perf_counter() - began)
 
-    def _keep(self, write: Callable[[], object], *, now: bool) -> None:
+    def _keep(self, write: Callable[[], object], *, now: bool = False) -> None:
         """Write if it is time; warn once if that fails, since the fit is worth more."""
         if not now and perf_counter() < self._next_write:
             return
@@ -133,8 +135,8 @@ class _StateFile:
             self._schedule_next(perf_counter() - began)
             if not self._failed:
                 warn(
-                    f"The checkpoint {os.fspath(self._path)} could not be written ({error.strerror}); the one before "
-                    f"is as it was, and the {self._what} goes on.",
+                    f"The checkpoint {os.fspath(self._path)} could not be written ({error.strerror}); the previous "
+                    f"one is unchanged, and the {self._what} goes on.",
                     RuntimeWarning,
                 )
             self._failed = True
@@ -154,7 +156,7 @@ class Checkpoint(_StateFile):
         Raises
         ------
         ValueError
-            If the file is no checkpoint, is damaged, or is of another fit; the message says what differs.
+            If the file is not a checkpoint, is damaged, or is of another fit; the message says what differs.
         """
         return self._read(lambda header, arrays: _from_state(header, arrays, problem, n_components))
 
@@ -168,9 +170,9 @@ class Checkpoint(_StateFile):
         """
         self._write(*_to_state(progress))
 
-    def keep(self, journal: Journal, *, now: bool = False) -> None:
+    def keep(self, journal: Journal) -> None:
         """Write how far a fit has come, if it is time."""
-        self._keep(lambda: self.write(journal.progress), now=now)
+        self._keep(lambda: self.write(journal.progress))
 
 
 class SearchCheckpoint(_StateFile):
@@ -191,7 +193,7 @@ class SearchCheckpoint(_StateFile):
         Raises
         ------
         ValueError
-            If the file is no checkpoint, is damaged, or is of another search; the message says what differs.
+            If the file is not a checkpoint, is damaged, or is of another search; the message says what differs.
         """
 
         def build(header: Header, arrays: Arrays) -> None:
@@ -226,11 +228,7 @@ class SearchCheckpoint(_StateFile):
             for name, (header, arrays) in states.items():
                 self._headers[name] = header | {"beside": results[name][0]}
                 self._arrays[name] = arrays
-            self.keep()
-
-    def keep(self, *, now: bool = False) -> None:
-        """Write, if it is time."""
-        self._keep(self.write, now=now)
+            self._keep(self.write)
 
     def write(self) -> None:
         """Replace the file, once the new one is complete.
@@ -293,7 +291,7 @@ def _from_state(header: Header, arrays: Arrays, problem: Problem, n_components: 
         ]
         traces = [best.trace if trace == best.trace else trace for trace in traces]
         if not traces:
-            raise ValueError("expected a trace at least in 'traces' in its header, got none")
+            raise ValueError("expected at least one trace in 'traces' in its header, got none")
         fit = MixtureFit(best, _integers(saved, "starts_repaired"), tuple(traces))
     if "refined" in header:
         saved = header["refined"]
@@ -304,7 +302,7 @@ def _from_state(header: Header, arrays: Arrays, problem: Problem, n_components: 
         raise KeyError("fit")
     run, seeds = result("run") if "run" in header else None, _integers(header, "seeds")
     if not seeds:
-        raise ValueError("expected a seed at least in 'seeds' in its header, got none")
+        raise ValueError("expected at least one seed in 'seeds' in its header, got none")
     return FitProgress(seeds, stage, fit, run, refined)  # type: ignore[arg-type]
 
 

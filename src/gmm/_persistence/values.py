@@ -108,7 +108,7 @@ def sum_beside_noise(shares: NDArray[Any], name: str) -> float:
     """
     whole = float(shares.sum()) if shares.ndim == 1 and shares.dtype.kind == "f" else 0.0
     if not 0 < whole <= 1 + 1e-6:
-        raise ValueError(f"expected {name} that sum to at most 1 beside noise, got other ones")
+        raise ValueError(f"expected {name} that sum to at most 1 beside noise, got others")
     return whole
 
 

@@ -23,7 +23,7 @@ from gmm._plotting.style import inks_of
 from gmm._plotting.view import View
 from gmm._public import publish
 from gmm._uses.combining import shares_of
-from gmm._validation.combinations import refusal
+from gmm._validation.combinations import refuse
 from gmm._values.layouts import Array
 from gmm._values.parameters import MixtureParameters
 
@@ -75,8 +75,7 @@ def plot_decision_boundaries(
     'Decision regions of 2 components'
     """
     scene = scene_of(model, X, sample_weight=sample_weight, max_points=max_points, random_state=random_state)
-    if scene.mixture.noise:
-        raise refusal("noise", "plot_decision_boundaries")
+    refuse("noise", {"plot_decision_boundaries": scene.mixture.noise})
     title = f"Decision regions of {heading(scene)}"
     return draw(scene, view, ax, partial(_panel, uncertainty=bool(uncertainty)), title)
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.axes import Axes
 
+from gmm._plotting.legends import legend_of_labels
 from gmm._plotting.style import axes_of, colours, inks_of
 from gmm._public import publish
 from gmm._uses.drift import Drift
 
 
 def plot_drift(drift: Drift, *, ax: Axes | None = None) -> Axes:
-    """Draw by how many standard errors components grew and columns moved, and how far chance reaches.
+    """Draw the growth of components and the shifts of columns, in standard errors, with the limits of chance.
 
     Parameters
     ----------
@@ -23,7 +24,7 @@ def plot_drift(drift: Drift, *, ax: Axes | None = None) -> Axes:
     Returns
     -------
     Axes
-        Bars beyond the dashed lines are the changes that `drift` names.
+        Bars beyond the dashed lines are the changes that `drift` names. To the right, components grew and columns rose.
 
     Raises
     ------
@@ -37,7 +38,7 @@ def plot_drift(drift: Drift, *, ax: Axes | None = None) -> Axes:
     >>> X = np.random.default_rng(0).normal(size=(500, 2))
     >>> change = gmm.analysis.drift(gmm.GaussianMixture(1).fit(X), X[:100] + [0, 1], X)
     >>> plot_drift(change).get_title()
-    'drift: p = 0.001'
+    'drift: alarm at level 0.01, p = 0.001'
     """
     if not isinstance(drift, Drift):
         raise TypeError(f"expected what gmm.analysis.drift returns, got {type(drift).__name__}")
@@ -46,13 +47,15 @@ def plot_drift(drift: Drift, *, ax: Axes | None = None) -> Axes:
     with axes_of(ax) as target:
         inks, shades = inks_of(target), colours(K)
         target.barh(np.arange(K + d), errors, color=[*shades, *[inks.row] * d], height=0.7, zorder=2)
-        for edge in (-drift.limit, drift.limit):
-            target.axvline(edge, color=inks.faint, lw=1.0, ls=(0, (4, 3)), zorder=1)
+        for edge, label in ((-drift.limit, None), (drift.limit, "limits of chance")):
+            target.axvline(edge, color=inks.faint, lw=1.0, ls=(0, (4, 3)), zorder=1, label=label)
         target.axvline(0, color=inks.ink, lw=0.8, zorder=3)
         target.set_yticks(np.arange(K + d), [*(f"component {k}" for k in range(K)), *drift.columns])
         target.invert_yaxis()
-        target.set_xlabel("standard errors")
-        target.set_title(f"drift: p = {drift.p_value:.2g}")
+        target.set_xlabel("standard errors\n← shrank or fell        grew or rose →")
+        verdict = "drift: alarm" if drift.alarm else "drift: none"
+        target.set_title(f"{verdict} at level {drift.level:g}, p = {drift.p_value:.2g}")
+        legend_of_labels(target, own=ax is None)
     return target
 
 

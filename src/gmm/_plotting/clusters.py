@@ -68,6 +68,7 @@ def plot_clusters(
     Returns
     -------
     Axes, or ndarray of Axes of shape (d, d) for "pairs"
+        The legend is ``ax.figure.legends[0]``, below the Axes, or, on Axes of yours, ``ax.get_legend()``.
 
     Raises
     ------

@@ -139,8 +139,8 @@ def _mark_end(ax: Axes, trace: Trace, colour: Any, size: float) -> None:
 def _summary(trace: Trace) -> str:
     ending = trace.ending[0].upper() + trace.ending[1:]
     tally = trace.refinement
-    moves = "" if tally is None else f"; split–merge kept {len(tally.moves)} of {counted(tally.tried, 'move')}"
-    return f"{ending}{moves}\n{trace.reason}"
+    moves = [] if tally is None else [f"split–merge kept {len(tally.moves)} of {counted(tally.tried, 'move')}"]
+    return "\n".join([ending, *moves, trace.reason])
 
 
 publish("gmm.plotting", [plot_convergence])

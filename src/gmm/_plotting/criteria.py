@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from gmm._estimators.criteria import CRITERIA, title
 from gmm._estimators.mixture import GaussianMixture
 from gmm._exceptions import InvalidParameterError, raisable
+from gmm._plotting.legends import legend_of_labels
 from gmm._plotting.lines import Line, draw_line, label_ends, limit_height, mark_best, set_counts_axis
 from gmm._plotting.scene import fitted_mixture
 from gmm._plotting.selection import cells_of, indices_of, table_of
@@ -85,22 +86,23 @@ def plot_criteria(
         _check_omitted("a search, to choose the type to draw", covariance_type=covariance_type)
         counts, values = _of_mixtures(models, X, sample_weight, names)
         suffix = ""
-    with axes_of(ax) as ax:
+    with axes_of(ax) as target:
         lines = [
             Line((title(name),), counts, of_name, colour)
             for name, of_name, colour in zip(names, values, colours(len(names)), strict=True)
         ]
         for line in lines:
-            draw_line(ax, line)
+            draw_line(target, line)
             best = int(np.nanargmin(line.values))
-            ax.axvline(counts[best], color=line.colour, lw=0.8, ls=(0, (4, 3)), zorder=1)
-            mark_best(ax, counts[best], line.values[best], line.colour)
-        limit_height(ax, lines)
-        set_counts_axis(ax, counts)
-        label_ends(ax, lines)
-        ax.set_ylabel(f"{' and '.join(line.label for line in lines)} (smaller is better)")
-        ax.set_title(_minima(lines) + suffix)
-    return ax
+            target.axvline(counts[best], color=line.colour, lw=0.8, ls=(0, (4, 3)), zorder=1)
+            mark_best(target, counts[best], line.values[best], line.colour)
+        limit_height(target, lines)
+        set_counts_axis(target, counts)
+        label_ends(target, lines)
+        target.set_ylabel(f"{' and '.join(line.label for line in lines)} (smaller is better)")
+        target.set_title(_minima(lines) + suffix)
+        legend_of_labels(target, own=ax is None)
+    return target
 
 
 def _checked_criteria(criteria: Any) -> list[str]:

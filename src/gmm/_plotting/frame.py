@@ -97,7 +97,7 @@ def _check_scales(ax: Axes) -> None:
     scales = {ax.get_xscale(), ax.get_yscale()} - {"linear"}
     if scales:
         raise raisable(InvalidParameterError)(
-            f"ax must have linear scales, since components are ellipses there alone; got {', '.join(sorted(scales))}"
+            f"ax must have linear scales, because components are ellipses only there; got {', '.join(sorted(scales))}"
         )
 
 
@@ -139,7 +139,7 @@ def _pairs(
 
 def grid_of_pairs(m: int) -> Any:
     """Make a figure of m × m Axes, without those above the diagonal: the place of the legend."""
-    size = max(1.8 * m + 0.6, 4.5)
+    size = max(1.5 * m + 0.4, 4.5)  # text of four features is legible on a telephone
     grid: Any = np.asarray(plt.subplots(m, m, figsize=(size, size), squeeze=False)[1], dtype=object)
     for (i, j), ax in np.ndenumerate(grid):
         fix_tick_colours(ax)

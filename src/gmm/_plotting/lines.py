@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from gmm._plotting.style import FAINT, inks_of
 
 _APART = 0.045  # least distance between two labels, as a fraction of the Axes' height
+_BELOW = 0.04  # distance of two triangles, as a fraction of the Axes' height
 _RISES = 5  # height of the plot, in multiples of the most that a line rises after its minimum
 
 
@@ -61,17 +63,20 @@ def limit_height(ax: Axes, lines: Sequence[Line]) -> None:
     top = highest + _RISES * rise
     if rise > 0 and top < high:
         ax.set_ylim(least - 0.06 * (top - least), top + 0.04 * (top - least))
-        for line in lines:
-            above = line.counts[line.values > ax.get_ylim()[1]]
-            ax.plot(
-                above,
-                np.ones(len(above)),
-                "^",
-                color=line.colour,
-                ms=6,
-                clip_on=False,
-                transform=ax.get_xaxis_transform(),
-            )
+        _mark_above(ax, lines)
+
+
+def _mark_above(ax: Axes, lines: Sequence[Line]) -> None:
+    """Mark the values above the Axes by triangles at the top, those of several lines below each other."""
+    top, levels = ax.get_ylim()[1], Counter[int]()
+    where: Any = {"ls": "", "clip_on": False, "transform": ax.get_xaxis_transform()}
+    for line in lines:
+        above = line.counts[line.values > top].tolist()
+        if above:
+            label = None if levels else "above the picture"
+            heights = [1 - _BELOW * levels[count] for count in above]
+            ax.plot(above, heights, "^", color=line.colour, ms=6, label=label, **where)
+            levels.update(above)
 
 
 def label_ends(ax: Axes, lines: Sequence[Line]) -> None:

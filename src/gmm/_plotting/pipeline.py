@@ -56,7 +56,7 @@ def before(
             named = getattr(step, "get_feature_names_out", None)
             return mixture, tables[number + 1], None if named is None else tuple(map(str, named()))
         if coordinates.scales.ndim == 2 and mixture.noise:
-            raise ValueError(f"step {name!r} turns the box of the noise, which has no picture in front of it")
+            raise ValueError(f"step {name!r} rotates the box of noise: draw pipeline[-1] with the rows that it gets")
         mixture = coordinates.restored(mixture)
     return mixture, X, None
 

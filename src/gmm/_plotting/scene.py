@@ -21,11 +21,11 @@ from gmm._plotting.pipeline import before, last_of, steps_of
 from gmm._plotting.style import colours
 from gmm._plotting.view import View, axis_deviations
 from gmm._rows.entrance import as_one_array, as_source
-from gmm._rows.sources import ArraySource
+from gmm._rows.sources import ArraySource, Source
 from gmm._selection import MixtureClassifier, Selection
 from gmm._text.amounts import counted
 from gmm._uses.combining import CombinedComponents, shares_of
-from gmm._validation.combinations import refusal
+from gmm._validation.combinations import refuse
 from gmm._validation.parameters import check_is_fitted, check_random_state
 from gmm._validation.scalars import check_whole
 from gmm._values.layouts import Array
@@ -49,7 +49,9 @@ class Scene:
     names : tuple of str
         Feature names.
     source : ArraySource
-        All rows (n, d) and their weights (n,) or None.
+        All rows (n, d), missing values filled, and their weights (n,) or None.
+    given : Source
+        The same rows as they were given, which say how probable components are.
     sample_index : array of shape (s,)
         Indices of the rows drawn as individual points.
     responsibilities : array of shape (s, K)
@@ -65,6 +67,7 @@ class Scene:
     mixture: MixtureParameters
     names: tuple[str, ...]
     source: ArraySource
+    given: Source
     sample_index: NDArray[np.intp]
     responsibilities: Array
     n_threads: int | None
@@ -128,7 +131,7 @@ class Scene:
 
     @cached_property
     def _shares_of_all(self) -> Array:
-        return self.shares_of(scored(self.mixture, self.rows, self.n_threads)[0])
+        return self.shares_of(self._scorer.responsibilities(self.given))
 
     @property
     def uncertainty(self) -> Array:
@@ -137,10 +140,10 @@ class Scene:
 
     @cached_property
     def uncertainty_of_all(self) -> Array:
-        """The same for every row, (n,); costs a pass over the rows."""
+        """One minus the largest probability of a cluster, or of noise, for every row, (n,); costs a pass over them."""
         if self.n_clusters < self.n_components:
             return np.asarray(1 - self._shares_of_all.max(axis=1))
-        return 1 - Scorer(self.mixture, self.n_threads).largest_responsibilities(ArraySource(self.rows))
+        return 1 - self._scorer.largest_responsibilities(self.given)
 
     @property
     def certainty(self) -> Array:
@@ -153,7 +156,7 @@ class Scene:
         if self.n_clusters < self.n_components:
             every = np.roll(np.arange(-1, self.n_clusters), -1)[self._shares_of_all.argmax(axis=1)]
             return np.bincount(every + 1, self.sample_weight, minlength=self.n_clusters + 1).astype(np.float64)
-        labels = Scorer(self.mixture, self.n_threads).labels(self.source)
+        labels = self._scorer.labels(self.given)
         return np.bincount(labels + 1, self.sample_weight, minlength=self.n_components + 1).astype(np.float64)
 
     @property
@@ -161,6 +164,10 @@ class Scene:
         """Weights of the drawn rows, divided by the mean positive weight, (s,)."""
         weight = self.source.weights
         return weight[self.sample_index] * (self.source.n_used / weight.sum())
+
+    @property
+    def _scorer(self) -> Scorer:
+        return Scorer(self.mixture, self.n_threads)
 
     @property
     def present(self) -> NDArray[np.intp]:
@@ -209,12 +216,14 @@ def scene_of(
         names = feature_names or tuple(numbered if of_rows is None else map(str, of_rows))
     else:
         source = source_of(mixture, X, sample_weight)
-        if source.has_gaps:
-            source = ArraySource(imputed(parameters, source, mixture.n_threads), source.sample_weight)
+    given = source
+    if source.in_patterns:
+        source = ArraySource(imputed(parameters, source, mixture.n_threads), source.sample_weight)
     return make_scene(
         parameters,
         names,
         as_one_array(source, "a picture"),
+        given=given,
         max_points=max_points,
         random_state=random_state,
         n_threads=mixture.n_threads,
@@ -228,13 +237,17 @@ def make_scene(
     names: tuple[str, ...],
     source: ArraySource,
     *,
+    given: Source | None = None,
     max_points: int,
     random_state: Any,
     n_threads: int | None,
     clusters: NDArray[np.intp] | None = None,
     classes: tuple[str, ...] = (),
 ) -> Scene:
-    """Make a scene of checked rows, and choose at most `max_points` rows of positive weight to draw."""
+    """Make a scene of checked rows, and choose at most `max_points` rows of positive weight to draw.
+
+    `given` are the rows before missing values were filled, if there were any.
+    """
     sample = np.flatnonzero(source.weights)
     if not len(sample):
         raise ValueError(
@@ -242,9 +255,12 @@ def make_scene(
         )
     if len(sample) > max_points:
         sample = np.sort(check_random_state(random_state).choice(sample, max_points, replace=False))
-    responsibilities, _ = scored(mixture, np.ascontiguousarray(source.rows[sample]), n_threads)
+    if given is None or not given.in_patterns:
+        given, (responsibilities, _) = source, scored(mixture, np.ascontiguousarray(source.rows[sample]), n_threads)
+    else:
+        responsibilities = Scorer(mixture, n_threads).responsibilities(given)[sample].astype(np.float64)
     clusters = np.arange(mixture.n_components) if clusters is None else clusters
-    return Scene(mixture, names, source, sample, responsibilities, n_threads, clusters, classes)
+    return Scene(mixture, names, source, given, sample, responsibilities, n_threads, clusters, classes)
 
 
 def check_components_alone(scene: Scene, picture: str) -> None:
@@ -256,9 +272,8 @@ def check_components_alone(scene: Scene, picture: str) -> None:
         If its mixture has noise, or clusters of several components.
     """
     if scene.n_clusters < scene.n_components:
-        raise ValueError(f"{picture} shows components alone: pass combined.model, or classifier.as_mixture()")
-    if scene.mixture.noise:
-        raise refusal("noise", picture)
+        raise ValueError(f"{picture} shows components only: pass combined.model, or classifier.as_mixture()")
+    refuse("noise", {picture: scene.mixture.noise})
 
 
 def fitted_mixture(model: Any) -> FittedMixture:

@@ -99,7 +99,7 @@ class BlockSource(Source):
     @property
     @abstractmethod
     def name(self) -> str:
-        """What messages call the source."""
+        """Name of the source in messages."""
 
     @abstractmethod
     def blocks(self, *, weighted: bool) -> Iterator[Block]:
@@ -127,7 +127,7 @@ class BlockSource(Source):
         """Survey of all rows, made once."""
         survey = self._first_look.survey
         if survey is None:
-            raise ValueError(f"expected one row at least, got none from {self.name}")
+            raise ValueError(f"expected at least one row, got none from {self.name}")
         return survey
 
     @property

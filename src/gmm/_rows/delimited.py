@@ -35,6 +35,7 @@ from gmm._rows.numerals import (
 )
 from gmm._rows.part import Part
 from gmm._rows.quotes import QuotedText
+from gmm._rows.signatures import check_is_text
 from gmm._rows.suffixes import COMPRESSED
 from gmm._rows.text_format import TextFormat
 from gmm._text.amounts import counted
@@ -45,7 +46,6 @@ __all__ = ["TextPart", "is_missing", "is_number"]
 T = TypeVar("T")
 
 _MAGIC = {b"\x1f\x8b": "gzip", b"BZh91AY&SY": "bz2", b"\x28\xb5\x2f\xfd": "zstd"}
-_ARCHIVE = b"PK\x03\x04"
 _BLANKS = tuple(" " * length for length in range(1, 9))
 _FAULTS = (pa.ArrowInvalid, pa.ArrowKeyError, UnicodeDecodeError, csv.Error, OSError)
 _CUT, _NOT_UTF_8 = "straddl", "invalid UTF8"  # pyarrow's words for a line that no block holds, and other encodings
@@ -206,10 +206,9 @@ class _Text:
             first = next(filter(None, lines), "")
             while first.count('"') % 2 and len(first) < _BLOCK and (more := next(lines, None)) is not None:
                 first += f"\n{more}"  # in a quoted name
-        if beginning.startswith(_ARCHIVE):
-            raise ValueError(f"{path} is no text but a ZIP archive, as .xlsx and .ods files are: save the table as CSV")
+        check_is_text(path, beginning)
         if "\0" in first:
-            raise ValueError(f"{path} is no text in UTF-8, but holds zero bytes, as UTF-16 does: convert it to UTF-8")
+            raise ValueError(f"{path} is not UTF-8 text: it holds zero bytes, as in UTF-16. Convert it to UTF-8")
         block = min(max(_BLOCK, 8 * len(first)), _LARGEST_BLOCK)
         delimiter, mark = _delimiter(first), text_format.decimal or "."
         text = cls(path, source, compression, encoding, first, delimiter, block, text_format, whole, mark)
@@ -233,7 +232,7 @@ class _Text:
 
     @property
     def absent(self) -> tuple[str, ...]:
-        """The same, and blanks."""
+        """Texts that stand for a missing value, and blanks."""
         return (*self.missing, *_BLANKS)
 
     @cached_property

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from gmm._exceptions import warn
 from gmm._rows.sources import ArraySource, Source
-from gmm._validation.combinations import refusal
+from gmm._validation.combinations import refuse
 from gmm._validation.errors import check_error_covariance, check_same_columns
 from gmm._validation.given import check_sample_weight
 from gmm._validation.rows import (
@@ -87,8 +87,7 @@ def as_source(
     fitted = n_features is not None if fitted is None else fitted
     source = _finite(source, estimator, called, missing, fitted=fitted, imputes=imputes)
     if error_covariance is not None:
-        if not source.here:
-            raise refusal("error_covariance", "rows in partitions")
+        refuse("error_covariance", {"rows in partitions": not source.here})
         check_same_columns(error_covariance, called)
         errors = check_error_covariance(error_covariance, source.n_rows, source.n_features)
         from gmm._rows.incomplete import IncompleteSource
@@ -114,8 +113,7 @@ def _opened(X: Any, sample_weight: Any) -> Source | None:
         if not gives_batches(X) or is_table(X):
             return None
         X = open_rows(X)
-    if sample_weight is not None:
-        raise refusal("sample_weight", "a source of rows")
+    refuse("sample_weight", {"a source of rows": sample_weight is not None})
     return X
 
 
@@ -180,7 +178,7 @@ def as_source_to_fit(
     """
     how: dict[str, Any] = {"missing": missing, "error_covariance": error_covariance}
     source, names = as_source(X, sample_weight, estimator=estimator, min_rows=2, **how)
-    if source.has_gaps and source is not X:
+    if source.in_patterns and source is not X:
         _check_gaps(source, names)
     check_enough_rows(source.n_used, n_components)
     survey = source.survey
@@ -223,7 +221,7 @@ def check_no_gaps(source: Source, caller: str) -> None:
     ValueError
         If there are some.
     """
-    if source.has_gaps:
+    if source.in_patterns:
         raise ValueError(
             f"{caller} needs whole rows, and values are missing: drop such rows, or fill them by impute(X) of a "
             "mixture that was fitted with missing='em'"
@@ -240,7 +238,7 @@ def check_any(source: Source) -> None:
     """
     if source.survey.weight == 0:
         raise ValueError(
-            f"expected a row with a value at least, got {source.n_rows} without any, or of weight 0: rows without "
+            f"expected at least one row with a value, got {source.n_rows} without any, or of weight 0: rows without "
             "values have predictions, but no likelihood"
         )
 

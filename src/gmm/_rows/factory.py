@@ -35,7 +35,7 @@ class FactorySource(BlockSource):
         iterator = self._begun()
         first = next(iterator, None)
         if first is None:
-            raise ValueError(f"expected one block of rows at least from {self.name}, got none")
+            raise ValueError(f"expected at least one block of rows from {self.name}, got none")
         self._first_reading: Iterator[Given] | None = chain([first], iterator)
         self.weighted = isinstance(first, tuple)
         rows, self._names = check_rows(first[0] if self.weighted else first, estimator="block 0", min_rows=0)

@@ -55,7 +55,10 @@ class FileTable:
         first = self._parts[0]
         for part in self._parts:
             if absent := [name for name in first.fields if name not in part.fields]:
-                raise ValueError(f"{part.name}: no column {absent[0]!r}, which {first.name} has")
+                raise ValueError(
+                    f"{part.name}: no column {absent[0]!r}, which {first.name} has: {path} is read as one table, so "
+                    "name one file, or move those of other tables elsewhere"
+                )
         self.fields = {name: _together(name, self._parts) for name in first.fields}
 
     def notes(self, columns: Sequence[str]) -> tuple[str, ...]:

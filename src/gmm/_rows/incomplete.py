@@ -50,7 +50,7 @@ class IncompleteSource(SameRows):
     known: KnownClasses = ALL_UNKNOWN
     errors: RowErrors = NO_ERRORS
 
-    has_gaps = True
+    in_patterns = True
 
     def __repr__(self) -> str:
         """Show the rows as they are given."""

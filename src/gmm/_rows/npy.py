@@ -68,7 +68,7 @@ class NpySource(BlockSource):
         return len(self.mapped)
 
     @property
-    def addressable(self) -> ArraySource | None:
+    def one_array(self) -> ArraySource | None:
         """The map, of which the operating system loads what is touched; None if the numbers need conversion."""
         if self.mapped.dtype != self.dtype:
             return None

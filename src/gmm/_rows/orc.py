@@ -47,4 +47,4 @@ class ORCPart(Part):
         try:
             return pa.orc.ORCFile(file)
         except (pa.ArrowException, OSError) as error:
-            raise ValueError(f"{self.name} is not a whole ORC file: {error}") from error
+            raise ValueError(f"{self.name} is not a complete ORC file: {error}") from error

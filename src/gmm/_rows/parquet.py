@@ -75,4 +75,4 @@ def _opened(source: str | pa.NativeFile, name: str, limits: Mapping[str, int] = 
             source, pre_buffer=False, buffer_size=_BUFFER, page_checksum_verification=True, **limits
         )
     except pa.ArrowException as error:
-        raise ValueError(f"{name} is not a whole Parquet file: {error}") from error
+        raise ValueError(f"{name} is not a complete Parquet file: {error}") from error

@@ -164,7 +164,7 @@ class PartitionedSource(Source):
         return self.ranked(indices)[0]
 
     def ranked(self, indices: NDArray[np.intp]) -> tuple[ArraySource, NDArray[np.intp]]:
-        """Return the same and, of rows with gaps, how many rows before each have the same pattern."""
+        """Return the rows with these indices and, where there are gaps, how many rows before each have its pattern."""
         parts = sorted(self._collected(Take(np.asarray(indices), self.expected), tuple), key=lambda part: part[0])
         if not parts:
             return ArraySource(np.empty((0, self.n_features), self.dtype)), np.empty(0, np.intp)
@@ -204,7 +204,7 @@ class PartitionedSource(Source):
         """The first partition that has rows."""
         look = next((look for look in self._looks if look.n_rows), None)
         if look is None:
-            raise ValueError(f"expected one row at least in the partitions of {self!r}, got none")
+            raise ValueError(f"expected at least one row in the partitions of {self!r}, got none")
         return look
 
     @cached_property

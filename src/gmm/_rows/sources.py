@@ -158,8 +158,8 @@ class Source(ABC):
         Whether rows can be read here; else passes go to them.
     gaps : bool
         Whether the first look takes NaN for a missing value.
-    has_gaps : bool
-        Whether values are missing or have errors.
+    in_patterns : bool
+        Whether values are missing or have errors, so that passes take the rows pattern by pattern.
     unfilled : bool
         Whether they are, and nothing has been chosen to stand in their places.
     """
@@ -172,7 +172,7 @@ class Source(ABC):
     reads_ahead: bool = False
     here: ClassVar[bool] = True
     gaps: bool = False
-    has_gaps: ClassVar[bool] = False
+    in_patterns: ClassVar[bool] = False
     unfilled: bool = False
 
     @property
@@ -193,7 +193,7 @@ class Source(ABC):
     @property
     def one_array(self) -> ArraySource | None:
         """The rows as one array if they can be addressed as one, NaN where a value is missing."""
-        return self.addressable
+        return self.resident
 
     def through(self, function: Callable[[NDArray[Any]], NDArray[Any]]) -> Source | None:
         """Return rows that a function makes of these, if they are in memory."""
@@ -207,11 +207,6 @@ class Source(ABC):
     def check_unchanged(self, statistics: SufficientStatistics) -> None:
         """Check that the rows of a pass were those of the first look, if others may have changed them."""
         return
-
-    @property
-    def addressable(self) -> ArraySource | None:
-        """The same rows as one array, if they can be addressed as one."""
-        return self.resident
 
     @property
     def informative(self) -> Source:

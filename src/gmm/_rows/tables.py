@@ -53,7 +53,7 @@ class TableSource(BlockSource):
         if not all(isinstance(name, str) for name in self._columns):
             raise TypeError(f"expected a list of names of columns, got {columns!r:.80}")
         if not self._columns:
-            raise ValueError(f"expected one column at least of {first.name} beside the weight's, got none")
+            raise ValueError(f"expected at least one column of {first.name} beside the weight's, got none")
         self._weights = [] if weight is None else [weight]
         self.weighted = bool(self._weights)
         self.once = any(part.once for part in self._parts)
@@ -109,7 +109,7 @@ class TableSource(BlockSource):
         for part in self._parts[1:]:
             if more := sorted(set(part.schema.names) - set(names)):
                 raise ValueError(
-                    f"{part.name} has {quoted(more)}, which {self._parts[0].name} has not; columns=[…] names the "
+                    f"{part.name} has {quoted(more)}, which {self._parts[0].name} lacks; columns=[…] names the "
                     "columns to use"
                 )
 

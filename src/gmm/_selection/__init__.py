@@ -11,14 +11,11 @@ from gmm._public import publish
 from gmm._selection.classifier import MixtureClassifier
 from gmm._selection.estimator import GaussianMixtureSearch
 from gmm._selection.search import select
-from gmm._selection.status import DEGENERATE, FAILED, NOT_CONVERGED, NOT_TRIED, OK
+from gmm._selection.status import NOT_CONVERGED, OK
 from gmm._selection.table import Progress, Selection
 
 __all__ = [
-    "DEGENERATE",
-    "FAILED",
     "NOT_CONVERGED",
-    "NOT_TRIED",
     "OK",
     "GaussianMixtureSearch",
     "MixtureClassifier",

@@ -122,7 +122,8 @@ def known_rows(
     there = codes >= 0
     weights = in_full(check_sample_weight(sample_weight, len(predicted)), len(predicted))[there]
     if not weights.sum() > 0:
-        raise ValueError(f"expected a positive weight for a row of known class, of which y has {int(there.sum())}")
+        n_known = int(there.sum())
+        raise ValueError(f"expected at least one row of known class with a positive weight, got {n_known} with none")
     return predicted[there], classes[codes[there]], weights
 
 

@@ -196,7 +196,7 @@ class MixtureClassifier(Estimator):
         check_parameters(self, STARTS, [name for name in _SETTINGS if name != "tol" or self.tol is not None])
         table, names = as_source_to_fit(X, sample_weight, estimator=self, missing=self.missing)
         caller = "MixtureClassifier.fit"
-        table = table if table.has_gaps else as_one_array(table, caller)
+        table = table if table.in_patterns else as_one_array(table, caller)
         source, _, units = in_units(table, NO_NOISE, standardize=self.standardize)
         rows: Any = as_one_array(source, caller, gaps=True)
         numbers = sorted(set(requested_components(self.n_components)))

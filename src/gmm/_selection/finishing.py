@@ -120,7 +120,6 @@ class _Finish:
         self._file, self._callback = file, callback
         self._readings = search.best.n_iter_ + _READINGS_OF_CRITERIA
         self._scores: dict[int, float] = {}
-        self._ones: dict[str, float | None] = {}
         self._exits: dict[int, SolverResult] = {}
         self._seconds = dict(enumerate(search.seconds.tolist()))
         self._unwritten: dict[str, tuple[dict[str, Any], SolverResult]] = {}
@@ -152,19 +151,10 @@ class _Finish:
 
     def tasks_of_one(self, numbers: Sequence[int]) -> list[Callable[[Source], float | None]]:
         """Return tasks that fit one component of each model while the cells are on their way: NEC compares with it."""
-        of_model = {self._search.kinds[number]: number for number in numbers if self._search.n_components[number] > 1}
-        return [partial(self._of_one, number) for number in of_model.values()]
-
-    def _of_one(self, number: int, source: Source) -> float | None:
-        name, on_sample = self._search.kinds[number], self._search.estimators[number]
-        assert on_sample is not None  # ranked cells have a fit
-        if on_sample.n_components == 1:
-            return None
-        if name not in self._ones:
-            template = self._request.template
-            scorer = Scorer(fitted_parameters(on_sample), template.n_threads)
-            self._ones[name] = scorer.log_likelihood_of_one(source, template.reg_covar, template.max_ratio)
-        return self._ones[name]
+        kinds, mixtures = self._search.kinds, self._search.estimators
+        of_kind = {kinds[number]: mixtures[number] for number in numbers if self._search.n_components[number] > 1}
+        fits = [fitted_parameters(mixture) for mixture in of_kind.values() if mixture]  # ranked cells have one
+        return [partial(self._request.log_likelihood_of_one, fit) for fit in fits]
 
     def timed(self, number: int, ended: Ended) -> Entry:
         """Return an entry with all the seconds that its cell has taken."""
@@ -192,6 +182,7 @@ class _Finish:
         scorer, objective = Scorer(result.parameters, n_threads), settings.objective
         totals = scorer.totals(source)
         n_parameters, n = result.parameters.n_parameters, source.survey.weight
+        of_one = self._request.log_likelihood_of_one(begin, source)
         held_out = {criteria.HELD_OUT: float(self._search.held_out[number])}
         estimator = GaussianMixture(**on_sample.get_params())
         set_fitted(estimator, result, source, self._request.features, objective)
@@ -204,7 +195,7 @@ class _Finish:
             estimator=estimator,
             loglik=totals.log_likelihood,
             n_parameters=n_parameters,
-            scores=held_out | criteria.evaluate(totals, n_parameters, n, self._of_one(number, source)),
+            scores=held_out | criteria.evaluate(totals, n_parameters, n, of_one),
         )
 
     def _result(self, number: int, source: Source, settings: FitSettings, begin: MixtureParameters) -> SolverResult:

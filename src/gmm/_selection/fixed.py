@@ -10,7 +10,7 @@ import numpy as np
 
 from gmm._estimators.mixture import GaussianMixture
 from gmm._selection.candidates import as_model
-from gmm._validation.combinations import refusal
+from gmm._validation.combinations import refuse
 from gmm._validation.fixed import check_fixed, check_fixed_start, check_fixed_table
 from gmm._validation.given import check_means_init, check_precisions_init
 from gmm._values.covariance import CovarianceModel, covariance_model, stored_as
@@ -81,12 +81,9 @@ def fixed_components(
     fixed = check_fixed(template.fixed, n, models[0])
     if not fixed and means_init is None and template.precisions_init is None:
         return None
-    if fixed.weights.any():
-        raise refusal("fixed weights", "select")
-    if fixed.covariances.any() and template.max_ratio is not None:
-        raise refusal("fixed covariances", "max_ratio")
-    if standardize:
-        raise refusal("fixed parameters", "standardize")
+    refuse("fixed weights", {"select": fixed.weights.any()})
+    refuse("fixed covariances", {"max_ratio": template.max_ratio is not None and fixed.covariances.any()})
+    refuse("fixed parameters", {"standardize": standardize})
     values = {"means": means_init, "precisions": template.precisions_init}
     check_fixed_start(fixed, [name for name, value in values.items() if value is not None])
     if not fixed.means.all():

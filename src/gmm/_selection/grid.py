@@ -9,9 +9,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil, isnan, nan
 
+from gmm._estimators.contract import names_of_features
 from gmm._estimators.criteria import HELD_OUT, surplus, title
-from gmm._estimators.fitted import past_of, summary_of
+from gmm._estimators.fitted import fitted_parameters, past_of, summary_of
 from gmm._estimators.mixture import GaussianMixture
+from gmm._estimators.outcome import doubt_of_width
 from gmm._selection.cells import SearchTable
 from gmm._selection.status import (
     FAILED,
@@ -305,6 +307,7 @@ def advice(selection: SearchTable, word: str = "component") -> Iterator[str]:
     best, number = selection.best, selection.best_index
     K, status = int(selection.n_components[number]), selection.status[number]
     yield from filter(None, [surplus(int(selection.n_parameters[number]), past_of(best).weight)])
+    yield from filter(None, [doubt_of_width(fitted_parameters(best), names_of_features(best), word)])
     if at_the_edge(selection):
         yield f"{counted(K, word)} are the most that were tried: try n_components up to {2 * K + 2}"
     if _RARELY * selection.n_found_again < selection.n_fresh_starts:
@@ -369,8 +372,8 @@ def incomplete(selection: SearchTable) -> str:
     n_missing = selection.status.count(NOT_TRIED)
     if n_missing:
         n = len(selection.status)
-        return f"incomplete (time limit reached): {n - n_missing:,} of {n:,} models tried"
-    return "incomplete (time limit reached): every model was fitted once, but better fits may exist"
+        return f"incomplete (ended early): {n - n_missing:,} of {n:,} models tried"
+    return "incomplete (ended early): every model was fitted once, but better fits may exist"
 
 
 def near(criterion: str) -> float:

@@ -18,10 +18,9 @@ from gmm._fitting.fit import COMPARISON_DEFAULTS
 from gmm._fitting.seeds import common_seed
 from gmm._passes.threads import replicated
 from gmm._public import publish
-from gmm._rows.entrance import as_one_array, as_source
-from gmm._selection.request import requested_components
-from gmm._selection.resampling import Seed, check_comparable
-from gmm._validation.combinations import refusal
+from gmm._selection.request import check_comparable, requested_components
+from gmm._selection.resampling import Seed, checked_rows
+from gmm._validation.combinations import refuse
 from gmm._validation.parameters import check_callback
 from gmm._validation.rows import check_enough_rows
 from gmm._validation.scalars import check_real, check_whole
@@ -212,10 +211,8 @@ def split_lrt(
     """
     check_callback(callback)
     check_comparable(parameters, split_lrt.__name__)
-    if parameters.get("prior") is not None:
-        raise refusal("a prior", "split_lrt")
-    if parameters.get("noise", False) is not False:
-        raise refusal("noise", "split_lrt")
+    noise, prior = parameters.get("noise", False), parameters.get("prior")
+    refuse("split_lrt", {"a prior": prior is not None, "noise": noise is not False})
     numbers = _numbers(n_components, 1)
     all_numbers = sorted({*numbers, *range(numbers[0] + 1, numbers[-1] + 2)})
     values = _of_each_split(
@@ -325,8 +322,7 @@ def _of_each_split(
     n_threads: int | None,
 ) -> Generator[Array, None, None]:
     """Return a measure of the fits to both halves of each split, in order; rows are checked before the first."""
-    source, _ = as_source(X, None, estimator=caller, min_rows=2, missing=parameters.get("missing", "error"))
-    rows = as_one_array(source, caller, gaps=True).rows
+    rows = checked_rows(X, None, caller, parameters.get("missing", "error"))[0].rows
     check_enough_rows(len(rows) // 2, numbers[-1])
     rng = np.random.default_rng(common_seed(random_state))
     seeds = rng.integers(2**31, size=check_whole(n_splits, "n_splits")).tolist()

@@ -59,10 +59,8 @@ def search_file(
         file.resume()
     else:
         file.check_place()
-    file.write()  # what keeps it from being written shows before the first pass
-    with file.hint_on_interrupt():
+    with file.during_work(file.write):
         yield file
-    file.keep(now=True)
 
 
 class KeptCell:

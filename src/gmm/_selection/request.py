@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, product
 from math import inf
@@ -17,6 +17,7 @@ from gmm._estimators.criteria import HELD_OUT
 from gmm._estimators.estimated import settings_of, tails_of
 from gmm._estimators.factors import stored_beside
 from gmm._estimators.mixture import GaussianMixture
+from gmm._estimators.scorer import Scorer
 from gmm._fitting.fit import COMPARISON_DEFAULTS, FitSettings, StartSettings
 from gmm._fitting.moments import prior_of
 from gmm._fitting.starts import STARTS
@@ -26,7 +27,7 @@ from gmm._selection.fixed import FixedComponents
 from gmm._selection.held_out import check_folds
 from gmm._selection.keys import Key
 from gmm._text.lists import suggestion
-from gmm._validation.combinations import refusal
+from gmm._validation.combinations import refuse
 from gmm._validation.given import check_ridge
 from gmm._validation.parameters import check_parameters
 from gmm._validation.ratio import check_max_ratio
@@ -44,13 +45,14 @@ from gmm._values.covariance import (
 )
 from gmm._values.noise import Noise
 from gmm._values.objective import Objective
+from gmm._values.parameters import MixtureParameters
 from gmm._values.tails import StudentTails, Tails
 
 _FOLDS = 5
 _SMALLEST_TOL = 1e-9  # nats per row, above rounding errors
 _OF_FIXED = "means_init", "precisions_init", "fixed"
 # Parameters about the start, continuation, rows or output of a single fit.
-SINGLE_FIT_ONLY = (
+_SINGLE_FIT_ONLY = (
     "weights_init",
     "means_init",
     "precisions_init",
@@ -60,6 +62,12 @@ SINGLE_FIT_ONLY = (
     "verbose",
     "verbose_interval",
 )
+_INSTEAD = {
+    "labels": "GaussianMixture.fit takes labels, and MixtureClassifier searches with them",
+    "models": "use covariance_type to choose the models",
+    "modelNames": "covariance_type takes the names of the models",
+    "G": "n_components takes the numbers of components",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +102,18 @@ class Request:
     @cached_property
     def _shared(self) -> dict[str, Any]:
         return self.template.get_params()
+
+    @cached_property
+    def _of_one(self) -> dict[tuple[CovarianceModel, str, bool], float | None]:
+        return {}
+
+    def log_likelihood_of_one(self, parameters: MixtureParameters, rows: Source) -> float | None:
+        """Log-likelihood of one component of the same model and tails, which `nec` compares with; computed once."""
+        template, kind = self.template, (parameters.model, parameters.tails.name, parameters.n_components > 1)
+        if kind not in self._of_one:
+            scorer = Scorer(parameters, template.n_threads)
+            self._of_one[kind] = scorer.log_likelihood_of_one(rows, template.reg_covar, template.max_ratio)
+        return self._of_one[kind]
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -148,23 +168,7 @@ def template_of(parameters: dict[str, Any]) -> GaussianMixture:
         If one is unknown, invalid or for a single fit.
     """
     parameters = {name: value for name, value in parameters.items() if name not in _OF_FIXED or value is not None}
-    inapplicable = [name for name in SINGLE_FIT_ONLY if name in parameters]
-    if parameters.get("fixed"):
-        inapplicable = [name for name in inapplicable if name not in _OF_FIXED]
-    if inapplicable:
-        unless = ", or say by fixed which components it is of" if inapplicable[0] in _OF_FIXED else ""
-        raise TypeError(f"{inapplicable[0]} applies to a single fit, not to a search: leave it out{unless}")
-    unknown = sorted(parameters.keys() - GaussianMixture().get_params().keys())
-    if unknown:
-        instead = {
-            "labels": "GaussianMixture.fit takes labels, and MixtureClassifier searches with them",
-            "models": "use covariance_type to choose the models",
-            "modelNames": "covariance_type takes the names of the models",
-            "G": "n_components takes the numbers of components",
-        }
-        names = {"covariance_type", *GaussianMixture().get_params()} - {*SINGLE_FIT_ONLY} | {*_OF_FIXED}
-        hint = f"; {instead[unknown[0]]}" if unknown[0] in instead else suggestion(unknown[0], names)
-        raise TypeError(f"select has no parameter {unknown[0]!r}{hint}")
+    check_comparable(parameters, "select", fixable=_OF_FIXED)
     if parameters.get("tol", ...) is None:
         parameters = {name: value for name, value in parameters.items() if name != "tol"}
     template = GaussianMixture(**COMPARISON_DEFAULTS | parameters)
@@ -175,6 +179,29 @@ def template_of(parameters: dict[str, Any]) -> GaussianMixture:
             f"every number of components; got {type(template.init_params).__name__}"
         )
     return template
+
+
+def check_comparable(parameters: Mapping[str, Any], caller: str, fixable: Sequence[str] = ()) -> None:
+    """Check the names of parameters of fits that are compared; those that are `fixable` go with `fixed`.
+
+    Raises
+    ------
+    TypeError
+        If one is unknown or belongs to a single fit.
+    """
+    beside = fixable if parameters.get("fixed") else ()
+    inapplicable = [name for name in _SINGLE_FIT_ONLY if name in parameters and name not in beside]
+    if inapplicable:
+        unless = ", or say by fixed which components it is of" if inapplicable[0] in fixable else ""
+        raise TypeError(
+            f"{inapplicable[0]} applies to a single fit, not to those that {caller} compares: leave it out{unless}"
+        )
+    names = GaussianMixture().get_params().keys()
+    unknown = sorted(parameters.keys() - names)
+    if unknown:
+        near = suggestion(unknown[0], names - {*_SINGLE_FIT_ONLY} | {*fixable})
+        hint = f"; {_INSTEAD[unknown[0]]}" if unknown[0] in _INSTEAD else near or "; it takes those of GaussianMixture"
+        raise TypeError(f"{caller} has no parameter {unknown[0]!r}{hint}")
 
 
 def checked_limit(time_limit: Any) -> float | None:
@@ -322,5 +349,4 @@ def check_cells(
     check_ridge(template.reg_covar, source.survey.weight)
     for name in types:
         check_max_ratio(template.max_ratio, covariance_model(name), max(counts))
-    if template.max_ratio is not None and standardize:
-        raise refusal("max_ratio", "standardize")
+    refuse("max_ratio", {"standardize": template.max_ratio is not None and standardize})

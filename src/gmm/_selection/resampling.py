@@ -33,8 +33,8 @@ from gmm._rows.entrance import Names, as_one_array, as_source
 from gmm._rows.incomplete import IncompleteSource
 from gmm._rows.sources import ArraySource
 from gmm._selection.held_out import check_folds, folds_of
-from gmm._selection.request import SINGLE_FIT_ONLY
-from gmm._validation.combinations import refusal
+from gmm._selection.request import check_comparable
+from gmm._validation.combinations import refuse
 from gmm._validation.parameters import check_callback, check_random_state
 from gmm._validation.ratio import check_max_ratio
 from gmm._validation.rows import check_enough_rows
@@ -51,7 +51,7 @@ __all__ = [
     "Replicate",
     "Seed",
     "bootstrap_lrt",
-    "check_comparable",
+    "checked_rows",
     "held_out_log_likelihood",
 ]
 
@@ -160,7 +160,7 @@ def held_out_log_likelihood(
     if isinstance(estimator, type) or not all(hasattr(estimator, name) for name in _OF_ESTIMATORS):
         raise TypeError(f"expected a density estimator with {', '.join(_OF_ESTIMATORS)}, got {estimator!r:.80}")
     missing = getattr(estimator, "missing", None)
-    table, _ = _checked(X, sample_weight, held_out_log_likelihood.__name__, missing)
+    table, _ = checked_rows(X, sample_weight, held_out_log_likelihood.__name__, missing)
     table = table.subset(np.flatnonzero(table.weights))
     K = getattr(estimator, "n_components", 1)
     check_folds(table.n_rows, n_splits, K if is_whole(K) else 1)
@@ -182,7 +182,7 @@ def _fitted_copy(estimator: DensityEstimator, table: ArraySource) -> DensityEsti
     return copy.fit(table.rows) if weight is None else copy.fit(table.rows, sample_weight=weight)
 
 
-def _checked(X: Any, sample_weight: Any, caller: str, missing: str | None = None) -> tuple[ArraySource, Names]:
+def checked_rows(X: Any, sample_weight: Any, caller: str, missing: str | None = None) -> tuple[ArraySource, Names]:
     """Return rows with their weights, and names of features, checked once for all fits."""
     source, names = as_source(X, sample_weight, estimator=caller, min_rows=2, missing=missing)
     return as_one_array(source, caller, gaps=True), names
@@ -333,11 +333,9 @@ def bootstrap_lrt(
     check_callback(callback)
     n_components, n_replicates = check_whole(n_components, "n_components"), check_whole(n_replicates, "n_replicates")
     check_comparable(parameters, bootstrap_lrt.__name__)
-    if parameters.get("prior") is not None:
-        raise refusal("a prior", "bootstrap_lrt")
-    if parameters.get("tails", "normal") != "normal":
-        raise refusal("heavy tails", "bootstrap_lrt")
-    table, names = _checked(X, None, bootstrap_lrt.__name__, parameters.get("missing", "error"))
+    tails, prior = parameters.get("tails", "normal"), parameters.get("prior")
+    refuse("bootstrap_lrt", {"a prior": prior is not None, "heavy tails": tails != "normal"})
+    table, names = checked_rows(X, None, bootstrap_lrt.__name__, parameters.get("missing", "error"))
     rows = table.rows
     check_enough_rows(len(rows), n_components + 1)
     rng = np.random.default_rng(common_seed(random_state))
@@ -357,24 +355,6 @@ def bootstrap_lrt(
         return _with_replicates(test, _replicates(fits, observed.null, np.isnan(rows), rng, n_replicates), callback)
 
 
-def check_comparable(parameters: dict[str, Any], caller: str) -> None:
-    """Check the parameters of fits that are compared.
-
-    Raises
-    ------
-    TypeError
-        If one is unknown or belongs to a single fit.
-    """
-    unknown = sorted(parameters.keys() - GaussianMixture().get_params().keys())
-    if unknown:
-        raise TypeError(f"{caller} has no parameter {unknown[0]!r}; it takes those of GaussianMixture")
-    inapplicable = [name for name in SINGLE_FIT_ONLY if name in parameters]
-    if inapplicable:
-        raise TypeError(
-            f"{inapplicable[0]} applies to a single fit, not to the fits that {caller} compares: leave it out"
-        )
-
-
 def _with_replicates(
     test: BootstrapLRT, values: Generator[float, None, None], callback: Callable[[Replicate], object] | None
 ) -> BootstrapLRT:
@@ -390,7 +370,7 @@ def _with_replicates(
     if not len(test.replicates):
         raise ValueError(
             f"every fit of {test.null.n_components} components to each of {test.n_left_out} drawn tables has a "
-            "singular covariance, so that there is nothing to compare with. Use fewer components, a larger reg_covar "
+            "singular covariance, so there is nothing to compare with. Use fewer components, a larger reg_covar "
             "or another n_init."
         )
     return test

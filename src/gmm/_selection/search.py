@@ -54,7 +54,7 @@ from gmm._selection.status import FAILED, MORE_THAN_ROWS, NOT_TRIED, status_of
 from gmm._selection.table import Entry, Progress, Selection
 from gmm._validation.noise import check_noise
 from gmm._validation.parameters import check_callback
-from gmm._values.covariance import CovarianceModel, covariance_model
+from gmm._values.covariance import covariance_model
 from gmm._values.parameters import MixtureParameters
 from gmm._values.tails import Tails
 
@@ -319,7 +319,6 @@ class _Search:
         self._clock = clock
         self._held_out = held_out
         self._evaluations: dict[Key, tuple[Solution, dict[str, float]]] = {}
-        self._of_one: dict[tuple[CovarianceModel, str], float | None] = {}
         self._contenders = Contenders(engine, starts, self._scores, near(request.criterion))
 
     def mixtures(self, reports: _Reports) -> dict[Key, MixtureParameters]:
@@ -421,23 +420,10 @@ class _Search:
                 tasks[key] = partial(_totals, solution)
         n = self._rows.all_rows.survey.weight
         for key, (solution, totals) in self._pool(tasks, in_any_case=True).items():
-            of_one = self._log_likelihood_of_one(solution)
+            of_one = self._request.log_likelihood_of_one(solution.parameters, self._rows.all_rows)
             scores = criteria.evaluate(totals, solution.parameters.n_parameters, n, of_one)
             scores |= {"loglik": totals.log_likelihood, criteria.HELD_OUT: self._held_out[key]}
             self._evaluations[key] = (solution, scores)
-
-    def _log_likelihood_of_one(self, solution: Solution) -> float | None:
-        """Log-likelihood of a single component of the solution's model and tails, which `nec` compares with."""
-        parameters, template = solution.parameters, self._request.template
-        if parameters.n_components == 1:
-            return None
-        kind = parameters.model, parameters.tails.name
-        if kind not in self._of_one:
-            scorer = Scorer(parameters, template.n_threads)
-            self._of_one[kind] = scorer.log_likelihood_of_one(
-                self._rows.all_rows, template.reg_covar, template.max_ratio
-            )
-        return self._of_one[kind]
 
     def _entry(self, n_components: int, name: str, tails: Tails) -> Entry:
         request, key = self._request, self._request.key(n_components, name, tails)

@@ -21,8 +21,17 @@ from gmm._rows.sources import Source
 from gmm._selection.table import Selection
 from gmm._text.amounts import counted
 from gmm._text.lists import listed, quoted
-from gmm._validation.columns import COPIES, FEW_ROWS, coded, few_values, repeating, rescalings
-from gmm._validation.combinations import refusal
+from gmm._validation.columns import (
+    COPIES,
+    FEW_ROWS,
+    coded,
+    few_values,
+    long_tails,
+    repeating,
+    rescalings,
+    rounded_rescalings,
+)
+from gmm._validation.combinations import refuse
 from gmm._values.coordinates import Coordinates
 from gmm._values.noise import Noise
 from gmm._values.weights import weighed
@@ -44,8 +53,7 @@ def in_units(source: Source, noise: Noise, *, standardize: Any) -> tuple[Source,
         raise TypeError(f"expected True or False for standardize, got {standardize!r}")
     if not standardize:
         return source, noise, None
-    if not source.here:
-        raise refusal("standardize", "rows in partitions")
+    refuse("standardize", {"rows in partitions": not source.here})
     units = _standard_deviations(source)
     return _standardized(source, units), units.of_noise(noise), units
 
@@ -91,7 +99,7 @@ def warn_of_constants(source: Source, names: NDArray[np.object_] | None) -> None
 
 
 def notes_on_columns(source: Source, names: NDArray[np.object_] | None) -> tuple[str, ...]:
-    """Point out columns of few values, on which components settle, which may be codes, and copies of columns."""
+    """Point out columns of few values, on which components settle, which may be codes, of long tails, and copies."""
     rows = next(iter(source.chunks())).rows
     every = [f"x{j}" for j in range(source.n_features)] if names is None else list(names)
     counts = list(zip(every, few_values(rows), strict=True))
@@ -103,16 +111,26 @@ def notes_on_columns(source: Source, names: NDArray[np.object_] | None) -> tuple
     if ties:
         what = f"column {ties[0]}" if len(ties) == 1 else f"columns {listed(ties, 4)}"
         notes.append(f"{what}: components that settle on one value are degenerate, and not chosen")
-    return (*notes, *notes_on_copies(rows, every))
+    return (*notes, *long_tails(rows, every), *notes_on_copies(rows, every))
 
 
 def notes_on_copies(rows: NDArray[Any], names: Sequence[str]) -> tuple[str, ...]:
-    """Point out columns that are others in other units, which make covariances singular."""
+    """Point out columns that are others in other units, which make covariances singular, also but for rounding."""
+    if len(rows) < FEW_ROWS:
+        return ()
     floats = rows if np.issubdtype(rows.dtype, np.floating) else rows.astype(np.float64)
-    pairs = rescalings(floats) if len(floats) >= FEW_ROWS else ()
-    copies = listed((f"{names[pair.copy]!r} (of {names[pair.original]!r})" for pair in pairs), 4)
-    what = f"column {copies} {COPIES[0]}" if len(pairs) == 1 else f"columns {copies} {COPIES[1]}"
-    return (f"{what}, which makes covariances singular: leave out",) if copies else ()
+    exact = rescalings(floats)
+    rounded = [pair for pair in rounded_rescalings(floats) if pair.copy not in {one.copy for one in exact}]
+    notes = []
+    for pairs, qualification, effect in (
+        (exact, "", "makes covariances singular"),
+        (rounded, " but for rounding", "can drive the choice"),
+    ):
+        if pairs:
+            copies = listed((f"{names[pair.copy]!r} (of {names[pair.original]!r})" for pair in pairs), 4)
+            what = f"column {copies} {COPIES[0]}" if len(pairs) == 1 else f"columns {copies} {COPIES[1]}"
+            notes.append(f"{what}{qualification}, which {effect}: leave out")
+    return tuple(notes)
 
 
 def note_on_shrinkage(estimators: Iterable[GaussianMixture | None]) -> Iterator[str]:

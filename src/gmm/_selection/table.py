@@ -148,7 +148,7 @@ class Selection(SearchTable):
         Number of rows in the sample on which the search ran; 0 if it ran on all rows.
     notes : tuple of str
         What a reader should know of the columns: which may be codes of categories, which have few distinct values,
-        and which are copies or rescalings of others.
+        and which are copies or rescalings of others, also but for rounding.
     """
 
     metadata = property(metadata_of)

@@ -1,4 +1,4 @@
-"""`data_frame`: tables as data frames; the only place that imports pandas or polars for results."""
+"""`data_frame`, `frame_of` and `framed_like`: results as data frames; no other module imports pandas or polars."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
-__all__ = ["data_frame"]
+from numpy.typing import NDArray
+
+__all__ = ["data_frame", "frame_of", "framed_like"]
 
 
 def data_frame(columns: Mapping[str, Any]) -> Any:
@@ -24,3 +26,19 @@ def data_frame(columns: Mapping[str, Any]) -> Any:
         except ImportError:
             continue
     raise ImportError("to_frame needs pandas or polars: install one of them")
+
+
+def frame_of(package: str, values: NDArray[Any], names: Any, like: object = None) -> Any:
+    """Return a matrix as a data frame of pandas or polars; of pandas, with the index of a data frame `like` it."""
+    if package == "polars":
+        return import_module("polars").DataFrame(values, schema=names, orient="row")
+    pandas = import_module("pandas")
+    return pandas.DataFrame(values, columns=names, index=like.index if isinstance(like, pandas.DataFrame) else None)
+
+
+def framed_like(X: Any, values: NDArray[Any]) -> Any:
+    """Return a matrix as a data frame of the columns of X, if X is one of pandas or polars, else as it is."""
+    for name in ("pandas", "polars"):
+        if name in sys.modules and isinstance(X, sys.modules[name].DataFrame):
+            return frame_of(name, values, X.columns, X)
+    return values

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gmm._estimators.exclusions import checked_normal
+from gmm._estimators.exclusions import checked_without
 from gmm._estimators.fitted import FittedMixture, estimator_of, fitted_parameters, source_of
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer
@@ -89,7 +89,7 @@ def adapt(
     >>> (somebody.means_ - everybody.means_).ravel().round(1)
     array([0. , 0.4])
     """
-    of_model = checked_normal(model, "adapt")
+    of_model = checked_without(model, "adapt", "heavy tails")
     parts = _checked_parts(parameters)
     relevance, n_iter = check_real(relevance, "relevance", "(0, inf)"), check_whole(n_iter, "n_iter")
     before = of_model.plugged_in().whole()
@@ -150,7 +150,7 @@ def fisher_vector(
     >>> gmm.analysis.fisher_vector(mixture, rng.normal(size=(50, 2)) + 1).shape
     (15,)
     """
-    mixture = checked_normal(model, "fisher_vector")
+    mixture = checked_without(model, "fisher_vector", "heavy tails")
     if mixture.model.moments is not DIAGONAL:
         raise ValueError(
             f'fisher_vector needs diagonal covariances: expected covariance_type="diag", got {mixture.model.type_name}'

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gmm._estimators.exclusions import checked_without_noise
+from gmm._estimators.exclusions import checked_without
 from gmm._estimators.fitted import FittedMixture, source_of
 from gmm._public import publish
 from gmm._text.amounts import percent
-from gmm._validation.combinations import refusal
+from gmm._validation.combinations import refuse
 from gmm._validation.scalars import check_real
 from gmm._values.layouts import Array
 
@@ -85,7 +85,8 @@ def anomaly_threshold(model: FittedMixture, X: ArrayLike, rate: float) -> Anomal
     ValueError, TypeError
         If the rows do not fit the mixture, are too few for the rate, the rate is not between 0 and 1, or the mixture
         has noise, under whose density no row lies: there, ``predict(X) == -1`` tells rows of no component. Also if some
-        rows lack values that others have: densities of fewer columns are higher, and of other units.
+        rows lack values that others have: densities of fewer columns are higher, and of other units. Fill such rows,
+        here and in `predict`, by ``model.impute(X, draw=True)``: then they are alike, and the rate holds.
 
     References
     ----------
@@ -107,7 +108,7 @@ def anomaly_threshold(model: FittedMixture, X: ArrayLike, rate: float) -> Anomal
     from scipy.special import betaincinv
 
     rate = check_real(rate, "rate", "(0, 1)")
-    checked_without_noise(model, "anomaly_threshold")
+    checked_without(model, "anomaly_threshold", "noise")
     scores = np.sort(_scores(model, X))
     n = len(scores)
     up = rate * (1 + 1e-12)  # 1/k times k may be less than 1
@@ -123,8 +124,7 @@ def anomaly_threshold(model: FittedMixture, X: ArrayLike, rate: float) -> Anomal
 
 def _scores(model: FittedMixture, X: ArrayLike) -> Array:
     """Return the log density of each row, (n,), of rows with the same columns."""
-    if model.missing == "em" and len(source_of(model, X).patterns) > 1:
-        raise refusal("missing values", "anomaly_threshold")
+    refuse("missing values", {"anomaly_threshold": model.missing == "em" and len(source_of(model, X).patterns) > 1})
     return np.asarray(model.score_samples(X))
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm._estimators.contract import given_names
-from gmm._estimators.exclusions import checked_normal
+from gmm._estimators.exclusions import checked_without
 from gmm._estimators.fitted import FittedMixture, estimator_of, source_of
 from gmm._estimators.mixture import GaussianMixture
 from gmm._fitting.moments import mean_and_covariance
@@ -178,7 +178,7 @@ def directions(
     >>> bool((plane.mixture.predict(plane.transform(X)) == mixture.predict(X)).all())
     True
     """
-    parameters = checked_normal(model, "directions")
+    parameters = checked_without(model, "directions", "heavy tails")
     balance = check_real(balance, "balance", "[0, 1]")
     if n_directions is not None:
         check_whole(n_directions, "n_directions")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm._estimators.exclusions import checked_normal, checked_without_noise
+from gmm._estimators.exclusions import checked_without
 from gmm._estimators.fitted import FittedMixture, fitted_parameters
 from gmm._estimators.scorer import Scorer, log_evidence_of
 from gmm._fitting.sampling import Rng
@@ -146,9 +146,7 @@ def distance(
     <Distance: 0.1266 ± 0.0016, between 0 and 0.2216>
     """
     check_choice(kind, "kind", KINDS)
-    for each in (model, other):
-        checked_normal(each, "distance")
-    f, g = (checked_without_noise(each, "distance").plugged_in() for each in (model, other))
+    f, g = (checked_without(each, "distance", "noise", "heavy tails").plugged_in() for each in (model, other))
     check_same_names(model, other)
     n_samples, rng = check_n_samples(n_samples), check_random_state(random_state)
     a, b, unit = _in_one_unit(f, g)

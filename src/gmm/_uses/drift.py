@@ -112,7 +112,8 @@ def drift(
     model : GaussianMixture or BayesianGaussianMixture
         A fitted mixture. It need not be true: it only says what to look at.
     X : array-like or data frame of shape (n, d)
-        New rows, 50 or more, that do not depend on each other.
+        New rows, 50 or more, that do not depend on each other. Fill missing values of both tables by
+        ``model.impute(..., draw=True)``.
     reference : array-like or data frame of shape (N, d)
         Rows of the time when all was well, 50 or more, and better some thousands; best those of which none was in the
         fit. Rows of the fit will do if they are many for the parameters.
@@ -133,7 +134,7 @@ def drift(
     NotFittedError
         If the model is not fitted.
     TypeError, ValueError
-        If the rows are unusable, too few, or too few replicates for the level.
+        If the rows are unusable, lack values or are too few, or there are too few replicates for the level.
 
     Notes
     -----
@@ -213,7 +214,14 @@ class _View(NamedTuple):
 
 def _view(model: FittedMixture, rows: ArrayLike, name: str) -> _View:
     mixture = fitted_parameters(model)
-    source = as_one_array(source_of(model, rows, missing="error"), "drift")
+    source = source_of(model, rows, missing="em")
+    if source.in_patterns:
+        row = min(int(here[0]) for number, here, _ in source.pieces() if source.patterns[number].missing.any())
+        raise ValueError(
+            f"expected whole rows for drift, got missing values (NaN) in {name}, the first in row {row}: fill both "
+            "tables by impute(X, draw=True) of the mixture, or drop such rows from both"
+        )
+    source = as_one_array(source, "drift")
     if source.n_rows < _FEWEST:
         raise ValueError(f"expected {_FEWEST} rows or more in {name}, got {source.n_rows}")
     results = Scorer(mixture, model.n_threads).rows(source, log_evidence=True, responsibilities=True)

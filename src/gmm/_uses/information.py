@@ -129,7 +129,7 @@ def variances_by_information(
 
         def em(point: Array) -> Array:
             statistics = e_step(here.at(point).whitened())
-            return here.of(objective.update(statistics, mixture, spread=e_step.spread))
+            return here.of(objective.update(statistics, mixture, share_out=e_step.share_out))
 
         statistics = e_step(mixture.whitened())
         free = model.layout.with_ridge(model.layout.per_count(statistics.scatter, statistics.counts), ridge)

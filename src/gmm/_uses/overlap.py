@@ -9,7 +9,7 @@ import numpy as np
 from scipy.special import ndtr
 
 from gmm._estimators.contract import names_of_features
-from gmm._estimators.exclusions import checked_normal
+from gmm._estimators.exclusions import checked_without
 from gmm._estimators.fitted import FittedMixture, fitted_parameters
 from gmm._estimators.scorer import Scorer
 from gmm._fitting.sampling import Rng
@@ -30,7 +30,7 @@ _BISECTIONS = 40  # where densities cross, an error of the place is squared in t
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ColumnOverlap:
-    """How much components have in common with the rest, column by column.
+    """Overlap of each component with the rest, column by column.
 
     Attributes
     ----------
@@ -142,7 +142,7 @@ def column_overlap(model: FittedMixture) -> ColumnOverlap:
       0  0.317  1.000
       1  0.317  1.000
     """
-    mixture = checked_normal(model, "column_overlap")
+    mixture = checked_without(model, "column_overlap", "heavy tails")
     K, d = mixture.means.shape
     if K < 2:
         raise ValueError("expected a mixture of two components or more")

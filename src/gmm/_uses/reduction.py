@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gmm._estimators.exclusions import checked_normal, checked_without_noise
+from gmm._estimators.exclusions import checked_without
 from gmm._estimators.fitted import FittedMixture, estimator_of
 from gmm._estimators.mixture import GaussianMixture
 from gmm._public import publish
@@ -89,9 +89,7 @@ def reduce(
     array([ 1.,  9., 20.])
     """
     models = model if isinstance(model, list | tuple) else [model]
-    mixtures = [checked_without_noise(each, "reduce").plugged_in() for each in models]
-    for each in models:
-        checked_normal(each, "reduce")
+    mixtures = [checked_without(each, "reduce", "noise", "heavy tails").plugged_in() for each in models]
     if not mixtures:
         raise ValueError("expected a mixture at least, got none")
     for each in models[1:]:

@@ -13,7 +13,6 @@ from numpy.typing import ArrayLike, NDArray
 from gmm._estimators.contract import names_of_features
 from gmm._estimators.criteria import adjusted_rand_index
 from gmm._estimators.estimated import fit_settings
-from gmm._estimators.exclusions import checked_normal
 from gmm._estimators.fitted import fitted_parameters, past_of, rows_of_fit
 from gmm._estimators.labelled import known_again
 from gmm._estimators.mixture import GaussianMixture
@@ -30,7 +29,7 @@ from gmm._text.amounts import counted, plus_minus
 from gmm._text.frames import data_frame
 from gmm._text.lists import aligned
 from gmm._uses.information import variances_by_information
-from gmm._validation.combinations import refusal
+from gmm._validation.combinations import refuse
 from gmm._validation.parameters import check_callback, check_is_fitted, check_level
 from gmm._validation.scalars import check_choice, check_whole
 from gmm._values.classes import ALL_UNKNOWN, KnownClasses
@@ -280,24 +279,23 @@ def standard_errors(
     check_callback(callback)
     check_choice(method, "a method", tuple(_METHODS))
     n_replicates = check_whole(n_replicates, "n_replicates", 2)
-    if model.trim:
-        raise refusal("trim", "standard_errors")
+    refuse("standard_errors", {"trim": model.trim})
     source, mixture = rows_of_fit(model, X, sample_weight, error_covariance), fitted_parameters(model)
     _check_rows(source, mixture.n_parameters)
     labelled = source.with_classes(known_again(model, labels, source))
     if method == "information":
-        if model.prior is not None or past_of(model).shrunk:
-            raise refusal("a prior", "method='information'")
-        if model.max_ratio is not None:
-            raise refusal("max_ratio", "method='information'")
-        if mixture.fixed:
-            raise refusal("fixed parameters", "method='information'")
-        checked_normal(model, "method='information'")
+        others = {
+            "a prior": model.prior is not None or past_of(model).shrunk,
+            "max_ratio": model.max_ratio is not None,
+            "fixed parameters": mixture.fixed,
+            "heavy tails": mixture.tails,
+        }
+        refuse("method='information'", others)
         variances = variances_by_information(mixture.whole(), labelled, model.reg_covar, model.n_threads)
         weights, means, covariances = map(np.sqrt, variances)
         return StandardErrors(model, method, weights, means, covariances, _tails(mixture))
     array = as_one_array(source, standard_errors.__name__, gaps=True)
-    rows = source if source.has_gaps else array
+    rows = source if source.in_patterns else array
     refits = _Refits.of(model, rows, labelled.known, draw_rows=method == "bootstrap")
     seeds = np.random.default_rng(common_seed(random_state)).integers(2**63, size=n_replicates).tolist()
     return _collected(model, method, refits.run(seeds), len(seeds), callback)

@@ -99,15 +99,6 @@ class _Objects:
     def with_born(self, born: _Objects) -> _Objects:
         """Return the objects and new ones."""
         one, two = self.mixture, born.mixture
-        a, b = self.statistics, born.statistics
-        statistics = replace(
-            a,
-            origins=np.concatenate([a.origins, b.origins]),
-            counts=np.concatenate([a.counts, b.counts]),
-            precision=np.concatenate([a.precisions, b.precisions], axis=1),
-            first=np.concatenate([a.first, b.first]),
-            second=np.concatenate([a.second, b.second]),
-        )
         mixture = _like(
             one,
             np.concatenate([one.weights, two.weights]),
@@ -116,7 +107,7 @@ class _Objects:
         )
         return _Objects(
             mixture,
-            statistics,
+            self.statistics.beside(born.statistics),
             np.concatenate([self.numbers, born.numbers]),
             np.concatenate([self.velocity, born.velocity]),
             np.concatenate([self.age, born.age]),
@@ -362,7 +353,7 @@ def _like(other: MixtureParameters, weights: Array, means: Array, covariances: A
 def _checked_box(box: ArrayLike) -> Noise:
     shape = np.shape(box)
     if len(shape) != 2:
-        raise ValueError(f"expected a box of shape (2, d), the corners of what a frame shows, got shape {shape}")
+        raise ValueError(f"expected a box of shape (2, d), the corners of a frame, got shape {shape}")
     return UniformNoise(*check_box(box, "box", shape[1]))
 
 

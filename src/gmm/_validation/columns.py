@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm._text.lists import quoted, suggestion
+from gmm._text.lists import listed, quoted, suggestion
 from gmm._validation.scalars import is_whole
 
 __all__ = [
@@ -21,9 +21,11 @@ __all__ = [
     "coded",
     "few_values",
     "is_code",
+    "long_tails",
     "most_codes",
     "repeating",
     "rescalings",
+    "rounded_rescalings",
 ]
 
 MOST_CODES, _ROWS_PER_CODE = 10, 20  # distinct values, and rows for each of them, that make a code likely
@@ -31,9 +33,14 @@ FEW_ROWS = 10  # of fewer, little can be said of columns
 COPIES = ("is a copy or a rescaling", "are copies or rescalings")  # of one column and of several
 _ROWS_PER_TIE = 5  # with which a component can settle on one value
 _MOST_YEARS, _YEARS = 30, (1800, 2100)
+_ENOUGH = 50  # rows that show a tail
+_LEAST_FACTOR, _LEAST_SKEWNESS = 10, 1.25  # from the 5 % to the 95 % quantile; of values that logarithms even out
 _NEAR, _ROUNDING = 1e-5, 16  # in standard deviations; in units of eps
 _RATIOS = (0.7548776662466927, 0.5698402909980532)  # whose multiples fill the unit square evenly
 _BEGINNING = 1000  # rows that show of most columns that they have more
+_LOOKED_AT = 1000  # rows that tell correlations
+_TOGETHER = 256  # columns whose correlations with all others are held at once
+_CORRELATED, _HALF_STEP = 1 - 4e-3, 0.04  # of columns that differ by rounding; its half step in interquartile ranges
 
 
 def check_columns(columns: Any, names: Sequence[str], n_features: int) -> NDArray[np.intp]:
@@ -145,6 +152,33 @@ def is_code(values: NDArray[Any], n_rows: int) -> bool:
     return n <= MOST_CODES or bool(_YEARS[0] <= first and last <= _YEARS[1] and last - first < 2 * n)
 
 
+def long_tails(rows: NDArray[Any], names: Sequence[str]) -> tuple[str, ...]:
+    """Point out columns of rows (n, d) that need many components, and whose logarithms need few."""
+    columns = [repr(name) for name, column in zip(names, rows.T, strict=True) if _is_long_tailed(column)]
+    if not columns:
+        return ()
+    what, its = ("column {} is", "its logarithm") if len(columns) == 1 else ("columns {} are", "their logarithms")
+    which = what.format(listed(columns, 4))
+    return (f"{which} positive with a long tail: fit {its}, for which fewer components may do",)
+
+
+def _is_long_tailed(column: NDArray[Any]) -> bool:
+    """Return whether values are positive, span orders of magnitude, and are skewed unless as logarithms."""
+    values = column[~np.isnan(column)].astype(np.float64)
+    if len(values) < _ENOUGH or not 0 < values.min() < values.max() < np.inf:
+        return False
+    low, high = np.quantile(values, [0.05, 0.95])
+    if high < _LEAST_FACTOR * low:
+        return False
+    skewness, of_logs = _skewness(values), _skewness(np.log(values))
+    return skewness > max(_LEAST_SKEWNESS, 2 * abs(of_logs))
+
+
+def _skewness(values: NDArray[np.float64]) -> float:
+    away = values - values.mean()
+    return float(np.mean(away**3) / np.mean(away**2) ** 1.5)
+
+
 @dataclass(frozen=True)
 class Rescaling:
     """A column that is another one, but for its unit and its origin.
@@ -200,25 +234,48 @@ def rescalings(rows: NDArray[Any]) -> list[Rescaling]:
     return [pair for pair in pairs if pair is not None]
 
 
+def rounded_rescalings(rows: NDArray[Any]) -> list[Rescaling]:
+    """Return which columns of rows (n, d) are earlier ones in another unit but for some rounding, copies among them."""
+    some = rows[:: max(1, len(rows) // _LOOKED_AT)]
+    with np.errstate(all="ignore"):  # of columns that are constant, empty or infinite
+        away = np.nan_to_num(some - _means(some))
+        away /= np.sqrt(np.square(away).sum(axis=0))
+        starts = range(0, away.shape[1], _TOGETHER)
+        near = ((first, np.abs(away[:, first : first + _TOGETHER].T @ away) > _CORRELATED) for first in starts)
+        likely = [(first + i, j) for first, alike in near for i, j in np.argwhere(np.triu(alike, first + 1)).tolist()]
+    pairs = {copy: pair for original, copy in likely[::-1] if (pair := _rounded(rows, original, copy))}
+    return [pairs[copy] for copy in sorted(pairs)]
+
+
+def _rounded(rows: NDArray[Any], original: int, copy: int) -> Rescaling | None:
+    low, high = np.nanpercentile(rows[:, copy], [25, 75])
+    return _rescaling(rows, original, copy, _HALF_STEP * float(high - low))
+
+
 def _fingerprints(rows: NDArray[Any]) -> NDArray[np.float64]:
     """Return two numbers for each column, the same for its copies in any unit; NaN where it does not vary."""
     n, missing = len(rows), np.isnan(rows)
     with np.errstate(all="ignore"):  # of columns that are constant, empty or infinite
-        means = np.where(missing, 0.0, rows).sum(axis=0, dtype=np.float64) / (n - missing.sum(axis=0))
-        away = np.where(missing, 0.0, rows - means)
+        away = np.where(missing, 0.0, rows - _means(rows))
         directions = np.outer(_RATIOS, np.arange(1, n + 1)) % 1 - 0.5
         prints: NDArray[np.float64] = np.abs(directions @ away) / np.sqrt(np.square(away).sum(axis=0))
     return prints
 
 
-def _rescaling(rows: NDArray[Any], original: int, copy: int) -> Rescaling | None:
-    """Return how one column is another one, if it is."""
+def _means(rows: NDArray[Any]) -> NDArray[np.float64]:
+    missing = np.isnan(rows)
+    means: NDArray[np.float64] = np.where(missing, 0.0, rows).sum(axis=0, dtype=np.float64) / (~missing).sum(axis=0)
+    return means
+
+
+def _rescaling(rows: NDArray[Any], original: int, copy: int, tolerance: float | None = None) -> Rescaling | None:
+    """Return how one column is another one, if it is, beyond rounding to some tolerance."""
     x, y = rows[:, original].astype(np.float64), rows[:, copy].astype(np.float64)
     low, high = np.nanargmin(x), np.nanargmax(x)
     slope = (y[high] - y[low]) / (x[high] - x[low])
     if not (np.isfinite(slope) and slope):
         return None
-    tolerance = _NEAR * float(np.nanstd(y))
+    tolerance = _NEAR * float(np.nanstd(y)) if tolerance is None else tolerance
     pair = Rescaling(copy, original, float(slope), float(y[low] - slope * x[low]), tolerance)
     return pair if pair.holds(rows) else None
 

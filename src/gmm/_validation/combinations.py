@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["EXCLUSIONS", "CombinationError", "Exclusion", "refusal"]
+__all__ = ["EXCLUSIONS", "CombinationError", "Exclusion", "refuse"]
 
 
 class CombinationError(ValueError):
@@ -26,11 +26,11 @@ class Exclusion:
 
     @property
     def message(self) -> str:
-        """The error."""
+        """What is wrong, why, and what to do instead."""
         return self.message_with({})
 
     def message_with(self, names: Mapping[str, str]) -> str:
-        """The error, in which some features have other names."""
+        """The message, in which some features have other names."""
         first, second = (names.get(feature, feature) for feature in (self.first, self.second))
         return f"{first} cannot be combined with {second}: {self.reason}. Instead, {self.instead}."
 
@@ -44,13 +44,13 @@ EXCLUSIONS = (
     Exclusion(
         "fixed weights",
         "noise",
-        "all weights sum to one, and that of noise is estimated",
+        "weights sum to one, and the fit estimates the weight of noise",
         "fix means and covariances, or leave noise out",
     ),
     Exclusion(
         "fixed weights",
         "select",
-        "weights sum to one in every cell, and cells differ in their number of components",
+        "weights sum to one in every cell, and cells have different numbers of components",
         "fix means, or means and covariances",
     ),
     Exclusion(
@@ -63,19 +63,19 @@ EXCLUSIONS = (
     Exclusion(
         "labels",
         "rows in partitions",
-        "the labels lie here, and the rows elsewhere",
+        "the labels are here, and the rows elsewhere",
         "pass rows that can be read here",
     ),
     Exclusion(
         "error_covariance",
         "rows in partitions",
-        "the errors lie here, and the rows elsewhere",
+        "the errors are here, and the rows elsewhere",
         "pass rows that can be read here",
     ),
     Exclusion(
         "error_covariance",
         "BayesianGaussianMixture",
-        "its posterior has no closed form where true values are unknown",
+        "its posterior has no closed form if true values are unknown",
         "fit by maximum likelihood, which takes a prior",
     ),
     Exclusion(
@@ -87,19 +87,19 @@ EXCLUSIONS = (
     Exclusion(
         "responsibilities as init_params",
         "rows in partitions",
-        "the responsibilities lie here, and the rows elsewhere",
+        "the responsibilities are here, and the rows elsewhere",
         "pass the name of a start",
     ),
     Exclusion(
         "sample_weight",
         "a source of rows",
-        "a source has weights of its own",
-        "name their column where the source is opened, or yield (rows, weights)",
+        "a source has its own weights",
+        "name the column of weights when you open the source, or yield (rows, weights)",
     ),
     Exclusion(
         "warm_start of a fitted mixture",
         "checkpoint",
-        "the fit begins with a mixture that only this process knows",
+        "the fit begins with a mixture that the file does not contain",
         "leave one of them out",
     ),
     Exclusion("standardize", "rows in partitions", "the rows stay where they are", "scale them there"),
@@ -112,13 +112,13 @@ EXCLUSIONS = (
     Exclusion(
         "fixed covariances",
         "max_ratio",
-        "the limit is of all covariances together",
+        "the limit applies to all covariances together",
         "fix weights or means, or leave max_ratio out",
     ),
     Exclusion(
         "max_ratio",
         "standardize",
-        "the limit is of variances in the units of the rows",
+        "the limit applies to variances in the units of the rows",
         "divide the columns by their standard deviations first",
     ),
     *_each_with(
@@ -131,22 +131,22 @@ EXCLUSIONS = (
     Exclusion(
         "trim",
         "rows in partitions",
-        "the weights of the rows lie here, and the rows elsewhere",
+        "the weights of the rows are here, and the rows elsewhere",
         "pass rows that can be read here",
     ),
-    Exclusion("trim", "checkpoint", "a file keeps no rows that are left out", "leave one of them out"),
+    Exclusion("trim", "checkpoint", "a file does not keep which rows are left out", "leave one of them out"),
     *_each_with(
         "heavy tails",
         *("a prior", "fixed parameters"),
-        reason="their updates divide means and covariances by one count, and rows have a precision in the one alone",
+        reason="the update divides means and covariances by different counts of the rows",
         instead="fit with tails='normal'",
     ),
     Exclusion("heavy tails", "noise", "both are for rows far away", "leave one of them out"),
     Exclusion(
         "heavy tails",
         "classified=True",
-        "it sums the largest joint density of each row, for which there is no pass of such components",
-        "take criteria(X), whose icl is made of responsibilities",
+        "no pass sums the largest joint densities under heavy tails",
+        "take criteria(X), whose icl uses responsibilities",
     ),
     Exclusion(
         "heavy tails",
@@ -163,20 +163,20 @@ EXCLUSIONS = (
     Exclusion(
         "heavy tails",
         "refine",
-        "moves compare components with normal ones",
+        "moves assume normal components",
         "leave refine out, and raise n_init",
     ),
     # What a fitted mixture is used for.
     Exclusion(
         "noise",
         "scikit-learn's estimators",
-        "they have no density beside the components'",
+        "they have components only, and no noise",
         "fit with noise=False, or use gmm.exchange.onnx or gmm.exchange.mclust",
     ),
     Exclusion(
         "noise",
         "assigned parameters",
-        "the weights of the components do not say where noise lies",
+        "the weights of the components do not give the box of noise",
         "fit with noise=False",
     ),
     Exclusion(
@@ -191,13 +191,14 @@ EXCLUSIONS = (
         "its density has no distance to a Gaussian",
         "fit with noise=False, or compare the components by match",
     ),
-    Exclusion("noise", "reduce", "mixtures in different places have noise in different boxes", "fit with noise=False"),
-    Exclusion("noise", "true_values", "it says nothing of where true values lie", "fit with noise=False"),
+    Exclusion("noise", "reduce", "different mixtures have noise in different boxes", "fit with noise=False"),
+    Exclusion("noise", "true_values", "noise says nothing about true values", "fit with noise=False"),
     Exclusion(
         "missing values",
         "anomaly_threshold",
         "densities of rows with other columns cannot be compared",
-        "give each set of columns a threshold of its own, with the marginal mixture of these columns",
+        "fill the gaps of these rows, and of rows to judge, by impute(X, draw=True), which keeps the rate of false "
+        "alarms",
     ),
     Exclusion(
         "noise",
@@ -215,7 +216,7 @@ EXCLUSIONS = (
         "heavy tails",
         *("impute", "adapt", "fisher_vector", "column_overlap", "distance", "reduce", "directions"),
         *("method='information'", "ONNX", "mclust", "scikit-learn's estimators"),
-        reason="its formulas are those of normal components",
+        reason="its formulas hold for normal components only",
         instead="fit with tails='normal'",
     ),
     *_each_with(
@@ -233,61 +234,55 @@ EXCLUSIONS = (
     Exclusion(
         "error_covariance",
         "partial_fit",
-        "it would take rows for true values, as the mixture is of these",
+        "it would treat measured rows as true values",
         "fit all rows with their errors",
     ),
     Exclusion(
         "trim",
         "partial_fit",
-        "the rows of least density are known once all rows are",
+        "the rows of least density are unknown until all rows are read",
         "use fit, which takes rows beyond memory as well",
     ),
     Exclusion(
         "trim",
         "standard_errors",
-        "refits to other rows leave other rows out",
-        "fit the rows that trimmed_ leaves without trim",
+        "each refit would leave out other rows",
+        "leave out the rows in trimmed_, and fit the others without trim",
     ),
     Exclusion(
         "heavy tails",
         "bootstrap_lrt",
-        "its starts do not grow from fewer components, so that fits may miss the maximum",
+        "its starts do not grow from fewer components, so fits may miss the maximum",
         "use split_lrt, which holds for any fit",
     ),
     Exclusion(
         "a prior",
         "method='information'",
-        "the information is that of the likelihood alone",
+        "the information matrix is that of the likelihood alone",
         "use another method",
     ),
     Exclusion(
         "fixed parameters",
         "method='information'",
-        "the information is that of all parameters",
+        "the information matrix is that of all parameters",
         "use another method",
     ),
     Exclusion(
         "max_ratio",
         "method='information'",
-        "where the limit holds, the likelihood still rises beyond it",
+        "the likelihood still rises beyond the limit",
         "use another method",
     ),
-    Exclusion(
+    *_each_with(
         "a prior",
-        "bootstrap_lrt",
-        "the test compares maxima of the likelihood",
-        "leave the prior out, or compare by held_out_log_likelihood",
-    ),
-    Exclusion(
-        "a prior",
-        "split_lrt",
-        "the test compares maxima of the likelihood",
-        "leave the prior out, or compare by held_out_log_likelihood",
+        *("bootstrap_lrt", "split_lrt"),
+        reason="the test compares maxima of the likelihood",
+        instead="leave the prior out, or compare by held_out_log_likelihood",
     ),
     Exclusion(
         "noise",
         "split_lrt",
-        "its box would follow each half of the rows, so that there is no common hypothesis",
+        "each half of the rows would have its own box, so there is no common hypothesis",
         "use bootstrap_lrt, which takes noise",
     ),
     Exclusion(
@@ -300,7 +295,7 @@ EXCLUSIONS = (
     *_each_with(
         "BayesianGaussianMixture",
         *("a range of components", "criterion", "time_limit"),
-        reason="one fit empties the components that it does not need, so there is nothing to choose from",
+        reason="one fit empties the components that it does not need, so there is nothing to choose",
         instead="give the largest number of components as n_components",
     ),
     Exclusion(
@@ -318,36 +313,43 @@ EXCLUSIONS = (
     *_each_with(
         "BayesianGaussianMixture",
         *("prior", "refine", "standardize", "max_ratio"),
-        reason="it has priors of its own, in the units of the rows, and moves by the evidence",
+        reason="it has its own priors, in the units of the rows, and its own moves",
         instead="leave it out",
     ),
     *_each_with(
         "MixtureClassifier",
         *("BayesianGaussianMixture", "another criterion than BIC", "noise", "heavy tails", "refine"),
         *("rows beyond memory", "max_ratio", "checkpoint", "time_limit", "predict_from"),
-        *("error_covariance", "--label-column", "--report", "--plot"),
-        reason="it fits a mixture to the rows of each class in memory, which BIC chooses, and compares the classes",
+        "error_covariance",
+        reason="it fits a mixture to each class in memory, chosen by BIC",
         instead="leave it out, or fit one mixture to all rows",
     ),
+    Exclusion("MixtureClassifier", "--label-column", "the classes are labels already", "leave --label-column out"),
+    Exclusion("MixtureClassifier", "--report", "a classifier has no report", "leave --report out"),
+    Exclusion("MixtureClassifier", "--plot", "a classifier has no picture here", "leave --plot out"),
     *_each_with(
         "rows beyond memory",
         *("--drop-missing", "--report", "--plot"),
         reason="it needs all rows at once",
         instead="read the table into memory, or leave it out",
     ),
-    Exclusion("error_covariance", "predict_from", "it takes known columns for true values", "leave the errors out"),
+    Exclusion("error_covariance", "predict_from", "it treats known columns as true values", "leave the errors out"),
     *_each_with(
         "plot_convergence",
         *("a table of rows", "--features", "--drop-missing"),
         reason="it draws passes, not rows",
         instead="leave it out",
     ),
-    Exclusion("--drop-missing", "missing='em'", "that keeps the rows with missing values", "leave one of them out"),
+    Exclusion(
+        "--drop-missing", "missing='em'", "a fit by EM keeps the rows with missing values", "leave one of them out"
+    ),
 )
 
 _BY_PAIR = {frozenset((row.first, row.second)): row for row in EXCLUSIONS}
 
 
-def refusal(first: str, second: str) -> CombinationError:
-    """Return the error for two features that the table names."""
-    return CombinationError(_BY_PAIR[frozenset((first, second))].message)
+def refuse(feature: str, others: Mapping[str, object]) -> None:
+    """Raise the error for a feature and the first of the others that is there, whose value is true."""
+    for other, is_there in others.items():
+        if is_there:
+            raise CombinationError(_BY_PAIR[frozenset((feature, other))].message)

@@ -44,7 +44,7 @@ def check_fixed_table(table: NDArray[np.bool_], model: CovarianceModel) -> Fixed
     fixed = Fixed(table) if table.any() else NOTHING_FIXED
     if model.joint and fixed.covariances.any() and not fixed.covariances.all():
         raise ValueError(
-            f"fixed: covariances of {model.type_name} depend on each other, so that all of them are fixed or none: "
+            f"fixed: covariances of {model.type_name} depend on each other, so fix all of them or none: "
             "expected True, or the covariance_type 'full', 'diag' or 'spherical'"
         )
     return fixed

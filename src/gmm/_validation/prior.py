@@ -16,6 +16,14 @@ from gmm._values.priors import ConjugatePrior, NormalInverseWishart, of_variance
 from gmm._values.variational import VariationalPrior
 
 DIRICHLET_PROCESS, DIRICHLET = "dirichlet_process", "dirichlet_distribution"
+OF_POSTERIOR = (  # parameters of `BayesianGaussianMixture`
+    "weight_concentration_prior_type",
+    "weight_concentration_prior",
+    "mean_precision_prior",
+    "mean_prior",
+    "degrees_of_freedom_prior",
+    "covariance_prior",
+)
 
 # Beyond these, the logarithm of the density overflows.
 _LARGEST_DOF, _LEAST_SHRINKAGE = 1e300, 1e-300
@@ -69,7 +77,7 @@ def check_prior(
         raise ValueError(f"expected prior.dof of at most {_LARGEST_DOF:g}, got {dof:g}")
     centre = mean if prior.mean is None else _check_mean(prior.mean, "prior.mean", mean)
     if prior.scale is None:
-        scale = (dof + 2) * covariance if of_noise else _estimated_scale(covariance, model, n_components)
+        scale = _estimated_scale(covariance, model, n_components, dof + 2)
     else:
         scale = _check_scale(prior.scale, model, d)
     return ConjugatePrior(centre, shrinkage, dof, scale)
@@ -105,8 +113,15 @@ def _number(value: Any, name: str) -> float:
     return float(value)
 
 
-def _estimated_scale(covariance: Floats, model: CovarianceModel, n_components: int) -> Floats:
-    """Fraley & Raftery (2007), section 3.2: the K components share the volume of the rows."""
+def _estimated_scale(covariance: Floats, model: CovarianceModel, n_components: int, n_prior: float) -> Floats:
+    """Fraley & Raftery (2007), section 3.2: the K components share the volume of the rows; of noise, `n_prior` rows."""
+    if not model.stored_whole:
+        if not covariance.any():
+            raise ValueError(
+                f"cannot estimate prior.scale from the rows: {n_components} clusters of them have no spread. Set "
+                "prior.scale, or fit fewer components"
+            )
+        return n_prior * covariance
     d = len(covariance)
     variances = np.full(d, covariance.mean()) if model.layout.axis_aligned else np.diagonal(covariance)
     if not (variances > 0).all():

@@ -311,10 +311,11 @@ def _check_dimensions(array: NDArray[Any], X: object, name: str) -> None:
     if array.ndim > 2:
         raise ValueError(f"Found array with dim {array.ndim}, while dim <= 2 is required by {name}.")
     if is_series(X):
+        name = str(getattr(X, "name", None) or "name")
         raise ValueError(
             f"Expected a 2-dimensional container but got {type(X)} instead. Pass a DataFrame "
             "containing a single row (i.e. single sample) or a single column (i.e. single "
-            "feature) instead."
+            f"feature) instead. Of one column, pass a table: df[[{name!r}]]."
         )
     raise ValueError(
         f"Expected 2D array, got {('scalar', '1D')[array.ndim]} array instead:\narray={array}.\n"

@@ -13,6 +13,7 @@ from gmm._values.noise import NO_NOISE, Noise
 from gmm._values.parameters import MixtureParameters
 
 Columns = NDArray[np.intp]
+_FAR = 1e297  # a pass cuts squares off at 1e300
 
 
 def marginal(mixture: MixtureParameters, columns: Columns) -> MixtureParameters:
@@ -90,10 +91,13 @@ class Regression:
     def widenings(self, rows: Array) -> Array:
         """Return by how much the scale matrices of t components grow given rows (n, q), (K, n) or (1, 1).
 
-        It is (ν + ‖W_k (x − μ_k)‖²) / (ν + q), and the other columns have ν + q degrees of freedom (Ding 2016).
+        It is (ν + ‖W_k (x − μ_k)‖²) / (ν + q), and the other columns have ν + q degrees of freedom (Ding 2016). Squares
+        that a pass cuts off are infinite.
         """
-        before = self.predictors
-        return before.widenings(rows - before.means[:, None]) if rows.shape[1] else np.ones((1, 1))
+        if not rows.shape[1]:
+            return np.ones((1, 1))
+        widenings = self.predictors.widenings(rows - self.predictors.means[:, None])
+        return np.where(widenings < _FAR, widenings, np.inf)
 
     def conditional(self, row: Array, weights: Array) -> MixtureParameters:
         """Return the mixture of the other columns given one row (q,), to which the components have these weights."""

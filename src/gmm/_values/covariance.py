@@ -131,7 +131,12 @@ class CovarianceModel:
         return volumes + shapes * (d - 1) + orientations * (d * (d - 1) // 2)
 
     def fewest_rows(self, n_features: int) -> int:
-        """Number of rows below which a component overfits its rows."""
+        """Number of rows below which a component overfits its rows.
+
+        Of n rows, the best component on m of them, with p parameters more than one component less has, gains about
+        m r / (m − r) log n nats: r = d if its axes are its own, else 1. From as many rows as these on, this is at most
+        what BIC takes for the parameters, p / 2 log n.
+        """
         return 2 * (n_features + 1) if self.orientation == _OWN and n_features > 1 else n_features + 2
 
     def constrained(
@@ -350,7 +355,7 @@ def covariance_model(name: object, n_features: int | None = None) -> CovarianceM
 def _named_by_factors(name: str) -> FactorModel | None:
     if name in OF_FACTORS:
         raise ValueError(
-            f"covariance type {name!r} needs its number of factors: expected it behind the name, such as '{name}2', or "
+            f"covariance type {name!r} needs its number of factors: expected it after the name, as in '{name}2', or "
             "as n_factors of GaussianMixture or select"
         )
     return factor_model(_kind_of(name), int(name.removeprefix(_kind_of(name)))) if names_factors(name) else None

@@ -154,7 +154,7 @@ class Deconvolution:
                 second += gain @ excess @ gain.transpose(0, 2, 1)
             else:
                 first[:, columns] += gain * scores
-                second[:, columns] += gain**2 * excess
+                second[:, columns] += gain * (gain * excess)  # the square of a variance may overflow
         if layout is FULL:
             second = 0.5 * (second + second.transpose(0, 2, 1))
         log_evidence, weight = sum(part.log_evidence for part in statistics), sum(part.weight for part in statistics)

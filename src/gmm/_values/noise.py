@@ -108,17 +108,17 @@ class UniformNoise(Noise):
 
     @property
     def parameter(self) -> Array:  # type: ignore[override]
-        """The box."""
+        """The box, which an estimator takes as `noise`."""
         return self.box
 
     @property
     def means(self) -> Array:  # type: ignore[override]
-        """Of each column, (d,)."""
+        """Mean of each column, (d,)."""
         return np.asarray(0.5 * (self.low + self.high))
 
     @property
     def variances(self) -> Array:  # type: ignore[override]
-        """Of each column, (d,)."""
+        """Variance of each column, (d,)."""
         return np.asarray((self.high - self.low) ** 2 / 12)
 
     def weight(self, weights: Array) -> float:

@@ -21,7 +21,7 @@ from gmm._values.priors import FLAT, Prior
 from gmm._values.statistics import SufficientStatistics
 from gmm._values.tails import NORMAL_TAILS, Tails
 
-Spread = Callable[[Callable[[int, int], None], int, float], None]
+ShareOut = Callable[[Callable[[int, int], None], int, float], None]
 
 _EPS = float(np.finfo(np.float64).eps)
 
@@ -70,20 +70,20 @@ class Objective:
 
     @property
     def of_components(self) -> Objective:
-        """That of normal components alone, without noise and fixed parameters, for the starts."""
+        """The objective of starts: of normal components, without noise and fixed parameters."""
         beside = self.noise or self.fixed or self.anchor is not None or self.tails
         return replace(self, noise=NO_NOISE, fixed=NOTHING_FIXED, anchor=None, tails=NORMAL_TAILS) if beside else self
 
     def beside(self, mixture: MixtureParameters) -> Objective:
-        """Return the same with the tails of a mixture, beside its noise and its fixed parameters."""
+        """Return the objective with the tails, the noise and the fixed parameters of a mixture."""
         return replace(self.around(mixture), noise=mixture.noise, tails=mixture.tails)
 
     def around(self, anchor: MixtureParameters) -> Objective:
-        """Return the same with the fixed parameters of a mixture."""
+        """Return the objective with the fixed parameters of a mixture."""
         return replace(self, fixed=anchor.fixed, anchor=anchor if anchor.fixed else None)
 
     def stored_for(self, model: CovarianceModel) -> Objective:
-        """Return the same for a model whose covariances are the same but for the layout."""
+        """Return the objective for a model that stores the same covariances in another layout."""
         return replace(self, model=model, prior=self.prior.stored_for(model), anchor=None)
 
     def family(self, shape: tuple[int, ...], weight: float = 1.0, classes: KnownClasses = ALL_UNKNOWN) -> MixtureFamily:
@@ -142,7 +142,7 @@ class Objective:
         previous: MixtureParameters | None = None,
         *,
         weight: float | None = None,
-        spread: Spread = in_turn,
+        share_out: ShareOut = in_turn,
     ) -> MixtureParameters:
         """Compute weights n_k / n, means, and the model's covariances of S_k / n_k with the ridge on the diagonals.
 
@@ -155,8 +155,8 @@ class Objective:
             The mixture before: its fixed parameters stay, and covariances that iterate begin at its own.
         weight : float, optional
             Of all rows, which a variational posterior counts; that of the statistics by default.
-        spread : callable
-            Runs the updates of the covariances, in threads if they are worth it: see `EStep.spread`.
+        share_out : callable
+            Runs the updates of the covariances, in threads if they are worth it: see `EStep.share_out`.
 
         Raises
         ------
@@ -165,12 +165,12 @@ class Objective:
         """
         weight = statistics.weight if weight is None else weight
         if previous is None or not self.fixed:
-            return self._updated(statistics, previous, weight, spread)
+            return self._updated(statistics, previous, weight, share_out)
         statistics = moments_beside(self.fixed, statistics, previous, self.prior)
-        return restored(self.fixed, self._updated(statistics, previous, weight, spread), previous)
+        return restored(self.fixed, self._updated(statistics, previous, weight, share_out), previous)
 
     def _updated(
-        self, statistics: SufficientStatistics, previous: MixtureParameters | None, weight: float, spread: Spread
+        self, statistics: SufficientStatistics, previous: MixtureParameters | None, weight: float, share_out: ShareOut
     ) -> MixtureParameters:
         family, before = (
             self.family(statistics.first.shape, weight),
@@ -186,9 +186,9 @@ class Objective:
             None if before is None else np.ravel(before),
             statistics.precisions,
         )
-        spread(update.covariances, update.n_covariances, family.work)
+        share_out(update.covariances, update.n_covariances, family.work)
         if self.model.constraint or self.max_ratio < inf:
-            spread(update.constrain, 1, family.work)
+            share_out(update.constrain, 1, family.work)
         estimate, failed = update.finish()
         if failed < 0:
             return self.mixture(estimate, weight)

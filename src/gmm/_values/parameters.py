@@ -108,12 +108,12 @@ class MixtureParameters:
 
     @property
     def n_components(self) -> int:
-        """K."""
+        """Number of components, K."""
         return len(self.weights)
 
     @property
     def n_features(self) -> int:
-        """D."""
+        """Number of features, d."""
         return int(self.means.shape[1])
 
     @property

@@ -52,7 +52,7 @@ def moments_beside(
 
 
 def restored(fixed: Fixed, update: MixtureParameters, previous: MixtureParameters) -> MixtureParameters:
-    """Return the update `found` of such moments with the fixed parameters as they were."""
+    """Return the update of such moments with the fixed parameters as they were."""
     mask = fixed.covariances
     return replace(
         update,

@@ -169,16 +169,19 @@ class SufficientStatistics:
 
     def grown(self) -> SufficientStatistics:
         """Append an empty component."""
-        second = self.second
-        if not self.layout.pooled:
-            second = np.concatenate([second, np.zeros_like(second[:1])])
+        one = self.reordered(np.zeros(1, dtype=np.intp))
+        first, second = np.zeros_like(one.first), np.zeros_like(one.second)
+        return self.beside(replace(one, counts=np.zeros(1), precision=0.0, first=first, second=second))
+
+    def beside(self, other: SufficientStatistics) -> SufficientStatistics:
+        """Append the components of other statistics, of the same rows."""
         return replace(
             self,
-            origins=np.concatenate([self.origins, self.origins[:1]]),
-            counts=np.append(self.counts, 0.0),
-            precision=np.concatenate([self.precisions, np.zeros((2, 1))], axis=1),
-            first=np.concatenate([self.first, np.zeros_like(self.first[:1])]),
-            second=second,
+            origins=np.concatenate([self.origins, other.origins]),
+            counts=np.concatenate([self.counts, other.counts]),
+            precision=np.concatenate([self.precisions, other.precisions], axis=1),
+            first=np.concatenate([self.first, other.first]),
+            second=self.second if self.layout.pooled else np.concatenate([self.second, other.second]),
         )
 
     def halved(self, component: int, into: int) -> SufficientStatistics:

@@ -39,7 +39,7 @@ def draw_pictures(result: MixtureOutcome) -> dict[str, Picture]:
         plans["pairs"] = lambda: result.draw(draw.plot_clusters, view="pairs"), _PAIRS
     if result.combined is not None:
         plans["combined"] = (
-            lambda: draw.plot_clusters(result.combined, result.whole),
+            lambda: draw.plot_clusters(result.combined, result.rows.source),
             _COMBINED,
         )
     if K > 1:

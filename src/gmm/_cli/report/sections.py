@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import compress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,7 @@ __all__ = ["agreement", "certainty", "data", "fitting", "groups", "opening", "re
 
 _LIMIT = 0.9  # a row is uncertain if its largest probability is below this
 _MOST_UNCERTAIN = 10
+_MOST_NOISE = 10
 _VALUES_SHOWN = 4
 _LABELS_SHOWN = 50
 
@@ -31,8 +33,14 @@ _LABELS_SHOWN = 50
 def opening(result: MixtureOutcome, story: Narrative) -> Html:
     """Render the summary: two or three sentences, tiles in plain words, and warnings."""
     n, several = result.rows.n_rows, len(result.shown) > 1
-    numbers = wording.headline_numbers(result.counts[result.shown], _uncertain(result))
-    separation = wording.separation_sentence(*_of_groups(result)[:2]) if several and result.n_noise < n else ""
+    numbers = wording.headline_numbers(
+        result.counts[result.shown], _uncertain(result), n_noise=result.n_noise, n_clusters=result.n_clusters
+    )
+    separation = (
+        wording.separation_sentence(*_of_groups(result)[:2], result.n_clusters)
+        if several and result.n_noise < n
+        else ""
+    )
     sentences = [story.summary, separation, wording.noise_sentence(result.n_noise, n), story.remark]
     return render("opening", sentences=sentences, numbers=numbers, warnings=[*story.warnings, *result.warnings])
 
@@ -40,17 +48,17 @@ def opening(result: MixtureOutcome, story: Narrative) -> Html:
 def groups(result: MixtureOutcome, pictures: Mapping[str, Picture]) -> Html:
     """Describe each group in sentences, and all groups in a table."""
     facts = MixtureFacts.of(result.model)
-    overall = Columns(result.whole.rows, result.rows.weights)
     several, strongest = len(result.shown) > 1, [facts.strongest_correlations[k] for k in result.shown]
     shared = wording.shared_sentence(facts.names, strongest) if several else ""
     return render(
         "groups",
-        groups=_cards(result, facts, overall, is_shared=bool(shared)) if several else [],
+        groups=_cards(result, facts, is_shared=bool(shared)) if several else [],
         shared=shared,
         overlap="" if result.combined is None else clusters_sentence(result.combined.clusters(), result.shown, "group"),
         picture=pictures.get("combined"),
         correlation="" if several else wording.correlation_sentence(facts.names, strongest[0], "Over all rows"),
-        table=_table_of_groups(result, facts, overall),
+        table=_table_of_groups(result, facts),
+        noise=_table_of_noise(result),
         n_columns_hidden=len(facts.names) - COLUMNS_SHOWN,
         loadings=Html() if facts.factors is None else _table_of_loadings(result, facts, facts.factors),
     )
@@ -114,6 +122,9 @@ def data(result: MixtureOutcome) -> Html:
 
 def fitting(result: MixtureOutcome, story: Narrative, pictures: Mapping[str, Picture]) -> Html:
     """Say how the fit of the chosen mixture went, and give its settings."""
+    settings = {name: value for name, value in result.model.get_params().items() if value is not None}
+    if result.options.tol is None and not result.options.bayesian:
+        del settings["tol"]  # a search chooses it by the rows, and the reason for the end says it
     return render(
         "fit",
         model=result.model,
@@ -121,7 +132,7 @@ def fitting(result: MixtureOutcome, story: Narrative, pictures: Mapping[str, Pic
         subject=story.subject,
         reached=story.reached,
         picture=pictures.get("convergence"),
-        settings={name: value for name, value in result.model.get_params().items() if value is not None},
+        settings=settings,
     )
 
 
@@ -140,13 +151,10 @@ def _uncertain(result: MixtureOutcome) -> int:
     return int((result.certainty[result.labels >= 0] < _LIMIT).sum())
 
 
-def _cards(
-    result: MixtureOutcome, facts: MixtureFacts, overall: Columns, *, is_shared: bool
-) -> list[dict[str, object]]:
+def _cards(result: MixtureOutcome, facts: MixtureFacts, *, is_shared: bool) -> list[dict[str, object]]:
     """Return what the card of each group says, but for a correlation that is shared by all."""
     model, palette = result.model, colours(result.model.n_components)
     means = np.asarray(model.means_, dtype=np.float64)
-    whole = overall.means, overall.spreads
     strongest = [None] * model.n_components if is_shared else facts.strongest_correlations
     return [
         {
@@ -154,34 +162,51 @@ def _cards(
             "colour": css_colour(palette[k]),
             "share": wording.format_share(model.weights_[k]),
             "n_rows": result.counts[k],
-            "sentences": wording.component_sentences(facts.names, means[k], whole, strongest[k]),
+            "sentences": wording.component_sentences(facts.names, means[k], facts.overall, strongest[k]),
         }
         for k in result.shown
     ]
 
 
-def _table_of_groups(result: MixtureOutcome, facts: MixtureFacts, overall: Columns) -> Html:
-    """Tabulate means and standard deviations: a row per column of the data, a column per group and one for all rows."""
-    shown, several = result.shown, len(result.shown) > 1
-    weights, all_means = result.model.weights_[shown], result.model.means_[shown]
+def _table_of_groups(result: MixtureOutcome, facts: MixtureFacts) -> Html:
+    """Tabulate means and standard deviations: a row per column of the data, columns for groups, all groups, noise."""
+    shown, noise, model = result.shown, result.n_noise if result.options.noise else None, result.model
+    several, all_means = len(shown) > 1, np.asarray(model.means_)[shown]
+    grouped = [float(sum(model.weights_)), float(model.noise_weight_ or 0)]
+    summed = [several, noise is not None]  # columns beside those of the groups
+    weights = [*model.weights_[shown], *compress(grouped, summed)]
+    counts = [*result.counts[shown], *compress((result.counts.sum(), noise), summed)]
     body: list[list[object]] = [
-        ["weight", *(f"{weight:.4f}" for weight in weights), "1"],
-        ["rows", *(f"{count:,}" for count in result.counts[shown]), f"{result.rows.n_rows:,}"],
+        ["weight", *(f"{weight:.4f}" for weight in weights)],
+        ["rows", *(f"{count:,}" for count in counts)],
     ]
     for j, name in enumerate(facts.names[:COLUMNS_SHOWN]):
-        centre, scale = overall.means[j], overall.spreads[j]
+        centre, scale = (float(values[j]) for values in facts.overall)
         means = all_means[:, j]
         shades = np.abs(means - centre) / scale / 2 if scale > 0 and several else np.zeros(len(shown))
         cells = [
             Cell(_mean_and_spread(mean, spread, scale), shade=shade)
             for mean, spread, shade in zip(means, facts.spreads[shown, j], shades, strict=True)
         ]
-        body.append([name, *cells, _mean_and_spread(centre, scale, scale)])
-    spread = "scale" if fitted_parameters(result.model).tails else "standard deviation"
+        body.append([name, *cells, *compress((_mean_and_spread(centre, scale, scale), ""), summed)])
+    spread = "scale" if fitted_parameters(model).tails else "standard deviation"
     caption = f"Mean ± {spread} of each column" + (
-        " in each group; the deeper the shade, the further the mean is from that of all rows." if several else "."
+        " in each group; the deeper the shade, the further the mean is from that of all groups." if several else "."
     )
-    return table(["", *(f"group {k}" for k in shown), "all rows"], body, caption=caption)
+    return table(
+        ["", *(f"group {k}" for k in shown), *compress(("all groups", "noise"), summed)], body, caption=caption
+    )
+
+
+def _table_of_noise(result: MixtureOutcome) -> Html:
+    """Tabulate the first rows that are noise; empty if none is."""
+    rows, first = result.rows, np.flatnonzero(result.labels < 0)[:_MOST_NOISE]
+    if len(first) == 0:
+        return Html()
+    headings = ["row", *rows.names[:_VALUES_SHOWN]]
+    body = [[rows.numbers(i, i + 1)[0], *_first_values(rows.values[i])] for i in first]
+    caption = wording.noise_caption(result.n_noise, len(first))
+    return table(headings, body, caption=caption, numeric=range(len(headings)))
 
 
 def _table_of_loadings(result: MixtureOutcome, facts: MixtureFacts, factors: Factors) -> Html:
@@ -213,8 +238,7 @@ def _table_of_uncertain(result: MixtureOutcome) -> Html:
         return Html()
     body = []
     for i, probabilities in zip(uncertain, result.model.predict_proba(rows.subset(uncertain)), strict=True):
-        values = ["missing" if np.isnan(value) else f"{value:.6g}" for value in rows.values[i, :_VALUES_SHOWN]]
-        body.append([rows.numbers(i, i + 1)[0], *_two_most_probable(probabilities), *values])
+        body.append([rows.numbers(i, i + 1)[0], *_two_most_probable(probabilities), *_first_values(rows.values[i])])
     headings = ["row", "group", "probability", "next group", "probability", *names[:_VALUES_SHOWN]]
     return table(
         headings,
@@ -222,6 +246,10 @@ def _table_of_uncertain(result: MixtureOutcome) -> Html:
         caption="The least certain rows, numbered as in the file, not counting the header.",
         numeric=range(len(headings)),
     )
+
+
+def _first_values(row: NDArray[np.floating]) -> list[str]:
+    return ["missing" if np.isnan(value) else f"{value:.6g}" for value in row[:_VALUES_SHOWN]]
 
 
 def _two_most_probable(probabilities: NDArray[np.floating]) -> Sequence[object]:

@@ -26,6 +26,7 @@ __all__ = [
     "format_share",
     "format_value",
     "headline_numbers",
+    "noise_caption",
     "noise_sentence",
     "ranking_caption",
     "rival_sentence",
@@ -37,7 +38,7 @@ __all__ = [
 ]
 
 _NAMED = 3  # at most this many columns are named in a sentence
-# Differences of a mean, in standard deviations of all rows, that are called "somewhat", unqualified and "much".
+# Differences of a mean, in standard deviations of all groups together: "somewhat", unqualified and "much".
 _SOMEWHAT, _CLEARLY, _MUCH = 0.25, 0.75, 1.75
 _CORRELATED = 0.1
 _OPEN = 2.0  # smaller differences of a criterion are inconclusive
@@ -160,7 +161,7 @@ def component_sentences(
     overall: tuple[NDArray[np.float64], NDArray[np.float64]],
     strongest: tuple[int, int, float] | None,
 ) -> list[str]:
-    """Compare a component with the means and standard deviations of all rows, in one or two sentences."""
+    """Compare a component with the means and standard deviations of all together, in one or two sentences."""
     centre, scale = overall
     scores, phrases = np.divide(means - centre, scale, out=np.zeros(len(means)), where=scale > 0), []
     for j in np.argsort(-np.abs(scores), kind="stable")[:_NAMED]:
@@ -170,7 +171,7 @@ def component_sentences(
             value, usual = format_value(means[j], scale[j]), format_value(centre[j], scale[j])
             more = "higher" if scores[j] > 0 else "lower"
             phrases.append(f"{degree}{more} {names[j]} ({value} against {usual})")
-    first = _and(phrases) if phrases else "its means are close to those of all rows"
+    first = _and(phrases) if phrases else "its means are close to those of all groups"
     return [f"{first[0].upper()}{first[1:]}.", *filter(None, [correlation_sentence(names, strongest)])]
 
 
@@ -190,22 +191,31 @@ def certainty_sentence(n_uncertain: int, n_rows: int, limit: float, which: str =
     )
 
 
-def separation_sentence(n_uncertain: int, n_rows: int) -> str:
-    """Say how well the groups are separated, by the rows whose group is uncertain."""
-    return f"They {_separation(n_uncertain, n_rows)}."
+def separation_sentence(n_uncertain: int, n_rows: int, n_clusters: int | None = None) -> str:
+    """Say how well the groups are separated, and how many clusters the overlapping ones make."""
+    joined = "" if n_clusters is None else f" Joined where they overlap, they make {counted(n_clusters, 'cluster')}."
+    return f"They {_separation(n_uncertain, n_rows)}.{joined}"
 
 
-def headline_numbers(counts: NDArray[np.int64], n_uncertain: int) -> dict[str, str]:
-    """Return what a page says first, in plain words: how many groups, how well apart, how sure their rows are."""
-    n_rows, several = int(counts.sum()), len(counts) > 1
+def headline_numbers(
+    counts: NDArray[np.int64], n_uncertain: int, *, n_noise: int = 0, n_clusters: int | None = None
+) -> dict[str, str]:
+    """Return what a page says first, in plain words: how many groups, how well apart, how sure their rows are.
+
+    Shares are those of all rows, noise included; `n_clusters` is their number if overlapping groups are joined.
+    """
+    n_grouped, several = int(counts.sum()), len(counts) > 1
+    n_rows = n_grouped + n_noise
     numbers = {"groups" if several else "group": f"{len(counts)}"}
-    if several and n_rows:
+    if n_clusters is not None:
+        numbers["clusters of overlapping groups"] = f"{n_clusters}"
+    if several and n_grouped:
         numbers |= {
-            "separation": _separation(n_uncertain, n_rows).removeprefix("are "),
-            "rows sure of their group": format_share(1 - n_uncertain / n_rows),
+            "separation": _separation(n_uncertain, n_grouped).removeprefix("are "),
+            "rows sure of their group": format_share((n_grouped - n_uncertain) / n_rows),
             "rows of the largest group": format_share(counts.max() / n_rows),
         }
-    return numbers
+    return numbers | ({"rows of no group (noise)": format_share(n_noise / n_rows)} if n_noise else {})
 
 
 def _separation(n_uncertain: int, n_rows: int) -> str:
@@ -218,6 +228,12 @@ def noise_sentence(n_noise: int, n_rows: int) -> str:
     belong = "belongs" if n_noise == 1 else "belong"
     rows = f"{counted(n_noise, 'row')} ({format_share(n_noise / n_rows)}) {belong}"
     return f"{rows} to no group, but to noise that is spread evenly over the box of the rows." if n_noise else ""
+
+
+def noise_caption(n_noise: int, n_shown: int) -> str:
+    """Return the caption of a table of the first rows that are noise."""
+    which = "The rows" if n_shown == n_noise else f"The first {n_shown} of {n_noise:,} rows"
+    return f"{which} of the noise, numbered as in the file, not counting the header."
 
 
 def agreement_sentence(index: float) -> str:
