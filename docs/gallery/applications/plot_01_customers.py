@@ -77,7 +77,7 @@ print(
 # sphinx_gallery_end_ignore
 
 # %%
-# The report is one file that loads nothing else. Here it is, in a frame:
+# The report is one file that loads nothing else. Here it is in a frame:
 
 # sphinx_gallery_start_ignore
 
@@ -110,8 +110,8 @@ segments = gmm.load(folder / "segments" / "model.gmm")
 plot_clusters(segments, customers)
 
 # %%
-# Since the table is simulated, we can compare the segments with the true kinds,
-# which ``kind`` holds.
+# Because the table is simulated, we can compare the segments with the true
+# kinds, in ``kind``.
 
 print(
     pd.crosstab(

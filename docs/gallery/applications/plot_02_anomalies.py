@@ -65,9 +65,9 @@ print(f"{rate:.0%} is in the interval: {interval.low <= rate <= interval.high}")
 
 # %%
 # There are three kinds of faults: a leak (less flow at the usual speed), a
-# valve half shut (less flow at full load), and a sensor that reports speeds
-# between the modes. In each column alone, all of them are within the normal
-# range, with limits set for the same rate.
+# half-shut valve (less flow at full load), and a sensor that reports speeds
+# between the modes. In each single column they stay within limits that are set
+# for the same rate.
 
 faults = {
     name: pd.DataFrame(
@@ -100,8 +100,8 @@ for name, rows in faults.items():
     ax.text(x, y - 3, name, color="#b3261e", ha="center", va="top")
 
 # %%
-# The legend gives the log density at the line. The threshold from the held-out
-# rows is close to it, and does not assume that the mixture is right.
+# The legend gives the log density at the line. The threshold from held-out rows
+# is close to it, but does not assume that the mixture is right.
 
 # %%
 # What to try next
@@ -112,7 +112,7 @@ for name, rows in faults.items():
 # - `gmm.analysis.anomaly_threshold` gives the threshold and an interval for its
 #   rate in one call.
 # - How many held-out rows does a rate of 0.1 % need?
-# - :doc:`/recipes` has this as a few lines to copy.
+# - :doc:`/recipes` has a few lines to copy.
 #
 # Used here: `gmm.select`, ``GaussianMixture.score_samples``,
 # `gmm.plotting.plot_density`.

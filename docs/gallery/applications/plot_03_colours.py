@@ -41,18 +41,22 @@ for ax, (title, picture) in zip(axes, shown.items(), strict=True):
     ax.imshow(picture)
     ax.set_title(title)
     ax.set_axis_off()
+# sphinx_gallery_start_ignore
+figure.set_facecolor("none")  # no white box on dark pages
+for ax in axes:
+    ax.title.set_color("0.5")
+# sphinx_gallery_end_ignore
 
 # %%
-# The pixels in the plane in which the components differ most. The sky is the
-# small dense component. The rest of the picture runs from shadow to light in
-# elongated clouds, which full covariances fit and circles would not.
+# Here are the pixels in the plane in which the components differ most. The sky
+# is the small dense component. The rest of the picture runs from shadow to
+# light in elongated clouds, which full covariances fit and circles would not.
 
 plot_clusters(mixture, pixels)
 
 # %%
-# Where is the mixture uncertain? White is certain. The darker a pixel, the more
-# it is shared between components: at edges and in textures, where colours
-# blend.
+# Where is the mixture uncertain? White pixels are certain. Dark pixels are
+# shared between components, at edges and in textures, where colours blend.
 
 unsure = 1 - mixture.predict_proba(pixels).max(axis=1)
 figure, ax = plt.subplots(figsize=(5, 4.2), layout="constrained")

@@ -78,7 +78,7 @@ plot_clusters(by_counts, repeated)
 #
 # - Weights need not be counts. They can be inverse sampling probabilities,
 #   degrees of trust, or a decay with age.
-# - `gmm.select` takes ``sample_weight`` too; its criteria take the sum of the
-#   weights for the number of rows.
+# - `gmm.select` takes ``sample_weight`` too. Its criteria use the sum of the
+#   weights as the number of rows.
 #
 # Used here: `gmm.GaussianMixture`, `gmm.plotting.plot_clusters`.

@@ -2,10 +2,9 @@
 Predict some columns from the others
 ====================================
 
-A mixture is a model of all columns at once. Given the values of some of them,
-what it says of the others is a mixture again, with a mean, a standard
-deviation and intervals: mixture regression. One fit predicts every column from
-any others.
+A mixture models all columns at once. Given the values of some columns, the
+others follow a mixture too, with a mean, a standard deviation and intervals.
+This is mixture regression: one fit predicts any column from any others.
 """
 
 from importlib.resources import files
@@ -38,9 +37,9 @@ for i, minutes in enumerate(waited["waiting"]):
 
 # %%
 # The prediction bends where one component gives way to another. Between them,
-# after 67 minutes, it is an average of short and long eruptions: nobody will
-# see that one. The interval tells: it is more than twice as long as elsewhere,
-# and the mixture itself, from ``condition``, has two peaks.
+# after 67 minutes, it is an average of short and long eruptions, which nobody
+# will see. The interval shows this: it is more than twice as long as elsewhere.
+# The mixture itself, from ``condition``, has two peaks.
 
 minutes = np.linspace(43, 96, 200)
 line = mixture.predict_from(pd.DataFrame({"waiting": minutes}), level=0.9)
@@ -48,15 +47,15 @@ low, high = line.intervals[:, 0].T
 ax = plot_clusters(mixture, faithful)
 ax.plot(line.means[:, 0], minutes, color="black")
 ax.fill_betweenx(minutes, low, high, color="black", alpha=0.1, lw=0)
-ax.set_title("Predicted eruption after each waiting time, 90 % intervals")
+ax.set_title("Predicted eruptions, with 90 % intervals")
 
 between = mixture.condition({"waiting": 67})
 print(between)
 
 # %%
-# A fair test needs rows that the fit has not seen: five folds, beside a
-# straight line and a random forest. Each mixture is chosen by BIC, from its
-# training rows alone.
+# A fair test needs rows that the fit has not seen. Here are five folds, with a
+# straight line and a random forest for comparison. BIC chooses each mixture
+# from its training rows alone.
 
 
 def compared(table, target, n_folds, **search):
@@ -90,10 +89,10 @@ print(f"inside 90 % intervals: {inside:.1%}")
 
 # %%
 # Here the mixture predicts best, and nine in ten new rows are in its intervals.
-# That is no rule. With 13 columns of 178 wines, a mixture has too many
-# parameters for its rows. It predicts the alcohol worse than a line or a
-# forest, and its intervals are too short: they know nothing of the uncertainty
-# of the parameters.
+# That need not be so. For 13 columns of 178 wines, a mixture has too many
+# parameters. It predicts the alcohol worse than a line or a forest, and its
+# intervals are too short, because they ignore the uncertainty of the
+# parameters.
 
 wine = load_wine(as_frame=True).data
 wine = (wine - wine.mean()) / wine.std()
@@ -111,19 +110,18 @@ for ax, (title, errors) in zip(axes, drawn.items(), strict=True):
     ax.invert_yaxis()
 
 # %%
-# If you only ever predict one column from the same others, use a regression
-# method. A mixture answers several questions with one model: the known columns
-# may change from row to row, an interval may be lopsided or reach over two
-# peaks, and the same fit clusters, samples and finds anomalies.
+# If you always predict one column from the same others, use a regression
+# method. A mixture answers several questions with one model. The known columns
+# may change from row to row, and an interval may be lopsided or span two peaks.
+# The same fit also clusters, samples and finds anomalies.
 
 # %%
 # What to try next
 # ----------------
-#
-# - Predict the waiting time from the eruption: the same fit does.
+# - Predict the waiting time from the eruption, with the same fit.
 # - ``mixture.marginal("waiting")`` is the mixture of one column. Draw it with
 #   `gmm.plotting.plot_density`.
-# - ``gmm predict MODEL FILE --known waiting --level 0.9`` is the same in a
+# - ``gmm predict MODEL FILE --known waiting --level 0.9`` does the same in a
 #   terminal.
 #
 # Used here: `gmm.select`, ``GaussianMixture.predict_from``, which returns a

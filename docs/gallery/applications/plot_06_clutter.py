@@ -2,9 +2,9 @@
 Find groups in clutter
 ======================
 
-Some rows belong to no group: faulty readings, background, strays. A mixture
-must explain them all the same, with components that are too broad or of no use.
-With ``noise=True`` they get a uniform density of their own, as in mclust.
+Some rows belong to no group: faulty readings, background, outliers. A plain
+mixture has to explain them too, with components that are too broad or useless.
+``noise=True`` gives them a uniform density of their own, as in mclust.
 """
 
 import matplotlib.pyplot as plt
@@ -19,8 +19,8 @@ from gmm.plotting import plot_clusters
 # sphinx_gallery_thumbnail_number = 1
 
 # %%
-# Three groups, two of which cross, and as much clutter as in the largest of
-# them, spread over a square.
+# The table has three groups, two of which cross, and clutter spread over a
+# square. There is as much clutter as there are rows in the largest group.
 
 rng = np.random.default_rng(0)
 shapes = [
@@ -38,10 +38,10 @@ noisy = select(rows, range(1, 8), noise=True, random_state=0).best
 print(noisy)
 
 # %%
-# Black rows are noise, which has the label −1. Without noise, the best mixture
-# needs broad components for the clutter, which is no ellipse.
+# Black rows are noise, with the label −1. Without noise, the best mixture needs
+# broad components for the clutter, which is not an ellipse.
 
-fig, axes = plt.subplots(1, 2, figsize=(5, 5), layout="constrained")
+fig, axes = plt.subplots(2, 1, figsize=(5, 8.4), layout="constrained")
 pairs = {"with noise": noisy, "without": plain}
 for ax, (title, mixture) in zip(axes, pairs.items(), strict=True):
     plot_clusters(mixture, rows, ax=ax)
@@ -51,9 +51,10 @@ for ax, (title, mixture) in zip(axes, pairs.items(), strict=True):
     legend.set_bbox_to_anchor((0.5, -0.12))
 
 # %%
-# How much of the truth is found? The adjusted Rand index is 1 for the same
-# partition, and 0 for one by chance. HDBSCAN, of scikit-learn, also leaves rows
-# out; it asks for no shape of the groups, but takes what touches for one.
+# How close are the labels to the truth? The adjusted Rand index is 1 for the
+# same partition and about 0 for a random one. scikit-learn's HDBSCAN also
+# leaves rows out. It assumes no shape of the groups, but merges groups that
+# touch.
 
 found = {
     "mixture with noise": noisy.predict(rows),
@@ -67,9 +68,9 @@ print(f"clutter: {len(clutter) / len(rows):.0%} of the rows", end=", ")
 print(f"weight of the noise: {noisy.noise_weight_:.0%}")
 
 # %%
-# Where groups are no ellipses, it is the other way round: here are two
-# crescents. A mixture needs several components for each, and then noise has to
-# compete with all of them.
+# If groups are not ellipses, HDBSCAN is better. Here are two crescents. A
+# mixture needs several components for each, and noise has to compete with all
+# of them.
 
 moons, of_moon = make_moons(400, noise=0.06, random_state=0)
 strays = rng.uniform([-1.5, -1.0], [2.5, 1.5], (100, 2))
@@ -88,11 +89,10 @@ for name, score in scores_of_moons.items():
 # %%
 # What to try next
 # ----------------
-#
-# - Noise is spread evenly over a box, that of the rows by default. One row far
-#   out makes the box large, and its density small: give the box yourself, as
+# - Noise is uniform over a box, by default the box of the rows. One row far
+#   away makes the box large and its density small. Set the box yourself:
 #   ``noise=[[-10, -10], [10, 10]]``.
-# - ``gmm fit FILE --noise`` is the same in a terminal.
+# - ``gmm fit FILE --noise`` does the same in a terminal.
 # - ``noisy.sample(1000)`` draws clutter too.
 #
 # Used here: `gmm.select` with ``noise``, `gmm.plotting.plot_clusters`.

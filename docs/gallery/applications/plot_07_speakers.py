@@ -2,10 +2,10 @@
 Recognise speakers by adapted mixtures
 ======================================
 
-How does one voice differ from another, if both say all kinds of sounds? Fit one
-large mixture to many voices: its components are sounds. Then adapt it to the
-few seconds of one voice. A sound that was heard moves, the others stay, and
-voices can be compared sound by sound.
+Voices say all kinds of sounds, so compare them sound by sound. Fit one large
+mixture to many voices: its components are sounds. Then adapt it to a few
+seconds of one voice. Components of sounds that were heard move, and the others
+stay.
 """
 
 import matplotlib.pyplot as plt
@@ -16,11 +16,10 @@ from gmm.analysis import adapt, fisher_vector
 from gmm.em import e_step
 
 # %%
-# Real systems compute some 20 numbers for each hundredth of a second, such as
-# cepstral coefficients. Here they are made: 24 sounds in 12 dimensions, and
-# speakers who say each sound a little differently. All that matters for the
-# method is in these lines: the differences between sounds are far larger than
-# those between speakers.
+# Real systems compute about 20 numbers for each hundredth of a second, such as
+# cepstral coefficients. Here they are simulated: 24 sounds in 12 dimensions,
+# and speakers who say each sound a little differently. One property matters for
+# the method: sounds differ far more than speakers do.
 
 rng = np.random.default_rng(7)
 n_sounds, n_features = 24, 12
@@ -43,7 +42,7 @@ class Speaker:
 
 
 # %%
-# The mixture of everybody: 30 seconds of each of 60 voices.
+# Fit the mixture of everybody to 30 seconds of each of 60 voices.
 
 everybody = np.concatenate([Speaker().says(30) for _ in range(60)])
 background = GaussianMixture(
@@ -53,8 +52,8 @@ print(f"{len(everybody):,} rows, {background.n_components} components")
 
 # %%
 # Twenty new speakers enrol with ten seconds each. Adaptation needs one pass
-# over them. The alternative is a mixture of each speaker's own: of few
-# components, since there are few rows.
+# over them. The alternative is a mixture for each speaker, with few components
+# because there are few rows.
 
 speakers = [Speaker() for _ in range(20)]
 enrolled = [speaker.says(10) for speaker in speakers]
@@ -69,8 +68,8 @@ alone = {
 vectors = np.stack([fisher_vector(background, rows) for rows in enrolled])
 
 # %%
-# Who speaks? With mixtures, the one that makes the new recording likeliest.
-# With Fisher vectors, the enrolled speaker whose vector has the smallest angle.
+# Who speaks? Mixtures name the speaker whose mixture makes the new recording
+# most likely. Fisher vectors name the enrolled speaker with the smallest angle.
 
 methods = {
     "adapted mixtures": lambda rows: np.argmax(
@@ -112,9 +111,9 @@ ax.set_title("One of 20 speakers, enrolled with ten seconds")
 ax.legend()
 
 # %%
-# How far a component moves depends on how often its sound was heard: with n
-# rows, it goes n / (n + 16) of the way to their mean. The relevance, 16, is how
-# many rows a component of the mixture of everybody counts as.
+# How far a component moves depends on how often its sound was heard. With n
+# rows, it goes n / (n + 16) of the way to their mean. The relevance, 16, is the
+# weight of the mixture of everybody, in rows for each component.
 
 statistics = e_step(background, enrolled[0])
 moved = np.linalg.norm(adapted[0].means_ - background.means_, axis=1)
@@ -128,19 +127,18 @@ ax.set_ylabel("share of the way that it moved")
 ax.legend()
 
 # %%
-# What real systems add: features that do not tell one telephone from another,
-# recordings with noise, a thousand components, scores that are calibrated, so
-# that "nobody of these" is an answer, and since about 2015 neural networks
-# that learn from thousands of voices what to compare: where there are so many,
-# they are far better. Adapted mixtures are for few recordings, little
-# computing, and whatever comes in sets of rows: voices, walks, machines,
+# Real systems add features that do not depend on the telephone, recordings with
+# noise, a thousand components, and calibrated scores, so that "none of these"
+# is an answer. Since about 2015 they use neural networks, which learn from
+# thousands of voices and are then far better. Use adapted mixtures for few
+# recordings, little computing, and other sets of rows: walks, machines, or
 # pictures as sets of patches.
 
 # %%
 # What to try next
 # ----------------
-#
-# - ``adapt(..., parameters=("weights", "means", "covariances"))`` adapts all.
+# - ``adapt(..., parameters=("weights", "means", "covariances"))`` adapts all
+#   parameters.
 # - Statistics of recordings add up:
 #   ``adapt(background, e_step(background, monday) +
 #   e_step(background, tuesday))``.

@@ -2,10 +2,10 @@
 Learn from few labels
 =====================
 
-Labels are dear: somebody has to look at each row. A classifier of Gaussian
-mixtures also learns from the rows that nobody has looked at, because it models
-where rows are. This helps if classes are groups of that shape, and hurts if
-they are not. Here are both.
+Labels are expensive, because somebody has to look at each row. A classifier of
+Gaussian mixtures models where rows are, so it also learns from unlabelled rows.
+This helps if classes are Gaussian groups, and hurts if they are not. This page
+shows both.
 """
 
 import matplotlib.pyplot as plt
@@ -24,9 +24,9 @@ from gmm.plotting import plot_clusters
 # sphinx_gallery_thumbnail_number = 1
 
 # %%
-# Three species of iris, two of which overlap. Three flowers of each have a
-# label, the others have none: ``None``. With them, EM finds the three species;
-# without any labels it would not know which component is which.
+# Two of the three species of iris overlap. Three flowers of each have a label;
+# the others have ``None``. EM then finds the three species. Without any labels,
+# it could not name the components.
 
 flowers, species = load_iris(return_X_y=True)
 few = np.full(len(flowers), None)
@@ -41,12 +41,12 @@ ax = plot_clusters(irises, flowers)
 ax.set_title("three components, each of one species")
 
 # %%
-# On three tables, classifiers get labels for 5 %, 20 % and all of 70 % of the
-# rows (two rows per class at least), and are tested on the other 30 %; the mean
-# of ten such splits. `MixtureClassifier` has one component per class and one
-# covariance for all: with all labels, that is linear discriminant analysis. The
-# others see only the rows with a label; with few of these, both discriminant
-# analyses shrink their covariances.
+# On three tables, classifiers learn from 70 % of the rows, with labels for 5 %,
+# 20 % or all of them (at least two rows per class). The other 30 % test them.
+# The figures are means of ten such splits. `MixtureClassifier` has one
+# component per class and one covariance for all, which is linear discriminant
+# analysis if all rows have labels. The others see only labelled rows. With few
+# of these, both discriminant analyses shrink their covariances.
 
 
 def classifiers(share):
@@ -95,21 +95,22 @@ for table in tables:
         print(f"{table:8}{name:10}", *row)
 
 # %%
-# Flowers and wines come in groups: with two or three labels per class, the
-# mixture is ahead of all that look at the labelled rows alone; of the wines,
-# two have caught up with it at 20 %. Tumours come in no groups. Benign and
-# malignant ones overlap in long, skewed tails, where the rows without a label
-# pull the two Gaussians away from the classes: logistic regression, which does
-# not ask where rows are, is better with few labels and with many.
+# Flowers and wines come in groups. With two or three labels per class, the
+# mixture beats every classifier that sees only labelled rows. For wines, two
+# catch up at 20 %. Tumours do not come in groups. Benign and malignant ones
+# overlap in long, skewed tails, and unlabelled rows there pull the two
+# Gaussians away from the classes. Logistic regression ignores where rows are,
+# and is better with few labels and with many.
 
-fig, axes = plt.subplots(1, 3, figsize=(5, 3.4), layout="constrained")
+fig, axes = plt.subplots(
+    3, 1, figsize=(5, 7), sharex=True, layout="constrained"
+)
 for ax, table in zip(axes, tables, strict=True):
     for name in classifiers(1):
         line = [scores[table, name, share] for share in shares]
         ax.plot([f"{share:.0%}" for share in shares], line, "o-", label=name)
-    ax.set_title(table)
-    ax.set_xlabel("rows with a label")
-axes[0].set_ylabel("accuracy")
+    ax.set(title=table, ylabel="accuracy")
+axes[-1].set_xlabel("rows with a label")
 fig.legend(
     *axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2
 )
@@ -121,8 +122,8 @@ fig.legend(
 # - ``MixtureClassifier()`` chooses one of the 14 covariance models by BIC;
 #   ``MixtureClassifier(range(1, 5))`` also a number of components per class.
 # - ``fit(X, labels=...)`` of a mixture with more components than classes leaves
-#   room for groups that nobody has named.
-# - Before you trust rows without a label, keep some with one for a test.
+#   room for unnamed groups.
+# - Before you trust unlabelled rows, keep some labelled rows for a test.
 #
 # Used here: `gmm.MixtureClassifier`, `gmm.GaussianMixture` with ``labels``,
 # `gmm.plotting.plot_clusters`.

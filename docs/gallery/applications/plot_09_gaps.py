@@ -2,9 +2,9 @@
 Fit a table with gaps
 =====================
 
-Real tables have missing values. With ``missing="em"`` a fit takes them as they
-are: EM integrates them out, so that no row is dropped and no value is made up.
-Here it is beside the usual ways, on data whose gaps we make ourselves.
+Real tables have missing values. With ``missing="em"``, EM integrates them out:
+it drops no row and makes up no value. This page compares it with the usual
+methods, on data with simulated gaps.
 """
 
 import matplotlib.pyplot as plt
@@ -29,9 +29,9 @@ def with_gaps(X, share, seed):
 
 
 # %%
-# Three species of iris have known labels, which the fits do not see. How
-# well are they found (adjusted Rand index: 1 is perfect, 0 is chance), and how
-# near do filled values come to the true ones, in standard deviations?
+# The fits do not see the three species of iris. How well do they find them
+# (adjusted Rand index: 1 is perfect, 0 is chance)? And how near are filled
+# values to the true ones, in standard deviations?
 
 X, species = load_iris(return_X_y=True)
 shares = [0.1, 0.2, 0.3, 0.4]
@@ -73,14 +73,13 @@ for name, line in zip(names, index, strict=True):
     print(f"{name:13}", *(f"{value:.2f}" for value in line))
 
 # %%
-# Regressions on the other columns are as good where little is missing. The more
-# is, the more it matters that values which were made up count as much as those
-# that were measured: filled with means, the table has groups that are not
-# there. A fit that integrates them out knows what it does not know.
-#
-# A picture needs whole rows. `gmm.GaussianMixture.impute` fills them with
-# conditional means; with ``draw=True``, with draws, which vary as much as real
-# values do.
+# Regressions on the other columns are as good if little is missing. With more
+# gaps, it hurts that made-up values count as much as measured ones: a table
+# filled with means has groups that do not exist. EM does not treat a gap as a
+# measurement.
+# A picture needs complete rows. `gmm.GaussianMixture.impute` fills gaps with
+# conditional means or, with ``draw=True``, with random draws, which vary as
+# much as real values do.
 
 holed, gaps = with_gaps(X, 0.2, seed=0)
 fit = GaussianMixture(3, missing="em", **how).fit(holed)
@@ -89,12 +88,11 @@ ax = plot_clusters(fit, fit.impute(holed, draw=True, random_state=0))
 # %%
 # Why is a value missing?
 # -----------------------
-#
-# EM is right if that depends on nothing, or on what is there in the same row
-# ("missing at random"). It is wrong if it depends on the missing value itself,
-# and so is every method that is not told how. Here the second of two columns,
-# with mean 0, is missing by chance; where the first is large; where it is
-# large itself.
+# EM is right if this depends on nothing, or on observed values of the same row
+# ("missing at random"). It is wrong if this depends on the missing value
+# itself, like every method that has no model of it. Here the second of two
+# columns has mean 0. It is missing by chance, or if the first column is large,
+# or if it is large itself.
 
 rng = np.random.default_rng(0)
 pairs = rng.multivariate_normal([0, 0], [[1, 0.8], [0.8, 1]], 4000)
@@ -115,11 +113,9 @@ for reason, gone in reasons.items():
 # %%
 # Where another method is better
 # ------------------------------
-#
-# A mixture learns a covariance of each component. Of 178 wines with 13 columns
-# that is too much for three full ones, 314 parameters in all: neighbours and
-# regressions come nearer to the true values, and so does a mixture whose
-# components share one covariance.
+# 178 wines with 13 columns are too few for three full covariances, which have
+# 314 parameters in all. Neighbours and regressions come nearer to the true
+# values. So does a mixture with one covariance for all components.
 
 wine = load_wine().data
 wine = wine / wine.std(axis=0)
@@ -138,11 +134,10 @@ for name, value in errors_of_wine.items():
 # %%
 # What to try next
 # ----------------
-#
-# - ``select(X, missing="em")`` chooses the model, by the likelihood of the
-#   values that are there; ``gmm fit FILE --missing em`` does so in a terminal.
-# - Each set of columns that rows have is a pass of its own. Where nearly every
-#   row has its own set, passes take longer, and a warning says so.
+# - ``select(X, missing="em")`` chooses the model by the likelihood of the
+#   observed values; ``gmm fit FILE --missing em`` does so in a terminal.
+# - Rows with the same observed columns share their work. If nearly every row
+#   has a different set of them, passes take longer, and a warning says so.
 #
 # Used here: `gmm.GaussianMixture` with ``missing``, its method ``impute``, and
 # `gmm.plotting.plot_clusters`.

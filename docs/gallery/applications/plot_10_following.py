@@ -2,10 +2,10 @@
 Follow objects that move
 ========================
 
-A scanner, or what moves in a video, gives a cloud of points for each frame:
-several for each object, and clutter. Which object of this frame is which of the
-one before? `gmm.tracking.Tracker` keeps a component for each object, moves it
-on by its velocity, and lets the points of the next frame correct it.
+A scanner or a video yields a cloud of points for each frame: several for each
+object, and clutter. `gmm.tracking.Tracker` follows the objects from frame to
+frame. It keeps a component for each object, moves it by its velocity, and
+corrects it by the points of the next frame.
 """
 
 import base64
@@ -21,9 +21,9 @@ from matplotlib.animation import PillowWriter
 from gmm.tracking import Tracker
 
 # %%
-# The video is simulated, so that the truth is known: two objects cross, one
-# goes round, one appears and one vanishes. Each shows 20 points on average, and
-# there are 25 of clutter. This is all that one has to write:
+# The video is simulated, so we know the truth: two objects cross, one circles,
+# one appears and one vanishes. Each frame has about 20 points of each object,
+# and 25 of clutter. This is the whole program:
 
 frames, truth = video(seed=0)
 tracker = Tracker(BOX, motion=1.0)
@@ -41,7 +41,7 @@ table = pd.DataFrame(
 print(table.tail(5).to_string(index=False))
 
 # %%
-# As a film: a colour for each object, grey for clutter, and where it has been.
+# The film has a colour for each object, with its path, and grey for clutter.
 
 # sphinx_gallery_start_ignore
 colours = plt.get_cmap("tab10").colors
@@ -85,13 +85,12 @@ Film()
 # sphinx_gallery_end_ignore
 
 # %%
-# How good is that? The usual measure counts, over all frames, objects that are
-# missed, tracks that are none, and switches of number; MOTA is 1 less their sum
-# per object and frame (Bernardin & Stiefelhagen 2008). Beside the tracker: each
-# frame fitted alone, with as many components as BIC prefers, which get the
-# numbers of the nearest means before. Both, and the video, are in
-# ``benchmarks/following.py``; ``python -m benchmarks following`` prints more
-# scenes and videos of each.
+# How good is the tracker? The usual measure counts missed objects, false tracks
+# and switched numbers over all frames. MOTA is 1 minus their sum per object and
+# frame (Bernardin & Stiefelhagen 2008). For comparison, a simple method fits
+# each frame alone, with the K that BIC prefers, and numbers each component by
+# the nearest mean of the previous frame. ``benchmarks/following.py`` has both
+# and the video; ``python -m benchmarks following`` prints more scenes.
 
 ways = {"tracker": followed, "frame by frame": alone}
 scores = {}
@@ -104,14 +103,14 @@ columns = ["misses", "false", "switches", "MOTA"]
 print(pd.DataFrame(scores, index=columns).T.round(2))
 
 # %%
-# Videos of 60 frames. The tracker knows where an object should be,
-# so a crossing is no riddle to it; a fit of one frame sees one cloud there, and
-# both numbers are lost.
+# These are videos of 60 frames. The tracker predicts where an object should be,
+# so it keeps numbers through a crossing. A fit of one frame sees one cloud
+# there and loses both numbers.
 #
-# It has its limits. Of few points, ``min_rows`` are often too many to ask, and
-# the object is missed; with fewer, more clutter is followed. If every third
-# frame is all there is, objects move further than ``motion`` says before their
-# velocity is known:
+# The tracker has limits. If an object shows fewer points than ``min_rows``, it
+# is missed; with a smaller ``min_rows``, more clutter is followed. If only
+# every third frame is available, objects move further than ``motion`` says
+# before their velocity is known:
 
 slow = [video(1, every=3)]
 limits = {
@@ -128,10 +127,9 @@ for motion, score in limits.items():
 
 # %%
 # Two objects that first appear on top of each other are one track until one of
-# them leaves it. And of one detection per object, as a neural network gives
-# them, with its looks beside its place, there is no cloud to fit: a Kalman
-# filter with assignments, or a tracker that knows appearances, is the tool
-# then.
+# them leaves it. Detections of a neural network have one point per object, so
+# there is no cloud to fit. Use a Kalman filter with assignments there, or a
+# tracker that compares appearances.
 
 # %%
 # What to try next

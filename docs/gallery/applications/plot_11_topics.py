@@ -2,9 +2,10 @@
 Topics in text
 ==============
 
-Texts become rows of a few hundred columns, and a mixture of factor analysers
-finds their topics. These texts need no download: the docstrings of scipy and
-scikit-learn. Each belongs to a subpackage, which the fit does not see.
+Turn texts into rows of a few hundred columns, and a mixture of factor analysers
+finds their topics. These texts need no download: they are the docstrings of
+scipy and scikit-learn. Each belongs to a subpackage, which the fit does not
+see.
 """
 
 import importlib
@@ -41,9 +42,9 @@ print(f"{len(texts)} docstrings of {len(set(subpackage))} subpackages, as")
 print(pd.DataFrame({"name": name, "subpackage": subpackage})[::400])
 
 # %%
-# Latent semantic analysis makes rows of texts: counts of words, weighted by how
-# rare a word is, on their first 200 principal axes. Rows of unit length do not
-# say how long a text is.
+# Latent semantic analysis turns texts into rows: it weights counts of words by
+# how rare each word is, and keeps the first 200 principal axes. Rows of unit
+# length hide the length of a text.
 
 words = TfidfVectorizer(
     sublinear_tf=True,
@@ -59,10 +60,10 @@ rows /= np.linalg.norm(rows, axis=1, keepdims=True)
 print(f"{counts.shape[1]} words, {rows.shape[1]} columns")
 
 # %%
-# Full covariances would have 20,100 parameters for each topic, and there are
-# some 64 texts for each. Five factors and the noise have 1190. Even that is
-# much, so the noise and the means are shrunk. That is the default where rows
-# are few, and the print says so.
+# Full covariances would have 20,100 parameters for each topic, which has only
+# about 64 texts. Five factors and the noise have 1190. Even that is a lot, so
+# the fit shrinks the noise and the means. It does so by default if rows are
+# few, and its print says so.
 
 topics = GaussianMixture(
     25, covariance_type="factor", n_factors=5, random_state=0
@@ -70,9 +71,10 @@ topics = GaussianMixture(
 print("\n".join(str(topics).splitlines()[1:3]))
 
 # %%
-# What are the topics? The texts nearest to a mean tell, and the words that
-# weigh most in it. In most topics one subpackage prevails. Large subpackages
-# have several: in ``special``, Bessel functions, distributions and polynomials.
+# What are the topics? Look at the texts nearest to each mean, and at the words
+# with the largest weights in it. In most topics one subpackage prevails. Large
+# subpackages have several topics: ``special`` has Bessel functions,
+# distributions and polynomials.
 
 topic = topics.predict(rows)
 vocabulary = words.get_feature_names_out()
@@ -107,10 +109,10 @@ for k in table.index[table["texts"] > 60]:
     print(f"{k:2}  {one}  –  {other}")
 
 # %%
-# No plane shows 25 topics. Here are six alone, those of most texts, in the
-# plane in which they differ most. Matrices (5) and distributions (2) stand
-# apart. The others overlap in the plane, but less in all 200 columns. Component
-# 0 is a wide one near the common mean, for texts that have no topic.
+# No plane shows 25 topics. Here are the six largest, in the plane in which they
+# differ most. Matrices (5) and distributions (2) stand apart. The others
+# overlap in the plane, but less in all 200 columns. Component 0 is wide and
+# near the common mean: it collects texts without a topic.
 
 largest = np.sort(table["texts"].nlargest(6).index)
 six = GaussianMixture.from_parameters(
@@ -124,11 +126,11 @@ ax.set_title("The six largest topics")
 print(table.loc[largest, ["texts", "nearest"]].reset_index())
 
 # %%
-# How near do topics come to subpackages? The adjusted Rand index is 1 if both
-# are the same and 0 if they agree as by chance. Subpackages are not made by
-# topic, and rows of unit length suit k-means, which comes nearest. Of mixtures,
-# the one with factors comes nearer than the one of variances alone, and the
-# texts of a held-out fifth are far more probable under it.
+# How close are topics to subpackages? The adjusted Rand index is 1 if both are
+# the same and 0 if they agree only by chance. Subpackages are not topics, and
+# rows of unit length suit k-means, which comes closest. The mixture with
+# factors comes closer than the one with variances alone. Texts of a held-out
+# fifth are far more probable under it.
 
 held = np.random.default_rng(0).permutation(len(rows)) % 5 == 0
 scores = {}
@@ -143,7 +145,7 @@ columns = ["adjusted Rand index", "nats per text held out"]
 print(pd.DataFrame(scores, columns).T.round(2).to_string(na_rep="–"))
 
 # %%
-# Responsibilities say which texts lie between topics:
+# Responsibilities show which texts lie between topics:
 
 responsibilities = np.sort(topics.predict_proba(rows), axis=1)
 between = responsibilities[:, -2].argsort()[::-1][:4]
@@ -154,11 +156,9 @@ for text in between:
 # %%
 # What to try next
 # ----------------
-#
-# - Any embedding will do for rows: ``gmm fit rows.npy --components 25
+# - Use any embedding as rows. ``gmm fit rows.npy --components 25
 #   --covariance factor --n-factors 5`` does the same in a terminal.
 # - :doc:`/factors` says when factors are worth it, and when not.
-# - `gmm.analysis.combine_components` joins topics between which texts are
-#   undecided.
+# - `gmm.analysis.combine_components` merges topics that share texts.
 #
 # Used here: `gmm.GaussianMixture`, `gmm.plotting.plot_clusters`.

@@ -2,11 +2,11 @@
 Look through measurement errors
 ===============================
 
-Faint stars have poor colours. A mixture that is fitted to measured values
-describes the stars and the errors together. Where the errors are known, as they
-mostly are, ``fit(X, error_covariance=...)`` takes them out: it fits the values
-as they would be without errors (extreme deconvolution: Bovy, Hogg & Roweis
-2011). Here with simulated stars, so that the truth can be shown.
+Colours of faint stars have large errors. A mixture of the measured values
+describes stars and errors together. If the errors are known, as they mostly
+are, ``fit(X, error_covariance=...)`` removes them: it fits the distribution of
+the true values (extreme deconvolution: Bovy, Hogg & Roweis 2011). The stars
+here are simulated, so we can show the truth.
 """
 
 import matplotlib.pyplot as plt
@@ -19,9 +19,9 @@ from gmm.plotting import plot_clusters
 # sphinx_gallery_thumbnail_number = 1
 
 # %%
-# Two narrow sequences and a clump in two colours. Each star has its own errors,
-# in squared magnitudes: a bright one of a hundredth of a magnitude, a faint one
-# of four tenths.
+# In two colours, the stars form two narrow sequences and a clump. Each star has
+# its own errors: a hundredth of a magnitude for a bright star, four tenths for
+# a faint one. ``error_covariance`` holds their squares.
 
 rng = np.random.default_rng(0)
 n = 3000
@@ -54,10 +54,9 @@ for ax, (name, fit) in zip(axes[1:], fits.items(), strict=True):
 axes[0].set(xlim=(-0.8, 2.2), ylim=(-0.8, 2.2))
 
 # %%
-# The left panel is all that the fits have seen; the others show true values.
-# The ellipses of the first fit are those of stars and errors; those of the
-# second lie on the sequences. The mean log-likelihood of the true values says
-# the same.
+# The fits see only the rows of the left panel; the others show true values. The
+# first fit describes stars and errors together. The ellipses of the second lie
+# on the sequences. The mean log-likelihood of the true values agrees.
 
 scores = {name: fit.score(truth) for name, fit in fits.items()}
 for name, score in scores.items():
@@ -66,10 +65,8 @@ for name, score in scores.items():
 # %%
 # The true value of each star
 # ---------------------------
-#
-# `gmm.analysis.true_values` says what a measured row and the mixture say
-# together about its true value, with its uncertainty. Poor measurements gain
-# most.
+# `gmm.analysis.true_values` combines a measured row with the mixture into an
+# estimate of its true value, with its uncertainty. Poor measurements gain most.
 
 fit = fits["errors known"]
 means, covariances = true_values(fit, measured, deviations**2)
@@ -84,8 +81,8 @@ within = np.mean(np.abs(gaps) < 1.645)
 print(f"{within:.0%} of the true values lie in their 90 % intervals")
 
 # %%
-# Classes and densities of measured rows take errors as well: the same colours
-# say less about a star where they are poor.
+# ``predict_proba`` and densities take errors too: the same colours say less
+# about a star if their errors are large.
 
 colours = np.array([[0.95, 0.5]] * 3)
 errors = np.array([[0.02], [0.1], [0.3]]) ** 2 * np.ones(2)
@@ -95,10 +92,9 @@ print("largest probability:", *shares.max(axis=1).round(2))
 # %%
 # What to try next
 # ----------------
-#
-# - ``missing="em"`` with errors takes gaps as well: a missing value is one with
-#   an infinite error.
-# - If errors are not known, leave them out: nothing in the rows tells them from
+# - ``missing="em"`` works with errors too: a gap is a value with an infinite
+#   error.
+# - If errors are unknown, leave them out. The rows cannot tell errors from
 #   spread.
 #
 # Used here: `gmm.GaussianMixture` with ``error_covariance``,

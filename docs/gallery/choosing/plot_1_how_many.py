@@ -26,7 +26,7 @@ X = blobs[:, ::-1] @ np.random.RandomState(15).randn(2, 2)
 # :ref:`sphx_glr_auto_gallery_first_look_plot_1_round_and_stretched.py`, the
 # first of the two stretches. We fit three to ten components by textbook EM from
 # one start each, as in many packages; one and two components are far off.
-# Both criteria choose four, the true number, but AIC hardly rises after it.
+# Both criteria choose four, the true number, but AIC hardly rises after that.
 
 em = GaussianMixture(
     init_params="k-means++", acceleration=None, max_iter=500, random_state=1
@@ -38,9 +38,9 @@ plot_criteria(by_em, X)
 # Each row of this table adds one component. Twice the log-likelihood rises by
 # the gain. The six parameters of another component (a weight, two means, three
 # covariances) cost 12 in AIC and six times the logarithm of 1250 in BIC. A
-# component is worth adding if its gain exceeds its cost. One gain is negative,
-# which is impossible for the best fits: the best eight components are at least
-# as likely as the best seven. That fit ended too low.
+# component is worth adding if its gain exceeds its cost. One gain is negative.
+# The best eight components are at least as likely as the best seven, so that
+# fit ended too low.
 
 print(f"cost of a component: AIC {6 * 2}, BIC {6 * np.log(len(X)):.1f}")
 for one, two in pairwise(by_em):
@@ -51,11 +51,11 @@ for one, two in pairwise(by_em):
 
 # %%
 # So far AIC chose the right number only because of poor fits. EM from one start
-# does not find the best mixture of eight components. `gmm.select`, which starts
-# each model from the solutions of others, finds better fits, and superfluous
-# components then gain more. The gain of a fifth component now lies between the
-# two costs: AIC takes it, and more; BIC still chooses four. BIC is the stricter
-# criterion, and either choice needs good fits.
+# does not find the best mixture of eight components. `gmm.select` starts each
+# model from the solutions of others and finds better fits, so superfluous
+# components gain more. The gain of a fifth component now lies between the two
+# costs. AIC takes it, and more; BIC still chooses four. BIC is the stricter
+# criterion, and both need good fits.
 
 found = select(
     X, n_components=range(3, 11), covariance_type="full", random_state=0

@@ -38,13 +38,14 @@ found = select(X, n_components=range(1, 9), random_state=0)
 print(found)
 
 # %%
-# A line for each model. All but two have their minimum at four components. The
-# two are EII and VII, whose components are circles: an ellipse needs several.
+# Each model has a line. All except two have their minimum at four components.
+# These two are EII and VII. Their components are circles, and an ellipse needs
+# several circles.
 
 plot_selection(found)
 
 # %%
-# The best model. Its ellipses are indeed alike.
+# In the best model, the ellipses are indeed alike.
 
 plot_clusters(found.best, X)
 

@@ -21,20 +21,21 @@ species = iris.target_names[iris.target]
 # sphinx_gallery_thumbnail_number = 3
 
 # %%
-# One to six components with each of the 14 models.
+# Search one to six components with each of the 14 models.
 
 found = select(flowers, n_components=range(1, 7), random_state=0)
 print(found)
 
 # %%
-# BIC against the number of components, with a line for each model.
+# The picture shows BIC against the number of components, with a line for each
+# model.
 
 plot_selection(found)
 
 # %%
-# The eight models with the smallest BIC, and their adjusted Rand index with the
-# species: 1 if groups and species are the same, 0 if they agree no better than
-# chance.
+# This table lists the eight models with the smallest BIC, and their adjusted
+# Rand index with the species: 1 if groups and species are the same, 0 if they
+# agree no better than chance.
 
 table = found.to_frame()[
     ["n_components", "covariance_type", "n_parameters", "bic"]
@@ -55,13 +56,13 @@ three = found.estimators[table["bic"].argsort()[1]]
 plot_clusters(three, flowers)
 
 # %%
-# The same fit, for every pair of features.
+# Here is the same fit for every pair of features.
 
 plot_clusters(three, flowers, view="pairs")
 
 # %%
-# The components and the species. Setosa is separate. Five versicolor flowers
-# are assigned to the component of virginica.
+# Compare the components with the species. Setosa is separate. Five versicolor
+# flowers are in the component of virginica.
 
 print(
     pd.crosstab(

@@ -2,10 +2,10 @@
 Many columns in one plane
 =========================
 
-With thirteen chemical measurements of 178 wines, no two columns show what the
-mixture found in all of them. The plane in which the components differ most,
-relative to their spread, does. It is the default view for more than two
-columns.
+A table has thirteen chemical measurements of 178 wines. No two columns show the
+groups that the mixture finds in all of them. The plane in which the components
+differ most, relative to their spread, does. It is the default view for more
+than two columns.
 """
 
 import pandas as pd
@@ -40,9 +40,9 @@ table["adjusted Rand"] = [
 print(table.iloc[found.ranked()[:6]].round(3).to_string(index=False))
 
 # %%
-# BIC chooses four components, by 38, and two of them share a cultivar. With
-# more parameters than rows that is weak evidence: BIC assumes many rows for
-# each parameter. BIC and the cultivars do agree on the model.
+# BIC prefers four components by 38, and two of them share a cultivar. With more
+# parameters than rows, this evidence is weak, because BIC assumes many rows for
+# each parameter. BIC and the cultivars agree on the model.
 
 cultivar = wine.target_names[wine.target]
 print(
@@ -94,8 +94,8 @@ for name, labels in partitions.items():
     print(f"{name:15} adjusted Rand index {agreement:.3f}")
 
 # %%
-# Two of the thirteen columns, chosen by name. The picture shows the same
-# mixture: its exact marginal distribution, not a fit of two columns.
+# Choose two of the thirteen columns by name. The picture shows the exact
+# marginal distribution of the same mixture, not a fit of two columns.
 
 plot_clusters(three, wine.data, view=("flavanoids", "color_intensity"))
 

@@ -2,9 +2,9 @@
 Components that fade
 ====================
 
-`gmm.BayesianGaussianMixture` is given more components than it needs, and keeps
-those that the data pay for. It maximises a lower bound of the log evidence, in
-which every component that has rows costs something; where two share one group,
+Give `gmm.BayesianGaussianMixture` more components than it needs, and it keeps
+those that the data support. It maximises a lower bound of the log evidence, in
+which every component with rows has a cost. If two components share one group,
 one of them fades.
 """
 
@@ -28,10 +28,10 @@ film = animate_fit(X, 10, bayesian=True, init_params="random_from_data")
 film
 
 # %%
-# The estimator itself. It begins from k-means and takes quasi-Newton steps, and
-# it tries whether the bound is higher with two components made one, so it needs
-# fewer passes. ``n_effective_components_`` counts the components that
-# expect one row at least.
+# The estimator itself begins from k-means, takes quasi-Newton steps, and merges
+# two components if that raises the bound. So it needs fewer passes.
+# ``n_effective_components_`` counts the components that expect at least one
+# row.
 
 mixture = BayesianGaussianMixture(n_components=10, random_state=0).fit(X)
 print(mixture.n_effective_components_, "of", mixture.n_components, "remain")
@@ -39,9 +39,9 @@ print("expected rows:", mixture.counts_.round(1))
 plot_clusters(mixture, X)
 
 # %%
-# Each component that goes raises the bound by some nats in all, however many
-# rows there are. That is why ``tol`` is in nats in all: a threshold per row
-# stops before.
+# Each component that goes raises the bound by a few nats, for any number of
+# rows. So ``tol`` is in nats for all rows together; a threshold per row would
+# stop too early.
 
 plot_convergence(mixture)
 

@@ -2,10 +2,10 @@
 Fewer dimensions that keep the groups
 =====================================
 
-Principal components keep the variance, whether it is between groups or not.
+Principal components keep variance, whether it separates groups or not.
 `gmm.analysis.directions` keeps the differences between the components of a
 fitted mixture, in means and in covariances (Scrucca 2010), and says how many
-directions that takes.
+directions they need.
 """
 
 import matplotlib.pyplot as plt
@@ -21,9 +21,9 @@ from gmm.analysis import directions
 from gmm.plotting import plot_clusters
 
 # %%
-# Three groups in ten columns. They differ in two directions, and in the other
-# eight everything varies four times as much. A rotation hides all that from
-# single columns.
+# Three groups in ten columns differ in two directions. In the other eight,
+# everything varies four times as much. A rotation hides this from single
+# columns.
 
 rng = np.random.default_rng(8)
 n = 900
@@ -39,10 +39,10 @@ found = directions(mixture)
 print(found)
 
 # %%
-# Two directions, since components that share a covariance differ in their
-# means alone, and three means lie in a plane. Nothing is lost: the mixture in
+# There are two directions: components that share a covariance differ in their
+# means alone, and three means lie in a plane. Nothing is lost. The mixture in
 # these two directions, ``found.mixture``, assigns every row as the mixture of
-# ten columns does. Two principal components have none of the groups.
+# ten columns does. Two principal components show none of the groups.
 
 plane = found.transform(rows)
 same = found.mixture.predict(plane) == mixture.predict(rows)
@@ -60,10 +60,10 @@ for ax, points, title in zip(
     ax.set_title(title)
 
 # %%
-# Thirteen measurements of 178 wines: how much of the groups do the first one,
-# two, three directions hold? With ``X``, the directions are in units of the
-# rows' covariance, as mclust's ``MclustDR``; the eigenvalues are those of
-# mclust for the same mixture.
+# For the thirteen measurements of 178 wines, how well do one, two or three
+# directions separate the groups? With ``X``, the directions are in units of the
+# rows' covariance, as in mclust's ``MclustDR``. The eigenvalues equal mclust's
+# for the same mixture.
 
 wine = load_wine(as_frame=True)
 three = GaussianMixture(3, covariance_type="VEE", random_state=0)
@@ -87,8 +87,8 @@ print("adjusted Rand index of the labels in few directions")
 print(table.round(3).to_string(index=False))
 
 # %%
-# Directions are a view of pictures, and ``matrix * scales`` says which columns
-# they are made of.
+# Pictures take directions as a ``view``, and ``matrix * scales`` shows the
+# weight of each column.
 
 telling = directions(three, wine.data)
 plot_clusters(three, wine.data, view=telling)
@@ -100,11 +100,10 @@ loadings = pd.DataFrame(
 print(loadings.T.round(2).to_string())
 
 # %%
-# What directions cannot do: they are those of the mixture, and know of no
-# group that it does not know. They do not help to find the groups, for which
-# the mixture had all columns. And a mixture of three components always
-# has components that differ. These rows have no groups, and the picture shows
-# three all the same; BIC tells.
+# Directions have limits. They show only groups that the mixture found, and they
+# do not help to find groups. And the components of a mixture always differ.
+# These rows have no groups, but the picture shows three. BIC prefers one
+# component:
 
 nothing = rng.normal(size=(150, 10))
 one, imagined = (
@@ -115,9 +114,9 @@ plot_clusters(imagined, nothing, view=directions(imagined, nothing, balance=1))
 print(f"BIC: {one.bic(nothing):.0f} with one, {imagined.bic(nothing):.0f}")
 
 # %%
-# Where the groups are known, use them. On half of the wines, linear
-# discriminant analysis learns two directions from the cultivars; the mixture
-# has only the measurements.
+# If you know the groups, use them. On half of the wines, linear discriminant
+# analysis learns two directions from the cultivars. The mixture sees only the
+# measurements.
 
 train, test = np.arange(0, 178, 2), np.arange(1, 178, 2)
 cultivar = wine.target.to_numpy()
@@ -141,10 +140,9 @@ for name, labels in agreement.items():
 # ----------------
 #
 # - ``balance=1`` looks at means alone, as mclust does by default.
-# - The result is a transformer that is already fitted: a step of
-#   scikit-learn's pipelines.
-# - ``view="pairs"`` shows single columns: of more than six, those in which the
-#   components differ most.
+# - The result is a fitted transformer for scikit-learn's pipelines.
+# - ``view="pairs"`` shows single columns; of more than six, it picks those in
+#   which the components differ most.
 #
 # Used here: `gmm.GaussianMixture`, `gmm.analysis.directions`,
 # `gmm.analysis.Directions`, `gmm.plotting.plot_clusters`.

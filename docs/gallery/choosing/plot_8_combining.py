@@ -4,8 +4,8 @@ Clusters of several components
 
 BIC counts the Gaussians that a density needs. A cluster that is not Gaussian
 needs several. `gmm.analysis.combine_components` keeps the mixture and merges
-components into clusters, step by step, always the two between which rows are
-the least decided (Baudry and others 2010).
+its components into clusters. Each step merges the two clusters that share most
+rows (Baudry and others 2010).
 """
 
 import numpy as np
@@ -20,8 +20,8 @@ from gmm.plotting import plot_clusters, plot_entropies, plot_hierarchy
 # sphinx_gallery_thumbnail_number = 2
 
 # %%
-# Two crosses, each of two Gaussians, and two Gaussians: like the first example
-# of the paper. BIC rightly finds six components.
+# The table has two crosses of two Gaussians each, and two single Gaussians, as
+# in the first example of the paper. BIC rightly finds six components.
 
 rng = np.random.default_rng(3)
 shapes = [
@@ -42,7 +42,7 @@ plot_clusters(found.best, rows)
 
 # %%
 # Merging begins with six clusters and ends with one. The components of a
-# cluster share its colour; the ellipses are still theirs.
+# cluster share its colour and keep their ellipses.
 
 combined = combine_components(found.best, rows)
 print(f"{combined.n_clusters} clusters suggested")
@@ -52,23 +52,23 @@ index = adjusted_rand_score(cluster, combined.predict(rows))
 print(f"adjusted Rand index {index:.3f}")
 
 # %%
-# Why four? From right to left, the entropy falls as long as components become
-# one that overlap. Then it is flat: what is merged now is apart. Two straight
-# lines are fitted, and meet at the suggested number.
+# Why four? Read from right to left: the entropy falls while merges join
+# overlapping components. Then it is flat, because the remaining clusters are
+# apart. Two fitted straight lines meet at the suggested number.
 
 plot_entropies(combined)
 
 # %%
-# As a tree: two lines that meet low are components that became one early. The
-# dashed line leaves four clusters below it.
+# The tree shows the same. Components that merged early meet low. Four clusters
+# hang below the dashed line.
 
 plot_hierarchy(combined)
 
 # %%
 # Look at the picture before you believe the number. A rule that looks for a
-# bend finds one in any line. It never suggests one cluster, and with three
-# components it can only say two. Where all is flat and near 0, every component
-# is a cluster; where it falls all the way, there is one.
+# bend finds one in any line. It never suggests one cluster, and for three
+# components it can only say two. If the line is flat and near 0, every
+# component is a cluster. If it falls all the way, there is one cluster.
 
 apart = select(
     rng.normal(size=(300, 2)) + 20 * np.eye(5, 2)[rng.integers(3, size=300)],
@@ -80,8 +80,8 @@ print(f"{apart.best.n_components} groups far apart; suggested:", end=" ")
 print(f"{three.n_clusters}, entropies {three.entropies.round(2)}")
 
 # %%
-# ``predict(X, n_clusters)`` gives labels at any level, and ``at`` the same
-# hierarchy with another number, for pictures.
+# ``predict(X, n_clusters)`` returns labels at any level. ``at`` returns the
+# same hierarchy with another number of clusters, for pictures.
 
 for n in (6, 5, 4, 3, 2):
     sizes = np.bincount(combined.predict(rows, n))
@@ -89,10 +89,10 @@ for n in (6, 5, 4, 3, 2):
 plot_clusters(combined.at(2), rows)
 
 # %%
-# Where another method is better: clusters that are curves need many Gaussians.
-# The hierarchy puts them together again, but the bend suggests three clusters
-# where there are two. HDBSCAN looks for gaps, and needs no number. Where noise
-# fills the gap and you know the number, the hierarchy is the better one.
+# Another method can be better: curved clusters need many Gaussians. The
+# hierarchy merges them again, but the bend suggests three clusters instead of
+# two. HDBSCAN looks for gaps and needs no number. If noise fills the gap and
+# you know the number, the hierarchy is better.
 
 for noise in (0.06, 0.12):
     moons, moon = make_moons(600, noise=noise, random_state=0)
@@ -116,11 +116,10 @@ for noise in (0.06, 0.12):
 # %%
 # What to try next
 # ----------------
-#
-# - ``plot_entropies(combined, by="rows")`` has the rows that were merged as its
+# - ``plot_entropies(combined, by="rows")`` has the number of merged rows as its
 #   axis, which does not overrate merges of large clusters.
-# - ``criterion="icl"`` chooses fewer components from the start: it prefers
-#   components that are clusters by themselves, and pays with the density.
+# - ``criterion="icl"`` chooses fewer components from the start. It prefers
+#   components that are clusters by themselves, at the cost of the density.
 #
 # Used here: `gmm.analysis.combine_components`,
 # `gmm.analysis.CombinedComponents`, `gmm.select`, `gmm.plotting.plot_clusters`,

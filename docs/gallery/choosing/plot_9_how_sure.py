@@ -2,10 +2,10 @@
 How sure are the numbers?
 =========================
 
-A fit prints means with many digits. How many of them would another sample of
-the same size repeat? And would it find the same groups?
-`gmm.inference.standard_errors` answers by fitting again, a few hundred times,
-to the rows with random weights.
+A fit prints means with many digits. How many of these digits would another
+sample of the same size confirm? And would it have the same groups?
+`gmm.inference.standard_errors` answers with a few hundred refits to randomly
+weighted rows.
 """
 
 from importlib.resources import files
@@ -20,9 +20,9 @@ from gmm.plotting import plot_clusters
 # sphinx_gallery_thumbnail_number = 1
 
 # %%
-# Old Faithful's eruptions: how long they last and how long one waits for the
-# next. By BIC there are three groups of the same shape, but two are what one
-# sees. Which can be trusted?
+# The data are Old Faithful's eruptions: how long they last, and how long the
+# wait for the next one is. BIC prefers three groups of the same shape, but the
+# eye sees two. Which can we trust?
 
 table = files("gmm") / "data" / "faithful.csv"
 eruptions = pd.read_csv(str(table))
@@ -38,10 +38,10 @@ print(sure)
 print(unsure)
 
 # %%
-# Refits of two groups agree on nearly every eruption. Of the three, the third
-# is the least certain: its mean is known four times less well than that of its
-# neighbour, and the clustering changes from refit to refit. Each dot is the
-# mean of a group in one refit.
+# Each dot is the mean of a group in one refit. Refits of two groups agree on
+# nearly every eruption. Refits of three groups do not agree on the clustering,
+# and the mean of the third group is four times less certain than that of its
+# neighbour.
 
 fig, axes = plt.subplots(1, 2, figsize=(5, 3.2), layout="constrained")
 for ax, errors in zip(axes, (sure, unsure), strict=True):
@@ -52,32 +52,33 @@ for ax, errors in zip(axes, (sure, unsure), strict=True):
     ax.get_legend().remove()
 
 # %%
-# Why? Row i and column j: the share of group i's rows that look more like
-# those of j. A fifth of the third group could as well be of the first.
+# Why? In this table, row i and column j hold the share of group i's rows that
+# look more like group j. A fifth of the third group could as well belong to the
+# first.
 
 shares = gmm.analysis.overlap(three)
 print(shares.round(3))
 
 # %%
-# And which column tells a group from the rest? 0 is alone in its place, 1 is
-# no difference. Waiting hardly helps to find the third group.
+# Which column separates a group from the rest? 0 means no overlap, 1 means no
+# difference. The waiting time hardly helps to find the third group.
 
 common = gmm.analysis.column_overlap(three)
 print(common)
 
 # %%
 # Intervals are the quantiles of the refits. ``method="information"`` needs no
-# refits, only two passes for each parameter, and rows that need not be in
-# memory; its intervals are symmetric, also where the refits are not.
+# refits, only two passes for each parameter, also over rows beyond memory. Its
+# intervals are always symmetric.
 
 exact = gmm.inference.standard_errors(three, eruptions, method="information")
 for errors in (unsure, exact):
     print(errors.method, errors.intervals(0.9).means[2, 1].round(1))
 
 # %%
-# Do 90 % intervals hold the truth 90 times in 100? Here they are for the means
-# of two groups, 400 rows, drawn anew 60 times. The groups are four standard
-# deviations apart, then two.
+# Do 90 % intervals contain the truth 90 times in 100? Here are intervals for
+# the means of two groups in 400 rows, for 60 tables. The groups are four
+# standard deviations apart, then two.
 
 
 def coverage(distance, method):
@@ -109,23 +110,22 @@ covered = {
 print(pd.DataFrame(covered).round(2))
 
 # %%
-# So these errors can be trusted where groups are apart, and are too small where
-# groups run into each other, whichever way they are computed: the fit is biased
-# then, and no refit that begins at it will say so. Nor do they know that the
-# number of groups was chosen from the same rows: for that, repeat the whole
-# search, as `gmm.select`, on resampled rows, or test by
-# `gmm.inference.bootstrap_lrt`. Of few rows, a prior and
-# `gmm.BayesianGaussianMixture` are the safer start, although the intervals of a
-# variational posterior are too narrow as well.
+# Trust these errors if groups are apart. If groups overlap strongly, both
+# methods give errors that are too small: the fit is biased then, and refits
+# that begin at it have the same bias. The errors also ignore that the number of
+# groups was chosen from the same rows. To include this, repeat the whole search
+# with `gmm.select` on resampled rows, or test with
+# `gmm.inference.bootstrap_lrt`. With few rows, begin with a prior or with
+# `gmm.BayesianGaussianMixture`, but the intervals of a variational posterior
+# are too narrow too.
 
 # %%
 # What to try next
 # ----------------
-#
-# - ``errors.replicates`` has all refits: the errors of any number that you
-#   compute from a mixture are the spread of that number over them.
+# - ``errors.replicates`` holds all refits. Compute any number from each refit:
+#   the spread is its standard error.
 # - ``sample_weight`` counts as repeated rows, in refits and information.
-# - ``gmm fit --report`` has a section on it.
+# - ``gmm fit --report`` has a section on standard errors.
 #
 # Used here: `gmm.inference.standard_errors`, `gmm.analysis.overlap`,
 # `gmm.analysis.column_overlap`, `gmm.plotting.plot_clusters`.

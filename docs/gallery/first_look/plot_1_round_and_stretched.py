@@ -90,8 +90,8 @@ for name, rows in tables.items():
     print(f"{name:15} wrong: {counts}")
 
 # %%
-# The usual k-means scores do not reveal the problem, because they measure with
-# the same circles. Inertia, the sum of squared distances to the centres, is
+# The usual k-means scores do not reveal the problem, because they use the same
+# circles. Inertia, the sum of squared distances to the centres, is
 # lower for the k-means partition than for the true groups, however wrong that
 # partition is. It also falls with every added cluster, so it cannot choose
 # their number. The silhouette compares distances within clusters with distances

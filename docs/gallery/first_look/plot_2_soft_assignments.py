@@ -33,8 +33,7 @@ mixture = GaussianMixture(4, means_init=from_right).fit(X)
 plot_clusters(mixture, X)
 
 # %%
-# Most rows are certain. Rows between two components are not; this is where they
-# lie:
+# Most rows are certain. Rows between two components are not. Here they are:
 
 plot_uncertainty(mixture, X)
 

@@ -3,8 +3,8 @@ Old Faithful
 ============
 
 The table has 272 eruptions of the geyser Old Faithful: how many minutes each
-lasted, and how many minutes passed until the next. It ships with the package;
-``gmm fit`` without a file uses it.
+lasted, and how many minutes passed until the next. It ships with the package,
+and ``gmm fit`` without a file uses it.
 """
 
 from importlib.resources import files
@@ -63,8 +63,8 @@ print(f"ICL: {two.n_components} components, {two.covariance_type}")
 plot_clusters(two, faithful)
 
 # %%
-# The density. Each line encloses the smallest region that contains 50, 90 or 99
-# % of the mixture (the region of highest density).
+# In the picture of the density, each line encloses the smallest region that
+# contains 50, 90 or 99 % of the mixture (the region of highest density).
 
 plot_density(best, faithful)
 

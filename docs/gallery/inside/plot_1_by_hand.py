@@ -27,9 +27,9 @@ print("means    ", first.means.ravel())
 print("variances", first.covariances.ravel())
 
 # %%
-# The E-step. The joint density of a row and a component is the component's
-# weight times its density. Divided by the sum over components, it is the
-# responsibility.
+# The E-step comes first. The joint density of a row and a component is the
+# component's weight times its density. Divided by the sum over components, it
+# is the responsibility.
 
 deviations = np.sqrt(first.covariances.ravel())
 joint = first.weights * norm.pdf(X, first.means.ravel(), deviations)
@@ -47,9 +47,9 @@ bound = np.log(joint.sum(axis=1)).mean()
 print(f"{bound:.6f} by hand, {first.lower_bound:.6f} by em.steps")
 
 # %%
-# The M-step. The count of a component is the sum of its responsibilities. Its
-# new weight is its part of all counts. Its new mean and variance are those of
-# the rows, weighted by the responsibilities.
+# The M-step follows. The count of a component is the sum of its
+# responsibilities. Its new weight is its share of all counts. Its new mean and
+# variance are those of the rows, weighted by the responsibilities.
 
 counts = responsibilities.sum(axis=0)
 weights = counts / len(X)
@@ -72,7 +72,7 @@ print(
 )
 
 # %%
-# The remaining passes. They are the same passes that the estimator makes.
+# The remaining passes are the same as those of the estimator.
 
 passes = [first, second, *steps]
 mixture = GaussianMixture(2, means_init=[[1.0], [4.0]], acceleration=None).fit(

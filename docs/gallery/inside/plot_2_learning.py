@@ -46,8 +46,8 @@ print(f"the start and {learning.n_frames - 1} passes")
 #
 # - ``acceleration="auto"``, the default of the estimator, shows the steps of
 #   the accelerated solver.
-# - ``means_init`` sets where to begin; ``view`` chooses what to show of rows
-#   with more than two features.
+# - ``means_init`` sets the first means. For rows with more than two features,
+#   ``view`` chooses the plane.
 # - :ref:`sphx_glr_auto_gallery_inside_plot_1_by_hand.py`: one of these passes
 #   by hand.
 #

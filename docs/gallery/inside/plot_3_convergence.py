@@ -20,9 +20,9 @@ X = blobs[:, ::-1] @ np.random.RandomState(15).randn(2, 2)
 # sphinx_gallery_thumbnail_number = 2
 
 # %%
-# Textbook EM from eight random starts, with a line for each. The best is in
+# Each line is textbook EM from one of eight random starts. The best is in
 # colour, and the title says why it stopped. Some starts end lower than others:
-# in a local optimum, or where a pass gains so little that EM stops.
+# in a local optimum, or at a pass that gains so little that EM stops.
 
 settings = {
     "init_params": "random_from_data",
@@ -35,11 +35,11 @@ em = GaussianMixture(4, acceleration=None, **settings).fit(X)
 plot_convergence(em)
 
 # %%
-# The accelerated solver, the default, from the same starts. It uses the last
-# passes to choose its next step, needs a fraction of EM's passes, and stops
-# when the estimated remaining gain is small. One line is flat where EM stopped,
-# and then rises to the best optimum. A cross is a rejected step: it would have
-# lowered the objective.
+# The accelerated solver, the default, begins from the same starts. It uses the
+# last passes to choose its next step, needs a fraction of EM's passes, and
+# stops when the estimated remaining gain is small. One line is flat where EM
+# stopped, and then rises to the best optimum. A cross is a rejected step: it
+# would have lowered the objective.
 
 accelerated = GaussianMixture(4, **settings).fit(X)
 plot_convergence(accelerated)
@@ -63,8 +63,8 @@ print(default.history_.reason)
 # ----------------
 #
 # - :ref:`sphx_glr_auto_gallery_inside_plot_2_learning.py`: EM as an animation.
-# - :doc:`/how-a-fit-climbs` explains what the passes do.
-# - ``refine="split-merge"`` leaves local optima that no pass can leave.
+# - :doc:`/how-a-fit-climbs` explains the passes.
+# - ``refine="split-merge"`` can escape local optima that no pass can leave.
 #
 # Used here: `gmm.GaussianMixture`, `gmm.em.Trace`,
 # `gmm.plotting.plot_convergence`.
