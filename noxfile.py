@@ -95,7 +95,7 @@ def tests(session: nox.Session) -> None:
 def floors(session: nox.Session) -> None:
     """Run the tests on the oldest numpy and scipy that are supported."""
     install(session, "test")
-    session.install("numpy==2.0.*", "scipy==1.13.*", "threadpoolctl==3.1.*")
+    session.install("numpy==2.0.*", "scipy==1.13.*", "threadpoolctl==3.5.*")
     session.run("python", "-m", "pytest", "-q", *ALL_CORES, *session.posargs)
 
 

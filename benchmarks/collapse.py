@@ -25,6 +25,7 @@ GUARDS: dict[str, dict[str, Any]] = {
     "max_ratio=10": {"max_ratio": 10},
     "max_ratio=50": {"max_ratio": 50},
     "max_ratio=1000": {"max_ratio": 1000},
+    "max_ratio=50, trim=0.05": {"max_ratio": 50, "trim": 0.05},
 }
 
 

@@ -204,7 +204,7 @@ def draw(summaries: Mapping[str, Mapping[str, float]]) -> Any:
             text = "split–merge" if refined else f"{n_init} start{'s' * (n_init > 1)}"
             axes.annotate(text, (x, y), (7, 5), textcoords="offset points", fontsize=9, color=colour)
     axes.set(xlabel="seconds of a fit, mean over the problems", ylabel="nats per row below the best known, mean")
-    axes.margins(0.14)
+    axes.margins(x=0.24, y=0.14)  # labels stand to the right of their points
     axes.yaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter("{x:g}")
     axes.yaxis.set_minor_formatter(ticker.NullFormatter())

@@ -18,6 +18,7 @@ def faults(tag: str, repository: str = "") -> list[str]:
     """What stands between these sources and a release, one sentence each."""
     project = tomllib.loads(text("pyproject.toml"))["project"]
     name, version, urls = project["name"], project["version"], project["urls"]
+    repository_name = urls["Source"].split("/", 3)[-1]
     dates = re.findall(rf"^## \[{re.escape(version)}\] - (\d{{4}}-\d\d-\d\d)$", text("CHANGELOG.md"), re.MULTILINE)
     expected = {
         "CITATION.cff": [
@@ -27,6 +28,8 @@ def faults(tag: str, repository: str = "") -> list[str]:
             *(f"date-released: {date}\n" for date in dates),
         ],
         ".github/workflows/wheels.yml": [f"url: https://pypi.org/project/{name}/\n"],
+        "RELEASING.md": [f"--repo {repository_name}`"],
+        "docs/support.md": [f"--repo {repository_name}`"],
     }
     return [
         *([] if tag == f"v{version}" else [f"the tag is {tag}, expected v{version} of pyproject.toml"]),
