@@ -95,6 +95,23 @@ def test_files_and_pickles_keep_the_bits(fitted, tmp_path):
         np.testing.assert_array_equal(other.score_samples(X[:3]), expected[:3])
 
 
+def test_files_of_noise_and_factors_that_fill_a_square_matrix():
+    """With a prior, two factors of three columns are stored as 3 × 3 numbers, which are no covariance."""
+    some, how = X[:200, :3], {"prior": "conjugate", "random_state": 0}
+    mixture = GaussianMixture(K, covariance_type="factor2", **how).fit(some)
+    assert is_low_rank(mixture)
+    search = gmm.select(some, [1, K], covariance_type=["factor2"], **how)
+    classes = gmm.MixtureClassifier(n_components=1, covariance_type="factor2", **how).fit(some, np.arange(200) % 2)
+    for each in (mixture, mixture.freeze(), search.best, classes):
+        file = io.BytesIO()
+        each.save(file)
+        again = gmm.load(file.getvalue())
+        np.testing.assert_array_equal(again.predict_proba(some), each.predict_proba(some))
+    file = io.BytesIO()
+    search.save(file)
+    np.testing.assert_array_equal(gmm.load(file.getvalue()).best.score_samples(some), search.best.score_samples(some))
+
+
 def test_damaged_noise_is_refused(fitted):
     file, damaged = io.BytesIO(), io.BytesIO()
     fitted.save(file)

@@ -20,7 +20,7 @@ from gmm._persistence import Readable, Writable, item, load_object, positive, sa
 from gmm._validation.parameters import check_parameters
 from gmm._validation.rows import check_feature_names
 from gmm._validation.scalars import check_choice
-from gmm._values.covariance import covariance_model, model_of_stored
+from gmm._values.covariance import covariance_model, of_low_rank
 from gmm._values.parameters import MixtureParameters
 
 __all__ = ["from_state", "load", "save", "state_of"]
@@ -99,6 +99,7 @@ def state_of(self: FittedMixture) -> tuple[dict[str, Any], dict[str, NDArray[Any
         "dtype": self._dtype.name,
         "feature_names": given_names(self),
     }
+    header |= {} if parameters.model.stored_whole else {"low_rank": True}
     arrays = persistence.mixture_to_state(parameters)
     if isinstance(parameters, MixturePosterior):
         posterior, of_posterior = persistence.posterior_to_state(parameters)
@@ -128,7 +129,9 @@ def from_state(cls: type[_Mixture], header: dict[str, Any], arrays: dict[str, ND
         If something is missing or invalid.
     """
     model = covariance_model(item(header, "covariance_model", str))
-    parameters = persistence.mixture_from_state(arrays, model_of_stored(model, np.shape(arrays["covariances"])))
+    if "low_rank" in header and item(header, "low_rank", bool):
+        model = of_low_rank(model)
+    parameters = persistence.mixture_from_state(arrays, model)
     # But for arrays, which are not saved among them.
     arguments = persistence.from_json_values(item(header, "parameters", dict))
     implied: dict[str, Any] = {"noise": parameters.noise.parameter}

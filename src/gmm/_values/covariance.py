@@ -390,11 +390,17 @@ def stored_for(model: CovarianceModel, n_features: int, *, has_prior: bool = Fal
     return factor_model(model.kind, model.n_factors, not (wide or has_prior))
 
 
-def model_of_stored(model: CovarianceModel, shape: tuple[int, ...]) -> CovarianceModel:
-    """Return the model of a name with covariances stored in this shape."""
-    if isinstance(model, FactorModel) and len(shape) == 3 and shape[1] != shape[2]:
-        return factor_model(model.kind, model.n_factors, False)
-    return model
+def of_low_rank(model: CovarianceModel) -> CovarianceModel:
+    """Return the same model with noise and factors stored, and no covariance.
+
+    Raises
+    ------
+    ValueError
+        If it has no factors.
+    """
+    if not isinstance(model, FactorModel):
+        raise ValueError(f"expected covariances of factors to be stored in low rank, got those of {model.name}")
+    return factor_model(model.kind, model.n_factors, False)
 
 
 def with_factors(name: object, n_factors: int | None) -> object:
