@@ -89,9 +89,9 @@ def reduce(
     array([ 1.,  9., 20.])
     """
     models = model if isinstance(model, list | tuple) else [model]
-    mixtures = [checked_without(each, "reduce", "noise", "heavy tails").plugged_in() for each in models]
+    mixtures = [checked_without(each, "reduce", "noise", "heavy tails").plugged_in().whole() for each in models]
     if not mixtures:
-        raise ValueError("expected a mixture at least, got none")
+        raise ValueError("expected at least one mixture, got none")
     for each in models[1:]:
         check_same_names(models[0], each)
     if weights is not None and models is not model:
