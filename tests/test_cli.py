@@ -636,6 +636,20 @@ def test_errors_and_long_tails_are_told(tmp_path):
     assert "note: column 'spend' is positive with a long tail" in done.stderr
 
 
+def test_notes_of_a_search_are_told_once(tmp_path):
+    """Those on codes and copies are the command's own; others are the search's, also in JSON."""
+    rng = np.random.default_rng(0)
+    lines = [f"{x:.3f},{tie / 10},{code},{y:.3f}" for x, tie, code, y in zip(
+        rng.normal(size=100), rng.integers(1, 9, 100), rng.integers(1, 4, 100), rng.lognormal(2, 1, 100), strict=True,
+    )]  # fmt: skip
+    (tmp_path / "d.csv").write_text("\n".join(["size,step,site,spend", *lines]) + "\n")
+    done = ok("fit", tmp_path / "d.csv", "--components", "1", "--covariance", "EEE", "--json")
+    ties = "column 'step' (8 distinct values): components that settle on one value are degenerate, and not chosen"
+    assert f"note: {ties}" in done.stderr
+    assert ties in json.loads(done.stdout)["data"]["notes"]
+    assert [done.stderr.count(name) for name in ("'step'", "'site'", "'spend'")] == [1, 1, 1]
+
+
 def test_a_column_that_may_be_a_code_is_told(tmp_path):
     rng = np.random.default_rng(0)
     lines = [f"{x:.3f},{code},{n}" for x, code, n in zip(rng.normal(size=100), rng.integers(1, 4, 100),

@@ -395,6 +395,7 @@ def test_codes_are_left_out_and_measurements_of_few_values_are_not(how, tmp_path
     fitted, notes = columns_of(x, *ratings, how=how, tmp_path=tmp_path)
     assert fitted == "abcdefghi"
     assert "8 columns may be codes" in notes
+    assert "try without" not in notes  # the search's words for the same
     late = np.where(np.arange(n) < n - 100, sex, x)
     assert columns_of(x, y, late, how=how, tmp_path=tmp_path)[0] == "abc"
     assert columns_of(x, y, year * 37, how=how, tmp_path=tmp_path)[0] == "abc"

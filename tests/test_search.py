@@ -484,6 +484,8 @@ def test_the_most_components_tried_are_told_where_they_are_the_best():
     assert f"3 {told}: try n_components up to 8" in repr(select(BLOBS[::5], [2, 3], "full", random_state=0))
     assert told not in repr(select(BLOBS[::5], [3, 4, 5], "full", random_state=0))
     assert told not in repr(select(BLOBS[::5], [3], ["full", "tied"], random_state=0))
+    tailed = repr(select(np.exp(BLOBS[::5]), [2, 3], "full", random_state=0))
+    assert f"3 {told}: take logarithms of long tails first, then try n_components up to 8" in tailed
 
 
 def test_time_may_be_up_anywhere(monkeypatch):

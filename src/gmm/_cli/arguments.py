@@ -137,7 +137,7 @@ def _add_fit(commands: argparse._SubParsersAction[_Parser]) -> argparse.Argument
     out.add_argument("--format", choices=("csv", "parquet"), default="csv",
                      help="format of the labels in DIR (default csv)")  # fmt: skip
     out.add_argument("--keep", metavar="A,B", type=names, action="extend",
-                     help="columns of the table to write beside the labels in DIR; all for all of them")  # fmt: skip
+                     help="columns to write beside the labels in DIR, such as identifiers; or all")  # fmt: skip
     out.add_argument("--json", action="store_true", help="print JSON instead of tables")
     out.add_argument("--report", metavar="HTML", nargs="?", const=True,
                      help="write an HTML report, one file that includes its pictures "

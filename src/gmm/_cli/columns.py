@@ -15,12 +15,13 @@ from gmm._rows.numerals import Obstacle, is_numeric
 from gmm._rows.text_format import Words
 from gmm._text.amounts import counted
 from gmm._text.lists import listed, quoted, suggestion
-from gmm._validation.columns import COPIES
+from gmm._validation.columns import CODES, COPIES
 from gmm._validation.measurements import ColumnKinds
 
-__all__ = ["LEFT_OUT_SHOWN", "OPTIONS", "SHOWN", "check_present", "columns_to_read", "measurements", "slices"]
+__all__ = ["LEFT_OUT_SHOWN", "OPTIONS", "SHOWN", "check_present", "columns_to_read", "measurements", "slices", "unsaid"]
 
 SHOWN, LEFT_OUT_SHOWN = 4, 8
+_LEFT_OUT = "left out: "
 _CODES_EACH = 2  # codes for each other column up to which they are left out
 _SLICE = 1 << 20  # values
 
@@ -86,7 +87,7 @@ def columns_to_read(
         reasons[""] = "no name, as for row numbers"
     numeric = [name for name, why in reasons.items() if not why]
     omissions = listed((f"{name!r} ({why})" for name, why in reasons.items() if why), LEFT_OUT_SHOWN)
-    notes = (f"left out: {omissions}",) if omissions else ()
+    notes = (f"{_LEFT_OUT}{omissions}",) if omissions else ()
     if not numeric:
         why = notes[0] if notes else f"all are left out by options: {quoted(sorted(out))}"
         raise CommandError(f"the table has no numeric columns to fit; {why}")
@@ -133,15 +134,19 @@ class _Kind:
     def note(self, columns: Sequence[str], *, omitted: bool) -> str:
         what, them = (self.one, "it") if len(columns) == 1 else (self.several, "them")
         if omitted:
-            return f"left out: {listed(columns, SHOWN)}, which {what}; use --columns to name the columns to fit"
+            return f"{_LEFT_OUT}{listed(columns, SHOWN)}, which {what}; use --columns to name the columns to fit"
         which = f"column {columns[0]}" if len(columns) == 1 else f"{counted(len(columns), 'column')}"
         names = "" if len(columns) == 1 else f": {listed(columns, SHOWN)}"
         return f"{which} {what}{names}; use --exclude to leave {them} out"
 
+    def is_in(self, text: str) -> bool:
+        """Tell whether a text says of columns that they are so; it may go on, but not qualify it."""
+        return any(f"{words}{mark}" in text for words in (self.one, self.several) for mark in ",;:")
+
 
 _NUMBERS = _Kind("numbers the rows, like an identifier", "number the rows, like identifiers")
 _CONSTANT = _Kind("is constant", "are constant")
-_CODES = _Kind("may be a code", "may be codes", most=_CODES_EACH)
+_CODES = _Kind(*CODES, most=_CODES_EACH)
 _COPIES = _Kind(*COPIES)
 
 
@@ -176,6 +181,16 @@ def measurements(
         if is_omitted:
             fitted -= fresh.keys()
     return sorted(fitted), tuple(notes)
+
+
+def unsaid(found: Iterable[str], notes: Sequence[str], *, named: bool) -> tuple[str, ...]:
+    """Return what a search notes of the fitted columns and these notes do not say, in the same words or others.
+
+    Codes among columns that the user `named` are meant.
+    """
+    fitted = " ".join(note for note in notes if not note.startswith(_LEFT_OUT))
+    said = [kind for kind in (_CODES, _COPIES) if named or kind.is_in(fitted)]
+    return tuple(note for note in found if note not in notes and not any(kind.is_in(note) for kind in said))
 
 
 def slices(values: NDArray[Any]) -> Iterable[NDArray[Any]]:

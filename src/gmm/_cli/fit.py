@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 from gmm import _selection as selection
 from gmm._cli.classes import fit_classes
+from gmm._cli.columns import unsaid
 from gmm._cli.drawn import Drawings
 from gmm._cli.failures import CommandError, UsageError, check_together
 from gmm._cli.result import Posterior, Result, fit_parameters, make_directory
@@ -61,6 +63,9 @@ def fit(options: argparse.Namespace) -> None:
             result = Posterior(rows, options, warned, time.perf_counter() - started, mixture)
         else:
             search = _search(screen, rows, names, options)
+            more = unsaid(search.notes, rows.notes, named=options.columns is not None)
+            screen.notes(more)
+            rows = replace(rows, notes=(*rows.notes, *more))
             result = Result(rows, options, warned, time.perf_counter() - started, search)
     try:
         result.finish(screen, out)

@@ -28,6 +28,7 @@ from gmm._selection.status import (
 )
 from gmm._text.amounts import counted, with_minus
 from gmm._text.html import Cell, Html, table
+from gmm._validation.columns import LONG_TAIL
 from gmm._values.covariance import CovarianceModel, covariance_model, same_as
 
 __all__ = [
@@ -309,7 +310,8 @@ def advice(selection: SearchTable, word: str = "component") -> Iterator[str]:
     yield from filter(None, [surplus(int(selection.n_parameters[number]), past_of(best).weight)])
     yield from filter(None, [doubt_of_width(fitted_parameters(best), names_of_features(best), word)])
     if at_the_edge(selection):
-        yield f"{counted(K, word)} are the most that were tried: try n_components up to {2 * K + 2}"
+        first = "take logarithms of long tails first, then " * any(LONG_TAIL in note for note in selection.notes)
+        yield f"{counted(K, word)} are the most that were tried: {first}try n_components up to {2 * K + 2}"
     if _RARELY * selection.n_found_again < selection.n_fresh_starts:
         more = f"n_init={_MORE_STARTS}" if best.n_init < _MORE_STARTS else f"fewer {word}s"
         yield f"the best was rarely found again: try {more}"

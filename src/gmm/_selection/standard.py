@@ -22,6 +22,7 @@ from gmm._selection.table import Selection
 from gmm._text.amounts import counted
 from gmm._text.lists import listed, quoted
 from gmm._validation.columns import (
+    CODES,
     COPIES,
     FEW_ROWS,
     coded,
@@ -106,7 +107,7 @@ def notes_on_columns(source: Source, names: NDArray[np.object_] | None) -> tuple
     codes, ties = coded(counts, len(rows)), repeating(counts, len(rows))
     notes = []
     if codes:
-        what = f"column {codes[0]} may be a code" if len(codes) == 1 else f"columns {listed(codes, 4)} may be codes"
+        what = f"column {codes[0]} {CODES[0]}" if len(codes) == 1 else f"columns {listed(codes, 4)} {CODES[1]}"
         notes.append(f"{what}, which can drive the choice: try without {'it' if len(codes) == 1 else 'them'}")
     if ties:
         what = f"column {ties[0]}" if len(ties) == 1 else f"columns {listed(ties, 4)}"

@@ -13,8 +13,10 @@ from gmm._text.lists import listed, quoted, suggestion
 from gmm._validation.scalars import is_whole
 
 __all__ = [
+    "CODES",
     "COPIES",
     "FEW_ROWS",
+    "LONG_TAIL",
     "Rescaling",
     "check_columns",
     "check_known_columns",
@@ -30,7 +32,9 @@ __all__ = [
 
 MOST_CODES, _ROWS_PER_CODE = 10, 20  # distinct values, and rows for each of them, that make a code likely
 FEW_ROWS = 10  # of fewer, little can be said of columns
-COPIES = ("is a copy or a rescaling", "are copies or rescalings")  # of one column and of several
+CODES = ("may be a code", "may be codes")  # of one column and of several
+COPIES = ("is a copy or a rescaling", "are copies or rescalings")
+LONG_TAIL = "positive with a long tail"
 _ROWS_PER_TIE = 5  # with which a component can settle on one value
 _MOST_YEARS, _YEARS = 30, (1800, 2100)
 _ENOUGH = 50  # rows that show a tail
@@ -159,7 +163,7 @@ def long_tails(rows: NDArray[Any], names: Sequence[str]) -> tuple[str, ...]:
         return ()
     what, its = ("column {} is", "its logarithm") if len(columns) == 1 else ("columns {} are", "their logarithms")
     which = what.format(listed(columns, 4))
-    return (f"{which} positive with a long tail: fit {its}, for which fewer components may do",)
+    return (f"{which} {LONG_TAIL}: fit {its}, for which fewer components may do",)
 
 
 def _is_long_tailed(column: NDArray[Any]) -> bool:
