@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.axes import Axes
 
-from gmm._plotting.legends import legend_of_labels
 from gmm._plotting.style import axes_of, colours, inks_of
 from gmm._public import publish
 from gmm._uses.drift import Drift
@@ -47,15 +46,14 @@ def plot_drift(drift: Drift, *, ax: Axes | None = None) -> Axes:
     with axes_of(ax) as target:
         inks, shades = inks_of(target), colours(K)
         target.barh(np.arange(K + d), errors, color=[*shades, *[inks.row] * d], height=0.7, zorder=2)
-        for edge, label in ((-drift.limit, None), (drift.limit, "limits of chance")):
-            target.axvline(edge, color=inks.faint, lw=1.0, ls=(0, (4, 3)), zorder=1, label=label)
+        for edge in (-drift.limit, drift.limit):
+            target.axvline(edge, color=inks.faint, lw=1.0, ls=(0, (4, 3)), zorder=1)
         target.axvline(0, color=inks.ink, lw=0.8, zorder=3)
         target.set_yticks(np.arange(K + d), [*(f"component {k}" for k in range(K)), *drift.columns])
         target.invert_yaxis()
-        target.set_xlabel("standard errors\n← shrank or fell        grew or rose →")
+        target.set_xlabel("standard errors\n← shrank or fell        grew or rose →\ndashed: limits of chance")
         verdict = "drift: alarm" if drift.alarm else "drift: none"
         target.set_title(f"{verdict} at level {drift.level:g}, p = {drift.p_value:.2g}")
-        legend_of_labels(target, own=ax is None)
     return target
 
 
