@@ -8,7 +8,9 @@ from scipy.optimize import linprog
 
 import gmm
 from gmm import GaussianMixture
+from gmm._estimators.saved import state_of
 from gmm._fitting.seeds import start_seeds as seeds_of
+from gmm._persistence import save_state
 from gmm._values.weights import trimmed
 
 rng = np.random.default_rng(0)
@@ -246,11 +248,19 @@ def test_what_is_printed_saved_and_left_behind(tmp_path):
     mixture.save(tmp_path / "trimmed.gmm")
     loaded = GaussianMixture.load(tmp_path / "trimmed.gmm")
     assert loaded.trim == SHARE
-    with pytest.raises(AttributeError, match="files"):
-        loaded.trimmed_  # noqa: B018
+    np.testing.assert_array_equal(loaded.trimmed_, mixture.trimmed_)
     mixture.means_ = mixture.means_ + 1
     with pytest.raises(AttributeError, match="trimmed_"):
         mixture.trimmed_  # noqa: B018
+
+
+@pytest.mark.parametrize("wrong", [np.ones(110), np.ones((110, 1), dtype=bool), np.array(True)])
+def test_a_file_marks_each_row(tmp_path, wrong):
+    mixture, file = fit(), tmp_path / "damaged.gmm"
+    header, arrays = state_of(mixture)
+    save_state(file, header, arrays | {"trimmed": wrong})
+    with pytest.raises(ValueError, match="expected a vector of booleans in 'trimmed', got"):
+        gmm.load(file)
 
 
 @pytest.mark.parametrize("trim", [-0.1, 1.0, np.nan, "5 %", None, [0.1]])

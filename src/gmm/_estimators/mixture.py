@@ -649,7 +649,7 @@ class GaussianMixture(FittedMixture):
         """Rows that the last fit with `trim` left out, as a mask (n,)."""
         trimmed = past_of(self).trimmed
         if trimmed is None:
-            raise AttributeError(f"{type(self).__name__} has trimmed_ only after a fit with trim; files do not keep it")
+            raise AttributeError(f"{type(self).__name__} has trimmed_ only after a fit with trim")
         return trimmed
 
     @property

@@ -16,7 +16,7 @@ from gmm._estimators.fitted import FittedMixture, fitted_parameters, past_of, se
 from gmm._estimators.labelled import classes_to_state, restore_classes
 from gmm._estimators.outcome import fit_attributes
 from gmm._estimators.past import SHRUNK, Past
-from gmm._persistence import Readable, Writable, item, load_object, positive, save_state, with_metadata
+from gmm._persistence import Readable, Writable, item, load_object, mask, positive, save_state, with_metadata
 from gmm._validation.parameters import check_parameters
 from gmm._validation.rows import check_feature_names
 from gmm._validation.scalars import check_choice
@@ -114,6 +114,7 @@ def state_of(self: FittedMixture) -> tuple[dict[str, Any], dict[str, NDArray[Any
     header |= {"n_effective": past.n_effective} if past.n_effective else {}
     header |= {"shrunk": past.shrunk} if past.shrunk else {}
     header |= {"beside_errors": True} if past.beside_errors else {}
+    arrays |= {} if past.trimmed is None else {"trimmed": past.trimmed}
     if past.stream is not None:
         header["stream"], of_stream = persistence.stream_to_state(past.stream)
         arrays |= of_stream
@@ -168,6 +169,8 @@ def _restore(
         past = past._replace(weight=positive(header, "weight_seen"))
     if "n_effective" in header:
         past = past._replace(n_effective=positive(header, "n_effective"))
+    if "trimmed" in arrays:
+        past = past._replace(trimmed=mask(arrays, "trimmed"))
     if "stream" in header:
         stream = persistence.stream_from_state(item(header, "stream", dict), arrays, parameters, self.reg_covar)
         past = past._replace(stream=stream)

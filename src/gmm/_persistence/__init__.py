@@ -13,6 +13,7 @@ from gmm._persistence.archive import (
     item,
     load_object,
     load_state,
+    mask,
     positive,
     save_state,
 )
@@ -42,6 +43,7 @@ __all__ = [
     "item",
     "load_object",
     "load_state",
+    "mask",
     "metadata_of",
     "mixture_from_state",
     "mixture_to_state",

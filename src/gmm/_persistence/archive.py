@@ -225,6 +225,20 @@ def positive(header: Header, name: str) -> float:
     return value
 
 
+def mask(arrays: Arrays, name: str) -> NDArray[np.bool_]:
+    """Return an array that marks rows.
+
+    Raises
+    ------
+    ValueError
+        If it is no vector of booleans.
+    """
+    values = arrays[name]
+    if values.ndim != 1 or values.dtype != bool:
+        raise ValueError(f"expected a vector of booleans in {name!r}, got {values.dtype} of shape {values.shape}")
+    return values
+
+
 def _encoded(header: Mapping[str, Any]) -> NDArray[np.uint8]:
     reserved = {"format", "format_version"} & header.keys()
     if reserved:

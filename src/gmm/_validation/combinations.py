@@ -134,7 +134,7 @@ EXCLUSIONS = (
         "the weights of the rows are here, and the rows elsewhere",
         "pass rows that can be read here",
     ),
-    Exclusion("trim", "checkpoint", "a file does not keep which rows are left out", "leave one of them out"),
+    Exclusion("trim", "checkpoint", "a checkpoint does not keep which rows are left out", "leave one of them out"),
     *_each_with(
         "heavy tails",
         *("a prior", "fixed parameters"),
