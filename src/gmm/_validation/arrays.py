@@ -173,8 +173,8 @@ def _refuse_kind(array: NDArray[Any], name: str, place: Place) -> NoReturn:
     kind = array.dtype.kind
     if kind == "c":
         raise ValueError(
-            f"Complex data not supported\n{array}\nExpected real numbers in {name}, got "
-            f"{array.dtype}; pass the real and imaginary parts as separate columns."
+            f"Complex data not supported: expected real numbers in {name}, got {array.dtype} of shape "
+            f"{array.shape}. Pass the real and imaginary parts as separate columns."
         )
     if kind in "UST":
         _refuse_text(array, name, place)
