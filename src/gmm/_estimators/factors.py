@@ -74,9 +74,11 @@ def transform(self: FittedMixture, X: ArrayLike) -> NDArray[Any]:
         there = source.patterns[number].observed
         if number not in maps:
             of_columns = mixture.model.layout.of_columns(mixture.covariances, there)
-            maps[number] = np.linalg.solve(of_columns, loadings[:, there])
+            slopes = np.linalg.solve(of_columns, loadings[:, there])
+            maps[number] = np.ascontiguousarray(slopes.swapaxes(1, 2))
         for share, mean, map_ in zip(responsibilities[here].T, mixture.means[:, there], maps[number], strict=True):
-            factors[here] += share[:, None] * ((part.rows - mean) @ map_)
+            apart = np.subtract(part.rows, mean, order="C")  # a sum in one order; BLAS has one for each number of rows
+            factors[here] += share[:, None] * np.einsum("ij,kj->ik", apart, map_)
     return _in_container(self, as_dtype(factors, source.dtype), X)
 
 
