@@ -243,7 +243,7 @@ def test_the_last_cut_sees_all_rows():
 def race(fewest_rows, verdict=lambda estimate: False):
     rows = _em.CandidateRows(X, None, np.zeros(D), np.abs(X).max(axis=0))
     schedule, moments = Schedule(4, 4, N, ()), covariance_model("full").moments
-    limits = {"n_effective": N, "fewest_rows": fewest_rows, "thin": 1.0, "verdict": verdict}
+    limits = {"n_effective": N, "fewest_rows": fewest_rows, "enough_rows": fewest_rows, "thin": 1.0, "verdict": verdict}
     return Race(schedule, [], moments, [], [], rows, rows, **limits)
 
 

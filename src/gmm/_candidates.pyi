@@ -58,6 +58,7 @@ class Race:
         *,
         n_effective: float,
         fewest_rows: float,
+        enough_rows: float,
         thin: float,
         verdict: Callable[[_Estimate], bool] | None = None,
         spread: Callable[[_Task, int, int], object] | None = None,

@@ -361,8 +361,9 @@ cdef class Race:
         Of the rows that candidates begin on; they take turns in them.
     part, rows : CandidateRows
         The rows that candidates begin on, and all of them.
-    n_effective, fewest_rows, thin : float
-        A component of fewer effective rows is degenerate, and one with an eigenvalue below `thin` may be.
+    n_effective, fewest_rows, enough_rows, thin : float
+        A component of fewer effective rows than the fewest is degenerate, and one of fewer than enough, or with an
+        eigenvalue below `thin`, may be.
     verdict : callable, optional
         Tells of the `estimate` of a candidate whether one that may be is. None if none is.
     spread : callable, optional
@@ -373,7 +374,7 @@ cdef class Race:
 
     cdef object schedule, families, moments, uniforms, views, verdict, spread
     cdef dict openings
-    cdef double n_effective, fewest_rows, thin
+    cdef double n_effective, fewest_rows, enough_rows, thin
     cdef CandidateRows part, rows
     cdef list scratches
     cdef int number                       # of the family whose candidates begin
@@ -381,12 +382,13 @@ cdef class Race:
 
     def __cinit__(
         self, schedule, families, moments, uniforms, views, CandidateRows part not None, CandidateRows rows not None, *,
-        double n_effective, double fewest_rows, double thin, verdict=None, spread=None,
+        double n_effective, double fewest_rows, double enough_rows, double thin, verdict=None, spread=None,
         dict openings=None,
     ):
         self.schedule, self.families, self.moments = schedule, families, moments
         self.uniforms, self.views, self.part, self.rows = uniforms, views, part, rows
-        self.n_effective, self.fewest_rows, self.thin, self.verdict = n_effective, fewest_rows, thin, verdict
+        self.n_effective, self.fewest_rows, self.enough_rows = n_effective, fewest_rows, enough_rows
+        self.thin, self.verdict = thin, verdict
         self.openings = openings
         self.spread, self.scratches, self.disagreement = spread, [], INFINITY
 
@@ -453,10 +455,11 @@ cdef class Race:
     cdef bint is_degenerate(self, Candidate one) except -1:
         if self.verdict is None:
             return False
-        if one.failed or self.n_effective * one.least_weight < self.fewest_rows:
+        cdef double least = self.n_effective * one.least_weight
+        if one.failed or least < self.fewest_rows:
             return True
         # Thinness bounds what the eigenvalues are.
-        return not self.thin * one.thinness < 1 and self.verdict(one.estimate)
+        return (least < self.enough_rows or not self.thin * one.thinness < 1) and self.verdict(one.estimate)
 
     cdef int each(self, list field, int task, CandidateRows rows, int n_passes) except -1:
         if self.spread is None:

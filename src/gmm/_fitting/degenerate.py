@@ -25,6 +25,7 @@ _THINNER = "far thinner than the others in some direction, on few rows"
 THIN = 1e-4
 # A thin component with at least so many times the fewest rows, and variances above the ridge, is a tight cluster.
 _MANY, _MANY_OF_FACTORS = 6, 10
+_PAIR = 1.5  # effective rows, half a row rounded up: a row by itself may be the end of a long tail
 _NAMED = 3  # columns at most
 _ON_RIDGE = 2  # ridges: a variance up to this says more of the ridge than of the rows
 _ON_RIDGE_OF_HEAVY = 20  # the same of heavy tails, which let few rows with other values widen a component of tied ones
@@ -37,11 +38,14 @@ def degenerate_components(
     n_effective: float,
     ridge: float,
     statistics: SufficientStatistics | None = None,
+    *,
+    strays: bool = True,
 ) -> NDArray[np.bool_]:
     """Tell which components are degenerate, (K,).
 
-    A degenerate component has fewer rows than its model needs (half a row is rounded up), although one covariance of
-    all components needs none of each: BIC would make components of strays there. Or it has correlations that are
+    A degenerate component has fewer rows than its model needs (half a row is rounded up). One covariance of all
+    components needs none of each, but BIC would make components of strays there: so few rows are a group only far from
+    all others. Or a degenerate component has correlations that are
     singular to rounding, as those of a column and its copy; or it is thin: the least eigenvalue of W⁻¹Σ_k, where
     W = Σ_k π_k Σ_k with the noise among them, is tiny; or it is on the ridge, so that its likelihood is what the ridge
     makes of it: in some direction it has hardly more variance than the ridge, and W far more. If all components are so
@@ -61,9 +65,11 @@ def degenerate_components(
     statistics : SufficientStatistics, optional
         Of the last pass of a fit without a prior. Where components of their own shapes are scaled to one volume, they
         tell the covariances before, of which some may be on the ridge.
+    strays : bool, default=True
+        Whether components of strays are degenerate; not where rows held out judge them.
     """
-    sound = np.zeros(parameters.n_components, dtype=bool)
-    return np.asarray(np.logical_or.reduce([sound, *_causes(parameters, n_effective, ridge, statistics).values()]))
+    sound, causes = np.zeros(parameters.n_components, dtype=bool), _causes(parameters, n_effective, ridge, statistics)
+    return np.asarray(np.logical_or.reduce([sound, *(causes[why] for why in causes if strays or why != _STRAYS)]))
 
 
 def reasons_of(
@@ -114,8 +120,9 @@ def _causes(
     before, fewest = _unscaled(parameters, ridge, statistics), fewest_rows(model, d)
     if not (parameters.noise or parameters.tails) and _are_sound((parameters, before), fewest / n_effective, ridge):
         return {}
-    few = _STRAYS if model.common else _FEW_ROWS
-    causes = {few: np.asarray(rows < fewest), _DEPENDENT: _singular(parameters)}
+    few = np.asarray(rows < fewest)
+    causes = {_STRAYS: few & ~_far_groups(parameters, n_effective)} if model.common else {_FEW_ROWS: few}
+    causes[_DEPENDENT] = _singular(parameters)
     causes[_NO_SPREAD] = _on_ridge(before, ridge)
     if _any_thin(parameters):
         causes[_THINNER] = (_thinnest(parameters) < THIN) & (rows < _MANY * model.fewest_rows(d))
@@ -126,6 +133,27 @@ def _are_sound(mixtures: Iterable[MixtureParameters], fewest: float, ridge: floa
     """Tell whether bounds that take no eigenvalues rule out every degenerate component; `fewest` rows are a weight."""
     estimates = ((each.model.layout.code, *each.as_estimate()[:4]) for each in dict.fromkeys(mixtures))
     return all(is_sound(*each, least_weight=(1 + _TIED) * fewest, ridge=ridge, thin=THIN) for each in estimates)
+
+
+def _far_groups(parameters: MixtureParameters, n_effective: float) -> NDArray[np.bool_]:
+    """Tell which components lie so far from every other that chance made none of them, (K,); of one covariance.
+
+    Without component k, whose rows m another takes, the common covariance grows, which costs at least n/2 log(1 + h)
+    nats, with h = π_j π_k / (π_j + π_k) times the squared distance of their means. For k, BIC takes (d + 1)/2 log n,
+    its small weight about m log n, and as much is the choice of m among n rows. Beside noise or with heavy tails, far
+    rows need no component.
+    """
+    weights, whiteners, layout = parameters.weights, parameters.whiteners, parameters.model.layout
+    rows, far = n_effective * weights, np.zeros(len(weights), dtype=bool)
+    if parameters.noise or parameters.tails:
+        return far
+    for k in np.flatnonzero(rows >= _PAIR).tolist():
+        others = np.arange(len(weights)) != k
+        white = layout.whitened(whiteners, k, parameters.means[others] - parameters.means[k])
+        shared = weights[k] * weights[others] / (weights[k] + weights[others])
+        gain = n_effective / 2 * np.log1p(shared * (white**2).sum(axis=1))
+        far[k] = gain.min() > (2 * rows[k] + (parameters.n_features + 1) / 2) * np.log(n_effective)
+    return far
 
 
 def _few_or_narrow(parameters: MixtureParameters, n_effective: float, ridge: float) -> dict[str, NDArray[np.bool_]]:
@@ -149,13 +177,16 @@ def degenerate_under(
     n_effective: float,
     parameters: MixtureParameters,
     statistics: SufficientStatistics | None = None,
+    *,
+    strays: bool = True,
 ) -> NDArray[np.bool_]:
     """Tell which components of a fit are degenerate, (K,); beside a prior, its statistics say nothing of them.
 
     A fixed covariance says nothing of the rows.
     """
     free = None if objective.prior else statistics
-    return degenerate_components(parameters, n_effective, objective.ridge, free) & ~objective.fixed.covariances
+    degenerate = degenerate_components(parameters, n_effective, objective.ridge, free, strays=strays)
+    return degenerate & ~objective.fixed.covariances
 
 
 def depends_on_moments(model: CovarianceModel) -> bool:

@@ -215,7 +215,7 @@ class Course:
     def winner(self, problem: Problem) -> SufficientStatistics:
         """Return the statistics of the candidate that is left in the end, of the model of a problem."""
         objective, n_effective, n_components = problem.objective, self.sample.n_effective, self.sizes[0]
-        model = objective.model
+        model, enough_rows = objective.model, fewest_rows(objective.model, self.sample.n_features)
 
         def is_degenerate(estimate: Estimate) -> bool:
             parameters = MixtureParameters.estimated(estimate, objective.of_components)
@@ -231,7 +231,8 @@ class Course:
                 self.part,
                 self.rows,
                 n_effective=n_effective,
-                fewest_rows=fewest_rows(model, self.sample.n_features),
+                fewest_rows=0.0 if model.common else enough_rows,
+                enough_rows=enough_rows,
                 thin=THIN,
                 verdict=is_degenerate if n_components > 1 and not objective.prior.variational else None,
                 spread=(

@@ -168,6 +168,7 @@ class Cell:
 
     `callback` is called after each pass, and may raise; `time_is_up` is asked whether to leave runs where they are.
     `memory` returns what an interrupted search has found, or asks for it. A run that will not come near `bar` is left.
+    `strays` says whether components of strays are degenerate.
     """
 
     settings: FitSettings
@@ -176,6 +177,7 @@ class Cell:
     time_is_up: Callable[[], bool]
     memory: Callable[[Solve, Solution | None, Callable[[], bool]], tuple[Solution, bool]] | None = None
     bar: Bar | None = None
+    strays: bool = True
 
     def _recall(self, solve: Solve, present: Solution | None) -> tuple[Solution, bool]:
         return solve() if self.memory is None else self.memory(solve, present, self.time_is_up)
@@ -186,7 +188,7 @@ class Cell:
         objective, K = self.settings.objective, self.settings.n_components
         if K == 1:
             return not (objective.noise or objective.tails)
-        return K * self._fewest_rows > self.rows.n_effective and not objective.fixed
+        return K * self._fewest_rows > self.rows.n_effective and not (objective.fixed or objective.model.common)
 
     @property
     def _fewest_rows(self) -> float:
@@ -358,7 +360,7 @@ class Cell:
 
     def _solution(self, result: SolverResult) -> Solution:
         objective, n_effective = self.settings.objective, self.rows.n_effective
-        degenerate = degenerate_under(objective, n_effective, result.parameters, result.statistics)
+        degenerate = degenerate_under(objective, n_effective, result.parameters, result.statistics, strays=self.strays)
         return Solution(result, int(degenerate.argmax()) if degenerate.any() else -1)
 
     def _lacks_rows(self, run: SolverRun, times: float = 1) -> bool:

@@ -151,8 +151,8 @@ def workers_and_threads(
 class Cells:
     """The cells of a search.
 
-    `settings` returns how a cell is fitted to rows; `watch` and `time_is_up` are for `Cell`; `file` keeps what cells
-    find.
+    `settings` returns how a cell is fitted to rows; `watch`, `time_is_up` and `strays` are for `Cell`; `file` keeps
+    what cells find.
     """
 
     settings: Callable[[Key, Source], FitSettings]
@@ -160,6 +160,7 @@ class Cells:
     watch: Callable[[Iteration], object] | None
     time_is_up: Callable[[], bool]
     file: SearchCheckpoint | None
+    strays: bool = True
     _cells: dict[Key, Cell] = field(default_factory=dict, init=False)
 
     def __call__(self, key: Key) -> Cell:
@@ -170,7 +171,7 @@ class Cells:
             if self.file is not None:
                 name = f"{key.n_components} {key.kind}"
                 memory = KeptCell(self.file, name, settings.problem(rows), key.n_components)
-            self._cells[key] = Cell(settings, self.rows, self.watch, self.time_is_up, memory)
+            self._cells[key] = Cell(settings, self.rows, self.watch, self.time_is_up, memory, strays=self.strays)
         return self._cells[key]
 
 

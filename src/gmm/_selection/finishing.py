@@ -234,7 +234,8 @@ class _Finish:
         self._scores[number] = inf if objective.prior or self._first_degenerate(result, objective) >= 0 else score
 
     def _first_degenerate(self, result: SolverResult, objective: Objective) -> int:
-        bad = degenerate_under(objective, self._source.n_effective, result.parameters, result.statistics)
+        n_effective, strays = self._source.n_effective, self._request.strays_are_degenerate
+        bad = degenerate_under(objective, n_effective, result.parameters, result.statistics, strays=strays)
         return int(bad.argmax()) if bad.any() else -1
 
     def bar(self, number: int) -> Bar | None:

@@ -95,6 +95,11 @@ class Request:
         """The cells, as they were asked for."""
         return list(product(self.n_components, self.types, self.tails))
 
+    @property
+    def strays_are_degenerate(self) -> bool:
+        """Whether components of strays are degenerate: not where held-out rows judge them."""
+        return self.criterion != HELD_OUT
+
     def parameters(self, n_components: int, name: str, tails: Tails) -> dict[str, Any]:
         """The parameters of the mixture of a cell."""
         return self._shared | {"n_components": n_components, "covariance_type": name} | tails.parameters
