@@ -31,8 +31,8 @@ from gmm._kernel.loop cimport LoopInputs, Partition, lloyd, rounding_of, run_em,
 from gmm._kernel.moments cimport Moments, moments_in, moments_size
 from gmm._kernel.mstep cimport MixtureFamily, update_workspace_size
 from gmm._kernel.plan cimport (
-    PassPlan, choose_form, has_tails, least_limit, may_be_far, prepare, prepared_size, same_workspace, set_noise,
-    set_tails, work_of,
+    PassPlan, choose_form, has_tails, least_limit, may_be_far, n_lanes, prepare, prepared_size, same_workspace,
+    set_noise, set_tails, work_of,
 )
 from gmm._kernel.rows cimport Rows, data, describe_rows
 from gmm._kernel.state cimport State
@@ -54,8 +54,8 @@ cdef class Scratch:
         self.buffer = self.room = None    # which a debug build asks for before it compares with None
 
     cdef make_ready(self, const PassPlan* plan, Py_ssize_t n_rows):
-        cdef Py_ssize_t n_lanes = (n_rows + plan.lane - 1) // plan.lane, slots = 3, size
-        while (<Py_ssize_t>1 << (slots // 2)) < n_lanes + 1:
+        cdef Py_ssize_t lanes = n_lanes(plan, n_rows), slots = 3, size
+        while (<Py_ssize_t>1 << (slots // 2)) < lanes + 1:
             slots += 2
         size = slots * (plan.n_sums + 2) + workspace_size(plan, n_rows)
         if self.buffer is None or self.buffer.shape[0] < size:
@@ -320,7 +320,7 @@ cdef class Plan:
         """Write what `walk` writes, of rows that need no threads."""
         cdef Scratch scratch = Scratch()
         self.begin(scratch, table.rows.n)
-        self.walk(scratch, table, 0, self.n_lanes(table.rows.n))
+        self.walk(scratch, table, 0, n_lanes(&self.plan, table.rows.n))
 
     cdef Rows rows_of(self, RowTable table) except *:
         """Return what this pass reads and writes of a table."""
@@ -337,9 +337,6 @@ cdef class Plan:
             rows.weight = NULL
         return rows
 
-    cdef Py_ssize_t n_lanes(self, Py_ssize_t n_rows) noexcept:
-        return (n_rows + self.plan.lane - 1) // self.plan.lane
-
     cdef int check_ready(self, Scratch scratch) except -1:
         if scratch.n_rows < 1 or not same_workspace(&scratch.plan, &self.plan):
             raise ValueError("expected a scratch that `begin` has made ready for this plan")
@@ -349,7 +346,7 @@ cdef class Plan:
         self, Scratch scratch, Py_ssize_t n, Py_ssize_t first, Py_ssize_t last, Py_ssize_t first_lane,
     ) except -1:
         """Raise ValueError unless the rows and the scratch have these lanes, and they follow those walked before."""
-        cdef Py_ssize_t here = self.n_lanes(n), left = scratch.n_rows - first_lane * self.plan.lane
+        cdef Py_ssize_t here = n_lanes(&self.plan, n), left = scratch.n_rows - first_lane * self.plan.lane
         self.check_ready(scratch)
         if first_lane < 0 or n > left or (n < left and n % self.plan.lane):
             raise ValueError(f"expected whole lanes of {self.plan.lane} rows, or the last of {scratch.n_rows} in all, "
@@ -544,10 +541,10 @@ cdef class Plan:
     cdef Workspace* merged(self, Scratch scratch) except NULL:
         """Return the scratch's workspace, with the sums of all rows in its only node."""
         cdef Workspace* workspace = &scratch.workspace
-        cdef Py_ssize_t n_lanes = self.n_lanes(scratch.n_rows)
+        cdef Py_ssize_t lanes = n_lanes(&self.plan, scratch.n_rows)
         self.check_ready(scratch)
-        if workspace.n_nodes == 0 or workspace.first_lane[0] != 0 or scratch.next_lane != n_lanes:
-            raise ValueError(f"expected a scratch that has walked all {n_lanes} lanes")
+        if workspace.n_nodes == 0 or workspace.first_lane[0] != 0 or scratch.next_lane != lanes:
+            raise ValueError(f"expected a scratch that has walked all {lanes} lanes")
         merge_siblings(workspace, self.plan.n_sums, True)
         return workspace
 
@@ -609,7 +606,7 @@ cdef class CandidateRows:
             scratch.make_ready(&plan, table.n)
         scratch.workspace.n_nodes = 0
         with nogil:
-            walk(&plan, &table, 0, (table.n + plan.lane - 1) // plan.lane, &scratch.workspace, True)
+            walk(&plan, &table, 0, n_lanes(&plan, table.n), &scratch.workspace, True)
             merge_siblings(&scratch.workspace, plan.n_sums, True)
             unpack_moments(&plan, scratch.workspace.node, whiteners,
                            &self.scatter[0, 0] if plan.common_scatter else NULL, out)
@@ -628,7 +625,7 @@ cdef class CandidateRows:
         scratch.make_ready(&plan, table.n)
         table.responsibility = out
         with nogil:
-            walk(&plan, &table, 0, (table.n + plan.lane - 1) // plan.lane, &scratch.workspace, False)
+            walk(&plan, &table, 0, n_lanes(&plan, table.n), &scratch.workspace, False)
         scratch.owner = None                       # the block in the workspace has no weights
         return 0
 
@@ -660,7 +657,7 @@ cdef Py_ssize_t walk_and_run_quasi_newton(
     PassPlan* plan, const LoopInputs* inputs, double* room, bint repair_empty, Workspace* workspace, Moments* moments,
     State* state, double* records,
 ) noexcept nogil:
-    walk(plan, &inputs.rows, 0, (inputs.rows.n + plan.lane - 1) // plan.lane, workspace, True)
+    walk(plan, &inputs.rows, 0, n_lanes(plan, inputs.rows.n), workspace, True)
     merge_siblings(workspace, plan.n_sums, True)
     workspace.loaded = inputs.rows.n <= plan.block
     return run_quasi_newton(plan, inputs, room, repair_empty, workspace, moments, state, records)

@@ -23,7 +23,7 @@ from gmm._em cimport write_lanes
 from gmm._kernel.layout cimport Layout, is_dense, is_layout, is_pooled, total_size
 from gmm._kernel.lengths cimport expect, expect_matrix
 from gmm._kernel.linear cimport condition_within
-from gmm._kernel.plan cimport PassPlan, choose_form, least_limit, may_be_far, work_of
+from gmm._kernel.plan cimport PassPlan, choose_form, least_limit, may_be_far, n_lanes, work_of
 from gmm._kernel.prepared cimport N_FORMS, Mixture, fill, lay_out
 from gmm._kernel.rows cimport Rows, ask_nothing, data
 from gmm._kernel.tiles cimport kernel_in_use
@@ -142,10 +142,6 @@ cdef PassPlan plan_for(
     return plan
 
 
-cdef inline Py_ssize_t n_lanes(const PassPlan* plan, const Rows* rows) noexcept nogil:
-    return (rows.n + plan.lane - 1) // plan.lane
-
-
 cdef Rows contiguous_rows(const void* values, bint single, Py_ssize_t n, Py_ssize_t d) noexcept nogil:
     cdef Rows rows
     rows.values, rows.single = values, single
@@ -192,7 +188,7 @@ cdef Py_ssize_t score_rows(
     n_broken = measure_reach(x, &rows, d, mixture.origin, reach)
     plan = plan_for(mixture, rows.single, log_joint != NULL, reach)
     lay_out_workspace(&workspace, &plan, n, aligned(reach + d))
-    write_lanes(&plan, &rows, 0, n_lanes(&plan, &rows), &workspace)
+    write_lanes(&plan, &rows, 0, n_lanes(&plan, rows.n), &workspace)
     if n_broken > 0:
         mark_broken(x, &rows, d, K)
     return n_broken
@@ -376,13 +372,13 @@ cdef class Call:
         """Write one part of the lanes, of as many as there are threads."""
         if not 0 <= part < self.n_parts:
             raise ValueError(f"expected one of {self.n_parts} parts, got {part}")
-        cdef Py_ssize_t lanes = n_lanes(&self.plan, &self.rows)
+        cdef Py_ssize_t lanes = n_lanes(&self.plan, self.rows.n)
         self.walk(lanes * part // self.n_parts, lanes * (part + 1) // self.n_parts)
 
     cdef int walk_all(self, Py_ssize_t n_threads) except -1:
-        self.n_parts = min(n_threads, n_lanes(&self.plan, &self.rows))
+        self.n_parts = min(n_threads, n_lanes(&self.plan, self.rows.n))
         if self.n_parts <= 1:
-            return self.walk(0, n_lanes(&self.plan, &self.rows))
+            return self.walk(0, n_lanes(&self.plan, self.rows.n))
         with ThreadPoolExecutor(self.n_parts) as pool:
             list(pool.map(self.walk_part, range(self.n_parts)))
         return 0

@@ -13,7 +13,7 @@ from gmm._kernel.moments cimport Moments, moments_in, moments_size
 from gmm._kernel.mstep cimport MixtureFamily, QuasiNewtonState
 from gmm._kernel.objective cimport log_noise
 from gmm._kernel.plan cimport (
-    PassPlan, has_tails, prepare, prepared_size, same_workspace, set_noise, set_tails, work_of,
+    PassPlan, has_tails, n_lanes, prepare, prepared_size, same_workspace, set_noise, set_tails, work_of,
 )
 from gmm._kernel.state cimport next_mixture
 from gmm._kernel.tiles cimport kernel_in_use
@@ -91,7 +91,7 @@ cdef class Loop:
             where a pass is above the limit.
         """
         cdef PassPlan* plan = &self.plan
-        cdef Py_ssize_t K = state.state.family.K, n_lanes, n, i
+        cdef Py_ssize_t K = state.state.family.K, lanes, n, i
         cdef double work, others
         cdef const double[:, ::1] common = None
         cdef double[:, ::1] records
@@ -99,9 +99,9 @@ cdef class Loop:
         if at_most < 1:
             raise ValueError(f"expected one pass at least, got at_most={at_most}")
         self.prepare_next(state, self.allowed(K))
-        n_lanes = (self.table.rows.n + plan.lane - 1) // plan.lane
-        work = n_lanes * work_of(plan, plan.lane)
-        if n_lanes > 1 and work > self.pass_limit:
+        lanes = n_lanes(plan, self.table.rows.n)
+        work = lanes * work_of(plan, plan.lane)
+        if lanes > 1 and work > self.pass_limit:
             return None
         if plan.common_scatter:
             common = scatter()

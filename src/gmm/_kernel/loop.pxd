@@ -8,7 +8,7 @@ from gmm._kernel.lanes cimport merge_siblings, walk_lanes
 from gmm._kernel.moments cimport Moments, any_empty, move_to_means
 from gmm._kernel.mstep cimport most_likely, parameter_term, take_pass
 from gmm._kernel.objective cimport log_noise
-from gmm._kernel.plan cimport PassPlan, prepare, set_noise, set_tails
+from gmm._kernel.plan cimport PassPlan, n_lanes, prepare, set_noise, set_tails
 from gmm._kernel.rows cimport Rows, data
 from gmm._kernel.state cimport State, next_mixture
 from gmm._kernel.sums cimport unpack_moments
@@ -68,7 +68,7 @@ cdef inline bint walk_again(
     if plan.linear != linear or plan.single != single or plan.n_components != n_components:
         return False
     workspace.n_nodes = 0
-    walk(plan, &inputs.rows, 0, (inputs.rows.n + plan.lane - 1) // plan.lane, workspace, True)
+    walk(plan, &inputs.rows, 0, n_lanes(plan, inputs.rows.n), workspace, True)
     merge_siblings(workspace, plan.n_sums, True)
     workspace.loaded = inputs.rows.n <= plan.block
     return True

@@ -280,6 +280,10 @@ cdef inline bint same_workspace(const PassPlan* one, const PassPlan* other) noex
             and (one.axes == NULL) == (other.axes == NULL) and has_tails(one) == has_tails(other))
 
 
+cdef inline Py_ssize_t n_lanes(const PassPlan* plan, Py_ssize_t n_rows) noexcept nogil:
+    return (n_rows + plan.lane - 1) // plan.lane
+
+
 cdef inline Py_ssize_t prepared_size(Layout layout, Layout moments, Py_ssize_t K, Py_ssize_t d) noexcept nogil:
     """Doubles that `prepare` writes."""
     cdef Py_ssize_t size = total_size(layout, K, d)
