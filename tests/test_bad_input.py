@@ -56,6 +56,7 @@ BAD_ROWS = {
     "a dict": ({"a": [1, 2]}, ["Expected", "dict"]),
     "a generator": ((row for row in ROWS), ["Expected", "generator"]),
     "one dimension": (ROWS[0], ["Expected 2D array, got 1D array", "Reshape your data"]),
+    "long rows of one dimension": (ROWS.ravel(), ["Expected 2D array, got 1D array", " ... "]),
     "a pandas column": (frame()["width"], ["Expected a 2-dimensional container", "Series", "df[['width']]"]),
     "a polars column": (pl.Series([1.0, 2.0]), ["Expected a 2-dimensional container", "Series"]),
     "three dimensions": (ROWS[None], ["dim 3", "dim <= 2 is required by GaussianMixture"]),

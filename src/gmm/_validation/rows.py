@@ -317,8 +317,9 @@ def _check_dimensions(array: NDArray[Any], X: object, name: str) -> None:
             "containing a single row (i.e. single sample) or a single column (i.e. single "
             f"feature) instead. Of one column, pass a table: df[[{name!r}]]."
         )
+    numbers = np.array2string(array, threshold=10)
     raise ValueError(
-        f"Expected 2D array, got {('scalar', '1D')[array.ndim]} array instead:\narray={array}.\n"
+        f"Expected 2D array, got {('scalar', '1D')[array.ndim]} array instead:\narray={numbers}.\n"
         "Reshape your data either using array.reshape(-1, 1) if your data has a single feature "
         "or array.reshape(1, -1) if it contains a single sample."
     )
