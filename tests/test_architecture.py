@@ -18,9 +18,9 @@ ROOMS = {
     "__main__": "",
     "_cli": """
         fit | report | apply drawn report.sections report.trust
-        | report.choosing report.posterior | report.figures
-        | classes plot | result | write | rows saved | report.wording show | _cli | columns describe
-        | agreement arguments choice pictures report.columns report.origin report.narrative
+        | report.choosing report.posterior report.trimmed | report.figures
+        | classes plot trimmed | result | write | rows saved | report.wording show | _cli | arguments columns describe
+        | agreement choice pictures report.columns report.origin report.narrative search_options
         | failures option_values report.page
     """,
     "gmm": "",

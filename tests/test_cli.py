@@ -712,6 +712,54 @@ def test_fit_with_noise(tmp_path):
     assert f"noise of weight {model.noise_weight_:.4f} with {(model.predict(rows) < 0).sum()} rows" in posterior.stdout
 
 
+def test_fit_with_trim(tmp_path):
+    rng = np.random.default_rng(0)
+    rows = np.concatenate([rng.normal(0, 0.3, (60, 2)), rng.normal(5, 0.3, (60, 2)), rng.uniform(-90, 90, (10, 2))])
+    lines = [f"{a},{b},{kind}" for (a, b), kind in zip(rows.tolist(), 60 * "l" + 60 * "r" + 10 * "s", strict=True)]
+    (tmp_path / "d.csv").write_text("\n".join(["a,b,kind", *lines]) + "\n")
+    how = ("fit", tmp_path / "d.csv", "--components", "2", "--covariance", "full", "--trim", "0.08")
+    done = ok(*how, "--label-column", "kind", "--out", tmp_path / "r", "--report")
+    model = gmm.load(tmp_path / "r" / "model.gmm")
+    np.testing.assert_array_equal(np.flatnonzero(model.trimmed_), np.arange(120, 130))
+    labels = np.array(table((tmp_path / "r" / "labels.csv").read_text())["component"], int)
+    np.testing.assert_array_equal(labels == -1, model.trimmed_)
+    assert "10 rows left out: converged" in done.stdout
+    assert "of the rows that are left, n = 119.6, log-likelihood" in done.stdout
+    assert "kind    0    1   left out" in done.stdout
+    result = json.loads((tmp_path / "r" / "result.json").read_text())
+    assert (result["trim"], result["n_left_out"]) == (0.08, 10)
+    assert result["best"]["loglik"] == pytest.approx(model.lower_bound_ * 130 * (1 - 0.08))
+    assert sum(result["best"]["rows_per_component"]) == 120
+    assert result["agreement"]["adjusted_rand_index"] == 1
+    report = (tmp_path / "r" / "report.html").read_text()
+    assert "2 groups, as requested, describe 120 rows of a and b. " in report
+    assert "10 rows (7.7\N{NO-BREAK SPACE}%) of the least density are left out." in report
+    assert "The rows left out, numbered as in the file" in report
+    assert "<dt>rows of no group (left out)</dt><dd>7.7" in report
+    assert "noise" not in done.stdout
+    ok(*how, "--blocks", "--columns", "a,b", "--out", tmp_path / "b")
+    assert (tmp_path / "b" / "labels.csv").read_text() == (tmp_path / "r" / "labels.csv").read_text()
+    with_prior = ok(*how, "--prior", "conjugate", "--json")
+    assert "bic" not in json.loads(with_prior.stdout)["best"]
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        (),
+        ("--components", "2"),
+        ("--components", "2:3", "--covariance", "full"),
+        ("--components", "2", "--covariance", "full,diag"),
+        ("--components", "2", "--covariance", "all"),
+        ("--components", "2", "--covariance", "factor", "--n-factors", "1,2"),
+        ("--components", "2", "--covariance", "full", "--tails", "normal,t"),
+    ],
+)
+def test_trim_is_for_one_mixture(how):
+    error = fails(2, "fit", "--trim", "0.1", *how)
+    assert "--trim: expected one mixture to fit, such as --components 3 --covariance full, got a search" in error
+
+
 def test_predict_without_names_takes_columns_in_order(tmp_path):
     X = np.random.default_rng(0).normal(size=(30, 2))
     gmm.GaussianMixture(1).fit(X).save(tmp_path / "m")

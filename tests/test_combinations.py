@@ -136,6 +136,7 @@ REACHED = {
 
 
 CLASSES = ("fit", "--class-column", "kind")
+TRIMMED = ("fit", "rows.npy", "--trim", "0.1")
 BAYESIAN = ("fit", "--bayesian")
 CONVERGENCE = ("plot", "model.gmm", "--kind", "convergence")
 COMMANDS = {
@@ -148,6 +149,11 @@ COMMANDS = {
     ("BayesianGaussianMixture", "refine"): (*BAYESIAN, "--refine", "split-merge"),
     ("BayesianGaussianMixture", "standardize"): (*BAYESIAN, "--scale"),
     ("BayesianGaussianMixture", "max_ratio"): (*BAYESIAN, "--max-ratio", "9"),
+    ("trim", "BayesianGaussianMixture"): (*TRIMMED, "--bayesian"),
+    ("trim", "criterion"): (*TRIMMED, "--criterion", "bic"),
+    ("trim", "time_limit"): (*TRIMMED, "--time-limit", "9"),
+    ("trim", "standardize"): (*TRIMMED, "--scale"),
+    ("MixtureClassifier", "trim"): (*CLASSES, "--trim", "0.1"),
     ("MixtureClassifier", "BayesianGaussianMixture"): (*CLASSES, "--bayesian"),
     ("MixtureClassifier", "another criterion than BIC"): (*CLASSES, "--criterion", "icl"),
     ("MixtureClassifier", "noise"): (*CLASSES, "--noise"),

@@ -807,7 +807,7 @@ def test_headlines_are_plain_words():
     assert numbers["separation"] == "mostly separated"
     assert list(map(numbers.get, ["groups", "rows sure of their group"])) == ["2", "90.0\N{NO-BREAK SPACE}%"]
     assert wording.headline_numbers(np.array([9]), 0) == {"group": "1"}
-    joined = wording.headline_numbers(np.array([70, 20]), 9, n_noise=10, n_clusters=1)
+    joined = wording.headline_numbers(np.array([70, 20]), 9, n_outside=10, n_clusters=1)
     assert joined["clusters of overlapping groups"] == "1"
     assert joined["rows sure of their group"] == "81.0\N{NO-BREAK SPACE}%"
 

@@ -9,19 +9,8 @@ from difflib import get_close_matches
 from importlib import import_module
 from typing import NoReturn
 
-from gmm._cli.option_values import (
-    at_least_one,
-    components,
-    degrees,
-    names,
-    natural,
-    non_negative,
-    positive,
-    positive_number,
-    probability,
-    tails,
-)
-from gmm._estimators.criteria import OF_SEARCHES
+from gmm._cli.option_values import names, natural, positive, probability
+from gmm._cli.search_options import add_search
 from gmm._text.printable import printable
 
 __all__ = ["parse"]
@@ -130,7 +119,7 @@ def _add_fit(commands: argparse._SubParsersAction[_Parser]) -> argparse.Argument
     )
     command.set_defaults(run=_Command("fit", "fit"))
     command.add_argument("file", metavar="FILE", nargs="?", help=_FILE_HELP)
-    _add_search(command)
+    add_search(command)
     _add_columns(command)
     out = command.add_argument_group("results")
     out.add_argument("--out", metavar="DIR", help="write the model, labels, criteria and JSON to this directory")
@@ -150,72 +139,6 @@ def _add_fit(commands: argparse._SubParsersAction[_Parser]) -> argparse.Argument
     out.add_argument("--resume", action="store_true",
                      help="go on from the file of --checkpoint, to the same bits; begin if there is none")  # fmt: skip
     return command
-
-
-def _add_search(command: argparse.ArgumentParser) -> None:
-    search = command.add_argument_group("search")
-    search.add_argument("--components", metavar="K", type=components,
-                        help="one number (3), a list (2,4,6) or an inclusive range (1:9, the default)")  # fmt: skip
-    search.add_argument("--bayesian", action="store_true",
-                        help="fit one variational Bayesian mixture, which leaves empty the components that it does not "
-                             "need, instead of a search; of --covariance one of full (default), tied, diag, "
-                             "spherical")  # fmt: skip
-    search.add_argument("--max-components", metavar="K", type=positive,
-                        help="largest number of components of --bayesian (default 20)")  # fmt: skip
-    _add_shapes(search)
-    search.add_argument("--criterion", type=str.lower, choices=OF_SEARCHES,
-                        help="criterion to choose by; smaller is better (default bic); held_out is the deviance of "
-                             "rows in five folds")  # fmt: skip
-    search.add_argument("--time-limit", metavar="SECONDS", type=positive_number,
-                        help="stop starting new fits after SECONDS; the output says if the search is "
-                             "incomplete")  # fmt: skip
-    search.add_argument("--prior", choices=("conjugate",),
-                        help="prior that guards against degenerate components, with mclust's defaults")  # fmt: skip
-    search.add_argument("--max-ratio", metavar="C", type=at_least_one,
-                        help="let the largest variance along any axis of a component be at most C times the smallest "
-                             "of all: a guard against degenerate components, for full, diag and spherical, which "
-                             "are then all (50 is a good value)")  # fmt: skip
-    search.add_argument("--noise", action="store_true", default=None,
-                        help="add uniform noise over the box of the rows: a row may belong to it instead of to a "
-                             "component, and has the label -1 then")  # fmt: skip
-    search.add_argument("--scale", action="store_true", default=None,
-                        help="search, or fit a classifier, in units of each column's standard deviation, so that units "
-                             "do not matter; results are in the columns' own units")  # fmt: skip
-    _add_climb(search)
-
-
-def _add_shapes(search: argparse._ActionsContainer) -> None:
-    search.add_argument("--covariance", metavar="NAMES", type=names, action="extend",
-                        help="covariance models: all 14 (default) or a list such as EEE,VVV or full,diag; "
-                             "factor and ppca with --n-factors")  # fmt: skip
-    search.add_argument("--n-factors", metavar="Q", type=components,
-                        help="number of factors of the covariance models factor and ppca, written like --components; "
-                             "or behind their names: factor2")  # fmt: skip
-    search.add_argument("--tails", metavar="NAMES", type=tails,
-                        help="tails of the components: normal (default), t, which are heavier, so that rows far away "
-                             "count little, contaminated, with a share of outliers, or several, such as normal,t, "
-                             "to choose among them")  # fmt: skip
-    search.add_argument("--degrees-of-freedom", metavar="NU", type=degrees,
-                        help="degrees of freedom of --tails t, 1 to 200 (default: estimated; 4 resists outliers, more "
-                             "are nearer to normal tails)")  # fmt: skip
-
-
-def _add_climb(search: argparse._ActionsContainer) -> None:
-    search.add_argument("--n-init", metavar="N", type=positive, default=1,
-                        help="number of random restarts per fit (default 1)")  # fmt: skip
-    search.add_argument("--max-iter", metavar="N", type=positive, default=1000,
-                        help="maximum number of passes per start (default 1000)")  # fmt: skip
-    search.add_argument("--tol", metavar="T", type=non_negative, default=None,
-                        help="stop when the estimated remaining gain is below T nats per row (default 1e-5), or nats "
-                             "in all with --bayesian (default 1e-3)")  # fmt: skip
-    search.add_argument("--refine", choices=("split-merge",),
-                        help="try split-merge moves for every mixture (default: only for the best ones)")  # fmt: skip
-    search.add_argument("--reg-covar", metavar="R", type=non_negative, default=1e-6,
-                        help="added to every variance (default 1e-6)")  # fmt: skip
-    search.add_argument("--seed", metavar="S", type=natural, default=0,
-                        help="random seed of the starts (default 0; the same seed gives the same result)")  # fmt: skip
-    search.add_argument("--threads", metavar="N", type=positive,
-                        help="number of threads (default: all usable cores)")  # fmt: skip
 
 
 def _add_columns(command: argparse.ArgumentParser) -> None:

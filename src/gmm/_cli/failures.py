@@ -48,8 +48,9 @@ _OPTIONS = {
     "tails='t'": "--tails t",
     "time_limit": "--time-limit",
     "tol": "--tol",
+    "trim": "--trim",
 }
-_WORDS = [name for name in _OPTIONS if name == "tol" or re.search("[_=]", name)]  # no English ones
+_WORDS = [name for name in _OPTIONS if name in ("tol", "trim") or re.search("[_=]", name)]  # no English ones
 _IN_TEXT = re.compile(rf"(?<![\w'\"./-])({'|'.join(map(re.escape, _WORDS))})(?![\w'\"./-]\w|[\w'\"])")
 _NEEDS = {
     "--resume": "--checkpoint FILE",

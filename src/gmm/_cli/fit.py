@@ -15,8 +15,10 @@ from gmm._cli.failures import CommandError, UsageError, check_together
 from gmm._cli.result import Posterior, Result, fit_parameters, make_directory
 from gmm._cli.rows import Rows, rows_to_fit
 from gmm._cli.show import Screen
+from gmm._cli.trimmed import Trimmed
 from gmm._estimators.bayesian import BayesianGaussianMixture
 from gmm._estimators.criteria import CRITERIA
+from gmm._estimators.mixture import GaussianMixture
 from gmm._selection.request import requested_types
 from gmm._text.amounts import counted
 from gmm._text.lists import suggestion
@@ -34,10 +36,11 @@ __all__ = ["fit"]
 
 _COMPONENTS = range(1, 10)
 _MAX_COMPONENTS, _BOUND_TOL = 20, 1e-3  # of a variational fit
+_TOL = 1e-5  # of a trimmed one, in nats per row
 
 
 def fit(options: argparse.Namespace) -> None:
-    """Run ``gmm fit``: a search, one variational fit, or a classifier.
+    """Run ``gmm fit``: a search, one trimmed or variational fit, or a classifier.
 
     Raises
     ------
@@ -49,24 +52,15 @@ def fit(options: argparse.Namespace) -> None:
     if options.keep and options.out is None:
         raise UsageError("--keep: expected with --out DIR, whose table of labels the columns go to")
     names = _covariance_types(options)
+    _check_single(names, options)
     if options.class_column is not None:
         fit_classes(screen, options, names or "all")
         return
     Drawings.check(options)
     rows = rows_to_fit(screen, options)
     out = make_directory(options.out)
-    drawings, started = Drawings.of(options, out), time.perf_counter()
-    result: Result | Posterior
-    with screen.warnings(options) as warned:
-        if options.bayesian:
-            mixture = _posterior(screen, rows, names, options)
-            result = Posterior(rows, options, warned, time.perf_counter() - started, mixture)
-        else:
-            search = _search(screen, rows, names, options)
-            more = unsaid(search.notes, rows.notes, named=options.columns is not None)
-            screen.notes(more)
-            rows = replace(rows, notes=(*rows.notes, *more))
-            result = Result(rows, options, warned, time.perf_counter() - started, search)
+    drawings = Drawings.of(options, out)
+    result = _outcome(screen, rows, names, options)
     try:
         result.finish(screen, out)
     finally:  # also for a reader that has gone, as head -1 has
@@ -99,6 +93,35 @@ def _covariance_types(options: argparse.Namespace) -> list[str] | None:
     return None if names == ["all"] else model_names(sorted(names, key="all".__ne__), options.n_factors or ())
 
 
+def _check_single(names: Sequence[str] | None, options: argparse.Namespace) -> None:
+    """Check that --trim has one mixture to fit."""
+    single = len(options.components or ()) == len(names or ()) == 1 and len(options.tails or [""]) == 1
+    if options.trim is not None and (not single or names == ["all"]):
+        raise UsageError(
+            "--trim: expected one mixture to fit, such as --components 3 --covariance full, got a search: mixtures "
+            "that leave out other rows cannot be compared; fit each by itself"
+        )
+
+
+def _outcome(
+    screen: Screen, rows: Rows, names: Sequence[str] | None, options: argparse.Namespace
+) -> Result | Posterior | Trimmed:
+    """Fit what the options ask for."""
+    started = time.perf_counter()
+    with screen.warnings(options) as warned:
+        if options.bayesian:
+            posterior = _posterior(screen, rows, names, options)
+            return Posterior(rows, options, warned, time.perf_counter() - started, posterior)
+        if options.trim is not None:
+            mixture = _trimmed(screen, rows, names, options)
+            return Trimmed(rows, options, warned, time.perf_counter() - started, mixture)
+        search = _search(screen, rows, names, options)
+        more = unsaid(search.notes, rows.notes, named=options.columns is not None)
+        screen.notes(more)
+        rows = replace(rows, notes=(*rows.notes, *more))
+        return Result(rows, options, warned, time.perf_counter() - started, search)
+
+
 def _search(
     screen: Screen, rows: Rows, names: Sequence[str] | None, options: argparse.Namespace
 ) -> selection.Selection:
@@ -110,6 +133,16 @@ def _search(
     same["tails"] = options.tails or [NORMAL_TAILS.name]
     with screen.progress(options.components, len(types) * len(same["tails"])) as advance:
         return selection.select(rows.source, options.components, types, callback=advance, **same)
+
+
+def _trimmed(screen: Screen, rows: Rows, names: Sequence[str] | None, options: argparse.Namespace) -> GaussianMixture:
+    assert names is not None  # as `_check_single` says
+    shared = "refine", "prior", "max_ratio", "trim"
+    tails = {"tails": (options.tails or [NORMAL_TAILS.name])[0], "degrees_of_freedom": options.degrees_of_freedom}
+    same = {name: vars(options)[name] for name in shared if vars(options)[name] is not None} | tails
+    model = GaussianMixture(options.components[0], covariance_type=names[0], **same, **fit_parameters(options, _TOL))
+    with screen.working("fitting"):
+        return model.fit(rows.source)
 
 
 def _posterior(

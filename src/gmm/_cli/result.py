@@ -27,10 +27,10 @@ from gmm._cli.describe import (
 from gmm._cli.failures import CommandError
 from gmm._cli.rows import Rows
 from gmm._cli.show import Screen
-from gmm._cli.write import scorer_of, write_json, write_predictions, write_table
+from gmm._cli.write import predicted, scorer_of, write_json, write_predictions, write_table
 from gmm._estimators.bayesian import BayesianGaussianMixture
+from gmm._estimators.fitted import past_of
 from gmm._estimators.mixture import GaussianMixture
-from gmm._estimators.scorer import Scorer
 from gmm._estimators.summary import log_likelihood_of
 from gmm._selection import Selection
 from gmm._text.amounts import counted
@@ -107,20 +107,21 @@ class MixtureOutcome(Outcome, ABC):
 
     @cached_property
     def labels(self) -> NDArray[np.int64]:
-        """Most probable component of each row in memory, shape (n,)."""
+        """Most probable component of each row in memory, −1 for none, shape (n,)."""
         return np.concatenate([*self._labels_by_blocks()])
 
     def _labels_by_blocks(self) -> Iterator[NDArray[np.int64]]:
-        return (labels for _, labels, _ in self._scorer.predicted(self.rows.source, responsibilities=False))
+        return (labels for _, labels, _ in predicted(self.model, self.rows, self.left_out, responsibilities=False))
 
     @property
-    def _scorer(self) -> Scorer:
-        return scorer_of(self.model)
+    def left_out(self) -> NDArray[np.bool_] | None:
+        """Which rows the fit left out, shape (n,); None if it takes all."""
+        return past_of(self.model).trimmed
 
     @cached_property
     def certainty(self) -> NDArray[np.float64]:
         """Largest responsibility of each row, shape (n,)."""
-        return self._scorer.largest_responsibilities(self.rows.source)
+        return scorer_of(self.model).largest_responsibilities(self.rows.source)
 
     @cached_property
     def agreement(self) -> Agreement | None:
@@ -182,11 +183,11 @@ class MixtureOutcome(Outcome, ABC):
 
     @cached_property
     def _rows_of(self) -> NDArray[np.int64]:
-        """Number of rows that are noise, and of each component's, by the most probable."""
+        """Number of rows that are outside, and of each component's, by the most probable."""
         size = self.model.n_components + 1
         each = [np.bincount(labels + 1, minlength=size) for labels in self._labels_by_blocks()]
         counts: NDArray[np.int64] = np.sum(each, axis=0)
-        return counts  # noise has the label −1
+        return counts  # rows outside have the label −1
 
     @property
     def counts(self) -> NDArray[np.int64]:
@@ -194,9 +195,14 @@ class MixtureOutcome(Outcome, ABC):
         return self._rows_of[1:]
 
     @property
-    def n_noise(self) -> int:
-        """Number of rows that are noise rather than any component's."""
+    def n_outside(self) -> int:
+        """Number of rows that are noise, or left out, rather than any component's."""
         return int(self._rows_of[0])
+
+    @property
+    def outside(self) -> str:
+        """What a row without a component is."""
+        return "noise" if self.left_out is None else "left out"
 
     @property
     def _in_clusters(self) -> str:
@@ -204,10 +210,12 @@ class MixtureOutcome(Outcome, ABC):
 
     @property
     def beside(self) -> str:
-        """What lies beside the components, in words; empty without noise."""
+        """What lies beside the components, in words; empty without noise and rows that are left out."""
+        if self.left_out is not None:
+            return f", {counted(self.n_outside, 'row')} left out"
         if not self.options.noise:
             return ""
-        return f", noise of weight {self.model.noise_weight_:.4f} with {counted(self.n_noise, 'row')}"
+        return f", noise of weight {self.model.noise_weight_:.4f} with {counted(self.n_outside, 'row')}"
 
     @property
     @abstractmethod
@@ -224,7 +232,8 @@ class MixtureOutcome(Outcome, ABC):
     def write(self, out: Path, kind: str) -> list[str]:
         """Write the model, the labels in the format `kind`, and JSON to a directory; return the names of the files."""
         self.model.save(out / "model.gmm")
-        write_predictions(out / f"labels.{kind}", self.model, self.rows, keep=self.options.keep or ())
+        labels, keep = out / f"labels.{kind}", self.options.keep or ()
+        write_predictions(labels, self.model, self.rows, left_out=self.left_out, keep=keep)
         write_json(out / "result.json", self.document())
         return ["model.gmm", f"labels.{kind}", "result.json"]
 
@@ -242,7 +251,9 @@ class MixtureOutcome(Outcome, ABC):
             screen.line(clusters_sentence(self.combined.clusters(), self.shown, "component"))
         if self.agreement is not None:
             screen.line()
-            columns = {k: str(k) for k in self.shown} | ({self.model.n_components: "noise"} if self.n_noise else {})
+            columns = {k: str(k) for k in self.shown} | (
+                {self.model.n_components: self.outside} if self.n_outside else {}
+            )
             screen.agreement(self.agreement, self.options.label_column, columns)
 
     def _show_search(self, screen: Screen) -> None:

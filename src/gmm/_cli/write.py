@@ -7,9 +7,12 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from gmm._cli.failures import UsageError
 from gmm._cli.rows import Rows
@@ -22,6 +25,7 @@ __all__ = [
     "check_suffix",
     "check_table",
     "check_writable",
+    "predicted",
     "scorer_of",
     "write_beside",
     "write_json",
@@ -94,6 +98,15 @@ def write_table(path: str | os.PathLike[str] | None, blocks: Iterable[Mapping[st
     predictions.write_table(path, blocks)
 
 
+def predicted(
+    model: FittedMixture, rows: Rows, left_out: NDArray[np.bool_] | None = None, *, responsibilities: bool
+) -> Iterator[tuple[int, NDArray[np.int64], NDArray[Any] | None]]:
+    """Yield by blocks the number of the first row, the component of each, −1 where `left_out`, and probabilities."""
+    for first, labels, soft in scorer_of(model).predicted(rows.source, responsibilities=responsibilities):
+        outside = False if left_out is None else left_out[first : first + len(labels)]
+        yield first, np.where(outside, -1, labels), soft
+
+
 def write_predictions(
     path: str | os.PathLike[str] | None,
     model: FittedMixture,
@@ -101,6 +114,7 @@ def write_predictions(
     *,
     proba: bool = True,
     density: bool = False,
+    left_out: NDArray[np.bool_] | None = None,
     keep: Sequence[str] = (),
 ) -> None:
     """Write the component of each row, its probabilities and density, and columns of the table to keep, by blocks."""
@@ -108,7 +122,7 @@ def write_predictions(
     blocks: Iterable[Mapping[str, Any]] = (
         prediction_columns(rows.numbers(first, first + len(labels)), labels, soft)
         | {name: values[first : first + len(labels)] for name, values in densities.items()}
-        for first, labels, soft in scorer_of(model).predicted(rows.source, responsibilities=proba)
+        for first, labels, soft in predicted(model, rows, left_out, responsibilities=proba)
     )
     write_beside(path, rows, keep, blocks)
 

@@ -128,12 +128,7 @@ EXCLUSIONS = (
         instead="fit with noise=True",
     ),
     Exclusion("trim", "noise", "both are for rows far away", "leave one of them out"),
-    Exclusion(
-        "trim",
-        "rows in partitions",
-        "the weights of the rows are here, and the rows elsewhere",
-        "pass rows that can be read here",
-    ),
+    Exclusion("trim", "rows in partitions", "the rows stay where they are", "pass rows that can be read here"),
     Exclusion("trim", "checkpoint", "a checkpoint does not keep which rows are left out", "leave one of them out"),
     *_each_with(
         "heavy tails",
@@ -316,11 +311,18 @@ EXCLUSIONS = (
         reason="it has its own priors, in the units of the rows, and its own moves",
         instead="leave it out",
     ),
+    Exclusion("trim", "BayesianGaussianMixture", "its bound is of all rows", "fit by maximum likelihood"),
+    *_each_with(
+        "trim",
+        *("criterion", "time_limit", "standardize"),
+        reason="it is for one fit, so there is nothing to choose",
+        instead="leave it out",
+    ),
     *_each_with(
         "MixtureClassifier",
         *("BayesianGaussianMixture", "another criterion than BIC", "noise", "heavy tails", "refine"),
         *("rows beyond memory", "max_ratio", "checkpoint", "time_limit", "predict_from"),
-        "error_covariance",
+        *("error_covariance", "trim"),
         reason="it fits a mixture to each class in memory, chosen by BIC",
         instead="leave it out, or fit one mixture to all rows",
     ),

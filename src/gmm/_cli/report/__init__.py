@@ -1,23 +1,28 @@
 """The HTML report of a fit: one file that includes its pictures, for readers who did not run the fit.
 
 `sections.py` computes the values of each section, `wording.py` its sentences, `figures.py` its pictures, `columns.py`
-and `origin.py` the facts about the data; `templates/` holds the layout and the glossary. What differs between a search
-and a variational fit is a `story.py`, told by `choosing.py` or `posterior.py`.
+and `origin.py` the facts about the data; `templates/` holds the layout and the glossary. What differs between a search,
+a trimmed fit and a variational one is a `Narrative`, told by `choosing.py`, `trimmed.py` or `posterior.py`.
 """
+
+from collections.abc import Mapping
 
 from gmm._cli.report import sections
 from gmm._cli.report.choosing import search_narrative
-from gmm._cli.report.figures import draw_pictures
+from gmm._cli.report.figures import Picture, draw_pictures
+from gmm._cli.report.narrative import Narrative
 from gmm._cli.report.origin import Origin
 from gmm._cli.report.page import Section, render, render_page
 from gmm._cli.report.posterior import posterior_narrative
+from gmm._cli.report.trimmed import trimmed_narrative
 from gmm._cli.report.trust import trust
 from gmm._cli.result import Posterior, Result
+from gmm._cli.trimmed import Trimmed
 
 __all__ = ["Origin", "render_report"]
 
 
-def render_report(result: Result | Posterior, origin: Origin) -> str:
+def render_report(result: Result | Posterior | Trimmed, origin: Origin) -> str:
     """Render a result as a self-contained HTML document.
 
     Raises
@@ -26,7 +31,7 @@ def render_report(result: Result | Posterior, origin: Origin) -> str:
         If matplotlib is not installed.
     """
     pictures = draw_pictures(result)
-    story = posterior_narrative(result) if isinstance(result, Posterior) else search_narrative(result, pictures)
+    story = _narrative(result, pictures)
     K, labelled = len(result.shown), result.agreement is not None
     several = K > 1
     picture = render("picture", clusters=pictures["clusters"], pairs=pictures.get("pairs"))
@@ -54,3 +59,9 @@ def render_report(result: Result | Posterior, origin: Origin) -> str:
     name = result.source if result.options.file is None else origin.file
     title = f"{name}: {K} {'groups' if several else 'group'}"
     return render_page(sections.opening(result, story), parts, name=name, title=title, origin=origin)
+
+
+def _narrative(result: Result | Posterior | Trimmed, pictures: Mapping[str, Picture]) -> Narrative:
+    if isinstance(result, Posterior):
+        return posterior_narrative(result)
+    return trimmed_narrative(result) if isinstance(result, Trimmed) else search_narrative(result, pictures)

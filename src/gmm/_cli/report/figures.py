@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import Any
 
 from gmm._cli.pictures import drawing
-from gmm._cli.result import MixtureOutcome, Result
+from gmm._cli.result import MixtureOutcome, Posterior, Result
 from gmm._text.html import Html, escaped
 
 __all__ = ["Picture", "colours", "draw_pictures"]
@@ -51,7 +51,7 @@ def draw_pictures(result: MixtureOutcome) -> dict[str, Picture]:
     if isinstance(result, Result) and len(set(result.search.n_components[result.search.ranked()])) > 1:
         plans["selection"] = lambda: draw.plot_selection(result.search), _SELECTION
     if len(model.history_) > 1:
-        plans["convergence"] = lambda: draw.plot_convergence(model), _CLIMB if isinstance(result, Result) else _BOUND
+        plans["convergence"] = lambda: draw.plot_convergence(model), _BOUND if isinstance(result, Posterior) else _CLIMB
     return {name: _picture(name, plan, caption) for name, (plan, caption) in plans.items()}
 
 

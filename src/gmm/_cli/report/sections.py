@@ -25,7 +25,7 @@ __all__ = ["agreement", "certainty", "data", "fitting", "groups", "opening", "re
 
 _LIMIT = 0.9  # a row is uncertain if its largest probability is below this
 _MOST_UNCERTAIN = 10
-_MOST_NOISE = 10
+_MOST_OUTSIDE = 10
 _VALUES_SHOWN = 4
 _LABELS_SHOWN = 50
 
@@ -34,14 +34,18 @@ def opening(result: MixtureOutcome, story: Narrative) -> Html:
     """Render the summary: two or three sentences, tiles in plain words, and warnings."""
     n, several = result.rows.n_rows, len(result.shown) > 1
     numbers = wording.headline_numbers(
-        result.counts[result.shown], _uncertain(result), n_noise=result.n_noise, n_clusters=result.n_clusters
+        result.counts[result.shown],
+        _uncertain(result),
+        outside=result.outside,
+        n_outside=result.n_outside,
+        n_clusters=result.n_clusters,
     )
     separation = (
         wording.separation_sentence(*_of_groups(result)[:2], result.n_clusters)
-        if several and result.n_noise < n
+        if several and result.n_outside < n
         else ""
     )
-    sentences = [story.summary, separation, wording.noise_sentence(result.n_noise, n), story.remark]
+    sentences = [story.summary, separation, wording.outside_sentence(result.outside, result.n_outside, n), story.remark]
     return render("opening", sentences=sentences, numbers=numbers, warnings=[*story.warnings, *result.warnings])
 
 
@@ -58,7 +62,7 @@ def groups(result: MixtureOutcome, pictures: Mapping[str, Picture]) -> Html:
         picture=pictures.get("combined"),
         correlation="" if several else wording.correlation_sentence(facts.names, strongest[0], "Over all rows"),
         table=_table_of_groups(result, facts),
-        noise=_table_of_noise(result),
+        outside=_table_of_rows_outside(result),
         n_columns_hidden=len(facts.names) - COLUMNS_SHOWN,
         loadings=Html() if facts.factors is None else _table_of_loadings(result, facts, facts.factors),
     )
@@ -79,13 +83,13 @@ def agreement(result: MixtureOutcome) -> Html:
     labels = result.agreement
     assert labels is not None  # the section exists only if there are labels
     largest = max(1, int(labels.counts.max(initial=0)))
-    noise = range(result.model.n_components, labels.counts.shape[1])
-    columns = [*result.shown, *noise]
+    outside = range(result.model.n_components, labels.counts.shape[1])
+    columns = [*result.shown, *outside]
     body = [
         [label, *(Cell(str(count) if count else "·", shade=count / largest) for count in counts[columns])]
         for label, counts in zip(labels.labels[:_LABELS_SHOWN], labels.counts, strict=False)
     ]
-    headings = [result.options.label_column, *(f"group {k}" for k in result.shown), *("noise" for _ in noise)]
+    headings = [result.options.label_column, *(f"group {k}" for k in result.shown), *(result.outside for _ in outside)]
     return render(
         "labels",
         sentence=wording.agreement_sentence(labels.adjusted_rand_index),
@@ -142,9 +146,9 @@ def reproduction(result: MixtureOutcome, origin: Origin) -> Html:
 
 
 def _of_groups(result: MixtureOutcome) -> tuple[int, int, float, str]:
-    """Return how many rows are uncertain, of how many that are not noise, below which limit, and which these are."""
-    which = " outside the noise" if result.n_noise else ""
-    return _uncertain(result), len(result.labels) - result.n_noise, _LIMIT, which
+    """Return how many rows are uncertain, of how many that are in groups, below which limit, and which these are."""
+    which = wording.INSIDE[result.outside] if result.n_outside else ""
+    return _uncertain(result), len(result.labels) - result.n_outside, _LIMIT, which
 
 
 def _uncertain(result: MixtureOutcome) -> int:
@@ -170,7 +174,7 @@ def _cards(result: MixtureOutcome, facts: MixtureFacts, *, is_shared: bool) -> l
 
 def _table_of_groups(result: MixtureOutcome, facts: MixtureFacts) -> Html:
     """Tabulate means and standard deviations: a row per column of the data, columns for groups, all groups, noise."""
-    shown, noise, model = result.shown, result.n_noise if result.options.noise else None, result.model
+    shown, noise, model = result.shown, result.n_outside if result.options.noise else None, result.model
     several, all_means = len(shown) > 1, np.asarray(model.means_)[shown]
     grouped = [float(sum(model.weights_)), float(model.noise_weight_ or 0)]
     summed = [several, noise is not None]  # columns beside those of the groups
@@ -198,14 +202,14 @@ def _table_of_groups(result: MixtureOutcome, facts: MixtureFacts) -> Html:
     )
 
 
-def _table_of_noise(result: MixtureOutcome) -> Html:
-    """Tabulate the first rows that are noise; empty if none is."""
-    rows, first = result.rows, np.flatnonzero(result.labels < 0)[:_MOST_NOISE]
+def _table_of_rows_outside(result: MixtureOutcome) -> Html:
+    """Tabulate the first rows that are noise or left out; empty if none is."""
+    rows, first = result.rows, np.flatnonzero(result.labels < 0)[:_MOST_OUTSIDE]
     if len(first) == 0:
         return Html()
     headings = ["row", *rows.names[:_VALUES_SHOWN]]
     body = [[rows.numbers(i, i + 1)[0], *_first_values(rows.values[i])] for i in first]
-    caption = wording.noise_caption(result.n_noise, len(first))
+    caption = wording.outside_caption(result.outside, result.n_outside, len(first))
     return table(headings, body, caption=caption, numeric=range(len(headings)))
 
 

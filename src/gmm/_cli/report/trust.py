@@ -31,7 +31,11 @@ _APART = 1e-3  # overlap of two groups that are apart
 def trust(result: MixtureOutcome) -> Html | None:
     """Say how far weights and means may be off, and which groups are alike; None where it would take too long."""
     model, d = result.model, result.rows.values.shape[1]
-    if not isinstance(model, GaussianMixture) or _work(result.rows.values, model.n_components) > _MOST_WORK:
+    if (
+        not isinstance(model, GaussianMixture)
+        or model.trim
+        or _work(result.rows.values, model.n_components) > _MOST_WORK
+    ):
         return None
     errors, why, stability, alike = None, "", None, ""
     try:

@@ -15,6 +15,7 @@ from gmm._values.tails import Tails
 
 __all__ = [
     "COLLAPSED",
+    "INSIDE",
     "SCALES",
     "agreement_sentence",
     "certainty_sentence",
@@ -26,8 +27,8 @@ __all__ = [
     "format_share",
     "format_value",
     "headline_numbers",
-    "noise_caption",
-    "noise_sentence",
+    "outside_caption",
+    "outside_sentence",
     "ranking_caption",
     "rival_sentence",
     "runner_up_sentence",
@@ -45,6 +46,7 @@ _OPEN = 2.0  # smaller differences of a criterion are inconclusive
 _WITH_SCALE = ("bic", "aic", "aicc")  # criteria with an agreed scale of differences
 _MOST_DECIMALS = 9
 COLLAPSED = "a group lies on so few rows, or on rows so alike, that it does not outlive a change of the rows"
+INSIDE = {"noise": " outside the noise", "left out": " not left out"}
 _SEPARATION = ((0.5, "overlap heavily"), (0.8, "overlap"), (0.97, "are mostly separated"))  # by shares of sure rows
 _BURNHAM = "have substantial support, those beyond 10 essentially none (Burnham & Anderson 2002)."
 SCALES = {
@@ -198,14 +200,19 @@ def separation_sentence(n_uncertain: int, n_rows: int, n_clusters: int | None = 
 
 
 def headline_numbers(
-    counts: NDArray[np.int64], n_uncertain: int, *, n_noise: int = 0, n_clusters: int | None = None
+    counts: NDArray[np.int64],
+    n_uncertain: int,
+    *,
+    outside: str = "noise",
+    n_outside: int = 0,
+    n_clusters: int | None = None,
 ) -> dict[str, str]:
     """Return what a page says first, in plain words: how many groups, how well apart, how sure their rows are.
 
-    Shares are those of all rows, noise included; `n_clusters` is their number if overlapping groups are joined.
+    Shares are those of all rows, also of no group; `n_clusters` is their number if overlapping groups are joined.
     """
     n_grouped, several = int(counts.sum()), len(counts) > 1
-    n_rows = n_grouped + n_noise
+    n_rows = n_grouped + n_outside
     numbers = {"groups" if several else "group": f"{len(counts)}"}
     if n_clusters is not None:
         numbers["clusters of overlapping groups"] = f"{n_clusters}"
@@ -215,7 +222,7 @@ def headline_numbers(
             "rows sure of their group": format_share((n_grouped - n_uncertain) / n_rows),
             "rows of the largest group": format_share(counts.max() / n_rows),
         }
-    return numbers | ({"rows of no group (noise)": format_share(n_noise / n_rows)} if n_noise else {})
+    return numbers | ({f"rows of no group ({outside})": format_share(n_outside / n_rows)} if n_outside else {})
 
 
 def _separation(n_uncertain: int, n_rows: int) -> str:
@@ -223,17 +230,22 @@ def _separation(n_uncertain: int, n_rows: int) -> str:
     return next((words for limit, words in _SEPARATION if share < limit), "are well separated")
 
 
-def noise_sentence(n_noise: int, n_rows: int) -> str:
+def outside_sentence(outside: str, n_outside: int, n_rows: int) -> str:
     """Say how many rows belong to no group; empty if none does."""
-    belong = "belongs" if n_noise == 1 else "belong"
-    rows = f"{counted(n_noise, 'row')} ({format_share(n_noise / n_rows)}) {belong}"
-    return f"{rows} to no group, but to noise that is spread evenly over the box of the rows." if n_noise else ""
+    belong, are = ("belongs", "is") if n_outside == 1 else ("belong", "are")
+    rows = f"{counted(n_outside, 'row')} ({format_share(n_outside / n_rows)})"
+    sentences = {
+        "noise": f"{rows} {belong} to no group, but to noise that is spread evenly over the box of the rows.",
+        "left out": f"{rows} of the least density {are} left out.",
+    }
+    return sentences[outside] if n_outside else ""
 
 
-def noise_caption(n_noise: int, n_shown: int) -> str:
-    """Return the caption of a table of the first rows that are noise."""
-    which = "The rows" if n_shown == n_noise else f"The first {n_shown} of {n_noise:,} rows"
-    return f"{which} of the noise, numbered as in the file, not counting the header."
+def outside_caption(outside: str, n_outside: int, n_shown: int) -> str:
+    """Return the caption of a table of the first rows that belong to no group."""
+    which = "The rows" if n_shown == n_outside else f"The first {n_shown} of {n_outside:,} rows"
+    of = {"noise": "of the noise", "left out": "left out"}[outside]
+    return f"{which} {of}, numbered as in the file, not counting the header."
 
 
 def agreement_sentence(index: float) -> str:
