@@ -130,9 +130,10 @@ def test_a_summary_says_which_rows_it_is_of():
     mixture = fit()
     assert "n = 100" in str(mixture)
     assert "of the rows that trim leaves" in str(mixture)
-    summary = str(mixture.summary(ROWS))
-    assert "110 rows" in summary
-    assert "also of those that trim left out" in summary
+    for rows in (ROWS, ROWS[~mixture.trimmed_]):
+        summary = str(mixture.summary(rows))
+        assert f"{len(rows)} rows" in summary
+        assert "of all rows that were passed; trim leaves out none of them" in summary
     assert "trim" not in str(GaussianMixture(2, random_state=0).fit(ROWS))
 
 

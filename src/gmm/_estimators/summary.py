@@ -25,7 +25,7 @@ _MAX_COMPONENTS = 12
 _MAX_FEATURES = 6
 _MEANING = "mean ± standard deviation"
 _OF_ROWS_LEFT = "n, log-likelihood and criteria are of the rows that trim leaves"
-_OF_ALL_ROWS = "numbers of rows and criteria are of all rows here, also of those that trim left out"
+_OF_ROWS_PASSED = "numbers of rows and criteria are of all rows that were passed; trim leaves out none of them"
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,7 +157,7 @@ class Summary:
         if figures is not None:
             notes += [figures.doubt(parameters), doubt_of_ridge(parameters, ridge, feature_names)]
         if figures is not None and own.get("trim"):
-            notes.append(_OF_ROWS_LEFT if figures.n_rows is None else _OF_ALL_ROWS)
+            notes.append(_OF_ROWS_LEFT if figures.n_rows is None else _OF_ROWS_PASSED)
         return cls(
             headline=f"{counted(K, 'component')}, {counted(d, 'feature')}, {parameters.model.printed(d)} covariance, "
             + _extent(parameters, own.get("max_ratio") or inf)
