@@ -743,6 +743,17 @@ def test_fit_with_trim(tmp_path):
     assert "bic" not in json.loads(with_prior.stdout)["best"]
 
 
+def test_fit_with_trim_says_which_components_are_degenerate(tmp_path):
+    rng = np.random.default_rng(0)
+    rows = np.concatenate([rng.normal(0, 1, (100, 2)), rng.uniform(-60, 60, (10, 2))])
+    (tmp_path / "d.csv").write_text("\n".join(["a,b", *(f"{a},{b}" for a, b in rows.tolist())]) + "\n")
+    words = ("--components", "2", "--covariance", "full", "--trim", "0.09", "--report", tmp_path / "r.html")
+    done = ok("fit", tmp_path / "d.csv", *words)
+    told = "degenerate: component 1 (fewer rows than its covariance needs)"
+    assert f"note: {told}" in done.stderr
+    assert told in (tmp_path / "r.html").read_text()
+
+
 @pytest.mark.parametrize(
     "how",
     [

@@ -114,7 +114,9 @@ def _outcome(
             return Posterior(rows, options, warned, time.perf_counter() - started, posterior)
         if options.trim is not None:
             mixture = _trimmed(screen, rows, names, options)
-            return Trimmed(rows, options, warned, time.perf_counter() - started, mixture)
+            trimmed = Trimmed(rows, options, warned, time.perf_counter() - started, mixture)
+            screen.notes(trimmed.doubts)
+            return trimmed
         search = _search(screen, rows, names, options)
         more = unsaid(search.notes, rows.notes, named=options.columns is not None)
         screen.notes(more)

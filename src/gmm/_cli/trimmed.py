@@ -41,6 +41,11 @@ class Trimmed(MixtureOutcome):
         of_fit = model.lower_bound_, model.reg_covar, names_of_features(model)
         return Figures.of_fit(fitted_parameters(model), past_of(model), *of_fit)
 
+    @property
+    def doubts(self) -> list[str]:
+        """Which components are degenerate, and why, if any is."""
+        return [] if self.figures is None else [text for text in [self.figures.verdict] if text]
+
     def document(self) -> dict[str, Any]:
         """Convert the result to JSON values: beside the mixture, what was left out, and figures of the others."""
         document, figures = super().document(), self.figures
