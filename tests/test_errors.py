@@ -9,8 +9,10 @@ import gmm
 import reference
 from gmm import GaussianMixture, _errors
 from gmm._estimators.fitted import fitted_parameters
+from gmm._fitting.sharpening import precise_half
 from gmm._kernel import tiles
 from gmm._passes.opening import e_step_over
+from gmm._rows.entrance import as_source
 from gmm._rows.incomplete import IncompleteSource
 from gmm._rows.sources import ArraySource
 from gmm._values.classes import KnownClasses
@@ -316,6 +318,34 @@ def test_true_values_are_conditional(kind):
         second = np.einsum("k,kij->ij", r, covariances + means[:, :, None] * means[:, None])
         np.testing.assert_allclose(got.means[i], mean, atol=1e-9)
         np.testing.assert_allclose(got.covariances[i], second - np.outer(mean, mean), atol=1e-8)
+
+
+def test_a_value_that_is_missing_needs_no_error():
+    X, errors = np.random.default_rng(2).normal(size=(2, 90, 3))
+    X[::4, 1], errors = np.nan, errors**2 / 9
+    mixture = GaussianMixture(1, missing="em", tol=1e-12, max_iter=1000)
+    expected = mixture.fit(X, error_covariance=errors).covariances_
+    without = np.where(np.isnan(X), np.nan, errors)
+    matrices = without[:, :, None] * np.where(np.eye(3) > 0, 1, np.where(np.isnan(without), np.nan, 0)[:, None])
+    for each in (without, matrices):
+        np.testing.assert_allclose(mixture.fit(X, error_covariance=each).covariances_, expected, atol=1e-7)
+    assert np.isnan(without[::4, 1]).all(), "what was given stays as it is"
+    without[1, 2] = np.nan
+    with pytest.raises(ValueError, match=r"got nan at \(1, 2\); where the error is unknown"):
+        mixture.fit(X, error_covariance=without)
+
+
+def test_starts_look_at_the_rows_with_the_smallest_errors_whatever_is_constant():
+    rng = np.random.default_rng(0)
+    X, errors = rng.normal(size=(400, 2)), rng.permutation(400).astype(float)[:, None] * np.ones(2)
+    for values, variances in (
+        (X, errors),
+        (np.c_[X, np.ones(400)], np.c_[errors, np.ones(400)]),
+        (1e-200 * X, 1e-300 * errors),
+    ):
+        source, _ = as_source(values, estimator="a test", error_covariance=variances)
+        half = precise_half(source, 2)
+        np.testing.assert_array_equal(half.take(np.arange(half.n_rows)), values[errors[:, 0] < 200])
 
 
 # --- What is refused ------------------------------------------------------------------------------

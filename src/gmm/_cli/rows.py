@@ -324,12 +324,14 @@ def _variances(rows: Rows, options: argparse.Namespace) -> NDArray[np.float64] |
     errors = rows.table.numbers(list(dict.fromkeys(names))).array()[0].astype(np.float64)
     errors = errors[:, [list(dict.fromkeys(names)).index(name) for name in names]]
     errors = errors if rows.indices is None else errors[rows.indices]
-    bad = ~((errors >= 0) & np.isfinite(errors))
+    unused = rows.source.missing_values() & np.isnan(errors)
+    bad = ~((errors >= 0) & np.isfinite(errors)) & ~unused
     if bad.any():
         i, j = np.argwhere(bad)[0].tolist()
         raise CommandError(
             f"expected finite standard errors of 0 or more in column {names[j]!r}, got {errors[i, j]:g} in row "
-            f"{rows.numbers(i, i + 1)[0]}; where a value is unknown, leave its field empty, with --missing em"
+            f"{rows.numbers(i, i + 1)[0]}; where an error is unknown, leave the field of the value empty as well, with "
+            "--missing em of gmm fit"
         )
     return np.square(errors)
 

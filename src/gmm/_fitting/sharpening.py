@@ -22,8 +22,9 @@ def precise_half(source: Source, n_components: int) -> Source:
     if not errors or n < _ENOUGH * n_components:
         return source
     low, high = source.survey.box
-    units = np.maximum(high - low, np.finfo(np.float64).tiny) ** 2.0
-    size = np.where(source.weights > 0, (errors.variances / units).sum(axis=1)[errors.codes], np.inf)
+    units = np.where(high > low, high - low, np.inf)
+    sizes = np.square(np.sqrt(errors.variances) / units).sum(axis=1)
+    size = np.where(source.weights > 0, sizes[errors.codes], np.inf)
     return source.part(np.sort(np.argsort(size, kind="stable")[: min(n, _MOST)]))
 
 

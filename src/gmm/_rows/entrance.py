@@ -89,7 +89,8 @@ def as_source(
     if error_covariance is not None:
         refuse("error_covariance", {"rows in partitions": not source.here})
         check_same_columns(error_covariance, called)
-        errors = check_error_covariance(error_covariance, source.n_rows, source.n_features)
+        gaps = source.missing_values() if source.in_patterns else None
+        errors = check_error_covariance(error_covariance, source.n_rows, source.n_features, gaps)
         from gmm._rows.incomplete import IncompleteSource
 
         source = IncompleteSource.with_errors(source, errors)

@@ -14,8 +14,12 @@ from gmm._values.errors import RowErrors
 _ROUNDING = 1e-8  # relative, of matrices that were computed
 
 
-def check_error_covariance(values: Any, n_rows: int, n_features: int) -> RowErrors:
+def check_error_covariance(
+    values: Any, n_rows: int, n_features: int, missing: NDArray[np.bool_] | None = None
+) -> RowErrors:
     """Return the errors of the rows: variances (d,) or (n, d), or covariances (d, d) or (n, d, d).
+
+    Those of missing values (n, d) may be NaN.
 
     Raises
     ------
@@ -38,6 +42,9 @@ def check_error_covariance(values: Any, n_rows: int, n_features: int) -> RowErro
         )
     if array.shape in ((d,), (d, d)):
         array = array[None]
+    elif missing is not None:
+        without = missing if array.ndim == 2 else missing[:, :, None] | missing[:, None]
+        array[without & np.isnan(array)] = 0.0  # a copy
     _check_numbers(array, name)
     errors = RowErrors.of(array, n)
     if errors.covariances.ndim == 3:
@@ -70,7 +77,7 @@ def _check_numbers(array: np.ndarray[Any, Any], name: str) -> None:
         (
             ~np.isfinite(array),
             "finite numbers",
-            "for a value without information, set X to NaN there, with missing='em'",
+            "where the error is unknown, set the value in X to NaN as well, with missing='em'",
         ),
         (variances < 0, "variances of 0 or more", "it takes squares of standard errors"),
     ):
