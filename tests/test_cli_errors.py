@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from gmm import GaussianMixture, load, select
@@ -93,6 +94,23 @@ def test_what_does_not_go_is_refused(table, capsys, words, parts):
     assert main(["fit", "table.csv", *(() if bayesian else SEARCH), *words]) in (1, 2)
     error = capsys.readouterr().err
     assert all(part in error for part in parts), error
+
+
+def test_a_missing_value_needs_no_error(table):
+    X, errors = table
+    X[::7, 0] = errors[::7, 0] = np.nan
+    write("table.csv", np.hstack([X, errors]))
+    assert fit("--errors", "sx,sy", "--missing", "em") == 0
+    assert main(["predict", "out/model.gmm", "table.csv", "--errors", "sx,sy", "--out", "labels.csv"]) == 0
+    labels, frame = np.loadtxt("labels.csv", delimiter=",", skiprows=1, usecols=1), pd.DataFrame(X, columns=["x", "y"])
+    np.testing.assert_array_equal(labels, load("out/model.gmm").predict(frame, error_covariance=errors**2))
+
+
+def test_a_variational_mixture_predicts_without_errors(table, capsys):
+    assert main(["fit", "table.csv", "--columns", "x,y", "--bayesian", "--max-components", "2", "--out", "out"]) == 0
+    capsys.readouterr()
+    assert main(["predict", "out/model.gmm", "table.csv", "--errors", "sx,sy"]) == 2
+    assert "--errors cannot be combined with a mixture of --bayesian" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("value", [-1.0, np.nan, np.inf])

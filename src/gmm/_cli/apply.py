@@ -50,6 +50,8 @@ def predict(options: argparse.Namespace) -> None:
     model = load_model(options.model, options.file)
     if options.density and (options.known or isinstance(model, MixtureClassifier)):
         raise UsageError("--density: expected without --known, and of a mixture rather than a classifier")
+    if isinstance(model, BayesianGaussianMixture):
+        check_together(options, BayesianGaussianMixture="a mixture of --bayesian")
     if isinstance(model, MixtureClassifier):
         check_together(options, MixtureClassifier="a classifier")
         _predict_classes(model, options)
