@@ -705,7 +705,7 @@ def test_fit_with_noise(tmp_path):
     assert "to noise that is spread" in report
     sure = model.predict_proba(rows)[labels >= 0].max(axis=1) >= 0.9
     assert "outside the noise" in report
-    assert f"<dt>rows sure of their group</dt><dd>{format_share(sure.sum() / len(rows))}</dd>" in report
+    assert f"<dt>rows clearly of one group</dt><dd>{format_share(sure.sum() / len(rows))}</dd>" in report
     assert f"noise of weight {model.noise_weight_:.4f}" in ok("info", tmp_path / "r" / "model.gmm").stdout
     posterior = ok("fit", tmp_path / "d.csv", "--noise", "--bayesian", "--out", tmp_path / "b", "--report")
     model = gmm.load(tmp_path / "b" / "model.gmm")

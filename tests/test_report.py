@@ -44,7 +44,7 @@ class Page(HTMLParser):
 
     def __init__(self, text):
         super().__init__()
-        self.text, self.open, self.tags = text, [], []
+        self.text, self.open, self.closed, self.tags = text, [], "", []
         self.words, self.tables, self.captions = [], [], []
         self.feed(text)
         self.close()
@@ -71,11 +71,16 @@ class Page(HTMLParser):
 
     def handle_endtag(self, tag):
         assert self.open.pop() == tag, f"</{tag}> at line {self.getpos()[0]}"
+        self.closed = tag
 
     def handle_data(self, data):
         if "style" in self.open:
             return
-        self.words.append(data)
+        if self.closed == "code":  # punctuation behind it
+            self.words[-1] += data
+        else:
+            self.words.append(data)
+        self.closed = ""
         if "caption" in self.open:
             self.captions[-1] += data
         elif self.open and {"td", "th"} & set(self.open[-2:]):
@@ -218,7 +223,7 @@ def test_the_page_of_a_variational_fit_tells_what_is_left(reports):
     said, best, model = page.said(), result["best"], gmm.load(path / "out" / "model.gmm")
     assert best["n_effective_components"] == 2
     assert "2 groups describe 150 rows of a, b and c" in said
-    assert "9 components and leaves 7 of them empty" in said
+    assert "9 components and left 7 empty" in said
     assert f"of the log evidence is {best['lower_bound']:.2f}".replace("-", "−") in said
     assert "log evidence after each pass." in said
     assert "Credible interval An interval" in said
@@ -252,7 +257,7 @@ def test_the_page_says_what_was_found(reports):
     proba = np.array([[float(p) for p in line.split(",")[2:]] for line in lines])
     uncertain = np.flatnonzero(proba.max(axis=1) < 0.9)
     sure = wording.format_share(1 - len(uncertain) / 150).replace("\N{NO-BREAK SPACE}", " ")
-    assert f"rows sure of their group {sure}" in said
+    assert f"rows clearly of one group {sure}" in said
 
 
 def test_noise_is_counted_and_widens_no_column(tmp_path):
@@ -276,7 +281,7 @@ def test_noise_is_counted_and_widens_no_column(tmp_path):
     assert table[2][3:] == ["604", "12"]
     listed = page.table("The first 10 of 12 rows of the noise")
     assert listed[1][:2] == ["605", "−999"]
-    assert "rows sure of their group 98.1" in said
+    assert "rows clearly of one group 98.1" in said
     assert "rows of no group (noise) 1.9" in said
 
 
@@ -415,6 +420,30 @@ def test_a_fit_that_was_stopped_is_told_in_whole_sentences(tmp_path, monkeypatch
     said = said_of("--components", "3", "--covariance", "VVV", "--max-iter", "1")
     assert "The best has not converged: try --max-iter=10." in said
     assert "The chosen mixture had not converged after 1 pass (max_iter reached)." in said
+
+
+@pytest.mark.usefixtures("blank_pictures")
+def test_a_long_tail_is_told_first_and_options_are_left_to_the_terminal(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    amounts = np.exp(1.5 * np.random.default_rng(0).normal(size=100))
+    write_csv(tmp_path / "t.csv", ["id", "amount"], list(enumerate(amounts)))
+    said = said_of("t.csv", "--components", "1,2", "--covariance", "V")
+    opening, _, rest = said.partition("What it looks like")
+    assert "Column 'amount' is positive with a long tail: fit its logarithm" in opening
+    assert "long tail:" not in rest
+    assert "left out: 'id', which numbers the rows, like an identifier" in rest
+    assert "--columns" not in said
+
+
+@pytest.mark.usefixtures("blank_pictures")
+def test_errors_grow_with_overlap_only_where_there_is_some(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    for distance, there in ((100, False), (2, True)):
+        write_csv(tmp_path / "t.csv", ["a"], rng.normal(size=(100, 1)) + distance * (np.arange(100)[:, None] % 2))
+        said = said_of("t.csv", "--components", "2", "--covariance", "E")
+        assert ("No two groups overlap" in said) is not there
+        assert ("Where groups overlap, the errors are larger than these." in said) is there
 
 
 @pytest.mark.usefixtures("blank_pictures")
@@ -764,7 +793,7 @@ def test_a_component_is_described_by_what_differs():
     differ, together = sentences([1.2, 70.0], (0, 1, -0.85))
     assert differ.startswith("Much lower eruptions")
     assert "waiting" not in differ
-    assert "oppose (correlation −0.85)" in together
+    assert "eruptions falls as waiting rises (correlation −0.85)" in together
     same, together = sentences([3.5, 71.0], (0, 1, -0.001))
     assert "close to those of all" in same
     assert "+0.00" in together
@@ -786,16 +815,16 @@ def test_what_was_found_is_one_sentence(K, tried, n, names, told):
 
 
 def test_what_is_left_is_one_sentence():
-    assert "3 components and leaves none" in wording.empty_sentence(3, 0, 0.0, "rows")
-    assert "which expect 0.25 rows" in wording.empty_sentence(3, 1, 0.25, "rows")
-    assert "less than 0.001 rows" in wording.empty_sentence(9, 7, 1e-9, "rows")
+    assert "3 components and left none" in wording.empty_sentence(3, 0, 0.0, "rows")
+    assert "1 empty, with 0.25 expected rows" in wording.empty_sentence(3, 1, 0.25, "rows")
+    assert "less than 0.001 expected rows" in wording.empty_sentence(9, 7, 1e-9, "rows")
 
 
 def test_rivals_are_told():
     rivals = [(2, "VEV", 0.8), (4, "EEE", 1.5), (3, "VVV", 7.0)]
     said = wording.runner_up_sentence("bic", rivals)
     assert "2 groups with VEV, is 0.80 behind." in said
-    assert "best BIC are 2" in said
+    assert "2 mixtures are within 2 of the best BIC" in said
     assert wording.runner_up_sentence("bic", []) == ""
     assert "2 groups fit almost as well" in wording.rival_sentence("bic", 3, rivals)
     assert wording.rival_sentence("bic", 3, [(3, "VVV", 0.1), (1, "EEE", 3.0)]) == ""
@@ -804,12 +833,12 @@ def test_rivals_are_told():
 
 def test_headlines_are_plain_words():
     numbers = wording.headline_numbers(np.array([70, 30]), 10)
-    assert numbers["separation"] == "mostly separated"
-    assert list(map(numbers.get, ["groups", "rows sure of their group"])) == ["2", "90.0\N{NO-BREAK SPACE}%"]
+    assert numbers["the groups"] == "are mostly separated"
+    assert list(map(numbers.get, ["groups", "rows clearly of one group"])) == ["2", "90.0\N{NO-BREAK SPACE}%"]
     assert wording.headline_numbers(np.array([9]), 0) == {"group": "1"}
     joined = wording.headline_numbers(np.array([70, 20]), 9, n_outside=10, n_clusters=1)
     assert joined["clusters of overlapping groups"] == "1"
-    assert joined["rows sure of their group"] == "81.0\N{NO-BREAK SPACE}%"
+    assert joined["rows clearly of one group"] == "81.0\N{NO-BREAK SPACE}%"
 
 
 def test_what_all_groups_share_is_said_once(reports):

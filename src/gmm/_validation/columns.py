@@ -163,7 +163,7 @@ def long_tails(rows: NDArray[Any], names: Sequence[str]) -> tuple[str, ...]:
         return ()
     what, its = ("column {} is", "its logarithm") if len(columns) == 1 else ("columns {} are", "their logarithms")
     which = what.format(listed(columns, 4))
-    return (f"{which} {LONG_TAIL}: fit {its}, for which fewer components may do",)
+    return (f"{which} {LONG_TAIL}: fit {its} instead (numpy.log, LN in a spreadsheet); a simpler mixture may then do",)
 
 
 def _is_long_tailed(column: NDArray[Any]) -> bool:

@@ -36,25 +36,21 @@ def render_report(result: Result | Posterior | Trimmed, origin: Origin) -> str:
     several = K > 1
     picture = render("picture", clusters=pictures["clusters"], pairs=pictures.get("pairs"))
     parts = [
-        Section("picture", "Picture", "What it looks like", picture),
-        Section(
-            "groups",
-            *(("Groups", "The groups") if several else ("Group", "The group")),
-            sections.groups(result, pictures),
-        ),
+        Section("picture", "What it looks like", picture),
+        Section("groups", "The groups" if several else "The group", sections.groups(result, pictures)),
         story.section,
     ]
     if several:
-        parts.append(Section("certainty", "Certainty", "Certainty", sections.certainty(result, pictures)))
+        parts.append(Section("certainty", "Certainty", sections.certainty(result, pictures)))
     if (sure := trust(result)) is not None:
-        parts.append(Section("trust", "Trust", "How sure the numbers are", sure))
+        parts.append(Section("trust", "How sure the numbers are", sure))
     if labelled:
-        parts.append(Section("labels", "Labels", "Groups and labels", sections.agreement(result)))
+        parts.append(Section("labels", "Groups and labels", sections.agreement(result)))
     parts += [
-        Section("data", "Data", "The data", sections.data(result)),
-        Section("fit", "Fit", "Convergence", sections.fitting(result, story, pictures)),
-        Section("reproduction", "Reproduce", "Reproduce this report", sections.reproduction(result, origin)),
-        Section("terms", "Terms", "What the terms mean", render("terms", terms=story.terms, labelled=labelled)),
+        Section("data", "The data", sections.data(result)),
+        Section("fit", "Convergence", sections.fitting(result, story, pictures)),
+        Section("reproduction", "Reproduce this report", sections.reproduction(result, origin)),
+        Section("terms", "What the terms mean", render("terms", terms=story.terms, labelled=labelled)),
     ]
     name = result.source if result.options.file is None else origin.file
     title = f"{name}: {K} {'groups' if several else 'group'}"

@@ -44,7 +44,7 @@ def search_narrative(result: Result, pictures: Mapping[str, Picture]) -> Narrati
         summary=wording.summary_sentence(K, result.options.components, result.rows.n_rows, result.rows.names),
         remark=wording.rival_sentence(search.criterion, K, _rivals(result)),
         warnings=_warnings(result),
-        section=Section("choice", "Choice", "Why this mixture", _choice(result, pictures)),
+        section=Section("choice", "Why this mixture", _choice(result, pictures)),
         subject="The chosen mixture",
         reached=f"Its log-likelihood is {with_minus(f'{loglik:.2f}')} nats, {per_unit} per {result.unit}, with "
         f"{counted(result.n_parameters, 'free parameter')}. The search took {result.seconds:.2g} s.",

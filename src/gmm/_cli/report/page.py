@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from gmm._text.amounts import counted
-from gmm._text.html import Html, style
+from gmm._text.html import Html, escaped, style
 
 __all__ = ["Section", "css_colour", "render", "render_page"]
 
 # HTML forbids these characters, and surrogates.
 _FORBIDDEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ufffe\uffff]")
 _NEGATIVE = re.compile(r'(?<=gmm-number">)-(?=[\d.])')  # at the start of a cell of a table
+_OPTION = re.compile(r"(?<!\S)--[a-z][a-z-]*(=\S*\w)?")
 _LIGHT, _GREY = 190, 24  # a light grey: the minimum of its RGB values, and their largest difference
 _FAINT_ON_DARK = "#39424c"
 _VISIBLE = 0.22  # luminance, for a contrast above 4:1 on the dark background
@@ -28,14 +29,14 @@ _TEMPLATES = Environment(
     lstrip_blocks=True,
 )
 _TEMPLATES.filters["counted"] = counted
+_TEMPLATES.filters["with_options"] = lambda text: Html(_OPTION.sub(r"<code>\g<0></code>", escaped(text)))
 
 
 @dataclass(frozen=True)
 class Section:
-    """A section of the page: its id, its link text in the contents, its title and its body."""
+    """A section of the page: its id, its title and its body."""
 
     name: str
-    link: str
     title: str
     body: Html
 

@@ -30,7 +30,7 @@ def posterior_narrative(result: Posterior) -> Narrative:
         summary=wording.summary_sentence(n, range(2), rows.n_rows, rows.names),
         remark="",
         warnings=warnings,
-        section=Section("posterior", "Posterior", "What is left, and how certain it is", _section(result)),
+        section=Section("posterior", "What is left, and how certain it is", _section(result)),
         subject="The fit",
         reached=f"Its lower bound of the log evidence is {bound} nats. The fit took {result.seconds:.2g} s.",
         terms=render("terms_posterior"),

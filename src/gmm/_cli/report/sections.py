@@ -19,6 +19,7 @@ from gmm._cli.result import MixtureOutcome
 from gmm._estimators.fitted import fitted_parameters
 from gmm._text.amounts import percent
 from gmm._text.html import Cell, Html, table
+from gmm._validation.columns import LONG_TAIL
 from gmm._values.covariance import Factors
 
 __all__ = ["agreement", "certainty", "data", "fitting", "groups", "opening", "reproduction"]
@@ -46,7 +47,9 @@ def opening(result: MixtureOutcome, story: Narrative) -> Html:
         else ""
     )
     sentences = [story.summary, separation, wording.outside_sentence(result.outside, result.n_outside, n), story.remark]
-    return render("opening", sentences=sentences, numbers=numbers, warnings=[*story.warnings, *result.warnings])
+    long_tails = [f"{note[0].upper()}{note[1:]}." for note in result.rows.notes if LONG_TAIL in note]
+    warnings = [*long_tails, *story.warnings, *result.warnings]
+    return render("opening", sentences=sentences, numbers=numbers, warnings=warnings)
 
 
 def groups(result: MixtureOutcome, pictures: Mapping[str, Picture]) -> Html:
@@ -113,12 +116,12 @@ def data(result: MixtureOutcome) -> Html:
     if columns.n_missing.any():
         headings.append("missing")
         body = [[*line, f"{missing:,}"] for line, missing in zip(body, columns.n_missing, strict=True)]
-        caption = "The values that the fitted columns have, and how many are missing (sd: standard deviation)."
+        caption = "The values that are there in the fitted columns, and how many are missing (sd: standard deviation)."
     return render(
         "data",
         weight_column=result.options.weight_column,
         total_weight=f"{result.total_weight:,.6g}",
-        notes=rows.notes,
+        notes=[note.partition("; use --")[0] for note in rows.notes if LONG_TAIL not in note],
         table=table(headings, body, caption=caption),
         n_columns_hidden=len(rows.names) - COLUMNS_SHOWN,
     )
@@ -164,7 +167,7 @@ def _cards(result: MixtureOutcome, facts: MixtureFacts, *, is_shared: bool) -> l
         {
             "number": k,
             "colour": css_colour(palette[k]),
-            "share": wording.format_share(model.weights_[k]),
+            "share": wording.format_share(result.counts[k] / result.rows.n_rows),
             "n_rows": result.counts[k],
             "sentences": wording.component_sentences(facts.names, means[k], facts.overall, strongest[k]),
         }

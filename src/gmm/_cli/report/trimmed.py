@@ -30,7 +30,7 @@ def trimmed_narrative(result: Trimmed) -> Narrative:
         summary=wording.summary_sentence(n, [n], rows.n_rows - result.n_outside, rows.names),
         remark="",
         warnings=[*([] if model.converged_ else [f"The fit had {ending(model)}."]), *result.doubts],
-        section=Section("choice", "Rows left out", "The rows left out", section),
+        section=Section("choice", "The rows left out", section),
         subject="The fit",
         reached=f"{figures}The fit took {result.seconds:.2g} s.",
         terms=render("terms_trimmed"),

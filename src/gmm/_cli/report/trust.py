@@ -37,7 +37,7 @@ def trust(result: MixtureOutcome) -> Html | None:
         or _work(result.rows.values, model.n_components) > _MOST_WORK
     ):
         return None
-    errors, why, stability, alike = None, "", None, ""
+    errors, why, stability, alike, overlapping = None, "", None, "", False
     try:
         errors = standard_errors(model, result.rows.source, n_replicates=_REFITS, random_state=result.options.seed)
     except ValueError:
@@ -47,13 +47,15 @@ def trust(result: MixtureOutcome) -> Html | None:
         if errors is not None:
             assert errors.adjusted_rand is not None  # there were refits
             stability = errors.adjusted_rand.mean(), *np.quantile(errors.adjusted_rand, [0.025, 0.975])
-        alike = _alike(overlap(model, n_samples=_DRAWN))
+        shares = overlap(model, n_samples=_DRAWN)
+        alike, overlapping = _alike(shares), bool((shares + shares.T).max() >= _APART)
     return render(
         "trust",
         n_refits=0 if errors is None else _REFITS - errors.n_left_out,
         why=why,
         stability=stability,
         alike=alike,
+        overlapping=overlapping,
         table="" if errors is None else _table(result, errors),
         n_columns_hidden=0 if errors is None else d - COLUMNS_SHOWN,
     )

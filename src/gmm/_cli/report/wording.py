@@ -39,8 +39,7 @@ __all__ = [
 ]
 
 _NAMED = 3  # at most this many columns are named in a sentence
-# Differences of a mean, in standard deviations of all groups together: "somewhat", unqualified and "much".
-_SOMEWHAT, _CLEARLY, _MUCH = 0.25, 0.75, 1.75
+_DIFFERENT, _MUCH = 0.25, 1.75  # differences of a mean, in standard deviations of all groups together
 _CORRELATED = 0.1
 _OPEN = 2.0  # smaller differences of a criterion are inconclusive
 _WITH_SCALE = ("bic", "aic", "aicc")  # criteria with an agreed scale of differences
@@ -73,8 +72,8 @@ def summary_sentence(n_components: int, tried: Sequence[int], n_rows: int, names
 def empty_sentence(n_components: int, n_empty: int, expected: float, unit: str) -> str:
     """Say what a variational fit began with, and what its empty components expect; `unit` is rows in the plural."""
     little = f"{expected:.2g}" if expected >= 1e-3 else "less than 0.001"
-    empty = f"{n_empty} of them empty, which expect {little} {unit}" if n_empty else "none of them empty"
-    return f"The fit began with {counted(n_components, 'component')} and leaves {empty}."
+    empty = f"{n_empty} empty, with {little} expected {unit} in all" if n_empty else "none empty"
+    return f"The fit began with {counted(n_components, 'component')} and left {empty}."
 
 
 def compared_sentence(n_ranked: int, n_cells: int, tried: Sequence[int], n_types: int) -> str:
@@ -104,7 +103,8 @@ def correlation_sentence(
     signed = with_minus(f"{round(value, 2) + 0.0:+.2f}")  # never -0.00
     if abs(value) < _CORRELATED:
         return f"{where} no two columns are correlated (strongest correlation {signed})."
-    return f"{where} {names[i]} and {names[j]} {'rise together' if value > 0 else 'oppose'} (correlation {signed})."
+    change = f"{names[i]} and {names[j]} rise together" if value > 0 else f"{names[i]} falls as {names[j]} rises"
+    return f"{where} {change} (correlation {signed})."
 
 
 def covariance_sentence(model: CovarianceModel, n_components: int, n_columns: int) -> str:
@@ -144,7 +144,8 @@ def runner_up_sentence(criterion: str, rivals: Sequence[tuple[int, str, float]])
         return ""
     K, name, distance = rivals[0]
     near = sum(distance < _OPEN for *_, distance in rivals) if criterion in _WITH_SCALE else 0
-    others = f" Within 2 of the best {title(criterion)} are {near:,}: the choice is open." if near > 1 else ""
+    within = f" In all, {near:,} mixtures are within {_OPEN:g} of the best {title(criterion)}: too close to decide."
+    others = within if near > 1 else ""
     return f"The runner-up, {counted(K, 'group')} with {name}, is {text_of(criterion, distance)} behind.{others}"
 
 
@@ -168,8 +169,8 @@ def component_sentences(
     scores, phrases = np.divide(means - centre, scale, out=np.zeros(len(means)), where=scale > 0), []
     for j in np.argsort(-np.abs(scores), kind="stable")[:_NAMED]:
         size = abs(scores[j])
-        if size >= _SOMEWHAT:
-            degree = "much " if size >= _MUCH else "" if size >= _CLEARLY else "somewhat "
+        if size >= _DIFFERENT:
+            degree = "much " if size >= _MUCH else ""
             value, usual = format_value(means[j], scale[j]), format_value(centre[j], scale[j])
             more = "higher" if scores[j] > 0 else "lower"
             phrases.append(f"{degree}{more} {names[j]} ({value} against {usual})")
@@ -218,8 +219,8 @@ def headline_numbers(
         numbers["clusters of overlapping groups"] = f"{n_clusters}"
     if several and n_grouped:
         numbers |= {
-            "separation": _separation(n_uncertain, n_grouped).removeprefix("are "),
-            "rows sure of their group": format_share((n_grouped - n_uncertain) / n_rows),
+            "the groups": _separation(n_uncertain, n_grouped),
+            "rows clearly of one group": format_share((n_grouped - n_uncertain) / n_rows),
             "rows of the largest group": format_share(counts.max() / n_rows),
         }
     return numbers | ({f"rows of no group ({outside})": format_share(n_outside / n_rows)} if n_outside else {})
