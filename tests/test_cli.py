@@ -429,6 +429,14 @@ def test_columns_that_number_the_rows_are_left_out(tmp_path):
     assert noted(["id", "x"], range(1, 31), x) == told
     assert noted(["id", "x"], np.arange(30) ** 2, x) == told
     assert noted(["id", "x"], np.random.default_rng(1).permutation(30), x) == told
+    some = np.random.default_rng(1).permutation(1000)[:30] + 1
+    for name in ("id", "ID", "customer_id", "Customer ID", "PassengerId", "customerID", "id_row", "index", "row.key"):
+        (note,) = noted([name, "x"], some, x)
+        assert note == told[0].replace("'id'", repr(name))
+    for name in ("income", "grid", "humid", "number", "body_mass_index", "idle"):
+        assert noted([name, "x"], some, x) == []
+    assert noted(["id", "x"], [*some[:-1], some[0]], x) == []
+    assert noted(["id", "x"], some / 8, x) == []
     (both,) = noted(["id", "x", "row"], range(1, 31), x, range(30))
     assert "left out: 'id', 'row', which number the rows" in both
     (alone,) = noted(["id"], range(7, 37))

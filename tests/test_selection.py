@@ -362,6 +362,22 @@ def test_a_component_of_error_values_is_doubted():
         assert "times as wide" not in repr(select(X, range(1, 7), ["full", "diag"]))
 
 
+@pytest.mark.parametrize("standardize", [False, True])
+def test_columns_that_number_the_rows_are_noted(standardize):
+    """Of 200 customers of 1000, in any order; the rule is that of `gmm fit`."""
+    rng = np.random.default_rng(0)
+    some = rng.permutation(np.arange(100_001, 101_001))[:200]
+    table = pd.DataFrame({"customer_id": some, "a": rng.normal(size=200), "b": rng.normal(size=200)})
+    fast = {"standardize": standardize, "random_state": 0}
+    assert select(table, 1, "diag", **fast).notes == (
+        "column 'customer_id' numbers the rows, like an identifier: leave it out",
+    )
+    (both,) = select(table.assign(line=range(200)), 1, "diag", **fast).notes
+    assert both == "columns 'customer_id', 'line' number the rows, like identifiers: leave them out"
+    assert select(table.rename(columns={"customer_id": "income"}), 1, "diag", **fast).notes == ()
+    assert select(table[["customer_id"]], 1, "diag", **fast).notes == ()  # nothing would remain
+
+
 def test_fractions_with_few_values_are_noted():
     """Of setosa the petal widths are six: three components have a value each."""
     setosa = pd.read_csv(Path(__file__).parent / "data" / "iris.csv").iloc[:50, [0, 1, 3]]

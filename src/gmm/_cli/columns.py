@@ -15,15 +15,14 @@ from gmm._rows.numerals import Obstacle, is_numeric
 from gmm._rows.text_format import Words
 from gmm._text.amounts import counted
 from gmm._text.lists import listed, quoted, suggestion
-from gmm._validation.columns import CODES, COPIES
+from gmm._validation.columns import CODES, COPIES, NUMBERS
 from gmm._validation.measurements import ColumnKinds
 
-__all__ = ["LEFT_OUT_SHOWN", "OPTIONS", "SHOWN", "check_present", "columns_to_read", "measurements", "slices", "unsaid"]
+__all__ = ["LEFT_OUT_SHOWN", "OPTIONS", "SHOWN", "check_present", "columns_to_read", "measurements", "unsaid"]
 
 SHOWN, LEFT_OUT_SHOWN = 4, 8
 _LEFT_OUT = "left out: "
 _CODES_EACH = 2  # codes for each other column up to which they are left out
-_SLICE = 1 << 20  # values
 
 OPTIONS = Words(
     named="--header",
@@ -144,7 +143,7 @@ class _Kind:
         return any(f"{words}{mark}" in text for words in (self.one, self.several) for mark in ",;:")
 
 
-_NUMBERS = _Kind("numbers the rows, like an identifier", "number the rows, like identifiers")
+_NUMBERS = _Kind(*NUMBERS)
 _CONSTANT = _Kind("is constant", "are constant")
 _CODES = _Kind(*CODES, most=_CODES_EACH)
 _COPIES = _Kind(*COPIES)
@@ -160,7 +159,7 @@ def measurements(
     CommandError
         If all are constant.
     """
-    kinds = ColumnKinds(blocks, n_rows, len(names))
+    kinds = ColumnKinds(blocks, n_rows, names)
     suspects = [(_COPIES, {j: f" (of {names[original]!r})" for j, original in kinds.copies.items()})]
     if not named:
         suspects = [
@@ -186,14 +185,8 @@ def measurements(
 def unsaid(found: Iterable[str], notes: Sequence[str], *, named: bool) -> tuple[str, ...]:
     """Return what a search notes of the fitted columns and these notes do not say, in the same words or others.
 
-    Codes among columns that the user `named` are meant.
+    Codes and identifiers among columns that the user `named` are meant.
     """
     fitted = " ".join(note for note in notes if not note.startswith(_LEFT_OUT))
-    said = [kind for kind in (_CODES, _COPIES) if named or kind.is_in(fitted)]
+    said = [kind for kind in (_NUMBERS, _CODES, _COPIES) if named or kind.is_in(fitted)]
     return tuple(note for note in found if note not in notes and not any(kind.is_in(note) for kind in said))
-
-
-def slices(values: NDArray[Any]) -> Iterable[NDArray[Any]]:
-    """Return a matrix as blocks of rows."""
-    step = max(1, _SLICE // max(1, values.shape[1]))
-    return (values[first : first + step] for first in range(0, len(values), step))

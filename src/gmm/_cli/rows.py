@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from gmm._caching import cached_property
 from gmm._cli.agreement import Labels
-from gmm._cli.columns import LEFT_OUT_SHOWN, OPTIONS, SHOWN, check_present, columns_to_read, measurements, slices
+from gmm._cli.columns import LEFT_OUT_SHOWN, OPTIONS, SHOWN, check_present, columns_to_read, measurements
 from gmm._cli.failures import CommandError, UsageError, in_options
 from gmm._cli.show import Screen
 from gmm._estimators.fitted import FittedMixture
@@ -31,6 +31,7 @@ from gmm._selection import MixtureClassifier
 from gmm._text.amounts import counted, percent
 from gmm._text.lists import listed, quoted
 from gmm._validation.columns import long_tails
+from gmm._validation.measurements import slices
 
 __all__ = ["Rows", "bundled", "rows_for", "rows_to_fit"]
 

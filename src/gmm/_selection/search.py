@@ -49,7 +49,14 @@ from gmm._selection.request import (
     requested_types,
     template_of,
 )
-from gmm._selection.standard import in_units, note_on_shrinkage, notes_on_columns, restored, warn_of_constants
+from gmm._selection.standard import (
+    in_units,
+    note_on_identifiers,
+    note_on_shrinkage,
+    notes_on_columns,
+    restored,
+    warn_of_constants,
+)
 from gmm._selection.status import FAILED, MORE_THAN_ROWS, NOT_TRIED, status_of
 from gmm._selection.table import Entry, Progress, Selection
 from gmm._validation.noise import check_noise
@@ -213,11 +220,11 @@ def select(
     check_callback(callback)
     clock, counts = Clock(checked_limit(time_limit)), requested_components(n_components)
     template = template_of(parameters | {"n_init": n_init, "n_threads": n_threads, "random_state": random_state})
-    opened, features = _given(X, sample_weight, template, error_covariance)
-    types = requested_types(covariance_type, opened.n_features, n_factors, limited=template.max_ratio is not None)
+    given, features = _given(X, sample_weight, template, error_covariance)
+    types = requested_types(covariance_type, given.n_features, n_factors, limited=template.max_ratio is not None)
     folds, seed = requested_folds(n_splits, criterion), common_seed(random_state)
-    cells = counts, types, requested_tails(template, tails, degrees_of_freedom, opened), criterion, folds
-    opened = _rows_of_cells(opened, features, types, template)
+    cells = counts, types, requested_tails(template, tails, degrees_of_freedom, given), criterion, folds
+    opened = _rows_of_cells(given, features, types, template)
     check_cells(template, counts, types, opened, standardize=standardize, n_splits=folds)
     noise = check_noise(template.noise, opened.n_features, partial(box_of, opened))
     fixed = fixed_components(template, counts, types, opened.n_features, standardize=standardize)
@@ -225,8 +232,8 @@ def select(
     request = Request(*cells, template, opened, features, parameters.get("tol"), noise, fixed)
     with search_file(template, opened, request.facts, seed, checkpoint=checkpoint, resume=resume) as file:
         template.random_state = seed = seed if file is None else file.seed
-        selection = _searched(request, seed, clock, callback, file)
-    return selection if units is None else restored(selection, units, opened)
+        selection = restored(_searched(request, seed, clock, callback, file), units, opened)
+    return replace(selection, notes=(*note_on_identifiers(given, features), *selection.notes))
 
 
 def _given(X: Any, sample_weight: Any, template: GaussianMixture, errors: Any) -> tuple[Source, Names]:

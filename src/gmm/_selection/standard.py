@@ -25,6 +25,7 @@ from gmm._validation.columns import (
     CODES,
     COPIES,
     FEW_ROWS,
+    NUMBERS,
     coded,
     few_values,
     long_tails,
@@ -33,6 +34,7 @@ from gmm._validation.columns import (
     rounded_rescalings,
 )
 from gmm._validation.combinations import refuse
+from gmm._validation.measurements import ColumnKinds, slices
 from gmm._values.coordinates import Coordinates
 from gmm._values.noise import Noise
 from gmm._values.weights import weighed
@@ -99,6 +101,19 @@ def warn_of_constants(source: Source, names: NDArray[np.object_] | None) -> None
         warn(text, UserWarning)
 
 
+def note_on_identifiers(source: Source, names: NDArray[np.object_] | None) -> tuple[str, ...]:
+    """Point out columns, beside others, that number the rows; these have to be in memory and in their own units."""
+    if source.one_array is None:
+        return ()
+    rows = source.one_array.rows
+    every = [f"x{j}" for j in range(source.n_features)] if names is None else list(map(str, names))
+    numbers = ColumnKinds(slices(rows), len(rows), every).numbers
+    if not 0 < len(numbers) < len(every):
+        return ()
+    noun, what, them = ("column", NUMBERS[0], "it") if len(numbers) == 1 else ("columns", NUMBERS[1], "them")
+    return (f"{noun} {listed((repr(every[j]) for j in numbers), 4)} {what}: leave {them} out",)
+
+
 def notes_on_columns(source: Source, names: NDArray[np.object_] | None) -> tuple[str, ...]:
     """Point out columns of few values, on which components settle, which may be codes, of long tails, and copies."""
     rows = next(iter(source.chunks())).rows
@@ -147,11 +162,13 @@ def log_volume(source: Source, units: Coordinates) -> float:
     return float(sum(of.weight * logs[of.observed].sum() for of in source.patterns))
 
 
-def restored(selection: Selection, units: Coordinates, source: Source) -> Selection:
-    """Return a search of rows in these coordinates as one of the rows themselves.
+def restored(selection: Selection, units: Coordinates | None, source: Source) -> Selection:
+    """Return a search of rows in these coordinates, if any, as one of the rows themselves.
 
     Likelihoods and criteria become those of the rows; the number of parameters stays that of the models searched.
     """
+    if units is None:
+        return selection
     shift = log_volume(source, units)
     raised = -shift / source.survey.weight
     of_likelihoods = [name for name in OF_SEARCHES if name != "nec"]  # a ratio of gains

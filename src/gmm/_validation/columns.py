@@ -17,6 +17,7 @@ __all__ = [
     "COPIES",
     "FEW_ROWS",
     "LONG_TAIL",
+    "NUMBERS",
     "Rescaling",
     "check_columns",
     "check_known_columns",
@@ -33,6 +34,7 @@ __all__ = [
 MOST_CODES, _ROWS_PER_CODE = 10, 20  # distinct values, and rows for each of them, that make a code likely
 FEW_ROWS = 10  # of fewer, little can be said of columns
 CODES = ("may be a code", "may be codes")  # of one column and of several
+NUMBERS = ("numbers the rows, like an identifier", "number the rows, like identifiers")
 COPIES = ("is a copy or a rescaling", "are copies or rescalings")
 LONG_TAIL = "positive with a long tail"
 _ROWS_PER_TIE = 5  # with which a component can settle on one value

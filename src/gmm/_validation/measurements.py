@@ -5,7 +5,8 @@ Each is so for all rows, or not at all: the first rows suspect a column, and lat
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,11 @@ from numpy.typing import NDArray
 
 from gmm._validation.columns import FEW_ROWS, Rescaling, is_code, most_codes, rescalings
 
-__all__ = ["ColumnKinds"]
+__all__ = ["ColumnKinds", "slices"]
 
 _EXACT = 2.0**53
+_SLICE = 1 << 20  # values
+_WORD = re.compile("[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+")  # of "customer_id" and "customerID", each of two
 
 
 class ColumnKinds:
@@ -25,27 +28,31 @@ class ColumnKinds:
     ----------
     blocks : iterable of arrays of shape (m, d)
         All rows in order; missing values are NaN.
-    n_rows, n_columns : int
-        Their number in all, and d.
+    n_rows : int
+        Their number in all.
+    names : sequence of str
+        Those of the d columns.
 
     Attributes
     ----------
     numbers : list of int
-        Columns of whole numbers, of most rows, that increase beside others, or are distinct and fill most of a range.
+        Columns of whole numbers, of most rows, that increase beside others, or are distinct and fill most of a range
+        or have the name of an identifier.
     constants, codes : dict of int to float, dict of int to int
         Columns of one value, and of few whole ones: the value, and how many.
     copies : dict of int to int
         Columns that are others in other units: which.
     """
 
-    def __init__(self, blocks: Iterable[NDArray[Any]], n_rows: int, n_columns: int) -> None:
-        d = n_columns
+    def __init__(self, blocks: Iterable[NDArray[Any]], n_rows: int, names: Sequence[str]) -> None:
+        d = len(names)
         self._n_rows, self._span, self._most = n_rows, n_rows + n_rows // 4, most_codes(n_rows)
         self._whole, self._increase = np.full((2, d), d > 0)
         self._low, self._high = np.full(d, np.inf), np.full(d, -np.inf)
         self._n_present, self._last = np.zeros(d, np.int64), np.full(d, np.nan)
         self._marks: dict[int, tuple[float, NDArray[np.bool_]]] = {}  # the least number with a place, and the places
         self._distinct: set[int] = set(range(d))
+        self._identifiers: dict[int, list[NDArray[Any]]] = {j: [] for j in range(d) if _is_of_identifier(names[j])}
         self._seen: dict[int, NDArray[Any]] = {j: np.empty(0) for j in range(d)} if d > 1 else {}
         self._pairs: list[Rescaling] = []
         with np.errstate(all="ignore"):  # of infinite values, which are an error later
@@ -63,7 +70,7 @@ class ColumnKinds:
     @property
     def _open(self) -> NDArray[np.bool_]:
         """Which columns may still number the rows."""
-        distinct = np.isin(np.arange(len(self._whole)), list(self._distinct))
+        distinct = np.isin(np.arange(len(self._whole)), [*self._distinct, *self._identifiers])
         return np.asarray(self._whole & (self._increase | distinct))
 
     def _look(self, rows: NDArray[Any]) -> None:
@@ -79,6 +86,7 @@ class ColumnKinds:
         self._n_present += (~np.isnan(rows)).sum(axis=0)
         self._whole &= ((rows == np.floor(rows)) | np.isnan(rows)).all(axis=0) & (low > -_EXACT) & (high < _EXACT)
         self._seen = {j: values for j, values in self._seen.items() if self._whole[j]}
+        self._identifiers = {j: parts for j, parts in self._identifiers.items() if self._whole[j]}
         self._distinct -= set(np.flatnonzero(high - low >= self._span).tolist())
         still = self._open
         for j in map(int, np.flatnonzero(self._whole)):
@@ -95,6 +103,10 @@ class ColumnKinds:
         if j in self._distinct and not (len(values) == len(column) and self._mark(j, values)):
             self._distinct.remove(j)
             self._marks.pop(j, None)
+        if j in self._identifiers:
+            self._identifiers[j].append(values)
+            if len(values) < len(column):
+                del self._identifiers[j]
         if j in self._seen:
             self._seen[j] = np.union1d(self._seen[j], values)
             if len(self._seen[j]) > self._most:
@@ -112,7 +124,12 @@ class ColumnKinds:
         n, width = self._n_present[j], self._high[j] - self._low[j] + 1
         dense = j in self._distinct and width <= n + n // 4
         in_order = bool(self._increase[j]) and len(self._whole) > 1
-        return bool(2 * n > self._n_rows >= FEW_ROWS and (dense or in_order))
+        most = bool(2 * n > self._n_rows >= FEW_ROWS)
+        return most and (dense or in_order or self._identifies_rows(j))
+
+    def _identifies_rows(self, j: int) -> bool:
+        parts = self._identifiers.get(j)
+        return parts is not None and len(np.unique(np.concatenate(parts))) == self._n_present[j]
 
     def _copy(self, pair: Rescaling) -> tuple[int, int]:
         """Return a copy and its original, which is no number of rows and no code if one of them is none."""
@@ -120,3 +137,15 @@ class ColumnKinds:
         if pair.copy in odd and pair.original not in odd:
             return pair.original, pair.copy
         return pair.copy, pair.original
+
+
+def slices(values: NDArray[Any]) -> Iterable[NDArray[Any]]:
+    """Return a matrix as blocks of rows."""
+    step = max(1, _SLICE // max(1, values.shape[1]))
+    return (values[first : first + step] for first in range(0, len(values), step))
+
+
+def _is_of_identifier(name: str) -> bool:
+    """Return whether a column of this name holds identifiers, if its numbers are whole and distinct."""
+    words = [word.lower() for word in _WORD.findall(name)]
+    return bool(words) and (words == ["index"] or words[0] == "id" or words[-1] in ("id", "key"))
