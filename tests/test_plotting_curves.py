@@ -26,6 +26,7 @@ from matplotlib.colors import to_hex  # noqa: E402
 from matplotlib.text import Text  # noqa: E402
 
 from gmm._plotting.lines import spaced  # noqa: E402
+from gmm._plotting.style import FAINT  # noqa: E402
 from gmm.plotting import plot_convergence, plot_criteria, plot_drift, plot_entropies, plot_selection  # noqa: E402
 
 RNG = np.random.default_rng(0)
@@ -303,13 +304,12 @@ def test_what_lies_above_the_axes_is_marked_at_the_top():
     assert "above the picture" in legend(ax)
 
 
-def test_triangles_of_several_lines_lie_below_each_other():
+def test_several_lines_share_a_grey_triangle_at_the_top():
     X = np.repeat([[0.0], [300.0]], 50, axis=0) + np.random.default_rng(0).normal(size=(100, 1))
     ax = plot_criteria(select(X, range(1, 5), ["VVV"], random_state=0), criteria=["bic", "aic", "icl"])
-    counts, heights = zip(*markers(ax, "^"), strict=True)
-    assert counts == (1, 1, 1)
-    assert sorted(heights, reverse=True) == list(heights)
-    assert len(set(heights)) == 3
+    assert markers(ax, "^") == [(1, 1)]
+    (triangle,) = [line for line in ax.lines if line.get_marker() == "^"]
+    assert triangle.get_color() == FAINT
     assert legend(ax) == ["above the picture"]
 
 
@@ -429,12 +429,19 @@ def test_on_dark_axes_marks_are_light():
     for draw in (plot_selection, plot_criteria):
         with plt.style.context("dark_background"):
             ax = draw(found, ax=plt.subplots()[1])
-        (star, *_) = [line for line in ax.lines if line.get_marker() == "*"]
-        assert to_hex(star.get_markeredgecolor()) == "#000000"
+        stars = [line for line in ax.lines if line.get_marker() == "*"]
+        assert all(star.get_markerfacecolor() == "none" for star in stars)  # points inside are seen
     with plt.style.context("dark_background"):
         ax = plot_selection(found, ax=plt.subplots()[1])
     (star,) = [line for line in ax.lines if line.get_marker() == "*"]
-    assert sum(int(to_hex(star.get_markerfacecolor())[i : i + 2], 16) for i in (1, 3, 5)) > 600
+    assert sum(int(to_hex(star.get_markeredgecolor())[i : i + 2], 16) for i in (1, 3, 5)) > 600
+
+
+def test_the_lowest_line_lies_on_top():
+    found = select(ROWS, [1, 2, 3], ["full", "diag", "EEE"], random_state=0)
+    ax = plot_selection(found)
+    on_top = [line for line in ax.lines if line.get_marker() == "o" and len(line.get_xdata()) == 3][-1]
+    assert min(on_top.get_ydata()) == found.bic[found.best_index]
 
 
 @pytest.fixture(scope="module")

@@ -53,7 +53,7 @@ def plot_criteria(
     Returns
     -------
     Axes
-        Smaller is better. Lines may continue above the axes, where triangles mark their values. Cells with a degenerate
+        Smaller is better. Lines may continue above the axes, where grey triangles say so. Cells with a degenerate
         component are left out, since their criteria are meaningless.
 
     Raises

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +14,6 @@ from numpy.typing import NDArray
 from gmm._plotting.style import FAINT, inks_of
 
 _APART = 0.045  # least distance between two labels, as a fraction of the Axes' height
-_BELOW = 0.04  # distance of two triangles, as a fraction of the Axes' height
 _RISES = 5  # height of the plot, in multiples of the most that a line rises after its minimum
 
 
@@ -49,8 +47,8 @@ def draw_line(ax: Axes, line: Line) -> None:
 
 
 def mark_best(ax: Axes, count: int, value: float, colour: Any) -> None:
-    """Draw a star at the best value."""
-    ax.plot(count, value, "*", ms=16, mfc=colour, mec=inks_of(ax).paper, zorder=7)
+    """Draw an open star about the best value."""
+    ax.plot(count, value, "*", ms=20, mfc="none", mec=colour, mew=1.4, zorder=7)
 
 
 def limit_height(ax: Axes, lines: Sequence[Line]) -> None:
@@ -67,16 +65,12 @@ def limit_height(ax: Axes, lines: Sequence[Line]) -> None:
 
 
 def _mark_above(ax: Axes, lines: Sequence[Line]) -> None:
-    """Mark the values above the Axes by triangles at the top, those of several lines below each other."""
-    top, levels = ax.get_ylim()[1], Counter[int]()
+    """Mark numbers of components with values above the Axes by a triangle at the top, one for all lines."""
+    top = ax.get_ylim()[1]
+    above = sorted({count for line in lines for count in line.counts[line.values > top].tolist()})
     where: Any = {"ls": "", "clip_on": False, "transform": ax.get_xaxis_transform()}
-    for line in lines:
-        above = line.counts[line.values > top].tolist()
-        if above:
-            label = None if levels else "above the picture"
-            heights = [1 - _BELOW * levels[count] for count in above]
-            ax.plot(above, heights, "^", color=line.colour, ms=6, label=label, **where)
-            levels.update(above)
+    if above:
+        ax.plot(above, [1] * len(above), "^", color=inks_of(ax).faint, ms=6, label="above the picture", **where)
 
 
 def label_ends(ax: Axes, lines: Sequence[Line]) -> None:

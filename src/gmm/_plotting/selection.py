@@ -31,10 +31,10 @@ def plot_selection(
 ) -> Axes:
     """Draw a criterion against the number of components, with a line for each covariance type.
 
-    The types with the lowest values are in colour and labelled; a star marks the best cell. An open dot marks a cell
-    that did not converge. A triangle, off the lines, marks a cell with a degenerate component, whose criterion is
-    meaningless; it is moved to the edge if it lies outside the axes. Lines far from the best may continue above the
-    axes, where triangles mark their values.
+    The types with the lowest values are in colour and labelled, the lowest on top; a star marks the best cell. An open
+    dot marks a cell that did not converge. A triangle, off the lines, marks a cell with a degenerate component, whose
+    criterion is meaningless; it is moved to the edge if it lies outside the axes. Lines far from the best may continue
+    above the axes, where grey triangles say so.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def plot_selection(
     with axes_of(ax, figsize=(5.0, 4.0)) as target:
         lines = _lines(table, cells)
         _faint_lines(target, lines[_IN_COLOUR:])
-        for line in lines[:_IN_COLOUR]:
+        for line in reversed(lines[:_IN_COLOUR]):  # the lowest on top
             draw_line(target, line)
         limit_height(target, lines[:_IN_COLOUR])
         _mark_cells(target, table, cells, lines)

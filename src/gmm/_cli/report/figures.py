@@ -74,7 +74,10 @@ def _clusters_caption(d: int, K: int) -> str:
     subject = "The rows and the groups" if K > 1 else "The rows and the group"
     if d > 2:
         what = "groups" if K > 1 else "rows"
-        subject += f", projected onto the plane in which the {what} differ most; each axis combines several columns"
+        subject += (
+            f", projected onto the plane in which the {what} differ most; each axis combines several columns, mostly "
+            "those that it names, with + if they grow along it and − if they fall"
+        )
     mixed = " The colour of a row mixes the colours of the groups by their probabilities." if K > 1 else ""
     return f"{subject}.{mixed} The inner ellipse contains 50 % of {'a' if K > 1 else 'the'} group, the outer one 95 %."
 
