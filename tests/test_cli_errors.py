@@ -113,7 +113,7 @@ def test_a_variational_mixture_predicts_without_errors(table, capsys):
     assert "--errors cannot be combined with a mixture of --bayesian" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("value", [-1.0, np.nan, np.inf])
+@pytest.mark.parametrize("value", [-1.0, np.nan, np.inf, 1e200])
 def test_a_wrong_error_is_named_by_column_and_row(table, capsys, value):
     X, errors = table
     errors[4, 1] = value
@@ -123,3 +123,12 @@ def test_a_wrong_error_is_named_by_column_and_row(table, capsys, value):
     assert "'sy'" in error
     assert "row 5" in error
     assert "--missing em" in error
+
+
+def test_the_errors_are_other_columns_than_those_of_the_model(table, capsys):
+    X, _ = table
+    GaussianMixture(2, random_state=0).fit(pd.DataFrame(X, columns=["x", "y"])).save("model.gmm")
+    assert main(["predict", "model.gmm", "table.csv", "--errors", "sx,y"]) == 1
+    assert "--errors names column 'y', which is fitted" in capsys.readouterr().err
+    assert fit("--columns", "x,y", "--errors", "sx,y") == 1
+    assert "--errors names column 'y', which is fitted" in capsys.readouterr().err

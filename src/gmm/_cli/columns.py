@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,7 @@ def columns_to_read(
     fields: Mapping[str, pa.Field],
     columns: Sequence[str] | None = None,
     exclude: Iterable[str] = (),
-    not_fitted: Iterable[str] = (),
+    serving: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[list[str], tuple[str, ...]]:
     """Choose the columns that are to be read as numbers, in memory or not.
 
@@ -48,8 +49,10 @@ def columns_to_read(
         Names, types and obstacles of all columns.
     columns : sequence of str, optional
         Those to choose; by default all numeric ones.
-    exclude, not_fitted : iterable of str
-        Those not to choose: the options of the user, and columns that serve as something else.
+    exclude : iterable of str
+        Those not to choose.
+    serving : mapping of str to str
+        Those that serve as something else, and the options that say so.
 
     Returns
     -------
@@ -65,8 +68,11 @@ def columns_to_read(
     """
     if all(pa.types.is_null(field.type) for field in fields.values()):
         raise CommandError("the table has no rows, or none with a value")
-    out = {*exclude, *not_fitted}
-    check_present(fields, [*(columns or ()), *exclude, *not_fitted])
+    out = {*exclude, *serving}
+    check_present(fields, [*(columns or ()), *out])
+    for name in columns or ():
+        if name in serving:
+            raise CommandError(f"{serving[name]} names column {name!r}, which is fitted: expected another column")
     if overlap := sorted(out.intersection(columns or ())):
         raise CommandError(f"columns cannot be both fitted and left out: {quoted(overlap)}")
     if columns is not None:

@@ -135,7 +135,8 @@ def rows_to_fit(screen: Screen, options: argparse.Namespace) -> Rows:
     weight, label = options.weight_column, options.label_column
     with screen.working("reading"):
         table = _open(options)
-        others = [name for name in (label, weight, *(options.errors or ())) if name is not None]
+        others = dict.fromkeys(options.errors or (), "--errors")
+        others |= {name: option for name, option in ((label, "--label-column"), (weight, "--weight-column")) if name}
         columns, notes = columns_to_read(table.fields, options.columns, options.exclude or (), others)
         check_present(table.fields, [name for name in options.keep or () if name != "all"])
         if weight is not None:
@@ -187,7 +188,8 @@ def rows_for(
     with screen.working("reading"):
         table = _open(options)
         errors = vars(options).get("errors") or ()
-        columns, omissions = columns_to_read(table.fields, None if names is None else list(names), not_fitted=errors)
+        chosen, serving = None if names is None else list(names), dict.fromkeys(errors, "--errors")
+        columns, omissions = columns_to_read(table.fields, chosen, serving=serving)
         if len(columns) != model.n_features_in_:
             expected = counted(model.n_features_in_, "numeric column")
             raise CommandError(f"the model expects {expected}, got {len(columns)}: {quoted(columns)}")
@@ -326,15 +328,17 @@ def _variances(rows: Rows, options: argparse.Namespace) -> NDArray[np.float64] |
     errors = errors[:, [list(dict.fromkeys(names)).index(name) for name in names]]
     errors = errors if rows.indices is None else errors[rows.indices]
     unused = rows.source.missing_values() & np.isnan(errors)
-    bad = ~((errors >= 0) & np.isfinite(errors)) & ~unused
+    with np.errstate(over="ignore"):
+        variances = np.square(errors)
+    bad = ~((errors >= 0) & np.isfinite(variances)) & ~unused
     if bad.any():
         i, j = np.argwhere(bad)[0].tolist()
         raise CommandError(
-            f"expected finite standard errors of 0 or more in column {names[j]!r}, got {errors[i, j]:g} in row "
-            f"{rows.numbers(i, i + 1)[0]}; where an error is unknown, leave the field of the value empty as well, with "
-            "--missing em of gmm fit"
+            f"expected standard errors of 0 or more, with finite squares, in column {names[j]!r}, got "
+            f"{errors[i, j]:g} in row {rows.numbers(i, i + 1)[0]}; where an error is unknown, leave the field of the "
+            "value empty as well, with --missing em of gmm fit"
         )
-    return np.square(errors)
+    return variances
 
 
 def _without_missing(rows: Rows, weight: str | None, drop: bool, instead: str) -> Rows:
