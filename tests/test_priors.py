@@ -675,3 +675,13 @@ def test_columns_that_follow_from_others_have_a_prior(follows, dtype):
             assert np.isfinite(mixture.lower_bound_)
             found = gmm.select(X, [1, 2], name, prior="conjugate", random_state=0)
             assert np.isfinite(found.bic).all()
+
+
+def test_a_loaded_prior_is_printed_as_briefly_as_before(tmp_path):
+    X = np.random.default_rng(0).normal(size=(200, 70))
+    prior = NormalInverseWishart(mean=np.zeros(70), scale=np.diag(np.linspace(1, 2, 70)))
+    mixture = GaussianMixture(1, prior=prior).fit(X)
+    mixture.save(tmp_path / "model.gmm")
+    loaded = gmm.load(tmp_path / "model.gmm")
+    assert repr(loaded) == repr(mixture)
+    np.testing.assert_array_equal(loaded.prior.scale, prior.scale)

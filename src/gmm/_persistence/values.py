@@ -59,12 +59,19 @@ def to_json_values(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def from_json_values(values: Mapping[str, Any]) -> dict[str, Any]:
     """Undo `to_json_values`: rebuild the priors from their dictionaries."""
-    return {name: NormalInverseWishart(**value) if isinstance(value, dict) else value for name, value in values.items()}
+    return {name: _prior(value) if isinstance(value, dict) else value for name, value in values.items()}
+
+
+def _prior(saved: Header) -> NormalInverseWishart:
+    arrays: dict[str, Any] = {
+        name: np.array(value) if isinstance(value, list) else value for name, value in saved.items()
+    }
+    return NormalInverseWishart(**arrays)
 
 
 def mixture_to_state(parameters: MixtureParameters) -> Arrays:
     """Return the arrays of a mixture: weights, means and covariances, the box of its noise, and what was fixed."""
-    arrays = {name: getattr(parameters, name) for name in PARTS}
+    arrays: dict[str, Any] = {name: getattr(parameters, name) for name in PARTS}
     if parameters.noise:
         arrays["noise"] = np.asarray(parameters.noise.parameter)
     if parameters.fixed:
