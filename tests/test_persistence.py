@@ -210,3 +210,12 @@ def test_a_posterior_of_rows_far_from_zero_loads(tmp_path):
     model = gmm.BayesianGaussianMixture(n_components=2, random_state=0).fit([[6e150], [7e150], [6.5e150]])
     model.save(tmp_path / "far.gmm")
     assert gmm.load(tmp_path / "far.gmm").mean_prior_ == model.mean_prior_
+
+
+def test_an_empty_path_is_refused_in_words():
+    X = np.random.default_rng(0).normal(size=(20, 2))
+    mixture = gmm.GaussianMixture().fit(X)
+    calls = (lambda: mixture.save(""), lambda: mixture.fit(X, checkpoint=""), lambda: gmm.select(X, 1, checkpoint=""))
+    for call in calls:
+        with pytest.raises(ValueError, match="expected the path of a file to write, got an empty one"):
+            call()

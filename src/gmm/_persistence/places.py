@@ -67,9 +67,13 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], o
 
     Raises
     ------
+    ValueError
+        If the path is empty.
     OSError
         If the path cannot be written; an existing file is left unchanged.
     """
+    if not os.fspath(path):
+        raise ValueError("expected the path of a file to write, got an empty one")
     if not replaceable(path):
         with open(path, "wb") as file:
             write(file)
