@@ -520,3 +520,10 @@ def test_a_data_frame_of_errors_has_the_columns_of_the_rows():
     with pytest.raises(ValueError, match="'b' instead of 'a' as column 0"):
         GaussianMixture(1).fit(rows, error_covariance=errors)
     GaussianMixture(1).fit(rows, error_covariance=errors[["a", "b"]])
+
+
+@pytest.mark.parametrize("scale", [0.0, 1e-162, 1e-200])
+def test_rows_that_do_not_vary_are_refused_in_words(scale):
+    rows = scale * np.random.default_rng(0).normal(size=(50, 2))
+    with pytest.raises(ValueError, match="error_covariance needs rows that vary, but their largest variance is"):
+        GaussianMixture(1).fit(rows, error_covariance=[0.1, 0.1])

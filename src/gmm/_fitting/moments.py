@@ -61,7 +61,13 @@ def _beside_errors(model: CovarianceModel, covariance: Array) -> NormalInverseWi
     d = len(covariance)
     n = max(_ROWS_BESIDE_ERRORS, 2 * d + 2)  # so that the prior is proper
     full = np.diag(covariance) if covariance.ndim == 1 else covariance
-    scale = n * _SHARE_BESIDE_ERRORS * (full + _LEAST_SHARE * np.diag(full).max() * np.eye(d))
+    largest = np.diag(full).max()
+    if not _LEAST_SHARE * largest > 0:
+        raise ValueError(
+            f"error_covariance needs rows that vary, but their largest variance is {largest:g}. Multiply tiny rows by "
+            "a number (error_covariance by its square), or set prior=NormalInverseWishart(scale=...)"
+        )
+    scale = n * _SHARE_BESIDE_ERRORS * (full + _LEAST_SHARE * largest * np.eye(d))
     return NormalInverseWishart(shrinkage=0, dof=n - 2 if of_variances(model.layout) else n - d - 1, scale=scale)
 
 
