@@ -169,6 +169,8 @@ def test_it_prints_itself():
     assert repr(distance(A, B)) == "<Distance: 2.32444>"
     expected = "<Distance: 0.369 ± 0.0014, between 0.1828 and 0.5852>"
     assert repr(distance(A, B, kind="bhattacharyya")) == expected
+    apart = mixture([0.5, 0.5], [[0.0], [50.0]], [[[4.0]], [[4.0]]])
+    assert repr(distance(apart, apart, kind="bhattacharyya")) == "<Distance: 0 ± 0, between 0 and 0>"
     assert float(distance(A, B)) == distance(A, B).value
 
 

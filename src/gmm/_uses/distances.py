@@ -332,7 +332,7 @@ def _common_bounds(weights: Array, a: Gaussians, others: Array, b: Gaussians) ->
         if not least - before > _SMALL_GAIN:
             break
         before = least
-    return 0.0 - float(np.log(most)), -float(np.log(least))
+    return 0.0 - float(np.log(most)), 0.0 - float(np.log(least))
 
 
 def _in_proportion(parts: Array, sums: Array, axis: int) -> Array:
