@@ -13,7 +13,7 @@ import pytest
 import scipy.sparse
 from sklearn.mixture import GaussianMixture as Peer
 
-from gmm import GaussianMixture
+from gmm import GaussianMixture, MixtureClassifier
 from gmm._exceptions import InvalidParameterError
 from gmm._validation.rows import check_rows
 from gmm._validation.scalars import check_real, check_whole
@@ -409,6 +409,27 @@ def test_starting_values(start, message):
     with pytest.raises(ValueError, match="parameter") as caught:
         mixture(**START | start).fit(ROWS)
     assert message in str(caught.value)
+
+
+def test_weights_outside_of_their_range():
+    message = r"'weights' should be in the range \[0, 1\], but got 1.5 at index 0 of weights"
+    with pytest.raises(ValueError, match=message):
+        GaussianMixture.from_parameters([1.5, -0.5], [[0.0], [1.0]], [1, 1], covariance_type="spherical")
+    with pytest.raises(ValueError, match=r"but got -0\.1 at index 0 of class_prior"):
+        MixtureClassifier(1, "full", class_prior=[-0.1, 1.1]).fit(ROWS, np.arange(len(ROWS)) % 2)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (np.ones((3, 2)), "The parameter 'init_params' should have the shape"),
+        (np.ones((len(ROWS), 2)), "Each row of init_params should sum to 1"),
+    ],
+)
+def test_responsibilities_are_called_by_their_parameter(values, message):
+    for init_params in (values, lambda X, n_components, rng: values):
+        with pytest.raises(ValueError, match=message):
+            mixture(init_params=init_params).fit(ROWS)
 
 
 def precisions(covariance_type, n_components=2, n_features=3):

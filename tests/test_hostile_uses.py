@@ -8,6 +8,7 @@ import io
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
@@ -464,6 +465,16 @@ def test_what_is_no_file(content):
         lambda mixture, X: mixture.impute(X, draw=np.array([1, 2])),
         lambda mixture, X: gmm.analysis.adapt(mixture, X, parameters=None),
         lambda mixture, X: gmm.analysis.adapt(mixture, X, parameters=[["means"]]),
+        lambda mixture, X: mixture.fit(X, checkpoint="fit.gmm", resume=np.array([1, 2])),
+        lambda mixture, X: gmm.select(X, 1, "full", checkpoint="search.gmm", resume=pd.NA),
+        lambda mixture, X: gmm.select(X, 1, "full", tails=np.ones((2, 2))),
+        lambda mixture, X: mixture.fit(X, callback=lambda iteration: iteration.parameters.means),
+        lambda mixture, X: gmm.select(X, 1, "full", callback=lambda progress: np.ones(2)),
+        lambda mixture, X: GaussianMixture(noise=np.array(2.0)).fit(X),
+        lambda mixture, X: GaussianMixture(noise=np.array(-0.1)).fit(X),
+        lambda mixture, X: GaussianMixture(noise=[[0, 0], [1e200, 1e200]]).fit(X),
+        lambda mixture, X: gmm.inference.standard_errors(mixture, X, n_replicates=10**19),
+        lambda mixture, X: gmm.inference.bootstrap_lrt(X, 1, n_replicates=10**19),
     ],
 )
 def test_what_numpy_once_refused(call):
@@ -480,4 +491,27 @@ def test_numbers_of_a_narrow_type_are_numbers(cls, asked):
     fits = [
         cls(n_components=kind(2), max_iter=kind(100), random_state=0, tol=1e-2, **how).fit(X) for kind in (int, np.int8)
     ]
+    np.testing.assert_array_equal(fits[0].means_, fits[1].means_)
+
+
+@each_class
+def test_as_many_passes_as_anyone_may_ask_for(cls):
+    X = np.random.default_rng(0).normal(size=(30, 2))
+    fits = [cls(n_components=2, max_iter=most, tol=0.1, random_state=0).fit(X) for most in (1000, 2**63)]
+    np.testing.assert_array_equal(fits[0].means_, fits[1].means_)
+
+
+@pytest.mark.parametrize("of_many", [False, True])
+def test_a_callback_that_stops_like_an_iterator(of_many):
+    def callback(_):
+        raise StopIteration
+
+    X = np.random.default_rng(0).normal(size=(30, 2))
+    with pytest.raises(RuntimeError, match="callback raised StopIteration: let it return True"):
+        gmm.select(X, 1, "full", callback=callback) if of_many else GaussianMixture().fit(X, callback=callback)
+
+
+def test_a_share_of_noise_in_an_array():
+    X = np.random.default_rng(0).normal(size=(30, 2))
+    fits = [GaussianMixture(noise=share).fit(X) for share in (0.1, np.array(0.1))]
     np.testing.assert_array_equal(fits[0].means_, fits[1].means_)

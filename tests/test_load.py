@@ -141,7 +141,7 @@ NOT_MIXTURES = {
     "one covariance for three": ({"covariances": np.eye(3)[None]}, "covariance.*shape"),
     "NaN among the means": ({"means": with_item("means", (1, 2), np.nan)}, "'means' contains NaN.*column 2"),
     "infinite means": ({"means": with_item("means", (0, 0), np.inf)}, "'means' contains infinity"),
-    "a negative weight": ({"weights": np.array([-1.0, 1, 1])}, "'weights'.*component 0"),
+    "a negative weight": ({"weights": np.array([-1.0, 1, 1])}, "'weights'.*index 0"),
     "NaN among the weights": ({"weights": np.array([np.nan, 0.5, 0.5])}, "'weights' contains NaN"),
     "weights of nothing": ({"weights": np.zeros(3)}, "'weights'.*normalized"),
     "weights above 1": ({"weights": np.full(3, 5.0)}, "'weights'"),

@@ -169,7 +169,7 @@ def test_files_keep_it(tmp_path, found):
 
 
 def test_what_cannot_be():
-    with pytest.raises(TypeError, match="expected True or False for standardize, got 1"):
+    with pytest.raises(TypeError, match="expected standardize to be True or False, got 1"):
         select(X, standardize=1)
 
 

@@ -286,7 +286,7 @@ def test_a_seed_gives_the_fits_start_whatever_kind_it_is():
         ({"tol": -1.0}, ValueError, "'tol' parameter of GaussianMixture must be a float in the range"),
         ({"covariance_type": "round"}, ValueError, "'covariance_type' parameter"),
         ({"means_init": [[0.0]]}, ValueError, "means"),
-        ({"init_params": np.ones((3, 3))}, ValueError, "responsibilities"),
+        ({"init_params": np.ones((3, 3))}, ValueError, "init_params"),
         ({"sample_weight": [1.0]}, ValueError, "sample_weight"),
         ({"X": [[np.nan, 0.0], [1.0, 1.0], [0.0, 0.0]]}, ValueError, "NaN"),
     ],

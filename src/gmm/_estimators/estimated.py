@@ -46,6 +46,7 @@ from gmm._validation.given import (
 )
 from gmm._validation.noise import check_noise
 from gmm._validation.parameters import check_callback, check_parameters, check_random_state
+from gmm._validation.scalars import check_boolean
 from gmm._validation.tails import check_tails
 from gmm._values.covariance import CovarianceModel
 from gmm._values.layouts import Array, SingularMatrixError
@@ -131,7 +132,7 @@ def fit(
         If no row of a class has a positive weight, so that it is left out.
     """
     check_parameters(self, fitting.starts.STARTS)
-    check_callback(callback)
+    callback = check_callback(callback)
     source, names = source_to_fit(self, X, sample_weight, error_covariance)
     classes, restriction = known_classes(labels, components_per_class, self.n_components, source)
     source, printer = source.with_classes(restriction), _printer(self, source, self._objective)
@@ -212,8 +213,7 @@ def impute(
     array([[2. , 1.8],
            [1. , 1. ]])
     """
-    if not isinstance(draw, bool | np.bool_):
-        raise TypeError(f"expected draw to be True or False, got {draw!r:.80}")
+    draw = check_boolean(draw, "draw")
     source = source_of(self, X, missing="em")
     rng = check_random_state(self.random_state if random_state is None else random_state) if draw else None
 
@@ -237,13 +237,13 @@ def _report(mixture: FittedMixture, loss: LostClusterError, printer: ProgressPri
 
 
 def _watch(
-    mixture: FittedMixture, callback: Callable[[Iteration], object] | None, printer: ProgressPrinter, source: Source
+    mixture: FittedMixture, callback: Callable[[Iteration], bool] | None, printer: ProgressPrinter, source: Source
 ) -> Callable[[Iteration], bool] | None:
     """What is called after each pass."""
 
     def watched(iteration: Iteration) -> bool:
         printer.step(iteration)
-        return callback is not None and bool(callback(iteration))
+        return callback is not None and callback(iteration)
 
     is_followed = mixture.verbose or callback is not None or follows_passes()
     return watched if is_followed or source.resident is None else None

@@ -14,6 +14,7 @@ from gmm import _fitting as fitting
 from gmm._estimators.contract import Estimator
 from gmm._rows.sources import Source
 from gmm._validation.combinations import refuse
+from gmm._validation.scalars import check_boolean
 from gmm._values.priors import NormalInverseWishart, parts
 
 __all__ = ["opened", "what_must_be_same"]
@@ -40,6 +41,7 @@ def opened(
     OSError
         If the file cannot be written.
     """
+    resume = check_boolean(resume, "resume")
     if checkpoint is None:
         if resume:
             raise ValueError("resume=True continues a fit from a file: expected its path as checkpoint, got None")

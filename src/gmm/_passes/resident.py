@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -44,7 +45,7 @@ class ResidentPasses:
         self, state: QuasiNewtonState, scatter: Scatter, at_most: int, *, repair_empty: bool, lead: float
     ) -> list[Record] | None:
         """Make passes as `EStep.run_quasi_newton` does; None if one is worth threads."""
-        at_most = 1 if state.work > PASS_WORTH_THREADS else at_most
+        at_most = 1 if state.work > PASS_WORTH_THREADS else min(at_most, sys.maxsize)
         with blas_alone(max(self.loop.largest_product, state.work)):
             return self.loop.run_quasi_newton(state, scatter, at_most=at_most, repair_empty=repair_empty, lead=lead)
 

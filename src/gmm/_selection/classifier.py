@@ -45,7 +45,7 @@ from gmm._selection.status import is_degenerate
 from gmm._selection.target import classes_in
 from gmm._text.html import Html
 from gmm._text.lists import quoted
-from gmm._validation.given import check_weights_init
+from gmm._validation.given import check_shares, check_weights
 from gmm._validation.labels import check_components_per_class
 from gmm._validation.parameters import check_is_fitted, check_parameters
 from gmm._validation.rows import check_feature_names
@@ -202,7 +202,7 @@ class MixtureClassifier(Estimator):
         numbers = sorted(set(requested_components(self.n_components)))
         types = requested_types(self.covariance_type, rows.n_features)
         classes, codes = classes_in(y, rows)
-        prior = None if self.class_prior is None else check_weights_init(self.class_prior, len(classes), "class_prior")
+        prior = None if self.class_prior is None else check_weights(self.class_prior, len(classes), "class_prior")
         parts, mixtures = [rows.subset(np.flatnonzero(codes == code)) for code in range(len(classes))], []
         if numbers != [1]:
             opened = self._opened(parts, classes)
@@ -330,7 +330,7 @@ class MixtureClassifier(Estimator):
         classes = sorted_classes(item(header, "classes", list))
         every = parameters | {name: request[name] for name in _REQUEST}
         classifier = cls(**{name: every[name] for name in every.keys() & {*cls._get_param_names()}})
-        check_weights_init(arrays["class_prior"], len(classes))
+        check_shares(arrays["class_prior"], len(classes), "class_prior")
         classifier.classes_, classifier.class_prior_ = classes, arrays["class_prior"].astype(np.float64)
         headers, mixtures = item(header, "mixtures", list), []
         for number, of_mixture in enumerate(headers):

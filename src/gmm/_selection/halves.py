@@ -209,7 +209,7 @@ def split_lrt(
     >>> test.confidence_set()
     array([2, 3])
     """
-    check_callback(callback)
+    callback = check_callback(callback)
     check_comparable(parameters, split_lrt.__name__)
     noise, prior = parameters.get("noise", False), parameters.get("prior")
     refuse("split_lrt", {"a prior": prior is not None, "noise": noise is not False})
@@ -294,7 +294,7 @@ def stability(
     >>> stability(X, range(2, 6), random_state=0).best
     3
     """
-    check_callback(callback)
+    callback = check_callback(callback)
     check_comparable(parameters, stability.__name__)
     numbers = _numbers(n_components, 2)
     values = _of_each_split(

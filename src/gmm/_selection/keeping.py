@@ -20,6 +20,7 @@ from gmm._persistence.archive import item
 from gmm._persistence.checkpoints import SearchCheckpoint
 from gmm._rows.sources import Source
 from gmm._selection.cell import Solution, Solve
+from gmm._validation.scalars import check_boolean
 from gmm._values.parameters import MixtureParameters
 
 __all__ = ["KeptCell", "name_on_all_rows", "search_file"]
@@ -49,6 +50,7 @@ def search_file(
     checkpoint, resume
         As for `GaussianMixture.fit`.
     """
+    resume = check_boolean(resume, "resume")
     if checkpoint is None:
         if resume:
             raise ValueError("resume=True continues a search from a file: expected its path as checkpoint, got None")

@@ -275,8 +275,8 @@ def requested_tails(template: GaussianMixture, tails: Any, degrees_of_freedom: A
         If one is unknown, or does not go with the other parameters or the rows.
     """
     names = [tails] if isinstance(tails, str) else list(tails) if _is_iterable(tails) else []
-    if not names:
-        raise ValueError(f"expected the tails of components by name, such as ('normal', 't'), got {tails!r:.80}")
+    if not (names and all(isinstance(name, str) for name in names)):
+        raise ValueError(f"expected the tails of components by name, such as ('normal', 't'), got {excerpt(tails)}")
     if isinstance(degrees_of_freedom, str):
         raise ValueError(
             f"expected degrees_of_freedom of a search as a number, or None to estimate one in each cell, "

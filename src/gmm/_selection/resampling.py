@@ -38,7 +38,7 @@ from gmm._validation.combinations import refuse
 from gmm._validation.parameters import check_callback, check_random_state
 from gmm._validation.ratio import check_max_ratio
 from gmm._validation.rows import check_enough_rows
-from gmm._validation.scalars import check_whole, is_whole
+from gmm._validation.scalars import MOST_REPLICATES, check_whole, is_whole
 from gmm._values.covariance import DEFAULT_COVARIANCE_TYPE, with_factors
 from gmm._values.layouts import Array
 from gmm._values.objective import Objective
@@ -330,8 +330,9 @@ def bootstrap_lrt(
     >>> bootstrap_lrt(X, 2, n_replicates=19, random_state=0).p_value > 0.1
     True
     """
-    check_callback(callback)
-    n_components, n_replicates = check_whole(n_components, "n_components"), check_whole(n_replicates, "n_replicates")
+    callback = check_callback(callback)
+    n_components = check_whole(n_components, "n_components")
+    n_replicates = check_whole(n_replicates, "n_replicates", 1, MOST_REPLICATES)
     check_comparable(parameters, bootstrap_lrt.__name__)
     tails, prior = parameters.get("tails", "normal"), parameters.get("prior")
     refuse("bootstrap_lrt", {"a prior": prior is not None, "heavy tails": tails != "normal"})

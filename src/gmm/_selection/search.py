@@ -217,7 +217,7 @@ def select(
            [-4.1, -3.9]])
     """
     check_criterion(criterion, criteria.OF_SEARCHES)
-    check_callback(callback)
+    callback = check_callback(callback)
     clock, counts = Clock(checked_limit(time_limit)), requested_components(n_components)
     template = template_of(parameters | {"n_init": n_init, "n_threads": n_threads, "random_state": random_state})
     given, features = _given(X, sample_weight, template, error_covariance)

@@ -35,6 +35,7 @@ from gmm._validation.columns import (
 )
 from gmm._validation.combinations import refuse
 from gmm._validation.measurements import ColumnKinds, slices
+from gmm._validation.scalars import check_boolean
 from gmm._values.coordinates import Coordinates
 from gmm._values.noise import Noise
 from gmm._values.weights import weighed
@@ -52,9 +53,7 @@ def in_units(source: Source, noise: Noise, *, standardize: Any) -> tuple[Source,
     ValueError
         If the rows lie in partitions, where they cannot be scaled on their way.
     """
-    if not isinstance(standardize, bool | np.bool_):
-        raise TypeError(f"expected True or False for standardize, got {standardize!r}")
-    if not standardize:
+    if not check_boolean(standardize, "standardize"):
         return source, noise, None
     refuse("standardize", {"rows in partitions": not source.here})
     units = _standard_deviations(source)

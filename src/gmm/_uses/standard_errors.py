@@ -31,7 +31,7 @@ from gmm._text.lists import aligned
 from gmm._uses.information import variances_by_information
 from gmm._validation.combinations import refuse
 from gmm._validation.parameters import check_callback, check_is_fitted, check_level
-from gmm._validation.scalars import check_choice, check_whole
+from gmm._validation.scalars import MOST_REPLICATES, check_choice, check_whole
 from gmm._values.classes import ALL_UNKNOWN, KnownClasses
 from gmm._values.layouts import Array, SingularMatrixError
 from gmm._values.parameters import MixtureParameters
@@ -276,9 +276,9 @@ def standard_errors(
     if not isinstance(model, GaussianMixture):
         raise TypeError(f"expected a GaussianMixture, got {type(model).__name__}; a posterior has credible_intervals")
     check_is_fitted(model)
-    check_callback(callback)
+    callback = check_callback(callback)
     check_choice(method, "a method", tuple(_METHODS))
-    n_replicates = check_whole(n_replicates, "n_replicates", 2)
+    n_replicates = check_whole(n_replicates, "n_replicates", 2, MOST_REPLICATES)
     refuse("standard_errors", {"trim": model.trim})
     source, mixture = rows_of_fit(model, X, sample_weight, error_covariance), fitted_parameters(model)
     _check_rows(source, mixture.n_parameters)

@@ -24,9 +24,12 @@ __all__ = [
     "check_responsibilities",
     "check_ridge",
     "check_sample_weight",
+    "check_shares",
+    "check_squares",
     "check_statistics",
     "check_targets",
     "check_user_mixture",
+    "check_weights",
     "check_weights_init",
 ]
 
@@ -120,8 +123,8 @@ def check_ridge(reg_covar: float, weight: float) -> None:
         )
 
 
-def check_weights_init(value: Any, n_components: int, name: str = "weights") -> Floats:
-    """Check the weights of the components.
+def check_weights_init(value: Any, n_components: int) -> Floats:
+    """Check the weights of the components at a start.
 
     Parameters
     ----------
@@ -129,8 +132,6 @@ def check_weights_init(value: Any, n_components: int, name: str = "weights") -> 
         Between 0 and 1, with sum 1.
     n_components : int
         K.
-    name : str
-        What messages call them.
 
     Returns
     -------
@@ -141,21 +142,31 @@ def check_weights_init(value: Any, n_components: int, name: str = "weights") -> 
     ValueError
         If the shape is wrong, a value is not finite or outside [0, 1], or the sum is not 1.
     """
+    array = check_array(value, "weights", (n_components,))
+    if array.min() < 0 or array.max() > 1:
+        # scikit-learn's message swaps minimum and maximum, and its tests match that.
+        raise ValueError(
+            f"The parameter 'weights' should be in the range [0, 1], but got max value {array.min():.5f}, min value "
+            f"{array.max():.5f}"
+        )
+    return check_weights(array, n_components)
+
+
+def check_weights(value: Any, n_components: int, name: str = "weights") -> Floats:
+    """Check weights as `check_shares` does, and divide them by their sum."""
     weights = check_shares(value, n_components, name)
-    total = weights.sum()
-    return weights if total == 1 else weights / total
+    return np.asarray(weights / weights.sum())
 
 
 def check_shares(value: Any, n_components: int, name: str = "weights") -> Floats:
-    """Check weights as `check_weights_init` does, without changing a number."""
+    """Check that weights are between 0 and 1 and have the sum 1, without changing a number."""
     array = check_array(value, name, (n_components,))
-    if array.min() < 0 or array.max() > 1:
-        # scikit-learn's message swaps minimum and maximum, and its tests match that.
-        index = int(np.flatnonzero((array < 0) | (array > 1))[0])
+    outside = (array < 0) | (array > 1)
+    if outside.any():
+        index = _first(outside)
         raise ValueError(
-            f"The parameter {name!r} should be in the range [0, 1], but got max value "
-            f"{array.min():.5f}, min value {array.max():.5f} (component {index} has "
-            f"{array[index]:.6g})"
+            f"The parameter {name!r} should be in the range [0, 1], but got {array[index]:.6g} at "
+            f"{place_in(name)(index)}"
         )
     weights = array.astype(np.float64)
     total = weights.sum()
@@ -188,13 +199,24 @@ def check_means_init(value: Any, n_components: int, n_features: int) -> Floats:
         If the shape is wrong, or a value is not finite or so large that its square overflows.
     """
     means = check_array(value, "means", (n_components, n_features)).astype(np.float64, order="C")
-    if np.abs(means).max() > _LARGEST:
-        k, j = _first(np.abs(means) > _LARGEST)
+    check_squares(means, "means", "component")
+    return means
+
+
+def check_squares(values: Floats, name: str, of_row: str) -> None:
+    """Check that squares of values, a matrix whose rows are of one thing each, are finite.
+
+    Raises
+    ------
+    ValueError
+        If a value is too large.
+    """
+    if np.abs(values).max() > _LARGEST:
+        i, j = _first(np.abs(values) > _LARGEST)
         raise ValueError(
-            f"The parameter 'means' holds a value too large: {means[k, j]:g} (component {k}, feature {j}). Expected "
+            f"The parameter {name!r} holds a value too large: {values[i, j]:g} ({of_row} {i}, feature {j}). Expected "
             f"magnitudes up to {_LARGEST:g}, whose squares are finite."
         )
-    return means
 
 
 def check_precisions_init(value: Any, n_components: int, n_features: int, model: CovarianceModel) -> Floats:
@@ -237,11 +259,11 @@ def check_user_mixture(weights: Any, means: Any, covariances: Any, model: Covari
     Raises
     ------
     ValueError
-        As for `check_mixture`, `check_weights_init` and `check_means_init`.
+        As for `check_mixture`, `check_weights` and `check_means_init`.
     """
     mixture = check_mixture(weights, means, covariances, model)
     check_means_init(mixture.means, *mixture.means.shape)
-    return mixture.with_other(weights=check_weights_init(mixture.weights, mixture.n_components))
+    return mixture.with_other(weights=check_weights(mixture.weights, mixture.n_components))
 
 
 def check_mixture(weights: Any, means: Any, covariances: Any, model: CovarianceModel) -> MixtureParameters:
@@ -303,7 +325,7 @@ def check_responsibilities(value: Any, n_rows: int, n_components: int, *, beside
         If the shape is wrong, a value is negative or not finite, or a row does not sum to 1; the message gives the
         row.
     """
-    name = "responsibilities"
+    name = "init_params"
     array = check_array(value, name, (n_rows, n_components))
     _check_not_negative(array, name, name)
     sums = array.sum(axis=1, dtype=np.float64)

@@ -16,7 +16,7 @@ import numpy as np
 
 from gmm._exceptions import InvalidParameterError, NotFittedError, raisable
 from gmm._text.lists import suggestion
-from gmm._validation.scalars import check_choice, is_real, is_whole
+from gmm._validation.scalars import check_choice, excerpt, is_real, is_whole
 from gmm._validation.tails import TAILS
 from gmm._validation.where import name_of
 from gmm._values.covariance import COVARIANCE_CHOICES, MOST_FACTORS, names_factors
@@ -182,16 +182,32 @@ def check_parameters(estimator: Any, starts: Collection[str], only: Collection[s
             )
 
 
-def check_callback(callback: object) -> None:
-    """Check that a callback is None or callable.
+def check_callback(callback: Any) -> Callable[..., bool] | None:
+    """Check that a callback is None or callable; return it as one whose answers are checked too.
 
     Raises
     ------
     TypeError
         If it is neither.
     """
-    if callback is not None and not callable(callback):
+    if callback is None:
+        return None
+    if not callable(callback):
         raise TypeError(f"callback must be a callable or None. Got {callback!r} instead.")
+
+    def checked(*of: Any) -> bool:
+        try:
+            answer = callback(*of)
+        except StopIteration as error:  # which a generator on the way would take for its own
+            raise RuntimeError("callback raised StopIteration: let it return True to stop") from error
+        try:
+            return bool(answer)
+        except (TypeError, ValueError) as error:
+            raise TypeError(
+                f"expected callback to return True to stop, or False or None, got {excerpt(answer)}"
+            ) from error
+
+    return checked
 
 
 def check_n_samples(n_samples: object) -> int:

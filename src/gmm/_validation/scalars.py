@@ -7,10 +7,21 @@ from math import inf
 from numbers import Integral, Real
 from typing import Any, TypeGuard
 
+import numpy as np
+
 from gmm._exceptions import InvalidParameterError, raisable
 from gmm._text.lists import quoted, suggestion
 
-__all__ = ["check_choice", "check_real", "check_whole", "excerpt", "is_real", "is_whole"]
+__all__ = [
+    "MOST_REPLICATES",
+    "check_boolean",
+    "check_choice",
+    "check_real",
+    "check_whole",
+    "excerpt",
+    "is_real",
+    "is_whole",
+]
 
 
 def excerpt(value: Any) -> str:
@@ -29,6 +40,9 @@ def is_real(value: Any) -> TypeGuard[float]:
     return type(value) is float or (isinstance(value, Real) and not isinstance(value, bool))
 
 
+MOST_REPLICATES = 10**9
+
+
 def check_whole(value: Any, name: str, least: int = 1, most: int | None = None) -> int:
     """Check a whole number from `least` to `most`; return it as an int.
 
@@ -41,6 +55,19 @@ def check_whole(value: Any, name: str, least: int = 1, most: int | None = None) 
         return int(value)
     interval = f"a whole number from {least}" + ("" if most is None else f" to {most}")
     raise raisable(InvalidParameterError)(f"expected {name} to be {interval}, got {excerpt(value)}")
+
+
+def check_boolean(value: Any, name: str) -> bool:
+    """Check that a value is True or False, Python's or numpy's; return it as a bool.
+
+    Raises
+    ------
+    TypeError
+        If it is anything else.
+    """
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    raise TypeError(f"expected {name} to be True or False, got {excerpt(value)}")
 
 
 def check_choice(value: Any, name: str, choices: Sequence[str]) -> str:
