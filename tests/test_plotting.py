@@ -13,7 +13,7 @@ from matplotlib.contour import ContourSet
 from matplotlib.path import Path as Outline
 
 import gmm
-from gmm import GaussianMixture, GaussianMixtureSearch, NotFittedError, select
+from gmm import BayesianGaussianMixture, GaussianMixture, GaussianMixtureSearch, NotFittedError, select
 from gmm._estimators.contract import names_of_features
 from gmm._estimators.fitted import fitted_parameters
 from gmm._exceptions import InvalidParameterError
@@ -284,6 +284,21 @@ def test_regions_are_tinted_by_the_most_probable_component():
         opacity, certain = tints[..., 3].ravel(), model.predict_proba(points).max(axis=1)
         assert uncertainty == (np.ptp(opacity) > 0.1)
         assert not uncertainty or (np.diff(opacity[np.argsort(certain)]) > -1e-9).all()
+
+
+@pytest.mark.parametrize("d", [1, 2])
+def test_components_without_rows_have_no_regions(d):
+    """Far from all rows, a posterior with three groups of twenty possible ones gives points to an empty one."""
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.normal(m, s, (120, 2)) for m, s in [((0, 0), 1), ((8, 1), 1.5), ((0, 9), 0.5)]])[:, :d]
+    model = BayesianGaussianMixture(n_components=20, random_state=0).fit(X)
+    ax = plot_decision_boundaries(model, X)
+    present = fitted_parameters(model).present
+    (picture,) = ax.images
+    tints = np.unique(np.asarray(picture.get_array())[..., :3].reshape(-1, 3), axis=0)
+    np.testing.assert_allclose(tints, np.unique(colours(20)[present], axis=0))
+    if d == 1:
+        assert len([line for line in ax.lines if len(line.get_xdata()) > 100]) == len(present)
 
 
 @pytest.mark.parametrize("d", [1, 2])

@@ -46,8 +46,9 @@ def plot_decision_boundaries(
     """Tint regions by their most probable component, cluster or class; draw lines where two are equally probable.
 
     If the mixture has more features than the view has axes, regions and lines are those of the exact marginal in the
-    view: the assignment given these axes alone. Rows are coloured by soft assignment from all features, so a row may
-    lie in the region of another component. With one feature, the responsibilities are curves from 0 to 1.
+    view: the assignment given these axes alone. Components without rows, which a posterior has, have no region. Rows
+    are coloured by soft assignment from all features, so a row may lie in the region of another component. With one
+    feature, the responsibilities are curves from 0 to 1.
 
     Parameters
     ----------
@@ -96,7 +97,7 @@ def _shares(mixture: MixtureParameters, clusters: NDArray[np.intp], points: Arra
 
 
 def _panel(ax: Axes, scene: Scene, view: View, edges: Array, *, small: bool, uncertainty: bool) -> list[Entries]:
-    mixture = view.marginal(scene.mixture)
+    mixture = _of_rows(view.marginal(scene.mixture), scene.present)
     draw_panel = _axis if view.n_axes == 1 else _plane
     places = draw_panel(ax, scene, view, mixture, edges, uncertainty)
     numbers(ax, places, scene.present, scene.shades, small=small)
@@ -109,6 +110,13 @@ def _panel(ax: Axes, scene: Scene, view: View, edges: Array, *, small: bool, unc
             (Patch(facecolor=inks.pale, edgecolor=inks.pale_edge), f"{'dark' if inks.dark else 'pale'}: uncertain")
         )
     return [component_entries(scene), entries]
+
+
+def _of_rows(mixture: MixtureParameters, present: NDArray[np.intp]) -> MixtureParameters:
+    """Leave no weight to components without rows, which a posterior has, so that no region is theirs."""
+    weights = np.zeros(mixture.n_components)
+    weights[present] = mixture.weights[present]
+    return mixture.with_other(weights=weights)
 
 
 def _plane(ax: Axes, scene: Scene, view: View, mixture: MixtureParameters, edges: Array, uncertainty: bool) -> Array:
@@ -130,8 +138,9 @@ def _axis(ax: Axes, scene: Scene, view: View, mixture: MixtureParameters, edges:
     shares = _shares(mixture, scene.clusters, x[:, None])
     tints = _tints(scene, _shares(mixture, scene.clusters, _centres(edges[0], 2 * _TINTS)[:, None]), uncertainty)[None]
     _show_tints(ax, tints, [edges[0], (0.0, 1.0)])
-    for k, shade in enumerate(inks_of(ax).strong(scene.cluster_shades)):
-        ax.plot(x, shares[:, k], color=shade, linewidth=1.6, zorder=2)
+    shades = inks_of(ax).strong(scene.cluster_shades)
+    for k in np.unique(scene.clusters[scene.present]):
+        ax.plot(x, shares[:, k], color=shades[k], linewidth=1.6, zorder=2)
     points = boundaries(mixture, edges, scene.clusters)
     ax.vlines([point[0, 0] for point in points], 0, 1, color=inks_of(ax).ink, linewidth=1, zorder=3, gid="boundaries")
     values = view.project(scene.sample_rows)[:, 0]
