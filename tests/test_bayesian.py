@@ -519,7 +519,7 @@ def test_what_verbose_prints_names_the_bound(capsys):
 def test_what_is_printed_says_how_many_components_are_left():
     X, mixture = some(n_components=8, max_iter=1000)
     left = mixture.fit(X).n_effective_components_
-    assert f"8 components, 3 features, full covariance, {left} with a row or more\n" in str(mixture)
+    assert f"8 components, 3 features, full covariance, {left} components not empty\n" in str(mixture)
 
 
 @pytest.mark.parametrize("name", ["weight_concentration_prior", "mean_precision_prior", "degrees_of_freedom_prior"])

@@ -164,7 +164,7 @@ def test_the_test_finds_two_clusters_and_no_more():
     assert two.p_value > 0.1
     assert (two.null.n_components, two.alternative.n_components) == (2, 3)
     assert repr(one).startswith("BootstrapLRT of 1 against 2 components, full: p = 0.025\n−2 log λ = ")
-    assert "of 39 replicates half are above" in repr(one)
+    assert "of 39 tables drawn from 1 component, half have more than" in repr(one)
 
 
 @pytest.mark.parametrize(

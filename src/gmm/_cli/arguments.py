@@ -137,7 +137,8 @@ def _add_fit(commands: argparse._SubParsersAction[_Parser]) -> argparse.Argument
     out.add_argument("--checkpoint", metavar="FILE",
                      help="keep in FILE how far the search or the fit has come, every five seconds")  # fmt: skip
     out.add_argument("--resume", action="store_true",
-                     help="go on from the file of --checkpoint, to the same bits; begin if there is none")  # fmt: skip
+                     help="continue from the file of --checkpoint, with the same result as without the break; "
+                          "if there is no such file, start from the beginning")  # fmt: skip
     return command
 
 
@@ -158,8 +159,8 @@ def _add_columns(command: argparse.ArgumentParser) -> None:
     _add_errors(columns, "fitted")
     _add_reading(columns)
     columns.add_argument("--missing", choices=("em",),
-                         help="fit to the values that are there, by EM; whether one is missing may depend on the "
-                              "others of its row only")  # fmt: skip
+                         help="em: fit rows with missing values too, by the values they have; a value may be missing "
+                              "because of other values of its row, but not because of what it would be")  # fmt: skip
     _add_blocks(columns, "; a search then runs on a sample, and its three best cells on all rows")
 
 

@@ -45,7 +45,7 @@ def choice(search: Selection, width: int) -> Iterator[Text | Table]:
     yield best
     marks = [*legend(search, of_grid=many), *certainty(search)]
     if omitted:
-        marks.append(f"no room for {', '.join(omitted)} (see --json)")
+        marks.append(f"too narrow to show {', '.join(omitted)} (see --json)")
     together = "   ".join(marks)
     yield from (Text(line, _FAINT) for line in ([together] if 0 < len(together) <= width else marks))
     yield from (Text(in_options(line), _DOUBT) for line in advice(search))

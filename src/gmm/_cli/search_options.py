@@ -42,9 +42,9 @@ def add_search(command: argparse.ArgumentParser) -> None:
     search.add_argument("--prior", choices=("conjugate",),
                         help="prior that guards against degenerate components, with mclust's defaults")  # fmt: skip
     search.add_argument("--max-ratio", metavar="C", type=at_least_one,
-                        help="let the largest variance along any axis of a component be at most C times the smallest "
-                             "of all: a guard against degenerate components, for full, diag and spherical, which "
-                             "are then all (50 is a good value)")  # fmt: skip
+                        help="guard against degenerate components: no variance along an axis of one is more than C "
+                             "times the smallest of all (50 is a good C); for the covariance models full, diag and "
+                             "spherical, then the default")  # fmt: skip
     search.add_argument("--noise", action="store_true", default=None,
                         help="add uniform noise over the box of the rows: a row may belong to it instead of to a "
                              "component, and has the label -1 then")  # fmt: skip
@@ -63,12 +63,12 @@ def _add_shapes(search: argparse._ActionsContainer) -> None:
                         help="covariance models: all 14 (default) or a list such as EEE,VVV or full,diag; "
                              "factor and ppca with --n-factors")  # fmt: skip
     search.add_argument("--n-factors", metavar="Q", type=components,
-                        help="number of factors of the covariance models factor and ppca, written like --components; "
-                             "or behind their names: factor2")  # fmt: skip
+                        help="number of factors of the covariance models factor and ppca: one, a list or a range, as "
+                             "for --components; --covariance factor2 says the same for one model")  # fmt: skip
     search.add_argument("--tails", metavar="NAMES", type=tails,
-                        help="tails of the components: normal (default), t, which are heavier, so that rows far away "
-                             "count little, contaminated, with a share of outliers, or several, such as normal,t, "
-                             "to choose among them")  # fmt: skip
+                        help="tails of the components: normal (default); t: heavier, so that rows far away count "
+                             "little; contaminated: normal with a share of outliers; or a list to choose from, "
+                             "such as normal,t")  # fmt: skip
     search.add_argument("--degrees-of-freedom", metavar="NU", type=degrees,
                         help="degrees of freedom of --tails t, 1 to 200 (default: estimated; 4 resists outliers, more "
                              "are nearer to normal tails)")  # fmt: skip

@@ -99,7 +99,7 @@ def doubt_of_ridge(parameters: MixtureParameters, ridge: float, names: Sequence[
         return ""
     return (
         f"no variance but reg_covar in {listed(columns, _NAMED)}: the criteria depend on it; leave constant columns "
-        "out, multiply small ones"
+        "out, and multiply those of tiny numbers, say by 1000"
     )
 
 

@@ -230,7 +230,7 @@ class Summary:
 def _extent(parameters: MixtureParameters, max_ratio: float) -> str:
     """Tell how much a mixture is free to say, and what lies beside and within its components."""
     if isinstance(parameters, MixturePosterior):
-        extent = f"{parameters.n_effective} with a row or more"
+        extent = f"{counted(parameters.n_effective, 'component')} not empty"
     else:
         extent = counted(parameters.n_parameters, "free parameter")
     if parameters.noise:

@@ -34,6 +34,7 @@ from gmm._rows.incomplete import IncompleteSource
 from gmm._rows.sources import ArraySource
 from gmm._selection.held_out import check_folds, folds_of
 from gmm._selection.request import check_comparable
+from gmm._text.amounts import counted
 from gmm._validation.combinations import refuse
 from gmm._validation.parameters import check_callback, check_random_state
 from gmm._validation.ratio import check_max_ratio
@@ -250,8 +251,8 @@ class BootstrapLRT:
         omissions = f"; {self.n_left_out} more could not be fitted" if self.n_left_out else ""
         return (
             f"BootstrapLRT of {K} against {K + 1} components, {kind}: p = {self.p_value:.3g}\n"
-            f"−2 log λ = {self.statistic:.2f}; of {n_values}{of} replicates "
-            f"half are above {median:.2f}, 5 % above {high:.2f}{omissions}"
+            f"−2 log λ = {self.statistic:.2f}; of {n_values}{of} tables drawn from "
+            f"{counted(K, 'component')}, half have more than {median:.2f}, 5 % more than {high:.2f}{omissions}"
         )
 
 

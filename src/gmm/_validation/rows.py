@@ -191,8 +191,8 @@ def raise_nonfinite(
     place = row_and_column(row, column, _listed(feature_names))
     if np.isnan(value):
         raise ValueError(
-            f"Input X contains NaN.\n{name_of(estimator)} does not accept missing values encoded "
-            f"as NaN natively. The first is at {place}. {instead}"
+            f"Input X contains NaN.\n{name_of(estimator)} expects a number everywhere, got NaN first at {place}. "
+            f"{instead}"
         )
     raise ValueError(
         f"Input X contains infinity or a value too large for {value.dtype!r}.\n"
