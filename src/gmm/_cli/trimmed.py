@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from gmm._caching import cached_property
 from gmm._cli.describe import ending, finite_or_none
 from gmm._cli.result import MixtureOutcome
 from gmm._estimators.contract import names_of_features
@@ -32,7 +33,7 @@ class Trimmed(MixtureOutcome):
         """The mixture."""
         return self.mixture
 
-    @property
+    @cached_property
     def figures(self) -> Figures | None:
         """Log-likelihood and criteria of the rows that are left; None with a prior."""
         model = self.mixture
@@ -44,7 +45,8 @@ class Trimmed(MixtureOutcome):
     @property
     def doubts(self) -> list[str]:
         """Which components are degenerate, and why, if any is."""
-        return [] if self.figures is None else [text for text in [self.figures.verdict] if text]
+        verdict = self.figures.verdict if self.figures is not None else ""
+        return [verdict] if verdict else []
 
     def document(self) -> dict[str, Any]:
         """Convert the result to JSON values: beside the mixture, what was left out, and figures of the others."""

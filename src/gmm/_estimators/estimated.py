@@ -148,16 +148,16 @@ def fit(
             how: dict[str, Any] = {"on_end": printer.end, "on_skip": printer.skip, "beginning": beginning}
             how["callback"] = _watch(self, callback, printer, source)
             if share:
-                outcome, rows = fitting.trimming.fit_trimmed(rows, share, settings_for, seeds, **how)
+                best, rows, settings = fitting.trimming.fit_trimmed(rows, share, settings, settings_for, seeds, **how)
             else:
-                outcome, rows = fitting.fit.fit_mixture(rows, settings, journal, **how), source
+                best, rows = fitting.fit.fit_mixture(rows, settings, journal, **how), source
     except SingularMatrixError as error:
         raise ValueError(ill_defined(error, model)) from None
     except LostClusterError as error:
         raise _report(self, error, printer, names) from error
-    printer.refined(outcome.result)
+    printer.refined(best.result)
     outside = (rows.weights == 0) & (source.weights > 0) if share else None
-    return _adopt(self, outcome, rows, names, settings.objective, classes, outside)
+    return _adopt(self, best, rows, names, settings.objective, classes, outside)
 
 
 def fit_predict(

@@ -32,6 +32,7 @@ __all__ = ["fit_trimmed"]
 def fit_trimmed(
     source: Source,
     share: float,
+    settings: FitSettings,
     settings_for: Callable[[Source], FitSettings],
     seeds: Sequence[int],
     *,
@@ -39,7 +40,7 @@ def fit_trimmed(
     callback: Callable[[Iteration], object] | None,
     on_end: Callable[[SolverResult], object],
     on_skip: OnSkip,
-) -> tuple[MixtureFit, Source]:
+) -> tuple[MixtureFit, Source, FitSettings]:
     """Fit a mixture to rows of which a share is left out; each start chooses its own, until the same rows stay out.
 
     Parameters
@@ -48,8 +49,10 @@ def fit_trimmed(
         Rows without gaps, read here.
     share : float
         Of the weight of all rows.
+    settings : FitSettings
+        For all rows.
     settings_for : callable
-        Returns the settings for rows: a prior is completed by those that are left.
+        Returns the settings for rows: a prior is completed by those that are left in the first round.
     seeds : sequence of int
         One for each start; empty where a fit begins elsewhere.
     beginning, callback, on_end, on_skip
@@ -61,34 +64,37 @@ def fit_trimmed(
         With the passes of all rounds of a start as those of one run.
     Source
         The rows with the weights that they had in the last round of the best start.
+    FitSettings
+        Those of the best start.
 
     Raises
     ------
     SingularMatrixError
         If there is no ridge and every start ends in a singular covariance.
     """
-    settings, watch = settings_for(source), Listener(callback)
-    ends, failure = list[tuple[MixtureFit, Source]](), SingularMatrixError(0)
+    watch, failure = Listener(callback), SingularMatrixError(0)
+    ends = list[tuple[MixtureFit, Source, FitSettings]]()
     for number, seed in enumerate(seeds or (0,)):
         each = None if callback is None else _numbered(watch, number)
         try:
             first = beginning.parameters if beginning else _resistant_mixture(source, settings, seed)
             rows = reweighed(source, _weights_under(first, settings.problem(source), share))
+            own = settings_for(rows)
             how = {"journal": Journal(seeds[number : number + 1]), "beginning": beginning and Beginning(first)}
-            fit, rows = _in_turns(source, share, settings_for(rows), rows, watch, callback=each, **how)
+            fit, rows = _in_turns(source, share, own, rows, watch, callback=each, **how)
         except SingularMatrixError as error:
             failure = error
             on_skip(number, None)
             continue
         result = replace(fit.result, trace=replace(fit.result.trace, start=number))
         on_end(result)
-        ends.append((MixtureFit(result, fit.repaired), rows))
+        ends.append((MixtureFit(result, fit.repaired), rows, own))
         if watch.stopped:
             break
     if not ends:
         raise failure
-    best, rows = max(ends, key=lambda end: end[0].result.lower_bound)
-    return best._replace(traces=tuple(fit.result.trace for fit, _ in ends)), rows
+    best, rows, own = max(ends, key=lambda end: end[0].result.lower_bound)
+    return best._replace(traces=tuple(fit.result.trace for fit, *_ in ends)), rows, own
 
 
 def _in_turns(

@@ -15,7 +15,7 @@ from gmm._cli.report.figures import Picture, colours
 from gmm._cli.report.narrative import Narrative
 from gmm._cli.report.origin import Origin
 from gmm._cli.report.page import css_colour, render
-from gmm._cli.result import MixtureOutcome
+from gmm._cli.result import MixtureOutcome, Result
 from gmm._estimators.fitted import fitted_parameters
 from gmm._text.amounts import percent
 from gmm._text.html import Cell, Html, table
@@ -130,7 +130,7 @@ def data(result: MixtureOutcome) -> Html:
 def fitting(result: MixtureOutcome, story: Narrative, pictures: Mapping[str, Picture]) -> Html:
     """Say how the fit of the chosen mixture went, and give its settings."""
     settings = {name: value for name, value in result.model.get_params().items() if value is not None}
-    if result.options.tol is None and not result.options.bayesian:
+    if result.options.tol is None and isinstance(result, Result):
         del settings["tol"]  # a search chooses it by the rows, and the reason for the end says it
     return render(
         "fit",
