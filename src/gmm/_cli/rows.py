@@ -173,7 +173,7 @@ def rows_for(
     ----------
     model : FittedMixture or MixtureClassifier
     options : argparse.Namespace
-        With ``file``, ``header`` and ``drop_missing``.
+        Those of reading a table: of its format, columns and missing values.
     screen : Screen
         Prints the notes.
     predicted : sequence of str

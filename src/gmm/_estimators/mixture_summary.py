@@ -66,8 +66,7 @@ class MixtureSummary:
             scale`` in place of the latter.
         """
         mixture = fitted_parameters(self.model)
-        K, d = mixture.means.shape
-        spreads = np.broadcast_to(np.sqrt(mixture.model.layout.diagonal(mixture.covariances, d)), (K, d))
+        K, spreads = mixture.n_components, np.sqrt(mixture.column_variances)
         spread = "scale" if mixture.tails else "sd"
         columns = {"component": np.arange(K), "rows": self.counts, "weight": mixture.weights}
         columns["degenerate"] = np.array([self.degenerate.get(k, "") for k in range(K)], object)

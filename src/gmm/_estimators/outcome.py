@@ -80,8 +80,7 @@ def doubt_of_width(parameters: MixtureParameters, names: Sequence[str], word: st
     large = parameters.weights > _SMALL
     if large.all() or not large.any() or parameters.noise or parameters.tails:
         return ""
-    variances = parameters.model.layout.diagonal(parameters.covariances, parameters.n_features)
-    deviations = np.sqrt(np.broadcast_to(variances, parameters.means.shape))
+    deviations = np.sqrt(parameters.column_variances)
     ratios = deviations / deviations[large].max(axis=0)
     k, j = (int(index) for index in np.unravel_index(ratios.argmax(), ratios.shape))
     if ratios[k, j] < _WIDE:

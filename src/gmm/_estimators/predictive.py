@@ -183,7 +183,7 @@ def intervals(
     """Return central intervals that hold `level` of the posterior probability."""
     from scipy.special import betaincinv, stdtrit
 
-    prior, (K, d) = posterior.prior, posterior.means.shape
+    prior, d = posterior.prior, posterior.n_features
     tails = np.array([(1 - level) / 2, (1 + level) / 2])
     if prior.sticks or posterior.noise:
         weights = np.quantile(_weights(posterior, _DRAWS, rng), tails, axis=0).T
@@ -192,8 +192,7 @@ def intervals(
         weights = betaincinv(own, own.sum() - own, tails)
     # μ_k has a t distribution with ν_k + 1 − d degrees of freedom.
     free = posterior.dof + 1 - d
-    variances = np.broadcast_to(posterior.model.layout.diagonal(posterior.covariances, d), (K, d))
-    scale = np.sqrt(variances * (posterior.dof / (posterior.mean_precisions * free))[:, None])
+    scale = np.sqrt(posterior.column_variances * (posterior.dof / (posterior.mean_precisions * free))[:, None])
     means = posterior.means[..., None] + scale[..., None] * stdtrit(free[:, None], tails)[:, None, :]
     return CredibleIntervals(weights, means, level, names)
 

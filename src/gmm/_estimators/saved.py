@@ -22,6 +22,7 @@ from gmm._validation.rows import check_feature_names
 from gmm._validation.scalars import check_choice
 from gmm._values.covariance import covariance_model, of_low_rank
 from gmm._values.parameters import MixtureParameters
+from gmm._values.variational import MixturePosterior
 
 __all__ = ["from_state", "load", "save", "state_of"]
 
@@ -88,7 +89,6 @@ def state_of(self: FittedMixture) -> tuple[dict[str, Any], dict[str, NDArray[Any
     parameters = fitted_parameters(self)
     # They may have been set after the fit, and `load` refuses invalid ones.
     check_parameters(self, fitting.starts.STARTS)
-    from gmm._values.variational import MixturePosterior
     from gmm._versions import __version__
 
     header: dict[str, Any] = {
@@ -133,7 +133,7 @@ def from_state(cls: type[_Mixture], header: dict[str, Any], arrays: dict[str, ND
     if "low_rank" in header and item(header, "low_rank", bool):
         model = of_low_rank(model)
     parameters = persistence.mixture_from_state(arrays, model)
-    # But for arrays, which are not saved among them.
+    # Arrays among the parameters are not saved.
     arguments = persistence.from_json_values(item(header, "parameters", dict))
     implied: dict[str, Any] = {"noise": parameters.noise.parameter}
     if cls._variational:

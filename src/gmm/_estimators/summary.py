@@ -263,10 +263,7 @@ def _noise_share(parameters: MixtureParameters, n_rows: int, least: float) -> st
 
 def _rows(mixtures: Sequence[MixtureParameters], n_columns: int) -> list[tuple[str, ...]]:
     """Return weights, and means with standard deviations, of the components of some mixtures, each column alike."""
-    d = mixtures[0].n_features
-    variances = [each.model.layout.diagonal(each.covariances, d) for each in mixtures]
-    shapes = [each.means.shape for each in mixtures]
     means = np.concatenate([each.means for each in mixtures])
-    spreads = np.sqrt(np.concatenate([*map(np.broadcast_to, variances, shapes)]))
+    spreads = np.sqrt(np.concatenate([each.column_variances for each in mixtures]))
     weights = [f"{weight:.4f}" for each in mixtures for weight in each.weights]
     return list(zip(weights, *(plus_minus(means[:, j], spreads[:, j]) for j in range(n_columns)), strict=True))

@@ -90,14 +90,14 @@ def reasons_of(
 def on_ridge_alone(parameters: MixtureParameters, ridge: float, feature_names: Sequence[str]) -> list[str]:
     """Name the columns in which the whole mixture has hardly more variance than the ridge: constant ones, or small."""
     away = parameters.means - parameters.weights @ parameters.means / parameters.weights.sum()
-    total = parameters.weights @ (_column_variances(parameters) + away**2) + _of_noise(parameters)
+    total = parameters.weights @ (parameters.column_variances + away**2) + _of_noise(parameters)
     here = (ridge < (1 + _TIED) * total) & (total <= _ON_RIDGE * ridge)
     return [feature_names[j] for j in np.flatnonzero(here).tolist()]
 
 
 def _flat_columns(parameters: MixtureParameters, k: int, ridge: float, feature_names: Sequence[str]) -> str:
     """Name the columns in which a component has hardly more variance than the ridge."""
-    flat = _column_variances(parameters)[k] <= _high(parameters, ridge)
+    flat = parameters.column_variances[k] <= _high(parameters, ridge)
     names = [feature_names[j] for j in np.flatnonzero(flat).tolist()]
     more = [f"{len(names) - _NAMED} more columns"] * (len(names) > _NAMED)
     return ", ".join(names[:_NAMED] + more) or "some direction"
@@ -157,7 +157,7 @@ def _far_groups(parameters: MixtureParameters, n_effective: float) -> NDArray[np
 
 
 def _few_or_narrow(parameters: MixtureParameters, n_effective: float, ridge: float) -> dict[str, NDArray[np.bool_]]:
-    """Tell the same of covariances stored as factors and noise, without a d × d matrix.
+    """Return the causes of `_causes` for covariances stored as factors and noise, without a d × d matrix.
 
     A direction is thin where more columns than there are factors have hardly any noise: in some direction of these
     columns, factors have no variance.
@@ -166,7 +166,7 @@ def _few_or_narrow(parameters: MixtureParameters, n_effective: float, ridge: flo
         return {}
     model, rows, noise = parameters.model, n_effective * parameters.weights, parameters.covariances[:, 0]
     fewest = fewest_rows(model, parameters.n_features)
-    within = parameters.weights @ _column_variances(parameters) + _of_noise(parameters)
+    within = parameters.weights @ parameters.column_variances + _of_noise(parameters)
     thin = (noise < THIN * within) | ((noise <= _ON_RIDGE * ridge) & (_FAR * noise < within))
     narrow = thin.sum(axis=1) > model.n_factors
     return {_FEW_ROWS: np.asarray(rows < fewest), _THINNER: narrow & (rows < _MANY_OF_FACTORS * fewest)}
@@ -204,7 +204,7 @@ def _singular(parameters: MixtureParameters) -> NDArray[np.bool_]:
     if parameters.model.layout.axis_aligned:
         return np.zeros(parameters.n_components, dtype=bool)
     inverse = np.square(parameters.whiteners).sum(axis=-2)  # the diagonals of Σ_k⁻¹, or of the one Σ⁻¹
-    traces = (inverse * _column_variances(parameters)).sum(axis=1)
+    traces = (inverse * parameters.column_variances).sum(axis=1)
     return np.asarray(2 * parameters.n_features * np.finfo(np.float64).eps * traces >= 1)
 
 
@@ -237,7 +237,7 @@ def _on_ridge(parameters: MixtureParameters, ridge: float) -> NDArray[np.bool_]:
         least = 1 / np.square(parameters.whiteners).reshape(K, -1).sum(axis=1)
         if (least > high).all():
             return np.zeros(K, dtype=bool)
-    variances = _column_variances(parameters)
+    variances = parameters.column_variances
     within = parameters.weights @ variances + _of_noise(parameters)
     away = parameters.means - parameters.weights @ parameters.means / parameters.weights.sum()
     total = within + parameters.weights @ away**2
@@ -300,7 +300,7 @@ def _thinnest(parameters: MixtureParameters) -> Array:
     """Return the least eigenvalues of W⁻¹Σ_k, (K,)."""
     layout, weights = parameters.model.layout, parameters.weights
     if layout.axis_aligned:
-        variances = _column_variances(parameters)
+        variances = parameters.column_variances
         return np.asarray((variances / (weights @ variances + _of_noise(parameters))).min(axis=1))
     covariances = layout.dense(parameters.covariances, *parameters.means.shape)
     try:
@@ -308,9 +308,3 @@ def _thinnest(parameters: MixtureParameters) -> Array:
     except np.linalg.LinAlgError:  # singular to rounding: no direction is thinner than the rest
         return np.ones(len(weights))
     return np.asarray(np.linalg.eigvalsh(whitener @ covariances @ whitener.T)[:, 0])
-
-
-def _column_variances(parameters: MixtureParameters) -> Array:
-    """Return the variance of each column in each component, (K, d)."""
-    variances = parameters.model.layout.diagonal(parameters.covariances, parameters.n_features)
-    return np.asarray(np.broadcast_to(variances, parameters.means.shape))

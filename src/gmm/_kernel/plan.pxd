@@ -186,7 +186,7 @@ cdef inline Py_ssize_t n_tails(const PassPlan* plan) noexcept nogil:
 
 
 cdef inline Py_ssize_t tail_rows(const PassPlan* plan) noexcept nogil:
-    """Rows of `ld` items beside a tile: precisions of rows, and their logarithms."""
+    """Rows of `ld` items beside a tile, for what tails make of it."""
     return 2 * plan.n_components if has_tails(plan) else 0
 
 

@@ -27,7 +27,8 @@ static void TILE_NAME(contaminated)(TILE_REAL *restrict tile, ptrdiff_t n, TILE_
 }
 
 /* From log densities of normal components to u times mass times the responsibilities of contaminated ones, with the mean
- * precisions u = v + (1 - v)/eta, v = P(good): good and bad rows of all components share a row, so none has a logarithm.
+ * precisions u = v + (1 - v)/eta, v = P(good): good and bad rows of all components share a row, so
+ * that only the row has a logarithm.
  * Adds up the responsibilities times mass, and these times (1 - v) q. `beside` has room for 2K rows of a tile. */
 static void TILE_NAME(share_contaminated)(TILE_REAL *restrict tile, ptrdiff_t K, ptrdiff_t n, ptrdiff_t ld,
                                           const double *log_offset, const double *tails, double d,

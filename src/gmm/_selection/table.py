@@ -111,7 +111,7 @@ class Selection(SearchTable):
     covariance_type : tuple of str
         Covariance type, as requested.
     tails : tuple of str
-        "normal" or "t".
+        "normal", "t" or "contaminated".
     loglik : ndarray of float64, shape (n_cells,)
         Total log-likelihood in nats, weighted if weights were given.
     n_parameters : ndarray of int, shape (n_cells,)

@@ -143,10 +143,10 @@ def column_overlap(model: FittedMixture) -> ColumnOverlap:
       1  0.317  1.000
     """
     mixture = checked_without(model, "column_overlap", "heavy tails")
-    K, d = mixture.means.shape
+    K = mixture.n_components
     if K < 2:
         raise ValueError("expected a mixture of two components or more")
-    spreads = np.sqrt(np.broadcast_to(mixture.model.layout.diagonal(mixture.covariances, d), (K, d)))
+    spreads = np.sqrt(mixture.column_variances)
     others = (1 - np.eye(K)) * mixture.weights
     total = others.sum(axis=1, keepdims=True)
     others /= np.where(total > 0, total, 1)

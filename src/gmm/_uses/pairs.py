@@ -58,8 +58,7 @@ def gaussians(mixture: MixtureParameters, axis_aligned: bool, origin: Array, sca
     layout, (K, d) = mixture.model.layout, mixture.means.shape
     means = (mixture.means - origin) / scale
     if axis_aligned:
-        variances = np.broadcast_to(layout.diagonal(mixture.covariances, d), (K, d))
-        roots = np.sqrt(variances)[:, :, None, None] / scale
+        roots = np.sqrt(mixture.column_variances)[:, :, None, None] / scale
         return Gaussians(means[:, :, None], roots, 1 / roots)
     whiteners = layout.dense(mixture.whiteners, K, d)[:, None]
     return Gaussians(means[:, None], np.asarray(np.linalg.inv(whiteners) / scale, dtype=np.float64), whiteners * scale)

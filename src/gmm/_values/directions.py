@@ -85,7 +85,7 @@ def differences(mixture: MixtureParameters, whole: tuple[Array, Array] | None = 
     # Standardised: the units of the features may differ by any factor.
     away = (mixture.means - centre) / scales
     wide = whole is None and layout.axis_aligned and d > _MOST_FEATURES
-    basis = _reduced_basis(away, _variances(mixture) / scales**2, weights) if wide else np.eye(d)
+    basis = _reduced_basis(away, mixture.column_variances / scales**2, weights) if wide else np.eye(d)
     away, covariances = away @ basis, layout.projected(mixture.covariances, K, basis.T / scales)
     if whole is None:
         covariance = (away.T * weights) @ away + np.tensordot(weights, covariances, axes=1)
@@ -100,7 +100,7 @@ def telling(mixture: MixtureParameters) -> Array:
     mixture = _without_negligible(mixture)
     weights, (centre, scales) = mixture.weights, _centre_and_scales(mixture)
     between = weights @ ((mixture.means - centre) / scales) ** 2
-    variances = _variances(mixture) / scales**2
+    variances = mixture.column_variances / scales**2
     return np.asarray(between**2 + weights @ (variances - weights @ variances) ** 2)
 
 
@@ -133,13 +133,9 @@ def _without_negligible(mixture: MixtureParameters) -> MixtureParameters:
     return mixture.of_components(mixture.weights > _NEGLIGIBLE * mixture.weights.max())
 
 
-def _variances(mixture: MixtureParameters) -> Array:
-    return np.broadcast_to(mixture.model.layout.diagonal(mixture.covariances, mixture.n_features), mixture.means.shape)
-
-
 def _centre_and_scales(mixture: MixtureParameters) -> tuple[Array, Array]:
     centre = mixture.weights @ mixture.means
-    return centre, np.sqrt(mixture.weights @ ((mixture.means - centre) ** 2 + _variances(mixture)))
+    return centre, np.sqrt(mixture.weights @ ((mixture.means - centre) ** 2 + mixture.column_variances))
 
 
 def _reduced_basis(away: Array, variances: Array, weights: Array) -> Array:

@@ -107,6 +107,12 @@ class MixtureParameters:
         return self.weights, means, *matrices, self.log_determinants, self.tails.numbers(self.n_components)
 
     @property
+    def column_variances(self) -> Array:
+        """Variances of the columns in each component, (K, d); of heavy tails, squared scales."""
+        diagonals = self.model.layout.diagonal(self.covariances, self.n_features)
+        return np.broadcast_to(diagonals, self.means.shape)
+
+    @property
     def n_components(self) -> int:
         """Number of components, K."""
         return len(self.weights)

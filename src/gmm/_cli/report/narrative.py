@@ -1,4 +1,4 @@
-"""What a report tells about the way a mixture was found, which differs between a search and a variational fit."""
+"""What a report tells about how a mixture was found: by a search, a trimmed fit or a variational one."""
 
 from __future__ import annotations
 
