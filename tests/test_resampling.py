@@ -261,7 +261,7 @@ def test_a_callback_sees_each_replicate_and_ends_the_test(n_threads, monkeypatch
     assert [replicate.statistic for replicate in told] == found.replicates.tolist()
     assert told[-1].p_value == found.p_value
     assert told[0].n_replicates == found.n_replicates == 9
-    assert "of 3 of 9 replicates" in repr(found)
+    assert "of 3 of 9 tables drawn from 2 components" in repr(found)
 
 
 @pytest.mark.parametrize("n_threads", [1, 2])
@@ -333,7 +333,7 @@ def test_a_generator_is_drawn_from_once():
     [
         ({"n_components": 0}, "n_components to be a whole number from 1, got 0"),
         ({"n_components": 1.5}, "n_components to be a whole number from 1, got 1.5"),
-        ({"n_components": 1, "n_replicates": 0}, "n_replicates to be a whole number from 1, got 0"),
+        ({"n_components": 1, "n_replicates": 0}, "n_replicates to be a whole number from 1 to 1000000000, got 0"),
         ({"n_components": 100}, "n_components = 101, n_samples = 100"),
         ({"n_components": 1, "covariance_type": "square"}, "'covariance_type' parameter"),
     ],

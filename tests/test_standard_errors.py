@@ -278,7 +278,7 @@ def test_it_is_told_in_a_table_and_pickled():
     ("how", "told"),
     [
         ({"method": "jackknife"}, "a method among 'bootstrap', 'weighted-bootstrap', 'information', got 'jackknife'"),
-        ({"n_replicates": 1}, "n_replicates to be a whole number from 2, got 1"),
+        ({"n_replicates": 1}, "n_replicates to be a whole number from 2 to 1000000000, got 1"),
         ({"sample_weight": np.full(200, 0.01)}, "number of parameters, 11, at least and to less than 1e.15, got 2;"),
         ({"X": BLOBS[:, :1]}, "1 features, but GaussianMixture is expecting 2"),
     ],
