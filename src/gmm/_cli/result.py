@@ -209,6 +209,13 @@ class MixtureOutcome(Outcome, ABC):
         return "" if self.n_clusters is None else f" in {counted(self.n_clusters, 'cluster')}"
 
     @property
+    def _guards(self) -> str:
+        """What guards against degenerate components, in words; empty if nothing does."""
+        prior = "" if self.options.prior is None else f", {self.options.prior} prior"
+        limit = "" if self.options.max_ratio is None else f", eigenvalue ratio at most {self.options.max_ratio:g}"
+        return f"{prior}{limit}"
+
+    @property
     def beside(self) -> str:
         """What lies beside the components, in words; empty without noise and rows that are left out."""
         if self.left_out is not None:
@@ -338,10 +345,8 @@ class Result(MixtureOutcome):
     def headline(self) -> str:
         """The chosen mixture in one line."""
         model, loglik = self.model, self.search.loglik[self.search.best_index]
-        prior = "" if self.options.prior is None else f", {self.options.prior} prior"
-        limit = "" if self.options.max_ratio is None else f", eigenvalue ratio at most {self.options.max_ratio:g}"
         return (
-            f"{counted(model.n_components, 'component')}{self._in_clusters}, {self.searched}{prior}{limit}"
+            f"{counted(model.n_components, 'component')}{self._in_clusters}, {self.searched}{self._guards}"
             f"{self.beside}: {ending(model)}, {log_likelihood_of(loglik, self.total_weight, self.unit)}"
         )
 

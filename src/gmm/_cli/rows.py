@@ -324,8 +324,8 @@ def _variances(rows: Rows, options: argparse.Namespace) -> NDArray[np.float64] |
             f"{quoted(rows.names)} in this order, got {len(names)}; --columns of gmm fit names those to fit"
         )
     columns_to_read(rows.table.fields, names)
-    errors = rows.table.numbers(list(dict.fromkeys(names))).array()[0].astype(np.float64)
-    errors = errors[:, [list(dict.fromkeys(names)).index(name) for name in names]]
+    distinct = list(dict.fromkeys(names))
+    errors = rows.table.numbers(distinct).array()[0].astype(np.float64)[:, [distinct.index(name) for name in names]]
     errors = errors if rows.indices is None else errors[rows.indices]
     unused = rows.source.missing_values() & np.isnan(errors)
     with np.errstate(over="ignore"):

@@ -60,8 +60,6 @@ class Trimmed(MixtureOutcome):
     @property
     def headline(self) -> str:
         """The mixture in one line."""
-        prior = "" if self.options.prior is None else f", {self.options.prior} prior"
-        limit = "" if self.options.max_ratio is None else f", eigenvalue ratio at most {self.options.max_ratio:g}"
         components = f"{counted(self.model.n_components, 'component')}{self._in_clusters}"
         figures = "" if self.figures is None else f"; of the rows that are left, {self.figures.line}"
-        return f"{components}, {self.searched}{prior}{limit}{self.beside}: {ending(self.model)}{figures}"
+        return f"{components}, {self.searched}{self._guards}{self.beside}: {ending(self.model)}{figures}"

@@ -89,8 +89,7 @@ def reasons_of(
 
 def on_ridge_alone(parameters: MixtureParameters, ridge: float, feature_names: Sequence[str]) -> list[str]:
     """Name the columns in which the whole mixture has hardly more variance than the ridge: constant ones, or small."""
-    away = parameters.means - parameters.weights @ parameters.means / parameters.weights.sum()
-    total = parameters.weights @ (parameters.column_variances + away**2) + _of_noise(parameters)
+    total = _within(parameters) + parameters.weights @ _away(parameters) ** 2
     here = (ridge < (1 + _TIED) * total) & (total <= _ON_RIDGE * ridge)
     return [feature_names[j] for j in np.flatnonzero(here).tolist()]
 
@@ -166,7 +165,7 @@ def _few_or_narrow(parameters: MixtureParameters, n_effective: float, ridge: flo
         return {}
     model, rows, noise = parameters.model, n_effective * parameters.weights, parameters.covariances[:, 0]
     fewest = fewest_rows(model, parameters.n_features)
-    within = parameters.weights @ parameters.column_variances + _of_noise(parameters)
+    within = _within(parameters)
     thin = (noise < THIN * within) | ((noise <= _ON_RIDGE * ridge) & (_FAR * noise < within))
     narrow = thin.sum(axis=1) > model.n_factors
     return {_FEW_ROWS: np.asarray(rows < fewest), _THINNER: narrow & (rows < _MANY_OF_FACTORS * fewest)}
@@ -237,9 +236,7 @@ def _on_ridge(parameters: MixtureParameters, ridge: float) -> NDArray[np.bool_]:
         least = 1 / np.square(parameters.whiteners).reshape(K, -1).sum(axis=1)
         if (least > high).all():
             return np.zeros(K, dtype=bool)
-    variances = parameters.column_variances
-    within = parameters.weights @ variances + _of_noise(parameters)
-    away = parameters.means - parameters.weights @ parameters.means / parameters.weights.sum()
+    variances, within, away = parameters.column_variances, _within(parameters), _away(parameters)
     total = within + parameters.weights @ away**2
     on_ridge = (variances <= high) & (_FAR * variances < within)
     on_ridge |= (variances <= of_ties) & (_FAR * variances < total)
@@ -296,12 +293,21 @@ def _of_noise(parameters: MixtureParameters) -> Array | float:
     return parameters.noise_weight * parameters.noise.variances
 
 
+def _within(parameters: MixtureParameters) -> Array:
+    """Return the mean variances within components and noise, the diagonal of W, (d,)."""
+    return np.asarray(parameters.weights @ parameters.column_variances + _of_noise(parameters))
+
+
+def _away(parameters: MixtureParameters) -> Array:
+    """Return the means of components about their own mean, (K, d)."""
+    return parameters.means - parameters.weights @ parameters.means / parameters.weights.sum()
+
+
 def _thinnest(parameters: MixtureParameters) -> Array:
     """Return the least eigenvalues of W⁻¹Σ_k, (K,)."""
     layout, weights = parameters.model.layout, parameters.weights
     if layout.axis_aligned:
-        variances = parameters.column_variances
-        return np.asarray((variances / (weights @ variances + _of_noise(parameters))).min(axis=1))
+        return np.asarray((parameters.column_variances / _within(parameters)).min(axis=1))
     covariances = layout.dense(parameters.covariances, *parameters.means.shape)
     try:
         whitener = np.linalg.inv(np.linalg.cholesky(_pooled(parameters)))

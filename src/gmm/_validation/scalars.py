@@ -23,6 +23,8 @@ __all__ = [
     "is_whole",
 ]
 
+MOST_REPLICATES = 10**9  # whose seeds are drawn at once
+
 
 def excerpt(value: Any) -> str:
     """Return a value as messages show it: in short, and of an array its shape."""
@@ -38,9 +40,6 @@ def is_whole(value: Any) -> TypeGuard[int]:
 def is_real(value: Any) -> TypeGuard[float]:
     """Return whether a value is a real number, which a boolean is not."""
     return type(value) is float or (isinstance(value, Real) and not isinstance(value, bool))
-
-
-MOST_REPLICATES = 10**9
 
 
 def check_whole(value: Any, name: str, least: int = 1, most: int | None = None) -> int:

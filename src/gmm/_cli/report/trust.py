@@ -47,8 +47,7 @@ def trust(result: MixtureOutcome) -> Html | None:
         if errors is not None:
             assert errors.adjusted_rand is not None  # there were refits
             stability = errors.adjusted_rand.mean(), *np.quantile(errors.adjusted_rand, [0.025, 0.975])
-        shares = overlap(model, n_samples=_DRAWN)
-        alike, overlapping = _alike(shares), bool((shares + shares.T).max() >= _APART)
+        alike, overlapping = _alike(overlap(model, n_samples=_DRAWN))
     return render(
         "trust",
         n_refits=0 if errors is None else _REFITS - errors.n_left_out,
@@ -85,13 +84,14 @@ def _table(result: MixtureOutcome, errors: StandardErrors) -> Html:
     )
 
 
-def _alike(shares: Array) -> str:
-    """Name the two groups that are most alike, given the `overlap` of all."""
+def _alike(shares: Array) -> tuple[str, bool]:
+    """Name the two groups that are most alike, given the `overlap` of all; also return whether they overlap."""
     both = shares + shares.T
     i, j = (int(k) for k in np.unravel_index(both.argmax(), both.shape))
     if both[i, j] < _APART:
-        return "No two groups overlap: less than one row in a thousand looks more like one of another group."
+        return "No two groups overlap: less than one row in a thousand looks more like one of another group.", False
     return (
         f"The two groups most alike are {i} and {j}: {percent(shares[i, j])} of the rows of group {i} look more like "
-        f"those of group {j}, and {percent(shares[j, i])} the other way round."
+        f"those of group {j}, and {percent(shares[j, i])} the other way round.",
+        True,
     )
