@@ -46,7 +46,16 @@ from gmm._kernel.leaves cimport (
 )
 from gmm._kernel.layout cimport axis_stride, component_stride, is_axis_aligned, is_dense, is_low_rank, n_factors
 from gmm._kernel.linear cimport has_products
-from gmm._kernel.plan cimport PassPlan, crosses, fuses, has_powers, has_tails, keeps_rows, n_tails, shares_contaminated
+from gmm._kernel.plan cimport (
+    PassPlan,
+    crosses,
+    fuses,
+    has_powers,
+    has_tails,
+    keeps_rows,
+    shares_contaminated,
+    tail_sums,
+)
 from gmm._kernel.rows cimport Rows, data
 from gmm._kernel.workspace cimport Workspace
 
@@ -112,11 +121,11 @@ cdef inline double responsibilities(
     if has_powers(plan) and not rows_only:
         share_by_powers(plan.kernel, tile, ld, plan.log_offset, plan.tails[0], plan.power,
                         <const real*>workspace.mass, evidence, <real*>workspace.precisions,
-                        sums + plan.n_sums - 2 - n_tails(plan), K, padded)
+                        tail_sums(plan, sums), K, padded)
     elif shares_contaminated(plan) and not rows_only:
         share_contaminated(plan.kernel, tile, ld, plan.log_offset, plan.tails, plan.n_features,
                            <const real*>workspace.mass, evidence, <real*>workspace.precisions,
-                           sums + plan.n_sums - 2 - n_tails(plan), K, padded)
+                           tail_sums(plan, sums), K, padded)
     elif not only_labels:
         normalise(plan.kernel, tile, ld, <const real*>workspace.mass, evidence, K, padded)
         if plan.noisy:
@@ -248,8 +257,7 @@ cdef inline void one_block(
     cdef Py_ssize_t K = plan.n_components, ld = workspace.ld, terms = plan.n_moments
     cdef Py_ssize_t padded = (n + pad(sizeof(real)) - 1) // pad(sizeof(real)) * pad(sizeof(real))
     cdef real* features = <real*>workspace.block
-    cdef bint few = n <= plan.few_rows, at_once = sums != NULL and (
-        has_powers(plan) or shares_contaminated(plan))
+    cdef bint few = n <= plan.few_rows, at_once = sums != NULL and (has_powers(plan) or shares_contaminated(plan))
     cdef real* block = few_features(plan, features) if few else features + ld if plan.linear else features
     cdef real* scratch = <real*>workspace.scratch
     cdef double evidence = 0
@@ -300,7 +308,7 @@ cdef inline void one_block(
     sums[plan.n_sums - 1] += n if rows.weight == NULL else total_of(rows.weight + start, n)
     if has_tails(plan) and not plan.totals and not at_once:
         weigh_by_precision(plan.kernel, tile, ld, <const real*>workspace.precisions,
-                           sums + plan.n_sums - 2 - n_tails(plan), K, padded)
+                           tail_sums(plan, sums), K, padded)
     if plan.totals:
         add_totals(tile, <real*>workspace.evidence, rows.weight + start if rows.weight != NULL else NULL, K, n, ld,
                    plan.noisy, sums)

@@ -185,6 +185,11 @@ cdef inline Py_ssize_t n_tails(const PassPlan* plan) noexcept nogil:
     return 2 * plan.n_components if has_tails(plan) else 0
 
 
+cdef inline double* tail_sums(const PassPlan* plan, double* sums) noexcept nogil:
+    """Return the sums of tails among those of a node."""
+    return sums + plan.n_sums - 2 - n_tails(plan)
+
+
 cdef inline Py_ssize_t tail_rows(const PassPlan* plan) noexcept nogil:
     """Rows of `ld` items beside a tile, for what tails make of it."""
     return 2 * plan.n_components if has_tails(plan) else 0

@@ -11,7 +11,6 @@ TILE_LEAF void TILE_NAME(log_shares)(double good_share, double inflation, double
 static void TILE_NAME(contaminated)(TILE_REAL *restrict tile, ptrdiff_t n, TILE_REAL offset, double good_share,
                                     double inflation, double d)
 {
-    const TILE_REAL far = sizeof(TILE_REAL) == sizeof(float) ? (TILE_REAL)1e37 : (TILE_REAL)1e300;
     const TILE_REAL inverse = (TILE_REAL)(1 / inflation);
     TILE_REAL log_good, log_bad;
     ptrdiff_t r;
@@ -19,7 +18,7 @@ static void TILE_NAME(contaminated)(TILE_REAL *restrict tile, ptrdiff_t n, TILE_
     for (r = 0; r < n; r++) {
         TILE_REAL square = 2 * (offset - tile[r]), good, bad, rest;
         square = square > 0 ? square : 0;
-        square = square < far ? square : far;
+        square = square < TILE_FAR ? square : TILE_FAR;
         good = log_good - square / 2, bad = log_bad - square / 2 * inverse;
         rest = TILE_GLUE(tile_exp, TILE_REAL)(good < bad ? good - bad : bad - good);
         tile[r] = offset + ((good < bad ? bad : good) + TILE_GLUE(tile_log, TILE_REAL)(1 + rest));
@@ -27,19 +26,17 @@ static void TILE_NAME(contaminated)(TILE_REAL *restrict tile, ptrdiff_t n, TILE_
 }
 
 /* From log densities of normal components to u times mass times the responsibilities of contaminated ones, with the mean
- * precisions u = v + (1 - v)/eta, v = P(good): good and bad rows of all components share a row, so
- * that only the row has a logarithm.
- * Adds up the responsibilities times mass, and these times (1 - v) q. `beside` has room for 2K rows of a tile. */
+ * precisions u = v + (1 - v)/eta, v = P(good): good and bad rows of all components share a row, so that only the row has a
+ * logarithm. Adds up the responsibilities times mass, and these times (1 - v) q. `beside` has room for 2K rows of a tile. */
 static void TILE_NAME(share_contaminated)(TILE_REAL *restrict tile, ptrdiff_t K, ptrdiff_t n, ptrdiff_t ld,
                                           const double *log_offset, const double *tails, double d,
                                           const TILE_REAL *restrict mass, TILE_REAL *restrict log_evidence,
                                           TILE_REAL *restrict beside, double *restrict sums)
 {
-    const TILE_REAL far = sizeof(TILE_REAL) == sizeof(float) ? (TILE_REAL)1e37 : (TILE_REAL)1e300;
     TILE_REAL *restrict row = tile, *restrict bad = beside;
     ptrdiff_t start, k;
     int r;
-    for (start = 0; start < n; start++) log_evidence[start] = -far;
+    for (start = 0; start < n; start++) log_evidence[start] = -TILE_FAR;
     for (k = 0; k < K; k++, row += ld, bad += ld) {
         const TILE_REAL offset = (TILE_REAL)log_offset[k], half = (TILE_REAL)(0.5 / tails[K + k]);
         TILE_REAL *restrict square = bad + K * ld, log_good, log_bad;
@@ -49,7 +46,7 @@ static void TILE_NAME(share_contaminated)(TILE_REAL *restrict tile, ptrdiff_t K,
             for (r = (int)start; r < start + TILE_STRIP; r++) {
                 TILE_REAL q = 2 * (offset - row[r]), more;
                 q = q > 0 ? q : 0;
-                square[r] = q = q < far ? q : far;
+                square[r] = q = q < TILE_FAR ? q : TILE_FAR;
                 row[r] += log_good, bad[r] = log_bad - q * half;
                 more = row[r] > bad[r] ? row[r] : bad[r];
                 log_evidence[r] = more > log_evidence[r] ? more : log_evidence[r];
@@ -86,7 +83,6 @@ static void TILE_NAME(heavy_tails)(TILE_REAL *restrict tile, ptrdiff_t K, ptrdif
                                    const double *log_offset, const double *tails, double d,
                                    TILE_REAL *restrict precision)
 {
-    const TILE_REAL far = sizeof(TILE_REAL) == sizeof(float) ? (TILE_REAL)1e37 : (TILE_REAL)1e300;
     ptrdiff_t start, k;
     int r;
     for (k = 0; k < K; k++, tile += ld, precision += ld) {
@@ -102,7 +98,7 @@ static void TILE_NAME(heavy_tails)(TILE_REAL *restrict tile, ptrdiff_t K, ptrdif
             for (r = 0; r < TILE_STRIP; r++) {
                 TILE_REAL square = 2 * (offset - tile[start + r]), inverse, larger;
                 square = square > 0 ? square : 0;
-                larger = TILE_GLUE(tile_log_and_inverse, TILE_REAL)(nu + (square < far ? square : far), &inverse);
+                larger = TILE_GLUE(tile_log_and_inverse, TILE_REAL)(nu + (square < TILE_FAR ? square : TILE_FAR), &inverse);
                 precision[start + r] = most * inverse;
                 statistic[start + r] = log_most - larger;
                 tile[start + r] = offset - half * (larger - log_nu);
@@ -161,7 +157,6 @@ static void TILE_NAME(share_by_powers)(TILE_REAL *restrict tile, ptrdiff_t K, pt
                                        TILE_REAL *restrict inverse, double *restrict sums)
 {
     const TILE_REAL nu = (TILE_REAL)degrees, lift = (TILE_REAL)((double)twice / degrees);
-    const TILE_REAL far = sizeof(TILE_REAL) == sizeof(float) ? (TILE_REAL)1e37 : (TILE_REAL)1e300;
     const ptrdiff_t whole = twice % 2 ? twice : twice / 2;
     /* Powers of less are beyond all digits, and subnormal ones slow. */
     const TILE_REAL least = (TILE_REAL)tile_exp_double((sizeof(TILE_REAL) == sizeof(float) ? -160.0 : -1400.0) / (double)twice);
@@ -179,7 +174,7 @@ static void TILE_NAME(share_by_powers)(TILE_REAL *restrict tile, ptrdiff_t K, pt
             for (r = 0; r < TILE_STRIP; r++) {
                 TILE_REAL square = 2 * (offset - row[r]), base;
                 square = square > 0 ? square : 0;
-                near[r] = nu / (nu + (square < far ? square : far));
+                near[r] = nu / (nu + (square < TILE_FAR ? square : TILE_FAR));
                 base = times * near[r];
                 peak[r] = base > peak[r] ? base : peak[r];
             }

@@ -41,6 +41,7 @@
 #define TILE_TALL (TILE_BYTES == 64 ? 8 : 6)  /* features, and vectors of them, in a tile of outer products */
 #define TILE_BROAD (TILE_BYTES == 64 ? 3 : 2)
 #define TILE_MOST_STRIPS (sizeof(TILE_REAL) == sizeof(float) ? 8 : 64) /* that are summed in their own type */
+#define TILE_FAR ((TILE_REAL)(sizeof(TILE_REAL) == sizeof(float) ? 1e37 : 1e300)) /* at which squares are cut off */
 
 #if defined(TILE_VECTORS)
 #define TILE_SET base
@@ -160,8 +161,7 @@ static void TILE_NAME(multiply)(const TILE_REAL *a, ptrdiff_t lda, const TILE_RE
 /* out (n) = offset - out / 2; rows too far for their square tie instead of turning into inf - inf */
 TILE_LEAF void TILE_NAME(density)(double offset, TILE_REAL *out, ptrdiff_t n)
 {
-    const TILE_REAL far = (TILE_REAL)(sizeof(TILE_REAL) == sizeof(float) ? 1e37 : 1e300);
-    for (ptrdiff_t r = 0; r < n; r++) out[r] = (TILE_REAL)offset - (out[r] < far ? out[r] : far) / 2;
+    for (ptrdiff_t r = 0; r < n; r++) out[r] = (TILE_REAL)offset - (out[r] < TILE_FAR ? out[r] : TILE_FAR) / 2;
 }
 
 /* out (n) = offset - |w (x - c)|^2 / 2, w (d, d) lower triangular, no c: zero; a strip z stays in the first cache */
