@@ -539,6 +539,14 @@ def test_the_predictive_density_falls_off_as_a_power_however_far_a_row_lies():
     np.testing.assert_allclose(slopes, np.broadcast_to(slopes[0], slopes.shape), rtol=1e-9)
 
 
+@pytest.mark.parametrize("method", ["predict", "predict_proba", "score_samples", "score", "log_likelihood"])
+def test_errors_of_rows_are_refused_with_a_sentence(method):
+    X = np.random.default_rng(0).normal(size=(30, 2))
+    fit = BayesianGaussianMixture(random_state=0).fit(X)
+    with pytest.raises(ValueError, match="error_covariance cannot be combined with BayesianGaussianMixture: its post"):
+        getattr(fit, method)(X, error_covariance=[1.0, 1.0])
+
+
 def test_a_picture_leaves_out_the_components_that_are_empty(monkeypatch):
     monkeypatch.setenv("MPLBACKEND", "agg")
     from gmm.plotting import plot_clusters

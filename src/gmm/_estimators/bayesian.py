@@ -192,8 +192,8 @@ class BayesianGaussianMixture(FittedMixture):
     save, summary = saved.save, mixture_summary.summary
     load = classmethod(saved.load)  # type: ignore[var-annotated]
 
-    def score_samples(  # type: ignore[override]
-        self, X: ArrayLike, *, out: Any = None, density: str = "variational"
+    def score_samples(
+        self, X: ArrayLike, *, out: Any = None, error_covariance: Any = None, density: str = "variational"
     ) -> NDArray[Any]:
         """Compute the log density of each row.
 
@@ -202,6 +202,8 @@ class BayesianGaussianMixture(FittedMixture):
         X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
         out : C-contiguous array of the result's dtype, shape (n,), default=None
             *Beyond*: where to write; it is also returned.
+        error_covariance : None
+            Refused, as in `fit`.
         density : {"variational", "plug-in", "predictive"}, default="variational"
             "variational": scikit-learn's log Σ_k exp E log ρ_ik, which is no density: its integral is below 1.
             *Beyond*: "plug-in", of the mixture of ``weights_``, ``means_`` and ``covariances_``; "predictive", of the
@@ -213,18 +215,19 @@ class BayesianGaussianMixture(FittedMixture):
         ndarray of shape (n,)
             In nats; float32 for float32 rows, else float64.
         """
-        if is_dask(X):
+        if is_dask(X) and error_covariance is None:
             return self._lazily("score_samples", X, out, density=density)
-        source = source_of(self, X)
+        source = source_of(self, X, error_covariance=error_covariance)
         values = self._log_density(source, density, place(out, source))
         return values if out is None else out
 
-    def score(  # type: ignore[override]
+    def score(
         self,
         X: ArrayLike,
         y: object = None,
         sample_weight: ArrayLike | None = None,
         *,
+        error_covariance: Any = None,
         density: str = "variational",
     ) -> float:
         """Compute the mean of `score_samples`, weighted by `sample_weight` (*beyond*).
@@ -234,6 +237,8 @@ class BayesianGaussianMixture(FittedMixture):
         X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
         y : ignored
         sample_weight : array-like of shape (n,), default=None
+        error_covariance : None
+            Refused, as in `fit`.
         density : {"variational", "plug-in", "predictive"}, default="variational"
 
         Returns
@@ -241,7 +246,7 @@ class BayesianGaussianMixture(FittedMixture):
         float
             In nats per unit weight.
         """
-        source = source_of(self, X, sample_weight)
+        source = source_of(self, X, sample_weight, error_covariance=error_covariance)
         if check_density(density) == "predictive":
             return mean_of(self._log_density(source, density), source.sample_weight)
         plug_in = Scorer(posterior_of(self).plugged_in(), self.n_threads)
