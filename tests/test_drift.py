@@ -122,6 +122,9 @@ def test_what_is_refused():
         drift(FIT, REFERENCE, REFERENCE[:2])
     with pytest.raises(ValueError, match=r"at least 999 replicates for level=0\.001, got 100"):
         drift(FIT, REFERENCE, REFERENCE, level=0.001, n_replicates=100)
+    for n in (0, -1, 10**12):
+        with pytest.raises(ValueError, match=f"n_replicates to be a whole number from 1 to 1000000000, got {n}"):
+            drift(FIT, REFERENCE, REFERENCE, n_replicates=n)
     with pytest.raises(ValueError, match="NaN"):
         drift(FIT, np.where(np.eye(60, 2) > 0, np.nan, 0), REFERENCE)
     gaps = np.where(np.arange(8000).reshape(4000, 2) % 7 == 3, np.nan, REFERENCE)

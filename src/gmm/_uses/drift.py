@@ -16,7 +16,7 @@ from gmm._public import publish
 from gmm._rows.entrance import as_one_array
 from gmm._text.amounts import with_minus
 from gmm._validation.parameters import check_random_state
-from gmm._validation.scalars import check_real, check_whole
+from gmm._validation.scalars import MOST_REPLICATES, check_real, check_whole
 from gmm._values.layouts import Array
 
 __all__ = ["Drift", "drift"]
@@ -170,7 +170,8 @@ def drift(
     >>> gmm.analysis.drift(mixture, week(500, share=0.7), reference).growth > 3
     array([False,  True])
     """
-    level, n_replicates = check_real(level, "level", "(0, 1)"), check_whole(n_replicates, "n_replicates")
+    level = check_real(level, "level", "(0, 1)")
+    n_replicates = check_whole(n_replicates, "n_replicates", 1, MOST_REPLICATES)
     if level * (n_replicates + 1) < 1:
         least = float(np.ceil(1 / level)) - 1
         raise ValueError(f"expected at least {least:,.15g} replicates for level={level:g}, got {n_replicates:,}")
