@@ -511,6 +511,26 @@ def test_a_callback_that_stops_like_an_iterator(of_many):
         gmm.select(X, 1, "full", callback=callback) if of_many else GaussianMixture().fit(X, callback=callback)
 
 
+def test_a_start_and_a_factory_that_stop_like_an_iterator():
+    n_calls, X = 0, np.random.default_rng(0).normal(size=(30, 2))
+
+    def never(*_):
+        raise StopIteration
+
+    def once():
+        nonlocal n_calls
+        n_calls += 1
+        return [X] if n_calls == 1 else never()
+
+    with pytest.raises(RuntimeError, match=r"init_params raised StopIteration: expected .* of shape \(30, 2\)"):
+        GaussianMixture(2, init_params=never).fit(X)
+    with pytest.raises(RuntimeError, match="the factory never raised StopIteration: expected an iterable of blocks"):
+        gmm.open_rows(never)
+    rows = gmm.open_rows(once)
+    with pytest.raises(RuntimeError, match="the factory once raised StopIteration: expected an iterable of blocks"):
+        GaussianMixture(2).fit(rows)
+
+
 def test_a_share_of_noise_in_an_array():
     X = np.random.default_rng(0).normal(size=(30, 2))
     fits = [GaussianMixture(noise=share).fit(X) for share in (0.1, np.array(0.1))]

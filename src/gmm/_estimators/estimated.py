@@ -271,7 +271,13 @@ def _responsibilities(mixture: FittedMixture, source: Source) -> Callable[[int],
     def responsibilities(seed: int) -> Array:
         values = start
         if callable(start) and resident is not None:
-            values = start(resident.rows, mixture.n_components, make_rng(seed))
+            try:
+                values = start(resident.rows, mixture.n_components, make_rng(seed))
+            except StopIteration as error:  # which a generator on the way would take for its own
+                shape = source.n_rows, mixture.n_components
+                raise RuntimeError(
+                    f"init_params raised StopIteration: expected responsibilities of shape {shape}"
+                ) from error
         return check_responsibilities(values, source.n_rows, mixture.n_components, beside_noise=is_noisy(mixture))
 
     return responsibilities

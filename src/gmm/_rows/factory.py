@@ -72,7 +72,10 @@ class FactorySource(BlockSource):
                 raise kind(f"block {number} of {self.name}: {error}") from error
 
     def _begun(self) -> Iterator[Given]:
-        blocks: Any = self._factory()
+        try:
+            blocks: Any = self._factory()
+        except StopIteration as error:  # which a generator on the way would take for its own
+            raise RuntimeError(f"{self.name} raised StopIteration: expected an iterable of blocks of rows") from error
         if isinstance(blocks, np.ndarray) or not isinstance(blocks, Iterable):
             raise TypeError(f"expected an iterable of blocks of rows from {self.name}, got {type(blocks).__name__}")
         return iter(blocks)
