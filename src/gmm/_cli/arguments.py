@@ -103,21 +103,18 @@ def _parser() -> tuple[_Parser, dict[str, _Parser]]:
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for add in (_add_fit, _add_predict, _add_sample, _add_info, _add_export, _add_plot):
-        command = add(commands)
+    for name, (module, add, summary, description) in _COMMANDS.items():
+        command = commands.add_parser(name, help=summary, description=description)
+        command.set_defaults(run=_Command(module, name))
+        if name != "fit":
+            command.add_argument("model", metavar="MODEL", help="a saved model")
+        add(command)
         command.add_argument("--quiet", action="store_true", help="print errors only")
         command.add_argument("--debug", action="store_true", help="show tracebacks")
     return parser, commands.choices
 
 
-def _add_fit(commands: argparse._SubParsersAction[_Parser]) -> argparse.ArgumentParser:
-    command = commands.add_parser(
-        "fit",
-        help="fit mixtures to a table and choose the best",
-        description="Fit every number of components with every covariance model and choose the best by a criterion. "
-        "The fits reuse each other's solutions. Without FILE, the bundled Old Faithful data are fitted.",
-    )
-    command.set_defaults(run=_Command("fit", "fit"))
+def _add_fit(command: argparse.ArgumentParser) -> None:
     command.add_argument("file", metavar="FILE", nargs="?", help=_FILE_HELP)
     add_search(command)
     _add_columns(command)
@@ -139,7 +136,6 @@ def _add_fit(commands: argparse._SubParsersAction[_Parser]) -> argparse.Argument
     out.add_argument("--resume", action="store_true",
                      help="continue from the file of --checkpoint, with the same result as without the break; "
                           "if there is no such file, start from the beginning")  # fmt: skip
-    return command
 
 
 def _add_columns(command: argparse.ArgumentParser) -> None:
@@ -189,15 +185,7 @@ def _add_reading(command: argparse._ActionsContainer) -> None:
                          help="leave out rows with missing values")  # fmt: skip
 
 
-def _add_predict(commands: argparse._SubParsersAction[_Parser]) -> argparse.ArgumentParser:
-    command = commands.add_parser(
-        "predict",
-        help="label the rows of a table with a saved model",
-        description="Label each row with its most probable component or class, or predict the columns not --known. "
-        "Columns are matched by name; if the model has no names, the numeric columns are used in order.",
-    )
-    command.set_defaults(run=_Command("apply", "predict"))
-    command.add_argument("model", metavar="MODEL", help="a saved model")
+def _add_predict(command: argparse.ArgumentParser) -> None:
     command.add_argument("file", metavar="FILE", help=_FILE_HELP)
     outputs = command.add_mutually_exclusive_group()
     outputs.add_argument("--proba", action="store_true", help="also write the probabilities of components or classes")
@@ -214,15 +202,9 @@ def _add_predict(commands: argparse._SubParsersAction[_Parser]) -> argparse.Argu
     _add_reading(command)
     _add_blocks(command)
     _add_out(command)
-    return command
 
 
-def _add_sample(commands: argparse._SubParsersAction[_Parser]) -> argparse.ArgumentParser:
-    command = commands.add_parser(
-        "sample", help="draw rows from a saved model", description="Draw rows from a saved model."
-    )
-    command.set_defaults(run=_Command("apply", "sample"))
-    command.add_argument("model", metavar="MODEL", help="a saved model")
+def _add_sample(command: argparse.ArgumentParser) -> None:
     command.add_argument("-n", "--rows", metavar="N", type=positive, required=True,
                          help="number of rows")  # fmt: skip
     command.add_argument("--seed", metavar="S", type=natural, default=0,
@@ -230,44 +212,19 @@ def _add_sample(commands: argparse._SubParsersAction[_Parser]) -> argparse.Argum
     command.add_argument("--component", action="store_true",
                          help="add a column with the component of each row")  # fmt: skip
     _add_out(command)
-    return command
 
 
-def _add_info(commands: argparse._SubParsersAction[_Parser]) -> argparse.ArgumentParser:
-    command = commands.add_parser(
-        "info", help="show a saved model", description="Show the parameters of a saved model."
-    )
-    command.set_defaults(run=_Command("apply", "info"))
-    command.add_argument("model", metavar="MODEL", help="a saved model")
+def _add_info(command: argparse.ArgumentParser) -> None:
     command.add_argument("--json", action="store_true", help="print JSON instead of tables")
-    return command
 
 
-def _add_export(commands: argparse._SubParsersAction[_Parser]) -> argparse.ArgumentParser:
-    command = commands.add_parser(
-        "export",
-        help="write a saved model for other software",
-        description="Write a saved model for other software: .onnx for ONNX runtimes, with float32 rows and results "
-        "(needs onnx), or .json in mclust's terms, for R.",
-    )
-    command.set_defaults(run=_Command("apply", "export"))
-    command.add_argument("model", metavar="MODEL", help="a saved model")
+def _add_export(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--out", metavar="FILE", required=True, help=".onnx or .json; without a suffix, as /dev/stdout, .json"
     )
-    return command
 
 
-def _add_plot(commands: argparse._SubParsersAction[_Parser]) -> argparse.ArgumentParser:
-    command = commands.add_parser(
-        "plot",
-        help="draw a saved model with the rows of a table",
-        description="Draw a saved model with the rows of a table. Columns are matched by name; if the model has no "
-        "names, the numeric columns are used in order. More than two columns are projected onto the plane in which the "
-        "components differ most, unless --features names columns. Needs matplotlib.",
-    )
-    command.set_defaults(run=_Command("plot", "plot"))
-    command.add_argument("model", metavar="MODEL", help="a saved model")
+def _add_plot(command: argparse.ArgumentParser) -> None:
     command.add_argument("file", metavar="FILE", nargs="?",
                          help=_FILE_HELP + "; not used with --kind convergence, and optional for a model of the Old "
                               "Faithful data")  # fmt: skip
@@ -281,10 +238,44 @@ def _add_plot(commands: argparse._SubParsersAction[_Parser]) -> argparse.Argumen
     command.add_argument("--out", metavar="PICTURE",
                          help=".png, .svg or .pdf (default: KIND.png in the current directory)")  # fmt: skip
     _add_reading(command)
-    return command
 
 
 def _add_out(command: argparse.ArgumentParser) -> None:
     command.add_argument("--out", metavar="FILE",
                          help=".csv, .tsv, .parquet, .arrow or .feather "
                               "(default: CSV on standard output)")  # fmt: skip
+
+
+_COMMANDS = {  # where its function is, what adds its options, and its words
+    "fit": (
+        "fit",
+        _add_fit,
+        "fit mixtures to a table and choose the best",
+        "Fit every number of components with every covariance model and choose the best by a criterion. "
+        "The fits reuse each other's solutions. Without FILE, the bundled Old Faithful data are fitted.",
+    ),
+    "predict": (
+        "apply",
+        _add_predict,
+        "label the rows of a table with a saved model",
+        "Label each row with its most probable component or class, or predict the columns not --known. "
+        "Columns are matched by name; if the model has no names, the numeric columns are used in order.",
+    ),
+    "sample": ("apply", _add_sample, "draw rows from a saved model", "Draw rows from a saved model."),
+    "info": ("apply", _add_info, "show a saved model", "Show the parameters of a saved model."),
+    "export": (
+        "apply",
+        _add_export,
+        "write a saved model for other software",
+        "Write a saved model for other software: .onnx for ONNX runtimes, with float32 rows and results "
+        "(needs onnx), or .json in mclust's terms, for R.",
+    ),
+    "plot": (
+        "plot",
+        _add_plot,
+        "draw a saved model with the rows of a table",
+        "Draw a saved model with the rows of a table. Columns are matched by name; if the model has no "
+        "names, the numeric columns are used in order. More than two columns are projected onto the plane in which the "
+        "components differ most, unless --features names columns. Needs matplotlib.",
+    ),
+}
