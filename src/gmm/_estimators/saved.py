@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
@@ -24,7 +24,7 @@ from gmm._values.covariance import covariance_model, of_low_rank
 from gmm._values.parameters import MixtureParameters
 from gmm._values.variational import MixturePosterior
 
-__all__ = ["from_state", "load", "save", "state_of"]
+__all__ = ["from_state", "load", "save", "state_of", "states_of"]
 
 _Mixture = TypeVar("_Mixture", bound=FittedMixture)
 
@@ -119,6 +119,13 @@ def state_of(self: FittedMixture) -> tuple[dict[str, Any], dict[str, NDArray[Any
         header["stream"], of_stream = persistence.stream_to_state(past.stream)
         arrays |= of_stream
     return header, arrays
+
+
+def states_of(mixtures: Iterable[FittedMixture | None]) -> tuple[list[Any], dict[str, NDArray[Any]]]:
+    """Return the states of several mixtures, None without one; names of arrays begin with the number of theirs."""
+    states = [(None, {}) if mixture is None else state_of(mixture) for mixture in mixtures]
+    arrays = {f"{n}/{name}": values for n, (_, own) in enumerate(states) for name, values in own.items()}
+    return [header for header, _ in states], arrays
 
 
 def from_state(cls: type[_Mixture], header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> _Mixture:

@@ -15,7 +15,7 @@ from gmm._estimators.estimated import fit_settings
 from gmm._estimators.fitted import estimator_of, fitted_parameters, source_of
 from gmm._estimators.labelled import sorted_classes
 from gmm._estimators.mixture import GaussianMixture
-from gmm._estimators.saved import from_state, state_of
+from gmm._estimators.saved import from_state, states_of
 from gmm._estimators.scorer import Scorer, log_evidence_of
 from gmm._estimators.units import in_other_units
 from gmm._exceptions import warn
@@ -296,6 +296,7 @@ class MixtureClassifier(Estimator):
         """
         check_is_fitted(self)
         parameters = {name: value for name, value in self.get_params().items() if name in _SETTINGS}
+        headers, arrays = states_of(self.mixtures_)
         header = {
             "gmm_version": __version__,
             "class": type(self).__name__,
@@ -306,14 +307,9 @@ class MixtureClassifier(Estimator):
             "log_likelihood": self.log_likelihood_,
             "bic": self.bic_,
             "n_iter": self.n_iter_,
-            "mixtures": [],
+            "mixtures": headers,
         }
-        arrays: dict[str, NDArray[Any]] = {"class_prior": self.class_prior_}
-        for number, mixture in enumerate(self.mixtures_):
-            of_mixture, its_arrays = state_of(mixture)
-            header["mixtures"].append(of_mixture)
-            arrays |= {f"{number}/{name}": values for name, values in its_arrays.items()}
-        save_state(file, with_metadata(self, metadata, header), arrays)
+        save_state(file, with_metadata(self, metadata, header), {"class_prior": self.class_prior_} | arrays)
 
     @classmethod
     def load(cls, file: Readable) -> Self:

@@ -15,7 +15,7 @@ from gmm._estimators import criteria
 from gmm._estimators.criteria import title
 from gmm._estimators.fitted import fitted_html
 from gmm._estimators.mixture import GaussianMixture
-from gmm._estimators.saved import state_of
+from gmm._estimators.saved import states_of
 from gmm._passes.solver import Iteration
 from gmm._persistence import Readable, Writable, item, load_object, metadata_of, save_state, with_metadata
 from gmm._selection.cells import SearchTable, check_criterion, kind_of
@@ -273,15 +273,11 @@ class Selection(SearchTable):
         """
         arrays: dict[str, NDArray[Any]] = {name: getattr(self, name) for name in _NUMBERS}
         arrays |= {"n_components": self.n_components, "n_parameters": self.n_parameters}
-        headers: list[dict[str, Any] | None] = []
-        for number, estimator in enumerate(self.estimators):
-            header, parts = (None, {}) if estimator is None else state_of(estimator)
-            headers.append(header)
-            arrays |= {f"{number}/{name}": values for name, values in parts.items()}
+        headers, of_mixtures = states_of(self.estimators)
         fields = ("criterion", "covariance_type", "tails", "status", "best_index", "complete", "notes", *_COUNTS)
-        header = {"gmm_version": __version__, "class": type(self).__name__, "mixtures": headers}
+        header: dict[str, Any] = {"gmm_version": __version__, "class": type(self).__name__, "mixtures": headers}
         header |= {name: getattr(self, name) for name in (*fields, "standardized")}
-        save_state(file, with_metadata(self, metadata, header), arrays)
+        save_state(file, with_metadata(self, metadata, header), arrays | of_mixtures)
 
     @classmethod
     def load(cls, file: Readable) -> Self:
