@@ -86,11 +86,8 @@ def _write(options: argparse.Namespace, rows: Rows, columns: Mapping[str, Any]) 
 def _predict_classes(classifier: MixtureClassifier, options: argparse.Namespace) -> None:
     rows = rows_for(classifier, options, Screen(options.quiet))
     proba = classifier.predict_proba(rows.source)
-    predicted = classifier.classes_[proba.argmax(axis=1)]
-    columns = class_columns(
-        rows.numbers(0, rows.n_rows), predicted, classifier.classes_, proba if options.proba else None
-    )
-    _write(options, rows, columns)
+    numbers = rows.numbers(0, rows.n_rows)
+    _write(options, rows, class_columns(numbers, classifier.classes_, proba, with_proba=options.proba))
 
 
 def _predict_columns(model: GaussianMixture | BayesianGaussianMixture, options: argparse.Namespace) -> None:

@@ -81,10 +81,9 @@ def _write(
 ) -> None:
     """Write the model, the predicted classes of the fitted rows, and JSON."""
     classifier.save(out / "model.gmm")
-    classes = classifier.classes_
-    numbers = outcome.rows.numbers(0, outcome.rows.n_rows)
-    columns = class_columns(numbers, classes[proba.argmax(axis=1)], classes, proba)
-    write_beside(out / f"labels.{outcome.options.format}", outcome.rows, outcome.options.keep or (), [columns])
+    rows, options = outcome.rows, outcome.options
+    columns = class_columns(rows.numbers(0, rows.n_rows), classifier.classes_, proba)
+    write_beside(out / f"labels.{options.format}", rows, options.keep or (), [columns])
     write_json(out / "result.json", document)
 
 
