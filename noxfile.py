@@ -202,14 +202,15 @@ def memcheck(session: nox.Session) -> None:
 
 @nox.session
 def fuzz(session: nox.Session) -> None:
-    """Pass hostile input to the public API, and damaged files to `load`; a number behind -- is how many times over."""
+    """Pass hostile input to the public API, and damaged files to `load`; behind -- how many of each test, and files."""
     install(session, "test")
-    examples, seed = (session.posargs or ["1000"])[0], str(int.from_bytes(os.urandom(4), "little"))
+    examples, files = [*session.posargs, *("1000", "1000")[len(session.posargs) :]]
+    seed = str(int.from_bytes(os.urandom(4), "little"))
     session.log(f"hypothesis' seed is {seed}; {examples} examples")
     command = ["python", "-X", "faulthandler", "-m", "pytest", "-q", *ALL_CORES, "--hypothesis-profile=long"]
     environment = {"GMM_EXAMPLES": examples}
     session.run(*command, f"--hypothesis-seed={seed}", *FUZZED, env=environment)
-    session.run("python", "-m", "tests.fuzz_files", "--bytes", examples, "--values", examples, "--first", seed)
+    session.run("python", "-m", "tests.fuzz_files", "--bytes", files, "--values", files, "--first", seed)
 
 
 @nox.session
