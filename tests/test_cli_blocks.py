@@ -98,6 +98,16 @@ def test_fit_tells_of_columns_as_in_memory(folder):
     assert "id" in json.loads(ok(*shown, "--columns", "a,id").stdout)["data"]["columns"]
 
 
+def test_a_gap_in_a_column_that_is_left_out_is_none(tmp_path):
+    rows = np.random.default_rng(0).normal(size=(200, 2)).tolist()
+    with (tmp_path / "rows.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["id", "a", "b"], *([i if i != 7 else "", *row] for i, row in enumerate(rows))])
+    how = "fit", tmp_path / "rows.csv", "--components", 1, "--covariance", "full"
+    whole, parts = ok(*how), ok(*how, "--blocks")
+    assert "left out: 'id'" in whole.stderr
+    assert (parts.stdout, parts.stderr) == (whole.stdout, whole.stderr)
+
+
 @pytest.mark.parametrize("alone", [False, True])
 def test_columns_that_number_the_rows_in_any_order_are_left_out(alone, tmp_path):
     rng, n = np.random.default_rng(0), 2000

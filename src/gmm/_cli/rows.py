@@ -263,8 +263,6 @@ def _rows(
 
 def _measurements(rows: Rows, weight: str | None, *, named: bool) -> Rows:
     """Return the rows without columns that are no measurements, unless the user named them."""
-    if not rows.in_memory:
-        _check_finite(rows, _FITTED_AS_THEY_ARE)
     blocks = slices(rows.values) if rows.in_memory else (chunk.rows for chunk in rows.source.chunks())
     fitted, notes = measurements(rows.names, blocks, rows.n_rows, named=named)
     if len(fitted) == len(rows.names):
