@@ -745,6 +745,8 @@ def test_fit_with_trim(tmp_path):
     assert "The rows left out, numbered as in the file" in report
     assert "<dt>rows of no group (left out)</dt><dd>7.7" in report
     assert "noise" not in done.stdout
+    assert "full, 10 rows left out, 2 columns, " in ok("info", tmp_path / "r" / "model.gmm").stdout
+    assert json.loads(ok("info", tmp_path / "r" / "model.gmm", "--json").stdout)["n_left_out"] == 10
     ok(*how, "--blocks", "--columns", "a,b", "--out", tmp_path / "b")
     assert (tmp_path / "b" / "labels.csv").read_text() == (tmp_path / "r" / "labels.csv").read_text()
     with_prior = ok(*how, "--prior", "conjugate", "--json")

@@ -27,7 +27,7 @@ from gmm._cli.write import (
 )
 from gmm._estimators.bayesian import BayesianGaussianMixture
 from gmm._estimators.contract import names_of_features
-from gmm._estimators.fitted import fitted_parameters
+from gmm._estimators.fitted import FittedMixture, fitted_parameters, past_of
 from gmm._estimators.mixture import GaussianMixture
 from gmm._exchange.mclust import to_json
 from gmm._exchange.onnx import to_onnx
@@ -131,8 +131,10 @@ def info(options: argparse.Namespace) -> None:
     header, _ = load_state(options.model)
     if options.json:
         versions = {key: header.get(key) for key in ("format_version", "gmm_version")}
-        document = class_json(model) if isinstance(model, MixtureClassifier) else mixture_json(model)
-        write_json(None, {**versions, **document})
+        if isinstance(model, MixtureClassifier):
+            write_json(None, {**versions, **class_json(model)})
+        else:
+            write_json(None, {**versions, **mixture_json(model), **_left_out(model)})
         return
     screen = Screen(options.quiet)
     saved_by = f"saved by gmm {header['gmm_version']}, " if "gmm_version" in header else ""
@@ -145,9 +147,10 @@ def info(options: argparse.Namespace) -> None:
     shown = _in_use(model)
     of_all = f" of {model.n_components} in use" if len(shown) < model.n_components else ""
     kind = with_factors(model.covariance_type, vars(model).get("n_factors"))
-    noise = f", {noise_of_weight(model.noise_weight_)}" if fitted_parameters(model).noise else ""
+    beside = f", {noise_of_weight(model.noise_weight_)}" if fitted_parameters(model).noise else ""
+    beside += "".join(f", {counted(n, 'row')} left out" for n in _left_out(model).values())
     screen.line(
-        f"{counted(len(shown), 'component')}{of_all}, {kind}{noise}, "
+        f"{counted(len(shown), 'component')}{of_all}, {kind}{beside}, "
         f"{counted(model.n_features_in_, 'column')}, {counted(model.n_parameters_, 'parameter')}: "
         f"{ending(model)}"
     )
@@ -160,6 +163,12 @@ def _in_use(model: GaussianMixture | BayesianGaussianMixture) -> list[int]:
     """Return the components; of a posterior, those that expect a row or more."""
     counts = model.counts_ if isinstance(model, BayesianGaussianMixture) else np.ones(model.n_components)
     return np.flatnonzero(np.asarray(counts) >= 1).tolist()
+
+
+def _left_out(model: FittedMixture) -> dict[str, int]:
+    """Return how many rows a fit with trim left out, by the name in JSON; empty of another fit."""
+    trimmed = past_of(model).trimmed
+    return {} if trimmed is None else {"n_left_out": int(trimmed.sum())}
 
 
 def export(options: argparse.Namespace) -> None:
