@@ -753,6 +753,28 @@ def test_fit_with_trim(tmp_path):
     assert "bic" not in json.loads(with_prior.stdout)["best"]
 
 
+def test_clusters_and_pictures_of_a_trimmed_fit_are_those_of_the_rows_that_are_left(tmp_path, monkeypatch):
+    weights, places = {}, ("gmm._cli.result.combine_components", "gmm.plotting.plot_clusters")
+
+    def watched(name, plain):
+        def watch(model, X, *of, **how):
+            weights.setdefault(name, []).append(X.weights.sum())
+            return plain(model, X, *of, **how)
+
+        monkeypatch.setattr(name, watch)
+
+    watched(places[0], gmm.analysis.combine_components)
+    watched(places[1], gmm.plotting.plot_clusters)
+    rng = np.random.default_rng(0)
+    rows = np.concatenate([*(rng.normal(6 * (k // 2), 0.5, (50, 2)) for k in range(4)), rng.uniform(-90, 90, (10, 2))])
+    (tmp_path / "d.csv").write_text("\n".join(["a,b", *(f"{a},{b}" for a, b in rows.tolist())]) + "\n")
+    words = ("--components", "4", "--covariance", "spherical", "--trim", "0.05", "--plot", tmp_path / "p.svg")
+    done = ok("fit", tmp_path / "d.csv", *words, "--report", tmp_path / "r.html")
+    assert weights == {places[0]: [200], places[1]: 3 * [200]}
+    assert "note: in the picture, rows left out are not drawn" in done.stderr
+    assert (tmp_path / "r.html").read_text().count("Rows left out are not drawn.") == 4
+
+
 def test_fit_with_trim_says_which_components_are_degenerate(tmp_path):
     rng = np.random.default_rng(0)
     rows = np.concatenate([rng.normal(0, 1, (100, 2)), rng.uniform(-60, 60, (10, 2))])

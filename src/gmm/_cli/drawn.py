@@ -68,8 +68,8 @@ class Drawings:
         if self.plot is not None:
             pictures.save(result.draw(pictures.drawing().plot_clusters), self.plot)
             written.append(f"picture written to {self.plot}")
-            if result.rows.filled_note:
-                screen.note(f"in the picture, {result.rows.filled_note.rstrip('.')}")
+            if note := result.note_on_pictures:
+                screen.note(f"in the picture, {note[0].lower()}{note[1:].rstrip('.')}")
         if self.report is not None:
             write_text(self.report, _report_module().render_report(result, self.origin))
             written.append(f"report written to {self.report}")

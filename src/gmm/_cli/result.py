@@ -32,6 +32,7 @@ from gmm._estimators.bayesian import BayesianGaussianMixture
 from gmm._estimators.fitted import past_of
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.summary import log_likelihood_of
+from gmm._rows.reweighed import reweighed
 from gmm._selection import Selection
 from gmm._text.amounts import counted
 from gmm._uses.combining import CombinedComponents, combine_components
@@ -119,6 +120,12 @@ class MixtureOutcome(Outcome, ABC):
         return past_of(self.model).trimmed
 
     @cached_property
+    def fitted_rows(self) -> Any:
+        """The rows; those that the fit left out have no weight."""
+        source = self.rows.source
+        return source if self.left_out is None else reweighed(source, np.where(self.left_out, 0.0, source.weights))
+
+    @cached_property
     def certainty(self) -> NDArray[np.float64]:
         """Largest responsibility of each row, shape (n,)."""
         return scorer_of(self.model).largest_responsibilities(self.rows.source)
@@ -140,9 +147,9 @@ class MixtureOutcome(Outcome, ABC):
         K = len(self.shown)
         if K < 4 or not self.rows.in_memory or self.rows.n_rows * K**2 > _MOST_COMBINED:
             return None
-        combined = combine_components(self.model, self.rows.source)
+        combined = combine_components(self.model, self.fitted_rows)
         before, after = combined.entropies[combined.n_present - 1], combined.entropies[combined.n_clusters - 1]
-        overlap = before > _LEAST_OVERLAP * self.total_weight and after < before / 2
+        overlap = before > _LEAST_OVERLAP * self.fitted_rows.weights.sum() and after < before / 2
         return combined if overlap and combined.n_clusters < combined.n_present else None
 
     @property
@@ -174,7 +181,12 @@ class MixtureOutcome(Outcome, ABC):
         -------
         Axes or ndarray of Axes
         """
-        return plot(self.model, self.rows.source, **options)
+        return plot(self.model, self.fitted_rows, **options)
+
+    @property
+    def note_on_pictures(self) -> str:
+        """What to say of pictures of the rows; empty if they show all as they are."""
+        return self.rows.filled_note if self.left_out is None else "Rows left out are not drawn."
 
     @property
     def units(self) -> str:

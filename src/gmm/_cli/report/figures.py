@@ -39,15 +39,15 @@ def draw_pictures(result: MixtureOutcome) -> dict[str, Picture]:
         plans["pairs"] = lambda: result.draw(draw.plot_clusters, view="pairs"), _PAIRS
     if result.combined is not None:
         plans["combined"] = (
-            lambda: draw.plot_clusters(result.combined, result.rows.source),
+            lambda: draw.plot_clusters(result.combined, result.fitted_rows),
             _COMBINED,
         )
     if K > 1:
         if d > 1 and not result.options.noise:
             plans["boundaries"] = lambda: result.draw(draw.plot_decision_boundaries), _BOUNDARIES
         plans["uncertainty"] = lambda: result.draw(draw.plot_uncertainty), _UNCERTAINTY
-    filled = result.rows.filled_note
-    plans = {name: (plan, f"{caption} {filled}".rstrip()) for name, (plan, caption) in plans.items()}
+    note = result.note_on_pictures
+    plans = {name: (plan, f"{caption} {note}".rstrip()) for name, (plan, caption) in plans.items()}
     if isinstance(result, Result) and len(set(result.search.n_components[result.search.ranked()])) > 1:
         plans["selection"] = lambda: draw.plot_selection(result.search), _SELECTION
     if len(model.history_) > 1:
