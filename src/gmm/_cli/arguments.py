@@ -276,6 +276,7 @@ _COMMANDS = {  # where its function is, what adds its options, and its words
         "draw a saved model with the rows of a table",
         "Draw a saved model with the rows of a table. Columns are matched by name; if the model has no "
         "names, the numeric columns are used in order. More than two columns are projected onto the plane in which the "
-        "components differ most, unless --features names columns. Needs matplotlib.",
+        "components differ most, unless --features names columns. Rows count as for gmm predict: those that gmm fit "
+        "--trim left out belong to components here, while its own --plot does not draw them. Needs matplotlib.",
     ),
 }
