@@ -21,26 +21,17 @@ from gmm._rows.sources import Source
 from gmm._selection.table import Selection
 from gmm._text.amounts import counted
 from gmm._text.lists import listed, quoted
-from gmm._validation.columns import (
-    CODES,
-    COPIES,
-    FEW_ROWS,
-    NUMBERS,
-    coded,
-    few_values,
-    long_tails,
-    repeating,
-    rescalings,
-    rounded_rescalings,
-)
+from gmm._validation.columns import CODES, COPIES, FEW_ROWS, NUMBERS, few_valued, long_tails
 from gmm._validation.combinations import refuse
 from gmm._validation.measurements import ColumnKinds, slices
+from gmm._validation.rescalings import rescalings, rounded_rescalings
 from gmm._validation.scalars import check_boolean
 from gmm._values.coordinates import Coordinates
 from gmm._values.noise import Noise
 from gmm._values.weights import weighed
 
 _AT_ONCE = 1 << 12  # rows
+_BEGINNING = 1 << 16  # values, which show of most columns that they are measurements
 
 
 def in_units(source: Source, noise: Noise, *, standardize: Any) -> tuple[Source, Noise, Coordinates | None]:
@@ -106,7 +97,7 @@ def note_on_identifiers(source: Source, names: NDArray[np.object_] | None) -> tu
         return ()
     rows = source.one_array.rows
     every = [f"x{j}" for j in range(source.n_features)] if names is None else list(map(str, names))
-    numbers = ColumnKinds(slices(rows), len(rows), every).numbers
+    numbers = ColumnKinds(slices(rows, _BEGINNING), len(rows), every).numbers
     if not 0 < len(numbers) < len(every):
         return ()
     noun, what, them = ("column", NUMBERS[0], "it") if len(numbers) == 1 else ("columns", NUMBERS[1], "them")
@@ -117,8 +108,7 @@ def notes_on_columns(source: Source, names: NDArray[np.object_] | None) -> tuple
     """Point out columns of few values, on which components settle, which may be codes, of long tails, and copies."""
     rows = next(iter(source.chunks())).rows
     every = [f"x{j}" for j in range(source.n_features)] if names is None else list(names)
-    counts = list(zip(every, few_values(rows), strict=True))
-    codes, ties = coded(counts, len(rows)), repeating(counts, len(rows))
+    codes, ties = few_valued(rows, every)
     notes = []
     if codes:
         what = f"column {codes[0]} {CODES[0]}" if len(codes) == 1 else f"columns {listed(codes, 4)} {CODES[1]}"

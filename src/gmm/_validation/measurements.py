@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm._validation.columns import FEW_ROWS, Rescaling, is_code, most_codes, rescalings
+from gmm._validation.columns import FEW_ROWS, is_code, most_codes
+from gmm._validation.rescalings import Rescaling, rescalings
 
 __all__ = ["ColumnKinds", "slices"]
 
 _EXACT = 2.0**53
-_SLICE = 1 << 20  # values
 _WORD = re.compile("[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+")  # of "customer_id" and "customerID", each of two
 
 
@@ -139,9 +139,9 @@ class ColumnKinds:
         return pair.copy, pair.original
 
 
-def slices(values: NDArray[Any]) -> Iterable[NDArray[Any]]:
-    """Return a matrix as blocks of rows."""
-    step = max(1, _SLICE // max(1, values.shape[1]))
+def slices(values: NDArray[Any], size: int = 1 << 20) -> Iterable[NDArray[Any]]:
+    """Return a matrix as blocks of rows, of about so many values each."""
+    step = max(1, size // max(1, values.shape[1]))
     return (values[first : first + step] for first in range(0, len(values), step))
 
 
