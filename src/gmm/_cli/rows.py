@@ -141,9 +141,9 @@ def rows_to_fit(screen: Screen, options: argparse.Namespace) -> Rows:
         check_present(table.fields, [name for name in options.keep or () if name != "all"])
         if weight is not None:
             columns_to_read(table.fields, [weight])
-        rows = _rows(table, columns, options, weight=weight, keep=options.missing is not None)
+        rows = _rows(table, columns, options, weight=weight, with_gaps=options.missing is not None)
         rows = _measurements(rows, weight, named=options.columns is not None)
-        rows = _checked(rows, options, weight, keep=options.missing is not None, instead=_FITTED_AS_THEY_ARE)
+        rows = _checked(rows, options, weight, with_gaps=options.missing is not None, instead=_FITTED_AS_THEY_ARE)
         if rows.n_rows < 2:
             raise CommandError(f"the table has 1 row{'' if rows.indices is None else ' left'}; at least 2 are needed")
         with warnings.catch_warnings(record=True) as caught:
@@ -193,10 +193,10 @@ def rows_for(
         if len(columns) != model.n_features_in_:
             expected = counted(model.n_features_in_, "numeric column")
             raise CommandError(f"the model expects {expected}, got {len(columns)}: {quoted(columns)}")
-        keep = model.missing == "em" and not options.drop_missing
-        rows = _rows(table, columns, options, named=names is not None, keep=keep)
+        with_gaps = model.missing == "em" and not options.drop_missing
+        rows = _rows(table, columns, options, named=names is not None, with_gaps=with_gaps)
         rows = _checked(
-            rows, options, None, keep=keep, instead="a model of gmm fit --missing em takes them as they are"
+            rows, options, None, with_gaps=with_gaps, instead="a model of gmm fit --missing em takes them as they are"
         )
         how: dict[str, Any] = {"n_features": model.n_features_in_, "feature_names": names, "missing": model.missing}
         source, _ = as_source(rows.source, estimator=model, error_covariance=_variances(rows, options), **how)
@@ -241,13 +241,13 @@ def _rows(
     *,
     weight: str | None = None,
     named: bool = True,
-    keep: bool,
+    with_gaps: bool,
 ) -> Rows:
     """Return columns of numbers, and the weights, as they are in the table."""
     numbers = table.numbers(names, weight)
     if not named:
         numbers.feature_names = None
-    source: Source = numbers.with_gaps() if keep else numbers
+    source: Source = numbers.with_gaps() if with_gaps else numbers
     if not _by_blocks(options):
         source = ArraySource(*numbers.array(), feature_names=numbers.feature_names)
     try:
@@ -276,12 +276,12 @@ def _measurements(rows: Rows, weight: str | None, *, named: bool) -> Rows:
     return replace(rows, names=names, source=source, notes=notes)
 
 
-def _checked(rows: Rows, options: argparse.Namespace, weight: str | None, *, keep: bool, instead: str) -> Rows:
-    """Return the rows with values and weights that can be used; `keep` keeps missing values, of whole rows apart."""
+def _checked(rows: Rows, options: argparse.Namespace, weight: str | None, *, with_gaps: bool, instead: str) -> Rows:
+    """Return the rows with values and weights that can be used: with missing values, or without rows that have any."""
     if rows.in_memory:
-        if keep and rows.weights is not None and np.isnan(rows.weights).any():
+        if with_gaps and rows.weights is not None and np.isnan(rows.weights).any():
             raise CommandError(f"missing values in column {weight!r}: leave out rows without a weight, or weigh them 0")
-        if not keep:
+        if not with_gaps:
             rows = _without_missing(rows, weight, options.drop_missing, instead)
         if rows.n_rows == 0:
             raise CommandError("no rows are left: all have missing values")
@@ -356,10 +356,10 @@ def _without_missing(rows: Rows, weight: str | None, drop: bool, instead: str) -
     return _subset(rows, ~bad, f"{share} left out because of missing values ({columns})")
 
 
-def _subset(rows: Rows, keep: NDArray[np.bool_], note: str) -> Rows:
-    weights = None if rows.weights is None else rows.weights[keep]
-    source = ArraySource(rows.values[keep], weights, feature_names=rows.source.feature_names)
-    return replace(rows, source=source, indices=np.flatnonzero(keep), notes=(*rows.notes, note))
+def _subset(rows: Rows, chosen: NDArray[np.bool_], note: str) -> Rows:
+    weights = None if rows.weights is None else rows.weights[chosen]
+    source = ArraySource(rows.values[chosen], weights, feature_names=rows.source.feature_names)
+    return replace(rows, source=source, indices=np.flatnonzero(chosen), notes=(*rows.notes, note))
 
 
 def _positions(bad: NDArray[np.bool_], names: Sequence[str]) -> str:
