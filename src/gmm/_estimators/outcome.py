@@ -60,9 +60,9 @@ def _warn_of_empty_components(fit: fitting.progress.MixtureFit) -> None:
 def warn_of_repairs(repaired: tuple[int, ...]) -> None:
     """Warn if there are components that lost all their rows."""
     if repaired:
-        listed = ", ".join(map(str, dict.fromkeys(repaired)))
+        numbers = ", ".join(map(str, dict.fromkeys(repaired)))
         warn(
-            f"Component(s) {listed} lost all rows during the fit and were given half of the heaviest component. Fewer "
+            f"Component(s) {numbers} lost all rows during the fit and were given half of the heaviest component. Fewer "
             "components or another start may suit the data better.",
             raisable(ConvergenceWarning),
         )

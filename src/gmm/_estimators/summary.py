@@ -206,8 +206,8 @@ class Summary:
     def __str__(self) -> str:
         """Return the summary as lines of text."""
         notes = (f"  {note}" for note in (*self.notes, self.verdict) if note)
-        table = [*aligned([self.headings, *self.rows]), *notes]
-        return "\n".join([*filter(None, (self.headline, self.figures, self.ending)), *table])
+        opening = filter(None, (self.headline, self.figures, self.ending))
+        return "\n".join([*opening, *aligned([self.headings, *self.rows]), *notes])
 
     def html(self) -> list[Html]:
         """Return the summary as parts of a page, with a bar for each weight and a sparkline of the lower bounds."""

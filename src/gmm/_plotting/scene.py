@@ -335,8 +335,8 @@ def limits(scene: Scene, view: View) -> Array:
     reach = np.maximum(radii, _REACH)[:, None] * axis_deviations(mixture)
     low, high = mixture.means - reach, mixture.means + reach
     order = np.argsort(-mixture.weights, kind="stable")
-    before = np.cumsum(mixture.weights[order]) - mixture.weights[order]
-    core = order[before < _CORE - 1e-9]
+    heavier = np.cumsum(mixture.weights[order]) - mixture.weights[order]
+    core = order[heavier < _CORE - 1e-9]
     core_low, core_high = low[core].min(axis=0), high[core].max(axis=0)
     room, margin = _BEYOND * (core_high - core_low), 0.02 * (core_high - core_low)
     least, most = core_low - room, core_high + room

@@ -104,8 +104,8 @@ def _compared(search: Selection) -> str:
 
 def _ranking(search: Selection) -> Html:
     """Tabulate the best cells, with the most important columns first for narrow screens."""
-    mark, K, model, loglik, df, score, behind, *others = ranking(search, distinct(search)[:_TOP])
-    columns = [mark, K, model, score, behind, loglik, df, *others]
+    mark, K, model, loglik, df, score, distances, *others = ranking(search, distinct(search)[:_TOP])
+    columns = [mark, K, model, score, distances, loglik, df, *others]
     infinite = any("inf" in column for column in columns)
     _, _, *headings = (heading for heading, *_ in columns)
     rows = zip(*(["∞" if text == "inf" else text for text in texts] for _, *texts in columns), strict=True)
