@@ -55,6 +55,10 @@ import numpy as np
 from gmm._values import statistics
 
 cdef double SAME_LIKELIHOOD = 1e-6        # nats per row
+cdef enum:
+    N_SOFT = 3                            # passes of each candidate with a simpler mixture
+    N_LAST_DROPS = 3                      # ways in which the winner of a second race drops the last of its surplus
+    N_FINAL = 3                           # passes that compare what is left then with the winner of the first race
 
 
 cdef class CandidateView:
@@ -399,10 +403,10 @@ cdef class Race:
         if len(self.families) > 1 and self.disagreement > self.schedule.agreement:
             larger = self.winner(1)[0]
             if not larger.failed:
-                finalists = race + larger.without(
-                    self.scratches[0], self.part, self.families[0], self.schedule.n_last_drops)
+                finalists = race + larger.without(self.scratches[0], self.part, self.families[0], N_LAST_DROPS)
         if len(finalists) > 1:
-            finalists = self.survivors_of_cut(finalists, self.schedule.final_cut)
+            self.each(finalists, RUN, self.rows, N_FINAL)
+            finalists = self.survivors(finalists, 1)
         return finalists[0]
 
     cdef list winner(self, int number):
@@ -423,7 +427,7 @@ cdef class Race:
                 one.follow(opening)
         else:
             self.number = number
-            self.each(race, BEGIN, self.part, self.schedule.n_lloyd + self.schedule.n_soft)
+            self.each(race, BEGIN, self.part, self.schedule.n_lloyd + N_SOFT)
             if self.openings is not None:
                 self.openings[number] = [(<Candidate>one).opening for one in race]
         if self.schedule.n_mixtures < n:
@@ -501,7 +505,7 @@ cdef class Race:
             choose_seeds(rows[:self.schedule.n_seeding], view.rows.weight, uniforms[i], seeds)
         for k in range(K):
             memcpy(opening.room.centres + k * rows.shape[1], &rows[seeds[k], 0], rows.shape[1] * sizeof(double))
-        opening.partition(scratch, self.schedule.n_lloyd, self.schedule.n_soft)
+        opening.partition(scratch, self.schedule.n_lloyd, N_SOFT)
         return one.follow(opening)
 
 

@@ -65,7 +65,6 @@ class Cut:
 
 _CUTS = Cut(6, 1), Cut(2, 3), Cut(1, 2, all_rows=True)
 _CUTS_OF_FEW = Cut(6, 4), Cut(3, 6), Cut(1, 10, all_rows=True)
-_FINAL_CUT = Cut(1, 3, all_rows=True)
 
 
 @dataclass(frozen=True)
@@ -80,12 +79,8 @@ class Schedule:
     part : int
         Rows that candidates begin on.
     cuts : tuple of Cut
-    final_cut : Cut
-        Of the winner and what is left of that with a surplus.
     n_lloyd : int
         Passes of k-means from the seeds.
-    n_soft : int
-        Passes with a simpler mixture.
     n_seeding : int
         Rows among which the seeds of k-means++ are.
     random_seeds : bool
@@ -95,30 +90,22 @@ class Schedule:
     single_throughout : bool
         Whether passes over all rows may be as well. Of few rows, a climb from rounded sums would take more passes.
     n_larger : int
-        Candidates of the second race; 0 for no such race.
-    surplus : int
-        By how many components they exceed what is asked for.
+        Candidates of the second race, with a surplus of components; 0 for no such race.
     agreement : float
         Nats per row between the best and the third best of the first race, up to which there is no second.
-    n_last_drops : int
-        In how many ways its winner drops the last of them.
     """
 
     n_candidates: int
     n_mixtures: int
     part: int
     cuts: tuple[Cut, ...]
-    final_cut: Cut = _FINAL_CUT
     n_lloyd: int = 2
-    n_soft: int = 3
     n_seeding: int = _SEEDING_ROWS
     random_seeds: bool = True
     single: bool = True
     single_throughout: bool = False
     n_larger: int = 0
-    surplus: int = _SURPLUS
     agreement: float = 0.0
-    n_last_drops: int = 3
 
     def n_greedy(self, n_candidates: int) -> int:
         """How many candidates of a race have seeds of k-means++."""
@@ -198,7 +185,7 @@ class Course:
         """Deal out the rows and what chance decides."""
         sizes = {n_components: schedule.n_candidates}
         if schedule.n_larger:
-            sizes[n_components + schedule.surplus] = schedule.n_larger
+            sizes[n_components + _SURPLUS] = schedule.n_larger
         part = sample.subset(rng.permutation(sample.n_rows)[: schedule.part])
         limit = _ROUGHLY if in_range(part.heaviest) else 0.0
         return cls(
