@@ -141,11 +141,11 @@ cdef inline void add_to_best(
             row[t] += mass[r] * features[t * ld + r]
 
 
-cdef inline Py_ssize_t n_with_mass(
+cdef inline Py_ssize_t drop_negligible(
     const real* weights, Py_ssize_t n,             # IN (n,) of the rows
     real* mass,                                    # IN, OUT (n,) zero where the share of a row is beyond all digits
 ) noexcept nogil:
-    """Return how many rows have a share; subnormal numbers would make products ten times slower."""
+    """Drop shares that as subnormal numbers make products ten times slower; return how many rows still have one."""
     cdef Py_ssize_t r, count = 0
     for r in range(n):
         mass[r] = mass[r] if mass[r] >= <real>1e-30 * weights[r] else 0

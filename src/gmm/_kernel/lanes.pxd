@@ -8,11 +8,11 @@ from gmm._kernel.block cimport (
     add_totals,
     append_products,
     copy_rows,
+    drop_negligible,
     give_to_best,
     keep_to_classes,
     load_mass,
     load_rows,
-    n_with_mass,
     prefer_noise,
     share_with_noise,
     take_given,
@@ -190,7 +190,7 @@ cdef inline void accumulate_low_rank(
     if plan.hard:
         give_to_best(<const real*>workspace.best, <const real*>workspace.mass, K, n, ld, tile)
     for k in range(K):
-        if FEW_OF * n_with_mass(<const real*>workspace.mass, n, tile + k * ld) > n:
+        if FEW_OF * drop_negligible(<const real*>workspace.mass, n, tile + k * ld) > n:
             for i in range(k * q, k * q + n_crossed):
                 weigh(tile + k * ld, n, y + i * ld)
         else:
@@ -214,7 +214,7 @@ cdef inline void accumulate_strip(
     cdef double* cross = sums + K * row + start
     block += start * ld
     for k in range(K + 1):
-        if k < K and FEW_OF * n_with_mass(<const real*>workspace.mass, n, tile + k * ld) > n:
+        if k < K and FEW_OF * drop_negligible(<const real*>workspace.mass, n, tile + k * ld) > n:
             add_axis_moments(plan.kernel, block, ld, <const real*>plan.centres + k * d + start, tile + k * ld,
                              sums + k * row + 1 + start, sums + k * row + 1 + d + start, 1, width, n)
             continue
