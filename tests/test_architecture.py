@@ -59,7 +59,7 @@ ROOMS = {
     "_persistence": "_persistence | checkpoints predictions | posterior streams | values | archive | metadata places",
     "_versions": "",
     "_fitting": """
-        _fitting | trimming | fit | labelled moments noisy progress sharpening | starts
+        _fitting | trimming | fit | deconvolution labelled moments noisy progress | starts
         | order screening split_merge halving | racing
         | degenerate hierarchy incomplete metrics seeds | sampling
     """,

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gmm._blas import blas_alone_in_fit
+from gmm._fitting.deconvolution import precise_half, without_errors
 from gmm._fitting.degenerate import degenerate_under
 from gmm._fitting.labelled import labelled_start, sampled_problem, start_within_classes
 from gmm._fitting.noisy import noisy_start, start_of_heavy_tails
@@ -19,7 +20,6 @@ from gmm._fitting.order import in_falling_order
 from gmm._fitting.progress import FitProgress, Journal, Listener, MixtureFit
 from gmm._fitting.sampling import LARGEST_SHARE, sampled_share
 from gmm._fitting.screening import SCREENING_PASSES, Screened, Screening, screening_rows
-from gmm._fitting.sharpening import precise_half, without_errors
 from gmm._fitting.split_merge import MoveContext, SplitMerge
 from gmm._fitting.starts import StartRequest, from_means, from_responsibilities, start_statistics
 from gmm._passes.e_step import EStep
