@@ -147,10 +147,10 @@ def info(options: argparse.Namespace) -> None:
     shown = _in_use(model)
     of_all = f" of {model.n_components} in use" if len(shown) < model.n_components else ""
     kind = with_factors(model.covariance_type, vars(model).get("n_factors"))
-    beside = f", {noise_of_weight(model.noise_weight_)}" if fitted_parameters(model).noise else ""
-    beside += "".join(f", {counted(n, 'row')} left out" for n in _left_out(model).values())
+    apart = f", {noise_of_weight(model.noise_weight_)}" if fitted_parameters(model).noise else ""
+    apart += "".join(f", {counted(n, 'row')} left out" for n in _left_out(model).values())
     screen.line(
-        f"{counted(len(shown), 'component')}{of_all}, {kind}{beside}, "
+        f"{counted(len(shown), 'component')}{of_all}, {kind}{apart}, "
         f"{counted(model.n_features_in_, 'column')}, {counted(model.n_parameters_, 'parameter')}: "
         f"{ending(model)}"
     )
