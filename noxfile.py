@@ -241,7 +241,8 @@ def sbom(session: nox.Session) -> None:
 @nox.session
 def recipe(session: nox.Session) -> None:
     """Write the recipe for conda-forge, of an sdist behind -- or a new one, and render it for three platforms."""
-    session.install("py-rattler-build", *PINNED)
+    session.install(*PINNED)
+    session.install("py-rattler-build")  # one without a hash is refused beside those
     folder = Path("build/recipe").absolute()
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
