@@ -4,6 +4,7 @@ import ast
 import itertools
 import re
 import sys
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -183,6 +184,7 @@ def imported_module(parts):
     return "gmm"
 
 
+@cache
 def tree(path):
     return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
 
@@ -219,6 +221,7 @@ def imports(path):
         yield line, [part for part in parts if part]
 
 
+@cache
 def code_without_text(path):
     """Return Cython source with its comments and docstrings blanked, line by line."""
     text = re.sub(r'""".*?"""', lambda m: "\n" * m[0].count("\n"), path.read_text(), flags=re.S)
