@@ -33,8 +33,8 @@ clutter = rng.uniform(-10, 10, (250, 2))
 rows = np.concatenate([*groups, clutter])
 truth = np.repeat([0, 1, 2, -1], [250, 200, 150, 250])
 
-plain = select(rows, range(1, 8), random_state=0).best
-noisy = select(rows, range(1, 8), noise=True, random_state=0).best
+plain = select(rows, range(3, 8), random_state=0).best
+noisy = select(rows, range(1, 6), noise=True, random_state=0).best
 print(noisy)
 
 # %%
@@ -76,7 +76,7 @@ moons, of_moon = make_moons(400, noise=0.06, random_state=0)
 strays = rng.uniform([-1.5, -1.0], [2.5, 1.5], (100, 2))
 X = np.concatenate([moons, strays])
 crescents = np.concatenate([of_moon, np.full(100, -1)])
-curved = select(X, range(1, 10), noise=True, random_state=0).best
+curved = select(X, range(5, 10), noise=True, random_state=0).best
 by_density = HDBSCAN(min_cluster_size=20, copy=True).fit_predict(X)
 scores_of_moons = {
     "mixture with noise": adjusted_rand_score(crescents, curved.predict(X)),

@@ -34,7 +34,7 @@ def with_gaps(X, share, seed):
 # values to the true ones, in standard deviations?
 
 X, species = load_iris(return_X_y=True)
-shares = [0.1, 0.2, 0.3, 0.4]
+shares = [0.1, 0.2, 0.4]
 imputers = {
     "means": SimpleImputer(),
     "neighbours": KNNImputer(),

@@ -133,12 +133,13 @@ print(table.loc[largest, ["texts", "nearest"]].reset_index())
 # fifth are far more probable under it.
 
 held = np.random.default_rng(0).permutation(len(rows)) % 5 == 0
+variances = GaussianMixture(25, covariance_type="diag", random_state=0)
+found = {"diag": variances.fit_predict(rows), "factor5": topic}
 scores = {}
-for model in ("diag", "factor5"):
+for model, labels in found.items():
     mixture = GaussianMixture(25, covariance_type=model, random_state=0)
-    index = adjusted_rand_score(subpackage, mixture.fit_predict(rows))
     nats = mixture.fit(rows[~held]).score(rows[held])
-    scores[model] = index, nats
+    scores[model] = adjusted_rand_score(subpackage, labels), nats
 k_means = KMeans(25, n_init=5, random_state=0).fit_predict(rows)
 scores["k-means"] = adjusted_rand_score(subpackage, k_means), np.nan
 columns = ["adjusted Rand index", "nats per text held out"]

@@ -36,7 +36,7 @@ rows = np.concatenate(
     [rng.normal(mean, sd, (size, 2)) for mean, sd, size in shapes]
 )
 cluster = np.repeat([0, 0, 1, 1, 2, 3], 100)
-found = select(rows, range(1, 9), random_state=0)
+found = select(rows, range(1, 8), random_state=0)
 print(f"{found.best.n_components} components, {found.best.covariance_type}")
 plot_clusters(found.best, rows)
 
@@ -96,7 +96,7 @@ plot_clusters(combined.at(2), rows)
 
 for noise in (0.06, 0.12):
     moons, moon = make_moons(600, noise=noise, random_state=0)
-    best = select(moons, range(1, 13), random_state=0).best
+    best = select(moons, range(4, 11), random_state=0).best
     merged = combine_components(best, moons)
     dense = HDBSCAN(min_cluster_size=25, copy=True).fit_predict(moons)
     scores = [

@@ -77,7 +77,7 @@ for errors in (unsure, exact):
 
 # %%
 # Do 90 % intervals contain the truth 90 times in 100? Here are intervals for
-# the means of two groups in 400 rows, for 60 tables. The groups are four
+# the means of two groups in 400 rows, for 40 tables. The groups are four
 # standard deviations apart, then two.
 
 
@@ -90,10 +90,10 @@ def coverage(distance, method):
         2, covariance_type="diag", means_init=means, tol=1e-6, max_iter=1000
     )
     held = []
-    for seed in range(60):
+    for seed in range(40):
         rows, _ = truth.sample(400, random_state=seed)
         errors = gmm.inference.standard_errors(
-            fit.fit(rows), rows, method=method, n_replicates=80, random_state=0
+            fit.fit(rows), rows, method=method, n_replicates=60, random_state=0
         )
         ends = errors.intervals(0.9).means
         held.append((ends[..., 0] < means) & (means < ends[..., 1]))
