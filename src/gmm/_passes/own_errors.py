@@ -13,6 +13,7 @@ from gmm._passes.results import RowResults
 from gmm._rows.patterns import LANES
 from gmm._rows.sources import Chunk
 from gmm._values.deconvolution import BlurredMixture
+from gmm._values.errors import lower_triangle
 from gmm._values.layouts import FULL, Array
 from gmm._values.statistics import SufficientStatistics
 
@@ -156,6 +157,6 @@ class OwnErrorsEStep(EStep):
 
 def _unpacked(triangles: Array, d: int) -> Array:
     """Return symmetric matrices, (K, d, d), of lower triangles row by row."""
-    matrices, (i, j) = np.empty((len(triangles), d, d)), np.tril_indices(d)
+    matrices, (i, j) = np.empty((len(triangles), d, d)), lower_triangle(d)
     matrices[:, i, j] = matrices[:, j, i] = triangles
     return matrices

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gmm._caching import cached_property
 from gmm._values.completion import Gaps
-from gmm._values.errors import RowErrors
+from gmm._values.errors import RowErrors, lower_triangle
 from gmm._values.layouts import FULL, Array, Layout
 from gmm._values.statistics import SufficientStatistics
 from gmm._values.whitened import WhitenedMixture
@@ -79,7 +79,7 @@ class BlurredMixture:
     def packed(self) -> Array:
         """The covariances as lower triangles row by row, or variances, (K, p)."""
         q = self.centres.shape[1]
-        packed = self.covariances[:, *np.tril_indices(q)] if self.layout is FULL else self.covariances
+        packed = self.covariances[:, *lower_triangle(q)] if self.layout is FULL else self.covariances
         return np.ascontiguousarray(packed)
 
 

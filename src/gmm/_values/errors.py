@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,7 +75,7 @@ class RowErrors:
     def packed(self, columns: NDArray[np.intp], layout: Layout) -> Array:
         """Return those of some columns as lower triangles row by row, or variances, (E, p)."""
         some = layout.of_columns(self.stored(layout), columns)
-        return np.ascontiguousarray(some[:, *np.tril_indices(len(columns))] if layout is FULL else some)
+        return np.ascontiguousarray(some[:, *lower_triangle(len(columns))] if layout is FULL else some)
 
     def layout(self, moments: Layout) -> Layout:
         """Return the layout of passes over rows with errors, for second moments in another."""
@@ -93,3 +94,11 @@ class RowErrors:
 
 
 NO_ERRORS = RowErrors(np.empty(0, dtype=np.intp), np.empty((0, 0)))
+
+
+@cache
+def lower_triangle(d: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the places of the lower triangle of a matrix, row by row; every pass asks for them."""
+    rows, columns = np.tril_indices(d)
+    rows.flags.writeable = columns.flags.writeable = False
+    return rows, columns
