@@ -66,7 +66,7 @@ def start(K=2, **how):
 @pytest.mark.parametrize("matrices", [False, True])
 @kinds
 def test_a_pass_is_the_twins(kind, matrices, gaps, hard):
-    (X, errors), parameters = blurred(kind=kind, matrices=matrices, gaps=gaps), mixture("full")
+    (X, errors), parameters = blurred(150, kind=kind, matrices=matrices, gaps=gaps), mixture("full")
     weight = np.random.default_rng(1).uniform(0.5, 2, len(X))
     with e_step_over(uncertain(X, errors, weight), parameters.model.moments) as e_step:
         got = e_step(parameters.whitened(), hard=hard)
@@ -86,7 +86,7 @@ def test_a_pass_is_the_twins(kind, matrices, gaps, hard):
 @pytest.mark.parametrize("matrices", [False, True])
 @every_type
 def test_every_type_has_the_twins_pass(covariance_type, matrices):
-    (X, errors), parameters = blurred(matrices=matrices, gaps=True), mixture(covariance_type)
+    (X, errors), parameters = blurred(150, matrices=matrices, gaps=True), mixture(covariance_type)
     with e_step_over(uncertain(X, errors), parameters.model.moments) as e_step:
         got = e_step(parameters.whitened())
     joint = reference.log_joint_blurred(X, as_matrices(errors), *written_out(parameters))
@@ -131,7 +131,7 @@ def test_labels_keep_rows_to_their_components(kind):
 
 @kinds
 def test_passes_are_those_of_extreme_deconvolution(kind):
-    X, errors = blurred(kind=kind)
+    X, errors = blurred(150, kind=kind)
     model = start(acceleration=None, reg_covar=0, tol=0, max_iter=8)
     with pytest.warns(gmm.ConvergenceWarning):
         model.fit(X, error_covariance=errors)
