@@ -208,10 +208,10 @@ def power_sums(X, responsibilities, weight, centres, axes):
 
 def log_joint_given(X, weights, means, covariances):
     """ln π_k N(x_o | μ_o, Σ_oo) of the columns o that a row has; NaN stands for a missing value: (n, K)."""
-    joint = np.empty((len(X), len(weights)))
-    for i, row in enumerate(X):
-        o = np.flatnonzero(~np.isnan(row))
-        joint[i] = log_joint(row[None, o], weights, means[:, o], covariances[:, o[:, None], o])[0]
+    joint, there = np.empty((len(X), len(weights))), ~np.isnan(X)
+    for pattern in np.unique(there, axis=0):
+        rows, o = (there == pattern).all(axis=1), np.flatnonzero(pattern)
+        joint[rows] = log_joint(X[np.ix_(rows, o)], weights, means[:, o], covariances[:, o[:, None], o])
     return joint
 
 
@@ -222,13 +222,12 @@ def statistics_given(X, responsibilities, weight, parameters, origins):
     for row, r, w in zip(X, responsibilities, weight, strict=True):
         o, m = np.flatnonzero(~np.isnan(row)), np.flatnonzero(np.isnan(row))
         _, means, covariances = conditional(*parameters, o, m, row[o])
-        for k in range(K):
-            z, spread = np.empty(d), np.zeros((d, d))
-            z[o], z[m], spread[np.ix_(m, m)] = row[o], means[k], covariances[k]
-            z -= origins[k]
-            counts[k] += w * r[k]
-            first[k] += w * r[k] * z
-            second[k] += w * r[k] * (np.outer(z, z) + spread)
+        z, spread = np.empty((K, d)), np.zeros((K, d, d))
+        z[:, o], z[:, m], spread[:, m[:, None], m] = row[o], means, covariances
+        z -= origins
+        counts += w * r
+        first += w * r[:, None] * z
+        second += w * r[:, None, None] * (z[:, :, None] * z[:, None] + spread)
     return counts, first, second
 
 
