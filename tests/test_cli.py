@@ -1160,6 +1160,13 @@ def test_without_its_extra_the_command_line_says_what_to_install(name, tmp_path)
     ok("--version", by=process, PYTHONPATH=str(tmp_path))
 
 
+def test_a_table_of_numbers_is_fitted_without_pandas():
+    """Loading it takes a good part of the time of a small fit, and arrow does so where it can."""
+    words = ["fit", *FAST, "--quiet"]
+    script = f"import sys; from gmm._cli import main; main({words}); sys.exit('pandas' in sys.modules)"
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
 def test_output_that_is_not_unicode(iris):
     done = subprocess.run(
         [sys.executable, "-m", "gmm", "fit", iris, *FAST],

@@ -144,6 +144,8 @@ def _is_single(kind: pa.DataType) -> bool:
 
 def _as_numpy(column: pa.Array) -> NDArray[Any]:
     """Return the values, missing ones as NaN; without a copy where that is possible."""
-    if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
-        column = column.cast(pa.float64())
-    return np.asarray(column.to_numpy(zero_copy_only=False))
+    # to_numpy would import pandas where it is installed.
+    if column.null_count or not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
+        kind = column.type if pa.types.is_floating(column.type) else pa.float64()
+        column = column.cast(kind, safe=False).fill_null(np.nan)
+    return np.from_dlpack(column)
