@@ -731,7 +731,7 @@ def clipped(drawn):
 
 @pytest.mark.parametrize("view", [None, "pairs"])
 def test_long_labels_fit_their_axes(view):
-    X = np.random.default_rng(0).normal(size=(50, 3))
+    X = np.random.default_rng(0).normal(size=(50, 2))
     model = gmm.GaussianMixture(2, random_state=0).fit(X)
 
     def drawn():
