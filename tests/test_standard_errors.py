@@ -53,11 +53,11 @@ MCLUST = {
 @pytest.mark.parametrize(("name", "method"), MCLUST)
 def test_refits_spread_as_those_of_mclust(name, method):
     X = FAITHFUL
-    errors = standard_errors(fit(X, covariance_type=name), X, method=method, n_replicates=2000, random_state=0)
+    errors = standard_errors(fit(X, covariance_type=name), X, method=method, n_replicates=1000, random_state=0)
     order = np.argsort(-errors.model.weights_)
     weight, means, covariance = MCLUST[name, method]
     first = errors.covariances if name == "EEE" else errors.covariances[order[0]]
-    # Each of both has a Monte Carlo error of 1.6 %.
+    # Theirs has a Monte Carlo error of 1.6 %, ours of 2.2 %.
     np.testing.assert_allclose(errors.weights, weight, rtol=0.08)
     np.testing.assert_allclose(errors.means[order], means, rtol=0.08)
     np.testing.assert_allclose(first[np.triu_indices(2)], covariance, rtol=0.08)
@@ -118,7 +118,7 @@ def test_of_one_gaussian_it_is_the_closed_form(name, dtype):
     assert errors.weights == [0]
     low, high = errors.intervals().weights[0]
     assert low == high == 1
-    refits = standard_errors(mixture, X, n_replicates=400, random_state=0)
+    refits = standard_errors(mixture, X, n_replicates=200, random_state=0)
     np.testing.assert_allclose(refits.means, errors.means, rtol=0.2)
     np.testing.assert_allclose(refits.covariances, errors.covariances, rtol=0.25)
 
@@ -133,7 +133,7 @@ def test_weights_count_as_repeats(name):
     for a, b in zip(*map(parts_of, exact), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-10)
     for method in ("weighted-bootstrap", "bootstrap"):
-        how = {"method": method, "n_replicates": 400, "random_state": 0}
+        how = {"method": method, "n_replicates": 150, "random_state": 0}
         drawn = standard_errors(one, BLOBS, weight, **how), standard_errors(other, repeated, **how)
         np.testing.assert_allclose(drawn[0].means, drawn[1].means, rtol=0.25)
         assert drawn[0].adjusted_rand.mean() == pytest.approx(drawn[1].adjusted_rand.mean(), abs=0.02)
@@ -157,7 +157,7 @@ def test_noise_has_its_share_of_the_errors():
     blobs, _ = fit(BLOBS).sample(2000, random_state=0)
     X = np.concatenate([blobs, np.random.default_rng(3).uniform(-12, 12, (1000, 2))])
     mixture = fit(X, noise=[[-12, -12], [12, 12]])
-    refits = standard_errors(mixture, X, n_replicates=400, random_state=0)
+    refits = standard_errors(mixture, X, n_replicates=200, random_state=0)
     exact = standard_errors(mixture, X, method="information")
     for one, other in zip(parts_of(refits), parts_of(exact), strict=True):
         np.testing.assert_allclose(one, other, rtol=0.2)
@@ -173,11 +173,11 @@ def test_intervals_cover_the_truth(method):
     for seed in range(60):
         X, _ = truth.sample(250, random_state=seed)
         mixture = GaussianMixture(2, covariance_type="diag", means_init=truth.means_, tol=1e-6, max_iter=500).fit(X)
-        found = standard_errors(mixture, X, method=method, n_replicates=100, random_state=seed).intervals(0.9)
+        found = standard_errors(mixture, X, method=method, n_replicates=60, random_state=seed).intervals(0.9)
         for part in PARTS:
             value, ends = getattr(truth, f"{part}_"), getattr(found, part)
             covered.append(((ends[..., 0] < value) & (value < ends[..., 1])).mean())
-    # 90 % but for what 100 refits and 250 rows lose; 60 tables have a standard error of 2 to 4 %.
+    # 90 % but for what 60 refits and 250 rows lose; 60 tables have a standard error of 2 to 4 %.
     assert 0.82 < np.mean(covered) < 0.96
 
 
