@@ -175,9 +175,9 @@ def a_mixture(n_components, d, name, *, apart=1.0):
 @pytest.mark.parametrize("name", AXIS_ALIGNED)
 @pytest.mark.parametrize("n_components", [3, 7])
 def test_means_are_told_apart_in_the_same_plane_by_few_features_as_by_all(monkeypatch, name, n_components):
-    mixture = a_mixture(n_components, 200, name)
+    mixture = a_mixture(n_components, 90, name)
     got = plane.plane_of(mixture)
-    monkeypatch.setattr(directions, "_MOST_FEATURES", 200)
+    monkeypatch.setattr(directions, "_MOST_FEATURES", 90)
     expected = plane.plane_of(mixture)
     assert got.kinds == expected.kinds == ("discriminating", "discriminating")
     np.testing.assert_allclose(got.matrix, expected.matrix, atol=1e-9)
