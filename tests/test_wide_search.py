@@ -109,7 +109,7 @@ def test_one_component_less_leaves_noise_its_share():
 
 
 def test_whole_and_stored_factors_go_together():
-    found = select(X, [2, 3], ["full", "tied", "spherical", "factor2", "factor20"], random_state=0)
+    found = select(X, [K], ["full", "tied", "spherical", "factor2", "factor20"], random_state=0)
     layouts = {
         name: type(fitted_parameters(each).model.layout)
         for name, each in zip(found.covariance_type, found.estimators, strict=True)
