@@ -56,7 +56,8 @@ CASES = {
 def test_a_search_that_dies_again_and_again_has_the_same_bits(case, tmp_path, monkeypatch):
     monkeypatch.setattr(finishing, "SEARCHED", 500)
     monkeypatch.setattr(engine, "CELLS_WORTH_THREADS", 0)
-    how = {"X": X, "n_components": COUNTS[:3], "covariance_type": TYPES, "random_state": 1, "n_threads": 1} | CASES[case]
+    how = {"X": X, "n_components": COUNTS[:3], "covariance_type": TYPES, "random_state": 1, "n_threads": 1}
+    how |= CASES[case]
     whole, path = facts(gmm.select(**how)), tmp_path / "search.ckpt"
     again, life = many_lives(SearchCheckpoint, lambda: gmm.select(checkpoint=path, resume=True, **how), 10, 50)
     assert life > 2
