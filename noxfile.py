@@ -131,7 +131,7 @@ def workflows(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check the types, and the stubs against the compiled module."""
-    install(session, "types")
+    install(session, "test", "types")
     session.run("mypy")
     stubs = (
         "gmm._em",
