@@ -9,9 +9,18 @@ from __future__ import annotations
 import functools
 import sys
 import warnings
+from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
-__all__ = ["ConvergenceWarning", "InvalidParameterError", "LostClusterError", "NotFittedError", "raisable", "warn"]
+__all__ = [
+    "ConvergenceWarning",
+    "InvalidParameterError",
+    "LostClusterError",
+    "NotFittedError",
+    "answer_of",
+    "raisable",
+    "warn",
+]
 
 _E = TypeVar("_E", bound=Exception)
 
@@ -84,3 +93,17 @@ def warn(message: str, category: type[Warning]) -> None:
 
 def _rebuilt(own: type[_E], args: tuple[Any, ...]) -> _E:
     return raisable(own)(*args)
+
+
+def answer_of(function: Callable[..., Any], *arguments: Any, name: str, hint: str) -> Any:
+    """Call a function of the user, whose StopIteration a generator on the way would take for its own.
+
+    Raises
+    ------
+    RuntimeError
+        In place of StopIteration, with the function's name and what to do.
+    """
+    try:
+        return function(*arguments)
+    except StopIteration as error:
+        raise RuntimeError(f"{name} raised StopIteration: {hint}") from error

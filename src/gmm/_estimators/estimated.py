@@ -27,7 +27,7 @@ from gmm._estimators.labelled import known_classes, record_classes
 from gmm._estimators.outcome import fit_attributes, ill_defined, warn_about
 from gmm._estimators.past import Past
 from gmm._estimators.progress import ProgressPrinter
-from gmm._exceptions import LostClusterError
+from gmm._exceptions import LostClusterError, answer_of
 from gmm._log import LOGGER, follows_passes
 from gmm._passes.problem import SolverSettings
 from gmm._passes.solver import Iteration, SolverResult
@@ -271,13 +271,9 @@ def _responsibilities(mixture: FittedMixture, source: Source) -> Callable[[int],
     def responsibilities(seed: int) -> Array:
         values = start
         if callable(start) and resident is not None:
-            try:
-                values = start(resident.rows, mixture.n_components, make_rng(seed))
-            except StopIteration as error:  # which a generator on the way would take for its own
-                shape = source.n_rows, mixture.n_components
-                raise RuntimeError(
-                    f"init_params raised StopIteration: expected responsibilities of shape {shape}"
-                ) from error
+            hint = f"expected responsibilities of shape {(source.n_rows, mixture.n_components)}"
+            arguments = resident.rows, mixture.n_components, make_rng(seed)
+            values = answer_of(start, *arguments, name="init_params", hint=hint)
         return check_responsibilities(values, source.n_rows, mixture.n_components, beside_noise=is_noisy(mixture))
 
     return responsibilities

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from gmm._exceptions import answer_of
 from gmm._rows.blocks import Block, BlockSource
 from gmm._validation.given import check_array
 from gmm._validation.rows import check_rows
@@ -72,10 +73,7 @@ class FactorySource(BlockSource):
                 raise kind(f"block {number} of {self.name}: {error}") from error
 
     def _begun(self) -> Iterator[Given]:
-        try:
-            blocks: Any = self._factory()
-        except StopIteration as error:  # which a generator on the way would take for its own
-            raise RuntimeError(f"{self.name} raised StopIteration: expected an iterable of blocks of rows") from error
+        blocks = answer_of(self._factory, name=self.name, hint="expected an iterable of blocks of rows")
         if isinstance(blocks, np.ndarray) or not isinstance(blocks, Iterable):
             raise TypeError(f"expected an iterable of blocks of rows from {self.name}, got {type(blocks).__name__}")
         return iter(blocks)

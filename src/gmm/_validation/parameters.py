@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from gmm._exceptions import InvalidParameterError, NotFittedError, raisable
+from gmm._exceptions import InvalidParameterError, NotFittedError, answer_of, raisable
 from gmm._text.lists import suggestion
 from gmm._validation.scalars import check_choice, excerpt, is_real, is_whole
 from gmm._validation.tails import TAILS
@@ -196,10 +196,7 @@ def check_callback(callback: Any) -> Callable[..., bool] | None:
         raise TypeError(f"callback must be a callable or None. Got {callback!r} instead.")
 
     def checked(*of: Any) -> bool:
-        try:
-            answer = callback(*of)
-        except StopIteration as error:  # which a generator on the way would take for its own
-            raise RuntimeError("callback raised StopIteration: let it return True to stop") from error
+        answer = answer_of(callback, *of, name="callback", hint="let it return True to stop")
         try:
             return bool(answer)
         except (TypeError, ValueError) as error:
