@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,7 +96,7 @@ class RowErrors:
 NO_ERRORS = RowErrors(np.empty(0, dtype=np.intp), np.empty((0, 0)))
 
 
-@cache
+@lru_cache(maxsize=16)  # d² numbers each
 def lower_triangle(d: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Return the places of the lower triangle of a matrix, row by row; every pass asks for them."""
     rows, columns = np.tril_indices(d)
