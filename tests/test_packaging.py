@@ -279,6 +279,28 @@ def test_results_of_another_commit_are_no_release(tmp_path):
     assert all("types" in each for each in found)
 
 
+def test_the_release_commit_is_the_last_that_changed_more_than_the_page_of_results(tmp_path):
+    release_commit = runpy.run_path(str(ROOT / "tools" / "check_release.py"))["release_commit"]
+    release_commit.__globals__["ROOT"] = tmp_path
+    author = ["-c", "user.name=nobody", "-c", "user.email=nobody@example.org"]
+
+    def git(*arguments):
+        return subprocess.check_output(["git", *author, *arguments], cwd=tmp_path, text=True).strip()
+
+    git("init", "-q")
+    (tmp_path / "docs").mkdir()
+    for pages in (["README.md", "docs/results.md"], ["docs/results.md"], ["docs/results.md"]):
+        for page in pages:
+            with (tmp_path / page).open("a", encoding="utf-8") as file:
+                file.write("more\n")
+        git("add", "-A")
+        git("commit", "-q", "-m", " ".join(pages))
+    assert release_commit() == git("rev-parse", "HEAD~2")
+    (tmp_path / "README.md").write_text("other", encoding="utf-8")
+    git("commit", "-q", "-a", "-m", "README")
+    assert release_commit() == git("rev-parse", "HEAD")
+
+
 def test_other_names_than_those_of_the_metadata_are_no_release(tmp_path):
     ours = ("RELEASING.md", "docs/support.md", "CITATION.cff")
     for name in (*ours, "tools/check_release.py", "CHANGELOG.md", ".github/workflows/wheels.yml"):

@@ -2,7 +2,7 @@
 
 The tag is the version, CHANGELOG.md and CITATION.cff date it alike, and every file has the names and addresses of
 pyproject.toml; with a repository, the one that publishes, these addresses are its own. Results of sessions are those of
-the commit before, which the page of results follows.
+the last commit that changed more than their page.
 """
 
 import re
@@ -58,12 +58,16 @@ def old_results(commit: str) -> list[str]:
     ]
 
 
+def release_commit() -> str:
+    """Return the last commit that changed more than the page of results."""
+    command = ["git", "-C", str(ROOT), "log", "-1", "--format=%H", "--", ".", ":!docs/results.md"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
 def text(file: str) -> str:
     """Return the text of a file of the project."""
     return (ROOT / file).read_text(encoding="utf-8")
 
 
 if __name__ == "__main__":
-    before = ["git", "-C", str(ROOT), "rev-parse", "HEAD~1"]
-    commit = subprocess.run(before, capture_output=True, text=True, check=True).stdout.strip()
-    sys.exit("\n".join([*faults(*sys.argv[1:]), *old_results(commit)]) or 0)
+    sys.exit("\n".join([*faults(*sys.argv[1:]), *old_results(release_commit())]) or 0)

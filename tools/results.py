@@ -15,10 +15,12 @@ from time import perf_counter
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "results.md"
+ALL_BUT_PAGE = (".", ":!docs/results.md")
 HEAD = """# Results of all sessions
 
 One row for each session of `nox`, written by `python tools/results.py`: its commit, day and machine, how long it took
-by the clock, and its last line. At a release, `tools/check_release.py` refuses rows of another commit, and failures.
+by the clock, and its last line. The commit is the last one that changed more than this page. At a release,
+`tools/check_release.py` refuses rows of another commit, and failures.
 
 | session | commit | day | machine | minutes | outcome |
 | --- | --- | --- | --- | --- | --- |
@@ -30,7 +32,7 @@ SUMMARY = re.compile(
 
 def main(chosen: list[str]) -> None:
     """Run the sessions, one after the other, and write the page after each."""
-    if told("git", "status", "--porcelain", "--untracked-files=no", "--", ".", ":!docs/results.md"):
+    if told("git", "status", "--porcelain", "--untracked-files=no", "--", *ALL_BUT_PAGE):
         sys.exit("expected a committed tree: commit, then run this again")
     sessions = re.findall(r"^[*-] (\S+)", told("nox", "--list"), re.MULTILINE)
     for name in chosen or sessions:
@@ -62,8 +64,8 @@ def row(session: str) -> str:
     outcome = f"passed: {summaries[-1]}" if summaries else "passed"
     if done.returncode:
         outcome = f"**failed**: {(summaries or last or ['no output'])[-1]}".replace("|", "/")
-    commit, day = told("git", "rev-parse", "--short=10", "HEAD"), datetime.now(UTC).date()
-    return f"| `{session}` | `{commit}` | {day} | {machine()} | {minutes:.0f} | {outcome} |"
+    commit, day = told("git", "log", "-1", "--format=%H", "--", *ALL_BUT_PAGE), datetime.now(UTC).date()
+    return f"| `{session}` | `{commit:.10}` | {day} | {machine()} | {minutes:.0f} | {outcome} |"
 
 
 def machine() -> str:
