@@ -4,10 +4,12 @@ import os
 import shutil
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.errors import CompileError
 
 sys.path.insert(0, str(Path(__file__).parent / "tools"))
 from archives import SourceDistribution, Wheel
@@ -20,7 +22,8 @@ SHARED = Extension("gmm._kernel.cython_types", [])  # memoryviews, functions: a 
 # passes through the modules, whose unwind tables would be 4 % of them.
 OPTIMISED = ["-g0", "-fno-math-errno", "-fno-trapping-math", "-fno-asynchronous-unwind-tables"]
 OVER_ROWS = ["gmm._em", "gmm._errors", "gmm._kernel.tiles"]  # -O3 makes a third more of the others, and nothing faster
-BETWEEN_PASSES = ["-O2", "-ftree-vectorize", "-fvect-cost-model=dynamic"]
+BETWEEN_PASSES = ["-O2", "-ftree-vectorize"]
+EAGER = "-fvect-cost-model=dynamic"  # gcc's; clang refuses it, and does so without
 CHECKED = ["-O1", "-g", "-Werror=uninitialized"]
 
 
@@ -43,13 +46,14 @@ class BuildExtension(build_ext):
         record, called = Path("build/called"), repr([DEBUG, *map(os.environ.get, ("CC", "CFLAGS", "LDFLAGS"))])
         if not record.exists() or record.read_text() != called:
             record.write_text(called)  # newer than what was compiled by other arguments
+        eager = [EAGER] if self.compiler.compiler_type != "msvc" and accepts(self.compiler, EAGER) else []
         for extension, c in zip(self.extensions, translated, strict=True):
             extension.sources = c.sources
             extension.depends = [*map(str, Path("src").rglob("*.h")), "setup.py", str(record)]
             if self.compiler.compiler_type == "msvc":
                 extension.extra_compile_args = self.windows_arguments()
                 continue
-            level = ["-O3"] if extension.name in OVER_ROWS else BETWEEN_PASSES
+            level = ["-O3"] if extension.name in OVER_ROWS else [*BETWEEN_PASSES, *eager]
             extension.extra_compile_args = CHECKED if DEBUG else [*level, *OPTIMISED]
             extension.libraries = ["m"]
             self.compiler.linker_so = [each for each in self.compiler.linker_so if not each.startswith("-Wl,-rpath")]
@@ -67,6 +71,18 @@ class BuildExtension(build_ext):
         self.compiler.cc = shutil.which(cc) or sys.exit(f"CC is {cc!r}, which is not on PATH")
         machine = {"win-amd64": "x86_64", "win-arm64": "aarch64"}[self.plat_name]
         return ["/O2", "/clang:-O3", "/clang:-fno-math-errno", f"--target={machine}-pc-windows-msvc"]
+
+
+def accepts(compiler, flag):
+    """Whether the compiler knows a flag."""
+    with TemporaryDirectory() as folder:
+        source = Path(folder, "empty.c")
+        source.touch()
+        try:
+            compiler.compile([str(source)], output_dir=folder, extra_postargs=[flag])
+        except CompileError:
+            return False
+    return True
 
 
 NAMES = ("_em", "_errors", "_candidates", "_loop", "_frozen", "_kernel.mstep", "_kernel.first_look", "_kernel.tiles")
