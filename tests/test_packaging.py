@@ -273,10 +273,23 @@ def test_results_of_another_commit_are_no_release(tmp_path):
     rows = [row.format("lint", "0123456789", "passed"), row.format("types", "abcdefabcd", "**failed**: mypy")]
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "results.md").write_text("\n".join(rows), encoding="utf-8")
-    checks["old_results"].__globals__["ROOT"] = tmp_path
-    found = checks["old_results"]("0123456789fffff")
-    assert len(found) == 2
-    assert all("types" in each for each in found)
+    checks["unfit_results"].__globals__["ROOT"] = tmp_path
+    found = checks["unfit_results"]("0123456789fffff", ["lint", "types", "docs"])
+    assert [re.findall("lint|types|docs$", each) for each in found] == [["types"], ["types"], ["docs"]]
+
+
+@pytest.mark.needs("Cython")
+def test_a_flag_that_a_compiler_refuses_is_left_out(tmp_path, monkeypatch):
+    monkeypatch.setattr("setuptools.setup", lambda **_: None)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    accepts = runpy.run_path(str(ROOT / "setup.py"))["accepts"]
+    clang = tmp_path / "clang"
+    clang.write_text('#!/bin/sh\ncase "$*" in *-fvect*) exit 1;; esac\n', encoding="utf-8")
+    clang.chmod(0o755)
+    compiler = importlib.import_module("distutils.ccompiler").new_compiler("unix")  # setuptools' own
+    compiler.set_executables(compiler_so=str(clang))
+    assert accepts(compiler, "-O2")
+    assert not accepts(compiler, "-fvect-cost-model=dynamic")
 
 
 def test_the_release_commit_is_the_last_that_changed_more_than_the_page_of_results(tmp_path):

@@ -2,7 +2,7 @@
 
 The tag is the version, CHANGELOG.md and CITATION.cff date it alike, and every file has the names and addresses of
 pyproject.toml; with a repository, the one that publishes, these addresses are its own. Results of sessions are those of
-the last commit that changed more than their page.
+the last commit that changed more than their page, and there is one of each session that nox lists.
 """
 
 import re
@@ -48,20 +48,30 @@ def faults(tag: str, repository: str = "") -> list[str]:
     ]
 
 
-def old_results(commit: str) -> list[str]:
-    """Rows of docs/results.md that are of another commit, and sessions that failed."""
+def unfit_results(commit: str, sessions: list[str]) -> list[str]:
+    """Sessions without a row in docs/results.md, rows of another commit, and sessions that failed."""
     rows = re.findall(r"^\| `(.+?)` \| `(\w+)` \|.*\| (.*) \|$", text("docs/results.md"), re.MULTILINE)
+    named = {name.split()[0] for name, _, _ in rows}
     return [
         *(f"docs/results.md has {name} of {of}, expected {commit:.10}" for name, of, _ in rows if of != commit[:10]),
         *(f"docs/results.md: {name} failed" for name, _, outcome in rows if "**failed**" in outcome),
-        *([] if rows else ["docs/results.md has no results"]),
+        *(f"docs/results.md has no row of {name}" for name in sessions if name not in named),
     ]
 
 
 def release_commit() -> str:
     """Return the last commit that changed more than the page of results."""
-    command = ["git", "-C", str(ROOT), "log", "-1", "--format=%H", "--", ".", ":!docs/results.md"]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    return output_of("git", "log", "-1", "--format=%H", "--", ".", ":!docs/results.md").strip()
+
+
+def sessions() -> list[str]:
+    """Return the names of all sessions."""
+    return re.findall(r"^[*-] (\S+)", output_of("nox", "--list"), re.MULTILINE)
+
+
+def output_of(*command: str) -> str:
+    """Return what a command prints."""
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
 
 def text(file: str) -> str:
@@ -70,4 +80,4 @@ def text(file: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit("\n".join([*faults(*sys.argv[1:]), *old_results(release_commit())]) or 0)
+    sys.exit("\n".join([*faults(*sys.argv[1:]), *unfit_results(release_commit(), sessions())]) or 0)

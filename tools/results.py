@@ -32,9 +32,11 @@ SUMMARY = re.compile(
 
 def main(chosen: list[str]) -> None:
     """Run the sessions, one after the other, and write the page after each."""
-    if told("git", "status", "--porcelain", "--untracked-files=no", "--", *ALL_BUT_PAGE):
+    if output_of("git", "status", "--porcelain", "--untracked-files=no", "--", *ALL_BUT_PAGE):
         sys.exit("expected a committed tree: commit, then run this again")
-    sessions = re.findall(r"^[*-] (\S+)", told("nox", "--list"), re.MULTILINE)
+    sessions = re.findall(r"^[*-] (\S+)", output_of("nox", "--list"), re.MULTILINE)
+    if unknown := {name.split()[0] for name in chosen} - set(sessions):
+        sys.exit(f"expected names of sessions that nox --list prints, got {', '.join(sorted(unknown))}")
     for name in chosen or sessions:
         outcome = row(name)
         print(outcome)
@@ -64,7 +66,7 @@ def row(session: str) -> str:
     outcome = f"passed: {summaries[-1]}" if summaries else "passed"
     if done.returncode:
         outcome = f"**failed**: {(summaries or last or ['no output'])[-1]}".replace("|", "/")
-    commit, day = told("git", "log", "-1", "--format=%H", "--", *ALL_BUT_PAGE), datetime.now(UTC).date()
+    commit, day = output_of("git", "log", "-1", "--format=%H", "--", *ALL_BUT_PAGE), datetime.now(UTC).date()
     return f"| `{session}` | `{commit:.10}` | {day} | {machine()} | {minutes:.0f} | {outcome} |"
 
 
@@ -75,7 +77,7 @@ def machine() -> str:
     return f"{platform.system()} {platform.machine()}, {(models or [platform.processor()])[0]}, {os.cpu_count()} cores"
 
 
-def told(*command: str) -> str:
+def output_of(*command: str) -> str:
     """Return what a command prints."""
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
 
