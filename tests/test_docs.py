@@ -157,6 +157,9 @@ def test_what_is_said_to_be_beyond_is_there():
     mixture = GaussianMixture().fit(np.arange(6.0).reshape(3, 2))
     missing = {name for name in beyond if re.fullmatch(r"\w+", name) and not hasattr(mixture, name)}
     assert not missing
+    prose = re.sub("```.*?```", "", text, flags=re.DOTALL)
+    left_out = {name for name in dir(GaussianMixture) if name[0] != "_"} - set(named([prose]))
+    assert not left_out
 
 
 def listed_in_the_reference():

@@ -32,9 +32,9 @@ class Origin:
     file : str
         Name of the file, without its directory.
     size : int or None
-        Size of the file in bytes; None for a pipe or standard input.
+        Size of the file in bytes; None for a folder, a pipe or standard input.
     sha256 : str or None
-        Hash of the file's content; None for a pipe or standard input.
+        Hash of the file's content; None for a folder, a pipe or standard input.
     versions : mapping of str to str
         Versions of this package, its dependencies and Python.
     machine : str
