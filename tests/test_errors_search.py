@@ -71,6 +71,8 @@ def test_units_do_not_matter_to_a_search_in_standard_deviations():
     other = search(X * [1, 128], variances * [1, 128**2], standardize=True)
     np.testing.assert_allclose(other.bic, one.bic + 2 * len(X) * np.log(128), atol=0.1)
     np.testing.assert_allclose(one.bic, usual().bic, atol=0.5)
+    with pytest.raises(ValueError, match="error_covariance"):
+        one.best.bic(X)
     matrices = search(X, variances[:, :, None] * np.eye(2), standardize=True)
     np.testing.assert_allclose(matrices.bic, one.bic, atol=0.1)
 
