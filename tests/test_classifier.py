@@ -327,6 +327,16 @@ def test_standardized_columns_have_no_units(n_components, sparse):
         assert one.log_likelihood_ == pytest.approx(joint[np.arange(len(X)), (y == "odd").astype(int)].sum())
 
 
+def test_fits_of_standardized_columns_with_gaps_are_those_of_the_columns():
+    """Each class has its own share of gaps, and a gap has no unit."""
+    X = with_gaps(FLOWERS[:, 2:]) * [1e3, 1e-5]
+    X[:20, 1] = np.nan
+    how = {"missing": "em", "standardize": True, "reg_covar": 1e-9, "random_state": 0}
+    fit = MixtureClassifier([2, 3], "VVI", **how).fit(X, SPECIES)
+    for label, mixture in enumerate(fit.mixtures_):
+        assert mixture.lower_bound_ == pytest.approx(mixture.score(X[label == SPECIES]), abs=1e-6)
+
+
 @pytest.mark.parametrize("n_components", [1, [1, 2]])
 def test_a_classifier_is_saved(n_components):
     X, y = interleaved()

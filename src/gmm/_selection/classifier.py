@@ -35,7 +35,7 @@ from gmm._persistence import (
     with_metadata,
 )
 from gmm._rows.entrance import Names, as_one_array, as_source, as_source_to_fit
-from gmm._rows.sources import ArraySource, Source
+from gmm._rows.sources import Source
 from gmm._selection import class_summary
 from gmm._selection.cross_validation import predictive_cells
 from gmm._selection.request import requested_components, requested_types
@@ -205,22 +205,23 @@ class MixtureClassifier(Estimator):
         prior = None if self.class_prior is None else check_weights(self.class_prior, len(classes), "class_prior")
         parts, mixtures = [rows.subset(np.flatnonzero(codes == code)) for code in range(len(classes))], []
         if numbers != [1]:
-            opened = self._opened(parts, classes)
-            mixtures = self._of_each(opened, numbers, types, classes, prior)
+            parts = self._opened(parts, classes)
+            mixtures = self._of_each(parts, numbers, types, classes, prior)
         each, in_class = rows.weights, codes >= 0
         if not mixtures or each[~in_class].any():
             whole = self._filled(source, types)
             mixtures, shares, loglik, n_parameters = self._of_all(whole, types, codes, mixtures, classes, names)
             warn_of_unobserved_pairs(never_observed_together(source, names, [fitted_parameters(mixtures[0]).model]))
         else:
-            _warn_of_apart(classes, mixtures, opened, names)
+            _warn_of_apart(classes, mixtures, parts, names)
             weight = np.bincount(codes[in_class], each[in_class])
             shares = weight / weight.sum()
             loglik = weight @ np.log(shares) + sum(map(GaussianMixture.log_likelihood, mixtures, parts))
             n_parameters = sum(mixture.n_parameters_ for mixture in mixtures) + len(classes) - 1
             self.n_iter_ = max(mixture.n_iter_ for mixture in mixtures)
         if units is not None:
-            mixtures = [in_other_units(mixture, units, -units.log_volume) for mixture in mixtures]
+            raised = [-log_volume(part, units) / part.survey.weight for part in parts]
+            mixtures = [in_other_units(mixture, units, by) for mixture, by in zip(mixtures, raised, strict=True)]
             loglik -= log_volume(source, units)
         vars(self).pop("_metadata", None)
         self.classes_, self.mixtures_ = classes, tuple(mixtures)
@@ -360,7 +361,7 @@ class MixtureClassifier(Estimator):
         """The parameters of a single fit."""
         return {name: getattr(self, name) for name in _SETTINGS} | {"tol": _TOL if self.tol is None else self.tol}
 
-    def _opened(self, parts: list[ArraySource], classes: NDArray[Any]) -> list[Source]:
+    def _opened(self, parts: list[Source], classes: NDArray[Any]) -> list[Source]:
         """Return the labelled rows of each class, checked for a fit."""
         for label, part in zip(classes.tolist(), parts, strict=True):
             if part.n_rows < 2:

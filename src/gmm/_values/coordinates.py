@@ -29,11 +29,6 @@ class Coordinates:
     centre: Array
     scales: Array
 
-    @property
-    def log_volume(self) -> float:
-        """Σ_j log scale_j: a log density of y is larger by it than that of x. For scales of columns."""
-        return float(np.log(self.scales).sum())
-
     def of_rows(self, rows: NDArray[Any]) -> NDArray[Any]:
         """Return rows (n, d) in these coordinates, in their own type. For scales of columns."""
         return np.asarray((rows - self.centre) / self.scales, dtype=rows.dtype)
