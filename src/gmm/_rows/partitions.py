@@ -259,7 +259,7 @@ def partitioned_rows(total: Callable[[Task], Any]) -> Source:
     See Also
     --------
     gmm.em.e_step, gmm.em.m_step : The two halves of an iteration of EM, for a loop of one's own.
-    rows : Rows in files, and from functions that give blocks.
+    gmm.open_rows : Rows in files, and from functions that give blocks.
 
     Examples
     --------
