@@ -436,3 +436,11 @@ def test_values_for_missing_ones_are_a_list(na_values, tmp_path):
     (tmp_path / "table.csv").write_text("a,b\n1,2\n")
     with pytest.raises(TypeError, match="list of texts for na_values"):
         gmm.open_rows(tmp_path / "table.csv", na_values=na_values)
+
+
+@pytest.mark.parametrize("header", [0, 1, "no"])
+def test_whether_there_are_names_is_true_or_false(header, tmp_path):
+    (tmp_path / "table.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(TypeError, match="header to be True or False"):
+        gmm.open_rows(tmp_path / "table.csv", header=header)
+    assert gmm.open_rows(tmp_path / "table.csv", header=np.True_).n_rows == 1

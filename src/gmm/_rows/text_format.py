@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Self
 
+from gmm._validation.scalars import check_boolean
+
 __all__ = ["DECIMALS", "PYTHON", "TextFormat", "Words"]
 
 DECIMALS = (".", ",")
@@ -61,8 +63,9 @@ class TextFormat:
         Raises
         ------
         ValueError, TypeError
-            If `decimal` is neither mark, or `na_values` is not a list of texts.
+            If `header` is no truth value, `decimal` is neither mark, or `na_values` is not a list of texts.
         """
+        header = None if header is None else check_boolean(header, "header")
         if decimal is not None and not (isinstance(decimal, str) and decimal in DECIMALS):
             raise ValueError(f"expected '.' or ',' for decimal, got {decimal!r:.60}")
         if isinstance(na_values, str):
