@@ -303,6 +303,15 @@ def test_infinity_is_refused_where_it_is():
             GaussianMixture(2).fit(X)
 
 
+def test_rows_without_a_value_do_not_shift_the_place_of_infinity():
+    rows = ROWS[:400].copy()
+    rows[[3, 120]] = np.nan
+    rows[250, 2] = -np.inf
+    for X in (rows, stream(rows, [100]), partitions(rows, [100, 200])):
+        with pytest.raises(ValueError, match=r"contains infinity(.|\n)*row 250, column 2"):
+            GaussianMixture(2, missing="em").fit(X)
+
+
 def test_gaps_that_change_between_readings_are_noticed():
     calls = []
 

@@ -138,7 +138,7 @@ def _finite(
         from gmm._rows.incomplete_partitions import IncompletePartitions
 
         gappy = source.with_gaps()
-        nonfinite = gappy.survey.nonfinite if gappy.gaps else None
+        nonfinite = gappy.survey.nonfinite if gappy.gaps and source.here else None
         if nonfinite is None:
             incomplete = (IncompleteSource if source.here else IncompletePartitions).of(gappy)
             if all(of.survey is None or of.survey.nonfinite is None for of in incomplete.patterns):

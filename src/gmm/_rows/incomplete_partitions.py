@@ -54,6 +54,13 @@ class IncompletePartitions(IncompleteSource):
         """Digest of all rows and weights."""
         return self.base.fingerprint
 
+    @property
+    def infinite(self) -> tuple[int, int]:
+        """Row and column of the first infinite value, where there is one; rows without a value count."""
+        place = self.base.anew(opening=Opening(means=np.zeros(self.n_features)), gaps=False).survey.nonfinite
+        assert place is not None
+        return place
+
     @cached_property
     def without_gaps(self) -> PartitionedSource:
         """The rows with the means of the columns in their gaps."""
