@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gmm import GaussianMixture, NotFittedError
+from gmm import GaussianMixture, NotFittedError, open_rows
 from gmm._values.covariance import COVARIANCE_TYPES, PARSIMONIOUS, covariance_model
 from gmm.exchange.mclust import from_json, to_json
 
@@ -119,6 +119,16 @@ def test_names_go_along(tmp_path):
     assert "Länge" in (tmp_path / "mixture.json").read_text(encoding="utf-8")
     with (tmp_path / "mixture.json").open("rb") as file:
         assert list(from_json(file).feature_names_in_) == ["Länge", "b", "c"]
+
+
+def test_the_likelihood_is_that_of_the_criteria():
+    rows = open_rows(lambda: [(IRIS, np.full(len(IRIS), 2.0))])
+    ours = GaussianMixture(2, random_state=0).fit(rows)
+    document = json.loads(written(ours, rows))
+    assert (document["n"], document["loglik"], document["bic"]) == (300, ours.log_likelihood(rows), -ours.bic(rows))
+    beside = GaussianMixture(2, random_state=0).fit(IRIS, error_covariance=[0.01] * 3)
+    with pytest.raises(ValueError, match="fitted to rows with errors"):
+        written(beside, IRIS)
 
 
 def test_a_mixture_without_rows_has_no_likelihood():

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from gmm._estimators.contract import given_names
 from gmm._estimators.criteria import bic
 from gmm._estimators.exclusions import checked_without
-from gmm._estimators.fitted import source_of
+from gmm._estimators.fitted import rows_of_fit
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.saved import from_state
 from gmm._estimators.scorer import Scorer
@@ -44,13 +44,14 @@ def to_json(model: GaussianMixture, file: Writable, X: ArrayLike | None = None) 
     file : str, os.PathLike or binary file
         A path, used as given, or a file open for writing.
     X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns, default=None
-        The rows, for ``n``, ``loglik`` and ``bic``, which has mclust's sign: largest is best. None leaves them out.
+        The rows, for ``n``, which is the sum of their weights, ``loglik`` and ``bic``, which has mclust's sign: largest
+        is best. None leaves them out.
     """
     parameters, fit = checked_without(model, "mclust", "heavy tails"), {}
     if X is not None:
-        source = source_of(model, X)
-        loglik = Scorer(parameters, model.n_threads).log_likelihood(source)
-        fit = {"n": source.n_rows, "loglik": loglik, "bic": -bic(loglik, parameters.n_parameters, source.n_rows)}
+        source = rows_of_fit(model, X, None, None)
+        loglik, n = Scorer(parameters, model.n_threads).log_likelihood(source), source.survey.weight
+        fit = {"n": n, "loglik": loglik, "bic": -bic(loglik, parameters.n_parameters, n)}
     _write(file, parameters, given_names(model), fit)
 
 
@@ -85,7 +86,7 @@ def from_json(file: Readable) -> GaussianMixture:
     return build_object(name, "mixture in mclust's terms", lambda found, _: make(*_state(found)), document, {})
 
 
-def _write(target: Writable, parameters: MixtureParameters, names: list[str], fit: dict[str, float | int]) -> None:
+def _write(target: Writable, parameters: MixtureParameters, names: list[str], fit: dict[str, float]) -> None:
     """Write a mixture and, of its fit, the numbers that are given by mclust's names."""
     K, d = parameters.means.shape
     name = parameters.model.letters if d > 1 else parameters.model.volume
