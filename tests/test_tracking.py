@@ -157,6 +157,7 @@ def test_units_do_not_matter():
         ({"forgetting": 1.0}, "forgetting to be a number in .0, 1., got 1.0"),
         ({"min_rows": 0}, "min_rows to be a whole number from 1"),
         ({"covariance_type": "tied"}, "a covariance of their own"),
+        ({"box": np.empty((2, 0))}, r"a box of shape \(2, d\).* got shape \(2, 0\)"),
     ],
 )
 def test_what_cannot_be_followed_is_refused(how, told):

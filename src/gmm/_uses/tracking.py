@@ -352,8 +352,8 @@ def _like(other: MixtureParameters, weights: Array, means: Array, covariances: A
 
 def _checked_box(box: ArrayLike) -> Noise:
     shape = np.shape(box)
-    if len(shape) != 2:
-        raise ValueError(f"expected a box of shape (2, d), the corners of a frame, got shape {shape}")
+    if len(shape) != 2 or not shape[1]:
+        raise ValueError(f"expected a box of shape (2, d), the corners of a frame, with d ≥ 1, got shape {shape}")
     return UniformNoise(*check_box(box, "box", shape[1]))
 
 
