@@ -348,6 +348,9 @@ def test_a_folder_is_read_as_one_table(tmp_path):
     whole, parts = (json.loads(ok("fit", folder, *fit, *how).stdout) for how in ((), ("--blocks",)))
     assert whole["data"]["n_rows"] == 90
     np.testing.assert_allclose(whole["best"]["means"], parts["best"]["means"], atol=1e-3)
+    (folder / "b.csv").write_text("x,z,y\n1,2,3\n")
+    told = ok("fit", folder, *fit).stderr
+    assert "a.csv lacks columns that files after it have, and so they are left out: 'z'" in told
     (folder / "b.csv").write_text("x,z\n1,2\n")
     told = fails(1, "fit", folder, *fit)
     assert "b.csv: no column 'y'" in told

@@ -60,11 +60,14 @@ class FileTable:
                     "name one file, or move those of other tables elsewhere"
                 )
         self.fields = {name: _together(name, self._parts) for name in first.fields}
+        later = {name for part in self._parts for name in part.fields} - self.fields.keys()
+        lacks = f"{first.name} lacks columns that files after it have, and so they are left out: "
+        self._left_out = lacks + quoted(sorted(later)) if later else ""
 
     def notes(self, columns: Sequence[str]) -> tuple[str, ...]:
-        """Tell how these columns are read, and which files of a folder are not."""
+        """Tell how these columns are read, and which files and further columns of a folder are not."""
         notes = (note for part in self._parts for note in part.notes(columns))
-        return tuple(dict.fromkeys(filter(None, (self._others, *notes))))
+        return tuple(dict.fromkeys(filter(None, (self._others, self._left_out, *notes))))
 
     def numbers(self, columns: Sequence[str], weight: str | None = None) -> TableSource:
         """Return the rows of columns of numbers, with their weights."""
