@@ -92,8 +92,8 @@ def check_known_columns(
     columns = np.setdiff1d(every, targets) if known is None else check_columns(known, names, n_features)
     others = np.setdiff1d(every, columns) if target is None else targets
     if not len(others) or not len(columns):
-        what = "known" if not len(others) else "a target"
-        raise ValueError(f"expected a column that is not {what}, got all {n_features} columns")
+        name, what = ("known", "known") if not len(others) else ("target", "a target")
+        raise ValueError(f"{name}: expected a column that is not {what}, got all {n_features} columns")
     both = np.intersect1d(columns, others)
     if len(both):
         name = repr(names[both[0]]) if names else str(both[0])
