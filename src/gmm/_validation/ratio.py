@@ -20,8 +20,9 @@ def check_max_ratio(max_ratio: float | None, model: CovarianceModel, n_component
     if max_ratio is None:
         return inf
     if model.n_factors or (model.joint and n_components > 1):
+        alias = f" ({model.name})" if model.alias else ""
         raise ValueError(
             f"max_ratio: expected a covariance_type among {', '.join(map(repr, LIMITED))}, whose update under the "
-            f"limit is exact, got {model.type_name!r}: choose one of them, or leave max_ratio out"
+            f"limit is exact, got {model.type_name!r}{alias}: choose one of them, or leave max_ratio out"
         )
     return float(max_ratio)
