@@ -239,7 +239,8 @@ def test_a_selection_is_frozen(found):
     [
         (([[1.0, np.nan], [0.0, 1.0]],), {}, ValueError, r"row 0, column 1"),
         ((X, 0), {}, ValueError, "of at least 1, got 0"),
-        ((X, []), {}, ValueError, "of at least 1"),
+        ((X, []), {}, ValueError, "at least one number in n_components"),
+        ((X, range(5, 1)), {}, ValueError, r"range\(5, 1\), which is empty"),
         ((X, 2.5), {}, TypeError, "whole numbers in n_components, got 2.5"),
         ((X, ["2"]), {}, TypeError, "whole numbers"),
         ((X, 2, "round"), {}, ValueError, "round"),

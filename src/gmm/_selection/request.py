@@ -245,7 +245,9 @@ def _whole_numbers(values: int | Iterable[int], name: str) -> list[int]:
         raise TypeError(f"expected whole numbers in {name}, got {excerpt(values)}") from error
     if len(requested) < len(many):
         raise TypeError(f"expected whole numbers in {name}, not booleans, got {excerpt(values)}")
-    if not requested or min(requested) < 1:
+    if not requested:
+        raise ValueError(f"expected at least one number in {name}, got {excerpt(values)}, which is empty")
+    if min(requested) < 1:
         raise ValueError(f"expected {name} of at least 1, got {excerpt(values)}")
     return requested
 
