@@ -24,7 +24,7 @@ X = np.concatenate([RNG.normal(-3, 1, (60, 2)), RNG.normal(3, 1, (60, 2))])
 
 def test_means_of_another_width_are_refused():
     mixture = GaussianMixture.from_parameters([1.0], [[0.0]], [1.0], covariance_type="spherical")
-    with pytest.raises(ValueError, match=r"shape \(1, 1\)"):
+    with pytest.raises(ValueError, match=r"'means_' should have the shape of \(1, 1\), but got \(1, 3\)"):
         mixture.means_ = [[0.0, 0.0, 0.0]]
     assert mixture.means_.shape == (1, 1)
 
@@ -40,7 +40,7 @@ def test_an_unfitted_mixture_takes_its_own_number_of_components_by_hand():
     mixture = GaussianMixture(3, covariance_type="spherical")
     mixture.weights_ = [0.5, 0.5]
     mixture.means_ = [[0.0], [1.0]]
-    with pytest.raises(ValueError, match="expected means of shape"):
+    with pytest.raises(ValueError, match="expected means_ of 3 components, got 2"):
         mixture.covariances_ = [1.0, 1.0]
 
 

@@ -372,14 +372,14 @@ class FittedMixture(Estimator):
         if before is not None:
             refuse("noise", {"assigned parameters": before.noise})
             parts = {name: getattr(before, name) for name in PARTS}
+            given = {name: check_array(values, f"{name}_", parts[name].shape) for name, values in given.items()}
         parts |= given
         if len(parts) < len(PARTS):
             self._assigned = parts
             return
         checked = check_user_mixture(**parts, model=self._model())
-        expected = (self.n_components, checked.n_features) if before is None else before.means.shape
-        if checked.means.shape != expected:
-            raise ValueError(f"expected means of shape {expected}, as the mixture has, got {checked.means.shape}")
+        if before is None and len(checked.means) != self.n_components:
+            raise ValueError(f"expected means_ of {self.n_components} components, got {len(checked.means)}")
         self._parameters = checked if before is None else checked.with_other(tails=before.tails)
         # The record of the fit does not describe these parameters.
         for name in ("history_", "histories_", "converged_", "n_iter_", "lower_bound_", "lower_bounds_", "_metadata"):
