@@ -357,6 +357,12 @@ def test_weights_equal_repeated_rows(tmp_path):
         assert one["bic"] == pytest.approx(other["bic"], rel=1e-6)
 
 
+def test_a_plot_without_a_table_says_whose_rows_it_shows(tmp_path):
+    ok("fit", "--components", "2", "--covariance", "EII", "--out", tmp_path / "r")
+    done = ok("plot", tmp_path / "r" / "model.gmm", "--out", tmp_path / "p.png")
+    assert done.stderr == "note: no FILE: the picture shows the bundled rows of Old Faithful\n"
+
+
 @pytest.mark.parametrize("kind", ["csv", "csv.gz", "tsv", "txt", "parquet", "arrow", "arrows", "feather", "npy", "-"])
 def test_every_kind_of_file_says_the_same(kind, tmp_path):
     X = np.random.default_rng(0).normal(size=(40, 2)).round(3)

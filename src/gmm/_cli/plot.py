@@ -59,8 +59,10 @@ def _convergence(drawing: Any, model: FittedMixture, options: argparse.Namespace
 
 def _rows(screen: Screen, model: FittedMixture, options: argparse.Namespace) -> Rows:
     """Read the rows of the table; without one, a model of the Old Faithful data is drawn with the bundled rows."""
-    if options.file is None and list(getattr(model, "feature_names_in_", ())) != list(bundled().fields):
-        raise UsageError(f"--kind {options.kind} needs a table of rows: gmm plot MODEL FILE")
+    if options.file is None:
+        if list(getattr(model, "feature_names_in_", ())) != list(bundled().fields):
+            raise UsageError(f"--kind {options.kind} needs a table of rows: gmm plot MODEL FILE")
+        screen.note("no FILE: the picture shows the bundled rows of Old Faithful")
     return rows_for(model, options, screen)
 
 
