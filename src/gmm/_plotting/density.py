@@ -13,7 +13,6 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.contour import ContourSet
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Polygon
-from matplotlib.patheffects import withStroke
 from numpy.typing import ArrayLike, NDArray
 
 from gmm._exceptions import InvalidParameterError, raisable
@@ -158,7 +157,7 @@ def _label(ax: Axes, lines: ContourSet, labels: dict[float, str]) -> None:
         outlines = [ax.transData.transform(segment) for segment in segments if len(segment)]
         small += [outline for outline in outlines if _width(outline) < (_BADGE + number * _ROOM) * label_height]
     for text in ax.clabel(lines, fmt=labels, fontsize=_LABEL, inline=False):
-        text.set_path_effects([withStroke(linewidth=3, foreground=inks_of(ax).paper)])
+        text.set_bbox({"boxstyle": "square,pad=0.1", "facecolor": inks_of(ax).paper, "edgecolor": "none"})
         at = ax.transData.transform(text.get_position())
         tight = any(np.abs(outline - at).max(axis=1).min() < label_height / 2 for outline in small)
         if tight or not ax.bbox.contains(*at):
