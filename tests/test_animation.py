@@ -318,6 +318,7 @@ def test_with_ffmpeg_a_film_is_saved(tmp_path):
         ({"fps": -1}, "fps must be .* got -1"),
         ({"fps": "a"}, "fps must be .* got 'a'"),
         ({"fps": True}, "fps must be .* got True"),
+        ({"fps": 10**400}, "fps must be .* got 10000"),
         ({"fps": 1e-4}, r"frames last at most 655 s; got fps=0.0001"),
     ],
 )

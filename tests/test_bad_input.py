@@ -13,7 +13,7 @@ import pytest
 import scipy.sparse
 from sklearn.mixture import GaussianMixture as Peer
 
-from gmm import GaussianMixture, MixtureClassifier
+from gmm import GaussianMixture, MixtureClassifier, NormalInverseWishart, select
 from gmm._exceptions import InvalidParameterError
 from gmm._validation.rows import check_rows
 from gmm._validation.scalars import check_real, check_whole
@@ -24,6 +24,7 @@ from gmm.plotting import plot_pairs
 rng = np.random.RandomState(0)
 ROWS = np.concatenate([rng.normal(size=(30, 3)), rng.normal(8.0, 2.0, size=(30, 3))])
 NAMES = ["length", "width", "height"]
+FITTED = GaussianMixture(2, random_state=0).fit(ROWS)
 each_type = pytest.mark.parametrize("covariance_type", CLASSIC)
 
 
@@ -527,9 +528,34 @@ def test_single_numbers_of_an_interval(interval):
     ends = ["[" in interval, "]" in interval]
     inside = [0.5, np.float32(0.25), Fraction(1, 3), *np.array([0, 1])[ends]]
     assert [check_real(value, "x", interval) for value in inside] == [float(value) for value in inside]
-    for value in (-1e-300, 2, np.nan, np.inf, "0.5", None, True, 0.5j, *np.array([0, 1])[np.invert(ends)]):
+    for value in (-1e-300, 2, np.nan, np.inf, 10**400, "0.5", None, True, 0.5j, *np.array([0, 1])[np.invert(ends)]):
         with pytest.raises(InvalidParameterError, match=rf"expected x to be a number in {re.escape(interval)}, got"):
             check_real(value, "x", interval)
+
+
+LONG = 10**400  # more than any float
+
+
+@pytest.mark.parametrize("parameter", ["tol", "reg_covar", "max_ratio", "degrees_of_freedom", "noise", "trim"])
+def test_parameters_are_not_beyond_all_floats(parameter):
+    tails = {"tails": "t"} if parameter == "degrees_of_freedom" else {}
+    with pytest.raises(InvalidParameterError, match=f"The '{parameter}' parameter"):
+        GaussianMixture(2, **tails, **{parameter: LONG}).fit(ROWS)
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        (lambda: GaussianMixture(2, prior=NormalInverseWishart(dof=LONG)).fit(ROWS), "finite number for prior.dof"),
+        (lambda: GaussianMixture(2, prior=NormalInverseWishart(scale=LONG)).fit(ROWS), "finite number for prior.scale"),
+        (lambda: select(ROWS, 1, time_limit=LONG), "time_limit, in seconds, to be a number"),
+        (lambda: FITTED.predict_from(ROWS[:, :1], [0], level=LONG), "level between 0 and 1"),
+        (lambda: FITTED.condition({0: LONG}), "a finite number for column 0"),
+    ],
+)
+def test_numbers_beyond_all_floats_are_refused_by_name(call, told):
+    with pytest.raises(ValueError, match=told):
+        call()
 
 
 def test_single_whole_numbers():

@@ -723,7 +723,7 @@ def _number(column: Any, value: Any) -> float:
     """
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = np.nan
     if not np.isfinite(number):
         raise ValueError(f"expected a finite number for column {column!r}, got {value!r:.80}; name known columns alone")

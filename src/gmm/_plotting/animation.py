@@ -25,7 +25,7 @@ from gmm._plotting.style import STYLE
 from gmm._public import publish
 from gmm._text.amounts import counted
 from gmm._validation.parameters import check_random_state
-from gmm._validation.scalars import check_whole, is_real
+from gmm._validation.scalars import as_real, check_whole
 from gmm._values.layouts import Array
 
 _FIRST, _LAST = 1000, 2500  # least duration of these frames in a GIF, in milliseconds
@@ -221,7 +221,7 @@ def _check_rates(fps: Any, dpi: Any) -> None:
     for name, value, keywords in (("fps", fps, ()), ("dpi", dpi, ("figure",))):
         if value is None or value in keywords:
             continue
-        if not is_real(value) or not 0 < float(value) < np.inf:
+        if not 0 < as_real(value) < np.inf:
             others = ", 'figure' or None" if keywords else ", or None"
             raise ValueError(f"{name} must be a finite number above 0{others}; got {value!r}")
 

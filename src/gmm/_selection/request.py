@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, product
-from math import inf
 from operator import index
 from typing import Any
 
@@ -31,7 +30,7 @@ from gmm._validation.combinations import refuse
 from gmm._validation.given import check_ridge
 from gmm._validation.parameters import check_parameters
 from gmm._validation.ratio import check_max_ratio
-from gmm._validation.scalars import excerpt, is_real
+from gmm._validation.scalars import check_real, excerpt
 from gmm._values.covariance import (
     COVARIANCE_TYPES,
     LIMITED,
@@ -214,16 +213,10 @@ def checked_limit(time_limit: Any) -> float | None:
 
     Raises
     ------
-    TypeError, ValueError
+    InvalidParameterError
         If it is not a number of at least 0.
     """
-    if time_limit is None:
-        return None
-    if not is_real(time_limit):
-        raise TypeError(f"expected a number of seconds or None for time_limit, got {time_limit!r}")
-    if not 0 <= float(time_limit) <= inf:
-        raise ValueError(f"expected time_limit of at least 0 seconds, got {time_limit!r}")
-    return float(time_limit)
+    return None if time_limit is None else check_real(time_limit, "time_limit, in seconds,", "[0, inf]")
 
 
 def requested_components(n_components: int | Iterable[int]) -> list[int]:

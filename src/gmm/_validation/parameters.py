@@ -16,7 +16,7 @@ import numpy as np
 
 from gmm._exceptions import InvalidParameterError, NotFittedError, answer_of, raisable
 from gmm._text.lists import suggestion
-from gmm._validation.scalars import check_choice, excerpt, is_real, is_whole
+from gmm._validation.scalars import as_real, check_choice, excerpt, is_whole
 from gmm._validation.tails import TAILS
 from gmm._validation.where import name_of
 from gmm._values.covariance import COVARIANCE_CHOICES, MOST_FACTORS, names_factors
@@ -71,10 +71,6 @@ def _an_int(least: int, most: float = math.inf) -> Requirement:
     return Requirement((f"an int in the range [{least}, {closing}",), holds)
 
 
-def _is_nonnegative_finite(value: Any) -> bool:
-    return is_real(value) and bool(0 <= value < math.inf)  # False for NaN
-
-
 def _is_array_like(value: Any) -> bool:
     sized = hasattr(value, "__len__") or hasattr(value, "shape") or hasattr(value, "__array__")
     return sized and not np.isscalar(value) and not hasattr(value, "nnz")
@@ -100,17 +96,15 @@ _NONE = Requirement(("None",), lambda value: value is None)
 _BOOLEAN = _an_instance(bool) | _an_instance(np.bool_)
 _CALLABLE = Requirement(("a callable",), callable)
 _ARRAY = Requirement(("an array-like",), _is_array_like)
-_FLOAT = Requirement(("a float in the range [0.0, inf)",), _is_nonnegative_finite)
-_POSITIVE = Requirement(("a float in the range (0.0, inf)",), lambda value: _is_nonnegative_finite(value) and value > 0)
-_SHARE = Requirement(
-    ("a float in the range (0.0, 1.0)",), lambda value: _is_nonnegative_finite(value) and 0 < value < 1
-)
-_PART = Requirement(("a float in the range [0.0, 1.0)",), lambda value: _is_nonnegative_finite(value) and value < 1)
+_FLOAT = Requirement(("a float in the range [0.0, inf)",), lambda value: 0 <= as_real(value) < math.inf)
+_POSITIVE = Requirement(("a float in the range (0.0, inf)",), lambda value: 0 < as_real(value) < math.inf)
+_SHARE = Requirement(("a float in the range (0.0, 1.0)",), lambda value: 0 < as_real(value) < 1)
+_PART = Requirement(("a float in the range [0.0, 1.0)",), lambda value: 0 <= as_real(value) < 1)
 _DEGREES = Requirement(
     (f"a float in the range [{LEAST_DEGREES:.1f}, {MOST_DEGREES:.1f}]",),
-    lambda value: is_real(value) and bool(LEAST_DEGREES <= value <= MOST_DEGREES),
+    lambda value: LEAST_DEGREES <= as_real(value) <= MOST_DEGREES,
 )
-_RATIO = Requirement(("a float in the range [1.0, inf]",), lambda value: is_real(value) and bool(value >= 1))
+_RATIO = Requirement(("a float in the range [1.0, inf]",), lambda value: as_real(value) >= 1)
 _SEED = _an_int(0, 2**32 - 1) | _an_instance(np.random.RandomState) | _an_instance(np.random.Generator) | _NONE
 
 _REQUIREMENTS: Mapping[str, Requirement] = {
@@ -230,9 +224,10 @@ def check_level(level: object, name: str = "level") -> float:
     ValueError
         If it is not a number between 0 and 1.
     """
-    if not is_real(level) or not 0 < float(level) < (1 + float(level)) / 2 < 1:
+    number = as_real(level)
+    if not 0 < number < (1 + number) / 2 < 1:
         raise ValueError(f"expected a {name} between 0 and 1, got {level!r}")
-    return float(level)
+    return number
 
 
 def check_density(density: object) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 
 from gmm._exceptions import InvalidParameterError, raisable
 from gmm._validation.given import Floats, check_array, check_matrices
-from gmm._validation.scalars import is_real
+from gmm._validation.scalars import as_real
 from gmm._values.covariance import CLASSIC, CovarianceModel
 from gmm._values.layouts import FULL, SPHERICAL, SingularMatrixError
 from gmm._values.priors import ConjugatePrior, NormalInverseWishart, of_variances
@@ -108,9 +108,10 @@ def _check_mean(value: Any, name: str, mean: Floats) -> Floats:
 
 
 def _number(value: Any, name: str) -> float:
-    if not is_real(value) or not math.isfinite(value):
+    number = as_real(value)
+    if not math.isfinite(number):
         raise ValueError(f"expected a finite number for prior.{name}, got {value!r}")
-    return float(value)
+    return number
 
 
 def _estimated_scale(covariance: Floats, model: CovarianceModel, n_components: int, n_prior: float) -> Floats:

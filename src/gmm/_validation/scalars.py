@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import inf
+from math import nan
 from numbers import Integral, Real
 from typing import Any, TypeGuard
 
@@ -14,6 +14,7 @@ from gmm._text.lists import quoted, suggestion
 
 __all__ = [
     "MOST_REPLICATES",
+    "as_real",
     "check_boolean",
     "check_choice",
     "check_real",
@@ -40,6 +41,14 @@ def is_whole(value: Any) -> TypeGuard[int]:
 def is_real(value: Any) -> TypeGuard[float]:
     """Return whether a value is a real number, which a boolean is not."""
     return type(value) is float or (isinstance(value, Real) and not isinstance(value, bool))
+
+
+def as_real(value: Any) -> float:
+    """Return a real number as a float; NaN for what is none, and for one beyond all floats, as an int may be."""
+    try:
+        return float(value) if is_real(value) else nan
+    except OverflowError:
+        return nan
 
 
 def check_whole(value: Any, name: str, least: int = 1, most: int | None = None) -> int:
@@ -93,11 +102,7 @@ def check_real(value: Any, name: str, interval: str) -> float:
         If it is anything else.
     """
     low, high = map(float, interval[1:-1].split(", "))
-    if is_real(value):
-        try:
-            number = float(value)
-        except OverflowError:  # an integer of some hundred digits
-            number = inf
-        if low < number < high or (number == low and "[" in interval) or (number == high and "]" in interval):
-            return number
+    number = as_real(value)
+    if low < number < high or (number == low and "[" in interval) or (number == high and "]" in interval):
+        return number
     raise raisable(InvalidParameterError)(f"expected {name} to be a number in {interval}, got {excerpt(value)}")
