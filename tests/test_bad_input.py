@@ -458,6 +458,20 @@ def test_precisions_that_are_not_positive(covariance_type):
         model.fit(ROWS)
 
 
+@each_type
+def test_variances_whose_inverse_is_infinite_are_refused(covariance_type):
+    one = {"full": [np.eye(2)], "tied": np.eye(2), "diag": [[1.0, 1.0]], "spherical": [1.0]}[covariance_type]
+    with pytest.raises(ValueError, match=r"covariance' should be .*positive.*1e-310"):
+        GaussianMixture.from_parameters([1.0], [[0.0, 0.0]], np.multiply(one, 1e-310), covariance_type=covariance_type)
+
+
+@each_type
+def test_a_fit_to_variances_whose_inverse_is_infinite_fails(covariance_type):
+    with pytest.raises(ValueError, match="ill-defined"):
+        mixture(covariance_type=covariance_type, reg_covar=0).fit(ROWS * 1e-156)
+    assert np.isfinite(mixture(covariance_type=covariance_type, reg_covar=0).fit(ROWS * 1e-152).precisions_).all()
+
+
 def test_the_component_that_is_not_positive_definite_is_named():
     wrong = np.array([np.eye(3), -np.eye(3)])
     with pytest.raises(ValueError, match="component 1 is not positive-definite"):

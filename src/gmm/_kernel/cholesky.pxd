@@ -1,4 +1,5 @@
 """Inverted Cholesky factors, by hand for small matrices and by LAPACK for large ones."""
+from libc.float cimport DBL_MAX
 from libc.math cimport INFINITY, log, sqrt
 from libc.string cimport memset
 
@@ -11,12 +12,14 @@ cdef enum:
 cdef inline double invert_dense(
     double* matrix, Py_ssize_t d,                  # IN, OUT (d, d): A, then L⁻¹ where A = L Lᵀ, zero above
 ) noexcept nogil:
-    """Return log|L⁻¹|, −∞ where A is not positive definite."""
+    """Return log|L⁻¹|, −∞ where A is not positive definite or the square of L⁻¹ is beyond float64."""
     cdef Py_ssize_t i
     cdef double total = 0
     if not (invert_by_hand(matrix, d) if d <= WIDEST_BY_HAND else invert_cholesky(matrix, d)):
         return -INFINITY
     for i in range(d):
+        if matrix[i * d + i] * matrix[i * d + i] > DBL_MAX:
+            return -INFINITY
         total += log(matrix[i * d + i])
         memset(matrix + i * d + i + 1, 0, (d - i - 1) * sizeof(double))
     return total

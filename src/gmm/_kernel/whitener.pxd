@@ -1,5 +1,6 @@
 """Whiteners W of symmetric positive definite matrices, Σ⁻¹ = WᵀW, in any layout; log|W|; and traces and norms by W."""
-from libc.math cimport isfinite, log, sqrt
+from libc.float cimport DBL_MAX
+from libc.math cimport INFINITY, isfinite, log, sqrt
 from libc.string cimport memcpy
 
 from gmm._kernel.cholesky cimport invert_dense
@@ -41,12 +42,14 @@ cdef inline Py_ssize_t first_singular(const double* log_determinants, Py_ssize_t
 
 
 cdef inline double invert_roots(double* values, Py_ssize_t n) noexcept nogil:
-    """Turn variances v into 1/√v; return Σ log 1/√v, infinite or NaN where a v is not positive."""
+    """Turn variances v into 1/√v; return Σ log 1/√v, infinite or NaN where a v is not positive or 1/v beyond float64."""
     cdef Py_ssize_t j
     cdef double total = 0
     for j in range(n):
         total -= log(values[j]) / 2
         values[j] = 1 / sqrt(values[j])
+        if values[j] * values[j] > DBL_MAX:
+            total = INFINITY
     return total
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numbers
 from collections.abc import Sequence
+from sys import float_info
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,7 @@ __all__ = [
 
 Floats = NDArray[np.float64]
 _LARGEST = 1e150
+_LEAST = 1 / float_info.max  # of variances: the inverse of less is infinite
 _LARGEST_SCATTER = 1e304
 _LEAST_WEIGHT = 1e-280
 _LEAST_SHARE = 1e-300
@@ -481,8 +483,8 @@ def _asymmetry(matrix: Floats) -> str:
 
 
 def _check_positive(spread: Floats, name: str) -> None:
-    if not (spread > 0).all():
-        index = _first(~(spread > 0))
+    if not (spread > _LEAST).all():
+        index = _first(~(spread > _LEAST))
         raise ValueError(f"'{name}' should be positive: {_component(index)} has {spread[index]:.6g}")
 
 
