@@ -199,7 +199,7 @@ class MixtureClassifier(Estimator):
         table = table if table.in_patterns else as_one_array(table, caller)
         source, _, units = in_units(table, NO_NOISE, standardize=self.standardize)
         rows: Any = as_one_array(source, caller, gaps=True)
-        numbers = sorted(set(requested_components(self.n_components)))
+        numbers = sorted(requested_components(self.n_components))
         types = requested_types(self.covariance_type, rows.n_features)
         classes, codes = classes_in(y, rows)
         prior = None if self.class_prior is None else check_weights(self.class_prior, len(classes), "class_prior")

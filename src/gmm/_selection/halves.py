@@ -344,7 +344,7 @@ def _fits(half: Rows, numbers: Sequence[int], how: dict[str, Any]) -> list[Gauss
 
 
 def _numbers(n_components: int | Iterable[int], least: int) -> list[int]:
-    numbers = sorted(set(requested_components(n_components)))
+    numbers = sorted(requested_components(n_components))
     check_whole(numbers[0], "n_components", least)
     return numbers
 

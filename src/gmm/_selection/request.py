@@ -220,7 +220,7 @@ def checked_limit(time_limit: Any) -> float | None:
 
 
 def requested_components(n_components: int | Iterable[int]) -> list[int]:
-    """Return the numbers of components as a list.
+    """Return the numbers of components as a list without duplicates.
 
     Raises
     ------
@@ -242,7 +242,7 @@ def _whole_numbers(values: int | Iterable[int], name: str) -> list[int]:
         raise ValueError(f"expected at least one number in {name}, got {excerpt(values)}, which is empty")
     if min(requested) < 1:
         raise ValueError(f"expected {name} of at least 1, got {excerpt(values)}")
-    return requested
+    return list(dict.fromkeys(requested))
 
 
 def requested_folds(n_splits: int | None, criterion: str) -> int | None:
