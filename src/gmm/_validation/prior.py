@@ -128,8 +128,8 @@ def _estimated_scale(covariance: Floats, model: CovarianceModel, n_components: i
     if not (variances > 0).all():
         column = int(np.argmin(variances))
         raise ValueError(
-            f"cannot estimate prior.scale from the rows: column {column} is constant. Set prior.scale, or drop that "
-            "column"
+            f"cannot estimate prior.scale from the rows: column {column} is constant, or varies by less than 1e-154. "
+            "Set prior.scale, multiply that column by a power of ten, or drop it"
         )
     if model.layout.axis_aligned:
         covariance = variances

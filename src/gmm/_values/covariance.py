@@ -341,7 +341,7 @@ def covariance_model(name: object, n_features: int | None = None) -> CovarianceM
             f"covariance type {name!r} is for one column: for {n_features} columns, expected a name of three letters "
             f"such as {model.name!r}, or one of {', '.join(map(repr, CLASSIC))}"
         )
-    if n_features is not None and n_features <= model.n_factors:
+    if n_features is not None and model.n_factors and n_features <= model.n_factors:
         instead = (
             f"use at most {counted(n_features - 1, 'factor')}, or 'full'"
             if n_features > 1
