@@ -191,7 +191,7 @@ def impute(
     Parameters
     ----------
     X : array-like or data frame of shape (n, d)
-        NaN stands for a missing value, whatever `missing` is. Each row needs a value.
+        NaN stands for a missing value, whatever `missing` is; a row without any value gets the mean of the mixture.
     draw : bool, default=False
         False gives conditional means, which have the least expected squared error; they vary less than values do.
         True draws from the conditional distribution: several such tables are multiple imputations (Rubin 1987),

@@ -192,7 +192,8 @@ class FittedMixture(Estimator):
         -------
         ndarray of shape (n,)
             In nats; float32 for float32 rows, else float64. −∞ where it underflows that type: beyond about 1e154
-            standard deviations in float64 and 2e19 in float32.
+            standard deviations in float64 and 2e19 in float32. With heavy tails or factors in low rank, rows beyond
+            1e150 standard deviations count as if they were there.
         """
         if is_dask(X) and error_covariance is None:
             return self._lazily("score_samples", X, out)
@@ -276,8 +277,9 @@ class FittedMixture(Estimator):
         Returns
         -------
         FrozenMixture
-            Its results are those of this estimator's methods, and later changes of the estimator do not reach it. Its
-            `metadata` are this estimator's, and "feature_names" if the estimator knows them.
+            Its results are those of this estimator's methods, but for rows with missing values, which get NaN and the
+            label −1. Later changes of the estimator do not reach it. Its `metadata` are this estimator's, and
+            "feature_names" if the estimator knows them.
         """
         names = given_names(self)
         return describe(self._scorer().frozen(), ({"feature_names": names} if names else {}) | self.metadata)
