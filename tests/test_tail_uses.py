@@ -27,6 +27,8 @@ def test_a_mixture_of_given_parameters_has_their_tails():
     expected = stats.multivariate_t([1, 2], [[2, 1], [1, 2]], df=5).logpdf(rows)
     np.testing.assert_allclose(one.score_samples(rows), expected, rtol=1e-12)
     assert one.get_params()["tails"] == "t"
+    with pytest.raises(ValueError, match=r"degrees_of_freedom to be a number in \[1, 200\], got 'each'"):
+        mixture_of([1.0], [[1.0, 2]], [[[2.0, 1], [1, 2]]], "each")
     with pytest.raises(ValueError, match="degrees_of_freedom"):
         mixture_of([1.0], [[0.0]], [1.0], 0.5, "spherical")
 

@@ -53,6 +53,7 @@ from gmm._values.layouts import SingularMatrixError
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 from gmm._values.priors import NormalInverseWishart, Prior
+from gmm._values.tails import LEAST_DEGREES, MOST_DEGREES
 
 if TYPE_CHECKING:
     from gmm._estimators.conditional import ConditionalPrediction
@@ -349,8 +350,8 @@ class GaussianMixture(FittedMixture):
         parameters = check_user_mixture(weights, means, covariances, model)
         names = check_feature_names(feature_names, parameters.n_features)
         if degrees_of_freedom is not None:
-            check_parameters(cls(tails="t", degrees_of_freedom=degrees_of_freedom), fitting.starts.STARTS)
-            parameters = parameters.with_other(tails=check_tails("t", degrees_of_freedom))
+            degrees = check_real(degrees_of_freedom, "degrees_of_freedom", f"[{LEAST_DEGREES}, {MOST_DEGREES}]")
+            parameters = parameters.with_other(tails=check_tails("t", degrees))
         return estimator_of(cls, parameters, names, covariance_type=covariance_type)
 
     def partial_fit(
