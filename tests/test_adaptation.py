@@ -166,6 +166,18 @@ def test_a_posterior_and_its_names_can_be_adapted():
     assert got.weights_.sum() == pytest.approx(1)
 
 
+def test_settings_and_classes_stay():
+    gappy, labels = NEW.copy(), np.where(np.arange(len(OLD)) % 2, -1, OLD[:, 0] > OLD[:, 0].mean())
+    gappy[0, 0] = np.nan
+    mixture = GaussianMixture(4, missing="em", reg_covar=1e-3, n_threads=1, random_state=0)
+    mixture.fit(OLD, labels=labels, components_per_class=2)
+    got = adapt(mixture, gappy)
+    assert got.predict(gappy).shape == (len(NEW),)
+    assert got.component_classes_.tolist() == mixture.component_classes_.tolist()
+    for name in ("missing", "reg_covar", "n_threads", "random_state"):
+        assert getattr(got, name) == getattr(mixture, name)
+
+
 def test_the_weight_of_noise_stays():
     mixture = fitted(noise=True)
     got = adapt(mixture, NEW, parameters=ALL)

@@ -338,6 +338,14 @@ def test_fits_of_standardized_columns_with_gaps_are_those_of_the_columns():
 
 
 @pytest.mark.parametrize("n_components", [1, [1, 2]])
+def test_mixtures_of_a_classifier_have_its_settings(n_components):
+    settings = {"missing": "em", "reg_covar": 1e-3, "n_threads": 1, "random_state": 0}
+    fit = MixtureClassifier(n_components, "VVI", **settings).fit(FLOWERS, SPECIES)
+    for mixture in (*fit.mixtures_, fit.as_mixture()):
+        assert mixture.get_params().items() >= settings.items()
+
+
+@pytest.mark.parametrize("n_components", [1, [1, 2]])
 def test_a_classifier_is_saved(n_components):
     X, y = interleaved()
     fit = MixtureClassifier(n_components, ["EEE", "VVI"], random_state=0).fit(X, y)

@@ -54,6 +54,13 @@ def test_a_marginal_keeps_weights_means_and_covariances_of_its_columns(covarianc
     np.testing.assert_allclose(part.score_samples(X[:, KNOWN]), reference.log_evidence(joint), rtol=1e-10)
 
 
+def test_settings_stay():
+    settings = {"missing": "em", "reg_covar": 1e-3, "n_threads": 1, "random_state": 0}
+    mixture = GaussianMixture(K, **settings).fit(table())
+    for part in (mixture.marginal(KNOWN), mixture.condition({0: 0.0})):
+        assert part.get_params().items() >= settings.items()
+
+
 @every_type
 def test_columns_keep_the_constraint_that_all_columns_have_or_their_layout_alone(covariance_type):
     model = covariance_model(covariance_type)

@@ -115,10 +115,12 @@ def test_equal_components_are_merged_into_one():
     np.testing.assert_allclose(three.covariances_, [np.eye(2)] * 3)
 
 
-def test_names_and_types_stay():
+def test_names_types_and_settings_stay():
     pandas = pytest.importorskip("pandas")
-    fit = GaussianMixture(4, random_state=0).fit(pandas.DataFrame(X.astype(np.float32), columns=["a", "b", "c"]))
+    settings = {"missing": "em", "reg_covar": 1e-3, "n_threads": 1, "random_state": 0}
+    fit = GaussianMixture(4, **settings).fit(pandas.DataFrame(X.astype(np.float32), columns=["a", "b", "c"]))
     few = reduce(fit, 2)
+    assert few.get_params().items() >= settings.items()
     assert few.feature_names_in_.tolist() == ["a", "b", "c"]
     assert few.means_.dtype == np.float32
     bayesian = gmm.BayesianGaussianMixture(n_components=4, random_state=0).fit(X)

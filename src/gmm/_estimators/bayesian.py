@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from gmm import _fitting as fitting
 from gmm._estimators import estimated, mixture_summary, saved
 from gmm._estimators.contract import names_of_features
-from gmm._estimators.fitted import FittedMixture, estimator_of, fitted_parameters, source_of
+from gmm._estimators.fitted import FittedMixture, estimator_of, fitted_parameters, lasting_settings, source_of
 from gmm._estimators.labelled import copy_classes
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.predictive import CredibleIntervals, PosteriorSample, draws, intervals, log_predictive
@@ -304,8 +304,7 @@ class BayesianGaussianMixture(FittedMixture):
         -------
         GaussianMixture
         """
-        how = {name: getattr(self, name) for name in ("reg_covar", "random_state", "n_threads", "missing")}
-        names = vars(self).get("feature_names_in_")
+        names, how = vars(self).get("feature_names_in_"), lasting_settings(self)
         mixture = estimator_of(GaussianMixture, posterior_of(self).plugged_in(), names, self._dtype, **how)
         copy_classes(self, mixture)
         return mixture

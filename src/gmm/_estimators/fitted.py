@@ -46,8 +46,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FittedMixture", "check_is_mixture", "estimator_of",
-    "fitted_html", "fitted_parameters", "model_of", "objective_of", "past_of", "rows_of_fit", "set_mixture",
-    "source_of", "summary_of",
+    "fitted_html", "fitted_parameters", "lasting_settings", "model_of", "objective_of", "past_of", "rows_of_fit",
+    "set_mixture", "source_of", "summary_of",
 ]  # fmt: skip
 
 _Mixture = TypeVar("_Mixture", bound="FittedMixture")
@@ -556,6 +556,11 @@ def estimator_of(
     mixture = make(**{"n_components": parameters.n_components} | own | settings)
     set_mixture(mixture, parameters, names, dtype)
     return mixture
+
+
+def lasting_settings(model: Estimator) -> dict[str, Any]:
+    """Return the parameters that do not end with a fit: a mixture that is made of this one has them too."""
+    return {name: getattr(model, name) for name in ("reg_covar", "missing", "random_state", "n_threads")}
 
 
 def summary_of(mixture: FittedMixture, figures: Figures | None = None) -> Summary:

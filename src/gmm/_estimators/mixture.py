@@ -27,6 +27,7 @@ from gmm._estimators.fitted import (
     FittedMixture,
     estimator_of,
     fitted_parameters,
+    lasting_settings,
     model_of,
     past_of,
     rows_of_fit,
@@ -667,7 +668,7 @@ class GaussianMixture(FittedMixture):
         """Return an estimator that holds a mixture of some of the columns."""
         of_fit = given_names(self)
         names = np.array(of_fit, object)[columns] if of_fit else None
-        how = {name: getattr(self, name) for name in ("random_state", "n_threads", "missing")}
+        how = lasting_settings(self)
         if model_of(self) is parameters.model:
             how |= {name: getattr(self, name) for name in ("covariance_type", "n_factors")}
         mixture = estimator_of(type(self), parameters, names, self._dtype, **how)

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from gmm._estimators.contract import Estimator, given_names, record_features
 from gmm._estimators.criteria import bic
 from gmm._estimators.estimated import fit_settings
-from gmm._estimators.fitted import estimator_of, fitted_parameters, source_of
+from gmm._estimators.fitted import estimator_of, fitted_parameters, lasting_settings, source_of
 from gmm._estimators.labelled import sorted_classes
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.saved import from_state, states_of
@@ -277,8 +277,7 @@ class MixtureClassifier(Estimator):
         joint = projected_mixture(
             np.concatenate(weights), np.concatenate([part.means for part in parts]), np.concatenate(dense)
         )
-        how = {"n_threads": self.n_threads, "missing": self.missing, "reg_covar": self.reg_covar}
-        names = vars(self).get("feature_names_in_")
+        names, how = vars(self).get("feature_names_in_"), lasting_settings(self)
         mixture = estimator_of(GaussianMixture, joint, names, self.mixtures_[0].means_.dtype, **how)
         mixture.classes_ = self.classes_
         mixture.component_classes_ = np.repeat(self.classes_, [part.n_components for part in parts])
@@ -434,7 +433,7 @@ class MixtureClassifier(Estimator):
         self._warn_of(classes[np.unique(collapsed)].tolist(), several=sum(numbers) > n_classes)
         parts = [parameters.of_components(owners == number) for number in range(n_classes)]
         shares = np.array([parameters.weights[owners == number].sum() for number in range(n_classes)])
-        how: dict[str, Any] = {"reg_covar": self.reg_covar, "missing": self.missing}
+        how = lasting_settings(self)
         mixtures = [estimator_of(GaussianMixture, part, names, rows.dtype, **how) for part in parts]
         return mixtures, shares / shares.sum(), loglik, parameters.n_parameters
 

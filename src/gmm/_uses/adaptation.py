@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm._estimators.exclusions import checked_without
-from gmm._estimators.fitted import FittedMixture, estimator_of, fitted_parameters, source_of
+from gmm._estimators.fitted import FittedMixture, estimator_of, fitted_parameters, lasting_settings, source_of
+from gmm._estimators.labelled import copy_classes
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer
 from gmm._passes.stepwise import implied_statistics
@@ -101,8 +102,10 @@ def adapt(
         source, adapted = source_of(model, X, sample_weight), before
         for _ in range(n_iter):
             adapted = _adapted(before, Scorer(adapted, model.n_threads).statistics(source), relevance, parts)
-    names, how = vars(model).get("feature_names_in_"), {"reg_covar": model.reg_covar, "n_threads": model.n_threads}
-    return estimator_of(GaussianMixture, adapted, names, model.means_.dtype, **how)
+    names, how = vars(model).get("feature_names_in_"), lasting_settings(model)
+    mixture = estimator_of(GaussianMixture, adapted, names, model.means_.dtype, **how)
+    copy_classes(model, mixture)
+    return mixture
 
 
 def fisher_vector(

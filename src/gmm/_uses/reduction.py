@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm._estimators.exclusions import checked_without
-from gmm._estimators.fitted import FittedMixture, estimator_of
+from gmm._estimators.fitted import FittedMixture, estimator_of, lasting_settings
 from gmm._estimators.mixture import GaussianMixture
 from gmm._public import publish
 from gmm._uses.pairs import check_same_names, gaussians, kullback_leibler
@@ -106,8 +106,8 @@ def reduce(
             "group is flat to rounding: fit with a larger reg_covar, or reduce to more components"
         ) from None
     first = models[0]
-    names, settings = vars(first).get("feature_names_in_"), {"reg_covar": first.reg_covar, "n_threads": first.n_threads}
-    return estimator_of(GaussianMixture, mixture, names, first.means_.dtype, **settings)
+    names, how = vars(first).get("feature_names_in_"), lasting_settings(first)
+    return estimator_of(GaussianMixture, mixture, names, first.means_.dtype, **how)
 
 
 def _shares(weights: ArrayLike | None, n: int) -> Array:
