@@ -31,6 +31,12 @@ def test_a_fit_knows_its_rows_and_its_likelihood(mixture):
     assert "n = 100" in mixture._repr_html_()
 
 
+def test_a_fit_knows_whether_its_rows_had_weights(mixture):
+    assert " per row), BIC" in str(mixture)
+    weighted = GaussianMixture(2, random_state=0).fit(TABLE, sample_weight=np.arange(1, 101))
+    assert f"({weighted.lower_bound_:.4f} per unit weight), BIC" in str(weighted)
+
+
 def test_what_a_fit_knows_of_its_rows_goes_to_files_and_through_other_units(mixture, tmp_path):
     mixture.save(tmp_path / "mixture.gmm")
     assert str(GaussianMixture.load(tmp_path / "mixture.gmm")) == str(mixture)

@@ -89,7 +89,8 @@ class MixtureSummary:
 
         numbers = self.total_weight, self.log_likelihood, self.criteria, self.degenerate
         n_noise = self.n_noise if fitted_parameters(self.model).noise else None
-        return Figures(*numbers, n_rows=self.n_rows, counts=self.counts, n_noise=n_noise)
+        weighted = self.total_weight != self.n_rows
+        return Figures(*numbers, weighted, self.n_rows, self.counts, n_noise)
 
 
 def summary(

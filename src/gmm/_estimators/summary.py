@@ -42,6 +42,8 @@ class Figures:
         By their names.
     degenerate : mapping of int to str
         Why components are degenerate.
+    weighted : bool
+        Whether rows have weights other than 1.
     n_rows : int, optional
         None of a fit, which does not know it.
     counts : array of int, shape (K,), optional
@@ -54,6 +56,7 @@ class Figures:
     loglik: float
     criteria: Mapping[str, float]
     degenerate: Mapping[int, str]
+    weighted: bool
     n_rows: int | None = None
     counts: NDArray[np.int64] | None = None
     n_noise: int | None = None
@@ -74,20 +77,19 @@ class Figures:
         loglik, p = past.weight * mean_loglik, parameters.n_parameters
         scores = {"bic": bic(loglik, p, past.weight), "aic": aic(loglik, p)}
         reasons = fitting.degenerate.reasons_of(parameters, past.n_effective, ridge, feature_names)
-        return cls(past.weight, loglik, scores, reasons)
+        return cls(past.weight, loglik, scores, reasons, weighted=past.n_effective != past.weight)
 
     @property
     def line(self) -> str:
         """The number of rows, the log-likelihood and the criteria, as text."""
         rows = f"n = {amount(self.weight)}" if self.n_rows is None else counted(self.n_rows, "row")
-        weighted = self.n_rows not in (None, self.weight)
-        if weighted:
+        if self.weighted and self.n_rows is not None:
             rows += f" of weight {amount(self.weight)}"
         if self.n_noise is not None:
             rows += f", {self.n_noise:,} of them noise"
         about = "about " if self.n_rows is None and self.degenerate else ""  # the last pass of a fit loses digits there
         numbers = (f"{title(name)} {about}{value:.2f}" for name, value in self.criteria.items())
-        unit = "unit weight" if weighted else "row"
+        unit = "unit weight" if self.weighted else "row"
         return ", ".join([rows, log_likelihood_of(self.loglik, self.weight, unit, about), *numbers])
 
     def doubt(self, parameters: MixtureParameters) -> str:
