@@ -249,9 +249,7 @@ class BayesianGaussianMixture(FittedMixture):
         source = source_of(self, X, sample_weight, error_covariance=error_covariance)
         if check_density(density) == "predictive":
             return mean_of(self._log_density(source, density), source.sample_weight)
-        plug_in = Scorer(posterior_of(self).plugged_in(), self.n_threads)
-        scorer = self._scorer() if density == "variational" else plug_in
-        return scorer.score(source)
+        return self._scorer_of(density).score(source)
 
     def sample_posterior(
         self, n_samples: int = 1, random_state: int | np.random.RandomState | np.random.Generator | None = None
@@ -373,12 +371,13 @@ class BayesianGaussianMixture(FittedMixture):
         )
 
     def _log_density(self, source: Source, density: str, where: Output = True) -> NDArray[Any]:
-        if check_density(density) == "variational":
-            return self._log_evidence(source, where)
-        posterior = posterior_of(self)
-        if density == "predictive":
-            return in_place(log_predictive(posterior, source), source, where)
-        return log_evidence_of(Scorer(posterior.plugged_in(), self.n_threads), source, where)
+        if check_density(density) == "predictive":
+            return in_place(log_predictive(posterior_of(self), source), source, where)
+        return log_evidence_of(self._scorer_of(density), source, where)
+
+    def _scorer_of(self, density: str) -> Scorer:
+        """Return what scores rows by a density that is one of components."""
+        return self._scorer() if density == "variational" else Scorer(posterior_of(self).plugged_in(), self.n_threads)
 
     def _objective_of(self, source: Source, model: CovarianceModel) -> Objective:
         check_has_posterior(model, type(self).__name__)
