@@ -119,15 +119,10 @@ def _poor_start(climb: SteppedFit, parameters: dict[str, Any]) -> dict[str, Arra
     settings = {name: parameters[name] for name in _OF_ONE if name in parameters}
     one = GaussianMixture(1, **settings).fit(source.rows, sample_weight=source.sample_weight)
     precisions = one.precisions_ if model.layout.pooled else np.repeat(one.precisions_, K, axis=0)
-    rows, scale = source.rows.astype(np.float64), np.sqrt(_variances(one))
+    rows, scale = source.rows.astype(np.float64), np.sqrt(fitted_parameters(one).column_variances[0])
     rng = check_random_state(parameters["random_state"])
     means = scale * kmeans_plusplus((rows - one.means_) / scale, source.weights, K, rng) + one.means_
     return {"weights_init": np.full(K, 1 / K), "means_init": means, "precisions_init": precisions}
-
-
-def _variances(one: GaussianMixture) -> Array:
-    parameters = fitted_parameters(one)
-    return np.asarray(parameters.model.layout.diagonal(parameters.covariances, parameters.n_features)[0])
 
 
 class FitAnimation(FuncAnimation):

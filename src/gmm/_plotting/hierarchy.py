@@ -17,7 +17,7 @@ from gmm._plotting.style import axes_of, colours, inks_of
 from gmm._public import publish
 from gmm._rows.entrance import as_one_array, as_source
 from gmm._text.amounts import amount, counted
-from gmm._uses.combining import CombinedComponents
+from gmm._uses.combining import CombinedComponents, clusters_after
 from gmm._validation.parameters import check_random_state
 from gmm._validation.scalars import check_whole
 from gmm._values.layouts import Array
@@ -45,10 +45,8 @@ class _Tree:
 
     def clusters(self, n_clusters: int) -> NDArray[np.intp]:
         """Return the cluster of each leaf, in the order of their first leaves."""
-        first = np.arange(len(self.leaves))
-        for a, b in self.merges[: len(first) - n_clusters]:
-            first[first == b] = a
-        return np.unique(first, return_inverse=True)[1]
+        n_leaves = len(self.leaves)
+        return clusters_after(self.merges[: n_leaves - n_clusters], n_leaves)
 
     def cut(self, n_clusters: int) -> float:
         """Return a height that so many clusters reach."""

@@ -74,10 +74,7 @@ class CombinedComponents:
         """
         K = len(self.entropies)
         n = check_whole(self.n_clusters if n_clusters is None else n_clusters, "n_clusters", 1, K)
-        first = np.arange(K)
-        for a, b in self.merges[: K - n]:
-            first[first == b] = a
-        return np.unique(first, return_inverse=True)[1].astype(np.intp)
+        return clusters_after(self.merges[: K - n], K)
 
     def at(self, n_clusters: int) -> Self:
         """Return the same hierarchy with another number of clusters, for predictions and pictures."""
@@ -292,6 +289,14 @@ def _squares(x: Array, y: Array) -> float:
     x, y = x - x.mean(), y - y.mean()
     slope = x @ y / (x @ x) if x @ x > 0 else 0.0
     return float(((y - slope * x) ** 2).sum())
+
+
+def clusters_after(merges: NDArray[np.intp], n_leaves: int) -> NDArray[np.intp]:
+    """Return the cluster of each leaf after some merges: numbered from 0, in the order of their first leaves."""
+    first = np.arange(n_leaves)
+    for a, b in merges:
+        first[first == b] = a
+    return np.unique(first, return_inverse=True)[1].astype(np.intp)
 
 
 def shares_of(clusters: NDArray[np.intp], responsibilities: Any) -> NDArray[Any]:
