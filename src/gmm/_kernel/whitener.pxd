@@ -42,7 +42,7 @@ cdef inline Py_ssize_t first_singular(const double* log_determinants, Py_ssize_t
 
 
 cdef inline double invert_roots(double* values, Py_ssize_t n) noexcept nogil:
-    """Turn variances v into 1/√v; return Σ log 1/√v, infinite or NaN where a v is not positive or 1/v beyond float64."""
+    """Turn variances v into 1/√v; return Σ log 1/√v, infinite or NaN where a v is not positive or 1/v infinite."""
     cdef Py_ssize_t j
     cdef double total = 0
     for j in range(n):
