@@ -392,7 +392,7 @@ def test_what_it_cannot_do_is_said():
             with pytest.raises(ValueError, match=r"covariance.type"):
                 MixtureClassifier(n_components, types).fit(X, y)
     for n_components in (0, [], [2, 0]):
-        with pytest.raises(ValueError, match=r"expected n_components.*least 1"):
+        with pytest.raises(ValueError, match=r"expected .*n_components"):
             MixtureClassifier(n_components).fit(X, y)
     for wrong in ({"tol": "small"}, {"missing": "mean"}, {"n_init": 0}):
         with pytest.raises(gmm.InvalidParameterError, match=f"'{next(iter(wrong))}' parameter of MixtureClassifier"):

@@ -133,7 +133,7 @@ def test_stability_of_a_number_does_not_depend_on_the_others():
 @pytest.mark.parametrize(
     ("call", "error", "part"),
     [
-        (lambda: split_lrt(GROUPS, []), ValueError, "n_components of at least 1"),
+        (lambda: split_lrt(GROUPS, []), ValueError, "at least one number in n_components"),
         (lambda: split_lrt(GROUPS, 0), ValueError, "n_components"),
         (lambda: stability(GROUPS, [1, 2]), ValueError, "n_components"),
         (lambda: stability(GROUPS, 2, colour=1), TypeError, "stability has no parameter 'colour'"),
