@@ -137,6 +137,7 @@ def _score(mapped, X, pipe):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")  # polars keeps threads
 def test_forks_score_with_it(path):
     mapped, X = gmm.load(path, mmap=True), rows_of(mixture(), 40)
     context = multiprocessing.get_context("fork")

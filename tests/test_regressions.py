@@ -235,6 +235,7 @@ def test_strides_of_broken_items_are_refused():
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")  # polars keeps threads
 def test_a_child_forked_while_blas_is_held_does_not_wait_for_its_parents_threads():
     with single_threaded_blas():
         child = os.fork()
