@@ -131,6 +131,49 @@ def test_ctrl_c_stops_a_fit_within_a_second_and_leaves_the_process_intact(kind, 
     assert process.returncode == 0, errors
 
 
+# As if Ctrl-C came while a thread starts: the work is handed over, and nobody has its future.
+INTERRUPTED_START = """from concurrent.futures import ThreadPoolExecutor as Pool; submit = Pool.submit
+
+        def interrupted(pool, *task):
+            future = submit(pool, *task)
+            if pool._thread_name_prefix == "{pool}":
+                time.sleep(0.1)
+                signal.raise_signal(signal.SIGINT)
+            return future
+
+        Pool.submit, began = interrupted, time.perf_counter()
+        try:
+            {what}
+        finally:
+            Pool.submit = submit
+            print(time.perf_counter() - began, flush=True)"""
+
+
+@pytest.mark.parametrize(
+    ("pool", "n", "d", "what"),
+    [
+        ("gmm", *LONG["one long pass"]),
+        (
+            "gmm-cell",
+            200_000,
+            4,
+            "import gmm; gmm.select(X, 8, ['full', 'diag'], tol=0, max_iter=10**6, n_threads={n_threads})",
+        ),
+    ],
+    ids=["pass", "search"],
+)
+def test_ctrl_c_while_a_thread_starts_ends_its_work_too(pool, n, d, what):
+    what = what.replace("40", "120").format(n_threads=2)  # components: passes of several seconds
+    with python(LONG_FIT.format(n=n, d=d, what=INTERRUPTED_START.format(pool=pool, what=what))) as process:
+        try:
+            answer, errors = process.communicate(timeout=20)
+        finally:
+            process.kill()
+    *_, seconds, outcome, after = answer.split()
+    assert (outcome, after) == ("interrupted", "intact"), errors
+    assert float(seconds) < 1
+
+
 # --- BLAS's threads -----------------------------------------------------------------------------
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from itertools import starmap
@@ -441,13 +441,13 @@ class EStep:
         if owner._pool is None:
             # The pool is sized for the largest request; threads start on demand.
             owner._pool = ThreadPoolExecutor((self._n_threads or n_workers) - 1, thread_name_prefix="gmm")
-        others = [owner._pool.submit(walk, worker) for worker in range(1, n_workers)]
         try:
+            others = [owner._pool.submit(walk, worker) for worker in range(1, n_workers)]
             walk(0)
             for other in others:
                 other.result()
         except BaseException:
             self._stopped = True
-            wait(others)
-            self._stopped = False
+            owner._pool.shutdown(cancel_futures=True)  # an interrupted submit has a thread at work, but no future
+            owner._pool, self._stopped = None, False
             raise

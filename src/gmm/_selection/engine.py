@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
@@ -103,14 +103,13 @@ class TaskPool:
             for key, task in tasks.items():
                 add(key, *run(key, task))
         else:
-            futures = {key: self._pool.submit(run, key, task) for key, task in tasks.items()}
             try:
+                futures = {key: self._pool.submit(run, key, task) for key, task in tasks.items()}
                 for key, future in futures.items():
                     add(key, *future.result())
             except BaseException:
                 self._interrupted = True
-                self._pool.shutdown(wait=False, cancel_futures=True)
-                wait([future for future in futures.values() if not future.cancelled()])
+                self._pool.shutdown(cancel_futures=True)
                 raise
         return results
 
