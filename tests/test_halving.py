@@ -1,5 +1,6 @@
 """Candidates for a start against their twin, and how they are compared."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -262,6 +263,14 @@ def test_a_degenerate_candidate_loses_to_a_sound_one():
     assert race(between).survivors(field, 2) == [sound]
     assert race(between).survivors([failed, light], 1) == [light]
     assert race(between, None).survivors(field, 1) == [light]
+
+
+def test_candidates_advance_in_several_threads():
+    """Without the GIL, one thread took the scratch that another was about to take."""
+    several, rows = race(0), _em.CandidateRows(X, None, np.zeros(D), np.abs(X).max(axis=0))
+    with ThreadPoolExecutor(4) as pool:
+        for _ in pool.map(lambda _: [several.advance([], 0, rows, 0, 0, 0) for _ in range(10_000)], range(4)):
+            pass
 
 
 def test_simpler_mixtures_choose_where_mixtures_are_dear(monkeypatch):

@@ -474,9 +474,13 @@ cdef class Race:
 
     def advance(self, list field, int task, CandidateRows rows, int n_passes, Py_ssize_t start, Py_ssize_t end):
         """Let candidates start … end − 1 of a field do what is next; disjoint ranges may run in threads."""
-        cdef Scratch scratch = self.scratches.pop() if self.scratches else Scratch()
+        cdef Scratch scratch
         cdef Candidate one
         cdef Py_ssize_t i
+        try:
+            scratch = self.scratches.pop()  # asking whether there is one first would be a race without the GIL
+        except IndexError:
+            scratch = Scratch()
         for i in range(start, end):
             PyErr_CheckSignals()
             one = field[i]
