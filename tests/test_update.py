@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import reference
+from gmm._blas import single_threaded_blas
 from gmm._fitting.starts import lloyd
 from gmm._kernel import mstep, tiles
 from gmm._passes.e_step import EStep, Partition
@@ -165,7 +166,8 @@ def test_an_update_that_is_worth_threads_is_the_same_on_any_number(covariance_ty
             e_step.share_out(lambda start, end: (ranges.append((start, end)), task(start, end)), n, work)
 
         got = MStep(Objective(model, 1e-6), 0, share_out=share_out)(statistics)
-    expected = Objective(model, 1e-6).update(statistics)
+    with single_threaded_blas():  # the threads of older BLAS change the last digits
+        expected = Objective(model, 1e-6).update(statistics)
     for name in ("weights", "means", "covariances", "whiteners", "log_determinants"):
         np.testing.assert_array_equal(getattr(got, name), getattr(expected, name))
     if n_threads is not None:
