@@ -202,3 +202,10 @@ def test_what_cannot_be_is_told():
             directions(mixture, rows)
     with pytest.raises(ValueError, match="NaN"):
         directions(mixture, np.full((3, D), np.nan))
+
+
+def test_rows_that_hardly_vary_are_refused():
+    """Found by fuzzing: in units of these rows the components' differences have no finite squares."""
+    mixture = gmm.GaussianMixture.from_parameters([0.5, 0.5], [[0.0, 1.0], [5.0, 1.0]], [np.eye(2)] * 2)
+    with pytest.raises(ValueError, match="vary about as much"):
+        gmm.analysis.directions(mixture, [[0, 0], [7e-160, 6e-160]])

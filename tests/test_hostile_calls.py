@@ -230,6 +230,7 @@ def answer(call, *given, **named):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         warnings.filterwarnings("ignore", category=gmm.ConvergenceWarning)
+        warnings.filterwarnings("ignore", "(class|classes) .* no row|No row has values in both", UserWarning)
         warnings.filterwarnings("ignore", r"(All columns|Column\(s\) .*) are constant", UserWarning)
         warnings.filterwarnings("ignore", "(X (has|does)|A column-vector y)|.*[Cc]omponents?", UserWarning)
         try:

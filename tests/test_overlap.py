@@ -160,3 +160,10 @@ def test_the_overlap_of_columns_has_their_names():
     lines = repr(common).splitlines()
     assert lines[1].split() == ["size", "age", "weight"]
     assert lines[3].split() == ["1", *(f"{area:.3f}" for area in common.areas[1])]
+
+
+def test_components_without_weight_do_not_overflow_beside_one_with_all():
+    """Found by fuzzing: an infinite density times a weight of zero."""
+    means, covariances = [[0.0, 1.0], [5.0, 1.0], [0.0, 1.0]], [1e-6 * np.eye(2)] * 3
+    mixture = GaussianMixture.from_parameters([1.0, 0.0, 0.0], means, covariances)
+    np.testing.assert_allclose(column_overlap(mixture).areas, [[0, 0], [0, 1], [1, 1]], atol=1e-10)

@@ -322,3 +322,11 @@ def test_rows_whose_squares_overflow_are_refused(method):
     X[3, 1] = 1e308
     with pytest.raises(ValueError, match="of their centre"):
         standard_errors(mixture, X, method=method, n_replicates=3)
+
+
+def test_squares_of_refits_do_not_overflow():
+    """Found by fuzzing: a covariance of 1e278."""
+    mixture = GaussianMixture(1).fit([[0.0], [1.0], [2.0], [1e139]])
+    errors = standard_errors(mixture, [[0.0], [1.0], [2.0], [1e139]], method="bootstrap", n_replicates=20)
+    covariances = errors.replicates.covariances
+    np.testing.assert_allclose(errors.covariances, 1e275 * (covariances * 1e-275).std(axis=0, ddof=1))

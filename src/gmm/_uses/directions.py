@@ -184,8 +184,15 @@ def directions(
         check_whole(n_directions, "n_directions")
     if X is None and sample_weight is not None:
         raise TypeError("expected X with sample_weight")
-    apart = differences(parameters, None if X is None else _mean_and_covariance(model, X, sample_weight))
-    values, vectors = leading(apart.kernel(balance), _MIN_EIGENVALUE)
+    with np.errstate(over="ignore", invalid="ignore"):
+        apart = differences(parameters, None if X is None else _mean_and_covariance(model, X, sample_weight))
+        kernel = apart.kernel(balance)
+    if not np.isfinite(kernel).all():
+        raise ValueError(
+            "expected rows that vary about as much as the components differ; in units of their standard deviations, "
+            "the components' differences have fourth powers beyond all floats"
+        )
+    values, vectors = leading(kernel, _MIN_EIGENVALUE)
     if not len(values):
         raise ValueError("the components do not differ: expected several, with other means or covariances")
     matrix, centre = apart.in_features(vectors[:, :n_directions]), apart.centre

@@ -25,6 +25,7 @@ __all__ = ["ColumnOverlap", "column_overlap", "overlap"]
 _NUMBERS_AT_ONCE = 2_000_000
 _GRID = np.linspace(-9, 9, 181)  # in standard deviations; each crossing of two densities is between two points
 _COLUMNS_SHOWN = 6
+_MOST_LOG = 700.0  # of a density that no weight multiplies
 _BISECTIONS = 40  # where densities cross, an error of the place is squared in the area
 
 
@@ -178,8 +179,8 @@ def _densities(x: Array, others: Array, means: Array, deviations: Array) -> Arra
     """Return the densities of all components at some places, (n, K), relative to the highest of those with weight."""
     z = (x[:, None] - means) / deviations
     logs = -0.5 * z * z - np.log(deviations)
-    with np.errstate(over="ignore"):
-        return np.asarray(np.exp(logs - logs[:, others.any(axis=0)].max(axis=1, keepdims=True)))
+    highest = logs[:, others.any(axis=0)].max(axis=1, keepdims=True)
+    return np.asarray(np.exp(np.minimum(logs - highest, _MOST_LOG)))
 
 
 publish("gmm.analysis", [ColumnOverlap, column_overlap, overlap])

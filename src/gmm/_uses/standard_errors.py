@@ -439,9 +439,15 @@ def _collected(
             "or a prior."
         )
     replicates = ParameterArrays(*(np.array(part) for part in zip(*(one.parameters for one in sound), strict=True)))
-    weights, means, covariances, tails = (part.std(axis=0, ddof=1) for part in replicates)
+    weights, means, covariances, tails = map(_deviations, replicates)
     stability = np.array([one.adjusted_rand for one in sound])
     return StandardErrors(model, method, weights, means, covariances, tails, replicates, stability, n_left_out)
+
+
+def _deviations(replicates: Array) -> Array:
+    """Return the standard deviations over the first axis; squares of numbers near 1 do not overflow."""
+    _, exponents = np.frexp(np.abs(replicates).max(axis=0))
+    return np.asarray(np.ldexp(np.ldexp(replicates, -exponents).std(axis=0, ddof=1), exponents))
 
 
 publish("gmm.inference", [StandardErrors, standard_errors])
