@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import gmm
-from gmm import GaussianMixture, select
+from gmm import BayesianGaussianMixture, GaussianMixture, select
 from gmm._blas import single_threaded_blas
 from gmm._passes.e_step import EStep
 from gmm._rows.sources import ArraySource
@@ -298,3 +298,12 @@ def test_two_groups_that_are_thin_and_cross_need_no_ridge(covariance_type):
             for ridge in (1e-300, 0)
         )
         assert exact.lower_bound_ == pytest.approx(almost.lower_bound_, abs=1e-6)
+
+
+@pytest.mark.parametrize("cls", [GaussianMixture, BayesianGaussianMixture])
+def test_numbers_of_a_narrower_type_are_what_they_say(cls):
+    """Found by fuzzing: largest scatters and weights of 1e-161 are no numbers of float32."""
+    X, weight = [[0.0], [1.0], [5.0]], [3e-161, 1e-161, 0.0]
+    narrow = cls(n_components=1, tol=np.float32(0.5), reg_covar=np.float32(0.25)).fit(X, sample_weight=weight)
+    wide = cls(n_components=1, tol=0.5, reg_covar=0.25).fit(X, sample_weight=weight)
+    assert narrow.covariances_.tobytes() == wide.covariances_.tobytes()

@@ -65,5 +65,5 @@ def beginning_of(mixture: FittedMixture, objective: Objective, source: Source) -
     if past.solver_state is None or mixture.acceleration is None:
         return Beginning(previous, past.bounds)
     solver_state = copy(past.solver_state)  # a fit that fails leaves the estimator as it was
-    solver_state.tolerance = mixture.tol / (source.survey.weight if objective.prior.variational else 1.0)
+    solver_state.tolerance = float(mixture.tol) / (source.survey.weight if objective.prior.variational else 1.0)
     return Beginning(previous, past.bounds, solver_state)

@@ -416,11 +416,11 @@ def settings_of(
     mixture: FittedMixture, objective: Objective, start: fitting.fit.StartSettings
 ) -> fitting.fit.FitSettings:
     """Return how the parameters of an estimator ask to maximise an objective from a start."""
-    solver = SolverSettings(
-        tolerance=mixture.tol,
+    solver = SolverSettings(  # in Python's types: products of a narrower one would overflow
+        tolerance=float(mixture.tol),
         max_iter=int(mixture.max_iter),
         accelerated=mixture.acceleration is not None,
         bound_is_total=objective.prior.variational,
     )
-    K = int(mixture.n_components)  # products of a narrower type would overflow
+    K = int(mixture.n_components)
     return fitting.fit.FitSettings(K, objective, start, solver, mixture.n_threads, vars(mixture).get("refine"))

@@ -154,8 +154,8 @@ class Request:
             objective = objective.around(self.fixed.anchor(K, model))
         settings, tol = settings_of(template, objective, StartSettings(method=str(template.init_params))), self.tol
         if tol is None:
-            tol = min(template.tol, max(CRITERION_ACCURACY / self.source.survey.weight, _SMALLEST_TOL))
-        solver = settings.solver._replace(tolerance=tol)
+            tol = min(settings.solver.tolerance, max(CRITERION_ACCURACY / self.source.survey.weight, _SMALLEST_TOL))
+        solver = settings.solver._replace(tolerance=float(tol))
         return settings._replace(n_components=K, solver=solver, refine="split-merge")
 
     def keys(self, n_components: int) -> list[Key]:

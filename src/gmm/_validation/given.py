@@ -118,7 +118,7 @@ def check_ridge(reg_covar: float, weight: float) -> None:
     ValueError
         If their product overflows, or nearly so.
     """
-    if weight > 0 and reg_covar > _LARGEST_SCATTER / max(weight, 1.0):
+    if weight > 0 and float(reg_covar) > _LARGEST_SCATTER / max(weight, 1.0):
         raise ValueError(
             f"reg_covar is too large: {reg_covar:g}, for rows of weight {weight:g}. Expected a product of the two up "
             f"to {_LARGEST_SCATTER:g}. Divide the rows by their scale, or the weights by their maximum."
