@@ -80,10 +80,10 @@ nox.options.sessions = ["tests", "lint", "types"]
 nox.options.reuse_existing_virtualenvs = True
 
 
-def install(session: nox.Session, *groups: str, **environment: str) -> None:
-    """Install the package and dependency groups, compiled in this environment."""
-    for group in ("build", *groups):
-        session.install("--group", group)
+def install(session: nox.Session, *groups: str, without: tuple[str, ...] = (), **environment: str) -> None:
+    """Install the package and dependency groups but for some packages, compiled in this environment."""
+    requirements = dependency_groups(load_toml("pyproject.toml"), "build", *groups)
+    session.install(*(requirement for requirement in requirements if not requirement.startswith(without)))
     session.install("--no-build-isolation", ".[cli]", env=environment)
 
 
@@ -91,9 +91,7 @@ def install(session: nox.Session, *groups: str, **environment: str) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests, on a build without the GIL without it; skip those of packages that have no wheels."""
     without = NO_WHEELS.get(session.python, ())
-    group = dependency_groups(load_toml("pyproject.toml"), "test")
-    session.install(*(requirement for requirement in group if not requirement.startswith(without)))
-    session.install("--no-build-isolation", ".[cli]")
+    install(session, "test", without=without)
     environment = {"PYTHON_GIL": "0"} if session.python.endswith("t") else {}
     skip = ["--installed"] if without else []
     session.run("python", "-m", "pytest", "-q", *ALL_CORES, *skip, *session.posargs, env=environment)
