@@ -147,7 +147,7 @@ def _as_numpy(column: pa.Array) -> NDArray[Any]:
     if column.null_count or not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
         kind = column.type if pa.types.is_floating(column.type) else pa.float64()
         column = column.cast(kind, safe=False).fill_null(np.nan)
-    kind = "f" if pa.types.is_floating(column.type) else "u" if pa.types.is_unsigned_integer(column.type) else "i"
-    dtype = np.dtype(f"{kind}{column.type.bit_width // 8}")
+    letter = "f" if pa.types.is_floating(column.type) else "u" if pa.types.is_unsigned_integer(column.type) else "i"
+    dtype = np.dtype(f"{letter}{column.type.bit_width // 8}")
     # to_numpy would import pandas where it is installed, and from_dlpack of numpy 2.0 makes pyarrow warn.
     return np.frombuffer(column.buffers()[1], dtype, len(column), column.offset * dtype.itemsize)
