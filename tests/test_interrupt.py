@@ -7,13 +7,13 @@ import sys
 import textwrap
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from gmm import GaussianMixture
+from gmm import GaussianMixture, select
 from gmm import _blas as blas
 from gmm._blas import single_threaded_blas
 from gmm._estimators.fitted import fitted_parameters
@@ -22,6 +22,7 @@ from gmm._fitting import halving, starts
 from gmm._fitting.metrics import views_of
 from gmm._passes.threads import usable_threads
 from gmm._rows.sources import ArraySource
+from gmm.inference import bootstrap_lrt
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals and forks as POSIX has them")
 quiet = pytest.mark.filterwarnings("ignore:Best performing initialization")
@@ -132,7 +133,7 @@ def test_ctrl_c_stops_a_fit_within_a_second_and_leaves_the_process_intact(kind, 
 
 
 # As if Ctrl-C came while a thread starts: the work is handed over, and nobody has its future.
-INTERRUPTED_START = """from concurrent.futures import ThreadPoolExecutor as Pool; submit = Pool.submit
+INTERRUPTED_START = """from concurrent.futures import Future, ThreadPoolExecutor as Pool; submit = Pool.submit
 
         def interrupted(pool, *task):
             future = submit(pool, *task)
@@ -172,6 +173,30 @@ def test_ctrl_c_while_a_thread_starts_ends_its_work_too(pool, n, d, what):
     *_, seconds, outcome, after = answer.split()
     assert (outcome, after) == ("interrupted", "intact"), errors
     assert float(seconds) < 1
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda X: select(X, [2, 3], ["full", "diag"], n_threads=2, random_state=0),
+        lambda X: bootstrap_lrt(X, 1, n_replicates=4, n_threads=2, random_state=0),
+        lambda X: GaussianMixture(8, n_threads=2, max_iter=5, random_state=0).fit(X),
+    ],
+    ids=["search", "replicates", "passes"],
+)
+@quiet
+def test_no_wait_for_a_task_is_without_a_limit(use, monkeypatch):
+    # Windows interrupts no wait, and a signal just before a wait is lost to it everywhere.
+    waits, result = [], Future.result
+
+    def patient(self, timeout=None):
+        waits.append(self.done() or timeout is not None)
+        return result(self, timeout)
+
+    monkeypatch.setattr(Future, "result", patient)
+    use(np.random.default_rng(0).normal(size=(20_000, 4)))
+    assert waits
+    assert all(waits)
 
 
 # --- BLAS's threads -----------------------------------------------------------------------------

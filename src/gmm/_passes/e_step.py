@@ -21,7 +21,7 @@ from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
 from gmm._passes.resident import ResidentPasses
 from gmm._passes.results import ComponentDiagnostics, Output, Partition, PassBatch, RowResults, Totals
 from gmm._passes.stopping import GainBelow, Stopping
-from gmm._passes.threads import PASS_WORTH_THREADS, READING, SLICE, usable_threads
+from gmm._passes.threads import PASS_WORTH_THREADS, READING, SLICE, result_of, usable_threads
 from gmm._passes.trace import PassRecord
 from gmm._rows.sources import ArraySource, Chunk, Pattern, Source, chunks_in_order, in_range
 from gmm._values.layouts import SPHERICAL, TIED, Array, Layout
@@ -445,7 +445,7 @@ class EStep:
             others = [owner._pool.submit(walk, worker) for worker in range(1, n_workers)]
             walk(0)
             for other in others:
-                other.result()
+                result_of(other)
         except BaseException:
             self._stopped = True
             owner._pool.shutdown(cancel_futures=True)  # an interrupted submit has a thread at work, but no future

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TypeVar
 
 from gmm._blas import single_threaded_blas
+from gmm._rows.ahead import LOOK_UP
 
 T = TypeVar("T")
 
@@ -53,6 +54,13 @@ def replicated(
     pool = ThreadPoolExecutor(n_workers, thread_name_prefix="gmm")
     try:
         for replicate in [pool.submit(task, seed, 1) for seed in seeds]:
-            yield replicate.result()
+            yield result_of(replicate)
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def result_of(future: Future[T]) -> T:
+    """Return what a task returns or raises, once it has; look for Ctrl-C meanwhile."""
+    while not future.done():
+        wait([future], LOOK_UP)
+    return future.result()

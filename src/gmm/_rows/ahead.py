@@ -10,7 +10,9 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-_LOOK_UP = 0.2  # seconds; on Windows, Ctrl-C waits for the end of a wait
+# Seconds that a thread waits before it looks for Ctrl-C: on Windows a wait is not interrupted, and elsewhere a signal
+# just before a wait is lost to it.
+LOOK_UP = 0.2
 _LAST_ITEM = 0.5
 
 
@@ -40,7 +42,7 @@ def read_ahead(items: Generator[T, None, None]) -> Iterator[T]:
         thread.start()  # Ctrl-C may come while it waits for the thread to begin
         while True:
             try:
-                came = ready.get(timeout=_LOOK_UP)
+                came = ready.get(timeout=LOOK_UP)
             except Empty:
                 continue
             if isinstance(came, BaseException):

@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gmm._rows.ahead import LOOK_UP
 from gmm._rows.sources import Chunk, SameRows, Source, chunks_in_order
 from gmm._values.weights import joined
 
 __all__ = ["Ended", "together"]
 
-_LOOK_UP = 0.2  # seconds; on Windows, Ctrl-C waits for the end of a wait
 _LAST_TURN = 0.5
 _CANCELLED = -1
 
@@ -119,7 +119,7 @@ class _Subscriber(SameRows):
         if self._thread.ident is None:
             self._thread.start()  # Ctrl-C may come while it waits for the thread to begin
         self._turn.release()
-        while not self._rest.acquire(timeout=_LOOK_UP):
+        while not self._rest.acquire(timeout=LOOK_UP):
             pass
         self.seconds += perf_counter() - began
         if self._errors:

@@ -22,7 +22,7 @@ from gmm._fitting.split_merge import OFFSET
 from gmm._log import LOGGER
 from gmm._passes.results import ComponentDiagnostics
 from gmm._passes.solver import Iteration
-from gmm._passes.threads import CELLS_WORTH_THREADS, usable_threads
+from gmm._passes.threads import CELLS_WORTH_THREADS, result_of, usable_threads
 from gmm._persistence.checkpoints import SearchCheckpoint
 from gmm._rows.sources import Source
 from gmm._selection.bar import Bar
@@ -106,7 +106,7 @@ class TaskPool:
             try:
                 futures = {key: self._pool.submit(run, key, task) for key, task in tasks.items()}
                 for key, future in futures.items():
-                    add(key, *future.result())
+                    add(key, *result_of(future))
             except BaseException:
                 self._interrupted = True
                 self._pool.shutdown(cancel_futures=True)
