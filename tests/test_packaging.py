@@ -292,7 +292,7 @@ def test_a_flag_that_a_compiler_refuses_is_left_out(tmp_path, monkeypatch):
     assert not accepts(compiler, "-fvect-cost-model=dynamic")
 
 
-def test_the_release_commit_is_the_last_that_changed_more_than_the_page_of_results(tmp_path):
+def test_the_release_commit_is_the_last_that_changed_more_than_prose(tmp_path):
     release_commit = runpy.run_path(str(ROOT / "tools" / "check_release.py"))["release_commit"]
     release_commit.__globals__["ROOT"] = tmp_path
     author = ["-c", "user.name=nobody", "-c", "user.email=nobody@example.org"]
@@ -302,15 +302,16 @@ def test_the_release_commit_is_the_last_that_changed_more_than_the_page_of_resul
 
     git("init", "-q")
     (tmp_path / "docs").mkdir()
-    for pages in (["README.md", "docs/results.md"], ["docs/results.md"], ["docs/results.md"]):
-        for page in pages:
-            with (tmp_path / page).open("a", encoding="utf-8") as file:
+    for names in (["setup.py", "docs/results.md"], ["docs/results.md"], ["README.md", "CITATION.cff"]):
+        for name in names:
+            with (tmp_path / name).open("a", encoding="utf-8") as file:
                 file.write("more\n")
         git("add", "-A")
-        git("commit", "-q", "-m", " ".join(pages))
+        git("commit", "-q", "-m", " ".join(names))
     assert release_commit() == git("rev-parse", "HEAD~2")
-    (tmp_path / "README.md").write_text("other", encoding="utf-8")
-    git("commit", "-q", "-a", "-m", "README")
+    (tmp_path / "docs" / "conf.py").write_text("other", encoding="utf-8")
+    git("add", "-A")
+    git("commit", "-q", "-m", "docs/conf.py")
     assert release_commit() == git("rev-parse", "HEAD")
 
 

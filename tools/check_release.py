@@ -2,7 +2,7 @@
 
 The tag is the version, CHANGELOG.md and CITATION.cff date it alike, and every file has the names and addresses of
 pyproject.toml; with a repository, the one that publishes, these addresses are its own. Results of sessions are those of
-the last commit that changed more than their page, and there is one of each session that nox lists.
+the last commit that changed more than prose, and there is one of each session that nox lists.
 """
 
 import re
@@ -12,6 +12,7 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+ALL_BUT_PROSE = (".", ":!*.md", ":!CITATION.cff")
 
 
 def faults(tag: str, repository: str = "") -> list[str]:
@@ -60,8 +61,8 @@ def unfit_results(commit: str, sessions: list[str]) -> list[str]:
 
 
 def release_commit() -> str:
-    """Return the last commit that changed more than the page of results."""
-    return output_of("git", "log", "-1", "--format=%H", "--", ".", ":!docs/results.md").strip()
+    """Return the last commit that changed more than prose, which CI tests with each commit."""
+    return output_of("git", "log", "-1", "--format=%H", "--", *ALL_BUT_PROSE).strip()
 
 
 def sessions() -> list[str]:

@@ -1,7 +1,7 @@
 """Run sessions of nox and write what came of them to docs/results.md: ``python tools/results.py [SESSION...]``.
 
 A session may have arguments, ``"fuzz -- 10000"``; without any, all sessions run. Each replaces its own row, and rows of
-sessions that are gone disappear. The tree must be committed, but for that page.
+sessions that are gone disappear. The tree must be committed, but for prose.
 """
 
 import os
@@ -13,14 +13,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
 
-ROOT = Path(__file__).parents[1]
+from check_release import ALL_BUT_PROSE, ROOT, output_of, release_commit, sessions
+
 PAGE = ROOT / "docs" / "results.md"
-ALL_BUT_PAGE = (".", ":!docs/results.md")
 HEAD = """# Results of all sessions
 
 One row for each session of `nox`, written by `python tools/results.py`: its commit, day and machine, how long it took
-by the clock, and its last line. The commit is the last one that changed more than this page. At a release,
-`tools/check_release.py` refuses rows of another commit, and failures.
+by the clock, and its last line. The commit is the last one that changed more than prose (`*.md`, `CITATION.cff`), which
+CI tests with each commit. At a release, `tools/check_release.py` refuses rows of another commit, and failures.
 
 | session | commit | day | machine | minutes | outcome |
 | --- | --- | --- | --- | --- | --- |
@@ -32,16 +32,16 @@ SUMMARY = re.compile(
 
 def main(chosen: list[str]) -> None:
     """Run the sessions, one after the other, and write the page after each."""
-    if output_of("git", "status", "--porcelain", "--untracked-files=no", "--", *ALL_BUT_PAGE):
+    if output_of("git", "status", "--porcelain", "--untracked-files=no", "--", *ALL_BUT_PROSE):
         sys.exit("expected a committed tree: commit, then run this again")
-    sessions = re.findall(r"^[*-] (\S+)", output_of("nox", "--list"), re.MULTILINE)
-    if unknown := {name.split()[0] for name in chosen} - set(sessions):
+    names = sessions()
+    if unknown := {name.split()[0] for name in chosen} - set(names):
         sys.exit(f"expected names of sessions that nox --list prints, got {', '.join(sorted(unknown))}")
-    for name in chosen or sessions:
+    for name in chosen or names:
         outcome = row(name)
         print(outcome)
-        rows = {**{key: line for key, line in rows_of(PAGE).items() if key in sessions}, name.split()[0]: outcome}
-        PAGE.write_text(HEAD + "\n".join(rows[key] for key in sessions if key in rows) + "\n", encoding="utf-8")
+        rows = {**{key: line for key, line in rows_of(PAGE).items() if key in names}, name.split()[0]: outcome}
+        PAGE.write_text(HEAD + "\n".join(rows[key] for key in names if key in rows) + "\n", encoding="utf-8")
 
 
 def rows_of(page: Path) -> dict[str, str]:
@@ -66,8 +66,8 @@ def row(session: str) -> str:
     outcome = f"passed: {summaries[-1]}" if summaries else "passed"
     if done.returncode:
         outcome = f"**failed**: {(summaries or last or ['no output'])[-1]}".replace("|", "/")
-    commit, day = output_of("git", "log", "-1", "--format=%H", "--", *ALL_BUT_PAGE), datetime.now(UTC).date()
-    return f"| `{session}` | `{commit:.10}` | {day} | {machine()} | {minutes:.0f} | {outcome} |"
+    day = datetime.now(UTC).date()
+    return f"| `{session}` | `{release_commit():.10}` | {day} | {machine()} | {minutes:.0f} | {outcome} |"
 
 
 def machine() -> str:
@@ -75,11 +75,6 @@ def machine() -> str:
     cpuinfo = Path("/proc/cpuinfo")
     models = re.findall(r"model name\s*: (.*)", cpuinfo.read_text()) if cpuinfo.exists() else []
     return f"{platform.system()} {platform.machine()}, {(models or [platform.processor()])[0]}, {os.cpu_count()} cores"
-
-
-def output_of(*command: str) -> str:
-    """Return what a command prints."""
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
 
 
 if __name__ == "__main__":
