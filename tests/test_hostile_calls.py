@@ -80,7 +80,7 @@ VIEWS = {
     "one row for all": lambda X: np.broadcast_to(X[:1], X.shape) if len(X) else X,
     "not aligned": lambda X: unaligned(X),
     "list": lambda X: X.tolist(),
-    "masked": lambda X: np.ma.masked_array(X, np.zeros(X.shape, bool)),
+    "masked": lambda X: np.ma.masked_array(X, np.zeros(X.shape, bool), fill_value=0),  # numpy's 1e20 is no float16
     "flat": lambda X: X.ravel(),
     "deep": lambda X: X[None],
     "transposed": lambda X: X.T,
