@@ -15,7 +15,7 @@ from gmm._passes import threads
 from gmm._rows.sources import ArraySource
 from gmm._uses import standard_errors as module
 from gmm._values.covariance import PARSIMONIOUS
-from gmm.inference import standard_errors
+from gmm.inference import StandardErrors, standard_errors
 
 FAITHFUL = np.loadtxt(files("gmm") / "data" / "faithful.csv", delimiter=",", skiprows=1)
 PARTS = ("weights", "means", "covariances")
@@ -289,6 +289,13 @@ def test_what_is_refused(how, told):
         standard_errors(mixture, **{"X": BLOBS} | how)
 
 
+def test_an_interval_of_a_variance_may_have_no_end():
+    mixture = GaussianMixture.from_parameters([0.5, 0.5], [[0.0], [9.0]], [[[1.0]], [[1.0]]])
+    deviations = np.full(2, 0.1), np.full((2, 1), 0.1), np.full((2, 1, 1), 1e3), np.empty((0, 2))
+    covariances = StandardErrors(mixture, "information", *deviations).intervals().covariances
+    np.testing.assert_array_equal(covariances[0, 0, 0], [0, np.inf])
+
+
 def test_what_cannot_be_computed_says_why():
     wide = np.random.default_rng(6).normal(size=(3000, 70))
     with pytest.raises(ValueError, match=r"up to 2,000 numbers .* got 2,556"):
@@ -300,6 +307,9 @@ def test_what_cannot_be_computed_says_why():
     empty = GaussianMixture.from_parameters([1.0, 0.0], [[0.0], [9.0]], [[[1.0]], [[1.0]]])
     with pytest.raises(ValueError, match="component 1 has no rows"):
         standard_errors(empty, X, method="information")
+    far = GaussianMixture.from_parameters([0.5, 0.5], [[0.0], [1e9]], [[[1.0]], [[1.0]]])
+    with pytest.raises(ValueError, match="component 1 has no rows"):
+        standard_errors(far, X, method="information")
     with pytest.raises(TypeError, match="credible_intervals"):
         standard_errors(BayesianGaussianMixture(n_components=2, random_state=0).fit(X), X)
     with pytest.raises(gmm.NotFittedError):

@@ -122,8 +122,6 @@ def variances_by_information(
             f'method="information" makes two passes for each parameter: expected up to {_MOST_NUMBERS:,} numbers in '
             f"weights, means and covariances, got {here.number:,}; the bootstrap has no such limit"
         )
-    if (mixture.weights <= 0).any():
-        raise ValueError(f"component {int(mixture.weights.argmin())} has no rows: {_UNSURE}")
     objective = Objective(model, ridge).beside(mixture)
     with Problem(source, objective, n_threads).e_step() as e_step:
 
@@ -132,7 +130,10 @@ def variances_by_information(
             return here.of(objective.update(statistics, mixture, share_out=e_step.share_out))
 
         statistics = e_step(mixture.whitened())
-        free = model.layout.with_ridge(model.layout.per_count(statistics.scatter, statistics.counts), ridge)
+        counts, least = statistics.counts, float(np.finfo(np.float64).eps) * statistics.weight
+        if not (counts > least).all():
+            raise ValueError(f"component {int(counts.argmin())} has no rows: {_UNSURE}")
+        free = model.layout.with_ridge(model.layout.per_count(statistics.scatter, counts), ridge)
         axes, complete = _complete_data_covariance(here, free, ridge, statistics)
         derivative = axes.T @ _derivative(em, axes, step)
     observed = np.linalg.solve(np.eye(len(complete)) - derivative, complete)

@@ -115,7 +115,7 @@ class StandardErrors:
             return ParameterArrays(*(np.moveaxis(np.quantile(part, ends, axis=0), 0, -1) for part in self.replicates))
         mixture, steps = fitted_parameters(self.model), ndtri(ends)
         weights, variances = mixture.weights[:, None], mixture.covariances[..., None]
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             slope = self.weights[:, None] / (weights * (1 - weights))
             odds = np.where(weights < 1, expit(np.log(weights / (1 - weights)) + steps * slope), weights)
             factors = variances * np.exp(steps * self.covariances[..., None] / variances)
