@@ -367,6 +367,22 @@ def test_a_classifier_is_saved(n_components):
     assert gmm.load(again.getvalue()).prior.shrinkage == 0.1
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("n_components", 2.5), ("covariance_type", ["typo"]), ("class_prior", [1.0]), ("standardize", "yes")],
+)
+def test_no_file_has_another_request(name, value, monkeypatch):
+    fit = MixtureClassifier(2, "EEE", random_state=0).fit(*interleaved()).set_params(**{name: value})
+    with pytest.raises((TypeError, ValueError), match=name.replace("_", ".")):
+        fit.save(io.BytesIO())
+    with monkeypatch.context() as careless:
+        careless.setattr(MixtureClassifier, "_requested", lambda *_: None)
+        careless.setattr("gmm._selection.classifier._listed", lambda value: value)
+        fit.save(file := io.BytesIO())
+    with pytest.raises(ValueError, match=name.replace("_", ".")):
+        gmm.load(file.getvalue())
+
+
 def test_pipelines_and_cross_validation():
     X, y = load_wine(return_X_y=True)
     pipe = make_pipeline(StandardScaler(), MixtureClassifier(covariance_type=["EEE", "VEV"]))

@@ -49,6 +49,7 @@ from gmm._validation.given import check_shares, check_weights
 from gmm._validation.labels import check_components_per_class
 from gmm._validation.parameters import check_is_fitted, check_parameters
 from gmm._validation.rows import check_feature_names
+from gmm._validation.scalars import check_boolean
 from gmm._values.classes import KnownClasses
 from gmm._values.covariance import covariance_model
 from gmm._values.directions import projected_mixture
@@ -199,10 +200,8 @@ class MixtureClassifier(Estimator):
         table = table if table.in_patterns else as_one_array(table, caller)
         source, _, units = in_units(table, NO_NOISE, standardize=self.standardize)
         rows: Any = as_one_array(source, caller, gaps=True)
-        numbers = sorted(requested_components(self.n_components))
-        types = requested_types(self.covariance_type, rows.n_features)
         classes, codes = classes_in(y, rows)
-        prior = None if self.class_prior is None else check_weights(self.class_prior, len(classes), "class_prior")
+        numbers, types, prior = self._requested(rows.n_features, len(classes))
         parts, mixtures = [rows.subset(np.flatnonzero(codes == code)) for code in range(len(classes))], []
         if numbers != [1]:
             parts = self._opened(parts, classes)
@@ -295,6 +294,7 @@ class MixtureClassifier(Estimator):
             those of the file that this comes from. Nothing is added, so the same object gives the same bytes.
         """
         check_is_fitted(self)
+        self._requested(self.n_features_in_, len(self.classes_))
         parameters = {name: value for name, value in self.get_params().items() if name in _SETTINGS}
         headers, arrays = states_of(self.mixtures_)
         header = {
@@ -335,6 +335,7 @@ class MixtureClassifier(Estimator):
         if len(mixtures) != len(classes) or len({mixture.n_features_in_ for mixture in mixtures}) != 1:
             raise ValueError("expected a mixture for each class, all of the same features")
         classifier.mixtures_, d = tuple(mixtures), mixtures[0].n_features_in_
+        classifier._requested(d, len(classes))
         classifier.log_likelihood_, classifier.bic_ = item(header, "log_likelihood", float), item(header, "bic", float)
         classifier.n_iter_ = item(header, "n_iter", int)
         record_features(classifier, d, check_feature_names(item(header, "feature_names", list) or None, d))
@@ -436,6 +437,12 @@ class MixtureClassifier(Estimator):
         how = lasting_settings(self)
         mixtures = [estimator_of(GaussianMixture, part, names, rows.dtype, **how) for part in parts]
         return mixtures, shares / shares.sum(), loglik, parameters.n_parameters
+
+    def _requested(self, n_features: int, n_classes: int) -> tuple[list[int], list[str], Array | None]:
+        """Numbers of components, covariance types and probabilities of classes as asked for, checked."""
+        check_boolean(self.standardize, "standardize")
+        prior = None if self.class_prior is None else check_weights(self.class_prior, n_classes, "class_prior")
+        return sorted(requested_components(self.n_components)), requested_types(self.covariance_type, n_features), prior
 
     def _log_joint(self, X: ArrayLike) -> Array:
         """Log prior and density of each class, (n, C); of rows too far from all, the log priors."""
