@@ -647,7 +647,7 @@ def two_loops(f, pairs, inner):
 
 def climbs_no_thinner(state, em_state, family):
     """Whether a state is a mixture's, and no component has lost nine tenths of what EM leaves it."""
-    if (state[:, 0] < 0.1 * em_state[:, 0]).any():
+    if (state[:, 0] < np.maximum(0.1 * em_state[:, 0], np.finfo(np.float64).eps)).any():  # without rows, no mean
         return False
     return bool((family.variances(state) >= 0.1 * family.variances(em_state)).all())
 

@@ -173,3 +173,11 @@ def test_a_frame_that_is_refused_changes_nothing():
             tracker.update(rows)
     assert tracker.n_frames == 5
     np.testing.assert_array_equal(tracker.tracks().position, before.position)
+
+
+def test_rows_far_from_the_box_take_no_object_with_them():
+    # Noise takes all rows in a first pass; a step from none of them had led the means to 1e267.
+    X = [[1.257e7, -1.321e7], [6.640e8, 6.105e8], [5.464e8, 6.362e8], [1.304e8, 9.471e7], [-7.037e7, -1.265e8]]
+    X += [[5.377e8, 6.041e8], [3.675e8, 5.781e8], [4.754e8, 5.268e8], [-5.443e7, -3.163e7], [6.412e8, 7.043e8]]
+    tracker = Tracker([[-9, -9], [15, 15]], 1e-300, covariance_type="spherical")
+    assert (tracker.update([*X, [5.871e8, 7.366e8], [5.335e8, 6.352e8]]) == -1).all()

@@ -38,7 +38,7 @@ from gmm._kernel.merging cimport (
     merge_is_due,
     merge_may_rise,
 )
-from gmm._kernel.moments cimport Moments, any_empty, moments_size
+from gmm._kernel.moments cimport Moments, any_empty, least_count, moments_size
 from gmm._kernel.objective cimport (
     is_bound,
     least_noise,
@@ -310,18 +310,23 @@ cdef inline void choose_trial(State* state) noexcept nogil:
 cdef inline bint leads_to_mixture(State* state, double factor) noexcept nogil:
     """Return whether a step of `factor` times the direction ends in a mixture not much thinner than EM's.
 
-    A component may lose nine tenths of its rows, or of its variance in a direction, not more.  `trial` is the mixture.
+    A component may lose nine tenths of its rows, or of its variance in a direction, not more; without rows, and without
+    a prior's, its mean would be anywhere.  `trial` is the mixture.
     """
     cdef Layout layout = state.family.covariance_layout
     cdef Py_ssize_t K = state.family.K, d = state.family.d, size = matrix_size(layout, d), i, j, k, m
     cdef Py_ssize_t stride = diagonal_stride(layout, d)
+    cdef double fewest = 0
     for i in range(state.size):
         state.move[i] = factor * state.direction[i]
         state.work[i] = state.here[i] + state.move[i]
     if not mixture_at(state, state.work, &state.trial):
         return False
+    if not rows_per_mean(&state.family.objective) > 0:
+        fewest = least_count(&state.tried)
     for k in range(K):
-        if state.plain.log_offset[k] > -INFINITY and not state.tried.counts[k] >= 0.1 * state.held.counts[k]:
+        if state.plain.log_offset[k] > -INFINITY and not state.tried.counts[k] >= max(0.1 * state.held.counts[k],
+                                                                                      fewest):
             return False
     if has_noise(&state.family.objective) and not rest_of(state.tried.counts, K, state.tried.weight) >= least_noise(
             &state.family.objective, rest_of(state.held.counts, K, state.held.weight), state.held.weight):
