@@ -289,6 +289,16 @@ def test_what_is_refused(how, told):
         standard_errors(mixture, **{"X": BLOBS} | how)
 
 
+def test_errors_of_huge_covariances_do_not_overflow():
+    X, scale = np.random.default_rng(6).normal(size=(50, 1)), 2.0**400
+    exact, huge = (
+        standard_errors(GaussianMixture(1, reg_covar=0).fit(factor * X), factor * X, method="information")
+        for factor in (1, scale)
+    )
+    np.testing.assert_allclose(huge.means / scale, exact.means, rtol=1e-6)
+    np.testing.assert_allclose(huge.covariances / scale / scale, exact.covariances, rtol=1e-6)
+
+
 def test_an_interval_of_a_variance_may_have_no_end():
     mixture = GaussianMixture.from_parameters([0.5, 0.5], [[0.0], [9.0]], [[[1.0]], [[1.0]]])
     deviations = np.full(2, 0.1), np.full((2, 1), 0.1), np.full((2, 1, 1), 1e3), np.empty((0, 2))

@@ -106,10 +106,10 @@ class LocalCoordinates:
         return np.asarray(factors * steps if factors.ndim == 2 else (factors @ steps[..., None])[..., 0])
 
 
-def variances_by_information(
+def deviations_by_information(
     mixture: MixtureParameters, source: Source, ridge: float, n_threads: int | None
 ) -> tuple[Array, Array, Array]:
-    """Return the variances of the estimates of weights (K,), means (K, d) and covariances, as the layout stores them.
+    """Return standard deviations of the estimates of weights (K,), means (K, d) and covariances in the layout's shape.
 
     Raises
     ------
@@ -141,12 +141,16 @@ def variances_by_information(
     if not (np.isfinite(observed).all() and np.linalg.eigvalsh(observed)[0] > 0):
         raise ValueError(f"{_UNSURE}; fit again with a smaller tol or fewer components")
     parts = here.changes(axes.T)
-    flat = [part.reshape(len(axes.T), -1) for part in parts]
-    variances = [np.einsum("aj,ab,bj->j", part, observed, part, optimize=True) for part in flat]
-    weights, means, covariances = (
-        values.reshape(part.shape[1:]) for values, part in zip(variances, parts, strict=True)
-    )
+    weights, means, covariances = (_deviations(part, observed) for part in parts)
     return weights, means, covariances
+
+
+def _deviations(part: Array, covariance: Array) -> Array:
+    """Return the standard deviations of parameters that change by `part`, (m, …), along m axes of this covariance."""
+    largest = float(np.abs(part).max(initial=0)) or 1.0  # the square of which may overflow
+    flat = part.reshape(len(part), -1) / largest
+    variances = np.einsum("aj,ab,bj->j", flat, covariance, flat, optimize=True)
+    return np.asarray(largest * np.sqrt(variances).reshape(part.shape[1:]))
 
 
 def _derivative(function: Callable[[Array], Array], axes: Array, step: float) -> Array:

@@ -28,7 +28,7 @@ from gmm._rows.sources import Source
 from gmm._text.amounts import counted, plus_minus
 from gmm._text.frames import data_frame
 from gmm._text.lists import aligned
-from gmm._uses.information import variances_by_information
+from gmm._uses.information import deviations_by_information
 from gmm._validation.combinations import refuse
 from gmm._validation.parameters import check_callback, check_is_fitted, check_level
 from gmm._validation.scalars import MOST_REPLICATES, check_choice, check_whole
@@ -291,9 +291,8 @@ def standard_errors(
             "heavy tails": mixture.tails,
         }
         refuse("method='information'", others)
-        variances = variances_by_information(mixture.whole(), labelled, model.reg_covar, model.n_threads)
-        weights, means, covariances = map(np.sqrt, variances)
-        return StandardErrors(model, method, weights, means, covariances, _tails(mixture))
+        errors = deviations_by_information(mixture.whole(), labelled, model.reg_covar, model.n_threads)
+        return StandardErrors(model, method, *errors, _tails(mixture))
     array = as_one_array(source, standard_errors.__name__, gaps=True)
     rows = source if source.in_patterns else array
     refits = _Refits.of(model, rows, labelled.known, draw_rows=method == "bootstrap")
