@@ -253,7 +253,7 @@ def test_fits_of_many_columns_wake_no_threads_of_blas(fit):
     assert min(holders) > 0
 
 
-@pytest.mark.parametrize("factors", [[[6 + 1j]], [["6"]], [[np.nan]], [[6.0, 0.0]], [6.0], [[[6.0]]]])
+@pytest.mark.parametrize("factors", [[[6 + 1j]], [["6"]], [[np.nan]], [[1e200]], [[6.0, 0.0]], [6.0], [[[6.0]]]])
 def test_factors_of_precisions_are_checked_as_other_parameters_are(factors):
     mixture = GaussianMixture.from_parameters([1.0], [[0.0]], [[1.0]], covariance_type="diag")
     with pytest.raises((TypeError, ValueError), match="precisions_cholesky_"):

@@ -334,7 +334,14 @@ class FittedMixture(Estimator):
     def precisions_cholesky_(self, values: ArrayLike) -> None:
         layout = self._model().layout
         factors = check_array(values, "precisions_cholesky_", layout.shape(*self._shape_for(values))).astype(np.float64)
-        self.precisions_ = layout.gram(layout.transposed(factors))
+        with np.errstate(over="ignore", invalid="ignore"):
+            precisions = layout.gram(layout.transposed(factors))
+        if not np.isfinite(precisions).all():
+            raise ValueError(
+                "expected precisions_cholesky_ whose products are finite numbers, got values of up to "
+                f"{np.abs(factors).max():.3g}; give X a larger unit"
+            )
+        self.precisions_ = precisions
 
     @property
     def n_parameters_(self) -> int:
