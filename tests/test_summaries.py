@@ -270,3 +270,10 @@ def test_intervals_have_equal_decimals():
 def test_degrees_of_freedom_at_the_limit_say_that_they_are_normal():
     assert StudentTails(200.0).text == "200 degrees of freedom, as good as normal"
     assert "normal" not in StudentTails(np.array([4.0, 200.0])).text
+
+
+@pytest.mark.filterwarnings("ignore:Component")
+@pytest.mark.parametrize("constant", [1e8, 1e20, 1e308])
+def test_means_that_differ_by_rounding_are_no_spread(constant):
+    fit = GaussianMixture(3, random_state=0).fit(np.full((5, 1), constant))
+    assert str(fit).splitlines()[-1].strip() == "degenerate: components 1, 2 (fewer rows than its covariance needs)"

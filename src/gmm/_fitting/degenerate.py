@@ -299,8 +299,11 @@ def _within(parameters: MixtureParameters) -> Array:
 
 
 def _away(parameters: MixtureParameters) -> Array:
-    """Return the means of components about their own mean, (K, d)."""
-    return parameters.means - parameters.weights @ parameters.means / parameters.weights.sum()
+    """Return the means of components about their own mean, (K, d); 0 where they differ by rounding."""
+    means, weights = parameters.means, parameters.weights
+    away = means - weights @ means / weights.sum()
+    rounding = len(means) * np.finfo(np.float64).eps * np.abs(means).max(axis=0)
+    return np.where(np.abs(away) <= rounding, 0.0, away)
 
 
 def _thinnest(parameters: MixtureParameters) -> Array:
