@@ -31,7 +31,7 @@ from gmm._persistence.predictions import write_predictions
 from gmm._rows.entrance import as_source, is_dask
 from gmm._rows.sources import Source
 from gmm._validation.combinations import refuse
-from gmm._validation.given import check_array, check_precisions_init, check_user_mixture
+from gmm._validation.given import check_array, check_precision_factors, check_precisions_init, check_user_mixture
 from gmm._validation.parameters import check_is_fitted, check_n_samples, check_random_state
 from gmm._values.covariance import CovarianceModel, covariance_model, with_factors
 from gmm._values.fixed import PARTS
@@ -332,16 +332,7 @@ class FittedMixture(Estimator):
 
     @precisions_cholesky_.setter
     def precisions_cholesky_(self, values: ArrayLike) -> None:
-        layout = self._model().layout
-        factors = check_array(values, "precisions_cholesky_", layout.shape(*self._shape_for(values))).astype(np.float64)
-        with np.errstate(over="ignore", invalid="ignore"):
-            precisions = layout.gram(layout.transposed(factors))
-        if not np.isfinite(precisions).all():
-            raise ValueError(
-                "expected precisions_cholesky_ whose products are finite numbers, got values of up to "
-                f"{np.abs(factors).max():.3g}; give X a larger unit"
-            )
-        self.precisions_ = precisions
+        self.precisions_ = check_precision_factors(values, *self._shape_for(values), self._model().layout)
 
     @property
     def n_parameters_(self) -> int:

@@ -246,6 +246,25 @@ def check_precisions_init(value: Any, n_components: int, n_features: int, model:
     return _check_spread(value, f"{model.type_name} precision", n_components, n_features, model)[0]
 
 
+def check_precision_factors(value: Any, n_components: int, n_features: int, layout: Layout) -> Floats:
+    """Check the triangular factors of precisions, or 1/σ; return their products, the precisions.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the shape is wrong, or a factor or a product is not finite.
+    """
+    factors = check_array(value, "precisions_cholesky_", layout.shape(n_components, n_features)).astype(np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):
+        precisions = layout.gram(layout.transposed(factors))
+    if not np.isfinite(precisions).all():
+        raise ValueError(
+            "expected precisions_cholesky_ whose products are finite numbers, got values of up to "
+            f"{np.abs(factors).max():.3g}; give X a larger unit"
+        )
+    return precisions
+
+
 def check_user_mixture(weights: Any, means: Any, covariances: Any, model: CovarianceModel) -> MixtureParameters:
     """Check the parameters of a mixture that a user passes, and normalise the weights.
 
