@@ -376,7 +376,7 @@ def test_no_file_has_another_request(name, value, monkeypatch):
     with pytest.raises((TypeError, ValueError), match=name.replace("_", ".")):
         fit.save(io.BytesIO())
     with monkeypatch.context() as careless:
-        careless.setattr(MixtureClassifier, "_requested", lambda *_: None)
+        careless.setattr(MixtureClassifier, "_request", lambda *_: None)
         careless.setattr("gmm._selection.classifier._listed", lambda value: value)
         fit.save(file := io.BytesIO())
     with pytest.raises(ValueError, match=name.replace("_", ".")):

@@ -133,7 +133,7 @@ def test_ctrl_c_stops_a_fit_within_a_second_and_leaves_the_process_intact(kind, 
 
 
 # As if Ctrl-C came while a thread starts: the work is handed over, and nobody has its future.
-INTERRUPTED_START = """from concurrent.futures import Future, ThreadPoolExecutor as Pool; submit = Pool.submit
+INTERRUPTED_START = """from concurrent.futures import ThreadPoolExecutor as Pool; submit = Pool.submit
 
         def interrupted(pool, *task):
             future = submit(pool, *task)

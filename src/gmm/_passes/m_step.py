@@ -15,8 +15,6 @@ from gmm._values.objective import Objective, ShareOut, in_turn, positive_counts
 from gmm._values.parameters import Estimate, MixtureParameters
 from gmm._values.statistics import SufficientStatistics
 
-_EPS = float(np.finfo(np.float64).eps)
-
 
 class MStep:
     """The M-step of one run, which may give components without rows a new place.
@@ -113,7 +111,7 @@ def refilled(
 
 
 def _empty(statistics: SufficientStatistics, at_most: int) -> list[int]:
-    empty = (statistics.counts <= _EPS * statistics.weight).nonzero()[0]
+    empty = (statistics.counts <= statistics.least_count).nonzero()[0]
     return [int(k) for k in empty[: at_most if len(statistics.counts) > 1 else 0]]
 
 

@@ -201,7 +201,7 @@ class MixtureClassifier(Estimator):
         source, _, units = in_units(table, NO_NOISE, standardize=self.standardize)
         rows: Any = as_one_array(source, caller, gaps=True)
         classes, codes = classes_in(y, rows)
-        numbers, types, prior = self._requested(rows.n_features, len(classes))
+        numbers, types, prior = self._request(rows.n_features, len(classes))
         parts, mixtures = [rows.subset(np.flatnonzero(codes == code)) for code in range(len(classes))], []
         if numbers != [1]:
             parts = self._opened(parts, classes)
@@ -294,7 +294,7 @@ class MixtureClassifier(Estimator):
             those of the file that this comes from. Nothing is added, so the same object gives the same bytes.
         """
         check_is_fitted(self)
-        self._requested(self.n_features_in_, len(self.classes_))
+        self._request(self.n_features_in_, len(self.classes_))
         parameters = {name: value for name, value in self.get_params().items() if name in _SETTINGS}
         headers, arrays = states_of(self.mixtures_)
         header = {
@@ -335,7 +335,7 @@ class MixtureClassifier(Estimator):
         if len(mixtures) != len(classes) or len({mixture.n_features_in_ for mixture in mixtures}) != 1:
             raise ValueError("expected a mixture for each class, all of the same features")
         classifier.mixtures_, d = tuple(mixtures), mixtures[0].n_features_in_
-        classifier._requested(d, len(classes))
+        classifier._request(d, len(classes))
         classifier.log_likelihood_, classifier.bic_ = item(header, "log_likelihood", float), item(header, "bic", float)
         classifier.n_iter_ = item(header, "n_iter", int)
         record_features(classifier, d, check_feature_names(item(header, "feature_names", list) or None, d))
@@ -438,7 +438,7 @@ class MixtureClassifier(Estimator):
         mixtures = [estimator_of(GaussianMixture, part, names, rows.dtype, **how) for part in parts]
         return mixtures, shares / shares.sum(), loglik, parameters.n_parameters
 
-    def _requested(self, n_features: int, n_classes: int) -> tuple[list[int], list[str], Array | None]:
+    def _request(self, n_features: int, n_classes: int) -> tuple[list[int], list[str], Array | None]:
         """Numbers of components, covariance types and probabilities of classes as asked for, checked."""
         check_boolean(self.standardize, "standardize")
         prior = None if self.class_prior is None else check_weights(self.class_prior, n_classes, "class_prior")

@@ -130,8 +130,8 @@ def deviations_by_information(
             return here.of(objective.update(statistics, mixture, share_out=e_step.share_out))
 
         statistics = e_step(mixture.whitened())
-        counts, least = statistics.counts, float(np.finfo(np.float64).eps) * statistics.weight
-        if not (counts > least).all():
+        counts = statistics.counts
+        if not (counts > statistics.least_count).all():
             raise ValueError(f"component {int(counts.argmin())} has no rows: {_UNSURE}")
         free = model.layout.with_ridge(model.layout.per_count(statistics.scatter, counts), ridge)
         axes, complete = _complete_data_covariance(here, free, ridge, statistics)

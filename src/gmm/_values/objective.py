@@ -204,7 +204,7 @@ class Objective:
 
 def positive_counts(statistics: SufficientStatistics) -> Array:
     """Return the counts, raised above 0: a component without rows keeps its place, with the ridge alone."""
-    return np.maximum(statistics.counts, _EPS * statistics.weight)
+    return np.maximum(statistics.counts, statistics.least_count)
 
 
 def ridged(

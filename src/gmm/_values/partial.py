@@ -43,7 +43,7 @@ def moments_beside(
     off = np.where(of_mean, prior.shortfall(previous.means, about.counts), 0.0)
     second = second + layout.outer(off, off)
     if fixed.covariances.any():
-        counts = np.maximum(about.counts, np.finfo(np.float64).eps * about.weight)
+        counts = np.maximum(about.counts, about.least_count)
         root = first / np.sqrt(counts)[:, None]
         mass = counts.sum() if layout.pooled else counts
         stand_in = (mass * previous.covariances.T).T + layout.outer(root, root)

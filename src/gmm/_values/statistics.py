@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from gmm._public import publish
 from gmm._values.layouts import Array, Layout
 
-_TINY = float(np.finfo(np.float64).tiny)
+_EPS, _TINY = float(np.finfo(np.float64).eps), float(np.finfo(np.float64).tiny)
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +74,11 @@ class SufficientStatistics:
         return (
             np.array(of_each, order="C") if isinstance(of_each, np.ndarray) else np.full((2, len(self.counts)), of_each)
         )
+
+    @property
+    def least_count(self) -> float:
+        """Count up to which a component is empty: the rounding of the weight of all rows."""
+        return _EPS * self.weight
 
     @property
     def means(self) -> Array:
