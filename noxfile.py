@@ -221,12 +221,11 @@ def fuzz(session: nox.Session) -> None:
 
 @nox.session
 def coverage(session: nox.Session) -> None:
-    """Print which lines of Python the tests do not reach."""
+    """Print which lines and branches of Python the tests do not reach, file by file."""
     install(session, "test")
     session.install("pytest-cov>=6")
-    session.run(
-        "python", "-m", "pytest", "-q", *ALL_CORES, "--cov=gmm", "--cov-report=term:skip-covered", *session.posargs
-    )
+    counted = ("--cov=gmm", "--cov-branch", "--cov-report=term:skip-covered")
+    session.run("python", "-m", "pytest", "-q", *ALL_CORES, *counted, *session.posargs)
 
 
 @nox.session

@@ -12,7 +12,7 @@ from setuptools.command.build_ext import build_ext
 from setuptools.errors import CompileError
 
 sys.path.insert(0, str(Path(__file__).parent / "tools"))
-from archives import SourceDistribution, Wheel
+from archives import SourceDistribution, Wheel, description
 
 DEBUG = os.environ.get("GMM_DEBUG", "0") not in ("", "0")
 DIRECTIVES = {"wraparound": False, "cdivision": True, "freethreading_compatible": True}
@@ -87,6 +87,8 @@ def accepts(compiler, flag):
 
 NAMES = ("_em", "_errors", "_candidates", "_loop", "_frozen", "_kernel.mstep", "_kernel.first_look", "_kernel.tiles")
 setup(
+    long_description=description(),
+    long_description_content_type="text/markdown",
     ext_modules=[
         Extension(f"gmm.{name}", [f"src/gmm/{name.replace('.', '/')}.pyx"], include_dirs=["src/gmm/_kernel"])
         for name in NAMES

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tomllib
 import typing
-from importlib.metadata import version
+from importlib.metadata import metadata, version
 from importlib.resources import files
 from pathlib import Path
 from zipfile import ZipFile
@@ -233,6 +233,17 @@ def test_what_builds_a_release_is_named_by_version_and_hash():
             assert all(requirement.specifier.contains(version) for version in versions)
 
 
+def test_the_description_for_the_index_has_no_relative_link():
+    text = metadata("gmm-em").get_payload()
+    targets = re.findall(r"\]\(([^)]+)\)|(?:href|src)=\"([^\"]+)\"", text)
+    source = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]["Source"]
+    ours = re.compile(rf"{re.escape(source)}/(?:blob|raw)/v{re.escape(gmm.__version__)}/([^#]+)(?:#.*)?")
+    assert len(targets) > 20
+    for target in map("".join, targets):
+        assert (ROOT / ours.fullmatch(target)[1]).is_file(), target
+    assert metadata("gmm-em")["Description-Content-Type"] == "text/markdown"
+
+
 def test_a_wheel_without_licence_and_bill_of_materials_is_refused(tmp_path):
     faults = runpy.run_path(str(ROOT / "tools" / "check_wheel.py"))["faults"]
     wheel = tmp_path / "gmm_em-0.1.0-cp311-cp311-win_amd64.whl"
@@ -271,11 +282,13 @@ def test_results_of_another_commit_are_no_release(tmp_path):
     checks = runpy.run_path(str(ROOT / "tools" / "check_release.py"))
     row = "| `{}` | `{}` | 2026-11-23 | Linux | 1 | {} |"
     rows = [row.format("lint", "0123456789", "passed"), row.format("types", "abcdefabcd", "**failed**: mypy")]
+    rows.append(row.format("wheels -- python3.14", "0123456789", "passed"))
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "results.md").write_text("\n".join(rows), encoding="utf-8")
     checks["unfit_results"].__globals__["ROOT"] = tmp_path
-    found = checks["unfit_results"]("0123456789fffff", ["lint", "types", "docs"])
-    assert [re.findall("lint|types|docs$", each) for each in found] == [["types"], ["types"], ["docs"]]
+    found = checks["unfit_results"]("0123456789fffff", ["lint", "types", "docs", "wheels"])
+    names = [re.findall("lint|types|(?<=of )(?:docs|wheels)", each) for each in found]
+    assert names == [["types"], ["types"], ["docs"], ["wheels"]]
 
 
 @pytest.mark.needs("Cython")

@@ -1,6 +1,6 @@
 """Files that earlier versions saved load with the numbers that they had: of each version, one file of each class.
 
-Run this file to store those of the present version, once, when it is released.
+Run this file to store those of the present version, when it is released.
 """
 
 import io
@@ -191,7 +191,7 @@ def test_entries_of_later_versions_are_ignored(saved_now):
 
 if __name__ == "__main__":
     there = FOLDER / gmm.__version__
-    there.mkdir(parents=True)
+    there.mkdir(parents=True, exist_ok=True)
     for each in examples():
         path = there / f"{type(each).__name__}.gmm"
         each.save(path)

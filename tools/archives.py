@@ -1,17 +1,34 @@
-"""What `setup.py` writes: wheels that say what built them, and source distributions of the same bytes everywhere."""
+"""What `setup.py` writes: wheels that say what built them, sources of the same bytes everywhere, a page for PyPI."""
 
 import gzip
 import json
 import os
+import re
 import shlex
 import subprocess
 import sysconfig
 import tarfile
+import tomllib
 from importlib.metadata import version
 from pathlib import Path
 
 from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.sdist import sdist
+
+ROOT = Path(__file__).parents[1]
+RELATIVE = re.compile(r"""(\]\(|(?:href|src)=")(?!https?:|#)([^)"]+)""")
+
+
+def description():
+    """Return README.md for PyPI, which has no file beside it: links go to this version in the repository."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+    def absolute(link):
+        before, path = link.groups()
+        kind = "raw" if path.endswith((".png", ".gif")) else "blob"
+        return f"{before}{project['urls']['Source']}/{kind}/v{project['version']}/{path}"
+
+    return RELATIVE.sub(absolute, (ROOT / "README.md").read_text(encoding="utf-8"))
 
 
 class Wheel(bdist_wheel):

@@ -52,11 +52,11 @@ def faults(tag: str, repository: str = "") -> list[str]:
 def unfit_results(commit: str, sessions: list[str]) -> list[str]:
     """Sessions without a row in docs/results.md, rows of another commit, and sessions that failed."""
     rows = re.findall(r"^\| `(.+?)` \| `(\w+)` \|.*\| (.*) \|$", text("docs/results.md"), re.MULTILINE)
-    named = {name.split()[0] for name, _, _ in rows}
+    named = {name for name, _, _ in rows}  # with arguments, it may be a part of a session
     return [
         *(f"docs/results.md has {name} of {of}, expected {commit:.10}" for name, of, _ in rows if of != commit[:10]),
         *(f"docs/results.md: {name} failed" for name, _, outcome in rows if "**failed**" in outcome),
-        *(f"docs/results.md has no row of {name}" for name in sessions if name not in named),
+        *(f"docs/results.md has no row of {name} as a whole" for name in sessions if name not in named),
     ]
 
 
@@ -81,4 +81,6 @@ def text(file: str) -> str:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) not in (2, 3):
+        sys.exit(__doc__)
     sys.exit("\n".join([*faults(*sys.argv[1:]), *unfit_results(release_commit(), sessions())]) or 0)

@@ -1,16 +1,18 @@
 """Whether wheels hold what a release promises: ``python tools/check_wheel.py FILE...``.
 
 Licences, the source of each data file and the versions that built it are inside; it is small; extensions for Linux are
-linked with full RELRO, without an executable stack and without a path of the machine that built them.
+linked with full RELRO, without an executable stack, RPATH and RUNPATH.
 """
 
 import json
 import subprocess
 import sys
 import tempfile
+import tomllib
 from pathlib import Path
 from zipfile import ZipFile
 
+PROJECT = Path(__file__).parents[1] / "pyproject.toml"
 LARGEST = 2e6
 LICENCES = ("LICENSE", "LICENSE-DATA")
 BUILT_BY = {"Cython", "compiler", "numpy", "scipy", "setuptools"}
@@ -18,11 +20,12 @@ BUILT_BY = {"Cython", "compiler", "numpy", "scipy", "setuptools"}
 
 def faults(wheel: Path) -> list[str]:
     """What is wrong with a wheel, one sentence each."""
+    distribution = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]["name"]
     size = wheel.stat().st_size
     with ZipFile(wheel) as archive:
         names = archive.namelist()
         found = [f"no {name}" for name in LICENCES if not any(each.endswith(f"/licenses/{name}") for each in names)]
-        bills = [name for name in names if ".dist-info/sboms/gmm-em" in name]
+        bills = [each for each in names if f".dist-info/sboms/{distribution}" in each]
         told = {part["name"] for bill in bills for part in json.loads(archive.read(bill))["components"]}
         found += [f"no version of {name} in .dist-info/sboms" for name in sorted(BUILT_BY - told)]
         found += [f"{size / 1e6:.2f} MB, expected at most {LARGEST / 1e6}"] if size > LARGEST else []

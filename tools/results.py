@@ -55,7 +55,8 @@ def row(session: str) -> str:
     began = perf_counter()
     clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     name, _, arguments = session.partition(" -- ")
-    command = ["nox", "--session", name, *(["--", *arguments.split()] if arguments else [])]
+    command = ["nox", "--error-on-missing-interpreters", "--session", name]
+    command += ["--", *arguments.split()] if arguments else []
     done = subprocess.run(command, cwd=ROOT, env=clean, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     minutes = (perf_counter() - began) / 60
     log = re.sub(r"\x1b\[[\d;]*m", "", done.stdout)
