@@ -210,7 +210,7 @@ def memcheck(session: nox.Session) -> None:
 def fuzz(session: nox.Session) -> None:
     """Pass hostile input to the public API, and damaged files to `load`; behind -- how many of each test, and files."""
     install(session, "test")
-    examples, files = [*session.posargs, *("1000", "1000")[len(session.posargs) :]]
+    examples, files = [*session.posargs, *("1000", "100000")[len(session.posargs) :]]
     seed = str(int.from_bytes(os.urandom(4), "little"))
     session.log(f"hypothesis' seed is {seed}; {examples} examples")
     command = ["python", "-X", "faulthandler", "-m", "pytest", "-q", *ALL_CORES, "--hypothesis-profile=long"]

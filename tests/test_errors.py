@@ -369,6 +369,12 @@ def test_errors_that_are_none_are_refused(errors, says):
         start().fit(X, error_covariance=errors)
 
 
+def test_a_single_row_of_a_single_column_is_no_ambiguity():
+    fit = GaussianMixture(1).fit(np.arange(9.0)[:, None])
+    one, two = (fit.score_samples([[0.5]] * n, error_covariance=[[0.1]] * n) for n in (1, 2))
+    np.testing.assert_array_equal(one, two[:1])
+
+
 def test_a_square_of_variances_is_ambiguous():
     with pytest.raises(ValueError, match=r"shape \(4, 4\) may be"):
         GaussianMixture().fit(np.arange(16.0).reshape(4, 4) ** 2, error_covariance=np.eye(4))
@@ -407,6 +413,9 @@ def test_passes_are_those_of_astroml():
     np.testing.assert_allclose(model.covariances_, [first, second], atol=1e-8)
 
 
+NOISE = -30.0, -np.inf, -3.0  # of neighbouring rows, of which one is of known class
+
+
 @pytest.mark.parametrize("kernel", tiles.kernels())
 @pytest.mark.parametrize("d", [1, 2, 5, 8, 9, 12])
 @pytest.mark.parametrize("diagonal", [False, True])
@@ -426,7 +435,7 @@ def test_every_instruction_set_computes_the_same(diagonal, d, kernel):
         tiles.use_kernel(kernel)
         log_joint, sums = _errors.log_densities(*packed, np.zeros(K)), _errors.scores(*packed, weights, blocks)
         r = log_joint.copy()
-        evidence = _errors.normalise(r, -30.0)
+        evidence = _errors.normalise(r, np.resize(NOISE, (len(r), _errors.BLOCK)))
     finally:
         tiles.use_kernel(before)
     log_joint, r = (of_blocks.swapaxes(0, 1).reshape(K, -1)[:, :n] for of_blocks in (log_joint, r))
@@ -440,7 +449,7 @@ def test_every_instruction_set_computes_the_same(diagonal, d, kernel):
     np.testing.assert_allclose(sums[:, 0], given.sum(axis=1), rtol=1e-13)
     np.testing.assert_allclose(sums[:, 1 : 1 + d], np.einsum("kn,kni->ki", given, w), rtol=1e-10, atol=1e-10)
     np.testing.assert_allclose(sums[:, 1 + d :], excess[:, i, j], rtol=1e-10, atol=1e-9)
-    total = np.logaddexp.reduce([*expected, np.full(n, -30.0)])
+    total = np.logaddexp.reduce([*expected, np.resize(NOISE, n)])
     np.testing.assert_allclose(evidence.ravel()[:n], total, atol=1e-12)
     np.testing.assert_allclose(r, np.exp(expected - total), atol=1e-12)
 
@@ -473,7 +482,10 @@ def test_wrong_numbers_of_components_are_refused():
     with pytest.raises(ValueError, match="from 0 to 4, got 5 of row 3"):
         _errors.log_densities(right[0], np.where(np.arange(8) == 3, 5, numbers), *right[2:], np.zeros(4))
     with pytest.raises(ValueError, match="blocks of 64 rows, got 7 in 4"):
-        _errors.normalise(np.zeros((1, 4, 7)), 0.0)
+        _errors.normalise(np.zeros((1, 4, 7)), np.zeros((1, 7)))
+    for shape in ((2, 64), (1, 63)):
+        with pytest.raises(ValueError, match=rf"of noise \(1, 64\), got \({shape[0]}, {shape[1]}\)"):
+            _errors.normalise(np.zeros((1, 4, 64)), np.zeros(shape))
 
 
 def test_rows_without_weight_say_nothing():
@@ -493,6 +505,35 @@ def test_noise_takes_rows_beside_errors():
     labels, shares = (f(X, error_covariance=errors) for f in (model.predict, model.predict_proba))
     assert np.mean(labels[::20] == -1) > 0.8
     np.testing.assert_array_equal(labels == -1, shares.max(axis=1) < 1 - shares.sum(axis=1))
+
+
+@kinds
+def test_rows_of_known_class_are_no_noise_beside_errors(kind):
+    rng, n = np.random.default_rng(0), 350
+    X = np.concatenate([rng.normal(size=(200, 2)), rng.normal([6, 0], size=(150, 2))])
+    X[:10], X[60:70] = rng.uniform(-30, 30, (2, 10, 2))
+    labels = np.where(np.arange(n) % 200 < 40, np.arange(n) // 200, -1)
+    shares = {"shared": n, "own": 0, "both": n // 2}[kind]
+    errors = 1e-10 * np.where(np.arange(n) < shares, 1.0, rng.uniform(0.5, 1.5, n))[:, None] * np.ones(2)
+    model = GaussianMixture(2, noise=True, acceleration=None, tol=1e-9, max_iter=1000, random_state=0)
+    bound, covariances = model.fit(X, labels=labels).lower_bound_, model.covariances_
+    whitened = fitted_parameters(model).whitened()
+    model.fit(X, labels=labels, error_covariance=errors)
+    assert model.lower_bound_ == pytest.approx(bound, abs=1e-7)
+    np.testing.assert_allclose(model.covariances_, covariances, rtol=1e-4)
+    classes = KnownClasses((labels + 1).astype(np.intc), np.arange(2))
+    sources = (source.with_classes(classes) for source in (ArraySource(X), uncertain(X, errors)))
+    plain, beside = (of_passes(source, whitened) for source in sources)
+    for one, other in zip(plain, beside, strict=True):
+        np.testing.assert_allclose(other, one, rtol=1e-6, atol=1e-6)
+
+
+def of_passes(source, whitened):
+    """What a hard pass, one for criteria and one for the rows find."""
+    with e_step_over(source, whitened.layout) as e_step:
+        hard, totals = e_step(whitened, hard=True), e_step.totals(whitened)
+        rows = e_step.rows(whitened, labels=True, responsibilities=True)
+    return hard.counts, hard.log_evidence, totals, rows.labels, rows.responsibilities
 
 
 def test_labels_of_a_fit_are_those_of_a_prediction_with_the_same_errors():

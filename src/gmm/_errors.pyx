@@ -9,7 +9,7 @@ cdef extern from "deconvolve.h" nogil:
     ctypedef struct errors_functions:
         void (*density)(const double*, const double*, Py_ssize_t, int, const double*, const double*, double, double*,
                         double*) noexcept nogil
-        void (*normalise)(double*, Py_ssize_t, double, double*) noexcept nogil
+        void (*normalise)(double*, Py_ssize_t, const double*, double*) noexcept nogil
         void (*scores)(const double*, const double*, Py_ssize_t, int, const double*, const double*, const double*,
                        double*, double*) noexcept nogil
         void (*collect)(const double*, Py_ssize_t, double*) noexcept nogil
@@ -47,21 +47,24 @@ def log_densities(const double[:, ::1] rows, const Py_ssize_t[::1] numbers, cons
     return result
 
 
-def normalise(double[:, :, ::1] log_joint, double log_noise):
+def normalise(double[:, :, ::1] log_joint, const double[:, ::1] log_noise):
     """Make responsibilities of joint log densities in their place; return the log evidence of the rows, (B, `BLOCK`).
 
-    Noise has the same density everywhere, −∞ for none. Shares below 1e-18 are 0: sums are not exact to that.
+    Noise has a log density for each row, −∞ for none. Shares below 1e-18 are 0: sums are not exact to that.
     """
     cdef Py_ssize_t b, K = log_joint.shape[1]
     cdef const errors_functions* functions = errors_sets[<Py_ssize_t>_SETS.get(kernel(), 0)]
     if log_joint.shape[2] != ERRORS_ROWS or not K:
         raise ValueError(f"expected log densities of blocks of {ERRORS_ROWS} rows, got {log_joint.shape[2]} "
                          f"in {K} components")
+    if log_noise.shape[0] != log_joint.shape[0] or log_noise.shape[1] != ERRORS_ROWS:
+        raise ValueError(f"expected log densities of noise ({log_joint.shape[0]}, {ERRORS_ROWS}), "
+                         f"got ({log_noise.shape[0]}, {log_noise.shape[1]})")
     result = np.empty((log_joint.shape[0], ERRORS_ROWS))
     cdef double[:, ::1] evidence = result
     with nogil:
         for b in range(log_joint.shape[0]):
-            functions.normalise(&log_joint[b, 0, 0], K, log_noise, &evidence[b, 0])
+            functions.normalise(&log_joint[b, 0, 0], K, &log_noise[b, 0], &evidence[b, 0])
     return result
 
 

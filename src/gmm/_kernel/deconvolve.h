@@ -22,7 +22,7 @@
 typedef struct {
     void (*density)(const double *, const double *, ptrdiff_t, int, const double *, const double *, double, double *,
                     double *);
-    void (*normalise)(double *, ptrdiff_t, double, double *);
+    void (*normalise)(double *, ptrdiff_t, const double *, double *);
     void (*scores)(const double *, const double *, ptrdiff_t, int, const double *, const double *, const double *,
                    double *, double *);
     void (*collect)(const double *, ptrdiff_t, double *);
@@ -237,15 +237,16 @@ static void ERRORS_NAME(collect)(const double *total, ptrdiff_t n, double *restr
 }
 
 /* From joint log densities (K, ERRORS_ROWS) of a block to responsibilities, 0 where rounding is more, and log evidence,
- * beside noise */
-static void ERRORS_NAME(normalise)(double *restrict joint, ptrdiff_t K, double log_noise, double *restrict evidence)
+ * beside noise (ERRORS_ROWS) */
+static void ERRORS_NAME(normalise)(double *restrict joint, ptrdiff_t K, const double *restrict log_noise,
+                                   double *restrict evidence)
 {
     double most[ERRORS_ROWS], sum[ERRORS_ROWS], *row;
     ptrdiff_t r, k;
-    for (r = 0; r < ERRORS_ROWS; r++) most[r] = log_noise;
+    for (r = 0; r < ERRORS_ROWS; r++) most[r] = log_noise[r];
     for (k = 0, row = joint; k < K; k++, row += ERRORS_ROWS)
         for (r = 0; r < ERRORS_ROWS; r++) most[r] = row[r] > most[r] ? row[r] : most[r];
-    for (r = 0; r < ERRORS_ROWS; r++) sum[r] = tile_exp_double(log_noise - most[r]);
+    for (r = 0; r < ERRORS_ROWS; r++) sum[r] = tile_exp_double(log_noise[r] - most[r]);
     for (k = 0, row = joint; k < K; k++, row += ERRORS_ROWS)
         for (r = 0; r < ERRORS_ROWS; r++) {
             row[r] = tile_exp_double(row[r] - most[r]);

@@ -85,38 +85,39 @@ class _Plan:
             self.mixture.layout, self.mixture.centres, parts[:, 0], parts[:, 1 : 1 + d], second, *sums[-2:].tolist()
         )
 
-    def log_joint(self, lane: _Lane) -> Array:
-        """Return the joint log densities of the components in blocks of rows."""
+    def blocks_of(self, lane: _Lane) -> tuple[Array, Array]:
+        """Return the joint log densities of the components and of noise, which rows of known class are not."""
         mixture, of_rows = self.mixture, (lane.rows, lane.numbers)
         joint = _errors.log_densities(*of_rows, mixture.errors, mixture.centres, mixture.packed, mixture.log_offset)
+        noise = np.full((len(joint), _errors.BLOCK), mixture.log_noise)
         if self.allowed is not None and lane.codes is not None:
-            codes = np.pad(lane.codes, (0, -len(lane.codes) % _errors.BLOCK), mode="edge")
-            joint += self.allowed[:, codes.reshape(len(joint), -1)].swapaxes(0, 1)
-        return joint
+            codes = np.pad(lane.codes, (0, -len(lane.codes) % _errors.BLOCK), mode="edge").reshape(noise.shape)
+            joint += self.allowed[:, codes].swapaxes(0, 1)
+            noise[codes > 0] = -np.inf
+        return joint, noise
 
     def densities(self, lane: _Lane) -> _Densities:
         """Return the densities of a lane."""
-        joint, n = self.log_joint(lane), len(lane.rows)
-        evidence = _errors.normalise(joint.copy(), self.mixture.log_noise)
+        (joint, noise), n = self.blocks_of(lane), len(lane.rows)
+        evidence = _errors.normalise(joint.copy(), noise)
         of_rows = joint.swapaxes(0, 1).reshape(joint.shape[1], -1)[:, :n]
-        noise = np.full((1, n), self.mixture.log_noise)
-        return _Densities(np.concatenate([of_rows, noise]), evidence.ravel()[:n])
+        return _Densities(np.concatenate([of_rows, noise.reshape(1, -1)[:, :n]]), evidence.ravel()[:n])
 
     def sums_of(self, lane: _Lane) -> Array:
         """Return the sums of a lane."""
-        weights, log_noise = lane.weights, self.mixture.log_noise
+        weights = lane.weights
         if self.totals:
             joint, log_evidence = densities = self.densities(lane)
             r = densities.responsibilities
             entropy = -weights @ np.where(r > 0, r * np.log(np.maximum(r, 1e-300)), 0.0).sum(axis=0)
             return np.array([weights @ joint.max(axis=0), entropy, weights @ log_evidence, weights.sum()])
-        shares = self.log_joint(lane)
+        shares, noise = self.blocks_of(lane)
         if self.hard:
             best, most = shares.argmax(axis=1), shares.max(axis=1)
-            evidence = np.maximum(most, log_noise)
-            shares = ((np.arange(shares.shape[1])[:, None] == best[:, None]) & (most >= log_noise)[:, None]) * 1.0
+            evidence = np.maximum(most, noise)
+            shares = ((np.arange(shares.shape[1])[:, None] == best[:, None]) & (most >= noise)[:, None]) * 1.0
         else:
-            evidence = _errors.normalise(shares, log_noise)
+            evidence = _errors.normalise(shares, noise)
         mixture, of_rows = self.mixture, (lane.rows, lane.numbers)
         sums = _errors.scores(*of_rows, mixture.errors, mixture.centres, mixture.packed, weights, shares)
         return np.concatenate([sums.ravel(), [weights @ evidence.ravel()[: len(weights)], weights.sum()]])

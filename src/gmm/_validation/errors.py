@@ -30,7 +30,7 @@ def check_error_covariance(
     """
     name, n, d = "error_covariance", n_rows, n_features
     array = as_floats(as_array(values, name), name, place_in(name)).astype(np.float64)
-    if n == d and array.shape == (n, d):
+    if n == d > 1 and array.shape == (n, d):
         raise ValueError(
             f"{name} of shape {(n, d)} may be one covariance of all rows or variances of each: give "
             f"np.broadcast_to(S, {(n, d, d)}) or the variances as matrices, of shape {(n, d, d)}"
