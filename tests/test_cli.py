@@ -1198,6 +1198,7 @@ def begun(*asked, **how):
     threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
     return select(*asked, **how)
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background jobs ignore
 select, gmm._selection.select = gmm._selection.select, begun
 sys.exit(main())
 """
