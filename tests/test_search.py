@@ -2,6 +2,8 @@
 
 import pickle
 import signal
+import subprocess
+import sys
 import threading
 import time
 import warnings
@@ -470,6 +472,19 @@ def test_one_component_of_too_few_rows_is_no_choice():
     found = select(np.random.default_rng(0).normal(size=(10, 30)), [1, 2], ["EII", "EEE", "VVV"], random_state=0)
     assert (found.n_components[found.best_index], found.covariance_type[found.best_index]) == (1, "EII")
     assert found.status[1] == found.status[2] == "degenerate: component 0"
+
+
+ENDLESS_DIRECTION = """
+import numpy as np, gmm
+X = np.random.default_rng(0).normal(size=(9, 1))
+prior = gmm.NormalInverseWishart(shrinkage=1e200)
+best = gmm.select(X, 3, "full", random_state=0, prior=prior, reg_covar=0, max_iter=12).best
+assert np.isfinite(best.lower_bound_)
+"""
+
+
+def test_a_step_without_a_finite_length_is_not_taken():
+    subprocess.run([sys.executable, "-c", ENDLESS_DIRECTION], timeout=60, check=True)
 
 
 def test_what_is_no_parameter_is_told_with_what_is_meant():

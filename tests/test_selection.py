@@ -8,7 +8,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from gmm import Selection, select
+from gmm import NormalInverseWishart, Selection, select
 from gmm._estimators.criteria import CRITERIA
 from gmm._selection.standard import notes_on_copies
 from gmm._values.covariance import PARSIMONIOUS
@@ -252,6 +252,10 @@ def test_a_selection_is_frozen(found):
         ((X, 2), {"random_state": "x"}, ValueError, "'random_state' parameter"),
         ((X, 2), {"sample_weight": [1.0]}, ValueError, "sample_weight"),
         ((X[:, 0], 2), {}, ValueError, "2D"),
+        ((X, 2), {"prior": NormalInverseWishart(mean=np.zeros(99))}, ValueError, r"^The parameter 'prior\.mean'"),
+        ((X, 2), {"prior": NormalInverseWishart(dof=-1)}, ValueError, r"^expected prior\.dof above"),
+        ((X, 2), {"prior": NormalInverseWishart(scale=[["1970"]])}, ValueError, r"^prior\.scale|'prior\.scale'"),
+        ((X, 2), {"prior": NormalInverseWishart(mean=np.array(["1970"], "M8[s]"))}, TypeError, r"^prior\.mean holds"),
     ],
 )
 def test_bad_requests_are_refused_at_once(arguments, options, error, match):

@@ -300,7 +300,7 @@ cdef inline void choose_trial(State* state) noexcept nogil:
     elif length > longest:
         factor = longest / length
     least = factor / 50
-    while state.n_passes >= PLAIN_PASSES and factor >= least and not state.trying:
+    while state.n_passes >= PLAIN_PASSES and factor >= least > 0 and not state.trying:  # 0 of an endless direction
         state.trying = leads_to_mixture(state, factor)
         factor /= 2
     if not state.trying:

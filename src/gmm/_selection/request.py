@@ -29,6 +29,7 @@ from gmm._text.lists import suggestion
 from gmm._validation.combinations import refuse
 from gmm._validation.given import check_ridge
 from gmm._validation.parameters import check_parameters
+from gmm._validation.prior import check_given_prior
 from gmm._validation.ratio import check_max_ratio
 from gmm._validation.scalars import check_real, excerpt
 from gmm._values.covariance import (
@@ -337,7 +338,7 @@ def check_cells(
     standardize: bool,
     n_splits: int | None,
 ) -> None:
-    """Raise a ValueError if rows are too few, in all or without a fold, or a cell does not go with ridge or limit."""
+    """Raise an error if rows are too few, in all or without a fold, or a cell goes not with prior, ridge or limit."""
     fewest = min(counts)
     if source.n_used < fewest:
         weighted = " with a positive weight" if source.n_used < source.n_rows else ""
@@ -349,4 +350,5 @@ def check_cells(
     check_ridge(template.reg_covar, source.survey.weight)
     for name in types:
         check_max_ratio(template.max_ratio, covariance_model(name), max(counts))
+        check_given_prior(template.prior, covariance_model(name), source.survey.centre)
     refuse("max_ratio", {"standardize": template.max_ratio is not None and standardize})

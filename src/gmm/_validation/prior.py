@@ -83,6 +83,19 @@ def check_prior(
     return ConjugatePrior(centre, shrinkage, dof, scale)
 
 
+def check_given_prior(prior: NormalInverseWishart | str | None, model: CovarianceModel, centre: Floats) -> None:
+    """Check what a prior sets, before there are fits, for rows about `centre`, (d,).
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `check_prior`.
+    """
+    if prior is not None:
+        spread = np.ones(len(centre)) if of_variances(model.layout) else np.eye(len(centre))
+        check_prior(prior, model, 1, mean=centre, covariance=spread)
+
+
 def _check_scale(scale: Any, model: CovarianceModel, d: int) -> Floats:
     if np.ndim(scale) == 0:
         number = _number(scale, "scale")
