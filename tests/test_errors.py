@@ -320,6 +320,25 @@ def test_true_values_are_conditional(kind):
         np.testing.assert_allclose(got.covariances[i], second - np.outer(mean, mean), atol=1e-8)
 
 
+@pytest.mark.parametrize("far", [1e6, 1e9, 1e160])
+def test_rows_beyond_all_components_have_probabilities_and_true_values(far):
+    two = GaussianMixture.from_parameters([0.5, 0.5], [[0, -5.0], [0, 5]], [np.eye(2)] * 2)
+    exact, blurred_by_one = np.zeros(2), np.ones(2)
+    np.testing.assert_array_equal(two.predict_proba([[far, 0]], error_covariance=exact), [[0.5, 0.5]])
+    np.testing.assert_allclose(gmm.analysis.true_values(two, [[far, 0]], exact).means, [[far, 0]], rtol=1e-15)
+    np.testing.assert_allclose(gmm.analysis.true_values(two, [[far, 0]], blurred_by_one).means, [[far / 2, 0]])
+
+
+def test_rows_whose_error_hides_all_but_one_direction_keep_it():
+    m, V, across = np.array([0.2, -0.1]), np.array([[2.0, 0.5], [0.5, 1.0]]), np.array([1.0, -1.0])
+    one, row = GaussianMixture.from_parameters([1.0], [m], [V]), np.array([3.0, 1.0])
+    errors = np.ones((2, 2)) * np.array([1e17, 2e17])[:, None, None]
+    got = gmm.analysis.true_values(one, [row, row], errors)
+    slope = V @ across / (across @ V @ across)
+    np.testing.assert_allclose(got.means, [m + slope * (across @ (row - m))] * 2, rtol=1e-9)
+    np.testing.assert_allclose(got.covariances, [V - np.outer(slope, across @ V)] * 2, rtol=1e-9)
+
+
 def test_a_value_that_is_missing_needs_no_error():
     X, errors = np.random.default_rng(2).normal(size=(2, 90, 3))
     X[::4, 1], errors = np.nan, errors**2 / 9

@@ -30,8 +30,11 @@ class _Densities(NamedTuple):
 
     @property
     def responsibilities(self) -> Array:
-        """Of each component and of noise, (K + 1, m)."""
-        return np.exp(self.log_joint - self.log_evidence)
+        """Of each component and of noise, (K + 1, m); a row beyond all densities belongs to each component alike."""
+        most = self.log_joint.max(axis=0)  # not the log evidence, whose rounding is large where densities are tiny
+        r = np.exp(self.log_joint - np.where(np.isfinite(most), most, 0.0))
+        r[:-1, ~np.isfinite(most)] = 1.0
+        return np.asarray(r / r.sum(axis=0))
 
     def write(self, rows: slice, arrays: dict[str, NDArray[Any] | None]) -> None:
         """Write what is asked for of rows."""

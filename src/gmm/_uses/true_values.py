@@ -19,6 +19,7 @@ from gmm._values.layouts import FULL, Array
 __all__ = ["TrueValues", "true_values"]
 
 _NUMBERS_AT_ONCE = 1 << 20
+_MOST_LOST = 1e8  # what errors may be, beside the least variance of a component, for sums of both to hold it
 
 
 class TrueValues(NamedTuple):
@@ -108,10 +109,31 @@ def _of_rows(
 ) -> tuple[Array, Array]:
     """Return means (m, K, d) and covariances (m, K, d, d) of true values in each component."""
     of_columns = covariances[:, columns]
-    totals = of_columns[:, :, columns] + errors[:, None]
-    slopes = np.linalg.solve(totals, np.broadcast_to(of_columns, (len(rows), *of_columns.shape))).swapaxes(2, 3)
+    slopes = _slopes(of_columns, of_columns[:, :, columns], errors)
     expected = means + (slopes @ (rows[:, None] - means[:, columns])[..., None])[..., 0]
     return expected, covariances - slopes @ of_columns
+
+
+def _slopes(of_columns: Array, within: Array, errors: Array) -> Array:
+    """Return C (V + S)⁻¹, (m, K, d, q), where Cᵀ (K, q, d) are rows of covariances, V (K, q, q) part of these.
+
+    Where V is lost in V + S, it is S that has the axes: L⁻¹ S L⁻ᵀ = Q Λ Qᵀ, V = L Lᵀ, C (V + S)⁻¹ = C B (1 + Λ)⁻¹ Bᵀ,
+    B = L⁻ᵀ Q. Eigenvalues that are rounding count as zero.
+    """
+    slopes = np.empty((len(errors), len(within), of_columns.shape[2], within.shape[2]))
+    values = np.linalg.eigvalsh(within)
+    far = (errors.max(axis=(1, 2))[:, None] + values[:, -1] > _MOST_LOST * values[:, 0]).any(axis=1)
+    near, q = ~far, within.shape[2]
+    totals = within + errors[near, None]
+    slopes[near] = np.linalg.solve(totals, np.broadcast_to(of_columns, (len(totals), *of_columns.shape))).swapaxes(2, 3)
+    if far.any():
+        lower = np.linalg.cholesky(within)
+        halves = np.linalg.solve(lower, np.broadcast_to(errors[far, None], (far.sum(), *within.shape)))
+        values, axes = np.linalg.eigh(np.linalg.solve(lower, halves.swapaxes(2, 3)))
+        values[values < q * np.finfo(np.float64).eps * values[..., -1:]] = 0
+        axes = np.linalg.solve(lower.swapaxes(1, 2), axes)
+        slopes[far] = (of_columns.swapaxes(1, 2) @ axes / (1 + values[..., None, :])) @ axes.swapaxes(2, 3)
+    return slopes
 
 
 def _mixed(means: Array, covariances: Array, weights: Array) -> tuple[Array, Array]:
