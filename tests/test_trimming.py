@@ -215,6 +215,15 @@ def test_rows_of_known_class_are_left_out_too():
     assert mixture.component_classes_.tolist() == [0, 1]
 
 
+@pytest.mark.parametrize("components", [1, 2])
+def test_a_class_without_rows_that_are_left_is_refused(components):
+    X, labels = np.random.default_rng(0).normal(size=(40, 2)), np.repeat([-1, 0], [38, 2])
+    X[38:] += 9 * (components == 1)
+    mixture = GaussianMixture(components + 2, trim=0.9, random_state=0)
+    with pytest.raises(ValueError, match=rf"leaves 0 of the class of row 38 for {components}: .*Trim less"):
+        mixture.fit(X, labels=labels, components_per_class=components)
+
+
 def test_a_warm_start_continues():
     mixture = fit(warm_start=True, trim=0.2)
     again = GaussianMixture(**mixture.get_params()).fit(ROWS)

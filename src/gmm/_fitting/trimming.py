@@ -78,7 +78,7 @@ def fit_trimmed(
         each = None if callback is None else _numbered(watch, number)
         try:
             first = beginning.parameters if beginning else _resistant_mixture(source, settings, seed)
-            rows = reweighed(source, _weights_under(first, settings.problem(source), share))
+            rows = _left(source, _weights_under(first, settings.problem(source), share), share)
             own = settings_for(rows)
             how = {"journal": Journal(seeds[number : number + 1]), "beginning": beginning and Beginning(first)}
             fit, rows = _in_turns(source, share, own, rows, watch, callback=each, **how)
@@ -114,7 +114,7 @@ def _in_turns(
         weight = _weights_under(fit.result.parameters, settings.problem(source), share)
         if np.array_equal(weight, rows.weights):
             break
-        others = reweighed(source, weight)
+        others = _left(source, weight, share)
         again = settings._replace(refine=None, solver=settings.solver._replace(max_iter=n_passes))
         here = Beginning(fit.result.parameters)
         result = fit_mixture(others, again, Journal(()), beginning=here, callback=callback).result
@@ -123,6 +123,20 @@ def _in_turns(
         result = replace(result, trace=result.trace.behind(fit.result.trace))
         fit, rows = fit.improved(result)._replace(repaired=fit.repaired + result.repaired), others
     return fit, rows
+
+
+def _left(source: Source, weight: Array, share: float) -> Source:
+    """Return the rows with the weights that are left to them; each component of a known class needs a row of it."""
+    codes, owners = source.known.codes, source.known.owners
+    for number, needed in zip(*np.unique(owners[owners >= 0], return_counts=True), strict=True):
+        of_class = codes == number + 1
+        if (n := np.count_nonzero(weight[of_class])) < needed:
+            raise ValueError(
+                f"expected a share to trim that leaves each class a row for each of its components, but trim={share:g} "
+                f"leaves {n} of the class of row {of_class.argmax()} for {needed}: its rows have the least density. "
+                "Trim less, or give that class no label"
+            )
+    return reweighed(source, weight)
 
 
 def _resistant_mixture(source: Source, settings: FitSettings, seed: int) -> MixtureParameters:
