@@ -460,3 +460,9 @@ def test_another_prior_or_noise_in_the_middle_of_a_stream_is_refused():
             stream.set_params(**change).partial_fit(X)
         stream.set_params(prior=None, noise=False)
     stream.partial_fit(X)
+
+
+def test_a_prior_that_overflows_beside_the_rows_is_refused():
+    mixture = GaussianMixture(1, random_state=0, prior=NormalInverseWishart(scale=1e200))
+    with pytest.raises(ValueError, match="expected a prior that is a number beside rows"):
+        mixture.fit(X, sample_weight=np.full(len(X), 1e-150))

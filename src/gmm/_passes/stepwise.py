@@ -77,6 +77,11 @@ def implied_statistics(
     """Return statistics per unit weight, of rows of this weight, from which an update makes the mixture.
 
     They leave out ridge and prior, which the update adds: beside a prior, they need not be those of any rows.
+
+    Raises
+    ------
+    ValueError
+        If a prior is so heavy beside the rows that these numbers overflow.
     """
     model, means, layout = parameters.model, parameters.means, parameters.model.layout
     counts, first = parameters.weights, np.zeros(means.shape)
@@ -85,12 +90,17 @@ def implied_statistics(
     spread: Array | float = 1.0  # to which a ridge is added: that of the rows, not of those that a prior adds
     if (moments := objective.prior.as_moments(model, *means.shape)) is not None:
         n_means = 0 if not moments.shrinkage else len(counts) if layout.pooled else 1
-        of_rows, divisors = divisors, divisors + (moments.pseudocount + n_means) / weight
-        spread = of_rows / divisors
-        step = means - moments.mean
-        first = moments.shrinkage / weight * step
-        scale = moments.scale.reshape(layout.shape(1, means.shape[1]))
-        added = (moments.shrinkage * layout.outer(step, step) + scale) / weight
+        scale, step = moments.scale.reshape(layout.shape(1, means.shape[1])), means - moments.mean
+        with np.errstate(over="ignore", invalid="ignore"):
+            of_rows, divisors = divisors, divisors + (moments.pseudocount + n_means) / weight
+            spread = of_rows / divisors
+            first = moments.shrinkage / weight * step
+            added = (moments.shrinkage * layout.outer(step, step) + scale) / weight
+        if not (np.isfinite(divisors).all() and np.isfinite(first).all() and np.isfinite(added).all()):
+            raise ValueError(
+                f"expected a prior that is a number beside rows of weight {weight:g}: its scale or shrinkage "
+                "divided by it overflows. Multiply the weights by a power of ten, or set another prior"
+            )
     second = layout.with_ridge(parameters.covariances, -objective.ridge * spread)
     second = second * divisors.reshape((-1,) + (1,) * (second.ndim - 1)) - added
     return SufficientStatistics(model.moments, means, counts, first, second, 0.0, 1.0)
