@@ -143,6 +143,12 @@ def test_priors_are_those_given():
             MixtureClassifier(class_prior=wrong).fit(X, y)
 
 
+def test_a_class_may_have_no_prior():
+    X, y = table("wine")
+    fit = MixtureClassifier([1, 2], "VVI", class_prior=[0.5, 0.5, 0], random_state=0).fit(X, y)
+    assert set(fit.predict(X)) == {0, 1}
+
+
 def test_rows_far_from_all_classes_have_the_priors():
     fit = MixtureClassifier(covariance_type="VVV").fit(FLOWERS, SPECIES)
     np.testing.assert_allclose(fit.predict_proba(np.full((1, 4), 1e300)), [[1 / 3] * 3])

@@ -158,3 +158,9 @@ def test_weights_of_any_size_are_shares():
     fits = [GaussianMixture(1).fit(part) for part in (X[:100], X[100:])]
     few = reduce(fits, 2, weights=[1e308, 1e308])
     np.testing.assert_allclose(few.weights_, [0.5, 0.5])
+
+
+def test_means_beyond_all_distances_are_kept_apart():
+    places = [[0, 0], [5e149, 5e149]]
+    far, narrow = (GaussianMixture.from_parameters([0.5, 0.5], places, [np.eye(2) * v] * 2) for v in (1, 1e-20))
+    np.testing.assert_allclose(sorted(reduce([far, narrow], 2).means_[:, 0]), [0, 5e149])

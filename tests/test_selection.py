@@ -269,6 +269,11 @@ def test_cells_that_are_all_infinitely_bad_are_equally_bad():
     assert "nan" not in f"{few}{few!r}{few._repr_html_()}".lower()
 
 
+def test_two_columns_that_do_not_vary_are_told_once():
+    with pytest.warns(UserWarning, match=r"^Column\(s\) 'x0', 'x1' are constant"):
+        select(np.column_stack([np.full(len(X), 0.1), np.full(len(X), 0.11), X[:, 0]]), 1, "diag")
+
+
 def test_columns_that_do_not_vary_are_told():
     with pytest.warns(
         UserWarning, match=r"^Column\(s\) 'x1' are constant: likelihoods and criteria depend on reg_covar"

@@ -275,7 +275,8 @@ def _any_thin(parameters: MixtureParameters) -> bool:
     if parameters.model.layout is not FULL:
         return True
     whiteners = parameters.whiteners
-    traces = (whiteners @ _pooled(parameters) * whiteners).reshape(len(whiteners), -1).sum(axis=1)
+    with np.errstate(over="ignore"):
+        traces = (whiteners @ _pooled(parameters) * whiteners).reshape(len(whiteners), -1).sum(axis=1)
     return not bool((THIN * traces < 1).all())
 
 

@@ -339,7 +339,8 @@ class FilledSource(SameRows):
         used = np.flatnonzero(part.weights)
         for start in range(0, len(used), LANES):
             batch = used[start : start + LANES]
-            values[batch] = fill(number, part.rows[batch])
+            with np.errstate(over="ignore"):  # as float32; rows that are not finite are refused in words
+                values[batch] = fill(number, part.rows[batch])
         return values
 
 

@@ -21,6 +21,7 @@ from gmm._values.layouts import Array
 _FOLDS = 5
 _COMPARED = 10  # cells of a class, best first, and those of a single component
 _LEAST = -5.0  # nats: what the log probability of a row's class counts at least, so that no row decides alone
+_FARTHEST = -1e200  # nats, of a row beyond all densities: sums of these are finite
 _BETTER = 1e-9  # nats per row, above rounding errors
 
 
@@ -49,14 +50,13 @@ def predictive_cells(
         return [cell for (cell,) in compared]
     rows = _Rows.of(parts)
     prior = np.bincount(rows.owner, rows.weights) if class_prior is None else class_prior
-    with np.errstate(divide="ignore"):
-        log_prior = np.log(prior / prior.sum())
+    log_prior = np.log(np.maximum(prior / prior.sum(), np.finfo(np.float64).tiny))
     tables = [
         _densities(search, cells, number, rows, settings)
         for number, (search, cells) in enumerate(zip(searches, compared, strict=True))
     ]
     joint = [
-        np.nan_to_num(np.stack(list(of_class.values())) + share)
+        np.maximum(np.stack(list(of_class.values())) + share, _FARTHEST)
         for of_class, share in zip(tables, log_prior, strict=True)
     ]
     return [list(of_class)[place] for of_class, place in zip(tables, _separating_cells(joint, rows), strict=True)]

@@ -77,6 +77,7 @@ def bures(a: Gaussians, b: Gaussians) -> Array:
     return _squares(a.means - b.means, 2) + _squares(a.roots - b.roots @ (left @ right), 3)
 
 
+@np.errstate(over="ignore")  # of means beyond all distances, in the widths of the other
 def kullback_leibler(a: Gaussians, b: Gaussians) -> Array:
     """Return the divergences of b from a, in nats."""
     steps = b.whiteners @ (a.means - b.means)[..., None]

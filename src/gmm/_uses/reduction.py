@@ -170,6 +170,7 @@ def _places(components: MixtureParameters, means: Array) -> Array:
     return layout.whitened(layout.whiten(within[None], d)[0], 0, means - components.means[0])
 
 
+@np.errstate(over="ignore")  # of means so far apart that a merger costs more than any number
 def _costs(components: MixtureParameters, i: Indices, j: Indices) -> Array:
     """Return Runnalls' bounds of what mergers of i and j cost (2007, equation 21)."""
     layout, d, weights = components.model.layout, components.n_features, components.weights

@@ -110,7 +110,7 @@ def _rescaling(rows: NDArray[Any], original: int, copy: int, tolerance: float | 
     """Return how one column is another one, if it is, beyond rounding to some tolerance."""
     x, y = rows[:, original].astype(np.float64), rows[:, copy].astype(np.float64)
     low, high = np.nanargmin(x), np.nanargmax(x)
-    slope = (y[high] - y[low]) / (x[high] - x[low])
+    slope = (y[high] - y[low]) / (x[high] - x[low]) if x[high] > x[low] else 0.0
     if not (np.isfinite(slope) and slope):
         return None
     tolerance = _NEAR * float(np.nanstd(y)) if tolerance is None else tolerance
