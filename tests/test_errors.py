@@ -339,6 +339,16 @@ def test_rows_whose_error_hides_all_but_one_direction_keep_it():
     np.testing.assert_allclose(got.covariances, [V - np.outer(slope, across @ V)] * 2, rtol=1e-9)
 
 
+def test_a_true_value_without_error_has_no_variance():
+    draws = np.random.default_rng(2)
+    for _ in range(50):
+        A = draws.normal(size=(3, 3))
+        one = GaussianMixture.from_parameters([1.0], np.zeros((1, 3)), [A @ A.T + np.eye(3)])
+        values = gmm.analysis.true_values(one, np.ones((1, 3)), [[1.0, 0.0, 1e-17]])
+        np.testing.assert_allclose(values.covariances[0, [1, 2], [1, 2]], [0, 1e-17], rtol=1e-2, atol=1e-29)
+        assert "nan" not in str(values)
+
+
 def test_a_value_that_is_missing_needs_no_error():
     X, errors = np.random.default_rng(2).normal(size=(2, 90, 3))
     X[::4, 1], errors = np.nan, errors**2 / 9

@@ -19,7 +19,7 @@ from gmm._values.layouts import FULL, Array
 __all__ = ["TrueValues", "true_values"]
 
 _NUMBERS_AT_ONCE = 1 << 20
-_MOST_LOST = 1e8  # what errors may be, beside the least variance of a component, for sums of both to hold it
+_SINGULAR = 1e-10  # least eigenvalue of correlations, below which sums have lost a part
 
 
 class TrueValues(NamedTuple):
@@ -108,32 +108,61 @@ def _of_rows(
     means: Array, covariances: Array, columns: NDArray[np.intp], rows: NDArray[Any], errors: Array
 ) -> tuple[Array, Array]:
     """Return means (m, K, d) and covariances (m, K, d, d) of true values in each component."""
-    of_columns = covariances[:, columns]
-    slopes = _slopes(of_columns, of_columns[:, :, columns], errors)
+    slopes = np.zeros((len(rows), *covariances.shape[:2], len(columns)))
+    left = np.broadcast_to(covariances, (len(rows), *covariances.shape)).copy()
+    if len(columns):
+        hidden = _hidden(covariances[:, columns[:, None], columns], errors)
+        for which, of_errors in ((hidden, _beside_large_errors), (~hidden, _beside_errors)):
+            if which.any():
+                slopes[which], left[which] = of_errors(covariances, columns, errors[which])
     expected = means + (slopes @ (rows[:, None] - means[:, columns])[..., None])[..., 0]
-    return expected, covariances - slopes @ of_columns
+    return expected, left
 
 
-def _slopes(of_columns: Array, within: Array, errors: Array) -> Array:
-    """Return C (V + S)⁻¹, (m, K, d, q), where Cᵀ (K, q, d) are rows of covariances, V (K, q, q) part of these.
+def _hidden(within: Array, errors: Array) -> NDArray[np.bool_]:
+    """Tell of each of the errors (m, q, q) whether V is lost in V + S, but for the units of the columns."""
+    variances = np.diagonal(errors, axis1=1, axis2=2)
+    hidden = (np.abs(errors).sum(axis=(1, 2)) > variances.sum(axis=1)).astype(bool)
+    if hidden.any():
+        totals = within + errors[hidden, None]
+        roots = np.sqrt(np.diagonal(totals, axis1=2, axis2=3))
+        values = np.linalg.eigvalsh(totals / roots[..., None] / roots[..., None, :])
+        hidden[hidden] = (values[..., 0] < _SINGULAR).any(axis=1)
+    return hidden
 
-    Where V is lost in V + S, it is S that has the axes: L⁻¹ S L⁻ᵀ = Q Λ Qᵀ, V = L Lᵀ, C (V + S)⁻¹ = C B (1 + Λ)⁻¹ Bᵀ,
-    B = L⁻ᵀ Q. Eigenvalues that are rounding count as zero.
+
+def _beside_errors(covariances: Array, columns: NDArray[np.intp], errors: Array) -> tuple[Array, Array]:
+    """Return G = C (V + S)⁻¹ and the covariance A Σ Aᵀ + G S Gᵀ, A = I − G: no variance is below zero."""
+    between = covariances[:, columns]
+    totals = between[:, :, columns] + errors[:, None]
+    solved = np.linalg.solve(totals, np.broadcast_to(between, (len(errors), *between.shape)))
+    slopes = np.asarray(solved, dtype=np.float64).swapaxes(2, 3)
+    rest = np.broadcast_to(np.eye(covariances.shape[1]), (*slopes.shape[:3], covariances.shape[1])).copy()
+    rest[..., columns] -= slopes
+    rest = rest @ np.linalg.cholesky(covariances)
+    return slopes, rest @ rest.swapaxes(2, 3) + slopes @ errors[:, None] @ slopes.swapaxes(2, 3)
+
+
+def _beside_large_errors(covariances: Array, columns: NDArray[np.intp], errors: Array) -> tuple[Array, Array]:
+    """Return G and the covariance along the axes of S beside V: L⁻¹ S L⁻ᵀ = Q Λ Qᵀ, V = L Lᵀ, B = L⁻ᵀ Q, V⁻¹ = B Bᵀ.
+
+    G = C B (1 + Λ)⁻¹ Bᵀ, and the covariance is Σ − C V⁻¹ Cᵀ + C B Λ (1 + Λ)⁻¹ Bᵀ Cᵀ. Eigenvalues that are rounding
+    count as zero: the errors say nothing of these directions.
     """
-    slopes = np.empty((len(errors), len(within), of_columns.shape[2], within.shape[2]))
-    values = np.linalg.eigvalsh(within)
-    far = (errors.max(axis=(1, 2))[:, None] + values[:, -1] > _MOST_LOST * values[:, 0]).any(axis=1)
-    near, q = ~far, within.shape[2]
-    totals = within + errors[near, None]
-    slopes[near] = np.linalg.solve(totals, np.broadcast_to(of_columns, (len(totals), *of_columns.shape))).swapaxes(2, 3)
-    if far.any():
-        lower = np.linalg.cholesky(within)
-        halves = np.linalg.solve(lower, np.broadcast_to(errors[far, None], (far.sum(), *within.shape)))
-        values, axes = np.linalg.eigh(np.linalg.solve(lower, halves.swapaxes(2, 3)))
-        values[values < q * np.finfo(np.float64).eps * values[..., -1:]] = 0
-        axes = np.linalg.solve(lower.swapaxes(1, 2), axes)
-        slopes[far] = (of_columns.swapaxes(1, 2) @ axes / (1 + values[..., None, :])) @ axes.swapaxes(2, 3)
-    return slopes
+    between, unit = covariances[:, :, columns], errors.max(axis=(1, 2))[:, None, None, None]
+    lower = np.linalg.cholesky(between[:, columns])
+    halves = np.linalg.solve(lower, np.broadcast_to(errors[:, None] / unit, (len(errors), *lower.shape)))
+    values, axes = np.linalg.eigh(np.linalg.solve(lower, halves.swapaxes(2, 3)))
+    values[values < len(columns) * np.finfo(np.float64).eps * values[..., -1:]] = 0
+    axes = np.linalg.solve(lower.swapaxes(1, 2), axes)
+    steps = between @ axes
+    with np.errstate(over="ignore", divide="ignore"):
+        certain = 1 / (1 + values * unit[..., 0])[..., None, :]
+    slopes = (steps * certain) @ axes.swapaxes(2, 3)
+    exact = np.linalg.solve(lower, between.swapaxes(1, 2))
+    rest = covariances - exact.swapaxes(1, 2) @ exact
+    rest[:, columns], rest[:, :, columns] = 0, 0
+    return slopes, rest + (steps * (1 - certain)) @ steps.swapaxes(2, 3)
 
 
 def _mixed(means: Array, covariances: Array, weights: Array) -> tuple[Array, Array]:
