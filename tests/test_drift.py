@@ -142,3 +142,42 @@ def test_extreme_numbers_are_printed_short_and_refused_in_words():
     assert len(repr(drift(FIT, rows, REFERENCE, n_replicates=99))) < 300
     with pytest.raises(ValueError, match="replicates"):
         drift(FIT, REFERENCE, REFERENCE, level=1e-320)
+
+
+ONE = GaussianMixture.from_parameters([1.0], [[0.0, 0.0]], [np.eye(2)])
+
+
+def beside_a_constant(n, seed, value=0.1, shift=0.0):
+    return np.column_stack([np.random.default_rng(seed).normal(shift, 1, n), np.full(n, value)])
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.5])
+def test_a_constant_column_changes_no_verdict(shift):
+    for n, n_reference in ((300, 500), (30_000, 40_000)):
+        new, old = beside_a_constant(n, 0, shift=shift), beside_a_constant(n_reference, 100)
+        alone = drift(ONE.marginal([0]), new[:, :1], old[:, :1], n_replicates=199)
+        got = drift(ONE, new, old, n_replicates=199)
+        assert got.alarm == alone.alarm == bool(shift)
+        np.testing.assert_allclose(got.p_value, alone.p_value)
+        assert got.movement[1] == 0
+
+
+def test_a_column_that_is_constant_no_more_has_moved_but_one_odd_row_is_no_drift():
+    old = beside_a_constant(500, 100)
+    assert drift(ONE, beside_a_constant(300, 0, value=0.2), old).alarm
+    odd = beside_a_constant(300, 0)
+    odd[7, 1] = 0.2
+    assert not drift(ONE, odd, old).alarm
+
+
+def test_scores_that_were_all_equal_may_differ():
+    one, old = ONE.marginal([0]), np.repeat([-1.0, 1.0], 250)[:, None]
+    assert drift(one, 3 * old, old).alarm
+    assert not drift(one, old[::2], old).alarm
+
+
+def test_components_of_few_rows_each_are_left_out():
+    draws = np.random.default_rng(0)
+    many = GaussianMixture(20, covariance_type="diag", random_state=0).fit(draws.uniform(0, 100, (4000, 2)))
+    few = drift(many, draws.uniform(0, 100, (60, 2)), draws.uniform(0, 100, (60, 2)))
+    assert few.statistics["weights"] == few.statistics["means"] == 0

@@ -190,7 +190,7 @@ def drift(
     shares, before = new.shares.mean(axis=0), old.shares.mean(axis=0)
     growth, movement = (
         unit * np.divide(step, deviation, out=np.zeros_like(step), where=deviation > 0)
-        for step, deviation in ((shares - before, old.shares.std(axis=0)), (shifts, old.residuals.std(axis=0)))
+        for step, deviation in ((shares - before, _deviations(old.shares)), (shifts, _deviations(old.residuals)))
     )
     values = dict(zip(STATISTICS, standard.tolist(), strict=True))
     return Drift(p_value, level, values, shares, before, growth, shifts, movement, names_of_features(model))
@@ -256,15 +256,26 @@ def _coordinates(old: _View, new: _View) -> tuple[Array, Array, list[int]]:
 
 
 def _whitened(old: Array, new: Array) -> tuple[Array, Array]:
-    """Return old and new values about the mean of the old, along the principal axes of these, in their deviations."""
-    centre, spread = old.mean(axis=0), old.std(axis=0)
-    spread[spread == 0] = 1.0
-    standard = (old - centre) / spread
+    """Return old and new values about the mean of the old, along the principal axes of these, in their deviations.
+
+    What varies in the new rows alone comes last, in the deviations of all rows: old ones have none.
+    """
+    centre, spread, overall = old.mean(axis=0), _deviations(old), _deviations(np.concatenate([old, new]))
+    varied, begun = spread > 0, (spread == 0) & (overall > 0)
+    standard = (old[:, varied] - centre[varied]) / spread[varied]
     variances, axes = np.linalg.eigh(standard.T @ standard / len(old))
-    wide = variances > _FLAT * variances[-1]
+    wide = variances > _FLAT * variances.max(initial=0)
     wide[: max(0, len(wide) - max(1, len(old) // _ROWS_FOR_A_DIRECTION))] = False
     matrix = axes[:, wide] / np.sqrt(variances[wide])
-    return standard @ matrix, (new - centre) / spread @ matrix
+    before, after = standard @ matrix, (new[:, varied] - centre[varied]) / spread[varied] @ matrix
+    added = (new[:, begun] - centre[begun]) / overall[begun]
+    return np.hstack([before, np.zeros((len(old), added.shape[1]))]), np.hstack([after, added])
+
+
+def _deviations(values: Array) -> Array:
+    """Return the standard deviations of columns; 0 of one that is constant but for rounding."""
+    deviations, rounding = values.std(axis=0), len(values) * np.finfo(np.float64).eps  # of a sum of so many
+    return np.where(deviations > rounding * np.abs(values).max(axis=0, initial=0), deviations, 0.0)
 
 
 def _statistics(means: Array, sizes: list[int]) -> Array:
