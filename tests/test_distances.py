@@ -269,3 +269,19 @@ def test_a_component_that_jumped_leaves_the_others_their_partners():
         )
         assert match(before, after).tolist() == [0, 1, 2, 3]
         assert match(after, before).tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("apart", [70.0, 78.0, 1e5, 1e150])
+def test_bhattacharyya_of_single_components_is_exact_beyond_all_exponentials(apart):
+    one, other = (mixture([1.0], [[place]], [[[1.0]]]) for place in (0.0, apart))
+    got = distance(one, other, kind="bhattacharyya", n_samples=10)
+    assert got.value == pytest.approx(apart * (apart / 8), rel=1e-12)
+    assert got.standard_error == 0
+
+
+def test_bhattacharyya_of_mixtures_far_apart_is_between_finite_bounds():
+    one, other = (mixture([0.4, 0.6], [[place], [place + 5]], [[[1.0]]] * 2) for place in (0.0, 90.0))
+    got = distance(one, other, kind="bhattacharyya", n_samples=100)
+    exact = 85**2 / 8 - 0.5 * np.log(0.4 * 0.6)  # of the nearest pair; the others have e^-100 of it
+    assert got.low - 1e-9 <= exact <= got.high + 1e-9
+    assert got.high - got.low < 0.1

@@ -159,9 +159,11 @@ def distance(
         return _within(*_mean(ratios), *_divergence_bounds(*_present(f, a), *_present(g, b)))
     # ∫ √(f g) is the mean of √(f g) / h over draws of h = (f + g) / 2, which is between 0 and 1.
     halves = [_log_ratios(f, g, each, (n_samples + 1) // 2, rng) for each in (f, g)]
-    with np.errstate(over="ignore", divide="ignore"):
-        common, error = _mean(1 / np.cosh(0.5 * np.concatenate(halves)))
-        value = 0.0 - float(np.log(common))
+    ratios = np.abs(np.concatenate(halves))
+    logs = np.log(2) - 0.5 * ratios - np.log1p(np.exp(-ratios))  # of 1 / cosh
+    most = float(logs.max())
+    common, error = _mean(np.exp(logs - most)) if np.isfinite(most) else (0.0, np.inf)
+    value = 0.0 - most - float(np.log(common)) if common > 0 else np.inf
     return _within(value, error / common if common > 0 else np.inf, *_common_bounds(*_present(f, a), *_present(g, b)))
 
 
@@ -321,8 +323,12 @@ def _divergence_bounds(weights: Array, a: Gaussians, others: Array, b: Gaussians
 @np.errstate(all="ignore")
 def _common_bounds(weights: Array, a: Gaussians, others: Array, b: Gaussians) -> tuple[float, float]:
     """Return bounds of Bhattacharyya's distance of two mixtures, by ∫ √(f_a g_b) of their components."""
-    common = np.exp(-of_all(bhattacharyya, a, b))
-    most = min(float((np.sqrt(weights[:, None] * others) * common).sum()), 1.0)
+    apart = of_all(bhattacharyya, a, b)
+    nearest = float(np.fmin.reduce(apart, axis=None))
+    if not np.isfinite(nearest):
+        return np.inf, np.inf
+    common = np.exp(nearest - apart)  # relative to the nearest, which may be beyond all exponentials
+    most = min(float((np.sqrt(weights[:, None] * others) * common).sum()), np.exp(nearest))
     of_model = of_other = weights[:, None] * others  # the parts of either mixture's components
     least, before = 0.0, -1.0
     for _ in range(_MOST_ROUNDS):
@@ -332,7 +338,7 @@ def _common_bounds(weights: Array, a: Gaussians, others: Array, b: Gaussians) ->
         if not least - before > _SMALL_GAIN:
             break
         before = least
-    return 0.0 - float(np.log(most)), 0.0 - float(np.log(least))
+    return nearest - float(np.log(most)), nearest - float(np.log(least))
 
 
 def _in_proportion(parts: Array, sums: Array, axis: int) -> Array:
