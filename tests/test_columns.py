@@ -149,6 +149,14 @@ def test_intervals_of_two_peaks_reach_over_the_gap():
     np.testing.assert_allclose(ends, [-10, 10], atol=1e-9)
 
 
+@pytest.mark.parametrize("far", [1e15, 1e20, 1e100])
+def test_an_improbable_component_far_away_does_not_blur_an_interval(far):
+    scales = np.array([[1, 1e-12], [1, 1]])
+    two = GaussianMixture.from_parameters([1 - 1e-12, 1e-12], [[0, 0], [0, far]], scales, covariance_type="diag")
+    ends = two.predict_from([[0.0]], known=[0], target=[1], level=0.95).intervals
+    np.testing.assert_allclose(ends, [[norm.ppf([[0.025, 0.975]])[0] * 1e-6]], rtol=1e-9)
+
+
 def test_columns_go_by_name():
     mixture, X = fitted("VVV", NAMES)
     part = mixture.marginal(["d", "a"])

@@ -25,7 +25,7 @@ from gmm._values.parameters import MixtureParameters
 __all__ = ["ConditionalPrediction", "conditional_mixture", "imputed", "predicted"]
 
 _NUMBERS_AT_ONCE = 1 << 20  # of rows times components times columns
-_HALVINGS = 64
+_MOST_HALVINGS, _PRECISION = 2200, 2.0**-60  # from one end of all floats to the other; of the narrowest scale
 _COLUMNS_SHOWN = 6
 
 
@@ -233,8 +233,11 @@ class _Conditional:
         high = np.where(present, ends, -np.inf).max(axis=0)
         if self._noise:
             low, high = np.minimum(low, self._noise.box[0]), np.maximum(high, self._noise.box[1])
-        for _ in range(_HALVINGS):
+        precision = _PRECISION * np.where(present, scales, np.inf).min(axis=0)
+        for _ in range(_MOST_HALVINGS):
             middle = low + 0.5 * (high - low)
+            if not ((low < middle) & (middle < high) & (high - low > precision)).any():
+                break
             share = (self._weights * self._tails.share_below((middle - self._means) / scales)).sum(axis=0)
             if self._noise:
                 share += self._rest * self._noise.share_below(middle)
