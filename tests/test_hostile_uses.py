@@ -193,6 +193,41 @@ def test_gaps(cls, data):
         used(fitted, X, data)
 
 
+@st.composite
+def errors_of(draw, n, d):
+    """Covariances of the errors of n rows of d columns, or what are none."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**16)))
+    shape = draw(st.sampled_from(((d,), (d, d), (n, d), (n, d, d), (n, d), (n, d, d), (n + 1, d), (d + 1,))))
+    errors = rng.random(shape)
+    if shape[-2:] == (d, d) and len(shape) != 1 + (n == d):
+        roots = rng.normal(size=(*shape[:-1], draw(st.integers(1, max(d, 1)))))
+        errors = roots @ roots.swapaxes(-1, -2)
+    errors = errors * draw(st.sampled_from((*SCALES, 1e17)))
+    if draw(st.integers(0, 9)) == 9 and errors.size:
+        errors.flat[draw(st.integers(0, errors.size - 1))] = draw(st.sampled_from(EXTREMES))
+    return draw(mainly(st.just(errors), junk))
+
+
+@given(data=st.data())
+def test_known_errors(data):
+    X = data.draw(mainly(groups() | with_gaps(), any_rows))
+    (n, d), weight = np.shape(X) if np.ndim(X) == 2 else (3, 1), data.draw(weights_of(length(X)))
+    errors, labels = data.draw(errors_of(n, d)), data.draw(st.none() | labels_of(n))
+    mixture = GaussianMixture(**data.draw(modest(GaussianMixture)) | {"missing": data.draw(missing)})
+    if data.draw(st.integers(0, 4)) == 4:
+        mixture.noise = True
+    fitted = answer(mixture.fit, X, sample_weight=weight, labels=labels, error_covariance=errors)
+    event("refused" if fitted is None else "fitted")
+    if fitted is not None:
+        is_mixture(fitted, X)
+        far = np.asarray(X, float) * data.draw(st.sampled_from((1.0, 1e6, 1e9, 1e120)))
+        proba = answer(fitted.predict_proba, far, error_covariance=errors)
+        if proba is not None:
+            are_shares(proba, fitted)
+        values = answer(gmm.analysis.true_values, fitted, far, errors)
+        assert values is None or all(finite(each) for each in values)
+
+
 @given(data=st.data())
 def test_known_classes(data):
     X = data.draw(mainly(groups(), any_rows))

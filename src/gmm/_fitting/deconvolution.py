@@ -12,6 +12,7 @@ from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
 
 _LEAST = 0.05  # share of a variance that errors leave
+_MOST_SHARES = 1e150  # of a variance that errors are: squares are finite
 _ENOUGH = 50  # rows for each component
 _MOST = 1 << 17
 
@@ -46,6 +47,10 @@ def without_errors(problem: Problem, start: Source, mixture: MixtureParameters) 
 def _without(covariances: Array, errors: Array) -> Array:
     """Return covariances less those of errors, which leave at least a share in every direction."""
     whiteners, _ = FULL.whiten(np.ascontiguousarray(covariances), covariances.shape[1])
-    values, axes = np.linalg.eigh(whiteners @ errors @ whiteners.transpose(0, 2, 1))
-    roots = np.linalg.solve(whiteners, axes * np.sqrt(np.maximum(1 - values, _LEAST))[:, None])
+    with np.errstate(over="ignore", invalid="ignore"):  # of errors beside which a covariance is nothing
+        shares = np.nan_to_num(
+            whiteners @ errors @ whiteners.transpose(0, 2, 1), posinf=_MOST_SHARES, neginf=-_MOST_SHARES
+        )
+    values, axes = np.linalg.eigh(shares)
+    roots = np.linalg.solve(whiteners, axes * np.sqrt(1 - np.clip(values, 0, 1 - _LEAST))[:, None])
     return np.asarray(roots @ roots.transpose(0, 2, 1))

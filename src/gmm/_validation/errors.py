@@ -12,6 +12,7 @@ from gmm._validation.arrays import as_array, as_floats, place_in
 from gmm._values.errors import RowErrors
 
 _ROUNDING = 1e-8  # relative, of matrices that were computed
+_LARGEST = 1e300  # sums of a few of these are finite
 
 
 def check_error_covariance(
@@ -24,7 +25,8 @@ def check_error_covariance(
     Raises
     ------
     ValueError
-        If the shape is another, a number is not finite, a variance is negative or a matrix is no covariance.
+        If the shape is another, a number is not finite or beyond 1e300, a variance is negative, or a matrix is no
+        covariance.
     TypeError
         If the values are no numbers.
     """
@@ -75,8 +77,8 @@ def _check_numbers(array: np.ndarray[Any, Any], name: str) -> None:
     variances = array if array.ndim == 2 else np.diagonal(array, axis1=1, axis2=2)
     for wrong, what, instead in (
         (
-            ~np.isfinite(array),
-            "finite numbers",
+            ~(np.abs(array) <= _LARGEST),
+            f"finite numbers up to {_LARGEST:g}",
             "where the error is unknown, set the value in X to NaN as well, with missing='em'",
         ),
         (variances < 0, "variances of 0 or more", "it takes squares of standard errors"),
