@@ -303,6 +303,20 @@ def test_the_information_knows_the_errors():
     assert of.means[0, 0] == pytest.approx(precisions.sum() ** -0.5, rel=1e-3)
 
 
+@pytest.mark.parametrize("covariance_type", ["full", "diag"])
+def test_a_prior_beside_gaps_is_the_same_in_any_order_and_without_errors(covariance_type):
+    draws = np.random.default_rng(5)
+    X = draws.normal(size=(40, 2)) @ [[1, 0.9], [0, 0.5]]
+    X[draws.random(40) < 0.5, 0] = np.nan
+
+    def bound(rows, errors, prior=None):
+        one = GaussianMixture(1, covariance_type=covariance_type, missing="em", prior=prior, tol=1e-12, max_iter=5000)
+        return one.fit(rows, error_covariance=errors).lower_bound_
+
+    assert bound(X[draws.permutation(40)], [0.3, 0.3]) == pytest.approx(bound(X, [0.3, 0.3]), abs=1e-7)
+    assert bound(X, [1e-12, 1e-12], "conjugate") == pytest.approx(bound(X, None, "conjugate"), abs=1e-7)
+
+
 # --- True values ----------------------------------------------------------------------------------
 
 

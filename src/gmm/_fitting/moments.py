@@ -95,9 +95,9 @@ def _mean_and_variances_within(n_components: int, source: Source, n_threads: int
 def mean_and_covariance(model: CovarianceModel, source: Source, n_threads: int | None = None) -> tuple[Array, Array]:
     """Return the mean of the rows and their unbiased covariance or, for models of variances, its diagonal."""
     layout = DIAGONAL if model.layout.axis_aligned else TIED
-    if source.in_patterns and not source.errors:
+    if source.without_errors.in_patterns:
         with suppress(SingularMatrixError):
-            return _from_gaps(source, layout, n_threads)
+            return _from_gaps(source.without_errors, layout, n_threads)
     one = WhitenedMixture(SPHERICAL, np.zeros(1), source.survey.centre[None], np.ones(1))
     with EStep(source.without_gaps, layout, n_threads=n_threads) as e_step:
         statistics = e_step(one)
