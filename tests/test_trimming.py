@@ -224,6 +224,16 @@ def test_a_class_without_rows_that_are_left_is_refused(components):
         mixture.fit(X, labels=labels, components_per_class=components)
 
 
+def test_beside_a_ridge_the_rows_of_least_density_are_left_out():
+    for seed in (46, 96):
+        draws = np.random.default_rng(seed)
+        X = draws.normal(size=(60, 1 + seed % 3))
+        X[:8] += draws.normal(0, 3, (8, X.shape[1]))
+        mixture = GaussianMixture(2, trim=0.13, reg_covar=0.1, tol=1e-11, max_iter=2000, random_state=0).fit(X)
+        least = np.argsort(mixture.score_samples(X))[:7]
+        np.testing.assert_array_equal(np.flatnonzero(mixture.trimmed_), np.sort(least))
+
+
 def test_a_warm_start_continues():
     mixture = fit(warm_start=True, trim=0.2)
     again = GaussianMixture(**mixture.get_params()).fit(ROWS)

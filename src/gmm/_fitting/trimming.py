@@ -118,7 +118,7 @@ def _in_turns(
         again = settings._replace(refine=None, solver=settings.solver._replace(max_iter=n_passes))
         here = Beginning(fit.result.parameters)
         result = fit_mixture(others, again, Journal(()), beginning=here, callback=callback).result
-        if not result.lower_bound > fit.result.lower_bound:
+        if not result.trace.objective[-1] > fit.result.trace.objective[-1]:  # beside a ridge, the likelihood may fall
             break
         result = replace(result, trace=result.trace.behind(fit.result.trace))
         fit, rows = fit.improved(result)._replace(repaired=fit.repaired + result.repaired), others
