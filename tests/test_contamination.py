@@ -8,6 +8,8 @@ from scipy.stats import chi2, multivariate_normal
 import gmm
 import reference
 from gmm import GaussianMixture, select
+from gmm._estimators.fitted import fitted_parameters
+from gmm._estimators.scorer import Scorer
 from gmm._passes.e_step import EStep
 from gmm._passes.problem import Beginning, Problem, SolverSettings
 from gmm._persistence.values import mixture_from_state
@@ -277,3 +279,16 @@ def test_standard_errors_have_scales_and_what_was_estimated_of_tails(how, names)
         assert (part["low"] <= part["high"]).all()
     assert errors.tails.shape == (len(names), 3)
     assert (errors.tails > 0).all()
+
+
+def test_nec_does_not_depend_on_the_order_of_components():
+    for seed in (213, 397):
+        draws = np.random.default_rng(seed)
+        draws.uniform(3, 8), draws.uniform(0.3, 2), draws.normal(size=90), draws.random(90), draws.normal(size=90)
+        X = draws.standard_cauchy((60, 1)) * np.where(draws.random((60, 1)) < 0.3, 30, 1)
+        mixture = fitted_parameters(GaussianMixture(2, tails="contaminated", random_state=0).fit(X))
+        of_one = [
+            Scorer(mixture.of_components(np.array(order))).log_likelihood_of_one(ArraySource(X), 1e-6)
+            for order in ([0, 1], [1, 0])
+        ]
+        assert of_one[0] == pytest.approx(of_one[1], abs=1e-6)

@@ -23,10 +23,13 @@ from gmm._persistence.predictions import Predicted
 from gmm._rows.entrance import check_any
 from gmm._rows.sources import Source
 from gmm._validation.combinations import refuse
+from gmm._validation.tails import check_tails
+from gmm._values.contamination import ContaminatedTails
 from gmm._values.layouts import Array, Layout, SingularMatrixError
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
+from gmm._values.tails import Tails
 from gmm._values.weights import weights_of
 from gmm._values.whitened import WhitenedMixture
 
@@ -154,15 +157,24 @@ class Scorer:
         if self.parameters.n_components == 1:
             return None
         limit = inf if max_ratio is None else float(max_ratio)
-        tails = self.parameters.tails.of_components(np.zeros(1, int))  # where that of one begins
-        objective = Objective(self.parameters.model, ridge, noise=noise, tails=tails, max_ratio=limit)
-        problem = Problem(source, objective, self.n_threads)
         one = fitting.noisy.one_beside_noise if noise else fitting.incomplete.one_component
-        try:
-            fitted = one(problem)
-        except SingularMatrixError:
-            return inf
-        return Scorer(fitted, self.n_threads).log_likelihood(source)
+        highest = -inf
+        for tails in self._beginnings_of_one:
+            objective = Objective(self.parameters.model, ridge, noise=noise, tails=tails, max_ratio=limit)
+            try:
+                fitted = one(Problem(source, objective, self.n_threads))
+            except SingularMatrixError:
+                return inf
+            highest = max(highest, Scorer(fitted, self.n_threads).log_likelihood(source))
+        return highest
+
+    @property
+    def _beginnings_of_one(self) -> list[Tails]:
+        """Where the tails of a single component begin: contaminated ones have several optima."""
+        tails = self.parameters.tails
+        first = check_tails(tails.parameters.get("tails", tails.name), tails.parameters.get("degrees_of_freedom"))
+        each = range(self.parameters.n_components) if isinstance(tails, ContaminatedTails) else ()
+        return [first, *(tails.of_components(np.full(1, k)) for k in each)]
 
     def frozen(self) -> FrozenMixture:
         """Return the mixture as one that scores rows by itself, with the same bits."""
