@@ -234,6 +234,7 @@ class _Conditional:
         if self._noise:
             low, high = np.minimum(low, self._noise.box[0]), np.maximum(high, self._noise.box[1])
         precision = _PRECISION * np.where(present, scales, np.inf).min(axis=0)
+        precision[np.isinf(precision)] = 0  # noise alone
         for _ in range(_MOST_HALVINGS):
             middle = low + 0.5 * (high - low)
             if not ((low < middle) & (middle < high) & (high - low > precision)).any():
