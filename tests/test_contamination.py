@@ -282,9 +282,8 @@ def test_standard_errors_have_scales_and_what_was_estimated_of_tails(how, names)
 
 
 def test_nec_does_not_depend_on_the_order_of_components():
-    for seed in (213, 397):
+    for seed in (110, 300):
         draws = np.random.default_rng(seed)
-        draws.uniform(3, 8), draws.uniform(0.3, 2), draws.normal(size=90), draws.random(90), draws.normal(size=90)
         X = draws.standard_cauchy((60, 1)) * np.where(draws.random((60, 1)) < 0.3, 30, 1)
         mixture = fitted_parameters(GaussianMixture(2, tails="contaminated", random_state=0).fit(X))
         of_one = [
