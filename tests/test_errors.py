@@ -353,6 +353,27 @@ def test_rows_whose_error_hides_all_but_one_direction_keep_it():
     np.testing.assert_allclose(got.covariances, [V - np.outer(slope, across @ V)] * 2, rtol=1e-9)
 
 
+@pytest.mark.parametrize(("large", "small"), [(1e17, 1.0), (1e12, 1e-4), (1e17, 1e40), (1e300, 1e-10)])
+def test_an_error_that_columns_share_spoils_no_other_column(large, small):
+    V, errors = np.array([[1, 0.5, 0.3], [0.5, 1, 0.4], [0.3, 0.4, 1]]), np.zeros((1, 3, 3))
+    errors[:, :2, :2], errors[:, 2, 2] = large, small
+    x = np.array([1.0, -0.5, 3.0])
+    got = gmm.analysis.true_values(GaussianMixture.from_parameters([1.0], np.zeros((1, 3)), [V]), [x], errors)
+    A = np.array([[1.0, -1, 0], [0, 0, 1]])  # what is measured beside the shared error, which says nothing
+    slopes = V @ A.T @ np.linalg.inv(A @ V @ A.T + np.diag([0, small]))
+    np.testing.assert_allclose(got.means[0], slopes @ A @ x, rtol=1e-9, atol=1e-11)
+    np.testing.assert_allclose(got.covariances[0], V - slopes @ A @ V, rtol=1e-9, atol=1e-9)
+
+
+def test_true_values_of_components_that_are_nearly_flat_are_finite():
+    draws = np.random.default_rng(0)
+    X = draws.normal(size=(60, 2)) @ draws.normal(size=(2, 4))
+    for seed in range(5):
+        mixture = GaussianMixture(2, reg_covar=1e-14, random_state=seed).fit(X)
+        values = gmm.analysis.true_values(mixture, X, np.ones(4))
+        assert np.isfinite(values.covariances).all()
+
+
 def test_a_true_value_without_error_has_no_variance():
     draws = np.random.default_rng(2)
     for _ in range(50):

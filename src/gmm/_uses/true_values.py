@@ -11,7 +11,6 @@ from gmm._estimators.exclusions import checked_without
 from gmm._estimators.fitted import FittedMixture, source_of
 from gmm._estimators.scorer import Scorer
 from gmm._public import publish
-from gmm._rows.sources import Source
 from gmm._text.amounts import counted, plus_minus
 from gmm._text.lists import beginning
 from gmm._values.layouts import FULL, Array
@@ -19,7 +18,6 @@ from gmm._values.layouts import FULL, Array
 __all__ = ["TrueValues", "true_values"]
 
 _NUMBERS_AT_ONCE = 1 << 20
-_SINGULAR = 1e-10  # least eigenvalue of correlations, below which sums have lost a part
 
 
 class TrueValues(NamedTuple):
@@ -94,75 +92,50 @@ def true_values(model: FittedMixture, X: ArrayLike, error_covariance: ArrayLike)
         columns = source.patterns[number].observed
         for start in range(0, len(indices), step):
             here, part = indices[start : start + step], rows.rows[start : start + step]
-            of_rows = _of_rows(parameters.means, dense, columns, part, _errors(source, here, columns))
-            means[here], covariances[here] = _mixed(*of_rows, responsibilities[here].astype(np.float64))
+            distinct, codes = np.unique(source.errors.codes[here], return_inverse=True)
+            slopes, rest = _regressions(dense, columns, FULL.of_columns(source.errors.stored(FULL)[distinct], columns))
+            away = part[:, None] - parameters.means[:, columns]
+            expected = parameters.means + (slopes[codes] @ away[..., None])[..., 0]
+            means[here], covariances[here] = _mixed(expected, rest[codes], responsibilities[here].astype(np.float64))
     return TrueValues(means, covariances)
 
 
-def _errors(source: Source, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Array:
-    """Return the covariances of the errors of some columns of rows, (m, q, q)."""
-    return FULL.of_columns(source.errors.stored(FULL)[source.errors.codes[rows]], columns)
+def _regressions(covariances: Array, columns: NDArray[np.intp], errors: Array) -> tuple[Array, Array]:
+    """Return slopes G = C (V + S)⁻¹, (m, K, d, q), and covariances Σ − G Cᵀ, (m, K, d, d), of errors S, (m, q, q).
 
-
-def _of_rows(
-    means: Array, covariances: Array, columns: NDArray[np.intp], rows: NDArray[Any], errors: Array
-) -> tuple[Array, Array]:
-    """Return means (m, K, d) and covariances (m, K, d, d) of true values in each component."""
-    slopes = np.zeros((len(rows), *covariances.shape[:2], len(columns)))
-    left = np.broadcast_to(covariances, (len(rows), *covariances.shape)).copy()
-    if len(columns):
-        hidden = _hidden(covariances[:, columns[:, None], columns], errors)
-        for which, of_errors in ((hidden, _beside_large_errors), (~hidden, _beside_errors)):
-            if which.any():
-                slopes[which], left[which] = of_errors(covariances, columns, errors[which])
-    expected = means + (slopes @ (rows[:, None] - means[:, columns])[..., None])[..., 0]
-    return expected, left
-
-
-def _hidden(within: Array, errors: Array) -> NDArray[np.bool_]:
-    """Tell of each of the errors (m, q, q) whether V is lost in V + S, but for the units of the columns."""
-    variances = np.diagonal(errors, axis1=1, axis2=2)
-    hidden = (np.abs(errors).sum(axis=(1, 2)) > variances.sum(axis=1)).astype(bool)
-    if hidden.any():
-        totals = within + errors[hidden, None]
-        roots = np.sqrt(np.diagonal(totals, axis1=2, axis2=3))
-        values = np.linalg.eigvalsh(totals / roots[..., None] / roots[..., None, :])
-        hidden[hidden] = (values[..., 0] < _SINGULAR).any(axis=1)
-    return hidden
-
-
-def _beside_errors(covariances: Array, columns: NDArray[np.intp], errors: Array) -> tuple[Array, Array]:
-    """Return G = C (V + S)⁻¹ and the covariance A Σ Aᵀ + G S Gᵀ, A = I − G: no variance is below zero."""
-    between = covariances[:, columns]
-    totals = between[:, :, columns] + errors[:, None]
-    solved = np.linalg.solve(totals, np.broadcast_to(between, (len(errors), *between.shape)))
-    slopes = np.asarray(solved, dtype=np.float64).swapaxes(2, 3)
-    rest = np.broadcast_to(np.eye(covariances.shape[1]), (*slopes.shape[:3], covariances.shape[1])).copy()
-    rest[..., columns] -= slopes
-    rest = rest @ np.linalg.cholesky(covariances)
-    return slopes, rest @ rest.swapaxes(2, 3) + slopes @ errors[:, None] @ slopes.swapaxes(2, 3)
-
-
-def _beside_large_errors(covariances: Array, columns: NDArray[np.intp], errors: Array) -> tuple[Array, Array]:
-    """Return G and the covariance along the axes of S beside V: L⁻¹ S L⁻ᵀ = Q Λ Qᵀ, V = L Lᵀ, B = L⁻ᵀ Q, V⁻¹ = B Bᵀ.
-
-    G = C B (1 + Λ)⁻¹ Bᵀ, and the covariance is Σ − C V⁻¹ Cᵀ + C B Λ (1 + Λ)⁻¹ Bᵀ Cᵀ. Eigenvalues that are rounding
-    count as zero: the errors say nothing of these directions.
+    C and V are columns of Σ, (K, d, d). With V⁻¹ = B Bᵀ, S = F Fᵀ and U = Bᵀ F, V + S has the inverse
+    B (I − U (I + UᵀU)⁻¹ Uᵀ) Bᵀ, so that Σ − G Cᵀ is a sum of squares beside Σ − C V⁻¹ Cᵀ. Columns of Σ and of U are
+    scaled: neither is lost beside the other, however large some errors are.
     """
-    between, unit = covariances[:, :, columns], errors.max(axis=(1, 2))[:, None, None, None]
-    lower = np.linalg.cholesky(between[:, columns])
-    halves = np.linalg.solve(lower, np.broadcast_to(errors[:, None] / unit, (len(errors), *lower.shape)))
-    values, axes = np.linalg.eigh(np.linalg.solve(lower, halves.swapaxes(2, 3)))
-    values[values < len(columns) * np.finfo(np.float64).eps * values[..., -1:]] = 0
-    axes = np.linalg.solve(lower.swapaxes(1, 2), axes)
-    steps = between @ axes
-    with np.errstate(over="ignore", divide="ignore"):
-        certain = 1 / (1 + values * unit[..., 0])[..., None, :]
-    slopes = (steps * certain) @ axes.swapaxes(2, 3)
-    exact = np.linalg.solve(lower, between.swapaxes(1, 2))
-    rest = covariances - exact.swapaxes(1, 2) @ exact
-    rest[:, columns], rest[:, :, columns] = 0, 0
-    return slopes, rest + (steps * (1 - certain)) @ steps.swapaxes(2, 3)
+    q, units = len(columns), np.sqrt(np.diagonal(covariances, axis1=1, axis2=2)[:, columns])
+    least = q * np.finfo(np.float64).eps
+    between = covariances[:, :, columns] / units[:, None]
+    values, axes = np.linalg.eigh(between[:, columns] / units[:, :, None])
+    inverse = axes / np.sqrt(np.maximum(values, least))[:, None]
+    U = inverse.swapaxes(1, 2) @ (_roots(errors)[:, None] / units[:, :, None])
+    lengths = np.abs(U).max(axis=2, initial=1.0)
+    U /= lengths[:, :, None]
+    values, axes = np.linalg.eigh(U.swapaxes(2, 3) @ U + (lengths**-2.0)[..., None] * np.eye(q))
+    U = U @ (axes / np.sqrt(np.where(values > least, values, np.inf))[:, :, None])
+    parts = between @ inverse
+    blurred = parts @ U
+    slopes = (parts - blurred @ U.swapaxes(2, 3)) @ inverse.swapaxes(1, 2) / units[:, None]
+    rest = covariances - parts @ parts.swapaxes(1, 2)
+    rest[:, columns] = rest[:, :, columns] = 0.0
+    diagonal = np.arange(rest.shape[1])
+    rest[:, diagonal, diagonal] = np.maximum(rest[:, diagonal, diagonal], 0.0)
+    return slopes, rest + blurred @ blurred.swapaxes(2, 3)
+
+
+def _roots(covariances: Array) -> Array:
+    """Return F of F Fᵀ = S, (m, q, q), by Cholesky's steps, without those whose pivot is rounding of its own column."""
+    rest, roots, q = covariances.copy(), np.zeros_like(covariances), covariances.shape[1]
+    least = q * np.finfo(np.float64).eps * np.diagonal(covariances, axis1=1, axis2=2)
+    for j in range(q):
+        pivots = np.where(rest[:, j, j] > least[:, j], rest[:, j, j], np.inf)
+        roots[:, j:, j] = rest[:, j:, j] / np.sqrt(pivots)[:, None]
+        rest -= roots[:, :, None, j] * roots[:, None, :, j]
+    return roots
 
 
 def _mixed(means: Array, covariances: Array, weights: Array) -> tuple[Array, Array]:
