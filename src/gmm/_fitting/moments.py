@@ -12,6 +12,7 @@ from gmm._fitting.sampling import kmeans_plusplus, sampled
 from gmm._fitting.starts import from_means, lloyd
 from gmm._passes.e_step import EStep
 from gmm._passes.problem import Problem
+from gmm._rows.incomplete import IncompleteSource
 from gmm._rows.sources import ArraySource, Source
 from gmm._validation.combinations import refuse
 from gmm._validation.prior import check_prior
@@ -95,9 +96,10 @@ def _mean_and_variances_within(n_components: int, source: Source, n_threads: int
 def mean_and_covariance(model: CovarianceModel, source: Source, n_threads: int | None = None) -> tuple[Array, Array]:
     """Return the mean of the rows and their unbiased covariance or, for models of variances, its diagonal."""
     layout = DIAGONAL if model.layout.axis_aligned else TIED
-    if source.without_errors.in_patterns:
+    has_errors = bool(source.errors)
+    if source.in_patterns and not (has_errors and not any(pattern.missing.any() for pattern in source.patterns)):
         with suppress(SingularMatrixError):
-            return _from_gaps(source.without_errors, layout, n_threads)
+            return _from_gaps(source, layout, n_threads)
     one = WhitenedMixture(SPHERICAL, np.zeros(1), source.survey.centre[None], np.ones(1))
     with EStep(source.without_gaps, layout, n_threads=n_threads) as e_step:
         statistics = e_step(one)
@@ -111,6 +113,7 @@ def _from_gaps(source: Source, layout: Layout, n_threads: int | None) -> tuple[A
     mixtures, weight = _OF_GAPS.setdefault(source, {}), source.survey.weight
     if layout.code not in mixtures:
         model = stored_as(FULL if layout is TIED else layout)
-        mixtures[layout.code] = one_component(Problem(source, Objective(model), n_threads))
+        rows = source.taken_as_exact() if isinstance(source, IncompleteSource) and source.errors else source
+        mixtures[layout.code] = one_component(Problem(rows, Objective(model), n_threads))
     one = mixtures[layout.code]
     return one.means[0], one.covariances[0] * (weight / max(weight - 1, weight / 2))

@@ -212,12 +212,9 @@ class IncompleteSource(SameRows):
         rows = ArraySource(self.take(indices), weight)
         return IncompleteSource(rows, weight, self.subset(indices), errors=self.errors.of_rows(indices))
 
-    @cached_property
-    def without_errors(self) -> Source:
-        """The rows as they are, errors and all; those without gaps in one piece."""
-        if not self.errors:
-            return self
-        return self.without_gaps if self.filled is self.base else IncompleteSource(self.base, self.sample_weight)
+    def taken_as_exact(self) -> IncompleteSource:
+        """Return the rows as they were measured, without their errors."""
+        return IncompleteSource(self.base, self.sample_weight)
 
     @cached_property
     def without_gaps(self) -> Source:

@@ -222,11 +222,6 @@ class Source(ABC):
         """The rows, with something in the place of missing values."""
         return self
 
-    @property
-    def without_errors(self) -> Source:
-        """The rows as they are, errors and all."""
-        return self
-
     def filled_by(self, begin: Callable[[], Fill]) -> Source:
         """Return the rows with others in the place of missing values; `begin` is called before each reading."""
         return self
