@@ -279,6 +279,13 @@ def test_bhattacharyya_of_single_components_is_exact_beyond_all_exponentials(apa
     assert got.standard_error == 0
 
 
+def test_no_bound_is_below_zero():
+    draws = np.random.default_rng(0)
+    for _ in range(60):
+        one, other = (mixture([0.4, 0.6], draws.normal(size=(2, 2)), [np.eye(2) * v for v in (1, 2)]) for _ in range(2))
+        assert distance(one, other, kind="bhattacharyya", n_samples=10).low >= 0
+
+
 def test_bhattacharyya_of_mixtures_far_apart_is_between_finite_bounds():
     one, other = (mixture([0.4, 0.6], [[place], [place + 5]], [[[1.0]]] * 2) for place in (0.0, 90.0))
     got = distance(one, other, kind="bhattacharyya", n_samples=100)

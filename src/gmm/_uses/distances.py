@@ -325,8 +325,8 @@ def _common_bounds(weights: Array, a: Gaussians, others: Array, b: Gaussians) ->
     """Return bounds of Bhattacharyya's distance of two mixtures, by ∫ √(f_a g_b) of their components."""
     apart = of_all(bhattacharyya, a, b)
     nearest = float(np.fmin.reduce(apart, axis=None))
-    if not np.isfinite(nearest):
-        return np.inf, np.inf
+    if not np.isfinite(nearest):  # overflow: NaN is no bound
+        return nearest, nearest
     common = np.exp(nearest - apart)  # relative to the nearest, which may be beyond all exponentials
     most = min(float((np.sqrt(weights[:, None] * others) * common).sum()), np.exp(nearest))
     of_model = of_other = weights[:, None] * others  # the parts of either mixture's components
@@ -338,7 +338,7 @@ def _common_bounds(weights: Array, a: Gaussians, others: Array, b: Gaussians) ->
         if not least - before > _SMALL_GAIN:
             break
         before = least
-    return nearest - float(np.log(most)), nearest - float(np.log(least))
+    return max(nearest - float(np.log(most)), 0.0), nearest - float(np.log(least))
 
 
 def _in_proportion(parts: Array, sums: Array, axis: int) -> Array:
