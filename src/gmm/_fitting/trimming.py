@@ -71,6 +71,8 @@ def fit_trimmed(
     ------
     SingularMatrixError
         If there is no ridge and every start ends in a singular covariance.
+    ValueError
+        If a class has too few rows left.
     """
     watch, failure = Listener(callback), SingularMatrixError(0)
     ends = list[tuple[MixtureFit, Source, FitSettings]]()
@@ -78,7 +80,7 @@ def fit_trimmed(
         each = None if callback is None else _numbered(watch, number)
         try:
             first = beginning.parameters if beginning else _resistant_mixture(source, settings, seed)
-            rows = _left(source, _weights_under(first, settings.problem(source), share), share)
+            rows = _first_rows(source, _weights_under(first, settings.problem(source), share), share)
             own = settings_for(rows)
             how = {"journal": Journal(seeds[number : number + 1]), "beginning": beginning and Beginning(first)}
             fit, rows = _in_turns(source, share, own, rows, watch, callback=each, **how)
@@ -107,36 +109,46 @@ def _in_turns(
     callback: Callable[[Iteration], object] | None,
     **how: Any,
 ) -> tuple[MixtureFit, Source]:
-    """Fit one start to the rows that are left at first, and then to those that each fit leaves."""
+    """Fit one start to the rows that are left at first, and then to those that each fit leaves.
+
+    Turns end where the objective no longer rises, which beside a ridge the likelihood need not do. Plain EM does not
+    record it: there the likelihood decides, and the last turn may be missing.
+    """
     check_enough_rows(rows.n_used, settings.n_components)
     fit = fit_mixture(rows, settings, callback=callback, **how)
     while not watch.stopped and (n_passes := settings.solver.max_iter - len(fit.result.trace)) > 0:
         weight = _weights_under(fit.result.parameters, settings.problem(source), share)
-        if np.array_equal(weight, rows.weights):
+        if np.array_equal(weight, rows.weights) or _shortage(source, weight):
             break
-        others = _left(source, weight, share)
+        others = reweighed(source, weight)
         again = settings._replace(refine=None, solver=settings.solver._replace(max_iter=n_passes))
         here = Beginning(fit.result.parameters)
         result = fit_mixture(others, again, Journal(()), beginning=here, callback=callback).result
-        if not result.trace.objective[-1] > fit.result.trace.objective[-1]:  # beside a ridge, the likelihood may fall
+        if not result.trace.objective[-1] > fit.result.trace.objective[-1]:
             break
         result = replace(result, trace=result.trace.behind(fit.result.trace))
         fit, rows = fit.improved(result)._replace(repaired=fit.repaired + result.repaired), others
     return fit, rows
 
 
-def _left(source: Source, weight: Array, share: float) -> Source:
-    """Return the rows with the weights that are left to them; each component of a known class needs a row of it."""
+def _first_rows(source: Source, weight: Array, share: float) -> Source:
+    """Return the rows that are left at first; each class needs one for each of its components."""
+    if shortage := _shortage(source, weight):
+        raise ValueError(
+            f"expected a share to trim that leaves each class a row for each of its components, but trim={share:g} "
+            f"leaves {shortage}: its rows have the least density. Trim less, or give that class no label"
+        )
+    return reweighed(source, weight)
+
+
+def _shortage(source: Source, weight: Array) -> str:
+    """Return in words which class has fewer rows left than components; empty if none has."""
     codes, owners = source.known.codes, source.known.owners
     for number, needed in zip(*np.unique(owners[owners >= 0], return_counts=True), strict=True):
         of_class = codes == number + 1
         if (n := np.count_nonzero(weight[of_class])) < needed:
-            raise ValueError(
-                f"expected a share to trim that leaves each class a row for each of its components, but trim={share:g} "
-                f"leaves {n} of the class of row {of_class.argmax()} for {needed}: its rows have the least density. "
-                "Trim less, or give that class no label"
-            )
-    return reweighed(source, weight)
+            return f"{n} of the class of row {of_class.argmax()} for {needed}"
+    return ""
 
 
 def _resistant_mixture(source: Source, settings: FitSettings, seed: int) -> MixtureParameters:
