@@ -36,6 +36,8 @@ from gmm._values.whitened import WhitenedMixture
 if TYPE_CHECKING:
     from gmm._frozen_mixture import FrozenMixture
 
+_CONTAMINATIONS = ((0.95, 10.0), (0.9, 1000.0), (0.6, 100.0))  # good shares and inflations where one component begins
+
 
 class Prepared(NamedTuple):
     """A mixture prepared for scoring, independent of the rows.
@@ -151,7 +153,7 @@ class Scorer:
         """Log-likelihood of one component of the same model beside the same noise, fitted with that ridge and limit.
 
         None for a mixture of one component. Infinite if the rows have no variance in some direction and there is no
-        ridge.
+        ridge. Of contaminated tails, the best of a few beginnings.
         """
         noise = self.parameters.noise.with_share(0.0)
         if self.parameters.n_components == 1:
@@ -170,11 +172,11 @@ class Scorer:
 
     @property
     def _beginnings_of_one(self) -> list[Tails]:
-        """Where the tails of a single component begin: contaminated ones have several optima."""
+        """Where the tails of a single component begin, whatever the mixture: contaminated ones have several optima."""
         tails = self.parameters.tails
-        first = check_tails(tails.parameters.get("tails", tails.name), tails.parameters.get("degrees_of_freedom"))
-        each = range(self.parameters.n_components) if isinstance(tails, ContaminatedTails) else ()
-        return [first, *(tails.of_components(np.full(1, k)) for k in each)]
+        if isinstance(tails, ContaminatedTails):
+            return [ContaminatedTails(*numbers) for numbers in _CONTAMINATIONS]
+        return [check_tails(tails.parameters.get("tails", tails.name), tails.parameters.get("degrees_of_freedom"))]
 
     def frozen(self) -> FrozenMixture:
         """Return the mixture as one that scores rows by itself, with the same bits."""
