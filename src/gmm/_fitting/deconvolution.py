@@ -48,9 +48,8 @@ def _without(covariances: Array, errors: Array) -> Array:
     """Return covariances less those of errors, which leave at least a share in every direction."""
     whiteners, _ = FULL.whiten(np.ascontiguousarray(covariances), covariances.shape[1])
     with np.errstate(over="ignore", invalid="ignore"):  # of errors beside which a covariance is nothing
-        shares = np.nan_to_num(
-            whiteners @ errors @ whiteners.transpose(0, 2, 1), posinf=_MOST_SHARES, neginf=-_MOST_SHARES
-        )
+        shares = np.nan_to_num(whiteners @ errors @ whiteners.transpose(0, 2, 1))
+        shares = np.clip(shares, -_MOST_SHARES, _MOST_SHARES)
     values, axes = np.linalg.eigh(shares)
     roots = np.linalg.solve(whiteners, axes * np.sqrt(1 - np.clip(values, 0, 1 - _LEAST))[:, None])
     return np.asarray(roots @ roots.transpose(0, 2, 1))

@@ -26,6 +26,7 @@ _TAIL = 0.01  # share of the reference that scores below its quantile
 _FEWEST = 50  # rows, of either kind
 _EXPECTED = 10.0  # rows of a component; with fewer, variances are guesses
 _ROWS_FOR_A_DIRECTION = 20  # of the reference; of more directions, whitening fits these rows alone
+_ROUNDING = 1e-14  # of responsibilities of 1, by which a constant column is multiplied
 _FLAT = 1e-8  # variance of a direction, relative to the largest
 _MOST_RESAMPLED = 10_000  # rows of a replicate: statistics are standardised, and by then near their limit
 _FAR = 1e100  # nats; squares of scores are finite
@@ -260,22 +261,24 @@ def _whitened(old: Array, new: Array) -> tuple[Array, Array]:
 
     What varies in the new rows alone comes last, in the deviations of all rows: old ones have none.
     """
-    centre, spread, overall = old.mean(axis=0), _deviations(old), _deviations(np.concatenate([old, new]))
-    varied, begun = spread > 0, (spread == 0) & (overall > 0)
-    standard = (old[:, varied] - centre[varied]) / spread[varied]
+    centre, spread = old.mean(axis=0), _deviations(old)
+    varies, constant = spread > 0, np.flatnonzero(spread == 0)
+    standard = (old[:, varies] - centre[varies]) / spread[varies]
     variances, axes = np.linalg.eigh(standard.T @ standard / len(old))
     wide = variances > _FLAT * variances.max(initial=0)
     wide[: max(0, len(wide) - max(1, len(old) // _ROWS_FOR_A_DIRECTION))] = False
     matrix = axes[:, wide] / np.sqrt(variances[wide])
-    before, after = standard @ matrix, (new[:, varied] - centre[varied]) / spread[varied] @ matrix
-    added = (new[:, begun] - centre[begun]) / overall[begun]
-    return np.hstack([before, np.zeros((len(old), added.shape[1]))]), np.hstack([after, added])
+    before, after = standard @ matrix, (new[:, varies] - centre[varies]) / spread[varies] @ matrix
+    overall = _deviations(np.concatenate([old[:, constant], new[:, constant]]))
+    constant, overall = constant[overall > 0], overall[overall > 0]
+    added = (new[:, constant] - centre[constant]) / overall
+    return np.hstack([before, np.zeros((len(old), len(constant)))]), np.hstack([after, added])
 
 
 def _deviations(values: Array) -> Array:
     """Return the standard deviations of columns; 0 of one that is constant but for rounding."""
-    deviations, rounding = values.std(axis=0), len(values) * np.finfo(np.float64).eps  # of a sum of so many
-    return np.where(deviations > rounding * np.abs(values).max(axis=0, initial=0), deviations, 0.0)
+    deviations = (values - values[:1]).std(axis=0)  # about the first row: a constant is exactly zero
+    return np.where(deviations > _ROUNDING * np.abs(values).max(axis=0, initial=0), deviations, 0.0)
 
 
 def _statistics(means: Array, sizes: list[int]) -> Array:

@@ -92,6 +92,7 @@ def check_given_prior(prior: NormalInverseWishart | str | None, model: Covarianc
         As `check_prior`.
     """
     if prior is not None:
+        # In the place of the rows' covariance, which a prior without a scale is completed by later.
         spread = np.ones(len(centre)) if of_variances(model.layout) else np.eye(len(centre))
         check_prior(prior, model, 1, mean=centre, covariance=spread)
 
