@@ -338,7 +338,7 @@ def check_cells(
     standardize: bool,
     n_splits: int | None,
 ) -> None:
-    """Raise an error if rows, or those without a fold, are too few, or a cell does not go with prior, ridge or limit."""
+    """Raise an error if rows, or those beside a fold, are too few, or a cell does not go with prior, ridge or limit."""
     fewest = min(counts)
     if source.n_used < fewest:
         weighted = " with a positive weight" if source.n_used < source.n_rows else ""
