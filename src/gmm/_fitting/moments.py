@@ -12,7 +12,6 @@ from gmm._fitting.sampling import kmeans_plusplus, sampled
 from gmm._fitting.starts import from_means, lloyd
 from gmm._passes.e_step import EStep
 from gmm._passes.problem import Problem
-from gmm._rows.incomplete import IncompleteSource
 from gmm._rows.sources import ArraySource, Source
 from gmm._validation.combinations import refuse
 from gmm._validation.prior import check_prior
@@ -96,8 +95,8 @@ def _mean_and_variances_within(n_components: int, source: Source, n_threads: int
 def mean_and_covariance(model: CovarianceModel, source: Source, n_threads: int | None = None) -> tuple[Array, Array]:
     """Return the mean of the rows and their unbiased covariance or, for models of variances, its diagonal."""
     layout = DIAGONAL if model.layout.axis_aligned else TIED
-    has_errors = bool(source.errors)
-    if source.in_patterns and not (has_errors and not any(pattern.missing.any() for pattern in source.patterns)):
+    # Rows with errors are in patterns also where they are whole.
+    if source.in_patterns and (not source.errors or any(pattern.missing.any() for pattern in source.patterns)):
         with suppress(SingularMatrixError):
             return _from_gaps(source, layout, n_threads)
     one = WhitenedMixture(SPHERICAL, np.zeros(1), source.survey.centre[None], np.ones(1))
@@ -113,7 +112,6 @@ def _from_gaps(source: Source, layout: Layout, n_threads: int | None) -> tuple[A
     mixtures, weight = _OF_GAPS.setdefault(source, {}), source.survey.weight
     if layout.code not in mixtures:
         model = stored_as(FULL if layout is TIED else layout)
-        rows = source.taken_as_exact() if isinstance(source, IncompleteSource) and source.errors else source
-        mixtures[layout.code] = one_component(Problem(rows, Objective(model), n_threads))
+        mixtures[layout.code] = one_component(Problem(source.taken_as_exact(), Objective(model), n_threads))
     one = mixtures[layout.code]
     return one.means[0], one.covariances[0] * (weight / max(weight - 1, weight / 2))

@@ -214,7 +214,7 @@ class IncompleteSource(SameRows):
 
     def taken_as_exact(self) -> IncompleteSource:
         """Return the rows as they were measured, without their errors."""
-        return IncompleteSource(self.base, self.sample_weight)
+        return IncompleteSource(self.base, self.sample_weight) if self.errors else self
 
     @cached_property
     def without_gaps(self) -> Source:

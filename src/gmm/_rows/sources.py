@@ -222,6 +222,10 @@ class Source(ABC):
         """The rows, with something in the place of missing values."""
         return self
 
+    def taken_as_exact(self) -> Source:
+        """Return the rows as they were measured, without their errors."""
+        return self
+
     def filled_by(self, begin: Callable[[], Fill]) -> Source:
         """Return the rows with others in the place of missing values; `begin` is called before each reading."""
         return self
