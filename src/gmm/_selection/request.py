@@ -350,5 +350,5 @@ def check_cells(
     check_ridge(template.reg_covar, source.survey.weight)
     for name in types:
         check_max_ratio(template.max_ratio, covariance_model(name), max(counts))
-        check_given_prior(template.prior, covariance_model(name), source.survey.centre)
+    check_given_prior(template.prior, [covariance_model(name) for name in types], source.survey.centre)
     refuse("max_ratio", {"standardize": template.max_ratio is not None and standardize})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -83,15 +84,19 @@ def check_prior(
     return ConjugatePrior(centre, shrinkage, dof, scale)
 
 
-def check_given_prior(prior: NormalInverseWishart | str | None, model: CovarianceModel, centre: Floats) -> None:
-    """Check what a prior sets, before there are fits, for rows about `centre`, (d,).
+def check_given_prior(
+    prior: NormalInverseWishart | str | None, models: Iterable[CovarianceModel], centre: Floats
+) -> None:
+    """Check what a prior sets, before there are fits of some models, for rows about `centre`, (d,).
 
     Raises
     ------
     TypeError, ValueError
         As `check_prior`.
     """
-    if prior is not None:
+    if prior is None:
+        return
+    for model in {(of_variances(model.layout), model.stored_whole): model for model in models}.values():
         # In the place of the rows' covariance, which a prior without a scale is completed by later.
         spread = np.ones(len(centre)) if of_variances(model.layout) else np.eye(len(centre))
         check_prior(prior, model, 1, mean=centre, covariance=spread)
