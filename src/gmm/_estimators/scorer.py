@@ -36,7 +36,7 @@ from gmm._values.whitened import WhitenedMixture
 if TYPE_CHECKING:
     from gmm._frozen_mixture import FrozenMixture
 
-_CONTAMINATIONS = ((0.95, 10.0), (0.9, 1000.0), (0.6, 100.0))  # good shares and inflations where one component begins
+_OTHER_CONTAMINATIONS = ContaminatedTails(0.9, 1000.0), ContaminatedTails(0.6, 100.0)  # where one component begins, too
 
 
 class Prepared(NamedTuple):
@@ -174,9 +174,8 @@ class Scorer:
     def _beginnings_of_one(self) -> list[Tails]:
         """Where the tails of a single component begin, whatever the mixture: contaminated ones have several optima."""
         tails = self.parameters.tails
-        if isinstance(tails, ContaminatedTails):
-            return [ContaminatedTails(*numbers) for numbers in _CONTAMINATIONS]
-        return [check_tails(tails.parameters.get("tails", tails.name), tails.parameters.get("degrees_of_freedom"))]
+        others = _OTHER_CONTAMINATIONS if isinstance(tails, ContaminatedTails) else ()
+        return [check_tails(tails.name, tails.parameters.get("degrees_of_freedom")), *others]
 
     def frozen(self) -> FrozenMixture:
         """Return the mixture as one that scores rows by itself, with the same bits."""
