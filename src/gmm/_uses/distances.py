@@ -161,10 +161,11 @@ def distance(
     halves = [_log_ratios(f, g, each, (n_samples + 1) // 2, rng) for each in (f, g)]
     ratios = np.abs(np.concatenate(halves))
     logs = np.log(2) - 0.5 * ratios - np.log1p(np.exp(-ratios))  # of 1 / cosh
-    most = float(logs.max())
-    common, error = _mean(np.exp(logs - most)) if np.isfinite(most) else (0.0, np.inf)
-    value = 0.0 - most - float(np.log(common)) if common > 0 else np.inf
-    return _within(value, error / common if common > 0 else np.inf, *_common_bounds(*_present(f, a), *_present(g, b)))
+    most, value, error = float(logs.max()), np.inf, np.inf
+    if np.isfinite(most):
+        common, error = _mean(np.exp(logs - most))
+        value, error = 0.0 - most - float(np.log(common)), error / common
+    return _within(value, error, *_common_bounds(*_present(f, a), *_present(g, b)))
 
 
 def match(model: FittedMixture, other: FittedMixture) -> NDArray[np.intp]:
@@ -328,7 +329,7 @@ def _common_bounds(weights: Array, a: Gaussians, others: Array, b: Gaussians) ->
     if not np.isfinite(nearest):  # overflow: NaN is no bound
         return nearest, nearest
     common = np.exp(nearest - apart)  # relative to the nearest, which may be beyond all exponentials
-    most = min(float((np.sqrt(weights[:, None] * others) * common).sum()), np.exp(nearest))
+    most = float((np.sqrt(weights[:, None] * others) * common).sum())
     of_model = of_other = weights[:, None] * others  # the parts of either mixture's components
     least, before = 0.0, -1.0
     for _ in range(_MOST_ROUNDS):
@@ -338,7 +339,8 @@ def _common_bounds(weights: Array, a: Gaussians, others: Array, b: Gaussians) ->
         if not least - before > _SMALL_GAIN:
             break
         before = least
-    return max(nearest - float(np.log(most)), 0.0), nearest - float(np.log(least))
+    low = max(nearest - float(np.log(most)), 0.0)
+    return low, max(nearest - float(np.log(least)), low)
 
 
 def _in_proportion(parts: Array, sums: Array, axis: int) -> Array:
