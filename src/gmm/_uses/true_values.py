@@ -87,13 +87,13 @@ def true_values(model: FittedMixture, X: ArrayLike, error_covariance: ArrayLike)
     (n, K), d = responsibilities.shape, source.n_features
     means, covariances = np.empty((n, d)), np.empty((n, d, d))
     dense = parameters.model.layout.dense(parameters.covariances, K, d)
-    step = max(1, _NUMBERS_AT_ONCE // (K * d * d))
+    errors, step = source.errors.stored(FULL), max(1, _NUMBERS_AT_ONCE // (K * d * d))
     for number, indices, rows in source.pieces():
         columns = source.patterns[number].observed
         for start in range(0, len(indices), step):
             here, part = indices[start : start + step], rows.rows[start : start + step]
             distinct, codes = np.unique(source.errors.codes[here], return_inverse=True)
-            slopes, rest = _regressions(dense, columns, FULL.of_columns(source.errors.stored(FULL)[distinct], columns))
+            slopes, rest = _regressions(dense, columns, FULL.of_columns(errors[distinct], columns))
             away = part[:, None] - parameters.means[:, columns]
             expected = parameters.means + (slopes[codes] @ away[..., None])[..., 0]
             means[here], covariances[here] = _mixed(expected, rest[codes], responsibilities[here].astype(np.float64))
