@@ -307,6 +307,12 @@ def test_lloyd_weighs_rows():
     np.testing.assert_allclose(centres, [[0.75], [10.0]])
 
 
+def test_lloyd_ends_where_the_share_of_the_rows_off_their_centres_underflows():
+    rows, weight = np.array([[0.0], [1.0], [1.5], [10.0]]), np.array([1e200, 1e-160, 1e-160, 1e-160])
+    centres = lloyd(ArraySource(rows, weight), np.array([[0.0], [9.0]]))
+    np.testing.assert_allclose(centres, [[0.0], [10.0]], atol=1e-9)
+
+
 def test_weights_are_repeats_for_lloyd():
     """Also for when it stops, which is before the centres rest."""
     rng = np.random.default_rng(0)

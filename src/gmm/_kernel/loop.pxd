@@ -146,7 +146,7 @@ cdef inline Py_ssize_t lloyd(
 ) noexcept nogil:
     """Run k-means (Lloyd 1982) until a pass gains less than `least_gain` of what is explained; return the passes."""
     cdef Py_ssize_t K = plan.n_components, d = plan.n_features, k, n = 0
-    cdef double before
+    cdef double before, variance
     ended[0] = False
     while True:
         unpack_moments(plan, workspace.node, NULL, NULL, moments)
@@ -155,10 +155,11 @@ cdef inline Py_ssize_t lloyd(
         before = partition.inertia
         partition.inertia = -2 * (partition.spread * partition.spread) * moments.log_evidence
         ended[0] = not before - partition.inertia > least_gain * max(partition.total - partition.inertia, 0)
-        ended[0] = ended[0] or not partition.inertia > 0
+        variance = partition.inertia / (d * moments.weight)  # 0 where only tiny weights are off the centres
+        ended[0] = ended[0] or not variance > 0
         if ended[0]:
             return n
-        partition.spread = sqrt(partition.inertia / (d * moments.weight))
+        partition.spread = sqrt(variance)
         for k in range(K):
             whiteners[k] = 1 / partition.spread
         if n == inputs.at_most or not walk_again(plan, inputs, room, log_offset, partition.centres,
