@@ -491,3 +491,14 @@ def test_rows_that_weigh_nothing_give_no_component_a_start(cls):
         cls(n_components=3).fit(X, labels=labels, sample_weight=np.not_equal(labels, -1) * 1.0)
     with pytest.raises(ValueError, match="class 1 has 1 labelled rows for 2 components"):
         cls(n_components=4).fit(X, labels=labels, components_per_class=2, sample_weight=[1, 1, 1, 1, 1, 0, 1, 0, 1])
+
+
+def test_a_row_of_nearly_all_weight_draws_a_start_without_overflow():
+    X, labels, *_ = table(n=20)
+    weights = np.ones(20)
+    weights[np.flatnonzero(labels == -1)[-1]] = 1e200
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        warnings.simplefilter("ignore", gmm.ConvergenceWarning)
+        mixture = GaussianMixture(4, random_state=0).fit(X, sample_weight=weights, labels=labels)
+    assert np.isfinite(mixture.means_).all()

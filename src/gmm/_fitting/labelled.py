@@ -146,7 +146,7 @@ def _centres(rows: ArraySource, classes: KnownClasses, rng: Rng) -> Array:
     unknown = classes.codes == 0
     for _ in range(classes.n_free):
         squares = np.min([((rows.rows - centre) ** 2).sum(axis=1) for centre in centres], axis=0)
-        share = np.where(unknown, weight * squares, 0)
+        share = np.where(unknown, weight / weight.max() * squares, 0)
         share = share if share.any() else weight * unknown
         centres.append(rows.rows[rng.choice(rows.n_rows, p=share / share.sum())])
     return np.array(centres)
