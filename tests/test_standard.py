@@ -144,6 +144,12 @@ def test_values_that_are_missing_have_no_jacobian():
     assert found.best.n_components == 2
 
 
+def test_a_heavy_row_without_a_value_leaves_the_others_their_units():
+    rows, weights = np.array([[0.0, 1.0], [1.0, 3.0], [2.0, np.nan]]), np.array([1.0, 1.0, 1e200])
+    found = select(rows, 1, ["diag"], standardize=True, missing="em", sample_weight=weights)
+    np.testing.assert_allclose(found.best.means_[0], [2, 2])
+
+
 def test_the_ridge_of_the_best_is_small_in_the_units_of_the_rows():
     rng = np.random.default_rng(5)
     X = 1e-5 * np.concatenate([rng.normal(size=(100, 2)), rng.normal(size=(100, 2)) + 4])

@@ -54,17 +54,19 @@ def in_units(source: Source, noise: Noise, *, standardize: Any) -> tuple[Source,
 def _standard_deviations(source: Source) -> Coordinates:
     """Return coordinates in standard deviations about the mean; a constant column keeps its unit."""
     about, weight = source.survey.centre, source.survey.weight
-    sums, squares, missing = np.zeros((3, source.n_features))
+    sums, squares, present = np.zeros((3, source.n_features))
+    gappy = np.zeros(source.n_features, bool)
     # In pieces of the same size and order in memory from every source, for the same bits.
     for piece in chain.from_iterable(chunk.pieces(_AT_ONCE) for chunk in source.chunks(_AT_ONCE)):
         rows, weights = np.ascontiguousarray(piece.rows), piece.weights
         away, gaps = rows - about, np.isnan(rows)
         away[gaps] = 0.0
-        sums, missing = sums + weights @ away, missing + weights @ gaps
+        sums, present, gappy = sums + weights @ away, present + weights @ ~gaps, gappy | gaps.any(axis=0)
         squares += np.einsum("ij,ij->j", weighed(away, weights), away)
     # About the mean of what is there: where nothing is missing, this is `about`.
-    shift = np.where(missing > 0, sums / (weight - missing), 0.0)
-    centre, deviations = about + shift, np.sqrt(np.maximum(squares / (weight - missing) - shift**2, 0))
+    total = np.where(gappy, present, weight)
+    shift = np.where(gappy, sums / total, 0.0)
+    centre, deviations = about + shift, np.sqrt(np.maximum(squares / total - shift**2, 0))
     rounding = 8 * np.finfo(np.float64).eps * np.abs(centre)  # which a constant column leaves of its mean
     return Coordinates(centre, np.where(deviations > rounding, deviations, 1.0))
 
