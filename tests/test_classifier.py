@@ -351,7 +351,7 @@ def test_mixtures_of_a_classifier_have_its_settings(n_components):
         assert mixture.get_params().items() >= settings.items()
 
 
-@pytest.mark.parametrize("n_components", [1, [1, 2]])
+@pytest.mark.parametrize("n_components", [1, np.int64(2), [1, 2]])
 def test_a_classifier_is_saved(n_components):
     X, y = interleaved()
     fit = MixtureClassifier(n_components, ["EEE", "VVI"], random_state=0).fit(X, y)

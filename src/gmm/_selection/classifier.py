@@ -475,4 +475,5 @@ def _called(labels: list[Any]) -> str:
 
 def _listed(value: Any) -> Any:
     """Return numbers and names as they are, and several of them as a list."""
-    return value if value is None or isinstance(value, int | str) else np.asarray(list(value)).tolist()
+    several = isinstance(value, Iterable) and not isinstance(value, str)
+    return np.asarray(list(value) if several else value).tolist()
