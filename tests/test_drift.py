@@ -178,6 +178,7 @@ def test_scores_that_were_all_equal_may_differ():
 
 def test_components_of_few_rows_each_are_left_out():
     draws = np.random.default_rng(0)
-    many = GaussianMixture(20, covariance_type="diag", random_state=0).fit(draws.uniform(0, 100, (4000, 2)))
+    centres = np.stack(np.meshgrid(np.arange(10, 100, 20), np.arange(12.5, 100, 25)), axis=-1).reshape(20, 2)
+    many = GaussianMixture.from_parameters(np.full(20, 0.05), centres, np.full((20, 2), 60.0), covariance_type="diag")
     few = drift(many, draws.uniform(0, 100, (60, 2)), draws.uniform(0, 100, (60, 2)))
     assert few.statistics["weights"] == few.statistics["means"] == 0

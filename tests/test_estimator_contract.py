@@ -201,8 +201,8 @@ def test_weights_are_not_routed_unasked():
 
 def test_an_int_is_its_random_state():
     X = rng.normal(size=(200, 2))
-    by_int = mixture(n_components=4, random_state=5).fit(X)
-    by_state = mixture(n_components=4, random_state=np.random.RandomState(5)).fit(X)
+    by_int = mixture(n_components=4, max_iter=1000, random_state=5).fit(X)
+    by_state = mixture(n_components=4, max_iter=1000, random_state=np.random.RandomState(5)).fit(X)
     np.testing.assert_array_equal(by_int.means_, by_state.means_)
     np.testing.assert_array_equal(by_int.sample(5)[0], by_int.sample(5)[0])
 
