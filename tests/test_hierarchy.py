@@ -54,6 +54,11 @@ def test_weights_that_vanish_beside_others_come_to_an_end():
     np.testing.assert_array_equal(ward(rows, weight, 2), [0, 0, 0, 0, 1, 1])
 
 
+def test_light_rows_whose_weights_have_no_product_are_still_apart():
+    rows, weight = np.array([[0.0], [10.0], [11.0], [1000.0]]), np.array([1e-200, 1e-200, 1e-200, 1.0])
+    np.testing.assert_array_equal(ward(centred(rows, weight), weight, 3), [0, 1, 1, 2])
+
+
 def test_ties_go_to_the_first_row_whatever_rounding_says():
     grid = np.stack(np.meshgrid(np.arange(12.0), np.arange(12.0)), axis=2).reshape(-1, 2)
     ones = np.ones(len(grid))

@@ -61,7 +61,8 @@ def _costs(rows: Array, weight: Array) -> Array:
     distances *= -2
     distances += squares[:, None] + squares
     np.maximum(distances, 0, out=distances)
-    distances *= weight[:, None] * weight / (weight[:, None] + weight)
+    inverse = 1 / weight
+    distances /= inverse[:, None] + inverse  # the product of two weights might underflow
     np.fill_diagonal(distances, np.inf)
     return distances
 
