@@ -442,6 +442,22 @@ def test_all_rows_may_be_identical(covariance_type, init_params):
     assert len(set(fitted.predict(X))) == 1
 
 
+@quiet
+@every_start
+@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag"])
+@pytest.mark.parametrize("n_features", [1, 2, 80])
+def test_a_feature_in_which_only_a_row_of_hardly_any_weight_differs_has_a_unit(
+    n_features, covariance_type, init_params
+):
+    X = np.zeros((8, n_features))
+    X[0] = 1
+    X[1:5, 1:] = np.random.default_rng(0).normal(size=(4, n_features - 1))
+    X[5:, 1:] = 3
+    fitted = GaussianMixture(2, covariance_type=covariance_type, init_params=init_params, random_state=0)
+    fitted.fit(X, sample_weight=[1e-162, *[1e154] * 7])
+    assert np.isfinite(fitted.covariances_).all()
+
+
 def test_one_component_needs_no_luck():
     for init_params in STARTS:
         fitted = GaussianMixture(1, init_params=init_params, reg_covar=0, random_state=0).fit(ROWS)
