@@ -486,6 +486,12 @@ def test_rows_of_a_class_keep_to_its_components():
     assert (np.diff(fit.history_.objective) > -1e-10).all()
 
 
+@pytest.mark.parametrize("tails", ["t", CONTAMINATED])
+def test_rows_too_far_for_squares_in_the_units_of_the_ridge_begin_a_fit(tails):
+    mixture = GaussianMixture(2, tails=tails, reg_covar=1e-300, random_state=0).fit([[0.0], [1e8]])
+    np.testing.assert_array_equal(np.sort(mixture.means_, axis=0), [[0.0], [1e8]])
+
+
 def test_uses_that_ask_for_densities_alone_work(fitted):
     rows = groups()
     assert gmm.analysis.anomaly_threshold(fitted, rows, 0.05).log_density < np.median(fitted.score_samples(rows))

@@ -111,7 +111,8 @@ def start_of_heavy_tails(
     begun, spread = mixture.of_components(np.arange(n_components)), np.diag(np.sqrt(noise.variances))
     away = (np.vstack([spread, noise.means - mean]) for mean in begun.means)  # of rows in the box, from each component
     whitened = (begun.model.layout.whitened(begun.whiteners, k, rows) for k, rows in enumerate(away))
-    squares = np.array([np.square(rows).sum() for rows in whitened])
+    with np.errstate(over="ignore"):  # ∞ is far away, too
+        squares = np.array([np.square(rows).sum() for rows in whitened])
     return begun.with_other(tails=problem.objective.tails.beginning(squares / begun.n_features))
 
 
