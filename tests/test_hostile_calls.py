@@ -148,7 +148,7 @@ def weights_of(draw, n):
         w[0] = 0
     if kind == 7 and w.size:
         for _ in range(draw(st.integers(1, 4))):
-            w[draw(st.integers(0, w.size - 1))] = draw(st.sampled_from((*EXTREMES[3:], 1e30, 1e-60, -1.0)))
+            w[draw(st.integers(0, w.size - 1))] = draw(st.sampled_from((*EXTREMES, 1e30, 1e-60, -1.0)))
     if kind == 8:
         w = cast(w, draw(st.sampled_from(("f4", "f2", "g", "?", "O", ">f8", "c16"))))
     return draw(st.sampled_from(JUNK)) if kind == 9 else w[::-1]
