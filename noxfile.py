@@ -99,10 +99,10 @@ def tests(session: nox.Session) -> None:
 
 @nox.session(python="3.11")
 def floors(session: nox.Session) -> None:
-    """Run the tests on the oldest numpy and scipy that are supported."""
+    """Run the tests on the oldest numpy and scipy that are supported, and by the kernel of the oldest processors."""
     install(session, "test")
     session.install("numpy==2.0.*", "scipy==1.13.*", "threadpoolctl==3.5.*")
-    session.run("python", "-m", "pytest", "-q", *ALL_CORES, *session.posargs)
+    session.run("python", "-m", "pytest", "-q", *ALL_CORES, *session.posargs, env={"GMM_KERNEL": "base"})
 
 
 @nox.session
