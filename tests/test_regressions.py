@@ -44,6 +44,15 @@ def test_an_unfitted_mixture_takes_its_own_number_of_components_by_hand():
         mixture.covariances_ = [1.0, 1.0]
 
 
+@pytest.mark.parametrize("n_components", [np.array([1, 2]), "x", 1.5, 0])
+@pytest.mark.parametrize("last", ["covariances_", "precisions_", "precisions_cholesky_"])
+def test_assigned_parameters_of_no_number_of_components_are_refused(n_components, last):
+    mixture = GaussianMixture(n_components, covariance_type="diag")
+    mixture.weights_, mixture.means_ = [1.0], [[0.0]]
+    with pytest.raises(ValueError, match=r"n_components.* (1|an int)"):
+        setattr(mixture, last, [[1.0]])
+
+
 def test_a_fit_is_not_told_of_parameters_set_by_hand():
     mixture = GaussianMixture(2, random_state=0).fit(X)
     mixture.means_ = mixture.means_ + 1

@@ -33,6 +33,7 @@ from gmm._rows.sources import Source
 from gmm._validation.combinations import refuse
 from gmm._validation.given import check_array, check_precision_factors, check_precisions_init, check_user_mixture
 from gmm._validation.parameters import check_is_fitted, check_n_samples, check_random_state
+from gmm._validation.scalars import check_whole
 from gmm._values.covariance import CovarianceModel, covariance_model, with_factors
 from gmm._values.fixed import PARTS
 from gmm._values.layouts import Array
@@ -361,7 +362,7 @@ class FittedMixture(Estimator):
         if self._parameters is not None:
             return self._parameters.n_components, self._parameters.n_features
         shape = np.shape(values)
-        return self.n_components, shape[-1] if len(shape) > 1 else 1
+        return check_whole(self.n_components, "n_components"), shape[-1] if len(shape) > 1 else 1
 
     def _public(self, values: Array) -> NDArray[Any]:
         return as_public_array(values, self._dtype)
@@ -378,8 +379,8 @@ class FittedMixture(Estimator):
             self._assigned = parts
             return
         checked = check_user_mixture(**parts, model=self._model())
-        if before is None and len(checked.means) != self.n_components:
-            raise ValueError(f"expected means_ of {self.n_components} components, got {len(checked.means)}")
+        if before is None and len(checked.means) != (K := check_whole(self.n_components, "n_components")):
+            raise ValueError(f"expected means_ of {K} components, got {len(checked.means)}")
         self._parameters = checked if before is None else checked.with_other(tails=before.tails)
         # The record of the fit does not describe these parameters.
         for name in ("history_", "histories_", "converged_", "n_iter_", "lower_bound_", "lower_bounds_", "_metadata"):
