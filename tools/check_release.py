@@ -1,8 +1,9 @@
 """Whether what a tag publishes is what the sources say: ``python tools/check_release.py v1.2.3 [https://…/repository]``.
 
-The tag is the version, CHANGELOG.md and CITATION.cff date it alike, and every file has the names and addresses of
-pyproject.toml; with a repository, the one that publishes, these addresses are its own. Results of sessions are those of
-the last commit that changed more than prose, and there is one of each session that nox lists.
+The tag is the version, CHANGELOG.md and CITATION.cff date it alike, README.md knows that it is on PyPI, and every file
+has the names and addresses of pyproject.toml; with a repository, the one that publishes, these addresses are its own.
+Results of sessions are those of the last commit that changed more than prose, and there is one of each session that nox
+lists.
 """
 
 import re
@@ -13,6 +14,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 ALL_BUT_PROSE = (".", ":!*.md", ":!CITATION.cff")
+UNPUBLISHED = "not on PyPI yet"
 
 
 def faults(tag: str, repository: str = "") -> list[str]:
@@ -35,6 +37,7 @@ def faults(tag: str, repository: str = "") -> list[str]:
     return [
         *([] if tag == f"v{version}" else [f"the tag is {tag}, expected v{version} of pyproject.toml"]),
         *([] if dates else [f"CHANGELOG.md gives {version} no date"]),
+        *([f"README.md says {UNPUBLISHED!r}"] if dates and UNPUBLISHED in text("README.md") else []),
         *(
             f"{file} does not say {line.strip()!r}, as pyproject.toml and CHANGELOG.md do"
             for file, lines in expected.items()
