@@ -49,7 +49,7 @@ def test_an_unfitted_mixture_takes_its_own_number_of_components_by_hand():
 def test_assigned_parameters_of_no_number_of_components_are_refused(n_components, last):
     mixture = GaussianMixture(n_components, covariance_type="diag")
     mixture.weights_, mixture.means_ = [1.0], [[0.0]]
-    with pytest.raises(ValueError, match=r"n_components.* (1|an int)"):
+    with pytest.raises(ValueError, match="expected n_components to be a whole number from 1"):
         setattr(mixture, last, [[1.0]])
 
 
