@@ -899,11 +899,14 @@ def test_a_folder_of_results_says_which_file_is_the_model(tmp_path, iris):
     assert f"{out} is a folder: expected a saved model, {out / 'model.gmm'}" in run("info", out).stderr
 
 
-def test_a_heading_of_two_lines_stays_in_its_line_of_the_table(tmp_path):
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_heading_of_two_lines_stays_in_its_line_of_the_table(end, tmp_path):
     path = tmp_path / "data.csv"
-    path.write_text('a,"b\nc"\n1,2\n2,3\n4,5\n3,1\n')
+    path.write_text('a,"b\nc"\n1,2\n2,3\n4,5\n3,1\n', newline=end)
     shown = ok("fit", path, "--covariance", "EII", "--components", "1").stdout
-    assert r"b\nc" in next(line for line in shown.splitlines() if line.startswith("component"))
+    assert f"b{end}c".encode("unicode_escape").decode() in next(
+        line for line in shown.splitlines() if line.startswith("component")
+    )
 
 
 @pytest.mark.skipif(os.name != "posix", reason="places in /dev, of POSIX")

@@ -201,11 +201,12 @@ class _Text:
             beginning = stream.read(_BLOCK)
         encoding = _encoding(beginning)
         with _opened(source, compression) as stream:
-            # Read with universal newlines; a line may have any length.
-            lines = (line.rstrip("\n") for line in io.TextIOWrapper(stream, _signed(encoding), "replace"))
-            first = next(filter(None, lines), "")
+            # Lines end with LF, CR or both, which stay in a quoted name; a line may have any length.
+            lines = io.TextIOWrapper(stream, _signed(encoding), "replace", newline="")
+            first = next((line for line in lines if line.strip("\r\n")), "")
             while first.count('"') % 2 and len(first) < _BLOCK and (more := next(lines, None)) is not None:
-                first += f"\n{more}"  # in a quoted name
+                first += more
+            first = first.rstrip("\r\n")
         check_is_text(path, beginning)
         if "\0" in first:
             raise ValueError(f"{path} is not UTF-8 text: it holds zero bytes, as in UTF-16. Convert it to UTF-8")
