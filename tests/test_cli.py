@@ -1186,6 +1186,20 @@ def test_output_that_is_not_unicode(iris):
     assert b"best (smallest)" in done.stdout
 
 
+def test_json_is_utf_8_whatever_the_output_is(tmp_path):
+    """Windows' pipes and files are of its code page."""
+    path = tmp_path / "data.csv"
+    path.write_text("Länge,длина\n1,2\n2,3\n4,5\n3,1\n", encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "gmm", "fit", path, "--components", "1", "--covariance", "EII", "--json"],
+        capture_output=True,
+        env={**os.environ, "PYTHONIOENCODING": "cp1252"},
+        check=True,
+    )
+    assert json.loads(done.stdout.decode("utf-8"))["data"]["columns"] == ["Länge", "длина"]
+    assert b"\r" not in done.stdout
+
+
 def test_piped_output_has_no_colours_and_no_progress(iris):
     done = ok("fit", iris, *FAST, "--label-column", "species")
     assert "\x1b" not in done.stdout + done.stderr

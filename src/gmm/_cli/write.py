@@ -140,7 +140,7 @@ def scorer_of(model: FittedMixture) -> Scorer:
 
 
 def write_json(path: Path | None, document: Mapping[str, Any]) -> None:
-    """Write JSON values to a file, or to standard output if the path is None.
+    """Write JSON values as UTF-8 to a file, or to standard output if the path is None.
 
     Raises
     ------
@@ -151,7 +151,8 @@ def write_json(path: Path | None, document: Mapping[str, Any]) -> None:
     """
     text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     if path is None:
-        sys.stdout.write(_encoded(text).decode())
+        sys.stdout.flush()
+        sys.stdout.buffer.write(_encoded(text))
     else:
         write_text(path, text)
 
