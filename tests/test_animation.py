@@ -354,7 +354,7 @@ def test_where_no_file_can_be_is_told_before_a_film_is_drawn(tmp_path, monkeypat
 
 def test_other_names_are_matplotlibs_where_a_writer_is_given(tmp_path):
     animate_fit(PLANE, 2, max_iter=2).save(tmp_path / "film.html", writer="html", dpi=30)
-    assert "<img" in (tmp_path / "film.html").read_text()
+    assert "<img" in (tmp_path / "film.html").read_text(encoding="utf-8")
     with mpl.rc_context({"animation.writer": "html"}):
         animate_fit(PLANE, 2, max_iter=2).save(tmp_path / "other.html", dpi=30)
     assert (tmp_path / "other.html").exists()

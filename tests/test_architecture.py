@@ -224,7 +224,7 @@ def imports(path):
 @cache
 def code_without_text(path):
     """Return Cython source with its comments and docstrings blanked, line by line."""
-    text = re.sub(r'""".*?"""', lambda m: "\n" * m[0].count("\n"), path.read_text(), flags=re.S)
+    text = re.sub(r'""".*?"""', lambda m: "\n" * m[0].count("\n"), path.read_text(encoding="utf-8"), flags=re.S)
     return [line.split("#")[0].rstrip() for line in text.splitlines()]
 
 
@@ -403,7 +403,7 @@ def test_functions_are_short():
 
 def test_files_are_short():
     def long(path):
-        length = len(path.read_text().splitlines())
+        length = len(path.read_text(encoding="utf-8").splitlines())
         if path.suffix == ".py":
             kinds = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
             length -= sum(docstring_lines(node) for node in ast.walk(tree(path)) if isinstance(node, kinds))
@@ -414,14 +414,14 @@ def test_files_are_short():
 
 
 def test_setup_and_header_are_short():
-    assert len((ROOT / "setup.py").read_text().splitlines()) < 100, "settings go to pyproject.toml"
+    assert len((ROOT / "setup.py").read_text(encoding="utf-8").splitlines()) < 100, "settings go to pyproject.toml"
     for header in PACKAGE.rglob("*.h"):
-        length = len(header.read_text().splitlines())
+        length = len(header.read_text(encoding="utf-8").splitlines())
         assert length <= 460, f"{header.name}: {length} lines: Cython first, C for leaves only"
 
 
 def test_the_build_is_portable():
-    text = (ROOT / "setup.py").read_text()
+    text = (ROOT / "setup.py").read_text(encoding="utf-8")
     for flag, why in {
         "-ffast-math": "NaN and infinity must keep their meaning",
         "-march=native": "a wheel runs on other machines",

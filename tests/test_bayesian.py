@@ -467,7 +467,7 @@ def test_the_command_line_fits_one(tmp_path, capsys):
     main(
         ["fit", str(table), "--bayesian", "--max-components", "7", "--covariance", "diag", "--out", str(out), "--json"]
     )
-    told, saved = json.loads(capsys.readouterr().out), json.loads((out / "result.json").read_text())
+    told, saved = json.loads(capsys.readouterr().out), json.loads((out / "result.json").read_text(encoding="utf-8"))
     assert told == saved
     assert told["best"]["n_effective_components"] == 3
     assert told["best"]["covariance_type"] == "diag"

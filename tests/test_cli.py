@@ -160,15 +160,15 @@ def test_every_file_of_a_result(result, iris):
     names = ["criteria.csv", "labels.csv", "model.gmm", "result.json"]
     assert sorted(path.name for path in out.iterdir()) == names
     assert f"written to {out}" in shown.replace("\n", "")
-    document = json.loads((out / "result.json").read_text())
+    document = json.loads((out / "result.json").read_text(encoding="utf-8"))
     loaded = gmm.load(out / "model.gmm")
-    labels = table((out / "labels.csv").read_text())
+    labels = table((out / "labels.csv").read_text(encoding="utf-8"))
     X = load_iris().data
     assert [int(k) for k in labels["component"]] == loaded.predict(X[:, :]).tolist()
     proba = np.column_stack([np.float64(labels[f"p_{k}"]) for k in range(3)])
     np.testing.assert_allclose(proba, loaded.predict_proba(X), rtol=1e-12)
     assert [int(row) for row in labels["row"]] == list(range(1, 151))
-    cells = table((out / "criteria.csv").read_text())
+    cells = table((out / "criteria.csv").read_text(encoding="utf-8"))
     assert cells["covariance_type"] == list(gmm._values.covariance.PARSIMONIOUS)
     best = document["best"]
     assert best["columns"] == list(loaded.feature_names_in_)
@@ -189,11 +189,11 @@ def _names_are_fitted():
 
 def test_labels_are_compared_and_not_fitted(result):
     out, shown = result
-    document = json.loads((out / "result.json").read_text())
+    document = json.loads((out / "result.json").read_text(encoding="utf-8"))
     agreement = document["agreement"]
     assert agreement["labels"] == ["setosa", "versicolor", "virginica"]
     assert np.sum(agreement["counts"], axis=1).tolist() == [50, 50, 50]
-    labels = [int(k) for k in table((out / "labels.csv").read_text())["component"]]
+    labels = [int(k) for k in table((out / "labels.csv").read_text(encoding="utf-8"))["component"]]
     expected = adjusted_rand_score(load_iris().target, labels)
     assert agreement["adjusted_rand_index"] == pytest.approx(expected)
     assert "species" not in document["data"]["columns"]
@@ -297,7 +297,7 @@ def test_contaminated_components_are_searched_shown_and_kept(tmp_path):
     words = ("fit", tmp_path / "rows.csv", "--components", "2", "--covariance", "EII")
     text = ok(*words, "--tails", "normal,contaminated", "--out", tmp_path / "out").stdout
     assert "2 components, EII contaminated: converged" in text
-    best = json.loads((tmp_path / "out" / "result.json").read_text())["best"]
+    best = json.loads((tmp_path / "out" / "result.json").read_text(encoding="utf-8"))["best"]
     assert best["tails"] == "contaminated"
     assert all(0.5 <= share < 1 for share in best["good_shares"])
     assert all(inflation >= 5 for inflation in best["inflations"])
@@ -312,10 +312,10 @@ def test_tails_are_searched_shown_and_kept(tmp_path):
     both = ok(*words, "--tails", "normal,t", "--out", tmp_path / "out").stdout
     assert "2 components, EEE t: converged" in both
     assert "degrees of freedom" in both
-    best = json.loads((tmp_path / "out" / "result.json").read_text())["best"]
+    best = json.loads((tmp_path / "out" / "result.json").read_text(encoding="utf-8"))["best"]
     assert best["tails"] == "t"
     assert 1 < best["degrees_of_freedom"] < 10
-    assert table((tmp_path / "out" / "criteria.csv").read_text())["tails"] == ["normal", "t"] * 2
+    assert table((tmp_path / "out" / "criteria.csv").read_text(encoding="utf-8"))["tails"] == ["normal", "t"] * 2
     assert f"{best['degrees_of_freedom']:.4g} degrees of freedom" in ok("info", tmp_path / "out" / "model.gmm").stdout
     given = json.loads(ok(*words, "--tails", "t", "--degrees-of-freedom", "4", "--json").stdout)
     assert given["best"]["degrees_of_freedom"] == 4
@@ -394,7 +394,7 @@ def test_every_kind_of_file_says_the_same(kind, tmp_path):
 
 def test_a_file_without_a_header_keeps_its_first_row(tmp_path):
     path = tmp_path / "bare.csv"
-    path.write_text("\ufeff1,2\n3,4\n5,7\n")
+    path.write_text("\ufeff1,2\n3,4\n5,7\n", encoding="utf-8")
     done = ok("fit", path, "--components", 1, "--json")
     assert json.loads(done.stdout)["data"]["n_rows"] == 3
     assert "the first line holds numbers" in done.stderr
@@ -498,7 +498,7 @@ def test_missing_values_may_be_dropped(tmp_path):
     done = ok("fit", path, "--drop-missing", "--label-column", "label", "--components", 1,
               "--covariance", "diag", "--out", tmp_path / "out", "--json")  # fmt: skip
     assert "3 of 7 rows left out" in done.stderr
-    assert table((tmp_path / "out" / "labels.csv").read_text())["row"] == ["1", "4", "5", "7"]
+    assert table((tmp_path / "out" / "labels.csv").read_text(encoding="utf-8"))["row"] == ["1", "4", "5", "7"]
     assert json.loads(done.stdout)["agreement"]["counts"] == [[2], [2]]
 
 
@@ -516,7 +516,9 @@ def test_missing_values_may_be_integrated_out(tmp_path):
     fit = gmm.load(out / "model.gmm")
     assert fit.missing == "em"
     again = ok("predict", out / "model.gmm", path).stdout
-    assert again == "".join(line.rsplit(",", 2)[0] + "\n" for line in (out / "labels.csv").read_text().splitlines())
+    assert again == "".join(
+        line.rsplit(",", 2)[0] + "\n" for line in (out / "labels.csv").read_text(encoding="utf-8").splitlines()
+    )
     ok("plot", out / "model.gmm", path, "--out", tmp_path / "q.png")
     assert "--missing em" in fails(2, "fit", path, *how, "--drop-missing")
     ok("fit", path, *how, "--blocks", "--out", tmp_path / "blocks")
@@ -541,7 +543,10 @@ def test_files_are_written_whole(tmp_path, monkeypatch):
         write_table(tmp_path / "a.csv", [{"a": [1]}])
     with pytest.raises(OSError, match="No space"):
         write_json(tmp_path / "a.json", {"a": 1})
-    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"a.csv": "old", "a.json": "old"}
+    assert {path.name: path.read_text(encoding="utf-8") for path in tmp_path.iterdir()} == {
+        "a.csv": "old",
+        "a.json": "old",
+    }
 
 
 def test_a_file_name_that_is_no_text_is_told(tmp_path, capsys):
@@ -594,7 +599,7 @@ def test_predict_by_name(model, iris, tmp_path):
     expected = gmm.load(model).predict(load_iris().data)
     assert [int(k) for k in table(done.stdout)["component"]] == expected.tolist()
     assert list(table(done.stdout)) == ["row", "component", "p_0", "p_1", "p_2"]
-    rows = list(csv.reader(iris.read_text().splitlines()))
+    rows = list(csv.reader(iris.read_text(encoding="utf-8").splitlines()))
     turned = tmp_path / "turned.tsv"
     turned.write_text("".join("\t".join(row[::-1]) + "\n" for row in rows))
     assert ok("predict", model, turned, "--proba", "--quiet").stdout == done.stdout
@@ -682,19 +687,19 @@ def test_components_that_may_be_one_cluster_are_told(tmp_path):
     (tmp_path / "d.csv").write_text("\n".join(["a,b", *(f"{a},{b}" for a, b in rows)]) + "\n")
     how = ("fit", tmp_path / "d.csv", "--covariance", "EEV", "--seed", "0")
     done = ok(*how, "--components", "6", "--out", tmp_path / "r", "--report")
-    clusters = json.loads((tmp_path / "r" / "result.json").read_text())["best"]["clusters"]
+    clusters = json.loads((tmp_path / "r" / "result.json").read_text(encoding="utf-8"))["best"]["clusters"]
     expected = gmm.analysis.combine_components(gmm.load(tmp_path / "r" / "model.gmm"), rows).clusters()
     assert clusters == expected.tolist()
     assert max(clusters) == 3
     first, second = (" + ".join(map(str, np.flatnonzero(expected == c))) for c in range(4) if (expected == c).sum() > 1)
     words = f"may be one cluster: {first}, {second}. That makes 4 clusters of 6"
     assert f"{words} components" in " ".join(done.stdout.split())
-    report = (tmp_path / "r" / "report.html").read_text()
+    report = (tmp_path / "r" / "report.html").read_text(encoding="utf-8")
     assert f"{words} groups" in report
     assert 'class="picture combined"' in report
     alone = ok(*how, "--components", "3", "--out", tmp_path / "s")
     assert "one cluster" not in alone.stdout
-    assert json.loads((tmp_path / "s" / "result.json").read_text())["best"]["clusters"] is None
+    assert json.loads((tmp_path / "s" / "result.json").read_text(encoding="utf-8"))["best"]["clusters"] is None
 
 
 def test_fit_with_noise(tmp_path):
@@ -707,14 +712,14 @@ def test_fit_with_noise(tmp_path):
     done = ok("fit", tmp_path / "d.csv", *how, "--out", tmp_path / "r", "--report")
     model = gmm.load(tmp_path / "r" / "model.gmm")
     assert model.noise_weight_ == pytest.approx(0.25, abs=0.03)
-    labels = np.array(table((tmp_path / "r" / "labels.csv").read_text())["component"], int)
+    labels = np.array(table((tmp_path / "r" / "labels.csv").read_text(encoding="utf-8"))["component"], int)
     n_noise = int((labels == -1).sum())
     assert f"noise of weight {model.noise_weight_:.4f} with {n_noise} rows" in done.stdout
     assert "kind     0    1   noise" in done.stdout
-    result = json.loads((tmp_path / "r" / "result.json").read_text())
+    result = json.loads((tmp_path / "r" / "result.json").read_text(encoding="utf-8"))
     assert (result["noise"], result["best"]["noise_weight"]) == (True, model.noise_weight_)
     assert sum(result["best"]["rows_per_component"]) + n_noise == len(rows)
-    report = (tmp_path / "r" / "report.html").read_text()
+    report = (tmp_path / "r" / "report.html").read_text(encoding="utf-8")
     assert f"{n_noise} rows" in report
     assert "to noise that is spread" in report
     sure = model.predict_proba(rows)[labels >= 0].max(axis=1) >= 0.9
@@ -735,17 +740,17 @@ def test_fit_with_trim(tmp_path):
     done = ok(*how, "--label-column", "kind", "--out", tmp_path / "r", "--report")
     model = gmm.load(tmp_path / "r" / "model.gmm")
     np.testing.assert_array_equal(np.flatnonzero(model.trimmed_), np.arange(120, 130))
-    labels = np.array(table((tmp_path / "r" / "labels.csv").read_text())["component"], int)
+    labels = np.array(table((tmp_path / "r" / "labels.csv").read_text(encoding="utf-8"))["component"], int)
     np.testing.assert_array_equal(labels == -1, model.trimmed_)
     assert "10 rows left out: converged" in done.stdout
     assert "of the rows that are left, n = 119.6, log-likelihood" in done.stdout
     assert "kind    0    1   left out" in done.stdout
-    result = json.loads((tmp_path / "r" / "result.json").read_text())
+    result = json.loads((tmp_path / "r" / "result.json").read_text(encoding="utf-8"))
     assert (result["trim"], result["n_left_out"]) == (0.08, 10)
     assert result["best"]["loglik"] == pytest.approx(model.lower_bound_ * 130 * (1 - 0.08))
     assert sum(result["best"]["rows_per_component"]) == 120
     assert result["agreement"]["adjusted_rand_index"] == 1
-    report = (tmp_path / "r" / "report.html").read_text()
+    report = (tmp_path / "r" / "report.html").read_text(encoding="utf-8")
     assert "2 groups, as requested, describe 120 rows of a and b. " in report
     assert "10 rows (7.7\N{NO-BREAK SPACE}%) of the least density are left out." in report
     assert "The rows left out, numbered as in the file" in report
@@ -754,7 +759,9 @@ def test_fit_with_trim(tmp_path):
     assert "full, 10 rows left out, 2 columns, " in ok("info", tmp_path / "r" / "model.gmm").stdout
     assert json.loads(ok("info", tmp_path / "r" / "model.gmm", "--json").stdout)["n_left_out"] == 10
     ok(*how, "--blocks", "--columns", "a,b", "--out", tmp_path / "b")
-    assert (tmp_path / "b" / "labels.csv").read_text() == (tmp_path / "r" / "labels.csv").read_text()
+    assert (tmp_path / "b" / "labels.csv").read_text(encoding="utf-8") == (tmp_path / "r" / "labels.csv").read_text(
+        encoding="utf-8"
+    )
     with_prior = ok(*how, "--prior", "conjugate", "--json")
     assert "bic" not in json.loads(with_prior.stdout)["best"]
 
@@ -778,7 +785,7 @@ def test_clusters_and_pictures_of_a_trimmed_fit_are_those_of_the_rows_that_are_l
     done = ok("fit", tmp_path / "d.csv", *words, "--report", tmp_path / "r.html")
     assert weights == {places[0]: [200], places[1]: 3 * [200]}
     assert "note: in the picture, rows left out are not drawn" in done.stderr
-    assert (tmp_path / "r.html").read_text().count("Rows left out are not drawn.") == 4
+    assert (tmp_path / "r.html").read_text(encoding="utf-8").count("Rows left out are not drawn.") == 4
 
 
 def test_fit_with_trim_says_which_components_are_degenerate(tmp_path):
@@ -789,7 +796,7 @@ def test_fit_with_trim_says_which_components_are_degenerate(tmp_path):
     done = ok("fit", tmp_path / "d.csv", *words)
     told = "degenerate: component 1 (fewer rows than its covariance needs)"
     assert f"note: {told}" in done.stderr
-    assert told in (tmp_path / "r.html").read_text()
+    assert told in (tmp_path / "r.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -869,7 +876,7 @@ def test_no_control_character_reaches_the_terminal(tmp_path):
         f"{x:.3f},{y:.3f},\x1b]0;{i % 2}" for i, (x, y) in enumerate(np.random.default_rng(0).normal(size=(60, 2)))
     ]
     path, out = tmp_path / "d\x1bd.csv", tmp_path / "o\x1bo"
-    path.write_text("\n".join([f"{name},c,{label}", *lines]) + "\n")
+    path.write_text("\n".join([f"{name},c,{label}", *lines]) + "\n", encoding="utf-8")
     fit = ("fit", path, "--covariance", "EEE", "--components", "1:2")
     shown = [ok(*fit, "--label-column", label, "--out", out), ok("info", out / "model.gmm")]
     shown += [ok("fit", path, "--class-column", label), run("fit", path, "--columns", label)]
@@ -885,7 +892,7 @@ def test_no_control_character_reaches_the_terminal(tmp_path):
     said = "".join(done.stdout + done.stderr for done in shown) + str(gmm.load(out / "model.gmm"))
     assert not {"\x1b", "\u202e"} & set(said)
     assert "a\\x1b[31mb" in shown[0].stdout
-    assert json.loads((out / "result.json").read_text())["best"]["columns"] == [name, "c"]
+    assert json.loads((out / "result.json").read_text(encoding="utf-8"))["best"]["columns"] == [name, "c"]
 
 
 def test_ranges_and_criteria_as_people_write_them(iris):
@@ -1264,7 +1271,7 @@ class TestOnATerminal:
         shown = on_terminal("bash", "-c", slow)
         assert "reading" in shown
         assert "writing" in shown
-        assert len((tmp_path / "p.csv").read_text().splitlines()) == 151
+        assert len((tmp_path / "p.csv").read_text(encoding="utf-8").splitlines()) == 151
 
     def test_passes_over_all_rows_are_told(self, iris):
         script = (
@@ -1320,7 +1327,7 @@ def test_a_fit_keeps_columns_beside_labels(how, tmp_path):
     (tmp_path / "d.csv").write_text("\n".join(["name,x,kind", *lines]) + "\n")
     fit = ("fit", tmp_path / "d.csv", "--components", "1", *how)
     ok(*fit, "--keep", "name", "--out", tmp_path)
-    found = table((tmp_path / "labels.csv").read_text())
+    found = table((tmp_path / "labels.csv").read_text(encoding="utf-8"))
     assert next(iter(found)) == "name"
     assert found["name"] == names
     assert found["row"] == [str(i) for i in range(1, 41)]

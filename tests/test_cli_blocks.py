@@ -66,7 +66,10 @@ def test_fit_finds_and_writes_what_it_does_in_memory(folder, tmp_path, name, mon
     assert list(other.feature_names_in_) == list(one.feature_names_in_)
     labels = [read(tmp_path / label / "labels.parquet") for label in ("whole", "parts")]
     assert labels[0]["component"].equals(labels[1]["component"])
-    data = [json.loads((tmp_path / label / "result.json").read_text())["data"] for label in ("whole", "parts")]
+    data = [
+        json.loads((tmp_path / label / "result.json").read_text(encoding="utf-8"))["data"]
+        for label in ("whole", "parts")
+    ]
     for key in ("n_rows", "columns", "total_weight"):
         assert data[0][key] == data[1][key]
     monkeypatch.setattr(finishing, "SEARCHED", 1000)

@@ -50,10 +50,10 @@ def test_it_writes_the_classifier_of_python(fitted, table):
     assert ours.bic_ == direct.bic_
     assert ours.classes_.tolist() == NAMES.tolist()
     assert ours.feature_names_in_.tolist() == list("abcd")
-    written = rows_of((fitted[0] / "labels.csv").read_text())
+    written = rows_of((fitted[0] / "labels.csv").read_text(encoding="utf-8"))
     assert [row["class"] for row in written] == direct.predict(X).tolist()
     np.testing.assert_allclose([float(row["p_setosa"]) for row in written], direct.predict_proba(X)[:, 0])
-    document = json.loads((fitted[0] / "result.json").read_text())
+    document = json.loads((fitted[0] / "result.json").read_text(encoding="utf-8"))
     assert [one["class"] for one in document["best"]["classes"]] == NAMES.tolist()
     assert (document["best"]["bic"], document["best"]["n_iter"]) == (direct.bic_, direct.n_iter_)
     assert None not in document["best"]["classes"][0].values()
@@ -63,13 +63,15 @@ def test_it_writes_the_classifier_of_python(fitted, table):
 
 def test_bic_may_be_asked_for_by_name(fitted, table):
     how = ("fit", table, "--class-column", "species", "--criterion", "bic", "--json")
-    assert json.loads(ok(*how).stdout) == json.loads((fitted[0] / "result.json").read_text())
+    assert json.loads(ok(*how).stdout) == json.loads((fitted[0] / "result.json").read_text(encoding="utf-8"))
 
 
 def test_its_model_predicts_classes(fitted, table, tmp_path):
     model = fitted[0] / "model.gmm"
     ok("predict", model, table, "--proba", "--out", tmp_path / "classes.csv")
-    assert (tmp_path / "classes.csv").read_text() == (fitted[0] / "labels.csv").read_text()
+    assert (tmp_path / "classes.csv").read_text(encoding="utf-8") == (fitted[0] / "labels.csv").read_text(
+        encoding="utf-8"
+    )
     short = rows_of(ok("predict", model, table).stdout)
     assert list(short[0]) == ["row", "class"]
     assert short[0]["class"] == "setosa"
@@ -115,7 +117,7 @@ def test_the_accuracy_is_by_weight(tmp_path):
 
 
 def test_several_components_and_their_spikes_are_told(table, tmp_path):
-    kept = [line for line in table.read_text().splitlines() if ",setosa" not in line]
+    kept = [line for line in table.read_text(encoding="utf-8").splitlines() if ",setosa" not in line]
     same = [line for number in range(10) for line in ("5.1,3.5,1.4,0.2,setosa", "5.4,3.9,1.7,0.4,setosa")]
     (tmp_path / "same.csv").write_text("\n".join([*kept, *same]) + "\n")  # two flowers again and again
     how = "--class-column", "species", "--components", "2", "--covariance", "VVI,VVE"

@@ -190,7 +190,7 @@ def test_a_report_of_what_came_through_a_pipe(tmp_path, capsys):
     words = ["--components", "1", "--covariance", "EII", "--report", str(report)]
     assert main(["fit", str(path), *words]) == 0
     assert "272 rows, 2 columns" in capsys.readouterr().out
-    assert "came through a pipe" in report.read_text()
+    assert "came through a pipe" in report.read_text(encoding="utf-8")
 
 
 def test_compressed_standard_input(capsys, monkeypatch):
@@ -243,7 +243,8 @@ def exported(place, mark=",", text="-", n=60, **more):
     if mark == ",":
         lines = [line.translate(str.maketrans(".,", ",.")) for line in lines]
     lines[5] = lines[5].replace(lines[5].split(";")[1], text)
-    (place / "export.csv").write_text("Länge;Breite;Masse;Jahr\n" + "\n".join(lines) + "\n", **more)
+    text = "\n".join(["Länge;Breite;Masse;Jahr", *lines]) + "\n"
+    (place / "export.csv").write_text(text, **{"encoding": "utf-8", **more})
     return place / "export.csv"
 
 
@@ -256,7 +257,7 @@ def test_either_decimal_mark_is_recognised(mark, how, tmp_path):
     assert document["data"]["columns"] == ["Länge", "Breite", "Masse"]
     np.testing.assert_allclose(document["best"]["means"], [[17, 190, 4200]], rtol=0.1)
     assert ("commas are read as decimal" in done.stderr) == (mark == ",")
-    first = path.read_text().splitlines()[1].split(";")[2]
+    first = path.read_text(encoding="utf-8").splitlines()[1].split(";")[2]
     value = first.replace("." if mark == "," else ",", "").replace(",", ".")
     assert f"{first!r} of column 'Masse' as {value}" in done.stderr
     assert "which may be a code" in done.stderr
@@ -285,7 +286,8 @@ def test_a_column_of_numbers_and_a_text_is_not_lost(text, how, tmp_path):
 
 def test_a_blank_and_what_stands_for_nothing_are_no_text(tmp_path):
     path = exported(tmp_path, text="   ")
-    path.write_text(path.read_text().replace("\n16", "\n NA ;1;1;2007\n16", 1))
+    text = path.read_text(encoding="utf-8").replace("\n16", "\n NA ;1;1;2007\n16", 1)
+    path.write_text(text, encoding="utf-8")
     done = ok("fit", path, "--drop-missing", "--components", 1, "--covariance", "EEE", "--json")
     assert json.loads(done.stdout)["data"]["columns"] == ["Länge", "Breite", "Masse"]
     assert "2 of 61 rows" in done.stderr

@@ -92,8 +92,9 @@ def test_every_byte_is_the_same(kind, tmp_path):
     fit = (*fit, "--weight-column", "w")
     for name, how in {"whole": (), "parts": ("--blocks",)}.items():
         done = ok(*fit, "--format", "parquet", "--out", tmp_path / name, *how)
-        (tmp_path / f"{name}.txt").write_text(done.stderr + done.stdout.replace(str(tmp_path / name), ""))
-        document = json.loads((tmp_path / name / "result.json").read_text())
+        told = done.stderr + done.stdout.replace(str(tmp_path / name), "")
+        (tmp_path / f"{name}.txt").write_text(told, encoding="utf-8")
+        document = json.loads((tmp_path / name / "result.json").read_text(encoding="utf-8"))
         for cell in document["cells"]:
             del cell["seconds"]
         (tmp_path / name / "result.json").write_text(json.dumps(document))
@@ -101,7 +102,7 @@ def test_every_byte_is_the_same(kind, tmp_path):
         ok("predict", model, path, "--proba", "--keep", "all", "--out", tmp_path / name / "p.parquet", *how)
         (tmp_path / name / "p.csv").write_text(ok("predict", model, path, *how).stdout)
     assert document["agreement"]["labels"] == ["x", "y"]
-    assert (tmp_path / "whole.txt").read_text() == (tmp_path / "parts.txt").read_text()
+    assert (tmp_path / "whole.txt").read_text(encoding="utf-8") == (tmp_path / "parts.txt").read_text(encoding="utf-8")
     for file in ("labels.parquet", "criteria.csv", "result.json", "p.parquet", "p.csv"):
         assert (tmp_path / "whole" / file).read_bytes() == (tmp_path / "parts" / file).read_bytes(), file
 

@@ -43,7 +43,9 @@ def test_examples_are_true(name):
     examples = Finder().find(module)
     for example in examples:
         runner.run(example)
-    assert sum(len(example.examples) for example in examples) == Path(module.__file__).read_text().count(">>> ")
+    assert sum(len(example.examples) for example in examples) == Path(module.__file__).read_text(
+        encoding="utf-8"
+    ).count(">>> ")
     assert not runner.failures
     if "matplotlib.pyplot" in sys.modules:
         sys.modules["matplotlib.pyplot"].close("all")  # later tests count figures

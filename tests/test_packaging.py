@@ -134,7 +134,7 @@ def test_all_data_inside_have_a_source():
 def test_one_version_everywhere():
     number = version("gmm-em")
     assert gmm.__version__ == number
-    assert f"\n## [{number}]" in (ROOT / "CHANGELOG.md").read_text()
+    assert f"\n## [{number}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("package", ["gmm", *PUBLIC])
@@ -188,7 +188,7 @@ def test_what_is_imported_later_is_pickled_as_public_from_the_start(name, of, pu
 
 
 def test_the_stub_names_what_the_compiled_module_has():
-    stub = ast.parse((SOURCES / "_em.pyi").read_text())
+    stub = ast.parse((SOURCES / "_em.pyi").read_text(encoding="utf-8"))
     kinds = ast.FunctionDef | ast.ClassDef
     declared = {node.name for node in stub.body if isinstance(node, kinds)}
     compiled = {name for name, value in vars(gmm._em).items() if callable(value) and not name.startswith("_")}

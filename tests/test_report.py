@@ -253,7 +253,7 @@ def test_the_page_says_what_was_found(reports):
     table = page.table("Rows by label and group")
     counts = [[0 if text == "·" else int(text) for text in row[1:]] for row in table[1:]]
     assert counts == result["agreement"]["counts"]
-    lines = (path / "out" / "labels.csv").read_text().splitlines()[1:]
+    lines = (path / "out" / "labels.csv").read_text(encoding="utf-8").splitlines()[1:]
     proba = np.array([[float(p) for p in line.split(",")[2:]] for line in lines])
     uncertain = np.flatnonzero(proba.max(axis=1) < 0.9)
     sure = wording.format_share(1 - len(uncertain) / 150).replace("\N{NO-BREAK SPACE}", " ")
@@ -466,7 +466,7 @@ def test_one_row_is_told_as_one(tmp_path, monkeypatch):
     write_csv(tmp_path / "rows.csv", ["x", "kind"], [[value, "" if i == 3 else "k"] for i, value in enumerate(x)])
     two = ("--columns", "x", "--components", "2", "--covariance", "EII,VII", "--criterion", "nec")
     said = said_of("rows.csv", *two, "--label-column", "kind")
-    found = json.loads(Path("out", "result.json").read_text())["best"]
+    found = json.loads(Path("out", "result.json").read_text(encoding="utf-8"))["best"]
     assert "1 row has no label" in said
     assert f"The smallest NEC, {found['nec']:.3f}, belongs to" in said
 
@@ -553,7 +553,7 @@ def test_a_report_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatc
     monkeypatch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     with pytest.raises(OSError, match="No space"):
         write_text(tmp_path / "report.html", "new")
-    assert [path.read_text() for path in tmp_path.iterdir()] == ["old"]
+    assert [path.read_text(encoding="utf-8") for path in tmp_path.iterdir()] == ["old"]
 
 
 @pytest.fixture(scope="module")

@@ -207,8 +207,8 @@ def test_the_command_line_scales(tmp_path, capsys):
     command = ["fit", str(tmp_path / "rows.csv"), "--scale", "--components", "3", "--covariance", "EII,VVV"]
     assert main([*command, "--out", str(tmp_path / "out"), "--report", str(tmp_path / "report.html")]) == 0
     assert "3 components, EII of standardised columns: converged" in capsys.readouterr().out
-    assert "EII of standardised columns" in (tmp_path / "report.html").read_text()
-    written = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert "EII of standardised columns" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    written = json.loads((tmp_path / "out" / "result.json").read_text(encoding="utf-8"))
     assert written["standardized"]
     best = select(X, 3, ["EII", "VVV"], standardize=True, random_state=0)
     assert written["best"]["covariance_type"] == "EEI"
