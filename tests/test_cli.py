@@ -32,7 +32,7 @@ FAST = ("--components", "1:3", "--n-init", "1", "--covariance", "full,diag")
 
 def run(*words, cwd=None, stdin=None, **environment):
     """Run the command line in this process, its streams being pipes, 100 columns wide."""
-    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", newline="\n") for _ in range(2))
     with pytest.MonkeyPatch.context() as patch:
         for name, value in {"COLUMNS": "100", **environment}.items():
             patch.setenv(name, value)
