@@ -107,6 +107,7 @@ def scored(content):
                 labels, responsibilities = frozen.predict(X), frozen.predict_proba(X)
                 assert set(labels) <= set(range(-1, frozen.n_components))
                 assert responsibilities.shape == (n, frozen.n_components)
+        del frozen  # Windows removes no file that is mapped
     return "a valid FrozenMixture"
 
 

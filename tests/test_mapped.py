@@ -89,10 +89,10 @@ def test_copies_pickles_and_the_whole_file_are_the_same(path):
         assert not is_mapped(other)
         np.testing.assert_array_equal(other.log_joint(X), mapped.log_joint(X))
     before = path.read_bytes()
-    mapped.save(path, prepared=True)
-    assert path.read_bytes() == before
-    gmm.load(path).save(path, prepared=True)
-    assert path.read_bytes() == before
+    again = path if os.name == "posix" else path.with_name("again")  # elsewhere no mapped file is replaced
+    for other in (mapped, gmm.load(path)):
+        other.save(again, prepared=True)
+        assert again.read_bytes() == before
 
 
 def test_metadata_come_along(path):
@@ -256,6 +256,7 @@ def test_whatever_the_numbers_are_it_scores(covariance_type, path):
             assert set(mapped.predict(rows)) <= {-1, 0, 1, 2, 3}
             for method in ALL:
                 getattr(mapped, method)(rows)
+        del mapped  # Windows replaces no file that is mapped
 
 
 def test_a_change_of_the_order_of_prepared_numbers_is_a_new_version():

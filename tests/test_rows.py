@@ -436,6 +436,7 @@ def test_npy_files_are_tables_like_others(tmp_path):
         gmm.open_rows(tmp_path / "0.npy", columns=["x7"])
 
 
+@posix
 def test_a_truncated_npy_file_is_named(tmp_path):
     source = npy(ROWS, None, tmp_path, 1)
     content = (tmp_path / "0.npy").read_bytes()

@@ -84,7 +84,8 @@ def test_files_of_all_kinds(suffix, tmp_path):
     source = gmm.open_rows(path, scratch=folder)
     expected = fit(ROWS)
     assert source.n_rows == 9000
-    path.write_bytes(b"")  # nothing reads it again
+    if suffix != ".npy" or os.name == "posix":  # elsewhere a file that is mapped stays as it is
+        path.write_bytes(b"")  # nothing reads it again
     assert bits(fit(source)) == bits(expected)
     assert (source.feature_names is None) == (suffix == ".npy")
 

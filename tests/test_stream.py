@@ -1,6 +1,7 @@
 """`partial_fit`: a mixture that learns from one block after the other."""
 
 import copy
+import os
 import pickle
 import warnings
 from importlib import resources
@@ -305,6 +306,7 @@ def test_a_bad_block_is_refused_and_changes_nothing(name):
     assert pickle.dumps(mixture) == before
 
 
+@pytest.mark.skipif(os.name != "posix", reason="a file that is mapped changes, as POSIX lets it")
 def test_a_source_that_fails_midway_changes_nothing(tmp_path):
     path = tmp_path / "X.npy"
     np.save(path, drawn(600_000))
