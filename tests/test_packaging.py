@@ -293,6 +293,7 @@ def test_results_of_another_commit_are_no_release(tmp_path):
     assert names == [["types"], ["types"], ["docs"], ["wheels"]]
 
 
+@pytest.mark.skipif(os.name != "posix", reason="a compiler that is a script")
 @pytest.mark.needs("Cython")
 def test_a_flag_that_a_compiler_refuses_is_left_out(tmp_path, monkeypatch):
     monkeypatch.setattr("setuptools.setup", lambda **_: None)
