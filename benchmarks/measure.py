@@ -9,7 +9,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import re
-import resource
 import sys
 import time
 import warnings
@@ -136,6 +135,8 @@ def memory_mb(field: str) -> float:
     try:
         status = Path("/proc/self/status").read_text()
     except OSError:
+        import resource  # which Windows lacks, where tests of tails read the tables of benchmarks
+
         unit = 1 if sys.platform == "darwin" else 1024
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / MB
     match = re.search(rf"^{field}:\s+(\d+) kB", status, re.MULTILINE)
