@@ -62,7 +62,7 @@ def test_a_worker_that_is_killed_costs_time_not_the_fit(client):
     def kill(iteration):
         if iteration.n_iter == 3:
             pid = next(iter(client.run(os.getpid).values()))
-            os.kill(pid, signal.SIGKILL)
+            os.kill(pid, getattr(signal, "SIGKILL", signal.SIGTERM))  # which on Windows ends a process as well
             killed.append(pid)
 
     mixture = GaussianMixture(K, random_state=0, tol=1e-7).fit(X, callback=kill)
