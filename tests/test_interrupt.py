@@ -206,6 +206,9 @@ def blas_threads():
     return [lib["num_threads"] for lib in threadpool_info() if lib["user_api"] == "blas"]
 
 
+told = pytest.mark.skipif(not blas_threads(), reason="Apple's Accelerate tells nobody of its threads")
+
+
 def wide_problem():
     """Features enough for BLAS to want threads of its own."""
     rng = np.random.default_rng(0)
@@ -232,6 +235,7 @@ def test_blas_has_its_threads_back_after_a_fit(ending):
         assert blas_threads() == before
 
 
+@told
 @quiet
 @pytest.mark.parametrize("init_params", ["kmeans", "hierarchical"])
 def test_starts_hold_blas_to_one_thread(init_params, monkeypatch):
@@ -262,6 +266,7 @@ def test_blas_has_its_threads_while_results_are_handed_out(monkeypatch):
             assert blas_threads() == before
 
 
+@told
 @pytest.mark.parametrize("first_to_leave", ["first", "second"])
 def test_blas_is_held_to_one_thread_until_the_last_holder_leaves(first_to_leave):
     """Whichever thread that is: some versions of threadpoolctl listen to one thread at a time."""
@@ -297,6 +302,7 @@ def test_blas_is_held_to_one_thread_until_the_last_holder_leaves(first_to_leave)
         other.join(10)
 
 
+@told
 def test_usable_threads_honours_the_affinity_and_the_limit_of_blas(monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1, 2}, raising=False)
     with threadpool_limits(2, user_api="blas"):

@@ -538,7 +538,8 @@ def test_covariances_are_factored_once_and_by_one_thread(way, covariance_type, m
     factor, numbers = layouts.mstep.whiten, []
 
     def counted(*arguments):
-        numbers.append({library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"})
+        told = {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
+        numbers.append(told or {1})  # Apple's Accelerate tells nobody
         return factor(*arguments)
 
     monkeypatch.setattr(layouts.mstep, "whiten", counted)
