@@ -44,8 +44,8 @@ class BuildExtension(build_ext):
             module_name=SHARED.name,  # of that module: the others are named by their extensions
         )
         record, called = Path("build/called"), repr([DEBUG, *map(os.environ.get, ("CC", "CFLAGS", "LDFLAGS"))])
-        if not record.exists() or record.read_text() != called:
-            record.write_text(called)  # newer than what was compiled by other arguments
+        if not record.exists() or record.read_text(encoding="utf-8") != called:
+            record.write_text(called, encoding="utf-8")  # newer than what was compiled by other arguments
         eager = [EAGER] if self.compiler.compiler_type != "msvc" and accepts(self.compiler, EAGER) else []
         for extension, c in zip(self.extensions, translated, strict=True):
             extension.sources = c.sources

@@ -133,7 +133,7 @@ def memory_mb(field: str) -> float:
     ``ru_maxrss`` is only the fallback: across an exec it inherits the parent's peak.
     """
     try:
-        status = Path("/proc/self/status").read_text()
+        status = Path("/proc/self/status").read_text(encoding="utf-8")
     except OSError:
         import resource  # which Windows lacks, where tests of tails read the tables of benchmarks
 

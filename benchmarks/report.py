@@ -133,7 +133,7 @@ def version(distribution: str) -> str | None:
 def processor() -> str:
     """Return the processor's model name."""
     if sys.platform == "linux":
-        for text in Path("/proc/cpuinfo").read_text().splitlines():
+        for text in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if text.startswith("model name"):
                 return text.partition(":")[2].strip()
     return platform.processor() or platform.machine()

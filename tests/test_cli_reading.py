@@ -194,7 +194,9 @@ def test_a_report_of_what_came_through_a_pipe(tmp_path, capsys):
 
 
 def test_compressed_standard_input(capsys, monkeypatch):
-    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(gzip.compress(FAITHFUL.read_bytes()))))
+    monkeypatch.setattr(
+        "sys.stdin", io.TextIOWrapper(io.BytesIO(gzip.compress(FAITHFUL.read_bytes())), encoding="utf-8")
+    )
     assert main(["fit", "-", "--components", "1", "--covariance", "EII"]) == 0
     assert "272 rows" in capsys.readouterr().out
 

@@ -122,7 +122,7 @@ def test_processes_share_its_memory(tmp_path):
     mapped.predict(np.zeros((100, 64), np.float32))
     sizes = {"Private_Dirty": 0, "Size": 0}
     counts = False
-    for line in Path("/proc/self/smaps").read_text().splitlines():
+    for line in Path("/proc/self/smaps").read_text(encoding="utf-8").splitlines():
         name, _, value = line.partition(":")
         if "-" in name.split(" ")[0]:
             counts = line.endswith(str(path))

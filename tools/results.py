@@ -74,7 +74,7 @@ def row(session: str) -> str:
 def machine() -> str:
     """Return system, processor and cores."""
     cpuinfo = Path("/proc/cpuinfo")
-    models = re.findall(r"model name\s*: (.*)", cpuinfo.read_text()) if cpuinfo.exists() else []
+    models = re.findall(r"model name\s*: (.*)", cpuinfo.read_text(encoding="utf-8")) if cpuinfo.exists() else []
     return f"{platform.system()} {platform.machine()}, {(models or [platform.processor()])[0]}, {os.cpu_count()} cores"
 
 
