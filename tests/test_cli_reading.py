@@ -245,8 +245,8 @@ def exported(place, mark=",", text="-", n=60, **more):
     if mark == ",":
         lines = [line.translate(str.maketrans(".,", ",.")) for line in lines]
     lines[5] = lines[5].replace(lines[5].split(";")[1], text)
-    text = "\n".join(["Länge;Breite;Masse;Jahr", *lines]) + "\n"
-    (place / "export.csv").write_text(text, **{"encoding": "utf-8", **more})
+    content = "\n".join(["Länge;Breite;Masse;Jahr", *lines]) + "\n"
+    (place / "export.csv").write_text(content, **{"encoding": "utf-8", **more})
     return place / "export.csv"
 
 
