@@ -250,15 +250,15 @@ def printed(capsys, *words):
     return capsys.readouterr().out
 
 
+@pytest.mark.needs("jinja2", "pyarrow", "rich")
 def test_the_command_line_searches_all_and_more(table, capsys):
-    pytest.importorskip("rich")
     out = printed(capsys, "fit", table, "--components", 1, "--covariance", "factor2,all", "--json")
     names = [cell["covariance_type"] for cell in json.loads(out)["cells"]]
     assert (len(names), names[-1]) == (15, "factor2")
 
 
+@pytest.mark.needs("jinja2", "pyarrow", "rich")
 def test_the_command_line_shows_loadings_and_noise(table, capsys, tmp_path):
-    pytest.importorskip("rich")
     how = ("--components", 2, "--covariance", "factor2", "--out", tmp_path / "out", "--report", tmp_path / "page.html")
     shown = printed(capsys, "fit", table, *how)
     file = tmp_path / "out" / "model.gmm"

@@ -318,7 +318,7 @@ def test_text_says_it(fitted):
     assert f"noise of weight {mixture.noise_weight_:.4f}" in mixture._repr_html_()
 
 
-@pytest.mark.needs("rich")
+@pytest.mark.needs("pyarrow", "rich")
 @pytest.mark.parametrize("apart", [6, 60])
 def test_noise_whose_weight_is_lost_is_still_said(apart, tmp_path):
     rows = np.random.default_rng(0).normal(size=(400, 2)) * 0.3 + np.repeat([[0, 0], [apart, apart]], 200, axis=0)
