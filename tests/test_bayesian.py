@@ -454,6 +454,7 @@ def test_a_damaged_posterior_is_a_value_error(name):
             gmm.load(damaged.getvalue())
 
 
+@pytest.mark.needs("pyarrow", "rich")
 def test_the_command_line_fits_one(tmp_path, capsys):
     import json
 
@@ -490,6 +491,7 @@ def test_the_command_line_fits_one(tmp_path, capsys):
         assert "bayesian" in capsys.readouterr().err
 
 
+@pytest.mark.needs("pyarrow", "rich")
 def test_the_command_compares_labels_with_components_in_use(tmp_path, capsys):
     from gmm._cli import main
 

@@ -192,6 +192,7 @@ def test_each_exclusion_is_reached(row):
         REACHED[row.first, row.second]()
 
 
+@pytest.mark.needs("pyarrow", "rich")
 @pytest.mark.parametrize("row", ON_THE_LINE, ids=pair_of)
 def test_each_exclusion_of_the_command_line_names_the_options(row, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
@@ -208,6 +209,7 @@ def test_each_exclusion_of_the_command_line_names_the_options(row, tmp_path, mon
     assert {path.suffix for path in tmp_path.iterdir()} == {".npy", ".gmm"}, "nothing is written"
 
 
+@pytest.mark.needs("pyarrow", "rich")
 @pytest.mark.parametrize(("kind", "instead"), [("density", "clusters"), ("boundaries", "clusters")])
 def test_the_command_line_says_what_python_refuses_in_its_options(kind, instead, tmp_path, capsys):
     noisy().save(tmp_path / "model.gmm")

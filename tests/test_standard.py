@@ -202,6 +202,7 @@ def test_the_search_as_an_estimator_knows_noise_and_units():
     assert (search.predict(clutter) == -1).any()
 
 
+@pytest.mark.needs("jinja2", "pyarrow", "rich")
 def test_the_command_line_scales(tmp_path, capsys):
     np.savetxt(tmp_path / "rows.csv", X, delimiter=",", header="a,b,c", comments="")
     command = ["fit", str(tmp_path / "rows.csv"), "--scale", "--components", "3", "--covariance", "EII,VVV"]

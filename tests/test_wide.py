@@ -137,6 +137,7 @@ def test_films():
     plt.close("all")
 
 
+@pytest.mark.needs("jinja2", "pyarrow", "rich")
 def test_the_command_and_its_report(tmp_path, monkeypatch, capsys):
     # What makes a page's SVG of a picture sees no feature, and takes most of the time.
     monkeypatch.setattr("gmm._plotting.files.inline_svg", lambda *asked: "<svg></svg>")
