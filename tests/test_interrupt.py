@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
+import gmm
 from gmm import GaussianMixture, select
 from gmm import _blas as blas
 from gmm._blas import single_threaded_blas
@@ -21,7 +22,9 @@ from gmm._estimators.scorer import Scorer
 from gmm._fitting import halving, starts
 from gmm._fitting.metrics import views_of
 from gmm._passes.threads import usable_threads
+from gmm._rows.ahead import read_ahead
 from gmm._rows.sources import ArraySource
+from gmm._rows.together import together
 from gmm.inference import bootstrap_lrt
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals and forks as POSIX has them")
@@ -130,6 +133,23 @@ def test_ctrl_c_stops_a_fit_within_a_second_and_leaves_the_process_intact(kind, 
     assert seconds < 1
     assert rest.strip() == "intact", errors
     assert process.returncode == 0, errors
+
+
+def test_no_wait_for_rows_takes_a_lock_between_whose_lines_ctrl_c_may_come(monkeypatch, tmp_path):
+    """Queues and semaphores in Python keep their lock then, and whoever asks for it next waits for ever."""
+    enter, takers = threading.Condition.__enter__, []
+
+    def told(condition):
+        takers.append(sys._getframe(1).f_code.co_qualname)
+        return enter(condition)
+
+    X = np.random.default_rng(0).normal(size=(5000, 2))
+    np.save(tmp_path / "X.npy", X)
+    monkeypatch.setattr(threading.Condition, "__enter__", told)
+    assert list(read_ahead(n for n in range(9))) == list(range(9))
+    fit = GaussianMixture(2, random_state=0, n_threads=1).fit
+    assert all(together(gmm.open_rows(tmp_path / "X.npy"), [fit] * 2, lambda: False))
+    assert not [each for each in takers if each.startswith(("Queue", "Semaphore"))]
 
 
 # As if Ctrl-C came while a thread starts: the work is handed over, and nobody has its future.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from contextlib import closing, suppress
-from queue import Empty, Queue
-from threading import Event, Thread
+from queue import Empty, SimpleQueue
+from threading import Thread
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -16,23 +16,35 @@ LOOK_UP = 0.2
 _LAST_ITEM = 0.5
 
 
+def item_of(queue: SimpleQueue[T]) -> T:
+    """Wait for the next item; look for Ctrl-C meanwhile.
+
+    The queue is C. `Queue` and `Semaphore` are Python code, whose lock Ctrl-C may leave taken.
+    """
+    while True:
+        with suppress(Empty):
+            return queue.get(timeout=LOOK_UP)
+
+
 def read_ahead(items: Generator[T, None, None]) -> Iterator[T]:
     """Yield the items: one is used, one waits and one is being made at a time.
 
     An exception of `items` is raised here. If the caller stops early, the thread ends with the item that it is making,
     and is not waited for longer than half a second.
     """
-    ready: Queue[tuple[T] | BaseException | None] = Queue(maxsize=1)
-    stopped = Event()
+    ready: SimpleQueue[tuple[T] | BaseException | None] = SimpleQueue()
+    places: SimpleQueue[None] = SimpleQueue()  # for items that wait
+    is_stopped = False
 
     def read() -> None:
         end: BaseException | None = None
         try:
             with closing(items):
                 for item in items:
-                    ready.put((item,))
-                    if stopped.is_set():
+                    places.get()
+                    if is_stopped:
                         return
+                    ready.put((item,))
         except BaseException as error:
             end = error
         ready.put(end)
@@ -40,11 +52,10 @@ def read_ahead(items: Generator[T, None, None]) -> Iterator[T]:
     thread = Thread(target=read, name="gmm-reader", daemon=True)
     try:
         thread.start()  # Ctrl-C may come while it waits for the thread to begin
+        places.put(None)
         while True:
-            try:
-                came = ready.get(timeout=LOOK_UP)
-            except Empty:
-                continue
+            came = item_of(ready)
+            places.put(None)
             if isinstance(came, BaseException):
                 try:
                     raise came
@@ -54,8 +65,7 @@ def read_ahead(items: Generator[T, None, None]) -> Iterator[T]:
                 return
             yield came[0]
     finally:
-        stopped.set()
-        with suppress(Empty):  # a thread that waits to hand something over goes on, and sees that it is to stop
-            ready.get_nowait()
+        is_stopped = True
+        places.put(None)  # a thread that waits for a place goes on, and sees that it is to stop
         if thread.is_alive():
             thread.join(_LAST_ITEM)

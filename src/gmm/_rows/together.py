@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from threading import Semaphore, Thread
+from queue import SimpleQueue
+from threading import Thread
 from time import perf_counter
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from gmm._rows.ahead import LOOK_UP
+from gmm._rows.ahead import item_of
 from gmm._rows.sources import Chunk, SameRows, Source, chunks_in_order
 from gmm._values.weights import joined
 
@@ -101,8 +102,8 @@ class _Subscriber(SameRows):
     def __init__(self, source: Source, task: Callable[[Source], Any]) -> None:
         super().__init__(source.read)
         self._task, self._rows = task, source
-        self._turn, self._rest = Semaphore(0), Semaphore(0)
-        self._chunk: Chunk | None = None
+        self._turns: SimpleQueue[Chunk | None] = SimpleQueue()
+        self._rests: SimpleQueue[None] = SimpleQueue()
         self._is_cancelled = False
         self._errors: list[BaseException] = []
         self.wanted, self.seconds = 0, 0.0
@@ -115,12 +116,11 @@ class _Subscriber(SameRows):
 
     def resume(self, chunk: Chunk | None = None) -> None:
         """Let the task go on, with rows or without, until it waits again or ends."""
-        began, self._chunk = perf_counter(), chunk
+        began = perf_counter()
         if self._thread.ident is None:
             self._thread.start()  # Ctrl-C may come while it waits for the thread to begin
-        self._turn.release()
-        while not self._rest.acquire(timeout=LOOK_UP):
-            pass
+        self._turns.put(chunk)
+        item_of(self._rests)
         self.seconds += perf_counter() - began
         if self._errors:
             raise self._errors.pop()
@@ -128,7 +128,7 @@ class _Subscriber(SameRows):
     def cancel(self) -> None:
         """End the task where it waits; where it computes, wait for it no longer than half a second."""
         self._is_cancelled, self.wanted = True, _CANCELLED
-        self._turn.release()
+        self._turns.put(None)
         if self._thread.is_alive():
             self._thread.join(_LAST_TURN)
 
@@ -139,14 +139,14 @@ class _Subscriber(SameRows):
             yield chunk
 
     def _wait(self) -> Chunk | None:
-        self._rest.release()
-        self._turn.acquire()
+        self._rests.put(None)
+        chunk = self._turns.get()
         if self._is_cancelled:
             raise _LetGo
-        return self._chunk
+        return chunk
 
     def _work(self) -> None:
-        self._turn.acquire()
+        self._turns.get()
         try:
             if not self._is_cancelled:
                 self.result = self._task(self._rows.read_by(self))
@@ -156,7 +156,7 @@ class _Subscriber(SameRows):
         except BaseException as error:
             self._errors.append(error)
         self.wanted = _CANCELLED
-        self._rest.release()
+        self._rests.put(None)
 
 
 def _in_whole_lanes(chunks: Iterator[Chunk], lane_rows: int) -> Iterator[Chunk]:
