@@ -1,5 +1,7 @@
 """Ctrl-C, BLAS's threads, forks and Python's threads: a fit is a good guest in its process."""
 
+import contextlib
+import gc
 import os
 import signal
 import subprocess
@@ -7,6 +9,7 @@ import sys
 import textwrap
 import threading
 import time
+import weakref
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
@@ -139,17 +142,73 @@ def test_no_wait_for_rows_takes_a_lock_between_whose_lines_ctrl_c_may_come(monke
     """Queues and semaphores in Python keep their lock then, and whoever asks for it next waits for ever."""
     enter, takers = threading.Condition.__enter__, []
 
-    def told(condition):
+    def enter_and_note(condition):
         takers.append(sys._getframe(1).f_code.co_qualname)
         return enter(condition)
 
     X = np.random.default_rng(0).normal(size=(5000, 2))
     np.save(tmp_path / "X.npy", X)
-    monkeypatch.setattr(threading.Condition, "__enter__", told)
+    monkeypatch.setattr(threading.Condition, "__enter__", enter_and_note)
     assert list(read_ahead(n for n in range(9))) == list(range(9))
     fit = GaussianMixture(2, random_state=0, n_threads=1).fit
     assert all(together(gmm.open_rows(tmp_path / "X.npy"), [fit] * 2, lambda: False))
     assert not [each for each in takers if each.startswith(("Queue", "Semaphore"))]
+
+
+def test_ctrl_c_while_one_task_is_waited_for_lets_all_go(monkeypatch, tmp_path):
+    def interrupted(thread, timeout=None):
+        raise KeyboardInterrupt
+
+    np.save(tmp_path / "X.npy", np.random.default_rng(0).normal(size=(5000, 2)))
+    rows, fit = gmm.open_rows(tmp_path / "X.npy"), GaussianMixture(2, random_state=0, n_threads=1).fit
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "join", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            together(rows, [fit, fit, lambda _: 1 / 0], lambda: False)
+    deadline = time.monotonic() + 5
+    while any(thread.name == "gmm-task" for thread in threading.enumerate()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_an_error_of_the_items_keeps_neither_itself_nor_an_item_alive():
+    class DiskError(OSError):
+        def __init__(self):
+            references.append(weakref.ref(self))
+
+    def items():
+        yield np.zeros(3)
+        raise DiskError
+
+    def read():
+        references.extend(weakref.ref(item) for item in read_ahead(items()))
+
+    references = []
+    gc.collect()
+    gc.disable()
+    try:
+        with contextlib.suppress(DiskError):
+            read()
+        assert [reference() for reference in references] == [None, None]
+    finally:
+        gc.enable()
+
+
+def test_a_reader_is_collected_on_its_own_thread_without_a_word():
+    def items():
+        yield 1
+        begun.wait(10)
+        gc.collect()
+        collected.set()
+        yield 2
+
+    begun, collected = threading.Event(), threading.Event()
+    cycle = [read_ahead(items())]
+    cycle.append(cycle)
+    assert next(cycle[0]) == 1
+    del cycle
+    begun.set()
+    assert collected.wait(10)
 
 
 # As if Ctrl-C came while a thread starts: the work is handed over, and nobody has its future.
@@ -226,7 +285,7 @@ def blas_threads():
     return [lib["num_threads"] for lib in threadpool_info() if lib["user_api"] == "blas"]
 
 
-told = pytest.mark.skipif(not blas_threads(), reason="Apple's Accelerate tells nobody of its threads")
+controllable = pytest.mark.skipif(not blas_threads(), reason="Apple's Accelerate tells nobody of its threads")
 
 
 def wide_problem():
@@ -255,7 +314,7 @@ def test_blas_has_its_threads_back_after_a_fit(ending):
         assert blas_threads() == before
 
 
-@told
+@controllable
 @quiet
 @pytest.mark.parametrize("init_params", ["kmeans", "hierarchical"])
 def test_starts_hold_blas_to_one_thread(init_params, monkeypatch):
@@ -286,7 +345,7 @@ def test_blas_has_its_threads_while_results_are_handed_out(monkeypatch):
             assert blas_threads() == before
 
 
-@told
+@controllable
 @pytest.mark.parametrize("first_to_leave", ["first", "second"])
 def test_blas_is_held_to_one_thread_until_the_last_holder_leaves(first_to_leave):
     """Whichever thread that is: some versions of threadpoolctl listen to one thread at a time."""
@@ -322,7 +381,7 @@ def test_blas_is_held_to_one_thread_until_the_last_holder_leaves(first_to_leave)
         other.join(10)
 
 
-@told
+@controllable
 def test_usable_threads_honours_the_affinity_and_the_limit_of_blas(monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1, 2}, raising=False)
     with threadpool_limits(2, user_api="blas"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from contextlib import closing, suppress
 from queue import Empty, SimpleQueue
-from threading import Thread
+from threading import Thread, current_thread
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -37,7 +37,6 @@ def read_ahead(items: Generator[T, None, None]) -> Iterator[T]:
     is_stopped = False
 
     def read() -> None:
-        end: BaseException | None = None
         try:
             with closing(items):
                 for item in items:
@@ -46,8 +45,9 @@ def read_ahead(items: Generator[T, None, None]) -> Iterator[T]:
                         return
                     ready.put((item,))
         except BaseException as error:
-            end = error
-        ready.put(end)
+            ready.put(error)  # in no variable of this frame, which the error holds
+        else:
+            ready.put(None)
 
     thread = Thread(target=read, name="gmm-reader", daemon=True)
     try:
@@ -67,5 +67,5 @@ def read_ahead(items: Generator[T, None, None]) -> Iterator[T]:
     finally:
         is_stopped = True
         places.put(None)  # a thread that waits for a place goes on, and sees that it is to stop
-        if thread.is_alive():
+        if thread is not current_thread() and thread.is_alive():  # which the collector may run on
             thread.join(_LAST_ITEM)

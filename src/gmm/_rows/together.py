@@ -78,6 +78,8 @@ def together(
                     subscriber.resume()
     finally:
         for subscriber in subscribers:
+            subscriber.let_go()  # all, as Ctrl-C may come again while one is waited for
+        for subscriber in subscribers:
             subscriber.cancel()
     return [
         Ended(subscriber.result, subscriber.seconds) if subscriber.has_ended else None for subscriber in subscribers
@@ -125,10 +127,14 @@ class _Subscriber(SameRows):
         if self._errors:
             raise self._errors.pop()
 
-    def cancel(self) -> None:
-        """End the task where it waits; where it computes, wait for it no longer than half a second."""
+    def let_go(self) -> None:
+        """Tell the task to end where it waits."""
         self._is_cancelled, self.wanted = True, _CANCELLED
         self._turns.put(None)
+
+    def cancel(self) -> None:
+        """End the task where it waits; where it computes, wait for it no longer than half a second."""
+        self.let_go()
         if self._thread.is_alive():
             self._thread.join(_LAST_TURN)
 
