@@ -1196,7 +1196,7 @@ def test_output_that_is_not_unicode(iris):
 
 
 def test_json_is_utf_8_whatever_the_output_is(tmp_path):
-    """Windows' pipes and files are of its code page."""
+    """Windows' pipes and files are of its code page, before Python 3.15."""
     path = tmp_path / "data.csv"
     path.write_text("Länge,длина\n1,2\n2,3\n4,5\n3,1\n", encoding="utf-8")
     done = subprocess.run(
@@ -1207,6 +1207,14 @@ def test_json_is_utf_8_whatever_the_output_is(tmp_path):
     )
     assert json.loads(done.stdout.decode("utf-8"))["data"]["columns"] == ["Länge", "длина"]
     assert b"\r" not in done.stdout
+
+
+def test_json_goes_to_a_stream_of_text_alone(tmp_path):
+    """A notebook's has no bytes beneath."""
+    (tmp_path / "data.csv").write_text("a,b\n1,2\n2,3\n4,5\n3,1\n", encoding="utf-8")
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        main(["fit", str(tmp_path / "data.csv"), "--components", "1", "--covariance", "EII", "--json"])
+    assert json.loads(out.getvalue())["data"]["columns"] == ["a", "b"]
 
 
 def test_piped_output_has_no_colours_and_no_progress(iris):

@@ -150,9 +150,11 @@ def write_json(path: Path | None, document: Mapping[str, Any]) -> None:
         If the path cannot be written.
     """
     text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    if path is None:
+    if path is None and hasattr(sys.stdout, "buffer"):
         sys.stdout.flush()
         sys.stdout.buffer.write(_encoded(text))
+    elif path is None:  # a stream of text alone, as a notebook's
+        sys.stdout.write(_encoded(text).decode())
     else:
         write_text(path, text)
 
