@@ -108,8 +108,9 @@ def floors(session: nox.Session) -> None:
 @nox.session(python="3.11", reuse_venv=False)
 def platforms(session: nox.Session) -> None:
     """Run the tests with the packages alone that the workflow has on musl, then with those of other platforms."""
+    session.install(".")
     for groups in (("tables", "polars"), ("platforms", "polars")):
-        session.install(".", *(word for group in groups for word in ("--group", group)))
+        session.install(*(word for group in groups for word in ("--group", group)))
         session.run("python", "-m", "pytest", "-q", *ALL_CORES, "--installed", *session.posargs)
 
 
