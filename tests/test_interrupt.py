@@ -157,8 +157,11 @@ def test_no_wait_for_rows_takes_a_lock_between_whose_lines_ctrl_c_may_come(monke
 
 def test_ctrl_c_while_one_task_is_waited_for_lets_all_go(monkeypatch, tmp_path):
     def interrupted(thread, timeout=None):
-        raise KeyboardInterrupt
+        if thread.name == "gmm-task":
+            raise KeyboardInterrupt
+        join(thread, timeout)  # of a reader
 
+    join = threading.Thread.join
     np.save(tmp_path / "X.npy", np.random.default_rng(0).normal(size=(5000, 2)))
     rows, fit = gmm.open_rows(tmp_path / "X.npy"), GaussianMixture(2, random_state=0, n_threads=1).fit
     with monkeypatch.context() as patch:
@@ -169,6 +172,31 @@ def test_ctrl_c_while_one_task_is_waited_for_lets_all_go(monkeypatch, tmp_path):
     while any(thread.name == "gmm-task" for thread in threading.enumerate()):
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def test_ctrl_c_while_a_sample_waits_for_its_reader_is_not_lost(monkeypatch):
+    """The rows are complete then, and an exception in the destructor of a generator would be ignored."""
+
+    def blocks():
+        yield X
+        gate.wait(10)
+        yield X
+
+    def interrupted(thread, timeout=None):
+        gate.set()
+        raise KeyboardInterrupt
+
+    X, gate = np.zeros((100, 2)), threading.Event()
+    gate.set()
+    monkeypatch.setattr("gmm._rows.blocks._CHUNK_BYTES", X.nbytes)
+    rows = gmm.open_rows(blocks)
+    monkeypatch.setattr(rows, "reads_ahead", True)
+    assert rows.n_rows == 200
+    gate.clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "join", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            rows.take(np.arange(3))
 
 
 def test_an_error_of_the_items_keeps_neither_itself_nor_an_item_alive():

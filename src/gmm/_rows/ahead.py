@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from contextlib import closing, suppress
 from queue import Empty, SimpleQueue
 from threading import Thread, current_thread
@@ -26,7 +26,7 @@ def item_of(queue: SimpleQueue[T]) -> T:
             return queue.get(timeout=LOOK_UP)
 
 
-def read_ahead(items: Generator[T, None, None]) -> Iterator[T]:
+def read_ahead(items: Generator[T, None, None]) -> Generator[T, None, None]:
     """Yield the items: one is used, one waits and one is being made at a time.
 
     An exception of `items` is raised here. If the caller stops early, the thread ends with the item that it is making,

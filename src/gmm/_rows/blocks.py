@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections import deque
 from collections.abc import Generator, Iterator
+from contextlib import closing
 from itertools import chain, cycle
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -176,13 +177,14 @@ class BlockSource(Source):
             return result
         if indices[0] < 0:
             raise IndexError(f"expected row numbers from 0 on, got {indices[0]}")
-        for first, rows, *_ in self._whole_lanes(1):
-            read = first + len(rows)
-            stop = int(np.searchsorted(indices, read))
-            result[count:stop] = rows[indices[count:stop] - first]
-            count = stop
-            if count == len(indices):
-                return result
+        with closing(self._whole_lanes(1)) as lanes:  # a destructor would ignore Ctrl-C
+            for first, rows, *_ in lanes:
+                read = first + len(rows)
+                stop = int(np.searchsorted(indices, read))
+                result[count:stop] = rows[indices[count:stop] - first]
+                count = stop
+                if count == len(indices):
+                    return result
         if read == self.n_rows:
             raise IndexError(f"expected row numbers from 0 to {read - 1}, got {indices[0]} to {indices[-1]}")
         raise ValueError(self._ended(read))
@@ -228,7 +230,7 @@ class BlockSource(Source):
         expected = "the same rows and columns, in the same order, each time"
         return f"{self.name} changed between two readings: {how}; expected {expected}"
 
-    def _whole_lanes(self, lane_rows: int, *, weighted: bool = False) -> Iterator[_Lanes]:
+    def _whole_lanes(self, lane_rows: int, *, weighted: bool = False) -> Generator[_Lanes, None, None]:
         """Read all rows; as `read_ahead` needs, what it yields stays valid until the next but one is made."""
         lanes = self._filled(lane_rows, weighted)
         return read_ahead(lanes) if self.reads_ahead else lanes
