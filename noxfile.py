@@ -28,8 +28,13 @@ EMULATED_TESTS = [
 
 FUZZED = ("tests/test_hostile_calls.py", "tests/test_hostile_uses.py")
 SUPPORTED = ("3.11", "3.12", "3.13", "3.14", "3.15")
+FREE_THREADED = ("3.14t", "3.15t")
 # Packages of the tests without wheels for an interpreter: one without the GIL loads none of the stable ABI.
-NO_WHEELS = {"3.14t": ("duckdb", "polars", "zarr"), "3.15": ("h5py", "onnxruntime", "zarr")}
+NO_WHEELS = {
+    "3.14t": ("duckdb", "polars", "zarr"),
+    "3.15": ("h5py", "onnxruntime", "zarr"),
+    "3.15t": ("duckdb", "h5py", "onnx", "polars", "zarr"),
+}
 PINNED = ("--require-hashes", "-r", ".github/requirements/tools.txt", "-r", ".github/requirements/build.txt")
 # What every interpreter's wheel passes without a compiler and without scikit-learn.
 WHEEL_TESTS = [
@@ -87,7 +92,7 @@ def install(session: nox.Session, *groups: str, without: tuple[str, ...] = (), *
     session.install("--no-build-isolation", ".[cli]", env=environment)
 
 
-@nox.session(python=[*SUPPORTED, "3.14t"])
+@nox.session(python=[*SUPPORTED, *FREE_THREADED])
 def tests(session: nox.Session) -> None:
     """Run the tests, on a build without the GIL without it; skip those of packages that have no wheels."""
     without = NO_WHEELS.get(session.python, ())
@@ -321,7 +326,7 @@ def epoch() -> dict[str, str]:
 
 def interpreters(named: list[str]) -> dict[str, str]:
     """Path to tag of those named; else of one for each supported version that PATH or pyenv has."""
-    versions = (*SUPPORTED, "3.14t", "3.15t")
+    versions = (*SUPPORTED, *FREE_THREADED)
     candidates = named or [candidate for v in versions for candidate in (f"python{v}", *of_pyenv(f"python{v}"))]
     told = "import sys, sysconfig as s; print(*sys.version_info[:2], sep='.', end=s.get_config_var('abiflags') or '')"
     found: dict[str, str] = {}
