@@ -95,17 +95,17 @@ def test_it_ends_where_em_rests(kind, prior, n, d, K, q):
 
 
 def test_it_needs_fewer_passes_than_em():
-    passes, ends = np.zeros(2), []
+    passes = np.zeros(2)
     for seed in range(3):
-        X = embedded(500, 20, 3, 2, seed, 0.2)
+        # Clusters far apart: where they overlap, the bits of BLAS decide which of many optima a run ends in.
+        X = embedded(900, 10, 3, 3, seed, apart=3)
         bounds = [
-            np.array(climbed(problem_of(X, 6, 2, ridge=1e-9), 6, n, accelerated=accelerated).trace.objective)
+            np.array(climbed(problem_of(X, 3, 3, ridge=1e-9), 3, n, accelerated=accelerated).trace.objective)
             for accelerated, n in ((False, 1500), (True, 500))
         ]
         passes += [np.argmax(bound > bound[-1] - 1e-5) for bound in bounds]
-        ends.append(bounds[1][-1] - bounds[0][-1])
-    assert passes[1] < passes[0] / 2
-    assert np.median(ends) > -1e-4
+        assert bounds[1][-1] > bounds[0][-1] - 1e-7
+    assert passes[1] < passes[0] / 5
 
 
 @every_prior
