@@ -7,6 +7,7 @@ import warnings
 import weakref
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import multivariate_normal
 
@@ -480,8 +481,11 @@ def test_what_cannot_be_learnt_from_is_an_error():
         GaussianMixture(2).fit(X)
     with pytest.raises(ValueError, match="are missing"):
         fit.fit(np.full((120, 4), np.nan))
-    with pytest.raises(ValueError, match="column 1 of X are"):
-        fit.fit(np.where(np.arange(4) == 1, np.nan, np.nan_to_num(X)))
+    empty = np.where(np.arange(4) == 1, np.nan, np.nan_to_num(X))
+    with pytest.raises(ValueError, match=r"column 1 of X are .*: pass X\[:, ~np\.isnan"):
+        fit.fit(empty)
+    with pytest.raises(ValueError, match=r"column 1 \('b'\) of X are .*: pass X\.dropna"):
+        fit.fit(pd.DataFrame(empty, columns=list("abcd")))
     with pytest.raises(ValueError, match="infinity"):
         fit.fit(np.where(np.isnan(X) & (np.arange(4) == 2), np.inf, X))
     with pytest.raises(gmm.InvalidParameterError, match="'missing' parameter"):

@@ -155,6 +155,7 @@ def test_blocks_that_come_once_are_copied():
     source = gmm.open_rows(made(), scratch=True)
     assert isinstance(source, ScratchSource)
     assert repr(source).startswith("<rows of the generator: 3 features, float64")
+    assert ": 1 feature, " in repr(gmm.open_rows(iter([ROWS[:, :1]]), scratch=True))
     assert bits(fit(source)) == bits(fit(ROWS, WEIGHTS))
 
 

@@ -18,6 +18,7 @@ from gmm._kernel.first_look import checksum as checksum_of
 from gmm._public import publish
 from gmm._rows.ahead import read_ahead
 from gmm._rows.sources import Chunk, Source
+from gmm._text.amounts import counted
 from gmm._validation.given import check_sample_weight
 from gmm._values.layouts import Array
 from gmm._values.weights import weights_of
@@ -108,7 +109,7 @@ class BlockSource(Source):
 
     def __repr__(self) -> str:
         """Show where the rows come from, without reading them."""
-        return f"<rows of {self.name}: {self.n_features} features, {self.dtype}>"
+        return f"<rows of {self.name}: {counted(self.n_features, 'feature')}, {self.dtype}>"
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickle where the rows come from; another process reads them anew."""

@@ -204,7 +204,8 @@ def _check_gaps(source: Source, names: Names) -> None:
         column = int(empty.argmax())
         of_rows = "" if all(pattern.missing[column] for pattern in source.patterns) else " in rows of positive weight"
         place = column_text(column, None if names is None else list(names))
-        raise_empty(f"{place} of X{of_rows}", "X without that column" if of_rows else "X.dropna(axis=1, how='all')")
+        without = "X[:, ~np.isnan(X).all(axis=0)]" if names is None else "X.dropna(axis=1, how='all')"
+        raise_empty(f"{place} of X{of_rows}", "X without that column" if of_rows else without)
     n_rows, of_errors = source.n_rows, " or with different errors" if source.errors else ""
     if n > _MANY_PATTERNS:
         warn(

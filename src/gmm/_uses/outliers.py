@@ -53,7 +53,7 @@ def outliers(model: FittedMixture, X: ArrayLike) -> NDArray[np.bool_]:
     if not isinstance(tails, ContaminatedTails):
         raise ValueError(
             f"expected a mixture with tails='contaminated', got tails={tails.name!r}; beside noise, rows with the "
-            "label -1 are outliers, and anomaly_threshold finds rare rows of any mixture"
+            "label -1 are outliers, and anomaly_threshold finds rare rows of any mixture without noise"
         )
     # Where a row is as likely good as not, both densities are the same.
     highest = mixture.whitened().log_offset + np.log(2 * np.asarray(tails.good_shares))
