@@ -8,6 +8,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+from itertools import chain
 from pathlib import Path
 
 import nox
@@ -104,10 +105,12 @@ def tests(session: nox.Session) -> None:
 
 @nox.session(python="3.11")
 def floors(session: nox.Session) -> None:
-    """Run the tests on the oldest numpy and scipy that are supported, and by the kernels of the oldest processors."""
+    """Run the tests on the oldest supported packages, extras included, and by the kernels of the oldest processors."""
     install(session, "test")
-    session.install("numpy==2.0.*", "scipy==1.13.*", "threadpoolctl==3.5.*")
-    oldest = {"GMM_KERNEL": "base", "OPENBLAS_CORETYPE": "Prescott"}
+    project = load_toml("pyproject.toml")["project"]
+    bounds = chain(project["dependencies"], *project["optional-dependencies"].values())
+    session.install(*(f"{bound.replace('>=', '==')}.*" for bound in bounds))  # with the mends since
+    oldest = {"GMM_KERNEL": "base", "OPENBLAS_CORETYPE": "Nehalem"}
     session.run("python", "-m", "pytest", "-q", *ALL_CORES, *session.posargs, env=oldest)
 
 
@@ -283,7 +286,10 @@ def wheel(session: nox.Session) -> None:
 
 @nox.session
 def wheels(session: nox.Session) -> None:
-    """From one sdist a wheel per interpreter found or named: repaired, installed, tested without a compiler."""
+    """From one sdist a wheel per supported or named interpreter: repaired, installed, tested without a compiler."""
+    pythons = interpreters(session.posargs)
+    if absent := set() if session.posargs else {*SUPPORTED, *FREE_THREADED} - set(pythons.values()):
+        session.error(f"not on PATH: {', '.join(sorted(absent))}; name the interpreters to build for after --")
     session.install(*PINNED)
     where = Path(session.create_tmp(), "sdist").absolute()
     shutil.rmtree(where, ignore_errors=True)
@@ -291,7 +297,7 @@ def wheels(session: nox.Session) -> None:
     (sdist,) = where.glob("*.tar.gz")
     session.run("twine", "check", "--strict", str(sdist))
     shutil.rmtree("wheelhouse", ignore_errors=True)
-    for python, tag in interpreters(session.posargs).items():
+    for python, tag in pythons.items():
         session.log(f"{tag}: {python}")
         free_threaded = tag.endswith("t")  # the command line's packages may have no wheel
         environment = {"PYTHON": python, "SDIST": str(sdist), **({"EXTRA": ""} if free_threaded else {})}

@@ -65,6 +65,7 @@ def store(name, folder, **changed):
     plt.close("all")
 
 
+@pytest.mark.skipif(mpl.__version_info__ < (3, 11), reason="draws fills otherwise")
 @pytest.mark.parametrize("name", PICTURES)
 def test_a_picture_is_the_stored_one(name, tmp_path):
     store(name, tmp_path)

@@ -7,7 +7,7 @@ import sys
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from itertools import islice
 from math import nan
 from pathlib import Path
@@ -152,7 +152,7 @@ class Screen:
             disable=self._quiet or not sys.stderr.isatty(),
         )
         labels = [f"K={k}" for k in n_components]
-        with bar:
+        with nullcontext() if bar.disable else bar:  # rich before 14.3 ends a bar without a terminal by an empty line
             task = bar.add_task("fitting", total=len(labels) * n_models, now=labels[0])
             seconds = dict[int, float]()  # of each cell that is finished on all rows
 
