@@ -2,11 +2,13 @@
 
 The tag is the version, CHANGELOG.md and CITATION.cff date it alike, README.md knows that it is on PyPI, and every file
 has the names and addresses of pyproject.toml; with a repository, the one that publishes, these addresses are its own.
+There are saved files of the version, which those to come must load.
 Results of sessions are those of the last commit that changed more than prose, and there is one of each session that nox
 lists.
 """
 
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -15,6 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 ALL_BUT_PROSE = (".", ":!*.md", ":!CITATION.cff")
 UNPUBLISHED = "not on PyPI yet"
+SAVED = "tests/data/saved"
 
 
 def faults(tag: str, repository: str = "") -> list[str]:
@@ -38,6 +41,7 @@ def faults(tag: str, repository: str = "") -> list[str]:
         *([] if tag == f"v{version}" else [f"the tag is {tag}, expected v{version} of pyproject.toml"]),
         *([] if dates else [f"CHANGELOG.md gives {version} no date"]),
         *([f"README.md says {UNPUBLISHED!r}"] if dates and UNPUBLISHED in text("README.md") else []),
+        *([] if (ROOT / SAVED / version).is_dir() else [f"{SAVED} has none of {version}: tests/test_saved_files.py"]),
         *(
             f"{file} does not say {line.strip()!r}, as pyproject.toml and CHANGELOG.md do"
             for file, lines in expected.items()
@@ -86,4 +90,9 @@ def text(file: str) -> str:
 if __name__ == "__main__":
     if len(sys.argv) not in (2, 3):
         sys.exit(__doc__)
-    sys.exit("\n".join([*faults(*sys.argv[1:]), *unfit_results(release_commit(), sessions())]) or 0)
+    what = faults(*sys.argv[1:])
+    if shutil.which("nox"):
+        what += unfit_results(release_commit(), sessions())
+    else:
+        what.append("nox is not on PATH, which lists the sessions for docs/results.md: python -m pip install nox")
+    sys.exit("\n".join(what) or 0)

@@ -17,7 +17,7 @@ package:
   version: "$version"
 
 source:
-  url: https://pypi.org/packages/source/g/$name/$archive
+  url: https://pypi.org/packages/source/$initial/$name/$archive
   sha256: $digest
 
 build:
@@ -79,6 +79,7 @@ def recipe(archive: Path) -> str:
 
     return RECIPE.substitute(
         name=project["name"],
+        initial=project["name"][0],
         version=project["version"],
         archive=archive.name,
         digest=hashlib.sha256(archive.read_bytes()).hexdigest(),
