@@ -69,7 +69,7 @@ print(common)
 # %%
 # Intervals are the quantiles of the refits. ``method="information"`` needs no
 # refits, only two passes for each parameter, also over rows beyond memory. Its
-# intervals are always symmetric.
+# intervals for means are always symmetric.
 
 exact = gmm.inference.standard_errors(three, eruptions, method="information")
 for errors in (unsure, exact):

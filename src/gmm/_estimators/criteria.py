@@ -1,8 +1,8 @@
 """Model selection criteria as formulas over numbers: BIC, AIC, AICc, ICL and NEC; smaller is better for all.
 
 `loglik` is the total log-likelihood of the data in nats, `n_parameters` the number p of free parameters, and `n` the
-number of rows or, for weighted data, the sum of the weights. Criteria other than NEC are in nats. Beside them, the
-agreement of two partitions.
+number of rows or, for weighted data, the sum of the weights. Criteria other than NEC are on the scale of −2
+log-likelihood: a difference of 2 is one nat. Beside them, the agreement of two partitions.
 """
 
 from math import inf, log

@@ -170,7 +170,7 @@ def fit_predict(
 ) -> NDArray[np.intp]:
     """Return ``fit(X, …).predict(X)`` for the same arguments: the most probable component of each row, (n,).
 
-    Rows that the fit left out, with `trim`, have -1 instead (*beyond*).
+    Rows that a `GaussianMixture` left out, with `trim`, have -1 instead (*beyond*).
     """
     estimator: Any = self  # whose `fit` may be a subclass's
     known = {"error_covariance": how["error_covariance"]} if "error_covariance" in how else {}

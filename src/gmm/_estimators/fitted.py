@@ -99,12 +99,13 @@ class FittedMixture(Estimator):
         out : array of intp, shape (n,), default=None
             *Beyond*: where to write; it is also returned.
         error_covariance : array-like, default=None
-            *Beyond*: of the rows' measurement errors, as in `fit`; the rows are then compared with the mixture and
-            their errors.
+            *Beyond*: of the rows' measurement errors, as in `fit` of a `GaussianMixture`; the rows are then compared
+            with the mixture and their errors.
 
         Returns
         -------
         ndarray of int, shape (n,)
+            −1 where noise is more probable than any component.
         """
         if is_dask(X) and error_covariance is None:
             return self._lazily("predict", X, out, np.dtype(np.intp))
@@ -169,7 +170,8 @@ class FittedMixture(Estimator):
         Returns
         -------
         ndarray of shape (n, K)
-            Rows sum to 1. float32 for float32 rows, else float64.
+            Rows sum to 1 or, beside noise, to less: the rest is the probability of noise. float32 for float32 rows,
+            else float64.
         """
         K = fitted_parameters(self).n_components
         if is_dask(X) and error_covariance is None:

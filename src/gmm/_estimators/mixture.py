@@ -145,7 +145,8 @@ class GaussianMixture(FittedMixture):
     prior : {"conjugate"}, NormalInverseWishart or None, default=None
         *Beyond*: prior on the component means and covariances. The fit then maximises the posterior density (MAP)
         instead of the likelihood. "conjugate" is `NormalInverseWishart` with unset hyperparameters estimated from the
-        data; with it no component degenerates, even with ``reg_covar=0``. Scores and criteria do not include the prior.
+        data; with it no covariance becomes singular, even with ``reg_covar=0``; a component of too few rows is still
+        called degenerate. Scores and criteria do not include the prior.
     noise : bool, float or array-like of shape (2, d), default=False
         *Beyond*: True adds uniform noise over the box of the rows, to which rows may belong instead of to a component
         (Banfield & Raftery 1993), as mclust does. A float is the share of noise that the fit starts from, 0.05 by
@@ -153,9 +154,9 @@ class GaussianMixture(FittedMixture):
     missing : {"error", "em"}, default="error"
         *Beyond*: what NaN is. "em" takes it for a missing value: EM integrates these out, so that the fit maximises the
         likelihood of the values that are there, and scores, predictions and criteria take them so too. That is right if
-        values are missing at random given the others of their row (Little & Rubin 2019). Each column needs
-        a value. A row without any has no weight in a fit, a score or a criterion; its predictions are what the weights
-        of the mixture say, and its log-likelihood is 0.
+        values are missing at random: whether one is missing depends on no more than the observed values of its row
+        (Little & Rubin 2019). Each column needs a value. A row without any has no weight in a fit, a score or a
+        criterion; its predictions are what the weights of the mixture say, and its log-likelihood is 0.
     fixed : mapping of {"weights", "means", "covariances"} to bool or array-like of shape (K,), default=None
         *Beyond*: parameters that stay as the fit finds them, of all components or of those where a mask is True: in
         `weights_init`, `means_init` and `precisions_init`, which then have to be given, or in the previous fit, or what
@@ -177,9 +178,10 @@ class GaussianMixture(FittedMixture):
         component. Few make heavy tails.
     trim : float, default=0.0
         *Beyond*: share of the rows' weight, from 0 to below 1, that is left out: the rows of the least density (Neykov
-        et al. 2007), or a part of one. With ``max_ratio=12`` this is tclust (García-Escudero et al. 2008). Fits and
-        choices of the rows take turns until the same rows stay out, so `max_iter` is of all; a callback counts the
-        passes of each turn from 1. Scores and criteria are of all rows that they get.
+        et al. 2007), or a part of one. With ``max_ratio=12`` this is the mixture form of tclust, ``opt="MIXT"``
+        (García-Escudero, Gordaliza & Mayo-Iscar 2014); its default form classifies. Fits and choices of the rows take
+        turns until the same rows stay out, so `max_iter` is of all; a callback counts the passes of each turn from 1.
+        Scores and criteria are of all rows that they get.
 
     Attributes
     ----------
@@ -254,9 +256,15 @@ class GaussianMixture(FittedMixture):
     component analysers. *Neural Computation* 11, 443-482. L. A. García-Escudero, A. Gordaliza, C. Matrán, A. Mayo-Iscar
     (2008). A general trimming approach to robust cluster analysis. *Annals of Statistics* 36, 1324-1345. H. Fritz, L.
     A. García-Escudero, A. Mayo-Iscar (2013). A fast algorithm for robust constrained clustering. *Computational
-    Statistics and Data Analysis* 61, 124-136. N. Neykov, P. Filzmoser, R. Dimova, P. Neytchev (2007). Robust fitting of
-    mixtures using the trimmed likelihood estimator. *Computational Statistics and Data Analysis* 52, 299-308. C. M.
-    Bishop (2006). *Pattern Recognition and Machine Learning*, section 9.2.
+    Statistics and Data Analysis* 61, 124-136. L. A. García-Escudero, A. Gordaliza, A. Mayo-Iscar (2014). A constrained
+    robust proposal for mixture modeling avoiding spurious solutions. *Advances in Data Analysis and Classification* 8,
+    27-43. N. Neykov, P. Filzmoser, R. Dimova, P. Neytchev (2007). Robust fitting of mixtures using the trimmed
+    likelihood estimator. *Computational Statistics and Data Analysis* 52, 299-308. J. D. Banfield, A. E. Raftery
+    (1993). Model-based Gaussian and non-Gaussian clustering. *Biometrics* 49, 803-821. A. Punzo, P. D. McNicholas
+    (2016). Parsimonious mixtures of multivariate contaminated normal distributions. *Biometrical Journal* 58,
+    1506-1537. R. J. A. Little, D. B. Rubin (2019). *Statistical Analysis with Missing Data*, third edition. J. Bovy, D.
+    W. Hogg, S. T. Roweis (2011). Extreme deconvolution. *Annals of Applied Statistics* 5, 1657-1677. C. M. Bishop
+    (2006). *Pattern Recognition and Machine Learning*, section 9.2.
 
     Examples
     --------
@@ -459,7 +467,7 @@ class GaussianMixture(FittedMixture):
         Returns
         -------
         float
-            In nats.
+            On the scale of −2 log-likelihood: a difference of 2 is one nat.
         """
         source, scorer = rows_of_fit(self, X, sample_weight, error_covariance), self._scorer()
         return criteria.bic(scorer.log_likelihood(source), scorer.parameters.n_parameters, source.survey.weight)
@@ -474,9 +482,9 @@ class GaussianMixture(FittedMixture):
     def criteria(
         self, X: ArrayLike, sample_weight: ArrayLike | None = None, *, error_covariance: ArrayLike | None = None
     ) -> dict[str, float]:
-        """Compute all criteria in one pass; smaller is better for each; *beyond*.
+        """Compute all criteria; smaller is better for each; *beyond*.
 
-        "nec" also needs a mixture of one component, so the rows are read once or twice more.
+        The rows are read once, and once or twice more for the mixture of one component that "nec" needs.
 
         Parameters
         ----------
@@ -495,8 +503,8 @@ class GaussianMixture(FittedMixture):
             2000). "nec", the normalised entropy criterion: the entropy of the responsibilities, divided by the gain in
             log-likelihood over a single component of the same covariance type, fitted to X with the same `reg_covar`
             (Celeux & Soromenho 1996). It is 1 for one component (Biernacki, Celeux & Govaert 1999), and has no unit;
-            the others are in nats. With `noise`, the single component lies beside the same noise, and the
-            responsibilities include that of the noise.
+            the others are on the scale of −2 log-likelihood: a difference of 2 is one nat. With `noise`, the single
+            component lies beside the same noise, and the responsibilities include that of the noise.
 
         Examples
         --------

@@ -65,7 +65,8 @@ def load(cls: type[_Mixture], file: Readable) -> _Mixture:
 
     Returns
     -------
-    GaussianMixture
+    GaussianMixture or BayesianGaussianMixture
+        Of the class that it is called on.
 
     Raises
     ------

@@ -1,7 +1,8 @@
 """Trimmed fits: a share of the rows, those of the least density, is left out of the likelihood.
 
-Neykov, Filzmoser, Dimova & Neytchev (2007); with a limit on the ratio of eigenvalues, tclust (García-Escudero et al.
-2008). Fits to the rows that are left and choices of these rows take turns; each raises the trimmed likelihood.
+Neykov, Filzmoser, Dimova & Neytchev (2007); with a limit on the ratio of eigenvalues, the mixture form of tclust
+(García-Escudero, Gordaliza & Mayo-Iscar 2014). Fits to the rows that are left and choices of these rows take turns;
+each raises the trimmed likelihood.
 """
 
 from __future__ import annotations

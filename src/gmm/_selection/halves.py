@@ -245,7 +245,7 @@ def stability(
     The rows are split into halves at random, and a mixture is fitted to each. Both label the rows of the second half;
     the share of rows on which they disagree, after the best renumbering, is divided by that of random labels, so that
     numbers of components can be compared. It says nothing of K = 1, and prefers few, well separated groups: where
-    clusters overlap, it counts fewer than there are. Heavy tails, which cost BIC a component, do not mislead it.
+    clusters overlap, it counts fewer than there are. Heavy tails, for which BIC adds components, do not mislead it.
 
     Parameters
     ----------

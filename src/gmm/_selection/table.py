@@ -231,8 +231,8 @@ class Selection(SearchTable):
         -------
         pandas.DataFrame or polars.DataFrame
             One row per cell, with columns ``n_components``, ``covariance_type``, ``loglik``, ``n_parameters``, ``bic``,
-            ``aic``, ``icl``, ``status``, ``aicc``, ``nec``, ``seconds`` and ``tails``. A library that is already
-            imported is preferred, then pandas.
+            ``aic``, ``icl``, ``status``, ``aicc``, ``nec``, ``seconds`` and ``tails``, and with that criterion
+            ``held_out``. A library that is already imported is preferred, then pandas.
 
         Raises
         ------

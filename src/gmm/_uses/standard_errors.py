@@ -254,12 +254,13 @@ def standard_errors(
 
     References
     ----------
-    A. O'Hagan, T. B. Murphy, L. Scrucca, I. C. Gormley (2019). Investigation of parameter uncertainty in clustering
-    using a Gaussian mixture model via jackknife, bootstrap and weighted likelihood bootstrap. *Computational
-    Statistics* 34, 1779-1813. M. A. Newton, A. E. Raftery (1994). Approximate Bayesian inference with the weighted
-    likelihood bootstrap. *Journal of the Royal Statistical Society* B 56, 3-48. X.-L. Meng, D. B. Rubin (1991). Using
-    EM to obtain asymptotic variance-covariance matrices: the SEM algorithm. *Journal of the American Statistical
-    Association* 86, 899-909.
+    T. A. Louis (1982). Finding the observed information matrix when using the EM algorithm. *Journal of the Royal
+    Statistical Society* B 44, 226-233. A. O'Hagan, T. B. Murphy, L. Scrucca, I. C. Gormley (2019). Investigation of
+    parameter uncertainty in clustering using a Gaussian mixture model via jackknife, bootstrap and weighted likelihood
+    bootstrap. *Computational Statistics* 34, 1779-1813. M. A. Newton, A. E. Raftery (1994). Approximate Bayesian
+    inference with the weighted likelihood bootstrap. *Journal of the Royal Statistical Society* B 56, 3-48. X.-L. Meng,
+    D. B. Rubin (1991). Using EM to obtain asymptotic variance-covariance matrices: the SEM algorithm. *Journal of the
+    American Statistical Association* 86, 899-909.
 
     Examples
     --------

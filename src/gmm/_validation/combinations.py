@@ -248,7 +248,7 @@ EXCLUSIONS = (
         "heavy tails",
         "bootstrap_lrt",
         "its starts do not grow from fewer components, so fits may miss the maximum",
-        "use split_lrt, which holds for any fit",
+        "use split_lrt with a large n_init: it needs only fits of K components that reach their maximum",
     ),
     Exclusion(
         "a prior",

@@ -62,8 +62,8 @@ class NormalInverseWishart:
         Degrees of freedom, above d − 1; None is d + 2. Of noise variances, above 0; None is 18, worth 20 rows.
     scale : float or array-like of shape (d, d), default=None
         Scale matrix, in squared units of the data; a number is a multiple of the identity. None is the covariance of
-        the rows (for spherical and diagonal models, the mean of its diagonal) divided by K^(2/d). Of noise variances,
-        dof + 2 times those of the rows within k-means clusters.
+        the rows (for spherical and diagonal models, the mean of its diagonal; where columns follow from others, its
+        diagonal) divided by K^(2/d). Of noise variances, dof + 2 times those of the rows within k-means clusters.
 
     References
     ----------
