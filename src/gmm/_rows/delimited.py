@@ -52,6 +52,7 @@ _CUT, _NOT_UTF_8 = "straddl", "invalid UTF8"  # pyarrow's words for a line that 
 _BLOCK, _LARGEST_BLOCK = 1 << 20, 1 << 30  # bytes; a block of pyarrow's reader must hold a whole line
 _UTF_8, _WESTERN, _LATIN_1 = "utf8", "cp1252", "latin-1"
 _EXAMPLES = 3  # texts that a note shows
+_THREADS = int(pa.__version__.partition(".")[0]) >= 23  # before, they wait for each other for ever after an error
 _NO_UTF_8 = "the text is not UTF-8, so it is read as Latin-1 (Windows-1252)"
 
 
@@ -306,7 +307,7 @@ class _Text:
 
     def _read_with_lines(self, names: Sequence[str] | None) -> pa.Table:
         try:
-            return self._read(names, use_threads=True)
+            return self._read(names, use_threads=_THREADS)
         except pa.ArrowInvalid:
             return self._read(names, use_threads=False)  # only then does the error give the line
 
