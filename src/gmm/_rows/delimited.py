@@ -325,10 +325,9 @@ class _Text:
         return pa.PythonFile(text, mode="r")
 
     def _options(self, names: Sequence[str] | None, use_threads: bool) -> tuple[Any, Any]:
-        reading = pa.csv.ReadOptions(
-            column_names=names, block_size=self.block, use_threads=use_threads, encoding=self.encoding
-        )
-        return reading, pa.csv.ParseOptions(delimiter=self.delimiter, newlines_in_values=True)
+        how = {"block_size": self.block, "use_threads": use_threads, "encoding": self.encoding}
+        parsing = pa.csv.ParseOptions(delimiter=self.delimiter, newlines_in_values=True)
+        return pa.csv.ReadOptions(column_names=names, **how), parsing
 
     def _conversion(self, missing: Sequence[str], **more: Any) -> Any:
         how = {"null_values": list(missing), "strings_can_be_null": True, "decimal_point": self.decimal}
