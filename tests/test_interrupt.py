@@ -137,7 +137,7 @@ def test_ctrl_c_stops_a_fit_in_between_and_leaves_the_process_intact(kind, n_thr
         rest, errors = process.stdout.read(), process.stderr.read()  # communicate() forgets what was buffered
     assert answer == "interrupted", errors
     assert seconds < SOON
-    assert rest.split()[-1] == "intact", errors
+    assert [line for line in rest.split() if line != "read"] == ["intact"], errors  # the slow reader ends its block
     assert process.returncode == 0, errors
 
 

@@ -65,9 +65,10 @@ def store(name, folder, **changed):
     plt.close("all")
 
 
-@pytest.mark.skipif(mpl.__version_info__ < (3, 11), reason="draws fills otherwise")
 @pytest.mark.parametrize("name", PICTURES)
 def test_a_picture_is_the_stored_one(name, tmp_path):
+    if name.startswith("boundaries") and mpl.__version_info__ < (3, 11):
+        pytest.skip("matplotlib before 3.11 draws fills otherwise")
     store(name, tmp_path)
     assert compare_images(STORED / f"{name}.png", tmp_path / f"{name}.png", tol=TOLERANCE) is None
 
