@@ -81,6 +81,8 @@ def test_a_fork_during_a_first_look_reads_on_its_own(scratch):
         thread.start()
         begun.wait()
         child = os.fork()
+        if not child:
+            forked = threading.Event()  # the other thread may hold the lock inside the one that is copied
         forked.set()
         fitted = gmm.GaussianMixture(2, random_state=0, n_threads=1).fit(source)
         same = bool((fitted.means_ == gmm.GaussianMixture(2, random_state=0).fit(rows).means_).all())
