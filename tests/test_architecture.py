@@ -72,7 +72,7 @@ ROOMS = {
         entrance | dask file_table opening reweighed together watched | parts incomplete_partitions
         | partitions | tasks | incomplete | datasets factory npy_table orc paths scratch sliced tables patterns
         | arrow npy
-        | blocks lazy_frame relation | ahead sources delimited parquet writing | header_line quotes
+        | blocks lazy_frame relation | ahead sources delimited parquet writing | header_line quotes stored_text
         | numerals signatures suffixes
         | part text_format
     """,
@@ -146,6 +146,7 @@ PYARROW = [
     "parquet",
     "part",
     "relation",
+    "stored_text",
     "tables",
     "writing",
 ]

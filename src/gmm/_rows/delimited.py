@@ -5,14 +5,12 @@ All at once as a table, or block by block.
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from pathlib import PurePath
 from typing import Any, Self, TypeVar
 
 import numpy as np
@@ -36,7 +34,7 @@ from gmm._rows.numerals import (
 from gmm._rows.part import Part
 from gmm._rows.quotes import QuotedText
 from gmm._rows.signatures import check_is_text
-from gmm._rows.suffixes import COMPRESSED
+from gmm._rows.stored_text import LATIN_1, UTF_8, compression_of, encoding_of, opened, without_signature
 from gmm._rows.text_format import TextFormat
 from gmm._text.amounts import counted
 from gmm._text.lists import listed
@@ -45,12 +43,10 @@ __all__ = ["TextPart", "is_missing", "is_number"]
 
 T = TypeVar("T")
 
-_MAGIC = {b"\x1f\x8b": "gzip", b"BZh91AY&SY": "bz2", b"\x28\xb5\x2f\xfd": "zstd"}
 _BLANKS = tuple(" " * length for length in range(1, 9))
 _FAULTS = (pa.ArrowInvalid, pa.ArrowKeyError, UnicodeDecodeError, csv.Error, OSError)
 _CUT, _NOT_UTF_8 = "straddl", "invalid UTF8"  # pyarrow's words for a line that no block holds, and other encodings
 _BLOCK, _LARGEST_BLOCK = 1 << 20, 1 << 30  # bytes; a block of pyarrow's reader must hold a whole line
-_UTF_8, _WESTERN, _LATIN_1 = "utf8", "cp1252", "latin-1"
 _EXAMPLES = 3  # texts that a note shows
 _THREADS = int(pa.__version__.partition(".")[0]) >= 23  # before, they wait for each other for ever after an error
 _NO_UTF_8 = "the text is not UTF-8, so it is read as Latin-1 (Windows-1252)"
@@ -93,7 +89,7 @@ class TextPart(Part):
             self._names = None if has_names else text.default_names
             table = text.below_names if has_names else text.of_all_lines
             if any(map(pa.types.is_binary, table.schema.types)):  # behind the beginning, it is no UTF-8
-                text, notes = replace(text, encoding=_LATIN_1), (*notes, _NO_UTF_8)
+                text, notes = replace(text, encoding=LATIN_1), (*notes, _NO_UTF_8)
                 table = text.below_names if has_names else text.of_all_lines
             numbers = numbers_in(table, text.decimal, text.missing)
         except _FAULTS as error:
@@ -197,13 +193,13 @@ class _Text:
         ValueError
             If it is no text, or its decimal mark cannot be told.
         """
-        compression = _compression(path, source)
-        with _opened(source, compression) as stream:
+        compression = compression_of(path, source)
+        with opened(source, compression) as stream:
             beginning = stream.read(_BLOCK)
-        encoding = _encoding(beginning)
-        with _opened(source, compression) as stream:
+        encoding = encoding_of(beginning)
+        with opened(source, compression) as stream:
             # Lines end with LF, CR or both, which stay in a quoted name; a line may have any length.
-            lines = io.TextIOWrapper(stream, _signed(encoding), "replace", newline="")
+            lines = io.TextIOWrapper(stream, without_signature(encoding), "replace", newline="")
             first = next((line for line in lines if line.strip("\r\n")), "")
             while first.count('"') % 2 and len(first) < _BLOCK and (more := next(lines, None)) is not None:
                 first += more
@@ -224,7 +220,7 @@ class _Text:
     def notes(self) -> tuple[str, ...]:
         """What to tell of how the text is read."""
         commas = f"commas are read as decimal; use {self.text_format.words.decimal.format('.')} if they are not"
-        cases = {_NO_UTF_8: self.encoding != _UTF_8, commas: self.decimal == "," and self.text_format.decimal is None}
+        cases = {_NO_UTF_8: self.encoding != UTF_8, commas: self.decimal == "," and self.text_format.decimal is None}
         return tuple(note for note, holds in cases.items() if holds)
 
     @property
@@ -259,7 +255,7 @@ class _Text:
         """Return the text in larger blocks or in Latin-1, where one of these may mend the error; else None."""
         if _CUT in str(error) and self.block < _LARGEST_BLOCK:
             return replace(self, block=min(8 * self.block, _LARGEST_BLOCK))
-        return replace(self, encoding=_LATIN_1) if _NOT_UTF_8 in str(error) and self.encoding == _UTF_8 else None
+        return replace(self, encoding=LATIN_1) if _NOT_UTF_8 in str(error) and self.encoding == UTF_8 else None
 
     def with_whole_lines(self, read: Callable[[Self], T]) -> T:
         """Return what a function reads of the text, in larger blocks while one holds no whole line."""
@@ -321,7 +317,7 @@ class _Text:
         # Of columns in messages alone: `has_column_names` cannot decide yet, as it reads the table by this stream.
         has_names = self.text_format.header is not False and not any(map(is_number, self.fields))
         names = self.fields if has_names else self.default_names
-        text = QuotedText(_opened(self.source, self.compression), self.path, self.delimiter, names)
+        text = QuotedText(opened(self.source, self.compression), self.path, self.delimiter, names)
         return pa.PythonFile(text, mode="r")
 
     def _options(self, names: Sequence[str] | None, use_threads: bool) -> tuple[Any, Any]:
@@ -372,36 +368,7 @@ def _delimiter(line: str) -> str:
     return " " if " " in line and all(is_number(word) for word in line.split(" ")) else ","
 
 
-def _compression(path: str, source: str | bytes) -> str | None:
-    suffix = PurePath(path).suffix.lower()
-    if suffix in COMPRESSED:
-        return COMPRESSED[suffix]
-    with _opened(source, None) as stream:
-        first = stream.read(max(map(len, _MAGIC)))
-    return next((name for magic, name in _MAGIC.items() if first.startswith(magic)), None)
-
-
-def _encoding(beginning: bytes) -> str:
-    """Return UTF-8, or what text that is none is most likely to be."""
-    for encoding in (_UTF_8, _WESTERN):
-        try:
-            codecs.getincrementaldecoder(encoding)().decode(beginning)
-        except UnicodeDecodeError:
-            continue
-        return encoding
-    return _LATIN_1
-
-
-def _signed(encoding: str) -> str:
-    """Return the encoding without the mark that UTF-8 may begin with."""
-    return "utf-8-sig" if encoding == _UTF_8 else encoding
-
-
 def _may_have_decimal_commas(beginning: bytes, delimiter: str) -> bool:
     """Return whether fields may hold decimal commas, or points that separate thousands before them."""
     marks = {",": b'"', ";": b",."}.get(delimiter, b",")
     return any(mark in beginning for mark in marks)
-
-
-def _opened(source: str | bytes, compression: str | None) -> pa.NativeFile:
-    return pa.input_stream(source if isinstance(source, str) else pa.py_buffer(source), compression=compression)

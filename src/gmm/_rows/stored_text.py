@@ -1,0 +1,46 @@
+"""How text is stored in a file or in memory: its compression and its encoding."""
+
+from __future__ import annotations
+
+import codecs
+from pathlib import PurePath
+
+import pyarrow as pa
+
+from gmm._rows.suffixes import COMPRESSED
+
+__all__ = ["LATIN_1", "UTF_8", "compression_of", "encoding_of", "opened", "without_signature"]
+
+_MAGIC = {b"\x1f\x8b": "gzip", b"BZh91AY&SY": "bz2", b"\x28\xb5\x2f\xfd": "zstd"}
+UTF_8, _WESTERN, LATIN_1 = "utf8", "cp1252", "latin-1"
+
+
+def compression_of(path: str, source: str | bytes) -> str | None:
+    """Return pyarrow's name of the compression by the suffix of the path or, failing that, by the first bytes."""
+    suffix = PurePath(path).suffix.lower()
+    if suffix in COMPRESSED:
+        return COMPRESSED[suffix]
+    with opened(source, None) as stream:
+        first = stream.read(max(map(len, _MAGIC)))
+    return next((name for magic, name in _MAGIC.items() if first.startswith(magic)), None)
+
+
+def encoding_of(beginning: bytes) -> str:
+    """Return UTF-8, or what text that is none is most likely to be."""
+    for encoding in (UTF_8, _WESTERN):
+        try:
+            codecs.getincrementaldecoder(encoding)().decode(beginning)
+        except UnicodeDecodeError:
+            continue
+        return encoding
+    return LATIN_1
+
+
+def without_signature(encoding: str) -> str:
+    """Return the name of the encoding that leaves out the mark that UTF-8 may begin with."""
+    return "utf-8-sig" if encoding == UTF_8 else encoding
+
+
+def opened(source: str | bytes, compression: str | None) -> pa.NativeFile:
+    """Open a file, or bytes in memory, as a stream of what was compressed."""
+    return pa.input_stream(source if isinstance(source, str) else pa.py_buffer(source), compression=compression)
