@@ -1,7 +1,6 @@
 """The rules of the house, read from the sources, none of which is imported."""
 
 import ast
-import itertools
 import re
 import sys
 from functools import cache
@@ -229,34 +228,6 @@ def code_without_text(path):
     return [line.split("#")[0].rstrip() for line in text.splitlines()]
 
 
-def docstring_lines(node):
-    if not ast.get_docstring(node, clean=False):
-        return 0
-    return node.body[0].end_lineno - node.body[0].lineno + 1
-
-
-def python_functions(path):
-    """Yield (name, line, length without docstring) of every function."""
-    for node in ast.walk(tree(path)):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            length = node.end_lineno - node.lineno + 1 - docstring_lines(node)
-            yield node.name, node.lineno, length
-
-
-def cython_functions(path):
-    """Yield (name, line, length without docstring) of every function, by its indentation."""
-    lines = code_without_text(path)
-    start = re.compile(r"^( *)(?:def|cdef|cpdef)\b[^=]*?\b(\w+)\(")
-    for number, line in enumerate(lines):
-        if not (found := start.match(line)):
-            continue
-        inside = itertools.takewhile(
-            lambda text: not text or text.startswith((found[1] + " ", found[1] + ")")),
-            lines[number + 1 :],
-        )
-        yield found[2], number + 1, 1 + sum(1 for text in inside if text)
-
-
 def broken(rule, paths, why):
     """Fail with all places where a rule, from a path to (line, what) pairs, finds something."""
     places = [f"\n  {path.relative_to(ROOT)}:{line} {what}" for path in paths for line, what in rule(path)]
@@ -389,29 +360,6 @@ def test_a_module_says_in_one_paragraph_what_lives_here():
             yield 1, f"{len(docstring)} characters"
 
     broken(silent, PYTHON, "a module begins with what lives here, in one line and one paragraph")
-
-
-ON_A_BLOCK = "one_block"  # all that a pass does with a block, in the order of the forms (`_kernel/lanes.pxd`)
-
-
-def test_functions_are_short():
-    def long(path):
-        found = python_functions(path) if path.suffix == ".py" else cython_functions(path)
-        return ((line, f"{name}: {length} lines") for name, line, length in found if length > 40 and name != ON_A_BLOCK)
-
-    broken(long, SOURCES, "a function does one thing, in 40 lines without docstring")
-
-
-def test_files_are_short():
-    def long(path):
-        length = len(path.read_text(encoding="utf-8").splitlines())
-        if path.suffix == ".py":
-            kinds = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
-            length -= sum(docstring_lines(node) for node in ast.walk(tree(path)) if isinstance(node, kinds))
-        if length > (350 if path.suffix == ".py" else 700):
-            yield length, "lines"
-
-    broken(long, SOURCES, "a file has at most 350 lines, a compiled one 700: find the seam, split")
 
 
 def test_setup_and_header_are_short():
