@@ -134,7 +134,7 @@ def _state(estimator: Any, kind: type[Any]) -> tuple[dict[str, Any], dict[str, N
     if bounds is not None and len(bounds) == estimator.n_iter_:  # older versions did not record them
         header |= {"reason": "fitted by scikit-learn", "converged": bool(estimator.converged_), "start": 0}
         header["lower_bound"] = float(np.squeeze(estimator.lower_bound_))  # (1,) for a posterior with "tied"
-        arrays |= {"lower_bounds": np.ravel(bounds).astype(np.float64), "seconds": np.zeros(len(bounds))}
+        arrays |= {"lower_bounds": np.ravel(bounds).astype(np.float64), "seconds": np.full(len(bounds), np.nan)}
     return header, arrays
 
 

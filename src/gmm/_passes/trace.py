@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from dataclasses import dataclass, field, replace
+from math import inf, nan
+from typing import Any, NamedTuple
 
-from gmm._caching import cached_property
 from gmm._public import publish
 from gmm._text.amounts import counted
 
@@ -27,7 +27,7 @@ class PassRecord(NamedTuple):
 
     lower_bound: float
     objective: float
-    remaining: float = float("inf")
+    remaining: float = inf
     accepted: bool = True
 
     def times(self, unit: float) -> PassRecord:
@@ -67,6 +67,8 @@ class Trace:
     passes : tuple of PassRecord
     seconds : tuple of float
         Time of each pass and of the update before it; their mean, where several passes were made in one compiled loop.
+        Traces of different times are equal, and pickles leave times out, so that the same fit has the same bytes: what
+        is unpickled, or a deep copy, has NaN. Files of `save` keep them.
     reason : str
         Why the run ended.
     converged : bool
@@ -80,13 +82,13 @@ class Trace:
     """
 
     passes: tuple[PassRecord, ...]
-    seconds: tuple[float, ...]
+    seconds: tuple[float, ...] = field(compare=False)
     reason: str
     converged: bool
     start: int = 0
     refinement: Refinement | None = None
 
-    @cached_property
+    @property
     def lower_bounds(self) -> tuple[float, ...]:
         """Lower bound measured by each pass, before its update; a rejected pass repeats the last accepted value."""
         return tuple(record.lower_bound for record in self.passes)
@@ -126,6 +128,10 @@ class Trace:
             start=before.start,
             refinement=self.refinement or before.refinement,
         )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the fields, without the times."""
+        return vars(self) | {"seconds": (nan,) * len(self)}
 
     def __repr__(self) -> str:
         """Show how the run ended, and why."""

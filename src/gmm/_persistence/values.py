@@ -220,7 +220,7 @@ def _trace_to_state(trace: Trace) -> tuple[Header, Arrays]:
 def _trace_from_state(header: Header, arrays: Arrays, prefix: str = "") -> Trace:
     passes = _passes(arrays, prefix)
     seconds = arrays[f"{prefix}seconds"]
-    if seconds.shape != (len(passes),) or not (seconds >= 0).all():
+    if seconds.shape != (len(passes),) or (seconds < 0).any():
         raise ValueError(f"expected {len(passes)} non-negative times in '{prefix}seconds', got shape {seconds.shape}")
     start = item(header, "start", int)
     if start < 0:

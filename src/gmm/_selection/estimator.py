@@ -117,7 +117,6 @@ class GaussianMixtureSearch(Estimator):
 
     best_estimator_: GaussianMixture = field(init=False)
     selection_: Selection = field(init=False)
-    results_: dict[str, NDArray[Any]] = field(init=False)
     best_index_: int = field(init=False)
     n_components_: int = field(init=False)
     covariance_type_: str = field(init=False)
@@ -148,6 +147,14 @@ class GaussianMixtureSearch(Estimator):
     precisions_init: ArrayLike | None = None
     fixed: Mapping[str, bool | ArrayLike] | None = None
     max_ratio: float | None = None
+
+    @property
+    def results_(self) -> dict[str, NDArray[Any]]:
+        """Columns of the table, and the ranks of its cells."""
+        ranks = np.zeros(len(self.selection_.status), dtype=np.int64)
+        ranked = self.selection_.ranked()
+        ranks[ranked] = np.arange(1, len(ranked) + 1)
+        return self.selection_.columns() | {"rank": ranks}
 
     def fit(
         self,
@@ -194,7 +201,6 @@ class GaussianMixtureSearch(Estimator):
         self.selection_, self.best_estimator_, self.best_index_ = selection, best, index
         self.n_components_ = int(selection.n_components[index])
         self.covariance_type_ = selection.covariance_type[index]
-        self.results_ = _results(selection)
         record_features(self, best.n_features_in_, getattr(best, "feature_names_in_", None))
         return self
 
@@ -253,10 +259,3 @@ class GaussianMixtureSearch(Estimator):
     def _best(self) -> GaussianMixture:
         check_is_fitted(self)
         return self.best_estimator_
-
-
-def _results(selection: Selection) -> dict[str, NDArray[Any]]:
-    ranks = np.zeros(len(selection.status), dtype=np.int64)
-    ranked = selection.ranked()
-    ranks[ranked] = np.arange(1, len(ranked) + 1)
-    return selection.columns() | {"rank": ranks}

@@ -130,7 +130,8 @@ class Selection(SearchTable):
         component has collapsed on a few rows or on ties, so that all criteria but that of rows held out are
         meaningless; ``"failed: "`` followed by the reason; ``"not tried"`` if the search ended earlier.
     seconds : ndarray of float64, shape (n_cells,)
-        Time spent on the cell alone, without work that cells share.
+        Time spent on the cell alone, without work that cells share. NaN in what is unpickled and in deep copies, as in
+        `gmm.em.Trace`.
     estimators : tuple of GaussianMixture or None
         The fitted mixtures; None where there is no fit.
     best_index : int
@@ -152,6 +153,10 @@ class Selection(SearchTable):
     """
 
     metadata = property(metadata_of)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the columns, without the times."""
+        return vars(self) | {"seconds": np.full(len(self.seconds), nan)}
 
     @classmethod
     def of(cls, entries: Sequence[Entry], criterion: str, *, complete: bool) -> Self:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from math import inf
+from typing import Any
 
 import numpy as np
 
@@ -62,6 +63,10 @@ class Objective:
     tails: Tails = NORMAL_TAILS
     max_ratio: float = inf
     _latest: dict[tuple[object, ...], MixtureFamily] = field(default_factory=dict, init=False, repr=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the fields, without what follows from them."""
+        return vars(self) | {"_latest": {}}
 
     @property
     def repairable(self) -> bool:
