@@ -17,6 +17,7 @@ from sklearn.preprocessing import StandardScaler
 import gmm
 from gmm import BayesianGaussianMixture, GaussianMixture
 from gmm._exceptions import InvalidParameterError, raisable
+from gmm.em import steps
 
 rng = np.random.RandomState(0)
 ROWS = np.concatenate([rng.normal(size=(40, 2)), rng.normal(7.0, 2.0, size=(40, 2))])
@@ -214,6 +215,27 @@ def test_none_follows_numpys_global_state():
         np.random.seed(3)
         means.append(mixture(n_components=4, random_state=None).fit(X).means_)
     np.testing.assert_array_equal(*means)
+
+
+GIVEN = {"weights_init": [0.5, 0.5], "means_init": ROWS[[0, -1]], "precisions_init": [np.eye(ROWS.shape[1])] * 2}
+SHARES = np.repeat([[1.0, 0.0], [0.0, 1.0]], [10, len(ROWS) - 10], axis=0)
+
+
+@pytest.mark.parametrize(
+    ("how", "draws"),
+    [(GIVEN, False), ({"means_init": GIVEN["means_init"]}, False), ({"init_params": SHARES}, False), ({}, True)],
+)
+@pytest.mark.parametrize("n_init", [1, 3])
+def test_a_start_that_is_given_draws_nothing_from_numpys_global_state(how, draws, n_init):
+    how = how | {"random_state": None}
+    fits = [lambda: mixture(n_init=n_init, **how).fit(ROWS), lambda: mixture(**how).partial_fit(ROWS)]
+    fits.append(lambda: list(steps(ROWS, 2, **how)))
+    if not how.keys() & GIVEN.keys():
+        fits.append(lambda: gmm.BayesianGaussianMixture(n_components=2, n_init=n_init, **how).fit(ROWS))
+    for fit in fits:
+        before = np.random.get_state()[2]
+        fit()
+        assert (np.random.get_state()[2] != before) == draws
 
 
 @pytest.mark.parametrize("make", [np.random.RandomState, np.random.default_rng])

@@ -141,7 +141,7 @@ def fit(
     model, beginning = settings.objective.model, beginning_of(self, settings.objective, source)
     of_rows = source.n_rows, source.n_features, settings.n_components, model.type_name
     LOGGER.info("fit: rows %d, features %d, components %d, %s", *of_rows)
-    seeds = () if beginning else fitting.seeds.start_seeds(self.random_state, self.n_init)
+    seeds = () if beginning else seeds_of(self, self.n_init)
     try:
         with opened(self, source, settings, seeds, checkpoint=checkpoint, resume=resume) as journal:
             rows = followed(source, printer.reading) if self.verbose else source
@@ -341,6 +341,13 @@ def start_of(mixture: FittedMixture, source: Source, model: CovarianceModel) -> 
         parts={name: checks[name](value) for name, value in values.items() if value is not None},
         responsibilities=None if named else _responsibilities(mixture, source),
     )
+
+
+def seeds_of(mixture: FittedMixture, n_init: int = 1) -> tuple[int, ...]:
+    """Return the seeds of starts. One that is given draws nothing, so that None leaves numpy's generator as it is."""
+    drawn = isinstance(mixture.init_params, str) or callable(mixture.init_params)
+    given = not drawn or vars(mixture).get("means_init") is not None
+    return fitting.seeds.start_seeds(0 if given and mixture.random_state is None else mixture.random_state, n_init)
 
 
 def source_to_fit(

@@ -13,7 +13,7 @@ from gmm import _fitting as fitting
 from gmm._estimators import criteria, estimated, mixture_summary, saved
 from gmm._estimators.continuation import is_noisy, prior_parts
 from gmm._estimators.contract import given_names, names_of_features
-from gmm._estimators.estimated import fit_settings, noise_of, tails_of
+from gmm._estimators.estimated import fit_settings, noise_of, seeds_of, tails_of
 from gmm._estimators.exclusions import checked_without
 from gmm._estimators.factors import (
     OfFactors,
@@ -699,9 +699,8 @@ class GaussianMixture(FittedMixture):
             prior, noise = self._prior(source, model), past.parameters.noise
             objective = Objective(model, self.reg_covar, prior, noise, **self._restrictions(model))
             return Stream.from_mixture(past.parameters.whole(), past.weight, objective)
-        (seed,) = fitting.seeds.start_seeds(self.random_state, 1)
         settings = fit_settings(self, source, model)
-        start, prior = fitting.fit.first_mixture(source, settings, seed), settings.objective.prior
+        start, prior = fitting.fit.first_mixture(source, settings, *seeds_of(self)), settings.objective.prior
         if source.n_used < start.n_parameters and "precisions" not in settings.start.parts and not prior:
             warn(_FEW_ROWS.format(source.n_used, start.n_parameters), raisable(ConvergenceWarning))
         return Stream.from_mixture(start, 0.0, settings.objective)

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gmm._estimators.bayesian import BayesianGaussianMixture
 from gmm._estimators.contract import as_public_array
-from gmm._estimators.estimated import fit_settings
+from gmm._estimators.estimated import fit_settings, seeds_of
 from gmm._estimators.factors import stored_beside
 from gmm._estimators.fitted import FittedMixture, model_of
 from gmm._estimators.mixture import GaussianMixture
@@ -21,7 +21,6 @@ from gmm._estimators.outcome import ill_defined, warn_of_repairs
 from gmm._estimators.scorer import Scorer
 from gmm._exceptions import InvalidParameterError, raisable
 from gmm._fitting.fit import FitSettings, SteppedPass, iter_passes
-from gmm._fitting.seeds import start_seeds
 from gmm._fitting.starts import STARTS
 from gmm._public import publish
 from gmm._rows.entrance import as_one_array, as_source_to_fit
@@ -209,8 +208,7 @@ def prepare_stepped_fit(
         # An array is validated and copied now; the result of a callable, when it is called.
         start = settings.start.responsibilities(0).copy()
         settings = settings._replace(start=settings.start._replace(responsibilities=lambda seed: start))
-    (seed,) = start_seeds(estimator.random_state, 1)
-    return SteppedFit(source, names, settings, seed)
+    return SteppedFit(source, names, settings, *seeds_of(estimator))
 
 
 def _estimator(
