@@ -1,7 +1,9 @@
 """Parameters from statistics where it is hard: the ridge, singular covariances, lost components."""
 
+import math
 import re
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import reference
-from gmm import ConvergenceWarning, GaussianMixture
+from gmm import BayesianGaussianMixture, ConvergenceWarning, GaussianMixture
 from gmm._passes.m_step import MStep, refilled
+from gmm._passes.trace import PassRecord, Trace
 from gmm._values.covariance import PARSIMONIOUS, covariance_model
 from gmm._values.layouts import SingularMatrixError
 from gmm._values.objective import Objective
@@ -263,3 +266,46 @@ def test_a_fit_cut_short_says_so_once():
         GaussianMixture(3, max_iter=1, n_init=3, random_state=0).fit(X)
     assert [warning.category.__name__ for warning in told] == ["ConvergenceWarning"]
     assert "did not converge" in str(told[0].message)
+
+
+@pytest.mark.parametrize("acceleration", ["auto", None])
+@pytest.mark.parametrize(("cls", "unit"), [(GaussianMixture, "nats per row"), (BayesianGaussianMixture, "nats")])
+def test_a_fit_cut_short_warns_where_tol_or_more_is_left(cls, unit, acceleration):
+    """It tells how much, and where scikit-learn's rule ends; a single pass cannot tell whether it is enough."""
+    X, silent = np.random.default_rng(0).normal(size=(100, 2)), 0
+    for max_iter in range(1, 30):
+        mixture = cls(n_components=4, max_iter=max_iter, random_state=0, acceleration=acceleration, tol=2e-3)
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            mixture.fit(X)
+        left, bounds = mixture.history_.remaining, mixture.lower_bounds_
+        assert np.isfinite(left).all()
+        assert min(left) >= 0
+        gains = np.abs(np.diff(bounds))[np.array(mixture.history_.accepted[1:], dtype=bool)]
+        if mixture.converged_ or (left[-1] < mixture.tol and max_iter > 1):
+            assert not told
+            silent += not mixture.converged_
+        else:
+            (message,) = (str(warning.message) for warning in told)
+            assert f"some {left[-1]:.2g} {unit} are left to gain (tol=0.002)" in message
+            assert ("scikit-learn's rule" in message) == (gains < mixture.tol).any()
+    assert bool(silent) == bool(acceleration)
+
+
+def test_a_warning_names_the_pass_at_which_scikit_learns_rule_ends():
+    X = np.random.default_rng(0).normal(size=(300, 4))
+    with pytest.warns(ConvergenceWarning, match=r"ends such a fit at pass (\d+)\.$") as told:
+        mixture = GaussianMixture(6, max_iter=30, random_state=0).fit(X)
+    last = int(re.search(r"(\d+)\.$", str(told[0].message))[1])
+    gains, accepted = np.diff(mixture.lower_bounds_[:last]), np.array(mixture.history_.accepted[1:last])
+    assert accepted[-1]
+    assert gains[-1] < mixture.tol <= gains[:-1][accepted[:-1]].min()
+
+
+def test_what_no_pass_could_project_is_what_later_passes_gained_and_left():
+    known = [PassRecord(-5.0, -5.0), PassRecord(-4.0, -4.0), PassRecord(-3.5, -3.5, 0.25), PassRecord(-3.3, -3.3, 0.1)]
+    trace = Trace(tuple(known), (0.0,) * 4, "", converged=False)
+    assert trace.remaining == pytest.approx((1.8, 0.8, 0.25, 0.1))
+    unknown = replace(trace, passes=tuple(record._replace(remaining=math.inf) for record in known))
+    assert unknown.remaining == pytest.approx((2.4, 1.4, 0.9, 0.7))
+    assert replace(trace, passes=()).remaining == ()

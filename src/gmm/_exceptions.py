@@ -30,7 +30,7 @@ class NotFittedError(ValueError, AttributeError):
 
 
 class ConvergenceWarning(UserWarning):
-    """Issued when a fit reaches `max_iter` before its stopping rule is met."""
+    """Issued when a fit ends at `max_iter` with `tol` or more left to gain, or a component has lost its rows."""
 
 
 class InvalidParameterError(ValueError, TypeError):

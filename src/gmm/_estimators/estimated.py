@@ -125,7 +125,8 @@ def fit(
     Warns
     -----
     ConvergenceWarning
-        If the fit did not converge within `max_iter` passes, or a component lost all its rows and was reseeded.
+        If `max_iter` passes left `tol` or more to gain, by ``history_.remaining``, or a component lost all its rows and
+        was reseeded. The text says how much is left, and at which pass scikit-learn's rule would have ended the fit.
     RuntimeWarning
         If the file `checkpoint` could not be written during the fit.
     UserWarning
@@ -375,7 +376,7 @@ def _adopt(
     how: dict[str, Any] = {"traces": outcome.traces, "problem": problem, "trimmed": trimmed}
     set_fitted(mixture, outcome.result, source, names, objective, **how)
     record_classes(mixture, classes, source.known)
-    warn_about(outcome, mixture.max_iter, has_prior=bool(objective.prior))
+    warn_about(outcome, mixture.max_iter, mixture.tol, objective.prior)
     return mixture
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -10,10 +12,12 @@ import numpy as np
 from gmm import _fitting as fitting
 from gmm._exceptions import ConvergenceWarning, raisable, warn
 from gmm._passes.trace import Trace
+from gmm._text.amounts import counted
 from gmm._text.lists import listed
 from gmm._values.covariance import CovarianceModel
 from gmm._values.layouts import SingularMatrixError
 from gmm._values.parameters import MixtureParameters
+from gmm._values.priors import Prior
 
 _NOT_CONVERGED = (
     "Best performing initialization did not converge. Try different init parameters, or increase max_iter, tol, or "
@@ -33,16 +37,29 @@ _ILL_DEFINED = (
 )
 
 
-def warn_about(fit: fitting.progress.MixtureFit, max_iter: int, has_prior: bool) -> None:
-    """Warn if a fit did not converge, or has components without rows, of which a prior makes parameters."""
+def warn_about(fit: fitting.progress.MixtureFit, max_iter: int, tol: float, prior: Prior) -> None:
+    """Warn if a fit left `tol` or more to gain, or has components without rows, of which a prior makes parameters."""
     trace = fit.result.trace
     if not trace.converged and 0 < max_iter <= len(trace):
-        warn(_NOT_CONVERGED, raisable(ConvergenceWarning))
+        left = trace.remaining[-1]
+        if left >= tol or len(trace) == 1:  # which tells nothing, nor to scikit-learn
+            unit = "nats" if prior.variational else "nats per row"
+            warn(f"{_NOT_CONVERGED} {_unfinished(trace, left, tol, unit)}", raisable(ConvergenceWarning))
     if fit.result.parameters.noise and fit.result.statistics.counts.max() < 1:
         warn(_ALL_NOISE, raisable(ConvergenceWarning))
     warn_of_repairs(fit.repaired)
-    if not has_prior:
+    if not prior:
         _warn_of_empty_components(fit)
+
+
+def _unfinished(trace: Trace, left: float, tol: float, unit: str) -> str:
+    """Say how much a run left to gain, and which pass scikit-learn's rule would have made the last."""
+    amount = f"some {left:.2g} {unit} are" if left < inf else "an unknown gain is"
+    of_passes = enumerate(pairwise(trace.passes), 2)
+    small = (n for n, (one, two) in of_passes if two.accepted and abs(two.lower_bound - one.lower_bound) < tol)
+    last = next(small, None)
+    rule = f"; scikit-learn's rule, a pass that gains less than tol, ends such a fit at pass {last}" if last else ""
+    return f"After {counted(len(trace), 'pass', 'passes')}, {amount} left to gain (tol={tol:g}){rule}."
 
 
 def _warn_of_empty_components(fit: fitting.progress.MixtureFit) -> None:

@@ -220,6 +220,9 @@ class SolverRun(Generic[P]):
             self._reason, lower_bound = self._solver.close()
             self.lower_bound = lower_bound * self._unit
             self.ended = True
+            only = self.passes[0] if len(self.passes) == 1 else None
+            if only and only.remaining == math.inf and only.lower_bound > -math.inf:  # no other gain tells what is left
+                self.passes = [only._replace(remaining=max(0.0, self.lower_bound - only.lower_bound))]
         return self
 
     def _is_far_below(self, lead: float) -> bool:
