@@ -498,7 +498,12 @@ def test_warm_fits_converge_where_the_one_fit_does(covariance_type):
         n_fits += 1
         assert n_fits < 201
     assert n_fits == once.n_iter_
-    np.testing.assert_array_equal(warm.means_, once.means_)
+    for _ in range(3):  # and stay there
+        np.testing.assert_array_equal(warm.means_, once.means_)
+        assert (warm.converged_, warm.lower_bound_) == (True, once.lower_bound_)
+        assert (warm.n_iter_, warm.history_.remaining[-1]) == (1, once.history_.remaining[-1])
+        warm.fit(X)
+    assert not warm.set_params(tol=0).fit(X).converged_
 
 
 # --- Chance -------------------------------------------------------------------------------------

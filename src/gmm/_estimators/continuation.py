@@ -9,12 +9,14 @@ import numpy as np
 
 from gmm._estimators.fitted import FittedMixture, past_of
 from gmm._passes.problem import Beginning
+from gmm._passes.solver import SolverResult
 from gmm._rows.sources import Source
 from gmm._validation.prior import OF_POSTERIOR
 from gmm._values.covariance import CovarianceModel
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 from gmm._values.priors import parts
+from gmm._values.statistics import SufficientStatistics
 
 _PRIOR = "prior", "max_ratio", *OF_POSTERIOR, "noise", "tails", "degrees_of_freedom"  # of one estimator or another
 
@@ -50,7 +52,7 @@ def problem_of(mixture: FittedMixture, source: Source, model: CovarianceModel) -
 
 
 def beginning_of(mixture: FittedMixture, objective: Objective, source: Source) -> Beginning | None:
-    """Where a warm start continues; None if there is none."""
+    """Where a warm start continues; None if there is none. One that had converged ends where it is."""
     past = past_of(mixture)
     previous = past.parameters
     if not mixture.warm_start or previous is None:
@@ -66,4 +68,9 @@ def beginning_of(mixture: FittedMixture, objective: Objective, source: Source) -
         return Beginning(previous, past.bounds)
     solver_state = copy(past.solver_state)  # a fit that fails leaves the estimator as it was
     solver_state.tolerance = float(mixture.tol) / (source.survey.weight if objective.prior.variational else 1.0)
-    return Beginning(previous, past.bounds, solver_state)
+    ended = None
+    if solver_state.converged and past.trace:
+        statistics = SufficientStatistics.from_kernel(objective.model.moments, *solver_state.moments())
+        last = replace(past.trace, passes=past.trace.passes[-1:], seconds=past.trace.seconds[-1:])
+        ended = SolverResult(previous, statistics, past.bounds[-1], last, state=solver_state)
+    return Beginning(previous, past.bounds, solver_state, paused=ended)

@@ -399,8 +399,7 @@ def set_fitted(
     of_rows: dict[str, Any] = {"weight": weight, "n_effective": source.n_effective, "trimmed": trimmed}
     past = Past(parameters, beside_errors=bool(source.errors), **of_rows)
     if problem is not None:
-        bounds = result.trace.lower_bounds or past_of(mixture).bounds
-        past = past._replace(bounds=bounds, solver_state=result.state, problem=problem)
+        past = past._replace(trace=result.trace or past_of(mixture).trace, solver_state=result.state, problem=problem)
     if objective.prior and not objective.prior.variational and parameters.model.stored_whole and not source.errors:
         from gmm._passes.stepwise import Stream
 

@@ -122,10 +122,11 @@ class GaussianMixture(FittedMixture):
     precisions_init : array-like, default=None
         Initial precisions, in the shape of ``precisions_``.
     random_state : int, RandomState, Generator or None, default=None
-        Seed of the starts and of `sample`. None uses numpy's global state; a generator is advanced.
+        Seed of the starts and of `sample`. None uses numpy's global state, unless the start is given; a generator is
+        advanced.
     warm_start : bool, default=False
         Continue from the previous fit in the next call of `fit`. Thirty fits with ``max_iter=1`` give the same result
-        as one with ``max_iter=30``.
+        as one with ``max_iter=30``, also ``converged_``: a fit that has converged stays as it is, until `tol` is less.
     verbose : int, default=0
         1 prints the passes, 2 also prints the elapsed time.
     verbose_interval : int, default=10
@@ -444,8 +445,8 @@ class GaussianMixture(FittedMixture):
             )
         except SingularMatrixError as error:
             raise ValueError(ill_defined(error, model)) from None
-        past = Past(stream.parameters, tuple(bounds), stream=stream, prior_parts=prior_parts(self))
         trace = Trace(tuple(PassRecord(bound, bound) for bound in bounds), tuple(seconds), _ENDED, False)
+        past = Past(stream.parameters, trace, stream=stream, prior_parts=prior_parts(self))
         of_fit = fit_attributes(trace, bounds[-1], (trace,))
         set_mixture(self, stream.parameters, names, source.dtype, _last_fit=past, **of_fit)
         warn_of_repairs(tuple(repaired))

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm._kernel.mstep import QuasiNewtonState
+from gmm._passes.trace import Trace
 from gmm._values.parameters import MixtureParameters
 
 if TYPE_CHECKING:
@@ -28,8 +29,8 @@ class Past(NamedTuple):
     ----------
     parameters : MixtureParameters, optional
         The mixture that the fit found; if the estimator holds another one, this past is over.
-    bounds : tuple of float
-        The lower bound after each pass.
+    trace : Trace, optional
+        Its passes.
     weight, n_effective : float
         Of the rows: the sum of their weights, and their effective number; 0 where unknown.
     beside_errors : bool
@@ -49,7 +50,7 @@ class Past(NamedTuple):
     """
 
     parameters: MixtureParameters | None = None
-    bounds: tuple[float, ...] = ()
+    trace: Trace | None = None
     weight: float = 0.0
     n_effective: float = 0.0
     beside_errors: bool = False
@@ -59,3 +60,8 @@ class Past(NamedTuple):
     prior_parts: tuple[object, ...] = ()
     shrunk: str = ""
     trimmed: NDArray[np.bool_] | None = None
+
+    @property
+    def bounds(self) -> tuple[float, ...]:
+        """The lower bound after each pass."""
+        return self.trace.lower_bounds if self.trace else ()

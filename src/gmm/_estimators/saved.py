@@ -168,7 +168,7 @@ def _restore(
     if "lower_bound" in header:
         best, traces = persistence.traces_from_state(header, arrays)
         of_fit = fit_attributes(best, item(header, "lower_bound", float), traces)
-        past = past._replace(bounds=best.lower_bounds)
+        past = past._replace(trace=best)
     if "shrunk" in header:
         past = past._replace(shrunk=check_choice(item(header, "shrunk", str), "shrunk", tuple(SHRUNK)))
     if "beside_errors" in header:
