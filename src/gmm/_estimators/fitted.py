@@ -24,6 +24,7 @@ from gmm._estimators.contract import (
 )
 from gmm._estimators.past import Past
 from gmm._estimators.scorer import Scorer, log_evidence_of, place
+from gmm._exceptions import warn
 from gmm._passes.results import Output
 from gmm._passes.trace import Trace
 from gmm._persistence import describe, metadata_of
@@ -53,6 +54,20 @@ __all__ = [
 
 _Mixture = TypeVar("_Mixture", bound="FittedMixture")
 _DOUBLE: np.dtype[Any] = np.dtype(np.float64)
+_INSTEAD = {  # of private methods of scikit-learn's classes, which subclasses override there
+    "gmm.em.e_step and m_step are for a loop of your own; fixed, prior and max_ratio restrict updates": """
+        _e_step _m_step _compute_lower_bound _get_parameters _set_parameters _estimate_means _estimate_precisions
+        _estimate_weights _estimate_wishart_full _estimate_wishart_tied _estimate_wishart_diag
+        _estimate_wishart_spherical""",
+    "init_params may be a callable, and means_init an array": "_initialize _initialize_parameters",
+    "noise and tails change the density of a fit; score_samples and predict_proba may be overridden":
+        "_estimate_log_prob _estimate_log_prob_resp _estimate_log_weights _estimate_weighted_log_prob",
+    "fit takes a callback": "_print_verbose_msg_init_beg _print_verbose_msg_init_end _print_verbose_msg_iter_end",
+    "override fit": """
+        _check_parameters _check_means_parameters _check_precision_parameters _check_weights_parameters
+        _checkcovariance_prior_parameter""",
+    "override bic and aic": "_n_parameters",
+}  # fmt: skip
 
 
 class FittedMixture(Estimator):
@@ -89,6 +104,15 @@ class FittedMixture(Estimator):
     _parameters: MixtureParameters | None = None
     _dtype: np.dtype[Any] = _DOUBLE
     _last_fit: Past = Past()
+
+    def __init_subclass__(cls, **how: Any) -> None:
+        """Warn of private methods of scikit-learn's class that a subclass defines, since nothing calls them here."""
+        super().__init_subclass__(**how)
+        ours = [base for base in cls.__bases__ if issubclass(base, FittedMixture)]
+        for instead, names in _INSTEAD.items():
+            for name in names.split():
+                if hasattr(cls, name) and not any(hasattr(base, name) for base in ours):
+                    warn(f"{cls.__name__}.{name} overrides nothing, and is never called: {instead}", UserWarning)
 
     def predict(self, X: ArrayLike, *, out: Any = None, error_covariance: Any = None) -> NDArray[np.intp]:
         """Predict the most probable component of each row.
