@@ -313,7 +313,7 @@ class FittedMixture(Estimator):
 
     @property
     def weights_(self) -> NDArray[Any]:
-        """Weights π_k, (K,)."""
+        """Weights π_k, (K,), read-only; assign a changed copy."""
         return self._public(fitted_parameters(self).weights)
 
     @weights_.setter
@@ -322,7 +322,7 @@ class FittedMixture(Estimator):
 
     @property
     def means_(self) -> NDArray[Any]:
-        """Means μ_k, (K, d)."""
+        """Means μ_k, (K, d), read-only; assign a changed copy."""
         return self._public(fitted_parameters(self).means)
 
     @means_.setter
@@ -331,7 +331,7 @@ class FittedMixture(Estimator):
 
     @property
     def covariances_(self) -> NDArray[Any]:
-        """Covariances Σ_k, in the shape of the covariance type."""
+        """Covariances Σ_k, in the shape of the covariance type, read-only; assign a changed copy."""
         return self._public(fitted_parameters(self).written_out)
 
     @covariances_.setter

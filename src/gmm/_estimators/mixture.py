@@ -195,8 +195,8 @@ class GaussianMixture(FittedMixture):
     covariances_, precisions_, precisions_cholesky_ : ndarray
         Covariances Σ_k, their inverses, and the upper triangular Cholesky factors of the inverses. (K, d, d) for "full"
         and VEE, EVE, VVE, EEV, VEV, EVV, "factor" and "ppca"; (d, d) for "tied"; (K, d) for "diag" and EEI, VEI, EVI;
-        (K,) for "spherical" and EII. These arrays, the weights and the means are read-only; assign a new array to
-        change the mixture.
+        (K,) for "spherical" and EII. These arrays, the weights and the means are read-only: numpy refuses
+        ``means_[0] += 1``. Change a copy and assign it, as in ``mixture.means_ = changed``.
     loadings_ : ndarray of shape (K, d, q)
         *Beyond*: loadings Λ_k of "factor" and "ppca", the most telling factor first, such that Λ_kᵀ Ψ_k⁻¹ Λ_k is
         diagonal. Their signs are arbitrary; the largest loading of each factor is positive. With so many factors that
