@@ -14,14 +14,7 @@ from gmm import _fitting as fitting
 from gmm._estimators.continuation import beginning_of, is_noisy, prior_parts, problem_of
 from gmm._estimators.exclusions import checked_without
 from gmm._estimators.factors import stored_beside
-from gmm._estimators.fitted import (
-    FittedMixture,
-    model_of,
-    objective_of,
-    past_of,
-    set_mixture,
-    source_of,
-)
+from gmm._estimators.fitted import FittedMixture, model_of, objective_of, past_of, set_mixture, source_of
 from gmm._estimators.keeping import opened
 from gmm._estimators.labelled import known_classes, record_classes
 from gmm._estimators.outcome import fit_attributes, ill_defined, warn_about
@@ -136,7 +129,9 @@ def fit(
     callback = check_callback(callback)
     source, names = source_to_fit(self, X, sample_weight, error_covariance)
     classes, restriction = known_classes(labels, components_per_class, self.n_components, source)
-    source, printer = source.with_classes(restriction), _printer(self, source, self._objective)
+    source = source.with_classes(restriction)
+    lines: dict[str, Any] = {"n_rows": source.n_rows, "tol": self.tol, "max_iter": self.max_iter}
+    printer = ProgressPrinter(int(self.verbose), self.verbose_interval, self.n_init, self._objective, **lines)
     settings_for = partial(fit_settings, self, model=stored_beside(self, model_of(self, source.n_features), source))
     settings, share = settings_for(source), _trimmed_share(self, source, checkpoint)
     model, beginning = settings.objective.model, beginning_of(self, settings.objective, source)
@@ -158,7 +153,12 @@ def fit(
         raise _report(self, error, printer, names) from error
     printer.refined(best.result)
     outside = (rows.weights == 0) & (source.weights > 0) if share else None
-    return _adopt(self, best, rows, names, settings.objective, classes, outside)
+    objective = settings.objective
+    problem = problem_of(self, rows, objective.model) if self.warm_start else None
+    set_fitted(self, best.result, rows, names, objective, traces=best.traces, problem=problem, trimmed=outside)
+    record_classes(self, classes, rows.known)
+    warn_about(best, self.max_iter, self.tol, objective.prior)
+    return self
 
 
 def fit_predict(
@@ -248,18 +248,6 @@ def _watch(
 
     is_followed = mixture.verbose or callback is not None or follows_passes()
     return watched if is_followed or source.resident is None else None
-
-
-def _printer(mixture: FittedMixture, source: Source, objective: tuple[str, str]) -> ProgressPrinter:
-    return ProgressPrinter(
-        int(mixture.verbose),
-        mixture.verbose_interval,
-        mixture.n_init,
-        objective,
-        n_rows=source.n_rows,
-        tol=mixture.tol,
-        max_iter=mixture.max_iter,
-    )
 
 
 def _responsibilities(mixture: FittedMixture, source: Source) -> Callable[[int], Array]:
@@ -360,24 +348,6 @@ def source_to_fit(
     models = [model_of(mixture)]
     fitting.incomplete.warn_of_unobserved_pairs(fitting.incomplete.never_observed_together(source, names, models))
     return fitting.incomplete.completed(source, models, mixture.reg_covar, mixture.n_threads), names
-
-
-def _adopt(
-    mixture: _Mixture,
-    outcome: fitting.progress.MixtureFit,
-    source: Source,
-    names: Names,
-    objective: Objective,
-    classes: NDArray[Any] | None,
-    trimmed: NDArray[np.bool_] | None,
-) -> _Mixture:
-    """Let an estimator hold a fit, and warn of what is wrong with it."""
-    problem = problem_of(mixture, source, objective.model) if mixture.warm_start else None
-    how: dict[str, Any] = {"traces": outcome.traces, "problem": problem, "trimmed": trimmed}
-    set_fitted(mixture, outcome.result, source, names, objective, **how)
-    record_classes(mixture, classes, source.known)
-    warn_about(outcome, mixture.max_iter, mixture.tol, objective.prior)
-    return mixture
 
 
 def set_fitted(

@@ -15,14 +15,7 @@ from gmm._estimators.continuation import is_noisy, prior_parts
 from gmm._estimators.contract import given_names, names_of_features
 from gmm._estimators.estimated import fit_settings, noise_of, seeds_of, tails_of
 from gmm._estimators.exclusions import checked_without
-from gmm._estimators.factors import (
-    OfFactors,
-    factors_of,
-    fit_transform,
-    get_feature_names_out,
-    set_output,
-    transform,
-)
+from gmm._estimators.factors import OfFactors, factors_of, fit_transform, get_feature_names_out, set_output, transform
 from gmm._estimators.fitted import (
     FittedMixture,
     estimator_of,

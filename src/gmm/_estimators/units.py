@@ -4,14 +4,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from gmm._estimators.fitted import (
-    FittedMixture,
-    estimator_of,
-    fitted_parameters,
-    model_of,
-    past_of,
-    set_mixture,
-)
+from gmm._estimators.fitted import FittedMixture, estimator_of, fitted_parameters, model_of, past_of, set_mixture
 from gmm._estimators.outcome import fit_attributes
 from gmm._estimators.past import Past
 from gmm._values.coordinates import Coordinates

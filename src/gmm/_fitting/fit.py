@@ -135,7 +135,9 @@ def fit_mixture(
             journal.note(journal.progress._replace(fit=fit, stage="refinement"))
         if journal.progress.stage != "ended":
             if settings.refine is not None and fit.result.trace.converged:
-                fit = fit.improved(_refined(source, settings, fit.result, e_step, watch, journal))
+                how: dict[str, Any] = {"callback": watch, "stop_requested": lambda: watch.stopped, "journal": journal}
+                refined = split_merged(source, settings, fit.result, e_step, n_effective=source.n_effective, **how)
+                fit = fit.improved(refined)
             if not watch.stopped:
                 journal.note(FitProgress(journal.progress.seeds, "ended", fit))
         return fit
@@ -206,22 +208,6 @@ def _ordered(
         journal.pause(run)
 
     return in_falling_order(problem, e_step, fit.result, solver, callback, paused=paused, on_pause=pause)
-
-
-def _refined(
-    source: Source, settings: FitSettings, best: SolverResult, e_step: EStep, watch: Listener, journal: Journal
-) -> SolverResult:
-    """Return the best result after split–merge moves."""
-    return split_merged(
-        source,
-        settings,
-        best,
-        e_step,
-        callback=watch,
-        stop_requested=lambda: watch.stopped,
-        n_effective=source.n_effective,
-        journal=journal,
-    )
 
 
 def split_merged(

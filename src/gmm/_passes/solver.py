@@ -3,40 +3,21 @@
 from __future__ import annotations
 
 import math
-import typing
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter
-from typing import TYPE_CHECKING, Generic, Protocol
+from typing import Protocol
 
 from gmm._kernel.mstep import QuasiNewtonState
 from gmm._passes.stopping import CATCH_UP
 from gmm._passes.trace import PassRecord, Trace
 from gmm._public import publish
+from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
-from gmm._values.whitened import WhitenedMixture
-
-
-class Whitenable(Protocol):
-    """What a solver improves: a mixture, or a posterior over mixtures, that a pass can read."""
-
-    def whitened(self) -> WhitenedMixture:
-        """Return what a pass reads."""
-
-
-if TYPE_CHECKING:
-    from typing_extensions import TypeVar
-
-    from gmm._values.parameters import MixtureParameters
-
-    P = TypeVar("P", bound=Whitenable, default=MixtureParameters)
-    P_co = TypeVar("P_co", bound=Whitenable, default=MixtureParameters, covariant=True)
-else:  # Python's own has no defaults before 3.13
-    P, P_co = typing.TypeVar("P"), typing.TypeVar("P_co", covariant=True)
 
 
 @dataclass(frozen=True, repr=False)
-class Iteration(Generic[P]):
+class Iteration:
     """One pass, as a callback sees it.
 
     Parameters
@@ -67,7 +48,7 @@ class Iteration(Generic[P]):
     lower_bound: float
     gain: float
     seconds: float
-    parameters: P
+    parameters: MixtureParameters
     remaining: float = float("inf")
     accepted: bool = True
     move: int = 0
@@ -80,7 +61,7 @@ class Iteration(Generic[P]):
 
 
 @dataclass(frozen=True, eq=False)
-class SolverResult(Generic[P]):
+class SolverResult:
     """Where a run ended.
 
     Parameters
@@ -97,7 +78,7 @@ class SolverResult(Generic[P]):
         Where an accelerated run can continue.
     """
 
-    parameters: P
+    parameters: MixtureParameters
     statistics: SufficientStatistics
     lower_bound: float
     trace: Trace
@@ -105,11 +86,11 @@ class SolverResult(Generic[P]):
     state: QuasiNewtonState | None = None
 
 
-class Solver(Protocol[P_co]):
+class Solver(Protocol):
     """An algorithm that makes one or more passes at a time."""
 
     @property
-    def parameters(self) -> P_co:
+    def parameters(self) -> MixtureParameters:
         """The current mixture: the last one that was measured and kept."""
 
     @property
@@ -134,7 +115,7 @@ class Solver(Protocol[P_co]):
         """Finish at the maximum number of passes; return the reason and the lower bound of the current mixture."""
 
 
-class SolverRun(Generic[P]):
+class SolverRun:
     """One run of a solver. It can pause after any pass and continue.
 
     Parameters
@@ -167,15 +148,15 @@ class SolverRun(Generic[P]):
 
     def __init__(
         self,
-        solver: Solver[P],
+        solver: Solver,
         *,
         max_iter: int,
         start: int = 0,
-        callback: Callable[[Iteration[P]], object] | None = None,
+        callback: Callable[[Iteration], object] | None = None,
         before: float | None = None,
         unit: float = 1.0,
-        paused: SolverResult[P] | None = None,
-        on_pause: Callable[[SolverRun[P]], object] | None = None,
+        paused: SolverResult | None = None,
+        on_pause: Callable[[SolverRun], object] | None = None,
     ) -> None:
         self._solver = solver
         self._max_iter = max_iter
@@ -193,12 +174,12 @@ class SolverRun(Generic[P]):
             self._end_if(solver.why_stop(), stopped=False)
 
     @property
-    def parameters(self) -> P:
+    def parameters(self) -> MixtureParameters:
         """The current mixture."""
         return self._solver.parameters
 
     @property
-    def result(self) -> SolverResult[P]:
+    def result(self) -> SolverResult:
         """The current mixture and the passes so far, as a value."""
         solver = self._solver
         trace = Trace(tuple(self.passes), tuple(self._seconds), self._reason, self.converged, self._start)
@@ -206,7 +187,7 @@ class SolverRun(Generic[P]):
             solver.parameters, solver.statistics, self.lower_bound, trace, solver.repaired, solver.state
         )
 
-    def go(self, at_most: int | None = None, lead: float = -math.inf) -> SolverRun[P]:
+    def go(self, at_most: int | None = None, lead: float = -math.inf) -> SolverRun:
         """Make up to `at_most` further passes, or all; the last possible one lets the solver finish its update.
 
         A run that begins pauses after two passes if it is too far below `lead`, a lower bound: see `CATCH_UP`.
@@ -250,19 +231,10 @@ class SolverRun(Generic[P]):
         if why or stopped:
             self._reason, self.ended, self.converged = why or "stopped by the callback", True, why is not None
 
-    def _stopped_by(self, callback: Callable[[Iteration[P]], object], last: PassRecord) -> bool:
+    def _stopped_by(self, callback: Callable[[Iteration], object], last: PassRecord) -> bool:
         gain = math.inf if self._before is None else last.lower_bound - self._before
-        iteration = Iteration(
-            self._start,
-            len(self.passes),
-            last.lower_bound,
-            gain,
-            self._seconds[-1],
-            self._solver.parameters,
-            remaining=last.remaining,
-            accepted=last.accepted,
-        )
-        return bool(callback(iteration))
+        of_pass = self._start, len(self.passes), last.lower_bound, gain, self._seconds[-1]
+        return bool(callback(Iteration(*of_pass, self._solver.parameters, last.remaining, last.accepted)))
 
 
 publish("gmm.em", [Iteration])

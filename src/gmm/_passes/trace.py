@@ -135,13 +135,8 @@ class Trace:
     def behind(self, before: Trace) -> Trace:
         """Return the trace with the passes of an earlier run before its own."""
         passes, seconds = before.passes + self.passes, before.seconds + self.seconds
-        return replace(
-            self,
-            passes=passes,
-            seconds=seconds,
-            start=before.start,
-            refinement=self.refinement or before.refinement,
-        )
+        refinement = self.refinement or before.refinement
+        return replace(self, passes=passes, seconds=seconds, start=before.start, refinement=refinement)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the fields, without the times."""

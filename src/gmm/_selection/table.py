@@ -246,11 +246,7 @@ class Selection(SearchTable):
         """
         columns = self.columns()
         ordered = (*_FRAME_FIRST, *(name for name in columns if name not in _FRAME_FIRST))
-        texts = (
-            "covariance_type",
-            "status",
-            "tails",
-        )  # as lists, which pandas stores as objects, as it does when reading files
+        texts = "covariance_type", "status", "tails"  # as lists, which pandas stores as objects, as those of files
         data = {name: list(getattr(self, name)) if name in texts else columns[name] for name in ordered}
         return data_frame(data)
 

@@ -213,12 +213,7 @@ def positive_counts(statistics: SufficientStatistics) -> Array:
 
 
 def ridged(
-    counts: Array,
-    means: Array,
-    free: Array,
-    model: CovarianceModel,
-    ridge: float,
-    previous: Array | None = None,
+    counts: Array, means: Array, free: Array, model: CovarianceModel, ridge: float, previous: Array | None = None
 ) -> MixtureParameters:
     """Return the mixture of free covariances S_k / n_k with `ridge` on their diagonals, and more if rounding needs it.
 
