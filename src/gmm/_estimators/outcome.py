@@ -19,6 +19,10 @@ _NOT_CONVERGED = (
     "Best performing initialization did not converge. Try different init parameters, or increase max_iter, tol, or "
     "check for degenerate data."
 )
+_BROKEN = (
+    "The fit ended after {} passes, before it converged: {}. Its covariances are too near to singular for this "
+    "arithmetic: try a larger reg_covar, fewer columns or components, or leave out columns that others determine."
+)
 _ALL_NOISE = (
     "No component has a row: noise took all of them. A box of noise that is much smaller than that of the rows has a "
     "density above theirs."
@@ -36,7 +40,9 @@ _ILL_DEFINED = (
 def warn_about(fit: fitting.progress.MixtureFit, max_iter: int, has_prior: bool) -> None:
     """Warn if a fit did not converge, or has components without rows, of which a prior makes parameters."""
     trace = fit.result.trace
-    if not trace.converged and 0 < max_iter <= len(trace):
+    if trace.broken:
+        warn(_BROKEN.format(len(trace), trace.reason), raisable(ConvergenceWarning))
+    elif not trace.converged and 0 < max_iter <= len(trace):
         warn(_NOT_CONVERGED, raisable(ConvergenceWarning))
     if fit.result.parameters.noise and fit.result.statistics.counts.max() < 1:
         warn(_ALL_NOISE, raisable(ConvergenceWarning))

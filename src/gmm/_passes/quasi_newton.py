@@ -17,7 +17,7 @@ from gmm._passes.e_step import EStep
 from gmm._passes.m_step import MStep
 from gmm._passes.stopping import GainBelow
 from gmm._passes.textbook import TextbookEM
-from gmm._passes.trace import PassRecord
+from gmm._passes.trace import LOWERED, PassRecord
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
 
@@ -98,8 +98,10 @@ class QuasiNewton:
             return self._instead.why_stop()
         if not self._state.converged:
             return None
-        if self._state.fall:
-            return f"limited by rounding: EM's own step lowers the objective by {self._state.fall * self._unit:.2g}"
+        if fall := self._state.fall:
+            if fall > self._e_step.slack(self.parameters, self._bound):
+                return f"{LOWERED} by {fall * self._unit:.2g}: the mixture before it is kept"
+            return f"limited by rounding: EM's own step lowers the objective by {fall * self._unit:.2g}"
         remaining, tolerance = self._state.remaining * self._unit, self._state.tolerance * self._unit
         return f"projected remaining gain {remaining:.2g} below tol={tolerance:g}"
 
@@ -123,14 +125,14 @@ class QuasiNewton:
 
         Such a covariance is singular but for the ridge, which rounding eats: no objective can measure its gain.
         """
-        before = len(self._m_step.repaired)
-        parameters = self._m_step(self.statistics, self.parameters)
-        if len(self._m_step.repaired) > before:
+        before, sums, measured = self.repaired, self.statistics, self.parameters
+        parameters = self._m_step(sums, measured)
+        if self.repaired != before:
             self._begin(parameters)
         else:
-            self.state = None
-            stopping = GainBelow(self._state.tolerance, self._unit)
-            self._instead = TextbookEM(parameters, self._e_step, self._m_step, stopping, before=(self._bound,))
+            self.state, rule = None, GainBelow(self._state.tolerance, self._unit)
+            how = self._e_step, self._m_step, rule
+            self._instead = TextbookEM(measured, *how, before=(self._bound,), statistics=sums)
 
     def _begin(self, begin: MixtureParameters | SufficientStatistics) -> None:
         if isinstance(begin, SufficientStatistics):

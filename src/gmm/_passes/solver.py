@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Generic, Protocol
 
 from gmm._kernel.mstep import QuasiNewtonState
 from gmm._passes.stopping import CATCH_UP
-from gmm._passes.trace import PassRecord, Trace
+from gmm._passes.trace import LOWERED, PassRecord, Trace
 from gmm._public import publish
 from gmm._values.statistics import SufficientStatistics
 from gmm._values.whitened import WhitenedMixture
@@ -245,7 +245,8 @@ class SolverRun(Generic[P]):
 
     def _end_if(self, why: str | None, *, stopped: bool) -> None:
         if why or stopped:
-            self._reason, self.ended, self.converged = why or "stopped by the callback", True, why is not None
+            self._reason, self.ended = why or "stopped by the callback", True
+            self.converged = why is not None and not why.startswith(LOWERED)
 
     def _stopped_by(self, callback: Callable[[Iteration[P]], object], last: PassRecord) -> bool:
         gain = math.inf if self._before is None else last.lower_bound - self._before

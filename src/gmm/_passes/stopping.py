@@ -10,7 +10,10 @@ CATCH_UP = 20  # passes that a run may take to come up with a lead, each gaining
 
 
 class Stopping(Protocol):
-    """A rule over the lower bounds measured so far."""
+    """A rule over the lower bounds measured so far, with the unit of its words in nats."""
+
+    @property
+    def unit(self) -> float: ...
 
     def __call__(self, lower_bounds: Sequence[float]) -> str | None:
         """Return why to stop now, or None to continue."""
