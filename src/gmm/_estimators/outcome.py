@@ -9,6 +9,7 @@ import numpy as np
 
 from gmm import _fitting as fitting
 from gmm._exceptions import ConvergenceWarning, raisable, warn
+from gmm._passes.stopping import LOWERED
 from gmm._passes.trace import Trace
 from gmm._text.lists import listed
 from gmm._values.covariance import CovarianceModel
@@ -40,7 +41,7 @@ _ILL_DEFINED = (
 def warn_about(fit: fitting.progress.MixtureFit, max_iter: int, has_prior: bool) -> None:
     """Warn if a fit did not converge, or has components without rows, of which a prior makes parameters."""
     trace = fit.result.trace
-    if trace.broken:
+    if LOWERED in trace.reason:
         warn(_BROKEN.format(len(trace), trace.reason), raisable(ConvergenceWarning))
     elif not trace.converged and 0 < max_iter <= len(trace):
         warn(_NOT_CONVERGED, raisable(ConvergenceWarning))
@@ -74,11 +75,11 @@ def warn_of_repairs(repaired: tuple[int, ...]) -> None:
         )
 
 
-def ill_defined(error: SingularMatrixError, model: CovarianceModel) -> str:
-    """The error message for a singular covariance: scikit-learn's sentence, and which covariance it is."""
+def ill_defined(error: SingularMatrixError, model: CovarianceModel) -> SingularMatrixError:
+    """Return the error for a singular covariance in scikit-learn's sentence, and which covariance it is."""
     one = f"A covariance of {model.name}" if model.constraint else f"The covariance of component {error.component}"
     whose = "The covariance that all components share" if model.layout.pooled else one
-    return f"{_ILL_DEFINED} {whose} is singular."
+    return SingularMatrixError(error.component, f"{_ILL_DEFINED} {whose} is singular.")
 
 
 def doubt_of_width(parameters: MixtureParameters, names: Sequence[str], word: str = "component") -> str:

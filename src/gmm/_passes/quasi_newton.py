@@ -17,7 +17,7 @@ from gmm._passes.e_step import EStep
 from gmm._passes.m_step import MStep
 from gmm._passes.stopping import GainBelow
 from gmm._passes.textbook import TextbookEM
-from gmm._passes.trace import LOWERED, PassRecord
+from gmm._passes.trace import PassRecord
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
 
@@ -54,6 +54,7 @@ class QuasiNewton:
         shape = (begin.means if isinstance(begin, MixtureParameters) else begin.first).shape
         self._state = state or QuasiNewtonState(m_step.family(shape), tolerance, confirm_stop)
         self.state: QuasiNewtonState | None = self._state
+        self._rule = GainBelow(self._state.tolerance, unit)
         if state is None:
             self._begin(begin)
         elif isinstance(begin, MixtureParameters):
@@ -98,10 +99,8 @@ class QuasiNewton:
             return self._instead.why_stop()
         if not self._state.converged:
             return None
-        if fall := self._state.fall:
-            if fall > self._e_step.slack(self.parameters, self._bound):
-                return f"{LOWERED} by {fall * self._unit:.2g}: the mixture before it is kept"
-            return f"limited by rounding: EM's own step lowers the objective by {fall * self._unit:.2g}"
+        if self._state.fall:
+            return self._rule.after_fall(self._state.fall, self._e_step.slack(self.parameters, self._bound))
         remaining, tolerance = self._state.remaining * self._unit, self._state.tolerance * self._unit
         return f"projected remaining gain {remaining:.2g} below tol={tolerance:g}"
 
@@ -130,8 +129,7 @@ class QuasiNewton:
         if self.repaired != before:
             self._begin(parameters)
         else:
-            self.state, rule = None, GainBelow(self._state.tolerance, self._unit)
-            how = self._e_step, self._m_step, rule
+            self.state, how = None, (self._e_step, self._m_step, self._rule)
             self._instead = TextbookEM(measured, *how, before=(self._bound,), statistics=sums)
 
     def _begin(self, begin: MixtureParameters | SufficientStatistics) -> None:

@@ -10,8 +10,8 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Generic, Protocol
 
 from gmm._kernel.mstep import QuasiNewtonState
-from gmm._passes.stopping import CATCH_UP
-from gmm._passes.trace import LOWERED, PassRecord, Trace
+from gmm._passes.stopping import CATCH_UP, LOWERED
+from gmm._passes.trace import PassRecord, Trace
 from gmm._public import publish
 from gmm._values.statistics import SufficientStatistics
 from gmm._values.whitened import WhitenedMixture

@@ -7,7 +7,7 @@ import math
 from gmm._passes.e_step import EStep
 from gmm._passes.m_step import MStep
 from gmm._passes.stopping import Stopping
-from gmm._passes.trace import LOWERED, PassRecord
+from gmm._passes.trace import PassRecord
 from gmm._values.layouts import Array, SingularMatrixError
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
@@ -41,7 +41,7 @@ class TextbookEM:
         self._stopping = stopping
         self._bounds = list(before)
         self._statistics = statistics
-        self._broken = ""
+        self._why = ""
 
     @property
     def statistics(self) -> SufficientStatistics:
@@ -72,7 +72,7 @@ class TextbookEM:
 
     def why_stop(self) -> str | None:
         """Return why to stop now, or None to continue."""
-        return self._broken or self._stopping(self._bounds)
+        return self._why or self._stopping(self._bounds)
 
     def close(self) -> tuple[str, float]:
         """Make the pending update and measure it; if it is singular or worse, keep the mixture measured last."""
@@ -83,7 +83,7 @@ class TextbookEM:
         self._measure()
         self._bounds.append(self.statistics.mean_log_evidence)
         worse = self._takes_back(before)
-        return f"max_iter reached, {self._broken}" if worse else "max_iter reached", self._bounds[-1]
+        return f"max_iter reached, {self._why}" if worse else "max_iter reached", self._bounds[-1]
 
     def _update(self) -> tuple[MixtureParameters, Array] | None:
         """Make the pending update; return what it must not be worse than, unless it was a repair: see `_takes_back`."""
@@ -107,10 +107,11 @@ class TextbookEM:
         (mixture, counts), here, higher = before, self.parameters, self._bounds[-2]
         narrower = (mixture.column_precisions - here.column_precisions).sum(axis=1)
         of_ridge = self._m_step.objective.ridge / 2 * float(counts @ narrower) / self.statistics.weight
-        fall = higher - self._bounds[-1]
-        if not fall > max(of_ridge, 0.0) + max(self._e_step.slack(each, higher) for each in (mixture, here)):
+        fall = higher - self._bounds[-1] - max(of_ridge, 0.0)
+        rounding = max(self._e_step.slack(each, higher) for each in (mixture, here))
+        if not fall > rounding:
             return False
-        self._broken = f"{LOWERED} by {fall * self._stopping.unit:.2g}: the mixture before it is kept"
+        self._why = self._stopping.after_fall(fall, rounding)
         self.parameters, self._bounds[-1] = mixture, higher
         self._measure()
         return True

@@ -9,8 +9,6 @@ from gmm._caching import cached_property
 from gmm._public import publish
 from gmm._text.amounts import counted
 
-LOWERED = "the last update lowered the objective"  # in the reason of a run that ended there
-
 
 class PassRecord(NamedTuple):
     """Numbers of one pass.
@@ -107,11 +105,6 @@ class Trace:
     def accepted(self) -> tuple[bool, ...]:
         """Whether each pass measured a mixture that was kept."""
         return tuple(record.accepted for record in self.passes)
-
-    @property
-    def broken(self) -> bool:
-        """Whether the run ended where an update lowered the objective by more than rounding explains."""
-        return LOWERED in self.reason
 
     @property
     def ending(self) -> str:

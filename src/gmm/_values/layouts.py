@@ -21,9 +21,12 @@ Array = NDArray[np.float64]
 class SingularMatrixError(ValueError):
     """The matrix of `component` is not positive definite."""
 
-    def __init__(self, component: int) -> None:
-        super().__init__(f"the matrix of component {component} is not positive definite")
+    def __init__(self, component: int, message: str = "") -> None:
+        super().__init__(message or f"the matrix of component {component} is not positive definite")
         self.component = component
+
+    def __reduce__(self) -> tuple[type[SingularMatrixError], tuple[int, str]]:
+        return type(self), (self.component, str(self))
 
 
 class Layout(Protocol):
