@@ -816,7 +816,8 @@ def factor_objective(logs, free, n_factors):
 def factor_maximum(free, n_factors, least=1e-12, n_starts=5, seed=0):
     """The highest likelihood of Λ Λᵀ + Ψ with ψ_j ≥ least that a general minimiser reaches, as the least objective."""
     rng, d = np.random.default_rng(seed), len(free)
-    starts = [np.diag(free) * 0.5, 0.5 / np.diag(np.linalg.inv(free))]
+    definite = free + 1e-9 * np.diag(np.diag(free))  # where copied columns and few rows leave it singular
+    starts = [np.diag(free) * 0.5, 0.5 / np.diag(np.linalg.inv(definite))]
     starts += [np.diag(free) * rng.uniform(0.05, 0.95, d) for _ in range(n_starts)]
     floor = np.log(np.maximum(least, 1e-8 * np.diag(free)))
     bounds = list(zip(floor, np.maximum(floor, np.log(np.diag(free))), strict=True))

@@ -1040,7 +1040,10 @@ def test_version_and_help_need_nothing():
         (("fit", "--max-ratio", "0.5"), "--max-ratio: expected a number of at least 1, got '0.5'"),
         (("fit", "--max-ratio", "9", "--scale"), "--max-ratio cannot be combined with --scale"),
         (("fit", "--tails", "normal,u"), "--tails: expected normal, t, contaminated, or some with commas, got 'u'"),
-        (("fit", "--tails", "t", "--degrees-of-freedom", "0"), "--degrees-of-freedom: expected a number from 1 to 200"),
+        (
+            ("fit", "--tails", "t", "--degrees-of-freedom", "0"),
+            "--degrees-of-freedom: expected a number from 1 to 1000000",
+        ),
         (("fit", "--degrees-of-freedom", "4"), "--degrees-of-freedom: expected with --tails t"),
         (("fit", "--tails", "normal", "--degrees-of-freedom", "4"), "--degrees-of-freedom: expected with --tails t"),
         (("fit", "--tails", "normal,t", "--noise"), "--tails t cannot be combined with --noise"),

@@ -115,6 +115,33 @@ def test_an_update_is_as_likely_as_the_covariance_before(seed, d, q, spread, oth
     assert objective(analysed("factor", free, q, previous=before), free) <= objective(before, free) + 1e-8
 
 
+def nearly_singular(seed, scale, kind):
+    """A free covariance with a ridge that is as good as nothing beside it where the scale is large."""
+    rng = np.random.default_rng(seed)
+    rows = rng.normal(size=(5 if kind == "few rows" else 40, 8)) * rng.uniform(0.5, 2, 8)
+    if kind == "copied columns":
+        rows[:, 4:] = rows[:, :4]
+    return np.cov(scale * rows.T, bias=True) + 1e-6 * np.eye(8)
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1e-3, 1.0, 1e3, 1e6])
+@pytest.mark.parametrize("kind", ["few rows", "copied columns"])
+def test_factors_are_found_at_any_scale(kind, scale):
+    """A general minimiser, which works at the same scale, finds another maximum now and then, but no slope."""
+    misses = []
+    for seed in range(10):
+        other, free = (nearly_singular(s, scale, kind) for s in (seed, seed + 100))
+        before = analysed("factor", other, 2, 1e-6)
+        found = analysed("factor", free, 2, 1e-6, previous=before)
+        assert objective(found, free) <= objective(before, free) + 1e-6
+        (noise,) = mstep.noise_of_factors(np.ascontiguousarray(found[None]), 2, 1e-6)
+        _, slopes = reference.factor_objective(np.log(noise), free, 2)
+        inside = noise > 1.01 * np.maximum(1e-6, 1e-8 * np.diag(free))
+        np.testing.assert_allclose(slopes[inside], 0, atol=1e-3)
+        misses.append(objective(found, free) - reference.factor_maximum(free, 2, 1e-6, n_starts=1))
+    assert max(misses) < 1
+
+
 @every_kind
 def test_the_least_variance_bounds_the_noise(kind):
     """Duplicated columns leave none but the ridge."""
@@ -191,6 +218,25 @@ def test_the_objective_never_falls_in_random_fits(kind, acceleration):
             assert np.diff(climbed).min(initial=0) > -asked["reg_covar"] * traces * d - 1e-9
         else:
             assert np.diff(climbed).min(initial=0) > -1e-9 * (1 + np.abs(climbed).max())
+
+
+@pytest.mark.parametrize("copied", [False, True])
+@pytest.mark.parametrize("how", [{}, {"acceleration": None}, {"fixed": {"weights": True}}], ids=str)
+def test_a_fit_to_few_rows_climbs_at_any_scale(how, copied):
+    rng = np.random.default_rng(2)
+    X = rng.normal(size=(60, 24)) + rng.integers(0, 3, 60)[:, None] * 3
+    if copied:
+        X[:, 12:] = X[:, :12]
+    how = {"weights_init": np.full(3, 1 / 3)} | how if "fixed" in how else how
+    scores = []
+    for scale in (1e2, 1e4, 1e6):
+        mixture = fitted(scale * X, q=3, K=3, **how)
+        climbed = np.array(mixture.history_.objective)
+        assert mixture.converged_
+        assert np.diff(climbed).min(initial=0) > -1e-6
+        scores.append(mixture.score(scale * X) + 24 * np.log(scale))
+    if not copied:  # of copies, the ridge decides which have a factor
+        np.testing.assert_allclose(scores[1:], scores[-1], rtol=0, atol=0.2)
 
 
 @every_kind

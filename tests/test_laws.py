@@ -154,6 +154,44 @@ def test_without_a_ridge_no_pass_lowers_the_bound(covariance_type, seed):
     assert bounds[-1] > bounds[0]
 
 
+def nearly_singular(seed):
+    """Rows in which columns are copies but for noise of a millionth, and groups that are hardly there."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(40, 6)) * 10 ** rng.uniform(-2, 2, 6) + rng.integers(0, 3, 40)[:, None] * rng.integers(0, 4)
+    X[:, 3:] = X[:, :3] * (1 + 1e-6 * rng.normal(size=(40, 3)))
+    return X * 10 ** rng.uniform(0, 4)
+
+
+@pytest.mark.filterwarnings("ignore::gmm._exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("how", [{}, {"acceleration": None}, {"fixed": {"weights": True}}], ids=str)
+@every_type
+def test_no_solver_keeps_an_update_that_lowers_its_objective(covariance_type, how):
+    """Where the update alone knows the ridge, the likelihood may fall by the change of ½ ridge Σ_k n_k tr Σ_k⁻¹."""
+    for seed, ridge in enumerate([1e-9, 1e-6, 1e-3, 1.0] * 2):
+        X, passes = nearly_singular(seed), []
+        asked = {
+            "covariance_type": covariance_type,
+            "reg_covar": ridge,
+            "tol": 1e-9,
+            "max_iter": 25,
+            "random_state": seed,
+        } | how
+        asked |= {"weights_init": np.full(K, 1 / K)} if "fixed" in how else {}
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            mixture = GaussianMixture(K, **asked).fit(X, callback=passes.append)
+        if any("lost all rows" in str(each.message) for each in told):
+            continue  # a repair begins anew
+        falls, allowed = -np.diff(mixture.history_.objective), np.zeros(len(passes) - 1)
+        for i in range(len(falls) if how else 0):
+            one, other = (each.parameters for each in passes[i : i + 2])
+            dense = [reference.dense(each.covariances, covariance_type, K, 6) for each in (one, other)]
+            traces = [np.trace(np.linalg.inv(each), axis1=1, axis2=2) for each in dense]
+            shares = reference.responsibilities(reference.log_joint(X, one.weights, one.means, dense[0]))
+            allowed[i] = ridge / 2 * (shares.mean(axis=0) @ (traces[0] - traces[1]))
+        assert (falls <= np.maximum(allowed, 0) + 1e-3).all()
+
+
 # --- Moving and stretching the rows -------------------------------------------------------------
 
 

@@ -17,6 +17,7 @@ from gmm._passes.e_step import EStep
 from gmm._rows.sources import ArraySource
 from gmm._selection import resampling
 from gmm._values.covariance import COVARIANCE_TYPES, PARSIMONIOUS
+from gmm._values.layouts import SingularMatrixError
 from gmm.inference import bootstrap_lrt, held_out_log_likelihood
 
 rng = np.random.default_rng(0)
@@ -88,7 +89,7 @@ def test_tables_to_which_nothing_can_be_fitted_are_left_out(monkeypatch):
     def collapsing(self, rows, *args, **how):
         if self.n_components == 2 and not np.array_equal(rows, X) and zlib.crc32(rows.tobytes()) % 3 == 0:
             seen.append(rows.tobytes())
-            raise ValueError("a covariance is singular")
+            raise SingularMatrixError(0)
         return fit(self, rows, *args, **how)
 
     monkeypatch.setattr(GaussianMixture, "fit", collapsing)
@@ -103,12 +104,41 @@ def test_tables_to_which_nothing_can_be_fitted_are_left_out(monkeypatch):
     assert f"{test.n_left_out} more could not be fitted" in repr(test)
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_what_goes_wrong_is_not_taken_for_a_singular_covariance(monkeypatch, first):
+    fit = GaussianMixture.fit
+
+    def broken(self, rows, *args, **how):
+        if self.n_components == 3 and np.array_equal(rows, X) is first:
+            raise ValueError("a request that cannot be")
+        return fit(self, rows, *args, **how)
+
+    monkeypatch.setattr(GaussianMixture, "fit", broken)
+    with pytest.raises(ValueError, match="a request that cannot be"):
+        bootstrap_lrt(X, 2, **FEW)
+
+
+def test_many_columns_of_factors_are_compared():
+    """With noise and loadings stored, a second cluster is found as with whole covariances."""
+    rng = np.random.default_rng(0)
+    rows = np.concatenate([rng.normal(size=(80, 64)), rng.normal(size=(80, 64)) + 1.5])
+    how = {"covariance_type": "factor1", "random_state": 0}
+    test = bootstrap_lrt(rows, 1, n_replicates=19, **how)
+    one, two = (GaussianMixture(k, **how).fit(rows).log_likelihood(rows) for k in (1, 2))
+    assert test.statistic == pytest.approx(2 * (two - one), rel=1e-3)
+    assert test.p_value == 0.05
+    assert not test.alternative.warm_start
+    again = bootstrap_lrt(rows, 2, n_replicates=9, **how)
+    assert again.statistic > 0
+    assert again.p_value > 0.05
+
+
 def test_where_no_table_can_be_fitted_there_is_no_p_value(monkeypatch):
     fit = GaussianMixture.fit
 
     def collapsing(self, rows, *args, **how):
         if not np.array_equal(rows, X) and self.n_components == 2:
-            raise ValueError("a covariance is singular")
+            raise SingularMatrixError(0)
         return fit(self, rows, *args, **how)
 
     monkeypatch.setattr(GaussianMixture, "fit", collapsing)

@@ -87,7 +87,8 @@ class Plan:
         before: float,
         tolerance: float,
         repair_empty: bool,
-    ) -> tuple[list[float], SufficientStatistics, _Estimate | None]: ...
+        doubt: float = ...,
+    ) -> tuple[list[float], SufficientStatistics, _Estimate | None, tuple[_Estimate | None, _Array] | None]: ...
     def lloyd(
         self,
         scratch: Scratch,

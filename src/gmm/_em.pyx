@@ -14,6 +14,7 @@ threads follow each other in a compiled loop (`loop.pxd`), with the same paramet
 This module has what Python sees: workers' scratch, the pass and its results; `mstep.pyx` has the work between passes.
 """
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from libc.math cimport INFINITY
 from libc.string cimport memcpy
 
 from gmm._kernel.arrays cimport estimate_arrays, moments_arrays
@@ -27,7 +28,7 @@ from gmm._kernel.layout cimport (
 from gmm._kernel.leaves cimport is_twin
 from gmm._kernel.lengths cimport expect, expect_matrix
 from gmm._kernel.linear cimport condition_within, measure_extents, extents_size
-from gmm._kernel.loop cimport LoopInputs, Partition, lloyd, rounding_of, run_em, run_quasi_newton, walk
+from gmm._kernel.loop cimport LoopInputs, Partition, falls, lloyd, rounding_of, run_em, run_quasi_newton, walk
 from gmm._kernel.moments cimport Moments, moments_in, moments_size
 from gmm._kernel.mstep cimport MixtureFamily, update_workspace_size
 from gmm._kernel.plan cimport (
@@ -434,11 +435,12 @@ cdef class Plan:
         double before,
         double tolerance,
         bint repair_empty,
+        double doubt=INFINITY,
     ):
         """Run EM from the sums of one pass: update the parameters, pass over all rows, until this needs Python.
 
-        It stops after `at_most` passes, when one changed the mean log evidence by less than `tolerance`, and when an
-        update fails or needs another form; with `repair_empty`, also before an update in which a component has lost its
+        It stops after `at_most` passes, when one changed the mean log evidence by less than `tolerance`, when one lowered
+        it by more than the share `doubt` of 1 and its amount, and when an update fails or needs another form; with `repair_empty`, also before an update in which a component has lost its
         rows. `scratch` has walked all rows, or joined those that have; `estimate` is the plan's mixture as `Update`
         returns it; `before` is the mean log evidence of the pass before, NaN if there is none.
 
@@ -450,6 +452,8 @@ cdef class Plan:
             Of the last pass.
         estimate : tuple or None
             The mixture of the last pass, as `Update` returns it; None where that is still the plan's.
+        before : tuple of estimate and counts, or None
+            Those of the pass before, of several of which the last fell.
         """
         cdef PassPlan plan = self.plan
         cdef Py_ssize_t K = plan.n_all, d = plan.n_features, n, size
@@ -460,7 +464,7 @@ cdef class Plan:
         cdef Moments moments
         cdef Estimate[2] estimates
         cdef double[::1] measured = np.empty(at_most), both, work = np.empty(update_workspace_size(&family.family))
-        cdef double[::1] room = np.empty(self.room.shape[0])
+        cdef double[::1] room = np.empty(self.room.shape[0]), counts = np.empty(K)
         buffer = self.moments_buffer(&moments)
         size = estimate_size(plan.layout, K, d)
         buffers = np.empty((2, size))
@@ -468,12 +472,15 @@ cdef class Plan:
         estimates[0] = estimate_in(&both[0], plan.layout, K, d)
         estimates[1] = estimate_in(&both[0] + size, plan.layout, K, d)
         with nogil:
-            n = run_em(&plan, &inputs, &room[0], &family.family, &begin, before, tolerance, repair_empty,
-                       &work[0], workspace, &moments, estimates, &measured[0])
-        last = None
+            n = run_em(&plan, &inputs, &room[0], &family.family, &begin, before, tolerance, doubt, repair_empty,
+                       &work[0], workspace, &moments, &counts[0], estimates, &measured[0])
+        last = preceding = None
         if n > 1:
             last = estimate_arrays(buffers[(n - 1) % 2].copy(), plan.layout, K, d)
-        return np.asarray(measured[:n]).tolist(), self.as_statistics(buffer, &moments), last
+            if falls(measured[n - 2], measured[n - 1], doubt):
+                other = estimate_arrays(buffers[n % 2], plan.layout, K, d) if n > 2 else None
+                preceding = other, np.asarray(counts)
+        return np.asarray(measured[:n]).tolist(), self.as_statistics(buffer, &moments), last, preceding
 
     def lloyd(
         self,

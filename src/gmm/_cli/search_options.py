@@ -70,7 +70,7 @@ def _add_shapes(search: argparse._ActionsContainer) -> None:
                              "little; contaminated: normal with a share of outliers; or a list to choose from, "
                              "such as normal,t")  # fmt: skip
     search.add_argument("--degrees-of-freedom", metavar="NU", type=degrees,
-                        help="degrees of freedom of --tails t, 1 to 200 (default: estimated; 4 resists outliers, more "
+                        help="degrees of freedom of --tails t, 1 or more (default: estimated; 4 resists outliers, more "
                              "are nearer to normal tails)")  # fmt: skip
 
 

@@ -148,7 +148,7 @@ def fit(
             else:
                 best, rows = fitting.fit.fit_mixture(rows, settings, journal, **how), source
     except SingularMatrixError as error:
-        raise ValueError(ill_defined(error, model)) from None
+        raise ill_defined(error, model) from None
     except LostClusterError as error:
         raise _report(self, error, printer, names) from error
     printer.refined(best.result)

@@ -123,7 +123,7 @@ def m_step(model: GaussianMixture, statistics: SufficientStatistics) -> Gaussian
         objective = Objective(covariance, model.reg_covar, noise=noise, fixed=fixed, max_ratio=max_ratio)
         parameters = objective.update(statistics.reduced(covariance.moments), before)
     except SingularMatrixError as error:
-        raise ValueError(ill_defined(error, covariance)) from None
+        raise ill_defined(error, covariance) from None
     dtype = np.dtype(np.float64) if before is None else model.means_.dtype
     return estimator_of(type(model), parameters, vars(model).get("feature_names_in_"), dtype, **model.get_params())
 

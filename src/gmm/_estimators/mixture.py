@@ -168,7 +168,7 @@ class GaussianMixture(FittedMixture):
         (Punzo & McNicholas 2016): `gmm.analysis.outliers` marks them. The covariances are then scale matrices, those of
         rows that are no outliers. A fit starts from one of normal components beside noise.
     degrees_of_freedom : float or "each", default=None
-        *Beyond*: ν of all components with ``tails="t"``, from 1 to 200; None estimates it, "each" one for each
+        *Beyond*: ν of all components with ``tails="t"``, 1 or more; None estimates it, up to 200, "each" one for each
         component. Few make heavy tails.
     trim : float, default=0.0
         *Beyond*: share of the rows' weight, from 0 to below 1, that is left out: the rows of the least density (Neykov
@@ -437,7 +437,7 @@ class GaussianMixture(FittedMixture):
                 self._begun(source, model, past), source, decay=decay, n_threads=self.n_threads
             )
         except SingularMatrixError as error:
-            raise ValueError(ill_defined(error, model)) from None
+            raise ill_defined(error, model) from None
         trace = Trace(tuple(PassRecord(bound, bound) for bound in bounds), tuple(seconds), _ENDED, False)
         past = Past(stream.parameters, trace, stream=stream, prior_parts=prior_parts(self))
         of_fit = fit_attributes(trace, bounds[-1], (trace,))
@@ -546,8 +546,8 @@ class GaussianMixture(FittedMixture):
 
         Components keep their numbers; their weights are the responsibilities that `predict_proba` of the `marginal`
         gives for the values. Covariance types are those of `marginal`. Of t components, degrees of freedom grow by the
-        number of values, up to 200, and each component gets a scale of its own (Ding 2016): values far from its mean
-        make it wider.
+        number of values, and each component gets a scale of its own (Ding 2016): values far from its mean make it
+        wider.
 
         Parameters
         ----------

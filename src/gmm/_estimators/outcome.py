@@ -11,6 +11,7 @@ import numpy as np
 
 from gmm import _fitting as fitting
 from gmm._exceptions import ConvergenceWarning, raisable, warn
+from gmm._passes.stopping import LOWERED
 from gmm._passes.trace import Trace
 from gmm._text.amounts import counted
 from gmm._text.lists import listed
@@ -22,6 +23,10 @@ from gmm._values.priors import Prior
 _NOT_CONVERGED = (
     "Best performing initialization did not converge. Try different init parameters, or increase max_iter, tol, or "
     "check for degenerate data."
+)
+_BROKEN = (
+    "The fit ended after {} passes, before it converged: {}. Its covariances are too near to singular for this "
+    "arithmetic: try a larger reg_covar, fewer columns or components, or leave out columns that others determine."
 )
 _ALL_NOISE = (
     "No component has a row: noise took all of them. A box of noise that is much smaller than that of the rows has a "
@@ -40,7 +45,9 @@ _ILL_DEFINED = (
 def warn_about(fit: fitting.progress.MixtureFit, max_iter: int, tol: float, prior: Prior) -> None:
     """Warn if a fit left `tol` or more to gain, or has components without rows, of which a prior makes parameters."""
     trace = fit.result.trace
-    if not trace.converged and 0 < max_iter <= len(trace):
+    if LOWERED in trace.reason:
+        warn(_BROKEN.format(len(trace), trace.reason), raisable(ConvergenceWarning))
+    elif not trace.converged and 0 < max_iter <= len(trace):
         left = trace.remaining[-1]
         if left >= tol or len(trace) == 1:  # which tells nothing, nor to scikit-learn
             unit = "nats" if prior.variational else "nats per row"
@@ -85,11 +92,11 @@ def warn_of_repairs(repaired: tuple[int, ...]) -> None:
         )
 
 
-def ill_defined(error: SingularMatrixError, model: CovarianceModel) -> str:
-    """The error message for a singular covariance: scikit-learn's sentence, and which covariance it is."""
+def ill_defined(error: SingularMatrixError, model: CovarianceModel) -> SingularMatrixError:
+    """Return the error for a singular covariance in scikit-learn's sentence, and which covariance it is."""
     one = f"A covariance of {model.name}" if model.constraint else f"The covariance of component {error.component}"
     whose = "The covariance that all components share" if model.layout.pooled else one
-    return f"{_ILL_DEFINED} {whose} is singular."
+    return SingularMatrixError(error.component, f"{_ILL_DEFINED} {whose} is singular.")
 
 
 def doubt_of_width(parameters: MixtureParameters, names: Sequence[str], word: str = "component") -> str:

@@ -178,7 +178,7 @@ class SteppedFit:
                     repaired = each.repaired
                     yield each
         except SingularMatrixError as error:
-            raise ValueError(ill_defined(error, self.settings.objective.model)) from None
+            raise ill_defined(error, self.settings.objective.model) from None
         warn_of_repairs(repaired)
 
 

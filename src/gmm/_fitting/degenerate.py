@@ -199,12 +199,10 @@ def fewest_rows(model: CovarianceModel, n_features: int) -> float:
 
 
 def _singular(parameters: MixtureParameters) -> NDArray[np.bool_]:
-    """Tell which components have correlations R that are singular to rounding, (K,): 1 / λ_min(R) ≤ tr R⁻¹."""
+    """Tell which components have correlations that are singular to rounding, (K,)."""
     if parameters.model.layout.axis_aligned:
         return np.zeros(parameters.n_components, dtype=bool)
-    inverse = np.square(parameters.whiteners).sum(axis=-2)  # the diagonals of Σ_k⁻¹, or of the one Σ⁻¹
-    traces = (inverse * parameters.column_variances).sum(axis=1)
-    return np.asarray(2 * parameters.n_features * np.finfo(np.float64).eps * traces >= 1)
+    return np.asarray(2 * parameters.n_features * parameters.rounding >= 1)
 
 
 def flat_components(parameters: MixtureParameters, ridge: float) -> NDArray[np.bool_]:

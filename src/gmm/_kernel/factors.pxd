@@ -7,8 +7,12 @@ left to minimise, by Newton's method in log ψ (Jöreskog 1967; Clarke 1970), is
 
     log|Σ| + tr Σ⁻¹C = Σ_j log ψ_j + Σ_{i ≤ q, m_i < 1} (1 − log m_i) + Σ_{other i} 1/m_i.
 
-The inverse of C has the eigenvalues of the residual on top, where they are exact however small ψ_j is.  The likelihood
-may have several maxima, and may rise until a ψ_j is 0; so each has a least value, without a ridge a share of C_jj.
+The inverse of C has the eigenvalues of the residual on top, where they are exact however small ψ_j is.  Where C is
+nearly singular beside Ψ, the largest m_i is so large that its rounding is more than the small ones, the factors; then
+the 1/m_i are computed instead, as eigenvalues of Ψ^-½ C Ψ^-½, in which factors are on top (`evaluate`).
+
+The likelihood may have several maxima, and may rise until a ψ_j is 0; so each has a least value, without a ridge a
+share of C_jj.
 """
 from libc.float cimport DBL_EPSILON
 from libc.math cimport INFINITY, exp, fabs, isfinite, log
@@ -24,13 +28,17 @@ cdef enum:
     MOST_HALVINGS = 8         # of a step: one that needs more is rounding
     LONGEST_STEP = 3          # of a log ψ
     MOST_STARTS = 40          # of one covariance that is taken apart
+    MOST_RAISES = 5           # of the variances of a singular matrix, until it is none: the last doubles them
+    MOST_SPREAD = 100000000   # of the m, from which their rounding may show in the factors
 
 
 cdef struct Analysis:
     Py_ssize_t d
     Py_ssize_t q
     Py_ssize_t n_top            # factors: of the first q directions those with more variance than Ψ
-    double* precision           # (d, d) C⁻¹
+    const double* covariance    # (d, d) C
+    bint definite               # whether C is positive definite beyond rounding
+    double* precision           # (d, d) C⁻¹; where that is none, of C with larger variances
     double* lowest              # (d,) least log ψ
     double* logs                # (d,) log ψ
     double* gradient            # (d,) of the objective
@@ -65,6 +73,44 @@ cdef inline Analysis analysis_in(double* room, Py_ssize_t d, Py_ssize_t q) noexc
 
 # ------------------------------------------------------------------------------------------ the objective
 
+cdef inline bint relative_precisions(Analysis* a) noexcept nogil:
+    """Write the m, ascending, to `variances`, and their axes; return whether LAPACK could compute them."""
+    cdef Py_ssize_t d = a.d, i, j
+    cdef double most = 0, most_of_factors = 0      # at most the largest m, and the largest 1 / m
+    for j in range(d):
+        most += a.roots[j] * a.roots[j] * a.precision[j * d + j]
+        most_of_factors += a.covariance[j * d + j] / (a.roots[j] * a.roots[j])
+    if a.definite and not (most > most_of_factors and most * most_of_factors > MOST_SPREAD):
+        for i in range(d):
+            for j in range(d):
+                a.axes[i * d + j] = a.roots[i] * a.precision[i * d + j] * a.roots[j]
+        if not principal_axes(a.axes, d, a.variances, a.room):
+            return False
+        for i in range(d):
+            a.variances[i] = max(a.variances[i], DBL_EPSILON)      # rounding may make it negative
+        return True
+    for i in range(d):
+        for j in range(d):
+            a.axes[i * d + j] = a.covariance[i * d + j] / a.roots[i] / a.roots[j]
+    if not principal_axes(a.axes, d, a.variances, a.room):
+        return False
+    for i in range(d):
+        a.variances[i] = 1 / a.variances[i] if a.variances[i] > 0 else INFINITY
+    for i in range(d // 2):
+        exchange(a.variances + i, a.variances + d - 1 - i, 1)
+        exchange(a.axes + i * d, a.axes + (d - 1 - i) * d, d)
+    return True
+
+
+cdef inline void exchange(double* a, double* b, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t j
+    cdef double x
+    for j in range(n):
+        x = a[j]
+        a[j] = b[j]
+        b[j] = x
+
+
 cdef inline double evaluate(Analysis* a) noexcept nogil:
     """Return the objective at `logs`, and write its gradient; it is infinite where LAPACK fails."""
     cdef Py_ssize_t d = a.d, i, j
@@ -73,14 +119,11 @@ cdef inline double evaluate(Analysis* a) noexcept nogil:
         a.roots[j] = exp(a.logs[j] / 2)
         a.gradient[j] = 0
         total += a.logs[j]
-    for i in range(d):
-        for j in range(d):
-            a.axes[i * d + j] = a.roots[i] * a.precision[i * d + j] * a.roots[j]
-    if not principal_axes(a.axes, d, a.variances, a.room):
+    if not relative_precisions(a):
         return INFINITY
     a.n_top = 0
     for i in range(d):
-        m = max(a.variances[i], DBL_EPSILON)       # rounding may make it negative
+        m = a.variances[i]
         a.variances[i] = 1 / m
         if i < a.q and m < 1:
             a.n_top = i + 1
@@ -121,8 +164,8 @@ cdef inline bint is_free(const Analysis* a, Py_ssize_t j) noexcept nogil:
     return a.logs[j] > a.lowest[j] or a.gradient[j] < -1e-9       # less is rounding
 
 
-cdef inline bint solve_step(Analysis* a, bint exact) noexcept nogil:
-    """Return whether the second derivatives are positive definite."""
+cdef inline bint solve_step(Analysis* a, bint exact, double damping) noexcept nogil:
+    """Return whether the second derivatives, with damping added to their diagonal, are positive definite."""
     cdef Py_ssize_t d = a.d, j, k
     cdef double total
     second_derivatives(a, exact)
@@ -130,7 +173,7 @@ cdef inline bint solve_step(Analysis* a, bint exact) noexcept nogil:
         for k in range(j):
             if not (is_free(a, j) and is_free(a, k)):
                 a.curvature[j * d + k] = 0
-        a.curvature[j * d + j] = a.curvature[j * d + j] * (1 + 1e-10) + 1e-24 if is_free(a, j) else 1
+        a.curvature[j * d + j] = a.curvature[j * d + j] * (1 + 1e-10) + 1e-24 + damping if is_free(a, j) else 1
         a.step[j] = 0
     if not isfinite(invert_dense(a.curvature, d)):
         return False
@@ -143,11 +186,11 @@ cdef inline bint solve_step(Analysis* a, bint exact) noexcept nogil:
     return True
 
 
-cdef inline double next_step(Analysis* a, bint exact) noexcept nogil:
+cdef inline double next_step(Analysis* a, bint exact, double damping) noexcept nogil:
     """Choose the step; return what it promises."""
     cdef Py_ssize_t d = a.d, j
     cdef double promise = 0, slope = 0, longest = LONGEST_STEP, cut
-    if not (exact and solve_step(a, True)) and not solve_step(a, False):
+    if not (exact and solve_step(a, True, damping)) and not solve_step(a, False, damping):
         return 0
     for j in range(d):
         a.step[j] = a.step[j] if is_free(a, j) else 0
@@ -186,11 +229,11 @@ cdef inline double descend(
 ) noexcept nogil:
     """Lower the objective from `logs` to a minimum; return it."""
     cdef Py_ssize_t d = a.d, halving, _
-    cdef double objective = evaluate(a), tried = INFINITY, promise, rounding, gain, last = INFINITY
+    cdef double objective = evaluate(a), tried = INFINITY, promise, rounding, gain, last = INFINITY, damping = 0
     for _ in range(MOST_STEPS):
         if objective <= enough or (other != NULL and is_near(a.logs, other, d)):
             break
-        gain = next_step(a, enough == -INFINITY) if objective < INFINITY else 0
+        gain = next_step(a, enough == -INFINITY, damping) if objective < INFINITY else 0
         if not gain > 1e-20 or (gain < 1e-16 and gain >= last):
             break
         last = gain
@@ -204,7 +247,11 @@ cdef inline double descend(
                 break
         else:
             memcpy(a.logs, a.before, d * sizeof(double))
-            return evaluate(a)
+            tried = evaluate(a)
+            if not gain > 1e-6:
+                return tried
+        # A step that keeps little of its promise is too long for its curvature, along directions that hardly have any.
+        damping = max(10 * damping, 0.01) if gain > 1e-6 and objective - tried < gain / 100 else damping / 10
         objective = tried
     return objective
 
@@ -214,19 +261,29 @@ cdef inline double descend(
 cdef inline double set_target(
     Analysis* a, const double* covariance,         # IN (d, d) C
 ) noexcept nogil:
-    """Take in C⁻¹; return log|C|, infinite where C is not positive definite."""
-    cdef Py_ssize_t d = a.d, r
-    cdef double total
+    """Take in C and C⁻¹; return log|C|, infinite where C is not positive definite.
+
+    Where it is not, as far as its rounding tells, the inverse, of larger variances, is where searches begin.
+    """
+    cdef Py_ssize_t d = a.d, r, i
+    cdef double total, more = 0
     cdef double* factor = a.summand
-    memcpy(factor, covariance, d * d * sizeof(double))
-    total = -2 * invert_dense(factor, d)
-    if not isfinite(total):
+    for i in range(MOST_RAISES):
+        memcpy(factor, covariance, d * d * sizeof(double))
+        for r in range(d):
+            factor[r * d + r] += more * factor[r * d + r]
+        total = -2 * invert_dense(factor, d)
+        if isfinite(total):
+            break
+        more = max(1e4 * more, 1e-12)
+    else:
         return INFINITY
+    a.covariance, a.definite = covariance, more == 0
     for r in range(d):
         a.weights[r] = 1
     from_axes(factor, a.weights, d, d, a.precision, a.room)
     mirror(a.precision, d)
-    return total
+    return total if a.definite else INFINITY
 
 
 cdef inline void set_least(
@@ -259,6 +316,11 @@ cdef inline void other_noise(Analysis* a, unsigned int* state) noexcept nogil:
         a.logs[j] = max(-7 * (state[0] / 4294967296.) ** 2 - log(a.precision[j * d + j]), a.lowest[j])
 
 
+cdef inline double rounding_of(const Analysis* a) noexcept nogil:
+    """Bound that of the objective where a ψ is tiny beside its feature's variance."""
+    return 8 * DBL_EPSILON * a.d * a.variances[0]
+
+
 cdef inline double take_apart(
     Analysis* a, const double* covariance,         # IN (d, d) of the model
 ) noexcept nogil:
@@ -282,27 +344,44 @@ cdef inline double take_apart(
         if found < best:
             best = found
             memcpy(a.other, a.logs, d * sizeof(double))
-        if best <= enough:
-            break
+            if best <= enough + rounding_of(a):
+                break
     memcpy(a.logs, a.other, d * sizeof(double))
-    return evaluate(a) - enough
+    found = evaluate(a)
+    return found - enough - rounding_of(a)
+
+
+cdef inline double objective_of(
+    Analysis* a, const double* covariance, const double* free,     # IN (d, d) Σ and C
+) noexcept nogil:
+    """Return log|Σ| + tr Σ⁻¹C, infinite where Σ is not positive definite; `precision` is scratch."""
+    cdef Py_ssize_t i
+    cdef double total = set_target(a, covariance)
+    for i in range(a.d * a.d):
+        total += a.precision[i] * free[i]
+    return total
 
 
 cdef inline bint analyse(
     Analysis* a, double least, const double* previous, const double* covariance,   # IN (d, d); `previous` may be NULL
 ) noexcept nogil:
-    """Find Ψ and the axes; return whether there is a solution.
+    """Find Ψ and the axes; return whether there is a solution: without a least variance, of a definite matrix alone.
 
-    It is at least as likely as `previous`, and of that maximum unless another one is higher.
+    It is of the maximum that a climb from `previous` reaches unless another one is higher.
     """
-    cdef Py_ssize_t d = a.d
+    cdef Py_ssize_t d = a.d, j
     cdef double before = INFINITY, found
-    cdef bint goes_on
+    cdef bint goes_on = False
+    if previous != NULL:
+        set_least(a, least, previous)              # which its noise may be at, below that of C
+        goes_on = take_apart(a, previous) < INFINITY
     set_least(a, least, covariance)
-    goes_on = previous != NULL and take_apart(a, previous) < INFINITY
-    if not set_target(a, covariance) < INFINITY:
+    a.covariance = NULL
+    if not set_target(a, covariance) < INFINITY and (least == 0 or a.covariance == NULL):
         return False
     if goes_on:
+        for j in range(d):
+            a.logs[j] = max(a.logs[j], a.lowest[j])
         before = descend(a, -INFINITY, NULL)
         memcpy(a.other, a.logs, d * sizeof(double))
     first_noise(a)
@@ -313,11 +392,13 @@ cdef inline bint analyse(
     return found < INFINITY
 
 
-cdef inline void assemble(
-    Analysis* a,
-    double* covariance,                            # IN C, OUT Ψ^½ (I + Uᵀ (U Ψ^-½ C Ψ^-½ Uᵀ − I) U) Ψ^½
+cdef inline double* assembled(
+    Analysis* a, const double* covariance,         # IN C
 ) noexcept nogil:
-    """The rows of U are the first axes; C has their variances to the last digit, however small the noise is."""
+    """Return Ψ^½ (I + Uᵀ (U Ψ^-½ C Ψ^-½ Uᵀ − I) U) Ψ^½, which lies in `curvature`.
+
+    The rows of U are the first axes; C has their variances to the last digit, however small the noise is.
+    """
     cdef Py_ssize_t d = a.d, n = a.n_top, i, j, k
     cdef double* along = a.precision               # (n, d) U Ψ^-½ C Ψ^-½
     cdef double* block = a.curvature               # (n, n)
@@ -344,7 +425,8 @@ cdef inline void assemble(
             total = 1 if i == j else 0
             for k in range(n):
                 total += a.axes[k * d + i] * mixed[k * d + j]
-            covariance[i * d + j] = covariance[j * d + i] = a.roots[i] * total * a.roots[j]
+            a.curvature[i * d + j] = a.curvature[j * d + i] = a.roots[i] * total * a.roots[j]
+    return a.curvature
 
 
 # ----------------------------------------------------- what the table of constraints names
@@ -356,9 +438,15 @@ cdef inline bint solve_factor(
     double* room,
 ) noexcept nogil:
     cdef Analysis a = analysis_in(room, d, q)
+    cdef const double* best
+    cdef double before = INFINITY if previous == NULL else objective_of(&a, previous, covariance)
     if not analyse(&a, least, previous, covariance):
         return False
-    assemble(&a, covariance)
+    best = assembled(&a, covariance)
+    # A search that lost its way, in rounding or in a covariance that it could not take apart, lowers nothing.
+    if objective_of(&a, best, covariance) > before + 64 * DBL_EPSILON * (d + fabs(before)):
+        best = previous
+    memcpy(covariance, best, d * d * sizeof(double))
     return True
 
 

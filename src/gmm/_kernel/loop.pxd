@@ -1,6 +1,7 @@
 """Passes and updates in turn, by one worker without Python: EM, the accelerated solver, Lloyd's algorithm."""
 from libc.float cimport DBL_EPSILON
 from libc.math cimport fabs, sqrt
+from libc.string cimport memcpy
 
 from gmm._kernel.estimate cimport Estimate
 from gmm._kernel.family cimport NO_TAILS, Family
@@ -76,23 +77,31 @@ cdef inline bint walk_again(
 
 cdef inline Py_ssize_t run_em(
     PassPlan* plan, const LoopInputs* inputs, double* room,
-    const Family* family, const Estimate* begin, double before, double tolerance, bint repair_empty,
+    const Family* family, const Estimate* begin, double before, double tolerance, double doubt, bint repair_empty,
     double* scratch,                               # of an update
     Workspace* workspace,                                  # IN the sums of the first pass
     Moments* moments,                              # OUT of the last pass
+    double* counts,                                # OUT (K,) of the pass before
     Estimate* estimates,                           # OUT two: of pass p, counted from 0, the p-th modulo 2
     double* bounds,                                # OUT what each pass measured
 ) noexcept nogil:
-    """Run EM until the gain is below `tolerance`, `at_most` passes are made, or an update fails; return the passes."""
+    """Run EM until `at_most` passes are made or Python is asked; return the passes.
+
+    That is where the gain is below `tolerance`, where a pass falls by more than `doubt`, relatively, and where an update
+    fails.
+    """
     cdef Py_ssize_t K = plan.n_all, n = 0
     cdef const Estimate* measured = begin
     cdef Estimate* estimate
     while True:
+        if n > 0:
+            memcpy(counts, moments.counts, K * sizeof(double))
         unpack_moments(plan, workspace.node, measured.whiteners, inputs.scatter, moments)
         moments.log_evidence += parameter_term(&family.objective, family.covariance_layout, K, family.d, measured)
         bounds[n] = moments.log_evidence / moments.weight
         n += 1
-        if n == inputs.at_most or fabs(bounds[n - 1] - before) < tolerance or repair_empty and any_empty(moments, K):
+        if (n == inputs.at_most or fabs(bounds[n - 1] - before) < tolerance or repair_empty and any_empty(moments, K)
+                or falls(before, bounds[n - 1], doubt)):
             return n
         before = bounds[n - 1]
         estimate = estimates + n % 2
@@ -103,6 +112,11 @@ cdef inline Py_ssize_t run_em(
         set_tails(plan, estimate.tails, family.objective.free_tails == NO_TAILS)
         if not walk_again(plan, inputs, room, estimate.log_offset, estimate.means, estimate.whiteners, workspace):
             return n
+
+
+cdef inline bint falls(double before, double after, double doubt) noexcept nogil:
+    """Return whether an objective falls by more than a share of it; NaN is none to fall from."""
+    return before - after > doubt * (1 + fabs(before))
 
 
 cdef inline double rounding_of(const PassPlan* plan) noexcept nogil:

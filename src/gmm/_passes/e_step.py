@@ -31,6 +31,7 @@ from gmm._values.statistics import SufficientStatistics
 from gmm._values.whitened import WhitenedMixture
 
 _ROWS_AT_ONCE = 1 << 17  # rows of which `row_blocks` yields the results at a time
+_LARGEST_FALL = 1e-3  # of an objective by rounding near a singular covariance: the default `tol`
 # Forms of a pass: −1 lets the pass choose; else bit 0 is the linear form, bit 1 float32 arithmetic.
 _CHOOSE = -1
 CENTRED_DOUBLE = 0
@@ -144,7 +145,8 @@ class EStep:
         """Make passes and updates in turn from `parameters`, as many as one compiled loop is worth.
 
         The loop makes a single pass if that is worth threads, if it does not know `stopping`, if parameters are fixed
-        or if the rows are not in memory. It ends early after a pass whose update needs help: see `gmm._em.Plan.run_em`.
+        or if the rows are not in memory. It ends early after a pass that falls by more than `doubt` or whose update
+        needs help: see `gmm._em.Plan.run_em`.
 
         Parameters
         ----------
@@ -167,7 +169,7 @@ class EStep:
         single = tolerance is None or bool(parameters.fixed)  # which the compiled update does not know
         with blas_alone(max(plan.largest_product, family.work)):
             head, table, n_workers = self._first(plan, resident)
-            measured, statistics, estimate = plan.run_em(
+            measured, statistics, estimate, before = plan.run_em(
                 head,
                 table,
                 scatter,
@@ -177,10 +179,19 @@ class EStep:
                 before=bounds[-1] if bounds else np.nan,
                 tolerance=np.nan if tolerance is None else tolerance,
                 repair_empty=repair_empty,
+                doubt=self.doubt,
             )
-        if estimate is not None:
-            parameters = parameters.updated(estimate)
-        return PassBatch(measured, statistics, parameters)
+        last, *preceding = (each and parameters.updated(each) for each in (estimate, *(before or ())[:1]))
+        return PassBatch(measured, statistics, last or parameters, before and (preceding[0] or parameters, before[1]))
+
+    @property
+    def doubt(self) -> float:
+        """Fall of the objective, relatively, that rounding explains whatever the covariances."""
+        return 1e-5 if self._single else 1e-9
+
+    def slack(self, mixture: MixtureParameters, bound: float) -> float:
+        """Return the fall of the objective that rounding explains, and that no fit minds: in nats per unit weight."""
+        return self.doubt * (1 + abs(bound)) + min(float(mixture.rounding.max()), _LARGEST_FALL)
 
     def run_quasi_newton(
         self, state: QuasiNewtonState, at_most: int, *, repair_empty: bool, noise: Noise = NO_NOISE, lead: float = -inf

@@ -54,6 +54,7 @@ class QuasiNewton:
         shape = (begin.means if isinstance(begin, MixtureParameters) else begin.first).shape
         self._state = state or QuasiNewtonState(m_step.family(shape), tolerance, confirm_stop)
         self.state: QuasiNewtonState | None = self._state
+        self._rule = GainBelow(self._state.tolerance, unit)
         if state is None:
             self._begin(begin)
         elif isinstance(begin, MixtureParameters):
@@ -99,7 +100,7 @@ class QuasiNewton:
         if not self._state.converged:
             return None
         if self._state.fall:
-            return f"limited by rounding: EM's own step lowers the objective by {self._state.fall * self._unit:.2g}"
+            return self._rule.after_fall(self._state.fall, self._e_step.slack(self.parameters, self._bound))
         remaining, tolerance = self._state.remaining * self._unit, self._state.tolerance * self._unit
         return f"projected remaining gain {remaining:.2g} below tol={tolerance:g}"
 
@@ -123,14 +124,13 @@ class QuasiNewton:
 
         Such a covariance is singular but for the ridge, which rounding eats: no objective can measure its gain.
         """
-        before = len(self._m_step.repaired)
-        parameters = self._m_step(self.statistics, self.parameters)
-        if len(self._m_step.repaired) > before:
+        before, sums, measured = self.repaired, self.statistics, self.parameters
+        parameters = self._m_step(sums, measured)
+        if self.repaired != before:
             self._begin(parameters)
         else:
-            self.state = None
-            stopping = GainBelow(self._state.tolerance, self._unit)
-            self._instead = TextbookEM(parameters, self._e_step, self._m_step, stopping, before=(self._bound,))
+            self.state, how = None, (self._e_step, self._m_step, self._rule)
+            self._instead = TextbookEM(measured, *how, before=(self._bound,), statistics=sums)
 
     def _begin(self, begin: MixtureParameters | SufficientStatistics) -> None:
         if isinstance(begin, SufficientStatistics):

@@ -90,11 +90,14 @@ class PassBatch:
         From the last pass.
     parameters : MixtureParameters
         The mixture that the last pass measured.
+    before : tuple of MixtureParameters and array of shape (K,), optional
+        The mixture and counts of the pass before, of several of which the last fell.
     """
 
     bounds: list[float]
     statistics: SufficientStatistics
     parameters: MixtureParameters
+    before: tuple[MixtureParameters, Array] | None = None
 
 
 @dataclass(frozen=True, eq=False)

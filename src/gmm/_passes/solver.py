@@ -9,7 +9,7 @@ from time import perf_counter
 from typing import Protocol
 
 from gmm._kernel.mstep import QuasiNewtonState
-from gmm._passes.stopping import CATCH_UP
+from gmm._passes.stopping import CATCH_UP, LOWERED
 from gmm._passes.trace import PassRecord, Trace
 from gmm._public import publish
 from gmm._values.parameters import MixtureParameters
@@ -229,7 +229,8 @@ class SolverRun:
 
     def _end_if(self, why: str | None, *, stopped: bool) -> None:
         if why or stopped:
-            self._reason, self.ended, self.converged = why or "stopped by the callback", True, why is not None
+            self._reason, self.ended = why or "stopped by the callback", True
+            self.converged = why is not None and not why.startswith(LOWERED)
 
     def _stopped_by(self, callback: Callable[[Iteration], object], last: PassRecord) -> bool:
         gain = math.inf if self._before is None else last.lower_bound - self._before

@@ -200,7 +200,7 @@ def splits(diagnostics: ComponentDiagnostics, parameters: MixtureParameters, off
     """
     layout, K = parameters.model.layout, parameters.n_components
     if not layout.whole:
-        return _splits_of_widest(parameters, offset)
+        return splits_of_widest(parameters, offset)[:_SPLITS]
     principal = layout.principal(parameters.covariances)
     statistics = diagnostics.statistics.reduced(parameters.model.moments).grown()
     measured = K > 1 and _measured(parameters)
@@ -225,11 +225,11 @@ def drops(e_step: EStep, diagnostics: ComponentDiagnostics, parameters: MixtureP
     return [without(e_step, mixture, int(j)).reordered(components[components != j]) for j in least]
 
 
-def _splits_of_widest(parameters: MixtureParameters, offset: float) -> list[MixtureParameters]:
-    """Return mixtures that split a component of many rows and much variance along its widest direction."""
+def splits_of_widest(parameters: MixtureParameters, offset: float) -> list[MixtureParameters]:
+    """Return mixtures that split a component along its widest direction, first of many rows and much variance."""
     K, d, layout = parameters.n_components, parameters.n_features, parameters.model.layout
     steps = offset * np.stack([layout.widest(parameters.covariances, k, d) for k in range(K)])
-    promising = np.argsort(-parameters.weights * np.square(steps).sum(axis=1), kind="stable")[:_SPLITS]
+    promising = np.argsort(-parameters.weights * np.square(steps).sum(axis=1), kind="stable")
     return [_split(parameters, int(k), steps[k]) for k in promising]
 
 

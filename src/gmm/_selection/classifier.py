@@ -53,7 +53,7 @@ from gmm._validation.scalars import check_boolean
 from gmm._values.classes import KnownClasses
 from gmm._values.covariance import covariance_model
 from gmm._values.directions import projected_mixture
-from gmm._values.layouts import Array
+from gmm._values.layouts import Array, SingularMatrixError
 from gmm._values.noise import NO_NOISE
 from gmm._values.priors import NormalInverseWishart
 from gmm._versions import __version__
@@ -416,7 +416,7 @@ class MixtureClassifier(Estimator):
             mixture = GaussianMixture(sum(numbers), covariance_type=name, **self._settings)
             try:
                 mixture.fit(rows, labels=codes, components_per_class=dict(enumerate(numbers)))
-            except ValueError as error:  # a singular covariance without a ridge
+            except SingularMatrixError as error:
                 failed = error
                 continue
             parameters = fitted_parameters(mixture)

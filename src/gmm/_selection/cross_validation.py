@@ -16,7 +16,7 @@ from gmm._rows.sources import ArraySource, Source
 from gmm._selection.grid import distinct
 from gmm._selection.status import is_degenerate
 from gmm._selection.table import Selection
-from gmm._values.layouts import Array
+from gmm._values.layouts import Array, SingularMatrixError
 
 _FOLDS = 5
 _COMPARED = 10  # cells of a class, best first, and those of a single component
@@ -112,11 +112,13 @@ def _out_of_fold_scores(estimator: GaussianMixture, number: int, rows: _Rows) ->
     for fold in range(_FOLDS):
         here = rows.fold == fold
         training = ArraySource(rows.values, rows.weights).subset(np.flatnonzero(~here & (rows.owner == number)))
+        if training.n_rows < estimator.n_components:
+            return None
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 estimator.fit(training.rows, sample_weight=training.sample_weight)
-        except (ValueError, ArithmeticError):  # a singular covariance without a ridge, or too few rows
+        except (SingularMatrixError, ArithmeticError):
             return None
         if degenerate_components(fitted_parameters(estimator), training.n_effective, estimator.reg_covar).any():
             return None

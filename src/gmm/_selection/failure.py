@@ -32,7 +32,7 @@ class Failure:
         """Return the status of a cell of this type."""
         error, text = self.error, str(self.error)
         if isinstance(error, SingularMatrixError):
-            text = ill_defined(error, covariance_model(covariance_type))
+            text = str(ill_defined(error, covariance_model(covariance_type)))
         text = " ".join(text.split())
         return FAILED + (f"{type(error).__name__}: {text}".rstrip(": ") if self.is_fault or not text else text)
 

@@ -6,7 +6,7 @@ Criteria computed from the training data are in `gmm._estimators.criteria`.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from copy import deepcopy
 from dataclasses import dataclass, replace
@@ -22,7 +22,7 @@ from gmm._estimators.mixture import GaussianMixture
 from gmm._exceptions import ConvergenceWarning
 from gmm._fitting.degenerate import degenerate_components
 from gmm._fitting.fit import COMPARISON_DEFAULTS
-from gmm._fitting.racing import best_of, has_degenerate, short_runs
+from gmm._fitting.racing import Start, best_of, has_degenerate, short_runs
 from gmm._fitting.seeds import common_seed
 from gmm._fitting.split_merge import OFFSET
 from gmm._passes.m_step import split_widest
@@ -32,6 +32,7 @@ from gmm._public import publish
 from gmm._rows.entrance import Names, as_one_array, as_source
 from gmm._rows.incomplete import IncompleteSource
 from gmm._rows.sources import ArraySource
+from gmm._selection.candidates import splits_of_widest
 from gmm._selection.held_out import check_folds, folds_of
 from gmm._selection.request import check_comparable
 from gmm._text.amounts import counted
@@ -41,7 +42,7 @@ from gmm._validation.ratio import check_max_ratio
 from gmm._validation.rows import check_enough_rows
 from gmm._validation.scalars import MOST_REPLICATES, check_whole, is_whole
 from gmm._values.covariance import DEFAULT_COVARIANCE_TYPE, with_factors
-from gmm._values.layouts import Array
+from gmm._values.layouts import Array, SingularMatrixError
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
@@ -393,7 +394,7 @@ def _replicates(
         each, truth = fits.on_threads(n_threads), fitted_parameters(null)
         try:
             return each.pair(rows, int(own.integers(2**31)), truth).statistic
-        except ValueError:  # singular covariances without a ridge
+        except SingularMatrixError:
             return nan
 
     seeds = rng.integers(2**63, size=n_replicates).tolist()
@@ -425,7 +426,7 @@ class _Fits:
         null, loglik = self._best(rows, self.n_components, seed, truth)
         try:
             alternative, higher = self._best(rows, self.n_components + 1, seed, self._with_one_split(null, rows))
-        except ValueError:  # singular covariances without a ridge
+        except SingularMatrixError:
             return _Pair(null, self._with_halves(null), 0.0)
         if higher < loglik or _is_degenerate(alternative, len(rows)):
             return _Pair(null, self._with_halves(null), 0.0)
@@ -438,25 +439,27 @@ class _Fits:
 
         Raises
         ------
-        ValueError
+        SingularMatrixError
             If every fit has a singular covariance.
         """
-        starts: list[dict[str, Any]] = [{"random_state": seed}]
-        if begin is not None:
+        starts = [GaussianMixture(n_components, **self.parameters | {"random_state": seed})]
+        if begin is not None and begin.model.stored_whole:
             precisions = begin.model.layout.gram(begin.whiteners)
             parameters = {"weights_init": begin.weights, "means_init": begin.means, "precisions_init": precisions}
-            starts.append(parameters | {"n_init": 1})
+            starts.append(GaussianMixture(n_components, **self.parameters | parameters | {"n_init": 1}))
+        elif begin is not None:  # precisions would be stored whole
+            starts.append(estimator_of(GaussianMixture, begin, **self.parameters | {"n_init": 1, "warm_start": True}))
         fits, failures = [], []
         for start in starts:
             try:
-                fits.append(GaussianMixture(n_components, **self.parameters | start).fit(rows))
-            except ValueError as error:
+                fits.append(start.fit(rows))
+            except SingularMatrixError as error:
                 failures.append(error)
         if not fits:
             raise failures[0]
         ranked = [(not _is_degenerate(fit, len(rows)), fit.log_likelihood(rows), -i) for i, fit in enumerate(fits)]
         _, loglik, place = max(ranked)
-        return fits[-place], loglik
+        return fits[-place].set_params(warm_start=False), loglik
 
     def _with_one_split(self, null: GaussianMixture, rows: NDArray[Any]) -> MixtureParameters | None:
         """Return a start of K + 1 components: the best of short runs that each split one component of `null`."""
@@ -465,9 +468,13 @@ class _Fits:
         max_ratio = check_max_ratio(null.max_ratio, parameters.model, self.n_components + 1)
         objective = Objective(parameters.model, null.reg_covar, max_ratio=max_ratio).beside(parameters)
         problem = Problem(source, objective, self.parameters["n_threads"])
-        with problem.e_step() as e_step:
-            statistics = e_step(parameters.whitened())
-        results = short_runs(problem, _splits(parameters, statistics), _SPLIT_PASSES)
+        splits: Iterable[Start]
+        if parameters.model.stored_whole:
+            with problem.e_step() as e_step:
+                splits = _splits(parameters, e_step(parameters.whitened()))
+        else:
+            splits = splits_of_widest(parameters, OFFSET)
+        results = short_runs(problem, splits, _SPLIT_PASSES)
         best = results[best_of(problem, results)]
         return None if best is None or has_degenerate(problem, best) else best.parameters
 

@@ -55,12 +55,12 @@ class Gaussians(NamedTuple):
 
 def gaussians(mixture: MixtureParameters, axis_aligned: bool, origin: Array, scale: float) -> Gaussians:
     """Return the components of a mixture, in other units; taken apart feature by feature if asked to."""
-    layout, (K, d) = mixture.model.layout, mixture.means.shape
     means = (mixture.means - origin) / scale
     if axis_aligned:
         roots = np.sqrt(mixture.column_variances)[:, :, None, None] / scale
         return Gaussians(means[:, :, None], roots, 1 / roots)
-    whiteners = layout.dense(mixture.whiteners, K, d)[:, None]
+    mixture = mixture.whole()
+    whiteners = mixture.model.layout.dense(mixture.whiteners, *mixture.means.shape)[:, None]
     return Gaussians(means[:, None], np.asarray(np.linalg.inv(whiteners) / scale, dtype=np.float64), whiteners * scale)
 
 

@@ -113,7 +113,7 @@ class StandardErrors:
         ends = np.array([(1 - check_level(level)) / 2, (1 + float(level)) / 2])
         if self.replicates is not None:
             return ParameterArrays(*(np.moveaxis(np.quantile(part, ends, axis=0), 0, -1) for part in self.replicates))
-        mixture, steps = fitted_parameters(self.model), ndtri(ends)
+        mixture, steps = fitted_parameters(self.model).whole(), ndtri(ends)
         weights, variances = mixture.weights[:, None], mixture.covariances[..., None]
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             slope = self.weights[:, None] / (weights * (1 - weights))
@@ -402,7 +402,8 @@ class _Refits:
             of_both[owners[:, None] != owners] = -np.inf
         order = linear_sum_assignment(of_both, maximize=True)[1]
         tails = _tails(mixture)[:, order]
-        arrays = ParameterArrays(mixture.weights[order], mixture.means[order], mixture.covariances_of(order), tails)
+        covariances = mixture.model.layout.written_out(mixture.covariances_of(order))
+        arrays = ParameterArrays(mixture.weights[order], mixture.means[order], covariances, tails)
         return _Replicate(arrays, adjusted_rand_index(table))
 
 
@@ -433,10 +434,11 @@ def _collected(
             if callback is not None and callback(number, n_replicates):
                 break
     if len(sound) < 2:
-        raise ValueError(
+        raise SingularMatrixError(
+            0,
             f"{n_left_out} of {len(sound) + n_left_out} refits, which begin at the mixture, have a component that has "
             "collapsed on a few rows or on ties: expected two without. Use fewer components, another covariance type "
-            "or a prior."
+            "or a prior.",
         )
     replicates = ParameterArrays(*(np.array(part) for part in zip(*(one.parameters for one in sound), strict=True)))
     weights, means, covariances, tails = map(_deviations, replicates)

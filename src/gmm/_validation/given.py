@@ -435,7 +435,7 @@ def check_constraint(mixture: MixtureParameters) -> None:
     if not (model.constraint and model.stored_whole):  # of factors stored as such nothing but ψ > 0 is asked
         return
     try:
-        nearest = model.constrained(covariances, np.maximum(weights, _LEAST_SHARE), previous=covariances)
+        nearest = model.nearest(covariances, np.maximum(weights, _LEAST_SHARE))
     except SingularMatrixError:  # they are definite, so there is a nearest one: it is lost to rounding
         return
     off, largest = np.abs(covariances - nearest), np.abs(covariances).max()
@@ -451,11 +451,8 @@ def check_constraint(mixture: MixtureParameters) -> None:
 
 def _condition(mixture: MixtureParameters) -> float:
     """Estimate the largest condition number of the covariances, up to a factor d²."""
-    layout = mixture.model.layout
-    variances = layout.diagonal(mixture.covariances, mixture.n_features)
-    precisions = layout.diagonal(layout.gram(mixture.whiteners), mixture.n_features)
     with np.errstate(over="ignore"):
-        return float((variances.max(axis=1) * precisions.max(axis=1)).max())
+        return float((mixture.column_variances.max(axis=1) * mixture.column_precisions.max(axis=1)).max())
 
 
 def check_matrices(matrices: Floats, name: str, labels: Sequence[str]) -> tuple[Floats, Floats]:

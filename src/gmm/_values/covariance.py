@@ -151,7 +151,8 @@ class CovarianceModel:
         counts : array of shape (K,)
             n_k = Σ_i w_i r_ik.
         previous : array in the shape of `layout`, optional
-            Covariances of this model; EVE and VVE begin from their axes, and the result is at least as good.
+            Covariances of this model; EVE and VVE begin from their axes, factors from their noise, and the result is at
+            least as good.
         least : float
             The least variance beside factors.
 
@@ -174,6 +175,10 @@ class CovarianceModel:
         if not is_definite:
             raise SingularMatrixError(0)
         return result.reshape(covariances.shape)
+
+    def nearest(self, covariances: Array, counts: Array) -> Array:
+        """Return the covariances of this model that are nearest to some: themselves, if they are of it."""
+        return self.constrained(covariances, counts, previous=covariances)
 
 
 class Factors(NamedTuple):
@@ -240,6 +245,11 @@ class FactorModel(CovarianceModel):
         Of many columns, as many as one has parameters.
         """
         return (n_features if self.stored_whole else 0) + 2 + self.n_factors
+
+    def nearest(self, covariances: Array, counts: Array) -> Array:
+        """Return the covariances of this model that are nearest to some: themselves, if they are of it."""
+        loadings, noise = self.factors(covariances)
+        return np.asarray(loadings @ loadings.transpose(0, 2, 1) + noise[:, :, None] * np.eye(noise.shape[1]))
 
     def factors(self, covariances: Array, least: float = 0.0) -> Factors:
         """Take covariances of this model apart, as stored, with noise of at least some variance if that is possible.

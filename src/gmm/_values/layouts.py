@@ -21,9 +21,12 @@ Array = NDArray[np.float64]
 class SingularMatrixError(ValueError):
     """The matrix of `component` is not positive definite."""
 
-    def __init__(self, component: int) -> None:
-        super().__init__(f"the matrix of component {component} is not positive definite")
+    def __init__(self, component: int, message: str = "") -> None:
+        super().__init__(message or f"the matrix of component {component} is not positive definite")
         self.component = component
+
+    def __reduce__(self) -> tuple[type[SingularMatrixError], tuple[int, str]]:
+        return type(self), (self.component, str(self))
 
 
 class Layout(Protocol):
@@ -90,6 +93,9 @@ class Layout(Protocol):
     def diagonal(self, matrices: Array, n_features: int) -> Array:
         """The diagonals, (K, d) or (1, d)."""
 
+    def inverse_diagonal(self, whiteners: Array, n_features: int) -> Array:
+        """The diagonals of WᵀW, (K, d) or (1, d)."""
+
     def per_count(self, scatter: Array, counts: Array) -> Array:
         """Scatter matrices divided by counts, (K,): S_k / n_k, or their sum by the total count if pooled."""
 
@@ -142,6 +148,12 @@ class Stored(Layout, Protocol):
     def inverse(self, matrices: Array, n_features: int) -> Array:
         with blas_alone(0 if self.axis_aligned else n_features**3):
             return self.gram(self.whiten(matrices, n_features)[0])
+
+    def inverse_diagonal(self, whiteners: Array, n_features: int) -> Array:
+        squares = np.square(whiteners)
+        if self.axis_aligned:
+            return self.diagonal(squares, n_features)
+        return np.asarray(squares.sum(axis=-2).reshape(-1, n_features))
 
     def multipliers(self, scales: Array) -> Array:
         return np.square(scales) if self.axis_aligned else np.outer(scales, scales)

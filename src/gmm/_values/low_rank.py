@@ -71,6 +71,9 @@ class LowRank(Stored):
     def diagonal(self, matrices: Array, n_features: int) -> Array:
         return np.asarray(matrices[:, 0] + np.square(matrices[:, 1:]).sum(axis=1))
 
+    def inverse_diagonal(self, whiteners: Array, n_features: int) -> Array:
+        return np.asarray(np.square(whiteners[:, 0]) * np.maximum(1 - np.square(whiteners[:, 1:]).sum(axis=1), 0))
+
     def with_ridge(self, matrices: Array, ridge: Array | float) -> Array:
         ridged = matrices.copy()
         ridged[:, 0] += np.reshape(ridge, (-1, 1))

@@ -124,8 +124,9 @@ class Objective:
     def adopted(self, parameters: MixtureParameters, weight: float) -> MixtureParameters:
         """Return a mixture as one of this objective and of rows of this weight; it may be of another fit."""
         parameters = self._within_limit(self.prior.adopted(parameters, weight))
-        if not parameters.tails.equals(self.tails):
-            parameters = parameters.with_other(tails=self.tails)
+        tails = parameters.tails if parameters.tails.equals(self.tails) else self.tails
+        if tails or parameters.tails:  # one number may stand for those of each component
+            parameters = parameters.with_other(tails=tails.with_numbers(tails.numbers(parameters.n_components)))
         if self.anchor is not None:
             return restored(self.fixed, parameters, self.anchor)
         return parameters if parameters.fixed.equals(self.fixed) else parameters.with_other(fixed=self.fixed)

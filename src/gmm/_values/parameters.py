@@ -113,6 +113,19 @@ class MixtureParameters:
         return np.broadcast_to(diagonals, self.means.shape)
 
     @property
+    def column_precisions(self) -> Array:
+        """Diagonals of the inverse covariances, (K, d)."""
+        return np.broadcast_to(self.model.layout.inverse_diagonal(self.whiteners, self.n_features), self.means.shape)
+
+    @property
+    def rounding(self) -> Array:
+        """How far rounding may put log densities off, in nats, (K,): far where correlations R are nearly singular.
+
+        That is by tr R⁻¹, which bounds 1 / λ_min(R) from above.
+        """
+        return np.asarray(np.finfo(np.float64).eps * (self.column_variances * self.column_precisions).sum(axis=1))
+
+    @property
     def n_components(self) -> int:
         """Number of components, K."""
         return len(self.weights)

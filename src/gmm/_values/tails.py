@@ -14,7 +14,8 @@ from gmm._values.layouts import Array
 
 Rng = np.random.RandomState | np.random.Generator
 
-LEAST_DEGREES, MOST_DEGREES = 1, 200  # of freedom, as in `_kernel/tails.pxd`
+LEAST_DEGREES, MOST_DEGREES = 1, 1_000_000  # of freedom
+MOST_ESTIMATED = 200  # of them by a fit, as in `_kernel/tails.pxd`
 OF_EACH = "each"  # component its own degrees of freedom, as `GaussianMixture` takes it
 
 
@@ -147,7 +148,7 @@ class StudentTails(Tails):
     @property
     def text(self) -> str:
         """How heavy they are, in words."""
-        normal = ", as good as normal" if np.min(self.degrees) >= MOST_DEGREES else ""
+        normal = ", as good as normal" if np.min(self.degrees) >= MOST_ESTIMATED else ""
         return f"{range_of(self.degrees)} degrees of freedom{normal}"
 
     def numbers(self, n_components: int) -> Array:
@@ -196,9 +197,9 @@ class StudentTails(Tails):
         return -expm1(fall * self.degrees / (self.degrees + 2))
 
     def given(self, n_columns: int) -> StudentTails:
-        """Return those of other columns given so many: ν + q degrees of freedom, at most those of a fit (Ding 2016)."""
-        degrees = np.minimum(np.add(self.degrees, n_columns), MOST_DEGREES)
-        return StudentTails(degrees, estimated=not self.shared, shared=self.shared)  # a fit takes one at most
+        """Return those of other columns given so many: ν + q degrees of freedom (Ding 2016)."""
+        # Those that are given are one number.
+        return StudentTails(self.degrees + n_columns, estimated=not self.shared, shared=self.shared)
 
     def widening(self, squares: Array, n_columns: int) -> Array:
         """Return by how much scale matrices grow given so many columns at these squares, (K, n): 1 / u."""

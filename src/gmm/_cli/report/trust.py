@@ -18,7 +18,7 @@ from gmm._text.amounts import percent
 from gmm._text.html import Html, table
 from gmm._uses.overlap import overlap
 from gmm._uses.standard_errors import StandardErrors, standard_errors
-from gmm._values.layouts import Array
+from gmm._values.layouts import Array, SingularMatrixError
 
 __all__ = ["trust"]
 
@@ -38,11 +38,13 @@ def trust(result: MixtureOutcome) -> Html | None:
     ):
         return None
     errors, why, stability, alike, overlapping = None, "", None, "", False
-    try:
-        errors = standard_errors(model, result.rows.source, n_replicates=_REFITS, random_state=result.options.seed)
-    except ValueError:
-        few = result.total_weight < model.n_parameters_
-        why = "there are fewer rows than free parameters" if few else wording.COLLAPSED
+    if result.total_weight < model.n_parameters_:
+        why = "there are fewer rows than free parameters"
+    else:
+        try:
+            errors = standard_errors(model, result.rows.source, n_replicates=_REFITS, random_state=result.options.seed)
+        except SingularMatrixError:
+            why = wording.COLLAPSED
     if model.n_components > 1:
         if errors is not None:
             assert errors.adjusted_rand is not None  # there were refits

@@ -1,0 +1,259 @@
+"""Mixtures of factors of many columns, stored as loadings and noise, beside the same mixtures stored whole."""
+
+import pickle
+
+import numpy as np
+import pytest
+
+import gmm
+from gmm import GaussianMixture, analysis, em, exchange, inference, plotting, tracking
+from gmm._estimators.fitted import fitted_parameters
+
+pytestmark = pytest.mark.filterwarnings("ignore:Best performing initialization")
+
+N, D, K, Q = 900, 70, 3, 2
+HOW = {"covariance_type": "factor", "n_factors": Q, "random_state": 0}
+
+
+def drawn(seed, n=N):
+    rng = np.random.default_rng(seed)
+    truth = np.random.default_rng(0)
+    loadings, centres = truth.normal(size=(K, Q, D)), truth.normal(size=(K, D))
+    group = rng.integers(K, size=n)
+    return centres[group] + np.einsum("nqd,nq->nd", loadings[group], rng.normal(size=(n, Q))) + rng.normal(size=(n, D))
+
+
+X, OTHER = drawn(1), drawn(2)
+LABELS = np.where(np.arange(N) % 5, -1, 0)
+HOLED = np.where(np.random.default_rng(3).uniform(size=X.shape) < 0.02, np.nan, X)
+COLUMNS, VALUES = [0, 5, 60, 2], {1: 0.5, 40: -1.0}
+ERRORS = np.full(D, 0.1)
+
+
+def whole(mixture):
+    """The same mixture of factors; a start with precisions is stored whole."""
+    start = {"weights_init": mixture.weights_, "means_init": mixture.means_, "precisions_init": mixture.precisions_}
+    return GaussianMixture(K, **HOW, **start, max_iter=0).fit(X)
+
+
+@pytest.fixture(scope="module")
+def pairs():
+    """Two mixtures as stored in many columns, and the same two stored whole."""
+    low_rank = tuple(GaussianMixture(K, **HOW).fit(rows) for rows in (X, OTHER))
+    dense = tuple(map(whole, low_rank))
+    assert {fitted_parameters(each).model.stored_whole for each in low_rank} == {False}
+    assert {fitted_parameters(each).model.stored_whole for each in dense} == {True}
+    return low_rank, dense
+
+
+def copied(mixture, **parameters):
+    return pickle.loads(pickle.dumps(mixture)).set_params(**parameters)
+
+
+def numbers_of(mixture):
+    return mixture.weights_, mixture.means_, mixture.covariances_
+
+
+def saved(mixture, file):
+    mixture.save(file)
+    return numbers_of(gmm.load(file))
+
+
+def to_onnx(mixture, file):
+    exchange.onnx.to_onnx(mixture, file)
+    return file.stat().st_size > 0
+
+
+def to_json(mixture, file):
+    exchange.mclust.to_json(mixture, file)
+    return numbers_of(exchange.mclust.from_json(file))
+
+
+def predicted_to(mixture, file):
+    mixture.predict_to(X, file)
+    return np.loadtxt(file, delimiter=",", skiprows=1)
+
+
+def drawn_lines(axes):
+    axes = np.ravel(axes)[0]
+    found = [line.get_xydata() for line in axes.lines] + [
+        path.vertices for each in axes.collections for path in each.get_paths()
+    ]
+    axes.figure.clear()
+    return [np.asarray(each, dtype=float) for each in found if len(each)]
+
+
+def refusal(function, *arguments, **how):
+    with pytest.raises(ValueError, match=r"needs|expected") as caught:
+        function(*arguments, **how)
+    return str(caught.value)
+
+
+def held_out(n_components):
+    return inference.held_out_log_likelihood(GaussianMixture(n_components, **HOW), X, random_state=0).mean
+
+
+def errors_of(mixture):
+    errors = inference.standard_errors(mixture, X, n_replicates=4, random_state=0)
+    return errors.weights, errors.means, errors.covariances, errors.intervals(), errors.to_frame()["standard_error"]
+
+
+# What each public name does with a mixture, another one and a file, as numbers.
+METHODS = {
+    "aic": lambda m, o, f: m.aic(X),
+    "bic": lambda m, o, f: m.bic(X),
+    "condition": lambda m, o, f: numbers_of(m.condition(VALUES)),
+    "covariances_": lambda m, o, f: m.covariances_,
+    "criteria": lambda m, o, f: m.criteria(X),
+    "fit": lambda m, o, f: numbers_of(copied(m, warm_start=True, max_iter=100, tol=1e-9).fit(X)),
+    "fit_predict": lambda m, o, f: copied(m, warm_start=True).fit_predict(X),
+    "fit_transform": lambda m, o, f: np.abs(copied(m, warm_start=True, max_iter=100, tol=1e-9).fit_transform(X)),
+    "freeze": lambda m, o, f: m.freeze().log_joint(X[:9]),
+    "from_parameters": lambda m, o, f: GaussianMixture.from_parameters(*numbers_of(m)).score_samples(X),
+    "get_feature_names_out": lambda m, o, f: len(m.get_feature_names_out()),
+    "impute": lambda m, o, f: copied(m, missing="em").impute(HOLED),
+    "load": lambda m, o, f: saved(m, f),
+    "loadings_": lambda m, o, f: m.loadings_ @ m.loadings_.transpose(0, 2, 1),
+    "log_likelihood": lambda m, o, f: (m.log_likelihood(X), m.log_likelihood(X, classified=True)),
+    "marginal": lambda m, o, f: numbers_of(m.marginal(COLUMNS)),
+    "means_": lambda m, o, f: m.means_,
+    "n_parameters_": lambda m, o, f: m.n_parameters_,
+    "noise_variance_": lambda m, o, f: m.noise_variance_,
+    "noise_weight_": lambda m, o, f: m.noise_weight_,
+    "partial_fit": lambda m, o, f: copied(m).partial_fit(OTHER).score_samples(X),
+    "precisions_": lambda m, o, f: m.precisions_,
+    "precisions_cholesky_": lambda m, o, f: m.precisions_cholesky_,
+    "predict": lambda m, o, f: m.predict(X),
+    "predict_from": lambda m, o, f: m.predict_from(X[:9, :60], list(range(60)), level=0.9),
+    "predict_proba": lambda m, o, f: m.predict_proba(X),
+    "predict_to": lambda m, o, f: predicted_to(m, f.with_suffix(".csv")),
+    "sample": lambda m, o, f: m.sample(20_000, random_state=0)[0].mean(axis=0),
+    "save": lambda m, o, f: saved(m, f),
+    "score": lambda m, o, f: m.score(X),
+    "score_samples": lambda m, o, f: (m.score_samples(X), copied(m, missing="em").score_samples(HOLED)),
+    "summary": lambda m, o, f: (m.summary(X).criteria, m.summary(X).counts),
+    "transform": lambda m, o, f: np.abs(m.transform(X)),
+    "weights_": lambda m, o, f: m.weights_,
+}
+# Parameters and what has to do with them, and what other kinds of mixtures have.
+NO_USES = {"degrees_of_freedom_", "good_shares_", "inflations_", "trimmed_", "metadata", "get_metadata_routing"}
+NO_USES |= {"get_params", "set_params", "set_fit_request", "set_score_request", "set_output"}
+
+FUNCTIONS = {
+    analysis.adapt: lambda m, o, f: numbers_of(
+        analysis.adapt(m, OTHER, parameters=("weights", "means", "covariances"))
+    ),
+    analysis.anomaly_threshold: lambda m, o, f: analysis.anomaly_threshold(m, X, 0.1).predict(OTHER),
+    analysis.column_overlap: lambda m, o, f: analysis.column_overlap(m).areas,
+    analysis.combine_components: lambda m, o, f: analysis.combine_components(m, X).entropies,
+    analysis.directions: lambda m, o, f: [
+        (found.eigenvalues, np.abs(found.transform(X))) for found in (analysis.directions(m), analysis.directions(m, X))
+    ],
+    analysis.distance: lambda m, o, f: [
+        (float(each), each.low, each.high)
+        for kind in ("wasserstein", "kullback-leibler", "bhattacharyya")
+        for each in (
+            analysis.distance(m, o, kind=kind, n_samples=500),
+            analysis.distance(m, m, kind=kind, n_samples=500),
+        )
+    ],
+    analysis.drift: lambda m, o, f: analysis.drift(m, OTHER, X, n_replicates=99).statistics,
+    analysis.fisher_vector: lambda m, o, f: refusal(analysis.fisher_vector, m, OTHER),
+    analysis.match: lambda m, o, f: (analysis.match(m, o), analysis.match(o, m)),
+    analysis.outliers: lambda m, o, f: refusal(analysis.outliers, m, X),
+    analysis.overlap: lambda m, o, f: analysis.overlap(m, n_samples=20_000),
+    analysis.reduce: lambda m, o, f: (numbers_of(analysis.reduce(m, 2)), numbers_of(analysis.reduce([m, o], 3))),
+    analysis.true_values: lambda m, o, f: analysis.true_values(m, X[:9], ERRORS),
+    inference.standard_errors: lambda m, o, f: errors_of(m),
+    em.e_step: lambda m, o, f: (em.e_step(m, X).second, em.e_step(m, X).first),
+    em.m_step: lambda m, o, f: numbers_of(em.m_step(m, em.e_step(m, X))),
+    exchange.mclust.to_json: lambda m, o, f: to_json(m, f),
+    exchange.mclust.from_json: lambda m, o, f: to_json(m, f),
+    exchange.onnx.to_onnx: lambda m, o, f: to_onnx(m, f),
+    exchange.sklearn.to_sklearn: lambda m, o, f: exchange.sklearn.to_sklearn(m).score_samples(X),
+    exchange.sklearn.from_sklearn: lambda m, o, f: exchange.sklearn.from_sklearn(
+        exchange.sklearn.to_sklearn(m)
+    ).score_samples(X),
+    plotting.plot_clusters: lambda m, o, f: drawn_lines(plotting.plot_clusters(m, X, view=[0, 1])),
+    plotting.plot_decision_boundaries: lambda m, o, f: drawn_lines(
+        plotting.plot_decision_boundaries(m, X, view=[0, 1])
+    ),
+    plotting.plot_density: lambda m, o, f: drawn_lines(plotting.plot_density(m, X, view=[0, 1])),
+    plotting.plot_uncertainty: lambda m, o, f: drawn_lines(plotting.plot_uncertainty(m, X, view=[0, 1])),
+}
+# What fits mixtures itself, each with an answer that is known.
+FITS = {
+    em.steps: lambda: np.all(np.diff([each.lower_bound for each in em.steps(X, K, **HOW, max_iter=5)]) > -1e-9),
+    inference.bootstrap_lrt: lambda: inference.bootstrap_lrt(X, 2, n_replicates=9, n_init=1, **HOW).p_value == 0.1,
+    inference.held_out_log_likelihood: lambda: held_out(K) > held_out(1) + 1,
+    inference.split_lrt: lambda: inference.split_lrt(X, [2, 3], n_splits=2, **HOW).p_values.tolist() == [0, 1],
+    inference.stability: lambda: inference.stability(X, [2, 3, 4], n_splits=2, **HOW).best == K,
+    plotting.animate_fit: lambda: plotting.animate_fit(X, K, view=[0, 1], max_iter=2, **HOW) is not None,
+    tracking.Tracker: lambda: refusal(
+        tracking.Tracker, np.array([[-9.0] * D, [9.0] * D]), 1.0, covariance_type="factor2"
+    ),
+}
+# Answers, of which the functions above are asked, and their pictures.
+RESULTS = {
+    *(analysis.AnomalyThreshold, analysis.ClassifierSummary, analysis.ColumnOverlap, analysis.CombinedComponents),
+    *(analysis.Directions, analysis.Distance, analysis.Drift, analysis.MixtureSummary, analysis.TrueValues),
+    *(inference.BootstrapLRT, inference.HeldOut, inference.Replicate, inference.SplitLRT, inference.Stability),
+    *(inference.StandardErrors, tracking.Tracks, em.EMStep, em.Iteration, em.SufficientStatistics, em.Trace),
+    *(plotting.FitAnimation, plotting.plot_bootstrap_lrt, plotting.plot_convergence, plotting.plot_criteria),
+    *(plotting.plot_drift, plotting.plot_eigenvalues, plotting.plot_entropies, plotting.plot_hierarchy),
+    *(plotting.plot_pairs, plotting.plot_selection, plotting.plot_stability, plotting.plot_standard_errors),
+}
+
+
+def assert_same(ours, theirs, atol):
+    if isinstance(ours, dict):
+        assert ours.keys() == theirs.keys()
+        ours, theirs = list(ours.values()), list(theirs.values())
+    if isinstance(ours, str) or ours is None:
+        assert ours == theirs
+    elif isinstance(ours, list | tuple):
+        assert len(ours) == len(theirs)
+        for one, other in zip(ours, theirs, strict=True):
+            assert_same(one, other, atol)
+    else:
+        one, other = np.asarray(ours, dtype=float), np.asarray(theirs, dtype=float)
+        np.testing.assert_allclose(
+            one, other, rtol=atol, atol=atol * (1 + np.abs(other[np.isfinite(other)]).max(initial=0))
+        )
+
+
+# Draws differ: their square roots of a covariance do.
+LOOSE = {"sample": 0.2, analysis.overlap: 0.02, analysis.distance: 0.1}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_methods_and_attributes_do_not_depend_on_the_storage(pairs, name, tmp_path):
+    low_rank, dense = (METHODS[name](*mixtures, tmp_path / "file.gmm") for mixtures in pairs)
+    assert_same(low_rank, dense, LOOSE.get(name, 1e-5))
+
+
+@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda each: each.__name__)
+def test_functions_do_not_depend_on_the_storage(pairs, function, tmp_path):
+    low_rank, dense = (FUNCTIONS[function](*mixtures, tmp_path / "file") for mixtures in pairs)
+    assert_same(low_rank, dense, LOOSE.get(function, 1e-5))
+
+
+@pytest.mark.parametrize("function", FITS, ids=lambda each: each.__name__)
+def test_what_fits_mixtures_itself_finds_the_groups(function):
+    assert FITS[function]()
+
+
+def test_the_two_storages_of_a_mixture_are_at_no_distance(pairs):
+    for low_rank, dense in zip(*pairs, strict=True):
+        assert float(analysis.distance(low_rank, dense)) < 1e-4
+        assert float(analysis.distance(low_rank, dense, kind="kullback-leibler", n_samples=9)) < 1e-9
+        np.testing.assert_array_equal(analysis.match(low_rank, dense), range(K))
+
+
+def test_every_public_use_of_a_mixture_is_in_these_lists(pairs):
+    attributes = {name for name in dir(pairs[0][0]) if not name.startswith("_")}
+    attributes = {name for name in attributes - pairs[0][0].get_params().keys() if name in dir(GaussianMixture)}
+    assert attributes == METHODS.keys() | NO_USES
+    modules = analysis, inference, tracking, em, plotting, exchange.mclust, exchange.onnx, exchange.sklearn
+    names = {getattr(module, name) for module in modules for name in module.__all__}
+    assert names == FUNCTIONS.keys() | FITS.keys() | RESULTS
