@@ -1,7 +1,8 @@
 """Matplotlib plots of mixtures. Each function draws on an Axes and returns it; none calls `show`.
 
-A figure of its own has its legend below the Axes, ``ax.figure.legends[0]``; Axes of yours, passed as ``ax``, have it
-inside, ``ax.get_legend()``. Matplotlib is imported only here and is installed by the extra ``plot``.
+Pictures of several panels, as of ``view="pairs"``, return an array of Axes. A figure of its own has its legend below
+the Axes, ``ax.figure.legends[0]``; Axes of yours, passed as ``ax``, have it inside, ``ax.get_legend()``. Matplotlib is
+imported only here and is installed by the extra ``plot``.
 """
 
 from gmm._plotting.animation import FitAnimation, animate_fit
