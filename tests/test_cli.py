@@ -634,6 +634,15 @@ def test_predict_columns_from_known_ones(model, iris, tmp_path):
     )
 
 
+def test_predict_notes_that_intervals_of_few_rows_are_too_narrow(tmp_path):
+    X = np.random.default_rng(0).normal(size=(25, 2))
+    np.save(tmp_path / "rows.npy", X[:, :1])
+    gmm.GaussianMixture(2, random_state=0).fit(X).save(tmp_path / "model.gmm")
+    words = "predict", tmp_path / "model.gmm", tmp_path / "rows.npy", "--known", "x0", "--out", tmp_path / "out.csv"
+    assert "note" not in ok(*words).stderr
+    assert "note: 6 parameters for 25 rows say how" in ok(*words, "--level", "0.9").stderr
+
+
 def test_predict_columns_of_a_posterior_without_names(tmp_path):
     X = np.random.default_rng(0).normal(size=(60, 2))
     X[:, 1] += X[:, 0]
@@ -817,7 +826,7 @@ def test_trim_is_for_one_mixture(how):
 
 
 def test_predict_without_names_takes_columns_in_order(tmp_path):
-    X = np.random.default_rng(0).normal(size=(30, 2))
+    X = np.random.default_rng(0).normal(size=(25, 2))
     gmm.GaussianMixture(1).fit(X).save(tmp_path / "m")
     (tmp_path / "d.csv").write_text("p,q\n1,2\n3,4\n")
     assert table(ok("predict", tmp_path / "m", tmp_path / "d.csv").stdout)["component"] == [

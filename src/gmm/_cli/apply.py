@@ -97,8 +97,10 @@ def _predict_columns(model: GaussianMixture | BayesianGaussianMixture, options: 
         near = suggestion(unknown[0], names)
         raise CommandError(f"--known: the model has no column {unknown[0]!r}; its columns are {quoted(names)}{near}")
     indices = [names.index(name) for name in options.known]
-    rows = rows_for(mixture.marginal(indices), options, Screen(options.quiet), names)
-    prediction = mixture.predict_from(rows.source, indices, level=options.level)
+    screen = Screen(options.quiet)
+    rows = rows_for(mixture.marginal(indices), options, screen, names)
+    with screen.warnings(options):
+        prediction = mixture.predict_from(rows.source, indices, level=options.level)
     columns = beside(prediction.columns, {"row": rows.numbers(0, rows.n_rows)})
     for j, name in enumerate(prediction.columns):
         ends = () if prediction.intervals is None else zip(("low", "high"), prediction.intervals[:, j].T, strict=True)
