@@ -77,7 +77,7 @@ ROOMS = {
     """,
     "_validation": """
         _validation | fixed labels measurements noise prior ratio rows | errors given tables
-        | arrays columns parameters rescalings | combinations scalars tails where
+        | arrays columns parameters rescalings singular | combinations scalars tails where
      """,
     "_candidates": "",
     "_loop": "",

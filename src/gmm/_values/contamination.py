@@ -43,6 +43,7 @@ class ContaminatedTails(Tails):
     kind = "contaminated normal"
     free = 3
     estimates = ("good share", "inflation")
+    ranges = (LEAST_GOOD, MOST_GOOD), (LEAST_INFLATION, MOST_INFLATION)
     parameters = MappingProxyType({"tails": name})
 
     def __bool__(self) -> bool:

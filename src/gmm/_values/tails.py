@@ -28,6 +28,7 @@ class Tails:
     inflations: float | Array = 1.0  # … and how many times as large the covariances of outliers are
     free = 0  # what a fit chooses, as the compiled core takes it: one ν for all components, one for each, or α and η
     estimates: tuple[str, ...] = ()  # what a fit chooses of each component: the first of its numbers
+    ranges: tuple[tuple[float, float], ...] = ()  # of these, as far as a fit goes
     parameters: Mapping[str, Any] = MappingProxyType({})  # as `GaussianMixture` takes them, besides its defaults
 
     def __bool__(self) -> bool:
@@ -129,6 +130,7 @@ class StudentTails(Tails):
 
     name = "t"
     kind = "Student-t"
+    ranges = ((LEAST_DEGREES, MOST_DEGREES),)
 
     def __bool__(self) -> bool:
         return True
