@@ -27,9 +27,9 @@ ROOMS = {
     "em": "",
     "plotting": "",
     "_plotting": """
-        _plotting | animation | boundaries changes clusters density canvas pairs uncertainty
-        | bootstrap convergence criteria eigenvalues entropies errors film frame hierarchy marks stability
-        | scene selection | files legends lines pipeline view
+        _plotting | animation | boundaries clusters density canvas pairs uncertainty
+        | answers convergence film frame hierarchy marks selection
+        | scene | files legends lines pipeline view
         | gif plane style
     """,
     "analysis": "",
