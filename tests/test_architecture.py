@@ -87,7 +87,7 @@ ROOMS = {
     "_errors": "",
     "_values": """
         deconvolution | completion objective | columns coordinates directions partial variational | priors | parameters
-        | fixed | classes contamination covariance errors statistics weights whitened | low_rank noise tails | layouts
+        | fixed | classes covariance errors statistics weights whitened | low_rank noise tails | layouts
     """,
     "_blas": "",
     "_kernel": """

@@ -13,12 +13,20 @@ from gmm._passes.e_step import EStep
 from gmm._passes.problem import Beginning, Problem, SolverSettings
 from gmm._plotting.view import ellipse
 from gmm._rows.sources import ArraySource
-from gmm._values.contamination import LEAST_GOOD, LEAST_INFLATION, MOST_GOOD, MOST_INFLATION, ContaminatedTails
 from gmm._values.covariance import PARSIMONIOUS, covariance_model
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
-from gmm._values.tails import LEAST_DEGREES, MOST_DEGREES, StudentTails
+from gmm._values.tails import (
+    LEAST_DEGREES,
+    LEAST_GOOD,
+    LEAST_INFLATION,
+    MOST_DEGREES,
+    MOST_GOOD,
+    MOST_INFLATION,
+    ContaminatedTails,
+    StudentTails,
+)
 from gmm.plotting import plot_clusters, plot_decision_boundaries, plot_density, plot_uncertainty
 
 EVERY_TYPE = [*PARSIMONIOUS, *reference.OF_FACTORS]

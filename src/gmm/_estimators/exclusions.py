@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from gmm._estimators.fitted import FittedMixture, fitted_parameters
 from gmm._validation.combinations import refuse
-from gmm._values.contamination import ContaminatedTails
 from gmm._values.parameters import MixtureParameters
+from gmm._values.tails import ContaminatedTails
 
 __all__ = ["checked_without"]
 

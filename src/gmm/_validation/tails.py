@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gmm._values.contamination import ContaminatedTails
-from gmm._values.tails import NORMAL_TAILS, OF_EACH, StudentTails, Tails
+from gmm._values.tails import NORMAL_TAILS, OF_EACH, ContaminatedTails, StudentTails, Tails
 
 __all__ = ["TAILS", "check_tails"]
 
