@@ -340,6 +340,14 @@ def test_by_bic_each_class_is_the_best_of_its_own_search():
         np.testing.assert_array_equal(mixture.covariances_, best.covariances_)
 
 
+@pytest.mark.parametrize("criterion", ["bic", "held_out"])
+@pytest.mark.parametrize(("n_components", "chosen"), [(1, 1), ([1, 2], 2)])
+def test_a_class_alone_is_chosen_for_too(n_components, chosen, criterion):
+    X, _ = interleaved()
+    (mixture,) = MixtureClassifier(n_components, ["EII"], criterion=criterion).fit(X[:, :1], np.zeros(len(X))).mixtures_
+    assert mixture.n_components == chosen
+
+
 @pytest.mark.parametrize("prior", [None, [0.6, 0.3, 0.1]])
 def test_one_component_of_each_class_may_be_chosen_by_held_out_rows(prior):
     X, y = of_one_shape(90, 2)

@@ -21,8 +21,6 @@ from gmm._values.low_rank import layout_with_code
 from gmm._values.tails import CONTAMINATION, LEAST_DEGREES, MOST_DEGREES, is_contamination
 from gmm._versions import __version__
 
-__all__ = ["FrozenMixture", "get_include", "predicted_blocks"]
-
 _Array = NDArray[np.float64]
 
 _ARRAYS = ("log_offset", "centres", "whiteners", "origin", "log_noise")

@@ -7,8 +7,6 @@ from gmm._validation.combinations import refuse
 from gmm._values.parameters import MixtureParameters
 from gmm._values.tails import ContaminatedTails
 
-__all__ = ["checked_without"]
-
 
 def checked_without(mixture: FittedMixture, feature: str, *excluded: str) -> MixtureParameters:
     """Return the parameters of a fitted mixture, for a feature that excludes others.

@@ -19,8 +19,6 @@ from gmm._text.frames import data_frame
 if TYPE_CHECKING:
     from gmm._estimators.summary import Figures
 
-__all__ = ["MixtureSummary", "summary"]
-
 
 @dataclass(frozen=True, eq=False, repr=False)
 class MixtureSummary:

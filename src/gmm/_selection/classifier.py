@@ -209,7 +209,8 @@ class MixtureClassifier(Estimator):
         rows: Any = as_one_array(source, caller, gaps=True)
         classes, codes = classes_in(y, rows)
         numbers, types, prior = self._request(rows.n_features, len(classes))
-        parts, mixtures = [rows.subset(np.flatnonzero(codes == code)) for code in range(len(classes))], []
+        parts = [rows.subset(np.flatnonzero(codes == code)) for code in range(len(classes))]
+        mixtures: list[GaussianMixture] = []
         if numbers != [1] or self.criterion == HELD_OUT:
             parts = self._opened(parts, classes)
             mixtures, types = self._of_each(parts, numbers, types, classes, prior)
@@ -396,7 +397,7 @@ class MixtureClassifier(Estimator):
         ]
         cells: list[int] | str = [search.best_index for search in searches]
         if self.criterion != _BIC:
-            shared = types if 1 in numbers and len(parts) > 1 else []
+            shared = types if 1 in numbers and len(parts) > several else []  # alone, a class is always right
             cells = predictive_cells(searches, parts, prior, how, shared)
         if isinstance(cells, str):
             return [], [cells] if cells else types

@@ -21,8 +21,6 @@ from gmm._values.covariance import DEFAULT_COVARIANCE_TYPE, covariance_model
 from gmm._values.directions import differences, leading, projected_mixture
 from gmm._values.layouts import Array
 
-__all__ = ["Directions", "directions"]
-
 _DIRECTIONS_SHOWN, _FEATURES_SHOWN = 6, 20
 _MIN_EIGENVALUE = 1e-10  # below it, components differ only by rounding
 

@@ -10,8 +10,6 @@ from gmm._estimators.scorer import Scorer
 from gmm._public import publish
 from gmm._values.tails import ContaminatedTails
 
-__all__ = ["outliers"]
-
 
 def outliers(model: FittedMixture, X: ArrayLike) -> NDArray[np.bool_]:
     """Tell which rows are outliers of a mixture with ``tails="contaminated"``.

@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["EXCLUSIONS", "CombinationError", "Exclusion", "refuse"]
-
 
 class CombinationError(ValueError):
     """Raised for two features that cannot be combined."""

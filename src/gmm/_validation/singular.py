@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 from gmm._text.amounts import percent
 from gmm._text.lists import listed
 
-__all__ = ["singular_columns"]
-
 _READ, _LOOKED_AT = 100_000, 1000  # rows; of them those that tell which columns may be meant
 _NAMED = 6  # columns in a note
 _ROWS_PER_COLUMN = 3  # with fewer, columns may depend on each other by chance

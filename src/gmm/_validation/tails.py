@@ -6,8 +6,6 @@ from typing import Any
 
 from gmm._values.tails import NORMAL_TAILS, OF_EACH, ContaminatedTails, StudentTails, Tails
 
-__all__ = ["TAILS", "check_tails"]
-
 TAILS = NORMAL_TAILS.name, StudentTails.name, ContaminatedTails.name
 _FIRST = 8.0  # degrees of freedom where a fit begins that estimates them
 _FIRST_CONTAMINATION = ContaminatedTails(0.95, 10.0)
