@@ -27,9 +27,9 @@ ROOMS = {
     "em": "",
     "plotting": "",
     "_plotting": """
-        _plotting | animation | boundaries changes clusters density canvas pairs uncertainty
-        | bootstrap convergence criteria eigenvalues entropies errors film frame hierarchy marks stability
-        | scene selection | files legends lines pipeline view
+        _plotting | animation | boundaries clusters density canvas pairs uncertainty
+        | answers convergence film frame hierarchy marks selection
+        | scene | files legends lines pipeline view
         | gif plane style
     """,
     "analysis": "",
@@ -77,7 +77,7 @@ ROOMS = {
     """,
     "_validation": """
         _validation | fixed labels measurements noise prior ratio rows | errors given tables
-        | arrays columns parameters rescalings | combinations scalars tails where
+        | arrays columns parameters rescalings singular | combinations scalars tails where
      """,
     "_candidates": "",
     "_loop": "",
@@ -87,7 +87,7 @@ ROOMS = {
     "_errors": "",
     "_values": """
         deconvolution | completion objective | columns coordinates directions partial variational | priors | parameters
-        | fixed | classes contamination covariance errors statistics weights whitened | low_rank noise tails | layouts
+        | fixed | classes covariance errors statistics weights whitened | low_rank noise tails | layouts
     """,
     "_blas": "",
     "_kernel": """

@@ -477,9 +477,9 @@ def test_the_command_line_fits_one(tmp_path, capsys):
     assert told["best"]["lower_bound"] == mixture.lower_bound_
     assert sum(told["best"]["rows_per_component"]) == 300
     main(["fit", str(table), "--bayesian"])
-    assert "3 components of 20 in use, full: converged" in capsys.readouterr().out
+    assert "3 components of 20 in use, VVV (full): converged" in capsys.readouterr().out
     main(["info", str(out / "model.gmm")])
-    assert "components of 7 in use, diag" in capsys.readouterr().out
+    assert "components of 7 in use, VVI (diag)" in capsys.readouterr().out
     for wrong in (
         ["--bayesian", "--prior", "conjugate"],
         ["--bayesian", "--covariance", "VEE"],
@@ -521,7 +521,7 @@ def test_what_verbose_prints_names_the_bound(capsys):
 def test_what_is_printed_says_how_many_components_are_left():
     X, mixture = some(n_components=8, max_iter=1000)
     left = mixture.fit(X).n_effective_components_
-    assert f"8 components, 3 features, full covariance, {left} components not empty\n" in str(mixture)
+    assert f"8 components, 3 features, VVV (full) covariance, {left} components not empty\n" in str(mixture)
 
 
 @pytest.mark.parametrize("name", ["weight_concentration_prior", "mean_precision_prior", "degrees_of_freedom_prior"])

@@ -22,8 +22,10 @@ import gmm
 import reference
 from gmm import GaussianMixture, MixtureClassifier
 from gmm._estimators.fitted import fitted_parameters
+from gmm._persistence import load_state
 from gmm._rows.sources import ArraySource
 from gmm._selection.cross_validation import predictive_cells
+from gmm._values.covariance import covariance_model
 
 TABLES = {"iris": load_iris, "wine": load_wine, "cancer": load_breast_cancer}
 DATA = Path(__file__).parent / "data"
@@ -215,7 +217,7 @@ def test_missing_values_are_integrated_out(n_components, unknown):
         MixtureClassifier(n_components).fit(X, y)
 
 
-@pytest.mark.parametrize(("n_components", "n_covariances"), [(1, 1), ([1, 2], 3)])
+@pytest.mark.parametrize(("n_components", "n_covariances"), [(1, 1), ([2], 3)])
 def test_rows_with_gaps_count(n_components, n_covariances):
     X = with_gaps(FLOWERS[:, 2:])
     fit = MixtureClassifier(n_components, "EEE", missing="em", random_state=0).fit(X, SPECIES)
@@ -229,7 +231,7 @@ def test_rows_with_gaps_count(n_components, n_covariances):
     ("how", "told"),
     [
         ({}, "No row has"),
-        ({"n_components": [1, 2], "covariance_type": ["EEE", "VVV"], "random_state": 0}, "No row of classes 0, 1 has"),
+        ({"n_components": [2], "covariance_type": ["EEE", "VVV"], "random_state": 0}, "No row of classes 0, 1 has"),
         ({"covariance_type": ["EII", "VVI"]}, None),
     ],
 )
@@ -313,6 +315,60 @@ def test_no_other_cell_of_a_class_makes_the_classes_of_held_out_rows_more_probab
         assert best >= max(probability(cell, chosen[1]), probability(chosen[0], cell)) - 1e-6
 
 
+def of_one_shape(n, seed):
+    """Rows of three classes with one covariance, too few for a covariance of each."""
+    rng = np.random.default_rng(seed)
+    y = np.arange(n) % 3
+    return rng.normal(size=(n, 5)) @ np.tril(np.full((5, 5), 0.8)) + y[:, None] * [1.0, 0, 1, 0, 1], y
+
+
+def test_classes_share_a_model_where_that_finds_held_out_classes_as_well():
+    (X, y), (new, truth) = of_one_shape(60, 0), of_one_shape(3000, 1)
+    shared = MixtureClassifier([1, 2], random_state=0).fit(X, y)
+    assert len({mixture.covariances_.tobytes() for mixture in shared.mixtures_}) == 1
+    apart = MixtureClassifier([1, 2], criterion="bic", random_state=0).fit(X, y)
+    losses = [-fit.predict_log_proba(new)[np.arange(3000), truth].mean() for fit in (shared, apart)]
+    assert losses[0] < losses[1] - 0.1
+    assert [m.n_components for m in MixtureClassifier([1, 2], random_state=0).fit(*interleaved()).mixtures_] == [2, 2]
+
+
+def test_by_bic_each_class_is_the_best_of_its_own_search():
+    X, y = of_one_shape(90, 0)
+    fit = MixtureClassifier([1, 2], criterion="bic", random_state=0).fit(X, y)
+    for label, mixture in enumerate(fit.mixtures_):
+        best = gmm.select(X[y == label], [1, 2], random_state=0).best
+        np.testing.assert_array_equal(mixture.covariances_, best.covariances_)
+
+
+@pytest.mark.parametrize("criterion", ["bic", "held_out"])
+@pytest.mark.parametrize(("n_components", "chosen"), [(1, 1), ([1, 2], 2)])
+def test_a_class_alone_is_chosen_for_too(n_components, chosen, criterion):
+    X, _ = interleaved()
+    (mixture,) = MixtureClassifier(n_components, ["EII"], criterion=criterion).fit(X[:, :1], np.zeros(len(X))).mixtures_
+    assert mixture.n_components == chosen
+
+
+@pytest.mark.parametrize("prior", [None, [0.6, 0.3, 0.1]])
+def test_one_component_of_each_class_may_be_chosen_by_held_out_rows(prior):
+    X, y = of_one_shape(90, 2)
+    fold = np.empty(90, int)
+    for label in range(3):
+        for number, part in enumerate(
+            np.array_split(np.random.default_rng(0).permutation(np.flatnonzero(y == label)), 5)
+        ):
+            fold[part] = number
+    names, values = ["EII", "EEE", "VVV"], []
+    for name in names:
+        told = np.empty(90)
+        for number in range(5):
+            here = fold == number
+            one = MixtureClassifier(covariance_type=name, class_prior=prior).fit(X[~here], y[~here])
+            told[here] = one.predict_log_proba(X[here])[np.arange(here.sum()), y[here]]
+        values.append(np.maximum(told, -5).mean())
+    fit = MixtureClassifier(covariance_type=names, criterion="held_out", class_prior=prior).fit(X, y)
+    assert covariance_model(fit.mixtures_[0].covariance_type).name == names[np.argmax(values)]
+
+
 @pytest.mark.parametrize("n_components", [1, [1, 2]])
 @pytest.mark.parametrize("sparse", [False, True])
 def test_standardized_columns_have_no_units(n_components, sparse):
@@ -367,7 +423,10 @@ def test_a_classifier_is_saved(n_components):
     loaded.save(other)
     assert other.getvalue() == file.getvalue()
     assert (loaded.n_components, loaded.covariance_type, loaded.n_iter_) == (n_components, ["EEE", "VVI"], fit.n_iter_)
-    assert loaded.class_prior is None
+    assert loaded.class_prior is loaded.criterion is None
+    header, arrays = load_state(file.getvalue())
+    del header["request"]["criterion"]  # as files of earlier versions
+    assert MixtureClassifier.from_state(header, arrays).criterion is None
     with_prior = MixtureClassifier(covariance_type="EEE", prior=gmm.NormalInverseWishart(shrinkage=0.1)).fit(X, y)
     with_prior.save(again := io.BytesIO())
     assert gmm.load(again.getvalue()).prior.shrinkage == 0.1
@@ -375,7 +434,13 @@ def test_a_classifier_is_saved(n_components):
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("n_components", 2.5), ("covariance_type", ["typo"]), ("class_prior", [1.0]), ("standardize", "yes")],
+    [
+        ("n_components", 2.5),
+        ("covariance_type", ["typo"]),
+        ("class_prior", [1.0]),
+        ("criterion", "icl"),
+        ("standardize", "yes"),
+    ],
 )
 def test_no_file_has_another_request(name, value, monkeypatch):
     fit = MixtureClassifier(2, "EEE", random_state=0).fit(*interleaved()).set_params(**{name: value})

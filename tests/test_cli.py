@@ -121,7 +121,7 @@ def test_the_main_job_on_the_data_inside():
     assert (k, covariance, df, delta) == ("3", "EEE", "11", "0.00")
     assert float(loglik) == pytest.approx(-1126.32, abs=0.02)
     assert float(bic) == pytest.approx(2314.31, abs=0.02)
-    assert "3 components, EEE: converged after" in done.stdout
+    assert "3 components, EEE (tied): converged after" in done.stdout
     assert "eruptions" in done.stdout
     assert " ± " in done.stdout
 
@@ -287,7 +287,7 @@ def test_a_prior_is_believed():
     document = json.loads(ok("fit", *few, "--prior", "conjugate", "--json").stdout)
     assert document["prior"] == "conjugate"
     assert document["best"]["loglik"] < cells(*few)[0]["loglik"] - 1
-    assert "3 components, VVV, conjugate prior: converged" in ok("fit", *few, "--prior", "conjugate").stdout
+    assert "3 components, VVV (full), conjugate prior: converged" in ok("fit", *few, "--prior", "conjugate").stdout
 
 
 def test_contaminated_components_are_searched_shown_and_kept(tmp_path):
@@ -310,7 +310,7 @@ def test_tails_are_searched_shown_and_kept(tmp_path):
     np.savetxt(tmp_path / "t.csv", rows, delimiter=",", header="a,b", comments="")
     words = ("fit", tmp_path / "t.csv", "--components", "1:2", "--covariance", "EEE")
     both = ok(*words, "--tails", "normal,t", "--out", tmp_path / "out").stdout
-    assert "2 components, EEE t: converged" in both
+    assert "2 components, EEE (tied) t: converged" in both
     assert "degrees of freedom" in both
     best = json.loads((tmp_path / "out" / "result.json").read_text(encoding="utf-8"))["best"]
     assert best["tails"] == "t"
@@ -634,6 +634,15 @@ def test_predict_columns_from_known_ones(model, iris, tmp_path):
     )
 
 
+def test_predict_notes_that_intervals_of_few_rows_are_too_narrow(tmp_path):
+    X = np.random.default_rng(0).normal(size=(25, 2))
+    np.save(tmp_path / "rows.npy", X[:, :1])
+    gmm.GaussianMixture(2, random_state=0).fit(X).save(tmp_path / "model.gmm")
+    words = "predict", tmp_path / "model.gmm", tmp_path / "rows.npy", "--known", "x0", "--out", tmp_path / "out.csv"
+    assert "note" not in ok(*words).stderr
+    assert "note: 6 parameters for 25 rows say how" in ok(*words, "--level", "0.9").stderr
+
+
 def test_predict_columns_of_a_posterior_without_names(tmp_path):
     X = np.random.default_rng(0).normal(size=(60, 2))
     X[:, 1] += X[:, 0]
@@ -756,7 +765,7 @@ def test_fit_with_trim(tmp_path):
     assert "The rows left out, numbered as in the file" in report
     assert "<dt>rows of no group (left out)</dt><dd>7.7" in report
     assert "noise" not in done.stdout
-    assert "full, 10 rows left out, 2 columns, " in ok("info", tmp_path / "r" / "model.gmm").stdout
+    assert "VVV (full), 10 rows left out, 2 columns, " in ok("info", tmp_path / "r" / "model.gmm").stdout
     assert json.loads(ok("info", tmp_path / "r" / "model.gmm", "--json").stdout)["n_left_out"] == 10
     ok(*how, "--blocks", "--columns", "a,b", "--out", tmp_path / "b")
     assert (tmp_path / "b" / "labels.csv").read_text(encoding="utf-8") == (tmp_path / "r" / "labels.csv").read_text(
@@ -817,7 +826,7 @@ def test_trim_is_for_one_mixture(how):
 
 
 def test_predict_without_names_takes_columns_in_order(tmp_path):
-    X = np.random.default_rng(0).normal(size=(30, 2))
+    X = np.random.default_rng(0).normal(size=(25, 2))
     gmm.GaussianMixture(1).fit(X).save(tmp_path / "m")
     (tmp_path / "d.csv").write_text("p,q\n1,2\n3,4\n")
     assert table(ok("predict", tmp_path / "m", tmp_path / "d.csv").stdout)["component"] == [

@@ -155,7 +155,7 @@ COMMANDS = {
     ("trim", "standardize"): (*TRIMMED, "--scale"),
     ("MixtureClassifier", "trim"): (*CLASSES, "--trim", "0.1"),
     ("MixtureClassifier", "BayesianGaussianMixture"): (*CLASSES, "--bayesian"),
-    ("MixtureClassifier", "another criterion than BIC"): (*CLASSES, "--criterion", "icl"),
+    ("MixtureClassifier", "another criterion than BIC and held_out"): (*CLASSES, "--criterion", "icl"),
     ("MixtureClassifier", "noise"): (*CLASSES, "--noise"),
     ("MixtureClassifier", "heavy tails"): (*CLASSES, "--tails", "t"),
     ("MixtureClassifier", "refine"): (*CLASSES, "--refine", "split-merge"),

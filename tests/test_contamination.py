@@ -15,11 +15,11 @@ from gmm._passes.problem import Beginning, Problem, SolverSettings
 from gmm._persistence.values import mixture_from_state
 from gmm._plotting.view import ellipse
 from gmm._rows.sources import ArraySource
-from gmm._values.contamination import ContaminatedTails
 from gmm._values.covariance import PARSIMONIOUS, covariance_model
 from gmm._values.layouts import FULL
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
+from gmm._values.tails import ContaminatedTails
 from gmm.analysis import outliers
 from gmm.plotting import plot_clusters, plot_decision_boundaries, plot_density, plot_uncertainty
 

@@ -133,7 +133,9 @@ def test_the_likelihood_is_that_of_the_criteria():
 
 def test_a_mixture_without_rows_has_no_likelihood():
     mixture = GaussianMixture.from_parameters([0.5, 0.5], [[-1.0], [1.0]], [[[1.0]], [[1.0]]])
-    assert not {"n", "loglik", "bic"} & json.loads(written(mixture)).keys()
+    document = json.loads(written(mixture))
+    assert not {"n", "loglik", "bic"} & document.keys()
+    assert {"modelName", "d", "G", "df", "feature_names"} <= document.keys()  # R computes the rest
     with pytest.raises(NotFittedError):
         to_json(GaussianMixture(), io.BytesIO())
     with pytest.raises(ValueError, match="1 features"):
@@ -243,6 +245,17 @@ def r_blocks():
     return "".join(part.partition("```")[0] for part in page.split("```r\n")[1:])
 
 
+# What R does with a fit of its own.
+USES_IN_R = (
+    "pdf(NULL)",
+    "invisible(capture.output(print(fit), print(summary(fit, parameters = TRUE)), summary(fit$BIC)))",
+    'for (what in c("BIC", "classification", "uncertainty", "density")) plot(fit, what)',
+    "stopifnot(logLik(fit) == fit$loglik, abs(BIC(fit) + fit$bic) < 1e-9)",
+    "stopifnot(length(fit$classification) == nrow(fit$data), all(abs(rowSums(fit$z) - 1) < 1e-9))",
+    "invisible(MclustDR(fit))",
+)
+
+
 def has_r():
     if shutil.which("Rscript") is None:
         return False
@@ -268,6 +281,7 @@ def test_r_reads_and_writes_the_same(tmp_path):
             "stopifnot(abs(sum(logs) - fit$loglik) < 1e-9, fit$df == nMclustParams(fit$modelName, fit$d, fit$G))",
             "stopifnot(abs(fit$bic - (2 * sum(logs) - fit$df * log(nrow(D)))) < 1e-9)",
             f'write_gmm(fit, "{tmp_path}/{name}-again.json")',
+            *(USES_IN_R if name in ("V", "one", "VEV") else ()),
         ]
     (tmp_path / "script.R").write_text("\n".join(script), encoding="utf-8")
     done = subprocess.run(["Rscript", str(tmp_path / "script.R")], capture_output=True, text=True, check=False)
@@ -307,6 +321,8 @@ def test_r_knows_noise_again(tmp_path):
         f'X <- as.matrix(read.csv("{tmp_path}/X.csv", header = FALSE)); fit <- read_gmm("{tmp_path}/m.json", X)',
         f'write.table(predict(fit, X)$z, "{tmp_path}/z.csv", sep = ",", row.names = FALSE, col.names = FALSE)',
         "stopifnot(fit$df == nMclustParams(fit$modelName, fit$d, fit$G, noise = TRUE))",
+        *USES_IN_R,
+        f"stopifnot(abs(fit$icl - {-mixture.criteria(IRIS)['icl']!r}) < 1e-8, fit$n == 150)",
     ]
     (tmp_path / "script.R").write_text("\n".join(script), encoding="utf-8")
     done = subprocess.run(["Rscript", str(tmp_path / "script.R")], capture_output=True, text=True, check=False)

@@ -163,7 +163,7 @@ def test_a_fitted_mixture_shows_its_own_numbers():
     bars = [span.get("style") for span in page.iter("span") if span.get("style")]
     assert bars == [f"width: {100 * weight:.1f}%" for weight in mixture.weights_]
     told = " ".join(texts(page, "p"))
-    assert "2 components, 2 features, full covariance, 11 free parameters" in told
+    assert "2 components, 2 features, VVV (full) covariance, 11 free parameters" in told
     assert f"converged after {mixture.n_iter_} passes ({mixture.history_.reason})" in told
     assert f"mean log-likelihood {mixture.lower_bound_:.6g} nats" in told
     curve = page.find(".//{*}polyline").get("points").split()

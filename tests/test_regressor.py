@@ -1,6 +1,7 @@
 """`MixtureRegressor`: least squares with one component, `predict_from` with several, scikit-learn's contract."""
 
 import pickle
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -62,6 +63,24 @@ def test_more_components_follow_a_bend_and_intervals_hold_their_coverage():
     assert bent.score(new, truth) > 0.9 > 0.2 > flat.score(new, truth)
     low, high = bent.predict_interval(new, coverage=0.8).T
     assert 0.75 < np.mean((low < truth) & (truth < high)) < 0.85
+
+
+@pytest.mark.parametrize(("n", "told"), [(40, ["9 parameters for 40 rows"] * 20), (160, [])])
+def test_intervals_of_few_rows_for_each_parameter_are_told_to_cover_too_little(n, told):
+    held = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for seed in range(10):
+            rng = np.random.default_rng(seed)
+            rows = rng.uniform(-3, 3, (n + 1000, 1))
+            truth = np.abs(rows[:, 0]) + rng.normal(0, 0.25, n + 1000)
+            fit = MixtureRegressor(3, max_iter=1000, random_state=seed).fit(rows[:n], truth[:n])
+            low, high = fit.predict_interval(rows[n:], coverage=0.9).T
+            held.append(np.mean((low < truth[n:]) & (truth[n:] < high)))
+            fit.mixture_.predict_from(rows[n:], target=1, level=0.9)
+            fit.predict(rows[n:])
+    assert [str(warning.message)[:24] for warning in caught] == told
+    assert np.mean(held) < 0.85 if told else np.mean(held) > 0.87
 
 
 def test_a_weight_of_two_is_two_rows():

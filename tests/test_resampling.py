@@ -193,7 +193,7 @@ def test_the_test_finds_two_clusters_and_no_more():
     assert one.p_value == 1 / 40
     assert two.p_value > 0.1
     assert (two.null.n_components, two.alternative.n_components) == (2, 3)
-    assert repr(one).startswith("BootstrapLRT of 1 against 2 components, full: p = 0.025\n−2 log λ = ")
+    assert repr(one).startswith("BootstrapLRT of 1 against 2 components, VVV (full): p = 0.025\n−2 log λ = ")
     assert "of 39 tables drawn from 1 component, half have more than" in repr(one)
 
 

@@ -355,6 +355,47 @@ def test_long_tails_are_noted():
         assert "tail" not in "".join(select(rows, 1, "diag").notes)
 
 
+SHARES = np.random.default_rng(1).dirichlet([3, 4, 5], 300)
+SINGULAR, ROUNDED = ", which makes covariances singular: leave", " but for rounding, which can drive the choice: leave"
+
+
+@pytest.mark.parametrize("standardize", [False, True])
+@pytest.mark.parametrize(
+    ("columns", "note"),
+    [
+        (100 * SHARES, f"columns 'a', 'b', 'c' add up to 100{SINGULAR}"),
+        ((100 * SHARES).astype(np.float32), f"columns 'a', 'b', 'c' add up to 100{SINGULAR}"),
+        (np.where(np.arange(300)[:, None] % 9 == [1, 2, 3], np.nan, SHARES), f"'a', 'b', 'c' add up to 1{SINGULAR}"),
+        ((100 * SHARES).round(), f"columns 'a', 'b', 'c' add up to 100{ROUNDED}"),
+        (SHARES @ [[1, 0, 1], [0, 1, 1], [0, 0, 0]], f"column 'c' is the sum of columns 'a', 'b'{SINGULAR}"),
+        (SHARES @ [[1, 0, 2], [0, 1, 3], [0, 0, 0]], f"columns 'a', 'b', 'c' depend on each other{SINGULAR}"),
+        (SHARES + np.random.default_rng(2).normal(0, 0.1, (300, 3)), ""),
+        (np.random.default_rng(3).integers(0, 20, (300, 3)) + 0.0, ""),
+    ],
+    ids=["shares", "float32", "gaps", "rounded", "total", "combination", "noisy", "integers"],
+)
+def test_columns_that_add_up_are_noted(columns, note, standardize):
+    table = pd.DataFrame(columns, columns=list("abc")).assign(other=np.random.default_rng(0).normal(size=300))
+    notes = select(table, 1, "diag", missing="em", standardize=standardize).notes
+    assert [text for text in notes if note in text and "leave" in text] == [*notes][: bool(note)]
+    assert len(notes) == bool(note)
+
+
+@pytest.mark.parametrize("standardize", [False, True])
+def test_columns_that_are_mostly_one_value_are_noted(standardize):
+    rng = np.random.default_rng(0)
+    rain, some = (np.where(rng.uniform(size=500) < share, 0.0, rng.normal(5, 1, 500)) for share in (0.6, 0.2))
+    table = pd.DataFrame({"rain": rain, "some": some, "heat": rng.normal(size=500)})
+    found = select(table, 1, "diag", standardize=standardize)
+    (note,) = found.notes
+    assert note.startswith(
+        f"column 'rain' (0 in {(rain == 0).mean():.0%}".replace("%", "\N{NO-BREAK SPACE}%) is one value")
+    )
+    assert note in repr(found)
+    (note,) = select(table.assign(snow=rain[::-1]), 1, "diag").notes
+    assert "'snow' (0 in" in note
+
+
 def test_a_component_of_error_values_is_doubted():
     """It is small and far wider than the others; a mixture that has noise, or tails, is not doubted."""
     rng = np.random.default_rng(0)

@@ -31,6 +31,28 @@ def test_a_fit_knows_its_rows_and_its_likelihood(mixture):
     assert "n = 100" in mixture._repr_html_()
 
 
+@pytest.mark.parametrize(
+    ("covariance_type", "both"),
+    [("full", "VVV (full)"), ("tied", "EEE (tied)"), ("VVI", "VVI (diag)"), ("VII", "VII (spherical)"), ("VEI", "VEI")],
+)
+def test_everything_that_tells_of_a_mixture_names_its_covariances_by_both_names(covariance_type, both):
+    fit = GaussianMixture(2, covariance_type=covariance_type, random_state=0).fit(TABLE)
+    told = str(fit), fit._repr_html_(), repr(fit.summary(TABLE)), fit.summary(TABLE)._repr_html_()
+    assert all(f" {both} covariance" in text for text in told)
+    classifier = MixtureClassifier(covariance_type=covariance_type).fit(TABLE, np.arange(100) < 60)
+    assert f" {both} " in str(classifier)
+    assert f">{both}<" in classifier._repr_html_()
+    test = gmm.inference.bootstrap_lrt(TABLE, 1, covariance_type=covariance_type, n_replicates=1, random_state=0)
+    assert f", {both}: " in repr(test)
+
+
+def test_of_one_column_only_the_letter_of_the_volume_is_left():
+    names = {"full": "V (full)", "tied": "E (tied)", "diag": "V (diag)", "spherical": "V", "V": "V", "EII": "E"}
+    for covariance_type, name in names.items():
+        fit = GaussianMixture(2, covariance_type=covariance_type, random_state=0).fit(X[:, :1])
+        assert f" {name} covariance" in str(fit)
+
+
 def test_a_fit_knows_whether_its_rows_had_weights(mixture):
     assert " per row), BIC" in str(mixture)
     weighted = GaussianMixture(2, random_state=0).fit(TABLE, sample_weight=np.arange(1, 101))

@@ -13,12 +13,20 @@ from gmm._passes.e_step import EStep
 from gmm._passes.problem import Beginning, Problem, SolverSettings
 from gmm._plotting.view import ellipse
 from gmm._rows.sources import ArraySource
-from gmm._values.contamination import LEAST_GOOD, LEAST_INFLATION, MOST_GOOD, MOST_INFLATION, ContaminatedTails
 from gmm._values.covariance import PARSIMONIOUS, covariance_model
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
-from gmm._values.tails import LEAST_DEGREES, MOST_ESTIMATED, StudentTails
+from gmm._values.tails import (
+    LEAST_DEGREES,
+    LEAST_GOOD,
+    LEAST_INFLATION,
+    MOST_ESTIMATED,
+    MOST_GOOD,
+    MOST_INFLATION,
+    ContaminatedTails,
+    StudentTails,
+)
 from gmm.plotting import plot_clusters, plot_decision_boundaries, plot_density, plot_uncertainty
 
 EVERY_TYPE = [*PARSIMONIOUS, *reference.OF_FACTORS]
@@ -533,3 +541,41 @@ def test_rows_with_gaps_or_errors_are_not_scored():
         mixture.score_samples(gaps)
     with pytest.raises(ValueError, match=r"heavy tails.*error_covariance"):
         mixture.predict_proba(X, error_covariance=np.ones(X.shape[1]))
+
+
+LIMIT = "at the limit of what a fit takes: "
+
+
+@pytest.mark.parametrize(
+    ("tails", "told"),
+    [
+        ({"tails": "t"}, "degrees of freedom 200 of every component; compare normal components"),
+        ({"tails": "t", "degrees_of_freedom": "each"}, "degrees of freedom 200 of component 0; compare"),
+        ({"tails": CONTAMINATED}, "good share 0.999 of component 0, inflation 5 of component 0; compare"),
+    ],
+)
+def test_tails_that_end_at_a_limit_are_told_of(tails, told):
+    rng, shared = np.random.default_rng(0), "degrees_of_freedom" not in tails and tails["tails"] == "t"
+    bounded = rng.uniform(-3, 3, (300, 2))  # lighter than normal
+    heavy = 20 + (bounded if shared else rng.standard_t(3, (300, 2)))
+    rows, means = np.concatenate([bounded, heavy]), [[0, 0], [20, 20]]
+    fit = GaussianMixture(2, means_init=means, random_state=0, tol=1e-6, max_iter=1000, **tails).fit(rows)
+    assert f"  {LIMIT}{told}" in str(fit)
+    assert f"{LIMIT}{told}" in repr(fit.summary(rows))
+    if shared:
+        found = gmm.select(rows, 2, "full", tails="t", random_state=0)
+        assert f"\n{LIMIT}{told}" in repr(found)
+        given = GaussianMixture(2, tails="t", degrees_of_freedom=200, random_state=0).fit(rows)
+        assert LIMIT not in str(given)
+
+
+def test_a_start_that_takes_far_rows_for_a_group_ends_at_a_limit_and_is_told_of():
+    rng = np.random.default_rng(0)
+    groups_ = [rng.normal(place, 1, (170, 2)) for place in (0, 8)]
+    rows = np.concatenate([*groups_, rng.uniform(-100, 100, (60, 2))])
+    by_default, given = (
+        GaussianMixture(2, tails="t", random_state=0, **start).fit(rows)
+        for start in ({}, {"means_init": [[0, 0], [8, 8]]})
+    )
+    assert given.log_likelihood(rows) < by_default.log_likelihood(rows) - 100
+    assert LIMIT in str(given)

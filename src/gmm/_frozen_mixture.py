@@ -16,13 +16,10 @@ from gmm._persistence.predictions import Predicted, write_predictions
 from gmm._public import publish
 from gmm._rows.entrance import as_source
 from gmm._rows.sources import Source
-from gmm._values.contamination import CONTAMINATION, is_contamination
 from gmm._values.covariance import MOST_FACTORS
 from gmm._values.low_rank import layout_with_code
-from gmm._values.tails import LEAST_DEGREES, MOST_DEGREES
+from gmm._values.tails import CONTAMINATION, LEAST_DEGREES, MOST_DEGREES, is_contamination
 from gmm._versions import __version__
-
-__all__ = ["FrozenMixture", "get_include", "predicted_blocks"]
 
 _Array = NDArray[np.float64]
 

@@ -18,8 +18,6 @@ from gmm._public import publish
 from gmm._selection import MixtureClassifier, Selection
 from gmm._selection.table import selection_from_state
 
-__all__ = ["load"]
-
 
 def _not_mapped(name: str, header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> NoReturn:
     raise ValueError(

@@ -6,8 +6,6 @@ every pass. Nothing is printed unless the program sets up logging.
 
 import logging  # which concurrent.futures, needed anyway, imports too
 
-__all__ = ["LOGGER", "follows_passes"]
-
 LOGGER = logging.getLogger("gmm")
 LOGGER.addHandler(logging.NullHandler())
 

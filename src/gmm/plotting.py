@@ -1,24 +1,26 @@
 """Matplotlib plots of mixtures. Each function draws on an Axes and returns it; none calls `show`.
 
-A figure of its own has its legend below the Axes, ``ax.figure.legends[0]``; Axes of yours, passed as ``ax``, have it
-inside, ``ax.get_legend()``. Matplotlib is imported only here and is installed by the extra ``plot``.
+Pictures of several panels, as of ``view="pairs"``, return an array of Axes. A figure of its own has its legend below
+the Axes, ``ax.figure.legends[0]``; Axes of yours, passed as ``ax``, have it inside, ``ax.get_legend()``. Matplotlib is
+imported only here and is installed by the extra ``plot``.
 """
 
 from gmm._plotting.animation import FitAnimation, animate_fit
-from gmm._plotting.bootstrap import plot_bootstrap_lrt
+from gmm._plotting.answers import (
+    plot_bootstrap_lrt,
+    plot_drift,
+    plot_eigenvalues,
+    plot_entropies,
+    plot_stability,
+    plot_standard_errors,
+)
 from gmm._plotting.boundaries import plot_decision_boundaries
-from gmm._plotting.changes import plot_drift
 from gmm._plotting.clusters import plot_clusters
 from gmm._plotting.convergence import plot_convergence
-from gmm._plotting.criteria import plot_criteria
 from gmm._plotting.density import plot_density
-from gmm._plotting.eigenvalues import plot_eigenvalues
-from gmm._plotting.entropies import plot_entropies
-from gmm._plotting.errors import plot_standard_errors
 from gmm._plotting.hierarchy import plot_hierarchy
 from gmm._plotting.pairs import plot_pairs
-from gmm._plotting.selection import plot_selection
-from gmm._plotting.stability import plot_stability
+from gmm._plotting.selection import plot_criteria, plot_selection
 from gmm._plotting.uncertainty import plot_uncertainty
 
 __all__ = [

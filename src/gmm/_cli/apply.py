@@ -37,7 +37,6 @@ from gmm._selection import MixtureClassifier
 from gmm._selection.class_summary import summary_of
 from gmm._text.amounts import counted, noise_of_weight
 from gmm._text.lists import quoted, suggestion
-from gmm._values.covariance import with_factors
 
 __all__ = ["export", "info", "predict", "sample"]
 
@@ -98,8 +97,10 @@ def _predict_columns(model: GaussianMixture | BayesianGaussianMixture, options: 
         near = suggestion(unknown[0], names)
         raise CommandError(f"--known: the model has no column {unknown[0]!r}; its columns are {quoted(names)}{near}")
     indices = [names.index(name) for name in options.known]
-    rows = rows_for(mixture.marginal(indices), options, Screen(options.quiet), names)
-    prediction = mixture.predict_from(rows.source, indices, level=options.level)
+    screen = Screen(options.quiet)
+    rows = rows_for(mixture.marginal(indices), options, screen, names)
+    with screen.warnings(options):
+        prediction = mixture.predict_from(rows.source, indices, level=options.level)
     columns = beside(prediction.columns, {"row": rows.numbers(0, rows.n_rows)})
     for j, name in enumerate(prediction.columns):
         ends = () if prediction.intervals is None else zip(("low", "high"), prediction.intervals[:, j].T, strict=True)
@@ -146,11 +147,11 @@ def info(options: argparse.Namespace) -> None:
         return
     shown = _in_use(model)
     of_all = f" of {model.n_components} in use" if len(shown) < model.n_components else ""
-    kind = with_factors(model.covariance_type, vars(model).get("n_factors"))
-    apart = f", {noise_of_weight(model.noise_weight_)}" if fitted_parameters(model).noise else ""
+    parameters = fitted_parameters(model)
+    apart = f", {noise_of_weight(model.noise_weight_)}" if parameters.noise else ""
     apart += "".join(f", {counted(n, 'row')} left out" for n in _left_out(model).values())
     screen.line(
-        f"{counted(len(shown), 'component')}{of_all}, {kind}{apart}, "
+        f"{counted(len(shown), 'component')}{of_all}, {parameters.model.printed(parameters.n_features)}{apart}, "
         f"{counted(model.n_features_in_, 'column')}, {counted(model.n_parameters_, 'parameter')}: "
         f"{ending(model)}"
     )

@@ -147,7 +147,8 @@ def _add_columns(command: argparse.ArgumentParser) -> None:
                          help="columns to leave out")  # fmt: skip
     columns.add_argument("--class-column", metavar="C",
                          help="column of classes, empty where unknown: fit a classifier, with a mixture for each class "
-                              "of one component or as many of --components as BIC chooses")  # fmt: skip
+                              "of one component, or as many of --components as predict held-out rows best (or of the "
+                              "best BIC: --criterion bic)")  # fmt: skip
     columns.add_argument("--label-column", metavar="L",
                          help="column of labels to compare with the components; not fitted")  # fmt: skip
     columns.add_argument("--weight-column", metavar="W",

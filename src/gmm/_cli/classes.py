@@ -70,6 +70,7 @@ def _classifier(options: argparse.Namespace, covariance_type: str | Sequence[str
     return MixtureClassifier(
         options.components or 1,
         covariance_type,
+        criterion=options.criterion,
         prior=options.prior,
         standardize=bool(options.scale),
         **fit_parameters(options, None),

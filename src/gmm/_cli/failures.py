@@ -100,8 +100,8 @@ def check_together(options: argparse.Namespace, **models: str) -> None:
     names = _OPTIONS | models
     if heavy := [name for name in tails if name != "--tails normal"]:
         names["heavy tails"] = heavy[0]
-    if (criterion := vars(options).get("criterion")) not in (None, "bic"):
-        names["another criterion than BIC"] = f"--criterion {criterion}"
+    if (criterion := vars(options).get("criterion")) not in (None, "bic", "held_out"):
+        names["another criterion than BIC and held_out"] = f"--criterion {criterion}"
     for row in EXCLUSIONS:
         if {names.get(row.first, row.first), names.get(row.second, row.second)} <= there:
             raise UsageError(in_options(row.message_with(names), options))

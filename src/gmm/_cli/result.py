@@ -29,13 +29,15 @@ from gmm._cli.rows import Rows
 from gmm._cli.show import Screen
 from gmm._cli.write import predicted, scorer_of, write_json, write_predictions, write_table
 from gmm._estimators.bayesian import BayesianGaussianMixture
-from gmm._estimators.fitted import past_of
+from gmm._estimators.fitted import fitted_parameters, past_of
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.summary import log_likelihood_of
 from gmm._rows.reweighed import reweighed
 from gmm._selection import Selection
+from gmm._selection.cells import kind_of
 from gmm._text.amounts import counted
 from gmm._uses.combining import CombinedComponents, combine_components
+from gmm._values.covariance import covariance_model
 
 __all__ = ["MixtureOutcome", "Outcome", "Posterior", "Result", "fit_parameters", "make_directory"]
 
@@ -104,7 +106,7 @@ class MixtureOutcome(Outcome, ABC):
     @property
     def searched(self) -> str:
         """The covariance model, as it was fitted."""
-        return self.model.covariance_type
+        return fitted_parameters(self.model).model.printed(len(self.rows.names))
 
     @cached_property
     def labels(self) -> NDArray[np.int64]:
@@ -310,7 +312,8 @@ class Result(MixtureOutcome):
     @property
     def searched(self) -> str:
         """The chosen covariance model, and whether it is one of standardised columns."""
-        name = self.search.kinds[self.search.best_index]
+        best, d = self.search.best_index, len(self.rows.names)
+        name = kind_of(covariance_model(self.search.covariance_type[best]).printed(d), self.search.tails[best])
         return f"{name} of standardised columns" if self.search.standardized else name
 
     @property
@@ -396,7 +399,7 @@ class Posterior(MixtureOutcome):
         """The mixture in one line."""
         components = f"{counted(len(self.shown), 'component')} of {self.model.n_components} in use{self._in_clusters}"
         bound = f"lower bound of the log evidence {self.model.lower_bound_:.2f}"
-        return f"{components}, {self.model.covariance_type}{self.beside}: {ending(self.model)}, {bound}"
+        return f"{components}, {self.searched}{self.beside}: {ending(self.model)}, {bound}"
 
 
 def fit_parameters(options: argparse.Namespace, tol: float | None) -> dict[str, Any]:

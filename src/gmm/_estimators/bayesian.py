@@ -28,8 +28,6 @@ from gmm._values.layouts import SPHERICAL
 from gmm._values.objective import Objective
 from gmm._values.variational import MixturePosterior
 
-__all__ = ["BayesianGaussianMixture"]
-
 
 @dataclass(eq=False, repr=False)
 class BayesianGaussianMixture(FittedMixture):

@@ -13,23 +13,6 @@ from numpy.typing import NDArray
 from gmm._passes.results import Totals
 from gmm._text.amounts import amount, counted
 
-__all__ = [
-    "BY_LIKELIHOOD",
-    "CRITERIA",
-    "HELD_OUT",
-    "OF_SEARCHES",
-    "adjusted_rand_index",
-    "aic",
-    "aicc",
-    "bic",
-    "evaluate",
-    "icl",
-    "least",
-    "nec",
-    "surplus",
-    "title",
-]
-
 CRITERIA = ("bic", "aic", "aicc", "icl", "nec")
 HELD_OUT = "held_out"  # of a search: minus twice the log-likelihood of rows under mixtures that have not seen them
 OF_SEARCHES = (*CRITERIA, HELD_OUT)

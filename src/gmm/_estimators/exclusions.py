@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from gmm._estimators.fitted import FittedMixture, fitted_parameters
 from gmm._validation.combinations import refuse
-from gmm._values.contamination import ContaminatedTails
 from gmm._values.parameters import MixtureParameters
-
-__all__ = ["checked_without"]
+from gmm._values.tails import ContaminatedTails
 
 
 def checked_without(mixture: FittedMixture, feature: str, *excluded: str) -> MixtureParameters:

@@ -18,11 +18,6 @@ from gmm._text.frames import frame_of
 from gmm._validation.scalars import check_choice
 from gmm._values.covariance import OF_FACTORS, CovarianceModel, FactorModel, Factors, names_factors, stored_for
 
-__all__ = [
-    "OfFactors", "factors_of", "fit_transform", "get_feature_names_out", "set_output", "stored_beside",
-    "transform",
-]  # fmt: skip
-
 _CONTAINERS = "default", "pandas", "polars"
 _OUTPUT = "_sklearn_output_config"  # scikit-learn's name, which its `clone` copies
 _Mixture = TypeVar("_Mixture", bound=FittedMixture)

@@ -218,7 +218,8 @@ class FittedMixture(Estimator):
         Returns
         -------
         ndarray of shape (n,)
-            In nats; float32 for float32 rows, else float64. −∞ where it underflows that type: beyond about 1e154
+            The log density, in nats: positive where the density is above 1 per unit of the columns, as where these vary
+            little. float32 for float32 rows, else float64. −∞ where it underflows that type: beyond about 1e154
             standard deviations in float64 and 2e19 in float32. With heavy tails or factors in low rank, rows beyond
             1e150 standard deviations count as if they were there.
         """

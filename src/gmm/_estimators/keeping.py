@@ -17,8 +17,6 @@ from gmm._validation.combinations import refuse
 from gmm._validation.scalars import check_boolean
 from gmm._values.priors import NormalInverseWishart, parts
 
-__all__ = ["opened", "what_must_be_same"]
-
 _FREE = ("n_threads", "verbose", "verbose_interval", "warm_start")  # may be others when a fit continues
 
 

@@ -16,15 +16,6 @@ from gmm._values.classes import ALL_UNKNOWN, KnownClasses
 if TYPE_CHECKING:
     from gmm._estimators.fitted import FittedMixture
 
-__all__ = [
-    "classes_to_state",
-    "copy_classes",
-    "known_again",
-    "known_classes",
-    "record_classes",
-    "restore_classes",
-    "sorted_classes",
-]
 
 _ATTRIBUTES = "classes_", "component_classes_"
 

@@ -611,6 +611,12 @@ class GaussianMixture(FittedMixture):
         ConditionalPrediction
             ``columns``, ``means``, ``deviations`` and ``intervals`` of the predicted columns.
 
+        Warns
+        -----
+        UserWarning
+            If intervals are asked for, and the fit had fewer than 5 rows for each parameter of the predicted columns
+            given the others.
+
         Examples
         --------
         >>> from gmm import GaussianMixture
@@ -631,7 +637,8 @@ class GaussianMixture(FittedMixture):
         called = tuple(names_of_features(self)[j] for j in targets)
         from gmm._estimators.conditional import predicted
 
-        return predicted(parameters, source, columns, targets, called, level=level, n_threads=self.n_threads)
+        how: dict[str, Any] = {"level": level, "weight": past_of(self).weight, "n_threads": self.n_threads}
+        return predicted(parameters, source, columns, targets, called, **how)
 
     @property
     def degrees_of_freedom_(self) -> float | NDArray[Any]:

@@ -19,8 +19,6 @@ from gmm._text.frames import data_frame
 if TYPE_CHECKING:
     from gmm._estimators.summary import Figures
 
-__all__ = ["MixtureSummary", "summary"]
-
 
 @dataclass(frozen=True, eq=False, repr=False)
 class MixtureSummary:
@@ -122,7 +120,7 @@ def summary(
     >>> X = np.concatenate([rng.normal(-4, 1, (100, 1)), rng.normal(4, 1, (50, 1))])
     >>> mixture = GaussianMixture(2, random_state=0).fit(X)
     >>> mixture.summary(X)
-    2 components, 1 feature, full covariance, 5 free parameters
+    2 components, 1 feature, V (full) covariance, 5 free parameters
     150 rows, log-likelihood -301.92 (-2.0128 per row), BIC 628.90, ICL 628.90, AIC 613.85
     converged after 1 pass (projected remaining gain 0 below tol=0.001), mean log-likelihood -2.01283 nats
          rows  weight              x0

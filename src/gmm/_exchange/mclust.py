@@ -24,8 +24,6 @@ from gmm._values.layouts import FULL, Array
 from gmm._values.parameters import MixtureParameters
 from gmm._versions import __version__
 
-__all__ = ["from_json", "to_json"]
-
 State = tuple[dict[str, Any], dict[str, NDArray[Any]]]
 _UNLIKE = 1e-5  # relative: of covariances that were written with six digits
 

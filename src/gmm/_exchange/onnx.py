@@ -26,8 +26,6 @@ from gmm._values.low_rank import layout_with_code
 from gmm._values.whitened import WhitenedMixture
 from gmm._versions import __version__, imported
 
-__all__ = ["to_onnx"]
-
 _OPSET = 13  # the first whose Softmax normalises one axis alone; later versions compute the same
 _IR_VERSION = 7  # of that time: a runtime refuses what is newer than itself
 _FLOATS = ("float32", "float64")

@@ -27,8 +27,6 @@ from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
 from gmm._values.weights import trimmed
 
-__all__ = ["fit_trimmed"]
-
 
 def fit_trimmed(
     source: Source,

@@ -26,8 +26,6 @@ from gmm._values.layouts import TIED, Array, Layout
 from gmm._values.statistics import SufficientStatistics
 from gmm._values.whitened import WhitenedMixture
 
-__all__ = ["ElsewhereEStep", "IncompleteEStep"]
-
 _NUMBERS_AT_ONCE = 1 << 14  # in the matrices of a component, of all patterns that are prepared together
 _NUMBERS_PREPARED = 1 << 23  # in the mixtures of patterns whose rows come in any order
 

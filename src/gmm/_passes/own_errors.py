@@ -17,8 +17,6 @@ from gmm._values.errors import lower_triangle
 from gmm._values.layouts import FULL, Array
 from gmm._values.statistics import SufficientStatistics
 
-__all__ = ["OwnErrorsEStep"]
-
 _ROUNDING = 1e-14
 
 

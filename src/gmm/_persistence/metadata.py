@@ -8,8 +8,6 @@ from copy import deepcopy
 from math import isfinite
 from typing import Any, TypeVar
 
-__all__ = ["check_metadata", "describe", "metadata_of", "with_metadata"]
-
 _DEEPEST = 20  # levels; a value that contains itself has no end
 _Thing = TypeVar("_Thing")
 

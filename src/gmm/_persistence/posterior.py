@@ -13,8 +13,6 @@ from gmm._validation.prior import DIRICHLET, DIRICHLET_PROCESS, check_has_poster
 from gmm._values.parameters import MixtureParameters
 from gmm._values.variational import MixturePosterior, VariationalPrior
 
-__all__ = ["posterior_from_state", "posterior_to_state", "prior_parameters"]
-
 _NUMBERS = ("weight_concentration_prior", "mean_precision_prior", "degrees_of_freedom_prior")
 _ARRAYS = ("mean_prior", "covariance_prior")
 _TYPE = "weight_concentration_prior_type"

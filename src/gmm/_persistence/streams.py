@@ -12,8 +12,6 @@ from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 from gmm._values.priors import FLAT, ConjugatePrior
 
-__all__ = ["stream_from_state", "stream_to_state"]
-
 
 def stream_to_state(stream: Stream) -> tuple[Header, Arrays]:
     """Convert all but the mixture to header entries and arrays."""

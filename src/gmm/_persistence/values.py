@@ -14,14 +14,22 @@ from gmm._persistence.archive import Arrays, Header, item
 from gmm._validation.fixed import check_fixed_table
 from gmm._validation.given import check_array, check_mixture
 from gmm._validation.noise import check_noise
-from gmm._values.contamination import CONTAMINATION, ContaminatedTails, is_contamination
 from gmm._values.covariance import CovarianceModel
 from gmm._values.fixed import NOTHING_FIXED, PARTS, Fixed
 from gmm._values.layouts import Layout
 from gmm._values.parameters import MixtureParameters
 from gmm._values.priors import NormalInverseWishart, parts
 from gmm._values.statistics import SufficientStatistics
-from gmm._values.tails import LEAST_DEGREES, MOST_DEGREES, NORMAL_TAILS, StudentTails, Tails
+from gmm._values.tails import (
+    CONTAMINATION,
+    LEAST_DEGREES,
+    MOST_DEGREES,
+    NORMAL_TAILS,
+    ContaminatedTails,
+    StudentTails,
+    Tails,
+    is_contamination,
+)
 
 __all__ = [
     "from_json_values",

@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 from gmm._exceptions import LostClusterError
 from gmm._rows.partitions import PartitionedSource, Task
 
-__all__ = ["DaskSource", "mapped"]
-
 _ADDED_AT_ONCE = 32  # results that one task of the sum adds
 
 

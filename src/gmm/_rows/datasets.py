@@ -12,8 +12,6 @@ import pyarrow.dataset
 from gmm._rows.parquet import parquet_batches
 from gmm._rows.part import Part
 
-__all__ = ["DatasetPart"]
-
 _LIMITS = ("thrift_string_size_limit", "thrift_container_size_limit")
 
 

@@ -13,8 +13,6 @@ from gmm._rows.blocks import Block, BlockSource
 from gmm._validation.given import check_array
 from gmm._validation.rows import check_rows
 
-__all__ = ["FactorySource", "OnceSource"]
-
 Given = Any  # a block as the caller gives it: rows, or a tuple of rows and weights
 
 

@@ -21,8 +21,6 @@ from gmm._rows.sources import ArraySource
 from gmm._validation.arrays import float_type, to_kernel_floats
 from gmm._values.layouts import Array
 
-__all__ = ["NpySource", "is_file_backed", "npy_array"]
-
 _BLOCK_BYTES = 1 << 20
 _WORTH_READING = 1 << 26  # bytes: smaller maps are arrays like others, over which compiled loops make many passes
 

@@ -7,8 +7,6 @@ from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 
-__all__ = ["Part"]
-
 _AT_ONCE = 1 << 16  # rows
 
 

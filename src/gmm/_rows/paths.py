@@ -12,8 +12,6 @@ from pathlib import Path
 from gmm._rows.suffixes import ARROW, NPY, ORC, PARQUET, TEXT, suffix_of
 from gmm._text.lists import quoted
 
-__all__ = ["files_of"]
-
 _TABLES = (*PARQUET, *ARROW, *ORC, *NPY)
 _URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+://")
 _NAMED = 4

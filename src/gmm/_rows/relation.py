@@ -9,8 +9,6 @@ import pyarrow as pa
 
 from gmm._rows.part import Part
 
-__all__ = ["RelationPart"]
-
 
 class RelationPart(Part):
     """A `duckdb.DuckDBPyRelation`.

@@ -10,8 +10,6 @@ from gmm._rows.sources import Chunk, SameRows, Source
 from gmm._values.layouts import Array
 from gmm._values.weights import weights_of
 
-__all__ = ["reweighed"]
-
 
 class ReweighedSource(SameRows):
     """The rows of another source, with weights (n,) in memory."""

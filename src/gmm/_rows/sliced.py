@@ -10,8 +10,6 @@ import numpy as np
 from gmm._rows.blocks import Block, BlockSource
 from gmm._validation.arrays import float_type, to_kernel_floats
 
-__all__ = ["SlicedSource"]
-
 _BLOCK_BYTES = 1 << 20
 
 

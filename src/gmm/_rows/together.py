@@ -15,8 +15,6 @@ from gmm._rows.ahead import item_of
 from gmm._rows.sources import Chunk, SameRows, Source, chunks_in_order
 from gmm._values.weights import joined
 
-__all__ = ["Ended", "together"]
-
 _LAST_TURN = 0.5
 _CANCELLED = -1
 

@@ -7,8 +7,6 @@ from time import perf_counter
 
 from gmm._rows.sources import Chunk, SameRows, Source
 
-__all__ = ["WatchedSource", "followed"]
-
 
 class WatchedSource(SameRows):
     """The rows of another source.

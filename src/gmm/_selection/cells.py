@@ -13,8 +13,6 @@ from gmm._selection.status import is_eligible
 from gmm._validation.scalars import check_choice
 from gmm._values.tails import NORMAL_TAILS
 
-__all__ = ["SearchTable", "check_criterion", "kind_of"]
-
 
 @dataclass(frozen=True, eq=False, repr=False)
 class SearchTable:

@@ -22,8 +22,6 @@ from gmm._validation.labels import check_labels
 from gmm._values.layouts import Array
 from gmm._values.weights import in_full
 
-__all__ = ["ClassifierSummary", "accuracy_line", "known_rows", "summary", "summary_of"]
-
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ClassifierSummary:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm._estimators.contract import Estimator, given_names, record_features
-from gmm._estimators.criteria import bic
+from gmm._estimators.criteria import HELD_OUT, bic
 from gmm._estimators.estimated import fit_settings
 from gmm._estimators.fitted import estimator_of, fitted_parameters, lasting_settings, source_of
 from gmm._estimators.labelled import sorted_classes
@@ -37,6 +37,7 @@ from gmm._persistence import (
 from gmm._rows.entrance import Names, as_one_array, as_source, as_source_to_fit
 from gmm._rows.sources import Source
 from gmm._selection import class_summary
+from gmm._selection.cells import check_criterion
 from gmm._selection.cross_validation import predictive_cells
 from gmm._selection.request import requested_components, requested_types
 from gmm._selection.search import select
@@ -60,7 +61,8 @@ from gmm._versions import __version__
 
 __all__ = ["MixtureClassifier"]
 
-_REQUEST = "n_components", "covariance_type", "class_prior", "standardize"
+_REQUEST = "n_components", "covariance_type", "class_prior", "criterion", "standardize"
+_BIC = "bic"
 _TOL = 1e-5  # of single fits; a search chooses its own by the number of rows
 _SETTINGS = "tol", "reg_covar", "max_iter", "n_init", "random_state", "n_threads", "prior", "missing"
 _COLLAPSED = (
@@ -78,7 +80,8 @@ class MixtureClassifier(Estimator):
     which BIC chooses one. EEE is linear, VVV quadratic discriminant analysis. With more it is MclustDA (Fraley &
     Raftery 2002): every class has its own number of components and model. Of the ten best of each class by BIC, and
     those of a single component, it takes the ones that together make the classes of held-out rows most probable (five
-    folds): more components may follow rows rather than classes. Rows without a label take part in the fit by EM.
+    folds): more components may follow rows rather than classes. The models of EDDA compete with them, if 1 is among the
+    numbers. Rows without a label take part in the fit by EM.
 
     Parameters
     ----------
@@ -88,6 +91,9 @@ class MixtureClassifier(Estimator):
         Covariance types to try; "all" tries the 14 models, of one column the two that there are, "E" and "V".
     class_prior : array-like of shape (C,), default=None
         Prior probabilities of the sorted classes; None takes their shares in the fit.
+    criterion : {"bic", "held_out"}, default=None
+        What chooses: "held_out" as above, also of the models of EDDA; "bic" the best BIC, of each class by itself where
+        there are several numbers, as mclust's ``MclustDA`` does. None is "bic" for one component, else "held_out".
     tol, reg_covar, max_iter, n_init, random_state, n_threads
         As in `select`; with one component per class, `tol` is 1e-5 by default.
     prior : {"conjugate"}, NormalInverseWishart or None, default=None
@@ -151,6 +157,7 @@ class MixtureClassifier(Estimator):
     covariance_type: str | Sequence[str] = "all"
     _: KW_ONLY
     class_prior: ArrayLike | None = None
+    criterion: str | None = None
     tol: float | None = None
     reg_covar: float = 1e-6
     max_iter: int = 1000
@@ -202,10 +209,11 @@ class MixtureClassifier(Estimator):
         rows: Any = as_one_array(source, caller, gaps=True)
         classes, codes = classes_in(y, rows)
         numbers, types, prior = self._request(rows.n_features, len(classes))
-        parts, mixtures = [rows.subset(np.flatnonzero(codes == code)) for code in range(len(classes))], []
-        if numbers != [1]:
+        parts = [rows.subset(np.flatnonzero(codes == code)) for code in range(len(classes))]
+        mixtures: list[GaussianMixture] = []
+        if numbers != [1] or self.criterion == HELD_OUT:
             parts = self._opened(parts, classes)
-            mixtures = self._of_each(parts, numbers, types, classes, prior)
+            mixtures, types = self._of_each(parts, numbers, types, classes, prior)
         each, in_class = rows.weights, codes >= 0
         if not mixtures or each[~in_class].any():
             whole = self._filled(source, types)
@@ -322,7 +330,7 @@ class MixtureClassifier(Estimator):
         parameters = from_json_values(item(header, "parameters", dict))
         tol = parameters.get("tol", _TOL)
         check_parameters(GaussianMixture(**parameters | {"tol": _TOL if tol is None else tol}), STARTS)
-        request = item(header, "request", dict)
+        request = {"criterion": None} | item(header, "request", dict)
         classes = sorted_classes(item(header, "classes", list))
         every = parameters | {name: request[name] for name in _REQUEST}
         classifier = cls(**{name: every[name] for name in every.keys() & {*cls._get_param_names()}})
@@ -365,7 +373,9 @@ class MixtureClassifier(Estimator):
         """Return the labelled rows of each class, checked for a fit."""
         for label, part in zip(classes.tolist(), parts, strict=True):
             if part.n_rows < 2:
-                raise ValueError(f"class {label!r} has 1 labelled row: expected two or more, or n_components=1")
+                raise ValueError(
+                    f"class {label!r} has 1 labelled row: expected two or more, or n_components=1 and 'bic'"
+                )
         return [as_source_to_fit(part, None, estimator=self, missing=self.missing)[0] for part in parts]
 
     def _filled(self, source: Source, types: list[str]) -> Source:
@@ -379,11 +389,18 @@ class MixtureClassifier(Estimator):
         types: list[str],
         classes: NDArray[Any],
         prior: Array | None,
-    ) -> list[GaussianMixture]:
-        """Mixtures of the labelled rows of each class, of the best by BIC those that predict best."""
-        how = self._settings
-        searches = [select(self._filled(part, types), numbers, types, **how | {"tol": self.tol}) for part in parts]
-        cells = predictive_cells(searches, parts, prior, how)
+    ) -> tuple[list[GaussianMixture], list[str]]:
+        """Mixtures of the labelled rows of each class, none if classes share a model, and the models to try on all."""
+        how, several = self._settings, numbers != [1]
+        searches = [
+            select(self._filled(part, types), numbers, types, **how | {"tol": self.tol}) for part in parts * several
+        ]
+        cells: list[int] | str = [search.best_index for search in searches]
+        if self.criterion != _BIC:
+            shared = types if 1 in numbers and len(parts) > several else []  # alone, a class is always right
+            cells = predictive_cells(searches, parts, prior, how, shared)
+        if isinstance(cells, str):
+            return [], [cells] if cells else types
         collapsed = [
             label
             for label, search, cell in zip(classes.tolist(), searches, cells, strict=True)
@@ -391,7 +408,7 @@ class MixtureClassifier(Estimator):
         ]
         self._warn_of(collapsed, several=True)
         winners = [search.estimators[cell] for search, cell in zip(searches, cells, strict=True)]
-        return [mixture for mixture in winners if mixture is not None]  # cells that are compared have a fit
+        return [mixture for mixture in winners if mixture is not None], types  # cells that are compared have a fit
 
     def _warn_of(self, labels: list[Any], *, several: bool) -> None:
         if labels:
@@ -441,6 +458,8 @@ class MixtureClassifier(Estimator):
     def _request(self, n_features: int, n_classes: int) -> tuple[list[int], list[str], Array | None]:
         """Numbers of components, covariance types and probabilities of classes as asked for, checked."""
         check_boolean(self.standardize, "standardize")
+        if self.criterion is not None:
+            check_criterion(self.criterion, (_BIC, HELD_OUT))
         prior = None if self.class_prior is None else check_weights(self.class_prior, n_classes, "class_prior")
         return sorted(requested_components(self.n_components)), requested_types(self.covariance_type, n_features), prior
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import time
 
-__all__ = ["Clock"]
-
 
 class Clock:
     """The time limit of a search, in seconds from now; it does not end before there is a solution."""

@@ -23,11 +23,16 @@ _COMPARED = 10  # cells of a class, best first, and those of a single component
 _LEAST = -5.0  # nats: what the log probability of a row's class counts at least, so that no row decides alone
 _FARTHEST = -1e200  # nats, of a row beyond all densities: sums of these are finite
 _BETTER = 1e-9  # nats per row, above rounding errors
+_DOUBT = 0.5  # standard errors by which cells, the best of many combinations, have to beat a model that classes share
 
 
 def predictive_cells(
-    searches: Sequence[Selection], parts: Sequence[Source], class_prior: Array | None, settings: Mapping[str, Any]
-) -> list[int]:
+    searches: Sequence[Selection],
+    parts: Sequence[Source],
+    class_prior: Array | None,
+    settings: Mapping[str, Any],
+    shared: Sequence[str] = (),
+) -> list[int] | str:
     """Return the index of a cell for each class, near its best, that together find the classes of held-out rows.
 
     The cells are fitted again to four fifths of the rows of their class, five times; one with a component that
@@ -37,20 +42,30 @@ def predictive_cells(
     Parameters
     ----------
     searches : sequence of Selection
-        The cells of each class, fitted to all its rows.
+        The cells of each class, fitted to all its rows; none compares shared models alone.
     parts : sequence of Source
         The rows of each class, as its search had them.
     class_prior : array of shape (C,), optional
         Prior probabilities of the classes; None takes their shares of the weight.
     settings : mapping
         Further parameters of the fits, by the names of `GaussianMixture`.
+    shared : sequence of str
+        Covariance types of mixtures of one component for each class. If none of the cells does clearly better, the name
+        of the best of these is returned instead, which is empty if there are no cells, and all of these degenerate.
     """
     compared = [_compared(search) for search in searches]
-    if all(len(cells) == 1 for cells in compared):
+    if not shared and all(len(cells) == 1 for cells in compared):
         return [cell for (cell,) in compared]
     rows = _Rows.of(parts)
     prior = np.bincount(rows.owner, rows.weights) if class_prior is None else class_prior
-    log_prior = np.log(np.maximum(prior / prior.sum(), np.finfo(np.float64).tiny))
+    log_prior = np.log(np.maximum(prior / prior.sum(), np.finfo(np.float64).tiny))[:, None]
+    of_shared = {
+        name: _out_of_fold(GaussianMixture(len(parts), covariance_type=name, **settings), rows) for name in shared
+    }
+    together = {name: _of_own_class(x + log_prior, rows) for name, x in of_shared.items() if x is not None}
+    one = max(together, key=lambda name: together[name] @ rows.weights, default="")
+    if not searches:
+        return one
     tables = [
         _densities(search, cells, number, rows, settings)
         for number, (search, cells) in enumerate(zip(searches, compared, strict=True))
@@ -59,7 +74,14 @@ def predictive_cells(
         np.maximum(np.stack(list(of_class.values())) + share, _FARTHEST)
         for of_class, share in zip(tables, log_prior, strict=True)
     ]
-    return [list(of_class)[place] for of_class, place in zip(tables, _separating_cells(joint, rows), strict=True)]
+    places = _separating_cells(joint, rows)
+    if one:
+        apart = np.stack([table[place] for table, place in zip(joint, places, strict=True)])
+        gain = _of_own_class(apart, rows) - together[one]
+        mean = np.average(gain, weights=rows.weights)
+        if mean <= _DOUBT * np.sqrt((gain - mean) ** 2 @ rows.weights) / rows.weights.sum():
+            return one
+    return [list(of_class)[place] for of_class, place in zip(tables, places, strict=True)]
 
 
 class _Rows(NamedTuple):
@@ -97,33 +119,50 @@ def _densities(
 
     Where no cell has such fits, they are those of the best one, which has seen the rows.
     """
-    tables: dict[int, Array] = {}
-    if np.count_nonzero(rows.owner == number) >= 2 * _FOLDS:
-        for cell in cells:
-            K, kind = int(search.n_components[cell]), search.covariance_type[cell]
-            scores = _out_of_fold_scores(GaussianMixture(K, covariance_type=kind, **settings), number, rows)
-            tables |= {} if scores is None else {cell: scores}
-    return tables or {search.best_index: search.best.score_samples(rows.values).astype(np.float64)}
+    sizes, types = search.n_components.tolist(), search.covariance_type
+    is_enough = np.count_nonzero(rows.owner == number) >= 2 * _FOLDS
+    tables = {
+        cell: _out_of_fold(GaussianMixture(sizes[cell], covariance_type=types[cell], **settings), rows, number)
+        for cell in (cells if is_enough else ())
+    }
+    found = {cell: table[0] for cell, table in tables.items() if table is not None}
+    return found or {search.best_index: search.best.score_samples(rows.values).astype(np.float64)}
 
 
-def _out_of_fold_scores(estimator: GaussianMixture, number: int, rows: _Rows) -> Array | None:
-    """Return the log densities of all rows under fits to the other folds of a class; None if one is no use."""
-    scores = np.empty(len(rows.values))
+def _out_of_fold(estimator: GaussianMixture, rows: _Rows, number: int | None = None) -> Array | None:
+    """Return log densities of all rows under fits to the other folds of a class, (1, n); None if one fit is no use.
+
+    Without the number of a class, all have one component each, and densities are (C, n), of each row up to a factor.
+    """
+    scores = np.full((estimator.n_components if number is None else 1, len(rows.values)), -np.inf)
     for fold in range(_FOLDS):
         here = rows.fold == fold
-        training = ArraySource(rows.values, rows.weights).subset(np.flatnonzero(~here & (rows.owner == number)))
+        others = np.flatnonzero(~here & (number is None or rows.owner == number))
+        training = ArraySource(rows.values, rows.weights).subset(others)
+        labels = rows.owner[others] if number is None else None
         if training.n_rows < estimator.n_components:
             return None
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                estimator.fit(training.rows, sample_weight=training.sample_weight)
+                estimator.fit(training.rows, sample_weight=training.sample_weight, labels=labels)
         except (SingularMatrixError, ArithmeticError):
             return None
         if degenerate_components(fitted_parameters(estimator), training.n_effective, estimator.reg_covar).any():
             return None
-        scores[here] = estimator.score_samples(rows.values[here])
+        held = rows.values[here]
+        if labels is None:
+            scores[:, here] = estimator.score_samples(held)
+        else:
+            with np.errstate(divide="ignore"):
+                scores[np.ix_(np.unique(labels), here)] = np.log(estimator.predict_proba(held) / estimator.weights_).T
     return scores
+
+
+def _of_own_class(joint: Array, rows: _Rows) -> Array:
+    """Return the log probability of each row's class, (n,), as it counts, from log densities times prior (C, n)."""
+    right = joint[rows.owner, np.arange(len(rows.owner))]
+    return np.asarray(np.maximum(right - np.logaddexp.reduce(joint, axis=0), _LEAST))
 
 
 def _separating_cells(joint: Sequence[Array], rows: _Rows) -> list[int]:

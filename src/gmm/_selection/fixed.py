@@ -18,8 +18,6 @@ from gmm._values.fixed import Fixed
 from gmm._values.layouts import FULL, Array
 from gmm._values.parameters import MixtureParameters
 
-__all__ = ["FixedComponents", "fixed_components"]
-
 
 @dataclass(frozen=True, eq=False)
 class FixedComponents:

@@ -13,7 +13,7 @@ from gmm._estimators.contract import names_of_features
 from gmm._estimators.criteria import HELD_OUT, surplus, title
 from gmm._estimators.fitted import fitted_parameters, past_of, summary_of
 from gmm._estimators.mixture import GaussianMixture
-from gmm._estimators.outcome import doubt_of_width
+from gmm._estimators.outcome import doubt_of_shapes
 from gmm._selection.cells import SearchTable
 from gmm._selection.status import (
     FAILED,
@@ -308,7 +308,7 @@ def advice(selection: SearchTable, word: str = "component") -> Iterator[str]:
     best, number = selection.best, selection.best_index
     K, status = int(selection.n_components[number]), selection.status[number]
     yield from filter(None, [surplus(int(selection.n_parameters[number]), past_of(best).weight)])
-    yield from filter(None, [doubt_of_width(fitted_parameters(best), names_of_features(best), word)])
+    yield from filter(None, [doubt_of_shapes(fitted_parameters(best), names_of_features(best), word)])
     if at_the_edge(selection):
         first = "take logarithms of long tails first, then " * any(LONG_TAIL in note for note in selection.notes)
         yield f"{counted(K, word)} are the most that were tried: {first}try n_components up to {2 * K + 2}"

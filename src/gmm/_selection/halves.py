@@ -27,8 +27,6 @@ from gmm._validation.scalars import check_real, check_whole
 from gmm._values.covariance import DEFAULT_COVARIANCE_TYPE
 from gmm._values.layouts import Array
 
-__all__ = ["SplitLRT", "Stability", "split_lrt", "stability"]
-
 Rows = NDArray[Any]
 Halves = tuple[Rows, Rows]
 Fits = tuple[Sequence[GaussianMixture], Sequence[GaussianMixture]]

@@ -15,8 +15,6 @@ from gmm._rows.sources import Source
 from gmm._validation.scalars import check_whole
 from gmm._values.parameters import MixtureParameters
 
-__all__ = ["check_folds", "deviances", "folds_of"]
-
 _Cell = TypeVar("_Cell", bound=Hashable)
 
 

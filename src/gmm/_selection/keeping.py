@@ -23,8 +23,6 @@ from gmm._selection.cell import Solution, Solve
 from gmm._validation.scalars import check_boolean
 from gmm._values.parameters import MixtureParameters
 
-__all__ = ["KeptCell", "name_on_all_rows", "search_file"]
-
 
 @contextmanager
 def search_file(

@@ -8,8 +8,6 @@ from gmm._selection.cells import kind_of
 from gmm._values.covariance import CovarianceModel, same_as
 from gmm._values.tails import NORMAL_TAILS, Tails
 
-__all__ = ["Key"]
-
 
 class Key(NamedTuple):
     """A cell that is fitted; requested cells whose models coincide share one. Searches have one value of each tails."""

@@ -41,7 +41,7 @@ from gmm._validation.parameters import check_callback, check_random_state
 from gmm._validation.ratio import check_max_ratio
 from gmm._validation.rows import check_enough_rows
 from gmm._validation.scalars import MOST_REPLICATES, check_whole, is_whole
-from gmm._values.covariance import DEFAULT_COVARIANCE_TYPE, with_factors
+from gmm._values.covariance import DEFAULT_COVARIANCE_TYPE
 from gmm._values.layouts import Array, SingularMatrixError
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
@@ -248,7 +248,7 @@ class BootstrapLRT:
         K, n_values = self.null.n_components, len(self.replicates)
         of = "" if n_values == self.n_replicates else f" of {self.n_replicates}"
         median, high = np.quantile(self.replicates, [0.5, 0.95])
-        kind = with_factors(self.null.covariance_type, self.null.n_factors)
+        kind = fitted_parameters(self.null).model.printed(self.null.n_features_in_)
         omissions = f"; {self.n_left_out} more could not be fitted" if self.n_left_out else ""
         return (
             f"BootstrapLRT of {K} against {K + 1} components, {kind}: p = {self.p_value:.3g}\n"

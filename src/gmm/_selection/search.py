@@ -51,9 +51,9 @@ from gmm._selection.request import (
 )
 from gmm._selection.standard import (
     in_units,
-    note_on_identifiers,
     note_on_shrinkage,
     notes_on_columns,
+    notes_on_own_units,
     restored,
     warn_of_constants,
 )
@@ -233,7 +233,7 @@ def select(
     with search_file(template, opened, request.facts, seed, checkpoint=checkpoint, resume=resume) as file:
         template.random_state = seed = seed if file is None else file.seed
         selection = restored(_searched(request, seed, clock, callback, file), units, opened)
-    return replace(selection, notes=(*note_on_identifiers(given, features), *selection.notes))
+    return replace(selection, notes=(*notes_on_own_units(given, features), *selection.notes))
 
 
 def _given(X: Any, sample_weight: Any, template: GaussianMixture, errors: Any) -> tuple[Source, Names]:

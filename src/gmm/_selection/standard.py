@@ -26,6 +26,7 @@ from gmm._validation.combinations import refuse
 from gmm._validation.measurements import ColumnKinds, slices
 from gmm._validation.rescalings import rescalings, rounded_rescalings
 from gmm._validation.scalars import check_boolean
+from gmm._validation.singular import singular_columns
 from gmm._values.coordinates import Coordinates
 from gmm._values.noise import Noise
 from gmm._values.weights import weighed
@@ -93,17 +94,17 @@ def warn_of_constants(source: Source, names: NDArray[np.object_] | None) -> None
         warn(text, UserWarning)
 
 
-def note_on_identifiers(source: Source, names: NDArray[np.object_] | None) -> tuple[str, ...]:
-    """Point out columns, beside others, that number the rows; these have to be in memory and in their own units."""
+def notes_on_own_units(source: Source, names: NDArray[np.object_] | None) -> tuple[str, ...]:
+    """Point out columns that number the rows, beside others, and singular ones, of rows that are an array."""
     if source.one_array is None:
         return ()
     rows = source.one_array.rows
     every = [f"x{j}" for j in range(source.n_features)] if names is None else list(map(str, names))
-    numbers = ColumnKinds(slices(rows, _BEGINNING), len(rows), every).numbers
+    singular, numbers = singular_columns(rows, every), ColumnKinds(slices(rows, _BEGINNING), len(rows), every).numbers
     if not 0 < len(numbers) < len(every):
-        return ()
+        return singular
     noun, what, them = ("column", NUMBERS[0], "it") if len(numbers) == 1 else ("columns", NUMBERS[1], "them")
-    return (f"{noun} {listed((repr(every[j]) for j in numbers), 4)} {what}: leave {them} out",)
+    return (f"{noun} {listed((repr(every[j]) for j in numbers), 4)} {what}: leave {them} out", *singular)
 
 
 def notes_on_columns(source: Source, names: NDArray[np.object_] | None) -> tuple[str, ...]:

@@ -148,8 +148,8 @@ class Selection(SearchTable):
     n_searched : int
         Number of rows in the sample on which the search ran; 0 if it ran on all rows.
     notes : tuple of str
-        What a reader should know of the columns: which may be codes of categories, which have few distinct values,
-        and which are copies or rescalings of others, also but for rounding.
+        What a reader should know of the columns: which may be codes of categories, which have few distinct values or
+        one value in many rows, and which are copies or rescalings of others or add up, also but for rounding.
     """
 
     metadata = property(metadata_of)

@@ -10,8 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["amount", "counted", "duration", "form_of", "noise_of_weight", "percent", "plus_minus", "with_minus"]
-
 Numbers = Sequence[float] | NDArray[Any]
 
 _HYPHEN = re.compile(r"(?<!\w)-(?=[\d.])")

@@ -9,8 +9,6 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-__all__ = ["data_frame", "frame_of", "framed_like"]
-
 
 def data_frame(columns: Mapping[str, Any]) -> Any:
     """Return columns as a data frame of the library that is already imported, else of pandas, else of polars.

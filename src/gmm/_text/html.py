@@ -12,8 +12,6 @@ from importlib.resources import files
 from itertools import pairwise
 from math import isfinite
 
-__all__ = ["Cell", "Html", "block", "details", "escaped", "joined", "line", "sparkline", "style", "table"]
-
 _WIDTH, _HEIGHT, _MARGIN = 160, 28, 3
 _MOST_POINTS = 200  # in a sparkline, about one per pixel
 _DEEPEST = 0.32  # opacity of a shade of 1

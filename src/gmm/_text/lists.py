@@ -7,8 +7,6 @@ from itertools import islice, zip_longest
 
 from gmm._text.printable import printable
 
-__all__ = ["aligned", "beginning", "listed", "quoted", "suggestion"]
-
 _LISTED = 20
 _ROWS_SHOWN = 6
 

@@ -24,8 +24,6 @@ from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
 
-__all__ = ["adapt", "fisher_vector"]
-
 
 def adapt(
     model: FittedMixture,

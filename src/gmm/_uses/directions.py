@@ -15,13 +15,13 @@ from gmm._fitting.moments import mean_and_covariance
 from gmm._public import publish
 from gmm._rows.entrance import as_source, check_any
 from gmm._text.amounts import counted
+from gmm._text.lists import aligned
 from gmm._validation.scalars import check_real, check_whole
 from gmm._values.covariance import DEFAULT_COVARIANCE_TYPE, covariance_model
 from gmm._values.directions import differences, leading, projected_mixture
 from gmm._values.layouts import Array
 
-__all__ = ["Directions", "directions"]
-
+_DIRECTIONS_SHOWN, _FEATURES_SHOWN = 6, 20
 _MIN_EIGENVALUE = 1e-10  # below it, components differ only by rounding
 
 
@@ -64,6 +64,16 @@ class Directions:
         m, d = self.matrix.shape
         listed = ", ".join(f"{value:.3g}" for value in self.eigenvalues)
         return f"<Directions: {m} of {counted(d, 'feature')}, eigenvalues {listed}>"
+
+    def __str__(self) -> str:
+        """Return the sizes, the eigenvalues, and the unit vectors with a row for each feature."""
+        d, shown = self.matrix.shape[1], self.unit_vectors[:_DIRECTIONS_SHOWN]
+        names = self.feature_names or tuple(f"x{j}" for j in range(d))
+        rows = [[names[j], *(f"{value:.3f}" for value in shown[:, j])] for j in range(min(d, _FEATURES_SHOWN))]
+        more = [f"  … and {counted(d - len(rows), 'more feature')}"] * (d > len(rows))
+        return "\n".join(
+            [repr(self)[1:-1], *aligned([["", *self.get_feature_names_out()[: len(shown)]], *rows]), *more]
+        )
 
     @property
     def unit_vectors(self) -> NDArray[np.float64]:
@@ -173,8 +183,14 @@ def directions(
     >>> X = rng.normal(size=(300, 5)) + 6 * np.eye(3, 5)[rng.integers(3, size=300)]
     >>> mixture = gmm.GaussianMixture(3, covariance_type="tied", random_state=0).fit(X)
     >>> plane = gmm.analysis.directions(mixture)
-    >>> plane.transform(X).shape
-    (300, 2)
+    >>> print(plane)
+    Directions: 2 of 5 features, eigenvalues 0.874, 0.864
+          direction1  direction2
+      x0      -0.500      -0.674
+      x1       0.780      -0.162
+      x2      -0.361       0.721
+      x3       0.021       0.007
+      x4      -0.103      -0.013
     >>> bool((plane.mixture.predict(plane.transform(X)) == mixture.predict(X)).all())
     True
     """

@@ -29,8 +29,6 @@ from gmm._validation.scalars import check_choice
 from gmm._values.layouts import Array
 from gmm._values.parameters import MixtureParameters
 
-__all__ = ["Distance", "distance", "match"]
-
 KINDS = _WASSERSTEIN, _KULLBACK_LEIBLER, _ = ("wasserstein", "kullback-leibler", "bhattacharyya")
 _NUMBERS_AT_ONCE = 2_000_000
 _MOST_ROUNDS, _SMALL_GAIN = 100, 1e-10  # of a variational bound, in nats

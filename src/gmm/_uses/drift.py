@@ -19,8 +19,6 @@ from gmm._validation.parameters import check_random_state
 from gmm._validation.scalars import MOST_REPLICATES, check_real, check_whole
 from gmm._values.layouts import Array
 
-__all__ = ["Drift", "drift"]
-
 STATISTICS = ("score", "tail", "weights", "means")
 _TAIL = 0.01  # share of the reference that scores below its quantile
 _FEWEST = 50  # rows, of either kind

@@ -8,9 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from gmm._estimators.fitted import FittedMixture, fitted_parameters, source_of
 from gmm._estimators.scorer import Scorer
 from gmm._public import publish
-from gmm._values.contamination import ContaminatedTails
-
-__all__ = ["outliers"]
+from gmm._values.tails import ContaminatedTails
 
 
 def outliers(model: FittedMixture, X: ArrayLike) -> NDArray[np.bool_]:

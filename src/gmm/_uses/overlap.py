@@ -20,8 +20,6 @@ from gmm._text.lists import beginning
 from gmm._validation.parameters import check_n_samples, check_random_state
 from gmm._values.layouts import Array
 
-__all__ = ["ColumnOverlap", "column_overlap", "overlap"]
-
 _NUMBERS_AT_ONCE = 2_000_000
 _GRID = np.linspace(-9, 9, 181)  # in standard deviations; most crossings of two densities are alone between two points
 _COLUMNS_SHOWN = 6

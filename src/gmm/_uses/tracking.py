@@ -28,8 +28,6 @@ from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
 
-__all__ = ["Tracker", "Tracks"]
-
 _PASSES = 5  # over the rows of a frame
 _AT_FIRST = 9.0  # times the variance of the movement, as long as the velocity is unknown
 _LEAST_NOISE = 0.01  # of the weight

@@ -15,8 +15,6 @@ from gmm._text.amounts import counted, plus_minus
 from gmm._text.lists import beginning
 from gmm._values.layouts import FULL, Array
 
-__all__ = ["TrueValues", "true_values"]
-
 _NUMBERS_AT_ONCE = 1 << 20
 
 

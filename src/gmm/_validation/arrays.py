@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 
 from gmm._validation.where import index_text, row_and_column
 
-__all__ = ["FloatArray", "as_array", "as_floats", "float_type", "place_in", "refuse_sparse", "to_kernel_floats"]
-
 FloatArray: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
 Place: TypeAlias = Callable[[Sequence[int]], str]
 _SINGLE: np.dtype[Any] = np.dtype(np.float32)

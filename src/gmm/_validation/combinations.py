@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["EXCLUSIONS", "CombinationError", "Exclusion", "refuse"]
-
 
 class CombinationError(ValueError):
     """Raised for two features that cannot be combined."""
@@ -320,10 +318,10 @@ EXCLUSIONS = (
     ),
     *_each_with(
         "MixtureClassifier",
-        *("BayesianGaussianMixture", "another criterion than BIC", "noise", "heavy tails", "refine"),
+        *("BayesianGaussianMixture", "another criterion than BIC and held_out", "noise", "heavy tails", "refine"),
         *("rows beyond memory", "max_ratio", "checkpoint", "time_limit", "predict_from"),
         *("error_covariance", "trim"),
-        reason="it fits a mixture to each class in memory, chosen by BIC",
+        reason="it fits a mixture to each class in memory",
         instead="leave it out, or fit one mixture to all rows",
     ),
     Exclusion("MixtureClassifier", "--label-column", "the classes are labels already", "leave --label-column out"),

@@ -13,8 +13,6 @@ from gmm._validation.given import check_array, check_squares
 from gmm._validation.scalars import is_real
 from gmm._values.noise import NO_NOISE, Noise, UniformNoise
 
-__all__ = ["check_box", "check_noise"]
-
 _SHARE = 0.05  # of noise at the start, unless a share is given
 
 

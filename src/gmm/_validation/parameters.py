@@ -23,16 +23,6 @@ from gmm._values.covariance import COVARIANCE_CHOICES, MOST_FACTORS, names_facto
 from gmm._values.priors import NormalInverseWishart
 from gmm._values.tails import LEAST_DEGREES, MOST_DEGREES, OF_EACH
 
-__all__ = [
-    "check_callback",
-    "check_density",
-    "check_is_fitted",
-    "check_level",
-    "check_n_samples",
-    "check_parameters",
-    "check_random_state",
-]
-
 
 @dataclass(frozen=True)
 class Requirement:

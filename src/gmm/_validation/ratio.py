@@ -6,8 +6,6 @@ from math import inf
 
 from gmm._values.covariance import LIMITED, CovarianceModel
 
-__all__ = ["check_max_ratio"]
-
 
 def check_max_ratio(max_ratio: float | None, model: CovarianceModel, n_components: int) -> float:
     """Return the limit on the ratio of eigenvalues of all covariances; ∞ for None.

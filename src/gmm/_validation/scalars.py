@@ -12,18 +12,6 @@ import numpy as np
 from gmm._exceptions import InvalidParameterError, raisable
 from gmm._text.lists import quoted, suggestion
 
-__all__ = [
-    "MOST_REPLICATES",
-    "as_real",
-    "check_boolean",
-    "check_choice",
-    "check_real",
-    "check_whole",
-    "excerpt",
-    "is_real",
-    "is_whole",
-]
-
 MOST_REPLICATES = 10**9  # whose seeds are drawn at once
 
 

@@ -15,8 +15,6 @@ from numpy.typing import NDArray
 from gmm._validation.arrays import FloatArray, as_floats, float_type, refuse_sparse, to_kernel_floats
 from gmm._validation.where import column_text, row_and_column
 
-__all__ = ["Table", "as_table", "is_series", "is_table"]
-
 
 @dataclass(frozen=True, eq=False)
 class Table:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gmm._values.contamination import ContaminatedTails
-from gmm._values.tails import NORMAL_TAILS, OF_EACH, StudentTails, Tails
-
-__all__ = ["TAILS", "check_tails"]
+from gmm._values.tails import NORMAL_TAILS, OF_EACH, ContaminatedTails, StudentTails, Tails
 
 TAILS = NORMAL_TAILS.name, StudentTails.name, ContaminatedTails.name
 _FIRST = 8.0  # degrees of freedom where a fit begins that estimates them

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["column_text", "index_text", "name_of", "row_and_column"]
-
 
 def name_of(estimator: object) -> str:
     """Return the name of an estimator's class; a string is returned unchanged."""

@@ -73,8 +73,11 @@ class CovarianceModel:
         return self.alias or self.name
 
     def printed(self, n_features: int) -> str:
-        """Return the name to print: for one feature, where only the volume is left, its letter."""
-        return self.volume if n_features == 1 and self.shape == IDENTITY else self.type_name
+        """Return the name to print, and scikit-learn's behind it; for one feature, only the volume's letter is left."""
+        if n_features == 1 and self.shape == IDENTITY:
+            return self.volume
+        name = self.volume if n_features == 1 else self.name
+        return f"{name} ({self.alias})" if self.alias else name
 
     @property
     def moments(self) -> Layout:

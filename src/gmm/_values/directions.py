@@ -10,8 +10,6 @@ from gmm._values.covariance import DEFAULT_COVARIANCE_TYPE, covariance_model
 from gmm._values.layouts import FULL, Array, SingularMatrixError
 from gmm._values.parameters import MixtureParameters
 
-__all__ = ["Differences", "complement", "differences", "leading", "projected_mixture", "telling"]
-
 _FLAT = 1e-12  # variance, relative to the largest, of a direction in which a mixture does not vary
 _FLAT_ROWS = 1.5e-8  # the same of rows, as in mclust
 # An axis-aligned mixture of more features is reduced to the means' directions and these features: d × d matrices of

@@ -16,8 +16,6 @@ from gmm._values.parameters import MixtureParameters
 from gmm._values.priors import Prior
 from gmm._values.statistics import SufficientStatistics
 
-__all__ = ["moments_beside", "restored"]
-
 
 def moments_beside(
     fixed: Fixed, statistics: SufficientStatistics, previous: MixtureParameters, prior: Prior

@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 
 from gmm._values.layouts import Array
 
-__all__ = ["in_full", "joined", "trimmed", "weighed", "weights_of"]
-
 _ROUNDING = 1e-9  # of a share of the rows, or of a weight
 
 
