@@ -835,6 +835,11 @@ def test_predict_names_the_columns_it_misses(model, tmp_path):
     assert "'sepal width', 'petal width'" in line
 
 
+def test_rows_without_room_in_memory_are_an_error_that_helps(model):
+    assert "not enough memory" in (told := fails(1, "sample", model, "-n", 10**15))
+    assert "draw fewer rows at a time" in told
+
+
 def test_sample_is_seeded_and_can_be_fitted_again(model, tmp_path):
     first, again, other = (ok("sample", model, "-n", 40, "--seed", s).stdout for s in (0, 0, 1))
     assert first == again != other

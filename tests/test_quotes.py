@@ -15,7 +15,7 @@ MANY = 300_000  # lines, more than a block of the parser
 def part(folder, text, *, whole):
     path = folder / "rows.csv"
     path.write_bytes(text)
-    return TextPart(str(path), TextFormat(), whole=whole)
+    return TextPart(str(path), str(path), TextFormat(), whole=whole)
 
 
 def n_rows(part):

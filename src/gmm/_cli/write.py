@@ -5,9 +5,12 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import sys
 import tempfile
+from codecs import getincrementaldecoder
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from io import RawIOBase
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,7 @@ from gmm._estimators.fitted import FittedMixture, fitted_parameters
 from gmm._estimators.scorer import Scorer
 from gmm._persistence import predictions, replaceable, suffix_to_write, write_atomically
 from gmm._rows.writing import WRITERS, in_step, prediction_columns, write_blocks
+from gmm._text.printable import printable_lines
 
 __all__ = [
     "check_suffix",
@@ -33,6 +37,9 @@ __all__ = [
     "write_table",
     "write_text",
 ]
+
+
+_RARE = re.compile(r"[^ -~\n]")
 
 
 def check_suffix(option: str, path: str, suffixes: Iterable[str]) -> None:
@@ -93,9 +100,23 @@ def write_table(path: str | os.PathLike[str] | None, blocks: Iterable[Mapping[st
     """
     if path is None:
         sys.stdout.flush()
-        write_blocks(sys.stdout.buffer, ".csv", blocks)
+        write_blocks(_Terminal() if sys.stdout.isatty() else sys.stdout.buffer, ".csv", blocks)
         return
     predictions.write_table(path, blocks)
+
+
+class _Terminal(RawIOBase):
+    """Standard output as a binary file, which shows control characters of a table in place of obeying them."""
+
+    def __init__(self) -> None:
+        self._decoder = getincrementaldecoder("utf-8")()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, content: Any) -> int:
+        sys.stdout.write(printable_lines(self._decoder.decode(content)))
+        return len(content)
 
 
 def predicted(
@@ -150,6 +171,7 @@ def write_json(path: Path | None, document: Mapping[str, Any]) -> None:
         If the path cannot be written.
     """
     text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    text = _RARE.sub(lambda letter: letter[0] if letter[0].isprintable() else json.dumps(letter[0])[1:-1], text)
     if path is None and hasattr(sys.stdout, "buffer"):
         sys.stdout.flush()
         sys.stdout.buffer.write(_encoded(text))

@@ -57,12 +57,12 @@ class TextPart(Part):
 
     Parameters
     ----------
-    path : str
-        Name for messages; its suffix gives the compression.
+    name : str
+        For messages; its suffix gives the compression.
+    source : str or bytes
+        The path, or the content of a file that can be read only once.
     text_format : TextFormat
         What the user says of the text.
-    content : bytes, optional
-        The content of a file that can be read only once.
     whole : bool, default=False
         Look at the whole text and keep its numbers in memory; by default the first block stands for the whole.
 
@@ -79,13 +79,11 @@ class TextPart(Part):
 
     typed = False
 
-    def __init__(
-        self, path: str, text_format: TextFormat, *, content: bytes | None = None, whole: bool = False
-    ) -> None:
-        self.name = path
+    def __init__(self, name: str, source: str | bytes, text_format: TextFormat, *, whole: bool = False) -> None:
+        self.name = name
         try:
-            text, notes = _Text.of(path, path if content is None else content, text_format, whole=whole)
-            has_names, note = has_column_names(path, text.fields, lambda: text.below_names, text.missing, text_format)
+            text, notes = _Text.of(name, source, text_format, whole=whole)
+            has_names, note = has_column_names(name, text.fields, lambda: text.below_names, text.missing, text_format)
             self._names = None if has_names else text.default_names
             table = text.below_names if has_names else text.of_all_lines
             if any(map(pa.types.is_binary, table.schema.types)):  # behind the beginning, it is no UTF-8
@@ -93,7 +91,7 @@ class TextPart(Part):
                 table = text.below_names if has_names else text.of_all_lines
             numbers = numbers_in(table, text.decimal, text.missing)
         except _FAULTS as error:
-            raise ValueError(f"{path} is not a table: {_reason(error)}") from error
+            raise ValueError(f"{name} is not a table: {_reason(error)}") from error
         self._guessed: pa.Schema = numbers.schema
         self._notes, self._groups = (*notes, note), grouped_examples(table, numbers, text.decimal)
         self._converted = {

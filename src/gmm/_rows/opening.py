@@ -18,6 +18,7 @@ from gmm._rows.sliced import SlicedSource
 from gmm._rows.sources import Source
 from gmm._rows.suffixes import NPY, suffix_of
 from gmm._rows.text_format import TextFormat
+from gmm._text.printable import printable
 
 if TYPE_CHECKING:
     from gmm._rows.part import Part
@@ -192,7 +193,7 @@ def _of_paths(
         warn(note, UserWarning)
     files = [file for each, _ in listed for file in each]
     if len(files) == 1 and suffix_of(files[0]) in NPY and columns is None and weight is None and text_format.is_silent:
-        return NpySource(npy_array(files[0], str(files[0])))  # needs nothing but numpy
+        return NpySource(npy_array(files[0], printable(str(files[0]))))  # needs nothing but numpy
     parts = [open_part(file, text_format) for file in files]
     for part in parts:
         for note in part.notes(columns):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from gmm._rows.suffixes import ARROW, NPY, ORC, PARQUET, TEXT, suffix_of, unknown_type
 from gmm._rows.text_format import TextFormat
+from gmm._text.printable import printable
 
 if TYPE_CHECKING:
     from gmm._rows.part import Part
@@ -22,27 +23,28 @@ def open_part(path: PurePath, text_format: TextFormat, *, content: bytes | None 
     ValueError
         If the suffix is unknown, the file is none of its kind, or it is no text although something is said of text.
     """
-    suffix, name = suffix_of(path), str(path)
+    suffix, name = suffix_of(path), printable(str(path))
+    source = str(path) if content is None else content
     if not suffix or suffix in TEXT:
         from gmm._rows.delimited import TextPart
 
-        return TextPart(name, text_format, content=content, whole=whole)
+        return TextPart(name, source, text_format, whole=whole)
     if not text_format.is_silent:
-        raise ValueError(f"{path}: {text_format.words.all} to delimited text, not to a {path.suffix} file")
+        raise ValueError(f"{name}: {text_format.words.all} to delimited text, not to a {suffix} file")
     if suffix in PARQUET:
         from gmm._rows.parquet import ParquetPart
 
-        return ParquetPart(name, content)
+        return ParquetPart(name, source)
     if suffix in ARROW:
         from gmm._rows.arrow import ArrowPart
 
-        return ArrowPart(name, content)
+        return ArrowPart(name, source)
     if suffix in ORC:
         from gmm._rows.orc import ORCPart
 
-        return ORCPart(name, content)
+        return ORCPart(name, source)
     if suffix in NPY:
         from gmm._rows.npy_table import NpyPart
 
-        return NpyPart(name, content)
+        return NpyPart(name, source)
     raise ValueError(unknown_type(name, suffix, (*PARQUET, *ARROW, *ORC, *TEXT, *NPY)))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import codecs
+import os
 from pathlib import PurePath
 
 import pyarrow as pa
 
 from gmm._rows.suffixes import COMPRESSED
 
-__all__ = ["LATIN_1", "UTF_8", "compression_of", "encoding_of", "opened", "without_signature"]
+__all__ = ["LATIN_1", "UTF_8", "compression_of", "encoding_of", "native_file", "opened", "without_signature"]
 
 _MAGIC = {b"\x1f\x8b": "gzip", b"BZh91AY&SY": "bz2", b"\x28\xb5\x2f\xfd": "zstd"}
 UTF_8, _WESTERN, LATIN_1 = "utf8", "cp1252", "latin-1"
@@ -43,4 +44,9 @@ def without_signature(encoding: str) -> str:
 
 def opened(source: str | bytes, compression: str | None) -> pa.NativeFile:
     """Open a file, or bytes in memory, as a stream of what was compressed."""
-    return pa.input_stream(source if isinstance(source, str) else pa.py_buffer(source), compression=compression)
+    return pa.input_stream(native_file(source), compression=compression)
+
+
+def native_file(source: str | bytes) -> pa.NativeFile:
+    """Open a file, whose path need not be UTF-8, or bytes in memory."""
+    return pa.OSFile(os.fsencode(source)) if isinstance(source, str) else pa.BufferReader(source)
