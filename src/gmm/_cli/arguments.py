@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from importlib import import_module
 from typing import NoReturn
 
-from gmm._cli.option_values import names, natural, positive, probability
+from gmm._cli.option_values import delimiter, names, natural, positive, probability
 from gmm._cli.search_options import add_search
 from gmm._text.printable import printable
 
@@ -181,6 +181,13 @@ def _add_reading(command: argparse._ActionsContainer) -> None:
     command.add_argument("--na", metavar="TEXT", action="append", default=[],
                          help="text that stands for a missing value in delimited text, beside NA, NaN, null, ? and an "
                               "empty field; may be repeated")  # fmt: skip
+    command.add_argument("--delimiter", metavar="MARK", type=delimiter,
+                         help="what separates fields of delimited text: one character, or tab (default: decided from "
+                              "its first lines)")  # fmt: skip
+    command.add_argument("--skip", metavar="N", type=natural, default=0,
+                         help="number of lines above a table in delimited text")  # fmt: skip
+    command.add_argument("--comment", metavar="TEXT", default="",
+                         help="leave out lines of delimited text that begin with TEXT")  # fmt: skip
     command.add_argument("--drop-missing", action="store_true",
                          help="leave out rows with missing values")  # fmt: skip
 

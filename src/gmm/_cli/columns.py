@@ -29,9 +29,11 @@ OPTIONS = Words(
     named="--header",
     unnamed="--no-header",
     decimal="--decimal {}",
-    missing="--na {!r}",
+    missing="{}",
+    each="--na {!r} ",
     columns="--columns",
-    all="--header, --decimal and --na apply",
+    lines="--skip leaves out lines above the table, --comment those that begin with a mark; --delimiter splits fields",
+    all="--header, --decimal, --na, --delimiter, --skip and --comment apply",
 )
 
 
@@ -81,13 +83,13 @@ def columns_to_read(
                 raise CommandError(f"expected numbers in column {name!r}, got {why}{_remedy(fields[name])}")
         return list(dict.fromkeys(columns)), ()
     reasons = {name: _why_not_numeric(field) for name, field in fields.items() if name not in out}
-    for name in reasons:
-        obstacle = Obstacle.of(fields[name])
-        if obstacle is not None and obstacle.mostly_numbers:
-            raise CommandError(
-                f"column {name!r} holds numbers, and {obstacle.reason}{_remedy(fields[name])}; --exclude {name!r} "
-                "leaves it out, and --columns names those to fit"
-            )
+    obstacles = {name: obstacle for name in reasons if (obstacle := Obstacle.of(fields[name])) is not None}
+    if mixed := [name for name, obstacle in obstacles.items() if obstacle.mostly_numbers]:
+        each = (f"column {name!r} holds numbers, and {obstacles[name].reason}{_remedy(fields[name])}" for name in mixed)
+        them = "it" if len(mixed) == 1 else "them"
+        raise CommandError(
+            f"{listed(each, SHOWN)}; --exclude {','.join(mixed)!r} leaves {them} out, and --columns names those to fit"
+        )
     if reasons.get("") == "":
         reasons[""] = "no name, as for row numbers"
     numeric = [name for name, why in reasons.items() if not why]

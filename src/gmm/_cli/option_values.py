@@ -14,6 +14,7 @@ __all__ = [
     "at_least_one",
     "components",
     "degrees",
+    "delimiter",
     "names",
     "natural",
     "non_negative",
@@ -51,6 +52,14 @@ def names(text: str) -> list[str]:
     if again := [name for i, name in enumerate(listed) if name in listed[:i]]:
         raise argparse.ArgumentTypeError(f"expected each name once, got {again[0]!r} again")
     return listed
+
+
+def delimiter(text: str) -> str:
+    """Parse one character, or its name."""
+    mark = {"tab": "\t", "\\t": "\t", "space": " "}.get(text, text)
+    if len(mark.encode()) != 1 or mark in '"\r\n':
+        raise argparse.ArgumentTypeError(f"expected one character, tab or space, got {text!r}")
+    return mark
 
 
 def tails(text: str) -> list[str]:

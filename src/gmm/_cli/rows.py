@@ -221,7 +221,10 @@ def bundled() -> FileTable:
 
 def _open(options: argparse.Namespace) -> FileTable:
     """Open the table that the options name."""
-    blocks, text_format = _by_blocks(options), TextFormat.of(options.header, options.decimal, options.na, OPTIONS)
+    blocks, na = _by_blocks(options), tuple(options.na)
+    text_format = TextFormat(
+        options.header, options.decimal, na, options.delimiter, options.skip, options.comment, OPTIONS
+    )
     if blocks and options.file in (None, "-"):
         raise UsageError("--blocks reads the table once for each pass: expected a file")
     if options.file is None:

@@ -9,6 +9,7 @@ import csv
 import io
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Self, TypeVar
@@ -25,16 +26,16 @@ from gmm._rows.numerals import (
     Obstacle,
     as_numbers,
     decimal_mark,
-    grouped_examples,
+    different,
+    examples_of,
     is_number,
-    is_text,
     like_number,
     numbers_in,
 )
 from gmm._rows.part import Part
 from gmm._rows.quotes import QuotedText
 from gmm._rows.signatures import check_is_text
-from gmm._rows.stored_text import LATIN_1, UTF_8, compression_of, encoding_of, opened, without_signature
+from gmm._rows.stored_text import LATIN_1, UTF_8, KeptLines, compression_of, encoding_of, opened, without_signature
 from gmm._rows.text_format import TextFormat
 from gmm._text.amounts import counted
 from gmm._text.lists import listed
@@ -46,6 +47,7 @@ T = TypeVar("T")
 _BLANKS = tuple(" " * length for length in range(1, 9))
 _FAULTS = (pa.ArrowInvalid, pa.ArrowKeyError, UnicodeDecodeError, csv.Error, OSError)
 _CUT, _NOT_UTF_8 = "straddl", "invalid UTF8"  # pyarrow's words for a line that no block holds, and other encodings
+_FIELD = re.compile(r"In CSV column #(\d+): Row #(\d+): CSV conversion error to \w+: invalid value '(.*)'", re.DOTALL)
 _BLOCK, _LARGEST_BLOCK = 1 << 20, 1 << 30  # bytes; a block of pyarrow's reader must hold a whole line
 _EXAMPLES = 3  # texts that a note shows
 _THREADS = int(pa.__version__.partition(".")[0]) >= 23  # before, they wait for each other for ever after an error
@@ -89,16 +91,11 @@ class TextPart(Part):
             if any(map(pa.types.is_binary, table.schema.types)):  # behind the beginning, it is no UTF-8
                 text, notes = replace(text, encoding=LATIN_1), (*notes, _NO_UTF_8)
                 table = text.below_names if has_names else text.of_all_lines
-            numbers = numbers_in(table, text.decimal, text.missing)
+            numbers, self._signs = numbers_in(table, text.decimal, text.missing)
         except _FAULTS as error:
-            raise ValueError(f"{name} is not a table: {_reason(error)}") from error
+            raise ValueError(f"{name} is not a table: {_reason(error, name, source, text_format)}") from error
         self._guessed: pa.Schema = numbers.schema
-        self._notes, self._groups = (*notes, note), grouped_examples(table, numbers, text.decimal)
-        self._converted = {
-            field.name
-            for field, before in zip(self._guessed, table.schema, strict=True)
-            if is_text(before.type) and not is_text(field.type)
-        }
+        self._notes, self._examples = (*notes, note), examples_of(table, numbers, text.decimal)
         self._text = replace(text)  # without the block that it has read
         self._whole = numbers if whole else None
         self.schema = numbers.schema if whole else pa.schema([(name, pa.float64()) for name in numbers.schema.names])
@@ -109,10 +106,10 @@ class TextPart(Part):
         return self._guessed
 
     def notes(self, columns: Sequence[str] | None) -> tuple[str, ...]:
-        """Tell how the text is read where that is a guess, and of thousands in these columns, or in all."""
-        examples = [text for name, text in self._groups.items() if columns is None or name in columns]
-        groups = f"separated thousands are read, {listed(examples, _EXAMPLES)}" if examples else ""
-        return tuple(filter(None, (*self._notes, groups)))
+        """Tell how the text is read where that is a guess, and of marks in numbers of these columns, or of all."""
+        examples = [text for name, text in self._examples.items() if columns is None or name in columns]
+        marks = f"numbers are read without the marks in them: {listed(examples, _EXAMPLES)}" if examples else ""
+        return tuple(filter(None, (*self._notes, marks)))
 
     def batches(self, columns: Sequence[str], at_once: int) -> Iterator[pa.RecordBatch]:
         """Read the columns as numbers from the first row on."""
@@ -120,7 +117,7 @@ class TextPart(Part):
             yield from self._whole.select(columns).to_batches()
             return
         n_rows = 0
-        types = {name: pa.string() if name in self._converted else pa.float64() for name in columns}
+        types = {name: pa.string() if name in self._signs else pa.float64() for name in columns}
         for batch in self._batches(types, self._text.absent):
             yield self._with_numbers(batch, n_rows)
             n_rows += len(batch)
@@ -145,19 +142,38 @@ class TextPart(Part):
                     if text is None:
                         raise
         except _FAULTS as error:
-            raise ValueError(f"{self.name}: {_reason(error, self.schema.names, self._text.text_format)}") from error
+            field = _FIELD.search(str(error))
+            if field is not None and int(field[1]) < len(self.schema):
+                line = _line_of(*self._text.place, int(field[2]))
+                raise self._no_number(self.schema.names[int(field[1])], f"line {line}", field[3]) from error
+            raise ValueError(f"{self.name}: {_reason(error, *self._text.place)}") from error
 
     def _with_numbers(self, batch: pa.RecordBatch, n_before: int) -> pa.RecordBatch:
         """Return a batch in which texts are numbers; `n_before` rows come before it."""
         columns = list(batch.columns)
         for j, (name, column) in enumerate(zip(batch.schema.names, batch.columns, strict=True)):
-            if name in self._converted:
-                columns[j], unreadable = as_numbers(column, self._text.decimal, self._text.missing)
+            if name in self._signs:
+                columns[j], unreadable, _ = as_numbers(
+                    column, self._text.decimal, self._text.missing, self._signs[name]
+                )
                 row = pc.index(unreadable, True).as_py()
                 if row >= 0:
-                    where = f"{self.name}: row {n_before + row + 1}, column {name!r}"
-                    raise ValueError(f"{where}: {_no_number(column[row].as_py(), self._text.text_format)}")
+                    raise self._no_number(name, f"row {n_before + row + 1}", column[row].as_py())
         return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
+
+    def _no_number(self, name: str, where: str, text: str) -> ValueError:
+        """Return the error for a text in a column of numbers; its advice is for all others of the column as well."""
+        texts, sign = {text.strip(): None}, self._signs.get(name, "")
+        with suppress(ValueError):  # of the rest of the file
+            for batch in self.texts([name]):
+                unreadable = as_numbers(batch.column(0), self._text.decimal, self._text.missing, sign)[1]
+                texts |= dict.fromkeys(different(batch.column(0), unreadable))
+        words = self._text.text_format.words
+        remedy = Obstacle("", tuple(texts), True, self._text.decimal, sign).remedy(words)
+        return ValueError(
+            f"{self.name}: {where}, column {name!r}: expected a number, got {text!r}; {remedy}; {words.columns} names "
+            "the columns to use"
+        )
 
 
 def is_missing(text: str) -> bool:
@@ -171,7 +187,6 @@ class _Text:
 
     path: str  # for messages
     source: str | bytes
-    compression: str | None
     encoding: str
     line: str  # the first record that is not empty
     delimiter: str
@@ -191,23 +206,24 @@ class _Text:
         ValueError
             If it is no text, or its decimal mark cannot be told.
         """
-        compression = compression_of(path, source)
-        with opened(source, compression) as stream:
+        with _lines_of(path, source, TextFormat()) as stream:
+            check_is_text(path, stream.read(_BLOCK))
+        with _lines_of(path, source, text_format) as stream:
             beginning = stream.read(_BLOCK)
         encoding = encoding_of(beginning)
-        with opened(source, compression) as stream:
+        with _lines_of(path, source, text_format) as stream:
             # Lines end with LF, CR or both, which stay in a quoted name; a line may have any length.
             lines = io.TextIOWrapper(stream, without_signature(encoding), "replace", newline="")
             first = next((line for line in lines if line.strip("\r\n")), "")
             while first.count('"') % 2 and len(first) < _BLOCK and (more := next(lines, None)) is not None:
                 first += more
+            below = next((line for line in lines if line.strip("\r\n")), "").rstrip("\r\n")
             first = first.rstrip("\r\n")
-        check_is_text(path, beginning)
         if "\0" in first:
             raise ValueError(f"{path} is not UTF-8 text: it holds zero bytes, as in UTF-16. Convert it to UTF-8")
         block = min(max(_BLOCK, 8 * len(first)), _LARGEST_BLOCK)
-        delimiter, mark = _delimiter(first), text_format.decimal or "."
-        text = cls(path, source, compression, encoding, first, delimiter, block, text_format, whole, mark)
+        delimiter, mark = text_format.delimiter or _delimiter(first, below), text_format.decimal or "."
+        text = cls(path, source, encoding, first, delimiter, block, text_format, whole, mark)
         if text_format.decimal is None and _may_have_decimal_commas(beginning, text.delimiter):
             texts, grouped = text.with_whole_lines(cls.texts), text.delimiter == ";"
             mark = decimal_mark(texts, text.missing, text_format.words, points_may_group=grouped)
@@ -230,6 +246,11 @@ class _Text:
     def absent(self) -> tuple[str, ...]:
         """Texts that stand for a missing value, and blanks."""
         return (*self.missing, *_BLANKS)
+
+    @property
+    def place(self) -> tuple[str, str | bytes, TextFormat]:
+        """Where the text is, and how it is to be read."""
+        return self.path, self.source, self.text_format
 
     @cached_property
     def fields(self) -> list[str]:
@@ -315,7 +336,7 @@ class _Text:
         # Of columns in messages alone: `has_column_names` cannot decide yet, as it reads the table by this stream.
         has_names = self.text_format.header is not False and not any(map(is_number, self.fields))
         names = self.fields if has_names else self.default_names
-        text = QuotedText(opened(self.source, self.compression), self.path, self.delimiter, names)
+        text = QuotedText(_lines_of(*self.place), self.path, self.delimiter, names)
         return pa.PythonFile(text, mode="r")
 
     def _options(self, names: Sequence[str] | None, use_threads: bool) -> tuple[Any, Any]:
@@ -328,41 +349,52 @@ class _Text:
         return pa.csv.ConvertOptions(**how, **more)
 
 
-def _reason(error: Exception, names: Sequence[str] = (), text_format: TextFormat | None = None) -> str:
-    """Word the errors of a line with too few or too many fields, and of a field; return others as they are."""
+def _lines_of(path: str, source: str | bytes, text_format: TextFormat) -> Any:
+    """Open a text without the lines that are no part of the table."""
+    stream, skip, comment = opened(source, compression_of(path, source)), text_format.skip, text_format.comment
+    return KeptLines(stream, skip, comment) if skip or comment else stream
+
+
+def _line_of(path: str, source: str | bytes, text_format: TextFormat, number: int) -> int:
+    """Return which line of the file one is, given its number among those that are not empty."""
+    with _lines_of(path, source, text_format) as stream:
+        lines = enumerate(io.TextIOWrapper(stream, LATIN_1, newline=""), 1)
+        return next(islice((i for i, line in lines if line.strip("\r\n")), number - 1, None), number)
+
+
+def _reason(error: Exception, path: str, source: str | bytes, text_format: TextFormat) -> str:
+    """Word the errors of a line with too few or too many fields; return others as they are."""
     text = str(error)
     if _CUT in text:
         return f"a line is longer than {_LARGEST_BLOCK:,} bytes: look for a missing line feed or quote"
     absent = re.search(r"Column (.*) in include_columns does not exist", text)
     if absent is not None:
         return f"no column {absent[1]} in it any more"
-    field = re.search(
-        r"In CSV column #(\d+): Row #(\d+): CSV conversion error to \w+: invalid value '(.*)'", text, re.S
-    )
-    if field is not None and int(field[1]) < len(names) and text_format is not None:
-        return f"line {field[2]}, column {names[int(field[1])]!r}: {_no_number(field[3], text_format)}"
     uneven = re.search(r"Row #(\d+): Expected (\d+) columns, got (\d+)", text)
     if uneven is None:
         return text
-    line, expected, n_fields = map(int, uneven.groups())
-    return f"line {line} has {counted(n_fields, 'field')}, expected {expected}"
+    number, expected, n_fields = map(int, uneven.groups())
+    line = _line_of(path, source, text_format, number)
+    return f"line {line} has {counted(n_fields, 'field')}, expected {expected}: {text_format.words.lines}"
 
 
-def _no_number(text: str, text_format: TextFormat) -> str:
-    remedy = Obstacle(text, (text,), mostly_numbers=True).remedy(text_format.words)
-    return f"expected a number, got {text!r}; {remedy}; {text_format.words.columns} names the columns to use"
+def _delimiter(line: str, below: str) -> str:
+    """Return the most frequent delimiter of the first line, or one that is as frequent in the line below.
 
-
-def _delimiter(line: str) -> str:
-    """Return the most frequent delimiter; a space counts only between numbers, a decimal comma does not count."""
-    candidates = [",", "\t", ";", "|"]
-    for mark in candidates[1:]:
-        if mark in line and all(map(like_number, line.split(mark))):
-            return mark
-    unquoted = re.sub(r'"[^"]*"', "", line)  # the csv module rejects fields over 128 KiB
-    counts = [unquoted.count(delimiter) for delimiter in candidates]
+    A space counts only between numbers, and a decimal comma does not count.
+    """
+    candidates = ["\t", ";", "|", ","]
+    for text in (line, below):
+        for mark in candidates[:-1]:
+            if mark in text and all(map(like_number, text.split(mark))):
+                return mark
+    counts, others = (
+        [re.sub(r'"[^"]*"', "", text).count(mark) for mark in candidates]  # csv rejects fields over 128 KiB
+        for text in (line, below)
+    )
+    alike = [count * (count == other) for count, other in zip(counts, others, strict=True)]
     if max(counts) > 0:
-        return candidates[int(np.argmax(counts))]
+        return candidates[int(np.argmax(alike if any(alike) else counts))]
     return " " if " " in line and all(is_number(word) for word in line.split(" ")) else ","
 
 
