@@ -76,8 +76,8 @@ ROOMS = {
         | part text_format
     """,
     "_validation": """
-        _validation | fixed labels measurements noise prior ratio rows | errors given tables
-        | arrays columns parameters rescalings | combinations scalars tails where
+        _validation | fixed labels noise prior ratio rows | errors given tables
+        | arrays column_notes columns parameters | combinations scalars tails where
      """,
     "_candidates": "",
     "_loop": "",

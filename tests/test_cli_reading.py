@@ -401,7 +401,7 @@ def test_codes_are_left_out_and_measurements_of_few_values_are_not(how, tmp_path
     ratings = rng.integers(1, 6, (8, n))
     fitted, notes = columns_of(x, *ratings, how=how, tmp_path=tmp_path)
     assert fitted == "abcdefghi"
-    assert "8 columns may be codes" in notes
+    assert "and 4 more may be codes; use --exclude to leave them out" in notes
     assert "try without" not in notes  # the search's words for the same
     late = np.where(np.arange(n) < n - 100, sex, x)
     assert columns_of(x, y, late, how=how, tmp_path=tmp_path)[0] == "abc"
@@ -560,3 +560,32 @@ def test_names_may_have_more_commas_than_delimiters(names, mark, tmp_path):
 @pytest.mark.parametrize("mark", ["ab", "", '"', "é"])
 def test_a_delimiter_is_one_character(mark):
     assert "expected one character, tab or space" in fails(2, "fit", "a.csv", "--delimiter", mark)
+
+
+@pytest.mark.parametrize("how", [(), ("--blocks",)])
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_value_far_from_all_others_is_noted_with_the_option_that_helps(kind, how, tmp_path):
+    rng = np.random.default_rng(1)
+    hum, temp = rng.normal([[60], [20]], [[5], [4]], (2, 800))
+    hum[:31] = -999
+    path = tmp_path / f"t.{kind}"
+    if kind == "csv":
+        path.write_text("hum,temp\n" + "".join(f"{a:.2f},{b:.2f}\n" for a, b in zip(hum, temp, strict=True)))
+    else:
+        pa.parquet.write_table(pa.table({"hum": hum, "temp": temp}), path)
+    fit = ("fit", path, "--components", "1", "--covariance", "EEI", "--json", *how)
+    note = "note: column 'hum' holds -999 in 31 rows, far from all others; if it is a code, use --na -999\n"
+    assert ok(*fit).stderr == note
+    done = ok(*fit, "--na", "-999", "--missing", "em")
+    assert "missing values in 31 of 800 rows" in done.stderr
+    assert "far from" not in done.stderr
+    assert 59 < json.loads(done.stdout)["best"]["means"][0][0] < 61
+    assert "missing value" in fails(1, *fit, "--na", "-999")
+    if kind == "parquet":
+        assert "apply to delimited text" in fails(1, *fit, "--na", "none")
+
+
+def test_a_left_out_identifier_points_to_keep(tmp_path):
+    (tmp_path / "a.csv").write_text("id,b\n" + "".join(f"{i},{b}\n" for i, (_, b) in enumerate(PRICES)))
+    told = ok("fit", tmp_path / "a.csv", "--components", 1, "--covariance", "E").stderr
+    assert "use --columns to name the columns to fit, and --keep to write it beside the labels" in told

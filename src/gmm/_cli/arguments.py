@@ -180,7 +180,7 @@ def _add_reading(command: argparse._ActionsContainer) -> None:
                               "separate thousands")  # fmt: skip
     command.add_argument("--na", metavar="TEXT", action="append", default=[],
                          help="text that stands for a missing value in delimited text, beside NA, NaN, null, ? and an "
-                              "empty field; may be repeated")  # fmt: skip
+                              "empty field, or a number that does in any table; may be repeated")  # fmt: skip
     command.add_argument("--delimiter", metavar="MARK", type=delimiter,
                          help="what separates fields of delimited text: one character, or tab (default: decided from "
                               "its first lines)")  # fmt: skip

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from gmm._cli.failures import CommandError
 from gmm._rows.numerals import Obstacle, is_numeric
 from gmm._rows.text_format import Words
-from gmm._text.amounts import counted
 from gmm._text.lists import listed, quoted, suggestion
-from gmm._validation.columns import CODES, COPIES, NUMBERS
-from gmm._validation.measurements import ColumnKinds
+from gmm._validation.column_notes import CODES, CONSTANT, COPIES, NUMBERS, ColumnKinds, Note
 
 __all__ = ["LEFT_OUT_SHOWN", "OPTIONS", "SHOWN", "check_present", "columns_to_read", "measurements", "unsaid"]
 
 SHOWN, LEFT_OUT_SHOWN = 4, 8
-_LEFT_OUT = "left out: "
 _CODES_EACH = 2  # codes for each other column up to which they are left out
 
 OPTIONS = Words(
@@ -94,7 +89,7 @@ def columns_to_read(
         reasons[""] = "no name, as for row numbers"
     numeric = [name for name, why in reasons.items() if not why]
     omissions = listed((f"{name!r} ({why})" for name, why in reasons.items() if why), LEFT_OUT_SHOWN)
-    notes = (f"{_LEFT_OUT}{omissions}",) if omissions else ()
+    notes = (f"left out: {omissions}",) if omissions else ()
     if not numeric:
         why = notes[0] if notes else f"all are left out by options: {quoted(sorted(out))}"
         raise CommandError(f"the table has no numeric columns to fit; {why}")
@@ -130,33 +125,6 @@ def _remedy(field: pa.Field) -> str:
     return f"; {remedy}" if remedy else ""
 
 
-@dataclass(frozen=True)
-class _Kind:
-    """The words for columns that are no measurements, and up to how many for each other column are left out."""
-
-    one: str
-    several: str
-    most: float = np.inf
-
-    def note(self, columns: Sequence[str], *, omitted: bool) -> str:
-        what, them = (self.one, "it") if len(columns) == 1 else (self.several, "them")
-        if omitted:
-            return f"{_LEFT_OUT}{listed(columns, SHOWN)}, which {what}; use --columns to name the columns to fit"
-        which = f"column {columns[0]}" if len(columns) == 1 else f"{counted(len(columns), 'column')}"
-        names = "" if len(columns) == 1 else f": {listed(columns, SHOWN)}"
-        return f"{which} {what}{names}; use --exclude to leave {them} out"
-
-    def is_in(self, text: str) -> bool:
-        """Tell whether a text says of columns that they are so; it may go on, but not qualify it."""
-        return any(f"{words}{mark}" in text for words in (self.one, self.several) for mark in ",;:")
-
-
-_NUMBERS = _Kind(*NUMBERS)
-_CONSTANT = _Kind("is constant", "are constant")
-_CODES = _Kind(*CODES, most=_CODES_EACH)
-_COPIES = _Kind(*COPIES)
-
-
 def measurements(
     names: Sequence[str], blocks: Iterable[NDArray[Any]], n_rows: int, *, named: bool
 ) -> tuple[list[int], tuple[str, ...]]:
@@ -168,33 +136,37 @@ def measurements(
         If all are constant.
     """
     kinds = ColumnKinds(blocks, n_rows, names)
-    suspects = [(_COPIES, {j: f" (of {names[original]!r})" for j, original in kinds.copies.items()})]
-    if not named:
-        suspects = [
-            (_NUMBERS, dict.fromkeys(kinds.numbers, "")),
-            (_CONSTANT, {j: f" ({value:g})" for j, value in kinds.constants.items()}),
-            (_CODES, {j: f" ({n} distinct values)" for j, n in kinds.codes.items()}),
-            *suspects,
-        ]
     if len(kinds.constants) == len(names):
         raise CommandError(f"nothing to fit: all columns are constant: {quoted(names, SHOWN)}")
-    fitted, notes = set(range(len(names))), []
+    suspects = [(COPIES, {j: f" (of {names[original]!r})" for j, original in kinds.copies.items()})]
+    if not named:
+        suspects = [
+            (NUMBERS, dict.fromkeys(kinds.numbers, "")),
+            (CONSTANT, {j: f" ({value:g})" for j, value in kinds.constants.items()}),
+            (CODES, {j: f" ({n} distinct values)" for j, n in kinds.codes.items()}),
+            *suspects,
+        ]
+    fitted, notes = set(range(len(names))), list[str]()
     for kind, columns in suspects:
-        fresh = {j: what for j, what in columns.items() if j in fitted}
-        others = len(fitted) - len(fresh)
-        is_omitted = not named and others > 0 and len(fresh) <= kind.most * others
-        if fresh:
-            notes.append(kind.note([f"{names[j]!r}{what}" for j, what in fresh.items()], omitted=is_omitted))
-        if is_omitted:
-            fitted -= fresh.keys()
+        fresh = [j for j in columns if j in fitted]
+        texts, others = [f"{names[j]!r}{columns[j]}" for j in fresh], len(fitted) - len(fresh)
+        if named or not others or (kind is CODES and len(fresh) > _CODES_EACH * others):
+            notes += [Note.of(kind, texts, options=True)] if fresh else []
+        elif fresh:
+            what, them = (kind.one, "it") if len(fresh) == 1 else (kind.several, "them")
+            keep = f", and --keep to write {them} beside the labels" if kind is NUMBERS else ""
+            notes.append(
+                f"left out: {listed(texts, SHOWN)}, which{what}; use --columns to name the columns to fit{keep}"
+            )
+            fitted -= {*fresh}
     return sorted(fitted), tuple(notes)
 
 
 def unsaid(found: Iterable[str], notes: Sequence[str], *, named: bool) -> tuple[str, ...]:
-    """Return what a search notes of the fitted columns and these notes do not say, in the same words or others.
+    """Return what a search notes of the fitted columns and these notes do not say.
 
     Codes and identifiers among columns that the user `named` are meant.
     """
-    fitted = " ".join(note for note in notes if not note.startswith(_LEFT_OUT))
-    said = [kind for kind in (_NUMBERS, _CODES, _COPIES) if named or kind.is_in(fitted)]
-    return tuple(note for note in found if note not in notes and not any(kind.is_in(note) for kind in said))
+    said = {note.kind for note in notes if isinstance(note, Note)} | ({NUMBERS, CODES, COPIES} if named else set())
+    texts = [note.in_options if isinstance(note, Note) else note for note in found]
+    return tuple(text for text in texts if getattr(text, "kind", None) not in said)

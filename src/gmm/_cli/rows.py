@@ -30,8 +30,7 @@ from gmm._rows.text_format import TextFormat
 from gmm._selection import MixtureClassifier
 from gmm._text.amounts import counted, percent
 from gmm._text.lists import listed, quoted
-from gmm._validation.columns import long_tails
-from gmm._validation.measurements import slices
+from gmm._validation.column_notes import error_values, long_tails, slices
 
 __all__ = ["Rows", "bundled", "rows_for", "rows_to_fit"]
 
@@ -155,8 +154,11 @@ def rows_to_fit(screen: Screen, options: argparse.Namespace) -> Rows:
             blocks = (block[label] for block in table.columns([label]))
             rows = replace(rows, labels=Labels.of(blocks, options.na, rows.indices))
     messages = (in_options(str(warning.message), options) for warning in caught)
-    tails = long_tails(rows.values, rows.names) if rows.in_memory else ()
-    notes = (*table.notes([*rows.names, *others]), *notes, *rows.notes, *tails, *messages)
+    notes = (*table.notes([*rows.names, *others]), *notes, *rows.notes)
+    if rows.in_memory:
+        found = (*long_tails(rows.values, rows.names), *error_values(rows.values, rows.names))
+        notes = (*notes, *(note.in_options for note in found))
+    notes = (*notes, *messages)
     screen.notes(notes)
     return replace(rows, notes=notes, table=table if options.keep else None)
 

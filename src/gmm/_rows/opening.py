@@ -69,6 +69,7 @@ def open_rows(
         megabyte, with a warning if that says a comma.
     na_values : list of str, default=()
         Texts that stand for a missing value in delimited text, beside an empty field, NA, NaN, null and their like.
+        Numbers among them, such as "-999", do so in tables of all kinds, however they are written.
     scratch : bool, str or os.PathLike, default=False
         Decode the rows once, into a temporary file in this folder, or in the system's if True, and read that for every
         later pass: worth it where decoding takes longer than a pass, as of text. It takes 8 bytes a number (4 of
@@ -198,13 +199,15 @@ def _of_paths(
     for part in parts:
         for note in part.notes(columns):
             warn(f"{part.name}: {note}", UserWarning)
-    return _of_parts(parts, columns, weight)
+    return _of_parts(parts, columns, weight, text_format.codes)
 
 
-def _of_parts(parts: Sequence[Part], columns: Sequence[str] | None, weight: str | None) -> BlockSource:
+def _of_parts(
+    parts: Sequence[Part], columns: Sequence[str] | None, weight: str | None, codes: Sequence[float] = ()
+) -> BlockSource:
     from gmm._rows.tables import TableSource
 
-    return TableSource(parts, columns, weight)
+    return TableSource(parts, columns, weight, codes)
 
 
 publish("gmm", [open_rows])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,8 @@ def open_part(path: PurePath, text_format: TextFormat, *, content: bytes | None 
         from gmm._rows.delimited import TextPart
 
         return TextPart(name, source, text_format, whole=whole)
-    if not text_format.is_silent:
+    is_of_text = not replace(text_format, na_values=()).is_silent
+    if is_of_text or len(text_format.codes) < len(text_format.na_values):
         raise ValueError(f"{name}: {text_format.words.all} to delimited text, not to a {suffix} file")
     if suffix in PARQUET:
         from gmm._rows.parquet import ParquetPart

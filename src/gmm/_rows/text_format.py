@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Self
@@ -11,6 +12,7 @@ from gmm._validation.scalars import check_boolean
 __all__ = ["DECIMALS", "PYTHON", "TextFormat", "Words"]
 
 DECIMALS = (".", ",")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,11 @@ class TextFormat:
         if not all(isinstance(text, str) for text in texts):
             raise TypeError(f"expected texts in na_values, got {texts!r:.60}")
         return cls(header, decimal, texts)
+
+    @property
+    def codes(self) -> tuple[float, ...]:
+        """Those of the texts that are numbers, however a table writes them."""
+        return tuple(map(float, filter(_NUMBER.fullmatch, self.na_values)))
 
     @property
     def is_silent(self) -> bool:

@@ -19,7 +19,7 @@ from gmm._cli.result import MixtureOutcome, Result
 from gmm._estimators.fitted import fitted_parameters
 from gmm._text.amounts import percent
 from gmm._text.html import Cell, Html, table
-from gmm._validation.columns import LONG_TAIL
+from gmm._validation.column_notes import LONG_TAIL
 from gmm._values.covariance import Factors
 
 __all__ = ["agreement", "certainty", "data", "fitting", "groups", "opening", "reproduction"]
