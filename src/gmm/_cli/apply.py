@@ -24,6 +24,7 @@ from gmm._cli.write import (
     write_json,
     write_predictions,
     write_table,
+    written,
 )
 from gmm._estimators.bayesian import BayesianGaussianMixture
 from gmm._estimators.contract import names_of_features
@@ -61,9 +62,7 @@ def predict(options: argparse.Namespace) -> None:
         return
     rows = rows_for(model, options, Screen(options.quiet))
     with _writing(options):
-        write_predictions(
-            options.out, model, rows, proba=options.proba, density=options.density, keep=options.keep or ()
-        )
+        write_predictions(options.out, model, rows, options, proba=options.proba)
 
 
 def _check_other_file(options: argparse.Namespace) -> None:
@@ -86,8 +85,9 @@ def _write(options: argparse.Namespace, rows: Rows, columns: Mapping[str, Any]) 
 def _predict_classes(classifier: MixtureClassifier, options: argparse.Namespace) -> None:
     rows = rows_for(classifier, options, Screen(options.quiet))
     proba = classifier.predict_proba(rows.source)
-    numbers = rows.numbers(0, rows.n_rows)
-    _write(options, rows, class_columns(numbers, classifier.classes_, proba, with_proba=options.proba))
+    numbers, labels = rows.numbers(0, rows.n_rows), classifier.classes_[proba.argmax(axis=1)]
+    shown = written(proba, options.out, options) if options.proba else None
+    _write(options, rows, class_columns(numbers, labels, classifier.classes_, shown))
 
 
 def _predict_columns(model: GaussianMixture | BayesianGaussianMixture, options: argparse.Namespace) -> None:

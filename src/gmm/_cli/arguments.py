@@ -124,6 +124,7 @@ def _add_fit(command: argparse.ArgumentParser) -> None:
                      help="format of the labels in DIR (default csv)")  # fmt: skip
     out.add_argument("--keep", metavar="A,B", type=names, action="extend",
                      help="columns to write beside the labels in DIR, such as identifiers; or all")  # fmt: skip
+    _add_digits(out)
     out.add_argument("--json", action="store_true", help="print JSON instead of tables")
     out.add_argument("--report", metavar="HTML", nargs="?", const=True,
                      help="write an HTML report, one file that includes its pictures "
@@ -163,6 +164,11 @@ def _add_columns(command: argparse.ArgumentParser) -> None:
 def _add_blocks(command: argparse._ActionsContainer, more: str = "") -> None:
     command.add_argument("--blocks", action="store_true",
                          help=f"read the table block by block, once for each pass, not into memory{more}")  # fmt: skip
+
+
+def _add_digits(command: argparse._ActionsContainer) -> None:
+    command.add_argument("--all-digits", action="store_true",
+                         help="write probabilities in text with all digits, not with six decimals")  # fmt: skip
 
 
 def _add_errors(command: argparse._ActionsContainer, which: str) -> None:
@@ -205,6 +211,7 @@ def _add_predict(command: argparse.ArgumentParser) -> None:
                          help="with --known, also intervals of this probability, such as 0.9")  # fmt: skip
     command.add_argument("--keep", metavar="A,B", type=names, action="extend",
                          help="columns of the table to write before the predictions; all for all of them")  # fmt: skip
+    _add_digits(command)
     _add_errors(command, "model's")
     _add_reading(command)
     _add_blocks(command)

@@ -18,7 +18,7 @@ from gmm._cli.failures import CommandError
 from gmm._cli.result import Outcome, fit_parameters, make_directory
 from gmm._cli.rows import rows_to_fit
 from gmm._cli.show import Screen
-from gmm._cli.write import write_beside, write_json
+from gmm._cli.write import write_beside, write_json, written
 from gmm._rows.delimited import is_number
 from gmm._rows.writing import class_columns
 from gmm._selection import MixtureClassifier
@@ -82,8 +82,9 @@ def _write(
     """Write the model, the predicted classes of the fitted rows, and JSON."""
     classifier.save(out / "model.gmm")
     rows, options = outcome.rows, outcome.options
-    columns = class_columns(rows.numbers(0, rows.n_rows), classifier.classes_, proba)
-    write_beside(out / f"labels.{options.format}", rows, options.keep or (), [columns])
+    path, classes = out / f"labels.{options.format}", classifier.classes_
+    labels, shown = classes[proba.argmax(axis=1)], written(proba, out / f"labels.{options.format}", options)
+    write_beside(path, rows, options.keep or (), [class_columns(rows.numbers(0, rows.n_rows), labels, classes, shown)])
     write_json(out / "result.json", document)
 
 

@@ -251,8 +251,7 @@ class MixtureOutcome(Outcome, ABC):
     def write(self, out: Path, kind: str) -> list[str]:
         """Write the model, the labels in the format `kind`, and JSON to a directory; return the names of the files."""
         self.model.save(out / "model.gmm")
-        labels, keep = out / f"labels.{kind}", self.options.keep or ()
-        write_predictions(labels, self.model, self.rows, left_out=self.left_out, keep=keep)
+        write_predictions(out / f"labels.{kind}", self.model, self.rows, self.options, left_out=self.left_out)
         write_json(out / "result.json", self.document())
         return ["model.gmm", f"labels.{kind}", "result.json"]
 

@@ -40,6 +40,7 @@ _UNCUT = 10_000
 _GAP = 3  # between two columns of a table
 _LABELS_SHOWN = 30
 _LOADINGS_SHOWN = 30
+_Column = tuple[str, list[str]]  # the heading, and the entries
 
 
 class _Console(Console):
@@ -194,10 +195,27 @@ class Screen:
             The components to print; None prints all.
         """
         shown = range(facts.model.n_components) if shown is None else shown
-        for number, part in enumerate(_fitting(_columns_of_mixture(facts), self._width)):
+        numbers = [("weight", [f"{facts.model.weights_[k]:.4f}" for k in shown])]
+        numbers += [] if counts is None else [("rows", [str(counts[k]) for k in shown])]
+        columns = [
+            (printable(name), plus_minus(facts.model.means_[:, j], facts.spreads[:, j]))
+            for j, name in enumerate(facts.names[:_COLUMNS_SHOWN])
+        ]
+        columns = [(name, [entries[k] for k in shown]) for name, entries in columns]
+        correlations = [_correlation(facts, facts.strongest_correlations[k]) for k in shown]
+        title = "correlation" if len(facts.names) == 2 else "strongest correlation"
+        beside = [(title, correlations)] if any(correlations) else []
+        component = [("component", list(map(str, shown)))]
+        tables = _tables([*component, *numbers], [*columns, *beside], self._width)
+        by_name, rows = [("component", [name for name, _ in (*numbers, *columns)])], [*numbers, *columns]
+        down = _tables(by_name, [(str(k), [row[i] for _, row in rows]) for i, k in enumerate(shown)], self._width)
+        turned = len(down) < len(tables)
+        for number, table in enumerate(down if turned else tables):
             if number:
                 self.line()
-            self._show(_mixture_table(facts, counts, part, shown))
+            self._show(table)
+        for k, text in zip(shown, correlations if turned else (), strict=False):
+            self.line(f"{title} of component {k}: {text}" if text else "")
         hidden = len(facts.names) - _COLUMNS_SHOWN
         if hidden > 0:
             self.line(f"… and {counted(hidden, 'more column')} (--json prints all)")
@@ -213,9 +231,10 @@ class Screen:
             values += [*loadings, noise]
         table = np.array(values[:_LOADINGS_SHOWN])
         columns = [(name, _in_decimals(table[:, j])) for j, name in enumerate(facts.names[:_COLUMNS_SHOWN])]
-        for part in _fitting(columns, self._width):
+        beside = [("component", [k for k, _ in labels]), ("loadings", [what for _, what in labels])]
+        for part in _tables(beside, columns, self._width):
             self.line()
-            self._show(_loadings_table(labels, part))
+            self._show(part)
         if len(values) > _LOADINGS_SHOWN:
             self.line(f"… and {counted(len(values) - _LOADINGS_SHOWN, 'more row')} of loadings (--json prints all)")
 
@@ -249,17 +268,6 @@ class Screen:
             self._out.print(line, soft_wrap=True)
 
 
-def _columns_of_mixture(facts: MixtureFacts) -> list[tuple[str, list[str]]]:
-    columns = [
-        (printable(name), plus_minus(facts.model.means_[:, j], facts.spreads[:, j]))
-        for j, name in enumerate(facts.names[:_COLUMNS_SHOWN])
-    ]
-    if any(facts.strongest_correlations):
-        title = "correlation" if len(facts.names) == 2 else "strongest correlation"
-        columns.append((title, [_correlation(facts, pair) for pair in facts.strongest_correlations]))
-    return columns
-
-
 def _correlation(facts: MixtureFacts, pair: tuple[int, int, float] | None) -> str:
     if pair is None:
         return ""
@@ -273,29 +281,30 @@ def _in_decimals(values: NDArray[np.float64]) -> list[str]:
     return [f"{value:{form_of(largest, largest)}}" for value in values]
 
 
-def _loadings_table(labels: Sequence[tuple[str, str]], part: Sequence[tuple[str, list[str]]]) -> Table:
-    table = headed_table()
-    table.add_column("component", justify="right")
-    table.add_column("loadings")
-    for name, _ in part:
-        table.add_column(escape(name), justify="right")
-    for label, *entries in zip(labels, *(entries for _, entries in part), strict=False):
-        table.add_row(*label, *entries)
-    return table
+def _tables(labels: Sequence[_Column], columns: Sequence[_Column], width: int) -> list[Table]:
+    """Lay out columns beside those that label the rows, in as many tables below each other as the width needs."""
+    margin = sum(_needed(label) for label in labels)
+    parts, total = list[list[_Column]]([[]]), margin
+    for column in columns:
+        if parts[-1] and total + _needed(column) > width:
+            parts, total = [*parts, []], margin
+        parts[-1].append(column)
+        total += _needed(column)
+    tables = []
+    for part in parts:
+        table = headed_table()
+        for name, entries in (*labels, *part):
+            is_text = any("correlation" in text or text in ("loadings", "weight") for text in (name, *entries))
+            table.add_column(escape(name), justify="left" if is_text else "right")
+        for row in zip(*(entries for _, entries in (*labels, *part)), strict=False):
+            table.add_row(*map(escape, row))
+        tables.append(table)
+    return tables
 
 
-def _fitting(columns: Sequence[tuple[str, list[str]]], width: int) -> Iterator[Sequence[tuple[str, list[str]]]]:
-    """Split columns into groups that fit the width, each printed as a table with the columns of the components."""
-    part: list[tuple[str, list[str]]] = []
-    total = margin = len("component   weight   ") + 7  # 7 for the column of rows
-    for name, entries in columns:
-        needed = max(cell_len(name), *map(cell_len, entries)) + _GAP
-        if part and total + needed > width:
-            yield part
-            part, total = [], margin
-        part.append((name, entries))
-        total += needed
-    yield part
+def _needed(column: _Column) -> int:
+    name, entries = column
+    return max(map(cell_len, (name, *entries))) + _GAP
 
 
 def _pace(state: selection.Progress, seconds: list[float]) -> str:
@@ -303,22 +312,3 @@ def _pace(state: selection.Progress, seconds: list[float]) -> str:
     assert state.iteration is not None  # it is of a pass over all rows
     pace, longest = f"all rows, pass {state.iteration.n_iter}: {state.rows_per_second:,.0f} rows/s", np.max(seconds)
     return pace if np.isnan(longest) else f"{pace}, {duration(longest)} left"
-
-
-def _mixture_table(
-    facts: MixtureFacts,
-    counts: NDArray[np.int64] | None,
-    part: Sequence[tuple[str, list[str]]],
-    shown: Sequence[int],
-) -> Table:
-    table = headed_table()
-    table.add_column("component", justify="right")
-    table.add_column("weight", justify="right")
-    if counts is not None:
-        table.add_column("rows", justify="right")
-    for name, _ in part:
-        table.add_column(escape(name), justify="left" if "correlation" in name else "right")
-    for k in shown:
-        rows = [] if counts is None else [str(counts[k])]
-        table.add_row(str(k), f"{facts.model.weights_[k]:.4f}", *rows, *(escape(entries[k]) for _, entries in part))
-    return table

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import errno
 import json
 import os
@@ -36,9 +37,11 @@ __all__ = [
     "write_predictions",
     "write_table",
     "write_text",
+    "written",
 ]
 
 
+_DECIMALS = 6  # of probabilities in text; all digits take three times the room
 _RARE = re.compile(r"[^ -~\n]")
 
 
@@ -132,20 +135,27 @@ def write_predictions(
     path: str | os.PathLike[str] | None,
     model: FittedMixture,
     rows: Rows,
+    options: argparse.Namespace,
     *,
     proba: bool = True,
-    density: bool = False,
     left_out: NDArray[np.bool_] | None = None,
-    keep: Sequence[str] = (),
 ) -> None:
     """Write the component of each row, its probabilities and density, and columns of the table to keep, by blocks."""
-    densities = {"log_density": model.score_samples(rows.source)} if density else {}
+    densities = {"log_density": model.score_samples(rows.source)} if vars(options).get("density") else {}
     blocks: Iterable[Mapping[str, Any]] = (
-        prediction_columns(rows.numbers(first, first + len(labels)), labels, soft)
+        prediction_columns(rows.numbers(first, first + len(labels)), labels, written(soft, path, options))
         | {name: values[first : first + len(labels)] for name, values in densities.items()}
         for first, labels, soft in predicted(model, rows, left_out, responsibilities=proba)
     )
-    write_beside(path, rows, keep, blocks)
+    write_beside(path, rows, options.keep or (), blocks)
+
+
+def written(
+    proba: NDArray[Any] | None, path: str | os.PathLike[str] | None, options: argparse.Namespace
+) -> NDArray[Any] | None:
+    """Return probabilities as they are written: in text with six decimals, unless the options ask for all digits."""
+    is_text = path is None or suffix_to_write(path, ".csv") in (".csv", ".tsv")
+    return proba.round(_DECIMALS) if proba is not None and is_text and not options.all_digits else proba
 
 
 def write_beside(
