@@ -855,7 +855,19 @@ def test_pictures_call_components_groups(reports):
         pictures = re.findall(r"<svg.*?</svg>", reports(kind)[0].text, re.DOTALL)
         texts = [text for picture in pictures for text in re.findall(r">([^<>]+)</text>", picture)]
         assert any("group" in text for text in texts)
-        assert not any("component" in text for text in texts)
+        assert not any(re.search("(?<!empty )component", text) for text in texts)
+        assert not any(
+            re.search(r"\d of \d+ (group|component)", text) for text in texts
+        )  # the page counts those in use
+
+
+def test_in_print_folds_are_open_and_captions_stay_with_their_tables(reports):
+    text = reports("iris")[0].text
+    printed = " ".join(re.findall(r"@media print \{(.*?)\n\}", text, re.DOTALL))
+    assert re.search(r"details::details-content \{[^}]*content-visibility: visible", printed)
+    assert re.search(r"caption, thead[^{]*\{ break-after: avoid", printed)
+    assert re.search(r"table[^{]*\{ break-inside: avoid", printed)
+    assert re.search(r"gmm-wide \{ overflow: visible", printed)
 
 
 def test_wide_tables_have_their_headings_in_each_cell(reports):
