@@ -17,11 +17,8 @@ SOURCES = PYTHON + CYTHON
 ROOMS = {
     "__main__": "",
     "_cli": """
-        fit | report | apply drawn report.sections report.trust
-        | report.choosing report.posterior report.trimmed | report.figures
-        | classes plot trimmed | result | write | rows saved | report.wording show | _cli | arguments columns describe
-        | agreement choice pictures report.columns report.origin report.narrative search_options
-        | failures option_values report.page
+        report | apply report.sections | report.figures | fit | write | rows | report.wording show | _cli
+        | arguments describe | failures report.page
     """,
     "gmm": "",
     "em": "",

@@ -785,7 +785,7 @@ def test_fit_with_trim(tmp_path):
 
 
 def test_clusters_and_pictures_of_a_trimmed_fit_are_those_of_the_rows_that_are_left(tmp_path, monkeypatch):
-    weights, places = {}, ("gmm._cli.result.combine_components", "gmm.plotting.plot_clusters")
+    weights, places = {}, ("gmm._cli.fit.combine_components", "gmm.plotting.plot_clusters")
 
     def watched(name, plain):
         def watch(model, X, *of, **how):

@@ -15,7 +15,7 @@ import pytest
 
 import gmm
 from gmm._cli import main
-from gmm._cli.columns import OPTIONS
+from gmm._cli.rows import OPTIONS
 from gmm._rows.file_table import FileTable
 from gmm._rows.text_format import TextFormat
 from test_cli import fails, ok

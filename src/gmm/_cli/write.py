@@ -11,6 +11,7 @@ import sys
 import tempfile
 from codecs import getincrementaldecoder
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from importlib import import_module
 from io import RawIOBase
 from pathlib import Path
 from typing import Any
@@ -27,10 +28,13 @@ from gmm._rows.writing import WRITERS, in_step, prediction_columns, write_blocks
 from gmm._text.printable import printable_lines
 
 __all__ = [
+    "PICTURES",
     "check_suffix",
     "check_table",
     "check_writable",
+    "drawing",
     "predicted",
+    "save_picture",
     "scorer_of",
     "write_beside",
     "write_json",
@@ -39,6 +43,44 @@ __all__ = [
     "write_text",
     "written",
 ]
+
+
+PICTURES = (".png", ".svg", ".pdf")
+
+
+def drawing() -> Any:
+    """Import `gmm.plotting` for drawing without a display.
+
+    Returns
+    -------
+    module
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If matplotlib is not installed.
+    """
+    # matplotlib reads this at import. An interactive backend would fail without a display, or open windows.
+    os.environ["MPLBACKEND"] = "agg"
+    return import_module("gmm.plotting")
+
+
+def save_picture(picture: Any, path: str) -> None:
+    """Write a picture atomically, in the format of the path's suffix.
+
+    Parameters
+    ----------
+    picture : Axes or ndarray of Axes
+        Returned by `gmm.plotting`.
+    path : str
+
+    Raises
+    ------
+    OSError
+        If the path cannot be written.
+    """
+    content = import_module("gmm._plotting.files").encoded(picture, suffix_to_write(path, ".png").lstrip("."))
+    write_atomically(path, lambda file: file.write(content))
 
 
 _DECIMALS = 6  # of probabilities in text; all digits take three times the room
