@@ -68,8 +68,8 @@ ROOMS = {
         entrance | dask file_table opening reweighed together watched | parts incomplete_partitions
         | partitions | tasks | incomplete | datasets factory npy_table orc paths scratch sliced tables patterns
         | arrow npy
-        | blocks lazy_frame relation | ahead sources delimited parquet writing | header_line quotes stored_text
-        | numerals signatures suffixes
+        | blocks lazy_frame relation | ahead sources delimited parquet writing | stored_text
+        | numerals suffixes
         | part text_format
     """,
     "_validation": """
@@ -134,7 +134,6 @@ PYARROW = [
     "datasets",
     "delimited",
     "file_table",
-    "header_line",
     "lazy_frame",
     "npy_table",
     "numerals",

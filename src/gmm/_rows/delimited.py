@@ -5,6 +5,7 @@ All at once as a table, or block by block.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import re
@@ -20,7 +21,6 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from gmm._caching import cached_property
-from gmm._rows.header_line import has_column_names
 from gmm._rows.numerals import (
     MISSING,
     Obstacle,
@@ -33,14 +33,191 @@ from gmm._rows.numerals import (
     numbers_in,
 )
 from gmm._rows.part import Part
-from gmm._rows.quotes import QuotedText
-from gmm._rows.signatures import check_is_text
 from gmm._rows.stored_text import LATIN_1, UTF_8, KeptLines, compression_of, encoding_of, opened, without_signature
 from gmm._rows.text_format import TextFormat
 from gmm._text.amounts import counted
-from gmm._text.lists import listed
+from gmm._text.lists import listed, quoted
 
-__all__ = ["TextPart", "is_missing", "is_number"]
+__all__ = ["QuotedText", "TextPart", "is_missing", "is_number"]
+
+
+_SIGNATURES = {  # and what to do
+    b"PK\x03\x04": "a ZIP archive, such as .xlsx or .ods: save the table as CSV",
+    b"\xd0\xcf\x11\xe0": "an old Office file, such as .xls: save the table as CSV",
+    b"\x89PNG": "a PNG picture: name a table",
+    b"\xff\xd8\xff": "a JPEG picture: name a table",
+    b"%PDF-": "a PDF document: name a table",
+    b"PAR1": "Parquet: end its name in .parquet",
+}
+
+
+def _check_is_text(path: str, beginning: bytes) -> None:
+    """Check that a file does not begin as one of another kind.
+
+    Raises
+    ------
+    ValueError
+        If it does.
+    """
+    for signature, what in _SIGNATURES.items():
+        if beginning.startswith(signature):
+            raise ValueError(f"{path} is not text but {what}")
+
+
+_SHOWN = 24  # letters of a field that a message shows
+
+
+class QuotedText(io.RawIOBase):
+    """A stream of text that fails at a field that begins with a quote and does not end with one.
+
+    Parameters
+    ----------
+    stream : binary file
+    name : str
+        Of the text, for messages.
+    delimiter : str
+    columns : sequence of str
+
+    Raises
+    ------
+    ValueError
+        When such a field is read.
+    """
+
+    def __init__(self, stream: Any, name: str, delimiter: str, columns: Sequence[str]) -> None:
+        self._stream, self._name, self._columns = stream, name, columns
+        mark = re.escape(delimiter)
+        end, begin, quoted = rf"[{mark}\r\n]", rf"(?<![^{mark}\r\n])", r'"[^"]*+(?:""[^"]*+)*+"'
+        inside = rf'(?<=[^{mark}\r\n])"'  # of a field without quotes around it
+        # The first of these is a case of the last, without which files with many quotes take four times as long.
+        several = rf'{begin}(?:"[^"]*+"{end})++|{inside}|{quoted}(?= *(?:{end}|\Z))'
+        self._fields = re.compile(rf'(?:[^"]*+(?:{several}))*+[^"]*+'.encode())
+        self._quoted, self._end = re.compile((begin + quoted).encode()), re.compile(rf"{mark}|([\r\n])".encode())
+        self._rest, self._line, self._column = b"", 1, 0  # what is not looked at yet, and where it begins
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        """Read bytes, as they are: as many, or up to the end."""
+        text: bytes = self._stream.read(size)
+        while len(text) < size and (more := self._stream.read(size - len(text))):
+            text += more
+        rest, at_end = self._rest + text, len(text) < size or size < 0
+        n_whole = len(rest) if at_end else rest.rfind(b"\n") + 1 or rest.rfind(b"\r", 0, -1) + 1
+        lines = rest[:n_whole]
+        n_fields = self._end_of_fields(lines)
+        if n_fields < n_whole and (at_end or self._quoted.match(lines, n_fields)):
+            self._fail(lines, n_fields)
+        self._advance(lines, n_fields)
+        self._rest = rest[n_fields:]
+        return text
+
+    def close(self) -> None:
+        """Close the stream too."""
+        self._stream.close()
+        super().close()
+
+    def _end_of_fields(self, lines: bytes) -> int:
+        """Return where a field begins with a quote and has no end, or all of the lines."""
+        if b'"' not in lines:
+            return len(lines)
+        signature = len(codecs.BOM_UTF8) if lines.startswith(codecs.BOM_UTF8) else 0
+        fields = self._fields.match(lines, signature)
+        return len(lines) if fields is None else fields.end()
+
+    def _advance(self, lines: bytes, n: int) -> None:
+        """Go to the n-th byte."""
+        if n == len(lines):
+            self._column = 0
+        else:
+            for end in self._end.finditer(self._quoted.sub(b"", lines[:n])):
+                self._column = 0 if end[1] else self._column + 1
+        self._line += lines.count(b"\n", 0, n) or lines.count(b"\r", 0, n)
+
+    def _fail(self, lines: bytes, n: int) -> None:
+        self._advance(lines, n)
+        field = lines[n:].decode("utf-8", "replace").splitlines()[0]
+        shown = field if len(field) <= _SHOWN else field[: _SHOWN - 1] + "…"
+        column = self._columns[self._column] if self._column < len(self._columns) else f"x{self._column}"
+        column = column.partition("\n")[0]
+        raise ValueError(
+            f"{self._name}: line {self._line}, column {column!r}: expected a field that ends with a quote, as it "
+            f"begins with one, got {shown!r}: put a quote where it ends, and write quotes inside of it twice"
+        )
+
+
+_EXAMPLES = 3  # texts that a note shows
+_COUNTING = 3  # at least this many consecutive integers look like column names: 0, 1, 2 or 2001, 2002, 2003
+
+
+def _has_column_names(
+    path: str, fields: Sequence[str], read: Callable[[], pa.Table], missing: Sequence[str], text_format: TextFormat
+) -> tuple[bool, str]:
+    """Decide whether the fields of the first line are column names; a wrong guess would lose a row or add one.
+
+    `read` returns the table below the first line, and `missing` are texts that stand for a missing value.
+    """
+    if text_format.header is not None:
+        return text_format.header, ""
+    if_names, if_row = text_format.words.named, text_format.words.unnamed
+    numbers = [field for field in fields if field.strip() and _like_value(field, missing)]
+    if not numbers:
+        return True, ""
+    examples, last = quoted(numbers, _EXAMPLES), len(fields) - 1
+    row = (
+        f"the first line holds numbers ({examples}), so it is read as a row and the columns are named "
+        f"{_default_names(last)}; use {if_names} if it holds column names"
+    )
+    if all(_like_value(field, missing) for field in fields) and not _count_up(numbers):
+        return False, row
+    body = read()
+    pairs = zip(body.column_names, body.columns, strict=True)
+    verdicts = {_is_name(field, column, missing) for field, column in pairs} - {None}
+    if verdicts == {True}:
+        return True, ""
+    if verdicts == {False}:
+        return False, row
+    alike = len(numbers) == len(body.columns) and all(map(pa.types.is_integer, body.schema.types))
+    if not verdicts and (2 * len(numbers) <= len(fields) or (_count_up(numbers) and not alike)):
+        return True, (
+            f"the first line is read as column names, although it holds numbers ({examples}); use {if_row} if it is "
+            "a row"
+        )
+    raise ValueError(
+        f"{path}: the first line holds numbers ({examples}) and could be column names or a row: use {if_names} if it "
+        f"holds column names, {if_row} if it is a row"
+    )
+
+
+def _default_names(last: int) -> str:
+    return {0: "x0", 1: "x0 and x1"}.get(last, f"x0 to x{last}")
+
+
+def _is_name(field: str, column: pa.ChunkedArray, missing: Sequence[str]) -> bool | None:
+    """Return whether a field of the first line is the name of the column below it; None if this cannot be decided."""
+    if _like_value(field, missing) or pa.types.is_null(column.type) or pa.types.is_binary(column.type):
+        return None
+    if pa.types.is_string(column.type):
+        return False if pc.any(pc.equal(column, field)).as_py() else None
+    try:
+        pa.array([field]).cast(column.type)
+    except pa.ArrowInvalid:
+        return True  # a word above numbers
+    return False  # a date above dates
+
+
+def _count_up(numbers: Sequence[str]) -> bool:
+    """Return whether the numbers are consecutive, as in column names 0, 1, 2 or 2001, 2002, 2003."""
+    values = [float(text) for text in numbers if is_number(text)]
+    return len(values) >= _COUNTING and bool(np.all(np.diff(values) == 1))
+
+
+def _like_value(text: str, missing: Sequence[str]) -> bool:
+    """Return whether the text is a number or a mark for a missing value."""
+    return like_number(text) or text.strip() in missing
+
 
 T = TypeVar("T")
 
@@ -49,7 +226,6 @@ _FAULTS = (pa.ArrowInvalid, pa.ArrowKeyError, UnicodeDecodeError, csv.Error, OSE
 _CUT, _NOT_UTF_8 = "straddl", "invalid UTF8"  # pyarrow's words for a line that no block holds, and other encodings
 _FIELD = re.compile(r"In CSV column #(\d+): Row #(\d+): CSV conversion error to \w+: invalid value '(.*)'", re.DOTALL)
 _BLOCK, _LARGEST_BLOCK = 1 << 20, 1 << 30  # bytes; a block of pyarrow's reader must hold a whole line
-_EXAMPLES = 3  # texts that a note shows
 _THREADS = int(pa.__version__.partition(".")[0]) >= 23  # before, they wait for each other for ever after an error
 _NO_UTF_8 = "the text is not UTF-8, so it is read as Latin-1 (Windows-1252)"
 
@@ -85,7 +261,7 @@ class TextPart(Part):
         self.name = name
         try:
             text, notes = _Text.of(name, source, text_format, whole=whole)
-            has_names, note = has_column_names(name, text.fields, lambda: text.below_names, text.missing, text_format)
+            has_names, note = _has_column_names(name, text.fields, lambda: text.below_names, text.missing, text_format)
             self._names = None if has_names else text.default_names
             table = text.below_names if has_names else text.of_all_lines
             if any(map(pa.types.is_binary, table.schema.types)):  # behind the beginning, it is no UTF-8
@@ -207,7 +383,7 @@ class _Text:
             If it is no text, or its decimal mark cannot be told.
         """
         with _lines_of(path, source, TextFormat()) as stream:
-            check_is_text(path, stream.read(_BLOCK))
+            _check_is_text(path, stream.read(_BLOCK))
         with _lines_of(path, source, text_format) as stream:
             beginning = stream.read(_BLOCK)
         encoding = encoding_of(beginning)
@@ -333,7 +509,7 @@ class _Text:
             return pa.csv.read_csv(stream, *self._options(names, use_threads), self._conversion(self.absent))
 
     def _stream(self) -> pa.NativeFile:
-        # Of columns in messages alone: `has_column_names` cannot decide yet, as it reads the table by this stream.
+        # Of columns in messages alone: `_has_column_names` cannot decide yet, as it reads the table by this stream.
         has_names = self.text_format.header is not False and not any(map(is_number, self.fields))
         names = self.fields if has_names else self.default_names
         text = QuotedText(_lines_of(*self.place), self.path, self.delimiter, names)

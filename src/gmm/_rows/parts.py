@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib import import_module
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,13 @@ if TYPE_CHECKING:
     from gmm._rows.part import Part
 
 __all__ = ["open_part"]
+
+_PARTS = {  # modules that need pyarrow, or its own modules, and what reads a file
+    PARQUET: ("parquet", "ParquetPart"),
+    ARROW: ("arrow", "ArrowPart"),
+    ORC: ("orc", "ORCPart"),
+    NPY: ("npy_table", "NpyPart"),
+}
 
 
 def open_part(path: PurePath, text_format: TextFormat, *, content: bytes | None = None, whole: bool = False) -> Part:
@@ -33,20 +41,8 @@ def open_part(path: PurePath, text_format: TextFormat, *, content: bytes | None 
     is_of_text = not replace(text_format, na_values=()).is_silent
     if is_of_text or len(text_format.codes) < len(text_format.na_values):
         raise ValueError(f"{name}: {text_format.words.all} to delimited text, not to a {suffix} file")
-    if suffix in PARQUET:
-        from gmm._rows.parquet import ParquetPart
-
-        return ParquetPart(name, source)
-    if suffix in ARROW:
-        from gmm._rows.arrow import ArrowPart
-
-        return ArrowPart(name, source)
-    if suffix in ORC:
-        from gmm._rows.orc import ORCPart
-
-        return ORCPart(name, source)
-    if suffix in NPY:
-        from gmm._rows.npy_table import NpyPart
-
-        return NpyPart(name, source)
+    for suffixes, (module, part) in _PARTS.items():
+        if suffix in suffixes:
+            opened: Part = getattr(import_module(f"gmm._rows.{module}"), part)(name, source)
+            return opened
     raise ValueError(unknown_type(name, suffix, (*PARQUET, *ARROW, *ORC, *TEXT, *NPY)))
