@@ -45,8 +45,6 @@ from gmm._text.lists import quoted, suggestion
 from gmm._uses.combining import combine_components
 from gmm._values.covariance import with_factors
 
-__all__ = ["export", "info", "plot", "predict", "sample"]
-
 
 def _load_mixture(path: str, table: str | None = None) -> GaussianMixture | BayesianGaussianMixture:
     """Load a mixture of either kind; `table` is the file that is named behind it.

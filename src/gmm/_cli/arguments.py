@@ -16,9 +16,6 @@ from gmm._text.printable import printable
 from gmm._validation.tails import TAILS
 from gmm._values.tails import LEAST_DEGREES, MOST_DEGREES
 
-__all__ = ["parse"]
-
-
 _MOST_COMPONENTS = 10_000
 
 
@@ -101,7 +98,7 @@ degrees = _number(
 probability = _number("a number between 0 and 1", lambda value: 0 < value < 1)
 
 
-def add_search(command: argparse.ArgumentParser) -> None:
+def _add_search(command: argparse.ArgumentParser) -> None:
     """Add the options that say what ``gmm fit`` searches, and how it climbs."""
     search = command.add_argument_group("search")
     search.add_argument("--components", metavar="K", type=components,
@@ -273,7 +270,7 @@ def _parser() -> tuple[_Parser, dict[str, _Parser]]:
 
 def _add_fit(command: argparse.ArgumentParser) -> None:
     command.add_argument("file", metavar="FILE", nargs="?", help=_FILE_HELP)
-    add_search(command)
+    _add_search(command)
     _add_columns(command)
     out = command.add_argument_group("results")
     out.add_argument("--out", metavar="DIR", help="write the model, labels, criteria and JSON to this directory")

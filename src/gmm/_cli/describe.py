@@ -20,20 +20,6 @@ from gmm._selection import Selection
 from gmm._text.amounts import counted
 from gmm._values.covariance import Factors
 
-__all__ = [
-    "Agreement",
-    "Labels",
-    "MixtureFacts",
-    "agreement_json",
-    "cells_json",
-    "clusters_sentence",
-    "compare",
-    "ending",
-    "finite_or_none",
-    "mixture_json",
-]
-
-
 _WHOLE = re.compile(r"-?\d+\.0+")
 
 

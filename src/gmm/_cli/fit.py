@@ -73,9 +73,6 @@ from gmm._values.covariance import (
 )
 from gmm._values.tails import NORMAL_TAILS
 
-__all__ = ["MixtureOutcome", "Posterior", "Result", "Trimmed", "class_json", "fit"]
-
-
 _BUNDLED_NAME = "Old Faithful"
 _MOST_COMBINED = 1e8  # rows times squared components: a few seconds
 _LEAST_OVERLAP = 0.02  # nats per row
@@ -435,7 +432,7 @@ class Posterior(MixtureOutcome):
         return f"{components}, {self.model.covariance_type}{self.beside}: {ending(self.model)}, {bound}"
 
 
-def fit_parameters(options: argparse.Namespace, tol: float | None) -> dict[str, Any]:
+def _fit_parameters(options: argparse.Namespace, tol: float | None) -> dict[str, Any]:
     """Return the parameters that every kind of fit takes from the options; `tol` is the one by default."""
     return {
         "tol": tol if options.tol is None else options.tol,
@@ -448,7 +445,7 @@ def fit_parameters(options: argparse.Namespace, tol: float | None) -> dict[str, 
     }
 
 
-def make_directory(path: str | None) -> Path | None:
+def _make_directory(path: str | None) -> Path | None:
     """Make the directory of the results, if there is one."""
     if path is None:
         return None
@@ -511,7 +508,7 @@ _REPORT = "report.html"
 
 
 @dataclass(frozen=True, eq=False)
-class Drawings:
+class _Drawings:
     """What the options ask for; made before the fit, because what cannot be written is an error before the work.
 
     Attributes
@@ -545,7 +542,7 @@ class Drawings:
             _report_module()
 
     @classmethod
-    def of(cls, options: argparse.Namespace, out: Path | None) -> Drawings:
+    def of(cls, options: argparse.Namespace, out: Path | None) -> _Drawings:
         """Choose the path of the report, which is checked, and look at the file; `out` is the results' directory."""
         if options.report is None:
             return cls(options.plot, None, None)
@@ -576,7 +573,7 @@ def _report_module() -> Any:
 _INTEGER = re.compile(r"0|-?[1-9]\d*")  # as it is printed again
 
 
-def fit_classes(screen: Screen, options: argparse.Namespace, covariance_type: str | Sequence[str]) -> None:
+def _fit_classes(screen: Screen, options: argparse.Namespace, covariance_type: str | Sequence[str]) -> None:
     """Run ``gmm fit --class-column``.
 
     Raises
@@ -587,7 +584,11 @@ def fit_classes(screen: Screen, options: argparse.Namespace, covariance_type: st
     options = argparse.Namespace(**vars(options) | {"label_column": options.class_column})
     rows = rows_to_fit(screen, options)
     assert rows.labels is not None  # the column is in the table
-    labels, out, started = _classes(rows.labels, options.class_column), make_directory(options.out), time.perf_counter()
+    labels, out, started = (
+        _classes(rows.labels, options.class_column),
+        _make_directory(options.out),
+        time.perf_counter(),
+    )
     classifier = _classifier(options, covariance_type)
     with screen.warnings(options) as warned, screen.working("fitting"):
         classifier.fit(rows.source, labels)
@@ -618,7 +619,7 @@ def _classifier(options: argparse.Namespace, covariance_type: str | Sequence[str
         covariance_type,
         prior=options.prior,
         standardize=bool(options.scale),
-        **fit_parameters(options, None),
+        **_fit_parameters(options, None),
     )
 
 
@@ -703,12 +704,12 @@ def fit(options: argparse.Namespace) -> None:
     names = _covariance_types(options)
     _check_single(names, options)
     if options.class_column is not None:
-        fit_classes(screen, options, names or "all")
+        _fit_classes(screen, options, names or "all")
         return
-    Drawings.check(options)
+    _Drawings.check(options)
     rows = rows_to_fit(screen, options)
-    out = make_directory(options.out)
-    drawings = Drawings.of(options, out)
+    out = _make_directory(options.out)
+    drawings = _Drawings.of(options, out)
     result = _outcome(screen, rows, names, options)
     try:
         result.finish(screen, out)
@@ -780,7 +781,7 @@ def _search(
     types = requested_types(names or "all", len(rows.names), limited=options.max_ratio is not None)
     shared = "criterion", "time_limit", "checkpoint", "resume", "refine", "prior", "max_ratio", "degrees_of_freedom"
     same = {name: vars(options)[name] for name in shared}
-    same |= {"noise": bool(options.noise), "standardize": bool(options.scale), **fit_parameters(options, None)}
+    same |= {"noise": bool(options.noise), "standardize": bool(options.scale), **_fit_parameters(options, None)}
     same["tails"] = options.tails or [NORMAL_TAILS.name]
     with screen.progress(options.components, len(types) * len(same["tails"])) as advance:
         return selection.select(rows.source, options.components, types, callback=advance, **same)
@@ -791,7 +792,7 @@ def _trimmed(screen: Screen, rows: Rows, names: Sequence[str] | None, options: a
     shared = "refine", "prior", "max_ratio", "trim"
     tails = {"tails": (options.tails or [NORMAL_TAILS.name])[0], "degrees_of_freedom": options.degrees_of_freedom}
     same = {name: vars(options)[name] for name in shared if vars(options)[name] is not None} | tails
-    model = GaussianMixture(options.components[0], covariance_type=names[0], **same, **fit_parameters(options, _TOL))
+    model = GaussianMixture(options.components[0], covariance_type=names[0], **same, **_fit_parameters(options, _TOL))
     with screen.working("fitting"):
         return model.fit(rows.source)
 
@@ -803,7 +804,7 @@ def _posterior(
         n_components=min(options.max_components or _MAX_COMPONENTS, rows.n_rows),
         covariance_type=(names or [DEFAULT_COVARIANCE_TYPE])[0],
         noise=bool(options.noise),
-        **fit_parameters(options, _BOUND_TOL),
+        **_fit_parameters(options, _BOUND_TOL),
     )
     with screen.working("fitting"):
         return model.fit(rows.source, checkpoint=options.checkpoint, resume=options.resume)

@@ -43,9 +43,6 @@ from gmm._validation.column_notes import (
     slices,
 )
 
-__all__ = ["OPTIONS", "Rows", "bundled", "rows_for", "rows_to_fit", "unsaid"]
-
-
 SHOWN, LEFT_OUT_SHOWN = 4, 8
 _CODES_EACH = 2  # codes for each other column up to which they are left out
 
@@ -61,7 +58,7 @@ OPTIONS = Words(
 )
 
 
-def columns_to_read(
+def _columns_to_read(
     fields: Mapping[str, pa.Field],
     columns: Sequence[str] | None = None,
     exclude: Iterable[str] = (),
@@ -95,7 +92,7 @@ def columns_to_read(
     if all(pa.types.is_null(field.type) for field in fields.values()):
         raise CommandError("the table has no rows, or none with a value")
     out = {*exclude, *serving}
-    check_present(fields, [*(columns or ()), *out])
+    _check_present(fields, [*(columns or ()), *out])
     for name in columns or ():
         if name in serving:
             raise CommandError(f"{serving[name]} names column {name!r}, which is fitted: expected another column")
@@ -125,7 +122,7 @@ def columns_to_read(
     return numeric, notes
 
 
-def check_present(names: Collection[str], columns: Iterable[str]) -> None:
+def _check_present(names: Collection[str], columns: Iterable[str]) -> None:
     """Check that a table has these columns.
 
     Raises
@@ -266,7 +263,7 @@ class Rows:
             If one is not there.
         """
         names = list(self.table.fields) if names == ["all"] else list(dict.fromkeys(names))
-        check_present(self.table.fields, names)
+        _check_present(self.table.fields, names)
         first = 0
         for block in self.table.columns(names):
             if self.indices is None:
@@ -303,10 +300,10 @@ def rows_to_fit(screen: Screen, options: argparse.Namespace) -> Rows:
         table = _open(options)
         others = dict.fromkeys(options.errors or (), "--errors")
         others |= {name: option for name, option in ((label, "--label-column"), (weight, "--weight-column")) if name}
-        columns, notes = columns_to_read(table.fields, options.columns, options.exclude or (), others)
-        check_present(table.fields, [name for name in options.keep or () if name != "all"])
+        columns, notes = _columns_to_read(table.fields, options.columns, options.exclude or (), others)
+        _check_present(table.fields, [name for name in options.keep or () if name != "all"])
         if weight is not None:
-            columns_to_read(table.fields, [weight])
+            _columns_to_read(table.fields, [weight])
         rows = _rows(table, columns, options, weight=weight, with_gaps=options.missing is not None)
         rows = _measurements(rows, weight, named=options.columns is not None)
         rows = _checked(rows, options, weight, with_gaps=options.missing is not None, instead=_FITTED_AS_THEY_ARE)
@@ -358,7 +355,7 @@ def rows_for(
         table = _open(options)
         errors = vars(options).get("errors") or ()
         chosen, serving = None if names is None else list(names), dict.fromkeys(errors, "--errors")
-        columns, omissions = columns_to_read(table.fields, chosen, serving=serving)
+        columns, omissions = _columns_to_read(table.fields, chosen, serving=serving)
         if len(columns) != model.n_features_in_:
             expected = counted(model.n_features_in_, "numeric column")
             raise CommandError(f"the model expects {expected}, got {len(columns)}: {quoted(columns)}")
@@ -493,7 +490,7 @@ def _variances(rows: Rows, options: argparse.Namespace) -> NDArray[np.float64] |
             f"--errors {','.join(names)}: expected {counted(len(rows.names), 'column')}, the standard errors of "
             f"{quoted(rows.names)} in this order, got {len(names)}; --columns of gmm fit names those to fit"
         )
-    columns_to_read(rows.table.fields, names)
+    _columns_to_read(rows.table.fields, names)
     distinct = list(dict.fromkeys(names))
     errors = rows.table.numbers(distinct).array()[0].astype(np.float64)[:, [distinct.index(name) for name in names]]
     errors = errors if rows.indices is None else errors[rows.indices]

@@ -34,9 +34,6 @@ from gmm._text.amounts import counted, duration, form_of, plus_minus
 from gmm._text.printable import printable, printable_lines
 from gmm._values.covariance import Factors
 
-__all__ = ["Screen", "choice"]
-
-
 _TOP = 10  # cells listed below the grid
 _FEW = 12  # up to this many cells, all are listed and there is no grid
 _GAPS = (3, 2)  # between two columns of the list; the first that fits is used
@@ -73,7 +70,7 @@ def choice(search: Selection, width: int) -> Iterator[Text | Table]:
         yield Text(incomplete(search), _DOUBT)
 
 
-def headed_table(gap: int = 3) -> Table:
+def _headed_table(gap: int = 3) -> Table:
     """Return an empty table with a rule below its headings and `gap` (1 to 3) characters between columns."""
     return Table(box=SIMPLE_HEAD, padding=(0, gap // 2, 0, (gap - 1) // 2), pad_edge=False, show_edge=False)
 
@@ -84,7 +81,7 @@ def _grid(grid: Grid) -> Iterator[Text | Table]:
         if first:
             yield Text()
         within = slice(first, first + grid.many)
-        table = headed_table(gap=1)
+        table = _headed_table(gap=1)
         table.add_column(grid.corner, justify="left" if grid.models_down else "right")
         for heading in grid.headings[within]:
             table.add_column(heading, justify="right", min_width=grid.size - 1)
@@ -106,7 +103,7 @@ def _ranking(search: Selection, cells: Sequence[int], width: int) -> tuple[Table
     gap = next((gap for gap in _GAPS if _width(columns, gap) <= width), _GAPS[-1])
     while _width(columns, gap) > width and columns[-1][0] != f"Δ{title(search.criterion)}":
         omitted.insert(0, columns.pop()[0])
-    table = headed_table(gap)
+    table = _headed_table(gap)
     for name, *_ in columns:
         table.add_column(name, justify="left" if name == "model" else "right")
     for number, row in zip(cells, zip(*(texts for _, *texts in columns), strict=True), strict=True):
@@ -324,7 +321,7 @@ class Screen:
 
     def agreement(self, agreement: Agreement, name: str, columns: Mapping[int, str]) -> None:
         """Print the cross-table of labels and some columns, by their headings; `name` is that of the label column."""
-        table = headed_table()
+        table = _headed_table()
         table.add_column(escape(printable(name)))
         for heading in columns.values():
             table.add_column(heading, justify="right")
@@ -376,7 +373,7 @@ def _tables(labels: Sequence[_Column], columns: Sequence[_Column], width: int) -
         total += _needed(column)
     tables = []
     for part in parts:
-        table = headed_table()
+        table = _headed_table()
         for name, entries in (*labels, *part):
             is_text = any("correlation" in text or text in ("loadings", "weight") for text in (name, *entries))
             table.add_column(escape(name), justify="left" if is_text else "right")

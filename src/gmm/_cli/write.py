@@ -27,24 +27,6 @@ from gmm._persistence import predictions, replaceable, suffix_to_write, write_at
 from gmm._rows.writing import WRITERS, in_step, prediction_columns, write_blocks
 from gmm._text.printable import printable_lines
 
-__all__ = [
-    "PICTURES",
-    "check_suffix",
-    "check_table",
-    "check_writable",
-    "drawing",
-    "predicted",
-    "save_picture",
-    "scorer_of",
-    "write_beside",
-    "write_json",
-    "write_predictions",
-    "write_table",
-    "write_text",
-    "written",
-]
-
-
 PICTURES = (".png", ".svg", ".pdf")
 
 

@@ -12,8 +12,6 @@ from gmm._cli.fit import MixtureOutcome, Posterior, Result
 from gmm._cli.write import drawing
 from gmm._text.html import Html, escaped
 
-__all__ = ["Picture", "colours", "draw_pictures"]
-
 _MOST_PAIRS = 5  # columns in the grid of pairs
 
 

@@ -21,9 +21,6 @@ from gmm._text.amounts import counted
 from gmm._text.html import Html, escaped, style
 from gmm._versions import __version__
 
-__all__ = ["Origin", "Section", "css_colour", "render", "render_page"]
-
-
 _PACKAGES = ("numpy", "scipy", "pyarrow", "matplotlib")
 
 

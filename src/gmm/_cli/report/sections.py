@@ -44,22 +44,6 @@ from gmm._validation.column_notes import LONG_TAIL
 from gmm._values.covariance import Factors, covariance_model
 from gmm._values.layouts import Array
 
-__all__ = [
-    "Columns",
-    "Narrative",
-    "agreement",
-    "certainty",
-    "data",
-    "fitting",
-    "groups",
-    "opening",
-    "posterior_narrative",
-    "reproduction",
-    "search_narrative",
-    "trimmed_narrative",
-    "trust",
-]
-
 
 @dataclass(frozen=True)
 class Narrative:
