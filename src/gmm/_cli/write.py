@@ -127,7 +127,8 @@ def write_table(path: str | os.PathLike[str] | None, blocks: Iterable[Mapping[st
     """
     if path is None:
         sys.stdout.flush()
-        write_blocks(_Terminal() if sys.stdout.isatty() else sys.stdout.buffer, ".csv", blocks)
+        out: Any = _Terminal() if sys.stdout.isatty() else sys.stdout.buffer
+        write_blocks(out, ".csv", blocks)
         return
     predictions.write_table(path, blocks)
 

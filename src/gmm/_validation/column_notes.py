@@ -69,8 +69,9 @@ NUMBERS = Kind(" numbers the rows, like an identifier", " number the rows, like 
 CONSTANT = Kind(" is constant", " are constant")
 CODES = Kind(" may be a code", " may be codes", ", which can drive the choice: try without {}")
 COPIES = Kind(" is a copy or a rescaling", " are copies or rescalings", ", which makes covariances singular: leave out")
-_ROUNDED = Kind(*(f"{words} but for rounding" for words in COPIES[:2]), ", which can drive the choice: leave out")
-_TIES = Kind(*[": components that settle on one value are degenerate, and not chosen"] * 2, option="")
+_BUT, _SETTLE = " but for rounding", ": components that settle on one value are degenerate, and not chosen"
+_ROUNDED = Kind(COPIES.one + _BUT, COPIES.several + _BUT, ", which can drive the choice: leave out")
+_TIES = Kind(_SETTLE, _SETTLE, option="")
 _LOGARITHMS = "fit {} instead (numpy.log, LN in a spreadsheet); a simpler mixture may then do"
 _TAILS = Kind(
     f" is {LONG_TAIL}: {_LOGARITHMS.format('its logarithm')}",

@@ -1,8 +1,8 @@
 """The HTML report of a fit: one file that includes its pictures, for readers who did not run the fit.
 
-`sections.py` computes the values of each section, `wording.py` its sentences, `figures.py` its pictures, `columns.py`
-and `origin.py` the facts about the data; `templates/` holds the layout and the glossary. What differs between a search,
-a trimmed fit and a variational one is a `Narrative`, told by `choosing.py`, `trimmed.py` or `posterior.py`.
+`sections.py` computes the values of each section, `wording.py` its sentences, `figures.py` its pictures; `page.py` puts
+them into `templates/`, which hold the layout and the glossary. What differs between a search, a trimmed fit and a
+variational one is a `Narrative`.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Rendering of the HTML templates; the only module that imports Jinja2."""
+"""Rendering of the HTML templates, by the only module that imports Jinja2, and what a page says of its origin."""
 
 from __future__ import annotations
 
