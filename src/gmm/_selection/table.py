@@ -149,7 +149,8 @@ class Selection(SearchTable):
         Number of rows in the sample on which the search ran; 0 if it ran on all rows.
     notes : tuple of str
         What a reader should know of the columns: which may be codes of categories, which have few distinct values,
-        and which are copies or rescalings of others, also but for rounding.
+        which are copies or rescalings of others, also but for rounding, and which have a value that rows share far
+        from all others, as error codes are.
     """
 
     metadata = property(metadata_of)

@@ -90,7 +90,6 @@ class Note(str):
         Their names, with what is said of each alone.
     """
 
-    __slots__ = ("columns", "kind")
     kind: Kind
     columns: Sequence[str]
 
@@ -102,6 +101,10 @@ class Note(str):
         note = cls(f"{noun} {listed(columns, _SHOWN)}{what}{advice.format(them)}")
         note.kind, note.columns = kind, columns
         return note
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the text, as files hold it."""
+        return str, (str(self),)
 
     @property
     def in_options(self) -> Note:
