@@ -1,20 +1,19 @@
 """Build the compiled modules; everything else is in pyproject.toml."""
 
 import os
-import shlex
 import shutil
 import sys
-import sysconfig
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
-from setuptools.errors import CompileError, PlatformError
+from setuptools.errors import CompileError
 
 sys.path.insert(0, str(Path(__file__).parent / "tools"))
 from archives import SourceDistribution, Wheel, description
+from compiler import check_compiler
 
 DEBUG = os.environ.get("GMM_DEBUG", "0") not in ("", "0")
 DIRECTIVES = {"wraparound": False, "cdivision": True, "freethreading_compatible": True}
@@ -29,24 +28,6 @@ EAGER = "-fvect-cost-model=dynamic"  # gcc's; clang refuses it, and does so with
 CHECKED = ["-O1", "-g", "-Werror=uninitialized"]
 
 
-COMPILING = {"bdist_wheel", "build", "build_ext", "develop", "editable_wheel", "install"}
-INSTALL = """
-  Debian, Ubuntu:  sudo apt install build-essential python3-dev
-  Fedora:          sudo dnf install gcc python3-devel
-  macOS:           xcode-select --install
-  Windows:         winget install Microsoft.VisualStudio.2022.BuildTools --override "--passive --add
-                   Microsoft.VisualStudio.Workload.VCTools --includeRecommended"
-"""
-
-
-def missing():
-    """Say what compiling needs and is not there; empty if nothing is. The compiler of Windows looks for itself."""
-    compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")[0]
-    if os.name != "nt" and shutil.which(compiler) is None:
-        return f"a C compiler ({compiler} is not on PATH)"
-    return "" if Path(sysconfig.get_path("include"), "Python.h").exists() else "the headers of Python (Python.h)"
-
-
 class BuildExtension(build_ext):
     """Run Cython and the C compiler, on all modules at once, where anything that they are made of has changed.
 
@@ -54,13 +35,6 @@ class BuildExtension(build_ext):
     """
 
     def build_extensions(self):
-        if self.compiler.compiler_type == "msvc" and not self.compiler.initialized:
-            try:
-                self.compiler.initialize(self.plat_name)
-            except PlatformError as error:
-                sys.exit(
-                    f"{error}\n\nThis package is compiled here, which needs a C compiler. To install one:{INSTALL}"
-                )
         self.parallel = self.parallel or len(self.extensions)
         translated = cythonize(
             self.extensions,
@@ -92,6 +66,8 @@ class BuildExtension(build_ext):
         """Let CC name clang-cl: MSVC has no vector types and gets the slower twin."""
         if "CC" not in os.environ:
             return ["/O2"]
+        if not self.compiler.initialized:
+            self.compiler.initialize(self.plat_name)
         cc = os.environ["CC"]
         self.compiler.cc = shutil.which(cc) or sys.exit(f"CC is {cc!r}, which is not on PATH")
         machine = {"win-amd64": "x86_64", "win-arm64": "aarch64"}[self.plat_name]
@@ -110,9 +86,7 @@ def accepts(compiler, flag):
     return True
 
 
-if COMPILING.intersection(sys.argv) and (what := missing()):  # before Cython's minute
-    sys.exit(f"\nThis package is compiled here, which needs {what}. To install it:{INSTALL}")
-
+check_compiler()
 NAMES = ("_em", "_errors", "_candidates", "_loop", "_frozen", "_kernel.mstep", "_kernel.first_look", "_kernel.tiles")
 setup(
     long_description=description(),
