@@ -77,8 +77,7 @@ class BuildExtension(build_ext):
 def accepts(compiler, flag):
     """Whether the compiler knows a flag."""
     with TemporaryDirectory() as folder:
-        source = Path(folder, "empty.c")
-        source.touch()
+        (source := Path(folder, "empty.c")).touch()
         try:
             compiler.compile([str(source)], output_dir=folder, extra_postargs=[flag])
         except CompileError:
