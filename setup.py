@@ -13,6 +13,7 @@ from setuptools.errors import CompileError
 
 sys.path.insert(0, str(Path(__file__).parent / "tools"))
 from archives import SourceDistribution, Wheel, description
+from compiler import check_compiler
 
 DEBUG = os.environ.get("GMM_DEBUG", "0") not in ("", "0")
 DIRECTIVES = {"wraparound": False, "cdivision": True, "freethreading_compatible": True}
@@ -76,8 +77,7 @@ class BuildExtension(build_ext):
 def accepts(compiler, flag):
     """Whether the compiler knows a flag."""
     with TemporaryDirectory() as folder:
-        source = Path(folder, "empty.c")
-        source.touch()
+        (source := Path(folder, "empty.c")).touch()
         try:
             compiler.compile([str(source)], output_dir=folder, extra_postargs=[flag])
         except CompileError:
@@ -85,6 +85,7 @@ def accepts(compiler, flag):
     return True
 
 
+check_compiler()
 NAMES = ("_em", "_errors", "_candidates", "_loop", "_frozen", "_kernel.mstep", "_kernel.first_look", "_kernel.tiles")
 setup(
     long_description=description(),

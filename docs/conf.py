@@ -59,6 +59,7 @@ sphinx_gallery_conf = {
     "within_subsection_order": "FileNameSortKey",
     "remove_config_comments": True,
     "capture_repr": ("_repr_html_",),
+    "thumbnail_size": (640, 448),  # twice what a card shows
     "write_computation_times": False,
     "show_signature": False,
     "min_reported_time": 1e9,

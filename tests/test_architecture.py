@@ -17,11 +17,8 @@ SOURCES = PYTHON + CYTHON
 ROOMS = {
     "__main__": "",
     "_cli": """
-        fit | report | apply drawn report.sections report.trust
-        | report.choosing report.posterior report.trimmed | report.figures
-        | classes plot trimmed | result | write | rows saved | report.wording show | _cli | arguments columns describe
-        | agreement choice pictures report.columns report.origin report.narrative search_options
-        | failures option_values report.page
+        report | apply report.sections | report.figures | fit | write | rows | report.wording show | _cli
+        | arguments describe | failures report.page
     """,
     "gmm": "",
     "em": "",
@@ -71,13 +68,13 @@ ROOMS = {
         entrance | dask file_table opening reweighed together watched | parts incomplete_partitions
         | partitions | tasks | incomplete | datasets factory npy_table orc paths scratch sliced tables patterns
         | arrow npy
-        | blocks lazy_frame relation | ahead sources delimited parquet writing | header_line quotes stored_text
-        | numerals signatures suffixes
+        | blocks lazy_frame relation | ahead sources delimited parquet writing | stored_text
+        | numerals suffixes
         | part text_format
     """,
     "_validation": """
-        _validation | fixed labels measurements noise prior ratio rows | errors given tables
-        | arrays columns parameters rescalings singular | combinations scalars tails where
+        _validation | fixed labels noise prior ratio rows | errors given tables
+        | arrays column_notes columns parameters singular | combinations scalars tails where
      """,
     "_candidates": "",
     "_loop": "",
@@ -137,7 +134,6 @@ PYARROW = [
     "datasets",
     "delimited",
     "file_table",
-    "header_line",
     "lazy_frame",
     "npy_table",
     "numerals",

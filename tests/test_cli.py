@@ -166,7 +166,7 @@ def test_every_file_of_a_result(result, iris):
     X = load_iris().data
     assert [int(k) for k in labels["component"]] == loaded.predict(X[:, :]).tolist()
     proba = np.column_stack([np.float64(labels[f"p_{k}"]) for k in range(3)])
-    np.testing.assert_allclose(proba, loaded.predict_proba(X), rtol=1e-12)
+    np.testing.assert_array_equal(proba, loaded.predict_proba(X).round(6))
     assert [int(row) for row in labels["row"]] == list(range(1, 151))
     cells = table((out / "criteria.csv").read_text(encoding="utf-8"))
     assert cells["covariance_type"] == list(gmm._values.covariance.PARSIMONIOUS)
@@ -431,7 +431,10 @@ def test_columns_that_number_the_rows_are_left_out(tmp_path):
         document = json.loads(ok("fit", tmp_path / "rows.csv", *fast, "--json", *words).stdout)
         return document["data"]["notes"]
 
-    told = ["left out: 'id', which numbers the rows, like an identifier; use --columns to name the columns to fit"]
+    told = [
+        "left out: 'id', which numbers the rows, like an identifier; use --columns to name the columns to fit, "
+        "and --keep to write it beside the labels"
+    ]
     assert noted(["id", "x"], range(1, 31), x) == told
     assert noted(["id", "x"], np.arange(30) ** 2, x) == told
     assert noted(["id", "x"], np.random.default_rng(1).permutation(30), x) == told
@@ -591,6 +594,21 @@ def test_failed_cells_are_shown_and_do_not_fail_the_run(tmp_path):
     path.write_text("a\n1\n2\n4\n7\n11\n")
     done = ok("fit", path, "--components", "1,9", "--covariance", "diag")
     assert "K = 9 skipped: more components than rows (5)" in done.stdout
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "parquet"])
+def test_probabilities_have_six_decimals_in_text_unless_asked(suffix, model, iris, tmp_path):
+    expected = gmm.load(model).predict_proba(load_iris().data)
+    for how in ((), ("--all-digits",)):
+        ok("predict", model, iris, "--proba", "--quiet", *how, "--out", tmp_path / f"p.{suffix}")
+        if suffix == "parquet":
+            columns = pa.parquet.read_table(tmp_path / "p.parquet").to_pydict()
+        else:
+            text = (tmp_path / f"p.{suffix}").read_text(encoding="utf-8").replace("\t", ",")
+            columns = table(text)
+            assert (max(map(len, ",".join(columns["p_0"]).split(","))) <= 8) == (not how)
+        found = np.column_stack([np.float64(columns[f"p_{k}"]) for k in range(3)])
+        np.testing.assert_array_equal(found, expected if how or suffix == "parquet" else expected.round(6))
 
 
 def test_predict_by_name(model, iris, tmp_path):
@@ -776,7 +794,7 @@ def test_fit_with_trim(tmp_path):
 
 
 def test_clusters_and_pictures_of_a_trimmed_fit_are_those_of_the_rows_that_are_left(tmp_path, monkeypatch):
-    weights, places = {}, ("gmm._cli.result.combine_components", "gmm.plotting.plot_clusters")
+    weights, places = {}, ("gmm._cli.fit.combine_components", "gmm.plotting.plot_clusters")
 
     def watched(name, plain):
         def watch(model, X, *of, **how):
@@ -842,6 +860,11 @@ def test_predict_names_the_columns_it_misses(model, tmp_path):
     (tmp_path / "d.csv").write_text("sepal length,petal length\n1,2\n")
     line = fails(1, "predict", model, tmp_path / "d.csv")
     assert "'sepal width', 'petal width'" in line
+
+
+def test_rows_without_room_in_memory_are_an_error_that_helps(model):
+    assert "not enough memory" in (told := fails(1, "sample", model, "-n", 10**15))
+    assert "draw fewer rows at a time" in told
 
 
 def test_sample_is_seeded_and_can_be_fitted_again(model, tmp_path):

@@ -15,7 +15,7 @@ import pytest
 
 import gmm
 from gmm._cli import main
-from gmm._cli.columns import OPTIONS
+from gmm._cli.rows import OPTIONS
 from gmm._rows.file_table import FileTable
 from gmm._rows.text_format import TextFormat
 from test_cli import fails, ok
@@ -137,7 +137,7 @@ def test_predict_takes_the_same_options(tmp_path, capsys):
 def test_what_has_no_lines_has_no_header(tmp_path):
     np.save(tmp_path / "a.npy", np.eye(3))
     for says in ({"header": False}, {"decimal": ","}, {"na_values": ("-",)}):
-        with pytest.raises(ValueError, match=r"a\.npy: --header, --decimal and --na apply to delimited text"):
+        with pytest.raises(ValueError, match=r"a\.npy: --header, .* and --comment apply to delimited text"):
             read(tmp_path / "a.npy", **says)
 
 
@@ -401,7 +401,7 @@ def test_codes_are_left_out_and_measurements_of_few_values_are_not(how, tmp_path
     ratings = rng.integers(1, 6, (8, n))
     fitted, notes = columns_of(x, *ratings, how=how, tmp_path=tmp_path)
     assert fitted == "abcdefghi"
-    assert "8 columns may be codes" in notes
+    assert "and 4 more may be codes; use --exclude to leave them out" in notes
     assert "try without" not in notes  # the search's words for the same
     late = np.where(np.arange(n) < n - 100, sex, x)
     assert columns_of(x, y, late, how=how, tmp_path=tmp_path)[0] == "abc"
@@ -420,14 +420,14 @@ def test_points_and_commas_that_may_group_are_asked_about(text, named, tmp_path)
     with pytest.raises(ValueError, match="decimal mark or separate thousands") as caught:
         gmm.open_rows(tmp_path / "table.csv")
     assert all(each in str(caught.value) for each in named)
-    with pytest.warns(UserWarning, match="separated thousands"):
+    with pytest.warns(UserWarning, match="without the marks in them: '1[.,]077' of column 'a' as 1077"):
         whole = gmm.open_rows(tmp_path / "table.csv", decimal="," if "." in text else ".")
     np.testing.assert_array_equal(next(iter(whole.chunks())).rows[:, 0], [1077, 950])
 
 
 def test_two_points_in_a_number_separate_thousands(tmp_path):
     (tmp_path / "table.csv").write_text("a;b\n1.077;1.263.336\n950;12.001\n")
-    with pytest.warns(UserWarning, match="commas are read as decimal|separated thousands"):
+    with pytest.warns(UserWarning, match="commas are read as decimal|without the marks in them"):
         rows = next(iter(gmm.open_rows(tmp_path / "table.csv").chunks())).rows
     np.testing.assert_array_equal(rows, [[1077, 1263336], [950, 12001]])
 
@@ -451,3 +451,141 @@ def test_whether_there_are_names_is_true_or_false(header, tmp_path):
     with pytest.raises(TypeError, match="header to be True or False"):
         gmm.open_rows(tmp_path / "table.csv", header=header)
     assert gmm.open_rows(tmp_path / "table.csv", header=np.True_).n_rows == 1
+
+
+PRICES = [(1273.92, 68.8), (539.57, 38.9), (81.95, 13.5), (1033.06, 72.1)] * 10
+
+
+@pytest.mark.parametrize("how", [(), ("--blocks",)])
+@pytest.mark.parametrize(
+    ("written", "mark", "first"),
+    [
+        ('"${:,.2f}";{:.1f}%', ".", "'$1,273.92' of column 'price' as 1273.92, '68.8%' of column 'share' as 68.8"),
+        ("{:.2f} €;{:.1f}\N{NO-BREAK SPACE}%", ",", "'1273,92 €' of column 'price' as 1273.92"),
+        ("-£{:.2f};{:.1f}", ".", "'-£1273.92' of column 'price' as -1273.92"),
+    ],
+)
+def test_signs_of_currencies_and_percentages_are_read(written, mark, first, how, tmp_path):
+    lines = [written.format(*row).translate(str.maketrans(".,", ",." if mark == "," else ".,")) for row in PRICES]
+    (tmp_path / "a.csv").write_text("\n".join(["price;share", *lines]) + "\n", encoding="utf-8")
+    done = ok("fit", tmp_path / "a.csv", "--components", 1, "--covariance", "EEE", "--json", *how)
+    means = np.mean(PRICES, axis=0) * [-1 if "-" in written else 1, 1]
+    np.testing.assert_allclose(json.loads(done.stdout)["best"]["means"], [means])
+    assert f"numbers are read without the marks in them: {first}" in done.stderr
+
+
+@pytest.mark.parametrize("how", [(), ("--blocks",)])
+@pytest.mark.parametrize(
+    ("sign", "other", "remedy"),
+    [
+        ("$", "12", "write $ beside every number of the column, or none"),
+        ("$", "€12", "write $ beside every number of the column, or none"),
+        ("", "12%", "write the same sign beside every number of the column, or none"),
+    ],
+)
+def test_numbers_with_different_signs_are_not_mixed(sign, other, remedy, how, tmp_path):
+    lines = [*(f"{sign}{a},{b}" for a, b in PRICES), f"{other},1"]
+    (tmp_path / "a.csv").write_text("\n".join(["price,share", *lines]) + "\n", encoding="utf-8")
+    told = fails(1, "fit", tmp_path / "a.csv", *how)
+    assert f"column 'price' holds numbers, and text {other!r} in row 41; {remedy}; --exclude 'price'" in told
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["in the first block", "later"])
+def test_all_texts_among_numbers_are_named_at_once(late, tmp_path):
+    words = ["oops", "-", "", "oops", "k.A."]
+    lines = [f"{a},{b}" for a, b in PRICES] * (4000 if late else 1)
+    lines += [f"{word},{i}" for i, word in enumerate(words)] + ["1,x", "2,y"] * (not late)
+    (tmp_path / "a.csv").write_text("\n".join(["a,b", *lines]) + "\n")
+    advice = "use --na 'oops' --na '-' --na 'k.A.' if these stand for missing values"
+    told = fails(1, "fit", tmp_path / "a.csv", *(("--blocks",) if late else ()))
+    assert advice in told
+    if not late:
+        assert "column 'b' holds numbers, and text 'x' in row 46; use --na 'x' --na 'y' if" in told
+        assert "--exclude 'a,b'" in told
+    with pytest.raises(ValueError, match=r"na_values=\['oops', '-', 'k\.A\.'\] if these stand for missing values"):
+        gmm.GaussianMixture(1).fit(gmm.open_rows(tmp_path / "a.csv"))
+    many = [f"w{i},1" for i in range(20)]
+    (tmp_path / "a.csv").write_text("\n".join(["a,b", *(f"{a},{b}" for a, b in PRICES), *many]) + "\n")
+    assert "--na 'w11' and more if these stand" in fails(1, "fit", tmp_path / "a.csv")
+
+
+@pytest.mark.parametrize("how", [(), ("--blocks",)])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize(
+    ("above", "words"),
+    [
+        (["# made by x, 2020", "#", ""], ("--comment", "#")),
+        (["\N{ZERO WIDTH NO-BREAK SPACE}# made by x, 2020", "", "#"], ("--comment", "#")),
+        (["made by x; 2020", "", "(c)"], ("--skip", 3)),
+        (["%%", "made", "%% by"], ("--skip", 2, "--comment", "%%")),
+    ],
+)
+def test_lines_that_are_no_part_of_a_table_are_left_out(above, words, end, how, tmp_path):
+    lines = [*above, "a:b", *(f"{a}:{b}" for a, b in PRICES), "#%% the end"[words[-1] == "%%" :]]
+    lines = lines if "--comment" in words else lines[:-1]
+    fit = (
+        "fit",
+        tmp_path / "a.csv",
+        *words,
+        "--delimiter",
+        ":",
+        "--components",
+        1,
+        "--covariance",
+        "EEE",
+        *how,
+        "--json",
+    )
+    (tmp_path / "a.csv").write_bytes((end.join(lines) + end).encode())
+    document = json.loads(ok(*fit).stdout)
+    assert document["data"]["columns"] == ["a", "b"]
+    np.testing.assert_allclose(document["best"]["means"], [np.mean(PRICES, axis=0)])
+    (tmp_path / "a.csv").write_bytes((end.join([*lines, "", "1:2:3"]) + end).encode())
+    told = fails(1, *fit)
+    assert f"line {len(lines) + 2} has 3 fields, expected 2: --skip leaves out lines above the table" in told
+    (tmp_path / "a.csv").write_bytes((end.join([*lines[:-1], "", "1:x"]) + end).encode())
+    assert "text 'x' in row" in fails(1, *fit)
+
+
+@pytest.mark.parametrize("names", ["a (x, y, z);b (x, y, z)", "weight, kg;height, cm"])
+@pytest.mark.parametrize("mark", [".", ","])
+def test_names_may_have_more_commas_than_delimiters(names, mark, tmp_path):
+    lines = [f"{a:.2f};{b:.1f}".replace(".", mark) for a, b in PRICES]
+    (tmp_path / "a.csv").write_text("\n".join([names, *lines]) + "\n")
+    document = json.loads(ok("fit", tmp_path / "a.csv", "--components", 1, "--covariance", "EEE", "--json").stdout)
+    assert document["data"]["columns"] == names.split(";")
+    np.testing.assert_allclose(document["best"]["means"], [np.mean(PRICES, axis=0)])
+
+
+@pytest.mark.parametrize("mark", ["ab", "", '"', "é"])
+def test_a_delimiter_is_one_character(mark):
+    assert "expected one character, tab or space" in fails(2, "fit", "a.csv", "--delimiter", mark)
+
+
+@pytest.mark.parametrize("how", [(), ("--blocks",)])
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_value_far_from_all_others_is_noted_with_the_option_that_helps(kind, how, tmp_path):
+    rng = np.random.default_rng(1)
+    hum, temp = rng.normal([[60], [20]], [[5], [4]], (2, 800))
+    hum[:31] = -999
+    path = tmp_path / f"t.{kind}"
+    if kind == "csv":
+        path.write_text("hum,temp\n" + "".join(f"{a:.2f},{b:.2f}\n" for a, b in zip(hum, temp, strict=True)))
+    else:
+        pa.parquet.write_table(pa.table({"hum": hum, "temp": temp}), path)
+    fit = ("fit", path, "--components", "1", "--covariance", "EEI", "--json", *how)
+    note = "note: column 'hum' holds -999 in 31 rows, far from all others; if it is a code, use --na -999\n"
+    assert ok(*fit).stderr == note
+    done = ok(*fit, "--na", "-999", "--missing", "em")
+    assert "missing values in 31 of 800 rows" in done.stderr
+    assert "far from" not in done.stderr
+    assert 59 < json.loads(done.stdout)["best"]["means"][0][0] < 61
+    assert "missing value" in fails(1, *fit, "--na", "-999")
+    if kind == "parquet":
+        assert "apply to delimited text" in fails(1, *fit, "--na", "none")
+
+
+def test_a_left_out_identifier_points_to_keep(tmp_path):
+    (tmp_path / "a.csv").write_text("id,b\n" + "".join(f"{i},{b}\n" for i, (_, b) in enumerate(PRICES)))
+    told = ok("fit", tmp_path / "a.csv", "--components", 1, "--covariance", "E").stderr
+    assert "use --columns to name the columns to fit, and --keep to write it beside the labels" in told

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from importlib.resources import files
 
 import numpy as np
@@ -248,3 +249,23 @@ def test_rows_are_validated_once_in_a_report(monkeypatch, tmp_path):
 
     monkeypatch.setattr(entrance, "check_rows", never)
     ok("fit", files("gmm") / "data" / "faithful.csv", "--components", "2:4", "--report", tmp_path / "r.html")
+
+
+@pytest.mark.parametrize(
+    ("d", "K", "n_tables", "by_name"), [(2, 2, 1, False), (24, 2, 1, True), (24, 6, 2, True), (3, 9, 2, False)]
+)
+def test_wide_tables_are_printed_in_the_direction_that_needs_fewer(d, K, n_tables, by_name, tmp_path):
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.normal(9 * k, 1, (40, d)) for k in range(K)])
+    path = tmp_path / "t.csv"
+    path.write_text("\n".join([",".join(f"c{j}" for j in range(d)), *(",".join(f"{x:.2f}" for x in row) for row in X)]))
+    fit = ("fit", path, "--components", K, "--covariance", "EEE", "--out", tmp_path, "--quiet")
+    ok(*fit)
+    for words in (fit[:-3], ("info", tmp_path / "model.gmm")):
+        shown = ok(*words, COLUMNS="80").stdout
+        assert shown.count("\ncomponent  ") == n_tables
+        assert ("\nc0  " in shown) == by_name
+        assert {f"c{j}" for j in range(d)} <= {*re.findall(r"\bc\d+\b", shown.partition("\ncomponent  ")[2])}
+        assert shown.count(" ± ") == d * K
+        assert shown.count("orrelation of component") == K * by_name
+        assert max(map(len, shown.partition("\ncomponent  ")[2].splitlines())) <= 80

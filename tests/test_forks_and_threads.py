@@ -9,7 +9,9 @@ import threading
 import numpy as np
 import pytest
 
+from gmm import GaussianMixture, open_rows, select
 from gmm._caching import cached_property
+from gmm.inference import bootstrap_lrt
 
 posix = pytest.mark.skipif(not hasattr(os, "fork"), reason="forks, as POSIX has them")
 
@@ -160,3 +162,33 @@ def test_what_is_computed_once_is_one_object_for_all_threads():
     assert len(set(map(id, seen))) == 1
     assert slow.value is seen[0]
     assert isinstance(Slow.value, cached_property)
+
+
+@pytest.mark.parametrize("allowed", [0, 1, 2])
+def test_fewer_threads_than_asked_for_give_the_same_bits(allowed, monkeypatch, tmp_path):
+    """A process with little memory may start none, or some."""
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.normal(size=(20_000, 4)), rng.normal(3, 1, (20_000, 4))])
+    np.save(tmp_path / "x.npy", X)
+
+    def results():
+        how = {"n_threads": 4, "random_state": 0}
+        yield GaussianMixture(3, **how).fit(X).means_
+        yield GaussianMixture(2, **how).fit(open_rows(lambda: iter([X]))).means_
+        yield GaussianMixture(2, **how).fit(open_rows(tmp_path / "x.npy")).means_
+        yield select(X, [1, 2, 3], ["EII", "VVI"], **how).bic
+        yield bootstrap_lrt(X[::5], 2, n_replicates=3, n_init=1, **how).p_value
+
+    expected, start, n_started = [*results()], threading.Thread.start, 0
+
+    def limited(self):
+        nonlocal n_started
+        n_started += 1
+        if n_started > allowed:
+            raise RuntimeError("can't start new thread")
+        start(self)
+
+    monkeypatch.setattr(threading.Thread, "start", limited)
+    for result, wanted in zip(results(), expected, strict=True):
+        np.testing.assert_array_equal(result, wanted)
+        n_started = 0

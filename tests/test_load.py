@@ -236,7 +236,7 @@ NOT_TABLES = {
     "whether it is complete": ({"complete": "no"}, "'complete'"),
     "types": ({"covariance_type": ["full"]}, "'covariance_type'"),
     "another type": ({"covariance_type": ["full", "diag", "full", "x"]}, "covariance type"),
-    "types that are no text": ({"covariance_type": [1, 2, 3, 4]}, "covariance type"),
+    "types that are no text": ({"covariance_type": [1, 2, 3, 4]}, "texts in 'covariance_type'"),
     "status": ({"status": ["ok", "ok", "ok", "fine"]}, "cell 3 in 'status'"),
     "a fit that failed": ({"status": ["failed: x", "ok", "ok", "ok"]}, "expected no fit for cell 0, .*got one"),
     "numbers of components": ({"n_components": np.array([1.0, 1, 2, 2])}, "whole numbers in 'n_components'"),

@@ -15,7 +15,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
 from gmm import GaussianMixture, GaussianMixtureSearch, select
-from gmm._cli.choice import choice
+from gmm._cli.show import choice
 from gmm._estimators.criteria import CRITERIA
 from gmm._estimators.fitted import summary_of
 from gmm._text.html import Cell, Html, block, details, escaped, line, sparkline, style, table

@@ -312,6 +312,20 @@ def test_a_flag_that_a_compiler_refuses_is_left_out(tmp_path, monkeypatch):
     assert not accepts(compiler, "-fvect-cost-model=dynamic")
 
 
+@pytest.mark.skipif(os.name == "nt", reason="the compiler of Windows looks for itself")
+def test_without_a_compiler_the_build_says_at_once_what_to_install(tmp_path):
+    """And for which system, without a line of Cython."""
+    pytest.importorskip("Cython")
+    words = [sys.executable, str(ROOT / "setup.py"), "-q", "bdist_wheel", "--bdist-dir", str(tmp_path)]
+    done = subprocess.run(words, cwd=ROOT, env=os.environ | {"CC": "no-such-cc -O2"}, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "This package is compiled here, which needs a C compiler (no-such-cc is not on PATH)" in done.stderr
+    for system in ("Debian, Ubuntu:  sudo apt install build-essential", "Fedora: ", "macOS: ", "Windows: "):
+        assert system in done.stderr
+    assert len(done.stderr.splitlines()) < 12
+    assert not done.stdout
+
+
 def test_the_release_commit_is_the_last_that_changed_more_than_prose(tmp_path):
     release_commit = runpy.run_path(str(ROOT / "tools" / "check_release.py"))["release_commit"]
     release_commit.__globals__["ROOT"] = tmp_path
@@ -342,7 +356,7 @@ def test_the_release_commit_is_the_last_that_changed_more_than_prose(tmp_path):
             "pyproject.toml",
             r"github\.com/[^/]+/",
             "github.com/others/",
-            {"RELEASING.md", "docs/support.md", "CITATION.cff"},
+            {"README.md", "RELEASING.md", "docs/support.md", "CITATION.cff"},
         ),
         ("CHANGELOG.md", r"(?<=\d\] - ).*", "1999-12-24", {"README.md", "CITATION.cff"}),
     ],

@@ -219,3 +219,18 @@ def test_an_empty_path_is_refused_in_words():
     for call in calls:
         with pytest.raises(ValueError, match="expected the path of a file to write, got an empty one"):
             call()
+
+
+@pytest.mark.parametrize("names", [["a"], ["a", "b", "c"]])
+def test_names_of_another_number_are_told_before_they_are_saved(names, tmp_path):
+    model = gmm.GaussianMixture(2, random_state=0).fit(np.random.default_rng(0).normal(size=(60, 2)))
+    model.feature_names_in_ = np.array(names, dtype=object)
+    for use in (
+        lambda: model.save(tmp_path / "m"),
+        lambda: str(model),
+        lambda: model.marginal(1),
+        lambda: model.condition({0: 1.0}),
+    ):
+        with pytest.raises(ValueError, match=f"2 names in feature_names_in_, one for each feature, got {len(names)}"):
+            use()
+    assert not (tmp_path / "m").exists()

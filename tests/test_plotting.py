@@ -1,5 +1,6 @@
 """Pictures by their properties: what is drawn where, what legends say, and what is left alone."""
 
+import re
 import tracemalloc
 
 import matplotlib as mpl
@@ -894,3 +895,15 @@ def test_rows_without_a_value_alone_are_no_picture(picture):
     fit = GaussianMixture(2, missing="em", random_state=0).fit(rows)
     with pytest.raises(ValueError, match="rows to draw, got 5 rows without a value"):
         picture(fit, np.full((5, 2), np.nan))
+
+
+@pytest.mark.parametrize("view", [None, "pairs", (0, 1)])
+def test_long_names_that_read_alike_are_cut_where_they_differ(view):
+    names = [f"concentration_of_substance_{j}_in_the_sample_in_micrograms_per_litre" for j in "abc"]
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(np.concatenate([rng.normal(size=(40, 3)), rng.normal(5, 1, (40, 3))]), columns=names)
+    axes = np.ravel(plot_clusters(GaussianMixture(2, random_state=0).fit(table), table, view=view))
+    labels = {text for ax in axes for text in (ax.get_xlabel(), ax.get_ylabel())} - {""}
+    shown = re.findall(r"…[^…]*_(\w)_[^…]*…", "\n".join(sorted(labels)))
+    assert {*shown} >= ({"a", "b"} if view == (0, 1) else {"a", "b", "c"})
+    assert max(len(line) for label in labels for line in label.split("\n")) <= 42

@@ -5,8 +5,7 @@ import io
 import pytest
 
 import gmm
-from gmm._rows.delimited import TextPart
-from gmm._rows.quotes import QuotedText
+from gmm._rows.delimited import QuotedText, TextPart
 from gmm._rows.text_format import TextFormat
 
 MANY = 300_000  # lines, more than a block of the parser
@@ -15,7 +14,7 @@ MANY = 300_000  # lines, more than a block of the parser
 def part(folder, text, *, whole):
     path = folder / "rows.csv"
     path.write_bytes(text)
-    return TextPart(str(path), TextFormat(), whole=whole)
+    return TextPart(str(path), str(path), TextFormat(), whole=whole)
 
 
 def n_rows(part):

@@ -146,6 +146,8 @@ def test_features_keep_their_names():
         (lambda: MixtureRegressor(covariance_type="ful").fit(X, Y), InvalidParameterError, "covariance_type"),
         (lambda: MixtureRegressor().fit(X, Y).predict_interval(X, coverage=95), ValueError, "a coverage between 0 and"),
         (lambda: MixtureRegressor().fit(X, Y).predict(X[:, :2]), ValueError, "2 features.*expecting 3"),
+        (lambda: MixtureRegressor(missing="em").fit(X, Y * [1, np.nan]), ValueError, "all values of target 1 in y are"),
+        (lambda: MixtureRegressor().fit(X, Y * [1, 1e200]), ValueError, "row 0 of y has .* as target 1, expected"),
     ],
 )
 def test_wrong_input_is_named(call, kind, words):

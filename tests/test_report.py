@@ -25,8 +25,8 @@ import gmm
 from gmm import plotting
 from gmm._cli import main
 from gmm._cli.report import figures, wording
-from gmm._cli.report.columns import Columns
 from gmm._cli.report.page import render
+from gmm._cli.report.sections import Columns
 from gmm._cli.write import write_text
 from gmm._plotting.files import encoded, inline_svg
 from gmm._selection.grid import title
@@ -589,7 +589,7 @@ def test_a_saved_model_is_drawn(kind, saved, tmp_path, monkeypatch, capsys):
 def test_a_model_of_the_eruptions_has_its_rows_at_hand(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     seen = []
-    monkeypatch.setattr("gmm._cli.pictures.save", lambda drawn, _: seen.append(drawn))
+    monkeypatch.setattr("gmm._cli.apply.save_picture", lambda drawn, _: seen.append(drawn))
     assert main(["fit", *FAST, "--out", "out", "--quiet"]) == 0
     assert main(["plot", str(Path("out", "model.gmm")), "--quiet"]) == 0
     assert (seen[0].get_xlabel(), seen[0].get_ylabel()) == ("eruptions", "waiting")
@@ -599,7 +599,7 @@ def test_a_model_of_the_eruptions_has_its_rows_at_hand(tmp_path, monkeypatch):
 def test_rows_are_drawn_as_they_weigh(tmp_path, monkeypatch):
     """The bars of a histogram under the curve of a fit: a weighted row is as high as that row repeated."""
     seen = []
-    monkeypatch.setattr("gmm._cli.pictures.save", lambda drawn, _: seen.append(drawn))
+    monkeypatch.setattr("gmm._cli.fit.save_picture", lambda drawn, _: seen.append(drawn))
     rng = np.random.default_rng(0)
     x = np.concatenate([rng.normal(size=40), rng.normal(9, 1, 40)])
     write_csv(tmp_path / "rows.csv", ["x", "w"], np.column_stack([x, np.repeat([9, 1], 40)]))
@@ -649,7 +649,7 @@ def test_pictures_are_of_the_kind_of_their_suffix(saved, tmp_path):
 def test_the_features_are_those_that_were_named(saved, tmp_path, monkeypatch):
     """Columns are matched by name: the table has them in another order than the model."""
     seen = []
-    monkeypatch.setattr("gmm._cli.pictures.save", lambda drawn, _: seen.append(drawn))
+    monkeypatch.setattr("gmm._cli.apply.save_picture", lambda drawn, _: seen.append(drawn))
     model, rows = str(saved / "model.gmm"), str(saved / "rows.csv")
     assert main(["plot", model, rows, "--features", "c,a", "--quiet"]) == 0
     assert (seen[0].get_xlabel(), seen[0].get_ylabel()) == ("c", "a")
@@ -855,7 +855,19 @@ def test_pictures_call_components_groups(reports):
         pictures = re.findall(r"<svg.*?</svg>", reports(kind)[0].text, re.DOTALL)
         texts = [text for picture in pictures for text in re.findall(r">([^<>]+)</text>", picture)]
         assert any("group" in text for text in texts)
-        assert not any("component" in text for text in texts)
+        assert not any(re.search("(?<!empty )component", text) for text in texts)
+        assert not any(
+            re.search(r"\d of \d+ (group|component)", text) for text in texts
+        )  # the page counts those in use
+
+
+def test_in_print_folds_are_open_and_captions_stay_with_their_tables(reports):
+    text = reports("iris")[0].text
+    printed = " ".join(re.findall(r"@media print \{(.*?)\n\}", text, re.DOTALL))
+    assert re.search(r"details::details-content \{[^}]*content-visibility: visible", printed)
+    assert re.search(r"caption, thead[^{]*\{ break-after: avoid", printed)
+    assert re.search(r"table[^{]*\{ break-inside: avoid", printed)
+    assert re.search(r"gmm-wide \{ overflow: visible", printed)
 
 
 def test_wide_tables_have_their_headings_in_each_cell(reports):

@@ -1,5 +1,6 @@
 """Rows that are decoded once: the bits of those that are decoded for every pass, and no file that stays."""
 
+import copy
 import errno
 import os
 import pickle
@@ -123,6 +124,16 @@ def test_a_pickle_reads_the_data_anew():
     again = pickle.loads(pickle.dumps(source))
     assert isinstance(again, ScratchSource)
     assert bits(fit(again)) == expected
+
+
+@pytest.mark.parametrize("copied", [pickle.dumps, copy.copy, copy.deepcopy])
+def test_the_only_copy_of_a_stream_is_not_copied(copied):
+    source = gmm.open_rows(iter([ROWS]), scratch=True)
+    with pytest.raises(
+        TypeError, match=r"the list_iterator can be read only once, .* expected rows that can be read again"
+    ):
+        copied(source)
+    assert bits(fit(source)) == bits(fit(ROWS))
 
 
 class Full:

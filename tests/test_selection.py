@@ -1,16 +1,19 @@
 """The search: every cell is a fit of its own, the best is the smallest, failures are told."""
 
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from sklearn.datasets import load_iris
 
+import gmm
 from gmm import NormalInverseWishart, Selection, select
 from gmm._estimators.criteria import CRITERIA
-from gmm._selection.standard import notes_on_copies
+from gmm._validation.column_notes import notes_on
 from gmm._values.covariance import PARSIMONIOUS
 
 rng = np.random.default_rng(0)
@@ -309,11 +312,11 @@ def test_rescalings_that_are_rounded_are_noted(step):
     rows = np.column_stack([x, y, step * np.round(-2 * x / step), y + 0.2 * rng.normal(size=300)])
     for gaps in (0, 20):
         rows[:gaps, [0, 2]] = np.nan
-        (note,) = notes_on_copies(rows, ["a", "b", "c", "d"])
+        (note,) = notes_on(rows, ["a", "b", "c", "d"])
         assert "'c' (of 'a')" in note
         assert "but for rounding, which can drive the choice" in note
     rows[-1] = 1e6
-    assert notes_on_copies(rows[:, [1, 3]], ["b", "d"]) == ()
+    assert notes_on(rows[:, [1, 3]], ["b", "d"]) == ()
 
 
 @pytest.mark.parametrize("standardize", [False, True])
@@ -328,7 +331,7 @@ def test_columns_of_few_values_are_noted(tmp_path, standardize):
     found.save(tmp_path / "found.gmm")
     assert Selection.load(tmp_path / "found.gmm").notes == found.notes
     replace(found, notes=(3,)).save(tmp_path / "wrong.gmm")
-    with pytest.raises(ValueError, match="expected sentences in 'notes'"):
+    with pytest.raises(ValueError, match="expected texts in 'notes'"):
         Selection.load(tmp_path / "wrong.gmm")
     named = pd.DataFrame({"a": X[:, 0], "site": codes, "kind": np.resize([1, 2], len(X))})
     expected = "columns 'site' (3 distinct values), 'kind' (2 distinct values) may be codes"
@@ -439,3 +442,54 @@ def test_fractions_with_few_values_are_noted():
         "column 'kind' (2 distinct values) may be a code, which can drive the choice",
         f"column {setosa.columns[2]!r} (6 distinct values)",
     ]
+
+
+def with_codes(code, share=0.04, digits=6, n=800):
+    """Humidity and temperature, of which a share of the humidities is a code."""
+    rng = np.random.default_rng(1)
+    rows = rng.normal([60, 20], [5, 4], (n, 2)).round(digits)
+    rows[: round(share * n), 0] = code
+    return pd.DataFrame(rows, columns=["hum", "temp"])
+
+
+@pytest.mark.parametrize("code", [-999, 99, 0, -999.9, 1e6])
+@pytest.mark.parametrize("how", [{}, {"standardize": True}, {"missing": "em"}])
+def test_values_far_from_all_others_that_rows_share_are_noted(code, how):
+    table = with_codes(code)
+    table.loc[790:, "temp"] = np.nan if how.get("missing") else 20.0
+    (note,) = select(table, 1, "diag", **how).notes
+    value = {1e6: "1000000"}.get(code, f"{code}")
+    assert note == (
+        f"column 'hum' holds {value} in 32 rows, far from all others; if it is a code, put numpy.nan in its place and "
+        "fit with missing='em'"
+    )
+    table["dew"] = table["hum"].where(table["hum"] == code, table["hum"] / 2)
+    table.loc[:5, "temp"] = 12345
+    notes = select(table, 1, "diag", **how).notes
+    assert any(
+        note.startswith(f"columns 'hum' (32 rows), 'dew' (32 rows) hold {value}, far from all") for note in notes
+    )
+    assert any(note.startswith("column 'temp' holds 12345 in 6 rows") for note in notes)
+
+
+def test_values_that_are_no_codes_are_not_noted():
+    """One that four rows have, or most; an end of what is between; the one of two values; and real tables."""
+    few, most, near = with_codes(-999, 0.005), with_codes(-999, 0.6), with_codes(45)
+    flag = with_codes(-999).assign(hum=np.resize([0.0] * 9 + [50.0], 800))
+    bundled = pd.read_csv(files("gmm") / "data" / "faithful.csv")
+    for table in (few, most, near, flag, bundled, load_iris(as_frame=True).data):
+        assert "far from all others" not in "".join(select(table, 1, "diag").notes)
+
+
+def test_two_codes_and_codes_in_a_file_are_noted(tmp_path):
+    table = with_codes(-999).astype(np.float32)
+    table.loc[700:, "hum"] = np.float32(-9999.9)
+    table.to_parquet(tmp_path / "t.parquet")
+    for rows in (table, gmm.open_rows(tmp_path / "t.parquet")):
+        notes = select(rows, 1, "diag").notes
+        assert [note.partition(",")[0] for note in notes] == [
+            "column 'hum' holds -9999.9 in 100 rows",
+            "column 'hum' holds -999 in 32 rows",
+        ]
+    gaps = gmm.open_rows(tmp_path / "t.parquet", na_values=["-999", "-9999.9"])
+    assert select(gaps, 1, "diag", missing="em").notes == ()

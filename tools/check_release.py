@@ -33,6 +33,7 @@ def faults(tag: str, repository: str = "") -> list[str]:
             f'url: "{urls["Documentation"]}"\n',
             *(f"date-released: {date}\n" for date in dates),
         ],
+        "README.md": [f"git clone {urls['Source']} &&"],
         ".github/workflows/wheels.yml": [f"url: https://pypi.org/project/{name}/\n"],
         "RELEASING.md": [f"--repo {repository_name}`"],
         "docs/support.md": [f"--repo {repository_name}`"],

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from gmm._cli.arguments import parse
 from gmm._cli.failures import CommandError, UsageError, in_options
-from gmm._text.printable import printable
+from gmm._text.printable import printable, printable_lines
 from gmm._validation.combinations import CombinationError
 from gmm._versions import EXTRAS, install_line
 
@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _report_failure(options.command, f"interrupted{hint}", INTERRUPTED)
     except Exception as error:
         if options.debug:
-            traceback.print_exc()
+            print(printable_lines(traceback.format_exc()), end="", file=sys.stderr)
         return _report_failure(options.command, f"error: {_reason(error, options)}", _exit_code(error))
     return OK
 
@@ -70,6 +70,9 @@ def _reason(error: Exception, options: argparse.Namespace) -> str:
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
     message = " ".join(str(error).split())
+    if isinstance(error, MemoryError):
+        fewer = "draw fewer rows at a time" if options.command == "sample" else "--blocks reads a file block by block"
+        return f"not enough memory ({message or 'of this process'}): {fewer}"
     if isinstance(error, CommandError):
         return message
     if isinstance(error, ValueError | OSError):

@@ -1,4 +1,4 @@
-"""``gmm predict``, ``gmm sample``, ``gmm info`` and ``gmm export``, which use a saved model."""
+"""``gmm predict``, ``gmm sample``, ``gmm info``, ``gmm plot`` and ``gmm export``, which use a saved model."""
 
 from __future__ import annotations
 
@@ -7,23 +7,27 @@ import os
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Any
+from zipfile import is_zipfile
 
 import numpy as np
 
-from gmm._cli.classes import class_json
 from gmm._cli.describe import MixtureFacts, ending, mixture_json
 from gmm._cli.failures import CommandError, UsageError, check_together
-from gmm._cli.rows import Rows, rows_for
-from gmm._cli.saved import load_mixture, load_model
+from gmm._cli.fit import class_json
+from gmm._cli.rows import Rows, bundled, rows_for
 from gmm._cli.show import Screen
 from gmm._cli.write import (
+    PICTURES,
     check_suffix,
     check_table,
     check_writable,
+    drawing,
+    save_picture,
     write_beside,
     write_json,
     write_predictions,
     write_table,
+    written,
 )
 from gmm._estimators.bayesian import BayesianGaussianMixture
 from gmm._estimators.contract import names_of_features
@@ -31,14 +35,51 @@ from gmm._estimators.fitted import FittedMixture, fitted_parameters, past_of
 from gmm._estimators.mixture import GaussianMixture
 from gmm._exchange.mclust import to_json
 from gmm._exchange.onnx import to_onnx
+from gmm._loading import load
 from gmm._persistence import load_state, replaceable
 from gmm._rows.writing import beside, class_columns
 from gmm._selection import MixtureClassifier
 from gmm._selection.class_summary import summary_of
 from gmm._text.amounts import counted, noise_of_weight
 from gmm._text.lists import quoted, suggestion
+from gmm._uses.combining import combine_components
 
-__all__ = ["export", "info", "predict", "sample"]
+
+def _load_mixture(path: str, table: str | None = None) -> GaussianMixture | BayesianGaussianMixture:
+    """Load a mixture of either kind; `table` is the file that is named behind it.
+
+    Raises
+    ------
+    CommandError
+        If the file holds something else.
+    UsageError
+        If the two files are in the wrong order.
+    ValueError
+        As `load`.
+    """
+    model = _load_model(path, table)
+    if isinstance(model, MixtureClassifier):
+        raise CommandError(f"{path} holds a classifier: gmm predict and gmm info take it")
+    return model
+
+
+def _load_model(path: str, table: str | None = None) -> GaussianMixture | BayesianGaussianMixture | MixtureClassifier:
+    """Load a mixture of either kind, or a classifier; `table` is the file that is named behind it.
+
+    Raises
+    ------
+    CommandError, UsageError, ValueError
+        As `load_mixture`.
+    """
+    if os.path.isdir(path):
+        inside = os.path.join(path, "model.gmm")
+        raise CommandError(f"{path} is a folder: expected a saved model" + f", {inside}" * os.path.exists(inside))
+    if table is not None and not is_zipfile(path) and os.path.isfile(path) and is_zipfile(table):
+        raise UsageError(f"{path} is no saved model, but {table} may be one: expected the model first, then the table")
+    model = load(path)
+    if not isinstance(model, GaussianMixture | BayesianGaussianMixture | MixtureClassifier):
+        raise CommandError(f"{path} holds a {type(model).__name__}, expected a mixture")
+    return model
 
 
 def predict(options: argparse.Namespace) -> None:
@@ -46,7 +87,7 @@ def predict(options: argparse.Namespace) -> None:
     check_table("--out", options.out)
     _check_other_file(options)
     check_together(options)
-    model = load_model(options.model, options.file)
+    model = _load_model(options.model, options.file)
     if options.density and (options.known or isinstance(model, MixtureClassifier)):
         raise UsageError("--density: expected without --known, and of a mixture rather than a classifier")
     if isinstance(model, BayesianGaussianMixture):
@@ -60,9 +101,7 @@ def predict(options: argparse.Namespace) -> None:
         return
     rows = rows_for(model, options, Screen(options.quiet))
     with _writing(options):
-        write_predictions(
-            options.out, model, rows, proba=options.proba, density=options.density, keep=options.keep or ()
-        )
+        write_predictions(options.out, model, rows, options, proba=options.proba)
 
 
 def _check_other_file(options: argparse.Namespace) -> None:
@@ -85,8 +124,9 @@ def _write(options: argparse.Namespace, rows: Rows, columns: Mapping[str, Any]) 
 def _predict_classes(classifier: MixtureClassifier, options: argparse.Namespace) -> None:
     rows = rows_for(classifier, options, Screen(options.quiet))
     proba = classifier.predict_proba(rows.source)
-    numbers = rows.numbers(0, rows.n_rows)
-    _write(options, rows, class_columns(numbers, classifier.classes_, proba, with_proba=options.proba))
+    numbers, labels = rows.numbers(0, rows.n_rows), classifier.classes_[proba.argmax(axis=1)]
+    shown = written(proba, options.out, options) if options.proba else None
+    _write(options, rows, class_columns(numbers, labels, classifier.classes_, shown))
 
 
 def _predict_columns(model: GaussianMixture | BayesianGaussianMixture, options: argparse.Namespace) -> None:
@@ -118,7 +158,7 @@ def _plug_in(model: GaussianMixture | BayesianGaussianMixture) -> GaussianMixtur
 def sample(options: argparse.Namespace) -> None:
     """Run ``gmm sample``, which draws rows from a saved model."""
     check_table("--out", options.out)
-    model = load_mixture(options.model)
+    model = _load_mixture(options.model)
     X, components = model.sample(options.rows, random_state=options.seed)
     columns = dict(zip(names_of_features(model), X.T, strict=True))
     if options.component:
@@ -128,7 +168,7 @@ def sample(options: argparse.Namespace) -> None:
 
 def info(options: argparse.Namespace) -> None:
     """Run ``gmm info``, which prints the parameters of a saved model."""
-    model = load_model(options.model)
+    model = _load_model(options.model)
     header, _ = load_state(options.model)
     if options.json:
         versions = {key: header.get(key) for key in ("format_version", "gmm_version")}
@@ -176,10 +216,73 @@ def export(options: argparse.Namespace) -> None:
     """Run ``gmm export``, which writes a saved model for other software."""
     check_suffix("--out", options.out, (".json", ".onnx"))
     check_writable(options.out)
-    model = load_mixture(options.model)
+    model = _load_mixture(options.model)
     if options.out.lower().endswith(".onnx"):
         to_onnx(model, options.out)
     else:
         to_json(_plug_in(model), options.out)
     if replaceable(options.out):  # else it may be the terminal
         Screen(options.quiet).line(f"written to {options.out}")
+
+
+_FUNCTIONS = {
+    "clusters": "plot_clusters",
+    "pairs": "plot_clusters",
+    "density": "plot_density",
+    "boundaries": "plot_decision_boundaries",
+    "uncertainty": "plot_uncertainty",
+    "combined": "plot_clusters",
+}
+_MOST_FEATURES = 6
+
+
+def plot(options: argparse.Namespace) -> None:
+    """Run ``gmm plot``, which draws a saved model."""
+    out = f"{options.kind}.png" if options.out is None else options.out
+    check_suffix("--out", out, PICTURES)
+    check_writable(out)
+    check_together(options)
+    plotting = drawing()
+    screen = Screen(options.quiet)
+    model = _load_mixture(options.model, options.file)
+    if options.kind not in _FUNCTIONS:
+        picture = _convergence(plotting, model, options)
+    else:
+        view = _view(model, options)
+        rows = _rows(screen, model, options)
+        mixture = combine_components(model, rows.source) if options.kind == "combined" else model
+        picture = getattr(plotting, _FUNCTIONS[options.kind])(mixture, rows.source, view=view)
+        if rows.filled_note:
+            screen.note(f"in the picture, {rows.filled_note.rstrip('.')}")
+    save_picture(picture, out)
+    screen.line(f"picture written to {out}")
+
+
+def _convergence(plotting: Any, model: FittedMixture, options: argparse.Namespace) -> Any:
+    if not hasattr(model, "history_"):
+        raise CommandError(f"{options.model}: its parameters were given, not fitted, so it has no passes to draw")
+    return plotting.plot_convergence(model)
+
+
+def _rows(screen: Screen, model: FittedMixture, options: argparse.Namespace) -> Rows:
+    """Read the rows of the table; without one, a model of the Old Faithful data is drawn with the bundled rows."""
+    if options.file is None:
+        if list(getattr(model, "feature_names_in_", ())) != list(bundled().fields):
+            raise UsageError(f"--kind {options.kind} needs a table of rows: gmm plot MODEL FILE")
+        screen.note("no FILE: the picture shows the bundled rows of Old Faithful")
+    return rows_for(model, options, screen)
+
+
+def _view(model: FittedMixture, options: argparse.Namespace) -> Any:
+    """Return the `view` argument of `gmm.plotting`."""
+    if options.features is None:
+        return "pairs" if options.kind == "pairs" else None
+    names = names_of_features(model)
+    unknown = [name for name in options.features if name not in names]
+    if unknown or not 1 <= len(set(options.features)) == len(options.features) <= _MOST_FEATURES:
+        features = ",".join(options.features)
+        raise UsageError(
+            f"--features {features}: expected one to {_MOST_FEATURES} different columns among {quoted(names)}"
+        )
+    columns = [names.index(name) for name in options.features]
+    return columns[0] if len(columns) == 1 else tuple(columns)

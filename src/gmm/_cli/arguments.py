@@ -3,17 +3,171 @@
 from __future__ import annotations
 
 import argparse
+import csv
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from importlib import import_module
+from math import inf, nan
 from typing import NoReturn
 
-from gmm._cli.option_values import names, natural, positive, probability
-from gmm._cli.search_options import add_search
+from gmm._estimators.criteria import OF_SEARCHES
 from gmm._text.printable import printable
+from gmm._validation.tails import TAILS
+from gmm._values.tails import LEAST_DEGREES, MOST_DEGREES
 
-__all__ = ["parse"]
+_MOST_COMPONENTS = 10_000
+
+
+def components(text: str) -> list[int]:
+    """Parse ``3``, ``2,4,6``, ``1:9`` or ``1-9`` (both ends included), or a list of these."""
+    numbers: list[int] = []
+    for part in text.replace("-", ":").split(","):
+        first, colon, last = part.partition(":")
+        if not (first.strip().isdecimal() and (not colon or last.strip().isdecimal())):
+            raise argparse.ArgumentTypeError(f"expected 3, 2,4,6 or 1:9, got {text!r}")
+        if max(int(first), int(last if colon else first)) > _MOST_COMPONENTS:
+            raise argparse.ArgumentTypeError(f"expected numbers up to {_MOST_COMPONENTS:,}, got {text!r}")
+        if colon and int(first) > int(last):
+            raise argparse.ArgumentTypeError(f"range {part.strip()} is empty; write {int(last)}:{int(first)}")
+        numbers.extend(range(int(first), int(last if colon else first) + 1))
+    if not numbers or min(numbers) < 1:
+        raise argparse.ArgumentTypeError(f"expected positive integers, and ranges such as 1:9, got {text!r}")
+    return sorted(set(numbers))
+
+
+def names(text: str) -> list[str]:
+    """Parse names separated by commas; a name that contains a comma is quoted as in CSV."""
+    listed = [name.strip() for name in next(csv.reader([text], skipinitialspace=True), [])]
+    if not listed or "" in listed:
+        raise argparse.ArgumentTypeError(f"expected names separated by commas, got {text!r}")
+    if again := [name for i, name in enumerate(listed) if name in listed[:i]]:
+        raise argparse.ArgumentTypeError(f"expected each name once, got {again[0]!r} again")
+    return listed
+
+
+def delimiter(text: str) -> str:
+    """Parse one character, or its name."""
+    mark = {"tab": "\t", "\\t": "\t", "space": " "}.get(text, text)
+    if len(mark.encode()) != 1 or mark in '"\r\n':
+        raise argparse.ArgumentTypeError(f"expected one character, tab or space, got {text!r}")
+    return mark
+
+
+def tails(text: str) -> list[str]:
+    """Parse ``t`` or ``normal,t,contaminated``."""
+    listed = names(text)
+    if unknown := [name for name in listed if name not in TAILS]:
+        raise argparse.ArgumentTypeError(f"expected {', '.join(TAILS)}, or some with commas, got {unknown[0]!r}")
+    return listed
+
+
+def natural(text: str) -> int:
+    """Parse an integer from 0 on that seeds random numbers."""
+    if not text.isdecimal() or int(text) >= 2**32:
+        raise argparse.ArgumentTypeError(f"expected an integer from 0 to 2^32-1, got {text!r}")
+    return int(text)
+
+
+def positive(text: str) -> int:
+    """Parse an integer from 1 on."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a positive integer, got {text!r}")
+    return int(text)
+
+
+def _number(expected: str, holds: Callable[[float], bool]) -> Callable[[str], float]:
+    def parsed(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = nan
+        if not holds(value):
+            raise argparse.ArgumentTypeError(f"expected {expected}, got {text!r}")
+        return value
+
+    return parsed
+
+
+non_negative = _number("a non-negative number", lambda value: 0 <= value < inf)
+at_least_one = _number("a number of at least 1", lambda value: 1 <= value < inf)
+positive_number = _number("a positive number", lambda value: 0 < value < inf)
+degrees = _number(
+    f"a number from {LEAST_DEGREES} to {MOST_DEGREES}", lambda value: LEAST_DEGREES <= value <= MOST_DEGREES
+)
+probability = _number("a number between 0 and 1", lambda value: 0 < value < 1)
+
+
+def _add_search(command: argparse.ArgumentParser) -> None:
+    """Add the options that say what ``gmm fit`` searches, and how it climbs."""
+    search = command.add_argument_group("search")
+    search.add_argument("--components", metavar="K", type=components,
+                        help="one number (3), a list (2,4,6) or an inclusive range (1:9, the default)")  # fmt: skip
+    search.add_argument("--bayesian", action="store_true",
+                        help="fit one variational Bayesian mixture, which leaves empty the components that it does not "
+                             "need, instead of a search; of --covariance one of full (default), tied, diag, "
+                             "spherical")  # fmt: skip
+    search.add_argument("--max-components", metavar="K", type=positive,
+                        help="largest number of components of --bayesian (default 20)")  # fmt: skip
+    _add_shapes(search)
+    search.add_argument("--criterion", type=str.lower, choices=OF_SEARCHES,
+                        help="criterion to choose by; smaller is better (default bic); held_out is the deviance of "
+                             "rows in five folds")  # fmt: skip
+    search.add_argument("--time-limit", metavar="SECONDS", type=positive_number,
+                        help="stop starting new fits after SECONDS; the output says if the search is "
+                             "incomplete")  # fmt: skip
+    search.add_argument("--prior", choices=("conjugate",),
+                        help="prior that guards against degenerate components, with mclust's defaults")  # fmt: skip
+    search.add_argument("--max-ratio", metavar="C", type=at_least_one,
+                        help="guard against degenerate components: no variance along an axis of one is more than C "
+                             "times the smallest of all (50 is a good C); for the covariance models full, diag and "
+                             "spherical, then the default")  # fmt: skip
+    search.add_argument("--noise", action="store_true", default=None,
+                        help="add uniform noise over the box of the rows: a row may belong to it instead of to a "
+                             "component, and has the label -1 then")  # fmt: skip
+    search.add_argument("--trim", metavar="SHARE", type=probability,
+                        help="leave out this share of the rows, such as 0.05: those of the least density, which have "
+                             "the label -1; for one number of --components and one of --covariance, as there is no "
+                             "comparison of mixtures that leave out other rows")  # fmt: skip
+    search.add_argument("--scale", action="store_true", default=None,
+                        help="search, or fit a classifier, in units of each column's standard deviation, so that units "
+                             "do not matter; results are in the columns' own units")  # fmt: skip
+    _add_climb(search)
+
+
+def _add_shapes(search: argparse._ActionsContainer) -> None:
+    search.add_argument("--covariance", metavar="NAMES", type=names, action="extend",
+                        help="covariance models: all 14 (default) or a list such as EEE,VVV or full,diag; "
+                             "factor and ppca with --n-factors")  # fmt: skip
+    search.add_argument("--n-factors", metavar="Q", type=components,
+                        help="number of factors of the covariance models factor and ppca: one, a list or a range, as "
+                             "for --components; --covariance factor2 says the same for one model")  # fmt: skip
+    search.add_argument("--tails", metavar="NAMES", type=tails,
+                        help="tails of the components: normal (default); t: heavier, so that rows far away count "
+                             "little; contaminated: normal with a share of outliers; or a list to choose from, "
+                             "such as normal,t")  # fmt: skip
+    search.add_argument("--degrees-of-freedom", metavar="NU", type=degrees,
+                        help="degrees of freedom of --tails t, 1 or more (default: estimated; 4 resists outliers, more "
+                             "are nearer to normal tails)")  # fmt: skip
+
+
+def _add_climb(search: argparse._ActionsContainer) -> None:
+    search.add_argument("--n-init", metavar="N", type=positive, default=1,
+                        help="number of random restarts per fit (default 1)")  # fmt: skip
+    search.add_argument("--max-iter", metavar="N", type=positive, default=1000,
+                        help="maximum number of passes per start (default 1000)")  # fmt: skip
+    search.add_argument("--tol", metavar="T", type=non_negative, default=None,
+                        help="stop when the estimated remaining gain is below T nats per row (default 1e-5), or nats "
+                             "in all with --bayesian (default 1e-3)")  # fmt: skip
+    search.add_argument("--refine", choices=("split-merge",),
+                        help="try split-merge moves for every mixture (default: only for the best ones)")  # fmt: skip
+    search.add_argument("--reg-covar", metavar="R", type=non_negative, default=1e-6,
+                        help="added to every variance (default 1e-6)")  # fmt: skip
+    search.add_argument("--seed", metavar="S", type=natural, default=0,
+                        help="random seed of the starts (default 0; the same seed gives the same result)")  # fmt: skip
+    search.add_argument("--threads", metavar="N", type=positive,
+                        help="number of threads (default: all usable cores)")  # fmt: skip
+
 
 _EPILOG = """\
 exit codes: 0 success, 1 failure, 2 bad usage, 130 interrupted.
@@ -116,7 +270,7 @@ def _parser() -> tuple[_Parser, dict[str, _Parser]]:
 
 def _add_fit(command: argparse.ArgumentParser) -> None:
     command.add_argument("file", metavar="FILE", nargs="?", help=_FILE_HELP)
-    add_search(command)
+    _add_search(command)
     _add_columns(command)
     out = command.add_argument_group("results")
     out.add_argument("--out", metavar="DIR", help="write the model, labels, criteria and JSON to this directory")
@@ -124,6 +278,7 @@ def _add_fit(command: argparse.ArgumentParser) -> None:
                      help="format of the labels in DIR (default csv)")  # fmt: skip
     out.add_argument("--keep", metavar="A,B", type=names, action="extend",
                      help="columns to write beside the labels in DIR, such as identifiers; or all")  # fmt: skip
+    _add_digits(out)
     out.add_argument("--json", action="store_true", help="print JSON instead of tables")
     out.add_argument("--report", metavar="HTML", nargs="?", const=True,
                      help="write an HTML report, one file that includes its pictures "
@@ -166,6 +321,11 @@ def _add_blocks(command: argparse._ActionsContainer, more: str = "") -> None:
                          help=f"read the table block by block, once for each pass, not into memory{more}")  # fmt: skip
 
 
+def _add_digits(command: argparse._ActionsContainer) -> None:
+    command.add_argument("--all-digits", action="store_true",
+                         help="write probabilities in text with all digits, not with six decimals")  # fmt: skip
+
+
 def _add_errors(command: argparse._ActionsContainer, which: str) -> None:
     command.add_argument("--errors", metavar="A,B", type=names, action="extend",
                          help=f"columns of standard errors, one for each of the {which} columns, in their order; "
@@ -181,7 +341,14 @@ def _add_reading(command: argparse._ActionsContainer) -> None:
                               "separate thousands")  # fmt: skip
     command.add_argument("--na", metavar="TEXT", action="append", default=[],
                          help="text that stands for a missing value in delimited text, beside NA, NaN, null, ? and an "
-                              "empty field; may be repeated")  # fmt: skip
+                              "empty field, or a number that does in any table; may be repeated")  # fmt: skip
+    command.add_argument("--delimiter", metavar="MARK", type=delimiter,
+                         help="what separates fields of delimited text: one character, or tab (default: decided from "
+                              "its first lines)")  # fmt: skip
+    command.add_argument("--skip", metavar="N", type=natural, default=0,
+                         help="number of lines above a table in delimited text")  # fmt: skip
+    command.add_argument("--comment", metavar="TEXT", default="",
+                         help="leave out lines of delimited text that begin with TEXT")  # fmt: skip
     command.add_argument("--drop-missing", action="store_true",
                          help="leave out rows with missing values")  # fmt: skip
 
@@ -199,6 +366,7 @@ def _add_predict(command: argparse.ArgumentParser) -> None:
                          help="with --known, also intervals of this probability, such as 0.9")  # fmt: skip
     command.add_argument("--keep", metavar="A,B", type=names, action="extend",
                          help="columns of the table to write before the predictions; all for all of them")  # fmt: skip
+    _add_digits(command)
     _add_errors(command, "model's")
     _add_reading(command)
     _add_blocks(command)
@@ -272,7 +440,7 @@ _COMMANDS = {  # where its function is, what adds its options, and its words
         "(needs onnx), or .json in mclust's terms, for R.",
     ),
     "plot": (
-        "plot",
+        "apply",
         _add_plot,
         "draw a saved model with the rows of a table",
         "Draw a saved model with the rows of a table. Columns are matched by name; if the model has no "

@@ -7,8 +7,6 @@ import re
 
 from gmm._validation.combinations import EXCLUSIONS
 
-__all__ = ["CommandError", "UsageError", "check_together", "in_options"]
-
 # Options by what Python calls them.
 _OPTIONS = {
     "BayesianGaussianMixture": "--bayesian",

@@ -8,9 +8,10 @@ from __future__ import annotations
 import argparse
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -18,22 +19,184 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from gmm._caching import cached_property
-from gmm._cli.agreement import Labels
-from gmm._cli.columns import LEFT_OUT_SHOWN, OPTIONS, SHOWN, check_present, columns_to_read, measurements
+from gmm._cli.describe import Labels
 from gmm._cli.failures import CommandError, UsageError, in_options
 from gmm._cli.show import Screen
 from gmm._estimators.fitted import FittedMixture
 from gmm._rows.entrance import as_source, as_source_to_fit
 from gmm._rows.file_table import FileTable
+from gmm._rows.numerals import Obstacle, is_numeric
 from gmm._rows.sources import ArraySource, Source
-from gmm._rows.text_format import TextFormat
+from gmm._rows.text_format import TextFormat, Words
 from gmm._selection import MixtureClassifier
 from gmm._text.amounts import counted, percent
-from gmm._text.lists import listed, quoted
-from gmm._validation.columns import long_tails
-from gmm._validation.measurements import slices
+from gmm._text.lists import listed, quoted, suggestion
+from gmm._validation.column_notes import (
+    CODES,
+    CONSTANT,
+    COPIES,
+    NUMBERS,
+    ColumnKinds,
+    Note,
+    error_values,
+    long_tails,
+    slices,
+)
 
-__all__ = ["Rows", "bundled", "rows_for", "rows_to_fit"]
+SHOWN, LEFT_OUT_SHOWN = 4, 8
+_CODES_EACH = 2  # codes for each other column up to which they are left out
+
+OPTIONS = Words(
+    named="--header",
+    unnamed="--no-header",
+    decimal="--decimal {}",
+    missing="{}",
+    each="--na {!r} ",
+    columns="--columns",
+    lines="--skip leaves out lines above the table, --comment those that begin with a mark; --delimiter splits fields",
+    all="--header, --decimal, --na, --delimiter, --skip and --comment apply",
+)
+
+
+def _columns_to_read(
+    fields: Mapping[str, pa.Field],
+    columns: Sequence[str] | None = None,
+    exclude: Iterable[str] = (),
+    serving: Mapping[str, str] = MappingProxyType({}),
+) -> tuple[list[str], tuple[str, ...]]:
+    """Choose the columns that are to be read as numbers, in memory or not.
+
+    Parameters
+    ----------
+    fields : mapping of str to pyarrow.Field
+        Names, types and obstacles of all columns.
+    columns : sequence of str, optional
+        Those to choose; by default all numeric ones.
+    exclude : iterable of str
+        Those not to choose.
+    serving : mapping of str to str
+        Those that serve as something else, and the options that say so.
+
+    Returns
+    -------
+    names : list of str
+    notes : tuple of str
+        Says which columns are left out, and why.
+
+    Raises
+    ------
+    CommandError
+        If a column is not there, is both chosen and not to be, or is not one of numbers; if there are none to choose;
+        or if a column of numbers and other texts would be left out.
+    """
+    if all(pa.types.is_null(field.type) for field in fields.values()):
+        raise CommandError("the table has no rows, or none with a value")
+    out = {*exclude, *serving}
+    _check_present(fields, [*(columns or ()), *out])
+    for name in columns or ():
+        if name in serving:
+            raise CommandError(f"{serving[name]} names column {name!r}, which is fitted: expected another column")
+    if overlap := sorted(out.intersection(columns or ())):
+        raise CommandError(f"columns cannot be both fitted and left out: {quoted(overlap)}")
+    if columns is not None:
+        for name in columns:
+            if why := _why_not_numeric(fields[name]):
+                raise CommandError(f"expected numbers in column {name!r}, got {why}{_remedy(fields[name])}")
+        return list(dict.fromkeys(columns)), ()
+    reasons = {name: _why_not_numeric(field) for name, field in fields.items() if name not in out}
+    obstacles = {name: obstacle for name in reasons if (obstacle := Obstacle.of(fields[name])) is not None}
+    if mixed := [name for name, obstacle in obstacles.items() if obstacle.mostly_numbers]:
+        each = (f"column {name!r} holds numbers, and {obstacles[name].reason}{_remedy(fields[name])}" for name in mixed)
+        them = "it" if len(mixed) == 1 else "them"
+        raise CommandError(
+            f"{listed(each, SHOWN)}; --exclude {','.join(mixed)!r} leaves {them} out, and --columns names those to fit"
+        )
+    if reasons.get("") == "":
+        reasons[""] = "no name, as for row numbers"
+    numeric = [name for name, why in reasons.items() if not why]
+    omissions = listed((f"{name!r} ({why})" for name, why in reasons.items() if why), LEFT_OUT_SHOWN)
+    notes = (f"left out: {omissions}",) if omissions else ()
+    if not numeric:
+        why = notes[0] if notes else f"all are left out by options: {quoted(sorted(out))}"
+        raise CommandError(f"the table has no numeric columns to fit; {why}")
+    return numeric, notes
+
+
+def _check_present(names: Collection[str], columns: Iterable[str]) -> None:
+    """Check that a table has these columns.
+
+    Raises
+    ------
+    CommandError
+        If one is not there.
+    """
+    absent = [name for name in dict.fromkeys(columns) if name not in names]
+    if absent:
+        noun = "column" if len(absent) == 1 else "columns"
+        raise CommandError(f"no {noun} {quoted(absent)}; the table has {quoted(names)}{suggestion(absent[0], names)}")
+
+
+def _why_not_numeric(field: pa.Field) -> str:
+    if is_numeric(field.type):
+        return ""
+    obstacle = Obstacle.of(field)
+    if obstacle is not None:
+        return obstacle.reason
+    return "no values" if pa.types.is_null(field.type) else f"type {field.type}"
+
+
+def _remedy(field: pa.Field) -> str:
+    obstacle = Obstacle.of(field)
+    remedy = "" if obstacle is None else obstacle.remedy(OPTIONS)
+    return f"; {remedy}" if remedy else ""
+
+
+def measurements(
+    names: Sequence[str], blocks: Iterable[NDArray[Any]], n_rows: int, *, named: bool
+) -> tuple[list[int], tuple[str, ...]]:
+    """Return the columns to fit, and notes on others; all columns where the user `named` them.
+
+    Raises
+    ------
+    CommandError
+        If all are constant.
+    """
+    kinds = ColumnKinds(blocks, n_rows, names)
+    if len(kinds.constants) == len(names):
+        raise CommandError(f"nothing to fit: all columns are constant: {quoted(names, SHOWN)}")
+    suspects = [(COPIES, {j: f" (of {names[original]!r})" for j, original in kinds.copies.items()})]
+    if not named:
+        suspects = [
+            (NUMBERS, dict.fromkeys(kinds.numbers, "")),
+            (CONSTANT, {j: f" ({value:g})" for j, value in kinds.constants.items()}),
+            (CODES, {j: f" ({n} distinct values)" for j, n in kinds.codes.items()}),
+            *suspects,
+        ]
+    fitted, notes = set(range(len(names))), list[str]()
+    for kind, columns in suspects:
+        fresh = [j for j in columns if j in fitted]
+        texts, others = [f"{names[j]!r}{columns[j]}" for j in fresh], len(fitted) - len(fresh)
+        if named or not others or (kind is CODES and len(fresh) > _CODES_EACH * others):
+            notes += [Note.of(kind, texts, options=True)] if fresh else []
+        elif fresh:
+            what, them = (kind.one, "it") if len(fresh) == 1 else (kind.several, "them")
+            keep = f", and --keep to write {them} beside the labels" if kind is NUMBERS else ""
+            notes.append(
+                f"left out: {listed(texts, SHOWN)}, which{what}; use --columns to name the columns to fit{keep}"
+            )
+            fitted -= {*fresh}
+    return sorted(fitted), tuple(notes)
+
+
+def unsaid(found: Iterable[str], notes: Sequence[str], *, named: bool) -> tuple[str, ...]:
+    """Return what a search notes of the fitted columns and these notes do not say.
+
+    Codes and identifiers among columns that the user `named` are meant.
+    """
+    said = {note.kind for note in notes if isinstance(note, Note)} | ({NUMBERS, CODES, COPIES} if named else set())
+    texts = [note.in_options if isinstance(note, Note) else note for note in found]
+    return tuple(text for text in texts if getattr(text, "kind", None) not in said)
+
 
 _FITTED_AS_THEY_ARE = "with --missing em, they are fitted as they are"
 _BUNDLED = "faithful.csv"
@@ -100,7 +263,7 @@ class Rows:
             If one is not there.
         """
         names = list(self.table.fields) if names == ["all"] else list(dict.fromkeys(names))
-        check_present(self.table.fields, names)
+        _check_present(self.table.fields, names)
         first = 0
         for block in self.table.columns(names):
             if self.indices is None:
@@ -137,10 +300,10 @@ def rows_to_fit(screen: Screen, options: argparse.Namespace) -> Rows:
         table = _open(options)
         others = dict.fromkeys(options.errors or (), "--errors")
         others |= {name: option for name, option in ((label, "--label-column"), (weight, "--weight-column")) if name}
-        columns, notes = columns_to_read(table.fields, options.columns, options.exclude or (), others)
-        check_present(table.fields, [name for name in options.keep or () if name != "all"])
+        columns, notes = _columns_to_read(table.fields, options.columns, options.exclude or (), others)
+        _check_present(table.fields, [name for name in options.keep or () if name != "all"])
         if weight is not None:
-            columns_to_read(table.fields, [weight])
+            _columns_to_read(table.fields, [weight])
         rows = _rows(table, columns, options, weight=weight, with_gaps=options.missing is not None)
         rows = _measurements(rows, weight, named=options.columns is not None)
         rows = _checked(rows, options, weight, with_gaps=options.missing is not None, instead=_FITTED_AS_THEY_ARE)
@@ -155,8 +318,11 @@ def rows_to_fit(screen: Screen, options: argparse.Namespace) -> Rows:
             blocks = (block[label] for block in table.columns([label]))
             rows = replace(rows, labels=Labels.of(blocks, options.na, rows.indices))
     messages = (in_options(str(warning.message), options) for warning in caught)
-    tails = long_tails(rows.values, rows.names) if rows.in_memory else ()
-    notes = (*table.notes([*rows.names, *others]), *notes, *rows.notes, *tails, *messages)
+    notes = (*table.notes([*rows.names, *others]), *notes, *rows.notes)
+    if rows.in_memory:
+        found = (*long_tails(rows.values, rows.names), *error_values(rows.values, rows.names))
+        notes = (*notes, *(note.in_options for note in found))
+    notes = (*notes, *messages)
     screen.notes(notes)
     return replace(rows, notes=notes, table=table if options.keep else None)
 
@@ -189,7 +355,7 @@ def rows_for(
         table = _open(options)
         errors = vars(options).get("errors") or ()
         chosen, serving = None if names is None else list(names), dict.fromkeys(errors, "--errors")
-        columns, omissions = columns_to_read(table.fields, chosen, serving=serving)
+        columns, omissions = _columns_to_read(table.fields, chosen, serving=serving)
         if len(columns) != model.n_features_in_:
             expected = counted(model.n_features_in_, "numeric column")
             raise CommandError(f"the model expects {expected}, got {len(columns)}: {quoted(columns)}")
@@ -221,7 +387,10 @@ def bundled() -> FileTable:
 
 def _open(options: argparse.Namespace) -> FileTable:
     """Open the table that the options name."""
-    blocks, text_format = _by_blocks(options), TextFormat.of(options.header, options.decimal, options.na, OPTIONS)
+    blocks, na = _by_blocks(options), tuple(options.na)
+    text_format = TextFormat(
+        options.header, options.decimal, na, options.delimiter, options.skip, options.comment, OPTIONS
+    )
     if blocks and options.file in (None, "-"):
         raise UsageError("--blocks reads the table once for each pass: expected a file")
     if options.file is None:
@@ -321,7 +490,7 @@ def _variances(rows: Rows, options: argparse.Namespace) -> NDArray[np.float64] |
             f"--errors {','.join(names)}: expected {counted(len(rows.names), 'column')}, the standard errors of "
             f"{quoted(rows.names)} in this order, got {len(names)}; --columns of gmm fit names those to fit"
         )
-    columns_to_read(rows.table.fields, names)
+    _columns_to_read(rows.table.fields, names)
     distinct = list(dict.fromkeys(names))
     errors = rows.table.numbers(distinct).array()[0].astype(np.float64)[:, [distinct.index(name) for name in names]]
     errors = errors if rows.indices is None else errors[rows.indices]

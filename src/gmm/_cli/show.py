@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.box import SIMPLE_HEAD
 from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
@@ -24,15 +25,95 @@ from rich.table import Table
 from rich.text import Text
 
 from gmm import _selection as selection
-from gmm._cli.agreement import Agreement
-from gmm._cli.choice import choice, headed_table
-from gmm._cli.describe import MixtureFacts
+from gmm._cli.describe import Agreement, MixtureFacts
 from gmm._cli.failures import in_options
+from gmm._estimators.criteria import title
+from gmm._selection import Selection
+from gmm._selection.grid import Grid, GridCell, advice, certainty, distinct, failures, incomplete, legend, ranking
 from gmm._text.amounts import counted, duration, form_of, plus_minus
 from gmm._text.printable import printable, printable_lines
 from gmm._values.covariance import Factors
 
-__all__ = ["Screen"]
+_TOP = 10  # cells listed below the grid
+_FEW = 12  # up to this many cells, all are listed and there is no grid
+_GAPS = (3, 2)  # between two columns of the list; the first that fits is used
+_BEST, _PROBLEM, _FAINT, _DOUBT = "bold green", "red", "dim", "bold yellow"
+
+
+def choice(search: Selection, width: int) -> Iterator[Text | Table]:
+    """Lay out a search as tables and lines of text, from top to bottom.
+
+    Parameters
+    ----------
+    search : Selection
+    width : int
+        Maximum number of characters in a line.
+
+    Yields
+    ------
+    Text or Table
+    """
+    many = len(search.status) > _FEW
+    if many:
+        yield from _grid(Grid.of(search, width))
+        yield Text()
+    best, omitted = _ranking(search, distinct(search)[:_TOP] if many else search.ranked(), width)
+    yield best
+    marks = [*legend(search, of_grid=many), *certainty(search)]
+    if omitted:
+        marks.append(f"too narrow to show {', '.join(omitted)} (see --json)")
+    together = "   ".join(marks)
+    yield from (Text(line, _FAINT) for line in ([together] if 0 < len(together) <= width else marks))
+    yield from (Text(in_options(line), _DOUBT) for line in advice(search))
+    yield from (Text(line, _PROBLEM) for line in failures(search))
+    if not search.complete:
+        yield Text(incomplete(search), _DOUBT)
+
+
+def _headed_table(gap: int = 3) -> Table:
+    """Return an empty table with a rule below its headings and `gap` (1 to 3) characters between columns."""
+    return Table(box=SIMPLE_HEAD, padding=(0, gap // 2, 0, (gap - 1) // 2), pad_edge=False, show_edge=False)
+
+
+def _grid(grid: Grid) -> Iterator[Text | Table]:
+    yield Text(grid.caption, "italic")
+    for first in range(0, len(grid.headings), grid.many):
+        if first:
+            yield Text()
+        within = slice(first, first + grid.many)
+        table = _headed_table(gap=1)
+        table.add_column(grid.corner, justify="left" if grid.models_down else "right")
+        for heading in grid.headings[within]:
+            table.add_column(heading, justify="right", min_width=grid.size - 1)
+        for name, row in zip(grid.names, grid.rows, strict=True):
+            table.add_row(name, *(Text(cell.text, _style(cell)) for cell in row[within]))
+        yield table
+
+
+def _style(cell: GridCell) -> str:
+    if cell.best:
+        return _BEST
+    return _PROBLEM if cell.failed else ""
+
+
+def _ranking(search: Selection, cells: Sequence[int], width: int) -> tuple[Table, list[str]]:
+    """Tabulate cells; also return the criteria for which there is no room."""
+    columns = ranking(search, cells)
+    omitted: list[str] = []
+    gap = next((gap for gap in _GAPS if _width(columns, gap) <= width), _GAPS[-1])
+    while _width(columns, gap) > width and columns[-1][0] != f"Δ{title(search.criterion)}":
+        omitted.insert(0, columns.pop()[0])
+    table = _headed_table(gap)
+    for name, *_ in columns:
+        table.add_column(name, justify="left" if name == "model" else "right")
+    for number, row in zip(cells, zip(*(texts for _, *texts in columns), strict=True), strict=True):
+        table.add_row(*row, style=_BEST if number == search.best_index else None)
+    return table, omitted
+
+
+def _width(columns: Sequence[Sequence[str]], gap: int) -> int:
+    return sum(max(map(len, column)) for column in columns) + gap * (len(columns) - 1)
+
 
 _COLUMNS_SHOWN = 24
 _PATIENCE = 1.0  # seconds without a word
@@ -40,6 +121,7 @@ _UNCUT = 10_000
 _GAP = 3  # between two columns of a table
 _LABELS_SHOWN = 30
 _LOADINGS_SHOWN = 30
+_Column = tuple[str, list[str]]  # the heading, and the entries
 
 
 class _Console(Console):
@@ -194,10 +276,27 @@ class Screen:
             The components to print; None prints all.
         """
         shown = range(facts.model.n_components) if shown is None else shown
-        for number, part in enumerate(_fitting(_columns_of_mixture(facts), self._width)):
+        numbers = [("weight", [f"{facts.model.weights_[k]:.4f}" for k in shown])]
+        numbers += [] if counts is None else [("rows", [str(counts[k]) for k in shown])]
+        columns = [
+            (printable(name), plus_minus(facts.model.means_[:, j], facts.spreads[:, j]))
+            for j, name in enumerate(facts.names[:_COLUMNS_SHOWN])
+        ]
+        columns = [(name, [entries[k] for k in shown]) for name, entries in columns]
+        correlations = [_correlation(facts, facts.strongest_correlations[k]) for k in shown]
+        title = "correlation" if len(facts.names) == 2 else "strongest correlation"
+        beside = [(title, correlations)] if any(correlations) else []
+        component = [("component", list(map(str, shown)))]
+        tables = _tables([*component, *numbers], [*columns, *beside], self._width)
+        by_name, rows = [("component", [name for name, _ in (*numbers, *columns)])], [*numbers, *columns]
+        down = _tables(by_name, [(str(k), [row[i] for _, row in rows]) for i, k in enumerate(shown)], self._width)
+        turned = len(down) < len(tables)
+        for number, table in enumerate(down if turned else tables):
             if number:
                 self.line()
-            self._show(_mixture_table(facts, counts, part, shown))
+            self._show(table)
+        for k, text in zip(shown, correlations if turned else (), strict=False):
+            self.line(f"{title} of component {k}: {text}" if text else "")
         hidden = len(facts.names) - _COLUMNS_SHOWN
         if hidden > 0:
             self.line(f"… and {counted(hidden, 'more column')} (--json prints all)")
@@ -213,15 +312,16 @@ class Screen:
             values += [*loadings, noise]
         table = np.array(values[:_LOADINGS_SHOWN])
         columns = [(name, _in_decimals(table[:, j])) for j, name in enumerate(facts.names[:_COLUMNS_SHOWN])]
-        for part in _fitting(columns, self._width):
+        beside = [("component", [k for k, _ in labels]), ("loadings", [what for _, what in labels])]
+        for part in _tables(beside, columns, self._width):
             self.line()
-            self._show(_loadings_table(labels, part))
+            self._show(part)
         if len(values) > _LOADINGS_SHOWN:
             self.line(f"… and {counted(len(values) - _LOADINGS_SHOWN, 'more row')} of loadings (--json prints all)")
 
     def agreement(self, agreement: Agreement, name: str, columns: Mapping[int, str]) -> None:
         """Print the cross-table of labels and some columns, by their headings; `name` is that of the label column."""
-        table = headed_table()
+        table = _headed_table()
         table.add_column(escape(printable(name)))
         for heading in columns.values():
             table.add_column(heading, justify="right")
@@ -249,17 +349,6 @@ class Screen:
             self._out.print(line, soft_wrap=True)
 
 
-def _columns_of_mixture(facts: MixtureFacts) -> list[tuple[str, list[str]]]:
-    columns = [
-        (printable(name), plus_minus(facts.model.means_[:, j], facts.spreads[:, j]))
-        for j, name in enumerate(facts.names[:_COLUMNS_SHOWN])
-    ]
-    if any(facts.strongest_correlations):
-        title = "correlation" if len(facts.names) == 2 else "strongest correlation"
-        columns.append((title, [_correlation(facts, pair) for pair in facts.strongest_correlations]))
-    return columns
-
-
 def _correlation(facts: MixtureFacts, pair: tuple[int, int, float] | None) -> str:
     if pair is None:
         return ""
@@ -273,29 +362,30 @@ def _in_decimals(values: NDArray[np.float64]) -> list[str]:
     return [f"{value:{form_of(largest, largest)}}" for value in values]
 
 
-def _loadings_table(labels: Sequence[tuple[str, str]], part: Sequence[tuple[str, list[str]]]) -> Table:
-    table = headed_table()
-    table.add_column("component", justify="right")
-    table.add_column("loadings")
-    for name, _ in part:
-        table.add_column(escape(name), justify="right")
-    for label, *entries in zip(labels, *(entries for _, entries in part), strict=False):
-        table.add_row(*label, *entries)
-    return table
+def _tables(labels: Sequence[_Column], columns: Sequence[_Column], width: int) -> list[Table]:
+    """Lay out columns beside those that label the rows, in as many tables below each other as the width needs."""
+    margin = sum(_needed(label) for label in labels)
+    parts, total = list[list[_Column]]([[]]), margin
+    for column in columns:
+        if parts[-1] and total + _needed(column) > width:
+            parts, total = [*parts, []], margin
+        parts[-1].append(column)
+        total += _needed(column)
+    tables = []
+    for part in parts:
+        table = _headed_table()
+        for name, entries in (*labels, *part):
+            is_text = any("correlation" in text or text in ("loadings", "weight") for text in (name, *entries))
+            table.add_column(escape(name), justify="left" if is_text else "right")
+        for row in zip(*(entries for _, entries in (*labels, *part)), strict=False):
+            table.add_row(*map(escape, row))
+        tables.append(table)
+    return tables
 
 
-def _fitting(columns: Sequence[tuple[str, list[str]]], width: int) -> Iterator[Sequence[tuple[str, list[str]]]]:
-    """Split columns into groups that fit the width, each printed as a table with the columns of the components."""
-    part: list[tuple[str, list[str]]] = []
-    total = margin = len("component   weight   ") + 7  # 7 for the column of rows
-    for name, entries in columns:
-        needed = max(cell_len(name), *map(cell_len, entries)) + _GAP
-        if part and total + needed > width:
-            yield part
-            part, total = [], margin
-        part.append((name, entries))
-        total += needed
-    yield part
+def _needed(column: _Column) -> int:
+    name, entries = column
+    return max(map(cell_len, (name, *entries))) + _GAP
 
 
 def _pace(state: selection.Progress, seconds: list[float]) -> str:
@@ -303,22 +393,3 @@ def _pace(state: selection.Progress, seconds: list[float]) -> str:
     assert state.iteration is not None  # it is of a pass over all rows
     pace, longest = f"all rows, pass {state.iteration.n_iter}: {state.rows_per_second:,.0f} rows/s", np.max(seconds)
     return pace if np.isnan(longest) else f"{pace}, {duration(longest)} left"
-
-
-def _mixture_table(
-    facts: MixtureFacts,
-    counts: NDArray[np.int64] | None,
-    part: Sequence[tuple[str, list[str]]],
-    shown: Sequence[int],
-) -> Table:
-    table = headed_table()
-    table.add_column("component", justify="right")
-    table.add_column("weight", justify="right")
-    if counts is not None:
-        table.add_column("rows", justify="right")
-    for name, _ in part:
-        table.add_column(escape(name), justify="left" if "correlation" in name else "right")
-    for k in shown:
-        rows = [] if counts is None else [str(counts[k])]
-        table.add_row(str(k), f"{facts.model.weights_[k]:.4f}", *rows, *(escape(entries[k]) for _, entries in part))
-    return table

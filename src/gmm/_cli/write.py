@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import argparse
 import errno
 import json
 import os
+import re
 import sys
 import tempfile
+from codecs import getincrementaldecoder
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from importlib import import_module
+from io import RawIOBase
 from pathlib import Path
 from typing import Any
 
@@ -20,19 +25,48 @@ from gmm._estimators.fitted import FittedMixture, fitted_parameters
 from gmm._estimators.scorer import Scorer
 from gmm._persistence import predictions, replaceable, suffix_to_write, write_atomically
 from gmm._rows.writing import WRITERS, in_step, prediction_columns, write_blocks
+from gmm._text.printable import printable_lines
 
-__all__ = [
-    "check_suffix",
-    "check_table",
-    "check_writable",
-    "predicted",
-    "scorer_of",
-    "write_beside",
-    "write_json",
-    "write_predictions",
-    "write_table",
-    "write_text",
-]
+PICTURES = (".png", ".svg", ".pdf")
+
+
+def drawing() -> Any:
+    """Import `gmm.plotting` for drawing without a display.
+
+    Returns
+    -------
+    module
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If matplotlib is not installed.
+    """
+    # matplotlib reads this at import. An interactive backend would fail without a display, or open windows.
+    os.environ["MPLBACKEND"] = "agg"
+    return import_module("gmm.plotting")
+
+
+def save_picture(picture: Any, path: str) -> None:
+    """Write a picture atomically, in the format of the path's suffix.
+
+    Parameters
+    ----------
+    picture : Axes or ndarray of Axes
+        Returned by `gmm.plotting`.
+    path : str
+
+    Raises
+    ------
+    OSError
+        If the path cannot be written.
+    """
+    content = import_module("gmm._plotting.files").encoded(picture, suffix_to_write(path, ".png").lstrip("."))
+    write_atomically(path, lambda file: file.write(content))
+
+
+_DECIMALS = 6  # of probabilities in text; all digits take three times the room
+_RARE = re.compile(r"[^ -~\n]")
 
 
 def check_suffix(option: str, path: str, suffixes: Iterable[str]) -> None:
@@ -93,9 +127,24 @@ def write_table(path: str | os.PathLike[str] | None, blocks: Iterable[Mapping[st
     """
     if path is None:
         sys.stdout.flush()
-        write_blocks(sys.stdout.buffer, ".csv", blocks)
+        out: Any = _Terminal() if sys.stdout.isatty() else sys.stdout.buffer
+        write_blocks(out, ".csv", blocks)
         return
     predictions.write_table(path, blocks)
+
+
+class _Terminal(RawIOBase):
+    """Standard output as a binary file, which shows control characters of a table in place of obeying them."""
+
+    def __init__(self) -> None:
+        self._decoder = getincrementaldecoder("utf-8")()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, content: Any) -> int:
+        sys.stdout.write(printable_lines(self._decoder.decode(content)))
+        return len(content)
 
 
 def predicted(
@@ -111,20 +160,27 @@ def write_predictions(
     path: str | os.PathLike[str] | None,
     model: FittedMixture,
     rows: Rows,
+    options: argparse.Namespace,
     *,
     proba: bool = True,
-    density: bool = False,
     left_out: NDArray[np.bool_] | None = None,
-    keep: Sequence[str] = (),
 ) -> None:
     """Write the component of each row, its probabilities and density, and columns of the table to keep, by blocks."""
-    densities = {"log_density": model.score_samples(rows.source)} if density else {}
+    densities = {"log_density": model.score_samples(rows.source)} if vars(options).get("density") else {}
     blocks: Iterable[Mapping[str, Any]] = (
-        prediction_columns(rows.numbers(first, first + len(labels)), labels, soft)
+        prediction_columns(rows.numbers(first, first + len(labels)), labels, written(soft, path, options))
         | {name: values[first : first + len(labels)] for name, values in densities.items()}
         for first, labels, soft in predicted(model, rows, left_out, responsibilities=proba)
     )
-    write_beside(path, rows, keep, blocks)
+    write_beside(path, rows, options.keep or (), blocks)
+
+
+def written(
+    proba: NDArray[Any] | None, path: str | os.PathLike[str] | None, options: argparse.Namespace
+) -> NDArray[Any] | None:
+    """Return probabilities as they are written: in text with six decimals, unless the options ask for all digits."""
+    is_text = path is None or suffix_to_write(path, ".csv") in (".csv", ".tsv")
+    return proba.round(_DECIMALS) if proba is not None and is_text and not options.all_digits else proba
 
 
 def write_beside(
@@ -150,6 +206,7 @@ def write_json(path: Path | None, document: Mapping[str, Any]) -> None:
         If the path cannot be written.
     """
     text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    text = _RARE.sub(lambda letter: letter[0] if letter[0].isprintable() else json.dumps(letter[0])[1:-1], text)
     if path is None and hasattr(sys.stdout, "buffer"):
         sys.stdout.flush()
         sys.stdout.buffer.write(_encoded(text))

@@ -220,8 +220,19 @@ def record_features(estimator: Estimator, n_features: int, names: NDArray[np.obj
 
 
 def given_names(estimator: Estimator) -> list[str]:
-    """Return the names of the columns that an estimator was fitted to; none if they had none."""
-    return [str(name) for name in getattr(estimator, "feature_names_in_", ())]
+    """Return the names of the columns that an estimator was fitted to; none if they had none.
+
+    Raises
+    ------
+    ValueError
+        If somebody assigned another number of names.
+    """
+    names, d = [str(name) for name in getattr(estimator, "feature_names_in_", ())], estimator.n_features_in_
+    if len(names) not in (0, d):
+        raise ValueError(
+            f"expected {d} names in feature_names_in_, one for each feature, got {len(names)}: {names!r:.80}"
+        )
+    return names
 
 
 def names_of_features(estimator: Estimator) -> tuple[str, ...]:

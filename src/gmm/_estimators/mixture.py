@@ -106,7 +106,7 @@ class GaussianMixture(FittedMixture):
         How to start: "kmeans", the best of twelve candidates from k-means; "k-means++"; "random"; "random_from_data".
         *Beyond*: "hierarchical", Ward's clustering of up to 1000 rows, which is deterministic for tables of at most
         1000 rows; an array of responsibilities; or a callable ``(X, K, rng)`` that returns one, where ``rng`` is a
-        RandomState, or a Generator if `random_state` is one. With `noise`, what they leave of a row is noise.
+        RandomState, or a Generator if `random_state` is one. With `noise`, a row's rest up to 1 is noise.
     weights_init : array-like of shape (K,), default=None
         Initial weights.
     means_init : array-like of shape (K, d), default=None

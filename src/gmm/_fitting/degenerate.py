@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm._candidates import is_sound
+from gmm._text.printable import printable
 from gmm._values.covariance import CovarianceModel, stored_as
 from gmm._values.layouts import FULL, TIED, Array, SingularMatrixError
 from gmm._values.objective import Objective
@@ -91,13 +92,13 @@ def on_ridge_alone(parameters: MixtureParameters, ridge: float, feature_names: S
     """Name the columns in which the whole mixture has hardly more variance than the ridge: constant ones, or small."""
     total = _within(parameters) + parameters.weights @ _away(parameters) ** 2
     here = (ridge < (1 + _TIED) * total) & (total <= _ON_RIDGE * ridge)
-    return [feature_names[j] for j in np.flatnonzero(here).tolist()]
+    return [printable(feature_names[j]) for j in np.flatnonzero(here).tolist()]
 
 
 def _flat_columns(parameters: MixtureParameters, k: int, ridge: float, feature_names: Sequence[str]) -> str:
     """Name the columns in which a component has hardly more variance than the ridge."""
     flat = parameters.column_variances[k] <= _high(parameters, ridge)
-    names = [feature_names[j] for j in np.flatnonzero(flat).tolist()]
+    names = [printable(feature_names[j]) for j in np.flatnonzero(flat).tolist()]
     more = [f"{len(names) - _NAMED} more columns"] * (len(names) > _NAMED)
     return ", ".join(names[:_NAMED] + more) or "some direction"
 

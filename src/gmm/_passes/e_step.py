@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -21,7 +22,7 @@ from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
 from gmm._passes.resident import ResidentPasses
 from gmm._passes.results import ComponentDiagnostics, Output, Partition, PassBatch, RowResults, Totals
 from gmm._passes.stopping import GainBelow, Stopping
-from gmm._passes.threads import PASS_WORTH_THREADS, READING, SLICE, result_of, usable_threads
+from gmm._passes.threads import PASS_WORTH_THREADS, READING, SLICE, result_of, submitted, usable_threads
 from gmm._passes.trace import PassRecord
 from gmm._rows.sources import ArraySource, Chunk, Pattern, Source, chunks_in_order, in_range
 from gmm._values.layouts import SPHERICAL, TIED, Array, Layout
@@ -444,7 +445,7 @@ class EStep:
         return scratches
 
     def _side_by_side(self, walk: Callable[[int], None], n_workers: int) -> None:
-        """Run ``walk(0) … walk(n_workers − 1)``, the first here; leave no thread running on an exception."""
+        """Run ``walk(0) … walk(n_workers − 1)``, here too; leave no thread running on an exception."""
         if n_workers == 1:
             walk(0)
             return
@@ -452,9 +453,19 @@ class EStep:
         if owner._pool is None:
             # The pool is sized for the largest request; threads start on demand.
             owner._pool = ThreadPoolExecutor((self._n_threads or n_workers) - 1, thread_name_prefix="gmm")
+        waiting = deque(range(n_workers))
+
+        def work() -> None:
+            while not self._stopped:
+                try:
+                    worker = waiting.popleft()
+                except IndexError:
+                    return
+                walk(worker)
+
         try:
-            others = [owner._pool.submit(walk, worker) for worker in range(1, n_workers)]
-            walk(0)
+            others = submitted(owner._pool, work, [()] * (n_workers - 1))
+            work()
             for other in others:
                 result_of(other)
         except BaseException:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from typing import TypeVar
+from itertools import zip_longest
+from typing import Any, TypeVar
 
 from gmm._blas import single_threaded_blas
 from gmm._rows.ahead import LOOK_UP
@@ -53,10 +54,22 @@ def replicated(
         return
     pool = ThreadPoolExecutor(n_workers, thread_name_prefix="gmm")
     try:
-        for replicate in [pool.submit(task, seed, 1) for seed in seeds]:
-            yield result_of(replicate)
+        for seed, replicate in zip_longest(seeds, submitted(pool, task, [(seed, 1) for seed in seeds])):
+            yield task(seed, 1) if replicate is None else result_of(replicate)
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def submitted(
+    pool: ThreadPoolExecutor, task: Callable[..., T], arguments: Iterable[tuple[Any, ...]]
+) -> list[Future[T]]:
+    """Submit a task with each of these arguments; if threads lack memory, the first ones alone, then done."""
+    futures: list[Future[T]] = []
+    try:
+        futures.extend(pool.submit(task, *each) for each in arguments)
+    except RuntimeError:
+        pool.shutdown()  # it would still begin the task that it has no thread for, and takes no other from now on
+    return futures
 
 
 def result_of(future: Future[T]) -> T:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from gmm._persistence.metadata import check_metadata, describe
 from gmm._persistence.places import Readable, Writable, name_of_source, read_bytes, write_to
+from gmm._text.printable import printable_lines
 
 Arrays = dict[str, NDArray[Any]]
 Header = dict[str, Any]
@@ -198,7 +199,7 @@ def build_object(
     except KeyError as error:
         raise ValueError(f"{subject} is not a complete {noun}: {error} is missing") from None
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{subject} is not a valid {noun}: {error}") from None
+        raise ValueError(printable_lines(f"{subject} is not a valid {noun}: {error}")) from None
 
 
 def item(header: Mapping[str, Any], name: str, kind: type[Value]) -> Value:

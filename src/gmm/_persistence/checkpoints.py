@@ -22,7 +22,7 @@ from gmm._kernel.mstep import QuasiNewtonState
 from gmm._passes.problem import Problem
 from gmm._passes.solver import SolverResult
 from gmm._persistence.archive import Arrays, Header, build_object, item, load_state, save_state
-from gmm._persistence.places import replaceable
+from gmm._persistence.places import name_of_source, replaceable
 from gmm._persistence.values import (
     statistics_from_arrays,
     statistics_to_arrays,
@@ -58,7 +58,7 @@ class _StateFile:
             raise TypeError(f"expected a path or None for checkpoint, got {type(path).__name__}: {path!r:.60}")
         if not replaceable(path):
             raise ValueError(f"expected a file for checkpoint, which is read again, got {os.fspath(path)!r}")
-        self._path = path
+        self._path, self._name = path, name_of_source(path)
         self._same = dict(same)
         self._next_write = 0.0
         self._failed = False
@@ -67,17 +67,18 @@ class _StateFile:
         """Return what is built of the state in the file; None if there is no file."""
         if not os.path.exists(self._path):
             return None
-        name = os.fspath(self._path)
         header, arrays = load_state(self._path)
         if header.get("class") != self._class:
-            raise ValueError(f"{name} is not a checkpoint of a {self._what}: it holds {header.get('class')!r:.60}")
+            raise ValueError(
+                f"{self._name} is not a checkpoint of a {self._what}: it holds {header.get('class')!r:.60}"
+            )
         if header.get("gmm_version") != __version__:
             raise ValueError(
-                f"{name} was written by version {header.get('gmm_version')!r:.60} of gmm, this is {__version__}, which "
-                f"may give other bits: finish the {self._what} with that version, or start over"
+                f"{self._name} was written by version {header.get('gmm_version')!r:.60} of gmm, this is {__version__}, "
+                f"which may give other bits: finish the {self._what} with that version, or start over"
             )
         before, state = build_object(
-            name, self._class, lambda h, _: (item(h, "fit", dict), item(h, "progress", dict)), header, arrays
+            self._name, self._class, lambda h, _: (item(h, "fit", dict), item(h, "progress", dict)), header, arrays
         )
         differences = [
             f"{key} was {before.get(key)!r:.80} and is {self._same.get(key)!r:.80}"
@@ -85,10 +86,10 @@ class _StateFile:
             if before.get(key) != self._same.get(key)
         ]
         if differences:
-            raise ValueError(f"{name} is a checkpoint of another {self._what}: {'; '.join(differences)}")
+            raise ValueError(f"{self._name} is a checkpoint of another {self._what}: {'; '.join(differences)}")
         if header.get("digest") != _digest(state, arrays):
-            raise ValueError(f"{name} is damaged: its content has changed. Start the {self._what} anew")
-        return build_object(name, self._class, build, state, arrays)
+            raise ValueError(f"{self._name} is damaged: its content has changed. Start the {self._what} anew")
+        return build_object(self._name, self._class, build, state, arrays)
 
     def check_place(self) -> None:
         """Check that the file to be written replaces nothing but a checkpoint.
@@ -104,7 +105,7 @@ class _StateFile:
             except ValueError:
                 kind = None
             if kind != self._class:
-                raise ValueError(f"{os.fspath(self._path)} is not a checkpoint: expected one, or a path without a file")
+                raise ValueError(f"{self._name} is not a checkpoint: expected one, or a path without a file")
 
     @contextmanager
     def during_work(self, write: Callable[[], object]) -> Iterator[None]:
@@ -113,7 +114,7 @@ class _StateFile:
         try:
             yield
         except KeyboardInterrupt as interrupt:
-            interrupt.add_note(f"the same {self._what} with resume=True goes on from {os.fspath(self._path)}")
+            interrupt.add_note(f"the same {self._what} with resume=True goes on from {self._name}")
             raise
         self._keep(write, now=True)
 
@@ -135,7 +136,7 @@ class _StateFile:
             self._schedule_next(perf_counter() - began)
             if not self._failed:
                 warn(
-                    f"The checkpoint {os.fspath(self._path)} could not be written ({error.strerror}); the previous "
+                    f"The checkpoint {self._name} could not be written ({error.strerror}); the previous "
                     f"one is unchanged, and the {self._what} goes on.",
                     RuntimeWarning,
                 )
@@ -215,7 +216,7 @@ class SearchCheckpoint(_StateFile):
             result = _result_from_state(header, arrays, problem, n_components) if arrays else None
             return item(header, "beside", dict), result
 
-        return build_object(os.fspath(self._path), self._class, build, header, arrays)
+        return build_object(self._name, self._class, build, header, arrays)
 
     def add(self, name: str, beside: Header, result: SolverResult | None) -> None:
         """Keep a result, and what is beside it, by a name, which may have had another; write if it is time."""

@@ -9,6 +9,8 @@ from io import BytesIO, TextIOBase
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
+from gmm._text.printable import printable
+
 __all__ = [
     "Readable",
     "Writable",
@@ -138,10 +140,10 @@ def read_bytes(source: Readable) -> bytes:
 def name_of_source(source: Readable) -> str:
     """Name a source for messages: by its path, the name of the open file, or its type."""
     if isinstance(source, str | os.PathLike):
-        return str(source)
+        return printable(str(source))
     if isinstance(source, Bytes):
         return "the content given as bytes"
-    return str(getattr(source, "name", f"the content of a {type(source).__name__}"))
+    return printable(str(getattr(source, "name", f"the content of a {type(source).__name__}")))
 
 
 def _is_binary(file: object, verb: str) -> bool:

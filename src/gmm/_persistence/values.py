@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from gmm._passes.trace import PassRecord, Refinement, Trace
 from gmm._persistence.archive import Arrays, Header, item
+from gmm._text.printable import printable
 from gmm._validation.fixed import check_fixed_table
 from gmm._validation.given import check_array, check_mixture
 from gmm._validation.noise import check_noise
@@ -236,7 +237,7 @@ def _trace_from_state(header: Header, arrays: Arrays, prefix: str = "") -> Trace
     return Trace(
         passes,
         tuple(seconds.tolist()),
-        item(header, "reason", str),
+        printable(item(header, "reason", str)),
         item(header, "converged", bool),
         start,
         _refinement(item(header, "refinement", dict)) if "refinement" in header else None,

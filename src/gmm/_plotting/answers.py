@@ -305,7 +305,7 @@ def plot_standard_errors(errors: StandardErrors, *, level: float = 0.95) -> NDAr
             for k, shade in enumerate(inks_of(ax).strong(colours(K))):
                 ax.plot(interval[k], [k, k], color=shade, linewidth=2.2, solid_capstyle="round", zorder=2)
                 ax.plot(estimates[k], k, "o", color=shade, ms=5, zorder=3)
-            ax.set_title(literal(name, _LONGEST))
+            ax.set_title(literal(name, _LONGEST, names))
             ax.grid(axis="x", color=inks_of(ax).bars, linewidth=0.7, zorder=0)
             ax.set_yticks(range(K), [str(k) for k in range(K)])
             ax.locator_params(axis="x", nbins=3)

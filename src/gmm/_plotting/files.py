@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from gmm._plotting.style import FAINT, INK, PAPER
+from gmm._text.amounts import counted
 
 _DPI, _DPI_ON_PAGE = 200, 144
 _MANY = 100  # marks above which a collection is rasterised, to keep pages small
@@ -23,7 +24,8 @@ _ON_PAGE = {INK: "currentColor", FAINT: "var(--faint, currentColor)", PAPER: f"v
 _ROUNDED = re.compile(r"\d+\.\d{3,}")  # coordinates in points: invisible digits were half of the page
 _TAG = re.compile(r"<[^>]*>")
 _POINTED_AT = re.compile(r'(?:xlink:href="|url\()#([^")]+)')
-_COMPONENT = re.compile(r"\bcomponent(?=s?\b)")
+_COMPONENT = re.compile(r"(?<!empty )\bcomponent(?=s?\b)")
+_IN_USE = re.compile(r"\b(\d+) of \d+ components?\b")  # of a variational fit, whose other ones a page tells elsewhere
 _UNPRINTABLE = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 _SHORT, _LINES = 12, 3  # characters of a label that is never wrapped, and most lines of a wrapped one
 _FILLED = 0.9  # most of an axis that its label may fill: axes shrink when labels take more lines
@@ -95,7 +97,8 @@ def _call_groups(figure: Figure) -> None:
     labels = {label for ax in figure.axes for axis in (ax.xaxis, ax.yaxis) for label in _texts_of(axis)}
     for text in figure.findobj(Text):
         if text not in labels or text.get_text() == "components":
-            text.set_text(_COMPONENT.sub("group", text.get_text()))
+            in_use = _IN_USE.sub(lambda found: counted(int(found[1]), "component"), text.get_text())
+            text.set_text(_COMPONENT.sub("group", in_use))
 
 
 def _texts_of(axis: Axis) -> list[Text]:

@@ -62,18 +62,19 @@ def component_entries(scene: Scene) -> Entries:
     what = "class" if scene.classes else "cluster" if combined else "component"
     shades, (n_noise, *counts) = scene.cluster_shades, scene.counts
     weights, numbers = np.bincount(scene.clusters, scene.mixture.weights), np.unique(scene.clusters[scene.present])
+    listed = numbers
     if len(numbers) > _MOST_LISTED:
         numbers = np.sort(numbers[np.argsort(-weights[numbers], kind="stable")[: _MOST_LISTED - 2]])
     word = "rows" if scene.sample_weight is None else "weight of rows"
     entries: Entries = [note(f"{what + ' (components)' * combined}: weight, {word}")]
     for c in numbers:
         members = f" ({' + '.join(map(str, np.flatnonzero(scene.clusters == c)))})" if combined else ""
-        name = literal(scene.classes[c], _LONGEST_OF_PAIRS) if scene.classes else str(c)
+        name = literal(scene.classes[c], _LONGEST_OF_PAIRS, scene.classes) if scene.classes else str(c)
         entries.append((dot(shades[c]), f"{name}{members}:  {percent(weights[c])},  {amount(counts[c])}"))
     if scene.mixture.noise:
         entries.append((dot(NOISE), f"noise:  {percent(scene.mixture.noise_weight)},  {amount(n_noise)}"))
-    n_others = len(weights) - len(numbers)
-    others = counted(n_others, f"lighter {what}", "lighter classes" if scene.classes else None)
+    n_others, kind = len(weights) - len(numbers), "empty" if len(numbers) == len(listed) else "lighter"
+    others = counted(n_others, f"{kind} {what}", f"{kind} classes" if scene.classes else None)
     return [*entries, note(f"and {others}")] if n_others else entries
 
 
@@ -121,7 +122,7 @@ def _pairs(
     with mpl.rc_context(STYLE), closed_on_failure():
         grid = grid_of_pairs(m)
         legend: list[Entries] = []
-        names = tuple(literal(scene.names[j], _LONGEST_OF_PAIRS) for j in columns)
+        names = tuple(literal(scene.names[j], _LONGEST_OF_PAIRS, scene.names) for j in columns)
         features = View(np.eye(d)[columns], np.zeros(d), names, of_features=True)
         every = limits(scene, features)
         for i, j in np.ndindex(m, m):

@@ -75,7 +75,7 @@ def plot_pairs(
     drawn = np.sort(check_random_state(random_state).choice(len(rows), n_drawn, replace=False))
     with mpl.rc_context(STYLE), closed_on_failure():
         panels = grid_of_pairs(m)
-        labels_of = [literal(names[j], _LONGEST) for j in chosen]
+        labels_of = [literal(names[j], _LONGEST, names) for j in chosen]
         for i, j in np.ndindex(m, m):
             if j > i:
                 continue
@@ -86,7 +86,8 @@ def plot_pairs(
                 _points(panels[i, j], rows[drawn][:, pair], whole[drawn][:, pair], codes[drawn], len(classes))
             label_outer(panels[i, j], labels_of, i, j, m)
         panels[0, 0].figure.suptitle(_title(len(rows), n_drawn, m, len(names)), fontsize=11)
-        names_of_classes = [literal(str(name), _LONGEST) for name in classes.tolist()]
+        called = list(map(str, classes.tolist()))
+        names_of_classes = [literal(name, _LONGEST, called) for name in called]
         entries: Entries = list(zip(map(dot, colours(len(classes))), names_of_classes, strict=True))
         if filled is not None:
             entries.append((dot(inks_of(panels[0, 0]).ink, "x"), "filled"))

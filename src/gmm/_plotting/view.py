@@ -5,7 +5,7 @@ Views for plots, projections of rows and mixtures, and the ellipse of a Gaussian
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -144,11 +144,23 @@ def content_label(content: float) -> str:
     return f"{100 * content:.6g}\N{NO-BREAK SPACE}%"
 
 
-def literal(name: str, longest: int = _LONGEST) -> str:
-    """Shorten the middle of a long feature name, and escape each $, which would begin a formula."""
+def literal(name: str, longest: int = _LONGEST, among: Iterable[str] = ()) -> str:
+    """Shorten the middle of a long feature name, and escape each $, which would begin a formula.
+
+    What is left of it differs from what is left of others `among` which it stands.
+    """
+    alike = [other for other in among if _shortened(other, longest) == _shortened(name, longest)]
+    first = next((i for i, letters in enumerate(zip(name, *alike, strict=False)) if len({*letters}) > 1), len(name))
+    if first < len(name) > longest:
+        start = max(0, min(first - longest // 3, len(name) - longest + 1))
+        middle = name[start : start + longest - 2]
+        return f"…{middle}{'…' * (start + longest - 2 < len(name))}".replace("$", r"\$")
+    return _shortened(name, longest).replace("$", r"\$")
+
+
+def _shortened(name: str, longest: int) -> str:
     tail = longest // 3
-    short = name if len(name) <= longest else f"{name[: longest - 1 - tail]}…{name[-tail:]}"
-    return short.replace("$", r"\$")
+    return name if len(name) <= longest else f"{name[: longest - 1 - tail]}…{name[-tail:]}"
 
 
 def columns_of(view: Any, names: Sequence[str]) -> list[int]:
@@ -177,7 +189,7 @@ def _view_of_features(view: Any, names: Sequence[str]) -> View:
     columns = columns_of(view, names)
     if len(columns) > 2:
         raise _view_error(f"{len(columns)} features", names)
-    labels = tuple(literal(names[j]) for j in columns)
+    labels = tuple(literal(names[j], among=names) for j in columns)
     matrix = np.zeros((len(columns), len(names)))
     matrix[np.arange(len(columns)), columns] = 1
     return View(matrix, np.zeros(len(names)), labels, of_features=True)
@@ -202,7 +214,7 @@ def _view_error(got: str, names: Sequence[str]) -> InvalidParameterError:
 def _label(loadings: Array, heading: str, names: Sequence[str]) -> str:
     size = np.abs(loadings)
     heaviest = [j for j in np.argsort(-size, kind="stable")[:3] if size[j] >= 0.3 * size.max()]
-    signed = [f"{'−' if loadings[j] < 0 else '+'}{literal(names[j], _LONGEST_OF_SEVERAL)}" for j in heaviest]
+    signed = [f"{'−' if loadings[j] < 0 else '+'}{literal(names[j], _LONGEST_OF_SEVERAL, names)}" for j in heaviest]
     lines = [signed[0]]
     for part in signed[1:]:
         fits = len(lines[-1]) + len(part) <= _LONGEST

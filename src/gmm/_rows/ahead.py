@@ -51,7 +51,11 @@ def read_ahead(items: Generator[T, None, None]) -> Generator[T, None, None]:
 
     thread = Thread(target=read, name="gmm-reader", daemon=True)
     try:
-        thread.start()  # Ctrl-C may come while it waits for the thread to begin
+        try:
+            thread.start()  # Ctrl-C may come while it waits for the thread to begin
+        except RuntimeError:  # there is no memory for it
+            yield from items
+            return
         places.put(None)
         while True:
             came = item_of(ready)

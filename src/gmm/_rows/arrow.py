@@ -9,13 +9,9 @@ import pyarrow as pa
 import pyarrow.ipc
 
 from gmm._rows.part import Part
+from gmm._rows.stored_text import native_file
 
-__all__ = ["ArrowPart", "BatchesPart", "ReaderPart", "native_file"]
-
-
-def native_file(path: str, content: bytes | None) -> pa.NativeFile:
-    """Open a file, or its content."""
-    return pa.OSFile(path) if content is None else pa.BufferReader(content)
+__all__ = ["ArrowPart", "BatchesPart", "ReaderPart"]
 
 
 class ArrowPart(Part):
@@ -23,9 +19,10 @@ class ArrowPart(Part):
 
     Parameters
     ----------
-    path : str
-    content : bytes, optional
-        The content of a file that can be read only once.
+    name : str
+        For messages.
+    source : str or bytes
+        The path, or the content of a file that can be read only once.
 
     Raises
     ------
@@ -33,14 +30,14 @@ class ArrowPart(Part):
         If it is no such file.
     """
 
-    def __init__(self, path: str, content: bytes | None = None) -> None:
-        self.name, self._content = path, content
-        with native_file(path, content) as file:
+    def __init__(self, name: str, source: str | bytes) -> None:
+        self.name, self._source = name, source
+        with native_file(source) as file:
             self.schema: pa.Schema = self._reader(file).schema
 
     def batches(self, columns: Sequence[str], at_once: int) -> Iterator[pa.RecordBatch]:
         """Read the columns from the first row on, in the batches of the file."""
-        with native_file(self.name, self._content) as file:
+        with native_file(self._source) as file:
             try:
                 yield from _batches(self._reader(file))
             except (pa.ArrowException, OSError) as error:

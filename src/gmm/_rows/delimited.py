@@ -5,10 +5,12 @@ All at once as a table, or block by block.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Self, TypeVar
@@ -19,35 +21,211 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from gmm._caching import cached_property
-from gmm._rows.header_line import has_column_names
 from gmm._rows.numerals import (
     MISSING,
     Obstacle,
     as_numbers,
     decimal_mark,
-    grouped_examples,
+    different,
+    examples_of,
     is_number,
-    is_text,
     like_number,
     numbers_in,
 )
 from gmm._rows.part import Part
-from gmm._rows.quotes import QuotedText
-from gmm._rows.signatures import check_is_text
-from gmm._rows.stored_text import LATIN_1, UTF_8, compression_of, encoding_of, opened, without_signature
+from gmm._rows.stored_text import LATIN_1, UTF_8, KeptLines, compression_of, encoding_of, opened, without_signature
 from gmm._rows.text_format import TextFormat
 from gmm._text.amounts import counted
-from gmm._text.lists import listed
+from gmm._text.lists import listed, quoted
 
-__all__ = ["TextPart", "is_missing", "is_number"]
+__all__ = ["QuotedText", "TextPart", "is_missing", "is_number"]
+
+
+_SIGNATURES = {  # and what to do
+    b"PK\x03\x04": "a ZIP archive, such as .xlsx or .ods: save the table as CSV",
+    b"\xd0\xcf\x11\xe0": "an old Office file, such as .xls: save the table as CSV",
+    b"\x89PNG": "a PNG picture: name a table",
+    b"\xff\xd8\xff": "a JPEG picture: name a table",
+    b"%PDF-": "a PDF document: name a table",
+    b"PAR1": "Parquet: end its name in .parquet",
+}
+
+
+def _check_is_text(path: str, beginning: bytes) -> None:
+    """Check that a file does not begin as one of another kind.
+
+    Raises
+    ------
+    ValueError
+        If it does.
+    """
+    for signature, what in _SIGNATURES.items():
+        if beginning.startswith(signature):
+            raise ValueError(f"{path} is not text but {what}")
+
+
+_SHOWN = 24  # letters of a field that a message shows
+
+
+class QuotedText(io.RawIOBase):
+    """A stream of text that fails at a field that begins with a quote and does not end with one.
+
+    Parameters
+    ----------
+    stream : binary file
+    name : str
+        Of the text, for messages.
+    delimiter : str
+    columns : sequence of str
+
+    Raises
+    ------
+    ValueError
+        When such a field is read.
+    """
+
+    def __init__(self, stream: Any, name: str, delimiter: str, columns: Sequence[str]) -> None:
+        self._stream, self._name, self._columns = stream, name, columns
+        mark = re.escape(delimiter)
+        end, begin, quoted = rf"[{mark}\r\n]", rf"(?<![^{mark}\r\n])", r'"[^"]*+(?:""[^"]*+)*+"'
+        inside = rf'(?<=[^{mark}\r\n])"'  # of a field without quotes around it
+        # The first of these is a case of the last, without which files with many quotes take four times as long.
+        several = rf'{begin}(?:"[^"]*+"{end})++|{inside}|{quoted}(?= *(?:{end}|\Z))'
+        self._fields = re.compile(rf'(?:[^"]*+(?:{several}))*+[^"]*+'.encode())
+        self._quoted, self._end = re.compile((begin + quoted).encode()), re.compile(rf"{mark}|([\r\n])".encode())
+        self._rest, self._line, self._column = b"", 1, 0  # what is not looked at yet, and where it begins
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        """Read bytes, as they are: as many, or up to the end."""
+        text: bytes = self._stream.read(size)
+        while len(text) < size and (more := self._stream.read(size - len(text))):
+            text += more
+        rest, at_end = self._rest + text, len(text) < size or size < 0
+        n_whole = len(rest) if at_end else rest.rfind(b"\n") + 1 or rest.rfind(b"\r", 0, -1) + 1
+        lines = rest[:n_whole]
+        n_fields = self._end_of_fields(lines)
+        if n_fields < n_whole and (at_end or self._quoted.match(lines, n_fields)):
+            self._fail(lines, n_fields)
+        self._advance(lines, n_fields)
+        self._rest = rest[n_fields:]
+        return text
+
+    def close(self) -> None:
+        """Close the stream too."""
+        self._stream.close()
+        super().close()
+
+    def _end_of_fields(self, lines: bytes) -> int:
+        """Return where a field begins with a quote and has no end, or all of the lines."""
+        if b'"' not in lines:
+            return len(lines)
+        signature = len(codecs.BOM_UTF8) if lines.startswith(codecs.BOM_UTF8) else 0
+        fields = self._fields.match(lines, signature)
+        return len(lines) if fields is None else fields.end()
+
+    def _advance(self, lines: bytes, n: int) -> None:
+        """Go to the n-th byte."""
+        if n == len(lines):
+            self._column = 0
+        else:
+            for end in self._end.finditer(self._quoted.sub(b"", lines[:n])):
+                self._column = 0 if end[1] else self._column + 1
+        self._line += lines.count(b"\n", 0, n) or lines.count(b"\r", 0, n)
+
+    def _fail(self, lines: bytes, n: int) -> None:
+        self._advance(lines, n)
+        field = lines[n:].decode("utf-8", "replace").splitlines()[0]
+        shown = field if len(field) <= _SHOWN else field[: _SHOWN - 1] + "…"
+        column = self._columns[self._column] if self._column < len(self._columns) else f"x{self._column}"
+        column = column.partition("\n")[0]
+        raise ValueError(
+            f"{self._name}: line {self._line}, column {column!r}: expected a field that ends with a quote, as it "
+            f"begins with one, got {shown!r}: put a quote where it ends, and write quotes inside of it twice"
+        )
+
+
+_EXAMPLES = 3  # texts that a note shows
+_COUNTING = 3  # at least this many consecutive integers look like column names: 0, 1, 2 or 2001, 2002, 2003
+
+
+def _has_column_names(
+    path: str, fields: Sequence[str], read: Callable[[], pa.Table], missing: Sequence[str], text_format: TextFormat
+) -> tuple[bool, str]:
+    """Decide whether the fields of the first line are column names; a wrong guess would lose a row or add one.
+
+    `read` returns the table below the first line, and `missing` are texts that stand for a missing value.
+    """
+    if text_format.header is not None:
+        return text_format.header, ""
+    if_names, if_row = text_format.words.named, text_format.words.unnamed
+    numbers = [field for field in fields if field.strip() and _like_value(field, missing)]
+    if not numbers:
+        return True, ""
+    examples, last = quoted(numbers, _EXAMPLES), len(fields) - 1
+    row = (
+        f"the first line holds numbers ({examples}), so it is read as a row and the columns are named "
+        f"{_default_names(last)}; use {if_names} if it holds column names"
+    )
+    if all(_like_value(field, missing) for field in fields) and not _count_up(numbers):
+        return False, row
+    body = read()
+    pairs = zip(body.column_names, body.columns, strict=True)
+    verdicts = {_is_name(field, column, missing) for field, column in pairs} - {None}
+    if verdicts == {True}:
+        return True, ""
+    if verdicts == {False}:
+        return False, row
+    alike = len(numbers) == len(body.columns) and all(map(pa.types.is_integer, body.schema.types))
+    if not verdicts and (2 * len(numbers) <= len(fields) or (_count_up(numbers) and not alike)):
+        return True, (
+            f"the first line is read as column names, although it holds numbers ({examples}); use {if_row} if it is "
+            "a row"
+        )
+    raise ValueError(
+        f"{path}: the first line holds numbers ({examples}) and could be column names or a row: use {if_names} if it "
+        f"holds column names, {if_row} if it is a row"
+    )
+
+
+def _default_names(last: int) -> str:
+    return {0: "x0", 1: "x0 and x1"}.get(last, f"x0 to x{last}")
+
+
+def _is_name(field: str, column: pa.ChunkedArray, missing: Sequence[str]) -> bool | None:
+    """Return whether a field of the first line is the name of the column below it; None if this cannot be decided."""
+    if _like_value(field, missing) or pa.types.is_null(column.type) or pa.types.is_binary(column.type):
+        return None
+    if pa.types.is_string(column.type):
+        return False if pc.any(pc.equal(column, field)).as_py() else None
+    try:
+        pa.array([field]).cast(column.type)
+    except pa.ArrowInvalid:
+        return True  # a word above numbers
+    return False  # a date above dates
+
+
+def _count_up(numbers: Sequence[str]) -> bool:
+    """Return whether the numbers are consecutive, as in column names 0, 1, 2 or 2001, 2002, 2003."""
+    values = [float(text) for text in numbers if is_number(text)]
+    return len(values) >= _COUNTING and bool(np.all(np.diff(values) == 1))
+
+
+def _like_value(text: str, missing: Sequence[str]) -> bool:
+    """Return whether the text is a number or a mark for a missing value."""
+    return like_number(text) or text.strip() in missing
+
 
 T = TypeVar("T")
 
 _BLANKS = tuple(" " * length for length in range(1, 9))
 _FAULTS = (pa.ArrowInvalid, pa.ArrowKeyError, UnicodeDecodeError, csv.Error, OSError)
 _CUT, _NOT_UTF_8 = "straddl", "invalid UTF8"  # pyarrow's words for a line that no block holds, and other encodings
+_FIELD = re.compile(r"In CSV column #(\d+): Row #(\d+): CSV conversion error to \w+: invalid value '(.*)'", re.DOTALL)
 _BLOCK, _LARGEST_BLOCK = 1 << 20, 1 << 30  # bytes; a block of pyarrow's reader must hold a whole line
-_EXAMPLES = 3  # texts that a note shows
 _THREADS = int(pa.__version__.partition(".")[0]) >= 23  # before, they wait for each other for ever after an error
 _NO_UTF_8 = "the text is not UTF-8, so it is read as Latin-1 (Windows-1252)"
 
@@ -57,12 +235,12 @@ class TextPart(Part):
 
     Parameters
     ----------
-    path : str
-        Name for messages; its suffix gives the compression.
+    name : str
+        For messages; its suffix gives the compression.
+    source : str or bytes
+        The path, or the content of a file that can be read only once.
     text_format : TextFormat
         What the user says of the text.
-    content : bytes, optional
-        The content of a file that can be read only once.
     whole : bool, default=False
         Look at the whole text and keep its numbers in memory; by default the first block stands for the whole.
 
@@ -79,28 +257,21 @@ class TextPart(Part):
 
     typed = False
 
-    def __init__(
-        self, path: str, text_format: TextFormat, *, content: bytes | None = None, whole: bool = False
-    ) -> None:
-        self.name = path
+    def __init__(self, name: str, source: str | bytes, text_format: TextFormat, *, whole: bool = False) -> None:
+        self.name = name
         try:
-            text, notes = _Text.of(path, path if content is None else content, text_format, whole=whole)
-            has_names, note = has_column_names(path, text.fields, lambda: text.below_names, text.missing, text_format)
+            text, notes = _Text.of(name, source, text_format, whole=whole)
+            has_names, note = _has_column_names(name, text.fields, lambda: text.below_names, text.missing, text_format)
             self._names = None if has_names else text.default_names
             table = text.below_names if has_names else text.of_all_lines
             if any(map(pa.types.is_binary, table.schema.types)):  # behind the beginning, it is no UTF-8
                 text, notes = replace(text, encoding=LATIN_1), (*notes, _NO_UTF_8)
                 table = text.below_names if has_names else text.of_all_lines
-            numbers = numbers_in(table, text.decimal, text.missing)
+            numbers, self._signs = numbers_in(table, text.decimal, text.missing)
         except _FAULTS as error:
-            raise ValueError(f"{path} is not a table: {_reason(error)}") from error
+            raise ValueError(f"{name} is not a table: {_reason(error, name, source, text_format)}") from error
         self._guessed: pa.Schema = numbers.schema
-        self._notes, self._groups = (*notes, note), grouped_examples(table, numbers, text.decimal)
-        self._converted = {
-            field.name
-            for field, before in zip(self._guessed, table.schema, strict=True)
-            if is_text(before.type) and not is_text(field.type)
-        }
+        self._notes, self._examples = (*notes, note), examples_of(table, numbers, text.decimal)
         self._text = replace(text)  # without the block that it has read
         self._whole = numbers if whole else None
         self.schema = numbers.schema if whole else pa.schema([(name, pa.float64()) for name in numbers.schema.names])
@@ -111,10 +282,10 @@ class TextPart(Part):
         return self._guessed
 
     def notes(self, columns: Sequence[str] | None) -> tuple[str, ...]:
-        """Tell how the text is read where that is a guess, and of thousands in these columns, or in all."""
-        examples = [text for name, text in self._groups.items() if columns is None or name in columns]
-        groups = f"separated thousands are read, {listed(examples, _EXAMPLES)}" if examples else ""
-        return tuple(filter(None, (*self._notes, groups)))
+        """Tell how the text is read where that is a guess, and of marks in numbers of these columns, or of all."""
+        examples = [text for name, text in self._examples.items() if columns is None or name in columns]
+        marks = f"numbers are read without the marks in them: {listed(examples, _EXAMPLES)}" if examples else ""
+        return tuple(filter(None, (*self._notes, marks)))
 
     def batches(self, columns: Sequence[str], at_once: int) -> Iterator[pa.RecordBatch]:
         """Read the columns as numbers from the first row on."""
@@ -122,7 +293,7 @@ class TextPart(Part):
             yield from self._whole.select(columns).to_batches()
             return
         n_rows = 0
-        types = {name: pa.string() if name in self._converted else pa.float64() for name in columns}
+        types = {name: pa.string() if name in self._signs else pa.float64() for name in columns}
         for batch in self._batches(types, self._text.absent):
             yield self._with_numbers(batch, n_rows)
             n_rows += len(batch)
@@ -147,19 +318,38 @@ class TextPart(Part):
                     if text is None:
                         raise
         except _FAULTS as error:
-            raise ValueError(f"{self.name}: {_reason(error, self.schema.names, self._text.text_format)}") from error
+            field = _FIELD.search(str(error))
+            if field is not None and int(field[1]) < len(self.schema):
+                line = _line_of(*self._text.place, int(field[2]))
+                raise self._no_number(self.schema.names[int(field[1])], f"line {line}", field[3]) from error
+            raise ValueError(f"{self.name}: {_reason(error, *self._text.place)}") from error
 
     def _with_numbers(self, batch: pa.RecordBatch, n_before: int) -> pa.RecordBatch:
         """Return a batch in which texts are numbers; `n_before` rows come before it."""
         columns = list(batch.columns)
         for j, (name, column) in enumerate(zip(batch.schema.names, batch.columns, strict=True)):
-            if name in self._converted:
-                columns[j], unreadable = as_numbers(column, self._text.decimal, self._text.missing)
+            if name in self._signs:
+                columns[j], unreadable, _ = as_numbers(
+                    column, self._text.decimal, self._text.missing, self._signs[name]
+                )
                 row = pc.index(unreadable, True).as_py()
                 if row >= 0:
-                    where = f"{self.name}: row {n_before + row + 1}, column {name!r}"
-                    raise ValueError(f"{where}: {_no_number(column[row].as_py(), self._text.text_format)}")
+                    raise self._no_number(name, f"row {n_before + row + 1}", column[row].as_py())
         return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
+
+    def _no_number(self, name: str, where: str, text: str) -> ValueError:
+        """Return the error for a text in a column of numbers; its advice is for all others of the column as well."""
+        texts, sign = {text.strip(): None}, self._signs.get(name, "")
+        with suppress(ValueError):  # of the rest of the file
+            for batch in self.texts([name]):
+                unreadable = as_numbers(batch.column(0), self._text.decimal, self._text.missing, sign)[1]
+                texts |= dict.fromkeys(different(batch.column(0), unreadable))
+        words = self._text.text_format.words
+        remedy = Obstacle("", tuple(texts), True, self._text.decimal, sign).remedy(words)
+        return ValueError(
+            f"{self.name}: {where}, column {name!r}: expected a number, got {text!r}; {remedy}; {words.columns} names "
+            "the columns to use"
+        )
 
 
 def is_missing(text: str) -> bool:
@@ -173,7 +363,6 @@ class _Text:
 
     path: str  # for messages
     source: str | bytes
-    compression: str | None
     encoding: str
     line: str  # the first record that is not empty
     delimiter: str
@@ -193,23 +382,24 @@ class _Text:
         ValueError
             If it is no text, or its decimal mark cannot be told.
         """
-        compression = compression_of(path, source)
-        with opened(source, compression) as stream:
+        with _lines_of(path, source, TextFormat()) as stream:
+            _check_is_text(path, stream.read(_BLOCK))
+        with _lines_of(path, source, text_format) as stream:
             beginning = stream.read(_BLOCK)
         encoding = encoding_of(beginning)
-        with opened(source, compression) as stream:
+        with _lines_of(path, source, text_format) as stream:
             # Lines end with LF, CR or both, which stay in a quoted name; a line may have any length.
             lines = io.TextIOWrapper(stream, without_signature(encoding), "replace", newline="")
             first = next((line for line in lines if line.strip("\r\n")), "")
             while first.count('"') % 2 and len(first) < _BLOCK and (more := next(lines, None)) is not None:
                 first += more
+            below = next((line for line in lines if line.strip("\r\n")), "").rstrip("\r\n")
             first = first.rstrip("\r\n")
-        check_is_text(path, beginning)
         if "\0" in first:
             raise ValueError(f"{path} is not UTF-8 text: it holds zero bytes, as in UTF-16. Convert it to UTF-8")
         block = min(max(_BLOCK, 8 * len(first)), _LARGEST_BLOCK)
-        delimiter, mark = _delimiter(first), text_format.decimal or "."
-        text = cls(path, source, compression, encoding, first, delimiter, block, text_format, whole, mark)
+        delimiter, mark = text_format.delimiter or _delimiter(first, below), text_format.decimal or "."
+        text = cls(path, source, encoding, first, delimiter, block, text_format, whole, mark)
         if text_format.decimal is None and _may_have_decimal_commas(beginning, text.delimiter):
             texts, grouped = text.with_whole_lines(cls.texts), text.delimiter == ";"
             mark = decimal_mark(texts, text.missing, text_format.words, points_may_group=grouped)
@@ -232,6 +422,11 @@ class _Text:
     def absent(self) -> tuple[str, ...]:
         """Texts that stand for a missing value, and blanks."""
         return (*self.missing, *_BLANKS)
+
+    @property
+    def place(self) -> tuple[str, str | bytes, TextFormat]:
+        """Where the text is, and how it is to be read."""
+        return self.path, self.source, self.text_format
 
     @cached_property
     def fields(self) -> list[str]:
@@ -314,10 +509,10 @@ class _Text:
             return pa.csv.read_csv(stream, *self._options(names, use_threads), self._conversion(self.absent))
 
     def _stream(self) -> pa.NativeFile:
-        # Of columns in messages alone: `has_column_names` cannot decide yet, as it reads the table by this stream.
+        # Of columns in messages alone: `_has_column_names` cannot decide yet, as it reads the table by this stream.
         has_names = self.text_format.header is not False and not any(map(is_number, self.fields))
         names = self.fields if has_names else self.default_names
-        text = QuotedText(opened(self.source, self.compression), self.path, self.delimiter, names)
+        text = QuotedText(_lines_of(*self.place), self.path, self.delimiter, names)
         return pa.PythonFile(text, mode="r")
 
     def _options(self, names: Sequence[str] | None, use_threads: bool) -> tuple[Any, Any]:
@@ -330,41 +525,52 @@ class _Text:
         return pa.csv.ConvertOptions(**how, **more)
 
 
-def _reason(error: Exception, names: Sequence[str] = (), text_format: TextFormat | None = None) -> str:
-    """Word the errors of a line with too few or too many fields, and of a field; return others as they are."""
+def _lines_of(path: str, source: str | bytes, text_format: TextFormat) -> Any:
+    """Open a text without the lines that are no part of the table."""
+    stream, skip, comment = opened(source, compression_of(path, source)), text_format.skip, text_format.comment
+    return KeptLines(stream, skip, comment) if skip or comment else stream
+
+
+def _line_of(path: str, source: str | bytes, text_format: TextFormat, number: int) -> int:
+    """Return which line of the file one is, given its number among those that are not empty."""
+    with _lines_of(path, source, text_format) as stream:
+        lines = enumerate(io.TextIOWrapper(stream, LATIN_1, newline=""), 1)
+        return next(islice((i for i, line in lines if line.strip("\r\n")), number - 1, None), number)
+
+
+def _reason(error: Exception, path: str, source: str | bytes, text_format: TextFormat) -> str:
+    """Word the errors of a line with too few or too many fields; return others as they are."""
     text = str(error)
     if _CUT in text:
         return f"a line is longer than {_LARGEST_BLOCK:,} bytes: look for a missing line feed or quote"
     absent = re.search(r"Column (.*) in include_columns does not exist", text)
     if absent is not None:
         return f"no column {absent[1]} in it any more"
-    field = re.search(
-        r"In CSV column #(\d+): Row #(\d+): CSV conversion error to \w+: invalid value '(.*)'", text, re.S
-    )
-    if field is not None and int(field[1]) < len(names) and text_format is not None:
-        return f"line {field[2]}, column {names[int(field[1])]!r}: {_no_number(field[3], text_format)}"
     uneven = re.search(r"Row #(\d+): Expected (\d+) columns, got (\d+)", text)
     if uneven is None:
         return text
-    line, expected, n_fields = map(int, uneven.groups())
-    return f"line {line} has {counted(n_fields, 'field')}, expected {expected}"
+    number, expected, n_fields = map(int, uneven.groups())
+    line = _line_of(path, source, text_format, number)
+    return f"line {line} has {counted(n_fields, 'field')}, expected {expected}: {text_format.words.lines}"
 
 
-def _no_number(text: str, text_format: TextFormat) -> str:
-    remedy = Obstacle(text, (text,), mostly_numbers=True).remedy(text_format.words)
-    return f"expected a number, got {text!r}; {remedy}; {text_format.words.columns} names the columns to use"
+def _delimiter(line: str, below: str) -> str:
+    """Return the most frequent delimiter of the first line, or one that is as frequent in the line below.
 
-
-def _delimiter(line: str) -> str:
-    """Return the most frequent delimiter; a space counts only between numbers, a decimal comma does not count."""
-    candidates = [",", "\t", ";", "|"]
-    for mark in candidates[1:]:
-        if mark in line and all(map(like_number, line.split(mark))):
-            return mark
-    unquoted = re.sub(r'"[^"]*"', "", line)  # the csv module rejects fields over 128 KiB
-    counts = [unquoted.count(delimiter) for delimiter in candidates]
+    A space counts only between numbers, and a decimal comma does not count.
+    """
+    candidates = ["\t", ";", "|", ","]
+    for text in (line, below):
+        for mark in candidates[:-1]:
+            if mark in text and all(map(like_number, text.split(mark))):
+                return mark
+    counts, others = (
+        [re.sub(r'"[^"]*"', "", text).count(mark) for mark in candidates]  # csv rejects fields over 128 KiB
+        for text in (line, below)
+    )
+    alike = [count * (count == other) for count, other in zip(counts, others, strict=True)]
     if max(counts) > 0:
-        return candidates[int(np.argmax(counts))]
+        return candidates[int(np.argmax(alike if any(alike) else counts))]
     return " " if " " in line and all(is_number(word) for word in line.split(" ")) else ","
 
 

@@ -46,6 +46,7 @@ class FileTable:
     """
 
     def __init__(self, path: str | Path, text_format: TextFormat, *, whole: bool, content: bytes | None = None) -> None:
+        self._codes = text_format.codes
         if content is None:
             files, self._others = files_of(path)
             opened = [open_part(file, text_format, content=_content(file), whole=whole) for file in files]
@@ -71,7 +72,7 @@ class FileTable:
 
     def numbers(self, columns: Sequence[str], weight: str | None = None) -> TableSource:
         """Return the rows of columns of numbers, with their weights."""
-        return TableSource(self._parts, columns, weight)
+        return TableSource(self._parts, columns, weight, self._codes)
 
     def columns(self, names: Sequence[str]) -> Iterator[pa.Table]:
         """Read columns block by block as they are, those of delimited text as texts."""

@@ -20,9 +20,10 @@ class NpyPart(Part):
 
     Parameters
     ----------
-    path : str
-    content : bytes, optional
-        The content of a file that can be read only once.
+    name : str
+        For messages.
+    source : str or bytes
+        The path, or the content of a file that can be read only once.
 
     Raises
     ------
@@ -30,9 +31,9 @@ class NpyPart(Part):
         If it holds no array of numbers.
     """
 
-    def __init__(self, path: str, content: bytes | None = None) -> None:
-        self.name = path
-        self._array = array = npy_array(Path(path) if content is None else BytesIO(content), path)
+    def __init__(self, name: str, source: str | bytes) -> None:
+        self.name = name
+        self._array = array = npy_array(Path(source) if isinstance(source, str) else BytesIO(source), name)
         self._wide = array.dtype.itemsize > np.float64().itemsize
         self._type = np.dtype(np.float64) if self._wide else array.dtype.newbyteorder("=")
         kind = pa.from_numpy_dtype(self._type)

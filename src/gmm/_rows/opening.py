@@ -18,6 +18,7 @@ from gmm._rows.sliced import SlicedSource
 from gmm._rows.sources import Source
 from gmm._rows.suffixes import NPY, suffix_of
 from gmm._rows.text_format import TextFormat
+from gmm._text.printable import printable
 
 if TYPE_CHECKING:
     from gmm._rows.part import Part
@@ -68,6 +69,7 @@ def open_rows(
         megabyte, with a warning if that says a comma.
     na_values : list of str, default=()
         Texts that stand for a missing value in delimited text, beside an empty field, NA, NaN, null and their like.
+        Numbers among them, such as "-999", do so in tables of all kinds, however they are written.
     scratch : bool, str or os.PathLike, default=False
         Decode the rows once, into a temporary file in this folder, or in the system's if True, and read that for every
         later pass: worth it where decoding takes longer than a pass, as of text. It takes 8 bytes a number (4 of
@@ -192,18 +194,20 @@ def _of_paths(
         warn(note, UserWarning)
     files = [file for each, _ in listed for file in each]
     if len(files) == 1 and suffix_of(files[0]) in NPY and columns is None and weight is None and text_format.is_silent:
-        return NpySource(npy_array(files[0], str(files[0])))  # needs nothing but numpy
+        return NpySource(npy_array(files[0], printable(str(files[0]))))  # needs nothing but numpy
     parts = [open_part(file, text_format) for file in files]
     for part in parts:
         for note in part.notes(columns):
             warn(f"{part.name}: {note}", UserWarning)
-    return _of_parts(parts, columns, weight)
+    return _of_parts(parts, columns, weight, text_format.codes)
 
 
-def _of_parts(parts: Sequence[Part], columns: Sequence[str] | None, weight: str | None) -> BlockSource:
+def _of_parts(
+    parts: Sequence[Part], columns: Sequence[str] | None, weight: str | None, codes: Sequence[float] = ()
+) -> BlockSource:
     from gmm._rows.tables import TableSource
 
-    return TableSource(parts, columns, weight)
+    return TableSource(parts, columns, weight, codes)
 
 
 publish("gmm", [open_rows])

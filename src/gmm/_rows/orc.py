@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 import pyarrow as pa
 import pyarrow.orc
 
-from gmm._rows.arrow import native_file
 from gmm._rows.part import Part
+from gmm._rows.stored_text import native_file
 
 __all__ = ["ORCPart"]
 
@@ -18,9 +18,10 @@ class ORCPart(Part):
 
     Parameters
     ----------
-    path : str
-    content : bytes, optional
-        The content of a file that can be read only once.
+    name : str
+        For messages.
+    source : str or bytes
+        The path, or the content of a file that can be read only once.
 
     Raises
     ------
@@ -28,8 +29,8 @@ class ORCPart(Part):
         If it is not an ORC file.
     """
 
-    def __init__(self, path: str, content: bytes | None = None) -> None:
-        self.name, self._content = path, content
+    def __init__(self, name: str, source: str | bytes) -> None:
+        self.name, self._source = name, source
         self.schema: pa.Schema = self._opened().schema
 
     def batches(self, columns: Sequence[str], at_once: int) -> Iterator[pa.RecordBatch]:
@@ -43,7 +44,7 @@ class ORCPart(Part):
             raise ValueError(f"{self.name} is damaged: {error}") from error
 
     def _opened(self) -> pa.orc.ORCFile:
-        file = native_file(self.name, self._content)
+        file = native_file(self._source)
         try:
             return pa.orc.ORCFile(file)
         except (pa.ArrowException, OSError) as error:

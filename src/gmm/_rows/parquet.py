@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from gmm._rows.part import Part
+from gmm._rows.stored_text import native_file
 
 __all__ = ["ParquetPart", "parquet_batches"]
 
@@ -21,9 +22,10 @@ class ParquetPart(Part):
 
     Parameters
     ----------
-    path : str
-    content : bytes, optional
-        The content of a file that can be read only once.
+    name : str
+        For messages.
+    source : str or bytes
+        The path, or the content of a file that can be read only once.
 
     Raises
     ------
@@ -31,22 +33,18 @@ class ParquetPart(Part):
         If it is not a Parquet file.
     """
 
-    def __init__(self, path: str, content: bytes | None = None) -> None:
-        self.name, self._content = path, content
-        with _opened(self._source, path) as file:
+    def __init__(self, name: str, source: str | bytes) -> None:
+        self.name, self._source = name, source
+        with _opened(native_file(source), name) as file:
             self.schema: pa.Schema = file.schema_arrow
 
     def batches(self, columns: Sequence[str], at_once: int) -> Iterator[pa.RecordBatch]:
         """Read the columns, `at_once` rows at a time, from the first row on."""
-        return parquet_batches(self._source, self.name, columns, at_once)
-
-    @property
-    def _source(self) -> str | pa.NativeFile:
-        return self.name if self._content is None else pa.BufferReader(self._content)
+        return parquet_batches(native_file(self._source), self.name, columns, at_once)
 
 
 def parquet_batches(
-    source: str | pa.NativeFile,
+    source: pa.NativeFile,
     name: str,
     columns: Sequence[str],
     at_once: int,
@@ -69,7 +67,7 @@ def parquet_batches(
             raise ValueError(f"{name} is damaged: {error}") from error
 
 
-def _opened(source: str | pa.NativeFile, name: str, limits: Mapping[str, int] = _USUAL) -> pa.parquet.ParquetFile:
+def _opened(source: pa.NativeFile, name: str, limits: Mapping[str, int] = _USUAL) -> pa.parquet.ParquetFile:
     try:
         return pa.parquet.ParquetFile(
             source, pre_buffer=False, buffer_size=_BUFFER, page_checksum_verification=True, **limits

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from importlib import import_module
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from gmm._rows.suffixes import ARROW, NPY, ORC, PARQUET, TEXT, suffix_of, unknown_type
 from gmm._rows.text_format import TextFormat
+from gmm._text.printable import printable
 
 if TYPE_CHECKING:
     from gmm._rows.part import Part
 
 __all__ = ["open_part"]
+
+_PARTS = {  # modules that need pyarrow, or its own modules, and what reads a file
+    PARQUET: ("parquet", "ParquetPart"),
+    ARROW: ("arrow", "ArrowPart"),
+    ORC: ("orc", "ORCPart"),
+    NPY: ("npy_table", "NpyPart"),
+}
 
 
 def open_part(path: PurePath, text_format: TextFormat, *, content: bytes | None = None, whole: bool = False) -> Part:
@@ -22,27 +32,17 @@ def open_part(path: PurePath, text_format: TextFormat, *, content: bytes | None 
     ValueError
         If the suffix is unknown, the file is none of its kind, or it is no text although something is said of text.
     """
-    suffix, name = suffix_of(path), str(path)
+    suffix, name = suffix_of(path), printable(str(path))
+    source = str(path) if content is None else content
     if not suffix or suffix in TEXT:
         from gmm._rows.delimited import TextPart
 
-        return TextPart(name, text_format, content=content, whole=whole)
-    if not text_format.is_silent:
-        raise ValueError(f"{path}: {text_format.words.all} to delimited text, not to a {path.suffix} file")
-    if suffix in PARQUET:
-        from gmm._rows.parquet import ParquetPart
-
-        return ParquetPart(name, content)
-    if suffix in ARROW:
-        from gmm._rows.arrow import ArrowPart
-
-        return ArrowPart(name, content)
-    if suffix in ORC:
-        from gmm._rows.orc import ORCPart
-
-        return ORCPart(name, content)
-    if suffix in NPY:
-        from gmm._rows.npy_table import NpyPart
-
-        return NpyPart(name, content)
+        return TextPart(name, source, text_format, whole=whole)
+    is_of_text = not replace(text_format, na_values=()).is_silent
+    if is_of_text or len(text_format.codes) < len(text_format.na_values):
+        raise ValueError(f"{name}: {text_format.words.all} to delimited text, not to a {suffix} file")
+    for suffixes, (module, part) in _PARTS.items():
+        if suffix in suffixes:
+            opened: Part = getattr(import_module(f"gmm._rows.{module}"), part)(name, source)
+            return opened
     raise ValueError(unknown_type(name, suffix, (*PARQUET, *ARROW, *ORC, *TEXT, *NPY)))

@@ -55,6 +55,11 @@ class ScratchSource(SameColumns, BlockSource):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle where the rows come from; another process makes a file of its own."""
+        if self.once:
+            raise TypeError(
+                f"{self.name} can be read only once, and its copy is in a file of this process alone, so it cannot be "
+                "copied or pickled: expected rows that can be read again, such as an array or a file"
+            )
         return ScratchSource, (self.base, self._folder)
 
     def __repr__(self) -> str:

@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import codecs
+import io
+import os
+import re
 from pathlib import PurePath
 
 import pyarrow as pa
 
 from gmm._rows.suffixes import COMPRESSED
 
-__all__ = ["LATIN_1", "UTF_8", "compression_of", "encoding_of", "opened", "without_signature"]
+__all__ = [
+    "LATIN_1",
+    "UTF_8",
+    "KeptLines",
+    "compression_of",
+    "encoding_of",
+    "native_file",
+    "opened",
+    "without_signature",
+]
 
 _MAGIC = {b"\x1f\x8b": "gzip", b"BZh91AY&SY": "bz2", b"\x28\xb5\x2f\xfd": "zstd"}
+_AT_ONCE = 1 << 20  # bytes
 UTF_8, _WESTERN, LATIN_1 = "utf8", "cp1252", "latin-1"
 
 
@@ -41,6 +54,43 @@ def without_signature(encoding: str) -> str:
     return "utf-8-sig" if encoding == UTF_8 else encoding
 
 
+class KeptLines(io.RawIOBase):
+    """A text in which the first lines, and those that begin with `comment`, are empty; others keep their numbers."""
+
+    def __init__(self, stream: pa.NativeFile, skip: int, comment: str) -> None:
+        self._stream, self._skip = stream, skip
+        mark = re.escape(comment.encode())
+        self._comments = re.compile(rb"(?<![^\r\n])(?:\xef\xbb\xbf)?" + mark + rb"[^\r\n]*") if comment else None
+        self._ready, self._rest = b"", b""
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        """Read as many bytes, or up to the end."""
+        more = b"-"
+        while more and (size < 0 or len(self._ready) < size):
+            more = self._stream.read(_AT_ONCE)
+            text = self._rest + more
+            n = max(text.rfind(b"\n"), text.rfind(b"\r")) + 1 if more else len(text)
+            self._ready, self._rest = self._ready + self._kept(text[:n]), text[n:]
+        text, self._ready = (self._ready, b"") if size < 0 else (self._ready[:size], self._ready[size:])
+        return text
+
+    def _kept(self, lines: bytes) -> bytes:
+        if self._skip:
+            every = lines.splitlines(keepends=True)
+            n = min(self._skip, len(every))
+            self._skip, lines = self._skip - n, b"\n" * n + b"".join(every[n:])
+        return lines if self._comments is None else self._comments.sub(b"", lines)
+
+
 def opened(source: str | bytes, compression: str | None) -> pa.NativeFile:
     """Open a file, or bytes in memory, as a stream of what was compressed."""
-    return pa.input_stream(source if isinstance(source, str) else pa.py_buffer(source), compression=compression)
+    return pa.input_stream(native_file(source), compression=compression)
+
+
+def native_file(source: str | bytes) -> pa.NativeFile:
+    """Open a file, whose path need not be UTF-8, or bytes in memory."""
+    return pa.OSFile(os.fsencode(source)) if isinstance(source, str) else pa.BufferReader(source)

@@ -31,6 +31,8 @@ class TableSource(BlockSource):
         The features; by default all columns but the weight's.
     weight : str, optional
         The column of the rows' weights.
+    codes : sequence of float
+        Numbers that stand for a missing value.
 
     Raises
     ------
@@ -40,8 +42,14 @@ class TableSource(BlockSource):
 
     feature_major: ClassVar[bool] = True
 
-    def __init__(self, parts: Sequence[Part], columns: Sequence[str] | None = None, weight: str | None = None) -> None:
-        self._parts = tuple(parts)
+    def __init__(
+        self,
+        parts: Sequence[Part],
+        columns: Sequence[str] | None = None,
+        weight: str | None = None,
+        codes: Sequence[float] = (),
+    ) -> None:
+        self._parts, self._codes = tuple(parts), codes
         first = self._parts[0]
         if isinstance(columns, str):
             raise TypeError(f"expected a list of columns, got the string {columns!r}: columns=[{columns!r}]")
@@ -93,7 +101,12 @@ class TableSource(BlockSource):
                     _check_names(schema.names, names, part.name)
                     self._check_types(schema, part.name)
                 columns = tuple(_as_numpy(batch.column(name)) for name in names)
-                yield Block(columns[: self.n_features], columns[-1] if weighted else None)
+                features = tuple(map(self._without_codes, columns[: self.n_features]))
+                yield Block(features, columns[-1] if weighted else None)
+
+    def _without_codes(self, column: NDArray[Any]) -> NDArray[Any]:
+        missing = np.isin(column, np.array(self._codes, self._dtype)) if self._codes else np.False_
+        return np.where(missing, self._dtype.type(np.nan), column) if missing.any() else column
 
     def array(self) -> tuple[NDArray[Any], NDArray[np.float64] | None]:
         """Read all rows, NaN and infinite values among them, and their weights into memory."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Self
@@ -11,6 +12,7 @@ from gmm._validation.scalars import check_boolean
 __all__ = ["DECIMALS", "PYTHON", "TextFormat", "Words"]
 
 DECIMALS = (".", ",")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,9 @@ class Words:
     unnamed: str
     decimal: str
     missing: str
+    each: str  # of several texts in the place of ``{}`` in `missing`
     columns: str
+    lines: str
     all: str
 
 
@@ -29,8 +33,10 @@ PYTHON = Words(
     named="header=True",
     unnamed="header=False",
     decimal="decimal={!r}",
-    missing="na_values=[{!r}]",
+    missing="na_values=[{}]",
+    each="{!r}, ",
     columns="columns=[…]",
+    lines="pandas.read_csv reads text with other lines in it, by skiprows and comment, and takes another delimiter",
     all="header, decimal and na_values apply",
 )
 
@@ -47,6 +53,12 @@ class TextFormat:
         The decimal mark. The other one may then separate thousands, as blanks and apostrophes may.
     na_values : tuple of str
         Texts that stand for a missing value, beside the usual ones.
+    delimiter : str or None
+        What separates fields.
+    skip : int
+        How many lines above the table are no part of it.
+    comment : str
+        Lines that begin with this are none either; empty for no such lines.
     words : Words
         How messages advise to say this.
     """
@@ -54,10 +66,13 @@ class TextFormat:
     header: bool | None = None
     decimal: str | None = None
     na_values: tuple[str, ...] = ()
+    delimiter: str | None = None
+    skip: int = 0
+    comment: str = ""
     words: Words = PYTHON
 
     @classmethod
-    def of(cls, header: bool | None, decimal: Any, na_values: object, words: Words = PYTHON) -> Self:
+    def of(cls, header: bool | None, decimal: Any, na_values: object) -> Self:
         """Check what a user says.
 
         Raises
@@ -75,9 +90,14 @@ class TextFormat:
         texts = tuple(na_values)
         if not all(isinstance(text, str) for text in texts):
             raise TypeError(f"expected texts in na_values, got {texts!r:.60}")
-        return cls(header, decimal, texts, words)
+        return cls(header, decimal, texts)
+
+    @property
+    def codes(self) -> tuple[float, ...]:
+        """Those of the texts that are numbers, however a table writes them."""
+        return tuple(map(float, filter(_NUMBER.fullmatch, self.na_values)))
 
     @property
     def is_silent(self) -> bool:
         """Whether nothing is said."""
-        return self.header is None and self.decimal is None and not self.na_values
+        return self == TextFormat(words=self.words)

@@ -108,11 +108,11 @@ def prediction_columns(
 
 
 def class_columns(
-    numbers: NDArray[Any], classes: NDArray[Any], proba: NDArray[Any], *, with_proba: bool = True
+    numbers: NDArray[Any], labels: NDArray[Any], classes: NDArray[Any], proba: NDArray[Any] | None
 ) -> dict[str, NDArray[Any]]:
-    """Return the columns ``row``, ``class``, the most probable, and of probabilities ``p_`` and the name of each."""
-    columns = {"row": numbers, "class": classes[proba.argmax(axis=1)]}
-    if with_proba:
+    """Return the columns ``row``, ``class`` and, of probabilities, ``p_`` and the name of each class."""
+    columns = {"row": numbers, "class": labels}
+    if proba is not None:
         named = zip(classes.tolist(), proba.T, strict=True)
         columns |= {f"p_{label}": np.ascontiguousarray(column) for label, column in named}
     return columns

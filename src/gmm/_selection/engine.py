@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import chain
+from itertools import chain, zip_longest
 from queue import SimpleQueue
 from typing import Any
 
@@ -22,7 +22,7 @@ from gmm._fitting.split_merge import OFFSET
 from gmm._log import LOGGER
 from gmm._passes.results import ComponentDiagnostics
 from gmm._passes.solver import Iteration
-from gmm._passes.threads import CELLS_WORTH_THREADS, result_of, usable_threads
+from gmm._passes.threads import CELLS_WORTH_THREADS, result_of, submitted, usable_threads
 from gmm._persistence.checkpoints import SearchCheckpoint
 from gmm._rows.sources import Source
 from gmm._selection.bar import Bar
@@ -104,9 +104,9 @@ class TaskPool:
                 add(key, *run(key, task))
         else:
             try:
-                futures = {key: self._pool.submit(run, key, task) for key, task in tasks.items()}
-                for key, future in futures.items():
-                    add(key, *result_of(future))
+                futures = submitted(self._pool, run, tasks.items())
+                for (key, task), future in zip_longest(tasks.items(), futures):
+                    add(key, *(run(key, task) if future is None else result_of(future)))
             except BaseException:
                 self._interrupted = True
                 self._pool.shutdown(cancel_futures=True)

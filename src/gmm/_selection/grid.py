@@ -28,7 +28,7 @@ from gmm._selection.status import (
 )
 from gmm._text.amounts import counted, with_minus
 from gmm._text.html import Cell, Html, table
-from gmm._validation.columns import LONG_TAIL
+from gmm._validation.column_notes import LONG_TAIL
 from gmm._values.covariance import CovarianceModel, covariance_model, same_as
 
 __all__ = [

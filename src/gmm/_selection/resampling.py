@@ -160,7 +160,9 @@ def held_out_log_likelihood(
     array([-2.8, -2.1])
     """
     if isinstance(estimator, type) or not all(hasattr(estimator, name) for name in _OF_ESTIMATORS):
-        raise TypeError(f"expected a density estimator with {', '.join(_OF_ESTIMATORS)}, got {estimator!r:.80}")
+        raise TypeError(
+            f"expected a density estimator with {', '.join(_OF_ESTIMATORS)}, got {type(estimator).__name__}"
+        )
     missing = getattr(estimator, "missing", None)
     table, _ = checked_rows(X, sample_weight, held_out_log_likelihood.__name__, missing)
     table = table.subset(np.flatnonzero(table.weights))

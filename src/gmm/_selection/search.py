@@ -49,18 +49,13 @@ from gmm._selection.request import (
     requested_types,
     template_of,
 )
-from gmm._selection.standard import (
-    in_units,
-    note_on_shrinkage,
-    notes_on_columns,
-    notes_on_own_units,
-    restored,
-    warn_of_constants,
-)
+from gmm._selection.standard import in_units, note_on_shrinkage, restored, warn_of_constants
 from gmm._selection.status import FAILED, MORE_THAN_ROWS, NOT_TRIED, status_of
 from gmm._selection.table import Entry, Progress, Selection
+from gmm._validation.column_notes import error_values, note_on_identifiers, notes_on
 from gmm._validation.noise import check_noise
 from gmm._validation.parameters import check_callback
+from gmm._validation.singular import singular_columns
 from gmm._values.covariance import covariance_model
 from gmm._values.parameters import MixtureParameters
 from gmm._values.tails import Tails
@@ -232,8 +227,18 @@ def select(
     request = Request(*cells, template, opened, features, parameters.get("tol"), noise, fixed)
     with search_file(template, opened, request.facts, seed, checkpoint=checkpoint, resume=resume) as file:
         template.random_state = seed = seed if file is None else file.seed
-        selection = restored(_searched(request, seed, clock, callback, file), units, opened)
-    return replace(selection, notes=(*notes_on_own_units(given, features), *selection.notes))
+        selection, rows = _searched(request, seed, clock, callback, file)
+    names = [f"x{j}" for j in range(given.n_features)] if features is None else list(map(str, features))
+    whole = None if given.one_array is None else given.one_array.rows
+    in_own_units = rows[:0] if units is not None else rows
+    notes = (
+        *(() if whole is None else note_on_identifiers(whole, names)),
+        *(() if whole is None else singular_columns(whole, names)),
+        *notes_on(rows, names),
+        *error_values(in_own_units if whole is None else whole, names),
+        *note_on_shrinkage(selection.estimators),
+    )
+    return replace(restored(selection, units, opened), notes=notes)
 
 
 def _given(X: Any, sample_weight: Any, template: GaussianMixture, errors: Any) -> tuple[Source, Names]:
@@ -258,18 +263,18 @@ def _searched(
     clock: Clock,
     callback: Callable[[Progress], object] | None,
     file: SearchCheckpoint | None,
-) -> Selection:
+) -> tuple[Selection, NDArray[Any]]:
+    """Return the search, and the rows in memory that it looked at."""
     opened = request.source
     here, reports = replace(request, source=rows_to_search(opened, seed)), _Reports(request, callback)
     with _opened(here, seed, clock, file, _deviances(here, seed, clock, reports)) as search:
         selection = search.run(reports)
-    selection = replace(selection, notes=notes_on_columns(here.source, request.features))
     if here.source.n_rows != opened.n_rows:
         share = opened.survey.weight / here.source.survey.weight
         selection = replace(selection, held_out=selection.held_out * share)
         selection = finished(selection, request, clock.is_up, file, callback)
         selection = replace(selection, n_searched=here.source.n_rows)
-    return replace(selection, notes=(*selection.notes, *note_on_shrinkage(selection.estimators)))
+    return selection, next(iter(here.source.chunks())).rows
 
 
 @contextmanager

@@ -1,8 +1,8 @@
-"""Units of a search: rows in standard deviations on their way in, the table on its way out; columns without any."""
+"""Units of a search: rows in standard deviations on their way in, the table on its way out."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from itertools import chain
@@ -20,19 +20,14 @@ from gmm._rows.factory import FactorySource
 from gmm._rows.sources import Source
 from gmm._selection.table import Selection
 from gmm._text.amounts import counted
-from gmm._text.lists import listed, quoted
-from gmm._validation.columns import CODES, COPIES, FEW_ROWS, NUMBERS, few_valued, long_tails
+from gmm._text.lists import quoted
 from gmm._validation.combinations import refuse
-from gmm._validation.measurements import ColumnKinds, slices
-from gmm._validation.rescalings import rescalings, rounded_rescalings
 from gmm._validation.scalars import check_boolean
-from gmm._validation.singular import singular_columns
 from gmm._values.coordinates import Coordinates
 from gmm._values.noise import Noise
 from gmm._values.weights import weighed
 
 _AT_ONCE = 1 << 12  # rows
-_BEGINNING = 1 << 16  # values, which show of most columns that they are measurements
 
 
 def in_units(source: Source, noise: Noise, *, standardize: Any) -> tuple[Source, Noise, Coordinates | None]:
@@ -92,53 +87,6 @@ def warn_of_constants(source: Source, names: NDArray[np.object_] | None) -> None
         what = "All columns" if len(constant) == source.n_features else f"Column(s) {columns}"
         text = f"{what} are constant: likelihoods and criteria depend on reg_covar or a prior there. Leave these out."
         warn(text, UserWarning)
-
-
-def notes_on_own_units(source: Source, names: NDArray[np.object_] | None) -> tuple[str, ...]:
-    """Point out columns that number the rows, beside others, and singular ones, of rows that are an array."""
-    if source.one_array is None:
-        return ()
-    rows = source.one_array.rows
-    every = [f"x{j}" for j in range(source.n_features)] if names is None else list(map(str, names))
-    singular, numbers = singular_columns(rows, every), ColumnKinds(slices(rows, _BEGINNING), len(rows), every).numbers
-    if not 0 < len(numbers) < len(every):
-        return singular
-    noun, what, them = ("column", NUMBERS[0], "it") if len(numbers) == 1 else ("columns", NUMBERS[1], "them")
-    return (f"{noun} {listed((repr(every[j]) for j in numbers), 4)} {what}: leave {them} out", *singular)
-
-
-def notes_on_columns(source: Source, names: NDArray[np.object_] | None) -> tuple[str, ...]:
-    """Point out columns of few values, on which components settle, which may be codes, of long tails, and copies."""
-    rows = next(iter(source.chunks())).rows
-    every = [f"x{j}" for j in range(source.n_features)] if names is None else list(names)
-    codes, ties = few_valued(rows, every)
-    notes = []
-    if codes:
-        what = f"column {codes[0]} {CODES[0]}" if len(codes) == 1 else f"columns {listed(codes, 4)} {CODES[1]}"
-        notes.append(f"{what}, which can drive the choice: try without {'it' if len(codes) == 1 else 'them'}")
-    if ties:
-        what = f"column {ties[0]}" if len(ties) == 1 else f"columns {listed(ties, 4)}"
-        notes.append(f"{what}: components that settle on one value are degenerate, and not chosen")
-    return (*notes, *long_tails(rows, every), *notes_on_copies(rows, every))
-
-
-def notes_on_copies(rows: NDArray[Any], names: Sequence[str]) -> tuple[str, ...]:
-    """Point out columns that are others in other units, which make covariances singular, also but for rounding."""
-    if len(rows) < FEW_ROWS:
-        return ()
-    floats = rows if np.issubdtype(rows.dtype, np.floating) else rows.astype(np.float64)
-    exact = rescalings(floats)
-    rounded = [pair for pair in rounded_rescalings(floats) if pair.copy not in {one.copy for one in exact}]
-    notes = []
-    for pairs, qualification, effect in (
-        (exact, "", "makes covariances singular"),
-        (rounded, " but for rounding", "can drive the choice"),
-    ):
-        if pairs:
-            copies = listed((f"{names[pair.copy]!r} (of {names[pair.original]!r})" for pair in pairs), 4)
-            what = f"column {copies} {COPIES[0]}" if len(pairs) == 1 else f"columns {copies} {COPIES[1]}"
-            notes.append(f"{what}{qualification}, which {effect}: leave out")
-    return tuple(notes)
 
 
 def note_on_shrinkage(estimators: Iterable[GaussianMixture | None]) -> Iterator[str]:

@@ -21,10 +21,8 @@ def status_of(trace: Trace, degenerate: int) -> str:
     return OK if trace.converged else NOT_CONVERGED
 
 
-def is_status(status: object) -> bool:
+def is_status(status: str) -> bool:
     """Return whether this is the status of a cell."""
-    if not isinstance(status, str):
-        return False
     return status in (OK, NOT_CONVERGED, NOT_TRIED) or is_degenerate(status) or has_failed(status) or is_behind(status)
 
 

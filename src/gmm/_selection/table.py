@@ -25,6 +25,7 @@ from gmm._selection.status import FAILED, has_failed, is_eligible
 from gmm._text.amounts import counted
 from gmm._text.frames import data_frame
 from gmm._text.html import Html, block, details, joined, line, table
+from gmm._text.printable import printable
 from gmm._values.tails import NORMAL_TAILS
 from gmm._versions import __version__
 
@@ -149,7 +150,8 @@ class Selection(SearchTable):
         Number of rows in the sample on which the search ran; 0 if it ran on all rows.
     notes : tuple of str
         What a reader should know of the columns: which may be codes of categories, which have few distinct values or
-        one value in many rows, and which are copies or rescalings of others or add up, also but for rounding.
+        one value in many rows, which are copies or rescalings of others or add up, also but for rounding, and which
+        have a value that rows share far from all others, as error codes are.
     """
 
     metadata = property(metadata_of)
@@ -342,19 +344,19 @@ def selection_from_state(cls: type[_Table], header: dict[str, Any], arrays: dict
     for name, values in arrays.items():
         number, _, part = name.partition("/")
         parts.setdefault(number, {})[part] = values
-    types = item(header, "covariance_type", list)
+    types = _texts(header, "covariance_type")
     selection = cls(
         criterion=item(header, "criterion", str),
-        covariance_type=tuple(types),
-        tails=tuple(item({"tails": [NORMAL_TAILS.name] * len(types)} | header, "tails", list)),
-        status=tuple(item(header, "status", list)),
+        covariance_type=types,
+        tails=_texts({"tails": [NORMAL_TAILS.name] * len(types)} | header, "tails"),
+        status=_texts(header, "status"),
         best_index=item(header, "best_index", int),
         complete=item(header, "complete", bool),
         n_fresh_starts=item({"n_fresh_starts": 0} | header, "n_fresh_starts", int),
         n_found_again=item({"n_found_again": 0} | header, "n_found_again", int),
         standardized=item({"standardized": False} | header, "standardized", bool),
         n_searched=item({"n_searched": 0} | header, "n_searched", int),
-        notes=tuple(item({"notes": []} | header, "notes", list)),
+        notes=_texts({"notes": []} | header, "notes"),
         estimators=tuple(
             None if saved is None else mixture_of_cell(number, saved, parts.get(str(number), {}))
             for number, saved in enumerate(item(header, "mixtures", list))
@@ -365,6 +367,14 @@ def selection_from_state(cls: type[_Table], header: dict[str, Any], arrays: dict
     )
     check_together(selection)
     return selection
+
+
+def _texts(header: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    """Return texts for people, of a file that may be a stranger's."""
+    texts = item(header, name, list)
+    if not all(isinstance(text, str) for text in texts):
+        raise ValueError(f"expected texts in {name!r}, got {texts!r:.60}")
+    return tuple(map(printable, texts))
 
 
 def html_parts(selection: Selection) -> list[Html]:

@@ -107,6 +107,17 @@ def check_targets(y: Any, n_rows: int, *, missing: str = "error") -> FloatArray:
     if targets.ndim not in (1, 2) or len(targets) != n_rows or not targets.size:
         raise ValueError(f"expected y of shape ({n_rows},) or ({n_rows}, m), as many rows as X, got {targets.shape}")
     _check_finite(np.where(np.isnan(targets), 0, targets) if missing == "em" else targets, "Input y", "y")
+    columns = targets.reshape(n_rows, -1).astype(np.float64)
+    if (empty := np.isnan(columns).all(axis=0)).any():
+        raise ValueError(
+            f"all values of target {empty.argmax()} in y are missing, so there is nothing to learn from it"
+        )
+    if (far := np.abs(columns) > _LARGEST).any():
+        i, j = _first(far)
+        raise ValueError(
+            f"row {i} of y has {columns[i, j]:g} as target {j}, expected magnitudes up to {_LARGEST:g}, whose squares "
+            "are finite: divide the target by its standard deviation"
+        )
     return targets
 
 

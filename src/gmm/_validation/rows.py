@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm._exceptions import warn
+from gmm._text.printable import printable
 from gmm._validation.arrays import FloatArray, as_array, as_floats, place_in
 from gmm._validation.tables import as_table, is_series
 from gmm._validation.where import name_of, row_and_column
@@ -338,5 +339,5 @@ def _different_names(names: NDArray[np.object_], fitted: NDArray[np.object_]) ->
 
 
 def _listing(names: Iterable[object], most: int = 5) -> str:
-    lines = [f"- {name}\n" for name in names]
+    lines = [f"- {printable(str(name))}\n" for name in names]
     return "".join(lines[:most] + ["- ...\n"] * (len(lines) > most))

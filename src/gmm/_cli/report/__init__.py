@@ -1,23 +1,17 @@
 """The HTML report of a fit: one file that includes its pictures, for readers who did not run the fit.
 
-`sections.py` computes the values of each section, `wording.py` its sentences, `figures.py` its pictures, `columns.py`
-and `origin.py` the facts about the data; `templates/` holds the layout and the glossary. What differs between a search,
-a trimmed fit and a variational one is a `Narrative`, told by `choosing.py`, `trimmed.py` or `posterior.py`.
+`sections.py` computes the values of each section, `wording.py` its sentences, `figures.py` its pictures; `page.py` puts
+them into `templates/`, which hold the layout and the glossary. What differs between a search, a trimmed fit and a
+variational one is a `Narrative`.
 """
 
 from collections.abc import Mapping
 
+from gmm._cli.fit import Posterior, Result, Trimmed
 from gmm._cli.report import sections
-from gmm._cli.report.choosing import search_narrative
 from gmm._cli.report.figures import Picture, draw_pictures
-from gmm._cli.report.narrative import Narrative
-from gmm._cli.report.origin import Origin
-from gmm._cli.report.page import Section, render, render_page
-from gmm._cli.report.posterior import posterior_narrative
-from gmm._cli.report.trimmed import trimmed_narrative
-from gmm._cli.report.trust import trust
-from gmm._cli.result import Posterior, Result
-from gmm._cli.trimmed import Trimmed
+from gmm._cli.report.page import Origin, Section, render, render_page
+from gmm._cli.report.sections import Narrative, posterior_narrative, search_narrative, trimmed_narrative, trust
 
 __all__ = ["Origin", "render_report"]
 

@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from gmm._cli.pictures import drawing
-from gmm._cli.result import MixtureOutcome, Posterior, Result
+from gmm._cli.fit import MixtureOutcome, Posterior, Result
+from gmm._cli.write import drawing
 from gmm._text.html import Html, escaped
-
-__all__ = ["Picture", "colours", "draw_pictures"]
 
 _MOST_PAIRS = 5  # columns in the grid of pairs
 

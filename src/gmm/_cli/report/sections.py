@@ -2,27 +2,132 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import compress
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gmm._caching import cached_property
 from gmm._cli.describe import MixtureFacts, clusters_sentence, ending
+from gmm._cli.failures import in_options
+from gmm._cli.fit import MixtureOutcome, Posterior, Result, Trimmed
 from gmm._cli.report import wording
-from gmm._cli.report.columns import COLUMNS_SHOWN, Columns
 from gmm._cli.report.figures import Picture, colours
-from gmm._cli.report.narrative import Narrative
-from gmm._cli.report.origin import Origin
-from gmm._cli.report.page import css_colour, render
-from gmm._cli.result import MixtureOutcome, Result
+from gmm._cli.report.page import Origin, Section, css_colour, render
+from gmm._estimators.contract import names_of_features
+from gmm._estimators.criteria import title
 from gmm._estimators.fitted import fitted_parameters
-from gmm._text.amounts import percent
+from gmm._estimators.mixture import GaussianMixture
+from gmm._selection import Selection
+from gmm._selection.grid import (
+    Grid,
+    advice,
+    behind,
+    distinct,
+    failures,
+    incomplete,
+    ranking,
+    text_of,
+)
+from gmm._selection.grid import (
+    certainty as certainty_of_search,
+)
+from gmm._selection.status import is_eligible
+from gmm._text.amounts import counted, percent, with_minus
 from gmm._text.html import Cell, Html, table
-from gmm._validation.columns import LONG_TAIL
-from gmm._values.covariance import Factors
+from gmm._uses.overlap import overlap
+from gmm._uses.standard_errors import StandardErrors, standard_errors
+from gmm._validation.column_notes import LONG_TAIL
+from gmm._values.covariance import Factors, covariance_model
+from gmm._values.layouts import Array, SingularMatrixError
 
-__all__ = ["agreement", "certainty", "data", "fitting", "groups", "opening", "reproduction"]
+
+@dataclass(frozen=True)
+class Narrative:
+    """The parts of a report that the other sections leave open.
+
+    Attributes
+    ----------
+    summary, remark : str
+        The first and the last sentence of the opening; the last may be empty.
+    warnings : sequence of str
+    section : Section
+        Why this mixture.
+    subject : str
+        What has converged.
+    reached : str
+        What it reached, and in which time, as sentences.
+    terms : Html
+        Entries of the glossary.
+    """
+
+    summary: str
+    remark: str
+    warnings: Sequence[str]
+    section: Section
+    subject: str
+    reached: str
+    terms: Html
+
+
+COLUMNS_SHOWN = 60  # in a table of a report
+_QUARTILES = (0.25, 0.5, 0.75)
+
+
+@dataclass(frozen=True, eq=False)
+class Columns:
+    """Summary statistics of d columns.
+
+    Attributes
+    ----------
+    X : ndarray of float, shape (n, d)
+        NaN where a value is missing.
+    weights : ndarray of float64, shape (n,), or None
+    """
+
+    X: NDArray[np.floating]
+    weights: NDArray[np.float64] | None
+
+    @cached_property
+    def means(self) -> NDArray[np.float64]:
+        """Means, weighted if the rows are, shape (d,)."""
+        return np.array([np.average(column, weights=weights) for column, weights in self._columns])
+
+    @cached_property
+    def spreads(self) -> NDArray[np.float64]:
+        """Standard deviations, which divide by the number of rows or the total weight, shape (d,)."""
+        about_means = zip(self._columns, self.means, strict=True)
+        return np.sqrt([np.average((column - mean) ** 2, weights=weights) for (column, weights), mean in about_means])
+
+    @cached_property
+    def quantiles(self) -> NDArray[np.float64]:
+        """Minimum, lower quartile, median, upper quartile and maximum, shape (5, d)."""
+        return np.stack([_quantiles(*column) for column in self._columns], axis=1)
+
+    @property
+    def n_missing(self) -> NDArray[np.intp]:
+        """How many rows have no value, shape (d,)."""
+        return np.isnan(self.X).sum(axis=0)
+
+    @property
+    def _columns(self) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64] | None]]:
+        for column in self.X.T:
+            there = ~np.isnan(column)
+            yield column[there].astype(np.float64), None if self.weights is None else self.weights[there]
+
+
+def _quantiles(values: NDArray[np.float64], weights: NDArray[np.float64] | None) -> NDArray[np.float64]:
+    if weights is None:
+        return np.quantile(values, (0.0, *_QUARTILES, 1.0))
+    order = np.argsort(values, kind="stable")
+    cumulative = np.cumsum(weights[order])
+    positions = np.searchsorted(cumulative, np.array(_QUARTILES) * cumulative[-1])
+    weighted = values[weights > 0]
+    return np.array([weighted.min(), *values[order][positions], weighted.max()])
+
 
 _LIMIT = 0.9  # a row is uncertain if its largest probability is below this
 _MOST_UNCERTAIN = 10
@@ -262,3 +367,246 @@ def _first_values(row: NDArray[np.floating]) -> list[str]:
 def _two_most_probable(probabilities: NDArray[np.floating]) -> Sequence[object]:
     first, second = np.argsort(-probabilities, kind="stable")[:2]
     return first, percent(probabilities[first], 1), second, percent(probabilities[second], 1)
+
+
+_REFITS, _MOST_WORK = 100, 1e6  # multiply-adds of a pass: of more, refits would take longer than some seconds
+_PATTERN_WORK = 4e4  # of rows that have the same columns, beside theirs
+_DRAWN = 20_000
+_APART = 1e-3  # overlap of two groups that are apart
+
+
+def trust(result: MixtureOutcome) -> Html | None:
+    """Say how far weights and means may be off, and which groups are alike; None where it would take too long."""
+    model, d = result.model, result.rows.values.shape[1]
+    if (
+        not isinstance(model, GaussianMixture)
+        or model.trim
+        or _work(result.rows.values, model.n_components) > _MOST_WORK
+    ):
+        return None
+    errors, why, stability, alike, overlapping = None, "", None, "", False
+    if result.total_weight < model.n_parameters_:
+        why = "there are fewer rows than free parameters"
+    else:
+        try:
+            errors = standard_errors(model, result.rows.source, n_replicates=_REFITS, random_state=result.options.seed)
+        except SingularMatrixError:
+            why = wording.COLLAPSED
+    if model.n_components > 1:
+        if errors is not None:
+            assert errors.adjusted_rand is not None  # there were refits
+            stability = errors.adjusted_rand.mean(), *np.quantile(errors.adjusted_rand, [0.025, 0.975])
+        alike, overlapping = _alike(overlap(model, n_samples=_DRAWN))
+    return render(
+        "trust",
+        n_refits=0 if errors is None else _REFITS - errors.n_left_out,
+        why=why,
+        stability=stability,
+        alike=alike,
+        overlapping=overlapping,
+        table="" if errors is None else _table(result, errors),
+        n_columns_hidden=0 if errors is None else d - COLUMNS_SHOWN,
+    )
+
+
+def _work(values: NDArray[Any], n_components: int) -> float:
+    n, d = values.shape
+    absent = np.isnan(values)
+    return n * n_components * d * d + (_PATTERN_WORK * len(np.unique(absent, axis=0)) if absent.any() else 0)
+
+
+def _table(result: MixtureOutcome, errors: StandardErrors) -> Html:
+    mixture, names = fitted_parameters(result.model), names_of_features(result.model)[:COLUMNS_SHOWN]
+    rows = [["weight", *(f"{a:.4f} ± {e:.4f}" for a, e in zip(mixture.weights, errors.weights, strict=True))]]
+    for name, means, of_means in zip(names, mixture.means.T, errors.means.T, strict=False):
+        rows.append(
+            [
+                name,
+                *(
+                    f"{wording.format_value(mean, error)} ± {wording.format_value(error, error)}"
+                    for mean, error in zip(means.tolist(), of_means.tolist(), strict=True)
+                ),
+            ]
+        )
+    return table(
+        ["", *(f"group {k}" for k in result.shown)], rows, caption="Weights and means ± their standard errors."
+    )
+
+
+def _alike(shares: Array) -> tuple[str, bool]:
+    """Name the two groups that are most alike, given the `overlap` of all; also return whether they overlap."""
+    both = shares + shares.T
+    i, j = (int(k) for k in np.unravel_index(both.argmax(), both.shape))
+    if both[i, j] < _APART:
+        return "No two groups overlap: less than one row in a thousand looks more like one of another group.", False
+    return (
+        f"The two groups most alike are {i} and {j}: {percent(shares[i, j])} of the rows of group {i} look more like "
+        f"those of group {j}, and {percent(shares[j, i])} the other way round.",
+        True,
+    )
+
+
+_TOP = 10
+_RIVALS = 25  # at most this many cells are compared with the best
+
+
+def search_narrative(result: Result, pictures: Mapping[str, Picture]) -> Narrative:
+    """Tell of the search: the criterion, the mixtures that were compared and the rivals of the chosen one."""
+    search, K = result.search, result.model.n_components
+    loglik = search.loglik[search.best_index]
+    per_unit = with_minus(f"{loglik / result.total_weight:.4f}")
+    return Narrative(
+        summary=wording.summary_sentence(K, result.options.components, result.rows.n_rows, result.rows.names),
+        remark=wording.rival_sentence(search.criterion, K, _rivals(result)),
+        warnings=_warnings(result),
+        section=Section("choice", "Why this mixture", _choice(result, pictures)),
+        subject="The chosen mixture",
+        reached=f"Its log-likelihood is {with_minus(f'{loglik:.2f}')} nats, {per_unit} per {result.unit}, with "
+        f"{counted(result.n_parameters, 'free parameter')}. The search took {result.seconds:.2g} s.",
+        terms=render("terms_search", weighted=result.rows.weights is not None),
+    )
+
+
+def _choice(result: Result, pictures: Mapping[str, Picture]) -> Html:
+    """Render the section: which mixture was chosen, by which criterion, and among which mixtures."""
+    search, model = result.search, result.model
+    shape = covariance_model(search.covariance_type[search.best_index])
+    return render(
+        "choice",
+        criterion=title(search.criterion),
+        score=text_of(search.criterion, search.scores[search.best_index]),
+        K=model.n_components,
+        searched=result.searched,
+        covariances=wording.covariance_sentence(shape, model.n_components, len(result.rows.names)),
+        tails=wording.tails_sentence(fitted_parameters(model).tails),
+        compared=_compared(search) if len(search.status) > 1 else "",
+        runner_up=wording.runner_up_sentence(search.criterion, _rivals(result)),
+        certainty=list(certainty_of_search(search)),
+        scale=wording.SCALES[search.criterion],
+        picture=pictures.get("selection"),
+        ranking=_ranking(search),
+        grid=Grid.of(search, word="group"),
+        failures=list(failures(search)),
+    )
+
+
+def _rivals(result: Result) -> list[tuple[int, str, float]]:
+    """Return the next best cells, best first, as (n_components, covariance model, distance to the best)."""
+    search = result.search
+    return [
+        (int(search.n_components[n]), search.kinds[n], behind(search, n)) for n in distinct(search)[1 : 1 + _RIVALS]
+    ]
+
+
+def _warnings(result: Result) -> list[str]:
+    search = result.search
+    status = search.status[search.best_index]
+    warnings = []
+    if not search.complete:
+        warnings.append(f"The search is {incomplete(search)}.")
+    if not is_eligible(status, search.criterion):
+        warnings.append("Do not use its criteria: a component lies on a few rows or on ties.")
+    warnings += [f"{text[0].upper()}{text[1:]}." for text in map(in_options, advice(search, "group"))]
+    return warnings
+
+
+def _compared(search: Selection) -> str:
+    ranked = search.ranked()
+    tried = sorted({int(K) for K in search.n_components[ranked]})
+    types = {search.kinds[n] for n in ranked}
+    return wording.compared_sentence(len(ranked), len(search.status), tried, len(types))
+
+
+def _ranking(search: Selection) -> Html:
+    """Tabulate the best cells, with the most important columns first for narrow screens."""
+    mark, K, model, loglik, df, score, distances, *others = ranking(search, distinct(search)[:_TOP])
+    columns = [mark, K, model, score, distances, loglik, df, *others]
+    infinite = any("inf" in column for column in columns)
+    _, _, *headings = (heading for heading, *_ in columns)
+    rows = zip(*(["∞" if text == "inf" else text for text in texts] for _, *texts in columns), strict=True)
+    caption = wording.ranking_caption(title(search.criterion), infinite=infinite)
+    numeric = [1, *range(3, len(columns))]
+    marked = [[Cell(star, kind="mark"), *texts] for star, *texts in rows]
+    return table(["", "groups", *headings], marked, caption=caption, best=0, numeric=numeric)
+
+
+_LEVEL = 0.95
+
+
+def posterior_narrative(result: Posterior) -> Narrative:
+    """Tell of the components that are left, their intervals and the bound."""
+    model, rows, n = result.model, result.rows, len(result.shown)
+    bound = with_minus(f"{model.lower_bound_:.2f}")
+    warnings = [] if model.converged_ else [f"The fit had {ending(model)}."]
+    if n == model.n_components > 1:
+        warnings.append("No component is empty; more may be better (--max-components).")
+    return Narrative(
+        summary=wording.summary_sentence(n, range(2), rows.n_rows, rows.names),
+        remark="",
+        warnings=warnings,
+        section=Section("posterior", "What is left, and how certain it is", _section(result)),
+        subject="The fit",
+        reached=f"Its lower bound of the log evidence is {bound} nats. The fit took {result.seconds:.2g} s.",
+        terms=render("terms_posterior"),
+    )
+
+
+def _section(result: Posterior) -> Html:
+    model, shown = result.model, result.shown
+    counts = np.asarray(model.counts_, dtype=np.float64)
+    empty = np.delete(counts, shown)
+    return render(
+        "posterior",
+        left=wording.empty_sentence(model.n_components, len(empty), float(empty.sum()), result.units),
+        covariances=wording.covariance_sentence(
+            covariance_model(model.covariance_type), len(shown), len(result.rows.names)
+        ),
+        several=len(shown) > 1,
+        level=f"{100 * _LEVEL:g} %",
+        table=_intervals(result, counts),
+        n_columns_hidden=len(result.rows.names) - COLUMNS_SHOWN,
+    )
+
+
+def _intervals(result: Posterior, counts: np.ndarray) -> Html:
+    """Tabulate expected rows, and weights and means with their credible intervals: a column per group."""
+    model, shown = result.model, result.shown
+    names, intervals = MixtureFacts.of(model).names, model.credible_intervals(_LEVEL)
+    body: list[list[object]] = [
+        [f"expected {result.units}", *(f"{counts[k]:,.1f}" for k in shown)],
+        ["weight", *(_with_interval(model.weights_[k], *intervals.weights[k]) for k in shown)],
+    ]
+    for j, name in enumerate(names[:COLUMNS_SHOWN]):
+        body.append([name, *(_with_interval(model.means_[k, j], *intervals.means[k, j]) for k in shown)])
+    caption = f"Weights and means, with their {100 * _LEVEL:g} % credible intervals."
+    return table(["", *(f"group {k}" for k in shown)], body, caption=caption)
+
+
+def _with_interval(value: float, low: float, high: float) -> str:
+    width = 5 * (high - low)  # of which the interval shows two digits or so
+    mean, least, most = (wording.format_value(float(number), width) for number in (value, low, high))
+    return f"{mean} ({least} to {most})"
+
+
+def trimmed_narrative(result: Trimmed) -> Narrative:
+    """Tell of the rows that were left out, and of the likelihood of the others."""
+    model, rows, n = result.model, result.rows, result.model.n_components
+    figures = "" if result.figures is None else f"Of the rows that are left, {with_minus(result.figures.line)}. "
+    section = render(
+        "trimmed",
+        share=percent(model.trim),
+        units=result.units,
+        several=n > 1,
+        covariances=wording.covariance_sentence(
+            covariance_model(model.covariance_type, len(rows.names)), n, len(rows.names)
+        ),
+    )
+    return Narrative(
+        summary=wording.summary_sentence(n, [n], rows.n_rows - result.n_outside, rows.names),
+        remark="",
+        warnings=[*([] if model.converged_ else [f"The fit had {ending(model)}."]), *result.doubts],
+        section=Section("choice", "The rows left out", section),
+        subject="The fit",
+        reached=f"{figures}The fit took {result.seconds:.2g} s.",
+        terms=render("terms_trimmed"),
+    )

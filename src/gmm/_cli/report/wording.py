@@ -13,31 +13,6 @@ from gmm._text.amounts import counted, form_of, percent, with_minus
 from gmm._values.covariance import COMMON, IDENTITY, CovarianceModel
 from gmm._values.tails import Tails
 
-__all__ = [
-    "COLLAPSED",
-    "INSIDE",
-    "SCALES",
-    "agreement_sentence",
-    "certainty_sentence",
-    "compared_sentence",
-    "component_sentences",
-    "correlation_sentence",
-    "covariance_sentence",
-    "empty_sentence",
-    "format_share",
-    "format_value",
-    "headline_numbers",
-    "outside_caption",
-    "outside_sentence",
-    "ranking_caption",
-    "rival_sentence",
-    "runner_up_sentence",
-    "separation_sentence",
-    "shared_sentence",
-    "summary_sentence",
-    "tails_sentence",
-]
-
 _NAMED = 3  # at most this many columns are named in a sentence
 _DIFFERENT, _MUCH = 0.25, 1.75  # differences of a mean, in standard deviations of all groups together
 _CORRELATED = 0.1

@@ -1,0 +1,478 @@
+"""What is noted of columns: that they number the rows, are constant, codes or copies, have long tails or error values.
+
+`ColumnKinds` looks at rows block by block. What it says holds for all rows, or not at all: the first rows suspect a
+column, and later ones clear it. The other functions look at rows in memory.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmm._text.amounts import counted
+from gmm._text.lists import listed
+
+__all__ = [
+    "CODES",
+    "CONSTANT",
+    "COPIES",
+    "LONG_TAIL",
+    "NUMBERS",
+    "ColumnKinds",
+    "Kind",
+    "Note",
+    "error_values",
+    "long_tails",
+    "note_on_identifiers",
+    "notes_on",
+    "slices",
+]
+
+LONG_TAIL = "positive with a long tail"
+_SHOWN = 4  # columns in a note
+_MOST_CODES, _ROWS_PER_CODE = 10, 20  # distinct values, and rows for each of them, that make a code likely
+_FEW_ROWS = 10  # of fewer, little can be said of columns
+_ROWS_PER_TIE = 5  # with which a component can settle on one value
+_MOST_YEARS, _YEARS = 30, (1800, 2100)
+_ENOUGH = 50  # rows that show a tail
+_LEAST_FACTOR, _LEAST_SKEWNESS = 10, 1.25  # from the 5 % to the 95 % quantile; of values that logarithms even out
+_LEAST_ERRORS, _GAP, _MOST_ERRORS = 5, 2, 3  # rows with an error value, interquartile ranges beside it, such values
+_BEGINNING = 1000  # rows that show of most columns that they have more values
+_AT_ONCE = 1 << 16  # values, which show of most columns that they are measurements
+_EXACT = 2.0**53
+_WORD = re.compile("[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+")  # of "customer_id" and "customerID", each of two
+_NEAR, _ROUNDING = 1e-5, 16  # in standard deviations; in units of eps
+_RATIOS = (0.7548776662466927, 0.5698402909980532)  # whose multiples fill the unit square evenly
+_LOOKED_AT = 1000  # rows that tell correlations
+_TOGETHER = 256  # columns whose correlations with all others are held at once
+_CORRELATED, _HALF_STEP = 1 - 4e-3, 0.04  # of columns that differ by rounding; its half step in interquartile ranges
+
+
+# --- Words ---------------------------------------------------------------------------------------
+
+
+class Kind(NamedTuple):
+    """What is said of one column and of several, and advice in Python and on the command line, on "it" or "them"."""
+
+    one: str
+    several: str
+    advice: str = ""
+    option: str = "; use --exclude to leave {} out"
+
+
+NUMBERS = Kind(" numbers the rows, like an identifier", " number the rows, like identifiers", ": leave {} out")
+CONSTANT = Kind(" is constant", " are constant")
+CODES = Kind(" may be a code", " may be codes", ", which can drive the choice: try without {}")
+COPIES = Kind(" is a copy or a rescaling", " are copies or rescalings", ", which makes covariances singular: leave out")
+_BUT, _SETTLE = " but for rounding", ": components that settle on one value are degenerate, and not chosen"
+_ROUNDED = Kind(COPIES.one + _BUT, COPIES.several + _BUT, ", which can drive the choice: leave out")
+_TIES = Kind(_SETTLE, _SETTLE, option="")
+_LOGARITHMS = "fit {} instead (numpy.log, LN in a spreadsheet); a simpler mixture may then do"
+_TAILS = Kind(
+    f" is {LONG_TAIL}: {_LOGARITHMS.format('its logarithm')}",
+    f" are {LONG_TAIL}: {_LOGARITHMS.format('their logarithms')}",
+    option="",
+)
+
+
+class Note(str):
+    """A note on columns in the words of Python.
+
+    Attributes
+    ----------
+    kind : Kind
+    columns : sequence of str
+        Their names, with what is said of each alone.
+    """
+
+    kind: Kind
+    columns: Sequence[str]
+
+    @classmethod
+    def of(cls, kind: Kind, columns: Sequence[str], *, options: bool = False) -> Note:
+        """Word a note, also for the command line."""
+        noun, what, them = ("column", kind.one, "it") if len(columns) == 1 else ("columns", kind.several, "them")
+        advice = kind.option if options else kind.advice
+        note = cls(f"{noun} {listed(columns, _SHOWN)}{what}{advice.format(them)}")
+        note.kind, note.columns = kind, columns
+        return note
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the text, as files hold it."""
+        return str, (str(self),)
+
+    @property
+    def in_options(self) -> Note:
+        """The same for the command line."""
+        return Note.of(self.kind, self.columns, options=True)
+
+
+# --- Rows in memory ------------------------------------------------------------------------------
+
+
+def notes_on(rows: NDArray[Any], names: Sequence[str]) -> tuple[Note, ...]:
+    """Point out columns of few values, which may be codes, of long tails, and copies, in whatever units."""
+    codes, ties = _few_valued(rows, names)
+    few = [Note.of(kind, columns) for kind, columns in ((CODES, codes), (_TIES, ties)) if columns]
+    return (*few, *long_tails(rows, names), *_notes_on_copies(rows, names))
+
+
+def note_on_identifiers(rows: NDArray[Any], names: Sequence[str]) -> tuple[Note, ...]:
+    """Point out columns, beside others, that number the rows; these have to be in their own units."""
+    numbers = ColumnKinds(slices(rows, _AT_ONCE), len(rows), names).numbers
+    return (Note.of(NUMBERS, [repr(names[j]) for j in numbers]),) if 0 < len(numbers) < len(names) else ()
+
+
+def _notes_on_copies(rows: NDArray[Any], names: Sequence[str]) -> Iterator[Note]:
+    """Point out columns that are others in other units, which make covariances singular, also but for rounding."""
+    if len(rows) < _FEW_ROWS:
+        return
+    floats = rows if np.issubdtype(rows.dtype, np.floating) else rows.astype(np.float64)
+    exact = rescalings(floats)
+    rounded = [pair for pair in rounded_rescalings(floats) if pair.copy not in {one.copy for one in exact}]
+    for kind, pairs in ((COPIES, exact), (_ROUNDED, rounded)):
+        if pairs:
+            yield Note.of(kind, [f"{names[pair.copy]!r} (of {names[pair.original]!r})" for pair in pairs])
+
+
+def long_tails(rows: NDArray[Any], names: Sequence[str]) -> tuple[Note, ...]:
+    """Point out columns of rows (n, d) that need many components, and whose logarithms need few."""
+    columns = [repr(name) for name, column in zip(names, rows.T, strict=True) if _is_long_tailed(column)]
+    return (Note.of(_TAILS, columns),) if columns else ()
+
+
+def error_values(rows: NDArray[Any], names: Sequence[str]) -> tuple[Note, ...]:
+    """Point out columns, in their own units, in which rows share a value far from all others: a code such as -999."""
+    found: dict[str, dict[str, int]] = {}
+    for name, column in zip(names, rows.T, strict=True):
+        for value, n in _error_values(column):
+            found.setdefault(np.format_float_positional(value, trim="-"), {})[repr(name)] = n
+    notes = []
+    for value, counts in found.items():
+        holds = f" holds {value} in {counted(next(iter(counts.values())), 'row')}, far from all others"
+        kind = Kind(
+            holds,
+            f" hold {value}, far from all others",
+            "; if it is a code, put numpy.nan in its place and fit with missing='em'",
+            f"; if it is a code, use --na {value}",
+        )
+        columns = [name if len(counts) == 1 else f"{name} ({counted(n, 'row')})" for name, n in counts.items()]
+        notes.append(Note.of(kind, columns))
+    return tuple(notes)
+
+
+def _error_values(column: NDArray[Any]) -> Iterator[tuple[Any, int]]:
+    """Yield values that several rows have at an end of a column, beside a gap of several interquartile ranges."""
+    values = column[~np.isnan(column)]
+    for _ in range(_MOST_ERRORS):
+        for end in (np.min, np.max):
+            if not len(values):
+                return
+            value = end(values)
+            others = values[values != value]
+            n = len(values) - len(others)
+            if not _LEAST_ERRORS <= n < len(others) or len(np.unique(others[:_BEGINNING])) <= _MOST_CODES:
+                continue
+            low, high = np.quantile(others, [0.25, 0.75])
+            if abs(float(end(others)) - float(value)) > _GAP * float(high - low) > 0:
+                yield value, n
+                values = others
+                break
+        else:
+            return
+
+
+def _few_valued(rows: NDArray[Any], names: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return which columns of rows (n, d) may be codes, of few values, and which others have few for so many rows.
+
+    As codes of categories they have no distances, and components settle on single values. Fractions are among both.
+    """
+    n, d = rows.shape
+    most, most_ties = min(_MOST_CODES, n // _ROWS_PER_CODE) if d > 1 else 0, min(_MOST_CODES, n // _ROWS_PER_TIE)
+    counts = [(repr(name), m) for name, m in zip(names, _n_values(rows), strict=True) if 1 < m <= most_ties]
+    few = [(f"{name} ({m} distinct values)", m <= most) for name, m in counts]
+    return [text for text, coded in few if coded], [text for text, coded in few if not coded]
+
+
+def _n_values(rows: NDArray[Any]) -> list[int]:
+    """Count distinct values of each column, but NaN: exact up to `_MOST_CODES`, else a lower bound."""
+    there = [column[~np.isnan(column)] for column in rows.T]
+    counts = [len(np.unique(column[:_BEGINNING])) for column in there]
+    return [len(np.unique(x)) if n <= _MOST_CODES < len(x) else n for x, n in zip(there, counts, strict=True)]
+
+
+def _most_codes(n_rows: int) -> int:
+    """Return how many distinct values of a column have to be known to say whether they are codes."""
+    return min(_MOST_YEARS, n_rows // _ROWS_PER_CODE)
+
+
+def _is_code(values: NDArray[Any], n_rows: int) -> bool:
+    """Return whether a column of whole numbers with these distinct values may be a code, or a year.
+
+    Codes are ten or fewer, years thirty or fewer from 1800 to 2100 of which at least every other is there; on each
+    come twenty rows or more.
+    """
+    n = len(values)
+    if not 1 < n <= _most_codes(n_rows):
+        return False
+    first, last = values.min(), values.max()
+    return n <= _MOST_CODES or bool(_YEARS[0] <= first and last <= _YEARS[1] and last - first < 2 * n)
+
+
+def _is_long_tailed(column: NDArray[Any]) -> bool:
+    """Return whether values are positive, span orders of magnitude, and are skewed unless as logarithms."""
+    values = column[~np.isnan(column)].astype(np.float64)
+    if len(values) < _ENOUGH or not 0 < values.min() < values.max() < np.inf:
+        return False
+    low, high = np.quantile(values, [0.05, 0.95])
+    if high < _LEAST_FACTOR * low:
+        return False
+    skewness, of_logs = _skewness(values), _skewness(np.log(values))
+    return skewness > max(_LEAST_SKEWNESS, 2 * abs(of_logs))
+
+
+def _skewness(values: NDArray[np.float64]) -> float:
+    away = values - values.mean()
+    return float(np.mean(away**3) / np.mean(away**2) ** 1.5)
+
+
+# --- Rows block by block -------------------------------------------------------------------------
+
+
+class ColumnKinds:
+    """Kinds of columns, told from rows that are read block by block until nothing is open.
+
+    Parameters
+    ----------
+    blocks : iterable of arrays of shape (m, d)
+        All rows in order; missing values are NaN.
+    n_rows : int
+        Their number in all.
+    names : sequence of str
+        Those of the d columns.
+
+    Attributes
+    ----------
+    numbers : list of int
+        Columns of whole numbers, of most rows, that increase beside others, or are distinct and fill most of a range
+        or have the name of an identifier.
+    constants, codes : dict of int to float, dict of int to int
+        Columns of one value, and of few whole ones: the value, and how many.
+    copies : dict of int to int
+        Columns that are others in other units: which.
+    """
+
+    def __init__(self, blocks: Iterable[NDArray[Any]], n_rows: int, names: Sequence[str]) -> None:
+        d = len(names)
+        self._n_rows, self._span, self._most = n_rows, n_rows + n_rows // 4, _most_codes(n_rows)
+        self._whole, self._increase = np.full((2, d), d > 0)
+        self._low, self._high = np.full(d, np.inf), np.full(d, -np.inf)
+        self._n_present, self._last = np.zeros(d, np.int64), np.full(d, np.nan)
+        self._marks: dict[int, tuple[float, NDArray[np.bool_]]] = {}  # the least number with a place, and the places
+        self._distinct: set[int] = set(range(d))
+        self._identifiers: dict[int, list[NDArray[Any]]] = {j: [] for j in range(d) if _is_of_identifier(names[j])}
+        self._seen: dict[int, NDArray[Any]] = {j: np.empty(0) for j in range(d)} if d > 1 else {}
+        self._pairs: list[Rescaling] = []
+        with np.errstate(all="ignore"):  # of infinite values, which are an error later
+            for block in blocks:
+                self._look(block if np.issubdtype(block.dtype, np.floating) else block.astype(np.float64))
+                constant = (self._low == self._high).any()
+                if not (constant or self._open.any() or self._pairs or self._seen):
+                    break
+        self.numbers = [int(j) for j in np.flatnonzero(self._open) if self._numbers_rows(int(j))]
+        constant = np.flatnonzero((self._low == self._high) & (self._n_present > 1))
+        self.constants = {int(j): float(self._low[j]) for j in constant}
+        self.codes = {j: len(values) for j, values in self._seen.items() if _is_code(values, n_rows)}
+        self.copies = dict(sorted(self._copy(pair) for pair in self._pairs)) if n_rows >= _FEW_ROWS else {}
+
+    @property
+    def _open(self) -> NDArray[np.bool_]:
+        """Which columns may still number the rows."""
+        distinct = np.isin(np.arange(len(self._whole)), [*self._distinct, *self._identifiers])
+        return np.asarray(self._whole & (self._increase | distinct))
+
+    def _look(self, rows: NDArray[Any]) -> None:
+        constant = ~(self._low < self._high)
+        before = np.where(constant & np.isfinite(self._low), self._low, np.nan).astype(rows.dtype)
+        low, high = np.fmin(self._low, np.fmin.reduce(rows)), np.fmax(self._high, np.fmax.reduce(rows))
+        self._pairs = [pair for pair in self._pairs if pair.holds(rows)]
+        fresh = np.flatnonzero(constant & (low < high))
+        if len(fresh) > 1:
+            both = np.concatenate([before[None, fresh], rows[:, fresh]])
+            self._pairs += [pair.among(fresh) for pair in rescalings(both)]
+        self._low, self._high = low, high
+        self._n_present += (~np.isnan(rows)).sum(axis=0)
+        self._whole &= ((rows == np.floor(rows)) | np.isnan(rows)).all(axis=0) & (low > -_EXACT) & (high < _EXACT)
+        self._seen = {j: values for j, values in self._seen.items() if self._whole[j]}
+        self._identifiers = {j: parts for j, parts in self._identifiers.items() if self._whole[j]}
+        self._distinct -= set(np.flatnonzero(high - low >= self._span).tolist())
+        still = self._open
+        for j in map(int, np.flatnonzero(self._whole)):
+            if still[j] or j in self._seen:
+                self._look_at_whole(j, rows[:, j])
+
+    def _look_at_whole(self, j: int, column: NDArray[Any]) -> None:
+        column = column[~np.isnan(column)].astype(np.float64)
+        if not len(column):
+            return
+        self._increase[j] &= not (column[0] <= self._last[j]) and bool((np.diff(column) > 0).all())
+        self._last[j] = column[-1]
+        values = np.unique(column)
+        if j in self._distinct and not (len(values) == len(column) and self._mark(j, values)):
+            self._distinct.remove(j)
+            self._marks.pop(j, None)
+        if j in self._identifiers:
+            self._identifiers[j].append(values)
+            if len(values) < len(column):
+                del self._identifiers[j]
+        if j in self._seen:
+            self._seen[j] = np.union1d(self._seen[j], values)
+            if len(self._seen[j]) > self._most:
+                del self._seen[j]
+
+    def _mark(self, j: int, values: NDArray[Any]) -> bool:
+        """Mark the places of values, and return whether all were free."""
+        least, places = self._marks.setdefault(j, (values[0] - self._span, np.zeros(2 * self._span + 1, np.bool_)))
+        here = (values - least).astype(np.intp)
+        free = not places[here].any()
+        places[here] = True
+        return free
+
+    def _numbers_rows(self, j: int) -> bool:
+        n, width = self._n_present[j], self._high[j] - self._low[j] + 1
+        dense = j in self._distinct and width <= n + n // 4
+        in_order = bool(self._increase[j]) and len(self._whole) > 1
+        most = bool(2 * n > self._n_rows >= _FEW_ROWS)
+        return most and (dense or in_order or self._identifies_rows(j))
+
+    def _identifies_rows(self, j: int) -> bool:
+        parts = self._identifiers.get(j)
+        return parts is not None and len(np.unique(np.concatenate(parts))) == self._n_present[j]
+
+    def _copy(self, pair: Rescaling) -> tuple[int, int]:
+        """Return a copy and its original, which is no number of rows and no code if one of them is none."""
+        odd = {*self.numbers, *self.codes}
+        if pair.copy in odd and pair.original not in odd:
+            return pair.original, pair.copy
+        return pair.copy, pair.original
+
+
+def slices(values: NDArray[Any], size: int = 1 << 20) -> Iterable[NDArray[Any]]:
+    """Return a matrix as blocks of rows, of about so many values each."""
+    step = max(1, size // max(1, values.shape[1]))
+    return (values[first : first + step] for first in range(0, len(values), step))
+
+
+def _is_of_identifier(name: str) -> bool:
+    """Return whether a column of this name holds identifiers, if its numbers are whole and distinct."""
+    words = [word.lower() for word in _WORD.findall(name)]
+    return bool(words) and (words == ["index"] or words[0] == "id" or words[-1] in ("id", "key"))
+
+
+# --- Copies --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Rescaling:
+    """A column that is another one, but for its unit and its origin.
+
+    Attributes
+    ----------
+    copy, original : int
+        The columns.
+    slope, intercept : float
+        The copy is `slope` times the original plus `intercept`.
+    tolerance : float
+        Difference beyond rounding that goes unnoticed.
+    """
+
+    copy: int
+    original: int
+    slope: float
+    intercept: float
+    tolerance: float
+
+    def among(self, columns: NDArray[np.intp]) -> Rescaling:
+        """Return it for a matrix of which these columns were looked at."""
+        return replace(self, copy=int(columns[self.copy]), original=int(columns[self.original]))
+
+    def holds(self, rows: NDArray[Any]) -> bool:
+        """Return whether it is true of rows (n, d), NaN in both columns or in none."""
+        copy, scaled = rows[:, self.copy], self.slope * rows[:, self.original]
+        rounding = _ROUNDING * np.finfo(rows.dtype).eps * (np.abs(copy) + np.abs(scaled) + abs(self.intercept))
+        missing = np.isnan(copy)
+        near = np.abs(copy - scaled - self.intercept) <= self.tolerance + rounding
+        return bool((np.isnan(scaled) == missing).all() and (near | missing).all())
+
+
+def rescalings(rows: NDArray[Any]) -> list[Rescaling]:
+    """Return which columns of rows (n, d) are copies of earlier ones, or have only another unit and origin.
+
+    A column is compared with those alone that have nearly the same projections on two fixed directions.
+    """
+    prints = _fingerprints(rows)
+    order = [int(j) for j in np.argsort(prints[0]) if np.isfinite(prints[0, j])]
+    groups: list[list[int]] = []
+    window: list[list[int]] = []  # groups whose columns may be near
+    for j in order:
+        window = [group for group in window if prints[0, j] - prints[0, group[0]] <= 2 * _NEAR]
+        near = (group for group in window if abs(prints[1, j] - prints[1, group[0]]) <= 2 * _NEAR)
+        home = next((group for group in near if _rescaling(rows, group[0], j) is not None), None)
+        if home is None:
+            window.append([j])
+            groups.append(window[-1])
+        else:
+            home.append(j)
+    pairs = [_rescaling(rows, min(group), j) for group in groups for j in sorted(group) if j != min(group)]
+    return [pair for pair in pairs if pair is not None]
+
+
+def rounded_rescalings(rows: NDArray[Any]) -> list[Rescaling]:
+    """Return which columns of rows (n, d) are earlier ones in another unit but for some rounding, copies among them."""
+    some = rows[:: max(1, len(rows) // _LOOKED_AT)]
+    with np.errstate(all="ignore"):  # of columns that are constant, empty or infinite
+        away = np.nan_to_num(some - _means(some))
+        away /= np.sqrt(np.square(away).sum(axis=0))
+        starts = range(0, away.shape[1], _TOGETHER)
+        near = ((first, np.abs(away[:, first : first + _TOGETHER].T @ away) > _CORRELATED) for first in starts)
+        likely = [(first + i, j) for first, alike in near for i, j in np.argwhere(np.triu(alike, first + 1)).tolist()]
+    pairs = {copy: pair for original, copy in likely[::-1] if (pair := _rounded(rows, original, copy))}
+    return [pairs[copy] for copy in sorted(pairs)]
+
+
+def _rounded(rows: NDArray[Any], original: int, copy: int) -> Rescaling | None:
+    low, high = np.nanpercentile(rows[:, copy], [25, 75])
+    return _rescaling(rows, original, copy, _HALF_STEP * float(high - low))
+
+
+def _fingerprints(rows: NDArray[Any]) -> NDArray[np.float64]:
+    """Return two numbers for each column, the same for its copies in any unit; NaN where it does not vary."""
+    n, missing = len(rows), np.isnan(rows)
+    with np.errstate(all="ignore"):  # of columns that are constant, empty or infinite
+        away = np.where(missing, 0.0, rows - _means(rows))
+        directions = np.outer(_RATIOS, np.arange(1, n + 1)) % 1 - 0.5
+        prints: NDArray[np.float64] = np.abs(directions @ away) / np.sqrt(np.square(away).sum(axis=0))
+    return prints
+
+
+def _means(rows: NDArray[Any]) -> NDArray[np.float64]:
+    missing = np.isnan(rows)
+    means: NDArray[np.float64] = np.where(missing, 0.0, rows).sum(axis=0, dtype=np.float64) / (~missing).sum(axis=0)
+    return means
+
+
+def _rescaling(rows: NDArray[Any], original: int, copy: int, tolerance: float | None = None) -> Rescaling | None:
+    """Return how one column is another one, if it is, beyond rounding to some tolerance."""
+    x, y = rows[:, original].astype(np.float64), rows[:, copy].astype(np.float64)
+    low, high = np.nanargmin(x), np.nanargmax(x)
+    slope = (y[high] - y[low]) / (x[high] - x[low]) if x[high] > x[low] else 0.0
+    if not (np.isfinite(slope) and slope):
+        return None
+    tolerance = _NEAR * float(np.nanstd(y)) if tolerance is None else tolerance
+    pair = Rescaling(copy, original, float(slope), float(y[low] - slope * x[low]), tolerance)
+    return pair if pair.holds(rows) else None
