@@ -131,7 +131,7 @@ class StudentTails(Tails):
 
     name = "t"
     kind = "Student-t"
-    ranges = ((LEAST_DEGREES, MOST_DEGREES),)
+    ranges = ((LEAST_DEGREES, MOST_ESTIMATED),)
 
     def __bool__(self) -> bool:
         return True
