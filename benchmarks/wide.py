@@ -89,7 +89,7 @@ class Costs:
         """Return the seconds of the shortest of several passes."""
         from gmm._passes.e_step import EStep
         from gmm._rows.sources import ArraySource
-        from gmm._values.low_rank import low_rank
+        from gmm._values.layouts import low_rank
         from gmm._values.whitened import WhitenedMixture
 
         layout, seconds = low_rank(self.problem.n_factors), []

@@ -42,9 +42,9 @@ ROOMS = {
         | cells class_summary clock failure | target | status
     """,
     "_uses": """
-        adaptation anomalies combining directions distances drift outliers overlap reduction standard_errors tracking
+        adaptation anomalies combining directions drift outliers overlap reduction standard_errors tracking
         true_values
-        | information pairs
+        | distances
     """,
     "_exchange": "mclust onnx scikit_learn",
     "_estimators": """
@@ -62,7 +62,7 @@ ROOMS = {
     """,
     "_passes": """
         problem stepwise | opening | incomplete quasi_newton | own_errors textbook | e_step m_step solver
-        | resident | results stopping threads trace
+        | resident | results threads trace
     """,
     "_rows": """
         entrance | dask file_table opening reweighed together watched | parts incomplete_partitions
@@ -84,7 +84,7 @@ ROOMS = {
     "_errors": "",
     "_values": """
         deconvolution | completion objective | columns coordinates directions partial variational | priors | parameters
-        | fixed | classes covariance errors statistics weights whitened | low_rank noise tails | layouts
+        | fixed | classes covariance errors statistics weights whitened | noise tails | layouts
     """,
     "_blas": "",
     "_kernel": """

@@ -12,7 +12,7 @@ import gmm
 import reference
 from gmm import BayesianGaussianMixture, GaussianMixture
 from gmm._values.covariance import PARSIMONIOUS, covariance_model
-from gmm._values.layouts import layout_of_code
+from gmm._values.layouts import layout_with_code
 
 K, D = 3, 5
 KNOWN, OTHERS = [3, 0], [1, 2, 4]
@@ -279,7 +279,7 @@ def test_what_cannot_be_predicted():
 
 def test_every_layout_takes_columns_in_any_order():
     rng, columns = np.random.default_rng(0), np.array([4, 1])
-    for layout in map(layout_of_code, range(4)):
+    for layout in map(layout_with_code, range(4)):
         matrices = rng.normal(size=layout.shape(K, D))
         part = layout.dense(layout.of_columns(matrices, columns), K, 2)
         np.testing.assert_array_equal(part, layout.dense(matrices, K, D)[:, columns][:, :, columns])

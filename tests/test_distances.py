@@ -159,7 +159,7 @@ def test_a_far_or_broad_component_leaves_the_others_theirs(far, axis):
 
 def test_many_pairs_are_computed_in_parts(monkeypatch):
     whole = [distance(A, B, kind=kind) for kind in KINDS]
-    monkeypatch.setattr("gmm._uses.pairs._NUMBERS_AT_ONCE", 1)
+    monkeypatch.setattr("gmm._uses.distances._PAIRED_AT_ONCE", 1)
     for before, kind in zip(whole, KINDS, strict=True):
         again = distance(A, B, kind=kind)
         assert (again.value, again.low, again.high) == (before.value, before.low, before.high)

@@ -5,9 +5,8 @@ import pytest
 
 from gmm._passes.results import PassBatch
 from gmm._passes.solver import SolverRun
-from gmm._passes.stopping import GainBelow
 from gmm._passes.textbook import TextbookEM
-from gmm._passes.trace import Trace
+from gmm._passes.trace import GainBelow, Trace
 from gmm._values.layouts import DIAGONAL
 from gmm._values.statistics import SufficientStatistics
 

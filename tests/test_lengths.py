@@ -8,7 +8,7 @@ import pytest
 from gmm import _candidates, _em, _loop
 from gmm._candidates import Candidate, CandidateView
 from gmm._kernel import first_look, mstep
-from gmm._values.layouts import layout_of_code
+from gmm._values.layouts import layout_with_code
 
 K, D, N = 3, 2, 40
 ROWS = np.random.default_rng(0).normal(size=(N, D))
@@ -33,7 +33,7 @@ def a_plan(layout=FULL, moments=None, code=None, **changed):
     }
     mixture |= {name: changed.pop(name) for name in mixture.keys() & changed.keys()}
     given = {
-        "moments": layout_of_code(layout) if moments is None else SimpleNamespace(code=moments),
+        "moments": layout_with_code(layout) if moments is None else SimpleNamespace(code=moments),
         "origin": np.zeros(D),
         "reach": np.full(D, 10.0),
         "single": False,
@@ -311,7 +311,7 @@ def candidate_view(rows=None, layout=TIED, whitener=None, centre=None):
 
 
 def candidate(seeds=None, view=None, leave=None, run=None, family_=None, moments=FULL):
-    one, scratch = Candidate(family_ or family(), layout_of_code(moments)), _em.Scratch()
+    one, scratch = Candidate(family_ or family(), layout_with_code(moments)), _em.Scratch()
     one.begin(scratch, view or candidate_view(), ROWS[:K] if seeds is None else seeds, n_lloyd=1, n_soft=1)
     one.leave_view(scratch, leave or candidate_rows())
     one.run(scratch, run or candidate_rows(), 1)
@@ -500,7 +500,7 @@ def test_a_wrong_length_is_a_value_error(call, value):
         lambda: climb(family=None),
         lambda: a_loop().run_quasi_newton(None, None, **UNTIL),
         lambda: a_loop().first_legs([], None, None, tolerance=1e-3, confirm_stop=True, **UNTIL),
-        lambda: _loop.Loop(None, layout_of_code(FULL), np.zeros(D), np.ones(D), **OF_LOOP),
+        lambda: _loop.Loop(None, layout_with_code(FULL), np.zeros(D), np.ones(D), **OF_LOOP),
         lambda: mstep.QuasiNewtonState(None, 1e-3, True),
         lambda: mstep.Update(None, np.zeros((K, D)), np.ones(K), np.zeros((K, D)), whiteners(FULL), 1.0),
         lambda: a_plan().collect(None),

@@ -9,8 +9,7 @@ from gmm import _em
 from gmm._kernel import mstep
 from gmm._passes.e_step import EStep
 from gmm._rows.sources import ArraySource
-from gmm._values.layouts import DIAGONAL, FULL, SPHERICAL, SingularMatrixError
-from gmm._values.low_rank import low_rank
+from gmm._values.layouts import DIAGONAL, FULL, SPHERICAL, SingularMatrixError, low_rank
 from gmm._values.whitened import WhitenedMixture
 
 K, D, Q = 3, 7, 2

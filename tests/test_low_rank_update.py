@@ -16,7 +16,7 @@ from gmm._passes.m_step import MStep
 from gmm._passes.problem import Problem, SolverSettings
 from gmm._rows.sources import ArraySource
 from gmm._values.covariance import covariance_model, factor_model
-from gmm._values.low_rank import low_rank
+from gmm._values.layouts import low_rank
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 from gmm._values.priors import FLAT

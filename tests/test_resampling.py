@@ -118,6 +118,20 @@ def test_what_goes_wrong_is_not_taken_for_a_singular_covariance(monkeypatch, fir
         bootstrap_lrt(X, 2, **FEW)
 
 
+@pytest.mark.parametrize("noise", [False, True])
+def test_fits_begin_at_splits_and_at_the_mixture_drawn_from(monkeypatch, noise):
+    fit, ended = GaussianMixture.fit, []
+
+    def counted(self, rows, *args, **how):
+        fitted = fit(self, rows, *args, **how)
+        ended.append((self.n_components, np.array_equal(rows, X)))
+        return fitted
+
+    monkeypatch.setattr(GaussianMixture, "fit", counted)
+    bootstrap_lrt(X, 2, noise=noise, **FEW | {"n_replicates": 3, "n_threads": 1})
+    assert [ended.count(each) for each in ((2, True), (3, True), (2, False), (3, False))] == [1, 2, 6, 6]
+
+
 def test_many_columns_of_factors_are_compared():
     """With noise and loadings stored, a second cluster is found as with whole covariances."""
     rng = np.random.default_rng(0)

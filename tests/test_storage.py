@@ -24,7 +24,6 @@ def drawn(seed, n=N):
 
 
 X, OTHER = drawn(1), drawn(2)
-LABELS = np.where(np.arange(N) % 5, -1, 0)
 HOLED = np.where(np.random.default_rng(3).uniform(size=X.shape) < 0.02, np.nan, X)
 COLUMNS, VALUES = [0, 5, 60, 2], {1: 0.5, 40: -1.0}
 ERRORS = np.full(D, 0.1)

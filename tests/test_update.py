@@ -16,8 +16,8 @@ from gmm._passes.e_step import EStep, Partition
 from gmm._passes.m_step import MStep
 from gmm._passes.results import PassBatch
 from gmm._passes.solver import SolverRun
-from gmm._passes.stopping import GainBelow
 from gmm._passes.textbook import TextbookEM
+from gmm._passes.trace import GainBelow
 from gmm._rows.sources import ArraySource
 from gmm._values.covariance import PARSIMONIOUS, covariance_model
 from gmm._values.layouts import SPHERICAL, SingularMatrixError

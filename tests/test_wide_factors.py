@@ -10,7 +10,7 @@ import gmm
 from gmm import GaussianMixture
 from gmm._estimators.fitted import fitted_parameters
 from gmm._persistence import load_state, save_state
-from gmm._values.low_rank import LowRank
+from gmm._values.layouts import LowRank
 
 # A fit cut short by max_iter is what these tests want.
 pytestmark = pytest.mark.filterwarnings("ignore:Best performing initialization")

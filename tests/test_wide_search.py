@@ -10,8 +10,7 @@ from gmm._rows.sources import ArraySource
 from gmm._selection import candidates
 from gmm._selection.cell import SearchRows, Worker
 from gmm._values.covariance import factor_model, stored_as, with_other_factors
-from gmm._values.layouts import DIAGONAL, FULL
-from gmm._values.low_rank import LowRank
+from gmm._values.layouts import DIAGONAL, FULL, LowRank
 from test_wide_factors import D, K, Q, X, is_low_rank
 
 TYPES = ["diag", "factor", "ppca"]

@@ -17,7 +17,7 @@ from gmm._public import publish
 from gmm._rows.entrance import as_source
 from gmm._rows.sources import Source
 from gmm._values.covariance import MOST_FACTORS
-from gmm._values.low_rank import layout_with_code
+from gmm._values.layouts import layout_with_code
 from gmm._values.tails import CONTAMINATION, LEAST_DEGREES, MOST_DEGREES, is_contamination
 from gmm._versions import __version__
 

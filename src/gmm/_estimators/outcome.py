@@ -11,8 +11,7 @@ import numpy as np
 
 from gmm import _fitting as fitting
 from gmm._exceptions import ConvergenceWarning, raisable, warn
-from gmm._passes.stopping import LOWERED
-from gmm._passes.trace import Trace
+from gmm._passes.trace import LOWERED, Trace
 from gmm._text.amounts import counted
 from gmm._text.lists import listed
 from gmm._values.covariance import CovarianceModel

@@ -21,8 +21,7 @@ from gmm._persistence.places import Writable, write_to
 from gmm._public import publish
 from gmm._validation.combinations import refuse
 from gmm._validation.scalars import check_choice
-from gmm._values.layouts import Array
-from gmm._values.low_rank import layout_with_code
+from gmm._values.layouts import Array, layout_with_code
 from gmm._values.whitened import WhitenedMixture
 from gmm._versions import __version__, imported
 

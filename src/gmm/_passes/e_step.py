@@ -21,9 +21,8 @@ from gmm._caching import cached_property
 from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
 from gmm._passes.resident import ResidentPasses
 from gmm._passes.results import ComponentDiagnostics, Output, Partition, PassBatch, RowResults, Totals
-from gmm._passes.stopping import GainBelow, Stopping
 from gmm._passes.threads import PASS_WORTH_THREADS, READING, SLICE, result_of, submitted, usable_threads
-from gmm._passes.trace import PassRecord
+from gmm._passes.trace import GainBelow, PassRecord, Stopping
 from gmm._rows.sources import ArraySource, Chunk, Pattern, Source, chunks_in_order, in_range
 from gmm._values.layouts import SPHERICAL, TIED, Array, Layout
 from gmm._values.noise import NO_NOISE, Noise

@@ -18,9 +18,8 @@ from gmm._passes.opening import e_step_over
 from gmm._passes.quasi_newton import QuasiNewton
 from gmm._passes.resident import Record
 from gmm._passes.solver import Iteration, Solver, SolverResult, SolverRun
-from gmm._passes.stopping import GainBelow
 from gmm._passes.textbook import TextbookEM
-from gmm._passes.trace import PassRecord
+from gmm._passes.trace import GainBelow, PassRecord
 from gmm._rows.sources import Source
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters

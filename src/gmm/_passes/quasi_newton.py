@@ -15,9 +15,8 @@ from gmm._blas import blas_alone
 from gmm._kernel.mstep import QuasiNewtonState
 from gmm._passes.e_step import EStep
 from gmm._passes.m_step import MStep
-from gmm._passes.stopping import GainBelow
 from gmm._passes.textbook import TextbookEM
-from gmm._passes.trace import PassRecord
+from gmm._passes.trace import GainBelow, PassRecord
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
 
@@ -74,7 +73,9 @@ class QuasiNewton:
         """Statistics from the pass that measured the current mixture; their evidence leaves out a prior."""
         if self._instead is not None:
             return self._instead.statistics
-        return self._closing or self._statistics_so_far()
+        if self._closing is not None:
+            return self._closing
+        return SufficientStatistics.from_kernel(self._m_step.objective.model.moments, *self._state.moments())
 
     @property
     def repaired(self) -> tuple[int, ...]:
@@ -115,9 +116,6 @@ class QuasiNewton:
             return "max_iter reached, before a repair", self._bound
         self.state = copy(self._state)
         return "max_iter reached", self.advance(1)[-1].lower_bound
-
-    def _statistics_so_far(self) -> SufficientStatistics:
-        return SufficientStatistics.from_kernel(self._m_step.objective.model.moments, *self._state.moments())
 
     def _repair(self) -> None:
         """Restart with a component in a new place; if a covariance needs help instead, continue by textbook EM.

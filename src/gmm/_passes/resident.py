@@ -10,8 +10,8 @@ from typing import Any
 from gmm import _em, _loop
 from gmm._blas import blas_alone
 from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
-from gmm._passes.stopping import CATCH_UP
 from gmm._passes.threads import PASS_WORTH_THREADS, SLICE
+from gmm._passes.trace import CATCH_UP
 from gmm._rows.sources import Source
 from gmm._values.layouts import Array, Layout
 from gmm._values.statistics import SufficientStatistics

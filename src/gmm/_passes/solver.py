@@ -9,8 +9,7 @@ from time import perf_counter
 from typing import Protocol
 
 from gmm._kernel.mstep import QuasiNewtonState
-from gmm._passes.stopping import CATCH_UP, LOWERED
-from gmm._passes.trace import PassRecord, Trace
+from gmm._passes.trace import CATCH_UP, LOWERED, PassRecord, Trace
 from gmm._public import publish
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
@@ -195,7 +194,7 @@ class SolverRun:
         enough = self._max_iter if at_most is None else min(len(self.passes) + at_most, self._max_iter)
         while not self.ended and len(self.passes) < enough and not self._is_far_below(lead):
             self._advance(1 if self._callback is not None else enough - len(self.passes), lead)
-            if self._on_pause is not None and not self.converged:
+            if self._on_pause is not None and not (self.converged or self._reason.startswith(LOWERED)):
                 self._on_pause(self)
         if not self.ended and len(self.passes) == self._max_iter:
             self._reason, lower_bound = self._solver.close()

@@ -6,8 +6,7 @@ import math
 
 from gmm._passes.e_step import EStep
 from gmm._passes.m_step import MStep
-from gmm._passes.stopping import Stopping
-from gmm._passes.trace import PassRecord
+from gmm._passes.trace import PassRecord, Stopping
 from gmm._values.layouts import Array, SingularMatrixError
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics

@@ -230,17 +230,16 @@ def splits_of_widest(parameters: MixtureParameters, offset: float) -> list[Mixtu
     K, d, layout = parameters.n_components, parameters.n_features, parameters.model.layout
     steps = offset * np.stack([layout.widest(parameters.covariances, k, d) for k in range(K)])
     promising = np.argsort(-parameters.weights * np.square(steps).sum(axis=1), kind="stable")
-    return [_split(parameters, int(k), steps[k]) for k in promising]
+    return [halved(parameters, int(k), steps[k]) for k in promising]
 
 
-def _split(parameters: MixtureParameters, component: int, step: Array) -> MixtureParameters:
+def halved(parameters: MixtureParameters, component: int, step: Array | float = 0.0) -> MixtureParameters:
     """Return a mixture with two halves of a component for it, whose means are a step before and behind."""
     order = np.append(np.arange(parameters.n_components), component)
     weights, means = parameters.weights[order], parameters.means[order]
     weights[[component, -1]] /= 2
     means[component], means[-1] = means[component] - step, means[component] + step
-    factors = parameters.whiteners[order], parameters.log_determinants[order]
-    return replace(parameters, weights=weights, means=means, covariances=parameters.covariances[order], factors=factors)
+    return replace(parameters, weights=weights, means=means, covariances=parameters.covariances_of(order))
 
 
 def _widths(parameters: MixtureParameters, layout: Layout, principal: Array) -> Array:

@@ -32,7 +32,7 @@ from gmm._public import publish
 from gmm._rows.entrance import Names, as_one_array, as_source
 from gmm._rows.incomplete import IncompleteSource
 from gmm._rows.sources import ArraySource
-from gmm._selection.candidates import splits_of_widest
+from gmm._selection.candidates import halved, splits_of_widest
 from gmm._selection.held_out import check_folds, folds_of
 from gmm._selection.request import check_comparable
 from gmm._text.amounts import counted
@@ -172,18 +172,13 @@ def held_out_log_likelihood(
     for number, fold in enumerate(folds):
         others, part = table.subset(np.delete(np.arange(table.n_rows), fold)), table.subset(fold)
         try:
-            fitted = _fitted_copy(estimator, others)
+            weight = {} if others.sample_weight is None else {"sample_weight": others.sample_weight}  # not all take any
+            fitted = type(estimator)(**deepcopy(estimator.get_params(deep=False))).fit(others.rows, **weight)
         except Exception as error:
             error.add_note(f"In fold {number + 1} of {n_splits}, fitted to {others.n_rows} rows.")
             raise
         means[number] = np.average(fitted.score_samples(part.rows), weights=part.sample_weight)
     return HeldOut(means, np.array([table.weights[fold].sum() for fold in folds]))
-
-
-def _fitted_copy(estimator: DensityEstimator, table: ArraySource) -> DensityEstimator:
-    copy, weight = type(estimator)(**deepcopy(estimator.get_params(deep=False))), table.sample_weight
-    # Not every density estimator accepts weights.
-    return copy.fit(table.rows) if weight is None else copy.fit(table.rows, sample_weight=weight)
 
 
 def checked_rows(X: Any, sample_weight: Any, caller: str, missing: str | None = None) -> tuple[ArraySource, Names]:
@@ -385,15 +380,14 @@ def _replicates(
     fits: _Fits, null: GaussianMixture, gaps: NDArray[np.bool_], rng: np.random.Generator, n_replicates: int
 ) -> Generator[float, None, None]:
     """Yield the statistics of replicates in order, whatever the number of threads; NaN if K components collapse."""
-    has_gaps = bool(gaps.any())
 
     def statistic(seed: int, n_threads: int | None) -> float:
         own = np.random.default_rng(seed)
         rows, _ = null.sample(len(gaps), own)
-        if has_gaps:
+        if gaps.any():
             own.shuffle(rows)  # they come component by component, of which the gaps know nothing
             rows[gaps] = np.nan
-        each, truth = fits.on_threads(n_threads), fitted_parameters(null)
+        each, truth = replace(fits, parameters=fits.parameters | {"n_threads": n_threads}), fitted_parameters(null)
         try:
             return each.pair(rows, int(own.integers(2**31)), truth).statistic
         except SingularMatrixError:
@@ -420,9 +414,6 @@ class _Fits:
     n_components: int
     parameters: dict[str, Any]
 
-    def on_threads(self, n_threads: int | None) -> _Fits:
-        return replace(self, parameters=self.parameters | {"n_threads": n_threads})
-
     def pair(self, rows: NDArray[Any], seed: int, truth: MixtureParameters | None = None) -> _Pair:
         """Fit K and K + 1 components; K also from the true mixture, if it is known."""
         null, loglik = self._best(rows, self.n_components, seed, truth)
@@ -445,11 +436,11 @@ class _Fits:
             If every fit has a singular covariance.
         """
         starts = [GaussianMixture(n_components, **self.parameters | {"random_state": seed})]
-        if begin is not None and begin.model.stored_whole:
+        if begin is not None and begin.model.stored_whole and not begin.noise:
             precisions = begin.model.layout.gram(begin.whiteners)
             parameters = {"weights_init": begin.weights, "means_init": begin.means, "precisions_init": precisions}
             starts.append(GaussianMixture(n_components, **self.parameters | parameters | {"n_init": 1}))
-        elif begin is not None:  # precisions would be stored whole
+        elif begin is not None:  # weights that leave noise a share, and factors, are no starting values
             starts.append(estimator_of(GaussianMixture, begin, **self.parameters | {"n_init": 1, "warm_start": True}))
         fits, failures = [], []
         for start in starts:
@@ -483,13 +474,8 @@ class _Fits:
     def _with_halves(self, null: GaussianMixture) -> GaussianMixture:
         """Return the same density as `null`, with the heaviest component written as two."""
         parameters = fitted_parameters(null)
-        heaviest = int(np.argmax(parameters.weights))
-        order = np.append(np.arange(self.n_components), heaviest)
-        weights = parameters.weights[order]
-        weights[[heaviest, -1]] /= 2
-        means, covariances = parameters.means[order], parameters.covariances_of(order)
-        twice = replace(parameters, weights=weights, means=means, covariances=covariances)
-        return estimator_of(GaussianMixture, twice, **null.get_params() | {"n_components": len(order)})
+        twice = halved(parameters, int(np.argmax(parameters.weights)))
+        return estimator_of(GaussianMixture, twice, **null.get_params() | {"n_components": twice.n_components})
 
 
 def _splits(parameters: MixtureParameters, statistics: SufficientStatistics) -> Iterator[SufficientStatistics]:

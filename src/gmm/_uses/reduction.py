@@ -11,7 +11,7 @@ from gmm._estimators.exclusions import checked_without
 from gmm._estimators.fitted import FittedMixture, estimator_of, lasting_settings
 from gmm._estimators.mixture import GaussianMixture
 from gmm._public import publish
-from gmm._uses.pairs import check_same_names, gaussians, kullback_leibler
+from gmm._uses.distances import check_same_names, gaussians, kullback_leibler
 from gmm._validation.scalars import check_whole
 from gmm._values.covariance import CovarianceModel, stored_as
 from gmm._values.layouts import FULL, Array, SingularMatrixError

@@ -17,8 +17,7 @@ from gmm._caching import cached_property
 from gmm._kernel import mstep
 from gmm._text.amounts import counted
 from gmm._text.lists import suggestion
-from gmm._values.layouts import DIAGONAL, FULL, SPHERICAL, TIED, Array, Layout, SingularMatrixError
-from gmm._values.low_rank import low_rank
+from gmm._values.layouts import DIAGONAL, FULL, SPHERICAL, TIED, Array, Layout, SingularMatrixError, low_rank
 
 COMMON, _OWN, IDENTITY = "E", "V", "I"  # equal, variable, identity
 _FREEDOM = {IDENTITY: 0, COMMON: 1, _OWN: 2}  # none of that part, one for all components, one for each

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from functools import cache
+from typing import Any, NoReturn, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,10 @@ class SingularMatrixError(ValueError):
 class Layout(Protocol):
     """Operations on stored matrices of K components and d features."""
 
+    def __reduce__(self) -> tuple[Callable[[int], Layout], tuple[int]]:
+        """Unpickle to the one instance: layouts are compared by identity."""
+        return layout_with_code, (self.code,)
+
     @property
     def code(self) -> int:
         """Code of the layout in the compiled modules."""
@@ -47,6 +52,7 @@ class Layout(Protocol):
     @property
     def whole(self) -> bool:
         """Whether matrices or variances are stored, not factors and noise."""
+        return True
 
     def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
         """Shape of the array."""
@@ -62,6 +68,11 @@ class Layout(Protocol):
         SingularMatrixError
             Where a matrix is not positive definite.
         """
+        with blas_alone(0 if self.axis_aligned else n_features**3):
+            whiteners, log_determinants, failed = mstep.whiten(self.code, np.ravel(matrices), n_features)
+        if failed >= 0:
+            raise SingularMatrixError(failed)
+        return whiteners.reshape(matrices.shape), log_determinants
 
     def principal(self, matrices: Array) -> Array:
         """Whiteners along the principal axes: rows u_jᵀ/s_j with Σ = Σ_j s_j² u_j u_jᵀ.
@@ -80,6 +91,8 @@ class Layout(Protocol):
 
     def inverse(self, matrices: Array, n_features: int) -> Array:
         """The inverses of positive definite matrices; raises as `whiten` does."""
+        with blas_alone(0 if self.axis_aligned else n_features**3):
+            return self.gram(self.whiten(matrices, n_features)[0])
 
     def transposed(self, whiteners: Array) -> Array:
         """The factors Wᵀ, scikit-learn's ``precisions_cholesky_``; its own inverse."""
@@ -95,6 +108,10 @@ class Layout(Protocol):
 
     def inverse_diagonal(self, whiteners: Array, n_features: int) -> Array:
         """The diagonals of WᵀW, (K, d) or (1, d)."""
+        squares = np.square(whiteners)
+        if self.axis_aligned:
+            return self.diagonal(squares, n_features)
+        return np.asarray(squares.sum(axis=-2).reshape(-1, n_features))
 
     def per_count(self, scatter: Array, counts: Array) -> Array:
         """Scatter matrices divided by counts, (K,): S_k / n_k, or their sum by the total count if pooled."""
@@ -104,15 +121,18 @@ class Layout(Protocol):
 
     def multipliers(self, scales: Array) -> Array:
         """What to multiply the matrices by where features are multiplied by `scales`, (d,)."""
+        return np.square(scales) if self.axis_aligned else np.outer(scales, scales)
 
     def dense(self, matrices: Array, n_components: int, n_features: int) -> Array:
         """The full matrices, (K, d, d)."""
 
     def written_out(self, matrices: Array) -> Array:
         """The matrices in a shape for users: that of the layout or, without a place for them there, dense."""
+        return matrices
 
     def projected(self, matrices: Array, n_components: int, directions: Array) -> Array:
         """The matrices A Σ_k Aᵀ, (K, m, m), for the m directions in the rows of A, (m, d)."""
+        return directions @ self.dense(matrices, n_components, directions.shape[1]) @ directions.T
 
     def of_columns(self, matrices: Array, columns: NDArray[np.intp]) -> Array:
         """The matrices of some of the features, in this order."""
@@ -127,46 +147,8 @@ class Layout(Protocol):
         """
 
 
-class Stored(Layout, Protocol):
-    """Operations that are the same in all layouts, or in most."""
-
-    @property
-    def whole(self) -> bool:
-        return True
-
-    def __reduce__(self) -> tuple[Callable[[int], Layout], tuple[int]]:
-        """Unpickle to the one instance: layouts are compared by identity."""
-        return layout_of_code, (self.code,)
-
-    def whiten(self, matrices: Array, n_features: int) -> tuple[Array, Array]:
-        with blas_alone(0 if self.axis_aligned else n_features**3):
-            whiteners, log_determinants, failed = mstep.whiten(self.code, np.ravel(matrices), n_features)
-        if failed >= 0:
-            raise SingularMatrixError(failed)
-        return whiteners.reshape(matrices.shape), log_determinants
-
-    def inverse(self, matrices: Array, n_features: int) -> Array:
-        with blas_alone(0 if self.axis_aligned else n_features**3):
-            return self.gram(self.whiten(matrices, n_features)[0])
-
-    def inverse_diagonal(self, whiteners: Array, n_features: int) -> Array:
-        squares = np.square(whiteners)
-        if self.axis_aligned:
-            return self.diagonal(squares, n_features)
-        return np.asarray(squares.sum(axis=-2).reshape(-1, n_features))
-
-    def multipliers(self, scales: Array) -> Array:
-        return np.square(scales) if self.axis_aligned else np.outer(scales, scales)
-
-    def written_out(self, matrices: Array) -> Array:
-        return matrices
-
-    def projected(self, matrices: Array, n_components: int, directions: Array) -> Array:
-        return directions @ self.dense(matrices, n_components, directions.shape[1]) @ directions.T
-
-
 @dataclass(frozen=True)
-class _Full(Stored):
+class _Full(Layout):
     """One matrix per component, (K, d, d)."""
 
     code: int = 0
@@ -227,7 +209,7 @@ class _Full(Stored):
 
 
 @dataclass(frozen=True)
-class _Tied(Stored):
+class _Tied(Layout):
     """One matrix for all components, (d, d)."""
 
     code: int = 1
@@ -285,7 +267,7 @@ class _Tied(Stored):
         return _checked(layout, self, moments).sum(axis=0)
 
 
-class _Elementwise(Stored):
+class _Elementwise(Layout):
     """Operations of the diagonal and the spherical layout, which store variances."""
 
     axis_aligned = True
@@ -380,6 +362,124 @@ class _Spherical(_Elementwise):
         return DIAGONAL.reduced(moments, layout, n_features).mean(axis=1)
 
 
+_FIRST_CODE = 4
+_STEPS = 60  # of the power method, for a direction that need not be exact
+
+
+@dataclass(frozen=True)
+class LowRank(Layout):
+    """A diagonal and q rows of d numbers per component, (K, 1 + q, d).
+
+    Of a covariance [ψ, Λᵀ]; of its whitener [ψ^-½, A] with A = L⁻¹C, C = Λᵀ Ψ^-½ and I + CCᵀ = L Lᵀ; of second moments
+    [Σ r x̃², Σ r y x̃ᵀ] about an origin, y = A Ψ^-½ x̃ by the mixture of the pass. They add up, but have no other origin.
+
+    Parameters
+    ----------
+    n_factors : int
+        Columns q of Λ.
+    """
+
+    n_factors: int
+    pooled: bool = False
+    axis_aligned: bool = False
+
+    @property
+    def whole(self) -> bool:
+        return False
+
+    @property
+    def code(self) -> int:
+        return _FIRST_CODE + self.n_factors
+
+    def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
+        return (n_components, 1 + self.n_factors, n_features)
+
+    def widest(self, matrices: Array, component: int, n_features: int) -> Array:
+        noise, loadings = matrices[component, 0], matrices[component, 1:]
+        axis = noise + np.square(loadings).sum(axis=0)
+        for _ in range(_STEPS):
+            axis = axis / np.linalg.norm(axis)
+            axis = noise * axis + (loadings @ axis) @ loadings
+        return np.asarray(axis / np.sqrt(np.linalg.norm(axis)))
+
+    def gram(self, whiteners: Array) -> Array:
+        """The matrices WᵀW, dense: differences have no place in the layout."""
+        rows = whiteners[:, 1:] * whiteners[:, :1]
+        product = -rows.transpose(0, 2, 1) @ rows
+        d = whiteners.shape[2]
+        product.reshape(-1, d * d)[:, :: d + 1] += whiteners[:, 0] ** 2
+        return product
+
+    def whitened(self, whiteners: Array, component: int, rows: Array) -> Array:
+        return _stretched(whiteners[component], rows * whiteners[component, 0], 0.5)
+
+    def coloured(self, whiteners: Array, component: int, white: Array) -> Array:
+        return _stretched(whiteners[component], white, -0.5) / whiteners[component, 0]
+
+    def diagonal(self, matrices: Array, n_features: int) -> Array:
+        return np.asarray(matrices[:, 0] + np.square(matrices[:, 1:]).sum(axis=1))
+
+    def inverse_diagonal(self, whiteners: Array, n_features: int) -> Array:
+        return np.asarray(np.square(whiteners[:, 0]) * np.maximum(1 - np.square(whiteners[:, 1:]).sum(axis=1), 0))
+
+    def with_ridge(self, matrices: Array, ridge: Array | float) -> Array:
+        ridged = matrices.copy()
+        ridged[:, 0] += np.reshape(ridge, (-1, 1))
+        return ridged
+
+    def multipliers(self, scales: Array) -> Array:
+        return np.vstack([np.square(scales), np.tile(scales, (self.n_factors, 1))])
+
+    def dense(self, matrices: Array, n_components: int, n_features: int) -> Array:
+        covariances = matrices[:, 1:].transpose(0, 2, 1) @ matrices[:, 1:]
+        covariances.reshape(n_components, n_features**2)[:, :: n_features + 1] += matrices[:, 0]
+        return covariances
+
+    def written_out(self, matrices: Array) -> Array:
+        return self.dense(matrices, len(matrices), matrices.shape[2])
+
+    def projected(self, matrices: Array, n_components: int, directions: Array) -> Array:
+        along = matrices[:, 1:] @ directions.T
+        return np.asarray((matrices[:, :1] * directions) @ directions.T + along.transpose(0, 2, 1) @ along)
+
+    def of_columns(self, matrices: Array, columns: NDArray[np.intp]) -> Array:
+        """The covariances of some of the features, in this order, dense: there may be fewer than factors."""
+        return self.dense(np.ascontiguousarray(matrices[:, :, columns]), len(matrices), len(columns))
+
+    def transposed(self, whiteners: Array) -> Array:
+        """Upper triangular factors of WᵀW, dense."""
+        factors = np.linalg.cholesky(self.gram(whiteners)[:, ::-1, ::-1])[:, ::-1, ::-1]
+        return np.ascontiguousarray(factors, dtype=np.float64)
+
+    def reduced(self, moments: Array, layout: Layout, n_features: int) -> Array:
+        """Convert second moments of rows without factors, whose products with these are zero."""
+        if layout is self:
+            return moments
+        variances = DIAGONAL.reduced(moments, layout, n_features)
+        return np.concatenate([variances[:, None], np.zeros((len(variances), self.n_factors, n_features))], axis=1)
+
+    def _refused(self, *_: Any, **__: Any) -> NoReturn:
+        raise ValueError(
+            "expected covariances stored whole for moments about another origin, axes or precisions to begin with, "
+            f"got {self.n_factors} factors and noise: use fewer columns or another covariance type"
+        )
+
+    outer = principal = deviation = inverse = per_count = _refused
+
+
+def _stretched(whitener: Array, rows: Array, power: float) -> Array:
+    """Multiply rows by (I − AᵀA)^power, the whitener of rows whose noise is 1."""
+    _, lengths, axes = np.linalg.svd(whitener[1:], full_matrices=False)
+    factors = np.maximum((1 - lengths) * (1 + lengths), np.finfo(np.float64).tiny) ** power - 1
+    return np.asarray(rows + (rows @ axes.T * factors) @ axes)
+
+
+@cache
+def low_rank(n_factors: int) -> Layout:
+    """Return the one layout of this number of factors: layouts are compared by identity."""
+    return LowRank(n_factors)
+
+
 def determines(layout: Layout, target: Layout) -> bool:
     """Return whether second moments in a layout determine those of a `target`."""
     return layout is target or layout is FULL or (layout is DIAGONAL and target is SPHERICAL)
@@ -397,6 +497,6 @@ DIAGONAL: Layout = _Diagonal()
 SPHERICAL: Layout = _Spherical()
 
 
-def layout_of_code(code: int) -> Layout:
-    """Return the layout with this code in the compiled modules."""
-    return (FULL, TIED, DIAGONAL, SPHERICAL)[code]
+def layout_with_code(code: int) -> Layout:
+    """Return the layout with this code in the compiled modules, one of the four or of low rank."""
+    return (FULL, TIED, DIAGONAL, SPHERICAL)[code] if code < _FIRST_CODE else low_rank(code - _FIRST_CODE)
