@@ -1,4 +1,4 @@
-"""Which components are spikes."""
+"""Which components are degenerate: on few rows, narrower than rounding or the ridge, or no better than chance."""
 
 import numpy as np
 import pytest
@@ -7,19 +7,26 @@ import gmm
 import reference
 from gmm._estimators.fitted import fitted_parameters
 from gmm._fitting import degenerate
-from gmm._fitting.degenerate import degenerate_components
-from gmm._rows.sources import ArraySource
+from gmm._fitting.degenerate import Resolution, degenerate_components
 from gmm._values.covariance import PARSIMONIOUS, covariance_model
 from gmm._values.layouts import FULL, TIED
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
 
 RIDGE = 1e-6
+
+
+def degenerate_of(parameters, n, ridge, statistics=None, *, steps=0.0, **judge):
+    """Judge the components of a mixture of n rows, whose columns have these steps."""
+    rows = Resolution(float(n), np.broadcast_to(np.asarray(steps, float), parameters.n_features), ridge)
+    return degenerate_components(parameters, rows, statistics, **judge)
+
+
 every_type = pytest.mark.parametrize("name", PARSIMONIOUS)
 
 
-def mixture(name, weights, variances):
-    """Round components of given variances in two features."""
+def mixture(name, weights, variances, apart=1.0):
+    """Round components of given variances in two features, so far apart."""
     K, model = len(weights), covariance_model(name)
     covariances = {
         "full": np.array([v * np.eye(2) for v in variances]),
@@ -27,25 +34,26 @@ def mixture(name, weights, variances):
         "diag": np.array([[v, v] for v in variances]),
         "spherical": np.array(variances),
     }[reference.shape_of(name)]
-    return MixtureParameters(np.array(weights), np.arange(2.0 * K).reshape(K, 2), covariances, model)
+    return MixtureParameters(np.array(weights), apart * np.arange(2.0 * K).reshape(K, 2), covariances, model)
 
 
 @every_type
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("scale", [1e-6, 1e-3, 1.0])
-def test_bounds_say_sound_only_where_the_eigenvalues_do(name, scale, monkeypatch):
+@pytest.mark.parametrize("step", [0.0, 0.5])
+def test_bounds_say_sound_only_where_the_eigenvalues_do(name, scale, step, monkeypatch):
     rng, told = np.random.default_rng(5), []
     for _ in range(20):
-        K, rows = int(rng.integers(2, 5)), rng.normal(size=(60, 3)) * scale ** rng.uniform(0, 1, 3)
+        K, steps = int(rng.integers(2, 5)), np.array([step, 0.0, step])
+        rows = rng.normal(size=(60, 3)) * scale ** rng.uniform(0, 1, 3)
         how = {"reg_covar": RIDGE, "max_iter": 4, "init_params": "random_from_data", "random_state": 1}
         parameters = fitted_parameters(gmm.GaussianMixture(K, covariance_type=name, **how).fit(rows))
-        quick = degenerate_components(parameters, 60, RIDGE)
+        quick = degenerate_of(parameters, 60, RIDGE, steps=steps)
         with monkeypatch.context() as without:
-            without.setattr(degenerate, "_are_sound", lambda *_: False)
-            np.testing.assert_array_equal(quick, degenerate_components(parameters, 60, RIDGE))
-        fewest = degenerate.fewest_rows(parameters.model, 3) / 60
-        told.append(degenerate._are_sound([parameters], fewest, RIDGE))
-    assert any(told)
+            without.setattr(degenerate, "_is_sound", lambda *_: False)
+            np.testing.assert_array_equal(quick, degenerate_of(parameters, 60, RIDGE, steps=steps))
+        told.append(degenerate._is_sound(parameters, Resolution(60.0, steps, RIDGE)))
+    assert any(told) or (step and scale < 1)
 
 
 OF_ONE_COVARIANCE = ("EII", "EEI", "EEE")
@@ -55,8 +63,9 @@ OF_ONE_COVARIANCE = ("EII", "EEI", "EEE")
 def test_few_rows_are_a_spike(name):
     fewest = 6 if name in ("EEV", "VEV", "EVV", "VVV") else 4  # whose components have axes of their own
     for rows, expected in ((fewest - 0.49, False), (fewest - 0.51, True)):
-        parameters = mixture(name, [1 - rows / 100, rows / 100], [1.0, 1.0])
-        assert degenerate_components(parameters, 100, RIDGE).tolist() == [False, expected]
+        far = 1e9 if name in ("EVE", "VVE") else 1.0  # see the test of chance
+        parameters = mixture(name, [1 - rows / 100, rows / 100], [1.0, 1.0], far)
+        assert degenerate_of(parameters, 100, RIDGE).tolist() == [False, expected]
 
 
 @pytest.mark.parametrize(
@@ -88,56 +97,50 @@ def test_bic_takes_more_than_chance_gives_to_a_component_with_rows_enough(d):
 @every_type
 def test_a_component_of_strays_is_told_where_all_share_one_covariance(name):
     few = mixture(name, [0.98, 0.02], [1.0, 1.0])
-    (reason,) = degenerate.reasons_of(few, 100, RIDGE, ["x", "y"]).values()
+    (reason,) = degenerate.reasons_of(few, Resolution(100.0, np.zeros(2), RIDGE), ["x", "y"]).values()
     assert ("strays" in reason) == (name in OF_ONE_COVARIANCE)
     assert ("its covariance needs" in reason) == (name not in OF_ONE_COVARIANCE)
 
 
-@pytest.mark.parametrize("name", ["full", "diag", "spherical"])
-@pytest.mark.parametrize(
-    ("variance", "rows", "expected"),
-    [
-        (2e-4, 20, False),  # thick enough
-        (0.4e-4, 20, True),  # thin
-        (0.4e-4, 200, False),  # a tight cluster
-        (2e-6, 200, True),  # many rows, and nothing but the ridge
-    ],
-)
-def test_a_thin_component_is_a_spike_but_for_a_tight_cluster_of_many_rows(name, variance, rows, expected):
-    parameters = mixture(name, [1 - rows / 1000, rows / 1000], [1.0, variance])
-    assert degenerate_components(parameters, 1000, RIDGE).tolist() == [False, expected]
+@pytest.mark.parametrize("name", ["full", "tied", "diag"])
+@pytest.mark.parametrize(("share", "expected"), [(0.9, True), (1.1, False)])
+def test_a_component_with_less_variance_than_rounding_leaves_is_degenerate(name, share, expected):
+    """Values of a step h have a variance of h² / 12 by rounding alone (Sheppard)."""
+    variances = [share / 12, share / 12 if name == "tied" else 20.0]
+    parameters = with_column(name, variances, [0.0, 5.0], [0.5, 0.5])
+    told = degenerate_of(parameters, 10_000, 0.0, steps=[0.0, 1.0])
+    assert told.tolist() == [expected, expected and name == "tied"]
+    assert not degenerate_of(parameters, 10_000, 0.0).any()  # of continuous columns
 
 
-@pytest.mark.parametrize(("rows", "expected"), [(40, True), (200, False)])
-def test_a_topic_of_some_hundred_rows_in_ten_columns_is_a_tight_cluster(rows, expected):
-    covariances = np.stack([np.eye(10), np.diag([1.0] * 9 + [4e-5])])
-    weights = np.array([1 - rows / 5000, rows / 5000])
-    parameters = MixtureParameters(weights, np.zeros((2, 10)), covariances, covariance_model("full"))
-    assert degenerate_components(parameters, 5000, RIDGE).tolist() == [False, expected]
+def test_a_component_is_narrow_in_any_direction():
+    """Rows of whole numbers on a plane have two values or more in every column, and no spread across the plane."""
+    turn = np.array([[1.0, 1.0], [1.0, -1.0]]) / np.sqrt(2)
+    plane = turn @ np.diag([3.0, 0.05]) @ turn
+    model = covariance_model("full")
+    parameters = MixtureParameters(np.full(2, 0.5), np.zeros((2, 2)), np.stack([plane, 3 * np.eye(2)]), model)
+    assert degenerate_of(parameters, 1000, 0.0, steps=1.0).tolist() == [True, False]
 
 
-def test_one_thin_direction_is_enough_in_any_coordinates():
-    rng = np.random.default_rng(0)
-    change = rng.normal(size=(3, 3))
-    turn = np.linalg.qr(rng.normal(size=(3, 3)))[0]
-    plane = turn @ np.diag([1, 1, 0.5e-4]) @ turn.T
-    covariances = np.array([change @ shape @ change.T for shape in (np.eye(3), plane)])
-    parameters = MixtureParameters(np.array([0.9, 0.1]), np.zeros((2, 3)), covariances, covariance_model("full"))
-    assert degenerate_components(parameters, 200, RIDGE).tolist() == [False, True]
+def test_no_component_is_narrow_where_all_rows_are():
+    """Columns that add up to 1 but for rounding, or a column in steps wider than it is."""
+    parameters = with_column("diag", [0.02, 0.03], [0.0, 0.1], [0.5, 0.5])
+    assert not degenerate_of(parameters, 1000, 0.0, steps=[0.0, 1.0]).any()
+    assert degenerate_of(with_column("diag", [0.005, 0.05], [0.0, 0.1], [0.5, 0.5]), 1000, 0.0, steps=[0, 1]).any()
 
 
 @every_type
 def test_the_only_component_is_no_spike(name):
-    assert not degenerate_components(mixture(name, [1.0], [1e-9]), 100, RIDGE).any()
+    assert not degenerate_of(mixture(name, [1.0], [1e-9]), 100, RIDGE).any()
 
 
 @every_type
 def test_the_only_component_has_rows_for_all_its_directions(name):
     """Of no more rows than features a matrix is singular but for the ridge."""
     dense = covariance_model(name).layout in (FULL, TIED)
-    assert degenerate_components(mixture(name, [1.0], [RIDGE]), 2, RIDGE).any() == dense
-    assert not degenerate_components(mixture(name, [1.0], [RIDGE]), 3, RIDGE).any()
-    assert not degenerate_components(mixture(name, [1.0], [1.0]), 2, RIDGE).any()  # a prior's, say
+    assert degenerate_of(mixture(name, [1.0], [RIDGE]), 2, RIDGE).any() == dense
+    assert not degenerate_of(mixture(name, [1.0], [RIDGE]), 3, RIDGE).any()
+    assert not degenerate_of(mixture(name, [1.0], [1.0]), 2, RIDGE).any()  # a prior's, say
 
 
 def with_column(name, variances, means, weights):
@@ -155,32 +158,32 @@ def with_column(name, variances, means, weights):
 @pytest.mark.parametrize("name", ["VVI", "VVE", "VVV"])
 def test_a_component_on_the_ridge_is_a_spike_however_many_rows_it_has(name):
     """Its rows have one value in a column, or hardly more, where the others vary."""
-    for variance, expected in ((RIDGE, True), (1.9 * RIDGE, True), (5 * RIDGE, False)):
+    for variance, expected in ((RIDGE, True), (1.9 * RIDGE, True), (2.1 * RIDGE, False)):
         parameters = with_column(name, [variance, 2e-4], [0.0, 0.0], [0.5, 0.5])
-        assert degenerate_components(parameters, 10_000, RIDGE).tolist() == [expected, False]
-        assert not degenerate_components(parameters, 10_000, RIDGE / 1000).any()
+        assert degenerate_of(parameters, 10_000, RIDGE).tolist() == [expected, False]
+        assert not degenerate_of(parameters, 10_000, RIDGE / 1000).any()
     near = with_column(name, [RIDGE, 5 * RIDGE], [0.0, 0.0], [0.5, 0.5])  # a column in units so small varies no more
-    assert not degenerate_components(near, 10_000, RIDGE).any()
+    assert not degenerate_of(near, 10_000, RIDGE).any()
 
 
 def test_a_component_on_the_ridge_is_one_in_any_direction():
     turn = np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3)))[0]
     covariances = np.array([turn @ np.diag([1, 1, v]) @ turn.T for v in (RIDGE, 3e-4)])
     parameters = MixtureParameters(np.array([0.5, 0.5]), np.zeros((2, 3)), covariances, covariance_model("full"))
-    assert degenerate_components(parameters, 10_000, RIDGE).tolist() == [True, False]
+    assert degenerate_of(parameters, 10_000, RIDGE).tolist() == [True, False]
 
 
 @pytest.mark.parametrize("name", [name for name in PARSIMONIOUS if name[1] != "I"])
 def test_one_value_for_each_component_is_a_spike_and_a_tight_cluster_is_not(name):
     """Of a column with few values all components may be on the ridge, so that none is thinner than the rest."""
     values, weights = [0.0, 0.1, 0.2], [0.3, 0.3, 0.4]
-    assert degenerate_components(with_column(name, [RIDGE] * 3, values, weights), 10_000, RIDGE).all()
+    assert degenerate_of(with_column(name, [RIDGE] * 3, values, weights), 10_000, RIDGE).all()
     for parameters in (
-        with_column(name, [1.01 * RIDGE] * 3, values, weights),  # narrow clusters in small units
+        with_column(name, [3 * RIDGE] * 3, values, weights),  # narrow clusters in small units
         with_column(name, [RIDGE] * 3, [5.0, 5.0, 5.0], weights),  # a constant column
         with_column(name, [RIDGE] * 3, [0.0, 1e-3, 2e-3], weights),  # that hardly varies
     ):
-        assert not degenerate_components(parameters, 10_000, RIDGE).any()
+        assert not degenerate_of(parameters, 10_000, RIDGE).any()
 
 
 @pytest.mark.parametrize("name", ["EVI", "EVE", "EVV"])
@@ -196,7 +199,7 @@ def test_a_component_on_the_ridge_that_is_scaled_to_the_volume_of_the_others(nam
     covariances = model.constrained(free, statistics.counts)
     parameters = MixtureParameters(np.array([0.5, 0.5]), statistics.means, covariances, model)
     assert np.linalg.eigvalsh(model.layout.dense(covariances, 2, 3)).min() > 10 * RIDGE
-    assert degenerate_components(parameters, 10_000, RIDGE, statistics).tolist() == [True, False]
+    assert degenerate_of(parameters, 10_000, RIDGE, statistics).tolist() == [True, False]
 
 
 def _moments(X, shares):
@@ -206,15 +209,7 @@ def _moments(X, shares):
 
 def test_components_far_apart_are_judged_by_their_own_widths():
     parameters = mixture("full", [0.5, 0.5], [1e-8, 1e-8])
-    assert not degenerate_components(parameters, 100, 0).any()
-
-
-def test_rows_of_unequal_weight_say_less():
-    rows = np.zeros((4, 1))
-    assert ArraySource(rows).n_effective == 4
-    assert ArraySource(rows, np.full(4, 1e200)).n_effective == 4
-    assert ArraySource(rows, np.array([1.0, 1.0, 0.0, 0.0])).n_effective == 2
-    assert ArraySource(rows, np.array([3.0, 1.0, 1.0, 1.0])).n_effective == pytest.approx(3)
+    assert not degenerate_of(parameters, 100, 0).any()
 
 
 @pytest.mark.parametrize("covariance_type", ["EEE", "EVE", "VVE", "VVV"])
@@ -225,7 +220,7 @@ def test_units_and_the_order_of_columns_make_no_correlation_singular(covariance_
     rows[100:] += 9
     for K in (1, 2):
         fit = gmm.GaussianMixture(K, covariance_type=covariance_type, reg_covar=0, random_state=0).fit(rows * scale)
-        assert not degenerate_components(fitted_parameters(fit), len(rows), 0.0).any()
+        assert not degenerate_of(fitted_parameters(fit), len(rows), 0.0).any()
 
 
 @pytest.mark.parametrize("covariance_type", ["EEE", "VVV"])
@@ -235,7 +230,7 @@ def test_a_column_and_its_copy_are_singular_whatever_rounding_makes_of_them(cova
         covariance = np.array([[1.0, 1.0], [1.0, 1.0 + ulps * np.finfo(float).eps]])
         covariances = covariance if covariance_type == "EEE" else covariance[None]
         one = MixtureParameters(np.ones(1), rng.normal(size=(1, 2)), covariances, covariance_model(covariance_type))
-        assert degenerate_components(one, 200, 0.0).all()
+        assert degenerate_of(one, 200, 0.0).all()
 
 
 @pytest.mark.parametrize("distinct", [1, 2])

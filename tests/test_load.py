@@ -249,7 +249,7 @@ NOT_TABLES = {
     "no scores": ({"scores": np.full(4, np.nan), "bic": np.full(4, np.nan)}, "criterion in cell 0"),
     "weights of a cell": ({"2__weights": np.zeros(2)}, "cell 2.*'weights'"),
     "rows of other features": (
-        {"0__means": np.zeros((1, 2)), "0__covariances": np.eye(2)[None]},
+        {"0__means": np.zeros((1, 2)), "0__covariances": np.eye(2)[None], "0__steps": np.zeros(2)},
         "one number of features",
     ),
 }

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import reference
 from gmm import GaussianMixture, NormalInverseWishart
-from gmm._fitting.degenerate import degenerate_components
+from gmm._fitting.degenerate import Resolution, degenerate_components
 from gmm._fitting.moments import prior_of
 from gmm._fitting.starts import StartRequest, start_statistics
 from gmm._kernel import mstep
@@ -274,11 +274,12 @@ def test_degenerate_factors():
     K, d, q = 4, 10, 2
     rng = np.random.default_rng(0)
     covariances = np.concatenate([np.ones((K, 1, d)), rng.normal(size=(K, q, d))], axis=1)
-    covariances[1, 0, :3] = 1e-6  # thin: more columns than factors
-    covariances[2, 0, :2] = 1e-6  # not thin, since the factors span the two
+    covariances[1, 0, :3] = 1.5e-6  # narrow: more columns than factors
+    covariances[2, 0, :2] = 1.5e-6  # not narrow, since the factors span the two
     weights = np.array([0.3, 0.3, 0.37, 0.03])  # the last has too few rows
     mixture = MixtureParameters(weights, np.zeros((K, d)), covariances, factor_model("factor", q, False))
-    assert degenerate_components(mixture, 100.0, 1e-9).tolist() == [False, True, False, True]
+    told = degenerate_components(mixture, Resolution(100.0, np.zeros(d), 1e-6))
+    assert told.tolist() == [False, True, False, True]
 
 
 def test_print_says_that_few_rows_were_shrunk():

@@ -269,7 +269,7 @@ def test_a_search_shows_every_cell_and_marks_the_best(found):
         found.covariance_type, found.n_components, found.scores, found.loglik, strict=True
     ):
         cell = grid[name, f"K={K}"]
-        assert float(cell.text.lstrip("★")) == pytest.approx(score, abs=0.005)
+        assert float(cell.text.lstrip("★^")) == pytest.approx(score, abs=0.005)
         assert f"log-likelihood {loglik:.2f}" in cell.get("title")
     assert page.find(".//summary").text == "the best mixture"
     assert summary_of(found.best).headline in " ".join(texts(page, "p"))
@@ -281,7 +281,7 @@ def test_the_nearer_to_the_best_the_deeper_is_the_colour(found):
 
     grid = grid_of(shown(found))
     shades = [shade(grid[name, f"K={K}"]) for name, K in zip(found.covariance_type, found.n_components, strict=True)]
-    ranked = np.array(shades)[found.ranked()]
+    ranked = np.array([shades[number] for number in found.ranked() if not found.status[number].startswith("degenerate")])
     assert (np.diff(ranked) <= 0).all()
     assert ranked[0] > ranked[-1] > 0
 

@@ -51,7 +51,8 @@ def legend(ax):
 
 def line_data(ax):
     """What lines of more than one point are drawn: pairs of tuples, NaN left out."""
-    drawn = [(line.get_xdata(), np.asarray(line.get_ydata(), dtype=float)) for line in ax.lines]
+    lines = [line for line in ax.lines if line.get_linestyle() != "None"]
+    drawn = [(line.get_xdata(), np.asarray(line.get_ydata(), dtype=float)) for line in lines]
     return [(tuple(np.asarray(x)[~np.isnan(y)]), tuple(y[~np.isnan(y)])) for x, y in drawn if len(y) > 1]
 
 

@@ -17,7 +17,7 @@ import gmm
 import reference
 from gmm import GaussianMixture, NormalInverseWishart
 from gmm._fitting import starts as initialization
-from gmm._fitting.degenerate import degenerate_components
+from gmm._fitting.degenerate import Resolution, degenerate_components
 from gmm._passes.problem import Beginning, Problem, SolverSettings
 from gmm._rows.sources import ArraySource
 from gmm._values.covariance import PARSIMONIOUS, covariance_model
@@ -549,7 +549,7 @@ def test_split_and_merge_never_end_lower(name):
     asked = {"n_components": 5, "init_params": "random", "tol": 1e-6, "max_iter": 2000}
     plain = fitted(name, X, "conjugate", **asked)
     refined = fitted(name, X, "conjugate", refine="split-merge", **asked)
-    if not degenerate_components(plain._parameters, len(X), 0).any():
+    if not degenerate_components(plain._parameters, Resolution(len(X), np.zeros(X.shape[1]), 0)).any():
         assert refined.lower_bound_ >= plain.lower_bound_ - 1e-12
     parameter_term = log_density(name, refined.means_, refined.covariances_, with_components(X, name, 5))
     assert refined.lower_bound_ == pytest.approx(refined.score(X) + parameter_term / 200, rel=1e-10)

@@ -73,6 +73,7 @@ def test_a_fold_is_scored_by_a_fit_to_the_others(name):
     assert not estimator.__sklearn_is_fitted__()
 
 
+@pytest.mark.filterwarnings("ignore:The statistic is 0")
 @pytest.mark.parametrize(("n", "K", "seed"), [(160, 1, 0), (80, 1, 3), (80, 2, 2), (40, 2, 0)])
 def test_a_start_that_collapses_does_not_end_the_test(n, K, seed):
     """Without a ridge some of the fits to some of the tables do."""
@@ -211,6 +212,7 @@ def test_the_test_finds_two_clusters_and_no_more():
     assert "of 39 tables drawn from 1 component, half have more than" in repr(one)
 
 
+@pytest.mark.filterwarnings("ignore:The statistic is 0")
 @pytest.mark.parametrize(
     ("name", "dtype"), [*((name, np.float64) for name in PARSIMONIOUS), ("full", np.float32), ("EVE", np.float32)]
 )
@@ -222,11 +224,12 @@ def test_the_statistic_is_what_it_says_and_never_negative(name, dtype):
         assert found.statistic == pytest.approx(2 * gain, abs=1e-9 * len(X))
         assert found.statistic >= 0
         assert found.replicates.min() >= 0
-        assert found.replicates.shape == (9,)
-        assert found.p_value == (1 + np.sum(found.replicates >= found.statistic)) / 10
+        assert len(found.replicates) + found.n_left_out == 9
+        assert found.p_value == (1 + np.sum(found.replicates >= found.statistic)) / (10 - found.n_left_out)
         assert found.alternative.predict(rows).max() <= K
 
 
+@pytest.mark.filterwarnings("ignore:The statistic is 0")
 def test_under_the_null_p_values_are_uniform():
     p_values = []
     for seed in range(60):
@@ -270,10 +273,10 @@ def test_replicates_are_fitted_from_where_they_were_drawn(monkeypatch):
 def test_a_good_beginning_saves_a_poor_start():
     truth = fitted_parameters(GaussianMixture(2, random_state=0).fit(X))
     how = {"init_params": one_and_the_rest, "covariance_type": "full", "n_init": 1, "n_threads": 1}
-    alone, begun = (resampling._Fits(2, how).pair(X, 0, given).null for given in (None, truth))
-    assert resampling._is_degenerate(alone, len(X))
-    assert not resampling._is_degenerate(begun, len(X))
-    np.testing.assert_allclose(begun.means_, truth.means, atol=0.1)
+    fits = resampling._Fits(2, how)
+    with pytest.raises(ValueError, match="every fit of 2 components, from 11 starts, has one that has collapsed"):
+        fits.pair(X, 0)
+    np.testing.assert_allclose(fits.pair(X, 0, truth).null.means_, truth.means, atol=0.1)
 
 
 def one_and_the_rest(rows, n_components, rng):
@@ -350,12 +353,58 @@ def test_a_split_keeps_the_moments_of_the_whole(name):
         )
 
 
-def test_an_alternative_that_collapses_is_none():
-    ties = np.concatenate([X, np.tile([[0.0, 30.0]], (15, 1))])
-    found = bootstrap_lrt(ties, 1, **FEW)
-    assert not resampling._is_degenerate(found.alternative, len(ties))
+def test_fits_that_collapse_on_ties_are_not_compared():
+    answers = np.repeat([[0.0], [1.0]], 40, axis=0)
+    with pytest.warns(UserWarning, match="The statistic is 0, and no fit of 2 components supports it: every fit of 2"):
+        found = bootstrap_lrt(answers, 1, **FEW)
+    assert found.statistic == 0
     with pytest.raises(ValueError, match="has collapsed on a few rows or on ties"):
-        bootstrap_lrt(ties, 4, **FEW)
+        bootstrap_lrt(answers, 2, **FEW)
+
+
+def answers(n=1500, seed=0):
+    """Sums of answers on scales of four: two groups, in five columns of few values."""
+    rng = np.random.default_rng(seed)
+    z = rng.normal(size=(n, 1)) * 0.7 + np.where(rng.uniform(size=(n, 1)) < 0.4, 1, -0.5)
+    items = (z + 0.8 * rng.normal(size=(n, 14)) + 2.5).round().clip(1, 4)
+    return np.column_stack([part.mean(axis=1) for part in np.split(items, [1, 5, 9], axis=1)])
+
+
+@pytest.mark.parametrize("n_init", [1, 3])
+def test_a_degenerate_start_does_not_hide_a_sound_one(n_init):
+    """Of more starts, the one of the highest likelihood is degenerate: p was 1, with a statistic of 0."""
+    found = bootstrap_lrt(answers(), 1, n_init=n_init, n_replicates=19, random_state=0)
+    assert found.statistic > 100
+    assert found.p_value == 0.05
+
+
+def test_drawn_tables_have_the_steps_of_the_data(monkeypatch):
+    fit, tables = GaussianMixture.fit, []
+
+    def seen(self, rows, *args, **how):
+        tables.append(rows)
+        return fit(self, rows, *args, **how)
+
+    rows = np.column_stack([np.round(X[:, 0] / 0.25) * 0.25, X[:, 1]])
+    monkeypatch.setattr(GaussianMixture, "fit", seen)
+    bootstrap_lrt(rows, 2, **FEW | {"n_threads": 1})
+    drawn = [each for each in tables if not np.array_equal(each, rows)]
+    assert len(drawn) > 9
+    for table in drawn:
+        np.testing.assert_allclose(table[:, 0] * 4, np.round(table[:, 0] * 4), atol=1e-9)
+        assert len(np.unique(table[:, 1])) == len(X)
+
+
+def test_weights_are_numbers_of_rows():
+    how = {"n_replicates": 5, "random_state": 0}
+    weighted, repeated = bootstrap_lrt(X, 1, sample_weight=WEIGHTS, **how), np.repeat(X, WEIGHTS.astype(int), axis=0)
+    plain = bootstrap_lrt(repeated, 1, **how)
+    assert weighted.statistic == plain.statistic
+    np.testing.assert_array_equal(weighted.replicates, plain.replicates)
+    with pytest.raises(ValueError, match=r"whole numbers in sample_weight, got .*0\.5.* in row 3"):
+        bootstrap_lrt(X, 1, sample_weight=np.where(np.arange(len(X)) == 3, 0.5, 1.0), **how)
+    with pytest.raises(ValueError, match="at most 10,000,000 rows in all, got 100,000,000"):
+        bootstrap_lrt(X, 1, sample_weight=np.full(len(X), 1e6), **how)
 
 
 def test_names_of_features_are_kept():

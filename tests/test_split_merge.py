@@ -7,7 +7,7 @@ import pytest
 
 import reference
 from gmm import GaussianMixture
-from gmm._fitting.degenerate import degenerate_components
+from gmm._fitting.degenerate import Resolution, degenerate_components
 from gmm._fitting.split_merge import drop_losses, moves, split_gains, without
 from gmm._passes.e_step import EStep
 from gmm._rows.sources import ArraySource
@@ -36,7 +36,7 @@ def stuck(covariance_type="full", refine="split-merge", **asked):
 
 
 def collapsed(mixture, X, weight=None):
-    return degenerate_components(mixture._parameters, ArraySource(X, weight).n_effective, mixture.reg_covar).any()
+    return degenerate_components(mixture._parameters, Resolution.of(ArraySource(X, weight), mixture.reg_covar)).any()
 
 
 # --- What it is for -----------------------------------------------------------------------------

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from gmm import GaussianMixture, select
-from gmm._fitting.degenerate import degenerate_components
 from gmm._values.covariance import covariance_model
 from gmm._values.noise import UniformNoise
 from gmm._values.parameters import MixtureParameters
 from gmm._values.tails import StudentTails
+from test_health import degenerate_of
 
 TYPES = ["EII", "EEI", "EEE"]
 RIDGE, N = 1e-6, 200
@@ -43,7 +43,7 @@ def table(n_far, seed=0):
     ],
 )
 def test_rows_nearer_to_each_other_than_chance_puts_them_are_a_group(name, n_far, distance, strays):
-    assert degenerate_components(mixture(name, n_far, distance), N, RIDGE).tolist() == [False, False, strays]
+    assert degenerate_of(mixture(name, n_far, distance), N, RIDGE).tolist() == [False, False, strays]
 
 
 @of_one_covariance
@@ -51,7 +51,7 @@ def test_two_groups_of_few_rows_beside_each_other_are_strays(name):
     far = mixture(name, 3, 30)
     weights, means = np.append(far.weights, 2 / N), np.append(far.means, [[0, -31.0]], axis=0)
     covariances = np.ones((4, *far.covariances.shape[1:])) if name != "EEE" else far.covariances
-    told = degenerate_components(MixtureParameters(weights, means, covariances, far.model), N, RIDGE)
+    told = degenerate_of(MixtureParameters(weights, means, covariances, far.model), N, RIDGE)
     assert told.tolist() == [False, False, True, True]
 
 
@@ -76,4 +76,4 @@ BOX = UniformNoise(np.full(2, -40.0), np.full(2, 40.0), 0.01)
 @of_one_covariance
 @pytest.mark.parametrize("beside", [{"noise": BOX}, {"tails": StudentTails(4.0)}])
 def test_far_rows_beside_noise_or_with_heavy_tails_are_strays(name, beside):
-    assert degenerate_components(mixture(name, 3, 30, **beside), N, RIDGE).tolist() == [False, False, True]
+    assert degenerate_of(mixture(name, 3, 30, **beside), N, RIDGE).tolist() == [False, False, True]

@@ -1,6 +1,5 @@
 """What objects say of themselves: summaries of mixtures and classifiers, named tables, first rows of predictions."""
 
-import json
 import re
 
 import numpy as np
@@ -9,7 +8,6 @@ import pytest
 
 import gmm
 from gmm import BayesianGaussianMixture, GaussianMixture, MixtureClassifier
-from gmm._estimators.saved import from_state, state_of
 from gmm._values.tails import StudentTails
 from gmm.analysis import anomaly_threshold
 from gmm.inference import standard_errors
@@ -55,7 +53,9 @@ def test_of_one_column_only_the_letter_of_the_volume_is_left():
 
 def test_a_fit_knows_whether_its_rows_had_weights(mixture):
     assert " per row), BIC" in str(mixture)
-    weighted = GaussianMixture(2, random_state=0).fit(TABLE, sample_weight=np.arange(1, 101))
+    counted = GaussianMixture(2, random_state=0).fit(TABLE, sample_weight=np.arange(1, 101))
+    assert f"({counted.lower_bound_:.4f} per row), BIC" in str(counted)
+    weighted = GaussianMixture(2, random_state=0).fit(TABLE, sample_weight=np.linspace(0.1, 0.73, 100))
     assert f"({weighted.lower_bound_:.4f} per unit weight), BIC" in str(weighted)
 
 
@@ -252,14 +252,6 @@ def test_a_table_needs_a_library(mixture, monkeypatch):
         monkeypatch.setitem(__import__("sys").modules, name, None)
     with pytest.raises(ImportError, match="pandas or polars"):
         summary.to_frame()
-
-
-def test_the_effective_rows_of_an_older_file_are_unknown(mixture, tmp_path):
-    header, arrays = state_of(mixture)
-    assert json.loads(json.dumps(header))["n_effective"] == 100
-    del header["n_effective"]
-    older = from_state(GaussianMixture, header, arrays)
-    assert "n = " not in str(older)
 
 
 def test_a_search_is_saved_and_goes_to_scikit_learn(tmp_path):

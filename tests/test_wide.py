@@ -111,6 +111,7 @@ def test_a_search(types):
         select(X, range(1, 3), covariance_type=types, random_state=0, n_threads=1)
 
 
+@pytest.mark.filterwarnings("ignore:The statistic is 0")
 def test_resampling():
     with no_matrix_of_all_features():
         mixture = GaussianMixture(2, covariance_type="diag", random_state=0)

@@ -37,8 +37,6 @@ class Candidate:
     def statistics(self) -> SufficientStatistics: ...
     @property
     def least_weight(self) -> float: ...
-    @property
-    def thinness(self) -> float: ...
     def begin(self, scratch: Scratch, view: CandidateView, seeds: _Array, *, n_lloyd: int, n_soft: int) -> None: ...
     def leave_view(self, scratch: Scratch, rows: CandidateRows) -> None: ...
     def without(self, scratch: Scratch, rows: CandidateRows, family: MixtureFamily, n: int) -> list[Candidate]: ...
@@ -56,10 +54,9 @@ class Race:
         part: CandidateRows,
         rows: CandidateRows,
         *,
-        n_effective: float,
-        fewest_rows: float,
-        enough_rows: float,
-        thin: float,
+        fewest: float,
+        enough: float,
+        least: _Array,
         verdict: Callable[[_Estimate], bool] | None = None,
         spread: Callable[[_Task, int, int], object] | None = None,
         openings: dict[int, list[Opening]] | None = None,
@@ -70,15 +67,5 @@ class Race:
         self, field: list[Candidate], task: int, rows: CandidateRows, n_passes: int, start: int, end: int
     ) -> None: ...
 
-def is_sound(
-    layout: int,
-    weights: _Array,
-    means: _Array,
-    covariances: _Array,
-    whiteners: _Array,
-    *,
-    least_weight: float,
-    ridge: float,
-    thin: float,
-) -> bool: ...
+def is_sound(layout: int, means: _Array, covariances: _Array, whiteners: _Array, least: _Array) -> bool: ...
 def kmeans_seeds(rows: _Array, weight: _Array | None, uniforms: _Array, n_seeds: int) -> NDArray[np.intp]: ...

@@ -17,12 +17,12 @@ from gmm._kernel.candidate cimport (
     lay_out_begin,
     layout_of_rows,
     log_volume,
+    narrowness,
     points_to_rows,
     scaled_metric,
     simpler_family,
     simpler_layout,
     take_components,
-    thinness,
     whiteners_to_rows,
 )
 from gmm._kernel.estimate cimport Estimate, estimate_in, estimate_size
@@ -339,10 +339,8 @@ cdef class Candidate:
             least = min(least, weights[k])
         return least
 
-    @property
-    def thinness(self):
-        """max_k tr Σ_k⁻¹P of the next mixture, P = Σ_k π_k Σ_k: at least one over the least eigenvalue of P⁻¹Σ_k."""
-        return thinness(&self.family.family, &self.estimates[self.current], self.room)
+    cdef double narrowness(self, const double[::1] least):
+        return narrowness(&self.family.family, &self.estimates[self.current], &least[0])
 
 
 cdef enum:
@@ -365,9 +363,10 @@ cdef class Race:
         Of the rows that candidates begin on; they take turns in them.
     part, rows : CandidateRows
         The rows that candidates begin on, and all of them.
-    n_effective, fewest_rows, enough_rows, thin : float
-        A component of fewer effective rows than the fewest is degenerate, and one of fewer than enough, or with an
-        eigenvalue below `thin`, may be.
+    fewest, enough : float
+        Shares of the rows: a component of fewer rows than the fewest is degenerate, and one of fewer than enough may be.
+    least : array of shape (d,)
+        A component that may have less variance in some direction may be degenerate.
     verdict : callable, optional
         Tells of the `estimate` of a candidate whether one that may be is. None if none is.
     spread : callable, optional
@@ -378,7 +377,8 @@ cdef class Race:
 
     cdef object schedule, families, moments, uniforms, views, verdict, spread
     cdef dict openings
-    cdef double n_effective, fewest_rows, enough_rows, thin
+    cdef double fewest, enough
+    cdef const double[::1] least
     cdef CandidateRows part, rows
     cdef list scratches
     cdef int number                       # of the family whose candidates begin
@@ -386,13 +386,11 @@ cdef class Race:
 
     def __cinit__(
         self, schedule, families, moments, uniforms, views, CandidateRows part not None, CandidateRows rows not None, *,
-        double n_effective, double fewest_rows, double enough_rows, double thin, verdict=None, spread=None,
-        dict openings=None,
+        double fewest, double enough, const double[::1] least, verdict=None, spread=None, dict openings=None,
     ):
         self.schedule, self.families, self.moments = schedule, families, moments
         self.uniforms, self.views, self.part, self.rows = uniforms, views, part, rows
-        self.n_effective, self.fewest_rows, self.enough_rows = n_effective, fewest_rows, enough_rows
-        self.thin, self.verdict = thin, verdict
+        self.fewest, self.enough, self.least, self.verdict = fewest, enough, least, verdict
         self.openings = openings
         self.spread, self.scratches, self.disagreement = spread, [], INFINITY
 
@@ -459,11 +457,10 @@ cdef class Race:
     cdef bint is_degenerate(self, Candidate one) except -1:
         if self.verdict is None:
             return False
-        cdef double least = self.n_effective * one.least_weight
-        if one.failed or least < self.fewest_rows:
+        if one.failed or one.least_weight < self.fewest:
             return True
-        # Thinness bounds what the eigenvalues are.
-        return (least < self.enough_rows or not self.thin * one.thinness < 1) and self.verdict(one.estimate)
+        # Narrowness bounds what the eigenvalues are.
+        return (one.least_weight < self.enough or not one.narrowness(self.least) < 1) and self.verdict(one.estimate)
 
     cdef int each(self, list field, int task, CandidateRows rows, int n_passes) except -1:
         if self.spread is None:
@@ -515,16 +512,12 @@ cdef class Race:
 
 def is_sound(
     Layout layout,
-    const double[::1] weights,
     const double[:, ::1] means,
     const double[::1] covariances,
     const double[::1] whiteners,
-    *,
-    double least_weight,
-    double ridge,
-    double thin,
+    const double[::1] least,
 ):
-    """Return whether bounds alone tell that no component of a mixture is light, singular, on the ridge or thin.
+    """Return whether bounds alone tell that no covariance is singular, or narrower than `least` variances (d,).
 
     Matrices are flat, as `layout` stores them; False where that takes eigenvalues.
     """
@@ -532,13 +525,11 @@ def is_sound(
     cdef Estimate mixture
     cdef Py_ssize_t K = means.shape[0], d = means.shape[1]
     family.covariance_layout, family.K, family.d = layout, K, d
-    expect("weights", weights.shape[0], K)
     expect("covariances", covariances.shape[0], total_size(layout, K, d))
     expect("whiteners", whiteners.shape[0], total_size(layout, K, d))
-    mixture.weights, mixture.covariances = <double*>&weights[0], <double*>&covariances[0]
-    mixture.whiteners = <double*>&whiteners[0]
-    cdef double[::1] pooled = np.empty(matrix_size(layout, d))
-    return candidate.is_sound(&family, &mixture, least_weight, ridge, thin, &pooled[0])
+    expect("least", least.shape[0], d)
+    mixture.covariances, mixture.whiteners = <double*>&covariances[0], <double*>&whiteners[0]
+    return candidate.is_sound(&family, &mixture, &least[0])
 
 
 def kmeans_seeds(

@@ -366,7 +366,11 @@ def set_fitted(
     A `problem` to be continued keeps its bounds and the state of the accelerated solver; `trimmed` rows were left out.
     """
     parameters, weight = result.parameters, source.survey.weight
-    of_rows: dict[str, Any] = {"weight": weight, "n_effective": source.n_effective, "trimmed": trimmed}
+    of_rows: dict[str, Any] = {
+        "weight": weight,
+        "steps": fitting.degenerate.Resolution.of(source, mixture.reg_covar).steps,
+        "trimmed": trimmed,
+    }
     past = Past(parameters, beside_errors=bool(source.errors), **of_rows)
     if problem is not None:
         past = past._replace(trace=result.trace or past_of(mixture).trace, solver_state=result.state, problem=problem)

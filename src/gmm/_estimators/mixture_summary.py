@@ -139,7 +139,8 @@ def summary(
         assert results.labels is not None  # they were requested
         counts += np.bincount(results.labels + 1, minlength=len(counts))
     is_plain = not (source.errors or vars(self).get("prior"))
-    moments = is_plain and fitting.degenerate.depends_on_moments(parameters.model)
+    verdict = fitting.degenerate
+    moments = is_plain and verdict.depends_on_moments(parameters.model)
     of_pass = scorer.statistics(source) if moments else None
     return MixtureSummary(
         self,
@@ -149,7 +150,7 @@ def summary(
         {name: scores[name] for name in shown},
         counts[1:],
         int(counts[0]),
-        fitting.degenerate.reasons_of(parameters, source.n_effective, self.reg_covar, names_of_features(self), of_pass),
+        verdict.reasons_of(parameters, verdict.Resolution.of(source, self.reg_covar), names_of_features(self), of_pass),
     )
 
 

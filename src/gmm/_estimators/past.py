@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from gmm._kernel.mstep import QuasiNewtonState
 from gmm._passes.trace import Trace
+from gmm._values.layouts import Array
 from gmm._values.parameters import MixtureParameters
 
 if TYPE_CHECKING:
@@ -31,8 +32,10 @@ class Past(NamedTuple):
         The mixture that the fit found; if the estimator holds another one, this past is over.
     trace : Trace, optional
         Its passes.
-    weight, n_effective : float
-        Of the rows: the sum of their weights, and their effective number; 0 where unknown.
+    weight : float
+        Of the rows; 0 where unknown.
+    steps : array of shape (d,), optional
+        Those of the columns of the rows: `Source.steps`.
     beside_errors : bool
         Whether the rows had errors, so that the mixture is of true values.
     solver_state : QuasiNewtonState, optional
@@ -52,7 +55,7 @@ class Past(NamedTuple):
     parameters: MixtureParameters | None = None
     trace: Trace | None = None
     weight: float = 0.0
-    n_effective: float = 0.0
+    steps: Array | None = None
     beside_errors: bool = False
     solver_state: QuasiNewtonState | None = None
     problem: tuple[object, ...] = ()

@@ -112,10 +112,10 @@ def state_of(self: FittedMixture) -> tuple[dict[str, Any], dict[str, NDArray[Any
     header |= classes_to_state(self)
     past = past_of(self)
     header |= {"weight_seen": past.weight} if past.weight else {}
-    header |= {"n_effective": past.n_effective} if past.n_effective else {}
     header |= {"shrunk": past.shrunk} if past.shrunk else {}
     header |= {"beside_errors": True} if past.beside_errors else {}
     arrays |= {} if past.trimmed is None else {"trimmed": past.trimmed}
+    arrays |= {} if past.steps is None else {"steps": past.steps}
     if past.stream is not None:
         header["stream"], of_stream = persistence.stream_to_state(past.stream)
         arrays |= of_stream
@@ -175,8 +175,8 @@ def _restore(
         past = past._replace(beside_errors=item(header, "beside_errors", bool))
     if "weight_seen" in header:
         past = past._replace(weight=positive(header, "weight_seen"))
-    if "n_effective" in header:
-        past = past._replace(n_effective=positive(header, "n_effective"))
+    if "steps" in arrays:
+        past = past._replace(steps=_steps(arrays["steps"], parameters.n_features))
     if "trimmed" in arrays:
         past = past._replace(trimmed=mask(arrays, "trimmed"))
     if "stream" in header:
@@ -184,3 +184,11 @@ def _restore(
         past = past._replace(stream=stream)
     set_mixture(self, parameters, names, np.dtype(header["dtype"]), _last_fit=past, **of_fit)
     restore_classes(self, header, parameters.n_components)
+
+
+def _steps(values: NDArray[Any], n_features: int) -> NDArray[np.float64]:
+    if values.shape != (n_features,) or values.dtype != np.float64 or not (values >= 0).all() or np.isinf(values).any():
+        raise ValueError(
+            f"expected {n_features} numbers of at least 0 in 'steps', got {values.dtype} of {values.shape}"
+        )
+    return values

@@ -72,12 +72,13 @@ class Figures:
     ) -> Figures | None:
         """Return what a fit remembers of its rows; None if it does not, or its bound is not of the likelihood."""
         is_posterior = isinstance(parameters, MixturePosterior) or past.shrunk
-        if mean_loglik is None or is_posterior or not (past.weight and past.n_effective):
+        if mean_loglik is None or is_posterior or not (past.weight and past.steps is not None):
             return None
         loglik, p = past.weight * mean_loglik, parameters.n_parameters
         scores = {"bic": bic(loglik, p, past.weight), "aic": aic(loglik, p)}
-        reasons = fitting.degenerate.reasons_of(parameters, past.n_effective, ridge, feature_names)
-        return cls(past.weight, loglik, scores, reasons, weighted=past.n_effective != past.weight)
+        rows = fitting.degenerate.Resolution(past.weight, past.steps, ridge)
+        reasons = fitting.degenerate.reasons_of(parameters, rows, feature_names)
+        return cls(past.weight, loglik, scores, reasons, weighted=not past.weight.is_integer())
 
     @property
     def line(self) -> str:

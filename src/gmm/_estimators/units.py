@@ -35,7 +35,7 @@ def in_other_units(self: _Mixture, units: Coordinates, raised: float) -> _Mixtur
     trace = self.history_.raised(raised)
     of_fit = fit_attributes(trace, self.lower_bound_ + raised, traces)
     before = past_of(self)
-    of_rows = before.weight, before.n_effective, before.beside_errors
+    of_rows = before.weight, None if before.steps is None else before.steps * units.scales, before.beside_errors
     past = Past(parameters, trace, *of_rows, shrunk=before.shrunk)
     set_mixture(other, parameters, names, self._dtype, _last_fit=past, **of_fit)
     return other

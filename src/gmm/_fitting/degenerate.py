@@ -1,14 +1,17 @@
-"""Degenerate components: collapsed on a few rows or on ties, so that their likelihood means nothing."""
+"""Degenerate components: on few rows, on ties or on less than rounding, so that their likelihood means nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
+from enum import Enum, auto
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gmm._candidates import is_sound
+from gmm._rows.sources import Source
 from gmm._text.printable import printable
 from gmm._values.covariance import CovarianceModel, stored_as
 from gmm._values.layouts import FULL, TIED, Array, SingularMatrixError
@@ -19,174 +22,169 @@ from gmm._values.variational import MixturePosterior
 
 _FEW_ROWS = "fewer rows than its covariance needs"
 _STRAYS = "so few rows that they are strays rather than a group"
+_CHANCE = "no better a fit than chance gives to so few rows"
 _DEPENDENT = "columns that depend on each other"
 _NO_SPREAD = "no spread but reg_covar in {}: rows that repeat, or few of them"
-_THINNER = "far thinner than the others in some direction, on few rows"
-# In variances of the pooled covariance within components. A direction above 1e-3 of the data's variances is above this.
-THIN = 1e-4
-# A thin component with at least so many times the fewest rows, and variances above the ridge, is a tight cluster.
-_MANY, _MANY_OF_FACTORS = 6, 10
-_PAIR = 1.5  # effective rows, half a row rounded up: a row by itself may be the end of a long tail
+_NARROW = "less spread than the rounding of values leaves in {}: rows that repeat, or few of them"
 _NAMED = 3  # columns at most
-_ON_RIDGE = 2  # ridges: a variance up to this says more of the ridge than of the rows
-_ON_RIDGE_OF_HEAVY = 20  # the same of heavy tails, which let few rows with other values widen a component of tied ones
-_FAR = 10  # times as large: how far the data's variance is above that of a component on the ridge
-_TIED = 1e-5  # ridges: rows with one value in a column leave no more than this above the ridge
+_NARROWER = 4  # times: how much less variance than all rows a degenerate component has
+_RIDGES = 2  # of which one is in every covariance: a component has no more variance than the ridge
+_PAIR = 1.5  # effective rows, half a row rounded up: a row by itself may be the end of a long tail
+_HUGE = 1e300  # in place of what overflows
+_CHANCE_OF_PARAMETER = 2.5  # nats; log n / 2, what BIC takes, is more from 149 rows on
+
+
+class Judge(Enum):
+    """What mixtures are compared by: with some, strays and chance make no component."""
+
+    LIKELIHOOD = auto()  # of as many components
+    CRITERION = auto()  # of several numbers of components
+    HELD_OUT = auto()  # rows, which need no such rules
+
+
+class Resolution(NamedTuple):
+    """What rows can tell of a component: `weight` rows, columns of these `steps` (0 if continuous), and the ridge."""
+
+    weight: float
+    steps: Array
+    ridge: float
+
+    @classmethod
+    def of(cls, source: Source, ridge: float) -> Resolution:
+        """Return that of a source; true values behind errors have no steps."""
+        steps = np.zeros(source.n_features) if source.errors else source.steps
+        return cls(source.survey.weight, steps, ridge)
+
+    @property
+    def of_ridge(self) -> Array:
+        """Variance in each column up to which it is the ridge's, (d,)."""
+        return np.full(len(self.steps), _RIDGES * self.ridge)
+
+    @property
+    def variances(self) -> Array:
+        """The same with that of rounding to the steps (Sheppard), (d,)."""
+        return self.of_ridge + self.steps**2 / 12
 
 
 def degenerate_components(
     parameters: MixtureParameters,
-    n_effective: float,
-    ridge: float,
+    rows: Resolution,
     statistics: SufficientStatistics | None = None,
-    *,
-    strays: bool = True,
+    judge: Judge = Judge.LIKELIHOOD,
 ) -> NDArray[np.bool_]:
     """Tell which components are degenerate, (K,).
 
-    A degenerate component has fewer rows than its model needs (half a row is rounded up). One covariance of all
-    components needs none of each, but BIC would make components of strays there: so few rows are a group only far from
-    all others. Or a degenerate component has correlations that are
-    singular to rounding, as those of a column and its copy; or it is thin: the least eigenvalue of W⁻¹Σ_k, where
-    W = Σ_k π_k Σ_k with the noise among them, is tiny; or it is on the ridge, so that its likelihood is what the ridge
-    makes of it: in some direction it has hardly more variance than the ridge, and W far more. If all components are so
-    narrow, they may be clusters in small units, which have some variance of their own; only where each has one value of
-    a column that varies, and nothing but the ridge beside it, are they degenerate. A thin component of many rows, above
-    the ridge, is a tight cluster, which is not degenerate. A single component is degenerate if its correlations are
-    singular to rounding, or if it has too few rows to span all directions and hardly more than the ridge as variance in
-    some of them. A posterior has no degenerate component: the prior sees to that.
+    A degenerate component has fewer rows than its model needs (half a row is rounded up), or correlations that are
+    singular to rounding, as those of a column and its copy. Or it is narrow: in some direction it has less variance
+    than rounding leaves in values of a step h, h²/12 (Sheppard), or no more than the ridge, and all rows have far more
+    there. Its likelihood is then that of a density where the rows have a lattice, or what the ridge makes of it. Where
+    all components share one covariance, none needs rows for its own, but so few are a group only far from all others:
+    see `_least_worth`. A single component is degenerate if its correlations are singular to rounding, or if it has too
+    few rows to span all directions and hardly more than the ridge as variance in some of them. A posterior has no
+    degenerate component: the prior sees to that.
 
     Parameters
     ----------
     parameters : MixtureParameters
-    n_effective : float
-        Effective number of rows: `Source.n_effective`.
-    ridge : float
-        In the covariances' diagonals.
+    rows : Resolution
     statistics : SufficientStatistics, optional
         Of the last pass of a fit without a prior. Where components of their own shapes are scaled to one volume, they
-        tell the covariances before, of which some may be on the ridge.
-    strays : bool, default=True
-        Whether components of strays are degenerate; not where rows held out judge them.
+        tell the covariances before, of which some may be narrow.
+    judge : Judge, default=Judge.LIKELIHOOD
     """
-    sound, causes = np.zeros(parameters.n_components, dtype=bool), _causes(parameters, n_effective, ridge, statistics)
-    return np.asarray(np.logical_or.reduce([sound, *(causes[why] for why in causes if strays or why != _STRAYS)]))
+    causes = _causes(parameters, rows, statistics, judge)
+    kept = [causes[why] for why in causes if judge is not Judge.HELD_OUT or why not in (_STRAYS, _CHANCE)]
+    return np.asarray(np.logical_or.reduce([np.zeros(parameters.n_components, dtype=bool), *kept]))
+
+
+def degenerate_under(
+    objective: Objective,
+    source: Source,
+    parameters: MixtureParameters,
+    statistics: SufficientStatistics | None = None,
+    judge: Judge = Judge.LIKELIHOOD,
+) -> NDArray[np.bool_]:
+    """Tell which components of a fit to rows are degenerate, (K,); beside a prior, its statistics say nothing of them.
+
+    A fixed covariance says nothing of the rows.
+    """
+    free, rows = None if objective.prior else statistics, Resolution.of(source, objective.ridge)
+    degenerate = degenerate_components(parameters, rows, free, judge)
+    return degenerate & ~objective.fixed.covariances
 
 
 def reasons_of(
     parameters: MixtureParameters,
-    n_effective: float,
-    ridge: float,
+    rows: Resolution,
     feature_names: Sequence[str],
     statistics: SufficientStatistics | None = None,
 ) -> dict[int, str]:
     """Return why components are degenerate, by their numbers; those that are not are left out."""
     reasons: dict[int, str] = {}
-    for reason, components in _causes(parameters, n_effective, ridge, statistics).items():
+    for reason, components in _causes(parameters, rows, statistics).items():
         for k in np.flatnonzero(components & ~parameters.fixed.covariances).tolist():
-            reasons.setdefault(k, reason.format(_flat_columns(parameters, k, ridge, feature_names)))
+            reasons.setdefault(k, reason.format(_narrow_columns(parameters, k, rows, feature_names)))
     return reasons
 
 
 def on_ridge_alone(parameters: MixtureParameters, ridge: float, feature_names: Sequence[str]) -> list[str]:
     """Name the columns in which the whole mixture has hardly more variance than the ridge: constant ones, or small."""
-    total = _within(parameters) + parameters.weights @ _away(parameters) ** 2
-    here = (ridge < (1 + _TIED) * total) & (total <= _ON_RIDGE * ridge)
+    here = (ridge > 0) & (_total_variances(parameters) <= _RIDGES * ridge)
     return [printable(feature_names[j]) for j in np.flatnonzero(here).tolist()]
 
 
-def _flat_columns(parameters: MixtureParameters, k: int, ridge: float, feature_names: Sequence[str]) -> str:
-    """Name the columns in which a component has hardly more variance than the ridge."""
-    flat = parameters.column_variances[k] <= _high(parameters, ridge)
-    names = [printable(feature_names[j]) for j in np.flatnonzero(flat).tolist()]
+def _narrow_columns(parameters: MixtureParameters, k: int, rows: Resolution, feature_names: Sequence[str]) -> str:
+    """Name the columns in which a component has no more variance than rounding or the ridge leaves."""
+    narrow = parameters.column_variances[k] <= rows.variances
+    names = [printable(feature_names[j]) for j in np.flatnonzero(narrow).tolist()]
     more = [f"{len(names) - _NAMED} more columns"] * (len(names) > _NAMED)
     return ", ".join(names[:_NAMED] + more) or "some direction"
 
 
 def _causes(
-    parameters: MixtureParameters, n_effective: float, ridge: float, statistics: SufficientStatistics | None
+    parameters: MixtureParameters,
+    rows: Resolution,
+    statistics: SufficientStatistics | None,
+    judge: Judge = Judge.LIKELIHOOD,
 ) -> dict[str, NDArray[np.bool_]]:
     """Return for each cause, in words, which components are degenerate by it, (K,); causes may be absent."""
     if isinstance(parameters, MixturePosterior):
         return {}
-    if not parameters.model.stored_whole:
-        return _few_or_narrow(parameters, n_effective, ridge)
     if parameters.n_components == 1 and not parameters.noise:
-        unspanned = parameters.model.layout in (FULL, TIED) and n_effective < parameters.n_features + 1
-        return {_DEPENDENT: _singular(parameters)} | (
-            {_FEW_ROWS: flat_components(parameters, ridge)} if unspanned else {}
-        )
-    model, d, rows = parameters.model, parameters.n_features, n_effective * parameters.weights
-    before, fewest = _unscaled(parameters, ridge, statistics), fewest_rows(model, d)
-    if not (parameters.noise or parameters.tails) and _are_sound((parameters, before), fewest / n_effective, ridge):
+        return _causes_of_one(parameters, rows)
+    model, counts = parameters.model, rows.weight * parameters.weights
+    few = np.asarray(counts < fewest_rows(model, parameters.n_features))
+    least = _least_worth(parameters, rows.weight, few, judge)
+    if parameters.noise or parameters.tails:  # which explain far rows without a component
+        poor = least > 0
+    else:
+        poor = np.isinf(least)
+        open_ = (least > 0) & ~poor
+        poor[open_] = _worth(parameters, rows.weight, open_) < least[open_]
+    causes = {_STRAYS if model.common else _FEW_ROWS: poor & few, _CHANCE: poor & ~few}
+    before = _unscaled(parameters, rows.ridge, statistics)
+    if model.stored_whole:
+        if all(_is_sound(each, rows) for each in dict.fromkeys((parameters, before))):
+            return causes
+        causes[_DEPENDENT] = _singular(parameters)
+    on_ridge = _narrow(parameters, before, rows.of_ridge)
+    return causes | {_NO_SPREAD: on_ridge, _NARROW: ~on_ridge & _narrow(parameters, before, rows.variances)}
+
+
+def _causes_of_one(parameters: MixtureParameters, rows: Resolution) -> dict[str, NDArray[np.bool_]]:
+    """Return the causes of `_causes` for a single component without noise."""
+    if not parameters.model.stored_whole:
         return {}
-    few = np.asarray(rows < fewest)
-    causes = {_STRAYS: few & ~_far_groups(parameters, n_effective)} if model.common else {_FEW_ROWS: few}
-    causes[_DEPENDENT] = _singular(parameters)
-    causes[_NO_SPREAD] = _on_ridge(before, ridge)
-    if _any_thin(parameters):
-        causes[_THINNER] = (_thinnest(parameters) < THIN) & (rows < _MANY * model.fewest_rows(d))
+    causes = {_DEPENDENT: _singular(parameters)}
+    if parameters.model.layout in (FULL, TIED) and rows.weight < parameters.n_features + 1:
+        (covariance,) = parameters.model.layout.dense(parameters.covariances, 1, parameters.n_features)
+        causes[_FEW_ROWS] = np.linalg.eigvalsh(covariance)[:1] <= _RIDGES * rows.ridge
     return causes
 
 
-def _are_sound(mixtures: Iterable[MixtureParameters], fewest: float, ridge: float) -> bool:
-    """Tell whether bounds that take no eigenvalues rule out every degenerate component; `fewest` rows are a weight."""
-    estimates = ((each.model.layout.code, *each.as_estimate()[:4]) for each in dict.fromkeys(mixtures))
-    return all(is_sound(*each, least_weight=(1 + _TIED) * fewest, ridge=ridge, thin=THIN) for each in estimates)
-
-
-def _far_groups(parameters: MixtureParameters, n_effective: float) -> NDArray[np.bool_]:
-    """Tell which components lie so far from every other that chance made none of them, (K,); of one covariance.
-
-    Without component k, whose rows m another takes, the common covariance grows, which costs at least n/2 log(1 + h)
-    nats, with h = π_j π_k / (π_j + π_k) times the squared distance of their means. For k, BIC takes (d + 1)/2 log n,
-    its small weight about m log n, and as much is the choice of m among n rows. Beside noise or with heavy tails, far
-    rows need no component.
-    """
-    weights, whiteners, layout = parameters.weights, parameters.whiteners, parameters.model.layout
-    rows, far = n_effective * weights, np.zeros(len(weights), dtype=bool)
-    if parameters.noise or parameters.tails:
-        return far
-    for k in np.flatnonzero(rows >= _PAIR).tolist():
-        others = np.arange(len(weights)) != k
-        white = layout.whitened(whiteners, k, parameters.means[others] - parameters.means[k])
-        shared = weights[k] * weights[others] / (weights[k] + weights[others])
-        gain = n_effective / 2 * np.log1p(shared * (white**2).sum(axis=1))
-        far[k] = gain.min() > (2 * rows[k] + (parameters.n_features + 1) / 2) * np.log(n_effective)
-    return far
-
-
-def _few_or_narrow(parameters: MixtureParameters, n_effective: float, ridge: float) -> dict[str, NDArray[np.bool_]]:
-    """Return the causes of `_causes` for covariances stored as factors and noise, without a d × d matrix.
-
-    A direction is thin where more columns than there are factors have hardly any noise: in some direction of these
-    columns, factors have no variance.
-    """
-    if parameters.n_components == 1 and not parameters.noise:
-        return {}
-    model, rows, noise = parameters.model, n_effective * parameters.weights, parameters.covariances[:, 0]
-    fewest = fewest_rows(model, parameters.n_features)
-    within = _within(parameters)
-    thin = (noise < THIN * within) | ((noise <= _ON_RIDGE * ridge) & (_FAR * noise < within))
-    narrow = thin.sum(axis=1) > model.n_factors
-    return {_FEW_ROWS: np.asarray(rows < fewest), _THINNER: narrow & (rows < _MANY_OF_FACTORS * fewest)}
-
-
-def degenerate_under(
-    objective: Objective,
-    n_effective: float,
-    parameters: MixtureParameters,
-    statistics: SufficientStatistics | None = None,
-    *,
-    strays: bool = True,
-) -> NDArray[np.bool_]:
-    """Tell which components of a fit are degenerate, (K,); beside a prior, its statistics say nothing of them.
-
-    A fixed covariance says nothing of the rows.
-    """
-    free = None if objective.prior else statistics
-    degenerate = degenerate_components(parameters, n_effective, objective.ridge, free, strays=strays)
-    return degenerate & ~objective.fixed.covariances
+def fewest_rows(model: CovarianceModel, n_features: int) -> float:
+    """Return the rows below which a component has fewer than its model needs, half a row rounded up."""
+    return model.fewest_rows(n_features) - 0.5
 
 
 def depends_on_moments(model: CovarianceModel) -> bool:
@@ -194,9 +192,72 @@ def depends_on_moments(model: CovarianceModel) -> bool:
     return model.scales_shapes and model.stored_whole
 
 
-def fewest_rows(model: CovarianceModel, n_features: int) -> float:
-    """Return the effective rows below which a component has fewer than its model needs, half a row rounded up."""
-    return model.fewest_rows(n_features) - 0.5
+def _least_worth(parameters: MixtureParameters, n: float, few: NDArray[np.bool_], judge: Judge) -> NDArray[np.float64]:
+    """Return the nats that components have to be worth, (K,); 0 where a criterion tells, infinite where none may.
+
+    Of n rows, the best component on m of them gains m r / (m − r) log n by chance, with r = d if it has a shape along
+    axes that it turns as it needs (`CovarianceModel.fewest_rows`), less 1 for a given volume. So it has where axes are
+    shared: they turn for each component, but BIC takes them once. It takes p / 2 log n for p parameters of a component;
+    along shared axes chance gives up to some 2.5 p nats (in 19 of 20 draws of one Gaussian), which is more of fewer
+    than 149 rows. Where all share one covariance, a component of few rows costs its weight, about m log n, and its
+    mean, (d + 1) / 2 log n.
+    """
+    model, d, counts = parameters.model, parameters.n_features, n * parameters.weights
+    p, log_n = 1 + d + model.n_parameters(2, d) - model.n_parameters(1, d), np.log(n)
+    least = np.zeros(len(counts))
+    if model.common_axes and d > 1:
+        least[:] = p * _CHANCE_OF_PARAMETER if judge is Judge.CRITERION else 0
+        if model.own_shapes:
+            r = d - model.scales_shapes
+            gained = np.divide(counts * r, counts - r, out=np.full(len(counts), np.inf), where=counts > r) * log_n
+            least = np.maximum(least, gained)
+        least[least <= p / 2 * log_n] = 0
+    least[few] = (counts[few] + p / 2) * log_n if model.common else np.inf
+    least[few & (counts < _PAIR)] = np.inf
+    return least
+
+
+def _worth(parameters: MixtureParameters, n: float, components: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return the most that the mixture may lose, in nats, if a component and another one become one, (m,).
+
+    Of rows in one of two components for sure, the normal density of both loses n B less n H, which their weights say of
+    them: B = ½ (s log|Σ| − π_j log|Σ_j| − π_k log|Σ_k|), s = π_j + π_k, with Σ of both (Runnalls 2007, eq. 16), and H
+    the entropy of their shares. Rows in both lose less of it, but no more than 2 n log 2 √(π_j π_k) c with
+    Bhattacharyya's coefficient c, since the entropy of q, 1 − q is at most 2 log 2 √(q (1 − q)).
+    """
+    weights, means, layout = parameters.weights, parameters.means, parameters.model.layout
+    least = []
+    for k in np.flatnonzero(components).tolist():
+        others = np.arange(len(weights)) != k
+        own, their = weights[k], weights[others]
+        steps, both = means[others] - means[k], own + their
+        if parameters.model.common:
+            squares = np.square(layout.whitened(parameters.whiteners, k, steps)).sum(axis=1)
+            apart, overlap = np.log1p(own * their / both * squares) / 2, np.exp(-squares / 8)
+        else:
+            covariances = layout.dense(parameters.covariances, *means.shape)
+            sizes = np.linalg.slogdet(covariances)[1]
+            squares, of_mean = _squares_and_size(steps, (covariances[k] + covariances[others]) / 2)
+            share = (own / both)[:, None, None]
+            between, of_both = _squares_and_size(steps, share * covariances[k] + (1 - share) * covariances[others])
+            of_both = of_both + np.log1p(own * their / both**2 * between)
+            apart = (both * of_both - own * sizes[k] - their * sizes[others]) / 2
+            overlap = np.exp((sizes[k] + sizes[others]) / 4 - of_mean / 2 - squares / 8)
+        told = own * np.log(own / both) + their * np.log(their / both)
+        least.append(n * (apart + told + 2 * np.log(2) * np.sqrt(own * their) * overlap).min())
+    return np.array(least)
+
+
+def _squares_and_size(steps: Array, matrices: Array) -> tuple[Array, Array]:
+    """Return the squared lengths of steps (m, d) by matrices (m, d, d), and their log determinants, (m,)."""
+    solved = np.linalg.solve(matrices, steps[:, :, None])[:, :, 0]
+    return np.einsum("ij,ij->i", steps, solved), np.linalg.slogdet(matrices)[1]
+
+
+def _is_sound(parameters: MixtureParameters, rows: Resolution) -> bool:
+    """Tell whether bounds that take no eigenvalues rule out dependent columns and narrow components."""
+    _, means, covariances, whiteners, *_ = parameters.as_estimate()
+    return is_sound(parameters.model.layout.code, means, covariances, whiteners, rows.variances)
 
 
 def _singular(parameters: MixtureParameters) -> NDArray[np.bool_]:
@@ -204,12 +265,6 @@ def _singular(parameters: MixtureParameters) -> NDArray[np.bool_]:
     if parameters.model.layout.axis_aligned:
         return np.zeros(parameters.n_components, dtype=bool)
     return np.asarray(2 * parameters.n_features * parameters.rounding >= 1)
-
-
-def flat_components(parameters: MixtureParameters, ridge: float) -> NDArray[np.bool_]:
-    """Tell which components have hardly more than the ridge as variance in some direction, (K,)."""
-    covariances = parameters.model.layout.dense(parameters.covariances, *parameters.means.shape)
-    return np.asarray(np.linalg.eigvalsh(covariances)[:, 0] <= _ON_RIDGE * ridge)
 
 
 def _unscaled(
@@ -226,76 +281,45 @@ def _unscaled(
         return parameters
 
 
-def _on_ridge(parameters: MixtureParameters, ridge: float) -> NDArray[np.bool_]:
-    """Tell which components have hardly more variance than the ridge where the rows have far more, (K,)."""
-    layout, K = parameters.model.layout, parameters.n_components
-    high = _high(parameters, ridge)
-    of_ties = high if parameters.tails else (1 + _TIED) * ridge
-    if layout is not TIED:  # 1 / tr Σ_k⁻¹ bounds the eigenvalues, so that few have to be computed
-        least = 1 / np.square(parameters.whiteners).reshape(K, -1).sum(axis=1)
-        if (least > high).all():
-            return np.zeros(K, dtype=bool)
-    variances, within, away = parameters.column_variances, _within(parameters), _away(parameters)
-    total = within + parameters.weights @ away**2
-    on_ridge = (variances <= high) & (_FAR * variances < within)
-    on_ridge |= (variances <= of_ties) & (_FAR * variances < total)
-    verdicts: NDArray[np.bool_] = np.asarray(on_ridge.any(axis=1))
-    if layout is TIED and ridge > 0:
-        return verdicts | (len(verdicts) > 1 and _shares_ridge(parameters, ridge, away))
-    if layout is not FULL or ridge == 0:
-        return verdicts
-    for k in np.flatnonzero(~verdicts & (least <= high)):
-        values, axes = np.linalg.eigh(parameters.covariances[k])
-        positive = np.maximum(values, np.finfo(np.float64).eps * values[-1])  # rounding may make them negative
-        flat = (axes / np.sqrt(positive))[:, values <= high]
-        verdicts[k] = flat.size > 0 and np.linalg.eigvalsh(flat.T @ _pooled(parameters) @ flat)[-1] > _FAR
-    return verdicts
+def _narrow(parameters: MixtureParameters, before: MixtureParameters, least: Array) -> NDArray[np.bool_]:
+    """Tell which components have less variance than `least`, (d,), in a direction where all rows have far more, (K,).
+
+    Their covariances are those `before` they were scaled. Of factors and noise, stored without a d × d matrix, some
+    direction is narrow where more columns than there are factors have hardly any noise.
+    """
+    model, layout = parameters.model, parameters.model.layout
+    if layout.axis_aligned or not model.stored_whole:
+        variances = before.column_variances if model.stored_whole else parameters.covariances[:, 0]
+        narrow = (variances < least) & (_NARROWER * variances < _total_variances(parameters))
+        return np.asarray(narrow.sum(axis=1) > model.n_factors * (not model.stored_whole))
+    total, matrices = _total(parameters), before.whiteners if layout is FULL else before.whiteners[None]
+    found = np.zeros(len(matrices), dtype=bool)
+    for k, whitener in enumerate(matrices):
+        # Where the component is white, its variance is 1 in every direction.
+        with np.errstate(over="ignore", invalid="ignore"):
+            values, axes = np.linalg.eigh(np.clip(whitener * least @ whitener.T, -_HUGE, _HUGE))
+            across = axes[:, values > 1].T @ whitener
+            spread = np.nan_to_num(across @ total @ across.T, nan=_HUGE, posinf=_HUGE, neginf=-_HUGE)
+        found[k] = across.size > 0 and np.linalg.eigvalsh(spread)[-1] > _NARROWER
+    return np.broadcast_to(found, parameters.n_components)
 
 
-def _high(parameters: MixtureParameters, ridge: float) -> float:
-    """Return the variance up to which a direction is on the ridge."""
-    return (_ON_RIDGE_OF_HEAVY if parameters.tails else _ON_RIDGE) * ridge
-
-
-def _shares_ridge(parameters: MixtureParameters, ridge: float, away: Array) -> bool:
-    """Tell whether one covariance has the ridge alone in a direction in which the means differ by far more."""
-    values, axes = np.linalg.eigh(parameters.covariances)
-    rounding = len(values) * np.finfo(np.float64).eps * values[-1]
-    between = np.sqrt(parameters.weights)[:, None] * (away @ axes[:, values <= (1 + _TIED) * ridge + rounding])
-    return bool((between**2).sum(axis=0).max(initial=0) > _FAR * ridge)
-
-
-def _any_thin(parameters: MixtureParameters) -> bool:
-    """Tell whether a component may be thin; small tr Σ_k⁻¹W bound the eigenvalues, so that none has to be computed."""
-    if parameters.noise:
-        return True
-    if parameters.model.common:
-        return False
-    if parameters.model.layout is not FULL:
-        return True
-    whiteners = parameters.whiteners
-    with np.errstate(over="ignore"):
-        traces = (whiteners @ _pooled(parameters) * whiteners).reshape(len(whiteners), -1).sum(axis=1)
-    return not bool((THIN * traces < 1).all())
-
-
-def _pooled(parameters: MixtureParameters) -> Array:
-    """Return W of covariances with correlations, (d, d)."""
-    K, d = parameters.means.shape
+def _total(parameters: MixtureParameters) -> Array:
+    """Return the covariance of the whole mixture, (d, d)."""
+    (K, d), away = parameters.means.shape, _away(parameters)
     covariances = parameters.model.layout.dense(parameters.covariances, K, d)
-    pooled = (parameters.weights @ covariances.reshape(K, d * d)).reshape(d, d)
-    pooled.flat[:: d + 1] += _of_noise(parameters)
-    return np.asarray(pooled)
+    with np.errstate(over="ignore"):
+        total = np.tensordot(parameters.weights, covariances, 1) + parameters.weights * away.T @ away
+    total.flat[:: d + 1] += parameters.noise_weight * parameters.noise.variances
+    return np.asarray(total)
 
 
-def _of_noise(parameters: MixtureParameters) -> Array | float:
-    """Return the variances of the noise times its weight, (d,); 0 without noise."""
-    return parameters.noise_weight * parameters.noise.variances
-
-
-def _within(parameters: MixtureParameters) -> Array:
-    """Return the mean variances within components and noise, the diagonal of W, (d,)."""
-    return np.asarray(parameters.weights @ parameters.column_variances + _of_noise(parameters))
+def _total_variances(parameters: MixtureParameters) -> Array:
+    """Return the variances of the whole mixture, (d,)."""
+    with np.errstate(over="ignore"):
+        between = parameters.weights @ _away(parameters) ** 2
+    within = parameters.weights @ parameters.column_variances
+    return np.asarray(within + between + parameters.noise_weight * parameters.noise.variances)
 
 
 def _away(parameters: MixtureParameters) -> Array:
@@ -304,16 +328,3 @@ def _away(parameters: MixtureParameters) -> Array:
     away = means - weights @ means / weights.sum()
     rounding = len(means) * np.finfo(np.float64).eps * np.abs(means).max(axis=0)
     return np.where(np.abs(away) <= rounding, 0.0, away)
-
-
-def _thinnest(parameters: MixtureParameters) -> Array:
-    """Return the least eigenvalues of W⁻¹Σ_k, (K,)."""
-    layout, weights = parameters.model.layout, parameters.weights
-    if layout.axis_aligned:
-        return np.asarray((parameters.column_variances / _within(parameters)).min(axis=1))
-    covariances = layout.dense(parameters.covariances, *parameters.means.shape)
-    try:
-        whitener = np.linalg.inv(np.linalg.cholesky(_pooled(parameters)))
-    except np.linalg.LinAlgError:  # singular to rounding: no direction is thinner than the rest
-        return np.ones(len(weights))
-    return np.asarray(np.linalg.eigvalsh(whitener @ covariances @ whitener.T)[:, 0])

@@ -136,7 +136,7 @@ def fit_mixture(
         if journal.progress.stage != "ended":
             if settings.refine is not None and fit.result.trace.converged:
                 how: dict[str, Any] = {"callback": watch, "stop_requested": lambda: watch.stopped, "journal": journal}
-                refined = split_merged(source, settings, fit.result, e_step, n_effective=source.n_effective, **how)
+                refined = split_merged(source, settings, fit.result, e_step, **how)
                 fit = fit.improved(refined)
             if not watch.stopped:
                 journal.note(FitProgress(journal.progress.seeds, "ended", fit))
@@ -218,7 +218,6 @@ def split_merged(
     *,
     callback: Callable[[Iteration], bool],
     stop_requested: Callable[[], bool],
-    n_effective: float,
     sample: ArraySource | None = None,
     journal: Journal | None = None,
 ) -> SolverResult:
@@ -236,8 +235,6 @@ def split_merged(
         Called after each pass of a move; a truthy return value ends the run of the move.
     stop_requested : callable
         Asked whether to return the best solution so far.
-    n_effective : float
-        `Source.n_effective` of the rows as they came; in a search, `source` may have equal rows merged.
     sample : ArraySource, optional
         The sample; drawn here if None.
     journal : Journal, optional
@@ -257,7 +254,7 @@ def split_merged(
             screen = MoveContext(on_sample, stack.enter_context(on_sample.e_step()), share)
         return SplitMerge(
             MoveContext(problem, e_step),
-            partial(degenerate_under, settings.objective, n_effective),
+            partial(degenerate_under, settings.objective, source),
             settings.solver,
             screen=screen,
             callback=watched,

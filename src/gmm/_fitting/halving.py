@@ -15,7 +15,7 @@ import numpy as np
 
 from gmm._candidates import CandidateView, Opening, Race
 from gmm._em import CandidateRows
-from gmm._fitting.degenerate import THIN, degenerate_components, fewest_rows
+from gmm._fitting.degenerate import Resolution, degenerate_components, fewest_rows
 from gmm._fitting.metrics import View, views_of
 from gmm._fitting.sampling import Rng, seeding_uniforms
 from gmm._passes.e_step import EStep
@@ -201,12 +201,13 @@ class Course:
 
     def winner(self, problem: Problem) -> SufficientStatistics:
         """Return the statistics of the candidate that is left in the end, of the model of a problem."""
-        objective, n_effective, n_components = problem.objective, self.sample.n_effective, self.sizes[0]
-        model, enough_rows = objective.model, fewest_rows(objective.model, self.sample.n_features)
+        objective, n_components = problem.objective, self.sizes[0]
+        model, rows = objective.model, Resolution.of(self.sample, objective.ridge)
+        enough = fewest_rows(model, self.sample.n_features) / rows.weight
 
         def is_degenerate(estimate: Estimate) -> bool:
             parameters = MixtureParameters.estimated(estimate, objective.of_components)
-            return bool(degenerate_components(parameters, n_effective, objective.ridge).any())
+            return bool(degenerate_components(parameters, rows).any())
 
         with problem.e_step() as e_step:
             race = Race(
@@ -217,10 +218,9 @@ class Course:
                 self.views,
                 self.part,
                 self.rows,
-                n_effective=n_effective,
-                fewest_rows=0.0 if model.common else enough_rows,
-                enough_rows=enough_rows,
-                thin=THIN,
+                fewest=0.0 if model.common else enough,
+                enough=enough,
+                least=rows.variances,
                 verdict=is_degenerate if n_components > 1 and not objective.prior.variational else None,
                 spread=(
                     None if self.sample.n_rows < _WORTH_SCRATCH else partial(_share_out, e_step, problem, n_components)

@@ -72,8 +72,7 @@ def short_runs(problem: Problem, starts: Iterable[Start], max_iter: int) -> list
 
 def has_degenerate(problem: Problem, result: SolverResult) -> bool:
     """Tell whether a result has a degenerate component."""
-    objective, n_effective = problem.objective, problem.rows.n_effective
-    return bool(degenerate_under(objective, n_effective, result.parameters, result.statistics).any())
+    return bool(degenerate_under(problem.objective, problem.rows, result.parameters, result.statistics).any())
 
 
 def best_of(problem: Problem, results: Sequence[SolverResult | None]) -> int:

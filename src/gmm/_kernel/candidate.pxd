@@ -226,48 +226,32 @@ cdef inline void take_components(
 
 # --------------------------------------------------------------------------------- what it has become
 
-cdef inline double thinness(const Family* family, const Estimate* mixture, double* pooled) noexcept nogil:
-    """Return max_k tr Σ_k⁻¹P, P = Σ_k π_k Σ_k, which goes into `pooled`."""
+cdef inline double narrowness(const Family* family, const Estimate* mixture, const double* least) noexcept nogil:
+    """Return max_k tr Σ_k⁻¹N, N the diagonal matrix of the `least` variances (d,): at least max_k 1 / λ_min(N⁻¹Σ_k)."""
     cdef Layout layout = family.covariance_layout
-    cdef Py_ssize_t K = family.K, d = family.d, size = matrix_size(layout, d), i, k
-    cdef double most = 0
-    if is_pooled(layout):
-        return d
-    memset(pooled, 0, size * sizeof(double))
-    for k in range(K):
-        for i in range(size):
-            pooled[i] += mixture.weights[k] * mixture.covariances[k * size + i]
-    for k in range(K):
-        most = max(most, 2 * half_trace_of_product(layout, d, mixture.whiteners + k * size, pooled))
+    cdef Py_ssize_t K = family.K, d = family.d, size = matrix_size(layout, d), i, j, k
+    cdef const double* whitener
+    cdef double most = 0, trace
+    for k in range(n_matrices(layout, K)):
+        whitener, trace = mixture.whiteners + k * size, 0
+        for i in range(d if is_dense(layout) else 1):
+            for j in range(d):
+                trace += least[j] * whitener[0 if size == 1 else i * d + j] ** 2
+        most = max(most, trace)
     return most
 
 
-cdef inline bint is_sound(
-    const Family* family, const Estimate* mixture, double least_weight, double ridge, double thin,
-    double* pooled,                                # scratch, a matrix
-) noexcept nogil:
-    """Return whether bounds alone tell that no component is light, singular, on the ridge or thin."""
+cdef inline bint is_sound(const Family* family, const Estimate* mixture, const double* least) noexcept nogil:
+    """Return whether bounds alone tell that no covariance is singular, or narrower than `least` variances (d,)."""
     cdef Layout layout = family.covariance_layout
-    cdef Py_ssize_t K = family.K, d = family.d, size = matrix_size(layout, d), n = d if is_dense(layout) else size
-    cdef Py_ssize_t stride = diagonal_stride(layout, d), i, j, k
-    cdef const double* whitener
-    cdef const double* covariance
-    cdef double inverse, inverses, variances, ratios
-    for k in range(K):
-        if not mixture.weights[k] >= least_weight:
-            return False
-    for k in range(n_matrices(layout, K)):
-        whitener, covariance = mixture.whiteners + k * size, mixture.covariances + k * size
-        inverses = variances = ratios = 0
-        for j in range(n):
-            inverse = 0
-            for i in range(n if is_dense(layout) else 1):
-                inverse += whitener[i * d + j] * whitener[i * d + j]
-            inverses += inverse                    # its reciprocal is at most the least eigenvalue
-            variances += covariance[j * stride]
-            ratios += inverse * covariance[j * stride]
-        if is_dense(layout) and not 4 * d * DBL_EPSILON * ratios < 1:
-            return False
-        if not 1 / inverses > 2 * ridge + 2 * d * DBL_EPSILON * variances:
-            return False
-    return thin * thinness(family, mixture, pooled) < 1
+    cdef Py_ssize_t d = family.d, size = matrix_size(layout, d), i, j, k
+    cdef double ratios
+    if is_dense(layout):
+        for k in range(n_matrices(layout, family.K)):
+            ratios = 0
+            for j in range(d):
+                for i in range(d):
+                    ratios += mixture.whiteners[k * size + i * d + j] ** 2 * mixture.covariances[k * size + j * (d + 1)]
+            if not 4 * d * DBL_EPSILON * ratios < 1:
+                return False
+    return narrowness(family, mixture, least) < 1

@@ -1,6 +1,7 @@
 """What is asked of rows before the first pass: a survey, the distinct ones."""
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
-from libc.math cimport isfinite
+from libc.float cimport DBL_EPSILON, FLT_EPSILON
+from libc.math cimport fabs, isfinite, rint
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcpy
 
@@ -14,6 +15,12 @@ import numpy as np
 ctypedef fused bits:
     uint32_t
     uint64_t
+
+# Of a step that values have: how far from a multiple a value may be. A step that is a smaller part of the range than the
+# last says nothing that a ridge does not.
+cdef double OFF_STEP = 1e-3, LEAST_STEP = 1e-6
+cdef double NO_STEP_YET = -1
+cdef double WHOLE = 6755399441055744.0    # 1.5 · 2^52
 
 cdef enum:
     SUMMED = 256  # rows, within which an exchange goes unnoticed
@@ -39,8 +46,51 @@ cdef bint look_at(
     return not broken
 
 
+cdef double nearest(double x) noexcept nogil:
+    """Return the whole number nearest to one below 2^51."""
+    return (x + WHOLE) - WHOLE
+
+
+cdef Py_ssize_t step_to(
+    const data* row, Py_ssize_t column_stride, double epsilon, const double* origin, const double* low, const double* high,
+    Py_ssize_t* columns, Py_ssize_t n_columns,     # IN, OUT those that may have steps
+    Step* steps,                                   # IN, OUT (d,)
+) noexcept nogil:
+    """Let steps reach a row as well; return how many columns may still have some."""
+    cdef Py_ssize_t i, j, left = 0
+    cdef double x, multiple
+    for i in range(n_columns):
+        j = columns[i]
+        x = row[j * column_stride]
+        multiple = (x - origin[j]) * steps[j].inverse
+        if fabs(multiple - nearest(multiple)) > OFF_STEP or fabs(multiple) > 2 * steps[j].farthest:
+            join_step(&steps[j], fabs(x - origin[j]), 4 * epsilon * max(fabs(x), fabs(origin[j])))
+            if 0 <= steps[j].size <= LEAST_STEP * (high[j] - low[j]):
+                steps[j].size = 0
+                continue
+        columns[left] = j
+        left += 1
+    return left
+
+
+cdef void join_step(Step* step, double distance, double rounding) noexcept nogil:
+    """Let a step be the largest of which the distance is a multiple as well, to rounding (Euclid)."""
+    cdef double size = step.size, rest = distance, larger, multiple
+    if distance <= rounding:
+        return
+    if size == NO_STEP_YET:
+        size = distance
+    while rest > max(rounding, OFF_STEP * size):
+        larger, size = (size, rest) if size > rest else (rest, size)
+        rest = fabs(larger - size * rint(larger / size))
+    multiple = rint(distance / size)
+    if size != step.size or multiple > step.farthest:
+        size, step.farthest = distance / multiple, multiple    # its rounding is the least
+    step.size, step.inverse = size, 1 / size
+
+
 cdef class Survey:
-    """What a first look at rows finds: whether they are finite, what they weigh, and where they lie.
+    """What a first look at rows finds: whether they are finite, what they weigh, where they lie, in which steps.
 
     It does not change once it is made, and has the same bits, whatever chunks the rows come in.
 
@@ -69,7 +119,9 @@ cdef class Survey:
         if n_features < 1:
             raise ValueError(f"expected one feature at least, got n_features={n_features}")
         self.first_row = <double*>PyMem_Malloc(4 * n_features * sizeof(double))
-        if self.first_row == NULL:
+        self.steps_so_far = <Step*>PyMem_Malloc(n_features * sizeof(Step))
+        self.columns = <Py_ssize_t*>PyMem_Malloc(n_features * sizeof(Py_ssize_t))
+        if self.first_row == NULL or self.steps_so_far == NULL or self.columns == NULL:
             raise MemoryError
         self.sums, self.low = self.first_row + n_features, self.first_row + 2 * n_features
         self.high = self.first_row + 3 * n_features
@@ -87,7 +139,7 @@ cdef class Survey:
 
     def __reduce__(self):
         cdef const double[::1] numbers = <double[:4 * self.n_features]>self.first_row
-        return restored, (np.array(numbers), self.weight, self.nonfinite)
+        return restored, (np.array(numbers), self.weight, self.nonfinite, self.steps)
 
     cdef void join(self, Survey other, Py_ssize_t first) except *:
         """Add a survey of rows of which `first` came before."""
@@ -95,8 +147,10 @@ cdef class Survey:
         expect("a row", other.n_features, d)
         if not self.begun:
             memcpy(self.first_row, other.first_row, 4 * d * sizeof(double))
+            memcpy(self.steps_so_far, other.steps_so_far, d * sizeof(Step))
         else:
             for j in range(d):
+                self.meet(j, other.first_row[j], other.steps_so_far[j])
                 self.sums[j] += other.sums[j] + other.weight * (other.first_row[j] - self.first_row[j])
                 self.low[j], self.high[j] = min(self.low[j], other.low[j]), max(self.high[j], other.high[j])
         self.begun = True
@@ -106,6 +160,33 @@ cdef class Survey:
 
     def __dealloc__(self):
         PyMem_Free(self.first_row)
+        PyMem_Free(self.steps_so_far)
+        PyMem_Free(self.columns)
+
+    cdef void meet(self, Py_ssize_t j, double x, Step step) noexcept:
+        """Let column j have the values of other rows as well, one of which is x, and which have a step."""
+        cdef double first = self.first_row[j], rounding = 4 * DBL_EPSILON * max(fabs(first), fabs(x))
+        if self.steps_so_far[j].size == 0 or step.size == 0:
+            self.steps_so_far[j].size = 0
+            return
+        join_step(&self.steps_so_far[j], fabs(x - first), rounding)
+        if step.size != NO_STEP_YET:
+            join_step(&self.steps_so_far[j], step.size * step.farthest, rounding)
+            join_step(&self.steps_so_far[j], step.size, rounding)
+
+    @property
+    def steps(self):
+        """The largest steps of which all differences in a column are multiples, (d,); 0 for continuous columns."""
+        cdef Py_ssize_t j
+        out = np.zeros(self.n_features)
+        cdef double[::1] steps = out
+        cdef double extent
+        for j in range(self.n_features):
+            extent = self.high[j] - self.low[j]
+            if self.steps_so_far[j].size > LEAST_STEP * extent:
+                # Of the whole range, which has the least rounding.
+                steps[j] = extent / max(rint(extent / self.steps_so_far[j].size), 1)
+        return out
 
     @property
     def centre(self):
@@ -137,11 +218,13 @@ cdef class Survey:
             out[j] = max(self.high[j] - origin[j], origin[j] - self.low[j])
 
 
-def restored(const double[::1] numbers, double weight, nonfinite):
+def restored(const double[::1] numbers, double weight, nonfinite, const double[::1] steps):
     """Return the survey that was pickled."""
-    cdef Py_ssize_t d = numbers.shape[0] // 4
+    cdef Py_ssize_t d = numbers.shape[0] // 4, j
     cdef Survey survey = Survey([(0, np.zeros((1, d)), None)], d)
     memcpy(survey.first_row, &numbers[0], 4 * d * sizeof(double))
+    for j in range(d):
+        survey.steps_so_far[j] = Step(steps[j], 0, -1)
     survey.weight, survey.nonfinite = weight, nonfinite
     return survey
 
@@ -150,8 +233,9 @@ cdef int look(Survey survey, const data[:, :] rows, const double[::1] weight, Py
     """Add rows to a survey, of which `first` came before these."""
     cdef Py_ssize_t n = rows.shape[0], d = survey.n_features, i, j
     cdef Rows table = describe_rows(rows, weight)
-    cdef Py_ssize_t bad_row = -1, bad_column = 0
+    cdef Py_ssize_t bad_row = -1, bad_column = 0, n_stepped = 0
     cdef double total = survey.weight, w
+    cdef double epsilon = FLT_EPSILON if sizeof(data) == sizeof(float) else DBL_EPSILON
     expect("a row", rows.shape[1], d)
     if n < 1:
         raise ValueError(f"expected one row at least in each chunk, got shape {(n, d)}")
@@ -159,7 +243,12 @@ cdef int look(Survey survey, const data[:, :] rows, const double[::1] weight, Py
         for j in range(d):
             survey.first_row[j] = survey.low[j] = survey.high[j] = rows[0, j]
             survey.sums[j] = 0
+            survey.steps_so_far[j] = Step(NO_STEP_YET, 0, -1)
         survey.begun = True
+    for j in range(d):
+        if survey.steps_so_far[j].size != 0:
+            survey.columns[n_stepped] = j
+            n_stepped += 1
     with nogil:
         for i in range(n):
             w = weight[i] if weight is not None else 1.0
@@ -170,6 +259,9 @@ cdef int look(Survey survey, const data[:, :] rows, const double[::1] weight, Py
                 while isfinite(<double>rows[i, bad_column]):
                     bad_column += 1
                 break
+            if n_stepped and w > 0:
+                n_stepped = step_to(&rows[0, 0] + i * table.row_stride, table.column_stride, epsilon, survey.first_row,
+                                    survey.low, survey.high, survey.columns, n_stepped, survey.steps_so_far)
     survey.weight = total
     if bad_row >= 0:
         survey.nonfinite = first + bad_row, bad_column

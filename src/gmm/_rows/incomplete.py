@@ -235,6 +235,16 @@ class IncompleteSource(SameRows):
         chunks = (chunk._replace(rows=np.where(np.isnan(chunk.rows), means, chunk.rows)) for chunk in self.chunks())
         return Survey(chunks, self.n_features)
 
+    @cached_property
+    def steps(self) -> Array:
+        """The largest steps of which all differences of given values in a column are multiples, (d,)."""
+        ranges: list[list[tuple[float, float, float]]] = [[] for _ in range(self.n_features)]
+        for pattern in self.patterns:
+            if pattern.survey is not None:
+                for j, *of_column in zip(pattern.observed, *pattern.survey.box, pattern.survey.steps, strict=True):
+                    ranges[j].append(tuple(of_column))
+        return np.array(list(map(_common_step, ranges)))
+
     def chunks(self, lane_rows: int = 1) -> Iterator[Chunk]:
         """Yield the rows in order, NaN where a value is missing."""
         for first, rows, _ in self.base.chunks(lane_rows):
@@ -346,6 +356,14 @@ class FilledSource(SameRows):
             with np.errstate(over="ignore"):  # as float32; rows that are not finite are refused in words
                 values[batch] = fill(number, part.rows[batch])
         return values
+
+
+def _common_step(ranges: list[tuple[float, float, float]]) -> float:
+    """Return the largest step of which all differences are multiples, from the ends and the step of each part."""
+    if any(high > low and not step for low, high, step in ranges):
+        return 0.0
+    values = np.array([[value] for low, high, step in ranges for value in (low, low + step, high)])
+    return float(Survey([(0, values, None)], 1).steps[0]) if ranges else 0.0
 
 
 def _contiguous(rows: Source) -> Source:

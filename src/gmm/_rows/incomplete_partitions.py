@@ -45,11 +45,6 @@ class IncompletePartitions(IncompleteSource):
         return self.base.n_rows
 
     @property
-    def n_effective(self) -> float:
-        """The effective number of rows, (Σ w)² / Σ w²."""
-        return self.base.n_effective
-
-    @property
     def fingerprint(self) -> str:
         """Digest of all rows and weights."""
         return self.base.fingerprint

@@ -119,13 +119,6 @@ class PartitionedSource(Source):
         return self.n_rows
 
     @property
-    def n_effective(self) -> float:
-        """The effective number of rows, (Σ w)² / Σ w²."""
-        largest = self.heaviest
-        squares = sum(look.squares * (look.largest / largest) ** 2 for look in self._looks)
-        return (self.survey.weight / largest) ** 2 / squares
-
-    @property
     def heaviest(self) -> float:
         """The largest weight of a row."""
         return max(look.largest for look in self._looks)

@@ -298,14 +298,6 @@ class Source(ABC):
         return self.n_rows if self.sample_weight is None else int(np.count_nonzero(self.sample_weight))
 
     @property
-    def n_effective(self) -> float:
-        """The effective number of rows, (Σ w)² / Σ w² (Kish 1965)."""
-        if self.sample_weight is None:
-            return float(self.n_rows)
-        shares = self.sample_weight / self.sample_weight.max()
-        return float(shares.sum() ** 2 / (shares @ shares))
-
-    @property
     def heaviest(self) -> float:
         """The largest weight of a row."""
         return 1.0 if self.sample_weight is None else float(self.sample_weight.max())
@@ -319,6 +311,11 @@ class Source(ABC):
     def survey(self) -> Survey:
         """Survey of all rows, made once."""
         return Survey(self.chunks(), self.n_features)
+
+    @property
+    def steps(self) -> Array:
+        """The largest steps of which all differences in a column are multiples, (d,); 0 for continuous columns."""
+        return self.survey.steps
 
     @cached_property
     def fingerprint(self) -> str:
@@ -413,6 +410,11 @@ class SameRows(SameColumns):
     def survey(self) -> Survey:
         """Survey of all rows."""
         return self.base.survey
+
+    @property
+    def steps(self) -> Array:
+        """The steps of the columns."""
+        return self.base.steps
 
     def take(self, indices: NDArray[np.intp]) -> NDArray[Any]:
         """Return rows of the other source, by a reading of their own."""

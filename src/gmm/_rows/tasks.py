@@ -38,8 +38,6 @@ class Look(NamedTuple):
         None without rows.
     largest : float
         The largest weight.
-    squares : float
-        Σ w², in units of its square.
     patterns : dict
         Of rows with gaps: the patterns by their keys.
     """
@@ -52,7 +50,6 @@ class Look(NamedTuple):
     weighted: bool
     survey: Survey | None
     largest: float
-    squares: float
     patterns: dict[Any, Pattern]
 
 
@@ -96,15 +93,13 @@ class Opening:
         source, names = self.rows(number, partition)
         n, d = source.n_rows, source.n_features
         if not n:
-            return [Look(number, n, d, source.dtype, names, False, None, 0.0, 0.0, {})]
+            return [Look(number, n, d, source.dtype, names, False, None, 0.0, {})]
         weight, weighted = source.weights, source.sample_weight is not None
-        largest = float(weight.max())
-        shares = weight / largest
         patterns, whole = {}, source
         if self.finds_gaps:
             patterns = IncompleteSource(source, source.sample_weight).by_key
             whole = replace(source, rows=np.where(np.isnan(source.rows), 0, source.rows))
-        facts = number, n, d, source.dtype, names, weighted, whole.survey, largest, float(shares @ shares)
+        facts = number, n, d, source.dtype, names, weighted, whole.survey, float(weight.max())
         return [Look(*facts, patterns)]
 
 

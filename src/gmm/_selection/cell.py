@@ -9,7 +9,7 @@ from math import inf
 
 import numpy as np
 
-from gmm._fitting.degenerate import degenerate_under, fewest_rows
+from gmm._fitting.degenerate import Judge, degenerate_under, fewest_rows
 from gmm._fitting.fit import FitSettings, split_merged
 from gmm._fitting.racing import RECENT, Start, first_legs, is_hopeless
 from gmm._fitting.sampling import LARGEST_SHARE, Rng, sample_indices, sample_size, sampled, sampled_share
@@ -52,25 +52,22 @@ class SearchRows:
         The rows on which cells are finished.
     sample : Source
         The rows on which starts race; `all_rows` itself if there are few.
-    n_effective : float
-        `Source.n_effective` of the rows as they came, of which `all_rows` may have equal ones merged.
     """
 
     all_rows: Source
     sample: Source
-    n_effective: float
 
     @classmethod
     def of(cls, source: Source, most_components: int, seed: int) -> SearchRows:
         """Take all rows and a sample; few rows are their own sample, weighted, so that results ignore their order."""
-        rng, n_effective = np.random.default_rng(seed), source.n_effective
+        rng = np.random.default_rng(seed)
         sample = _drawn(source, most_components, rng)
         whole = sampled_share(source, most_components) == 1
         rows = sample if whole and source.resident is not None else source
         size = max(_SAMPLE_ROWS, _ROWS_PER_PARAMETER * most_components * source.n_features)
         if size > LARGEST_SHARE * rows.n_rows:
-            return cls(rows, rows if whole else sample, n_effective)
-        return cls(rows, _drawn(sample, most_components, rng, size), n_effective)
+            return cls(rows, rows if whole else sample)
+        return cls(rows, _drawn(sample, most_components, rng, size))
 
     @property
     def whole(self) -> bool:
@@ -168,7 +165,7 @@ class Cell:
 
     `callback` is called after each pass, and may raise; `time_is_up` is asked whether to leave runs where they are.
     `memory` returns what an interrupted search has found, or asks for it. A run that will not come near `bar` is left.
-    `strays` says whether components of strays are degenerate.
+    `judge` says what mixtures are compared by.
     """
 
     settings: FitSettings
@@ -177,7 +174,7 @@ class Cell:
     time_is_up: Callable[[], bool]
     memory: Callable[[Solve, Solution | None, Callable[[], bool]], tuple[Solution, bool]] | None = None
     bar: Bar | None = None
-    strays: bool = True
+    judge: Judge = Judge.CRITERION
 
     def _recall(self, solve: Solve, present: Solution | None) -> tuple[Solution, bool]:
         return solve() if self.memory is None else self.memory(solve, present, self.time_is_up)
@@ -188,7 +185,9 @@ class Cell:
         objective, K = self.settings.objective, self.settings.n_components
         if K == 1:
             return not (objective.noise or objective.tails)
-        return K * self._fewest_rows > self.rows.n_effective and not (objective.fixed or objective.model.common)
+        return K * self._fewest_rows > self.rows.all_rows.survey.weight and not (
+            objective.fixed or objective.model.common
+        )
 
     @property
     def _fewest_rows(self) -> float:
@@ -293,7 +292,6 @@ class Cell:
             e_step,
             callback=lambda iteration: bool(self.callback and self.callback(iteration)),
             stop_requested=self.time_is_up,
-            n_effective=rows.n_effective,
             sample=None if rows.whole else rows.sample.resident,
         )
         end = self._solution(result)
@@ -359,13 +357,13 @@ class Cell:
         return self._solution(result if run.ended else replace(result, trace=replace(result.trace, reason=reason)))
 
     def _solution(self, result: SolverResult) -> Solution:
-        objective, n_effective = self.settings.objective, self.rows.n_effective
-        degenerate = degenerate_under(objective, n_effective, result.parameters, result.statistics, strays=self.strays)
+        objective, rows = self.settings.objective, self.rows.all_rows
+        degenerate = degenerate_under(objective, rows, result.parameters, result.statistics, self.judge)
         return Solution(result, int(degenerate.argmax()) if degenerate.any() else -1)
 
     def _lacks_rows(self, run: SolverRun, times: float = 1) -> bool:
         """Tell whether a component has fewer rows than so many times what it needs."""
-        return bool(self.rows.n_effective * run.parameters.weights.min() < times * self._fewest_rows)
+        return bool(self.rows.all_rows.survey.weight * run.parameters.weights.min() < times * self._fewest_rows)
 
     def _is_hopeless(self, run: SolverRun, target: float) -> bool:
         """Tell whether a run will not end above `target` by as much as matters."""

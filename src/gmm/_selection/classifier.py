@@ -441,7 +441,7 @@ class MixtureClassifier(Estimator):
             with e_step_over(source, parameters.model.moments, n_threads=self.n_threads) as e_step:
                 statistics = e_step(parameters.whitened())
             objective = fit_settings(mixture, source, parameters.model).objective
-            degenerate = degenerate_under(objective, rows.n_effective, parameters, statistics)
+            degenerate = degenerate_under(objective, rows, parameters, statistics)
             rank = bool(degenerate.any()), bic(statistics.log_evidence, parameters.n_parameters, source.survey.weight)
             if best is None or rank < best[0]:
                 best, self.n_iter_ = (rank, parameters, statistics.log_evidence, owners[degenerate]), mixture.n_iter_

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gmm._estimators.fitted import fitted_parameters
 from gmm._estimators.mixture import GaussianMixture
-from gmm._fitting.degenerate import degenerate_components
+from gmm._fitting.degenerate import Resolution, degenerate_components
 from gmm._rows.sources import ArraySource, Source
 from gmm._selection.grid import distinct
 from gmm._selection.status import is_degenerate
@@ -148,7 +148,7 @@ def _out_of_fold(estimator: GaussianMixture, rows: _Rows, number: int | None = N
                 estimator.fit(training.rows, sample_weight=training.sample_weight, labels=labels)
         except (SingularMatrixError, ArithmeticError):
             return None
-        if degenerate_components(fitted_parameters(estimator), training.n_effective, estimator.reg_covar).any():
+        if degenerate_components(fitted_parameters(estimator), Resolution.of(training, estimator.reg_covar)).any():
             return None
         held = rows.values[here]
         if labels is None:

@@ -16,6 +16,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from gmm._exceptions import warn
+from gmm._fitting.degenerate import Judge
 from gmm._fitting.fit import FitSettings
 from gmm._fitting.racing import Start
 from gmm._fitting.split_merge import OFFSET
@@ -150,7 +151,7 @@ def workers_and_threads(
 class Cells:
     """The cells of a search.
 
-    `settings` returns how a cell is fitted to rows; `watch`, `time_is_up` and `strays` are for `Cell`; `file` keeps
+    `settings` returns how a cell is fitted to rows; `watch`, `time_is_up` and `judge` are for `Cell`; `file` keeps
     what cells find.
     """
 
@@ -159,7 +160,7 @@ class Cells:
     watch: Callable[[Iteration], object] | None
     time_is_up: Callable[[], bool]
     file: SearchCheckpoint | None
-    strays: bool = True
+    judge: Judge = Judge.CRITERION
     _cells: dict[Key, Cell] = field(default_factory=dict, init=False)
 
     def __call__(self, key: Key) -> Cell:
@@ -170,7 +171,7 @@ class Cells:
             if self.file is not None:
                 name = f"{key.n_components} {key.kind}"
                 memory = KeptCell(self.file, name, settings.problem(rows), key.n_components)
-            self._cells[key] = Cell(settings, self.rows, self.watch, self.time_is_up, memory, strays=self.strays)
+            self._cells[key] = Cell(settings, self.rows, self.watch, self.time_is_up, memory, judge=self.judge)
         return self._cells[key]
 
 

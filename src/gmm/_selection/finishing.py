@@ -234,8 +234,7 @@ class _Finish:
         self._scores[number] = inf if objective.prior or self._first_degenerate(result, objective) >= 0 else score
 
     def _first_degenerate(self, result: SolverResult, objective: Objective) -> int:
-        n_effective, strays = self._source.n_effective, self._request.strays_are_degenerate
-        bad = degenerate_under(objective, n_effective, result.parameters, result.statistics, strays=strays)
+        bad = degenerate_under(objective, self._source, result.parameters, result.statistics, self._request.judge)
         return int(bad.argmax()) if bad.any() else -1
 
     def bar(self, number: int) -> Bar | None:

@@ -17,6 +17,7 @@ from gmm._estimators.estimated import settings_of, tails_of
 from gmm._estimators.factors import stored_beside
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.scorer import Scorer
+from gmm._fitting.degenerate import Judge
 from gmm._fitting.fit import COMPARISON_DEFAULTS, FitSettings, StartSettings
 from gmm._fitting.moments import prior_of
 from gmm._fitting.starts import STARTS
@@ -96,9 +97,11 @@ class Request:
         return list(product(self.n_components, self.types, self.tails))
 
     @property
-    def strays_are_degenerate(self) -> bool:
-        """Whether components of strays are degenerate: not where held-out rows judge them."""
-        return self.criterion != HELD_OUT
+    def judge(self) -> Judge:
+        """What mixtures are compared by."""
+        if self.criterion == HELD_OUT:
+            return Judge.HELD_OUT
+        return Judge.CRITERION if len(self.n_components) > 1 else Judge.LIKELIHOOD
 
     def parameters(self, n_components: int, name: str, tails: Tails) -> dict[str, Any]:
         """The parameters of the mixture of a cell."""

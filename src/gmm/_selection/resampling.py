@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from copy import deepcopy
 from dataclasses import dataclass, replace
-from math import nan
+from math import inf, nan
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,11 +19,11 @@ from numpy.typing import ArrayLike, NDArray
 from gmm._estimators.contract import record_features
 from gmm._estimators.fitted import estimator_of, fitted_parameters
 from gmm._estimators.mixture import GaussianMixture
-from gmm._exceptions import ConvergenceWarning
-from gmm._fitting.degenerate import degenerate_components
+from gmm._exceptions import ConvergenceWarning, warn
+from gmm._fitting.degenerate import Resolution, degenerate_components
 from gmm._fitting.fit import COMPARISON_DEFAULTS
 from gmm._fitting.racing import Start, best_of, has_degenerate, short_runs
-from gmm._fitting.seeds import common_seed
+from gmm._fitting.seeds import common_seed, start_seeds
 from gmm._fitting.split_merge import OFFSET
 from gmm._passes.m_step import split_widest
 from gmm._passes.problem import Problem
@@ -31,7 +31,7 @@ from gmm._passes.threads import replicated
 from gmm._public import publish
 from gmm._rows.entrance import Names, as_one_array, as_source
 from gmm._rows.incomplete import IncompleteSource
-from gmm._rows.sources import ArraySource
+from gmm._rows.sources import ArraySource, Source
 from gmm._selection.candidates import halved, splits_of_widest
 from gmm._selection.held_out import check_folds, folds_of
 from gmm._selection.request import check_comparable
@@ -61,6 +61,8 @@ Seed = int | np.random.RandomState | np.random.Generator | None
 
 _OF_ESTIMATORS = "get_params", "fit", "score_samples"
 _SPLIT_PASSES = 15
+_MORE_STARTS = 10  # of fits, until one has no degenerate component
+MOST_REPEATED = 10_000_000  # rows, by weights that are numbers of rows
 
 
 class DensityEstimator(Protocol):
@@ -181,6 +183,31 @@ def held_out_log_likelihood(
     return HeldOut(means, np.array([table.weights[fold].sum() for fold in folds]))
 
 
+def repeated(table: ArraySource, caller: str) -> ArraySource:
+    """Return rows without weights, each as often as its weight says.
+
+    Raises
+    ------
+    ValueError
+        If a weight is not whole, or rows are too many.
+    """
+    if table.sample_weight is None:
+        return table
+    broken = table.sample_weight != np.floor(table.sample_weight)
+    if broken.any():
+        row = int(broken.argmax())
+        raise ValueError(
+            f"{caller} draws from the rows, and needs weights that are numbers of rows: expected whole numbers in "
+            f"sample_weight, got {table.sample_weight[row]!r} in row {row}"
+        )
+    if table.sample_weight.sum() > MOST_REPEATED:
+        raise ValueError(
+            f"{caller} repeats rows by their weights: expected at most {MOST_REPEATED:,} rows in all, got "
+            f"{table.sample_weight.sum():,.0f}; divide sample_weight by a number, or take a sample"
+        )
+    return ArraySource(np.repeat(table.rows, table.sample_weight.astype(np.intp), axis=0))
+
+
 def checked_rows(X: Any, sample_weight: Any, caller: str, missing: str | None = None) -> tuple[ArraySource, Names]:
     """Return rows with their weights, and names of features, checked once for all fits."""
     source, names = as_source(X, sample_weight, estimator=caller, min_rows=2, missing=missing)
@@ -222,7 +249,7 @@ class BootstrapLRT:
     n_replicates : int
         Number of replicates requested; fewer were made if the callback ended the test.
     n_left_out : int
-        Number of replicates without a statistic: every fit of K components to them has a singular covariance.
+        Number of replicates without a statistic: every fit of K components to them has degenerate ones.
     """
 
     statistic: float
@@ -263,6 +290,7 @@ def bootstrap_lrt(
     n_init: int = 3,
     random_state: Seed = None,
     n_threads: int | None = None,
+    sample_weight: ArrayLike | None = None,
     callback: Callable[[Replicate], object] | None = None,
     **parameters: Any,
 ) -> BootstrapLRT:
@@ -270,11 +298,12 @@ def bootstrap_lrt(
 
     The usual χ² distribution does not hold for a number of components. Both mixtures are therefore fitted to the data
     and to many tables drawn from the smaller one. The p-value is the share of tables on which the additional component
-    gains at least as much. With ``missing="em"``, tables have the gaps of the data, by chance.
+    gains at least as much. Drawn tables have the gaps of the data, by chance, and their columns the steps of the data,
+    such as 0.1.
 
-    With ``reg_covar=0``, a fit with a singular covariance has no likelihood to compare, so it is left out, for the data
-    and for drawn tables alike. If every fit of K + 1 components has one, the additional component gains nothing; if
-    every fit of K components to a drawn table has, the table is left out, and `n_left_out` counts it.
+    Sound fits are compared: the likelihood of one with a degenerate component, on few rows, on ties or with a singular
+    covariance, means nothing. Where ten more starts bring no sound fit of K + 1 components, they gain nothing; for the
+    data, a warning says so. A drawn table without a sound fit of K components is left out, and `n_left_out` counts it.
 
     Parameters
     ----------
@@ -287,12 +316,15 @@ def bootstrap_lrt(
     n_replicates : int, default=99
         Number of tables to draw; the smallest possible p-value is 1 / (1 + n_replicates).
     n_init : int, default=3
-        Number of starts of each fit. Fits of K + 1 components also start from the mixture of K with one component
-        split; on replicates, fits of K also start from the mixture that the table was drawn from.
+        Number of starts of each fit, and up to ten more until one is sound. Fits of K + 1 components also start from
+        the mixture of K with one component split; on replicates, fits of K also start from the mixture that the table
+        was drawn from.
     random_state : int, RandomState, Generator or None, default=None
         Seed of starts and draws. Anything but an int is drawn from once.
     n_threads : int or None, default=None
         Number of threads; None uses all available cores. The result does not depend on it.
+    sample_weight : array-like of int of shape (n,), default=None
+        How often each row occurs.
     callback : callable, default=None
         Called with a `Replicate` after each replicate, in order. If it returns True, the test ends with those so far.
     **parameters
@@ -302,14 +334,18 @@ def bootstrap_lrt(
     Returns
     -------
     BootstrapLRT
-        Statistic, replicates, p-value and both mixtures. If no mixture of K + 1 components is better than that of K
-        without a degenerate component, the alternative is the latter with one component written as two halves.
+        Statistic, replicates, p-value and both mixtures. If no sound mixture of K + 1 components is better than that of
+        K, the alternative is the latter with one component written as two halves.
 
     Raises
     ------
     ValueError
-        If the data or a number are invalid, or the mixture of K components has a degenerate component, whose
-        likelihood means nothing, or no drawn table can be fitted.
+        If the data or a number are invalid, or there is no sound mixture of K components, or none of any drawn table.
+
+    Warns
+    -----
+    UserWarning
+        If there is no sound mixture of K + 1 components.
     TypeError
         If `GaussianMixture` has no such parameter, or it applies to a single fit.
 
@@ -331,12 +367,12 @@ def bootstrap_lrt(
     """
     callback = check_callback(callback)
     n_components = check_whole(n_components, "n_components")
-    n_replicates = check_whole(n_replicates, "n_replicates", 1, MOST_REPLICATES)
+    n_init, n_replicates = check_whole(n_init, "n_init"), check_whole(n_replicates, "n_replicates", 1, MOST_REPLICATES)
     check_comparable(parameters, bootstrap_lrt.__name__)
     tails, prior = parameters.get("tails", "normal"), parameters.get("prior")
     refuse("bootstrap_lrt", {"a prior": prior is not None, "heavy tails": tails != "normal"})
-    table, names = checked_rows(X, None, bootstrap_lrt.__name__, parameters.get("missing", "error"))
-    rows = table.rows
+    table, names = checked_rows(X, sample_weight, bootstrap_lrt.__name__, parameters.get("missing", "error"))
+    rows = repeated(table, bootstrap_lrt.__name__).rows
     check_enough_rows(len(rows), n_components + 1)
     rng = np.random.default_rng(common_seed(random_state))
     shared = {"covariance_type": covariance_type, "n_init": n_init, "n_threads": n_threads}
@@ -344,15 +380,15 @@ def bootstrap_lrt(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         observed = fits.pair(rows, int(rng.integers(2**31)))
-        if _is_degenerate(observed.null, len(rows)):
-            raise ValueError(
-                f"a component of the mixture of {n_components} has collapsed on a few rows or on ties, so that its "
-                "likelihood means nothing. Use fewer components, a larger reg_covar or another n_init."
+        if observed.failure is not None:
+            warn(
+                f"The statistic is 0, and no fit of {n_components + 1} components supports it: {observed.failure}",
+                UserWarning,
             )
         for fit in (observed.null, observed.alternative):
             record_features(fit, rows.shape[1], names)
         test = BootstrapLRT(observed.statistic, np.empty(0), observed.null, observed.alternative, n_replicates)
-        return _with_replicates(test, _replicates(fits, observed.null, np.isnan(rows), rng, n_replicates), callback)
+        return _with_replicates(test, _replicates(fits, observed.null, rows, rng, n_replicates), callback)
 
 
 def _with_replicates(
@@ -369,32 +405,35 @@ def _with_replicates(
                 break
     if not len(test.replicates):
         raise ValueError(
-            f"every fit of {test.null.n_components} components to each of {test.n_left_out} drawn tables has a "
-            "singular covariance, so there is nothing to compare with. Use fewer components, a larger reg_covar "
-            "or another n_init."
+            f"none of {test.n_left_out} drawn tables has a sound mixture of {test.null.n_components} components, so "
+            "there is nothing to compare with. Use fewer components, a larger reg_covar or another n_init."
         )
     return test
 
 
 def _replicates(
-    fits: _Fits, null: GaussianMixture, gaps: NDArray[np.bool_], rng: np.random.Generator, n_replicates: int
+    fits: _Fits, null: GaussianMixture, observed: NDArray[Any], rng: np.random.Generator, n_replicates: int
 ) -> Generator[float, None, None]:
-    """Yield the statistics of replicates in order, whatever the number of threads; NaN if K components collapse."""
+    """Yield the statistics of replicates in order, whatever the number of threads; NaN without sound fits."""
+    gaps, source = np.isnan(observed), _source(observed)
+    (origin, _), steps = source.survey.box, source.steps
+    width = np.where(steps > 0, steps, 1.0)
 
     def statistic(seed: int, n_threads: int | None) -> float:
         own = np.random.default_rng(seed)
         rows, _ = null.sample(len(gaps), own)
+        rows = np.where(steps > 0, origin + np.round((rows - origin) / width) * width, rows).astype(observed.dtype)
         if gaps.any():
             own.shuffle(rows)  # they come component by component, of which the gaps know nothing
             rows[gaps] = np.nan
         each, truth = replace(fits, parameters=fits.parameters | {"n_threads": n_threads}), fitted_parameters(null)
         try:
             return each.pair(rows, int(own.integers(2**31)), truth).statistic
-        except SingularMatrixError:
+        except _NoSoundFitError:
             return nan
 
     seeds = rng.integers(2**63, size=n_replicates).tolist()
-    work = float(len(gaps) * (fits.n_components + 1) * null.n_features_in_**2)
+    work = float(len(observed) * (fits.n_components + 1) * null.n_features_in_**2)
     return replicated(statistic, seeds, work=work, n_threads=fits.parameters["n_threads"])
 
 
@@ -405,6 +444,7 @@ class _Pair:
     null: GaussianMixture
     alternative: GaussianMixture
     statistic: float
+    failure: _NoSoundFitError | None = None
 
 
 @dataclass(frozen=True)
@@ -415,49 +455,56 @@ class _Fits:
     parameters: dict[str, Any]
 
     def pair(self, rows: NDArray[Any], seed: int, truth: MixtureParameters | None = None) -> _Pair:
-        """Fit K and K + 1 components; K also from the true mixture, if it is known."""
+        """Fit K and K + 1 components; K also from the true mixture, if it is known.
+
+        Raises
+        ------
+        _NoSoundFitError
+            If every fit of K components has degenerate ones.
+        """
         null, loglik = self._best(rows, self.n_components, seed, truth)
+        split = self._with_one_split(null, rows)
         try:
-            alternative, higher = self._best(rows, self.n_components + 1, seed, self._with_one_split(null, rows))
-        except SingularMatrixError:
-            return _Pair(null, self._with_halves(null), 0.0)
-        if higher < loglik or _is_degenerate(alternative, len(rows)):
+            alternative, higher = self._best(rows, self.n_components + 1, seed, split)
+        except _NoSoundFitError as error:
+            return _Pair(null, self._with_halves(null), 0.0, error)
+        if higher < loglik:
             return _Pair(null, self._with_halves(null), 0.0)
         return _Pair(null, alternative, 2 * (higher - loglik))
 
     def _best(
         self, rows: NDArray[Any], n_components: int, seed: int, begin: MixtureParameters | None
     ) -> tuple[GaussianMixture, float]:
-        """Return the fit of the highest likelihood, without degenerate components if there is one, and its value.
+        """Return the fit of the highest likelihood without degenerate components, and its value."""
+        single, n_init, source = self.parameters | {"n_init": 1}, self.parameters["n_init"], _source(rows)
 
-        Raises
-        ------
-        SingularMatrixError
-            If every fit has a singular covariance.
-        """
-        starts = [GaussianMixture(n_components, **self.parameters | {"random_state": seed})]
-        if begin is not None and begin.model.stored_whole and not begin.noise:
-            precisions = begin.model.layout.gram(begin.whiteners)
-            parameters = {"weights_init": begin.weights, "means_init": begin.means, "precisions_init": precisions}
-            starts.append(GaussianMixture(n_components, **self.parameters | parameters | {"n_init": 1}))
-        elif begin is not None:  # weights that leave noise a share, and factors, are no starting values
-            starts.append(estimator_of(GaussianMixture, begin, **self.parameters | {"n_init": 1, "warm_start": True}))
-        fits, failures = [], []
-        for start in starts:
-            try:
-                fits.append(start.fit(rows))
-            except SingularMatrixError as error:
-                failures.append(error)
-        if not fits:
-            raise failures[0]
-        ranked = [(not _is_degenerate(fit, len(rows)), fit.log_likelihood(rows), -i) for i, fit in enumerate(fits)]
-        _, loglik, place = max(ranked)
-        return fits[-place].set_params(warm_start=False), loglik
+        def starts() -> Iterator[GaussianMixture]:
+            if begin is not None and begin.model.stored_whole and not begin.noise:
+                precisions = begin.model.layout.gram(begin.whiteners)
+                given = {"weights_init": begin.weights, "means_init": begin.means, "precisions_init": precisions}
+                yield GaussianMixture(n_components, **single | given)
+            elif begin is not None:  # weights that leave noise a share, and factors, are no starting values
+                yield estimator_of(GaussianMixture, begin, **single | {"warm_start": True})
+            for each in start_seeds(seed, n_init + _MORE_STARTS):
+                yield GaussianMixture(n_components, **single | {"random_state": each})
+
+        best, highest, n_asked = None, -inf, n_init + (begin is not None)
+        for number, start in enumerate(starts()):
+            if best is not None and number >= n_asked:
+                break
+            with suppress(SingularMatrixError):
+                fit = start.fit(rows)
+                loglik, of_rows = fit.log_likelihood(rows), Resolution.of(source, fit.reg_covar)
+                if loglik > highest and not degenerate_components(fitted_parameters(fit), of_rows).any():
+                    best, highest = fit, loglik
+        if best is None:
+            raise _NoSoundFitError(n_components, n_asked + _MORE_STARTS)
+        return best.set_params(warm_start=False), highest
 
     def _with_one_split(self, null: GaussianMixture, rows: NDArray[Any]) -> MixtureParameters | None:
         """Return a start of K + 1 components: the best of short runs that each split one component of `null`."""
         parameters = fitted_parameters(null)
-        source = IncompleteSource.of(ArraySource(rows)) if np.isnan(rows).any() else ArraySource(rows)
+        source = _source(rows)
         max_ratio = check_max_ratio(null.max_ratio, parameters.model, self.n_components + 1)
         objective = Objective(parameters.model, null.reg_covar, max_ratio=max_ratio).beside(parameters)
         problem = Problem(source, objective, self.parameters["n_threads"])
@@ -485,8 +532,19 @@ def _splits(parameters: MixtureParameters, statistics: SufficientStatistics) -> 
         yield split_widest(grown, k, K, layout, parameters.covariances, offset=OFFSET)
 
 
-def _is_degenerate(fit: GaussianMixture, n_rows: int) -> bool:
-    return bool(degenerate_components(fitted_parameters(fit), n_rows, fit.reg_covar).any())
+def _source(rows: NDArray[Any]) -> Source:
+    return IncompleteSource.of(ArraySource(rows)) if np.isnan(rows).any() else ArraySource(rows)
+
+
+class _NoSoundFitError(ValueError):
+    """Every fit of so many components to a table has a degenerate component."""
+
+    def __init__(self, n_components: int, n_starts: int) -> None:
+        super().__init__(
+            f"every fit of {counted(n_components, 'component')}, from {counted(n_starts, 'start')}, has one that has "
+            "collapsed on a few rows or on ties, so that its likelihood means nothing. Use fewer components, a larger "
+            "reg_covar or n_init, or noise=True."
+        )
 
 
 publish("gmm.inference", [BootstrapLRT, HeldOut, Replicate, bootstrap_lrt, held_out_log_likelihood])

@@ -289,7 +289,7 @@ def _opened(
     starts = Starts(whole, template, request.models, seeds, request.noise, places)
     work = workers_and_threads(rows, len(request.types) * len(request.tails), most, template.n_threads)
     with blas_alone_in_fit(request.source.n_features), TaskPool(rows, *work, clock) as pool:
-        cells = Cells(request.settings, rows, pool.watch, clock.is_up, file, request.strays_are_degenerate)
+        cells = Cells(request.settings, rows, pool.watch, clock.is_up, file, request.judge)
         engine = Engine(cells, starts, pool)
         yield _Search(request, rows, starts, engine, pool, clock, held_out)
 

@@ -382,7 +382,7 @@ class _Refits:
                 mixture = problem.run(e_step, Beginning(self.mixture), self.solver).go().parameters
         except SingularMatrixError:
             return None
-        if degenerate_under(self.problem.objective, self.rows.n_effective, mixture).any():
+        if degenerate_under(self.problem.objective, self.rows, mixture).any():
             return None
         return self._matched(mixture, n_threads)
 

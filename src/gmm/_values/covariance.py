@@ -109,6 +109,16 @@ class CovarianceModel:
         return self
 
     @property
+    def common_axes(self) -> bool:
+        """Whether all components share axes, which the rows turn."""
+        return self.orientation == COMMON
+
+    @property
+    def own_shapes(self) -> bool:
+        """Whether components have shapes of their own."""
+        return self.shape == _OWN
+
+    @property
     def scales_shapes(self) -> bool:
         """Whether components of their own shape are scaled to one volume."""
         return (self.volume, self.shape) == (COMMON, _OWN)
