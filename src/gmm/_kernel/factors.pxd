@@ -357,7 +357,7 @@ cdef inline double objective_of(
     """Return log|Σ| + tr Σ⁻¹C, infinite where Σ is not positive definite; `precision` is scratch."""
     cdef Py_ssize_t i
     cdef double total = set_target(a, covariance)
-    for i in range(a.d * a.d):
+    for i in range(a.d * a.d if total < INFINITY else 0):
         total += a.precision[i] * free[i]
     return total
 
