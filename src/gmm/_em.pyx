@@ -439,10 +439,11 @@ cdef class Plan:
     ):
         """Run EM from the sums of one pass: update the parameters, pass over all rows, until this needs Python.
 
-        It stops after `at_most` passes, when one changed the mean log evidence by less than `tolerance`, when one lowered
-        it by more than the share `doubt` of 1 and its amount, and when an update fails or needs another form; with `repair_empty`, also before an update in which a component has lost its
-        rows. `scratch` has walked all rows, or joined those that have; `estimate` is the plan's mixture as `Update`
-        returns it; `before` is the mean log evidence of the pass before, NaN if there is none.
+        It stops after `at_most` passes, when one changed the mean log evidence by less than `tolerance`, when one
+        lowered it by more than the share `doubt` of 1 and its amount, and when an update fails or needs another form;
+        with `repair_empty`, also before an update in which a component has lost its rows. `scratch` has walked all
+        rows, or joined those that have; `estimate` is the plan's mixture as `Update` returns it; `before` is the mean
+        log evidence of the pass before, NaN if there is none.
 
         Returns
         -------

@@ -265,10 +265,10 @@ cdef inline double set_target(
 
     Where it is not, as far as its rounding tells, the inverse, of larger variances, is where searches begin.
     """
-    cdef Py_ssize_t d = a.d, r, i
+    cdef Py_ssize_t d = a.d, r, _
     cdef double total, more = 0
     cdef double* factor = a.summand
-    for i in range(MOST_RAISES):
+    for _ in range(MOST_RAISES):
         memcpy(factor, covariance, d * d * sizeof(double))
         for r in range(d):
             factor[r * d + r] += more * factor[r * d + r]
@@ -357,7 +357,7 @@ cdef inline double objective_of(
     """Return log|Σ| + tr Σ⁻¹C, infinite where Σ is not positive definite; `precision` is scratch."""
     cdef Py_ssize_t i
     cdef double total = set_target(a, covariance)
-    for i in range(a.d * a.d):
+    for i in range(a.d * a.d if total < INFINITY else 0):
         total += a.precision[i] * free[i]
     return total
 

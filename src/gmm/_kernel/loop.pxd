@@ -87,8 +87,8 @@ cdef inline Py_ssize_t run_em(
 ) noexcept nogil:
     """Run EM until `at_most` passes are made or Python is asked; return the passes.
 
-    That is where the gain is below `tolerance`, where a pass falls by more than `doubt`, relatively, and where an update
-    fails.
+    That is where the gain is below `tolerance`, where a pass falls by more than `doubt`, relatively, and where an
+    update fails.
     """
     cdef Py_ssize_t K = plan.n_all, n = 0
     cdef const Estimate* measured = begin
