@@ -281,7 +281,9 @@ def test_the_nearer_to_the_best_the_deeper_is_the_colour(found):
 
     grid = grid_of(shown(found))
     shades = [shade(grid[name, f"K={K}"]) for name, K in zip(found.covariance_type, found.n_components, strict=True)]
-    ranked = np.array([shades[number] for number in found.ranked() if not found.status[number].startswith("degenerate")])
+    ranked = np.array(
+        [shades[number] for number in found.ranked() if not found.status[number].startswith("degenerate")]
+    )
     assert (np.diff(ranked) <= 0).all()
     assert ranked[0] > ranked[-1] > 0
 

@@ -18,7 +18,7 @@ from gmm._rows.sources import ArraySource
 from gmm._selection import resampling
 from gmm._values.covariance import COVARIANCE_TYPES, PARSIMONIOUS
 from gmm._values.layouts import SingularMatrixError
-from gmm.inference import bootstrap_lrt, held_out_log_likelihood
+from gmm.inference import bootstrap_lrt, held_out_log_likelihood, split_lrt, stability
 
 rng = np.random.default_rng(0)
 X = np.concatenate([rng.normal(-4, 1, (60, 2)), rng.normal(4, 1, (40, 2))])
@@ -63,13 +63,14 @@ def test_each_row_is_held_out_once_and_never_fitted_then(n, data):
 @pytest.mark.parametrize("name", COVARIANCE_TYPES)
 def test_a_fold_is_scored_by_a_fit_to_the_others(name):
     estimator = GaussianMixture(2, covariance_type=name, random_state=3)
-    found = held_out_log_likelihood(estimator, X, n_splits=4, random_state=7, sample_weight=WEIGHTS)
+    weights = WEIGHTS + 0.5
+    found = held_out_log_likelihood(estimator, X, n_splits=4, random_state=7, sample_weight=weights)
     fold = np.array_split(np.random.RandomState(7).permutation(len(X)), 4)[1]
     rest = np.setdiff1d(np.arange(len(X)), fold)
-    alone = GaussianMixture(2, covariance_type=name, random_state=3).fit(X[rest], sample_weight=WEIGHTS[rest])
-    assert found.folds[1] == pytest.approx(alone.score(X[fold], sample_weight=WEIGHTS[fold]), rel=1e-9)
-    assert found.mean == pytest.approx(found.folds @ found.weights / WEIGHTS.sum())
-    assert found.weights[1] == WEIGHTS[fold].sum()
+    alone = GaussianMixture(2, covariance_type=name, random_state=3).fit(X[rest], sample_weight=weights[rest])
+    assert found.folds[1] == pytest.approx(alone.score(X[fold], sample_weight=weights[fold]), rel=1e-9)
+    assert found.mean == pytest.approx(found.folds @ found.weights / weights.sum())
+    assert found.weights[1] == weights[fold].sum()
     assert not estimator.__sklearn_is_fitted__()
 
 
@@ -396,15 +397,26 @@ def test_drawn_tables_have_the_steps_of_the_data(monkeypatch):
 
 
 def test_weights_are_numbers_of_rows():
-    how = {"n_replicates": 5, "random_state": 0}
-    weighted, repeated = bootstrap_lrt(X, 1, sample_weight=WEIGHTS, **how), np.repeat(X, WEIGHTS.astype(int), axis=0)
-    plain = bootstrap_lrt(repeated, 1, **how)
+    how, repeated = {"n_replicates": 5, "random_state": 0}, np.repeat(X, WEIGHTS.astype(int), axis=0)
+    weighted, plain = bootstrap_lrt(X, 1, sample_weight=WEIGHTS, **how), bootstrap_lrt(repeated, 1, **how)
     assert weighted.statistic == plain.statistic
     np.testing.assert_array_equal(weighted.replicates, plain.replicates)
-    with pytest.raises(ValueError, match=r"whole numbers in sample_weight, got .*0\.5.* in row 3"):
-        bootstrap_lrt(X, 1, sample_weight=np.where(np.arange(len(X)) == 3, 0.5, 1.0), **how)
-    with pytest.raises(ValueError, match="at most 10,000,000 rows in all, got 100,000,000"):
-        bootstrap_lrt(X, 1, sample_weight=np.full(len(X), 1e6), **how)
+    two = GaussianMixture(2, random_state=0)
+    weighted = held_out_log_likelihood(two, X, random_state=0, sample_weight=WEIGHTS)
+    plain = held_out_log_likelihood(two, repeated, random_state=0)
+    np.testing.assert_array_equal(weighted.folds, plain.folds)
+
+
+@pytest.mark.parametrize("call", [bootstrap_lrt, split_lrt, stability])
+@pytest.mark.parametrize(
+    ("weight", "got"), [(0.5, r"0\.5 in row 3, and 99\.5 in all"), (1e8, r"1 in row 0, and 1e\+08")]
+)
+def test_weights_of_rows_that_are_drawn_say_how_often(call, weight, got):
+    weights = np.where(np.arange(len(X)) == 3, weight, 1.0)
+    with pytest.raises(
+        ValueError, match=f"{call.__name__} draws from the rows: expected in sample_weight whole.*{got}"
+    ):
+        call(X, 2, sample_weight=weights)
 
 
 def test_names_of_features_are_kept():

@@ -17,7 +17,7 @@ from gmm._estimators.factors import stored_beside
 from gmm._estimators.fitted import FittedMixture, model_of, objective_of, past_of, set_mixture, source_of
 from gmm._estimators.keeping import opened
 from gmm._estimators.labelled import known_classes, record_classes
-from gmm._estimators.outcome import fit_attributes, ill_defined, warn_about
+from gmm._estimators.outcome import fit_attributes, ill_defined, warn_about, warn_of_light_rows
 from gmm._estimators.past import Past
 from gmm._estimators.progress import ProgressPrinter
 from gmm._exceptions import LostClusterError, answer_of
@@ -158,6 +158,8 @@ def fit(
     set_fitted(self, best.result, rows, names, objective, traces=best.traces, problem=problem, trimmed=outside)
     record_classes(self, classes, rows.known)
     warn_about(best, self.max_iter, self.tol, objective.prior)
+    if objective.prior.variational:
+        warn_of_light_rows(source, best.result.parameters.n_parameters)
     return self
 
 

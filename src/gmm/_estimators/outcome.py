@@ -12,6 +12,7 @@ import numpy as np
 from gmm import _fitting as fitting
 from gmm._exceptions import ConvergenceWarning, raisable, warn
 from gmm._passes.trace import LOWERED, Trace
+from gmm._rows.sources import Source
 from gmm._text.amounts import counted
 from gmm._text.lists import listed
 from gmm._values.covariance import CovarianceModel
@@ -89,6 +90,18 @@ def warn_of_repairs(repaired: tuple[int, ...]) -> None:
             f"Component(s) {numbers} lost all rows during the fit and were given half of the heaviest component. Fewer "
             "components or another start may suit the data better.",
             raisable(ConvergenceWarning),
+        )
+
+
+def warn_of_light_rows(source: Source, n_parameters: int) -> None:
+    """Warn if weights say that there are fewer rows than parameters, and than there are; criteria read their sum."""
+    weight, n = source.survey.weight, source.n_used
+    if source.sample_weight is not None and weight < min(n, n_parameters):
+        warn(
+            f"The weights add up to {weight:.6g}, fewer than the {counted(n_parameters, 'free parameter')} of the "
+            f"mixture. They are counts: they say of {n:,} rows as much as so many rows do. If they only compare rows, "
+            f"multiply them by {n / weight:.6g}, so that their mean is 1.",
+            UserWarning,
         )
 
 

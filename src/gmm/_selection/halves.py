@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from gmm._estimators.mixture import GaussianMixture
 from gmm._exceptions import ConvergenceWarning
@@ -18,6 +18,7 @@ from gmm._fitting.fit import COMPARISON_DEFAULTS
 from gmm._fitting.seeds import common_seed
 from gmm._passes.threads import replicated
 from gmm._public import publish
+from gmm._selection.held_out import counted_rows
 from gmm._selection.request import check_comparable, requested_components
 from gmm._selection.resampling import Seed, checked_rows
 from gmm._validation.combinations import refuse
@@ -143,6 +144,7 @@ def split_lrt(
     n_init: int = 5,
     random_state: Seed = None,
     n_threads: int | None = None,
+    sample_weight: ArrayLike | None = None,
     callback: Callable[[SplitLRT], object] | None = None,
     **parameters: Any,
 ) -> SplitLRT:
@@ -172,6 +174,8 @@ def split_lrt(
         Seed of splits and starts. Anything but an int is drawn from once.
     n_threads : int or None, default=None
         Number of threads; None uses all available cores. The result does not depend on it.
+    sample_weight : array-like of int of shape (n,), default=None
+        How often each row occurs.
     callback : callable, default=None
         Called with the `SplitLRT` so far after each split. If it returns True, the test ends with these splits.
     **parameters
@@ -215,7 +219,7 @@ def split_lrt(
     all_numbers = sorted({*numbers, *range(numbers[0] + 1, numbers[-1] + 2)})
     values = _of_each_split(
         split_lrt.__name__,
-        X,
+        (X, sample_weight),
         all_numbers,
         {"covariance_type": covariance_type, "n_init": n_init} | parameters,
         partial(_log_e_values, numbers=numbers),
@@ -235,6 +239,7 @@ def stability(
     n_init: int = 3,
     random_state: Seed = None,
     n_threads: int | None = None,
+    sample_weight: ArrayLike | None = None,
     callback: Callable[[Stability], object] | None = None,
     **parameters: Any,
 ) -> Stability:
@@ -261,6 +266,8 @@ def stability(
         Seed of splits and starts. Anything but an int is drawn from once.
     n_threads : int or None, default=None
         Number of threads; None uses all available cores. The result does not depend on it.
+    sample_weight : array-like of int of shape (n,), default=None
+        How often each row occurs.
     callback : callable, default=None
         Called with the `Stability` so far after each split. If it returns True, the work ends with these splits.
     **parameters
@@ -297,7 +304,7 @@ def stability(
     numbers = _numbers(n_components, 2)
     values = _of_each_split(
         stability.__name__,
-        X,
+        (X, sample_weight),
         numbers,
         {"covariance_type": covariance_type, "n_init": n_init} | parameters,
         _disagreements,
@@ -310,7 +317,7 @@ def stability(
 
 def _of_each_split(
     caller: str,
-    X: Any,
+    table: tuple[Any, Any],
     numbers: Sequence[int],
     parameters: dict[str, Any],
     measure: Callable[[Halves, Fits], Array],
@@ -320,7 +327,7 @@ def _of_each_split(
     n_threads: int | None,
 ) -> Generator[Array, None, None]:
     """Return a measure of the fits to both halves of each split, in order; rows are checked before the first."""
-    rows = checked_rows(X, None, caller, parameters.get("missing", "error"))[0].rows
+    rows = counted_rows(checked_rows(*table, caller, parameters.get("missing", "error"))[0], caller)
     check_enough_rows(len(rows) // 2, numbers[-1])
     rng = np.random.default_rng(common_seed(random_state))
     seeds = rng.integers(2**31, size=check_whole(n_splits, "n_splits")).tolist()

@@ -332,6 +332,11 @@ def _of_factors(names: list[str], n_factors: int | Iterable[int]) -> list[str]:
     return model_names(names, numbers)
 
 
+def n_rows_of(source: Source) -> int:
+    """Return how many rows components can share: those of positive weight or, if that is more, their weight."""
+    return max(source.n_used, int(source.survey.weight))
+
+
 def check_cells(
     template: GaussianMixture,
     counts: Sequence[int],
@@ -343,7 +348,7 @@ def check_cells(
 ) -> None:
     """Raise an error if rows, or those beside a fold, are too few, or a cell does not go with prior, ridge or limit."""
     fewest = min(counts)
-    if source.n_used < fewest:
+    if n_rows_of(source) < fewest:
         weighted = " with a positive weight" if source.n_used < source.n_rows else ""
         raise ValueError(
             f"{fewest:,} components need at least {fewest:,} rows; the table has {source.n_used:,}{weighted}"

@@ -33,7 +33,7 @@ from gmm._rows.entrance import Names, as_one_array, as_source
 from gmm._rows.incomplete import IncompleteSource
 from gmm._rows.sources import ArraySource, Source
 from gmm._selection.candidates import halved, splits_of_widest
-from gmm._selection.held_out import check_folds, folds_of
+from gmm._selection.held_out import check_folds, counted_rows, folds_of, repeated
 from gmm._selection.request import check_comparable
 from gmm._text.amounts import counted
 from gmm._validation.combinations import refuse
@@ -62,7 +62,6 @@ Seed = int | np.random.RandomState | np.random.Generator | None
 _OF_ESTIMATORS = "get_params", "fit", "score_samples"
 _SPLIT_PASSES = 15
 _MORE_STARTS = 10  # of fits, until one has no degenerate component
-MOST_REPEATED = 10_000_000  # rows, by weights that are numbers of rows
 
 
 class DensityEstimator(Protocol):
@@ -132,7 +131,8 @@ def held_out_log_likelihood(
     random_state : int, RandomState, Generator or None, default=None
         Seed of the split into folds. The copies keep the estimator's own.
     sample_weight : array-like of shape (n,), default=None
-        Weights of the rows. A row of weight 2 counts as two rows in the same fold; rows of weight 0 are ignored.
+        Weights of the rows. Whole numbers say how often a row occurs, and its copies come to any folds; with other
+        weights, a row is in one fold.
 
     Returns
     -------
@@ -167,7 +167,7 @@ def held_out_log_likelihood(
         )
     missing = getattr(estimator, "missing", None)
     table, _ = checked_rows(X, sample_weight, held_out_log_likelihood.__name__, missing)
-    table = table.subset(np.flatnonzero(table.weights))
+    table = repeated(table) or table.subset(np.flatnonzero(table.weights))
     K = getattr(estimator, "n_components", 1)
     check_folds(table.n_rows, n_splits, K if is_whole(K) else 1)
     folds, means = folds_of(table.n_rows, n_splits, check_random_state(random_state)), np.empty(n_splits)
@@ -181,31 +181,6 @@ def held_out_log_likelihood(
             raise
         means[number] = np.average(fitted.score_samples(part.rows), weights=part.sample_weight)
     return HeldOut(means, np.array([table.weights[fold].sum() for fold in folds]))
-
-
-def repeated(table: ArraySource, caller: str) -> ArraySource:
-    """Return rows without weights, each as often as its weight says.
-
-    Raises
-    ------
-    ValueError
-        If a weight is not whole, or rows are too many.
-    """
-    if table.sample_weight is None:
-        return table
-    broken = table.sample_weight != np.floor(table.sample_weight)
-    if broken.any():
-        row = int(broken.argmax())
-        raise ValueError(
-            f"{caller} draws from the rows, and needs weights that are numbers of rows: expected whole numbers in "
-            f"sample_weight, got {table.sample_weight[row]!r} in row {row}"
-        )
-    if table.sample_weight.sum() > MOST_REPEATED:
-        raise ValueError(
-            f"{caller} repeats rows by their weights: expected at most {MOST_REPEATED:,} rows in all, got "
-            f"{table.sample_weight.sum():,.0f}; divide sample_weight by a number, or take a sample"
-        )
-    return ArraySource(np.repeat(table.rows, table.sample_weight.astype(np.intp), axis=0))
 
 
 def checked_rows(X: Any, sample_weight: Any, caller: str, missing: str | None = None) -> tuple[ArraySource, Names]:
@@ -372,7 +347,7 @@ def bootstrap_lrt(
     tails, prior = parameters.get("tails", "normal"), parameters.get("prior")
     refuse("bootstrap_lrt", {"a prior": prior is not None, "heavy tails": tails != "normal"})
     table, names = checked_rows(X, sample_weight, bootstrap_lrt.__name__, parameters.get("missing", "error"))
-    rows = repeated(table, bootstrap_lrt.__name__).rows
+    rows = counted_rows(table, bootstrap_lrt.__name__)
     check_enough_rows(len(rows), n_components + 1)
     rng = np.random.default_rng(common_seed(random_state))
     shared = {"covariance_type": covariance_type, "n_init": n_init, "n_threads": n_threads}

@@ -18,6 +18,7 @@ from gmm._blas import blas_alone_in_fit
 from gmm._estimators import criteria
 from gmm._estimators.estimated import set_fitted
 from gmm._estimators.mixture import GaussianMixture
+from gmm._estimators.outcome import warn_of_light_rows
 from gmm._estimators.scorer import Scorer
 from gmm._fitting.incomplete import completed, never_observed_together, warn_of_unobserved_pairs
 from gmm._fitting.seeds import common_seed, start_seeds
@@ -36,13 +37,14 @@ from gmm._selection.failure import Failure
 from gmm._selection.finishing import finished, rows_to_search
 from gmm._selection.fixed import fixed_components
 from gmm._selection.grid import near
-from gmm._selection.held_out import deviances
+from gmm._selection.held_out import deviances, repeated
 from gmm._selection.keeping import search_file
 from gmm._selection.keys import Key
 from gmm._selection.request import (
     Request,
     check_cells,
     checked_limit,
+    n_rows_of,
     requested_components,
     requested_folds,
     requested_tails,
@@ -215,7 +217,7 @@ def select(
     callback = check_callback(callback)
     clock, counts = Clock(checked_limit(time_limit)), requested_components(n_components)
     template = template_of(parameters | {"n_init": n_init, "n_threads": n_threads, "random_state": random_state})
-    given, features = _given(X, sample_weight, template, error_covariance)
+    given, features = _given(X, sample_weight, template, error_covariance, criterion)
     types = requested_types(covariance_type, given.n_features, n_factors, limited=template.max_ratio is not None)
     folds, seed = requested_folds(n_splits, criterion), common_seed(random_state)
     cells = counts, types, requested_tails(template, tails, degrees_of_freedom, given), criterion, folds
@@ -228,6 +230,7 @@ def select(
     with search_file(template, opened, request.facts, seed, checkpoint=checkpoint, resume=resume) as file:
         template.random_state = seed = seed if file is None else file.seed
         selection, rows = _searched(request, seed, clock, callback, file)
+    warn_of_light_rows(opened, int(selection.n_parameters[selection.best_index]))
     names = [f"x{j}" for j in range(given.n_features)] if features is None else list(map(str, features))
     whole = None if given.one_array is None else given.one_array.rows
     in_own_units = rows[:0] if units is not None else rows
@@ -241,10 +244,14 @@ def select(
     return replace(restored(selection, units, opened), notes=notes)
 
 
-def _given(X: Any, sample_weight: Any, template: GaussianMixture, errors: Any) -> tuple[Source, Names]:
-    """Return the rows to search, and the names of their features."""
-    how: dict[str, Any] = {"missing": template.missing, "error_covariance": errors}
-    return as_source_to_fit(X, sample_weight, estimator=select.__name__, **how)
+def _given(X: Any, sample_weight: Any, template: GaussianMixture, errors: Any, criterion: str) -> tuple[Source, Names]:
+    """Return the rows to search, and the names of their features; of folds, rows as often as their weights say."""
+    how: dict[str, Any] = {"estimator": select.__name__, "missing": template.missing}
+    source, names = as_source_to_fit(X, sample_weight, error_covariance=errors, **how)
+    if criterion == criteria.HELD_OUT and source.sample_weight is not None and source.one_array and not source.errors:
+        table = repeated(replace(source.one_array, sample_weight=source.sample_weight))
+        source = source if table is None else as_source_to_fit(table.rows, None, **how)[0]
+    return source, names
 
 
 def _rows_of_cells(
@@ -362,7 +369,7 @@ class _Search:
 
         Cells that have solutions keep them unless there are better ones.
         """
-        request, engine, n_rows = self._request, self._engine, self._request.source.n_used
+        request, engine, n_rows = self._request, self._engine, n_rows_of(self._request.source)
         for K in sorted(set(request.n_components)):
             keys = request.keys(K)
             if n_rows < K:

@@ -1,0 +1,103 @@
+"""Weights are counts: whole ones say how often rows occur, for searches and all that compares numbers of components."""
+
+import numpy as np
+import pytest
+
+import gmm
+from gmm import GaussianMixture, select
+from gmm.inference import split_lrt, stability
+
+rng = np.random.default_rng(3)
+X = np.concatenate([rng.normal(0, 1, (40, 2)), rng.normal(3, 1.2, (30, 2))])
+COUNTS = rng.integers(1, 4, len(X))
+GAPS = np.where(rng.uniform(size=X.shape) < 0.1, np.nan, X)[~(rng.uniform(size=X.shape) < 0.1).all(axis=1)]
+GAPS[np.isnan(GAPS).all(axis=1)] = 0.0
+FOUR = ["EII", "VVI", "EEE", "VVV"]
+SEARCHES = {
+    "every model": {},
+    "noise": {"noise": True},
+    "tails": {"covariance_type": FOUR, "tails": ["normal", "t", "contaminated"]},
+    "factors": {"covariance_type": ["factor1", "ppca1"]},
+    "prior": {"covariance_type": FOUR, "prior": "conjugate"},
+    "units": {"covariance_type": FOUR, "standardize": True},
+    "limit": {"max_ratio": 20.0},
+    "starts": {"covariance_type": FOUR, "n_init": 2},
+    "hierarchy": {"covariance_type": FOUR, "init_params": "hierarchical"},
+    "moves": {"covariance_type": FOUR, "refine": "split-merge"},
+    "plain EM": {"covariance_type": FOUR, "acceleration": None},
+    "known components": {"covariance_type": "full", "fixed": {"means": True}, "means_init": [[0, 0]]},
+    **{criterion: {"covariance_type": FOUR, "criterion": criterion} for criterion in ("aic", "aicc", "icl", "nec")},
+    "held_out": {"covariance_type": FOUR, "criterion": "held_out"},
+}
+
+
+def assert_same(one, other):
+    assert (one.status, one.best_index) == (other.status, other.best_index)
+    for name in one.criteria:
+        np.testing.assert_allclose(getattr(one, name), getattr(other, name), rtol=1e-9, atol=1e-7, err_msg=name)
+    np.testing.assert_allclose(one.best.means_, other.best.means_, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_a_search_takes_weights_for_counts(name):
+    how = {"n_components": range(1, 4), "random_state": 0} | SEARCHES[name]
+    assert_same(select(X, sample_weight=COUNTS, **how), select(np.repeat(X, COUNTS, axis=0), **how))
+
+
+@pytest.mark.parametrize("how", [{}, {"noise": True, "criterion": "nec"}], ids=["bic", "nec with noise"])
+def test_a_search_of_rows_with_gaps_takes_weights_for_counts(how):
+    counts = COUNTS[: len(GAPS)]
+    how = {"n_components": range(1, 4), "covariance_type": FOUR, "missing": "em", "random_state": 0} | how
+    assert_same(select(GAPS, sample_weight=counts, **how), select(np.repeat(GAPS, counts, axis=0), **how))
+
+
+def test_few_rows_of_large_weight_are_many_rows():
+    rows, counts = np.array([[0.0], [1.0], [2.5]]), [10, 20, 15]
+    how = {"n_components": range(1, 6), "random_state": 0}
+    assert_same(select(rows, sample_weight=counts, **how), select(np.repeat(rows, counts, axis=0), **how))
+
+
+def test_a_table_of_ties_takes_weights_for_counts():
+    """Cells differed by 42 of BIC, since the effective number of rows was less than their weight."""
+    draws = [np.random.default_rng(0).normal(0, 1, 700), np.random.default_rng(1).normal(6, 1.5, 500)]
+    rows, counts = np.unique(np.round(np.concatenate(draws) * 5) / 5, return_counts=True)
+    how = {"n_components": range(1, 6), "covariance_type": ["E", "V"], "random_state": 0}
+    assert_same(select(rows[:, None], sample_weight=counts, **how), select(np.repeat(rows, counts)[:, None], **how))
+
+
+@pytest.mark.parametrize("refine", [None, "split-merge"])
+@pytest.mark.parametrize("covariance_type", FOUR)
+def test_a_fit_with_moves_takes_weights_for_counts(covariance_type, refine):
+    how = {"covariance_type": covariance_type, "refine": refine, "random_state": 0}
+    weighted = GaussianMixture(3, **how).fit(X, sample_weight=COUNTS)
+    repeated = GaussianMixture(3, **how).fit(np.repeat(X, COUNTS, axis=0))
+    assert weighted.lower_bound_ == pytest.approx(repeated.lower_bound_, rel=1e-9)
+
+
+@pytest.mark.parametrize("call", [split_lrt, stability])
+def test_halves_take_weights_for_counts(call):
+    how = {"n_splits": 3, "random_state": 0}
+    weighted, repeated = call(X, [2, 3], sample_weight=COUNTS, **how), call(np.repeat(X, COUNTS, axis=0), [2, 3], **how)
+    np.testing.assert_array_equal(weighted.splits, repeated.splits)
+
+
+@pytest.mark.parametrize(
+    "fit",
+    [
+        lambda w: select(X, [1, 2], "full", sample_weight=w, random_state=0),
+        lambda w: gmm.GaussianMixtureSearch([1, 2], "full", random_state=0).fit(X, sample_weight=w),
+        lambda w: gmm.BayesianGaussianMixture(n_components=2, random_state=0).fit(X, sample_weight=w),
+    ],
+)
+def test_weights_that_sum_to_one_are_told_to_be_one_row(fit):
+    told = r"weights add up to 1, fewer than the \d+ free parameters .* multiply them by 70, so that their mean is 1"
+    with pytest.warns(UserWarning, match=told):
+        fit(np.full(len(X), 1 / len(X)))
+
+
+def test_classes_take_weights_for_counts():
+    y = np.repeat([0, 1], [40, 30])
+    how = {"random_state": 0, "covariance_type": FOUR, "criterion": "bic"}
+    weighted = gmm.MixtureClassifier([1, 2], **how).fit(X, y, sample_weight=COUNTS)
+    repeated = gmm.MixtureClassifier([1, 2], **how).fit(np.repeat(X, COUNTS, axis=0), np.repeat(y, COUNTS))
+    assert weighted.bic_ == pytest.approx(repeated.bic_, rel=1e-9)
