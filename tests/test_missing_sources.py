@@ -347,6 +347,17 @@ def test_patterns_are_those_of_an_array(d):
     np.testing.assert_array_equal(one.survey.centre, other.survey.centre)
 
 
+@pytest.mark.parametrize("d", [33, 40, 64, 65])
+def test_patterns_that_differ_behind_column_31_stay_apart_in_blocks(d):
+    rng = np.random.default_rng(d)
+    X = rng.normal(size=(300, d))
+    X[::2, 31] = np.nan
+    X[np.arange(1, 300, 3), rng.integers(32, d, 100)] = np.nan
+    one, other = (GaussianMixture(covariance_type="diag", missing="em").fit(rows) for rows in (X, stream(X, (100,))))
+    assert_same(one, other)
+    np.testing.assert_array_equal(one.score_samples(stream(X, (100,))), one.score_samples(X))
+
+
 def test_two_columns_that_no_row_has_together_are_told_of_blocks():
     X = with_gaps(n=200, d=3, share=0.0)
     X[:100, 0], X[100:, 1] = np.nan, np.nan

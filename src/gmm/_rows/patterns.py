@@ -77,7 +77,8 @@ def split(chunk: Chunk, errors: RowErrors, expected: NDArray[Any] | None = None)
             raise_changed_gaps(chunk.first + int(others.argmax()))
     order = np.argsort(which.astype(np.min_scalar_type(len(expected))), kind="stable")
     ends = np.bincount(which, minlength=len(expected)).cumsum()
-    for number, (key, here) in enumerate(zip(expected.tolist(), np.split(order, ends[:-1]), strict=True)):
+    # Keys stay numpy's: an array of Python's ints below and above 2**63 is one of float64, which loses their last bits.
+    for number, (key, here) in enumerate(zip(expected, np.split(order, ends[:-1]), strict=True)):
         if len(here):
             rows, weight = chunk.rows.take(here, axis=0), weights_of(chunk.sample_weight, here)
             missing = np.isnan(rows[0])
