@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from gmm._estimators.exclusions import checked_without
 from gmm._estimators.fitted import FittedMixture, source_of
 from gmm._public import publish
+from gmm._rows.entrance import check_any
 from gmm._text.amounts import percent
 from gmm._validation.combinations import refuse
 from gmm._validation.scalars import check_real
@@ -34,6 +35,8 @@ class AnomalyThreshold:
         Rows below it are rarer than the rate, in nats.
     low, high : float
         95 % confidence interval of the rate of false alarms among new rows like those that gave the threshold.
+    columns : ndarray of int, shape (q,)
+        The columns in which those rows had values: all d, if none was missing.
     """
 
     model: FittedMixture
@@ -41,6 +44,7 @@ class AnomalyThreshold:
     log_density: float
     low: float
     high: float
+    columns: NDArray[np.intp]
 
     def predict(self, X: ArrayLike) -> NDArray[np.bool_]:
         """Tell which rows are anomalies: those with a density below the threshold.
@@ -53,8 +57,14 @@ class AnomalyThreshold:
         -------
         ndarray of bool, shape (n,)
             True for an anomaly.
+
+        Raises
+        ------
+        ValueError
+            If a row has a value where those that gave the threshold had none, or none where they had one, as a row
+            without any: its density is of other units, and says nothing beside the threshold.
         """
-        return np.asarray(_scores(self.model, X) < self.log_density)
+        return np.asarray(_scores(self.model, X, self.columns)[0] < self.log_density)
 
     def __repr__(self) -> str:
         """Return the threshold with its rate in one line."""
@@ -109,8 +119,8 @@ def anomaly_threshold(model: FittedMixture, X: ArrayLike, rate: float) -> Anomal
 
     rate = check_real(rate, "rate", "(0, 1)")
     checked_without(model, "anomaly_threshold", "noise")
-    scores = np.sort(_scores(model, X))
-    n = len(scores)
+    scores, columns = _scores(model, X)
+    scores, n = np.sort(scores), len(scores)
     up = rate * (1 + 1e-12)  # 1/k times k may be less than 1
     rank = min(int(up * (n + 1)), n)
     if rank < 1:
@@ -119,13 +129,19 @@ def anomaly_threshold(model: FittedMixture, X: ArrayLike, rate: float) -> Anomal
     tails = (1 - _CONFIDENCE) / 2, (1 + _CONFIDENCE) / 2
     # New rows fall below the k-th of n scores at a rate that is Beta(k, n + 1 − k) distributed.
     low, high = (float(betaincinv(rank, n + 1 - rank, tail)) for tail in tails)
-    return AnomalyThreshold(model, rate, float(scores[rank - 1]), low, high)
+    return AnomalyThreshold(model, rate, float(scores[rank - 1]), low, high, columns)
 
 
-def _scores(model: FittedMixture, X: ArrayLike) -> Array:
-    """Return the log density of each row, (n,), of rows with the same columns."""
-    refuse("missing values", {"anomaly_threshold": model.missing == "em" and len(source_of(model, X).patterns) > 1})
-    return np.asarray(model.score_samples(X))
+def _scores(
+    model: FittedMixture, X: ArrayLike, expected: NDArray[np.intp] | None = None
+) -> tuple[Array, NDArray[np.intp]]:
+    """Return the log density of each row, (n,), and the columns of their values, which all rows share."""
+    source = source_of(model, X)
+    check_any(source)
+    first, *others = source.patterns
+    differ = others or not (expected is None or np.array_equal(first.observed, expected))
+    refuse("missing values", {"anomaly_threshold": differ})
+    return np.asarray(model.score_samples(source)), first.observed
 
 
 publish("gmm.analysis", [AnomalyThreshold, anomaly_threshold])
