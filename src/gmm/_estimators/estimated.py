@@ -93,10 +93,10 @@ def fit(
         `verbose_interval` and `warm_start` must be the same; a callable counts by its name. A fit that had ended is
         returned as it was, one that a callback ended goes on.
     labels : array-like of shape (n,), default=None
-        *Beyond*: the classes of rows, integers or strings; −1, None and NaN are unknown. Rows of a class belong to
-        its components alone, and the others to any: semi-supervised EM. The likelihood of a row of known class is
-        that of its class's part of the mixture. Components come in the order of the sorted classes, and behind them
-        those of no class, which hold rows of unknown class alone.
+        *Beyond*: the classes of rows, integers or strings; −1, None, NaN and masked values are unknown. Rows of a
+        class belong to its components alone, and the others to any: semi-supervised EM. The likelihood of a row of
+        known class is that of its class's part of the mixture. Components come in the order of the sorted classes, and
+        behind them those of no class, which hold rows of unknown class alone.
     components_per_class : int or mapping of classes to int, default=1
         *Beyond*: how many components each class has, or some classes have if not 1. The rest of `n_components`
         belong to no class.

@@ -112,7 +112,7 @@ def reduce(
 
 def _shares(weights: ArrayLike | None, n: int) -> Array:
     """Return weights of mixtures that sum to 1."""
-    given = np.ones(n) if weights is None else np.asarray(weights, dtype=np.float64)
+    given = np.ones(n) if weights is None else np.ma.asarray(weights, dtype=np.float64).filled(np.nan)
     if given.shape != (n,) or not (given >= 0).all() or not 0 < given.max(initial=0) < np.inf:
         raise ValueError(
             f"expected a weight from 0 on for each of {n} mixtures, some of them above 0, got {weights!r:.80}"

@@ -68,7 +68,7 @@ def check_fixed_start(fixed: Fixed, parts: Container[str], *, otherwise: str = "
 
 def _mask(name: str, value: Any, n_components: int) -> NDArray[np.bool_]:
     mask = np.asarray(value)
-    if mask.dtype != bool or mask.shape not in ((), (n_components,)):
+    if np.ma.is_masked(value) or mask.dtype != bool or mask.shape not in ((), (n_components,)):
         raise ValueError(
             f"fixed: expected True, False or one of them for each of {n_components} components for {name!r}, got "
             f"{value!r:.80}"
