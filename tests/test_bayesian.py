@@ -3,6 +3,7 @@
 import copy
 import io
 import pickle
+from functools import partial
 
 import numpy as np
 import pytest
@@ -413,6 +414,34 @@ def test_a_constant_column_takes_the_ridge_or_is_refused(covariance_type):
     if covariance_type != "spherical":
         with pytest.raises(ValueError, match="their covariance is singular"):
             mixture.set_params(reg_covar=0).fit(X)
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "tied"])
+@pytest.mark.parametrize("scale", [1.0, 1e3, 1e6])
+@pytest.mark.parametrize("factor", [1 / 3, 0.7, 3.0])
+def test_a_column_that_follows_from_another_gives_one_bound_in_any_order(covariance_type, scale, factor):
+    """Not one with the ridge and one without, by whether rounding leaves a factorisation of their covariance."""
+    X = scale * (np.random.default_rng(1).normal(size=(200, 2)) + 6 * (np.arange(200)[:, None] % 2))
+    X = np.column_stack([X, factor * X[:, 0]])
+    bounds = []
+    for seed in range(6):
+        order = np.random.default_rng(seed).permutation(200)
+        mixture = BayesianGaussianMixture(n_components=2, covariance_type=covariance_type, tol=1e-6, max_iter=500)
+        bounds.append(mixture.set_params(init_params=np.eye(2)[order % 2]).fit(X[order]).lower_bound_)
+    np.testing.assert_allclose(bounds, bounds[0], rtol=1e-5)
+
+
+@pytest.mark.parametrize("make", [BayesianGaussianMixture, partial(gmm.GaussianMixture, prior="conjugate")])
+def test_a_column_with_gaps_that_follows_from_another_gives_one_bound_in_any_order(make):
+    X = np.random.default_rng(4).normal(size=(200, 2)) + 6 * (np.arange(200)[:, None] % 2)
+    X = np.column_stack([X, 3 * X[:, 0]])
+    X[::7, 1], X[::5, 2] = np.nan, np.nan
+    bounds = []
+    for seed in range(5):
+        order = np.random.default_rng(seed).permutation(200)
+        mixture = make(n_components=2, missing="em", init_params=np.eye(2)[order % 2], max_iter=1000)
+        bounds.append(mixture.fit(X[order]).lower_bound_)
+    np.testing.assert_allclose(bounds, bounds[0], rtol=0.02)
 
 
 @every_prior

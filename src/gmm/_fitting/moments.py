@@ -14,7 +14,7 @@ from gmm._passes.e_step import EStep
 from gmm._passes.problem import Problem
 from gmm._rows.sources import ArraySource, Source
 from gmm._validation.combinations import refuse
-from gmm._validation.prior import check_prior
+from gmm._validation.prior import are_collinear, check_prior
 from gmm._values.covariance import CovarianceModel, stored_as
 from gmm._values.layouts import DIAGONAL, FULL, SPHERICAL, TIED, Array, Layout, SingularMatrixError
 from gmm._values.objective import Objective
@@ -98,7 +98,10 @@ def mean_and_covariance(model: CovarianceModel, source: Source, n_threads: int |
     # Rows with errors are in patterns also where they are whole.
     if source.in_patterns and (not source.errors or any(pattern.missing.any() for pattern in source.patterns)):
         with suppress(SingularMatrixError):
-            return _from_gaps(source, layout, n_threads)
+            mean, covariance = _from_gaps(source, layout, n_threads)
+            # Where columns follow from others, rounding decides whether the fit ends by such an error.
+            if layout is DIAGONAL or not are_collinear(covariance):
+                return mean, covariance
     one = WhitenedMixture(SPHERICAL, np.zeros(1), source.survey.centre[None], np.ones(1))
     with EStep(source.without_gaps, layout, n_threads=n_threads) as e_step:
         statistics = e_step(one)
