@@ -185,7 +185,7 @@ def test_partitions_are_looked_at_as_they_are_with_gaps_and_filled():
     assert tasks.count("Opening") == 3
 
 
-def test_starts_see_the_draws_of_rows_in_memory():
+def test_starts_see_the_gaps_of_rows_in_memory_filled():
     """Also of patterns that are filled in several batches."""
     rows = with_gaps(n=40_000, share=0.1)
     fit = GaussianMixture(3, missing="em", random_state=0)

@@ -159,9 +159,9 @@ class IncompleteSource(SameRows):
         base = self.base.one_array
         return None if base is None else replace(base, sample_weight=self.sample_weight)
 
-    def filled_by(self, begin: Callable[[], Fill]) -> IncompleteSource:
-        """Return the same rows with others in the place of `filled`; `begin` is called before each reading."""
-        filled: Source = FilledSource(self, begin)
+    def filled_by(self, fill: Fill) -> IncompleteSource:
+        """Return the same rows with others in the place of `filled`."""
+        filled: Source = FilledSource(self, fill)
         if self.base.resident is not None:
             filled = ArraySource(filled.take(np.arange(self.n_rows)), self.sample_weight)
         return self._same(filled=filled)
@@ -174,7 +174,7 @@ class IncompleteSource(SameRows):
     def read_by(self, reader: Source) -> IncompleteSource:
         """Return the rows as another source reads them."""
         other = self._same(base=reader)
-        return other.filled_by(self.filled.begin) if isinstance(self.filled, FilledSource) else other
+        return other.filled_by(self.filled.fill) if isinstance(self.filled, FilledSource) else other
 
     def _same(self, **parts: Any) -> IncompleteSource:
         """Return the same rows from or filled by other sources, with what is known of them."""
@@ -225,7 +225,7 @@ class IncompleteSource(SameRows):
             rows, means = self.base.resident.rows, self.column_means
             filled = ArraySource(np.where(np.isnan(rows), means, rows), self.sample_weight)
         else:
-            filled = FilledSource(self, lambda: lambda number, rows: self.column_means[self.patterns[number].missing])
+            filled = FilledSource(self, lambda number, rows: self.column_means[self.patterns[number].missing])
         return filled.with_classes(self.known)
 
     @cached_property
@@ -247,6 +247,16 @@ class IncompleteSource(SameRows):
     def split(self, chunk: Chunk) -> Iterator[Piece]:
         """Yield the rows of each pattern in a chunk."""
         return (piece for _, _, piece in split(chunk, self.errors, self._keys))
+
+    def rows_filled(self, chunk: Chunk, errors: RowErrors, fill: Fill) -> NDArray[Any]:
+        """Return rows with these errors, filled."""
+        result = chunk.rows.copy()
+        for _, missing, (number, indices, part) in split(chunk, errors, self._keys):
+            for start in range(0, part.n_rows if missing.any() else 0, LANES):
+                batch = slice(start, start + LANES)
+                with np.errstate(over="ignore", invalid="ignore"):  # rows that are not finite are refused in words
+                    result[np.ix_(indices[batch] - chunk.first, missing)] = fill(number, part.rows[batch])
+        return result
 
     @cached_property
     def _keys(self) -> NDArray[Any]:
@@ -298,15 +308,15 @@ class FilledSource(SameRows):
     Parameters
     ----------
     source : IncompleteSource
-    begin : callable
-        Called before each reading. It returns what fills the gaps of the rows of a pattern, which come in their order.
+    fill : callable
+        From the number of a pattern and rows of it to their missing values.
     """
 
     base: IncompleteSource
 
-    def __init__(self, source: IncompleteSource, begin: Callable[[], Fill]) -> None:
+    def __init__(self, source: IncompleteSource, fill: Fill) -> None:
         super().__init__(source)
-        self.begin = begin
+        self.fill = fill
 
     @cached_property
     def survey(self) -> Survey:
@@ -315,37 +325,13 @@ class FilledSource(SameRows):
 
     def chunks(self, lane_rows: int = 1) -> Iterator[Chunk]:
         """Yield the chunks of the other source, filled."""
-        fill, patterns = self.begin(), self.base.patterns
         for chunk in self.base.chunks(lane_rows):
-            rows = chunk.rows.copy()
-            for number, indices, part in self.base.split(chunk):
-                missing = patterns[number].missing
-                if missing.any():
-                    rows[np.ix_(indices - chunk.first, missing)] = self._values(fill, number, part)
-            yield chunk._replace(rows=rows)
+            yield chunk._replace(rows=self.base.rows_filled(chunk, self.base.errors, self.fill))
 
     def take(self, indices: NDArray[np.intp]) -> NDArray[Any]:
-        """Return the rows with these indices, which increase, with the bits that they have in memory."""
-        fill, patterns = self.begin(), self.base.patterns
-        result = np.array(self.base.take(indices))
-        order = [number for number, pattern in enumerate(patterns) if pattern.missing.any()]
-        for _, (number, here, part) in self.base.lanes(order, lambda number: LANES):
-            values = self._values(fill, number, part)
-            places = np.searchsorted(indices, here)
-            is_requested = indices.take(places, mode="clip") == here
-            result[np.ix_(places[is_requested], patterns[number].missing)] = values[is_requested]
-        return result
-
-    def _values(self, fill: Fill, number: int, part: ArraySource) -> NDArray[Any]:
-        """Return the missing values of rows of a pattern; those without a weight get the means of the columns."""
-        missing = self.base.patterns[number].missing
-        values = np.tile(self.base.column_means[missing], (part.n_rows, 1))
-        used = np.flatnonzero(part.weights)
-        for start in range(0, len(used), LANES):
-            batch = used[start : start + LANES]
-            with np.errstate(over="ignore"):  # as float32; rows that are not finite are refused in words
-                values[batch] = fill(number, part.rows[batch])
-        return values
+        """Return the rows with these indices, which increase."""
+        part = Chunk(0, self.base.take(indices), weights_of(self.base.sample_weight, indices))
+        return self.base.rows_filled(part, self.base.errors.of_rows(indices), self.fill)
 
 
 def _contiguous(rows: Source) -> Source:

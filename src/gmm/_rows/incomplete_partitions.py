@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -13,9 +12,9 @@ from gmm._caching import cached_property
 from gmm._kernel.first_look import Survey
 from gmm._rows.incomplete import IncompleteSource
 from gmm._rows.partitions import PartitionedSource
-from gmm._rows.patterns import LANES
-from gmm._rows.sources import ArraySource, Fill, Pattern, Source
+from gmm._rows.sources import ArraySource, Chunk, Fill, Pattern, Source
 from gmm._rows.tasks import Opening
+from gmm._values.errors import NO_ERRORS
 from gmm._values.statistics import SufficientStatistics
 
 __all__ = ["IncompletePartitions"]
@@ -27,7 +26,7 @@ class IncompletePartitions(IncompleteSource):
     base: PartitionedSource
     filled: PartitionedSource | None
     here = False
-    begin: Callable[[], Fill] | None = None  # what fills the gaps of samples, if not the means of the columns
+    fill: Fill | None = None  # what fills the gaps of samples, if not the means of the columns
 
     @classmethod
     def of(cls, rows: Source) -> IncompletePartitions:
@@ -80,30 +79,20 @@ class IncompletePartitions(IncompleteSource):
 
     def subset(self, indices: NDArray[np.intp]) -> ArraySource:
         """Return the rows with these indices, their gaps filled, and their weights."""
-        if self.begin is None:
+        if self.fill is None:
             return self.without_gaps.subset(indices)
-        (part, ranks), numbers, fill = self.base.ranked(indices), list(self.by_key), self.begin()
-        some, rows = IncompleteSource(part), part.rows.copy()
-        for key, (_, here, piece) in zip(some.by_key, some.pieces(), strict=True):
-            number, pattern = numbers.index(key), self.by_key[key]
-            for start in range(0, ranks[here[-1]] + 1 if pattern.missing.any() else 0, LANES):
-                # What other rows have changes nothing; only they have to be there, as in memory.
-                batch = np.zeros((min(LANES, pattern.n_rows - start), piece.n_features), piece.dtype)
-                is_in_batch = ranks[here] // LANES == start // LANES
-                places = ranks[here][is_in_batch] - start
-                batch[places] = piece.rows[is_in_batch]
-                rows[np.ix_(here[is_in_batch], pattern.missing)] = fill(number, batch)[places]
-        return replace(part, rows=rows)
+        part = self.base.subset(indices)
+        return replace(part, rows=self.rows_filled(Chunk(0, part.rows, part.sample_weight), NO_ERRORS, self.fill))
 
     def part(self, indices: NDArray[np.intp]) -> IncompleteSource:
         """Return the rows with these indices, which increase, here, with their gaps."""
         part = self.base.subset(indices)
         return IncompleteSource(part, part.sample_weight, self.subset(indices))
 
-    def filled_by(self, begin: Callable[[], Fill]) -> IncompletePartitions:
+    def filled_by(self, fill: Fill) -> IncompletePartitions:
         """Return the same rows, of which samples are filled otherwise."""
         other = replace(self, filled=self.without_gaps)
-        vars(other)["begin"] = begin
+        vars(other)["fill"] = fill
         return other
 
     def check_unchanged(self, statistics: SufficientStatistics) -> None:

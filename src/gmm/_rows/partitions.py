@@ -15,7 +15,6 @@ from gmm import _em
 from gmm._caching import cached_property
 from gmm._kernel.first_look import Survey
 from gmm._public import publish
-from gmm._rows.incomplete import IncompleteSource
 from gmm._rows.sources import ArraySource, Chunk, Pattern, Source
 from gmm._rows.tasks import Digest, Expected, Look, Opening, Pass, Take
 from gmm._text.lists import listed
@@ -161,19 +160,11 @@ class PartitionedSource(Source):
 
     def subset(self, indices: NDArray[np.intp]) -> ArraySource:
         """Return the rows with these indices, which increase, and their weights."""
-        return self.ranked(indices)[0]
-
-    def ranked(self, indices: NDArray[np.intp]) -> tuple[ArraySource, NDArray[np.intp]]:
-        """Return the rows with these indices and, where there are gaps, how many rows before each have its pattern."""
         parts = sorted(self._collected(Take(np.asarray(indices), self.expected), tuple), key=lambda part: part[0])
         if not parts:
-            return ArraySource(np.empty((0, self.n_features), self.dtype)), np.empty(0, np.intp)
-        for number, rows, _, ranks in parts if self.opening.finds_gaps else ():
-            some, before = IncompleteSource(ArraySource(rows)), self._looks[:number]
-            for key, piece in zip(some.by_key, some.pieces(), strict=True):
-                ranks[piece.indices] += sum(look.patterns[key].n_rows for look in before if key in look.patterns)
-        _, rows, weights, ranks = zip(*parts, strict=True)
-        return ArraySource(np.concatenate(rows), joined(weights)), np.concatenate(ranks)
+            return ArraySource(np.empty((0, self.n_features), self.dtype))
+        _, rows, weights = zip(*parts, strict=True)
+        return ArraySource(np.concatenate(rows), joined(weights))
 
     def _collected(self, task: Task, kind: type[T]) -> list[T]:
         """Return what a task whose results are lists returns of all partitions."""

@@ -159,22 +159,14 @@ class Take:
     indices: NDArray[np.intp]
     expected: Expected
 
-    def __call__(self, number: int, partition: Any) -> list[tuple[int, NDArray[Any], Array | None, NDArray[np.intp]]]:
-        """Return the number of the partition, and those of its rows with these indices, with their weights.
-
-        Of rows with gaps, also how many rows before each in the partition have the same pattern.
-        """
+    def __call__(self, number: int, partition: Any) -> list[tuple[int, NDArray[Any], Array | None]]:
+        """Return the number of the partition, and those of its rows with these indices, with their weights."""
         first = sum(self.expected.n_rows[:number])
         start, stop = np.searchsorted(self.indices, [first, first + self.expected.n_rows[number]])
         if start == stop:
             return []
-        rows, indices = self.expected.rows(number, partition), self.indices[start:stop] - first
-        ranks = np.zeros(rows.n_rows, np.intp)
-        if self.expected.opening.finds_gaps:
-            for piece in IncompleteSource(rows).pieces():
-                ranks[piece.indices] = np.arange(len(piece.indices))
-        part = rows.subset(indices)
-        return [(number, part.rows, part.sample_weight, ranks[indices])]
+        part = self.expected.rows(number, partition).subset(self.indices[start:stop] - first)
+        return [(number, part.rows, part.sample_weight)]
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -136,7 +137,7 @@ def _scores(
     model: FittedMixture, X: ArrayLike, expected: NDArray[np.intp] | None = None
 ) -> tuple[Array, NDArray[np.intp]]:
     """Return the log density of each row, (n,), and the columns of their values, which all rows share."""
-    source = source_of(model, X)
+    source: Any = source_of(model, X)
     check_any(source)
     first, *others = source.patterns
     differ = others or not (expected is None or np.array_equal(first.observed, expected))
