@@ -625,6 +625,32 @@ def test_a_data_frame_of_errors_has_the_columns_of_the_rows():
     with pytest.raises(ValueError, match="'b' instead of 'a' as column 0"):
         GaussianMixture(1).fit(rows, error_covariance=errors)
     GaussianMixture(1).fit(rows, error_covariance=errors[["a", "b"]])
+    matrix = pandas.DataFrame([[1.0, 0.5], [0.5, 2.0]], index=["a", "b"], columns=["a", "b"])
+    for swapped, side in ((pandas.Series([1.0, 2.0], ["b", "a"]), "value"), (matrix.iloc[::-1], "row")):
+        with pytest.raises(ValueError, match=f"'b' instead of 'a' as {side} 0"):
+            GaussianMixture(1).fit(rows, error_covariance=swapped)
+    for plain in (pandas.Series([1.0, 2.0]), pandas.Series([1.0, 2.0], ["a", "b"]), matrix):
+        np.testing.assert_array_equal(
+            GaussianMixture(1).fit(rows, error_covariance=plain).means_,
+            GaussianMixture(1).fit(rows, error_covariance=plain.to_numpy()).means_,
+        )
+
+
+def test_labelled_parameters_have_the_columns_of_the_rows():
+    pandas = pytest.importorskip("pandas")
+    rows = pandas.DataFrame(np.random.default_rng(0).normal(size=(80, 2)), columns=["a", "b"])
+    swapped = pandas.DataFrame([[0.0, 1.0], [1.0, 0.0]], columns=["b", "a"])
+    prior = gmm.NormalInverseWishart(mean=swapped.loc[0])
+    for fit in (
+        lambda: GaussianMixture(2, means_init=swapped).fit(rows),
+        lambda: gmm.select(rows, [2], means_init=swapped, fixed={"means": True}),
+        lambda: GaussianMixture(2, noise=swapped).fit(rows),
+        lambda: GaussianMixture(2, prior=prior).fit(rows),
+        lambda: gmm.BayesianGaussianMixture(n_components=2, mean_prior=swapped.loc[0]).fit(rows),
+    ):
+        with pytest.raises(ValueError, match="with the columns of X, got 'b' instead of 'a' as"):
+            fit()
+    GaussianMixture(2, means_init=swapped[["a", "b"]]).fit(rows)
 
 
 @pytest.mark.parametrize("scale", [0.0, 1e-162, 1e-200])

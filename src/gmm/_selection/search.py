@@ -59,6 +59,7 @@ from gmm._selection.standard import (
 )
 from gmm._selection.status import FAILED, MORE_THAN_ROWS, NOT_TRIED, status_of
 from gmm._selection.table import Entry, Progress, Selection
+from gmm._validation.errors import check_same_columns_in
 from gmm._validation.noise import check_noise
 from gmm._validation.parameters import check_callback
 from gmm._values.covariance import covariance_model
@@ -239,7 +240,9 @@ def select(
 def _given(X: Any, sample_weight: Any, template: GaussianMixture, errors: Any) -> tuple[Source, Names]:
     """Return the rows to search, and the names of their features."""
     how: dict[str, Any] = {"missing": template.missing, "error_covariance": errors}
-    return as_source_to_fit(X, sample_weight, estimator=select.__name__, **how)
+    source, names = as_source_to_fit(X, sample_weight, estimator=select.__name__, **how)
+    check_same_columns_in(template, names)
+    return source, names
 
 
 def _rows_of_cells(
