@@ -208,7 +208,7 @@ class Scorer:
 
     def _plan(self, source: Source) -> _em.Plan:
         mixture, origin, plans = self._prepared
-        survey, single = source.survey, source.single
+        survey, single = source.survey, source.dtype == np.float32
         for plan in plans:
             if plan.suits(survey, single):
                 return plan
