@@ -159,8 +159,10 @@ class IncompleteSource(SameRows):
         base = self.base.one_array
         return None if base is None else replace(base, sample_weight=self.sample_weight)
 
-    def filled_by(self, fill: Fill) -> IncompleteSource:
+    def filled_by(self, fill: Fill | None) -> IncompleteSource:
         """Return the same rows with others in the place of `filled`."""
+        if fill is None:
+            return self._same(filled=None)
         filled: Source = FilledSource(self, fill)
         if self.base.resident is not None:
             filled = ArraySource(filled.take(np.arange(self.n_rows)), self.sample_weight)

@@ -89,9 +89,9 @@ class IncompletePartitions(IncompleteSource):
         part = self.base.subset(indices)
         return IncompleteSource(part, part.sample_weight, self.subset(indices))
 
-    def filled_by(self, fill: Fill) -> IncompletePartitions:
+    def filled_by(self, fill: Fill | None) -> IncompletePartitions:
         """Return the same rows, of which samples are filled otherwise."""
-        other = replace(self, filled=self.without_gaps)
+        other = replace(self, filled=None if fill is None else self.without_gaps)
         vars(other)["fill"] = fill
         return other
 

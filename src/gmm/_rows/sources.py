@@ -226,8 +226,8 @@ class Source(ABC):
         """Return the rows as they were measured, without their errors."""
         return self
 
-    def filled_by(self, fill: Fill) -> Source:
-        """Return the rows with others in the place of missing values."""
+    def filled_by(self, fill: Fill | None) -> Source:
+        """Return the rows with others in the place of missing values; None fills by the means of the columns."""
         return self
 
     @property
