@@ -5,6 +5,7 @@ from functools import cache, reduce
 from operator import add
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
@@ -209,6 +210,28 @@ def test_dask_collections_have_gaps(weighted):
     np.testing.assert_allclose(one.lower_bounds_, other.lower_bounds_, rtol=1e-9)
     np.testing.assert_allclose(one.means_, other.means_, rtol=1e-6)
     np.testing.assert_array_equal(other.predict(rows).compute(), other.predict(ROWS))
+
+
+@pytest.mark.parametrize("draw", [False, True])
+def test_rows_of_dask_collections_are_filled_with_those_without_a_value(draw):
+    da, frames = pytest.importorskip("dask.array"), pytest.importorskip("dask.dataframe")
+    fit, table = fit_of(ROWS), pd.DataFrame(ROWS, columns=list("abcd"))
+    filled = fit.impute(ROWS, draw=draw, random_state=0)
+    np.testing.assert_array_equal(fit.impute(da.from_array(ROWS, chunks=(700, 4)), draw=draw, random_state=0), filled)
+    named = fit_of(table).impute(frames.from_pandas(table, npartitions=3), draw=draw, random_state=0)
+    pd.testing.assert_frame_equal(named, pd.DataFrame(filled, columns=table.columns))
+    with pytest.raises(TypeError, match="stay where they are"):
+        fit.impute(partitions(), draw=draw)
+
+
+def test_a_row_of_a_dask_collection_without_a_value_is_no_anomaly_nor_normal():
+    da = pytest.importorskip("dask.array")
+    rows = ROWS[~np.isnan(ROWS).any(axis=1)]
+    threshold = gmm.analysis.anomaly_threshold(fit_of(ROWS), rows[::2], 0.1)
+    marks = threshold.predict(da.from_array(rows[1::2], chunks=(200, 4)))
+    np.testing.assert_array_equal(marks, threshold.predict(rows[1::2]))
+    with pytest.raises(ValueError, match=r"missing values.* impute\(X, draw=True\)"):
+        threshold.predict(da.from_array(np.vstack([rows, rows[:1] * np.nan]), chunks=(200, 4)))
 
 
 def test_the_same_partitions_give_the_same_bits():

@@ -32,7 +32,7 @@ from gmm._log import LOGGER, follows_passes
 from gmm._passes.problem import SolverSettings
 from gmm._passes.solver import Iteration, SolverResult
 from gmm._passes.trace import Trace
-from gmm._rows.entrance import Names, as_source_to_fit
+from gmm._rows.entrance import Names, as_source_to_fit, is_dask
 from gmm._rows.sources import Source, box_of
 from gmm._rows.watched import followed
 from gmm._text.frames import framed_like
@@ -190,8 +190,9 @@ def impute(
 
     Parameters
     ----------
-    X : array-like or data frame of shape (n, d)
+    X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
         NaN stands for a missing value, whatever `missing` is; a row without any value gets the mean of the mixture.
+        The rows of a Dask collection come here.
     draw : bool, default=False
         False gives conditional means, which have the least expected squared error; they vary less than values do.
         True draws from the conditional distribution: several such tables are multiple imputations (Rubin 1987),
@@ -214,6 +215,7 @@ def impute(
            [1. , 1. ]])
     """
     draw = check_boolean(draw, "draw")
+    X = X.compute() if is_dask(X) else X  # all rows: passes over a collection leave out those without a value
     source = source_of(self, X, missing="em")
     rng = check_random_state(self.random_state if random_state is None else random_state) if draw else None
 

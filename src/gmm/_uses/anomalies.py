@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -137,12 +136,13 @@ def _scores(
     model: FittedMixture, X: ArrayLike, expected: NDArray[np.intp] | None = None
 ) -> tuple[Array, NDArray[np.intp]]:
     """Return the log density of each row, (n,), and the columns of their values, which all rows share."""
-    source: Any = source_of(model, X)
+    source = source_of(model, X)
     check_any(source)
-    first, *others = source.patterns
+    scores, (first, *others) = np.asarray(model.score_samples(X)), source.patterns
     differ = others or not (expected is None or np.array_equal(first.observed, expected))
-    refuse("missing values", {"anomaly_threshold": differ})
-    return np.asarray(model.score_samples(source)), first.observed
+    without = len(scores) > source.n_rows  # rows elsewhere lack those without a value
+    refuse("missing values", {"anomaly_threshold": differ or without})
+    return scores, first.observed
 
 
 publish("gmm.analysis", [AnomalyThreshold, anomaly_threshold])
