@@ -215,13 +215,15 @@ def impute(
            [1. , 1. ]])
     """
     draw = check_boolean(draw, "draw")
-    X = X.compute() if is_dask(X) else X  # all rows: passes over a collection leave out those without a value
-    source = source_of(self, X, missing="em")
+    rows: Any = X
+    if is_dask(X):
+        rows = rows.compute()  # passes over a collection leave out rows without a value
+    source = source_of(self, rows, missing="em")
     rng = check_random_state(self.random_state if random_state is None else random_state) if draw else None
 
     from gmm._estimators.conditional import imputed
 
-    return framed_like(X, imputed(checked_without(self, "impute", "heavy tails"), source, self.n_threads, rng))
+    return framed_like(rows, imputed(checked_without(self, "impute", "heavy tails"), source, self.n_threads, rng))
 
 
 def _report(mixture: FittedMixture, loss: LostClusterError, printer: ProgressPrinter, names: Names) -> LostClusterError:

@@ -65,13 +65,13 @@ def check_same_columns(values: Any, names: NDArray[np.object_] | None, argument:
     """
     if names is None:
         return
-    columns, index = (getattr(values, side, None) for side in ("columns", "index"))
+    columns, index = getattr(values, "columns", None), getattr(values, "index", None)
     sides = {} if columns is None else {"column": columns}
-    if hasattr(index, "dtype"):  # not the method of a list
-        if columns is None and all(isinstance(label, str) for label in index):
-            sides["value"] = index
-        elif columns is not None and set(columns) == set(index):  # a matrix
-            sides["row"] = index
+    labels = list(index) if index is not None and hasattr(index, "dtype") else []  # a list has a method of this name
+    if columns is None and labels and all(isinstance(label, str) for label in labels):
+        sides["value"] = labels
+    elif columns is not None and set(columns) == set(labels):  # a matrix
+        sides["row"] = labels
     for side, labels in sides.items():
         for j, (label, name) in enumerate(zip_longest(map(str, labels), map(str, names))):
             if label != name:
