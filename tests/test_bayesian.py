@@ -631,10 +631,25 @@ def test_a_fit_that_pauses_while_it_merges_is_one_fit():
     assert parts.lower_bound_ == whole.lower_bound_
 
 
-def test_groups_that_lie_apart_are_not_merged():
+@pytest.mark.parametrize("seed", [2, 3, 4, 5])
+def test_groups_that_lie_apart_are_not_merged(seed):
     """With few rows for the features, the bound may prefer one component for all of them."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     group = rng.integers(4, size=300)
     X = rng.normal(size=(300, 8)) + 4 * group[:, None]
     labels = BayesianGaussianMixture(n_components=20, random_state=0, max_iter=1000).fit_predict(X)
-    assert {int(np.bincount(group[labels == k]).argmax()) for k in np.unique(labels)} == {0, 1, 2, 3}
+    assert len(np.unique(np.column_stack([group, labels]), axis=0)) == len(np.unique(labels)) == 4
+
+
+@every_prior
+@pytest.mark.parametrize("number", [9, 16, 20, 29])
+def test_no_component_of_one_row_is_left_where_a_merge_raises_the_bound(weights, number):
+    rng, k, n = np.random.default_rng(10_000 + number), 2 + number % 3, (100, 200, 400)[number // 3 % 3]
+    centres, group = 3 * rng.normal(size=(k, 10)), np.arange(n) % k
+    shapes = rng.normal(size=(k, 10, 10)) / np.sqrt(10)
+    X = centres[group] + np.einsum("nij,nj->ni", shapes[group], rng.normal(size=(n, 10)))
+    how = {"n_components": 10, "weight_concentration_prior_type": weights, "max_iter": 500}
+    mixture = BayesianGaussianMixture(random_state=0, **how).fit(X)
+    assert len(np.unique(mixture.predict(X))) == k
+    far = np.vstack([X, 60 * np.ones(10)])  # which has nothing to do with the others
+    assert len(np.unique(BayesianGaussianMixture(random_state=0, **how).fit_predict(far))) == k + 1
