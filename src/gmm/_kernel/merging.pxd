@@ -73,7 +73,7 @@ cdef inline double what_may_be_left(const State* state) noexcept nogil:
 
 
 cdef inline double merge_must_reach(const State* state) noexcept nogil:
-    """What the run without the merge that is tried would come to by as many passes or, if it has converged, may leave."""
+    """What the run would come to without the merge that is tried or, if it has converged, what it may leave as well."""
     return state.objective + (what_may_be_left(state) if state.last_merges else max(0, state.gains[0]))
 
 
