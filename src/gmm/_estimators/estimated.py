@@ -52,6 +52,7 @@ from gmm._values.covariance import CovarianceModel
 from gmm._values.layouts import Array, SingularMatrixError
 from gmm._values.noise import Noise
 from gmm._values.objective import Objective
+from gmm._values.priors import ConjugatePrior
 from gmm._values.tails import Tails
 
 _Mixture = TypeVar("_Mixture", bound=FittedMixture)
@@ -104,7 +105,8 @@ def fit(
         *Beyond*: what is known of measurement errors: variances of each column, (d,) in all rows or (n, d) row by row,
         or covariances, (d, d) or (n, d, d). The fit is then of the values without errors (extreme deconvolution: Bovy,
         Hogg & Roweis 2011). With `acceleration` and without a `prior`, covariances have a weak one, worth ten rows or
-        more, since errors may explain all spread in a direction. Not for `BayesianGaussianMixture`.
+        more with the variances within k-means clusters, since errors may explain all spread in a direction; `print`
+        tells how strong it was. Not for `BayesianGaussianMixture`.
 
     Returns
     -------
@@ -403,7 +405,9 @@ def set_fitted(
         stream = Stream.from_mixture(parameters, weight, objective)
         past = past._replace(stream=stream, prior_parts=prior_parts(mixture))
     if objective.prior and not objective.prior.variational and vars(mixture).get("prior") is None:
-        past = past._replace(shrunk="errors" if source.errors else "rows")
+        past = past._replace(shrunk="rows")
+        if source.errors and isinstance(objective.prior, ConjugatePrior):
+            past = past._replace(shrunk="errors", shrunk_by=objective.prior.as_rows(parameters.model))
     of_fit = fit_attributes(result.trace, result.lower_bound, traces or (result.trace,))
     set_mixture(mixture, parameters, names, source.dtype, _last_fit=past, **of_fit)
 

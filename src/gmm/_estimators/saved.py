@@ -17,6 +17,7 @@ from gmm._estimators.labelled import classes_to_state, restore_classes
 from gmm._estimators.outcome import fit_attributes
 from gmm._estimators.past import SHRUNK, Past
 from gmm._persistence import Readable, Writable, item, load_object, mask, positive, save_state, with_metadata
+from gmm._validation.given import check_array
 from gmm._validation.parameters import check_parameters
 from gmm._validation.rows import check_feature_names
 from gmm._validation.scalars import check_choice
@@ -115,6 +116,7 @@ def state_of(self: FittedMixture) -> tuple[dict[str, Any], dict[str, NDArray[Any
     header |= {"n_effective": past.n_effective} if past.n_effective else {}
     header |= {"shrunk": past.shrunk} if past.shrunk else {}
     header |= {"beside_errors": True} if past.beside_errors else {}
+    arrays |= {} if past.shrunk_by is None else {"shrunk_by": past.shrunk_by}
     arrays |= {} if past.trimmed is None else {"trimmed": past.trimmed}
     if past.stream is not None:
         header["stream"], of_stream = persistence.stream_to_state(past.stream)
@@ -171,6 +173,9 @@ def _restore(
         past = past._replace(bounds=best.lower_bounds)
     if "shrunk" in header:
         past = past._replace(shrunk=check_choice(item(header, "shrunk", str), "shrunk", tuple(SHRUNK)))
+    if "shrunk_by" in arrays:
+        worth = check_array(arrays["shrunk_by"], "shrunk_by", (1 + parameters.n_features,))
+        past = past._replace(shrunk_by=worth.astype(np.float64))
     if "beside_errors" in header:
         past = past._replace(beside_errors=item(header, "beside_errors", bool))
     if "weight_seen" in header:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TypeVar
 
+import numpy as np
+
 from gmm._estimators.fitted import (
     FittedMixture,
     estimator_of,
@@ -44,5 +46,7 @@ def in_other_units(self: _Mixture, units: Coordinates, raised: float) -> _Mixtur
     before = past_of(self)
     of_rows = before.weight, before.n_effective, before.beside_errors
     past = Past(parameters, trace.lower_bounds, *of_rows, shrunk=before.shrunk)
+    if before.shrunk_by is not None:
+        past = past._replace(shrunk_by=before.shrunk_by * np.append(1.0, units.scales))
     set_mixture(other, parameters, names, self._dtype, _last_fit=past, **of_fit)
     return other
