@@ -15,7 +15,7 @@ import reference
 from gmm import BayesianGaussianMixture, GaussianMixture
 from gmm._estimators.estimated import source_to_fit
 from gmm._passes.opening import e_step_over
-from gmm._rows import blocks, incomplete, patterns
+from gmm._rows import blocks, incomplete
 from gmm._rows.entrance import as_source
 from gmm._selection import finishing
 from gmm._values.covariance import PARSIMONIOUS, covariance_model
@@ -350,7 +350,7 @@ def test_gaps_that_change_between_readings_are_noticed():
 
 def test_more_patterns_than_memory_is_for_are_an_error(monkeypatch):
     rows = with_gaps(n=600, d=12, share=0.5)
-    monkeypatch.setattr(patterns, "_MOST_BYTES", 100_000)
+    monkeypatch.setattr(incomplete, "_MOST_BYTES", 100_000)
     with pytest.raises(ValueError, match=r"different sets of columns(.|\n)*few values(.|\n)*sample"):
         GaussianMixture(1, missing="em").fit(stream(rows, (100,)))
     with pytest.warns(UserWarning, match="different sets of columns"):

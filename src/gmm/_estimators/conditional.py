@@ -22,8 +22,6 @@ from gmm._values.layouts import Array
 from gmm._values.noise import Noise
 from gmm._values.parameters import MixtureParameters
 
-__all__ = ["ConditionalPrediction", "conditional_mixture", "imputed", "predicted"]
-
 _NUMBERS_AT_ONCE = 1 << 20  # of rows times components times columns
 _MOST_HALVINGS = 2200  # from one end of all floats to the other
 _PRECISION = 2.0**-60  # of the narrowest scale

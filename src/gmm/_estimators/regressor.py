@@ -22,8 +22,6 @@ from gmm._validation.parameters import check_is_fitted, check_level, check_param
 from gmm._values.covariance import DEFAULT_COVARIANCE_TYPE
 from gmm._values.priors import NormalInverseWishart
 
-__all__ = ["MixtureRegressor"]
-
 
 @dataclass(eq=False, repr=False)
 class MixtureRegressor(Estimator):

@@ -25,8 +25,6 @@ from gmm._values.covariance import covariance_model, of_low_rank
 from gmm._values.parameters import MixtureParameters
 from gmm._values.variational import MixturePosterior
 
-__all__ = ["from_state", "load", "save", "state_of", "states_of"]
-
 _Mixture = TypeVar("_Mixture", bound=FittedMixture)
 
 

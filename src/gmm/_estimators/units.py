@@ -19,8 +19,6 @@ from gmm._estimators.past import Past
 from gmm._values.coordinates import Coordinates
 from gmm._values.priors import NormalInverseWishart
 
-__all__ = ["in_other_units"]
-
 _Mixture = TypeVar("_Mixture", bound=FittedMixture)
 
 

@@ -17,7 +17,7 @@ from gmm._rows.sources import ArraySource, Source
 from gmm._validation.combinations import refuse
 from gmm._validation.prior import are_collinear, check_prior
 from gmm._values.covariance import CovarianceModel, stored_as
-from gmm._values.layouts import DIAGONAL, FULL, SPHERICAL, TIED, Array, Layout, SingularMatrixError
+from gmm._values.layouts import DIAGONAL, FULL, SPHERICAL, TIED, Array, SingularMatrixError
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 from gmm._values.priors import FLAT, NormalInverseWishart, Prior, of_variances
@@ -106,28 +106,25 @@ def _mean_and_variances_within(n_components: int, source: Source, n_threads: int
 
 
 def mean_and_covariance(model: CovarianceModel, source: Source, n_threads: int | None = None) -> tuple[Array, Array]:
-    """Return the mean of the rows and their unbiased covariance or, for models of variances, its diagonal."""
+    """Return the mean of the rows and their unbiased covariance or, for models of variances, its diagonal.
+
+    Where values are missing, those of the highest likelihood.
+    """
     layout = DIAGONAL if model.layout.axis_aligned else TIED
     # Rows with errors are in patterns also where they are whole.
     if source.in_patterns and (not source.errors or any(pattern.missing.any() for pattern in source.patterns)):
+        mixtures, weight = _OF_GAPS.setdefault(source, {}), source.survey.weight
         with suppress(SingularMatrixError):
-            mean, covariance = _from_gaps(source, layout, n_threads)
+            if layout.code not in mixtures:  # once for all fits to them
+                objective = Objective(stored_as(FULL if layout is TIED else layout))
+                mixtures[layout.code] = one_component(Problem(source.taken_as_exact(), objective, n_threads))
+            (mean,), (covariance,) = mixtures[layout.code].means, mixtures[layout.code].covariances
             # Where columns follow from others, rounding decides whether the fit ends by such an error.
             if layout is DIAGONAL or not are_collinear(covariance):
-                return mean, covariance
+                return mean, covariance * (weight / max(weight - 1, weight / 2))
     one = WhitenedMixture(SPHERICAL, np.zeros(1), source.survey.centre[None], np.ones(1))
     with EStep(source.without_gaps, layout, n_threads=n_threads) as e_step:
         statistics = e_step(one)
     scatter = statistics.scatter[0] if model.layout.axis_aligned else statistics.scatter
     # Of weights that add up to less than two, which are shares rather than numbers of rows, their scale cancels.
     return statistics.means[0], scatter / max(statistics.weight - 1, statistics.weight / 2)
-
-
-def _from_gaps(source: Source, layout: Layout, n_threads: int | None) -> tuple[Array, Array]:
-    """Return mean and covariance of rows with missing values, of the highest likelihood; once for all fits to them."""
-    mixtures, weight = _OF_GAPS.setdefault(source, {}), source.survey.weight
-    if layout.code not in mixtures:
-        model = stored_as(FULL if layout is TIED else layout)
-        mixtures[layout.code] = one_component(Problem(source.taken_as_exact(), Objective(model), n_threads))
-    one = mixtures[layout.code]
-    return one.means[0], one.covariances[0] * (weight / max(weight - 1, weight / 2))

@@ -135,7 +135,7 @@ def _finite(
         return source
     if missing == "em":
         from gmm._rows.incomplete import IncompleteSource
-        from gmm._rows.incomplete_partitions import IncompletePartitions
+        from gmm._rows.partitions import IncompletePartitions
 
         gappy = source.with_gaps()
         nonfinite = gappy.survey.nonfinite if gappy.gaps and source.here else None

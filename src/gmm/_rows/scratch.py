@@ -19,8 +19,6 @@ from gmm._rows.sources import SameColumns
 from gmm._values.layouts import Array
 from gmm._values.weights import weights_of
 
-__all__ = ["ScratchSource"]
-
 _BLOCK_BYTES = 1 << 20
 _Move = Callable[[Any, memoryview, int], int]
 

@@ -17,8 +17,6 @@ from gmm._validation.rows import check_rows
 from gmm._values.layouts import Array
 from gmm._values.weights import in_full, weights_of
 
-__all__ = ["Digest", "Expected", "Look", "Opening", "Pass", "Take"]
-
 
 class Look(NamedTuple):
     """What the first look at a partition finds.
@@ -63,11 +61,6 @@ class Opening:
     gaps: bool = False
     means: NDArray[Any] | None = None
 
-    @property
-    def finds_gaps(self) -> bool:
-        """Whether rows have gaps."""
-        return self.gaps and self.means is None
-
     def rows(
         self, number: int, partition: Any, dtype: np.dtype[Any] | None = None
     ) -> tuple[ArraySource, NDArray[np.object_] | None]:
@@ -101,7 +94,7 @@ class Opening:
         largest = float(weight.max())
         shares = weight / largest
         patterns, whole = {}, source
-        if self.finds_gaps:
+        if self.gaps and self.means is None:
             patterns = IncompleteSource(source, source.sample_weight).by_key
             whole = replace(source, rows=np.where(np.isnan(source.rows), 0, source.rows))
         facts = number, n, d, source.dtype, names, weighted, whole.survey, largest, float(shares @ shares)

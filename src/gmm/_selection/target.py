@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 from gmm._rows.sources import ArraySource
 from gmm._validation.labels import check_labels, classes_with_weight
 
-__all__ = ["classes_in", "one_column"]
-
 
 def one_column(y: Any) -> Any:
     """Return classes as they are or, of a column of them, its values, with scikit-learn's warning."""

@@ -21,8 +21,6 @@ from gmm._text.amounts import counted
 from gmm._validation.scalars import check_whole
 from gmm._values.layouts import Array
 
-__all__ = ["CombinedComponents", "combine_components"]
-
 _UNDECIDED = np.log(2)  # nats of a row that is as likely of one cluster as of another
 
 Blocks = Callable[[], Iterable[tuple[Array, Array]]]  # responsibilities (K, n) and weights (n,) of some rows

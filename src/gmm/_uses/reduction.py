@@ -19,8 +19,6 @@ from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
 
-__all__ = ["reduce"]
-
 _NEIGHBOURS = 8
 _MOST_AT_ONCE = 0.2  # of the components are merged in a round; half of them is worse
 _CANDIDATES = 16  # groups that a component may move to

@@ -12,8 +12,6 @@ from gmm._text.lists import quoted, suggestion
 from gmm._values.covariance import CovarianceModel
 from gmm._values.fixed import NOTHING_FIXED, PARTS, Fixed
 
-__all__ = ["check_fixed", "check_fixed_start", "check_fixed_table"]
-
 
 def check_fixed(fixed: Mapping[str, Any] | None, n_components: int, model: CovarianceModel) -> Fixed:
     """Return which parameters a fit leaves as they are.

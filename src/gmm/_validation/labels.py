@@ -12,8 +12,6 @@ from gmm._exceptions import warn
 from gmm._text.lists import quoted
 from gmm._validation.scalars import is_whole
 
-__all__ = ["check_components_per_class", "check_labels", "classes_with_weight"]
-
 
 def check_labels(labels: Any, n_rows: int, name: str = "labels", *, unknown: int | None = -1) -> tuple[Any, Any]:
     """Return the classes, sorted, and the index of each row's class, −1 where it is unknown.
