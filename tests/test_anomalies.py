@@ -75,3 +75,21 @@ def test_rows_that_lack_the_same_columns_are_those_of_the_marginal_mixture():
     for rows in (X, gmm.open_rows(lambda: np.array_split(X, 3))):
         with pytest.raises(ValueError, match=r"missing values.* impute\(X, draw=True\)"):
             anomaly_threshold(mixture, rows, 0.05)
+
+
+def test_rows_without_the_columns_of_the_threshold_are_not_judged():
+    """A density of fewer columns is of other units: one row with a gap would never be an anomaly."""
+    X = np.random.default_rng(0).normal(size=(500, 3)) * [1, 0.01, 5]
+    mixture = GaussianMixture(2, random_state=0, missing="em").fit(X)
+    far = np.array([[50.0, 0.0, 0.0]])
+    gap, pair = np.where([False, True, False], np.nan, far), np.where([False, True, False], np.nan, X)
+    whole, fewer = anomaly_threshold(mixture, X, 0.05), anomaly_threshold(mixture, pair, 0.05)
+    assert whole.columns.tolist() == [0, 1, 2]
+    assert fewer.columns.tolist() == [0, 2]
+    assert whole.predict(far).tolist() == fewer.predict(gap).tolist() == [True]
+    for threshold, rows in ((whole, gap), (fewer, far), (fewer, np.vstack([gap, gap * np.nan]))):
+        with pytest.raises(ValueError, match=r"missing values.* impute\(X, draw=True\)"):
+            threshold.predict(rows)
+    for judge in (whole.predict, lambda rows: anomaly_threshold(mixture, rows, 0.5)):
+        with pytest.raises(ValueError, match="at least one row with a value, got 1"):
+            judge(far * np.nan)

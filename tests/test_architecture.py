@@ -42,7 +42,7 @@ ROOMS = {
         | cells class_summary clock failure | target | status
     """,
     "_uses": """
-        adaptation anomalies combining directions drift outliers overlap reduction standard_errors tracking
+        adaptation anomalies combining directions drift overlap reduction standard_errors tracking
         true_values
         | distances
     """,
@@ -65,8 +65,8 @@ ROOMS = {
         | resident | results threads trace
     """,
     "_rows": """
-        entrance | dask file_table opening reweighed together watched | parts incomplete_partitions
-        | partitions | tasks | incomplete | datasets factory npy_table orc paths scratch sliced tables patterns
+        entrance | dask file_table opening reweighed together watched | parts
+        | partitions | tasks | incomplete | datasets factory npy_table orc paths scratch sliced tables
         | arrow npy
         | blocks lazy_frame relation | ahead sources delimited parquet writing | stored_text
         | numerals suffixes

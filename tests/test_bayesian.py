@@ -3,6 +3,7 @@
 import copy
 import io
 import pickle
+from functools import partial
 
 import numpy as np
 import pytest
@@ -415,6 +416,34 @@ def test_a_constant_column_takes_the_ridge_or_is_refused(covariance_type):
             mixture.set_params(reg_covar=0).fit(X)
 
 
+@pytest.mark.parametrize("covariance_type", ["full", "tied"])
+@pytest.mark.parametrize("scale", [1.0, 1e3, 1e6])
+@pytest.mark.parametrize("factor", [1 / 3, 0.7, 3.0])
+def test_a_column_that_follows_from_another_gives_one_bound_in_any_order(covariance_type, scale, factor):
+    """Not one with the ridge and one without, by whether rounding leaves a factorisation of their covariance."""
+    X = scale * (np.random.default_rng(1).normal(size=(200, 2)) + 6 * (np.arange(200)[:, None] % 2))
+    X = np.column_stack([X, factor * X[:, 0]])
+    bounds = []
+    for seed in range(6):
+        order = np.random.default_rng(seed).permutation(200)
+        mixture = BayesianGaussianMixture(n_components=2, covariance_type=covariance_type, tol=1e-6, max_iter=500)
+        bounds.append(mixture.set_params(init_params=np.eye(2)[order % 2]).fit(X[order]).lower_bound_)
+    np.testing.assert_allclose(bounds, bounds[0], rtol=1e-5)
+
+
+@pytest.mark.parametrize("make", [BayesianGaussianMixture, partial(gmm.GaussianMixture, prior="conjugate")])
+def test_a_column_with_gaps_that_follows_from_another_gives_one_bound_in_any_order(make):
+    X = np.random.default_rng(4).normal(size=(200, 2)) + 6 * (np.arange(200)[:, None] % 2)
+    X = np.column_stack([X, 3 * X[:, 0]])
+    X[::7, 1], X[::5, 2] = np.nan, np.nan
+    bounds = []
+    for seed in range(5):
+        order = np.random.default_rng(seed).permutation(200)
+        mixture = make(n_components=2, missing="em", init_params=np.eye(2)[order % 2], max_iter=1000)
+        bounds.append(mixture.fit(X[order]).lower_bound_)
+    np.testing.assert_allclose(bounds, bounds[0], rtol=0.02)
+
+
 @every_prior
 def test_far_rows_and_components_without_rows_leave_finite_numbers(weights):
     rng = np.random.default_rng(0)
@@ -602,10 +631,25 @@ def test_a_fit_that_pauses_while_it_merges_is_one_fit():
     assert parts.lower_bound_ == whole.lower_bound_
 
 
-def test_groups_that_lie_apart_are_not_merged():
+@pytest.mark.parametrize("seed", [2, 3, 4, 5])
+def test_groups_that_lie_apart_are_not_merged(seed):
     """With few rows for the features, the bound may prefer one component for all of them."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     group = rng.integers(4, size=300)
     X = rng.normal(size=(300, 8)) + 4 * group[:, None]
     labels = BayesianGaussianMixture(n_components=20, random_state=0, max_iter=1000).fit_predict(X)
-    assert {int(np.bincount(group[labels == k]).argmax()) for k in np.unique(labels)} == {0, 1, 2, 3}
+    assert len(np.unique(np.column_stack([group, labels]), axis=0)) == len(np.unique(labels)) == 4
+
+
+@every_prior
+@pytest.mark.parametrize("number", [9, 16, 20, 29])
+def test_no_component_of_one_row_is_left_where_a_merge_raises_the_bound(weights, number):
+    rng, k, n = np.random.default_rng(10_000 + number), 2 + number % 3, (100, 200, 400)[number // 3 % 3]
+    centres, group = 3 * rng.normal(size=(k, 10)), np.arange(n) % k
+    shapes = rng.normal(size=(k, 10, 10)) / np.sqrt(10)
+    X = centres[group] + np.einsum("nij,nj->ni", shapes[group], rng.normal(size=(n, 10)))
+    how = {"n_components": 10, "weight_concentration_prior_type": weights, "max_iter": 500}
+    mixture = BayesianGaussianMixture(random_state=0, **how).fit(X)
+    assert len(np.unique(mixture.predict(X))) == k
+    far = np.vstack([X, 60 * np.ones(10)])  # which has nothing to do with the others
+    assert len(np.unique(BayesianGaussianMixture(random_state=0, **how).fit_predict(far))) == k + 1

@@ -13,6 +13,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_iris, load_wine
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis, QuadraticDiscriminantAnalysis
+from sklearn.exceptions import DataConversionWarning
 from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -127,9 +128,16 @@ def test_several_components_are_a_cell_of_the_search_of_each_class():
 
 def test_what_stands_for_unknown():
     X, _ = table("iris")
-    for unknown in (FEW, np.where(FEW < 0, np.nan, FEW), [None if label < 0 else int(label) for label in FEW]):
-        fit = MixtureClassifier(covariance_type="EEE").fit(X, unknown)
+    masked = np.ma.MaskedArray(SPECIES, mask=FEW < 0)
+    none = [None if label < 0 else int(label) for label in FEW]
+    for unknown in (FEW, np.where(FEW < 0, np.nan, FEW), none, masked, pd.DataFrame({"y": none})):
+        fit = MixtureClassifier(covariance_type="EEE")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DataConversionWarning)
+            fit.fit(X, unknown)
+            assert fit.summary(X, unknown).confusion.sum() == (FEW >= 0).sum()
         assert list(fit.classes_) == [0, 1, 2]
+        assert fit.log_likelihood_ == MixtureClassifier(covariance_type="EEE").fit(X, FEW).log_likelihood_
     signs = np.where(SPECIES == 0, -1, 1)  # beside one other class, −1 is a class
     assert list(MixtureClassifier(covariance_type="EEE").fit(X, signs).classes_) == [-1, 1]
 

@@ -131,6 +131,28 @@ def test_components_without_rows_are_merged_first_and_suggest_nothing():
     assert 2 <= got.n_clusters <= n < 12
 
 
+@pytest.mark.parametrize("share", [1e-8, 1e-5, 3e-5, 1e-4, 1e-3])
+@pytest.mark.parametrize(("place", "variance"), [((4, 0), 1), ((4, 4), 9), ((8, 0), 1), ((8, 0), 100)])
+def test_a_component_without_rows_joins_no_groups(share, place, variance):
+    """However many rows it shares a little: it is the most probable component of none."""
+    means = np.array([[0, 0], [8, 0], [0, 20], [20, 20], place], dtype=float)
+    rows = means[np.arange(400) % 4] + np.random.default_rng(0).normal(size=(400, 2))
+    spreads = np.eye(2) * np.array([1, 1, 1, 1, variance])[:, None, None]
+    weights = np.array([1, 1, 1, 1, 4 * share]) / (4 + 4 * share)
+    for n_components, weight in ((4, None), (5, None), (5, np.full(400, 3.0)), (5, np.full(400, 1e-9))):
+        parts = weights[:n_components] / weights[:n_components].sum(), means[:n_components], spreads[:n_components]
+        got = combine_components(GaussianMixture.from_parameters(*parts), rows, weight)
+        assert (got.n_present, got.n_clusters, got.n_clusters_by_rows) == (4, 4, 4)
+        np.testing.assert_array_equal(np.unique(got.clusters()[:4]), np.arange(4))
+
+
+def test_rows_that_are_all_noise_have_no_clusters():
+    noisy = GaussianMixture(2, noise=[[-99, -99], [99, 99]], random_state=0).fit(X)
+    with pytest.raises(ValueError, match=r"3 rows.*noise.*rows of the fit"):
+        combine_components(noisy, [[90, 90], [-90, 90], [90, -90]])
+    assert combine_components(noisy, np.vstack([X[:50], [[90, 90]]])).n_clusters == 2
+
+
 def test_noise_stays_noise():
     rng = np.random.default_rng(0)
     clutter = np.concatenate([X, rng.uniform(X.min(0) - 20, X.max(0) + 20, (100, 2))])

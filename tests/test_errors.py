@@ -1,5 +1,6 @@
 """Rows with known errors: equal to the published steps, and what must not matter does not."""
 
+import re
 from functools import partial
 
 import numpy as np
@@ -226,6 +227,32 @@ def test_a_prior_keeps_variances_that_errors_explain():
     model = GaussianMixture(1, tol=1e-6).fit(X, error_covariance=errors)
     assert np.linalg.eigvalsh(model.covariances_[0])[0] > 1e-3
     assert "shrunk" in str(model)
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical", "VEE"])
+def test_the_default_prior_is_weak_where_groups_lie_apart(covariance_type):
+    """It is of the variances within clusters, and errors that are nothing change next to nothing."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 2)) * [1, 30] + 100 * (np.arange(300)[:, None] % 3) * [1, 30]
+    how = {"n_components": 3, "covariance_type": covariance_type, "random_state": 0}
+    without, with_errors = GaussianMixture(**how).fit(X), GaussianMixture(**how).fit(X, error_covariance=[1e-6, 1e-6])
+    np.testing.assert_allclose(with_errors.covariances_, without.covariances_, rtol=0.15, atol=3)
+    found = gmm.select(X, range(1, 6), ["EII", "VVI"], error_covariance=[1e-3, 1.0], random_state=0)
+    assert found.best.n_components == 3
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "diag"])
+def test_a_fit_beside_errors_says_how_strong_its_prior_was(covariance_type, tmp_path):
+    X = np.random.default_rng(0).normal(size=(200, 2)) * [1, 10] + 50 * (np.arange(200)[:, None] % 2)
+    fit = GaussianMixture(2, covariance_type=covariance_type, random_state=0).fit(X, error_covariance=[0.2, 20.0])
+    told = re.search(r"worth 10 rows of each component, with standard deviations of ([\d.]+), ([\d.]+);", str(fit))
+    within = np.sqrt([X[:, j][i::2].var() for i in range(2) for j in range(2)]).reshape(2, 2)
+    expected = np.sqrt((within**2).mean(axis=0) - [0.2, 20])
+    np.testing.assert_allclose([float(each) for each in told.groups()], expected, rtol=0.02)
+    assert told[0] in str(fit.summary(X, error_covariance=[0.2, 20.0]))
+    fit.save(tmp_path / "fit.gmm")
+    assert told[0] in str(gmm.load(tmp_path / "fit.gmm"))
+    assert "worth" not in str(fit.set_params(acceleration=None).fit(X, error_covariance=[0.2, 20.0]))
 
 
 def test_a_checkpoint_and_a_file_keep_the_fit(tmp_path):
@@ -625,6 +652,32 @@ def test_a_data_frame_of_errors_has_the_columns_of_the_rows():
     with pytest.raises(ValueError, match="'b' instead of 'a' as column 0"):
         GaussianMixture(1).fit(rows, error_covariance=errors)
     GaussianMixture(1).fit(rows, error_covariance=errors[["a", "b"]])
+    matrix = pandas.DataFrame([[1.0, 0.5], [0.5, 2.0]], index=["a", "b"], columns=["a", "b"])
+    for swapped, side in ((pandas.Series([1.0, 2.0], ["b", "a"]), "value"), (matrix.iloc[::-1], "row")):
+        with pytest.raises(ValueError, match=f"'b' instead of 'a' as {side} 0"):
+            GaussianMixture(1).fit(rows, error_covariance=swapped)
+    for plain in (pandas.Series([1.0, 2.0]), pandas.Series([1.0, 2.0], ["a", "b"]), matrix):
+        np.testing.assert_array_equal(
+            GaussianMixture(1).fit(rows, error_covariance=plain).means_,
+            GaussianMixture(1).fit(rows, error_covariance=plain.to_numpy()).means_,
+        )
+
+
+def test_labelled_parameters_have_the_columns_of_the_rows():
+    pandas = pytest.importorskip("pandas")
+    rows = pandas.DataFrame(np.random.default_rng(0).normal(size=(80, 2)), columns=["a", "b"])
+    swapped = pandas.DataFrame([[0.0, 1.0], [1.0, 0.0]], columns=["b", "a"])
+    prior = gmm.NormalInverseWishart(mean=swapped.loc[0])
+    for fit in (
+        lambda: GaussianMixture(2, means_init=swapped).fit(rows),
+        lambda: gmm.select(rows, [2], means_init=swapped, fixed={"means": True}),
+        lambda: GaussianMixture(2, noise=swapped).fit(rows),
+        lambda: GaussianMixture(2, prior=prior).fit(rows),
+        lambda: gmm.BayesianGaussianMixture(n_components=2, mean_prior=swapped.loc[0]).fit(rows),
+    ):
+        with pytest.raises(ValueError, match="with the columns of X, got 'b' instead of 'a' as"):
+            fit()
+    GaussianMixture(2, means_init=swapped[["a", "b"]]).fit(rows)
 
 
 @pytest.mark.parametrize("scale", [0.0, 1e-162, 1e-200])

@@ -466,6 +466,7 @@ def test_standard_errors_of_what_is_fixed_are_none():
         ("'covariances', got 'mean'", {"fixed": {"mean": True}}),
         ("each of 3 components for 'means', got", {"fixed": {"means": [True, False]}}),
         ("each of 3 components for 'means', got", {"fixed": {"means": [0, 1, 2]}}),
+        ("each of 3 components for 'means', got mask", {"fixed": {"means": np.ma.MaskedArray([True] * 3, mask=True)}}),
         ("must be a mapping of names to masks", {"fixed": "means"}),
         ("depend on each other", {"fixed": {"covariances": [True, False, False]}, "covariance_type": "EII"}),
         ("covariances of tied depend", {"fixed": {"covariances": [True, False, False]}, "covariance_type": "tied"}),

@@ -218,6 +218,7 @@ def test_a_broken_row_is_marked_and_leaves_the_others_alone(covariance_type, dty
         (np.zeros((2, 3)), ValueError, r"shape \(n, 4\).*shape \(2, 3\)"),
         (np.zeros((1, 2, 4)), ValueError, r"shape \(1, 2, 4\)"),
         (np.zeros((2, 4), dtype="f8,i4")["f0"], TypeError, "aligned"),
+        (np.ma.masked_equal(np.eye(2, 4), 1), ValueError, "without masked values, got 2 .* X.filled"),
     ],
 )
 def test_wrong_rows_are_refused_in_words(X, error, message):

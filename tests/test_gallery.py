@@ -319,7 +319,7 @@ def combining(names):
     assert names["found"].best.n_components == 6
     assert names["combined"].n_clusters == names["combined"].n_clusters_by_rows == 4
     assert names["index"] > 0.9
-    assert names["apart"].best.n_components == 3  # and two are suggested
+    assert names["apart"].best.n_components == names["three"].n_clusters == 3
     assert names["three"].entropies.max() < 0.01
     suggested, two, dense = names["scores"]  # of the noisier moons
     assert suggested < dense < two

@@ -306,6 +306,19 @@ def test_classes_stay_with_a_mixture():
     assert not hasattr(fit.fit(X), "classes_")
 
 
+@pytest.mark.parametrize("kind", [int, float, str, object])
+@pytest.mark.parametrize("listed", [False, True])
+def test_masked_labels_are_unknown(kind, listed):
+    X, _, group, _ = table(n=100)
+    hidden = np.arange(100) % 3 == 0
+    masked = np.ma.MaskedArray(group.astype(kind), mask=hidden)
+    one, other = (GaussianMixture(K, random_state=0) for _ in range(2))
+    one.fit(X, labels=np.where(hidden, None, group.astype(kind).astype(object)))
+    other.fit(X, labels=list(masked) if listed else masked)
+    np.testing.assert_array_equal(one.classes_, other.classes_)
+    np.testing.assert_array_equal(one.means_, other.means_)
+
+
 @pytest.mark.parametrize("missing", [float("nan"), None, np.float64("nan"), pd.NA])
 @pytest.mark.parametrize("kind", [list, tuple])
 def test_missing_labels_in_a_list_are_unknown(missing, kind):

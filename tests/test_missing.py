@@ -16,6 +16,7 @@ import reference
 import test_variational
 from gmm import BayesianGaussianMixture, GaussianMixture
 from gmm._estimators.bayesian import posterior_of
+from gmm._estimators.estimated import source_to_fit
 from gmm._passes.opening import e_step_over
 from gmm._rows.incomplete import IncompleteSource
 from gmm._rows.sources import ArraySource
@@ -310,6 +311,34 @@ def test_a_weight_is_so_many_rows_in_any_order():
     other = GaussianMixture(3, **start, **precise).fit(repeated)
     np.testing.assert_allclose(one.means_, other.means_, rtol=1e-6)
     assert one.bic(X, weight) == pytest.approx(other.bic(repeated), rel=1e-9)
+
+
+@pytest.mark.filterwarnings("ignore::gmm.ConvergenceWarning")
+@pytest.mark.parametrize("covariance_type", ["full", "EVV", "tied", "diag"])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_default_start_is_of_weighted_rows_in_any_order(covariance_type, seed):
+    """What fills a gap for a start is told by its row alone."""
+    X, rng = with_gaps(seed=seed), np.random.default_rng(seed)
+    X[:3] = np.nan
+    weight, order = rng.integers(1, 4, len(X)), rng.permutation(len(X))
+    how = {"covariance_type": covariance_type, "missing": "em", "random_state": 0, "max_iter": 5}
+    one, other = (GaussianMixture(3, **how).fit(rows) for rows in (X, X[order]))
+    np.testing.assert_allclose(one.score_samples(X), other.score_samples(X), rtol=1e-8, atol=1e-9)
+    one = GaussianMixture(3, **how).fit(X, sample_weight=weight)
+    other = GaussianMixture(3, **how).fit(np.repeat(X, weight, axis=0)[rng.permutation(weight.sum())])
+    np.testing.assert_allclose(one.score_samples(X), other.score_samples(X), rtol=1e-8, atol=1e-9)
+
+
+def test_gaps_are_filled_for_a_start_with_conditional_moments():
+    """By deviations that look random: uncorrelated with what is there and with each other."""
+    covariance = np.array([[2.0, 1.2, -0.3], [1.2, 1.5, 0.4], [-0.3, 0.4, 1.0]])
+    X = np.random.default_rng(0).multivariate_normal([1, 2, 3], covariance, 40_000)
+    X[::2, :2] = np.nan
+    source = source_to_fit(GaussianMixture(missing="em"), X, None)[0]
+    filled = source.without_gaps.subset(np.arange(0, len(X), 2)).rows
+    np.testing.assert_allclose(np.cov(filled.T), np.cov(X[1::2].T), atol=0.05)
+    deviations = np.column_stack([filled[:, :2] - np.outer(filled[:, 2], [-0.3, 0.4]), filled[:, 2]])
+    assert np.abs(np.corrcoef(deviations[:-1].T, deviations[1:].T)[3:, :3]).max() < 0.03  # of neighbours
 
 
 @pytest.mark.parametrize("acceleration", ["auto", None])

@@ -5,6 +5,7 @@ from functools import cache, reduce
 from operator import add
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
@@ -14,7 +15,7 @@ import reference
 from gmm import BayesianGaussianMixture, GaussianMixture
 from gmm._estimators.estimated import source_to_fit
 from gmm._passes.opening import e_step_over
-from gmm._rows import blocks, incomplete, patterns
+from gmm._rows import blocks, incomplete
 from gmm._rows.entrance import as_source
 from gmm._selection import finishing
 from gmm._values.covariance import PARSIMONIOUS, covariance_model
@@ -185,7 +186,7 @@ def test_partitions_are_looked_at_as_they_are_with_gaps_and_filled():
     assert tasks.count("Opening") == 3
 
 
-def test_starts_see_the_draws_of_rows_in_memory():
+def test_starts_see_the_gaps_of_rows_in_memory_filled():
     """Also of patterns that are filled in several batches."""
     rows = with_gaps(n=40_000, share=0.1)
     fit = GaussianMixture(3, missing="em", random_state=0)
@@ -209,6 +210,28 @@ def test_dask_collections_have_gaps(weighted):
     np.testing.assert_allclose(one.lower_bounds_, other.lower_bounds_, rtol=1e-9)
     np.testing.assert_allclose(one.means_, other.means_, rtol=1e-6)
     np.testing.assert_array_equal(other.predict(rows).compute(), other.predict(ROWS))
+
+
+@pytest.mark.parametrize("draw", [False, True])
+def test_rows_of_dask_collections_are_filled_with_those_without_a_value(draw):
+    da, frames = pytest.importorskip("dask.array"), pytest.importorskip("dask.dataframe")
+    fit, table = fit_of(ROWS), pd.DataFrame(ROWS, columns=list("abcd"))
+    filled = fit.impute(ROWS, draw=draw, random_state=0)
+    np.testing.assert_array_equal(fit.impute(da.from_array(ROWS, chunks=(700, 4)), draw=draw, random_state=0), filled)
+    named = fit_of(table).impute(frames.from_pandas(table, npartitions=3), draw=draw, random_state=0)
+    pd.testing.assert_frame_equal(named, pd.DataFrame(filled, columns=table.columns))
+    with pytest.raises(TypeError, match="stay where they are"):
+        fit.impute(partitions(), draw=draw)
+
+
+def test_a_row_of_a_dask_collection_without_a_value_is_no_anomaly_nor_normal():
+    da = pytest.importorskip("dask.array")
+    rows = ROWS[~np.isnan(ROWS).any(axis=1)]
+    threshold = gmm.analysis.anomaly_threshold(fit_of(ROWS), rows[::2], 0.1)
+    marks = threshold.predict(da.from_array(rows[1::2], chunks=(200, 4)))
+    np.testing.assert_array_equal(marks, threshold.predict(rows[1::2]))
+    with pytest.raises(ValueError, match=r"missing values.* impute\(X, draw=True\)"):
+        threshold.predict(da.from_array(np.vstack([rows, rows[:1] * np.nan]), chunks=(200, 4)))
 
 
 def test_the_same_partitions_give_the_same_bits():
@@ -327,7 +350,7 @@ def test_gaps_that_change_between_readings_are_noticed():
 
 def test_more_patterns_than_memory_is_for_are_an_error(monkeypatch):
     rows = with_gaps(n=600, d=12, share=0.5)
-    monkeypatch.setattr(patterns, "_MOST_BYTES", 100_000)
+    monkeypatch.setattr(incomplete, "_MOST_BYTES", 100_000)
     with pytest.raises(ValueError, match=r"different sets of columns(.|\n)*few values(.|\n)*sample"):
         GaussianMixture(1, missing="em").fit(stream(rows, (100,)))
     with pytest.warns(UserWarning, match="different sets of columns"):
@@ -345,6 +368,17 @@ def test_patterns_are_those_of_an_array(d):
         np.testing.assert_array_equal(mine.missing, its.missing)
         assert mine.survey is its.survey is None or np.array_equal(mine.survey.box, its.survey.box)
     np.testing.assert_array_equal(one.survey.centre, other.survey.centre)
+
+
+@pytest.mark.parametrize("d", [33, 40, 64, 65])
+def test_patterns_that_differ_behind_column_31_stay_apart_in_blocks(d):
+    rng = np.random.default_rng(d)
+    X = rng.normal(size=(300, d))
+    X[::2, 31] = np.nan
+    X[np.arange(1, 300, 3), rng.integers(32, d, 100)] = np.nan
+    one, other = (GaussianMixture(covariance_type="diag", missing="em").fit(rows) for rows in (X, stream(X, (100,))))
+    assert_same(one, other)
+    np.testing.assert_array_equal(one.score_samples(stream(X, (100,))), one.score_samples(X))
 
 
 def test_two_columns_that_no_row_has_together_are_told_of_blocks():

@@ -270,3 +270,15 @@ def test_searches_take_float32_rows_with_gaps():
     found = gmm.select(X.astype(np.float32), [1, 2], ["EEE", "VVV"], missing="em", random_state=0)
     assert found.best.n_components == 2
     assert all(mixture is not None for mixture in found.estimators)
+
+
+@pytest.mark.parametrize("types", [["VVV"], ["VVV", "VVI", "EII"]])
+def test_one_component_beside_noise_is_the_same_for_criteria_and_searches(types):
+    """The better of two optima, whatever the gaps of the rows are filled with."""
+    rng = np.random.default_rng(33)
+    X = np.array([[0.0, 0.0], [5.0, 0.0], [0.0, 6.0]])[rng.integers(0, 3, 100)] + rng.normal(size=(100, 4))[:, :2]
+    X[:33] = rng.uniform(-15, 15, (33, 2))
+    X[rng.random(X.shape) < 0.2] = np.nan
+    found = gmm.select(X, [2], types, noise=True, missing="em", random_state=0)
+    for nec, mixture in zip(found.nec, found.estimators, strict=True):
+        assert mixture.criteria(X)["nec"] == pytest.approx(nec, rel=1e-6)

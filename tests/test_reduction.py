@@ -137,7 +137,7 @@ def test_what_is_refused():
         reduce([], 1)
     with pytest.raises(TypeError, match="expected weights=None"):
         reduce(fit, 1, weights=[1])
-    for weights in ([1], [1, -1], [0, 0], [1, np.nan], [1, np.inf]):
+    for weights in ([1], [1, -1], [0, 0], [1, np.nan], [1, np.inf], np.ma.masked_equal([1, 2], 1)):
         with pytest.raises(ValueError, match="a weight from 0 on"):
             reduce([fit, fit], 1, weights=weights)
     for other in (GaussianMixture(2, covariance_type="diag").fit(X), GaussianMixture(2).fit(X[:, :2])):

@@ -106,6 +106,17 @@ def test_gaps_in_features_and_targets_are_integrated_out():
         MixtureRegressor(missing="em").fit(features, targets)
 
 
+@pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["plain", "weighted"])
+def test_rows_with_a_target_alone_say_where_targets_lie(weights):
+    features, targets = X.copy(), Y[:, 1] + np.where(np.arange(300) % 4, 0, 2)
+    features[::4] = np.nan
+    how = {"missing": "em", "covariance_type": "diag", "random_state": 0, "tol": 1e-9}
+    fit = MixtureRegressor(**how).fit(features, targets, weights)
+    whole = GaussianMixture(**how).fit(np.column_stack([features, targets]), sample_weight=weights)
+    np.testing.assert_array_equal(fit.mixture_.means_, whole.means_)
+    np.testing.assert_allclose(fit.predict([[np.nan] * 3]), [np.average(targets, weights=weights)], rtol=1e-6)
+
+
 def test_types_shapes_and_sources_are_kept(tmp_path):
     single = MixtureRegressor().fit(X.astype(np.float32), Y[:, 0].astype(np.float32))
     assert single.predict(X.astype(np.float32)).dtype == np.float32

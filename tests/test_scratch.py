@@ -53,6 +53,19 @@ def fit(rows, weight=None, covariance_type="full"):
     return GaussianMixture(3, covariance_type=covariance_type, random_state=0).fit(rows, sample_weight=weight)
 
 
+@pytest.mark.parametrize("weight", [None, WEIGHT], ids=["plain", "weighted"])
+def test_rows_with_gaps_are_read_once_too(weight):
+    rows = np.where(np.random.default_rng(0).uniform(size=ROWS.shape) < 0.1, np.nan, ROWS)
+    data = Counted(rows, weight)
+    mixture = GaussianMixture(3, missing="em", random_state=0)
+    here = bits(mixture.fit(rows, sample_weight=weight))
+    for source, calls in ((gmm.open_rows(data(), scratch=True), 1), (gmm.open_rows(data, scratch=True), 3)):
+        data.calls = 0
+        assert bits(mixture.fit(source)) == here
+        assert mixture.score(source) == mixture.score(rows, sample_weight=weight)
+        assert data.calls <= calls
+
+
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical"])

@@ -97,6 +97,19 @@ def test_the_unit_of_the_weights_changes_nothing_for_float32_rows(unit):
     np.testing.assert_allclose(other.covariances_, one.covariances_, rtol=1e-2, atol=1e-2)
 
 
+@pytest.mark.parametrize("gaps", [False, True])
+@pytest.mark.parametrize("unit", [1e-9, 1.0, 1e9])
+def test_what_is_predicted_of_float32_rows_does_not_depend_on_their_weights(gaps, unit):
+    rows, weights = ROWS.astype(np.float32), WEIGHTS * unit
+    if gaps:
+        rows[::3, 0] = np.nan
+        weights[::3] = 0.0  # of a whole pattern
+    mixture = GaussianMixture(K, missing="em", random_state=0).fit(rows)
+    for name in ("predict", "predict_proba", "score_samples"):
+        predict = getattr(mixture, name)
+        np.testing.assert_array_equal(predict(in_blocks(rows, weights)), predict(rows), err_msg=name)
+
+
 @pytest.mark.parametrize("start", STARTS)
 def test_every_start_takes_rows_in_pieces(start):
     how = {"init_params": start, "n_init": 2, "refine": "split-merge", "random_state": 3}

@@ -256,6 +256,9 @@ cdef int check_rows(X, const Py_buffer* view, Py_ssize_t d) except -1:
     if view.ndim != 2 or view.shape[1] != d:
         raise ValueError(f"expected X of shape (n, {d}), got {described(X)}"
                          + (": pass X.reshape(1, -1) for one row" if view.ndim == 1 else ""))
+    if hasattr(X, "_mask") and np.ma.is_masked(X):
+        raise ValueError(f"expected X without masked values, got {np.ma.count_masked(X)} of them: pass "
+                         "X.filled(numpy.nan), by which their rows get NaN and the label -1")
     return 0
 
 

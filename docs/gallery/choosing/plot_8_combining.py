@@ -66,9 +66,9 @@ plot_hierarchy(combined)
 
 # %%
 # Look at the picture before you believe the number. A rule that looks for a
-# bend finds one in any line. It never suggests one cluster, and for three
-# components it can only say two. If the line is flat and near 0, every
-# component is a cluster. If it falls all the way, there is one cluster.
+# bend finds one in any line, and it never suggests one cluster: if the line
+# falls all the way, there is one. Where no merger removes the entropy of even
+# one undecided row, log 2, every component is a cluster.
 
 apart = select(
     rng.normal(size=(300, 2)) + 20 * np.eye(5, 2)[rng.integers(3, size=300)],

@@ -177,7 +177,7 @@ class MixtureOutcome(Outcome, ABC):
     def combined(self) -> CombinedComponents | None:
         """Clusters of several components, where components overlap and merging ends that; None elsewhere.
 
-        Not looked for among fewer than four components, for which the rule knows one answer alone, nor where it takes
+        Not looked for among fewer than four components, of which the rule says 2 wherever some overlap, nor where it takes
         seconds.
         """
         K = len(self.shown)

@@ -173,7 +173,9 @@ def imputed(
     mixture: MixtureParameters, source: Source, n_threads: int | None, rng: fitting.sampling.Rng | None = None
 ) -> NDArray[Any]:
     """Return rows with their missing values replaced by conditional means or, with a generator, by draws."""
-    rows = np.array(source.take(np.arange(source.n_rows)))
+    rows = np.empty((source.n_rows, source.n_features), source.dtype)
+    for first, part, _ in source.chunks():
+        rows[first : first + len(part)] = part
     if not source.in_patterns:
         return rows
     if source.read.resident is None:  # where products have the rounding of rows that are there at once

@@ -25,7 +25,7 @@ from gmm._log import LOGGER, follows_passes
 from gmm._passes.problem import SolverSettings
 from gmm._passes.solver import Iteration, SolverResult
 from gmm._passes.trace import Trace
-from gmm._rows.entrance import Names, as_source_to_fit
+from gmm._rows.entrance import Names, as_source_to_fit, is_dask
 from gmm._rows.sources import Source, box_of
 from gmm._rows.watched import followed
 from gmm._text.frames import framed_like
@@ -45,6 +45,7 @@ from gmm._values.covariance import CovarianceModel
 from gmm._values.layouts import Array, SingularMatrixError
 from gmm._values.noise import Noise
 from gmm._values.objective import Objective
+from gmm._values.priors import ConjugatePrior
 from gmm._values.tails import Tails
 
 _Mixture = TypeVar("_Mixture", bound=FittedMixture)
@@ -86,10 +87,10 @@ def fit(
         `verbose_interval` and `warm_start` must be the same; a callable counts by its name. A fit that had ended is
         returned as it was, one that a callback ended goes on.
     labels : array-like of shape (n,), default=None
-        *Beyond*: the classes of rows, integers or strings; −1, None and NaN are unknown. Rows of a class belong to
-        its components alone, and the others to any: semi-supervised EM. The likelihood of a row of known class is
-        that of its class's part of the mixture. Components come in the order of the sorted classes, and behind them
-        those of no class, which hold rows of unknown class alone.
+        *Beyond*: the classes of rows, integers or strings; −1, None, NaN and masked values are unknown. Rows of a
+        class belong to its components alone, and the others to any: semi-supervised EM. The likelihood of a row of
+        known class is that of its class's part of the mixture. Components come in the order of the sorted classes, and
+        behind them those of no class, which hold rows of unknown class alone.
     components_per_class : int or mapping of classes to int, default=1
         *Beyond*: how many components each class has, or some classes have if not 1. The rest of `n_components`
         belong to no class.
@@ -97,7 +98,8 @@ def fit(
         *Beyond*: what is known of measurement errors: variances of each column, (d,) in all rows or (n, d) row by row,
         or covariances, (d, d) or (n, d, d). The fit is then of the values without errors (extreme deconvolution: Bovy,
         Hogg & Roweis 2011). With `acceleration` and without a `prior`, covariances have a weak one, worth ten rows or
-        more, since errors may explain all spread in a direction. Not for `BayesianGaussianMixture`.
+        more with the variances within k-means clusters, since errors may explain all spread in a direction; `print`
+        tells how strong it was. Not for `BayesianGaussianMixture`.
 
     Returns
     -------
@@ -193,8 +195,9 @@ def impute(
 
     Parameters
     ----------
-    X : array-like or data frame of shape (n, d)
+    X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
         NaN stands for a missing value, whatever `missing` is; a row without any value gets the mean of the mixture.
+        The rows of a Dask collection come here.
     draw : bool, default=False
         False gives conditional means, which have the least expected squared error; they vary less than values do.
         True draws from the conditional distribution: several such tables are multiple imputations (Rubin 1987),
@@ -217,12 +220,15 @@ def impute(
            [1. , 1. ]])
     """
     draw = check_boolean(draw, "draw")
-    source = source_of(self, X, missing="em")
+    rows: Any = X
+    if is_dask(X):
+        rows = rows.compute()  # passes over a collection leave out rows without a value
+    source = source_of(self, rows, missing="em")
     rng = check_random_state(self.random_state if random_state is None else random_state) if draw else None
 
     from gmm._estimators.conditional import imputed
 
-    return framed_like(X, imputed(checked_without(self, "impute", "heavy tails"), source, self.n_threads, rng))
+    return framed_like(rows, imputed(checked_without(self, "impute", "heavy tails"), source, self.n_threads, rng))
 
 
 def _report(mixture: FittedMixture, loss: LostClusterError, printer: ProgressPrinter, names: Names) -> LostClusterError:
@@ -382,7 +388,9 @@ def set_fitted(
         stream = Stream.from_mixture(parameters, weight, objective)
         past = past._replace(stream=stream, prior_parts=prior_parts(mixture))
     if objective.prior and not objective.prior.variational and vars(mixture).get("prior") is None:
-        past = past._replace(shrunk="errors" if source.errors else "rows")
+        past = past._replace(shrunk="rows")
+        if source.errors and isinstance(objective.prior, ConjugatePrior):
+            past = past._replace(shrunk="errors", shrunk_by=objective.prior.as_rows(parameters.model))
     of_fit = fit_attributes(result.trace, result.lower_bound, traces or (result.trace,))
     set_mixture(mixture, parameters, names, source.dtype, _last_fit=past, **of_fit)
 

@@ -48,6 +48,8 @@ class Past(NamedTuple):
         Prior and noise of `stream`; empty once it was loaded.
     shrunk : {"", "rows", "errors"}
         What gave the fit a prior that was not asked for: rows that are few, or have errors.
+    shrunk_by : array of shape (1 + d,), optional
+        Beside errors: how many rows that prior is worth, and their standard deviations.
     trimmed : bool array of shape (n,), optional
         The rows that were left out.
     """
@@ -62,6 +64,7 @@ class Past(NamedTuple):
     stream: Stream | None = None
     prior_parts: tuple[object, ...] = ()
     shrunk: str = ""
+    shrunk_by: NDArray[np.float64] | None = None
     trimmed: NDArray[np.bool_] | None = None
 
     @property

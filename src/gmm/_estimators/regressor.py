@@ -22,8 +22,6 @@ from gmm._validation.parameters import check_is_fitted, check_level, check_param
 from gmm._values.covariance import DEFAULT_COVARIANCE_TYPE
 from gmm._values.priors import NormalInverseWishart
 
-__all__ = ["MixtureRegressor"]
-
 
 @dataclass(eq=False, repr=False)
 class MixtureRegressor(Estimator):
@@ -132,7 +130,8 @@ class MixtureRegressor(Estimator):
         rows = as_one_array(source, "MixtureRegressor.fit", gaps=True).rows
         targets = check_targets(y, len(rows), missing=self.missing)
         mixture = GaussianMixture(**self.get_params(deep=False))
-        mixture.fit(np.column_stack([rows, targets]), sample_weight=source.sample_weight)
+        # Weights as they were given: a row without any feature says something if it has a target.
+        mixture.fit(np.column_stack([rows, targets]), sample_weight=source.read.sample_weight)
         self.mixture_, self.n_iter_ = mixture, mixture.n_iter_
         self.n_targets_ = 1 if targets.ndim == 1 else targets.shape[1]
         self._is_vector = targets.ndim == 1

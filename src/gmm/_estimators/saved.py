@@ -17,14 +17,13 @@ from gmm._estimators.labelled import classes_to_state, restore_classes
 from gmm._estimators.outcome import fit_attributes
 from gmm._estimators.past import SHRUNK, Past
 from gmm._persistence import Readable, Writable, item, load_object, mask, positive, save_state, with_metadata
+from gmm._validation.given import check_array
 from gmm._validation.parameters import check_parameters
 from gmm._validation.rows import check_feature_names
 from gmm._validation.scalars import check_choice
 from gmm._values.covariance import covariance_model, of_low_rank
 from gmm._values.parameters import MixtureParameters
 from gmm._values.variational import MixturePosterior
-
-__all__ = ["from_state", "load", "save", "state_of", "states_of"]
 
 _Mixture = TypeVar("_Mixture", bound=FittedMixture)
 
@@ -114,6 +113,7 @@ def state_of(self: FittedMixture) -> tuple[dict[str, Any], dict[str, NDArray[Any
     header |= {"weight_seen": past.weight} if past.weight else {}
     header |= {"shrunk": past.shrunk} if past.shrunk else {}
     header |= {"beside_errors": True} if past.beside_errors else {}
+    arrays |= {} if past.shrunk_by is None else {"shrunk_by": past.shrunk_by}
     arrays |= {} if past.trimmed is None else {"trimmed": past.trimmed}
     arrays |= {} if past.steps is None else {"steps": past.steps}
     if past.stream is not None:
@@ -171,6 +171,9 @@ def _restore(
         past = past._replace(trace=best)
     if "shrunk" in header:
         past = past._replace(shrunk=check_choice(item(header, "shrunk", str), "shrunk", tuple(SHRUNK)))
+    if "shrunk_by" in arrays:
+        worth = check_array(arrays["shrunk_by"], "shrunk_by", (1 + parameters.n_features,))
+        past = past._replace(shrunk_by=worth.astype(np.float64))
     if "beside_errors" in header:
         past = past._replace(beside_errors=item(header, "beside_errors", bool))
     if "weight_seen" in header:

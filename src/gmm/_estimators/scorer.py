@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 from math import inf
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from weakref import WeakKeyDictionary
@@ -24,7 +25,8 @@ from gmm._rows.entrance import check_any
 from gmm._rows.sources import Source
 from gmm._validation.combinations import refuse
 from gmm._validation.tails import check_tails
-from gmm._values.layouts import Array, Layout, SingularMatrixError
+from gmm._values.covariance import stored_as
+from gmm._values.layouts import FULL, Array, Layout, SingularMatrixError
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
@@ -159,11 +161,14 @@ class Scorer:
             return None
         limit = inf if max_ratio is None else float(max_ratio)
         one = fitting.noisy.one_beside_noise if noise else fitting.incomplete.one_component
-        highest = -inf
-        for tails in self._beginnings_of_one:
+        highest, starts = -inf, [source]
+        if noise and source.in_patterns:  # whatever its gaps are filled with: there may be several optima
+            plain = source.filled_by(None)
+            starts = [plain, fitting.incomplete.completed(plain, [stored_as(FULL)], ridge, self.n_threads)]
+        for tails, start in product(self._beginnings_of_one, starts):
             objective = Objective(self.parameters.model, ridge, noise=noise, tails=tails, max_ratio=limit)
             try:
-                fitted = one(Problem(source, objective, self.n_threads))
+                fitted = one(Problem(start, objective, self.n_threads))
             except SingularMatrixError:
                 return inf
             highest = max(highest, Scorer(fitted, self.n_threads).log_likelihood(source))
@@ -207,7 +212,7 @@ class Scorer:
 
     def _plan(self, source: Source) -> _em.Plan:
         mixture, origin, plans = self._prepared
-        survey, single = source.survey, source.single
+        survey, single = source.survey, source.dtype == np.float32
         for plan in plans:
             if plan.suits(survey, single):
                 return plan

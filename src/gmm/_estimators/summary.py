@@ -156,6 +156,12 @@ class Summary:
         counts = None if figures is None else figures.counts
         meaning = "mean ± scale" if parameters.tails else _MEANING
         notes = [_omissions(K - n_rows, d - n_columns), _noise_share(parameters, n_rows, ridge), meaning]
+        if past.shrunk_by is not None:
+            n, *spread = (f"{number:.3g}" for number in past.shrunk_by[: 1 + n_columns].tolist())
+            notes.append(
+                f"the default prior beside errors is worth {n} rows of each component, with standard deviations of "
+                f"{', '.join(spread)}{', …' * (d > n_columns)}; set prior= for another, acceleration=None for none"
+            )
         notes.append(doubt_of_shapes(parameters, feature_names))
         if figures is not None:
             notes += [figures.doubt(parameters), doubt_of_ridge(parameters, ridge, feature_names)]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TypeVar
 
+import numpy as np
+
 from gmm._estimators.fitted import FittedMixture, estimator_of, fitted_parameters, model_of, past_of, set_mixture
 from gmm._estimators.outcome import fit_attributes
 from gmm._estimators.past import Past
 from gmm._values.coordinates import Coordinates
 from gmm._values.priors import NormalInverseWishart
-
-__all__ = ["in_other_units"]
 
 _Mixture = TypeVar("_Mixture", bound=FittedMixture)
 
@@ -37,5 +37,7 @@ def in_other_units(self: _Mixture, units: Coordinates, raised: float) -> _Mixtur
     before = past_of(self)
     of_rows = before.weight, None if before.steps is None else before.steps * units.scales, before.beside_errors
     past = Past(parameters, trace, *of_rows, shrunk=before.shrunk)
+    if before.shrunk_by is not None:
+        past = past._replace(shrunk_by=before.shrunk_by * np.append(1.0, units.scales))
     set_mixture(other, parameters, names, self._dtype, _last_fit=past, **of_fit)
     return other

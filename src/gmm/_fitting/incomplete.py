@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -24,7 +24,6 @@ from gmm._values.whitened import WhitenedMixture
 
 _LARGEST = 100  # features of which a full covariance is fitted
 _PAIRS_SHOWN = 4
-_DRAWN_AT_ONCE = 1 << 16
 _NUMBERS_AT_ONCE, _GROUPS = 1 << 12, 64  # in the matrices of patterns that are prepared together, and such groups
 _ROUGHLY = SolverSettings(tolerance=1e-3, max_iter=20, confirm_stop=False)
 FINELY = SolverSettings(tolerance=1e-9, max_iter=500)
@@ -51,7 +50,7 @@ def one_component(problem: Problem, settings: SolverSettings = FINELY) -> Mixtur
 def completed(source: Source, models: Sequence[CovarianceModel], ridge: float, n_threads: int | None = None) -> Source:
     """Return rows with their gaps filled for the starts of fits of `models`, given what is there, under one Gaussian.
 
-    With draws, the same in every fit, if a model has full covariances: conditional means lie in planes, on which such
+    Spread as that Gaussian says if a model has full covariances: conditional means lie in planes, on which such
     components collapse. Else with these means, which blur groups less. Rows that were filled before stay as they are.
     """
     if not source.unfilled:
@@ -62,43 +61,23 @@ def completed(source: Source, models: Sequence[CovarianceModel], ridge: float, n
         one = one_component(problem, _ROUGHLY).whitened()
     except SingularMatrixError:
         return source
-    return source.filled_by(_filling(one, source.patterns, draw=any(model.layout is FULL for model in models)))
+    return source.filled_by(_filling(one, source.patterns, spread=any(model.layout is FULL for model in models)))
 
 
-def _filling(one: WhitenedMixture, patterns: list[Pattern], *, draw: bool) -> Callable[[], Fill]:
-    """Return what begins to fill gaps: with draws, or with conditional means.
-
-    Draws of all rows of positive weight are one sequence, pattern after pattern, of which each has its part in whatever
-    order rows come.
-    """
-    rng, states, at_once = np.random.default_rng(0), [], max(1, _NUMBERS_AT_ONCE // one.centres.shape[1] ** 2)
+def _filling(one: WhitenedMixture, patterns: list[Pattern], *, spread: bool) -> Fill:
+    """Return what fills gaps."""
+    at_once = max(1, _NUMBERS_AT_ONCE // one.centres.shape[1] ** 2)
 
     @lru_cache(_GROUPS)
     def completion_of(group: int) -> Completion:
         some = patterns[group * at_once : (group + 1) * at_once]
         return Completion.of(one, Gaps(np.array([pattern.missing for pattern in some])))
 
-    for pattern in patterns:
-        states.append(rng.bit_generator.state)
-        n_draws = pattern.n_used * int(pattern.missing.sum()) if draw else 0
-        for start in range(0, n_draws, _DRAWN_AT_ONCE):
-            rng.standard_normal(min(_DRAWN_AT_ONCE, n_draws - start))
+    def fill(number: int, rows: NDArray[Any]) -> Array:
+        group, place = divmod(number, at_once)
+        return completion_of(group).filled(rows.astype(np.float64), place, spread=spread)
 
-    def begin() -> Fill:
-        rng, left = np.random.default_rng(0), states.copy()
-
-        def fill(number: int, rows: NDArray[Any]) -> Array:
-            (group, place), observed = divmod(number, at_once), rows.astype(np.float64)
-            if not draw:
-                return completion_of(group).conditional_means(observed, place)[0]
-            rng.bit_generator.state = left[number]
-            values = completion_of(group).draw(0, observed, rng, place)
-            left[number] = rng.bit_generator.state
-            return values
-
-        return fill
-
-    return begin
+    return fill
 
 
 def never_observed_together(source: Source, names: Names, models: Sequence[CovarianceModel]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -14,9 +15,9 @@ from gmm._passes.e_step import EStep
 from gmm._passes.problem import Problem
 from gmm._rows.sources import ArraySource, Source
 from gmm._validation.combinations import refuse
-from gmm._validation.prior import check_prior
+from gmm._validation.prior import are_collinear, check_prior
 from gmm._values.covariance import CovarianceModel, stored_as
-from gmm._values.layouts import DIAGONAL, FULL, SPHERICAL, TIED, Array, Layout, SingularMatrixError
+from gmm._values.layouts import DIAGONAL, FULL, SPHERICAL, TIED, Array, SingularMatrixError
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 from gmm._values.priors import FLAT, NormalInverseWishart, Prior, of_variances
@@ -24,7 +25,7 @@ from gmm._values.whitened import WhitenedMixture
 
 _FEW = 20  # rows of a component for each parameter of a column
 _SHRINKAGE = 3.0  # rows for each mean, where they are few
-_ROWS_BESIDE_ERRORS, _SHARE_BESIDE_ERRORS = 10, 0.05  # of the covariance of all rows
+_ROWS_BESIDE_ERRORS = 10
 _LEAST_SHARE = 1e-8  # of the largest variance: a column may be constant
 _ROUNDING = 8  # eps of the largest value
 _OF_GAPS: WeakKeyDictionary[Source, dict[int, MixtureParameters]] = WeakKeyDictionary()
@@ -45,29 +46,38 @@ def prior_of(
     beside_errors = not shrunk and prior is None and bool(source.errors) and accelerated
     if prior is None and not (shrunk or beside_errors):
         return FLAT
-    if not model.stored_whole:
+    if beside_errors or not model.stored_whole:
         mean, covariance = _mean_and_variances_within(n_components, source, n_threads)
     else:
         mean, covariance = mean_and_covariance(model, source, n_threads)
     if shrunk and not covariance.any():  # a component for each row: they say nothing of noise
         return FLAT
-    if prior is None:
-        prior = NormalInverseWishart(shrinkage=_SHRINKAGE) if shrunk else _beside_errors(model, covariance)
+    if beside_errors:
+        if not covariance.any():  # a cluster for each value
+            mean, covariance = _mean_and_variances_within(1, source, n_threads)
+        prior = _beside_errors(model, covariance, source)
+    elif prior is None:
+        prior = NormalInverseWishart(shrinkage=_SHRINKAGE)
     return check_prior(prior, model, n_components, mean=mean, covariance=covariance)
 
 
-def _beside_errors(model: CovarianceModel, covariance: Array) -> NormalInverseWishart:
-    """Return a prior of few rows: without one, errors that explain all spread in a direction leave it no variance."""
-    d = len(covariance)
+def _beside_errors(model: CovarianceModel, variances: Array, source: Source) -> NormalInverseWishart:
+    """Return a prior of few rows: without one, errors that explain all spread in a direction leave it no variance.
+
+    Their variances are those within clusters less those of the mean error, but half of them at least.
+    """
+    d, errors, sums = len(variances), source.errors, np.zeros((2, len(variances)))  # of variances, and of weights
+    for number, indices, rows in source.pieces():
+        of_rows, observed = errors.variances[errors.codes[indices]], source.patterns[number].observed
+        sums[0, observed] += rows.weights @ of_rows[:, observed]
+        sums[1, observed] += rows.weights.sum()
     n = max(_ROWS_BESIDE_ERRORS, 2 * d + 2)  # so that the prior is proper
-    full = np.diag(covariance) if covariance.ndim == 1 else covariance
-    largest = np.diag(full).max()
-    if not _LEAST_SHARE * largest > 0:
+    if not _LEAST_SHARE * variances.max() > 0:
         raise ValueError(
-            f"error_covariance needs rows that vary, but their largest variance is {largest:g}. Multiply tiny rows by "
-            "a number (error_covariance by its square), or set prior=NormalInverseWishart(scale=...)"
+            f"error_covariance needs rows that vary, but their largest variance is {variances.max():g}. Multiply tiny "
+            "rows by a number (error_covariance by its square), or set prior=NormalInverseWishart(scale=...)"
         )
-    scale = n * _SHARE_BESIDE_ERRORS * (full + _LEAST_SHARE * largest * np.eye(d))
+    scale = n * np.diag(np.maximum(variances - sums[0] / sums[1], variances / 2))
     return NormalInverseWishart(shrinkage=0, dof=n - 2 if of_variances(model.layout) else n - d - 1, scale=scale)
 
 
@@ -81,37 +91,40 @@ def _mean_and_variances_within(n_components: int, source: Source, n_threads: int
     rng = np.random.RandomState(0)
     sample = sampled(source.without_gaps, n_components, rng)
     centre = sample.survey.centre
-    centred = ArraySource(sample.rows - centre, sample.sample_weight)
+    scale: Any = 1.0  # of the columns: those with factors have one unit, as a rule
+    if source.errors:
+        scale = sample.rows.std(axis=0)
+        scale[scale == 0] = scale.max() or 1.0
+    centred = ArraySource((sample.rows - centre) / scale, sample.sample_weight)
     seeds = kmeans_plusplus(centred.rows, centred.weights, n_components, rng)
-    centres = lloyd(centred, seeds, n_threads=n_threads) + centre
-    statistics = from_means(sample, centres, DIAGONAL, n_threads=n_threads)
+    statistics = from_means(centred, lloyd(centred, seeds, n_threads=n_threads), DIAGONAL, n_threads=n_threads)
     n = statistics.weight
     variances = statistics.scatter.sum(axis=0) / max(n - n_components, n / 2)
-    variances[variances <= (_ROUNDING * np.finfo(np.float64).eps * np.abs(sample.rows).max()) ** 2] = 0.0
-    mean = (statistics.counts @ statistics.means) / n
-    return mean, np.maximum(variances, _LEAST_SHARE * variances.max())
+    variances[variances <= (_ROUNDING * np.finfo(np.float64).eps * np.abs(sample.rows / scale).max()) ** 2] = 0.0
+    mean = centre + scale * (statistics.counts @ statistics.means) / n
+    return mean, scale**2 * np.maximum(variances, _LEAST_SHARE * variances.max())
 
 
 def mean_and_covariance(model: CovarianceModel, source: Source, n_threads: int | None = None) -> tuple[Array, Array]:
-    """Return the mean of the rows and their unbiased covariance or, for models of variances, its diagonal."""
+    """Return the mean of the rows and their unbiased covariance or, for models of variances, its diagonal.
+
+    Where values are missing, those of the highest likelihood.
+    """
     layout = DIAGONAL if model.layout.axis_aligned else TIED
     # Rows with errors are in patterns also where they are whole.
     if source.in_patterns and (not source.errors or any(pattern.missing.any() for pattern in source.patterns)):
+        mixtures, weight = _OF_GAPS.setdefault(source, {}), source.survey.weight
         with suppress(SingularMatrixError):
-            return _from_gaps(source, layout, n_threads)
+            if layout.code not in mixtures:  # once for all fits to them
+                objective = Objective(stored_as(FULL if layout is TIED else layout))
+                mixtures[layout.code] = one_component(Problem(source.taken_as_exact(), objective, n_threads))
+            (mean,), (covariance,) = mixtures[layout.code].means, mixtures[layout.code].covariances
+            # Where columns follow from others, rounding decides whether the fit ends by such an error.
+            if layout is DIAGONAL or not are_collinear(covariance):
+                return mean, covariance * (weight / max(weight - 1, weight / 2))
     one = WhitenedMixture(SPHERICAL, np.zeros(1), source.survey.centre[None], np.ones(1))
     with EStep(source.without_gaps, layout, n_threads=n_threads) as e_step:
         statistics = e_step(one)
     scatter = statistics.scatter[0] if model.layout.axis_aligned else statistics.scatter
     # Of weights that add up to less than two, which are shares rather than numbers of rows, their scale cancels.
     return statistics.means[0], scatter / max(statistics.weight - 1, statistics.weight / 2)
-
-
-def _from_gaps(source: Source, layout: Layout, n_threads: int | None) -> tuple[Array, Array]:
-    """Return mean and covariance of rows with missing values, of the highest likelihood; once for all fits to them."""
-    mixtures, weight = _OF_GAPS.setdefault(source, {}), source.survey.weight
-    if layout.code not in mixtures:
-        model = stored_as(FULL if layout is TIED else layout)
-        mixtures[layout.code] = one_component(Problem(source.taken_as_exact(), Objective(model), n_threads))
-    one = mixtures[layout.code]
-    return one.means[0], one.covariances[0] * (weight / max(weight - 1, weight / 2))

@@ -148,12 +148,6 @@ def _whole(sample: ArraySource, moments: Layout, n_threads: int | None) -> Suffi
     return partition(sample, sample.survey.centre[None], OWN_UNITS, moments, n_threads)
 
 
-def _kmeans_centres(view: View, n_components: int, rng: Rng, n_threads: int | None) -> Array:
-    """Return k-means centres (K, d) in a metric, from the sample's centre in its own units."""
-    seeds = _seeds(view.rows, n_components, rng)
-    return view.in_own_units(lloyd(view.rows, seeds, n_threads=n_threads))
-
-
 def _seeds(sample: ArraySource, n_components: int, rng: Rng) -> Array:
     return kmeans_plusplus(sample.rows, sample.weights, n_components, rng)
 
@@ -239,7 +233,8 @@ class Portfolio:
     def _candidates(self, n_components: int, rng: Rng, *, first: bool) -> Iterator[tuple[Array, Metric]]:
         """Yield centres (K, d), from the sample's centre, and the metric in which rows are nearest to them."""
         for view in self._views:
-            yield _kmeans_centres(view, n_components, rng, self.n_threads), view.metric
+            seeds = _seeds(view.rows, n_components, rng)
+            yield view.in_own_units(lloyd(view.rows, seeds, n_threads=self.n_threads)), view.metric
         if first:
             yield self._ward.centres(n_components), self._views[1].metric
 

@@ -12,7 +12,7 @@ with a longer wait, and when the run has converged, without one.
 Components whose means lie apart are left alone: with few rows for the features, the prior may make the bound prefer
 one for several groups.  So are components of different classes, where rows have classes.
 """
-from libc.math cimport INFINITY, isfinite, log1p
+from libc.math cimport INFINITY, isfinite, log, log1p
 from libc.string cimport memcpy, memmove, memset
 
 from gmm._kernel.family cimport has_noise, last_of_class, rest_of
@@ -36,7 +36,6 @@ from gmm._kernel.objective cimport (
     gain_of_merged_means,
     gain_of_merged_shares,
     is_bound,
-    rows_per_mean,
 )
 from gmm._kernel.state cimport State
 from gmm._kernel.update cimport begin, estimate_covariances
@@ -68,16 +67,21 @@ cdef inline void forget_merges(State* state) noexcept nogil:
     state.merge_limit, state.merge_objective = INFINITY, -INFINITY
 
 
-cdef inline bint merge_is_better(const State* state, double objective) noexcept nogil:
-    """Return whether the merge that is tried is above what the run without it would be after as many passes."""
-    return objective > state.objective + (0 if state.last_merges else max(0, state.gains[0]))
+cdef inline double what_may_be_left(const State* state) noexcept nogil:
+    """How far below its optimum a run may end, in nats per unit weight."""
+    return max(state.tolerance, state.rounding)
+
+
+cdef inline double merge_must_reach(const State* state) noexcept nogil:
+    """What the run would come to without the merge that is tried or, if it has converged, what it may leave as well."""
+    return state.objective + (what_may_be_left(state) if state.last_merges else max(0, state.gains[0]))
 
 
 cdef inline bint merge_may_rise(State* state, double objective) noexcept nogil:
     """Return whether more passes may bring the merge that is tried above a bound that has converged."""
     cdef double gain = objective - state.merge_objective
     state.merge_objective = objective
-    return state.last_merges and state.objective - objective < WORTH * gain
+    return state.last_merges and merge_must_reach(state) - objective < WORTH * gain
 
 
 cdef inline void end_merge(State* state, bint accepted) noexcept nogil:
@@ -96,18 +100,29 @@ cdef inline bint choose_pair(State* state, double least, Py_ssize_t* into, Py_ss
     """Choose the pair that promises most, but more than `least` and less than those tried; return whether one does."""
     cdef Py_ssize_t K = state.family.K, j, k
     cdef const double* counts = state.held.counts
-    cdef double few = rows_per_mean(&state.family.objective), most = least, promise
-    cdef double empty = evidence_of_empty(state)
+    cdef double most = least, empty = evidence_of_empty(state), promise, shared
     for k in range(K):
         for j in range(k):
-            if counts[j] < few or counts[k] < few or last_of_class(&state.family, j) < k:
+            shared = promise_of_shared(counts[j], counts[k])
+            if shared <= what_may_be_left(state) * state.held.weight or last_of_class(&state.family, j) < k:
                 continue
             combine(state, j, k)
             promise = promise_of(state, j, k, empty)
+            if promise <= shared and 2 * min(counts[j], counts[k]) < 1:     # of no row the most probable
+                continue
             if most < promise < state.merge_limit and not lie_apart(state, j, k):
                 most, into[0], gone[0] = promise, j, k
     state.merge_limit = most if most > least else INFINITY
     return most > least
+
+
+cdef inline double promise_of_shared(double one, double other) noexcept nogil:
+    """What two components promise at most near an optimum, if few rows are the smaller's, and all of these the other's.
+
+    It is lost again: they then share these rows as one would have them.
+    """
+    cdef double few = min(one, other)
+    return few * log((one + other) / few) if few > 0 else 0
 
 
 cdef inline double promise_of(const State* state, Py_ssize_t into, Py_ssize_t gone, double empty) noexcept nogil:

@@ -34,9 +34,9 @@ from gmm._kernel.merging cimport (
     end_merge,
     forget_merges,
     merge,
-    merge_is_better,
     merge_is_due,
     merge_may_rise,
+    merge_must_reach,
 )
 from gmm._kernel.moments cimport Moments, any_empty, least_count, moments_size
 from gmm._kernel.objective cimport (
@@ -100,7 +100,7 @@ cdef inline bint accept_or_reject(State* state, const Moments* moments, double r
     # The form of a pass may change, and with it the rounding.
     cdef double doubt = max(rounding, state.rounding)
     if state.merging:
-        if not merge_is_better(state, objective):
+        if not objective > merge_must_reach(state):
             reject_merge(state, moments, objective)
             return False
         end_merge(state, True)

@@ -301,13 +301,14 @@ class EStep:
     def plan(
         self, mixture: WhitenedMixture, *, form: int | None = None, axes: Array | None = None, **how: bool
     ) -> _em.Plan:
-        """Prepare a pass."""
+        """Prepare a pass; the weights of rows are nothing to one that adds up no moments."""
+        single = self._single or bool(how.get("rows_only") and self._source.dtype == np.float32)
         return _em.Plan(
             mixture,
             self._moments,
             self._origin,
             self._reach,
-            single=self._single and axes is None,
+            single=single and axes is None,
             form=self._form if form is None else form,
             axes=axes,
             allowed=self._known.table(mixture.n_components),

@@ -17,7 +17,7 @@ from gmm._passes.e_step import EStep
 from gmm._passes.own_errors import OwnErrorsEStep
 from gmm._passes.results import ComponentDiagnostics, Output, RowResults, Totals
 from gmm._rows.incomplete import IncompleteSource
-from gmm._rows.incomplete_partitions import IncompletePartitions
+from gmm._rows.partitions import IncompletePartitions
 from gmm._rows.sources import Chunk, Pattern, Piece, chunks_in_order
 from gmm._rows.tasks import Expected
 from gmm._values.completion import Completion, Gaps

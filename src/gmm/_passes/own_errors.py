@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from gmm import _em, _errors
 from gmm._passes.e_step import EStep
 from gmm._passes.results import RowResults
-from gmm._rows.patterns import LANES
+from gmm._rows.incomplete import LANES
 from gmm._rows.sources import Chunk
 from gmm._values.deconvolution import BlurredMixture
 from gmm._values.errors import lower_triangle

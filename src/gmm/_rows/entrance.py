@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from gmm._exceptions import warn
 from gmm._rows.sources import ArraySource, Source
 from gmm._validation.combinations import refuse
-from gmm._validation.errors import check_error_covariance, check_same_columns
+from gmm._validation.errors import check_error_covariance, check_same_columns, check_same_columns_in
 from gmm._validation.given import check_sample_weight
 from gmm._validation.rows import (
     check_enough_rows,
@@ -135,7 +135,7 @@ def _finite(
         return source
     if missing == "em":
         from gmm._rows.incomplete import IncompleteSource
-        from gmm._rows.incomplete_partitions import IncompletePartitions
+        from gmm._rows.partitions import IncompletePartitions
 
         gappy = source.with_gaps()
         nonfinite = gappy.survey.nonfinite if gappy.gaps and source.here else None
@@ -179,6 +179,7 @@ def as_source_to_fit(
     """
     how: dict[str, Any] = {"missing": missing, "error_covariance": error_covariance}
     source, names = as_source(X, sample_weight, estimator=estimator, min_rows=2, **how)
+    check_same_columns_in(estimator, names)
     if source.in_patterns and source is not X:
         _check_gaps(source, names)
     check_enough_rows(source.n_used, n_components)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -14,15 +13,19 @@ from numpy.typing import NDArray
 from gmm._caching import cached_property
 from gmm._kernel.first_look import Survey
 from gmm._rows.factory import FactorySource
-from gmm._rows.patterns import LANES, WAITING, Keyed, joined, patterns_of, split
 from gmm._rows.sources import ArraySource, Chunk, Fill, Pattern, Piece, SameRows, Source, chunks_in_order
-from gmm._validation.rows import raise_changed_gaps
+from gmm._validation.rows import raise_changed_gaps, raise_too_many_patterns
 from gmm._values.classes import ALL_UNKNOWN, KnownClasses
 from gmm._values.errors import NO_ERRORS, RowErrors
 from gmm._values.layouts import Array
 from gmm._values.weights import in_full, weights_of
+from gmm._values.weights import joined as joined_weights
 
-__all__ = ["FilledSource", "IncompleteSource"]
+LANES = 1 << 11  # rows of a pattern that are filled together; no lane of a pass has more
+WAITING = 2 * LANES  # rows of a pattern beyond memory, from which on whole lanes are walked
+_MOST_BYTES = 1 << 31  # of rows that wait, and of what is remembered of each pattern
+
+Keyed = tuple[Any, NDArray[np.bool_], Piece]  # the key of a pattern, what is missing, and rows
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -144,14 +147,13 @@ class IncompleteSource(SameRows):
 
     def through(self, function: Callable[[NDArray[Any]], NDArray[Any]]) -> IncompleteSource:
         """Return rows that a function makes of these, gaps at the same places."""
-        base, filled = (
-            None
-            if rows is None
-            else rows.through(function) or _from_blocks(partial(_mapped, rows, function), self.sample_weight)
-            for rows in (self.base, self.filled)
-        )
-        assert base is not None  # as there are rows
-        return replace(self, base=base.with_gaps(), filled=filled)
+
+        def mapped(rows: Source) -> Source:
+            blocks = (lambda: (function(chunk.rows) for chunk in rows.chunks()), self.sample_weight)
+            return rows.through(function) or _from_blocks(*blocks)
+
+        filled = None if self.filled is None else mapped(self.filled)
+        return replace(self, base=mapped(self.base).with_gaps(), filled=filled)
 
     @property
     def one_array(self) -> ArraySource | None:
@@ -159,9 +161,11 @@ class IncompleteSource(SameRows):
         base = self.base.one_array
         return None if base is None else replace(base, sample_weight=self.sample_weight)
 
-    def filled_by(self, begin: Callable[[], Fill]) -> IncompleteSource:
-        """Return the same rows with others in the place of `filled`; `begin` is called before each reading."""
-        filled: Source = FilledSource(self, begin)
+    def filled_by(self, fill: Fill | None) -> IncompleteSource:
+        """Return the same rows with others in the place of `filled`."""
+        if fill is None:
+            return self._same(filled=None)
+        filled: Source = FilledSource(self, fill)
         if self.base.resident is not None:
             filled = ArraySource(filled.take(np.arange(self.n_rows)), self.sample_weight)
         return self._same(filled=filled)
@@ -174,7 +178,7 @@ class IncompleteSource(SameRows):
     def read_by(self, reader: Source) -> IncompleteSource:
         """Return the rows as another source reads them."""
         other = self._same(base=reader)
-        return other.filled_by(self.filled.begin) if isinstance(self.filled, FilledSource) else other
+        return other.filled_by(self.filled.fill) if isinstance(self.filled, FilledSource) else other
 
     def _same(self, **parts: Any) -> IncompleteSource:
         """Return the same rows from or filled by other sources, with what is known of them."""
@@ -225,7 +229,7 @@ class IncompleteSource(SameRows):
             rows, means = self.base.resident.rows, self.column_means
             filled = ArraySource(np.where(np.isnan(rows), means, rows), self.sample_weight)
         else:
-            filled = FilledSource(self, lambda: lambda number, rows: self.column_means[self.patterns[number].missing])
+            filled = FilledSource(self, lambda number, rows: self.column_means[self.patterns[number].missing])
         return filled.with_classes(self.known)
 
     @cached_property
@@ -257,6 +261,16 @@ class IncompleteSource(SameRows):
     def split(self, chunk: Chunk) -> Iterator[Piece]:
         """Yield the rows of each pattern in a chunk."""
         return (piece for _, _, piece in split(chunk, self.errors, self._keys))
+
+    def rows_filled(self, chunk: Chunk, errors: RowErrors, fill: Fill) -> NDArray[Any]:
+        """Return rows with these errors, filled."""
+        result = chunk.rows.copy()
+        for _, missing, (number, indices, part) in split(chunk, errors, self._keys):
+            for start in range(0, part.n_rows if missing.any() else 0, LANES):
+                batch = slice(start, start + LANES)
+                with np.errstate(over="ignore", invalid="ignore"):  # rows that are not finite are refused in words
+                    result[np.ix_(indices[batch] - chunk.first, missing)] = fill(number, part.rows[batch])
+        return result
 
     @cached_property
     def _keys(self) -> NDArray[Any]:
@@ -308,15 +322,15 @@ class FilledSource(SameRows):
     Parameters
     ----------
     source : IncompleteSource
-    begin : callable
-        Called before each reading. It returns what fills the gaps of the rows of a pattern, which come in their order.
+    fill : callable
+        From the number of a pattern and rows of it to their missing values.
     """
 
     base: IncompleteSource
 
-    def __init__(self, source: IncompleteSource, begin: Callable[[], Fill]) -> None:
+    def __init__(self, source: IncompleteSource, fill: Fill) -> None:
         super().__init__(source)
-        self.begin = begin
+        self.fill = fill
 
     @cached_property
     def survey(self) -> Survey:
@@ -325,37 +339,13 @@ class FilledSource(SameRows):
 
     def chunks(self, lane_rows: int = 1) -> Iterator[Chunk]:
         """Yield the chunks of the other source, filled."""
-        fill, patterns = self.begin(), self.base.patterns
         for chunk in self.base.chunks(lane_rows):
-            rows = chunk.rows.copy()
-            for number, indices, part in self.base.split(chunk):
-                missing = patterns[number].missing
-                if missing.any():
-                    rows[np.ix_(indices - chunk.first, missing)] = self._values(fill, number, part)
-            yield chunk._replace(rows=rows)
+            yield chunk._replace(rows=self.base.rows_filled(chunk, self.base.errors, self.fill))
 
     def take(self, indices: NDArray[np.intp]) -> NDArray[Any]:
-        """Return the rows with these indices, which increase, with the bits that they have in memory."""
-        fill, patterns = self.begin(), self.base.patterns
-        result = np.array(self.base.take(indices))
-        order = [number for number, pattern in enumerate(patterns) if pattern.missing.any()]
-        for _, (number, here, part) in self.base.lanes(order, lambda number: LANES):
-            values = self._values(fill, number, part)
-            places = np.searchsorted(indices, here)
-            is_requested = indices.take(places, mode="clip") == here
-            result[np.ix_(places[is_requested], patterns[number].missing)] = values[is_requested]
-        return result
-
-    def _values(self, fill: Fill, number: int, part: ArraySource) -> NDArray[Any]:
-        """Return the missing values of rows of a pattern; those without a weight get the means of the columns."""
-        missing = self.base.patterns[number].missing
-        values = np.tile(self.base.column_means[missing], (part.n_rows, 1))
-        used = np.flatnonzero(part.weights)
-        for start in range(0, len(used), LANES):
-            batch = used[start : start + LANES]
-            with np.errstate(over="ignore"):  # as float32; rows that are not finite are refused in words
-                values[batch] = fill(number, part.rows[batch])
-        return values
+        """Return the rows with these indices, which increase."""
+        part = Chunk(0, self.base.take(indices), weights_of(self.base.sample_weight, indices))
+        return self.base.rows_filled(part, self.base.errors.of_rows(indices), self.fill)
 
 
 def _common_step(ranges: list[tuple[float, float, float]]) -> float:
@@ -380,11 +370,92 @@ def _rows_where(rows: Source, there: NDArray[np.bool_], weight: Array | None) ->
     return _from_blocks(lambda: (part[there[first : first + len(part)]] for first, part, _ in rows.chunks()), weight)
 
 
-def _mapped(source: Source, function: Callable[[NDArray[Any]], NDArray[Any]]) -> Iterator[NDArray[Any]]:
-    return (function(chunk.rows) for chunk in source.chunks())
-
-
 def _from_blocks(blocks: Callable[[], Iterator[NDArray[Any]]], weight: Array | None) -> FactorySource:
     source = FactorySource(blocks)
     source.row_weights = weight
     return source
+
+
+def patterns_of(pieces: Iterable[Keyed], errors: RowErrors, *, in_memory: bool) -> dict[Any, Pattern]:
+    """Return the patterns in rows by their keys, which increase.
+
+    Raises
+    ------
+    ValueError
+        If rows beyond memory have more patterns than memory is for.
+    """
+    patterns: dict[Any, Pattern] = {}
+    n_bytes = 0
+    for key, missing, (_, indices, rows) in pieces:
+        before = patterns.get(key)
+        error = int(errors.kinds[indices[0]]) if errors else -1
+        pattern = patterns[key] = _with(before or Pattern.of(missing, error), rows)
+        n_bytes += _n_bytes(pattern) - (_n_bytes(before) if before else 0)
+        if n_bytes > _MOST_BYTES and not in_memory:
+            raise_too_many_patterns(len(patterns), int(indices[-1]) + 1)
+    return dict(sorted(patterns.items()))
+
+
+def _n_bytes(pattern: Pattern) -> int:
+    return 1000 + 40 * len(pattern.missing) + 8 * len(pattern.observed) * min(pattern.n_rows, WAITING)
+
+
+def _with(pattern: Pattern, rows: ArraySource) -> Pattern:
+    """Return a pattern with further rows."""
+    n, n_used, survey = pattern.n_rows, pattern.n_used, pattern.survey
+    if not n:
+        survey = rows.survey if rows.n_features else None
+    elif survey is not None:
+        survey = Survey([(0, survey, None), (n, rows.rows, rows.sample_weight)], rows.n_features)
+    heaviest = max(pattern.heaviest, rows.weights.max())
+    return pattern._replace(n_rows=n + rows.n_rows, n_used=n_used + rows.n_used, survey=survey, heaviest=heaviest)
+
+
+def split(chunk: Chunk, errors: RowErrors, expected: NDArray[Any] | None = None) -> Iterator[Keyed]:
+    """Yield the rows of each pattern in a chunk, numbered in the order of its keys, which are among those `expected`.
+
+    Raises
+    ------
+    ValueError
+        If a row has another key.
+    """
+    keys = _keys(chunk.rows, errors.kinds[chunk.first : chunk.first + len(chunk.rows)])
+    if expected is None:
+        expected, which = np.unique(keys, return_inverse=True)
+    else:
+        which = np.searchsorted(expected, keys)
+        others = expected[np.minimum(which, len(expected) - 1)] != keys
+        if others.any():
+            raise_changed_gaps(chunk.first + int(others.argmax()))
+    order = np.argsort(which.astype(np.min_scalar_type(len(expected))), kind="stable")
+    ends = np.bincount(which, minlength=len(expected)).cumsum()
+    # Keys stay numpy's: an array of Python's ints below and above 2**63 is one of float64, which loses their last bits.
+    for number, (key, here) in enumerate(zip(expected, np.split(order, ends[:-1]), strict=True)):
+        if len(here):
+            rows, weight = chunk.rows.take(here, axis=0), weights_of(chunk.sample_weight, here)
+            missing = np.isnan(rows[0])
+            if missing.any():
+                rows = rows.take(np.flatnonzero(~missing), axis=1)
+            yield key, missing, Piece(number, here + chunk.first, ArraySource(rows, weight))
+
+
+def _keys(rows: NDArray[Any], errors: NDArray[np.intp]) -> NDArray[Any]:
+    """Return a key for the pattern of each row: its 32 first columns decide first, among them the last; then errors."""
+    n, d = rows.shape
+    absent, words = np.zeros((n, -(-d // 8) * 8), dtype=bool), np.zeros((n, max(2, -(-d // 32))), "<u4")
+    absent[:, :d] = np.isnan(rows)  # not by out=: numpy writes wrong places where strides are not one
+    words.view(np.uint8)[:, : absent.shape[1] // 8] = np.packbits(absent.ravel(), bitorder="little").reshape(n, -1)
+    if len(errors):
+        words = np.column_stack([words, errors.astype("<u4")])
+    elif words.shape[1] == 2:
+        return words[:, 0].astype(np.uint64) << np.uint64(32) | words[:, 1]
+    return words.astype(">u4").view(f"S{4 * words.shape[1]}")[:, 0]
+
+
+def joined(pieces: list[Piece]) -> Piece:
+    """Return rows of one pattern behind each other."""
+    if len(pieces) == 1:
+        return pieces[0]
+    weights = joined_weights(piece.rows.sample_weight for piece in pieces)
+    rows = ArraySource(np.concatenate([piece.rows.rows for piece in pieces]), weights)
+    return Piece(pieces[0].pattern, np.concatenate([piece.indices for piece in pieces]), rows)

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from gmm._exceptions import warn
 from gmm._rows.blocks import Block, BlockSource
 from gmm._rows.sources import SameColumns
-
-__all__ = ["ScratchSource"]
+from gmm._values.layouts import Array
+from gmm._values.weights import weights_of
 
 _BLOCK_BYTES = 1 << 20
 _Move = Callable[[Any, memoryview, int], int]
@@ -45,6 +45,7 @@ class ScratchSource(SameColumns, BlockSource):
         self._folder = folder
         self._file: Any = None
         self._n_copied = 0  # rows, once all are
+        self._weights: Array | None = None  # of these, if they came with the blocks
         self._failed = False
         self._copying = Lock()
         self.weighted, self.row_weights = source.weighted, source.row_weights
@@ -74,14 +75,14 @@ class ScratchSource(SameColumns, BlockSource):
 
     def blocks(self, *, weighted: bool) -> Iterator[Block]:
         """Read the file, or the other source, which is copied meanwhile."""
-        if self._n_copied and not weighted:
-            return self._copied()
+        if self._n_copied and not (weighted and self._weights is None):
+            return self._copied(weighted)
         if self._n_copied or self._failed or not self._copying.acquire(blocking=False):  # another thread copies
             return self.base.blocks(weighted=weighted)
         return self._copied_meanwhile(weighted)
 
     def _copied_meanwhile(self, weighted: bool) -> Iterator[Block]:
-        n_rows = 0
+        n_rows, weights = 0, []
         try:
             self._try(self._begin)
             for block in self.base.blocks(weighted=weighted):
@@ -89,7 +90,9 @@ class ScratchSource(SameColumns, BlockSource):
                 block.copy_to(rows, 0)
                 self._try(self._move, _write_at, rows, n_rows)
                 n_rows += len(rows)
+                weights += [np.array(block.sample_weight, np.float64)] if weighted else []
                 yield Block(rows, block.sample_weight)
+            self._weights = np.concatenate(weights) if weights else None
             self._n_copied = 0 if self._failed else n_rows
         finally:
             self._copying.release()
@@ -116,12 +119,12 @@ class ScratchSource(SameColumns, BlockSource):
         self._file = TemporaryFile(dir=self._folder, prefix="gmm-", buffering=0)  # noqa: SIM115
         weakref.finalize(self, self._file.close)
 
-    def _copied(self) -> Iterator[Block]:
+    def _copied(self, weighted: bool) -> Iterator[Block]:
         step = max(1, _BLOCK_BYTES // (self.n_features * self.dtype.itemsize))
         for start in range(0, self._n_copied, step):
             rows = np.empty((min(step, self._n_copied - start), self.n_features), self.dtype)
             self._move(_read_at, rows, start)
-            yield Block(rows)
+            yield Block(rows, weights_of(self._weights, slice(start, start + step)) if weighted else None)
 
     def _move(self, move: _Move, rows: NDArray[Any], first: int) -> None:
         """Read or write rows, of which `first` come before these; one call may move less."""

@@ -132,7 +132,7 @@ class Piece(NamedTuple):
         return Piece(self.pattern, self.indices[index], rows)
 
 
-Fill = Callable[[int, NDArray[Any]], NDArray[Any]]  # from the number of a pattern and its next rows to missing values
+Fill = Callable[[int, NDArray[Any]], NDArray[Any]]  # from the number of a pattern and rows of it to missing values
 
 
 class Source(ABC):
@@ -226,8 +226,8 @@ class Source(ABC):
         """Return the rows as they were measured, without their errors."""
         return self
 
-    def filled_by(self, begin: Callable[[], Fill]) -> Source:
-        """Return the rows with others in the place of missing values; `begin` is called before each reading."""
+    def filled_by(self, fill: Fill | None) -> Source:
+        """Return the rows with others in the place of missing values; None fills by the means of the columns."""
         return self
 
     @property

@@ -17,8 +17,6 @@ from gmm._validation.rows import check_rows
 from gmm._values.layouts import Array
 from gmm._values.weights import in_full, weights_of
 
-__all__ = ["Digest", "Expected", "Look", "Opening", "Pass", "Take"]
-
 
 class Look(NamedTuple):
     """What the first look at a partition finds.
@@ -60,11 +58,6 @@ class Opening:
     gaps: bool = False
     means: NDArray[Any] | None = None
 
-    @property
-    def finds_gaps(self) -> bool:
-        """Whether rows have gaps."""
-        return self.gaps and self.means is None
-
     def rows(
         self, number: int, partition: Any, dtype: np.dtype[Any] | None = None
     ) -> tuple[ArraySource, NDArray[np.object_] | None]:
@@ -96,7 +89,7 @@ class Opening:
             return [Look(number, n, d, source.dtype, names, False, None, 0.0, {})]
         weight, weighted = source.weights, source.sample_weight is not None
         patterns, whole = {}, source
-        if self.finds_gaps:
+        if self.gaps and self.means is None:
             patterns = IncompleteSource(source, source.sample_weight).by_key
             whole = replace(source, rows=np.where(np.isnan(source.rows), 0, source.rows))
         facts = number, n, d, source.dtype, names, weighted, whole.survey, float(weight.max())
@@ -154,22 +147,14 @@ class Take:
     indices: NDArray[np.intp]
     expected: Expected
 
-    def __call__(self, number: int, partition: Any) -> list[tuple[int, NDArray[Any], Array | None, NDArray[np.intp]]]:
-        """Return the number of the partition, and those of its rows with these indices, with their weights.
-
-        Of rows with gaps, also how many rows before each in the partition have the same pattern.
-        """
+    def __call__(self, number: int, partition: Any) -> list[tuple[int, NDArray[Any], Array | None]]:
+        """Return the number of the partition, and those of its rows with these indices, with their weights."""
         first = sum(self.expected.n_rows[:number])
         start, stop = np.searchsorted(self.indices, [first, first + self.expected.n_rows[number]])
         if start == stop:
             return []
-        rows, indices = self.expected.rows(number, partition), self.indices[start:stop] - first
-        ranks = np.zeros(rows.n_rows, np.intp)
-        if self.expected.opening.finds_gaps:
-            for piece in IncompleteSource(rows).pieces():
-                ranks[piece.indices] = np.arange(len(piece.indices))
-        part = rows.subset(indices)
-        return [(number, part.rows, part.sample_weight, ranks[indices])]
+        part = self.expected.rows(number, partition).subset(self.indices[start:stop] - first)
+        return [(number, part.rows, part.sample_weight)]
 
 
 @dataclass(frozen=True)

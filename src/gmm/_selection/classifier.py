@@ -178,10 +178,10 @@ class MixtureClassifier(Estimator):
         X : array-like or data frame of shape (n, d)
             Rows.
         y : array-like of shape (n,)
-            Classes, integers or strings. None and NaN are unknown, and so is −1 beside two other classes or more;
-            beside one, −1 is a class, as scikit-learn's problems of two classes have it: `classes_` tells. Rows of
-            unknown class take part by EM, with one covariance type for all classes; each class keeps the number of
-            components that its labelled rows choose.
+            Classes, integers or strings. None, NaN and masked values are unknown, and so is −1 beside two other
+            classes or more; beside one, −1 is a class, as scikit-learn's problems of two classes have it: `classes_`
+            tells. Rows of unknown class take part by EM, with one covariance type for all classes; each class keeps
+            the number of components that its labelled rows choose.
         sample_weight : array-like of shape (n,), default=None
             Weights of the rows; a row of weight 2 counts as two rows.
 

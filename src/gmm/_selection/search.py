@@ -22,10 +22,11 @@ from gmm._estimators.outcome import warn_of_light_rows
 from gmm._estimators.scorer import Scorer
 from gmm._fitting.incomplete import completed, never_observed_together, warn_of_unobserved_pairs
 from gmm._fitting.seeds import common_seed, start_seeds
+from gmm._kernel.first_look import distinct_rows
 from gmm._passes.results import Totals
 from gmm._persistence.checkpoints import SearchCheckpoint
 from gmm._rows.entrance import Names, as_source_to_fit
-from gmm._rows.sources import Source, box_of
+from gmm._rows.sources import ArraySource, Source, box_of
 from gmm._selection.bar import Bar
 from gmm._selection.candidates import Starts, as_model
 from gmm._selection.cell import SearchRows, Solution, Worker
@@ -55,6 +56,7 @@ from gmm._selection.standard import in_units, note_on_shrinkage, restored, warn_
 from gmm._selection.status import FAILED, MORE_THAN_ROWS, NOT_TRIED, status_of
 from gmm._selection.table import Entry, Progress, Selection
 from gmm._validation.column_notes import error_values, note_on_identifiers, notes_on
+from gmm._validation.errors import check_same_columns_in
 from gmm._validation.noise import check_noise
 from gmm._validation.parameters import check_callback
 from gmm._validation.singular import singular_columns
@@ -248,6 +250,7 @@ def _given(X: Any, sample_weight: Any, template: GaussianMixture, errors: Any, c
     """Return the rows to search, and the names of their features; of folds, rows as often as their weights say."""
     how: dict[str, Any] = {"estimator": select.__name__, "missing": template.missing}
     source, names = as_source_to_fit(X, sample_weight, error_covariance=errors, **how)
+    check_same_columns_in(template, names)
     if criterion == criteria.HELD_OUT and source.sample_weight is not None and source.one_array and not source.errors:
         table = repeated(replace(source.one_array, sample_weight=source.sample_weight))
         source = source if table is None else as_source_to_fit(table.rows, None, **how)[0]
@@ -292,6 +295,8 @@ def _opened(
     rows = SearchRows.of(request.source, most, seed)
     whole = rows.sample.without_gaps.resident
     assert whole is not None  # a search is over rows in memory
+    if whole is not rows.sample:  # rows with gaps or errors, which are no weighted set
+        whole = ArraySource(*distinct_rows(np.ascontiguousarray(whole.rows, np.float64), whole.sample_weight))
     seeds, places = start_seeds(seed, template.n_init), None if request.fixed is None else request.fixed.means
     starts = Starts(whole, template, request.models, seeds, request.noise, places)
     work = workers_and_threads(rows, len(request.types) * len(request.tails), most, template.n_threads)

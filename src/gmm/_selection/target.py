@@ -12,18 +12,16 @@ from numpy.typing import NDArray
 from gmm._rows.sources import ArraySource
 from gmm._validation.labels import check_labels, classes_with_weight
 
-__all__ = ["classes_in", "one_column"]
-
 
 def one_column(y: Any) -> Any:
     """Return classes as they are or, of a column of them, its values, with scikit-learn's warning."""
-    values = np.asarray(y)
+    values = np.ma.asarray(y)
     if values.ndim != 2 or values.shape[1] != 1:
         return y
     module = sys.modules.get("sklearn.exceptions")
     text = "A column-vector y was passed when a 1d array was expected. Please change the shape of y to (n_samples,)"
     warnings.warn(text, module.DataConversionWarning if module else UserWarning, stacklevel=4)
-    return values.ravel()
+    return values.reshape(-1)
 
 
 def classes_in(y: Any, rows: ArraySource) -> tuple[NDArray[Any], NDArray[np.intp]]:

@@ -1,4 +1,4 @@
-"""`anomaly_threshold`: the log density below which rows are rarer than a stated rate."""
+"""Rare rows: `anomaly_threshold`, below which they are rarer than a stated rate, and `outliers` of wider spread."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm._estimators.exclusions import checked_without
-from gmm._estimators.fitted import FittedMixture, source_of
+from gmm._estimators.fitted import FittedMixture, fitted_parameters, source_of
+from gmm._estimators.scorer import Scorer
 from gmm._public import publish
+from gmm._rows.entrance import check_any
 from gmm._text.amounts import percent
 from gmm._validation.combinations import refuse
 from gmm._validation.scalars import check_real
 from gmm._values.layouts import Array
-
-__all__ = ["AnomalyThreshold", "anomaly_threshold"]
+from gmm._values.tails import ContaminatedTails
 
 _CONFIDENCE = 0.95
 
@@ -34,6 +35,8 @@ class AnomalyThreshold:
         Rows below it are rarer than the rate, in nats.
     low, high : float
         95 % confidence interval of the rate of false alarms among new rows like those that gave the threshold.
+    columns : ndarray of int, shape (q,)
+        The columns in which those rows had values: all d, if none was missing.
     """
 
     model: FittedMixture
@@ -41,6 +44,7 @@ class AnomalyThreshold:
     log_density: float
     low: float
     high: float
+    columns: NDArray[np.intp]
 
     def predict(self, X: ArrayLike) -> NDArray[np.bool_]:
         """Tell which rows are anomalies: those with a density below the threshold.
@@ -53,8 +57,14 @@ class AnomalyThreshold:
         -------
         ndarray of bool, shape (n,)
             True for an anomaly.
+
+        Raises
+        ------
+        ValueError
+            If a row has a value where those that gave the threshold had none, or none where they had one, as a row
+            without any: its density is of other units, and says nothing beside the threshold.
         """
-        return np.asarray(_scores(self.model, X) < self.log_density)
+        return np.asarray(_scores(self.model, X, self.columns)[0] < self.log_density)
 
     def __repr__(self) -> str:
         """Return the threshold with its rate in one line."""
@@ -109,8 +119,8 @@ def anomaly_threshold(model: FittedMixture, X: ArrayLike, rate: float) -> Anomal
 
     rate = check_real(rate, "rate", "(0, 1)")
     checked_without(model, "anomaly_threshold", "noise")
-    scores = np.sort(_scores(model, X))
-    n = len(scores)
+    scores, columns = _scores(model, X)
+    scores, n = np.sort(scores), len(scores)
     up = rate * (1 + 1e-12)  # 1/k times k may be less than 1
     rank = min(int(up * (n + 1)), n)
     if rank < 1:
@@ -119,13 +129,75 @@ def anomaly_threshold(model: FittedMixture, X: ArrayLike, rate: float) -> Anomal
     tails = (1 - _CONFIDENCE) / 2, (1 + _CONFIDENCE) / 2
     # New rows fall below the k-th of n scores at a rate that is Beta(k, n + 1 − k) distributed.
     low, high = (float(betaincinv(rank, n + 1 - rank, tail)) for tail in tails)
-    return AnomalyThreshold(model, rate, float(scores[rank - 1]), low, high)
+    return AnomalyThreshold(model, rate, float(scores[rank - 1]), low, high, columns)
 
 
-def _scores(model: FittedMixture, X: ArrayLike) -> Array:
-    """Return the log density of each row, (n,), of rows with the same columns."""
-    refuse("missing values", {"anomaly_threshold": model.missing == "em" and len(source_of(model, X).patterns) > 1})
-    return np.asarray(model.score_samples(X))
+def _scores(
+    model: FittedMixture, X: ArrayLike, expected: NDArray[np.intp] | None = None
+) -> tuple[Array, NDArray[np.intp]]:
+    """Return the log density of each row, (n,), and the columns of their values, which all rows share."""
+    source = source_of(model, X)
+    check_any(source)
+    scores, (first, *others) = np.asarray(model.score_samples(X)), source.patterns
+    differ = others or not (expected is None or np.array_equal(first.observed, expected))
+    without = len(scores) > source.n_rows  # rows elsewhere lack those without a value
+    refuse("missing values", {"anomaly_threshold": differ or without})
+    return scores, first.observed
 
 
-publish("gmm.analysis", [AnomalyThreshold, anomaly_threshold])
+def outliers(model: FittedMixture, X: ArrayLike) -> NDArray[np.bool_]:
+    """Tell which rows are outliers of a mixture with ``tails="contaminated"``.
+
+    Parameters
+    ----------
+    model : GaussianMixture
+        Fitted with ``tails="contaminated"``.
+    X : array-like or data frame of shape (n, d), data set, or what `open_rows` returns
+
+    Returns
+    -------
+    ndarray of bool, shape (n,)
+        True for a row that is more likely one of the outliers of its most probable component than one of its good rows.
+
+    Raises
+    ------
+    ValueError
+        If the mixture has other tails, or the rows do not fit it.
+
+    References
+    ----------
+    A. Punzo, P. D. McNicholas (2016). Parsimonious mixtures of multivariate contaminated normal distributions.
+    *Biometrical Journal* 58, 1506-1537.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gmm import GaussianMixture
+    >>> from gmm.analysis import outliers
+    >>> X = np.random.default_rng(0).normal(size=(200, 2))
+    >>> X[:3] = [[20, 0], [0, -30], [25, 25]]
+    >>> mixture = GaussianMixture(tails="contaminated", random_state=0).fit(X)
+    >>> np.flatnonzero(outliers(mixture, X))
+    array([0, 1, 2])
+    """
+    mixture = fitted_parameters(model)
+    tails = mixture.tails
+    if not isinstance(tails, ContaminatedTails):
+        raise ValueError(
+            f"expected a mixture with tails='contaminated', got tails={tails.name!r}; beside noise, rows with the "
+            "label -1 are outliers, and anomaly_threshold finds rare rows of any mixture without noise"
+        )
+    # Where a row is as likely good as not, both densities are the same.
+    highest = mixture.whitened().log_offset + np.log(2 * np.asarray(tails.good_shares))
+    limits = highest - tails.limits(mixture.n_features) / 2
+    parts = Scorer(mixture, model.n_threads).blocks(source_of(model, X), labels=True, log_evidence=True, largest=True)
+    marks = []
+    for _, rows in parts:
+        assert rows.labels is not None
+        assert rows.log_evidence is not None
+        assert rows.largest is not None
+        marks.append(np.log(rows.largest) + rows.log_evidence < limits[rows.labels])
+    return np.concatenate(marks)
+
+
+publish("gmm.analysis", [AnomalyThreshold, anomaly_threshold, outliers])

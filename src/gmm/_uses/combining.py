@@ -21,9 +21,7 @@ from gmm._text.amounts import counted
 from gmm._validation.scalars import check_whole
 from gmm._values.layouts import Array
 
-__all__ = ["CombinedComponents", "combine_components"]
-
-_EMPTY = 1e-3  # of a row: a component that expects less is empty
+_UNDECIDED = np.log(2)  # nats of a row that is as likely of one cluster as of another
 
 Blocks = Callable[[], Iterable[tuple[Array, Array]]]  # responsibilities (K, n) and weights (n,) of some rows
 Pair = tuple[frozenset[int], frozenset[int]]
@@ -43,11 +41,12 @@ class CombinedComponents:
     merged_rows : ndarray of shape (K − 1,)
         Weight of the rows in the two clusters that are merged into 1, 2, … K − 1 clusters.
     n_clusters : int
-        The suggested number: where two straight lines fitted to the entropies against the number of clusters meet.
+        The suggested number: where two straight lines fitted to the entropies against the number of clusters meet, or
+        more if the mergers down to there remove less than log 2 nats each, the entropy of one undecided row.
     n_clusters_by_rows : int
         The same against the number of rows merged so far, which does not overrate merges of large clusters.
     n_present : int
-        The components that have rows; the suggestions are of these.
+        The components that have rows, of which they are the most probable; the suggestions are of these.
     """
 
     model: FittedMixture | FrozenMixture
@@ -135,15 +134,15 @@ def combine_components(
     -------
     CombinedComponents
         The hierarchy, and two suggested numbers of clusters. A rule that looks for a bend always finds one: look at
-        the entropies (`gmm.plotting.plot_entropies`) before you believe it. It never suggests 1 cluster, or, of three
-        components, another number than 2.
+        the entropies (`gmm.plotting.plot_entropies`) before you believe it. It never suggests 1 cluster of several
+        components, and joins none between which less than one row is undecided.
 
     Raises
     ------
     NotFittedError
         If the model is not fitted.
     TypeError, ValueError
-        If the model or the rows are unusable.
+        If the model or the rows are unusable, or all rows are noise.
 
     Notes
     -----
@@ -180,13 +179,23 @@ def combine_components(
 
     copies = None if source.resident is None else list(read())
     blocks: Blocks = read if copies is None else lambda: copies
-    mass = sum(shares @ weight for shares, weight in blocks())
-    empty = np.asarray(mass) < _EMPTY * source.survey.weight / source.n_used
+    empty = np.ones(model.n_components, dtype=bool)
+    for shares, weight in blocks():
+        is_noise = shares.max(axis=0) < 1 - shares.sum(axis=0)
+        empty[shares.argmax(axis=0)[~is_noise & (weight > 0)]] = False
+    if empty.all():
+        raise ValueError(
+            f"expected rows that are of some component, got {counted(source.n_rows, 'row')} that are all more probably "
+            "noise: pass the rows of the fit, or rows like these"
+        )
     merges = _merges(blocks, empty)
     entropies, merged_rows = _levels(blocks, merges)
     n = int((~empty).sum())  # clusters without rows say nothing
     cumulative = np.concatenate([[0.0], np.cumsum(merged_rows)])[:n]
-    by_number, by_rows = (_change_point(x, entropies[:n]) for x in (np.arange(1.0, n + 1), cumulative))
+    row = min(1.0, source.survey.weight / source.n_used)  # weights below 1 are shares, not numbers of rows
+    overlap = np.append(np.diff(entropies[:n]) >= _UNDECIDED * row, True)
+    apart = 1 + int(overlap.argmax())  # so many clusters, any two of which share less than a row
+    by_number, by_rows = (max(apart, _change_point(x, entropies[:n])) for x in (np.arange(1.0, n + 1), cumulative))
     return CombinedComponents(model, merges, entropies, merged_rows, by_number, by_rows, n)
 
 

@@ -19,8 +19,6 @@ from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
 
-__all__ = ["reduce"]
-
 _NEIGHBOURS = 8
 _MOST_AT_ONCE = 0.2  # of the components are merged in a round; half of them is worse
 _CANDIDATES = 16  # groups that a component may move to
@@ -112,7 +110,7 @@ def reduce(
 
 def _shares(weights: ArrayLike | None, n: int) -> Array:
     """Return weights of mixtures that sum to 1."""
-    given = np.ones(n) if weights is None else np.asarray(weights, dtype=np.float64)
+    given = np.ones(n) if weights is None else np.ma.asarray(weights, dtype=np.float64).filled(np.nan)
     if given.shape != (n,) or not (given >= 0).all() or not 0 < given.max(initial=0) < np.inf:
         raise ValueError(
             f"expected a weight from 0 on for each of {n} mixtures, some of them above 0, got {weights!r:.80}"

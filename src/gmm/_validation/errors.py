@@ -12,6 +12,7 @@ from gmm._validation.arrays import as_array, as_floats, place_in
 from gmm._values.errors import RowErrors
 
 _ROUNDING = 1e-8  # relative, of matrices that were computed
+_OF_COLUMNS = ("means_init", "precisions_init", "mean_prior", "covariance_prior", "noise")
 _LARGEST = 1e300  # sums of a few of these are finite
 
 
@@ -54,23 +55,44 @@ def check_error_covariance(
     return errors
 
 
-def check_same_columns(values: Any, names: NDArray[np.object_] | None) -> None:
-    """Check that a data frame of errors has the columns of the rows, in their order.
+def check_same_columns(values: Any, names: NDArray[np.object_] | None, argument: str = "error_covariance") -> None:
+    """Check that the labels of a value for each column of the rows are their names, in their order.
 
     Raises
     ------
     ValueError
         If it has others; the message says which come first.
     """
-    columns = getattr(values, "columns", None)
-    if columns is None or names is None:
+    if names is None:
         return
-    for j, (column, name) in enumerate(zip_longest(map(str, columns), map(str, names))):
-        if column != name:
-            raise ValueError(
-                f"expected error_covariance with the columns of X, got {column!r} instead of {name!r} as column {j}: "
-                "select them in the order of X"
-            )
+    columns, index = getattr(values, "columns", None), getattr(values, "index", None)
+    sides = {} if columns is None else {"column": columns}
+    labels = list(index) if index is not None and hasattr(index, "dtype") else []  # a list has a method of this name
+    if columns is None and labels and all(isinstance(label, str) for label in labels):
+        sides["value"] = labels
+    elif columns is not None and set(columns) == set(labels):  # a matrix
+        sides["row"] = labels
+    for side, labels in sides.items():
+        for j, (label, name) in enumerate(zip_longest(map(str, labels), map(str, names))):
+            if label != name:
+                raise ValueError(
+                    f"expected {argument} with the columns of X, got {label!r} instead of {name!r} as {side} {j}: "
+                    "select them in the order of X"
+                )
+
+
+def check_same_columns_in(estimator: object, names: NDArray[np.object_] | None) -> None:
+    """Check the labels of the parameters that have values for each column.
+
+    Raises
+    ------
+    ValueError
+        As `check_same_columns`.
+    """
+    prior = getattr(estimator, "prior", None)
+    for owner, parameters in ((estimator, _OF_COLUMNS), (prior, ("mean", "scale"))):
+        for parameter in parameters:
+            check_same_columns(getattr(owner, parameter, None), names, f"{'prior.' * (owner is prior)}{parameter}")
 
 
 def _check_numbers(array: np.ndarray[Any, Any], name: str) -> None:

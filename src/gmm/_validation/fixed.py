@@ -12,8 +12,6 @@ from gmm._text.lists import quoted, suggestion
 from gmm._values.covariance import CovarianceModel
 from gmm._values.fixed import NOTHING_FIXED, PARTS, Fixed
 
-__all__ = ["check_fixed", "check_fixed_start", "check_fixed_table"]
-
 
 def check_fixed(fixed: Mapping[str, Any] | None, n_components: int, model: CovarianceModel) -> Fixed:
     """Return which parameters a fit leaves as they are.
@@ -68,7 +66,7 @@ def check_fixed_start(fixed: Fixed, parts: Container[str], *, otherwise: str = "
 
 def _mask(name: str, value: Any, n_components: int) -> NDArray[np.bool_]:
     mask = np.asarray(value)
-    if mask.dtype != bool or mask.shape not in ((), (n_components,)):
+    if np.ma.is_masked(value) or mask.dtype != bool or mask.shape not in ((), (n_components,)):
         raise ValueError(
             f"fixed: expected True, False or one of them for each of {n_components} components for {name!r}, got "
             f"{value!r:.80}"

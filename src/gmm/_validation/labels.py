@@ -12,8 +12,6 @@ from gmm._exceptions import warn
 from gmm._text.lists import quoted
 from gmm._validation.scalars import is_whole
 
-__all__ = ["check_components_per_class", "check_labels", "classes_with_weight"]
-
 
 def check_labels(labels: Any, n_rows: int, name: str = "labels", *, unknown: int | None = -1) -> tuple[Any, Any]:
     """Return the classes, sorted, and the index of each row's class, −1 where it is unknown.
@@ -21,7 +19,7 @@ def check_labels(labels: Any, n_rows: int, name: str = "labels", *, unknown: int
     Parameters
     ----------
     labels : array-like of shape (n_rows,)
-        Integers, truth values or strings; None, NaN and NA are unknown.
+        Integers, truth values or strings; None, NaN, NA and masked values are unknown.
     n_rows : int
     name : str
     unknown : int, optional
@@ -32,6 +30,8 @@ def check_labels(labels: Any, n_rows: int, name: str = "labels", *, unknown: int
     ValueError
         If the shape is wrong, or labels are not of one kind, or too large.
     """
+    if isinstance(labels, np.ma.MaskedArray):
+        labels = labels.tolist()  # None where they are masked
     values = np.asarray(labels, dtype=None if hasattr(labels, "dtype") else object)  # else NaN beside words is "nan"
     if values.shape != (n_rows,):
         raise ValueError(f"expected {name} of shape {(n_rows,)}, one for each row, got {values.shape}")
@@ -85,9 +85,9 @@ def _check_range(labels: NDArray[Any], name: str) -> None:
 
 
 def _is_missing(value: Any) -> bool:
-    """Return whether a value is None, NaN or pandas' NA, which is neither equal to itself nor not."""
+    """Return whether a value is None, NaN, masked, or pandas' NA, whose equality to itself is no truth value."""
     try:
-        return value is None or bool(value != value)
+        return value is None or not bool(value == value)
     except TypeError:
         return True
 

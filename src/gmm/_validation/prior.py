@@ -12,7 +12,7 @@ from gmm._exceptions import InvalidParameterError, raisable
 from gmm._validation.given import Floats, check_array, check_matrices
 from gmm._validation.scalars import as_real
 from gmm._values.covariance import CLASSIC, CovarianceModel
-from gmm._values.layouts import FULL, SPHERICAL, SingularMatrixError
+from gmm._values.layouts import SPHERICAL
 from gmm._values.priors import ConjugatePrior, NormalInverseWishart, of_variances
 from gmm._values.variational import VariationalPrior
 
@@ -31,6 +31,7 @@ _LARGEST_DOF, _LEAST_SHRINKAGE = 1e300, 1e-300
 _FARTHEST = 1e150  # a prior's mean from the rows'
 _NOISE_DOF = 18.0  # of a variance beside factors: worth 20 rows, the best of five settings of embeddings
 _COLLINEAR = 1e-12  # an eigenvalue of correlations: the square of the rounding of float32 rows is less
+_LEAST_RIDGE = 1e-10  # of a variance: less is lost to rounding, if other columns tell this one
 _MOST_PRIOR_ROWS = 1e10  # of a variational prior: beyond, differences of log-gamma functions lose the bound
 
 
@@ -152,14 +153,14 @@ def _estimated_scale(covariance: Floats, model: CovarianceModel, n_components: i
         )
     if model.layout.axis_aligned:
         covariance = variances
-    elif _are_collinear(covariance, variances):
+    elif are_collinear(covariance):
         covariance = np.diag(variances)
     return covariance / n_components ** (2 / d)
 
 
-def _are_collinear(covariance: Floats, variances: Floats) -> bool:
-    """Tell whether columns follow from others, whatever their units, but for rounding."""
-    deviations = np.sqrt(variances)
+def are_collinear(covariance: Floats) -> bool:
+    """Tell whether columns, of which none is constant, follow from others but for rounding, whatever their units."""
+    deviations = np.sqrt(np.diagonal(covariance))
     correlations = covariance / deviations[:, None] / deviations
     return bool(np.linalg.eigvalsh(correlations)[0] < _COLLINEAR)
 
@@ -197,7 +198,8 @@ def check_variational_prior(
     covariance : ndarray of shape (d, d)
         Unbiased covariance of the rows; for diagonal and spherical models only its diagonal, of shape (d,).
     ridge : float
-        Added to the diagonal of the covariance where it is singular.
+        Added to the diagonal of the covariance where a column is constant or, but for rounding, follows from others; in
+        large units, 1e-10 of the variances if these are more.
 
     Raises
     ------
@@ -231,20 +233,16 @@ def _proper(covariance: Floats, model: CovarianceModel, ridge: float) -> Floats:
     """Return the covariance of the rows as the scale of a prior, which must not be singular."""
     if model.layout is SPHERICAL:
         covariance = covariance.mean()
-    for added in (0.0, ridge):
-        scale = covariance + added * (np.eye(len(covariance)) if covariance.ndim == 2 else 1.0)
-        if scale.ndim < 2 and (scale > 0).all():
-            return scale
-        if scale.ndim == 2:
-            try:
-                FULL.whiten(scale[None], len(scale))
-            except SingularMatrixError:
-                continue
-            return scale
-    raise ValueError(
-        "cannot take covariance_prior from the rows: their covariance is singular. Set covariance_prior, raise "
-        "reg_covar, or drop columns that are constant or follow from others"
-    )
+    variances = np.diagonal(covariance) if covariance.ndim == 2 else covariance
+    if (variances > 0).all() and not (covariance.ndim == 2 and are_collinear(covariance)):
+        return covariance
+    if ridge == 0:
+        raise ValueError(
+            "cannot take covariance_prior from the rows: their covariance is singular. Set covariance_prior, raise "
+            "reg_covar, or drop columns that are constant or follow from others"
+        )
+    added = np.maximum(ridge, _LEAST_RIDGE * variances)
+    return covariance + (np.diag(added) if covariance.ndim == 2 else added)
 
 
 def _check_covariance_prior(value: Any, model: CovarianceModel, d: int) -> Floats:

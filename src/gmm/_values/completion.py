@@ -14,6 +14,8 @@ from gmm._values.layouts import DIAGONAL, Array
 from gmm._values.statistics import SufficientStatistics
 from gmm._values.whitened import WhitenedMixture
 
+_MIXING = 1e3  # of whitened values: their fractions are spread evenly, and rounding is far below
+
 
 class Gaps:
     """Which columns P patterns of rows lack, and what follows from that alone.
@@ -119,6 +121,27 @@ class Completion:
             return np.broadcast_to(centres, (len(centres), len(rows), centres.shape[2]))
         return np.asarray(centres + (rows - observed.centres[:, None]) @ maps[:, gaps][:, :, ~gaps].transpose(0, 2, 1))
 
+    def filled(self, rows: Array, pattern: int, *, spread: bool) -> Array:
+        """Return values for the missing columns of a single component, given rows (n, q) of one pattern: (n, m).
+
+        They are the conditional means or, `spread`, have the conditional covariance as well: deviations are fractions
+        of large multiples of what is there, whitened. So they look random, and yet depend on no other row, no order of
+        rows, and no unit.
+        """
+        gaps, maps, observed = self.gaps.missing[pattern], self.maps[pattern, 0], self.marginals[pattern]
+        away, whitener = rows - observed.centres[0], observed.whiteners[0]
+        values, root = np.tile(self.centres[0, gaps], (len(rows), 1)), maps[gaps]
+        if maps.ndim == 2:
+            values += _by_columns(away, root[:, ~gaps])
+            root = root[:, gaps]
+        if spread:
+            multiples = np.sqrt(2.0 + np.arange(len(gaps)))
+            mixed = _MIXING * multiples[~gaps]
+            mixed = mixed @ whitener if whitener.ndim == 2 else mixed * whitener
+            deviations = np.sqrt(12) * (_by_columns(away, mixed[None]) * multiples[gaps] % 1 - 0.5)
+            values += _by_columns(deviations, root) if maps.ndim == 2 else deviations * root
+        return values
+
     def draw(
         self, component: int, rows: Array, rng: np.random.RandomState | np.random.Generator, pattern: int = 0
     ) -> Array:
@@ -127,6 +150,14 @@ class Completion:
         white, root = rng.standard_normal((len(rows), int(gaps.sum()))), maps[min(component, len(maps) - 1)][gaps]
         noise = white * root if maps.ndim == 2 else white @ root[:, gaps].T
         return np.asarray(self.conditional_means(rows, pattern)[component] + noise)
+
+
+def _by_columns(values: Array, matrix: Array) -> Array:
+    """Return values (n, q) times a matrix (m, q), transposed: by loops, so that no number of rows changes the bits."""
+    total = np.zeros((len(values), len(matrix)))
+    for column, row in zip(values.T, matrix.T, strict=True):
+        total += column[:, None] * row
+    return total
 
 
 def _by_axes(mixture: WhitenedMixture, gaps: Gaps) -> tuple[list[Array], Array, Array]:

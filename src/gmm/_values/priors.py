@@ -191,6 +191,11 @@ class ConjugatePrior(Prior):
             return self
         return replace(self, scale=np.diagonal(self.scale).copy() if self.scale.ndim == 2 else np.diag(self.scale))
 
+    def as_rows(self, model: CovarianceModel) -> Array:
+        """Return how many rows with which standard deviations the prior of a covariance is worth, (1 + d,)."""
+        n = self.dof + (2 if of_variances(model.layout) else len(self.mean) + 1)
+        return np.append(n, np.sqrt((self.scale if self.scale.ndim == 1 else np.diagonal(self.scale)) / n))
+
     def _log_normaliser(self, model: CovarianceModel, d: int) -> float:
         half = 0.5 * self.dof
         if model.layout is SPHERICAL:
