@@ -95,6 +95,7 @@ def test_every_attribute_is_scikit_learns_after_so_many_passes(covariance_type, 
     np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), atol=1e-8)
 
 
+@pytest.mark.filterwarnings("ignore:The weights add up to")
 @every_type
 def test_the_default_prior_does_not_depend_on_the_scale_of_weights_that_are_shares(covariance_type):
     X, weight = rows(np.random.default_rng(3), 60, 2, 2), np.random.default_rng(4).uniform(0.5, 2, 60)

@@ -309,6 +309,7 @@ def test_two_groups_that_are_thin_and_cross_need_no_ridge(covariance_type):
         assert exact.lower_bound_ == pytest.approx(almost.lower_bound_, abs=1e-6)
 
 
+@pytest.mark.filterwarnings("ignore:The weights add up to")
 @pytest.mark.parametrize("cls", [GaussianMixture, BayesianGaussianMixture])
 def test_numbers_of_a_narrower_type_are_what_they_say(cls):
     """Found by fuzzing: largest scatters and weights of 1e-161 are no numbers of float32."""

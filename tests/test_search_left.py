@@ -10,6 +10,7 @@ import pytest
 import gmm
 from deaths import many_lives
 from gmm._estimators import criteria
+from gmm._fitting.degenerate import Judge
 from gmm._fitting.racing import short_runs
 from gmm._fitting.sampling import sample_indices
 from gmm._fitting.seeds import common_seed
@@ -234,7 +235,7 @@ def test_a_cell_with_a_component_on_ties_sets_no_bar(name):
     rows[:200, 2] = 0.5
     source, found = ArraySource(rows), gmm.select(rows, [2], name, random_state=0, max_iter=1)
     of_rows = Problem(source, Objective(covariance_model(name), 1e-6), 1)
-    finish = finishing._Finish(found, SimpleNamespace(source=source, strays_are_degenerate=True), None, None)
+    finish = finishing._Finish(found, SimpleNamespace(source=source, judge=Judge.CRITERION), None, None)
     for shares, on_ties in ((np.repeat(np.eye(2), 200, axis=0), True), (np.tile(np.eye(2), (200, 1)), False)):
         (result,) = short_runs(of_rows, [moments(rows, shares).reduced(of_rows.objective.model.moments)], 5)
         finish._set_score(0, result, of_rows.objective)

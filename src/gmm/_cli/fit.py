@@ -177,8 +177,8 @@ class MixtureOutcome(Outcome, ABC):
     def combined(self) -> CombinedComponents | None:
         """Clusters of several components, where components overlap and merging ends that; None elsewhere.
 
-        Not looked for among fewer than four components, of which the rule says 2 wherever some overlap, nor where it takes
-        seconds.
+        Not looked for among fewer than four components, of which the rule says 2 wherever some overlap, nor where it
+        takes seconds.
         """
         K = len(self.shown)
         if K < 4 or not self.rows.in_memory or self.rows.n_rows * K**2 > _MOST_COMBINED:

@@ -99,8 +99,8 @@ def warn_of_light_rows(source: Source, n_parameters: int) -> None:
     if source.sample_weight is not None and weight < min(n, n_parameters):
         warn(
             f"The weights add up to {weight:.6g}, fewer than the {counted(n_parameters, 'free parameter')} of the "
-            f"mixture. They are counts: they say of {n:,} rows as much as so many rows do. If they only compare rows, "
-            f"multiply them by {n / weight:.6g}, so that their mean is 1.",
+            f"mixture. They are counts: they say of {counted(n, 'row')} as much as so many rows do. If they only "
+            f"compare rows, multiply them by {n / weight:.6g}, so that their mean is 1.",
             UserWarning,
         )
 
