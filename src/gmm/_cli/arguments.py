@@ -162,7 +162,8 @@ def _add_climb(search: argparse._ActionsContainer) -> None:
     search.add_argument("--refine", choices=("split-merge",),
                         help="try split-merge moves for every mixture (default: only for the best ones)")  # fmt: skip
     search.add_argument("--reg-covar", metavar="R", type=non_negative, default=1e-6,
-                        help="added to every variance (default 1e-6)")  # fmt: skip
+                        help="added to every variance, times the squared width of the narrowest column (default "
+                             "1e-6)")  # fmt: skip
     search.add_argument("--seed", metavar="S", type=natural, default=0,
                         help="random seed of the starts (default 0; the same seed gives the same result)")  # fmt: skip
     search.add_argument("--threads", metavar="N", type=positive,

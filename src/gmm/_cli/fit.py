@@ -56,6 +56,7 @@ from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.summary import Figures, log_likelihood_of
 from gmm._rows.delimited import is_number
 from gmm._rows.reweighed import reweighed
+from gmm._rows.sources import relative_ridge
 from gmm._rows.writing import class_columns
 from gmm._selection import MixtureClassifier, Selection
 from gmm._selection.cells import kind_of
@@ -448,6 +449,11 @@ def _fit_parameters(options: argparse.Namespace, tol: float | None) -> dict[str,
     }
 
 
+def _own_parameters(rows: Rows, options: argparse.Namespace, tol: float) -> dict[str, Any]:
+    """Return the parameters of a single fit, with the ridge in the units of the rows, as a search takes it."""
+    return _fit_parameters(options, tol) | {"reg_covar": relative_ridge(rows.source, options.reg_covar)}
+
+
 def _make_directory(path: str | None) -> Path | None:
     """Make the directory of the results, if there is one."""
     if path is None:
@@ -796,7 +802,9 @@ def _trimmed(screen: Screen, rows: Rows, names: Sequence[str] | None, options: a
     shared = "refine", "prior", "max_ratio", "trim"
     tails = {"tails": (options.tails or [NORMAL_TAILS.name])[0], "degrees_of_freedom": options.degrees_of_freedom}
     same = {name: vars(options)[name] for name in shared if vars(options)[name] is not None} | tails
-    model = GaussianMixture(options.components[0], covariance_type=names[0], **same, **_fit_parameters(options, _TOL))
+    model = GaussianMixture(
+        options.components[0], covariance_type=names[0], **same, **_own_parameters(rows, options, _TOL)
+    )
     with screen.working("fitting"):
         return model.fit(rows.source)
 
@@ -808,7 +816,7 @@ def _posterior(
         n_components=min(options.max_components or _MAX_COMPONENTS, rows.n_rows),
         covariance_type=(names or [DEFAULT_COVARIANCE_TYPE])[0],
         noise=bool(options.noise),
-        **_fit_parameters(options, _BOUND_TOL),
+        **_own_parameters(rows, options, _BOUND_TOL),
     )
     with screen.working("fitting"):
         return model.fit(rows.source, checkpoint=options.checkpoint, resume=options.resume)

@@ -12,12 +12,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from gmm import _fitting as fitting
 from gmm._estimators.continuation import beginning_of, is_noisy, prior_parts, problem_of
+from gmm._estimators.contract import names_of_features
 from gmm._estimators.exclusions import checked_without
 from gmm._estimators.factors import stored_beside
 from gmm._estimators.fitted import FittedMixture, model_of, objective_of, past_of, set_mixture, source_of
 from gmm._estimators.keeping import opened
 from gmm._estimators.labelled import known_classes, record_classes
-from gmm._estimators.outcome import fit_attributes, ill_defined, warn_about, warn_of_light_rows
+from gmm._estimators.outcome import fit_attributes, ill_defined, warn_about, warn_of_light_rows, warn_of_units
 from gmm._estimators.past import Past
 from gmm._estimators.progress import ProgressPrinter
 from gmm._exceptions import LostClusterError, answer_of
@@ -160,6 +161,7 @@ def fit(
     set_fitted(self, best.result, rows, names, objective, traces=best.traces, problem=problem, trimmed=outside)
     record_classes(self, classes, rows.known)
     warn_about(best, self.max_iter, self.tol, objective.prior)
+    warn_of_units(source, best.result.parameters, objective.ridge, names_of_features(self))
     if objective.prior.variational:
         warn_of_light_rows(source, best.result.parameters.n_parameters)
     return self

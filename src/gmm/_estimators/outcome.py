@@ -15,6 +15,7 @@ from gmm._passes.trace import LOWERED, Trace
 from gmm._rows.sources import Source
 from gmm._text.amounts import counted
 from gmm._text.lists import listed
+from gmm._text.printable import printable
 from gmm._values.covariance import CovarianceModel
 from gmm._values.layouts import SingularMatrixError
 from gmm._values.parameters import MixtureParameters
@@ -35,6 +36,7 @@ _ALL_NOISE = (
 _NAMED = 6  # columns or components at most
 _AT_LIMIT = 1e-4  # relative
 _NO_ROWS = 1e-12  # share of all rows: rounding leaves a component without rows as much
+_RIDGES, _OF_RIDGE = 10, 1e-6  # variance of a column: fewer ridges are told; less than so much of one is rounding
 _SMALL, _WIDE = 0.1, 10  # weight up to which a component is small; deviations of the large ones that make it wide
 _ILL_DEFINED = (
     "Fitting the mixture model failed because some components have ill-defined empirical covariance (for instance "
@@ -101,6 +103,24 @@ def warn_of_light_rows(source: Source, n_parameters: int) -> None:
             f"The weights add up to {weight:.6g}, fewer than the {counted(n_parameters, 'free parameter')} of the "
             f"mixture. They are counts: they say of {counted(n, 'row')} as much as so many rows do. If they only "
             f"compare rows, multiply them by {n / weight:.6g}, so that their mean is 1.",
+            UserWarning,
+        )
+
+
+def warn_of_units(source: Source, parameters: MixtureParameters, ridge: float, names: Sequence[str]) -> None:
+    """Warn if columns vary, but by less than ten ridges, which hide their groups."""
+    (low, high), variances = source.survey.box, fitting.degenerate.total_variances(parameters) - ridge
+    known = _OF_RIDGE * ridge  # less variance is rounding of the sum
+    small = np.flatnonzero((variances < _RIDGES * ridge) & (high > low)).tolist()
+    if small:
+        each = [
+            f"{printable(names[j])!r} has {f'{variances[j]:.3g}' if variances[j] > known else f'less than {known:.3g}'}"
+            for j in small
+        ]
+        warn(
+            f"reg_covar={ridge:g} hides groups in columns with less than {_RIDGES} times as much variance: "
+            f"{listed(each, _NAMED)}. Multiply such columns by a power of 10, so that their variance is near 1, or set "
+            "reg_covar to a millionth of the least.",
             UserWarning,
         )
 

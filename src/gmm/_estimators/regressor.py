@@ -16,6 +16,7 @@ from gmm._estimators.mixture import GaussianMixture
 from gmm._fitting.starts import STARTS
 from gmm._public import publish
 from gmm._rows.entrance import as_one_array, as_source, as_source_to_fit
+from gmm._rows.sources import ArraySource, relative_ridge
 from gmm._text.html import Html
 from gmm._validation.given import check_sample_weight, check_targets
 from gmm._validation.parameters import check_is_fitted, check_level, check_parameters
@@ -38,7 +39,8 @@ class MixtureRegressor(Estimator):
     covariance_type : str, default="full"
         As in `GaussianMixture`. In types with diagonal covariances, components predict their mean alone.
     tol, reg_covar, max_iter, n_init, init_params, random_state, n_threads, prior
-        As in `GaussianMixture`. `reg_covar` shrinks the slopes, as ridge regression does; 0 is unbiased.
+        As in `GaussianMixture`, but `reg_covar` is a share of the squared width of the narrowest column of X and y, so
+        that units do not matter, as in `select`. It shrinks the slopes, as ridge regression does; 0 is unbiased.
     missing : {"error", "em"}, default="error"
         As in `GaussianMixture`: "em" takes NaN in X or y for a missing value, in fits and predictions.
 
@@ -129,9 +131,11 @@ class MixtureRegressor(Estimator):
         )
         rows = as_one_array(source, "MixtureRegressor.fit", gaps=True).rows
         targets = check_targets(y, len(rows), missing=self.missing)
-        mixture = GaussianMixture(**self.get_params(deep=False))
         # Weights as they were given: a row without any feature says something if it has a target.
-        mixture.fit(np.column_stack([rows, targets]), sample_weight=source.read.sample_weight)
+        both = ArraySource(np.column_stack([rows, targets]), source.read.sample_weight)
+        mixture = GaussianMixture(**self.get_params(deep=False))
+        mixture.set_params(reg_covar=relative_ridge(both, self.reg_covar))
+        mixture.fit(both.rows, sample_weight=both.sample_weight)
         self.mixture_, self.n_iter_ = mixture, mixture.n_iter_
         self.n_targets_ = 1 if targets.ndim == 1 else targets.shape[1]
         self._is_vector = targets.ndim == 1

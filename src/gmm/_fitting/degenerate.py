@@ -129,7 +129,7 @@ def reasons_of(
 
 def on_ridge_alone(parameters: MixtureParameters, ridge: float, feature_names: Sequence[str]) -> list[str]:
     """Name the columns in which the whole mixture has hardly more variance than the ridge: constant ones, or small."""
-    here = (ridge > 0) & (_total_variances(parameters) <= _RIDGES * ridge)
+    here = (ridge > 0) & (total_variances(parameters) <= _RIDGES * ridge)
     return [printable(feature_names[j]) for j in np.flatnonzero(here).tolist()]
 
 
@@ -290,7 +290,7 @@ def _narrow(parameters: MixtureParameters, before: MixtureParameters, least: Arr
     model, layout = parameters.model, parameters.model.layout
     if layout.axis_aligned or not model.stored_whole:
         variances = before.column_variances if model.stored_whole else parameters.covariances[:, 0]
-        narrow = (variances < least) & (_NARROWER * variances < _total_variances(parameters))
+        narrow = (variances < least) & (_NARROWER * variances < total_variances(parameters))
         return np.asarray(narrow.sum(axis=1) > model.n_factors * (not model.stored_whole))
     total, matrices = _total(parameters), before.whiteners if layout is FULL else before.whiteners[None]
     found = np.zeros(len(matrices), dtype=bool)
@@ -314,7 +314,7 @@ def _total(parameters: MixtureParameters) -> Array:
     return np.asarray(total)
 
 
-def _total_variances(parameters: MixtureParameters) -> Array:
+def total_variances(parameters: MixtureParameters) -> Array:
     """Return the variances of the whole mixture, (d,)."""
     with np.errstate(over="ignore"):
         between = parameters.weights @ _away(parameters) ** 2

@@ -35,7 +35,7 @@ from gmm._persistence import (
     with_metadata,
 )
 from gmm._rows.entrance import Names, as_one_array, as_source, as_source_to_fit
-from gmm._rows.sources import Source
+from gmm._rows.sources import Source, relative_ridge
 from gmm._selection import class_summary
 from gmm._selection.cells import check_criterion
 from gmm._selection.cross_validation import predictive_cells
@@ -211,13 +211,16 @@ class MixtureClassifier(Estimator):
         numbers, types, prior = self._request(rows.n_features, len(classes))
         parts = [rows.subset(np.flatnonzero(codes == code)) for code in range(len(classes))]
         mixtures: list[GaussianMixture] = []
+        settings = self._settings(rows)
         if numbers != [1] or self.criterion == HELD_OUT:
             parts = self._opened(parts, classes)
-            mixtures, types = self._of_each(parts, numbers, types, classes, prior)
+            mixtures, types = self._of_each(parts, numbers, types, classes, prior, settings)
         each, in_class = rows.weights, codes >= 0
         if not mixtures or each[~in_class].any():
             whole = self._filled(source, types)
-            mixtures, shares, loglik, n_parameters = self._of_all(whole, types, codes, mixtures, classes, names)
+            mixtures, shares, loglik, n_parameters = self._of_all(
+                whole, types, codes, mixtures, classes, names, settings
+            )
             warn_of_unobserved_pairs(never_observed_together(source, names, [fitted_parameters(mixtures[0]).model]))
         else:
             _warn_of_apart(classes, mixtures, parts, names)
@@ -285,6 +288,7 @@ class MixtureClassifier(Estimator):
             np.concatenate(weights), np.concatenate([part.means for part in parts]), np.concatenate(dense)
         )
         names, how = vars(self).get("feature_names_in_"), lasting_settings(self)
+        how["reg_covar"] = min(mixture.reg_covar for mixture in self.mixtures_)
         mixture = estimator_of(GaussianMixture, joint, names, self.mixtures_[0].means_.dtype, **how)
         mixture.classes_ = self.classes_
         mixture.component_classes_ = np.repeat(self.classes_, [part.n_components for part in parts])
@@ -364,10 +368,10 @@ class MixtureClassifier(Estimator):
         tags.estimator_type, tags.classifier_tags, tags.target_tags.required = "classifier", ClassifierTags(), True
         return tags
 
-    @property
-    def _settings(self) -> dict[str, Any]:
-        """The parameters of a single fit."""
-        return {name: getattr(self, name) for name in _SETTINGS} | {"tol": _TOL if self.tol is None else self.tol}
+    def _settings(self, rows: Source) -> dict[str, Any]:
+        """Return the parameters of a single fit, with the ridge in the units of all rows."""
+        own = {"tol": _TOL if self.tol is None else self.tol, "reg_covar": relative_ridge(rows, self.reg_covar)}
+        return {name: getattr(self, name) for name in _SETTINGS} | own
 
     def _opened(self, parts: list[Source], classes: NDArray[Any]) -> list[Source]:
         """Return the labelled rows of each class, checked for a fit."""
@@ -380,7 +384,8 @@ class MixtureClassifier(Estimator):
 
     def _filled(self, source: Source, types: list[str]) -> Source:
         """Return rows with their gaps filled for the starts of all types."""
-        return completed(source, [covariance_model(name) for name in types], self.reg_covar, self.n_threads)
+        ridge = relative_ridge(source, self.reg_covar)
+        return completed(source, [covariance_model(name) for name in types], ridge, self.n_threads)
 
     def _of_each(
         self,
@@ -389,16 +394,16 @@ class MixtureClassifier(Estimator):
         types: list[str],
         classes: NDArray[Any],
         prior: Array | None,
+        settings: dict[str, Any],
     ) -> tuple[list[GaussianMixture], list[str]]:
         """Mixtures of the labelled rows of each class, none if classes share a model, and the models to try on all."""
-        how, several = self._settings, numbers != [1]
-        searches = [
-            select(self._filled(part, types), numbers, types, **how | {"tol": self.tol}) for part in parts * several
-        ]
+        several = numbers != [1]
+        of_search = settings | {"tol": self.tol, "reg_covar": self.reg_covar}
+        searches = [select(self._filled(part, types), numbers, types, **of_search) for part in parts * several]
         cells: list[int] | str = [search.best_index for search in searches]
         if self.criterion != _BIC:
             shared = types if 1 in numbers and len(parts) > several else []  # alone, a class is always right
-            cells = predictive_cells(searches, parts, prior, how, shared)
+            cells = predictive_cells(searches, parts, prior, settings, shared)
         if isinstance(cells, str):
             return [], [cells] if cells else types
         collapsed = [
@@ -423,6 +428,7 @@ class MixtureClassifier(Estimator):
         before: list[GaussianMixture],
         classes: NDArray[Any],
         names: Names,
+        settings: dict[str, Any],
     ) -> tuple[list[GaussianMixture], Array, float, int]:
         """Fit all classes at once with each covariance type; return the best mixture's parts, shares and likelihood."""
         n_classes = len(classes)
@@ -430,7 +436,7 @@ class MixtureClassifier(Estimator):
         owners = check_components_per_class(dict(enumerate(numbers)), np.arange(n_classes), codes, sum(numbers))
         restriction, best, failed = KnownClasses((codes + 1).astype(np.intc), owners), None, None
         for name in types:
-            mixture = GaussianMixture(sum(numbers), covariance_type=name, **self._settings)
+            mixture = GaussianMixture(sum(numbers), covariance_type=name, **settings)
             try:
                 mixture.fit(rows, labels=codes, components_per_class=dict(enumerate(numbers)))
             except SingularMatrixError as error:
@@ -451,7 +457,7 @@ class MixtureClassifier(Estimator):
         self._warn_of(classes[np.unique(collapsed)].tolist(), several=sum(numbers) > n_classes)
         parts = [parameters.of_components(owners == number) for number in range(n_classes)]
         shares = np.array([parameters.weights[owners == number].sum() for number in range(n_classes)])
-        how = lasting_settings(self)
+        how = lasting_settings(self) | {"reg_covar": settings["reg_covar"]}
         mixtures = [estimator_of(GaussianMixture, part, names, rows.dtype, **how) for part in parts]
         return mixtures, shares / shares.sum(), loglik, parameters.n_parameters
 

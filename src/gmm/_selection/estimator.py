@@ -48,7 +48,7 @@ class GaussianMixtureSearch(Estimator):
     tol : float or None, default=None
         As in `GaussianMixture`; None is 1e-5, reduced on large tables so that criteria can be compared.
     reg_covar : float, default=1e-6
-        Added to the diagonal of the covariances, in squared units of the data.
+        Added to the diagonal of the covariances, times the squared width of the narrowest column; see `select`.
     max_iter : int, default=1000
         Maximum number of passes per fit.
     n_init : int, default=1

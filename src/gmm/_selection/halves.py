@@ -14,13 +14,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from gmm._estimators.mixture import GaussianMixture
 from gmm._exceptions import ConvergenceWarning
-from gmm._fitting.fit import COMPARISON_DEFAULTS
 from gmm._fitting.seeds import common_seed
 from gmm._passes.threads import replicated
 from gmm._public import publish
 from gmm._selection.held_out import counted_rows
 from gmm._selection.request import check_comparable, requested_components
 from gmm._selection.resampling import Seed, checked_rows
+from gmm._selection.standard import comparable_fits
 from gmm._validation.combinations import refuse
 from gmm._validation.parameters import check_callback
 from gmm._validation.rows import check_enough_rows
@@ -179,7 +179,8 @@ def split_lrt(
     callback : callable, default=None
         Called with the `SplitLRT` so far after each split. If it returns True, the test ends with these splits.
     **parameters
-        Other parameters of `GaussianMixture`, the same for all fits. The defaults are ``tol=1e-5, max_iter=1000``.
+        Other parameters of `GaussianMixture`, the same for all fits. The defaults are ``tol=1e-5, max_iter=1000``,
+        and `reg_covar` is in the units of the columns, as in `select`.
 
     Returns
     -------
@@ -271,7 +272,8 @@ def stability(
     callback : callable, default=None
         Called with the `Stability` so far after each split. If it returns True, the work ends with these splits.
     **parameters
-        Other parameters of `GaussianMixture`, the same for all fits. The defaults are ``tol=1e-5, max_iter=1000``.
+        Other parameters of `GaussianMixture`, the same for all fits. The defaults are ``tol=1e-5, max_iter=1000``,
+        and `reg_covar` is in the units of the columns, as in `select`.
 
     Returns
     -------
@@ -331,11 +333,12 @@ def _of_each_split(
     check_enough_rows(len(rows) // 2, numbers[-1])
     rng = np.random.default_rng(common_seed(random_state))
     seeds = rng.integers(2**31, size=check_whole(n_splits, "n_splits")).tolist()
+    rows, settings, _ = comparable_fits(rows, parameters)
 
     def measured(seed: int, n_threads: int | None) -> Array:
         order = np.random.default_rng(seed).permutation(len(rows))
         one, other = (rows[np.sort(part)] for part in np.array_split(order, 2))
-        how = COMPARISON_DEFAULTS | parameters | {"random_state": seed, "n_threads": n_threads}
+        how = settings | {"random_state": seed, "n_threads": n_threads}
         return measure((one, other), (_fits(one, numbers, how), _fits(other, numbers, how)))
 
     work = float(len(rows) / 2 * numbers[-1] * rows.shape[1] ** 2)

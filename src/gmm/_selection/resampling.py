@@ -19,9 +19,9 @@ from numpy.typing import ArrayLike, NDArray
 from gmm._estimators.contract import record_features
 from gmm._estimators.fitted import estimator_of, fitted_parameters
 from gmm._estimators.mixture import GaussianMixture
+from gmm._estimators.units import in_other_units
 from gmm._exceptions import ConvergenceWarning, warn
 from gmm._fitting.degenerate import Resolution, degenerate_components
-from gmm._fitting.fit import COMPARISON_DEFAULTS
 from gmm._fitting.racing import Start, best_of, has_degenerate, short_runs
 from gmm._fitting.seeds import common_seed, start_seeds
 from gmm._fitting.split_merge import OFFSET
@@ -35,12 +35,14 @@ from gmm._rows.sources import ArraySource, Source
 from gmm._selection.candidates import halved, splits_of_widest
 from gmm._selection.held_out import check_folds, counted_rows, folds_of, repeated
 from gmm._selection.request import check_comparable
+from gmm._selection.standard import comparable_fits, log_volume
 from gmm._text.amounts import counted
 from gmm._validation.combinations import refuse
 from gmm._validation.parameters import check_callback, check_random_state
 from gmm._validation.ratio import check_max_ratio
 from gmm._validation.rows import check_enough_rows
 from gmm._validation.scalars import MOST_REPLICATES, check_whole, is_whole
+from gmm._values.coordinates import Coordinates
 from gmm._values.covariance import DEFAULT_COVARIANCE_TYPE
 from gmm._values.layouts import Array, SingularMatrixError
 from gmm._values.objective import Objective
@@ -304,7 +306,7 @@ def bootstrap_lrt(
         Called with a `Replicate` after each replicate, in order. If it returns True, the test ends with those so far.
     **parameters
         Other parameters of `GaussianMixture`, such as `n_factors`, the same for all fits. The defaults are
-        ``tol=1e-5, max_iter=1000``.
+        ``tol=1e-5, max_iter=1000``, and `reg_covar` is in the units of the columns, as in `select`.
 
     Returns
     -------
@@ -351,7 +353,8 @@ def bootstrap_lrt(
     check_enough_rows(len(rows), n_components + 1)
     rng = np.random.default_rng(common_seed(random_state))
     shared = {"covariance_type": covariance_type, "n_init": n_init, "n_threads": n_threads}
-    fits = _Fits(n_components, COMPARISON_DEFAULTS | parameters | shared)
+    rows, settings, units = comparable_fits(rows, parameters | shared)
+    fits = _Fits(n_components, settings)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         observed = fits.pair(rows, int(rng.integers(2**31)))
@@ -360,10 +363,18 @@ def bootstrap_lrt(
                 f"The statistic is 0, and no fit of {n_components + 1} components supports it: {observed.failure}",
                 UserWarning,
             )
-        for fit in (observed.null, observed.alternative):
+        null, alternative = (_in_own_units(fit, rows, units) for fit in (observed.null, observed.alternative))
+        for fit in (null, alternative):
             record_features(fit, rows.shape[1], names)
-        test = BootstrapLRT(observed.statistic, np.empty(0), observed.null, observed.alternative, n_replicates)
+        test = BootstrapLRT(observed.statistic, np.empty(0), null, alternative, n_replicates)
         return _with_replicates(test, _replicates(fits, observed.null, rows, rng, n_replicates), callback)
+
+
+def _in_own_units(fit: GaussianMixture, rows: NDArray[Any], units: Coordinates | None) -> GaussianMixture:
+    if units is None:
+        return fit
+    source = _source(rows)
+    return in_other_units(fit, units, -log_volume(source, units) / source.survey.weight)
 
 
 def _with_replicates(

@@ -26,7 +26,7 @@ from gmm._kernel.first_look import distinct_rows
 from gmm._passes.results import Totals
 from gmm._persistence.checkpoints import SearchCheckpoint
 from gmm._rows.entrance import Names, as_source_to_fit
-from gmm._rows.sources import ArraySource, Source, box_of
+from gmm._rows.sources import ArraySource, Source, box_of, relative_ridge
 from gmm._selection.bar import Bar
 from gmm._selection.candidates import Starts, as_model
 from gmm._selection.cell import SearchRows, Solution, Worker
@@ -156,9 +156,9 @@ def select(
         beyond memory, the best cell is finished on all rows in any case, and the others if the time allows.
     standardize : bool, default=False
         Search in units of each column's standard deviation, so that units do not matter; mixtures, likelihoods and
-        criteria are those of the original columns. `reg_covar` and a `NormalInverseWishart` are in these units about
-        the mean, a box of `noise` is in the original ones. The mixtures found have the prior in the original units, as
-        further fits need it, and `reg_covar` in the smallest of them. Six models (EII, VII, EVE, VVE, EEV, VEV) are
+        criteria are those of the original columns. A `NormalInverseWishart` is in these units about the mean, a box of
+        `noise` is in the original ones. The mixtures found have the prior in the original units, as further fits need
+        it, and the ridge in the smallest of them. Six models (EII, VII, EVE, VVE, EEV, VEV) are
         others in original units: their mixtures come as EEI, VEI, EVV, VVV, EVV and VVV there, which count more
         parameters than the table, whose names and numbers of parameters are those of the models searched; so does
         "ppca", which comes as "factor".
@@ -173,16 +173,18 @@ def select(
         Of the rows' measurement errors, as in `GaussianMixture.fit`: every cell is a mixture of the values without
         errors, and criteria are of rows with theirs.
     **parameters
-        Further parameters of `GaussianMixture`, used for all cells: ``reg_covar``, ``init_params`` (a name),
-        ``acceleration``, ``prior``, ``noise``, ``missing``, ``refine="split-merge"`` to refine every cell at last,
-        ``tol``, ``max_iter`` and ``max_ratio``, with which "all" are "full", "diag" and "spherical". The defaults here
-        are ``tol=None``, which is 1e-5, reduced on large tables so that criteria are accurate to about 0.05, and
-        ``max_iter=1000``. ``fixed={"means": True}`` fixes the m rows of
-        ``means_init`` as means of the first m components of every cell, and the search is over how many others there
-        are, from none on: classes that are known beside new ones. ``fixed={"means": True, "covariances": True}`` fixes
-        as well the ``precisions_init`` of these m, in the shape of `covariance_type`, "full", "diag" or "spherical"
-        where there are others; a mask of m fixes some of them. Criteria count free parameters, and each mixture has
-        what it holds as `means_init` and masks for all its components, as further fits need them.
+        Further parameters of `GaussianMixture`, used for all cells: ``init_params`` (a name), ``acceleration``,
+        ``prior``, ``noise``, ``missing``, ``refine="split-merge"`` to refine every cell at last, ``tol``, ``max_iter``
+        and ``max_ratio``, with which "all" are "full", "diag" and "spherical". The defaults here are ``tol=None``,
+        which is 1e-5, reduced on large tables so that criteria are accurate to about 0.05, and ``max_iter=1000``.
+        ``reg_covar``, here 1e-6 too, is a share of the squared width of the narrowest column that varies: its number of
+        different values times the median gap between them, over 2.6, which is the deviation of normal values. So units
+        do not matter; the mixtures found have the product as their `reg_covar`. ``fixed={"means": True}`` fixes
+        the m rows of ``means_init`` as means of the first m components of every cell, and the search is over how many
+        others there are, from none on: classes that are known beside new ones. ``fixed={"means": True, "covariances":
+        True}`` fixes as well the ``precisions_init`` of these m, in the shape of `covariance_type`, "full", "diag" or
+        "spherical" where there are others; a mask of m fixes some of them. Criteria count free parameters, and each
+        mixture has what it holds as `means_init` and masks for all its components, as further fits need them.
 
     Returns
     -------
@@ -264,7 +266,8 @@ def _rows_of_cells(
     models = [covariance_model(name) for name in types]
     warn_of_constants(source, names)
     warn_of_unobserved_pairs(never_observed_together(source, names, models))
-    return completed(source.informative, models, template.reg_covar, template.n_threads)
+    ridge = relative_ridge(source, template.reg_covar)
+    return completed(source.informative, models, ridge, template.n_threads)
 
 
 def _searched(
@@ -275,8 +278,9 @@ def _searched(
     file: SearchCheckpoint | None,
 ) -> tuple[Selection, NDArray[Any]]:
     """Return the search, and the rows in memory that it looked at."""
-    opened = request.source
+    opened, template = request.source, request.template
     here, reports = replace(request, source=rows_to_search(opened, seed)), _Reports(request, callback)
+    template.reg_covar = relative_ridge(here.source, template.reg_covar)
     with _opened(here, seed, clock, file, _deviances(here, seed, clock, reports)) as search:
         selection = search.run(reports)
     if here.source.n_rows != opened.n_rows:

@@ -12,19 +12,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm._estimators.criteria import OF_SEARCHES
-from gmm._estimators.fitted import past_of
+from gmm._estimators.fitted import model_of, past_of
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.units import in_other_units
 from gmm._exceptions import warn
+from gmm._fitting.fit import COMPARISON_DEFAULTS
+from gmm._fitting.starts import STARTS
 from gmm._rows.factory import FactorySource
-from gmm._rows.sources import Source
+from gmm._rows.sources import ArraySource, Source, column_widths, relative_ridge
 from gmm._selection.table import Selection
 from gmm._text.amounts import counted
 from gmm._text.lists import quoted
 from gmm._validation.combinations import refuse
+from gmm._validation.parameters import check_parameters
 from gmm._validation.scalars import check_boolean
 from gmm._values.coordinates import Coordinates
 from gmm._values.noise import Noise
+from gmm._values.priors import NormalInverseWishart
 from gmm._values.weights import weighed
 
 _AT_ONCE = 1 << 12  # rows
@@ -76,6 +80,25 @@ def _blocks(source: Source, units: Coordinates) -> Iterator[Any]:
     for _, rows, weights in source.chunks():
         scaled = units.of_rows(rows)
         yield scaled if weights is None else (scaled, weights)
+
+
+def comparable_fits(
+    rows: NDArray[Any], parameters: dict[str, Any]
+) -> tuple[NDArray[Any], dict[str, Any], Coordinates | None]:
+    """Return rows and the parameters of fits that are compared, for which units do not matter, and the units.
+
+    The ridge is in the units of the rows. Starts see distances, so columns come as wide as the narrowest one, for
+    models that other units of columns leave as they are, and where nothing is given in the units of the rows.
+    """
+    settings = COMPARISON_DEFAULTS | parameters
+    check_parameters(template := GaussianMixture(**settings), STARTS)
+    source, model = ArraySource(rows), model_of(template, rows.shape[1])
+    given = np.ndim(template.noise) > 0 or isinstance(template.prior, NormalInverseWishart)
+    widths, units = column_widths(source), None
+    if model.of_scaled_columns is model and not given and (widths > (least := widths.min())).any():
+        units = Coordinates(np.zeros(len(widths)), np.where(np.isfinite(widths), widths / least, 1.0))
+        rows = units.of_rows(rows)
+    return rows, settings | {"reg_covar": relative_ridge(ArraySource(rows), template.reg_covar)}, units
 
 
 def warn_of_constants(source: Source, names: NDArray[np.object_] | None) -> None:
