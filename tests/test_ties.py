@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 from sklearn.datasets import load_iris, load_wine
+from sklearn.metrics import adjusted_rand_score
 
 import reference
-from gmm import select
+from gmm import GaussianMixture, select
 from gmm._values.covariance import PARSIMONIOUS
 
 IRIS, SPECIES = load_iris(return_X_y=True)
@@ -64,3 +65,18 @@ def test_one_covariance_that_is_the_ridge_in_a_direction_is_degenerate(ridge):
     rows = np.repeat(np.random.default_rng(0).normal(size=(3, 2)), 50, axis=0)
     result = select(rows, [1, 2, 3], ["EEE"], reg_covar=ridge, random_state=0)
     assert [status.partition(":")[0] for status in result.status] == ["ok", "degenerate", "degenerate"]
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+@pytest.mark.parametrize("beside", [False, True])
+def test_rows_of_one_value_are_a_group_of_a_fit(place, beside):
+    """An appliance that is off, a saturated grey level: no other component is near, and the start is no accident."""
+    for seed in range(4):
+        rng = np.random.default_rng([seed, place])
+        means, group = np.array([60.0, 120.0, 255.0]), np.repeat([0, 1, 2], [300, 200, 120])
+        x = means[group] + 6 * rng.normal(size=len(group))
+        x[group == place] = means[place]
+        X = np.column_stack([x, rng.normal(size=len(x))]) if beside else x[:, None]
+        found = GaussianMixture(3, random_state=seed).fit(X)
+        assert adjusted_rand_score(group, found.predict(X)) > 0.99
+        assert "reg_covar" in str(found.summary(X))

@@ -12,7 +12,7 @@ import numpy as np
 from gmm import _fitting as fitting
 from gmm._exceptions import ConvergenceWarning, raisable, warn
 from gmm._passes.trace import LOWERED, Trace
-from gmm._rows.sources import Source
+from gmm._rows.sources import Source, some_rows
 from gmm._text.amounts import counted
 from gmm._text.lists import listed
 from gmm._text.printable import printable
@@ -36,7 +36,7 @@ _ALL_NOISE = (
 _NAMED = 6  # columns or components at most
 _AT_LIMIT = 1e-4  # relative
 _NO_ROWS = 1e-12  # share of all rows: rounding leaves a component without rows as much
-_RIDGES, _OF_RIDGE = 10, 1e-6  # variance of a column: fewer ridges are told; less than so much of one is rounding
+_RIDGES = 10  # variance of a column: fewer are told
 _SMALL, _WIDE = 0.1, 10  # weight up to which a component is small; deviations of the large ones that make it wide
 _ILL_DEFINED = (
     "Fitting the mixture model failed because some components have ill-defined empirical covariance (for instance "
@@ -109,14 +109,17 @@ def warn_of_light_rows(source: Source, n_parameters: int) -> None:
 
 def warn_of_units(source: Source, parameters: MixtureParameters, ridge: float, names: Sequence[str]) -> None:
     """Warn if columns vary, but by less than ten ridges, which hide their groups."""
-    (low, high), variances = source.survey.box, fitting.degenerate.total_variances(parameters) - ridge
-    known = _OF_RIDGE * ridge  # less variance is rounding of the sum
-    small = np.flatnonzero((variances < _RIDGES * ridge) & (high > low)).tolist()
-    if small:
-        each = [
-            f"{printable(names[j])!r} has {f'{variances[j]:.3g}' if variances[j] > known else f'less than {known:.3g}'}"
-            for j in small
-        ]
+    (low, high), most = source.survey.box, _RIDGES * ridge
+    small = np.flatnonzero((fitting.degenerate.total_variances(parameters) < most + ridge) & (high > low))
+    if not len(small):
+        return
+    rows, weights = some_rows(source)
+    columns = np.ma.masked_invalid(rows[:, small])
+    variances = np.ma.average(
+        np.square(columns - np.ma.average(columns, axis=0, weights=weights)), axis=0, weights=weights
+    )
+    each = [f"{printable(names[j])!r} has {v:.3g}" for j, v in zip(small, variances.tolist(), strict=True) if v < most]
+    if each:
         warn(
             f"reg_covar={ridge:g} hides groups in columns with less than {_RIDGES} times as much variance: "
             f"{listed(each, _NAMED)}. Multiply such columns by a power of 10, so that their variance is near 1, or set "

@@ -29,6 +29,8 @@ _NARROW = "less spread than the rounding of values leaves in {}: rows that repea
 _NAMED = 3  # columns at most
 _NARROWER = 4  # times: how much less variance than all rows a degenerate component has
 _RIDGES = 2  # of which one is in every covariance: a component has no more variance than the ridge
+_MANY = 6  # times the fewest rows: so many of one value are no accident
+_DEVIATIONS = 3  # of other components, beyond which a component has its place for itself
 _PAIR = 1.5  # effective rows, half a row rounded up: a row by itself may be the end of a long tail
 _HUGE = 1e300  # in place of what overflows
 _CHANCE_OF_PARAMETER = 2.5  # nats; log n / 2, what BIC takes, is more from 149 rows on
@@ -37,6 +39,7 @@ _CHANCE_OF_PARAMETER = 2.5  # nats; log n / 2, what BIC takes, is more from 149 
 class Judge(Enum):
     """What mixtures are compared by: with some, strays and chance make no component."""
 
+    START = auto()  # of one fit, for which many rows of one value are a group where no other component is near
     LIKELIHOOD = auto()  # of as many components
     CRITERION = auto()  # of several numbers of components
     HELD_OUT = auto()  # rows, which need no such rules
@@ -94,7 +97,11 @@ def degenerate_components(
     """
     causes = _causes(parameters, rows, statistics, judge)
     kept = [causes[why] for why in causes if judge is not Judge.HELD_OUT or why not in (_STRAYS, _CHANCE)]
-    return np.asarray(np.logical_or.reduce([np.zeros(parameters.n_components, dtype=bool), *kept]))
+    degenerate = np.asarray(np.logical_or.reduce([np.zeros(parameters.n_components, dtype=bool), *kept]))
+    if judge is Judge.START:
+        few = rows.weight * parameters.weights < _MANY * fewest_rows(parameters.model, parameters.n_features)
+        degenerate &= few | ~_alone(parameters, rows)
+    return degenerate
 
 
 def degenerate_under(
@@ -131,6 +138,15 @@ def on_ridge_alone(parameters: MixtureParameters, ridge: float, feature_names: S
     """Name the columns in which the whole mixture has hardly more variance than the ridge: constant ones, or small."""
     here = (ridge > 0) & (total_variances(parameters) <= _RIDGES * ridge)
     return [printable(feature_names[j]) for j in np.flatnonzero(here).tolist()]
+
+
+def _alone(parameters: MixtureParameters, rows: Resolution) -> NDArray[np.bool_]:
+    """Tell which components have, in a column where they are narrow, no other within three of its deviations, (K,)."""
+    variances, means = parameters.column_variances, parameters.means
+    narrow = variances <= rows.variances
+    far = np.square(means[:, None] - means) > _DEVIATIONS**2 * (variances + rows.variances)
+    far |= np.eye(len(means), dtype=bool)[:, :, None]
+    return np.asarray((narrow & far.all(axis=1)).any(axis=1))
 
 
 def _narrow_columns(parameters: MixtureParameters, k: int, rows: Resolution, feature_names: Sequence[str]) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 
 from gmm._candidates import CandidateView, Opening, Race
 from gmm._em import CandidateRows
-from gmm._fitting.degenerate import Resolution, degenerate_components, fewest_rows
+from gmm._fitting.degenerate import Judge, Resolution, degenerate_components, fewest_rows
 from gmm._fitting.metrics import View, views_of
 from gmm._fitting.sampling import Rng, seeding_uniforms
 from gmm._passes.e_step import EStep
@@ -199,7 +199,7 @@ class Course:
             _rows(sample, sample, moments, limit if schedule.single_throughout else 0.0),
         )
 
-    def winner(self, problem: Problem) -> SufficientStatistics:
+    def winner(self, problem: Problem, judge: Judge = Judge.START) -> SufficientStatistics:
         """Return the statistics of the candidate that is left in the end, of the model of a problem."""
         objective, n_components = problem.objective, self.sizes[0]
         model, rows = objective.model, Resolution.of(self.sample, objective.ridge)
@@ -207,7 +207,7 @@ class Course:
 
         def is_degenerate(estimate: Estimate) -> bool:
             parameters = MixtureParameters.estimated(estimate, objective.of_components)
-            return bool(degenerate_components(parameters, rows).any())
+            return bool(degenerate_components(parameters, rows, judge=judge).any())
 
         with problem.e_step() as e_step:
             race = Race(

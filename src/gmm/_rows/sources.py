@@ -444,14 +444,21 @@ def column_widths(source: Source) -> Array:
     It is the number of different values times the median gap between them, over 2.6, what makes it the deviation of
     normal values. Far rows, or groups that are far apart, hardly change it; rows that repeat do not.
     """
-    widths, indices = np.full(source.n_features, inf), np.arange(0, source.n_rows, ceil(source.n_rows / _MEASURED))
-    for j, values in enumerate(source.take(indices[source.weights[indices] > 0]).T):
-        ordered = np.unique(values[np.isfinite(values)]).astype(np.float64)
+    widths = np.full(source.n_features, inf)
+    for j, values in enumerate(some_rows(source)[0].T):
+        ordered = np.unique(values[np.isfinite(values)])
         gaps, sizes = np.diff(ordered), np.maximum(np.abs(ordered[1:]), np.abs(ordered[:-1]))
         half = ordered[3 * len(gaps) // 4] - ordered[len(gaps) // 4] if len(gaps) else 0.0
         if len(gaps := gaps[gaps > np.maximum(_ROUNDING * sizes, _SAME * half)]):
             widths[j] = (len(gaps) + 1) * np.median(gaps) / _OF_NORMAL_VALUES
     return widths
+
+
+def some_rows(source: Source) -> tuple[Array, Array]:
+    """Return at most 100,000 rows that weigh something, evenly spread, in float64, and their weights."""
+    indices = np.arange(0, source.n_rows, ceil(source.n_rows / _MEASURED))
+    indices = indices[source.weights[indices] > 0]
+    return source.take(indices).astype(np.float64), source.weights[indices]
 
 
 def relative_ridge(source: Source, reg_covar: float) -> float:

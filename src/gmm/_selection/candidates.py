@@ -9,6 +9,7 @@ from functools import cache, lru_cache
 import numpy as np
 
 from gmm._estimators.mixture import GaussianMixture
+from gmm._fitting.degenerate import Judge
 from gmm._fitting.fit import FitSettings
 from gmm._fitting.halving import Course, Schedule, schedule_for
 from gmm._fitting.noisy import dense_parts, start_of_heavy_tails
@@ -163,7 +164,9 @@ class Starts:
         if self._several:
             problem = request.problem(sample)
             free = stored_as(problem.objective.model.moments)
-            return self._in_places(self._course(K, number, free, schedule_for(problem, K)).winner(problem))
+            return self._in_places(
+                self._course(K, number, free, schedule_for(problem, K)).winner(problem, Judge.LIKELIHOOD)
+            )
         return self._in_places(self._start(sample, request, self._rng(K, number)))
 
     def _sample_of(self, n_components: int, number: int) -> ArraySource:
