@@ -24,19 +24,6 @@ Header = dict[str, Any]
 Saved = TypeVar("Saved")
 Value = TypeVar("Value")
 
-__all__ = [
-    "FORMAT",
-    "FORMAT_VERSION",
-    "Arrays",
-    "Header",
-    "build_object",
-    "item",
-    "load_object",
-    "load_state",
-    "map_state",
-    "save_state",
-]
-
 FORMAT = "gmm-em model"
 FORMAT_VERSION = 1
 

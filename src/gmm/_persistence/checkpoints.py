@@ -32,8 +32,6 @@ from gmm._persistence.values import (
 from gmm._validation.given import check_array
 from gmm._versions import __version__
 
-__all__ = ["Checkpoint", "SearchCheckpoint"]
-
 T = TypeVar("T")
 
 SECONDS = 5.0  # between two writings, at least …

@@ -32,16 +32,6 @@ from gmm._values.tails import (
     is_contamination,
 )
 
-__all__ = [
-    "from_json_values",
-    "mixture_from_state",
-    "mixture_to_state",
-    "sum_beside_noise",
-    "to_json_values",
-    "traces_from_state",
-    "traces_to_state",
-]
-
 _MOMENTS = ("origins", "counts", "first", "second")
 
 _LARGEST = 1e300  # JSON integers have no limit; this one fits a float

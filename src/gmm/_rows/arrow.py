@@ -11,8 +11,6 @@ import pyarrow.ipc
 from gmm._rows.part import Part
 from gmm._rows.stored_text import native_file
 
-__all__ = ["ArrowPart", "BatchesPart", "ReaderPart"]
-
 
 class ArrowPart(Part):
     """An Arrow file, Feather included, or a file that holds an Arrow stream.

@@ -23,8 +23,6 @@ from gmm._text.printable import printable
 if TYPE_CHECKING:
     from gmm._rows.part import Part
 
-__all__ = ["block_source", "gives_batches", "open_rows"]
-
 _Path = str | os.PathLike[str]
 _DUCKDB = ("duckdb.DuckDBPyRelation", "_duckdb.DuckDBPyRelation")
 _READERS = ("pyarrow.Scanner", "pyarrow.RecordBatchReader", "pyarrow.RecordBatchFileReader")

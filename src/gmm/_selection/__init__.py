@@ -8,20 +8,10 @@ and held-out rows, `estimator.py` is the search as an estimator, `classifier.py`
 """
 
 from gmm._public import publish
-from gmm._selection.classifier import MixtureClassifier
-from gmm._selection.estimator import GaussianMixtureSearch
-from gmm._selection.search import select
-from gmm._selection.status import NOT_CONVERGED, OK
-from gmm._selection.table import Progress, Selection
-
-__all__ = [
-    "NOT_CONVERGED",
-    "OK",
-    "GaussianMixtureSearch",
-    "MixtureClassifier",
-    "Progress",
-    "Selection",
-    "select",
-]
+from gmm._selection.classifier import MixtureClassifier as MixtureClassifier
+from gmm._selection.estimator import GaussianMixtureSearch as GaussianMixtureSearch
+from gmm._selection.search import select as select
+from gmm._selection.table import Progress as Progress
+from gmm._selection.table import Selection as Selection
 
 publish("gmm", [GaussianMixtureSearch, MixtureClassifier, Progress, Selection, select])

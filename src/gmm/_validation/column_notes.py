@@ -17,22 +17,6 @@ from numpy.typing import NDArray
 from gmm._text.amounts import counted
 from gmm._text.lists import listed
 
-__all__ = [
-    "CODES",
-    "CONSTANT",
-    "COPIES",
-    "LONG_TAIL",
-    "NUMBERS",
-    "ColumnKinds",
-    "Kind",
-    "Note",
-    "error_values",
-    "long_tails",
-    "note_on_identifiers",
-    "notes_on",
-    "slices",
-]
-
 LONG_TAIL = "positive with a long tail"
 _SHOWN = 4  # columns in a note
 _MOST_CODES, _ROWS_PER_CODE = 10, 20  # distinct values, and rows for each of them, that make a code likely
