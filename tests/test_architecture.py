@@ -53,7 +53,7 @@ ROOMS = {
         | contract criteria outcome past predictive progress scorer
     """,
     "_frozen_mixture": "",
-    "_persistence": "_persistence | checkpoints predictions | posterior streams | values | archive | metadata places",
+    "_persistence": "checkpoints predictions | values | _persistence | places",
     "_versions": "",
     "_fitting": """
         _fitting | trimming | fit | deconvolution labelled moments noisy progress | starts
