@@ -155,11 +155,11 @@ def _reads_once(data: object) -> bool:
 def _table(data: Any) -> Part | None:
     """Return the part that reads a table of another package, which is recognised by its name; None of what is none."""
     if _is_a(data, "polars.LazyFrame"):
-        from gmm._rows.lazy_frame import LazyFramePart
+        from gmm._rows.arrow import LazyFramePart
 
         return LazyFramePart(data)
     if _is_a(data, *_DUCKDB):
-        from gmm._rows.relation import RelationPart
+        from gmm._rows.arrow import RelationPart
 
         return RelationPart(data)
     if _is_a(data, "pyarrow.Dataset"):

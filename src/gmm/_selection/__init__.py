@@ -3,7 +3,7 @@
 `search.py` is the entry point, `engine.py` orders the work, `cell.py` solves one cell, `candidates.py` gives its
 starts, `contenders.py` solves the best ones again, `finishing.py` takes the best to rows beyond memory; `request.py`
 is what a search is asked for, `standard.py` its units, `keeping.py` what keeps it; `table.py` is the result, `grid.py`
-its layout, `status.py` what became of a cell, `from_file.py` reads it back; `resampling.py` tests numbers of components
+its layout, `status.py` what became of a cell; `resampling.py` tests numbers of components
 and held-out rows, `estimator.py` is the search as an estimator, `classifier.py` mixtures of known classes.
 """
 
