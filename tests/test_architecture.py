@@ -27,7 +27,7 @@ ROOMS = {
         _plotting | animation | boundaries clusters density canvas pairs uncertainty
         | answers convergence film frame hierarchy marks selection
         | scene | files legends lines pipeline view
-        | gif plane style
+        | style
     """,
     "analysis": "",
     "inference": "",
@@ -38,7 +38,7 @@ ROOMS = {
     "_selection": """
         _selection | classifier estimator | search cross_validation halves | resampling
         | contenders finishing | request
-        | engine fixed held_out | keeping keys | cell | bar candidates | standard | table | from_file | grid
+        | engine fixed held_out | keeping keys | cell | bar candidates | standard | table | grid
         | cells class_summary clock failure | target | status
     """,
     "_uses": """
@@ -53,28 +53,28 @@ ROOMS = {
         | contract criteria outcome past predictive progress scorer
     """,
     "_frozen_mixture": "",
-    "_persistence": "_persistence | checkpoints predictions | posterior streams | values | archive | metadata places",
+    "_persistence": "checkpoints predictions | values | _persistence | places",
     "_versions": "",
     "_fitting": """
-        _fitting | trimming | fit | deconvolution labelled moments noisy progress | starts
+        _fitting | trimming | fit | labelled moments noisy progress | starts
         | order screening split_merge halving | racing
         | degenerate hierarchy incomplete metrics seeds | sampling
     """,
     "_passes": """
-        problem stepwise | opening | incomplete quasi_newton | own_errors textbook | e_step m_step solver
+        problem stepwise | opening | incomplete quasi_newton | textbook | e_step m_step solver
         | resident | results threads trace
     """,
     "_rows": """
         entrance | dask file_table opening reweighed together watched | parts
         | partitions | tasks | incomplete | datasets factory npy_table orc paths scratch sliced tables
         | arrow npy
-        | blocks lazy_frame relation | ahead sources delimited parquet writing | stored_text
+        | blocks | ahead sources delimited parquet writing | stored_text
         | numerals suffixes
         | part text_format
     """,
     "_validation": """
         _validation | fixed labels noise prior ratio rows | errors given tables
-        | arrays column_notes columns parameters singular | combinations scalars tails where
+        | arrays column_notes columns parameters | combinations scalars tails where
      """,
     "_candidates": "",
     "_loop": "",
@@ -83,7 +83,7 @@ ROOMS = {
     "_em": "",
     "_errors": "",
     "_values": """
-        deconvolution | completion objective | columns coordinates directions partial variational | priors | parameters
+        deconvolution | completion objective | columns coordinates directions variational | priors | parameters
         | fixed | classes covariance errors statistics weights whitened | noise tails | layouts
     """,
     "_blas": "",
@@ -134,13 +134,11 @@ PYARROW = [
     "datasets",
     "delimited",
     "file_table",
-    "lazy_frame",
     "npy_table",
     "numerals",
     "orc",
     "parquet",
     "part",
-    "relation",
     "stored_text",
     "tables",
     "writing",

@@ -10,7 +10,7 @@ import gmm
 import reference
 from gmm import GaussianMixture, _errors
 from gmm._estimators.fitted import fitted_parameters
-from gmm._fitting.deconvolution import precise_half
+from gmm._fitting.fit import precise_half
 from gmm._kernel import tiles
 from gmm._passes.opening import e_step_over
 from gmm._rows.entrance import as_source

@@ -16,7 +16,7 @@ from gmm import (
     select,
 )
 from gmm._passes.trace import PassRecord, Trace
-from gmm._selection import NOT_CONVERGED
+from gmm._selection.status import NOT_CONVERGED
 from gmm._values.covariance import PARSIMONIOUS
 from gmm.analysis import combine_components
 

@@ -11,6 +11,7 @@ from gmm import GaussianMixture
 from gmm._kernel import tiles
 from gmm._passes.e_step import EStep
 from gmm._passes.problem import Beginning, Problem, SolverSettings
+from gmm._persistence.values import mixture_from_state
 from gmm._plotting.view import ellipse
 from gmm._rows.sources import ArraySource
 from gmm._values.covariance import PARSIMONIOUS, covariance_model
@@ -443,7 +444,7 @@ def test_a_frozen_mixture_has_the_same_bits(covariance_type, dtype, degrees, n, 
 
 def test_a_file_with_other_degrees_of_freedom_than_there_are_is_refused(fitted):
     with pytest.raises(ValueError, match="from 1 to 1000000"):
-        gmm._persistence.values.mixture_from_state(
+        mixture_from_state(
             {"weights": fitted.weights_, "means": fitted.means_, "covariances": fitted.covariances_}
             | {"degrees_of_freedom": np.array([0.5, 0.0])},
             covariance_model("full"),

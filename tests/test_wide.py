@@ -10,7 +10,7 @@ import pytest
 import gmm
 from gmm import GaussianMixture, NormalInverseWishart, em, load, select
 from gmm._cli import main
-from gmm._plotting import plane
+from gmm._plotting.view import plane_of
 from gmm._values import directions
 from gmm._values.covariance import covariance_model
 from gmm._values.parameters import MixtureParameters
@@ -178,9 +178,9 @@ def a_mixture(n_components, d, name, *, apart=1.0):
 @pytest.mark.parametrize("n_components", [3, 7])
 def test_means_are_told_apart_in_the_same_plane_by_few_features_as_by_all(monkeypatch, name, n_components):
     mixture = a_mixture(n_components, 90, name)
-    got = plane.plane_of(mixture)
+    got = plane_of(mixture)
     monkeypatch.setattr(directions, "_MOST_FEATURES", 90)
-    expected = plane.plane_of(mixture)
+    expected = plane_of(mixture)
     assert got.kinds == expected.kinds == ("discriminating", "discriminating")
     np.testing.assert_allclose(got.matrix, expected.matrix, atol=1e-9)
 
@@ -190,7 +190,7 @@ def test_means_are_told_apart_in_the_same_plane_by_few_features_as_by_all(monkey
 @every_model
 def test_a_plane_of_many_features_is_one(name, apart, n_components):
     mixture = a_mixture(n_components, 200, name, apart=apart)
-    got = plane.plane_of(mixture)
+    got = plane_of(mixture)
     away = (mixture.means - got.centre) @ got.matrix.T
     within = mixture.model.layout.projected(mixture.covariances, n_components, got.matrix)
     whole = (away.T * mixture.weights) @ away + np.tensordot(mixture.weights, within, axes=1)

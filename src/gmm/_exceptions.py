@@ -12,16 +12,6 @@ import warnings
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
-__all__ = [
-    "ConvergenceWarning",
-    "InvalidParameterError",
-    "LostClusterError",
-    "NotFittedError",
-    "answer_of",
-    "raisable",
-    "warn",
-]
-
 _E = TypeVar("_E", bound=Exception)
 
 

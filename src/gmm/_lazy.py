@@ -1,10 +1,11 @@
-"""Names of a package that are loaded when they are first asked for (PEP 562)."""
+"""Names and modules of a package that are loaded when they are first asked for (PEP 562)."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 
@@ -20,3 +21,14 @@ def attributes_of(package: str, homes: Mapping[str, str]) -> Callable[[str], Any
         return value
 
     return attribute
+
+
+def modules_of(package: str) -> Callable[[str], Any]:
+    """Return the `__getattr__` of a package of which every module is loaded on demand; importing one sets its name."""
+
+    def module(name: str) -> Any:
+        if find_spec(f"{package}.{name}") is None:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        return import_module(f"{package}.{name}")
+
+    return module

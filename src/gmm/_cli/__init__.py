@@ -17,8 +17,6 @@ from gmm._text.printable import printable, printable_lines
 from gmm._validation.combinations import CombinationError
 from gmm._versions import EXTRAS, install_line
 
-__all__ = ["main"]
-
 OK, FAILED, INTERRUPTED = 0, 1, 130
 
 

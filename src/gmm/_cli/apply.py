@@ -36,7 +36,8 @@ from gmm._estimators.mixture import GaussianMixture
 from gmm._exchange.mclust import to_json
 from gmm._exchange.onnx import to_onnx
 from gmm._loading import load
-from gmm._persistence import load_state, replaceable
+from gmm._persistence import load_state
+from gmm._persistence.places import replaceable
 from gmm._rows.writing import beside, class_columns
 from gmm._selection import MixtureClassifier
 from gmm._selection.class_summary import summary_of

@@ -54,7 +54,7 @@ from gmm._estimators.criteria import CRITERIA
 from gmm._estimators.fitted import fitted_parameters, past_of
 from gmm._estimators.mixture import GaussianMixture
 from gmm._estimators.summary import Figures, log_likelihood_of
-from gmm._rows.delimited import is_number
+from gmm._rows.numerals import is_number
 from gmm._rows.reweighed import reweighed
 from gmm._rows.sources import relative_ridge
 from gmm._rows.writing import class_columns

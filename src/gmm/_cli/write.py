@@ -23,7 +23,8 @@ from gmm._cli.failures import UsageError
 from gmm._cli.rows import Rows
 from gmm._estimators.fitted import FittedMixture, fitted_parameters
 from gmm._estimators.scorer import Scorer
-from gmm._persistence import predictions, replaceable, suffix_to_write, write_atomically
+from gmm._persistence import predictions
+from gmm._persistence.places import replaceable, suffix_to_write, write_atomically
 from gmm._rows.writing import WRITERS, in_step, prediction_columns, write_blocks
 from gmm._text.printable import printable_lines
 

@@ -21,8 +21,6 @@ from gmm._values.layouts import Array
 if TYPE_CHECKING:
     from gmm._text.html import Html
 
-__all__ = ["Estimator", "as_dtype", "as_public_array", "given_names", "names_of_features", "record_features"]
-
 _Self = TypeVar("_Self", bound="Estimator")
 _ROUTED = ("fit", "score")
 _VARIADIC = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD

@@ -46,12 +46,6 @@ if TYPE_CHECKING:
     from gmm._frozen_mixture import FrozenMixture
     from gmm._text.html import Html
 
-__all__ = [
-    "FittedMixture", "check_is_mixture", "estimator_of",
-    "fitted_html", "fitted_parameters", "lasting_settings", "model_of", "objective_of", "past_of", "rows_of_fit",
-    "set_mixture", "source_of", "summary_of",
-]  # fmt: skip
-
 _Mixture = TypeVar("_Mixture", bound="FittedMixture")
 _DOUBLE: np.dtype[Any] = np.dtype(np.float64)
 _INSTEAD = {  # of private methods of scikit-learn's classes, which subclasses override there

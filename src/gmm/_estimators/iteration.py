@@ -29,8 +29,6 @@ from gmm._values.noise import NO_NOISE
 from gmm._values.objective import Objective
 from gmm._values.statistics import SufficientStatistics
 
-__all__ = ["e_step", "m_step"]
-
 
 def e_step(model: FittedMixture, X: ArrayLike, sample_weight: ArrayLike | None = None) -> SufficientStatistics:
     """Compute the moments of rows, weighted by their responsibilities: the E-step of EM.

@@ -53,8 +53,6 @@ if TYPE_CHECKING:
     from gmm._estimators.conditional import ConditionalPrediction
     from gmm._passes.stepwise import Stream
 
-__all__ = ["GaussianMixture"]
-
 _ENDED = "one step for each block"
 _FEW_ROWS = (
     "The first block has {} rows for {} free parameters, so the start fits these rows alone, and the stream may not "

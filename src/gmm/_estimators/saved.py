@@ -10,13 +10,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm import _fitting as fitting
-from gmm import _persistence as persistence
 from gmm._estimators.contract import given_names
 from gmm._estimators.fitted import FittedMixture, fitted_parameters, past_of, set_mixture
 from gmm._estimators.labelled import classes_to_state, restore_classes
 from gmm._estimators.outcome import fit_attributes
 from gmm._estimators.past import SHRUNK, Past
-from gmm._persistence import Readable, Writable, item, load_object, mask, positive, save_state, with_metadata
+from gmm._persistence import (
+    Readable,
+    Writable,
+    from_json_values,
+    item,
+    load_object,
+    mask,
+    positive,
+    save_state,
+    to_json_values,
+    with_metadata,
+)
 from gmm._validation.given import check_array
 from gmm._validation.parameters import check_parameters
 from gmm._validation.rows import check_feature_names
@@ -89,23 +99,24 @@ def state_of(self: FittedMixture) -> tuple[dict[str, Any], dict[str, NDArray[Any
     parameters = fitted_parameters(self)
     # They may have been set after the fit, and `load` refuses invalid ones.
     check_parameters(self, fitting.starts.STARTS)
+    from gmm._persistence import values
     from gmm._versions import __version__
 
     header: dict[str, Any] = {
         "gmm_version": __version__,
         "class": type(self).__name__,
-        "parameters": persistence.to_json_values(self.get_params()),
+        "parameters": to_json_values(self.get_params()),
         "covariance_model": parameters.model.name,
         "dtype": self._dtype.name,
         "feature_names": given_names(self),
     }
     header |= {} if parameters.model.stored_whole else {"low_rank": True}
-    arrays = persistence.mixture_to_state(parameters)
+    arrays = values.mixture_to_state(parameters)
     if isinstance(parameters, MixturePosterior):
-        posterior, of_posterior = persistence.posterior_to_state(parameters)
+        posterior, of_posterior = values.posterior_to_state(parameters)
         header, arrays = header | posterior, arrays | of_posterior
     if "history_" in vars(self):
-        traces, passes = persistence.traces_to_state(self.history_, self.histories_)
+        traces, passes = values.traces_to_state(self.history_, self.histories_)
         header |= {**traces, "lower_bound": self.lower_bound_}
         arrays |= passes
     header |= classes_to_state(self)
@@ -117,7 +128,7 @@ def state_of(self: FittedMixture) -> tuple[dict[str, Any], dict[str, NDArray[Any
     arrays |= {} if past.trimmed is None else {"trimmed": past.trimmed}
     arrays |= {} if past.steps is None else {"steps": past.steps}
     if past.stream is not None:
-        header["stream"], of_stream = persistence.stream_to_state(past.stream)
+        header["stream"], of_stream = values.stream_to_state(past.stream)
         arrays |= of_stream
     return header, arrays
 
@@ -137,16 +148,18 @@ def from_state(cls: type[_Mixture], header: dict[str, Any], arrays: dict[str, ND
     KeyError, ValueError
         If something is missing or invalid.
     """
+    from gmm._persistence import values
+
     model = covariance_model(item(header, "covariance_model", str))
     if "low_rank" in header and item(header, "low_rank", bool):
         model = of_low_rank(model)
-    parameters = persistence.mixture_from_state(arrays, model)
+    parameters = values.mixture_from_state(arrays, model)
     # Arrays among the parameters are not saved.
-    arguments = persistence.from_json_values(item(header, "parameters", dict))
+    arguments = from_json_values(item(header, "parameters", dict))
     implied: dict[str, Any] = {"noise": parameters.noise.parameter}
     if cls._variational:
-        parameters = persistence.posterior_from_state(header, arrays, parameters)
-        implied |= persistence.prior_parameters(parameters.prior)
+        parameters = values.posterior_from_state(header, arrays, parameters)
+        implied |= {"mean_prior": parameters.prior.mean, "covariance_prior": parameters.prior.scale}
     implied |= parameters.tails.parameters
     if parameters.fixed:
         implied["fixed"] = parameters.fixed.masks
@@ -160,13 +173,15 @@ def _restore(
     self: FittedMixture, header: dict[str, Any], arrays: dict[str, NDArray[Any]], parameters: MixtureParameters
 ) -> None:
     """Take what `state_of` returned; `parameters` are made of it."""
+    from gmm._persistence import values
+
     names = check_feature_names(item(header, "feature_names", list) or None, parameters.n_features)
     if header["dtype"] not in ("float32", "float64"):
         raise ValueError(f"expected dtype float32 or float64, got {header['dtype']!r}")
     check_parameters(self, fitting.starts.STARTS)
     past, of_fit = Past(parameters), dict[str, Any]()
     if "lower_bound" in header:
-        best, traces = persistence.traces_from_state(header, arrays)
+        best, traces = values.traces_from_state(header, arrays)
         of_fit = fit_attributes(best, item(header, "lower_bound", float), traces)
         past = past._replace(trace=best)
     if "shrunk" in header:
@@ -183,7 +198,7 @@ def _restore(
     if "trimmed" in arrays:
         past = past._replace(trimmed=mask(arrays, "trimmed"))
     if "stream" in header:
-        stream = persistence.stream_from_state(item(header, "stream", dict), arrays, parameters, self.reg_covar)
+        stream = values.stream_from_state(item(header, "stream", dict), arrays, parameters, self.reg_covar)
         past = past._replace(stream=stream)
     set_mixture(self, parameters, names, np.dtype(header["dtype"]), _last_fit=past, **of_fit)
     restore_classes(self, header, parameters.n_components)

@@ -28,8 +28,6 @@ from gmm._rows.sources import ArraySource
 from gmm._validation.parameters import check_parameters
 from gmm._values.layouts import SingularMatrixError
 
-__all__ = ["EMStep", "SteppedFit", "prepare_stepped_fit", "steps"]
-
 _UNSUPPORTED = {
     "n_init": "the steps are those of a single start; call it once per random_state",
     "warm_start": "to continue from a mixture, pass it as weights_init, means_init and precisions_init",

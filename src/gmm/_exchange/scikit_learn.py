@@ -21,8 +21,6 @@ from gmm._values.covariance import stored_as
 from gmm._values.fixed import PARTS
 from gmm._versions import imported
 
-__all__ = ["from_sklearn", "to_sklearn"]
-
 _OF_MIXTURE = ("weights_", "means_", "covariances_", "precisions_", "precisions_cholesky_")
 _PRIORS = ("mean_precision_prior", "mean_prior", "degrees_of_freedom_prior", "covariance_prior")
 _OF_POSTERIOR = (

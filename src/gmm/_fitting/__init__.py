@@ -5,10 +5,10 @@ Estimators import it when they are fitted: who scores rows with a saved mixture 
 
 from typing import TYPE_CHECKING
 
-from gmm._lazy import attributes_of
+from gmm._lazy import modules_of
 
 if TYPE_CHECKING:
-    from gmm._fitting import (
+    from gmm._fitting import (  # noqa: F401
         degenerate,
         fit,
         incomplete,
@@ -22,18 +22,4 @@ if TYPE_CHECKING:
         trimming,
     )
 
-__all__ = [
-    "degenerate",
-    "fit",
-    "incomplete",
-    "moments",
-    "noisy",
-    "progress",
-    "sampling",
-    "screening",
-    "seeds",
-    "starts",
-    "trimming",
-]
-
-__getattr__ = attributes_of(__name__, {name: f"{__name__}.{name}" for name in __all__})
+__getattr__ = modules_of(__name__)

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gmm._blas import blas_alone_in_fit
-from gmm._fitting.deconvolution import precise_half, without_errors
 from gmm._fitting.degenerate import degenerate_under
 from gmm._fitting.labelled import labelled_start, sampled_problem, start_within_classes
 from gmm._fitting.noisy import noisy_start, start_of_heavy_tails
@@ -29,7 +28,7 @@ from gmm._rows.sources import ArraySource, Source
 from gmm._validation.fixed import check_fixed_start
 from gmm._validation.given import check_constraint
 from gmm._values.fixed import PARTS
-from gmm._values.layouts import Array, SingularMatrixError
+from gmm._values.layouts import FULL, Array, SingularMatrixError
 from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
@@ -41,6 +40,9 @@ OnSkip = Callable[[int, Screened | None], object]
 
 _ROUNDING = 1e-5  # of responsibilities in float32 that sum to 1
 _OR_GO_ON = "; or let a GaussianMixture that has them go on with warm_start=True"
+_LEAST_LEFT = 0.05  # share of a variance that errors leave
+_MOST_SHARES = 1e150  # of a variance that errors are: squares are finite
+_ENOUGH, _MOST = 50, 1 << 17  # rows of small errors: for each component, and of a sample
 
 
 class StartSettings(NamedTuple):
@@ -421,3 +423,44 @@ def _start_statistics(source: Source, settings: FitSettings, seed: int) -> Suffi
         return from_responsibilities(source.without_gaps, how.responsibilities(seed), moments, n_threads=n_threads)
     request = StartRequest(settings.n_components, objective, n_threads)
     return start_statistics(source, request, how.method, np.random.default_rng(seed))
+
+
+# --- Rows whose errors are known -----------------------------------------------------------------
+
+
+def precise_half(source: Source, n_components: int) -> Source:
+    """Return the half of the rows with the smallest errors, in units of the columns; of few rows or no errors, all."""
+    errors, n = source.errors, source.n_used // 2
+    if not errors or n < _ENOUGH * n_components:
+        return source
+    low, high = source.survey.box
+    units = np.where(high > low, high - low, np.inf)
+    sizes = np.square(np.sqrt(errors.variances) / units).sum(axis=1)
+    size = np.where(source.weights > 0, sizes[errors.codes], np.inf)
+    return source.part(np.sort(np.argsort(size, kind="stable")[: min(n, _MOST)]))
+
+
+def without_errors(problem: Problem, start: Source, mixture: MixtureParameters) -> SufficientStatistics:
+    """Return the statistics of a mixture of rows without their errors, which were part of it at the start."""
+    errors, (K, d) = start.errors, mixture.means.shape
+    with EStep(start.without_gaps, mixture.model.layout, n_threads=problem.n_threads) as e_step:
+        responsibilities = e_step.rows(mixture.whitened(), responsibilities=True).responsibilities
+    assert responsibilities is not None  # they were asked for
+    shares = np.full((len(errors.covariances), K), np.finfo(np.float64).tiny)
+    np.add.at(shares, errors.codes, responsibilities * start.weights[:, None])
+    mean_errors = np.tensordot((shares / shares.sum(axis=0)).T, errors.stored(FULL), 1)
+    covariances = _without(mixture.model.layout.dense(mixture.covariances, K, d), mean_errors)
+    counts = mixture.weights * problem.rows.survey.weight
+    moments = FULL, mixture.means, counts, np.zeros((K, d)), counts[:, None, None] * covariances
+    return SufficientStatistics(*moments, 0.0, float(counts.sum())).reduced(problem.objective.model.moments)
+
+
+def _without(covariances: Array, errors: Array) -> Array:
+    """Return covariances less those of errors, which leave at least a share in every direction."""
+    whiteners, _ = FULL.whiten(np.ascontiguousarray(covariances), covariances.shape[1])
+    with np.errstate(over="ignore", invalid="ignore"):  # of errors beside which a covariance is nothing
+        shares = np.nan_to_num(whiteners @ errors @ whiteners.transpose(0, 2, 1))
+        shares = np.clip(shares, -_MOST_SHARES, _MOST_SHARES)
+    values, axes = np.linalg.eigh(shares)
+    roots = np.linalg.solve(whiteners, axes * np.sqrt(1 - np.clip(values, 0, 1 - _LEAST_LEFT))[:, None])
+    return np.asarray(roots @ roots.transpose(0, 2, 1))

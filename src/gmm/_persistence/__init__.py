@@ -1,80 +1,446 @@
-"""Saved models: safe, versioned files of numbers and JSON, without pickle.
+"""Saved models: safe, versioned files without pickle, ``.npz`` archives of numeric arrays and one JSON header.
 
-Each class decides what it saves; this package only reads and writes files.
+Each class decides what it saves; the header may also say where a model comes from, in the words of users (metadata).
 """
 
-from typing import TYPE_CHECKING
+from __future__ import annotations
 
-from gmm._lazy import attributes_of
-from gmm._persistence.archive import (
-    FORMAT,
-    FORMAT_VERSION,
-    build_object,
-    item,
-    load_object,
-    load_state,
-    mask,
-    positive,
-    save_state,
-)
-from gmm._persistence.metadata import describe, metadata_of, with_metadata
-from gmm._persistence.places import Readable, Writable, replaceable, suffix_to_write, write_atomically
+import json
+import os
+import struct
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from copy import deepcopy
+from io import BytesIO
+from math import inf, isfinite, prod
+from typing import Any, BinaryIO, TypeVar
 
-if TYPE_CHECKING:
-    from gmm._persistence.posterior import posterior_from_state, posterior_to_state, prior_parameters
-    from gmm._persistence.streams import stream_from_state, stream_to_state
-    from gmm._persistence.values import (
-        from_json_values,
-        mixture_from_state,
-        mixture_to_state,
-        to_json_values,
-        traces_from_state,
-        traces_to_state,
-    )
+import numpy as np
+from numpy.typing import NDArray
 
-__all__ = [
-    "FORMAT",
-    "FORMAT_VERSION",
-    "Readable",
-    "Writable",
-    "build_object",
-    "describe",
-    "from_json_values",
-    "item",
-    "load_object",
-    "load_state",
-    "mask",
-    "metadata_of",
-    "mixture_from_state",
-    "mixture_to_state",
-    "positive",
-    "posterior_from_state",
-    "posterior_to_state",
-    "prior_parameters",
-    "replaceable",
-    "save_state",
-    "stream_from_state",
-    "stream_to_state",
-    "suffix_to_write",
-    "to_json_values",
-    "traces_from_state",
-    "traces_to_state",
-    "with_metadata",
-    "write_atomically",
-]
+from gmm._persistence.places import Readable as Readable
+from gmm._persistence.places import Writable as Writable
+from gmm._persistence.places import name_of_source, read_bytes, write_to
+from gmm._text.printable import printable_lines
+from gmm._values.priors import NormalInverseWishart, parts
 
-_OF_ESTIMATORS = {
-    "posterior": ("posterior_from_state", "posterior_to_state", "prior_parameters"),
-    "streams": ("stream_from_state", "stream_to_state"),
-    "values": (
-        "from_json_values",
-        "mixture_from_state",
-        "mixture_to_state",
-        "to_json_values",
-        "traces_from_state",
-        "traces_to_state",
-    ),
-}
-__getattr__ = attributes_of(
-    __name__, {name: f"{__name__}.{module}" for module, names in _OF_ESTIMATORS.items() for name in names}
-)
+Arrays = dict[str, NDArray[Any]]
+Header = dict[str, Any]
+Saved = TypeVar("Saved")
+Value = TypeVar("Value")
+
+FORMAT = "gmm-em model"
+FORMAT_VERSION = 1
+
+_HEADER = "header"
+_ALIGNMENT = 64  # bytes; the data of every array begin at a multiple of it
+_LOCAL_HEADER = 30  # bytes before the name of a member
+_OPENING = b"PK"  # of every zip archive
+_BEGINNING = 64  # bytes that tell text
+_KINDS = "biuf"  # booleans, integers and floats, which need no pickle
+_PADDING = 0xD935  # extra field of a member that aligns it
+_SIZE_FIELD = 20  # bytes, which zipfile adds for large members
+_DEEPEST = 20  # levels of metadata; a value that contains itself has no end
+_LONGEST_ARRAY_HEADER = 1 << 14
+_ARRAY_HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+
+
+def save_state(target: Writable, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write a header and arrays to a path or an open file.
+
+    The same values give the same bytes. An existing file is replaced only after the new one is complete.
+
+    Parameters
+    ----------
+    target : str, os.PathLike or binary file
+        Where to write; no suffix is added to a path.
+    header : mapping of str to JSON values
+        Everything that is not an array. The keys ``format`` and ``format_version`` are added.
+    arrays : mapping of str to ndarray
+        Boolean, integer or float arrays of any shape.
+
+    Raises
+    ------
+    TypeError
+        If a header value has no JSON form, an array does not hold numbers, or `target` is neither a path nor a binary
+        file.
+    ValueError
+        If an array is named ``header``, or the header sets a reserved key.
+    OSError
+        If the target cannot be written.
+
+    See Also
+    --------
+    load_state : Read it back.
+    """
+    members: dict[str, Any] = {_HEADER: _encoded(header)}
+    for name, values in arrays.items():
+        members[name] = _checked(name, values)
+    write_to(target, lambda file: _write(file, members))
+
+
+def load_state(source: Readable) -> tuple[Header, Arrays]:
+    """Read the header and the arrays of a saved model.
+
+    Parameters
+    ----------
+    source : str, os.PathLike, binary file or bytes
+        A file written by `save_state`, in this or any earlier version of the format.
+
+    Returns
+    -------
+    header : dict
+        The header as saved, with ``format`` and ``format_version``.
+    arrays : dict of str to ndarray
+        The arrays as saved, in native byte order.
+
+    Raises
+    ------
+    ValueError
+        If the source is not a saved model, is damaged or truncated, or was written by a newer version of the format.
+        The message names the source.
+    TypeError
+        If `source` is not a path, a binary file or bytes.
+    OSError
+        If the source cannot be read.
+    """
+    content, name = read_bytes(source), name_of_source(source)
+    with _damage(name, content), zipfile.ZipFile(BytesIO(content)) as archive:
+        members = _members(archive, len(content))
+        arrays = {member: _copied(_array(member, archive.read(entry))) for member, entry in members.items()}
+        header = json.loads(arrays.pop(_HEADER).tobytes().decode())
+        where = header["format"], item(header, "format_version", int)
+    _check_format(name, *where)
+    return header, arrays
+
+
+def map_state(source: Readable) -> tuple[Header, Arrays]:
+    """Read the header of a saved model, and map its arrays into memory, which processes share.
+
+    Parameters
+    ----------
+    source : str or os.PathLike
+
+    Returns
+    -------
+    header : dict
+        As `load_state` returns it.
+    arrays : dict of str to ndarray
+        Read-only, in the byte order of the file. Nothing is read before it is used, so no checksum is compared.
+
+    Raises
+    ------
+    ValueError, TypeError, OSError
+        As by `load_state`.
+    """
+    if not isinstance(source, str | os.PathLike):
+        raise TypeError(f"expected a path for mmap=True, got {type(source).__name__}: pass mmap=False")
+    name = name_of_source(source)
+    with open(source, "rb") as file, _damage(name, file.peek(_BEGINNING)):
+        content = np.asarray(np.memmap(file, np.uint8, "r"))
+        with zipfile.ZipFile(file) as archive:
+            members = _members(archive, content.size)
+            header = json.loads(_array(_HEADER, archive.read(members.pop(_HEADER))).tobytes().decode())
+            arrays = {member: _array(member, _content_of(member, entry, content)) for member, entry in members.items()}
+        where = header["format"], item(header, "format_version", int)
+    _check_format(name, *where)
+    return header, arrays
+
+
+def load_object(
+    source: Readable, builders: Mapping[str, Callable[[Header, Arrays], Saved]], *, mmap: bool = False
+) -> Saved:
+    """Read a file and build the object that was saved in it.
+
+    Parameters
+    ----------
+    source : str, os.PathLike, binary file or bytes
+    builders : mapping of str to callable
+        For each class name, a function that builds the object from the header and the arrays.
+    mmap : bool
+        Whether to map the arrays, see `map_state`.
+
+    Raises
+    ------
+    ValueError
+        As for `load_state`, and if the file holds another class or values that are missing or invalid.
+    """
+    header, arrays = map_state(source) if mmap else load_state(source)
+    name, kind = name_of_source(source), header.get("class")
+    if not isinstance(kind, str) or kind not in builders:
+        raise ValueError(f"{name} holds {kind!r}, expected {' or '.join(map(repr, builders))}")
+
+    def build(header: Header, arrays: Arrays) -> Saved:
+        metadata = check_metadata(header.pop("metadata", {}))
+        return describe(builders[kind](header, arrays), metadata)
+
+    return build_object(name, kind, build, header, arrays)
+
+
+def build_object(
+    subject: str, noun: str, build: Callable[[Header, Arrays], Saved], header: Header, arrays: Arrays
+) -> Saved:
+    """Build an object from a header and arrays, or say what is wrong with them.
+
+    Raises
+    ------
+    ValueError
+        If something is missing ("`subject` is not a complete `noun`") or invalid ("`subject` is not a valid `noun`").
+    """
+    try:
+        return build(header, arrays)
+    except KeyError as error:
+        raise ValueError(f"{subject} is not a complete {noun}: {error} is missing") from None
+    except (TypeError, ValueError) as error:
+        raise ValueError(printable_lines(f"{subject} is not a valid {noun}: {error}")) from None
+
+
+def item(header: Mapping[str, Any], name: str, kind: type[Value]) -> Value:
+    """Return the header's value for `name`, checked to be of type `kind`.
+
+    Raises
+    ------
+    KeyError
+        If the header has no such name.
+    ValueError
+        If the value has another type, or is NaN; a boolean does not count as a number.
+    """
+    value = header[name]
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool) or value != value:
+        raise ValueError(f"expected {kind.__name__} for {name!r} in its header, got {value!r:.60}")
+    return value
+
+
+def positive(header: Header, name: str) -> float:
+    """Return a positive, finite number of a header."""
+    value = item(header, name, float)
+    if not 0 < value < inf:
+        raise ValueError(f"expected a positive number for {name!r} in its header, got {value!r}")
+    return value
+
+
+def mask(arrays: Arrays, name: str) -> NDArray[np.bool_]:
+    """Return an array that marks rows.
+
+    Raises
+    ------
+    ValueError
+        If it is no vector of booleans.
+    """
+    values = arrays[name]
+    if values.ndim != 1 or values.dtype != bool:
+        raise ValueError(f"expected a vector of booleans in {name!r}, got {values.dtype} of shape {values.shape}")
+    return values
+
+
+def to_json_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Convert values for a header: keep scalars, text, booleans and None, and write priors as dictionaries.
+
+    Parameters
+    ----------
+    values : mapping of str to object
+        For example, the parameters of an estimator.
+
+    Returns
+    -------
+    dict
+        JSON values. Values of any other type, such as arrays and callables, are left out.
+    """
+    kinds = (str, int, float, np.bool_, np.integer, np.floating, NormalInverseWishart)
+    plain = {name: value for name, value in values.items() if value is None or isinstance(value, kinds)}
+    named = {name: parts(value) for name, value in plain.items()}
+    return {name: value.item() if isinstance(value, np.generic) else value for name, value in named.items()}
+
+
+def from_json_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Undo `to_json_values`: rebuild the priors from their dictionaries."""
+    return {name: _prior(value) if isinstance(value, dict) else value for name, value in values.items()}
+
+
+def _prior(saved: Header) -> NormalInverseWishart:
+    arrays: dict[str, Any] = {
+        name: np.array(value) if isinstance(value, list) else value for name, value in saved.items()
+    }
+    return NormalInverseWishart(**arrays)
+
+
+def metadata_of(thing: object) -> dict[str, Any]:
+    """A copy of the `metadata` that `save` wrote into the file."""
+    own: dict[str, Any] = getattr(thing, "_metadata", {})
+    return deepcopy(own)
+
+
+def describe(thing: Saved, metadata: dict[str, Any]) -> Saved:
+    """Set the metadata of something, also if it is immutable otherwise."""
+    if metadata:
+        object.__setattr__(thing, "_metadata", metadata)
+    return thing
+
+
+def with_metadata(thing: object, metadata: Mapping[str, Any] | None, header: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the header of a file with the metadata; None stands for those that `thing` has already.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `check_metadata`.
+    """
+    own = metadata_of(thing) if metadata is None else check_metadata(metadata)
+    return {**header, **({"metadata": own} if own else {})}
+
+
+def check_metadata(value: Any) -> dict[str, Any]:
+    """Check that a value is a mapping of texts to JSON values, and return a copy of it.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is not; the message says where, what is there, and what to pass instead.
+    """
+    if not isinstance(value, Mapping):
+        raise TypeError(f"expected metadata to be a dict of JSON values, got {type(value).__name__}")
+    own = dict(value)
+    _check_entry(own, "metadata", _DEEPEST)
+    copy: dict[str, Any] = json.loads(json.dumps(own))
+    return copy
+
+
+def _encoded(header: Mapping[str, Any]) -> NDArray[np.uint8]:
+    reserved = {"format", "format_version"} & header.keys()
+    if reserved:
+        raise ValueError(f"the header may not set the reserved keys {sorted(reserved)}: rename them")
+    document = {"format": FORMAT, "format_version": FORMAT_VERSION, **header}
+    for key, value in header.items():
+        try:
+            json.dumps(value)
+        except TypeError as error:
+            raise TypeError(f"expected a JSON value for {key!r} in the header, got {value!r}") from error
+    return np.frombuffer(json.dumps(document, indent=1).encode(), dtype=np.uint8)
+
+
+def _checked(name: str, values: NDArray[Any]) -> NDArray[Any]:
+    if name == _HEADER:
+        raise ValueError(f"no array may be named {_HEADER!r}, which is reserved: rename it")
+    values = np.asarray(values)
+    if values.dtype.kind not in _KINDS:
+        raise TypeError(f"expected numbers in array {name!r}, got dtype {values.dtype}")
+    return values
+
+
+def _write(file: BinaryIO, members: Mapping[str, NDArray[Any]]) -> None:
+    """Write an archive as `numpy.savez` does, but with the data of each array at a multiple of 64 bytes."""
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, values in members.items():
+            entry = zipfile.ZipInfo(f"{name}.npy")
+            start = archive.start_dir + _LOCAL_HEADER + len(entry.filename.encode()) + _SIZE_FIELD
+            blank = -(start + 6) % _ALIGNMENT
+            entry.extra = struct.pack("<HHH", _PADDING, 2 + blank, _ALIGNMENT) + bytes(blank)
+            with archive.open(entry, "w", force_zip64=True) as member:  # numpy pads its own headers
+                np.lib.format.write_array(member, values, allow_pickle=False)
+
+
+def _members(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
+    """Return what an archive of so many bytes holds, by name; all members together are no larger."""
+    members: dict[str, zipfile.ZipInfo] = {}
+    entries = archive.infolist()
+    for entry in entries:
+        if entry.compress_type != zipfile.ZIP_STORED:
+            raise ValueError(f"its member {entry.filename!r} is compressed")
+    if sum(entry.file_size for entry in entries) > size:  # members may overlap
+        raise ValueError("its members are larger than the file")
+    for entry in entries:
+        name = entry.filename.removesuffix(".npy")
+        if name in members:
+            raise ValueError(f"its member {name!r} is there twice")
+        members[name] = entry
+    return members
+
+
+def _content_of(name: str, entry: zipfile.ZipInfo, content: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return a member's part of the file, which its local header says again."""
+    lengths = entry.header_offset + _LOCAL_HEADER - 4
+    if not 0 <= lengths <= content.size - 4:
+        raise ValueError(f"its member {name!r} begins after its end")
+    start = lengths + 4 + sum(struct.unpack("<HH", content[lengths : lengths + 4].tobytes()))
+    if start + entry.file_size > content.size:
+        raise ValueError(f"its member {name!r} ends after its end")
+    return content[start : start + entry.file_size]
+
+
+def _array(name: str, member: bytes | NDArray[np.uint8]) -> NDArray[Any]:
+    """Look at a ``.npy`` member, after checking that the size in its header is the size of its data."""
+    stream = BytesIO(bytes(member[:_LONGEST_ARRAY_HEADER]))
+    version = np.lib.format.read_magic(stream)
+    if version not in _ARRAY_HEADERS:
+        raise ValueError(f"its member {name!r} has version {version} of .npy, expected (1, 0) or (2, 0)")
+    shape, fortran_order, dtype = _ARRAY_HEADERS[version](stream)
+    if dtype.kind not in _KINDS:
+        raise ValueError(f"its member {name!r} holds {dtype}, expected real numbers")
+    expected, size = prod(shape) * dtype.itemsize, len(member) - stream.tell()
+    if size != expected:
+        raise ValueError(f"its member {name!r} has {size} bytes, expected {expected} for shape {shape} of {dtype}")
+    return np.ndarray(shape, dtype, member, stream.tell(), order="F" if fortran_order else "C")
+
+
+def _copied(values: NDArray[Any]) -> NDArray[Any]:
+    return np.array(values, dtype=values.dtype.newbyteorder("="), order="C")
+
+
+@contextmanager
+def _damage(name: str, content: bytes) -> Iterator[None]:
+    """Say that a file is damaged, or another one: zipfile, numpy and json may raise anything then."""
+    beginning = bytes(content[:_BEGINNING])
+    if not beginning.startswith(_OPENING):
+        is_text = beginning and beginning.isascii() and 0 not in beginning
+        kind = "text, such as a table" if is_text else "other bytes" if beginning else "nothing"
+        raise ValueError(f"{name} is not a saved model, or damaged: expected a file that save wrote, got {kind}")
+    try:
+        yield
+    except Exception as error:
+        raise ValueError(f"{name} is not a saved model, or damaged: {_reason(error)}") from error
+
+
+def _check_format(name: str, format_: Any, version: int) -> None:
+    if format_ != FORMAT:
+        raise ValueError(f"{name} is not a saved model: its format is {format_!r:.60}, expected {FORMAT!r}")
+    if version > FORMAT_VERSION:
+        raise ValueError(
+            f"{name} has format version {version}, but this version of gmm reads versions up to {FORMAT_VERSION}: "
+            "install a newer gmm-em"
+        )
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, KeyError):
+        return f"it has no {error.args[0]}"
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _check_entry(value: Any, place: str, levels: int) -> None:
+    if levels == 0:
+        raise ValueError(f"expected metadata of at most {_DEEPEST} levels, got more: does {place:.60} contain itself?")
+    if isinstance(value, dict):
+        for key, entry in value.items():
+            if not isinstance(key, str):
+                raise TypeError(f"expected texts as keys of {place}, got {key!r:.60} of type {type(key).__name__}")
+            _check_entry(entry, f"{place}[{key!r}]", levels - 1)
+    elif isinstance(value, list):
+        for index, entry in enumerate(value):
+            _check_entry(entry, f"{place}[{index}]", levels - 1)
+    elif isinstance(value, float):
+        if not isfinite(value):
+            raise ValueError(f"expected finite numbers in metadata, got {value} at {place}: pass None, or a text")
+    elif value is not None and not isinstance(value, str | int):
+        raise TypeError(
+            f"expected a JSON value at {place} (dict, list, str, int, float, bool or None), got {type(value).__name__}"
+            + _advice(value)
+        )
+
+
+def _advice(value: Any) -> str:
+    if hasattr(value, "isoformat"):
+        return ": pass its isoformat()"
+    if hasattr(value, "tolist"):
+        return ": pass its tolist()"
+    return ": pass a list" if isinstance(value, tuple | set) else ""

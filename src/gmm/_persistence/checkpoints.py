@@ -21,7 +21,7 @@ from gmm._fitting.split_merge import Refined, Tally
 from gmm._kernel.mstep import QuasiNewtonState
 from gmm._passes.problem import Problem
 from gmm._passes.solver import SolverResult
-from gmm._persistence.archive import Arrays, Header, build_object, item, load_state, save_state
+from gmm._persistence import Arrays, Header, build_object, item, load_state, save_state
 from gmm._persistence.places import name_of_source, replaceable
 from gmm._persistence.values import (
     statistics_from_arrays,
@@ -31,8 +31,6 @@ from gmm._persistence.values import (
 )
 from gmm._validation.given import check_array
 from gmm._versions import __version__
-
-__all__ = ["Checkpoint", "SearchCheckpoint"]
 
 T = TypeVar("T")
 

@@ -11,17 +11,6 @@ from typing import BinaryIO, TypeAlias
 
 from gmm._text.printable import printable
 
-__all__ = [
-    "Readable",
-    "Writable",
-    "name_of_source",
-    "read_bytes",
-    "replaceable",
-    "suffix_to_write",
-    "write_atomically",
-    "write_to",
-]
-
 Bytes: TypeAlias = bytes | bytearray | memoryview
 Writable: TypeAlias = str | os.PathLike[str] | BinaryIO
 Readable: TypeAlias = str | os.PathLike[str] | BinaryIO | Bytes

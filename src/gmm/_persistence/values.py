@@ -1,25 +1,28 @@
-"""Conversion of estimator parameters, priors and traces to the header and the arrays of a file, and back."""
+"""Conversion of mixtures, posteriors, streams and traces to the header and the arrays of a file, and back."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gmm._passes.stepwise import Stream
 from gmm._passes.trace import PassRecord, Refinement, Trace
-from gmm._persistence.archive import Arrays, Header, item
+from gmm._persistence import Arrays, Header, item, positive
 from gmm._text.printable import printable
 from gmm._validation.fixed import check_fixed_table
-from gmm._validation.given import check_array, check_mixture
+from gmm._validation.given import check_array, check_mixture, check_shares
 from gmm._validation.noise import check_noise
+from gmm._validation.prior import DIRICHLET, DIRICHLET_PROCESS, check_has_posterior, check_variational_prior
 from gmm._values.covariance import CovarianceModel
 from gmm._values.fixed import NOTHING_FIXED, PARTS, Fixed
 from gmm._values.layouts import Layout
+from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
-from gmm._values.priors import NormalInverseWishart, parts
+from gmm._values.priors import FLAT, ConjugatePrior
 from gmm._values.statistics import SufficientStatistics
 from gmm._values.tails import (
     CONTAMINATION,
@@ -31,51 +34,14 @@ from gmm._values.tails import (
     Tails,
     is_contamination,
 )
-
-__all__ = [
-    "from_json_values",
-    "mixture_from_state",
-    "mixture_to_state",
-    "sum_beside_noise",
-    "to_json_values",
-    "traces_from_state",
-    "traces_to_state",
-]
+from gmm._values.variational import MixturePosterior
 
 _MOMENTS = ("origins", "counts", "first", "second")
 
+_PRIOR_NUMBERS = ("weight_concentration_prior", "mean_precision_prior", "degrees_of_freedom_prior")
+_PRIOR_ARRAYS = ("mean_prior", "covariance_prior")
+_KIND = "weight_concentration_prior_type"
 _LARGEST = 1e300  # JSON integers have no limit; this one fits a float
-
-
-def to_json_values(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Convert values for a header: keep scalars, text, booleans and None, and write priors as dictionaries.
-
-    Parameters
-    ----------
-    values : mapping of str to object
-        For example, the parameters of an estimator.
-
-    Returns
-    -------
-    dict
-        JSON values. Values of any other type, such as arrays and callables, are left out.
-    """
-    kinds = (str, int, float, np.bool_, np.integer, np.floating, NormalInverseWishart)
-    plain = {name: value for name, value in values.items() if value is None or isinstance(value, kinds)}
-    named = {name: parts(value) for name, value in plain.items()}
-    return {name: value.item() if isinstance(value, np.generic) else value for name, value in named.items()}
-
-
-def from_json_values(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Undo `to_json_values`: rebuild the priors from their dictionaries."""
-    return {name: _prior(value) if isinstance(value, dict) else value for name, value in values.items()}
-
-
-def _prior(saved: Header) -> NormalInverseWishart:
-    arrays: dict[str, Any] = {
-        name: np.array(value) if isinstance(value, list) else value for name, value in saved.items()
-    }
-    return NormalInverseWishart(**arrays)
 
 
 def mixture_to_state(parameters: MixtureParameters) -> Arrays:
@@ -183,6 +149,85 @@ def statistics_from_arrays(
         for name, expected in shapes.items()
     )
     return SufficientStatistics(layout, origins, counts, first, second, log_evidence, weight)
+
+
+def posterior_to_state(posterior: MixturePosterior) -> tuple[Header, Arrays]:
+    """Convert what a posterior has beside its mixture to header entries and arrays."""
+    prior = posterior.prior
+    header: Header = {
+        "posterior": {
+            _KIND: DIRICHLET_PROCESS if prior.sticks else DIRICHLET,
+            "weight_concentration_prior": prior.concentration,
+            "mean_precision_prior": prior.shrinkage,
+            "degrees_of_freedom_prior": prior.dof,
+            "weight": posterior.weight,
+        }
+    }
+    return header, {"shares": posterior.shares, "mean_prior": prior.mean, "covariance_prior": np.asarray(prior.scale)}
+
+
+def posterior_from_state(header: Header, arrays: Arrays, parameters: MixtureParameters) -> MixturePosterior:
+    """Rebuild the posterior of which `parameters` is the mixture.
+
+    Raises
+    ------
+    KeyError
+        If an entry is missing.
+    ValueError
+        If an entry is invalid; the message names it.
+    """
+    saved, model, d = item(header, "posterior", dict), parameters.model, parameters.n_features
+    check_has_posterior(model, "a saved posterior")
+    numbers = {name: positive(saved, name) for name in (*_PRIOR_NUMBERS, "weight")}
+    if saved[_KIND] not in (DIRICHLET_PROCESS, DIRICHLET):
+        raise ValueError(f"expected a prior of weights for {_KIND!r} in its header, got {saved[_KIND]!r:.60}")
+    hyperparameters = numbers | {name: arrays[name] for name in _PRIOR_ARRAYS} | {_KIND: saved[_KIND]}
+    shares, noise = arrays["shares"], parameters.noise
+    check_shares(shares / sum_beside_noise(shares, "shares") if noise else shares, parameters.n_components, "shares")
+    shares = shares.astype(np.float64)
+    rows_mean = np.resize(arrays["mean_prior"], d)  # the distance from theirs was checked when they were there
+    prior = check_variational_prior(hyperparameters, model, len(shares), rows_mean, np.ones(d), 0.0)
+    estimate = shares, *parameters.as_estimate()[1:]
+    posterior = MixturePosterior.of(estimate, parameters, prior, numbers["weight"])
+    if not np.allclose(posterior.weights, parameters.weights, rtol=1e-6, atol=1e-9):
+        raise ValueError("expected weights that follow from 'shares' and the prior")
+    return posterior
+
+
+def stream_to_state(stream: Stream) -> tuple[Header, Arrays]:
+    """Convert all but the mixture to header entries and arrays."""
+    statistics, prior = stream.statistics, stream.objective.prior
+    header: Header = {"weight": stream.weight}
+    arrays = statistics_to_arrays(statistics, "stream/")
+    if isinstance(prior, ConjugatePrior):
+        header["prior"] = {"shrinkage": float(prior.shrinkage), "dof": float(prior.dof)}
+        arrays |= {"stream/prior_mean": prior.mean, "stream/prior_scale": prior.scale}
+    return header, arrays
+
+
+def stream_from_state(header: Header, arrays: Arrays, parameters: MixtureParameters, ridge: float) -> Stream:
+    """Rebuild the stream whose mixture is `parameters`.
+
+    Raises
+    ------
+    KeyError
+        If an entry is missing.
+    ValueError
+        If an entry is invalid; the message names it.
+    """
+    K, d = parameters.means.shape
+    statistics = statistics_from_arrays(arrays, parameters.model.moments, (K, d), 0.0, 1.0, "stream/")
+    counts, prior = statistics.counts, FLAT
+    if (counts < 0).any() or not 0 < counts.sum() < 2 * max(parameters.weights.sum(), 1e-9):
+        raise ValueError("expected counts of the sum 1, or less beside noise, in 'stream/counts'")
+    if "prior" in header:
+        saved = item(header, "prior", dict)
+        shape = (d,) if parameters.model.layout.axis_aligned else (d, d)
+        mean = check_array(arrays["stream/prior_mean"], "stream/prior_mean", (d,)).astype(np.float64)
+        scale = check_array(arrays["stream/prior_scale"], "stream/prior_scale", shape).astype(np.float64)
+        prior = ConjugatePrior(mean, item(saved, "shrinkage", float), positive(saved, "dof"), scale)
+    objective = Objective(parameters.model, ridge, prior).beside(parameters)
+    return Stream(parameters, statistics, positive(header, "weight"), objective)
 
 
 def traces_to_state(best: Trace, traces: Sequence[Trace]) -> tuple[Header, Arrays]:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import base64
 import os
+from collections.abc import Callable, Sequence
 from functools import partial
+from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.animation import FFMpegWriter, FuncAnimation
+from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from gmm._estimators.fitted import fitted_parameters
@@ -20,7 +23,6 @@ from gmm._estimators.steps import SteppedFit, prepare_stepped_fit
 from gmm._fitting.sampling import kmeans_plusplus
 from gmm._plotting.canvas import canvas_of
 from gmm._plotting.film import Film, film_of
-from gmm._plotting.gif import AS_DRAWN, gif
 from gmm._plotting.style import STYLE
 from gmm._public import publish
 from gmm._text.amounts import counted
@@ -28,11 +30,17 @@ from gmm._validation.parameters import check_random_state
 from gmm._validation.scalars import as_real, check_whole
 from gmm._values.layouts import Array
 
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
 _FIRST, _LAST = 1000, 2500  # least duration of these frames in a GIF, in milliseconds
 _LONGEST = 655_350  # milliseconds: a GIF stores hundredths of a second in 16 bits
 _FILMS = (".mp4", ".m4v", ".mov", ".mkv", ".avi", ".webm", ".webp", ".apng", ".avif")
 _OF_ONE = ("covariance_type", "n_factors", "reg_covar", "n_threads")
 _STARTS = ("init_params", "weights_init", "means_init", "precisions_init")
+# Keep the size and colours of frames equal, whatever the user's settings for saving files.
+AS_DRAWN: Any = {"savefig.bbox": None, "savefig.facecolor": "auto", "savefig.transparent": False}
+_NEARLY_WHITE = 30  # summed distance from white over the three channels, of 255 each
 
 
 def animate_fit(
@@ -236,3 +244,51 @@ def _check_kind(path: Path) -> None:
 
 
 publish("gmm.plotting", [FitAnimation, animate_fit])
+
+
+# --- The file ------------------------------------------------------------------------------------
+
+
+def gif(figure: Figure, draw: Callable[[int], Any], waits: Sequence[int], dpi: float | None = None) -> bytes:
+    """Encode frames as the bytes of a GIF that stores only the differences between them.
+
+    Parameters
+    ----------
+    figure : Figure
+    draw : callable
+        Draws a frame on the figure, given its number from 0.
+    waits : sequence of int
+        Duration of each frame, in milliseconds.
+    dpi : float, optional
+        Dots per inch; the figure's own if None.
+    """
+    from PIL import Image
+
+    def picture(number: int) -> Image.Image:
+        draw(number)
+        return _pixels(figure, dpi or figure.dpi)
+
+    samples = [picture(number) for number in sorted({0, len(waits) // 2, len(waits) - 1})]
+    sheet = Image.fromarray(np.concatenate([np.asarray(sample) for sample in samples]))
+    palette = _with_white(sheet.quantize(256, method=Image.Quantize.MEDIANCUT))
+    frames = [picture(number).quantize(palette=palette, dither=Image.Dither.NONE) for number in range(len(waits))]
+    file = BytesIO()
+    frames[0].save(file, "GIF", save_all=True, append_images=frames[1:], duration=list(waits), loop=0)
+    return file.getvalue()
+
+
+def _pixels(figure: Figure, dpi: float) -> Image:
+    from PIL import Image
+
+    file = BytesIO()
+    with mpl.rc_context(AS_DRAWN):
+        figure.savefig(file, format="png", dpi=dpi, pil_kwargs={"compress_level": 1})
+    return Image.open(file).convert("RGB")
+
+
+def _with_white(sheet: Image) -> Image:
+    """Replace nearly white entries of the palette by white, the colour of the background."""
+    palette = np.array(sheet.getpalette()).reshape(-1, 3)
+    palette[np.abs(255 - palette).sum(axis=1) <= _NEARLY_WHITE] = 255
+    sheet.putpalette(palette.ravel().tolist())
+    return sheet

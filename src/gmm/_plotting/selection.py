@@ -19,9 +19,9 @@ from gmm._plotting.pipeline import last_of
 from gmm._plotting.scene import fitted_mixture
 from gmm._plotting.style import FAINT, axes_of, colours, inks_of
 from gmm._public import publish
-from gmm._selection import NOT_CONVERGED, OK, GaussianMixtureSearch, Selection
+from gmm._selection import GaussianMixtureSearch, Selection
 from gmm._selection.cells import check_criterion
-from gmm._selection.status import has_failed, is_behind, is_degenerate, is_eligible
+from gmm._selection.status import NOT_CONVERGED, OK, has_failed, is_behind, is_degenerate, is_eligible
 from gmm._text.amounts import counted
 from gmm._validation.parameters import check_is_fitted
 

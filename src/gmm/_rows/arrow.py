@@ -1,4 +1,4 @@
-"""Arrow: files and streams, tables in memory, and whatever else gives record batches."""
+"""Arrow: files and streams, tables in memory, queries, and whatever else gives record batches."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ import pyarrow.ipc
 
 from gmm._rows.part import Part
 from gmm._rows.stored_text import native_file
-
-__all__ = ["ArrowPart", "BatchesPart", "ReaderPart"]
 
 
 class ArrowPart(Part):
@@ -110,3 +108,62 @@ def _batches(reader: Any) -> Iterator[pa.RecordBatch]:
             yield reader.get_batch(i)
     else:
         yield from reader
+
+
+class LazyFramePart(Part):
+    """A `polars.LazyFrame`.
+
+    Parameters
+    ----------
+    frame : polars.LazyFrame
+
+    Raises
+    ------
+    TypeError
+        If this polars evaluates queries only as a whole.
+    """
+
+    name = "the LazyFrame"
+
+    def __init__(self, frame: Any) -> None:
+        if not hasattr(frame, "collect_batches"):
+            raise TypeError("this polars has no LazyFrame.collect_batches: update it, or fit frame.collect()")
+        self.schema: pa.Schema = frame.clear().collect().to_arrow().schema
+        self._frame = frame
+
+    def batches(self, columns: Sequence[str], at_once: int) -> Iterator[pa.RecordBatch]:
+        """Evaluate the query for these columns, `at_once` rows at a time."""
+        for frame in self._frame.select(columns).collect_batches(chunk_size=at_once, maintain_order=True):
+            yield from frame.to_arrow().to_batches()
+
+
+class RelationPart(Part):
+    """A `duckdb.DuckDBPyRelation`.
+
+    Parameters
+    ----------
+    relation : duckdb.DuckDBPyRelation
+    """
+
+    name = "the DuckDB relation"
+
+    def __init__(self, relation: Any) -> None:
+        self._relation = relation
+        reader = _result_of(relation.limit(0), 1)
+        self.schema: pa.Schema = reader.schema
+        reader.close()
+
+    def batches(self, columns: Sequence[str], at_once: int) -> Iterator[pa.RecordBatch]:
+        """Execute the query for these columns, `at_once` rows at a time."""
+        quoted = ('"' + name.replace('"', '""') + '"' for name in columns)
+        reader = _result_of(self._relation.project(", ".join(quoted)), at_once)
+        try:
+            yield from reader
+        finally:
+            reader.close()  # a connection has one open result
+
+
+def _result_of(relation: Any, at_once: int) -> pa.RecordBatchReader:
+    """Return the rows as DuckDB streams them; before version 1.4 by another name."""
+    open_reader = relation.to_arrow_reader if hasattr(relation, "to_arrow_reader") else relation.fetch_arrow_reader
+    return open_reader(at_once)

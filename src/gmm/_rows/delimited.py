@@ -38,9 +38,6 @@ from gmm._rows.text_format import TextFormat
 from gmm._text.amounts import counted
 from gmm._text.lists import listed, quoted
 
-__all__ = ["QuotedText", "TextPart", "is_missing", "is_number"]
-
-
 _SIGNATURES = {  # and what to do
     b"PK\x03\x04": "a ZIP archive, such as .xlsx or .ods: save the table as CSV",
     b"\xd0\xcf\x11\xe0": "an old Office file, such as .xls: save the table as CSV",

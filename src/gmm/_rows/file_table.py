@@ -17,8 +17,6 @@ from gmm._rows.tables import TableSource
 from gmm._rows.text_format import TextFormat
 from gmm._text.lists import quoted
 
-__all__ = ["FileTable"]
-
 
 class FileTable:
     """A table in one file or several. Blanks around the names of columns do not count.

@@ -12,8 +12,6 @@ import pyarrow as pa
 from gmm._rows.npy import NpySource, npy_array
 from gmm._rows.part import Part
 
-__all__ = ["NpyPart"]
-
 
 class NpyPart(Part):
     """An .npy file, with columns x0, x1 and so on.

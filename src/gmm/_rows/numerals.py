@@ -14,20 +14,6 @@ import pyarrow.csv
 
 from gmm._rows.text_format import DECIMALS, Words
 
-__all__ = [
-    "MISSING",
-    "Obstacle",
-    "as_numbers",
-    "decimal_mark",
-    "different",
-    "examples_of",
-    "is_number",
-    "is_numeric",
-    "is_text",
-    "like_number",
-    "numbers_in",
-]
-
 MISSING = (*pa.csv.ConvertOptions().null_values, "?", "None", "<NA>")
 _BLANKS = " \N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}\N{THIN SPACE}"
 _GROUPED_BY = ("'", "’", *_BLANKS)

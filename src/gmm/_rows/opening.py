@@ -23,8 +23,6 @@ from gmm._text.printable import printable
 if TYPE_CHECKING:
     from gmm._rows.part import Part
 
-__all__ = ["block_source", "gives_batches", "open_rows"]
-
 _Path = str | os.PathLike[str]
 _DUCKDB = ("duckdb.DuckDBPyRelation", "_duckdb.DuckDBPyRelation")
 _READERS = ("pyarrow.Scanner", "pyarrow.RecordBatchReader", "pyarrow.RecordBatchFileReader")
@@ -157,11 +155,11 @@ def _reads_once(data: object) -> bool:
 def _table(data: Any) -> Part | None:
     """Return the part that reads a table of another package, which is recognised by its name; None of what is none."""
     if _is_a(data, "polars.LazyFrame"):
-        from gmm._rows.lazy_frame import LazyFramePart
+        from gmm._rows.arrow import LazyFramePart
 
         return LazyFramePart(data)
     if _is_a(data, *_DUCKDB):
-        from gmm._rows.relation import RelationPart
+        from gmm._rows.arrow import RelationPart
 
         return RelationPart(data)
     if _is_a(data, "pyarrow.Dataset"):

@@ -10,8 +10,6 @@ import pyarrow.orc
 from gmm._rows.part import Part
 from gmm._rows.stored_text import native_file
 
-__all__ = ["ORCPart"]
-
 
 class ORCPart(Part):
     """An ORC file.

@@ -11,8 +11,6 @@ import pyarrow.parquet
 from gmm._rows.part import Part
 from gmm._rows.stored_text import native_file
 
-__all__ = ["ParquetPart", "parquet_batches"]
-
 _BUFFER = 1 << 16  # bytes of each column that are read at once; without a buffer, a row group is in memory twice
 _USUAL: Mapping[str, int] = MappingProxyType({})
 

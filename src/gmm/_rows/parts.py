@@ -14,8 +14,6 @@ from gmm._text.printable import printable
 if TYPE_CHECKING:
     from gmm._rows.part import Part
 
-__all__ = ["open_part"]
-
 _PARTS = {  # modules that need pyarrow, or its own modules, and what reads a file
     PARQUET: ("parquet", "ParquetPart"),
     ARROW: ("arrow", "ArrowPart"),

@@ -12,17 +12,6 @@ import pyarrow as pa
 
 from gmm._rows.suffixes import COMPRESSED
 
-__all__ = [
-    "LATIN_1",
-    "UTF_8",
-    "KeptLines",
-    "compression_of",
-    "encoding_of",
-    "native_file",
-    "opened",
-    "without_signature",
-]
-
 _MAGIC = {b"\x1f\x8b": "gzip", b"BZh91AY&SY": "bz2", b"\x28\xb5\x2f\xfd": "zstd"}
 _AT_ONCE = 1 << 20  # bytes
 UTF_8, _WESTERN, LATIN_1 = "utf8", "cp1252", "latin-1"

@@ -15,8 +15,6 @@ from gmm._rows.numerals import is_numeric
 from gmm._rows.part import Part
 from gmm._text.lists import quoted
 
-__all__ = ["TableSource"]
-
 _BATCH_BYTES = 1 << 20
 
 

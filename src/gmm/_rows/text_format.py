@@ -9,8 +9,6 @@ from typing import Any, Self
 
 from gmm._validation.scalars import check_boolean
 
-__all__ = ["DECIMALS", "PYTHON", "TextFormat", "Words"]
-
 DECIMALS = (".", ",")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 

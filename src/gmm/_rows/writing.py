@@ -15,8 +15,6 @@ import pyarrow.ipc
 import pyarrow.parquet
 from numpy.typing import NDArray
 
-__all__ = ["WRITERS", "beside", "class_columns", "in_step", "prediction_columns", "write_blocks"]
-
 _AT_ONCE = 1 << 18  # rows
 
 

@@ -59,8 +59,6 @@ from gmm._values.noise import NO_NOISE
 from gmm._values.priors import NormalInverseWishart
 from gmm._versions import __version__
 
-__all__ = ["MixtureClassifier"]
-
 _REQUEST = "n_components", "covariance_type", "class_prior", "criterion", "standardize"
 _BIC = "bic"
 _TOL = 1e-5  # of single fits; a search chooses its own by the number of rows

@@ -19,8 +19,6 @@ from gmm._text.html import Html
 from gmm._validation.parameters import check_is_fitted
 from gmm._values.priors import NormalInverseWishart
 
-__all__ = ["GaussianMixtureSearch"]
-
 
 @dataclass(eq=False, repr=False)
 class GaussianMixtureSearch(Estimator):

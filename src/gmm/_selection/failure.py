@@ -11,8 +11,6 @@ from gmm._selection.status import FAILED
 from gmm._values.covariance import covariance_model
 from gmm._values.layouts import SingularMatrixError
 
-__all__ = ["Failure"]
-
 # What rows, numbers and sizes may lead to, in words; any other error is a fault of this package.
 _REFUSALS = ValueError, ArithmeticError, MemoryError
 

@@ -31,25 +31,6 @@ from gmm._text.html import Cell, Html, table
 from gmm._validation.column_notes import LONG_TAIL
 from gmm._values.covariance import CovarianceModel, covariance_model, same_as
 
-__all__ = [
-    "Grid",
-    "GridCell",
-    "advice",
-    "at_the_edge",
-    "behind",
-    "certainty",
-    "contesting",
-    "distance",
-    "distinct",
-    "failures",
-    "incomplete",
-    "legend",
-    "near",
-    "of_interest",
-    "ranking",
-    "text_of",
-]
-
 _DECIMALS = {"nec": 3}
 _NEAR = {"nec": 0.1}  # the distance to the best up to which a cell contests it; else 10
 _RARELY = 4  # fewer than one fresh start in so many led to the best again: it is doubtful

@@ -16,7 +16,7 @@ from typing import Any
 from gmm._estimators.keeping import what_must_be_same
 from gmm._estimators.mixture import GaussianMixture
 from gmm._passes.problem import Problem
-from gmm._persistence.archive import item
+from gmm._persistence import item
 from gmm._persistence.checkpoints import SearchCheckpoint
 from gmm._rows.sources import Source
 from gmm._selection.cell import Solution, Solve

@@ -49,16 +49,6 @@ from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
 
-__all__ = [
-    "BootstrapLRT",
-    "HeldOut",
-    "Replicate",
-    "Seed",
-    "bootstrap_lrt",
-    "checked_rows",
-    "held_out_log_likelihood",
-]
-
 Seed = int | np.random.RandomState | np.random.Generator | None
 
 _OF_ESTIMATORS = "get_params", "fit", "score_samples"

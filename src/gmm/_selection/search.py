@@ -55,11 +55,10 @@ from gmm._selection.request import (
 from gmm._selection.standard import in_units, note_on_shrinkage, restored, warn_of_constants
 from gmm._selection.status import FAILED, MORE_THAN_ROWS, NOT_TRIED, status_of
 from gmm._selection.table import Entry, Progress, Selection
-from gmm._validation.column_notes import error_values, note_on_identifiers, notes_on
+from gmm._validation.column_notes import error_values, note_on_identifiers, notes_on, singular_columns
 from gmm._validation.errors import check_same_columns_in
 from gmm._validation.noise import check_noise
 from gmm._validation.parameters import check_callback
-from gmm._validation.singular import singular_columns
 from gmm._values.covariance import covariance_model
 from gmm._values.parameters import MixtureParameters
 from gmm._values.tails import Tails

@@ -38,8 +38,6 @@ from gmm._values.objective import Objective
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
 
-__all__ = ["StandardErrors", "standard_errors"]
-
 Method = Literal["bootstrap", "weighted-bootstrap", "information"]
 Callback = Callable[[int, int], object]
 

@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 from gmm._text.lists import quoted, suggestion
 from gmm._validation.scalars import is_whole
 
-__all__ = ["check_columns", "check_known_columns"]
-
 
 def check_columns(columns: Any, names: Sequence[str], n_features: int) -> NDArray[np.intp]:
     """Check some of the columns of a fitted mixture.

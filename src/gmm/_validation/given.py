@@ -16,24 +16,6 @@ from gmm._values.layouts import FULL, Layout, SingularMatrixError, determines
 from gmm._values.parameters import MixtureParameters
 from gmm._values.statistics import SufficientStatistics
 
-__all__ = [
-    "check_array",
-    "check_matrices",
-    "check_means_init",
-    "check_mixture",
-    "check_precisions_init",
-    "check_responsibilities",
-    "check_ridge",
-    "check_sample_weight",
-    "check_shares",
-    "check_squares",
-    "check_statistics",
-    "check_targets",
-    "check_user_mixture",
-    "check_weights",
-    "check_weights_init",
-]
-
 Floats = NDArray[np.float64]
 _LARGEST = 1e150
 _LEAST = 1 / float_info.max  # of variances: the inverse of less is infinite

@@ -17,21 +17,6 @@ from gmm._validation.arrays import FloatArray, as_array, as_floats, place_in
 from gmm._validation.tables import as_table, is_series
 from gmm._validation.where import name_of, row_and_column
 
-__all__ = [
-    "check_enough_rows",
-    "check_feature_names",
-    "check_names",
-    "check_rows",
-    "check_shape",
-    "instead_of_gaps",
-    "raise_changed_gaps",
-    "raise_empty",
-    "raise_nonfinite",
-    "raise_too_heavy",
-    "raise_too_large",
-    "raise_too_many_patterns",
-]
-
 
 def check_rows(
     X: Any,

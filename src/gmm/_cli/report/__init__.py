@@ -13,8 +13,6 @@ from gmm._cli.report.figures import Picture, draw_pictures
 from gmm._cli.report.page import Origin, Section, render, render_page
 from gmm._cli.report.sections import Narrative, posterior_narrative, search_narrative, trimmed_narrative, trust
 
-__all__ = ["Origin", "render_report"]
-
 
 def render_report(result: Result | Posterior | Trimmed, origin: Origin) -> str:
     """Render a result as a self-contained HTML document.
