@@ -142,7 +142,8 @@ class Selection(SearchTable):
         Whether the search completed, rather than being ended by `time_limit` or a callback.
     n_fresh_starts, n_found_again : int
         Number of fresh starts that were made for the best cell once its solution had been found, and how many of them
-        led to it again; 0 for a single component, and in files of earlier versions.
+        led to it again. None led to a better one, which would have taken its place. Both are 0 for a single component,
+        where another cell is the best on all rows than on the sample, and in files of earlier versions.
     standardized : bool
         Whether columns were searched in units of their standard deviations. `covariance_type` and `n_parameters` are
         then those of the models there; see `select`.
