@@ -287,11 +287,11 @@ def legend(selection: SearchTable, *, of_grid: bool = True) -> Iterator[str]:
         yield f"≤ left: cannot come within {of_interest(selection.criterion):g} of the best"
     if any(is_degenerate(status) for status in selection.status):
         if selection.criterion == HELD_OUT:
-            yield "^ a component is degenerate (few rows or ties): judged by rows held out"
+            yield "^ a component is degenerate (few rows or thin): judged by rows held out"
         elif is_degenerate(selection.status[selection.best_index]):
-            yield "^ every fit has a degenerate component (few rows or ties): do not use these criteria"
+            yield "^ every fit has a degenerate component (few rows or thin): do not use these criteria"
         else:
-            yield "^ a component is degenerate (few rows or ties): not chosen"
+            yield "^ a component is degenerate (few rows or thin): not chosen"
     if of_grid and NOT_TRIED in selection.status:
         yield "– not tried"
 

@@ -128,7 +128,7 @@ class Selection(SearchTable):
         ``"ok"``; ``"not converged"``; ``"left: at least 452 BIC behind the best"`` if, on many rows, the cell was left
         before it converged, since its projected gain does not bring it within 40 of the best criterion: it would end
         with a higher log-likelihood than the one here; ``"degenerate: component k"`` if in every fit of the cell a
-        component has collapsed on a few rows or on ties, so that all criteria but that of rows held out are
+        component has too few rows or too little spread, so that all criteria but that of rows held out are
         meaningless; ``"failed: "`` followed by the reason; ``"not tried"`` if the search ended earlier.
     seconds : ndarray of float64, shape (n_cells,)
         Time spent on the cell alone, without work that cells share. NaN in what is unpickled and in deep copies, as in
