@@ -126,7 +126,7 @@ def test_a_degenerate_fit_is_marked_and_not_chosen():
     assert found.status[1].startswith("degenerate: component")
     assert found.best_index == 0
     assert found.bic[1] < found.bic[0]
-    assert "^ a component is degenerate (few rows or ties): not chosen" in repr(found)
+    assert "^ a component is degenerate (few rows or thin): not chosen" in repr(found)
 
 
 def test_ties_in_a_table_hide_no_sound_mixture():
@@ -344,7 +344,8 @@ def test_columns_of_few_values_are_noted(tmp_path, standardize):
     assert select(X, 1, "diag").notes == ()
     alone = select(codes[:, None], 1, "diag").notes  # it is what there is
     assert alone == (
-        "column 'x0' (3 distinct values): components that settle on one value are degenerate, and not chosen",
+        "column 'x0' (3 distinct values): components with less spread there than rounding leaves, and far less "
+        "than all rows, are degenerate; others may follow these values",
     )
 
 
@@ -441,7 +442,7 @@ def test_fractions_with_few_values_are_noted():
     """Of setosa the petal widths are six: three components have a value each."""
     setosa = pd.read_csv(Path(__file__).parent / "data" / "iris.csv").iloc[:50, [0, 1, 3]]
     (note,) = select(setosa, 1, "diag").notes
-    assert note.startswith(f"column {setosa.columns[2]!r} (6 distinct values): components that settle on one value")
+    assert note.startswith(f"column {setosa.columns[2]!r} (6 distinct values): components with less spread")
     mixed = select(setosa.assign(kind=np.resize([1, 2], 50)), 1, "diag").notes
     assert [text.partition(":")[0] for text in mixed] == [
         "column 'kind' (2 distinct values) may be a code, which can drive the choice",

@@ -45,6 +45,28 @@ def test_the_choice_does_not_follow_the_ridge(name):
     assert {found.status[found.best_index] for found in fits} == {"ok"}
 
 
+@pytest.mark.parametrize("criterion", ["bic", "aic"])
+@pytest.mark.parametrize("seed", range(6))
+def test_no_winner_breaks_what_is_noted_of_ties(seed, criterion):
+    """AIC likes components that follow the values of a column, and is kept from those of less than rounding."""
+    rng, n, step = np.random.default_rng(seed), 70, 0.8 + seed / 10
+    rounded = step * np.round((rng.normal(size=n) + 2 * rng.integers(0, 2, n)) / step)
+    X, kinds = np.column_stack([rng.normal(size=n), rounded]), ["VVV", "EEE", "EEI", "VVI", "VEI"]
+    found = select(X, range(1, 8), kinds, criterion=criterion, random_state=seed)
+    assert any("components with less spread there than rounding leaves" in note for note in found.notes)
+    K, kind = found.best.n_components, found.best.covariance_type
+    spread = reference.dense(found.best.covariances_, kind, K, 2)[:, 1, 1]
+    assert found.status[found.best_index] == "ok"
+    assert ((spread > step**2 / 12) | (4 * spread > rounded.var())).all()
+
+
+def test_ties_beside_errors_are_not_noted():
+    """Components are of true values there, which no step rounds."""
+    X = np.round(rounded_groups(n=60))
+    assert any("rounding leaves" in note for note in select(X, 1, "diag").notes)
+    assert select(X, 1, "diag", error_covariance=np.eye(3) / 12).notes == ()
+
+
 def least_variance(mixture):
     """Of all components in all directions."""
     K, d = mixture.means_.shape

@@ -265,15 +265,13 @@ class Cell:
             if first.lower_bound < present.race_bound + _BETTER:
                 return present, first.lower_bound > present.race_bound - _BETTER
         try:
-            run = self._over_all_rows(worker, first)
-            end = self._finished(run, present.lower_bound)
+            end = self._finished(self._over_all_rows(worker, first), -inf)  # a start left before its end tells nothing
         except SingularMatrixError:
             return present, False
-        if end is None or end.is_degenerate or not run.converged:
-            near = run.lower_bound > present.lower_bound - _SAME_OPTIMUM / self.rows.all_rows.survey.weight
-            return present, near and end is None
-        same = end.lower_bound < present.lower_bound + _SAME_OPTIMUM / self.rows.all_rows.survey.weight
-        return self._paced(worker, end), same
+        if end is None or end.is_degenerate:
+            return present, False
+        same = abs(end.lower_bound - present.lower_bound) < _SAME_OPTIMUM / self.rows.all_rows.survey.weight
+        return self._paced(worker, end) if end.beats(present) else present, same
 
     def refined(self, worker: Worker, solution: Solution) -> Solution:
         """Improve a solution by split–merge moves."""

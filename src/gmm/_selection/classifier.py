@@ -64,9 +64,9 @@ _BIC = "bic"
 _TOL = 1e-5  # of single fits; a search chooses its own by the number of rows
 _SETTINGS = "tol", "reg_covar", "max_iter", "n_init", "random_state", "n_threads", "prior", "missing"
 _COLLAPSED = (
-    "A component of {} has collapsed: it has too few rows or, as on rounded columns or copies of columns, hardly more "
-    "than reg_covar as variance in some direction, so that its likelihood and BIC mean little. Use a conjugate prior, "
-    "{} or more rows."
+    "A component of {} has collapsed: it has too few rows or, as on rounded columns or copies of columns, less "
+    "variance in some direction than rounding or reg_covar leaves, so that its likelihood and BIC mean little. Use a "
+    "conjugate prior, {} or more rows."
 )
 
 

@@ -96,8 +96,9 @@ def finished(
         collapsed = any(is_degenerate(one.status) or has_failed(one.status) for one in news.values())
         waiting = [number for number, one in news.items() if collapsed and is_behind(one.status)]
     selection = Selection.of([entries[number] for number in sorted(entries)], search.criterion, complete=complete)
-    facts = {name: getattr(search, name) for name in ("n_fresh_starts", "n_found_again", "notes")}
-    return replace(selection, **facts)
+    if sorted(entries)[selection.best_index] != search.best_index:  # of that cell alone, the starts are known
+        return selection
+    return replace(selection, n_fresh_starts=search.n_fresh_starts, n_found_again=search.n_found_again)
 
 
 class _Finish:

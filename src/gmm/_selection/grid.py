@@ -33,8 +33,6 @@ from gmm._values.covariance import CovarianceModel, covariance_model, same_as
 
 _DECIMALS = {"nec": 3}
 _NEAR = {"nec": 0.1}  # the distance to the best up to which a cell contests it; else 10
-_RARELY = 4  # fewer than one fresh start in so many led to the best again: it is doubtful
-_MORE_STARTS = 5  # more hardly help where these do not
 _MORE_PASSES = 10  # times as many as before
 _LARGEST_FIXED = 1e12  # larger numbers are written with an exponent
 
@@ -236,8 +234,9 @@ def certainty(selection: SearchTable) -> Iterator[str]:
     if selection.n_searched:
         yield f"searched on {counted(selection.n_searched, 'row')} drawn at random, these cells finished on all"
     if selection.n_fresh_starts:
-        starts = counted(selection.n_fresh_starts, "fresh start")
-        yield f"found again by {selection.n_found_again} of {starts}"
+        again, starts = selection.n_found_again, counted(selection.n_fresh_starts, "fresh start")
+        none_better = ", bettered by none" * (again < selection.n_fresh_starts)
+        yield f"found again by {again} of {starts}{none_better}" if again else f"none of {starts} found as good a fit"
     if len(distinct(selection)) > 1:
         n = len(contesting(selection))
         limit = f"{near(selection.criterion):g} {title(selection.criterion)}"
@@ -269,11 +268,11 @@ def legend(selection: SearchTable, *, of_grid: bool = True) -> Iterator[str]:
         yield f"≤ left: cannot come within {of_interest(selection.criterion):g} of the best"
     if any(is_degenerate(status) for status in selection.status):
         if selection.criterion == HELD_OUT:
-            yield "^ a component is degenerate (few rows or ties): judged by rows held out"
+            yield "^ a component is degenerate (few rows or thin): judged by rows held out"
         elif is_degenerate(selection.status[selection.best_index]):
-            yield "^ every fit has a degenerate component (few rows or ties): do not use these criteria"
+            yield "^ every fit has a degenerate component (few rows or thin): do not use these criteria"
         else:
-            yield "^ a component is degenerate (few rows or ties): not chosen"
+            yield "^ a component is degenerate (few rows or thin): not chosen"
     if of_grid and NOT_TRIED in selection.status:
         yield "– not tried"
 
@@ -293,9 +292,6 @@ def advice(selection: SearchTable, word: str = "component") -> Iterator[str]:
     if at_the_edge(selection):
         first = "take logarithms of long tails first, then " * any(LONG_TAIL in note for note in selection.notes)
         yield f"{counted(K, word)} are the most that were tried: {first}try n_components up to {2 * K + 2}"
-    if _RARELY * selection.n_found_again < selection.n_fresh_starts:
-        more = f"n_init={_MORE_STARTS}" if best.n_init < _MORE_STARTS else f"fewer {word}s"
-        yield f"the best was rarely found again: try {more}"
     if status == NOT_CONVERGED:
         yield f"the best has not converged: try max_iter={_MORE_PASSES * best.max_iter}"
     if selection.criterion == HELD_OUT and is_degenerate(status):

@@ -517,8 +517,8 @@ class _NoSoundFitError(ValueError):
 
     def __init__(self, n_components: int, n_starts: int) -> None:
         super().__init__(
-            f"every fit of {counted(n_components, 'component')}, from {counted(n_starts, 'start')}, has one that has "
-            "collapsed on a few rows or on ties, so that its likelihood means nothing. Use fewer components, a larger "
+            f"every fit of {counted(n_components, 'component')}, from {counted(n_starts, 'start')}, has one with too "
+            "few rows or too little spread, so that its likelihood means nothing. Use fewer components, a larger "
             "reg_covar or n_init, or noise=True."
         )
 

@@ -240,7 +240,7 @@ def select(
     notes = (
         *(() if whole is None else note_on_identifiers(whole, names)),
         *(() if whole is None else singular_columns(whole, names)),
-        *notes_on(rows, names),
+        *notes_on(rows, names, errors=bool(opened.errors)),
         *error_values(in_own_units if whole is None else whole, names),
         *note_on_shrinkage(selection.estimators),
     )

@@ -139,7 +139,7 @@ class Selection(SearchTable):
         ``"ok"``; ``"not converged"``; ``"left: at least 452 BIC behind the best"`` if, on many rows, the cell was left
         before it converged, since its projected gain does not bring it within 40 of the best criterion: it would end
         with a higher log-likelihood than the one here; ``"degenerate: component k"`` if in every fit of the cell a
-        component has collapsed on a few rows or on ties, so that all criteria but that of rows held out are
+        component has too few rows or too little spread, so that all criteria but that of rows held out are
         meaningless; ``"failed: "`` followed by the reason; ``"not tried"`` if the search ended earlier.
     seconds : ndarray of float64, shape (n_cells,)
         Time spent on the cell alone, without work that cells share. NaN in what is unpickled and in deep copies, as in
@@ -153,7 +153,8 @@ class Selection(SearchTable):
         Whether the search completed, rather than being ended by `time_limit` or a callback.
     n_fresh_starts, n_found_again : int
         Number of fresh starts that were made for the best cell once its solution had been found, and how many of them
-        led to it again; 0 for a single component, and in files of earlier versions.
+        led to it again. None led to a better one, which would have taken its place. Both are 0 for a single component,
+        where another cell is the best on all rows than on the sample, and in files of earlier versions.
     standardized : bool
         Whether columns were searched in units of their standard deviations. `covariance_type` and `n_parameters` are
         then those of the models there; see `select`.

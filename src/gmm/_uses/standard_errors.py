@@ -438,9 +438,9 @@ def _collected(
     if len(sound) < 2:
         raise SingularMatrixError(
             0,
-            f"{n_left_out} of {len(sound) + n_left_out} refits, which begin at the mixture, have a component that has "
-            "collapsed on a few rows or on ties: expected two without. Use fewer components, another covariance type "
-            "or a prior.",
+            f"{n_left_out} of {len(sound) + n_left_out} refits, which begin at the mixture, have a component with too "
+            "few rows or too little spread: expected two without. Use fewer components, another covariance type or a "
+            "prior.",
         )
     replicates = ParameterArrays(*(np.array(part) for part in zip(*(one.parameters for one in sound), strict=True)))
     weights, means, covariances, tails = map(_deviations, replicates)

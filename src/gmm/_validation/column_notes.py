@@ -21,7 +21,7 @@ LONG_TAIL = "positive with a long tail"
 _SHOWN = 4  # columns in a note
 _MOST_CODES, _ROWS_PER_CODE = 10, 20  # distinct values, and rows for each of them, that make a code likely
 _FEW_ROWS = 10  # of fewer, little can be said of columns
-_ROWS_PER_TIE = 5  # with which a component can settle on one value
+_ROWS_PER_TIE = 5  # with which a component can follow one value
 _MOST_YEARS, _YEARS = 30, (1800, 2100)
 _ENOUGH = 50  # rows that show a tail
 _LEAST_FACTOR, _LEAST_SKEWNESS = 10, 1.25  # from the 5 % to the 95 % quantile; of values that logarithms even out
@@ -53,9 +53,13 @@ NUMBERS = Kind(" numbers the rows, like an identifier", " number the rows, like 
 CONSTANT = Kind(" is constant", " are constant")
 CODES = Kind(" may be a code", " may be codes", ", which can drive the choice: try without {}")
 COPIES = Kind(" is a copy or a rescaling", " are copies or rescalings", ", which makes covariances singular: leave out")
-_BUT, _SETTLE = " but for rounding", ": components that settle on one value are degenerate, and not chosen"
+_BUT = " but for rounding"
 _ROUNDED = Kind(COPIES.one + _BUT, COPIES.several + _BUT, ", which can drive the choice: leave out")
-_TIES = Kind(_SETTLE, _SETTLE, option="")
+_FOLLOWED = (
+    ": components with less spread there than rounding leaves, and far less than all rows, are degenerate; "
+    "others may follow these values"
+)
+_TIES = Kind(_FOLLOWED, _FOLLOWED, option="")
 _LOGARITHMS = "fit {} instead (numpy.log, LN in a spreadsheet); a simpler mixture may then do"
 _TAILS = Kind(
     f" is {LONG_TAIL}: {_LOGARITHMS.format('its logarithm')}",
@@ -99,10 +103,10 @@ class Note(str):
 # --- Rows in memory ------------------------------------------------------------------------------
 
 
-def notes_on(rows: NDArray[Any], names: Sequence[str]) -> tuple[Note, ...]:
-    """Point out columns of few values, which may be codes, of long tails, and copies, in whatever units."""
+def notes_on(rows: NDArray[Any], names: Sequence[str], *, errors: bool = False) -> tuple[Note, ...]:
+    """Point out columns of few values, which may be codes, of long tails, and copies; beside errors, ties are none."""
     codes, ties = _few_valued(rows, names)
-    few = [Note.of(kind, columns) for kind, columns in ((CODES, codes), (_TIES, ties)) if columns]
+    few = [Note.of(kind, columns) for kind, columns in ((CODES, codes), (_TIES, [] if errors else ties)) if columns]
     return (*few, *long_tails(rows, names), *_notes_on_copies(rows, names))
 
 
@@ -174,7 +178,7 @@ def _error_values(column: NDArray[Any]) -> Iterator[tuple[Any, int]]:
 def _few_valued(rows: NDArray[Any], names: Sequence[str]) -> tuple[list[str], list[str]]:
     """Return which columns of rows (n, d) may be codes, of few values, and which others have few for so many rows.
 
-    As codes of categories they have no distances, and components settle on single values. Fractions are among both.
+    As codes of categories they have no distances, and components follow single values. Fractions are among both.
     """
     n, d = rows.shape
     most, most_ties = min(_MOST_CODES, n // _ROWS_PER_CODE) if d > 1 else 0, min(_MOST_CODES, n // _ROWS_PER_TIE)

@@ -505,7 +505,7 @@ def _warnings(result: Result) -> list[str]:
     if not search.complete:
         warnings.append(f"The search is {incomplete(search)}.")
     if not is_eligible(status, search.criterion):
-        warnings.append("Do not use its criteria: a component lies on a few rows or on ties.")
+        warnings.append("Do not use its criteria: a component has too few rows or too little spread.")
     warnings += [f"{text[0].upper()}{text[1:]}." for text in map(in_options, advice(search, "group"))]
     return warnings
 
