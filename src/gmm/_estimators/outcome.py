@@ -110,8 +110,8 @@ def warn_of_light_rows(source: Source, n_parameters: int) -> None:
 def warn_of_units(source: Source, parameters: MixtureParameters, ridge: float, names: Sequence[str]) -> None:
     """Warn if columns vary, but by less than ten ridges, which hide their groups."""
     (low, high), most = source.survey.box, _RIDGES * ridge
-    small = np.flatnonzero((fitting.degenerate.total_variances(parameters) < most + ridge) & (high > low))
-    if not len(small):
+    small = np.flatnonzero((fitting.degenerate.total_variances(parameters) < most + ridge) & (high > low)).tolist()
+    if not small:
         return
     rows, weights = some_rows(source)
     columns = np.ma.masked_invalid(rows[:, small])
