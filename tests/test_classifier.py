@@ -409,10 +409,11 @@ def test_fits_of_standardized_columns_with_gaps_are_those_of_the_columns():
 
 @pytest.mark.parametrize("n_components", [1, [1, 2]])
 def test_mixtures_of_a_classifier_have_its_settings(n_components):
-    settings = {"missing": "em", "reg_covar": 1e-3, "n_threads": 1, "random_state": 0}
-    fit = MixtureClassifier(n_components, "VVI", **settings).fit(FLOWERS, SPECIES)
+    settings = {"missing": "em", "n_threads": 1, "random_state": 0}
+    fit = MixtureClassifier(n_components, "VVI", reg_covar=1e-3, **settings).fit(FLOWERS, SPECIES)
     for mixture in (*fit.mixtures_, fit.as_mixture()):
         assert mixture.get_params().items() >= settings.items()
+        assert 1e-5 < mixture.reg_covar < 1e-3  # in the units of the narrowest column
 
 
 @pytest.mark.parametrize("n_components", [1, np.int64(2), [1, 2]])

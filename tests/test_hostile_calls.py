@@ -239,7 +239,9 @@ def answer(call, *given, **named):
         warnings.filterwarnings("ignore", "(class|classes) .* no row|No row has values in both", UserWarning)
         warnings.filterwarnings("ignore", r"(All columns|Column\(s\) .*) are constant", UserWarning)
         warnings.filterwarnings(
-            "ignore", "(X (has|does)|A column-vector y|The weights add up)|.*[Cc]omponents?", UserWarning
+            "ignore",
+            "(X (has|does)|A column-vector y|The weights add up|reg_covar=.* hides)|.*[Cc]omponents?",
+            UserWarning,
         )
         try:
             result = call(*given, **named)

@@ -443,6 +443,7 @@ def test_all_rows_may_be_identical(covariance_type, init_params):
 
 
 @quiet
+@pytest.mark.filterwarnings("ignore:reg_covar=.* hides groups")
 @every_start
 @pytest.mark.parametrize("covariance_type", ["full", "tied", "diag"])
 @pytest.mark.parametrize("n_features", [1, 2, 80])

@@ -506,6 +506,7 @@ def test_rows_that_weigh_nothing_give_no_component_a_start(cls):
         cls(n_components=4).fit(X, labels=labels, components_per_class=2, sample_weight=[1, 1, 1, 1, 1, 0, 1, 0, 1])
 
 
+@pytest.mark.filterwarnings("ignore:reg_covar=.* hides groups")
 def test_a_row_of_nearly_all_weight_draws_a_start_without_overflow():
     X, labels, *_ = table(n=20)
     weights = np.ones(20)

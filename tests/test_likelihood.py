@@ -211,6 +211,7 @@ HARD_DATA = {
 
 
 @quiet
+@pytest.mark.filterwarnings("ignore:reg_covar=.* hides groups")
 @pytest.mark.parametrize("init_params", ["kmeans", "k-means++", "random", "random_from_data"])
 @pytest.mark.parametrize("X", HARD_DATA.values(), ids=HARD_DATA)
 @every_type
@@ -228,6 +229,7 @@ def test_with_a_ridge_hard_data_is_no_dead_end(covariance_type, X, init_params):
 
 
 @quiet
+@pytest.mark.filterwarnings("ignore:reg_covar=.* hides groups")
 @every_type
 @quick
 @given(

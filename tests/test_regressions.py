@@ -287,6 +287,7 @@ def test_memory_order_of_given_means_changes_no_bits():
         np.testing.assert_array_equal(gmm.load(file.getvalue()).score_samples(rows), mixture.score_samples(rows))
 
 
+@pytest.mark.filterwarnings("ignore:reg_covar=.* hides groups")
 def test_a_ridge_whose_sum_over_the_rows_overflows_is_refused():
     rows, heavy = np.random.default_rng(0).normal(size=(9, 2)), np.r_[np.ones(8), 1e200]
     for call in (GaussianMixture(reg_covar=1e300).fit, lambda X, **how: select(X, [1, 2], reg_covar=1e300, **how)):
@@ -309,7 +310,7 @@ def test_two_groups_that_are_thin_and_cross_need_no_ridge(covariance_type):
         assert exact.lower_bound_ == pytest.approx(almost.lower_bound_, abs=1e-6)
 
 
-@pytest.mark.filterwarnings("ignore:The weights add up to")
+@pytest.mark.filterwarnings("ignore:The weights add up to", "ignore:reg_covar=.* hides groups")
 @pytest.mark.parametrize("cls", [GaussianMixture, BayesianGaussianMixture])
 def test_numbers_of_a_narrower_type_are_what_they_say(cls):
     """Found by fuzzing: largest scatters and weights of 1e-161 are no numbers of float32."""

@@ -49,7 +49,7 @@ def test_intervals_of_one_component_are_those_of_its_residuals():
 def test_predictions_are_those_of_the_mixture_of_all_columns(name):
     how = {"n_components": 3, "covariance_type": name, "random_state": 0, "tol": 1e-2}
     fit = MixtureRegressor(**how).fit(X, Y)
-    whole = GaussianMixture(**how).fit(np.column_stack([X, Y]))
+    whole = GaussianMixture(**how, reg_covar=fit.mixture_.reg_covar).fit(np.column_stack([X, Y]))
     np.testing.assert_array_equal(fit.mixture_.means_, whole.means_)
     expected = whole.predict_from(X, target=[3, 4], level=0.95)
     np.testing.assert_array_equal(fit.predict(X), expected.means)
@@ -112,6 +112,7 @@ def test_rows_with_a_target_alone_say_where_targets_lie(weights):
     features[::4] = np.nan
     how = {"missing": "em", "covariance_type": "diag", "random_state": 0, "tol": 1e-9}
     fit = MixtureRegressor(**how).fit(features, targets, weights)
+    how["reg_covar"] = fit.mixture_.reg_covar
     whole = GaussianMixture(**how).fit(np.column_stack([features, targets]), sample_weight=weights)
     np.testing.assert_array_equal(fit.mixture_.means_, whole.means_)
     np.testing.assert_allclose(fit.predict([[np.nan] * 3]), [np.average(targets, weights=weights)], rtol=1e-6)

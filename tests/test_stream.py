@@ -435,6 +435,7 @@ def test_the_box_of_noise_is_that_of_the_first_block():
     np.testing.assert_array_equal(mixture.partial_fit(X + 50)._parameters.noise.box, before)
 
 
+@pytest.mark.filterwarnings("ignore:reg_covar=.* hides groups")
 @pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical"])
 def test_one_more_row_moves_a_fitted_mixture_little(covariance_type):
     """The ridge of the fit is not counted again."""

@@ -119,6 +119,7 @@ def test_why_a_component_is_degenerate_is_told():
     assert "no spread but reg_covar" in repr(GaussianMixture(2, random_state=0).fit(ties).summary(ties))
 
 
+@pytest.mark.filterwarnings("ignore:reg_covar=.* hides groups")
 def test_a_column_of_the_ridge_alone_is_named_beside_the_criteria():
     table = TABLE.assign(one=1.0, small=1e-5 * X[:, 0])
     for K in (1, 2):

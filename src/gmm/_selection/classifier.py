@@ -382,7 +382,7 @@ class MixtureClassifier(Estimator):
 
     def _filled(self, source: Source, types: list[str]) -> Source:
         """Return rows with their gaps filled for the starts of all types."""
-        ridge = relative_ridge(source, self.reg_covar)
+        ridge = relative_ridge(source, self.reg_covar) if source.unfilled else 0.0
         return completed(source, [covariance_model(name) for name in types], ridge, self.n_threads)
 
     def _of_each(

@@ -265,7 +265,7 @@ def _rows_of_cells(
     models = [covariance_model(name) for name in types]
     warn_of_constants(source, names)
     warn_of_unobserved_pairs(never_observed_together(source, names, models))
-    ridge = relative_ridge(source, template.reg_covar)
+    ridge = relative_ridge(source, template.reg_covar) if source.unfilled else 0.0
     return completed(source.informative, models, ridge, template.n_threads)
 
 
