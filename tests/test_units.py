@@ -220,3 +220,21 @@ def test_a_ridge_that_hides_groups_is_told_once(cls):
 def test_columns_that_are_wide_or_constant_are_no_such(cls):
     cls(n_components=2, random_state=0, max_iter=300).fit(X * [1e-2, 1, 0])
     cls(n_components=2, random_state=0, max_iter=300, reg_covar=1e-16).fit(X * [1e-5, 1, 1e5])
+
+
+def halves(rows, n_components, random_state):
+    """A start by the first column."""
+    return np.eye(2)[(rows[:, 0] > 0).astype(int)] if n_components == 2 else np.ones((len(rows), 1))
+
+
+@pytest.mark.parametrize("how", [{"max_ratio": 20}, {"noise": [[-20, -90, -9], [20, 90, 9]]}, {"init_params": halves}])
+def test_what_is_given_in_the_units_of_the_rows_sees_them_in_these(how, monkeypatch):
+    fit, seen = GaussianMixture.fit, []
+    monkeypatch.setattr(
+        GaussianMixture, "fit", lambda self, X, *more, **named: seen.append(X) or fit(self, X, *more, **named)
+    )
+    rows = X * [1, 10, 1]
+    for given in ({}, how):
+        inference.bootstrap_lrt(rows, 1, n_init=1, n_replicates=1, random_state=0, n_threads=1, **given)
+        assert np.array_equal(seen[0], rows) == bool(given)
+        seen.clear()

@@ -94,6 +94,7 @@ def comparable_fits(
     check_parameters(template := GaussianMixture(**settings), STARTS)
     source, model = ArraySource(rows), model_of(template, rows.shape[1])
     given = np.ndim(template.noise) > 0 or isinstance(template.prior, NormalInverseWishart)
+    given |= template.max_ratio is not None or not isinstance(template.init_params, str)
     widths, units = column_widths(source), None
     if model.of_scaled_columns is model and not given and (widths > (least := widths.min())).any():
         units = Coordinates(np.zeros(len(widths)), np.where(np.isfinite(widths), widths / least, 1.0))
