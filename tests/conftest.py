@@ -19,8 +19,7 @@ os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
 # The benchmarks are at hand in the repository and in the source distribution, beside the tests.
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from gmm._kernel import tiles
-from gmm._persistence import checkpoints
+from inside import checkpoints, tiles
 
 # `ci` draws the same examples in every run, so that a failure there is the failure at home. By hand:
 # pytest --hypothesis-profile=random

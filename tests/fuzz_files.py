@@ -37,7 +37,7 @@ MEMORY = 1 << 30  # bytes beyond what a worker has when it begins
 def corpus():
     """Saved files of every kind, as bytes."""
     import gmm
-    from gmm._values.covariance import PARSIMONIOUS
+    from inside import PARSIMONIOUS
 
     rng = np.random.default_rng(0)
     X = np.concatenate([rng.normal(size=(30, 3)), rng.normal(4, 0.5, size=(30, 3))])
@@ -296,7 +296,7 @@ def other_header(values, rng):
 
 
 def of_a_model(rng):
-    from gmm._values.covariance import COVARIANCE_TYPES
+    from inside import COVARIANCE_TYPES
 
     return str(rng.choice(COVARIANCE_TYPES))
 

@@ -6,9 +6,9 @@ import pytest
 import gmm
 import reference
 from gmm import BayesianGaussianMixture, GaussianMixture, NotFittedError
-from gmm._values.covariance import PARSIMONIOUS
 from gmm.analysis import adapt, fisher_vector
 from gmm.em import e_step
+from inside import PARSIMONIOUS
 
 every_model = pytest.mark.parametrize("covariance_type", PARSIMONIOUS)
 weighted = pytest.mark.parametrize("weighted", [False, True])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gmm._text.amounts import amount, counted, percent, plus_minus
+from inside import amount, counted, percent, plus_minus
 
 
 @pytest.mark.parametrize(

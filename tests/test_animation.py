@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from gmm import GaussianMixture, em
-from gmm._values.covariance import PARSIMONIOUS
+from inside import PARSIMONIOUS
 
 plt = pytest.importorskip("matplotlib.pyplot")
 Image = pytest.importorskip("PIL.Image")
@@ -19,9 +19,9 @@ import matplotlib as mpl  # noqa: E402
 from matplotlib import animation as films  # noqa: E402
 from matplotlib.path import Path  # noqa: E402
 
-from gmm._plotting import animation  # noqa: E402
-from gmm._plotting.style import colours as colours_of  # noqa: E402
 from gmm.plotting import FitAnimation, animate_fit  # noqa: E402
+from inside import animation  # noqa: E402
+from inside import colours as colours_of  # noqa: E402
 
 RNG = np.random.default_rng(0)
 PLANE = np.concatenate([RNG.normal(-3, 1, (60, 2)), RNG.normal(3, 1, (90, 2)) * [1, 0.3]])
@@ -241,7 +241,7 @@ def test_a_gif_waits_on_its_first_and_last_frame(tmp_path):
 
 
 def test_a_gif_has_the_colours_of_the_components(tmp_path):
-    from gmm._plotting.style import colours
+    from inside import colours
 
     picture = gif(animate_fit(PLANE, 2, **MEANS, tol=1e-2), tmp_path)
     picture.seek(picture.n_frames - 1)

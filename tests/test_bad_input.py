@@ -14,12 +14,9 @@ import scipy.sparse
 from sklearn.mixture import GaussianMixture as Peer
 
 from gmm import GaussianMixture, MixtureClassifier, NormalInverseWishart, select
-from gmm._exceptions import InvalidParameterError
-from gmm._validation.rows import check_rows
-from gmm._validation.scalars import check_real, check_whole
-from gmm._values.covariance import CLASSIC
 from gmm.inference import stability
 from gmm.plotting import plot_pairs
+from inside import CLASSIC, InvalidParameterError, check_real, check_rows, check_whole
 
 rng = np.random.RandomState(0)
 ROWS = np.concatenate([rng.normal(size=(30, 3)), rng.normal(8.0, 2.0, size=(30, 3))])

@@ -14,8 +14,7 @@ from scipy.stats import multivariate_normal, multivariate_t
 import gmm
 import reference
 from gmm import BayesianGaussianMixture
-from gmm._values.covariance import CLASSIC, PARSIMONIOUS
-from gmm._values.objective import Objective
+from inside import CLASSIC, PARSIMONIOUS, Objective
 from test_variational import a_case, a_prior, rows, written_out
 
 every_type = pytest.mark.parametrize("covariance_type", CLASSIC)
@@ -459,7 +458,7 @@ def test_far_rows_and_components_without_rows_leave_finite_numbers(weights):
 
 @pytest.mark.parametrize("name", ["shares", "mean_prior", "covariance_prior"])
 def test_a_damaged_posterior_is_a_value_error(name):
-    from gmm._persistence import load_state, save_state
+    from inside import load_state, save_state
 
     X, mixture = some()
     file = io.BytesIO()
@@ -488,7 +487,7 @@ def test_a_damaged_posterior_is_a_value_error(name):
 def test_the_command_line_fits_one(tmp_path, capsys):
     import json
 
-    from gmm._cli import main
+    from inside import main
 
     rng = np.random.default_rng(0)
     centres = np.array([[0, 0], [8, 0], [0, 8]])
@@ -523,7 +522,7 @@ def test_the_command_line_fits_one(tmp_path, capsys):
 
 @pytest.mark.needs("pyarrow", "rich")
 def test_the_command_compares_labels_with_components_in_use(tmp_path, capsys):
-    from gmm._cli import main
+    from inside import main
 
     table = tmp_path / "rows.csv"
     table.write_text("a,kind\n" + "".join(f"{10 * (i % 2) + i / 100},{'xy'[i % 2]}\n" for i in range(100)))

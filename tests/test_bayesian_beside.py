@@ -12,7 +12,7 @@ from scipy.stats import multivariate_normal, multivariate_t
 import gmm
 import reference
 from gmm import BayesianGaussianMixture
-from gmm._estimators.bayesian import posterior_of
+from inside import posterior_of
 from test_bayesian import every_prior, every_type, every_way
 from test_variational import written_out
 

@@ -13,13 +13,10 @@ import numpy as np
 import pytest
 
 import gmm
+import inside
 from deaths import many_lives
 from gmm import BayesianGaussianMixture, GaussianMixture, NormalInverseWishart
-from gmm._cli import main
-from gmm._estimators.fitted import past_of
-from gmm._persistence import checkpoints
-from gmm._persistence.checkpoints import Checkpoint
-from gmm._values.covariance import COVARIANCE_TYPES
+from inside import COVARIANCE_TYPES, Checkpoint, checkpoints, main, past_of
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Best performing initialization"),
@@ -413,7 +410,7 @@ def test_ctrl_c_says_how_to_go_on(tmp_path, monkeypatch, capsys):
     pytest.importorskip("pyarrow")
     monkeypatch.chdir(tmp_path)
     np.save("X.npy", X)
-    monkeypatch.setattr("gmm._cli.fit.write_json", interrupt)
+    monkeypatch.setattr(inside.fit, "write_json", interrupt)
     words = ["fit", "X.npy", "--bayesian", "--max-components", "2", "--json"]
     for more, told in (([], ""), (["--checkpoint", "a.ckpt"], "; --checkpoint a.ckpt --resume goes on")):
         assert main([*words, *more]) == 130

@@ -8,9 +8,7 @@ import pytest
 from rich.console import Console
 
 from gmm import select
-from gmm._cli.show import choice
-from gmm._estimators.criteria import CRITERIA
-from gmm._values.covariance import CLASSIC, PARSIMONIOUS
+from inside import CLASSIC, CRITERIA, PARSIMONIOUS, choice
 
 X = np.loadtxt(files("gmm") / "data" / "faithful.csv", delimiter=",", skiprows=1)
 

@@ -20,13 +20,10 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
 
 import gmm
+import inside
 import reference
 from gmm import GaussianMixture, MixtureClassifier
-from gmm._estimators.fitted import fitted_parameters
-from gmm._persistence import load_state
-from gmm._rows.sources import ArraySource
-from gmm._selection.cross_validation import predictive_cells
-from gmm._values.covariance import covariance_model
+from inside import ArraySource, covariance_model, fitted_parameters, load_state, predictive_cells
 
 TABLES = {"iris": load_iris, "wine": load_wine, "cancer": load_breast_cancer}
 DATA = Path(__file__).parent / "data"
@@ -457,7 +454,7 @@ def test_no_file_has_another_request(name, value, monkeypatch):
         fit.save(io.BytesIO())
     with monkeypatch.context() as careless:
         careless.setattr(MixtureClassifier, "_request", lambda *_: None)
-        careless.setattr("gmm._selection.classifier._listed", lambda value: value)
+        careless.setattr(inside.classifier, "_listed", lambda value: value)
         fit.save(file := io.BytesIO())
     with pytest.raises(ValueError, match=name.replace("_", ".")):
         gmm.load(file.getvalue())

@@ -22,10 +22,9 @@ from sklearn.datasets import load_iris
 from sklearn.metrics import adjusted_rand_score
 
 import gmm
-from gmm._cli import main
-from gmm._cli.report.wording import format_share
-from gmm._cli.write import write_json, write_table
+import inside
 from gmm.exchange.mclust import from_json
+from inside import format_share, main, write_json, write_table
 
 FAST = ("--components", "1:3", "--n-init", "1", "--covariance", "full,diag")
 
@@ -169,7 +168,7 @@ def test_every_file_of_a_result(result, iris):
     np.testing.assert_array_equal(proba, loaded.predict_proba(X).round(6))
     assert [int(row) for row in labels["row"]] == list(range(1, 151))
     cells = table((out / "criteria.csv").read_text(encoding="utf-8"))
-    assert cells["covariance_type"] == list(gmm._values.covariance.PARSIMONIOUS)
+    assert cells["covariance_type"] == list(inside.PARSIMONIOUS)
     best = document["best"]
     assert best["columns"] == list(loaded.feature_names_in_)
     np.testing.assert_array_equal(best["means"], loaded.means_)
@@ -210,7 +209,7 @@ def test_a_run_is_reproducible_and_seeded(iris):
     assert documents[2]["seed"] == 3
 
 
-@pytest.mark.parametrize("criterion", gmm._estimators.criteria.CRITERIA)
+@pytest.mark.parametrize("criterion", inside.CRITERIA)
 def test_the_criterion_chooses(criterion, iris):
     done = ok("fit", iris, "--exclude", "species", *FAST, "--json", "--criterion", criterion)
     document = json.loads(done.stdout)
@@ -229,7 +228,7 @@ def test_covariance_names_models(iris):
     few = (iris, "--exclude", "species", "--components", "1:2")
     assert [cell["covariance_type"] for cell in cells(*few, "--covariance", "EEE,diag")] == ["EEE", "diag"] * 2
     names = cells(*few, "--covariance", "VII", "--covariance", "all")
-    assert [cell["covariance_type"] for cell in names] == list(gmm._values.covariance.PARSIMONIOUS) * 2
+    assert [cell["covariance_type"] for cell in names] == list(inside.PARSIMONIOUS) * 2
 
 
 def test_factors_are_searched_by_their_number(iris):

@@ -9,8 +9,7 @@ import pyarrow.parquet
 import pytest
 
 import gmm
-from gmm._rows import blocks
-from gmm._selection import finishing
+from inside import blocks, finishing
 from test_cli import fails, ok
 
 N = 4000

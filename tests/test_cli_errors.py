@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from gmm import GaussianMixture, load, select
-from gmm._cli import main
+from inside import main
 
 pytestmark = pytest.mark.needs("pyarrow", "rich")
 SEARCH = ("--components", "1:3", "--covariance", "EEE,VVV")

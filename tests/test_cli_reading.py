@@ -14,10 +14,7 @@ import pyarrow.parquet
 import pytest
 
 import gmm
-from gmm._cli import main
-from gmm._cli.rows import OPTIONS
-from gmm._rows.file_table import FileTable
-from gmm._rows.text_format import TextFormat
+from inside import OPTIONS, FileTable, TextFormat, main
 from test_cli import fails, ok
 
 IRIS = "5.1,3.5,1.4,0.2,Iris-setosa\n4.9,3.0,1.4,0.2,Iris-setosa\n6.4,3.2,4.5,1.5,Iris-versicolor\n\n"

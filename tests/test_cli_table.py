@@ -11,7 +11,7 @@ import pyarrow.parquet
 import pytest
 
 import gmm
-from gmm._rows import blocks, entrance
+from inside import blocks, entrance
 from test_cli import fails, ok
 
 BOTH = pytest.mark.parametrize("how", [(), ("--blocks",)], ids=["memory", "blocks"])

@@ -9,10 +9,10 @@ import pytest
 from scipy.stats import norm
 
 import gmm
+import inside
 import reference
 from gmm import BayesianGaussianMixture, GaussianMixture
-from gmm._values.covariance import PARSIMONIOUS, covariance_model
-from gmm._values.layouts import layout_with_code
+from inside import PARSIMONIOUS, covariance_model, layout_with_code
 
 K, D = 3, 5
 KNOWN, OTHERS = [3, 0], [1, 2, 4]
@@ -213,7 +213,7 @@ def test_rows_in_files_and_in_many_blocks(tmp_path, monkeypatch):
     whole = mixture.predict_from(X[:, KNOWN], KNOWN, level=0.9)
     np.save(tmp_path / "known.npy", X[:, KNOWN])
     from_file = mixture.predict_from(gmm.open_rows(tmp_path / "known.npy"), KNOWN, level=0.9)
-    monkeypatch.setattr("gmm._estimators.conditional._NUMBERS_AT_ONCE", 100)
+    monkeypatch.setattr(inside.conditional, "_NUMBERS_AT_ONCE", 100)
     in_blocks = mixture.predict_from(X[:, KNOWN], KNOWN, level=0.9)
     for other in (from_file, in_blocks):
         for one, two in zip(whole[1:], other[1:], strict=True):

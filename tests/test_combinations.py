@@ -10,12 +10,11 @@ import pytest
 
 import gmm
 from gmm import GaussianMixture
-from gmm._cli import main
-from gmm._validation.combinations import EXCLUSIONS
 from gmm.exchange.mclust import to_json
 from gmm.exchange.onnx import to_onnx
 from gmm.exchange.sklearn import to_sklearn
 from gmm.plotting import plot_decision_boundaries, plot_density
+from inside import EXCLUSIONS, main
 
 PAGE = Path(__file__).parents[1] / "docs" / "what-goes-with-what.md"
 rng = np.random.default_rng(0)

@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 import gmm
 import reference
 from gmm import BayesianGaussianMixture, GaussianMixture, NotFittedError
-from gmm._uses import combining
-from gmm._values.covariance import PARSIMONIOUS
 from gmm.analysis import combine_components
+from inside import PARSIMONIOUS, combining
 
 MCLUST = json.loads((Path(__file__).parent / "data" / "mclust_combi.json").read_text(encoding="utf-8"))["ex4.1"]
 X = np.array(MCLUST["X"])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.stats import ortho_group
 
 import reference
-from gmm._kernel import mstep
+from inside import mstep
 
 HERE = Path(__file__).parent / "data"
 MODELS = ["EII", "EEI", "VEI", "EVI", "VEE", "EVE", "VVE", "EEV", "VEV", "EVV"]  # by their codes, from 1

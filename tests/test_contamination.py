@@ -8,20 +8,25 @@ from scipy.stats import chi2, multivariate_normal
 import gmm
 import reference
 from gmm import GaussianMixture, select
-from gmm._estimators.fitted import fitted_parameters
-from gmm._estimators.scorer import Scorer
-from gmm._passes.e_step import EStep
-from gmm._passes.problem import Beginning, Problem, SolverSettings
-from gmm._persistence.values import mixture_from_state
-from gmm._plotting.view import ellipse
-from gmm._rows.sources import ArraySource
-from gmm._values.covariance import PARSIMONIOUS, covariance_model
-from gmm._values.layouts import FULL
-from gmm._values.objective import Objective
-from gmm._values.parameters import MixtureParameters
-from gmm._values.tails import ContaminatedTails
 from gmm.analysis import outliers
 from gmm.plotting import plot_clusters, plot_decision_boundaries, plot_density, plot_uncertainty
+from inside import (
+    FULL,
+    PARSIMONIOUS,
+    ArraySource,
+    Beginning,
+    ContaminatedTails,
+    EStep,
+    MixtureParameters,
+    Objective,
+    Problem,
+    Scorer,
+    SolverSettings,
+    covariance_model,
+    ellipse,
+    fitted_parameters,
+    mixture_from_state,
+)
 
 CENTRES = np.array([[0.0, 0, 0], [9, 1, 0], [1, 9, 3]])
 

@@ -10,10 +10,17 @@ import pytest
 
 import reference
 from gmm import GaussianMixture, em, select
-from gmm._values.covariance import CLASSIC, COVARIANCE_TYPES, PARSIMONIOUS, covariance_model, same_as, special_case
-from gmm._values.objective import Objective
-from gmm._values.parameters import MixtureParameters
-from gmm._values.statistics import SufficientStatistics
+from inside import (
+    CLASSIC,
+    COVARIANCE_TYPES,
+    PARSIMONIOUS,
+    MixtureParameters,
+    Objective,
+    SufficientStatistics,
+    covariance_model,
+    same_as,
+    special_case,
+)
 
 every_model = pytest.mark.parametrize("name", PARSIMONIOUS)
 MODELS = [covariance_model(name) for name in PARSIMONIOUS]

@@ -8,13 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gmm import GaussianMixture
-from gmm._estimators import criteria
-from gmm._estimators.scorer import Scorer
-from gmm._passes.e_step import EStep
-from gmm._passes.results import Totals
-from gmm._rows.sources import ArraySource
-from gmm._values.covariance import COVARIANCE_TYPES
-from gmm._values.layouts import FULL
+from inside import COVARIANCE_TYPES, FULL, ArraySource, EStep, Scorer, Totals, criteria
 
 logliks = st.floats(-1e9, 1e9)
 sizes = st.integers(1, 10**6)

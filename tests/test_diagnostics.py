@@ -6,9 +6,7 @@ import numpy as np
 import pytest
 
 import reference
-from gmm._passes.e_step import EStep
-from gmm._rows.sources import ArraySource
-from gmm._values.layouts import FULL, TIED
+from inside import FULL, TIED, ArraySource, EStep
 from test_kernel import (
     CENTRED,
     LINEAR,

@@ -15,8 +15,8 @@ from sklearn.pipeline import make_pipeline
 import gmm
 import reference
 from gmm import BayesianGaussianMixture, GaussianMixture, NotFittedError
-from gmm._values.covariance import PARSIMONIOUS
 from gmm.analysis import directions
+from inside import PARSIMONIOUS
 
 DATA = Path(__file__).parent / "data"
 MCLUST = json.loads((DATA / "mclust_directions.json").read_text(encoding="utf-8"))

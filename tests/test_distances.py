@@ -5,10 +5,11 @@ import pytest
 from scipy.integrate import quad
 
 import gmm
+import inside
 import reference
 from gmm import GaussianMixture
-from gmm._values.covariance import COVARIANCE_TYPES
 from gmm.analysis import distance, match
+from inside import COVARIANCE_TYPES
 
 rng = np.random.default_rng(0)
 X = np.concatenate([rng.normal([-2, 0, 0], [1, 2, 1], (120, 3)), rng.normal([2, 1, 0], [2, 1, 1], (80, 3))])
@@ -159,7 +160,7 @@ def test_a_far_or_broad_component_leaves_the_others_theirs(far, axis):
 
 def test_many_pairs_are_computed_in_parts(monkeypatch):
     whole = [distance(A, B, kind=kind) for kind in KINDS]
-    monkeypatch.setattr("gmm._uses.distances._PAIRED_AT_ONCE", 1)
+    monkeypatch.setattr(inside.distances, "_PAIRED_AT_ONCE", 1)
     for before, kind in zip(whole, KINDS, strict=True):
         again = distance(A, B, kind=kind)
         assert (again.value, again.low, again.high) == (before.value, before.low, before.high)

@@ -14,9 +14,7 @@ import pytest
 
 import gmm
 from gmm import GaussianMixture
-from gmm._cli import main
-from gmm._values.covariance import PARSIMONIOUS, covariance_model
-from gmm._versions import EXTRAS
+from inside import EXTRAS, PARSIMONIOUS, covariance_model, main
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"

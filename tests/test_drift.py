@@ -5,9 +5,8 @@ import pytest
 
 import reference
 from gmm import BayesianGaussianMixture, GaussianMixture
-from gmm._uses.drift import STATISTICS
-from gmm._values.covariance import COVARIANCE_TYPES
 from gmm.analysis import drift
+from inside import COVARIANCE_TYPES, STATISTICS
 
 MEANS = np.array([[0.0, 0.0], [6.0, 0.0], [0.0, 6.0]])
 WEIGHTS = np.array([0.5, 0.3, 0.2])

@@ -9,8 +9,7 @@ import pytest
 import gmm
 from deaths import many_lives
 from gmm import BayesianGaussianMixture, GaussianMixture
-from gmm._persistence.checkpoints import Checkpoint
-from gmm._values.covariance import CLASSIC, PARSIMONIOUS
+from inside import CLASSIC, PARSIMONIOUS, Checkpoint
 
 pytestmark = pytest.mark.usefixtures("_always_due")
 

@@ -8,17 +8,20 @@ import pytest
 
 import gmm
 import reference
-from gmm import GaussianMixture, _errors
-from gmm._estimators.fitted import fitted_parameters
-from gmm._fitting.fit import precise_half
-from gmm._kernel import tiles
-from gmm._passes.opening import e_step_over
-from gmm._rows.entrance import as_source
-from gmm._rows.incomplete import IncompleteSource
-from gmm._rows.sources import ArraySource
-from gmm._values.classes import KnownClasses
-from gmm._values.covariance import PARSIMONIOUS
-from gmm._values.errors import RowErrors
+from gmm import GaussianMixture
+from inside import (
+    PARSIMONIOUS,
+    ArraySource,
+    IncompleteSource,
+    KnownClasses,
+    RowErrors,
+    _errors,
+    as_source,
+    e_step_over,
+    fitted_parameters,
+    precise_half,
+    tiles,
+)
 from test_missing import mixture, written_out
 
 every_type = pytest.mark.parametrize("covariance_type", [*PARSIMONIOUS, *reference.OF_FACTORS])

@@ -7,7 +7,7 @@ import pytest
 
 import gmm
 from gmm import GaussianMixture, GaussianMixtureSearch, select
-from gmm._selection import finishing
+from inside import finishing
 
 TYPES = ["EEE", "VVV"]
 

@@ -17,8 +17,8 @@ from sklearn.preprocessing import StandardScaler
 
 import gmm
 from gmm import BayesianGaussianMixture, GaussianMixture
-from gmm._exceptions import InvalidParameterError, raisable
 from gmm.em import steps
+from inside import InvalidParameterError, raisable
 
 rng = np.random.RandomState(0)
 ROWS = np.concatenate([rng.normal(size=(40, 2)), rng.normal(7.0, 2.0, size=(40, 2))])

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gmm import GaussianMixture, NotFittedError, open_rows
-from gmm._values.covariance import COVARIANCE_TYPES, PARSIMONIOUS, covariance_model
 from gmm.exchange.mclust import from_json, to_json
+from inside import COVARIANCE_TYPES, PARSIMONIOUS, covariance_model
 
 ROOT = Path(__file__).parents[1]
 IRIS = np.loadtxt(ROOT / "tests" / "data" / "iris.csv", delimiter=",", skiprows=1, usecols=(0, 1, 2))

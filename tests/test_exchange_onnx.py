@@ -9,8 +9,8 @@ import pytest
 
 import reference
 from gmm import BayesianGaussianMixture, GaussianMixture, NotFittedError
-from gmm._values.covariance import CLASSIC, PARSIMONIOUS
 from gmm.exchange.onnx import to_onnx
+from inside import CLASSIC, PARSIMONIOUS
 
 onnx = pytest.importorskip("onnx")
 evaluator = pytest.importorskip("onnx.reference")

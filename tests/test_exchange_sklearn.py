@@ -9,8 +9,8 @@ import pytest
 
 import gmm
 from gmm import BayesianGaussianMixture, GaussianMixture, NotFittedError
-from gmm._values.covariance import CLASSIC, PARSIMONIOUS, covariance_model
 from gmm.exchange.sklearn import from_sklearn, to_sklearn
+from inside import CLASSIC, PARSIMONIOUS, covariance_model
 
 peers, preprocessing = pytest.importorskip("sklearn.mixture"), pytest.importorskip("sklearn.preprocessing")
 RNG = np.random.default_rng(0)

@@ -12,9 +12,7 @@ from hypothesis import strategies as st
 import gmm
 import reference
 from gmm import BayesianGaussianMixture, GaussianMixture, MixtureClassifier, inference, select
-from gmm._kernel import mstep
-from gmm._values.covariance import covariance_model, special_case
-from gmm._values.layouts import SingularMatrixError
+from inside import SingularMatrixError, covariance_model, mstep, special_case
 
 KINDS = ("factor", "ppca")
 every_kind = pytest.mark.parametrize("kind", KINDS)

@@ -8,9 +8,7 @@ import pytest
 
 import gmm
 from gmm import GaussianMixture, GaussianMixtureSearch, NormalInverseWishart, exchange, inference, select
-from gmm._kernel import mstep
-from gmm._text.amounts import percent
-from gmm._values.covariance import covariance_model
+from inside import covariance_model, mstep, percent
 from test_factors import every_kind, fitted, rows
 
 

@@ -7,7 +7,7 @@ import pytest
 
 import reference
 from gmm import GaussianMixture
-from gmm._kernel import tiles
+from inside import tiles
 
 every_kernel = pytest.mark.parametrize("kernel", tiles.kernels())
 every_type = pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical"])

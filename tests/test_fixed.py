@@ -12,7 +12,7 @@ from sklearn.base import clone
 import gmm
 import reference
 from gmm import GaussianMixture, NormalInverseWishart
-from gmm._values.covariance import PARSIMONIOUS, covariance_model
+from inside import PARSIMONIOUS, covariance_model
 
 K, D = 3, 2
 SEPARATE = "VVV", "VVI", "VII"  # covariances that do not depend on each other

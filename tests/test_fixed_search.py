@@ -9,9 +9,7 @@ from sklearn.base import clone
 
 import gmm
 from gmm import GaussianMixture, GaussianMixtureSearch, NormalInverseWishart, select
-from gmm._estimators.fitted import fitted_parameters
-from gmm._selection import candidates, engine, finishing
-from gmm._values.covariance import PARSIMONIOUS, covariance_model
+from inside import PARSIMONIOUS, candidates, covariance_model, engine, finishing, fitted_parameters
 
 SEPARATE = "full", "diag", "spherical"  # covariances that do not depend on each other
 MEANS = np.array([[0.0, 0.0], [6.0, 0.3]])

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from gmm import GaussianMixture, open_rows, select
-from gmm._caching import cached_property
 from gmm.inference import bootstrap_lrt
+from inside import cached_property
 
 posix = pytest.mark.skipif(not hasattr(os, "fork"), reason="forks, as POSIX has them")
 

@@ -14,9 +14,8 @@ from scipy.special import logsumexp
 
 import gmm
 import reference
-from gmm import FrozenMixture, GaussianMixture, _frozen
-from gmm._kernel import tiles
-from gmm._persistence import load_state, save_state
+from gmm import FrozenMixture, GaussianMixture
+from inside import _frozen, load_state, save_state, tiles
 
 METHODS = ("predict", "predict_proba", "score_samples")
 LAYOUTS = "full", "tied", "diag", "spherical"

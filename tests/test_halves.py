@@ -8,8 +8,8 @@ from scipy.special import logsumexp
 
 import reference
 from gmm import GaussianMixture
-from gmm._selection.halves import _disagreement, _log_ratios
 from gmm.inference import SplitLRT, Stability, split_lrt, stability
+from inside import _disagreement, _log_ratios
 
 rng = np.random.default_rng(0)
 GROUPS = np.concatenate([rng.normal(-4, 1, (60, 2)), rng.normal(4, 1, (40, 2))])

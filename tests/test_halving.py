@@ -7,17 +7,30 @@ import numpy as np
 import pytest
 
 import reference
-from gmm import GaussianMixture, _em
-from gmm._candidates import Candidate, CandidateView, Race
-from gmm._fitting import halving
-from gmm._fitting.halving import Course, Cut, Schedule, best_candidate, schedule_for
-from gmm._kernel import tiles
-from gmm._passes.problem import Problem
-from gmm._rows.sources import ArraySource
-from gmm._values.covariance import PARSIMONIOUS, covariance_model
-from gmm._values.layouts import DIAGONAL, FULL, SPHERICAL, TIED
-from gmm._values.objective import Objective
-from gmm._values.parameters import MixtureParameters
+from gmm import GaussianMixture
+from inside import (
+    DIAGONAL,
+    FULL,
+    PARSIMONIOUS,
+    SPHERICAL,
+    TIED,
+    ArraySource,
+    Candidate,
+    CandidateView,
+    Course,
+    Cut,
+    MixtureParameters,
+    Objective,
+    Problem,
+    Race,
+    Schedule,
+    _em,
+    best_candidate,
+    covariance_model,
+    halving,
+    schedule_for,
+    tiles,
+)
 
 every_type = pytest.mark.parametrize("covariance_type", [*PARSIMONIOUS, *reference.OF_FACTORS])
 closed_forms = pytest.mark.parametrize("covariance_type", reference.CLOSED_FORMS)

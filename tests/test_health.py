@@ -5,13 +5,18 @@ import pytest
 
 import gmm
 import reference
-from gmm._estimators.fitted import fitted_parameters
-from gmm._fitting import degenerate
-from gmm._fitting.degenerate import Resolution, degenerate_components
-from gmm._values.covariance import PARSIMONIOUS, covariance_model
-from gmm._values.layouts import FULL, TIED
-from gmm._values.parameters import MixtureParameters
-from gmm._values.statistics import SufficientStatistics
+from inside import (
+    FULL,
+    PARSIMONIOUS,
+    TIED,
+    MixtureParameters,
+    Resolution,
+    SufficientStatistics,
+    covariance_model,
+    degenerate,
+    degenerate_components,
+    fitted_parameters,
+)
 
 RIDGE = 1e-6
 

@@ -5,8 +5,8 @@ import pytest
 
 import gmm
 from gmm import GaussianMixtureSearch, select
-from gmm._selection.held_out import folds_of
 from gmm.plotting import plot_selection
+from inside import folds_of
 
 RNG = np.random.default_rng(0)
 X = np.concatenate([RNG.normal(centre, 1, (70, 3)) for centre in (-4, 0, 4)])
@@ -130,7 +130,7 @@ def test_a_cell_without_a_fold_has_none():
 
 
 def test_rows_beyond_memory_are_finished_once(tmp_path, monkeypatch):
-    from gmm._selection import finishing
+    from inside import finishing
 
     monkeypatch.setattr(finishing, "SEARCHED", 120)
     np.save(tmp_path / "rows.npy", X)

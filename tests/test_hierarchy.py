@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.cluster.hierarchy import cut_tree, linkage
 
-from gmm._fitting.hierarchy import Hierarchy
+from inside import Hierarchy
 
 
 def ward(rows, weight, n_clusters):

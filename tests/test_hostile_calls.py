@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import gmm
 from gmm import BayesianGaussianMixture, GaussianMixture, NormalInverseWishart
-from gmm._values.covariance import COVARIANCE_TYPES
+from inside import COVARIANCE_TYPES
 
 EACH = 3  # times the examples of hypothesis' profile
 often = settings(max_examples=EACH * settings.default.max_examples)

@@ -3,12 +3,7 @@
 import numpy as np
 import pytest
 
-from gmm._passes.results import PassBatch
-from gmm._passes.solver import SolverRun
-from gmm._passes.textbook import TextbookEM
-from gmm._passes.trace import GainBelow, Trace
-from gmm._values.layouts import DIAGONAL
-from gmm._values.statistics import SufficientStatistics
+from inside import DIAGONAL, GainBelow, PassBatch, SolverRun, SufficientStatistics, TextbookEM, Trace
 
 NEVER = GainBelow(0.0)
 

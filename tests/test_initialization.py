@@ -7,26 +7,31 @@ import pytest
 from scipy.cluster.hierarchy import fcluster, linkage
 
 import reference
-from gmm import GaussianMixture, _candidates
-from gmm._fitting import starts as initialization
-from gmm._fitting.hierarchy import Hierarchy
-from gmm._fitting.sampling import RoughRows, kmeans_plusplus, sampled
-from gmm._fitting.starts import (
+from gmm import GaussianMixture
+from inside import (
+    PARSIMONIOUS,
+    SPHERICAL,
     STARTS,
+    ArraySource,
+    EStep,
+    Hierarchy,
+    Objective,
     Portfolio,
+    RoughRows,
     StartRequest,
+    WhitenedMixture,
+    _candidates,
+    covariance_model,
+    first_look,
     from_means,
     from_responsibilities,
+    kmeans_plusplus,
     lloyd,
+    sampled,
     start_statistics,
+    tiles,
 )
-from gmm._kernel import first_look, tiles
-from gmm._passes.e_step import EStep
-from gmm._rows.sources import ArraySource
-from gmm._values.covariance import PARSIMONIOUS, covariance_model
-from gmm._values.layouts import SPHERICAL
-from gmm._values.objective import Objective
-from gmm._values.whitened import WhitenedMixture
+from inside import starts as initialization
 
 every_type = pytest.mark.parametrize("covariance_type", [*PARSIMONIOUS, *reference.OF_FACTORS])
 closed_forms = pytest.mark.parametrize("covariance_type", reference.CLOSED_FORMS)

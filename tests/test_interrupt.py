@@ -17,18 +17,22 @@ import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 import gmm
+import inside
 from gmm import GaussianMixture, select
-from gmm import _blas as blas
-from gmm._blas import single_threaded_blas
-from gmm._estimators.fitted import fitted_parameters
-from gmm._estimators.scorer import Scorer
-from gmm._fitting import halving, starts
-from gmm._fitting.metrics import views_of
-from gmm._passes.threads import usable_threads
-from gmm._rows.ahead import read_ahead
-from gmm._rows.sources import ArraySource
-from gmm._rows.together import together
 from gmm.inference import bootstrap_lrt
+from inside import (
+    ArraySource,
+    Scorer,
+    fitted_parameters,
+    halving,
+    read_ahead,
+    single_threaded_blas,
+    starts,
+    together,
+    usable_threads,
+    views_of,
+)
+from inside import _blas as blas
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals and forks as POSIX has them")
 quiet = pytest.mark.filterwarnings("ignore:Best performing initialization")
@@ -191,7 +195,7 @@ def test_ctrl_c_while_a_sample_waits_for_its_reader_is_not_lost(monkeypatch):
 
     X, gate = np.zeros((100, 2)), threading.Event()
     gate.set()
-    monkeypatch.setattr("gmm._rows.blocks._CHUNK_BYTES", X.nbytes)
+    monkeypatch.setattr(inside.blocks, "_CHUNK_BYTES", X.nbytes)
     rows = gmm.open_rows(blocks)
     monkeypatch.setattr(rows, "reads_ahead", True)
     assert rows.n_rows == 200

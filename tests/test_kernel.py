@@ -7,12 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import reference
-from gmm import _em
-from gmm._kernel import mstep, tiles
-from gmm._passes.e_step import EStep
-from gmm._rows.sources import ArraySource
-from gmm._values.layouts import DIAGONAL, FULL, SPHERICAL, TIED
-from gmm._values.whitened import WhitenedMixture
+from inside import DIAGONAL, FULL, SPHERICAL, TIED, ArraySource, EStep, WhitenedMixture, _em, mstep, tiles
 
 LAYOUTS = {"full": FULL, "tied": TIED, "diag": DIAGONAL, "spherical": SPHERICAL}
 NAMES = {layout: name for name, layout in LAYOUTS.items()}

@@ -4,10 +4,7 @@ import mpmath
 import numpy as np
 import pytest
 
-from gmm import _em
-from gmm._kernel import tiles
-from gmm._values.layouts import TIED
-from gmm._values.whitened import WhitenedMixture
+from inside import TIED, WhitenedMixture, _em, tiles
 
 
 def exact(column):

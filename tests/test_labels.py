@@ -9,15 +9,23 @@ import pandas as pd
 import pytest
 
 import gmm
+import inside
 import reference
-from gmm import BayesianGaussianMixture, GaussianMixture, _em
-from gmm._passes.e_step import EStep
-from gmm._rows.sources import ArraySource
-from gmm._validation.labels import check_labels
-from gmm._values.classes import KnownClasses
-from gmm._values.covariance import PARSIMONIOUS, covariance_model
-from gmm._values.layouts import DIAGONAL, FULL, SPHERICAL, TIED
-from gmm._values.whitened import WhitenedMixture
+from gmm import BayesianGaussianMixture, GaussianMixture
+from inside import (
+    DIAGONAL,
+    FULL,
+    PARSIMONIOUS,
+    SPHERICAL,
+    TIED,
+    ArraySource,
+    EStep,
+    KnownClasses,
+    WhitenedMixture,
+    _em,
+    check_labels,
+    covariance_model,
+)
 
 LAYOUTS = {"full": FULL, "tied": TIED, "diag": DIAGONAL, "spherical": SPHERICAL}
 every_type = pytest.mark.parametrize("covariance_type", [*PARSIMONIOUS, *reference.OF_FACTORS])
@@ -383,7 +391,7 @@ def test_given_starts_are_kept(start):
     fit = GaussianMixture(K, **how).fit(X, labels=labels, components_per_class={0: 2})
     with EStep(ArraySource(X).with_classes(known(labels)), FULL) as e_step:
         labelled = labels >= 0
-        own = e_step.rows(gmm._estimators.fitted.fitted_parameters(fit).whitened(), labels=True).labels[labelled]
+        own = e_step.rows(inside.fitted_parameters(fit).whitened(), labels=True).labels[labelled]
     np.testing.assert_array_equal(OWNERS[own], labels[labelled])
     assert np.isfinite(fit.lower_bound_)
     assert fit.converged_

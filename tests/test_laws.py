@@ -10,10 +10,7 @@ from hypothesis import strategies as st
 import gmm
 import reference
 from gmm import GaussianMixture
-from gmm._fitting.starts import STARTS
-from gmm._values.covariance import PARSIMONIOUS, covariance_model
-from gmm._values.objective import Objective
-from gmm._values.statistics import SufficientStatistics
+from inside import PARSIMONIOUS, STARTS, Objective, SufficientStatistics, covariance_model
 
 K, D = 3, 2
 every_type = pytest.mark.parametrize("covariance_type", [*PARSIMONIOUS, *reference.OF_FACTORS])

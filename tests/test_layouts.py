@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import reference
-from gmm._values.layouts import DIAGONAL, FULL, SPHERICAL, TIED, SingularMatrixError
+from inside import DIAGONAL, FULL, SPHERICAL, TIED, SingularMatrixError
 
 LAYOUTS = {"full": FULL, "tied": TIED, "diag": DIAGONAL, "spherical": SPHERICAL}
 K, D = 3, 4

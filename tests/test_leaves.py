@@ -13,7 +13,7 @@ import pytest
 from scipy.special import logsumexp
 
 import reference
-from gmm._kernel import tiles
+from inside import tiles
 
 LEVELS = tiles.kernels()[1:]
 PAD = 256  # bytes: rows come in groups of so many

@@ -5,10 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from gmm import _candidates, _em, _loop
-from gmm._candidates import Candidate, CandidateView
-from gmm._kernel import first_look, mstep
-from gmm._values.layouts import layout_with_code
+from inside import Candidate, CandidateView, _candidates, _em, _loop, first_look, layout_with_code, mstep
 
 K, D, N = 3, 2, 40
 ROWS = np.random.default_rng(0).normal(size=(N, D))

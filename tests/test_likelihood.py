@@ -12,12 +12,17 @@ from hypothesis import strategies as st
 
 import reference
 from gmm import BayesianGaussianMixture, ConvergenceWarning, GaussianMixture
-from gmm._passes.m_step import MStep, refilled
-from gmm._passes.trace import PassRecord, Trace
-from gmm._values.covariance import PARSIMONIOUS, covariance_model
-from gmm._values.layouts import SingularMatrixError
-from gmm._values.objective import Objective
-from gmm._values.statistics import SufficientStatistics
+from inside import (
+    PARSIMONIOUS,
+    MStep,
+    Objective,
+    PassRecord,
+    SingularMatrixError,
+    SufficientStatistics,
+    Trace,
+    covariance_model,
+    refilled,
+)
 
 every_type = pytest.mark.parametrize("covariance_type", PARSIMONIOUS)
 closed_forms = pytest.mark.parametrize("covariance_type", reference.CLOSED_FORMS)

@@ -14,8 +14,7 @@ from threadpoolctl import threadpool_info
 import fuzz_files
 import gmm
 from gmm import BayesianGaussianMixture, GaussianMixture, NormalInverseWishart, Selection
-from gmm._values import layouts
-from gmm._values.covariance import COVARIANCE_TYPES, PARSIMONIOUS
+from inside import COVARIANCE_TYPES, PARSIMONIOUS, layouts
 
 RNG = np.random.default_rng(0)
 X = np.concatenate([RNG.normal(size=(40, 3)), RNG.normal(5, 0.5, size=(40, 3))])

@@ -5,12 +5,18 @@ import pickle
 import numpy as np
 import pytest
 
-from gmm import _em
-from gmm._kernel import mstep
-from gmm._passes.e_step import EStep
-from gmm._rows.sources import ArraySource
-from gmm._values.layouts import DIAGONAL, FULL, SPHERICAL, SingularMatrixError, low_rank
-from gmm._values.whitened import WhitenedMixture
+from inside import (
+    DIAGONAL,
+    FULL,
+    SPHERICAL,
+    ArraySource,
+    EStep,
+    SingularMatrixError,
+    WhitenedMixture,
+    _em,
+    low_rank,
+    mstep,
+)
 
 K, D, Q = 3, 7, 2
 LAYOUT = low_rank(Q)

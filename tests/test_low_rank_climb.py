@@ -9,14 +9,19 @@ from hypothesis import strategies as st
 
 import reference
 from gmm import GaussianMixture, open_rows
-from gmm._fitting.moments import prior_of
-from gmm._fitting.starts import StartRequest, start_statistics
-from gmm._kernel.mstep import QuasiNewtonState
-from gmm._passes.problem import Beginning, Problem, SolverSettings
-from gmm._rows.sources import ArraySource
-from gmm._values.covariance import factor_model
-from gmm._values.objective import Objective
-from gmm._values.parameters import MixtureParameters
+from inside import (
+    ArraySource,
+    Beginning,
+    MixtureParameters,
+    Objective,
+    Problem,
+    QuasiNewtonState,
+    SolverSettings,
+    StartRequest,
+    factor_model,
+    prior_of,
+    start_statistics,
+)
 
 every_kind = pytest.mark.parametrize("kind", ["factor", "ppca"])
 every_prior = pytest.mark.parametrize("prior", [None, "conjugate"])

@@ -7,19 +7,25 @@ from hypothesis import strategies as st
 
 import reference
 from gmm import GaussianMixture, NormalInverseWishart
-from gmm._fitting.degenerate import Resolution, degenerate_components
-from gmm._fitting.moments import prior_of
-from gmm._fitting.starts import StartRequest, start_statistics
-from gmm._kernel import mstep
-from gmm._passes.e_step import EStep
-from gmm._passes.m_step import MStep
-from gmm._passes.problem import Problem, SolverSettings
-from gmm._rows.sources import ArraySource
-from gmm._values.covariance import covariance_model, factor_model
-from gmm._values.layouts import low_rank
-from gmm._values.objective import Objective
-from gmm._values.parameters import MixtureParameters
-from gmm._values.priors import FLAT
+from inside import (
+    FLAT,
+    ArraySource,
+    EStep,
+    MixtureParameters,
+    MStep,
+    Objective,
+    Problem,
+    Resolution,
+    SolverSettings,
+    StartRequest,
+    covariance_model,
+    degenerate_components,
+    factor_model,
+    low_rank,
+    mstep,
+    prior_of,
+    start_statistics,
+)
 
 CODES = {"factor": 13, "ppca": 14}
 every_kind = pytest.mark.parametrize("kind", CODES)

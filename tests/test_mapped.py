@@ -16,8 +16,9 @@ import pytest
 
 import fuzz_files
 import gmm
-from gmm import FrozenMixture, _frozen
-from gmm._kernel import tiles
+import inside
+from gmm import FrozenMixture
+from inside import _frozen, tiles
 from test_frozen import FLOATS, LAYOUTS, METHODS, mixture, rows_of
 
 ALL = (*METHODS, "log_joint")
@@ -40,7 +41,7 @@ def changed(path, *, without=(), **parts):
     for name, value in parts.items():
         (arrays if isinstance(value, np.ndarray) else header)[name] = value
     header = {name: value for name, value in header.items() if not name.startswith("format") and name not in without}
-    gmm._persistence.save_state(path, header, arrays)
+    inside.save_state(path, header, arrays)
     return path
 
 

@@ -15,11 +15,22 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
 from gmm import GaussianMixture, GaussianMixtureSearch, select
-from gmm._cli.show import choice
-from gmm._estimators.criteria import CRITERIA
-from gmm._estimators.fitted import summary_of
-from gmm._text.html import Cell, Html, block, details, escaped, line, sparkline, style, table
-from gmm._values.covariance import COVARIANCE_TYPES, PARSIMONIOUS
+from inside import (
+    COVARIANCE_TYPES,
+    CRITERIA,
+    PARSIMONIOUS,
+    Cell,
+    Html,
+    block,
+    choice,
+    details,
+    escaped,
+    line,
+    sparkline,
+    style,
+    summary_of,
+    table,
+)
 
 WICKED = "<b>&\"x'"
 RNG = np.random.default_rng(0)

@@ -10,7 +10,7 @@ import pytest
 
 import gmm
 from gmm import BayesianGaussianMixture, FrozenMixture, GaussianMixture, MixtureClassifier
-from gmm._persistence import load_state, save_state
+from inside import load_state, save_state
 
 METADATA = {
     "date": "2026-05-04",

@@ -12,19 +12,24 @@ import pytest
 from scipy.stats import multivariate_normal
 
 import gmm
+import inside
 import reference
 import test_variational
 from gmm import BayesianGaussianMixture, GaussianMixture
-from gmm._estimators.bayesian import posterior_of
-from gmm._estimators.estimated import source_to_fit
-from gmm._passes.opening import e_step_over
-from gmm._rows.incomplete import IncompleteSource
-from gmm._rows.sources import ArraySource
-from gmm._values.covariance import PARSIMONIOUS, covariance_model
-from gmm._values.layouts import FULL
-from gmm._values.noise import NO_NOISE, UniformNoise
-from gmm._values.objective import Objective
-from gmm._values.parameters import MixtureParameters
+from inside import (
+    FULL,
+    NO_NOISE,
+    PARSIMONIOUS,
+    ArraySource,
+    IncompleteSource,
+    MixtureParameters,
+    Objective,
+    UniformNoise,
+    covariance_model,
+    e_step_over,
+    posterior_of,
+    source_to_fit,
+)
 
 every_type = pytest.mark.parametrize("covariance_type", [*PARSIMONIOUS, *reference.OF_FACTORS])
 
@@ -147,7 +152,7 @@ def test_patterns_are_prepared_in_groups(monkeypatch):
     X, parameters = with_gaps(), mixture("full").whitened()
     with e_step_over(incomplete(X), FULL) as e_step:
         together = e_step(parameters)
-    monkeypatch.setattr("gmm._passes.incomplete._NUMBERS_AT_ONCE", 50)
+    monkeypatch.setattr(inside.incomplete, "_NUMBERS_AT_ONCE", 50)
     with e_step_over(incomplete(X), FULL) as e_step:
         apart = e_step(parameters)
         assert len(e_step._groups) > 2

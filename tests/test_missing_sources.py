@@ -13,14 +13,18 @@ import pytest
 import gmm
 import reference
 from gmm import BayesianGaussianMixture, GaussianMixture
-from gmm._estimators.estimated import source_to_fit
-from gmm._passes.opening import e_step_over
-from gmm._rows import blocks, incomplete
-from gmm._rows.entrance import as_source
-from gmm._selection import finishing
-from gmm._values.covariance import PARSIMONIOUS, covariance_model
-from gmm._values.layouts import FULL
-from gmm._values.parameters import MixtureParameters
+from inside import (
+    FULL,
+    PARSIMONIOUS,
+    MixtureParameters,
+    as_source,
+    blocks,
+    covariance_model,
+    e_step_over,
+    finishing,
+    source_to_fit,
+)
+from inside import rows_incomplete as incomplete
 from test_missing import mixture, with_gaps, written_out
 
 pytestmark = pytest.mark.filterwarnings("ignore::gmm.ConvergenceWarning")

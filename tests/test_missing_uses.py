@@ -8,15 +8,18 @@ import pytest
 
 import gmm
 from gmm import GaussianMixture
-from gmm._cli import main
-from gmm._estimators.fitted import fitted_parameters
-from gmm._fitting.moments import mean_and_covariance
-from gmm._passes.opening import e_step_over
-from gmm._rows.incomplete import IncompleteSource
-from gmm._rows.sources import ArraySource, box_of
-from gmm._selection.standard import in_units
-from gmm._values.covariance import covariance_model
-from gmm._values.noise import NO_NOISE
+from inside import (
+    NO_NOISE,
+    ArraySource,
+    IncompleteSource,
+    box_of,
+    covariance_model,
+    e_step_over,
+    fitted_parameters,
+    in_units,
+    main,
+    mean_and_covariance,
+)
 from test_missing import APPLES, with_gaps
 
 

@@ -16,16 +16,22 @@ import pytest
 import gmm
 import reference
 from gmm import GaussianMixture, select
-from gmm._estimators.fitted import fitted_parameters
-from gmm._estimators.scorer import Scorer
-from gmm._fitting.starts import STARTS
-from gmm._passes.e_step import EStep
-from gmm._rows.sources import ArraySource
-from gmm._values.covariance import PARSIMONIOUS, covariance_model
-from gmm._values.layouts import DIAGONAL, FULL, SPHERICAL, TIED
-from gmm._values.noise import UniformNoise
-from gmm._values.whitened import WhitenedMixture
 from gmm.exchange.sklearn import to_sklearn
+from inside import (
+    DIAGONAL,
+    FULL,
+    PARSIMONIOUS,
+    SPHERICAL,
+    STARTS,
+    TIED,
+    ArraySource,
+    EStep,
+    Scorer,
+    UniformNoise,
+    WhitenedMixture,
+    covariance_model,
+    fitted_parameters,
+)
 
 LAYOUTS = {"full": FULL, "tied": TIED, "diag": DIAGONAL, "spherical": SPHERICAL}
 every_type = pytest.mark.parametrize("covariance_type", [*PARSIMONIOUS, *reference.OF_FACTORS])

@@ -21,7 +21,7 @@ from benchmarks.settings import Settings
 from benchmarks.synthetic import SYNTHETIC
 
 from gmm import GaussianMixture
-from gmm._values.covariance import PARSIMONIOUS, covariance_model
+from inside import PARSIMONIOUS, covariance_model
 
 ROWS = np.random.default_rng(0).normal(size=(300, 2)) * [1, 3] + np.repeat([[0, 0], [6, 6], [0, 12]], 100, axis=0)
 

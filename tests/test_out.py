@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gmm import BayesianGaussianMixture, GaussianMixture
-from gmm._rows.sources import Chunk, Source
+from inside import Chunk, Source
 
 METHODS = ("predict", "predict_proba", "score_samples")
 FLOATS = (np.float32, np.float64)

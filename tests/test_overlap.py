@@ -9,10 +9,10 @@ import pytest
 from scipy.integrate import quad
 from scipy.special import ndtr
 
+import inside
 from gmm import GaussianMixture
-from gmm._estimators.fitted import fitted_parameters
-from gmm._values.covariance import COVARIANCE_TYPES
 from gmm.analysis import column_overlap, overlap
+from inside import COVARIANCE_TYPES, fitted_parameters
 
 rng = np.random.default_rng(0)
 X = np.concatenate([rng.normal([-2, 0, 0], [1, 2, 1], (120, 3)), rng.normal([2, 1, 0], [2, 1, 1], (80, 3))])
@@ -116,7 +116,7 @@ def test_the_common_area_of_a_thin_and_a_wide_density_is_exact():
 
 def test_many_rows_are_drawn_in_parts(monkeypatch):
     mixture = GaussianMixture(2, random_state=0).fit(X)
-    monkeypatch.setattr("gmm._uses.overlap._NUMBERS_AT_ONCE", 3000)
+    monkeypatch.setattr(inside.overlap, "_NUMBERS_AT_ONCE", 3000)
     parts = overlap(mixture, n_samples=10_500)
     monkeypatch.undo()
     np.testing.assert_array_equal(parts, overlap(mixture, n_samples=10_500))

@@ -19,7 +19,8 @@ import pytest
 from packaging.requirements import Requirement
 
 import gmm
-from gmm._versions import EXTRAS
+import inside
+from inside import EXTRAS
 
 ROOT = Path(__file__).parents[1]
 SOURCES = ROOT / "src" / "gmm"
@@ -195,7 +196,7 @@ def test_the_stub_names_what_the_compiled_module_has():
     stub = ast.parse((SOURCES / "_em.pyi").read_text(encoding="utf-8"))
     kinds = ast.FunctionDef | ast.ClassDef
     declared = {node.name for node in stub.body if isinstance(node, kinds)}
-    compiled = {name for name, value in vars(gmm._em).items() if callable(value) and not name.startswith("_")}
+    compiled = {name for name, value in vars(inside._em).items() if callable(value) and not name.startswith("_")}
     assert declared == compiled
 
 

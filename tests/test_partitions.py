@@ -10,12 +10,9 @@ import pytest
 
 import gmm
 from gmm import BayesianGaussianMixture, GaussianMixture
-from gmm._kernel.first_look import Survey
-from gmm._passes.e_step import EStep
-from gmm._rows.sources import ArraySource
-from gmm._values.covariance import CLASSIC
 from gmm.em import e_step, m_step
 from gmm.sources import partitioned_rows
+from inside import CLASSIC, ArraySource, EStep, Survey
 
 rng = np.random.default_rng(5)
 N, D, K = 9000, 3, 3

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import gmm
-from gmm._persistence import FORMAT, FORMAT_VERSION, load_state, save_state
+from inside import FORMAT, FORMAT_VERSION, load_state, save_state
 
 HEADER = {"class": "Example", "tol": 1e-3, "names": ["Länge", "b"], "seed": None}
 ARRAYS = {"weights": np.array([0.25, 0.75]), "means": np.arange(6.0).reshape(2, 3)}

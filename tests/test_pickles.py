@@ -22,8 +22,7 @@ from sklearn.model_selection import cross_validate
 
 import leavers
 from gmm import BayesianGaussianMixture, GaussianMixture
-from gmm._estimators.fitted import past_of
-from gmm._values.covariance import CLASSIC, COVARIANCE_TYPES, covariance_model
+from inside import CLASSIC, COVARIANCE_TYPES, covariance_model, past_of
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(600, 5)) + RNG.integers(0, 3, (600, 1)) * 1.5

@@ -9,9 +9,8 @@ import sys
 import numpy as np
 import pytest
 
-from gmm import GaussianMixture, _candidates, _em
-from gmm._kernel import mstep, tiles
-from gmm._values.layouts import DIAGONAL, SPHERICAL
+from gmm import GaussianMixture
+from inside import DIAGONAL, SPHERICAL, _candidates, _em, mstep, tiles
 
 SCRIPT = "from tests.test_pinned_kernel import told; print(told())"
 EACH = "from tests.test_pinned_kernel import *; [print(tiles.use_kernel(name) or told()) for name in tiles.kernels()]"

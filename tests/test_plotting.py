@@ -14,18 +14,24 @@ from matplotlib.contour import ContourSet
 from matplotlib.path import Path as Outline
 
 import gmm
+import inside
 from gmm import BayesianGaussianMixture, GaussianMixture, GaussianMixtureSearch, NotFittedError, select
-from gmm._estimators.contract import names_of_features
-from gmm._estimators.fitted import fitted_parameters
-from gmm._exceptions import InvalidParameterError
-from gmm._plotting.boundaries import boundaries
-from gmm._plotting.density import highest_density
-from gmm._plotting.scene import coordinates, limits, scene_of
-from gmm._plotting.style import STYLE, colours
-from gmm._plotting.view import view_of
-from gmm._text.amounts import percent
 from gmm.analysis import combine_components, directions
 from gmm.plotting import plot_clusters, plot_decision_boundaries, plot_density, plot_uncertainty
+from inside import (
+    STYLE,
+    InvalidParameterError,
+    boundaries,
+    colours,
+    coordinates,
+    fitted_parameters,
+    highest_density,
+    limits,
+    names_of_features,
+    percent,
+    scene_of,
+    view_of,
+)
 
 PLOTS = [plot_clusters, plot_density, plot_decision_boundaries, plot_uncertainty]
 each_plot = pytest.mark.parametrize("plot", PLOTS, ids=lambda plot: plot.__name__)
@@ -691,7 +697,7 @@ def test_axes_that_cannot_be_are_refused(plot):
 def test_a_figure_of_ours_is_closed_where_drawing_fails(plot, view, monkeypatch):
     model, X = with_rows(n=20)
     kept = plt.figure()
-    monkeypatch.setattr("gmm._plotting.frame.notes", lambda *_: 1 / 0)
+    monkeypatch.setattr(inside.frame, "notes", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         plot(model, X, view=view)
     assert plt.get_fignums() == [kept.number]

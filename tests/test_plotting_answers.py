@@ -12,7 +12,6 @@ from sklearn.preprocessing import StandardScaler
 
 import gmm
 from gmm import GaussianMixture, GaussianMixtureSearch, MixtureClassifier
-from gmm._plotting.style import DARKER, STYLE, colours
 from gmm.analysis import combine_components, directions
 from gmm.inference import BootstrapLRT, Stability, standard_errors
 from gmm.plotting import (
@@ -27,6 +26,7 @@ from gmm.plotting import (
     plot_standard_errors,
     plot_uncertainty,
 )
+from inside import DARKER, STYLE, colours
 
 RNG = np.random.default_rng(0)
 X = np.concatenate([RNG.normal(mean, 1, (60, 2)) for mean in ([-5, 0], [5, 0], [0, 6])])

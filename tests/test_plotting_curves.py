@@ -15,19 +15,16 @@ from gmm import (
     NotFittedError,
     select,
 )
-from gmm._passes.trace import PassRecord, Trace
-from gmm._selection.status import NOT_CONVERGED
-from gmm._values.covariance import PARSIMONIOUS
 from gmm.analysis import combine_components
+from inside import NOT_CONVERGED, PARSIMONIOUS, PassRecord, Trace
 
 plt = pytest.importorskip("matplotlib.pyplot")
 
 from matplotlib.colors import to_hex  # noqa: E402
 from matplotlib.text import Text  # noqa: E402
 
-from gmm._plotting.lines import spaced  # noqa: E402
-from gmm._plotting.style import FAINT  # noqa: E402
 from gmm.plotting import plot_convergence, plot_criteria, plot_drift, plot_entropies, plot_selection  # noqa: E402
+from inside import FAINT, spaced  # noqa: E402
 
 RNG = np.random.default_rng(0)
 ROWS = np.concatenate([RNG.normal(-3, 1, (60, 2)), RNG.normal(3, 1, (90, 2)) * [1, 0.3]])

@@ -5,8 +5,8 @@ import pytest
 from matplotlib import pyplot as plt
 
 from gmm import GaussianMixture
-from gmm._plotting.style import STYLE
 from gmm.plotting import animate_fit, plot_clusters, plot_decision_boundaries, plot_density, plot_uncertainty
+from inside import STYLE
 
 PLOTS = [plot_clusters, plot_density, plot_decision_boundaries, plot_uncertainty]
 each_plot = pytest.mark.parametrize("plot", PLOTS, ids=lambda plot: plot.__name__)

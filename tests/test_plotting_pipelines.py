@@ -20,9 +20,8 @@ from sklearn.preprocessing import (
 )
 
 from gmm import BayesianGaussianMixture, GaussianMixture, GaussianMixtureSearch, NotFittedError
-from gmm._estimators.scorer import Scorer
-from gmm._plotting.scene import scene_of
 from gmm.plotting import plot_clusters, plot_convergence, plot_decision_boundaries, plot_density, plot_uncertainty
+from inside import Scorer, scene_of
 
 rng = np.random.default_rng(0)
 X = np.concatenate([rng.normal(m, 1, (60, 3)) @ np.diag([1, 5, 0.2]) for m in (-3, 0, 4)]) + np.array([0, 1000, 3])

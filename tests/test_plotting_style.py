@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from matplotlib import pyplot as plt
 
-from gmm._plotting.style import INK, axes_of, colours
+from inside import INK, axes_of, colours
 
 # Machado, Oliveira & Fernandes (2009), severity 1, on linear RGB.
 PROTANOPIA = [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]

@@ -6,11 +6,16 @@ from matplotlib.path import Path
 from scipy import stats
 
 from gmm import GaussianMixture
-from gmm._estimators.contract import names_of_features
-from gmm._estimators.fitted import fitted_parameters
-from gmm._exceptions import InvalidParameterError
-from gmm._plotting.view import check_contents, discriminating, ellipse, view_of
-from gmm._values.covariance import COVARIANCE_TYPES
+from inside import (
+    COVARIANCE_TYPES,
+    InvalidParameterError,
+    check_contents,
+    discriminating,
+    ellipse,
+    fitted_parameters,
+    names_of_features,
+    view_of,
+)
 
 MODELS = [name for name in COVARIANCE_TYPES if name.isupper()]
 NAMES = ("length", "width", "height", "depth")

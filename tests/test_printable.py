@@ -14,7 +14,7 @@ import pytest
 import fuzz_files
 import gmm
 from gmm import GaussianMixture, MixtureClassifier, open_rows, select
-from gmm._cli import main
+from inside import main
 
 HOSTILE = "\x1b]0;x\x07\u202e\x9b31m\r\u2028"
 RNG = np.random.default_rng(0)

@@ -16,15 +16,21 @@ from sklearn.base import clone
 import gmm
 import reference
 from gmm import GaussianMixture, NormalInverseWishart
-from gmm._fitting import starts as initialization
-from gmm._fitting.degenerate import Resolution, degenerate_components
-from gmm._passes.problem import Beginning, Problem, SolverSettings
-from gmm._rows.sources import ArraySource
-from gmm._values.covariance import PARSIMONIOUS, covariance_model
-from gmm._values.objective import Objective
-from gmm._values.parameters import MixtureParameters
-from gmm._values.priors import ConjugatePrior
-from gmm._values.statistics import SufficientStatistics
+from inside import (
+    PARSIMONIOUS,
+    ArraySource,
+    Beginning,
+    ConjugatePrior,
+    MixtureParameters,
+    Objective,
+    Problem,
+    Resolution,
+    SolverSettings,
+    SufficientStatistics,
+    covariance_model,
+    degenerate_components,
+)
+from inside import starts as initialization
 
 HERE = Path(__file__).parent / "data"
 IRIS = np.loadtxt(HERE / "iris.csv", delimiter=",", skiprows=1)

@@ -13,17 +13,24 @@ from sklearn.datasets import load_iris
 
 import reference
 from gmm import GaussianMixture
-from gmm._estimators.fitted import fitted_parameters
-from gmm._exceptions import ConvergenceWarning
-from gmm._kernel import mstep
-from gmm._passes.e_step import EStep
-from gmm._passes.m_step import MStep
-from gmm._passes.problem import Beginning, Problem, SolverSettings
-from gmm._rows.sources import ArraySource
-from gmm._values.covariance import CLASSIC, PARSIMONIOUS, covariance_model
-from gmm._values.layouts import DIAGONAL, FULL
-from gmm._values.objective import Objective
-from gmm._values.parameters import MixtureParameters
+from inside import (
+    CLASSIC,
+    DIAGONAL,
+    FULL,
+    PARSIMONIOUS,
+    ArraySource,
+    Beginning,
+    ConvergenceWarning,
+    EStep,
+    MixtureParameters,
+    MStep,
+    Objective,
+    Problem,
+    SolverSettings,
+    covariance_model,
+    fitted_parameters,
+    mstep,
+)
 
 every_type = pytest.mark.parametrize("covariance_type", [*PARSIMONIOUS, *reference.OF_FACTORS])
 classic = pytest.mark.parametrize("covariance_type", CLASSIC)

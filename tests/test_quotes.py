@@ -5,8 +5,7 @@ import io
 import pytest
 
 import gmm
-from gmm._rows.delimited import QuotedText, TextPart
-from gmm._rows.text_format import TextFormat
+from inside import QuotedText, TextFormat, TextPart
 
 MANY = 300_000  # lines, more than a block of the parser
 

@@ -6,17 +6,26 @@ from math import inf
 import numpy as np
 import pytest
 
-from gmm._fitting.racing import best_of, first_legs, is_hopeless, short_runs
-from gmm._passes.problem import Beginning, Leg, Problem, SolverSettings
-from gmm._passes.solver import SolverRun
-from gmm._passes.trace import PassRecord
-from gmm._rows.sources import ArraySource
-from gmm._values.covariance import covariance_model
-from gmm._values.layouts import FULL, SPHERICAL
-from gmm._values.objective import Objective
-from gmm._values.parameters import MixtureParameters
-from gmm._values.statistics import SufficientStatistics
-from gmm._values.whitened import WhitenedMixture
+from inside import (
+    FULL,
+    SPHERICAL,
+    ArraySource,
+    Beginning,
+    Leg,
+    MixtureParameters,
+    Objective,
+    PassRecord,
+    Problem,
+    SolverRun,
+    SolverSettings,
+    SufficientStatistics,
+    WhitenedMixture,
+    best_of,
+    covariance_model,
+    first_legs,
+    is_hopeless,
+    short_runs,
+)
 
 ROWS = np.random.default_rng(0).normal(size=(200, 2)) + 6.0 * (np.arange(200) % 2)[:, None]
 

@@ -13,8 +13,7 @@ from scipy.stats import ortho_group
 import gmm
 import reference
 from gmm import GaussianMixture
-from gmm._kernel import mstep
-from gmm._values.covariance import LIMITED, covariance_model
+from inside import LIMITED, covariance_model, mstep
 
 few = settings(max_examples=settings.default.max_examples // 2)
 every_type = pytest.mark.parametrize("covariance_type", LIMITED)

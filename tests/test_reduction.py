@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 import gmm
+import inside
 import reference
 from gmm import GaussianMixture
-from gmm._estimators.fitted import fitted_parameters
-from gmm._values.covariance import COVARIANCE_TYPES, covariance_model
 from gmm.analysis import distance, reduce
+from inside import COVARIANCE_TYPES, covariance_model, fitted_parameters
 
 rng = np.random.default_rng(0)
 X = rng.normal(size=(600, 3)) + 3 * rng.integers(0, 4, size=(600, 1))
@@ -60,12 +60,12 @@ def test_factors_stored_in_low_rank_are_reduced_as_whole_covariances_are(name):
 
 def test_few_components_are_merged_as_one_after_the_other(monkeypatch):
     """With one merger in a round and all as neighbours, it is greedy; and hard EM then costs nothing."""
-    monkeypatch.setattr("gmm._uses.reduction._MOST_AT_ONCE", 0.0)
+    monkeypatch.setattr(inside.reduction, "_MOST_AT_ONCE", 0.0)
     for seed in range(5):
         mixture = random_mixture(9, 2, seed)
         greedy = GaussianMixture.from_parameters(*reference.reduced_greedily(dense(mixture), 4))
         with monkeypatch.context() as patch:
-            patch.setattr("gmm._uses.reduction._MOST_ROUNDS", 1)
+            patch.setattr(inside.reduction, "_MOST_ROUNDS", 1)
             assert distance(reduce(mixture, 4), greedy).value < 1e-6
         rows, _ = mixture.sample(20_000, random_state=0)
         assert reduce(mixture, 4).score(rows) > greedy.score(rows) - 0.02

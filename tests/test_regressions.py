@@ -10,13 +10,17 @@ import pytest
 
 import gmm
 from gmm import BayesianGaussianMixture, GaussianMixture, select
-from gmm._blas import single_threaded_blas
-from gmm._passes.e_step import EStep
-from gmm._rows.sources import ArraySource
-from gmm._values.covariance import covariance_model
-from gmm._values.layouts import FULL, SPHERICAL, SingularMatrixError
-from gmm._values.objective import ridged
-from gmm._values.whitened import WhitenedMixture
+from inside import (
+    FULL,
+    SPHERICAL,
+    ArraySource,
+    EStep,
+    SingularMatrixError,
+    WhitenedMixture,
+    covariance_model,
+    ridged,
+    single_threaded_blas,
+)
 
 RNG = np.random.default_rng(0)
 X = np.concatenate([RNG.normal(-3, 1, (60, 2)), RNG.normal(3, 1, (60, 2))])

@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from gmm import GaussianMixture, InvalidParameterError, MixtureRegressor, NotFittedError, open_rows
-from gmm._values.covariance import CLASSIC, PARSIMONIOUS
+from inside import CLASSIC, PARSIMONIOUS
 
 RNG = np.random.default_rng(5)
 X = RNG.normal(size=(300, 3)) * [1, 20, 0.1] + [0, 300, 0]

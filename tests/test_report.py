@@ -22,17 +22,23 @@ from matplotlib.text import Text
 from sklearn.datasets import load_wine
 
 import gmm
+import inside
 from gmm import plotting
-from gmm._cli import main
-from gmm._cli.report import figures, wording
-from gmm._cli.report.page import render
-from gmm._cli.report.sections import Columns
-from gmm._cli.write import write_text
-from gmm._plotting.files import encoded, inline_svg
-from gmm._selection.grid import title
-from gmm._text.html import Html, table
-from gmm._values.covariance import covariance_model
 from gmm.plotting import plot_clusters
+from inside import (
+    Columns,
+    Html,
+    covariance_model,
+    encoded,
+    figures,
+    inline_svg,
+    main,
+    render,
+    table,
+    title,
+    wording,
+    write_text,
+)
 
 DATA = Path(__file__).parent / "data"
 NASTY = '<script>alert("&amp;")</script>'
@@ -381,7 +387,7 @@ FAST = ("--components", "2", "--covariance", "EEE")
 
 def test_where_a_report_goes(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("gmm._cli.report.render_report", lambda *_: "a page")
+    monkeypatch.setattr(inside.report, "render_report", lambda *_: "a page")
     assert main(["fit", *FAST, "--report"]) == 0
     assert "report written to report.html\n" in capsys.readouterr().out
     assert main(["fit", *FAST, "--out", "here", "--report"]) == 0
@@ -496,7 +502,7 @@ def test_the_least_certain_row_alone(tmp_path, monkeypatch):
 def test_bad_places_are_refused_before_the_work(words, code, told, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folder.html").mkdir()
-    monkeypatch.setattr(gmm._selection, "select", lambda *_, **__: pytest.fail("searched"))
+    monkeypatch.setattr(inside._selection, "select", lambda *_, **__: pytest.fail("searched"))
     assert main(words) == code
     shown = capsys.readouterr()
     assert told in shown.err
@@ -589,7 +595,7 @@ def test_a_saved_model_is_drawn(kind, saved, tmp_path, monkeypatch, capsys):
 def test_a_model_of_the_eruptions_has_its_rows_at_hand(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     seen = []
-    monkeypatch.setattr("gmm._cli.apply.save_picture", lambda drawn, _: seen.append(drawn))
+    monkeypatch.setattr(inside.apply, "save_picture", lambda drawn, _: seen.append(drawn))
     assert main(["fit", *FAST, "--out", "out", "--quiet"]) == 0
     assert main(["plot", str(Path("out", "model.gmm")), "--quiet"]) == 0
     assert (seen[0].get_xlabel(), seen[0].get_ylabel()) == ("eruptions", "waiting")
@@ -599,7 +605,7 @@ def test_a_model_of_the_eruptions_has_its_rows_at_hand(tmp_path, monkeypatch):
 def test_rows_are_drawn_as_they_weigh(tmp_path, monkeypatch):
     """The bars of a histogram under the curve of a fit: a weighted row is as high as that row repeated."""
     seen = []
-    monkeypatch.setattr("gmm._cli.fit.save_picture", lambda drawn, _: seen.append(drawn))
+    monkeypatch.setattr(inside.fit, "save_picture", lambda drawn, _: seen.append(drawn))
     rng = np.random.default_rng(0)
     x = np.concatenate([rng.normal(size=40), rng.normal(9, 1, 40)])
     write_csv(tmp_path / "rows.csv", ["x", "w"], np.column_stack([x, np.repeat([9, 1], 40)]))
@@ -649,7 +655,7 @@ def test_pictures_are_of_the_kind_of_their_suffix(saved, tmp_path):
 def test_the_features_are_those_that_were_named(saved, tmp_path, monkeypatch):
     """Columns are matched by name: the table has them in another order than the model."""
     seen = []
-    monkeypatch.setattr("gmm._cli.apply.save_picture", lambda drawn, _: seen.append(drawn))
+    monkeypatch.setattr(inside.apply, "save_picture", lambda drawn, _: seen.append(drawn))
     model, rows = str(saved / "model.gmm"), str(saved / "rows.csv")
     assert main(["plot", model, rows, "--features", "c,a", "--quiet"]) == 0
     assert (seen[0].get_xlabel(), seen[0].get_ylabel()) == ("c", "a")
@@ -878,7 +884,7 @@ def test_wide_tables_have_their_headings_in_each_cell(reports):
 
 def test_every_criterion_has_a_scale_and_a_term(reports):
     glossary = reports("one group")[0].text.partition('<dl class="glossary">')[2]
-    for criterion in gmm._estimators.criteria.CRITERIA:
+    for criterion in inside.CRITERIA:
         assert title(criterion) in wording.SCALES[criterion]
         term = re.search(rf"<dt>{title(criterion)}</dt>\s*<dd>(.*?)</dd>", glossary)
         assert term[1].endswith("Smaller is better.")

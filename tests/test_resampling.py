@@ -11,14 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gmm import GaussianMixture, InvalidParameterError
-from gmm._estimators.fitted import fitted_parameters
-from gmm._passes import threads
-from gmm._passes.e_step import EStep
-from gmm._rows.sources import ArraySource
-from gmm._selection import resampling
-from gmm._values.covariance import COVARIANCE_TYPES, PARSIMONIOUS
-from gmm._values.layouts import SingularMatrixError
 from gmm.inference import bootstrap_lrt, held_out_log_likelihood, split_lrt, stability
+from inside import (
+    COVARIANCE_TYPES,
+    PARSIMONIOUS,
+    ArraySource,
+    EStep,
+    SingularMatrixError,
+    fitted_parameters,
+    resampling,
+    threads,
+)
 
 rng = np.random.default_rng(0)
 X = np.concatenate([rng.normal(-4, 1, (60, 2)), rng.normal(4, 1, (40, 2))])

@@ -21,22 +21,25 @@ import pyarrow.parquet
 import pytest
 
 import gmm
+import inside
 import reference
 from gmm import GaussianMixture
-from gmm._estimators import progress
-from gmm._kernel.first_look import checksum
-from gmm._rows import blocks
-from gmm._rows import delimited as delimited_module
-from gmm._rows import npy as npy_module
-from gmm._rows.entrance import as_source
-from gmm._rows.file_table import FileTable
-from gmm._rows.npy import NpySource
-from gmm._rows.sources import ArraySource
-from gmm._rows.text_format import TextFormat
-from gmm._selection import finishing
-from gmm._selection.clock import Clock
-from gmm._values.covariance import CLASSIC
 from gmm.em import Iteration
+from inside import (
+    CLASSIC,
+    ArraySource,
+    Clock,
+    FileTable,
+    NpySource,
+    TextFormat,
+    as_source,
+    blocks,
+    checksum,
+    finishing,
+    progress,
+)
+from inside import delimited as delimited_module
+from inside import npy as npy_module
 
 posix = pytest.mark.skipif(os.name != "posix", reason="a file that is mapped changes, as POSIX lets it")
 rng = np.random.default_rng(3)
@@ -709,7 +712,7 @@ def test_an_npy_file_is_one_array_only_where_none_of_it_is_converted(tmp_path):
 @pytest.mark.parametrize("suffix", ["parquet", "arrow", "csv", "tsv"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_predictions_are_written_in_pieces(suffix, dtype, tmp_path, monkeypatch):
-    monkeypatch.setattr("gmm._passes.e_step._ROWS_AT_ONCE", 3000)
+    monkeypatch.setattr(inside.e_step, "_ROWS_AT_ONCE", 3000)
     model, rows, path = in_memory("full", dtype, False, False), ROWS.astype(dtype), tmp_path / f"a.{suffix}"
     for X in (rows, gmm.open_rows(lambda: [rows[:10], rows[10:]])):
         model.predict_to(X, path)
@@ -765,7 +768,7 @@ def test_what_was_read_can_be_pickled(kind, tmp_path):
 
 
 def test_a_frozen_mixture_writes_its_predictions(tmp_path, monkeypatch):
-    monkeypatch.setattr("gmm._frozen_mixture._ROWS_AT_ONCE", 3000)
+    monkeypatch.setattr(inside._frozen_mixture, "_ROWS_AT_ONCE", 3000)
     model, path = in_memory("full", np.float64, False, False), tmp_path / "a.parquet"
     frozen = model.freeze()
     for X in (ROWS, gmm.open_rows(lambda: [ROWS[:10], ROWS[10:]])):

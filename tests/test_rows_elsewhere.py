@@ -11,10 +11,7 @@ import pytest
 
 import gmm
 from gmm import GaussianMixture
-from gmm._rows import blocks, npy, scratch, sliced
-from gmm._rows.npy import NpySource
-from gmm._rows.scratch import ScratchSource
-from gmm._rows.sliced import SlicedSource
+from inside import NpySource, ScratchSource, SlicedSource, blocks, npy, scratch, sliced
 
 RNG = np.random.default_rng(3)
 N, D, K = 9000, 3, 3

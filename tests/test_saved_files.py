@@ -21,7 +21,7 @@ from gmm import (
     NormalInverseWishart,
     Selection,
 )
-from gmm._persistence import FORMAT_VERSION, load_state
+from inside import FORMAT_VERSION, load_state
 
 pytestmark = pytest.mark.filterwarnings("ignore:X does not have valid feature names")
 ROOT = Path(__file__).parents[1]

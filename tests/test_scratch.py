@@ -15,9 +15,8 @@ import pytest
 
 import gmm
 from gmm import GaussianMixture
-from gmm._rows import blocks as blocks_module
-from gmm._rows import scratch
-from gmm._rows.scratch import ScratchSource
+from inside import ScratchSource, scratch
+from inside import blocks as blocks_module
 
 RNG = np.random.default_rng(3)
 ROWS = RNG.normal(size=(9000, 3)) + 4 * RNG.integers(3, size=(9000, 1)) + 50

@@ -6,17 +6,22 @@ import numpy as np
 import pytest
 
 from gmm import GaussianMixture
-from gmm._fitting import fit as fitting
-from gmm._fitting import screening
-from gmm._fitting.screening import SCREENING_PASSES, Screening, screening_rows
-from gmm._fitting.starts import STARTS
-from gmm._passes.problem import Problem
-from gmm._rows.sources import ArraySource
-from gmm._values.covariance import PARSIMONIOUS, covariance_model
-from gmm._values.layouts import SingularMatrixError
-from gmm._values.objective import Objective
-from gmm._values.parameters import MixtureParameters
-from gmm._values.priors import ConjugatePrior
+from inside import (
+    PARSIMONIOUS,
+    SCREENING_PASSES,
+    STARTS,
+    ArraySource,
+    ConjugatePrior,
+    MixtureParameters,
+    Objective,
+    Problem,
+    Screening,
+    SingularMatrixError,
+    covariance_model,
+    screening,
+    screening_rows,
+)
+from inside import fitting_fit as fitting
 
 every_type = pytest.mark.parametrize("covariance_type", PARSIMONIOUS)
 every_start = pytest.mark.parametrize("init_params", STARTS)

@@ -20,18 +20,33 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
 
 import gmm
+import inside
 from gmm import GaussianMixture, GaussianMixtureSearch, NotFittedError, Selection, select
-from gmm._estimators.criteria import CRITERIA
-from gmm._estimators.fitted import fitted_parameters
-from gmm._fitting.degenerate import Judge, degenerate_under
-from gmm._rows.sources import ArraySource
-from gmm._selection import candidates, clock, contenders, engine, finishing, search, table
-from gmm._selection.cell import Cell, Solution
-from gmm._selection.status import is_degenerate
-from gmm._values import covariance
-from gmm._values.covariance import PARSIMONIOUS, covariance_model
-from gmm._values.layouts import DIAGONAL, FULL, SPHERICAL, TIED
-from gmm._values.parameters import MixtureParameters
+from inside import (
+    CRITERIA,
+    DIAGONAL,
+    FULL,
+    PARSIMONIOUS,
+    SPHERICAL,
+    TIED,
+    ArraySource,
+    Judge,
+    MixtureParameters,
+    Solution,
+    candidates,
+    clock,
+    contenders,
+    covariance,
+    covariance_model,
+    degenerate_under,
+    engine,
+    finishing,
+    fitted_parameters,
+    is_degenerate,
+    search,
+)
+from inside import cell_Cell as Cell
+from inside import selection_table as table
 
 HERE = Path(__file__).parent / "data"
 IRIS = np.loadtxt(HERE / "iris.csv", delimiter=",", skiprows=1)
@@ -358,7 +373,7 @@ def test_no_cell_ends_lower_with_more_work(rows, more):
 def test_full_moments_tell_the_others(layout):
     source = ArraySource(ROWS)
     responsibilities = np.random.default_rng(0).dirichlet(np.ones(3), len(ROWS))
-    full, own = (gmm._fitting.starts.from_responsibilities(source, responsibilities, kept) for kept in (FULL, layout))
+    full, own = (inside.from_responsibilities(source, responsibilities, kept) for kept in (FULL, layout))
     got = full.reduced(layout)
     np.testing.assert_allclose(got.second, own.second, rtol=1e-10)
     assert got.layout is layout
@@ -370,7 +385,7 @@ def test_full_moments_tell_the_others(layout):
 )
 def test_poorer_moments_do_not_tell_richer_ones(have, want):
     source = ArraySource(ROWS)
-    statistics = gmm._fitting.starts.from_responsibilities(source, np.ones((len(ROWS), 1)), have)
+    statistics = inside.from_responsibilities(source, np.ones((len(ROWS), 1)), have)
     with pytest.raises(ValueError, match="expected moments that determine"):
         statistics.reduced(want)
 
@@ -378,7 +393,7 @@ def test_poorer_moments_do_not_tell_richer_ones(have, want):
 def test_a_grown_mixture_has_an_empty_component_that_a_split_fills():
     source = ArraySource(ROWS)
     for kept in (FULL, TIED, DIAGONAL, SPHERICAL):
-        one = gmm._fitting.starts.from_responsibilities(source, np.ones((len(ROWS), 1)), kept)
+        one = inside.from_responsibilities(source, np.ones((len(ROWS), 1)), kept)
         two = one.grown()
         assert two.counts.tolist() == [len(ROWS), 0]
         halves = two.split(0, 1, np.array([0.1, 0.0, 0.0]))
@@ -403,7 +418,7 @@ def test_a_split_is_of_the_component_that_fits_worst():
     rows = np.concatenate([np.hstack([two_in_one, rng.normal(size=(400, 1))]), rng.normal(20, 1, (400, 2))])
     mixture = GaussianMixture(2, random_state=0).fit(rows)
     worst = int(np.argmin(mixture.means_[:, 0]))
-    with gmm._passes.e_step.EStep(ArraySource(rows), FULL) as e_step:
+    with inside.EStep(ArraySource(rows), FULL) as e_step:
         diagnostics = candidates.diagnosed(e_step, mixture._parameters)
     first = candidates.splits(diagnostics, mixture._parameters)[0]
     np.testing.assert_allclose(first.counts[[worst, 2]], 200, rtol=1e-3)

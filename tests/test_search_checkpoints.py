@@ -10,11 +10,8 @@ import pytest
 import gmm
 from deaths import many_lives
 from gmm import GaussianMixture, GaussianMixtureSearch
-from gmm._cli import main
-from gmm._persistence.checkpoints import SearchCheckpoint
-from gmm._selection import engine, finishing
-from gmm._selection.cell import Cell
-from gmm._selection.clock import Clock
+from inside import Clock, SearchCheckpoint, engine, finishing, main
+from inside import cell_Cell as Cell
 
 pytestmark = pytest.mark.usefixtures("_always_due")
 

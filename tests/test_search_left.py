@@ -9,20 +9,23 @@ import pytest
 
 import gmm
 from deaths import many_lives
-from gmm._estimators import criteria
-from gmm._fitting.degenerate import Judge
-from gmm._fitting.racing import short_runs
-from gmm._fitting.sampling import sample_indices
-from gmm._fitting.seeds import common_seed
-from gmm._passes.problem import Problem
-from gmm._passes.results import Totals
-from gmm._persistence.checkpoints import SearchCheckpoint
-from gmm._rows.sources import ArraySource
-from gmm._selection import engine, finishing
-from gmm._selection.bar import Bar
-from gmm._values.covariance import covariance_model
-from gmm._values.layouts import SingularMatrixError
-from gmm._values.objective import Objective
+from inside import (
+    ArraySource,
+    Bar,
+    Judge,
+    Objective,
+    Problem,
+    SearchCheckpoint,
+    SingularMatrixError,
+    Totals,
+    common_seed,
+    covariance_model,
+    criteria,
+    engine,
+    finishing,
+    sample_indices,
+    short_runs,
+)
 from test_racing import moments
 
 RNG = np.random.default_rng(1)

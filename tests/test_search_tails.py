@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import gmm
+import inside
 from gmm import GaussianMixture, GaussianMixtureSearch, select
 from gmm.plotting import plot_criteria, plot_selection
 
@@ -118,7 +119,7 @@ def test_an_interrupted_search_goes_on_to_the_same_table(tmp_path):
 
 
 def test_rows_beyond_memory_are_finished_with_their_tails(monkeypatch):
-    monkeypatch.setattr(gmm._selection.finishing, "SEARCHED", 600)
+    monkeypatch.setattr(inside.finishing, "SEARCHED", 600)
     rows = groups(3000, degrees=4)
     found = select(gmm.open_rows(lambda: [rows[:2000], rows[2000:]]), (2, 3), "VVV", tails=BOTH, random_state=0)
     assert found.best.tails == "t"

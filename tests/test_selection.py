@@ -12,9 +12,7 @@ from sklearn.datasets import load_iris
 
 import gmm
 from gmm import NormalInverseWishart, Selection, select
-from gmm._estimators.criteria import CRITERIA
-from gmm._validation.column_notes import notes_on
-from gmm._values.covariance import PARSIMONIOUS
+from inside import CRITERIA, PARSIMONIOUS, notes_on
 
 rng = np.random.default_rng(0)
 X = np.concatenate([rng.normal(-4, 1, (60, 2)), rng.normal(4, 1, (40, 2))])

@@ -11,7 +11,7 @@ import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from gmm import BayesianGaussianMixture, GaussianMixture, MixtureRegressor
-from gmm._values.covariance import CLASSIC
+from inside import CLASSIC
 
 SUITE = Path(__file__).parent / "sklearn_suite"
 ENVIRONMENT = {"SKLEARN_RUN_FLOAT32_TESTS": "1", "SKLEARN_TESTS_GLOBAL_RANDOM_SEED": "42"}

@@ -8,15 +8,20 @@ import numpy as np
 import pytest
 
 from gmm import GaussianMixture
-from gmm._fitting.sampling import sample_indices
-from gmm._fitting.starts import STARTS
-from gmm._kernel import mstep
-from gmm._passes.e_step import EStep
-from gmm._rows.sources import ArraySource, Chunk, Source
-from gmm._values.covariance import CLASSIC, covariance_model
-from gmm._values.objective import Objective
-from gmm._values.parameters import MixtureParameters
-from gmm._values.whitened import WhitenedMixture
+from inside import (
+    CLASSIC,
+    STARTS,
+    ArraySource,
+    Chunk,
+    EStep,
+    MixtureParameters,
+    Objective,
+    Source,
+    WhitenedMixture,
+    covariance_model,
+    mstep,
+    sample_indices,
+)
 
 rng = np.random.default_rng(5)
 N, D, K = 9000, 3, 3

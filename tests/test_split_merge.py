@@ -7,13 +7,20 @@ import pytest
 
 import reference
 from gmm import GaussianMixture
-from gmm._fitting.degenerate import Resolution, degenerate_components
-from gmm._fitting.split_merge import drop_losses, moves, split_gains, without
-from gmm._passes.e_step import EStep
-from gmm._rows.sources import ArraySource
-from gmm._values.covariance import PARSIMONIOUS, covariance_model
-from gmm._values.layouts import DIAGONAL
-from gmm._values.parameters import MixtureParameters
+from inside import (
+    DIAGONAL,
+    PARSIMONIOUS,
+    ArraySource,
+    EStep,
+    MixtureParameters,
+    Resolution,
+    covariance_model,
+    degenerate_components,
+    drop_losses,
+    moves,
+    split_gains,
+    without,
+)
 from test_published import IRIS, IRIS_BIC
 
 every_type = pytest.mark.parametrize("covariance_type", [*PARSIMONIOUS, *reference.OF_FACTORS])

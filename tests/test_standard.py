@@ -7,11 +7,7 @@ import pytest
 from sklearn.base import clone
 
 from gmm import GaussianMixture, GaussianMixtureSearch, NormalInverseWishart, Selection, open_rows, select
-from gmm._cli import main
-from gmm._estimators.fitted import fitted_parameters
-from gmm._selection import finishing
-from gmm._values.coordinates import Coordinates
-from gmm._values.covariance import PARSIMONIOUS, covariance_model
+from inside import PARSIMONIOUS, Coordinates, covariance_model, finishing, fitted_parameters, main
 
 rng = np.random.default_rng(3)
 X = np.concatenate([rng.normal(m, 1, (60, 3)) @ np.diag([1, 5, 0.2]) for m in (-3, 0, 4)])

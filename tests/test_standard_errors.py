@@ -10,12 +10,9 @@ import pytest
 import gmm
 import reference
 from gmm import BayesianGaussianMixture, GaussianMixture
-from gmm._estimators.fitted import fitted_parameters
-from gmm._passes import threads
-from gmm._rows.sources import ArraySource
-from gmm._uses import standard_errors as module
-from gmm._values.covariance import PARSIMONIOUS
 from gmm.inference import StandardErrors, standard_errors
+from inside import PARSIMONIOUS, ArraySource, fitted_parameters, threads
+from inside import standard_errors as module
 
 FAITHFUL = np.loadtxt(files("gmm") / "data" / "faithful.csv", delimiter=",", skiprows=1)
 PARTS = ("weights", "means", "covariances")

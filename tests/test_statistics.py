@@ -6,8 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import reference
-from gmm._values.layouts import DIAGONAL, FULL, SPHERICAL, TIED
-from gmm._values.statistics import SufficientStatistics
+from inside import DIAGONAL, FULL, SPHERICAL, TIED, SufficientStatistics
 
 LAYOUTS = {"full": FULL, "tied": TIED, "diag": DIAGONAL, "spherical": SPHERICAL}
 every_layout = pytest.mark.parametrize("name", LAYOUTS)

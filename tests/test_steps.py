@@ -11,8 +11,7 @@ import pytest
 import gmm
 import reference
 from gmm import GaussianMixture, em, select
-from gmm._selection import clock
-from gmm._values.covariance import PARSIMONIOUS
+from inside import PARSIMONIOUS, clock
 
 
 def overlapping(seed, n=400, d=2, K=3, distance=2.0):

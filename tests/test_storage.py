@@ -7,7 +7,7 @@ import pytest
 
 import gmm
 from gmm import GaussianMixture, analysis, em, exchange, inference, plotting, tracking
-from gmm._estimators.fitted import fitted_parameters
+from inside import fitted_parameters
 
 pytestmark = pytest.mark.filterwarnings("ignore:Best performing initialization")
 

@@ -4,10 +4,7 @@ import numpy as np
 import pytest
 
 from gmm import GaussianMixture, select
-from gmm._values.covariance import covariance_model
-from gmm._values.noise import UniformNoise
-from gmm._values.parameters import MixtureParameters
-from gmm._values.tails import StudentTails
+from inside import MixtureParameters, StudentTails, UniformNoise, covariance_model
 from test_health import degenerate_of
 
 TYPES = ["EII", "EEI", "EEE"]

@@ -12,8 +12,7 @@ import pytest
 import gmm
 import reference
 from gmm import GaussianMixture, NormalInverseWishart
-from gmm._estimators.fitted import past_of
-from gmm._values.covariance import COVARIANCE_TYPES
+from inside import COVARIANCE_TYPES, past_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:Best performing initialization")
 K, D = 3, 2
@@ -159,7 +158,7 @@ def test_a_stream_goes_on_after_a_file_a_pickle_and_a_copy(covariance_type, prio
     ],
 )
 def test_a_file_with_a_stream_that_is_none_is_refused(change, words, tmp_path):
-    from gmm._persistence import load_state, save_state
+    from inside import load_state, save_state
 
     path = tmp_path / "stream.gmm"
     begun(prior="conjugate").partial_fit(X).save(path)

@@ -7,11 +7,7 @@ import pytest
 
 import gmm
 from gmm import BayesianGaussianMixture, GaussianMixture
-from gmm._rows.tables import TableSource
-from gmm._selection.request import template_of
-from gmm._text.amounts import counted
-from gmm._text.lists import suggestion
-from gmm._values.covariance import COVARIANCE_TYPES, OF_ONE_FEATURE
+from inside import COVARIANCE_TYPES, OF_ONE_FEATURE, TableSource, counted, suggestion, template_of
 
 X = np.random.default_rng(0).normal(size=(30, 2))
 CHOICES = {

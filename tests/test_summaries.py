@@ -8,9 +8,9 @@ import pytest
 
 import gmm
 from gmm import BayesianGaussianMixture, GaussianMixture, MixtureClassifier
-from gmm._values.tails import StudentTails
 from gmm.analysis import anomaly_threshold
 from gmm.inference import standard_errors
+from inside import StudentTails
 
 RNG = np.random.default_rng(0)
 X = np.concatenate([RNG.normal(-4, 1, (60, 2)), RNG.normal(4, 1, (40, 2))])

@@ -6,9 +6,10 @@ from benchmarks.tails import TABLES
 from scipy import stats
 
 import gmm
+import inside
 import reference
 from gmm import GaussianMixture
-from gmm._values.covariance import PARSIMONIOUS
+from inside import PARSIMONIOUS
 
 EVERY_TYPE = [*PARSIMONIOUS, "full", "tied", "diag", "spherical", *reference.OF_FACTORS]
 K, D = 3, 3
@@ -226,7 +227,7 @@ def test_without_a_drift_alarms_are_as_rare_as_asked_for(watched):
 def test_gradients_are_those_of_the_log_density(watched):
     """Rows have precisions: Σ⁻¹ times the gradients is how the log density changes with the means."""
     mixture, rows = watched[0], watched[1][:50]
-    gradients = gmm._uses.drift._view(mixture, rows, "X").gradients
+    gradients = inside._view(mixture, rows, "X").gradients
     for k in range(2):
         for j in range(2):
             means = mixture.means_ + 0.0

@@ -6,29 +6,33 @@ from scipy.special import logsumexp
 from scipy.stats import kstest, multivariate_t
 
 import gmm
+import inside
 import reference
 from gmm import GaussianMixture
-from gmm._kernel import tiles
-from gmm._passes.e_step import EStep
-from gmm._passes.problem import Beginning, Problem, SolverSettings
-from gmm._persistence.values import mixture_from_state
-from gmm._plotting.view import ellipse
-from gmm._rows.sources import ArraySource
-from gmm._values.covariance import PARSIMONIOUS, covariance_model
-from gmm._values.objective import Objective
-from gmm._values.parameters import MixtureParameters
-from gmm._values.statistics import SufficientStatistics
-from gmm._values.tails import (
+from gmm.plotting import plot_clusters, plot_decision_boundaries, plot_density, plot_uncertainty
+from inside import (
     LEAST_DEGREES,
     LEAST_GOOD,
     LEAST_INFLATION,
     MOST_ESTIMATED,
     MOST_GOOD,
     MOST_INFLATION,
+    PARSIMONIOUS,
+    ArraySource,
+    Beginning,
     ContaminatedTails,
+    EStep,
+    MixtureParameters,
+    Objective,
+    Problem,
+    SolverSettings,
     StudentTails,
+    SufficientStatistics,
+    covariance_model,
+    ellipse,
+    mixture_from_state,
+    tiles,
 )
-from gmm.plotting import plot_clusters, plot_decision_boundaries, plot_density, plot_uncertainty
 
 EVERY_TYPE = [*PARSIMONIOUS, *reference.OF_FACTORS]
 every_type = pytest.mark.parametrize("covariance_type", EVERY_TYPE)
@@ -73,7 +77,7 @@ def mixture_near(covariance_type, degrees=3.5, seed=1):
     rng = np.random.default_rng(seed)
     model = covariance_model(covariance_type, D)
     factors = 0.2 * rng.normal(size=(K, D, D)) + np.eye(D)
-    free = model.layout.reduced(factors @ factors.transpose(0, 2, 1), gmm._values.layouts.FULL, D)
+    free = model.layout.reduced(factors @ factors.transpose(0, 2, 1), inside.FULL, D)
     weights = rng.dirichlet(np.full(K, 5.0))
     if model.layout.pooled:
         free = free / K

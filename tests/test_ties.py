@@ -7,7 +7,7 @@ from sklearn.metrics import adjusted_rand_score
 
 import reference
 from gmm import GaussianMixture, select
-from gmm._values.covariance import PARSIMONIOUS
+from inside import PARSIMONIOUS
 
 IRIS, SPECIES = load_iris(return_X_y=True)
 WINE, KINDS = load_wine(return_X_y=True)

@@ -7,11 +7,7 @@ import numpy as np
 import pytest
 
 import gmm
-from gmm._rows import blocks
-from gmm._rows.sources import ArraySource, Chunk
-from gmm._rows.together import Ended, together
-from gmm._selection import finishing
-from gmm._selection.bar import Bar
+from inside import ArraySource, Bar, Chunk, Ended, blocks, finishing, together
 
 RNG = np.random.default_rng(5)
 N = 9000

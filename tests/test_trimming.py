@@ -7,11 +7,10 @@ import pytest
 from scipy.optimize import linprog
 
 import gmm
+import inside
 from gmm import GaussianMixture
-from gmm._estimators.saved import state_of
-from gmm._fitting.seeds import start_seeds as seeds_of
-from gmm._persistence import save_state
-from gmm._values.weights import trimmed
+from inside import save_state, state_of, trimmed
+from inside import start_seeds as seeds_of
 
 rng = np.random.default_rng(0)
 CLEAN = np.concatenate([rng.normal(0, 1, (60, 2)), rng.normal([8, 0], 1, (40, 2))])
@@ -115,7 +114,7 @@ def test_each_start_leaves_rows_out_by_itself(monkeypatch):
     alone = []
     for seed in seeds:
         with monkeypatch.context() as patch:
-            patch.setattr("gmm._fitting.seeds.start_seeds", lambda *_, seed=seed: (seed,))
+            patch.setattr(inside.seeds, "start_seeds", lambda *_, seed=seed: (seed,))
             alone.append(fit(K=4))
     bounds = [mixture.lower_bound_ for mixture in alone]
     assert len(set(bounds)) > 1

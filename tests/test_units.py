@@ -18,7 +18,7 @@ from gmm import (
     inference,
     select,
 )
-from gmm._cli import main
+from inside import main
 
 MODELS = ["VVV", "EEE", "VVI", "EEI"]
 SCALES = [np.full(3, 1e-9), np.full(3, 1e9), np.array([1e-9, 1, 1e9]), np.array([1e5, 1, 1e-5])]

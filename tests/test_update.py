@@ -9,21 +9,27 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import reference
-from gmm._blas import single_threaded_blas
-from gmm._fitting.starts import lloyd
-from gmm._kernel import mstep, tiles
-from gmm._passes.e_step import EStep, Partition
-from gmm._passes.m_step import MStep
-from gmm._passes.results import PassBatch
-from gmm._passes.solver import SolverRun
-from gmm._passes.textbook import TextbookEM
-from gmm._passes.trace import GainBelow
-from gmm._rows.sources import ArraySource
-from gmm._values.covariance import PARSIMONIOUS, covariance_model
-from gmm._values.layouts import SPHERICAL, SingularMatrixError
-from gmm._values.objective import Objective
-from gmm._values.parameters import MixtureParameters
-from gmm._values.statistics import SufficientStatistics
+from inside import (
+    PARSIMONIOUS,
+    SPHERICAL,
+    ArraySource,
+    EStep,
+    GainBelow,
+    MixtureParameters,
+    MStep,
+    Objective,
+    Partition,
+    PassBatch,
+    SingularMatrixError,
+    SolverRun,
+    SufficientStatistics,
+    TextbookEM,
+    covariance_model,
+    lloyd,
+    mstep,
+    single_threaded_blas,
+    tiles,
+)
 
 NEVER = GainBelow(0.0)
 every_type = pytest.mark.parametrize("covariance_type", PARSIMONIOUS)

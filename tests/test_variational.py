@@ -9,14 +9,20 @@ from hypothesis import strategies as st
 from scipy.special import xlogy
 
 import reference
-from gmm._fitting.starts import from_responsibilities
-from gmm._passes.problem import Problem, SolverSettings
-from gmm._rows.sources import ArraySource
-from gmm._values.classes import ALL_UNKNOWN, KnownClasses
-from gmm._values.covariance import CLASSIC, covariance_model
-from gmm._values.noise import NO_NOISE, UniformNoise
-from gmm._values.objective import Objective
-from gmm._values.variational import VariationalPrior
+from inside import (
+    ALL_UNKNOWN,
+    CLASSIC,
+    NO_NOISE,
+    ArraySource,
+    KnownClasses,
+    Objective,
+    Problem,
+    SolverSettings,
+    UniformNoise,
+    VariationalPrior,
+    covariance_model,
+    from_responsibilities,
+)
 
 every_type = pytest.mark.parametrize("name", CLASSIC)
 every_prior = pytest.mark.parametrize("sticks", [False, True])

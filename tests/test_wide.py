@@ -8,12 +8,8 @@ import numpy as np
 import pytest
 
 import gmm
+import inside
 from gmm import GaussianMixture, NormalInverseWishart, em, load, select
-from gmm._cli import main
-from gmm._plotting.view import plane_of
-from gmm._values import directions
-from gmm._values.covariance import covariance_model
-from gmm._values.parameters import MixtureParameters
 from gmm.inference import bootstrap_lrt, held_out_log_likelihood
 from gmm.plotting import (
     animate_fit,
@@ -23,6 +19,7 @@ from gmm.plotting import (
     plot_density,
     plot_uncertainty,
 )
+from inside import MixtureParameters, covariance_model, directions, main, plane_of
 
 AXIS_ALIGNED = ["EII", "VII", "EEI", "VEI", "EVI", "VVI"]
 every_model = pytest.mark.parametrize("name", AXIS_ALIGNED)
@@ -141,7 +138,7 @@ def test_films():
 @pytest.mark.needs("jinja2", "pyarrow", "rich")
 def test_the_command_and_its_report(tmp_path, monkeypatch, capsys):
     # What makes a page's SVG of a picture sees no feature, and takes most of the time.
-    monkeypatch.setattr("gmm._plotting.files.inline_svg", lambda *asked: "<svg></svg>")
+    monkeypatch.setattr(inside.files, "inline_svg", lambda *asked: "<svg></svg>")
 
     def told(d):
         table = tmp_path / f"{d}.csv"

@@ -8,9 +8,7 @@ import pytest
 
 import gmm
 from gmm import GaussianMixture
-from gmm._estimators.fitted import fitted_parameters
-from gmm._persistence import load_state, save_state
-from gmm._values.layouts import LowRank
+from inside import LowRank, fitted_parameters, load_state, save_state
 
 # A fit cut short by max_iter is what these tests want.
 pytestmark = pytest.mark.filterwarnings("ignore:Best performing initialization")

@@ -5,12 +5,19 @@ import pytest
 
 import gmm
 from gmm import GaussianMixture, select
-from gmm._estimators.fitted import fitted_parameters
-from gmm._rows.sources import ArraySource
-from gmm._selection import candidates
-from gmm._selection.cell import SearchRows, Worker
-from gmm._values.covariance import factor_model, stored_as, with_other_factors
-from gmm._values.layouts import DIAGONAL, FULL, LowRank
+from inside import (
+    DIAGONAL,
+    FULL,
+    ArraySource,
+    LowRank,
+    SearchRows,
+    Worker,
+    candidates,
+    factor_model,
+    fitted_parameters,
+    stored_as,
+    with_other_factors,
+)
 from test_wide_factors import D, K, Q, X, is_low_rank
 
 TYPES = ["diag", "factor", "ppca"]

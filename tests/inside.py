@@ -1,0 +1,165 @@
+"""Private names, and where they are: tests take them from here, and name no private module themselves.
+
+They are looked up when they are asked for, since some modules need an extra.
+"""
+
+from importlib import import_module
+
+# A name, name=other where it is another one there, or name=. for the module itself.
+PLACES = {
+    "gmm._blas": "_blas=. single_threaded_blas",
+    "gmm._caching": "cached_property",
+    "gmm._candidates": "Candidate CandidateView Race _candidates=.",
+    "gmm._cli": "main",
+    "gmm._cli.apply": "apply=.",
+    "gmm._cli.fit": "fit=.",
+    "gmm._cli.report": "report=.",
+    "gmm._cli.report.figures": "figures=.",
+    "gmm._cli.report.page": "render",
+    "gmm._cli.report.sections": "Columns",
+    "gmm._cli.report.wording": "format_share wording=.",
+    "gmm._cli.rows": "OPTIONS",
+    "gmm._cli.show": "choice",
+    "gmm._cli.write": "write_json write_table write_text",
+    "gmm._em": "_em=.",
+    "gmm._errors": "_errors=.",
+    "gmm._estimators": "_estimators=.",
+    "gmm._estimators.bayesian": "posterior_of",
+    "gmm._estimators.conditional": "conditional=.",
+    "gmm._estimators.contract": "names_of_features",
+    "gmm._estimators.criteria": "CRITERIA criteria=.",
+    "gmm._estimators.estimated": "source_to_fit",
+    "gmm._estimators.fitted": "fitted=. fitted_parameters past_of summary_of",
+    "gmm._estimators.progress": "progress=.",
+    "gmm._estimators.saved": "state_of",
+    "gmm._estimators.scorer": "Scorer",
+    "gmm._exceptions": "ConvergenceWarning InvalidParameterError raisable",
+    "gmm._fitting": "_fitting=.",
+    "gmm._fitting.degenerate": "Judge Resolution degenerate=. degenerate_components degenerate_under",
+    "gmm._fitting.fit": "fitting_fit=. precise_half",
+    "gmm._fitting.halving": "Course Cut Schedule best_candidate halving=. schedule_for",
+    "gmm._fitting.hierarchy": "Hierarchy",
+    "gmm._fitting.metrics": "views_of",
+    "gmm._fitting.moments": "mean_and_covariance prior_of",
+    "gmm._fitting.racing": "best_of first_legs is_hopeless short_runs",
+    "gmm._fitting.sampling": "RoughRows kmeans_plusplus sample_indices sampled",
+    "gmm._fitting.screening": "SCREENING_PASSES Screening screening=. screening_rows",
+    "gmm._fitting.seeds": "common_seed seeds=. start_seeds",
+    "gmm._fitting.split_merge": "drop_losses moves split_gains without",
+    "gmm._fitting.starts": (
+        "Portfolio STARTS StartRequest from_means from_responsibilities lloyd start_statistics starts=."
+    ),
+    "gmm._frozen": "_frozen=.",
+    "gmm._frozen_mixture": "_frozen_mixture=.",
+    "gmm._kernel.first_look": "Survey checksum first_look=.",
+    "gmm._kernel.mstep": "QuasiNewtonState mstep=.",
+    "gmm._kernel.tiles": "tiles=.",
+    "gmm._loop": "_loop=.",
+    "gmm._passes": "_passes=.",
+    "gmm._passes.e_step": "EStep Partition e_step=.",
+    "gmm._passes.incomplete": "incomplete=.",
+    "gmm._passes.m_step": "MStep refilled",
+    "gmm._passes.opening": "e_step_over",
+    "gmm._passes.problem": "Beginning Leg Problem SolverSettings",
+    "gmm._passes.results": "PassBatch Totals",
+    "gmm._passes.solver": "SolverRun",
+    "gmm._passes.textbook": "TextbookEM",
+    "gmm._passes.threads": "threads=. usable_threads",
+    "gmm._passes.trace": "GainBelow PassRecord Trace",
+    "gmm._persistence": "FORMAT FORMAT_VERSION _persistence=. load_state save_state",
+    "gmm._persistence.checkpoints": "Checkpoint SearchCheckpoint checkpoints=.",
+    "gmm._persistence.values": "mixture_from_state",
+    "gmm._plotting.animation": "animation=.",
+    "gmm._plotting.boundaries": "boundaries",
+    "gmm._plotting.density": "highest_density",
+    "gmm._plotting.files": "encoded files=. inline_svg",
+    "gmm._plotting.frame": "frame=.",
+    "gmm._plotting.lines": "spaced",
+    "gmm._plotting.scene": "coordinates limits scene_of",
+    "gmm._plotting.style": "DARKER FAINT INK STYLE axes_of colours",
+    "gmm._plotting.view": "check_contents discriminating ellipse plane_of view_of",
+    "gmm._rows.ahead": "read_ahead",
+    "gmm._rows.blocks": "blocks=.",
+    "gmm._rows.delimited": "QuotedText TextPart delimited=.",
+    "gmm._rows.entrance": "as_source entrance=.",
+    "gmm._rows.file_table": "FileTable",
+    "gmm._rows.incomplete": "IncompleteSource rows_incomplete=.",
+    "gmm._rows.npy": "NpySource npy=.",
+    "gmm._rows.scratch": "ScratchSource scratch=.",
+    "gmm._rows.sliced": "SlicedSource sliced=.",
+    "gmm._rows.sources": "ArraySource Chunk Source box_of",
+    "gmm._rows.tables": "TableSource",
+    "gmm._rows.text_format": "TextFormat",
+    "gmm._rows.together": "Ended together",
+    "gmm._selection": "_selection=.",
+    "gmm._selection.bar": "Bar",
+    "gmm._selection.candidates": "candidates=.",
+    "gmm._selection.cell": "SearchRows Solution Worker cell_Cell=Cell",
+    "gmm._selection.classifier": "classifier=.",
+    "gmm._selection.clock": "Clock clock=.",
+    "gmm._selection.contenders": "contenders=.",
+    "gmm._selection.cross_validation": "predictive_cells",
+    "gmm._selection.engine": "engine=.",
+    "gmm._selection.finishing": "finishing=.",
+    "gmm._selection.grid": "title",
+    "gmm._selection.halves": "_disagreement _log_ratios",
+    "gmm._selection.held_out": "folds_of",
+    "gmm._selection.request": "template_of",
+    "gmm._selection.resampling": "resampling=.",
+    "gmm._selection.search": "search=.",
+    "gmm._selection.standard": "in_units",
+    "gmm._selection.status": "NOT_CONVERGED is_degenerate",
+    "gmm._selection.table": "selection_table=.",
+    "gmm._text.amounts": "amount counted percent plus_minus",
+    "gmm._text.html": "Cell Html block details escaped line sparkline style table",
+    "gmm._text.lists": "suggestion",
+    "gmm._uses": "_uses=.",
+    "gmm._uses.combining": "combining=.",
+    "gmm._uses.distances": "distances=.",
+    "gmm._uses.drift": "STATISTICS _view drift=.",
+    "gmm._uses.overlap": "overlap=.",
+    "gmm._uses.reduction": "reduction=.",
+    "gmm._uses.standard_errors": "standard_errors=.",
+    "gmm._validation.column_notes": "notes_on",
+    "gmm._validation.combinations": "EXCLUSIONS",
+    "gmm._validation.labels": "check_labels",
+    "gmm._validation.rows": "check_rows",
+    "gmm._validation.scalars": "check_real check_whole",
+    "gmm._values": "_values=.",
+    "gmm._values.classes": "ALL_UNKNOWN KnownClasses",
+    "gmm._values.coordinates": "Coordinates",
+    "gmm._values.covariance": (
+        "CLASSIC COVARIANCE_TYPES LIMITED OF_ONE_FEATURE PARSIMONIOUS covariance=. covariance_model factor_model "
+        "same_as special_case stored_as with_other_factors"
+    ),
+    "gmm._values.directions": "directions=.",
+    "gmm._values.errors": "RowErrors",
+    "gmm._values.layouts": (
+        "DIAGONAL FULL LowRank SPHERICAL SingularMatrixError TIED layout_with_code layouts=. low_rank"
+    ),
+    "gmm._values.noise": "NO_NOISE UniformNoise",
+    "gmm._values.objective": "Objective ridged",
+    "gmm._values.parameters": "MixtureParameters",
+    "gmm._values.priors": "ConjugatePrior FLAT",
+    "gmm._values.statistics": "SufficientStatistics",
+    "gmm._values.tails": (
+        "ContaminatedTails LEAST_DEGREES LEAST_GOOD LEAST_INFLATION MOST_ESTIMATED MOST_GOOD MOST_INFLATION "
+        "StudentTails"
+    ),
+    "gmm._values.variational": "VariationalPrior",
+    "gmm._values.weights": "trimmed",
+    "gmm._values.whitened": "WhitenedMixture",
+    "gmm._versions": "EXTRAS",
+}
+NAMES = {
+    each.partition("=")[0]: (module, each.partition("=")[2])
+    for module, names in PLACES.items()
+    for each in names.split()
+}
+
+
+def __getattr__(name):
+    if name not in NAMES:
+        raise AttributeError(f"{name!r} is not in the table of {__name__}.py")
+    module, there = NAMES[name]
+    return import_module(module) if there == "." else getattr(import_module(module), there or name)
