@@ -339,8 +339,8 @@ cdef class Candidate:
             least = min(least, weights[k])
         return least
 
-    cdef double narrowness(self, const double[::1] least):
-        return narrowness(&self.family.family, &self.estimates[self.current], &least[0])
+    cdef bint may_be_narrow(self, const double[::1] least):
+        return not narrowness(&self.family.family, &self.estimates[self.current], &least[0]) < 1
 
 
 cdef enum:
@@ -364,7 +364,7 @@ cdef class Race:
     part, rows : CandidateRows
         The rows that candidates begin on, and all of them.
     fewest, enough : float
-        Shares of the rows: a component of fewer rows than the fewest is degenerate, and one of fewer than enough may be.
+        Shares of the rows: a component of fewer rows than the fewest is degenerate, one of fewer than enough may be.
     least : array of shape (d,)
         A component that may have less variance in some direction may be degenerate.
     verdict : callable, optional
@@ -460,7 +460,7 @@ cdef class Race:
         if one.failed or one.least_weight < self.fewest:
             return True
         # Narrowness bounds what the eigenvalues are.
-        return (one.least_weight < self.enough or not one.narrowness(self.least) < 1) and self.verdict(one.estimate)
+        return (one.least_weight < self.enough or one.may_be_narrow(self.least)) and self.verdict(one.estimate)
 
     cdef int each(self, list field, int task, CandidateRows rows, int n_passes) except -1:
         if self.spread is None:

@@ -16,8 +16,8 @@ ctypedef fused bits:
     uint32_t
     uint64_t
 
-# Of a step that values have: how far from a multiple a value may be. A step that is a smaller part of the range than the
-# last says nothing that a ridge does not.
+# Of a step that values have: how far from a multiple a value may be. A step that is a smaller part of the range than
+# the last says nothing that a ridge does not.
 cdef double OFF_STEP = 1e-3, LEAST_STEP = 1e-6
 cdef double NO_STEP_YET = -1
 cdef double WHOLE = 6755399441055744.0    # 1.5 · 2^52
@@ -52,7 +52,8 @@ cdef double nearest(double x) noexcept nogil:
 
 
 cdef Py_ssize_t step_to(
-    const data* row, Py_ssize_t column_stride, double epsilon, const double* origin, const double* low, const double* high,
+    const data* row, Py_ssize_t column_stride, double epsilon,
+    const double* origin, const double* low, const double* high,
     Py_ssize_t* columns, Py_ssize_t n_columns,     # IN, OUT those that may have steps
     Step* steps,                                   # IN, OUT (d,)
 ) noexcept nogil:
